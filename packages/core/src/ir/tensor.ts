@@ -1,0 +1,46 @@
+import { ShapeError } from "./errors.ts";
+
+interface DataOf {
+  readonly float32: Float32Array;
+  readonly float64: Float64Array;
+  readonly int32: Int32Array;
+  readonly int64: BigInt64Array;
+  readonly uint8: Uint8Array;
+}
+
+export type DType = keyof DataOf;
+
+/** Numbers with a shape, row-major. `shape` `[]` is a scalar. */
+export type Tensor<D extends DType = DType> = {
+  [K in D]: {
+    readonly dtype: K;
+    readonly shape: readonly number[];
+    readonly data: DataOf[K];
+    /** Where these very bytes lie, little-endian, in a file, for backends that can map it. `offset` is in bytes. */
+    readonly source?: { readonly path: string; readonly offset: number };
+  };
+}[D];
+
+/** A float32 tensor from plain numbers: `tensor([1, 1, 2, 2], [1, 2, 3, 4])`. */
+export function tensor(shape: readonly number[], data: Iterable<number>): Tensor<"float32"> {
+  return tensorOf("float32", shape, Float32Array.from(data));
+}
+
+/** A tensor over `data`, which it does not copy. Throws ShapeError where shape and data differ in size. */
+export function tensorOf<D extends DType>(dtype: D, shape: readonly number[], data: DataOf[D]): Tensor<D> {
+  const size = sizeOf(shape);
+  if (size !== data.length) {
+    throw new ShapeError("tensor.T1", `shape [${shape.join(", ")}] has ${size} elements, data has ${data.length}`);
+  }
+  return { dtype, shape: [...shape], data } as unknown as Tensor<D>;
+}
+
+/** The number of elements of a shape. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** The same numbers as float64, without a copy where they are that already. */
+export function toFloat64(value: Tensor<"float32" | "float64">): Tensor<"float64"> {
+  return value.dtype === "float64" ? value : tensorOf("float64", value.shape, Float64Array.from(value.data));
+}

@@ -1,0 +1,75 @@
+import type { Tensor } from "./tensor.ts";
+
+/** A size, or the open batch `"N"`, which only the first axis may have. */
+export type Dimension = number | "N";
+export type Shape = readonly Dimension[];
+
+/** What an attribute may hold: plain JSON. */
+export type Attribute = number | boolean | string | readonly number[];
+export type Attributes = { readonly [name: string]: Attribute };
+
+/** A tensor that the caller gives to each run. */
+export interface Input {
+  readonly kind: "input";
+  readonly name: string;
+  readonly shape: Shape;
+}
+
+/** A tensor still open: `bind` turns it into a constant. Names are torchvision's `state_dict` keys. */
+export interface Parameter {
+  readonly kind: "parameter";
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** A parameter with its numbers. */
+export interface Constant {
+  readonly kind: "constant";
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly tensor: Tensor<"float32" | "float64">;
+}
+
+/** One application of an op. `ops/index.ts` knows what each op's node holds. */
+export interface AnyNode {
+  readonly kind: "node";
+  readonly op: string;
+  /** Unique within a graph; `""` until the node is part of one. */
+  readonly name: string;
+  readonly inputs: { readonly [input: string]: Value };
+  readonly attributes: Attributes;
+  readonly shape: Shape;
+}
+
+/**
+ * A value of a graph: a real-valued tensor. It has a shape and no dtype: how precisely it is held is a backend's
+ * business, and how precisely it must be held is conformance's.
+ */
+export type Value = Input | Parameter | Constant | AnyNode;
+
+export function input(name: string, shape: Shape): Input {
+  return { kind: "input", name, shape };
+}
+
+export function parameter(name: string, shape: readonly number[]): Parameter {
+  return { kind: "parameter", name, shape };
+}
+
+export function constant(name: string, tensor: Tensor<"float32" | "float64">): Constant {
+  return { kind: "constant", name, shape: tensor.shape, tensor };
+}
+
+/** The same node under a name. */
+export function named(name: string, value: AnyNode): AnyNode {
+  return { ...value, name };
+}
+
+/** `N×3×224×224`; a scalar is `scalar`. */
+export function formatShape(shape: Shape): string {
+  return shape.length === 0 ? "scalar" : shape.join("×");
+}
+
+/** The shape with the open batch closed. */
+export function concrete(shape: Shape, batch: number): readonly number[] {
+  return shape.map((size) => (size === "N" ? batch : size));
+}
