@@ -1,9 +1,54 @@
-export * from "./ir/errors.ts";
 export {
-  type DType,
-  sizeOf,
-  type Tensor,
-  tensor,
-  tensorOf,
-  toFloat64,
-} from "./ir/tensor.ts";
+  type Answer,
+  type Backend,
+  type BackendDescription,
+  checkInputs,
+  type Executable,
+  type Progress,
+  type WorkOptions,
+} from "./backend.ts";
+export {
+  AbortError,
+  abortError,
+  BackendUnavailableError,
+  DeviceLostError,
+  FormatError,
+  OutOfMemoryError,
+  ResidualError,
+  ShapeError,
+  type Signal,
+  throwIfAborted,
+  UnsupportedError,
+  WeightsError,
+} from "./ir/errors.ts";
+export { constantsOf, type Graph, graph, inputsOf, nodesOf, parametersOf, usesOf, valuesOf } from "./ir/graph.ts";
+export { type DType, sizeOf, type Tensor, tensor, tensorOf, toFloat64 } from "./ir/tensor.ts";
+export {
+  type AnyNode,
+  type Attribute,
+  type Attributes,
+  type Constant,
+  concrete,
+  constant,
+  type Dimension,
+  formatShape,
+  type Input,
+  input,
+  named,
+  type Parameter,
+  parameter,
+  type Shape,
+  type Value,
+} from "./ir/value.ts";
+export {
+  type AttributesOf,
+  type InputsOf,
+  is,
+  type Lowering,
+  lower,
+  type Node,
+  type OpName,
+  ops,
+} from "./ops/index.ts";
+export { reference } from "./reference.ts";
+export { type LayerSummary, macsOf, type Summary, summarize } from "./summary.ts";

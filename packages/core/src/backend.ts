@@ -1,0 +1,96 @@
+import { check, ShapeError, type Signal } from "./ir/errors.ts";
+import type { Graph } from "./ir/graph.ts";
+import { type DType, sizeOf, type Tensor } from "./ir/tensor.ts";
+import { formatShape, type Shape } from "./ir/value.ts";
+
+/** How far a long piece of work has come. `total` is in the same unit as `done`. */
+export interface Progress {
+  readonly stage: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface WorkOptions {
+  /** Aborts the work, which then rejects with an AbortError. An AbortSignal fits. */
+  readonly signal?: Signal | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** What a backend runs on, for reports and for `residual doctor`. */
+export interface BackendDescription {
+  /** The runtime beneath: `onnxruntime-node`. */
+  readonly library: string;
+  readonly version: string;
+  /** `cpu`, or the adapter's name. */
+  readonly device: string;
+  readonly driver?: string;
+  /** What it computes in. */
+  readonly dtypes: readonly DType[];
+}
+
+/**
+ * Something that runs graphs. The whole of what Residual asks of a backend, and all that conformance knows of one.
+ *
+ * `compile` takes any graph whose parameters are bound, optimized or not; it lowers, allocates and gets ready, once. It
+ * throws UnsupportedError for a graph it cannot run, BackendUnavailableError where its runtime is missing.
+ */
+export interface Backend {
+  readonly name: string;
+  describe(): Promise<BackendDescription>;
+  compile<In extends string, Out extends string>(
+    graph: Graph<In, Out>,
+    options?: WorkOptions,
+  ): Promise<Executable<In, Out>>;
+}
+
+/** The numbers that a backend answers in. */
+export type Answer = Tensor<"float32" | "float64">;
+
+/**
+ * A graph made ready. Calls of `run` may overlap, each gets its own answer; inputs are never changed. `dispose` frees all
+ * that `compile` and `run` allocated, waits for what still runs, and may be called again; `run` after it is an error.
+ */
+export interface Executable<In extends string = string, Out extends string = string> {
+  run(inputs: { readonly [K in In]: Tensor<"float32"> }, options?: WorkOptions): Promise<{ [K in Out]: Answer }>;
+  dispose(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Refuses inputs that a graph does not take, for every backend in the same words, and tells the batch of this run.
+ *
+ * B1  each input of the graph is there, and no other.
+ * B2  each is a float32 tensor whose data has the size of its shape (a detached buffer has none).
+ * B3  each has its declared shape; an open batch is the same for all.
+ */
+export function checkInputs(graph: Graph, inputs: { readonly [name: string]: Tensor }): number {
+  const expected = Object.keys(graph.inputs);
+  const found = Object.keys(inputs);
+  const same = expected.length === found.length && expected.every((name) => inputs[name] !== undefined);
+  check(same, "run.B1", `${graph.name} takes { ${expected.join(", ")} }, found { ${found.join(", ")} }`);
+  let batch: number | undefined;
+  for (const name of expected) {
+    const given = inputs[name]!;
+    checkData(name, given);
+    batch = checkShape(name, graph.inputs[name]!.shape, given.shape, batch);
+  }
+  return batch ?? 1;
+}
+
+function checkData(name: string, { dtype, shape, data }: Tensor): void {
+  check(dtype === "float32" && data instanceof Float32Array, "run.B2", `${name} is ${dtype}, expected float32 in a Float32Array`);
+  const size = sizeOf(shape);
+  check(data.length === size, "run.B2", `${name} holds ${data.length} numbers, its shape ${formatShape(shape)} needs ${size} (a detached buffer holds none)`);
+}
+
+function checkShape(name: string, expected: Shape, found: readonly number[], batch: number | undefined): number | undefined {
+  const open = expected[0] === "N";
+  const fits = expected.length === found.length && expected.every((size, axis) => size === "N" || size === found[axis]);
+  const wayOut = open ? "" : "; build the graph for this shape, or with an open batch";
+  if (!fits) throw new ShapeError("run.B3", `${name} is ${formatShape(found)}, expected ${formatShape(expected)}${wayOut}`);
+  if (!open) return batch;
+  const [n] = found as [number];
+  check(n >= 1, "run.B3", `${name} has a batch of ${n}, expected at least 1`);
+  check(batch === undefined || batch === n, "run.B3", `${name} has a batch of ${n}, another input one of ${batch}`);
+  return n;
+}

@@ -1,0 +1,21 @@
+import { defineOp, noAttributes, type Op } from "../ir/define-op.ts";
+import { check } from "../ir/errors.ts";
+import { formatShape } from "../ir/value.ts";
+
+/**
+ * The sum, element by element: what makes a residual network one.
+ *
+ *   a, b  ->  the same shape
+ * C1  a and b have the same shape.
+ * Source: He et al. 2015, equation 1.
+ */
+export const add: Op<"add", "a" | "b"> = defineOp({
+  name: "add",
+  inputs: ["a", "b"],
+  attributes: noAttributes,
+  shape({ a, b }) {
+    check(a.join() === b.join(), "add.C1", `a is ${formatShape(a)}, b is ${formatShape(b)}`);
+    return a;
+  },
+  evaluate: ({ a, b }) => a.data.map((value, i) => value + b.data[i]!),
+});

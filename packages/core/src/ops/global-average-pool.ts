@@ -1,0 +1,29 @@
+import { defineOp, noAttributes, type Op, rank4 } from "../ir/define-op.ts";
+
+/**
+ * The mean of each channel.
+ *
+ *   x [N, C, H, W]  ->  [N, C, 1, 1]
+ * C1  x has rank 4.
+ * Source: PyTorch AdaptiveAvgPool2d(1), ONNX GlobalAveragePool.
+ */
+export const globalAveragePool: Op<"globalAveragePool", "x"> = defineOp({
+  name: "globalAveragePool",
+  inputs: ["x"],
+  attributes: noAttributes,
+  shape({ x }) {
+    const [n, c] = rank4(x, "globalAveragePool.C1");
+    return [n, c, 1, 1];
+  },
+  evaluate({ x }, _, shape) {
+    const [n, c] = shape as [number, number];
+    const pixels = x.data.length / (n * c);
+    const y = new Float64Array(n * c);
+    for (let plane = 0; plane < y.length; plane++) {
+      let sum = 0;
+      for (let i = plane * pixels; i < (plane + 1) * pixels; i++) sum += x.data[i]!;
+      y[plane] = sum / pixels;
+    }
+    return y;
+  },
+});

@@ -1,0 +1,36 @@
+import { defineOp, noAttributes, type Op, rank2 } from "../ir/define-op.ts";
+import { check } from "../ir/errors.ts";
+import { formatShape } from "../ir/value.ts";
+import { multiplyTransposed } from "./matrix.ts";
+
+/**
+ * A fully connected layer: x · weightᵀ + bias.
+ *
+ *   x [N, I], weight [O, I], bias [O]  ->  [N, O]
+ * C1  x has rank 2.
+ * C2  weight is [O, I].
+ * C3  bias, where there is one, has shape [O].
+ * Source: PyTorch Linear, ONNX Gemm with transB = 1.
+ */
+export const linear: Op<"linear", "x" | "weight", "bias"> = defineOp({
+  name: "linear",
+  inputs: ["x", "weight"],
+  optional: ["bias"],
+  attributes: noAttributes,
+  shape({ x, weight, bias }) {
+    const [n, features] = rank2(x, "linear.C1");
+    const [outputs, expected] = rank2(weight, "linear.C2");
+    check(expected === features, "linear.C2", `weight ${formatShape(weight)} expects ${expected} features, x has ${features}`);
+    const fits = bias === undefined || (bias.length === 1 && bias[0] === outputs);
+    check(fits, "linear.C3", `bias is ${bias && formatShape(bias)}, expected ${outputs}`);
+    return [n, outputs];
+  },
+  evaluate({ x, weight, bias }, _, shape) {
+    const [n, outputs] = shape as [number, number];
+    const y = new Float64Array(n * outputs);
+    multiplyTransposed(y, x.data, weight.data, n, outputs, weight.data.length / outputs);
+    if (bias) for (let i = 0; i < y.length; i++) y[i]! += bias.data[i % outputs]!;
+    return y;
+  },
+  macs: ({ weight }, _, shape) => shape.reduce((a, b) => a * b, 1) * (weight[1] as number),
+});

@@ -1,0 +1,101 @@
+import type { Tensor } from "../ir/tensor.ts";
+import type { Conv2dAttributes } from "./conv2d.ts";
+
+/**
+ * y = a · bᵀ, all row-major: a [rows, inner], b [columns, inner], y [rows, columns]. Each element is summed in the order
+ * of `inner`, in one accumulator: the plainest sum. Tiles of 4 × 2 keep eight sums in registers, so that six loads feed
+ * eight multiply-adds; V8 neither vectorizes nor fuses them.
+ */
+export function multiplyTransposed(
+  y: Float64Array,
+  a: Float64Array,
+  b: Float64Array,
+  rows: number,
+  columns: number,
+  inner: number,
+): void {
+  const [evenRows, evenColumns] = [rows - (rows % 4), columns - (columns % 2)];
+  for (let row = 0; row < evenRows; row += 4) {
+    for (let column = 0; column < evenColumns; column += 2) tile4x2(y, a, b, row, column, columns, inner);
+  }
+  for (let row = 0; row < rows; row++) {
+    const from = row < evenRows ? evenColumns : 0;
+    for (let column = from; column < columns; column++) {
+      y[row * columns + column] = dot(a, b, row * inner, column * inner, inner);
+    }
+  }
+}
+
+function tile4x2(
+  y: Float64Array,
+  a: Float64Array,
+  b: Float64Array,
+  row: number,
+  column: number,
+  columns: number,
+  inner: number,
+): void {
+  let [s00, s01, s10, s11, s20, s21, s30, s31] = [0, 0, 0, 0, 0, 0, 0, 0];
+  const [a0, b0] = [row * inner, column * inner];
+  const [a1, a2, a3, b1] = [a0 + inner, a0 + 2 * inner, a0 + 3 * inner, b0 + inner];
+  for (let k = 0; k < inner; k++) {
+    const [x0, x1] = [b[b0 + k]!, b[b1 + k]!];
+    const [w0, w1, w2, w3] = [a[a0 + k]!, a[a1 + k]!, a[a2 + k]!, a[a3 + k]!];
+    s00 += w0 * x0;
+    s01 += w0 * x1;
+    s10 += w1 * x0;
+    s11 += w1 * x1;
+    s20 += w2 * x0;
+    s21 += w2 * x1;
+    s30 += w3 * x0;
+    s31 += w3 * x1;
+  }
+  const at = row * columns + column;
+  y[at] = s00;
+  y[at + 1] = s01;
+  y[at + columns] = s10;
+  y[at + columns + 1] = s11;
+  y[at + 2 * columns] = s20;
+  y[at + 2 * columns + 1] = s21;
+  y[at + 3 * columns] = s30;
+  y[at + 3 * columns + 1] = s31;
+}
+
+function dot(a: Float64Array, b: Float64Array, a0: number, b0: number, inner: number): number {
+  let sum = 0;
+  for (let k = 0; k < inner; k++) sum += a[a0 + k]! * b[b0 + k]!;
+  return sum;
+}
+
+/** The patch under each window of one image and group, a row each: [OH·OW, C/groups·KH·KW]. Padding reads as 0. */
+export function imageRows(
+  rows: Float64Array,
+  x: Tensor<"float64">,
+  weightShape: readonly number[],
+  { stride, padding: [top, left], dilation, groups }: Conv2dAttributes,
+  image: number,
+  group: number,
+  [oh, ow]: readonly [number, number],
+): void {
+  const [, perGroup, kh, kw] = weightShape as [number, number, number, number];
+  const [, , h, w] = x.shape as [number, number, number, number];
+  const first = (image * groups + group) * perGroup * h * w;
+  const [down, right, stepDown, stepRight] = [stride[0], stride[1], dilation[0], dilation[1]];
+  const data = x.data;
+  let to = 0;
+  for (let i = 0; i < oh; i++) {
+    for (let j = 0; j < ow; j++) {
+      for (let c = 0; c < perGroup; c++) {
+        for (let p = 0; p < kh; p++) {
+          const row = i * down - top + p * stepDown;
+          const line = first + (c * h + row) * w;
+          const inside = row >= 0 && row < h;
+          for (let q = 0; q < kw; q++) {
+            const column = j * right - left + q * stepRight;
+            rows[to++] = inside && column >= 0 && column < w ? data[line + column]! : 0;
+          }
+        }
+      }
+    }
+  }
+}

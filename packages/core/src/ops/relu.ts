@@ -1,0 +1,15 @@
+import { defineOp, noAttributes, type Op } from "../ir/define-op.ts";
+
+/**
+ * The positive part: max(x, 0). NaN stays NaN.
+ *
+ *   x  ->  the same shape
+ * Source: PyTorch ReLU. Its gradient at 0 is 0.
+ */
+export const relu: Op<"relu", "x"> = defineOp({
+  name: "relu",
+  inputs: ["x"],
+  attributes: noAttributes,
+  shape: ({ x }) => x,
+  evaluate: ({ x }) => x.data.map((value) => Math.max(value, 0)),
+});

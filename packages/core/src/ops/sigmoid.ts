@@ -1,0 +1,15 @@
+import { defineOp, noAttributes, type Op } from "../ir/define-op.ts";
+
+/**
+ * The logistic function: 1 / (1 + e^−x).
+ *
+ *   x  ->  the same shape
+ * Source: PyTorch Sigmoid. The gate of squeeze-excitation (Hu et al. 2018, section 3.2).
+ */
+export const sigmoid: Op<"sigmoid", "x"> = defineOp({
+  name: "sigmoid",
+  inputs: ["x"],
+  attributes: noAttributes,
+  shape: ({ x }) => x,
+  evaluate: ({ x }) => x.data.map((value) => 1 / (1 + Math.exp(-value))),
+});

@@ -1,0 +1,10 @@
+import { defineConfig, type ViteUserConfig } from "vitest/config";
+
+/** Every package's tests run its neighbours' source as it is, without a build. */
+const conditions = ["@residual/source"];
+const config: ViteUserConfig = defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  test: { testTimeout: 60_000 },
+});
+export default config;
