@@ -49,6 +49,9 @@ export {
   type Node,
   type OpName,
   ops,
-} from "./ops/index.ts";
+} from "./ops/nodes.ts";
 export { reference } from "./reference.ts";
 export { type LayerSummary, macsOf, type Summary, summarize } from "./summary.ts";
+export { type ResNetOptions, resnet } from "./models/resnet.ts";
+export type { OutputOf, ResNetSpec, ShortcutName, StemName } from "./models/spec.ts";
+export { type ModelName, variants } from "./models/variants.ts";

@@ -3,7 +3,7 @@ import { throwIfAborted, UnsupportedError } from "./ir/errors.ts";
 import { type Graph, inputsOf, parametersOf, usesOf, valuesOf } from "./ir/graph.ts";
 import { type Tensor, tensorOf, toFloat64 } from "./ir/tensor.ts";
 import { type AnyNode, concrete, type Value } from "./ir/value.ts";
-import { opOf } from "./ops/index.ts";
+import { opOf } from "./ops/nodes.ts";
 import { macsOf } from "./summary.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { type Graph, nodesOf } from "./ir/graph.ts";
 import { sizeOf } from "./ir/tensor.ts";
 import { type AnyNode, concrete, type Shape, type Value } from "./ir/value.ts";
-import { opOf } from "./ops/index.ts";
+import { opOf } from "./ops/nodes.ts";
 
 /** One row of a summary. */
 export interface LayerSummary {

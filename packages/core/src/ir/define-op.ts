@@ -1,6 +1,6 @@
 import { check } from "./errors.ts";
 import type { Tensor } from "./tensor.ts";
-import { type AnyNode, type Attributes, formatShape, type Shape, type Value } from "./value.ts";
+import { type AnyNode, type Attributes, formatShape, type Pads, type Shape, type Value } from "./value.ts";
 
 /** `{ x: T, weight: T, bias?: T }` for inputs "x" | "weight" and optional "bias". */
 export type InputRecord<Required extends string, Optional extends string, T> = { readonly [K in Required]: T } & {
@@ -106,13 +106,13 @@ export function rank2(shape: Shape, label: string): readonly [Shape[0] & {}, num
 export type Pair = number | readonly [number, number];
 
 /** One number for all sides, or [top, left, bottom, right]. */
-export type Padding = number | readonly [number, number, number, number];
+export type Padding = number | Pads;
 
 export function pair(size: Pair): readonly [number, number] {
   return typeof size === "number" ? [size, size] : size;
 }
 
-export function sides(padding: Padding): readonly [number, number, number, number] {
+export function sides(padding: Padding): Pads {
   return typeof padding === "number" ? [padding, padding, padding, padding] : padding;
 }
 

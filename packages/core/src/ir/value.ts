@@ -4,6 +4,9 @@ import type { Tensor } from "./tensor.ts";
 export type Dimension = number | "N";
 export type Shape = readonly Dimension[];
 
+/** Pixels around an image: [top, left, bottom, right]. */
+export type Pads = readonly [number, number, number, number];
+
 /** What an attribute may hold: plain JSON. */
 export type Attribute = number | boolean | string | readonly number[];
 export type Attributes = { readonly [name: string]: Attribute };

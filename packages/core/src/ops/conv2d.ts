@@ -12,7 +12,7 @@ import {
 } from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { formatShape, type Shape } from "../ir/value.ts";
+import { formatShape, type Pads, type Shape } from "../ir/value.ts";
 import { imageRows, multiplyTransposed } from "./matrix.ts";
 
 export interface Conv2dOptions {
@@ -29,7 +29,7 @@ export interface Conv2dOptions {
 /** Conv2dOptions written out. */
 export type Conv2dAttributes = {
   readonly stride: readonly [number, number];
-  readonly padding: readonly [number, number, number, number];
+  readonly padding: Pads;
   readonly dilation: readonly [number, number];
   readonly groups: number;
 };

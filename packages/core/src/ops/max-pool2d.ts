@@ -1,6 +1,6 @@
 import { checkWhole, defineOp, type Op, type Padding, type Pair, pair, rank4, sides, windowSteps } from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
-import { formatShape } from "../ir/value.ts";
+import { formatShape, type Pads } from "../ir/value.ts";
 
 export interface MaxPool2dOptions {
   /** Size in input pixels; one number or [height, width]. */
@@ -14,7 +14,7 @@ export interface MaxPool2dOptions {
 export type MaxPool2dAttributes = {
   readonly window: readonly [number, number];
   readonly stride: readonly [number, number];
-  readonly padding: readonly [number, number, number, number];
+  readonly padding: Pads;
 };
 
 /**

@@ -1,0 +1,101 @@
+import { type Graph, graph } from "../ir/graph.ts";
+import { input, named, type Shape, type Value } from "../ir/value.ts";
+import { flatten, globalAveragePool, softmax } from "../ops/index.ts";
+import { block } from "./block.ts";
+import { convolution, fullyConnected, norm, rectify } from "./layers.ts";
+import type { OutputOf, ResNetSpec } from "./spec.ts";
+import { stem } from "./stem.ts";
+import { variants } from "./variants.ts";
+
+export interface ResNetOptions {
+  /** The shape of `image`: [batch, channels, height, width]. The batch is left open ("N") where not given. */
+  readonly input?: Shape;
+  readonly name?: string;
+}
+
+/** Values on their way through the network, with the stages passed so far. */
+interface Trunk {
+  readonly x: Value;
+  readonly aliases: { readonly [alias: string]: string };
+}
+
+/**
+ * A residual network as a graph, its parameters open: `image` [N, C, H, W] in, `logits` [N, classes] out (`probabilities`
+ * too where the spec has a softmax; `output` where it has no head). Stages are aliases: `stem`, `layer1` … , `avgpool`,
+ * `logits`; so is each block by its name.
+ *
+ * Throws ShapeError for an image that is too small or has no batch, channels, height and width.
+ * Source: He et al. 2015; torchvision's resnet.py for names.
+ */
+export function resnet<const Spec extends ResNetSpec>(
+  spec: Spec,
+  options: ResNetOptions = {},
+): Graph<"image", OutputOf<Spec>> {
+  const { size = 224, inputChannels = 3 } = spec;
+  const image = input("image", options.input ?? ["N", inputChannels, size, size]);
+  const start = stem(spec, image);
+  const trunk = stages(spec, { x: start, aliases: start === image ? {} : { stem: start.name } });
+  const { outputs, aliases } = head(spec, spec.preActivation ? finalActivation(spec, trunk) : trunk);
+  const name = options.name ?? nameOf(spec);
+  return graph({ name, inputs: { image }, outputs: outputs as { [K in OutputOf<Spec>]: Value }, aliases });
+}
+
+function stages(spec: ResNetSpec, trunk: Trunk): Trunk {
+  return spec.depths.reduce((before, depth, stage) => {
+    const step = spec.strides?.[stage] ?? (stage === 0 ? 1 : 2);
+    const { x, aliases } = spec.transition && stage > 0 ? transition(spec, before, stage) : before;
+    const first = spec.transition ? 1 : step;
+    const blocks = Array.from({ length: depth }, (_, i) => ({ name: blockName(spec, stage, i), stride: i ? 1 : first }));
+    const passed = blocks.reduce(
+      (trunk, { name, stride }) => {
+        const x = block(spec, trunk.x, name, { ...widths(spec, stage), stride });
+        return { x, aliases: { ...trunk.aliases, [name]: x.name } };
+      },
+      { x, aliases },
+    );
+    return { x: passed.x, aliases: { ...passed.aliases, [`layer${stage + 1}`]: passed.x.name } };
+  }, trunk);
+}
+
+/** Channels of a stage: what its 3×3 have, and what leaves its blocks. */
+function widths(spec: ResNetSpec, stage: number): { width: number; channels: number } {
+  const { width = 64, growth = 2, groups = 1, widthPerGroup = 64 } = spec;
+  const planes = width * growth ** stage;
+  return {
+    width: Math.floor((planes * widthPerGroup) / 64) * groups,
+    channels: planes * (spec.block === "bottleneck" ? 4 : 1),
+  };
+}
+
+function blockName(spec: ResNetSpec, stage: number, index: number): string {
+  const before = spec.depths.slice(0, stage).reduce((sum, depth) => sum + depth, 0);
+  const names = { layer: `layer${stage + 1}.${index}`, res: `res${before + index + 1}`, block: "block", blocks: `blocks.${before + index}` };
+  return names[spec.blockNames ?? "layer"];
+}
+
+/** A strided convolution, norm and ReLU between two stages: `conv2`, `bn2`, `relu2`. */
+function transition(spec: ResNetSpec, { x, aliases }: Trunk, stage: number): Trunk {
+  const number = stage + 1;
+  const conv = convolution(spec, x, `conv${number}`, widths(spec, stage).channels, { kernel: 3, stride: 2 });
+  return { x: rectify(norm(spec, conv, `bn${number}`), `relu${number}`), aliases };
+}
+
+/** What the last pre-activated block leaves to do. A trunk without a head is left as it is. */
+function finalActivation(spec: ResNetSpec, { x, aliases }: Trunk): Trunk {
+  if (spec.classes === 0) return { x, aliases };
+  return { x: rectify(norm(spec, x, "bn"), "final_relu"), aliases };
+}
+
+function head(spec: ResNetSpec, { x, aliases }: Trunk): { outputs: { [name: string]: Value }; aliases: Trunk["aliases"] } {
+  const { classes = 1000 } = spec;
+  if (classes === 0) return { outputs: { output: x }, aliases };
+  const pooled = named("avgpool", globalAveragePool({ x }));
+  const logits = fullyConnected(named("flatten", flatten({ x: pooled })), "fc", classes);
+  const stages = { ...aliases, logits: logits.name };
+  if (!spec.softmax) return { outputs: { logits }, aliases: stages };
+  return { outputs: { logits, probabilities: named("probabilities", softmax({ x: logits })) }, aliases: stages };
+}
+
+function nameOf(spec: ResNetSpec): string {
+  return Object.entries<ResNetSpec>(variants).find(([, row]) => row === spec)?.[0] ?? "resnet";
+}

@@ -1,0 +1,57 @@
+import { named, type Value } from "../ir/value.ts";
+import { averagePool2d, padChannels, subsample } from "../ops/index.ts";
+import { convolution, norm } from "./layers.ts";
+import type { ResNetSpec, ShortcutName } from "./spec.ts";
+
+/** Where a shortcut changes the shape: from x, whose pre-activation is `active`, to `channels` at a step of `stride`. */
+interface Change {
+  readonly x: Value;
+  /** What the block's first convolution reads: x itself, or relu(norm(x)) in a pre-activated block. */
+  readonly active: Value;
+  readonly name: string;
+  readonly channels: number;
+  readonly stride: number;
+}
+
+/** What a block adds: x itself where the shape stays (He et al. 2015, equation 1), else one of these (equation 2). */
+const changes: { readonly [Name in ShortcutName]: (spec: ResNetSpec, change: Change) => Value } = {
+  /** A 1×1 convolution and a norm: torchvision's, option B. */
+  projection: (spec, change) => project(spec, change, ["downsample.0", "downsample.1"]),
+  /** The same under Paddle's names. */
+  paddle: (spec, change) => project(spec, change, ["shortcut", "shortcut_bn"]),
+  /** A 1×1 convolution alone, as MLPerf Tiny's Keras model has it. */
+  unnormalized: (spec, change) => project(spec, change, ["downsample.0"]),
+  /** A bare 1×1 convolution of the pre-activation (He et al. 2016, appendix). */
+  preactivated: (spec, change) => project(spec, { ...change, x: change.active }, ["shortcut"]),
+  /** Average pooling takes the step, then a 1×1 convolution and a norm (He et al. 2019, figure 2c). */
+  pooled: (spec, { x, stride, ...change }) =>
+    project(spec, { ...change, x: pool(x, change.name, stride), stride: 1 }, ["downsample.1", "downsample.2"]),
+  /** Option A: every stride-th pixel, and zeros for the new channels, half of them in front. */
+  padEven: (_, change) => pad(change, (zeros) => zeros / 2),
+  /** Option A with all zeros behind, as in fb.resnet.torch. */
+  padEnd: (_, change) => pad(change, () => 0),
+};
+
+export function shortcut(spec: ResNetSpec, change: Change): Value {
+  const { x, channels, stride } = change;
+  if (stride === 1 && x.shape[1] === channels) return x;
+  return changes[spec.shortcut ?? "projection"](spec, change);
+}
+
+function project(spec: ResNetSpec, change: Change, [conv, bn]: readonly [string, string?]): Value {
+  const { x, name, channels, stride } = change;
+  const projected = convolution(spec, x, `${name}.${conv}`, channels, { kernel: 1, stride });
+  return bn === undefined ? projected : norm(spec, projected, `${name}.${bn}`);
+}
+
+function pool(x: Value, name: string, stride: number): Value {
+  if (stride === 1) return x;
+  return named(`${name}.downsample.0`, averagePool2d({ x }, { window: stride, ceil: true }));
+}
+
+function pad({ x, name, channels, stride }: Change, inFront: (zeros: number) => number): Value {
+  const zeros = channels - (x.shape[1] as number);
+  const before = inFront(zeros);
+  const small = stride === 1 ? x : named(`${name}.subsample`, subsample({ x }, { stride }));
+  return named(`${name}.pad`, padChannels({ x: small }, { before, after: zeros - before }));
+}

@@ -1,0 +1,57 @@
+/** How a network begins; `stem.ts` has a row for each. */
+export type StemName = "imagenet" | "imagenetV2" | "deep" | "tiered" | "cifar" | "bare" | "none";
+
+/** What a block adds to its own answer where the shape changes; `shortcut.ts` has a row for each. */
+export type ShortcutName = "projection" | "pooled" | "unnormalized" | "preactivated" | "paddle" | "padEven" | "padEnd";
+
+/** A member of the family, as numbers. What is not given is torchvision's default. */
+export interface ResNetSpec {
+  /** Two 3×3 convolutions, or 1×1, 3×3, 1×1 with four times the width outside (He et al. 2015, figure 5). */
+  readonly block: "basic" | "bottleneck";
+  /** Blocks in each stage. */
+  readonly depths: readonly number[];
+  /** Groups of the 3×3 of a bottleneck: ResNeXt's cardinality. 1 */
+  readonly groups?: number;
+  /** Channels of each group of the 3×3 in the first stage: 64 is ResNet, 4 with 32 groups ResNeXt 32x4d, 128 wide. */
+  readonly widthPerGroup?: number;
+  /** Planes of the first stage. 64 */
+  readonly width?: number;
+  /** What the planes are multiplied by from stage to stage. 2 */
+  readonly growth?: number;
+  /** Step of the first block of each stage. 1, then 2 */
+  readonly strides?: readonly number[];
+  /** Which convolution of a bottleneck takes the step: "conv1" is the paper's (v1), "conv2" torchvision's (v1.5). */
+  readonly strideOn?: "conv1" | "conv2";
+  readonly stem?: StemName;
+  readonly shortcut?: ShortcutName;
+  /** Norm and ReLU before each convolution (He et al. 2016). */
+  readonly preActivation?: boolean;
+  /** Squeeze-excitation with this reduction (Hu et al. 2018). */
+  readonly squeeze?: number;
+  /** Outputs of the last layer; 0 leaves the head off. 1000 */
+  readonly classes?: number;
+  /** Whether the model ends in a softmax. */
+  readonly softmax?: boolean;
+  readonly inputChannels?: number;
+  /** Side of the image that the model was made for, in pixels. 224 */
+  readonly size?: number;
+  /** Whether convolutions have a bias beside their norm. */
+  readonly bias?: boolean;
+  /** Added to the variance of each norm. 1e-5 */
+  readonly epsilon?: number;
+  /** "same" pads as TensorFlow does, the larger half behind; else (kernel − 1) / 2 on all sides. */
+  readonly padding?: "same";
+  /** Whether a block ends with a ReLU. true */
+  readonly reluAfterAdd?: boolean;
+  /** Whether the step between stages is a convolution of its own, not the first block's. */
+  readonly transition?: boolean;
+  /** What blocks are called: `layer1.0`, `res1` counted through, `block`, or `blocks.0`. */
+  readonly blockNames?: "layer" | "res" | "block" | "blocks";
+}
+
+/** The names of what a model answers. */
+export type OutputOf<Spec extends ResNetSpec> = Spec extends { readonly classes: 0 }
+  ? "output"
+  : Spec extends { readonly softmax: true }
+    ? "logits" | "probabilities"
+    : "logits";
