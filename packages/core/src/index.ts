@@ -55,3 +55,13 @@ export { type LayerSummary, macsOf, type Summary, summarize } from "./summary.ts
 export { type ResNetOptions, resnet } from "./models/resnet.ts";
 export type { OutputOf, ResNetSpec, ShortcutName, StemName } from "./models/spec.ts";
 export { type ModelName, variants } from "./models/variants.ts";
+export { fromJson, type GraphJson, toJson } from "./json.ts";
+export { print } from "./ir/print.ts";
+export { bind, type NamedTensors } from "./passes/bind.ts";
+export { dropDead } from "./passes/drop-dead.ts";
+export { foldBatchNorm } from "./passes/fold-batch-norm.ts";
+export { foldConstants } from "./passes/fold-constants.ts";
+export { fuseEpilogues } from "./passes/fuse-epilogues.ts";
+export { optimize } from "./passes/index.ts";
+export { type Pass, type Rules, rewrite } from "./passes/rewrite.ts";
+export { select } from "./passes/select.ts";

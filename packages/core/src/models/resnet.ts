@@ -13,6 +13,9 @@ export interface ResNetOptions {
   readonly name?: string;
 }
 
+/** Lets the compiler refuse a misspelt option, which a generic parameter alone would let pass. */
+type OnlyKnown<Spec> = { readonly [K in Exclude<keyof Spec, keyof ResNetSpec>]: never };
+
 /** Values on their way through the network, with the stages passed so far. */
 interface Trunk {
   readonly x: Value;
@@ -28,7 +31,7 @@ interface Trunk {
  * Source: He et al. 2015; torchvision's resnet.py for names.
  */
 export function resnet<const Spec extends ResNetSpec>(
-  spec: Spec,
+  spec: Spec & OnlyKnown<Spec>,
   options: ResNetOptions = {},
 ): Graph<"image", OutputOf<Spec>> {
   const { size = 224, inputChannels = 3 } = spec;

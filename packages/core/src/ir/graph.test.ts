@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+import { resnet } from "../models/resnet.ts";
+import { variants } from "../models/variants.ts";
+import { conv2d, relu } from "../ops/index.ts";
+import { graph, nodesOf, valuesOf } from "./graph.ts";
+import { print } from "./print.ts";
+import { input, parameter } from "./value.ts";
+
+const image = input("image", ["N", 3, 4, 4]);
+
+describe("graph", () => {
+  it("names nodes after their op, as torch.fx does", () => {
+    const y = relu({ x: relu({ x: relu({ x: image }) }) });
+    expect(nodesOf(graph({ name: "g", inputs: { image }, outputs: { y } })).map(({ name }) => name)).toEqual(["relu", "relu_1", "relu_2"]);
+  });
+
+  it("G1 refuses two parameters of one name", () => {
+    const weight = () => parameter("w", [3, 3, 1, 1]);
+    const y = conv2d({ x: conv2d({ x: image, weight: weight() }), weight: weight() });
+    expect(() => graph({ name: "g", inputs: { image }, outputs: { y } })).toThrow("graph.G1: two values are named w");
+  });
+
+  it("G2 refuses an input that is not declared", () => {
+    const y = relu({ x: input("other", [1]) });
+    expect(() => graph({ name: "g", inputs: { image }, outputs: { y } })).toThrow("graph.G2: input other is not declared");
+  });
+
+  it("walks a network of some 3,000 nodes in a row", () => {
+    expect(nodesOf(resnet(variants.cifar_preact1001))).toHaveLength(3339);
+  });
+
+  it("has every input of a value before it", () => {
+    const seen = new Set<unknown>();
+    for (const value of valuesOf(resnet(variants.seresnet50))) {
+      if (value.kind === "node") for (const from of Object.values(value.inputs)) expect(seen.has(from)).toBe(true);
+      seen.add(value);
+    }
+  });
+});
+
+it("print shows one line a node, shapes first", () => {
+  const net = resnet(variants.cifar_resnet20);
+  expect(print(net).split("\n").slice(0, 3)).toEqual([
+    "graph cifar_resnet20 (image: N×3×32×32) -> (logits: N×10 = fc)",
+    "  conv1 : N×16×32×32 = conv2d(x: image, weight: conv1.weight 16×3×3×3) {stride 1, padding 1, dilation 1, groups 1}",
+    "  bn1 : N×16×32×32 = batchNorm(x: conv1, scale: bn1.weight 16, shift: bn1.bias 16, mean: bn1.running_mean 16, variance: bn1.running_var 16) {epsilon 0.00001}",
+  ]);
+});

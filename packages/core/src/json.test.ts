@@ -1,0 +1,45 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ResidualError } from "./ir/errors.ts";
+import { print } from "./ir/print.ts";
+import { fromJson, toJson } from "./json.ts";
+import { resnet } from "./models/resnet.ts";
+import { variants } from "./models/variants.ts";
+import { optimize } from "./passes/index.ts";
+import { randomGraph } from "./testing/random-graph.ts";
+
+const through = (json: unknown) => fromJson(JSON.parse(JSON.stringify(json)));
+
+describe("JSON", () => {
+  it("round-trips random graphs, with their numbers", () => {
+    fc.assert(
+      fc.property(randomGraph, (graph) => {
+        for (const each of [graph, optimize(graph)]) expect(toJson(through(toJson(each)))).toEqual(toJson(each));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it.each(Object.keys(variants) as (keyof typeof variants)[])("round-trips %s", (name) => {
+    const graph = resnet(variants[name]);
+    expect(print(through(toJson(graph)))).toBe(print(graph));
+  });
+
+  const tiny = toJson(resnet(variants.seed003_block));
+  it.each<[string, unknown]>([
+    ["no object", 3],
+    ["another version", { ...tiny, format: "residual-graph/2" }],
+    ["no values", { ...tiny, values: undefined }],
+    ["a value read before it is defined", { ...tiny, values: [...tiny.values].reverse() }],
+    ["a value defined twice", { ...tiny, values: [...tiny.values, tiny.values[0]] }],
+    ["an unknown op", { ...tiny, values: tiny.values.map((value) => (value.kind === "node" ? { ...value, op: "constructor" } : value)) }],
+    ["an unknown kind", { ...tiny, values: [{ kind: "magic", name: "m", shape: [1] }, ...tiny.values] }],
+    ["an output that is not there", { ...tiny, outputs: { y: "nowhere" } }],
+    ["a hostile shape", { ...tiny, values: [{ kind: "constant", name: "c", shape: [1e9, 1e9], dtype: "float32", base64: "" }, ...tiny.values] }],
+    ["base64 that is none", { ...tiny, values: [{ kind: "constant", name: "c", shape: [1], dtype: "float32", base64: "%%%" }, ...tiny.values] }],
+    ["an unknown dtype", { ...tiny, values: [{ kind: "constant", name: "c", shape: [1], dtype: "float8", base64: "AAAAAA==" }, ...tiny.values] }],
+    ["an attribute of the wrong kind", { ...tiny, values: tiny.values.map((value) => (value.kind === "node" ? { ...value, attributes: { stride: "x", epsilon: "x" } } : value)) }],
+  ])("refuses %s with a typed error", (_, json) => {
+    expect(() => fromJson(json)).toThrow(ResidualError);
+  });
+});

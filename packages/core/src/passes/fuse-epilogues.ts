@@ -1,0 +1,28 @@
+import type { AnyNode, Value } from "../ir/value.ts";
+import { fusedConv2d } from "../ops/index.ts";
+import { is, type Node } from "../ops/nodes.ts";
+import { type Pass, rewrite } from "./rewrite.ts";
+
+/**
+ * What follows a convolution, element by element, becomes part of it: `relu(conv2d(x) + residual)` is one `fusedConv2d`,
+ * which is defined as just that. The convolution must have no other reader. Of an add's two convolutions the first is
+ * fused, the block's own branch: the shortcut's is then its residual.
+ */
+export const fuseEpilogues: Pass = (graph) =>
+  rewrite(graph, {
+    add(sum, sole) {
+      const { a, b } = sum.inputs;
+      if (sole("a") && is(a, "conv2d")) return withResidual(a, b);
+      if (sole("b") && is(b, "conv2d")) return withResidual(b, a);
+      return sum;
+    },
+    relu(positive, sole) {
+      const { x } = positive.inputs;
+      const fusable = is(x, "conv2d") || (is(x, "fusedConv2d") && !x.attributes.relu);
+      return fusable && sole("x") ? fusedConv2d(x.inputs, { ...x.attributes, relu: true }) : positive;
+    },
+  });
+
+function withResidual(conv: Node<"conv2d">, residual: Value): AnyNode {
+  return fusedConv2d({ ...conv.inputs, residual }, conv.attributes);
+}

@@ -1,0 +1,25 @@
+import { ShapeError } from "../ir/errors.ts";
+import { type Graph, valuesOf } from "../ir/graph.ts";
+import type { Value } from "../ir/value.ts";
+
+/**
+ * The graph with other outputs: `select(graph, ["logits", "layer3", "layer4.2.relu"])`. A name is that of an output, of a
+ * stage or block (an alias), or of any value. What the outputs do not need is gone.
+ *
+ * S1  each name is one that the graph has. After `optimize`, values inside of a fused node have none: select first.
+ */
+export function select<In extends string, const Name extends string>(
+  graph: Graph<In>,
+  names: readonly Name[],
+): Graph<In, Name> {
+  const byName = new Map(valuesOf(graph).map((value) => [value.name, value]));
+  const find = (name: string): Value => {
+    const value = graph.outputs[name] ?? byName.get(graph.aliases[name] ?? name);
+    if (value) return value;
+    const stages = [...Object.keys(graph.outputs), ...Object.keys(graph.aliases).filter((alias) => !alias.includes("."))];
+    throw new ShapeError("select.S1", `${graph.name} has no value ${name}; its outputs and stages are ${stages.join(", ")}, and every value that summary prints can be selected, before optimize`);
+  };
+  const outputs = Object.fromEntries(names.map((name) => [name, find(name)])) as { readonly [K in Name]: Value };
+  const same = names.length === Object.keys(graph.outputs).length && names.every((name) => graph.outputs[name] === outputs[name]);
+  return same ? (graph as Graph<In, Name>) : { ...graph, outputs };
+}

@@ -1,0 +1,99 @@
+import { describe, expect, it } from "vitest";
+import { AbortError, ShapeError, UnsupportedError } from "./ir/errors.ts";
+import { graph } from "./ir/graph.ts";
+import { type Tensor, tensor, tensorOf } from "./ir/tensor.ts";
+import { input } from "./ir/value.ts";
+import { resnet } from "./models/resnet.ts";
+import { variants } from "./models/variants.ts";
+import { add, maxPool2d, relu, sigmoid, softmax } from "./ops/index.ts";
+import { reference } from "./reference.ts";
+
+const a = input("a", ["N", 1, 1, 2]);
+const b = input("b", ["N", 1, 1, 2]);
+const sum = graph({ name: "sum", inputs: { a, b }, outputs: { y: add({ a, b }) } });
+const pixels = (n: number, ...data: number[]) => tensor([n, 1, 1, 2], data);
+
+describe("reference", () => {
+  it("adds", async () => {
+    const executable = await reference.compile(sum);
+    const { y } = await executable.run({ a: pixels(1, 1, 2), b: pixels(1, 10, 20) });
+    expect(y).toMatchObject({ dtype: "float64", shape: [1, 1, 1, 2], data: Float64Array.of(11, 22) });
+  });
+
+  it("takes any batch where it is open", async () => {
+    const executable = await reference.compile(sum);
+    const { y } = await executable.run({ a: pixels(2, 1, 2, 3, 4), b: pixels(2, 1, 1, 1, 1) });
+    expect(y.shape).toEqual([2, 1, 1, 2]);
+  });
+
+  const detached = pixels(1, 1, 2);
+  structuredClone(detached.data, { transfer: [detached.data.buffer as ArrayBuffer] });
+  it.each<[string, { [name: string]: Tensor }, string]>([
+    ["a missing input", { a: pixels(1, 1, 2) }, "run.B1"],
+    ["an input too many", { a: pixels(1, 1, 2), b: pixels(1, 1, 2), c: pixels(1, 1, 2) }, "run.B1"],
+    ["a misspelt input", { a: pixels(1, 1, 2), B: pixels(1, 1, 2) }, "run.B1"],
+    ["another dtype", { a: pixels(1, 1, 2), b: tensorOf("float64", [1, 1, 1, 2], Float64Array.of(1, 2)) }, "run.B2"],
+    ["a detached buffer", { a: pixels(1, 1, 2), b: detached }, "run.B2"],
+    ["another shape", { a: pixels(1, 1, 2), b: tensor([1, 1, 2, 1], [1, 2]) }, "run.B3"],
+    ["another rank", { a: pixels(1, 1, 2), b: tensor([2], [1, 2]) }, "run.B3"],
+    ["two batches", { a: pixels(1, 1, 2), b: pixels(2, 1, 2, 3, 4) }, "run.B3"],
+    ["an empty batch", { a: pixels(0), b: pixels(0) }, "run.B3"],
+  ])("refuses %s", async (_, inputs, label) => {
+    const executable = await reference.compile(sum);
+    const run = executable.run(inputs as never);
+    await expect(run).rejects.toThrow(ShapeError);
+    await expect(run).rejects.toMatchObject({ code: "ShapeError", label });
+  });
+
+  it("refuses to run after dispose, which may be called twice", async () => {
+    const executable = await reference.compile(sum);
+    await executable.dispose();
+    await executable.dispose();
+    await expect(executable.run({ a: pixels(1, 1, 2), b: pixels(1, 1, 2) })).rejects.toThrow(UnsupportedError);
+  });
+
+  it("refuses a graph whose parameters are open", async () => {
+    await expect(reference.compile(resnet(variants.resnet18))).rejects.toThrow("102 parameters of resnet18 are open");
+  });
+
+  it("stops in mid run", async () => {
+    const x = input("x", [1, 64, 56, 56]);
+    const deep = Array.from({ length: 40 }).reduce<ReturnType<typeof relu>>((y) => maxPool2d({ x: y }, { window: 3, stride: 1, padding: 1 }), relu({ x }));
+    const executable = await reference.compile(graph({ name: "deep", inputs: { x }, outputs: { y: deep } }));
+    const controller = new AbortController();
+    controller.abort(new Error("enough"));
+    const run = executable.run({ x: tensor([1, 64, 56, 56], new Float32Array(64 * 56 * 56)) }, { signal: controller.signal });
+    await expect(run).rejects.toThrow(AbortError);
+    await expect(run).rejects.toMatchObject({ code: "AbortError", cause: new Error("enough") });
+  });
+});
+
+describe("what PyTorch does with numbers that are none", () => {
+  const evaluate = async (y: ReturnType<typeof relu>, x: Tensor<"float32">) => {
+    const image = input("x", x.shape);
+    const executable = await reference.compile(graph({ name: "g", inputs: { x: image }, outputs: { y: { ...y, inputs: { x: image } } } }));
+    return [...(await executable.run({ x })).y.data];
+  };
+  const row = input("x", [1, 1, 1, 3]);
+  const given = (...data: number[]) => tensor([1, 1, 1, 3], data);
+
+  it("relu keeps NaN and infinity", async () => {
+    expect(await evaluate(relu({ x: row }), given(Number.NaN, Infinity, -Infinity))).toEqual([Number.NaN, Infinity, 0]);
+  });
+
+  it("maxPool2d answers NaN wherever it stands in the window", async () => {
+    const pool = maxPool2d({ x: row }, { window: [1, 3], stride: 1 });
+    for (const data of [[Number.NaN, 1, 2], [1, Number.NaN, 2], [1, 2, Number.NaN]]) {
+      expect(await evaluate(pool, given(...data))).toEqual([Number.NaN]);
+    }
+  });
+
+  it("sigmoid saturates without overflow", async () => {
+    expect(await evaluate(sigmoid({ x: row }), given(-1000, 0, 1000))).toEqual([0, 0.5, 1]);
+  });
+
+  it("softmax of large numbers stays finite", async () => {
+    const pair = input("x", [1, 2]);
+    expect(await evaluate(softmax({ x: pair }), tensor([1, 2], [3e38, 3e38]))).toEqual([0.5, 0.5]);
+  });
+});
