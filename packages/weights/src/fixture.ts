@@ -1,0 +1,133 @@
+import {
+  type Graph,
+  nodesOf,
+  type OpName,
+  parametersOf,
+  ShapeError,
+  sizeOf,
+  type Tensor,
+  tensorOf,
+  UnsupportedError,
+} from "@residual/core";
+import type { Weights } from "./weights.ts";
+
+/** What a parameter is for, which alone sets its range; the names are those of the goldens. */
+export type Role =
+  | "conv_w"
+  | "conv_b"
+  | "bn_gamma"
+  | "bn_gamma_last"
+  | "bn_beta"
+  | "bn_mean"
+  | "bn_var"
+  | "fc_w"
+  | "fc_b";
+
+/** The role of a parameter by the op that reads it and as which input. */
+const roles: { readonly [Name in OpName]?: Readonly<Record<string, Role>> } = {
+  conv2d: { weight: "conv_w", bias: "conv_b" },
+  fusedConv2d: { weight: "conv_w", bias: "conv_b" },
+  batchNorm: { scale: "bn_gamma", shift: "bn_beta", mean: "bn_mean", variance: "bn_var" },
+  linear: { weight: "fc_w", bias: "fc_b" },
+};
+
+/**
+ * The values of each role are in [lo, hi). With these a deep network neither dies out nor overflows: weights as He et al.
+ * 2015 (arXiv 1502.01852) scale them, and each residual branch weak beside its shortcut.
+ */
+const ranges: { readonly [R in Role]: (shape: readonly number[]) => readonly [lo: number, hi: number] } = {
+  conv_w: ([, ...window]) => within(Math.sqrt(6 / sizeOf(window))),
+  conv_b: () => [-0.1, 0.1],
+  bn_gamma: () => [0.8, 1.2],
+  bn_gamma_last: () => [0.05, 0.25],
+  bn_beta: () => [-0.1, 0.1],
+  bn_mean: () => [-0.2, 0.8],
+  bn_var: () => [0.5, 1.5],
+  fc_w: ([, features = 1]) => within(Math.sqrt(3 / features)),
+  fc_b: () => [-0.1, 0.1],
+};
+
+function within(bound: number): readonly [number, number] {
+  return [-bound, bound];
+}
+
+/** The 32-bit FNV-1a hash of a text's UTF-8 bytes. */
+export function fnv1a32(text: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
+}
+
+/** The i-th 32-bit number of a seed's sequence: murmur3's finalizer (fmix32) of seed + i · 0x9E3779B9. */
+export function hashU32(seed: number, i: number): number {
+  let hash = (seed + Math.imul(i, 0x9e3779b9)) | 0;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/**
+ * A tensor of pseudo-random values in [lo, hi), the same everywhere: they depend on `salt`, `name` and each element's
+ * row-major index alone. Worked out in float64, rounded once to float32.
+ */
+export function fill(salt: string, name: string, shape: readonly number[], lo: number, hi: number): Tensor<"float32"> {
+  const seed = fnv1a32(`${salt}/${name}`);
+  const data = new Float32Array(sizeOf(shape));
+  const span = hi - lo;
+  for (let i = 0; i < data.length; i++) data[i] = lo + span * ((hashU32(seed, i) >>> 8) * 2 ** -24);
+  return tensorOf("float32", shape, data);
+}
+
+/** A tensor filled as its role has it. */
+export function fillRole(salt: string, name: string, shape: readonly number[], role: Role): Tensor<"float32"> {
+  return fill(salt, name, shape, ...ranges[role](shape));
+}
+
+/**
+ * Weights for any graph with no download: each open parameter filled as its role has it, in `parametersOf` order. The
+ * same salt gives the same bits everywhere; "v1" gives the goldens'. Throws UnsupportedError for a parameter without a role.
+ */
+export function fixtureWeights(graph: Graph, salt: string): Weights {
+  const tensors = new Map<string, Tensor>();
+  const known = rolesOf(graph);
+  for (const { name, shape } of parametersOf(graph)) {
+    const role = known.get(name);
+    if (!role) throw new UnsupportedError(`${graph.name}: ${name} is read by no op that a fixture knows a range for`);
+    tensors.set(name, fillRole(salt, name, shape, role));
+  }
+  return { tensors, metadata: { fixture: salt } };
+}
+
+/** The role of each open parameter, by name; the first op that reads a parameter decides. */
+export function rolesOf(graph: Graph): ReadonlyMap<string, Role> {
+  const found = new Map<string, Role>();
+  for (const node of nodesOf(graph)) {
+    for (const [input, value] of Object.entries(node.inputs)) {
+      const role = roles[node.op as OpName]?.[input];
+      if (value.kind === "parameter" && role && !found.has(value.name)) found.set(value.name, role);
+    }
+  }
+  for (const [name, role] of found) if (role === "bn_gamma" && endsBlock(name, found)) found.set(name, "bn_gamma_last");
+  return found;
+}
+
+/** Whether this is `<block>.bnK.weight` with K ≥ 2 and no `<block>.bn(K+1)` beside it: the last norm of a residual block. */
+function endsBlock(name: string, others: ReadonlyMap<string, unknown>): boolean {
+  const [, block, index] = /^(.+)\.bn(\d+)\.weight$/.exec(name) ?? [];
+  return Number(index) >= 2 && !others.has(`${block}.bn${Number(index) + 1}.weight`);
+}
+
+/**
+ * An input [N, C, H, W]: values in [−1, 1), plus for each image and channel an offset in [−2, 2), which keeps the images
+ * of a batch apart after global pooling. Throws ShapeError for another rank.
+ */
+export function fixtureInput(salt: string, shape: readonly number[], name = "input"): Tensor<"float32"> {
+  if (shape.length !== 4) throw new ShapeError("fixtureInput.C1", `expected [N, C, H, W], found [${shape.join(", ")}]`);
+  const [n, c, h, w] = shape as [number, number, number, number];
+  const image = fill(salt, name, shape, -1, 1);
+  const offsets = fill(salt, `${name}.offset`, [n, c], -2, 2).data;
+  offsets.forEach((offset, channel) => {
+    for (let i = channel * h * w; i < (channel + 1) * h * w; i++) image.data[i]! += offset;
+  });
+  return image;
+}

@@ -1,0 +1,134 @@
+/** Half of a surrogate pair on its own: JSON can spell it, UTF-8 cannot, so two such names would end up the same. */
+const loneSurrogate = /\p{Surrogate}/u;
+
+/** Whether UTF-8 can hold this text as it is. */
+export function isWellFormed(text: string): boolean {
+  return !loneSurrogate.test(text);
+}
+
+/**
+ * Reads JSON piece by piece, as the caller's grammar expects it. Unlike JSON.parse it refuses a key that comes twice
+ * (JSON.parse keeps the last), numbers that are not plain whole ones, and any nesting that nobody asked for.
+ * `refuse` throws; it is told what is wrong.
+ */
+export class JsonReader {
+  readonly #text: string;
+  readonly #refuse: (problem: string) => never;
+  #at = 0;
+
+  constructor(text: string, refuse: (problem: string) => never) {
+    this.#text = text;
+    this.#refuse = refuse;
+  }
+
+  /** An object; `member` reads the value of each key. */
+  object(member: (key: string) => void): void {
+    const keys = new Set<string>();
+    this.#list("{", "}", () => {
+      const key = this.string();
+      if (keys.has(key)) this.#refuse(`the key ${quote(key)} comes twice, expected once`);
+      keys.add(key);
+      this.#expect(":");
+      member(key);
+    });
+  }
+
+  array<T>(element: () => T): T[] {
+    const elements: T[] = [];
+    this.#list("[", "]", () => elements.push(element()));
+    return elements;
+  }
+
+  string(): string {
+    if (!this.#next('"')) this.#fail("a string");
+    const begin = this.#at;
+    const end = this.#endOfString(begin + 1);
+    const text = this.#text.slice(begin + 1, end - 1);
+    const unescaped = text.includes("\\") ? this.#unescape(text) : text;
+    this.#at = end;
+    return unescaped;
+  }
+
+  /** A whole number from 0 to 2⁵³ − 1, in digits alone. */
+  whole(): number {
+    this.#skipSpace();
+    number.lastIndex = this.#at;
+    const digits = number.exec(this.#text)?.[0] ?? "";
+    const value = Number(digits);
+    if (!/^(0|[1-9]\d*)$/.test(digits) || !Number.isSafeInteger(value)) this.#fail("a whole number from 0 to 2^53 - 1");
+    this.#at += digits.length;
+    return value;
+  }
+
+  /** Nothing but space is left. */
+  end(): void {
+    this.#skipSpace();
+    if (this.#at < this.#text.length) this.#fail("the end");
+  }
+
+  #list(open: string, close: string, item: () => void): void {
+    this.#expect(open);
+    for (let first = true; !this.#next(close); first = false) {
+      if (!first) this.#expect(",");
+      item();
+    }
+    this.#at++;
+  }
+
+  #expect(character: string): void {
+    if (!this.#next(character)) this.#fail(`"${character}"`);
+    this.#at++;
+  }
+
+  #next(character: string): boolean {
+    this.#skipSpace();
+    return this.#text[this.#at] === character;
+  }
+
+  #skipSpace(): void {
+    while (isSpace(this.#text.charCodeAt(this.#at))) this.#at++;
+  }
+
+  // A loop, since a regular expression runs out of stack on a name of many megabytes.
+  #endOfString(from: number): number {
+    for (let at = from; at < this.#text.length; at++) {
+      const code = this.#text.charCodeAt(at);
+      if (code === quotationMark) return at + 1;
+      if (code === backslash) at++;
+      if (code < firstPrintable) this.#fail("a string without control characters");
+    }
+    return this.#refuse("a string has no end");
+  }
+
+  #unescape(text: string): string {
+    let unescaped: string;
+    try {
+      unescaped = JSON.parse(`"${text}"`) as string;
+    } catch {
+      return this.#fail("a string without unknown escapes");
+    }
+    if (isWellFormed(unescaped)) return unescaped;
+    return this.#refuse(`${quote(unescaped)} holds half a surrogate pair, expected whole characters`);
+  }
+
+  #fail(expected: string): never {
+    const found = this.#at < this.#text.length ? quote(this.#text.slice(this.#at, this.#at + 20)) : "the end";
+    return this.#refuse(`at character ${this.#at}: found ${found}, expected ${expected}`);
+  }
+}
+
+/** Text of a stranger's for an error message: on one line and not too long. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
+}
+
+/** All that could be meant as a number, so that the message shows it whole; longer ones are too large anyway. */
+const number = /[-+.\w]{1,40}/y;
+
+const quotationMark = 0x22;
+const backslash = 0x5c;
+const firstPrintable = 0x20;
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
+}

@@ -1,0 +1,195 @@
+import {
+  type Graph,
+  graph,
+  input,
+  ops,
+  type Tensor,
+  tensor,
+  tensorOf,
+  UnsupportedError,
+  WeightsError,
+} from "@residual/core";
+import { describe, expect, it } from "vitest";
+import { readWeights } from "./read-weights.ts";
+import { toTorchvision } from "./schemes.ts";
+import { graphReading } from "./testing/golden-graph.ts";
+import { sharedPath } from "./testing/shared.ts";
+import type { Weights } from "./weights.ts";
+
+const withFc: Graph = graphReading([
+  ["conv1.weight", [1, 1, 1, 1], "conv_w"],
+  ["fc.weight", [2, 3], "fc_w"],
+  ["fc.bias", [2], "fc_b"],
+]);
+
+function weightsNamed(...names: string[]): Weights {
+  return { tensors: new Map(names.map((name, i) => [name, tensor([], [i])])), metadata: { a: "b" } };
+}
+
+function renamed(names: string[], reading = withFc): string[] {
+  return [...toTorchvision(weightsNamed(...names), reading).tensors.keys()];
+}
+
+describe("torchvision's own names", () => {
+  it("stay as they are, every one, with the very same tensors", () => {
+    const given = weightsNamed("conv1.weight", "fc.weight", "fc.bias", "bn1.num_batches_tracked", "unheard.of");
+    const { tensors, metadata } = toTorchvision(given, withFc);
+    expect([...tensors]).toEqual([...given.tensors]);
+    expect(tensors.get("fc.bias")).toBe(given.tensors.get("fc.bias"));
+    expect(metadata).toEqual({ a: "b" });
+  });
+
+  it("lose what wraps all of them, however often", () => {
+    expect(renamed(["module.conv1.weight", "module.fc.bias"])).toEqual(["conv1.weight", "fc.bias"]);
+    expect(renamed(["model.module.conv1.weight", "model.module.fc.bias"])).toEqual(["conv1.weight", "fc.bias"]);
+  });
+
+  it("keep a wrapper that only some have, or that the graph's own names have", () => {
+    expect(renamed(["module.conv1.weight", "fc.bias"])).toEqual(["module.conv1.weight", "fc.bias"]);
+    const own = graphReading([
+      ["model.fc.weight", [2, 3], "fc_w"],
+      ["model.fc.bias", [2], "fc_b"],
+    ]);
+    expect(renamed(["model.fc.weight"], own)).toEqual(["model.fc.weight"]);
+  });
+
+  it("take linear for fc, where the graph has fc and the file has not", () => {
+    expect(renamed(["module.conv1.weight", "module.linear.weight", "module.linear.bias"])).toEqual([
+      "conv1.weight",
+      "fc.weight",
+      "fc.bias",
+    ]);
+    expect(renamed(["fc.weight", "linear.weight"])).toEqual(["fc.weight", "linear.weight"]);
+    const linear = graphReading([
+      ["linear.weight", [2, 3], "fc_w"],
+      ["linear.bias", [2], "fc_b"],
+    ]);
+    expect(renamed(["linear.weight"], linear)).toEqual(["linear.weight"]);
+  });
+
+  it("of no tensors are none", () => {
+    expect(renamed([])).toEqual([]);
+  });
+});
+
+describe("Keras's names", () => {
+  const names = (weights: Weights) => [...toTorchvision(weights, withFc).tensors.keys()];
+
+  it("have their kernels transposed: HWIO to OIHW, [in, out] to [out, in]", () => {
+    const kernel = tensor(
+      [2, 1, 3, 2],
+      Array.from({ length: 12 }, (_, i) => i),
+    ); // at h, i, o: 6h + 2i + o
+    const tensors = new Map<string, Tensor>([
+      ["conv2d/kernel", kernel],
+      ["dense/kernel", tensor([2, 3], [1, 2, 3, 4, 5, 6])],
+    ]);
+    const moved = toTorchvision({ tensors, metadata: {} }, withFc).tensors;
+    expect(moved.get("conv1.weight")).toEqual(tensor([2, 3, 2, 1], [0, 6, 2, 8, 4, 10, 1, 7, 3, 9, 5, 11]));
+    expect(moved.get("fc.weight")).toEqual(tensor([3, 2], [1, 4, 2, 5, 3, 6]));
+    expect([...kernel.data]).toEqual(Array.from({ length: 12 }, (_, i) => i));
+  });
+
+  it("of a network that is not resnet8 are left alone", () => {
+    expect(names(weightsNamed("conv2d/bias", "conv2d_9/bias"))).toEqual(["conv2d/bias", "conv2d_9/bias"]);
+    expect(names(weightsNamed("conv2d/bias", "dense/bias/more"))).toEqual(["conv2d/bias", "dense/bias/more"]);
+  });
+
+  it("are refused for a kernel that cannot be transposed", () => {
+    expect(() => names(weightsNamed("conv2d/kernel"))).toThrow(UnsupportedError);
+    const integers = tensorOf("int32", [1, 1], new Int32Array(1));
+    expect(() => names({ tensors: new Map([["dense/kernel", integers]]), metadata: {} })).toThrow(
+      /is int32 \[1, 1\], expected float32 of 2 axes/,
+    );
+  });
+
+  it("are refused where two become one", () => {
+    const twice = weightsNamed("conv2d/bias", "conv2d/beta");
+    expect(() => names(twice)).toThrow(WeightsError);
+    expect(() => names(twice)).toThrow('keras-resnet8: "conv2d/beta" becomes "conv1.bias", and so does another');
+  });
+});
+
+it("reads Gluon's numbers as blocks", () => {
+  expect(
+    renamed([
+      "stage3_batchnorm0_gamma",
+      "stage3_conv0_weight",
+      "stage3_conv3_weight",
+      "stage3_conv4_weight",
+      "stage3_conv18_weight",
+    ]),
+  ).toEqual([
+    "layer3.0.bn1.weight",
+    "layer3.0.conv1.weight",
+    "layer3.0.shortcut.weight",
+    "layer3.1.conv1.weight",
+    "layer3.5.conv3.weight",
+  ]);
+  expect(renamed(["conv0_weight", "conv1_weight"])).toEqual(["conv0_weight", "conv1_weight"]); // not Gluon's resnet50_v2
+});
+
+const mlperf = sharedPath("data/weights/mlperf-tiny-resnet8/pretrainedResnet.safetensors");
+const trunk = sharedPath("data/weights/resnet50v2-trunk/stem-stage1-stage2.safetensors");
+const akamaster = sharedPath("data/weights/cifar-resnet/resnet20-12fca82f.safetensors");
+
+const normKeys = (norm: string) =>
+  ["weight", "bias", "running_mean", "running_var"].map((suffix) => `${norm}.${suffix}`);
+const convKeys = (conv: string) => [`${conv}.weight`, `${conv}.bias`];
+
+/** Sorted numbers of all tensors: what no renaming and no transpose changes. */
+function allNumbers({ tensors }: Weights): Float64Array {
+  return Float64Array.from([...tensors.values()].flatMap(({ data }) => Array.from(data as Float32Array))).sort();
+}
+
+it.skipIf(!mlperf)("maps MLPerf's resnet8 onto its model, one to one", async () => {
+  const file = await readWeights(mlperf!);
+  const mapped = toTorchvision(file, withFc);
+  const blocks = ["layer1.0.", "layer2.0.", "layer3.0."];
+  const expected = ["", ...blocks].flatMap((block) => [...convKeys(`${block}conv1`), ...normKeys(`${block}bn1`)]);
+  for (const block of blocks) expected.push(...convKeys(`${block}conv2`), ...normKeys(`${block}bn2`));
+  expected.push(...convKeys("layer2.0.downsample.0"), ...convKeys("layer3.0.downsample.0"), ...convKeys("fc"));
+  expect([...mapped.tensors.keys()].toSorted()).toEqual(expected.toSorted());
+  expect(allNumbers(mapped)).toEqual(allNumbers(file));
+  const shape = (name: string) => mapped.tensors.get(name)?.shape;
+  expect(shape("conv1.weight")).toEqual([16, 3, 3, 3]);
+  expect(shape("layer2.0.downsample.0.weight")).toEqual([32, 16, 1, 1]);
+  expect(shape("layer3.0.conv1.weight")).toEqual([64, 32, 3, 3]);
+  expect(shape("fc.weight")).toEqual([10, 64]);
+});
+
+it.skipIf(!trunk)("maps the trunk of Gluon's resnet50v2 onto its model, one to one", async () => {
+  const file = await readWeights(trunk!);
+  const mapped = toTorchvision(file, withFc);
+  const expected = [
+    "conv1.weight",
+    ...normKeys("bn0"),
+    ...normKeys("bn1"),
+    "layer1.0.shortcut.weight",
+    "layer2.0.shortcut.weight",
+  ];
+  const blocks = ["layer1.0", "layer1.1", "layer1.2", "layer2.0", "layer2.1", "layer2.2", "layer2.3"];
+  for (const block of blocks) {
+    for (const k of [1, 2, 3]) expected.push(`${block}.conv${k}.weight`, ...normKeys(`${block}.bn${k}`));
+  }
+  expect([...mapped.tensors.keys()].toSorted()).toEqual(expected.toSorted());
+  expect(new Set(mapped.tensors.values())).toEqual(new Set(file.tensors.values()));
+  const shape = (name: string) => mapped.tensors.get(name)?.shape;
+  expect(shape("layer1.0.shortcut.weight")).toEqual([256, 64, 1, 1]);
+  expect(shape("layer2.0.conv2.weight")).toEqual([128, 128, 3, 3]);
+  expect(shape("layer2.3.conv3.weight")).toEqual([512, 128, 1, 1]);
+  expect(shape("layer2.1.bn1.weight")).toEqual([512]);
+});
+
+it.skipIf(!akamaster)("maps akamaster's linear onto fc", async () => {
+  const file = await readWeights(akamaster!);
+  const mapped = toTorchvision(file, withFc);
+  expect(mapped.tensors.get("fc.weight")).toBe(file.tensors.get("linear.weight"));
+  expect(mapped.tensors.size).toBe(file.tensors.size);
+});
+
+it("renames nothing for a graph with no parameters", () => {
+  const x = input("image", [1, 1, 1, 1]);
+  const empty = graph({ name: "empty", inputs: { image: x }, outputs: { y: ops.relu({ x }) } });
+  expect(renamed(["linear.weight"], empty)).toEqual(["linear.weight"]);
+});

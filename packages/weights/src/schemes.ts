@@ -1,0 +1,198 @@
+import { type Graph, parametersOf, type Tensor, tensorOf, UnsupportedError, WeightsError } from "@residual/core";
+import { quote } from "./json-reader.ts";
+import type { Weights } from "./weights.ts";
+
+/** A tensor's name in torchvision's scheme, and how its axes are to be reordered: axis i of the result is axis order[i]. */
+interface Target {
+  readonly name: string;
+  readonly order?: readonly number[];
+}
+
+/** How one family of files names its tensors. */
+interface Scheme {
+  readonly name: string;
+  /** Undefined for a name that the family does not have. */
+  target(name: string): Target | undefined;
+}
+
+/**
+ * Names as files in the wild have them, to the graph's, which are torchvision's `state_dict` keys. The first scheme that
+ * knows every name of the file is taken; a file that none knows keeps its names.
+ *
+ *   scheme        in the file                                        becomes
+ *   keras-resnet8 conv2d_3/{kernel HWIO, bias}                       layer2.0.conv1.{weight OIHW, bias}
+ *                 batch_normalization_3/{gamma, beta, moving_mean,   layer2.0.bn1.{weight, bias, running_mean,
+ *                 moving_variance}                                   running_var}
+ *                 dense/{kernel [in, out], bias}                     fc.{weight [out, in], bias}
+ *   gluon-v2      batchnorm0, conv0, batchnorm1                      bn0, conv1, bn1
+ *                 stage2_batchnorm4_{gamma, beta, running_mean,      layer2.1.bn2.{weight, bias, running_mean,
+ *                 running_var}                                       running_var}
+ *                 stage2_conv3_weight, stage2_conv4_weight           layer2.0.shortcut.weight, layer2.1.conv1.weight
+ *   torchvision   module.X or model.X, all through the file          X
+ *                 linear.X, where the graph has fc, the file not     fc.X
+ *
+ * Every tensor of the file is in the answer. Renamed tensors share their data; reordered ones are copies.
+ * Throws WeightsError where two tensors would end up under one name, UnsupportedError for a tensor of the wrong rank.
+ */
+export function toTorchvision(weights: Weights, graph: Graph): Weights {
+  const names = [...weights.tensors.keys()];
+  const known = [kerasResNet8, gluonV2].find(
+    (scheme) => names.length > 0 && names.every((name) => scheme.target(name)),
+  );
+  const scheme = known ?? torchvision(names, new Set(parametersOf(graph).map(({ name }) => name)));
+  const tensors = new Map<string, Tensor>();
+  for (const [name, tensor] of weights.tensors) {
+    const target = scheme.target(name) ?? { name };
+    if (tensors.has(target.name)) {
+      throw new WeightsError(
+        `${scheme.name}: ${quote(name)} becomes ${quote(target.name)}, and so does another; rename one`,
+      );
+    }
+    tensors.set(target.name, target.order ? reorder(name, tensor, target.order) : tensor);
+  }
+  return { ...weights, tensors };
+}
+
+/** Keras counts layers as they are made; this is the order of MLPerf Tiny's `resnet_v1_eembc`, shortcuts last in a block. */
+const kerasConvs = [
+  "conv1",
+  "layer1.0.conv1",
+  "layer1.0.conv2",
+  "layer2.0.conv1",
+  "layer2.0.conv2",
+  "layer2.0.downsample.0",
+  "layer3.0.conv1",
+  "layer3.0.conv2",
+  "layer3.0.downsample.0",
+];
+const kerasNorms = [
+  "bn1",
+  "layer1.0.bn1",
+  "layer1.0.bn2",
+  "layer2.0.bn1",
+  "layer2.0.bn2",
+  "layer3.0.bn1",
+  "layer3.0.bn2",
+];
+const kerasLayers: ReadonlyMap<string, string> = new Map([
+  ...kerasConvs.map((target, i) => [numbered("conv2d", i), target] as const),
+  ...kerasNorms.map((target, i) => [numbered("batch_normalization", i), target] as const),
+  ["dense", "fc"],
+]);
+
+const suffixes: ReadonlyMap<string, string> = new Map([
+  ["kernel", "weight"],
+  ["weight", "weight"],
+  ["gamma", "weight"],
+  ["bias", "bias"],
+  ["beta", "bias"],
+  ["moving_mean", "running_mean"],
+  ["running_mean", "running_mean"],
+  ["moving_variance", "running_var"],
+  ["running_var", "running_var"],
+]);
+
+const oihwFromHwio = [3, 2, 0, 1];
+const outInFromInOut = [1, 0];
+
+const kerasResNet8: Scheme = {
+  name: "keras-resnet8",
+  target(name) {
+    const [layer = "", variable = ""] = name.split("/");
+    const [module, suffix] = [kerasLayers.get(layer), suffixes.get(variable)];
+    if (!module || !suffix || name !== `${layer}/${variable}`) return undefined;
+    const renamed = `${module}.${suffix}`;
+    if (variable !== "kernel") return { name: renamed };
+    return { name: renamed, order: layer === "dense" ? outInFromInOut : oihwFromHwio };
+  },
+};
+
+function numbered(layer: string, index: number): string {
+  return index === 0 ? layer : `${layer}_${index}`;
+}
+
+const gluonStem: ReadonlyMap<string, string> = new Map([
+  ["batchnorm0", "bn0"],
+  ["conv0", "conv1"],
+  ["batchnorm1", "bn1"],
+]);
+
+/** MXNet Gluon's resnet50_v2: three norms and three convs a block, and a conv more, numbered 3, for the first's shortcut. */
+const gluonV2: Scheme = {
+  name: "gluon-v2",
+  target(name) {
+    const pattern =
+      /^(?:stage([1-4])_)?((conv|batchnorm)(0|[1-9]\d{0,2}))_(weight|gamma|beta|running_mean|running_var)$/;
+    const [, stage, layer, kind, index, variable] = pattern.exec(name) ?? [];
+    if (!layer || !variable) return undefined;
+    const inStage = kind === "conv" ? gluonConv(Number(index)) : gluonNorm(Number(index));
+    const module = stage ? `layer${stage}.${inStage}` : gluonStem.get(layer);
+    return module ? { name: `${module}.${suffixes.get(variable)}` } : undefined;
+  },
+};
+
+function gluonConv(index: number): string {
+  if (index === 3) return "0.shortcut";
+  const counted = index < 3 ? index : index - 1;
+  return `${Math.floor(counted / 3)}.conv${(counted % 3) + 1}`;
+}
+
+function gluonNorm(index: number): string {
+  return `${Math.floor(index / 3)}.bn${(index % 3) + 1}`;
+}
+
+/** What DataParallel (`module.`) and trainers that hold the network as a field (`model.`) put before every name. */
+const wrappers = ["module.", "model."];
+
+function torchvision(names: readonly string[], wanted: ReadonlySet<string>): Scheme {
+  const prefix = wrapping(names, wanted);
+  const bare = new Set(names.map((name) => name.slice(prefix.length)));
+  const isLinear = (name: string) => name === "linear.weight" || name === "linear.bias";
+  const asFc =
+    wanted.has("fc.weight") && !wanted.has("linear.weight") && !bare.has("fc.weight") && !bare.has("fc.bias");
+  return {
+    name: "torchvision",
+    target(name) {
+      const key = name.slice(prefix.length);
+      return { name: asFc && isLinear(key) ? key.replace("linear", "fc") : key };
+    },
+  };
+}
+
+/** The wrappers that all names start with, unless the graph's own names do. */
+function wrapping(names: readonly string[], wanted: ReadonlySet<string>): string {
+  let prefix = "";
+  const next = () =>
+    wrappers.find((wrapper) => {
+      const own = [...wanted].some((name) => name.startsWith(wrapper));
+      return !own && names.length > 0 && names.every((name) => name.startsWith(prefix + wrapper));
+    });
+  for (let wrapper = next(); wrapper; wrapper = next()) prefix += wrapper;
+  return prefix;
+}
+
+/** A copy with its axes in another order. */
+function reorder(name: string, tensor: Tensor, order: readonly number[]): Tensor {
+  const { dtype, shape } = tensor;
+  if (dtype !== "float32" || shape.length !== order.length) {
+    const expected = `float32 of ${order.length} axes`;
+    throw new UnsupportedError(
+      `${quote(name)} is ${dtype} [${shape.join(", ")}], expected ${expected}, which can be transposed`,
+    );
+  }
+  const moved = order.map((axis) => shape[axis]!);
+  const steps = order.map((axis) => shape.slice(axis + 1).reduce((step, size) => step * size, 1));
+  return tensorOf("float32", moved, gather(tensor.data, moved, steps));
+}
+
+/** Elements in the row-major order of `shape`, where one step along axis i is `steps[i]` elements of `data`. */
+function gather(data: Float32Array, shape: readonly number[], steps: readonly number[]): Float32Array {
+  const gathered = new Float32Array(data.length);
+  let next = 0;
+  const visit = (axis: number, from: number): void => {
+    if (axis === shape.length) gathered[next++] = data[from]!;
+    else for (let i = 0; i < shape[axis]!; i++) visit(axis + 1, from + i * steps[axis]!);
+  };
+  visit(0, 0);
+  return gathered;
+}

@@ -1,0 +1,14 @@
+import { fnv1a32, hashU32 } from "../fixture.ts";
+
+/** A seeded source of whole numbers: each call gives one in [0, below). */
+export type Random = (below: number) => number;
+
+export function randomFrom(seed: string): Random {
+  const start = fnv1a32(seed);
+  let count = 0;
+  return (below) => Math.floor((hashU32(start, count++) / 2 ** 32) * below);
+}
+
+export function pick<T>(random: Random, from: readonly T[]): T {
+  return from[random(from.length)]!;
+}
