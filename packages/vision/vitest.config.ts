@@ -1,4 +1,1 @@
-import { defineConfig } from "vitest/config";
-
-const conditions = ["@residual/source"];
-export default defineConfig({ resolve: { conditions }, ssr: { resolve: { conditions } }, test: { testTimeout: 60_000 } });
+export { default } from "../../vitest.base.ts";

@@ -1,0 +1,16 @@
+import { expect, it } from "vitest";
+import { cifar10Labels, imagenetLabels } from "./labels.ts";
+
+it("ImageNet has 1,000 names, each once, in torchvision's order", () => {
+  expect(new Set(imagenetLabels).size).toBe(1000);
+  expect(imagenetLabels).toHaveLength(1000);
+  const known = { 0: "tench", 134: "crane bird", 207: "golden retriever", 281: "tabby", 285: "Egyptian cat" };
+  for (const [index, name] of Object.entries(known)) expect(imagenetLabels[Number(index)]).toBe(name);
+  expect([imagenetLabels[517], imagenetLabels[999]]).toEqual(["crane", "toilet tissue"]);
+  expect(imagenetLabels.every((name) => name === name.trim() && name !== "")).toBe(true);
+});
+
+it("CIFAR-10 has 10", () => {
+  expect(cifar10Labels).toHaveLength(10);
+  expect([cifar10Labels[0], cifar10Labels[3], cifar10Labels[9]]).toEqual(["airplane", "cat", "truck"]);
+});

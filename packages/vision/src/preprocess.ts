@@ -1,0 +1,139 @@
+import { sizeOf, type Tensor, tensorOf } from "@residual/core";
+import { check } from "./check.ts";
+import type { Interpolation } from "./filters.ts";
+import { checkPixels, type Pixels } from "./pixels.ts";
+import { resample, type Size } from "./resample.ts";
+
+/** torchvision's evaluation transform, in numbers. */
+export interface Preprocessing {
+  /** What the shorter side becomes, in pixels. */
+  readonly resize: number;
+  /** Both sides of the square cut from the middle, in pixels. */
+  readonly crop: number;
+  readonly interpolation: Interpolation;
+  /** What a byte is divided by: 255, or 1 for a model that reads raw bytes. */
+  readonly scale: number;
+  /** Of red, green and blue, after the division. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  /** Whether a photo is turned as its EXIF data says, before all else. torchvision does not, a browser does. */
+  readonly upright?: boolean;
+}
+
+/** Image -> `[1, 3, crop, crop]`: `crop`, then `normalize`. */
+export function preprocess(pixels: Pixels, preprocessing: Preprocessing): Tensor<"float32"> {
+  return normalize(crop(pixels, preprocessing), preprocessing);
+}
+
+/**
+ * The square that a model sees, still uint8: `[crop, crop, 3]`. Only the part of the resized image that the square shows
+ * is ever computed, so that a strip of 1 x 100,000 costs no more than a photo. What lies outside the image is black.
+ */
+export function crop(pixels: Pixels, preprocessing: Pick<Preprocessing, "resize" | "crop" | "interpolation">): Pixels {
+  checkPixels(pixels);
+  const side = preprocessing.crop;
+  const size = resizedSize(pixels, preprocessing.resize);
+  const [left, top] = [cropOffset(size.width, side), cropOffset(size.height, side)];
+  const window = {
+    left: Math.max(left, 0),
+    top: Math.max(top, 0),
+    width: Math.min(size.width, side),
+    height: Math.min(size.height, side),
+  };
+  return padded(
+    resample(pixels, size, preprocessing.interpolation, window),
+    side,
+    Math.max(-left, 0),
+    Math.max(-top, 0),
+  );
+}
+
+/** The size after torchvision's `Resize(resize)`: the long side is truncated, not rounded. */
+export function resizedSize({ width, height }: Size, resize: number): Size {
+  const long = Math.trunc((resize * Math.max(width, height)) / Math.min(width, height));
+  return width <= height ? { width: resize, height: long } : { width: long, height: resize };
+}
+
+/**
+ * Where torchvision's `CenterCrop(crop)` starts, in pixels of a side of `size`. Negative where the side is too short:
+ * so many zeros come first, and where the padding is odd, one more comes after.
+ */
+export function cropOffset(size: number, crop: number): number {
+  return size >= crop ? roundHalfEven((size - crop) / 2) : 0 - Math.trunc((crop - size) / 2); // −Math.trunc may be −0
+}
+
+/** Python's `round`. `value` is a whole number of halves, from 0. */
+function roundHalfEven(value: number): number {
+  const below = Math.floor(value);
+  return value - below === 0.5 ? below + (below % 2) : Math.round(value);
+}
+
+/** `pixels` on a black square of `side`, `left` and `top` pixels in. */
+function padded(pixels: Pixels, side: number, left: number, top: number): Pixels {
+  if (pixels.width === side && pixels.height === side) return pixels;
+  const data = new Uint8Array(side * side * 3);
+  for (let y = 0; y < pixels.height; y++) {
+    const row = pixels.data.subarray(y * pixels.width * 3, (y + 1) * pixels.width * 3);
+    data.set(row, ((y + top) * side + left) * 3);
+  }
+  return { width: side, height: side, data };
+}
+
+/**
+ * `[H, W, 3]` bytes -> `[1, 3, H, W]`: `(v / scale − mean) / std`, every operation and every constant rounded to float32,
+ * as torchvision's ToTensor and Normalize do, so that the numbers are theirs bit for bit.
+ *
+ * N1  mean and std have a number per channel: 3.
+ */
+export function normalize(
+  pixels: Pixels,
+  preprocessing: Pick<Preprocessing, "scale" | "mean" | "std">,
+): Tensor<"float32"> {
+  checkPixels(pixels);
+  const lengths = [preprocessing.mean.length, preprocessing.std.length];
+  check(lengths.join() === "3,3", "normalize.N1", `mean and std of ${lengths.join(" and ")} numbers, expected 3 each`);
+  const { width, height, data } = pixels;
+  const plane = width * height;
+  const image = new Float32Array(3 * plane);
+  for (let channel = 0; channel < 3; channel++) {
+    const values = valuesOfBytes(preprocessing, channel);
+    for (let i = 0; i < plane; i++) image[channel * plane + i] = values[data[i * 3 + channel]!]!;
+  }
+  return tensorOf("float32", [1, 3, height, width], image);
+}
+
+/** What each of the 256 bytes becomes in one channel. */
+function valuesOfBytes(
+  { scale, mean, std }: Pick<Preprocessing, "scale" | "mean" | "std">,
+  channel: number,
+): Float32Array {
+  const round = Math.fround; // + − × ÷ of two float32s in float64, rounded once more, is the float32 answer (Figueroa 1995)
+  const [divisor, middle, spread] = [round(scale), round(mean[channel]!), round(std[channel]!)];
+  return Float32Array.from({ length: 256 }, (_, byte) => round(round(round(byte / divisor) - middle) / spread));
+}
+
+/**
+ * Tensors of `[1, 3, H, W]` as one batch `[N, 3, H, W]`; batches are joined too. Throws ShapeError:
+ * S1  there is at least one tensor;
+ * S2  all shapes are alike, save the batch.
+ */
+export function stack(tensors: readonly Tensor<"float32">[]): Tensor<"float32"> {
+  check(tensors.length > 0, "stack.S1", "no tensor given, expected one or more");
+  const image = tensors[0]!.shape.slice(1);
+  for (const { shape } of tensors) {
+    const alike = shape.slice(1).join() === image.join();
+    check(alike, "stack.S2", `[${shape.join(", ")}] beside [${tensors[0]!.shape.join(", ")}]; give all one crop`);
+  }
+  const batch = tensors.reduce((sum, { shape }) => sum + shape[0]!, 0);
+  return tensorOf("float32", [batch, ...image], joined(tensors, batch * sizeOf(image)));
+}
+
+function joined(tensors: readonly Tensor<"float32">[], size: number): Float32Array {
+  const data = new Float32Array(size);
+  let offset = 0;
+  for (const tensor of tensors) {
+    data.set(tensor.data, offset);
+    offset += tensor.data.length;
+  }
+  return data;
+}

