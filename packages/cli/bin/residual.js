@@ -1,2 +1,20 @@
 #!/usr/bin/env node
-console.log("hi", process.cwd(), process.env.INIT_CWD, process.version, process.argv.slice(2));
+// Starts the command line: the built files where there are some, in a clone its TypeScript as it stands.
+import { existsSync } from "node:fs";
+import { registerHooks } from "node:module";
+
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 22 || (major === 22 && minor < 18)) {
+  console.error(`BackendUnavailableError: this is Node ${process.versions.node}; residual needs 22.18 or newer`);
+  process.exit(1);
+}
+const source = new URL("../src/main.ts", import.meta.url);
+const inClone = existsSync(source);
+if (inClone) {
+  const condition = "@residual/source";
+  registerHooks({ resolve: (name, context, next) => next(name, { ...context, conditions: [condition, ...context.conditions] }) });
+  // As a script of the workspace's root it is started there, whatever folder it was called from.
+  if (process.env.npm_lifecycle_event === "residual" && process.env.INIT_CWD) process.chdir(process.env.INIT_CWD);
+}
+const { main } = await import(inClone ? source.href : new URL("../dist/main.js", import.meta.url).href);
+await main(process.argv.slice(2));

@@ -11,6 +11,7 @@ export {
   AbortError,
   abortError,
   BackendUnavailableError,
+  check,
   DeviceLostError,
   FormatError,
   OutOfMemoryError,

@@ -1,4 +1,4 @@
-import { check } from "./check.ts";
+import { check } from "@residual/core";
 
 /** An RGB image: uint8, interleaved, `data` `[height, width, 3]`, rows from the top. */
 export interface Pixels {

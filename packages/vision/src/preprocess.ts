@@ -1,5 +1,4 @@
-import { sizeOf, type Tensor, tensorOf } from "@residual/core";
-import { check } from "./check.ts";
+import { check, sizeOf, type Tensor, tensorOf } from "@residual/core";
 import type { Interpolation } from "./filters.ts";
 import { checkPixels, type Pixels } from "./pixels.ts";
 import { resample, type Size } from "./resample.ts";

@@ -1,4 +1,4 @@
-import { check } from "./check.ts";
+import { check } from "@residual/core";
 import { type Interpolation, interpolations } from "./filters.ts";
 import { checkPixels, type Pixels } from "./pixels.ts";
 import { PRECISION, type Taps, tapsOf } from "./taps.ts";

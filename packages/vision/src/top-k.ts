@@ -1,5 +1,5 @@
 import type { Tensor } from "@residual/core";
-import { check } from "./check.ts";
+import { check } from "@residual/core";
 
 export interface Prediction {
   readonly label: string;

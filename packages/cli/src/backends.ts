@@ -1,0 +1,57 @@
+import { type Backend, type BackendDescription, reference, ResidualError } from "@residual/core";
+import { onnx } from "@residual/onnx";
+import { oneOf } from "./names.ts";
+
+export interface BackendOptions {
+  readonly threads?: number | undefined;
+}
+
+interface Entry {
+  create(options: BackendOptions): Backend;
+  /** The command that makes it available where it is not; empty where it always is. */
+  readonly install: string;
+}
+
+/** Best first: the order in which `auto` tries them and `doctor` lists them. */
+const entries = {
+  onnx: { create: ({ threads }) => onnx(threads === undefined ? {} : { threads }), install: "npm install onnxruntime-node" },
+  reference: { create: () => reference, install: "" },
+} as const satisfies { readonly [name: string]: Entry };
+
+export type BackendName = keyof typeof entries;
+
+export const backendNames: readonly BackendName[] = Object.keys(entries) as BackendName[];
+
+/** A backend by its name. Throws UsageError for a name that there is none of. */
+export function backendNamed(name: string, options: BackendOptions = {}): Backend {
+  if (name === "auto") throw new TypeError("auto is no backend; chooseBackend picks one");
+  return entries[oneOf(name, ["auto", ...backendNames], "backend") as BackendName].create(options);
+}
+
+export interface ChosenBackend {
+  readonly backend: Backend;
+  readonly description: BackendDescription;
+}
+
+/** The backend of that name, or with `auto` the best that is available. Throws what a missing one throws. */
+export async function chooseBackend(name: string, options: BackendOptions = {}): Promise<ChosenBackend> {
+  if (name !== "auto") {
+    const backend = backendNamed(name, options);
+    return { backend, description: await backend.describe() };
+  }
+  for (const each of backendNames) {
+    const backend = backendNamed(each, options);
+    const description = await backend.describe().catch(ifTyped);
+    if (description) return { backend, description };
+  }
+  throw new TypeError("the reference is always available");
+}
+
+/** A backend that is missing says so with an error of ours; any other is a mistake that must not be hidden. */
+function ifTyped(error: unknown): undefined {
+  if (!(error instanceof ResidualError)) throw error;
+}
+
+export function installCommand(name: BackendName): string {
+  return entries[name].install;
+}

@@ -1,0 +1,61 @@
+import { ResidualError, select, type Tensor } from "@residual/core";
+import { fixtureInput } from "@residual/weights";
+import { chooseBackend } from "../backends.ts";
+import { prepare } from "../prepare.ts";
+import { peers, type Runner } from "./peers.ts";
+import type { Answer, Cost, Order, Task } from "./protocol.ts";
+
+/** One candidate in a process of its own, so that its memory and CPU time are its own. Orders come one by one. */
+const task = JSON.parse(process.argv[2]!) as Task;
+const image = fixtureInput("v1", task.input);
+let runner: Runner;
+
+const answers: { readonly [Do in Order["do"]]: (order: Extract<Order, { do: Do }>) => Promise<Answer> } = {
+  async load() {
+    const load = await costOf(async () => {
+      runner = await (peers[task.candidate] ?? ours)(task);
+    });
+    let logits: Float32Array = new Float32Array();
+    const first = await costOf(async () => {
+      logits = await runner.run(image);
+    });
+    return { kind: "loaded", load, first, logits: [...logits] };
+  },
+  async run({ times }) {
+    const costs: Cost[] = [];
+    for (let i = 0; i < times; i++) costs.push(await costOf(() => runner.run(image)));
+    return { kind: "ran", costs };
+  },
+  async end() {
+    process.disconnect();
+    return { kind: "ended", peakMemory: process.resourceUsage().maxRSS * 1024 };
+  },
+};
+
+/** From the file of weights to an executable, as load() does it. */
+async function ours({ candidate, model, files, input, threads }: Task): Promise<Runner> {
+  const { backend } = await chooseBackend(candidate, { threads });
+  const { graph } = await prepare({ model, weights: files.safetensors, input });
+  const executable = await backend.compile(select(graph, ["logits"]));
+  return { run: async (image: Tensor<"float32">) => Float32Array.from((await executable.run({ image })).logits.data) };
+}
+
+async function costOf(work: () => Promise<unknown>): Promise<Cost> {
+  const [wall, cpu] = [performance.now(), process.cpuUsage()];
+  await work();
+  const { user, system } = process.cpuUsage(cpu);
+  return { wall: performance.now() - wall, cpu: (user + system) / 1e3 };
+}
+
+process.on("message", (order: Order) => {
+  const answer = answers[order.do] as (order: Order) => Promise<Answer>;
+  answer(order).then(
+    (done) => process.send?.(done),
+    (error: unknown) => process.send?.({ kind: "failed", ...wordsOf(error) } satisfies Answer),
+  );
+});
+
+function wordsOf(error: unknown): { code: string; message: string } {
+  if (error instanceof ResidualError) return { code: error.code, message: error.message };
+  return { code: "InternalError", message: String(error) };
+}

@@ -1,0 +1,68 @@
+import type { WorkOptions } from "@residual/core";
+import { type Interpolation, interpolations, type Preprocessing } from "@residual/vision";
+import { Command, Option } from "commander";
+import { UsageError } from "./errors.ts";
+import { oneOf } from "./names.ts";
+
+/** What every command gets: a signal that Ctrl-C aborts. */
+export interface Context {
+  readonly signal: NonNullable<WorkOptions["signal"]>;
+}
+
+/** A command with the flag that all of them have. */
+export function command(name: string, description: string): Command {
+  return new Command(name).description(description).option("--json", "print one JSON document on stdout", false);
+}
+
+export function backendOption(): Option {
+  return new Option("--backend <name>", "auto, onnx or reference").default("auto");
+}
+
+export function threadsOption(): Option {
+  return new Option("--threads <n>", "threads of one run; one per core where not given").argParser(positive);
+}
+
+/** A whole number from 1. */
+export function positive(text: string): number {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number) || number < 1) throw new UsageError(`${text} is no whole number from 1`);
+  return number;
+}
+
+/** The options that change, one by one, the preprocessing that comes with the weights. */
+export interface PreprocessingOptions {
+  readonly resize?: number;
+  readonly crop?: number;
+  readonly interpolation?: Interpolation;
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
+  readonly scale?: number;
+  readonly upright?: true;
+}
+
+export function withPreprocessing(command: Command): Command {
+  return command
+    .option("--resize <pixels>", "what the shorter side becomes", positive)
+    .option("--crop <pixels>", "side of the square cut from the middle", positive)
+    .option("--interpolation <name>", interpolations.join(", "), (name) => oneOf(name, interpolations, "interpolation"))
+    .option("--mean <r,g,b>", "taken off, after the scale", numbers)
+    .option("--std <r,g,b>", "divided by, after the mean", numbers)
+    .option("--scale <n>", "what a byte is divided by: 255, or 1 for raw bytes", number)
+    .option("--upright", "turn photos as their EXIF data says");
+}
+
+export function preprocessingChanges(options: PreprocessingOptions): Partial<Preprocessing> {
+  const { resize, crop, interpolation, mean, std, scale, upright } = options;
+  const changes = { resize, crop, interpolation, mean, std, scale, upright };
+  return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
+}
+
+function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new UsageError(`${text} is no number`);
+  return value;
+}
+
+function numbers(text: string): readonly number[] {
+  return text.split(",").map(number);
+}

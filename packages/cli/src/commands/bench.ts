@@ -1,0 +1,99 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { bind, constantsOf, UnsupportedError } from "@residual/core";
+import { writeOnnx } from "@residual/onnx";
+import { fixtureWeights, writeSafetensors } from "@residual/weights";
+import type { Command } from "commander";
+import { backendNames } from "../backends.ts";
+import { type Measurement, measure } from "../bench/measure.ts";
+import { peers } from "../bench/peers.ts";
+import type { Task } from "../bench/protocol.ts";
+import { command, type Context, positive, threadsOption } from "../command.ts";
+import { oneOf } from "../names.ts";
+import { modelNamed, specNamed } from "../prepare.ts";
+import { type Output, progressBar, say, table } from "../terminal.ts";
+
+interface Options extends Output {
+  readonly backends: string;
+  readonly batch: number;
+  readonly rounds: number;
+  readonly times: number;
+  readonly threads?: number;
+  readonly peers?: true;
+  readonly layers?: true;
+}
+
+/** How fast backends are, in turn with one another and with other people's libraries on the same network. */
+export function benchCommand({ signal }: Context): Command {
+  return command("bench", "measure backends in turn: load, first run, latency, memory")
+    .argument("[model...]", "resnet18, resnet50 and resnext50_32x4d where none is given")
+    .option("--backends <names>", "as onnx,reference", "onnx")
+    .option("--batch <n>", "images of one run", positive, 1)
+    .option("--rounds <n>", "turns of each candidate", positive, 7)
+    .option("--times <n>", "runs in a turn", positive, 5)
+    .option("--peers", "beside them, the libraries below or beside ours")
+    .option("--layers", "time each layer")
+    .addOption(threadsOption())
+    .action(async (models: string[], options: Options) => {
+      if (options.layers) throw new UnsupportedError("--layers: neither onnx nor reference tells the time of a layer in this version");
+      const candidates = options.backends.split(",").map((name) => oneOf(name, backendNames, "backend") as string);
+      if (options.peers) candidates.push(...Object.keys(peers));
+      const names = models.length > 0 ? models : ["resnet18", "resnet50", "resnext50_32x4d"];
+      for (const name of names) specNamed(name);
+      const bar = progressBar();
+      const measured: Measurement[] = [];
+      try {
+        for (const [done, model] of names.entries()) {
+          bar.onProgress({ stage: "bench", done, total: names.length });
+          measured.push(...(await measureModel(model, candidates, options, signal)));
+        }
+      } finally {
+        bar.end();
+      }
+      say(options, measured, () => words(measured));
+    });
+}
+
+/** The network with the fixture's weights, written once for all candidates into a folder that goes away. */
+async function measureModel(
+  model: string,
+  candidates: readonly string[],
+  { batch, rounds, times, threads }: Options,
+  signal: Context["signal"],
+): Promise<Measurement[]> {
+  const folder = await mkdtemp(join(tmpdir(), "residual-bench-"));
+  try {
+    const { size = 224, inputChannels = 3 } = specNamed(model);
+    const input = [batch, inputChannels, size, size];
+    const open = modelNamed(model, input);
+    const graph = bind(open, fixtureWeights(open, "v1"));
+    const files = { safetensors: join(folder, "weights.safetensors"), onnx: join(folder, "model.onnx") };
+    await writeSafetensors(files.safetensors, new Map(constantsOf(graph).map(({ name, tensor }) => [name, tensor])), {}, { signal });
+    await writeOnnx(graph, files.onnx, { signal });
+    const tasks = candidates.map((candidate): Task => ({ candidate, model, files, input, threads }));
+    return await measure(tasks, rounds, times, signal);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function words(measured: readonly Measurement[]): string {
+  const ms = (value: number) => value.toFixed(value < 100 ? 2 : 0);
+  const rows = measured.map((row) => [
+    row.model,
+    row.candidate,
+    `${row.batch}`,
+    ms(row.load.wall),
+    ms(row.first.wall),
+    ms(row.median.wall),
+    ms(row.p95.wall),
+    ms(row.median.cpu),
+    row.imagesPerSecond.toFixed(1),
+    `${Math.round(row.peakMemory / 2 ** 20)} MiB`,
+    row.ratio.wall.toFixed(3),
+    row.difference.toExponential(1),
+  ]);
+  const heading = ["model", "candidate", "batch", "load ms", "first ms", "median ms", "p95 ms", "CPU ms", "images/s", "peak", "ratio", "differs by"];
+  return `${table(heading, rows)}\n\nratio: the first candidate's median over this one's; above 1, this one is quicker`;
+}

@@ -1,0 +1,31 @@
+import { tensorOf } from "@residual/core";
+import { crop, decodeImage, normalize } from "@residual/vision";
+import { findWeights, writeSafetensors } from "@residual/weights";
+import type { Command } from "commander";
+import { command, type Context, preprocessingChanges, type PreprocessingOptions, withPreprocessing } from "../command.ts";
+import { DEFAULT_WEIGHTS, preprocessingOf, specNamed } from "../prepare.ts";
+import { type Output, say } from "../terminal.ts";
+
+interface Options extends Output, PreprocessingOptions {
+  readonly model?: string;
+  readonly out: string;
+}
+
+/** A picture as its model would see it: `image`, what goes in, and `pixels`, the bytes of the crop. */
+export function preprocessCommand({ signal }: Context): Command {
+  const preprocess = command("preprocess", "write what a model sees of a picture")
+    .argument("<image>")
+    .option("--model <name>", "whose preprocessing to take; see residual models")
+    .requiredOption("--out <file>", "a .safetensors file for the tensors image and pixels");
+  return withPreprocessing(preprocess).action(async (source: string, options: Options) => {
+    if (options.model !== undefined) specNamed(options.model);
+    const metadata = options.model === undefined ? (await findWeights(DEFAULT_WEIGHTS, { signal })).metadata : {};
+    const preprocessing = preprocessingOf(options.model ?? "cifar_resnet20", metadata, preprocessingChanges(options));
+    const pixels = crop(await decodeImage(source, { signal, upright: preprocessing.upright }), preprocessing);
+    const image = normalize(pixels, preprocessing);
+    const tensors = { image, pixels: tensorOf("uint8", [pixels.height, pixels.width, 3], pixels.data) };
+    await writeSafetensors(options.out, tensors, { preprocessing: JSON.stringify(preprocessing) }, { signal });
+    const report = { out: options.out, image: image.shape, pixels: tensors.pixels.shape, preprocessing };
+    say(options, report, () => `${options.out}: image [${image.shape.join(", ")}], pixels [${tensors.pixels.shape.join(", ")}]`);
+  });
+}

@@ -1,0 +1,36 @@
+import { formatShape, type Summary, summarize } from "@residual/core";
+import type { Command } from "commander";
+import { command, type Context } from "../command.ts";
+import { modelNamed, parseShape, prepare, specNamed } from "../prepare.ts";
+import { bold, type Output, progressBar, say, table } from "../terminal.ts";
+
+interface Options extends Output {
+  readonly input?: string;
+  readonly weights?: string;
+}
+
+/** What a model consists of, layer by layer. With weights, of the model as they fit it. */
+export function summaryCommand({ signal }: Context): Command {
+  return command("summary", "show a model layer by layer")
+    .argument("<model>")
+    .option("--input <shape>", "batch, channels, height and width, as 1x3x224x224")
+    .option("--weights <w>", "a file, known weights or fixture:SALT, to see whether they fit")
+    .action(async (model: string, { input, weights, ...output }: Options) => {
+      const { size = 224, inputChannels = 3 } = specNamed(model);
+      const shape = input === undefined ? [1, inputChannels, size, size] : parseShape(input);
+      const bar = progressBar();
+      const graph = weights === undefined
+        ? modelNamed(model, shape)
+        : (await prepare({ model, weights, input: shape, signal, onProgress: bar.onProgress })).graph;
+      bar.end();
+      const summary = summarize(graph);
+      say(output, summary, () => words(summary));
+    });
+}
+
+function words({ model, input, output, parameters, macs, layers }: Summary): string {
+  const rows = layers.map((layer) => [layer.name, layer.op, formatShape(layer.shape), layer.parameters, layer.macs]);
+  const total = `${parameters.toLocaleString("en-US")} parameters, ${macs.toLocaleString("en-US")} multiply-adds`;
+  const heading = `${bold(model)}  ${formatShape(input)} -> ${formatShape(output)}  ${total}`;
+  return `${heading}\n\n${table(["layer", "op", "output", "parameters", "multiply-adds"], rows)}`;
+}
