@@ -22,3 +22,9 @@ export function relativeError(found: ArrayLike<number>, expected: ArrayLike<numb
 export function expectWithin(what: string, error: number, bound: number): void {
   expect(error <= bound, `${what}: off by ${error.toExponential(2)} of the largest value, at most ${bound.toExponential(2)} expected`).toBe(true);
 }
+
+export function sumOf(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]!;
+  return sum;
+}

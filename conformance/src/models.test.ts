@@ -14,7 +14,7 @@ import {
 import { fixtureInput, fixtureWeights, inputSha256, weightsSha256 } from "@residual/weights";
 import { describe, expect, it } from "vitest";
 import { backends } from "./backends.ts";
-import { expectWithin, largest, relativeError } from "./compare.ts";
+import { expectWithin, largest, relativeError, sumOf } from "./compare.ts";
 import { type Activation, type ModelGolden, modelGoldens, modelName, sampleIndex, type Values } from "./goldens.ts";
 
 /** The reference does some 1e9 multiply-adds a second; `pnpm test:all` runs it on every case. */
@@ -76,12 +76,6 @@ function activationError({ shape, data }: Answer, { shape: expected, samples, me
   const statistics = [sumOf(data) / data.length, -largest(Float64Array.from(data, (value) => Math.min(value, 0))), largest(data)];
   const recorded = [mean, Math.min(min, -Number.MIN_VALUE), scale];
   return Math.max(relativeError(found, samples, scale), relativeError(statistics, recorded, scale));
-}
-
-function sumOf(data: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < data.length; i++) sum += data[i]!;
-  return sum;
 }
 
 function argMax({ shape: [rows, classes], data }: Answer): number[] {

@@ -27,27 +27,21 @@ export function graph<In extends string, Out extends string>(parts: {
   outputs: { readonly [K in Out]: Value };
   aliases?: { readonly [alias: string]: string };
 }): Graph<In, Out> {
-  const made: Graph<In, Out> = { aliases: {}, ...parts };
-  const declared = new Set<Value>(Object.values(made.inputs));
-  const taken = new Set<string>();
-  let renames = false;
-  for (const value of valuesOf(made)) {
-    if (value.kind === "node") {
-      renames ||= value.name === "" || taken.has(value.name);
-    } else {
-      check(!taken.has(value.name), "graph.G1", `two values are named ${value.name}`);
-      check(value.kind !== "input" || declared.has(value), "graph.G2", `input ${value.name} is not declared`);
-    }
-    taken.add(value.name);
-  }
-  return renames ? nameNodes(made) : made;
+  return withNames({ aliases: {}, ...parts });
 }
 
-/** Gives each node that has none, or one already taken, a name of its own. */
-function nameNodes<In extends string, Out extends string>(unnamed: Graph<In, Out>): Graph<In, Out> {
-  const leaves = valuesOf(unnamed).filter((value) => value.kind !== "node");
-  const taken = new Set(leaves.map((value) => value.name));
-  return rebuild(unnamed, (node) => {
+/** The graph, each of its nodes with a name of its own. Checks G1 and G2. */
+function withNames<In extends string, Out extends string>(made: Graph<In, Out>): Graph<In, Out> {
+  const declared = new Set<Value>(Object.values(made.inputs));
+  const leaves = new Set<string>();
+  for (const value of valuesOf(made)) {
+    if (value.kind === "node") continue;
+    check(!leaves.has(value.name), "graph.G1", `two values are named ${value.name}`);
+    check(value.kind !== "input" || declared.has(value), "graph.G2", `input ${value.name} is not declared`);
+    leaves.add(value.name);
+  }
+  const taken = new Set(leaves);
+  return rebuild(made, (node) => {
     const wanted = node.name || node.op;
     let name = wanted;
     for (let count = 1; taken.has(name); count++) name = `${wanted}_${count}`;
@@ -114,24 +108,24 @@ export function usesOf(graph: Graph): ReadonlyMap<Value, number> {
  * as they are. What nothing changes keeps its identity, up to the graph itself.
  */
 export function rebuild<In extends string, Out extends string>(
-  graph: Graph<In, Out>,
+  source: Graph<In, Out>,
   replaceNode: (node: AnyNode, original: AnyNode) => Value,
   replaceLeaf: (leaf: Parameter | Constant) => Value = (leaf) => leaf,
 ): Graph<In, Out> {
   const replaced = new Map<Value, Value>();
   let changed = false;
-  for (const value of valuesOf(graph)) {
+  for (const value of valuesOf(source)) {
     let next: Value = value;
     if (value.kind === "node") next = replaceNode(withInputs(value, replaced), value);
     else if (value.kind !== "input") next = replaceLeaf(value);
     replaced.set(value, next);
     changed ||= next !== value;
   }
-  if (!changed) return graph;
+  if (!changed) return source;
   const outputs = Object.fromEntries(
-    Object.entries<Value>(graph.outputs).map(([name, value]) => [name, replaced.get(value)!]),
+    Object.entries<Value>(source.outputs).map(([name, value]) => [name, replaced.get(value)!]),
   ) as { readonly [K in Out]: Value };
-  return { ...graph, outputs };
+  return withNames({ ...source, outputs });
 }
 
 function withInputs(node: AnyNode, replaced: ReadonlyMap<Value, Value>): AnyNode {
