@@ -5,6 +5,9 @@ const conditions = ["@residual/source"];
 const config: ViteUserConfig = defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
-  test: { testTimeout: 60_000 },
+  test: {
+    testTimeout: 60_000,
+    reporters: ["default", ["json", { outputFile: ".vitest/report.json" }]], // which scripts/verify.ts adds up
+  },
 });
 export default config;

@@ -20,7 +20,10 @@ export function relativeError(found: ArrayLike<number>, expected: ArrayLike<numb
 
 /** Fails with a message that names what differs. */
 export function expectWithin(what: string, error: number, bound: number): void {
-  expect(error <= bound, `${what}: off by ${error.toExponential(2)} of the largest value, at most ${bound.toExponential(2)} expected`).toBe(true);
+  expect(
+    error <= bound,
+    `${what}: off by ${error.toExponential(2)} of the largest value, at most ${bound.toExponential(2)} expected`,
+  ).toBe(true);
 }
 
 export function sumOf(values: ArrayLike<number>): number {

@@ -19,7 +19,10 @@ type Inputs = { readonly [name: string]: Value };
 /** How a case of the goldens is said in our ops. What is not here is of training, which no op of the IR does yet. */
 const cases: { readonly [op: string]: (inputs: Inputs, attributes: Attributes) => Value } = {
   conv2d: ({ x, w, b }, { stride, pads, dilation, groups }) =>
-    ops.conv2d({ x: x!, weight: w!, bias: b }, { stride: stride!, padding: pads!, dilation: dilation!, groups: groups! }),
+    ops.conv2d(
+      { x: x!, weight: w!, bias: b },
+      { stride: stride!, padding: pads!, dilation: dilation!, groups: groups! },
+    ),
   batch_norm: ({ x, gamma, beta, mean, var: variance }, { epsilon }) =>
     ops.batchNorm({ x: x!, scale: gamma!, shift: beta!, mean: mean!, variance: variance! }, { epsilon: epsilon! }),
   max_pool2d: ({ x }, { kernel, stride, pads }) =>
@@ -36,7 +39,10 @@ const cases: { readonly [op: string]: (inputs: Inputs, attributes: Attributes) =
   sigmoid: ({ x }) => ops.sigmoid({ x: x! }),
   mul: ({ a, b }) => ops.multiply({ x: a!, gate: b! }),
   subsample_pad_channels: ({ x }, { stride, channelsBefore, channelsAfter }) =>
-    ops.padChannels({ x: ops.subsample({ x: x! }, { stride: stride! }) }, { before: channelsBefore!, after: channelsAfter! }),
+    ops.padChannels(
+      { x: ops.subsample({ x: x! }, { stride: stride! }) },
+      { before: channelsBefore!, after: channelsAfter! },
+    ),
 };
 
 /** Whether a case is of an op that the IR has; the rest are gradients, losses and optimizers. */
@@ -49,15 +55,14 @@ export function isForward({ op }: OpGolden): boolean {
  * treat the two differently, onnxruntime lays out constant weights anew.
  */
 export function graphOf(golden: OpGolden, tensors: { readonly [name: string]: FloatTensor }): Graph {
-  const images = Object.keys(tensors).filter((name) => ["x", "a", "b"].includes(name) && tensors[name]!.shape.length !== 1);
+  const images = Object.keys(tensors).filter(
+    (name) => ["x", "a", "b"].includes(name) && tensors[name]!.shape.length !== 1,
+  );
   const values = Object.entries(tensors).map(([name, tensor]): [string, Value] => [
     name,
-    images.includes(name)
-      ? input(name, tensor.shape)
-      : { kind: "constant", name, shape: tensor.shape, tensor },
+    images.includes(name) ? input(name, tensor.shape) : { kind: "constant", name, shape: tensor.shape, tensor },
   ]);
   const y = cases[golden.op]!(Object.fromEntries(values), golden.attrs);
   const inputs = Object.fromEntries(values.filter(([name]) => images.includes(name)));
   return graph({ name: golden.id, inputs: inputs as Graph["inputs"], outputs: { y } });
 }
-

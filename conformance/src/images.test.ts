@@ -1,6 +1,30 @@
 import { existsSync, readFileSync } from "node:fs";
-import { type Answer, bind, constant, type Graph, type ModelName, named, ops, type ResNetSpec, resnet, rewrite, select, type Tensor, tensorOf, variants } from "@residual/core";
-import { cifar10, decodeImage, imagenet, normalize, type Preprocessing, raw32, readCifar10, stack } from "@residual/vision";
+import {
+  type Answer,
+  bind,
+  constant,
+  type Graph,
+  type ModelName,
+  named,
+  ops,
+  type ResNetSpec,
+  resnet,
+  rewrite,
+  select,
+  type Tensor,
+  tensorOf,
+  variants,
+} from "@residual/core";
+import {
+  cifar10,
+  decodeImage,
+  imagenet,
+  normalize,
+  type Preprocessing,
+  raw32,
+  readCifar10,
+  stack,
+} from "@residual/vision";
 import { findWeights, readWeights, toTorchvision } from "@residual/weights";
 import { describe, expect, it } from "vitest";
 import { backends } from "./backends.ts";
@@ -34,7 +58,13 @@ const path = (file: string) => new URL(file, data).pathname;
 
 /** How many of the 2,000 are right: data/README.md, and the card of our own weights. */
 const nets: readonly Net[] = [
-  ...([[20, "12fca82f", 1834], [32, "d509ac18", 1854], [44, "014dd654", 1866]] as const).map(
+  ...(
+    [
+      [20, "12fca82f", 1834],
+      [32, "d509ac18", 1854],
+      [44, "014dd654", 1866],
+    ] as const
+  ).map(
     ([depth, hash, correct]): Net => ({
       name: `resnet${depth}`,
       model: `cifar_resnet${depth}`,
@@ -88,14 +118,21 @@ function normalizing(graph: Graph<"image">, { scale, mean, std }: Preprocessing)
         x: graph.inputs.image,
         scale: perChannel("scale", [1, 1, 1]),
         shift: perChannel("shift", [0, 0, 0]),
-        mean: perChannel("mean", mean.map((value) => value * scale)),
-        variance: perChannel("variance", std.map((value) => (value * scale) ** 2)),
+        mean: perChannel(
+          "mean",
+          mean.map((value) => value * scale),
+        ),
+        variance: perChannel(
+          "variance",
+          std.map((value) => (value * scale) ** 2),
+        ),
       },
       { epsilon: 0 },
     ),
   );
   return rewrite(graph, {
-    conv2d: (conv) => (conv.inputs.x.kind === "input" ? ops.conv2d({ ...conv.inputs, x: first }, conv.attributes) : conv),
+    conv2d: (conv) =>
+      conv.inputs.x.kind === "input" ? ops.conv2d({ ...conv.inputs, x: first }, conv.attributes) : conv,
     batchNorm: (norm) =>
       norm.inputs.x.kind === "input" && norm.name !== first.name
         ? ops.batchNorm({ ...norm.inputs, x: first }, norm.attributes)
@@ -112,10 +149,14 @@ describe.skipIf(missing).each(nets.map((net) => [net.name, net] as const))("%s",
     const records = readCifar10(readFileSync(new URL("cifar10/test_first2000.bin", data))).slice(0, images);
     const image = stack(records.map(({ pixels }) => normalize(pixels, given(backend, net.preprocessing))));
     const { logits } = await run(backend, net, image, ["logits"]);
-    const expected = (await readWeights(net.answers)).tensors.get(net.tensor)!.data.subarray(0, images * 10) as Float64Array;
+    const expected = (await readWeights(net.answers)).tensors
+      .get(net.tensor)!
+      .data.subarray(0, images * 10) as Float64Array;
     expectWithin(net.name, relativeError(logits!.data, expected, largest(expected)), bound);
     const right = records.filter(({ label }, i) => argMax(logits!.data, i) === label).length;
-    expect(right).toBe(images === 2000 ? net.correct : records.filter(({ label }, i) => argMax(expected, i) === label).length);
+    expect(right).toBe(
+      images === 2000 ? net.correct : records.filter(({ label }, i) => argMax(expected, i) === label).length,
+    );
     expect(records.map((_, i) => argMax(logits!.data, i))).toEqual(records.map((_, i) => argMax(expected, i)));
   });
 });
@@ -148,7 +189,11 @@ describe.skipIf(missing)("the trunk of ResNet-50 v2", () => {
     for (const { backend, bound } of rows) {
       const image = normalize(pixels, given(backend, imagenet));
       const found = await run(backend, trunk, image, ["stem", "layer1", "layer2"]);
-      for (const [stage, ours] of [["stem", "stem"], ["stage1", "layer1"], ["stage2", "layer2"]] as const) {
+      for (const [stage, ours] of [
+        ["stem", "stem"],
+        ["stage1", "layer1"],
+        ["stage2", "layer2"],
+      ] as const) {
         const expected = crop["resnet50v2-trunk"][stage];
         expect(found[ours]!.shape).toEqual(expected.shape);
         expectWithin(`${backend}, ${stage}`, featureError(found[ours]!.data, expected), bound);
@@ -158,7 +203,10 @@ describe.skipIf(missing)("the trunk of ResNet-50 v2", () => {
 });
 
 /** Of the largest that is recorded; sums of all elements in units of the sum of their magnitudes. */
-function featureError(values: Float32Array | Float64Array, { shape, channelMeans, sum, absSum, first8 }: Features): number {
+function featureError(
+  values: Float32Array | Float64Array,
+  { shape, channelMeans, sum, absSum, first8 }: Features,
+): number {
   const pixels = shape[2]! * shape[3]!;
   const means = channelMeans.map((_, c) => sumOf(values.subarray(c * pixels, (c + 1) * pixels)) / pixels);
   const scale = Math.max(largest(channelMeans), largest(first8));

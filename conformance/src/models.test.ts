@@ -18,7 +18,7 @@ import { expectWithin, largest, relativeError, sumOf } from "./compare.ts";
 import { type Activation, type ModelGolden, modelGoldens, modelName, sampleIndex, type Values } from "./goldens.ts";
 
 /** The reference does some 1e9 multiply-adds a second; `pnpm test:all` runs it on every case. */
-const REFERENCE_MACS = process.env["RESIDUAL_GOLDENS"] === "all" ? Number.POSITIVE_INFINITY : 1e9;
+const REFERENCE_MACS = process.env.RESIDUAL_GOLDENS === "all" ? Number.POSITIVE_INFINITY : 1e9;
 
 /** Of the largest value: see ops.test.ts for the reference; ten times what torch's own float32 run was off by. */
 const boundOf = (backend: string, golden: ModelGolden, stage: string): number =>
@@ -41,7 +41,9 @@ describe.each(modelGoldens().map((golden) => [golden.id, golden] as const))("%s"
   it(`answers as PyTorch does on ${running.map(([name]) => name).join(" and ")}`, { timeout: 600_000 }, async () => {
     const weights = fixtureWeights(model, golden.salt);
     const names = parametersOf(model).map(({ name }) => name);
-    expect(await weightsSha256(names.map((name) => weights.tensors.get(name) as Tensor<"float32">))).toBe(golden.weightsSha256);
+    expect(await weightsSha256(names.map((name) => weights.tensors.get(name) as Tensor<"float32">))).toBe(
+      golden.weightsSha256,
+    );
     const image = fixtureInput(golden.salt, golden.input.shape);
     expect(await inputSha256(image)).toBe(golden.input.sha256);
 
@@ -61,7 +63,7 @@ function check(backend: string, golden: ModelGolden, answers: { readonly [stage:
     expectWithin(`${backend}, ${stage}`, error, boundOf(backend, golden, stage));
   }
   const rows = golden.top5?.indices.map(([first]) => first);
-  if (rows) expect(argMax(answers["logits"]!)).toEqual(rows);
+  if (rows) expect(argMax(answers.logits!)).toEqual(rows);
 }
 
 function wholeError({ shape, data }: Answer, { shape: expected, values }: Values): number {
@@ -73,7 +75,11 @@ function activationError({ shape, data }: Answer, { shape: expected, samples, me
   expect(shape).toEqual(expected);
   const scale = Math.max(Math.abs(min), Math.abs(max));
   const found = samples.map((_, k) => data[sampleIndex(k, data.length)]!);
-  const statistics = [sumOf(data) / data.length, -largest(Float64Array.from(data, (value) => Math.min(value, 0))), largest(data)];
+  const statistics = [
+    sumOf(data) / data.length,
+    -largest(Float64Array.from(data, (value) => Math.min(value, 0))),
+    largest(data),
+  ];
   const recorded = [mean, Math.min(min, -Number.MIN_VALUE), scale];
   return Math.max(relativeError(found, samples, scale), relativeError(statistics, recorded, scale));
 }

@@ -3,8 +3,8 @@ import { readWeights } from "@residual/weights";
 import { describe, expect, it } from "vitest";
 import { backends } from "./backends.ts";
 import { expectWithin, largest, relativeError } from "./compare.ts";
-import { type FloatTensor, type OpGolden, opFile, opGoldens } from "./goldens.ts";
 import { graphOf, isForward } from "./golden-ops.ts";
+import { type FloatTensor, type OpGolden, opFile, opGoldens } from "./goldens.ts";
 
 /**
  * The reference sums in float64, in another order than PyTorch: 1e-10 of the largest value is far above that and far
@@ -21,7 +21,7 @@ it("every forward case is here", () => {
 
 describe.each(Object.entries(backends))("%s", (name, backend) => {
   it.each(forward.map((golden) => [golden.id, golden] as const))("%s", async (id, golden) => {
-    const expected = (await tensorsOf(golden, golden.outputs))["y"]!;
+    const expected = (await tensorsOf(golden, golden.outputs)).y!;
     const found = await run(backend, golden);
     expect(found.shape).toEqual(expected.shape);
     expectWithin(id, relativeError(found.data, expected.data, largest(expected.data)), bounds[name]!);
@@ -30,7 +30,9 @@ describe.each(Object.entries(backends))("%s", (name, backend) => {
 
 async function tensorsOf(golden: OpGolden, entries: OpGolden["inputs"]): Promise<{ [name: string]: FloatTensor }> {
   const { tensors } = await readWeights(opFile(golden.file));
-  return Object.fromEntries(Object.entries(entries).map(([name, { tensor }]) => [name, tensors.get(tensor) as FloatTensor]));
+  return Object.fromEntries(
+    Object.entries(entries).map(([name, { tensor }]) => [name, tensors.get(tensor) as FloatTensor]),
+  );
 }
 
 async function run(backend: Backend, golden: OpGolden): Promise<FloatTensor> {
@@ -38,5 +40,5 @@ async function run(backend: Backend, golden: OpGolden): Promise<FloatTensor> {
   const graph = graphOf(golden, tensors);
   await using executable = await backend.compile(graph);
   const inputs = Object.fromEntries(Object.keys(graph.inputs).map((name) => [name, tensors[name]!]));
-  return (await executable.run(inputs as never))["y"] as FloatTensor;
+  return (await executable.run(inputs as never)).y as FloatTensor;
 }

@@ -10,7 +10,9 @@ describe.each(structureGoldens().map((golden) => [golden.id, golden] as const))(
 
   it("has PyTorch's keys and shapes, in its order", () => {
     const expected = golden.stateDict.filter(([, , role]) => role !== "num_batches_tracked");
-    expect(parametersOf(model).map(({ name, shape }) => [name, shape])).toEqual(expected.map(([name, shape]) => [name, shape]));
+    expect(parametersOf(model).map(({ name, shape }) => [name, shape])).toEqual(
+      expected.map(([name, shape]) => [name, shape]),
+    );
   });
 
   it("has PyTorch's number of parameters and multiply-adds", () => {
@@ -26,9 +28,18 @@ describe.each(structureGoldens().map((golden) => [golden.id, golden] as const))(
   });
 
   it("has PyTorch's convolutions, norms and linear layers, in their shapes", () => {
-    const kinds: { [type: string]: string } = { Conv2d: "conv2d", KerasConv: "conv2d", BatchNorm2d: "batchNorm", Linear: "linear" };
-    const rows = golden.layers.filter(([, type]) => type in kinds).map(([name, type, shape]) => `${name} ${kinds[type]} ${shape}`);
-    const own = summary.layers.filter(({ op }) => Object.values(kinds).includes(op)).map(({ name, op, shape }) => `${name} ${op} ${shape}`);
+    const kinds: { [type: string]: string } = {
+      Conv2d: "conv2d",
+      KerasConv: "conv2d",
+      BatchNorm2d: "batchNorm",
+      Linear: "linear",
+    };
+    const rows = golden.layers
+      .filter(([, type]) => type in kinds)
+      .map(([name, type, shape]) => `${name} ${kinds[type]} ${shape}`);
+    const own = summary.layers
+      .filter(({ op }) => Object.values(kinds).includes(op))
+      .map(({ name, op, shape }) => `${name} ${op} ${shape}`);
     expect(own.sort()).toEqual(rows.sort());
   });
 });

@@ -12,7 +12,9 @@ const source = new URL("../src/main.ts", import.meta.url);
 const inClone = existsSync(source);
 if (inClone) {
   const condition = "@residual/source";
-  registerHooks({ resolve: (name, context, next) => next(name, { ...context, conditions: [condition, ...context.conditions] }) });
+  registerHooks({
+    resolve: (name, context, next) => next(name, { ...context, conditions: [condition, ...context.conditions] }),
+  });
   // As a script of the workspace's root it is started there, whatever folder it was called from.
   if (process.env.npm_lifecycle_event === "residual" && process.env.INIT_CWD) process.chdir(process.env.INIT_CWD);
 }

@@ -1,4 +1,4 @@
-import { type Backend, type BackendDescription, reference, ResidualError } from "@residual/core";
+import { type Backend, type BackendDescription, ResidualError, reference } from "@residual/core";
 import { onnx } from "@residual/onnx";
 import { oneOf } from "./names.ts";
 
@@ -14,7 +14,10 @@ interface Entry {
 
 /** Best first: the order in which `auto` tries them and `doctor` lists them. */
 const entries = {
-  onnx: { create: ({ threads }) => onnx(threads === undefined ? {} : { threads }), install: "npm install onnxruntime-node" },
+  onnx: {
+    create: ({ threads }) => onnx(threads === undefined ? {} : { threads }),
+    install: "npm install onnxruntime-node",
+  },
   reference: { create: () => reference, install: "" },
 } as const satisfies { readonly [name: string]: Entry };
 

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError, type Tensor, type WorkOptions } from "@residual/core";
-import { cifar10Labels, decodeImage, normalize, preprocess, type Preprocessing, readCifar10 } from "@residual/vision";
+import { cifar10Labels, decodeImage, normalize, type Preprocessing, preprocess, readCifar10 } from "@residual/vision";
 
 /** Labelled pictures, in order, each made into a tensor only when it is asked for. */
 export interface Dataset {
@@ -15,12 +15,20 @@ export interface Dataset {
 /** CIFAR-10's own files (one, or a folder of them), or a folder that holds a folder of pictures per class. */
 export async function openDataset(path: string, labels: readonly string[] | undefined): Promise<Dataset> {
   const found = await stat(path).catch(() => undefined);
-  if (!found) throw new FormatError(`${path} was not found; give CIFAR-10 binary files, or a folder with a folder per class`);
+  if (!found)
+    throw new FormatError(`${path} was not found; give CIFAR-10 binary files, or a folder with a folder per class`);
   if (found.isFile()) return cifar([path]);
   const entries = await readdir(path, { withFileTypes: true });
   const batches = entries.filter((entry) => entry.isFile() && entry.name.endsWith(".bin"));
   if (batches.length > 0) return cifar(batches.map(({ name }) => join(path, name)).sort());
-  return folders(path, entries.filter((entry) => entry.isDirectory()).map(({ name }) => name).sort(), labels);
+  return folders(
+    path,
+    entries
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+      .sort(),
+    labels,
+  );
 }
 
 async function cifar(files: readonly string[]): Promise<Dataset> {
@@ -37,13 +45,20 @@ async function cifar(files: readonly string[]): Promise<Dataset> {
 const PICTURE = /\.(jpe?g|png|webp|gif|tiff?|avif|bmp)$/i;
 
 /** Classes by folder: by the label's name where every folder has one, else in order, as torchvision's ImageFolder counts. */
-async function folders(path: string, names: readonly string[], labels: readonly string[] | undefined): Promise<Dataset> {
-  if (names.length === 0) throw new FormatError(`${path} holds no folders; expected one for each class, with its pictures`);
+async function folders(
+  path: string,
+  names: readonly string[],
+  labels: readonly string[] | undefined,
+): Promise<Dataset> {
+  if (names.length === 0)
+    throw new FormatError(`${path} holds no folders; expected one for each class, with its pictures`);
   const known = [labels, cifar10Labels].find((list) => list && names.every((name) => list.includes(name)));
   const pictures: { file: string; label: number }[] = [];
   for (const [order, name] of names.entries()) {
     const files = (await readdir(join(path, name))).filter((file) => PICTURE.test(file)).sort();
-    pictures.push(...files.map((file) => ({ file: join(path, name, file), label: known ? known.indexOf(name) : order })));
+    pictures.push(
+      ...files.map((file) => ({ file: join(path, name, file), label: known ? known.indexOf(name) : order })),
+    );
   }
   if (pictures.length === 0) throw new FormatError(`${path}: no pictures in its ${names.length} folders`);
   return {

@@ -1,7 +1,7 @@
 import type { BackendDescription, Executable, WorkOptions } from "@residual/core";
-import { decodeImage, type Prediction, preprocess, type Preprocessing, topK } from "@residual/vision";
+import { decodeImage, type Prediction, type Preprocessing, preprocess, topK } from "@residual/vision";
 import { chooseBackend } from "./backends.ts";
-import { type Prepared, prepare, type PrepareOptions } from "./prepare.ts";
+import { type Prepared, type PrepareOptions, prepare } from "./prepare.ts";
 
 export interface LoadOptions extends PrepareOptions {
   /** `auto` takes the best there is. */
@@ -17,7 +17,10 @@ export interface Classifier extends AsyncDisposable {
   readonly preprocessing: Preprocessing;
   readonly executable: Executable<"image">;
   /** The `top` likeliest classes of a picture: a path, or the bytes of a file. */
-  classify(image: string | Uint8Array, options?: WorkOptions & { readonly top?: number }): Promise<readonly Prediction[]>;
+  classify(
+    image: string | Uint8Array,
+    options?: WorkOptions & { readonly top?: number },
+  ): Promise<readonly Prediction[]>;
   dispose(): Promise<void>;
 }
 

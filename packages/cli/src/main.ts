@@ -28,7 +28,9 @@ export async function main(words: readonly string[]): Promise<void> {
 }
 
 function program(signal: AbortSignal): Command {
-  const root = new Command("residual").description("ResNets described once, run anywhere with the same numbers.").version(version);
+  const root = new Command("residual")
+    .description("ResNets described once, run anywhere with the same numbers.")
+    .version(version);
   const context = { signal };
   const commands = [
     modelsCommand(),
@@ -59,8 +61,12 @@ function report(error: unknown): number {
   }
   if (error instanceof AbortError) return fail(error.code, error.message, 130);
   if (error instanceof ResidualError) return fail(error.code, error.message, error instanceof UsageError ? 2 : 1);
-  if (process.env["RESIDUAL_DEBUG"]) console.error(error);
-  return fail("InternalError", `${error instanceof Error ? error.message : String(error)} (a mistake of ours; RESIDUAL_DEBUG=1 shows where)`, 1);
+  if (process.env.RESIDUAL_DEBUG) console.error(error);
+  return fail(
+    "InternalError",
+    `${error instanceof Error ? error.message : String(error)} (a mistake of ours; RESIDUAL_DEBUG=1 shows where)`,
+    1,
+  );
 }
 
 function fail(code: string, message: string, exitCode: number): number {

@@ -1,5 +1,24 @@
-import { bind, type Dimension, type Graph, type ModelName, type ResNetSpec, resnet, type Shape, variants, type WorkOptions } from "@residual/core";
-import { checkPreprocessing, cifar10, cifar10Labels, imagenet, imagenetLabels, type Preprocessing, raw32, readPreprocessing } from "@residual/vision";
+import {
+  bind,
+  type Dimension,
+  type Graph,
+  type ModelName,
+  type ResNetSpec,
+  resnet,
+  type Shape,
+  variants,
+  type WorkOptions,
+} from "@residual/core";
+import {
+  checkPreprocessing,
+  cifar10,
+  cifar10Labels,
+  imagenet,
+  imagenetLabels,
+  type Preprocessing,
+  raw32,
+  readPreprocessing,
+} from "@residual/vision";
 import { findWeights, knownWeights, resolveWeights, toTorchvision, type Weights } from "@residual/weights";
 import { UsageError } from "./errors.ts";
 import { oneOf } from "./names.ts";
@@ -47,8 +66,9 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
   const weightsName = options.weights ?? defaultWeights(options.model);
   if (weightsName.startsWith("fixture:")) return prepareFixture(weightsName, options);
   const raw = await findWeights(weightsName, options);
-  const model = options.model ?? raw.metadata["model"];
-  if (model === undefined) throw new UsageError(`${weightsName} does not say which model it is for; name it with --model`);
+  const model = options.model ?? raw.metadata.model;
+  if (model === undefined)
+    throw new UsageError(`${weightsName} does not say which model it is for; name it with --model`);
   const preprocessing = preprocessingOf(model, raw.metadata, options.preprocessing);
   const { crop } = preprocessing;
   const graph = resnet(specOf(model, raw), { name: model, input: options.input ?? ["N", 3, crop, crop] });
@@ -75,7 +95,9 @@ function defaultWeights(model: string | undefined): string {
   if (model === undefined) return DEFAULT_WEIGHTS;
   const known = knownWeights.find((weights) => weights.model === model);
   if (known) return known.name;
-  throw new UsageError(`no weights are known for ${model}; give --weights FILE.safetensors, or fixture:v1 to try it without any`);
+  throw new UsageError(
+    `no weights are known for ${model}; give --weights FILE.safetensors, or fixture:v1 to try it without any`,
+  );
 }
 
 /** The model with as many classes as its weights have: fine-tuned weights fit without a word. */
@@ -91,7 +113,7 @@ export function preprocessingOf(
   metadata: Readonly<Record<string, string>>,
   changes: Partial<Preprocessing> = {},
 ): Preprocessing {
-  const recorded = metadata["preprocessing"];
+  const recorded = metadata.preprocessing;
   const known = recorded === undefined ? modelPreprocessing(model) : readPreprocessing(recorded);
   return checkPreprocessing({ ...known, ...changes });
 }
@@ -102,8 +124,8 @@ function modelPreprocessing(model: string): Preprocessing {
 }
 
 function labelsOf(graph: Graph, metadata: Readonly<Record<string, string>>): readonly string[] | undefined {
-  const classes = graph.outputs["logits"]?.shape[1];
-  const named = namesIn(metadata["classes"]);
+  const classes = graph.outputs.logits?.shape[1];
+  const named = namesIn(metadata.classes);
   return [named, imagenetLabels, cifar10Labels].find((labels) => labels?.length === classes);
 }
 
@@ -120,7 +142,7 @@ function namesIn(json: string | undefined): readonly string[] | undefined {
 export function parseShape(text: string): Shape {
   const sizes = text.split(/[x×]/).map((size): Dimension => (size === "N" ? size : Number(size)));
   const whole = sizes.every((size, axis) => (size === "N" ? axis === 0 : Number.isSafeInteger(size) && size > 0));
-  if (sizes.length !== 4 || !whole) throw new UsageError(`${text} is no shape; write batch, channels, height and width as 1x3x224x224`);
+  if (sizes.length !== 4 || !whole)
+    throw new UsageError(`${text} is no shape; write batch, channels, height and width as 1x3x224x224`);
   return sizes;
 }
-

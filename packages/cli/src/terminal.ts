@@ -34,7 +34,10 @@ export interface Bar {
 export function progressBar(): Bar {
   if (!process.stderr.isTTY) return { onProgress: () => {}, end: () => {} };
   const format = "{stage} {bar} {percentage} % | {value} of {total} | {eta_formatted} left";
-  const bar = new SingleBar({ format, clearOnComplete: true, hideCursor: true, stream: process.stderr }, Presets.shades_classic);
+  const bar = new SingleBar(
+    { format, clearOnComplete: true, hideCursor: true, stream: process.stderr },
+    Presets.shades_classic,
+  );
   let stage: string | undefined;
   const onProgress = (progress: Progress) => {
     if (progress.stage !== stage) bar.start(progress.total, progress.done, { stage: progress.stage });
@@ -50,7 +53,10 @@ export function table(heading: readonly string[], rows: readonly (readonly (stri
   const widths = heading.map((_, column) => Math.max(...texts.map((row) => row[column]!.length)));
   const right = heading.map((_, column) => rows.some((row) => typeof row[column] === "number"));
   const lines = texts.map((row) =>
-    row.map((cell, column) => (right[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!))).join("  ").trimEnd(),
+    row
+      .map((cell, column) => (right[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+      .join("  ")
+      .trimEnd(),
   );
   return [bold(lines[0]!), ...lines.slice(1)].join("\n");
 }

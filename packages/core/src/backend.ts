@@ -78,16 +78,30 @@ export function checkInputs(graph: Graph, inputs: { readonly [name: string]: Ten
 }
 
 function checkData(name: string, { dtype, shape, data }: Tensor): void {
-  check(dtype === "float32" && data instanceof Float32Array, "run.B2", `${name} is ${dtype}, expected float32 in a Float32Array`);
+  check(
+    dtype === "float32" && data instanceof Float32Array,
+    "run.B2",
+    `${name} is ${dtype}, expected float32 in a Float32Array`,
+  );
   const size = sizeOf(shape);
-  check(data.length === size, "run.B2", `${name} holds ${data.length} numbers, its shape ${formatShape(shape)} needs ${size} (a detached buffer holds none)`);
+  check(
+    data.length === size,
+    "run.B2",
+    `${name} holds ${data.length} numbers, its shape ${formatShape(shape)} needs ${size} (a detached buffer holds none)`,
+  );
 }
 
-function checkShape(name: string, expected: Shape, found: readonly number[], batch: number | undefined): number | undefined {
+function checkShape(
+  name: string,
+  expected: Shape,
+  found: readonly number[],
+  batch: number | undefined,
+): number | undefined {
   const open = expected[0] === "N";
   const fits = expected.length === found.length && expected.every((size, axis) => size === "N" || size === found[axis]);
   const wayOut = open ? "" : "; build the graph for this shape, or with an open batch";
-  if (!fits) throw new ShapeError("run.B3", `${name} is ${formatShape(found)}, expected ${formatShape(expected)}${wayOut}`);
+  if (!fits)
+    throw new ShapeError("run.B3", `${name} is ${formatShape(found)}, expected ${formatShape(expected)}${wayOut}`);
   if (!open) return batch;
   const [n] = found as [number];
   check(n >= 1, "run.B3", `${name} has a batch of ${n}, expected at least 1`);

@@ -23,6 +23,7 @@ export {
   WeightsError,
 } from "./ir/errors.ts";
 export { constantsOf, type Graph, graph, inputsOf, nodesOf, parametersOf, usesOf, valuesOf } from "./ir/graph.ts";
+export { print } from "./ir/print.ts";
 export { type DType, sizeOf, type Tensor, tensor, tensorOf, toFloat64 } from "./ir/tensor.ts";
 export {
   type AnyNode,
@@ -41,6 +42,10 @@ export {
   type Shape,
   type Value,
 } from "./ir/value.ts";
+export { fromJson, type GraphJson, toJson } from "./json.ts";
+export { type ResNetOptions, resnet } from "./models/resnet.ts";
+export type { OutputOf, ResNetSpec, ShortcutName, StemName } from "./models/spec.ts";
+export { type ModelName, variants } from "./models/variants.ts";
 export {
   type AttributesOf,
   type InputsOf,
@@ -51,13 +56,6 @@ export {
   type OpName,
   ops,
 } from "./ops/nodes.ts";
-export { reference } from "./reference.ts";
-export { type LayerSummary, macsOf, type Summary, summarize } from "./summary.ts";
-export { type ResNetOptions, resnet } from "./models/resnet.ts";
-export type { OutputOf, ResNetSpec, ShortcutName, StemName } from "./models/spec.ts";
-export { type ModelName, variants } from "./models/variants.ts";
-export { fromJson, type GraphJson, toJson } from "./json.ts";
-export { print } from "./ir/print.ts";
 export { bind, type NamedTensors } from "./passes/bind.ts";
 export { dropDead } from "./passes/drop-dead.ts";
 export { foldBatchNorm } from "./passes/fold-batch-norm.ts";
@@ -66,3 +64,5 @@ export { fuseEpilogues } from "./passes/fuse-epilogues.ts";
 export { optimize } from "./passes/index.ts";
 export { type Pass, type Rules, rewrite } from "./passes/rewrite.ts";
 export { select } from "./passes/select.ts";
+export { reference } from "./reference.ts";
+export { type LayerSummary, macsOf, type Summary, summarize } from "./summary.ts";

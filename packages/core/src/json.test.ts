@@ -32,13 +32,45 @@ describe("JSON", () => {
     ["no values", { ...tiny, values: undefined }],
     ["a value read before it is defined", { ...tiny, values: [...tiny.values].reverse() }],
     ["a value defined twice", { ...tiny, values: [...tiny.values, tiny.values[0]] }],
-    ["an unknown op", { ...tiny, values: tiny.values.map((value) => (value.kind === "node" ? { ...value, op: "constructor" } : value)) }],
+    [
+      "an unknown op",
+      {
+        ...tiny,
+        values: tiny.values.map((value) => (value.kind === "node" ? { ...value, op: "constructor" } : value)),
+      },
+    ],
     ["an unknown kind", { ...tiny, values: [{ kind: "magic", name: "m", shape: [1] }, ...tiny.values] }],
     ["an output that is not there", { ...tiny, outputs: { y: "nowhere" } }],
-    ["a hostile shape", { ...tiny, values: [{ kind: "constant", name: "c", shape: [1e9, 1e9], dtype: "float32", base64: "" }, ...tiny.values] }],
-    ["base64 that is none", { ...tiny, values: [{ kind: "constant", name: "c", shape: [1], dtype: "float32", base64: "%%%" }, ...tiny.values] }],
-    ["an unknown dtype", { ...tiny, values: [{ kind: "constant", name: "c", shape: [1], dtype: "float8", base64: "AAAAAA==" }, ...tiny.values] }],
-    ["an attribute of the wrong kind", { ...tiny, values: tiny.values.map((value) => (value.kind === "node" ? { ...value, attributes: { stride: "x", epsilon: "x" } } : value)) }],
+    [
+      "a hostile shape",
+      {
+        ...tiny,
+        values: [{ kind: "constant", name: "c", shape: [1e9, 1e9], dtype: "float32", base64: "" }, ...tiny.values],
+      },
+    ],
+    [
+      "base64 that is none",
+      {
+        ...tiny,
+        values: [{ kind: "constant", name: "c", shape: [1], dtype: "float32", base64: "%%%" }, ...tiny.values],
+      },
+    ],
+    [
+      "an unknown dtype",
+      {
+        ...tiny,
+        values: [{ kind: "constant", name: "c", shape: [1], dtype: "float8", base64: "AAAAAA==" }, ...tiny.values],
+      },
+    ],
+    [
+      "an attribute of the wrong kind",
+      {
+        ...tiny,
+        values: tiny.values.map((value) =>
+          value.kind === "node" ? { ...value, attributes: { stride: "x", epsilon: "x" } } : value,
+        ),
+      },
+    ],
   ])("refuses %s with a typed error", (_, json) => {
     expect(() => fromJson(json)).toThrow(ResidualError);
   });

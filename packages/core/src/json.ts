@@ -1,7 +1,16 @@
 import { FormatError } from "./ir/errors.ts";
 import { type Graph, graph, valuesOf } from "./ir/graph.ts";
 import { sizeOf, type Tensor, tensorOf } from "./ir/tensor.ts";
-import { type AnyNode, type Attributes, constant, input, named, parameter, type Shape, type Value } from "./ir/value.ts";
+import {
+  type AnyNode,
+  type Attributes,
+  constant,
+  input,
+  named,
+  parameter,
+  type Shape,
+  type Value,
+} from "./ir/value.ts";
 import { type OpName, ops } from "./ops/nodes.ts";
 
 /** The version of the JSON below. A reader refuses any other. */
@@ -102,9 +111,10 @@ function readValue(part: ValueJson, find: (name: string) => Value): Value {
 /** Just enough to walk the JSON safely; what the values say is checked by the ops themselves. */
 function checkFormat(json: unknown): GraphJson {
   if (!isRecord(json)) refuse("this is no object");
-  if (json["format"] !== FORMAT) refuse(`the format is ${String(json["format"])}`);
+  if (json.format !== FORMAT) refuse(`the format is ${String(json.format)}`);
   const { name, inputs, outputs, aliases, values } = json;
-  const strings = (record: unknown) => isRecord(record) && Object.values(record).every((text) => typeof text === "string");
+  const strings = (record: unknown) =>
+    isRecord(record) && Object.values(record).every((text) => typeof text === "string");
   if (typeof name !== "string") refuse("the name is no text");
   if (!Array.isArray(inputs) || inputs.some((text) => typeof text !== "string")) refuse("inputs is no list of names");
   if (!strings(outputs) || !strings(aliases)) refuse("outputs or aliases are no names");
@@ -113,10 +123,12 @@ function checkFormat(json: unknown): GraphJson {
 }
 
 function wellFormed(value: unknown, strings: (record: unknown) => boolean): boolean {
-  if (!isRecord(value) || typeof value["name"] !== "string") return false;
-  if (value["kind"] === "node") return strings(value["inputs"]) && isRecord(value["attributes"]);
-  const shape = value["shape"];
-  return Array.isArray(shape) && shape.every((size, axis) => (size === "N" && axis === 0) || Number.isSafeInteger(size));
+  if (!isRecord(value) || typeof value.name !== "string") return false;
+  if (value.kind === "node") return strings(value.inputs) && isRecord(value.attributes);
+  const shape = value.shape;
+  return (
+    Array.isArray(shape) && shape.every((size, axis) => (size === "N" && axis === 0) || Number.isSafeInteger(size))
+  );
 }
 
 function isRecord(value: unknown): value is { [key: string]: unknown } {

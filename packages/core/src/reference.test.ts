@@ -58,11 +58,17 @@ describe("reference", () => {
 
   it("stops in mid run", async () => {
     const x = input("x", [1, 64, 56, 56]);
-    const deep = Array.from({ length: 40 }).reduce<ReturnType<typeof relu>>((y) => maxPool2d({ x: y }, { window: 3, stride: 1, padding: 1 }), relu({ x }));
+    const deep = Array.from({ length: 40 }).reduce<ReturnType<typeof relu>>(
+      (y) => maxPool2d({ x: y }, { window: 3, stride: 1, padding: 1 }),
+      relu({ x }),
+    );
     const executable = await reference.compile(graph({ name: "deep", inputs: { x }, outputs: { y: deep } }));
     const controller = new AbortController();
     controller.abort(new Error("enough"));
-    const run = executable.run({ x: tensor([1, 64, 56, 56], new Float32Array(64 * 56 * 56)) }, { signal: controller.signal });
+    const run = executable.run(
+      { x: tensor([1, 64, 56, 56], new Float32Array(64 * 56 * 56)) },
+      { signal: controller.signal },
+    );
     await expect(run).rejects.toThrow(AbortError);
     await expect(run).rejects.toMatchObject({ code: "AbortError", cause: new Error("enough") });
   });
@@ -71,7 +77,9 @@ describe("reference", () => {
 describe("what PyTorch does with numbers that are none", () => {
   const evaluate = async (y: ReturnType<typeof relu>, x: Tensor<"float32">) => {
     const image = input("x", x.shape);
-    const executable = await reference.compile(graph({ name: "g", inputs: { x: image }, outputs: { y: { ...y, inputs: { x: image } } } }));
+    const executable = await reference.compile(
+      graph({ name: "g", inputs: { x: image }, outputs: { y: { ...y, inputs: { x: image } } } }),
+    );
     return [...(await executable.run({ x })).y.data];
   };
   const row = input("x", [1, 1, 1, 3]);
@@ -83,7 +91,11 @@ describe("what PyTorch does with numbers that are none", () => {
 
   it("maxPool2d answers NaN wherever it stands in the window", async () => {
     const pool = maxPool2d({ x: row }, { window: [1, 3], stride: 1 });
-    for (const data of [[Number.NaN, 1, 2], [1, Number.NaN, 2], [1, 2, Number.NaN]]) {
+    for (const data of [
+      [Number.NaN, 1, 2],
+      [1, Number.NaN, 2],
+      [1, 2, Number.NaN],
+    ]) {
       expect(await evaluate(pool, given(...data))).toEqual([Number.NaN]);
     }
   });

@@ -16,7 +16,9 @@ export const reference: Backend = {
   compile: async (graph) => {
     const open = parametersOf(graph);
     if (open.length > 0) {
-      throw new UnsupportedError(`reference: ${open.length} parameters of ${graph.name} are open (${open[0]!.name}, …); bind them first`);
+      throw new UnsupportedError(
+        `reference: ${open.length} parameters of ${graph.name} are open (${open[0]!.name}, …); bind them first`,
+      );
     }
     return executable(graph);
   },

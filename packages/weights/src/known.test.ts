@@ -34,7 +34,10 @@ describe("knownMetadata", () => {
   });
 
   it("knows MLPerf Tiny's raw bytes", () => {
-    expect(JSON.parse(knownMetadata("pretrainedResnet.safetensors")["preprocessing"]!)).toMatchObject({ scale: 1, mean: [0, 0, 0] });
+    expect(JSON.parse(knownMetadata("pretrainedResnet.safetensors").preprocessing!)).toMatchObject({
+      scale: 1,
+      mean: [0, 0, 0],
+    });
   });
 
   it("knows nothing of the rest", () => {

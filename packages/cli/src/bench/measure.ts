@@ -43,9 +43,16 @@ interface Runs {
  * Every candidate in a process of its own, loaded one after the other, then run in turn: A B C A B C …, so that what
  * drifts in the machine drifts for all of them. `rounds` turns of `times` runs each, after one turn that is not counted.
  */
-export async function measure(tasks: readonly Task[], rounds: number, times: number, signal: Signal): Promise<Measurement[]> {
+export async function measure(
+  tasks: readonly Task[],
+  rounds: number,
+  times: number,
+  signal: Signal,
+): Promise<Measurement[]> {
   const children = tasks.map(start);
-  const stop = () => children.forEach((child) => child.kill("SIGKILL"));
+  const stop = () => {
+    for (const child of children) child.kill("SIGKILL");
+  };
   signal.addEventListener("abort", stop, { once: true });
   try {
     const loaded: Extract<Answer, { kind: "loaded" }>[] = [];
@@ -58,7 +65,9 @@ export async function measure(tasks: readonly Task[], rounds: number, times: num
       }
     }
     const ends = await Promise.all(children.map((child, i) => ask(child, tasks[i]!, { do: "end" }, "ended")));
-    return compare(tasks.map((task, i) => ({ task, loaded: loaded[i]!, costs: costs[i]!, peakMemory: ends[i]!.peakMemory })));
+    return compare(
+      tasks.map((task, i) => ({ task, loaded: loaded[i]!, costs: costs[i]!, peakMemory: ends[i]!.peakMemory })),
+    );
   } catch (error) {
     throw signal.aborted ? abortError(signal) : error;
   } finally {
@@ -70,14 +79,17 @@ export async function measure(tasks: readonly Task[], rounds: number, times: num
 function start(task: Task): ChildProcess {
   const child = import.meta.url.endsWith(".ts") ? "./child.ts" : "./child.js";
   const execArgv = ["--conditions=@residual/source"]; // in a clone; elsewhere no package knows that condition
-  return fork(new URL(child, import.meta.url), [JSON.stringify(task)], { execArgv, stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  return fork(new URL(child, import.meta.url), [JSON.stringify(task)], {
+    execArgv,
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
 }
 
 async function ask<Kind extends Answer["kind"]>(
   child: ChildProcess,
   { candidate }: Task,
   order: Order,
-  kind: Kind,
+  _kind: Kind, // for the compiler: each order has its own kind of answer
 ): Promise<Extract<Answer, { kind: Kind }>> {
   child.send(order);
   const gone = once(child, "exit").then(([code, signal]) => {
@@ -113,6 +125,7 @@ function compare(all: readonly Runs[]): Measurement[] {
 }
 
 function quantile(costs: readonly Cost[], share: number): Cost {
-  const at = (values: number[]) => values.sort((a, b) => a - b)[Math.min(Math.floor(share * values.length), values.length - 1)]!;
+  const at = (values: number[]) =>
+    values.sort((a, b) => a - b)[Math.min(Math.floor(share * values.length), values.length - 1)]!;
   return { wall: at(costs.map(({ wall }) => wall)), cpu: at(costs.map(({ cpu }) => cpu)) };
 }

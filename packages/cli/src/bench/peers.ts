@@ -10,7 +10,10 @@ export interface Runner {
 /** The part of onnxruntime's interface that is used here. */
 interface OnnxRuntime {
   readonly InferenceSession: {
-    create(model: Uint8Array, options: object): Promise<{ run(feeds: object): Promise<{ [name: string]: { data: unknown } }> }>;
+    create(
+      model: Uint8Array,
+      options: object,
+    ): Promise<{ run(feeds: object): Promise<{ [name: string]: { data: unknown } }> }>;
   };
   readonly Tensor: new (dtype: "float32", data: Float32Array, dims: readonly number[]) => object;
 }

@@ -9,7 +9,7 @@ import { backendNames } from "../backends.ts";
 import { type Measurement, measure } from "../bench/measure.ts";
 import { peers } from "../bench/peers.ts";
 import type { Task } from "../bench/protocol.ts";
-import { command, type Context, positive, threadsOption } from "../command.ts";
+import { type Context, command, positive, threadsOption } from "../command.ts";
 import { oneOf } from "../names.ts";
 import { modelNamed, specNamed } from "../prepare.ts";
 import { type Output, progressBar, say, table } from "../terminal.ts";
@@ -36,7 +36,8 @@ export function benchCommand({ signal }: Context): Command {
     .option("--layers", "time each layer")
     .addOption(threadsOption())
     .action(async (models: string[], options: Options) => {
-      if (options.layers) throw new UnsupportedError("--layers: neither onnx nor reference tells the time of a layer in this version");
+      if (options.layers)
+        throw new UnsupportedError("--layers: neither onnx nor reference tells the time of a layer in this version");
       const candidates = options.backends.split(",").map((name) => oneOf(name, backendNames, "backend") as string);
       if (options.peers) candidates.push(...Object.keys(peers));
       const names = models.length > 0 ? models : ["resnet18", "resnet50", "resnext50_32x4d"];
@@ -69,7 +70,12 @@ async function measureModel(
     const open = modelNamed(model, input);
     const graph = bind(open, fixtureWeights(open, "v1"));
     const files = { safetensors: join(folder, "weights.safetensors"), onnx: join(folder, "model.onnx") };
-    await writeSafetensors(files.safetensors, new Map(constantsOf(graph).map(({ name, tensor }) => [name, tensor])), {}, { signal });
+    await writeSafetensors(
+      files.safetensors,
+      new Map(constantsOf(graph).map(({ name, tensor }) => [name, tensor])),
+      {},
+      { signal },
+    );
     await writeOnnx(graph, files.onnx, { signal });
     const tasks = candidates.map((candidate): Task => ({ candidate, model, files, input, threads }));
     return await measure(tasks, rounds, times, signal);
@@ -94,6 +100,19 @@ function words(measured: readonly Measurement[]): string {
     row.ratio.wall.toFixed(3),
     row.difference.toExponential(1),
   ]);
-  const heading = ["model", "candidate", "batch", "load ms", "first ms", "median ms", "p95 ms", "CPU ms", "images/s", "peak", "ratio", "differs by"];
+  const heading = [
+    "model",
+    "candidate",
+    "batch",
+    "load ms",
+    "first ms",
+    "median ms",
+    "p95 ms",
+    "CPU ms",
+    "images/s",
+    "peak",
+    "ratio",
+    "differs by",
+  ];
   return `${table(heading, rows)}\n\nratio: the first candidate's median over this one's; above 1, this one is quicker`;
 }

@@ -1,6 +1,15 @@
 import type { Prediction } from "@residual/vision";
 import type { Command } from "commander";
-import { backendOption, command, type Context, positive, preprocessingChanges, type PreprocessingOptions, threadsOption, withPreprocessing } from "../command.ts";
+import {
+  backendOption,
+  type Context,
+  command,
+  type PreprocessingOptions,
+  positive,
+  preprocessingChanges,
+  threadsOption,
+  withPreprocessing,
+} from "../command.ts";
 import { type Classifier, load } from "../load.ts";
 import { bold, dim, type Output, progressBar, remark, say } from "../terminal.ts";
 
@@ -31,7 +40,13 @@ export function classifyCommand({ signal }: Context): Command {
     const bar = progressBar();
     try {
       await using classifier = await load({
-        model, weights, backend, threads, signal, onProgress: bar.onProgress, preprocessing: preprocessingChanges(options),
+        model,
+        weights,
+        backend,
+        threads,
+        signal,
+        onProgress: bar.onProgress,
+        preprocessing: preprocessingChanges(options),
       });
       const rows: Row[] = [];
       for (const [done, image] of images.entries()) {

@@ -1,4 +1,4 @@
-import { type Backend, bind, reference, ResidualError, resnet, variants } from "@residual/core";
+import { type Backend, bind, ResidualError, reference, resnet, variants } from "@residual/core";
 import { fixtureInput, fixtureWeights } from "@residual/weights";
 import type { Command } from "commander";
 import { type BackendName, backendNamed, backendNames, installCommand } from "../backends.ts";
@@ -37,7 +37,16 @@ async function examine(name: BackendName): Promise<Health> {
     return { name, available: true, version, device, driver: driver ?? null, verified, reason, install: null };
   } catch (error) {
     if (!(error instanceof ResidualError)) throw error;
-    return { name, available: false, version: null, device: null, driver: null, verified: false, reason: error.message, install };
+    return {
+      name,
+      available: false,
+      version: null,
+      device: null,
+      driver: null,
+      verified: false,
+      reason: error.message,
+      install,
+    };
   }
 }
 

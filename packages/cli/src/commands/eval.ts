@@ -2,7 +2,16 @@ import { type Answer, type Executable, select } from "@residual/core";
 import { stack } from "@residual/vision";
 import type { Command } from "commander";
 import { chooseBackend } from "../backends.ts";
-import { backendOption, command, type Context, positive, preprocessingChanges, type PreprocessingOptions, threadsOption, withPreprocessing } from "../command.ts";
+import {
+  backendOption,
+  type Context,
+  command,
+  type PreprocessingOptions,
+  positive,
+  preprocessingChanges,
+  threadsOption,
+  withPreprocessing,
+} from "../command.ts";
 import { type Dataset, openDataset } from "../dataset.ts";
 import { UsageError } from "../errors.ts";
 import { type Prepared, prepare } from "../prepare.ts";
@@ -36,7 +45,8 @@ export function evalCommand({ signal }: Context): Command {
       const asked = { ...work, model, weights: options.weights, preprocessing: preprocessingChanges(options) };
       const first = await prepare(asked);
       const data = await openDataset(options.data, first.labels);
-      const prepared = data.size === undefined ? first : await prepare({ ...asked, input: ["N", 3, data.size, data.size] });
+      const prepared =
+        data.size === undefined ? first : await prepare({ ...asked, input: ["N", 3, data.size, data.size] });
       if (!("logits" in prepared.graph.outputs)) throw new UsageError(`${model} has no logits to predict from`);
       await using executable = await backend.compile(select(prepared.graph, ["logits"]), work);
       const limit = Math.min(options.limit ?? data.images, data.images);
@@ -83,7 +93,9 @@ function bestFive({ shape, data }: Answer): readonly (readonly number[])[] {
   const [rows, classes] = shape as [number, number];
   return Array.from({ length: rows }, (_, row) => {
     const logits = data.subarray(row * classes, (row + 1) * classes);
-    return Array.from(logits.keys()).sort((a, b) => logits[b]! - logits[a]! || a - b).slice(0, 5);
+    return Array.from(logits.keys())
+      .sort((a, b) => logits[b]! - logits[a]! || a - b)
+      .slice(0, 5);
   });
 }
 

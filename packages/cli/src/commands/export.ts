@@ -3,9 +3,9 @@ import { constantsOf, UnsupportedError } from "@residual/core";
 import { writeOnnx } from "@residual/onnx";
 import { writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
-import { command, type Context } from "../command.ts";
+import { type Context, command } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { parseShape, type Prepared, prepare } from "../prepare.ts";
+import { type Prepared, parseShape, prepare } from "../prepare.ts";
 import { type Output, progressBar, say } from "../terminal.ts";
 
 interface Options extends Output {
@@ -32,7 +32,11 @@ export function exportCommand({ signal }: Context): Command {
         const prepared = await prepare({ ...work, model, weights: options.weights, input });
         await write(prepared, options, work);
         bar.end();
-        say(options, { model, weights: options.weights, to: options.to }, () => `${options.to}: ${model} with ${options.weights}`);
+        say(
+          options,
+          { model, weights: options.weights, to: options.to },
+          () => `${options.to}: ${model} with ${options.weights}`,
+        );
       } finally {
         bar.end();
       }
@@ -45,14 +49,17 @@ type Write = (prepared: Prepared, options: Options, work: Context) => Promise<vo
 function writerOf(to: string): Write {
   switch (extname(to)) {
     case ".onnx":
-      return (prepared, { external = false }, work) => writeOnnx(prepared.graph, to, { ...work, external, metadata: metadataOf(prepared) });
+      return (prepared, { external = false }, work) =>
+        writeOnnx(prepared.graph, to, { ...work, external, metadata: metadataOf(prepared) });
     case ".safetensors":
       return ({ graph, ...prepared }, _, work) => {
         const tensors = new Map(constantsOf(graph).map(({ name, tensor }) => [name, tensor]));
         return writeSafetensors(to, tensors, { format: "pt", model: prepared.model, ...metadataOf(prepared) }, work);
       };
     case "":
-      throw new UnsupportedError(`${to} would be a folder, for a TensorFlow.js graph model, which this version does not write; name a .onnx or .safetensors file`);
+      throw new UnsupportedError(
+        `${to} would be a folder, for a TensorFlow.js graph model, which this version does not write; name a .onnx or .safetensors file`,
+      );
     default:
       throw new UsageError(`--to ${to} ends in ${extname(to)}; expected .onnx or .safetensors`);
   }

@@ -12,7 +12,13 @@ export function modelsCommand(): Command {
     say(output, models, () =>
       table(
         ["model", "parameters", "multiply-adds", "input", "weights"],
-        models.map(({ name, parameters, macs, input, weights }) => [name, parameters, macs, formatShape(input), weights.join(", ")]),
+        models.map(({ name, parameters, macs, input, weights }) => [
+          name,
+          parameters,
+          macs,
+          formatShape(input),
+          weights.join(", "),
+        ]),
       ),
     );
   });

@@ -2,7 +2,13 @@ import { tensorOf } from "@residual/core";
 import { crop, decodeImage, normalize } from "@residual/vision";
 import { findWeights, writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
-import { command, type Context, preprocessingChanges, type PreprocessingOptions, withPreprocessing } from "../command.ts";
+import {
+  type Context,
+  command,
+  type PreprocessingOptions,
+  preprocessingChanges,
+  withPreprocessing,
+} from "../command.ts";
 import { DEFAULT_WEIGHTS, preprocessingOf, specNamed } from "../prepare.ts";
 import { type Output, say } from "../terminal.ts";
 
@@ -26,6 +32,10 @@ export function preprocessCommand({ signal }: Context): Command {
     const tensors = { image, pixels: tensorOf("uint8", [pixels.height, pixels.width, 3], pixels.data) };
     await writeSafetensors(options.out, tensors, { preprocessing: JSON.stringify(preprocessing) }, { signal });
     const report = { out: options.out, image: image.shape, pixels: tensors.pixels.shape, preprocessing };
-    say(options, report, () => `${options.out}: image [${image.shape.join(", ")}], pixels [${tensors.pixels.shape.join(", ")}]`);
+    say(
+      options,
+      report,
+      () => `${options.out}: image [${image.shape.join(", ")}], pixels [${tensors.pixels.shape.join(", ")}]`,
+    );
   });
 }

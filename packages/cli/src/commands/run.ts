@@ -1,12 +1,20 @@
 import { extname } from "node:path";
-import { concrete, FormatError, select, type Shape, sizeOf, type Tensor } from "@residual/core";
+import { concrete, FormatError, type Shape, select, sizeOf, type Tensor } from "@residual/core";
 import { decodeImage, preprocess } from "@residual/vision";
 import { fixtureInput, readWeights, writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
 import { chooseBackend } from "../backends.ts";
-import { backendOption, command, type Context, preprocessingChanges, type PreprocessingOptions, threadsOption, withPreprocessing } from "../command.ts";
+import {
+  backendOption,
+  type Context,
+  command,
+  type PreprocessingOptions,
+  preprocessingChanges,
+  threadsOption,
+  withPreprocessing,
+} from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { parseShape, type Prepared, prepare, specNamed } from "../prepare.ts";
+import { type Prepared, parseShape, prepare, specNamed } from "../prepare.ts";
 import { type Output, progressBar, remark, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {
@@ -36,17 +44,30 @@ export function runCommand({ signal }: Context): Command {
       const work = { signal, onProgress: bar.onProgress };
       const { backend, description } = await chooseBackend(options.backend, options);
       const given = await givenImage(model, options);
-      const prepared = await prepare({ ...work, model, weights: options.weights, input: given?.shape, preprocessing: preprocessingChanges(options) });
+      const prepared = await prepare({
+        ...work,
+        model,
+        weights: options.weights,
+        input: given?.shape,
+        preprocessing: preprocessingChanges(options),
+      });
       const image = given ?? (await pictureOf(prepared, options.input, signal));
       const names = options.outputs?.split(",") ?? Object.keys(prepared.graph.outputs);
       await using executable = await backend.compile(select(prepared.graph, names), work);
       const outputs = await executable.run({ image }, work);
-      await writeSafetensors(options.out, outputs, { model, weights: options.weights, backend: backend.name }, { signal });
+      await writeSafetensors(
+        options.out,
+        outputs,
+        { model, weights: options.weights, backend: backend.name },
+        { signal },
+      );
       bar.end();
       remark(`${model} on ${backend.name} (${description.library} ${description.version})`);
       const shapes = Object.fromEntries(Object.entries(outputs).map(([name, { shape }]) => [name, shape]));
       say(options, { model, backend: backend.name, input: image.shape, outputs: shapes, out: options.out }, () =>
-        Object.entries(shapes).map(([name, shape]) => `${options.out}: ${name} [${shape.join(", ")}]`).join("\n"),
+        Object.entries(shapes)
+          .map(([name, shape]) => `${options.out}: ${name} [${shape.join(", ")}]`)
+          .join("\n"),
       );
     } finally {
       bar.end();
@@ -57,26 +78,36 @@ export function runCommand({ signal }: Context): Command {
 /** The image, where it is known before the model is built; a picture waits for the weights' preprocessing. */
 async function givenImage(model: string, { input, shape }: Options): Promise<Tensor<"float32"> | undefined> {
   if (input.startsWith("fixture:")) return fixtureInput(input.slice("fixture:".length), shapeOf(model, shape));
-  if (shape !== undefined) throw new UsageError("--shape goes with --input fixture:SALT; a picture or file has its own");
+  if (shape !== undefined)
+    throw new UsageError("--shape goes with --input fixture:SALT; a picture or file has its own");
   if (extname(input) !== ".safetensors") return undefined;
   const { tensors } = await readWeights(input);
   const image = tensors.get("image");
   if (image?.dtype === "float32" && image.shape.length === 4) return image;
-  const found = image ? `image is ${image.dtype} [${image.shape.join(", ")}]` : `it holds ${[...tensors.keys()].join(", ")}`;
-  throw new FormatError(`${input}: ${found}; expected a float32 tensor image [N, C, H, W], as residual preprocess writes it`);
+  const found = image
+    ? `image is ${image.dtype} [${image.shape.join(", ")}]`
+    : `it holds ${[...tensors.keys()].join(", ")}`;
+  throw new FormatError(
+    `${input}: ${found}; expected a float32 tensor image [N, C, H, W], as residual preprocess writes it`,
+  );
 }
 
 function shapeOf(model: string, text: string | undefined): readonly number[] {
   const { size = 224, inputChannels = 3 } = specNamed(model);
   const shape: Shape = text === undefined ? [1, inputChannels, size, size] : parseShape(text);
   const sizes = concrete(shape, 1);
-  if (sizeOf(sizes) > LARGEST_INPUT) throw new UsageError(`--shape ${text} is ${sizeOf(sizes)} numbers, more than ${LARGEST_INPUT}`);
+  if (sizeOf(sizes) > LARGEST_INPUT)
+    throw new UsageError(`--shape ${text} is ${sizeOf(sizes)} numbers, more than ${LARGEST_INPUT}`);
   return sizes;
 }
 
 /** 2 GiB of float32. */
 const LARGEST_INPUT = 2 ** 29;
 
-async function pictureOf({ preprocessing }: Prepared, input: string, signal: Context["signal"]): Promise<Tensor<"float32">> {
+async function pictureOf(
+  { preprocessing }: Prepared,
+  input: string,
+  signal: Context["signal"],
+): Promise<Tensor<"float32">> {
   return preprocess(await decodeImage(input, { signal, upright: preprocessing.upright }), preprocessing);
 }

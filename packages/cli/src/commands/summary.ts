@@ -1,6 +1,6 @@
 import { formatShape, type Summary, summarize } from "@residual/core";
 import type { Command } from "commander";
-import { command, type Context } from "../command.ts";
+import { type Context, command } from "../command.ts";
 import { modelNamed, parseShape, prepare, specNamed } from "../prepare.ts";
 import { bold, type Output, progressBar, say, table } from "../terminal.ts";
 
@@ -19,9 +19,10 @@ export function summaryCommand({ signal }: Context): Command {
       const { size = 224, inputChannels = 3 } = specNamed(model);
       const shape = input === undefined ? [1, inputChannels, size, size] : parseShape(input);
       const bar = progressBar();
-      const graph = weights === undefined
-        ? modelNamed(model, shape)
-        : (await prepare({ model, weights, input: shape, signal, onProgress: bar.onProgress })).graph;
+      const graph =
+        weights === undefined
+          ? modelNamed(model, shape)
+          : (await prepare({ model, weights, input: shape, signal, onProgress: bar.onProgress })).graph;
       bar.end();
       const summary = summarize(graph);
       say(output, summary, () => words(summary));

@@ -64,13 +64,20 @@ export function defineOp<
   definition: OpDefinition<Name, Required, Optional, Options, Canonical>,
 ): Op<Name, Required, Optional, Options, Canonical> {
   const order = [...definition.inputs, ...(definition.optional ?? [])];
-  const apply = (inputs: { readonly [input: string]: Value | undefined }, options: Options = {} as Options): AnyNode => {
+  const apply = (
+    inputs: { readonly [input: string]: Value | undefined },
+    options: Options = {} as Options,
+  ): AnyNode => {
     const present = order.filter((name) => inputs[name] !== undefined);
-    for (const name of definition.inputs) check(inputs[name] !== undefined, definition.name, `input ${name} is missing`);
+    for (const name of definition.inputs)
+      check(inputs[name] !== undefined, definition.name, `input ${name} is missing`);
     const pick = <T>(of: (value: Value) => T) =>
       Object.fromEntries(present.map((name) => [name, of(inputs[name]!)])) as InputRecord<Required, Optional, T>;
     const attributes = definition.attributes(options);
-    const shape = definition.shape(pick((value) => value.shape), attributes);
+    const shape = definition.shape(
+      pick((value) => value.shape),
+      attributes,
+    );
     return { kind: "node", op: definition.name, name: "", inputs: pick((value) => value), attributes, shape };
   };
   const { name, ...rest } = definition;
@@ -90,7 +97,11 @@ export const noAttributes = (): Record<never, never> => ({});
 export function rank4(shape: Shape, label: string): readonly [Shape[0] & {}, number, number, number] {
   check(shape.length === 4, label, `expected [N, C, H, W], found ${formatShape(shape)}`);
   const [n, ...rest] = shape;
-  check(rest.every((size) => typeof size === "number"), label, `only the batch may be open, found ${formatShape(shape)}`);
+  check(
+    rest.every((size) => typeof size === "number"),
+    label,
+    `only the batch may be open, found ${formatShape(shape)}`,
+  );
   return [n!, ...(rest as [number, number, number])];
 }
 
@@ -119,7 +130,11 @@ export function sides(padding: Padding): Pads {
 /** Whole numbers, each at least `least`. */
 export function checkWhole(sizes: readonly number[], least: number, label: string, what: string): void {
   for (const size of sizes) {
-    check(Number.isSafeInteger(size) && size >= least, label, `${what} must be whole and at least ${least}, found ${size}`);
+    check(
+      Number.isSafeInteger(size) && size >= least,
+      label,
+      `${what} must be whole and at least ${least}, found ${size}`,
+    );
   }
 }
 

@@ -11,7 +11,11 @@ const image = input("image", ["N", 3, 4, 4]);
 describe("graph", () => {
   it("names nodes after their op, as torch.fx does", () => {
     const y = relu({ x: relu({ x: relu({ x: image }) }) });
-    expect(nodesOf(graph({ name: "g", inputs: { image }, outputs: { y } })).map(({ name }) => name)).toEqual(["relu", "relu_1", "relu_2"]);
+    expect(nodesOf(graph({ name: "g", inputs: { image }, outputs: { y } })).map(({ name }) => name)).toEqual([
+      "relu",
+      "relu_1",
+      "relu_2",
+    ]);
   });
 
   it("G1 refuses two parameters of one name", () => {
@@ -22,7 +26,9 @@ describe("graph", () => {
 
   it("G2 refuses an input that is not declared", () => {
     const y = relu({ x: input("other", [1]) });
-    expect(() => graph({ name: "g", inputs: { image }, outputs: { y } })).toThrow("graph.G2: input other is not declared");
+    expect(() => graph({ name: "g", inputs: { image }, outputs: { y } })).toThrow(
+      "graph.G2: input other is not declared",
+    );
   });
 
   it("walks a network of some 3,000 nodes in a row", () => {

@@ -52,8 +52,10 @@ function withNames<In extends string, Out extends string>(made: Graph<In, Out>):
 
 /** Each value once, inputs before what is computed from them, in the order of `state_dict` for torchvision's models. */
 export function valuesOf(graph: Graph): readonly Value[] {
-  let order = orders.get(graph);
-  if (!order) orders.set(graph, (order = sort(graph)));
+  const known = orders.get(graph);
+  if (known) return known;
+  const order = sort(graph);
+  orders.set(graph, order);
   return order;
 }
 const orders = new WeakMap<Graph, readonly Value[]>();

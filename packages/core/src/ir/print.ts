@@ -19,7 +19,9 @@ export function print(graph: Graph): string {
 function printNode(value: Value): string[] {
   if (value.kind !== "node") return [];
   const inputs = Object.entries(value.inputs).map(([name, input]) => `${name}: ${printOperand(input)}`);
-  const attributes = Object.entries(value.attributes).map(([name, attribute]) => `${name} ${printAttribute(attribute)}`);
+  const attributes = Object.entries(value.attributes).map(
+    ([name, attribute]) => `${name} ${printAttribute(attribute)}`,
+  );
   const suffix = attributes.length > 0 ? ` {${attributes.join(", ")}}` : "";
   return [`  ${value.name} : ${formatShape(value.shape)} = ${value.op}(${inputs.join(", ")})${suffix}`];
 }

@@ -48,7 +48,10 @@ function stages(spec: ResNetSpec, trunk: Trunk): Trunk {
     const step = spec.strides?.[stage] ?? (stage === 0 ? 1 : 2);
     const { x, aliases } = spec.transition && stage > 0 ? transition(spec, before, stage) : before;
     const first = spec.transition ? 1 : step;
-    const blocks = Array.from({ length: depth }, (_, i) => ({ name: blockName(spec, stage, i), stride: i ? 1 : first }));
+    const blocks = Array.from({ length: depth }, (_, i) => ({
+      name: blockName(spec, stage, i),
+      stride: i ? 1 : first,
+    }));
     const passed = blocks.reduce(
       (trunk, { name, stride }) => {
         const x = block(spec, trunk.x, name, { ...widths(spec, stage), stride });
@@ -72,7 +75,12 @@ function widths(spec: ResNetSpec, stage: number): { width: number; channels: num
 
 function blockName(spec: ResNetSpec, stage: number, index: number): string {
   const before = spec.depths.slice(0, stage).reduce((sum, depth) => sum + depth, 0);
-  const names = { layer: `layer${stage + 1}.${index}`, res: `res${before + index + 1}`, block: "block", blocks: `blocks.${before + index}` };
+  const names = {
+    layer: `layer${stage + 1}.${index}`,
+    res: `res${before + index + 1}`,
+    block: "block",
+    blocks: `blocks.${before + index}`,
+  };
   return names[spec.blockNames ?? "layer"];
 }
 
@@ -89,7 +97,10 @@ function finalActivation(spec: ResNetSpec, { x, aliases }: Trunk): Trunk {
   return { x: rectify(norm(spec, x, "bn"), "final_relu"), aliases };
 }
 
-function head(spec: ResNetSpec, { x, aliases }: Trunk): { outputs: { [name: string]: Value }; aliases: Trunk["aliases"] } {
+function head(
+  spec: ResNetSpec,
+  { x, aliases }: Trunk,
+): { outputs: { [name: string]: Value }; aliases: Trunk["aliases"] } {
   const { classes = 1000 } = spec;
   if (classes === 0) return { outputs: { output: x }, aliases };
   const pooled = named("avgpool", globalAveragePool({ x }));

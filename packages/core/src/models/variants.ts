@@ -4,6 +4,7 @@ import type { ResNetSpec } from "./spec.ts";
  * The family: torchvision's and timm's names as they are, and for the rest the paper's depth after what it is.
  * A new member is a line.
  */
+// biome-ignore format: a table reads by rows
 export const variants = {
   // torchvision. He et al. 2015, table 1
   resnet18: { block: "basic", depths: [2, 2, 2, 2] },

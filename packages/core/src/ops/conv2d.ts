@@ -34,7 +34,12 @@ export type Conv2dAttributes = {
   readonly groups: number;
 };
 
-export function conv2dAttributes({ stride = 1, padding = 0, dilation = 1, groups = 1 }: Conv2dOptions): Conv2dAttributes {
+export function conv2dAttributes({
+  stride = 1,
+  padding = 0,
+  dilation = 1,
+  groups = 1,
+}: Conv2dOptions): Conv2dAttributes {
   return { stride: pair(stride), padding: sides(padding), dilation: pair(dilation), groups };
 }
 
@@ -47,14 +52,22 @@ export function conv2dShape({ x, weight, bias }: Conv2dInputs<Shape>, attributes
   const [outputs, perGroup, kh, kw] = rank4(weight, "conv2d.C2") as readonly [number, number, number, number];
   checkWhole([groups, ...stride, ...dilation], 1, "conv2d.C3", "groups, stride and dilation");
   checkWhole(padding, 0, "conv2d.C3", "padding");
-  check(perGroup * groups === c, "conv2d.C4", `weight ${formatShape(weight)} in ${groups} groups expects ${perGroup * groups} channels, x has ${c}`);
+  check(
+    perGroup * groups === c,
+    "conv2d.C4",
+    `weight ${formatShape(weight)} in ${groups} groups expects ${perGroup * groups} channels, x has ${c}`,
+  );
   check(outputs % groups === 0, "conv2d.C5", `${outputs} output channels do not divide into ${groups} groups`);
   const fits = bias === undefined || (bias.length === 1 && bias[0] === outputs);
   check(fits, "conv2d.C6", `bias is ${bias && formatShape(bias)}, expected ${outputs}`);
   const [top, left, bottom, right] = padding;
   const oh = windowSteps(h, top, bottom, dilation[0] * (kh - 1) + 1, stride[0]);
   const ow = windowSteps(w, left, right, dilation[1] * (kw - 1) + 1, stride[1]);
-  check(oh > 0 && ow > 0, "conv2d.C7", `kernel ${kh}×${kw}, dilation ${dilation}, is larger than the padded x ${formatShape(x)}`);
+  check(
+    oh > 0 && ow > 0,
+    "conv2d.C7",
+    `kernel ${kh}×${kw}, dilation ${dilation}, is larger than the padded x ${formatShape(x)}`,
+  );
   return [n, outputs, oh, ow];
 }
 
@@ -84,7 +97,9 @@ export const conv2d: Op<"conv2d", "x" | "weight", "bias", Conv2dOptions, Conv2dA
 
 /** One multiply-add for each weight of a channel, at each pixel. */
 export function conv2dMacs({ weight }: Conv2dInputs<Shape>, _: Conv2dAttributes, shape: readonly number[]): number {
-  return weight.slice(1).reduce<number>((product, size) => product * (size as number), 1) * shape.reduce((a, b) => a * b, 1);
+  return (
+    weight.slice(1).reduce<number>((product, size) => product * (size as number), 1) * shape.reduce((a, b) => a * b, 1)
+  );
 }
 
 /** A convolution as one matrix product per image and group: weight [O/g, K] with the image's patches [OH·OW, K]. */

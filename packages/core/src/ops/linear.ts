@@ -20,7 +20,11 @@ export const linear: Op<"linear", "x" | "weight", "bias"> = defineOp({
   shape({ x, weight, bias }) {
     const [n, features] = rank2(x, "linear.C1");
     const [outputs, expected] = rank2(weight, "linear.C2");
-    check(expected === features, "linear.C2", `weight ${formatShape(weight)} expects ${expected} features, x has ${features}`);
+    check(
+      expected === features,
+      "linear.C2",
+      `weight ${formatShape(weight)} expects ${expected} features, x has ${features}`,
+    );
     const fits = bias === undefined || (bias.length === 1 && bias[0] === outputs);
     check(fits, "linear.C3", `bias is ${bias && formatShape(bias)}, expected ${outputs}`);
     return [n, outputs];

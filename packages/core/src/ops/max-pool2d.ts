@@ -1,4 +1,14 @@
-import { checkWhole, defineOp, type Op, type Padding, type Pair, pair, rank4, sides, windowSteps } from "../ir/define-op.ts";
+import {
+  checkWhole,
+  defineOp,
+  type Op,
+  type Padding,
+  type Pair,
+  pair,
+  rank4,
+  sides,
+  windowSteps,
+} from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
 import { formatShape, type Pads } from "../ir/value.ts";
 

@@ -9,15 +9,10 @@ export const ops: typeof all = all;
 
 export type OpName = keyof typeof ops;
 
-type PartsOf<Name extends OpName> = (typeof ops)[Name] extends Op<
-  Name,
-  infer Required,
-  infer Optional,
-  infer _Options,
-  infer Attributes
->
-  ? { required: Required; optional: Optional; attributes: Attributes }
-  : never;
+type PartsOf<Name extends OpName> =
+  (typeof ops)[Name] extends Op<Name, infer Required, infer Optional, infer _Options, infer Attributes>
+    ? { required: Required; optional: Optional; attributes: Attributes }
+    : never;
 
 /** The attributes a node of this op holds, in their one written-out form. */
 export type AttributesOf<Name extends OpName> = PartsOf<Name>["attributes"];

@@ -21,7 +21,8 @@ async function answers(graph: Graph): Promise<{ [name: string]: { data: ArrayLik
 function expectSame(found: ArrayLike<number>, expected: ArrayLike<number>): void {
   const largest = Math.max(...Array.from(expected, Math.abs), 1);
   expect(found.length).toBe(expected.length);
-  for (let i = 0; i < found.length; i++) expect(Math.abs(found[i]! - expected[i]!)).toBeLessThanOrEqual(1e-10 * largest);
+  for (let i = 0; i < found.length; i++)
+    expect(Math.abs(found[i]! - expected[i]!)).toBeLessThanOrEqual(1e-10 * largest);
 }
 
 describe.each(Object.entries(passes))("%s", (_, pass) => {

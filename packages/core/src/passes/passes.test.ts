@@ -80,7 +80,7 @@ it("foldConstants computes a node of constants", () => {
   const image = input("image", ["N", 1, 1, 1]);
   const half = sigmoid({ x: constant("zero", tensor([1, 1, 1, 1], [0])) });
   const lean = foldConstants(graph({ name: "g", inputs: { image }, outputs: { image, half } }));
-  expect(lean.outputs["half"]).toMatchObject({ kind: "constant", tensor: { data: Float64Array.of(0.5) } });
+  expect(lean.outputs.half).toMatchObject({ kind: "constant", tensor: { data: Float64Array.of(0.5) } });
 });
 
 describe("select", () => {
@@ -125,8 +125,16 @@ describe("bind", () => {
     ["extra", (t) => t.set("fc.weight", tensor([2], [1, 2])), "fc.weight is extra: found 2"],
     ["misshapen", (t) => t.set("bn1.bias", tensor([2], [1, 2])), "bn1.bias is misshapen: found 2, expected 1"],
     ["NaN", (t) => t.set("bn1.bias", tensor([1], [Number.NaN])), "bn1.bias is not finite: found NaN at index 0"],
-    ["infinite", (t) => t.set("bn1.bias", tensor([1], [-Infinity])), "bn1.bias is not finite: found -Infinity at index 0"],
-    ["of integers", (t) => t.set("bn1.bias", tensorOf("uint8", [1], Uint8Array.of(1))), "bn1.bias is uint8, expected float32"],
+    [
+      "infinite",
+      (t) => t.set("bn1.bias", tensor([1], [-Infinity])),
+      "bn1.bias is not finite: found -Infinity at index 0",
+    ],
+    [
+      "of integers",
+      (t) => t.set("bn1.bias", tensorOf("uint8", [1], Uint8Array.of(1))),
+      "bn1.bias is uint8, expected float32",
+    ],
   ])("refuses a parameter that is %s", (_, change, message) => {
     expect(problems(change)).toContain(message);
   });
@@ -142,7 +150,9 @@ describe("bind", () => {
     for (const index of [0, 1, 2, 3, 638, 639]) {
       const weight = tensor([10, 64], new Float32Array(640).fill(1));
       weight.data[index] = Number.NaN;
-      expect(() => bind(open, { tensors: new Map([...ones(open), ["fc.weight", weight]]) })).toThrow(`NaN at index ${index}`);
+      expect(() => bind(open, { tensors: new Map([...ones(open), ["fc.weight", weight]]) })).toThrow(
+        `NaN at index ${index}`,
+      );
     }
   });
 

@@ -16,10 +16,17 @@ export function select<In extends string, const Name extends string>(
   const find = (name: string): Value => {
     const value = graph.outputs[name] ?? byName.get(graph.aliases[name] ?? name);
     if (value) return value;
-    const stages = [...Object.keys(graph.outputs), ...Object.keys(graph.aliases).filter((alias) => !alias.includes("."))];
-    throw new ShapeError("select.S1", `${graph.name} has no value ${name}; its outputs and stages are ${stages.join(", ")}, and every value that summary prints can be selected, before optimize`);
+    const stages = [
+      ...Object.keys(graph.outputs),
+      ...Object.keys(graph.aliases).filter((alias) => !alias.includes(".")),
+    ];
+    throw new ShapeError(
+      "select.S1",
+      `${graph.name} has no value ${name}; its outputs and stages are ${stages.join(", ")}, and every value that summary prints can be selected, before optimize`,
+    );
   };
   const outputs = Object.fromEntries(names.map((name) => [name, find(name)])) as { readonly [K in Name]: Value };
-  const same = names.length === Object.keys(graph.outputs).length && names.every((name) => graph.outputs[name] === outputs[name]);
+  const same =
+    names.length === Object.keys(graph.outputs).length && names.every((name) => graph.outputs[name] === outputs[name]);
   return same ? (graph as Graph<In, Name>) : { ...graph, outputs };
 }

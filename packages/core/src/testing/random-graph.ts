@@ -24,11 +24,17 @@ const step: fc.Arbitrary<Step> = fc.record({
 
 /** Numbers that stay clear of zero, so that a variance is one and nothing cancels to noise. */
 const numbers = (seed: number, size: number, low: number, high: number) =>
-  Array.from({ length: size }, (_, i) => low + (high - low) * (Math.abs(Math.sin(seed * 12.9898 + i * 78.233) * 43758.5453) % 1));
+  Array.from(
+    { length: size },
+    (_, i) => low + (high - low) * (Math.abs(Math.sin(seed * 12.9898 + i * 78.233) * 43758.5453) % 1),
+  );
 
 /** Small bound graphs of every op on images, with shared values, biases or none, and more than one output. */
 export const randomGraph: fc.Arbitrary<Graph> = fc
-  .record({ steps: fc.array(step, { minLength: 4, maxLength: 14 }), outputs: fc.array(fc.nat(9), { minLength: 0, maxLength: 2 }) })
+  .record({
+    steps: fc.array(step, { minLength: 4, maxLength: 14 }),
+    outputs: fc.array(fc.nat(9), { minLength: 0, maxLength: 2 }),
+  })
   .map(({ steps, outputs }) => {
     const image = input("image", ["N", 3, 6, 5]);
     const values: Value[] = [image];
@@ -68,7 +74,13 @@ function apply({ kind, from, other, size, flag }: Step, values: readonly Value[]
       return ops.padChannels({ x: ops.subsample({ x }, { stride: size }) }, { before: 1, after: flag ? 1 : 0 });
     case 7:
     case 8:
-      return ops.batchNorm({ x, scale: channel("scale"), shift: channel("shift"), mean: channel("mean"), variance: channel("variance") });
+      return ops.batchNorm({
+        x,
+        scale: channel("scale"),
+        shift: channel("shift"),
+        mean: channel("mean"),
+        variance: channel("variance"),
+      });
     case 9:
       return conv(1, { stride: flag ? 1 : 2 });
     default:

@@ -1,0 +1,281 @@
+import { availableParallelism } from "node:os";
+import {
+  AbortError,
+  type Answer,
+  BackendUnavailableError,
+  constant,
+  DeviceLostError,
+  graph,
+  input,
+  OutOfMemoryError,
+  ops,
+  type Progress,
+  parameter,
+  reference,
+  type Tensor,
+  tensor,
+  UnsupportedError,
+} from "@residual/core";
+import { describe, expect, it } from "vitest";
+import { onnx, onnxOn } from "./backend.ts";
+import { slow, tiny, wide } from "./testing/graphs.ts";
+import { bitsOf, fill } from "./testing/values.ts";
+
+const backend = onnx({ threads: 1 });
+const imageOf = (seed: number, batch = 2) => fill([batch, 3, 8, 8], seed);
+
+/** Roundings pile up over the seven nodes of `tiny`, none of which sums more than 64 numbers. */
+function expectNear(found: Answer, expected: Answer): void {
+  expect(found.shape).toEqual(expected.shape);
+  const scale = Math.max(...expected.data.map(Math.abs));
+  for (const [i, value] of found.data.entries())
+    expect(Math.abs(value - expected.data[i]!)).toBeLessThan(7 * 64 * 2 ** -24 * scale);
+}
+
+/** Whether a promise is settled once everything that is ready has run. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  const open = Symbol();
+  const first = await Promise.race([promise.catch(() => {}), new Promise((resolve) => setImmediate(resolve, open))]);
+  return first !== open;
+}
+
+describe("the backend", () => {
+  it("describes what it runs on", async () => {
+    expect(await backend.describe()).toEqual({
+      library: "onnxruntime-node",
+      version: "1.30.0",
+      device: "cpu",
+      dtypes: ["float32"],
+    });
+  });
+
+  it("names the package to install where the runtime is missing, or does not load", async () => {
+    const missing = onnxOn("onnxruntime-missing", {});
+    await expect(missing.describe()).rejects.toThrow(BackendUnavailableError);
+    await expect(missing.compile(tiny())).rejects.toThrow(
+      "onnxruntime-missing is not installed; npm install onnxruntime-node",
+    );
+    const broken = onnxOn(new URL("./testing/broken-runtime.cjs", import.meta.url).pathname, {});
+    await expect(broken.compile(tiny())).rejects.toThrow(BackendUnavailableError);
+    await expect(broken.compile(tiny())).rejects.toThrow(
+      /does not load \(libonnxruntime.*npm install onnxruntime-node/,
+    );
+  });
+
+  it("says so when its worker is lost, again and again", async () => {
+    const lost = await onnxOn(new URL("./testing/dying-runtime.cjs", import.meta.url).pathname, {}).compile(tiny());
+    const runs = [lost.run({ image: imageOf(1) }), lost.run({ image: imageOf(1) })];
+    for (const run of runs) await expect(run).rejects.toThrow(DeviceLostError);
+    await expect(lost.run({ image: imageOf(1) })).rejects.toThrow(
+      "the worker thread that runs the model has ended; compile the graph again",
+    );
+    await lost.dispose();
+    await expect(lost.run({ image: imageOf(1) })).rejects.toThrow("run after dispose");
+  });
+
+  it.each([0, -1, 1.5, Number.NaN, 4 * availableParallelism() + 1, 100_000])("refuses %d threads", (threads) => {
+    expect(() => onnx({ threads })).toThrow(UnsupportedError);
+    expect(() => onnx({ threads })).toThrow("expected a whole number from 1 to");
+  });
+
+  it("refuses open parameters, and tells the way out", async () => {
+    const x = input("x", [1, 2]);
+    const open = graph({
+      name: "open",
+      inputs: { x },
+      outputs: { y: ops.linear({ x, weight: parameter("fc.weight", [3, 2]) }) },
+    });
+    await expect(backend.compile(open)).rejects.toThrow(
+      "1 parameters of open are open (fc.weight, …); bind them first",
+    );
+  });
+
+  it("tells its progress", async () => {
+    const seen: Progress[] = [];
+    await using _ = await backend.compile(tiny(), { onProgress: (progress) => seen.push(progress) });
+    expect(seen.map(({ stage, done }) => `${stage} ${done}`)).toEqual(["lower 0", "load 1", "load 2"]);
+  });
+
+  it.each([0, 1, 10, 40, 120])("stops compiling when it is aborted after %d ms", async (milliseconds) => {
+    const compile = backend.compile(wide(1024, 8), { signal: AbortSignal.timeout(milliseconds) });
+    await compile.then(
+      (executable) => executable.dispose(),
+      (error) => expect(error).toBeInstanceOf(AbortError),
+    );
+    await expect(backend.compile(tiny(), { signal: AbortSignal.abort() })).rejects.toThrow(AbortError);
+  });
+});
+
+describe("run", () => {
+  it.each([{ spin: true }, { threads: 2 }, {}])("answers as the reference does, with %o", async (options) => {
+    await using executable = await onnx(options).compile(tiny());
+    const expected = await (await reference.compile(tiny())).run({ image: imageOf(1) });
+    const { logits } = await executable.run({ image: imageOf(1) });
+    expect([logits.dtype, logits.data.constructor]).toEqual(["float32", Float32Array]);
+    expectNear(logits, expected.logits);
+  });
+
+  it("gives overlapping runs their own answers, of their own batch", async () => {
+    await using executable = await backend.compile(tiny());
+    const images = Array.from({ length: 8 }, (_, i) => imageOf(i, 1 + (i % 3)));
+    const alone: Answer[] = [];
+    for (const image of images) alone.push((await executable.run({ image })).logits);
+    const order: number[] = [];
+    const runs = images.map((image, i) => executable.run({ image }).finally(() => order.push(i)));
+    const together = await Promise.all(runs);
+    expect(together.map(({ logits }) => bitsOf(logits))).toEqual(alone.map(bitsOf));
+    expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  });
+
+  it("leaves inputs as they are, and takes them as they were", async () => {
+    await using executable = await backend.compile(tiny());
+    const whole = new Float32Array(1000).fill(7);
+    const data = whole.subarray(100, 100 + 192);
+    data.set(imageOf(1, 1).data);
+    const before = whole.slice();
+    const { logits: expected } = await executable.run({ image: imageOf(1, 1) });
+    const run = executable.run({ image: { dtype: "float32", shape: [1, 3, 8, 8], data } });
+    expect(whole).toEqual(before);
+    data.fill(0);
+    expect(bitsOf((await run).logits)).toBe(bitsOf(expected));
+  });
+
+  it("takes inputs in shared memory", async () => {
+    await using executable = await backend.compile(tiny());
+    const data = new Float32Array(new SharedArrayBuffer(192 * 4));
+    data.set(imageOf(1, 1).data);
+    const { logits } = await executable.run({ image: { dtype: "float32", shape: [1, 3, 8, 8], data } });
+    expect(bitsOf(logits)).toBe(bitsOf((await executable.run({ image: imageOf(1, 1) })).logits));
+  });
+
+  it("refuses wrong names, shapes and dtypes", async () => {
+    await using executable = await backend.compile(tiny(2));
+    const image = imageOf(1);
+    const run = (inputs: object) => executable.run(inputs as { image: Tensor<"float32"> });
+    await expect(run({})).rejects.toThrow("run.B1");
+    await expect(run({ picture: image })).rejects.toThrow("run.B1");
+    await expect(run({ image, more: image })).rejects.toThrow("run.B1");
+    await expect(run({ image: { ...image, dtype: "float64", data: Float64Array.from(image.data) } })).rejects.toThrow(
+      "run.B2",
+    );
+    await expect(run({ image: { ...image, data: image.data.subarray(1) } })).rejects.toThrow("run.B2");
+    await expect(run({ image: imageOf(1, 3) })).rejects.toThrow("run.B3");
+    await expect(run({ image })).resolves.toBeDefined();
+  });
+
+  it("says which node onnxruntime could not run, and goes on", async () => {
+    const x = input("x", ["N", 1, 512, 512]);
+    const huge = graph({ name: "huge", inputs: { x }, outputs: { y: ops.padChannels({ x }, { after: 4e5 }) } });
+    await using executable = await backend.compile(huge);
+    const run = executable.run({ x: fill([1, 1, 512, 512], 1) }); // asks for 400 GB
+    await expect(run).rejects.toThrow(OutOfMemoryError);
+    await expect(executable.run({ x: tensor([1, 1, 2, 2], [1, 2, 3, 4]) })).rejects.toThrow("run.B3");
+  });
+});
+
+describe("abort", () => {
+  it("before a run", async () => {
+    await using executable = await backend.compile(tiny());
+    const signal = AbortSignal.abort("changed my mind");
+    await expect(executable.run({ image: imageOf(1) }, { signal })).rejects.toMatchObject({
+      code: "AbortError",
+      cause: "changed my mind",
+    });
+  });
+
+  it("of a run that waits: it is not begun", async () => {
+    await using executable = await backend.compile(slow());
+    const image = fill([1, 256, 28, 28], 1);
+    const start = performance.now();
+    const { y: expected } = await executable.run({ image });
+    const once = performance.now() - start;
+    const controller = new AbortController();
+    const first = executable.run({ image });
+    const aborted = Array.from({ length: 20 }, () => executable.run({ image }, { signal: controller.signal }));
+    const last = executable.run({ image });
+    const begun = performance.now();
+    controller.abort();
+    for (const run of aborted) await expect(run).rejects.toThrow(AbortError);
+    expect(bitsOf((await first).y)).toBe(bitsOf(expected));
+    expect(bitsOf((await last).y)).toBe(bitsOf(expected));
+    expect(performance.now() - begun).toBeLessThan(once * 12); // 22 runs, had the 20 been done
+  });
+
+  it("of a run under way: it rejects at once, and its late answer goes nowhere", async () => {
+    await using executable = await backend.compile(slow());
+    const image = fill([2, 256, 28, 28], 1);
+    const other = fill([1, 256, 28, 28], 2);
+    const { y: expected } = await executable.run({ image: other });
+    const controller = new AbortController();
+    const run = executable.run({ image }, { signal: controller.signal });
+    const next = executable.run({ image: other });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await isSettled(run)).toBe(false);
+    controller.abort();
+    expect(await isSettled(run)).toBe(true);
+    await expect(run).rejects.toThrow(AbortError);
+    expect(await isSettled(next)).toBe(false);
+    expect(bitsOf((await next).y)).toBe(bitsOf(expected));
+  });
+
+  it("after a run changes nothing, and leaves no listener", async () => {
+    await using executable = await backend.compile(tiny());
+    const controller = new AbortController();
+    let listeners = 0;
+    const signal = {
+      aborted: false,
+      reason: undefined,
+      addEventListener: () => void listeners++,
+      removeEventListener: () => void listeners--,
+    };
+    await executable.run({ image: imageOf(1) }, { signal: controller.signal });
+    controller.abort();
+    await executable.run({ image: imageOf(1) }, { signal });
+    expect(listeners).toBe(0);
+  });
+});
+
+describe("dispose", () => {
+  it("may be called again, and meanwhile", async () => {
+    const executable = await backend.compile(tiny());
+    await Promise.all([executable.dispose(), executable.dispose(), executable[Symbol.asyncDispose]()]);
+    await executable.dispose();
+    await expect(executable.run({ image: imageOf(1) })).rejects.toThrow(
+      "onnx: run after dispose; compile the graph again",
+    );
+    await expect(executable.run({ image: imageOf(1) })).rejects.toThrow(UnsupportedError);
+  });
+
+  it("waits for what runs, and leaves answers valid", async () => {
+    const executable = await backend.compile(slow());
+    const image = fill([1, 256, 28, 28], 1);
+    const runs = [executable.run({ image }), executable.run({ image })];
+    const disposed = executable.dispose();
+    await expect(executable.run({ image })).rejects.toThrow("run after dispose");
+    const [first, second] = await Promise.all(runs);
+    await disposed;
+    expect(bitsOf(first!.y)).toBe(bitsOf(second!.y));
+  });
+
+  it("lets other executables of the backend go on", async () => {
+    const [first, second] = await Promise.all([backend.compile(tiny()), backend.compile(tiny())]);
+    const { logits } = await first.run({ image: imageOf(3) });
+    await first.dispose();
+    expect(bitsOf((await second.run({ image: imageOf(3) })).logits)).toBe(bitsOf(logits));
+    await second.dispose();
+  });
+});
+
+describe("a graph without weights, and one that only copies", () => {
+  it("runs", async () => {
+    const x = input("x", [2, 2]);
+    const weight = constant("w", tensor([1, 2], [3, 4]));
+    await using executable = await backend.compile(
+      graph({ name: "copy", inputs: { x }, outputs: { x, y: x, weight } }),
+    );
+    const given = tensor([2, 2], [1, 2, 3, 4]);
+    const { x: same, y, weight: w } = await executable.run({ x: given });
+    expect([same!.data, y!.data]).toEqual([given.data, given.data]);
+    expect(w).toEqual({ dtype: "float32", shape: [1, 2], data: Float32Array.of(3, 4) });
+  });
+});

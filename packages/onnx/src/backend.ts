@@ -1,0 +1,126 @@
+import { availableParallelism } from "node:os";
+import {
+  AbortError,
+  type Backend,
+  checkInputs,
+  type Executable,
+  type Graph,
+  type Tensor,
+  tensorOf,
+  throwIfAborted,
+  UnsupportedError,
+  type WorkOptions,
+} from "@residual/core";
+import { checkBound, lowerToOnnx } from "./lower.ts";
+import type { Model } from "./model-proto.ts";
+import { inMemory, onDisk } from "./place.ts";
+import type { NamedNumbers } from "./protocol.ts";
+import { RUNTIME, versionOf } from "./runtime.ts";
+import { Session } from "./session.ts";
+
+export interface OnnxOptions {
+  /** Threads that share the work of one run, 1 to 4 per core; one per core where not given. */
+  readonly threads?: number;
+  /** Whether threads wait for work by spinning: a little quicker on a quiet machine, a whole core each on any other. */
+  readonly spin?: boolean;
+  /**
+   * Whether weights read from a file may be mapped from it, true where not given. A mapped file must not be written to
+   * or cut short while the model is in use; replacing or deleting it is fine.
+   */
+  readonly map?: boolean;
+}
+
+/**
+ * ONNX Runtime on the CPU, through onnxruntime-node. Runs in a thread per executable, so that the event loop goes on.
+ *
+ * Takes graphs as they are built: it folds batch norms and fuses by itself, and graphs that no pass has changed can be
+ * mapped straight from their file. Throws UnsupportedError where `threads` is out of range.
+ */
+export function onnx(options: OnnxOptions = {}): Backend {
+  return onnxOn(RUNTIME, options);
+}
+
+/** `onnx` on another package of the same interface; tests name one that is missing. */
+export function onnxOn(
+  runtime: string,
+  { threads = availableParallelism(), spin = false, map = true }: OnnxOptions,
+): Backend {
+  checkThreads(threads);
+  return {
+    name: "onnx",
+    describe: async () => ({ library: runtime, version: await versionOf(runtime), device: "cpu", dtypes: ["float32"] }),
+    async compile(graph, work = {}) {
+      throwIfAborted(work.signal);
+      checkBound(graph); // before there is a thread to end
+      const session = new Session(runtime, { threads, spin }); // loads the runtime while this thread lowers the graph
+      try {
+        work.onProgress?.({ stage: "lower", done: 0, total: 2 });
+        const model = lowerToOnnx(graph);
+        work.onProgress?.({ stage: "load", done: 1, total: 2 });
+        await load(session, model, map, work);
+        work.onProgress?.({ stage: "load", done: 2, total: 2 });
+        return executable(graph, session);
+      } catch (error) {
+        const closed = session.close();
+        if (!(error instanceof AbortError)) await closed; // an abort answers at once, the thread ends when it can
+        throw error;
+      }
+    },
+  };
+}
+
+/** onnxruntime hangs when it is asked for 100,000 threads. */
+function checkThreads(threads: number): void {
+  const most = 4 * availableParallelism();
+  if (Number.isSafeInteger(threads) && threads >= 1 && threads <= most) return;
+  const range = `a whole number from 1 to ${most}, four times this machine's cores`;
+  throw new UnsupportedError(`onnx: threads is ${threads}, expected ${range}`);
+}
+
+/** Maps the weights where that works. What onnxruntime says of a mapped model, it has to say of the plain one again. */
+async function load(session: Session, model: Model, map: boolean, { signal }: WorkOptions): Promise<void> {
+  await using mapped = map ? await onDisk(model) : undefined;
+  if (mapped) {
+    try {
+      return await session.create(mapped.source, signal);
+    } catch (error) {
+      if (!(error instanceof UnsupportedError)) throw error;
+    }
+  }
+  await session.create(inMemory(model), signal);
+}
+
+function executable<In extends string, Out extends string>(
+  graph: Graph<In, Out>,
+  session: Session,
+): Executable<In, Out> {
+  let disposed = false;
+  const dispose = () => {
+    disposed = true;
+    return session.close();
+  };
+  return {
+    async run(inputs, { signal } = {}) {
+      if (disposed) throw new UnsupportedError("onnx: run after dispose; compile the graph again");
+      checkInputs(graph, inputs);
+      const outputs = await session.run(copyOf(inputs), signal);
+      const answers = Object.entries(outputs).map(([name, { shape, data }]) => [
+        name,
+        tensorOf("float32", shape, data),
+      ]);
+      return Object.fromEntries(answers);
+    },
+    dispose,
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+/** Copied here and then handed over: to let the worker's port clone them would copy twice, and whole buffers under views. */
+function copyOf(inputs: { readonly [name: string]: Tensor<"float32"> }): NamedNumbers {
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, { shape, data }]) => [
+      name,
+      { shape, data: data.slice() as Float32Array<ArrayBuffer> },
+    ]),
+  );
+}

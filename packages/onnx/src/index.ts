@@ -1,0 +1,6 @@
+export { type OnnxOptions, onnx } from "./backend.ts";
+export { type OnnxBytes, type OnnxExportOptions, toOnnx, writeOnnx } from "./export.ts";
+export { lowerToOnnx } from "./lower.ts";
+export type { ExternalData, Initializer, Model, OnnxAttribute, OnnxNode, ValueInfo } from "./model-proto.ts";
+export { formatModel } from "./print.ts";
+export { type OnnxSummary, verifyOnnx } from "./verify.ts";

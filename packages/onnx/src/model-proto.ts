@@ -1,0 +1,166 @@
+import type { Shape } from "@residual/core";
+import { bytes, type Encoded, float, int, join, message, text } from "./protobuf.ts";
+
+/**
+ * An ONNX model as plain data, and its encoding: the ten messages of onnx.proto that a network takes. Field numbers are
+ * those of github.com/onnx/onnx, onnx/onnx.proto; each stands here, once.
+ */
+export interface Model {
+  readonly name: string;
+  readonly nodes: readonly OnnxNode[];
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  readonly initializers: readonly Initializer[];
+  readonly metadata: { readonly [key: string]: string };
+}
+
+/** One application of an ONNX operator. Inputs and outputs are names of values. */
+export interface OnnxNode {
+  readonly operator: string;
+  readonly name: string;
+  readonly inputs: readonly string[];
+  readonly output: string;
+  readonly attributes: { readonly [name: string]: OnnxAttribute };
+}
+
+export type OnnxAttribute =
+  | { readonly int: number }
+  | { readonly ints: readonly number[] }
+  | { readonly float: number };
+
+/** A float32 value that goes into or out of a model. `"N"` is the open batch. */
+export interface ValueInfo {
+  readonly name: string;
+  readonly shape: Shape;
+}
+
+/** A constant: weights in float32, or the whole numbers that some operators take as an input. */
+export interface Initializer {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly data: Float32Array | BigInt64Array;
+  /** Where these very bytes lie in a file that the weights were read from. `offset` is in bytes. */
+  readonly source?: { readonly path: string; readonly offset: number };
+  /** Where they are to lie outside the model; without it they lie inside. */
+  readonly external?: ExternalData;
+}
+
+/** A piece of a file beside the model. `offset` and `length` are in bytes. */
+export interface ExternalData {
+  /** The file's name, relative to the model's folder. */
+  readonly location: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** onnxruntime since 1.13, onnxruntime-web and transformers.js load these; nothing that we emit is newer. */
+const IR_VERSION = 8;
+const OPSET_VERSION = 17;
+
+/** TensorProto.DataType. */
+export const dataTypes = { float: 1, int64: 7 } as const;
+/** TensorProto.DataLocation. */
+export const EXTERNAL = 1;
+/** AttributeProto.AttributeType. */
+const attributeTypes = { float: 1, int: 2, ints: 7 } as const;
+
+/** Field numbers, for what reads models as well as for what writes them. */
+export const fields = {
+  model: { irVersion: 1, producerName: 2, producerVersion: 3, graph: 7, opsetImport: 8, metadata: 14 },
+  graph: { node: 1, name: 2, initializer: 5, input: 11, output: 12 },
+  node: { input: 1, output: 2, name: 3, operator: 4, attribute: 5 },
+  attribute: { name: 1, float: 2, int: 3, ints: 8, type: 20 },
+  tensor: { dims: 1, dataType: 2, name: 8, rawData: 9, externalData: 13, dataLocation: 14 },
+  valueInfo: { name: 1, type: 2 },
+  type: { tensor: 1 },
+  tensorType: { element: 1, shape: 2 },
+  shape: { dimension: 1 },
+  dimension: { value: 1, parameter: 2 },
+  opset: { version: 2 },
+  entry: { key: 1, value: 2 },
+} as const;
+
+/** The bytes of a model. Weights that are not external lie in it by reference. */
+export function encodeModel(model: Model, producerVersion: string): Encoded {
+  const field = fields.model;
+  return join(
+    int(field.irVersion, IR_VERSION),
+    text(field.producerName, "residual"),
+    text(field.producerVersion, producerVersion),
+    encodeGraph(model),
+    message(field.opsetImport, int(fields.opset.version, OPSET_VERSION)),
+    ...Object.entries(model.metadata).map(([key, value]) => entry(field.metadata, key, value)),
+  );
+}
+
+function encodeGraph({ name, nodes, inputs, outputs, initializers }: Model): Encoded {
+  const field = fields.graph;
+  return message(
+    fields.model.graph,
+    ...nodes.map(encodeNode),
+    text(field.name, name),
+    ...initializers.map(encodeInitializer),
+    ...inputs.map((value) => encodeValueInfo(field.input, value)),
+    ...outputs.map((value) => encodeValueInfo(field.output, value)),
+  );
+}
+
+function encodeNode({ operator, name, inputs, output, attributes }: OnnxNode): Encoded {
+  const field = fields.node;
+  return message(
+    fields.graph.node,
+    ...inputs.map((input) => text(field.input, input)),
+    text(field.output, output),
+    text(field.name, name),
+    text(field.operator, operator),
+    ...Object.entries(attributes).map(([key, value]) => encodeAttribute(key, value)),
+  );
+}
+
+function encodeAttribute(name: string, value: OnnxAttribute): Encoded {
+  const field = fields.attribute;
+  const put = (type: number, ...values: Encoded[]) =>
+    message(fields.node.attribute, text(field.name, name), ...values, int(field.type, type));
+  if ("int" in value) return put(attributeTypes.int, int(field.int, value.int));
+  if ("float" in value) return put(attributeTypes.float, float(field.float, value.float));
+  return put(attributeTypes.ints, ...value.ints.map((each) => int(field.ints, each)));
+}
+
+function encodeInitializer(initializer: Initializer): Encoded {
+  const field = fields.tensor;
+  const { name, shape, data, external } = initializer;
+  return message(
+    fields.graph.initializer,
+    ...shape.map((size) => int(field.dims, size)),
+    int(field.dataType, data instanceof Float32Array ? dataTypes.float : dataTypes.int64),
+    text(field.name, name),
+    ...(external ? encodeExternal(external) : [bytes(field.rawData, bytesOf(data))]),
+  );
+}
+
+function encodeExternal({ location, offset, length }: ExternalData): Encoded[] {
+  const field = fields.tensor;
+  const entries = Object.entries({ location, offset: String(offset), length: String(length) });
+  return [...entries.map(([key, value]) => entry(field.externalData, key, value)), int(field.dataLocation, EXTERNAL)];
+}
+
+function encodeValueInfo(field: number, { name, shape }: ValueInfo): Encoded {
+  const dimensions = shape.map((size) =>
+    message(
+      fields.shape.dimension,
+      size === "N" ? text(fields.dimension.parameter, size) : int(fields.dimension.value, size),
+    ),
+  );
+  const element = int(fields.tensorType.element, dataTypes.float);
+  const tensorType = message(fields.type.tensor, element, message(fields.tensorType.shape, ...dimensions));
+  return message(field, text(fields.valueInfo.name, name), message(fields.valueInfo.type, tensorType));
+}
+
+function entry(field: number, key: string, value: string): Encoded {
+  return message(field, text(fields.entry.key, key), text(fields.entry.value, value));
+}
+
+/** The bytes under a typed array, little-endian on all that onnxruntime runs on. */
+export function bytesOf({ buffer, byteOffset, byteLength }: Float32Array | BigInt64Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}

@@ -1,0 +1,23 @@
+import { formatShape } from "@residual/core";
+import type { Model, OnnxAttribute, OnnxNode, ValueInfo } from "./model-proto.ts";
+
+/** A model for people: a line for what goes in and out, a line a node, in their order. */
+export function formatModel({ name, inputs, outputs, nodes }: Model): string {
+  return [
+    `${name} (${inputs.map(formatValue).join(", ")}) -> (${outputs.map(formatValue).join(", ")})`,
+    ...nodes.map(formatNode),
+  ].join("\n");
+}
+
+function formatValue({ name, shape }: ValueInfo): string {
+  return `${name}: ${formatShape(shape)}`;
+}
+
+function formatNode({ operator, inputs, output, attributes }: OnnxNode): string {
+  const settings = Object.entries(attributes).map(([name, value]) => ` ${name}=${formatAttribute(value)}`);
+  return `${output} = ${operator}(${inputs.join(", ")})${settings.join("")}`;
+}
+
+function formatAttribute(attribute: OnnxAttribute): string {
+  return "ints" in attribute ? `[${attribute.ints.join(",")}]` : String(Object.values(attribute)[0]);
+}

@@ -1,0 +1,151 @@
+import { Worker } from "node:worker_threads";
+import {
+  abortError,
+  DeviceLostError,
+  OutOfMemoryError,
+  type ResidualError,
+  type Signal,
+  throwIfAborted,
+  UnsupportedError,
+} from "@residual/core";
+import { openGate, removeGate } from "./gate.ts";
+import type { FromWorker, Job, ModelSource, NamedNumbers, SessionSettings, WorkerSetup } from "./protocol.ts";
+import { locate, unavailable } from "./runtime.ts";
+
+/** From source Node strips the types itself; dist has plain JavaScript. */
+const workerUrl = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
+
+/** A job without its number. */
+type Request = Job extends infer J ? (J extends Job ? Omit<J, "id"> : never) : never;
+
+interface Reply {
+  readonly resolve: (outputs: NamedNumbers) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * One onnxruntime session in a thread of its own. The thread keeps the process alive only while it has something to do,
+ * an aborted job included, since it must not be torn down in mid run; `close` ends it.
+ */
+export class Session {
+  readonly #runtime: string;
+  readonly #worker: Worker;
+  readonly #ended: Promise<void>;
+  /** Jobs that the thread has not answered yet, by number. */
+  readonly #open = new Map<number, Reply>();
+  #jobs = 0;
+  #lost: ResidualError | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** Starts the thread, which begins to load the runtime. Throws BackendUnavailableError where there is none. */
+  constructor(runtime: string, settings: SessionSettings) {
+    this.#runtime = runtime;
+    const url = locate(runtime);
+    const gate = openGate();
+    const workerData: WorkerSetup = { runtime: url, settings, gate };
+    // Its own flags: those of this thread may name loaders and conditions that the worker does not need.
+    this.#worker = new Worker(workerUrl, { workerData, execArgv: [], name: "residual-onnx" });
+    this.#worker.on("message", (message: FromWorker) => this.#receive(message));
+    this.#worker.on("error", (error) => this.#lose(error));
+    this.#ended = new Promise((resolve) => this.#worker.once("exit", resolve)).then(() => {
+      removeGate(gate);
+      this.#lose();
+    });
+  }
+
+  /** Throws UnsupportedError for a model that onnxruntime refuses, BackendUnavailableError where it does not load. */
+  async create(source: ModelSource, signal?: Signal): Promise<void> {
+    await this.#request({ kind: "create", source }, buffersOf(source), signal);
+  }
+
+  /** Takes the inputs' memory, which the caller has to have copied. Rejects with AbortError once the signal is aborted. */
+  run(inputs: NamedNumbers, signal?: Signal): Promise<NamedNumbers> {
+    const buffers = Object.values(inputs).map(({ data }) => data.buffer);
+    return this.#request({ kind: "run", inputs }, buffers, signal);
+  }
+
+  /** Does what is queued, then ends the thread. */
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  #end(): Promise<void> {
+    this.#worker.ref();
+    this.#worker.postMessage({ kind: "release" });
+    return this.#ended;
+  }
+
+  #request(request: Request, transfer: readonly ArrayBuffer[], signal?: Signal): Promise<NamedNumbers> {
+    throwIfAborted(signal);
+    if (this.#lost) throw this.#lost;
+    const id = this.#jobs++;
+    const answer = this.#answer(id, signal);
+    this.#worker.ref();
+    this.#worker.postMessage({ ...request, id }, transfer);
+    return answer;
+  }
+
+  /** Settles with the thread's reply, or earlier, when the signal is aborted: then the late reply is dropped. */
+  #answer(id: number, signal: Signal | undefined): Promise<NamedNumbers> {
+    return new Promise((resolve, reject) => {
+      const abort = () => {
+        reject(abortError(signal!));
+        this.#worker.postMessage({ kind: "cancel", id });
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+      const settled = () => signal?.removeEventListener("abort", abort);
+      this.#open.set(id, {
+        resolve: (outputs) => {
+          settled();
+          resolve(outputs);
+        },
+        reject: (error) => {
+          settled();
+          reject(error);
+        },
+      });
+    });
+  }
+
+  #receive(message: FromWorker): void {
+    const reply = this.#open.get(message.id);
+    this.#open.delete(message.id);
+    if (message.kind === "failed") reply?.reject(this.#errorOf(message));
+    if (message.kind === "done") reply?.resolve(message.outputs);
+    if (this.#open.size === 0 && !this.#closing) this.#worker.unref();
+  }
+
+  /** The thread is gone, or about to go: what it owes is not coming. */
+  #lose(cause?: unknown): void {
+    this.#lost ??= lostError(cause);
+    for (const { reject } of this.#open.values()) reject(this.#lost);
+    this.#open.clear();
+  }
+
+  #errorOf({ stage, message }: FromWorker & { kind: "failed" }): ResidualError {
+    const cause = new Error(message);
+    if (stage === "load") return unavailable(this.#runtime, `does not load (${message})`, cause);
+    const outOfMemory = /Failed to allocate memory|bad_alloc/i.test(message);
+    if (outOfMemory) return new OutOfMemoryError(`onnx: ${message}; take a smaller batch`, { cause });
+    return new UnsupportedError(`onnx: onnxruntime refused ${nodeIn(message)}: ${message}`, { cause });
+  }
+}
+
+/** onnxruntime names the node that failed: `… while running Conv node. Name:'layer1.0.conv1' …`. */
+function nodeIn(message: string): string {
+  const [, name] = /Name:'([^']*)'/.exec(message) ?? [];
+  return name ? `node ${name}` : "the model";
+}
+
+function lostError(cause: unknown): ResidualError {
+  const memory = (cause as { code?: string } | undefined)?.code === "ERR_WORKER_OUT_OF_MEMORY";
+  if (memory) return new OutOfMemoryError("onnx: the worker thread ran out of memory; take a smaller batch", { cause });
+  return new DeviceLostError("onnx: the worker thread that runs the model has ended; compile the graph again", {
+    cause,
+  });
+}
+
+function buffersOf({ model, externalData }: ModelSource): ArrayBuffer[] {
+  return [model, externalData?.data].filter((bytes) => bytes instanceof Uint8Array).map(({ buffer }) => buffer);
+}
