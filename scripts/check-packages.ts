@@ -1,18 +1,44 @@
-/** What would be published: its exports (publint) and its types as each module system resolves them (attw). */
+/**
+ * What would be published: its files, its exports (publint), and its types as each module system resolves them (attw).
+ * `turbo run build` comes first.
+ */
 import { spawnSync } from "node:child_process";
 import { globSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const folder = mkdtempSync(join(tmpdir(), "residual-pack-"));
-const run = (command: string, words: readonly string[], cwd: string): boolean =>
+const run = (command: string, words: readonly string[], cwd = "."): boolean =>
   spawnSync(command, words, { cwd, stdio: "inherit" }).status === 0;
+
+/** Each source file built, and nothing else: not a test, nor what a file since removed has left behind. */
+function isWholeBuild(each: string, tarball: string): boolean {
+  const sources = globSync("src/**/*.ts", {
+    cwd: each,
+    exclude: ["src/testing/**", "src/**/*.test.ts", "src/**/*.test-d.ts"],
+  });
+  const expected = new Set(
+    sources.flatMap((path) => {
+      const stem = path.replaceAll("\\", "/").replace(/^src\/(.*)\.ts$/, "package/dist/$1");
+      return [`${stem}.js`, `${stem}.d.ts`];
+    }),
+  );
+  const { stdout } = spawnSync("tar", ["-tzf", tarball], { encoding: "utf8" });
+  const found = new Set(stdout.split(/\r?\n/).filter((path) => path.startsWith("package/dist/")));
+  const missing = [...expected].filter((path) => !found.has(path));
+  const extra = [...found].filter((path) => !expected.has(path));
+  if (missing.length > 0) console.log(`${each} lacks ${missing.join(", ")}: build it`);
+  if (extra.length > 0) console.log(`${each} holds ${extra.join(", ")}: remove ${each}/dist, and build it again`);
+  return missing.length === 0 && extra.length === 0;
+}
 
 const broken = globSync("packages/*").filter((each) => {
   const tarball = join(folder, `${each.replaceAll(/[\\/]/g, "-")}.tgz`);
-  const packed = run("pnpm", ["--silent", "pack", "--out", tarball], each);
-  return (
-    !packed || !run("publint", ["--strict", tarball], ".") || !run("attw", ["--profile", "esm-only", tarball], ".")
+  return !(
+    run("pnpm", ["--silent", "pack", "--out", tarball], each) &&
+    isWholeBuild(each, tarball) &&
+    run("publint", ["--strict", tarball]) &&
+    run("attw", ["--profile", "esm-only", tarball])
   );
 });
 rmSync(folder, { recursive: true });

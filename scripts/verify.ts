@@ -4,6 +4,7 @@ import { globSync, readFileSync, rmSync } from "node:fs";
 
 const steps = [
   ["turbo", "run", "check", "test", "build", "--continue", "--concurrency=2"],
+  ["tsc"],
   ["node", "scripts/check-packages.ts"],
   ["biome", "check", "."],
   ["oxlint", "--type-aware"],

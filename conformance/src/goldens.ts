@@ -9,7 +9,7 @@ function read<T>(path: string): T {
 }
 
 /** A tensor of a case: its name, shape and role in the hash fill. */
-export type Listed = readonly [name: string, shape: readonly number[], role: string];
+type Listed = readonly [name: string, shape: readonly number[], role: string];
 
 export interface StructureGolden {
   readonly id: string;

@@ -5,7 +5,7 @@ import { modelName, structureGoldens, structureIndex } from "./goldens.ts";
 const specOf = (id: string): ResNetSpec => variants[modelName(id) as ModelName];
 
 describe.each(structureGoldens().map((golden) => [golden.id, golden] as const))("%s", (id, golden) => {
-  const model = resnet(specOf(id), { input: golden.input as number[] });
+  const model = resnet(specOf(id), { input: golden.input });
   const summary = summarize(model);
 
   it("has PyTorch's keys and shapes, in its order", () => {
@@ -45,6 +45,6 @@ describe.each(structureGoldens().map((golden) => [golden.id, golden] as const))(
 });
 
 it.each(structureIndex().map((golden) => [golden.id, golden] as const))("%s has the index's numbers", (id, golden) => {
-  const { parameters, macs } = summarize(resnet(specOf(id), { input: golden.input as number[] }));
+  const { parameters, macs } = summarize(resnet(specOf(id), { input: golden.input }));
   expect({ parameters, macs }).toEqual({ parameters: golden.params, macs: golden.macs.total });
 });

@@ -100,11 +100,11 @@ function readValue(part: ValueJson, find: (name: string) => Value): Value {
     case "node": {
       if (!Object.hasOwn(ops, part.op)) refuse(`${part.name} is a ${part.op}, an op that this version does not know`);
       const apply = ops[part.op as OpName] as unknown as (inputs: object, attributes: Attributes) => AnyNode;
-      const inputs = Object.entries(part.inputs).map(([name, value]) => [name, find(value)]);
+      const inputs = Object.entries(part.inputs).map(([name, value]) => [name, find(value)] as const);
       return named(part.name, apply(Object.fromEntries(inputs), part.attributes));
     }
     default:
-      return refuse(`a value is of kind ${(part as { kind: unknown }).kind}`);
+      return refuse(`a value is of kind ${String((part as { kind: unknown }).kind)}`);
   }
 }
 

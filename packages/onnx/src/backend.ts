@@ -1,7 +1,9 @@
 import { availableParallelism } from "node:os";
 import {
   AbortError,
+  type Answer,
   type Backend,
+  BackendUnavailableError,
   checkInputs,
   type Executable,
   type Graph,
@@ -14,7 +16,7 @@ import {
 import { checkBound, lowerToOnnx } from "./lower.ts";
 import type { Model } from "./model-proto.ts";
 import { inMemory, onDisk } from "./place.ts";
-import type { NamedNumbers } from "./protocol.ts";
+import type { NamedNumbers, SessionSettings } from "./protocol.ts";
 import { RUNTIME, versionOf } from "./runtime.ts";
 import { Session } from "./session.ts";
 
@@ -31,7 +33,8 @@ export interface OnnxOptions {
 }
 
 /**
- * ONNX Runtime on the CPU, through onnxruntime-node. Runs in a thread per executable, so that the event loop goes on.
+ * ONNX Runtime on the CPU, through onnxruntime-node. Runs in a thread per executable, so that the event loop goes on. The
+ * first of these threads starts at once, to have the runtime loaded by the time that there is a graph to compile.
  *
  * Takes graphs as they are built: it folds batch norms and fuses by itself, and graphs that no pass has changed can be
  * mapped straight from their file. Throws UnsupportedError where `threads` is out of range.
@@ -46,13 +49,14 @@ export function onnxOn(
   { threads = availableParallelism(), spin = false, map = true }: OnnxOptions,
 ): Backend {
   checkThreads(threads);
+  const takeSession = sessions(runtime, { threads, spin });
   return {
     name: "onnx",
     describe: async () => ({ library: runtime, version: await versionOf(runtime), device: "cpu", dtypes: ["float32"] }),
     async compile(graph, work = {}) {
       throwIfAborted(work.signal);
       checkBound(graph); // before there is a thread to end
-      const session = new Session(runtime, { threads, spin }); // loads the runtime while this thread lowers the graph
+      const session = takeSession();
       try {
         work.onProgress?.({ stage: "lower", done: 0, total: 2 });
         const model = lowerToOnnx(graph);
@@ -68,6 +72,29 @@ export function onnxOn(
     },
   };
 }
+
+/**
+ * Sessions one by one, the first of them started beforehand. One that is never asked for is closed when whoever could ask
+ * is gone. Throws BackendUnavailableError when asked, not before.
+ */
+function sessions(runtime: string, settings: SessionSettings): () => Session {
+  let spare: Session | undefined;
+  try {
+    spare = new Session(runtime, settings);
+  } catch (error) {
+    if (!(error instanceof BackendUnavailableError)) throw error;
+  }
+  const take = (): Session => {
+    const session = spare ?? new Session(runtime, settings);
+    spare = undefined;
+    unused.unregister(take);
+    return session;
+  };
+  if (spare) unused.register(take, spare, take);
+  return take;
+}
+
+const unused = new FinalizationRegistry<Session>((session) => void session.close());
 
 /** onnxruntime hangs when it is asked for 100,000 threads. */
 function checkThreads(threads: number): void {
@@ -104,11 +131,10 @@ function executable<In extends string, Out extends string>(
       if (disposed) throw new UnsupportedError("onnx: run after dispose; compile the graph again");
       checkInputs(graph, inputs);
       const outputs = await session.run(copyOf(inputs), signal);
-      const answers = Object.entries(outputs).map(([name, { shape, data }]) => [
-        name,
-        tensorOf("float32", shape, data),
-      ]);
-      return Object.fromEntries(answers);
+      const answers = Object.entries(outputs).map(
+        ([name, { shape, data }]) => [name, tensorOf("float32", shape, data)] as const,
+      );
+      return Object.fromEntries(answers) as { [K in Out]: Answer };
     },
     dispose,
     [Symbol.asyncDispose]: dispose,
@@ -118,9 +144,6 @@ function executable<In extends string, Out extends string>(
 /** Copied here and then handed over: to let the worker's port clone them would copy twice, and whole buffers under views. */
 function copyOf(inputs: { readonly [name: string]: Tensor<"float32"> }): NamedNumbers {
   return Object.fromEntries(
-    Object.entries(inputs).map(([name, { shape, data }]) => [
-      name,
-      { shape, data: data.slice() as Float32Array<ArrayBuffer> },
-    ]),
+    Object.entries(inputs).map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]),
   );
 }

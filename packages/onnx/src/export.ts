@@ -88,7 +88,7 @@ function checkLength({ name }: Graph, length: number): void {
 
 function digestOf({ initializers }: Model): string {
   const hash = createHash("sha256");
-  for (const initializer of initializers) if (isWeight(initializer)) hash.update(bytesOf(initializer.data));
+  for (const initializer of initializers) if (isWeight(initializer)) hash.update(bytesOf(initializer.tensor));
   return hash.digest("hex");
 }
 

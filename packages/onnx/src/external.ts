@@ -1,5 +1,5 @@
 import { UnsupportedError } from "@residual/core";
-import { bytesOf, type Initializer, type Model } from "./model-proto.ts";
+import { byteLength, bytesOf, type Initializer, type Model } from "./model-proto.ts";
 
 /** Weights start at multiples of this many bytes: a cache line, and more than any dtype asks for. */
 const ALIGNMENT = 64;
@@ -26,8 +26,8 @@ export function layOut(model: Model, location: string): Layout {
   const initializers = model.initializers.map((initializer): Initializer => {
     if (!isWeight(initializer)) return initializer;
     add(new Uint8Array(-length & (ALIGNMENT - 1)));
-    const external = { location, offset: length, length: initializer.data.byteLength };
-    add(bytesOf(initializer.data));
+    const external = { location, offset: length, length: byteLength(initializer.tensor) };
+    add(bytesOf(initializer.tensor));
     return { ...initializer, external };
   });
   return { model: { ...model, initializers }, pieces, length };
@@ -35,13 +35,13 @@ export function layOut(model: Model, location: string): Layout {
 
 /** Whether a constant is weights, rather than whole numbers that an operator takes. */
 export function isWeight(initializer: Initializer): boolean {
-  return initializer.data instanceof Float32Array;
+  return initializer.tensor.dtype === "float32";
 }
 
 /** Refuses a tensor that onnxruntime takes in no form. */
 export function checkSizes(model: Model): void {
-  const large = model.initializers.find(({ data }) => data.byteLength > LARGEST_BYTES);
+  const large = model.initializers.find(({ tensor }) => byteLength(tensor) > LARGEST_BYTES);
   if (!large) return;
   const limit = `onnxruntime takes ${LARGEST_BYTES} a tensor; split the layer`;
-  throw new UnsupportedError(`onnx: ${large.name} has ${large.data.byteLength} bytes, ${limit}`);
+  throw new UnsupportedError(`onnx: ${large.name} has ${byteLength(large.tensor)} bytes, ${limit}`);
 }

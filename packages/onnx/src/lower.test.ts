@@ -72,7 +72,7 @@ describe("lowerToOnnx", () => {
       padChannels = Pad(subsample, padChannels/pads)
       y = Identity(padChannels)"
     `);
-    expect(model.initializers.map(({ name, data }) => `${name}: ${data.join()}`)).toMatchInlineSnapshot(`
+    expect(model.initializers.map(({ name, tensor }) => `${name}: ${tensor.data.join()}`)).toMatchInlineSnapshot(`
       [
         "subsample/starts: 0,0",
         "subsample/ends: 5,5",
@@ -89,7 +89,7 @@ describe("lowerToOnnx", () => {
     const model = lowerToOnnx(
       graph({ name: "g", inputs: { x: features }, outputs: { y: ops.linear({ x: features, weight: scale }) } }),
     );
-    expect(model.initializers[0]!.data).toEqual(Float32Array.of(0.1, 1 / 3));
+    expect(model.initializers[0]!.tensor.data).toEqual(Float32Array.of(0.1, 1 / 3));
   });
 
   it("refuses open parameters", () => {

@@ -9,6 +9,7 @@ import {
   lower,
   type Parameter,
   parametersOf,
+  tensorOf,
   UnsupportedError,
   type Value,
 } from "@residual/core";
@@ -162,7 +163,7 @@ class ModelBuilder {
   /** Whole numbers that an operator takes as an input. */
   whole(node: AnyNode, purpose: string, list: readonly number[]): string {
     const name = this.#free(`${node.name}/${purpose}`);
-    this.numbers.push({ name, shape: [list.length], data: BigInt64Array.from(list, BigInt) });
+    this.numbers.push({ name, tensor: tensorOf("int64", [list.length], BigInt64Array.from(list, BigInt)) });
     return name;
   }
 
@@ -202,7 +203,6 @@ class ModelBuilder {
 
 /** float64 is rounded here, once; only float32 lies in a file as it is. */
 function weight(name: string, { shape, tensor }: Constant): Initializer {
-  if (tensor.dtype === "float64") return { name, shape, data: Float32Array.from(tensor.data) };
-  const { data, source } = tensor;
-  return source ? { name, shape, data, source } : { name, shape, data };
+  if (tensor.dtype === "float32") return { name, tensor };
+  return { name, tensor: tensorOf("float32", shape, Float32Array.from(tensor.data)) };
 }

@@ -1,3 +1,4 @@
+import { tensorOf } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { encodeModel, type Model } from "./model-proto.ts";
 import { concatenate } from "./protobuf.ts";
@@ -18,9 +19,13 @@ const model: Model = {
   inputs: [{ name: "image", shape: ["N", 3, 224, 224] }],
   outputs: [{ name: "y", shape: ["N", 8] }],
   initializers: [
-    { name: "weight", shape: [2, 2], data: weights },
-    { name: "pads", shape: [2], data: BigInt64Array.of(0n, -1n) },
-    { name: "apart", shape: [4], data: weights, external: { location: "w.bin", offset: 64, length: 16 } },
+    { name: "weight", tensor: tensorOf("float32", [2, 2], weights) },
+    { name: "pads", tensor: tensorOf("int64", [2], BigInt64Array.of(0n, -1n)) },
+    {
+      name: "apart",
+      tensor: tensorOf("float32", [4], weights),
+      external: { location: "w.bin", offset: 64, length: 16 },
+    },
   ],
   metadata: { key: "value", ключ: "" },
 };

@@ -1,4 +1,4 @@
-import type { Shape } from "@residual/core";
+import { type Shape, sizeOf, type Tensor } from "@residual/core";
 import { bytes, type Encoded, float, int, join, message, text } from "./protobuf.ts";
 
 /**
@@ -37,11 +37,8 @@ export interface ValueInfo {
 /** A constant: weights in float32, or the whole numbers that some operators take as an input. */
 export interface Initializer {
   readonly name: string;
-  readonly shape: readonly number[];
-  readonly data: Float32Array | BigInt64Array;
-  /** Where these very bytes lie in a file that the weights were read from. `offset` is in bytes. */
-  readonly source?: { readonly path: string; readonly offset: number };
-  /** Where they are to lie outside the model; without it they lie inside. */
+  readonly tensor: Tensor<"float32" | "int64">;
+  /** Where its bytes are to lie outside the model; without it they lie inside. */
   readonly external?: ExternalData;
 }
 
@@ -128,13 +125,13 @@ function encodeAttribute(name: string, value: OnnxAttribute): Encoded {
 
 function encodeInitializer(initializer: Initializer): Encoded {
   const field = fields.tensor;
-  const { name, shape, data, external } = initializer;
+  const { name, tensor, external } = initializer;
   return message(
     fields.graph.initializer,
-    ...shape.map((size) => int(field.dims, size)),
-    int(field.dataType, data instanceof Float32Array ? dataTypes.float : dataTypes.int64),
+    ...tensor.shape.map((size) => int(field.dims, size)),
+    int(field.dataType, tensor.dtype === "float32" ? dataTypes.float : dataTypes.int64),
     text(field.name, name),
-    ...(external ? encodeExternal(external) : [bytes(field.rawData, bytesOf(data))]),
+    ...(external ? encodeExternal(external) : [bytes(field.rawData, bytesOf(tensor))]),
   );
 }
 
@@ -160,7 +157,12 @@ function entry(field: number, key: string, value: string): Encoded {
   return message(field, text(fields.entry.key, key), text(fields.entry.value, value));
 }
 
-/** The bytes under a typed array, little-endian on all that onnxruntime runs on. */
-export function bytesOf({ buffer, byteOffset, byteLength }: Float32Array | BigInt64Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
+/** The bytes under a tensor, little-endian on all that onnxruntime runs on. */
+export function bytesOf({ data }: Initializer["tensor"]): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/** How many those are, which may be asked of weights that have not been read. */
+export function byteLength({ dtype, shape }: Initializer["tensor"]): number {
+  return sizeOf(shape) * (dtype === "float32" ? 4 : 8);
 }

@@ -1,9 +1,9 @@
 import { rmSync } from "node:fs";
-import { link, mkdtemp, open, realpath, rm, symlink, writeFile } from "node:fs/promises";
+import { link, mkdtemp, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { platform, tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkSizes, isWeight, layOut } from "./external.ts";
-import { bytesOf, encodeModel, type Initializer, type Model } from "./model-proto.ts";
+import { byteLength, encodeModel, type Initializer, type Model } from "./model-proto.ts";
 import { concatenate } from "./protobuf.ts";
 import type { ModelSource } from "./protocol.ts";
 import { version } from "./version.ts";
@@ -32,24 +32,22 @@ export interface MappedModel extends AsyncDisposable {
  * Undefined where that does not work, or does not pay.
  */
 export async function onDisk(model: Model): Promise<MappedModel | undefined> {
-  const path = commonFile(model);
   // Windows does not remove a file that is mapped.
-  if (path === undefined || weightBytes(model) <= INLINE_BYTES || platform() === "win32") return undefined;
+  if (weightBytes(model) <= INLINE_BYTES || platform() === "win32") return undefined;
+  const path = await commonFile(model);
+  if (path === undefined) return undefined;
   const folder = await temporaryFolder().catch(() => undefined);
   if (folder === undefined) return undefined;
   try {
-    const file = join(folder.path, LINK);
-    await linkTo(path, file);
-    if (await holds(file, model)) {
-      const source = { model: join(folder.path, "model.onnx") };
-      await writeFile(source.model, encode(pointing(model)));
-      return { source, [Symbol.asyncDispose]: folder.remove };
-    }
+    await linkTo(path, join(folder.path, LINK));
+    const source = { model: join(folder.path, "model.onnx") };
+    await writeFile(source.model, encode(pointing(model)));
+    return { source, [Symbol.asyncDispose]: folder.remove };
   } catch {
     // A file gone, or a file system without links: there is still the copy in memory.
+    await folder.remove();
+    return undefined;
   }
-  await folder.remove();
-  return undefined;
 }
 
 const folders = new Set<string>();
@@ -79,15 +77,15 @@ function encode(model: Model): Uint8Array<ArrayBuffer> {
 }
 
 function weightBytes({ initializers }: Model): number {
-  return initializers.reduce((sum, { data }) => sum + data.byteLength, 0);
+  return initializers.reduce((sum, { tensor }) => sum + byteLength(tensor), 0);
 }
 
-/** The one file that every weight lies in, at an offset that float32 can be read from. */
-function commonFile({ initializers }: Model): string | undefined {
-  const weights = initializers.filter(isWeight);
-  const path = weights[0]?.source?.path;
-  const mappable = weights.every(({ source }) => source?.path === path && (source?.offset ?? 1) % 4 === 0);
-  return mappable ? path : undefined;
+/** The one file that every weight lies in, unchanged, at an offset that float32 can be read from. */
+async function commonFile({ initializers }: Model): Promise<string | undefined> {
+  const sources = initializers.filter(isWeight).map(({ tensor }) => tensor.source);
+  const first = sources[0];
+  const mappable = sources.every((source) => source?.path === first?.path && (source?.offset ?? 1) % 4 === 0);
+  return first && mappable && (await first.isCurrent()) ? first.path : undefined;
 }
 
 /** A hard link where the file system has them, since a later rename of the file leaves it alone; else a symbolic one. */
@@ -96,30 +94,11 @@ async function linkTo(path: string, at: string): Promise<void> {
   await link(target, at).catch(() => symlink(target, at));
 }
 
-/** Bytes compared at either end of each tensor. */
-const SAMPLE = 64;
-
-/** Whether the file still has the weights that were read from it, by its size and by both ends of each tensor. */
-async function holds(path: string, { initializers }: Model): Promise<boolean> {
-  await using file = await open(path);
-  const found = new Uint8Array(SAMPLE);
-  for (const { data, source } of initializers.filter(isWeight)) {
-    const bytes = bytesOf(data);
-    for (const start of [0, Math.max(bytes.length - SAMPLE, 0)]) {
-      const expected = bytes.subarray(start, start + SAMPLE);
-      const { bytesRead } = await file.read(found, 0, expected.length, source!.offset + start);
-      if (bytesRead < expected.length || Buffer.compare(found.subarray(0, bytesRead), expected) !== 0) return false;
-    }
-  }
-  return true;
-}
-
 function pointing(model: Model): Model {
   const initializers = model.initializers.map((initializer): Initializer => {
-    const { source, data } = initializer;
-    return source
-      ? { ...initializer, external: { location: LINK, offset: source.offset, length: data.byteLength } }
-      : initializer;
+    const { source } = initializer.tensor;
+    const length = byteLength(initializer.tensor);
+    return source ? { ...initializer, external: { location: LINK, offset: source.offset, length } } : initializer;
   });
   return { ...model, initializers };
 }

@@ -26,6 +26,8 @@ export interface WorkerSetup {
   readonly runtime: string;
   readonly settings: SessionSettings;
   readonly gate: Gate;
+  /** The bytes of a model to be loaded, and dropped, before any other. */
+  readonly warmUp: Uint8Array<ArrayBuffer>;
 }
 
 export type Job =

@@ -2,18 +2,32 @@ import { Worker } from "node:worker_threads";
 import {
   abortError,
   DeviceLostError,
+  graph,
+  input,
   OutOfMemoryError,
+  ops,
   type ResidualError,
   type Signal,
   throwIfAborted,
   UnsupportedError,
 } from "@residual/core";
 import { openGate, removeGate } from "./gate.ts";
+import { lowerToOnnx } from "./lower.ts";
+import { encodeModel } from "./model-proto.ts";
+import { concatenate } from "./protobuf.ts";
 import type { FromWorker, Job, ModelSource, NamedNumbers, SessionSettings, WorkerSetup } from "./protocol.ts";
 import { locate, unavailable } from "./runtime.ts";
+import { version } from "./version.ts";
 
 /** From source Node strips the types itself; dist has plain JavaScript. */
 const workerUrl = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
+
+/** A model of one node, whose session makes onnxruntime set up what all sessions share. */
+function smallestModel(): Uint8Array<ArrayBuffer> {
+  const x = input("x", [1]);
+  const model = lowerToOnnx(graph({ name: "smallest", inputs: { x }, outputs: { y: ops.relu({ x }) } }));
+  return concatenate(encodeModel(model, version));
+}
 
 /** A job without its number. */
 type Request = Job extends infer J ? (J extends Job ? Omit<J, "id"> : never) : never;
@@ -42,11 +56,12 @@ export class Session {
     this.#runtime = runtime;
     const url = locate(runtime);
     const gate = openGate();
-    const workerData: WorkerSetup = { runtime: url, settings, gate };
+    const workerData: WorkerSetup = { runtime: url, settings, gate, warmUp: smallestModel() };
     // Its own flags: those of this thread may name loaders and conditions that the worker does not need.
     this.#worker = new Worker(workerUrl, { workerData, execArgv: [], name: "residual-onnx" });
     this.#worker.on("message", (message: FromWorker) => this.#receive(message));
     this.#worker.on("error", (error) => this.#lose(error));
+    this.#worker.unref();
     this.#ended = new Promise((resolve) => this.#worker.once("exit", resolve)).then(() => {
       removeGate(gate);
       this.#lose();

@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 /** Where a weight's bytes lie in a file. */
-function positionOf(bytes: Uint8Array, { data }: Initializer): number {
+function positionOf(bytes: Uint8Array, { tensor: { data } }: Initializer): number {
   return Buffer.from(bytes).indexOf(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
 }
 
@@ -68,7 +68,10 @@ describe("verifyOnnx", () => {
 
   it("V2: refuses a tensor with other bytes than its shape takes", async () => {
     const lowered = lowerToOnnx(tiny());
-    const initializers = lowered.initializers.map((each) => ({ ...each, shape: [...each.shape, 2] }));
+    const initializers = lowered.initializers.map((each) => ({
+      ...each,
+      tensor: { ...each.tensor, shape: [...each.tensor.shape, 2] },
+    }));
     const metadata = { "residual.weightsSha256": "" };
     const bytes = concatenate(encodeModel({ ...lowered, initializers, metadata }, "1"));
     await expect(verifyOnnx(bytes)).rejects.toThrow("onnx.V2: conv.weight has 324 bytes, its shape takes 648");
@@ -107,7 +110,7 @@ describe("verifyOnnx", () => {
   it("V4: finds every flipped bit of every weight", async () => {
     for (const initializer of lowerToOnnx(tiny()).initializers) {
       const start = positionOf(model, initializer);
-      for (let bit = 0; bit < initializer.data.byteLength * 8; bit++) {
+      for (let bit = 0; bit < initializer.tensor.data.byteLength * 8; bit++) {
         await expect(verifyOnnx(flipped(model, start + (bit >> 3), bit & 7))).rejects.toThrow("onnx.V4");
       }
     }

@@ -11,7 +11,7 @@ import type { FromWorker, Job, ModelSource, NamedNumbers, SessionSettings, ToWor
 type Runtime = typeof import("onnxruntime-node");
 
 const port = parentPort!;
-const { runtime: specifier, settings, gate } = workerData as WorkerSetup;
+const { runtime: specifier, settings, gate, warmUp } = workerData as WorkerSetup;
 const loading = load(specifier);
 loading.catch(() => {}); // the first job reports it
 const waiting: (Job | { readonly kind: "release" })[] = [];
@@ -24,10 +24,22 @@ port.on("message", (message: ToWorker) => {
   if (!busy) void work();
 });
 
-/** The package is CommonJS, which a dynamic import wraps. */
+/** The package is CommonJS, which a dynamic import wraps. Its first session takes 30 ms more than later ones. */
 async function load(url: string): Promise<Runtime> {
   const module = (await import(url)) as Runtime & { default?: Runtime };
-  return module.default ?? module;
+  const runtime = module.default ?? module;
+  await enter(gate, async () => (await create(runtime, { model: warmUp })).release());
+  reuseFreedMemory();
+  return runtime;
+}
+
+/**
+ * Weights are copied from one place to another while they are optimized. glibc maps each copy that is larger than any freed
+ * so far afresh, page by page; one large block, never touched and freed at once, makes it keep what is freed and give it
+ * out again: 12,000 of 80,000 page faults less for ResNet-50. Elsewhere it does nothing. 32 MiB is glibc's own limit.
+ */
+function reuseFreedMemory(): void {
+  new ArrayBuffer((32 << 20) - (64 << 10)).transfer(0);
 }
 
 function cancel(id: number): void {

@@ -85,7 +85,7 @@ describe("samples", () => {
     const cmyk = await sharp(rgb).toColourspace("cmyk").tiff({ compression: "none" }).toBuffer();
     const raw = await sharp(cmyk).pipelineColourspace("cmyk").toColourspace("cmyk").raw().toBuffer();
     const [c, m, y, k] = [raw[0]! / 255, raw[1]! / 255, raw[2]! / 255, raw[3]! / 255];
-    const expected = [c, m, y].map((ink) => expect.closeTo(255 * (1 - ink) * (1 - k), 0));
+    const expected = [c, m, y].map((ink): unknown => expect.closeTo(255 * (1 - ink) * (1 - k), 0));
     const { data } = await decodeImage(new Uint8Array(cmyk));
     expect([...data.subarray(0, 3)]).toEqual(expected);
   });

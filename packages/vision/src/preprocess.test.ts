@@ -100,7 +100,7 @@ describe("normalize", () => {
     const [value, mean, std] = [Float32Array.of(200), Float32Array.of(0.406), Float32Array.of(0.225)];
     const step = Float32Array.of(value[0]! / 255);
     step[0] = step[0]! - mean[0]!;
-    step[0] = step[0]! / std[0]!;
+    step[0] = step[0] / std[0]!;
     expect(data[512 + 200]).toBe(step[0]);
     expect(data[512 + 200]).not.toBe(Math.fround((200 / 255 - 0.406) / 0.225)); // float64 in between would show here
   });

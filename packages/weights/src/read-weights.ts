@@ -8,7 +8,8 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { checkReadable, decodeTensor } from "./decode-tensor.ts";
-import { type Header, headerLength, parseHeader, prefixLength, refuse } from "./safetensors.ts";
+import { fileTensor, findNonFinite, type OpenedFile, openedFile, readWhole, sourceIn } from "./file-tensor.ts";
+import { type Header, headerLength, parseHeader, prefixLength, refuse, type TensorEntry } from "./safetensors.ts";
 import type { Weights } from "./weights.ts";
 
 /**
@@ -28,9 +29,11 @@ const conversions: Readonly<Record<string, string>> = {
 };
 
 /**
- * The weights of a `.safetensors` file: a path, a `file:` URL, or its bytes. A file's data are read once, into one
- * buffer, which the tensors are views on (F16 and BF16 are widened beside it); tensors of bytes are views on those bytes.
- * Each F32 tensor of a file says in `source` where it lies in it.
+ * The weights of a `.safetensors` file: a path, a `file:` URL, or its bytes. Each F32 tensor of a file says in `source`
+ * where it lies in it. A small file's data are read into one buffer, which the tensors are views on (F16 and BF16 are
+ * widened beside it). Of a file of 32 MiB or more the F32 tensors are only looked through, for numbers that are none: each is read
+ * when its `data` is first asked for, which a backend that maps the file never does. Until then the file must stay as it
+ * is; a FormatError says where it has changed. Tensors of bytes are views on those bytes.
  *
  * `options.onProgress` counts bytes. Throws FormatError for a file that is missing or not what its format says,
  * UnsupportedError for formats and dtypes that are not read, AbortError, OutOfMemoryError.
@@ -63,12 +66,12 @@ function weightsOf(bytes: Uint8Array): Weights {
 function tensorsOf(
   { entries, metadata }: Header,
   data: Uint8Array,
-  origin?: { path: string; offset: number },
+  origin?: { readonly file: OpenedFile; readonly offset: number },
 ): Weights {
   const tensors = new Map<string, Tensor>();
   for (const entry of entries) {
     const tensor = decodeTensor(entry, data);
-    const source = origin && { path: origin.path, offset: origin.offset + entry.begin };
+    const source = origin && sourceIn(origin.file, origin.offset + entry.begin);
     tensors.set(entry.name, source && entry.dtype === "F32" ? { ...tensor, source } : tensor);
   }
   return { tensors, metadata };
@@ -121,7 +124,50 @@ async function readFile(handle: FileHandle, path: string, options: WorkOptions):
   const headerBytes = await readRange(handle, path, prefixLength, offset - prefixLength);
   const header = parseHeader(headerBytes, size - offset, path);
   for (const entry of header.entries) checkReadable(entry, path);
-  return tensorsOf(header, await readRange(handle, path, offset, size - offset, options), { path, offset });
+  const file = await openedFile(handle, path);
+  if (size < LARGE)
+    return tensorsOf(header, await readRange(handle, path, offset, size - offset, options), { file, offset });
+  return lookThrough(handle, header, { file, offset }, options);
+}
+
+/** From this size on, in bytes, what is not read is worth more than the ease of having it. */
+const LARGE = 32 << 20;
+
+/** Weights of a large file: F32 tensors as they are asked for, the few others, if any, at once. */
+async function lookThrough(
+  handle: FileHandle,
+  { entries, metadata }: Header,
+  { file, offset }: { readonly file: OpenedFile; readonly offset: number },
+  options: WorkOptions,
+): Promise<Weights> {
+  const lazy = entries.filter(({ dtype, begin }) => dtype === "F32" && begin % 4 === 0);
+  const total = lazy.at(-1)?.end ?? 0;
+  const found = await findNonFinite(handle, { path: file.path, offset }, lazy, (done) => {
+    throwIfAborted(options.signal);
+    options.onProgress?.({ stage: "read weights", done, total });
+  });
+  const firsts = new Map(lazy.map((entry, i) => [entry, found[i]!]));
+  const tensors = new Map<string, Tensor>();
+  for (const entry of entries) {
+    const firstNonFinite = firsts.get(entry);
+    const place = { file, offset: offset + entry.begin };
+    tensors.set(
+      entry.name,
+      firstNonFinite === undefined
+        ? await readEntry(handle, entry, place)
+        : fileTensor(entry.shape, { ...place, firstNonFinite }),
+    );
+  }
+  return { tensors, metadata };
+}
+
+async function readEntry(
+  handle: FileHandle,
+  entry: TensorEntry,
+  { file, offset }: { readonly file: OpenedFile; readonly offset: number },
+): Promise<Tensor> {
+  const length = entry.end - entry.begin;
+  return decodeTensor({ ...entry, begin: 0, end: length }, await readRange(handle, file.path, offset, length));
 }
 
 /** `length` bytes of the file from `position` on, chunk by chunk in two lanes. */
@@ -140,7 +186,7 @@ async function readRange(
       const begin = next;
       const end = Math.min(begin + chunkLength, length);
       next = end;
-      await readChunk(handle, path, position + begin, bytes.subarray(begin, end));
+      await readWhole(handle, path, position + begin, bytes.subarray(begin, end));
       done += end - begin;
       onProgress?.({ stage: "read weights", done, total: length });
     }
@@ -158,14 +204,6 @@ async function readRange(
 /** Waits for all, whatever becomes of them (nothing may still read from a handle once it is closed); then the first failure. */
 async function allDone(work: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(work)) if (result.status === "rejected") throw result.reason;
-}
-
-async function readChunk(handle: FileHandle, path: string, position: number, into: Uint8Array): Promise<void> {
-  for (let done = 0; done < into.length; ) {
-    const { bytesRead } = await handle.read(into, done, into.length - done, position + done);
-    if (bytesRead === 0) refuse(path, `it ended at byte ${position + done} while it was read`);
-    done += bytesRead;
-  }
 }
 
 /** A buffer of its own, not filled with zeros: all of it is about to be read over. */

@@ -29,7 +29,7 @@ const chunkLength = 8 << 20;
  * Throws FormatError for a tensor whose data are not of its dtype and shape, and for names that the format cannot hold.
  */
 export function encodeSafetensors(tensors: NamedTensors, metadata: Metadata = {}): Uint8Array[] {
-  const named = [...(tensors instanceof Map ? tensors : Object.entries<Tensor>(tensors as Record<string, Tensor>))];
+  const named = isMap(tensors) ? [...tensors] : Object.entries(tensors);
   for (const [name, tensor] of named) checkTensor(name, tensor);
   const laid = named.toSorted(([, a], [, b]) => widthOf(b) - widthOf(a));
   const begins = new Map<string, number>();
@@ -92,6 +92,11 @@ async function writePieces(
 function chunksOf(piece: Uint8Array): Uint8Array[] {
   const count = Math.ceil(piece.length / chunkLength);
   return Array.from({ length: count }, (_, i) => piece.subarray(i * chunkLength, (i + 1) * chunkLength));
+}
+
+/** `instanceof` alone would make it a map of anything to anything. */
+function isMap(tensors: NamedTensors): tensors is ReadonlyMap<string, Tensor> {
+  return tensors instanceof Map;
 }
 
 function isSystemError(cause: unknown): cause is NodeJS.ErrnoException {

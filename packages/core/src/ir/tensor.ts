@@ -10,14 +10,25 @@ interface DataOf {
 
 export type DType = keyof DataOf;
 
+/** Where a tensor's very bytes lie, little-endian, in a file: for backends that can map it. */
+export interface FileSource {
+  readonly path: string;
+  /** From the file's start, in bytes. */
+  readonly offset: number;
+  /** Index of the first element that was NaN or infinite when the file was read, -1 where none was. */
+  readonly firstNonFinite?: number;
+  /** Whether the file is still the one that was read. */
+  isCurrent(): Promise<boolean>;
+}
+
 /** Numbers with a shape, row-major. `shape` `[]` is a scalar. */
 export type Tensor<D extends DType = DType> = {
   [K in D]: {
     readonly dtype: K;
     readonly shape: readonly number[];
+    /** Row-major. Those of a tensor with a `source` may be read only when they are first asked for. */
     readonly data: DataOf[K];
-    /** Where these very bytes lie, little-endian, in a file, for backends that can map it. `offset` is in bytes. */
-    readonly source?: { readonly path: string; readonly offset: number };
+    readonly source?: FileSource;
   };
 }[D];
 
@@ -32,7 +43,7 @@ export function tensorOf<D extends DType>(dtype: D, shape: readonly number[], da
   if (size !== data.length) {
     throw new ShapeError("tensor.T1", `shape [${shape.join(", ")}] has ${size} elements, data has ${data.length}`);
   }
-  return { dtype, shape: [...shape], data } as unknown as Tensor<D>;
+  return { dtype, shape: [...shape], data };
 }
 
 /** The number of elements of a shape. */

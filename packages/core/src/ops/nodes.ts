@@ -54,7 +54,7 @@ export interface PlainOp {
 
 /** The definition of a node's op. */
 export function opOf(node: AnyNode): PlainOp {
-  return ops[node.op as OpName] as unknown as PlainOp;
+  return ops[node.op as OpName];
 }
 
 /** A table that says, for every op, what a backend makes of its node: a T for each input in, a T out. */

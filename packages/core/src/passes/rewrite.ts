@@ -6,7 +6,7 @@ import type { Node, OpName } from "../ops/nodes.ts";
 export type Pass = <In extends string, Out extends string>(graph: Graph<In, Out>) => Graph<In, Out>;
 
 /** Whether nothing but this node reads its input of that name. */
-export type Sole = (input: string) => boolean;
+type Sole = (input: string) => boolean;
 
 /** What becomes of a node, per op; the node itself where nothing does. An op without a rule stays. */
 export type Rules = { readonly [Name in OpName]?: (node: AnyNode & Node<Name>, sole: Sole) => Value };

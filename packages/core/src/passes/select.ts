@@ -28,5 +28,5 @@ export function select<In extends string, const Name extends string>(
   const outputs = Object.fromEntries(names.map((name) => [name, find(name)])) as { readonly [K in Name]: Value };
   const same =
     names.length === Object.keys(graph.outputs).length && names.every((name) => graph.outputs[name] === outputs[name]);
-  return same ? (graph as Graph<In, Name>) : { ...graph, outputs };
+  return same ? graph : { ...graph, outputs };
 }

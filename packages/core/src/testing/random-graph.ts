@@ -38,7 +38,7 @@ export const randomGraph: fc.Arbitrary<Graph> = fc
   .map(({ steps, outputs }) => {
     const image = input("image", ["N", 3, 6, 5]);
     const values: Value[] = [image];
-    steps.forEach((choice, i) => values.push(apply(choice, values, i)));
+    for (const [i, choice] of steps.entries()) values.push(apply(choice, values, i));
     const chosen = [values.at(-1)!, ...outputs.map((i) => values[i % values.length]!)];
     const named = Object.fromEntries(chosen.map((value, i) => [`out${i}`, value]));
     const open = graph({ name: "random", inputs: { image }, outputs: named });

@@ -14,10 +14,9 @@ export async function runModel(
     ? runtime.InferenceSession.create(model, options)
     : runtime.InferenceSession.create(model, options));
   try {
-    const feeds = Object.entries(inputs).map(([name, { data, shape }]) => [
-      name,
-      new runtime.Tensor("float32", data, shape),
-    ]);
+    const feeds = Object.entries(inputs).map(
+      ([name, { data, shape }]) => [name, new runtime.Tensor("float32", data, shape)] as const,
+    );
     const answers = await session.run(Object.fromEntries(feeds));
     return Object.fromEntries(
       Object.entries(answers).map(([name, { dims, data }]) => [

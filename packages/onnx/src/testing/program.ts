@@ -1,5 +1,6 @@
 /** Programs that `process.test.ts` runs in processes of their own: `node program.ts NAME`. Each prints one JSON document. */
 import { readdirSync } from "node:fs";
+import { ResidualError } from "@residual/core";
 import { onnx } from "../backend.ts";
 import { slow, tiny, wide } from "./graphs.ts";
 import { fill } from "./values.ts";
@@ -11,6 +12,12 @@ const large = fill([4, 256, 28, 28], 1);
 /** Threads of this process, as Linux counts them. */
 const threads = () => readdirSync("/proc/self/task").length;
 
+/** The code of an error of ours; any other ends the process. */
+function codeOf(error: unknown): string {
+  if (error instanceof ResidualError) return error.code;
+  throw error;
+}
+
 const programs: { readonly [name: string]: () => Promise<unknown> } = {
   /** Never disposes, and is done. */
   async forget() {
@@ -18,18 +25,30 @@ const programs: { readonly [name: string]: () => Promise<unknown> } = {
     await executable.run({ image });
     return "ran";
   },
+  /** Makes backends that nobody ever uses; the last may still load its runtime when all is done. Threads. */
+  async unused() {
+    const before = threads();
+    for (let i = 0; i < 20; i++) onnx({ threads: 1 });
+    for (let wait = 0; wait < 100 && threads() > before; wait++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      globalThis.gc?.();
+    }
+    const after = threads();
+    onnx({ threads: 1 });
+    return { before, after };
+  },
   /** Is done while an aborted run is still under way in the worker. */
   async abort() {
     const executable = await backend.compile(slow());
     const controller = new AbortController();
     const run = executable.run({ image: large }, { signal: controller.signal });
     setTimeout(() => controller.abort(), 30);
-    return run.catch((error) => error.code);
+    return run.catch(codeOf);
   },
   /** Is done while an aborted compile is still under way in the worker. */
   async abortCompile() {
     const compile = backend.compile(wide(2048, 8), { signal: AbortSignal.timeout(150) });
-    return compile.catch((error) => error.code);
+    return compile.catch(codeOf);
   },
   /** Waits for nothing but its runs. */
   async wait() {

@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
 import type { Tensor } from "@residual/core";
 
 /**
@@ -21,11 +21,17 @@ export async function writeSafetensors(
   length.writeBigUInt64LE(BigInt(text.length));
   const bodies = Object.values(tensors).map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength));
   await writeFile(path, Buffer.concat([length, text, ...bodies]));
+  const written = (await stat(path)).mtimeMs;
   let offset = 8 + text.length;
   const placed = Object.entries(tensors).map(([name, tensor]) => {
-    const source = { path, offset };
+    const source = { path, offset, isCurrent: () => isAsWritten(path, written) };
     offset += tensor.data.byteLength;
-    return [name, { ...tensor, source }];
+    return [name, { ...tensor, source }] as const;
   });
   return Object.fromEntries(placed);
+}
+
+async function isAsWritten(path: string, written: number): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.mtimeMs === written;
 }

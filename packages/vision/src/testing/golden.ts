@@ -32,7 +32,7 @@ interface Manifest {
 
 const folder = new URL("../../golden/preprocess/", import.meta.url);
 
-export const golden: Manifest = JSON.parse(readFileSync(new URL("manifest.json", folder), "utf8"));
+export const golden: Manifest = JSON.parse(readFileSync(new URL("manifest.json", folder), "utf8")) as Manifest;
 
 /** All that can be met: Pillow's clipping of 16-bit grey is a quirk that no one wants, see the goldens' README. */
 export const goldenCases: readonly GoldenCase[] = golden.cases.filter(
