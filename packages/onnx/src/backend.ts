@@ -7,6 +7,7 @@ import {
   checkInputs,
   type Executable,
   type Graph,
+  input,
   type Tensor,
   tensorOf,
   throwIfAborted,
@@ -19,6 +20,7 @@ import { inMemory, onDisk } from "./place.ts";
 import type { NamedNumbers, SessionSettings } from "./protocol.ts";
 import { RUNTIME, versionOf } from "./runtime.ts";
 import { Session } from "./session.ts";
+import { verifyOnnx } from "./verify.ts";
 
 export interface OnnxOptions {
   /** Threads that share the work of one run, 1 to 4 per core; one per core where not given. */
@@ -71,6 +73,29 @@ export function onnxOn(
       }
     },
   };
+}
+
+/**
+ * An executable from a file that `writeOnnx` wrote. Its weights are held against their SHA-256 first: onnxruntime itself
+ * loads flipped bits, and answers with other numbers.
+ *
+ * Throws FormatError where they are not the ones that were written, and what `onnx` and its `compile` throw.
+ */
+export async function openOnnx(
+  path: string,
+  { signal, onProgress, threads = availableParallelism(), spin = false }: Omit<OnnxOptions, "map"> & WorkOptions = {},
+): Promise<Executable> {
+  checkThreads(threads);
+  const session = new Session(RUNTIME, { threads, spin });
+  try {
+    const { model, inputs } = await verifyOnnx(path, { signal, onProgress });
+    await session.create({ model: path }, signal);
+    const shapes = Object.entries(inputs).map(([name, shape]) => [name, input(name, shape)] as const);
+    return executable({ name: model, inputs: Object.fromEntries(shapes), outputs: {}, aliases: {} }, session);
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
 }
 
 /**

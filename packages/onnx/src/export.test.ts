@@ -2,8 +2,19 @@ import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AbortError, constant, graph, input, ops, type Progress, UnsupportedError } from "@residual/core";
+import {
+  AbortError,
+  constant,
+  FormatError,
+  graph,
+  input,
+  ops,
+  type Progress,
+  ShapeError,
+  UnsupportedError,
+} from "@residual/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openOnnx } from "./backend.ts";
 import { toOnnx, writeOnnx } from "./export.ts";
 import { tiny, wide } from "./testing/graphs.ts";
 import { decodeModel } from "./testing/onnx-descriptor.ts";
@@ -131,5 +142,40 @@ describe("writeOnnx", () => {
 
   it("leaves nothing behind where it cannot write", async () => {
     await expect(writeOnnx(tiny(), join(folder, "missing", "model.onnx"))).rejects.toThrow("ENOENT");
+  });
+});
+
+it("says what keeps a file from being written", async () => {
+  const path = join(folder, "missing", "model.onnx");
+  await expect(writeOnnx(tiny(), path)).rejects.toThrow(FormatError);
+  await expect(writeOnnx(tiny(), path)).rejects.toThrow(`${path}: it cannot be written (ENOENT`);
+});
+
+describe("openOnnx", () => {
+  it.each([false, true])("answers as the graph that was written does, weights apart: %s", async (external) => {
+    const path = join(folder, `open-${external}.onnx`);
+    await writeOnnx(tiny(), path, { external });
+    await using executable = await openOnnx(path, { threads: 1 });
+    expect(bitsOf((await executable.run({ image })).logits!)).toBe(await answer(path));
+    await expect(executable.run({ picture: image })).rejects.toThrow("tiny takes { image }, found { picture }");
+    await expect(executable.run({ image: fill([2, 3, 8, 9], 9) })).rejects.toThrow(ShapeError);
+  });
+
+  it("refuses flipped bits, which onnxruntime loads", async () => {
+    const path = join(folder, "flipped.onnx");
+    const { model } = toOnnx(tiny());
+    const weight = Buffer.from(fill([3, 3, 3, 3], 1).data.buffer);
+    model[Buffer.from(model).indexOf(weight) + 3]! ^= 1;
+    await writeFile(path, model);
+    expect(await answer(path)).not.toBe("");
+    await expect(openOnnx(path)).rejects.toThrow("onnx.V4");
+  });
+
+  it("refuses what is no file of ours", async () => {
+    await expect(openOnnx(join(folder, "missing.onnx"))).rejects.toThrow(FormatError);
+    await expect(openOnnx(folder)).rejects.toThrow(FormatError);
+    await writeFile(join(folder, "text.onnx"), "not a model");
+    await expect(openOnnx(join(folder, "text.onnx"))).rejects.toThrow(FormatError);
+    await expect(openOnnx(join(folder, "text.onnx"), { threads: 0 })).rejects.toThrow(UnsupportedError);
   });
 });

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import { basename } from "node:path";
-import { type Graph, throwIfAborted, UnsupportedError, type WorkOptions } from "@residual/core";
+import { FormatError, type Graph, throwIfAborted, UnsupportedError, type WorkOptions } from "@residual/core";
 import { checkSizes, isWeight, LARGEST_BYTES, layOut } from "./external.ts";
 import { lowerToOnnx } from "./lower.ts";
 import { bytesOf, encodeModel, type Model } from "./model-proto.ts";
@@ -109,6 +109,12 @@ async function writeFiles(files: readonly NewFile[], { signal, onProgress }: Wor
   try {
     for (const { written, pieces } of temporary) await writePieces(written, pieces, advance);
     for (const { written, path } of temporary) await rename(written, path);
+  } catch (cause) {
+    if (!(cause instanceof Error && "syscall" in cause)) throw cause; // only what the file system refused
+    const { path } = files[0]!;
+    throw new FormatError(`${path}: it cannot be written (${cause.message}); check the path and the space left`, {
+      cause,
+    });
   } finally {
     for (const { written } of temporary) await rm(written, { force: true });
   }

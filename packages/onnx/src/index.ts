@@ -1,4 +1,4 @@
-export { type OnnxOptions, onnx } from "./backend.ts";
+export { type OnnxOptions, onnx, openOnnx } from "./backend.ts";
 export { type OnnxBytes, type OnnxExportOptions, toOnnx, writeOnnx } from "./export.ts";
 export { lowerToOnnx } from "./lower.ts";
 export type { ExternalData, Initializer, Model, OnnxAttribute, OnnxNode, ValueInfo } from "./model-proto.ts";

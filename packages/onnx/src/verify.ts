@@ -1,7 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { type FileHandle, open, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { FormatError, sizeOf, throwIfAborted, type WorkOptions } from "@residual/core";
+import { type Dimension, FormatError, type Shape, sizeOf, throwIfAborted, type WorkOptions } from "@residual/core";
 import { DIGEST_KEY, MODEL_KEY } from "./export.ts";
 import { LARGEST_BYTES } from "./external.ts";
 import { dataTypes, EXTERNAL, type ExternalData, fields } from "./model-proto.ts";
@@ -18,6 +18,8 @@ export interface OnnxSummary {
   /** Names of the weights, in their order. */
   readonly weights: readonly string[];
   readonly metadata: { readonly [key: string]: string };
+  /** The shapes of what goes in, by name. */
+  readonly inputs: { readonly [input: string]: Shape };
 }
 
 /**
@@ -48,11 +50,16 @@ export async function verifyOnnx(source: string | Uint8Array, options: WorkOptio
     weightsSha256: found,
     weights: model.weights.map(({ name }) => name),
     metadata: model.metadata,
+    inputs: model.inputs,
   };
 }
 
 async function readModel(path: string): Promise<Uint8Array> {
-  const { size } = await stat(path);
+  const { size, isFile } = await stat(path).then(
+    (found) => ({ size: found.size, isFile: found.isFile() }),
+    () => ({ size: 0, isFile: false }),
+  );
+  check(isFile, `V1: ${path} is no file; check the path`);
   check(size <= LARGEST_BYTES, `V1: ${path} has ${size} bytes, a model at most ${LARGEST_BYTES}`);
   return readFile(path);
 }
@@ -66,6 +73,7 @@ interface StoredModel {
   readonly producer: readonly string[];
   readonly metadata: { readonly [key: string]: string };
   readonly weights: readonly StoredTensor[];
+  readonly inputs: { readonly [input: string]: Shape };
 }
 
 function parseModel(bytes: Uint8Array): StoredModel {
@@ -75,7 +83,20 @@ function parseModel(bytes: Uint8Array): StoredModel {
     producer: [textIn(model, fields.model.producerName), textIn(model, fields.model.producerVersion)],
     metadata: entriesIn(model, fields.model.metadata),
     weights: all(graph, fields.graph.initializer).map(asBytes).map(collect).filter(isFloat).map(parseTensor),
+    inputs: Object.fromEntries(all(graph, fields.graph.input).map(asBytes).map(collect).map(parseInput)),
   };
+}
+
+function parseInput(info: Message): readonly [name: string, shape: Shape] {
+  const type = collect(bytesIn(collect(bytesIn(info, fields.valueInfo.type)), fields.type.tensor));
+  const shape = collect(bytesIn(type, fields.tensorType.shape));
+  const sizes = all(shape, fields.shape.dimension).map(asBytes).map(collect);
+  return [textIn(info, fields.valueInfo.name), sizes.map(parseSize)];
+}
+
+/** A size, or the name of one that is open: the batch, which Residual calls N. */
+function parseSize(dimension: Message): Dimension {
+  return dimension.has(fields.dimension.parameter) ? "N" : numberIn(dimension, fields.dimension.value);
 }
 
 function isFloat(tensor: Message): boolean {
