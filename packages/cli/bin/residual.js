@@ -1,9 +1,8 @@
 #!/usr/bin/env node
 // Starts the command line: the built files where there are some, in a clone its TypeScript as it stands.
 import { existsSync } from "node:fs";
-import { registerHooks } from "node:module";
 
-const [major, minor] = process.versions.node.split(".").map(Number);
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 if (major < 22 || (major === 22 && minor < 18)) {
   console.error(`BackendUnavailableError: this is Node ${process.versions.node}; residual needs 22.18 or newer`);
   process.exit(1);
@@ -11,6 +10,7 @@ if (major < 22 || (major === 22 && minor < 18)) {
 const source = new URL("../src/main.ts", import.meta.url);
 const inClone = existsSync(source);
 if (inClone) {
+  const { registerHooks } = await import("node:module"); // not imported above: older versions have none, and must get here
   const condition = "@residual/source";
   registerHooks({
     resolve: (name, context, next) => next(name, { ...context, conditions: [condition, ...context.conditions] }),
@@ -18,5 +18,6 @@ if (inClone) {
   // As a script of the workspace's root it is started there, whatever folder it was called from.
   if (process.env.npm_lifecycle_event === "residual" && process.env.INIT_CWD) process.chdir(process.env.INIT_CWD);
 }
-const { main } = await import(inClone ? source.href : new URL("../dist/main.js", import.meta.url).href);
+const entry = inClone ? source : new URL("../dist/main.js", import.meta.url);
+const { main } = /** @type {{ main: (words: readonly string[]) => Promise<void> }} */ (await import(entry.href));
 await main(process.argv.slice(2));

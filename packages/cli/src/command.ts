@@ -1,6 +1,6 @@
-import type { WorkOptions } from "@residual/core";
-import { type Interpolation, interpolations, type Preprocessing } from "@residual/vision";
-import { Command, Option } from "commander";
+import { FormatError, type WorkOptions } from "@residual/core";
+import { checkPreprocessing, type Interpolation, imagenet, interpolations, type Preprocessing } from "@residual/vision";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "./errors.ts";
 import { oneOf } from "./names.ts";
 
@@ -24,9 +24,9 @@ export function threadsOption(): Option {
 
 /** A whole number from 1. */
 export function positive(text: string): number {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 1) throw new UsageError(`${text} is no whole number from 1`);
-  return number;
+  const value = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= 1) return value;
+  throw new InvalidArgumentError("expected a whole number from 1");
 }
 
 /** The options that change, one by one, the preprocessing that comes with the weights. */
@@ -51,16 +51,24 @@ export function withPreprocessing(command: Command): Command {
     .option("--upright", "turn photos as their EXIF data says");
 }
 
+/** Throws UsageError for numbers that no preprocessing can have, whatever they are to change. */
 export function preprocessingChanges(options: PreprocessingOptions): Partial<Preprocessing> {
   const { resize, crop, interpolation, mean, std, scale, upright } = options;
-  const changes = { resize, crop, interpolation, mean, std, scale, upright };
-  return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
+  const given = Object.entries({ resize, crop, interpolation, mean, std, scale, upright });
+  const changes: Partial<Preprocessing> = Object.fromEntries(given.filter(([, value]) => value !== undefined));
+  try {
+    checkPreprocessing({ ...imagenet, ...changes });
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    throw new UsageError(error.message.replace(/^preprocessing\./, "--"), { cause: error });
+  }
+  return changes;
 }
 
 function number(text: string): number {
   const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw new UsageError(`${text} is no number`);
-  return value;
+  if (text.trim() !== "" && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is no number`);
 }
 
 function numbers(text: string): readonly number[] {

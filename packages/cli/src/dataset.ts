@@ -1,13 +1,23 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError, type Tensor, type WorkOptions } from "@residual/core";
-import { cifar10Labels, decodeImage, normalize, type Preprocessing, preprocess, readCifar10 } from "@residual/vision";
+import {
+  cifar10Labels,
+  decodeImage,
+  type LabelledPixels,
+  normalize,
+  type Preprocessing,
+  preprocess,
+  readCifar10,
+} from "@residual/vision";
 
 /** Labelled pictures, in order, each made into a tensor only when it is asked for. */
 export interface Dataset {
   readonly images: number;
   /** The side of the images that it brings as they are; undefined where the preprocessing decides. */
   readonly size?: number;
+  /** How the labels were found, where that may surprise. */
+  readonly note?: string;
   label(index: number): number;
   image(index: number, preprocessing: Preprocessing, options: WorkOptions): Promise<Tensor<"float32">>;
 }
@@ -32,7 +42,7 @@ export async function openDataset(path: string, labels: readonly string[] | unde
 }
 
 async function cifar(files: readonly string[]): Promise<Dataset> {
-  const parts = await Promise.all(files.map(async (file) => [...readCifar10(await readFile(file))]));
+  const parts = await Promise.all(files.map(recordsOf));
   const records = parts.flat();
   return {
     images: records.length,
@@ -40,6 +50,14 @@ async function cifar(files: readonly string[]): Promise<Dataset> {
     label: (index) => records[index]!.label,
     image: async (index, preprocessing) => normalize(records[index]!.pixels, preprocessing),
   };
+}
+
+async function recordsOf(file: string): Promise<readonly LabelledPixels[]> {
+  try {
+    return readCifar10(await readFile(file));
+  } catch (error) {
+    throw error instanceof FormatError ? new FormatError(`${file}: ${error.message}`, { cause: error }) : error;
+  }
 }
 
 const PICTURE = /\.(jpe?g|png|webp|gif|tiff?|avif|bmp)$/i;
@@ -63,6 +81,7 @@ async function folders(
   if (pictures.length === 0) throw new FormatError(`${path}: no pictures in its ${names.length} folders`);
   return {
     images: pictures.length,
+    ...(!known && { note: `no class names: the folders are classes 0 (${names[0]}) to ${names.length - 1}, in order` }),
     label: (index) => pictures[index]!.label,
     image: async (index, preprocessing, { signal }) =>
       preprocess(await decodeImage(pictures[index]!.file, { signal, upright: preprocessing.upright }), preprocessing),

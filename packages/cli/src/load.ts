@@ -1,7 +1,7 @@
 import type { BackendDescription, Executable, WorkOptions } from "@residual/core";
 import { decodeImage, type Prediction, type Preprocessing, preprocess, topK } from "@residual/vision";
 import { chooseBackend } from "./backends.ts";
-import { type Prepared, type PrepareOptions, prepare } from "./prepare.ts";
+import { checkLogits, type Prepared, type PrepareOptions, prepare } from "./prepare.ts";
 
 export interface LoadOptions extends PrepareOptions {
   /** `auto` takes the best there is. */
@@ -34,6 +34,7 @@ export interface Classifier extends AsyncDisposable {
 export async function load(options: LoadOptions = {}): Promise<Classifier> {
   const { backend, description } = await chooseBackend(options.backend ?? "auto", options);
   const prepared = await prepare(options);
+  checkLogits(prepared.graph);
   const executable = await backend.compile(prepared.graph, options);
   const dispose = () => executable.dispose();
   return {

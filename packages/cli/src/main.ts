@@ -1,4 +1,4 @@
-import { AbortError, ResidualError } from "@residual/core";
+import { ResidualError } from "@residual/core";
 import { Command, CommanderError } from "commander";
 import { benchCommand } from "./commands/bench.ts";
 import { classifyCommand } from "./commands/classify.ts";
@@ -10,20 +10,21 @@ import { preprocessCommand } from "./commands/preprocess.ts";
 import { runCommand } from "./commands/run.ts";
 import { summaryCommand } from "./commands/summary.ts";
 import { UsageError } from "./errors.ts";
+import { Stop, stopper } from "./stop.ts";
 import { version } from "./version.ts";
 
 /** Runs one command line. Sets the exit code: 0 done, 1 the job failed, 2 the words are wrong, 130 stopped by Ctrl-C. */
 export async function main(words: readonly string[]): Promise<void> {
-  const controller = new AbortController();
-  const stop = () => controller.abort(new Error("stopped by Ctrl-C"));
-  process.once("SIGINT", stop); // a second Ctrl-C ends the process at once, as it does by default
+  process.env.ORT_DISABLE_TELEMETRY ??= "1"; // onnxruntime 1.30 else keeps a database and logs of its use, to be sent
+  using stopping = stopper();
   process.stdout.on("error", ignoreClosedPipe);
+  const root = program(stopping.signal);
   try {
-    await program(controller.signal).parseAsync(words, { from: "user" });
+    await root.parseAsync(words, { from: "user" });
   } catch (error) {
-    process.exitCode = report(error);
-  } finally {
-    process.removeListener("SIGINT", stop);
+    const reason: unknown = stopping.signal.reason;
+    process.exitCode =
+      reason instanceof Stop ? fail("AbortError", reason.message, reason.exitCode) : report(error, root);
   }
 }
 
@@ -52,15 +53,15 @@ function quiet(command: Command): Command {
   return command.exitOverride().configureOutput({ outputError: () => {} });
 }
 
-/** Says what went wrong in one line, `code: message`, and gives the exit code for it. */
-function report(error: unknown): number {
+/** Says what went wrong, `code: message`, and gives the exit code for it. */
+function report(error: unknown, root: Command): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0; // --help, --version
     if (error.code === "commander.help") return 2; // no command at all: the help was shown
-    return fail("UsageError", error.message.replace(/^error: /, ""), 2);
+    return fail("UsageError", wordsOf(error, root), 2);
   }
-  if (error instanceof AbortError) return fail(error.code, error.message, 130);
   if (error instanceof ResidualError) return fail(error.code, error.message, error instanceof UsageError ? 2 : 1);
+  if (isSystemError(error)) return fail("FormatError", error.message, 1);
   if (process.env.RESIDUAL_DEBUG) console.error(error);
   return fail(
     "InternalError",
@@ -69,8 +70,29 @@ function report(error: unknown): number {
   );
 }
 
+/** Commander's words in one line, with a way out: the nearest name where there is one, else where the right ones stand. */
+function wordsOf({ message }: CommanderError, root: Command): string {
+  const [found, nearest] = message
+    .replace(/^error: /, "")
+    .replace(" is invalid. ", ": ")
+    .split(/\n\(Did you mean (.*)\?\)/);
+  if (nearest !== undefined) return `${found}; did you mean ${nearest}?`;
+  const command = root.commands.find((each) => root.args[0] === each.name());
+  return `${found}; see residual ${command ? `${command.name()} ` : ""}--help`;
+}
+
+/** A file or a disk that would not: what Node says of it names both. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "syscall" in error && "errno" in error;
+}
+
+/** Lines of a message that are shown; weights of another model have a problem for each of their tensors. */
+const SHOWN = 10;
+
 function fail(code: string, message: string, exitCode: number): number {
-  process.stderr.write(`${code}: ${message}\n`);
+  const lines = message.split("\n");
+  const rest = lines.length > SHOWN + 1 ? [`  … and ${lines.length - SHOWN} more`] : lines.slice(SHOWN);
+  process.stderr.write(`${code}: ${[...lines.slice(0, SHOWN), ...rest].join("\n")}\n`);
   return exitCode;
 }
 

@@ -1,6 +1,7 @@
 import {
   bind,
   type Dimension,
+  FormatError,
   type Graph,
   type ModelName,
   type ResNetSpec,
@@ -30,7 +31,7 @@ export const modelNames: readonly ModelName[] = Object.keys(variants) as ModelNa
 
 /** The numbers of a model. Throws UsageError that names the nearest, where there is none of that name. */
 export function specNamed(name: string): ResNetSpec {
-  return variants[oneOf(name, modelNames, "model")];
+  return variants[oneOf(name, modelNames, "model", "residual models")];
 }
 
 /** A model of that name, its parameters open. */
@@ -66,12 +67,10 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
   const weightsName = options.weights ?? defaultWeights(options.model);
   if (weightsName.startsWith("fixture:")) return prepareFixture(weightsName, options);
   const raw = await findWeights(weightsName, options);
-  const model = options.model ?? raw.metadata.model;
-  if (model === undefined)
-    throw new UsageError(`${weightsName} does not say which model it is for; name it with --model`);
+  const model = options.model ?? recordedModel(weightsName, raw);
   const preprocessing = preprocessingOf(model, raw.metadata, options.preprocessing);
-  const { crop } = preprocessing;
-  const graph = resnet(specOf(model, raw), { name: model, input: options.input ?? ["N", 3, crop, crop] });
+  const input = options.input ?? inputOf(model, preprocessing);
+  const graph = resnet(specOf(model, raw), { name: model, input });
   return {
     model,
     weights: weightsName,
@@ -85,10 +84,37 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
 async function prepareFixture(weights: string, options: PrepareOptions): Promise<Prepared> {
   const { model } = options;
   if (model === undefined) throw new UsageError(`${weights} fits every model; name one with --model`);
+  saltOf(weights, "--weights");
   const preprocessing = preprocessingOf(model, {}, options.preprocessing);
-  const graph = modelNamed(model, options.input);
+  const graph = modelNamed(model, options.input ?? inputOf(model, preprocessing));
   const { metadata, tensors } = await resolveWeights(weights, graph, options);
   return { model, weights, graph: bind(graph, { tensors }), metadata, preprocessing, labels: labelsOf(graph, {}) };
+}
+
+/** What follows `fixture:`. */
+export function saltOf(text: string, option: string): string {
+  const salt = text.slice("fixture:".length);
+  if (salt === "") throw new UsageError(`${option} fixture: lacks its salt; write fixture:v1 for the goldens' values`);
+  return salt;
+}
+
+/** The model that weights say they are for. */
+function recordedModel(weights: string, { metadata: { model } }: Weights): string {
+  if (model === undefined) throw new UsageError(`${weights} does not say which model it is for; name it with --model`);
+  if ((modelNames as readonly string[]).includes(model)) return model;
+  throw new FormatError(`${weights} says it is for ${model}, which is no model here; name one with --model`);
+}
+
+/** An open batch of what the preprocessing makes of pictures; a model that reads no pictures has a size of its own. */
+function inputOf(model: string, { crop }: Preprocessing): Shape {
+  const { inputChannels = 3, size = 224 } = specNamed(model);
+  return inputChannels === 3 ? ["N", 3, crop, crop] : ["N", inputChannels, size, size];
+}
+
+/** Throws UsageError for a model that ends before its classes, where they are what is asked for. */
+export function checkLogits({ name, outputs }: Graph): void {
+  if (!("logits" in outputs))
+    throw new UsageError(`${name} has no logits to predict a class from; choose another model`);
 }
 
 function defaultWeights(model: string | undefined): string {
@@ -140,9 +166,9 @@ function namesIn(json: string | undefined): readonly string[] | undefined {
 
 /** `1x3x224x224`, with `N` for an open batch. */
 export function parseShape(text: string): Shape {
-  const sizes = text.split(/[x×]/).map((size): Dimension => (size === "N" ? size : Number(size)));
+  const sizes = text.split(/[x×]/).map((size): Dimension => (size === "N" ? size : /^\d+$/.test(size) ? +size : 0));
   const whole = sizes.every((size, axis) => (size === "N" ? axis === 0 : Number.isSafeInteger(size) && size > 0));
   if (sizes.length !== 4 || !whole)
-    throw new UsageError(`${text} is no shape; write batch, channels, height and width as 1x3x224x224`);
+    throw new UsageError(`${JSON.stringify(text)} is no shape; write batch, channels, height and width as 1x3x224x224`);
   return sizes;
 }

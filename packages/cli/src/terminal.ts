@@ -25,7 +25,7 @@ export function dim(text: string): string {
   return styleText("dim", text, { stream: process.stdout });
 }
 
-/** A progress bar on a terminal's stderr; nothing where it is no terminal. `end` clears it. */
+/** A progress bar on a terminal's stderr; nothing where it is no terminal. `end` clears it, and so does the process's. */
 export interface Bar {
   readonly onProgress: NonNullable<WorkOptions["onProgress"]>;
   end(): void;
@@ -35,7 +35,7 @@ export function progressBar(): Bar {
   if (!process.stderr.isTTY) return { onProgress: () => {}, end: () => {} };
   const format = "{stage} {bar} {percentage} % | {value} of {total} | {eta_formatted} left";
   const bar = new SingleBar(
-    { format, clearOnComplete: true, hideCursor: true, stream: process.stderr },
+    { format, clearOnComplete: true, gracefulExit: false, hideCursor: true, stream: process.stderr },
     Presets.shades_classic,
   );
   let stage: string | undefined;
@@ -44,7 +44,12 @@ export function progressBar(): Bar {
     else bar.update(progress.done);
     stage = progress.stage;
   };
-  return { onProgress, end: () => bar.stop() };
+  const end = () => {
+    process.removeListener("exit", end);
+    bar.stop();
+  };
+  process.once("exit", end); // a terminal must not be left without its cursor
+  return { onProgress, end };
 }
 
 /** Rows under a heading, in columns as wide as they need; columns of numbers are aligned on the right. */

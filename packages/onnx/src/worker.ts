@@ -26,7 +26,7 @@ port.on("message", (message: ToWorker) => {
 
 /** The package is CommonJS, which a dynamic import wraps. Its first session takes 30 ms more than later ones. */
 async function load(url: string): Promise<Runtime> {
-  const module = (await import(url)) as Runtime & { default?: Runtime };
+  const module = (await enter(gate, () => import(url))) as Runtime & { default?: Runtime };
   const runtime = module.default ?? module;
   await enter(gate, async () => (await create(runtime, { model: warmUp })).release());
   reuseFreedMemory();

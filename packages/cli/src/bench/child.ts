@@ -27,7 +27,6 @@ const answers: { readonly [Do in Order["do"]]: (order: Extract<Order, { do: Do }
     return { kind: "ran", costs };
   },
   async end() {
-    process.disconnect();
     return { kind: "ended", peakMemory: process.resourceUsage().maxRSS * 1024 };
   },
 };
@@ -47,13 +46,17 @@ async function costOf(work: () => Promise<unknown>): Promise<Cost> {
   return { wall: performance.now() - wall, cpu: (user + system) / 1e3 };
 }
 
+process.on("SIGINT", () => {}); // a terminal sends Ctrl-C to all its processes; the parent ends this one
+process.on("disconnect", () => process.exit()); // the parent is gone, or done with this one
 process.on("message", (order: Order) => {
   const answer = answers[order.do] as (order: Order) => Promise<Answer>;
-  answer(order).then(
-    (done) => process.send?.(done),
-    (error: unknown) => process.send?.({ kind: "failed", ...wordsOf(error) } satisfies Answer),
-  );
+  answer(order).then(tell, (error: unknown) => tell({ kind: "failed", ...wordsOf(error) }));
 });
+
+/** Nobody may be left to hear it: then this process is about to end, and need not complain. */
+function tell(answer: Answer): void {
+  process.send?.(answer, () => {});
+}
 
 function wordsOf(error: unknown): { code: string; message: string } {
   if (error instanceof ResidualError) return { code: error.code, message: error.message };

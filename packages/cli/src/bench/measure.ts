@@ -1,5 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { dirname } from "node:path";
+import { env as environment } from "node:process";
 import { abortError, ResidualError, type Signal } from "@residual/core";
 import type { Answer, Cost, Order, Task } from "./protocol.ts";
 
@@ -51,20 +53,20 @@ export async function measure(
 ): Promise<Measurement[]> {
   const children = tasks.map(start);
   const stop = () => {
-    for (const child of children) child.kill("SIGKILL");
+    for (const { process } of children) process.kill("SIGKILL");
   };
   signal.addEventListener("abort", stop, { once: true });
   try {
     const loaded: Extract<Answer, { kind: "loaded" }>[] = [];
-    for (const [i, child] of children.entries()) loaded.push(await ask(child, tasks[i]!, { do: "load" }, "loaded"));
+    for (const child of children) loaded.push(await ask(child, { do: "load" }, "loaded"));
     const costs: Cost[][] = tasks.map(() => []);
     for (let round = 0; round <= rounds; round++) {
       for (const [i, child] of children.entries()) {
-        const ran = await ask(child, tasks[i]!, { do: "run", times }, "ran");
+        const ran = await ask(child, { do: "run", times }, "ran");
         if (round > 0) costs[i]!.push(...ran.costs);
       }
     }
-    const ends = await Promise.all(children.map((child, i) => ask(child, tasks[i]!, { do: "end" }, "ended")));
+    const ends = await Promise.all(children.map((child) => ask(child, { do: "end" }, "ended")));
     return compare(
       tasks.map((task, i) => ({ task, loaded: loaded[i]!, costs: costs[i]!, peakMemory: ends[i]!.peakMemory })),
     );
@@ -73,29 +75,41 @@ export async function measure(
   } finally {
     signal.removeEventListener("abort", stop);
     stop();
+    await Promise.allSettled(children.map(({ gone }) => gone));
   }
 }
 
-function start(task: Task): ChildProcess {
+/** A process, the candidate that it runs, and its end, which no answer comes after. */
+interface Child {
+  readonly candidate: string;
+  readonly process: ChildProcess;
+  readonly gone: Promise<never>;
+}
+
+function start(task: Task): Child {
   const child = import.meta.url.endsWith(".ts") ? "./child.ts" : "./child.js";
   const execArgv = ["--conditions=@residual/source"]; // in a clone; elsewhere no package knows that condition
-  return fork(new URL(child, import.meta.url), [JSON.stringify(task)], {
+  const folder = dirname(task.files.onnx);
+  const process = fork(new URL(child, import.meta.url), [JSON.stringify(task)], {
     execArgv,
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    env: { ...environment, TMPDIR: folder, TEMP: folder, TMP: folder }, // a process that is killed tidies nothing up
+    stdio: ["ignore", 2, "inherit", "ipc"], // what a library prints must not get between our JSON
   });
+  const { candidate } = task;
+  const gone = once(process, "exit").then(([code, signal]) => {
+    throw new CandidateError(candidate, "InternalError", `its process ended with ${code ?? signal}`);
+  });
+  gone.catch(() => {}); // at the end each is gone, and nobody waits for it
+  return { candidate, process, gone };
 }
 
 async function ask<Kind extends Answer["kind"]>(
-  child: ChildProcess,
-  { candidate }: Task,
+  { candidate, process, gone }: Child,
   order: Order,
   _kind: Kind, // for the compiler: each order has its own kind of answer
 ): Promise<Extract<Answer, { kind: Kind }>> {
-  child.send(order);
-  const gone = once(child, "exit").then(([code, signal]) => {
-    throw new CandidateError(candidate, "InternalError", `its process ended with ${code ?? signal}`);
-  });
-  const [answer] = (await Promise.race([once(child, "message"), gone])) as [Answer];
+  process.send(order, () => {}); // where it cannot be sent, the process is gone
+  const [answer] = (await Promise.race([once(process, "message"), gone])) as [Answer];
   if (answer.kind === "failed") throw new CandidateError(candidate, answer.code, answer.message);
   return answer as Extract<Answer, { kind: Kind }>;
 }

@@ -11,7 +11,7 @@ import { peers } from "../bench/peers.ts";
 import type { Task } from "../bench/protocol.ts";
 import { type Context, command, positive, threadsOption } from "../command.ts";
 import { oneOf } from "../names.ts";
-import { modelNamed, specNamed } from "../prepare.ts";
+import { checkLogits, modelNamed, specNamed } from "../prepare.ts";
 import { type Output, progressBar, say, table } from "../terminal.ts";
 
 interface Options extends Output {
@@ -41,7 +41,7 @@ export function benchCommand({ signal }: Context): Command {
       const candidates = options.backends.split(",").map((name) => oneOf(name, backendNames, "backend") as string);
       if (options.peers) candidates.push(...Object.keys(peers));
       const names = models.length > 0 ? models : ["resnet18", "resnet50", "resnext50_32x4d"];
-      for (const name of names) specNamed(name);
+      for (const name of names) checkLogits(modelNamed(name));
       const bar = progressBar();
       const measured: Measurement[] = [];
       try {

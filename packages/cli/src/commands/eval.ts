@@ -13,8 +13,7 @@ import {
   withPreprocessing,
 } from "../command.ts";
 import { type Dataset, openDataset } from "../dataset.ts";
-import { UsageError } from "../errors.ts";
-import { type Prepared, prepare } from "../prepare.ts";
+import { checkLogits, type Prepared, prepare } from "../prepare.ts";
 import { type Output, progressBar, remark, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {
@@ -44,15 +43,16 @@ export function evalCommand({ signal }: Context): Command {
       const work = { signal, onProgress: bar.onProgress };
       const asked = { ...work, model, weights: options.weights, preprocessing: preprocessingChanges(options) };
       const first = await prepare(asked);
+      checkLogits(first.graph);
       const data = await openDataset(options.data, first.labels);
       const prepared =
         data.size === undefined ? first : await prepare({ ...asked, input: ["N", 3, data.size, data.size] });
-      if (!("logits" in prepared.graph.outputs)) throw new UsageError(`${model} has no logits to predict from`);
       await using executable = await backend.compile(select(prepared.graph, ["logits"]), work);
       const limit = Math.min(options.limit ?? data.images, data.images);
       const ranks = await rank(executable, data, prepared, limit, work);
       bar.end();
       remark(`${model} with ${prepared.weights}, on ${backend.name} (${description.library} ${description.version})`);
+      if (data.note) remark(data.note);
       const report = score(ranks, data);
       say(options, report, () => words(report));
     } finally {

@@ -5,6 +5,7 @@ import { writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
 import { type Context, command } from "../command.ts";
 import { UsageError } from "../errors.ts";
+import { checkOut } from "../out.ts";
 import { type Prepared, parseShape, prepare } from "../prepare.ts";
 import { type Output, progressBar, say } from "../terminal.ts";
 
@@ -24,7 +25,8 @@ export function exportCommand({ signal }: Context): Command {
     .option("--input <shape>", "fix the input's shape, as 1x3x224x224; an open batch where not given")
     .option("--external", "an .onnx with its weights in a .bin file beside it")
     .action(async (model: string, options: Options) => {
-      const write = writerOf(options.to);
+      const write = writerOf(options);
+      await checkOut(options.to);
       const bar = progressBar();
       try {
         const work = { signal, onProgress: bar.onProgress };
@@ -46,8 +48,10 @@ export function exportCommand({ signal }: Context): Command {
 type Write = (prepared: Prepared, options: Options, work: Context) => Promise<void>;
 
 /** Before any work is done: what the path's ending asks for. */
-function writerOf(to: string): Write {
-  switch (extname(to)) {
+function writerOf({ to, external: beside }: Options): Write {
+  const ending = extname(to).toLowerCase();
+  if (beside && ending !== ".onnx") throw new UsageError(`--external goes with an .onnx file, not with --to ${to}`);
+  switch (ending) {
     case ".onnx":
       return (prepared, { external = false }, work) =>
         writeOnnx(prepared.graph, to, { ...work, external, metadata: metadataOf(prepared) });

@@ -9,6 +9,7 @@ import {
   preprocessingChanges,
   withPreprocessing,
 } from "../command.ts";
+import { checkOut } from "../out.ts";
 import { DEFAULT_WEIGHTS, preprocessingOf, specNamed } from "../prepare.ts";
 import { type Output, say } from "../terminal.ts";
 
@@ -25,6 +26,7 @@ export function preprocessCommand({ signal }: Context): Command {
     .requiredOption("--out <file>", "a .safetensors file for the tensors image and pixels");
   return withPreprocessing(preprocess).action(async (source: string, options: Options) => {
     if (options.model !== undefined) specNamed(options.model);
+    await checkOut(options.out);
     const metadata = options.model === undefined ? (await findWeights(DEFAULT_WEIGHTS, { signal })).metadata : {};
     const preprocessing = preprocessingOf(options.model ?? "cifar_resnet20", metadata, preprocessingChanges(options));
     const pixels = crop(await decodeImage(source, { signal, upright: preprocessing.upright }), preprocessing);

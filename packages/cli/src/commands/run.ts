@@ -1,5 +1,5 @@
 import { extname } from "node:path";
-import { concrete, FormatError, type Shape, select, sizeOf, type Tensor } from "@residual/core";
+import { concrete, FormatError, type Graph, type Shape, select, sizeOf, type Tensor, valuesOf } from "@residual/core";
 import { decodeImage, preprocess } from "@residual/vision";
 import { fixtureInput, readWeights, writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
@@ -14,7 +14,9 @@ import {
   withPreprocessing,
 } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { type Prepared, parseShape, prepare, specNamed } from "../prepare.ts";
+import { oneOf } from "../names.ts";
+import { checkOut } from "../out.ts";
+import { type Prepared, parseShape, prepare, saltOf, specNamed } from "../prepare.ts";
 import { type Output, progressBar, remark, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {
@@ -42,6 +44,7 @@ export function runCommand({ signal }: Context): Command {
     const bar = progressBar();
     try {
       const work = { signal, onProgress: bar.onProgress };
+      await checkOut(options.out);
       const { backend, description } = await chooseBackend(options.backend, options);
       const given = await givenImage(model, options);
       const prepared = await prepare({
@@ -51,8 +54,8 @@ export function runCommand({ signal }: Context): Command {
         input: given?.shape,
         preprocessing: preprocessingChanges(options),
       });
+      const names = outputsOf(prepared.graph, options.outputs);
       const image = given ?? (await pictureOf(prepared, options.input, signal));
-      const names = options.outputs?.split(",") ?? Object.keys(prepared.graph.outputs);
       await using executable = await backend.compile(select(prepared.graph, names), work);
       const outputs = await executable.run({ image }, work);
       await writeSafetensors(
@@ -75,9 +78,17 @@ export function runCommand({ signal }: Context): Command {
   });
 }
 
+/** The names that were asked for, each of a value or a stage; where none were, the model's own outputs. */
+function outputsOf({ name, aliases, outputs, ...rest }: Graph, asked: string | undefined): readonly string[] {
+  if (asked === undefined) return Object.keys(outputs);
+  const values = valuesOf({ name, aliases, outputs, ...rest }).filter(({ kind }) => kind === "node");
+  const names = [...new Set([...Object.keys(outputs), ...Object.keys(aliases), ...values.map(({ name }) => name)])];
+  return asked.split(",").map((each) => oneOf(each.trim(), names, `output in ${name}:`, `residual summary ${name}`));
+}
+
 /** The image, where it is known before the model is built; a picture waits for the weights' preprocessing. */
 async function givenImage(model: string, { input, shape }: Options): Promise<Tensor<"float32"> | undefined> {
-  if (input.startsWith("fixture:")) return fixtureInput(input.slice("fixture:".length), shapeOf(model, shape));
+  if (input.startsWith("fixture:")) return fixtureInput(saltOf(input, "--input"), shapeOf(model, shape));
   if (shape !== undefined)
     throw new UsageError("--shape goes with --input fixture:SALT; a picture or file has its own");
   if (extname(input) !== ".safetensors") return undefined;
@@ -86,10 +97,15 @@ async function givenImage(model: string, { input, shape }: Options): Promise<Ten
   if (image?.dtype === "float32" && image.shape.length === 4) return image;
   const found = image
     ? `image is ${image.dtype} [${image.shape.join(", ")}]`
-    : `it holds ${[...tensors.keys()].join(", ")}`;
+    : `it holds ${listOf([...tensors.keys()])}`;
   throw new FormatError(
     `${input}: ${found}; expected a float32 tensor image [N, C, H, W], as residual preprocess writes it`,
   );
+}
+
+/** Names, or as many as say what it is. */
+function listOf(names: readonly string[]): string {
+  return names.length <= 4 ? names.join(", ") : `${names.length} tensors, ${names.slice(0, 3).join(", ")} …`;
 }
 
 function shapeOf(model: string, text: string | undefined): readonly number[] {

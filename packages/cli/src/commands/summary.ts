@@ -1,4 +1,4 @@
-import { formatShape, type Summary, summarize } from "@residual/core";
+import { formatShape, type Graph, type Shape, type Summary, summarize } from "@residual/core";
 import type { Command } from "commander";
 import { type Context, command } from "../command.ts";
 import { modelNamed, parseShape, prepare, specNamed } from "../prepare.ts";
@@ -18,15 +18,19 @@ export function summaryCommand({ signal }: Context): Command {
     .action(async (model: string, { input, weights, ...output }: Options) => {
       const { size = 224, inputChannels = 3 } = specNamed(model);
       const shape = input === undefined ? [1, inputChannels, size, size] : parseShape(input);
-      const bar = progressBar();
-      const graph =
-        weights === undefined
-          ? modelNamed(model, shape)
-          : (await prepare({ model, weights, input: shape, signal, onProgress: bar.onProgress })).graph;
-      bar.end();
+      const graph = weights === undefined ? modelNamed(model, shape) : await bound(model, weights, shape, signal);
       const summary = summarize(graph);
       say(output, summary, () => words(summary));
     });
+}
+
+async function bound(model: string, weights: string, input: Shape, signal: Context["signal"]): Promise<Graph> {
+  const bar = progressBar();
+  try {
+    return (await prepare({ model, weights, input, signal, onProgress: bar.onProgress })).graph;
+  } finally {
+    bar.end();
+  }
 }
 
 function words({ model, input, output, parameters, macs, layers }: Summary): string {

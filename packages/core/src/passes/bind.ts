@@ -62,6 +62,6 @@ function firstNonFinite(data: Float32Array | Float64Array): number {
 }
 
 function describe(graph: Graph, parameters: number, problems: readonly string[]): string {
-  const heading = `${problems.length} problems between these weights and ${graph.name}, which has ${parameters} parameters`;
+  const heading = `${problems.length} ${problems.length === 1 ? "problem" : "problems"} between these weights and ${graph.name}, which has ${parameters} parameters`;
   return `${heading}; use weights made for this model, or build the model they were made for:\n  ${problems.join("\n  ")}`;
 }

@@ -1,0 +1,75 @@
+import {
+  type AnyNode,
+  type Backend,
+  concrete,
+  type Graph,
+  nodesOf,
+  type OpName,
+  type Tensor,
+  tensorOf,
+  throwIfAborted,
+  type Value,
+  valuesOf,
+  type WorkOptions,
+} from "@residual/core";
+import { type Arithmetic, float32 } from "./bounds.ts";
+import { expectationOf, type Outcome, roundToFloat32, runTrials, type Trial } from "./trial.ts";
+
+/**
+ * Each node of a bound graph as a trial of its own, in their order: fed what the reference answers before it, rounded to
+ * float32. Rounding cannot pile up, so a node over its bound is itself at fault.
+ */
+export function* trialsOf(
+  graph: Graph,
+  inputs: { readonly [name: string]: Tensor<"float32"> },
+  options: WorkOptions = {},
+): Generator<Trial> {
+  const known = new Map<Value, Tensor<"float32">>();
+  const batch = Object.values(inputs)[0]?.shape[0] ?? 1;
+  const last = lastReaders(graph);
+  const total = nodesOf(graph).length;
+  let done = 0;
+  for (const value of valuesOf(graph)) {
+    throwIfAborted(options.signal);
+    if (value.kind === "input") known.set(value, inputs[value.name]!);
+    if (value.kind === "constant") known.set(value, roundToFloat32(value.tensor));
+    if (value.kind !== "node") continue;
+    const trial = trialOf(value, known);
+    yield trial;
+    const answer = expectationOf(trial).value;
+    known.set(value, tensorOf("float32", concrete(value.shape, batch), Float32Array.from(answer)));
+    for (const read of last.get(value) ?? []) known.delete(read);
+    options.onProgress?.({ stage: "nodes", done: ++done, total });
+  }
+}
+
+/** Runs each node of a graph alone on a backend. */
+export function runNodes(
+  backend: Backend,
+  graph: Graph,
+  inputs: { readonly [name: string]: Tensor<"float32"> },
+  arithmetic: Arithmetic = float32,
+  options: WorkOptions = {},
+): AsyncGenerator<Outcome> {
+  return runTrials(backend, trialsOf(graph, inputs, options), arithmetic, options);
+}
+
+function trialOf(node: AnyNode, known: ReadonlyMap<Value, Tensor<"float32">>): Trial {
+  const inputs = Object.entries(node.inputs);
+  return {
+    name: node.name,
+    op: node.op as OpName,
+    attributes: node.attributes,
+    inputs: Object.fromEntries(inputs.map(([name, value]) => [name, known.get(value)!])),
+    constants: new Set(inputs.filter(([, { kind }]) => kind === "constant").map(([name]) => name)),
+  };
+}
+
+/** For each node, the values that nothing after it reads. */
+function lastReaders(graph: Graph): ReadonlyMap<Value, readonly Value[]> {
+  const reader = new Map<Value, AnyNode>();
+  for (const node of nodesOf(graph)) for (const value of Object.values(node.inputs)) reader.set(value, node);
+  const read = new Map<Value, Value[]>();
+  for (const [value, node] of reader) read.set(node, [...(read.get(node) ?? []), value]);
+  return read;
+}

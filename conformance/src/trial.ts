@@ -1,0 +1,203 @@
+import {
+  type AnyNode,
+  type Backend,
+  constant,
+  type Graph,
+  graph,
+  input,
+  type Node,
+  named,
+  type OpName,
+  ops,
+  ResidualError,
+  sizeOf,
+  type Tensor,
+  tensorOf,
+  toFloat64,
+  type Value,
+  type WorkOptions,
+} from "@residual/core";
+import { type Arithmetic, type Bounded, boundOf, float32 } from "./bounds.ts";
+
+/** One application of an op to given numbers, all of them exact in float32. */
+export interface Trial {
+  readonly name: string;
+  readonly op: OpName;
+  readonly attributes: object;
+  /** By the op's own names. */
+  readonly inputs: { readonly [input: string]: Tensor<"float32"> };
+  /** Which of them a model holds as constants; backends lay those out anew, and may treat them by other code. */
+  readonly constants: ReadonlySet<string>;
+}
+
+/** The element that is furthest from its bound. */
+export interface Worst {
+  /** By axis. */
+  readonly index: readonly number[];
+  readonly expected: number;
+  readonly found: number;
+  readonly bound: number;
+}
+
+/** What came of a trial. */
+export interface Outcome {
+  readonly trial: Trial;
+  readonly shape: readonly number[];
+  /** The largest error over its bound; at most 1 conforms. Infinite where there is no number, or no answer. */
+  readonly share: number;
+  readonly worst?: Worst;
+  /** Why there is no answer. */
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+/** Bytes of inputs and outputs that one graph of trials may hold. */
+const LARGEST_GROUP = 96 << 20;
+
+/**
+ * Runs each trial alone: many side by side in one graph that nothing connects, so that none sees another's error and a
+ * backend compiles but a few times. Where such a graph is refused its trials are run one by one, and the refusal is the
+ * outcome of those that caused it. Yields outcomes in the order of the trials.
+ */
+export async function* runTrials(
+  backend: Backend,
+  trials: Iterable<Trial>,
+  arithmetic: Arithmetic = float32,
+  options: WorkOptions = {},
+): AsyncGenerator<Outcome> {
+  for (const group of grouped(trials)) {
+    const answers = await answersTo(backend, group, options);
+    for (const [i, trial] of group.entries()) yield outcomeOf(trial, answers[i]!, arithmetic);
+  }
+}
+
+/** The first few trials, as many as fit. */
+function* grouped(trials: Iterable<Trial>): Generator<Trial[]> {
+  let group: Trial[] = [];
+  let bytes = 0;
+  for (const trial of trials) {
+    const size = bytesOf(trial);
+    if (group.length > 0 && bytes + size > LARGEST_GROUP) {
+      yield group;
+      [group, bytes] = [[], 0];
+    }
+    group.push(trial);
+    bytes += size;
+  }
+  if (group.length > 0) yield group;
+}
+
+function bytesOf(trial: Trial): number {
+  const inputs = Object.values(trial.inputs).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return 4 * (inputs + sizeOf(nodeOf(trial, inputsOf(trial)).shape as number[]));
+}
+
+type Answer = Tensor<"float32" | "float64"> | ResidualError;
+
+async function answersTo(backend: Backend, group: readonly Trial[], options: WorkOptions): Promise<readonly Answer[]> {
+  try {
+    const { graph, inputs } = sideBySide(group);
+    await using executable = await backend.compile(graph, options);
+    const answers = await executable.run(inputs, options);
+    return group.map((_, i) => answers[`y${i}`]!);
+  } catch (error) {
+    if (!(error instanceof ResidualError) || error.code === "AbortError") throw error;
+    if (group.length === 1) return [error];
+    const alone: Answer[] = [];
+    for (const trial of group) alone.push((await answersTo(backend, [trial], options))[0]!);
+    return alone;
+  }
+}
+
+/** One graph of all trials: inputs `x0.x`, `x1.x`, …, outputs `y0`, `y1`, …. */
+function sideBySide(group: readonly Trial[]): {
+  readonly graph: Graph;
+  readonly inputs: { readonly [name: string]: Tensor<"float32"> };
+} {
+  const declared: { [name: string]: ReturnType<typeof input> } = {};
+  const inputs: { [name: string]: Tensor<"float32"> } = {};
+  const outputs: { [name: string]: Value } = {};
+  for (const [i, trial] of group.entries()) {
+    const values = Object.entries(trial.inputs).map(([key, tensor]): [string, Value] => {
+      const name = `x${i}.${key}`;
+      if (trial.constants.has(key)) return [key, constant(name, tensor)];
+      declared[name] = input(name, tensor.shape);
+      inputs[name] = tensor;
+      return [key, declared[name]];
+    });
+    outputs[`y${i}`] = named(`y${i}`, nodeOf(trial, Object.fromEntries(values)));
+  }
+  return { graph: graph({ name: "trials", inputs: declared, outputs }), inputs };
+}
+
+function inputsOf({ inputs }: Trial): { [input: string]: Value } {
+  return Object.fromEntries(Object.entries(inputs).map(([key, { shape }]) => [key, input(key, shape)]));
+}
+
+function nodeOf({ op, attributes }: Trial, inputs: { readonly [input: string]: Value }): AnyNode {
+  const apply = ops[op] as unknown as (inputs: object, attributes: object) => AnyNode;
+  return apply(inputs, attributes);
+}
+
+/** The trial's answer in float64, and how far off each element may be. */
+export function expectationOf(trial: Trial, arithmetic: Arithmetic = float32): Bounded & { readonly shape: readonly number[] } {
+  const node = nodeOf(trial, inputsOf(trial));
+  const shape = node.shape as readonly number[];
+  const inputs = Object.fromEntries(Object.entries(trial.inputs).map(([key, tensor]) => [key, toFloat64(tensor)]));
+  return { ...boundOf(node as AnyNode & Node, inputs, shape, arithmetic), shape };
+}
+
+function outcomeOf(trial: Trial, answer: Answer, arithmetic: Arithmetic): Outcome {
+  const { value, bound, shape } = expectationOf(trial, arithmetic);
+  if (answer instanceof ResidualError) {
+    return { trial, shape, share: Infinity, error: { code: answer.code, message: answer.message } };
+  }
+  if (answer.shape.join() !== shape.join()) {
+    const message = `the answer is [${answer.shape.join(", ")}], expected [${shape.join(", ")}]`;
+    return { trial, shape, share: Infinity, error: { code: "ShapeError", message } };
+  }
+  const { share, at } = compare(answer.data, value, bound);
+  const worst = { index: indexOf(at, shape), expected: value[at]!, found: answer.data[at]!, bound: bound[at]! };
+  return { trial, shape, share, worst };
+}
+
+/** The largest share of its bound, and where. NaN for NaN and infinity for the same infinity are right, with any bound. */
+export function compare(
+  found: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  bound: ArrayLike<number>,
+): { readonly share: number; readonly at: number } {
+  let [share, at] = [0, 0];
+  for (let i = 0; i < expected.length; i++) {
+    const each = shareOf(found[i]!, expected[i]!, bound[i]!);
+    if (each > share) [share, at] = [each, i];
+  }
+  return { share, at };
+}
+
+function shareOf(found: number, expected: number, bound: number): number {
+  if (found === expected || (Number.isNaN(found) && Number.isNaN(expected))) return 0;
+  const overflow = Math.abs(expected) + bound > LARGEST_FLOAT32 && Math.abs(found) === Infinity;
+  if (overflow && Math.sign(found) === Math.sign(expected)) return 0; // too large for float32: infinity is its answer
+  const share = Math.abs(found - expected) / bound;
+  return Number.isNaN(share) ? Infinity : share;
+}
+
+const LARGEST_FLOAT32 = 3.4028234663852886e38;
+
+/** A flat index by axis. */
+function indexOf(flat: number, shape: readonly number[]): number[] {
+  let rest = flat;
+  return shape
+    .toReversed()
+    .map((size) => {
+      const index = rest % size;
+      rest = Math.floor(rest / size);
+      return index;
+    })
+    .toReversed();
+}
+
+/** The numbers rounded to float32, as every backend is given them. */
+export function roundToFloat32({ shape, data }: Tensor<"float32" | "float64">): Tensor<"float32"> {
+  return tensorOf("float32", shape, Float32Array.from(data));
+}

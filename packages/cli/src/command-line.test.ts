@@ -1,0 +1,109 @@
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "./testing/folder.ts";
+import { bin, ended, photo, residual, root, start, succeed } from "./testing/residual.ts";
+
+const folder = temporaryFolder();
+const commands = ["models", "summary", "classify", "preprocess", "run", "eval", "export", "bench", "doctor"];
+
+describe("help", () => {
+  it("is shown where nothing is asked for, as a mistake", async () => {
+    const { stdout, stderr, code } = await residual([]);
+    expect(code).toBe(2);
+    expect(stdout + stderr).toMatch(/^Usage: residual /);
+  });
+
+  it.each(["--help", "-h", "help"])("%s lists every command", async (word) => {
+    const { stdout, stderr } = await succeed([word]);
+    expect(stderr).toBe("");
+    for (const name of commands) expect(stdout).toMatch(new RegExp(`^ {2}${name} `, "m"));
+  });
+
+  it.each(["models", "run", "bench"])("%s --help tells its options", async (name) => {
+    const { stdout, stderr } = await succeed([name, "--help"]);
+    expect(stderr).toBe("");
+    expect(stdout).toContain(`Usage: residual ${name} `);
+    expect(stdout).toContain("--json");
+  });
+});
+
+it("--version is the package's", async () => {
+  const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
+  expect(await residual(["--version"])).toEqual({ stdout: `${version}\n`, stderr: "", code: 0 });
+});
+
+describe("--json", () => {
+  it("may stand anywhere after the command", async () => {
+    const { stdout } = await succeed(["summary", "--json", "seed003_block"]);
+    expect(JSON.parse(stdout)).toMatchObject({ model: "seed003_block" });
+  });
+
+  it("leaves stdout empty where the job fails", async () => {
+    expect(await residual(["classify", "no.png", "--json"])).toMatchObject({ stdout: "", code: 1 });
+  });
+});
+
+it("is no failure when whoever reads it has seen enough", async () => {
+  const child = start("sh", ["-c", `"${process.execPath}" "${bin}" summary resnet152 | head -n 1; echo`]);
+  const { stdout, stderr } = await ended(child);
+  expect(stdout).toMatch(/^resnet152 .*\n\n$/);
+  expect(stderr).toBe("");
+});
+
+it("writes nowhere but where it is told to, whatever its libraries would", async () => {
+  await mkdir(folder.in("tmp"));
+  await mkdir(folder.in("home"));
+  await succeed(["classify", photo("chelsea.png"), "--backend", "onnx"], {
+    env: { TMPDIR: folder.in("tmp"), HOME: folder.in("home"), XDG_CACHE_HOME: folder.in("home") },
+  });
+  expect([await readdir(folder.in("tmp")), await readdir(folder.in("home"))]).toEqual([[], []]);
+});
+
+describe("on a terminal", async () => {
+  const { code } = await ended(start("sh", ["-c", "command -v script"]));
+  const missing = code !== 0;
+  if (missing) console.warn("SKIPPED: colours and progress bars on a terminal; there is no `script` (util-linux)");
+
+  /** What a terminal is sent. A terminal is one stream: stdout and stderr. */
+  const seen = async (words: string, env: { readonly [name: string]: string } = {}): Promise<string> => {
+    const line = `"${process.execPath}" "${bin}" ${words}`;
+    const { stdout } = await ended(
+      start("script", ["-qec", line, "/dev/null"], { cwd: root, env: { TERM: "xterm", ...env } }),
+    );
+    return stdout;
+  };
+
+  it.skipIf(missing)("there are colours and a progress bar, and the cursor comes back", async () => {
+    const screen = await seen("classify photos/chelsea.png photos/coffee.png");
+    expect(screen).toContain("\x1b[1mphotos/chelsea.png\x1b[22m"); // bold
+    expect(screen).toContain("read weights");
+    expect(screen).toContain("█");
+    expect(screen.lastIndexOf("\x1b[?25h"), "shown again after it was last hidden").toBeGreaterThan(
+      screen.lastIndexOf("\x1b[?25l"),
+    );
+  });
+
+  it.skipIf(missing)("the cursor comes back from a failure too", async () => {
+    const screen = await seen("classify photos/no.png");
+    expect(screen).toContain("FormatError: photos/no.png: not found");
+    expect(screen.lastIndexOf("\x1b[?25h")).toBeGreaterThan(screen.lastIndexOf("\x1b[?25l"));
+  });
+
+  it.skipIf(missing)("the cursor comes back where the process is ended at once, as by a second Ctrl-C", async () => {
+    const program = `import { progressBar } from "${new URL("./terminal.ts", import.meta.url).href}";
+      progressBar().onProgress({ stage: "eternity", done: 0, total: 1 });
+      process.exit(130);`;
+    await writeFile(folder.in("program.mjs"), program);
+    const line = `"${process.execPath}" "${folder.in("program.mjs")}"`;
+    const { stdout } = await ended(start("script", ["-qec", line, "/dev/null"], { env: { TERM: "xterm" } }));
+    expect(stdout).toContain("eternity");
+    expect(stdout.lastIndexOf("\x1b[?25h")).toBeGreaterThan(stdout.lastIndexOf("\x1b[?25l"));
+  });
+
+  it.skipIf(missing)("NO_COLOR is heeded", async () => {
+    expect(await seen("summary seed003_block", { NO_COLOR: "1" })).not.toContain("\x1b[1m");
+    expect(await seen("summary seed003_block")).toContain("\x1b[1m");
+  });
+});

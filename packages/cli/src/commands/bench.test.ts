@@ -1,0 +1,62 @@
+import { mkdir, readdir } from "node:fs/promises";
+import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "../testing/folder.ts";
+import { residual, succeed } from "../testing/residual.ts";
+
+const folder = temporaryFolder();
+const quick = ["--rounds", "1", "--times", "2"];
+
+interface Row {
+  readonly candidate: string;
+  readonly [field: string]: unknown;
+}
+
+const costs = { wall: expect.any(Number) as number, cpu: expect.any(Number) as number };
+
+describe("a tiny model", () => {
+  it("is measured on each backend and each peer, with answers that agree", async () => {
+    await mkdir(folder.in("tmp"));
+    const words = ["bench", "cifar_resnet20", "--backends", "onnx,reference", "--batch", "2", "--peers", ...quick];
+    const { stdout, stderr } = await succeed([...words, "--json"], { env: { TMPDIR: folder.in("tmp") } });
+    expect(stderr).toBe("");
+    const rows = JSON.parse(stdout) as readonly Row[];
+    expect(rows.map(({ candidate }) => candidate)).toEqual([
+      "onnx",
+      "reference",
+      "onnxruntime-node",
+      "onnxruntime-node-nospin",
+    ]);
+    for (const row of rows) {
+      expect(row).toMatchObject({ model: "cifar_resnet20", batch: 2, runs: 2 });
+      for (const field of ["load", "first", "median", "p95", "ratio"]) expect(row[field], field).toEqual(costs);
+      for (const field of ["imagesPerSecond", "peakMemory"]) expect(row[field], field).toBeGreaterThan(0);
+      expect(row.difference).toBeLessThan(1.3e-6); // ten times torch's own float32
+    }
+    expect(rows[0]!.ratio).toEqual({ wall: 1, cpu: 1 });
+    expect(await readdir(folder.in("tmp")), "its models and weights are gone").toEqual([]);
+  });
+
+  it("gives a table for people", async () => {
+    const { stdout } = await succeed(["bench", "mlperf_tiny_resnet8", ...quick]);
+    expect(stdout).toMatch(/^model +candidate +batch +load ms +first ms +median ms +p95 ms +CPU ms +images\/s +peak/);
+    expect(stdout).toMatch(/^mlperf_tiny_resnet8 +onnx +1 .* 1\.000 +0\.0e\+0$/m);
+  });
+
+  it("may be run in many turns without a word on stderr", async () => {
+    const words = ["bench", "mlperf_tiny_resnet8", "--rounds", "15", "--times", "1", "--json"];
+    const { stdout, stderr } = await succeed(words);
+    expect([stderr, (JSON.parse(stdout) as readonly Row[])[0]!.runs]).toEqual(["", 15]);
+  });
+});
+
+it.each([
+  [["nope"], 2, /^UsageError: there is no model nope/],
+  [["seed003_block"], 2, /^UsageError: seed003_block has no logits/],
+  [["resnet18", "--backends", "onnx,onx"], 2, /^UsageError: there is no backend onx; did you mean onnx\?\n$/],
+  [["resnet18", "--layers"], 1, /^UnsupportedError: --layers: /],
+  [["resnet18", "--rounds", "0"], 2, /^UsageError: option '--rounds <n>' argument '0': expected a whole number from 1/],
+  [["cifar_resnet20", "--threads", "100000"], 1, /^UnsupportedError: onnx: .*threads is 100000/],
+] as const)("refuses %s", async (words, code, message) => {
+  const result = await residual(["bench", ...words]);
+  expect(result).toMatchObject({ stdout: "", code, stderr: expect.stringMatching(message) as string });
+});

@@ -1,0 +1,176 @@
+import { copyFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { imagenetLabels } from "@residual/vision";
+import { readWeights, writeSafetensors } from "@residual/weights";
+import { beforeAll, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../testing/folder.ts";
+import { visionFile } from "../testing/golden.ts";
+import { document, photo, residual, succeed } from "../testing/residual.ts";
+
+interface Row {
+  readonly image: string;
+  readonly predictions: readonly { readonly label: string; readonly index: number; readonly probability: number }[];
+}
+
+const chelsea = photo("chelsea.png");
+const folder = temporaryFolder();
+const known = fileURLToPath(new URL("../../../weights/known/resnet20-cifar10.safetensors", import.meta.url));
+
+const classify = async (...words: string[]): Promise<Row["predictions"]> => {
+  const [row, ...others] = await document<readonly Row[]>(["classify", ...words]);
+  expect(others).toEqual([]);
+  return row!.predictions;
+};
+
+/** CIFAR-10's classes, in order. */
+const classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+
+describe("with no options", () => {
+  it("says what the card of the weights says: cat 98.2 %, dog 1.2 %", async () => {
+    const { stdout, stderr } = await succeed(["classify", "photos/chelsea.png"]);
+    const [name, first, second, ...rest] = stdout.trimEnd().split("\n");
+    expect(name).toBe("photos/chelsea.png");
+    expect(first).toMatch(/^ +98\.2 % .* cat$/);
+    expect(second).toMatch(/^ +1\.2 % .* dog$/);
+    expect(rest).toHaveLength(3);
+    expect(new Set([first, second, ...rest].map((line) => line!.lastIndexOf("  "))).size, "one column").toBe(1);
+    expect(stderr).toMatch(/^cifar_resnet20 with resnet20-cifar10, on onnx \(onnxruntime-node [\d.]+, cpu\)\n$/);
+  });
+
+  it("gives the five likeliest as JSON", async () => {
+    const [row] = await document<readonly Row[]>(["classify", "photos/chelsea.png"]);
+    expect(Object.keys(row!)).toEqual(["image", "predictions"]);
+    expect(row!.image).toBe("photos/chelsea.png");
+    expect(row!.predictions).toHaveLength(5);
+    expect(row!.predictions[0]).toEqual({ label: "cat", index: 3, probability: expect.closeTo(0.982, 3) as number });
+    expect(row!.predictions[1]).toEqual({ label: "dog", index: 5, probability: expect.closeTo(0.012, 3) as number });
+  });
+});
+
+it("answers several images in the order they are given, one twice too", async () => {
+  const images = [photo("rocket.jpg"), chelsea, photo("coffee.png"), chelsea];
+  const rows = await document<readonly Row[]>(["classify", ...images]);
+  expect(rows.map(({ image }) => image)).toEqual(images);
+  expect(rows[3]!.predictions).toEqual(rows[1]!.predictions);
+  expect(new Set(rows.map(({ predictions }) => predictions[0]!.probability)).size).toBe(3);
+});
+
+it("gives as many classes as asked for, all there are at most, likeliest first", async () => {
+  expect(await classify(chelsea, "--top", "1")).toHaveLength(1);
+  const all = await classify(chelsea, "--top", "1000");
+  expect(all.map(({ index }) => index).toSorted((a, b) => a - b)).toEqual(classes.map((_, index) => index));
+  expect(all.map(({ label }) => label)).toEqual(all.map(({ index }) => classes[index]));
+  const probabilities = all.map(({ probability }) => probability);
+  expect(probabilities).toEqual(probabilities.toSorted((a, b) => b - a));
+  expect(probabilities.reduce((sum, each) => sum + each)).toBeCloseTo(1, 12);
+});
+
+describe("model and weights", () => {
+  beforeAll(async () => {
+    await copyFile(known, folder.in("copy.safetensors"));
+    const { tensors } = await readWeights(known);
+    await writeSafetensors(folder.in("silent.safetensors"), tensors);
+    await writeSafetensors(folder.in("three.safetensors"), tensors, {
+      model: "cifar_resnet20",
+      classes: JSON.stringify(classes.map((name) => `a ${name}`)),
+    });
+  });
+
+  it("are found by name, by file and by each other, and give the same", async () => {
+    const expected = await classify(chelsea);
+    const ways = [
+      ["--model", "cifar_resnet20"],
+      ["--weights", "resnet20-cifar10"],
+      ["--weights", folder.in("copy.safetensors")],
+      ["--weights", folder.in("silent.safetensors"), "--model", "cifar_resnet20"],
+    ];
+    for (const way of ways) expect(await classify(chelsea, ...way), way.join(" ")).toEqual(expected);
+  });
+
+  it("are called by the labels in the weights", async () => {
+    expect((await classify(chelsea, "--weights", folder.in("three.safetensors")))[0]!.label).toBe("a cat");
+  });
+
+  it("of any kind can be tried with the fixture's values", async () => {
+    const predictions = await classify(chelsea, "--model", "resnext14_32x4d", "--weights", "fixture:v1");
+    expect(predictions).toHaveLength(5);
+    expect(predictions[0]!.label).toBe(imagenetLabels[predictions[0]!.index]);
+  });
+});
+
+describe("backends", () => {
+  const dogs: number[] = [];
+
+  it.each([
+    ["onnx", /on onnx \(onnxruntime-node [\d.]+, cpu\)/],
+    ["reference", /on reference \(@residual\/core [\d.]+, cpu\)/],
+    ["auto", /on onnx \(onnxruntime-node [\d.]+, cpu\)/],
+  ])("%s sees a cat, and stderr says which it was", async (backend, said) => {
+    const { stdout, stderr } = await succeed(["classify", chelsea, "--backend", backend, "--json"]);
+    const [{ predictions }] = JSON.parse(stdout) as [Row];
+    expect(predictions[0]).toMatchObject({ label: "cat", probability: expect.closeTo(0.982, 3) as number });
+    expect(stderr).toMatch(said);
+    dogs.push(predictions[1]!.probability);
+  });
+
+  it("agree to float32's precision; auto is onnx, and the reference is another", () => {
+    const [onnx, reference, auto] = dogs as [number, number, number];
+    expect(auto).toBe(onnx);
+    expect(Math.abs(onnx - reference)).toBeLessThan(1e-6);
+    expect(onnx).not.toBe(reference);
+  });
+
+  it("take a number of threads", async () => {
+    expect((await classify(chelsea, "--threads", "1"))[0]!.label).toBe("cat");
+  });
+});
+
+describe("preprocessing", () => {
+  const exif = visionFile("images/jpeg420-exif6-360x270.jpg");
+
+  let unchanged: ReadonlyMap<number, number>;
+
+  beforeAll(async () => {
+    const predictions = await classify(exif, "--top", "10");
+    unchanged = new Map(predictions.map(({ index, probability }) => [index, probability]));
+  });
+
+  it("is that of the weights where nothing is said", async () => {
+    const spelt = [
+      "--resize",
+      "32",
+      "--crop",
+      "32",
+      "--interpolation",
+      "bilinear",
+      "--scale",
+      "255",
+      "--mean",
+      "0.4914,0.4822,0.4465",
+      "--std",
+      "0.247,0.2435,0.2616",
+    ];
+    const predictions = await classify(exif, "--top", "10", ...spelt);
+    expect(new Map(predictions.map(({ index, probability }) => [index, probability]))).toEqual(unchanged);
+  });
+
+  it.each([
+    ["--resize", "40"],
+    ["--crop", "24"],
+    ["--interpolation", "bicubic"],
+    ["--mean", "0.5,0.4822,0.4465"],
+    ["--std", "0.247,0.2435,0.3"],
+    ["--scale", "128"],
+    ["--upright"],
+  ])("changes with %s %s", async (...words) => {
+    const changed = await classify(exif, "--top", "10", ...words);
+    expect(changed).toHaveLength(10);
+    for (const { index, probability } of changed) expect(probability, `class ${index}`).not.toBe(unchanged.get(index));
+  });
+});
+
+it("gives no half answer: one bad image among good ones fails the job", async () => {
+  const { stdout, stderr, code } = await residual(["classify", chelsea, folder.in("no.png"), "--json"]);
+  expect([stdout, code]).toEqual(["", 1]);
+  expect(stderr).toMatch(/^FormatError: .*no\.png: not found/);
+});

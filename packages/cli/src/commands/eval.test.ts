@@ -1,0 +1,151 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { crop, decodeImage } from "@residual/vision";
+import { readWeights } from "@residual/weights";
+import { beforeAll, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../testing/folder.ts";
+import { sharedPath, visionFile } from "../testing/golden.ts";
+import { png } from "../testing/png.ts";
+import { document, photo, succeed } from "../testing/residual.ts";
+
+interface Report {
+  readonly images: number;
+  readonly correct: number;
+  readonly top1: number;
+  readonly top5: number;
+  readonly predictions: readonly number[];
+}
+
+interface Row {
+  readonly predictions: readonly { readonly index: number }[];
+}
+
+const folder = temporaryFolder();
+const SIDE = 32;
+const small = { resize: SIDE, crop: SIDE, interpolation: "bilinear" } as const;
+
+/** Pictures of 32 x 32: photos shrunk, and noise, which a classifier has an opinion on too. */
+async function pictures(): Promise<readonly Uint8Array[]> {
+  const files = [
+    ...["chelsea.png", "coffee.png", "rocket.jpg"].map(photo),
+    ...["gradient-320x240.png", "jpeg444-360x270.jpg", "palette-257x263.png"].map((name) =>
+      visionFile(`images/${name}`),
+    ),
+  ];
+  const shrunk = await Promise.all(files.map(async (file) => crop(await decodeImage(file), small).data));
+  const noise = [7, 11, 13].map((step) =>
+    Uint8Array.from({ length: SIDE * SIDE * 3 }, (_, i) => (i * i * step + i * 31) % 251),
+  );
+  return [...shrunk, ...noise];
+}
+
+/** A record of CIFAR-10's binary format: the label, then the planes red, green, blue. */
+const record = (label: number, rgb: Uint8Array): Uint8Array =>
+  Uint8Array.from([label, ...[0, 1, 2].flatMap((c) => Array.from(rgb.filter((_, i) => i % 3 === c)))]);
+
+/** Each label's picture is of another class or not: classify says which. */
+const labels = [3, 1, 0, 8, 5, 9, 6, 2, 4];
+let ranks: readonly (readonly number[])[];
+
+beforeAll(async () => {
+  const rgb = await pictures();
+  const files = rgb.map((_, i) => folder.in(`${i}.png`));
+  await Promise.all(files.map((file, i) => writeFile(file, png(SIDE, SIDE, rgb[i]!))));
+  const rows = await document<readonly Row[]>(["classify", ...files]);
+  ranks = rows.map(({ predictions }) => predictions.map(({ index }) => index));
+  const records = rgb.map((pixels, i) => record(labels[i]!, pixels));
+  await writeFile(folder.in("all.bin"), Buffer.concat(records));
+  await mkdir(folder.in("batches"));
+  await writeFile(folder.in("batches/b.bin"), Buffer.concat(records.slice(4)));
+  await writeFile(folder.in("batches/a.bin"), Buffer.concat(records.slice(0, 4)));
+  await writeFile(folder.in("batches/readme.html"), "<p>no records");
+  await Promise.all(
+    rgb.map(async (pixels, i) => {
+      for (const [top, names] of Object.entries({ named: ["bird", "cat", "dog"], other: ["x", "y", "z"] })) {
+        const name = join(folder.path, top, names[i % 3]!);
+        await mkdir(name, { recursive: true });
+        await writeFile(join(name, `${i}.png`), png(SIDE, SIDE, pixels));
+        await writeFile(join(name, "notes.txt"), "no picture");
+      }
+    }),
+  );
+});
+
+/** Counted here, from what classify said of the same pixels. */
+function expected(order: readonly number[], label: (picture: number) => number): Report {
+  const count = (k: number) => order.filter((i) => ranks[i]!.slice(0, k).includes(label(i))).length;
+  const percent = (right: number) => Math.round((right / order.length) * 1e4) / 100;
+  const predictions = order.map((i) => ranks[i]![0]!);
+  return { images: order.length, correct: count(1), top1: percent(count(1)), top5: percent(count(5)), predictions };
+}
+
+const evaluate = (data: string, ...words: string[]): Promise<Report> =>
+  document<Report>(["eval", "cifar_resnet20", "--data", folder.in(data), ...words]);
+
+const inOrder = labels.map((_, i) => i);
+/** By folder, then by name: 0 3 6 in the first, 1 4 7 in the second, 2 5 8 in the third. */
+const byFolder = inOrder.toSorted((a, b) => (a % 3) - (b % 3) || a - b);
+
+it("counts what classify sees in the same pixels, in a CIFAR-10 file", async () => {
+  const report = await evaluate("all.bin");
+  expect(Object.keys(report)).toEqual(["images", "correct", "top1", "top5", "predictions"]);
+  expect(report).toEqual(expected(inOrder, (i) => labels[i]!));
+  expect(report.correct, "some right, some wrong: else this test tells nothing").toBeGreaterThan(0);
+  expect(report.correct).toBeLessThan(report.images);
+});
+
+it("takes a folder of such files in the order of their names", async () => {
+  expect(await evaluate("batches")).toEqual(expected(inOrder, (i) => labels[i]!));
+});
+
+it("takes a folder of classes by their names", async () => {
+  expect(await evaluate("named")).toEqual(expected(byFolder, (i) => [2, 3, 5][i % 3]!)); // bird, cat, dog
+});
+
+it("takes folders that are called otherwise in their order, and says so", async () => {
+  const { stdout, stderr } = await succeed([
+    "eval",
+    "cifar_resnet20",
+    "--weights",
+    "resnet20-cifar10",
+    "--data",
+    folder.in("other"),
+    "--json",
+  ]);
+  expect(JSON.parse(stdout)).toEqual(expected(byFolder, (i) => i % 3));
+  expect(stderr).toContain("the folders are classes 0 (x) to 2, in order");
+});
+
+describe("--limit", () => {
+  it.each([
+    ["fewer than there are", "4", 4],
+    ["more than there are", "400", 9],
+  ])("%s", async (_, limit, images) => {
+    expect(await evaluate("all.bin", "--limit", limit)).toEqual(expected(inOrder.slice(0, images), (i) => labels[i]!));
+  });
+});
+
+it("gives the same on the reference", async () => {
+  expect(await evaluate("all.bin", "--backend", "reference")).toEqual(expected(inOrder, (i) => labels[i]!));
+});
+
+it("says it in a line for people", async () => {
+  const { stdout, stderr } = await succeed(["eval", "cifar_resnet20", "--data", folder.in("all.bin")]);
+  const { correct, top1, top5 } = expected(inOrder, (i) => labels[i]!);
+  expect(stdout).toBe(`${correct} of 9 right: top-1 ${top1.toFixed(2)} %, top-5 ${top5.toFixed(2)} %\n`);
+  expect(stderr).toMatch(/^cifar_resnet20 with resnet20-cifar10, on onnx \(onnxruntime-node [\d.]+\)\n$/);
+});
+
+const data = sharedPath("data/cifar10/test_first2000.bin");
+const answers = sharedPath("weights/resnet20-cifar10.answers.safetensors");
+
+it.skipIf(!data || !answers)("gets 1,791 of CIFAR-10's first 2,000 right, each class as PyTorch has it", async () => {
+  const report = await document<Report>(["eval", "cifar_resnet20", "--weights", "resnet20-cifar10", "--data", data!]);
+  expect([report.images, report.correct, report.top1]).toEqual([2000, 1791, 89.55]); // the card of the weights
+  const logits = (await readWeights(answers!)).tensors.get("logits")!.data as Float64Array;
+  const best = Array.from({ length: 2000 }, (_, i) => {
+    const row = Array.from(logits.subarray(i * 10, (i + 1) * 10));
+    return row.indexOf(Math.max(...row));
+  });
+  expect(report.predictions).toEqual(best);
+});

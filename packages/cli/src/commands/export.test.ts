@@ -1,0 +1,129 @@
+import { readdir, readFile } from "node:fs/promises";
+import { type Tensor, tensorOf } from "@residual/core";
+import { fixtureInput, readWeights, writeSafetensors } from "@residual/weights";
+import { InferenceSession, Tensor as OnnxTensor } from "onnxruntime-node";
+import { beforeAll, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../testing/folder.ts";
+import { expectNear, golden } from "../testing/golden.ts";
+import { document, photo, residual, succeed } from "../testing/residual.ts";
+
+const folder = temporaryFolder();
+
+interface Golden {
+  readonly logits: { readonly values: readonly number[] };
+  readonly fp32: { readonly logits: { readonly relToMax: number } };
+}
+
+const recorded = golden<Golden>("infer/cifar_resnet20_4x3x32x32.json");
+const shape = [4, 3, 32, 32];
+
+/** What other people's library makes of our file. */
+async function logitsOf(path: string): Promise<readonly number[]> {
+  const session = await InferenceSession.create(path, { logSeverityLevel: 3 });
+  const { data } = fixtureInput("v1", shape);
+  const { logits } = await session.run({ image: new OnnxTensor("float32", data, shape) });
+  await session.release();
+  return Array.from(logits!.data as Float32Array);
+}
+
+async function runOf(weights: string): Promise<Tensor> {
+  const out = folder.in(`${crypto.randomUUID()}.safetensors`);
+  const words = ["run", "cifar_resnet20", "--weights", weights, "--input", "fixture:v1", "--shape", shape.join("x")];
+  await succeed([...words, "--out", out]);
+  return (await readWeights(out)).tensors.get("logits")!;
+}
+
+describe(".onnx", () => {
+  it.each([
+    ["one.onnx", [], ["one.onnx"]],
+    ["two.onnx", ["--external"], ["two.onnx", "two.onnx.bin"]],
+  ])("%s %s gives PyTorch's logits in onnxruntime, and those of run", async (name, words, files) => {
+    const to = folder.in(name);
+    const report = await document(["export", "cifar_resnet20", "--weights", "fixture:v1", "--to", to, ...words]);
+    expect(report).toEqual({ model: "cifar_resnet20", weights: "fixture:v1", to });
+    expect((await readdir(folder.path)).filter((file) => file.startsWith(name)).toSorted()).toEqual(files);
+    const found = await logitsOf(to);
+    expectNear(found, recorded.logits.values, 10 * recorded.fp32.logits.relToMax);
+    expectNear(found, Array.from((await runOf("fixture:v1")).data as Float32Array), 1e-6); // one runtime, batch norms folded or not
+  });
+
+  it("has an open batch, and the shape that is asked for where one is", async () => {
+    const words = ["export", "cifar_resnet20", "--weights", "fixture:v1", "--to"];
+    await succeed([...words, folder.in("open.onnx")]);
+    await succeed([...words, folder.in("fixed.onnx"), "--input", "2x3x40x40"]);
+    const shapes = ["open.onnx", "fixed.onnx"].map(async (name) => {
+      const { inputMetadata } = await InferenceSession.create(folder.in(name), { logSeverityLevel: 3 });
+      return (inputMetadata[0] as { shape: readonly unknown[] }).shape;
+    });
+    expect(await Promise.all(shapes)).toEqual([
+      ["N", 3, 32, 32],
+      [2, 3, 40, 40],
+    ]);
+  });
+});
+
+describe(".safetensors", () => {
+  it("comes back the same, bit for bit", async () => {
+    const to = folder.in("round.safetensors");
+    await succeed(["export", "cifar_resnet20", "--weights", "fixture:v1", "--to", to]);
+    expect((await runOf(to)).data).toEqual((await runOf("fixture:v1")).data);
+  });
+
+  it("needs no --model to classify with: it says what it is for", async () => {
+    const to = folder.in("told.safetensors");
+    await succeed(["export", "cifar_resnet20", "--weights", "resnet20-cifar10", "--to", to]);
+    const words = ["classify", photo("chelsea.png")];
+    expect(await document([...words, "--weights", to])).toEqual(await document(words));
+    const { metadata } = await readWeights(to);
+    expect(metadata).toMatchObject({ format: "pt", model: "cifar_resnet20" });
+    expect(JSON.parse(metadata.preprocessing!)).toMatchObject({ resize: 32, crop: 32, scale: 255 });
+  });
+
+  it("of a model that reads no pictures comes back too", async () => {
+    const to = folder.in("block.safetensors");
+    await succeed(["export", "seed003_block", "--weights", "fixture:v1", "--to", to]);
+    expect((await readWeights(to)).tensors.get("block.conv1.weight")!.shape).toEqual([8, 8, 3, 3]);
+    await succeed(["export", "seed003_block", "--weights", to, "--to", folder.in("again.safetensors")]);
+    expect(await readFile(folder.in("again.safetensors"))).toEqual(await readFile(to));
+  });
+
+  it("says for people what it wrote", async () => {
+    const words = ["export", "cifar_resnet20", "--weights", "resnet20-cifar10", "--to", "said.safetensors"];
+    const { stdout, stderr } = await succeed(words, { cwd: folder.path });
+    expect([stdout, stderr]).toEqual(["said.safetensors: cifar_resnet20 with resnet20-cifar10\n", ""]);
+  });
+});
+
+describe("leaves nothing behind", () => {
+  beforeAll(async () => {
+    const one = tensorOf("float32", [1], Float32Array.of(1));
+    await writeSafetensors(folder.in("misfit.safetensors"), { one }, { model: "cifar_resnet20" });
+  });
+
+  it.each([
+    ["weights that do not fit, .onnx", ["--weights", "misfit.safetensors", "--to", "x.onnx"], 1, /^WeightsError: /],
+    ["weights that do not fit", ["--weights", "misfit.safetensors", "--to", "x.safetensors"], 1, /^WeightsError: /],
+    ["no such folder, .onnx", ["--weights", "fixture:v1", "--to", "no/x.onnx"], 1, /^FormatError: no\/x.onnx: /],
+    ["no such folder", ["--weights", "fixture:v1", "--to", "no/x.safetensors"], 1, /^FormatError: no\/x.saf.*: /],
+    ["a folder is in the way", ["--weights", "fixture:v1", "--to", "."], 1, /^UnsupportedError: .*TensorFlow\.js/],
+    ["a folder, for TensorFlow.js", ["--weights", "fixture:v1", "--to", "x"], 1, /^UnsupportedError: .*TensorFlow\.js/],
+    ["another ending", ["--weights", "fixture:v1", "--to", "x.txt"], 2, /^UsageError: --to x\.txt ends in \.txt; exp/],
+    [
+      "weights beside .safetensors",
+      ["--weights", "fixture:v1", "--to", "x.safetensors", "--external"],
+      2,
+      /--external/,
+    ],
+    [
+      "a file system that will not",
+      ["--weights", "fixture:v1", "--to", "/proc/x.onnx"],
+      1,
+      /^FormatError: .*\/proc\/x\.onnx/,
+    ],
+  ])("%s", async (_, words, code, message) => {
+    const before = await readdir(folder.path);
+    const result = await residual(["export", "cifar_resnet20", ...words], { cwd: folder.path });
+    expect(result).toMatchObject({ stdout: "", code, stderr: expect.stringMatching(message) as string });
+    expect(await readdir(folder.path)).toEqual(before);
+  });
+});

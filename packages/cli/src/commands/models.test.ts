@@ -1,0 +1,46 @@
+import { beforeAll, expect, it } from "vitest";
+import { golden } from "../testing/golden.ts";
+import { document, succeed } from "../testing/residual.ts";
+
+interface Row {
+  readonly name: string;
+  readonly parameters: number;
+  readonly macs: number;
+  readonly input: readonly number[];
+  readonly weights: readonly string[];
+}
+
+interface Structure {
+  readonly id: string;
+  readonly input: readonly number[];
+  readonly params: number;
+  readonly macs: { readonly total: number };
+}
+
+let rows: readonly Row[];
+beforeAll(async () => {
+  rows = await document(["models"]);
+});
+
+it("lists every model that PyTorch's structures are recorded of, with their numbers", () => {
+  const { models } = golden<{ models: readonly Structure[] }>("structure/index.json");
+  expect(models.length).toBeGreaterThan(30);
+  for (const { id, input, params, macs } of models) {
+    const row = rows.find(({ name }) => name === id.replace(/^timm_/, ""))!;
+    expect(Object.keys(row)).toEqual(["name", "parameters", "macs", "input", "weights"]);
+    expect(row, id).toMatchObject({ parameters: params, macs: macs.total, input });
+  }
+});
+
+it("names the weights that ship inside, for their model alone", () => {
+  const known = rows.filter(({ weights }) => weights.length > 0);
+  expect(known.map(({ name, weights }) => [name, weights])).toEqual([["cifar_resnet20", ["resnet20-cifar10"]]]);
+});
+
+it("prints a table for people", async () => {
+  const { stdout, stderr } = await succeed(["models"]);
+  expect(stderr).toBe("");
+  expect(stdout).toMatch(/^model +parameters +multiply-adds +input +weights\n/);
+  expect(stdout).toMatch(/^resnet50 +25,557,032 +4,089,184,256 +1×3×224×224$/m);
+  expect(stdout).toMatch(/^cifar_resnet20 .* 1×3×32×32 +resnet20-cifar10$/m);
+});

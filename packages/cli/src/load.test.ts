@@ -1,0 +1,95 @@
+import { readFile } from "node:fs/promises";
+import { BackendUnavailableError, FormatError, ResidualError, UnsupportedError, WeightsError } from "@residual/core";
+import { describe, expect, it } from "vitest";
+import { load, UsageError } from "./index.ts";
+import { photo } from "./testing/residual.ts";
+
+const chelsea = photo("chelsea.png");
+const cat = { label: "cat", index: 3, probability: expect.closeTo(0.982, 3) as number }; // the card of the weights
+
+describe("load", () => {
+  it("classifies a path and the bytes of a file alike, with the weights inside", async () => {
+    await using classifier = await load();
+    const fromPath = await classifier.classify(chelsea);
+    expect(fromPath).toHaveLength(5);
+    expect(fromPath[0]).toEqual(cat);
+    expect(await classifier.classify(await readFile(chelsea))).toEqual(fromPath);
+    expect(await classifier.classify(chelsea, { top: 2 })).toEqual(fromPath.slice(0, 2));
+  });
+
+  it("says what it took", async () => {
+    await using classifier = await load({ backend: "reference" });
+    expect(classifier).toMatchObject({
+      model: "cifar_resnet20",
+      weights: "resnet20-cifar10",
+      backend: { name: "reference", library: "@residual/core", device: "cpu", dtypes: ["float64"] },
+      preprocessing: { resize: 32, crop: 32, interpolation: "bilinear" },
+    });
+  });
+
+  it("takes changes of the preprocessing, and threads", async () => {
+    await using classifier = await load({ preprocessing: { interpolation: "nearest" }, threads: 1 });
+    expect(classifier.preprocessing).toMatchObject({ resize: 32, interpolation: "nearest" });
+    expect((await classifier.classify(chelsea))[0]!.probability).not.toBeCloseTo(0.982, 3);
+  });
+
+  it("answers calls that overlap, each its own", async () => {
+    await using classifier = await load();
+    const pictures = [chelsea, photo("coffee.png"), photo("rocket.jpg")];
+    const alone: unknown[] = [];
+    for (const picture of pictures) alone.push(await classifier.classify(picture));
+    expect(await Promise.all(pictures.map((picture) => classifier.classify(picture)))).toEqual(alone);
+  });
+
+  it("is over once disposed, by `await using` or by hand, twice too", async () => {
+    const classifier = await load();
+    await classifier.dispose();
+    await classifier.dispose();
+    await expect(classifier.classify(chelsea)).rejects.toThrow(UnsupportedError);
+    let kept: Awaited<ReturnType<typeof load>>;
+    {
+      await using inside = await load();
+      kept = inside;
+    }
+    await expect(kept.classify(chelsea)).rejects.toMatchObject({ code: "UnsupportedError" });
+  });
+
+  it("tells how far it has come, and stops when aborted", async () => {
+    const stages = new Set<string>();
+    await using classifier = await load({ onProgress: ({ stage }) => stages.add(stage) });
+    expect(stages).toContain("read weights");
+    await expect(load({ signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "AbortError" });
+    await expect(classifier.classify(chelsea, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: "AbortError",
+    });
+  });
+});
+
+describe("load refuses, with errors that have a class and a code", () => {
+  it.each([
+    [{ model: "cifar_resnet2O" }, UsageError, /did you mean cifar_resnet20/],
+    [{ model: "resnet18" }, UsageError, /no weights are known for resnet18/],
+    [{ model: "seed003_block", weights: "fixture:v1" }, UsageError, /seed003_block has no logits/],
+    [{ backend: "onx" }, UsageError, /did you mean onnx/],
+    [{ weights: "nowhere.safetensors" }, FormatError, /nowhere\.safetensors/],
+    [{ model: "cifar_resnet32", weights: "resnet20-cifar10" }, WeightsError, /problems between these weights/],
+    [{ weights: "old.pth" }, FormatError, /old\.pth/],
+    [{ threads: 0 }, UnsupportedError, /threads is 0/],
+    [{ preprocessing: { crop: 0 } }, FormatError, /preprocessing\.crop: found 0/],
+  ] as const)("%o", async (options, kind, message) => {
+    const error: unknown = await load(options).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(kind);
+    expect(error).toBeInstanceOf(ResidualError);
+    expect(error).not.toBeInstanceOf(BackendUnavailableError);
+    expect((error as ResidualError).code).toBe(kind.name);
+    expect((error as ResidualError).message).toMatch(message);
+  });
+
+  it("a picture that is none, and goes on working", async () => {
+    await using classifier = await load();
+    await expect(classifier.classify(new Uint8Array(100))).rejects.toBeInstanceOf(FormatError);
+    await expect(classifier.classify("nowhere.png")).rejects.toMatchObject({ code: "FormatError" });
+    await expect(classifier.classify(chelsea, { top: 0 })).rejects.toMatchObject({ code: "ShapeError" });
+    expect((await classifier.classify(chelsea))[0]).toEqual(cat);
+  });
+});

@@ -1,0 +1,31 @@
+/** Why a command was stopped: the reason of its signal. */
+export class Stop extends Error {
+  /** What a shell gives for a process that such a signal ended: 128 and its number. */
+  readonly exitCode: number;
+
+  constructor(by: string, exitCode: number) {
+    super(`stopped by ${by}`);
+    this.exitCode = exitCode;
+  }
+}
+
+const stops = [
+  { signal: "SIGINT", by: "Ctrl-C", exitCode: 130 },
+  { signal: "SIGTERM", by: "SIGTERM", exitCode: 143 },
+] as const;
+
+/** The first Ctrl-C aborts the signal, so that the work ends and tidies up; the second ends the process at once. */
+export function stopper(): Disposable & { readonly signal: AbortSignal } {
+  const controller = new AbortController();
+  const listeners = stops.map(({ signal, by, exitCode }) => {
+    const stop = () => (controller.signal.aborted ? process.exit(exitCode) : controller.abort(new Stop(by, exitCode)));
+    process.on(signal, stop);
+    return () => process.removeListener(signal, stop);
+  });
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]() {
+      for (const remove of listeners) remove();
+    },
+  };
+}
