@@ -5,7 +5,7 @@ import { FormatError, type Graph, throwIfAborted, UnsupportedError, type WorkOpt
 import { checkSizes, isWeight, LARGEST_BYTES, layOut } from "./external.ts";
 import { lowerToOnnx } from "./lower.ts";
 import { bytesOf, encodeModel, type Model } from "./model-proto.ts";
-import { concatenate, type Encoded } from "./protobuf.ts";
+import { concatenate, type Encoded, piecesOf } from "./protobuf.ts";
 import { version } from "./version.ts";
 
 /** Key of metadata_props: SHA-256, in hex, over the float32 weights in their order. `verifyOnnx` checks it. */
@@ -54,7 +54,7 @@ export async function writeOnnx(
     ...(metadata && { metadata }),
     ...(beside && { external: `${basename(path)}.bin` }),
   });
-  const files = [{ path, pieces: model.pieces }];
+  const files: NewFile[] = [{ path, pieces: piecesOf(model) }];
   // The weights come first: a model without its weights is worse than weights without a model.
   if (external) files.unshift({ path: `${path}.bin`, pieces: external });
   await writeFiles(files, options);

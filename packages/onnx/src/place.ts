@@ -18,7 +18,7 @@ export function inMemory(model: Model): ModelSource {
   // Apart from the model, so that protobuf neither limits them to 2 GB nor copies them once more.
   const location = "weights.bin";
   const { model: small, pieces, length } = layOut(model, location);
-  return { model: encode(small), externalData: { path: location, data: concatenate({ pieces, length }) } };
+  return { model: encode(small), externalData: { path: location, data: concatenate({ parts: pieces, length }) } };
 }
 
 /** A model on disk for as long as it loads. */

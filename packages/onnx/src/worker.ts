@@ -93,13 +93,14 @@ function create(runtime: Runtime, { model, externalData }: ModelSource): Promise
 
 function optionsOf({ threads, spin }: SessionSettings): InferenceSession.SessionOptions {
   const allow_spinning = spin ? "1" : "0";
+  const force_spinning_stop = "1"; // with spin: while a run is under way, and not for a while after it
   return {
     executionProviders: ["cpu"],
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     graphOptimizationLevel: "all",
     logSeverityLevel: 4, // fatal: what fails is thrown, and stderr is not ours to write to
-    extra: { session: { intra_op: { allow_spinning }, inter_op: { allow_spinning } } },
+    extra: { session: { intra_op: { allow_spinning }, inter_op: { allow_spinning }, force_spinning_stop } },
   };
 }
 

@@ -1,8 +1,9 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { createReadStream } from "node:fs";
 import { dirname } from "node:path";
 import { env as environment } from "node:process";
-import { abortError, ResidualError, type Signal } from "@residual/core";
+import { abortError, ResidualError, type Signal, throwIfAborted } from "@residual/core";
 import type { Answer, Cost, Order, Task } from "./protocol.ts";
 
 /** What was measured of one candidate on one model. Milliseconds; bytes. */
@@ -10,14 +11,14 @@ export interface Measurement {
   readonly candidate: string;
   readonly model: string;
   readonly batch: number;
-  /** From the weights' file on disk to ready. */
+  /** From the weights' file on disk to ready; the runtime's own import is part of it. Median of the loads. */
   readonly load: Cost;
   readonly first: Cost;
   readonly median: Cost;
   readonly p95: Cost;
   readonly imagesPerSecond: number;
   readonly peakMemory: number;
-  /** The first candidate's median over this one's: above 1, this one is quicker. */
+  /** The first candidate's median over this one's, turn by turn, and the median of those: above 1, this one is quicker. */
   readonly ratio: Cost;
   /** The largest difference of its logits from the first candidate's, of the largest logit. */
   readonly difference: number;
@@ -34,42 +35,71 @@ class CandidateError extends ResidualError {
   }
 }
 
-interface Runs {
-  readonly task: Task;
-  readonly loaded: Extract<Answer, { kind: "loaded" }>;
-  readonly costs: readonly Cost[];
+/** What one load in a process of its own came to. */
+interface Loaded {
+  readonly load: Cost;
+  readonly first: Cost;
+  readonly logits: readonly number[];
   readonly peakMemory: number;
 }
 
+interface Runs {
+  readonly task: Task;
+  readonly loads: readonly Loaded[];
+  /** What the runs of each turn cost. */
+  readonly turns: readonly (readonly Cost[])[];
+}
+
 /**
- * Every candidate in a process of its own, loaded one after the other, then run in turn: A B C A B C …, so that what
- * drifts in the machine drifts for all of them. `rounds` turns of `times` runs each, after one turn that is not counted.
+ * Every candidate in a process of its own, in turn: A B C A B C …, so that what drifts in the machine drifts for all. First
+ * each is loaded and ended, `loads` times over, since a process that stays would have the next one look for memory
+ * elsewhere. Then all stay, for `rounds` turns of `times` runs each, after one turn that is not counted.
  */
 export async function measure(
   tasks: readonly Task[],
-  rounds: number,
-  times: number,
+  { rounds, times, loads }: { readonly rounds: number; readonly times: number; readonly loads: number },
   signal: Signal,
 ): Promise<Measurement[]> {
+  const loaded: Loaded[][] = tasks.map(() => []);
+  for (let load = 0; load < loads; load++) {
+    for (const [i, task] of tasks.entries()) {
+      await withProcesses([task], signal, async ([child]) => loaded[i]!.push(await loadAndEnd(child!, task)));
+    }
+  }
+  return withProcesses(tasks, signal, async (children) => {
+    for (const child of children) await ask(child, { do: "load" }, "loaded");
+    const turns: Cost[][][] = tasks.map(() => []);
+    for (let round = 0; round <= rounds; round++) {
+      for (const [i, child] of children.entries()) {
+        const ran = await ask(child, { do: "run", times }, "ran");
+        if (round > 0) turns[i]!.push([...ran.costs]);
+      }
+    }
+    return compare(tasks.map((task, i) => ({ task, loads: loaded[i]!, turns: turns[i]! })));
+  });
+}
+
+async function loadAndEnd(child: Child, { files }: Task): Promise<Loaded> {
+  await intoPageCache(files);
+  const { load, first, logits } = await ask(child, { do: "load" }, "loaded");
+  const { peakMemory } = await ask(child, { do: "end" }, "ended");
+  return { load, first, logits, peakMemory };
+}
+
+/** Starts a process for each task, and ends them all, whatever becomes of the work. */
+async function withProcesses<T>(
+  tasks: readonly Task[],
+  signal: Signal,
+  work: (children: readonly Child[]) => Promise<T>,
+): Promise<T> {
+  throwIfAborted(signal);
   const children = tasks.map(start);
   const stop = () => {
     for (const { process } of children) process.kill("SIGKILL");
   };
   signal.addEventListener("abort", stop, { once: true });
   try {
-    const loaded: Extract<Answer, { kind: "loaded" }>[] = [];
-    for (const child of children) loaded.push(await ask(child, { do: "load" }, "loaded"));
-    const costs: Cost[][] = tasks.map(() => []);
-    for (let round = 0; round <= rounds; round++) {
-      for (const [i, child] of children.entries()) {
-        const ran = await ask(child, { do: "run", times }, "ran");
-        if (round > 0) costs[i]!.push(...ran.costs);
-      }
-    }
-    const ends = await Promise.all(children.map((child) => ask(child, { do: "end" }, "ended")));
-    return compare(
-      tasks.map((task, i) => ({ task, loaded: loaded[i]!, costs: costs[i]!, peakMemory: ends[i]!.peakMemory })),
-    );
+    return await work(children);
   } catch (error) {
     throw signal.aborted ? abortError(signal) : error;
   } finally {
@@ -116,26 +146,43 @@ async function ask<Kind extends Answer["kind"]>(
 
 function compare(all: readonly Runs[]): Measurement[] {
   const base = all[0]!;
-  const baseline = quantile(base.costs, 0.5);
-  const largest = Math.max(...base.loaded.logits.map(Math.abs));
-  return all.map(({ task, loaded, costs, peakMemory }) => {
+  const expected = base.loads[0]!.logits;
+  const largest = Math.max(...expected.map(Math.abs));
+  return all.map(({ task, loads, turns }) => {
+    const costs = turns.flat();
     const median = quantile(costs, 0.5);
     const batch = task.input[0]!;
+    const ratios = turns.map((turn, i) => ratioOf(quantile(base.turns[i]!, 0.5), quantile(turn, 0.5)));
     return {
       candidate: task.candidate,
       model: task.model,
       batch,
-      load: loaded.load,
-      first: loaded.first,
+      load: quantile(
+        loads.map(({ load }) => load),
+        0.5,
+      ),
+      first: quantile(
+        loads.map(({ first }) => first),
+        0.5,
+      ),
       median,
       p95: quantile(costs, 0.95),
       imagesPerSecond: (1e3 * batch) / median.wall,
-      peakMemory,
-      ratio: { wall: baseline.wall / median.wall, cpu: baseline.cpu / median.cpu },
-      difference: Math.max(...loaded.logits.map((value, i) => Math.abs(value - base.loaded.logits[i]!))) / largest,
+      peakMemory: Math.max(...loads.map(({ peakMemory }) => peakMemory)),
+      ratio: quantile(ratios, 0.5),
+      difference: Math.max(...loads[0]!.logits.map((value, i) => Math.abs(value - expected[i]!))) / largest,
       runs: costs.length,
     };
   });
+}
+
+function ratioOf(base: Cost, other: Cost): Cost {
+  return { wall: base.wall / other.wall, cpu: base.cpu / other.cpu };
+}
+
+/** Reads the files once, so that the speed of a disk, and of what the system keeps of it, is no part of a load. */
+async function intoPageCache({ safetensors, onnx }: Task["files"]): Promise<void> {
+  for (const file of [safetensors, onnx]) for await (const _ of createReadStream(file, { highWaterMark: 1 << 20 }));
 }
 
 function quantile(costs: readonly Cost[], share: number): Cost {

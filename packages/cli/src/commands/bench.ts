@@ -19,6 +19,7 @@ interface Options extends Output {
   readonly batch: number;
   readonly rounds: number;
   readonly times: number;
+  readonly loads: number;
   readonly threads?: number;
   readonly peers?: true;
   readonly layers?: true;
@@ -30,8 +31,9 @@ export function benchCommand({ signal }: Context): Command {
     .argument("[model...]", "resnet18, resnet50 and resnext50_32x4d where none is given")
     .option("--backends <names>", "as onnx,reference", "onnx")
     .option("--batch <n>", "images of one run", positive, 1)
-    .option("--rounds <n>", "turns of each candidate", positive, 7)
-    .option("--times <n>", "runs in a turn", positive, 5)
+    .option("--rounds <n>", "turns of each candidate", positive, 11)
+    .option("--times <n>", "runs in a turn", positive, 3)
+    .option("--loads <n>", "times that each candidate is loaded", positive, 5)
     .option("--peers", "beside them, the libraries below or beside ours")
     .option("--layers", "time each layer")
     .addOption(threadsOption())
@@ -60,7 +62,7 @@ export function benchCommand({ signal }: Context): Command {
 async function measureModel(
   model: string,
   candidates: readonly string[],
-  { batch, rounds, times, threads }: Options,
+  { batch, rounds, times, loads, threads }: Options,
   signal: Context["signal"],
 ): Promise<Measurement[]> {
   const folder = await mkdtemp(join(tmpdir(), "residual-bench-"));
@@ -78,7 +80,7 @@ async function measureModel(
     );
     await writeOnnx(graph, files.onnx, { signal });
     const tasks = candidates.map((candidate): Task => ({ candidate, model, files, input, threads }));
-    return await measure(tasks, rounds, times, signal);
+    return await measure(tasks, { rounds, times, loads }, signal);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
