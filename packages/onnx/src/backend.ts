@@ -15,7 +15,6 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { checkBound, lowerToOnnx } from "./lower.ts";
-import type { Model } from "./model-proto.ts";
 import { inMemory, onDisk } from "./place.ts";
 import type { NamedNumbers, SessionSettings } from "./protocol.ts";
 import { RUNTIME, versionOf } from "./runtime.ts";
@@ -28,8 +27,8 @@ export interface OnnxOptions {
   /** Whether threads wait for work by spinning: a little quicker on a quiet machine, a whole core each on any other. */
   readonly spin?: boolean;
   /**
-   * Whether weights read from a file may be mapped from it, true where not given. A mapped file must not be written to
-   * or cut short while the model is in use; replacing or deleting it is fine.
+   * Whether weights that lie in a file may go through a file in the temporary folder, which is gone when compile returns,
+   * true where not given. Else, and on Windows, they go through memory.
    */
   readonly map?: boolean;
 }
@@ -38,8 +37,8 @@ export interface OnnxOptions {
  * ONNX Runtime on the CPU, through onnxruntime-node. Runs in a thread per executable, so that the event loop goes on. The
  * first of these threads starts at once, to have the runtime loaded by the time that there is a graph to compile.
  *
- * Takes graphs as they are built: it folds batch norms and fuses by itself, and graphs that no pass has changed can be
- * mapped straight from their file. Throws UnsupportedError where `threads` is out of range.
+ * Takes graphs as they are built: norms are folded while weights stream from their file, and onnxruntime fuses by itself.
+ * Throws UnsupportedError where `threads` is out of range.
  */
 export function onnx(options: OnnxOptions = {}): Backend {
   return onnxOn(RUNTIME, options);
@@ -60,11 +59,9 @@ export function onnxOn(
       checkBound(graph); // before there is a thread to end
       const session = takeSession();
       try {
-        work.onProgress?.({ stage: "lower", done: 0, total: 2 });
-        const model = lowerToOnnx(graph);
-        work.onProgress?.({ stage: "load", done: 1, total: 2 });
-        await load(session, model, map, work);
-        work.onProgress?.({ stage: "load", done: 2, total: 2 });
+        work.onProgress?.({ stage: "load", done: 0, total: 1 });
+        await load(session, graph, map, work);
+        work.onProgress?.({ stage: "load", done: 1, total: 1 });
         return executable(graph, session);
       } catch (error) {
         const closed = session.close();
@@ -130,16 +127,16 @@ function checkThreads(threads: number): void {
 }
 
 /** Maps the weights where that works. What onnxruntime says of a mapped model, it has to say of the plain one again. */
-async function load(session: Session, model: Model, map: boolean, { signal }: WorkOptions): Promise<void> {
-  await using mapped = map ? await onDisk(model) : undefined;
+async function load(session: Session, graph: Graph, map: boolean, work: WorkOptions): Promise<void> {
+  await using mapped = map ? await onDisk(graph, work) : undefined;
   if (mapped) {
     try {
-      return await session.create(mapped.source, signal);
+      return await session.create(mapped.source, work.signal);
     } catch (error) {
       if (!(error instanceof UnsupportedError)) throw error;
     }
   }
-  await session.create(inMemory(model), signal);
+  await session.create(inMemory(lowerToOnnx(graph)), work.signal);
 }
 
 function executable<In extends string, Out extends string>(

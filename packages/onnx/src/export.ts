@@ -2,7 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import { basename } from "node:path";
 import { FormatError, type Graph, throwIfAborted, UnsupportedError, type WorkOptions } from "@residual/core";
-import { checkSizes, isWeight, LARGEST_BYTES, layOut } from "./external.ts";
+import { bytesOfFile, checkSizes, isWeight, LARGEST_BYTES, layOut } from "./external.ts";
 import { lowerToOnnx } from "./lower.ts";
 import { bytesOf, encodeModel, type Model } from "./model-proto.ts";
 import { concatenate, type Encoded, piecesOf } from "./protobuf.ts";
@@ -72,7 +72,7 @@ function encodeFiles(
   const layout = external === undefined ? undefined : layOut(lowered, external);
   const model = encodeModel({ ...(layout?.model ?? lowered), metadata: { ...metadata, ...ours } }, version);
   checkLength(graph, model.length);
-  return { model, ...(layout && { external: layout.pieces }) };
+  return { model, ...(layout && { external: bytesOfFile(layout) }) };
 }
 
 function checkKeys(keys: readonly string[]): void {

@@ -9,6 +9,7 @@ import {
   lower,
   type Parameter,
   parametersOf,
+  type Tensor,
   tensorOf,
   UnsupportedError,
   type Value,
@@ -204,5 +205,15 @@ class ModelBuilder {
 /** float64 is rounded here, once; only float32 lies in a file as it is. */
 function weight(name: string, { shape, tensor }: Constant): Initializer {
   if (tensor.dtype === "float32") return { name, tensor };
-  return { name, tensor: tensorOf("float32", shape, Float32Array.from(tensor.data)) };
+  const { scaled } = tensor;
+  if (!scaled) return { name, tensor: tensorOf("float32", shape, Float32Array.from(tensor.data)) };
+  const rounded: Tensor<"float32"> = {
+    dtype: "float32",
+    shape,
+    scaled,
+    get data() {
+      return Float32Array.from(tensor.data);
+    },
+  };
+  return { name, tensor: rounded };
 }

@@ -1,11 +1,14 @@
 import { rmSync } from "node:fs";
-import { link, mkdtemp, realpath, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { platform, tmpdir } from "node:os";
 import { join } from "node:path";
-import { checkSizes, isWeight, layOut } from "./external.ts";
-import { byteLength, encodeModel, type Initializer, type Model } from "./model-proto.ts";
+import { AbortError, constantsOf, foldBatchNorm, type Graph, sizeOf, type WorkOptions } from "@residual/core";
+import { checkSizes, layOut } from "./external.ts";
+import { lowerToOnnx } from "./lower.ts";
+import { byteLength, bytesOf, encodeModel, type Model } from "./model-proto.ts";
 import { concatenate } from "./protobuf.ts";
 import type { ModelSource } from "./protocol.ts";
+import { streamWeights } from "./stream.ts";
 import { version } from "./version.ts";
 
 /** Weights up to this many bytes go into the model itself: a file or a second buffer would cost more than it saves. */
@@ -16,9 +19,10 @@ export function inMemory(model: Model): ModelSource {
   checkSizes(model);
   if (weightBytes(model) <= INLINE_BYTES) return { model: encode(model) };
   // Apart from the model, so that protobuf neither limits them to 2 GB nor copies them once more.
-  const location = "weights.bin";
-  const { model: small, pieces, length } = layOut(model, location);
-  return { model: encode(small), externalData: { path: location, data: concatenate({ parts: pieces, length }) } };
+  const { model: small, pieces, length } = layOut(model, WEIGHTS);
+  const data = new Uint8Array(length);
+  for (const { tensor, offset } of pieces) data.set(bytesOf(tensor), offset);
+  return { model: encode(small), externalData: { path: WEIGHTS, data } };
 }
 
 /** A model on disk for as long as it loads. */
@@ -27,28 +31,38 @@ export interface MappedModel extends AsyncDisposable {
 }
 
 /**
- * Where all weights were read from one file, a model that points into that file: onnxruntime maps it, and nobody copies
- * it. Absolute paths are refused by onnxruntime, so the model lies in a new temporary folder with a link to the file.
- * Undefined where that does not work, or does not pay.
+ * Where most weights lie in files, a model whose weights stream from there into a file of its own, in a new temporary
+ * folder, which onnxruntime maps: nobody ever holds them all. Norms are folded on the way, which onnxruntime would do by
+ * copying all weights twice. Undefined where that does not work, or does not pay.
  */
-export async function onDisk(model: Model): Promise<MappedModel | undefined> {
+export async function onDisk(graph: Graph, work: WorkOptions = {}): Promise<MappedModel | undefined> {
   // Windows does not remove a file that is mapped.
-  if (weightBytes(model) <= INLINE_BYTES || platform() === "win32") return undefined;
-  const path = await commonFile(model);
-  if (path === undefined) return undefined;
+  if (bytesInFiles(graph) < STREAMED_BYTES || platform() === "win32") return undefined;
   const folder = await temporaryFolder().catch(() => undefined);
   if (folder === undefined) return undefined;
   try {
-    await linkTo(path, join(folder.path, LINK));
+    const { model, pieces } = layOut(lowerToOnnx(foldBatchNorm(graph)), WEIGHTS);
+    await streamWeights(pieces, join(folder.path, WEIGHTS), work);
     const source = { model: join(folder.path, "model.onnx") };
-    await writeFile(source.model, encode(pointing(model)));
+    await writeFile(source.model, encode(model));
     return { source, [Symbol.asyncDispose]: folder.remove };
-  } catch {
-    // A file gone, or a file system without links: there is still the copy in memory.
+  } catch (error) {
     await folder.remove();
-    return undefined;
+    if (error instanceof AbortError) throw error;
+    return undefined; // a full disk, say, or a file gone: there is still the way through memory
   }
 }
+
+function bytesInFiles(graph: Graph): number {
+  const constants = constantsOf(graph).filter(({ tensor }) => tensor.source);
+  return constants.reduce((sum, { tensor }) => sum + 4 * sizeOf(tensor.shape), 0);
+}
+
+/** Weights from this many bytes on are rather streamed than held: less takes no time either way. */
+const STREAMED_BYTES = 8 << 20;
+
+/** The name of the weights' file in the temporary folder. */
+const WEIGHTS = "weights.bin";
 
 const folders = new Set<string>();
 
@@ -69,36 +83,10 @@ function sweep(): void {
   for (const path of folders) rmSync(path, { recursive: true, force: true });
 }
 
-/** The name of the weights' file in the temporary folder. */
-const LINK = "weights";
-
 function encode(model: Model): Uint8Array<ArrayBuffer> {
   return concatenate(encodeModel(model, version));
 }
 
 function weightBytes({ initializers }: Model): number {
   return initializers.reduce((sum, { tensor }) => sum + byteLength(tensor), 0);
-}
-
-/** The one file that every weight lies in, unchanged, at an offset that float32 can be read from. */
-async function commonFile({ initializers }: Model): Promise<string | undefined> {
-  const sources = initializers.filter(isWeight).map(({ tensor }) => tensor.source);
-  const first = sources[0];
-  const mappable = sources.every((source) => source?.path === first?.path && (source?.offset ?? 1) % 4 === 0);
-  return first && mappable && (await first.isCurrent()) ? first.path : undefined;
-}
-
-/** A hard link where the file system has them, since a later rename of the file leaves it alone; else a symbolic one. */
-async function linkTo(path: string, at: string): Promise<void> {
-  const target = await realpath(path); // a link to a relative link would point nowhere
-  await link(target, at).catch(() => symlink(target, at));
-}
-
-function pointing(model: Model): Model {
-  const initializers = model.initializers.map((initializer): Initializer => {
-    const { source } = initializer.tensor;
-    const length = byteLength(initializer.tensor);
-    return source ? { ...initializer, external: { location: LINK, offset: source.offset, length } } : initializer;
-  });
-  return { ...model, initializers };
 }

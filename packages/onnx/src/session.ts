@@ -55,6 +55,8 @@ export class Session {
   constructor(runtime: string, settings: SessionSettings) {
     this.#runtime = runtime;
     const url = locate(runtime);
+    // onnxruntime-node 1.30 keeps usage data in the home and temporary folders unless told not to, before it loads.
+    process.env.ORT_DISABLE_TELEMETRY ??= "1";
     const gate = openGate();
     const workerData: WorkerSetup = { runtime: url, settings, gate, warmUp: smallestModel() };
     // Its own flags: those of this thread may name loaders and conditions that the worker does not need.

@@ -21,6 +21,12 @@ export interface FileSource {
   isCurrent(): Promise<boolean>;
 }
 
+/** A tensor whose row c (along the first axis) is that of `of` times `gain[c]`. */
+export interface ScaledRows {
+  readonly of: Tensor<"float32">;
+  readonly gain: Float64Array;
+}
+
 /** Numbers with a shape, row-major. `shape` `[]` is a scalar. */
 export type Tensor<D extends DType = DType> = {
   [K in D]: {
@@ -29,6 +35,8 @@ export type Tensor<D extends DType = DType> = {
     /** Row-major. Those of a tensor with a `source` may be read only when they are first asked for. */
     readonly data: DataOf[K];
     readonly source?: FileSource;
+    /** What it is the product of, for those who would rather work it out themselves; `data` then waits to be asked for. */
+    readonly scaled?: ScaledRows;
   };
 }[D];
 
