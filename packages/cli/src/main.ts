@@ -15,7 +15,6 @@ import { version } from "./version.ts";
 
 /** Runs one command line. Sets the exit code: 0 done, 1 the job failed, 2 the words are wrong, 130 stopped by Ctrl-C. */
 export async function main(words: readonly string[]): Promise<void> {
-  process.env.ORT_DISABLE_TELEMETRY ??= "1"; // onnxruntime 1.30 else keeps a database and logs of its use, to be sent
   using stopping = stopper();
   process.stdout.on("error", ignoreClosedPipe);
   const root = program(stopping.signal);

@@ -122,7 +122,8 @@ function start(task: Task): Child {
   const folder = dirname(task.files.onnx);
   const process = fork(new URL(child, import.meta.url), [JSON.stringify(task)], {
     execArgv,
-    env: { ...environment, TMPDIR: folder, TEMP: folder, TMP: folder }, // a process that is killed tidies nothing up
+    // A process that is killed tidies nothing up. Of telemetry peers are as free as we are.
+    env: { ...environment, TMPDIR: folder, TEMP: folder, TMP: folder, ORT_DISABLE_TELEMETRY: "1" },
     stdio: ["ignore", 2, "inherit", "ipc"], // what a library prints must not get between our JSON
   });
   const { candidate } = task;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { WeightsError } from "../ir/errors.ts";
-import { type Graph, graph, parametersOf } from "../ir/graph.ts";
+import { constantsOf, type Graph, graph, parametersOf } from "../ir/graph.ts";
 import { print } from "../ir/print.ts";
 import { type Tensor, tensor, tensorOf } from "../ir/tensor.ts";
 import { constant, input, named, parameter } from "../ir/value.ts";
@@ -58,6 +58,26 @@ describe("optimize", () => {
     const executable = await reference.compile(optimize(bind(tiny(), { tensors: tinyWeights })));
     const { y } = await executable.run({ image: tensor([1, 1, 2, 2], [0, 1, 2, 10]) });
     expect([...y.data]).toEqual([0, 0, 2, 34]);
+  });
+
+  it("reads no weights of a convolution before somebody asks for them", () => {
+    let reads = 0;
+    const weight: Tensor<"float32"> = {
+      dtype: "float32",
+      shape: [1, 1, 1, 1],
+      source: { path: "somewhere", offset: 0, firstNonFinite: -1, isCurrent: async () => true },
+      get data() {
+        reads++;
+        return Float32Array.of(3);
+      },
+    };
+    const lean = optimize(bind(tiny(), { tensors: new Map([...tinyWeights, ["conv1.weight", weight]]) }));
+    const folded = constantsOf(lean).find(({ name }) => name === "conv1.folded.weight")!;
+    expect(reads).toBe(0);
+    expect(folded.tensor.scaled!.of).toBe(weight);
+    expect(folded.tensor.scaled!.gain).toEqual(Float64Array.of(1)); // 2 / √4
+    expect([...folded.tensor.data, ...folded.tensor.data]).toEqual([3, 3]);
+    expect(reads).toBe(1);
   });
 
   it("leaves a convolution that something else reads", () => {
