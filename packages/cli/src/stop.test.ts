@@ -80,7 +80,16 @@ describe.skipIf(missing)("Ctrl-C", () => {
   });
 
   it("ends a benchmark with its processes and its temporary files", async () => {
-    const child = residual("bench", "cifar_resnet110", "--backends", "onnx,reference", "--rounds", "1000");
+    const child = residual(
+      "bench",
+      "cifar_resnet110",
+      "--backends",
+      "onnx,reference",
+      "--loads",
+      "1",
+      "--rounds",
+      "1000",
+    );
     const end = ended(child);
     await until(() => childrenOf(child.pid!).length === 2);
     const children = childrenOf(child.pid!);

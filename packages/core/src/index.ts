@@ -24,7 +24,16 @@ export {
 } from "./ir/errors.ts";
 export { constantsOf, type Graph, graph, inputsOf, nodesOf, parametersOf, usesOf, valuesOf } from "./ir/graph.ts";
 export { print } from "./ir/print.ts";
-export { type DType, type FileSource, sizeOf, type Tensor, tensor, tensorOf, toFloat64 } from "./ir/tensor.ts";
+export {
+  type DType,
+  type FileSource,
+  type ScaledRows,
+  sizeOf,
+  type Tensor,
+  tensor,
+  tensorOf,
+  toFloat64,
+} from "./ir/tensor.ts";
 export {
   type AnyNode,
   type Attribute,

@@ -51,13 +51,15 @@ const convolution = {
 
 /** The same graph twice, its weights in a file and in memory. */
 function normed(stored: { readonly [name: string]: Tensor<"float32"> }): { graph: Graph; weights: Graph } {
-  const [inFile, inMemory] = [stored, convolution].map((tensors) => {
-    const image = input("image", ["N", channels, 3, 3]);
-    const of = (name: string) => constant(name, tensors[name as keyof typeof convolution]!);
-    const conv = named("conv", ops.conv2d({ x: image, weight: of("weight") }));
-    const norm = { scale: of("scale"), shift: of("shift"), mean: of("mean"), variance: of("variance") };
-    return graph({ name: "normed", inputs: { image }, outputs: { y: ops.batchNorm({ x: conv, ...norm }) } });
-  });
+  const [inFile, inMemory] = [stored, { ...convolution }].map(
+    (tensors: { readonly [name: string]: Tensor<"float32"> }) => {
+      const image = input("image", ["N", channels, 3, 3]);
+      const of = (name: string) => constant(name, tensors[name]!);
+      const conv = named("conv", ops.conv2d({ x: image, weight: of("weight") }));
+      const norm = { scale: of("scale"), shift: of("shift"), mean: of("mean"), variance: of("variance") };
+      return graph({ name: "normed", inputs: { image }, outputs: { y: ops.batchNorm({ x: conv, ...norm }) } });
+    },
+  );
   return { graph: inFile!, weights: inMemory! };
 }
 

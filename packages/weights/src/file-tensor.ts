@@ -6,7 +6,7 @@ import { refuse } from "./safetensors.ts";
 /** A file as it was when it was opened, for those who come back to it later. */
 export interface OpenedFile {
   readonly path: string;
-  isCurrent(): Promise<boolean>;
+  readonly isCurrent: () => Promise<boolean>;
   /** Reads a piece again. Throws FormatError where the file is not as it was. */
   readAgain(offset: number, length: number): Uint8Array<ArrayBuffer>;
 }

@@ -18,7 +18,7 @@ export interface FileSource {
   /** Index of the first element that was NaN or infinite when the file was read, -1 where none was. */
   readonly firstNonFinite?: number;
   /** Whether the file is still the one that was read. */
-  isCurrent(): Promise<boolean>;
+  readonly isCurrent: () => Promise<boolean>;
 }
 
 /** A tensor whose row c (along the first axis) is that of `of` times `gain[c]`. */
