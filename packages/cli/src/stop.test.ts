@@ -46,6 +46,16 @@ async function until(holds: () => boolean): Promise<void> {
 const residual = (...words: string[]): ChildProcess =>
   start(process.execPath, [bin, ...words], { cwd: folder.in("out"), env: { TMPDIR: folder.in("tmp") } });
 
+/** A benchmark's processes, once there are so many and one is well into its work. They come and go while loads are measured. */
+async function atWork(benchmark: number, count: number): Promise<readonly number[]> {
+  let children: readonly number[] = [];
+  await until(() => {
+    children = childrenOf(benchmark).filter((pid) => !isOver(pid));
+    return children.length === count && children.some((pid) => secondsOf(pid) > INTO_THE_WORK);
+  });
+  return children;
+}
+
 /** CPU time: more than all of the start takes, much less than the work does. */
 const INTO_THE_WORK = 0.8;
 
@@ -91,9 +101,7 @@ describe.skipIf(missing)("Ctrl-C", () => {
       "1000",
     );
     const end = ended(child);
-    await until(() => childrenOf(child.pid!).length === 2);
-    const children = childrenOf(child.pid!);
-    await until(() => children.some((pid) => secondsOf(pid) > INTO_THE_WORK));
+    const children = await atWork(child.pid!, 2);
     expect(children.map(isOver)).toEqual([false, false]);
     for (const pid of [child.pid!, ...children]) process.kill(pid, "SIGINT"); // as a terminal does
     expect(await end).toEqual({ stdout: "", stderr: "AbortError: stopped by Ctrl-C\n", code: 130 });
@@ -132,9 +140,7 @@ describe.skipIf(missing)("other ends", () => {
   it("a benchmark that is killed takes its processes along", async () => {
     const child = residual("bench", "cifar_resnet110", "--backends", "reference");
     const end = ended(child);
-    await until(() => childrenOf(child.pid!).length === 1);
-    const children = childrenOf(child.pid!);
-    await until(() => children.some((pid) => secondsOf(pid) > INTO_THE_WORK));
+    const children = await atWork(child.pid!, 1);
     child.kill("SIGKILL");
     expect(await end).toEqual({ stdout: "", stderr: "", code: null }); // nor do they complain
     await until(() => children.every(isOver));
