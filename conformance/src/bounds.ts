@@ -32,8 +32,12 @@ type Bounds = {
   ) => Bounded;
 };
 
-/** γₙ = n·u / (1 − n·u): what n roundings in a row amount to at most (Higham 2002, lemma 3.1). */
-export function gamma(n: number, { unit }: Arithmetic): number {
+/**
+ * γₙ = n·u / (1 − n·u): what n roundings in a row amount to at most (Higham 2002, lemma 3.1). n may be any number: an error
+ * of 2.5u is 2.5 roundings. Throws RangeError from n·u = 1 on, where no bound holds.
+ */
+export function gamma(n: number, { name, unit }: Arithmetic): number {
+  if (n * unit >= 1) throw new RangeError(`${name}: ${n} roundings of ${unit} have no bound; sum in a wider format`);
   return (n * unit) / (1 - n * unit);
 }
 
@@ -64,74 +68,96 @@ const bounds: Bounds = {
     return summed(value, size, weight.shape[1]! + (bias ? 1 : 0), arithmetic);
   },
   /**
-   * (x − mean)·g + shift, or x·g + (shift − mean·g), with g = scale / √(variance + ε): three roundings of g, then at most three
-   * of a product and two sums, each of terms no larger than |x·g| + |mean·g| + |shift|; two more for a g made by a reciprocal root.
+   * (x − mean)·g + shift, or x·g + (shift − mean·g), with g = scale / √(variance + ε). Six roundings of g where it is made
+   * by a reciprocal root good to 2 ulp, four by division; then a product and two sums, of terms |x·g|, |mean·g| and |shift|.
    */
   batchNorm: (inputs, attributes, shape, arithmetic) => {
-    const { scale, mean } = inputs;
+    const { x, scale, mean, variance } = inputs;
     const value = ops.batchNorm.evaluate(inputs, attributes, shape);
-    const flipped = { ...magnitudes(inputs), variance: inputs.variance, scale: absolute(scale), mean: negative(mean) };
+    const flipped = { ...magnitudes(inputs), variance, mean: negative(mean) };
     const size = ops.batchNorm.evaluate(flipped, attributes, shape);
-    return summed(value, size, 8, arithmetic);
+    const { bound } = summed(value, size, 9, arithmetic);
+    const pixels = x.data.length / (shape[0]! * shape[1]!);
+    const flushed = bound.map((each, i) => {
+      const c = Math.floor(i / pixels) % shape[1]!;
+      const gain = scale.data[c]! / Math.sqrt(variance.data[c]! + attributes.epsilon);
+      const factors = Math.abs(gain) + Math.abs(mean.data[c]!) + Math.abs(x.data[i]!); // of a flushed x − mean, or g
+      return each + 2 * arithmetic.smallest * factors;
+    });
+    return { value, bound: flushed };
   },
-  /** n − 1 sums, and a division or a product with 1/n, which is rounded itself. */
+  /** n − 1 sums, and a division good to 2.5 ulp, or a product with 1/n rounded. */
   averagePool2d: (inputs, attributes, shape, arithmetic) => {
     const value = ops.averagePool2d.evaluate(inputs, attributes, shape);
     const size = ops.averagePool2d.evaluate(magnitudes(inputs), attributes, shape);
-    return summed(value, size, attributes.window[0] * attributes.window[1] + 1, arithmetic);
+    return summed(value, size, attributes.window[0] * attributes.window[1] - 1 + DIVISION, arithmetic);
   },
   globalAveragePool: (inputs, attributes, shape, arithmetic) => {
     const value = ops.globalAveragePool.evaluate(inputs, attributes, shape);
     const size = ops.globalAveragePool.evaluate(magnitudes(inputs), attributes, shape);
-    return summed(value, size, inputs.x.data.length / value.length + 1, arithmetic);
+    return summed(value, size, inputs.x.data.length / value.length - 1 + DIVISION, arithmetic);
   },
   add: (inputs, attributes, shape, arithmetic) => rounded(ops.add.evaluate(inputs, attributes, shape), arithmetic),
   multiply: (inputs, attributes, shape, arithmetic) =>
     rounded(ops.multiply.evaluate(inputs, attributes, shape), arithmetic),
-  /** 1 / (1 + e^−x): an e^−x good to (4 + |x|)·u moves y by y·(1 − y) of that; libraries' rational forms are good to 4u. */
+  /** 1 / (1 + e^−x): a sum, a division, and 1 − y of the exponential's error; or a library's own formula, good to 4u. */
   sigmoid: (inputs, attributes, shape, arithmetic) => {
     const value = ops.sigmoid.evaluate(inputs, attributes, shape);
-    const { unit } = arithmetic;
     const bound = value.map((y, i) => {
-      const exponential = (4 + Math.abs(inputs.x.data[i]!)) * unit;
-      return 4 * unit + y * (1 - y) * exponential + gamma(3, arithmetic) * y;
+      const roundings = (1 - y) * exponentialRoundings(inputs.x.data[i]!) + 1 + DIVISION;
+      return Math.max(y * gamma(roundings, arithmetic), 4 * arithmetic.unit);
     });
     return { value, bound };
   },
+  /** Each exponential's own roundings, the sum's, and a reciprocal of it and a product. */
   softmax: (inputs, attributes, shape, arithmetic) => {
     const value = ops.softmax.evaluate(inputs, attributes, shape);
     const bound = new Float64Array(value.length);
-    eachRow(inputs.x, shape, (start, classes, largest) => {
-      const errors = exponentialErrors(inputs.x.data, start, classes, largest, arithmetic);
-      let ofSum = gamma(classes, arithmetic); // C − 1 sums and the division
-      for (let i = 0; i < classes; i++) ofSum += value[start + i]! * errors[i]!;
-      for (let i = 0; i < classes; i++) bound[start + i] = value[start + i]! * (errors[i]! + ofSum) + arithmetic.smallest;
+    eachRow(inputs.x, shape, value, ({ start, classes, largest, ofSum }) => {
+      for (let i = start; i < start + classes; i++) {
+        const roundings = shiftedRoundings(inputs.x.data[i]! - largest) + ofSum + DIVISION + 1;
+        bound[i] = value[i]! * gamma(roundings, arithmetic) + 2 * arithmetic.smallest;
+      }
     });
     return { value, bound };
   },
+  /** x − largest − log Σ, or x − (largest + log Σ): the sum's relative error is the logarithm's absolute one. */
   logSoftmax: (inputs, attributes, shape, arithmetic) => {
     const value = ops.logSoftmax.evaluate(inputs, attributes, shape);
     const likely = ops.softmax.evaluate(inputs, attributes, shape);
     const bound = new Float64Array(value.length);
-    eachRow(inputs.x, shape, (start, classes, largest) => {
-      const errors = exponentialErrors(inputs.x.data, start, classes, largest, arithmetic);
-      let ofLog = gamma(classes, arithmetic);
-      for (let i = 0; i < classes; i++) ofLog += likely[start + i]! * errors[i]!;
-      for (let i = 0; i < classes; i++) {
-        const distance = Math.abs(inputs.x.data[start + i]! - largest);
-        const logSum = Math.abs(inputs.x.data[start + i]! - largest - value[start + i]!);
-        bound[start + i] = ofLog + gamma(4, arithmetic) * (distance + logSum + Math.abs(value[start + i]!) + Math.abs(largest));
+    eachRow(inputs.x, shape, likely, ({ start, classes, largest, ofSum, sum }) => {
+      const ofLog = gamma(ofSum + 1 + 8, arithmetic) + gamma(6, arithmetic) * Math.log(sum);
+      for (let i = start; i < start + classes; i++) {
+        bound[i] = ofLog + gamma(2, arithmetic) * (Math.abs(value[i]!) + Math.abs(largest));
       }
     });
     return { value, bound };
   },
   /** What only chooses or moves numbers makes no error. */
-  maxPool2d: (inputs, attributes, shape) => exact(ops.maxPool2d.evaluate(inputs, attributes, shape)),
-  relu: (inputs, attributes, shape) => exact(ops.relu.evaluate(inputs, attributes, shape)),
-  flatten: (inputs, attributes, shape) => exact(ops.flatten.evaluate(inputs, attributes, shape)),
-  subsample: (inputs, attributes, shape) => exact(ops.subsample.evaluate(inputs, attributes, shape)),
-  padChannels: (inputs, attributes, shape) => exact(ops.padChannels.evaluate(inputs, attributes, shape)),
+  maxPool2d: (inputs, attributes, shape, arithmetic) =>
+    exact(ops.maxPool2d.evaluate(inputs, attributes, shape), arithmetic),
+  relu: (inputs, attributes, shape, arithmetic) => exact(ops.relu.evaluate(inputs, attributes, shape), arithmetic),
+  flatten: (inputs, attributes, shape, arithmetic) =>
+    exact(ops.flatten.evaluate(inputs, attributes, shape), arithmetic),
+  subsample: (inputs, attributes, shape, arithmetic) =>
+    exact(ops.subsample.evaluate(inputs, attributes, shape), arithmetic),
+  padChannels: (inputs, attributes, shape, arithmetic) =>
+    exact(ops.padChannels.evaluate(inputs, attributes, shape), arithmetic),
 };
+
+/** Roundings that a division amounts to: 2.5 ulp, as Vulkan and WGSL allow; 1 on a CPU. */
+const DIVISION = 5;
+
+/** Roundings that e^x amounts to: 3 + 2·|x| ulp, as Vulkan and WGSL allow. Beyond 128 there is but 0 or infinity left. */
+function exponentialRoundings(x: number): number {
+  return 6 + 4 * Math.min(Math.abs(x), 128);
+}
+
+/** Those of e^(x − largest): the difference is rounded too, and moves the result by so many times its size. */
+function shiftedRoundings(difference: number): number {
+  return exponentialRoundings(difference) + Math.min(Math.abs(difference), 128);
+}
 
 /** A node's value and bound, given its inputs as float64 numbers that are exact in the backend's arithmetic. */
 export function boundOf(
@@ -149,10 +175,13 @@ export function boundOf(
   return rule(inputs, node.attributes, shape, arithmetic);
 }
 
-/** γₙ times the sum of the terms' magnitudes; and what n terms lose where each may be flushed to 0. */
-function summed(value: Float64Array, size: Float64Array, terms: number, arithmetic: Arithmetic): Bounded {
-  const factor = gamma(terms, arithmetic);
-  return { value, bound: size.map((sum) => factor * sum + (terms + 1) * arithmetic.smallest) };
+/**
+ * γₙ times the sum of the terms' magnitudes; and what n terms lose where each may be flushed to 0. A sum with an infinity or
+ * a NaN in it has but one answer.
+ */
+function summed(value: Float64Array, size: Float64Array, roundings: number, arithmetic: Arithmetic): Bounded {
+  const [factor, flushed] = [gamma(roundings, arithmetic), 2 * roundings * arithmetic.smallest];
+  return { value, bound: size.map((sum) => (Number.isFinite(sum) ? factor * sum + flushed : 0)) };
 }
 
 function rounded(value: Float64Array, arithmetic: Arithmetic): Bounded {
@@ -160,8 +189,10 @@ function rounded(value: Float64Array, arithmetic: Arithmetic): Bounded {
   return { value, bound: value.map((each) => factor * Math.abs(each) + arithmetic.smallest) };
 }
 
-function exact(value: Float64Array): Bounded {
-  return { value, bound: new Float64Array(value.length) };
+/** Between two subnormal numbers a GPU may choose either, or 0. */
+function exact(value: Float64Array, { smallest }: Arithmetic): Bounded {
+  const flushes = (each: number) => each !== 0 && Math.abs(each) < smallest;
+  return { value, bound: value.map((each) => (flushes(each) ? 2 * smallest : 0)) };
 }
 
 function absolute(tensor: Tensor<"float64">): Tensor<"float64"> {
@@ -177,25 +208,28 @@ function magnitudes<Inputs extends object>(inputs: Inputs): Inputs {
   return Object.fromEntries(entries.map(([name, tensor]) => [name, absolute(tensor)])) as unknown as Inputs;
 }
 
-/** Relative errors of e^(x − largest): 4u of the exponential itself, and of its argument, rounded, what that moves. */
-function exponentialErrors(
-  x: Float64Array,
-  start: number,
-  classes: number,
-  largest: number,
-  arithmetic: Arithmetic,
-): Float64Array {
-  const factor = gamma(1, arithmetic);
-  return Float64Array.from({ length: classes }, (_, i) => (4 + 2 * Math.abs(x[start + i]! - largest)) * factor);
+/** A row of logits: where it starts, and Σ e^(x − largest) with the roundings that it amounts to. */
+interface Row {
+  readonly start: number;
+  readonly classes: number;
+  readonly largest: number;
+  readonly sum: number;
+  readonly ofSum: number;
 }
 
+/** The sum's roundings are its C − 1 additions, and those of its terms, each in proportion to its part of the sum. */
 function eachRow(
   x: Tensor<"float64">,
   shape: readonly number[],
-  visit: (start: number, classes: number, largest: number) => void,
+  likely: Float64Array,
+  visit: (row: Row) => void,
 ): void {
   const classes = shape[1]!;
   for (let start = 0; start < x.data.length; start += classes) {
-    visit(start, classes, Math.max(...x.data.subarray(start, start + classes)));
+    const row = x.data.subarray(start, start + classes);
+    const largest = row.reduce((a, b) => Math.max(a, b), -Infinity);
+    const sum = row.reduce((total, each) => total + Math.exp(each - largest), 0);
+    const ofTerms = row.reduce((total, each, i) => total + likely[start + i]! * shiftedRoundings(each - largest), 0);
+    visit({ start, classes, largest, sum, ofSum: ofTerms + classes - 1 });
   }
 }

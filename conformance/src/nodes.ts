@@ -31,13 +31,12 @@ export function* trialsOf(
   let done = 0;
   for (const value of valuesOf(graph)) {
     throwIfAborted(options.signal);
-    if (value.kind === "input") known.set(value, inputs[value.name]!);
+    if (value.kind === "input") known.set(value, roundToFloat32(inputs[value.name]!));
     if (value.kind === "constant") known.set(value, roundToFloat32(value.tensor));
     if (value.kind !== "node") continue;
     const trial = trialOf(value, known);
     yield trial;
-    const answer = expectationOf(trial).value;
-    known.set(value, tensorOf("float32", concrete(value.shape, batch), Float32Array.from(answer)));
+    known.set(value, roundToFloat32(tensorOf("float64", concrete(value.shape, batch), expectationOf(trial).value)));
     for (const read of last.get(value) ?? []) known.delete(read);
     options.onProgress?.({ stage: "nodes", done: ++done, total });
   }

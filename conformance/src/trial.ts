@@ -2,6 +2,7 @@ import {
   type AnyNode,
   type Backend,
   constant,
+  formatShape,
   type Graph,
   graph,
   input,
@@ -139,7 +140,10 @@ function nodeOf({ op, attributes }: Trial, inputs: { readonly [input: string]: V
 }
 
 /** The trial's answer in float64, and how far off each element may be. */
-export function expectationOf(trial: Trial, arithmetic: Arithmetic = float32): Bounded & { readonly shape: readonly number[] } {
+export function expectationOf(
+  trial: Trial,
+  arithmetic: Arithmetic = float32,
+): Bounded & { readonly shape: readonly number[] } {
   const node = nodeOf(trial, inputsOf(trial));
   const shape = node.shape as readonly number[];
   const inputs = Object.fromEntries(Object.entries(trial.inputs).map(([key, tensor]) => [key, toFloat64(tensor)]));
@@ -197,7 +201,24 @@ function indexOf(flat: number, shape: readonly number[]): number[] {
     .toReversed();
 }
 
-/** The numbers rounded to float32, as every backend is given them. */
+/**
+ * The numbers rounded to float32, as every backend is given them. Subnormal ones become 0, since a backend may read them as
+ * that (WGSL allows it), and no bound could tell what then comes of them.
+ */
 export function roundToFloat32({ shape, data }: Tensor<"float32" | "float64">): Tensor<"float32"> {
-  return tensorOf("float32", shape, Float32Array.from(data));
+  const rounded = Float32Array.from(data);
+  for (let i = 0; i < rounded.length; i++) if (Math.abs(rounded[i]!) < float32.smallest) rounded[i] = 0;
+  return tensorOf("float32", shape, rounded);
+}
+
+/** An outcome in a line: what was computed, and the element that is furthest off. */
+export function describeOutcome({ trial, shape, share, worst, error }: Outcome): string {
+  const attributes = Object.entries(trial.attributes).map(([key, value]) => `${key} ${JSON.stringify(value)}`);
+  const inputs = Object.entries(trial.inputs).map(([key, tensor]) => `${key} ${formatShape(tensor.shape)}`);
+  const what = `${trial.name}: ${trial.op}(${[...inputs, ...attributes].join(", ")}) -> ${formatShape(shape)}`;
+  if (error) return `${what}: ${error.code}: ${error.message}`;
+  if (!worst) return `${what}: within its bound`;
+  const { index, expected, found, bound } = worst;
+  const size = `${share.toPrecision(3)} times its bound of ${bound.toExponential(2)}`;
+  return `${what}: at [${index.join(", ")}] expected ${expected}, got ${found}, off by ${size}`;
 }

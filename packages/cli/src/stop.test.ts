@@ -18,8 +18,9 @@ beforeAll(async () => {
   await writeFile(folder.in("noise.bin"), records);
 });
 
-/** Seconds of CPU that a process has had: 100 ticks each, of user and system. Source: proc(5). */
+/** Seconds of CPU that a process has had: 100 ticks each, of user and system; 0 once it is gone. Source: proc(5). */
 function secondsOf(pid: number): number {
+  if (!existsSync(`/proc/${pid}/stat`)) return 0;
   const [user, system] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ").slice(11, 13);
   return (Number(user) + Number(system)) / 100;
 }
