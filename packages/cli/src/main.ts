@@ -85,13 +85,8 @@ function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && "syscall" in error && "errno" in error;
 }
 
-/** Lines of a message that are shown; weights of another model have a problem for each of their tensors. */
-const SHOWN = 10;
-
 function fail(code: string, message: string, exitCode: number): number {
-  const lines = message.split("\n");
-  const rest = lines.length > SHOWN + 1 ? [`  … and ${lines.length - SHOWN} more`] : lines.slice(SHOWN);
-  process.stderr.write(`${code}: ${[...lines.slice(0, SHOWN), ...rest].join("\n")}\n`);
+  process.stderr.write(`${code}: ${message}\n`);
   return exitCode;
 }
 
