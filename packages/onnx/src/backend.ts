@@ -8,7 +8,6 @@ import {
   type Executable,
   type Graph,
   input,
-  type Tensor,
   tensorOf,
   throwIfAborted,
   UnsupportedError,
@@ -16,7 +15,7 @@ import {
 } from "@residual/core";
 import { checkBound, lowerToOnnx } from "./lower.ts";
 import { inMemory, onDisk } from "./place.ts";
-import type { NamedNumbers, SessionSettings } from "./protocol.ts";
+import type { SessionSettings } from "./protocol.ts";
 import { RUNTIME, versionOf } from "./runtime.ts";
 import { Session } from "./session.ts";
 import { verifyOnnx } from "./verify.ts";
@@ -152,7 +151,7 @@ function executable<In extends string, Out extends string>(
     async run(inputs, { signal } = {}) {
       if (disposed) throw new UnsupportedError("onnx: run after dispose; compile the graph again");
       checkInputs(graph, inputs);
-      const outputs = await session.run(copyOf(inputs), signal);
+      const outputs = await session.run(inputs, signal);
       const answers = Object.entries(outputs).map(
         ([name, { shape, data }]) => [name, tensorOf("float32", shape, data)] as const,
       );
@@ -161,11 +160,4 @@ function executable<In extends string, Out extends string>(
     dispose,
     [Symbol.asyncDispose]: dispose,
   };
-}
-
-/** Copied here and then handed over: to let the worker's port clone them would copy twice, and whole buffers under views. */
-function copyOf(inputs: { readonly [name: string]: Tensor<"float32"> }): NamedNumbers {
-  return Object.fromEntries(
-    Object.entries(inputs).map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]),
-  );
 }

@@ -42,7 +42,13 @@ export type ToWorker =
   | { readonly kind: "release" };
 
 export type FromWorker =
-  | { readonly kind: "done"; readonly id: number; readonly outputs: NamedNumbers }
+  /** `spent`: the inputs' memory, to be used again. */
+  | {
+      readonly kind: "done";
+      readonly id: number;
+      readonly outputs: NamedNumbers;
+      readonly spent: readonly ArrayBuffer[];
+    }
   | { readonly kind: "cancelled"; readonly id: number }
   /** `stage`: whether the runtime did not load, or refused the job. */
   | { readonly kind: "failed"; readonly id: number; readonly stage: "load" | "job"; readonly message: string };

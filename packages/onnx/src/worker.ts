@@ -72,7 +72,8 @@ async function perform(job: Job): Promise<void> {
     const runtime = await loading;
     stage = "job";
     const outputs = await enter(gate, () => carryOut(runtime, job));
-    reply({ kind: "done", id, outputs }, buffersOf(outputs));
+    const spent = job.kind === "run" ? buffersOf(job.inputs) : [];
+    reply({ kind: "done", id, outputs, spent }, [...buffersOf(outputs), ...spent]);
   } catch (error) {
     reply({ kind: "failed", id, stage, message: error instanceof Error ? error.message : String(error) });
   }
