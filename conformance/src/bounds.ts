@@ -23,13 +23,15 @@ export interface Bounded {
 
 type Operands<Name extends OpName> = InputsOf<Name, Tensor<"float64">>;
 
+/** What a node answers, for a rule that says how far off that may be. */
+interface Answer {
+  readonly value: Float64Array;
+  readonly shape: readonly number[];
+  readonly arithmetic: Arithmetic;
+}
+
 type Bounds = {
-  readonly [Name in OpName]: (
-    inputs: Operands<Name>,
-    attributes: AttributesOf<Name>,
-    shape: readonly number[],
-    arithmetic: Arithmetic,
-  ) => Bounded;
+  readonly [Name in OpName]: (inputs: Operands<Name>, attributes: AttributesOf<Name>, answer: Answer) => Float64Array;
 };
 
 /**
@@ -47,103 +49,83 @@ export function gamma(n: number, { name, unit }: Arithmetic): number {
  */
 const bounds: Bounds = {
   /** |fl(Σ w·x + b) − …| ≤ γₙ·(Σ|w·x| + |b|) with n products and sums (Higham 2002, equation 3.5). */
-  conv2d: (inputs, attributes, shape, arithmetic) => {
+  conv2d: (inputs, attributes, { shape, arithmetic }) => {
     const { weight, bias } = inputs;
-    const value = ops.conv2d.evaluate(inputs, attributes, shape);
     const size = ops.conv2d.evaluate(magnitudes(inputs), attributes, shape);
-    return summed(value, size, weight.data.length / weight.shape[0]! + (bias ? 1 : 0), arithmetic);
+    return summed(size, weight.data.length / weight.shape[0]! + (bias ? 1 : 0), arithmetic);
   },
   /** The same with one more term. ReLU lets no error grow: |max(a, 0) − max(b, 0)| ≤ |a − b|. */
-  fusedConv2d: (inputs, attributes, shape, arithmetic) => {
+  fusedConv2d: (inputs, attributes, { shape, arithmetic }) => {
     const { weight, bias, residual } = inputs;
-    const value = ops.fusedConv2d.evaluate(inputs, attributes, shape);
     const size = ops.fusedConv2d.evaluate(magnitudes(inputs), { ...attributes, relu: false }, shape);
     const terms = weight.data.length / weight.shape[0]! + (bias ? 1 : 0) + (residual ? 1 : 0);
-    return summed(value, size, terms, arithmetic);
+    return summed(size, terms, arithmetic);
   },
-  linear: (inputs, attributes, shape, arithmetic) => {
+  linear: (inputs, attributes, { shape, arithmetic }) => {
     const { weight, bias } = inputs;
-    const value = ops.linear.evaluate(inputs, attributes, shape);
     const size = ops.linear.evaluate(magnitudes(inputs), attributes, shape);
-    return summed(value, size, weight.shape[1]! + (bias ? 1 : 0), arithmetic);
+    return summed(size, weight.shape[1]! + (bias ? 1 : 0), arithmetic);
   },
   /**
    * (x − mean)·g + shift, or x·g + (shift − mean·g), with g = scale / √(variance + ε). Six roundings of g where it is made
-   * by a reciprocal root good to 2 ulp, four by division; then a product and two sums, of terms |x·g|, |mean·g| and |shift|.
+   * by a reciprocal root good to 2 ulp, three by division; then a product and two sums, of |x·g|, |mean·g| and |shift|.
    */
-  batchNorm: (inputs, attributes, shape, arithmetic) => {
+  batchNorm: (inputs, attributes, { shape, arithmetic }) => {
     const { x, scale, mean, variance } = inputs;
-    const value = ops.batchNorm.evaluate(inputs, attributes, shape);
     const flipped = { ...magnitudes(inputs), variance, mean: negative(mean) };
     const size = ops.batchNorm.evaluate(flipped, attributes, shape);
-    const { bound } = summed(value, size, 9, arithmetic);
     const pixels = x.data.length / (shape[0]! * shape[1]!);
-    const flushed = bound.map((each, i) => {
+    return summed(size, 9, arithmetic).map((bound, i) => {
       const c = Math.floor(i / pixels) % shape[1]!;
       const gain = scale.data[c]! / Math.sqrt(variance.data[c]! + attributes.epsilon);
-      const factors = Math.abs(gain) + Math.abs(mean.data[c]!) + Math.abs(x.data[i]!); // of a flushed x − mean, or g
-      return each + 2 * arithmetic.smallest * factors;
+      const factors = Math.abs(gain) + Math.abs(mean.data[c]!) + Math.abs(x.data[i]!); // of an x − mean or a g that is flushed
+      return bound + 2 * arithmetic.smallest * factors;
     });
-    return { value, bound: flushed };
   },
   /** n − 1 sums, and a division good to 2.5 ulp, or a product with 1/n rounded. */
-  averagePool2d: (inputs, attributes, shape, arithmetic) => {
-    const value = ops.averagePool2d.evaluate(inputs, attributes, shape);
+  averagePool2d: (inputs, attributes, { shape, arithmetic }) => {
     const size = ops.averagePool2d.evaluate(magnitudes(inputs), attributes, shape);
-    return summed(value, size, attributes.window[0] * attributes.window[1] - 1 + DIVISION, arithmetic);
+    return summed(size, attributes.window[0] * attributes.window[1] - 1 + DIVISION, arithmetic);
   },
-  globalAveragePool: (inputs, attributes, shape, arithmetic) => {
-    const value = ops.globalAveragePool.evaluate(inputs, attributes, shape);
+  globalAveragePool: (inputs, attributes, { shape, arithmetic }) => {
     const size = ops.globalAveragePool.evaluate(magnitudes(inputs), attributes, shape);
-    return summed(value, size, inputs.x.data.length / value.length - 1 + DIVISION, arithmetic);
+    return summed(size, inputs.x.data.length / size.length - 1 + DIVISION, arithmetic);
   },
-  add: (inputs, attributes, shape, arithmetic) => rounded(ops.add.evaluate(inputs, attributes, shape), arithmetic),
-  multiply: (inputs, attributes, shape, arithmetic) =>
-    rounded(ops.multiply.evaluate(inputs, attributes, shape), arithmetic),
+  add: (_inputs, _attributes, answer) => rounded(answer),
+  multiply: (_inputs, _attributes, answer) => rounded(answer),
   /** 1 / (1 + e^−x): a sum, a division, and 1 − y of the exponential's error; or a library's own formula, good to 4u. */
-  sigmoid: (inputs, attributes, shape, arithmetic) => {
-    const value = ops.sigmoid.evaluate(inputs, attributes, shape);
-    const bound = value.map((y, i) => {
-      const roundings = (1 - y) * exponentialRoundings(inputs.x.data[i]!) + 1 + DIVISION;
+  sigmoid: ({ x }, _, { value, arithmetic }) =>
+    value.map((y, i) => {
+      const roundings = (1 - y) * exponentialRoundings(x.data[i]!) + 1 + DIVISION;
       return Math.max(y * gamma(roundings, arithmetic), 4 * arithmetic.unit);
-    });
-    return { value, bound };
-  },
+    }),
   /** Each exponential's own roundings, the sum's, and a reciprocal of it and a product. */
-  softmax: (inputs, attributes, shape, arithmetic) => {
-    const value = ops.softmax.evaluate(inputs, attributes, shape);
+  softmax: ({ x }, _, { value, shape, arithmetic }) => {
     const bound = new Float64Array(value.length);
-    eachRow(inputs.x, shape, value, ({ start, classes, largest, ofSum }) => {
+    eachRow(x, shape, value, ({ start, classes, largest, ofSum }) => {
       for (let i = start; i < start + classes; i++) {
-        const roundings = shiftedRoundings(inputs.x.data[i]! - largest) + ofSum + DIVISION + 1;
+        const roundings = shiftedRoundings(x.data[i]! - largest) + ofSum + DIVISION + 1;
         bound[i] = value[i]! * gamma(roundings, arithmetic) + 2 * arithmetic.smallest;
       }
     });
-    return { value, bound };
+    return bound;
   },
   /** x − largest − log Σ, or x − (largest + log Σ): the sum's relative error is the logarithm's absolute one. */
-  logSoftmax: (inputs, attributes, shape, arithmetic) => {
-    const value = ops.logSoftmax.evaluate(inputs, attributes, shape);
-    const likely = ops.softmax.evaluate(inputs, attributes, shape);
+  logSoftmax: ({ x }, _, { value, shape, arithmetic }) => {
     const bound = new Float64Array(value.length);
-    eachRow(inputs.x, shape, likely, ({ start, classes, largest, ofSum, sum }) => {
+    eachRow(x, shape, value.map(Math.exp), ({ start, classes, largest, sum, ofSum }) => {
       const ofLog = gamma(ofSum + 1 + 8, arithmetic) + gamma(6, arithmetic) * Math.log(sum);
       for (let i = start; i < start + classes; i++) {
         bound[i] = ofLog + gamma(2, arithmetic) * (Math.abs(value[i]!) + Math.abs(largest));
       }
     });
-    return { value, bound };
+    return bound;
   },
-  /** What only chooses or moves numbers makes no error. */
-  maxPool2d: (inputs, attributes, shape, arithmetic) =>
-    exact(ops.maxPool2d.evaluate(inputs, attributes, shape), arithmetic),
-  relu: (inputs, attributes, shape, arithmetic) => exact(ops.relu.evaluate(inputs, attributes, shape), arithmetic),
-  flatten: (inputs, attributes, shape, arithmetic) =>
-    exact(ops.flatten.evaluate(inputs, attributes, shape), arithmetic),
-  subsample: (inputs, attributes, shape, arithmetic) =>
-    exact(ops.subsample.evaluate(inputs, attributes, shape), arithmetic),
-  padChannels: (inputs, attributes, shape, arithmetic) =>
-    exact(ops.padChannels.evaluate(inputs, attributes, shape), arithmetic),
+  maxPool2d: (_inputs, _attributes, answer) => exact(answer),
+  relu: (_inputs, _attributes, answer) => exact(answer),
+  flatten: (_inputs, _attributes, answer) => exact(answer),
+  subsample: (_inputs, _attributes, answer) => exact(answer),
+  padChannels: (_inputs, _attributes, answer) => exact(answer),
 };
 
 /** Roundings that a division amounts to: 2.5 ulp, as Vulkan and WGSL allow; 1 on a CPU. */
@@ -159,44 +141,45 @@ function shiftedRoundings(difference: number): number {
   return exponentialRoundings(difference) + Math.min(Math.abs(difference), 128);
 }
 
-/** A node's value and bound, given its inputs as float64 numbers that are exact in the backend's arithmetic. */
-export function boundOf(
-  node: AnyNode & Node,
-  inputs: { readonly [input: string]: Tensor<"float64"> },
-  shape: readonly number[],
-  arithmetic: Arithmetic = float32,
-): Bounded {
-  const rule = bounds[node.op] as unknown as (
-    inputs: object,
-    attributes: object,
-    shape: readonly number[],
-    arithmetic: Arithmetic,
-  ) => Bounded;
-  return rule(inputs, node.attributes, shape, arithmetic);
+type Inputs = { readonly [input: string]: Tensor<"float64"> };
+
+/** A node's answer, given its inputs as float64 numbers that are exact in the backend's arithmetic. */
+export function answerOf({ op, attributes }: AnyNode & Node, inputs: Inputs, shape: readonly number[]): Float64Array {
+  const definition = ops[op] as unknown as {
+    evaluate(inputs: Inputs, attributes: object, shape: readonly number[]): Float64Array;
+  };
+  return definition.evaluate(inputs, attributes, shape);
+}
+
+/** How far off that answer each element may be, given the same inputs. */
+export function boundOf({ op, attributes }: AnyNode & Node, inputs: Inputs, answer: Answer): Float64Array {
+  const rule = bounds[op] as unknown as (inputs: Inputs, attributes: object, answer: Answer) => Float64Array;
+  return rule(inputs, attributes, answer);
 }
 
 /**
  * γₙ times the sum of the terms' magnitudes; and what n terms lose where each may be flushed to 0. A sum with an infinity or
  * a NaN in it has but one answer.
  */
-function summed(value: Float64Array, size: Float64Array, roundings: number, arithmetic: Arithmetic): Bounded {
+function summed(size: Float64Array, roundings: number, arithmetic: Arithmetic): Float64Array {
   const [factor, flushed] = [gamma(roundings, arithmetic), 2 * roundings * arithmetic.smallest];
-  return { value, bound: size.map((sum) => (Number.isFinite(sum) ? factor * sum + flushed : 0)) };
+  return size.map((sum) => (Number.isFinite(sum) ? factor * sum + flushed : 0));
 }
 
-function rounded(value: Float64Array, arithmetic: Arithmetic): Bounded {
+function rounded({ value, arithmetic }: Answer): Float64Array {
   const factor = gamma(1, arithmetic);
-  return { value, bound: value.map((each) => factor * Math.abs(each) + arithmetic.smallest) };
+  return value.map((each) => factor * Math.abs(each) + arithmetic.smallest);
 }
 
-/** Between two subnormal numbers a GPU may choose either, or 0. */
-function exact(value: Float64Array, { smallest }: Arithmetic): Bounded {
-  const flushes = (each: number) => each !== 0 && Math.abs(each) < smallest;
-  return { value, bound: value.map((each) => (flushes(each) ? 2 * smallest : 0)) };
+/** What only chooses or moves numbers makes no error; but between subnormal ones a GPU may choose either, or 0. */
+function exact({ value, arithmetic: { smallest } }: Answer): Float64Array {
+  return value.map((each) => (each !== 0 && Math.abs(each) < smallest ? 2 * smallest : 0));
 }
 
 function absolute(tensor: Tensor<"float64">): Tensor<"float64"> {
-  return { ...tensor, data: tensor.data.map(Math.abs) };
+  const data = tensor.data.slice();
+  for (let i = 0; i < data.length; i++) data[i] = Math.abs(data[i]!); // weights of millions: map is several times slower
+  return { ...tensor, data };
 }
 
 function negative(tensor: Tensor<"float64">): Tensor<"float64"> {

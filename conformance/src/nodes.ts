@@ -1,31 +1,28 @@
 import {
   type AnyNode,
   type Backend,
-  concrete,
   type Graph,
   nodesOf,
   type OpName,
   type Tensor,
-  tensorOf,
   throwIfAborted,
   type Value,
   valuesOf,
   type WorkOptions,
 } from "@residual/core";
 import { type Arithmetic, float32 } from "./bounds.ts";
-import { expectationOf, type Outcome, roundToFloat32, runTrials, type Trial } from "./trial.ts";
+import { answered, type Outcome, roundToFloat32, runTrials, type Trial } from "./trial.ts";
 
 /**
  * Each node of a bound graph as a trial of its own, in their order: fed what the reference answers before it, rounded to
  * float32. Rounding cannot pile up, so a node over its bound is itself at fault.
  */
-export function* trialsOf(
+function* trialsOf(
   graph: Graph,
   inputs: { readonly [name: string]: Tensor<"float32"> },
   options: WorkOptions = {},
 ): Generator<Trial> {
   const known = new Map<Value, Tensor<"float32">>();
-  const batch = Object.values(inputs)[0]?.shape[0] ?? 1;
   const last = lastReaders(graph);
   const total = nodesOf(graph).length;
   let done = 0;
@@ -34,9 +31,9 @@ export function* trialsOf(
     if (value.kind === "input") known.set(value, roundToFloat32(inputs[value.name]!));
     if (value.kind === "constant") known.set(value, roundToFloat32(value.tensor));
     if (value.kind !== "node") continue;
-    const trial = trialOf(value, known);
+    const trial = answered(trialOf(value, known));
     yield trial;
-    known.set(value, roundToFloat32(tensorOf("float64", concrete(value.shape, batch), expectationOf(trial).value)));
+    known.set(value, roundToFloat32(trial.answer));
     for (const read of last.get(value) ?? []) known.delete(read);
     options.onProgress?.({ stage: "nodes", done: ++done, total });
   }
