@@ -49,11 +49,53 @@ describe("a tiny model", () => {
   });
 });
 
+describe("layers", () => {
+  const words = [
+    "bench",
+    "mlperf_tiny_resnet8",
+    "--layers",
+    "--backends",
+    "onnx,reference",
+    "--times",
+    "1",
+    "--batch",
+    "2",
+  ];
+
+  it("are timed alone on each backend, with the multiply-adds of the whole", async () => {
+    const { stdout, stderr } = await succeed([...words, "--json"]);
+    const reports = JSON.parse(stdout) as { backend: string; layers: { op: string; ms: number; macs: number }[] }[];
+    expect(stderr).toBe("");
+    expect(reports).toMatchObject([
+      { model: "mlperf_tiny_resnet8", backend: "onnx", batch: 2 },
+      { model: "mlperf_tiny_resnet8", backend: "reference", batch: 2 },
+    ]);
+    for (const { layers } of reports) {
+      // By hand, for one image: OH·OW·O·I·K² of its nine convolutions, and 64·10 of the linear layer.
+      expect(layers.filter(({ macs }) => macs > 0)).toHaveLength(10);
+      expect(layers.reduce((sum, { macs }) => sum + macs, 0)).toBe(2 * 12_501_632);
+      for (const { ms } of layers) expect(ms).toBeGreaterThan(0);
+    }
+  });
+
+  it("are a table for people, the dearest first", async () => {
+    const { stdout } = await succeed(words);
+    expect(stdout).toMatch(
+      /^mlperf_tiny_resnet8 on onnx: [\d.]+ ms over \d+ layers, each alone\n\nlayer +op +output +ms +share/,
+    );
+    const shares = stdout
+      .split("\n\n")[1]!
+      .match(/[\d.]+(?= %)/g)!
+      .map(Number);
+    expect(shares).toEqual(shares.toSorted((a, b) => b - a));
+  });
+});
+
 it.each([
   [["nope"], 2, /^UsageError: there is no model nope/],
   [["seed003_block"], 2, /^UsageError: seed003_block has no logits/],
   [["resnet18", "--backends", "onnx,onx"], 2, /^UsageError: there is no backend onx; did you mean onnx\?\n$/],
-  [["resnet18", "--layers"], 1, /^UnsupportedError: --layers: /],
+  [["resnet18", "--layers", "--backends", "onx"], 2, /^UsageError: there is no backend onx; did you mean onnx\?\n$/],
   [["resnet18", "--rounds", "0"], 2, /^UsageError: option '--rounds <n>' argument '0': expected a whole number from 1/],
   [["cifar_resnet20", "--threads", "100000"], 1, /^UnsupportedError: onnx: .*threads is 100000/],
 ] as const)("refuses %s", async (words, code, message) => {

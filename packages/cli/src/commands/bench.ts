@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bind, constantsOf, UnsupportedError } from "@residual/core";
+import { bind, constantsOf, formatShape } from "@residual/core";
 import { writeOnnx } from "@residual/onnx";
 import { fixtureWeights, writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
-import { backendNames } from "../backends.ts";
+import { backendNames, chooseBackend } from "../backends.ts";
+import { type LayerCost, timeLayers } from "../bench/layers.ts";
 import { type Measurement, measure } from "../bench/measure.ts";
 import { peers } from "../bench/peers.ts";
 import type { Task } from "../bench/protocol.ts";
@@ -35,11 +36,10 @@ export function benchCommand({ signal }: Context): Command {
     .option("--times <n>", "runs in a turn", positive, 3)
     .option("--loads <n>", "times that each candidate is loaded", positive, 5)
     .option("--peers", "beside them, the libraries below or beside ours")
-    .option("--layers", "time each layer")
+    .option("--layers", "time each layer alone")
     .addOption(threadsOption())
     .action(async (models: string[], options: Options) => {
-      if (options.layers)
-        throw new UnsupportedError("--layers: neither onnx nor reference tells the time of a layer in this version");
+      if (options.layers) return benchLayers(models, options, signal);
       const candidates = options.backends.split(",").map((name) => oneOf(name, backendNames, "backend") as string);
       if (options.peers) candidates.push(...Object.keys(peers));
       const names = models.length > 0 ? models : ["resnet18", "resnet50", "resnext50_32x4d"];
@@ -56,6 +56,51 @@ export function benchCommand({ signal }: Context): Command {
       }
       say(options, measured, () => words(measured));
     });
+}
+
+/** Each model's layers on each backend, dearest first for people. */
+async function benchLayers(models: readonly string[], options: Options, signal: Context["signal"]): Promise<void> {
+  const bar = progressBar();
+  const measured: { model: string; backend: string; batch: number; layers: readonly LayerCost[] }[] = [];
+  try {
+    for (const model of models.length > 0 ? models : ["resnet50"]) {
+      const { size = 224, inputChannels = 3 } = specNamed(model);
+      const open = modelNamed(model, [options.batch, inputChannels, size, size]);
+      for (const name of options.backends.split(",")) {
+        const { backend } = await chooseBackend(oneOf(name, backendNames, "backend"), options);
+        const onLayer = (done: number, total: number) => bar.onProgress({ stage: `${model} on ${name}`, done, total });
+        const layers = await timeLayers(backend, open, { times: 3 * options.times, signal, onLayer });
+        measured.push({ model, backend: name, batch: options.batch, layers });
+      }
+    }
+  } finally {
+    bar.end();
+  }
+  say(options, measured, () => measured.map(layerWords).join("\n\n"));
+}
+
+function layerWords({
+  model,
+  backend,
+  layers,
+}: {
+  model: string;
+  backend: string;
+  layers: readonly LayerCost[];
+}): string {
+  const total = layers.reduce((sum, { ms }) => sum + ms, 0);
+  const rows = layers
+    .toSorted((a, b) => b.ms - a.ms)
+    .map(({ name, op, shape, macs, ms }) => [
+      name,
+      op,
+      formatShape(shape),
+      ms.toFixed(2),
+      `${((100 * ms) / total).toFixed(1)} %`,
+      macs > 0 ? (macs / ms / 1e6).toFixed(1) : "",
+    ]);
+  const heading = `${model} on ${backend}: ${total.toFixed(1)} ms over ${layers.length} layers, each alone`;
+  return `${heading}\n\n${table(["layer", "op", "output", "ms", "share", "10⁹ multiply-adds/s"], rows)}`;
 }
 
 /** The network with the fixture's weights, written once for all candidates into a folder that goes away. */
