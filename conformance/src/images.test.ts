@@ -101,7 +101,7 @@ const nets: readonly Net[] = [
  */
 const rows = [
   { backend: "onnx", images: 2000, bound: 1e-5 },
-  { backend: "reference", images: 16, bound: 1e-10 },
+  { backend: "reference", images: 4, bound: 1e-10 },
 ] as const;
 
 /**
