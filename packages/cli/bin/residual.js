@@ -8,7 +8,8 @@ if (major < 22 || (major === 22 && minor < 18)) {
   process.exit(1);
 }
 const source = new URL("../src/main.ts", import.meta.url);
-const inClone = existsSync(source);
+// RESIDUAL_BUILT=1 runs a clone's built files, as they are published, after pnpm build.
+const inClone = existsSync(source) && !process.env.RESIDUAL_BUILT;
 if (inClone) {
   const { registerHooks } = await import("node:module"); // not imported above: older versions have none, and must get here
   const condition = "@residual/source";

@@ -117,8 +117,9 @@ interface Child {
 }
 
 function start(task: Task): Child {
-  const child = import.meta.url.endsWith(".ts") ? "./child.ts" : "./child.js";
-  const execArgv = ["--conditions=@residual/source"]; // in a clone; elsewhere no package knows that condition
+  const inClone = import.meta.url.endsWith(".ts");
+  const child = inClone ? "./child.ts" : "./child.js";
+  const execArgv = inClone ? ["--conditions=@residual/source"] : [];
   const folder = dirname(task.files.onnx);
   const process = fork(new URL(child, import.meta.url), [JSON.stringify(task)], {
     execArgv,
