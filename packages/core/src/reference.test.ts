@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { AbortError, ShapeError, UnsupportedError } from "./ir/errors.ts";
 import { graph } from "./ir/graph.ts";
@@ -18,6 +19,13 @@ describe("reference", () => {
     const executable = await reference.compile(sum);
     const { y } = await executable.run({ a: pixels(1, 1, 2), b: pixels(1, 10, 20) });
     expect(y).toMatchObject({ dtype: "float64", shape: [1, 1, 1, 2], data: Float64Array.of(11, 22) });
+  });
+
+  it("names the version of its package", async () => {
+    const { version } = JSON.parse(readFileSync(`${import.meta.dirname}/../package.json`, "utf8")) as {
+      version: string;
+    };
+    expect((await reference.describe()).version).toBe(version);
   });
 
   it("takes any batch where it is open", async () => {

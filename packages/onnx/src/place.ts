@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { platform, tmpdir } from "node:os";
 import { join } from "node:path";
-import { AbortError, constantsOf, foldBatchNorm, type Graph, sizeOf, type WorkOptions } from "@residual/core";
+import { constantsOf, FormatError, foldBatchNorm, type Graph, sizeOf, type WorkOptions } from "@residual/core";
 import { checkSizes, layOut } from "./external.ts";
 import { lowerToOnnx } from "./lower.ts";
 import { byteLength, bytesOf, encodeModel, type Model } from "./model-proto.ts";
@@ -48,9 +48,14 @@ export async function onDisk(graph: Graph, work: WorkOptions = {}): Promise<Mapp
     return { source, [Symbol.asyncDispose]: folder.remove };
   } catch (error) {
     await folder.remove();
-    if (error instanceof AbortError) throw error;
-    return undefined; // a full disk, say, or a file gone: there is still the way through memory
+    if (!isOfFiles(error)) throw error;
+    return undefined; // there is still the way through memory
   }
+}
+
+/** A full disk, say, or weights whose file is gone or has changed. */
+function isOfFiles(error: unknown): boolean {
+  return error instanceof FormatError || (error instanceof Error && "syscall" in error);
 }
 
 function bytesInFiles(graph: Graph): number {
@@ -78,7 +83,7 @@ async function temporaryFolder(): Promise<{ readonly path: string; readonly remo
   return { path, remove };
 }
 
-/** A process that ends in mid load must not leave a link behind, which would keep the disk space of a deleted file. */
+/** A process that ends in mid load must not leave a model's weights behind. */
 function sweep(): void {
   for (const path of folders) rmSync(path, { recursive: true, force: true });
 }

@@ -32,7 +32,7 @@ const conversions: Readonly<Record<string, string>> = {
  * The weights of a `.safetensors` file: a path, a `file:` URL, or its bytes. Each F32 tensor of a file says in `source`
  * where it lies in it. A small file's data are read into one buffer, which the tensors are views on (F16 and BF16 are
  * widened beside it). Of a file of 32 MiB or more the F32 tensors are only looked through, for numbers that are none: each is read
- * when its `data` is first asked for, which a backend that maps the file never does. Until then the file must stay as it
+ * when its `data` is first asked for, which a backend that streams them never does. Until then the file must stay as it
  * is; a FormatError says where it has changed. Tensors of bytes are views on those bytes.
  *
  * `options.onProgress` counts bytes. Throws FormatError for a file that is missing or not what its format says,
