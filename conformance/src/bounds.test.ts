@@ -1,5 +1,4 @@
-import { type OpName, type Tensor, tensor } from "@residual/core";
-import { fill } from "@residual/weights";
+import { fill, type OpName, type Tensor, tensor } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { float32, gamma } from "./bounds.ts";
 import { compare, expectationOf, type Trial } from "./trial.ts";

@@ -1,6 +1,8 @@
 import {
   type Backend,
   bind,
+  fixtureInput,
+  fixtureWeights,
   type Graph,
   nodesOf,
   ops,
@@ -12,7 +14,6 @@ import {
   rewrite,
   variants,
 } from "@residual/core";
-import { fixtureInput, fixtureWeights } from "@residual/weights";
 import { describe, expect, it } from "vitest";
 import { backends } from "./backends.ts";
 import { runNodes } from "./nodes.ts";

@@ -8,6 +8,17 @@ export {
   type WorkOptions,
 } from "./backend.ts";
 export {
+  type FixtureWeights,
+  fill,
+  fillRole,
+  fixtureInput,
+  fixtureWeights,
+  fnv1a32,
+  hashU32,
+  type Role,
+  rolesOf,
+} from "./fixture.ts";
+export {
   AbortError,
   abortError,
   BackendUnavailableError,

@@ -1,9 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FormatError, tensor } from "@residual/core";
+import { FormatError, fixtureWeights, tensor } from "@residual/core";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { fixtureWeights } from "./fixture.ts";
 import { resolveWeights } from "./load.ts";
 import { graphReading } from "./testing/golden-graph.ts";
 import { writeSafetensors } from "./write-safetensors.ts";

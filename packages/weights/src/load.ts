@@ -1,5 +1,4 @@
-import { FormatError, type Graph, type WorkOptions } from "@residual/core";
-import { fixtureWeights } from "./fixture.ts";
+import { FormatError, fixtureWeights, type Graph, type WorkOptions } from "@residual/core";
 import { knownMetadata, knownWeights } from "./known.ts";
 import { readWeights } from "./read-weights.ts";
 import { toTorchvision } from "./schemes.ts";

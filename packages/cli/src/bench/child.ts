@@ -1,5 +1,4 @@
-import { ResidualError, select, type Tensor } from "@residual/core";
-import { fixtureInput } from "@residual/weights";
+import { fixtureInput, ResidualError, select, type Tensor } from "@residual/core";
 import { chooseBackend } from "../backends.ts";
 import { prepare } from "../prepare.ts";
 import { peers, type Runner } from "./peers.ts";

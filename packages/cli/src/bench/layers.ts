@@ -3,6 +3,7 @@ import {
   type Backend,
   bind,
   concrete,
+  fixtureWeights,
   type Graph,
   graph,
   type Input,
@@ -16,7 +17,6 @@ import {
   tensorOf,
   type Value,
 } from "@residual/core";
-import { fixtureWeights } from "@residual/weights";
 
 /** What one layer costs on a backend. */
 export interface LayerCost {

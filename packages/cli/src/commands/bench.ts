@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bind, constantsOf, formatShape } from "@residual/core";
+import { bind, constantsOf, fixtureWeights, formatShape } from "@residual/core";
 import { writeOnnx } from "@residual/onnx";
-import { fixtureWeights, writeSafetensors } from "@residual/weights";
+import { writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
 import { backendNames, chooseBackend } from "../backends.ts";
 import { type LayerCost, timeLayers } from "../bench/layers.ts";

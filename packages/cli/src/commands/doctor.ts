@@ -1,5 +1,13 @@
-import { type Backend, bind, ResidualError, reference, resnet, variants } from "@residual/core";
-import { fixtureInput, fixtureWeights } from "@residual/weights";
+import {
+  type Backend,
+  bind,
+  fixtureInput,
+  fixtureWeights,
+  ResidualError,
+  reference,
+  resnet,
+  variants,
+} from "@residual/core";
 import type { Command } from "commander";
 import { type BackendName, backendNamed, backendNames, installCommand } from "../backends.ts";
 import { command } from "../command.ts";

@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
-import { type Tensor, tensorOf } from "@residual/core";
-import { fixtureInput, readWeights, writeSafetensors } from "@residual/weights";
+import { fixtureInput, type Tensor, tensorOf } from "@residual/core";
+import { readWeights, writeSafetensors } from "@residual/weights";
 import { InferenceSession, Tensor as OnnxTensor } from "onnxruntime-node";
 import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";

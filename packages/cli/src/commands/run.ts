@@ -1,7 +1,17 @@
 import { extname } from "node:path";
-import { concrete, FormatError, type Graph, type Shape, select, sizeOf, type Tensor, valuesOf } from "@residual/core";
+import {
+  concrete,
+  FormatError,
+  fixtureInput,
+  type Graph,
+  type Shape,
+  select,
+  sizeOf,
+  type Tensor,
+  valuesOf,
+} from "@residual/core";
 import { decodeImage, preprocess } from "@residual/vision";
-import { fixtureInput, readWeights, writeSafetensors } from "@residual/weights";
+import { readWeights, writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
 import { chooseBackend } from "../backends.ts";
 import {

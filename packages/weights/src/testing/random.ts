@@ -1,4 +1,4 @@
-import { fnv1a32, hashU32 } from "../fixture.ts";
+import { fnv1a32, hashU32 } from "@residual/core";
 
 /** A seeded source of whole numbers: each call gives one in [0, below). */
 export type Random = (below: number) => number;

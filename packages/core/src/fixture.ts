@@ -1,15 +1,13 @@
-import {
-  type Graph,
-  nodesOf,
-  type OpName,
-  parametersOf,
-  ShapeError,
-  sizeOf,
-  type Tensor,
-  tensorOf,
-  UnsupportedError,
-} from "@residual/core";
-import type { Weights } from "./weights.ts";
+import { ShapeError, UnsupportedError } from "./ir/errors.ts";
+import { type Graph, nodesOf, parametersOf } from "./ir/graph.ts";
+import { sizeOf, type Tensor, tensorOf } from "./ir/tensor.ts";
+import type { OpName } from "./ops/nodes.ts";
+
+/** Weights that no file holds. */
+export interface FixtureWeights {
+  readonly tensors: ReadonlyMap<string, Tensor<"float32">>;
+  readonly metadata: { readonly fixture: string };
+}
 
 /** What a parameter is for, which alone sets its range; the names are those of the goldens. */
 export type Role =
@@ -51,6 +49,9 @@ function within(bound: number): readonly [number, number] {
   return [-bound, bound];
 }
 
+/** Browsers, Node, Deno and Bun all have it. */
+declare const TextEncoder: new () => { encode(text: string): Uint8Array };
+
 /** The 32-bit FNV-1a hash of a text's UTF-8 bytes. */
 export function fnv1a32(text: string): number {
   let hash = 0x811c9dc5;
@@ -87,8 +88,8 @@ export function fillRole(salt: string, name: string, shape: readonly number[], r
  * Weights for any graph with no download: each open parameter filled as its role has it, in `parametersOf` order. The
  * same salt gives the same bits everywhere; "v1" gives the goldens'. Throws UnsupportedError for a parameter without a role.
  */
-export function fixtureWeights(graph: Graph, salt: string): Weights {
-  const tensors = new Map<string, Tensor>();
+export function fixtureWeights(graph: Graph, salt: string): FixtureWeights {
+  const tensors = new Map<string, Tensor<"float32">>();
   const known = rolesOf(graph);
   for (const { name, shape } of parametersOf(graph)) {
     const role = known.get(name);
