@@ -26,6 +26,15 @@ export interface BackendDescription {
   readonly driver?: string;
   /** What it computes in. */
   readonly dtypes: readonly DType[];
+  /** Where it is known to answer otherwise than the spec says, mostly since the runtime beneath does. */
+  readonly deviations?: readonly Deviation[];
+}
+
+/** A case of the conformance suite that a backend is known to fail, and why. One that it no longer fails is an error. */
+export interface Deviation {
+  /** The check as reports name it: level, section and check, `ops/special values/maxPool2d: NaN in the last place`. */
+  readonly case: string;
+  readonly because: string;
 }
 
 /**

@@ -3,6 +3,7 @@ export {
   type Backend,
   type BackendDescription,
   checkInputs,
+  type Deviation,
   type Executable,
   type Progress,
   type WorkOptions,

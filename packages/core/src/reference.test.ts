@@ -64,6 +64,10 @@ describe("reference", () => {
     await expect(reference.compile(resnet(variants.resnet18))).rejects.toThrow("102 parameters of resnet18 are open");
   });
 
+  it("refuses to compile once aborted", async () => {
+    await expect(reference.compile(sum, { signal: AbortSignal.abort() })).rejects.toThrow(AbortError);
+  });
+
   it("stops in mid run", async () => {
     const x = input("x", [1, 64, 56, 56]);
     const deep = Array.from({ length: 40 }).reduce<ReturnType<typeof relu>>(

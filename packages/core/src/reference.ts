@@ -15,7 +15,8 @@ import { macsOf } from "./summary.ts";
 export const reference: Backend = {
   name: "reference",
   describe: async () => ({ library: "@residual/core", version: "0.1.0", device: "cpu", dtypes: ["float64"] }),
-  compile: async (graph) => {
+  compile: async (graph, { signal } = {}) => {
+    throwIfAborted(signal);
     const open = parametersOf(graph);
     if (open.length > 0) {
       throw new UnsupportedError(
