@@ -1,35 +1,18 @@
-import { readdirSync, readFileSync } from "node:fs";
 import type { Tensor } from "@residual/core";
 
 /** PyTorch's float64 answers; `golden/README.md` says how they were made and what each field is. */
 const folder = new URL("../golden/", import.meta.url);
 
-function read<T>(path: string): T {
-  return JSON.parse(readFileSync(new URL(path, folder), "utf8")) as T;
+/** A file of the folder: read in Node, fetched in a browser. */
+async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  const url = new URL(path, folder);
+  if (url.protocol !== "file:") return new Uint8Array(await (await fetch(url)).arrayBuffer());
+  const { readFile } = await import("node:fs/promises");
+  return new Uint8Array(await readFile(url));
 }
 
-/** A tensor of a case: its name, shape and role in the hash fill. */
-type Listed = readonly [name: string, shape: readonly number[], role: string];
-
-export interface StructureGolden {
-  readonly id: string;
-  readonly input: readonly number[];
-  readonly params: number;
-  readonly macs: { readonly total: number };
-  readonly stages: { readonly [stage: string]: readonly number[] };
-  readonly stateDict: readonly Listed[];
-  /** Leaf modules in the order they run: name, type, output shape. */
-  readonly layers: readonly (readonly [name: string, type: string, shape: readonly number[]])[];
-}
-
-export function structureGoldens(): readonly StructureGolden[] {
-  const files = readdirSync(new URL("structure/", folder)).filter((file) => file !== "index.json");
-  return files.map((file) => read<StructureGolden>(`structure/${file}`));
-}
-
-/** All models of the index, the two that have no file of their own among them. */
-export function structureIndex(): readonly Omit<StructureGolden, "stages" | "stateDict" | "layers">[] {
-  return read<{ models: Omit<StructureGolden, "stages" | "stateDict" | "layers">[] }>("structure/index.json").models;
+async function readJson<T>(path: string): Promise<T> {
+  return JSON.parse(new TextDecoder().decode(await readBytes(path))) as T;
 }
 
 /** What is recorded of a stage: statistics over all elements, and the values at `sampleIndex(k, n)`. */
@@ -61,13 +44,23 @@ export interface ModelGolden {
   readonly fp32: { readonly [stage: string]: { readonly relToMax: number } };
 }
 
-export function modelGoldens(): readonly ModelGolden[] {
-  return readdirSync(new URL("infer/", folder)).map((file) => read<ModelGolden>(`infer/${file}`));
+/** The ids of all whole models that are recorded. */
+export async function modelGoldenIds(): Promise<readonly string[]> {
+  return (await readJson<{ cases: string[] }>("infer/index.json")).cases;
+}
+
+export function modelGolden(id: string): Promise<ModelGolden> {
+  return readJson(`infer/${id}.json`);
 }
 
 /** The flat index of the k-th sample of n elements. */
 export function sampleIndex(k: number, n: number): number {
   return (k * 1000003) % n;
+}
+
+/** The name of a model of ours for a golden's id: without timm's prefix, and without the shape at the end. */
+export function modelName(id: string): string {
+  return id.replace(/^timm_/, "").replace(/_\d+x\d+x\d+x\d+$/, "");
 }
 
 export interface OpGolden {
@@ -80,18 +73,31 @@ export interface OpGolden {
 }
 
 /** Single operators, with the file that holds their tensors. */
-export function opGoldens(): readonly OpGolden[] {
-  return read<{ cases: OpGolden[] }>("ops/index.json").cases;
-}
-
-export function opFile(file: string): string {
-  return new URL(`ops/${file}`, folder).pathname;
-}
-
-/** The name of a model of ours for a golden's id: without timm's prefix, and without the shape at the end. */
-export function modelName(id: string): string {
-  return id.replace(/^timm_/, "").replace(/_\d+x\d+x\d+x\d+$/, "");
+export async function opGoldens(): Promise<readonly OpGolden[]> {
+  return (await readJson<{ cases: OpGolden[] }>("ops/index.json")).cases;
 }
 
 /** Float tensors only: labels and counters are of no op here. */
 export type FloatTensor = Tensor<"float32" | "float64">;
+
+/** The float tensors of a file of single operators, by name. The file is our own: nothing in it needs to be doubted. */
+export async function opTensors(file: string): Promise<ReadonlyMap<string, FloatTensor>> {
+  const bytes = await readBytes(`ops/${file}`);
+  const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length))) as { [name: string]: Entry };
+  const floats = Object.entries(header).filter(([, { dtype }]) => dtype === "F32" || dtype === "F64");
+  return new Map(floats.map(([name, entry]) => [name, floatsOf(entry, bytes.buffer.slice(8 + length))]));
+}
+
+interface Entry {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly data_offsets: readonly [from: number, to: number];
+}
+
+function floatsOf({ dtype, shape, data_offsets: offsets }: Entry, data: ArrayBuffer): FloatTensor {
+  const bytes = data.slice(...offsets);
+  return dtype === "F64"
+    ? { dtype: "float64", shape, data: new Float64Array(bytes) }
+    : { dtype: "float32", shape, data: new Float32Array(bytes) };
+}

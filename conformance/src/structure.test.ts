@@ -1,6 +1,34 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { type ModelName, parametersOf, type ResNetSpec, resnet, summarize, valuesOf, variants } from "@residual/core";
 import { describe, expect, it } from "vitest";
-import { modelName, structureGoldens, structureIndex } from "./goldens.ts";
+import { modelName } from "./goldens.ts";
+
+/** A tensor of a case: its name, shape and role in the hash fill. */
+type Listed = readonly [name: string, shape: readonly number[], role: string];
+
+interface StructureGolden {
+  readonly id: string;
+  readonly input: readonly number[];
+  readonly params: number;
+  readonly macs: { readonly total: number };
+  readonly stages: { readonly [stage: string]: readonly number[] };
+  readonly stateDict: readonly Listed[];
+  /** Leaf modules in the order they run: name, type, output shape. */
+  readonly layers: readonly (readonly [name: string, type: string, shape: readonly number[]])[];
+}
+
+const folder = new URL("../golden/structure/", import.meta.url);
+const read = <T>(file: string): T => JSON.parse(readFileSync(new URL(file, folder), "utf8")) as T;
+
+function structureGoldens(): readonly StructureGolden[] {
+  const files = readdirSync(folder).filter((file) => file !== "index.json");
+  return files.map((file) => read<StructureGolden>(file));
+}
+
+/** All models of the index, the two that have no file of their own among them. */
+function structureIndex(): readonly Omit<StructureGolden, "stages" | "stateDict" | "layers">[] {
+  return read<{ models: Omit<StructureGolden, "stages" | "stateDict" | "layers">[] }>("index.json").models;
+}
 
 const specOf = (id: string): ResNetSpec => variants[modelName(id) as ModelName];
 

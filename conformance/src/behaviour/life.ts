@@ -1,0 +1,96 @@
+import { AbortError } from "@residual/core";
+import { type Resources, resources } from "./resources.ts";
+import { type Behaviour, expectRefusal, expectThat, sameBits } from "./subject.ts";
+
+const describes: Behaviour = async ({ backend }) => {
+  const { library, version, device, dtypes } = await backend.describe();
+  for (const [what, text] of Object.entries({ name: backend.name, library, version, device })) {
+    expectThat(typeof text === "string" && text !== "", `${what} is ${JSON.stringify(text)}, expected a name`);
+  }
+  expectThat(dtypes.length > 0, "dtypes is empty");
+};
+
+const abortedBefore: Behaviour = async ({ backend, graph, compile, image }) => {
+  await using executable = await compile();
+  const signal = AbortSignal.abort();
+  await expectRefusal(() => executable.run({ image: image("a") }, { signal }), "a run with an aborted signal", [
+    "AbortError",
+  ]);
+  await expectRefusal(() => backend.compile(graph, { signal }), "a compile with an aborted signal", ["AbortError"]);
+};
+
+/** The batch makes it long enough to be met in the middle. */
+const abortedInside: Behaviour = async ({ compile, image }) => {
+  await using executable = await compile();
+  const expected = (await executable.run({ image: image("a") })).logits;
+  const controller = new AbortController();
+  let settled = false;
+  const running = executable.run({ image: image("long", 24) }, { signal: controller.signal });
+  const outcome = running.then(
+    () => "answered",
+    (error: unknown) => (error instanceof AbortError ? "aborted" : `rejected with ${String(error)}`),
+  );
+  void outcome.then(() => {
+    settled = true;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 2));
+  const late = settled;
+  controller.abort();
+  const how = await outcome;
+  expectThat(how === "aborted" || late, `a run aborted in the middle was ${how}, expected AbortError`);
+  const after = (await executable.run({ image: image("a") })).logits;
+  expectThat(sameBits(expected, after), "the run after an aborted one has another answer");
+};
+
+const disposedTwice: Behaviour = async ({ compile, image }) => {
+  const executable = await compile();
+  await executable.dispose();
+  await executable.dispose();
+  await executable[Symbol.asyncDispose]();
+  await expectRefusal(() => executable.run({ image: image("a") }), "a run after dispose");
+};
+
+const disposedInside: Behaviour = async ({ compile, image }) => {
+  const executable = await compile();
+  const expected = (await executable.run({ image: image("a") })).logits;
+  const running = executable.run({ image: image("a") }).then(
+    ({ logits }) => sameBits(expected, logits),
+    (error: unknown) => error instanceof Error,
+  );
+  await executable.dispose();
+  expectThat(await running, "a run that dispose met gave a wrong answer");
+};
+
+const WARM_UP = 40;
+const ROUNDS = 200;
+
+/** A leak is told from noise where each round keeps half of the weights; handles, files and threads are counted exactly. */
+const leavesNothing: Behaviour = async ({ compile, image, bytes }) => {
+  const pictured = image("a");
+  const measured: Resources[] = [];
+  for (let round = 0; round < WARM_UP + ROUNDS; round++) {
+    const executable = await compile();
+    await executable.run({ image: pictured });
+    await executable.dispose();
+    if (round % 10 === 9) await new Promise((resolve) => setTimeout(resolve, 0)); // what closes late gets its turn
+    measured.push(await resources());
+  }
+  const [before, after] = [measured.slice(WARM_UP - 20, WARM_UP), measured.slice(-20)];
+  const growth = (of: (one: Resources) => number) => Math.min(...after.map(of)) - Math.min(...before.map(of));
+  const memory = growth(({ bytes: each }) => each);
+  const kept = `${ROUNDS} rounds keep ${(memory / 2 ** 20).toFixed(0)} MiB, of weights of ${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  expectThat(memory < (ROUNDS * bytes) / 2, kept);
+  for (const what of ["threads", "files", "handles"] as const) {
+    const grown = growth((one) => one[what]);
+    expectThat(grown < ROUNDS / 10, `${ROUNDS} rounds keep ${grown} more ${what} open`);
+  }
+};
+
+export const life: { readonly [name: string]: Behaviour } = {
+  "describes itself": describes,
+  "aborted before it starts": abortedBefore,
+  "aborted in mid run": abortedInside,
+  "disposed twice, then run": disposedTwice,
+  "disposed in mid run": disposedInside,
+  [`${ROUNDS} rounds of compile, run and dispose`]: leavesNothing,
+};

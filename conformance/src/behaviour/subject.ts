@@ -1,0 +1,68 @@
+import {
+  type Answer,
+  type Backend,
+  type Executable,
+  fixtureInput,
+  type Graph,
+  optimize,
+  ResidualError,
+  select,
+  type Tensor,
+} from "@residual/core";
+import { fixtureModel } from "../fixture-model.ts";
+
+/** What behaviour is tried on: a backend, and a network small enough to be compiled hundreds of times. */
+export interface Subject {
+  readonly backend: Backend;
+  readonly graph: Graph<"image", "logits">;
+  /** Compiles the network, its batch open; the caller disposes it. */
+  compile(): Promise<Executable<"image", "logits">>;
+  /** An image for it, another for each salt. */
+  image(salt: string, batch?: number): Tensor<"float32">;
+  /** What its weights take. */
+  readonly bytes: number;
+}
+
+/** ResNet-20 of CIFAR: convolutions, shortcuts of both kinds, a pool and a linear layer, in 1.1 MB and 41 million multiply-adds. */
+export function subjectOf(backend: Backend): Subject {
+  const { graph } = fixtureModel("cifar_resnet20", ["N", 3, 32, 32]);
+  const lean = optimize(select(graph, ["logits"])) as Graph<"image", "logits">;
+  return {
+    backend,
+    graph: lean,
+    compile: () => backend.compile(lean),
+    image: (salt, batch = 1) => fixtureInput(salt, [batch, 3, 32, 32]),
+    bytes: 4 * 269_722,
+  };
+}
+
+/** One way in which a backend is to behave: settles where it does, throws what is wrong where it does not. */
+export type Behaviour = (subject: Subject) => Promise<void>;
+
+/** What is wrong. */
+export class Misbehaviour extends Error {}
+
+export function expectThat(holds: boolean, message: string): asserts holds {
+  if (!holds) throw new Misbehaviour(message);
+}
+
+/** Whether two answers have the same bits. */
+export function sameBits(a: Answer, b: Answer): boolean {
+  return a.shape.join() === b.shape.join() && a.data.every((value, i) => Object.is(value, b.data[i]));
+}
+
+/** Expects work to be refused with a typed error; which codes will do, where that matters. */
+export async function expectRefusal(
+  work: () => Promise<unknown>,
+  what: string,
+  codes?: readonly string[],
+): Promise<void> {
+  const error = await work().then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expectThat(error !== undefined, `${what} was taken, expected an error`);
+  expectThat(error instanceof ResidualError, `${what}: got ${String(error)}, expected one of core's errors`);
+  const fits = codes === undefined || codes.includes(error.code);
+  expectThat(fits, `${what}: got ${error.code} (${error.message}), expected ${codes?.join(" or ")}`);
+}

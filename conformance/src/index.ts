@@ -1,0 +1,6 @@
+export type { Deviation } from "@residual/core";
+export { type Bisection, type BisectOptions, bisect, explain } from "./bisect.ts";
+export { type ConformOptions, conform } from "./conform.ts";
+export type { ImageBatch, ImageSet } from "./levels/images.ts";
+export { quickModels } from "./plan.ts";
+export { type Check, type Environment, type Level, levels, type Report, type Section, type Worst } from "./report.ts";

@@ -1,0 +1,31 @@
+import { throwIfAborted } from "@residual/core";
+import { answers } from "../behaviour/answers.ts";
+import { life } from "../behaviour/life.ts";
+import { refusals } from "../behaviour/refusals.ts";
+import { type Behaviour, subjectOf } from "../behaviour/subject.ts";
+import type { Check } from "../report.ts";
+import type { Held, Task } from "../task.ts";
+
+/** How a backend behaves, whatever it computes. */
+export const behaviourTasks: readonly Task[] = Object.entries({ answers, life, refusals }).map(
+  ([name, behaviours]) => ({
+    level: "behaviour",
+    name,
+    run: (held) => checksOf(held, behaviours),
+  }),
+);
+
+async function* checksOf(
+  { backend, work }: Held,
+  behaviours: { readonly [name: string]: Behaviour },
+): AsyncGenerator<Check> {
+  const subject = subjectOf(backend);
+  for (const [name, behave] of Object.entries(behaviours)) {
+    throwIfAborted(work.signal);
+    const wrong = await behave(subject).then(
+      () => undefined,
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    );
+    yield { name, passed: wrong === undefined, ...(wrong === undefined ? {} : { message: wrong }) };
+  }
+}

@@ -1,0 +1,65 @@
+import { type Answer, type AnyNode, type Node, nodesOf, type Tensor, toFloat64, type Value } from "@residual/core";
+import { type Arithmetic, answerOf, boundOf } from "../bounds.ts";
+import { heldAgainst, misshapen } from "../check.ts";
+import { graphOf, isForward } from "../golden-ops.ts";
+import { type FloatTensor, type OpGolden, opGoldens, opTensors } from "../goldens.ts";
+import type { Check } from "../report.ts";
+import type { Held, Task } from "../task.ts";
+import { indexOf } from "../trial.ts";
+
+/** Single operators as PyTorch answered them in float64. */
+export const goldenOpsTask: Task = { level: "ops", name: "PyTorch's answers", run: checksOf };
+
+async function* checksOf(held: Held): AsyncGenerator<Check> {
+  const goldens = (await opGoldens()).filter(isForward);
+  const files = [...new Set(goldens.map(({ file }) => file))];
+  const tensors = new Map(await Promise.all(files.map(async (file) => [file, await opTensors(file)] as const)));
+  for (const golden of goldens) yield await checkOf(held, golden, tensors.get(golden.file)!);
+}
+
+async function checkOf(
+  { backend, arithmetic, work }: Held,
+  golden: OpGolden,
+  tensors: ReadonlyMap<string, FloatTensor>,
+): Promise<Check> {
+  const named = (entries: OpGolden["inputs"]): { readonly [name: string]: FloatTensor } =>
+    Object.fromEntries(Object.entries(entries).map(([name, { tensor }]) => [name, tensors.get(tensor)!]));
+  const given = named(golden.inputs);
+  const graph = graphOf(golden, given);
+  const expected = named(golden.outputs).y!;
+  const bound = boundOfChain(nodesOf(graph), given, arithmetic);
+  await using executable = await backend.compile(graph, work);
+  const inputs = Object.keys(graph.inputs).map((name) => [name, given[name]! as Tensor<"float32">]);
+  const { y } = (await executable.run(Object.fromEntries(inputs), work)) as { y: Answer };
+  const of = { name: golden.id, op: golden.op };
+  if (y.shape.join() !== expected.shape.join()) return misshapen(of, y.shape, expected.shape);
+  return heldAgainst(of, { found: y.data, expected: expected.data, bound, indexAt: (at) => indexOf(at, y.shape) });
+}
+
+/**
+ * How far off a case's answer may be. Some are two ops in a row, the second of which (relu, subsample, padChannels) only
+ * chooses or moves numbers, and does the same to their bounds.
+ */
+function boundOfChain(
+  [first, ...rest]: readonly AnyNode[],
+  given: { readonly [name: string]: FloatTensor },
+  arithmetic: Arithmetic,
+): Float64Array {
+  const known = ({ kind, name }: Value): Tensor<"float64"> => {
+    if (kind === "node") throw new TypeError(`${name}: the second node of a case reads the first alone`);
+    return toFloat64(given[name]!);
+  };
+  const inputs = Object.fromEntries(Object.entries(first!.inputs).map(([name, value]) => [name, known(value)]));
+  const node = first! as AnyNode & Node;
+  const shape = node.shape as readonly number[];
+  const value = answerOf(node, inputs, shape);
+  const bound: Tensor<"float64"> = {
+    dtype: "float64",
+    shape,
+    data: boundOf(node, inputs, { value, shape, arithmetic }),
+  };
+  return rest.reduce((x, moves) => {
+    const moved = moves.shape as readonly number[];
+    return { dtype: "float64" as const, shape: moved, data: answerOf(moves as AnyNode & Node, { x }, moved) };
+  }, bound).data;
+}

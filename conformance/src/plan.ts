@@ -1,0 +1,58 @@
+import { type ModelName, variants } from "@residual/core";
+import type { ConformOptions } from "./conform.ts";
+import { modelGoldenIds, modelName } from "./goldens.ts";
+import { behaviourTasks } from "./levels/behaviour.ts";
+import { imageTasks } from "./levels/images.ts";
+import { modelTasks } from "./levels/models.ts";
+import { nodeTasks } from "./levels/nodes.ts";
+import { opTasks } from "./levels/ops.ts";
+import { levels } from "./report.ts";
+import type { Task } from "./task.ts";
+
+/** One of each kind of block, stem, shortcut and padding. */
+export const quickModels: readonly ModelName[] = [
+  "resnet18",
+  "resnet50",
+  "resnext50_32x4d",
+  "seresnext50_32x4d",
+  "resnet10t",
+  "cifar_resnet20",
+  "cifar_preact20_proj",
+  "seed002_keras",
+  "seed000_block_s2",
+];
+
+const allModels = Object.keys(variants) as ModelName[];
+
+/** Side of the images of level nodes, in pixels: deep enough for every stage to have a few. */
+const QUICK_SIDE = 64;
+
+/** The sections that the options ask for, in the order of the levels. */
+export async function plan(options: ConformOptions): Promise<readonly Task[]> {
+  const { level = "quick", only = levels, images = [] } = options;
+  const full = level === "full";
+  const models = options.models ?? (full ? allModels : quickModels);
+  const tasks = [
+    ...opTasks(level),
+    ...nodeTasks(models, full ? Infinity : QUICK_SIDE),
+    ...modelTasks(await goldensOf(models, full)),
+    ...imageTasks(images.filter(({ model }) => !options.models || models.includes(model))),
+    ...behaviourTasks,
+  ];
+  return tasks.filter((task) => only.includes(task.level));
+}
+
+/** What is recorded of these models; of several sizes the smallest, unless all are asked for. */
+async function goldensOf(models: readonly ModelName[], full: boolean): Promise<readonly string[]> {
+  const ids = await modelGoldenIds();
+  return models.flatMap((model) => {
+    const recorded = ids.filter((id) => modelName(id) === model);
+    return full ? recorded : recorded.toSorted((a, b) => sizeOf(a) - sizeOf(b)).slice(0, 1);
+  });
+}
+
+/** Numbers of an id's input: `resnet18_1x3x97x131`. */
+function sizeOf(id: string): number {
+  const shape = id.slice(id.lastIndexOf("_") + 1);
+  return shape.split("x").reduce((product, size) => product * Number(size), 1);
+}

@@ -1,0 +1,31 @@
+import type { Backend } from "@residual/core";
+import { describe, expect, it } from "vitest";
+import { type ConformOptions, hold, runTask } from "./conform.ts";
+import { plan } from "./plan.ts";
+import { type Task, titleOf } from "./task.ts";
+
+/** No section of the quick level takes a tenth of that; those of the full one may take minutes. */
+const TIMEOUT = 3_600_000;
+
+/**
+ * The suite as Vitest's tests, one for each section; call it at the top of a test file, awaited:
+ *
+ *   await conforms(backend, { level: "quick" });
+ */
+export async function conforms(backend: Backend, options: ConformOptions = {}): Promise<void> {
+  const { held, deviations } = await hold(backend, options);
+  const tasks = await plan(options);
+  describe(`${backend.name} conforms`, () => {
+    for (const task of tasks) {
+      it(titleOf(task), { timeout: TIMEOUT }, async ({ skip }) => {
+        skip(task.skipped !== undefined, task.skipped);
+        expect(await failures(task)).toEqual([]);
+      });
+    }
+  });
+
+  async function failures(task: Task): Promise<readonly string[]> {
+    const { checks } = await runTask(task, held, deviations);
+    return checks.filter(({ passed }) => !passed).map(({ name, what, message }) => [name, what, message].join(": "));
+  }
+}
