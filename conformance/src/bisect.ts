@@ -8,6 +8,8 @@ import {
   optimize,
   reference,
   select,
+  type Tensor,
+  type Value,
   type WorkOptions,
 } from "@residual/core";
 import { checkOf } from "./check.ts";
@@ -63,20 +65,24 @@ export interface BisectOptions extends WorkOptions {
   readonly side?: number;
 }
 
-/** Halves the nodes: each time a graph that ends in the middle one, so that all before it are joined as they are in the whole. */
+type Inputs = { readonly image: Tensor<"float32"> };
+
+/**
+ * Halves the nodes: each time a graph that ends in the middle one, so that all before it are joined as they are in the
+ * whole. A right value beside a wrong one (a shortcut) misleads the halving, so from where it ends wrong inputs are followed.
+ */
 async function firstWrong(
   backend: Backend,
   graph: Graph<"image">,
-  inputs: Parameters<typeof runNodes>[2],
+  inputs: Inputs,
   work: WorkOptions,
 ): Promise<Bisection["firstWrongValue"]> {
-  const nodes = nodesOf(graph).filter(({ name }) => name !== "");
+  const nodes = nodesOf(graph);
   const names = nodes.map(({ name }) => name);
   const expected = await answersOf(reference, graph, names, inputs, work);
   const errorAt = async (at: number): Promise<number> => {
     const name = names[at]!;
-    const found = await answersOf(backend, graph, [name], inputs, work);
-    return relativeError(found[name]!, expected[name]!);
+    return relativeError((await answersOf(backend, graph, [name], inputs, work))[name]!, expected[name]!);
   };
   let [right, wrong, error] = [-1, nodes.length - 1, await errorAt(nodes.length - 1)];
   if (error <= FAR_OFF) return undefined;
@@ -86,19 +92,31 @@ async function firstWrong(
     if (here <= FAR_OFF) right = middle;
     else [wrong, error] = [middle, here];
   }
-  const { name, op } = nodes[wrong]! as AnyNode;
+  for (let at: number | undefined = wrong; at !== undefined; ) {
+    const before: readonly number[] = Object.values(nodes[at]!.inputs).flatMap((value) => placeOf(value, nodes));
+    at = undefined;
+    for (const each of before) {
+      const here = await errorAt(each);
+      if (here > FAR_OFF) [at, wrong, error] = [each, each, here];
+    }
+  }
+  const { name, op } = nodes[wrong]!;
   return { name, op, index: wrong, error };
+}
+
+function placeOf(value: Value, nodes: readonly AnyNode[]): number[] {
+  return value.kind === "node" ? [nodes.indexOf(value)] : [];
 }
 
 async function answersOf(
   backend: Backend,
   graph: Graph<"image">,
   names: readonly string[],
-  inputs: Parameters<typeof runNodes>[2],
+  inputs: Inputs,
   work: WorkOptions,
 ): Promise<{ readonly [name: string]: Answer }> {
   await using executable = await backend.compile(select(graph, names), work);
-  return executable.run(inputs as never, work);
+  return executable.run(inputs, work);
 }
 
 /** Of the largest magnitude; infinite where there is no number. */

@@ -216,3 +216,7 @@ function eachRow(
     visit({ start, classes, largest, sum, ofSum: ofTerms + classes - 1 });
   }
 }
+
+export function arithmeticOf(_description: object): Arithmetic {
+  return float32;
+}

@@ -17,7 +17,7 @@ interface Numbers {
   readonly expected: ArrayLike<number>;
   readonly bound: ArrayLike<number>;
   /** Of the number at a place, by axis of the tensor that it is of. */
-  indexAt(place: number): readonly number[];
+  readonly indexAt: (place: number) => readonly number[];
 }
 
 /** Holds numbers against their bounds. */

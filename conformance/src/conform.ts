@@ -3,10 +3,10 @@ import {
   type BackendDescription,
   type Deviation,
   type ModelName,
-  ResidualError,
   throwIfAborted,
   type WorkOptions,
 } from "@residual/core";
+import { inWords } from "./behaviour/subject.ts";
 import { arithmeticOf } from "./bounds.ts";
 import { withDeviations } from "./deviations.ts";
 import { environment } from "./environment.ts";
@@ -87,8 +87,7 @@ export async function runTask(task: Task, held: Held, deviations: readonly Devia
 
 /** A backend that throws anything at all, and not just what it should, has failed; the suite has not. */
 function broken(error: unknown): Check {
-  const message = error instanceof ResidualError ? `${error.code}: ${error.message}` : String(error);
-  return { name: "runs to its end", passed: false, message };
+  return { name: "runs to its end", passed: false, message: inWords(error) };
 }
 
 /** The backend with what it says of itself: its arithmetic, and where it is known to deviate. */

@@ -16,8 +16,9 @@ import {
 } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { backends } from "./backends.ts";
+import { describeOutcome } from "./check.ts";
 import { runNodes } from "./nodes.ts";
-import { describeOutcome, type Outcome } from "./trial.ts";
+import type { Outcome } from "./trial.ts";
 
 const plain: Pass = (graph) => graph;
 

@@ -24,8 +24,9 @@ it.each(forward.map((golden) => [golden.id, golden] as const))("the reference: %
   const [given, expected] = [named(golden.inputs), named(golden.outputs).y!];
   const graph = graphOf(golden, given);
   await using executable = await reference.compile(graph);
-  const inputs = Object.keys(graph.inputs).map((name) => [name, given[name]! as Tensor<"float32">]);
-  const { y } = await executable.run(Object.fromEntries(inputs));
+  const inputs: { [name: string]: Tensor<"float32"> } = {};
+  for (const name of Object.keys(graph.inputs)) inputs[name] = given[name]! as Tensor<"float32">;
+  const { y } = await executable.run(inputs);
   expect(y!.shape).toEqual(expected.shape);
   expectWithin(id, relativeError(y!.data, expected.data, largest(expected.data)), CLOSE);
 });

@@ -1,6 +1,7 @@
 import { type Backend, nodesOf, reference, tensor, UnsupportedError } from "@residual/core";
 import { describe, expect, it } from "vitest";
-import { compare, describeOutcome, type Outcome, roundToFloat32, runTrials, type Trial } from "./trial.ts";
+import { describeOutcome } from "./check.ts";
+import { compare, type Outcome, roundToFloat32, runTrials, type Trial } from "./trial.ts";
 
 const largest = 3.4028234663852886e38;
 const share = (found: number, expected: number, bound = 1e-6) => compare([found], [expected], [bound]).share;

@@ -2,7 +2,6 @@ import {
   type AnyNode,
   type Backend,
   constant,
-  formatShape,
   type Graph,
   graph,
   input,
@@ -19,6 +18,8 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { type Arithmetic, answerOf, type Bounded, boundOf, float32 } from "./bounds.ts";
+import type { Worst } from "./report.ts";
+import { cutOut } from "./sample.ts";
 
 /** One application of an op to given numbers, all of them exact in float32. */
 export interface Trial {
@@ -31,15 +32,8 @@ export interface Trial {
   readonly constants: ReadonlySet<string>;
   /** In float64, where whoever made the trial knows it already. */
   readonly answer?: Tensor<"float64">;
-}
-
-/** The element that is furthest from its bound. */
-interface Worst {
-  /** By axis. */
-  readonly index: readonly number[];
-  readonly expected: number;
-  readonly found: number;
-  readonly bound: number;
+  /** Flat indices of the output that are held; all of them where not given. */
+  readonly samples?: readonly number[];
 }
 
 /** What came of a trial. */
@@ -141,14 +135,31 @@ function nodeOf({ op, attributes }: Trial, inputs: { readonly [input: string]: V
   return apply(inputs, attributes);
 }
 
-/** The trial's answer in float64, and how far off each element may be. */
+/** The trial's answer in float64, and how far off each element may be; of its samples alone, where it has some. */
 export function expectationOf(
   trial: Trial,
   arithmetic: Arithmetic = float32,
 ): Bounded & { readonly shape: readonly number[] } {
+  if (trial.samples) return sampledExpectation(trial, trial.samples, arithmetic);
   const { node, inputs, shape } = exactly(trial);
   const value = trial.answer?.data ?? answerOf(node, inputs, shape);
   return { value, bound: boundOf(node, inputs, { value, shape, arithmetic }), shape };
+}
+
+/** Each sample as a trial of its own, of what it is made of. */
+function sampledExpectation(
+  trial: Trial,
+  samples: readonly number[],
+  arithmetic: Arithmetic,
+): ReturnType<typeof expectationOf> {
+  const shape = nodeOf(trial, inputsOf(trial)).shape as readonly number[];
+  const each = samples.map((at) => {
+    const cut = cutOut(trial.op, trial.inputs, trial.attributes, indexOf(at, shape));
+    if (!cut) throw new TypeError(`${trial.op} has no rule that cuts out an element: hold all of its output`);
+    return expectationOf({ name: trial.name, op: trial.op, constants: trial.constants, ...cut }, arithmetic);
+  });
+  const value = Float64Array.from(each, (one) => one.value[0]!);
+  return { value, bound: Float64Array.from(each, (one) => one.bound[0]!), shape };
 }
 
 /** The trial with its answer. */
@@ -177,8 +188,11 @@ function outcomeOf(trial: Trial, answer: Answer, arithmetic: Arithmetic): Outcom
     const message = `the answer is [${answer.shape.join(", ")}], expected [${shape.join(", ")}]`;
     return { trial, shape, share: Infinity, error: { code: "ShapeError", message } };
   }
-  const { share, at } = compare(answer.data, value, bound);
-  const worst = { index: indexOf(at, shape), expected: value[at]!, found: answer.data[at]!, bound: bound[at]! };
+  const { samples } = trial;
+  const found = samples ? samples.map((at) => answer.data[at]!) : answer.data;
+  const { share, at } = compare(found, value, bound);
+  const index = indexOf(samples?.[at] ?? at, shape);
+  const worst = { index, expected: value[at]!, found: found[at]!, bound: bound[at]! };
   return { trial, shape, share, worst };
 }
 
@@ -207,7 +221,7 @@ function shareOf(found: number, expected: number, bound: number): number {
 const LARGEST_FLOAT32 = 3.4028234663852886e38;
 
 /** A flat index by axis. */
-function indexOf(flat: number, shape: readonly number[]): number[] {
+export function indexOf(flat: number, shape: readonly number[]): number[] {
   let rest = flat;
   return shape
     .toReversed()
@@ -227,16 +241,4 @@ export function roundToFloat32({ shape, data }: Tensor<"float32" | "float64">): 
   const rounded = new Float32Array(data);
   for (let i = 0; i < rounded.length; i++) if (Math.abs(rounded[i]!) < float32.smallest) rounded[i] = 0;
   return tensorOf("float32", shape, rounded);
-}
-
-/** An outcome in a line: what was computed, and the element that is furthest off. */
-export function describeOutcome({ trial, shape, share, worst, error }: Outcome): string {
-  const attributes = Object.entries(trial.attributes).map(([key, value]) => `${key} ${JSON.stringify(value)}`);
-  const inputs = Object.entries(trial.inputs).map(([key, tensor]) => `${key} ${formatShape(tensor.shape)}`);
-  const what = `${trial.name}: ${trial.op}(${[...inputs, ...attributes].join(", ")}) -> ${formatShape(shape)}`;
-  if (!worst) return `${what}: ${error!.code}: ${error!.message}`;
-  const { index, expected, found, bound } = worst;
-  const off =
-    bound === 0 ? "where nothing is rounded" : `${share.toPrecision(3)} times its bound of ${bound.toPrecision(3)}`;
-  return `${what}: at [${index.join(", ")}] expected ${expected}, got ${found}, ${off}`;
 }

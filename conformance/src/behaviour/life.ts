@@ -1,6 +1,6 @@
 import { AbortError } from "@residual/core";
 import { type Resources, resources } from "./resources.ts";
-import { type Behaviour, expectRefusal, expectThat, sameBits } from "./subject.ts";
+import { type Behaviour, expectRefusal, expectThat, inWords, sameBits } from "./subject.ts";
 
 const describes: Behaviour = async ({ backend }) => {
   const { library, version, device, dtypes } = await backend.describe();
@@ -28,7 +28,7 @@ const abortedInside: Behaviour = async ({ compile, image }) => {
   const running = executable.run({ image: image("long", 24) }, { signal: controller.signal });
   const outcome = running.then(
     () => "answered",
-    (error: unknown) => (error instanceof AbortError ? "aborted" : `rejected with ${String(error)}`),
+    (error: unknown) => (error instanceof AbortError ? "aborted" : `rejected with ${inWords(error)}`),
   );
   void outcome.then(() => {
     settled = true;

@@ -16,9 +16,9 @@ export interface Subject {
   readonly backend: Backend;
   readonly graph: Graph<"image", "logits">;
   /** Compiles the network, its batch open; the caller disposes it. */
-  compile(): Promise<Executable<"image", "logits">>;
+  readonly compile: () => Promise<Executable<"image", "logits">>;
   /** An image for it, another for each salt. */
-  image(salt: string, batch?: number): Tensor<"float32">;
+  readonly image: (salt: string, batch?: number) => Tensor<"float32">;
   /** What its weights take. */
   readonly bytes: number;
 }
@@ -26,7 +26,7 @@ export interface Subject {
 /** ResNet-20 of CIFAR: convolutions, shortcuts of both kinds, a pool and a linear layer, in 1.1 MB and 41 million multiply-adds. */
 export function subjectOf(backend: Backend): Subject {
   const { graph } = fixtureModel("cifar_resnet20", ["N", 3, 32, 32]);
-  const lean = optimize(select(graph, ["logits"])) as Graph<"image", "logits">;
+  const lean: Graph<"image", "logits"> = optimize(select(graph, ["logits"]));
   return {
     backend,
     graph: lean,
@@ -51,6 +51,11 @@ export function sameBits(a: Answer, b: Answer): boolean {
   return a.shape.join() === b.shape.join() && a.data.every((value, i) => Object.is(value, b.data[i]));
 }
 
+/** Whatever was thrown: backends may be anybody's. */
+export function inWords(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : JSON.stringify(error);
+}
+
 /** Expects work to be refused with a typed error; which codes will do, where that matters. */
 export async function expectRefusal(
   work: () => Promise<unknown>,
@@ -62,7 +67,7 @@ export async function expectRefusal(
     (reason: unknown) => reason,
   );
   expectThat(error !== undefined, `${what} was taken, expected an error`);
-  expectThat(error instanceof ResidualError, `${what}: got ${String(error)}, expected one of core's errors`);
+  expectThat(error instanceof ResidualError, `${what}: got ${inWords(error)}, expected one of core's errors`);
   const fits = codes === undefined || codes.includes(error.code);
   expectThat(fits, `${what}: got ${error.code} (${error.message}), expected ${codes?.join(" or ")}`);
 }

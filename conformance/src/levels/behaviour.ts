@@ -2,7 +2,7 @@ import { throwIfAborted } from "@residual/core";
 import { answers } from "../behaviour/answers.ts";
 import { life } from "../behaviour/life.ts";
 import { refusals } from "../behaviour/refusals.ts";
-import { type Behaviour, subjectOf } from "../behaviour/subject.ts";
+import { type Behaviour, inWords, Misbehaviour, subjectOf } from "../behaviour/subject.ts";
 import type { Check } from "../report.ts";
 import type { Held, Task } from "../task.ts";
 
@@ -24,7 +24,7 @@ async function* checksOf(
     throwIfAborted(work.signal);
     const wrong = await behave(subject).then(
       () => undefined,
-      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+      (error: unknown) => (error instanceof Misbehaviour ? error.message : inWords(error)),
     );
     yield { name, passed: wrong === undefined, ...(wrong === undefined ? {} : { message: wrong }) };
   }

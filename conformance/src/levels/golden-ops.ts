@@ -29,8 +29,9 @@ async function checkOf(
   const expected = named(golden.outputs).y!;
   const bound = boundOfChain(nodesOf(graph), given, arithmetic);
   await using executable = await backend.compile(graph, work);
-  const inputs = Object.keys(graph.inputs).map((name) => [name, given[name]! as Tensor<"float32">]);
-  const { y } = (await executable.run(Object.fromEntries(inputs), work)) as { y: Answer };
+  const inputs: { [name: string]: Tensor<"float32"> } = {};
+  for (const name of Object.keys(graph.inputs)) inputs[name] = given[name]! as Tensor<"float32">;
+  const { y } = (await executable.run(inputs, work)) as { y: Answer };
   const of = { name: golden.id, op: golden.op };
   if (y.shape.join() !== expected.shape.join()) return misshapen(of, y.shape, expected.shape);
   return heldAgainst(of, { found: y.data, expected: expected.data, bound, indexAt: (at) => indexOf(at, y.shape) });

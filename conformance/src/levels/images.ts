@@ -12,7 +12,7 @@ export interface ImageSet {
   readonly graph: Graph<"image", "logits">;
   /** How far PyTorch's own float32 logits were off: max |d| / max |logit|. A backend may be off by ten times that. */
   readonly relToMax: number;
-  batches(): AsyncIterable<ImageBatch> | Iterable<ImageBatch>;
+  readonly batches: () => AsyncIterable<ImageBatch> | Iterable<ImageBatch>;
 }
 
 export interface ImageBatch {

@@ -13,6 +13,7 @@ import {
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
+import { deviations } from "./deviations.ts";
 import { checkBound, lowerToOnnx } from "./lower.ts";
 import { inMemory, onDisk } from "./place.ts";
 import type { SessionSettings } from "./protocol.ts";
@@ -52,7 +53,13 @@ export function onnxOn(
   const takeSession = sessions(runtime, { threads, spin });
   return {
     name: "onnx",
-    describe: async () => ({ library: runtime, version: await versionOf(runtime), device: "cpu", dtypes: ["float32"] }),
+    describe: async () => ({
+      library: runtime,
+      version: await versionOf(runtime),
+      device: "cpu",
+      dtypes: ["float32"],
+      deviations,
+    }),
     async compile(graph, work = {}) {
       throwIfAborted(work.signal);
       checkBound(graph); // before there is a thread to end

@@ -1,0 +1,170 @@
+import {
+  type AnyNode,
+  fill,
+  formatShape,
+  fuseEpilogues,
+  type Graph,
+  is,
+  macsOf,
+  nodesOf,
+  type OpName,
+  ops,
+  parameter,
+  type ResNetSpec,
+  resnet,
+  rewrite,
+  ShapeError,
+  sizeOf,
+  type Tensor,
+  tensorOf,
+  variants,
+} from "@residual/core";
+import { samplesOf } from "../sample.ts";
+import type { Trial } from "../trial.ts";
+import { constantsAmong } from "./op-case.ts";
+
+/** Sides of the image in pixels (what people use, and odd ones, which no tile divides), and images of a batch. */
+const sweeps = {
+  quick: { sides: [33, 224], batches: [1, 2], most: 1.2e8 },
+  full: { sides: [32, 33, 64, 97, 128, 131, 160, 192, 224, 225, 256, 299, 320], batches: [1, 2, 3, 8], most: Infinity },
+} as const;
+
+/** What a network asks of an op: all that tells one application from another, and no numbers. */
+export interface Application {
+  readonly op: OpName;
+  readonly attributes: object;
+  readonly shapes: { readonly [input: string]: readonly number[] };
+  /** Of the output. */
+  readonly shape: readonly number[];
+  readonly macs: number;
+}
+
+const swept: ReadonlySet<string> = new Set<OpName>([
+  "conv2d",
+  "fusedConv2d",
+  "linear",
+  "maxPool2d",
+  "averagePool2d",
+  "globalAveragePool",
+]);
+
+/**
+ * Every distinct convolution, pool and linear layer that a network of the family asks for, as it is built and as it is
+ * optimized, at each of the sides and batches. The quick ones leave out what takes long.
+ */
+export function applications(level: "quick" | "full"): readonly Application[] {
+  const { sides, batches, most } = sweeps[level];
+  const found = new Map<string, Application>();
+  for (const spec of kinds()) {
+    for (const graph of graphsOf(spec, sides)) {
+      for (const node of nodesOf(graph)) {
+        if (!swept.has(node.op)) continue;
+        for (const batch of batches) {
+          const application = applicationOf(node, batch);
+          if (application.macs <= most) found.set(keyOf(application), application);
+        }
+      }
+    }
+  }
+  return level === "full" ? [...found.values()] : spread([...found.values()]);
+}
+
+/** The family, two blocks to a stage: the third and all after it are as the second. Many differ in depth alone. */
+function kinds(): readonly ResNetSpec[] {
+  const specs = Object.values<ResNetSpec>(variants).map((spec) => shallow(spec));
+  return [...new Map(specs.map((spec) => [JSON.stringify(spec), spec])).values()];
+}
+
+/** The same network with at most two blocks a stage. */
+export function shallow(spec: ResNetSpec): ResNetSpec {
+  return { ...spec, depths: spec.depths.map((depth) => Math.min(depth, 2)) };
+}
+
+/** How many of each op are quick. */
+const QUICK = 50;
+
+/** Of each op as many, from the smallest to the largest. */
+function spread(all: readonly Application[]): readonly Application[] {
+  return [...swept].flatMap((op) => {
+    const sorted = all.filter((each) => each.op === op).toSorted((a, b) => a.macs - b.macs);
+    const count = Math.min(QUICK, sorted.length);
+    return Array.from({ length: count }, (_, i) => sorted[Math.floor((i * sorted.length) / count)]!);
+  });
+}
+
+/** A model as it is built, and as it is optimized, at each side that it takes. */
+function* graphsOf(spec: ResNetSpec, sides: readonly number[]): Generator<Graph> {
+  const { inputChannels = 3 } = spec;
+  for (const side of sides) {
+    const built = builtAt(spec, [1, inputChannels, side, side]);
+    if (built) yield* [built, fused(built)];
+  }
+}
+
+/** The shapes that `optimize` comes to, with no weights to fold: a norm after a convolution leaves it a bias. */
+export function fused(graph: Graph): Graph {
+  const folded = rewrite(graph, {
+    batchNorm(norm, sole) {
+      const { x: conv, scale } = norm.inputs;
+      if (!is(conv, "conv2d") || !sole("x")) return norm;
+      return ops.conv2d(
+        { ...conv.inputs, bias: parameter(`${norm.name}.bias`, scale.shape as readonly number[]) },
+        conv.attributes,
+      );
+    },
+  });
+  return fuseEpilogues(folded);
+}
+
+/** Undefined for an image that is too small for the network. */
+function builtAt(spec: ResNetSpec, input: readonly number[]): Graph | undefined {
+  try {
+    return resnet(spec, { input });
+  } catch (error) {
+    if (error instanceof ShapeError) return undefined;
+    throw error;
+  }
+}
+
+function applicationOf(node: AnyNode, batch: number): Application {
+  const images = new Set(["x", "residual"]);
+  const of = (shape: AnyNode["shape"]) => [batch, ...(shape.slice(1) as number[])];
+  const shapes = Object.entries(node.inputs).map(([name, { shape }]): [string, readonly number[]] => [
+    name,
+    images.has(name) ? of(shape) : (shape as readonly number[]),
+  ]);
+  const common = { op: node.op as OpName, attributes: node.attributes, shapes: Object.fromEntries(shapes) };
+  return { ...common, shape: of(node.shape), macs: macsOf(node, 1) * batch };
+}
+
+const keyOf = ({ op, attributes, shapes }: Application): string => JSON.stringify([op, attributes, shapes]);
+
+/** The same numbers for all, of which each input takes a part: to draw them anew for each would take longer than to run it. */
+let pool: Float32Array = new Float32Array(0);
+
+function numbers(shape: readonly number[], offset: number): Tensor<"float32"> {
+  const size = sizeOf(shape);
+  if (pool.length < offset + size) pool = fill("sweep", "pool", [offset + size], -1, 1).data;
+  return tensorOf("float32", shape, pool.subarray(offset, offset + size));
+}
+
+/** Where each input's part of the pool begins: none may be another's, or sums of squares would hide a mistake. */
+const offsets: { readonly [input: string]: number } = { x: 0, weight: 7919, bias: 104_729, residual: 15_485 };
+
+/** Applications as trials, a few of whose elements are held. Numbers are made when a trial is drawn. */
+export function* sweepTrials(level: "quick" | "full"): Generator<Trial> {
+  for (const { op, attributes, shapes, shape } of applications(level)) {
+    const names = Object.keys(shapes);
+    const sizes = names.map((name) => `${name} ${formatShape(shapes[name]!)}`).join(", ");
+    yield {
+      name: `${op} ${sizes} ${Object.values(attributes)
+        .map((each) => JSON.stringify(each))
+        .join(" ")}`.trimEnd(),
+      op,
+      attributes,
+      inputs: Object.fromEntries(names.map((name) => [name, numbers(shapes[name]!, offsets[name]!)])),
+      constants: constantsAmong(names),
+      samples: samplesOf(shape, sizeOf(shape)),
+    };
+  }
+}

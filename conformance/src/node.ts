@@ -1,0 +1,1 @@
+export { type Checkpoint, checkpoint } from "./checkpoint.ts";

@@ -1,0 +1,19 @@
+/** What JSON has no numbers for, as text. */
+const named: { readonly [text: string]: number } = { NaN: Number.NaN, Infinity, "-Infinity": -Infinity };
+
+/** Fields of reports that hold numbers which may be none. */
+const fields = new Set(["share", "expected", "found", "bound"]);
+
+/** JSON, with NaN and infinities as text: JSON.stringify alone would make them null. */
+export function stringify(value: unknown, space?: number): string {
+  return JSON.stringify(value, (_, each: unknown) => (isOdd(each) ? String(each) : each), space);
+}
+
+/** The same numbers again. Throws SyntaxError for what is no JSON. */
+export function parse(text: string): unknown {
+  return JSON.parse(text, (key, each: unknown) =>
+    fields.has(key) && typeof each === "string" ? (named[each] ?? each) : each,
+  );
+}
+
+const isOdd = (value: unknown): value is number => typeof value === "number" && !Number.isFinite(value);
