@@ -48,8 +48,8 @@ const cutters: { readonly [Name in OpName]?: Cutter<Name> } = {
 
 /** What one element is made of; undefined for an op whose elements are not worth cutting out. */
 export function cutOut(op: OpName, inputs: Inputs, attributes: object, index: readonly number[]): Cut | undefined {
-  const cutter = cutters[op] as Cutter<OpName> | undefined;
-  return cutter?.(inputs, attributes as AttributesOf<OpName>, index);
+  const cutter: Cutter<never> | undefined = cutters[op];
+  return cutter?.(inputs, attributes as never, index);
 }
 
 function cutConvolution(

@@ -57,10 +57,10 @@ export const byHand: OpCases = {
       name: "groups stay in order", // channels 1, 2 make outputs 1, 2; channels 3, 4 outputs 3, 4
       inputs: {
         x: tensor([1, 4, 1, 1], [1, 2, 3, 4]),
-        weight: tensor([4, 2, 1, 1], [1, 10, 100, 1000, 1, 10, 100, 1000]),
+        weight: tensor([4, 2, 1, 1], [1, 10, 100, 1000, 2, 20, 200, 2000]),
       },
       options: { groups: 2 },
-      expected: tensor([1, 4, 1, 1], [21, 2100, 43, 4300]),
+      expected: tensor([1, 4, 1, 1], [21, 2100, 86, 8600]),
     },
     {
       name: "depthwise, two outputs a channel",

@@ -1,0 +1,123 @@
+import { readFileSync } from "node:fs";
+import { type Backend, constant, fill, fixtureInput, graph, input, ops } from "@residual/core";
+import { afterAll, describe, expect, it } from "vitest";
+import { answers } from "./behaviour/answers.ts";
+import { life } from "./behaviour/life.ts";
+import { refusals } from "./behaviour/refusals.ts";
+import { type Subject, subjectOf } from "./behaviour/subject.ts";
+import { conform, hold, runTask } from "./conform.ts";
+import { plan } from "./plan.ts";
+import type { Check } from "./report.ts";
+import { float32Backend } from "./testing/mutations/float32-backend.ts";
+import { type Catch, type Mutation, mutations, tidyUp } from "./testing/mutations/table.ts";
+import { tiny } from "./testing/mutations/tiny-backend.ts";
+
+const behaviours = { ...answers, ...life, ...refusals };
+
+/** The checks of the section where a bug is to be caught. */
+async function checksAt(backend: Backend, where: Catch): Promise<readonly Check[]> {
+  if (where.level === "behaviour") return [await behaviourCheck(backend, where.check)];
+  const models = "model" in where ? [where.model] : [];
+  const tasks = await plan({ only: [where.level], models });
+  const { held } = await hold(backend, {});
+  const wanted = tasks.find(({ name, variant = "" }) =>
+    where.level === "ops" ? name === where.section : where.level === "models" || variant.startsWith(where.form),
+  );
+  return (await runTask(wanted!, held, [])).checks;
+}
+
+async function behaviourCheck(backend: Backend, name: string): Promise<Check> {
+  const subject = name.startsWith("200 rounds") ? smallSubject(backend) : subjectOf(backend);
+  return behaviours[name]!(subject).then(
+    () => ({ name, passed: true }),
+    (error: unknown) => ({ name, passed: false, message: String(error) }),
+  );
+}
+
+/** A linear layer with as many weights as the network, for what takes hundreds of rounds. */
+function smallSubject(backend: Backend): Subject {
+  const image = input("image", ["N", 270]);
+  const weight = constant("weight", fill("small", "weight", [10, 270], -1, 1));
+  const small = graph({ name: "small", inputs: { image }, outputs: { logits: ops.linear({ x: image, weight }) } });
+  return {
+    backend,
+    graph: small,
+    compile: () => backend.compile(small),
+    image: (salt) => ({ ...fixtureInput(salt, [1, 1, 1, 270]), shape: [1, 270] }),
+    bytes: 4 * 270_000,
+  };
+}
+
+const first = (checks: readonly Check[]) => checks.find(({ passed }) => !passed);
+
+afterAll(tidyUp);
+
+describe("a backend without bugs", () => {
+  it("in under 60 lines, on top of the reference, conforms", { timeout: 120_000 }, async () => {
+    const source = readFileSync(new URL("./testing/mutations/tiny-backend.ts", import.meta.url), "utf8");
+    expect(source.split("\n").length).toBeLessThan(60);
+    const report = await conform(tiny, { models: ["cifar_resnet20"], only: ["ops", "nodes", "models"] });
+    expect(report.sections.flatMap(({ checks }) => checks.filter(({ passed }) => !passed))).toEqual([]);
+    expect(report.passed).toBe(true);
+    for (const name of Object.keys(behaviours))
+      expect(await behaviourCheck(tiny, name)).toEqual({ name, passed: true });
+  });
+
+  it("that bugs are planted in conforms", { timeout: 120_000 }, async () => {
+    const where = mutations.flatMap(({ caught }) => caught);
+    const keys = new Map(
+      where.map((each) => [
+        JSON.stringify({ ...each, check: each.level === "behaviour" && each.check, node: 0 }),
+        each,
+      ]),
+    );
+    for (const each of keys.values())
+      expect(first(await checksAt(float32Backend(), each)), JSON.stringify(each)).toBeUndefined();
+  });
+});
+
+describe.each(mutations.map((mutation) => [mutation.bug, mutation] as const))("%s", (_, mutation) => {
+  it("is caught where it should be", { timeout: 60_000 }, async () => {
+    for (const where of mutation.caught) {
+      const checks = await checksAt(float32Backend(mutation.bugs), where);
+      if (where.level === "nodes") expect(first(checks)?.name).toBe(where.node);
+      else expect(checks.filter(({ passed }) => !passed).map(({ name }) => name)).toContain(where.check);
+    }
+  });
+
+  it.skipIf(!mutation.slips)("slips through where it is known to", { timeout: 60_000 }, async () => {
+    for (const level of mutation.slips ?? []) {
+      const tasks = await plan({ only: [level], models: ["cifar_resnet20"] });
+      const { held } = await hold(float32Backend(mutation.bugs), {});
+      for (const task of tasks.filter(({ name }) => name !== "layers of the family")) {
+        expect(first((await runTask(task, held, [])).checks), task.name).toBeUndefined();
+      }
+    }
+  });
+});
+
+function rowOf({ bug, caught, slips = [] }: Mutation): string {
+  return `| ${bug} | ${caught.map(placeOf).join("; ")} | ${slips.join(", ")} |`;
+}
+
+function placeOf(where: Catch): string {
+  const { level } = where;
+  if (level === "nodes") return `nodes: **${where.node}** of ${where.model}, ${where.form}`;
+  return `${level}: ${level === "models" ? `${where.check} of ${where.model}` : where.check}`;
+}
+
+it("are in the docs", async () => {
+  const text = [
+    "# Planted bugs",
+    "",
+    `${mutations.length} bugs are planted, one at a time, in a backend that conforms without them. Each has to be caught by every check`,
+    "named here; at level *nodes* the first node that fails has to be the one in bold. The last column has the levels that a bug",
+    "slips through, which is why there are more. `vitest run mutations -u` in `conformance/` writes this page.",
+    "",
+    "| bug | caught by | slips through |",
+    "|---|---|---|",
+    ...mutations.map(rowOf),
+    "",
+  ].join("\n");
+  await expect(text).toMatchFileSnapshot("../../docs/planted-bugs.md");
+});

@@ -1,0 +1,33 @@
+import {
+  type Answer,
+  type Backend,
+  type Executable,
+  type Graph,
+  reference,
+  tensorOf,
+  throwIfAborted,
+  type WorkOptions,
+} from "@residual/core";
+
+/** A backend of one's own, in a few lines: the reference's answers, rounded to float32. */
+export const tiny: Backend = {
+  name: "tiny",
+  describe: async () => ({ library: "none", version: "1.0.0", device: "cpu", dtypes: ["float32"] }),
+  async compile<In extends string, Out extends string>(graph: Graph<In, Out>, options?: WorkOptions) {
+    const exact = await reference.compile(graph, options);
+    const executable: Executable<In, Out> = {
+      async run(inputs, work) {
+        const answers = Object.entries<Answer>(await exact.run(inputs, work));
+        throwIfAborted(work?.signal);
+        return Object.fromEntries(answers.map(([name, answer]) => [name, rounded(answer)])) as { [K in Out]: Answer };
+      },
+      dispose: () => exact.dispose(),
+      [Symbol.asyncDispose]: () => exact.dispose(),
+    };
+    return executable;
+  },
+};
+
+function rounded({ shape, data }: Answer): Answer {
+  return tensorOf("float32", shape, Float32Array.from(data));
+}
