@@ -16,7 +16,7 @@ import { checkOf } from "./check.ts";
 import { hold } from "./conform.ts";
 import { fixtureModel, inputShapeOf } from "./fixture-model.ts";
 import { runNodes } from "./nodes.ts";
-import type { Check } from "./report.ts";
+import type { Check } from "./report/types.ts";
 
 /** Where a model goes wrong on a backend. */
 export interface Bisection {

@@ -1,5 +1,5 @@
 import { formatShape } from "@residual/core";
-import type { Check, Worst } from "./report.ts";
+import type { Check, Worst } from "./report/types.ts";
 import { compare, type Outcome, type Trial } from "./trial.ts";
 
 /** A trial's outcome as a check. */

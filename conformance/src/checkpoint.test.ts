@@ -5,7 +5,7 @@ import { reference } from "@residual/core";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { checkpoint } from "./checkpoint.ts";
 import { conform } from "./conform.ts";
-import type { Section } from "./report.ts";
+import type { Section } from "./report/types.ts";
 
 let folder: string;
 beforeEach(async () => {

@@ -1,7 +1,7 @@
 import { appendFile, readFile, rm, writeFile } from "node:fs/promises";
 import type { ConformOptions } from "./conform.ts";
-import { parse, stringify } from "./numbers-json.ts";
-import type { Section } from "./report.ts";
+import { parse, stringify } from "./report/numbers-json.ts";
+import type { Section } from "./report/types.ts";
 
 /** What `conform` needs to go on where an earlier run was interrupted. */
 export interface Checkpoint extends Required<Pick<ConformOptions, "done" | "onSection">> {

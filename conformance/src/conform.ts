@@ -12,7 +12,7 @@ import { withDeviations } from "./deviations.ts";
 import { environment } from "./environment.ts";
 import type { ImageSet } from "./levels/images.ts";
 import { plan } from "./plan.ts";
-import type { Check, Level, Report, Section } from "./report.ts";
+import type { Check, Level, Report, Section } from "./report/types.ts";
 import { type Held, type Task, titleOf } from "./task.ts";
 
 export interface ConformOptions extends WorkOptions {

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { withDeviations } from "./deviations.ts";
-import type { Check } from "./report.ts";
+import type { Check } from "./report/types.ts";
 
 const section = { level: "ops", name: "special values" } as const;
 const of = (name: string, because: string) => ({ case: `ops/special values/${name}`, because });

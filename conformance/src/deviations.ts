@@ -1,5 +1,5 @@
 import type { Deviation } from "@residual/core";
-import type { Check, Section } from "./report.ts";
+import type { Check, Section } from "./report/types.ts";
 
 /**
  * A section's checks in the light of what is known: a known deviation passes, with its reason, as long as it deviates. One

@@ -1,4 +1,4 @@
-import type { Environment } from "./report.ts";
+import type { Environment } from "./report/types.ts";
 import { version } from "./version.ts";
 
 /** CPU flags that decide how numbers are multiplied, summed and rounded. */

@@ -16,7 +16,7 @@ async function readJson<T>(path: string): Promise<T> {
 }
 
 /** What is recorded of a stage: statistics over all elements, and the values at `sampleIndex(k, n)`. */
-export interface Activation {
+interface Activation {
   readonly shape: readonly number[];
   readonly mean: number;
   readonly min: number;

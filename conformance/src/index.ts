@@ -3,4 +3,14 @@ export { type Bisection, type BisectOptions, bisect, explain } from "./bisect.ts
 export { type ConformOptions, conform } from "./conform.ts";
 export type { ImageBatch, ImageSet } from "./levels/images.ts";
 export { quickModels } from "./plan.ts";
-export { type Check, type Environment, type Level, levels, type Report, type Section, type Worst } from "./report.ts";
+export { toHtml } from "./report/html.ts";
+export { toJson } from "./report/json.ts";
+export {
+  type Check,
+  type Environment,
+  type Level,
+  levels,
+  type Report,
+  type Section,
+  type Worst,
+} from "./report/types.ts";

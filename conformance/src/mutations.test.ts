@@ -7,7 +7,7 @@ import { refusals } from "./behaviour/refusals.ts";
 import { type Subject, subjectOf } from "./behaviour/subject.ts";
 import { conform, hold, runTask } from "./conform.ts";
 import { plan } from "./plan.ts";
-import type { Check } from "./report.ts";
+import type { Check } from "./report/types.ts";
 import { float32Backend } from "./testing/mutations/float32-backend.ts";
 import { type Catch, type Mutation, mutations, tidyUp } from "./testing/mutations/table.ts";
 import { tiny } from "./testing/mutations/tiny-backend.ts";

@@ -6,7 +6,7 @@ import { imageTasks } from "./levels/images.ts";
 import { modelTasks } from "./levels/models.ts";
 import { nodeTasks } from "./levels/nodes.ts";
 import { opTasks } from "./levels/ops.ts";
-import { levels } from "./report.ts";
+import { levels } from "./report/types.ts";
 import type { Task } from "./task.ts";
 
 /** One of each kind of block, stem, shortcut and padding. */

@@ -18,7 +18,7 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { type Arithmetic, answerOf, type Bounded, boundOf, float32 } from "./bounds.ts";
-import type { Worst } from "./report.ts";
+import type { Worst } from "./report/types.ts";
 import { cutOut } from "./sample.ts";
 
 /** One application of an op to given numbers, all of them exact in float32. */

@@ -3,7 +3,7 @@ import { answers } from "../behaviour/answers.ts";
 import { life } from "../behaviour/life.ts";
 import { refusals } from "../behaviour/refusals.ts";
 import { type Behaviour, inWords, Misbehaviour, subjectOf } from "../behaviour/subject.ts";
-import type { Check } from "../report.ts";
+import type { Check } from "../report/types.ts";
 import type { Held, Task } from "../task.ts";
 
 /** How a backend behaves, whatever it computes. */

@@ -1,11 +1,21 @@
-import { type Answer, type AnyNode, type Node, nodesOf, type Tensor, toFloat64, type Value } from "@residual/core";
+import {
+  type Answer,
+  type AnyNode,
+  type Graph,
+  type Node,
+  nodesOf,
+  type OpName,
+  type Tensor,
+  toFloat64,
+  type Value,
+} from "@residual/core";
 import { type Arithmetic, answerOf, boundOf } from "../bounds.ts";
-import { heldAgainst, misshapen } from "../check.ts";
+import { checkOf, heldAgainst, misshapen } from "../check.ts";
 import { graphOf, isForward } from "../golden-ops.ts";
 import { type FloatTensor, type OpGolden, opGoldens, opTensors } from "../goldens.ts";
-import type { Check } from "../report.ts";
+import type { Check } from "../report/types.ts";
 import type { Held, Task } from "../task.ts";
-import { indexOf } from "../trial.ts";
+import { indexOf, runTrials, type Trial } from "../trial.ts";
 
 /** Single operators as PyTorch answered them in float64. */
 export const goldenOpsTask: Task = { level: "ops", name: "PyTorch's answers", run: checksOf };
@@ -14,25 +24,51 @@ async function* checksOf(held: Held): AsyncGenerator<Check> {
   const goldens = (await opGoldens()).filter(isForward);
   const files = [...new Set(goldens.map(({ file }) => file))];
   const tensors = new Map(await Promise.all(files.map(async (file) => [file, await opTensors(file)] as const)));
-  for (const golden of goldens) yield await checkOf(held, golden, tensors.get(golden.file)!);
+  const cases = goldens.map((golden) => caseOf(golden, tensors.get(golden.file)!));
+  const alone = cases.filter(({ graph }) => nodesOf(graph).length === 1).map(trialOf);
+  for await (const outcome of runTrials(held.backend, alone, held.arithmetic, held.work)) yield checkOf(outcome);
+  for (const each of cases.filter(({ graph }) => nodesOf(graph).length > 1)) yield await checkInARow(held, each);
 }
 
-async function checkOf(
-  { backend, arithmetic, work }: Held,
-  golden: OpGolden,
-  tensors: ReadonlyMap<string, FloatTensor>,
-): Promise<Check> {
-  const named = (entries: OpGolden["inputs"]): { readonly [name: string]: FloatTensor } =>
+interface Case {
+  readonly id: string;
+  readonly graph: Graph;
+  readonly given: { readonly [name: string]: FloatTensor };
+  readonly expected: FloatTensor;
+}
+
+function caseOf(golden: OpGolden, tensors: ReadonlyMap<string, FloatTensor>): Case {
+  const named = (entries: OpGolden["inputs"]): Case["given"] =>
     Object.fromEntries(Object.entries(entries).map(([name, { tensor }]) => [name, tensors.get(tensor)!]));
   const given = named(golden.inputs);
-  const graph = graphOf(golden, given);
-  const expected = named(golden.outputs).y!;
+  return { id: golden.id, graph: graphOf(golden, given), given, expected: named(golden.outputs).y! };
+}
+
+/** A case of one op. */
+function trialOf({ id, graph, given, expected }: Case): Trial {
+  const [node] = nodesOf(graph);
+  const inputs = Object.entries(node!.inputs).map(
+    ([name, value]) => [name, given[value.name] as Tensor<"float32">] as const,
+  );
+  const constants = Object.entries(node!.inputs).filter(([, { kind }]) => kind === "constant");
+  return {
+    name: id,
+    op: node!.op as OpName,
+    attributes: node!.attributes,
+    inputs: Object.fromEntries(inputs),
+    constants: new Set(constants.map(([name]) => name)),
+    answer: toFloat64(expected),
+  };
+}
+
+/** A case of two ops in a row. */
+async function checkInARow({ backend, arithmetic, work }: Held, { id, graph, given, expected }: Case): Promise<Check> {
   const bound = boundOfChain(nodesOf(graph), given, arithmetic);
   await using executable = await backend.compile(graph, work);
   const inputs: { [name: string]: Tensor<"float32"> } = {};
   for (const name of Object.keys(graph.inputs)) inputs[name] = given[name]! as Tensor<"float32">;
   const { y } = (await executable.run(inputs, work)) as { y: Answer };
-  const of = { name: golden.id, op: golden.op };
+  const of = { name: id, op: nodesOf(graph)[0]!.op };
   if (y.shape.join() !== expected.shape.join()) return misshapen(of, y.shape, expected.shape);
   return heldAgainst(of, { found: y.data, expected: expected.data, bound, indexAt: (at) => indexOf(at, y.shape) });
 }

@@ -1,5 +1,5 @@
 import type { Graph, ModelName, Tensor } from "@residual/core";
-import type { Check, Worst } from "../report.ts";
+import type { Check, Worst } from "../report/types.ts";
 import type { Held, Task } from "../task.ts";
 import { argMax } from "./arg-max.ts";
 

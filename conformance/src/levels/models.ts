@@ -2,7 +2,7 @@ import { type Answer, type ModelName, select, throwIfAborted } from "@residual/c
 import { heldAgainst, misshapen } from "../check.ts";
 import { fixtureModel } from "../fixture-model.ts";
 import { type ModelGolden, modelGolden, modelName, sampleIndex, type Values } from "../goldens.ts";
-import type { Check } from "../report.ts";
+import type { Check } from "../report/types.ts";
 import type { Held, Task } from "../task.ts";
 import { indexOf } from "../trial.ts";
 import { argMax } from "./arg-max.ts";

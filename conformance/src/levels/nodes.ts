@@ -2,7 +2,7 @@ import { formatShape, type ModelName, optimize, type Pass, type WorkOptions } fr
 import { checkOf } from "../check.ts";
 import { fixtureModel, inputShapeOf } from "../fixture-model.ts";
 import { runNodes } from "../nodes.ts";
-import type { Check } from "../report.ts";
+import type { Check } from "../report/types.ts";
 import type { Held, Task } from "../task.ts";
 
 /** A graph as it is built, and as a backend is given it: fused groups are nodes too, and run as the backend fuses them. */

@@ -5,7 +5,7 @@ import { randomTrials, shrink } from "../cases/random.ts";
 import { special } from "../cases/special.ts";
 import { sweepTrials } from "../cases/sweep.ts";
 import { checkOf, whatOf } from "../check.ts";
-import type { Check } from "../report.ts";
+import type { Check } from "../report/types.ts";
 import type { Held, Task } from "../task.ts";
 import { type Outcome, runTrials, type Trial } from "../trial.ts";
 import { goldenOpsTask } from "./golden-ops.ts";

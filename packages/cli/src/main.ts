@@ -2,6 +2,7 @@ import { ResidualError } from "@residual/core";
 import { Command, CommanderError } from "commander";
 import { benchCommand } from "./commands/bench.ts";
 import { classifyCommand } from "./commands/classify.ts";
+import { conformCommand } from "./commands/conform.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
 import { exportCommand } from "./commands/export.ts";
@@ -41,6 +42,7 @@ function program(signal: AbortSignal): Command {
     evalCommand(context),
     exportCommand(context),
     benchCommand(context),
+    conformCommand(context),
     doctorCommand(),
   ];
   for (const each of commands) root.addCommand(quiet(each));

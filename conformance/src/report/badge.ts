@@ -1,0 +1,29 @@
+import { makeBadge } from "badge-maker";
+import type { Report } from "./types.ts";
+
+interface Badge {
+  readonly label: string;
+  readonly message: string;
+  readonly color: string;
+}
+
+/** What fits on a badge: each backend, and how many of its checks passed. */
+function badgeOf(reports: readonly Report[]): Badge {
+  const parts = reports.map(({ backend, sections, passed }) => {
+    const checks = sections.flatMap((section) => section.checks);
+    const failed = checks.filter((check) => !check.passed).length;
+    return passed ? `${backend.name} ${checks.length}` : `${backend.name} ${failed} of ${checks.length} fail`;
+  });
+  const good = reports.length > 0 && reports.every(({ passed }) => passed);
+  return { label: "conformance", message: parts.join(" | ") || "nothing run", color: good ? "brightgreen" : "red" };
+}
+
+/** A badge as a picture. */
+export function toBadge(reports: readonly Report[]): string {
+  return `${makeBadge(badgeOf(reports))}\n`;
+}
+
+/** The same for shields.io's endpoint, which draws it: https://shields.io/badges/endpoint-badge */
+export function toShields(reports: readonly Report[]): string {
+  return `${JSON.stringify({ schemaVersion: 1, ...badgeOf(reports) })}\n`;
+}

@@ -1,0 +1,63 @@
+import { detailsOf } from "./html-details.ts";
+import { script, style } from "./style.ts";
+import { firstWrong, formatShare, modelsOf, ofModels, type Sum, sectionsOf, sumOf } from "./summary.ts";
+import { Html, html } from "./template.ts";
+import type { Report } from "./types.ts";
+
+/** Reports as one page that needs nothing beside it: what conforms first, and below where it does not. */
+export function toHtml(reports: readonly Report[]): string {
+  const names = reports.map(({ backend }) => backend.name).join(", ");
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${names}: conformance</title>
+<style>${new Html(style)}</style>
+</head>
+<body>
+<h1>Conformance</h1>
+<p class="soft">The share of its bound is the largest error over what its arithmetic allows: at most 1 conforms, whatever the op, the model or the backend.</p>
+<ul class="verdicts">${reports.map(verdict)}</ul>
+${matrix(reports)}
+${reports.map(detailsOf)}
+<script>${new Html(script)}</script>
+</body>
+</html>
+`;
+  return page.text;
+}
+
+function verdict(report: Report): Html {
+  const { backend, sections, passed, level, milliseconds, started } = report;
+  const { checks, failed, deviations } = sumOf(sections);
+  const words = passed ? "conforms" : failed > 0 ? "does not conform" : "was held to nothing";
+  const known = deviations > 0 ? `, ${deviations} known deviations` : "";
+  return html`<li class="${passed ? "good" : "bad"}"><strong class="${passed ? "good" : "bad"}">${backend.name} <span>${words}</span></strong>
+<span>${(checks - failed).toLocaleString("en-US")} of ${checks.toLocaleString("en-US")} checks passed${known}</span>
+<span>${backend.library} ${backend.version}, ${backend.device}; level ${level}, ${(milliseconds / 1000).toFixed(0)} s on ${started.slice(0, 10)}</span></li>`;
+}
+
+function matrix(reports: readonly Report[]): Html {
+  const all = [
+    { name: "every op", at: "ops", of: (report: Report) => sectionsOf(report, ["ops"]) },
+    { name: "behaviour", at: "behaviour", of: (report: Report) => sectionsOf(report, ["behaviour"]) },
+    ...modelsOf(reports).map((name) => ({
+      name,
+      at: name,
+      of: (report: Report) => sectionsOf(report, ofModels, name),
+    })),
+  ];
+  return html`<div class="wide"><table class="matrix">
+<thead><tr><td></td>${reports.map(({ backend }) => html`<th scope="col">${backend.name}</th>`)}</tr></thead>
+<tbody>${all.map(
+    ({ name, at, of }) =>
+      html`<tr><th scope="row">${name}</th>${reports.map((report) => html`<td>${cell(sumOf(of(report)), firstWrong(of(report))?.name, `${report.backend.name}-${at}`)}</td>`)}</tr>\n`,
+  )}</tbody></table></div>`;
+}
+
+function cell({ checks, failed, share, skipped }: Sum, first: string | undefined, id: string): Html {
+  if (checks === 0) return html`<span class="cell none" title="${skipped ?? "not run"}">–</span>`;
+  if (failed === 0) return html`<a class="cell good" href="#${id}">✓ ${share > 0 ? formatShare(share) : ""}</a>`;
+  return html`<a class="cell bad" href="#${id}">✗ ${first ?? `${failed} failed`}</a>`;
+}

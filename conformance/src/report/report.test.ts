@@ -1,0 +1,146 @@
+import { readFileSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { reference } from "@residual/core";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import fc from "fast-check";
+import { XMLParser, XMLValidator } from "fast-xml-parser";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { conform } from "../conform.ts";
+import { sample } from "../testing/sample.ts";
+import { toBadge, toShields } from "./badge.ts";
+import { toHtml } from "./html.ts";
+import { toJson } from "./json.ts";
+import { toJunit } from "./junit.ts";
+import { parse, stringify } from "./numbers-json.ts";
+import type { Report } from "./types.ts";
+import { writeReports } from "./write.ts";
+
+const schema = JSON.parse(readFileSync(new URL("../../schema/conformance-1.json", import.meta.url), "utf8")) as object;
+const validate = new Ajv2020({ strict: true, allErrors: true }).compile(schema);
+
+function problemsOf(reports: readonly Report[]): unknown {
+  return validate(JSON.parse(toJson(reports))) ? [] : validate.errors;
+}
+
+describe("JSON", () => {
+  it("is as the schema has it", async () => {
+    expect(problemsOf(sample())).toEqual([]);
+    const real = await conform(reference, { only: ["ops", "nodes", "models"], models: ["seed000_block_s2"] });
+    expect(problemsOf([real])).toEqual([]);
+  });
+
+  it("of another shape the schema refuses", () => {
+    const [report] = sample();
+    expect(problemsOf([{ ...report!, level: "slow" as never }])).not.toEqual([]);
+    expect(problemsOf([{ ...report!, more: 1 } as never])).not.toEqual([]);
+  });
+
+  it("keeps NaN and infinities", () => {
+    const values = fc.oneof(fc.double(), fc.constantFrom(Number.NaN, Infinity, -Infinity));
+    fc.assert(
+      fc.property(values, values, (share, found) => {
+        const back = parse(stringify({ share, worst: { found } }));
+        expect(back).toEqual({ share: share === 0 ? 0 : share, worst: { found: found === 0 ? 0 : found } });
+      }),
+    );
+    expect(parse(stringify({ name: "NaN" }))).toEqual({ name: "NaN" });
+  });
+});
+
+describe("JUnit", () => {
+  const suites = (reports: readonly Report[]) => {
+    const parser = new XMLParser({
+      ignoreAttributes: false,
+      isArray: (name) => name === "testsuite" || name === "testcase",
+    });
+    return (parser.parse(toJunit(reports)) as { testsuites: { testsuite: readonly Record<string, unknown>[] } })
+      .testsuites.testsuite;
+  };
+
+  it("has a suite for each section, with its counts", () => {
+    const found = suites(sample());
+    expect(found.map((each) => each["@_name"])).toEqual([
+      "onnx/ops/special values",
+      "onnx/nodes/resnet18/as built",
+      "onnx/images/pictures",
+      "onnx/behaviour/life",
+      "other/nodes/resnet18/as built",
+    ]);
+    expect(found.map((each) => [each["@_tests"], each["@_failures"], each["@_skipped"]])).toEqual([
+      ["1", "0", "0"],
+      ["1", "0", "0"],
+      ["1", "0", "1"],
+      ["1", "0", "0"],
+      ["3", "2", "0"],
+    ]);
+    expect(found[4]!.testcase).toMatchObject([{}, { failure: { "@_message": "got NaN" } }, { failure: {} }]);
+  });
+
+  it("is XML, whatever names are made of", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (text) => {
+        expect(XMLValidator.validate(toJunit(sample(text, text)))).toBe(true);
+      }),
+    );
+  });
+});
+
+describe("HTML", () => {
+  it("says what conforms, and the first node that does not", () => {
+    const page = toHtml(sample());
+    expect(page).toContain("First wrong node: layer1.0.conv1");
+    expect(page).toContain("none given");
+    expect(page.match(/class="cell (good|bad|none)"/g)).toHaveLength(3 * 3); // ops, behaviour and a model, of three backends
+    expect(page).not.toMatch(/https?:/); // it needs nothing beside it
+  });
+
+  it("escapes whatever comes from a backend", () => {
+    const page = toHtml(sample(`<img src=x onerror=alert(1)>`, `"><script>alert(2)</script>'`));
+    expect(page).not.toContain("<img");
+    expect(page.match(/<script>/g)).toHaveLength(1);
+    expect(page).not.toContain(`"><script>`);
+  });
+
+  it("of nothing is a page still", () => expect(toHtml([])).toContain("</html>"));
+});
+
+describe("badges", () => {
+  it("say who conforms", () => {
+    expect(JSON.parse(toShields(sample().slice(0, 1)))).toEqual({
+      schemaVersion: 1,
+      label: "conformance",
+      message: "onnx 3",
+      color: "brightgreen",
+    });
+    expect(JSON.parse(toShields(sample()))).toMatchObject({
+      message: "onnx 3 | other 2 of 3 fail | third 0 of 0 fail",
+      color: "red",
+    });
+    expect(JSON.parse(toShields([]))).toMatchObject({ message: "nothing run", color: "red" });
+    expect(toBadge(sample())).toMatch(/^<svg /);
+  });
+});
+
+describe("writing", () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "residual-"));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  it("writes each form whole into a folder that it makes, over those of before", async () => {
+    const path = join(folder, "deep/report");
+    await writeReports(path, []);
+    await writeReports(path, sample());
+    expect((await readdir(path)).sort()).toEqual([
+      "badge.json",
+      "badge.svg",
+      "conformance.json",
+      "index.html",
+      "junit.xml",
+    ]);
+    expect(await readFile(join(path, "conformance.json"), "utf8")).toBe(toJson(sample()));
+  });
+});

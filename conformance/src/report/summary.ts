@@ -1,0 +1,56 @@
+import type { Check, Level, Report, Section } from "./types.ts";
+
+/** What some checks come to. */
+export interface Sum {
+  readonly checks: number;
+  readonly failed: number;
+  readonly deviations: number;
+  /** The largest share of a bound, known deviations left aside. */
+  readonly share: number;
+  /** Why nothing was run. */
+  readonly skipped?: string;
+}
+
+export function sumOf(sections: readonly Section[]): Sum {
+  const checks = sections.flatMap((section) => section.checks);
+  const skipped = sections.find((section) => section.skipped !== undefined)?.skipped;
+  return {
+    checks: checks.length,
+    failed: checks.filter(({ passed }) => !passed).length,
+    deviations: checks.filter(isDeviation).length,
+    share: checks.reduce((most, { share = 0, because }) => (because === undefined ? Math.max(most, share) : most), 0),
+    ...(skipped !== undefined && checks.length === 0 ? { skipped } : {}),
+  };
+}
+
+export const isDeviation = ({ passed, because }: Check): boolean => passed && because !== undefined;
+
+/** The sections of one level, or of one model at its levels. */
+export function sectionsOf({ sections }: Report, levels: readonly Level[], name?: string): readonly Section[] {
+  return sections.filter((section) => levels.includes(section.level) && (name === undefined || section.name === name));
+}
+
+/** Levels whose sections are models. */
+export const ofModels: readonly Level[] = ["nodes", "models", "images"];
+
+/** All models of some reports, in the order in which they ran. */
+export function modelsOf(reports: readonly Report[]): readonly string[] {
+  const names = reports.flatMap((report) =>
+    sectionsOf(report, ofModels).filter((section) => section.skipped === undefined),
+  );
+  return [...new Set(names.map(({ name }) => name))];
+}
+
+/** The first node that failed, in execution order. */
+export function firstWrong(sections: readonly Section[]): Check | undefined {
+  return sections
+    .filter(({ level }) => level === "nodes")
+    .flatMap(({ checks }) => checks)
+    .find(({ passed }) => !passed);
+}
+
+/** A share in as few digits as tell it: 0.25, 3.7e+4. */
+export function formatShare(share: number): string {
+  if (share === 0 || !Number.isFinite(share)) return share === 0 ? "0" : "∞";
+  return share < 0.001 || share >= 1e4 ? share.toExponential(1) : share.toPrecision(2);
+}

@@ -1,0 +1,30 @@
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { toBadge, toShields } from "./badge.ts";
+import { toHtml } from "./html.ts";
+import { toJson } from "./json.ts";
+import { toJunit } from "./junit.ts";
+import type { Report } from "./types.ts";
+
+const files: { readonly [name: string]: (reports: readonly Report[]) => string } = {
+  "conformance.json": toJson,
+  "junit.xml": toJunit,
+  "index.html": toHtml,
+  "badge.svg": toBadge,
+  "badge.json": toShields,
+};
+
+/** Writes reports in all their forms into a folder, which is made; each file whole, or left as it was. */
+export async function writeReports(folder: string, reports: readonly Report[]): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const [name, make] of Object.entries(files)) {
+    const path = join(folder, name);
+    const part = `${path}.${process.pid}.part`;
+    try {
+      await writeFile(part, make(reports));
+      await rename(part, path);
+    } finally {
+      await rm(part, { force: true });
+    }
+  }
+}

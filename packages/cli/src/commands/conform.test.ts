@@ -1,0 +1,86 @@
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "../testing/folder.ts";
+import { sharedPath } from "../testing/golden.ts";
+import { document, residual, succeed } from "../testing/residual.ts";
+
+interface Document {
+  readonly version: number;
+  readonly reports: readonly {
+    readonly backend: { readonly name: string };
+    readonly passed: boolean;
+    readonly sections: readonly {
+      readonly level: string;
+      readonly name: string;
+      readonly checks: readonly { readonly name: string; readonly passed: boolean; readonly what?: string }[];
+    }[];
+  }[];
+}
+
+const folder = temporaryFolder();
+const small = ["--models", "cifar_resnet20", "--only", "nodes,models"];
+
+describe("residual conform", () => {
+  it("holds each backend against each model, and writes what people and machines read", async () => {
+    const path = folder.in("report");
+    const found = await document<Document>(["conform", "--backends", "reference,onnx", ...small, "--report", path]);
+    expect(found.reports.map(({ backend }) => backend.name)).toEqual(["reference", "onnx"]);
+    for (const { passed, sections } of found.reports) {
+      expect(passed).toBe(true);
+      expect(sections.map(({ level }) => level)).toEqual(["nodes", "nodes", "models"]);
+      expect(new Set(sections.map(({ name }) => name))).toEqual(new Set(["cifar_resnet20"]));
+    }
+    expect(await readdir(path)).toEqual(["badge.json", "badge.svg", "conformance.json", "index.html", "junit.xml"]);
+    expect(JSON.parse(await readFile(`${path}/conformance.json`, "utf8"))).toEqual(found);
+  });
+
+  it("says it in a screen", async () => {
+    const { stdout } = await succeed(["conform", "--backends", "onnx", ...small]);
+    expect(stdout).toMatch(/^onnx \(onnxruntime-node \S+, cpu\) conforms {2}\d+ checks in \d+ s\n/);
+    expect(stdout).toMatch(/^nodes +99 +99 +\S+$/m);
+  });
+
+  it("goes on where an interrupted run was", async () => {
+    const path = folder.in("resumed");
+    const words = ["conform", "--backends", "reference", ...small, "--report", path];
+    await succeed(words);
+    const { reports } = JSON.parse(await readFile(`${path}/conformance.json`, "utf8")) as Document;
+    const { sections, backend } = reports[0]!;
+    const { name, ...description } = backend as { name: string };
+    const head = JSON.stringify({ backend: name, ...description, level: "quick" });
+    await writeFile(`${path}/reference.progress`, `${head}\n${JSON.stringify(sections[0])}\n`);
+    const { stderr } = await succeed([...words, "--resume"]);
+    expect(stderr).toContain("reference: 1 sections are done already");
+    expect(await readdir(path)).not.toContain("reference.progress");
+  });
+
+  it("explains a model that conforms in a line, and exits with 0", async () => {
+    const { stdout } = await succeed(["conform", "--backends", "onnx", "--models", "cifar_resnet20", "--bisect"]);
+    expect(stdout).toContain("cifar_resnet20 on onnx, 1×3×32×32, 26 nodes as optimized");
+    expect(stdout).toContain("every node alone is within its bound, and so is the whole graph");
+  });
+
+  it.each([
+    [["--backends", "onnxx"], "did you mean onnx?"],
+    [["--models", "resnet51"], "did you mean"],
+    [["--only", "node"], "did you mean nodes?"],
+    [["--level", "medium"], "quick, full"],
+    [["--images", "pictures"], "--images and --answers belong together"],
+    [["--resume"], "--resume needs the --report"],
+  ])("refuses %j", async (words, message) => {
+    const { code, stderr, stdout } = await residual(["conform", ...words]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain(message);
+  });
+
+  const images = sharedPath("data/cifar10/test_first2000.bin");
+  const answers = sharedPath("weights/resnet20-cifar10.answers.safetensors");
+  it.skipIf(!images || !answers)("holds real pictures against PyTorch's logits of them", async () => {
+    const words = ["conform", "--backends", "onnx", "--only", "images", "--images", images!, "--answers", answers!];
+    const { reports } = await document<Document>(words);
+    const [predictions, logits, ...closest] = reports[0]!.sections[0]!.checks;
+    expect(predictions).toMatchObject({ name: "predictions", passed: true, what: "2000 images, 1791 right" });
+    expect(logits).toMatchObject({ name: "logits", passed: true });
+    expect(closest).toHaveLength(10);
+  });
+});

@@ -1,0 +1,69 @@
+import type { ImageBatch, ImageSet } from "@residual/conformance";
+import { type Dimension, FormatError, type Graph, select, type Tensor, tensorOf, toFloat64 } from "@residual/core";
+import { stack } from "@residual/vision";
+import { readWeights } from "@residual/weights";
+import { type Dataset, openDataset } from "../dataset.ts";
+import { checkLogits, type Prepared, prepare } from "../prepare.ts";
+
+export interface ImageOptions {
+  /** Labelled pictures, as `residual eval` takes them. */
+  readonly images: string;
+  /** A safetensors file whose `logits` [N, classes] are PyTorch's of those pictures, in their order. */
+  readonly answers: string;
+  readonly weights?: string | undefined;
+  readonly limit?: number | undefined;
+}
+
+/** Of the largest logit: what PyTorch's own float32 was off by on CIFAR-10 and on ImageNet crops, at most. */
+const OF_PYTORCH = 1e-6;
+
+/** Images of one run: few enough to keep activations in the cache. */
+const BATCH = 32;
+
+/** Pictures, weights and PyTorch's answers as conformance takes them. */
+export async function openImageSet({ images, answers, weights, limit }: ImageOptions): Promise<ImageSet> {
+  const first = await prepare({ weights });
+  checkLogits(first.graph);
+  const data = await openDataset(images, first.labels);
+  const size: readonly Dimension[] | undefined = data.size === undefined ? undefined : ["N", 3, data.size, data.size];
+  const prepared = size ? await prepare({ weights, input: size }) : first;
+  const logits = await answersOf(answers, data);
+  const count = Math.min(limit ?? data.images, data.images);
+  const graph: Graph<"image", "logits"> = select(prepared.graph, ["logits"]);
+  const batches = () => batchesOf(data, prepared, logits, count);
+  return { name: `${count} images`, model: prepared.model as ImageSet["model"], graph, relToMax: OF_PYTORCH, batches };
+}
+
+async function answersOf(file: string, { images }: Dataset): Promise<Tensor<"float64">> {
+  const { tensors } = await readWeights(file);
+  const found = tensors.get("logits");
+  if (!found) throw new FormatError(`${file}: holds ${[...tensors.keys()].join(", ")}, expected a tensor named logits`);
+  if (found.shape.length !== 2 || found.shape[0] !== images) {
+    throw new FormatError(
+      `${file}: logits is [${found.shape.join(", ")}], expected a row for each of the ${images} pictures`,
+    );
+  }
+  if (found.dtype !== "float64" && found.dtype !== "float32") {
+    throw new FormatError(`${file}: logits is ${found.dtype}, expected float64 or float32`);
+  }
+  return toFloat64(found);
+}
+
+async function* batchesOf(
+  data: Dataset,
+  { preprocessing }: Prepared,
+  { shape, data: logits }: Tensor<"float64">,
+  count: number,
+): AsyncGenerator<ImageBatch> {
+  const classes = shape[1]!;
+  for (let start = 0; start < count; start += BATCH) {
+    const indices = Array.from({ length: Math.min(BATCH, count - start) }, (_, i) => start + i);
+    const images = await Promise.all(indices.map((index) => data.image(index, preprocessing, {})));
+    const rows = logits.slice(start * classes, (start + indices.length) * classes);
+    yield {
+      image: stack(images),
+      logits: tensorOf("float64", [indices.length, classes], rows),
+      labels: indices.map((index) => data.label(index)),
+    };
+  }
+}

@@ -1,0 +1,60 @@
+import { type Check, type Level, levels, type Report, type Section } from "@residual/conformance";
+import { bold, dim, table } from "../terminal.ts";
+
+/** Failures that are listed; a report has them all. */
+const LISTED = 10;
+
+/** What came of it, for people. */
+export function words(report: Report): string {
+  const { backend, sections, passed, milliseconds } = report;
+  const checks = sections.flatMap((section) => section.checks);
+  const failed = checks.filter((check) => !check.passed).length;
+  const verdict = passed
+    ? "conforms"
+    : failed > 0
+      ? `does not conform: ${failed} checks failed`
+      : "was held to nothing";
+  const head = `${backend.name} (${backend.library} ${backend.version}, ${backend.device}) ${verdict}`;
+  const seconds = dim(`${checks.length.toLocaleString("en-US")} checks in ${(milliseconds / 1000).toFixed(0)} s`);
+  return [`${bold(head)}  ${seconds}`, "", rows(sections), ...failures(sections), ...deviations(sections)].join("\n");
+}
+
+function rows(sections: readonly Section[]): string {
+  const ran = levels.filter((level) => sections.some((section) => section.level === level));
+  const heading = ["level", "passed", "of", "largest share of a bound", ""];
+  return table(
+    heading,
+    ran.map((level) =>
+      rowOf(
+        level,
+        sections.filter((section) => section.level === level),
+      ),
+    ),
+  );
+}
+
+function rowOf(level: Level, sections: readonly Section[]): readonly (string | number)[] {
+  const checks = sections.flatMap((section) => section.checks);
+  const largest = checks.reduce((most, { share = 0, because }) => (because ? most : Math.max(most, share)), 0);
+  const skipped = sections.flatMap(({ skipped: why }) => why ?? []).join("; ");
+  const share = largest === 0 ? "" : largest.toPrecision(3);
+  return [level, checks.filter(({ passed }) => passed).length, checks.length, share, skipped && `skipped: ${skipped}`];
+}
+
+function failures(sections: readonly Section[]): readonly string[] {
+  const all = sections.flatMap((section) =>
+    section.checks.filter(({ passed }) => !passed).map((check) => lineOf(section, check)),
+  );
+  if (all.length === 0) return [];
+  const rest = all.length > LISTED ? [`… and ${all.length - LISTED} more, which --report DIR lists`] : [];
+  return ["", ...all.slice(0, LISTED), ...rest];
+}
+
+const lineOf = ({ level, name }: Section, { name: check, what, message }: Check): string =>
+  `${level}/${name}/${check}: ${[what, message].filter(Boolean).join(": ")}`;
+
+function deviations(sections: readonly Section[]): readonly string[] {
+  const known = sections.flatMap(({ checks }) => checks.filter(({ because, passed }) => because && passed));
+  if (known.length === 0) return [];
+  return ["", `known deviations, ${known.length}:`, ...known.map(({ name, because }) => `  ${name}: ${because}`)];
+}
