@@ -1,19 +1,7 @@
 import type { AnyNode, AttributesOf, InputsOf, Node, OpName, Tensor } from "@residual/core";
 import { ops } from "@residual/core";
-
-/**
- * How a backend computes, as far as its rounding errors go.
- *
- * `unit` is the unit roundoff u: 2⁻²⁴ for float32. `smallest` is the smallest number that it can be counted on to keep:
- * below, a backend may answer 0 (WGSL and many GPUs flush subnormals).
- */
-export interface Arithmetic {
-  readonly name: string;
-  readonly unit: number;
-  readonly smallest: number;
-}
-
-export const float32: Arithmetic = { name: "float32", unit: 2 ** -24, smallest: 2 ** -126 };
+import { type Arithmetic, gamma, growth } from "./arithmetic.ts";
+import { isWinograd, winogradMagnitudes, winogradRoundings } from "./winograd.ts";
 
 /** A value in float64, and how far from it each element of a correct answer may be. 0 asks for the very number. */
 export interface Bounded {
@@ -35,36 +23,23 @@ type Bounds = {
 };
 
 /**
- * γₙ = n·u / (1 − n·u): what n roundings in a row amount to at most (Higham 2002, lemma 3.1). n may be any number: an error
- * of 2.5u is 2.5 roundings. Throws RangeError from n·u = 1 on, where no bound holds.
- */
-export function gamma(n: number, { name, unit }: Arithmetic): number {
-  if (n * unit >= 1) throw new RangeError(`${name}: ${n} roundings of ${unit} have no bound; sum in a wider format`);
-  return (n * unit) / (1 - n * unit);
-}
-
-/**
  * The error that float32 may make on exact float32 inputs, per element, for every op: in any order of summation, with fused
  * multiply-adds or without. docs/tolerances.md derives each row. A new op does not compile without its own.
  */
 const bounds: Bounds = {
   /** |fl(Σ w·x + b) − …| ≤ γₙ·(Σ|w·x| + |b|) with n products and sums (Higham 2002, equation 3.5). */
-  conv2d: (inputs, attributes, { shape, arithmetic }) => {
-    const { weight, bias } = inputs;
-    const size = ops.conv2d.evaluate(magnitudes(inputs), attributes, shape);
-    return summed(size, weight.data.length / weight.shape[0]! + (bias ? 1 : 0), arithmetic);
-  },
+  conv2d: (inputs, attributes, answer) => convolved(inputs, attributes, answer),
   /** The same with one more term. ReLU lets no error grow: |max(a, 0) − max(b, 0)| ≤ |a − b|. */
-  fusedConv2d: (inputs, attributes, { shape, arithmetic }) => {
-    const { weight, bias, residual } = inputs;
-    const size = ops.fusedConv2d.evaluate(magnitudes(inputs), { ...attributes, relu: false }, shape);
-    const terms = weight.data.length / weight.shape[0]! + (bias ? 1 : 0) + (residual ? 1 : 0);
-    return summed(size, terms, arithmetic);
-  },
+  fusedConv2d: (inputs, { relu: _, ...attributes }, answer) => convolved(inputs, attributes, answer),
   linear: (inputs, attributes, { shape, arithmetic }) => {
-    const { weight, bias } = inputs;
+    const { x, weight, bias } = inputs;
     const size = ops.linear.evaluate(magnitudes(inputs), attributes, shape);
-    return summed(size, weight.shape[1]! + (bias ? 1 : 0), arithmetic);
+    const terms = weight.shape[1]! + (bias ? 1 : 0);
+    const bound = summed(size, terms, arithmetic, { stored: 3, factors: [x, weight] });
+    if (!arithmetic.int8) return bound;
+    const ones = { ...weight, data: weight.data.map(() => 1) };
+    const ofX = ops.linear.evaluate({ x: absolute(x), weight: ones }, attributes, shape);
+    return bound.map((each, i) => each + quantized(x, weight, i % shape[1]!, ofX[i]!));
   },
   /**
    * (x − mean)·g + shift, or x·g + (shift − mean·g), with g = scale / √(variance + ε). Six roundings of g where it is made
@@ -75,7 +50,7 @@ const bounds: Bounds = {
     const flipped = { ...magnitudes(inputs), variance, mean: negative(mean) };
     const size = ops.batchNorm.evaluate(flipped, attributes, shape);
     const pixels = x.data.length / (shape[0]! * shape[1]!);
-    return summed(size, 9, arithmetic).map((bound, i) => {
+    return summed(size, 9, arithmetic, { stored: 4, factors: [x, scale, mean] }).map((bound, i) => {
       const c = Math.floor(i / pixels) % shape[1]!;
       const gain = scale.data[c]! / Math.sqrt(variance.data[c]! + attributes.epsilon);
       const factors = Math.abs(gain) + Math.abs(mean.data[c]!) + Math.abs(x.data[i]!); // of an x − mean or a g that is flushed
@@ -85,27 +60,32 @@ const bounds: Bounds = {
   /** n − 1 sums, and a division good to 2.5 ulp, or a product with 1/n rounded. */
   averagePool2d: (inputs, attributes, { shape, arithmetic }) => {
     const size = ops.averagePool2d.evaluate(magnitudes(inputs), attributes, shape);
-    return summed(size, attributes.window[0] * attributes.window[1] - 1 + DIVISION, arithmetic);
+    return summed(size, attributes.window[0] * attributes.window[1] - 1 + DIVISION, arithmetic, { stored: 2 });
   },
   globalAveragePool: (inputs, attributes, { shape, arithmetic }) => {
     const size = ops.globalAveragePool.evaluate(magnitudes(inputs), attributes, shape);
-    return summed(size, inputs.x.data.length / size.length - 1 + DIVISION, arithmetic);
+    return summed(size, inputs.x.data.length / size.length - 1 + DIVISION, arithmetic, { stored: 2 });
   },
-  add: (_inputs, _attributes, answer) => rounded(answer),
-  multiply: (_inputs, _attributes, answer) => rounded(answer),
+  add: ({ a, b }, _, answer) => {
+    const inputs = answer.arithmetic.stored; // each may have been rounded before they cancel
+    return rounded(answer, 1).map((bound, i) => bound + 2 * inputs * (Math.abs(a.data[i]!) + Math.abs(b.data[i]!)));
+  },
+  multiply: (_inputs, _attributes, answer) => rounded(answer, 3),
   /** 1 / (1 + e^−x): a sum, a division, and 1 − y of the exponential's error; or a library's own formula, good to 4u. */
   sigmoid: ({ x }, _, { value, arithmetic }) =>
     value.map((y, i) => {
       const roundings = (1 - y) * exponentialRoundings(x.data[i]!) + 1 + DIVISION;
-      return Math.max(y * gamma(roundings, arithmetic), 4 * arithmetic.unit);
+      const stored = 1 + (1 - y) * Math.min(Math.abs(x.data[i]!), 128); // x itself, and y
+      return Math.max(y * growth(roundings, stored, arithmetic), 4 * arithmetic.unit) + storedFlush(arithmetic);
     }),
   /** Each exponential's own roundings, the sum's, and a reciprocal of it and a product. */
   softmax: ({ x }, _, { value, shape, arithmetic }) => {
     const bound = new Float64Array(value.length);
-    eachRow(x, shape, value, ({ start, classes, largest, ofSum }) => {
+    eachRow(x, shape, value, ({ start, classes, largest, ofSum, ofInputs }) => {
       for (let i = start; i < start + classes; i++) {
         const roundings = shiftedRoundings(x.data[i]! - largest) + ofSum + DIVISION + 1;
-        bound[i] = value[i]! * gamma(roundings, arithmetic) + 2 * arithmetic.smallest;
+        const stored = 1 + finite(x.data[i]!) + ofInputs;
+        bound[i] = value[i]! * growth(roundings, stored, arithmetic) + 2 * arithmetic.smallest;
       }
     });
     return bound;
@@ -113,10 +93,11 @@ const bounds: Bounds = {
   /** x − largest − log Σ, or x − (largest + log Σ): the sum's relative error is the logarithm's absolute one. */
   logSoftmax: ({ x }, _, { value, shape, arithmetic }) => {
     const bound = new Float64Array(value.length);
-    eachRow(x, shape, value.map(Math.exp), ({ start, classes, largest, sum, ofSum }) => {
+    eachRow(x, shape, value.map(Math.exp), ({ start, classes, largest, sum, ofSum, ofInputs }) => {
       const ofLog = gamma(ofSum + 1 + 8, arithmetic) + gamma(6, arithmetic) * Math.log(sum);
       for (let i = start; i < start + classes; i++) {
-        bound[i] = ofLog + gamma(2, arithmetic) * (Math.abs(value[i]!) + Math.abs(largest));
+        const stored = arithmetic.stored * (finite(x.data[i]!) + ofInputs + Math.abs(value[i]!));
+        bound[i] = ofLog + gamma(2, arithmetic) * (Math.abs(value[i]!) + Math.abs(largest)) + stored;
       }
     });
     return bound;
@@ -157,24 +138,92 @@ export function boundOf({ op, attributes }: AnyNode & Node, inputs: Inputs, answ
   return rule(inputs, attributes, answer);
 }
 
+/** A convolution by any of the ways that its arithmetic may take. */
+function convolved(
+  inputs: Operands<"fusedConv2d">,
+  attributes: AttributesOf<"conv2d">,
+  { shape, arithmetic }: Answer,
+): Float64Array {
+  const { x, weight, bias, residual } = inputs;
+  const size = ops.fusedConv2d.evaluate(magnitudes(inputs), { ...attributes, relu: false }, shape);
+  const others = (bias ? 1 : 0) + (residual ? 1 : 0);
+  const plain = weight.data.length / weight.shape[0]! + others;
+  const bound = summed(size, plain, arithmetic, { stored: 3, factors: [x, weight] });
+  if (isWinograd(attributes, weight)) {
+    for (const name of arithmetic.winograd) {
+      const transformed = winogradMagnitudes(name, { x, weight }, attributes, shape);
+      const roundings = weight.shape[1]! + winogradRoundings(name) + others;
+      const whole = transformed.map((each, i) => each + size[i]!); // bias and residual are in size
+      const other = summed(whole, roundings, arithmetic, { stored: 3, factors: [x, weight] });
+      for (let i = 0; i < bound.length; i++) bound[i] = Math.max(bound[i]!, other[i]!);
+    }
+  }
+  if (!arithmetic.int8) return bound;
+  const [, outputs, oh, ow] = shape as [number, number, number, number];
+  const ones = { ...weight, data: weight.data.map(() => 1) };
+  const ofX = ops.conv2d.evaluate({ x: absolute(x), weight: ones }, attributes, shape);
+  return bound.map((each, i) => each + quantized(x, weight, Math.floor(i / (oh * ow)) % outputs, ofX[i]!));
+}
+
+/**
+ * What 8 bits cost a sum of products: x off by a step of its range (half a step, and half for the zero point), the weights of an
+ * output by half of theirs. `ofX` is the sum of |x| that the output sees. The answer is not quantized.
+ */
+function quantized(x: Tensor<"float64">, weight: Tensor<"float64">, output: number, ofX: number): number {
+  const length = weight.data.length / weight.shape[0]!;
+  const row = weight.data.subarray(output * length, (output + 1) * length);
+  const ofW = row.reduce((sum, w) => sum + Math.abs(w), 0);
+  const [low, high] = x.data.reduce(([least, most], each) => [Math.min(least, each), Math.max(most, each)], [0, 0]);
+  const stepX = (high! - low!) / 255;
+  const stepW = row.reduce((most, w) => Math.max(most, Math.abs(w)), 0) / 127;
+  return ofW * stepX + (ofX * stepW) / 2 + (length * stepX * stepW) / 2;
+}
+
+/** What else a sum's bound depends on, where numbers are stored in less than they are summed in. */
+interface Stored {
+  /** Roundings of each term by storage: those of its factors, and of the result. */
+  readonly stored: number;
+  /** Whose numbers may be flushed to 0 when they are stored, which costs as much as they are multiplied by. */
+  readonly factors?: readonly Tensor<"float64">[];
+}
+
 /**
  * γₙ times the sum of the terms' magnitudes; and what n terms lose where each may be flushed to 0. A sum with an infinity or
  * a NaN in it has but one answer.
  */
-function summed(size: Float64Array, roundings: number, arithmetic: Arithmetic): Float64Array {
-  const [factor, flushed] = [gamma(roundings, arithmetic), 2 * roundings * arithmetic.smallest];
+function summed(
+  size: Float64Array,
+  roundings: number,
+  arithmetic: Arithmetic,
+  { stored, factors = [] }: Stored,
+): Float64Array {
+  const factor = growth(roundings, stored, arithmetic);
+  const flushedFactors = arithmetic.stored === 0 ? 0 : factors.reduce((sum, each) => sum + largestOf(each), 0);
+  const flushed = 2 * roundings * arithmetic.smallest * (1 + flushedFactors);
   return size.map((sum) => (Number.isFinite(sum) ? factor * sum + flushed : 0));
 }
 
-function rounded({ value, arithmetic }: Answer): Float64Array {
-  const factor = gamma(1, arithmetic);
+function largestOf({ data }: Tensor<"float64">): number {
+  return data.reduce((most, each) => (Number.isFinite(each) ? Math.max(most, Math.abs(each)) : most), 0);
+}
+
+function rounded({ value, arithmetic }: Answer, stored: number): Float64Array {
+  const factor = growth(1, stored, arithmetic);
   return value.map((each) => factor * Math.abs(each) + arithmetic.smallest);
 }
 
+/** What a number that is stored may lose by being flushed to 0. */
+const storedFlush = ({ stored, smallest }: Arithmetic): number => (stored === 0 ? 0 : 2 * smallest);
+
 /** What only chooses or moves numbers makes no error; but between subnormal ones a GPU may choose either, or 0. */
-function exact({ value, arithmetic: { smallest } }: Answer): Float64Array {
+function exact({ value, arithmetic }: Answer): Float64Array {
+  const { smallest, stored } = arithmetic;
+  if (stored > 0) return value.map((each) => (Number.isFinite(each) ? stored * Math.abs(each) + 2 * smallest : 0));
   return value.map((each) => (each !== 0 && Math.abs(each) < smallest ? 2 * smallest : 0));
 }
+
+/** A logit's magnitude, as far as its exponential depends on it. */
+const finite = (x: number): number => Math.min(Math.abs(x), 128);
 
 function absolute(tensor: Tensor<"float64">): Tensor<"float64"> {
   const data = tensor.data.slice();
@@ -198,6 +247,8 @@ interface Row {
   readonly largest: number;
   readonly sum: number;
   readonly ofSum: number;
+  /** Σ p·|x|: what the sum depends on the logits' own roundings. */
+  readonly ofInputs: number;
 }
 
 /** The sum's roundings are its C − 1 additions, and those of its terms, each in proportion to its part of the sum. */
@@ -213,10 +264,7 @@ function eachRow(
     const largest = row.reduce((a, b) => Math.max(a, b), -Infinity);
     const sum = row.reduce((total, each) => total + Math.exp(each - largest), 0);
     const ofTerms = row.reduce((total, each, i) => total + likely[start + i]! * shiftedRoundings(each - largest), 0);
-    visit({ start, classes, largest, sum, ofSum: ofTerms + classes - 1 });
+    const ofInputs = row.reduce((total, each, i) => total + likely[start + i]! * finite(each), 0);
+    visit({ start, classes, largest, sum, ofSum: ofTerms + classes - 1, ofInputs });
   }
-}
-
-export function arithmeticOf(_description: object): Arithmetic {
-  return float32;
 }

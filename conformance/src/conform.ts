@@ -6,8 +6,8 @@ import {
   throwIfAborted,
   type WorkOptions,
 } from "@residual/core";
+import { arithmeticOf } from "./arithmetic.ts";
 import { inWords } from "./behaviour/subject.ts";
-import { arithmeticOf } from "./bounds.ts";
 import { withDeviations } from "./deviations.ts";
 import { environment } from "./environment.ts";
 import type { ImageSet } from "./levels/images.ts";

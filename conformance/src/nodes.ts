@@ -10,7 +10,7 @@ import {
   valuesOf,
   type WorkOptions,
 } from "@residual/core";
-import { type Arithmetic, float32 } from "./bounds.ts";
+import { type Arithmetic, float32 } from "./arithmetic.ts";
 import { answered, type Outcome, roundToFloat32, runTrials, type Trial } from "./trial.ts";
 
 /**

@@ -1,11 +1,14 @@
 import { type AttributesOf, hashU32, type OpName, sizeOf, type Tensor, tensorOf } from "@residual/core";
+import { isWinograd } from "./winograd.ts";
 
 type Inputs = { readonly [input: string]: Tensor<"float32"> };
 
-/** An op applied to just what one element of its output is made of: its answer is that element alone. */
+/** An op applied to little more than what one element of its output is made of. */
 export interface Cut {
   readonly inputs: Inputs;
   readonly attributes: object;
+  /** Where the element lies in the output, where there is more of it than that element: flat. */
+  readonly at?: number;
 }
 
 type Cutter<Name extends OpName> = (inputs: Inputs, attributes: AttributesOf<Name>, index: readonly number[]) => Cut;
@@ -18,11 +21,7 @@ const cutters: { readonly [Name in OpName]?: Cutter<Name> } = {
   conv2d: cutConvolution,
   fusedConv2d: (inputs, attributes, index) => {
     const cut = cutConvolution(inputs, attributes, index);
-    const { residual } = inputs;
-    const one = residual && {
-      residual: tensorOf("float32", [1, 1, 1, 1], residual.data.slice(...oneAt(residual, index))),
-    };
-    return { inputs: { ...cut.inputs, ...one }, attributes: { ...cut.attributes, relu: attributes.relu } };
+    return { ...cut, attributes: { ...cut.attributes, relu: attributes.relu } };
   },
   maxPool2d: ({ x }, { window, stride, padding: [top, left] }, index) => {
     const [rows, columns] = fieldOf(index, [top, left], stride, window);
@@ -53,29 +52,43 @@ export function cutOut(op: OpName, inputs: Inputs, attributes: object, index: re
 }
 
 function cutConvolution(
-  { x, weight, bias }: Inputs,
+  { x, weight, bias, residual }: Inputs,
   { stride, padding: [top, left], dilation, groups }: AttributesOf<"conv2d">,
-  index: readonly number[],
+  [n = 0, o = 0, i = 0, j = 0]: readonly number[],
 ): Cut {
   const [outputs, perGroup, kh, kw] = weight!.shape as [number, number, number, number];
-  const [n = 0, o = 0] = index;
-  const reach = [dilation[0] * (kh - 1) + 1, dilation[1] * (kw - 1) + 1] as const;
-  const [rows, columns] = fieldOf(index, [top, left], stride, reach);
+  // Winograd's tiles reach over pixels that the element itself does not see, and its bound depends on them.
+  const tile = isWinograd({ stride, dilation }, weight!) ? TILE : 1;
+  const corner = [n, o, i - (i % tile), j - (j % tile)];
+  const reach = [dilation[0] * (kh - 1) + tile, dilation[1] * (kw - 1) + tile] as const;
+  const [rows, columns] = fieldOf(corner, [top, left], stride, reach);
   const first = Math.floor(o / (outputs / groups)) * perGroup;
   const { image, padding } = cutImage(x!, n, [first, first + perGroup], rows, columns);
   const length = perGroup * kh * kw;
   const kernel = tensorOf("float32", [1, perGroup, kh, kw], weight!.data.slice(o * length, (o + 1) * length));
-  const inputs = { x: image, weight: kernel, ...biasAt(bias, o) };
-  return { inputs, attributes: { stride: [1, 1], padding, dilation, groups: 1 } };
+  const at = (i % tile) * tile + (j % tile);
+  const inputs = { x: image, weight: kernel, ...biasAt(bias, o), ...residualAt(residual, [n, o, i, j], tile, at) };
+  return { inputs, attributes: { stride: [1, 1], padding, dilation, groups: 1 }, at };
+}
+
+/** A side that the tiles of F(2×2, 3×3) and of F(4×4, 3×3) both divide. */
+const TILE = 4;
+
+/** The element's own residual, and zeros around it. */
+function residualAt(
+  residual: Tensor<"float32"> | undefined,
+  index: readonly number[],
+  tile: number,
+  at: number,
+): Inputs {
+  if (!residual) return {};
+  const data = new Float32Array(tile * tile);
+  data[at] = residual.data[index.reduce((flat, each, axis) => flat * residual.shape[axis]! + each, 0)]!;
+  return { residual: tensorOf("float32", [1, 1, tile, tile], data) };
 }
 
 function biasAt(bias: Tensor<"float32"> | undefined, o: number): Inputs {
   return bias ? { bias: tensorOf("float32", [1], bias.data.slice(o, o + 1)) } : {};
-}
-
-function oneAt({ shape }: Tensor, index: readonly number[]): [from: number, to: number] {
-  const at = index.reduce((flat, each, axis) => flat * shape[axis]! + each, 0);
-  return [at, at + 1];
 }
 
 type Span = readonly [from: number, to: number];

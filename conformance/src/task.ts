@@ -1,5 +1,5 @@
 import type { Backend, WorkOptions } from "@residual/core";
-import type { Arithmetic } from "./bounds.ts";
+import type { Arithmetic } from "./arithmetic.ts";
 import type { Check, Level, Section } from "./report/types.ts";
 
 /** The backend that is held against the suite, and the arithmetic that it says it has. */

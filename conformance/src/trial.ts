@@ -17,7 +17,8 @@ import {
   type Value,
   type WorkOptions,
 } from "@residual/core";
-import { type Arithmetic, answerOf, type Bounded, boundOf, float32 } from "./bounds.ts";
+import { type Arithmetic, float32 } from "./arithmetic.ts";
+import { answerOf, type Bounded, boundOf } from "./bounds.ts";
 import type { Worst } from "./report/types.ts";
 import { cutOut } from "./sample.ts";
 
@@ -156,10 +157,18 @@ function sampledExpectation(
   const each = samples.map((at) => {
     const cut = cutOut(trial.op, trial.inputs, trial.attributes, indexOf(at, shape));
     if (!cut) throw new TypeError(`${trial.op} has no rule that cuts out an element: hold all of its output`);
-    return expectationOf({ name: trial.name, op: trial.op, constants: trial.constants, ...cut }, arithmetic);
+    const { at: place = 0, ...rest } = cut;
+    const { value, bound } = expectationOf(
+      { name: trial.name, op: trial.op, constants: trial.constants, ...rest },
+      arithmetic,
+    );
+    return { value: value[place]!, bound: bound[place]! };
   });
-  const value = Float64Array.from(each, (one) => one.value[0]!);
-  return { value, bound: Float64Array.from(each, (one) => one.bound[0]!), shape };
+  return {
+    value: Float64Array.from(each, ({ value }) => value),
+    bound: Float64Array.from(each, ({ bound }) => bound),
+    shape,
+  };
 }
 
 /** The trial with its answer. */
@@ -190,7 +199,7 @@ function outcomeOf(trial: Trial, answer: Answer, arithmetic: Arithmetic): Outcom
   }
   const { samples } = trial;
   const found = samples ? samples.map((at) => answer.data[at]!) : answer.data;
-  const { share, at } = compare(found, value, bound);
+  const { share, at } = compare(found, value, bound, arithmetic);
   const index = indexOf(samples?.[at] ?? at, shape);
   const worst = { index, expected: value[at]!, found: found[at]!, bound: bound[at]! };
   return { trial, shape, share, worst };
@@ -201,24 +210,23 @@ export function compare(
   found: ArrayLike<number>,
   expected: ArrayLike<number>,
   bound: ArrayLike<number>,
+  { largest }: Pick<Arithmetic, "largest"> = float32,
 ): { readonly share: number; readonly at: number } {
   let [share, at] = [0, 0];
   for (let i = 0; i < expected.length; i++) {
-    const each = shareOf(found[i]!, expected[i]!, bound[i]!);
+    const each = shareOf(found[i]!, expected[i]!, bound[i]!, largest);
     if (each > share) [share, at] = [each, i];
   }
   return { share, at };
 }
 
-function shareOf(found: number, expected: number, bound: number): number {
+function shareOf(found: number, expected: number, bound: number, largest: number): number {
   if (found === expected || (Number.isNaN(found) && Number.isNaN(expected))) return 0;
-  const overflow = Math.abs(expected) + bound > LARGEST_FLOAT32 && Math.abs(found) === Infinity;
-  if (overflow && Math.sign(found) === Math.sign(expected)) return 0; // too large for float32: infinity is its answer
+  const overflow = Math.abs(expected) + bound > largest && Math.abs(found) === Infinity;
+  if (overflow && Math.sign(found) === Math.sign(expected)) return 0; // too large a number: infinity is its answer
   const share = Math.abs(found - expected) / bound;
   return Number.isNaN(share) ? Infinity : share;
 }
-
-const LARGEST_FLOAT32 = 3.4028234663852886e38;
 
 /** A flat index by axis. */
 export function indexOf(flat: number, shape: readonly number[]): number[] {

@@ -14,7 +14,7 @@ import {
 } from "@residual/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { float32 } from "../bounds.ts";
+import { float32 } from "../arithmetic.ts";
 import { describeOutcome } from "../check.ts";
 import { cutOut, samplesOf } from "../sample.ts";
 import { expectationOf, runTrials, type Trial } from "../trial.ts";

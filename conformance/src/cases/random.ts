@@ -1,6 +1,6 @@
 import { type Backend, fill, type OpName, type Tensor, type WorkOptions } from "@residual/core";
 import fc, { type Arbitrary } from "fast-check";
-import type { Arithmetic } from "../bounds.ts";
+import type { Arithmetic } from "../arithmetic.ts";
 import { type Outcome, runTrials, type Trial } from "../trial.ts";
 import { constantsAmong } from "./op-case.ts";
 

@@ -9,7 +9,8 @@ import {
   toFloat64,
   type Value,
 } from "@residual/core";
-import { type Arithmetic, answerOf, boundOf } from "../bounds.ts";
+import type { Arithmetic } from "../arithmetic.ts";
+import { answerOf, boundOf } from "../bounds.ts";
 import { checkOf, heldAgainst, misshapen } from "../check.ts";
 import { graphOf, isForward } from "../golden-ops.ts";
 import { type FloatTensor, type OpGolden, opGoldens, opTensors } from "../goldens.ts";

@@ -26,9 +26,17 @@ export interface BackendDescription {
   readonly driver?: string;
   /** What it computes in. */
   readonly dtypes: readonly DType[];
+  /** What it does otherwise than in plain float32, which has errors of its own; float32 throughout where not given. */
+  readonly algorithms?: readonly Algorithm[];
   /** Where it is known to answer otherwise than the spec says, mostly since the runtime beneath does. */
   readonly deviations?: readonly Deviation[];
 }
+
+/**
+ * Winograd's F(2×2, 3×3) and F(4×4, 3×3) for convolutions; float16 for what is kept between nodes, or for products and sums as
+ * well; 8 bits for the inputs and weights of convolutions and linear layers.
+ */
+export type Algorithm = "winograd-f2" | "winograd-f4" | "float16-storage" | "float16" | "int8";
 
 /** A case of the conformance suite that a backend is known to fail, and why. One that it no longer fails is an error. */
 export interface Deviation {

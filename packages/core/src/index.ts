@@ -1,4 +1,5 @@
 export {
+  type Algorithm,
   type Answer,
   type Backend,
   type BackendDescription,
