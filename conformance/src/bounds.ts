@@ -30,7 +30,7 @@ const bounds: Bounds = {
   /** |fl(Σ w·x + b) − …| ≤ γₙ·(Σ|w·x| + |b|) with n products and sums (Higham 2002, equation 3.5). */
   conv2d: (inputs, attributes, answer) => convolved(inputs, attributes, answer),
   /** The same with one more term. ReLU lets no error grow: |max(a, 0) − max(b, 0)| ≤ |a − b|. */
-  fusedConv2d: (inputs, { relu: _, ...attributes }, answer) => convolved(inputs, attributes, answer),
+  fusedConv2d: (inputs, attributes, answer) => convolved(inputs, attributes, answer),
   linear: (inputs, attributes, { shape, arithmetic }) => {
     const { x, weight, bias } = inputs;
     const size = ops.linear.evaluate(magnitudes(inputs), attributes, shape);
@@ -39,7 +39,8 @@ const bounds: Bounds = {
     if (!arithmetic.int8) return bound;
     const ones = { ...weight, data: weight.data.map(() => 1) };
     const ofX = ops.linear.evaluate({ x: absolute(x), weight: ones }, attributes, shape);
-    return bound.map((each, i) => each + quantized(x, weight, i % shape[1]!, ofX[i]!));
+    const cost = eightBits(x, weight);
+    return bound.map((each, i) => each + cost(i % shape[1]!, ofX[i]!));
   },
   /**
    * (x − mean)·g + shift, or x·g + (shift − mean·g), with g = scale / √(variance + ε). Six roundings of g where it is made
@@ -162,21 +163,29 @@ function convolved(
   const [, outputs, oh, ow] = shape as [number, number, number, number];
   const ones = { ...weight, data: weight.data.map(() => 1) };
   const ofX = ops.conv2d.evaluate({ x: absolute(x), weight: ones }, attributes, shape);
-  return bound.map((each, i) => each + quantized(x, weight, Math.floor(i / (oh * ow)) % outputs, ofX[i]!));
+  const cost = eightBits(x, weight);
+  return bound.map((each, i) => each + cost(Math.floor(i / (oh * ow)) % outputs, ofX[i]!));
 }
 
 /**
  * What 8 bits cost a sum of products: x off by a step of its range (half a step, and half for the zero point), the weights of an
  * output by half of theirs. `ofX` is the sum of |x| that the output sees. The answer is not quantized.
  */
-function quantized(x: Tensor<"float64">, weight: Tensor<"float64">, output: number, ofX: number): number {
+function eightBits(x: Tensor<"float64">, weight: Tensor<"float64">): (output: number, ofX: number) => number {
+  const [low, high] = x.data.reduce(([least, most], each) => [Math.min(least, each), Math.max(most, each)] as const, [
+    0, 0,
+  ] as const);
+  const stepX = (high - low) / 255;
   const length = weight.data.length / weight.shape[0]!;
-  const row = weight.data.subarray(output * length, (output + 1) * length);
-  const ofW = row.reduce((sum, w) => sum + Math.abs(w), 0);
-  const [low, high] = x.data.reduce(([least, most], each) => [Math.min(least, each), Math.max(most, each)], [0, 0]);
-  const stepX = (high! - low!) / 255;
-  const stepW = row.reduce((most, w) => Math.max(most, Math.abs(w)), 0) / 127;
-  return ofW * stepX + (ofX * stepW) / 2 + (length * stepX * stepW) / 2;
+  const outputs = Array.from({ length: weight.shape[0]! }, (_, output) => {
+    const row = weight.data.subarray(output * length, (output + 1) * length);
+    const stepW = row.reduce((most, w) => Math.max(most, Math.abs(w)), 0) / 127;
+    return { ofW: row.reduce((sum, w) => sum + Math.abs(w), 0), stepW };
+  });
+  return (output, ofX) => {
+    const { ofW, stepW } = outputs[output]!;
+    return ofW * stepX + (ofX * stepW) / 2 + (length * stepX * stepW) / 2;
+  };
 }
 
 /** What else a sum's bound depends on, where numbers are stored in less than they are summed in. */

@@ -38,9 +38,11 @@ export function misshapen(
   return { ...of, passed: false, share: Infinity, message };
 }
 
-/** `conv2d(x 1×16×32×32, weight 16×16×3×3, stride [1,1], …) -> 1×16×32×32`. */
-export function whatOf({ op, inputs, attributes }: Trial, shape: readonly number[]): string {
-  const tensors = Object.entries(inputs).map(([name, tensor]) => `${name} ${formatShape(tensor.shape)}`);
+/** `conv2d(x 1×16×32×32, weight conv1.weight 16×16×3×3, stride [1,1], …) -> 1×16×32×32`. */
+export function whatOf({ op, inputs, attributes, names = {} }: Trial, shape: readonly number[]): string {
+  const tensors = Object.entries(inputs).map(([input, tensor]) =>
+    [input, names[input], formatShape(tensor.shape)].filter(Boolean).join(" "),
+  );
   const options = Object.entries(attributes).map(([name, value]) => `${name} ${JSON.stringify(value)}`);
   return `${op}(${[...tensors, ...options].join(", ")}) -> ${formatShape(shape)}`;
 }

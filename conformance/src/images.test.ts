@@ -27,11 +27,11 @@ import {
 } from "@residual/vision";
 import { findWeights, readWeights, toTorchvision } from "@residual/weights";
 import { describe, expect, it } from "vitest";
-import { backends } from "./backends.ts";
-import { expectWithin, largest, relativeError, sumOf } from "./compare.ts";
 import { conform } from "./conform.ts";
 import { specOf } from "./fixture-model.ts";
 import type { ImageBatch, ImageSet } from "./levels/images.ts";
+import { backends } from "./testing/backends.ts";
+import { expectWithin, largest, relativeError, sumOf } from "./testing/compare.ts";
 
 /** Other people's weights and pictures, beside the project, never in it. */
 const shared = new URL("../../../shared/", import.meta.url);

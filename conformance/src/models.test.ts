@@ -13,11 +13,11 @@ import {
   type Tensor,
 } from "@residual/core";
 import { describe, expect, it } from "vitest";
-import { expectWithin } from "./compare.ts";
 import { specOf } from "./fixture-model.ts";
 import { modelGolden, modelGoldenIds, modelName } from "./goldens.ts";
 import { argMax } from "./levels/arg-max.ts";
 import { expectedOf, foundOf, stagesOf } from "./levels/models.ts";
+import { expectWithin } from "./testing/compare.ts";
 
 /** The reference does some 1e9 multiply-adds a second; `pnpm test:all` runs it on every case. */
 const REFERENCE_MACS = process.env.RESIDUAL_GOLDENS === "all" ? Number.POSITIVE_INFINITY : 3e8;

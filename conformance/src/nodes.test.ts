@@ -15,9 +15,9 @@ import {
   variants,
 } from "@residual/core";
 import { describe, expect, it } from "vitest";
-import { backends } from "./backends.ts";
 import { describeOutcome } from "./check.ts";
 import { runNodes } from "./nodes.ts";
+import { backends } from "./testing/backends.ts";
 import type { Outcome } from "./trial.ts";
 
 const plain: Pass = (graph) => graph;

@@ -52,12 +52,14 @@ export function runNodes(
 
 function trialOf(node: AnyNode, known: ReadonlyMap<Value, Tensor<"float32">>): Trial {
   const inputs = Object.entries(node.inputs);
+  const constants = inputs.filter(([, { kind }]) => kind === "constant");
   return {
     name: node.name,
     op: node.op as OpName,
     attributes: node.attributes,
     inputs: Object.fromEntries(inputs.map(([name, value]) => [name, known.get(value)!])),
-    constants: new Set(inputs.filter(([, { kind }]) => kind === "constant").map(([name]) => name)),
+    constants: new Set(constants.map(([name]) => name)),
+    names: Object.fromEntries(constants.map(([name, value]) => [name, value.name])),
   };
 }
 

@@ -1,8 +1,8 @@
 import { reference, type Tensor } from "@residual/core";
 import { expect, it } from "vitest";
-import { expectWithin, largest, relativeError } from "./compare.ts";
 import { graphOf, isForward } from "./golden-ops.ts";
 import { type FloatTensor, type OpGolden, opGoldens, opTensors } from "./goldens.ts";
+import { expectWithin, largest, relativeError } from "./testing/compare.ts";
 
 /**
  * The reference sums in float64, in another order than PyTorch: 1e-10 of the largest value is far above that and far

@@ -31,6 +31,8 @@ export interface Trial {
   readonly inputs: { readonly [input: string]: Tensor<"float32"> };
   /** Which of them a model holds as constants; backends lay those out anew, and may treat them by other code. */
   readonly constants: ReadonlySet<string>;
+  /** What the graph that they are from calls them: of a fused group, whose weights it has. */
+  readonly names?: { readonly [input: string]: string };
   /** In float64, where whoever made the trial knows it already. */
   readonly answer?: Tensor<"float64">;
   /** Flat indices of the output that are held; all of them where not given. */

@@ -1,0 +1,78 @@
+import { sizeOf } from "@residual/core";
+
+/** A tensor of a vector. float64 holds every number of the formats that are read, so that nothing is lost here. */
+export interface Operand {
+  readonly shape: readonly number[];
+  readonly data: Float64Array;
+  /** Whether a model would hold it as a parameter: backends lay those out anew. */
+  readonly constant: boolean;
+}
+
+export function operand(shape: readonly number[], data: ArrayLike<number>, constant = false): Operand {
+  const size = sizeOf(shape);
+  if (data.length !== size) throw new RangeError(`[${shape.join(", ")}] has ${size} elements, found ${data.length}`);
+  return { shape, data: data instanceof Float64Array ? data : Float64Array.from(data), constant };
+}
+
+/** The same number everywhere: what an operator takes where it is not given its scale, its bound or its bias. */
+export function filled(shape: readonly number[], value: number): Operand {
+  return operand(shape, new Float64Array(sizeOf(shape)).fill(value), true);
+}
+
+export function held({ shape, data }: Operand): Operand {
+  return { shape, data, constant: true };
+}
+
+/** The same numbers in the same order under another shape of the same size. */
+export function viewed({ data, constant }: Operand, shape: readonly number[]): Operand {
+  return operand(shape, data, constant);
+}
+
+/** Axis i of the answer is axis `axes[i]` of what is given, as NumPy's transpose has it. */
+export function permuted({ shape, data, constant }: Operand, axes: readonly number[]): Operand {
+  const steps = stridesOf(shape);
+  return gathered(
+    axes.map((axis) => shape[axis]!),
+    axes.map((axis) => steps[axis]!),
+    data,
+    constant,
+  );
+}
+
+/** The numbers repeated along the axes that are 1 or missing in front, as broadcasting does it. */
+export function expanded({ shape, data, constant }: Operand, to: readonly number[]): Operand {
+  const full = leading(shape, to.length);
+  const steps = stridesOf(full).map((step, axis) => (full[axis] === 1 ? 0 : step));
+  return gathered(to, steps, data, constant);
+}
+
+/** The shape with ones in front, up to this rank. */
+export function leading(shape: readonly number[], rank: number): readonly number[] {
+  return [...Array.from({ length: rank - shape.length }, () => 1), ...shape];
+}
+
+/** What two operands broadcast to. */
+export function broadcast(a: readonly number[], b: readonly number[]): readonly number[] {
+  const rank = Math.max(a.length, b.length);
+  const [left, right] = [leading(a, rank), leading(b, rank)];
+  return left.map((size, axis) => Math.max(size, right[axis]!));
+}
+
+function stridesOf(shape: readonly number[]): readonly number[] {
+  return shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
+}
+
+function gathered(shape: readonly number[], steps: readonly number[], from: Float64Array, constant: boolean): Operand {
+  const data = new Float64Array(sizeOf(shape));
+  const index = shape.map(() => 0);
+  for (let to = 0, at = 0; to < data.length; to++) {
+    data[to] = from[at]!;
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      at += steps[axis]!;
+      if (++index[axis]! < shape[axis]!) break;
+      at -= shape[axis]! * steps[axis]!;
+      index[axis] = 0;
+    }
+  }
+  return { shape, data, constant };
+}

@@ -1,0 +1,49 @@
+import { checkInputs, type DType, graph, input, type OpName, ops, ShapeError, type Tensor } from "@residual/core";
+
+/** Why a vector is not held: no graph of ours says what it says. */
+export interface Refusal {
+  readonly because: string;
+  /** Whether that is still so. An op that is added, or a constraint that goes, turns the refusal into a failing test. */
+  readonly holds: () => boolean;
+}
+
+export function isRefusal(value: object): value is Refusal {
+  return "because" in value;
+}
+
+/** There is no op of any of these names. */
+export function noOp(names: readonly string[], because: string): Refusal {
+  return { because, holds: () => names.every((name) => !(name in ops)) };
+}
+
+/** The op is there and cannot be told so: nothing of that name is among what its nodes hold. */
+export function noAttribute(op: OpName, attribute: string, because: string): Refusal {
+  const definition = ops[op] as { attributes(options: object): object };
+  return { because, holds: () => !(attribute in definition.attributes({ window: 1, stride: 1 })) };
+}
+
+/** The op is there and refuses these shapes, under this label. */
+export function constraint(label: string, apply: () => unknown, because: string): Refusal {
+  const holds = () => {
+    try {
+      apply();
+      return false;
+    } catch (error) {
+      return error instanceof ShapeError && error.label === label;
+    }
+  };
+  return { because: `${because} (${label})`, holds };
+}
+
+/** Every backend takes float32 and nothing else. */
+export function noFormat(format: string): Refusal {
+  const x = input("x", [1]);
+  const given = { dtype: format as DType, shape: [1], data: Float64Array.of(1) } as unknown as Tensor;
+  const take = () => checkInputs(graph({ name: "format", inputs: { x }, outputs: { x } }), { x: given });
+  return constraint("run.B2", take, `${format}: inputs are float32`);
+}
+
+/** The vector itself does not say what it means. */
+export function unreadable(because: string, holds: () => boolean): Refusal {
+  return { because, holds };
+}
