@@ -172,9 +172,10 @@ function convolved(
  * output by half of theirs. `ofX` is the sum of |x| that the output sees. The answer is not quantized.
  */
 function eightBits(x: Tensor<"float64">, weight: Tensor<"float64">): (output: number, ofX: number) => number {
-  const [low, high] = x.data.reduce(([least, most], each) => [Math.min(least, each), Math.max(most, each)] as const, [
-    0, 0,
-  ] as const);
+  const [low, high] = x.data.reduce<readonly [number, number]>(
+    ([least, most], each) => [Math.min(least, each), Math.max(most, each)],
+    [0, 0],
+  );
   const stepX = (high - low) / 255;
   const length = weight.data.length / weight.shape[0]!;
   const outputs = Array.from({ length: weight.shape[0]! }, (_, output) => {

@@ -49,7 +49,7 @@ const toChannelsFirst: readonly number[] = [0, 3, 1, 2];
 
 const filterAxes: { readonly [layout: string]: readonly number[] } = {
   oihw: [0, 1, 2, 3],
-  hwio: [3, 2, 1, 0],
+  hwio: [3, 2, 0, 1],
   ohwi: [0, 3, 1, 2],
   ihwo: [3, 0, 1, 2],
 };

@@ -1,6 +1,6 @@
 import { ops, sizeOf } from "@residual/core";
 import { filled, permuted, viewed } from "../operand.ts";
-import { constraint, noAttribute, noOp } from "../refusal.ts";
+import { constraint, noAttribute } from "../refusal.ts";
 import type { BatchNormRequest, Conv2dRequest, PoolRequest, SoftmaxRequest } from "../request.ts";
 import { around, axisOf, type Leaf, type Translation } from "./translation.ts";
 
@@ -61,7 +61,8 @@ function reaching(
 /** Row-major numbers can be seen as [before, C, after, 1], whichever axis C is. */
 export function batchNorm(request: BatchNormRequest, leaf: Leaf): Translation {
   const { x, mean, variance, epsilon } = request;
-  if (request.training) return noOp(["batchNormTraining"], "batch norm that gathers statistics: ours is given them");
+  if (request.training)
+    return noAttribute("batchNorm", "training", "batch norm that gathers statistics: ours is given them");
   const [before, channels, after] = around(x.shape, request.axis);
   const native = x.shape.length === 4 && request.axis === 1;
   const { scale = filled([channels], 1), shift = filled([channels], 0) } = request;
