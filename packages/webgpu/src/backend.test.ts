@@ -1,0 +1,39 @@
+import { graph, input, ops, resnet, variants } from "@residual/core";
+import { describe, expect, it } from "vitest";
+import { webgpu } from "./backend.ts";
+
+// What needs a device is in conformance/src/webgpu.test.ts, on SwiftShader.
+
+const small = () => {
+  const x = input("x", [1, 2]);
+  return graph({ name: "small", inputs: { x }, outputs: { y: ops.relu({ x }) } });
+};
+
+describe("without a GPU", () => {
+  const none = webgpu({ gpu: { requestAdapter: async () => null } as unknown as GPU });
+
+  it("says what to install", async () => {
+    await expect(none.describe()).rejects.toMatchObject({ code: "BackendUnavailableError" });
+    await expect(none.compile(small())).rejects.toThrow(/no GPU adapter; install a Vulkan driver/);
+  });
+
+  it("heeds an aborted signal, and open parameters, before it looks for one", async () => {
+    await expect(none.compile(small(), { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "AbortError" });
+    const model = resnet(variants.cifar_resnet20, { input: [1, 3, 32, 32] });
+    await expect(none.compile(model)).rejects.toThrow("parameters of cifar_resnet20 are open");
+  });
+
+  it("asks again once there is one", async () => {
+    let asked = 0;
+    const gpu = {
+      requestAdapter: async () => {
+        asked++;
+        return null;
+      },
+    } as unknown as GPU;
+    const backend = webgpu({ gpu });
+    await expect(backend.describe()).rejects.toThrow();
+    await expect(backend.describe()).rejects.toThrow();
+    expect(asked).toBe(2);
+  });
+});

@@ -1,0 +1,120 @@
+import { BackendUnavailableError, DeviceLostError, OutOfMemoryError, UnsupportedError } from "@residual/core";
+import { type Kernel, MOST_WORKGROUPS, programOf, WORKGROUP } from "./kernels/kernel.ts";
+
+/** A device, with what has been compiled for it. */
+export interface Gpu {
+  readonly device: GPUDevice;
+  readonly adapter: GPUAdapterInfo;
+  /** `webgpu` of npm and its version, or the browser's. */
+  readonly library: string;
+  readonly version: string;
+  pipeline(kernel: Kernel): Promise<GPUComputePipeline>;
+  /** Throws once the device is gone. */
+  check(): void;
+  /** Dawn ends the process if this is collected while the device is used. */
+  readonly keep: unknown;
+}
+
+/** The package that brings WebGPU to Node; browsers, Deno and Bun have it. */
+const RUNTIME = "webgpu";
+
+interface Runtime {
+  readonly gpu: GPU;
+  readonly library: string;
+  readonly version: string;
+}
+
+/** Opens a device, the fastest that there is. Throws BackendUnavailableError where there is none, with what to install. */
+export async function openGpu(given?: GPU): Promise<Gpu> {
+  const { gpu, library, version } = given
+    ? { gpu: given, library: "a GPU of the caller's", version: "unknown" }
+    : await runtime();
+  const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) {
+    throw new BackendUnavailableError(
+      "webgpu: there is no GPU adapter; install a Vulkan driver (on Debian: apt install mesa-vulkan-drivers, 24 or newer)",
+    );
+  }
+  const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
+  const device = await adapter.requestDevice({ requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } });
+  return gpuOf(device, adapter.info, { library, version, keep: gpu });
+}
+
+async function runtime(): Promise<Runtime> {
+  const own = (globalThis as { navigator?: { gpu?: GPU; userAgent?: string } }).navigator;
+  if (own?.gpu) return { gpu: own.gpu, library: "navigator.gpu", version: own.userAgent ?? "unknown" };
+  try {
+    const dawn = (await import(RUNTIME)) as { create(options: string[]): GPU; globals: object };
+    const manifest = (await import(`${RUNTIME}/package.json`, { with: { type: "json" } })) as {
+      default: { version: string };
+    };
+    Object.assign(globalThis, dawn.globals);
+    return { gpu: dawn.create([]), library: RUNTIME, version: manifest.default.version };
+  } catch (cause) {
+    throw new BackendUnavailableError(`webgpu: ${RUNTIME} is not installed; npm install ${RUNTIME}`, { cause });
+  }
+}
+
+function gpuOf(
+  device: GPUDevice,
+  adapter: GPUAdapterInfo,
+  { library, version, keep }: Pick<Gpu, "library" | "version" | "keep">,
+): Gpu {
+  const pipelines = new Map<string, Promise<GPUComputePipeline>>();
+  let lost: GPUDeviceLostInfo | undefined;
+  void device.lost.then((info) => {
+    lost = info;
+  });
+  return {
+    device,
+    adapter,
+    library,
+    version,
+    keep,
+    pipeline(kernel) {
+      const known = pipelines.get(kernel.name) ?? compiled(device, kernel);
+      pipelines.set(kernel.name, known);
+      return known;
+    },
+    check() {
+      if (lost)
+        throw new DeviceLostError(`webgpu: the device is lost (${lost.reason}): ${lost.message}; compile again`);
+    },
+  };
+}
+
+/** Layouts are written out: one made from the program would leave out what a path of it does not use. */
+async function compiled(device: GPUDevice, kernel: Kernel): Promise<GPUComputePipeline> {
+  const { name, buffers } = kernel;
+  const storage = (i: number): GPUBufferBindingType => (i === buffers.length - 1 ? "storage" : "read-only-storage");
+  const entries: GPUBindGroupLayoutEntry[] = [
+    { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform" } },
+    ...buffers.map((_, i) => ({ binding: i + 1, visibility: GPUShaderStage.COMPUTE, buffer: { type: storage(i) } })),
+  ];
+  const layout = device.createPipelineLayout({ bindGroupLayouts: [device.createBindGroupLayout({ entries })] });
+  const module = device.createShaderModule({ label: name, code: programOf(kernel) });
+  return device.createComputePipelineAsync({ label: name, layout, compute: { module, entryPoint: "main" } });
+}
+
+/** Workgroups for so many invocations, on two axes where one is too short. Throws UnsupportedError for more than that. */
+export function workgroupsFor(size: number): readonly [x: number, y: number] {
+  const all = Math.ceil(size / WORKGROUP);
+  const [x, y] = [Math.min(all, MOST_WORKGROUPS), Math.ceil(all / MOST_WORKGROUPS)];
+  if (y > MOST_WORKGROUPS) throw new UnsupportedError(`webgpu: ${size} numbers are more than one dispatch can write`);
+  return [x, y];
+}
+
+/** Does what makes buffers and pipelines, with what the device says of it as typed errors. */
+export async function guarded<T>({ device }: Gpu, name: string, work: () => Promise<T>): Promise<T> {
+  device.pushErrorScope("out-of-memory");
+  device.pushErrorScope("validation");
+  const outcome = await work().then(
+    (value) => ({ value }),
+    (error: unknown) => ({ error }),
+  );
+  const [invalid, memory] = [await device.popErrorScope(), await device.popErrorScope()];
+  if (memory) throw new OutOfMemoryError(`webgpu: ${name} does not fit into the device's memory: ${memory.message}`);
+  if (invalid) throw new UnsupportedError(`webgpu: ${name} was refused by the device: ${invalid.message}`);
+  if ("error" in outcome) throw outcome.error;
+  return outcome.value;
+}

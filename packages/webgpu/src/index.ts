@@ -1,0 +1,3 @@
+export { webgpu } from "./backend.ts";
+export { lowerToPlan } from "./lower.ts";
+export { printPlan } from "./plan.ts";

@@ -1,0 +1,35 @@
+import type { Kernel } from "./kernel.ts";
+
+/** The largest of a window, or its mean: an output an invocation, which loads its window's pixels. */
+export const maxPool2d: Kernel = {
+  name: "maxPool2d",
+  buffers: ["x", "y"],
+  params: ["h", "w", "oh", "ow", "windowH", "windowW", "down", "right", "top", "left", "negativeInfinity"],
+  code: /* wgsl */ `
+  let column = i % p.ow; let row = (i / p.ow) % p.oh; let plane = i / (p.ow * p.oh);
+  var best = bitcast<f32>(p.negativeInfinity); // WGSL has no literal for it, and refuses one that it can see
+  for (var a = 0u; a < p.windowH; a++) {
+    let at = row * p.down + a - p.top;
+    if (at >= p.h) { continue; }
+    for (var b = 0u; b < p.windowW; b++) {
+      let q = column * p.right + b - p.left;
+      if (q < p.w) { best = larger(best, x[(plane * p.h + at) * p.w + q]); }
+    }
+  }
+  y[i] = best;`,
+};
+
+/** Windows may stick out at the bottom and on the right; they are divided by what they see. */
+export const averagePool2d: Kernel = {
+  name: "averagePool2d",
+  buffers: ["x", "y"],
+  params: ["h", "w", "oh", "ow", "windowH", "windowW", "down", "right"],
+  code: /* wgsl */ `
+  let column = i % p.ow; let row = (i / p.ow) % p.oh; let plane = i / (p.ow * p.oh);
+  let bottom = min(row * p.down + p.windowH, p.h); let end = min(column * p.right + p.windowW, p.w);
+  var sum = 0.0;
+  for (var a = row * p.down; a < bottom; a++) {
+    for (var b = column * p.right; b < end; b++) { sum += x[(plane * p.h + a) * p.w + b]; }
+  }
+  y[i] = sum / f32((bottom - row * p.down) * (end - column * p.right));`,
+};

@@ -1,0 +1,107 @@
+import { UnsupportedError } from "@residual/core";
+import { type Gpu, workgroupsFor } from "./device.ts";
+import type { Lowered } from "./lower.ts";
+import { bytesOf, type Dispatch, type Output, type Storage } from "./plan.ts";
+
+/** A dispatch with all that it takes, made once. */
+export interface Step {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  readonly workgroups: readonly [x: number, y: number];
+}
+
+/** An output, and where its numbers are put to be read. */
+export interface Reading extends Output {
+  readonly name: string;
+  readonly from: GPUBuffer;
+  readonly offset: number;
+}
+
+/** A plan for one batch, with its memory on the device. */
+export interface Ready {
+  readonly batch: number;
+  readonly inputs: ReadonlyMap<string, GPUBuffer>;
+  readonly steps: readonly Step[];
+  readonly readings: readonly Reading[];
+  /** What the host maps. */
+  readonly mapped: GPUBuffer;
+  readonly destroy: () => void;
+}
+
+/** The constants on the device, as float32, each once. */
+export async function upload(gpu: Gpu, { constants }: Lowered): Promise<Map<string, GPUBuffer>> {
+  const buffers = new Map<string, GPUBuffer>();
+  for (const [name, { tensor }] of constants) {
+    const buffer = storageBuffer(gpu, name, bytesOf(tensor.shape));
+    const data = Float32Array.from(tensor.data); // rounded once, where it is float64; and never a shared buffer's view
+    gpu.device.queue.writeBuffer(buffer, 0, data);
+    buffers.set(name, buffer);
+  }
+  return buffers;
+}
+
+/** Memory, pipelines and bind groups of a plan. */
+export async function prepare(
+  gpu: Gpu,
+  { plan, inputs: shapes }: Lowered,
+  batch: number,
+  constants: ReadonlyMap<string, GPUBuffer>,
+): Promise<Ready> {
+  const { device } = gpu;
+  const slots = plan.slots.map((bytes, i) => storageBuffer(gpu, `values ${i}`, bytes));
+  const inputs = new Map([...shapes].map(([name, shape]) => [name, storageBuffer(gpu, name, bytesOf(shape))]));
+  const bufferAt = (storage: Storage): GPUBuffer => {
+    if (storage.kind === "value") return slots[plan.slotOf[storage.id]!]!;
+    return (storage.kind === "constant" ? constants : inputs).get(storage.name)!;
+  };
+  const params: GPUBuffer[] = [];
+  const steps = plan.dispatches.map(async (dispatch) => {
+    const { stepParams, buffers } = bindingsOf(device, dispatch, bufferAt, slots[plan.slotOf[dispatch.output]!]!);
+    params.push(stepParams);
+    return stepOf(gpu, dispatch, buffers);
+  });
+  let total = 0;
+  const readings = Object.entries(plan.outputs).map(([name, output]): Reading => {
+    const offset = total;
+    total += bytesOf(output.shape);
+    return { ...output, name, from: bufferAt(output.storage), offset };
+  });
+  const mapped = device.createBuffer({ size: total, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+  const all = [...slots, ...inputs.values(), ...params, mapped];
+  const destroy = () => {
+    for (const buffer of all) buffer.destroy();
+  };
+  return { batch, inputs, steps: await Promise.all(steps), readings, mapped, destroy };
+}
+
+function bindingsOf(
+  device: GPUDevice,
+  { inputs, params }: Dispatch,
+  bufferAt: (storage: Storage) => GPUBuffer,
+  output: GPUBuffer,
+): { readonly stepParams: GPUBuffer; readonly buffers: readonly GPUBuffer[] } {
+  const stepParams = device.createBuffer({
+    size: params.byteLength,
+    usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+  });
+  device.queue.writeBuffer(stepParams, 0, params as Uint32Array<ArrayBuffer>);
+  return { stepParams, buffers: [stepParams, ...inputs.map(bufferAt), output] };
+}
+
+async function stepOf(gpu: Gpu, { kernel, params }: Dispatch, buffers: readonly GPUBuffer[]): Promise<Step> {
+  const pipeline = await gpu.pipeline(kernel);
+  const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+  const group = gpu.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+  return { pipeline, group, workgroups: workgroupsFor(params[0]!) };
+}
+
+function storageBuffer({ device }: Gpu, label: string, size: number): GPUBuffer {
+  const most = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
+  if (size > most) {
+    throw new UnsupportedError(
+      `webgpu: ${label} takes ${size} bytes, this adapter binds ${most} at most; a smaller image or batch may do`,
+    );
+  }
+  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+  return device.createBuffer({ label, size, usage });
+}

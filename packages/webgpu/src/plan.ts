@@ -1,0 +1,90 @@
+import { formatShape, sizeOf } from "@residual/core";
+import type { Kernel } from "./kernels/kernel.ts";
+
+/** Where numbers lie before memory is given out: in an input, a constant of the graph, or what a dispatch computes. */
+export type Storage =
+  | { readonly kind: "input"; readonly name: string }
+  | { readonly kind: "constant"; readonly name: string }
+  | { readonly kind: "value"; readonly id: number };
+
+/** One run of a kernel, for one node. */
+export interface Dispatch {
+  readonly node: string;
+  readonly kernel: Kernel;
+  readonly inputs: readonly Storage[];
+  /** The value that it computes. */
+  readonly output: number;
+  readonly shape: readonly number[];
+  /** Those of the kernel, as bits; `size` first. */
+  readonly params: Uint32Array;
+}
+
+export interface Output {
+  readonly storage: Storage;
+  readonly shape: readonly number[];
+}
+
+/** What a graph is for a GPU: plain data, made without one. */
+export interface Plan {
+  readonly dispatches: readonly Dispatch[];
+  readonly outputs: { readonly [name: string]: Output };
+  /** Buffers that values share, in bytes. */
+  readonly slots: readonly number[];
+  /** Which of them each value lies in, by its id. */
+  readonly slotOf: readonly number[];
+}
+
+/** Bytes of a float32 tensor; never 0, which no buffer may have. */
+export function bytesOf(shape: readonly number[]): number {
+  return Math.max(4, 4 * sizeOf(shape));
+}
+
+/**
+ * Gives memory to values by the time that they live: a buffer is another's again after its value's last reader. One that a
+ * dispatch reads is not the one that it writes, which WebGPU forbids. Best fit, since large and small values take turns.
+ */
+export function planOf(dispatches: readonly Dispatch[], outputs: Plan["outputs"]): Plan {
+  const last = lastReaders(dispatches, outputs);
+  const slots: number[] = [];
+  const free: number[] = [];
+  const slotOf: number[] = [];
+  for (const [time, { output, shape, inputs }] of dispatches.entries()) {
+    slotOf[output] = take(bytesOf(shape), slots, free);
+    for (const id of new Set(inputs.flatMap(idOf))) if (last[id] === time) free.push(slotOf[id]!);
+    if (last[output] === undefined) free.push(slotOf[output]!);
+  }
+  return { dispatches, outputs, slots, slotOf };
+}
+
+function take(bytes: number, slots: number[], free: number[]): number {
+  const fitting = free.filter((slot) => slots[slot]! >= bytes).sort((a, b) => slots[a]! - slots[b]!);
+  const largest = free.toSorted((a, b) => slots[b]! - slots[a]!)[0];
+  const slot = fitting[0] ?? largest; // one that is too small grows: values of the past had less
+  if (slot === undefined) return slots.push(bytes) - 1;
+  free.splice(free.indexOf(slot), 1);
+  slots[slot] = Math.max(slots[slot]!, bytes);
+  return slot;
+}
+
+/** When each value is read last; outputs are read after all. */
+function lastReaders(dispatches: readonly Dispatch[], outputs: Plan["outputs"]): readonly (number | undefined)[] {
+  const last: (number | undefined)[] = [];
+  for (const [time, { inputs }] of dispatches.entries()) for (const id of inputs.flatMap(idOf)) last[id] = time;
+  for (const { storage } of Object.values(outputs)) for (const id of idOf(storage)) last[id] = Infinity;
+  return last;
+}
+
+function idOf(storage: Storage): number[] {
+  return storage.kind === "value" ? [storage.id] : [];
+}
+
+/** A plan to be read: a dispatch a line, and the memory that it comes to. */
+export function printPlan({ dispatches, slots, slotOf }: Plan): string {
+  const place = (storage: Storage) => (storage.kind === "value" ? `#${slotOf[storage.id]}` : storage.name);
+  const lines = dispatches.map(
+    ({ node, kernel, inputs, output, shape }) =>
+      `${node}: ${kernel.name}(${inputs.map(place).join(", ")}) -> #${slotOf[output]} ${formatShape(shape)}`,
+  );
+  const total = slots.reduce((sum, bytes) => sum + bytes, 0);
+  return [...lines, `${slots.length} buffers, ${total.toLocaleString("en-US")} bytes`].join("\n");
+}
