@@ -1,5 +1,6 @@
 import { type Backend, type BackendDescription, ResidualError, reference } from "@residual/core";
 import { onnx } from "@residual/onnx";
+import { webgpu } from "@residual/webgpu";
 import { oneOf } from "./names.ts";
 
 export interface BackendOptions {
@@ -18,6 +19,7 @@ const entries = {
     create: ({ threads }) => onnx(threads === undefined ? {} : { threads }),
     install: "npm install onnxruntime-node",
   },
+  webgpu: { create: () => webgpu(), install: "npm install webgpu" },
   reference: { create: () => reference, install: "" },
 } as const satisfies { readonly [name: string]: Entry };
 

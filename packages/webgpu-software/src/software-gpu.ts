@@ -1,3 +1,4 @@
+/// <reference types="@webgpu/types" preserve="true" />
 import { createReadStream } from "node:fs";
 import { access, copyFile, mkdir, readFile, rename, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -12,7 +13,7 @@ const { resolve } = createRequire(import.meta.url);
 
 /** What Dawn's native module exports. */
 interface Dawn {
-  create(options: readonly string[]): GPU;
+  readonly create: (options: readonly string[]) => GPU;
   readonly globals: object;
 }
 

@@ -49,7 +49,7 @@ export function webgpu({ gpu: given }: WebgpuOptions = {}): Backend {
       const [open] = parametersOf(graph);
       if (open)
         throw new UnsupportedError(`webgpu: parameters of ${graph.name} are open (${open.name}, …); bind them first`);
-      return (await executableOf(await acquire(), graph, signal)) as Executable<In, Out>;
+      return executableOf(await acquire(), graph, signal);
     },
   };
 }

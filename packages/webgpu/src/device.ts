@@ -1,3 +1,4 @@
+/// <reference types="@webgpu/types" preserve="true" />
 import { BackendUnavailableError, DeviceLostError, OutOfMemoryError, UnsupportedError } from "@residual/core";
 import { type Kernel, MOST_WORKGROUPS, programOf, WORKGROUP } from "./kernels/kernel.ts";
 

@@ -134,10 +134,10 @@ function convolution(
   const [o, perGroup, kh, kw] = weight.shape as [number, number, number, number];
   const [, , oh, ow] = node.shape as [number, number, number, number];
   const [[down, right], [top, left], [dilationH, dilationW]] = [stride, padding, dilation];
-  return emit(node, kernels.conv2d, [x, weight, bias ?? weight, residual ?? weight], {
-    ...{ c, h, w, o, oh, ow, kh, kw, down, right, top, left, dilationH, dilationW, perGroup },
-    ...{ outputsPerGroup: o / groups, hasBias: Number(!!bias), hasResidual: Number(!!residual), relu: Number(relu) },
-  });
+  const shapes = { c, h, w, o, oh, ow, kh, kw, perGroup, outputsPerGroup: o / groups };
+  const steps = { down, right, top, left, dilationH, dilationW };
+  const flags = { hasBias: Number(!!bias), hasResidual: Number(!!residual), relu: Number(relu) };
+  return emit(node, kernels.conv2d, [x, weight, bias ?? weight, residual ?? weight], { ...shapes, ...steps, ...flags });
 }
 
 interface Windowed {

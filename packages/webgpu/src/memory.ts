@@ -4,14 +4,14 @@ import type { Lowered } from "./lower.ts";
 import { bytesOf, type Dispatch, type Output, type Storage } from "./plan.ts";
 
 /** A dispatch with all that it takes, made once. */
-export interface Step {
+interface Step {
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
   readonly workgroups: readonly [x: number, y: number];
 }
 
 /** An output, and where its numbers are put to be read. */
-export interface Reading extends Output {
+interface Reading extends Output {
   readonly name: string;
   readonly from: GPUBuffer;
   readonly offset: number;
@@ -84,7 +84,7 @@ function bindingsOf(
     size: params.byteLength,
     usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
   });
-  device.queue.writeBuffer(stepParams, 0, params as Uint32Array<ArrayBuffer>);
+  device.queue.writeBuffer(stepParams, 0, params);
   return { stepParams, buffers: [stepParams, ...inputs.map(bufferAt), output] };
 }
 

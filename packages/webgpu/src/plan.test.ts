@@ -79,10 +79,10 @@ describe("a plan", () => {
   });
 
   it("has its memory grow where what is free is too small", () => {
-    const step = (output: number, size: number, reads: readonly number[]) => ({
-      ...{ node: `${output}`, kernel: kernels.relu, output, shape: [size], params: Uint32Array.of(size) },
-      inputs: reads.map((id) => ({ kind: "value" as const, id })),
-    });
+    const step = (output: number, size: number, reads: readonly number[]) => {
+      const inputs = reads.map((id) => ({ kind: "value" as const, id }));
+      return { node: `${output}`, kernel: kernels.relu, inputs, output, shape: [size], params: Uint32Array.of(size) };
+    };
     const plan = planOf([step(0, 10, []), step(1, 10, [0]), step(2, 100, [1]), step(3, 5, [2])], {
       y: { storage: { kind: "value", id: 3 }, shape: [5] },
     });

@@ -51,7 +51,7 @@ export function planOf(dispatches: readonly Dispatch[], outputs: Plan["outputs"]
   for (const [time, { output, shape, inputs }] of dispatches.entries()) {
     slotOf[output] = take(bytesOf(shape), slots, free);
     for (const id of new Set(inputs.flatMap(idOf))) if (last[id] === time) free.push(slotOf[id]!);
-    if (last[output] === undefined) free.push(slotOf[output]!);
+    if (last[output] === undefined) free.push(slotOf[output]);
   }
   return { dispatches, outputs, slots, slotOf };
 }

@@ -8,9 +8,10 @@ import type { Kernel } from "./kernel.ts";
 export const conv2d: Kernel = {
   name: "conv2d",
   buffers: ["x", "weight", "bias", "residual", "y"],
+  // biome-ignore format: what belongs together in a line
   params: [
-    ...["c", "h", "w", "o", "oh", "ow", "kh", "kw", "down", "right", "top", "left", "dilationH", "dilationW"],
-    ...["perGroup", "outputsPerGroup", "hasBias", "hasResidual", "relu"],
+    "c", "h", "w", "o", "oh", "ow", "kh", "kw", "down", "right", "top", "left", "dilationH", "dilationW",
+    "perGroup", "outputsPerGroup", "hasBias", "hasResidual", "relu",
   ],
   code: /* wgsl */ `
   let column = i % p.ow; let row = (i / p.ow) % p.oh;
