@@ -55,7 +55,7 @@ export function webgpu({ gpu: given }: WebgpuOptions = {}): Backend {
 }
 
 async function executableOf(gpu: Gpu, graph: Graph, signal: WorkOptions["signal"]): Promise<Executable> {
-  const constants = await guarded(gpu, graph.name, () => upload(gpu, lowerToPlan(graph, 1)));
+  const constants = await guarded(gpu, graph.name, () => upload(gpu, lowerToPlan(graph, 1, gpu.tile)));
   let ready: Ready | undefined;
   let disposed = false;
   let last: Promise<unknown> = Promise.resolve();
@@ -66,7 +66,7 @@ async function executableOf(gpu: Gpu, graph: Graph, signal: WorkOptions["signal"
     if (ready?.batch === batch) return ready;
     ready?.destroy();
     ready = undefined;
-    ready = await guarded(gpu, graph.name, () => prepare(gpu, lowerToPlan(graph, batch), batch, constants));
+    ready = await guarded(gpu, graph.name, () => prepare(gpu, lowerToPlan(graph, batch, gpu.tile), batch, constants));
     return ready;
   }
 

@@ -11,7 +11,8 @@ import {
   UnsupportedError,
 } from "@residual/core";
 import * as kernels from "./kernels/index.ts";
-import type { Kernel } from "./kernels/kernel.ts";
+import { type Kernel, workgroupsFor } from "./kernels/kernel.ts";
+import { type Tile, tiledConv2d } from "./kernels/tiled-conv2d.ts";
 import { type Dispatch, type Plan, planOf, type Storage } from "./plan.ts";
 
 /** Numbers, and the shape that they are seen in. */
@@ -24,32 +25,58 @@ export interface Lowered {
   readonly plan: Plan;
   readonly inputs: ReadonlyMap<string, readonly number[]>;
   /** By their names in the plan. */
-  readonly constants: ReadonlyMap<string, Constant>;
+  readonly constants: ReadonlyMap<string, Uploaded>;
 }
 
-/** A graph as a plan for one batch. Pure: no device is asked. Throws UnsupportedError for a graph with open parameters. */
-export function lowerToPlan(graph: Graph, batch: number): Lowered {
+/** A constant, and how it lies on the device. */
+export interface Uploaded {
+  readonly constant: Constant;
+  /** Those of the tiles that it is packed for; as it is where not given. */
+  readonly channels?: number;
+}
+
+/**
+ * A graph as a plan for one batch, with tiles for its convolutions or without. Pure: no device is asked. Throws UnsupportedError
+ * for a graph with open parameters.
+ */
+export function lowerToPlan(graph: Graph, batch: number, tile?: Tile): Lowered {
   const dispatches: Dispatch[] = [];
-  const constants = new Map<string, Constant>();
-  const emit: Emit = ({ name, shape: open }, kernel, inputs, params, shape = concrete(open, batch)) => {
+  const constants = new Map<string, Uploaded>();
+  const emit: Emit = (node, kernel, inputs, params, workgroups) => {
     const output = dispatches.length;
+    const shape = concrete(node.shape, batch);
     const bits = Uint32Array.from([sizeOf(shape), ...kernel.params.map((each) => params[each]!)]);
     const storages = inputs.map(({ storage }) => storage);
-    dispatches.push({ node: name, kernel, inputs: storages, output, shape, params: bits });
+    const common = { node: node.name, kernel, inputs: storages, output, shape, params: bits };
+    dispatches.push({ ...common, workgroups: workgroups ?? workgroupsFor(sizeOf(shape)) });
     return { storage: { kind: "value", id: output }, shape };
   };
-  const lowered = lower<Operand>(graph, lowering(emit), (value) => {
+  const lowered = lower<Operand>(graph, lowering(emit, tile && tilesOf(tile, constants)), (value) => {
     const shape = concrete(value.shape, batch);
     if (value.kind === "input") return { storage: { kind: "input", name: value.name }, shape };
     if (value.kind === "parameter")
       throw new UnsupportedError(`webgpu: ${value.name} is open; bind the graph's parameters first`);
     const name = `${value.name}:${constants.size}`; // names may repeat
-    constants.set(name, value);
+    constants.set(name, { constant: value });
     return { storage: { kind: "constant", name }, shape };
   });
   const inputs = Object.entries(graph.inputs).map(([name, { shape }]) => [name, concrete(shape, batch)] as const);
   const outputs = Object.entries(graph.outputs).map(([name, value]) => [name, lowered.get(value)!] as const);
-  return { plan: planOf(dispatches, Object.fromEntries(outputs)), inputs: new Map(inputs), constants };
+  const plan = planOf(dispatches, Object.fromEntries(outputs));
+  return { plan, inputs: new Map(inputs), constants: readOf(plan, constants) };
+}
+
+/** The constants that anything reads: what is packed for tiles is not needed as it was. */
+function readOf(
+  { dispatches, outputs }: Plan,
+  constants: ReadonlyMap<string, Uploaded>,
+): ReadonlyMap<string, Uploaded> {
+  const storages = [
+    ...dispatches.flatMap(({ inputs }) => inputs),
+    ...Object.values(outputs).map(({ storage }) => storage),
+  ];
+  const read = new Set(storages.flatMap((storage) => (storage.kind === "constant" ? storage.name : [])));
+  return new Map([...constants].filter(([name]) => read.has(name)));
 }
 
 type Emit = (
@@ -57,11 +84,28 @@ type Emit = (
   kernel: Kernel,
   inputs: readonly Operand[],
   params: { readonly [name: string]: number },
-  shape?: readonly number[],
+  workgroups?: Dispatch["workgroups"],
 ) => Operand;
 
+/** The kernel of tiles, and weights in its order; undefined for weights that the graph itself works out. */
+interface Tiles {
+  readonly tile: Tile;
+  readonly kernel: Kernel;
+  readonly pack: (weight: Operand) => Operand | undefined;
+}
+
+function tilesOf(tile: Tile, constants: Map<string, Uploaded>): Tiles {
+  const pack = ({ storage, shape }: Operand): Operand | undefined => {
+    if (storage.kind !== "constant") return undefined;
+    const name = `${storage.name} in ${tile.channels}s`;
+    constants.set(name, { ...constants.get(storage.name)!, channels: tile.channels });
+    return { storage: { kind: "constant", name }, shape };
+  };
+  return { tile, kernel: tiledConv2d(tile), pack };
+}
+
 /** What each op is made of. Every number of a kernel's `params` comes from shapes and attributes. */
-function lowering(emit: Emit): Lowering<Operand> {
+function lowering(emit: Emit, tiles: Tiles | undefined): Lowering<Operand> {
   const alone =
     (kernel: Kernel) =>
     (node: AnyNode, { x }: { readonly x: Operand }) =>
@@ -71,13 +115,14 @@ function lowering(emit: Emit): Lowering<Operand> {
     (node: AnyNode, { x }: { readonly x: Operand }) =>
       emit(node, kernel, [x], { classes: x.shape[1]! });
   return {
-    conv2d: (node, inputs) => convolution(emit, node, inputs, { ...node.attributes, relu: false }),
-    fusedConv2d: (node, inputs) => convolution(emit, node, inputs, node.attributes),
+    conv2d: (node, inputs) => convolution(emit, tiles, node, inputs, { ...node.attributes, relu: false }),
+    fusedConv2d: (node, inputs) => convolution(emit, tiles, node, inputs, node.attributes),
     linear: (node, { x, weight, bias }) => {
       const asImage = (of: Operand) => ({ ...of, shape: [...of.shape, 1, 1] });
       const one = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1, relu: false } as const;
       const y = convolution(
         emit,
+        undefined,
         { ...node, shape: [...node.shape, 1, 1] },
         { x: asImage(x), weight: asImage(weight), ...(bias && { bias }) },
         one,
@@ -126,6 +171,7 @@ function lowering(emit: Emit): Lowering<Operand> {
 
 function convolution(
   emit: Emit,
+  tiles: Tiles | undefined,
   node: AnyNode,
   { x, weight, bias, residual }: InputsOf<"fusedConv2d", Operand>,
   { stride, padding, dilation, groups, relu }: AttributesOf<"fusedConv2d">,
@@ -137,7 +183,12 @@ function convolution(
   const shapes = { c, h, w, o, oh, ow, kh, kw, perGroup, outputsPerGroup: o / groups };
   const steps = { down, right, top, left, dilationH, dilationW };
   const flags = { hasBias: Number(!!bias), hasResidual: Number(!!residual), relu: Number(relu) };
-  return emit(node, kernels.conv2d, [x, weight, bias ?? weight, residual ?? weight], { ...shapes, ...steps, ...flags });
+  const params = { ...shapes, ...steps, ...flags };
+  const inTiles = groups === 1 ? tiles?.pack(weight) : undefined;
+  if (!tiles || !inTiles) return emit(node, kernels.conv2d, [x, weight, bias ?? weight, residual ?? weight], params);
+  const { lanes, channels, pixels } = tiles.tile;
+  const workgroups = [Math.ceil(o / channels), Math.ceil((oh * ow) / (lanes * pixels)), x.shape[0]!] as const;
+  return emit(node, tiles.kernel, [x, inTiles, bias ?? inTiles, residual ?? inTiles], params, workgroups);
 }
 
 interface Windowed {

@@ -1,13 +1,14 @@
 import { UnsupportedError } from "@residual/core";
-import { type Gpu, workgroupsFor } from "./device.ts";
-import type { Lowered } from "./lower.ts";
+import type { Gpu } from "./device.ts";
+import { packed } from "./kernels/tiled-conv2d.ts";
+import type { Lowered, Uploaded } from "./lower.ts";
 import { bytesOf, type Dispatch, type Output, type Storage } from "./plan.ts";
 
 /** A dispatch with all that it takes, made once. */
 interface Step {
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
-  readonly workgroups: readonly [x: number, y: number];
+  readonly workgroups: Dispatch["workgroups"];
 }
 
 /** An output, and where its numbers are put to be read. */
@@ -31,13 +32,18 @@ export interface Ready {
 /** The constants on the device, as float32, each once. */
 export async function upload(gpu: Gpu, { constants }: Lowered): Promise<Map<string, GPUBuffer>> {
   const buffers = new Map<string, GPUBuffer>();
-  for (const [name, { tensor }] of constants) {
-    const buffer = storageBuffer(gpu, name, bytesOf(tensor.shape));
-    const data = Float32Array.from(tensor.data); // rounded once, where it is float64; and never a shared buffer's view
+  for (const [name, constant] of constants) {
+    const data = numbersOf(constant);
+    const buffer = storageBuffer(gpu, name, Math.max(4, data.byteLength));
     gpu.device.queue.writeBuffer(buffer, 0, data);
     buffers.set(name, buffer);
   }
   return buffers;
+}
+
+/** Rounded once, where they are float64, and never a view of a shared buffer, which Dawn refuses. */
+function numbersOf({ constant: { tensor }, channels }: Uploaded): Float32Array<ArrayBuffer> {
+  return channels === undefined ? Float32Array.from(tensor.data) : packed(tensor.data, tensor.shape, channels);
 }
 
 /** Memory, pipelines and bind groups of a plan. */
@@ -88,11 +94,11 @@ function bindingsOf(
   return { stepParams, buffers: [stepParams, ...inputs.map(bufferAt), output] };
 }
 
-async function stepOf(gpu: Gpu, { kernel, params }: Dispatch, buffers: readonly GPUBuffer[]): Promise<Step> {
+async function stepOf(gpu: Gpu, { kernel, workgroups }: Dispatch, buffers: readonly GPUBuffer[]): Promise<Step> {
   const pipeline = await gpu.pipeline(kernel);
   const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
   const group = gpu.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
-  return { pipeline, group, workgroups: workgroupsFor(params[0]!) };
+  return { pipeline, group, workgroups };
 }
 
 function storageBuffer({ device }: Gpu, label: string, size: number): GPUBuffer {

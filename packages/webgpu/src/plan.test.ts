@@ -15,7 +15,7 @@ import {
 } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import * as kernels from "./kernels/index.ts";
-import { programOf } from "./kernels/kernel.ts";
+import { packed, tiledConv2d } from "./kernels/tiled-conv2d.ts";
 import { lowerToPlan } from "./lower.ts";
 import { bytesOf, type Plan, planOf, printPlan } from "./plan.ts";
 
@@ -81,7 +81,8 @@ describe("a plan", () => {
   it("has its memory grow where what is free is too small", () => {
     const step = (output: number, size: number, reads: readonly number[]) => {
       const inputs = reads.map((id) => ({ kind: "value" as const, id }));
-      return { node: `${output}`, kernel: kernels.relu, inputs, output, shape: [size], params: Uint32Array.of(size) };
+      const of = { kernel: kernels.relu, params: Uint32Array.of(size), workgroups: [1, 1, 1] as const };
+      return { ...of, node: `${output}`, inputs, output, shape: [size] };
     };
     const plan = planOf([step(0, 10, []), step(1, 10, [0]), step(2, 100, [1]), step(3, 5, [2])], {
       y: { storage: { kind: "value", id: 3 }, shape: [5] },
@@ -102,14 +103,21 @@ describe("a plan", () => {
 });
 
 describe("programs", () => {
-  it.each(Object.values(kernels).map((kernel) => [kernel.name, kernel] as const))(
+  const all = [...Object.values(kernels), tiledConv2d({ lanes: 8, channels: 16, pixels: 7 })];
+
+  it.each(all.map((kernel) => [kernel.name, kernel] as const))(
     "%s writes its last buffer alone",
-    (_, kernel) => {
-      const program = programOf(kernel);
-      const [last, ...others] = kernel.buffers.toReversed();
+    (_, { program, buffers, params }) => {
+      const [last, ...others] = buffers.toReversed();
       expect(program).toContain(`var<storage, read_write> ${last}:`);
       for (const other of others) expect(program).not.toMatch(new RegExp(`^ *${other}\\[.*\\] =[^=]`, "m"));
-      for (const param of kernel.params) expect(kernel.code).toContain(`p.${param}`);
+      const unread = new Set(["outputsPerGroup", "perGroup"]); // a tile is of one group
+      for (const param of params) if (!unread.has(param)) expect(program).toContain(`p.${param}`);
     },
   );
+
+  it("weights are packed by the channels of a tile, zeros behind", () => {
+    const weight = Array.from({ length: 3 * 2 * 2 }, (_, i) => i + 1); // 3 outputs, 2 channels, 1 × 2 taps
+    expect([...packed(weight, [3, 2, 1, 2], 2)]).toEqual([1, 5, 3, 7, 2, 6, 4, 8, 9, 0, 11, 0, 10, 0, 12, 0]);
+  });
 });

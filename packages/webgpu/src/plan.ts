@@ -16,7 +16,8 @@ export interface Dispatch {
   readonly output: number;
   readonly shape: readonly number[];
   /** Those of the kernel, as bits; `size` first. */
-  readonly params: Uint32Array;
+  readonly params: Uint32Array<ArrayBuffer>;
+  readonly workgroups: readonly [x: number, y: number, z: number];
 }
 
 export interface Output {

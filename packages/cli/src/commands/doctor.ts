@@ -36,7 +36,7 @@ export function doctorCommand(): Command {
 }
 
 async function examine(name: BackendName): Promise<Health> {
-  const install = installCommand(name) || null;
+  const install = installCommand(name);
   try {
     const backend = backendNamed(name);
     const { version, device, driver } = await backend.describe();
@@ -53,7 +53,7 @@ async function examine(name: BackendName): Promise<Health> {
       driver: null,
       verified: false,
       reason: error.message,
-      install,
+      install: error.message.includes(install) ? install : null, // not where a driver is what is missing
     };
   }
 }

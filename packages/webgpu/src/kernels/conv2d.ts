@@ -1,11 +1,11 @@
-import type { Kernel } from "./kernel.ts";
+import { type Kernel, plain } from "./kernel.ts";
 
 /**
  * relu(conv2d(x, weight) + bias + residual), one output an invocation: KH·KW·C/groups multiply-adds, each with two loads.
  * On software adapters loads set its speed, 27 cycles each against 0.75 of a multiply-add: some 0.6 GFLOP/s a core. It is
  * what faster kernels are checked against, and serves the linear layer as a convolution of one pixel.
  */
-export const conv2d: Kernel = {
+export const conv2d: Kernel = plain({
   name: "conv2d",
   buffers: ["x", "weight", "bias", "residual", "y"],
   // biome-ignore format: what belongs together in a line
@@ -33,4 +33,4 @@ export const conv2d: Kernel = {
   }
   if (p.hasResidual == 1u) { sum += residual[i]; }
   y[i] = select(sum, 0.0, p.relu == 1u && isNegative(sum));`,
-};
+});

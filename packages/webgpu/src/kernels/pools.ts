@@ -1,7 +1,7 @@
-import type { Kernel } from "./kernel.ts";
+import { type Kernel, plain } from "./kernel.ts";
 
 /** The largest of a window, or its mean: an output an invocation, which loads its window's pixels. */
-export const maxPool2d: Kernel = {
+export const maxPool2d: Kernel = plain({
   name: "maxPool2d",
   buffers: ["x", "y"],
   params: ["h", "w", "oh", "ow", "windowH", "windowW", "down", "right", "top", "left", "negativeInfinity"],
@@ -17,10 +17,10 @@ export const maxPool2d: Kernel = {
     }
   }
   y[i] = best;`,
-};
+});
 
 /** Windows may stick out at the bottom and on the right; they are divided by what they see. */
-export const averagePool2d: Kernel = {
+export const averagePool2d: Kernel = plain({
   name: "averagePool2d",
   buffers: ["x", "y"],
   params: ["h", "w", "oh", "ow", "windowH", "windowW", "down", "right"],
@@ -32,4 +32,4 @@ export const averagePool2d: Kernel = {
     for (var b = column * p.right; b < end; b++) { sum += x[(plane * p.h + a) * p.w + b]; }
   }
   y[i] = sum / f32((bottom - row * p.down) * (end - column * p.right));`,
-};
+});
