@@ -1,4 +1,4 @@
-import { formatShape, type ModelName, optimize, type Pass, type WorkOptions } from "@residual/core";
+import { formatShape, type ModelName, optimize, type Pass } from "@residual/core";
 import { checkOf } from "../check.ts";
 import { fixtureModel, inputShapeOf } from "../fixture-model.ts";
 import { runNodes } from "../nodes.ts";
@@ -28,7 +28,7 @@ async function* checksOf(
   pass: Pass,
 ): AsyncGenerator<Check> {
   const { graph, inputs } = fixtureModel(model, shape);
-  for await (const outcome of runNodes(backend, pass(graph), inputs, arithmetic, work satisfies WorkOptions)) {
+  for await (const outcome of runNodes(backend, pass(graph), inputs, arithmetic, work)) {
     yield checkOf(outcome);
   }
 }
