@@ -111,7 +111,11 @@ async function compiled(device: GPUDevice, kernel: Kernel): Promise<GPUComputePi
   ];
   const layout = device.createPipelineLayout({ bindGroupLayouts: [device.createBindGroupLayout({ entries })] });
   const module = device.createShaderModule({ label: name, code: kernel.program });
-  return device.createComputePipelineAsync({ label: name, layout, compute: { module, entryPoint: "main" } });
+  try {
+    return await device.createComputePipelineAsync({ label: name, layout, compute: { module, entryPoint: "main" } });
+  } catch (cause) {
+    throw new UnsupportedError(`webgpu: this adapter does not take the kernel ${name}: ${String(cause)}`, { cause });
+  }
 }
 
 /** Does what makes buffers and pipelines, with what the device says of it as typed errors. */

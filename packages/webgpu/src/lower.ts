@@ -87,21 +87,37 @@ type Emit = (
   workgroups?: Dispatch["workgroups"],
 ) => Operand;
 
-/** The kernel of tiles, and weights in its order; undefined for weights that the graph itself works out. */
-interface Tiles {
+/** A tile for a convolution, its kernel, and weights in its order. */
+interface Tiled {
   readonly tile: Tile;
   readonly kernel: Kernel;
-  readonly pack: (weight: Operand) => Operand | undefined;
+  readonly weight: Operand;
 }
 
-function tilesOf(tile: Tile, constants: Map<string, Uploaded>): Tiles {
-  const pack = ({ storage, shape }: Operand): Operand | undefined => {
-    if (storage.kind !== "constant") return undefined;
+/** Undefined where the plain kernel has to do: no tile fits into a group, or the graph works the weights out itself. */
+type Tiles = (weight: Operand, groups: number) => Tiled | undefined;
+
+function tilesOf(largest: Tile, constants: Map<string, Uploaded>): Tiles {
+  const made = new Map<number, Tiled["kernel"]>();
+  return ({ storage, shape }, groups) => {
+    const tile = tileWithin(largest, shape[0]! / groups, groups);
+    if (storage.kind !== "constant" || !tile) return undefined;
+    const kernel = made.get(tile.channels) ?? tiledConv2d(tile);
+    made.set(tile.channels, kernel);
     const name = `${storage.name} in ${tile.channels}s`;
     constants.set(name, { ...constants.get(storage.name)!, channels: tile.channels });
-    return { storage: { kind: "constant", name }, shape };
+    return { tile, kernel, weight: { storage: { kind: "constant", name }, shape } };
   };
-  return { tile, kernel: tiledConv2d(tile), pack };
+}
+
+/** The largest that divides a group's outputs; with few of them it has twice the pixels, so that loads still pay. */
+function tileWithin(largest: Tile, outputsPerGroup: number, groups: number): Tile | undefined {
+  if (groups === 1) return largest;
+  const channels = [largest.channels, 16, 8, 4].find(
+    (each) => each <= largest.channels && outputsPerGroup % each === 0,
+  );
+  if (channels === undefined) return undefined;
+  return channels < 16 ? { ...largest, channels, pixels: 2 * largest.pixels } : { ...largest, channels };
 }
 
 /** What each op is made of. Every number of a kernel's `params` comes from shapes and attributes. */
@@ -184,11 +200,12 @@ function convolution(
   const steps = { down, right, top, left, dilationH, dilationW };
   const flags = { hasBias: Number(!!bias), hasResidual: Number(!!residual), relu: Number(relu) };
   const params = { ...shapes, ...steps, ...flags };
-  const inTiles = groups === 1 ? tiles?.pack(weight) : undefined;
-  if (!tiles || !inTiles) return emit(node, kernels.conv2d, [x, weight, bias ?? weight, residual ?? weight], params);
-  const { lanes, channels, pixels } = tiles.tile;
-  const workgroups = [Math.ceil(o / channels), Math.ceil((oh * ow) / (lanes * pixels)), x.shape[0]!] as const;
-  return emit(node, tiles.kernel, [x, inTiles, bias ?? inTiles, residual ?? inTiles], params, workgroups);
+  const tiled = tiles?.(weight, groups);
+  if (!tiled) return emit(node, kernels.conv2d, [x, weight, bias ?? weight, residual ?? weight], params);
+  const { tile, kernel, weight: packed } = tiled;
+  const blocks = Math.ceil((oh * ow) / (tile.lanes * tile.pixels));
+  const workgroups = [Math.ceil(o / tile.channels), blocks, x.shape[0]!] as const;
+  return emit(node, kernel, [x, packed, bias ?? packed, residual ?? packed], params, workgroups);
 }
 
 interface Windowed {

@@ -1,6 +1,7 @@
 import {
   bind,
   constant,
+  fill,
   fixtureWeights,
   graph,
   input,
@@ -115,6 +116,24 @@ describe("programs", () => {
       for (const param of params) if (!unread.has(param)) expect(program).toContain(`p.${param}`);
     },
   );
+
+  it("tiles lie within groups, and there is none where no tile fits", () => {
+    const kernelFor = (channels: number, groups: number) => {
+      const x = input("x", [1, channels, 8, 8]);
+      const weight = constant("weight", fill("v1", "weight", [channels, channels / groups, 3, 3], -1, 1));
+      const y = ops.conv2d({ x, weight }, { groups, padding: 1 });
+      const { plan, constants } = lowerToPlan(graph({ name: "one", inputs: { x }, outputs: { y } }), 1, {
+        lanes: 8,
+        channels: 32,
+        pixels: 7,
+      });
+      return [plan.dispatches[0]!.kernel.name, [...constants.keys()].join()];
+    };
+    expect(kernelFor(64, 1)).toEqual(["conv2d 32×7 on 8 lanes", "weight:0 in 32s"]);
+    expect(kernelFor(128, 32)).toEqual(["conv2d 4×14 on 8 lanes", "weight:0 in 4s"]);
+    expect(kernelFor(32, 2)).toEqual(["conv2d 16×7 on 8 lanes", "weight:0 in 16s"]);
+    expect(kernelFor(6, 2)).toEqual(["conv2d", "weight:0"]);
+  });
 
   it("weights are packed by the channels of a tile, zeros behind", () => {
     const weight = Array.from({ length: 3 * 2 * 2 }, (_, i) => i + 1); // 3 outputs, 2 channels, 1 × 2 taps

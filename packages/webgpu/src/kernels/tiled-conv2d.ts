@@ -12,12 +12,12 @@ export interface Tile {
 }
 
 /**
- * conv2d of one group, for adapters on which a load costs as much as 36 multiply-adds and memory of a workgroup is no cheaper
+ * conv2d, for adapters on which a load costs as much as 36 multiply-adds and memory of a workgroup is no cheaper
  * (software ones). A workgroup is a subgroup without barriers. Each lane keeps channels × pixels sums in registers. At each step
  * (a channel of x, a tap) it loads one number of x for each pixel, and its part of the step's weights, which the subgroup then
  * broadcasts: 32 × 7 tiles of 8 lanes take 11 loads for 224 multiply-adds a lane, where the plain kernel takes 448.
  *
- * Weights are packed as [O / channels][KH][KW][C][channels], with zeros behind the last (`packed`). Registers have to be
+ * A tile lies within a group. Weights are packed as [O / channels][KH][KW][C / groups][channels], with zeros behind the last (`packed`). Registers have to be
  * variables of their own, so the text is generated; `program` is it.
  */
 export function tiledConv2d({ lanes, channels, pixels }: Tile): Kernel {
@@ -45,9 +45,10 @@ fn put(image: u32, o: u32, pixel: u32, sum: f32) {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let plane = p.h * p.w;
   let first = group.y * ${lanes * pixels}u + lane;
+  let firstChannel = group.x * ${channels}u / p.outputsPerGroup * p.perGroup; // the first channel of x that the tile sees
 ${each(pixels, (n) => `  let row${n} = (first + ${n * lanes}u) / p.ow * p.down; let column${n} = (first + ${n * lanes}u) % p.ow * p.right;`)}
 ${sums}
-  var at = group.x * p.kh * p.kw * p.c * ${channels}u + lane * ${perLane}u;
+  var at = group.x * p.kh * p.kw * p.perGroup * ${channels}u + lane * ${perLane}u;
   for (var a = 0u; a < p.kh; a++) {
     for (var b = 0u; b < p.kw; b++) {
 ${each(
@@ -55,9 +56,9 @@ ${each(
   (
     n,
   ) => `      let q${n} = row${n} + a * p.dilationH - p.top; let r${n} = column${n} + b * p.dilationW - p.left; let in${n} = q${n} < p.h && r${n} < p.w && first + ${n * lanes}u < p.oh * p.ow;
-      var from${n} = select(0u, (group.z * p.c * p.h + q${n}) * p.w + r${n}, in${n}); let step${n} = select(0u, plane, in${n});`,
+      var from${n} = select(0u, ((group.z * p.c + firstChannel) * p.h + q${n}) * p.w + r${n}, in${n}); let step${n} = select(0u, plane, in${n});`,
 )}
-      for (var c = 0u; c < p.c; c++) {
+      for (var c = 0u; c < p.perGroup; c++) {
 ${each(perLane, (j) => `        let w${j} = weight[at + ${j}u];`)}
 ${each(pixels, (n) => `        let x${n} = select(0.0, x[from${n}], in${n}); from${n} += step${n};`)}
 ${each(channels, (m) => `        { let w = ${weight(m)};\n${each(pixels, (n) => `          s${m}_${n} = fma(w, x${n}, s${m}_${n});`)} }`)}
