@@ -113,6 +113,7 @@ function tilesOf(largest: Tile, constants: Map<string, Uploaded>): Tiles {
 /** The largest that divides a group's outputs; with few of them it has twice the pixels, so that loads still pay. */
 function tileWithin(largest: Tile, outputsPerGroup: number, groups: number): Tile | undefined {
   if (groups === 1) return largest;
+  if (largest.lanes < 8) return undefined; // SwiftShader: with these the layers of the family took minutes, and not one
   const channels = [largest.channels, 16, 8, 4].find(
     (each) => each <= largest.channels && outputsPerGroup % each === 0,
   );
