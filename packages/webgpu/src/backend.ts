@@ -39,10 +39,11 @@ export function webgpu({ gpu: given }: WebgpuOptions = {}): Backend {
   return {
     name: "webgpu",
     async describe() {
-      const { adapter, library, version } = await acquire();
+      const { adapter, library, version, choice } = await acquire();
       const { description, device, vendor, architecture } = adapter;
       const named = [description, device, [vendor, architecture].filter(Boolean).join(" ")].find((text) => text !== "");
-      return { library, version, device: named ?? "an adapter without a name", dtypes: ["float32"] };
+      const algorithms = choice.winograd?.map(({ name }) => name) ?? [];
+      return { library, version, device: named ?? "an adapter without a name", dtypes: ["float32"], algorithms };
     },
     async compile<In extends string, Out extends string>(graph: Graph<In, Out>, { signal }: WorkOptions = {}) {
       throwIfAborted(signal);
@@ -55,7 +56,7 @@ export function webgpu({ gpu: given }: WebgpuOptions = {}): Backend {
 }
 
 async function executableOf(gpu: Gpu, graph: Graph, signal: WorkOptions["signal"]): Promise<Executable> {
-  const constants = await guarded(gpu, graph.name, () => upload(gpu, lowerToPlan(graph, 1, gpu.tile)));
+  let constants: ReadonlyMap<string, GPUBuffer> = new Map();
   let ready: Ready | undefined;
   let disposed = false;
   let last: Promise<unknown> = Promise.resolve();
@@ -66,11 +67,15 @@ async function executableOf(gpu: Gpu, graph: Graph, signal: WorkOptions["signal"
     if (ready?.batch === batch) return ready;
     ready?.destroy();
     ready = undefined;
-    ready = await guarded(gpu, graph.name, () => prepare(gpu, lowerToPlan(graph, batch, gpu.tile), batch, constants));
+    const lowered = lowerToPlan(graph, batch, gpu.choice); // tiles, and so the order of weights, may be others for another batch
+    ready = await guarded(gpu, graph.name, async () => {
+      constants = await upload(gpu, lowered, constants);
+      return prepare(gpu, lowered, batch, constants);
+    });
     return ready;
   }
 
-  if (!isOpen) await readyFor(1);
+  await readyFor(1);
   throwIfAborted(signal);
 
   async function run(inputs: { readonly [name: string]: Tensor<"float32"> }, { signal: stop }: WorkOptions = {}) {
@@ -93,7 +98,7 @@ async function executableOf(gpu: Gpu, graph: Graph, signal: WorkOptions["signal"
     ready?.destroy();
     ready = undefined;
     for (const buffer of constants.values()) buffer.destroy();
-    constants.clear();
+    constants = new Map();
   }
 
   return { run, dispose, [Symbol.asyncDispose]: dispose };

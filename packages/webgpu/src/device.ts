@@ -1,7 +1,7 @@
 /// <reference types="@webgpu/types" preserve="true" />
 import { BackendUnavailableError, DeviceLostError, OutOfMemoryError, UnsupportedError } from "@residual/core";
+import { type Choice, softwareChoice } from "./choice.ts";
 import type { Kernel } from "./kernels/kernel.ts";
-import type { Tile } from "./kernels/tiled-conv2d.ts";
 
 /** A device, with what has been compiled for it. */
 export interface Gpu {
@@ -10,8 +10,7 @@ export interface Gpu {
   /** `webgpu` of npm and its version, or the browser's. */
   readonly library: string;
   readonly version: string;
-  /** For convolutions; undefined where only the plain kernel will do. */
-  readonly tile: Tile | undefined;
+  readonly choice: Choice;
   pipeline(kernel: Kernel): Promise<GPUComputePipeline>;
   /** Throws once the device is gone. */
   check(): void;
@@ -61,15 +60,10 @@ async function runtime(): Promise<Runtime> {
   }
 }
 
-/**
- * A tile for a device whose subgroups all have one size, since a workgroup has to be one of them. ResNet-18 on lavapipe (8 lanes),
- * CPU ms a run: 16 × 7 375, 24 × 7 371, 32 × 7 252, 16 × 14 401. SwiftShader (4 lanes) is slower with bodies of more than 448
- * multiply-adds.
- */
-function tileFor(device: GPUDevice, { subgroupMinSize, subgroupMaxSize }: GPUAdapterInfo): Tile | undefined {
+/** Tiles need a workgroup that is one subgroup, so one size of these. */
+function choiceFor(device: GPUDevice, { subgroupMinSize, subgroupMaxSize }: GPUAdapterInfo): Choice {
   const lanes = subgroupMinSize === subgroupMaxSize ? subgroupMinSize : undefined;
-  if (!device.features.has("subgroups") || lanes === undefined) return undefined;
-  return { lanes, channels: lanes < 8 ? 16 : 32, pixels: 7 };
+  return device.features.has("subgroups") && lanes !== undefined ? softwareChoice(lanes) : {};
 }
 
 function gpuOf(
@@ -85,7 +79,7 @@ function gpuOf(
   return {
     device,
     adapter,
-    tile: tileFor(device, adapter),
+    choice: choiceFor(device, adapter),
     library,
     version,
     keep,
@@ -114,7 +108,10 @@ async function compiled(device: GPUDevice, kernel: Kernel): Promise<GPUComputePi
   try {
     return await device.createComputePipelineAsync({ label: name, layout, compute: { module, entryPoint: "main" } });
   } catch (cause) {
-    throw new UnsupportedError(`webgpu: this adapter does not take the kernel ${name}: ${String(cause)}`, { cause });
+    const { messages } = await module.getCompilationInfo();
+    const lines = messages.map(({ lineNum, linePos, message }) => `${lineNum}:${linePos} ${message}`);
+    const why = [...lines, String(cause)].join("; ");
+    throw new UnsupportedError(`webgpu: this adapter does not take the kernel ${name}: ${why}`, { cause });
   }
 }
 

@@ -1,24 +1,25 @@
 import {
   type AnyNode,
-  type AttributesOf,
   type Constant,
   concrete,
   type Graph,
-  type InputsOf,
   type Lowering,
   lower,
   sizeOf,
   UnsupportedError,
 } from "@residual/core";
+import type { Choice } from "./choice.ts";
+import { convolution } from "./convolution.ts";
 import * as kernels from "./kernels/index.ts";
 import { type Kernel, workgroupsFor } from "./kernels/kernel.ts";
-import { type Tile, tiledConv2d } from "./kernels/tiled-conv2d.ts";
+import { interleaved, isDense, type Layout, layoutOf, lengthOf, type Numbers } from "./layout.ts";
 import { type Dispatch, type Plan, planOf, type Storage } from "./plan.ts";
 
-/** Numbers, and the shape that they are seen in. */
-interface Operand {
+/** Numbers, the shape that they are seen in, and whose order they lie in (layout.ts). */
+export interface Operand {
   readonly storage: Storage;
   readonly shape: readonly number[];
+  readonly order: "host" | "device";
 }
 
 export interface Lowered {
@@ -26,51 +27,76 @@ export interface Lowered {
   readonly inputs: ReadonlyMap<string, readonly number[]>;
   /** By their names in the plan. */
   readonly constants: ReadonlyMap<string, Uploaded>;
+  /** What it does otherwise than in plain float32. */
 }
 
-/** A constant, and how it lies on the device. */
-export interface Uploaded {
+/** A constant, and the numbers that go to the device for it. */
+interface Uploaded {
   readonly constant: Constant;
-  /** Those of the tiles that it is packed for; as it is where not given. */
-  readonly channels?: number;
+  readonly pack: (tensor: Numbers) => Float32Array<ArrayBuffer>;
+  /** What is packed of it. */
+  readonly view: (tensor: Numbers) => Numbers;
+}
+
+/** What dispatches are made with, one after the other. */
+export interface Builder {
+  /** A dispatch whose output has a shape. `params` are the kernel's; those that all plain kernels have are filled in. */
+  readonly emit: (
+    node: string,
+    kernel: Kernel,
+    inputs: readonly Operand[],
+    shape: readonly number[],
+    options?: Emitted,
+  ) => Operand;
+  /** In the device's order. */
+  readonly interleaved: (operand: Operand) => Operand;
+  /** A constant in an order of its own; undefined where the operand is none. */
+  readonly packed: (operand: Operand, how: string, pack: Uploaded["pack"]) => Operand | undefined;
+  /** A constant seen otherwise, before it is packed. */
+  readonly reordered: (operand: Operand, how: string, shape: readonly number[], view: Uploaded["view"]) => Operand;
+}
+
+interface Emitted {
+  readonly params?: { readonly [name: string]: number };
+  /** Those of plain kernels where not given. */
+  readonly workgroups?: Dispatch["workgroups"];
+  /** What a plain kernel runs over, where that is not the output's layout. */
+  readonly grid?: Layout;
+  /** The order of the output. */
+  readonly order?: Operand["order"];
 }
 
 /**
- * A graph as a plan for one batch, with tiles for its convolutions or without. Pure: no device is asked. Throws UnsupportedError
+ * A graph as a plan for one batch, with the kernels that were chosen for a device. Pure: no device is asked. Throws UnsupportedError
  * for a graph with open parameters.
  */
-export function lowerToPlan(graph: Graph, batch: number, tile?: Tile): Lowered {
+export function lowerToPlan(graph: Graph, batch: number, choice: Choice = {}): Lowered {
   const dispatches: Dispatch[] = [];
   const constants = new Map<string, Uploaded>();
-  const emit: Emit = (node, kernel, inputs, params, workgroups) => {
-    const output = dispatches.length;
-    const shape = concrete(node.shape, batch);
-    const bits = Uint32Array.from([sizeOf(shape), ...kernel.params.map((each) => params[each]!)]);
-    const storages = inputs.map(({ storage }) => storage);
-    const common = { node: node.name, kernel, inputs: storages, output, shape, params: bits };
-    dispatches.push({ ...common, workgroups: workgroups ?? workgroupsFor(sizeOf(shape)) });
-    return { storage: { kind: "value", id: output }, shape };
-  };
-  const lowered = lower<Operand>(graph, lowering(emit, tile && tilesOf(tile, constants)), (value) => {
-    const shape = concrete(value.shape, batch);
-    if (value.kind === "input") return { storage: { kind: "input", name: value.name }, shape };
-    if (value.kind === "parameter")
-      throw new UnsupportedError(`webgpu: ${value.name} is open; bind the graph's parameters first`);
-    const name = `${value.name}:${constants.size}`; // names may repeat
-    constants.set(name, { constant: value });
-    return { storage: { kind: "constant", name }, shape };
-  });
+  const builder = builderOf(dispatches, constants);
+  const lowered = lower<Operand>(
+    graph,
+    lowering(builder, choice, (node) => concrete(node.shape, batch)),
+    (value) => {
+      const shape = concrete(value.shape, batch);
+      if (value.kind === "input") return { storage: { kind: "input", name: value.name }, shape, order: "host" };
+      if (value.kind === "parameter")
+        throw new UnsupportedError(`webgpu: ${value.name} is open; bind the graph's parameters first`);
+      const name = `${value.name}:${constants.size}`; // names may repeat
+      constants.set(name, { constant: value, view: (tensor) => tensor, pack: ({ data }) => Float32Array.from(data) });
+      return { storage: { kind: "constant", name }, shape, order: "host" };
+    },
+  );
   const inputs = Object.entries(graph.inputs).map(([name, { shape }]) => [name, concrete(shape, batch)] as const);
-  const outputs = Object.entries(graph.outputs).map(([name, value]) => [name, lowered.get(value)!] as const);
+  const outputs = Object.entries(graph.outputs).map(
+    ([name, value]) => [name, asHosts(builder, lowered.get(value)!)] as const,
+  );
   const plan = planOf(dispatches, Object.fromEntries(outputs));
   return { plan, inputs: new Map(inputs), constants: readOf(plan, constants) };
 }
 
-/** The constants that anything reads: what is packed for tiles is not needed as it was. */
-function readOf(
-  { dispatches, outputs }: Plan,
-  constants: ReadonlyMap<string, Uploaded>,
-): ReadonlyMap<string, Uploaded> {
+/** The constants that anything reads: what is packed is not needed as it was. */
+function readOf({ dispatches, outputs }: Plan, constants: ReadonlyMap<string, Uploaded>) {
   const storages = [
     ...dispatches.flatMap(({ inputs }) => inputs),
     ...Object.values(outputs).map(({ storage }) => storage),
@@ -79,134 +105,155 @@ function readOf(
   return new Map([...constants].filter(([name]) => read.has(name)));
 }
 
-type Emit = (
-  node: AnyNode,
-  kernel: Kernel,
-  inputs: readonly Operand[],
-  params: { readonly [name: string]: number },
-  workgroups?: Dispatch["workgroups"],
-) => Operand;
-
-/** A tile for a convolution, its kernel, and weights in its order. */
-interface Tiled {
-  readonly tile: Tile;
-  readonly kernel: Kernel;
-  readonly weight: Operand;
+/** Outputs leave in the host's order. */
+function asHosts({ emit }: Builder, operand: Operand): Operand {
+  const { shape, order } = operand;
+  const layout = layoutOf(shape);
+  const { images, pixels, channels, quads } = layout;
+  if (order === "host" || isDense(layout)) return operand;
+  const grid = { images: 1, channels: 4, quads: 1, pixels: Math.ceil((images * channels * pixels) / 4) };
+  const params = { c: channels, xPixels: pixels, xQuads: quads };
+  return emit("to the host's order", kernels.unpack, [operand], shape, { params, grid, order: "host" });
 }
 
-/** Undefined where the plain kernel has to do: no tile fits into a group, or the graph works the weights out itself. */
-type Tiles = (weight: Operand, groups: number) => Tiled | undefined;
-
-function tilesOf(largest: Tile, constants: Map<string, Uploaded>): Tiles {
-  const made = new Map<number, Tiled["kernel"]>();
-  return ({ storage, shape }, groups) => {
-    const tile = tileWithin(largest, shape[0]! / groups, groups);
-    if (storage.kind !== "constant" || !tile) return undefined;
-    const kernel = made.get(tile.channels) ?? tiledConv2d(tile);
-    made.set(tile.channels, kernel);
-    const name = `${storage.name} in ${tile.channels}s`;
-    constants.set(name, { ...constants.get(storage.name)!, channels: tile.channels });
-    return { tile, kernel, weight: { storage: { kind: "constant", name }, shape } };
+function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>): Builder {
+  const inDevicesOrder = new Map<string, Operand>();
+  const builder: Builder = {
+    emit(node, kernel, inputs, shape, { params = {}, workgroups, grid, order = "device" } = {}) {
+      const output = dispatches.length;
+      const layout = grid ?? layoutOf(shape);
+      const { images, quads } = layout;
+      const all: { readonly [name: string]: number } = { planes: images * quads, ...layout, ...params };
+      dispatches.push({
+        node,
+        kernel,
+        inputs: inputs.map(({ storage }) => storage),
+        output,
+        shape,
+        bytes: 4 * (order === "host" ? 4 * Math.ceil(sizeOf(shape) / 4) : lengthOf(layoutOf(shape))),
+        params: Uint32Array.from(kernel.params, (name) => all[name]!),
+        workgroups: workgroups ?? workgroupsFor(layout),
+      });
+      return { storage: { kind: "value", id: output }, shape, order };
+    },
+    interleaved(operand) {
+      const { storage, shape, order } = operand;
+      const layout = layoutOf(shape);
+      if (storage.kind === "value" || order === "device") return operand;
+      if (isDense(layout)) return { ...operand, order: "device" };
+      if (storage.kind === "constant") return builder.packed(operand, "interleaved", interleaved)!;
+      const key = `${storage.name} ${shape.join("×")}`;
+      const known = inDevicesOrder.get(key) ?? builder.emit(storage.name, kernels.pack, [operand], shape);
+      inDevicesOrder.set(key, known);
+      return known;
+    },
+    packed({ storage, shape }, how, pack) {
+      if (storage.kind !== "constant") return undefined;
+      const { constant, view } = constants.get(storage.name)!;
+      const seen = shape.join() === constant.tensor.shape.join() ? "" : ` as ${shape.join("×")}`;
+      const name = `${storage.name} ${how}${seen}`;
+      constants.set(name, { constant, view, pack: (tensor) => pack({ ...tensor, shape }) });
+      return { storage: { kind: "constant", name }, shape, order: "device" };
+    },
+    reordered({ storage }, how, shape, view) {
+      const before = constants.get((storage as { readonly name: string }).name)!;
+      const name = `${before.constant.name} ${how}`;
+      constants.set(name, { ...before, view: (tensor) => view(before.view(tensor)) });
+      return { storage: { kind: "constant", name }, shape, order: "host" };
+    },
   };
-}
-
-/** The largest that divides a group's outputs; with few of them it has twice the pixels, so that loads still pay. */
-function tileWithin(largest: Tile, outputsPerGroup: number, groups: number): Tile | undefined {
-  if (groups === 1) return largest;
-  if (largest.lanes < 8) return undefined; // SwiftShader: with these the layers of the family took minutes, and not one
-  const channels = [largest.channels, 16, 8, 4].find(
-    (each) => each <= largest.channels && outputsPerGroup % each === 0,
-  );
-  if (channels === undefined) return undefined;
-  return channels < 16 ? { ...largest, channels, pixels: 2 * largest.pixels } : { ...largest, channels };
+  return builder;
 }
 
 /** What each op is made of. Every number of a kernel's `params` comes from shapes and attributes. */
-function lowering(emit: Emit, tiles: Tiles | undefined): Lowering<Operand> {
-  const alone =
+function lowering(builder: Builder, choice: Choice, shapeOf: (node: AnyNode) => readonly number[]): Lowering<Operand> {
+  const { emit } = builder;
+  const ready = builder.interleaved;
+  const simple =
     (kernel: Kernel) =>
     (node: AnyNode, { x }: { readonly x: Operand }) =>
-      emit(node, kernel, [x], {});
+      emit(node.name, kernel, [ready(x)], x.shape);
   const perRow =
     (kernel: Kernel) =>
-    (node: AnyNode, { x }: { readonly x: Operand }) =>
-      emit(node, kernel, [x], { classes: x.shape[1]! });
+    (node: AnyNode, { x: given }: { readonly x: Operand }) => {
+      const x = ready(given);
+      const { images, channels: classes, quads } = layoutOf(x.shape);
+      const params = { classes, width: 4 * quads };
+      const sums = emit(`${node.name}, sums`, kernels.rowSums, [x], [images, 2], { params });
+      return emit(node.name, kernel, [x, sums], x.shape);
+    };
+  const window = (
+    kernel: Kernel,
+    node: AnyNode,
+    x: Operand,
+    params: { readonly [name: string]: number },
+    shape = shapeOf(node),
+  ) => {
+    const [h, w, oh, ow] = [...x.shape.slice(2), ...shape.slice(2)] as [number, number, number, number];
+    return emit(node.name, kernel, [ready(x)], shape, { params: { h, w, oh, ow, ...params } });
+  };
   return {
-    conv2d: (node, inputs) => convolution(emit, tiles, node, inputs, { ...node.attributes, relu: false }),
-    fusedConv2d: (node, inputs) => convolution(emit, tiles, node, inputs, node.attributes),
+    conv2d: (node, inputs) => {
+      const attributes = { ...node.attributes, relu: false };
+      return convolution(builder, choice, { node: node.name, shape: shapeOf(node), inputs, attributes });
+    },
+    fusedConv2d: (node, inputs) =>
+      convolution(builder, choice, { node: node.name, shape: shapeOf(node), inputs, attributes: node.attributes }),
     linear: (node, { x, weight, bias }) => {
       const asImage = (of: Operand) => ({ ...of, shape: [...of.shape, 1, 1] });
-      const one = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1, relu: false } as const;
-      const y = convolution(
-        emit,
-        undefined,
-        { ...node, shape: [...node.shape, 1, 1] },
-        { x: asImage(x), weight: asImage(weight), ...(bias && { bias }) },
-        one,
-      );
-      return { ...y, shape: y.shape.slice(0, 2) };
+      const attributes = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1, relu: false } as const;
+      const inputs = { x: asImage(x), weight: asImage(weight), ...(bias && { bias }) };
+      const shape = shapeOf(node);
+      const y = convolution(builder, choice, { node: node.name, shape: [...shape, 1, 1], inputs, attributes });
+      return { ...y, shape };
     },
     batchNorm: (node, { x, scale, shift, mean, variance }) =>
-      emit(node, kernels.batchNorm, [x, scale, shift, mean, variance], {
-        pixels: pixelsOf(x),
-        channels: x.shape[1]!,
-        epsilon: bitsOf(node.attributes.epsilon),
-      }),
+      emit(
+        node.name,
+        kernels.batchNorm,
+        [x, scale, shift, mean, variance].map((each) => ready(each)),
+        x.shape,
+        {
+          params: { epsilon: bitsOf(node.attributes.epsilon) },
+        },
+      ),
     maxPool2d: (node, { x }) => {
       const [top, left] = node.attributes.padding;
-      const params = { ...windowOf(node, x), top, left, negativeInfinity: bitsOf(-Infinity) };
-      return emit(node, kernels.maxPool2d, [x], params);
+      return window(kernels.maxPool2d, node, x, {
+        ...windowOf(node.attributes),
+        top,
+        left,
+        negativeInfinity: bitsOf(-Infinity),
+      });
     },
-    averagePool2d: (node, { x }) => emit(node, kernels.averagePool2d, [x], windowOf(node, x)),
+    averagePool2d: (node, { x }) => window(kernels.averagePool2d, node, x, windowOf(node.attributes)),
     globalAveragePool: (node, { x }) => {
       const [, , h, w] = x.shape as [number, number, number, number];
-      const params = { h, w, oh: 1, ow: 1, windowH: h, windowW: w, down: 1, right: 1 };
-      return emit(node, kernels.averagePool2d, [x], params);
+      const params = { oh: 1, ow: 1, windowH: h, windowW: w, down: 1, right: 1 };
+      return window(kernels.averagePool2d, node, x, params);
     },
-    add: (node, { a, b }) => emit(node, kernels.add, [a, b], {}),
-    multiply: (node, { x, gate }) => emit(node, kernels.multiply, [x, gate], { pixels: pixelsOf(x) }),
-    relu: alone(kernels.relu),
-    sigmoid: alone(kernels.sigmoid),
+    add: (node, { a, b }) => emit(node.name, kernels.add, [ready(a), ready(b)], a.shape),
+    multiply: (node, { x, gate }) => emit(node.name, kernels.multiply, [ready(x), ready(gate)], x.shape),
+    relu: simple(kernels.relu),
+    sigmoid: simple(kernels.sigmoid),
     softmax: perRow(kernels.softmax),
     logSoftmax: perRow(kernels.logSoftmax),
-    flatten: (_, { x }) => ({ ...x, shape: [x.shape[0]!, sizeOf(x.shape.slice(1))] }),
-    subsample: (node, { x }) => {
-      const [, , h, w] = x.shape as [number, number, number, number];
-      const [, , oh, ow] = node.shape as readonly number[];
-      const [down, right] = node.attributes.stride;
-      return emit(node, kernels.subsample, [x], { h, w, oh: oh!, ow: ow!, down, right });
+    flatten: (node, { x }) => {
+      const shape = shapeOf(node);
+      const { pixels, quads } = layoutOf(x.shape);
+      if (x.order === "host" || pixels === 1) return { ...x, shape };
+      return emit(node.name, kernels.flatten, [x], shape, { params: { xPixels: pixels, xQuads: quads } });
     },
-    padChannels: (node, { x }) =>
-      emit(node, kernels.padChannels, [x], {
-        pixels: pixelsOf(x),
-        channels: x.shape[1]!,
-        before: node.attributes.before,
-        outputs: node.shape[1] as number,
-      }),
+    subsample: (node, { x }) => {
+      const [down, right] = node.attributes.stride;
+      return window(kernels.subsample, node, x, { down, right });
+    },
+    padChannels: (node, { x }) => {
+      const { channels: xChannels, quads } = layoutOf(x.shape);
+      const params = { xChannels, xQuads: quads, before: node.attributes.before };
+      return emit(node.name, kernels.padChannels, [ready(x)], shapeOf(node), { params });
+    },
   };
-}
-
-function convolution(
-  emit: Emit,
-  tiles: Tiles | undefined,
-  node: AnyNode,
-  { x, weight, bias, residual }: InputsOf<"fusedConv2d", Operand>,
-  { stride, padding, dilation, groups, relu }: AttributesOf<"fusedConv2d">,
-): Operand {
-  const [, c, h, w] = x.shape as [number, number, number, number];
-  const [o, perGroup, kh, kw] = weight.shape as [number, number, number, number];
-  const [, , oh, ow] = node.shape as [number, number, number, number];
-  const [[down, right], [top, left], [dilationH, dilationW]] = [stride, padding, dilation];
-  const shapes = { c, h, w, o, oh, ow, kh, kw, perGroup, outputsPerGroup: o / groups };
-  const steps = { down, right, top, left, dilationH, dilationW };
-  const flags = { hasBias: Number(!!bias), hasResidual: Number(!!residual), relu: Number(relu) };
-  const params = { ...shapes, ...steps, ...flags };
-  const tiled = tiles?.(weight, groups);
-  if (!tiled) return emit(node, kernels.conv2d, [x, weight, bias ?? weight, residual ?? weight], params);
-  const { tile, kernel, weight: packed } = tiled;
-  const blocks = Math.ceil((oh * ow) / (tile.lanes * tile.pixels));
-  const workgroups = [Math.ceil(o / tile.channels), blocks, x.shape[0]!] as const;
-  return emit(node, kernel, [x, packed, bias ?? packed, residual ?? packed], params, workgroups);
 }
 
 interface Windowed {
@@ -214,15 +261,8 @@ interface Windowed {
   readonly stride: readonly [number, number];
 }
 
-function windowOf(node: AnyNode & { readonly attributes: Windowed }, x: Operand) {
-  const [, , h, w] = x.shape as [number, number, number, number];
-  const [, , oh, ow] = node.shape as [number, number, number, number];
-  const { window, stride } = node.attributes;
-  return { h, w, oh, ow, windowH: window[0], windowW: window[1], down: stride[0], right: stride[1] };
-}
-
-function pixelsOf({ shape }: Operand): number {
-  return sizeOf(shape.slice(2));
+function windowOf({ window: [windowH, windowW], stride: [down, right] }: Windowed) {
+  return { windowH, windowW, down, right };
 }
 
 /** A number's bits, as float32. */

@@ -1,7 +1,6 @@
 import { UnsupportedError } from "@residual/core";
 import type { Gpu } from "./device.ts";
-import { packed } from "./kernels/tiled-conv2d.ts";
-import type { Lowered, Uploaded } from "./lower.ts";
+import type { Lowered } from "./lower.ts";
 import { bytesOf, type Dispatch, type Output, type Storage } from "./plan.ts";
 
 /** A dispatch with all that it takes, made once. */
@@ -29,21 +28,25 @@ export interface Ready {
   readonly destroy: () => void;
 }
 
-/** The constants on the device, as float32, each once. */
-export async function upload(gpu: Gpu, { constants }: Lowered): Promise<Map<string, GPUBuffer>> {
+/** The constants of a plan on the device, as float32, each rounded once; what is there already is kept, and what is not needed let go. */
+export async function upload(
+  gpu: Gpu,
+  { constants }: Lowered,
+  before: ReadonlyMap<string, GPUBuffer> = new Map(),
+): Promise<ReadonlyMap<string, GPUBuffer>> {
   const buffers = new Map<string, GPUBuffer>();
-  for (const [name, constant] of constants) {
-    const data = numbersOf(constant);
-    const buffer = storageBuffer(gpu, name, Math.max(4, data.byteLength));
+  for (const [name, buffer] of before) {
+    if (constants.has(name)) buffers.set(name, buffer);
+    else buffer.destroy();
+  }
+  for (const [name, { constant, view, pack }] of constants) {
+    if (buffers.has(name)) continue;
+    const data = pack(view(constant.tensor)); // never a view of a shared buffer, which Dawn refuses
+    const buffer = storageBuffer(gpu, name, Math.max(16, data.byteLength));
     gpu.device.queue.writeBuffer(buffer, 0, data);
     buffers.set(name, buffer);
   }
   return buffers;
-}
-
-/** Rounded once, where they are float64, and never a view of a shared buffer, which Dawn refuses. */
-function numbersOf({ constant: { tensor }, channels }: Uploaded): Float32Array<ArrayBuffer> {
-  return channels === undefined ? Float32Array.from(tensor.data) : packed(tensor.data, tensor.shape, channels);
 }
 
 /** Memory, pipelines and bind groups of a plan. */

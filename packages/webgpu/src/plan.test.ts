@@ -15,8 +15,11 @@ import {
   variants,
 } from "@residual/core";
 import { describe, expect, it } from "vitest";
+import { softwareChoice } from "./choice.ts";
 import * as kernels from "./kernels/index.ts";
-import { packed, tiledConv2d } from "./kernels/tiled-conv2d.ts";
+import { packedForTiles, tiledConv2d } from "./kernels/tiled-conv2d.ts";
+import { f2, f4, transformedForTiles } from "./kernels/winograd.ts";
+import { interleaved } from "./layout.ts";
 import { lowerToPlan } from "./lower.ts";
 import { bytesOf, type Plan, planOf, printPlan } from "./plan.ts";
 
@@ -51,13 +54,15 @@ describe("a plan", () => {
     const { plan } = lowerToPlan(graph({ name: "small", inputs: { x }, outputs: { y } }), 1);
     expect(printPlan(plan)).toBe(
       [
-        "conv1: conv2d(x, conv1.weight:0, conv1.weight:0, conv1.weight:0) -> #0 1×2×4×4",
-        "relu: relu(#0) -> #1 1×2×4×4",
-        "add: add(#1, #0) -> #2 1×2×4×4",
-        "3 buffers, 384 bytes",
+        "x: pack(x) -> #0 1×2×4×4",
+        "conv1: conv2d(#0, conv1.weight:0 interleaved, conv1.weight:0 interleaved, conv1.weight:0 interleaved) -> #1 1×2×4×4",
+        "relu: relu(#1) -> #0 1×2×4×4",
+        "add: add(#0, #1) -> #2 1×2×4×4",
+        "flatten: flatten(#2) -> #0 1×32",
+        "3 buffers, 768 bytes",
       ].join("\n"),
     );
-    expect(plan.outputs).toEqual({ y: { storage: { kind: "value", id: 2 }, shape: [1, 32] } });
+    expect(plan.outputs).toEqual({ y: { storage: { kind: "value", id: 4 }, shape: [1, 32], order: "device" } });
   });
 
   it("shares memory among values that do not live at the same time", () => {
@@ -82,7 +87,12 @@ describe("a plan", () => {
   it("has its memory grow where what is free is too small", () => {
     const step = (output: number, size: number, reads: readonly number[]) => {
       const inputs = reads.map((id) => ({ kind: "value" as const, id }));
-      const of = { kernel: kernels.relu, params: Uint32Array.of(size), workgroups: [1, 1, 1] as const };
+      const of = {
+        kernel: kernels.relu,
+        params: Uint32Array.of(size),
+        workgroups: [1, 1, 1] as const,
+        bytes: 4 * size,
+      };
       return { ...of, node: `${output}`, inputs, output, shape: [size] };
     };
     const plan = planOf([step(0, 10, []), step(1, 10, [0]), step(2, 100, [1]), step(3, 5, [2])], {
@@ -93,7 +103,8 @@ describe("a plan", () => {
   });
 
   it("is for one batch", () => {
-    expect(network(3).dispatches[0]!.shape).toEqual([3, 16, 32, 32]);
+    expect(network(3).dispatches[0]!.shape).toEqual([3, 3, 32, 32]);
+    expect(network(3).dispatches[1]!.shape).toEqual([3, 16, 32, 32]);
   });
 
   it("refuses open parameters", () => {
@@ -104,39 +115,68 @@ describe("a plan", () => {
 });
 
 describe("programs", () => {
-  const all = [...Object.values(kernels), tiledConv2d({ lanes: 8, channels: 16, pixels: 7 })];
+  const lanes = 8;
+  const tiled = tiledConv2d({ lanes, channels: 16, pixels: 7, depth: 2 });
+  const transforms = [f2, f4].flatMap(({ inputTransform, outputTransform }) => [inputTransform, outputTransform]);
 
-  it.each(all.map((kernel) => [kernel.name, kernel] as const))(
-    "%s writes its last buffer alone",
+  it.each([...Object.values(kernels), tiled, ...transforms].map((kernel) => [kernel.name, kernel] as const))(
+    "%s writes its last buffer alone, and takes all its params",
     (_, { program, buffers, params }) => {
       const [last, ...others] = buffers.toReversed();
       expect(program).toContain(`var<storage, read_write> ${last}:`);
       for (const other of others) expect(program).not.toMatch(new RegExp(`^ *${other}\\[.*\\] =[^=]`, "m"));
-      const unread = new Set(["outputsPerGroup", "perGroup"]); // a tile is of one group
-      for (const param of params) if (!unread.has(param)) expect(program).toContain(`p.${param}`);
+      for (const param of params) expect(program).toContain(`p.${param}`);
     },
   );
 
+  const kernelsFor = ([channels, outputs, size, window]: readonly [number, number, number, number], groups = 1) => {
+    const x = input("x", [1, channels, size, size]);
+    const weight = constant("weight", fill("v1", "weight", [outputs, channels / groups, window, window], -1, 1));
+    const y = ops.conv2d({ x, weight }, { groups, padding: window >> 1 });
+    const one = graph({ name: "one", inputs: { x }, outputs: { y } });
+    return lowerToPlan(one, 1, softwareChoice(lanes)).plan.dispatches.map(({ kernel }) => kernel.name);
+  };
+
   it("tiles lie within groups, and there is none where no tile fits", () => {
-    const kernelFor = (channels: number, groups: number) => {
-      const x = input("x", [1, channels, 8, 8]);
-      const weight = constant("weight", fill("v1", "weight", [channels, channels / groups, 3, 3], -1, 1));
-      const y = ops.conv2d({ x, weight }, { groups, padding: 1 });
-      const { plan, constants } = lowerToPlan(graph({ name: "one", inputs: { x }, outputs: { y } }), 1, {
-        lanes: 8,
-        channels: 32,
-        pixels: 7,
-      });
-      return [plan.dispatches[0]!.kernel.name, [...constants.keys()].join()];
-    };
-    expect(kernelFor(64, 1)).toEqual(["conv2d 32×7 on 8 lanes", "weight:0 in 32s"]);
-    expect(kernelFor(128, 32)).toEqual(["conv2d 4×14 on 8 lanes", "weight:0 in 4s"]);
-    expect(kernelFor(32, 2)).toEqual(["conv2d 16×7 on 8 lanes", "weight:0 in 16s"]);
-    expect(kernelFor(6, 2)).toEqual(["conv2d", "weight:0"]);
+    expect(kernelsFor([64, 64, 8, 1])).toContain("conv2d 32×7×2 on 8 lanes");
+    expect(kernelsFor([128, 128, 8, 3], 32)).toContain("conv2d 4×14×4 on 8 lanes");
+    expect(kernelsFor([6, 6, 8, 3], 2)).toContain("conv2d");
+  });
+
+  it("Winograd's algorithm is for 3 × 3 of many channels and pixels", () => {
+    expect(kernelsFor([64, 64, 56, 3])).toContain("winograd-f4 input");
+    expect(kernelsFor([64, 64, 56, 1])).not.toContain("winograd-f4 input");
+    expect(kernelsFor([512, 512, 7, 3])).not.toContain("winograd-f4 input");
   });
 
   it("weights are packed by the channels of a tile, zeros behind", () => {
-    const weight = Array.from({ length: 3 * 2 * 2 }, (_, i) => i + 1); // 3 outputs, 2 channels, 1 × 2 taps
-    expect([...packed(weight, [3, 2, 1, 2], 2)]).toEqual([1, 5, 3, 7, 2, 6, 4, 8, 9, 0, 11, 0, 10, 0, 12, 0]);
+    const data = Float32Array.from({ length: 3 * 2 * 2 }, (_, i) => i + 1); // 3 outputs, 2 channels, 1 × 2 taps
+    const weight = { dtype: "float32", shape: [3, 2, 1, 2], data } as const;
+    const pairs = (...outputs: readonly (readonly number[])[]) => [...outputs.flat(), 0, 0, 0, 0]; // two channels more
+    expect([...packedForTiles(weight, { lanes, channels: 2, pixels: 1, depth: 2 })]).toEqual([
+      ...pairs([1, 3], [5, 7]),
+      ...pairs([2, 4], [6, 8]),
+      ...pairs([9, 11], [0, 0]),
+      ...pairs([10, 12], [0, 0]),
+    ]);
+  });
+
+  it("Winograd's weights are G·g·Gᵀ", () => {
+    const weight = {
+      dtype: "float32",
+      shape: [1, 1, 3, 3],
+      data: Float32Array.from([1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    } as const;
+    const all = transformedForTiles(f2, weight, { lanes, channels: 4, pixels: 1, depth: 4 });
+    const positions = Array.from({ length: 16 }, (_, z) => all[z * 16]); // four outputs of four channels each
+    // By hand: rows g0, (g0 + g1 + g2) / 2, (g0 − g1 + g2) / 2, g2 of the kernel, then the same of columns.
+    expect(positions).toEqual([1, 3, 1, 3, 6, 11.25, 3.75, 9, 2, 3.75, 1.25, 3, 7, 12, 4, 9]);
+  });
+
+  it("channels lie in fours", () => {
+    const data = Float32Array.from({ length: 10 }, (_, i) => i);
+    const packed = [...interleaved({ dtype: "float32", shape: [1, 5, 2], data })];
+    expect(packed.slice(0, 8)).toEqual([0, 2, 4, 6, 1, 3, 5, 7]);
+    expect(packed.slice(8)).toEqual([8, 0, 0, 0, 9, 0, 0, 0]);
   });
 });

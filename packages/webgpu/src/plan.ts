@@ -15,7 +15,9 @@ export interface Dispatch {
   /** The value that it computes. */
   readonly output: number;
   readonly shape: readonly number[];
-  /** Those of the kernel, as bits; `size` first. */
+  /** That it takes on the device. */
+  readonly bytes: number;
+  /** Those of the kernel, as bits. */
   readonly params: Uint32Array<ArrayBuffer>;
   readonly workgroups: readonly [x: number, y: number, z: number];
 }
@@ -35,9 +37,9 @@ export interface Plan {
   readonly slotOf: readonly number[];
 }
 
-/** Bytes of a float32 tensor; never 0, which no buffer may have. */
+/** Bytes of a float32 tensor in the host's order; never less than a vec4, as the smallest that a kernel binds. */
 export function bytesOf(shape: readonly number[]): number {
-  return Math.max(4, 4 * sizeOf(shape));
+  return Math.max(16, 4 * sizeOf(shape));
 }
 
 /**
@@ -49,8 +51,8 @@ export function planOf(dispatches: readonly Dispatch[], outputs: Plan["outputs"]
   const slots: number[] = [];
   const free: number[] = [];
   const slotOf: number[] = [];
-  for (const [time, { output, shape, inputs }] of dispatches.entries()) {
-    slotOf[output] = take(bytesOf(shape), slots, free);
+  for (const [time, { output, bytes, inputs }] of dispatches.entries()) {
+    slotOf[output] = take(bytes, slots, free);
     for (const id of new Set(inputs.flatMap(idOf))) if (last[id] === time) free.push(slotOf[id]!);
     if (last[output] === undefined) free.push(slotOf[output]);
   }

@@ -7,45 +7,45 @@ export const relu: Kernel = plain({
   name: "relu",
   buffers: ["x", "y"],
   params: [],
-  code: "  y[i] = select(x[i], 0.0, isNegative(x[i]));",
+  code: "  y[i] = rectified(x[i]);",
 });
 
 /** Of e^−|x|, which cannot overflow. */
 export const sigmoid: Kernel = plain({
   name: "sigmoid",
   buffers: ["x", "y"],
-  params: [],
+  params: ["quads", "channels"],
   code: /* wgsl */ `
   let small = exp(-abs(x[i]));
   let positive = 1.0 / (1.0 + small);
-  let negative = small / (1.0 + small);
-  y[i] = select(select(positive, negative, isNegative(x[i])), x[i], isNan(x[i]));`,
+  let whole = select(select(positive, small / (1.0 + small), isNegative(x[i])), x[i], isNan(x[i]));
+  y[i] = filled(whole, plane % p.quads, p.channels);`,
 });
 
 export const multiply: Kernel = plain({
   name: "multiply",
   buffers: ["x", "gate", "y"],
-  params: ["pixels"],
-  code: "  y[i] = x[i] * gate[i / p.pixels];",
+  params: [],
+  code: "  y[i] = x[i] * gate[plane];",
 });
 
 export const batchNorm: Kernel = plain({
   name: "batchNorm",
   buffers: ["x", "scale", "shift", "mean", "variance", "y"],
-  params: ["pixels", "channels", "epsilon"],
+  params: ["quads", "epsilon"],
   code: /* wgsl */ `
-  let c = i / p.pixels % p.channels;
-  let gain = scale[c] * inverseSqrt(variance[c] + bitcast<f32>(p.epsilon));
-  y[i] = (x[i] - mean[c]) * gain + shift[c];`,
+  let quad = plane % p.quads;
+  let gain = scale[quad] * inverseSqrt(variance[quad] + bitcast<f32>(p.epsilon));
+  y[i] = (x[i] - mean[quad]) * gain + shift[quad];`,
 });
 
 /** A strided slice. */
 export const subsample: Kernel = plain({
   name: "subsample",
   buffers: ["x", "y"],
-  params: ["h", "w", "oh", "ow", "down", "right"],
+  params: ["h", "w", "ow", "down", "right"],
   code: /* wgsl */ `
-  let column = i % p.ow; let row = (i / p.ow) % p.oh; let plane = i / (p.ow * p.oh);
+  let row = quotient(pixel, p.ow); let column = pixel - row * p.ow;
   y[i] = x[(plane * p.h + row * p.down) * p.w + column * p.right];`,
 });
 
@@ -53,11 +53,15 @@ export const subsample: Kernel = plain({
 export const padChannels: Kernel = plain({
   name: "padChannels",
   buffers: ["x", "y"],
-  params: ["pixels", "channels", "before", "outputs"],
+  elements: { x: "f32" },
+  params: ["quads", "xChannels", "xQuads", "before"],
   code: /* wgsl */ `
-  let channel = i / p.pixels % p.outputs - p.before; // before x it wraps, and is no channel
-  let image = i / (p.pixels * p.outputs);
-  var value = 0.0;
-  if (channel < p.channels) { value = x[(image * p.channels + channel) * p.pixels + i % p.pixels]; }
-  y[i] = value;`,
+  var whole = vec4f();
+  for (var part = 0u; part < 4u; part++) {
+    let source = plane % p.quads * 4u + part - p.before; // before x it wraps, and is no channel
+    if (source < p.xChannels) {
+      whole[part] = x[((plane / p.quads * p.xQuads + source / 4u) * p.pixels + pixel) * 4u + source % 4u];
+    }
+  }
+  y[i] = whole;`,
 });

@@ -1,13 +1,13 @@
 import { type Kernel, plain } from "./kernel.ts";
 
-/** The largest of a window, or its mean: an output an invocation, which loads its window's pixels. */
+/** The largest of a window, or its mean: an invocation loads its window's pixels. */
 export const maxPool2d: Kernel = plain({
   name: "maxPool2d",
   buffers: ["x", "y"],
-  params: ["h", "w", "oh", "ow", "windowH", "windowW", "down", "right", "top", "left", "negativeInfinity"],
+  params: ["h", "w", "ow", "windowH", "windowW", "down", "right", "top", "left", "negativeInfinity"],
   code: /* wgsl */ `
-  let column = i % p.ow; let row = (i / p.ow) % p.oh; let plane = i / (p.ow * p.oh);
-  var best = bitcast<f32>(p.negativeInfinity); // WGSL has no literal for it, and refuses one that it can see
+  let row = quotient(pixel, p.ow); let column = pixel - row * p.ow;
+  var best = vec4f(bitcast<f32>(p.negativeInfinity)); // WGSL has no literal for it, and refuses one that it can see
   for (var a = 0u; a < p.windowH; a++) {
     let at = row * p.down + a - p.top;
     if (at >= p.h) { continue; }
@@ -23,11 +23,11 @@ export const maxPool2d: Kernel = plain({
 export const averagePool2d: Kernel = plain({
   name: "averagePool2d",
   buffers: ["x", "y"],
-  params: ["h", "w", "oh", "ow", "windowH", "windowW", "down", "right"],
+  params: ["h", "w", "ow", "windowH", "windowW", "down", "right"],
   code: /* wgsl */ `
-  let column = i % p.ow; let row = (i / p.ow) % p.oh; let plane = i / (p.ow * p.oh);
+  let row = quotient(pixel, p.ow); let column = pixel - row * p.ow;
   let bottom = min(row * p.down + p.windowH, p.h); let end = min(column * p.right + p.windowW, p.w);
-  var sum = 0.0;
+  var sum = vec4f();
   for (var a = row * p.down; a < bottom; a++) {
     for (var b = column * p.right; b < end; b++) { sum += x[(plane * p.h + a) * p.w + b]; }
   }

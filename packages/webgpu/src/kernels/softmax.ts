@@ -1,23 +1,34 @@
 import { type Kernel, plain } from "./kernel.ts";
 
-const row = /* wgsl */ `
-  let start = i - i % p.classes;
-  var largest = x[start];
-  for (var k = 1u; k < p.classes; k++) { largest = larger(largest, x[start + k]); }
+/** Of each row the largest, and Σ e^(x − largest): an invocation a row, since it is read a thousand times else. */
+export const rowSums: Kernel = plain({
+  name: "rowSums",
+  buffers: ["x", "y"],
+  elements: { x: "f32" },
+  params: ["classes", "width"],
+  code: /* wgsl */ `
+  let start = plane * p.width;
+  var largest = vec4f(x[start]);
+  for (var k = 1u; k < p.classes; k++) { largest = larger(largest, vec4f(x[start + k])); }
   var sum = 0.0;
-  for (var k = 0u; k < p.classes; k++) { sum += exp(x[start + k] - largest); }`;
+  for (var k = 0u; k < p.classes; k++) { sum += exp(x[start + k] - largest.x); }
+  y[i] = vec4f(largest.x, sum, 0.0, 0.0);`,
+});
 
-/** Each invocation works out the whole of its row: there are a thousand classes, and few rows. */
 export const softmax: Kernel = plain({
   name: "softmax",
-  buffers: ["x", "y"],
-  params: ["classes"],
-  code: `${row}\n  y[i] = exp(x[i] - largest) / sum;`,
+  buffers: ["x", "sums", "y"],
+  params: ["quads", "channels"],
+  code: /* wgsl */ `
+  let row = sums[plane / p.quads];
+  y[i] = filled(exp(x[i] - row.x) / row.y, plane % p.quads, p.channels);`,
 });
 
 export const logSoftmax: Kernel = plain({
   name: "logSoftmax",
-  buffers: ["x", "y"],
-  params: ["classes"],
-  code: `${row}\n  y[i] = x[i] - largest - log(sum);`,
+  buffers: ["x", "sums", "y"],
+  params: ["quads", "channels"],
+  code: /* wgsl */ `
+  let row = sums[plane / p.quads];
+  y[i] = filled(x[i] - row.x - log(row.y), plane % p.quads, p.channels);`,
 });

@@ -1,97 +1,148 @@
-import { conv2d } from "./conv2d.ts";
-import { bindingsText, type Kernel } from "./kernel.ts";
+import type { Numbers } from "../layout.ts";
+import { bindings, bits, type Kernel, quotient } from "./kernel.ts";
 
 /** How much of the output one subgroup works out: so many channels, of so many pixels for each of its lanes. */
 export interface Tile {
   /** Lanes of a subgroup. */
   readonly lanes: number;
-  /** Output channels. */
+  /** Output channels, a multiple of 4. */
   readonly channels: number;
   /** Output pixels of each lane. */
   readonly pixels: number;
+  /** Channels of x that a step takes, loaded together. */
+  readonly depth: 2 | 4;
 }
 
 /**
- * conv2d, for adapters on which a load costs as much as 36 multiply-adds and memory of a workgroup is no cheaper
+ * conv2d for adapters on which a load costs as much as 36 multiply-adds and memory of a workgroup is no cheaper
  * (software ones). A workgroup is a subgroup without barriers. Each lane keeps channels × pixels sums in registers. At each step
- * (a channel of x, a tap) it loads one number of x for each pixel, and its part of the step's weights, which the subgroup then
- * broadcasts: 32 × 7 tiles of 8 lanes take 11 loads for 224 multiply-adds a lane, where the plain kernel takes 448.
+ * (two or four channels of x, a tap) it loads a vector of x for each pixel, and its part of the step's weights, which the subgroup
+ * then broadcasts: a 32 × 7 × 2 tile of 8 lanes takes 11 loads for 448 multiply-adds a lane, where the plain kernel takes 896.
  *
- * A tile lies within a group. Weights are packed as [O / channels][KH][KW][C / groups][channels], with zeros behind the last (`packed`). Registers have to be
- * variables of their own, so the text is generated; `program` is it.
+ * What lavapipe makes of it, read in its machine code: a load is a branch and a bounds check for each lane, some 80 instructions for
+ * a number of 8 lanes; a multiply-add is two, and a sum that lives through the loop is loaded, blended by the mask of
+ * active lanes and stored again at each step. Wider steps save of both, until the loop leaves the 32 KiB of the instruction
+ * cache: with depth 2 it has 23 KiB and reaches 20 to 24 GFLOP/s a core, with 4 it has 45 KiB and reaches 15, with 1 18.
+ *
+ * Pixels count through all images. A tile lies within a group; x's channels of a group are whole fours. Along z there may be many
+ * such products beside one another (`xStep`, `weightStep`, `yStep` apart), which is what Winograd's algorithm asks for.
+ * Registers have to be variables of their own, so the text is generated; `program` is it.
  */
-export function tiledConv2d({ lanes, channels, pixels }: Tile): Kernel {
+export function tiledConv2d({ lanes, channels, pixels, depth }: Tile): Kernel {
   const each = (count: number, text: (i: number) => string) =>
     Array.from({ length: count }, (_, i) => text(i)).join("\n");
-  const perLane = Math.ceil(channels / lanes);
-  const sums = each(channels, (m) => each(pixels, (n) => `  var s${m}_${n} = 0.0;`));
-  const weight = (m: number) => `subgroupBroadcast(w${m % perLane}, ${Math.floor(m / perLane)}u)`;
-  const code = `
+  const loads = Math.ceil(channels / lanes);
+  const axes = ["x", "y", "z", "w"].slice(0, depth);
+  const type = `vec${depth}f` as const;
+  const sums = (q: number, n: number) => [0, 1, 2, 3].map((k) => `s${4 * q + k}_${n}`).join(", ");
+  const program = `
 enable subgroups;
-struct Params { ${["size", ...conv2d.params].map((name) => `${name}: u32`).join(", ")} }
-@group(0) @binding(0) var<uniform> p: Params;
-${bindingsText(conv2d.buffers)}
-fn isNegative(x: f32) -> bool { let bits = bitcast<u32>(x); return bits > 0x80000000u && bits <= 0xff800000u; }
-fn put(image: u32, o: u32, pixel: u32, sum: f32) {
-  if (o >= p.o || pixel >= p.oh * p.ow) { return; }
-  let i = (image * p.o + o) * p.oh * p.ow + pixel;
+${bindings(tiled, { x: type, weight: type })}
+
+${bits}
+
+${quotient}
+
+fn put(start: u32, quad: u32, i: u32, sum: vec4f) {
   var whole = sum;
-  if (p.hasBias == 1u) { whole += bias[o]; }
+  if (p.hasBias == 1u) { whole += bias[quad]; }
   if (p.hasResidual == 1u) { whole += residual[i]; }
-  y[i] = select(whole, 0.0, p.relu == 1u && isNegative(whole));
+  if (p.relu == 1u) { whole = rectified(whole); }
+  y[start + i] = filled(whole, quad, p.channels);
 }
 
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let plane = p.h * p.w;
   let first = group.y * ${lanes * pixels}u + lane;
-  let firstChannel = group.x * ${channels}u / p.outputsPerGroup * p.perGroup; // the first channel of x that the tile sees
-${each(pixels, (n) => `  let row${n} = (first + ${n * lanes}u) / p.ow * p.down; let column${n} = (first + ${n * lanes}u) % p.ow * p.right;`)}
-${sums}
-  var at = group.x * p.kh * p.kw * p.perGroup * ${channels}u + lane * ${perLane}u;
+  // the first channels of x that the tile sees
+  let start = group.x * ${channels}u / p.outputsPerGroup * p.perGroup; let plane = p.h * p.w;
+${each(
+  pixels,
+  (n) => `  let pixel${n} = min(first + ${n * lanes}u, p.pixels - 1u); let image${n} = quotient(pixel${n}, p.plane);
+  let down${n} = quotient(pixel${n} - image${n} * p.plane, p.ow); let right${n} = pixel${n} - image${n} * p.plane - down${n} * p.ow;
+  let x${n} = group.z * p.xStep + (image${n} * p.xQuads + start) * plane; let row${n} = down${n} * p.down - p.top; let column${n} = right${n} * p.right - p.left;`,
+)}
+${each(channels, (m) => each(pixels, (n) => `  var s${m}_${n} = 0.0;`))}
+  var at = group.z * p.weightStep * ${4 / depth}u + group.x * p.kh * p.kw * p.perGroup * ${(channels * 4) / depth}u + lane;
   for (var a = 0u; a < p.kh; a++) {
     for (var b = 0u; b < p.kw; b++) {
 ${each(
   pixels,
   (
     n,
-  ) => `      let q${n} = row${n} + a * p.dilationH - p.top; let r${n} = column${n} + b * p.dilationW - p.left; let in${n} = q${n} < p.h && r${n} < p.w && first + ${n * lanes}u < p.oh * p.ow;
-      var from${n} = select(0u, ((group.z * p.c + firstChannel) * p.h + q${n}) * p.w + r${n}, in${n}); let step${n} = select(0u, plane, in${n});`,
+  ) => `      let q${n} = row${n} + a * p.dilationH; let r${n} = column${n} + b * p.dilationW; let in${n} = q${n} < p.h && r${n} < p.w;
+      let from${n} = (x${n} + select(0u, q${n} * p.w + r${n}, in${n}))${depth === 2 ? " * 2u" : ""};`,
 )}
-      for (var c = 0u; c < p.perGroup; c++) {
-${each(perLane, (j) => `        let w${j} = weight[at + ${j}u];`)}
-${each(pixels, (n) => `        let x${n} = select(0.0, x[from${n}], in${n}); from${n} += step${n};`)}
-${each(channels, (m) => `        { let w = ${weight(m)};\n${each(pixels, (n) => `          s${m}_${n} = fma(w, x${n}, s${m}_${n});`)} }`)}
+      for (var c = 0u; c < p.perGroup${depth === 2 ? " * 2u" : ""}; c++) {
+        let next = ${depth === 2 ? "(c >> 1u) * plane * 2u + (c & 1u)" : "c * plane"};
+${each(loads, (j) => `        let w${j} = weight[at + ${j * lanes}u];`)}
+${each(pixels, (n) => `        let x${n} = select(${type}(), x[from${n} + next], in${n});`)}
+${each(
+  channels,
+  (m) => `        { let w = subgroupBroadcast(w${Math.floor(m / lanes)}, ${m % lanes}u);
+${each(pixels, (n) => `          s${m}_${n} = ${axes.reduce((sum, k) => `fma(w.${k}, x${n}.${k}, ${sum})`, `s${m}_${n}`)};`)} }`,
+)}
         at += ${channels}u;
       }
     }
   }
-  var all = array(${Array.from({ length: channels * pixels }, (_, i) => `s${Math.floor(i / pixels)}_${i % pixels}`).join(", ")});
-  for (var m = 0u; m < ${channels}u; m++) { // a loop: written out, it takes longer to compile than all the rest
-    for (var n = 0u; n < ${pixels}u; n++) {
-      put(group.z, group.x * ${channels}u + m, first + n * ${lanes}u, all[m * ${pixels}u + n]);
+  var all = array<vec4f, ${(channels / 4) * pixels}>(
+${each(channels / 4, (q) => each(pixels, (n) => `    vec4f(${sums(q, n)}),`))}
+  );
+  for (var n = 0u; n < ${pixels}u; n++) { // loops: written out, they take longer to compile than all the rest
+    let pixel = first + n * ${lanes}u;
+    if (pixel >= p.pixels) { break; }
+    let image = quotient(pixel, p.plane);
+    let start = pixel + image * (p.quads - 1u) * p.plane;
+    for (var q = 0u; q < ${channels / 4}u; q++) {
+      let quad = group.x * ${channels / 4}u + q;
+      if (quad < p.quads) { put(group.z * p.yStep, quad, start + quad * p.plane, all[q * ${pixels}u + n]); }
     }
   }
 }
 `;
+  return { ...tiled, name: `conv2d ${channels}×${pixels}×${depth} on ${lanes} lanes`, program };
+}
+
+const tiled: Pick<Kernel, "buffers" | "params"> = {
+  buffers: ["x", "weight", "bias", "residual", "y"],
+  // biome-ignore format: what belongs together in a line
+  params: [
+    "pixels", "plane", "ow", "channels", "quads", "h", "w", "xQuads", "kh", "kw", "down", "right", "top", "left", "dilationH", "dilationW",
+    "perGroup", "outputsPerGroup", "xStep", "weightStep", "yStep", "hasBias", "hasResidual", "relu",
+  ],
+};
+
+interface TileOrder {
+  readonly length: number;
+  /** From one tap to the next. */
+  readonly tap: number;
+  /** Where the first tap of an output's channel is. */
+  readonly indexOf: (out: number, k: number) => number;
+}
+
+/** [O / channels][KH][KW][C / depth][channels][depth], zeros behind: the order that tiles read weights [O, C, KH, KW] in. C is filled up to fours. */
+export function tileOrder(shape: readonly number[], { channels, depth }: Tile): TileOrder {
+  const [o, c, kh, kw] = shape as [number, number, number, number];
+  const tap = Math.ceil(c / 4) * 4 * channels;
   return {
-    name: `conv2d ${channels}×${pixels} on ${lanes} lanes`,
-    buffers: conv2d.buffers,
-    params: conv2d.params,
-    program: code,
+    length: Math.ceil(o / channels) * kh * kw * tap,
+    tap,
+    indexOf: (out, k) =>
+      Math.floor(out / channels) * kh * kw * tap +
+      (Math.floor(k / depth) * channels + (out % channels)) * depth +
+      (k % depth),
   };
 }
 
-/** Weights [O, C, KH, KW] as the tiles read them. */
-export function packed(data: ArrayLike<number>, shape: readonly number[], channels: number): Float32Array<ArrayBuffer> {
+export function packedForTiles({ data, shape }: Numbers, tile: Tile): Float32Array<ArrayBuffer> {
   const [o, c, kh, kw] = shape as [number, number, number, number];
-  const blocks = Math.ceil(o / channels);
-  const to = new Float32Array(blocks * kh * kw * c * channels);
-  const taps = kh * kw;
+  const { length, tap, indexOf } = tileOrder(shape, tile);
+  const to = new Float32Array(length);
   for (let out = 0; out < o; out++) {
-    const start = Math.floor(out / channels) * taps * c * channels + (out % channels);
     for (let k = 0; k < c; k++) {
-      for (let tap = 0; tap < taps; tap++) to[start + (tap * c + k) * channels] = data[(out * c + k) * taps + tap]!;
+      const [from, into] = [(out * c + k) * kh * kw, indexOf(out, k)];
+      for (let each = 0; each < kh * kw; each++) to[into + each * tap] = data[from + each]!;
     }
   }
   return to;

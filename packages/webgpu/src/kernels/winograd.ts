@@ -1,0 +1,196 @@
+import type { Numbers } from "../layout.ts";
+import { type Kernel, plain } from "./kernel.ts";
+import { type Tile, tileOrder } from "./tiled-conv2d.ts";
+
+/**
+ * Winograd's minimal filtering, Lavin and Gray 2015, section 4.1: a tile of m × m outputs of a 3 × 3 convolution is
+ * Aᵀ·[(G·g·Gᵀ) ⊙ (Bᵀ·d·B)]·A of the (m + 2) × (m + 2) pixels d that it sees. Summed over channels, ⊙ is a matrix product for each of the
+ * (m + 2)² positions, which the convolution's own kernel works out: 16 products for 4 outputs (F(2, 3), 2.25 times fewer
+ * than 36) or 36 for 16 (F(4, 3), 4 times fewer than 144).
+ */
+export interface Winograd {
+  readonly name: "winograd-f2" | "winograd-f4";
+  /** Outputs of a tile, along each axis. */
+  readonly outputs: number;
+  /** Pixels that a tile sees, along each axis. */
+  readonly inputs: number;
+  readonly inputTransform: Kernel;
+  readonly outputTransform: Kernel;
+  readonly kernelMatrix: readonly (readonly number[])[];
+}
+
+interface Points {
+  readonly name: Winograd["name"];
+  /** Bᵀ, G and Aᵀ. */
+  readonly input: readonly (readonly number[])[];
+  readonly kernel: readonly (readonly number[])[];
+  readonly output: readonly (readonly number[])[];
+}
+
+/** The points 0, ±1, ∞. */
+export const f2: Winograd = winograd({
+  name: "winograd-f2",
+  input: [
+    [1, 0, -1, 0],
+    [0, 1, 1, 0],
+    [0, -1, 1, 0],
+    [0, 1, 0, -1],
+  ],
+  kernel: [
+    [1, 0, 0],
+    [1 / 2, 1 / 2, 1 / 2],
+    [1 / 2, -1 / 2, 1 / 2],
+    [0, 0, 1],
+  ],
+  output: [
+    [1, 1, 1, 0],
+    [0, 1, -1, -1],
+  ],
+});
+
+/** The points 0, ±1, ±2, ∞. */
+export const f4: Winograd = winograd({
+  name: "winograd-f4",
+  input: [
+    [4, 0, -5, 0, 1, 0],
+    [0, -4, -4, 1, 1, 0],
+    [0, 4, -4, -1, 1, 0],
+    [0, -2, -1, 2, 1, 0],
+    [0, 2, -1, -2, 1, 0],
+    [0, 4, 0, -5, 0, 1],
+  ],
+  kernel: [
+    [1 / 4, 0, 0],
+    [-1 / 6, -1 / 6, -1 / 6],
+    [-1 / 6, 1 / 6, -1 / 6],
+    [1 / 24, 1 / 12, 1 / 6],
+    [1 / 24, -1 / 12, 1 / 6],
+    [0, 0, 1],
+  ],
+  output: [
+    [1, 1, 1, 1, 1, 0],
+    [0, 1, -1, 2, -2, 0],
+    [0, 1, 1, 4, 4, 0],
+    [0, 1, -1, 8, -8, 1],
+  ],
+});
+
+function winograd({ name, input, kernel, output }: Points): Winograd {
+  const [inputs, outputs] = [input.length, output.length];
+  return {
+    name,
+    inputs,
+    outputs,
+    inputTransform: inputTransform(name, input),
+    outputTransform: outputTransform(name, output),
+    kernelMatrix: kernel,
+  };
+}
+
+/** A row of a matrix times a vector of variables; products with 1 are none. */
+function sumOf(row: readonly number[], variable: (k: number) => string): string {
+  const terms = row.flatMap((factor, k) => {
+    if (factor === 0) return [];
+    const size = Math.abs(factor) === 1 ? variable(k) : `${Math.abs(factor)}.0 * ${variable(k)}`;
+    return [`${factor < 0 ? "-" : "+"} ${size}`];
+  });
+  return terms.join(" ").replace(/^\+ /, "");
+}
+
+function lines(count: number, text: (i: number) => string): string {
+  return Array.from({ length: count }, (_, i) => text(i)).join("\n");
+}
+
+/**
+ * x to [positions][channels / 4][tiles][4], tiles of all images in a row: an invocation takes four channels of a tile. Loops over columns, then rows: written out, F(4, 3)
+ * takes seconds to compile on lavapipe.
+ */
+function inputTransform(name: string, matrix: readonly (readonly number[])[]): Kernel {
+  const side = matrix.length;
+  return plain({
+    name: `${name} input`,
+    buffers: ["x", "y"],
+    params: ["h", "w", "tilesH", "tilesW", "top", "left"],
+    code: /* wgsl */ `
+  let image = quotient(pixel, p.tilesW * p.tilesH); let tile = pixel - image * p.tilesW * p.tilesH;
+  let down = quotient(tile, p.tilesW);
+  let column = (tile - down * p.tilesW) * ${side - 2}u - p.left; let row = down * ${side - 2}u - p.top;
+  let seen = (image * p.planes + plane) * p.h;
+  var half: array<vec4f, ${side * side}>;
+  for (var j = 0u; j < ${side}u; j++) {
+    let q = column + j;
+${lines(side, (k) => `    let in${k} = q < p.w && row + ${k}u < p.h; let d${k} = select(vec4f(), x[select(0u, (seen + row + ${k}u) * p.w + q, in${k})], in${k});`)}
+${lines(side, (i) => `    half[${i * side}u + j] = ${sumOf(matrix[i]!, (k) => `d${k}`)};`)}
+  }
+  for (var r = 0u; r < ${side}u; r++) {
+${lines(side, (k) => `    let d${k} = half[r * ${side}u + ${k}u];`)}
+    let to = r * ${side}u * p.planes * p.pixels + i;
+${lines(side, (j) => `    y[to + ${j}u * p.planes * p.pixels] = ${sumOf(matrix[j]!, (k) => `d${k}`)};`)}
+  }`,
+  });
+}
+
+/** From there to y, with bias, residual and ReLU. */
+function outputTransform(name: string, matrix: readonly (readonly number[])[]): Kernel {
+  const [outputs, side] = [matrix.length, matrix[0]!.length];
+  return plain({
+    name: `${name} output`,
+    buffers: ["x", "bias", "residual", "y"],
+    params: ["oh", "ow", "tilesH", "tilesW", "hasBias", "hasResidual", "relu"],
+    code: /* wgsl */ `
+  let image = quotient(pixel, p.tilesW * p.tilesH); let tile = pixel - image * p.tilesW * p.tilesH;
+  let down = quotient(tile, p.tilesW);
+  let column = (tile - down * p.tilesW) * ${outputs}u; let row = down * ${outputs}u;
+  let made = (image * p.planes + plane) * p.oh;
+  var half: array<vec4f, ${outputs * side}>;
+  for (var j = 0u; j < ${side}u; j++) {
+${lines(side, (k) => `    let d${k} = x[(${k * side}u + j) * p.planes * p.pixels + i];`)}
+${lines(outputs, (r) => `    half[${r * side}u + j] = ${sumOf(matrix[r]!, (k) => `d${k}`)};`)}
+  }
+  var offset = vec4f();
+  if (p.hasBias == 1u) { offset = bias[plane]; }
+  for (var r = 0u; r < ${outputs}u; r++) {
+    if (row + r >= p.oh) { break; }
+${lines(side, (k) => `    let d${k} = half[r * ${side}u + ${k}u];`)}
+    let sums = array(${matrix.map((each) => sumOf(each, (k) => `d${k}`)).join(", ")});
+    for (var c = 0u; c < ${outputs}u; c++) {
+      if (column + c >= p.ow) { break; }
+      let to = (made + row + r) * p.ow + column + c;
+      var whole = sums[c] + offset;
+      if (p.hasResidual == 1u) { whole += residual[to]; }
+      if (p.relu == 1u) { whole = rectified(whole); }
+      y[to] = whole;
+    }
+  }`,
+  });
+}
+
+/** G·g·Gᵀ of each 3 × 3 kernel, in float64 and rounded once, as the tiles read it: a matrix [O, C] for each position. */
+export function transformedForTiles(
+  { kernelMatrix: rows, inputs: side }: Winograd,
+  { data, shape }: Numbers,
+  tile: Tile,
+): Float32Array<ArrayBuffer> {
+  const [o, c] = shape as [number, number, 3, 3];
+  const { length, indexOf } = tileOrder([o, c, 1, 1], tile);
+  const to = new Float32Array(side * side * length);
+  const half = new Float64Array(side * 3);
+  for (let out = 0; out < o; out++) {
+    for (let k = 0; k < c; k++) {
+      const from = (out * c + k) * 9;
+      for (const [r, [top, middle, bottom]] of rows.entries()) {
+        for (let s = from; s < from + 3; s++) {
+          half[r * 3 + s - from] = top! * data[s]! + middle! * data[s + 3]! + bottom! * data[s + 6]!;
+        }
+      }
+      const into = indexOf(out, k);
+      for (let r = 0; r < side; r++) {
+        for (const [s, [first, second, third]] of rows.entries()) {
+          const value = first! * half[r * 3]! + second! * half[r * 3 + 1]! + third! * half[r * 3 + 2]!;
+          to[(r * side + s) * length + into] = value;
+        }
+      }
+    }
+  }
+  return to;
+}
