@@ -4,6 +4,7 @@ import {
   checkInputs,
   type Executable,
   type Graph,
+  optimize,
   parametersOf,
   type Tensor,
   throwIfAborted,
@@ -55,7 +56,8 @@ export function webgpu({ gpu: given }: WebgpuOptions = {}): Backend {
   };
 }
 
-async function executableOf(gpu: Gpu, graph: Graph, signal: WorkOptions["signal"]): Promise<Executable> {
+async function executableOf(gpu: Gpu, given: Graph, signal: WorkOptions["signal"]): Promise<Executable> {
+  const graph = optimize(given); // once more does nothing
   let constants: ReadonlyMap<string, GPUBuffer> = new Map();
   let ready: Ready | undefined;
   let disposed = false;

@@ -1,9 +1,10 @@
 import type { AttributesOf, InputsOf } from "@residual/core";
-import { type Choice, cheapest, transformCost, type Work } from "./choice.ts";
+import { type Choice, type Chosen, cheapest, type Transformed, transformCost, type Work } from "./choice.ts";
 import * as kernels from "./kernels/index.ts";
 import { MOST_WORKGROUPS } from "./kernels/kernel.ts";
-import { packedForTiles, type Tile, tiledConv2d } from "./kernels/tiled-conv2d.ts";
-import { transformedForTiles, type Winograd } from "./kernels/winograd.ts";
+import { forStrips, type Strip, stripConv2d } from "./kernels/strip-conv2d.ts";
+import { forTiles, type Tile, tiledConv2d } from "./kernels/tiled-conv2d.ts";
+import { forWinograd, type Winograd } from "./kernels/winograd.ts";
 import { layoutOf, type Numbers } from "./layout.ts";
 import type { Builder, Operand } from "./lower.ts";
 
@@ -40,15 +41,11 @@ function inRows(builder: Builder, choice: Choice, request: Request): Operand | u
   });
   const rowShape = [o, c * kw, kh, 1];
   const asRows = builder.reordered(weight, "in rows", rowShape, (tensor) => rowsOf(tensor, rowShape));
-  return direct(builder, choice, {
+  const inRow = { stride: [stride[0], 1], padding: [top, 0, padding[2], 0], dilation: [dilationH, 1] } as const;
+  return fast(builder, choice, {
     ...request,
     inputs: { ...inputs, x: rows, weight: asRows },
-    attributes: {
-      ...attributes,
-      stride: [stride[0], 1],
-      padding: [top, 0, padding[2], 0],
-      dilation: [dilationH, 1],
-    },
+    attributes: { ...attributes, ...inRow },
   });
 }
 
@@ -82,47 +79,66 @@ function plainly({ emit, interleaved }: Builder, request: Request): Operand {
   return emit(node, kernels.conv2d, [x, weight, bias!, residual!], shape, { params });
 }
 
-/** Winograd's algorithm where it pays, or tiles. */
+/** Winograd's algorithm where it pays, or tiles or strips. */
 function fast(builder: Builder, choice: Choice, request: Request): Operand | undefined {
-  const { inputs, attributes, shape } = request;
+  const { attributes, inputs } = request;
   const { stride, dilation, groups } = attributes;
-  const [o, c, kh, kw] = inputs.weight.shape as [number, number, number, number];
-  const plainWork = workOf(request);
-  if (!choice.cost || !plainWork) return undefined;
-  const tiled = cheapest(choice, plainWork);
-  if (!tiled) return undefined;
+  const [, , kh, kw] = inputs.weight.shape as [number, number, number, number];
   const fits = groups === 1 && kh === 3 && kw === 3 && [...stride, ...dilation].every((step) => step === 1);
-  const ways = (fits ? (choice.winograd ?? []) : []).flatMap((winograd) => {
-    const tiles = tilesOf(winograd, shape);
-    const work = { ...plainWork, pixels: tiles.total, taps: 1, positions: winograd.inputs ** 2 };
-    const product = cheapest(choice, work);
-    if (!product) return [];
-    const of = { tiles: tiles.total, channels: [c, o], lanes: product.tile.lanes } as const;
-    return [{ winograd, tile: product.tile, cycles: product.cycles + transformCost(winograd, choice.cost!, of) }];
-  });
-  const best = ways.toSorted((a, b) => a.cycles - b.cycles)[0];
-  if (best && best.cycles < tiled.cycles) return byWinograd(builder, request, best.winograd, best.tile);
-  return direct(builder, choice, request);
+  const way = choice.cost && cheapest(choice, workOf(request));
+  if (!way || inputs.weight.storage.kind !== "constant" || !isWhole(request)) return undefined;
+  const ways = fits ? winogradWays(choice, request) : [];
+  const best = ways.toSorted((a, b) => a.ns - b.ns)[0];
+  return best && best.ns < way.ns
+    ? byWinograd(builder, request, best.winograd, best.tile)
+    : direct(builder, way, request);
 }
 
-/** Undefined where channels of a group are no whole fours. */
-function workOf({ inputs: { x, weight }, attributes: { groups }, shape }: Request): Work | undefined {
-  const [outputs, perGroup, kh, kw] = weight.shape as [number, number, number, number];
-  const outputsPerGroup = outputs / groups;
-  if (groups > 1 && (perGroup % 4 !== 0 || outputsPerGroup % 4 !== 0)) return undefined;
-  const [n, , oh, ow] = shape as [number, number, number, number];
-  const pixels = n * oh * ow;
-  const quadsPerGroup = groups > 1 ? perGroup / 4 : layoutOf(x.shape).quads;
-  return { outputs, outputsPerGroup, quadsPerGroup, pixels, taps: kh * kw, positions: 1 };
-}
-
-function direct(builder: Builder, choice: Choice, request: Request): Operand | undefined {
-  const { node, shape, inputs, attributes } = request;
+function winogradWays(choice: Choice, request: Request) {
   const work = workOf(request);
-  const tile = work && cheapest(choice, work)?.tile;
-  const pack = (each: Numbers) => packedForTiles(each, tile!);
-  const weight = tile && builder.packed(inputs.weight, `in tiles ${tile.channels}×${tile.depth}`, pack);
-  if (!weight) return undefined;
+  const { shape, inputs } = request;
+  const [, c] = inputs.x.shape as [number, number];
+  return (choice.winograd ?? []).flatMap((winograd) => {
+    const { total: tiles } = tilesOf(winograd, shape);
+    const product = cheapest(choice, productsOf(work, winograd, tiles));
+    if (!product?.tile) return [];
+    const { tile, ns } = product;
+    const of: Transformed = { tiles, channels: [c, work.outputs], lanes: tile.lanes };
+    return [{ winograd, tile, ns: ns + transformCost(winograd, choice.cost!, of) }];
+  });
+}
+
+function productsOf(work: Work, { inputs }: Winograd, tiles: number): Work {
+  return { ...work, images: 1, size: [1, tiles], window: [1, 1], positions: inputs ** 2 };
+}
+
+/** Whether the channels of each group are whole fours. */
+function isWhole({ inputs: { weight }, attributes: { groups } }: Request): boolean {
+  const [outputs, perGroup] = weight.shape as [number, number];
+  return groups === 1 || (perGroup % 4 === 0 && (outputs / groups) % 4 === 0);
+}
+
+function workOf({ inputs: { x, weight }, attributes: { groups, stride, dilation }, shape }: Request): Work {
+  const [outputs, perGroup, kh, kw] = weight.shape as [number, number, number, number];
+  const [images, , oh, ow] = shape as [number, number, number, number];
+  const quadsPerGroup = groups > 1 ? perGroup / 4 : layoutOf(x.shape).quads;
+  return {
+    outputs,
+    outputsPerGroup: outputs / groups,
+    quadsPerGroup,
+    images,
+    size: [oh, ow],
+    window: [kh, kw],
+    down: stride[0],
+    dilation: Math.max(...dilation),
+    positions: 1,
+  };
+}
+
+function direct(builder: Builder, { tile, strip }: Chosen, request: Request): Operand | undefined {
+  if (strip) return inStrips(builder, strip, request);
+  const { shape, inputs, attributes } = request;
+  const weight = builder.packed(inputs.weight, forTiles(inputs.weight.shape, tile))!;
   const { stride, padding, dilation } = attributes;
   const x = builder.interleaved(inputs.x);
   const [, , h, w] = x.shape as [number, number, number, number];
@@ -130,28 +146,23 @@ function direct(builder: Builder, choice: Choice, request: Request): Operand | u
   const [, , oh, ow] = shape as [number, number, number, number];
   const [[down, right], [top, left], [dilationH, dilationW]] = [stride, padding, dilation];
   const place = { h, w, plane: oh * ow, ow, kh, kw, down, right, top, left, dilationH, dilationW };
-  return product(builder, { ...request, tile, work, operands: { x, weight }, place, node });
+  return product(builder, { ...request, inputs: { ...inputs, x, weight }, tile, work: workOf(request), place });
 }
 
 interface Product extends Request {
   readonly tile: Tile;
   readonly work: Work;
-  readonly operands: { readonly x: Operand; readonly weight: Operand };
   readonly place: { readonly [name: string]: number };
 }
 
-/** A dispatch of tiles. */
+/** A dispatch of tiles, of operands that are in the order for it. */
 function product({ emit, interleaved }: Builder, request: Product): Operand | undefined {
-  const { node, shape, inputs, tile, work, operands, place } = request;
-  const { x, weight } = operands;
+  const { node, shape, inputs, tile, work, place } = request;
+  const { x, weight } = inputs;
   const [bias, residual] = [inputs.bias, inputs.residual].map((each) => (each ? interleaved(each) : weight));
-  const { outputs, outputsPerGroup, pixels, quadsPerGroup: perGroup, positions } = work;
+  const { outputs, outputsPerGroup, images, size, quadsPerGroup: perGroup, positions } = work;
+  const pixels = images * size[0] * size[1];
   const [xQuads, quads, blocks] = [layoutOf(x.shape).quads, Math.ceil(outputs / 4), Math.ceil(outputs / tile.channels)];
-  const steps = {
-    xStep: pixels * xQuads,
-    weightStep: blocks * perGroup * tile.channels, // of one tap, in fours
-    yStep: pixels * quads,
-  };
   const params = {
     pixels,
     perGroup,
@@ -159,13 +170,46 @@ function product({ emit, interleaved }: Builder, request: Product): Operand | un
     xQuads,
     quads,
     channels: outputs,
-    ...steps,
+    xStep: pixels * xQuads,
+    weightStep: blocks * perGroup * tile.channels,
+    yStep: pixels * quads,
     ...place,
     ...endOf(request),
   };
   const workgroups = [blocks, Math.ceil(pixels / (tile.lanes * tile.pixels)), positions] as const;
   if (Math.max(...workgroups) > MOST_WORKGROUPS) return undefined;
   return emit(node, tiledConv2d(tile), [x, weight, bias!, residual!], shape, { params, workgroups });
+}
+
+function inStrips(builder: Builder, strip: Strip, request: Request): Operand | undefined {
+  const { node, shape, inputs, attributes } = request;
+  const weight = builder.packed(inputs.weight, forStrips(inputs.weight.shape, strip))!;
+  const x = builder.interleaved(inputs.x);
+  const [bias, residual] = [inputs.bias, inputs.residual].map((each) => (each ? builder.interleaved(each) : weight));
+  const { outputs, outputsPerGroup, images, size, window, quadsPerGroup: perGroup } = workOf(request);
+  const [[oh, ow], [, kw]] = [size, window];
+  const [, , h, w] = x.shape as [number, number, number, number];
+  const [[, right], [top, left]] = [attributes.stride, attributes.padding];
+  const across = Math.ceil(ow / strip.lanes);
+  const counts = { channels: outputs, quads: Math.ceil(outputs / 4), xQuads: layoutOf(x.shape).quads };
+  const params = {
+    oh,
+    ow,
+    across,
+    h,
+    w,
+    kw,
+    right,
+    top,
+    left,
+    perGroup,
+    outputsPerGroup,
+    ...counts,
+    ...endOf(request),
+  };
+  const workgroups = [Math.ceil(outputs / strip.channels), across * Math.ceil(oh / strip.rows), images] as const;
+  if (Math.max(...workgroups) > MOST_WORKGROUPS) return undefined;
+  return builder.emit(node, stripConv2d(strip), [x, weight, bias!, residual!], shape, { params, workgroups });
 }
 
 function tilesOf({ outputs }: Winograd, shape: readonly number[]) {
@@ -176,11 +220,7 @@ function tilesOf({ outputs }: Winograd, shape: readonly number[]) {
 
 function byWinograd(builder: Builder, request: Request, winograd: Winograd, tile: Tile): Operand | undefined {
   const { node, shape, inputs, attributes } = request;
-  const work = workOf(request)!;
-  const weight = builder.packed(inputs.weight, `${winograd.name} in tiles ${tile.channels}×${tile.depth}`, (each) =>
-    transformedForTiles(winograd, each, tile),
-  );
-  if (!weight) return undefined;
+  const weight = builder.packed(inputs.weight, forWinograd(winograd, inputs.weight.shape, tile))!;
   const x = builder.interleaved(inputs.x);
   const [, c, h, w] = x.shape as [number, number, number, number];
   const [, o, oh, ow] = shape as [number, number, number, number];
@@ -191,31 +231,17 @@ function byWinograd(builder: Builder, request: Request, winograd: Winograd, tile
     params: { h, w, top, left, tilesH, tilesW },
     grid: { images: 1, channels: c, quads: layoutOf(x.shape).quads, pixels: total },
   });
-  const place = {
-    h: 1,
-    w: total,
-    plane: total,
-    ow: total,
-    kh: 1,
-    kw: 1,
-    down: 1,
-    right: 1,
-    top: 0,
-    left: 0,
-    dilationH: 1,
-    dilationW: 1,
-  };
+  const aRow = { h: 1, w: total, plane: total, ow: total, kh: 1, kw: 1, top: 0, left: 0 };
   const products = product(builder, {
-    ...request,
+    node: `${node}, products`,
+    shape: [positions * total, o],
     inputs: { x: seen, weight },
     attributes: { ...attributes, relu: false },
-    shape: [positions * total, o],
     tile,
-    work: { ...work, pixels: total, taps: 1, positions },
-    operands: { x: seen, weight },
-    place,
-    node: `${node}, products`,
-  })!;
+    work: productsOf(workOf(request), winograd, total),
+    place: { ...aRow, down: 1, right: 1, dilationH: 1, dilationW: 1 },
+  });
+  if (!products) return undefined;
   const [bias, residual] = [inputs.bias, inputs.residual].map((each) => (each ? builder.interleaved(each) : products));
   return builder.emit(node, winograd.outputTransform, [products, bias!, residual!], shape, {
     params: { oh, ow, tilesH, tilesW, ...endOf(request) },

@@ -32,17 +32,31 @@ export function isDense({ pixels, channels }: Layout): boolean {
   return pixels === 1 && channels % 4 === 0;
 }
 
-/** A tensor in the device's order. */
-export function interleaved({ data, shape }: Numbers): Float32Array<ArrayBuffer> {
+/** How a constant is written to the device. */
+export interface Packing {
+  /** Tells it from others of the same constant. */
+  readonly name: string;
+  readonly length: number;
+  /** `to` holds zeros. */
+  readonly write: (from: Numbers, to: Float32Array) => void;
+}
+
+/** In the host's order. */
+export function dense(shape: readonly number[]): Packing {
+  return { name: "as it is", length: sizeOf(shape), write: ({ data }, to) => to.set(data) };
+}
+
+/** In the device's order. */
+export function interleaved(shape: readonly number[]): Packing {
   const layout = layoutOf(shape);
   const { images, pixels, channels, quads } = layout;
-  const to = new Float32Array(lengthOf(layout));
-  for (let image = 0; image < images; image++) {
-    for (let c = 0; c < channels; c++) {
-      const from = (image * channels + c) * pixels;
-      const start = (image * quads + (c >> 2)) * pixels * 4 + (c & 3);
-      for (let pixel = 0; pixel < pixels; pixel++) to[start + 4 * pixel] = data[from + pixel]!;
+  const write: Packing["write"] = ({ data }, to) => {
+    for (let image = 0, from = 0; image < images; image++) {
+      for (let c = 0; c < channels; c++) {
+        let into = (image * quads + (c >> 2)) * pixels * 4 + (c & 3);
+        for (const end = from + pixels; from < end; from++, into += 4) to[into] = data[from]!;
+      }
     }
-  }
-  return to;
+  };
+  return { name: "interleaved", length: lengthOf(layout), write };
 }

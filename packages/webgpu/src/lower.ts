@@ -12,7 +12,7 @@ import type { Choice } from "./choice.ts";
 import { convolution } from "./convolution.ts";
 import * as kernels from "./kernels/index.ts";
 import { type Kernel, workgroupsFor } from "./kernels/kernel.ts";
-import { interleaved, isDense, type Layout, layoutOf, lengthOf, type Numbers } from "./layout.ts";
+import { dense, interleaved, isDense, type Layout, layoutOf, lengthOf, type Numbers, type Packing } from "./layout.ts";
 import { type Dispatch, type Plan, planOf, type Storage } from "./plan.ts";
 
 /** Numbers, the shape that they are seen in, and whose order they lie in (layout.ts). */
@@ -33,7 +33,7 @@ export interface Lowered {
 /** A constant, and the numbers that go to the device for it. */
 interface Uploaded {
   readonly constant: Constant;
-  readonly pack: (tensor: Numbers) => Float32Array<ArrayBuffer>;
+  readonly packing: Packing;
   /** What is packed of it. */
   readonly view: (tensor: Numbers) => Numbers;
 }
@@ -51,7 +51,7 @@ export interface Builder {
   /** In the device's order. */
   readonly interleaved: (operand: Operand) => Operand;
   /** A constant in an order of its own; undefined where the operand is none. */
-  readonly packed: (operand: Operand, how: string, pack: Uploaded["pack"]) => Operand | undefined;
+  readonly packed: (operand: Operand, packing: Packing) => Operand | undefined;
   /** A constant seen otherwise, before it is packed. */
   readonly reordered: (operand: Operand, how: string, shape: readonly number[], view: Uploaded["view"]) => Operand;
 }
@@ -83,7 +83,7 @@ export function lowerToPlan(graph: Graph, batch: number, choice: Choice = {}): L
       if (value.kind === "parameter")
         throw new UnsupportedError(`webgpu: ${value.name} is open; bind the graph's parameters first`);
       const name = `${value.name}:${constants.size}`; // names may repeat
-      constants.set(name, { constant: value, view: (tensor) => tensor, pack: ({ data }) => Float32Array.from(data) });
+      constants.set(name, { constant: value, view: (tensor) => tensor, packing: dense(shape) });
       return { storage: { kind: "constant", name }, shape, order: "host" };
     },
   );
@@ -141,18 +141,18 @@ function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>): Bu
       const layout = layoutOf(shape);
       if (storage.kind === "value" || order === "device") return operand;
       if (isDense(layout)) return { ...operand, order: "device" };
-      if (storage.kind === "constant") return builder.packed(operand, "interleaved", interleaved)!;
+      if (storage.kind === "constant") return builder.packed(operand, interleaved(shape))!;
       const key = `${storage.name} ${shape.join("×")}`;
       const known = inDevicesOrder.get(key) ?? builder.emit(storage.name, kernels.pack, [operand], shape);
       inDevicesOrder.set(key, known);
       return known;
     },
-    packed({ storage, shape }, how, pack) {
+    packed({ storage, shape }, packing) {
       if (storage.kind !== "constant") return undefined;
       const { constant, view } = constants.get(storage.name)!;
       const seen = shape.join() === constant.tensor.shape.join() ? "" : ` as ${shape.join("×")}`;
-      const name = `${storage.name} ${how}${seen}`;
-      constants.set(name, { constant, view, pack: (tensor) => pack({ ...tensor, shape }) });
+      const name = `${storage.name} ${packing.name}${seen}`;
+      constants.set(name, { constant, view, packing });
       return { storage: { kind: "constant", name }, shape, order: "device" };
     },
     reordered({ storage }, how, shape, view) {

@@ -1,5 +1,6 @@
 import { UnsupportedError } from "@residual/core";
 import type { Gpu } from "./device.ts";
+import type { Numbers } from "./layout.ts";
 import type { Lowered } from "./lower.ts";
 import { bytesOf, type Dispatch, type Output, type Storage } from "./plan.ts";
 
@@ -39,14 +40,36 @@ export async function upload(
     if (constants.has(name)) buffers.set(name, buffer);
     else buffer.destroy();
   }
-  for (const [name, { constant, view, pack }] of constants) {
+  let underWay = 0; // bytes that the queue holds a copy of
+  for (const [name, { constant, view, packing }] of constants) {
     if (buffers.has(name)) continue;
-    const data = pack(view(constant.tensor)); // never a view of a shared buffer, which Dawn refuses
-    const buffer = storageBuffer(gpu, name, Math.max(16, data.byteLength));
-    gpu.device.queue.writeBuffer(buffer, 0, data);
+    const buffer = storageBuffer(gpu, name, Math.max(16, 4 * packing.length), true);
+    packing.write(view(numbersOf(constant.tensor)), new Float32Array(buffer.getMappedRange()));
+    buffer.unmap();
     buffers.set(name, buffer);
+    underWay += buffer.size;
+    if (underWay < MOST_UNDER_WAY) continue;
+    gpu.device.queue.submit([]);
+    await gpu.device.queue.onSubmittedWorkDone();
+    underWay = 0;
   }
   return buffers;
+}
+
+/** Twice the largest weights of ResNet: what is copied at once adds to the peak of memory. */
+const MOST_UNDER_WAY = 16 * 2 ** 20;
+
+/** Weights that a batch norm is folded into keep their product once they are asked for it. This one is let go again. */
+function numbersOf(tensor: Numbers): Numbers {
+  if (!tensor.scaled) return tensor;
+  const { of, gain } = tensor.scaled;
+  const [from, row] = [of.data, of.data.length / gain.length];
+  const data = new Float64Array(from.length);
+  for (let c = 0, i = 0; c < gain.length; c++) {
+    const factor = gain[c]!;
+    for (const end = i + row; i < end; i++) data[i] = from[i]! * factor;
+  }
+  return { dtype: "float64", shape: tensor.shape, data };
 }
 
 /** Memory, pipelines and bind groups of a plan. */
@@ -104,7 +127,7 @@ async function stepOf(gpu: Gpu, { kernel, workgroups }: Dispatch, buffers: reado
   return { pipeline, group, workgroups };
 }
 
-function storageBuffer({ device }: Gpu, label: string, size: number): GPUBuffer {
+function storageBuffer({ device }: Gpu, label: string, size: number, mappedAtCreation = false): GPUBuffer {
   const most = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
   if (size > most) {
     throw new UnsupportedError(
@@ -112,5 +135,5 @@ function storageBuffer({ device }: Gpu, label: string, size: number): GPUBuffer 
     );
   }
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
-  return device.createBuffer({ label, size, usage });
+  return device.createBuffer({ label, size, usage, mappedAtCreation });
 }

@@ -17,9 +17,10 @@ import {
 import { describe, expect, it } from "vitest";
 import { softwareChoice } from "./choice.ts";
 import * as kernels from "./kernels/index.ts";
-import { packedForTiles, tiledConv2d } from "./kernels/tiled-conv2d.ts";
-import { f2, f4, transformedForTiles } from "./kernels/winograd.ts";
-import { interleaved } from "./layout.ts";
+import { forStrips, stripConv2d } from "./kernels/strip-conv2d.ts";
+import { forTiles, tiledConv2d } from "./kernels/tiled-conv2d.ts";
+import { f2, f4, forWinograd } from "./kernels/winograd.ts";
+import { interleaved, type Numbers, type Packing } from "./layout.ts";
 import { lowerToPlan } from "./lower.ts";
 import { bytesOf, type Plan, planOf, printPlan } from "./plan.ts";
 
@@ -27,6 +28,12 @@ const network = (batch: number) => {
   const model = resnet(variants.cifar_resnet20, { input: ["N", 3, 32, 32] });
   return lowerToPlan(optimize(select(bind(model, fixtureWeights(model, "v1")), ["logits"])), batch).plan;
 };
+
+function written({ length, write }: Packing, tensor: Numbers): number[] {
+  const to = new Float32Array(length);
+  write(tensor, to);
+  return [...to];
+}
 
 /** No value may lie where another one lies that is read later. */
 function overlaps({ dispatches, slotOf, outputs }: Plan): readonly string[] {
@@ -117,9 +124,10 @@ describe("a plan", () => {
 describe("programs", () => {
   const lanes = 8;
   const tiled = tiledConv2d({ lanes, channels: 16, pixels: 7, depth: 2 });
+  const strip = stripConv2d({ lanes, channels: 8, rows: 7, depth: 1, down: 1 });
   const transforms = [f2, f4].flatMap(({ inputTransform, outputTransform }) => [inputTransform, outputTransform]);
 
-  it.each([...Object.values(kernels), tiled, ...transforms].map((kernel) => [kernel.name, kernel] as const))(
+  it.each([...Object.values(kernels), tiled, strip, ...transforms].map((kernel) => [kernel.name, kernel] as const))(
     "%s writes its last buffer alone, and takes all its params",
     (_, { program, buffers, params }) => {
       const [last, ...others] = buffers.toReversed();
@@ -139,7 +147,8 @@ describe("programs", () => {
 
   it("tiles lie within groups, and there is none where no tile fits", () => {
     expect(kernelsFor([64, 64, 8, 1])).toContain("conv2d 32×7×2 on 8 lanes");
-    expect(kernelsFor([128, 128, 8, 3], 32)).toContain("conv2d 4×14×4 on 8 lanes");
+    expect(kernelsFor([128, 128, 8, 3], 32)).toContain("conv2d 4×7×4 in strips of 8, 1 down");
+    expect(kernelsFor([128, 128, 8, 1], 32)).toContain("conv2d 4×14×4 on 8 lanes");
     expect(kernelsFor([6, 6, 8, 3], 2)).toContain("conv2d");
   });
 
@@ -152,13 +161,23 @@ describe("programs", () => {
   it("weights are packed by the channels of a tile, zeros behind", () => {
     const data = Float32Array.from({ length: 3 * 2 * 2 }, (_, i) => i + 1); // 3 outputs, 2 channels, 1 × 2 taps
     const weight = { dtype: "float32", shape: [3, 2, 1, 2], data } as const;
+    const tile = { lanes, channels: 2, pixels: 1, depth: 2 } as const;
     const pairs = (...outputs: readonly (readonly number[])[]) => [...outputs.flat(), 0, 0, 0, 0]; // two channels more
-    expect([...packedForTiles(weight, { lanes, channels: 2, pixels: 1, depth: 2 })]).toEqual([
+    expect(written(forTiles(weight.shape, tile), weight)).toEqual([
       ...pairs([1, 3], [5, 7]),
       ...pairs([2, 4], [6, 8]),
       ...pairs([9, 11], [0, 0]),
       ...pairs([10, 12], [0, 0]),
     ]);
+  });
+
+  it("and for strips a column of taps at a time", () => {
+    const data = Float32Array.from({ length: 2 * 3 * 2 }, (_, i) => i + 1); // 2 outputs, 1 channel, 3 × 2 taps
+    const weight = { dtype: "float32", shape: [2, 1, 3, 2], data } as const;
+    const strips = { lanes, channels: 2, rows: 1, depth: 4, down: 1 } as const;
+    const fours = written(forStrips(weight.shape, strips), weight); // a channel and three zeros
+    expect(fours.filter((_, i) => i % 4 === 0)).toEqual([1, 7, 3, 9, 5, 11, 2, 8, 4, 10, 6, 12]);
+    expect(fours.filter((_, i) => i % 4 !== 0).every((value) => value === 0)).toBe(true);
   });
 
   it("Winograd's weights are G·g·Gᵀ", () => {
@@ -167,7 +186,7 @@ describe("programs", () => {
       shape: [1, 1, 3, 3],
       data: Float32Array.from([1, 2, 3, 4, 5, 6, 7, 8, 9]),
     } as const;
-    const all = transformedForTiles(f2, weight, { lanes, channels: 4, pixels: 1, depth: 4 });
+    const all = written(forWinograd(f2, weight.shape, { lanes, channels: 4, pixels: 1, depth: 4 }), weight);
     const positions = Array.from({ length: 16 }, (_, z) => all[z * 16]); // four outputs of four channels each
     // By hand: rows g0, (g0 + g1 + g2) / 2, (g0 − g1 + g2) / 2, g2 of the kernel, then the same of columns.
     expect(positions).toEqual([1, 3, 1, 3, 6, 11.25, 3.75, 9, 2, 3.75, 1.25, 3, 7, 12, 4, 9]);
@@ -175,7 +194,7 @@ describe("programs", () => {
 
   it("channels lie in fours", () => {
     const data = Float32Array.from({ length: 10 }, (_, i) => i);
-    const packed = [...interleaved({ dtype: "float32", shape: [1, 5, 2], data })];
+    const packed = written(interleaved([1, 5, 2]), { dtype: "float32", shape: [1, 5, 2], data });
     expect(packed.slice(0, 8)).toEqual([0, 2, 4, 6, 1, 3, 5, 7]);
     expect(packed.slice(8)).toEqual([8, 0, 0, 0, 9, 0, 0, 0]);
   });

@@ -24,6 +24,8 @@ export const peers: { readonly [name: string]: (task: Task) => Promise<Runner> }
   "onnxruntime-node": (task) => onnxruntime(task, {}),
   /** The same without spinning threads, as our backend runs it. */
   "onnxruntime-node-nospin": (task) => onnxruntime(task, { extra: { session: { intra_op: { allow_spinning: "0" } } } }),
+  /** Its own WebGPU engine, on the same adapter as ours. */
+  "onnxruntime-node-webgpu": (task) => onnxruntime(task, { executionProviders: ["webgpu"] }),
 };
 
 async function onnxruntime({ files, threads }: Task, options: object): Promise<Runner> {

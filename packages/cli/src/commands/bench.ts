@@ -22,7 +22,7 @@ interface Options extends Output {
   readonly times: number;
   readonly loads: number;
   readonly threads?: number;
-  readonly peers?: true;
+  readonly peers?: true | string;
   readonly layers?: true;
 }
 
@@ -35,13 +35,13 @@ export function benchCommand({ signal }: Context): Command {
     .option("--rounds <n>", "turns of each candidate", positive, 11)
     .option("--times <n>", "runs in a turn", positive, 3)
     .option("--loads <n>", "times that each candidate is loaded", positive, 5)
-    .option("--peers", "beside them, the libraries below or beside ours")
+    .option("--peers [names]", "beside them, the libraries below or beside ours")
     .option("--layers", "time each layer alone")
     .addOption(threadsOption())
     .action(async (models: string[], options: Options) => {
       if (options.layers) return benchLayers(models, options, signal);
       const candidates = options.backends.split(",").map((name) => oneOf(name, backendNames, "backend") as string);
-      if (options.peers) candidates.push(...Object.keys(peers));
+      if (options.peers) candidates.push(...(options.peers === true ? Object.keys(peers) : options.peers.split(",")));
       const names = models.length > 0 ? models : ["resnet18", "resnet50", "resnext50_32x4d"];
       for (const name of names) checkLogits(modelNamed(name));
       const bar = progressBar();

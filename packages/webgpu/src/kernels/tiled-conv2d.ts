@@ -1,4 +1,4 @@
-import type { Numbers } from "../layout.ts";
+import type { Packing } from "../layout.ts";
 import { bindings, bits, type Kernel, quotient } from "./kernel.ts";
 
 /** How much of the output one subgroup works out: so many channels, of so many pixels for each of its lanes. */
@@ -113,37 +113,35 @@ const tiled: Pick<Kernel, "buffers" | "params"> = {
   ],
 };
 
+/** Where tiles read weights [O, C, KH, KW]: [O / channels][KH][KW][C / depth][channels][depth], zeros behind, C filled up to fours. */
 interface TileOrder {
   readonly length: number;
   /** From one tap to the next. */
   readonly tap: number;
-  /** Where the first tap of an output's channel is. */
-  readonly indexOf: (out: number, k: number) => number;
+  /** Where the first tap of an output is, and beside it of its `depth` channels; the next ones are `step` behind. */
+  readonly startOf: (out: number) => number;
+  readonly step: number;
 }
 
-/** [O / channels][KH][KW][C / depth][channels][depth], zeros behind: the order that tiles read weights [O, C, KH, KW] in. C is filled up to fours. */
 export function tileOrder(shape: readonly number[], { channels, depth }: Tile): TileOrder {
   const [o, c, kh, kw] = shape as [number, number, number, number];
   const tap = Math.ceil(c / 4) * 4 * channels;
-  return {
-    length: Math.ceil(o / channels) * kh * kw * tap,
-    tap,
-    indexOf: (out, k) =>
-      Math.floor(out / channels) * kh * kw * tap +
-      (Math.floor(k / depth) * channels + (out % channels)) * depth +
-      (k % depth),
-  };
+  const startOf = (out: number) => Math.floor(out / channels) * kh * kw * tap + (out % channels) * depth;
+  return { length: Math.ceil(o / channels) * kh * kw * tap, tap, startOf, step: channels * depth };
 }
 
-export function packedForTiles({ data, shape }: Numbers, tile: Tile): Float32Array<ArrayBuffer> {
+export function forTiles(shape: readonly number[], tile: Tile): Packing {
   const [o, c, kh, kw] = shape as [number, number, number, number];
-  const { length, tap, indexOf } = tileOrder(shape, tile);
-  const to = new Float32Array(length);
-  for (let out = 0; out < o; out++) {
-    for (let k = 0; k < c; k++) {
-      const [from, into] = [(out * c + k) * kh * kw, indexOf(out, k)];
-      for (let each = 0; each < kh * kw; each++) to[into + each * tap] = data[from + each]!;
+  const [{ length, tap, startOf, step }, { depth }] = [tileOrder(shape, tile), tile];
+  const taps = kh * kw;
+  const write: Packing["write"] = ({ data }, to) => {
+    for (let out = 0, from = 0; out < o; out++) {
+      const start = startOf(out);
+      for (let k = 0; k < c; k++) {
+        let into = start + Math.floor(k / depth) * step + (k % depth);
+        for (const end = from + taps; from < end; from++, into += tap) to[into] = data[from]!;
+      }
     }
-  }
-  return to;
+  };
+  return { name: `in tiles ${tile.channels}×${depth}`, length, write };
 }

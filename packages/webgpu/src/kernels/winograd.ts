@@ -1,4 +1,4 @@
-import type { Numbers } from "../layout.ts";
+import type { Packing } from "../layout.ts";
 import { type Kernel, plain } from "./kernel.ts";
 import { type Tile, tileOrder } from "./tiled-conv2d.ts";
 
@@ -166,31 +166,33 @@ ${lines(side, (k) => `    let d${k} = half[r * ${side}u + ${k}u];`)}
 }
 
 /** G·g·Gᵀ of each 3 × 3 kernel, in float64 and rounded once, as the tiles read it: a matrix [O, C] for each position. */
-export function transformedForTiles(
-  { kernelMatrix: rows, inputs: side }: Winograd,
-  { data, shape }: Numbers,
+export function forWinograd(
+  { name, kernelMatrix, inputs: side }: Winograd,
+  shape: readonly number[],
   tile: Tile,
-): Float32Array<ArrayBuffer> {
+): Packing {
   const [o, c] = shape as [number, number, 3, 3];
-  const { length, indexOf } = tileOrder([o, c, 1, 1], tile);
-  const to = new Float32Array(side * side * length);
+  const { length, startOf, step } = tileOrder([o, c, 1, 1], tile);
+  const g = kernelMatrix.flat();
   const half = new Float64Array(side * 3);
-  for (let out = 0; out < o; out++) {
-    for (let k = 0; k < c; k++) {
-      const from = (out * c + k) * 9;
-      for (const [r, [top, middle, bottom]] of rows.entries()) {
-        for (let s = from; s < from + 3; s++) {
-          half[r * 3 + s - from] = top! * data[s]! + middle! * data[s + 3]! + bottom! * data[s + 6]!;
+  const write: Packing["write"] = ({ data }, to) => {
+    for (let out = 0, from = 0; out < o; out++) {
+      const start = startOf(out);
+      for (let k = 0; k < c; k++, from += 9) {
+        for (let r = 0; r < 3 * side; r += 3) {
+          for (let s = 0; s < 3; s++) {
+            const at = from + s;
+            half[r + s] = g[r]! * data[at]! + g[r + 1]! * data[at + 3]! + g[r + 2]! * data[at + 6]!;
+          }
         }
-      }
-      const into = indexOf(out, k);
-      for (let r = 0; r < side; r++) {
-        for (const [s, [first, second, third]] of rows.entries()) {
-          const value = first! * half[r * 3]! + second! * half[r * 3 + 1]! + third! * half[r * 3 + 2]!;
-          to[(r * side + s) * length + into] = value;
+        let into = start + Math.floor(k / tile.depth) * step + (k % tile.depth);
+        for (let r = 0; r < 3 * side; r += 3) {
+          for (let s = 0; s < 3 * side; s += 3, into += length) {
+            to[into] = g[s]! * half[r]! + g[s + 1]! * half[r + 1]! + g[s + 2]! * half[r + 2]!;
+          }
         }
       }
     }
-  }
-  return to;
+  };
+  return { name: `${name} in tiles ${tile.channels}×${tile.depth}`, length: side * side * length, write };
 }
