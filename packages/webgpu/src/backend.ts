@@ -11,22 +11,52 @@ import {
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
-import { type Gpu, guarded, openGpu } from "./device.ts";
+import { checkBuffers, type DeviceBuffers } from "./buffers.ts";
+import { type Gpu, guarded, nameOf, openGpu } from "./device.ts";
 import { lowerToPlan } from "./lower.ts";
 import { prepare, type Ready, upload } from "./memory.ts";
-import { runPlan } from "./run.ts";
+import { type Program, printPlan, programsOf } from "./plan.ts";
+import { type Given, readBack, runPlan } from "./run.ts";
+import { checkKernels } from "./verify.ts";
 
 export interface WebgpuOptions {
   /** Where adapters come from: the browser's `navigator.gpu`, or in Node Dawn's, where not given. */
   readonly gpu?: GPU;
+  /**
+   * A device of the caller's, to share buffers with it. Only what it was requested with can be used: with the feature "subgroups"
+   * convolutions on software adapters are several times faster. It is never destroyed here; once lost, so is this backend.
+   */
+  readonly device?: GPUDevice;
+}
+
+export interface WebgpuBackend extends Backend {
+  /** The device that executables run on; opened where none is yet. */
+  device(): Promise<GPUDevice>;
+  compile<In extends string, Out extends string>(
+    graph: Graph<In, Out>,
+    options?: WorkOptions,
+  ): Promise<WebgpuExecutable<In, Out>>;
+}
+
+export interface WebgpuExecutable<In extends string = string, Out extends string = string> extends Executable<In, Out> {
+  /**
+   * As `run`, from buffers and into buffers of the same device: nothing is read back, and the next model may go on with what this
+   * one answers. Numbers are float32 in row-major order. Resolves once the device is done.
+   *
+   * Throws UnsupportedError for a buffer that is too small or lacks COPY_SRC (inputs) or COPY_DST (outputs).
+   */
+  runOnDevice(buffers: DeviceBuffers<In, Out>, options?: WorkOptions & { readonly batch?: number }): Promise<void>;
+  /** What a batch of one is made of, a dispatch a line, and the programs. */
+  readonly plan: string;
+  readonly programs: readonly Program[];
 }
 
 /** Raw WebGPU compute. The device is opened by the first compile, shared by all executables, and opened anew once lost. */
-export function webgpu({ gpu: given }: WebgpuOptions = {}): Backend {
+export function webgpu({ gpu: given, device: own }: WebgpuOptions = {}): WebgpuBackend {
   let opened: Promise<Gpu> | undefined;
   const acquire = async (): Promise<Gpu> => {
-    opened ??= openGpu(given).then((gpu) => {
-      void gpu.device.lost.then(forget);
+    opened ??= openGpu(given, own).then((gpu) => {
+      if (!own) void gpu.device.lost.then(forget);
       return gpu;
     });
     return opened.catch((error: unknown) => {
@@ -41,22 +71,23 @@ export function webgpu({ gpu: given }: WebgpuOptions = {}): Backend {
     name: "webgpu",
     async describe() {
       const { adapter, library, version, choice } = await acquire();
-      const { description, device, vendor, architecture } = adapter;
-      const named = [description, device, [vendor, architecture].filter(Boolean).join(" ")].find((text) => text !== "");
       const algorithms = choice.winograd?.map(({ name }) => name) ?? [];
-      return { library, version, device: named ?? "an adapter without a name", dtypes: ["float32"], algorithms };
+      return { library, version, device: nameOf(adapter), dtypes: ["float32"], algorithms };
     },
+    device: async () => (await acquire()).device,
     async compile<In extends string, Out extends string>(graph: Graph<In, Out>, { signal }: WorkOptions = {}) {
       throwIfAborted(signal);
       const [open] = parametersOf(graph);
       if (open)
         throw new UnsupportedError(`webgpu: parameters of ${graph.name} are open (${open.name}, …); bind them first`);
-      return executableOf(await acquire(), graph, signal);
+      const gpu = await acquire();
+      gpu.check();
+      return executableOf(gpu, graph, signal);
     },
   };
 }
 
-async function executableOf(gpu: Gpu, given: Graph, signal: WorkOptions["signal"]): Promise<Executable> {
+async function executableOf(gpu: Gpu, given: Graph, signal: WorkOptions["signal"]): Promise<WebgpuExecutable> {
   const graph = optimize(given); // once more does nothing
   let constants: ReadonlyMap<string, GPUBuffer> = new Map();
   let ready: Ready | undefined;
@@ -69,29 +100,53 @@ async function executableOf(gpu: Gpu, given: Graph, signal: WorkOptions["signal"
     if (ready?.batch === batch) return ready;
     ready?.destroy();
     ready = undefined;
-    const lowered = lowerToPlan(graph, batch, gpu.choice); // tiles, and so the order of weights, may be others for another batch
     ready = await guarded(gpu, graph.name, async () => {
+      await checkKernels(gpu, lowerToPlan(graph, batch, gpu.choice).plan);
+      const lowered = lowerToPlan(graph, batch, gpu.choice); // tiles, and so the order of weights, may be others for another batch
       constants = await upload(gpu, lowered, constants);
       return prepare(gpu, lowered, batch, constants);
     });
     return ready;
   }
 
-  await readyFor(1);
+  const { plan } = await readyFor(1);
   throwIfAborted(signal);
 
-  async function run(inputs: { readonly [name: string]: Tensor<"float32"> }, { signal: stop }: WorkOptions = {}) {
-    if (disposed) throw new UnsupportedError("webgpu: run after dispose; compile the graph again");
-    throwIfAborted(stop);
-    const batch = checkInputs(graph, inputs);
-    const copies = Object.entries(inputs).map(([name, { data }]) => [name, data.slice()] as const); // the caller may go on
+  /** One after the other: they share memory. */
+  function queued<T>(batch: number, stop: WorkOptions["signal"], work: (ready: Ready) => Promise<T>): Promise<T> {
     const mine = last.then(async () => {
       throwIfAborted(stop);
       gpu.check();
-      return runPlan(gpu, await readyFor(isOpen ? batch : 1), copies);
+      return work(await readyFor(isOpen ? batch : 1));
     });
     last = mine.catch(() => undefined);
     return untilAborted(mine, stop);
+  }
+
+  function checkOpen(): void {
+    if (disposed) throw new UnsupportedError("webgpu: run after dispose; compile the graph again");
+  }
+
+  async function run(inputs: { readonly [name: string]: Tensor<"float32"> }, { signal: stop }: WorkOptions = {}) {
+    checkOpen();
+    throwIfAborted(stop);
+    const batch = checkInputs(graph, inputs);
+    const copies = Object.entries(inputs).map(([name, { data }]): Given => ({ name, data: data.slice() })); // the caller may go on
+    return queued(batch, stop, async (memory) => {
+      await runPlan(gpu, memory, { inputs: copies, signal: stop });
+      return readBack(gpu, memory);
+    });
+  }
+
+  async function runOnDevice(
+    buffers: DeviceBuffers,
+    { signal: stop, batch = 1 }: WorkOptions & { readonly batch?: number } = {},
+  ): Promise<void> {
+    checkOpen();
+    throwIfAborted(stop);
+    checkBuffers(graph, batch, buffers);
+    const inputs = Object.entries(buffers.inputs).map(([name, buffer]): Given => ({ name, buffer }));
+    return queued(batch, stop, (memory) => runPlan(gpu, memory, { inputs, outputs: buffers.outputs, signal: stop }));
   }
 
   async function dispose(): Promise<void> {
@@ -103,10 +158,11 @@ async function executableOf(gpu: Gpu, given: Graph, signal: WorkOptions["signal"
     constants = new Map();
   }
 
-  return { run, dispose, [Symbol.asyncDispose]: dispose };
+  const text = { plan: printPlan(plan), programs: programsOf(plan) };
+  return { run, runOnDevice, ...text, dispose, [Symbol.asyncDispose]: dispose };
 }
 
-/** Rejects as soon as the signal is aborted; the work itself goes on, and the next waits for it. */
+/** Rejects as soon as the signal is aborted; what is under way on the device ends by itself, and the next waits for it. */
 function untilAborted<T>(work: Promise<T>, signal: WorkOptions["signal"]): Promise<T> {
   if (!signal) return work;
   return new Promise((resolve, reject) => {

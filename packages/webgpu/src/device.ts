@@ -10,7 +10,12 @@ export interface Gpu {
   /** `webgpu` of npm and its version, or the browser's. */
   readonly library: string;
   readonly version: string;
+  /** Kernels for this device. Those that failed their test are not among them. */
   readonly choice: Choice;
+  /** Whether fast kernels answered right, by their names (verify.ts). */
+  readonly checked: Map<string, Promise<boolean>>;
+  /** Gives up the fast kernels, since one is wrong. */
+  distrust(kernel: string): void;
   pipeline(kernel: Kernel): Promise<GPUComputePipeline>;
   /** Throws once the device is gone. */
   check(): void;
@@ -28,7 +33,8 @@ interface Runtime {
 }
 
 /** Opens a device, the fastest that there is. Throws BackendUnavailableError where there is none, with what to install. */
-export async function openGpu(given?: GPU): Promise<Gpu> {
+export async function openGpu(given?: GPU, own?: GPUDevice): Promise<Gpu> {
+  if (own) return gpuOf(own, own.adapterInfo, { library: "a device of the caller's", version: "unknown", keep: own });
   const { gpu, library, version } = given
     ? { gpu: given, library: "a GPU of the caller's", version: "unknown" }
     : await runtime();
@@ -71,6 +77,7 @@ function gpuOf(
   adapter: GPUAdapterInfo,
   { library, version, keep }: Pick<Gpu, "library" | "version" | "keep">,
 ): Gpu {
+  let choice = choiceFor(device, adapter);
   const pipelines = new Map<string, Promise<GPUComputePipeline>>();
   let lost: GPUDeviceLostInfo | undefined;
   void device.lost.then((info) => {
@@ -79,7 +86,16 @@ function gpuOf(
   return {
     device,
     adapter,
-    choice: choiceFor(device, adapter),
+    get choice() {
+      return choice;
+    },
+    checked: new Map(),
+    distrust(kernel) {
+      choice = {};
+      console.warn(
+        `webgpu: ${nameOf(adapter)} works out ${kernel} wrong: only the plain kernels are used on it, which are slower; a newer driver may help`,
+      );
+    },
     library,
     version,
     keep,
@@ -93,6 +109,12 @@ function gpuOf(
         throw new DeviceLostError(`webgpu: the device is lost (${lost.reason}): ${lost.message}; compile again`);
     },
   };
+}
+
+/** The adapter in words, as far as it tells any. */
+export function nameOf({ description, device, vendor, architecture }: GPUAdapterInfo): string {
+  const made = [vendor, architecture].filter(Boolean).join(" ");
+  return [description, device, made].find((text) => text !== "") ?? "an adapter without a name";
 }
 
 /** Layouts are written out: one made from the program would leave out what a path of it does not use. */

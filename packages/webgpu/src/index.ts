@@ -1,3 +1,4 @@
-export { webgpu } from "./backend.ts";
+export { type WebgpuBackend, type WebgpuExecutable, type WebgpuOptions, webgpu } from "./backend.ts";
+export type { DeviceBuffers } from "./buffers.ts";
 export { lowerToPlan } from "./lower.ts";
 export { printPlan } from "./plan.ts";

@@ -1,8 +1,8 @@
-import { UnsupportedError } from "@residual/core";
+import { sizeOf, UnsupportedError } from "@residual/core";
 import type { Gpu } from "./device.ts";
 import type { Numbers } from "./layout.ts";
 import type { Lowered } from "./lower.ts";
-import { bytesOf, type Dispatch, type Output, type Storage } from "./plan.ts";
+import { bytesOf, type Dispatch, type Output, type Plan, type Storage } from "./plan.ts";
 
 /** A dispatch with all that it takes, made once. */
 interface Step {
@@ -21,7 +21,10 @@ interface Reading extends Output {
 /** A plan for one batch, with its memory on the device. */
 export interface Ready {
   readonly batch: number;
+  readonly plan: Plan;
   readonly inputs: ReadonlyMap<string, GPUBuffer>;
+  /** Bytes of each input. */
+  readonly sizes: ReadonlyMap<string, number>;
   readonly steps: readonly Step[];
   readonly readings: readonly Reading[];
   /** What the host maps. */
@@ -103,7 +106,8 @@ export async function prepare(
   const destroy = () => {
     for (const buffer of all) buffer.destroy();
   };
-  return { batch, inputs, steps: await Promise.all(steps), readings, mapped, destroy };
+  const sizes = new Map([...shapes].map(([name, shape]) => [name, 4 * sizeOf(shape)]));
+  return { batch, plan, inputs, sizes, steps: await Promise.all(steps), readings, mapped, destroy };
 }
 
 function bindingsOf(

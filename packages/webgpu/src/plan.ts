@@ -91,3 +91,15 @@ export function printPlan({ dispatches, slots, slotOf }: Plan): string {
   const total = slots.reduce((sum, bytes) => sum + bytes, 0);
   return [...lines, `${slots.length} buffers, ${total.toLocaleString("en-US")} bytes`].join("\n");
 }
+
+/** A kernel's WGSL. */
+export interface Program {
+  readonly name: string;
+  readonly wgsl: string;
+}
+
+/** The programs of a plan, each once. */
+export function programsOf({ dispatches }: Plan): readonly Program[] {
+  const programs = new Map(dispatches.map(({ kernel }) => [kernel.name, kernel.program]));
+  return [...programs].map(([name, wgsl]) => ({ name, wgsl }));
+}

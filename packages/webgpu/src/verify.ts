@@ -1,0 +1,104 @@
+import { constant, type Graph, graph, input, ops, reference, type Tensor, tensor } from "@residual/core";
+import type { Choice } from "./choice.ts";
+import type { Gpu } from "./device.ts";
+import { stripConv2d } from "./kernels/strip-conv2d.ts";
+import { tiledConv2d } from "./kernels/tiled-conv2d.ts";
+import { lowerToPlan } from "./lower.ts";
+import { prepare, upload } from "./memory.ts";
+import type { Plan } from "./plan.ts";
+import { type Given, readBack, runPlan } from "./run.ts";
+
+/** A small convolution that only one of the fast kernels can be chosen for. */
+interface Trial {
+  /** Of the kernel that it is for. */
+  readonly name: string;
+  readonly choice: Choice;
+  /** Of the convolution. */
+  readonly stride: 1 | 2;
+  readonly outputs: number;
+}
+
+/**
+ * Tries each fast kernel of a plan before its first use on a device, once. A driver that gets one wrong (they do: shader compilers
+ * are large) would else answer nonsense in silence. Where one fails, the device has only the plain kernels from then on, with a warning.
+ */
+export async function checkKernels(gpu: Gpu, { dispatches }: Plan): Promise<void> {
+  const used = new Set(dispatches.map(({ kernel }) => kernel.name));
+  for (const trial of trialsOf(gpu.choice)) {
+    if (!used.has(trial.name)) continue;
+    const known = gpu.checked.get(trial.name) ?? isRight(gpu, trial);
+    gpu.checked.set(trial.name, known);
+    if (await known) continue;
+    gpu.distrust(trial.name);
+    return;
+  }
+}
+
+function trialsOf({ cost, tiles = [], strips = [], winograd = [] }: Choice): readonly Trial[] {
+  if (!cost) return [];
+  const onlyProducts = { load: { 1: 0, 2: 0, 4: 0 }, broadcast: 0, fma: 1, keep: 0 };
+  const [first] = tiles;
+  return [
+    ...tiles.map((tile): Trial => {
+      const { name } = tiledConv2d(tile);
+      return { name, choice: { cost, tiles: [tile] }, stride: 2, outputs: tile.channels + 4 };
+    }),
+    ...strips.map((strip): Trial => {
+      const { name } = stripConv2d(strip);
+      return { name, choice: { cost, strips: [strip] }, stride: strip.down, outputs: strip.channels + 4 };
+    }),
+    ...winograd.map((each): Trial => {
+      const choice = { cost: onlyProducts, tiles: [first!], winograd: [each] };
+      return { name: each.outputTransform.name, choice, stride: 1, outputs: first!.channels };
+    }),
+  ];
+}
+
+/** As many channels as Winograd's bound allows (below). */
+const CHANNELS = 4;
+
+/**
+ * Small whole numbers in, so that the answers are whole as well, and in float32 exact: rounding is no excuse. Of Winograd's F(4, 3), whose
+ * weights are sixths, the error is below γ₂₆·18²·4·100 = 0.2 (docs/tolerances.md), and what is nearest to it has to be right.
+ */
+async function isRight(gpu: Gpu, trial: Trial): Promise<boolean> {
+  const { of, inputs } = convolution(trial);
+  const lowered = lowerToPlan(of, 1, trial.choice);
+  const constants = await upload(gpu, lowered);
+  const ready = await prepare(gpu, lowered, 1, constants);
+  try {
+    const given = Object.entries(inputs).map(([name, { data }]): Given => ({ name, data: Float32Array.from(data) }));
+    await runPlan(gpu, ready, { inputs: given });
+    const { y: found } = await readBack(gpu, ready);
+    await using executable = await reference.compile(of);
+    const { y: expected } = await executable.run(inputs);
+    return expected!.data.every((value, i) => Math.abs(found!.data[i]! - value) < 0.5);
+  } finally {
+    ready.destroy();
+    for (const buffer of constants.values()) buffer.destroy();
+  }
+}
+
+function convolution({ stride, outputs }: Trial): { of: Graph; inputs: { [name: string]: Tensor<"float32"> } } {
+  const size = 9;
+  const side = stride === 1 ? size : Math.ceil(size / stride);
+  const image = [2, CHANNELS, size, size];
+  const sum = [2, outputs, side, side];
+  const [x, residual] = [input("x", image), input("residual", sum)];
+  const weight = constant("weight", pattern([outputs, CHANNELS, 3, 3], 1));
+  const bias = constant("bias", pattern([outputs], 5));
+  const y = ops.fusedConv2d({ x, weight, bias, residual }, { stride, padding: 1, relu: true });
+  const of = graph({ name: "self-test", inputs: { x, residual }, outputs: { y } });
+  return { of, inputs: { x: pattern(image, 2), residual: pattern(sum, 3) } };
+}
+
+/** −1, 0 and 1, by the upper bits of a linear congruence. */
+function pattern(shape: readonly number[], seed: number): Tensor<"float32"> {
+  let state = seed;
+  const length = shape.reduce((product, size) => product * size, 1);
+  const data = Array.from({ length }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return ((state >>> 16) % 3) - 1;
+  });
+  return tensor(shape, data);
+}
