@@ -50,7 +50,7 @@ export async function runPlan(gpu: Gpu, ready: Ready, { inputs, outputs, signal 
 
 function copyInputs(encoder: GPUCommandEncoder, { inputs: to, sizes }: Ready, inputs: readonly Given[]): void {
   for (const { name, buffer } of inputs) {
-    if (buffer) encoder.copyBufferToBuffer(buffer, 0, to.get(name)!, 0, sizes.get(name)!);
+    if (buffer) encoder.copyBufferToBuffer(buffer, 0, to.get(name)!, 0, sizes.get(name));
   }
 }
 

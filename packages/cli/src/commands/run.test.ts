@@ -159,3 +159,9 @@ it("reports what it did", async () => {
     backend: "onnx",
   });
 });
+
+it("dumps programs of webgpu alone", async () => {
+  const words = ["cifar_resnet20", ...fixture, "--backend", "reference", "--out", folder.in("none.safetensors")];
+  const { code, stderr } = await residual(["run", ...words, "--dump-wgsl", folder.in("wgsl")]);
+  expect([code, stderr]).toEqual([2, expect.stringContaining("add --backend webgpu")]);
+});

@@ -1,6 +1,8 @@
-import { extname } from "node:path";
+import { mkdir, writeFile } from "node:fs/promises";
+import { extname, join } from "node:path";
 import {
   concrete,
+  type Executable,
   FormatError,
   fixtureInput,
   type Graph,
@@ -11,6 +13,7 @@ import {
   valuesOf,
 } from "@residual/core";
 import { decodeImage, preprocess } from "@residual/vision";
+import type { WebgpuExecutable } from "@residual/webgpu";
 import { readWeights, writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
 import { chooseBackend } from "../backends.ts";
@@ -37,6 +40,7 @@ interface Options extends Output, PreprocessingOptions {
   readonly out: string;
   readonly backend: string;
   readonly threads?: number;
+  readonly dumpWgsl?: string;
 }
 
 /** One run of a model, its outputs into a file: any value of the graph can be one. */
@@ -49,7 +53,8 @@ export function runCommand({ signal }: Context): Command {
     .option("--outputs <names>", "values to write, as logits,layer4,layer4.2.relu")
     .requiredOption("--out <file>", "a .safetensors file, one tensor an output")
     .addOption(backendOption())
-    .addOption(threadsOption());
+    .addOption(threadsOption())
+    .option("--dump-wgsl <dir>", "with the backend webgpu: its programs and its plan, to be read");
   return withPreprocessing(run).action(async (model: string, options: Options) => {
     const bar = progressBar();
     try {
@@ -67,6 +72,7 @@ export function runCommand({ signal }: Context): Command {
       const names = outputsOf(prepared.graph, options.outputs);
       const image = given ?? (await pictureOf(prepared, options.input, signal));
       await using executable = await backend.compile(select(prepared.graph, names), work);
+      if (options.dumpWgsl !== undefined) await dumpPrograms(executable, options.dumpWgsl);
       const outputs = await executable.run({ image }, work);
       await writeSafetensors(
         options.out,
@@ -86,6 +92,19 @@ export function runCommand({ signal }: Context): Command {
       bar.end();
     }
   });
+}
+
+/** What a webgpu executable runs: a file a program, and plan.txt, which says in which order. */
+async function dumpPrograms(executable: Executable, folder: string): Promise<void> {
+  if (!("programs" in executable)) {
+    throw new UsageError("--dump-wgsl is for programs of the backend webgpu; add --backend webgpu");
+  }
+  const { plan, programs } = executable as WebgpuExecutable;
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, "plan.txt"), `${plan}\n`);
+  for (const { name, wgsl } of programs) {
+    await writeFile(join(folder, `${name.replaceAll("×", "x").replaceAll(/[^\w-]+/g, "-")}.wgsl`), wgsl);
+  }
 }
 
 /** The names that were asked for, each of a value or a stage; where none were, the model's own outputs. */

@@ -1,0 +1,205 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { Worker } from "node:worker_threads";
+import {
+  bind,
+  constant,
+  DeviceLostError,
+  fill,
+  fixtureInput,
+  fixtureWeights,
+  graph,
+  input,
+  ops,
+  reference,
+  resnet,
+  select,
+  tensor,
+  variants,
+} from "@residual/core";
+import { webgpu } from "@residual/webgpu";
+import { softwareGpu } from "@residual/webgpu-software";
+import { describe, expect, it, vi } from "vitest";
+import { watchedGpu } from "./testing/watched-gpu.ts";
+
+const gpu = await softwareGpu();
+
+const small = () => {
+  const x = input("x", [1, 2]);
+  return graph({ name: "small", inputs: { x }, outputs: { y: ops.relu({ x }) } });
+};
+const x = tensor([1, 2], [-1, 2]);
+const positive = Float32Array.of(0, 2);
+
+/** A convolution that tiles are chosen for. */
+const tiled = () => {
+  const image = input("x", [1, 16, 6, 6]);
+  const weight = constant("weight", fill("v1", "weight", [16, 16, 1, 1], -1, 1));
+  return graph({ name: "tiled", inputs: { x: image }, outputs: { y: ops.conv2d({ x: image, weight }) } });
+};
+
+const resnet20 = () => {
+  const model = resnet(variants.cifar_resnet20, { input: [1, 3, 32, 32] });
+  return select(bind(model, fixtureWeights(model, "v1")), ["logits"]);
+};
+
+describe("a device that goes away", () => {
+  it("is an error of its own a hundred times over, and the next compile gets another", async () => {
+    const { gpu: fresh, devices } = watchedGpu(gpu);
+    const backend = webgpu({ gpu: fresh });
+    for (let loss = 0; loss < 100; loss++) {
+      const executable = await backend.compile(small());
+      expect((await executable.run({ x })).y.data).toEqual(positive);
+      const pending = executable.run({ x });
+      devices[loss]!.destroy();
+      await expect(pending).rejects.toThrow(DeviceLostError);
+      await expect(executable.run({ x })).rejects.toThrow(DeviceLostError);
+      await executable.dispose();
+      await devices[loss]!.lost;
+    }
+    expect(devices).toHaveLength(100);
+  });
+
+  it("of the caller's is not replaced", async () => {
+    const { gpu: fresh, devices } = watchedGpu(gpu);
+    const device = await (await fresh.requestAdapter())!.requestDevice();
+    const backend = webgpu({ device });
+    await using executable = await backend.compile(small());
+    expect((await executable.run({ x })).y.data).toEqual(positive);
+    device.destroy();
+    await device.lost;
+    await expect(backend.compile(small())).rejects.toThrow(DeviceLostError);
+    expect(devices).toHaveLength(1);
+  });
+});
+
+it("a thousand rounds leave no memory behind", async () => {
+  const backend = webgpu({ gpu });
+  const rounds = async (count: number) => {
+    for (let round = 0; round < count; round++) {
+      await using executable = await backend.compile(tiled());
+      await executable.run({ x: fixtureInput("v1", [1, 16, 6, 6]) });
+    }
+    return process.memoryUsage().rss;
+  };
+  const before = await rounds(100);
+  const after = await rounds(900);
+  expect((after - before) / 900).toBeLessThan(20e3); // the weights alone are 1 kB, a buffer on the device a page of 4 kB or more
+});
+
+describe("buffers of the caller's", () => {
+  const backend = webgpu({ gpu });
+  const storage = async (bytes: number, usage: GPUBufferUsageFlags) =>
+    (await backend.device()).createBuffer({ size: bytes, usage });
+
+  it("carry numbers from one model to the next", async () => {
+    await using first = await backend.compile(tiled());
+    await using second = await backend.compile(tiled());
+    const image = fixtureInput("v1", [1, 16, 6, 6]);
+    const { COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
+    const [from, between] = [
+      await storage(16 * 36 * 4, COPY_SRC | COPY_DST),
+      await storage(16 * 36 * 4, COPY_SRC | COPY_DST),
+    ];
+    const to = await storage(16 * 36 * 4, COPY_DST | MAP_READ);
+    (await backend.device()).queue.writeBuffer(from, 0, image.data);
+    await first.runOnDevice({ inputs: { x: from }, outputs: { y: between } });
+    await second.runOnDevice({ inputs: { x: between }, outputs: { y: to } });
+    await to.mapAsync(GPUMapMode.READ);
+    const found = new Float32Array(to.getMappedRange().slice(0));
+    const { y } = await first.run({ x: image });
+    const expected = await second.run({ x: tensor([1, 16, 6, 6], y.data) });
+    expect(found).toEqual(expected.y.data);
+    for (const buffer of [from, between, to]) buffer.destroy();
+  });
+
+  it("that will not do are refused, by name", async () => {
+    await using executable = await backend.compile(tiled());
+    const { COPY_SRC, COPY_DST } = GPUBufferUsage;
+    const [fine, short] = [await storage(16 * 36 * 4, COPY_SRC), await storage(64, COPY_SRC | COPY_DST)];
+    const run = (inputs: object, outputs: object) => executable.runOnDevice({ inputs, outputs } as never);
+    await expect(run({ x: short }, {})).rejects.toThrow(
+      "the buffer for x has 64 bytes, [1, 16, 6, 6] in float32 takes 2304",
+    );
+    await expect(run({ x: fine }, { y: fine })).rejects.toThrow(
+      "the buffer for y was made without GPUBufferUsage.COPY_DST",
+    );
+    await expect(run({ x: fine }, { z: fine })).rejects.toThrow("tiled has no output z; it has y");
+    await expect(run({}, {})).rejects.toThrow("tiled takes { x }, found {  }");
+  });
+});
+
+it("an abort leaves the rest undone, and the next run is none the worse", async () => {
+  const { gpu: fresh, devices } = watchedGpu(gpu);
+  await using executable = await webgpu({ gpu: fresh }).compile(resnet20());
+  const image = fixtureInput("v1", [1, 3, 32, 32]);
+  const { logits: expected } = await executable.run({ image });
+  const submit = vi.spyOn(devices[0]!.queue, "submit");
+  const stop = new AbortController();
+  await executable.run({ image }, { signal: stop.signal });
+  const whole = submit.mock.calls.length;
+  submit.mockClear();
+  submit.mockImplementationOnce(function (this: GPUQueue, buffers) {
+    stop.abort();
+    return GPUQueue.prototype.submit.call(this, buffers);
+  });
+  await expect(executable.run({ image }, { signal: stop.signal })).rejects.toMatchObject({ code: "AbortError" });
+  const { logits } = await executable.run({ image });
+  expect(submit.mock.calls.length).toBeLessThanOrEqual(2); // that one, and the last run's
+  expect(whole).toBeGreaterThan(2);
+  expect(logits.data).toEqual(expected.data);
+});
+
+it("a kernel that a driver gets wrong is found out, and the plain ones take over", async () => {
+  const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
+  const { gpu: broken } = watchedGpu(gpu, (code, label) =>
+    label.includes("lanes") ? code.replace("+= bias[quad]", "-= bias[quad]") : code,
+  );
+  await using executable = await webgpu({ gpu: broken }).compile(tiled());
+  expect(executable.programs.map(({ name }) => name)).toContain("conv2d");
+  expect(warn.mock.calls.flat().join()).toMatch(
+    /works out conv2d 16×7×4 on 4 lanes wrong: only the plain kernels are used/,
+  );
+  warn.mockRestore();
+  const image = fixtureInput("v1", [1, 16, 6, 6]);
+  const { y } = await executable.run({ x: image });
+  await using exact = await reference.compile(tiled());
+  const { y: expected } = await exact.run({ x: image });
+  for (const [i, value] of expected.data.entries()) expect(y.data[i]).toBeCloseTo(value, 4); // bounds are conformance's matter
+});
+
+/** For a thread or process of its own: a script, which imports from this folder. */
+const script = (told: string) => `(async () => {
+  const { webgpu } = await import("@residual/webgpu");
+  const { softwareGpu } = await import("@residual/webgpu-software");
+  const { graph, input, ops, tensor } = await import("@residual/core");
+  const x = input("x", [1, 2]);
+  const of = graph({ name: "small", inputs: { x }, outputs: { y: ops.relu({ x }) } });
+  const executable = await webgpu({ gpu: await softwareGpu() }).compile(of);
+  const { y } = await executable.run({ x: tensor([1, 2], [-1, 2]) });
+  await executable.dispose();
+  ${told}
+})()`;
+const execArgv = ["--conditions=@residual/source"];
+
+it("two workers have a device each", async () => {
+  const answers = [0, 1].map(async () => {
+    const text = script(`require("node:worker_threads").parentPort.postMessage([...y.data]);`);
+    const worker = new Worker(text, { eval: true, execArgv });
+    const answer = new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject));
+    const ended = new Promise((resolve) => worker.once("exit", resolve));
+    return [await answer, await ended];
+  });
+  expect(await Promise.all(answers)).toEqual([
+    [[0, 2], 0],
+    [[0, 2], 0],
+  ]);
+});
+
+it("a process that has disposed of all ends by itself", async () => {
+  const args = [...execArgv, "--eval", script("console.log([...y.data].join());")];
+  const options = { cwd: join(import.meta.dirname, ".."), timeout: 30_000 };
+  const { stdout } = await promisify(execFile)(process.execPath, args, options);
+  expect(stdout).toContain("0,2");
+});
