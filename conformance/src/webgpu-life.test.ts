@@ -159,7 +159,7 @@ it("a kernel that a driver gets wrong is found out, and the plain ones take over
   await using executable = await webgpu({ gpu: broken }).compile(tiled());
   expect(executable.programs.map(({ name }) => name)).toContain("conv2d");
   expect(warn.mock.calls.flat().join()).toMatch(
-    /works out conv2d 16×7×4 on 4 lanes wrong: only the plain kernels are used/,
+    /works out conv2d .* on 4 lanes wrong: only the plain kernels are used/,
   );
   warn.mockRestore();
   const image = fixtureInput("v1", [1, 16, 6, 6]);

@@ -111,8 +111,13 @@ export function transformCost(
 /** For software adapters: measured on lavapipe (8 lanes) and SwiftShader (4), docs/webgpu.md. */
 export function softwareChoice(lanes: number): Choice {
   if (lanes < 8) {
-    const cost = { load: { 1: 12, 2: 20, 4: 32 }, broadcast: 1.1, fma: 0.9, keep: 0 };
-    return { cost, tiles: [{ lanes, channels: 16, pixels: 7, depth: 4 }], winograd: [f2, f4] };
+    const cost = { load: { 1: 60, 2: 100, 4: 160 }, broadcast: 0, fma: 0.5, keep: 0 };
+    const tiles: readonly Tile[] = [
+      { lanes, channels: 16, pixels: 7, depth: 4 },
+      { lanes, channels: 32, pixels: 10, depth: 4 },
+      { lanes, channels: 16, pixels: 13, depth: 4 }, // 7 × 7 pixels in 52
+    ];
+    return { cost, tiles, winograd: [f2, f4] };
   }
   const cost = { load: { 1: 14, 2: 20, 4: 30 }, broadcast: 0.7, fma: 0.22, keep: 0.25 };
   const tiles: readonly Tile[] = [
