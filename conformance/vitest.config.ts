@@ -1,1 +1,51 @@
-export { default } from "../vitest.base.ts";
+import { join } from "node:path";
+import { env } from "node:process";
+import { fileURLToPath } from "node:url";
+import chromium, { inflate } from "@sparticuz/chromium";
+import { playwright } from "@vitest/browser-playwright";
+import { defineConfig, mergeConfig } from "vitest/config";
+import base from "../vitest.base.ts";
+
+/** What runs in a browser has such a name. */
+const inBrowser = "src/**/*.browser.test.ts";
+
+/** Chromium's build for servers, with the libraries that a bare machine lacks. Its WebGPU is SwiftShader. */
+async function launchOptions() {
+  const library = fileURLToPath(import.meta.resolve("@sparticuz/chromium"));
+  const libraries = await inflate(join(library, "../../bin/al2023.tar.br"));
+  const args = ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+  const executablePath = await chromium.executablePath();
+  return { executablePath, args, env: { ...env, LD_LIBRARY_PATH: join(libraries, "lib") } };
+}
+
+const isSupported = process.platform === "linux" && process.arch === "x64";
+if (!isSupported) console.warn(`skipped: ${inBrowser}; the browser for tests is for Linux x64`);
+
+export default mergeConfig(
+  base,
+  defineConfig({
+    test: {
+      projects: [
+        { extends: true, test: { name: "node", include: ["src/**/*.test.ts"], exclude: [inBrowser] } },
+        ...(isSupported
+          ? [
+              {
+                extends: true as const,
+                test: {
+                  name: "chromium",
+                  include: [inBrowser],
+                  browser: {
+                    enabled: true,
+                    headless: true,
+                    screenshotFailures: false,
+                    provider: playwright({ launchOptions: await launchOptions() }),
+                    instances: [{ browser: "chromium" as const }],
+                  },
+                },
+              },
+            ]
+          : []),
+      ],
+    },
+  }),
+);

@@ -1,7 +1,8 @@
 import type { Tensor } from "@residual/core";
 
 /** PyTorch's float64 answers; `golden/README.md` says how they were made and what each field is. */
-const folder = new URL("../golden/", import.meta.url);
+const here = import.meta.url; // by a name of its own, since bundlers take `new URL(…, import.meta.url)` for a file to copy
+const folder = new URL("../golden/", here);
 
 /** A file of the folder: read in Node, fetched in a browser. */
 async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {

@@ -55,8 +55,8 @@ async function runtime(): Promise<Runtime> {
   const own = (globalThis as { navigator?: { gpu?: GPU; userAgent?: string } }).navigator;
   if (own?.gpu) return { gpu: own.gpu, library: "navigator.gpu", version: own.userAgent ?? "unknown" };
   try {
-    const dawn = (await import(RUNTIME)) as { create(options: string[]): GPU; globals: object };
-    const manifest = (await import(`${RUNTIME}/package.json`, { with: { type: "json" } })) as {
+    const dawn = (await import(/* @vite-ignore */ RUNTIME)) as { create(options: string[]): GPU; globals: object };
+    const manifest = (await import(/* @vite-ignore */ `${RUNTIME}/package.json`, { with: { type: "json" } })) as {
       default: { version: string };
     };
     Object.assign(globalThis, dawn.globals);
