@@ -7,3 +7,7 @@ const models = ["cifar_resnet20", "seed000_block_s2"] as const;
 const backend = webgpu({ gpu: await softwareGpu() });
 
 await conforms(backend, { only: ["ops", "nodes", "models"], models });
+
+/** GPUs' kernels, for lack of a GPU on the same adapter. */
+const gpus = { ...webgpu({ gpu: await softwareGpu(), kernels: "gpu" }), name: "webgpu, kernels of GPUs" };
+await conforms(gpus, { only: ["ops", "models"], models });

@@ -12,7 +12,7 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { checkBuffers, type DeviceBuffers } from "./buffers.ts";
-import { type Gpu, guarded, nameOf, openGpu } from "./device.ts";
+import { type Family, type Gpu, guarded, nameOf, openGpu } from "./device.ts";
 import { lowerToPlan } from "./lower.ts";
 import { prepare, type Ready, upload } from "./memory.ts";
 import { type Program, printPlan, programsOf } from "./plan.ts";
@@ -27,6 +27,8 @@ export interface WebgpuOptions {
    * convolutions on software adapters are several times faster. It is never destroyed here; once lost, so is this backend.
    */
   readonly device?: GPUDevice;
+  /** Of convolutions: for adapters on the CPU, for GPUs, or plain ones for neither. As the adapter calls for where not given. */
+  readonly kernels?: Family;
 }
 
 export interface WebgpuBackend extends Backend {
@@ -52,11 +54,11 @@ export interface WebgpuExecutable<In extends string = string, Out extends string
 }
 
 /** Raw WebGPU compute. The device is opened by the first compile, shared by all executables, and opened anew once lost. */
-export function webgpu({ gpu: given, device: own }: WebgpuOptions = {}): WebgpuBackend {
+export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
   let opened: Promise<Gpu> | undefined;
   const acquire = async (): Promise<Gpu> => {
-    opened ??= openGpu(given, own).then((gpu) => {
-      if (!own) void gpu.device.lost.then(forget);
+    opened ??= openGpu(options).then((gpu) => {
+      if (!options.device) void gpu.device.lost.then(forget);
       return gpu;
     });
     return opened.catch((error: unknown) => {

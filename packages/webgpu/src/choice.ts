@@ -4,7 +4,9 @@ import { f2, f4, type Winograd } from "./kernels/winograd.ts";
 
 /** What a class of devices is good at: the kernels that are compiled for it, and what they cost there. */
 export interface Choice {
-  /** With none of the following only the plain kernels will do. */
+  /** Workgroups that a dispatch should have at least, where convolutions go through shared memory (GPUs). */
+  readonly sharedAtLeast?: number;
+  /** With none of these and none above only the plain kernels will do. */
   readonly cost?: Cost;
   readonly tiles?: readonly Tile[];
   readonly strips?: readonly Strip[];
@@ -107,6 +109,12 @@ export function transformCost(
   const [whole, part, end] = [inputs * inputs, inputs * outputs, outputs * outputs];
   return ((tiles / lanes) * load[4] * (from * 3.5 * whole + to * (whole + 1.5 * part + 2 * end))) / 4;
 }
+
+/**
+ * For GPUs, none of which was at hand: workgroups for the 8 to 128 cores that they have, several each, so that one can wait for
+ * memory while another computes (docs/decisions/2026-11-24-webgpu.md).
+ */
+export const gpuChoice: Choice = { sharedAtLeast: 128, winograd: [f2, f4] };
 
 /** For software adapters: measured on lavapipe (8 lanes) and SwiftShader (4), docs/webgpu.md. */
 export function softwareChoice(lanes: number): Choice {

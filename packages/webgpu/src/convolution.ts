@@ -2,10 +2,11 @@ import type { AttributesOf, InputsOf } from "@residual/core";
 import { type Choice, type Chosen, cheapest, type Transformed, transformCost, type Work } from "./choice.ts";
 import * as kernels from "./kernels/index.ts";
 import { MOST_WORKGROUPS } from "./kernels/kernel.ts";
+import { SHARED, sharedConv2d, sharedOrder, sumSplits } from "./kernels/shared-conv2d.ts";
 import { forStrips, type Strip, stripConv2d } from "./kernels/strip-conv2d.ts";
-import { forTiles, type Tile, tiledConv2d } from "./kernels/tiled-conv2d.ts";
+import { type Tile, tiledConv2d, tileOrder } from "./kernels/tiled-conv2d.ts";
 import { forWinograd, type Winograd } from "./kernels/winograd.ts";
-import { layoutOf, type Numbers } from "./layout.ts";
+import { inOrder, layoutOf, type Numbers, type WeightOrder } from "./layout.ts";
 import type { Builder, Operand } from "./lower.ts";
 
 /** A convolution, and what its output is. */
@@ -23,7 +24,12 @@ function endOf({ inputs: { bias, residual }, attributes: { relu } }: Request) {
 
 /** The cheapest kernel that there is for it; the plain one where no other fits, or where the graph works the weights out itself. */
 export function convolution(builder: Builder, choice: Choice, request: Request): Operand {
-  return inRows(builder, choice, request) ?? fast(builder, choice, request) ?? plainly(builder, request);
+  const atLeast = choice.sharedAtLeast;
+  const way =
+    atLeast === undefined
+      ? (inRows(builder, choice, request) ?? fast(builder, choice, request))
+      : inShared(builder, atLeast, choice, request);
+  return way ?? plainly(builder, request);
 }
 
 /** The first convolution of a network, whose input has few channels. */
@@ -81,13 +87,9 @@ function plainly({ emit, interleaved }: Builder, request: Request): Operand {
 
 /** Winograd's algorithm where it pays, or tiles or strips. */
 function fast(builder: Builder, choice: Choice, request: Request): Operand | undefined {
-  const { attributes, inputs } = request;
-  const { stride, dilation, groups } = attributes;
-  const [, , kh, kw] = inputs.weight.shape as [number, number, number, number];
-  const fits = groups === 1 && kh === 3 && kw === 3 && [...stride, ...dilation].every((step) => step === 1);
   const way = choice.cost && cheapest(choice, workOf(request));
-  if (!way || inputs.weight.storage.kind !== "constant" || !isWhole(request)) return undefined;
-  const ways = fits ? winogradWays(choice, request) : [];
+  if (!way || request.inputs.weight.storage.kind !== "constant" || !isWhole(request)) return undefined;
+  const ways = isWinograd(request) ? winogradWays(choice, request) : [];
   const best = ways.toSorted((a, b) => a.ns - b.ns)[0];
   return best && best.ns < way.ns
     ? byWinograd(builder, request, best.winograd, best.tile)
@@ -110,6 +112,27 @@ function winogradWays(choice: Choice, request: Request) {
 
 function productsOf(work: Work, { inputs }: Winograd, tiles: number): Work {
   return { ...work, images: 1, size: [1, tiles], window: [1, 1], positions: inputs ** 2 };
+}
+
+/** Through the memory of workgroups, by Winograd's algorithm where that saves a third of the steps. Not for groups. */
+function inShared(builder: Builder, atLeast: number, choice: Choice, request: Request): Operand | undefined {
+  const { inputs, attributes, shape } = request;
+  if (inputs.weight.storage.kind !== "constant" || attributes.groups !== 1) return undefined;
+  const { size, images, window } = workOf(request);
+  const blocksOf = (pixels: number) => Math.ceil(pixels / SHARED);
+  const steps = window[0] * window[1] * blocksOf(images * size[0] * size[1]);
+  const ways = (isWinograd(request) ? (choice.winograd ?? []) : []).map((winograd) => ({
+    winograd,
+    steps: winograd.inputs ** 2 * blocksOf(tilesOf(winograd, shape).total),
+  }));
+  const best = ways.toSorted((a, b) => a.steps - b.steps)[0];
+  if (best && best.steps * 1.5 < steps) return byWinograd(builder, request, best.winograd, undefined);
+  return direct(builder, { atLeast }, request);
+}
+
+function isWinograd({ inputs: { weight }, attributes: { groups, stride, dilation } }: Request): boolean {
+  const [, , kh, kw] = weight.shape as [number, number, number, number];
+  return groups === 1 && kh === 3 && kw === 3 && [...stride, ...dilation].every((step) => step === 1);
 }
 
 /** Whether the channels of each group are whole fours. */
@@ -135,10 +158,19 @@ function workOf({ inputs: { x, weight }, attributes: { groups, stride, dilation 
   };
 }
 
-function direct(builder: Builder, { tile, strip }: Chosen, request: Request): Operand | undefined {
-  if (strip) return inStrips(builder, strip, request);
+type Four = readonly [number, number, number, number];
+
+/** What a product is worked out by: a tile, or shared memory with so many workgroups at least. */
+type Direct = Chosen | { readonly atLeast: number; readonly tile?: never; readonly strip?: never };
+
+function direct(builder: Builder, way: Direct, request: Request): Operand | undefined {
+  if (way.strip) return inStrips(builder, way.strip, request);
+  const { tile } = way;
   const { shape, inputs, attributes } = request;
-  const weight = builder.packed(inputs.weight, forTiles(inputs.weight.shape, tile))!;
+  const weight = builder.packed(
+    inputs.weight,
+    inOrder(orderFor(inputs.weight.shape, tile), inputs.weight.shape as Four),
+  )!;
   const { stride, padding, dilation } = attributes;
   const x = builder.interleaved(inputs.x);
   const [, , h, w] = x.shape as [number, number, number, number];
@@ -146,23 +178,53 @@ function direct(builder: Builder, { tile, strip }: Chosen, request: Request): Op
   const [, , oh, ow] = shape as [number, number, number, number];
   const [[down, right], [top, left], [dilationH, dilationW]] = [stride, padding, dilation];
   const place = { h, w, plane: oh * ow, ow, kh, kw, down, right, top, left, dilationH, dilationW };
-  return product(builder, { ...request, inputs: { ...inputs, x, weight }, tile, work: workOf(request), place });
+  const whole = { ...request, inputs: { ...inputs, x, weight }, tile, work: workOf(request), place };
+  return (!tile && inSplits(builder, whole, (way as { atLeast: number }).atLeast)) || product(builder, whole);
+}
+
+function orderFor(shape: readonly number[], tile: Tile | undefined): WeightOrder {
+  return tile ? tileOrder(shape, tile) : sharedOrder(shape);
+}
+
+/** A product with too few workgroups for a GPU, its slabs dealt out; undefined where it has enough. */
+function inSplits(builder: Builder, request: Product, atLeast: number): Operand | undefined {
+  const { node, shape, work, inputs } = request;
+  const pixels = work.images * work.size[0] * work.size[1];
+  const workgroups = Math.ceil(work.outputs / SHARED) * Math.ceil(pixels / SHARED);
+  const slabs = work.window[0] * work.window[1] * Math.ceil(work.quadsPerGroup / 4);
+  const splits = Math.min(8, slabs, Math.floor(atLeast / workgroups));
+  if (splits < 2) return undefined;
+  const { bias: _, residual: __, ...bare } = inputs;
+  const parts = product(builder, {
+    ...request,
+    node: `${node}, parts`,
+    shape: [splits * shape[0]!, ...shape.slice(1)],
+    inputs: bare,
+    attributes: { ...request.attributes, relu: false },
+    splits,
+  });
+  if (!parts) return undefined;
+  const [bias, residual] = [inputs.bias, inputs.residual].map((each) => (each ? builder.interleaved(each) : parts));
+  return builder.emit(node, sumSplits, [parts, bias!, residual!], shape, { params: { splits, ...endOf(request) } });
 }
 
 interface Product extends Request {
-  readonly tile: Tile;
+  /** Shared memory where not given. */
+  readonly tile: Tile | undefined;
+  readonly splits?: number;
   readonly work: Work;
   readonly place: { readonly [name: string]: number };
 }
 
 /** A dispatch of tiles, of operands that are in the order for it. */
 function product({ emit, interleaved }: Builder, request: Product): Operand | undefined {
-  const { node, shape, inputs, tile, work, place } = request;
+  const { node, shape, inputs, tile, work, place, splits = 1 } = request;
+  const channels = tile?.channels ?? SHARED;
   const { x, weight } = inputs;
   const [bias, residual] = [inputs.bias, inputs.residual].map((each) => (each ? interleaved(each) : weight));
   const { outputs, outputsPerGroup, images, size, quadsPerGroup: perGroup, positions } = work;
   const pixels = images * size[0] * size[1];
-  const [xQuads, quads, blocks] = [layoutOf(x.shape).quads, Math.ceil(outputs / 4), Math.ceil(outputs / tile.channels)];
+  const [xQuads, quads, blocks] = [layoutOf(x.shape).quads, Math.ceil(outputs / 4), Math.ceil(outputs / channels)];
   const params = {
     pixels,
     perGroup,
@@ -171,14 +233,19 @@ function product({ emit, interleaved }: Builder, request: Product): Operand | un
     quads,
     channels: outputs,
     xStep: pixels * xQuads,
-    weightStep: blocks * perGroup * tile.channels,
+    weightStep: blocks * perGroup * channels,
+    splits,
     yStep: pixels * quads,
     ...place,
     ...endOf(request),
   };
-  const workgroups = [blocks, Math.ceil(pixels / (tile.lanes * tile.pixels)), positions] as const;
+  const perBlock = tile ? tile.lanes * tile.pixels : SHARED;
+  const workgroups = [blocks, Math.ceil(pixels / perBlock), Math.max(positions, splits)] as const;
   if (Math.max(...workgroups) > MOST_WORKGROUPS) return undefined;
-  return emit(node, tiledConv2d(tile), [x, weight, bias!, residual!], shape, { params, workgroups });
+  return emit(node, tile ? tiledConv2d(tile) : sharedConv2d, [x, weight, bias!, residual!], shape, {
+    params,
+    workgroups,
+  });
 }
 
 function inStrips(builder: Builder, strip: Strip, request: Request): Operand | undefined {
@@ -218,9 +285,15 @@ function tilesOf({ outputs }: Winograd, shape: readonly number[]) {
   return { tilesH, tilesW, total: n * tilesH * tilesW };
 }
 
-function byWinograd(builder: Builder, request: Request, winograd: Winograd, tile: Tile): Operand | undefined {
+function byWinograd(
+  builder: Builder,
+  request: Request,
+  winograd: Winograd,
+  tile: Tile | undefined,
+): Operand | undefined {
   const { node, shape, inputs, attributes } = request;
-  const weight = builder.packed(inputs.weight, forWinograd(winograd, inputs.weight.shape, tile))!;
+  const matrix = orderFor([...inputs.weight.shape.slice(0, 2), 1, 1], tile);
+  const weight = builder.packed(inputs.weight, forWinograd(winograd, inputs.weight.shape, matrix))!;
   const x = builder.interleaved(inputs.x);
   const [, c, h, w] = x.shape as [number, number, number, number];
   const [, o, oh, ow] = shape as [number, number, number, number];

@@ -1,6 +1,6 @@
 /// <reference types="@webgpu/types" preserve="true" />
 import { BackendUnavailableError, DeviceLostError, OutOfMemoryError, UnsupportedError } from "@residual/core";
-import { type Choice, softwareChoice } from "./choice.ts";
+import { type Choice, gpuChoice, softwareChoice } from "./choice.ts";
 import type { Kernel } from "./kernels/kernel.ts";
 
 /** A device, with what has been compiled for it. */
@@ -32,9 +32,16 @@ interface Runtime {
   readonly version: string;
 }
 
+interface Opening {
+  readonly gpu?: GPU | undefined;
+  readonly device?: GPUDevice | undefined;
+  readonly kernels?: Family | undefined;
+}
+
 /** Opens a device, the fastest that there is. Throws BackendUnavailableError where there is none, with what to install. */
-export async function openGpu(given?: GPU, own?: GPUDevice): Promise<Gpu> {
-  if (own) return gpuOf(own, own.adapterInfo, { library: "a device of the caller's", version: "unknown", keep: own });
+export async function openGpu({ gpu: given, device: own, kernels }: Opening = {}): Promise<Gpu> {
+  if (own)
+    return gpuOf(own, own.adapterInfo, { library: "a device of the caller's", version: "unknown", keep: own }, kernels);
   const { gpu, library, version } = given
     ? { gpu: given, library: "a GPU of the caller's", version: "unknown" }
     : await runtime();
@@ -48,7 +55,7 @@ export async function openGpu(given?: GPU, own?: GPUDevice): Promise<Gpu> {
   const requiredFeatures: GPUFeatureName[] = adapter.features.has("subgroups") ? ["subgroups"] : [];
   const requiredLimits = { maxStorageBufferBindingSize, maxBufferSize };
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
-  return gpuOf(device, adapter.info, { library, version, keep: gpu });
+  return gpuOf(device, adapter.info, { library, version, keep: gpu }, kernels);
 }
 
 async function runtime(): Promise<Runtime> {
@@ -66,18 +73,29 @@ async function runtime(): Promise<Runtime> {
   }
 }
 
-/** Tiles need a workgroup that is one subgroup, so one size of these. */
-function choiceFor(device: GPUDevice, { subgroupMinSize, subgroupMaxSize }: GPUAdapterInfo): Choice {
+/** Which kernels convolutions have; as the adapter calls for where not given. */
+export type Family = "software" | "gpu" | "plain";
+
+function choiceFor(device: GPUDevice, info: GPUAdapterInfo, family?: Family): Choice {
+  if (family === "plain") return {};
+  if (family === "gpu" || (family === undefined && !isSoftware(info))) return gpuChoice;
+  const { subgroupMinSize, subgroupMaxSize } = info; // tiles need a workgroup that is one subgroup, so one size of these
   const lanes = subgroupMinSize === subgroupMaxSize ? subgroupMinSize : undefined;
   return device.features.has("subgroups") && lanes !== undefined ? softwareChoice(lanes) : {};
+}
+
+/** Whether it runs on the CPU: lavapipe, SwiftShader, or what a browser falls back to. */
+function isSoftware({ isFallbackAdapter, description, device, architecture }: GPUAdapterInfo): boolean {
+  return isFallbackAdapter || /llvmpipe|lavapipe|swiftshader|warp/i.test([description, device, architecture].join(" "));
 }
 
 function gpuOf(
   device: GPUDevice,
   adapter: GPUAdapterInfo,
   { library, version, keep }: Pick<Gpu, "library" | "version" | "keep">,
+  family: Family | undefined,
 ): Gpu {
-  let choice = choiceFor(device, adapter);
+  let choice = choiceFor(device, adapter, family);
   const pipelines = new Map<string, Promise<GPUComputePipeline>>();
   let lost: GPUDeviceLostInfo | undefined;
   void device.lost.then((info) => {

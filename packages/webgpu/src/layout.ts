@@ -41,6 +41,31 @@ export interface Packing {
   readonly write: (from: Numbers, to: Float32Array) => void;
 }
 
+/** Where a kernel reads the weights [O, C, KH, KW] of a convolution; zeros behind. */
+export interface WeightOrder {
+  readonly name: string;
+  readonly length: number;
+  /** Of the first tap. */
+  readonly indexOf: (out: number, channel: number) => number;
+  /** From one tap to the next. */
+  readonly tap: number;
+}
+
+export function inOrder(
+  { name, length, indexOf, tap }: WeightOrder,
+  [o, c, kh, kw]: readonly [number, number, number, number],
+): Packing {
+  const write: Packing["write"] = ({ data }, to) => {
+    for (let out = 0, from = 0; out < o; out++) {
+      for (let k = 0; k < c; k++) {
+        let into = indexOf(out, k);
+        for (const end = from + kh * kw; from < end; from++, into += tap) to[into] = data[from]!;
+      }
+    }
+  };
+  return { name, length, write };
+}
+
 /** In the host's order. */
 export function dense(shape: readonly number[]): Packing {
   return { name: "as it is", length: sizeOf(shape), write: ({ data }, to) => to.set(data) };

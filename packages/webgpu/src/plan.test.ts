@@ -17,10 +17,11 @@ import {
 import { describe, expect, it } from "vitest";
 import { softwareChoice } from "./choice.ts";
 import * as kernels from "./kernels/index.ts";
+import { sharedConv2d, sumSplits } from "./kernels/shared-conv2d.ts";
 import { forStrips, stripConv2d } from "./kernels/strip-conv2d.ts";
-import { forTiles, tiledConv2d } from "./kernels/tiled-conv2d.ts";
+import { tiledConv2d, tileOrder } from "./kernels/tiled-conv2d.ts";
 import { f2, f4, forWinograd } from "./kernels/winograd.ts";
-import { interleaved, type Numbers, type Packing } from "./layout.ts";
+import { inOrder, interleaved, type Numbers, type Packing } from "./layout.ts";
 import { lowerToPlan } from "./lower.ts";
 import { bytesOf, type Plan, planOf, printPlan } from "./plan.ts";
 
@@ -127,15 +128,16 @@ describe("programs", () => {
   const strip = stripConv2d({ lanes, channels: 8, rows: 7, depth: 1, down: 1 });
   const transforms = [f2, f4].flatMap(({ inputTransform, outputTransform }) => [inputTransform, outputTransform]);
 
-  it.each([...Object.values(kernels), tiled, strip, ...transforms].map((kernel) => [kernel.name, kernel] as const))(
-    "%s writes its last buffer alone, and takes all its params",
-    (_, { program, buffers, params }) => {
-      const [last, ...others] = buffers.toReversed();
-      expect(program).toContain(`var<storage, read_write> ${last}:`);
-      for (const other of others) expect(program).not.toMatch(new RegExp(`^ *${other}\\[.*\\] =[^=]`, "m"));
-      for (const param of params) expect(program).toContain(`p.${param}`);
-    },
-  );
+  it.each(
+    [...Object.values(kernels), tiled, strip, sharedConv2d, sumSplits, ...transforms].map(
+      (kernel) => [kernel.name, kernel] as const,
+    ),
+  )("%s writes its last buffer alone, and takes all its params", (_, { program, buffers, params }) => {
+    const [last, ...others] = buffers.toReversed();
+    expect(program).toContain(`var<storage, read_write> ${last}:`);
+    for (const other of others) expect(program).not.toMatch(new RegExp(`^ *${other}\\[.*\\] =[^=]`, "m"));
+    for (const param of params) expect(program).toContain(`p.${param}`);
+  });
 
   const kernelsFor = ([channels, outputs, size, window]: readonly [number, number, number, number], groups = 1) => {
     const x = input("x", [1, channels, size, size]);
@@ -163,7 +165,7 @@ describe("programs", () => {
     const weight = { dtype: "float32", shape: [3, 2, 1, 2], data } as const;
     const tile = { lanes, channels: 2, pixels: 1, depth: 2 } as const;
     const pairs = (...outputs: readonly (readonly number[])[]) => [...outputs.flat(), 0, 0, 0, 0]; // two channels more
-    expect(written(forTiles(weight.shape, tile), weight)).toEqual([
+    expect(written(inOrder(tileOrder(weight.shape, tile), weight.shape), weight)).toEqual([
       ...pairs([1, 3], [5, 7]),
       ...pairs([2, 4], [6, 8]),
       ...pairs([9, 11], [0, 0]),
@@ -186,7 +188,8 @@ describe("programs", () => {
       shape: [1, 1, 3, 3],
       data: Float32Array.from([1, 2, 3, 4, 5, 6, 7, 8, 9]),
     } as const;
-    const all = written(forWinograd(f2, weight.shape, { lanes, channels: 4, pixels: 1, depth: 4 }), weight);
+    const tile = { lanes, channels: 4, pixels: 1, depth: 4 } as const;
+    const all = written(forWinograd(f2, weight.shape, tileOrder([1, 1, 1, 1], tile)), weight);
     const positions = Array.from({ length: 16 }, (_, z) => all[z * 16]); // four outputs of four channels each
     // By hand: rows g0, (g0 + g1 + g2) / 2, (g0 − g1 + g2) / 2, g2 of the kernel, then the same of columns.
     expect(positions).toEqual([1, 3, 1, 3, 6, 11.25, 3.75, 9, 2, 3.75, 1.25, 3, 7, 12, 4, 9]);

@@ -1,6 +1,7 @@
 import { constant, type Graph, graph, input, ops, reference, type Tensor, tensor } from "@residual/core";
 import type { Choice } from "./choice.ts";
 import type { Gpu } from "./device.ts";
+import { SHARED, sharedConv2d, sumSplits } from "./kernels/shared-conv2d.ts";
 import { stripConv2d } from "./kernels/strip-conv2d.ts";
 import { tiledConv2d } from "./kernels/tiled-conv2d.ts";
 import { lowerToPlan } from "./lower.ts";
@@ -16,6 +17,8 @@ interface Trial {
   /** Of the convolution. */
   readonly stride: 1 | 2;
   readonly outputs: number;
+  /** Of the image, along each axis. */
+  readonly size: number;
 }
 
 /**
@@ -34,22 +37,34 @@ export async function checkKernels(gpu: Gpu, { dispatches }: Plan): Promise<void
   }
 }
 
-function trialsOf({ cost, tiles = [], strips = [], winograd = [] }: Choice): readonly Trial[] {
+function trialsOf({ cost, tiles = [], strips = [], winograd = [], sharedAtLeast }: Choice): readonly Trial[] {
+  const size = 9;
+  if (sharedAtLeast !== undefined) {
+    const through = { stride: 2, outputs: SHARED + 4, size } as const;
+    return [
+      { name: sharedConv2d.name, choice: { sharedAtLeast: 1 }, ...through },
+      { name: sumSplits.name, choice: { sharedAtLeast: 100 }, ...through },
+      ...winograd.map((each): Trial => {
+        const choice = { sharedAtLeast: 1, winograd: [each] };
+        return { name: each.outputTransform.name, choice, stride: 1, outputs: SHARED, size: 40 };
+      }),
+    ];
+  }
   if (!cost) return [];
   const onlyProducts = { load: { 1: 0, 2: 0, 4: 0 }, broadcast: 0, fma: 1, keep: 0 };
   const [first] = tiles;
   return [
     ...tiles.map((tile): Trial => {
       const { name } = tiledConv2d(tile);
-      return { name, choice: { cost, tiles: [tile] }, stride: 2, outputs: tile.channels + 4 };
+      return { name, choice: { cost, tiles: [tile] }, stride: 2, outputs: tile.channels + 4, size };
     }),
     ...strips.map((strip): Trial => {
       const { name } = stripConv2d(strip);
-      return { name, choice: { cost, strips: [strip] }, stride: strip.down, outputs: strip.channels + 4 };
+      return { name, choice: { cost, strips: [strip] }, stride: strip.down, outputs: strip.channels + 4, size };
     }),
     ...winograd.map((each): Trial => {
       const choice = { cost: onlyProducts, tiles: [first!], winograd: [each] };
-      return { name: each.outputTransform.name, choice, stride: 1, outputs: first!.channels };
+      return { name: each.outputTransform.name, choice, stride: 1, outputs: first!.channels, size };
     }),
   ];
 }
@@ -79,8 +94,7 @@ async function isRight(gpu: Gpu, trial: Trial): Promise<boolean> {
   }
 }
 
-function convolution({ stride, outputs }: Trial): { of: Graph; inputs: { [name: string]: Tensor<"float32"> } } {
-  const size = 9;
+function convolution({ stride, outputs, size }: Trial): { of: Graph; inputs: { [name: string]: Tensor<"float32"> } } {
   const side = stride === 1 ? size : Math.ceil(size / stride);
   const image = [2, CHANNELS, size, size];
   const sum = [2, outputs, side, side];

@@ -1,4 +1,4 @@
-import type { Packing } from "../layout.ts";
+import type { WeightOrder } from "../layout.ts";
 import { bindings, bits, type Kernel, quotient } from "./kernel.ts";
 
 /** How much of the output one subgroup works out: so many channels, of so many pixels for each of its lanes. */
@@ -113,35 +113,12 @@ const tiled: Pick<Kernel, "buffers" | "params"> = {
   ],
 };
 
-/** Where tiles read weights [O, C, KH, KW]: [O / channels][KH][KW][C / depth][channels][depth], zeros behind, C filled up to fours. */
-interface TileOrder {
-  readonly length: number;
-  /** From one tap to the next. */
-  readonly tap: number;
-  /** Where the first tap of an output is, and beside it of its `depth` channels; the next ones are `step` behind. */
-  readonly startOf: (out: number) => number;
-  readonly step: number;
-}
-
-export function tileOrder(shape: readonly number[], { channels, depth }: Tile): TileOrder {
+/** [O / channels][KH][KW][C / depth][channels][depth], C filled up to fours. */
+export function tileOrder(shape: readonly number[], { channels, depth }: Tile): WeightOrder {
   const [o, c, kh, kw] = shape as [number, number, number, number];
   const tap = Math.ceil(c / 4) * 4 * channels;
-  const startOf = (out: number) => Math.floor(out / channels) * kh * kw * tap + (out % channels) * depth;
-  return { length: Math.ceil(o / channels) * kh * kw * tap, tap, startOf, step: channels * depth };
-}
-
-export function forTiles(shape: readonly number[], tile: Tile): Packing {
-  const [o, c, kh, kw] = shape as [number, number, number, number];
-  const [{ length, tap, startOf, step }, { depth }] = [tileOrder(shape, tile), tile];
-  const taps = kh * kw;
-  const write: Packing["write"] = ({ data }, to) => {
-    for (let out = 0, from = 0; out < o; out++) {
-      const start = startOf(out);
-      for (let k = 0; k < c; k++) {
-        let into = start + Math.floor(k / depth) * step + (k % depth);
-        for (const end = from + taps; from < end; from++, into += tap) to[into] = data[from]!;
-      }
-    }
-  };
-  return { name: `in tiles ${tile.channels}×${depth}`, length, write };
+  const block = kh * kw * tap;
+  const indexOf = (out: number, k: number) =>
+    Math.floor(out / channels) * block + (Math.floor(k / depth) * channels + (out % channels)) * depth + (k % depth);
+  return { name: `in tiles ${channels}×${depth}`, length: Math.ceil(o / channels) * block, indexOf, tap };
 }

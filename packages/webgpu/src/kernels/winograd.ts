@@ -1,6 +1,5 @@
-import type { Packing } from "../layout.ts";
+import type { Packing, WeightOrder } from "../layout.ts";
 import { type Kernel, plain } from "./kernel.ts";
-import { type Tile, tileOrder } from "./tiled-conv2d.ts";
 
 /**
  * Winograd's minimal filtering, Lavin and Gray 2015, section 4.1: a tile of m × m outputs of a 3 × 3 convolution is
@@ -165,19 +164,18 @@ ${lines(side, (k) => `    let d${k} = half[r * ${side}u + ${k}u];`)}
   });
 }
 
-/** G·g·Gᵀ of each 3 × 3 kernel, in float64 and rounded once, as the tiles read it: a matrix [O, C] for each position. */
+/** G·g·Gᵀ of each 3 × 3 kernel, in float64 and rounded once, as products read it: a matrix [O, C] for each position. */
 export function forWinograd(
   { name, kernelMatrix, inputs: side }: Winograd,
   shape: readonly number[],
-  tile: Tile,
+  order: WeightOrder,
 ): Packing {
   const [o, c] = shape as [number, number, 3, 3];
-  const { length, startOf, step } = tileOrder([o, c, 1, 1], tile);
+  const { length, indexOf } = order;
   const g = kernelMatrix.flat();
   const half = new Float64Array(side * 3);
   const write: Packing["write"] = ({ data }, to) => {
     for (let out = 0, from = 0; out < o; out++) {
-      const start = startOf(out);
       for (let k = 0; k < c; k++, from += 9) {
         for (let r = 0; r < 3 * side; r += 3) {
           for (let s = 0; s < 3; s++) {
@@ -185,7 +183,7 @@ export function forWinograd(
             half[r + s] = g[r]! * data[at]! + g[r + 1]! * data[at + 3]! + g[r + 2]! * data[at + 6]!;
           }
         }
-        let into = start + Math.floor(k / tile.depth) * step + (k % tile.depth);
+        let into = indexOf(out, k);
         for (let r = 0; r < 3 * side; r += 3) {
           for (let s = 0; s < 3 * side; s += 3, into += length) {
             to[into] = g[s]! * half[r]! + g[s + 1]! * half[r + 1]! + g[s + 2]! * half[r + 2]!;
@@ -194,5 +192,5 @@ export function forWinograd(
       }
     }
   };
-  return { name: `${name} in tiles ${tile.channels}×${tile.depth}`, length: side * side * length, write };
+  return { name: `${name} ${order.name}`, length: side * side * length, write };
 }

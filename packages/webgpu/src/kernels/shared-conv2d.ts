@@ -1,0 +1,115 @@
+import type { WeightOrder } from "../layout.ts";
+import { bindings, bits, type Kernel, plain, quotient } from "./kernel.ts";
+
+/** Output channels, and pixels, of a workgroup. */
+export const SHARED = 64;
+
+/** Fours of channels that lie in the workgroup's memory at a time. */
+const SLAB = 4;
+
+const shared: Pick<Kernel, "buffers" | "params"> = {
+  buffers: ["x", "weight", "bias", "residual", "y"],
+  // biome-ignore format: what belongs together in a line
+  params: [
+    "pixels", "plane", "ow", "channels", "quads", "h", "w", "xQuads", "kh", "kw", "down", "right", "top", "left", "dilationH", "dilationW",
+    "xStep", "weightStep", "yStep", "splits", "hasBias", "hasResidual", "relu",
+  ],
+};
+
+/**
+ * conv2d as a matrix product, for GPUs. A workgroup of 16 × 16 works out 64 channels of 64 pixels, each invocation four channels of four
+ * pixels. Slabs of 16 channels of x at a tap, and of their weights, go through the workgroup's memory, 8 KiB of it: each number is loaded
+ * from memory once for 64 outputs. Of a slab an invocation reads 32 vec4 for 256 multiply-adds, and brings two.
+ *
+ * At 7 × 7 pixels of 512 channels there are 8 workgroups, which is fewer than a GPU has cores. So the slabs may be dealt out to several
+ * along z (`splits`), whose sums are added up by `sumSplits` afterwards. Without splits z counts products beside one another, as in
+ * tiledConv2d.
+ */
+export const sharedConv2d: Kernel = {
+  ...shared,
+  name: "conv2d in shared memory",
+  program: /* wgsl */ `${bindings(shared)}
+
+${bits}
+
+${quotient}
+
+var<workgroup> xs: array<vec4f, ${SLAB * SHARED}>; // [fours][pixels], each four channels of x
+var<workgroup> ws: array<vec4f, ${4 * SLAB * (SHARED / 4)}>; // [channels of x][fours], each four outputs
+
+@compute @workgroup_size(16, 16)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) id: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
+  let product = select(group.z, 0u, p.splits > 1u);
+  // The pixel that this invocation brings.
+  let mine = min(group.y * ${SHARED}u + index % ${SHARED}u, p.pixels - 1u); let part = index / ${SHARED}u;
+  let image = quotient(mine, p.plane); let inside = mine - image * p.plane;
+  let row = quotient(inside, p.ow); let column = inside - row * p.ow;
+  let plane = p.h * p.w;
+  let slabs = (p.xQuads + ${SLAB - 1}u) / ${SLAB}u;
+  let all = p.kh * p.kw * slabs;
+  let first = select(0u, group.z * all / p.splits, p.splits > 1u);
+  let end = select(all, (group.z + 1u) * all / p.splits, p.splits > 1u);
+  var sums: array<vec4f, 4>;
+  for (var slab = first; slab < end; slab++) {
+    let tap = slab / slabs; let quad = slab % slabs * ${SLAB}u;
+    let q = row * p.down + tap / p.kw * p.dilationH - p.top;
+    let r = column * p.right + tap % p.kw * p.dilationW - p.left;
+    let seen = q < p.h && r < p.w && quad + part < p.xQuads;
+    let source = product * p.xStep + (image * p.xQuads + quad + part) * plane + q * p.w + r;
+    xs[index] = select(vec4f(), x[select(0u, source, seen)], seen);
+    let behind = (tap * p.xQuads + quad) * 4u + index / 16u;
+    let known = quad + index / 64u < p.xQuads;
+    let at = product * p.weightStep + (group.x * p.kh * p.kw * p.xQuads * 4u + behind) * 16u + index % 16u;
+    ws[index] = select(vec4f(), weight[select(0u, at, known)], known);
+    workgroupBarrier();
+    for (var k = 0u; k < ${SLAB}u; k++) {
+      let w0 = ws[(k * 4u) * 16u + id.y]; let w1 = ws[(k * 4u + 1u) * 16u + id.y];
+      let w2 = ws[(k * 4u + 2u) * 16u + id.y]; let w3 = ws[(k * 4u + 3u) * 16u + id.y];
+      for (var n = 0u; n < 4u; n++) {
+        let v = xs[k * ${SHARED}u + n * 16u + id.x];
+        sums[n] += w0 * v.x + w1 * v.y + w2 * v.z + w3 * v.w;
+      }
+    }
+    workgroupBarrier();
+  }
+  let quad = group.x * 16u + id.y;
+  for (var n = 0u; n < 4u; n++) {
+    let pixel = group.y * ${SHARED}u + n * 16u + id.x;
+    if (quad >= p.quads || pixel >= p.pixels) { continue; }
+    let image = quotient(pixel, p.plane);
+    let i = (image * p.quads + quad) * p.plane + pixel - image * p.plane;
+    var whole = sums[n];
+    if (p.hasBias == 1u) { whole += bias[quad]; }
+    if (p.hasResidual == 1u) { whole += residual[i]; }
+    if (p.relu == 1u) { whole = rectified(whole); }
+    y[group.z * p.yStep + i] = filled(whole, quad, p.channels);
+  }
+}
+`,
+};
+
+/** The sums of all splits, one after the other, with what is behind a convolution. */
+export const sumSplits: Kernel = plain({
+  name: "sum of splits",
+  buffers: ["x", "bias", "residual", "y"],
+  params: ["quads", "splits", "hasBias", "hasResidual", "relu"],
+  code: /* wgsl */ `
+  var whole = vec4f();
+  for (var split = 0u; split < p.splits; split++) { whole += x[split * p.planes * p.pixels + i]; }
+  if (p.hasBias == 1u) { whole += bias[plane % p.quads]; }
+  if (p.hasResidual == 1u) { whole += residual[i]; }
+  if (p.relu == 1u) { whole = rectified(whole); }
+  y[i] = whole;`,
+});
+
+/** [O / 64][KH][KW][C][64], C filled up to fours. */
+export function sharedOrder(shape: readonly number[]): WeightOrder {
+  const [o, c, kh, kw] = shape as [number, number, number, number];
+  const tap = Math.ceil(c / 4) * 4 * SHARED;
+  const indexOf = (out: number, k: number) => Math.floor(out / SHARED) * kh * kw * tap + k * SHARED + (out % SHARED);
+  return { name: "for shared memory", length: Math.ceil(o / SHARED) * kh * kw * tap, indexOf, tap };
+}
