@@ -18,6 +18,12 @@ interface OnnxRuntime {
   readonly Tensor: new (dtype: "float32", data: Float32Array, dims: readonly number[]) => object;
 }
 
+/** Those that one of our backends is to be compared with. */
+export const peersOf: { readonly [backend: string]: readonly string[] } = {
+  onnx: ["onnxruntime-node", "onnxruntime-node-nospin"],
+  webgpu: ["onnxruntime-node-webgpu"],
+};
+
 /** Other people's libraries, each as its own documentation says to use it. */
 export const peers: { readonly [name: string]: (task: Task) => Promise<Runner> } = {
   /** The model read as bytes, default options. */

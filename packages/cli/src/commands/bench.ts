@@ -8,7 +8,7 @@ import type { Command } from "commander";
 import { backendNames, chooseBackend } from "../backends.ts";
 import { type LayerCost, timeLayers } from "../bench/layers.ts";
 import { type Measurement, measure } from "../bench/measure.ts";
-import { peers } from "../bench/peers.ts";
+import { peers, peersOf } from "../bench/peers.ts";
 import type { Task } from "../bench/protocol.ts";
 import { type Context, command, positive, threadsOption } from "../command.ts";
 import { oneOf } from "../names.ts";
@@ -35,13 +35,15 @@ export function benchCommand({ signal }: Context): Command {
     .option("--rounds <n>", "turns of each candidate", positive, 11)
     .option("--times <n>", "runs in a turn", positive, 3)
     .option("--loads <n>", "times that each candidate is loaded", positive, 5)
-    .option("--peers [names]", "beside them, the libraries below or beside ours")
+    .option("--peers [names]", "beside them, the libraries that do the same, or those named")
     .option("--layers", "time each layer alone")
     .addOption(threadsOption())
     .action(async (models: string[], options: Options) => {
       if (options.layers) return benchLayers(models, options, signal);
       const candidates = options.backends.split(",").map((name) => oneOf(name, backendNames, "backend") as string);
-      if (options.peers) candidates.push(...(options.peers === true ? Object.keys(peers) : options.peers.split(",")));
+      if (options.peers === true) candidates.push(...candidates.flatMap((name) => peersOf[name] ?? []));
+      else if (options.peers)
+        candidates.push(...options.peers.split(",").map((name) => oneOf(name, Object.keys(peers), "peer")));
       const names = models.length > 0 ? models : ["resnet18", "resnet50", "resnext50_32x4d"];
       for (const name of names) checkLogits(modelNamed(name));
       const bar = progressBar();
