@@ -131,6 +131,7 @@ export function softwareChoice(lanes: number): Choice {
   const tiles: readonly Tile[] = [
     { lanes, channels: 32, pixels: 7, depth: 2 },
     { lanes, channels: 4, pixels: 14, depth: 4 },
+    { lanes, channels: 32, pixels: 1, depth: 4 }, // the last layer: an image has one pixel
   ];
   const strips: readonly Strip[] = [
     { lanes, channels: 32, rows: 7, depth: 1, down: 1 },

@@ -43,6 +43,7 @@ export async function upload(
     if (constants.has(name)) buffers.set(name, buffer);
     else buffer.destroy();
   }
+  const numbersOf = folding();
   let underWay = 0; // bytes that the queue holds a copy of
   for (const [name, { constant, view, packing }] of constants) {
     if (buffers.has(name)) continue;
@@ -59,20 +60,26 @@ export async function upload(
   return buffers;
 }
 
-/** Twice the largest weights of ResNet: what is copied at once adds to the peak of memory. */
-const MOST_UNDER_WAY = 16 * 2 ** 20;
+/** About the largest weights of ResNet: what is copied at once adds to the peak of memory. */
+const MOST_UNDER_WAY = 8 * 2 ** 20;
 
-/** Weights that a batch norm is folded into keep their product once they are asked for it. This one is let go again. */
-function numbersOf(tensor: Numbers): Numbers {
-  if (!tensor.scaled) return tensor;
-  const { of, gain } = tensor.scaled;
-  const [from, row] = [of.data, of.data.length / gain.length];
-  const data = new Float64Array(from.length);
-  for (let c = 0, i = 0; c < gain.length; c++) {
-    const factor = gain[c]!;
-    for (const end = i + row; i < end; i++) data[i] = from[i]! * factor;
-  }
-  return { dtype: "float64", shape: tensor.shape, data };
+/**
+ * A tensor's numbers, good until the next is asked for. Weights that a batch norm is folded into would keep their product, in
+ * float64, once they are asked for it; here all share one piece of memory.
+ */
+function folding(): (tensor: Numbers) => Numbers {
+  let products = new Float64Array();
+  return (tensor) => {
+    if (!tensor.scaled) return tensor;
+    const { of, gain } = tensor.scaled;
+    const [from, row] = [of.data, of.data.length / gain.length];
+    if (products.length < from.length) products = new Float64Array(from.length);
+    for (let c = 0, i = 0; c < gain.length; c++) {
+      const factor = gain[c]!;
+      for (const end = i + row; i < end; i++) products[i] = from[i]! * factor;
+    }
+    return { dtype: "float64", shape: tensor.shape, data: products.subarray(0, from.length) };
+  };
 }
 
 /** Memory, pipelines and bind groups of a plan. */

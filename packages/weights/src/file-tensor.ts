@@ -56,13 +56,16 @@ interface Place {
 
 /** A float32 tensor that is read from its file when its numbers are first asked for. */
 export function fileTensor(shape: readonly number[], { file, offset, firstNonFinite }: Place): Tensor<"float32"> {
-  let data: Float32Array | undefined;
+  let data: WeakRef<Float32Array> | undefined; // who has packed them for a device lets them go
   return {
     dtype: "float32",
     shape,
     get data() {
-      data ??= new Float32Array(file.readAgain(offset, 4 * sizeOf(shape)).buffer);
-      return data;
+      const known = data?.deref();
+      if (known) return known;
+      const read = new Float32Array(file.readAgain(offset, 4 * sizeOf(shape)).buffer);
+      data = new WeakRef(read);
+      return read;
     },
     source: { ...sourceIn(file, offset), firstNonFinite },
   };

@@ -8,15 +8,19 @@ export const maxPool2d: Kernel = plain({
   code: /* wgsl */ `
   let row = quotient(pixel, p.ow); let column = pixel - row * p.ow;
   var best = vec4f(bitcast<f32>(p.negativeInfinity)); // WGSL has no literal for it, and refuses one that it can see
+  var nan = vec4f(); // of a NaN and a number max may answer either
   for (var a = 0u; a < p.windowH; a++) {
     let at = row * p.down + a - p.top;
     if (at >= p.h) { continue; }
     for (var b = 0u; b < p.windowW; b++) {
       let q = column * p.right + b - p.left;
-      if (q < p.w) { best = larger(best, x[(plane * p.h + at) * p.w + q]); }
+      if (q >= p.w) { continue; }
+      let seen = x[(plane * p.h + at) * p.w + q];
+      best = max(best, seen);
+      nan = select(nan, seen, isNan(seen));
     }
   }
-  y[i] = best;`,
+  y[i] = select(best, nan, isNan(nan));`,
 });
 
 /** Windows may stick out at the bottom and on the right; they are divided by what they see. */
