@@ -12,7 +12,7 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { checkBuffers, type DeviceBuffers } from "./buffers.ts";
-import { type Family, type Gpu, guarded, nameOf, openGpu } from "./device.ts";
+import { type Family, type Gpu, guarded, nameOf, openGpu, type Tuning } from "./device.ts";
 import { lowerToPlan } from "./lower.ts";
 import { prepare, type Ready, upload } from "./memory.ts";
 import { type Program, printPlan, programsOf } from "./plan.ts";
@@ -29,6 +29,11 @@ export interface WebgpuOptions {
   readonly device?: GPUDevice;
   /** Of convolutions: for adapters on the CPU, for GPUs, or plain ones for neither. As the adapter calls for where not given. */
   readonly kernels?: Family;
+  /**
+   * "cold" has fewer kernels: on lavapipe without its cache the first answer of ResNet-18 comes after 2 s instead of 6, later ones take
+   * 40 % longer. Drivers keep what they compiled, so "warm" is the default.
+   */
+  readonly tuning?: Tuning;
 }
 
 export interface WebgpuBackend extends Backend {

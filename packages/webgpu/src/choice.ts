@@ -116,6 +116,11 @@ export function transformCost(
  */
 export const gpuChoice: Choice = { sharedAtLeast: 128, winograd: [f2, f4] };
 
+/** What compiles soonest: one tile for all convolutions, and those of groups. */
+export function coldChoice({ tiles = [], ...choice }: Choice): Choice {
+  return choice.cost ? { cost: choice.cost, tiles: tiles.filter((tile, i) => i === 0 || tile.channels < 16) } : choice;
+}
+
 /** For software adapters: measured on lavapipe (8 lanes) and SwiftShader (4), docs/webgpu.md. */
 export function softwareChoice(lanes: number): Choice {
   if (lanes < 8) {
@@ -131,7 +136,6 @@ export function softwareChoice(lanes: number): Choice {
   const tiles: readonly Tile[] = [
     { lanes, channels: 32, pixels: 7, depth: 2 },
     { lanes, channels: 4, pixels: 14, depth: 4 },
-    { lanes, channels: 32, pixels: 1, depth: 4 }, // the last layer: an image has one pixel
   ];
   const strips: readonly Strip[] = [
     { lanes, channels: 32, rows: 7, depth: 1, down: 1 },

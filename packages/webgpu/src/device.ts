@@ -1,6 +1,6 @@
 /// <reference types="@webgpu/types" preserve="true" />
 import { BackendUnavailableError, DeviceLostError, OutOfMemoryError, UnsupportedError } from "@residual/core";
-import { type Choice, gpuChoice, softwareChoice } from "./choice.ts";
+import { type Choice, coldChoice, gpuChoice, softwareChoice } from "./choice.ts";
 import type { Kernel } from "./kernels/kernel.ts";
 
 /** A device, with what has been compiled for it. */
@@ -36,12 +36,19 @@ interface Opening {
   readonly gpu?: GPU | undefined;
   readonly device?: GPUDevice | undefined;
   readonly kernels?: Family | undefined;
+  readonly tuning?: Tuning | undefined;
 }
 
 /** Opens a device, the fastest that there is. Throws BackendUnavailableError where there is none, with what to install. */
-export async function openGpu({ gpu: given, device: own, kernels }: Opening = {}): Promise<Gpu> {
+export async function openGpu({ gpu: given, device: own, kernels, tuning }: Opening = {}): Promise<Gpu> {
   if (own)
-    return gpuOf(own, own.adapterInfo, { library: "a device of the caller's", version: "unknown", keep: own }, kernels);
+    return gpuOf(
+      own,
+      own.adapterInfo,
+      { library: "a device of the caller's", version: "unknown", keep: own },
+      kernels,
+      tuning,
+    );
   const { gpu, library, version } = given
     ? { gpu: given, library: "a GPU of the caller's", version: "unknown" }
     : await runtime();
@@ -55,7 +62,7 @@ export async function openGpu({ gpu: given, device: own, kernels }: Opening = {}
   const requiredFeatures: GPUFeatureName[] = adapter.features.has("subgroups") ? ["subgroups"] : [];
   const requiredLimits = { maxStorageBufferBindingSize, maxBufferSize };
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
-  return gpuOf(device, adapter.info, { library, version, keep: gpu }, kernels);
+  return gpuOf(device, adapter.info, { library, version, keep: gpu }, kernels, tuning);
 }
 
 async function runtime(): Promise<Runtime> {
@@ -76,6 +83,9 @@ async function runtime(): Promise<Runtime> {
 /** Which kernels convolutions have; as the adapter calls for where not given. */
 export type Family = "software" | "gpu" | "plain";
 
+/** For answers soon, or for many: software adapters compile a kernel for seconds when it first runs. */
+export type Tuning = "cold" | "warm";
+
 function choiceFor(device: GPUDevice, info: GPUAdapterInfo, family?: Family): Choice {
   if (family === "plain") return {};
   if (family === "gpu" || (family === undefined && !isSoftware(info))) return gpuChoice;
@@ -94,8 +104,10 @@ function gpuOf(
   adapter: GPUAdapterInfo,
   { library, version, keep }: Pick<Gpu, "library" | "version" | "keep">,
   family: Family | undefined,
+  tuning: Tuning = "warm",
 ): Gpu {
-  let choice = choiceFor(device, adapter, family);
+  const all = choiceFor(device, adapter, family);
+  let choice = tuning === "cold" ? coldChoice(all) : all;
   const pipelines = new Map<string, Promise<GPUComputePipeline>>();
   let lost: GPUDeviceLostInfo | undefined;
   void device.lost.then((info) => {

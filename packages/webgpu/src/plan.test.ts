@@ -15,7 +15,7 @@ import {
   variants,
 } from "@residual/core";
 import { describe, expect, it } from "vitest";
-import { softwareChoice } from "./choice.ts";
+import { coldChoice, gpuChoice, softwareChoice } from "./choice.ts";
 import * as kernels from "./kernels/index.ts";
 import { sharedConv2d, sumSplits } from "./kernels/shared-conv2d.ts";
 import { forStrips, stripConv2d } from "./kernels/strip-conv2d.ts";
@@ -139,12 +139,16 @@ describe("programs", () => {
     for (const param of params) expect(program).toContain(`p.${param}`);
   });
 
-  const kernelsFor = ([channels, outputs, size, window]: readonly [number, number, number, number], groups = 1) => {
+  const kernelsFor = (
+    [channels, outputs, size, window]: readonly [number, number, number, number],
+    groups = 1,
+    choice = softwareChoice(lanes),
+  ) => {
     const x = input("x", [1, channels, size, size]);
     const weight = constant("weight", fill("v1", "weight", [outputs, channels / groups, window, window], -1, 1));
     const y = ops.conv2d({ x, weight }, { groups, padding: window >> 1 });
     const one = graph({ name: "one", inputs: { x }, outputs: { y } });
-    return lowerToPlan(one, 1, softwareChoice(lanes)).plan.dispatches.map(({ kernel }) => kernel.name);
+    return lowerToPlan(one, 1, choice).plan.dispatches.map(({ kernel }) => kernel.name);
   };
 
   it("tiles lie within groups, and there is none where no tile fits", () => {
@@ -158,6 +162,19 @@ describe("programs", () => {
     expect(kernelsFor([64, 64, 56, 3])).toContain("winograd-f4 input");
     expect(kernelsFor([64, 64, 56, 1])).not.toContain("winograd-f4 input");
     expect(kernelsFor([512, 512, 7, 3])).not.toContain("winograd-f4 input");
+  });
+
+  it("cold, one tile serves all but groups", () => {
+    const cold = coldChoice(softwareChoice(lanes));
+    expect(kernelsFor([64, 64, 56, 3], 1, cold)).toContain("conv2d 32×7×2 on 8 lanes");
+    expect(kernelsFor([128, 128, 8, 3], 32, cold)).toContain("conv2d 4×14×4 on 8 lanes");
+  });
+
+  it("on GPUs products go through shared memory, in splits where there are few", () => {
+    expect(kernelsFor([64, 64, 96, 1], 1, gpuChoice)).toEqual(["pack", "conv2d in shared memory", "unpack"]);
+    expect(kernelsFor([64, 64, 7, 1], 1, gpuChoice)).toContain("sum of splits");
+    expect(kernelsFor([64, 64, 56, 3], 1, gpuChoice)).toContain("winograd-f4 output");
+    expect(kernelsFor([128, 128, 8, 3], 32, gpuChoice)).toContain("conv2d");
   });
 
   it("weights are packed by the channels of a tile, zeros behind", () => {
