@@ -6,7 +6,7 @@ import { SHARED, sharedConv2d, sharedOrder, sumSplits } from "./kernels/shared-c
 import { forStrips, type Strip, stripConv2d } from "./kernels/strip-conv2d.ts";
 import { type Tile, tiledConv2d, tileOrder } from "./kernels/tiled-conv2d.ts";
 import { forWinograd, type Winograd } from "./kernels/winograd.ts";
-import { inOrder, layoutOf, type Numbers, type WeightOrder } from "./layout.ts";
+import { four, inOrder, layoutOf, type Numbers, type WeightOrder } from "./layout.ts";
 import type { Builder, Operand } from "./lower.ts";
 
 /** A convolution, and what its output is. */
@@ -37,9 +37,9 @@ function inRows(builder: Builder, choice: Choice, request: Request): Operand | u
   const { node, shape, inputs, attributes } = request;
   const { x, weight } = inputs;
   const { stride, padding, dilation, groups } = attributes;
-  const [o, c, kh, kw] = weight.shape as [number, number, number, number];
+  const [o, c, kh, kw] = four(weight.shape);
   if (!choice.cost || x.storage.kind !== "input" || groups !== 1 || c >= 4 || kw === 1) return undefined;
-  const [n, , h, w] = x.shape as [number, number, number, number];
+  const [n, , h, w] = four(x.shape);
   const [ow, [, right], [top, left], [dilationH, dilationW]] = [shape[3]!, stride, padding, dilation];
   if (weight.storage.kind !== "constant") return undefined;
   const rows = builder.emit(`${node}, rows`, kernels.packRows, [x], [n, c * kw, h, ow], {
@@ -57,7 +57,7 @@ function inRows(builder: Builder, choice: Choice, request: Request): Operand | u
 
 /** Weights [O, C, KH, KW] as [O, KW·C, KH, 1], the columns of a kernel before the channels. */
 function rowsOf({ data, shape }: Numbers, rowShape: readonly number[]): Numbers {
-  const [o, c, kh, kw] = shape as [number, number, number, number];
+  const [o, c, kh, kw] = four(shape);
   const to = new Float64Array(data.length);
   for (let out = 0, from = 0; out < o; out++) {
     for (let k = 0; k < c; k++) {
@@ -72,8 +72,8 @@ function rowsOf({ data, shape }: Numbers, rowShape: readonly number[]): Numbers 
 function plainly({ emit, interleaved }: Builder, request: Request): Operand {
   const { node, shape, inputs, attributes } = request;
   const { stride, padding, dilation, groups } = attributes;
-  const [, , h, w] = inputs.x.shape as [number, number, number, number];
-  const [o, perGroup, kh, kw] = inputs.weight.shape as [number, number, number, number];
+  const [, , h, w] = four(inputs.x.shape);
+  const [o, perGroup, kh, kw] = four(inputs.weight.shape);
   const ow = shape[3]!;
   const [[down, right], [top, left], [dilationH, dilationW]] = [stride, padding, dilation];
   const [x, weight] = [interleaved(inputs.x), interleaved(inputs.weight)];
@@ -99,7 +99,7 @@ function fast(builder: Builder, choice: Choice, request: Request): Operand | und
 function winogradWays(choice: Choice, request: Request) {
   const work = workOf(request);
   const { shape, inputs } = request;
-  const [, c] = inputs.x.shape as [number, number];
+  const [, c] = four(inputs.x.shape);
   return (choice.winograd ?? []).flatMap((winograd) => {
     const { total: tiles } = tilesOf(winograd, shape);
     const product = cheapest(choice, productsOf(work, winograd, tiles));
@@ -131,19 +131,19 @@ function inShared(builder: Builder, atLeast: number, choice: Choice, request: Re
 }
 
 function isWinograd({ inputs: { weight }, attributes: { groups, stride, dilation } }: Request): boolean {
-  const [, , kh, kw] = weight.shape as [number, number, number, number];
+  const [, , kh, kw] = four(weight.shape);
   return groups === 1 && kh === 3 && kw === 3 && [...stride, ...dilation].every((step) => step === 1);
 }
 
 /** Whether the channels of each group are whole fours. */
 function isWhole({ inputs: { weight }, attributes: { groups } }: Request): boolean {
-  const [outputs, perGroup] = weight.shape as [number, number];
+  const [outputs, perGroup] = four(weight.shape);
   return groups === 1 || (perGroup % 4 === 0 && (outputs / groups) % 4 === 0);
 }
 
 function workOf({ inputs: { x, weight }, attributes: { groups, stride, dilation }, shape }: Request): Work {
-  const [outputs, perGroup, kh, kw] = weight.shape as [number, number, number, number];
-  const [images, , oh, ow] = shape as [number, number, number, number];
+  const [outputs, perGroup, kh, kw] = four(weight.shape);
+  const [images, , oh, ow] = four(shape);
   const quadsPerGroup = groups > 1 ? perGroup / 4 : layoutOf(x.shape).quads;
   return {
     outputs,
@@ -158,10 +158,10 @@ function workOf({ inputs: { x, weight }, attributes: { groups, stride, dilation 
   };
 }
 
-type Four = readonly [number, number, number, number];
-
 /** What a product is worked out by: a tile, or shared memory with so many workgroups at least. */
-type Direct = Chosen | { readonly atLeast: number; readonly tile?: never; readonly strip?: never };
+type Direct =
+  | (Chosen & { readonly atLeast?: never })
+  | { readonly atLeast: number; readonly tile?: never; readonly strip?: never };
 
 function direct(builder: Builder, way: Direct, request: Request): Operand | undefined {
   if (way.strip) return inStrips(builder, way.strip, request);
@@ -169,17 +169,18 @@ function direct(builder: Builder, way: Direct, request: Request): Operand | unde
   const { shape, inputs, attributes } = request;
   const weight = builder.packed(
     inputs.weight,
-    inOrder(orderFor(inputs.weight.shape, tile), inputs.weight.shape as Four),
+    inOrder(orderFor(inputs.weight.shape, tile), four(inputs.weight.shape)),
   )!;
   const { stride, padding, dilation } = attributes;
   const x = builder.interleaved(inputs.x);
-  const [, , h, w] = x.shape as [number, number, number, number];
-  const [, , kh, kw] = inputs.weight.shape as [number, number, number, number];
-  const [, , oh, ow] = shape as [number, number, number, number];
+  const [, , h, w] = four(x.shape);
+  const [, , kh, kw] = four(inputs.weight.shape);
+  const [, , oh, ow] = four(shape);
   const [[down, right], [top, left], [dilationH, dilationW]] = [stride, padding, dilation];
   const place = { h, w, plane: oh * ow, ow, kh, kw, down, right, top, left, dilationH, dilationW };
   const whole = { ...request, inputs: { ...inputs, x, weight }, tile, work: workOf(request), place };
-  return (!tile && inSplits(builder, whole, (way as { atLeast: number }).atLeast)) || product(builder, whole);
+  const split = way.atLeast === undefined ? undefined : inSplits(builder, whole, way.atLeast);
+  return split ?? product(builder, whole);
 }
 
 function orderFor(shape: readonly number[], tile: Tile | undefined): WeightOrder {
@@ -255,7 +256,7 @@ function inStrips(builder: Builder, strip: Strip, request: Request): Operand | u
   const [bias, residual] = [inputs.bias, inputs.residual].map((each) => (each ? builder.interleaved(each) : weight));
   const { outputs, outputsPerGroup, images, size, window, quadsPerGroup: perGroup } = workOf(request);
   const [[oh, ow], [, kw]] = [size, window];
-  const [, , h, w] = x.shape as [number, number, number, number];
+  const [, , h, w] = four(x.shape);
   const [[, right], [top, left]] = [attributes.stride, attributes.padding];
   const across = Math.ceil(ow / strip.lanes);
   const counts = { channels: outputs, quads: Math.ceil(outputs / 4), xQuads: layoutOf(x.shape).quads };
@@ -280,7 +281,7 @@ function inStrips(builder: Builder, strip: Strip, request: Request): Operand | u
 }
 
 function tilesOf({ outputs }: Winograd, shape: readonly number[]) {
-  const [n, , oh, ow] = shape as [number, number, number, number];
+  const [n, , oh, ow] = four(shape);
   const [tilesH, tilesW] = [Math.ceil(oh / outputs), Math.ceil(ow / outputs)];
   return { tilesH, tilesW, total: n * tilesH * tilesW };
 }
@@ -295,8 +296,8 @@ function byWinograd(
   const matrix = orderFor([...inputs.weight.shape.slice(0, 2), 1, 1], tile);
   const weight = builder.packed(inputs.weight, forWinograd(winograd, inputs.weight.shape, matrix))!;
   const x = builder.interleaved(inputs.x);
-  const [, c, h, w] = x.shape as [number, number, number, number];
-  const [, o, oh, ow] = shape as [number, number, number, number];
+  const [, c, h, w] = four(x.shape);
+  const [, o, oh, ow] = four(shape);
   const { tilesH, tilesW, total } = tilesOf(winograd, shape);
   const positions = winograd.inputs ** 2;
   const [top, left] = attributes.padding;

@@ -41,6 +41,17 @@ export interface Packing {
   readonly write: (from: Numbers, to: Float32Array) => void;
 }
 
+/** [N, C, H, W] of an image, [O, C, KH, KW] of weights. */
+export type Four = readonly [number, number, number, number];
+
+/** A shape of rank 4, which core has made sure of for every convolution. */
+export function four(shape: readonly number[]): Four {
+  const [a, b, c, d, ...rest] = shape;
+  if (a === undefined || b === undefined || c === undefined || d === undefined || rest.length > 0)
+    throw new TypeError(`expected a shape of rank 4, found [${shape.join(", ")}]`);
+  return [a, b, c, d];
+}
+
 /** Where a kernel reads the weights [O, C, KH, KW] of a convolution; zeros behind. */
 export interface WeightOrder {
   readonly name: string;
@@ -51,10 +62,7 @@ export interface WeightOrder {
   readonly tap: number;
 }
 
-export function inOrder(
-  { name, length, indexOf, tap }: WeightOrder,
-  [o, c, kh, kw]: readonly [number, number, number, number],
-): Packing {
+export function inOrder({ name, length, indexOf, tap }: WeightOrder, [o, c, kh, kw]: Four): Packing {
   const write: Packing["write"] = ({ data }, to) => {
     for (let out = 0, from = 0; out < o; out++) {
       for (let k = 0; k < c; k++) {

@@ -131,7 +131,7 @@ function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>): Bu
         output,
         shape,
         bytes: 4 * (order === "host" ? 4 * Math.ceil(sizeOf(shape) / 4) : lengthOf(layoutOf(shape))),
-        params: Uint32Array.from(kernel.params, (name) => all[name]!),
+        params: Uint32Array.from(kernel.params, (name) => paramOf(all, name, kernel)),
         workgroups: workgroups ?? workgroupsFor(layout),
       });
       return { storage: { kind: "value", id: output }, shape, order };
@@ -163,6 +163,13 @@ function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>): Bu
     },
   };
   return builder;
+}
+
+/** A param that nobody gave would be 0 on the device, and wrong in silence. */
+function paramOf(all: { readonly [name: string]: number }, name: string, kernel: Kernel): number {
+  const value = all[name];
+  if (value === undefined) throw new TypeError(`${kernel.name} is given no ${name}`);
+  return value;
 }
 
 /** What each op is made of. Every number of a kernel's `params` comes from shapes and attributes. */

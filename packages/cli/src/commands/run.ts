@@ -96,15 +96,19 @@ export function runCommand({ signal }: Context): Command {
 
 /** What a webgpu executable runs: a file a program, and plan.txt, which says in which order. */
 async function dumpPrograms(executable: Executable, folder: string): Promise<void> {
-  if (!("programs" in executable)) {
+  if (!hasPrograms(executable)) {
     throw new UsageError("--dump-wgsl is for programs of the backend webgpu; add --backend webgpu");
   }
-  const { plan, programs } = executable as WebgpuExecutable;
+  const { plan, programs } = executable;
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, "plan.txt"), `${plan}\n`);
   for (const { name, wgsl } of programs) {
     await writeFile(join(folder, `${name.replaceAll("×", "x").replaceAll(/[^\w-]+/g, "-")}.wgsl`), wgsl);
   }
+}
+
+function hasPrograms(executable: Executable): executable is WebgpuExecutable {
+  return "programs" in executable;
 }
 
 /** The names that were asked for, each of a value or a stage; where none were, the model's own outputs. */

@@ -1,4 +1,4 @@
-import type { WeightOrder } from "../layout.ts";
+import { four, type WeightOrder } from "../layout.ts";
 import { bindings, bits, type Kernel, plain, quotient } from "./kernel.ts";
 
 /** Output channels, and pixels, of a workgroup. */
@@ -108,7 +108,7 @@ export const sumSplits: Kernel = plain({
 
 /** [O / 64][KH][KW][C][64], C filled up to fours. */
 export function sharedOrder(shape: readonly number[]): WeightOrder {
-  const [o, c, kh, kw] = shape as [number, number, number, number];
+  const [o, c, kh, kw] = four(shape);
   const tap = Math.ceil(c / 4) * 4 * SHARED;
   const indexOf = (out: number, k: number) => Math.floor(out / SHARED) * kh * kw * tap + k * SHARED + (out % SHARED);
   return { name: "for shared memory", length: Math.ceil(o / SHARED) * kh * kw * tap, indexOf, tap };

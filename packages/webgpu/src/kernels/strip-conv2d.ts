@@ -1,4 +1,4 @@
-import type { Packing } from "../layout.ts";
+import { four, type Packing } from "../layout.ts";
 import { bindings, bits, type Kernel, quotient } from "./kernel.ts";
 
 /** What one subgroup works out of a convolution with three rows of taps: a strip, of so many rows, as wide as the subgroup. */
@@ -118,7 +118,7 @@ const strip: Pick<Kernel, "buffers" | "params"> = {
 
 /** Weights [O, C, 3, KW] in the order that strips read them, [O / channels][KW][C / depth][3][channels][depth]; zeros behind. */
 export function forStrips(shape: readonly number[], { channels, depth }: Strip): Packing {
-  const [o, c, , kw] = shape as [number, number, number, number];
+  const [o, c, , kw] = four(shape);
   const filled = Math.ceil(c / 4) * 4;
   const [tap, column] = [channels * depth, 3 * channels * filled];
   const write: Packing["write"] = ({ data }, to) => {

@@ -1,4 +1,4 @@
-import type { WeightOrder } from "../layout.ts";
+import { four, type WeightOrder } from "../layout.ts";
 import { bindings, bits, type Kernel, quotient } from "./kernel.ts";
 
 /** How much of the output one subgroup works out: so many channels, of so many pixels for each of its lanes. */
@@ -115,7 +115,7 @@ const tiled: Pick<Kernel, "buffers" | "params"> = {
 
 /** [O / channels][KH][KW][C / depth][channels][depth], C filled up to fours. */
 export function tileOrder(shape: readonly number[], { channels, depth }: Tile): WeightOrder {
-  const [o, c, kh, kw] = shape as [number, number, number, number];
+  const [o, c, kh, kw] = four(shape);
   const tap = Math.ceil(c / 4) * 4 * channels;
   const block = kh * kw * tap;
   const indexOf = (out: number, k: number) =>

@@ -1,4 +1,4 @@
-import type { Packing, WeightOrder } from "../layout.ts";
+import { four, type Packing, type WeightOrder } from "../layout.ts";
 import { type Kernel, plain } from "./kernel.ts";
 
 /**
@@ -170,7 +170,7 @@ export function forWinograd(
   shape: readonly number[],
   order: WeightOrder,
 ): Packing {
-  const [o, c] = shape as [number, number, 3, 3];
+  const [o, c] = four(shape);
   const { length, indexOf } = order;
   const g = kernelMatrix.flat();
   const half = new Float64Array(side * 3);
