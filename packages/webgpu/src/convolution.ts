@@ -22,6 +22,15 @@ function endOf({ inputs: { bias, residual }, attributes: { relu } }: Request) {
   return { hasBias: Number(!!bias), hasResidual: Number(!!residual), relu: Number(relu) };
 }
 
+/** Bias and residual; a kernel binds something in the place of one that there is not. */
+function addends(
+  { interleaved }: Builder,
+  { bias, residual }: Request["inputs"],
+  instead: Operand,
+): readonly [bias: Operand, residual: Operand] {
+  return [bias ? interleaved(bias) : instead, residual ? interleaved(residual) : instead];
+}
+
 /** The cheapest kernel that there is for it; the plain one where no other fits, or where the graph works the weights out itself. */
 export function convolution(builder: Builder, choice: Choice, request: Request): Operand {
   const atLeast = choice.sharedAtLeast;
@@ -69,7 +78,8 @@ function rowsOf({ data, shape }: Numbers, rowShape: readonly number[]): Numbers 
   return { dtype: "float64", shape: rowShape, data: to };
 }
 
-function plainly({ emit, interleaved }: Builder, request: Request): Operand {
+function plainly(builder: Builder, request: Request): Operand {
+  const { emit, interleaved } = builder;
   const { node, shape, inputs, attributes } = request;
   const { stride, padding, dilation, groups } = attributes;
   const [, , h, w] = four(inputs.x.shape);
@@ -77,12 +87,12 @@ function plainly({ emit, interleaved }: Builder, request: Request): Operand {
   const ow = shape[3]!;
   const [[down, right], [top, left], [dilationH, dilationW]] = [stride, padding, dilation];
   const [x, weight] = [interleaved(inputs.x), interleaved(inputs.weight)];
-  const [bias, residual] = [inputs.bias, inputs.residual].map((each) => (each ? interleaved(each) : weight));
+  const [bias, residual] = addends(builder, inputs, weight);
   const widths = { xQuads: layoutOf(x.shape).quads, weightQuads: layoutOf(weight.shape).quads };
   const shapes = { h, w, ow, kh, kw, perGroup, outputsPerGroup: o / groups };
   const steps = { down, right, top, left, dilationH, dilationW };
   const params = { ...widths, ...shapes, ...steps, ...endOf(request) };
-  return emit(node, kernels.conv2d, [x, weight, bias!, residual!], shape, { params });
+  return emit(node, kernels.conv2d, [x, weight, bias, residual], shape, { params });
 }
 
 /** Winograd's algorithm where it pays, or tiles or strips. */
@@ -167,10 +177,7 @@ function direct(builder: Builder, way: Direct, request: Request): Operand | unde
   if (way.strip) return inStrips(builder, way.strip, request);
   const { tile } = way;
   const { shape, inputs, attributes } = request;
-  const weight = builder.packed(
-    inputs.weight,
-    inOrder(orderFor(inputs.weight.shape, tile), four(inputs.weight.shape)),
-  )!;
+  const weight = builder.packed(inputs.weight, inOrder(orderFor(inputs.weight.shape, tile), four(inputs.weight.shape)));
   const { stride, padding, dilation } = attributes;
   const x = builder.interleaved(inputs.x);
   const [, , h, w] = four(x.shape);
@@ -205,8 +212,8 @@ function inSplits(builder: Builder, request: Product, atLeast: number): Operand 
     splits,
   });
   if (!parts) return undefined;
-  const [bias, residual] = [inputs.bias, inputs.residual].map((each) => (each ? builder.interleaved(each) : parts));
-  return builder.emit(node, sumSplits, [parts, bias!, residual!], shape, { params: { splits, ...endOf(request) } });
+  const [bias, residual] = addends(builder, inputs, parts);
+  return builder.emit(node, sumSplits, [parts, bias, residual], shape, { params: { splits, ...endOf(request) } });
 }
 
 interface Product extends Request {
@@ -218,11 +225,11 @@ interface Product extends Request {
 }
 
 /** A dispatch of tiles, of operands that are in the order for it. */
-function product({ emit, interleaved }: Builder, request: Product): Operand | undefined {
+function product(builder: Builder, request: Product): Operand | undefined {
   const { node, shape, inputs, tile, work, place, splits = 1 } = request;
   const channels = tile?.channels ?? SHARED;
   const { x, weight } = inputs;
-  const [bias, residual] = [inputs.bias, inputs.residual].map((each) => (each ? interleaved(each) : weight));
+  const [bias, residual] = addends(builder, inputs, weight);
   const { outputs, outputsPerGroup, images, size, quadsPerGroup: perGroup, positions } = work;
   const pixels = images * size[0] * size[1];
   const [xQuads, quads, blocks] = [layoutOf(x.shape).quads, Math.ceil(outputs / 4), Math.ceil(outputs / channels)];
@@ -243,7 +250,7 @@ function product({ emit, interleaved }: Builder, request: Product): Operand | un
   const perBlock = tile ? tile.lanes * tile.pixels : SHARED;
   const workgroups = [blocks, Math.ceil(pixels / perBlock), Math.max(positions, splits)] as const;
   if (Math.max(...workgroups) > MOST_WORKGROUPS) return undefined;
-  return emit(node, tile ? tiledConv2d(tile) : sharedConv2d, [x, weight, bias!, residual!], shape, {
+  return builder.emit(node, tile ? tiledConv2d(tile) : sharedConv2d, [x, weight, bias, residual], shape, {
     params,
     workgroups,
   });
@@ -251,9 +258,9 @@ function product({ emit, interleaved }: Builder, request: Product): Operand | un
 
 function inStrips(builder: Builder, strip: Strip, request: Request): Operand | undefined {
   const { node, shape, inputs, attributes } = request;
-  const weight = builder.packed(inputs.weight, forStrips(inputs.weight.shape, strip))!;
+  const weight = builder.packed(inputs.weight, forStrips(inputs.weight.shape, strip));
   const x = builder.interleaved(inputs.x);
-  const [bias, residual] = [inputs.bias, inputs.residual].map((each) => (each ? builder.interleaved(each) : weight));
+  const [bias, residual] = addends(builder, inputs, weight);
   const { outputs, outputsPerGroup, images, size, window, quadsPerGroup: perGroup } = workOf(request);
   const [[oh, ow], [, kw]] = [size, window];
   const [, , h, w] = four(x.shape);
@@ -277,7 +284,7 @@ function inStrips(builder: Builder, strip: Strip, request: Request): Operand | u
   };
   const workgroups = [Math.ceil(outputs / strip.channels), across * Math.ceil(oh / strip.rows), images] as const;
   if (Math.max(...workgroups) > MOST_WORKGROUPS) return undefined;
-  return builder.emit(node, stripConv2d(strip), [x, weight, bias!, residual!], shape, { params, workgroups });
+  return builder.emit(node, stripConv2d(strip), [x, weight, bias, residual], shape, { params, workgroups });
 }
 
 function tilesOf({ outputs }: Winograd, shape: readonly number[]) {
@@ -294,7 +301,7 @@ function byWinograd(
 ): Operand | undefined {
   const { node, shape, inputs, attributes } = request;
   const matrix = orderFor([...inputs.weight.shape.slice(0, 2), 1, 1], tile);
-  const weight = builder.packed(inputs.weight, forWinograd(winograd, inputs.weight.shape, matrix))!;
+  const weight = builder.packed(inputs.weight, forWinograd(winograd, inputs.weight.shape, matrix));
   const x = builder.interleaved(inputs.x);
   const [, c, h, w] = four(x.shape);
   const [, o, oh, ow] = four(shape);
@@ -316,8 +323,8 @@ function byWinograd(
     place: { ...aRow, down: 1, right: 1, dilationH: 1, dilationW: 1 },
   });
   if (!products) return undefined;
-  const [bias, residual] = [inputs.bias, inputs.residual].map((each) => (each ? builder.interleaved(each) : products));
-  return builder.emit(node, winograd.outputTransform, [products, bias!, residual!], shape, {
+  const [bias, residual] = addends(builder, inputs, products);
+  return builder.emit(node, winograd.outputTransform, [products, bias, residual], shape, {
     params: { oh, ow, tilesH, tilesW, ...endOf(request) },
     grid: { images: 1, channels: o, quads: Math.ceil(o / 4), pixels: total },
   });

@@ -51,7 +51,7 @@ export interface Builder {
   /** In the device's order. */
   readonly interleaved: (operand: Operand) => Operand;
   /** A constant in an order of its own; undefined where the operand is none. */
-  readonly packed: (operand: Operand, packing: Packing) => Operand | undefined;
+  readonly packed: (operand: Operand, packing: Packing) => Operand;
   /** A constant seen otherwise, before it is packed. */
   readonly reordered: (operand: Operand, how: string, shape: readonly number[], view: Uploaded["view"]) => Operand;
 }
@@ -118,6 +118,11 @@ function asHosts({ emit }: Builder, operand: Operand): Operand {
 
 function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>): Builder {
   const inDevicesOrder = new Map<string, Operand>();
+  const known = (storage: Storage): Uploaded & { readonly name: string } => {
+    const uploaded = storage.kind === "constant" ? constants.get(storage.name) : undefined;
+    if (storage.kind !== "constant" || !uploaded) throw new TypeError(`${storage.kind}: only constants are packed`);
+    return { ...uploaded, name: storage.name };
+  };
   const builder: Builder = {
     emit(node, kernel, inputs, shape, { params = {}, workgroups, grid, order = "device" } = {}) {
       const output = dispatches.length;
@@ -141,23 +146,22 @@ function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>): Bu
       const layout = layoutOf(shape);
       if (storage.kind === "value" || order === "device") return operand;
       if (isDense(layout)) return { ...operand, order: "device" };
-      if (storage.kind === "constant") return builder.packed(operand, interleaved(shape))!;
+      if (storage.kind === "constant") return builder.packed(operand, interleaved(shape));
       const key = `${storage.name} ${shape.join("×")}`;
       const known = inDevicesOrder.get(key) ?? builder.emit(storage.name, kernels.pack, [operand], shape);
       inDevicesOrder.set(key, known);
       return known;
     },
     packed({ storage, shape }, packing) {
-      if (storage.kind !== "constant") return undefined;
-      const { constant, view } = constants.get(storage.name)!;
+      const { constant, view, name: original } = known(storage);
       const seen = shape.join() === constant.tensor.shape.join() ? "" : ` as ${shape.join("×")}`;
-      const name = `${storage.name} ${packing.name}${seen}`;
+      const name = `${original} ${packing.name}${seen}`;
       constants.set(name, { constant, view, packing });
       return { storage: { kind: "constant", name }, shape, order: "device" };
     },
     reordered({ storage }, how, shape, view) {
-      const before = constants.get((storage as { readonly name: string }).name)!;
-      const name = `${before.constant.name} ${how}`;
+      const { name: original, ...before } = known(storage); // the plan's name for it: the graph's own may repeat
+      const name = `${original} ${how}`;
       constants.set(name, { ...before, view: (tensor) => view(before.view(tensor)) });
       return { storage: { kind: "constant", name }, shape, order: "host" };
     },
