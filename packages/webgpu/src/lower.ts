@@ -160,7 +160,7 @@ function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>): Bu
       return { storage: { kind: "constant", name }, shape, order: "device" };
     },
     reordered({ storage }, how, shape, view) {
-      const { name: original, ...before } = known(storage); // the plan's name for it: the graph's own may repeat
+      const { name: original, ...before } = known(storage);
       const name = `${original} ${how}`;
       constants.set(name, { ...before, view: (tensor) => view(before.view(tensor)) });
       return { storage: { kind: "constant", name }, shape, order: "host" };

@@ -164,17 +164,6 @@ describe("programs", () => {
     expect(kernelsFor([512, 512, 7, 3])).not.toContain("winograd-f4 input");
   });
 
-  it("stems whose weights have one name keep weights of their own", () => {
-    const stem = (name: string) => {
-      const x = input(name, [1, 3, 16, 16]);
-      const weight = constant("weight", fill("v1", name, [8, 3, 3, 3], -1, 1));
-      return { x, y: ops.conv2d({ x, weight }, { padding: 1 }) };
-    };
-    const [a, b] = [stem("a"), stem("b")];
-    const both = graph({ name: "two", inputs: { a: a.x, b: b.x }, outputs: { ya: a.y, yb: b.y } });
-    expect(lowerToPlan(both, 1, softwareChoice(lanes)).constants.size).toBe(2);
-  });
-
   it("cold, one tile serves all but groups", () => {
     const cold = coldChoice(softwareChoice(lanes));
     expect(kernelsFor([64, 64, 56, 3], 1, cold)).toContain("conv2d 32×7×2 on 8 lanes");
