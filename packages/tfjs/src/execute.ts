@@ -1,0 +1,263 @@
+import {
+  OutOfMemoryError,
+  ResidualError,
+  type Signal,
+  throwIfAborted,
+  UnsupportedError,
+  type WorkOptions,
+} from "@residual/core";
+import type { Tensor } from "@tensorflow/tfjs-core";
+import type { Engine } from "./engines.ts";
+import { operators } from "./operators.ts";
+import type { Operation, OperatorName, Operators, Program } from "./program.ts";
+import { type TensorFlow, textOf, within } from "./runtime.ts";
+
+/** Numbers with a shape, as they come in and go out: NCHW. */
+export interface Numbers {
+  readonly shape: readonly number[];
+  readonly data: Float32Array<ArrayBuffer>;
+}
+
+export type NamedNumbers = { readonly [name: string]: Numbers };
+
+/** Where a program's weights come from, by name, one after the other. What it answers is read before it is asked again. */
+export type NumbersOf = (name: string) => Float32Array | Promise<Float32Array>;
+
+/** A program on an engine, with its weights: all the tensors there are belong to it. */
+export class Network {
+  readonly #engine: Engine;
+  readonly #program: Program;
+  readonly #weights = new Map<string, Tensor>();
+  /** What is not read any more once an operation is done. */
+  readonly #spent: readonly (readonly string[])[];
+
+  private constructor(engine: Engine, program: Program) {
+    this.#engine = engine;
+    this.#program = program;
+    this.#spent = spentAfter(program);
+  }
+
+  /** Gives the weights to the engine one by one. What was given is freed where the last is not reached. */
+  static async load(engine: Engine, program: Program, numbersOf: NumbersOf, work: WorkOptions = {}): Promise<Network> {
+    const network = new Network(engine, program);
+    try {
+      await network.#load(numbersOf, work);
+      return network;
+    } catch (error) {
+      await network.dispose();
+      throw network.#typed(error);
+    }
+  }
+
+  async #load(numbersOf: NumbersOf, { signal, onProgress }: WorkOptions): Promise<void> {
+    const { operations, weights } = this.#program;
+    const turns = new Turns(this.#engine, signal);
+    const shapes = new Map(weights.map(({ name, shape }) => [name, shape]));
+    const add = async (name: string): Promise<void> => {
+      const shape = shapes.get(name);
+      if (!shape || this.#weights.has(name)) return;
+      onProgress?.({ stage: "load", done: this.#weights.size, total: weights.length });
+      await turns.next();
+      const numbers = await numbersOf(name);
+      this.#weights.set(name, within(this.#engine, () => this.#engine.tf.keep(this.#engine.tf.tensor(numbers, [...shape]))));
+    };
+    const pack = this.#engine.releasePacked && packers(this.#engine, this.#program, this.#weights);
+    for (const operation of operations) {
+      for (const name of operation.inputs) await add(name);
+      pack?.(operation);
+    }
+    for (const { name } of weights) await add(name); // those that are answers themselves
+    onProgress?.({ stage: "load", done: weights.length, total: weights.length });
+  }
+
+  /**
+   * Carries the program out, operation by operation; others get their turn every few milliseconds, and the signal is looked at before
+   * each. Inputs belong to the run.
+   */
+  async run(inputs: NamedNumbers, { signal, onProgress }: WorkOptions = {}): Promise<NamedNumbers> {
+    const { operations, outputs } = this.#program;
+    const held = new Map<string, Tensor>();
+    const turns = new Turns(this.#engine, signal);
+    try {
+      turns.begin();
+      this.#give(inputs, held);
+      let done = 0;
+      while (done < operations.length) {
+        done = within(this.#engine, () => this.#stretch(done, held, turns));
+        onProgress?.({ stage: "run", done, total: operations.length });
+        if (done < operations.length) await turns.next();
+      }
+      const answers: [string, Numbers][] = [];
+      for (const { name, from } of outputs) answers.push([name, await this.#read(this.#tensor(from, held))]);
+      throwIfAborted(signal);
+      return Object.fromEntries(answers);
+    } catch (error) {
+      throw this.#typed(error);
+    } finally {
+      for (const tensor of held.values()) tensor.dispose();
+    }
+  }
+
+  #give(inputs: NamedNumbers, held: Map<string, Tensor>): void {
+    const { tf } = this.#engine;
+    within(this.#engine, () => {
+      for (const [name, { data, shape }] of Object.entries(inputs)) held.set(name, tf.keep(tf.tensor(data, [...shape])));
+    });
+  }
+
+  /** As many operations as fit into a turn, from one on; answers with the next. */
+  #stretch(first: number, held: Map<string, Tensor>, turns: Turns): number {
+    const { operations } = this.#program;
+    let next = first;
+    while (next < operations.length && (next === first || !turns.isOver())) {
+      const operation = operations[next]!;
+      held.set(operation.name, this.#carryOut(operation, held));
+      for (const name of this.#spent[next]!) {
+        held.get(name)!.dispose();
+        held.delete(name);
+      }
+      next++;
+    }
+    return next;
+  }
+
+  #carryOut({ name, operator, inputs, attributes }: Operation, held: ReadonlyMap<string, Tensor>): Tensor {
+    const { tf } = this.#engine;
+    const tensors = inputs.map((input) => this.#tensor(input, held));
+    const apply = operators[operator] as (tf: TensorFlow, inputs: readonly Tensor[], attributes: object) => Tensor;
+    try {
+      return tf.keep(apply(tf, tensors, attributes));
+    } catch (cause) {
+      throw this.#typed(cause, name);
+    }
+  }
+
+  #tensor(name: string, held: ReadonlyMap<string, Tensor>): Tensor {
+    return (held.get(name) ?? this.#weights.get(name))!;
+  }
+
+  /** A copy: on some engines what is read is what the engine goes on with. */
+  async #read(tensor: Tensor): Promise<Numbers> {
+    const data = await Promise.race([tensor.data<"float32">(), this.#engine.lost]);
+    return { shape: tensor.shape, data: Float32Array.from(data) };
+  }
+
+  /** What an engine says of a failure is a plain error, which says it in words. */
+  #typed(cause: unknown, operation?: string): unknown {
+    this.#engine.check(); // what comes of a device that is gone says nothing
+    if (cause instanceof ResidualError) return cause;
+    const text = textOf(cause);
+    const where = operation === undefined ? this.#program.name : `${this.#program.name}'s ${operation}`;
+    if (/memory|allocat|\bOOM\b|Invalid typed array length/i.test(text)) {
+      return new OutOfMemoryError(`tfjs: ${where} does not fit into memory (${text}); take a smaller batch`, { cause });
+    }
+    return new UnsupportedError(`tfjs: ${this.#engine.name} refused ${where}: ${text}`, { cause });
+  }
+
+  /** Frees the weights. May be called again. */
+  async dispose(): Promise<void> {
+    for (const tensor of this.#weights.values()) tensor.dispose();
+    this.#weights.clear();
+  }
+}
+
+/** For each operation, what no later one reads and is no answer. Weights stay. */
+function spentAfter({ operations, outputs, weights }: Program): readonly (readonly string[])[] {
+  const kept = new Set([...outputs.map(({ from }) => from), ...weights.map(({ name }) => name)]);
+  const spent: string[][] = operations.map(() => []);
+  for (const [at, { name, inputs }] of [...operations.entries()].reverse()) {
+    for (const each of [name, ...inputs]) {
+      if (kept.has(each)) continue;
+      spent[at]!.push(each);
+      kept.add(each); // an earlier operation is not the last to read it
+    }
+  }
+  return spent;
+}
+
+/**
+ * Turns of a few milliseconds, after each of which the event loop goes round: signals, timers and other runs wait no longer than the
+ * longest operation takes.
+ */
+class Turns {
+  readonly #engine: Engine;
+  readonly #signal: Signal | undefined;
+  #end = 0;
+
+  constructor(engine: Engine, signal: Signal | undefined) {
+    this.#engine = engine;
+    this.#signal = signal;
+  }
+
+  /** Whether it is time to stop, or there is no point in going on. */
+  isOver(): boolean {
+    return performance.now() > this.#end || this.#signal?.aborted === true;
+  }
+
+  /** Throws AbortError once the signal is aborted, DeviceLostError once the engine is gone. */
+  begin(): void {
+    throwIfAborted(this.#signal);
+    this.#engine.check();
+    this.#end = performance.now() + MILLISECONDS_A_TURN;
+  }
+
+  /** Goes on at once where the turn is not over. */
+  async next(): Promise<void> {
+    if (performance.now() > this.#end) await pause();
+    this.begin();
+  }
+}
+
+const MILLISECONDS_A_TURN = 8;
+
+/** Once round the event loop. Browsers stretch timers to 4 ms, and have messages instead. */
+function pause(): Promise<void> {
+  const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => void };
+  return new Promise((resolve) => {
+    if (setImmediate) return setImmediate(resolve);
+    const { port1, port2 } = new MessageChannel();
+    const come = () => {
+      port1.close();
+      resolve();
+    };
+    Object.assign(port1, { onmessage: come });
+    port2.postMessage(undefined);
+  });
+}
+
+const convolutions: ReadonlySet<OperatorName> = new Set(["Conv2D", "_FusedConv2D", "DepthwiseConv2dNative"]);
+
+/**
+ * On engines that pack the kernels of a convolution for themselves when it first runs: makes it do so now, on one window of zeros, and
+ * gives the memory of the original back once every convolution that reads it has its own. A network then takes its weights once and
+ * not twice, and its first run no longer than any.
+ */
+function packers(
+  { tf, releasePacked, ...engine }: Engine,
+  { operations, outputs, weights }: Program,
+  tensors: ReadonlyMap<string, Tensor>,
+): (operation: Operation) => void {
+  const readers = new Map(weights.map(({ name }) => [name, 0]));
+  for (const { from } of outputs) readers.set(from, Infinity);
+  for (const { operator, inputs } of operations) {
+    for (const [i, name] of inputs.entries()) {
+      const isKernel = i === 1 && convolutions.has(operator);
+      if (readers.has(name)) readers.set(name, isKernel ? readers.get(name)! + 1 : Infinity);
+    }
+  }
+  return ({ operator, inputs, attributes }) => {
+    const [, filter = ""] = inputs;
+    const kernel = tensors.get(filter);
+    if (!convolutions.has(operator) || !kernel || inputs.slice(1).some((name) => !tensors.has(name))) return;
+    const left = readers.get(filter)! - 1;
+    readers.set(filter, left);
+    const { dilations } = attributes as Operators["Conv2D"];
+    const [height = 1, width = 1, channels = 1] = kernel.shape;
+    const window = [1, dilations[0] * (height - 1) + 1, dilations[1] * (width - 1) + 1, channels];
+    within({ tf, ...engine }, () => {
+      const apply = operators[operator] as (tf: TensorFlow, inputs: readonly Tensor[], attributes: object) => Tensor;
+      apply(tf, [tf.zeros(window), ...inputs.slice(1).map((name) => tensors.get(name)!)], attributes);
+    });
+    if (left === 0) releasePacked?.(kernel);
+  };
+}

@@ -1,0 +1,6 @@
+export { type TfjsOptions, tfjs } from "./backend.ts";
+export type { EngineName } from "./engines.ts";
+export { type Dialect, type GroupedForm, lowerToProgram } from "./lower.ts";
+export { formatProgram } from "./print.ts";
+export type { Layout, Operation, OperatorName, Operators, Pads, Program, Weight } from "./program.ts";
+export type { GpuSource } from "./webgpu.ts";

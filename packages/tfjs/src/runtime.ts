@@ -1,0 +1,126 @@
+import { BackendUnavailableError } from "@residual/core";
+
+/** tfjs-core, or what holds all of it: `@tensorflow/tfjs`, `@tensorflow/tfjs-node`. */
+export type TensorFlow = typeof import("@tensorflow/tfjs-core");
+export type EngineInstance = InstanceType<TensorFlow["KernelBackend"]>;
+
+/** The one version that is used: all packages of tfjs share one engine, and it is reached where its interface ends. */
+export const VERSION = "4.22.0";
+
+/** What the engine of tfjs-core holds as the one that is used. It declares the half of it private. */
+interface Selection {
+  backendName: string | undefined;
+  backendInstance: EngineInstance | undefined;
+  pendingBackendInit: Promise<unknown> | undefined;
+  profiler: unknown;
+}
+
+/** An engine as tfjs-core knows it. */
+export interface Registered {
+  readonly tf: TensorFlow;
+  /** The name that its kernels are registered under. */
+  readonly registered: string;
+  readonly instance: EngineInstance;
+  /** What `within` selects. */
+  readonly selection: Selection;
+}
+
+function selectionOf(tf: TensorFlow): Selection {
+  const engine = tf.engine() as unknown as Selection;
+  const { backendName, backendInstance, pendingBackendInit, profiler } = engine;
+  return { backendName, backendInstance, pendingBackendInit, profiler };
+}
+
+/**
+ * Does synchronous work on an engine, in a scope of tensors of its own. The engine that the process has selected, the user's, is
+ * selected again when it returns; nobody else runs meanwhile. What is to stay needs `tf.keep`.
+ */
+export function within<T>({ tf, selection }: Registered, work: () => T): T {
+  const before = selectionOf(tf);
+  Object.assign(tf.engine(), selection);
+  tf.engine().startScope();
+  try {
+    return work();
+  } finally {
+    tf.engine().endScope();
+    Object.assign(tf.engine(), before);
+  }
+}
+
+/** Registers an engine that is there, and sets its kernels up, as `tf.setBackend` does; nothing stays selected. */
+export function register(tf: TensorFlow, registered: string, instance: EngineInstance): Registered {
+  const before = selectionOf(tf);
+  const { registry, registryFactory } = tf.engine();
+  const isPublic = registered in registryFactory;
+  registry[registered] = instance;
+  registryFactory[registered] ??= { factory: () => instance, priority: 0 };
+  void tf.setBackend(registered); // has done all when it returns: it waits only for engines that are not there yet
+  if (!isPublic) delete registryFactory[registered]; // nobody is to choose it by chance
+  const selection = { ...selectionOf(tf), pendingBackendInit: undefined };
+  Object.assign(tf.engine(), before);
+  return { tf, registered, instance, selection };
+}
+
+/** Whether an engine has not been removed since, or replaced: then its tensors are gone. */
+export function isRegistered({ tf, registered, instance }: Registered): boolean {
+  return tf.engine().registry[registered] === instance;
+}
+
+/** tfjs-core, the caller's own where given. Throws BackendUnavailableError where it is missing, or cannot be used. */
+export async function loadCore(given?: object): Promise<TensorFlow> {
+  const tf = (given as TensorFlow | undefined) ?? (await load("@tensorflow/tfjs-core", () => import("@tensorflow/tfjs-core")));
+  checkVersion("@tensorflow/tfjs-core", tf.version_core);
+  // All copies share what the first one keeps on globalThis, and none knows the others' classes.
+  if (Object.getPrototypeOf(tf.env()) === tf.Environment.prototype) return tf;
+  throw new BackendUnavailableError(
+    "tfjs: another copy of @tensorflow/tfjs-core was loaded before this one, and the two would share one engine; leave one of them " +
+      `(npm ls @tensorflow/tfjs-core shows them, npm install @tensorflow/tfjs-core@${VERSION} makes them one), or pass yours: tfjs({ tf })`,
+  );
+}
+
+/**
+ * Imports a package that registers an engine as it is loaded. An engine that the process did not have so far gets the last place
+ * among those that tfjs would choose from by itself.
+ */
+export async function importEngine<T>(tf: TensorFlow, name: string, importPackage: () => Promise<T>): Promise<T> {
+  const { registryFactory } = tf.engine();
+  const before = new Set(Object.keys(registryFactory));
+  const module = await load(name, importPackage);
+  for (const [engine, entry] of Object.entries(registryFactory)) if (!before.has(engine)) entry.priority = 0;
+  return module;
+}
+
+/** Imports a package. Throws BackendUnavailableError, with what to install, where it is missing or broken. */
+export async function load<T>(name: string, importPackage: () => Promise<T>): Promise<T> {
+  try {
+    const module = await importPackage();
+    return (module as { default?: T } & T).default ?? module; // CommonJS in Node
+  } catch (cause) {
+    throw unavailable(name, isMissing(cause, name) ? "is not installed" : `does not load (${textOf(cause)})`, cause);
+  }
+}
+
+/** Node says it by a code; bundlers leave a module in the place of an optional peer that says it in words. */
+function isMissing(error: unknown, name: string): boolean {
+  const { code } = error as { code?: string };
+  const isNotFound = code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND";
+  return (isNotFound || /could not resolve|failed to resolve/i.test(textOf(error))) && textOf(error).includes(name);
+}
+
+export function checkVersion(name: string, found: string | undefined): void {
+  if (found !== VERSION) throw unavailable(name, `is version ${found ?? "unknown"}, expected ${VERSION}`);
+}
+
+export function unavailable(name: string, reason: string, cause?: unknown): BackendUnavailableError {
+  return new BackendUnavailableError(`tfjs: ${name} ${reason}; npm install ${installOf(name)}`, { cause });
+}
+
+/** What has to be installed for a package: an engine's needs tfjs-core beside it. */
+export function installOf(name: string): string {
+  const isEngine = name.startsWith("@tensorflow/tfjs-backend-");
+  return [name, ...(isEngine ? ["@tensorflow/tfjs-core"] : [])].map((each) => `${each}@${VERSION}`).join(" ");
+}
+
+export function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String((error as { message?: unknown } | undefined)?.message ?? error);
+}

@@ -1,0 +1,136 @@
+import { BackendUnavailableError } from "@residual/core";
+import type { EngineOptions, Opened } from "./engines.ts";
+import { type EngineInstance, importEngine, load, loadCore, register, type TensorFlow } from "./runtime.ts";
+
+const PACKAGE = "@tensorflow/tfjs-backend-webgpu";
+
+/** The package that brings WebGPU to Node. */
+const DAWN = "webgpu";
+
+/** Where adapters come from: `navigator.gpu`, or Dawn's. */
+export interface GpuSource {
+  requestAdapter(options?: { powerPreference?: "high-performance" | "low-power" }): Promise<unknown>;
+}
+
+/** The part of a GPUAdapter that is used here: tfjs has types of WebGPU of its own, which are of another year. */
+interface Adapter {
+  readonly features: { has(name: string): boolean };
+  readonly limits: { readonly [limit: string]: number };
+  readonly info: AdapterInfo;
+  requestDevice(descriptor: object): Promise<Device>;
+}
+
+interface AdapterInfo {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+  readonly isFallbackAdapter?: boolean;
+}
+
+interface Device {
+  readonly lost: Promise<{ readonly reason: string; readonly message: string }>;
+}
+
+type Opening = Promise<Opened & { readonly lost: Promise<string> }>;
+
+/** What has been opened, by where its adapter came from: devices are shared by all executables. */
+const opened = new WeakMap<object, Opening>();
+let count = 0;
+
+/**
+ * Opens a device of our own under a name of our own, so that the process's webgpu engine, if there is one, is not met; in Node Dawn's.
+ *
+ * Throws BackendUnavailableError where a package or an adapter is missing.
+ */
+export async function openWebgpu({ tf: given, gpu }: EngineOptions): Promise<Opened> {
+  const tf = await loadCore(given);
+  const source = gpu ?? (await ownGpu());
+  const known = opened.get(source);
+  if (known) return known;
+  const opening: Opening = openOn(tf, source);
+  opened.set(source, opening);
+  const forget = () => opened.delete(source);
+  void opening.then(({ lost }) => lost.then(forget), forget);
+  return opening;
+}
+
+async function openOn(tf: TensorFlow, gpu: GpuSource): Opening {
+  const adapter = (await gpu.requestAdapter({ powerPreference: "high-performance" })) as Adapter | null;
+  if (!adapter) {
+    throw new BackendUnavailableError(
+      "tfjs: there is no GPU adapter; install a Vulkan driver (on Debian: apt install mesa-vulkan-drivers, 24 or newer), or take wasm",
+    );
+  }
+  const { WebGPUBackend } = await importEngine(tf, PACKAGE, () => import("@tensorflow/tfjs-backend-webgpu"));
+  const device = await adapter.requestDevice({ requiredLimits: limitsOf(adapter) });
+  const name = `residual-webgpu-${++count}`;
+  tf.copyRegisteredKernels("webgpu", name);
+  const instance = withNavigatorGpu(gpu, () => new WebGPUBackend(device as never, adapter.info as never));
+  const registered = register(tf, name, instance as unknown as EngineInstance);
+  const lost = device.lost.then(({ reason, message }) => {
+    delete tf.engine().registry[name];
+    for (const { kernelName } of tf.getKernelsForBackend(name)) tf.unregisterKernel(kernelName, name);
+    return `${reason}: ${message}`;
+  });
+  return { registered, device: nameOf(adapter.info), isSoftware: isSoftware(adapter.info), lost };
+}
+
+/** Those that tfjs's own opening asks for. */
+function limitsOf({ limits }: Adapter): { [limit: string]: number } {
+  const names = [
+    "maxComputeWorkgroupStorageSize",
+    "maxComputeWorkgroupsPerDimension",
+    "maxStorageBufferBindingSize",
+    "maxBufferSize",
+    "maxComputeWorkgroupSizeX",
+    "maxComputeInvocationsPerWorkgroup",
+  ];
+  return Object.fromEntries(names.map((name) => [name, limits[name]!]));
+}
+
+/** tfjs asks whether there is a `navigator.gpu` before it takes a device from anywhere. */
+function withNavigatorGpu<T>(gpu: GpuSource, work: () => T): T {
+  const scope = globalThis as { navigator?: { gpu?: unknown } };
+  if (scope.navigator?.gpu) return work();
+  const isNew = scope.navigator === undefined;
+  if (isNew) Object.defineProperty(scope, "navigator", { value: {}, configurable: true });
+  Object.defineProperty(scope.navigator, "gpu", { value: gpu, configurable: true });
+  try {
+    return work();
+  } finally {
+    delete scope.navigator?.gpu;
+    if (isNew) delete scope.navigator;
+  }
+}
+
+/** The browser's, or in Node one that is kept: Dawn ends the process once it is collected. */
+async function ownGpu(): Promise<GpuSource> {
+  const own = (globalThis as { navigator?: { gpu?: GpuSource } }).navigator?.gpu;
+  if (own) return own;
+  dawn ??= load(DAWN, () => import(/* @vite-ignore */ DAWN) as Promise<Dawn>).then(({ create, globals }) => {
+    Object.assign(globalThis, globals);
+    return create([]);
+  });
+  return dawn.catch((cause: unknown) => {
+    dawn = undefined;
+    throw new BackendUnavailableError(`tfjs: ${DAWN} is not installed; npm install ${DAWN}`, { cause });
+  });
+}
+
+let dawn: Promise<GpuSource> | undefined;
+
+interface Dawn {
+  create(options: string[]): GpuSource;
+  readonly globals: object;
+}
+
+/** The adapter in words, as far as it tells any. */
+function nameOf({ description, device, vendor, architecture }: AdapterInfo): string {
+  const made = [vendor, architecture].filter(Boolean).join(" ");
+  return [description, device, made].find((text) => text) ?? "an adapter without a name";
+}
+
+function isSoftware({ isFallbackAdapter, description, device, architecture }: AdapterInfo): boolean {
+  return isFallbackAdapter === true || /llvmpipe|lavapipe|swiftshader|warp/i.test([description, device, architecture].join(" "));
+}
