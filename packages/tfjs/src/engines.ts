@@ -1,6 +1,6 @@
 import { type BackendDescription, BackendUnavailableError, DeviceLostError } from "@residual/core";
 import type { Dialect } from "./lower.ts";
-import { openNode } from "./node.ts";
+import { openNode } from "./tfjs-node.ts";
 import {
   type EngineInstance,
   importEngine,

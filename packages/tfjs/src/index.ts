@@ -1,6 +1,15 @@
 export { type TfjsOptions, tfjs } from "./backend.ts";
 export type { EngineName } from "./engines.ts";
+export {
+  type GraphModelFile,
+  type GraphModelOptions,
+  type GraphModelReport,
+  graphModelFiles,
+  type QuantizationReport,
+  toGraphModel,
+} from "./export.ts";
 export { type Dialect, type GroupedForm, lowerToProgram } from "./lower.ts";
 export { formatProgram } from "./print.ts";
 export type { Layout, Operation, OperatorName, Operators, Pads, Program, Weight } from "./program.ts";
+export type { QuantizationName } from "./quantize.ts";
 export type { GpuSource } from "./webgpu.ts";

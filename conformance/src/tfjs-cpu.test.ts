@@ -1,0 +1,5 @@
+import { tfjs } from "@residual/tfjs";
+import { conforms } from "./vitest.ts";
+
+/** Plain JavaScript, 30 times slower than wasm: small models. */
+await conforms(tfjs({ engine: "cpu" }), { models: ["cifar_resnet20", "seed000_block_s2"] });

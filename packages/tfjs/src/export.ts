@@ -1,0 +1,216 @@
+import {
+  constantsOf,
+  type Graph,
+  optimize,
+  sizeOf,
+  throwIfAborted,
+  UnsupportedError,
+  type WorkOptions,
+} from "@residual/core";
+import { dialectOf, type EngineName } from "./engines.ts";
+import { graphDefOf, type Parameter, tensorShape } from "./graph-def.ts";
+import { layOut } from "./layout.ts";
+import { lowerToProgram } from "./lower.ts";
+import type { Program, Weight } from "./program.ts";
+import { type QuantizationName, type Quantized, quantize } from "./quantize.ts";
+import { version } from "./version.ts";
+
+export interface GraphModelOptions {
+  /**
+   * The engine that the file is to be quickest on: convolutions in groups have a form for CPUs and one for GPUs. Any engine runs
+   * either. "wasm" where not given.
+   */
+  readonly engine?: EngineName;
+  /** How kernels and matrices are stored; in float32, exactly, where not given. Vectors stay float32. */
+  readonly quantization?: QuantizationName;
+  /** What tfjs shows as `userDefinedMetadata`, such as labels or preprocessing. */
+  readonly metadata?: { readonly [key: string]: string };
+}
+
+/** What was written. */
+export interface GraphModelReport {
+  /** Of all files. */
+  readonly bytes: number;
+  readonly shards: number;
+  /** What quantization has changed, where it was asked for. */
+  readonly quantization?: QuantizationReport;
+}
+
+export interface QuantizationReport {
+  readonly dtype: QuantizationName;
+  /** The weight that has moved furthest, measured by the largest number of its tensor. */
+  readonly worst: { readonly weight: string; readonly error: number; readonly largest: number };
+  /** √(Σ(stored − given)² / Σgiven²), over all that was quantized. */
+  readonly relative: number;
+}
+
+/** A file of a graph model, by its name. */
+export interface GraphModelFile {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** As tfjs's own converter cuts them, since browsers keep files up to this size in their caches. */
+const SHARD_BYTES = 4 << 20;
+
+/**
+ * A graph as a TensorFlow.js graph model, file by file: shards of weights of at most 4 MiB, and at last `model.json`, which makes it a
+ * model. `tf.loadGraphModel` loads it with no code of ours. It takes and gives what the graph does, in NCHW, under the same names, and
+ * answers with the bits of our own executable on `engine`. A weight's numbers are worked out when it is its turn.
+ *
+ * Throws UnsupportedError for open parameters, and for numbers that a quantization cannot hold; AbortError once the signal is aborted.
+ */
+export function* graphModelFiles(
+  graph: Graph,
+  { engine = "wasm", quantization, metadata, signal, onProgress }: GraphModelOptions & WorkOptions = {},
+): Generator<GraphModelFile, GraphModelReport> {
+  const program = lowerToProgram(optimize(graph), { ...dialectOf(engine), padsConvolutions: true, padsPools: false });
+  const { nodes, parameters } = graphDefOf(program);
+  const entries = [...program.weights, ...parameters];
+  const total = entries.reduce((sum, entry) => sum + bytesAsStored(entry, quantization), 0);
+  const count = Math.max(Math.ceil(total / SHARD_BYTES), 1);
+  const paths = Array.from({ length: count }, (_, i) => `group1-shard${i + 1}of${count}.bin`);
+  const shards = new Shards(paths);
+  const error = new Errors();
+  const manifest: ManifestEntry[] = [];
+  for (const [done, entry] of entries.entries()) {
+    throwIfAborted(signal);
+    onProgress?.({ stage: "write", done, total: entries.length });
+    const { bytes, ...stored } = store(entry, quantization, error);
+    manifest.push(stored);
+    yield* shards.push(bytes);
+  }
+  yield* shards.rest();
+  const model = {
+    format: "graph-model",
+    generatedBy: `residual ${version}`,
+    convertedBy: `residual ${version}`,
+    signature: signatureOf(program),
+    ...(metadata && { userDefinedMetadata: metadata }),
+    modelTopology: { node: nodes, library: {}, versions: { producer: 1087 } },
+    weightsManifest: [{ paths, weights: manifest }],
+  };
+  const json = new TextEncoder().encode(JSON.stringify(model));
+  yield { name: "model.json", bytes: json };
+  onProgress?.({ stage: "write", done: entries.length, total: entries.length });
+  return {
+    bytes: total + json.length,
+    shards: count,
+    ...(quantization && { quantization: error.report(quantization) }),
+  };
+}
+
+/** A graph model in memory: its files by their names. As graphModelFiles. */
+export function toGraphModel(
+  graph: Graph,
+  options: GraphModelOptions & WorkOptions = {},
+): { readonly files: { readonly [name: string]: Uint8Array }; readonly report: GraphModelReport } {
+  const files: { [name: string]: Uint8Array } = {};
+  const writing = graphModelFiles(graph, options);
+  for (let next = writing.next(); ; next = writing.next()) {
+    if (next.done) return { files, report: next.value };
+    files[next.value.name] = next.value.bytes;
+  }
+}
+
+interface ManifestEntry {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: "float32" | "int32";
+  readonly quantization?: Quantized["quantization"];
+}
+
+function isQuantized(entry: Weight | Parameter): entry is Weight {
+  return "constant" in entry && entry.shape.length > 1;
+}
+
+function bytesAsStored(entry: Weight | Parameter, quantization: QuantizationName | undefined): number {
+  const each = quantization && isQuantized(entry) ? { uint8: 1, float16: 2 }[quantization] : 4;
+  return each * sizeOf(entry.shape);
+}
+
+function store(
+  entry: Weight | Parameter,
+  quantization: QuantizationName | undefined,
+  errors: Errors,
+): ManifestEntry & { readonly bytes: Uint8Array } {
+  const { name, shape } = entry;
+  if (!("constant" in entry)) {
+    const { data } = entry;
+    return { name, shape, dtype: data instanceof Int32Array ? "int32" : "float32", bytes: bytesOf(data) };
+  }
+  const numbers = layOut(entry);
+  if (!quantization || !isQuantized(entry)) return { name, shape, dtype: "float32", bytes: bytesOf(numbers) };
+  const quantized = quantize(name, numbers, quantization);
+  errors.add(name, numbers, quantized);
+  return { name, shape, dtype: "float32", quantization: quantized.quantization, bytes: quantized.bytes };
+}
+
+/** Little-endian, as every machine that runs this. */
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array | Int32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+/** Bytes in files of the same size, the last but one. */
+class Shards {
+  readonly #paths: readonly string[];
+  #written = 0;
+  #filled = 0;
+  #shard: Uint8Array = new Uint8Array(SHARD_BYTES);
+
+  constructor(paths: readonly string[]) {
+    this.#paths = paths;
+  }
+
+  *push(bytes: Uint8Array): Generator<GraphModelFile> {
+    for (let from = 0; from < bytes.length; ) {
+      const length = Math.min(bytes.length - from, SHARD_BYTES - this.#filled);
+      this.#shard.set(bytes.subarray(from, from + length), this.#filled);
+      this.#filled += length;
+      from += length;
+      if (this.#filled === SHARD_BYTES) yield this.#take();
+    }
+  }
+
+  /** What is left; an empty file where there is nothing at all. */
+  *rest(): Generator<GraphModelFile> {
+    if (this.#written < this.#paths.length) yield this.#take();
+  }
+
+  #take(): GraphModelFile {
+    const bytes = this.#shard.subarray(0, this.#filled);
+    this.#shard = new Uint8Array(SHARD_BYTES);
+    this.#filled = 0;
+    return { name: this.#paths[this.#written++]!, bytes };
+  }
+}
+
+/** How far quantization has moved weights. */
+class Errors {
+  #worst = { weight: "", error: 0, largest: 1 };
+  #squares = 0;
+  #given = 0;
+
+  add(weight: string, numbers: Float32Array, { error, squares }: Quantized): void {
+    let largest = 0;
+    for (const value of numbers) {
+      largest = Math.max(largest, Math.abs(value));
+      this.#given += value * value;
+    }
+    this.#squares += squares;
+    const isWorse = error * this.#worst.largest > this.#worst.error * largest || this.#worst.weight === "";
+    if (isWorse) this.#worst = { weight, error, largest };
+  }
+
+  report(dtype: QuantizationName): QuantizationReport {
+    return { dtype, worst: this.#worst, relative: Math.sqrt(this.#squares / (this.#given || 1)) };
+  }
+}
+
+/** What goes in and comes out, by the graph's own names. */
+function signatureOf({ inputs, outputs, weights }: Program): object {
+  const shapeOf = (shape: Program["inputs"][number]["shape"]) => ({ dtype: "DT_FLOAT", tensorShape: tensorShape(shape) });
+  const tensors = (values: readonly { name: string; from: string; shape: Program["inputs"][number]["shape"] }[]) =>
+    Object.fromEntries(values.map(({ name, from, shape }) => [name, { name: `${from}:0`, ...shapeOf(shape) }]));
+  return { inputs: tensors(inputs.map((each) => ({ ...each, from: each.name }))), outputs: tensors(outputs) };
+}

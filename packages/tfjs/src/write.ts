@@ -1,0 +1,76 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { FormatError, type Graph, throwIfAborted, type WorkOptions } from "@residual/core";
+import { type GraphModelOptions, type GraphModelReport, graphModelFiles } from "./export.ts";
+
+/**
+ * Writes a graph model as a folder, which appears whole or not at all: it is written beside its place, and renamed at the end. A graph
+ * model that was there is replaced, anything else is not.
+ *
+ * Throws what graphModelFiles throws, FormatError where something is in the way or the file system refuses.
+ */
+export async function writeGraphModel(
+  graph: Graph,
+  folder: string,
+  options: GraphModelOptions & WorkOptions = {},
+): Promise<GraphModelReport> {
+  throwIfAborted(options.signal);
+  const path = resolve(folder);
+  await checkPlace(path, folder);
+  const id = randomUUID();
+  const [written, old] = [`${path}.${id}.part`, `${path}.${id}.old`];
+  try {
+    await mkdir(written);
+    const report = await writeFiles(graph, written, options);
+    throwIfAborted(options.signal);
+    await replace(path, written, old);
+    return report;
+  } catch (cause) {
+    if (!(cause instanceof Error && "syscall" in cause)) throw cause; // only what the file system refused
+    throw new FormatError(`${folder}: it cannot be written (${cause.message}); check the path and the space left`, {
+      cause,
+    });
+  } finally {
+    for (const each of [written, old]) await rm(each, { recursive: true, force: true });
+  }
+}
+
+async function checkPlace(path: string, folder: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found) return;
+  if (!found.isDirectory()) throw new FormatError(`${folder}: found a file, expected a path for a new folder`);
+  const names = await readdir(path);
+  const foreign = names.find((name) => name !== "model.json" && !/^group1-shard\d+of\d+\.bin$/.test(name));
+  if (foreign === undefined) return;
+  throw new FormatError(`${folder}: the folder holds ${foreign}, which is no part of a graph model; name a new folder`);
+}
+
+async function writeFiles(
+  graph: Graph,
+  folder: string,
+  options: GraphModelOptions & WorkOptions,
+): Promise<GraphModelReport> {
+  const files = graphModelFiles(graph, options);
+  for (let next = files.next(); ; next = files.next()) {
+    if (next.done) return next.value;
+    await writeFile(join(folder, next.value.name), next.value.bytes, { flush: true });
+  }
+}
+
+/** No system replaces a folder that holds something: the old one is put aside first, and back where the new one does not get there. */
+async function replace(path: string, written: string, old: string): Promise<void> {
+  const isThere = await rename(path, old).then(
+    () => true,
+    (error: { code?: string }) => {
+      if (error.code === "ENOENT") return false;
+      throw error;
+    },
+  );
+  try {
+    await rename(written, path);
+  } catch (error) {
+    if (isThere) await rename(old, path);
+    throw error;
+  }
+}
