@@ -1,7 +1,7 @@
 import { fixtureInput, ResidualError, select, type Tensor } from "@residual/core";
 import { chooseBackend } from "../backends.ts";
 import { prepare } from "../prepare.ts";
-import { peers, type Runner } from "./peers.ts";
+import { peers, type Runner } from "./peers/index.ts";
 import type { Answer, Cost, Order, Task } from "./protocol.ts";
 
 /** One candidate in a process of its own, so that its memory and CPU time are its own. Orders come one by one. */
@@ -12,7 +12,7 @@ let runner: Runner;
 const answers: { readonly [Do in Order["do"]]: (order: Extract<Order, { do: Do }>) => Promise<Answer> } = {
   async load() {
     const load = await costOf(async () => {
-      runner = await (peers[task.candidate] ?? ours)(task);
+      runner = await (peers[task.candidate]?.start ?? ours)(task);
     });
     let logits: Float32Array = new Float32Array();
     const first = await costOf(async () => {

@@ -38,8 +38,10 @@ describe("a tiny model", () => {
 
   it("gives a table for people", async () => {
     const { stdout } = await succeed(["bench", "mlperf_tiny_resnet8", ...quick]);
-    expect(stdout).toMatch(/^model +candidate +batch +load ms +first ms +median ms +p95 ms +CPU ms +images\/s +peak/);
-    expect(stdout).toMatch(/^mlperf_tiny_resnet8 +onnx +1 .* 1\.000 +0\.0e\+0$/m);
+    expect(stdout).toMatch(
+      /^model +candidate +batch +load ms +first ms +median ms +p95 ms +CPU ms +images\/s +peak +ratio +CPU ratio/,
+    );
+    expect(stdout).toMatch(/^mlperf_tiny_resnet8 +onnx +1 .* 1\.000 +1\.000 +0\.0e\+0$/m);
   });
 
   it("may be run in many turns without a word on stderr", async () => {
@@ -96,6 +98,7 @@ it.each([
   [["seed003_block"], 2, /^UsageError: seed003_block has no logits/],
   [["resnet18", "--backends", "onnx,onx"], 2, /^UsageError: there is no backend onx; did you mean onnx\?\n$/],
   [["resnet18", "--layers", "--backends", "onx"], 2, /^UsageError: there is no backend onx; did you mean onnx\?\n$/],
+  [["resnet18", "--peers", "tfjs-webgp"], 2, /^UsageError: there is no peer tfjs-webgp; did you mean tfjs-webgpu\?\n$/],
   [["resnet18", "--rounds", "0"], 2, /^UsageError: option '--rounds <n>' argument '0': expected a whole number from 1/],
   [["cifar_resnet20", "--threads", "100000"], 1, /^UnsupportedError: onnx: .*threads is 100000/],
 ] as const)("refuses %s", async (words, code, message) => {

@@ -8,7 +8,7 @@ import type { Command } from "commander";
 import { backendNames, chooseBackend } from "../backends.ts";
 import { type LayerCost, timeLayers } from "../bench/layers.ts";
 import { type Measurement, measure } from "../bench/measure.ts";
-import { peers, peersOf } from "../bench/peers.ts";
+import { peers, peersOf } from "../bench/peers/index.ts";
 import type { Task } from "../bench/protocol.ts";
 import { type Context, command, positive, threadsOption } from "../command.ts";
 import { oneOf } from "../names.ts";
@@ -147,6 +147,7 @@ function words(measured: readonly Measurement[]): string {
     row.imagesPerSecond.toFixed(1),
     `${Math.round(row.peakMemory / 2 ** 20)} MiB`,
     row.ratio.wall.toFixed(3),
+    row.ratio.cpu.toFixed(3),
     row.difference.toExponential(1),
   ]);
   const heading = [
@@ -161,6 +162,7 @@ function words(measured: readonly Measurement[]): string {
     "images/s",
     "peak",
     "ratio",
+    "CPU ratio",
     "differs by",
   ];
   return `${table(heading, rows)}\n\nratio: the first candidate's median over this one's; above 1, this one is quicker`;
