@@ -1,5 +1,6 @@
 import { type Backend, type BackendDescription, ResidualError, reference } from "@residual/core";
 import { onnx } from "@residual/onnx";
+import { type EngineName, installOf, tfjs } from "@residual/tfjs";
 import { webgpu } from "@residual/webgpu";
 import { oneOf } from "./names.ts";
 
@@ -20,8 +21,19 @@ const entries = {
     install: "npm install onnxruntime-node",
   },
   webgpu: { create: () => webgpu(), install: "npm install webgpu" },
+  tfjs: { create: () => tfjs(), install: `npm install ${installOf("wasm")}` },
+  "tfjs-node-gpu": onEngine("node-gpu"),
+  "tfjs-node": onEngine("node"),
+  "tfjs-wasm": onEngine("wasm"),
+  "tfjs-webgpu": onEngine("webgpu"),
+  "tfjs-webgl": onEngine("webgl"),
+  "tfjs-cpu": onEngine("cpu"),
   reference: { create: () => reference, install: "" },
 } as const satisfies { readonly [name: string]: Entry };
+
+function onEngine(engine: EngineName): Entry {
+  return { create: () => tfjs({ engine }), install: `npm install ${installOf(engine)}` };
+}
 
 export type BackendName = keyof typeof entries;
 

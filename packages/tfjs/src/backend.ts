@@ -15,17 +15,18 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { deviationsOf } from "./deviations.ts";
-import { type Engine, type EngineName, openBest, openEngine } from "./engines.ts";
+import type { EngineName } from "./dialects.ts";
+import { type Engine, openBest, openEngine } from "./engines.ts";
 import { type NamedNumbers, Network } from "./execute.ts";
 import { layOut } from "./layout.ts";
 import { checkBound, lowerToProgram } from "./lower.ts";
-import type { GpuSource } from "./webgpu.ts";
+import type { GpuSource, TensorFlowCore } from "./options.ts";
 
 export interface TfjsOptions {
   /** The best there is where not given. `node` and `node-gpu` are TensorFlow itself, through tfjs-node. */
   readonly engine?: EngineName;
   /** The tfjs-core that the process has already, with its engines' packages imported; found by itself where not given. */
-  readonly tf?: { readonly version_core: string };
+  readonly tf?: TensorFlowCore;
   /** The folder, a URL or a path, that tfjs-backend-wasm's .wasm files are in; beside its code where not given. */
   readonly wasmPaths?: string;
   /** Where webgpu's adapters come from: the browser's `navigator.gpu`, or in Node Dawn's, where not given. */
@@ -55,7 +56,7 @@ export function tfjs(options: TfjsOptions = {}): Backend {
     name: name === undefined ? "tfjs" : `tfjs-${name}`,
     async describe() {
       const { name: found, description } = await open();
-      return { ...description, dtypes: ["float32"], deviations: deviationsOf(found) };
+      return { ...description, dtypes: ["float32"], deviations: deviationsOf(found, description.device) };
     },
     async compile(graph, work = {}) {
       throwIfAborted(work.signal);

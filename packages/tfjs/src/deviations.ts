@@ -1,5 +1,5 @@
 import type { Deviation } from "@residual/core";
-import type { EngineName } from "./engines.ts";
+import type { EngineName } from "./dialects.ts";
 
 const special = "ops/special values";
 
@@ -21,9 +21,27 @@ const known: { readonly [Name in EngineName]?: readonly Deviation[] } = {
     { case: `${special}/fusedConv2d: relu keeps NaN`, because: clamped },
     { case: `${special}/averagePool2d: NaN in its window alone`, because: clamped },
   ],
+  webgpu: [
+    {
+      case: `${special}/maxPool2d: -infinity at the padded edge`,
+      because: "tfjs's MaxPool starts at -1e20, and not at -infinity",
+    },
+  ],
 };
 
+const onSwiftShader: readonly Deviation[] = [
+  {
+    case: `${special}/relu: -0 is 0, and a subnormal number itself or 0`,
+    because: "SwiftShader takes a negative subnormal number for 0 when it compares, and so for the larger of the two",
+  },
+  ...["sigmoid: infinities are 1 and 0, NaN stays", "softmax: NaN spoils its row alone"].map((name) => ({
+    case: `${special}/${name}`,
+    because: "tfjs's kernel leaves it to the driver what e^NaN is, and SwiftShader's is a number",
+  })),
+];
+
 /** Where an engine of tfjs 4.22 answers otherwise than PyTorch. None of it comes up with finite weights and images. */
-export function deviationsOf(engine: EngineName): readonly Deviation[] {
-  return known[engine] ?? [];
+export function deviationsOf(engine: EngineName, device: string): readonly Deviation[] {
+  const isSwiftShader = engine === "webgpu" && /swiftshader/i.test(device);
+  return [...(known[engine] ?? []), ...(isSwiftShader ? onSwiftShader : [])];
 }

@@ -1,5 +1,7 @@
 import { type BackendDescription, BackendUnavailableError, DeviceLostError } from "@residual/core";
+import { dialectOf, type EngineName, packageOf, VERSION } from "./dialects.ts";
 import type { Dialect } from "./lower.ts";
+import type { EngineOptions } from "./options.ts";
 import { openNode } from "./tfjs-node.ts";
 import {
   type EngineInstance,
@@ -9,20 +11,9 @@ import {
   type Registered,
   register,
   unavailable,
-  VERSION,
 } from "./runtime.ts";
-import { type GpuSource, openWebgpu } from "./webgpu.ts";
+import { openWebgpu } from "./webgpu.ts";
 import { openWasm } from "./wasm.ts";
-
-/** The engines of TensorFlow.js. */
-export type EngineName = "cpu" | "wasm" | "webgl" | "webgpu" | "node" | "node-gpu";
-
-/** What opening an engine may need. */
-export interface EngineOptions {
-  readonly tf?: object | undefined;
-  readonly wasmPaths?: string | undefined;
-  readonly gpu?: GpuSource | undefined;
-}
 
 /** An engine that is ready. */
 export interface Engine extends Registered {
@@ -36,7 +27,7 @@ export interface Engine extends Registered {
   /** Throws DeviceLostError once the engine is gone. */
   check(): void;
   isGone(): boolean;
-  /** Of weights that convolutions have packed for themselves: gives back the memory of the original. */
+  /** On engines that pack kernels for themselves: gives back the memory of the original. */
   readonly releasePacked?: (tensor: object) => void;
   /** Whether it keeps no reference to the numbers of a tensor that is made. */
   readonly copies: boolean;
@@ -47,70 +38,25 @@ export interface Opened {
   readonly registered: Registered;
   readonly device: string;
   readonly driver?: string | undefined;
-  readonly library?: string;
   readonly isSoftware?: boolean;
   readonly lost?: Promise<string>;
   readonly algorithms?: BackendDescription["algorithms"];
   readonly releasePacked?: (tensor: object) => void;
 }
 
-interface Entry {
-  readonly package: string;
-  readonly dialect: Dialect;
-  readonly copies?: true;
-  open(options: EngineOptions): Promise<Opened>;
-}
-
-/**
- * What each engine is. Forms of convolutions in groups were measured on ResNeXt-50's seven shapes (docs/tfjs.md):
- *
- * - wasm and cpu: each channel alone, then sums. XNNPACK has quick kernels for it, at no more weights; 32 convolutions of 4 to 32
- *   channels take 1 to 12 times as long. From 64 channels on the products, 64 times the channels of the image, cost more than is gained.
- * - webgpu, webgl and TensorFlow itself: a convolution a group. A depthwise one takes 3 to 6 times as long on webgpu.
- */
-const onCpu: Dialect = {
-  padsConvolutions: true,
-  padsPools: true,
-  grouped: (channels) => (channels < 64 ? "depthwise" : "split"),
+const openers: { readonly [Name in EngineName]: (options: EngineOptions) => Promise<Opened> } = {
+  cpu: openCpu,
+  wasm: openWasm,
+  webgl: openWebgl,
+  webgpu: openWebgpu,
+  node: (options) => openNode("node", options),
+  "node-gpu": (options) => openNode("node-gpu", options),
 };
-const onGpu: Dialect = { ...onCpu, grouped: () => "split" };
-/** TensorFlow's own operators take a padding by name alone: the image is padded before. */
-const inTensorFlow: Dialect = { padsConvolutions: false, padsPools: false, grouped: () => "split" };
-
-const entries: { readonly [Name in EngineName]: Entry } = {
-  cpu: { package: "@tensorflow/tfjs-backend-cpu", dialect: onCpu, open: openCpu },
-  wasm: { package: "@tensorflow/tfjs-backend-wasm", dialect: onCpu, copies: true, open: openWasm },
-  webgl: { package: "@tensorflow/tfjs-backend-webgl", dialect: onGpu, open: openWebgl },
-  webgpu: { package: "@tensorflow/tfjs-backend-webgpu", dialect: onGpu, open: openWebgpu },
-  node: {
-    package: "@tensorflow/tfjs-node",
-    dialect: inTensorFlow,
-    open: ({ tf }) => openNode("@tensorflow/tfjs-node", "cpu", tf),
-  },
-  "node-gpu": {
-    package: "@tensorflow/tfjs-node-gpu",
-    dialect: inTensorFlow,
-    open: ({ tf }) => openNode("@tensorflow/tfjs-node-gpu", "gpu", tf),
-  },
-};
-
-export const engineNames: readonly EngineName[] = Object.keys(entries) as EngineName[];
-
-/** What an engine's programs are made of, whether or not it is here. */
-export function dialectOf(name: EngineName): Dialect {
-  return entries[name].dialect;
-}
-
-/** The npm package of an engine. */
-export function packageOf(name: EngineName): string {
-  return entries[name].package;
-}
 
 /** Opens an engine. Throws BackendUnavailableError where its package or its device is missing. */
 export async function openEngine(name: EngineName, options: EngineOptions = {}): Promise<Engine> {
-  const entry = entries[name];
-  const opened = await entry.open(options);
-  const { registered, device, driver, library, algorithms, isSoftware, releasePacked } = opened;
+  const opened = await openers[name](options);
+  const { registered, device, driver, algorithms, isSoftware, releasePacked } = opened;
   let reason: string | undefined;
   const lost = new Promise<never>((_, reject) => {
     void opened.lost?.then((why) => {
@@ -122,9 +68,9 @@ export async function openEngine(name: EngineName, options: EngineOptions = {}):
   return {
     ...registered,
     name,
-    dialect: entry.dialect,
+    dialect: dialectOf(name),
     description: {
-      library: library ?? entry.package,
+      library: packageOf(name),
       version: VERSION,
       device,
       ...(driver !== undefined && { driver }),
@@ -132,7 +78,7 @@ export async function openEngine(name: EngineName, options: EngineOptions = {}):
     },
     ...(isSoftware && { isSoftware }),
     ...(releasePacked && { releasePacked }),
-    copies: entry.copies ?? false,
+    copies: releasePacked !== undefined,
     lost,
     check() {
       if (reason !== undefined) throw lostError(name, reason);

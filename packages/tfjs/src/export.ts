@@ -1,13 +1,11 @@
 import {
-  constantsOf,
   type Graph,
   optimize,
   sizeOf,
   throwIfAborted,
-  UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
-import { dialectOf, type EngineName } from "./engines.ts";
+import { dialectOf, type EngineName } from "./dialects.ts";
 import { graphDefOf, type Parameter, tensorShape } from "./graph-def.ts";
 import { layOut } from "./layout.ts";
 import { lowerToProgram } from "./lower.ts";

@@ -1,5 +1,5 @@
 export { type TfjsOptions, tfjs } from "./backend.ts";
-export type { EngineName } from "./engines.ts";
+export { type EngineName, engineNames, installOf } from "./dialects.ts";
 export {
   type GraphModelFile,
   type GraphModelOptions,
@@ -12,4 +12,4 @@ export { type Dialect, type GroupedForm, lowerToProgram } from "./lower.ts";
 export { formatProgram } from "./print.ts";
 export type { Layout, Operation, OperatorName, Operators, Pads, Program, Weight } from "./program.ts";
 export type { QuantizationName } from "./quantize.ts";
-export type { GpuSource } from "./webgpu.ts";
+export type { GpuSource, TensorFlowCore } from "./options.ts";

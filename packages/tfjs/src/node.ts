@@ -1,1 +1,1 @@
-export { writeGraphModel } from "./write.ts";
+export { checkGraphModelFolder, writeGraphModel } from "./write.ts";

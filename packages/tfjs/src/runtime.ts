@@ -1,11 +1,11 @@
+/// <reference types="@webgpu/types" />
 import { BackendUnavailableError } from "@residual/core";
+import { packagesFor, VERSION } from "./dialects.ts";
+import type { TensorFlowCore } from "./options.ts";
 
 /** tfjs-core, or what holds all of it: `@tensorflow/tfjs`, `@tensorflow/tfjs-node`. */
 export type TensorFlow = typeof import("@tensorflow/tfjs-core");
 export type EngineInstance = InstanceType<TensorFlow["KernelBackend"]>;
-
-/** The one version that is used: all packages of tfjs share one engine, and it is reached where its interface ends. */
-export const VERSION = "4.22.0";
 
 /** What the engine of tfjs-core holds as the one that is used. It declares the half of it private. */
 interface Selection {
@@ -67,7 +67,7 @@ export function isRegistered({ tf, registered, instance }: Registered): boolean 
 }
 
 /** tfjs-core, the caller's own where given. Throws BackendUnavailableError where it is missing, or cannot be used. */
-export async function loadCore(given?: object): Promise<TensorFlow> {
+export async function loadCore(given?: TensorFlowCore): Promise<TensorFlow> {
   const tf = (given as TensorFlow | undefined) ?? (await load("@tensorflow/tfjs-core", () => import("@tensorflow/tfjs-core")));
   checkVersion("@tensorflow/tfjs-core", tf.version_core);
   // All copies share what the first one keeps on globalThis, and none knows the others' classes.
@@ -112,13 +112,7 @@ export function checkVersion(name: string, found: string | undefined): void {
 }
 
 export function unavailable(name: string, reason: string, cause?: unknown): BackendUnavailableError {
-  return new BackendUnavailableError(`tfjs: ${name} ${reason}; npm install ${installOf(name)}`, { cause });
-}
-
-/** What has to be installed for a package: an engine's needs tfjs-core beside it. */
-export function installOf(name: string): string {
-  const isEngine = name.startsWith("@tensorflow/tfjs-backend-");
-  return [name, ...(isEngine ? ["@tensorflow/tfjs-core"] : [])].map((each) => `${each}@${VERSION}`).join(" ");
+  return new BackendUnavailableError(`tfjs: ${name} ${reason}; npm install ${packagesFor(name)}`, { cause });
 }
 
 export function textOf(error: unknown): string {

@@ -1,5 +1,7 @@
 import { BackendUnavailableError } from "@residual/core";
+import { packageOf } from "./dialects.ts";
 import type { Opened } from "./engines.ts";
+import type { EngineOptions } from "./options.ts";
 import { checkVersion, type EngineInstance, load, loadCore, register, type TensorFlow, textOf, unavailable } from "./runtime.ts";
 
 /** tfjs-node brings all of tfjs with it, its own tfjs-core included. */
@@ -11,14 +13,15 @@ type NodePackage = TensorFlow & { readonly version?: { readonly [name: string]: 
  *
  * Throws BackendUnavailableError where the package, its addon or libtensorflow is missing.
  */
-export async function openNode(name: string, device: string, given: object | undefined): Promise<Opened> {
+export async function openNode(engine: "node" | "node-gpu", { tf: given }: EngineOptions): Promise<Opened> {
+  const name = packageOf(engine);
   restoreIsNullOrUndefined();
   const module = (given as NodePackage | undefined) ?? (await importNode(name));
   checkVersion(name, module.version?.["tfjs-node"] ?? module.version_core);
   const tf = await loadCore(module);
   const instance = tf.engine().findBackend("tensorflow") as EngineInstance | null;
   if (!instance) throw unavailable(name, "registers no engine named tensorflow");
-  return { registered: register(tf, "tensorflow", instance), device, library: name };
+  return { registered: register(tf, "tensorflow", instance), device: engine === "node" ? "cpu" : "gpu" };
 }
 
 /** By a variable: neither the compiler nor a bundler is to look for it. */

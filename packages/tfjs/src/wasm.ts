@@ -1,4 +1,5 @@
-import type { EngineOptions, Opened } from "./engines.ts";
+import type { Opened } from "./engines.ts";
+import type { EngineOptions } from "./options.ts";
 import { type EngineInstance, importEngine, loadCore, register, type TensorFlow, textOf, unavailable } from "./runtime.ts";
 
 const PACKAGE = "@tensorflow/tfjs-backend-wasm";

@@ -1,16 +1,12 @@
 import { BackendUnavailableError } from "@residual/core";
-import type { EngineOptions, Opened } from "./engines.ts";
+import type { Opened } from "./engines.ts";
+import type { EngineOptions, GpuSource } from "./options.ts";
 import { type EngineInstance, importEngine, load, loadCore, register, type TensorFlow } from "./runtime.ts";
 
 const PACKAGE = "@tensorflow/tfjs-backend-webgpu";
 
 /** The package that brings WebGPU to Node. */
 const DAWN = "webgpu";
-
-/** Where adapters come from: `navigator.gpu`, or Dawn's. */
-export interface GpuSource {
-  requestAdapter(options?: { powerPreference?: "high-performance" | "low-power" }): Promise<unknown>;
-}
 
 /** The part of a GPUAdapter that is used here: tfjs has types of WebGPU of its own, which are of another year. */
 interface Adapter {

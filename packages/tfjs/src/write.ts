@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { FormatError, type Graph, throwIfAborted, type WorkOptions } from "@residual/core";
 import { type GraphModelOptions, type GraphModelReport, graphModelFiles } from "./export.ts";
 
@@ -16,8 +16,8 @@ export async function writeGraphModel(
   options: GraphModelOptions & WorkOptions = {},
 ): Promise<GraphModelReport> {
   throwIfAborted(options.signal);
+  await checkGraphModelFolder(folder);
   const path = resolve(folder);
-  await checkPlace(path, folder);
   const id = randomUUID();
   const [written, old] = [`${path}.${id}.part`, `${path}.${id}.old`];
   try {
@@ -36,9 +36,19 @@ export async function writeGraphModel(
   }
 }
 
-async function checkPlace(path: string, folder: string): Promise<void> {
+/**
+ * Before any work is done for it: whether a graph model may have this place.
+ *
+ * Throws FormatError where something else has it, or the folder around it is missing.
+ */
+export async function checkGraphModelFolder(folder: string): Promise<void> {
+  const path = resolve(folder);
   const found = await stat(path).catch(() => undefined);
-  if (!found) return;
+  if (!found) {
+    const around = await stat(dirname(path)).catch(() => undefined);
+    if (!around?.isDirectory()) throw new FormatError(`${folder}: there is no folder ${dirname(folder)}; make it first`);
+    return;
+  }
   if (!found.isDirectory()) throw new FormatError(`${folder}: found a file, expected a path for a new folder`);
   const names = await readdir(path);
   const foreign = names.find((name) => name !== "model.json" && !/^group1-shard\d+of\d+\.bin$/.test(name));

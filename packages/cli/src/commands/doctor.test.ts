@@ -9,6 +9,10 @@ it("tries each backend, best first", async () => {
   const works = { available: true, device: "cpu", driver: null, verified: true, reason: null, install: null };
   const reason = expect.stringContaining("no GPU adapter; install a Vulkan driver") as string;
   const missing = { available: false, device: null, driver: null, verified: false, reason, install: null };
+  const notInstalled = (name: string) => ({
+    reason: expect.stringContaining("is not installed") as string,
+    install: `npm install ${name}`,
+  });
   const version = expect.stringMatching(/^\d+\.\d+\.\d+$/) as string;
   expect(report).toEqual({
     node: process.versions.node,
@@ -16,6 +20,13 @@ it("tries each backend, best first", async () => {
     backends: [
       { name: "onnx", version, ...works },
       { name: "webgpu", version: null, ...missing },
+      { name: "tfjs", version, ...works },
+      { name: "tfjs-node-gpu", version: null, ...missing, ...notInstalled("@tensorflow/tfjs-node-gpu@4.22.0") },
+      { name: "tfjs-node", version: null, ...missing, ...notInstalled("@tensorflow/tfjs-node@4.22.0") },
+      { name: "tfjs-wasm", version, ...works },
+      { name: "tfjs-webgpu", version: null, ...missing },
+      { name: "tfjs-webgl", version: null, ...missing, reason: expect.stringContaining("no WebGL here") as string },
+      { name: "tfjs-cpu", version, ...works },
       { name: "reference", version, ...works },
     ],
   });
@@ -26,5 +37,5 @@ it("tries each backend, best first", async () => {
 it("says it in a table for people", async () => {
   const { stdout } = await succeed(["doctor"], noDriver);
   expect(stdout).toMatch(/^Node [\d.]+ on \w+-\w+\n\nbackend +state +version +device\n/);
-  expect(stdout).toMatch(/^onnx +works +[\d.]+ +cpu\nwebgpu +missing .*\nreference +works +[\d.]+ +cpu$/m);
+  expect(stdout).toMatch(/^onnx +works +[\d.]+ +cpu\nwebgpu +missing .*\ntfjs +works +[\d.]+ +cpu\n(tfjs-.*\n){6}reference +works +[\d.]+ +cpu$/m);
 });

@@ -1,6 +1,9 @@
 import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fixtureInput, type Tensor, tensorOf } from "@residual/core";
 import { readWeights, writeSafetensors } from "@residual/weights";
+import { loadGraphModel } from "@tensorflow/tfjs-converter";
+import * as tf from "@tensorflow/tfjs-core";
 import { InferenceSession, Tensor as OnnxTensor } from "onnxruntime-node";
 import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
@@ -94,6 +97,42 @@ describe(".safetensors", () => {
   });
 });
 
+/** A graph model loaded by plain tfjs, from the files as they lie in its folder. */
+async function tfjsLogitsOf(path: string): Promise<readonly number[]> {
+  await import("@tensorflow/tfjs-backend-wasm");
+  await tf.setBackend("wasm");
+  const { weightsManifest, ...json } = JSON.parse(await readFile(join(path, "model.json"), "utf8")) as tf.io.ModelJSON;
+  const [group] = weightsManifest;
+  const shards = await Promise.all(group!.paths.map((name) => readFile(join(path, name))));
+  const weightData = Uint8Array.from(Buffer.concat(shards)).buffer;
+  const model = await loadGraphModel(tf.io.fromMemory({ ...json, weightSpecs: group!.weights, weightData } as never));
+  const image = tf.tensor(fixtureInput("v1", shape).data, shape);
+  const logits = await (model.predict({ image }) as tf.Tensor).data();
+  model.dispose();
+  return Array.from(logits);
+}
+
+describe("a folder", () => {
+  it("is a graph model that gives PyTorch's logits in plain tfjs", async () => {
+    const to = folder.in("model");
+    const report = await document(["export", "cifar_resnet20", "--weights", "fixture:v1", "--to", to]);
+    expect(report).toEqual({ model: "cifar_resnet20", weights: "fixture:v1", to, bytes: expect.any(Number), shards: 1 });
+    expect((await readdir(to)).toSorted()).toEqual(["group1-shard1of1.bin", "model.json"]);
+    expectNear(await tfjsLogitsOf(to), recorded.logits.values, 10 * recorded.fp32.logits.relToMax);
+    await succeed(["export", "cifar_resnet20", "--weights", "fixture:v1", "--to", to]); // in the place of the first
+  });
+
+  it("holds a quarter of the bytes in uint8, and says how far that moves the weights", async () => {
+    const words = ["export", "cifar_resnet20", "--weights", "resnet20-cifar10", "--quantize", "uint8", "--to", "small"];
+    const { stdout } = await succeed(words, { cwd: folder.path });
+    expect(stdout).toMatch(/^small: cifar_resnet20 .*\na TensorFlow\.js graph model of 0\.3 MiB, .* in uint8\nthat moves/);
+    const metadata = JSON.parse(await readFile(join(folder.in("small"), "model.json"), "utf8")) as {
+      userDefinedMetadata: { classes: string };
+    };
+    expect(JSON.parse(metadata.userDefinedMetadata.classes)).toHaveLength(10);
+  });
+});
+
 describe("leaves nothing behind", () => {
   beforeAll(async () => {
     const one = tensorOf("float32", [1], Float32Array.of(1));
@@ -105,8 +144,12 @@ describe("leaves nothing behind", () => {
     ["weights that do not fit", ["--weights", "misfit.safetensors", "--to", "x.safetensors"], 1, /^WeightsError: /],
     ["no such folder, .onnx", ["--weights", "fixture:v1", "--to", "no/x.onnx"], 1, /^FormatError: no\/x.onnx: /],
     ["no such folder", ["--weights", "fixture:v1", "--to", "no/x.safetensors"], 1, /^FormatError: no\/x.saf.*: /],
-    ["a folder is in the way", ["--weights", "fixture:v1", "--to", "."], 1, /^UnsupportedError: .*TensorFlow\.js/],
-    ["a folder, for TensorFlow.js", ["--weights", "fixture:v1", "--to", "x"], 1, /^UnsupportedError: .*TensorFlow\.js/],
+    ["another folder is in the way", ["--weights", "fixture:v1", "--to", "."], 1, /^FormatError: \.: the folder holds /],
+    ["a file is in the way", ["--weights", "fixture:v1", "--to", "misfit.safetensors/"], 1, /^FormatError: .*a file/],
+    ["no folder around the folder", ["--weights", "fixture:v1", "--to", "no/x"], 1, /^FormatError: no\/x: .* make it/],
+    ["weights that do not fit, a folder", ["--weights", "misfit.safetensors", "--to", "x"], 1, /^WeightsError: /],
+    ["no such dtype", ["--weights", "fixture:v1", "--to", "x", "--quantize", "int4"], 2, /^UsageError: .*mean uint8/],
+    ["--quantize of a file", ["--weights", "fixture:v1", "--to", "x.onnx", "--quantize", "uint8"], 2, /^UsageError: /],
     ["another ending", ["--weights", "fixture:v1", "--to", "x.txt"], 2, /^UsageError: --to x\.txt ends in \.txt; exp/],
     [
       "weights beside .safetensors",

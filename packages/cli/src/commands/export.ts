@@ -1,10 +1,13 @@
 import { extname } from "node:path";
-import { constantsOf, UnsupportedError } from "@residual/core";
+import { constantsOf } from "@residual/core";
 import { writeOnnx } from "@residual/onnx";
+import { engineNames, type GraphModelReport, type QuantizationName } from "@residual/tfjs";
+import { checkGraphModelFolder, writeGraphModel } from "@residual/tfjs/node";
 import { writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
 import { type Context, command } from "../command.ts";
 import { UsageError } from "../errors.ts";
+import { oneOf } from "../names.ts";
 import { checkOut } from "../out.ts";
 import { type Prepared, parseShape, prepare } from "../prepare.ts";
 import { type Output, progressBar, say } from "../terminal.ts";
@@ -14,30 +17,31 @@ interface Options extends Output {
   readonly to: string;
   readonly input?: string;
   readonly external?: true;
+  readonly quantize?: string;
+  readonly engine?: string;
 }
 
-/** A model with its weights as one file. */
+/** A model with its weights as one file, or as a folder of them. */
 export function exportCommand({ signal }: Context): Command {
-  return command("export", "write a model with its weights as .onnx or .safetensors")
+  return command("export", "write a model with its weights as .onnx, .safetensors or a TensorFlow.js graph model")
     .argument("<model>")
     .requiredOption("--weights <w>", "a file, known weights or fixture:SALT")
-    .requiredOption("--to <file>", "a path ending in .onnx or .safetensors")
+    .requiredOption("--to <path>", "a path ending in .onnx or .safetensors; one without ending is a graph model's folder")
     .option("--input <shape>", "fix the input's shape, as 1x3x224x224; an open batch where not given")
     .option("--external", "an .onnx with its weights in a .bin file beside it")
+    .option("--quantize <dtype>", "a graph model's kernels as uint8 or float16; the report says how far that moves them")
+    .option("--engine <name>", "the engine that a graph model is to be quickest on; wasm where not given")
     .action(async (model: string, options: Options) => {
-      const write = writerOf(options);
-      await checkOut(options.to);
+      const write = await writerOf(options);
       const bar = progressBar();
       try {
         const work = { signal, onProgress: bar.onProgress };
         const input = options.input === undefined ? undefined : parseShape(options.input);
         const prepared = await prepare({ ...work, model, weights: options.weights, input });
-        await write(prepared, options, work);
+        const report = await write(prepared, work);
         bar.end();
-        say(
-          options,
-          { model, weights: options.weights, to: options.to },
-          () => `${options.to}: ${model} with ${options.weights}`,
+        say(options, { model, weights: options.weights, to: options.to, ...report }, () =>
+          [`${options.to}: ${model} with ${options.weights}`, ...(report ? [words(report)] : [])].join("\n"),
         );
       } finally {
         bar.end();
@@ -45,28 +49,64 @@ export function exportCommand({ signal }: Context): Command {
     });
 }
 
-type Write = (prepared: Prepared, options: Options, work: Context) => Promise<void>;
+type Write = (prepared: Prepared, work: Context) => Promise<GraphModelReport | undefined>;
 
-/** Before any work is done: what the path's ending asks for. */
-function writerOf({ to, external: beside }: Options): Write {
+/** Before any work is done: what the path's ending asks for, and whether it can be put there. */
+async function writerOf(options: Options): Promise<Write> {
+  const { to, external = false, quantize, engine } = options;
   const ending = extname(to).toLowerCase();
-  if (beside && ending !== ".onnx") throw new UsageError(`--external goes with an .onnx file, not with --to ${to}`);
+  const isFolder = ending === "" || to.endsWith("/");
+  if (external && ending !== ".onnx") throw new UsageError(`--external goes with an .onnx file, not with --to ${to}`);
+  if ((quantize ?? engine) !== undefined && !isFolder) {
+    throw new UsageError(`--quantize and --engine go with a folder for a graph model, not with --to ${to}`);
+  }
+  if (isFolder) {
+    const write = graphModelWriter(to, options);
+    await checkGraphModelFolder(to);
+    return write;
+  }
+  const write = fileWriterOf(to, ending, external);
+  await checkOut(to);
+  return write;
+}
+
+function fileWriterOf(to: string, ending: string, external: boolean): Write {
   switch (ending) {
     case ".onnx":
-      return (prepared, { external = false }, work) =>
-        writeOnnx(prepared.graph, to, { ...work, external, metadata: metadataOf(prepared) });
-    case ".safetensors":
-      return ({ graph, ...prepared }, _, work) => {
-        const tensors = new Map(constantsOf(graph).map(({ name, tensor }) => [name, tensor]));
-        return writeSafetensors(to, tensors, { format: "pt", model: prepared.model, ...metadataOf(prepared) }, work);
+      return async (prepared, work) => {
+        await writeOnnx(prepared.graph, to, { ...work, external, metadata: metadataOf(prepared) });
+        return undefined;
       };
-    case "":
-      throw new UnsupportedError(
-        `${to} would be a folder, for a TensorFlow.js graph model, which this version does not write; name a .onnx or .safetensors file`,
-      );
+    case ".safetensors":
+      return async ({ graph, ...prepared }, work) => {
+        const tensors = new Map(constantsOf(graph).map(({ name, tensor }) => [name, tensor]));
+        await writeSafetensors(to, tensors, { format: "pt", model: prepared.model, ...metadataOf(prepared) }, work);
+        return undefined;
+      };
     default:
-      throw new UsageError(`--to ${to} ends in ${extname(to)}; expected .onnx or .safetensors`);
+      throw new UsageError(`--to ${to} ends in ${extname(to)}; expected .onnx, .safetensors, or no ending for a folder`);
   }
+}
+
+const dtypes: readonly QuantizationName[] = ["uint8", "float16"];
+
+function graphModelWriter(to: string, { quantize, engine }: Options): Write {
+  const options = {
+    ...(quantize !== undefined && { quantization: oneOf(quantize, dtypes, "dtype") }),
+    ...(engine !== undefined && { engine: oneOf(engine, engineNames, "engine") }),
+  };
+  return (prepared, work) => writeGraphModel(prepared.graph, to, { ...options, ...work, metadata: metadataOf(prepared) });
+}
+
+function words({ bytes, shards, quantization }: GraphModelReport): string {
+  const size = `a TensorFlow.js graph model of ${(bytes / 2 ** 20).toFixed(1)} MiB, its weights in ${shards} ${shards === 1 ? "file" : "files"}`;
+  if (!quantization) return size;
+  const { dtype, worst, relative } = quantization;
+  const share = (100 * worst.error) / worst.largest;
+  return [
+    `${size}, in ${dtype}`,
+    `that moves them by ${(100 * relative).toPrecision(2)} % over all (root mean square), ${worst.weight} the furthest: by up to ${worst.error.toPrecision(2)}, ${share.toPrecision(2)} % of its largest number`,
+  ].join("\n");
 }
 
 /** What whoever opens the file needs beside the numbers. */

@@ -1,0 +1,60 @@
+import type { Dialect } from "./lower.ts";
+
+/** The engines of TensorFlow.js. `node` and `node-gpu` are TensorFlow itself. */
+export type EngineName = "cpu" | "wasm" | "webgl" | "webgpu" | "node" | "node-gpu";
+
+/** The one version that is used: all packages of tfjs share one engine, and it is reached where its interface ends. */
+export const VERSION = "4.22.0";
+
+interface Entry {
+  /** The npm package that registers it. */
+  readonly package: string;
+  readonly dialect: Dialect;
+}
+
+/**
+ * Convolutions in groups, as measured on the seven shapes of ResNeXt-50 (docs/tfjs.md):
+ *
+ * - on CPUs each channel alone, and then sums. XNNPACK has quick kernels for it, at no more weights; a convolution a group takes 1 to
+ *   12 times as long. From 64 channels a group on, the products to be summed are too many.
+ * - on GPUs a convolution a group: there a depthwise one takes 3 to 6 times as long.
+ */
+const onCpu: Dialect = {
+  padsConvolutions: true,
+  padsPools: true,
+  grouped: (channels) => (channels < 64 ? "depthwise" : "split"),
+};
+const onGpu: Dialect = { ...onCpu, grouped: () => "split" };
+/** TensorFlow's own kernels take a padding by its name alone, so images are padded before; groups as it is documented. */
+const inTensorFlow: Dialect = { padsConvolutions: false, padsPools: false, grouped: () => "split" };
+
+const entries: { readonly [Name in EngineName]: Entry } = {
+  cpu: { package: "@tensorflow/tfjs-backend-cpu", dialect: onCpu },
+  wasm: { package: "@tensorflow/tfjs-backend-wasm", dialect: onCpu },
+  webgl: { package: "@tensorflow/tfjs-backend-webgl", dialect: onGpu },
+  webgpu: { package: "@tensorflow/tfjs-backend-webgpu", dialect: onGpu },
+  node: { package: "@tensorflow/tfjs-node", dialect: inTensorFlow },
+  "node-gpu": { package: "@tensorflow/tfjs-node-gpu", dialect: inTensorFlow },
+};
+
+export const engineNames: readonly EngineName[] = Object.keys(entries) as EngineName[];
+
+/** What an engine's programs are made of, whether or not it is here. */
+export function dialectOf(name: EngineName): Dialect {
+  return entries[name].dialect;
+}
+
+export function packageOf(name: EngineName): string {
+  return entries[name].package;
+}
+
+/** What npm has to install for an engine: `@tensorflow/tfjs-backend-wasm@4.22.0 @tensorflow/tfjs-core@4.22.0`. */
+export function installOf(name: EngineName): string {
+  return packagesFor(packageOf(name));
+}
+
+/** A package with what it needs: those of engines do not bring tfjs-core along. */
+export function packagesFor(name: string): string {
+  const isEngine = name.startsWith("@tensorflow/tfjs-backend-");
+  return [name, ...(isEngine ? ["@tensorflow/tfjs-core"] : [])].map((each) => `${each}@${VERSION}`).join(" ");
+}
