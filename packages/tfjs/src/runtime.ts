@@ -52,6 +52,7 @@ export function register(tf: TensorFlow, registered: string, instance: EngineIns
   const before = selectionOf(tf);
   const { registry, registryFactory } = tf.engine();
   const isPublic = registered in registryFactory;
+  if (isPublic && !keptAlone.has(instance)) keepAlone(tf, registered, instance);
   registry[registered] = instance;
   registryFactory[registered] ??= { factory: () => instance, priority: 0 };
   void tf.setBackend(registered); // has done all when it returns: it waits only for engines that are not there yet
@@ -60,6 +61,17 @@ export function register(tf: TensorFlow, registered: string, instance: EngineIns
   Object.assign(tf.engine(), before);
   return { tf, registered, instance, selection };
 }
+
+/** `tf.ready()` and the like open the engine that they choose afresh, in the place of one that is open: they are to get that one. */
+function keepAlone(tf: TensorFlow, registered: string, instance: EngineInstance): void {
+  const { registry, registryFactory } = tf.engine();
+  const entry = registryFactory[registered]!;
+  const { factory } = entry;
+  keptAlone.add(instance);
+  entry.factory = () => (registry[registered] === instance ? instance : factory());
+}
+
+const keptAlone = new WeakSet<EngineInstance>();
 
 /** Whether an engine has not been removed since, or replaced: then its tensors are gone. */
 export function isRegistered({ tf, registered, instance }: Registered): boolean {
