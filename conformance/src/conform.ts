@@ -20,6 +20,8 @@ export interface ConformOptions extends WorkOptions {
   readonly level?: "quick" | "full";
   /** Which levels to run. All five */
   readonly only?: readonly Level[];
+  /** Sections to leave out, where they take too long on a device: by their title, as `ops/layers of the family`. */
+  readonly without?: readonly string[];
   /** Which models to run. One of each kind of block, stem and shortcut for "quick", all of them for "full" */
   readonly models?: readonly ModelName[];
   /** Real pictures with PyTorch's answers; without any the level is reported as skipped. */

@@ -7,7 +7,7 @@ import { modelTasks } from "./levels/models.ts";
 import { nodeTasks } from "./levels/nodes.ts";
 import { opTasks } from "./levels/ops.ts";
 import { levels } from "./report/types.ts";
-import type { Task } from "./task.ts";
+import { type Task, titleOf } from "./task.ts";
 
 /** One of each kind of block, stem, shortcut and padding. */
 export const quickModels: readonly ModelName[] = [
@@ -29,7 +29,7 @@ const QUICK_SIDE = 64;
 
 /** The sections that the options ask for, in the order of the levels. */
 export async function plan(options: ConformOptions): Promise<readonly Task[]> {
-  const { level = "quick", only = levels, images = [] } = options;
+  const { level = "quick", only = levels, without = [], images = [] } = options;
   const full = level === "full";
   const models = options.models ?? (full ? allModels : quickModels);
   const tasks = [
@@ -39,7 +39,7 @@ export async function plan(options: ConformOptions): Promise<readonly Task[]> {
     ...imageTasks(images.filter(({ model }) => !options.models || models.includes(model))),
     ...behaviourTasks,
   ];
-  return tasks.filter((task) => only.includes(task.level));
+  return tasks.filter((task) => only.includes(task.level) && !without.includes(titleOf(task)));
 }
 
 /** What is recorded of these models; of several sizes the smallest, unless all are asked for. */
