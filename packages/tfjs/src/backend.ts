@@ -15,11 +15,12 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { deviationsOf } from "./deviations.ts";
-import type { EngineName } from "./dialects.ts";
+import { dialectOf, type EngineName } from "./dialects.ts";
 import { type Engine, openBest, openEngine } from "./engines.ts";
 import { type NamedNumbers, Network } from "./execute.ts";
 import { layOut } from "./layout.ts";
 import { checkBound, lowerToProgram } from "./lower.ts";
+import { Session } from "./session.ts";
 import type { GpuSource, TensorFlowCore } from "./options.ts";
 
 export interface TfjsOptions {
@@ -31,6 +32,11 @@ export interface TfjsOptions {
   readonly wasmPaths?: string;
   /** Where webgpu's adapters come from: the browser's `navigator.gpu`, or in Node Dawn's, where not given. */
   readonly gpu?: GpuSource;
+  /**
+   * Whether wasm runs in a thread of its own, one an executable, so that the event loop waits for nothing. Without it the loop goes
+   * round every few milliseconds, between two layers. Of Node.
+   */
+  readonly worker?: boolean;
 }
 
 /**
@@ -40,7 +46,10 @@ export interface TfjsOptions {
  * Takes graphs as they are built, and optimizes them.
  */
 export function tfjs(options: TfjsOptions = {}): Backend {
-  const { engine: name } = options;
+  const { worker = false, engine: name = worker ? "wasm" : undefined } = options;
+  if (worker && name !== "wasm") {
+    throw new UnsupportedError(`tfjs: { worker: true } is for the engine wasm, not for ${name}; leave one of them out`);
+  }
   let opening: Promise<Engine> | undefined;
   const open = async (): Promise<Engine> => {
     opening ??= name === undefined ? openBest(options) : openEngine(name, options);
@@ -61,7 +70,7 @@ export function tfjs(options: TfjsOptions = {}): Backend {
     async compile(graph, work = {}) {
       throwIfAborted(work.signal);
       checkBound(graph);
-      return executable(graph, await load(await open(), graph, work));
+      return executable(graph, await (worker ? loadInThread(graph, options, work) : load(await open(), graph, work)));
     },
   };
 }
@@ -73,6 +82,13 @@ async function load(engine: Engine, graph: Graph, work: WorkOptions): Promise<Ne
   const largest = Math.max(0, ...program.weights.map(({ shape }) => sizeOf(shape)));
   const scratch = engine.copies ? new Float32Array(largest) : undefined;
   return Network.load(engine, program, (name) => layOut(weights.get(name)!, scratch), work);
+}
+
+/** The same, the engine in a thread, which they are sent to. */
+function loadInThread(graph: Graph, { wasmPaths }: TfjsOptions, work: WorkOptions): Promise<Session> {
+  const program = lowerToProgram(optimize(graph), dialectOf("wasm"));
+  const weights = new Map(program.weights.map((weight) => [weight.name, weight]));
+  return Session.load(program, (name) => layOut(weights.get(name)!), { wasmPaths, ...work });
 }
 
 /** What carries a program out: here, or in a thread. */

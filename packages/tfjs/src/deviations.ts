@@ -11,15 +11,27 @@ function maxPools(because: string): readonly Deviation[] {
   }));
 }
 
+const noNumber = "tfjs's MaxPool keeps a number until a larger one comes, and no NaN is larger";
 const clamped = "XNNPACK clamps what it answers to [-infinity, infinity], and a NaN becomes -infinity on the way";
 
 const known: { readonly [Name in EngineName]?: readonly Deviation[] } = {
-  cpu: maxPools("tfjs's MaxPool keeps a number until a larger one comes, and no NaN is larger"),
+  cpu: maxPools(noNumber),
   wasm: [
     ...maxPools("XNNPACK's MaxPool takes the larger of two numbers by a comparison, which no NaN wins"),
     { case: `${special}/conv2d: 0 times infinity is NaN`, because: clamped },
     { case: `${special}/fusedConv2d: relu keeps NaN`, because: clamped },
     { case: `${special}/averagePool2d: NaN in its window alone`, because: clamped },
+  ],
+  webgl: [
+    ...maxPools(noNumber),
+    ...["a window of -infinity alone", "-infinity at the padded edge", "large negative numbers are numbers"].map((name) => ({
+      case: `${special}/maxPool2d: ${name}`,
+      because: "tfjs's MaxPool starts at -1e20, and not at -infinity",
+    })),
+    ...["relu: infinity stays, -infinity goes", "fusedConv2d: an infinite residual"].map((name) => ({
+      case: `${special}/${name}`,
+      because: "tfjs's relu multiplies by 0 what is below 0, and 0 times infinity is NaN",
+    })),
   ],
   webgpu: [
     {

@@ -139,7 +139,7 @@ async function openWebgl({ tf: given }: EngineOptions): Promise<Opened> {
     device,
     lost,
     isSoftware: /swiftshader|llvmpipe|software/i.test(device),
-    ...(instance.floatPrecision() === 16 && { algorithms: ["float16-storage"] as const }),
+    ...(!tf.env().getBool("WEBGL_RENDER_FLOAT32_ENABLED") && { algorithms: ["float16-storage"] as const }),
   };
 }
 

@@ -9,7 +9,8 @@ import {
 import type { Tensor } from "@tensorflow/tfjs-core";
 import type { Engine } from "./engines.ts";
 import { operators } from "./operators.ts";
-import type { Operation, OperatorName, Operators, Program } from "./program.ts";
+import type { Operation, OperatorName, Operators } from "./program.ts";
+import type { BareProgram } from "./protocol.ts";
 import { type TensorFlow, textOf, within } from "./runtime.ts";
 
 /** Numbers with a shape, as they come in and go out: NCHW. */
@@ -26,19 +27,19 @@ export type NumbersOf = (name: string) => Float32Array | Promise<Float32Array>;
 /** A program on an engine, with its weights: all the tensors there are belong to it. */
 export class Network {
   readonly #engine: Engine;
-  readonly #program: Program;
+  readonly #program: BareProgram;
   readonly #weights = new Map<string, Tensor>();
   /** What is not read any more once an operation is done. */
   readonly #spent: readonly (readonly string[])[];
 
-  private constructor(engine: Engine, program: Program) {
+  private constructor(engine: Engine, program: BareProgram) {
     this.#engine = engine;
     this.#program = program;
     this.#spent = spentAfter(program);
   }
 
   /** Gives the weights to the engine one by one. What was given is freed where the last is not reached. */
-  static async load(engine: Engine, program: Program, numbersOf: NumbersOf, work: WorkOptions = {}): Promise<Network> {
+  static async load(engine: Engine, program: BareProgram, numbersOf: NumbersOf, work: WorkOptions = {}): Promise<Network> {
     const network = new Network(engine, program);
     try {
       await network.#load(numbersOf, work);
@@ -162,7 +163,7 @@ export class Network {
 }
 
 /** For each operation, what no later one reads and is no answer. Weights stay. */
-function spentAfter({ operations, outputs, weights }: Program): readonly (readonly string[])[] {
+function spentAfter({ operations, outputs, weights }: BareProgram): readonly (readonly string[])[] {
   const kept = new Set([...outputs.map(({ from }) => from), ...weights.map(({ name }) => name)]);
   const spent: string[][] = operations.map(() => []);
   for (const [at, { name, inputs }] of [...operations.entries()].reverse()) {
@@ -234,7 +235,7 @@ const convolutions: ReadonlySet<OperatorName> = new Set(["Conv2D", "_FusedConv2D
  */
 function packers(
   { tf, releasePacked, ...engine }: Engine,
-  { operations, outputs, weights }: Program,
+  { operations, outputs, weights }: BareProgram,
   tensors: ReadonlyMap<string, Tensor>,
 ): (operation: Operation) => void {
   const readers = new Map(weights.map(({ name }) => [name, 0]));

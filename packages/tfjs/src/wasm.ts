@@ -1,3 +1,4 @@
+import { BackendUnavailableError } from "@residual/core";
 import type { Opened } from "./engines.ts";
 import type { EngineOptions } from "./options.ts";
 import { type EngineInstance, importEngine, loadCore, register, type TensorFlow, textOf, unavailable } from "./runtime.ts";
@@ -42,7 +43,7 @@ async function instanceOf(
   if (registry.wasm) return registry.wasm;
   const entry = registryFactory.wasm;
   if (!entry) throw unavailable(PACKAGE, "registers no engine (somebody removed it from tfjs)");
-  if (paths !== undefined) setWasmPaths(paths.endsWith("/") ? paths : `${paths}/`);
+  if (paths !== undefined) setWasmPaths(await folderWithFile(paths));
   const { factory } = entry;
   const opening = withoutHandlers(async () => factory());
   entry.factory = () => opening; // whoever asks for it meanwhile gets the same one
@@ -50,12 +51,39 @@ async function instanceOf(
     const instance = await opening;
     return registry.wasm ?? instance;
   } catch (cause) {
-    const where = paths === undefined ? "beside its code" : `in ${paths}`;
-    const wayOut = "serve it there, or say where it is: tfjs({ engine: \"wasm\", wasmPaths: \"https://…/\" })";
-    throw unavailable(PACKAGE, `found no .wasm file ${where}; ${wayOut} (${textOf(cause)})`, cause);
+    throw notFound(paths === undefined ? "beside its code" : `in ${paths}`, cause);
   } finally {
     entry.factory = factory;
   }
+}
+
+function notFound(where: string, cause?: unknown): BackendUnavailableError {
+  const wayOut = 'put it there, or say where it is: tfjs({ engine: "wasm", wasmPaths: "https://…/" })';
+  const words = `tfjs: ${PACKAGE} found no .wasm file ${where}; ${wayOut}`;
+  return new BackendUnavailableError(cause === undefined ? words : `${words} (${textOf(cause)})`, { cause });
+}
+
+/** What every engine for SIMD, and so every machine of these years, loads. */
+const FILE = "tfjs-backend-wasm-simd.wasm";
+
+/** Looks before tfjs does: once it has not found its file it can be told of no other place. */
+async function folderWithFile(paths: string): Promise<string> {
+  const node = (globalThis as { process?: Partial<Builtins> }).process?.getBuiltinModule;
+  let folder = paths.endsWith("/") ? paths : `${paths}/`;
+  if (node) {
+    if (folder.startsWith("file:")) folder = node("node:url").fileURLToPath(folder);
+    if (!node("node:fs").existsSync(`${folder}${FILE}`)) throw notFound(`in ${paths}`);
+    return folder;
+  }
+  const found = await fetch(`${folder}${FILE}`, { method: "HEAD" }).catch(() => undefined);
+  const isThere = found?.ok === true && !found.headers.get("content-type")?.startsWith("text/html"); // some servers have a page for all
+  if (!isThere) throw notFound(`in ${paths}`);
+  return folder;
+}
+
+interface Builtins {
+  getBuiltinModule(name: "node:fs"): typeof import("node:fs");
+  getBuiltinModule(name: "node:url"): typeof import("node:url");
 }
 
 /** The part of Node's process that is used here. */

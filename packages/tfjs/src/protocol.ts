@@ -1,0 +1,32 @@
+import type { Progress } from "@residual/core";
+import type { NamedNumbers } from "./execute.ts";
+import type { Program } from "./program.ts";
+
+// What the main thread and the worker say to each other.
+
+/** A program whose weights are sent apart, when they are asked for. */
+export type BareProgram = Omit<Program, "weights"> & {
+  readonly weights: readonly { readonly name: string; readonly shape: readonly number[] }[];
+};
+
+export interface WorkerSetup {
+  readonly program: BareProgram;
+  readonly wasmPaths: string | undefined;
+}
+
+export type ToWorker =
+  /** The numbers of the weight that was asked for. */
+  | { readonly kind: "weight"; readonly data: Float32Array }
+  | { readonly kind: "run"; readonly id: number; readonly inputs: NamedNumbers }
+  /** Ends a run between two of its operations. */
+  | { readonly kind: "abort"; readonly id: number };
+
+export type FromWorker =
+  /** Asks for a weight; one at a time. */
+  | { readonly kind: "want"; readonly name: string }
+  | { readonly kind: "progress"; readonly id: number; readonly progress: Progress }
+  | { readonly kind: "done"; readonly id: number; readonly outputs: NamedNumbers }
+  | { readonly kind: "failed"; readonly id: number; readonly code: string; readonly message: string };
+
+/** The number of what a worker begins with, before any run: to open its engine and to load the program. */
+export const LOADING = 0;

@@ -1,0 +1,155 @@
+import {
+  abortError,
+  BackendUnavailableError,
+  DeviceLostError,
+  OutOfMemoryError,
+  type Progress,
+  type ResidualError,
+  type Signal,
+  throwIfAborted,
+  UnsupportedError,
+  type WorkOptions,
+} from "@residual/core";
+import type { NamedNumbers, NumbersOf } from "./execute.ts";
+import type { Program } from "./program.ts";
+import { type FromWorker, LOADING, type ToWorker, type WorkerSetup } from "./protocol.ts";
+
+/** The part of a thread that is used here. */
+type Thread = import("node:worker_threads").Worker;
+
+interface Job {
+  readonly resolve: (outputs: NamedNumbers) => void;
+  readonly reject: (error: Error) => void;
+  readonly onProgress: ((progress: Progress) => void) | undefined;
+}
+
+/** A program on a wasm engine in a thread of its own, which keeps the process alive only while it has something to do. */
+export class Session {
+  readonly #thread: Thread;
+  readonly #numbersOf: NumbersOf;
+  readonly #jobs = new Map<number, Job>();
+  #last = LOADING;
+  #lost: ResidualError | undefined;
+
+  private constructor(thread: Thread, numbersOf: NumbersOf) {
+    this.#thread = thread;
+    this.#numbersOf = numbersOf;
+    thread.on("message", (message: FromWorker) => this.#receive(message));
+    thread.on("error", (cause) => this.#lose(cause));
+    thread.on("exit", () => this.#lose());
+    thread.unref();
+  }
+
+  /**
+   * Starts a thread, and gives it the weights one by one, as it asks for them.
+   *
+   * Throws BackendUnavailableError where the engine is missing, UnsupportedError outside of Node, AbortError.
+   */
+  static async load(program: Program, numbersOf: NumbersOf, setup: Pick<WorkerSetup, "wasmPaths"> & WorkOptions): Promise<Session> {
+    const { wasmPaths, signal, onProgress } = setup;
+    const { Worker } = await threads();
+    const weights = program.weights.map(({ name, shape }) => ({ name, shape }));
+    const workerData: WorkerSetup = { program: { ...program, weights }, wasmPaths };
+    const isSource = import.meta.url.endsWith(".ts");
+    const thread = new Worker(new URL(isSource ? "./worker.ts" : "./worker.js", import.meta.url), {
+      workerData,
+      execArgv: isSource ? ["--conditions=@residual/source"] : [],
+      name: "residual-tfjs",
+    });
+    const session = new Session(thread, numbersOf);
+    try {
+      await session.#answer(LOADING, signal, onProgress);
+      return session;
+    } catch (error) {
+      await session.dispose();
+      throw error;
+    }
+  }
+
+  run(inputs: NamedNumbers, { signal, onProgress }: WorkOptions): Promise<NamedNumbers> {
+    throwIfAborted(signal);
+    if (this.#lost) throw this.#lost;
+    const id = ++this.#last;
+    const answer = this.#answer(id, signal, onProgress);
+    this.#send({ kind: "run", id, inputs }, Object.values(inputs).map(({ data }) => data.buffer));
+    return answer;
+  }
+
+  /** Ends the thread, whatever it does. */
+  async dispose(): Promise<void> {
+    await this.#thread.terminate();
+  }
+
+  #answer(id: number, signal: Signal | undefined, onProgress: Job["onProgress"]): Promise<NamedNumbers> {
+    this.#thread.ref();
+    return new Promise((resolve, reject) => {
+      const abort = () => {
+        if (id === LOADING) reject(abortError(signal!));
+        else this.#send({ kind: "abort", id }); // the thread answers once it has stopped
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+      const settled = () => signal?.removeEventListener("abort", abort);
+      const settle = <T>(then: (value: T) => void) => (value: T) => {
+        settled();
+        then(value);
+      };
+      this.#jobs.set(id, { resolve: settle(resolve), reject: settle(reject), onProgress });
+    });
+  }
+
+  #receive(message: FromWorker): void {
+    if (message.kind === "want") return void this.#give(message.name);
+    const job = this.#jobs.get(message.id);
+    if (message.kind === "progress") return job?.onProgress?.(message.progress);
+    this.#jobs.delete(message.id);
+    if (this.#jobs.size === 0) this.#thread.unref();
+    if (message.kind === "done") job?.resolve(message.outputs);
+    else job?.reject(errorOf(message));
+  }
+
+  async #give(name: string): Promise<void> {
+    try {
+      const data = await this.#numbersOf(name);
+      this.#send({ kind: "weight", data }, [data.buffer as ArrayBuffer]);
+    } catch (error) {
+      this.#jobs.get(LOADING)?.reject(error as Error); // a file that has changed, say
+    }
+  }
+
+  #send(message: ToWorker, transfer: ArrayBuffer[] = []): void {
+    this.#thread.postMessage(message, transfer);
+  }
+
+  /** The thread is gone, or about to go: what it owes is not coming. */
+  #lose(cause?: unknown): void {
+    this.#lost ??= lostError(cause);
+    for (const { reject } of this.#jobs.values()) reject(this.#lost);
+    this.#jobs.clear();
+  }
+}
+
+async function threads(): Promise<typeof import("node:worker_threads")> {
+  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
+  const found = process?.getBuiltinModule?.("node:worker_threads");
+  if (found) return found as typeof import("node:worker_threads");
+  throw new UnsupportedError("tfjs: { worker: true } is for Node; in a browser call tfjs() inside of a Worker of yours");
+}
+
+const errors: { readonly [code: string]: new (message: string) => ResidualError } = {
+  BackendUnavailableError,
+  DeviceLostError,
+  OutOfMemoryError,
+  UnsupportedError,
+};
+
+function errorOf({ code, message }: FromWorker & { kind: "failed" }): Error {
+  if (code === "AbortError") return abortError({ aborted: true, reason: undefined } as Signal);
+  const Typed = errors[code];
+  return Typed ? new Typed(message) : new Error(message);
+}
+
+function lostError(cause: unknown): ResidualError {
+  const isMemory = (cause as { code?: string } | undefined)?.code === "ERR_WORKER_OUT_OF_MEMORY";
+  if (isMemory) return new OutOfMemoryError("tfjs: the worker thread ran out of memory; take a smaller batch", { cause });
+  return new DeviceLostError("tfjs: the worker thread that runs the model has ended; compile the graph again", { cause });
+}

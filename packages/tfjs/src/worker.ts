@@ -1,0 +1,66 @@
+/**
+ * One program on a wasm engine in a thread of its own. The engine works in turns of a few milliseconds here too, so that an abort is
+ * heard between two operations. The thread may be ended at any time: nothing of it is shared.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import { ResidualError } from "@residual/core";
+import { openEngine } from "./engines.ts";
+import { type NamedNumbers, Network } from "./execute.ts";
+import { type FromWorker, LOADING, type ToWorker, type WorkerSetup } from "./protocol.ts";
+
+const port = parentPort!;
+const { program, wasmPaths } = workerData as WorkerSetup;
+const runs = new Map<number, AbortController>();
+let give: ((data: Float32Array) => void) | undefined;
+
+const receivers: { readonly [Kind in ToWorker["kind"]]: (message: Extract<ToWorker, { kind: Kind }>) => void } = {
+  weight: ({ data }) => give?.(data),
+  run: ({ id, inputs }) => void settle(id, () => run(id, inputs)),
+  abort: ({ id }) => runs.get(id)?.abort(),
+};
+
+port.on("message", (message: ToWorker) => (receivers[message.kind] as (message: ToWorker) => void)(message));
+
+const loading = load();
+await settle(LOADING, async () => {
+  await loading;
+  return {};
+});
+
+async function load(): Promise<Network> {
+  const engine = await openEngine("wasm", { wasmPaths });
+  const want = (name: string) =>
+    new Promise<Float32Array>((resolve) => {
+      give = resolve;
+      reply({ kind: "want", name });
+    });
+  return Network.load(engine, program, want, { onProgress: (progress) => reply({ kind: "progress", id: LOADING, progress }) });
+}
+
+async function run(id: number, inputs: NamedNumbers): Promise<NamedNumbers> {
+  const controller = new AbortController();
+  runs.set(id, controller);
+  try {
+    const network = await loading;
+    return await network.run(inputs, {
+      signal: controller.signal,
+      onProgress: (progress) => reply({ kind: "progress", id, progress }),
+    });
+  } finally {
+    runs.delete(id);
+  }
+}
+
+async function settle(id: number, work: () => Promise<NamedNumbers>): Promise<void> {
+  try {
+    const outputs = await work();
+    reply({ kind: "done", id, outputs }, Object.values(outputs).map(({ data }) => data.buffer));
+  } catch (error) {
+    const code = error instanceof ResidualError ? error.code : "";
+    reply({ kind: "failed", id, code, message: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+function reply(message: FromWorker, transfer: ArrayBuffer[] = []): void {
+  port.postMessage(message, transfer);
+}
