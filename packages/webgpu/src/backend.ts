@@ -14,7 +14,7 @@ import {
 import { checkBuffers, type DeviceBuffers } from "./buffers.ts";
 import { type Family, type Gpu, guarded, nameOf, openGpu, type Tuning } from "./device.ts";
 import { lowerToPlan } from "./lower.ts";
-import { prepare, type Ready, upload } from "./memory.ts";
+import { type Held, prepare, type Ready, upload } from "./memory.ts";
 import { type Program, printPlan, programsOf } from "./plan.ts";
 import { type Given, readBack, runPlan } from "./run.ts";
 import { checkKernels } from "./verify.ts";
@@ -96,7 +96,7 @@ export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
 
 async function executableOf(gpu: Gpu, given: Graph, signal: WorkOptions["signal"]): Promise<WebgpuExecutable> {
   const graph = optimize(given); // once more does nothing
-  let constants: ReadonlyMap<string, GPUBuffer> = new Map();
+  let constants: ReadonlyMap<string, Held> = new Map();
   let ready: Ready | undefined;
   let disposed = false;
   let last: Promise<unknown> = Promise.resolve();
@@ -161,7 +161,7 @@ async function executableOf(gpu: Gpu, given: Graph, signal: WorkOptions["signal"
     await last;
     ready?.destroy();
     ready = undefined;
-    for (const buffer of constants.values()) buffer.destroy();
+    for (const held of constants.values()) held.destroy();
     constants = new Map();
   }
 
