@@ -58,11 +58,20 @@ const SHARD_BYTES = 4 << 20;
  *
  * Throws UnsupportedError for open parameters, and for numbers that a quantization cannot hold; AbortError once the signal is aborted.
  */
-export function* graphModelFiles(
+export function graphModelFiles(
   graph: Graph,
-  { engine = "wasm", quantization, metadata, signal, onProgress }: GraphModelOptions & WorkOptions = {},
+  { engine = "wasm", ...options }: GraphModelOptions & WorkOptions = {},
 ): Generator<GraphModelFile, GraphModelReport> {
-  const program = lowerToProgram(optimize(graph), { ...dialectOf(engine), padsConvolutions: true, padsPools: false });
+  // The loader knows no padding of each side for pools, and explicit ones for convolutions, whatever runs them.
+  const dialect = { ...dialectOf(engine), padsConvolutions: true, padsPools: false };
+  return programFiles(lowerToProgram(optimize(graph), dialect), options);
+}
+
+/** The same of a program, as it is; of a dialect that pads no pools. */
+export function* programFiles(
+  program: Program,
+  { quantization, metadata, signal, onProgress }: Omit<GraphModelOptions, "engine"> & WorkOptions = {},
+): Generator<GraphModelFile, GraphModelReport> {
   const { nodes, parameters } = graphDefOf(program);
   const entries = [...program.weights, ...parameters];
   const total = entries.reduce((sum, entry) => sum + bytesAsStored(entry, quantization), 0);

@@ -5,6 +5,7 @@ export {
   type GraphModelOptions,
   type GraphModelReport,
   graphModelFiles,
+  programFiles,
   type QuantizationReport,
   toGraphModel,
 } from "./export.ts";

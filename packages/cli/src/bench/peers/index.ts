@@ -1,7 +1,8 @@
 import { onnxruntimeNode, onnxruntimeNodeNospin, onnxruntimeNodeWebgpu } from "./onnxruntime-node.ts";
-import { onnxruntimeWebWebgpu } from "./onnxruntime-web.ts";
+import { onnxruntimeWebWasm, onnxruntimeWebWebgpu } from "./onnxruntime-web.ts";
 import type { Peer } from "./runner.ts";
 import { tfjsWebgpu } from "./tfjs.ts";
+import { tfjsGraphModelWasm, tfjsGraphModelWebgpu } from "./tfjs-graph-model.ts";
 
 export type { Runner } from "./runner.ts";
 
@@ -10,12 +11,17 @@ export const peers: { readonly [name: string]: Peer } = {
   "onnxruntime-node": onnxruntimeNode,
   "onnxruntime-node-nospin": onnxruntimeNodeNospin,
   "onnxruntime-node-webgpu": onnxruntimeNodeWebgpu,
-  "tfjs-webgpu": tfjsWebgpu,
+  "tfjs-core-webgpu": tfjsWebgpu,
+  "tfjs-graph-model-wasm": tfjsGraphModelWasm,
+  "tfjs-graph-model-webgpu": tfjsGraphModelWebgpu,
+  "onnxruntime-web-wasm": onnxruntimeWebWasm,
   "onnxruntime-web-webgpu": onnxruntimeWebWebgpu,
 };
 
 /** Those that one of our backends is to be compared with. */
 export const peersOf: { readonly [backend: string]: readonly string[] } = {
   onnx: ["onnxruntime-node", "onnxruntime-node-nospin"],
-  webgpu: ["onnxruntime-node-webgpu", "tfjs-webgpu", "onnxruntime-web-webgpu"],
+  webgpu: ["onnxruntime-node-webgpu", "tfjs-core-webgpu", "onnxruntime-web-webgpu"],
+  "tfjs-wasm": ["tfjs-graph-model-wasm", "onnxruntime-web-wasm"],
+  "tfjs-webgpu": ["tfjs-graph-model-webgpu"],
 };

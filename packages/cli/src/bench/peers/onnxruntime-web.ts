@@ -10,6 +10,18 @@ import { imported, type Peer, type Runner } from "./runner.ts";
  */
 export const onnxruntimeWebWebgpu: Peer = { start, loadsOnce: true };
 
+/** Its engine for CPUs, with one thread, as tfjs's has one in Node. */
+export const onnxruntimeWebWasm: Peer = {
+  async start(task) {
+    const runtime = await imported<OnnxRuntime & { readonly env: { readonly wasm: { numThreads: number } } }>(
+      "onnxruntime-web/wasm",
+      "onnxruntime-web",
+    );
+    runtime.env.wasm.numThreads = 1;
+    return runnerOf(runtime, task, { executionProviders: ["wasm"] });
+  },
+};
+
 async function start(task: Task): Promise<Runner> {
   await browserGpu("onnxruntime-web");
   acceptSharedMemory();

@@ -126,7 +126,7 @@ function loweringTo(tf: typeof Tfjs, weights: Weights): Lowering<Tfjs.Tensor> {
   return {
     add: (_, { a, b }) => tf.add(a, b),
     averagePool2d: ({ attributes: { window, stride, ceil } }, { x }) => {
-      if (ceil) throw new UnsupportedError("tfjs-webgpu: averagePool2d with ceil is not written for it");
+      if (ceil) throw new UnsupportedError("tfjs-core-webgpu: averagePool2d with ceil is not written for it");
       return tf.avgPool(image(x), [...window], [...stride], "valid");
     },
     batchNorm: ({ attributes: { epsilon } }, { x, scale, shift, mean, variance }) =>

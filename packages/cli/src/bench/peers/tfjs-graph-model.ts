@@ -1,0 +1,56 @@
+/// <reference types="@webgpu/types" />
+import { select } from "@residual/core";
+import { lowerToProgram, programFiles } from "@residual/tfjs";
+import type * as Converter from "@tensorflow/tfjs-converter";
+import type * as Tfjs from "@tensorflow/tfjs-core";
+import { prepare } from "../../prepare.ts";
+import type { Task } from "../protocol.ts";
+import { browserGpu } from "./dawn.ts";
+import { imported, type Peer, type Runner } from "./runner.ts";
+
+/**
+ * The network as it is built, as a graph model that plain TensorFlow.js loads and runs: convolution, norm and ReLU are an operator
+ * each, groups go by slices, a convolution each, and concat.
+ */
+export const tfjsGraphModelWasm: Peer = { start: (task) => start(task, "wasm") };
+
+/** The same on its WebGPU engine, on Dawn. */
+export const tfjsGraphModelWebgpu: Peer = {
+  async start(task) {
+    await browserGpu("@tensorflow/tfjs-core @tensorflow/tfjs-converter @tensorflow/tfjs-backend-webgpu");
+    return start(task, "webgpu");
+  },
+};
+
+async function start({ model, files, input }: Task, engine: "wasm" | "webgpu"): Promise<Runner> {
+  const install = ["core", "converter", `backend-${engine}`].map((name) => `@tensorflow/tfjs-${name}@4.22.0`);
+  const tf = await imported<typeof Tfjs>("@tensorflow/tfjs-core", ...install);
+  const { loadGraphModel } = await imported<typeof Converter>("@tensorflow/tfjs-converter", ...install);
+  await imported(`@tensorflow/tfjs-backend-${engine}`, ...install);
+  await tf.setBackend(engine);
+  const { graph } = await prepare({ model, weights: files.safetensors, input });
+  const network = await loadGraphModel(tf.io.fromMemory(artifactsOf(tf, graph)));
+  return {
+    async run({ data, shape }) {
+      const image = tf.tensor(data, [...shape]);
+      const logits = network.predict({ image }) as Tfjs.Tensor;
+      const answer = (await logits.data()) as Float32Array;
+      tf.dispose([image, logits]);
+      return answer;
+    },
+  };
+}
+
+function artifactsOf(tf: typeof Tfjs, graph: Parameters<typeof select>[0]): Tfjs.io.ModelArtifacts {
+  const program = lowerToProgram(select(graph, ["logits"]), {
+    padsConvolutions: true,
+    padsPools: false,
+    grouped: () => "split",
+  });
+  const files = [...programFiles(program)];
+  const { modelTopology, weightsManifest, ...rest } = JSON.parse(
+    new TextDecoder().decode(files.pop()!.bytes),
+  ) as Tfjs.io.ModelJSON;
+  const weightSpecs = weightsManifest.flatMap(({ weights }) => weights);
+  return { ...rest, modelTopology, weightSpecs, weightData: files.map(({ bytes }) => Uint8Array.from(bytes).buffer) };
+}
