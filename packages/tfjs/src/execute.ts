@@ -2,6 +2,7 @@ import {
   OutOfMemoryError,
   ResidualError,
   type Signal,
+  sizeOf,
   throwIfAborted,
   UnsupportedError,
   type WorkOptions,
@@ -63,7 +64,9 @@ export class Network {
       this.#weights.set(name, within(this.#engine, () => this.#engine.tf.keep(this.#engine.tf.tensor(numbers, [...shape]))));
     };
     const pack = this.#engine.releasePacked && packers(this.#engine, this.#program, this.#weights);
-    for (const operation of operations) {
+    // The largest first: what one leaves behind as it is packed has room for the next.
+    const sizeOfWeights = ({ inputs }: Operation) => Math.max(...inputs.map((name) => sizeOf(shapes.get(name) ?? [0])));
+    for (const operation of operations.toSorted((a, b) => sizeOfWeights(b) - sizeOfWeights(a))) {
       for (const name of operation.inputs) await add(name);
       pack?.(operation);
     }
@@ -226,12 +229,25 @@ function pause(): Promise<void> {
   });
 }
 
-const convolutions: ReadonlySet<OperatorName> = new Set(["Conv2D", "_FusedConv2D", "DepthwiseConv2dNative"]);
+/** Operators whose second input an engine packs, and how large a first one has to be for that. */
+const packing: { readonly [Name in OperatorName]?: (shape: readonly number[], attributes: object) => number[] } = {
+  Conv2D: windowOf,
+  _FusedConv2D: windowOf,
+  DepthwiseConv2dNative: windowOf,
+  MatMul: ([rows = 1]) => [1, rows],
+  _FusedMatMul: ([rows = 1]) => [1, rows],
+};
+
+/** One window of kernels [height, width, channels, …]. */
+function windowOf([height = 1, width = 1, channels = 1]: readonly number[], attributes: object): number[] {
+  const [down, right] = (attributes as Operators["Conv2D"]).dilations;
+  return [1, down * (height - 1) + 1, right * (width - 1) + 1, channels];
+}
 
 /**
- * On engines that pack the kernels of a convolution for themselves when it first runs: makes it do so now, on one window of zeros, and
- * gives the memory of the original back once every convolution that reads it has its own. A network then takes its weights once and
- * not twice, and its first run no longer than any.
+ * On engines that pack kernels and matrices for themselves when they are first used: makes it do so now, on zeros, and gives the memory
+ * of the original back once every operation that reads it has its own. A network then takes its weights once and not twice, and its
+ * first run no longer than any.
  */
 function packers(
   { tf, releasePacked, ...engine }: Engine,
@@ -242,23 +258,22 @@ function packers(
   for (const { from } of outputs) readers.set(from, Infinity);
   for (const { operator, inputs } of operations) {
     for (const [i, name] of inputs.entries()) {
-      const isKernel = i === 1 && convolutions.has(operator);
-      if (readers.has(name)) readers.set(name, isKernel ? readers.get(name)! + 1 : Infinity);
+      const isPacked = i === 1 && packing[operator] !== undefined;
+      if (readers.has(name)) readers.set(name, isPacked ? readers.get(name)! + 1 : Infinity);
     }
   }
   return ({ operator, inputs, attributes }) => {
-    const [, filter = ""] = inputs;
-    const kernel = tensors.get(filter);
-    if (!convolutions.has(operator) || !kernel || inputs.slice(1).some((name) => !tensors.has(name))) return;
-    const left = readers.get(filter)! - 1;
-    readers.set(filter, left);
-    const { dilations } = attributes as Operators["Conv2D"];
-    const [height = 1, width = 1, channels = 1] = kernel.shape;
-    const window = [1, dilations[0] * (height - 1) + 1, dilations[1] * (width - 1) + 1, channels];
+    const [, packed = "", ...others] = inputs;
+    const tensor = tensors.get(packed);
+    const shapeOf = packing[operator];
+    if (!shapeOf || !tensor || !others.every((name) => tensors.has(name))) return;
     within({ tf, ...engine }, () => {
       const apply = operators[operator] as (tf: TensorFlow, inputs: readonly Tensor[], attributes: object) => Tensor;
-      apply(tf, [tf.zeros(window), ...inputs.slice(1).map((name) => tensors.get(name)!)], attributes);
+      const zeros = tf.zeros(shapeOf(tensor.shape, attributes));
+      apply(tf, [zeros, tensor, ...others.map((name) => tensors.get(name)!)], attributes);
     });
-    if (left === 0) releasePacked?.(kernel);
+    const left = readers.get(packed)! - 1;
+    readers.set(packed, left);
+    if (left === 0) releasePacked?.(tensor);
   };
 }

@@ -126,9 +126,9 @@ const writers: { readonly [Name in OperatorName]: Writer<Name> } = {
   Sum: ({ axes }) => ({ attr: { keep_dims: { b: false } }, parameters: { axes: vector(axes) } }),
   Transpose: ({ permutation }) => ({ parameters: { permutation: vector(permutation) } }),
   _FusedConv2D: ({ relu, ...attributes }) => ({
-    attr: { ...convolution(attributes), ...fused(relu ? ["BiasAdd", "Relu"] : ["BiasAdd"]) },
+    attr: { ...convolution(attributes), ...fused(relu) },
   }),
-  _FusedMatMul: () => ({ attr: { ...products, ...fused(["BiasAdd"]) } }),
+  _FusedMatMul: ({ relu }) => ({ attr: { ...products, ...fused(relu) } }),
 };
 
 const products = { transpose_a: { b: false }, transpose_b: { b: false } };
@@ -151,7 +151,8 @@ function pool(window: readonly [number, number], strides: readonly [number, numb
   return { data_format: text("NHWC"), ksize: onImages(window), strides: onImages(strides) };
 }
 
-function fused(operators: readonly string[]): NodeDef["attr"] {
+function fused(relu: boolean): NodeDef["attr"] {
+  const operators = relu ? ["BiasAdd", "Relu"] : ["BiasAdd"];
   return { fused_ops: { list: { s: operators.map(base64) } }, num_args: { i: "1" } };
 }
 

@@ -29,6 +29,8 @@ export interface Dialect {
   readonly padsPools: boolean;
   /** The form of a convolution with so many input channels in each group. */
   readonly grouped: (channels: number) => GroupedForm;
+  /** Whether a convolution by single pixels is a product of matrices, where its answer has so many. */
+  readonly multiplies: (pixels: number) => boolean;
 }
 
 /**
@@ -80,10 +82,10 @@ const lowering = (to: ProgramBuilder, dialect: Dialect): Lowering<Operand> => ({
     convolution(to, dialect, { node, x, weight, bias, residual, relu: node.attributes.relu }),
   globalAveragePool: (node, { x }) => to.emit("Mean", node.name, [to.held(x)], { axes: [1, 2], keepDims: true }),
   linear(node, { x, weight, bias }) {
-    const factors = [to.held(x), to.columns(weight)];
+    const factors = [to.held(x), to.columns(weight, node.inputs.weight)];
     return bias === undefined
       ? to.emit("MatMul", node.name, factors, {})
-      : to.emit("_FusedMatMul", node.name, [...factors, to.held(bias)], {});
+      : to.emit("_FusedMatMul", node.name, [...factors, to.held(bias)], { relu: false });
   },
   logSoftmax: (node, { x }) => to.emit("LogSoftmax", node.name, [to.held(x)], {}),
   maxPool2d(node, { x }) {
@@ -152,7 +154,11 @@ function convolution(to: ProgramBuilder, dialect: Dialect, parts: ConvolutionPar
   const attributes = { strides: isBoth ? ([1, 1] as const) : stride, pads, dilations: dilation, relu: isFused };
   const bank: Bank = { ...parts, attributes, groups, channels, outputs };
   const [first, ...others] =
-    form === "depthwise" && typeof weight !== "string" ? depthwise(to, bank, weight) : [split(to, bank)];
+    form === "depthwise" && typeof weight !== "string"
+      ? depthwise(to, bank, weight)
+      : isProduct(dialect, node)
+        ? product(to, bank)
+        : [split(to, bank)];
   const steps: Step[] = [first];
   if (isBoth) steps.push(["strided", (x, name) => to.emit("StridedSlice", name, [x], { strides: [1, ...stride, 1] })]);
   steps.push(...others);
@@ -160,6 +166,33 @@ function convolution(to: ProgramBuilder, dialect: Dialect, parts: ConvolutionPar
   if (relu && !isFused) steps.push(["relu", (x, name) => to.emit("Relu", name, [x], {})]);
   const x = dialect.padsConvolutions ? to.held(parts.x) : to.padded(node.name, to.held(parts.x), padding, 0);
   return to.chain(node.name, x, steps);
+}
+
+/** Whether each pixel of the answer is made of one of the image, and there are as many as the dialect multiplies. */
+function isProduct(dialect: Dialect, { inputs, attributes, shape }: ConvolutionParts["node"]): boolean {
+  const [, , height = 0, width = 0] = inputs.weight.shape as readonly number[];
+  const [, , rows = 0, columns = 0] = shape as readonly number[];
+  const { groups, padding, dilation } = attributes;
+  const isSingle = height * width === 1 && groups === 1 && Math.max(...padding) === 0 && Math.max(...dilation) === 1;
+  return isSingle && dialect.multiplies(rows * columns);
+}
+
+/** Pixels as rows, [N · OH · OW, C], times kernels as columns. */
+function product(to: ProgramBuilder, { node, weight, bias, channels, outputs, attributes }: Bank): [Step, ...Step[]] {
+  const { strides, relu } = attributes;
+  const [, , height = 0, width = 0] = node.shape as readonly number[];
+  const rows: Step = ["rows", (x, name) => to.emit("Reshape", name, [x], { shape: [-1, channels] })];
+  const times: Step = [
+    "product",
+    (x, name) => {
+      const factors = [x, to.columns(weight, node.inputs.weight)];
+      if (bias === undefined) return to.emit("MatMul", name, factors, {});
+      return to.emit("_FusedMatMul", name, [...factors, to.held(bias)], { relu });
+    },
+  ];
+  const image: Step = ["image", (x, name) => to.emit("Reshape", name, [x], { shape: [-1, height, width, outputs] })];
+  if (Math.max(...strides) === 1) return [rows, times, image];
+  return [["pixels", (x, name) => to.emit("StridedSlice", name, [x], { strides: [1, ...strides, 1] })], rows, times, image];
 }
 
 /** A bank of kernels in groups, each of which reads `channels` channels. */
@@ -287,10 +320,14 @@ class ProgramBuilder {
       : this.weight(operand, { kind: "stretch", group, groups });
   }
 
-  /** A matrix as tf.matMul multiplies by it; to have it transpose takes four times as long on wasm. */
-  columns(operand: Operand): string {
+  /** A matrix [O, I], or a bank of single pixels, as tf.matMul multiplies by it; to have it transpose takes four times as long on wasm. */
+  columns(operand: Operand, { shape }: Value): string {
     if (typeof operand !== "string") return this.weight(operand, { kind: "columns" });
-    return this.#once(`${operand}/columns`, (name) => this.emit("Transpose", name, [operand], { permutation: [1, 0] }));
+    const matrix =
+      shape.length === 2
+        ? operand
+        : this.#once(`${operand}/matrix`, (name) => this.emit("Reshape", name, [operand], { shape: shape.slice(0, 2) as number[] }));
+    return this.#once(`${operand}/columns`, (name) => this.emit("Transpose", name, [matrix], { permutation: [1, 0] }));
   }
 
   padded(name: string, x: string, [top, left, bottom, right]: Pads, value: number): string {

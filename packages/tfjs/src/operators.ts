@@ -53,7 +53,8 @@ export const operators: { readonly [Name in OperatorName]: Apply<Name> } = {
       dilations: [...dilations],
       activation: relu ? "relu" : "linear",
     }),
-  _FusedMatMul: (tf, [a, b, bias]) => tf.fused.matMul({ a: a as Tensor2D, b: b as Tensor2D, bias: bias! }),
+  _FusedMatMul: (tf, [a, b, bias], { relu }) =>
+    tf.fused.matMul({ a: a as Tensor2D, b: b as Tensor2D, bias: bias!, activation: relu ? "relu" : "linear" }),
 };
 
 type Explicit = [[number, number], [number, number], [number, number], [number, number]];

@@ -43,7 +43,7 @@ export interface Operators {
   readonly Sum: { readonly axes: readonly number[] };
   readonly Transpose: { readonly permutation: readonly number[] };
   readonly _FusedConv2D: Convolution & { readonly relu: boolean };
-  readonly _FusedMatMul: object;
+  readonly _FusedMatMul: { readonly relu: boolean };
 }
 
 export type OperatorName = keyof Operators;

@@ -46,6 +46,7 @@ function artifactsOf(tf: typeof Tfjs, graph: Parameters<typeof select>[0]): Tfjs
     padsConvolutions: true,
     padsPools: false,
     grouped: () => "split",
+    multiplies: () => false,
   });
   const files = [...programFiles(program)];
   const { modelTopology, weightsManifest, ...rest } = JSON.parse(
