@@ -93,7 +93,7 @@ export function* programFiles(
     generatedBy: `residual ${version}`,
     convertedBy: `residual ${version}`,
     signature: signatureOf(program),
-    ...(metadata && { userDefinedMetadata: metadata }),
+    userDefinedMetadata: { ...metadata, ...keysOf(program) },
     modelTopology: { node: nodes, library: {}, versions: { producer: 1087 } },
     weightsManifest: [{ paths, weights: manifest }],
   };
@@ -212,6 +212,11 @@ class Errors {
   report(dtype: QuantizationName): QuantizationReport {
     return { dtype, worst: this.#worst, relative: Math.sqrt(this.#squares / (this.#given || 1)) };
   }
+}
+
+/** With these `predict` answers with an object of tensors by their names, where there are several, and not with an array. */
+function keysOf({ outputs }: Program): { readonly structuredOutputKeys?: readonly string[] } {
+  return outputs.length > 1 ? { structuredOutputKeys: outputs.map(({ name }) => name) } : {};
 }
 
 /** What goes in and comes out, by the graph's own names. */

@@ -1,0 +1,148 @@
+import { constant, graph, input, ops, optimize, tensor } from "@residual/core";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { dialectOf } from "./dialects.ts";
+import { layOut } from "./layout.ts";
+import { lowerToProgram } from "./lower.ts";
+import { formatProgram } from "./print.ts";
+import type { Layout, Weight } from "./program.ts";
+import { fill, tiny } from "./testing/graphs.ts";
+
+/** A convolution by 3 × 3 in two groups, stride 2. */
+function grouped() {
+  const image = input("image", ["N", 4, 6, 6]);
+  const [weight, bias] = [constant("weight", fill([8, 2, 3, 3], 1)), constant("bias", fill([8], 2))];
+  const y = ops.fusedConv2d({ x: image, weight, bias }, { groups: 2, padding: 1, stride: 2, relu: true });
+  return graph({ name: "grouped", inputs: { image }, outputs: { y } });
+}
+
+const pool = (padding: number) => {
+  const x = input("x", [1, 2, 5, 5]);
+  return graph({ name: "pool", inputs: { x }, outputs: { y: ops.maxPool2d({ x }, { window: 3, stride: 2, padding }) } });
+};
+
+describe("a program", () => {
+  it("of a block prints as TensorFlow's operators", () => {
+    expect(formatProgram(lowerToProgram(optimize(tiny()), dialectOf("webgpu")))).toBe(
+      [
+        "tiny (image: N×4×8×8) -> (logits: N×5 = logits)",
+        'image/channels-last = Transpose(image) permutation=[0,2,3,1]',
+        'relu/convolution = _FusedConv2D(image/channels-last, conv.weight, conv.bias) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] relu=false',
+        "relu/sum = AddV2(relu/convolution, image/channels-last)",
+        "relu = Relu(relu/sum)",
+        "globalAveragePool = Mean(relu) axes=[1,2] keepDims=true",
+        "flatten/channels-first = Reshape(globalAveragePool) shape=[-1,4,1,1]",
+        "flatten = Reshape(flatten/channels-first) shape=[-1,4]",
+        "logits = MatMul(flatten, fc.weight)",
+      ].join("\n"),
+    );
+  });
+
+  it("has groups as a depthwise convolution and sums on CPUs", () => {
+    expect(formatProgram(lowerToProgram(grouped(), dialectOf("wasm"))).split("\n").slice(2)).toEqual([
+      "fusedConv2d/depthwise = DepthwiseConv2dNative(image/channels-last, weight) strides=[2,2] pads=[1,1,1,1] dilations=[1,1]",
+      "fusedConv2d/products = Reshape(fusedConv2d/depthwise) shape=[-1,2,2,4]",
+      'fusedConv2d/sums = AvgPool(fusedConv2d/products) window=[1,2] strides=[1,2] padding="VALID"',
+      "fusedConv2d/image = Reshape(fusedConv2d/sums) shape=[-1,3,3,8]",
+      "fusedConv2d/bias = AddV2(fusedConv2d/image, bias)",
+      "fusedConv2d = Relu(fusedConv2d/bias)",
+      "y = Transpose(fusedConv2d) permutation=[0,3,1,2]",
+    ]);
+  });
+
+  it("has a convolution for each group on GPUs", () => {
+    const { operations, weights } = lowerToProgram(grouped(), dialectOf("webgl"));
+    expect(operations.map(({ operator }) => operator).join()).toBe(
+      "Transpose,Slice,_FusedConv2D,Slice,_FusedConv2D,ConcatV2,Transpose",
+    );
+    expect(weights.map(({ shape }) => shape)).toEqual([[3, 3, 2, 4], [4], [3, 3, 2, 4], [4]]);
+  });
+
+  it.each([
+    ["node", 1, ["PadV2", "MaxPool"], { pads: [0, 0, 0, 0] }],
+    ["node", 0, ["MaxPool"], { pads: [0, 0, 0, 0] }],
+    ["wasm", 1, ["MaxPool"], { pads: [1, 1, 1, 1] }],
+  ] as const)("on %s with a padding of %i pools by %s", (engine, padding, names, attributes) => {
+    const { operations } = lowerToProgram(pool(padding), dialectOf(engine));
+    const inside = operations.filter(({ operator }) => operator !== "Transpose");
+    expect(inside.map(({ operator }) => operator)).toEqual(names);
+    expect(inside.at(-1)!.attributes).toMatchObject(attributes);
+    if (names.length > 1) expect(inside[0]!.attributes).toMatchObject({ value: -Infinity });
+  });
+
+  it("takes out what a stride leaves out, where there is a dilation too", () => {
+    const x = input("x", [1, 1, 9, 9]);
+    const y = ops.conv2d({ x, weight: constant("w", fill([1, 1, 2, 2], 1)) }, { stride: 2, dilation: 3 });
+    const { operations } = lowerToProgram(graph({ name: "g", inputs: { x }, outputs: { y } }), dialectOf("wasm"));
+    expect(operations[1]).toMatchObject({ operator: "Conv2D", attributes: { strides: [1, 1], dilations: [3, 3] } });
+    expect(operations[2]).toMatchObject({ operator: "StridedSlice", attributes: { strides: [1, 2, 2, 1] } });
+  });
+});
+
+describe("a layout", () => {
+  const weightOf = (layout: Layout, shape: readonly number[], data: readonly number[], laidOut: readonly number[]): Weight => ({
+    name: "w",
+    shape: laidOut,
+    layout,
+    constant: constant("w", tensor(shape, data)),
+  });
+
+  // [O = 4, I = 1, 1, 2] in two groups: output o, tap t is 10·o + t
+  const bank = [0, 1, 10, 11, 20, 21, 30, 31];
+  it.each<[Layout, readonly number[], readonly number[]]>([
+    [{ kind: "kernel", group: 0, groups: 1 }, [1, 2, 1, 4], [0, 10, 20, 30, 1, 11, 21, 31]],
+    [{ kind: "kernel", group: 1, groups: 2 }, [1, 2, 1, 2], [20, 30, 21, 31]],
+    [{ kind: "depthwise", groups: 2, factor: 1 }, [1, 2, 2, 2], [0, 10, 20, 30, 1, 11, 21, 31]],
+    [{ kind: "depthwise", groups: 2, factor: 2 }, [1, 2, 2, 2], [0, 20, 40, 60, 2, 22, 42, 62]],
+    [{ kind: "channels-last" }, [4, 1, 2, 1], bank],
+    [{ kind: "plain" }, [4, 1, 1, 2], bank],
+  ])("%o is what it says, by hand", (layout, shape, expected) => {
+    expect([...layOut(weightOf(layout, [4, 1, 1, 2], bank, shape))]).toEqual(expected);
+  });
+
+  it("of a matrix is its transpose, of a vector a part", () => {
+    expect([...layOut(weightOf({ kind: "columns" }, [2, 3], [1, 2, 3, 4, 5, 6], [3, 2]))]).toEqual([1, 4, 2, 5, 3, 6]);
+    expect([...layOut(weightOf({ kind: "stretch", group: 1, groups: 2 }, [4], [1, 2, 3, 4], [2]))]).toEqual([3, 4]);
+  });
+
+  it("is worked out from what a norm was folded into, and rounded once", () => {
+    const of = tensor([2, 1, 1, 1], [3, 5]);
+    const scaled = { of, gain: Float64Array.of(1 / 3, 0.1) };
+    const never: never[] = [];
+    const folded = {
+      dtype: "float64" as const,
+      shape: of.shape,
+      scaled,
+      get data(): Float64Array {
+        never.push(undefined as never);
+        return new Float64Array(2);
+      },
+    };
+    const weight: Weight = { ...weightOf({ kind: "kernel", group: 0, groups: 1 }, [1], [0], [1, 1, 1, 2]), constant: constant("w", folded) };
+    expect([...layOut(weight)]).toEqual([Math.fround(3 / 3), Math.fround(5 * 0.1)]);
+    expect(never).toEqual([]); // nobody asked for all of the products at once
+  });
+
+  it("goes where it is told to, if that is large enough", () => {
+    const into = new Float32Array(3);
+    const weight = weightOf({ kind: "plain" }, [2], [1, 2], [2]);
+    expect(layOut(weight, into).buffer).toBe(into.buffer);
+    expect(layOut(weight, new Float32Array(1))).toEqual(Float32Array.of(1, 2));
+  });
+
+  it("moves every number exactly once", () => {
+    const sizes = fc.record({ groups: fc.integer({ min: 1, max: 4 }), outputs: fc.integer({ min: 1, max: 3 }), channels: fc.integer({ min: 1, max: 4 }), taps: fc.integer({ min: 1, max: 5 }) });
+    fc.assert(
+      fc.property(sizes, fc.constantFrom("kernel", "depthwise", "channels-last"), ({ groups, outputs, channels, taps }, kind) => {
+        const shape = [groups * outputs, channels, 1, taps];
+        const numbers = Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => i);
+        const layouts: readonly Layout[] =
+          kind === "kernel"
+            ? Array.from({ length: groups }, (_, group) => ({ kind, group, groups }) as const)
+            : [kind === "depthwise" ? { kind, groups, factor: 1 } : { kind: "channels-last" }];
+        const found = layouts.flatMap((layout) => [...layOut(weightOf(layout, shape, numbers, [numbers.length / layouts.length]))]);
+        expect(found.toSorted((a, b) => a - b)).toEqual(numbers);
+      }),
+    );
+  });
+});
