@@ -15,7 +15,10 @@ export function command(name: string, description: string): Command {
 }
 
 export function backendOption(): Option {
-  return new Option("--backend <name>", "auto, onnx, webgpu, tfjs, tfjs-wasm … (doctor lists all) or reference").default("auto");
+  return new Option(
+    "--backend <name>",
+    "auto, onnx, webgpu, tfjs, tfjs-wasm … (doctor lists all) or reference",
+  ).default("auto");
 }
 
 export function threadsOption(): Option {

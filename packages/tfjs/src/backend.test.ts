@@ -126,7 +126,9 @@ describe("refusals", () => {
     const none = tfjs({ engine: "node" });
     await expect(none.compile(tiny(), { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "AbortError" });
     const model = resnet(variants.cifar_resnet20, { input: [1, 3, 32, 32] });
-    await expect(none.compile(model)).rejects.toThrow(/tfjs: \d+ parameters of cifar_resnet20 are open .*; bind them first/);
+    await expect(none.compile(model)).rejects.toThrow(
+      /tfjs: \d+ parameters of cifar_resnet20 are open .*; bind them first/,
+    );
   });
 
   it("runs nothing after dispose", async () => {
@@ -143,7 +145,9 @@ describe("refusals", () => {
     });
     await expect(tfjs({ engine: "webgl" }).describe()).rejects.toThrow("tfjs: there is no WebGL here");
     const gpu = { requestAdapter: async () => null };
-    await expect(tfjs({ engine: "webgpu", gpu }).describe()).rejects.toThrow("there is no GPU adapter; install a Vulkan");
+    await expect(tfjs({ engine: "webgpu", gpu }).describe()).rejects.toThrow(
+      "there is no GPU adapter; install a Vulkan",
+    );
   });
 });
 

@@ -1,6 +1,6 @@
 import {
-  abortError,
   type Answer,
+  abortError,
   type Backend,
   checkInputs,
   type Executable,
@@ -20,8 +20,8 @@ import { type Engine, openBest, openEngine } from "./engines.ts";
 import { type NamedNumbers, Network } from "./execute.ts";
 import { layOut } from "./layout.ts";
 import { checkBound, lowerToProgram } from "./lower.ts";
-import { Session } from "./session.ts";
 import type { GpuSource, TensorFlowCore } from "./options.ts";
+import { Session } from "./session.ts";
 
 export interface TfjsOptions {
   /** The best there is where not given. `node` and `node-gpu` are TensorFlow itself, through tfjs-node. */
@@ -111,11 +111,15 @@ function executable<In extends string, Out extends string>(graph: Graph<In, Out>
       throwIfAborted(options.signal);
       checkInputs(graph, inputs);
       const given: { readonly [name: string]: Tensor<"float32"> } = inputs;
-      const copies = Object.entries(given).map(([name, { shape, data }]) => [name, { shape, data: data.slice() }] as const); // the caller may go on
+      const copies = Object.entries(given).map(
+        ([name, { shape, data }]) => [name, { shape, data: data.slice() }] as const,
+      ); // the caller may go on
       const mine = last.then(() => runner.run(Object.fromEntries(copies), options));
       last = mine.catch(() => undefined);
       const found = await untilAborted(mine, options.signal);
-      const answers = Object.entries(found).map(([name, { shape, data }]) => [name, tensorOf("float32", shape, data)] as const);
+      const answers = Object.entries(found).map(
+        ([name, { shape, data }]) => [name, tensorOf("float32", shape, data)] as const,
+      );
       return Object.fromEntries(answers) as { [K in Out]: Answer };
     },
     dispose,

@@ -24,10 +24,12 @@ const known: { readonly [Name in EngineName]?: readonly Deviation[] } = {
   ],
   webgl: [
     ...maxPools(noNumber),
-    ...["a window of -infinity alone", "-infinity at the padded edge", "large negative numbers are numbers"].map((name) => ({
-      case: `${special}/maxPool2d: ${name}`,
-      because: "tfjs's MaxPool starts at -1e20, and not at -infinity",
-    })),
+    ...["a window of -infinity alone", "-infinity at the padded edge", "large negative numbers are numbers"].map(
+      (name) => ({
+        case: `${special}/maxPool2d: ${name}`,
+        because: "tfjs's MaxPool starts at -1e20, and not at -infinity",
+      }),
+    ),
     ...["relu: infinity stays, -infinity goes", "fusedConv2d: an infinite residual"].map((name) => ({
       case: `${special}/${name}`,
       because: "tfjs's relu multiplies by 0 what is below 0, and 0 times infinity is NaN",

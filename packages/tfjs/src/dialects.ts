@@ -32,7 +32,12 @@ const onGpu: Dialect = { ...onCpu, grouped: () => "split" };
  */
 const onXnnpack: Dialect = { ...onCpu, multiplies: (pixels) => pixels <= 256 };
 /** TensorFlow's own kernels take a padding by its name alone, so images are padded before; groups as it is documented. */
-const inTensorFlow: Dialect = { multiplies: () => false, padsConvolutions: false, padsPools: false, grouped: () => "split" };
+const inTensorFlow: Dialect = {
+  multiplies: () => false,
+  padsConvolutions: false,
+  padsPools: false,
+  grouped: () => "split",
+};
 
 const entries: { readonly [Name in EngineName]: Entry } = {
   cpu: { package: "@tensorflow/tfjs-backend-cpu", dialect: onCpu },

@@ -2,7 +2,6 @@ import { type BackendDescription, BackendUnavailableError, DeviceLostError } fro
 import { dialectOf, type EngineName, packageOf, VERSION } from "./dialects.ts";
 import type { Dialect } from "./lower.ts";
 import type { EngineOptions } from "./options.ts";
-import { openNode } from "./tfjs-node.ts";
 import {
   type EngineInstance,
   importEngine,
@@ -12,8 +11,9 @@ import {
   register,
   unavailable,
 } from "./runtime.ts";
-import { openWebgpu } from "./webgpu.ts";
+import { openNode } from "./tfjs-node.ts";
 import { openWasm } from "./wasm.ts";
+import { openWebgpu } from "./webgpu.ts";
 
 /** An engine that is ready. */
 export interface Engine extends Registered {
@@ -98,7 +98,9 @@ function lostError(name: EngineName, why: string): DeviceLostError {
  */
 export async function openBest(options: EngineOptions): Promise<Engine> {
   const isNode = (globalThis as { process?: { versions?: { node?: string } } }).process?.versions?.node !== undefined;
-  const names: readonly EngineName[] = isNode ? ["node-gpu", "node", "wasm", "cpu"] : ["webgpu", "webgl", "wasm", "cpu"];
+  const names: readonly EngineName[] = isNode
+    ? ["node-gpu", "node", "wasm", "cpu"]
+    : ["webgpu", "webgl", "wasm", "cpu"];
   const reasons: string[] = [];
   for (const name of names) {
     try {
@@ -117,7 +119,7 @@ async function openCpu({ tf: given }: EngineOptions): Promise<Opened> {
   const tf = await loadCore(given);
   await importEngine(tf, "@tensorflow/tfjs-backend-cpu", () => import("@tensorflow/tfjs-backend-cpu"));
   const isNew = tf.engine().registry.cpu === undefined;
-  const instance = tf.engine().findBackend("cpu") as EngineInstance;
+  const instance = tf.engine().findBackend("cpu");
   if (isNew) Object.assign(instance, { firstUse: false }); // else it greets on stderr
   return { registered: register(tf, "cpu", instance), device: "cpu" };
 }
@@ -126,8 +128,11 @@ async function openCpu({ tf: given }: EngineOptions): Promise<Opened> {
 async function openWebgl({ tf: given }: EngineOptions): Promise<Opened> {
   const tf = await loadCore(given);
   await importEngine(tf, "@tensorflow/tfjs-backend-webgl", () => import("@tensorflow/tfjs-backend-webgl"));
-  const instance = tf.engine().findBackend("webgl") as (EngineInstance & { readonly gpgpu: { readonly gl: Gl } }) | null;
-  if (!instance) throw new BackendUnavailableError("tfjs: there is no WebGL here; it is of browsers, so take wasm or webgpu");
+  const instance = tf.engine().findBackend("webgl") as
+    | (EngineInstance & { readonly gpgpu: { readonly gl: Gl } })
+    | null;
+  if (!instance)
+    throw new BackendUnavailableError("tfjs: there is no WebGL here; it is of browsers, so take wasm or webgpu");
   const { gl } = instance.gpgpu;
   const named = gl.getExtension("WEBGL_debug_renderer_info");
   const device = String(named ? gl.getParameter(named.UNMASKED_RENDERER_WEBGL) : gl.getParameter(gl.RENDERER));

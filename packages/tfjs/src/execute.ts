@@ -40,7 +40,12 @@ export class Network {
   }
 
   /** Gives the weights to the engine one by one. What was given is freed where the last is not reached. */
-  static async load(engine: Engine, program: BareProgram, numbersOf: NumbersOf, work: WorkOptions = {}): Promise<Network> {
+  static async load(
+    engine: Engine,
+    program: BareProgram,
+    numbersOf: NumbersOf,
+    work: WorkOptions = {},
+  ): Promise<Network> {
     const network = new Network(engine, program);
     try {
       await network.#load(numbersOf, work);
@@ -61,7 +66,10 @@ export class Network {
       onProgress?.({ stage: "load", done: this.#weights.size, total: weights.length });
       await turns.next();
       const numbers = await numbersOf(name);
-      this.#weights.set(name, within(this.#engine, () => this.#engine.tf.keep(this.#engine.tf.tensor(numbers, [...shape]))));
+      this.#weights.set(
+        name,
+        within(this.#engine, () => this.#engine.tf.keep(this.#engine.tf.tensor(numbers, [...shape]))),
+      );
     };
     const pack = this.#engine.releasePacked && packers(this.#engine, this.#program, this.#weights);
     // The largest first: what one leaves behind as it is packed has room for the next.
@@ -105,7 +113,8 @@ export class Network {
   #give(inputs: NamedNumbers, held: Map<string, Tensor>): void {
     const { tf } = this.#engine;
     within(this.#engine, () => {
-      for (const [name, { data, shape }] of Object.entries(inputs)) held.set(name, tf.keep(tf.tensor(data, [...shape])));
+      for (const [name, { data, shape }] of Object.entries(inputs))
+        held.set(name, tf.keep(tf.tensor(data, [...shape])));
     });
   }
 

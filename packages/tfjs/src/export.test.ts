@@ -9,8 +9,8 @@ import {
   fixtureInput,
   fixtureWeights,
   type Graph,
-  graph as makeGraph,
   input,
+  graph as makeGraph,
   ops,
   reference,
   resnet,
@@ -35,7 +35,8 @@ type Files = ReturnType<typeof toGraphModel>["files"];
 /** As a server would give it out: nothing but its files, and the loader that tfjs has for URLs. */
 function plainModel(files: Files): ReturnType<typeof loadGraphModel> {
   return loadGraphModel("https://somewhere/model.json", {
-    fetchFunc: async (url: string) => new Response(files[url.slice(url.lastIndexOf("/") + 1)] as Uint8Array<ArrayBuffer>),
+    fetchFunc: async (url: string) =>
+      new Response(files[url.slice(url.lastIndexOf("/") + 1)] as Uint8Array<ArrayBuffer>),
   } as never);
 }
 
@@ -54,9 +55,12 @@ async function ownAnswer(graph: Graph<"image", "logits">, image: Tensor<"float32
   return (await executable.run({ image })).logits.data as Float32Array;
 }
 
-function modelOf(name: "cifar_resnet20" | "resnext50_32x4d" | "seresnext50_32x4d", side: number): Graph<"image", "logits"> {
+function modelOf(
+  name: "cifar_resnet20" | "resnext50_32x4d" | "seresnext50_32x4d",
+  side: number,
+): Graph<"image", "logits"> {
   const open = resnet(variants[name], { input: ["N", 3, side, side] });
-  return bind(open, fixtureWeights(open, "v1")) as Graph<"image", "logits">;
+  return bind(open, fixtureWeights(open, "v1"));
 }
 
 describe("a graph model", () => {
@@ -100,7 +104,10 @@ describe("a graph model", () => {
       probabilities: ops.softmax({ x: ops.flatten({ x: ops.globalAveragePool({ x }) }) }),
       logarithms: ops.logSoftmax({ x: ops.flatten({ x }) }),
       dilated: ops.conv2d({ x, weight: constant("w", fill([2, 4, 2, 2], 5)) }, { stride: 2, dilation: 2 }),
-      odder: ops.conv2d({ x, weight: constant("v", fill([2, 4, 3, 3], 6)), bias: constant("b", fill([2], 7)) }, { padding: [0, 1, 2, 0] }),
+      odder: ops.conv2d(
+        { x, weight: constant("v", fill([2, 4, 3, 3], 6)), bias: constant("b", fill([2], 7)) },
+        { padding: [0, 1, 2, 0] },
+      ),
       same: x,
     };
     const all = makeGraph({ name: "all", inputs: { x }, outputs });
@@ -115,7 +122,8 @@ describe("a graph model", () => {
     const found = model.predict({ x: image }) as tf.NamedTensorMap;
     for (const name of names) {
       expect(Float32Array.from(await found[name]!.data<"float32">()), name).toEqual(expected[name].data);
-      for (const [j, value] of right[name].data.entries()) expect(Math.abs(expected[name].data[j]! - value), name).toBeLessThan(1e-5);
+      for (const [j, value] of right[name].data.entries())
+        expect(Math.abs(expected[name].data[j]! - value), name).toBeLessThan(1e-5);
     }
   });
 });
@@ -157,11 +165,15 @@ describe("writeGraphModel", () => {
     const { files, report: expected } = toGraphModel(graph, { metadata: { labels: "a b" } });
     expect(report).toEqual(expected);
     expect((await readdir(path)).toSorted()).toEqual(Object.keys(files).toSorted());
-    for (const [name, bytes] of Object.entries(files)) expect(Buffer.compare(await readFile(join(path, name)), bytes)).toBe(0);
+    for (const [name, bytes] of Object.entries(files))
+      expect(Buffer.compare(await readFile(join(path, name)), bytes)).toBe(0);
     expect(JSON.parse(await readFile(join(path, "model.json"), "utf8"))).toMatchObject({
       format: "graph-model",
       userDefinedMetadata: { labels: "a b" },
-      signature: { inputs: { image: { name: "image:0", dtype: "DT_FLOAT" } }, outputs: { logits: { dtype: "DT_FLOAT" } } },
+      signature: {
+        inputs: { image: { name: "image:0", dtype: "DT_FLOAT" } },
+        outputs: { logits: { dtype: "DT_FLOAT" } },
+      },
     });
   });
 

@@ -1,10 +1,4 @@
-import {
-  type Graph,
-  optimize,
-  sizeOf,
-  throwIfAborted,
-  type WorkOptions,
-} from "@residual/core";
+import { type Graph, optimize, sizeOf, throwIfAborted, type WorkOptions } from "@residual/core";
 import { dialectOf, type EngineName } from "./dialects.ts";
 import { graphDefOf, type Parameter, tensorShape } from "./graph-def.ts";
 import { layOut } from "./layout.ts";
@@ -220,8 +214,11 @@ function keysOf({ outputs }: Program): { readonly structuredOutputKeys?: readonl
 }
 
 /** What goes in and comes out, by the graph's own names. */
-function signatureOf({ inputs, outputs, weights }: Program): object {
-  const shapeOf = (shape: Program["inputs"][number]["shape"]) => ({ dtype: "DT_FLOAT", tensorShape: tensorShape(shape) });
+function signatureOf({ inputs, outputs }: Program): object {
+  const shapeOf = (shape: Program["inputs"][number]["shape"]) => ({
+    dtype: "DT_FLOAT",
+    tensorShape: tensorShape(shape),
+  });
   const tensors = (values: readonly { name: string; from: string; shape: Program["inputs"][number]["shape"] }[]) =>
     Object.fromEntries(values.map(({ name, from, shape }) => [name, { name: `${from}:0`, ...shapeOf(shape) }]));
   return { inputs: tensors(inputs.map((each) => ({ ...each, from: each.name }))), outputs: tensors(outputs) };

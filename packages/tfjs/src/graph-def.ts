@@ -2,7 +2,7 @@ import type { Shape } from "@residual/core";
 import type { Operation, OperatorName, Operators, Pads, Program } from "./program.ts";
 
 /** A node of a GraphDef as tfjs reads it: protobuf's JSON, in which whole numbers are strings and strings base64. */
-export interface NodeDef {
+interface NodeDef {
   readonly name: string;
   readonly op: string;
   readonly input?: readonly string[];
@@ -69,7 +69,9 @@ function constNode(name: string, dtype: DataType, shape: readonly number[]): Nod
 interface Written {
   readonly attr?: NodeDef["attr"];
   /** Inputs after the operation's own, in their order. */
-  readonly parameters?: { readonly [name: string]: { readonly shape: readonly number[]; readonly data: Parameter["data"] } };
+  readonly parameters?: {
+    readonly [name: string]: { readonly shape: readonly number[]; readonly data: Parameter["data"] };
+  };
 }
 
 function writeOperation(operation: Operation): { readonly node: NodeDef; readonly parameters: readonly Parameter[] } {

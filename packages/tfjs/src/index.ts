@@ -10,7 +10,7 @@ export {
   toGraphModel,
 } from "./export.ts";
 export { type Dialect, type GroupedForm, lowerToProgram } from "./lower.ts";
+export type { GpuSource, TensorFlowCore } from "./options.ts";
 export { formatProgram } from "./print.ts";
 export type { Layout, Operation, OperatorName, Operators, Pads, Program, Weight } from "./program.ts";
 export type { QuantizationName } from "./quantize.ts";
-export type { GpuSource, TensorFlowCore } from "./options.ts";

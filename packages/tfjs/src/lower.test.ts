@@ -18,7 +18,11 @@ function grouped() {
 
 const pool = (padding: number) => {
   const x = input("x", [1, 2, 5, 5]);
-  return graph({ name: "pool", inputs: { x }, outputs: { y: ops.maxPool2d({ x }, { window: 3, stride: 2, padding }) } });
+  return graph({
+    name: "pool",
+    inputs: { x },
+    outputs: { y: ops.maxPool2d({ x }, { window: 3, stride: 2, padding }) },
+  });
 };
 
 describe("a program", () => {
@@ -26,8 +30,8 @@ describe("a program", () => {
     expect(formatProgram(lowerToProgram(optimize(tiny()), dialectOf("webgpu")))).toBe(
       [
         "tiny (image: N×4×8×8) -> (logits: N×5 = logits)",
-        'image/channels-last = Transpose(image) permutation=[0,2,3,1]',
-        'relu/convolution = _FusedConv2D(image/channels-last, conv.weight, conv.bias) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] relu=false',
+        "image/channels-last = Transpose(image) permutation=[0,2,3,1]",
+        "relu/convolution = _FusedConv2D(image/channels-last, conv.weight, conv.bias) strides=[1,1] pads=[1,1,1,1] dilations=[1,1] relu=false",
         "relu/sum = AddV2(relu/convolution, image/channels-last)",
         "relu = Relu(relu/sum)",
         "globalAveragePool = Mean(relu) axes=[1,2] keepDims=true",
@@ -39,7 +43,11 @@ describe("a program", () => {
   });
 
   it("has groups as a depthwise convolution and sums on CPUs", () => {
-    expect(formatProgram(lowerToProgram(grouped(), dialectOf("wasm"))).split("\n").slice(2)).toEqual([
+    expect(
+      formatProgram(lowerToProgram(grouped(), dialectOf("wasm")))
+        .split("\n")
+        .slice(2),
+    ).toEqual([
       "fusedConv2d/depthwise = DepthwiseConv2dNative(image/channels-last, weight) strides=[2,2] pads=[1,1,1,1] dilations=[1,1]",
       "fusedConv2d/products = Reshape(fusedConv2d/depthwise) shape=[-1,2,2,4]",
       'fusedConv2d/sums = AvgPool(fusedConv2d/products) window=[1,2] strides=[1,2] padding="VALID"',
@@ -80,7 +88,12 @@ describe("a program", () => {
 });
 
 describe("a layout", () => {
-  const weightOf = (layout: Layout, shape: readonly number[], data: readonly number[], laidOut: readonly number[]): Weight => ({
+  const weightOf = (
+    layout: Layout,
+    shape: readonly number[],
+    data: readonly number[],
+    laidOut: readonly number[],
+  ): Weight => ({
     name: "w",
     shape: laidOut,
     layout,
@@ -118,7 +131,10 @@ describe("a layout", () => {
         return new Float64Array(2);
       },
     };
-    const weight: Weight = { ...weightOf({ kind: "kernel", group: 0, groups: 1 }, [1], [0], [1, 1, 1, 2]), constant: constant("w", folded) };
+    const weight: Weight = {
+      ...weightOf({ kind: "kernel", group: 0, groups: 1 }, [1], [0], [1, 1, 1, 2]),
+      constant: constant("w", folded),
+    };
     expect([...layOut(weight)]).toEqual([Math.fround(3 / 3), Math.fround(5 * 0.1)]);
     expect(never).toEqual([]); // nobody asked for all of the products at once
   });
@@ -131,18 +147,29 @@ describe("a layout", () => {
   });
 
   it("moves every number exactly once", () => {
-    const sizes = fc.record({ groups: fc.integer({ min: 1, max: 4 }), outputs: fc.integer({ min: 1, max: 3 }), channels: fc.integer({ min: 1, max: 4 }), taps: fc.integer({ min: 1, max: 5 }) });
+    const sizes = fc.record({
+      groups: fc.integer({ min: 1, max: 4 }),
+      outputs: fc.integer({ min: 1, max: 3 }),
+      channels: fc.integer({ min: 1, max: 4 }),
+      taps: fc.integer({ min: 1, max: 5 }),
+    });
     fc.assert(
-      fc.property(sizes, fc.constantFrom("kernel", "depthwise", "channels-last"), ({ groups, outputs, channels, taps }, kind) => {
-        const shape = [groups * outputs, channels, 1, taps];
-        const numbers = Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => i);
-        const layouts: readonly Layout[] =
-          kind === "kernel"
-            ? Array.from({ length: groups }, (_, group) => ({ kind, group, groups }) as const)
-            : [kind === "depthwise" ? { kind, groups, factor: 1 } : { kind: "channels-last" }];
-        const found = layouts.flatMap((layout) => [...layOut(weightOf(layout, shape, numbers, [numbers.length / layouts.length]))]);
-        expect(found.toSorted((a, b) => a - b)).toEqual(numbers);
-      }),
+      fc.property(
+        sizes,
+        fc.constantFrom("kernel", "depthwise", "channels-last"),
+        ({ groups, outputs, channels, taps }, kind) => {
+          const shape = [groups * outputs, channels, 1, taps];
+          const numbers = Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => i);
+          const layouts: readonly Layout[] =
+            kind === "kernel"
+              ? Array.from({ length: groups }, (_, group) => ({ kind, group, groups }) as const)
+              : [kind === "depthwise" ? { kind, groups, factor: 1 } : { kind: "channels-last" }];
+          const found = layouts.flatMap((layout) => [
+            ...layOut(weightOf(layout, shape, numbers, [numbers.length / layouts.length])),
+          ]);
+          expect(found.toSorted((a, b) => a - b)).toEqual(numbers);
+        },
+      ),
     );
   });
 });

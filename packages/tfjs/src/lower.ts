@@ -71,7 +71,12 @@ const lowering = (to: ProgramBuilder, dialect: Dialect): Lowering<Operand> => ({
   add: (node, { a, b }) => to.emit("AddV2", node.name, [to.held(a), to.held(b)], {}),
   averagePool2d: (node, { x }) => averagePool(to, node, to.held(x)),
   batchNorm: (node, { x, scale, shift, mean, variance }) =>
-    to.emit("FusedBatchNormV3", node.name, [x, scale, shift, mean, variance].map((each) => to.held(each)), node.attributes),
+    to.emit(
+      "FusedBatchNormV3",
+      node.name,
+      [x, scale, shift, mean, variance].map((each) => to.held(each)),
+      node.attributes,
+    ),
   conv2d: (node, { x, weight, bias }) => convolution(to, dialect, { node, x, weight, bias, relu: false }),
   flatten(node, { x }) {
     const [, ...sizes] = node.inputs.x.shape as readonly number[];
@@ -103,7 +108,8 @@ const lowering = (to: ProgramBuilder, dialect: Dialect): Lowering<Operand> => ({
   relu: (node, { x }) => to.emit("Relu", node.name, [to.held(x)], {}),
   sigmoid: (node, { x }) => to.emit("Sigmoid", node.name, [to.held(x)], {}),
   softmax: (node, { x }) => to.emit("Softmax", node.name, [to.held(x)], {}),
-  subsample: (node, { x }) => to.emit("StridedSlice", node.name, [to.held(x)], { strides: [1, ...node.attributes.stride, 1] }),
+  subsample: (node, { x }) =>
+    to.emit("StridedSlice", node.name, [to.held(x)], { strides: [1, ...node.attributes.stride, 1] }),
 });
 
 /** The mean of the pixels that a window sees. TensorFlow's pools leave out what is not there, but pad evenly or not at all. */
@@ -146,7 +152,8 @@ function convolution(to: ProgramBuilder, dialect: Dialect, parts: ConvolutionPar
   const { node, weight, bias, residual, relu } = parts;
   const { stride, dilation, padding, groups } = node.attributes;
   const [outputs = 0, channels = 0] = node.inputs.weight.shape as readonly number[];
-  const form: GroupedForm = groups > 1 && (channels === 1 || dialect.grouped(channels) === "depthwise") ? "depthwise" : "split";
+  const form: GroupedForm =
+    groups > 1 && (channels === 1 || dialect.grouped(channels) === "depthwise") ? "depthwise" : "split";
   const isFused = relu && bias !== undefined && residual === undefined && form === "split";
   // tfjs takes strides or dilations, not both: what a stride would leave out is then taken out afterwards.
   const isBoth = Math.max(...stride) > 1 && Math.max(...dilation) > 1;
@@ -192,7 +199,12 @@ function product(to: ProgramBuilder, { node, weight, bias, channels, outputs, at
   ];
   const image: Step = ["image", (x, name) => to.emit("Reshape", name, [x], { shape: [-1, height, width, outputs] })];
   if (Math.max(...strides) === 1) return [rows, times, image];
-  return [["pixels", (x, name) => to.emit("StridedSlice", name, [x], { strides: [1, ...strides, 1] })], rows, times, image];
+  return [
+    ["pixels", (x, name) => to.emit("StridedSlice", name, [x], { strides: [1, ...strides, 1] })],
+    rows,
+    times,
+    image,
+  ];
 }
 
 /** A bank of kernels in groups, each of which reads `channels` channels. */
@@ -326,7 +338,9 @@ class ProgramBuilder {
     const matrix =
       shape.length === 2
         ? operand
-        : this.#once(`${operand}/matrix`, (name) => this.emit("Reshape", name, [operand], { shape: shape.slice(0, 2) as number[] }));
+        : this.#once(`${operand}/matrix`, (name) =>
+            this.emit("Reshape", name, [operand], { shape: shape.slice(0, 2) as number[] }),
+          );
     return this.#once(`${operand}/columns`, (name) => this.emit("Transpose", name, [matrix], { permutation: [1, 0] }));
   }
 

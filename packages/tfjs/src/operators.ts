@@ -19,12 +19,11 @@ export const operators: { readonly [Name in OperatorName]: Apply<Name> } = {
   DepthwiseConv2dNative: (tf, [x, filter], { strides, pads, dilations }) =>
     tf.depthwiseConv2d(x as Tensor4D, filter as Tensor4D, [...strides], explicit(pads), "NHWC", [...dilations]),
   FusedBatchNormV3: (tf, [x, scale, offset, mean, variance], { epsilon }) =>
-    tf.batchNorm(x!, mean as Tensor1D, variance as Tensor1D, offset as Tensor1D, scale as Tensor1D, epsilon),
+    tf.batchNorm(x!, mean as Tensor1D, variance as Tensor1D, offset, scale, epsilon),
   Identity: (tf, [x]) => tf.clone(x!),
   LogSoftmax: (tf, [x]) => tf.logSoftmax(x!),
   MatMul: (tf, [a, b]) => tf.matMul(a!, b!),
-  MaxPool: (tf, [x], { window, strides, pads }) =>
-    tf.maxPool(x as Tensor4D, [...window], [...strides], explicit(pads)),
+  MaxPool: (tf, [x], { window, strides, pads }) => tf.maxPool(x as Tensor4D, [...window], [...strides], explicit(pads)),
   Mean: (tf, [x], { axes, keepDims }) => tf.mean(x!, [...axes], keepDims),
   Mul: (tf, [a, b]) => tf.mul(a!, b!),
   PadV2: (tf, [x], { paddings, value }) =>
@@ -39,7 +38,12 @@ export const operators: { readonly [Name in OperatorName]: Apply<Name> } = {
   Slice: (tf, [x], { begin, size }) => tf.slice(x!, [...begin], [...size]),
   Softmax: (tf, [x]) => tf.softmax(x!),
   StridedSlice: (tf, [x], { strides }) =>
-    tf.stridedSlice(x!, strides.map(() => 0), x!.shape, [...strides]),
+    tf.stridedSlice(
+      x!,
+      strides.map(() => 0),
+      x!.shape,
+      [...strides],
+    ),
   Sum: (tf, [x], { axes }) => tf.sum(x!, [...axes]),
   Transpose: (tf, [x], { permutation }) => tf.transpose(x!, [...permutation]),
   _FusedConv2D: (tf, [x, filter, bias], { strides, pads, dilations, relu }) =>
@@ -61,5 +65,12 @@ type Explicit = [[number, number], [number, number], [number, number], [number, 
 
 /** No padding is "valid", the one word that every engine takes. */
 function explicit([top, left, bottom, right]: Pads): "valid" | Explicit {
-  return top + left + bottom + right === 0 ? "valid" : [[0, 0], [top, bottom], [left, right], [0, 0]];
+  return top + left + bottom + right === 0
+    ? "valid"
+    : [
+        [0, 0],
+        [top, bottom],
+        [left, right],
+        [0, 0],
+      ];
 }

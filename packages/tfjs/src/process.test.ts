@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 
 const program = fileURLToPath(new URL("./testing/program.ts", import.meta.url));
-const stub = (name: string) => new URL(`./testing/${name}.cjs`, import.meta.url).href;
+const stub = (file: string) => new URL(`./testing/${file}`, import.meta.url).href;
 
 /** Runs a program of testing/program.ts to its own end. Rejects on another exit code than 0, and on a signal. */
 async function run(name: string, stubs: { readonly [name: string]: string } = {}): Promise<unknown> {
@@ -15,7 +15,7 @@ async function run(name: string, stubs: { readonly [name: string]: string } = {}
 }
 
 describe("tfjs-node", () => {
-  const working = { "@tensorflow/tfjs-node": stub("stub-node") };
+  const working = { "@tensorflow/tfjs-node": stub("stub-node.ts") };
 
   it("where it is missing is named with the command that installs it", async () => {
     for (const name of ["node", "node-gpu"]) {
@@ -25,10 +25,18 @@ describe("tfjs-node", () => {
   });
 
   it.each([
-    ["its addon", "stub-without-addon", /its addon, .* npm rebuild @tensorflow\/tfjs-node --build-addon-from-source/],
-    ["libtensorflow", "stub-without-library", /libraries that it needs; npm rebuild .* TFJS_NODE_CDN_STORAGE/],
-    ["its version", "stub-of-yesterday", /is version 4\.10\.0, expected 4\.22\.0; npm install @tensorflow\/tfjs-node@4\.22\.0/],
-    ["an engine", "stub-without-engine", /registers no engine named tensorflow/],
+    [
+      "its addon",
+      "stub-without-addon.cjs",
+      /its addon, .* npm rebuild @tensorflow\/tfjs-node --build-addon-from-source/,
+    ],
+    ["libtensorflow", "stub-without-library.cjs", /libraries that it needs; npm rebuild .* TFJS_NODE_CDN_STORAGE/],
+    [
+      "its version",
+      "stub-of-yesterday.cjs",
+      /is version 4\.10\.0, expected 4\.22\.0; npm install @tensorflow\/tfjs-node@4\.22\.0/,
+    ],
+    ["an engine", "stub-without-engine.cjs", /registers no engine named tensorflow/],
   ])("without %s says the way out", async (_, file, words) => {
     const found = await run("node", { "@tensorflow/tfjs-node": stub(file) });
     expect(found).toMatch(/^BackendUnavailableError: tfjs: @tensorflow\/tfjs-node /);
@@ -42,7 +50,7 @@ describe("tfjs-node", () => {
       device: "cpu",
     });
     expect(await run("best", working)).toBe("@tensorflow/tfjs-node");
-    const both = { ...working, "@tensorflow/tfjs-node-gpu": stub("stub-node") };
+    const both = { ...working, "@tensorflow/tfjs-node-gpu": stub("stub-node.ts") };
     expect(await run("best", both)).toBe("@tensorflow/tfjs-node-gpu");
   });
 

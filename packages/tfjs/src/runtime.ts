@@ -80,7 +80,8 @@ export function isRegistered({ tf, registered, instance }: Registered): boolean 
 
 /** tfjs-core, the caller's own where given. Throws BackendUnavailableError where it is missing, or cannot be used. */
 export async function loadCore(given?: TensorFlowCore): Promise<TensorFlow> {
-  const tf = (given as TensorFlow | undefined) ?? (await load("@tensorflow/tfjs-core", () => import("@tensorflow/tfjs-core")));
+  const tf =
+    (given as TensorFlow | undefined) ?? (await load("@tensorflow/tfjs-core", () => import("@tensorflow/tfjs-core")));
   checkVersion("@tensorflow/tfjs-core", tf.version_core);
   // All copies share what the first one keeps on globalThis, and none knows the others' classes.
   if (Object.getPrototypeOf(tf.env()) === tf.Environment.prototype) return tf;
@@ -128,5 +129,7 @@ export function unavailable(name: string, reason: string, cause?: unknown): Back
 }
 
 export function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String((error as { message?: unknown } | undefined)?.message ?? error);
+  return error instanceof Error
+    ? error.message
+    : String((error as { message?: unknown } | undefined)?.message ?? error);
 }

@@ -45,7 +45,11 @@ export class Session {
    *
    * Throws BackendUnavailableError where the engine is missing, UnsupportedError outside of Node, AbortError.
    */
-  static async load(program: Program, numbersOf: NumbersOf, setup: Pick<WorkerSetup, "wasmPaths"> & WorkOptions): Promise<Session> {
+  static async load(
+    program: Program,
+    numbersOf: NumbersOf,
+    setup: Pick<WorkerSetup, "wasmPaths"> & WorkOptions,
+  ): Promise<Session> {
     const { wasmPaths, signal, onProgress } = setup;
     const { Worker } = await threads();
     const weights = program.weights.map(({ name, shape }) => ({ name, shape }));
@@ -71,7 +75,10 @@ export class Session {
     if (this.#lost) throw this.#lost;
     const id = ++this.#last;
     const answer = this.#answer(id, signal, onProgress);
-    this.#send({ kind: "run", id, inputs }, Object.values(inputs).map(({ data }) => data.buffer));
+    this.#send(
+      { kind: "run", id, inputs },
+      Object.values(inputs).map(({ data }) => data.buffer),
+    );
     return answer;
   }
 
@@ -89,18 +96,24 @@ export class Session {
       };
       signal?.addEventListener("abort", abort, { once: true });
       const settled = () => signal?.removeEventListener("abort", abort);
-      const settle = <T>(then: (value: T) => void) => (value: T) => {
-        settled();
-        then(value);
-      };
+      const settle =
+        <T>(then: (value: T) => void) =>
+        (value: T) => {
+          settled();
+          then(value);
+        };
       this.#jobs.set(id, { resolve: settle(resolve), reject: settle(reject), onProgress });
     });
   }
 
   #receive(message: FromWorker): void {
-    if (message.kind === "want") return void this.#give(message.name);
+    if (message.kind === "want") void this.#give(message.name);
+    else if (message.kind === "progress") this.#jobs.get(message.id)?.onProgress?.(message.progress);
+    else this.#settle(message);
+  }
+
+  #settle(message: Extract<FromWorker, { kind: "done" | "failed" }>): void {
     const job = this.#jobs.get(message.id);
-    if (message.kind === "progress") return job?.onProgress?.(message.progress);
     this.#jobs.delete(message.id);
     if (this.#jobs.size === 0) this.#thread.unref();
     if (message.kind === "done") job?.resolve(message.outputs);
@@ -132,7 +145,9 @@ async function threads(): Promise<typeof import("node:worker_threads")> {
   const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
   const found = process?.getBuiltinModule?.("node:worker_threads");
   if (found) return found as typeof import("node:worker_threads");
-  throw new UnsupportedError("tfjs: { worker: true } is for Node; in a browser call tfjs() inside of a Worker of yours");
+  throw new UnsupportedError(
+    "tfjs: { worker: true } is for Node; in a browser call tfjs() inside of a Worker of yours",
+  );
 }
 
 const errors: { readonly [code: string]: new (message: string) => ResidualError } = {
@@ -150,6 +165,9 @@ function errorOf({ code, message }: FromWorker & { kind: "failed" }): Error {
 
 function lostError(cause: unknown): ResidualError {
   const isMemory = (cause as { code?: string } | undefined)?.code === "ERR_WORKER_OUT_OF_MEMORY";
-  if (isMemory) return new OutOfMemoryError("tfjs: the worker thread ran out of memory; take a smaller batch", { cause });
-  return new DeviceLostError("tfjs: the worker thread that runs the model has ended; compile the graph again", { cause });
+  if (isMemory)
+    return new OutOfMemoryError("tfjs: the worker thread ran out of memory; take a smaller batch", { cause });
+  return new DeviceLostError("tfjs: the worker thread that runs the model has ended; compile the graph again", {
+    cause,
+  });
 }

@@ -2,7 +2,16 @@ import { BackendUnavailableError } from "@residual/core";
 import { packageOf } from "./dialects.ts";
 import type { Opened } from "./engines.ts";
 import type { EngineOptions } from "./options.ts";
-import { checkVersion, type EngineInstance, load, loadCore, register, type TensorFlow, textOf, unavailable } from "./runtime.ts";
+import {
+  checkVersion,
+  type EngineInstance,
+  load,
+  loadCore,
+  register,
+  type TensorFlow,
+  textOf,
+  unavailable,
+} from "./runtime.ts";
 
 /** tfjs-node brings all of tfjs with it, its own tfjs-core included. */
 type NodePackage = TensorFlow & { readonly version?: { readonly [name: string]: string } };
@@ -54,7 +63,8 @@ const reasons: readonly (readonly [pattern: RegExp, reason: (name: string) => st
 function restoreIsNullOrUndefined(): void {
   const { process } = globalThis as { process?: { getBuiltinModule?(name: "node:util"): Util } };
   const util = process?.getBuiltinModule?.("node:util");
-  if (!util) throw new BackendUnavailableError("tfjs: TensorFlow's C library runs in Node alone; take webgpu, webgl or wasm");
+  if (!util)
+    throw new BackendUnavailableError("tfjs: TensorFlow's C library runs in Node alone; take webgpu, webgl or wasm");
   util.isNullOrUndefined ??= (value) => value === null || value === undefined;
 }
 

@@ -1,7 +1,15 @@
 import { BackendUnavailableError } from "@residual/core";
 import type { Opened } from "./engines.ts";
 import type { EngineOptions } from "./options.ts";
-import { type EngineInstance, importEngine, loadCore, register, type TensorFlow, textOf, unavailable } from "./runtime.ts";
+import {
+  type EngineInstance,
+  importEngine,
+  loadCore,
+  register,
+  type TensorFlow,
+  textOf,
+  unavailable,
+} from "./runtime.ts";
 
 const PACKAGE = "@tensorflow/tfjs-backend-wasm";
 
@@ -88,22 +96,21 @@ interface Builtins {
 
 /** The part of Node's process that is used here. */
 interface Emitter {
-  listeners(event: string): (() => void)[];
-  off(event: string, listener: () => void): void;
+  readonly listeners: (event: string) => (() => void)[];
+  readonly off: (event: string, listener: () => void) => void;
 }
 
 /** Emscripten would have a say in what becomes of the process's exceptions. */
 async function withoutHandlers<T>(work: () => Promise<T>): Promise<T> {
   const node = (globalThis as { process?: Partial<Emitter> }).process;
-  if (!node?.listeners) return work();
-  const { listeners, off } = node as Emitter;
-  const events = ["uncaughtException", "unhandledRejection"];
-  const before = events.map((event) => new Set(listeners.call(node, event)));
+  const handlers = () => events.map((event) => node?.listeners?.(event) ?? []);
+  const before = new Set(handlers().flat());
   try {
     return await work();
   } finally {
-    for (const [i, event] of events.entries()) {
-      for (const listener of listeners.call(node, event)) if (!before[i]!.has(listener)) off.call(node, event, listener);
-    }
+    for (const [i, listeners] of handlers().entries())
+      for (const listener of listeners) if (!before.has(listener)) node?.off?.(events[i]!, listener);
   }
 }
+
+const events: readonly string[] = ["uncaughtException", "unhandledRejection"];

@@ -1,7 +1,7 @@
 import { BackendUnavailableError } from "@residual/core";
 import type { Opened } from "./engines.ts";
 import type { EngineOptions, GpuSource } from "./options.ts";
-import { type EngineInstance, importEngine, load, loadCore, register, type TensorFlow } from "./runtime.ts";
+import { importEngine, load, loadCore, register, type TensorFlow } from "./runtime.ts";
 
 const PACKAGE = "@tensorflow/tfjs-backend-webgpu";
 
@@ -63,7 +63,7 @@ async function openOn(tf: TensorFlow, gpu: GpuSource): Opening {
   const name = `residual-webgpu-${++count}`;
   tf.copyRegisteredKernels("webgpu", name);
   const instance = withNavigatorGpu(gpu, () => new WebGPUBackend(device as never, adapter.info as never));
-  const registered = register(tf, name, instance as unknown as EngineInstance);
+  const registered = register(tf, name, instance);
   const lost = device.lost.then(({ reason, message }) => {
     delete tf.engine().registry[name];
     for (const { kernelName } of tf.getKernelsForBackend(name)) tf.unregisterKernel(kernelName, name);
@@ -104,9 +104,9 @@ function withNavigatorGpu<T>(gpu: GpuSource, work: () => T): T {
 async function ownGpu(): Promise<GpuSource> {
   const own = (globalThis as { navigator?: { gpu?: GpuSource } }).navigator?.gpu;
   if (own) return own;
-  dawn ??= load(DAWN, () => import(/* @vite-ignore */ DAWN) as Promise<Dawn>).then(({ create, globals }) => {
-    Object.assign(globalThis, globals);
-    return create([]);
+  dawn ??= load(DAWN, () => import(/* @vite-ignore */ DAWN) as Promise<Dawn>).then((found) => {
+    Object.assign(globalThis, found.globals);
+    return found.create([]);
   });
   return dawn.catch((cause: unknown) => {
     dawn = undefined;
@@ -128,5 +128,8 @@ function nameOf({ description, device, vendor, architecture }: AdapterInfo): str
 }
 
 function isSoftware({ isFallbackAdapter, description, device, architecture }: AdapterInfo): boolean {
-  return isFallbackAdapter === true || /llvmpipe|lavapipe|swiftshader|warp/i.test([description, device, architecture].join(" "));
+  return (
+    isFallbackAdapter === true ||
+    /llvmpipe|lavapipe|swiftshader|warp/i.test([description, device, architecture].join(" "))
+  );
 }

@@ -34,7 +34,9 @@ async function load(): Promise<Network> {
       give = resolve;
       reply({ kind: "want", name });
     });
-  return Network.load(engine, program, want, { onProgress: (progress) => reply({ kind: "progress", id: LOADING, progress }) });
+  return Network.load(engine, program, want, {
+    onProgress: (progress) => reply({ kind: "progress", id: LOADING, progress }),
+  });
 }
 
 async function run(id: number, inputs: NamedNumbers): Promise<NamedNumbers> {
@@ -54,7 +56,10 @@ async function run(id: number, inputs: NamedNumbers): Promise<NamedNumbers> {
 async function settle(id: number, work: () => Promise<NamedNumbers>): Promise<void> {
   try {
     const outputs = await work();
-    reply({ kind: "done", id, outputs }, Object.values(outputs).map(({ data }) => data.buffer));
+    reply(
+      { kind: "done", id, outputs },
+      Object.values(outputs).map(({ data }) => data.buffer),
+    );
   } catch (error) {
     const code = error instanceof ResidualError ? error.code : "";
     reply({ kind: "failed", id, code, message: error instanceof Error ? error.message : String(error) });

@@ -46,7 +46,8 @@ export async function checkGraphModelFolder(folder: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);
   if (!found) {
     const around = await stat(dirname(path)).catch(() => undefined);
-    if (!around?.isDirectory()) throw new FormatError(`${folder}: there is no folder ${dirname(folder)}; make it first`);
+    if (!around?.isDirectory())
+      throw new FormatError(`${folder}: there is no folder ${dirname(folder)}; make it first`);
     return;
   }
   if (!found.isDirectory()) throw new FormatError(`${folder}: found a file, expected a path for a new folder`);

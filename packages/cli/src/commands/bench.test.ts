@@ -98,7 +98,11 @@ it.each([
   [["seed003_block"], 2, /^UsageError: seed003_block has no logits/],
   [["resnet18", "--backends", "onnx,onx"], 2, /^UsageError: there is no backend onx; did you mean onnx\?\n$/],
   [["resnet18", "--layers", "--backends", "onx"], 2, /^UsageError: there is no backend onx; did you mean onnx\?\n$/],
-  [["resnet18", "--peers", "tfjs-core-webgp"], 2, /^UsageError: there is no peer tfjs-core-webgp; did you mean tfjs-core-webgpu\?\n$/],
+  [
+    ["resnet18", "--peers", "tfjs-core-webgp"],
+    2,
+    /^UsageError: there is no peer tfjs-core-webgp; did you mean tfjs-core-webgpu\?\n$/,
+  ],
   [["resnet18", "--rounds", "0"], 2, /^UsageError: option '--rounds <n>' argument '0': expected a whole number from 1/],
   [["cifar_resnet20", "--threads", "100000"], 1, /^UnsupportedError: onnx: .*threads is 100000/],
 ] as const)("refuses %s", async (words, code, message) => {

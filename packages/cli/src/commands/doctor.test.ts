@@ -37,5 +37,7 @@ it("tries each backend, best first", async () => {
 it("says it in a table for people", async () => {
   const { stdout } = await succeed(["doctor"], noDriver);
   expect(stdout).toMatch(/^Node [\d.]+ on \w+-\w+\n\nbackend +state +version +device\n/);
-  expect(stdout).toMatch(/^onnx +works +[\d.]+ +cpu\nwebgpu +missing .*\ntfjs +works +[\d.]+ +cpu\n(tfjs-.*\n){6}reference +works +[\d.]+ +cpu$/m);
+  expect(stdout).toMatch(
+    /^onnx +works +[\d.]+ +cpu\nwebgpu +missing .*\ntfjs +works +[\d.]+ +cpu\n(tfjs-.*\n){6}reference +works +[\d.]+ +cpu$/m,
+  );
 });

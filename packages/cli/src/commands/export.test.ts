@@ -105,7 +105,7 @@ async function tfjsLogitsOf(path: string): Promise<readonly number[]> {
   const [group] = weightsManifest;
   const shards = await Promise.all(group!.paths.map((name) => readFile(join(path, name))));
   const weightData = Uint8Array.from(Buffer.concat(shards)).buffer;
-  const model = await loadGraphModel(tf.io.fromMemory({ ...json, weightSpecs: group!.weights, weightData } as never));
+  const model = await loadGraphModel(tf.io.fromMemory({ ...json, weightSpecs: group!.weights, weightData }));
   const image = tf.tensor(fixtureInput("v1", shape).data, shape);
   const logits = await (model.predict({ image }) as tf.Tensor).data();
   model.dispose();
@@ -116,7 +116,13 @@ describe("a folder", () => {
   it("is a graph model that gives PyTorch's logits in plain tfjs", async () => {
     const to = folder.in("model");
     const report = await document(["export", "cifar_resnet20", "--weights", "fixture:v1", "--to", to]);
-    expect(report).toEqual({ model: "cifar_resnet20", weights: "fixture:v1", to, bytes: expect.any(Number), shards: 1 });
+    expect(report).toEqual({
+      model: "cifar_resnet20",
+      weights: "fixture:v1",
+      to,
+      bytes: expect.any(Number) as number,
+      shards: 1,
+    });
     expect((await readdir(to)).toSorted()).toEqual(["group1-shard1of1.bin", "model.json"]);
     expectNear(await tfjsLogitsOf(to), recorded.logits.values, 10 * recorded.fp32.logits.relToMax);
     await succeed(["export", "cifar_resnet20", "--weights", "fixture:v1", "--to", to]); // in the place of the first
@@ -125,7 +131,9 @@ describe("a folder", () => {
   it("holds a quarter of the bytes in uint8, and says how far that moves the weights", async () => {
     const words = ["export", "cifar_resnet20", "--weights", "resnet20-cifar10", "--quantize", "uint8", "--to", "small"];
     const { stdout } = await succeed(words, { cwd: folder.path });
-    expect(stdout).toMatch(/^small: cifar_resnet20 .*\na TensorFlow\.js graph model of 0\.3 MiB, .* in uint8\nthat moves/);
+    expect(stdout).toMatch(
+      /^small: cifar_resnet20 .*\na TensorFlow\.js graph model of 0\.3 MiB, .* in uint8\nthat moves/,
+    );
     const metadata = JSON.parse(await readFile(join(folder.in("small"), "model.json"), "utf8")) as {
       userDefinedMetadata: { classes: string };
     };
@@ -144,7 +152,12 @@ describe("leaves nothing behind", () => {
     ["weights that do not fit", ["--weights", "misfit.safetensors", "--to", "x.safetensors"], 1, /^WeightsError: /],
     ["no such folder, .onnx", ["--weights", "fixture:v1", "--to", "no/x.onnx"], 1, /^FormatError: no\/x.onnx: /],
     ["no such folder", ["--weights", "fixture:v1", "--to", "no/x.safetensors"], 1, /^FormatError: no\/x.saf.*: /],
-    ["another folder is in the way", ["--weights", "fixture:v1", "--to", "."], 1, /^FormatError: \.: the folder holds /],
+    [
+      "another folder is in the way",
+      ["--weights", "fixture:v1", "--to", "."],
+      1,
+      /^FormatError: \.: the folder holds /,
+    ],
     ["a file is in the way", ["--weights", "fixture:v1", "--to", "misfit.safetensors/"], 1, /^FormatError: .*a file/],
     ["no folder around the folder", ["--weights", "fixture:v1", "--to", "no/x"], 1, /^FormatError: no\/x: .* make it/],
     ["weights that do not fit, a folder", ["--weights", "misfit.safetensors", "--to", "x"], 1, /^WeightsError: /],

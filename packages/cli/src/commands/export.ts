@@ -26,10 +26,16 @@ export function exportCommand({ signal }: Context): Command {
   return command("export", "write a model with its weights as .onnx, .safetensors or a TensorFlow.js graph model")
     .argument("<model>")
     .requiredOption("--weights <w>", "a file, known weights or fixture:SALT")
-    .requiredOption("--to <path>", "a path ending in .onnx or .safetensors; one without ending is a graph model's folder")
+    .requiredOption(
+      "--to <path>",
+      "a path ending in .onnx or .safetensors; one without ending is a graph model's folder",
+    )
     .option("--input <shape>", "fix the input's shape, as 1x3x224x224; an open batch where not given")
     .option("--external", "an .onnx with its weights in a .bin file beside it")
-    .option("--quantize <dtype>", "a graph model's kernels as uint8 or float16; the report says how far that moves them")
+    .option(
+      "--quantize <dtype>",
+      "a graph model's kernels as uint8 or float16; the report says how far that moves them",
+    )
     .option("--engine <name>", "the engine that a graph model is to be quickest on; wasm where not given")
     .action(async (model: string, options: Options) => {
       const write = await writerOf(options);
@@ -84,7 +90,9 @@ function fileWriterOf(to: string, ending: string, external: boolean): Write {
         return undefined;
       };
     default:
-      throw new UsageError(`--to ${to} ends in ${extname(to)}; expected .onnx, .safetensors, or no ending for a folder`);
+      throw new UsageError(
+        `--to ${to} ends in ${extname(to)}; expected .onnx, .safetensors, or no ending for a folder`,
+      );
   }
 }
 
@@ -95,7 +103,8 @@ function graphModelWriter(to: string, { quantize, engine }: Options): Write {
     ...(quantize !== undefined && { quantization: oneOf(quantize, dtypes, "dtype") }),
     ...(engine !== undefined && { engine: oneOf(engine, engineNames, "engine") }),
   };
-  return (prepared, work) => writeGraphModel(prepared.graph, to, { ...options, ...work, metadata: metadataOf(prepared) });
+  return (prepared, work) =>
+    writeGraphModel(prepared.graph, to, { ...options, ...work, metadata: metadataOf(prepared) });
 }
 
 function words({ bytes, shards, quantization }: GraphModelReport): string {

@@ -12,7 +12,9 @@ registerHooks({
   },
 });
 
-const { bind, fixtureInput, fixtureWeights, reference, ResidualError, resnet, variants } = await import("@residual/core");
+const { bind, fixtureInput, fixtureWeights, reference, ResidualError, resnet, variants } = await import(
+  "@residual/core"
+);
 const { tfjs } = await import("../backend.ts");
 const { fill, slow, tiny } = await import("./graphs.ts");
 
