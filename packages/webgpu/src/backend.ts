@@ -12,11 +12,13 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { checkBuffers, type DeviceBuffers } from "./buffers.ts";
+import type { WebgpuCache } from "./cache.ts";
 import { type Family, type Gpu, guarded, nameOf, openGpu, type Tuning } from "./device.ts";
 import { lowerToPlan } from "./lower.ts";
 import { prepare, type Ready, upload } from "./memory.ts";
 import { type Program, printPlan, programsOf } from "./plan.ts";
 import { type Given, readBack, runPlan } from "./run.ts";
+import { type TunedLayer, type TuneOptions, tuneGraph } from "./tune.ts";
 import { checkKernels } from "./verify.ts";
 
 export interface WebgpuOptions {
@@ -34,11 +36,19 @@ export interface WebgpuOptions {
    * 40 % longer. Drivers keep what they compiled, so "warm" is the default.
    */
   readonly tuning?: Tuning;
+  /** Where it is kept, by adapter and driver, which kernels answered right, and what `tune` measured. Each process starts anew where not given. */
+  readonly cache?: WebgpuCache;
 }
 
 export interface WebgpuBackend extends Backend {
   /** The device that executables run on; opened where none is yet. */
   device(): Promise<GPUDevice>;
+  /**
+   * Times on this adapter each way to run each convolution and linear layer of a graph. The quickest are taken by the next compiles, and by
+   * those of later processes where there is a cache. Takes some seconds on a GPU, a minute or so on a software adapter; the machine should
+   * have nothing else to do. An abort leaves what was known before. Throws what the cache throws, where it cannot be written.
+   */
+  tune(graph: Graph, options?: TuneOptions): Promise<readonly TunedLayer[]>;
   compile<In extends string, Out extends string>(
     graph: Graph<In, Out>,
     options?: WorkOptions,
@@ -82,16 +92,29 @@ export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
       return { library, version, device: nameOf(adapter), dtypes: ["float32"], algorithms };
     },
     device: async () => (await acquire()).device,
+    async tune(graph, options = {}) {
+      throwIfAborted(options.signal);
+      checkBound(graph);
+      const gpu = await acquire();
+      gpu.check();
+      const layers = await tuneGraph(gpu, graph, options);
+      await gpu.remember();
+      return layers;
+    },
     async compile<In extends string, Out extends string>(graph: Graph<In, Out>, { signal }: WorkOptions = {}) {
       throwIfAborted(signal);
-      const [open] = parametersOf(graph);
-      if (open)
-        throw new UnsupportedError(`webgpu: parameters of ${graph.name} are open (${open.name}, …); bind them first`);
+      checkBound(graph);
       const gpu = await acquire();
       gpu.check();
       return executableOf(gpu, graph, signal);
     },
   };
+}
+
+function checkBound(graph: Graph): void {
+  const [open] = parametersOf(graph);
+  if (!open) return;
+  throw new UnsupportedError(`webgpu: parameters of ${graph.name} are open (${open.name}, …); bind them first`);
 }
 
 async function executableOf(gpu: Gpu, given: Graph, signal: WorkOptions["signal"]): Promise<WebgpuExecutable> {

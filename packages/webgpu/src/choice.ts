@@ -12,6 +12,8 @@ export interface Choice {
   readonly strips?: readonly Strip[];
   /** Winograd's algorithms that may be used. */
   readonly winograd?: readonly Winograd[];
+  /** For a layer the way that was measured to be the quickest: names of candidates, by layers' keys (tuning.ts). */
+  readonly tuned?: ReadonlyMap<string, string>;
 }
 
 /** Nanoseconds of a subgroup. */

@@ -8,6 +8,7 @@ import { type Tile, tiledConv2d, tileOrder } from "./kernels/tiled-conv2d.ts";
 import { forWinograd, type Winograd } from "./kernels/winograd.ts";
 import { four, inOrder, layoutOf, type Numbers, type WeightOrder } from "./layout.ts";
 import type { Builder, Operand } from "./lower.ts";
+import { tunedChoice } from "./tuning.ts";
 
 /** A convolution, and what its output is. */
 interface Request {
@@ -32,7 +33,8 @@ function addends(
 }
 
 /** The cheapest kernel that there is for it; the plain one where no other fits, or where the graph works the weights out itself. */
-export function convolution(builder: Builder, choice: Choice, request: Request): Operand {
+export function convolution(builder: Builder, whole: Choice, request: Request): Operand {
+  const choice = tunedChoice(whole, request);
   const atLeast = choice.sharedAtLeast;
   const way =
     atLeast === undefined

@@ -1,7 +1,9 @@
 /// <reference types="@webgpu/types" preserve="true" />
-import { BackendUnavailableError, DeviceLostError, OutOfMemoryError, UnsupportedError } from "@residual/core";
+import { BackendUnavailableError, DeviceLostError, fnv1a32, OutOfMemoryError, UnsupportedError } from "@residual/core";
+import { type Findings, type Identity, readFindings, type WebgpuCache, writeFindings } from "./cache.ts";
 import { type Choice, coldChoice, gpuChoice, softwareChoice } from "./choice.ts";
 import type { Kernel } from "./kernels/kernel.ts";
+import { kernelTexts } from "./tuning.ts";
 
 /** A device, with what has been compiled for it. */
 export interface Gpu {
@@ -14,6 +16,10 @@ export interface Gpu {
   readonly choice: Choice;
   /** Whether fast kernels answered right, by their names (verify.ts). */
   readonly checked: Map<string, Promise<boolean>>;
+  /** The quickest way for a layer, by its key (tuning.ts). */
+  readonly tuned: Map<string, string>;
+  /** Puts what was checked and tuned into the cache, where there is one. */
+  remember(): Promise<void>;
   /** Gives up the fast kernels, since one is wrong. */
   distrust(kernel: string): void;
   pipeline(kernel: Kernel): Promise<GPUComputePipeline>;
@@ -37,18 +43,15 @@ interface Opening {
   readonly device?: GPUDevice | undefined;
   readonly kernels?: Family | undefined;
   readonly tuning?: Tuning | undefined;
+  readonly cache?: WebgpuCache | undefined;
 }
 
 /** Opens a device, the fastest that there is. Throws BackendUnavailableError where there is none, with what to install. */
-export async function openGpu({ gpu: given, device: own, kernels, tuning }: Opening = {}): Promise<Gpu> {
-  if (own)
-    return gpuOf(
-      own,
-      own.adapterInfo,
-      { library: "a device of the caller's", version: "unknown", keep: own },
-      kernels,
-      tuning,
-    );
+export async function openGpu({ gpu: given, device: own, ...options }: Opening = {}): Promise<Gpu> {
+  if (own) {
+    const runtime = { library: "a device of the caller's", version: "unknown", keep: own };
+    return gpuOf(own, own.adapterInfo, runtime, options);
+  }
   const { gpu, library, version } = given
     ? { gpu: given, library: "a GPU of the caller's", version: "unknown" }
     : await runtime();
@@ -62,7 +65,7 @@ export async function openGpu({ gpu: given, device: own, kernels, tuning }: Open
   const requiredFeatures: GPUFeatureName[] = adapter.features.has("subgroups") ? ["subgroups"] : [];
   const requiredLimits = { maxStorageBufferBindingSize, maxBufferSize };
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
-  return gpuOf(device, adapter.info, { library, version, keep: gpu }, kernels, tuning);
+  return gpuOf(device, adapter.info, { library, version, keep: gpu }, options);
 }
 
 async function runtime(): Promise<Runtime> {
@@ -99,15 +102,18 @@ function isSoftware({ isFallbackAdapter, description, device, architecture }: GP
   return isFallbackAdapter || /llvmpipe|lavapipe|swiftshader|warp/i.test([description, device, architecture].join(" "));
 }
 
-function gpuOf(
+async function gpuOf(
   device: GPUDevice,
   adapter: GPUAdapterInfo,
   { library, version, keep }: Pick<Gpu, "library" | "version" | "keep">,
-  family: Family | undefined,
-  tuning: Tuning = "warm",
-): Gpu {
-  const all = choiceFor(device, adapter, family);
+  { kernels, tuning = "warm", cache }: Opening,
+): Promise<Gpu> {
+  const all = choiceFor(device, adapter, kernels);
   let choice = tuning === "cold" ? coldChoice(all) : all;
+  const identity = identityOf(device, adapter, { library, version }, all);
+  const found: Findings = cache ? await readFindings(cache, identity) : { checked: new Map(), tuned: new Map() };
+  const checked = new Map([...found.checked].map(([name, right]) => [name, Promise.resolve(right)]));
+  const tuned = new Map(found.tuned);
   const pipelines = new Map<string, Promise<GPUComputePipeline>>();
   let lost: GPUDeviceLostInfo | undefined;
   void device.lost.then((info) => {
@@ -117,9 +123,15 @@ function gpuOf(
     device,
     adapter,
     get choice() {
-      return choice;
+      return tuned.size > 0 ? { ...choice, tuned } : choice;
     },
-    checked: new Map(),
+    checked,
+    tuned,
+    async remember() {
+      if (!cache) return;
+      const settled = [...checked].map(async ([name, right]) => [name, await right] as const);
+      await writeFindings(cache, identity, { checked: new Map(await Promise.all(settled)), tuned });
+    },
     distrust(kernel) {
       choice = {};
       console.warn(
@@ -139,6 +151,17 @@ function gpuOf(
         throw new DeviceLostError(`webgpu: the device is lost (${lost.reason}): ${lost.message}; compile again`);
     },
   };
+}
+
+function identityOf(
+  device: GPUDevice,
+  { vendor, architecture, device: model, description }: GPUAdapterInfo,
+  { library, version: libraryVersion }: Pick<Gpu, "library" | "version">,
+  choice: Choice,
+): Identity {
+  const kernels = fnv1a32(kernelTexts(choice).join()).toString(16);
+  const subgroups = device.features.has("subgroups");
+  return { vendor, architecture, device: model, description, library, libraryVersion, subgroups, kernels };
 }
 
 /** The adapter in words, as far as it tells any. */
