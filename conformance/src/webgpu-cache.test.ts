@@ -2,7 +2,7 @@ import { bind, fixtureInput, fixtureWeights, resnet, select, variants } from "@r
 import { type WebgpuCache, webgpu } from "@residual/webgpu";
 import { softwareGpu } from "@residual/webgpu-software";
 import { describe, expect, it, vi } from "vitest";
-import { watchGpuBuffers } from "./behaviour/gpu-buffers.ts";
+import { watchGpuMemory } from "./behaviour/gpu-memory.ts";
 import { conform } from "./conform.ts";
 import { watchedGpu } from "./testing/watched-gpu.ts";
 
@@ -137,12 +137,12 @@ describe("tune", () => {
     await executable.run({ image });
   });
 
-  it("leaves no buffer behind, and refuses open parameters", async () => {
+  it("leaves nothing on the device, and refuses open parameters", async () => {
     const backend = webgpu({ gpu });
     await backend.device();
-    using buffers = watchGpuBuffers();
+    using memory = watchGpuMemory();
     await backend.tune(network());
-    expect(buffers.count()).toBe(0);
+    expect(memory.count()).toBe(0);
     await expect(backend.tune(resnet(variants.mlperf_tiny_resnet8))).rejects.toThrow("are open");
   });
 });

@@ -1,5 +1,5 @@
 import { AbortError } from "@residual/core";
-import { watchGpuBuffers } from "./gpu-buffers.ts";
+import { watchGpuMemory } from "./gpu-memory.ts";
 import { type Resources, resources } from "./resources.ts";
 import { type Behaviour, expectRefusal, expectThat, inWords, sameBits } from "./subject.ts";
 
@@ -68,16 +68,16 @@ const ROUNDS = 200;
 const MEASURED = 10;
 
 /** What is counted exactly, and has to be as much as before. */
-const counted = ["threads", "files", "handles", "buffers"] as const;
+const counted = ["threads", "files", "handles", "gpuMemory"] as const;
 
-type Measured = Resources & { readonly buffers: number | undefined };
+type Measured = Resources & { readonly gpuMemory: number | undefined };
 
 /**
- * A leak is told from noise where each round keeps half of the weights; buffers of GPUs, handles, files and threads are counted exactly.
+ * A leak is told from noise where each round keeps half of the weights; buffers and textures of GPUs, handles, files and threads are counted exactly.
  * Browsers tell less than Node: the check says what it could measure.
  */
 const leavesNothing: Behaviour = async ({ compile, image, bytes }) => {
-  using gpuBuffers = watchGpuBuffers();
+  using gpu = watchGpuMemory();
   const pictured = image("a");
   const round = async () => {
     const executable = await compile();
@@ -90,7 +90,7 @@ const leavesNothing: Behaviour = async ({ compile, image, bytes }) => {
       await round();
       if (i < rounds - MEASURED) continue;
       await new Promise((resolve) => setTimeout(resolve, 0)); // what closes late gets its turn
-      found.push({ ...(await resources()), buffers: gpuBuffers.count() });
+      found.push({ ...(await resources()), gpuMemory: gpu.count() });
     }
     return found;
   };

@@ -1,4 +1,4 @@
-import { bind, resnet, tensorOf, toFloat64 } from "@residual/core";
+import { bind, resnet, select, tensorOf, toFloat64 } from "@residual/core";
 import { cifar10, normalize, readCifar10, stack } from "@residual/vision";
 import { inject } from "vitest";
 import { specOf } from "../fixture-model.ts";
@@ -30,7 +30,7 @@ export async function pictures(count: number): Promise<readonly ImageSet[]> {
     return [];
   }
   const model = resnet(specOf("cifar_resnet20"), { input: ["N", 3, 32, 32] });
-  const graph = bind(model, { tensors: floatTensors(weights) }) as ImageSet["graph"];
+  const graph: ImageSet["graph"] = select(bind(model, { tensors: floatTensors(weights) }), ["logits"]);
   const all = readCifar10(records).slice(0, count);
   const logits = toFloat64(floatTensors(answers).get("logits")!);
   const [mean, std] = [cifar10.mean.map(Math.fround), cifar10.std.map(Math.fround)]; // as the answers were made with

@@ -24,32 +24,29 @@ const onlyProducts = { load: { 1: 0, 2: 0, 4: 0 }, broadcast: 0, fma: 1, keep: 0
 const GPU_WORKGROUPS = [1, 32, 128, 512];
 
 /** Every way there is with the kernels of a choice. The plain kernel is the last, and always among them. */
-export function candidatesOf({
-  cost,
-  tiles = [],
-  strips = [],
-  winograd = [],
-  sharedAtLeast,
-}: Choice): readonly Candidate[] {
-  const plain = { name: "plain", choice: {} };
+export function candidatesOf(all: Choice): readonly Candidate[] {
+  const { cost, tiles = [], strips = [], winograd = [], sharedAtLeast, tuned: _, ...rest } = all;
+  const plain = { name: "plain", choice: rest };
   if (sharedAtLeast !== undefined) {
     const ways = [[], ...winograd.map((each) => [each])];
     const shared = GPU_WORKGROUPS.flatMap((atLeast) =>
       ways.map((algorithm): Candidate => {
         const name = [`shared, ${atLeast} workgroups`, ...algorithm.map((each) => each.name)].join(", ");
-        return { name, choice: { sharedAtLeast: atLeast, winograd: algorithm } };
+        return { name, choice: { ...rest, sharedAtLeast: atLeast, winograd: algorithm } };
       }),
     );
     return [...shared, plain];
   }
   if (!cost) return [plain];
   return [
-    ...tiles.map((tile): Candidate => ({ name: tiledConv2d(tile).name, choice: { cost, tiles: [tile] } })),
-    ...strips.map((strip): Candidate => ({ name: stripConv2d(strip).name, choice: { cost, strips: [strip] } })),
+    ...tiles.map((tile): Candidate => ({ name: tiledConv2d(tile).name, choice: { ...rest, cost, tiles: [tile] } })),
+    ...strips.map(
+      (strip): Candidate => ({ name: stripConv2d(strip).name, choice: { ...rest, cost, strips: [strip] } }),
+    ),
     ...winograd.flatMap((each) =>
       tiles.map((tile): Candidate => {
         const name = `${each.name}, ${tiledConv2d(tile).name}`;
-        return { name, choice: { cost: onlyProducts, tiles: [tile], winograd: [each] } };
+        return { name, choice: { ...rest, cost: onlyProducts, tiles: [tile], winograd: [each] } };
       }),
     ),
     plain,
