@@ -57,15 +57,21 @@ export async function openGpu({ gpu: given, device: own, ...options }: Opening =
     : await runtime();
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) {
-    throw new BackendUnavailableError(
-      "webgpu: there is no GPU adapter; install a Vulkan driver (on Debian: apt install mesa-vulkan-drivers, 24 or newer)",
-    );
+    throw new BackendUnavailableError(`webgpu: there is no GPU adapter; ${wayOut()}`);
   }
   const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
   const requiredFeatures: GPUFeatureName[] = adapter.features.has("subgroups") ? ["subgroups"] : [];
   const requiredLimits = { maxStorageBufferBindingSize, maxBufferSize };
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
   return gpuOf(device, adapter.info, { library, version, keep: gpu }, options);
+}
+
+/** Linux x64 can do without a driver of the system's, since there is one on npm. */
+function wayOut(): string {
+  const driver = "install a Vulkan driver (on Debian: apt install mesa-vulkan-drivers, 24 or newer)";
+  const { process } = globalThis as { process?: { platform?: string; arch?: string } };
+  if (process?.platform !== "linux" || process.arch !== "x64") return driver;
+  return `${driver}, or npm install @residual/webgpu-software, for webgpu({ gpu: await softwareGpu() }) on the CPU`;
 }
 
 async function runtime(): Promise<Runtime> {

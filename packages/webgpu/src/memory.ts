@@ -1,4 +1,4 @@
-import { sizeOf, UnsupportedError } from "@residual/core";
+import { sizeOf, UnsupportedError, type WorkOptions } from "@residual/core";
 import type { Gpu } from "./device.ts";
 import type { Numbers } from "./layout.ts";
 import type { Lowered } from "./lower.ts";
@@ -37,6 +37,7 @@ export async function upload(
   gpu: Gpu,
   { constants }: Lowered,
   before: ReadonlyMap<string, GPUBuffer> = new Map(),
+  onProgress?: WorkOptions["onProgress"],
 ): Promise<ReadonlyMap<string, GPUBuffer>> {
   const buffers = new Map<string, GPUBuffer>();
   for (const [name, buffer] of before) {
@@ -47,6 +48,7 @@ export async function upload(
   let underWay = 0; // bytes that the queue holds a copy of
   for (const [name, { constant, view, packing }] of constants) {
     if (buffers.has(name)) continue;
+    onProgress?.({ stage: "upload weights", done: buffers.size, total: constants.size });
     const buffer = storageBuffer(gpu, name, Math.max(16, 4 * packing.length), true);
     packing.write(view(numbersOf(constant.tensor)), new Float32Array(buffer.getMappedRange()));
     buffer.unmap();
