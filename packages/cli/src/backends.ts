@@ -1,6 +1,7 @@
 import { type Backend, type BackendDescription, ResidualError, reference } from "@residual/core";
 import { onnx } from "@residual/onnx";
 import { webgpu } from "@residual/webgpu";
+import { fileCache } from "./file-cache.ts";
 import { oneOf } from "./names.ts";
 
 export interface BackendOptions {
@@ -19,7 +20,7 @@ const entries = {
     create: ({ threads }) => onnx(threads === undefined ? {} : { threads }),
     install: "npm install onnxruntime-node",
   },
-  webgpu: { create: () => webgpu(), install: "npm install webgpu" },
+  webgpu: { create: () => webgpu({ cache: fileCache() }), install: "npm install webgpu" },
   reference: { create: () => reference, install: "" },
 } as const satisfies { readonly [name: string]: Entry };
 
