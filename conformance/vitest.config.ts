@@ -13,7 +13,13 @@ const inBrowser = "src/**/*.browser.test.ts";
 async function launchOptions() {
   const library = fileURLToPath(import.meta.resolve("@sparticuz/chromium"));
   const libraries = await inflate(join(library, "../../bin/al2023.tar.br"));
-  const args = ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+  const args = [
+    "--no-sandbox",
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+    "--js-flags=--expose-gc", // and this: memory without garbage (src/behaviour/resources.ts)
+    "--enable-precise-memory-info",
+  ];
   const executablePath = await chromium.executablePath();
   return { executablePath, args, env: { ...env, LD_LIBRARY_PATH: join(libraries, "lib") } };
 }
@@ -21,10 +27,16 @@ async function launchOptions() {
 const isSupported = process.platform === "linux" && process.arch === "x64";
 if (!isSupported) console.warn(`skipped: ${inBrowser}; the browser for tests is for Linux x64`);
 
+/** Where the repository lies; beside it, not in it, other people's pictures. */
+const repository = fileURLToPath(new URL("..", import.meta.url));
+
 export default mergeConfig(
   base,
   defineConfig({
+    optimizeDeps: { exclude: ["sharp"] }, // which decodes pictures in Node; found late, it would have the page loaded again
+    server: { fs: { allow: [repository, join(repository, "../shared")] } },
     test: {
+      provide: { repository },
       projects: [
         { extends: true, test: { name: "node", include: ["src/**/*.test.ts"], exclude: [inBrowser] } },
         ...(isSupported

@@ -81,9 +81,13 @@ export async function opGoldens(): Promise<readonly OpGolden[]> {
 /** Float tensors only: labels and counters are of no op here. */
 export type FloatTensor = Tensor<"float32" | "float64">;
 
-/** The float tensors of a file of single operators, by name. The file is our own: nothing in it needs to be doubted. */
+/** The float tensors of a file of single operators, by name. */
 export async function opTensors(file: string): Promise<ReadonlyMap<string, FloatTensor>> {
-  const bytes = await readBytes(`ops/${file}`);
+  return floatTensors(await readBytes(`ops/${file}`));
+}
+
+/** The float tensors of a safetensors file of our own, in which nothing needs to be doubted. */
+export function floatTensors(bytes: Uint8Array<ArrayBuffer>): ReadonlyMap<string, FloatTensor> {
   const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length))) as { [name: string]: Entry };
   const floats = Object.entries(header).filter(([, { dtype }]) => dtype === "F32" || dtype === "F64");

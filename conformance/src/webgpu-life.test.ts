@@ -21,6 +21,7 @@ import {
 import { webgpu } from "@residual/webgpu";
 import { softwareGpu } from "@residual/webgpu-software";
 import { describe, expect, it, vi } from "vitest";
+import { watchGpuMemory } from "./behaviour/gpu-memory.ts";
 import { watchedGpu } from "./testing/watched-gpu.ts";
 
 const gpu = await softwareGpu();
@@ -127,6 +128,37 @@ describe("buffers of the caller's", () => {
     );
     await expect(run({ x: fine }, { z: fine })).rejects.toThrow("tiled has no output z; it has y");
     await expect(run({}, {})).rejects.toThrow("tiled takes { x }, found {  }");
+  });
+});
+
+describe("compile", () => {
+  it("tells how far it has come", async () => {
+    const told: { stage: string; done: number; total: number }[] = [];
+    await using executable = await webgpu({ gpu }).compile(resnet20(), {
+      onProgress: (progress) => told.push(progress),
+    });
+    const stage = (name: string) => told.filter((each) => each.stage === name);
+    const programs = executable.programs.length;
+    const counts = Array.from({ length: programs + 1 }, (_, done) => done);
+    expect(stage("compile kernels").map(({ done }) => done)).toEqual(counts);
+    expect(stage("compile kernels")[0]).toMatchObject({ total: programs });
+    const weights = stage("upload weights");
+    expect(weights.map(({ done }) => done)).toEqual(weights.map((_, i) => i));
+    expect(weights.length).toBe(weights[0]!.total);
+    expect(weights.length).toBeGreaterThan(20); // of its layers
+  });
+
+  it.each(["compile kernels", "upload weights"])("aborted while it is to %s leaves nothing behind", async (stage) => {
+    const backend = webgpu({ gpu });
+    await using before = await backend.compile(resnet20()); // kernels were tried
+    using memory = watchGpuMemory();
+    const stop = new AbortController();
+    const onProgress = (progress: { stage: string }) => progress.stage === stage && stop.abort();
+    const compiling = backend.compile(resnet20(), { signal: stop.signal, onProgress });
+    await expect(compiling).rejects.toMatchObject({ code: "AbortError" });
+    expect(memory.count()).toBe(0);
+    const { logits } = await before.run({ image: fixtureInput("v1", [1, 3, 32, 32]) });
+    expect(logits.data.every(Number.isFinite)).toBe(true);
   });
 });
 

@@ -1,5 +1,6 @@
 import { webgpu } from "@residual/webgpu";
+import { pictures } from "./testing/pictures.ts";
 import { conforms } from "./vitest.ts";
 
-/** The same sections as in Node (webgpu.test.ts), on the browser's own WebGPU. */
-await conforms(webgpu(), { only: ["ops", "nodes", "models"], models: ["cifar_resnet20", "seed000_block_s2"] });
+/** The same levels as in Node (webgpu.test.ts), on the browser's own WebGPU. */
+await conforms(webgpu(), { models: ["cifar_resnet20", "seed000_block_s2"], images: await pictures(50) });

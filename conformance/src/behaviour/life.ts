@@ -1,4 +1,5 @@
 import { AbortError } from "@residual/core";
+import { watchGpuMemory } from "./gpu-memory.ts";
 import { type Resources, resources } from "./resources.ts";
 import { type Behaviour, expectRefusal, expectThat, inWords, sameBits } from "./subject.ts";
 
@@ -66,40 +67,53 @@ const ROUNDS = 200;
 /** Measurements on either side, of which the least counts: what is freed late is not held against anybody. */
 const MEASURED = 10;
 
-/** A leak is told from noise where each round keeps half of the weights; handles, files and threads are counted exactly. */
+/** What is counted exactly, and has to be as much as before. */
+const counted = ["threads", "files", "handles", "gpuMemory"] as const;
+
+type Measured = Resources & { readonly gpuMemory: number | undefined };
+
+/**
+ * A leak is told from noise where each round keeps half of the weights; buffers and textures of GPUs, handles, files and threads are counted exactly.
+ * Browsers tell less than Node: the check says what it could measure.
+ */
 const leavesNothing: Behaviour = async ({ compile, image, bytes }) => {
+  using gpu = watchGpuMemory();
   const pictured = image("a");
   const round = async () => {
     const executable = await compile();
     await executable.run({ image: pictured });
     await executable.dispose();
   };
-  const measure = async (rounds: number): Promise<readonly Resources[]> => {
-    const found: Resources[] = [];
+  const measure = async (rounds: number): Promise<readonly Measured[]> => {
+    const found: Measured[] = [];
     for (let i = 0; i < rounds; i++) {
       await round();
       if (i < rounds - MEASURED) continue;
       await new Promise((resolve) => setTimeout(resolve, 0)); // what closes late gets its turn
-      found.push(await resources());
+      found.push({ ...(await resources()), gpuMemory: gpu.count() });
     }
     return found;
   };
   const before = await measure(WARM_UP);
   const after = await measure(ROUNDS);
   for (const what of ["resident", "reachable"] as const) {
-    const memory = growth(before, after, what);
+    const memory = growth(before, after, what) ?? 0;
     const kept = `${ROUNDS} rounds keep ${(memory / 2 ** 20).toFixed(0)} MiB of ${what} memory, of weights of ${(bytes / 2 ** 20).toFixed(1)} MiB`;
     expectThat(memory < (ROUNDS * bytes) / 2, kept);
   }
-  for (const what of ["threads", "files", "handles"] as const) {
-    const grown = growth(before, after, what);
+  for (const what of counted) {
+    const grown = growth(before, after, what) ?? 0;
     expectThat(grown < ROUNDS / 10, `${ROUNDS} rounds keep ${grown} more ${what} open`);
   }
+  const told = Object.entries(after[0]!).flatMap(([what, value]) => (value === undefined ? [] : what));
+  return told.length > 0 ? `measured: ${told.join(", ")}` : "nothing of it can be measured here";
 };
 
-function growth(before: readonly Resources[], after: readonly Resources[], what: keyof Resources): number {
-  const least = (measured: readonly Resources[]) => Math.min(...measured.map((each) => each[what]));
-  return least(after) - least(before);
+/** Undefined for what cannot be told here. */
+function growth(before: readonly Measured[], after: readonly Measured[], what: keyof Measured): number | undefined {
+  const least = (measured: readonly Measured[]) => Math.min(...measured.map((each) => each[what] ?? Number.NaN));
+  const grown = least(after) - least(before);
+  return Number.isNaN(grown) ? undefined : grown;
 }
 
 export const life: { readonly [name: string]: Behaviour } = {

@@ -1,26 +1,26 @@
-/** What a process holds; 0 for what cannot be told here. */
+/** What a process holds; undefined where it cannot be told. */
 export interface Resources {
   /** Memory of the whole process, native too. */
-  readonly resident: number;
+  readonly resident: number | undefined;
   /** What of it JavaScript still reaches: objects, and the buffers that they own. */
-  readonly reachable: number;
-  readonly threads: number;
+  readonly reachable: number | undefined;
+  readonly threads: number | undefined;
   /** Open files, sockets and pipes. */
-  readonly files: number;
+  readonly files: number | undefined;
   /** Of the event loop: timers, workers, ports. */
-  readonly handles: number;
+  readonly handles: number | undefined;
 }
 
-/** In Node, exactly, where there is a /proc, and without garbage; in browsers what they tell of their heap. */
+/**
+ * In Node, exactly, where there is a /proc, and without garbage. Of browsers only Chromium tells of its heap, and without garbage only
+ * where it was started with --js-flags=--expose-gc and --enable-precise-memory-info.
+ */
 export async function resources(): Promise<Resources> {
-  if (typeof process === "undefined" || process.versions?.node === undefined) {
-    const { memory } = performance as { memory?: { usedJSHeapSize: number } };
-    return { resident: 0, reachable: memory?.usedJSHeapSize ?? 0, threads: 0, files: 0, handles: 0 };
-  }
+  if (typeof process === "undefined" || process.versions?.node === undefined) return ofBrowser();
   collect ??= await collector();
   collect();
   const { readdir } = await import("node:fs/promises");
-  const entries = async (path: string) => (await readdir(path).catch(() => [])).length;
+  const entries = async (path: string) => (await readdir(path).catch(() => undefined))?.length;
   const { rss, heapUsed, external } = process.memoryUsage();
   return {
     resident: rss,
@@ -29,6 +29,14 @@ export async function resources(): Promise<Resources> {
     files: await entries("/proc/self/fd"),
     handles: process.getActiveResourcesInfo().length,
   };
+}
+
+function ofBrowser(): Resources {
+  const { gc } = globalThis as { gc?: () => void };
+  gc?.();
+  const { memory } = performance as { memory?: { usedJSHeapSize: number } };
+  const reachable = gc && memory?.usedJSHeapSize;
+  return { resident: undefined, reachable, threads: undefined, files: undefined, handles: undefined };
 }
 
 let collect: (() => void) | undefined;

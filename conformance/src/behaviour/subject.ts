@@ -36,8 +36,8 @@ export function subjectOf(backend: Backend): Subject {
   };
 }
 
-/** One way in which a backend is to behave: settles where it does, throws what is wrong where it does not. */
-export type Behaviour = (subject: Subject) => Promise<void>;
+/** One way in which a backend is to behave: settles where it does, throws what is wrong where it does not. May answer what it saw, in words. */
+export type Behaviour = (subject: Subject) => Promise<unknown>;
 
 /** What is wrong. */
 export class Misbehaviour extends Error {}

@@ -22,10 +22,13 @@ async function* checksOf(
   const subject = subjectOf(backend);
   for (const [name, behave] of Object.entries(behaviours)) {
     throwIfAborted(work.signal);
-    const wrong = await behave(subject).then(
-      () => undefined,
-      (error: unknown) => (error instanceof Misbehaviour ? error.message : inWords(error)),
+    yield await behave(subject).then(
+      (what): Check => ({ name, passed: true, ...(typeof what === "string" && { what }) }),
+      (error: unknown) => ({
+        name,
+        passed: false,
+        message: error instanceof Misbehaviour ? error.message : inWords(error),
+      }),
     );
-    yield { name, passed: wrong === undefined, ...(wrong === undefined ? {} : { message: wrong }) };
   }
 }

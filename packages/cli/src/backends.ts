@@ -2,6 +2,7 @@ import { type Backend, type BackendDescription, ResidualError, reference } from 
 import { onnx } from "@residual/onnx";
 import { type EngineName, installOf, tfjs } from "@residual/tfjs";
 import { webgpu } from "@residual/webgpu";
+import { fileCache } from "./file-cache.ts";
 import { oneOf } from "./names.ts";
 
 export interface BackendOptions {
@@ -20,7 +21,7 @@ const entries = {
     create: ({ threads }) => onnx(threads === undefined ? {} : { threads }),
     install: "npm install onnxruntime-node",
   },
-  webgpu: { create: () => webgpu(), install: "npm install webgpu" },
+  webgpu: { create: () => webgpu({ cache: fileCache() }), install: "npm install webgpu" },
   tfjs: { create: () => tfjs(), install: `npm install ${installOf("wasm")}` },
   "tfjs-node-gpu": onEngine("node-gpu"),
   "tfjs-node": onEngine("node"),

@@ -10,6 +10,7 @@ import { modelsCommand } from "./commands/models.ts";
 import { preprocessCommand } from "./commands/preprocess.ts";
 import { runCommand } from "./commands/run.ts";
 import { summaryCommand } from "./commands/summary.ts";
+import { tuneCommand } from "./commands/tune.ts";
 import { UsageError } from "./errors.ts";
 import { Stop, stopper } from "./stop.ts";
 import { version } from "./version.ts";
@@ -42,6 +43,7 @@ function program(signal: AbortSignal): Command {
     evalCommand(context),
     exportCommand(context),
     benchCommand(context),
+    tuneCommand(context),
     conformCommand(context),
     doctorCommand(),
   ];

@@ -52,7 +52,7 @@ function toFloat16(name: string, numbers: Float32Array): Quantized {
   for (let i = 0; i < numbers.length; i++) {
     const value = numbers[i]!;
     const half = float16Of(value);
-    const loaded = valueOf(half);
+    const loaded = numberOf(half);
     halves[i] = half;
     if (!Number.isFinite(loaded)) {
       throw new UnsupportedError(
@@ -85,7 +85,7 @@ function float16Of(value: number): number {
   return sign | ((magnitude - 0x38000000 + 0xfff + odd) >>> 13);
 }
 
-function valueOf(half: number): number {
+function numberOf(half: number): number {
   const sign = half & 0x8000 ? -1 : 1;
   const exponent = (half >>> 10) & 31;
   const fraction = half & 0x3ff;

@@ -15,6 +15,8 @@ describe("without a GPU", () => {
   it("says what to install", async () => {
     await expect(none.describe()).rejects.toMatchObject({ code: "BackendUnavailableError" });
     await expect(none.compile(small())).rejects.toThrow(/no GPU adapter; install a Vulkan driver/);
+    const onLinux = process.platform === "linux" && process.arch === "x64";
+    await expect(none.describe()).rejects.toThrow(onLinux ? /npm install @residual\/webgpu-software/ : /newer\)$/);
   });
 
   it("heeds an aborted signal, and open parameters, before it looks for one", async () => {

@@ -12,11 +12,13 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { checkBuffers, type DeviceBuffers } from "./buffers.ts";
+import type { WebgpuCache } from "./cache.ts";
 import { type Family, type Gpu, guarded, nameOf, openGpu, type Tuning } from "./device.ts";
 import { lowerToPlan } from "./lower.ts";
 import { type Held, prepare, type Ready, upload } from "./memory.ts";
-import { type Program, printPlan, programsOf } from "./plan.ts";
+import { type Plan, type Program, printPlan, programsOf } from "./plan.ts";
 import { type Given, readBack, runPlan } from "./run.ts";
+import { type TunedLayer, type TuneOptions, tuneGraph } from "./tune.ts";
 import { checkKernels } from "./verify.ts";
 
 export interface WebgpuOptions {
@@ -34,11 +36,19 @@ export interface WebgpuOptions {
    * 40 % longer. Drivers keep what they compiled, so "warm" is the default.
    */
   readonly tuning?: Tuning;
+  /** Where it is kept, by adapter and driver, which kernels answered right, and what `tune` measured. Each process starts anew where not given. */
+  readonly cache?: WebgpuCache;
 }
 
 export interface WebgpuBackend extends Backend {
   /** The device that executables run on; opened where none is yet. */
   device(): Promise<GPUDevice>;
+  /**
+   * Times on this adapter each way to run each convolution and linear layer of a graph. The quickest are taken by the next compiles, and by
+   * those of later processes where there is a cache. Takes some seconds on a GPU, a minute or so on a software adapter; the machine should
+   * have nothing else to do. An abort leaves what was known before. Throws what the cache throws, where it cannot be written.
+   */
+  tune(graph: Graph, options?: TuneOptions): Promise<readonly TunedLayer[]>;
   compile<In extends string, Out extends string>(
     graph: Graph<In, Out>,
     options?: WorkOptions,
@@ -82,19 +92,32 @@ export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
       return { library, version, device: nameOf(adapter), dtypes: ["float32"], algorithms };
     },
     device: async () => (await acquire()).device,
-    async compile<In extends string, Out extends string>(graph: Graph<In, Out>, { signal }: WorkOptions = {}) {
-      throwIfAborted(signal);
-      const [open] = parametersOf(graph);
-      if (open)
-        throw new UnsupportedError(`webgpu: parameters of ${graph.name} are open (${open.name}, …); bind them first`);
+    async tune(graph, options = {}) {
+      throwIfAborted(options.signal);
+      checkBound(graph);
       const gpu = await acquire();
       gpu.check();
-      return executableOf(gpu, graph, signal);
+      const layers = await tuneGraph(gpu, graph, options);
+      await gpu.remember();
+      return layers;
+    },
+    async compile<In extends string, Out extends string>(graph: Graph<In, Out>, work: WorkOptions = {}) {
+      throwIfAborted(work.signal);
+      checkBound(graph);
+      const gpu = await acquire();
+      gpu.check();
+      return executableOf(gpu, graph, work);
     },
   };
 }
 
-async function executableOf(gpu: Gpu, given: Graph, signal: WorkOptions["signal"]): Promise<WebgpuExecutable> {
+function checkBound(graph: Graph): void {
+  const [open] = parametersOf(graph);
+  if (!open) return;
+  throw new UnsupportedError(`webgpu: parameters of ${graph.name} are open (${open.name}, …); bind them first`);
+}
+
+async function executableOf(gpu: Gpu, given: Graph, work: WorkOptions): Promise<WebgpuExecutable> {
   const graph = optimize(given); // once more does nothing
   let constants: ReadonlyMap<string, Held> = new Map();
   let ready: Ready | undefined;
@@ -103,21 +126,38 @@ async function executableOf(gpu: Gpu, given: Graph, signal: WorkOptions["signal"
   const isOpen = Object.values(graph.inputs).some(({ shape }) => shape[0] === "N");
 
   /** Memory for a batch; that of another is let go. */
-  async function readyFor(batch: number): Promise<Ready> {
+  async function readyFor(batch: number, { signal, onProgress }: WorkOptions = {}): Promise<Ready> {
     if (ready?.batch === batch) return ready;
     ready?.destroy();
     ready = undefined;
-    ready = await guarded(gpu, graph.name, async () => {
-      await checkKernels(gpu, lowerToPlan(graph, batch, gpu.choice).plan);
-      const lowered = lowerToPlan(graph, batch, gpu.choice); // tiles, and so the order of weights, may be others for another batch
-      constants = await upload(gpu, lowered, constants);
-      return prepare(gpu, lowered, batch, constants);
-    });
-    return ready;
+    try {
+      ready = await guarded(gpu, graph.name, async () => {
+        await checkKernels(gpu, lowerToPlan(graph, batch, gpu.choice).plan);
+        throwIfAborted(signal);
+        const lowered = lowerToPlan(graph, batch, gpu.choice); // tiles, and so the order of weights, may be others for another batch
+        const kernels = compileKernels(gpu, lowered.plan, { signal });
+        kernels.catch(() => {}); // it is waited for below; other threads compile while weights go up
+        constants = await upload(gpu, lowered, constants, onProgress);
+        throwIfAborted(signal);
+        await compileKernels(gpu, lowered.plan, { signal, onProgress });
+        await kernels;
+        return prepare(gpu, lowered, batch, constants);
+      });
+      return ready;
+    } catch (error) {
+      free();
+      throw error;
+    }
   }
 
-  const { plan } = await readyFor(1);
-  throwIfAborted(signal);
+  function free(): void {
+    ready?.destroy();
+    ready = undefined;
+    for (const held of constants.values()) held.destroy();
+    constants = new Map();
+  }
+
+  const { plan } = await readyFor(1, work);
 
   /** One after the other: they share memory. */
   function queued<T>(batch: number, stop: WorkOptions["signal"], work: (ready: Ready) => Promise<T>): Promise<T> {
@@ -159,14 +199,21 @@ async function executableOf(gpu: Gpu, given: Graph, signal: WorkOptions["signal"
   async function dispose(): Promise<void> {
     disposed = true;
     await last;
-    ready?.destroy();
-    ready = undefined;
-    for (const held of constants.values()) held.destroy();
-    constants = new Map();
+    free();
   }
 
   const text = { plan: printPlan(plan), programs: programsOf(plan) };
   return { run, runOnDevice, ...text, dispose, [Symbol.asyncDispose]: dispose };
+}
+
+/** All programs of a plan at once; what is compiled already takes no time. */
+async function compileKernels(gpu: Gpu, { dispatches }: Plan, { signal, onProgress }: WorkOptions): Promise<void> {
+  const kernels = new Map(dispatches.map(({ kernel }) => [kernel.name, kernel]));
+  let done = 0;
+  const tell = () => onProgress?.({ stage: "compile kernels", done: done++, total: kernels.size });
+  tell();
+  await Promise.all([...kernels.values()].map((kernel) => gpu.pipeline(kernel).then(tell)));
+  throwIfAborted(signal);
 }
 
 /** Rejects as soon as the signal is aborted; what is under way on the device ends by itself, and the next waits for it. */

@@ -15,6 +15,8 @@ export interface Choice {
   readonly strips?: readonly Strip[];
   /** Winograd's algorithms that may be used. */
   readonly winograd?: readonly Winograd[];
+  /** For a layer the way that was measured to be the quickest: names of candidates, by layers' keys (tuning.ts). */
+  readonly tuned?: ReadonlyMap<string, string>;
 }
 
 /** Nanoseconds of a subgroup. */
@@ -29,6 +31,8 @@ export interface Cost {
   readonly keep: number;
   /** For a step, whatever it does. */
   readonly step: number;
+  /** For a byte of weights: to read it once a run, and what its place in memory, and its way there, are worth. */
+  readonly byte: number;
 }
 
 /** A convolution as far as its cost goes; channels in fours. */
@@ -64,8 +68,9 @@ export function cheapest({ tiles = [], strips = [], cost }: Choice, work: Work):
   return ways.toSorted((a, b) => a.ns - b.ns)[0];
 }
 
-function isStrip({ window, dilation, positions, down }: Work, rows: number): boolean {
-  return window[0] === 3 && dilation === 1 && positions === 1 && down === rows;
+/** For groups: where all outputs see all of x, a tile is as quick, and its weights are packed sooner. */
+function isStrip({ window, dilation, outputs, outputsPerGroup, down }: Work, rows: number): boolean {
+  return window[0] === 3 && dilation === 1 && outputsPerGroup < outputs && down === rows;
 }
 
 function tileCost({ lanes, channels, pixels }: Tile, cost: Cost, work: Work): number {
@@ -78,7 +83,10 @@ function tileCost({ lanes, channels, pixels }: Tile, cost: Cost, work: Work): nu
     channels * (4 * (broadcast + pixels * fma) + pixels * keep);
   const taps = window[0] * window[1];
   const steps = taps * (pixels * load + quadsPerGroup * step); // a load's time to find a pixel that a tap sees
-  return Math.ceil(outputs / channels) * blocks * positions * (steps + endCost(channels * pixels, cost));
+  const bytes = 16 * taps * quadsPerGroup * positions * outputs;
+  return (
+    Math.ceil(outputs / channels) * blocks * positions * (steps + endCost(channels * pixels, cost)) + bytes * cost.byte
+  );
 }
 
 function stripCost({ lanes, channels, rows, down }: Strip, cost: Cost, work: Work): number {
@@ -133,7 +141,7 @@ export function coldChoice({ tiles = [], strips, winograd, ...choice }: Choice):
 /** For software adapters: measured on lavapipe (8 lanes) and SwiftShader (4), docs/webgpu.md. */
 export function softwareChoice(lanes: number, memory: Memory): Choice {
   if (lanes < 8) {
-    const cost = { load: 160, store: 160, broadcast: 0, fma: 0.5, keep: 0, step: 0 };
+    const cost = { load: 160, store: 160, broadcast: 0, fma: 0.5, keep: 0, step: 0, byte: 0 };
     const tiles: readonly Tile[] = [
       { lanes, channels: 16, pixels: 7 },
       { lanes, channels: 32, pixels: 10 },
@@ -141,11 +149,10 @@ export function softwareChoice(lanes: number, memory: Memory): Choice {
     ];
     return { memory, cost, tiles, winograd: [f2, f4] };
   }
-  const inBuffers = { load: 40, store: 40, broadcast: 0.4, fma: 0.25, keep: 0.3, step: 10 };
+  const inBuffers = { load: 40, store: 40, broadcast: 0.4, fma: 0.25, keep: 0.3, step: 10, byte: 0.4 };
   const cost = memory === "textures" ? { ...inBuffers, load: 10, store: 12 } : inBuffers;
   const tiles: readonly Tile[] = [
     { lanes, channels: 32, pixels: 7 },
-    { lanes, channels: 64, pixels: 2 },
     { lanes, channels: 4, pixels: 14 },
   ];
   const strips: readonly Strip[] = [

@@ -8,6 +8,7 @@ import { type Tile, tiledConv2d, tileOrder } from "./kernels/tiled-conv2d.ts";
 import { forWinograd, type Winograd } from "./kernels/winograd.ts";
 import { four, inOrder, layoutOf, type Numbers, type WeightOrder } from "./layout.ts";
 import type { Builder, Operand } from "./lower.ts";
+import { tunedChoice } from "./tuning.ts";
 
 /** A convolution, and what its output is. */
 interface Request {
@@ -32,7 +33,8 @@ function addends(
 }
 
 /** The cheapest kernel that there is for it; the plain one where no other fits, or where the graph works the weights out itself. */
-export function convolution(builder: Builder, choice: Choice, request: Request): Operand {
+export function convolution(builder: Builder, whole: Choice, request: Request): Operand {
+  const choice = tunedChoice(whole, request);
   const atLeast = choice.sharedAtLeast;
   const way =
     atLeast === undefined
@@ -65,7 +67,7 @@ function inRows(builder: Builder, choice: Choice, request: Request): Operand | u
 }
 
 /** Weights [O, C, KH, KW] as [O, KW·C, KH, 1], the columns of a kernel before the channels. */
-function rowsOf({ data, shape }: Numbers, rowShape: readonly number[]): Numbers {
+function rowsOf({ data, shape, gain }: Numbers, rowShape: readonly number[]): Numbers {
   const [o, c, kh, kw] = four(shape);
   const to = new Float64Array(data.length);
   for (let out = 0, from = 0; out < o; out++) {
@@ -75,7 +77,7 @@ function rowsOf({ data, shape }: Numbers, rowShape: readonly number[]): Numbers 
       }
     }
   }
-  return { dtype: "float64", shape: rowShape, data: to };
+  return { shape: rowShape, data: to, ...(gain && { gain }) };
 }
 
 function plainly(builder: Builder, request: Request): Operand {

@@ -1,7 +1,9 @@
 /// <reference types="@webgpu/types" preserve="true" />
-import { BackendUnavailableError, DeviceLostError, OutOfMemoryError, UnsupportedError } from "@residual/core";
+import { BackendUnavailableError, DeviceLostError, fnv1a32, OutOfMemoryError, UnsupportedError } from "@residual/core";
+import { type Findings, type Identity, readFindings, type WebgpuCache, writeFindings } from "./cache.ts";
 import { type Choice, coldChoice, gpuChoice, softwareChoice } from "./choice.ts";
 import type { Kernel, Memory } from "./kernels/kernel.ts";
+import { kernelTexts } from "./tuning.ts";
 
 /** A device, with what has been compiled for it. */
 export interface Gpu {
@@ -14,6 +16,10 @@ export interface Gpu {
   readonly choice: Choice;
   /** Whether fast kernels answered right, by their names (verify.ts). */
   readonly checked: Map<string, Promise<boolean>>;
+  /** The quickest way for a layer, by its key (tuning.ts). */
+  readonly tuned: Map<string, string>;
+  /** Puts what was checked and tuned into the cache, where there is one. */
+  remember(): Promise<void>;
   /** Gives up the fast kernels, since one is wrong. */
   distrust(kernel: string): void;
   pipeline(kernel: Kernel): Promise<GPUComputePipeline>;
@@ -37,32 +43,35 @@ interface Opening {
   readonly device?: GPUDevice | undefined;
   readonly kernels?: Family | undefined;
   readonly tuning?: Tuning | undefined;
+  readonly cache?: WebgpuCache | undefined;
 }
 
 /** Opens a device, the fastest that there is. Throws BackendUnavailableError where there is none, with what to install. */
-export async function openGpu({ gpu: given, device: own, kernels, tuning }: Opening = {}): Promise<Gpu> {
-  if (own)
-    return gpuOf(
-      own,
-      own.adapterInfo,
-      { library: "a device of the caller's", version: "unknown", keep: own },
-      kernels,
-      tuning,
-    );
+export async function openGpu({ gpu: given, device: own, ...options }: Opening = {}): Promise<Gpu> {
+  if (own) {
+    const runtime = { library: "a device of the caller's", version: "unknown", keep: own };
+    return gpuOf(own, own.adapterInfo, runtime, options);
+  }
   const { gpu, library, version } = given
     ? { gpu: given, library: "a GPU of the caller's", version: "unknown" }
     : await runtime();
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) {
-    throw new BackendUnavailableError(
-      "webgpu: there is no GPU adapter; install a Vulkan driver (on Debian: apt install mesa-vulkan-drivers, 24 or newer)",
-    );
+    throw new BackendUnavailableError(`webgpu: there is no GPU adapter; ${wayOut()}`);
   }
   const requiredFeatures: GPUFeatureName[] = adapter.features.has("subgroups") ? ["subgroups"] : [];
   const limits = ["maxStorageBufferBindingSize", "maxBufferSize", "maxStorageTexturesPerShaderStage"] as const;
   const requiredLimits = Object.fromEntries(limits.map((name) => [name, adapter.limits[name]]));
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
-  return gpuOf(device, adapter.info, { library, version, keep: gpu }, kernels, tuning);
+  return gpuOf(device, adapter.info, { library, version, keep: gpu }, options);
+}
+
+/** Linux x64 can do without a driver of the system's, since there is one on npm. */
+function wayOut(): string {
+  const driver = "install a Vulkan driver (on Debian: apt install mesa-vulkan-drivers, 24 or newer)";
+  const { process } = globalThis as { process?: { platform?: string; arch?: string } };
+  if (process?.platform !== "linux" || process.arch !== "x64") return driver;
+  return `${driver}, or npm install @residual/webgpu-software, for webgpu({ gpu: await softwareGpu() }) on the CPU`;
 }
 
 async function runtime(): Promise<Runtime> {
@@ -109,15 +118,18 @@ function wordsOf({ description, device, architecture }: GPUAdapterInfo): string 
   return [description, device, architecture].join(" ");
 }
 
-function gpuOf(
+async function gpuOf(
   device: GPUDevice,
   adapter: GPUAdapterInfo,
   { library, version, keep }: Pick<Gpu, "library" | "version" | "keep">,
-  family: Family | undefined,
-  tuning: Tuning = "warm",
-): Gpu {
-  const all = choiceFor(device, adapter, family);
+  { kernels, tuning = "warm", cache }: Opening,
+): Promise<Gpu> {
+  const all = choiceFor(device, adapter, kernels);
   let choice = tuning === "cold" ? coldChoice(all) : all;
+  const identity = identityOf(device, adapter, { library, version }, all);
+  const found: Findings = cache ? await readFindings(cache, identity) : { checked: new Map(), tuned: new Map() };
+  const checked = new Map([...found.checked].map(([name, right]) => [name, Promise.resolve(right)]));
+  const tuned = new Map(found.tuned);
   const pipelines = new Map<string, Promise<GPUComputePipeline>>();
   let lost: GPUDeviceLostInfo | undefined;
   void device.lost.then((info) => {
@@ -127,9 +139,15 @@ function gpuOf(
     device,
     adapter,
     get choice() {
-      return choice;
+      return tuned.size > 0 ? { ...choice, tuned } : choice;
     },
-    checked: new Map(),
+    checked,
+    tuned,
+    async remember() {
+      if (!cache) return;
+      const settled = [...checked].map(async ([name, right]) => [name, await right] as const);
+      await writeFindings(cache, identity, { checked: new Map(await Promise.all(settled)), tuned });
+    },
     distrust(kernel) {
       choice = {};
       console.warn(
@@ -149,6 +167,17 @@ function gpuOf(
         throw new DeviceLostError(`webgpu: the device is lost (${lost.reason}): ${lost.message}; compile again`);
     },
   };
+}
+
+function identityOf(
+  device: GPUDevice,
+  { vendor, architecture, device: model, description }: GPUAdapterInfo,
+  { library, version: libraryVersion }: Pick<Gpu, "library" | "version">,
+  choice: Choice,
+): Identity {
+  const kernels = fnv1a32(kernelTexts(choice).join()).toString(16);
+  const subgroups = device.features.has("subgroups");
+  return { vendor, architecture, device: model, description, library, libraryVersion, subgroups, kernels };
 }
 
 /** The adapter in words, as far as it tells any. */

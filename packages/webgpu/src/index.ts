@@ -1,4 +1,6 @@
 export { type WebgpuBackend, type WebgpuExecutable, type WebgpuOptions, webgpu } from "./backend.ts";
 export type { DeviceBuffers } from "./buffers.ts";
+export type { WebgpuCache } from "./cache.ts";
 export { lowerToPlan } from "./lower.ts";
 export { printPlan } from "./plan.ts";
+export type { Timed, TunedLayer, TuneOptions } from "./tune.ts";

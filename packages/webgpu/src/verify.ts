@@ -8,6 +8,7 @@ import { lowerToPlan } from "./lower.ts";
 import { prepare, upload } from "./memory.ts";
 import type { Plan } from "./plan.ts";
 import { type Given, readBack, runPlan } from "./run.ts";
+import { onlyProducts } from "./tuning.ts";
 
 /** A small convolution that only one of the fast kernels can be chosen for. */
 interface Trial {
@@ -23,10 +24,19 @@ interface Trial {
 
 /**
  * Tries each fast kernel of a plan before its first use on a device, once. A driver that gets one wrong (they do: shader compilers
- * are large) would else answer nonsense in silence. Where one fails, the device has only the plain kernels from then on, with a warning.
+ * are large) would else answer nonsense in silence. The cache remembers for the processes to come. Where one fails, the device has only the plain kernels from then on, with a warning.
  */
 export async function checkKernels(gpu: Gpu, { dispatches }: Plan): Promise<void> {
   const used = new Set(dispatches.map(({ kernel }) => kernel.name));
+  const before = gpu.checked.size;
+  try {
+    await checkAll(gpu, used);
+  } finally {
+    if (gpu.checked.size > before) await gpu.remember().catch(() => {}); // then the next process tries them again
+  }
+}
+
+async function checkAll(gpu: Gpu, used: ReadonlySet<string>): Promise<void> {
   for (const trial of trialsOf(gpu.choice)) {
     if (!used.has(trial.name)) continue;
     const known = gpu.checked.get(trial.name) ?? isRight(gpu, trial);
@@ -58,7 +68,6 @@ function trialsOf({
     ];
   }
   if (!cost) return [];
-  const onlyProducts = { load: 0, store: 0, broadcast: 0, fma: 1, keep: 0, step: 0 };
   const [first] = tiles;
   return [
     ...tiles.map((tile): Trial => {

@@ -18,6 +18,7 @@ import { type Output, progressBar, say, table } from "../terminal.ts";
 interface Options extends Output {
   readonly backends: string;
   readonly batch: number;
+  readonly size?: number;
   readonly rounds: number;
   readonly times: number;
   readonly loads: number;
@@ -32,6 +33,7 @@ export function benchCommand({ signal }: Context): Command {
     .argument("[model...]", "resnet18, resnet50 and resnext50_32x4d where none is given")
     .option("--backends <names>", "as onnx,reference", "onnx")
     .option("--batch <n>", "images of one run", positive, 1)
+    .option("--size <pixels>", "side of the images; the model's own where not given", positive)
     .option("--rounds <n>", "turns of each candidate", positive, 11)
     .option("--times <n>", "runs in a turn", positive, 3)
     .option("--loads <n>", "times that each candidate is loaded", positive, 5)
@@ -66,7 +68,8 @@ async function benchLayers(models: readonly string[], options: Options, signal: 
   const measured: { model: string; backend: string; batch: number; layers: readonly LayerCost[] }[] = [];
   try {
     for (const model of models.length > 0 ? models : ["resnet50"]) {
-      const { size = 224, inputChannels = 3 } = specNamed(model);
+      const { size: own = 224, inputChannels = 3 } = specNamed(model);
+      const size = options.size ?? own;
       const open = modelNamed(model, [options.batch, inputChannels, size, size]);
       for (const name of options.backends.split(",")) {
         const { backend } = await chooseBackend(oneOf(name, backendNames, "backend"), options);
@@ -109,12 +112,13 @@ function layerWords({
 async function measureModel(
   model: string,
   candidates: readonly string[],
-  { batch, rounds, times, loads, threads }: Options,
+  { batch, size: asked, rounds, times, loads, threads }: Options,
   signal: Context["signal"],
 ): Promise<Measurement[]> {
   const folder = await mkdtemp(join(tmpdir(), "residual-bench-"));
   try {
-    const { size = 224, inputChannels = 3 } = specNamed(model);
+    const { size: own = 224, inputChannels = 3 } = specNamed(model);
+    const size = asked ?? own;
     const input = [batch, inputChannels, size, size];
     const open = modelNamed(model, input);
     const graph = bind(open, fixtureWeights(open, "v1"));

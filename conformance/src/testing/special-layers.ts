@@ -1,0 +1,120 @@
+import { constant, type Graph, graph, input, ops, reference, type Tensor, tensorOf } from "@residual/core";
+import type { WebgpuBackend } from "@residual/webgpu";
+import { describe, expect, it } from "vitest";
+
+/** A convolution, large enough for fast kernels: the cases of level ops are too small for most. */
+interface Layer {
+  readonly image: readonly [c: number, side: number];
+  readonly weight: readonly [o: number, c: number, window: number];
+  readonly stride?: 1 | 2;
+  readonly groups?: number;
+}
+
+const layers: { readonly [name: string]: Layer } = {
+  "1 × 1": { image: [64, 12], weight: [64, 64, 1] },
+  "3 × 3": { image: [32, 16], weight: [32, 32, 3] },
+  "3 × 3, 56 pixels wide": { image: [64, 56], weight: [64, 64, 3] },
+  "3 × 3, two down": { image: [32, 16], weight: [64, 32, 3], stride: 2 },
+  "3 × 3 of 512 channels, few pixels": { image: [512, 8], weight: [64, 512, 3], stride: 2 },
+  "3 × 3 in groups of 4": { image: [64, 28], weight: [64, 4, 3], groups: 16 },
+  "3 × 3 in groups of 8": { image: [64, 28], weight: [64, 8, 3], groups: 8 },
+  "3 × 3 in groups of 16": { image: [64, 28], weight: [64, 16, 3], groups: 4 },
+  "7 × 7 of 3 channels, two down": { image: [3, 32], weight: [64, 3, 7], stride: 2 },
+};
+
+/**
+ * NaN and infinities travel through the fast convolutions as IEEE 754 has it, from the image and from the residual, through ReLU, and to
+ * nobody who does not see them; padding, tails of tiles and groups beside them stay clean. In Winograd's algorithm all that lies in the
+ * tile of one who sees them may be NaN. The kernels that were tried must be of all the kinds given.
+ */
+export function carriesSpecialValues(name: string, backend: WebgpuBackend, kernels: readonly RegExp[]): void {
+  describe(`special values in convolutions: ${name}`, () => {
+    const used = new Set<string>();
+    it.each(Object.entries(layers))("%s", async (_, layer) => {
+      const { of, inputs } = graphOf(layer);
+      await using executable = await backend.compile(of);
+      await using exact = await reference.compile(of);
+      const { y: found } = await executable.run(inputs);
+      const { y: expected } = await exact.run(inputs);
+      for (const { name } of executable.programs) used.add(name);
+      const spread = executable.plan.includes("winograd") ? tilesAround(inputs.x) : () => false;
+      const wrong = [...expected.data].flatMap((value, at) => {
+        const [y, fits] = [found.data[at]!, fitting(value, found.data[at]!, spread(at, expected.shape))];
+        return fits ? [] : `element ${at} of ${expected.shape.join("×")}: expected ${value}, got ${y}`;
+      });
+      expect(wrong.slice(0, 5)).toEqual([]);
+      const odd = [...expected.data].filter((value) => !Number.isFinite(value));
+      expect(odd.length, "special values in the answer").toBeGreaterThan(3);
+      expect(odd.length, "and others").toBeLessThan(expected.data.length);
+    });
+
+    it("were of all kinds", () => {
+      for (const kind of kernels) expect([...used]).toContainEqual(expect.stringMatching(kind));
+    });
+  });
+}
+
+/** Numbers are small and whole, so that they are exact; but for Winograd's F(4 × 4, 3 × 3), whose weights are sixths. */
+function fitting(expected: number, found: number, isSpread: boolean): boolean {
+  if (isSpread && Number.isNaN(found)) return true;
+  return Number.isFinite(expected) ? Math.abs(found - expected) < 0.5 : Object.is(expected, found);
+}
+
+/** Whether an output lies in a tile of 4 × 4, of which 2 × 2 are parts, one of whose 6 × 6 inputs is no number. */
+function tilesAround({ data, shape }: Tensor<"float32">): (at: number, shape: readonly number[]) => boolean {
+  const [, , h, w] = shape as [number, number, number, number];
+  const odd = [...data].flatMap((value, at) =>
+    Number.isFinite(value) ? [] : [[Math.floor(at / w) % h, at % w] as const],
+  );
+  return (at, [, , , ow = 1]) => {
+    const [i, j] = [Math.floor(at / ow) % h, at % ow];
+    const [top, left] = [i - (i % 4) - 1, j - (j % 4) - 1];
+    return odd.some(([row, column]) => row >= top && row < top + 6 && column >= left && column < left + 6);
+  };
+}
+
+function graphOf({ image: [c, side], weight: [o, perGroup, window], stride = 1, groups = 1 }: Layer): {
+  of: Graph<"x" | "residual", "y">;
+  inputs: { x: Tensor<"float32">; residual: Tensor<"float32"> };
+} {
+  const out = Math.ceil(side / stride);
+  const [image, sum] = [pattern([1, c, side, side], 1), pattern([1, o, out, out], 2)];
+  const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
+  // Corners and edges, where tiles end and padding begins; the first channel and the last.
+  image.data[0] = nan;
+  image.data[side * side - 1] = inf;
+  image.data[(c - 1) * side * side + side * (side - 1)] = -inf;
+  for (const [place, value] of [nan, inf, -inf].entries()) {
+    sum.data[place * 7 + 1] = value;
+    sum.data[sum.data.length - 1 - place * 5] = value;
+  }
+  const [x, residual] = [input("x", image.shape), input("residual", sum.shape)];
+  const weight = constant("weight", nonZero(pattern([o, perGroup, window, window], 3)));
+  const bias = constant("bias", pattern([o], 4));
+  const options = { stride, groups, padding: (window - 1) / 2, relu: true };
+  const y = ops.fusedConv2d({ x, weight, bias, residual }, options);
+  return {
+    of: graph({ name: "special", inputs: { x, residual }, outputs: { y } }),
+    inputs: { x: image, residual: sum },
+  };
+}
+
+/** −2 to 2, by the upper bits of a linear congruence. */
+function pattern(shape: readonly number[], seed: number): Tensor<"float32"> {
+  let state = seed;
+  const size = shape.reduce((product, each) => product * each, 1);
+  const next = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * 5) - 2;
+  };
+  return tensorOf("float32", shape, Float32Array.from({ length: size }, next));
+}
+
+/** Infinity times 0 would be NaN in every answer; by hand there is a case of that in level ops. */
+function nonZero({ shape, data }: Tensor<"float32">): Tensor<"float32"> {
+  return tensorOf(
+    "float32",
+    shape,
+    data.map((value) => value || 1),
+  );
+}

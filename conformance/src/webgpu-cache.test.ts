@@ -1,0 +1,148 @@
+import { bind, fixtureInput, fixtureWeights, resnet, select, variants } from "@residual/core";
+import { type WebgpuCache, webgpu } from "@residual/webgpu";
+import { softwareGpu } from "@residual/webgpu-software";
+import { describe, expect, it, vi } from "vitest";
+import { watchGpuMemory } from "./behaviour/gpu-memory.ts";
+import { conform } from "./conform.ts";
+import { watchedGpu } from "./testing/watched-gpu.ts";
+
+const gpu = await softwareGpu();
+
+const network = () => {
+  const model = resnet(variants.mlperf_tiny_resnet8, { input: [1, 3, 32, 32] });
+  return select(bind(model, fixtureWeights(model, "v1")), ["logits"]);
+};
+const image = fixtureInput("v1", [1, 3, 32, 32]);
+
+function inMemory(text?: string): WebgpuCache & { text: string | undefined; writes: number } {
+  return {
+    text,
+    writes: 0,
+    async read() {
+      return this.text;
+    },
+    async write(_, written) {
+      this.text = written;
+      this.writes++;
+    },
+  };
+}
+
+interface Record {
+  checked: { [kernel: string]: boolean };
+  tuned: { [layer: string]: string };
+}
+
+/** Runs of the device until the network is ready: those of the self-test. */
+async function runsOfCompile(cache: WebgpuCache): Promise<number> {
+  const { gpu: fresh, devices } = watchedGpu(gpu);
+  const backend = webgpu({ gpu: fresh, cache });
+  await backend.device();
+  const encoders = vi.spyOn(devices[0]!, "createCommandEncoder");
+  await using _ = await backend.compile(network());
+  return encoders.mock.calls.length;
+}
+
+describe("the self-test", () => {
+  it("is done once for an adapter, whatever the processes", async () => {
+    const cache = inMemory();
+    expect(await runsOfCompile(cache)).toBeGreaterThan(0);
+    const { checked } = JSON.parse(cache.text!) as Record;
+    expect(new Set(Object.values(checked))).toEqual(new Set([true]));
+    const { writes } = cache;
+    expect(await runsOfCompile(cache)).toBe(0);
+    expect(cache.writes).toBe(writes);
+  });
+
+  it("that a kernel failed is remembered as well", async () => {
+    const cache = inMemory();
+    await runsOfCompile(cache);
+    const record = JSON.parse(cache.text!) as Record;
+    for (const kernel of Object.keys(record.checked)) record.checked[kernel] = false;
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
+    const backend = webgpu({ gpu, cache: inMemory(JSON.stringify(record)) });
+    await using executable = await backend.compile(network());
+    expect(warn.mock.calls.flat().join()).toMatch(/works out conv2d .* wrong/);
+    warn.mockRestore();
+    expect(executable.programs.filter(({ name }) => name.includes("lanes"))).toEqual([]);
+  });
+
+  it.each([
+    ["is half written", '{"identity": {"vendor"'],
+    ["is no record", "[1, 2]"],
+    ["is none at all", "\0\0\0"],
+  ])("is done again where what is in the cache %s", async (_, text) => {
+    const cache = inMemory(text);
+    expect(await runsOfCompile(cache)).toBeGreaterThan(0);
+    expect(Object.keys((JSON.parse(cache.text!) as Record).checked).length).toBeGreaterThan(0);
+  });
+
+  it("needs no cache that works", async () => {
+    const broken: WebgpuCache = {
+      read: async () => Promise.reject(new Error("no disk")),
+      write: async () => Promise.reject(new Error("no disk")),
+    };
+    expect(await runsOfCompile(broken)).toBeGreaterThan(0);
+    await expect(webgpu({ gpu, cache: broken }).tune(network())).rejects.toThrow("no disk");
+  });
+});
+
+describe("tune", () => {
+  it("times ways for each layer, keeps the quickest, and each answers within its bounds", async () => {
+    const cache = inMemory();
+    const told: (readonly [number, number])[] = [];
+    const layers = await webgpu({ gpu, cache }).tune(network(), {
+      onProgress: ({ done, total }) => told.push([done, total]),
+    });
+    // By hand: of its nine convolutions and a linear layer two in the first stage are alike in shape, but only one of them ends in a sum.
+    expect(layers.reduce((sum, { count }) => sum + count, 0)).toBe(10);
+    expect(told).toEqual(Array.from({ length: layers.length + 1 }, (_, done) => [done, layers.length]));
+    for (const { before, after, tried } of layers) {
+      expect(tried).toBeGreaterThan(1);
+      expect(after.ms).toBeGreaterThan(0);
+      expect(after.ms).toBeLessThanOrEqual(before.ms);
+      if (after.kernels === before.kernels) expect(after).toEqual(before);
+    }
+    const { tuned } = JSON.parse(cache.text!) as Record;
+    expect(Object.keys(tuned)).toHaveLength(layers.length);
+
+    const nodes = { only: ["nodes"], models: ["mlperf_tiny_resnet8"] } as const; // optimized, they are the layers that were tuned
+    expect(await conform(webgpu({ gpu, cache }), nodes)).toMatchObject({ passed: true });
+  });
+
+  it("is heeded by the next compile of the same adapter, and of no other", async () => {
+    const cache = inMemory();
+    await webgpu({ gpu, cache }).tune(network());
+    const record = JSON.parse(cache.text!) as Record;
+    for (const layer of Object.keys(record.tuned)) record.tuned[layer] = "plain";
+    const plain = inMemory(JSON.stringify(record));
+    await using executable = await webgpu({ gpu, cache: plain }).compile(network());
+    expect(executable.programs.filter(({ name }) => name.includes("lanes"))).toEqual([]);
+    plain.text = plain.text!.replace('"architecture":"', '"architecture":"other');
+    await using other = await webgpu({ gpu, cache: plain }).compile(network());
+    expect(other.programs.filter(({ name }) => name.includes("lanes"))).not.toEqual([]);
+  });
+
+  it("aborted in the middle throws AbortError, and nothing is remembered", async () => {
+    const cache = inMemory();
+    const backend = webgpu({ gpu, cache });
+    const stop = new AbortController();
+    const tuning = backend.tune(network(), {
+      signal: stop.signal,
+      onProgress: ({ done }) => done === 2 && stop.abort(),
+    });
+    await expect(tuning).rejects.toMatchObject({ code: "AbortError" });
+    expect(Object.keys((JSON.parse(cache.text!) as Record).tuned)).toEqual([]);
+    await using executable = await backend.compile(network());
+    await executable.run({ image });
+  });
+
+  it("leaves nothing on the device, and refuses open parameters", async () => {
+    const backend = webgpu({ gpu });
+    await backend.device();
+    using memory = watchGpuMemory();
+    await backend.tune(network());
+    expect(memory.count()).toBe(0);
+    await expect(backend.tune(resnet(variants.mlperf_tiny_resnet8))).rejects.toThrow("are open");
+  });
+});

@@ -1,0 +1,64 @@
+import { bind, fixtureWeights, formatShape } from "@residual/core";
+import { type TunedLayer, webgpu } from "@residual/webgpu";
+import type { Command } from "commander";
+import { type Context, command, positive } from "../command.ts";
+import { fileCache } from "../file-cache.ts";
+import { modelNamed, specNamed } from "../prepare.ts";
+import { type Output, progressBar, say, table } from "../terminal.ts";
+
+interface Options extends Output {
+  readonly batch: number;
+}
+
+interface Tuned {
+  readonly model: string;
+  readonly device: string;
+  readonly batch: number;
+  readonly layers: readonly TunedLayer[];
+}
+
+/** Measures on this machine's adapter which kernels are the quickest for each layer, and has them used from then on. */
+export function tuneCommand({ signal }: Context): Command {
+  return command("tune", "find the quickest WebGPU kernels for this adapter, layer by layer, and keep them")
+    .argument("[model...]", "resnet18, resnet50 and resnext50_32x4d where none is given")
+    .option("--batch <n>", "images of one run", positive, 1)
+    .action(async (models: string[], options: Options) => {
+      const names = models.length > 0 ? models : ["resnet18", "resnet50", "resnext50_32x4d"];
+      for (const name of names) specNamed(name);
+      const backend = webgpu({ cache: fileCache() });
+      const { device } = await backend.describe();
+      const bar = progressBar();
+      const tuned: Tuned[] = [];
+      try {
+        for (const model of names) {
+          const { size = 224, inputChannels = 3 } = specNamed(model);
+          const open = modelNamed(model, [options.batch, inputChannels, size, size]);
+          const graph = bind(open, fixtureWeights(open, "v1")); // how long a layer takes is no matter of its numbers
+          const layers = await backend.tune(graph, { signal, onProgress: bar.onProgress });
+          tuned.push({ model, device, batch: options.batch, layers });
+        }
+      } finally {
+        bar.end();
+      }
+      say(options, tuned, () => tuned.map(words).join("\n\n"));
+    });
+}
+
+function words({ model, device, batch, layers }: Tuned): string {
+  const sum = (of: "before" | "after") => layers.reduce((total, layer) => total + layer.count * layer[of].ms, 0);
+  const rows = layers
+    .toSorted((a, b) => b.count * b.before.ms - a.count * a.before.ms)
+    .map(({ name, count, shape, before, after, tried }) => [
+      name,
+      count,
+      formatShape(shape),
+      before.ms.toFixed(3),
+      after.ms.toFixed(3),
+      tried,
+      after.kernels === before.kernels ? before.kernels : `${after.kernels} (was ${before.kernels})`,
+    ]);
+  const [before, after] = [sum("before"), sum("after")];
+  const gain = `${before.toFixed(1)} ms before, ${after.toFixed(1)} after: ${(before / after).toFixed(2)} times as quick`;
+  const heading = `${model}, batch ${batch}, on ${device}: ${gain}, its convolutions and linear layers alone`;
+  return `${heading}\n\n${table(["layer", "times", "output", "before, ms", "after, ms", "tried", "kernels and workgroups"], rows)}`;
+}
