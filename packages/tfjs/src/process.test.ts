@@ -27,16 +27,16 @@ describe("tfjs-node", () => {
   it.each([
     [
       "its addon",
-      "stub-without-addon.cjs",
+      "stub-without-addon.ts",
       /its addon, .* npm rebuild @tensorflow\/tfjs-node --build-addon-from-source/,
     ],
-    ["libtensorflow", "stub-without-library.cjs", /libraries that it needs; npm rebuild .* TFJS_NODE_CDN_STORAGE/],
+    ["libtensorflow", "stub-without-library.ts", /libraries that it needs; npm rebuild .* TFJS_NODE_CDN_STORAGE/],
     [
       "its version",
-      "stub-of-yesterday.cjs",
+      "stub-of-yesterday.ts",
       /is version 4\.10\.0, expected 4\.22\.0; npm install @tensorflow\/tfjs-node@4\.22\.0/,
     ],
-    ["an engine", "stub-without-engine.cjs", /registers no engine named tensorflow/],
+    ["an engine", "stub-without-engine.ts", /registers no engine named tensorflow/],
   ])("without %s says the way out", async (_, file, words) => {
     const found = await run("node", { "@tensorflow/tfjs-node": stub(file) });
     expect(found).toMatch(/^BackendUnavailableError: tfjs: @tensorflow\/tfjs-node /);
