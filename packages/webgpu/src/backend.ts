@@ -15,7 +15,7 @@ import { checkBuffers, type DeviceBuffers } from "./buffers.ts";
 import type { WebgpuCache } from "./cache.ts";
 import { type Family, type Gpu, guarded, nameOf, openGpu, type Tuning } from "./device.ts";
 import { lowerToPlan } from "./lower.ts";
-import { prepare, type Ready, upload } from "./memory.ts";
+import { type Held, prepare, type Ready, upload } from "./memory.ts";
 import { type Plan, type Program, printPlan, programsOf } from "./plan.ts";
 import { type Given, readBack, runPlan } from "./run.ts";
 import { type TunedLayer, type TuneOptions, tuneGraph } from "./tune.ts";
@@ -119,7 +119,7 @@ function checkBound(graph: Graph): void {
 
 async function executableOf(gpu: Gpu, given: Graph, work: WorkOptions): Promise<WebgpuExecutable> {
   const graph = optimize(given); // once more does nothing
-  let constants: ReadonlyMap<string, GPUBuffer> = new Map();
+  let constants: ReadonlyMap<string, Held> = new Map();
   let ready: Ready | undefined;
   let disposed = false;
   let last: Promise<unknown> = Promise.resolve();
@@ -150,7 +150,7 @@ async function executableOf(gpu: Gpu, given: Graph, work: WorkOptions): Promise<
   function free(): void {
     ready?.destroy();
     ready = undefined;
-    for (const buffer of constants.values()) buffer.destroy();
+    for (const held of constants.values()) held.destroy();
     constants = new Map();
   }
 

@@ -1,9 +1,12 @@
+import type { Memory } from "./kernels/kernel.ts";
 import type { Strip } from "./kernels/strip-conv2d.ts";
 import type { Tile } from "./kernels/tiled-conv2d.ts";
 import { f2, f4, type Winograd } from "./kernels/winograd.ts";
 
 /** What a class of devices is good at: the kernels that are compiled for it, and what they cost there. */
 export interface Choice {
+  /** What tensors lie in; buffers where not given. */
+  readonly memory?: Memory;
   /** Workgroups that a dispatch should have at least, where convolutions go through shared memory (GPUs). */
   readonly sharedAtLeast?: number;
   /** With none of these and none above only the plain kernels will do. */
@@ -18,13 +21,16 @@ export interface Choice {
 
 /** Nanoseconds of a subgroup. */
 export interface Cost {
-  /** For a load, or a store, of one number, two or four by each lane. */
-  readonly load: { readonly 1: number; readonly 2: number; readonly 4: number };
+  /** For a vec4 by each lane. */
+  readonly load: number;
+  readonly store: number;
   /** For a number of a lane that is given to all. */
   readonly broadcast: number;
   readonly fma: number;
   /** For a sum that lives through a step of a loop. */
   readonly keep: number;
+  /** For a step, whatever it does. */
+  readonly step: number;
 }
 
 /** A convolution as far as its cost goes; channels in fours. */
@@ -64,35 +70,35 @@ function isStrip({ window, dilation, positions, down }: Work, rows: number): boo
   return window[0] === 3 && dilation === 1 && positions === 1 && down === rows;
 }
 
-function tileCost({ lanes, channels, pixels, depth }: Tile, { load, broadcast, fma, keep }: Cost, work: Work): number {
+function tileCost({ lanes, channels, pixels }: Tile, cost: Cost, work: Work): number {
+  const { load, broadcast, fma, keep } = cost;
   const { outputs, images, size, window, quadsPerGroup, positions } = work;
   const blocks = Math.ceil((images * size[0] * size[1]) / (lanes * pixels));
   const step =
-    (pixels + Math.ceil(channels / lanes)) * load[depth] +
-    channels * (depth * (broadcast + pixels * fma) + pixels * keep);
+    cost.step +
+    (pixels + Math.ceil(channels / lanes)) * load +
+    channels * (4 * (broadcast + pixels * fma) + pixels * keep);
   const taps = window[0] * window[1];
-  const perTap = pixels * load[4]; // to find the pixels that it sees
-  const steps = taps * (perTap + quadsPerGroup * (4 / depth) * step);
-  return Math.ceil(outputs / channels) * blocks * positions * (steps + endCost(channels * pixels, load[4]));
+  const steps = taps * (pixels * load + quadsPerGroup * step); // a load's time to find a pixel that a tap sees
+  return Math.ceil(outputs / channels) * blocks * positions * (steps + endCost(channels * pixels, cost));
 }
 
-function stripCost(
-  { lanes, channels, rows, depth, down }: Strip,
-  { load, broadcast, fma, keep }: Cost,
-  { outputs, images, size, window, quadsPerGroup }: Work,
-): number {
+function stripCost({ lanes, channels, rows, down }: Strip, cost: Cost, work: Work): number {
+  const { load, broadcast, fma, keep } = cost;
+  const { outputs, images, size, window, quadsPerGroup } = work;
   const seen = (rows - 1) * down + 3;
-  const weights =
-    depth === 1 ? Math.ceil((3 * channels) / 4 / lanes) * load[4] : Math.ceil((3 * channels) / lanes) * load[depth];
-  const step = seen * load[depth] + weights + channels * (3 * depth * (broadcast + rows * fma) + rows * keep);
+  const step =
+    cost.step +
+    (seen + Math.ceil((3 * channels) / lanes)) * load +
+    channels * (12 * (broadcast + rows * fma) + rows * keep);
   const blocks = Math.ceil(size[0] / rows) * Math.ceil(size[1] / lanes) * images;
-  const steps = window[1] * (seen * load[4] + quadsPerGroup * (4 / depth) * step);
-  return Math.ceil(outputs / channels) * blocks * (steps + endCost(channels * rows, load[4]));
+  const steps = window[1] * (seen * load + quadsPerGroup * step);
+  return Math.ceil(outputs / channels) * blocks * (steps + endCost(channels * rows, cost));
 }
 
-/** Out of the registers, the bias, and into memory: three loads' time for four numbers. */
-function endCost(sums: number, load: number): number {
-  return (3 * sums * load) / 4;
+/** The bias, perhaps a residual, and into memory; with a load's time to find where. */
+function endCost(sums: number, { load, store }: Cost): number {
+  return (sums / 4) * (2 * load + store);
 }
 
 export interface Transformed {
@@ -101,15 +107,18 @@ export interface Transformed {
   readonly lanes: number;
 }
 
-/** Nanoseconds of both transforms: each four numbers are loaded, go through an array of the lane's own, and are stored. */
+/** Nanoseconds of both transforms, which load each number and store it once. */
 export function transformCost(
   { inputs, outputs }: Winograd,
-  { load }: Cost,
+  { load, store, fma }: Cost,
   { tiles, channels, lanes }: Transformed,
 ): number {
   const [from, to] = channels;
-  const [whole, part, end] = [inputs * inputs, inputs * outputs, outputs * outputs];
-  return ((tiles / lanes) * load[4] * (from * 3.5 * whole + to * (whole + 1.5 * part + 2 * end))) / 4;
+  const [whole, end] = [inputs * inputs, outputs * outputs];
+  const sums = 4 * (2 * inputs * whole * fma); // a tile's four channels, along both axes
+  const input = whole * (load + store) + sums;
+  const output = whole * load + end * (store + load) + sums;
+  return ((tiles / lanes) * (from * input + to * output)) / 4;
 }
 
 /**
@@ -119,31 +128,33 @@ export function transformCost(
 export const gpuChoice: Choice = { sharedAtLeast: 128, winograd: [f2, f4] };
 
 /** What compiles soonest: one tile for all convolutions, and those of groups. */
-export function coldChoice({ tiles = [], ...choice }: Choice): Choice {
-  return choice.cost ? { cost: choice.cost, tiles: tiles.filter((tile, i) => i === 0 || tile.channels < 16) } : choice;
+export function coldChoice({ tiles = [], strips, winograd, ...choice }: Choice): Choice {
+  return choice.cost ? { ...choice, tiles: tiles.filter((tile, i) => i === 0 || tile.channels < 16) } : choice;
 }
 
 /** For software adapters: measured on lavapipe (8 lanes) and SwiftShader (4), docs/webgpu.md. */
-export function softwareChoice(lanes: number): Choice {
+export function softwareChoice(lanes: number, memory: Memory): Choice {
   if (lanes < 8) {
-    const cost = { load: { 1: 60, 2: 100, 4: 160 }, broadcast: 0, fma: 0.5, keep: 0 };
+    const cost = { load: 160, store: 160, broadcast: 0, fma: 0.5, keep: 0, step: 0 };
     const tiles: readonly Tile[] = [
-      { lanes, channels: 16, pixels: 7, depth: 4 },
-      { lanes, channels: 32, pixels: 10, depth: 4 },
-      { lanes, channels: 16, pixels: 13, depth: 4 }, // 7 × 7 pixels in 52
+      { lanes, channels: 16, pixels: 7 },
+      { lanes, channels: 32, pixels: 10 },
+      { lanes, channels: 16, pixels: 13 }, // 7 × 7 pixels in 52
     ];
-    return { cost, tiles, winograd: [f2, f4] };
+    return { memory, cost, tiles, winograd: [f2, f4] };
   }
-  const cost = { load: { 1: 14, 2: 20, 4: 30 }, broadcast: 0.7, fma: 0.22, keep: 0.25 };
+  const inBuffers = { load: 40, store: 40, broadcast: 0.4, fma: 0.25, keep: 0.3, step: 10 };
+  const cost = memory === "textures" ? { ...inBuffers, load: 10, store: 12 } : inBuffers;
   const tiles: readonly Tile[] = [
-    { lanes, channels: 32, pixels: 7, depth: 2 },
-    { lanes, channels: 4, pixels: 14, depth: 4 },
+    { lanes, channels: 32, pixels: 7 },
+    { lanes, channels: 64, pixels: 2 },
+    { lanes, channels: 4, pixels: 14 },
   ];
   const strips: readonly Strip[] = [
-    { lanes, channels: 32, rows: 7, depth: 1, down: 1 },
-    { lanes, channels: 4, rows: 7, depth: 4, down: 1 },
-    { lanes, channels: 8, rows: 7, depth: 4, down: 1 },
-    { lanes, channels: 16, rows: 7, depth: 2, down: 1 },
+    { lanes, channels: 4, rows: 7, down: 1 },
+    { lanes, channels: 4, rows: 7, down: 2 },
+    { lanes, channels: 8, rows: 7, down: 1 },
+    { lanes, channels: 8, rows: 7, down: 2 },
   ];
-  return { cost, tiles, strips, winograd: [f2, f4] };
+  return { memory, cost, tiles, strips, winograd: [f2, f4] };
 }

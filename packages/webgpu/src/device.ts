@@ -2,7 +2,7 @@
 import { BackendUnavailableError, DeviceLostError, fnv1a32, OutOfMemoryError, UnsupportedError } from "@residual/core";
 import { type Findings, type Identity, readFindings, type WebgpuCache, writeFindings } from "./cache.ts";
 import { type Choice, coldChoice, gpuChoice, softwareChoice } from "./choice.ts";
-import type { Kernel } from "./kernels/kernel.ts";
+import type { Kernel, Memory } from "./kernels/kernel.ts";
 import { kernelTexts } from "./tuning.ts";
 
 /** A device, with what has been compiled for it. */
@@ -59,9 +59,9 @@ export async function openGpu({ gpu: given, device: own, ...options }: Opening =
   if (!adapter) {
     throw new BackendUnavailableError(`webgpu: there is no GPU adapter; ${wayOut()}`);
   }
-  const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
   const requiredFeatures: GPUFeatureName[] = adapter.features.has("subgroups") ? ["subgroups"] : [];
-  const requiredLimits = { maxStorageBufferBindingSize, maxBufferSize };
+  const limits = ["maxStorageBufferBindingSize", "maxBufferSize", "maxStorageTexturesPerShaderStage"] as const;
+  const requiredLimits = Object.fromEntries(limits.map((name) => [name, adapter.limits[name]]));
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
   return gpuOf(device, adapter.info, { library, version, keep: gpu }, options);
 }
@@ -100,12 +100,22 @@ function choiceFor(device: GPUDevice, info: GPUAdapterInfo, family?: Family): Ch
   if (family === "gpu" || (family === undefined && !isSoftware(info))) return gpuChoice;
   const { subgroupMinSize, subgroupMaxSize } = info; // tiles need a workgroup that is one subgroup, so one size of these
   const lanes = subgroupMinSize === subgroupMaxSize ? subgroupMinSize : undefined;
-  return device.features.has("subgroups") && lanes !== undefined ? softwareChoice(lanes) : {};
+  return device.features.has("subgroups") && lanes !== undefined ? softwareChoice(lanes, memoryFor(device, info)) : {};
+}
+
+/** Textures on lavapipe, where a load from one takes a quarter of the time, if it binds as many as batch norm reads and writes. */
+function memoryFor({ limits }: GPUDevice, info: GPUAdapterInfo): Memory {
+  const isLavapipe = /llvmpipe|lavapipe/i.test(wordsOf(info));
+  return isLavapipe && limits.maxStorageTexturesPerShaderStage >= 6 ? "textures" : "buffers";
 }
 
 /** Whether it runs on the CPU: lavapipe, SwiftShader, or what a browser falls back to. */
-function isSoftware({ isFallbackAdapter, description, device, architecture }: GPUAdapterInfo): boolean {
-  return isFallbackAdapter || /llvmpipe|lavapipe|swiftshader|warp/i.test([description, device, architecture].join(" "));
+function isSoftware(info: GPUAdapterInfo): boolean {
+  return info.isFallbackAdapter || /llvmpipe|lavapipe|swiftshader|warp/i.test(wordsOf(info));
+}
+
+function wordsOf({ description, device, architecture }: GPUAdapterInfo): string {
+  return [description, device, architecture].join(" ");
 }
 
 async function gpuOf(
@@ -178,11 +188,20 @@ export function nameOf({ description, device, vendor, architecture }: GPUAdapter
 
 /** Layouts are written out: one made from the program would leave out what a path of it does not use. */
 async function compiled(device: GPUDevice, kernel: Kernel): Promise<GPUComputePipeline> {
-  const { name, buffers } = kernel;
-  const storage = (i: number): GPUBufferBindingType => (i === buffers.length - 1 ? "storage" : "read-only-storage");
+  const { name, operands, textures } = kernel;
+  const visibility = GPUShaderStage.COMPUTE;
   const entries: GPUBindGroupLayoutEntry[] = [
-    { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform" } },
-    ...buffers.map((_, i) => ({ binding: i + 1, visibility: GPUShaderStage.COMPUTE, buffer: { type: storage(i) } })),
+    { binding: 0, visibility, buffer: { type: "uniform" } },
+    ...operands.map((operand, i): GPUBindGroupLayoutEntry => {
+      const isLast = i === operands.length - 1;
+      return textures.includes(operand)
+        ? {
+            binding: i + 1,
+            visibility,
+            storageTexture: { format: "rgba32float", access: isLast ? "write-only" : "read-only" },
+          }
+        : { binding: i + 1, visibility, buffer: { type: isLast ? "storage" : "read-only-storage" } };
+    }),
   ];
   const layout = device.createPipelineLayout({ bindGroupLayouts: [device.createBindGroupLayout({ entries })] });
   const module = device.createShaderModule({ label: name, code: kernel.program });

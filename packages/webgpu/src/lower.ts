@@ -11,7 +11,7 @@ import {
 import type { Choice } from "./choice.ts";
 import { convolution } from "./convolution.ts";
 import * as kernels from "./kernels/index.ts";
-import { type Kernel, workgroupsFor } from "./kernels/kernel.ts";
+import { type Kernel, type KernelIn, type Memory, workgroupsFor } from "./kernels/kernel.ts";
 import { dense, interleaved, isDense, type Layout, layoutOf, lengthOf, type Numbers, type Packing } from "./layout.ts";
 import { type Dispatch, type Plan, planOf, type Storage } from "./plan.ts";
 
@@ -27,23 +27,24 @@ export interface Lowered {
   readonly inputs: ReadonlyMap<string, readonly number[]>;
   /** By their names in the plan. */
   readonly constants: ReadonlyMap<string, Uploaded>;
-  /** What it does otherwise than in plain float32. */
 }
 
 /** A constant, and the numbers that go to the device for it. */
 interface Uploaded {
   readonly constant: Constant;
   readonly packing: Packing;
+  readonly memory: Memory;
   /** What is packed of it. */
   readonly view: (tensor: Numbers) => Numbers;
 }
 
 /** What dispatches are made with, one after the other. */
 export interface Builder {
+  readonly memory: Memory;
   /** A dispatch whose output has a shape. `params` are the kernel's; those that all plain kernels have are filled in. */
   readonly emit: (
     node: string,
-    kernel: Kernel,
+    kernel: KernelIn,
     inputs: readonly Operand[],
     shape: readonly number[],
     options?: Emitted,
@@ -73,7 +74,7 @@ interface Emitted {
 export function lowerToPlan(graph: Graph, batch: number, choice: Choice = {}): Lowered {
   const dispatches: Dispatch[] = [];
   const constants = new Map<string, Uploaded>();
-  const builder = builderOf(dispatches, constants);
+  const builder = builderOf(dispatches, constants, choice.memory ?? "buffers");
   const lowered = lower<Operand>(
     graph,
     lowering(builder, choice, (node) => concrete(node.shape, batch)),
@@ -83,7 +84,7 @@ export function lowerToPlan(graph: Graph, batch: number, choice: Choice = {}): L
       if (value.kind === "parameter")
         throw new UnsupportedError(`webgpu: ${value.name} is open; bind the graph's parameters first`);
       const name = `${value.name}:${constants.size}`; // names may repeat
-      constants.set(name, { constant: value, view: (tensor) => tensor, packing: dense(shape) });
+      constants.set(name, { constant: value, view: (tensor) => tensor, packing: dense(shape), memory: "buffers" });
       return { storage: { kind: "constant", name }, shape, order: "host" };
     },
   );
@@ -106,17 +107,17 @@ function readOf({ dispatches, outputs }: Plan, constants: ReadonlyMap<string, Up
 }
 
 /** Outputs leave in the host's order. */
-function asHosts({ emit }: Builder, operand: Operand): Operand {
+function asHosts({ emit, memory }: Builder, operand: Operand): Operand {
   const { shape, order } = operand;
   const layout = layoutOf(shape);
   const { images, pixels, channels, quads } = layout;
-  if (order === "host" || isDense(layout)) return operand;
+  if (order === "host" || (memory === "buffers" && isDense(layout))) return operand;
   const grid = { images: 1, channels: 4, quads: 1, pixels: Math.ceil((images * channels * pixels) / 4) };
   const params = { c: channels, xPixels: pixels, xQuads: quads };
   return emit("to the host's order", kernels.unpack, [operand], shape, { params, grid, order: "host" });
 }
 
-function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>): Builder {
+function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>, memory: Memory): Builder {
   const inDevicesOrder = new Map<string, Operand>();
   const known = (storage: Storage): Uploaded & { readonly name: string } => {
     const uploaded = storage.kind === "constant" ? constants.get(storage.name) : undefined;
@@ -124,7 +125,9 @@ function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>): Bu
     return { ...uploaded, name: storage.name };
   };
   const builder: Builder = {
-    emit(node, kernel, inputs, shape, { params = {}, workgroups, grid, order = "device" } = {}) {
+    memory,
+    emit(node, kernelIn, inputs, shape, { params = {}, workgroups, grid, order = "device" } = {}) {
+      const kernel = kernelIn(memory);
       const output = dispatches.length;
       const layout = grid ?? layoutOf(shape);
       const { images, quads } = layout;
@@ -135,6 +138,7 @@ function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>): Bu
         inputs: inputs.map(({ storage }) => storage),
         output,
         shape,
+        memory: order === "host" ? "buffers" : memory,
         bytes: 4 * (order === "host" ? 4 * Math.ceil(sizeOf(shape) / 4) : lengthOf(layoutOf(shape))),
         params: Uint32Array.from(kernel.params, (name) => paramOf(all, name, kernel)),
         workgroups: workgroups ?? workgroupsFor(layout),
@@ -145,7 +149,7 @@ function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>): Bu
       const { storage, shape, order } = operand;
       const layout = layoutOf(shape);
       if (storage.kind === "value" || order === "device") return operand;
-      if (isDense(layout)) return { ...operand, order: "device" };
+      if (memory === "buffers" && isDense(layout)) return { ...operand, order: "device" };
       if (storage.kind === "constant") return builder.packed(operand, interleaved(shape));
       const key = `${storage.name} ${shape.join("×")}`;
       const known = inDevicesOrder.get(key) ?? builder.emit(storage.name, kernels.pack, [operand], shape);
@@ -156,7 +160,7 @@ function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>): Bu
       const { constant, view, name: original } = known(storage);
       const seen = shape.join() === constant.tensor.shape.join() ? "" : ` as ${shape.join("×")}`;
       const name = `${original} ${packing.name}${seen}`;
-      constants.set(name, { constant, view, packing });
+      constants.set(name, { constant, view, packing, memory });
       return { storage: { kind: "constant", name }, shape, order: "device" };
     },
     reordered({ storage }, how, shape, view) {
@@ -181,11 +185,11 @@ function lowering(builder: Builder, choice: Choice, shapeOf: (node: AnyNode) => 
   const { emit } = builder;
   const ready = builder.interleaved;
   const simple =
-    (kernel: Kernel) =>
+    (kernel: KernelIn) =>
     (node: AnyNode, { x }: { readonly x: Operand }) =>
       emit(node.name, kernel, [ready(x)], x.shape);
   const perRow =
-    (kernel: Kernel) =>
+    (kernel: KernelIn) =>
     (node: AnyNode, { x: given }: { readonly x: Operand }) => {
       const x = ready(given);
       const { images, channels: classes, quads } = layoutOf(x.shape);
@@ -194,7 +198,7 @@ function lowering(builder: Builder, choice: Choice, shapeOf: (node: AnyNode) => 
       return emit(node.name, kernel, [x, sums], x.shape);
     };
   const window = (
-    kernel: Kernel,
+    kernel: KernelIn,
     node: AnyNode,
     x: Operand,
     params: { readonly [name: string]: number },

@@ -1,8 +1,12 @@
 import { sizeOf, UnsupportedError, type WorkOptions } from "@residual/core";
 import type { Gpu } from "./device.ts";
+import { type Memory, TEXELS } from "./kernels/kernel.ts";
 import type { Numbers } from "./layout.ts";
 import type { Lowered } from "./lower.ts";
 import { bytesOf, type Dispatch, type Output, type Plan, type Storage } from "./plan.ts";
+
+/** What lies on the device. */
+export type Held = GPUBuffer | GPUTexture;
 
 /** A dispatch with all that it takes, made once. */
 interface Step {
@@ -36,30 +40,55 @@ export interface Ready {
 export async function upload(
   gpu: Gpu,
   { constants }: Lowered,
-  before: ReadonlyMap<string, GPUBuffer> = new Map(),
+  before: ReadonlyMap<string, Held> = new Map(),
   onProgress?: WorkOptions["onProgress"],
-): Promise<ReadonlyMap<string, GPUBuffer>> {
-  const buffers = new Map<string, GPUBuffer>();
-  for (const [name, buffer] of before) {
-    if (constants.has(name)) buffers.set(name, buffer);
-    else buffer.destroy();
+): Promise<ReadonlyMap<string, Held>> {
+  const all = new Map<string, Held>();
+  for (const [name, held] of before) {
+    if (constants.has(name)) all.set(name, held);
+    else held.destroy();
   }
   const numbersOf = folding();
-  let underWay = 0; // bytes that the queue holds a copy of
-  for (const [name, { constant, view, packing }] of constants) {
-    if (buffers.has(name)) continue;
-    onProgress?.({ stage: "upload weights", done: buffers.size, total: constants.size });
-    const buffer = storageBuffer(gpu, name, Math.max(16, 4 * packing.length), true);
-    packing.write(view(numbersOf(constant.tensor)), new Float32Array(buffer.getMappedRange()));
-    buffer.unmap();
-    buffers.set(name, buffer);
-    underWay += buffer.size;
-    if (underWay < MOST_UNDER_WAY) continue;
-    gpu.device.queue.submit([]);
-    await gpu.device.queue.onSubmittedWorkDone();
-    underWay = 0;
+  const { device } = gpu;
+  let encoder = device.createCommandEncoder();
+  let underWay: GPUBuffer[] = []; // that textures are filled from
+  let bytesUnderWay = 0;
+  const finish = async () => {
+    device.queue.submit([encoder.finish()]);
+    for (const buffer of underWay) buffer.destroy();
+    await device.queue.onSubmittedWorkDone();
+    encoder = device.createCommandEncoder();
+    [underWay, bytesUnderWay] = [[], 0];
+  };
+  for (const [name, { constant, view, packing, memory }] of constants) {
+    if (all.has(name)) continue;
+    onProgress?.({ stage: "upload weights", done: all.size, total: constants.size });
+    const bytes = Math.max(16, 4 * packing.length);
+    const write = (to: ArrayBuffer) => packing.write(view(numbersOf(constant.tensor)), new Float32Array(to));
+    if (memory === "buffers") {
+      const buffer = storageBuffer(gpu, name, bytes, true);
+      filled(buffer, write);
+      all.set(name, buffer);
+    } else {
+      const texture = storageTexture(gpu, name, bytes);
+      all.set(name, texture);
+      const { width, height } = texture;
+      const [bytesPerRow, usage] = [16 * width, GPUBufferUsage.COPY_SRC];
+      const buffer = device.createBuffer({ size: bytesPerRow * height, usage, mappedAtCreation: true });
+      filled(buffer, write);
+      encoder.copyBufferToTexture({ buffer, bytesPerRow }, { texture }, [width, height]);
+      underWay.push(buffer);
+    }
+    bytesUnderWay += bytes;
+    if (bytesUnderWay >= MOST_UNDER_WAY) await finish();
   }
-  return buffers;
+  if (bytesUnderWay > 0) await finish();
+  return all;
+}
+
+function filled(buffer: GPUBuffer, write: (to: ArrayBuffer) => void): void {
+  write(buffer.getMappedRange());
+  buffer.unmap();
 }
 
 /** About the largest weights of ResNet: what is copied at once adds to the peak of memory. */
@@ -89,26 +118,27 @@ export async function prepare(
   gpu: Gpu,
   { plan, inputs: shapes }: Lowered,
   batch: number,
-  constants: ReadonlyMap<string, GPUBuffer>,
+  constants: ReadonlyMap<string, Held>,
 ): Promise<Ready> {
   const { device } = gpu;
-  const slots = plan.slots.map((bytes, i) => storageBuffer(gpu, `values ${i}`, bytes));
+  const slots = plan.slots.map(({ memory, bytes }, i) => held(gpu, memory, `values ${i}`, bytes));
   const inputs = new Map([...shapes].map(([name, shape]) => [name, storageBuffer(gpu, name, bytesOf(shape))]));
-  const bufferAt = (storage: Storage): GPUBuffer => {
+  const placeOf = (storage: Storage): Held => {
     if (storage.kind === "value") return slots[plan.slotOf[storage.id]!]!;
     return (storage.kind === "constant" ? constants : inputs).get(storage.name)!;
   };
   const params: GPUBuffer[] = [];
   const steps = plan.dispatches.map(async (dispatch) => {
-    const { stepParams, buffers } = bindingsOf(device, dispatch, bufferAt, slots[plan.slotOf[dispatch.output]!]!);
+    const stepParams = paramsOf(device, dispatch);
     params.push(stepParams);
-    return stepOf(gpu, dispatch, buffers);
+    const operands = [...dispatch.inputs.map(placeOf), slots[plan.slotOf[dispatch.output]!]!];
+    return stepOf(gpu, dispatch, [stepParams, ...operands]);
   });
   let total = 0;
   const readings = Object.entries(plan.outputs).map(([name, output]): Reading => {
     const offset = total;
     total += bytesOf(output.shape);
-    return { ...output, name, from: bufferAt(output.storage), offset };
+    return { ...output, name, from: placeOf(output.storage) as GPUBuffer, offset }; // outputs are in the host's order
   });
   const mapped = device.createBuffer({ size: total, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
   const all = [...slots, ...inputs.values(), ...params, mapped];
@@ -119,25 +149,37 @@ export async function prepare(
   return { batch, plan, inputs, sizes, steps: await Promise.all(steps), readings, mapped, destroy };
 }
 
-function bindingsOf(
-  device: GPUDevice,
-  { inputs, params }: Dispatch,
-  bufferAt: (storage: Storage) => GPUBuffer,
-  output: GPUBuffer,
-): { readonly stepParams: GPUBuffer; readonly buffers: readonly GPUBuffer[] } {
-  const stepParams = device.createBuffer({
-    size: params.byteLength,
-    usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-  });
-  device.queue.writeBuffer(stepParams, 0, params);
-  return { stepParams, buffers: [stepParams, ...inputs.map(bufferAt), output] };
+function paramsOf(device: GPUDevice, { params }: Dispatch): GPUBuffer {
+  const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+  const buffer = device.createBuffer({ size: params.byteLength, usage });
+  device.queue.writeBuffer(buffer, 0, params);
+  return buffer;
 }
 
-async function stepOf(gpu: Gpu, { kernel, workgroups }: Dispatch, buffers: readonly GPUBuffer[]): Promise<Step> {
+async function stepOf(gpu: Gpu, { kernel, workgroups }: Dispatch, bound: readonly Held[]): Promise<Step> {
   const pipeline = await gpu.pipeline(kernel);
-  const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+  const entries = bound.map((each, binding) => ({
+    binding,
+    resource: "createView" in each ? each.createView() : { buffer: each },
+  }));
   const group = gpu.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
   return { pipeline, group, workgroups };
+}
+
+function held(gpu: Gpu, memory: Memory, label: string, bytes: number): Held {
+  return memory === "textures" ? storageTexture(gpu, label, bytes) : storageBuffer(gpu, label, bytes);
+}
+
+function storageTexture({ device }: Gpu, label: string, bytes: number): GPUTexture {
+  const height = Math.max(1, Math.ceil(bytes / (16 * TEXELS)));
+  const most = device.limits.maxTextureDimension2D;
+  if (height > most) {
+    throw new UnsupportedError(
+      `webgpu: ${label} takes ${bytes} bytes, a texture of this adapter ${16 * TEXELS * most} at most; a smaller image or batch may do`,
+    );
+  }
+  const usage = GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST;
+  return device.createTexture({ label, size: [TEXELS, height], format: "rgba32float", usage });
 }
 
 function storageBuffer({ device }: Gpu, label: string, size: number, mappedAtCreation = false): GPUBuffer {

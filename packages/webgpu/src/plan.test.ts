@@ -75,7 +75,7 @@ describe("a plan", () => {
 
   it("shares memory among values that do not live at the same time", () => {
     const plan = network(1);
-    const total = plan.slots.reduce((sum, bytes) => sum + bytes, 0);
+    const total = plan.slots.reduce((sum, { bytes }) => sum + bytes, 0);
     expect(total).toBe(3 * bytesOf([1, 16, 32, 32])); // a block's input, and what its two convolutions make of it
     expect(overlaps(plan)).toEqual([]);
   });
@@ -96,18 +96,34 @@ describe("a plan", () => {
     const step = (output: number, size: number, reads: readonly number[]) => {
       const inputs = reads.map((id) => ({ kind: "value" as const, id }));
       const of = {
-        kernel: kernels.relu,
+        kernel: kernels.relu("buffers"),
         params: Uint32Array.of(size),
         workgroups: [1, 1, 1] as const,
         bytes: 4 * size,
+        memory: "buffers" as const,
       };
       return { ...of, node: `${output}`, inputs, output, shape: [size] };
     };
     const plan = planOf([step(0, 10, []), step(1, 10, [0]), step(2, 100, [1]), step(3, 5, [2])], {
       y: { storage: { kind: "value", id: 3 }, shape: [5] },
     });
-    expect(plan.slots.reduce((sum, bytes) => sum + bytes, 0)).toBe(440);
+    expect(plan.slots.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(440);
     expect(overlaps(plan)).toEqual([]);
+  });
+
+  it("keeps textures and buffers apart, and leaves in the host's order", () => {
+    const x = input("x", [1, 4, 1, 1]);
+    const y = ops.relu({ x: ops.relu({ x }) });
+    const { plan } = lowerToPlan(graph({ name: "one", inputs: { x }, outputs: { y } }), 1, { memory: "textures" });
+    expect(printPlan(plan)).toBe(
+      [
+        "x: pack, in textures(x) -> #0 1×4×1×1",
+        "relu: relu, in textures(#0) -> #1 1×4×1×1",
+        "relu_1: relu, in textures(#1) -> #0 1×4×1×1",
+        "to the host's order: unpack, in textures(#0) -> #2 1×4×1×1",
+        "1 buffers, 2 textures, 48 bytes",
+      ].join("\n"),
+    );
   });
 
   it("is for one batch", () => {
@@ -124,25 +140,29 @@ describe("a plan", () => {
 
 describe("programs", () => {
   const lanes = 8;
-  const tiled = tiledConv2d({ lanes, channels: 16, pixels: 7, depth: 2 });
-  const strip = stripConv2d({ lanes, channels: 8, rows: 7, depth: 1, down: 1 });
+  const tiled = tiledConv2d({ lanes, channels: 16, pixels: 7 });
+  const strip = stripConv2d({ lanes, channels: 8, rows: 7, down: 1 });
   const transforms = [f2, f4].flatMap(({ inputTransform, outputTransform }) => [inputTransform, outputTransform]);
 
   it.each(
-    [...Object.values(kernels), tiled, strip, sharedConv2d, sumSplits, ...transforms].map(
-      (kernel) => [kernel.name, kernel] as const,
-    ),
-  )("%s writes its last buffer alone, and takes all its params", (_, { program, buffers, params }) => {
-    const [last, ...others] = buffers.toReversed();
-    expect(program).toContain(`var<storage, read_write> ${last}:`);
-    for (const other of others) expect(program).not.toMatch(new RegExp(`^ *${other}\\[.*\\] =[^=]`, "m"));
+    [...Object.values(kernels), tiled, strip, sharedConv2d, sumSplits, ...transforms]
+      .flatMap((kernel) => [kernel("buffers"), kernel("textures")])
+      .map((kernel) => [kernel.name, kernel] as const),
+  )("%s writes its last operand alone, reads all others, and takes all its params", (_, kernel) => {
+    const { program, operands, params } = kernel;
+    const [last, ...others] = operands.toReversed();
+    expect(program.match(/var<storage, read_write> \w+|texture_storage_2d<rgba32float, write>/g)).toHaveLength(1);
+    expect(program).toMatch(
+      new RegExp(`var<storage, read_write> ${last}Numbers|${last}Texels: \\w+<rgba32float, write>`),
+    );
+    for (const other of others) expect(program.split(`${other}(`).length).toBeGreaterThan(2); // declared, and called
     for (const param of params) expect(program).toContain(`p.${param}`);
   });
 
   const kernelsFor = (
     [channels, outputs, size, window]: readonly [number, number, number, number],
     groups = 1,
-    choice = softwareChoice(lanes),
+    choice = softwareChoice(lanes, "textures"),
   ) => {
     const x = input("x", [1, channels, size, size]);
     const weight = constant("weight", fill("v1", "weight", [outputs, channels / groups, window, window], -1, 1));
@@ -152,22 +172,22 @@ describe("programs", () => {
   };
 
   it("tiles lie within groups, and there is none where no tile fits", () => {
-    expect(kernelsFor([64, 64, 8, 1])).toContain("conv2d 32×7×2 on 8 lanes");
-    expect(kernelsFor([128, 128, 8, 3], 32)).toContain("conv2d 4×7×4 in strips of 8, 1 down");
-    expect(kernelsFor([128, 128, 8, 1], 32)).toContain("conv2d 4×14×4 on 8 lanes");
-    expect(kernelsFor([6, 6, 8, 3], 2)).toContain("conv2d");
+    expect(kernelsFor([64, 64, 56, 1])).toContain("conv2d 32×7 on 8 lanes, in textures");
+    expect(kernelsFor([128, 128, 8, 3], 32)).toContain("conv2d 4×7 in strips of 8, 1 down, in textures");
+    expect(kernelsFor([128, 128, 8, 1], 32)).toContain("conv2d 4×14 on 8 lanes, in textures");
+    expect(kernelsFor([6, 6, 8, 3], 2)).toContain("conv2d, in textures");
   });
 
   it("Winograd's algorithm is for 3 × 3 of many channels and pixels", () => {
-    expect(kernelsFor([64, 64, 56, 3])).toContain("winograd-f4 input");
-    expect(kernelsFor([64, 64, 56, 1])).not.toContain("winograd-f4 input");
-    expect(kernelsFor([512, 512, 7, 3])).not.toContain("winograd-f4 input");
+    expect(kernelsFor([64, 64, 56, 3])).toContain("winograd-f4 input, in textures");
+    expect(kernelsFor([64, 64, 56, 1]).join()).not.toContain("winograd");
+    expect(kernelsFor([64, 64, 3, 3]).join()).not.toContain("winograd");
   });
 
   it("cold, one tile serves all but groups", () => {
-    const cold = coldChoice(softwareChoice(lanes));
-    expect(kernelsFor([64, 64, 56, 3], 1, cold)).toContain("conv2d 32×7×2 on 8 lanes");
-    expect(kernelsFor([128, 128, 8, 3], 32, cold)).toContain("conv2d 4×14×4 on 8 lanes");
+    const cold = coldChoice(softwareChoice(lanes, "textures"));
+    expect(kernelsFor([64, 64, 56, 3], 1, cold)).toContain("conv2d 32×7 on 8 lanes, in textures");
+    expect(kernelsFor([128, 128, 8, 3], 32, cold)).toContain("conv2d 4×14 on 8 lanes, in textures");
   });
 
   it("on GPUs products go through shared memory, in splits where there are few", () => {
@@ -180,20 +200,20 @@ describe("programs", () => {
   it("weights are packed by the channels of a tile, zeros behind", () => {
     const data = Float32Array.from({ length: 3 * 2 * 2 }, (_, i) => i + 1); // 3 outputs, 2 channels, 1 × 2 taps
     const weight = { dtype: "float32", shape: [3, 2, 1, 2], data } as const;
-    const tile = { lanes, channels: 2, pixels: 1, depth: 2 } as const;
-    const pairs = (...outputs: readonly (readonly number[])[]) => [...outputs.flat(), 0, 0, 0, 0]; // two channels more
+    const tile = { lanes, channels: 2, pixels: 1 } as const;
+    const fours = (...outputs: readonly (readonly number[])[]) => outputs.flatMap((pair) => [...pair, 0, 0]);
     expect(written(inOrder(tileOrder(weight.shape, tile), weight.shape), weight)).toEqual([
-      ...pairs([1, 3], [5, 7]),
-      ...pairs([2, 4], [6, 8]),
-      ...pairs([9, 11], [0, 0]),
-      ...pairs([10, 12], [0, 0]),
+      ...fours([1, 3], [5, 7]),
+      ...fours([2, 4], [6, 8]),
+      ...fours([9, 11], [0, 0]),
+      ...fours([10, 12], [0, 0]),
     ]);
   });
 
   it("and for strips a column of taps at a time", () => {
     const data = Float32Array.from({ length: 2 * 3 * 2 }, (_, i) => i + 1); // 2 outputs, 1 channel, 3 × 2 taps
     const weight = { dtype: "float32", shape: [2, 1, 3, 2], data } as const;
-    const strips = { lanes, channels: 2, rows: 1, depth: 4, down: 1 } as const;
+    const strips = { lanes, channels: 2, rows: 1, down: 1 } as const;
     const fours = written(forStrips(weight.shape, strips), weight); // a channel and three zeros
     expect(fours.filter((_, i) => i % 4 === 0)).toEqual([1, 7, 3, 9, 5, 11, 2, 8, 4, 10, 6, 12]);
     expect(fours.filter((_, i) => i % 4 !== 0).every((value) => value === 0)).toBe(true);
@@ -205,7 +225,7 @@ describe("programs", () => {
       shape: [1, 1, 3, 3],
       data: Float32Array.from([1, 2, 3, 4, 5, 6, 7, 8, 9]),
     } as const;
-    const tile = { lanes, channels: 4, pixels: 1, depth: 4 } as const;
+    const tile = { lanes, channels: 4, pixels: 1 } as const;
     const all = written(forWinograd(f2, weight.shape, tileOrder([1, 1, 1, 1], tile)), weight);
     const positions = Array.from({ length: 16 }, (_, z) => all[z * 16]); // four outputs of four channels each
     // By hand: rows g0, (g0 + g1 + g2) / 2, (g0 − g1 + g2) / 2, g2 of the kernel, then the same of columns.

@@ -1,5 +1,5 @@
 import { formatShape, sizeOf } from "@residual/core";
-import type { Kernel } from "./kernels/kernel.ts";
+import type { Kernel, Memory } from "./kernels/kernel.ts";
 
 /** Where numbers lie before memory is given out: in an input, a constant of the graph, or what a dispatch computes. */
 export type Storage =
@@ -15,8 +15,9 @@ export interface Dispatch {
   /** The value that it computes. */
   readonly output: number;
   readonly shape: readonly number[];
-  /** That it takes on the device. */
+  /** That the output takes on the device, and what it lies in. */
   readonly bytes: number;
+  readonly memory: Memory;
   /** Those of the kernel, as bits. */
   readonly params: Uint32Array<ArrayBuffer>;
   readonly workgroups: readonly [x: number, y: number, z: number];
@@ -27,12 +28,17 @@ export interface Output {
   readonly shape: readonly number[];
 }
 
+/** A buffer, or a texture, that values share. */
+export interface Slot {
+  readonly memory: Memory;
+  readonly bytes: number;
+}
+
 /** What a graph is for a GPU: plain data, made without one. */
 export interface Plan {
   readonly dispatches: readonly Dispatch[];
   readonly outputs: { readonly [name: string]: Output };
-  /** Buffers that values share, in bytes. */
-  readonly slots: readonly number[];
+  readonly slots: readonly Slot[];
   /** Which of them each value lies in, by its id. */
   readonly slotOf: readonly number[];
 }
@@ -48,24 +54,24 @@ export function bytesOf(shape: readonly number[]): number {
  */
 export function planOf(dispatches: readonly Dispatch[], outputs: Plan["outputs"]): Plan {
   const last = lastReaders(dispatches, outputs);
-  const slots: number[] = [];
+  const slots: Slot[] = [];
   const free: number[] = [];
   const slotOf: number[] = [];
-  for (const [time, { output, bytes, inputs }] of dispatches.entries()) {
-    slotOf[output] = take(bytes, slots, free);
+  for (const [time, { output, bytes, memory, inputs }] of dispatches.entries()) {
+    slotOf[output] = take({ bytes, memory }, slots, free);
     for (const id of new Set(inputs.flatMap(idOf))) if (last[id] === time) free.push(slotOf[id]!);
     if (last[output] === undefined) free.push(slotOf[output]);
   }
   return { dispatches, outputs, slots, slotOf };
 }
 
-function take(bytes: number, slots: number[], free: number[]): number {
-  const fitting = free.filter((slot) => slots[slot]! >= bytes).sort((a, b) => slots[a]! - slots[b]!);
-  const largest = free.toSorted((a, b) => slots[b]! - slots[a]!)[0];
-  const slot = fitting[0] ?? largest; // one that is too small grows: values of the past had less
-  if (slot === undefined) return slots.push(bytes) - 1;
+function take({ bytes, memory }: Slot, slots: Slot[], free: number[]): number {
+  const bytesOf = (slot: number) => slots[slot]!.bytes;
+  const alike = free.filter((slot) => slots[slot]!.memory === memory).sort((a, b) => bytesOf(a) - bytesOf(b));
+  const slot = alike.find((each) => bytesOf(each) >= bytes) ?? alike.at(-1); // one that is too small grows: values of the past had less
+  if (slot === undefined) return slots.push({ bytes, memory }) - 1;
   free.splice(free.indexOf(slot), 1);
-  slots[slot] = Math.max(slots[slot]!, bytes);
+  slots[slot] = { memory, bytes: Math.max(bytesOf(slot), bytes) };
   return slot;
 }
 
@@ -88,8 +94,10 @@ export function printPlan({ dispatches, slots, slotOf }: Plan): string {
     ({ node, kernel, inputs, output, shape }) =>
       `${node}: ${kernel.name}(${inputs.map(place).join(", ")}) -> #${slotOf[output]} ${formatShape(shape)}`,
   );
-  const total = slots.reduce((sum, bytes) => sum + bytes, 0);
-  return [...lines, `${slots.length} buffers, ${total.toLocaleString("en-US")} bytes`].join("\n");
+  const total = slots.reduce((sum, { bytes }) => sum + bytes, 0);
+  const count = (memory: Memory) => slots.filter((slot) => slot.memory === memory).length;
+  const counts = (["buffers", "textures"] as const).filter(count).map((memory) => `${count(memory)} ${memory}`);
+  return [...lines, `${counts.join(", ")}, ${total.toLocaleString("en-US")} bytes`].join("\n");
 }
 
 /** A kernel's WGSL. */

@@ -152,14 +152,14 @@ async function contend(gpu: Gpu, name: string | undefined, lowered: Lowered): Pr
   const steps = ready.steps.filter((_, i) => isOwn(lowered.plan.dispatches[i]!));
   const destroy = () => {
     ready.destroy();
-    for (const buffer of constants.values()) buffer.destroy();
+    for (const held of constants.values()) held.destroy();
   };
   return { name, kernels: textOf(lowered.plan), ready, steps, destroy, costs: [] };
 }
 
 /** Not the change of order on the way in and out, which inside of a network there is none of. */
 function isOwn({ kernel }: Plan["dispatches"][number]): boolean {
-  return kernel.name !== "pack" && kernel.name !== "unpack";
+  return !/^(pack|unpack)\b/.test(kernel.name);
 }
 
 function textOf({ dispatches }: Plan): string {

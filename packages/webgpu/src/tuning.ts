@@ -18,7 +18,7 @@ export interface Layer {
 }
 
 /** So that Winograd's algorithm is the cheaper one. */
-const onlyProducts = { load: { 1: 0, 2: 0, 4: 0 }, broadcast: 0, fma: 1, keep: 0 };
+const onlyProducts = { load: 0, store: 0, broadcast: 0, fma: 1, keep: 0, step: 0 };
 
 /** Workgroups that a GPU's dispatch should have, some of which suit one GPU and some another. */
 const GPU_WORKGROUPS = [1, 32, 128, 512];
@@ -26,6 +26,7 @@ const GPU_WORKGROUPS = [1, 32, 128, 512];
 /** Every way there is with the kernels of a choice. The plain kernel is the last, and always among them. */
 export function candidatesOf(all: Choice): readonly Candidate[] {
   const { cost, tiles = [], strips = [], winograd = [], sharedAtLeast, tuned: _, ...rest } = all;
+  const { memory = "buffers" } = all;
   const plain = { name: "plain", choice: rest };
   if (sharedAtLeast !== undefined) {
     const ways = [[], ...winograd.map((each) => [each])];
@@ -39,13 +40,15 @@ export function candidatesOf(all: Choice): readonly Candidate[] {
   }
   if (!cost) return [plain];
   return [
-    ...tiles.map((tile): Candidate => ({ name: tiledConv2d(tile).name, choice: { ...rest, cost, tiles: [tile] } })),
+    ...tiles.map(
+      (tile): Candidate => ({ name: tiledConv2d(tile)(memory).name, choice: { ...rest, cost, tiles: [tile] } }),
+    ),
     ...strips.map(
-      (strip): Candidate => ({ name: stripConv2d(strip).name, choice: { ...rest, cost, strips: [strip] } }),
+      (strip): Candidate => ({ name: stripConv2d(strip)(memory).name, choice: { ...rest, cost, strips: [strip] } }),
     ),
     ...winograd.flatMap((each) =>
       tiles.map((tile): Candidate => {
-        const name = `${each.name}, ${tiledConv2d(tile).name}`;
+        const name = `${each.name}, ${tiledConv2d(tile)(memory).name}`;
         return { name, choice: { ...rest, cost: onlyProducts, tiles: [tile], winograd: [each] } };
       }),
     ),
@@ -54,10 +57,10 @@ export function candidatesOf(all: Choice): readonly Candidate[] {
 }
 
 /** The programs that a choice may come to: where one is changed, what was found out about it no longer holds. */
-export function kernelTexts({ tiles = [], strips = [], winograd = [] }: Choice): readonly string[] {
+export function kernelTexts({ memory = "buffers", tiles = [], strips = [], winograd = [] }: Choice): readonly string[] {
   const transforms = winograd.flatMap(({ inputTransform, outputTransform }) => [inputTransform, outputTransform]);
   const products = [...tiles.map(tiledConv2d), ...strips.map(stripConv2d), sharedConv2d, sumSplits];
-  return [...Object.values(plainKernels), ...transforms, ...products].map(({ program }) => program);
+  return [...Object.values(plainKernels), ...transforms, ...products].map((kernel) => kernel(memory).program);
 }
 
 /** The choice that is left for a layer, where one was found the quickest for it; the whole where none was. */

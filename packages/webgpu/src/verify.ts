@@ -46,34 +46,41 @@ async function checkAll(gpu: Gpu, used: ReadonlySet<string>): Promise<void> {
   }
 }
 
-function trialsOf({ cost, tiles = [], strips = [], winograd = [], sharedAtLeast }: Choice): readonly Trial[] {
+function trialsOf({
+  memory = "buffers",
+  cost,
+  tiles = [],
+  strips = [],
+  winograd = [],
+  sharedAtLeast,
+}: Choice): readonly Trial[] {
   const size = 9;
   if (sharedAtLeast !== undefined) {
     const through = { stride: 2, outputs: SHARED + 4, size } as const;
     return [
-      { name: sharedConv2d.name, choice: { sharedAtLeast: 1 }, ...through },
-      { name: sumSplits.name, choice: { sharedAtLeast: 100 }, ...through },
+      { name: sharedConv2d(memory).name, choice: { sharedAtLeast: 1 }, ...through },
+      { name: sumSplits(memory).name, choice: { sharedAtLeast: 100 }, ...through },
       ...winograd.map((each): Trial => {
         const choice = { sharedAtLeast: 1, winograd: [each] };
-        return { name: each.outputTransform.name, choice, stride: 1, outputs: SHARED, size: 40 };
+        return { name: each.outputTransform(memory).name, choice, stride: 1, outputs: SHARED, size: 40 };
       }),
     ];
   }
   if (!cost) return [];
-  const onlyProducts = { load: { 1: 0, 2: 0, 4: 0 }, broadcast: 0, fma: 1, keep: 0 };
+  const onlyProducts = { load: 0, store: 0, broadcast: 0, fma: 1, keep: 0, step: 0 };
   const [first] = tiles;
   return [
     ...tiles.map((tile): Trial => {
-      const { name } = tiledConv2d(tile);
-      return { name, choice: { cost, tiles: [tile] }, stride: 2, outputs: tile.channels + 4, size };
+      const { name } = tiledConv2d(tile)(memory);
+      return { name, choice: { memory, cost, tiles: [tile] }, stride: 2, outputs: tile.channels + 4, size };
     }),
     ...strips.map((strip): Trial => {
-      const { name } = stripConv2d(strip);
-      return { name, choice: { cost, strips: [strip] }, stride: strip.down, outputs: strip.channels + 4, size };
+      const { name } = stripConv2d(strip)(memory);
+      return { name, choice: { memory, cost, strips: [strip] }, stride: strip.down, outputs: strip.channels + 4, size };
     }),
     ...winograd.map((each): Trial => {
-      const choice = { cost: onlyProducts, tiles: [first!], winograd: [each] };
-      return { name: each.outputTransform.name, choice, stride: 1, outputs: first!.channels, size };
+      const choice = { memory, cost: onlyProducts, tiles: [first!], winograd: [each] };
+      return { name: each.outputTransform(memory).name, choice, stride: 1, outputs: first!.channels, size };
     }),
   ];
 }
@@ -99,7 +106,7 @@ async function isRight(gpu: Gpu, trial: Trial): Promise<boolean> {
     return expected!.data.every((value, i) => Math.abs(found!.data[i]! - value) < 0.5);
   } finally {
     ready.destroy();
-    for (const buffer of constants.values()) buffer.destroy();
+    for (const held of constants.values()) held.destroy();
   }
 }
 

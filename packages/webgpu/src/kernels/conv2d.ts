@@ -1,14 +1,14 @@
-import { type Kernel, plain } from "./kernel.ts";
+import { type KernelIn, plain } from "./kernel.ts";
 
 /**
  * relu(conv2d(x, weight) + bias + residual), four outputs an invocation: KH·KW·C/groups multiply-adds for each, each with two loads.
  * On software adapters loads set its speed: some 0.6 GFLOP/s a core. It is what faster kernels are checked against, and takes
  * whatever they do not: weights that the graph works out itself, groups of any size.
  */
-export const conv2d: Kernel = plain({
+export const conv2d: KernelIn = plain({
   name: "conv2d",
-  buffers: ["x", "weight", "bias", "residual", "y"],
-  elements: { x: "f32", weight: "f32", bias: "f32" },
+  operands: ["x", "weight", "bias", "residual", "y"],
+  numbers: ["x", "weight", "bias"],
   // biome-ignore format: what belongs together in a line
   params: [
     "quads", "channels", "h", "w", "xQuads", "ow", "kh", "kw", "down", "right", "top", "left", "dilationH", "dilationW",
@@ -22,7 +22,7 @@ export const conv2d: Kernel = plain({
     if (channel >= p.channels) { break; }
     let first = channel / p.outputsPerGroup * p.perGroup;
     var sum = 0.0;
-    if (p.hasBias == 1u) { sum = bias[channel]; }
+    if (p.hasBias == 1u) { sum = bias(channel); }
     for (var a = 0u; a < p.kh; a++) {
       let at = row * p.down + a * p.dilationH - p.top; // above the image it wraps, and is no row
       if (at >= p.h) { continue; }
@@ -33,13 +33,13 @@ export const conv2d: Kernel = plain({
           let c = first + k;
           let here = (((image * p.xQuads + c / 4u) * p.h + at) * p.w + q) * 4u + c % 4u;
           let tap = (((channel * p.weightQuads + k / 4u) * p.kh + a) * p.kw + b) * 4u + k % 4u;
-          sum += x[here] * weight[tap];
+          sum += x(here) * weight(tap);
         }
       }
     }
     sums[part] = sum;
   }
-  if (p.hasResidual == 1u) { sums += residual[i]; }
+  if (p.hasResidual == 1u) { sums += residual(i); }
   if (p.relu == 1u) { sums = rectified(sums); }
-  y[i] = sums;`,
+  put(i, sums);`,
 });

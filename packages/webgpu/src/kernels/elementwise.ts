@@ -1,67 +1,72 @@
-import { type Kernel, plain } from "./kernel.ts";
+import { type KernelIn, plain } from "./kernel.ts";
 
 /** One number in, or a few, and one out: memory sets their speed. */
-export const add: Kernel = plain({ name: "add", buffers: ["a", "b", "y"], params: [], code: "  y[i] = a[i] + b[i];" });
-
-export const relu: Kernel = plain({
-  name: "relu",
-  buffers: ["x", "y"],
+export const add: KernelIn = plain({
+  name: "add",
+  operands: ["a", "b", "y"],
   params: [],
-  code: "  y[i] = rectified(x[i]);",
+  code: "  put(i, a(i) + b(i));",
+});
+
+export const relu: KernelIn = plain({
+  name: "relu",
+  operands: ["x", "y"],
+  params: [],
+  code: "  put(i, rectified(x(i)));",
 });
 
 /** Of e^−|x|, which cannot overflow. */
-export const sigmoid: Kernel = plain({
+export const sigmoid: KernelIn = plain({
   name: "sigmoid",
-  buffers: ["x", "y"],
+  operands: ["x", "y"],
   params: ["quads", "channels"],
   code: /* wgsl */ `
-  let small = exp(-abs(x[i]));
+  let small = exp(-abs(x(i)));
   let positive = 1.0 / (1.0 + small);
-  let whole = select(select(positive, small / (1.0 + small), isNegative(x[i])), x[i], isNan(x[i]));
-  y[i] = filled(whole, plane % p.quads, p.channels);`,
+  let whole = select(select(positive, small / (1.0 + small), isNegative(x(i))), x(i), isNan(x(i)));
+  put(i, filled(whole, plane % p.quads, p.channels));`,
 });
 
-export const multiply: Kernel = plain({
+export const multiply: KernelIn = plain({
   name: "multiply",
-  buffers: ["x", "gate", "y"],
+  operands: ["x", "gate", "y"],
   params: [],
-  code: "  y[i] = x[i] * gate[plane];",
+  code: "  put(i, x(i) * gate(plane));",
 });
 
-export const batchNorm: Kernel = plain({
+export const batchNorm: KernelIn = plain({
   name: "batchNorm",
-  buffers: ["x", "scale", "shift", "mean", "variance", "y"],
+  operands: ["x", "scale", "shift", "mean", "variance", "y"],
   params: ["quads", "epsilon"],
   code: /* wgsl */ `
   let quad = plane % p.quads;
-  let gain = scale[quad] * inverseSqrt(variance[quad] + bitcast<f32>(p.epsilon));
-  y[i] = (x[i] - mean[quad]) * gain + shift[quad];`,
+  let gain = scale(quad) * inverseSqrt(variance(quad) + bitcast<f32>(p.epsilon));
+  put(i, (x(i) - mean(quad)) * gain + shift(quad));`,
 });
 
 /** A strided slice. */
-export const subsample: Kernel = plain({
+export const subsample: KernelIn = plain({
   name: "subsample",
-  buffers: ["x", "y"],
+  operands: ["x", "y"],
   params: ["h", "w", "ow", "down", "right"],
   code: /* wgsl */ `
   let row = quotient(pixel, p.ow); let column = pixel - row * p.ow;
-  y[i] = x[(plane * p.h + row * p.down) * p.w + column * p.right];`,
+  put(i, x((plane * p.h + row * p.down) * p.w + column * p.right));`,
 });
 
 /** Channels of zeros before and behind. */
-export const padChannels: Kernel = plain({
+export const padChannels: KernelIn = plain({
   name: "padChannels",
-  buffers: ["x", "y"],
-  elements: { x: "f32" },
+  operands: ["x", "y"],
+  numbers: ["x"],
   params: ["quads", "xChannels", "xQuads", "before"],
   code: /* wgsl */ `
   var whole = vec4f();
   for (var part = 0u; part < 4u; part++) {
     let source = plane % p.quads * 4u + part - p.before; // before x it wraps, and is no channel
     if (source < p.xChannels) {
-      whole[part] = x[((plane / p.quads * p.xQuads + source / 4u) * p.pixels + pixel) * 4u + source % 4u];
+      whole[part] = x(((plane / p.quads * p.xQuads + source / 4u) * p.pixels + pixel) * 4u + source % 4u);
     }
   }
-  y[i] = whole;`,
+  put(i, whole);`,
 });

@@ -1,26 +1,48 @@
 import { UnsupportedError } from "@residual/core";
 import type { Layout } from "../layout.ts";
 
+/**
+ * What holds tensors in the device's order (layout.ts): storage buffers, or storage textures of the format rgba32float. What is in the
+ * host's order lies in buffers always.
+ *
+ * A load from a buffer is, on lavapipe, a branch and a bounds check for each number of each lane, written out in place: 320 instructions
+ * for a vec4 of 8 lanes, and 2 KiB of code. Of a texture it calls one small function, which gets a vec4 of a lane at a time and
+ * turns them round in registers: 80 instructions. SwiftShader has it the other way round, 110 ns for 60, and GPUs like buffers.
+ */
+export type Memory = "buffers" | "textures";
+
 /** A WGSL program. What varies comes in as whole numbers, so that a few serve all shapes: software adapters take seconds to compile one. */
 export interface Kernel {
   /** Unlike any other's: the compiled program is kept by it. */
   readonly name: string;
-  /** In binding order, behind `params` at 0; the last is written, and none else. */
-  readonly buffers: readonly string[];
+  /** What it binds, in order, behind `params` at 0; the last is written, and none else. */
+  readonly operands: readonly string[];
+  /** Those of them that are textures. */
+  readonly textures: readonly string[];
   /** The numbers of `params` by name, in order. */
   readonly params: readonly string[];
   readonly program: string;
 }
 
+/** A kernel for either memory, whose texts differ in how they load and store. */
+export type KernelIn = (memory: Memory) => Kernel;
+
+/** What a kernel binds, and sees it as. */
+export interface Signature {
+  readonly name: string;
+  readonly operands: readonly string[];
+  /** Operands that are seen as single numbers; the others are vec4f. */
+  readonly numbers?: readonly string[];
+  /** Operands in the host's order. */
+  readonly host?: readonly string[];
+  readonly params: readonly string[];
+}
+
 /** What a kernel is made of that runs once for each four numbers of its output. */
-interface Plain extends Omit<Kernel, "program"> {
-  /** What the buffers are seen as; vec4f where not given. */
-  readonly elements?: Elements;
+interface Plain extends Signature {
   /** The body. Of the output, `i` is the index in fours, `pixel` that in its plane, `plane` the four channels among those of all images. */
   readonly code: string;
 }
-
-type Elements = { readonly [buffer: string]: "f32" | "vec2f" | "vec4f" };
 
 /** Invocations of a workgroup: a multiple of every subgroup size there is. */
 const WORKGROUP = 64;
@@ -45,30 +67,68 @@ export function workgroupsFor({ images, pixels, quads }: Layout): readonly [x: n
   return [x, y, z];
 }
 
-/** Parameters and buffers of a kernel, as WGSL declares them. */
-export function bindings({ params, buffers }: Pick<Kernel, "params" | "buffers">, elements: Elements = {}): string {
-  const access = (i: number) => (i === buffers.length - 1 ? "read_write" : "read");
-  const lines = buffers.map(
-    (name, i) =>
-      `@group(0) @binding(${i + 1}) var<storage, ${access(i)}> ${name}: array<${elements[name] ?? "vec4f"}>;`,
-  );
-  return `struct Params { ${params.map((name) => `${name}: u32`).join(", ")} }
+/** Texels of a row of a texture that holds a tensor: rows are whole pages then, and 8192 of them, which all have, are 128 MiB. */
+export const TEXELS = 1024;
+
+/** A kernel whose program is its text behind its parameters and operands: `x(i)` is a number, or four, of x; `put(i, four)` writes the last. */
+export function kernelIn(signature: Signature, text: string): KernelIn {
+  const made = new Map<Memory, Kernel>();
+  return (memory) => {
+    const known = made.get(memory) ?? kernelOf(signature, text, memory);
+    made.set(memory, known);
+    return known;
+  };
+}
+
+function kernelOf(signature: Signature, text: string, memory: Memory): Kernel {
+  const { name, operands, host = [], params } = signature;
+  const textures = memory === "textures" ? operands.filter((operand) => !host.includes(operand)) : [];
+  const program = `${enables(text)}struct Params { ${params.map((param) => `${param}: u32`).join(", ")} }
 @group(0) @binding(0) var<uniform> p: Params;
-${lines.join("\n")}`;
+${operands.map((operand, i) => declared(signature, operand, i + 1, textures.includes(operand))).join("\n")}
+${textures.length > 0 ? `fn place(i: u32) -> vec2u { return vec2u(i % ${TEXELS}u, i / ${TEXELS}u); }\n` : ""}
+${bits}
+
+${quotient}
+
+${text}
+`;
+  return { name: memory === "textures" ? `${name}, in textures` : name, operands, textures, params, program };
+}
+
+/** An operand, and the function that kernels get at it by. */
+function declared({ operands, numbers = [] }: Signature, name: string, binding: number, isTexture: boolean): string {
+  const isLast = name === operands.at(-1);
+  const [at, type] = [`@group(0) @binding(${binding}) var`, numbers.includes(name) ? "f32" : "vec4f"];
+  if (isTexture) {
+    const variable = `${at} ${name}Texels: texture_storage_2d<rgba32float, ${isLast ? "write" : "read"}>;`;
+    if (isLast) return `${variable} fn put(i: u32, four: vec4f) { textureStore(${name}Texels, place(i), four); }`;
+    const load =
+      type === "f32" ? `textureLoad(${name}Texels, place(i / 4u))[i % 4u]` : `textureLoad(${name}Texels, place(i))`;
+    return `${variable} fn ${name}(i: u32) -> ${type} { return ${load}; }`;
+  }
+  const variable = `${at}<storage, ${isLast ? "read_write" : "read"}> ${name}Numbers: array<${type}>;`;
+  return isLast
+    ? `${variable} fn put(i: u32, four: vec4f) { ${name}Numbers[i] = four; }`
+    : `${variable} fn ${name}(i: u32) -> ${type} { return ${name}Numbers[i]; }`;
+}
+
+function enables(text: string): string {
+  return text.includes("subgroup") ? "enable subgroups;\n" : "";
 }
 
 /**
  * `/` for u32 where what is divided is below 2²⁴, and a float32 thus exact: its quotient is off by one at most. Software adapters divide
  * integers lane by lane, which takes as long as two loads.
  */
-export const quotient = `fn quotient(a: u32, b: u32) -> u32 {
+const quotient = `fn quotient(a: u32, b: u32) -> u32 {
   let q = u32(f32(a) / f32(b));
   let rest = bitcast<i32>(a - q * b);
   return q + select(0u, 1u, rest >= bitcast<i32>(b)) - select(0u, 1u, rest < 0);
 }`;
 
 /** x > 0 and x != x may be folded away by a driver that takes numbers for finite; bits are not. */
-export const bits = `fn isNan(x: vec4f) -> vec4<bool> { return (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u); }
+const bits = `fn isNan(x: vec4f) -> vec4<bool> { return (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u); }
 fn isNegative(x: vec4f) -> vec4<bool> {
   let b = bitcast<vec4u>(x);
   return (b > vec4u(0x80000000u)) & (b <= vec4u(0xff800000u));
@@ -80,25 +140,34 @@ fn filled(x: vec4f, quad: u32, channels: u32) -> vec4f {
   return select(x, vec4f(), vec4u(0u, 1u, 2u, 3u) + 4u * quad >= vec4u(channels));
 }`;
 
+/** What is added to a convolution's sums: bias, residual, ReLU. Params: hasBias, hasResidual, relu; operands: bias, residual. */
+export const ended = `fn ended(sums: vec4f, quad: u32, i: u32) -> vec4f {
+  var whole = sums;
+  if (p.hasBias == 1u) { whole += bias(quad); }
+  if (p.hasResidual == 1u) { whole += residual(i); }
+  if (p.relu == 1u) { whole = rectified(whole); }
+  return whole;
+}`;
+
 /**
  * A kernel that runs once for four channels of a pixel, in the device's order (layout.ts). What is behind the last channel has to
  * be zero. Its first params are `planes`, and `pixels` of each.
  */
-export function plain({ code, elements, ...rest }: Plain): Kernel {
-  const kernel = { ...rest, params: ["planes", "pixels", ...rest.params] };
-  const program = `${bindings(kernel, elements)}
-
-${bits}
-
-${quotient}
-
-@compute @workgroup_size(${WORKGROUP})
+export function plain({ code, ...rest }: Plain): KernelIn {
+  const signature = { ...rest, params: ["planes", "pixels", ...rest.params] };
+  return kernelIn(
+    signature,
+    `${code.includes("ended(") ? `${ended}\n` : ""}@compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let pixel = id.x; let plane = id.y + id.z * ${MOST_WORKGROUPS}u;
   if (pixel >= p.pixels || plane >= p.planes) { return; }
   let i = plane * p.pixels + pixel;
 ${code}
+}`,
+  );
 }
-`;
-  return { ...kernel, program };
+
+/** A line of text for each of so many. */
+export function lines(count: number, text: (i: number) => string): string {
+  return Array.from({ length: count }, (_, i) => text(i)).join("\n");
 }

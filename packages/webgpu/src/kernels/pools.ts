@@ -1,9 +1,9 @@
-import { type Kernel, plain } from "./kernel.ts";
+import { type KernelIn, plain } from "./kernel.ts";
 
 /** The largest of a window, or its mean: an invocation loads its window's pixels. */
-export const maxPool2d: Kernel = plain({
+export const maxPool2d: KernelIn = plain({
   name: "maxPool2d",
-  buffers: ["x", "y"],
+  operands: ["x", "y"],
   params: ["h", "w", "ow", "windowH", "windowW", "down", "right", "top", "left", "negativeInfinity"],
   code: /* wgsl */ `
   let row = quotient(pixel, p.ow); let column = pixel - row * p.ow;
@@ -15,25 +15,25 @@ export const maxPool2d: Kernel = plain({
     for (var b = 0u; b < p.windowW; b++) {
       let q = column * p.right + b - p.left;
       if (q >= p.w) { continue; }
-      let seen = x[(plane * p.h + at) * p.w + q];
+      let seen = x((plane * p.h + at) * p.w + q);
       best = max(best, seen);
       nan = select(nan, seen, isNan(seen));
     }
   }
-  y[i] = select(best, nan, isNan(nan));`,
+  put(i, select(best, nan, isNan(nan)));`,
 });
 
 /** Windows may stick out at the bottom and on the right; they are divided by what they see. */
-export const averagePool2d: Kernel = plain({
+export const averagePool2d: KernelIn = plain({
   name: "averagePool2d",
-  buffers: ["x", "y"],
+  operands: ["x", "y"],
   params: ["h", "w", "ow", "windowH", "windowW", "down", "right"],
   code: /* wgsl */ `
   let row = quotient(pixel, p.ow); let column = pixel - row * p.ow;
   let bottom = min(row * p.down + p.windowH, p.h); let end = min(column * p.right + p.windowW, p.w);
   var sum = vec4f();
   for (var a = row * p.down; a < bottom; a++) {
-    for (var b = column * p.right; b < end; b++) { sum += x[(plane * p.h + a) * p.w + b]; }
+    for (var b = column * p.right; b < end; b++) { sum += x((plane * p.h + a) * p.w + b); }
   }
-  y[i] = sum / f32((bottom - row * p.down) * (end - column * p.right));`,
+  put(i, sum / f32((bottom - row * p.down) * (end - column * p.right)));`,
 });

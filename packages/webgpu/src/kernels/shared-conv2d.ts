@@ -1,5 +1,5 @@
 import { four, type WeightOrder } from "../layout.ts";
-import { bindings, bits, type Kernel, plain, quotient } from "./kernel.ts";
+import { ended, type KernelIn, kernelIn, plain } from "./kernel.ts";
 
 /** Output channels, and pixels, of a workgroup. */
 export const SHARED = 64;
@@ -7,8 +7,9 @@ export const SHARED = 64;
 /** Fours of channels that lie in the workgroup's memory at a time. */
 const SLAB = 4;
 
-const shared: Pick<Kernel, "buffers" | "params"> = {
-  buffers: ["x", "weight", "bias", "residual", "y"],
+const shared = {
+  name: "conv2d in shared memory",
+  operands: ["x", "weight", "bias", "residual", "y"],
   // biome-ignore format: what belongs together in a line
   params: [
     "pixels", "plane", "ow", "channels", "quads", "h", "w", "xQuads", "kh", "kw", "down", "right", "top", "left", "dilationH", "dilationW",
@@ -25,14 +26,9 @@ const shared: Pick<Kernel, "buffers" | "params"> = {
  * along z (`splits`), whose sums are added up by `sumSplits` afterwards. Without splits z counts products beside one another, as in
  * tiledConv2d.
  */
-export const sharedConv2d: Kernel = {
-  ...shared,
-  name: "conv2d in shared memory",
-  program: /* wgsl */ `${bindings(shared)}
-
-${bits}
-
-${quotient}
+export const sharedConv2d: KernelIn = kernelIn(
+  shared,
+  /* wgsl */ `${ended}
 
 var<workgroup> xs: array<vec4f, ${SLAB * SHARED}>; // [fours][pixels], each four channels of x
 var<workgroup> ws: array<vec4f, ${4 * SLAB * (SHARED / 4)}>; // [channels of x][fours], each four outputs
@@ -60,11 +56,11 @@ fn main(
     let r = column * p.right + tap % p.kw * p.dilationW - p.left;
     let seen = q < p.h && r < p.w && quad + part < p.xQuads;
     let source = product * p.xStep + (image * p.xQuads + quad + part) * plane + q * p.w + r;
-    xs[index] = select(vec4f(), x[select(0u, source, seen)], seen);
+    xs[index] = select(vec4f(), x(select(0u, source, seen)), seen);
     let behind = (tap * p.xQuads + quad) * 4u + index / 16u;
     let known = quad + index / 64u < p.xQuads;
     let at = product * p.weightStep + (group.x * p.kh * p.kw * p.xQuads * 4u + behind) * 16u + index % 16u;
-    ws[index] = select(vec4f(), weight[select(0u, at, known)], known);
+    ws[index] = select(vec4f(), weight(select(0u, at, known)), known);
     workgroupBarrier();
     for (var k = 0u; k < ${SLAB}u; k++) {
       let w0 = ws[(k * 4u) * 16u + id.y]; let w1 = ws[(k * 4u + 1u) * 16u + id.y];
@@ -82,28 +78,20 @@ fn main(
     if (quad >= p.quads || pixel >= p.pixels) { continue; }
     let image = quotient(pixel, p.plane);
     let i = (image * p.quads + quad) * p.plane + pixel - image * p.plane;
-    var whole = sums[n];
-    if (p.hasBias == 1u) { whole += bias[quad]; }
-    if (p.hasResidual == 1u) { whole += residual[i]; }
-    if (p.relu == 1u) { whole = rectified(whole); }
-    y[group.z * p.yStep + i] = filled(whole, quad, p.channels);
+    put(group.z * p.yStep + i, filled(ended(sums[n], quad, i), quad, p.channels));
   }
-}
-`,
-};
+}`,
+);
 
 /** The sums of all splits, one after the other, with what is behind a convolution. */
-export const sumSplits: Kernel = plain({
+export const sumSplits: KernelIn = plain({
   name: "sum of splits",
-  buffers: ["x", "bias", "residual", "y"],
+  operands: ["x", "bias", "residual", "y"],
   params: ["quads", "splits", "hasBias", "hasResidual", "relu"],
   code: /* wgsl */ `
   var whole = vec4f();
-  for (var split = 0u; split < p.splits; split++) { whole += x[split * p.planes * p.pixels + i]; }
-  if (p.hasBias == 1u) { whole += bias[plane % p.quads]; }
-  if (p.hasResidual == 1u) { whole += residual[i]; }
-  if (p.relu == 1u) { whole = rectified(whole); }
-  y[i] = whole;`,
+  for (var split = 0u; split < p.splits; split++) { whole += x(split * p.planes * p.pixels + i); }
+  put(i, ended(whole, plane % p.quads, i));`,
 });
 
 /** [O / 64][KH][KW][C][64], C filled up to fours. */

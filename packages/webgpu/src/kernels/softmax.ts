@@ -1,34 +1,34 @@
-import { type Kernel, plain } from "./kernel.ts";
+import { type KernelIn, plain } from "./kernel.ts";
 
 /** Of each row the largest, and Σ e^(x − largest): an invocation a row, since it is read a thousand times else. */
-export const rowSums: Kernel = plain({
+export const rowSums: KernelIn = plain({
   name: "rowSums",
-  buffers: ["x", "y"],
-  elements: { x: "f32" },
+  operands: ["x", "y"],
+  numbers: ["x"],
   params: ["classes", "width"],
   code: /* wgsl */ `
   let start = plane * p.width;
-  var largest = vec4f(x[start]);
-  for (var k = 1u; k < p.classes; k++) { largest = larger(largest, vec4f(x[start + k])); }
+  var largest = vec4f(x(start));
+  for (var k = 1u; k < p.classes; k++) { largest = larger(largest, vec4f(x(start + k))); }
   var sum = 0.0;
-  for (var k = 0u; k < p.classes; k++) { sum += exp(x[start + k] - largest.x); }
-  y[i] = vec4f(largest.x, sum, 0.0, 0.0);`,
+  for (var k = 0u; k < p.classes; k++) { sum += exp(x(start + k) - largest.x); }
+  put(i, vec4f(largest.x, sum, 0.0, 0.0));`,
 });
 
-export const softmax: Kernel = plain({
+export const softmax: KernelIn = plain({
   name: "softmax",
-  buffers: ["x", "sums", "y"],
+  operands: ["x", "sums", "y"],
   params: ["quads", "channels"],
   code: /* wgsl */ `
-  let row = sums[plane / p.quads];
-  y[i] = filled(exp(x[i] - row.x) / row.y, plane % p.quads, p.channels);`,
+  let row = sums(plane / p.quads);
+  put(i, filled(exp(x(i) - row.x) / row.y, plane % p.quads, p.channels));`,
 });
 
-export const logSoftmax: Kernel = plain({
+export const logSoftmax: KernelIn = plain({
   name: "logSoftmax",
-  buffers: ["x", "sums", "y"],
+  operands: ["x", "sums", "y"],
   params: ["quads", "channels"],
   code: /* wgsl */ `
-  let row = sums[plane / p.quads];
-  y[i] = filled(x[i] - row.x - log(row.y), plane % p.quads, p.channels);`,
+  let row = sums(plane / p.quads);
+  put(i, filled(x(i) - row.x - log(row.y), plane % p.quads, p.channels));`,
 });

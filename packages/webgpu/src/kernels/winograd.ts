@@ -1,5 +1,5 @@
 import { four, type Packing, type WeightOrder } from "../layout.ts";
-import { type Kernel, plain } from "./kernel.ts";
+import { type KernelIn, lines, plain } from "./kernel.ts";
 
 /**
  * Winograd's minimal filtering, Lavin and Gray 2015, section 4.1: a tile of m × m outputs of a 3 × 3 convolution is
@@ -13,8 +13,8 @@ export interface Winograd {
   readonly outputs: number;
   /** Pixels that a tile sees, along each axis. */
   readonly inputs: number;
-  readonly inputTransform: Kernel;
-  readonly outputTransform: Kernel;
+  readonly inputTransform: KernelIn;
+  readonly outputTransform: KernelIn;
   readonly kernelMatrix: readonly (readonly number[])[];
 }
 
@@ -96,71 +96,53 @@ function sumOf(row: readonly number[], variable: (k: number) => string): string 
   return terms.join(" ").replace(/^\+ /, "");
 }
 
-function lines(count: number, text: (i: number) => string): string {
-  return Array.from({ length: count }, (_, i) => text(i)).join("\n");
-}
-
-/**
- * x to [positions][channels / 4][tiles][4], tiles of all images in a row: an invocation takes four channels of a tile. Loops over columns, then rows: written out, F(4, 3)
- * takes seconds to compile on lavapipe.
- */
-function inputTransform(name: string, matrix: readonly (readonly number[])[]): Kernel {
+/** x to [positions][channels / 4][tiles][4], tiles of all images in a row: an invocation takes four channels of a tile. */
+function inputTransform(name: string, matrix: readonly (readonly number[])[]): KernelIn {
   const side = matrix.length;
   return plain({
     name: `${name} input`,
-    buffers: ["x", "y"],
+    operands: ["x", "y"],
     params: ["h", "w", "tilesH", "tilesW", "top", "left"],
     code: /* wgsl */ `
   let image = quotient(pixel, p.tilesW * p.tilesH); let tile = pixel - image * p.tilesW * p.tilesH;
   let down = quotient(tile, p.tilesW);
   let column = (tile - down * p.tilesW) * ${side - 2}u - p.left; let row = down * ${side - 2}u - p.top;
-  let seen = (image * p.planes + plane) * p.h;
-  var half: array<vec4f, ${side * side}>;
-  for (var j = 0u; j < ${side}u; j++) {
-    let q = column + j;
-${lines(side, (k) => `    let in${k} = q < p.w && row + ${k}u < p.h; let d${k} = select(vec4f(), x[select(0u, (seen + row + ${k}u) * p.w + q, in${k})], in${k});`)}
-${lines(side, (i) => `    half[${i * side}u + j] = ${sumOf(matrix[i]!, (k) => `d${k}`)};`)}
-  }
-  for (var r = 0u; r < ${side}u; r++) {
-${lines(side, (k) => `    let d${k} = half[r * ${side}u + ${k}u];`)}
-    let to = r * ${side}u * p.planes * p.pixels + i;
-${lines(side, (j) => `    y[to + ${j}u * p.planes * p.pixels] = ${sumOf(matrix[j]!, (k) => `d${k}`)};`)}
-  }`,
+  let seen = (image * p.planes + plane) * p.h; let step = p.planes * p.pixels;
+${lines(side, (k) => `  let in${k} = row + ${k}u < p.h; let from${k} = (seen + row + ${k}u) * p.w;`)}
+${lines(
+  side,
+  (j) => `  let q${j} = column + ${j}u; let known${j} = q${j} < p.w;
+${lines(side, (k) => `  let d${k}_${j} = select(vec4f(), x(select(0u, from${k} + q${j}, in${k} && known${j})), in${k} && known${j});`)}
+${lines(side, (i) => `  let h${i}_${j} = ${sumOf(matrix[i]!, (k) => `d${k}_${j}`)};`)}`,
+)}
+${lines(side, (r) => lines(side, (j) => `  put(${r * side + j}u * step + i, ${sumOf(matrix[j]!, (k) => `h${r}_${k}`)});`))}`,
   });
 }
 
 /** From there to y, with bias, residual and ReLU. */
-function outputTransform(name: string, matrix: readonly (readonly number[])[]): Kernel {
+function outputTransform(name: string, matrix: readonly (readonly number[])[]): KernelIn {
   const [outputs, side] = [matrix.length, matrix[0]!.length];
   return plain({
     name: `${name} output`,
-    buffers: ["x", "bias", "residual", "y"],
+    operands: ["x", "bias", "residual", "y"],
     params: ["oh", "ow", "tilesH", "tilesW", "hasBias", "hasResidual", "relu"],
     code: /* wgsl */ `
   let image = quotient(pixel, p.tilesW * p.tilesH); let tile = pixel - image * p.tilesW * p.tilesH;
   let down = quotient(tile, p.tilesW);
   let column = (tile - down * p.tilesW) * ${outputs}u; let row = down * ${outputs}u;
-  let made = (image * p.planes + plane) * p.oh;
-  var half: array<vec4f, ${outputs * side}>;
-  for (var j = 0u; j < ${side}u; j++) {
-${lines(side, (k) => `    let d${k} = x[(${k * side}u + j) * p.planes * p.pixels + i];`)}
-${lines(outputs, (r) => `    half[${r * side}u + j] = ${sumOf(matrix[r]!, (k) => `d${k}`)};`)}
-  }
-  var offset = vec4f();
-  if (p.hasBias == 1u) { offset = bias[plane]; }
-  for (var r = 0u; r < ${outputs}u; r++) {
-    if (row + r >= p.oh) { break; }
-${lines(side, (k) => `    let d${k} = half[r * ${side}u + ${k}u];`)}
-    let sums = array(${matrix.map((each) => sumOf(each, (k) => `d${k}`)).join(", ")});
-    for (var c = 0u; c < ${outputs}u; c++) {
-      if (column + c >= p.ow) { break; }
-      let to = (made + row + r) * p.ow + column + c;
-      var whole = sums[c] + offset;
-      if (p.hasResidual == 1u) { whole += residual[to]; }
-      if (p.relu == 1u) { whole = rectified(whole); }
-      y[to] = whole;
-    }
+  let made = (image * p.planes + plane) * p.oh; let step = p.planes * p.pixels;
+${lines(
+  side,
+  (j) => `${lines(side, (k) => `  let d${k}_${j} = x(${k * side + j}u * step + i);`)}
+${lines(outputs, (r) => `  let h${r}_${j} = ${sumOf(matrix[r]!, (k) => `d${k}_${j}`)};`)}`,
+)}
+${lines(
+  outputs,
+  (r) => `  if (row + ${r}u < p.oh) {
+    let start = (made + row + ${r}u) * p.ow + column;
+${lines(outputs, (c) => `    if (column + ${c}u < p.ow) { put(start + ${c}u, ended(${sumOf(matrix[c]!, (k) => `h${r}_${k}`)}, plane, start + ${c}u)); }`)}
   }`,
+)}`,
   });
 }
 
