@@ -131,16 +131,16 @@ async function executableOf(gpu: Gpu, given: Graph, work: WorkOptions): Promise<
     ready?.destroy();
     ready = undefined;
     try {
-      ready = await guarded(gpu, graph.name, async () => {
+      return await guarded(gpu, graph.name, async () => {
         await checkKernels(gpu, lowerToPlan(graph, batch, gpu.choice).plan);
         throwIfAborted(signal);
         const lowered = lowerToPlan(graph, batch, gpu.choice); // tiles, and so the order of weights, may be others for another batch
         await compileKernels(gpu, lowered.plan, { signal, onProgress });
         constants = await upload(gpu, lowered, constants, onProgress);
         throwIfAborted(signal);
-        return prepare(gpu, lowered, batch, constants);
+        ready = await prepare(gpu, lowered, batch, constants);
+        return ready;
       });
-      return ready;
     } catch (error) {
       free();
       throw error;

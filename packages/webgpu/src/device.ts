@@ -60,7 +60,12 @@ export async function openGpu({ gpu: given, device: own, ...options }: Opening =
     throw new BackendUnavailableError(`webgpu: there is no GPU adapter; ${wayOut()}`);
   }
   const requiredFeatures: GPUFeatureName[] = adapter.features.has("subgroups") ? ["subgroups"] : [];
-  const limits = ["maxStorageBufferBindingSize", "maxBufferSize", "maxStorageTexturesPerShaderStage"] as const;
+  const limits = [
+    "maxStorageBufferBindingSize",
+    "maxBufferSize",
+    "maxStorageTexturesPerShaderStage",
+    "maxTextureDimension2D",
+  ] as const;
   const requiredLimits = Object.fromEntries(limits.map((name) => [name, adapter.limits[name]]));
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
   return gpuOf(device, adapter.info, { library, version, keep: gpu }, options);

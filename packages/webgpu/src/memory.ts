@@ -44,6 +44,7 @@ export async function upload(
   onProgress?: WorkOptions["onProgress"],
 ): Promise<ReadonlyMap<string, Held>> {
   const all = new Map<string, Held>();
+  using made = unlessKept();
   for (const [name, held] of before) {
     if (constants.has(name)) all.set(name, held);
     else held.destroy();
@@ -66,15 +67,15 @@ export async function upload(
     const bytes = Math.max(16, 4 * packing.length);
     const write = (to: ArrayBuffer) => packing.write(view(numbersOf(constant.tensor)), new Float32Array(to));
     if (memory === "buffers") {
-      const buffer = storageBuffer(gpu, name, bytes, true);
+      const buffer = made.add(storageBuffer(gpu, name, bytes, true));
       filled(buffer, write);
       all.set(name, buffer);
     } else {
-      const texture = storageTexture(gpu, name, bytes);
+      const texture = made.add(storageTexture(gpu, name, bytes));
       all.set(name, texture);
       const { width, height } = texture;
       const [bytesPerRow, usage] = [16 * width, GPUBufferUsage.COPY_SRC];
-      const buffer = device.createBuffer({ size: bytesPerRow * height, usage, mappedAtCreation: true });
+      const buffer = made.add(device.createBuffer({ size: bytesPerRow * height, usage, mappedAtCreation: true }));
       filled(buffer, write);
       encoder.copyBufferToTexture({ buffer, bytesPerRow }, { texture }, [width, height]);
       underWay.push(buffer);
@@ -83,6 +84,7 @@ export async function upload(
     if (bytesUnderWay >= MOST_UNDER_WAY) await finish();
   }
   if (bytesUnderWay > 0) await finish();
+  made.keep();
   return all;
 }
 
@@ -121,16 +123,17 @@ export async function prepare(
   constants: ReadonlyMap<string, Held>,
 ): Promise<Ready> {
   const { device } = gpu;
-  const slots = plan.slots.map(({ memory, bytes }, i) => held(gpu, memory, `values ${i}`, bytes));
-  const inputs = new Map([...shapes].map(([name, shape]) => [name, storageBuffer(gpu, name, bytesOf(shape))]));
+  using made = unlessKept();
+  const slots = plan.slots.map(({ memory, bytes }, i) => made.add(held(gpu, memory, `values ${i}`, bytes)));
+  const inputs = new Map(
+    [...shapes].map(([name, shape]) => [name, made.add(storageBuffer(gpu, name, bytesOf(shape)))]),
+  );
   const placeOf = (storage: Storage): Held => {
     if (storage.kind === "value") return slots[plan.slotOf[storage.id]!]!;
     return (storage.kind === "constant" ? constants : inputs).get(storage.name)!;
   };
-  const params: GPUBuffer[] = [];
   const steps = plan.dispatches.map(async (dispatch) => {
-    const stepParams = paramsOf(device, dispatch);
-    params.push(stepParams);
+    const stepParams = made.add(paramsOf(device, dispatch));
     const operands = [...dispatch.inputs.map(placeOf), slots[plan.slotOf[dispatch.output]!]!];
     return stepOf(gpu, dispatch, [stepParams, ...operands]);
   });
@@ -140,13 +143,34 @@ export async function prepare(
     total += bytesOf(output.shape);
     return { ...output, name, from: placeOf(output.storage) as GPUBuffer, offset }; // outputs are in the host's order
   });
-  const mapped = device.createBuffer({ size: total, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-  const all = [...slots, ...inputs.values(), ...params, mapped];
-  const destroy = () => {
-    for (const buffer of all) buffer.destroy();
-  };
+  const mapped = made.add(
+    device.createBuffer({ size: total, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST }),
+  );
   const sizes = new Map([...shapes].map(([name, shape]) => [name, 4 * sizeOf(shape)]));
-  return { batch, plan, inputs, sizes, steps: await Promise.all(steps), readings, mapped, destroy };
+  const ready = { batch, plan, inputs, sizes, steps: await Promise.all(steps), readings, mapped };
+  return { ...ready, destroy: made.keep() };
+}
+
+/** What is made on the way to something: destroyed where that comes to nothing, and else by what `keep` gives. */
+function unlessKept(): Disposable & { add<T extends Held>(each: T): T; keep(): () => void } {
+  const all: Held[] = [];
+  let isKept = false;
+  const destroy = () => {
+    for (const each of all) each.destroy();
+  };
+  return {
+    add(each) {
+      all.push(each);
+      return each;
+    },
+    keep() {
+      isKept = true;
+      return destroy;
+    },
+    [Symbol.dispose]() {
+      if (!isKept) destroy();
+    },
+  };
 }
 
 function paramsOf(device: GPUDevice, { params }: Dispatch): GPUBuffer {
