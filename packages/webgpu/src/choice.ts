@@ -31,6 +31,8 @@ export interface Cost {
   readonly keep: number;
   /** For a step, whatever it does. */
   readonly step: number;
+  /** For a byte of weights: to read it once a run, and what its place in memory, and its way there, are worth. */
+  readonly byte: number;
 }
 
 /** A convolution as far as its cost goes; channels in fours. */
@@ -80,7 +82,10 @@ function tileCost({ lanes, channels, pixels }: Tile, cost: Cost, work: Work): nu
     channels * (4 * (broadcast + pixels * fma) + pixels * keep);
   const taps = window[0] * window[1];
   const steps = taps * (pixels * load + quadsPerGroup * step); // a load's time to find a pixel that a tap sees
-  return Math.ceil(outputs / channels) * blocks * positions * (steps + endCost(channels * pixels, cost));
+  const bytes = 16 * taps * quadsPerGroup * positions * outputs;
+  return (
+    Math.ceil(outputs / channels) * blocks * positions * (steps + endCost(channels * pixels, cost)) + bytes * cost.byte
+  );
 }
 
 function stripCost({ lanes, channels, rows, down }: Strip, cost: Cost, work: Work): number {
@@ -128,14 +133,15 @@ export function transformCost(
 export const gpuChoice: Choice = { sharedAtLeast: 128, winograd: [f2, f4] };
 
 /** What compiles soonest: one tile for all convolutions, and those of groups. */
-export function coldChoice({ tiles = [], strips, winograd, ...choice }: Choice): Choice {
+export function coldChoice(all: Choice): Choice {
+  const { tiles = [], strips: _, winograd: __, ...choice } = all;
   return choice.cost ? { ...choice, tiles: tiles.filter((tile, i) => i === 0 || tile.channels < 16) } : choice;
 }
 
 /** For software adapters: measured on lavapipe (8 lanes) and SwiftShader (4), docs/webgpu.md. */
 export function softwareChoice(lanes: number, memory: Memory): Choice {
   if (lanes < 8) {
-    const cost = { load: 160, store: 160, broadcast: 0, fma: 0.5, keep: 0, step: 0 };
+    const cost = { load: 160, store: 160, broadcast: 0, fma: 0.5, keep: 0, step: 0, byte: 0 };
     const tiles: readonly Tile[] = [
       { lanes, channels: 16, pixels: 7 },
       { lanes, channels: 32, pixels: 10 },
@@ -143,11 +149,10 @@ export function softwareChoice(lanes: number, memory: Memory): Choice {
     ];
     return { memory, cost, tiles, winograd: [f2, f4] };
   }
-  const inBuffers = { load: 40, store: 40, broadcast: 0.4, fma: 0.25, keep: 0.3, step: 10 };
+  const inBuffers = { load: 40, store: 40, broadcast: 0.4, fma: 0.25, keep: 0.3, step: 10, byte: 0.4 };
   const cost = memory === "textures" ? { ...inBuffers, load: 10, store: 12 } : inBuffers;
   const tiles: readonly Tile[] = [
     { lanes, channels: 32, pixels: 7 },
-    { lanes, channels: 64, pixels: 2 },
     { lanes, channels: 4, pixels: 14 },
   ];
   const strips: readonly Strip[] = [

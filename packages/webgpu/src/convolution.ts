@@ -67,7 +67,7 @@ function inRows(builder: Builder, choice: Choice, request: Request): Operand | u
 }
 
 /** Weights [O, C, KH, KW] as [O, KW·C, KH, 1], the columns of a kernel before the channels. */
-function rowsOf({ data, shape }: Numbers, rowShape: readonly number[]): Numbers {
+function rowsOf({ data, shape, gain }: Numbers, rowShape: readonly number[]): Numbers {
   const [o, c, kh, kw] = four(shape);
   const to = new Float64Array(data.length);
   for (let out = 0, from = 0; out < o; out++) {
@@ -77,7 +77,7 @@ function rowsOf({ data, shape }: Numbers, rowShape: readonly number[]): Numbers 
       }
     }
   }
-  return { dtype: "float64", shape: rowShape, data: to };
+  return { shape: rowShape, data: to, ...(gain && { gain }) };
 }
 
 function plainly(builder: Builder, request: Request): Operand {

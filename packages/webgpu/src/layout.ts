@@ -19,8 +19,20 @@ export function layoutOf(shape: readonly number[]): Layout {
   return { images: images ?? 1, pixels: sizeOf(rest), channels, quads: Math.ceil(channels / 4) };
 }
 
-/** A constant's tensor. */
-export type Numbers = Constant["tensor"];
+/**
+ * A constant's numbers, row-major. Where a batch norm was folded into weights, each row is still to be multiplied by its gain, in
+ * float64, on the way into its place: whole products would take twice the memory, and as long again.
+ */
+export interface Numbers {
+  readonly shape: readonly number[];
+  readonly data: Constant["tensor"]["data"];
+  readonly gain?: Float64Array;
+}
+
+export function numbersOf(tensor: Constant["tensor"]): Numbers {
+  const { shape, scaled } = tensor;
+  return scaled ? { shape, data: scaled.of.data, gain: scaled.gain } : { shape, data: tensor.data };
+}
 
 /** Numbers of a tensor on the device, zeros included. */
 export function lengthOf({ images, pixels, quads }: Layout): number {
@@ -63,11 +75,12 @@ export interface WeightOrder {
 }
 
 export function inOrder({ name, length, indexOf, tap }: WeightOrder, [o, c, kh, kw]: Four): Packing {
-  const write: Packing["write"] = ({ data }, to) => {
+  const write: Packing["write"] = ({ data, gain }, to) => {
     for (let out = 0, from = 0; out < o; out++) {
+      const factor = gain ? gain[out]! : 1;
       for (let k = 0; k < c; k++) {
         let into = indexOf(out, k);
-        for (const end = from + kh * kw; from < end; from++, into += tap) to[into] = data[from]!;
+        for (const end = from + kh * kw; from < end; from++, into += tap) to[into] = factor * data[from]!;
       }
     }
   };
@@ -76,18 +89,24 @@ export function inOrder({ name, length, indexOf, tap }: WeightOrder, [o, c, kh, 
 
 /** In the host's order. */
 export function dense(shape: readonly number[]): Packing {
-  return { name: "as it is", length: sizeOf(shape), write: ({ data }, to) => to.set(data) };
+  const row = sizeOf(shape.slice(1));
+  const write: Packing["write"] = ({ data, gain }, to) => {
+    if (gain) for (let i = 0; i < data.length; i++) to[i] = gain[Math.floor(i / row)]! * data[i]!;
+    else to.set(data);
+  };
+  return { name: "as it is", length: sizeOf(shape), write };
 }
 
 /** In the device's order. */
 export function interleaved(shape: readonly number[]): Packing {
   const layout = layoutOf(shape);
   const { images, pixels, channels, quads } = layout;
-  const write: Packing["write"] = ({ data }, to) => {
+  const write: Packing["write"] = ({ data, gain }, to) => {
     for (let image = 0, from = 0; image < images; image++) {
       for (let c = 0; c < channels; c++) {
         let into = (image * quads + (c >> 2)) * pixels * 4 + (c & 3);
-        for (const end = from + pixels; from < end; from++, into += 4) to[into] = data[from]!;
+        const factor = gain ? gain[shape.length === 1 ? c : image]! : 1;
+        for (const end = from + pixels; from < end; from++, into += 4) to[into] = factor * data[from]!;
       }
     }
   };

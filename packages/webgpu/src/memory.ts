@@ -1,7 +1,7 @@
 import { sizeOf, UnsupportedError, type WorkOptions } from "@residual/core";
 import type { Gpu } from "./device.ts";
 import { type Memory, TEXELS } from "./kernels/kernel.ts";
-import type { Numbers } from "./layout.ts";
+import { numbersOf, type Packing } from "./layout.ts";
 import type { Lowered } from "./lower.ts";
 import { bytesOf, type Dispatch, type Output, type Plan, type Storage } from "./plan.ts";
 
@@ -44,74 +44,72 @@ export async function upload(
   onProgress?: WorkOptions["onProgress"],
 ): Promise<ReadonlyMap<string, Held>> {
   const all = new Map<string, Held>();
-  using made = unlessKept();
   for (const [name, held] of before) {
     if (constants.has(name)) all.set(name, held);
     else held.destroy();
   }
-  const numbersOf = folding();
-  const { device } = gpu;
-  let encoder = device.createCommandEncoder();
-  let underWay: GPUBuffer[] = []; // that textures are filled from
-  let bytesUnderWay = 0;
-  const finish = async () => {
-    device.queue.submit([encoder.finish()]);
-    for (const buffer of underWay) buffer.destroy();
-    await device.queue.onSubmittedWorkDone();
-    encoder = device.createCommandEncoder();
-    [underWay, bytesUnderWay] = [[], 0];
-  };
-  for (const [name, { constant, view, packing, memory }] of constants) {
-    if (all.has(name)) continue;
-    onProgress?.({ stage: "upload weights", done: all.size, total: constants.size });
-    const bytes = Math.max(16, 4 * packing.length);
-    const write = (to: ArrayBuffer) => packing.write(view(numbersOf(constant.tensor)), new Float32Array(to));
-    if (memory === "buffers") {
-      const buffer = made.add(storageBuffer(gpu, name, bytes, true));
-      filled(buffer, write);
-      all.set(name, buffer);
-    } else {
-      const texture = made.add(storageTexture(gpu, name, bytes));
-      all.set(name, texture);
-      const { width, height } = texture;
-      const [bytesPerRow, usage] = [16 * width, GPUBufferUsage.COPY_SRC];
-      const buffer = made.add(device.createBuffer({ size: bytesPerRow * height, usage, mappedAtCreation: true }));
-      filled(buffer, write);
-      encoder.copyBufferToTexture({ buffer, bytesPerRow }, { texture }, [width, height]);
-      underWay.push(buffer);
+  const missing = [...constants].filter(([name]) => !all.has(name));
+  const way = wayUp(gpu, Math.max(0, ...missing.map(([, { packing }]) => sizeUp(packing))));
+  try {
+    for (const [name, { constant, view, packing, memory }] of missing) {
+      onProgress?.({ stage: "upload weights", done: all.size, total: constants.size });
+      const to = held(gpu, memory, name, Math.max(16, 4 * packing.length));
+      all.set(name, to);
+      await way.fill(to, sizeUp(packing), (numbers) => packing.write(view(numbersOf(constant.tensor)), numbers));
     }
-    bytesUnderWay += bytes;
-    if (bytesUnderWay >= MOST_UNDER_WAY) await finish();
+    await way.end();
+  } catch (error) {
+    for (const [name, held] of all) if (!before.has(name)) held.destroy();
+    throw error;
+  } finally {
+    way.destroy();
   }
-  if (bytesUnderWay > 0) await finish();
-  made.keep();
   return all;
 }
 
-function filled(buffer: GPUBuffer, write: (to: ArrayBuffer) => void): void {
-  write(buffer.getMappedRange());
-  buffer.unmap();
+/** Bytes of a constant on its way up: whole rows of a texture. */
+function sizeUp({ length }: Packing): number {
+  return ROW * Math.max(1, Math.ceil((4 * length) / ROW));
 }
 
-/** About the largest weights of ResNet: what is copied at once adds to the peak of memory. */
-const MOST_UNDER_WAY = 8 * 2 ** 20;
+/** Bytes of a row of a texture. */
+const ROW = 16 * TEXELS;
+
+/** What goes up at once at least: small constants share a trip. */
+const TRIP = 4 * 2 ** 20;
 
 /**
- * A tensor's numbers, good until the next is asked for. Weights that a batch norm is folded into would keep their product, in
- * float64, once they are asked for it; here all share one piece of memory.
+ * The way from the host to the device: one buffer, filled again and again, since pages that are new take longer than the copy. What does
+ * not fit any more waits for what is under way.
  */
-function folding(): (tensor: Numbers) => Numbers {
-  let products = new Float64Array();
-  return (tensor) => {
-    if (!tensor.scaled) return tensor;
-    const { of, gain } = tensor.scaled;
-    const [from, row] = [of.data, of.data.length / gain.length];
-    if (products.length < from.length) products = new Float64Array(from.length);
-    for (let c = 0, i = 0; c < gain.length; c++) {
-      const factor = gain[c]!;
-      for (const end = i + row; i < end; i++) products[i] = from[i]! * factor;
-    }
-    return { dtype: "float64", shape: tensor.shape, data: products.subarray(0, from.length) };
+function wayUp({ device }: Gpu, largest: number) {
+  const size = Math.max(TRIP, largest);
+  const buffer = device.createBuffer({
+    size,
+    usage: GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC,
+    mappedAtCreation: true,
+  });
+  let encoder = device.createCommandEncoder();
+  let used = 0;
+  const end = async () => {
+    buffer.unmap();
+    device.queue.submit([encoder.finish()]);
+    encoder = device.createCommandEncoder();
+    used = 0;
+    await buffer.mapAsync(GPUMapMode.WRITE);
+  };
+  return {
+    /** `write` is handed zeros. */
+    async fill(to: Held, bytes: number, write: (numbers: Float32Array) => void): Promise<void> {
+      if (used + bytes > size) await end();
+      write(new Float32Array(buffer.getMappedRange(used, bytes)).fill(0));
+      if ("createView" in to) {
+        encoder.copyBufferToTexture({ buffer, offset: used, bytesPerRow: ROW }, { texture: to }, [to.width, to.height]);
+      } else encoder.copyBufferToBuffer(buffer, used, to, 0, to.size);
+      used += bytes;
+    },
+    end,
+    destroy: () => buffer.destroy(),
   };
 }
 
@@ -195,18 +193,18 @@ function held(gpu: Gpu, memory: Memory, label: string, bytes: number): Held {
 }
 
 function storageTexture({ device }: Gpu, label: string, bytes: number): GPUTexture {
-  const height = Math.max(1, Math.ceil(bytes / (16 * TEXELS)));
+  const height = Math.max(1, Math.ceil(bytes / ROW));
   const most = device.limits.maxTextureDimension2D;
   if (height > most) {
     throw new UnsupportedError(
-      `webgpu: ${label} takes ${bytes} bytes, a texture of this adapter ${16 * TEXELS * most} at most; a smaller image or batch may do`,
+      `webgpu: ${label} takes ${bytes} bytes, a texture of this adapter ${ROW * most} at most; a smaller image or batch may do`,
     );
   }
   const usage = GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST;
   return device.createTexture({ label, size: [TEXELS, height], format: "rgba32float", usage });
 }
 
-function storageBuffer({ device }: Gpu, label: string, size: number, mappedAtCreation = false): GPUBuffer {
+function storageBuffer({ device }: Gpu, label: string, size: number): GPUBuffer {
   const most = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
   if (size > most) {
     throw new UnsupportedError(
@@ -214,5 +212,5 @@ function storageBuffer({ device }: Gpu, label: string, size: number, mappedAtCre
     );
   }
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
-  return device.createBuffer({ label, size, usage, mappedAtCreation });
+  return device.createBuffer({ label, size, usage });
 }

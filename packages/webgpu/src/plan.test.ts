@@ -234,7 +234,7 @@ describe("programs", () => {
 
   it("channels lie in fours", () => {
     const data = Float32Array.from({ length: 10 }, (_, i) => i);
-    const packed = written(interleaved([1, 5, 2]), { dtype: "float32", shape: [1, 5, 2], data });
+    const packed = written(interleaved([1, 5, 2]), { shape: [1, 5, 2], data });
     expect(packed.slice(0, 8)).toEqual([0, 2, 4, 6, 1, 3, 5, 7]);
     expect(packed.slice(8)).toEqual([8, 0, 0, 0, 9, 0, 0, 0]);
   });

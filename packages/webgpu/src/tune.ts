@@ -159,7 +159,7 @@ async function contend(gpu: Gpu, name: string | undefined, lowered: Lowered): Pr
 
 /** Not the change of order on the way in and out, which inside of a network there is none of. */
 function isOwn({ kernel }: Plan["dispatches"][number]): boolean {
-  return !/^(pack|unpack)\b/.test(kernel.name);
+  return !/^(un)?pack\b/.test(kernel.name);
 }
 
 function textOf({ dispatches }: Plan): string {

@@ -1,5 +1,5 @@
 import { type AnyNode, concrete, formatShape, is, type Node } from "@residual/core";
-import type { Choice } from "./choice.ts";
+import type { Choice, Cost } from "./choice.ts";
 import * as plainKernels from "./kernels/index.ts";
 import { sharedConv2d, sumSplits } from "./kernels/shared-conv2d.ts";
 import { stripConv2d } from "./kernels/strip-conv2d.ts";
@@ -18,7 +18,7 @@ export interface Layer {
 }
 
 /** So that Winograd's algorithm is the cheaper one. */
-const onlyProducts = { load: 0, store: 0, broadcast: 0, fma: 1, keep: 0, step: 0 };
+export const onlyProducts: Cost = { load: 0, store: 0, broadcast: 0, fma: 1, keep: 0, step: 0, byte: 0 };
 
 /** Workgroups that a GPU's dispatch should have, some of which suit one GPU and some another. */
 const GPU_WORKGROUPS = [1, 32, 128, 512];
@@ -26,7 +26,7 @@ const GPU_WORKGROUPS = [1, 32, 128, 512];
 /** Every way there is with the kernels of a choice. The plain kernel is the last, and always among them. */
 export function candidatesOf(all: Choice): readonly Candidate[] {
   const { cost, tiles = [], strips = [], winograd = [], sharedAtLeast, tuned: _, ...rest } = all;
-  const { memory = "buffers" } = all;
+  const { memory = "buffers" } = rest;
   const plain = { name: "plain", choice: rest };
   if (sharedAtLeast !== undefined) {
     const ways = [[], ...winograd.map((each) => [each])];

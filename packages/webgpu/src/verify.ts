@@ -8,6 +8,7 @@ import { lowerToPlan } from "./lower.ts";
 import { prepare, upload } from "./memory.ts";
 import type { Plan } from "./plan.ts";
 import { type Given, readBack, runPlan } from "./run.ts";
+import { onlyProducts } from "./tuning.ts";
 
 /** A small convolution that only one of the fast kernels can be chosen for. */
 interface Trial {
@@ -67,7 +68,6 @@ function trialsOf({
     ];
   }
   if (!cost) return [];
-  const onlyProducts = { load: 0, store: 0, broadcast: 0, fma: 1, keep: 0, step: 0 };
   const [first] = tiles;
   return [
     ...tiles.map((tile): Trial => {

@@ -72,13 +72,16 @@ export function workgroupsFor({ images, pixels, quads }: Layout): readonly [x: n
 /** Texels of a row of a texture that holds a tensor: rows are whole pages then, and 8192 of them, which all have, are 128 MiB. */
 export const TEXELS = 1024;
 
+/** What has been written, since texts are long, and each layer asks for its own. */
+const written = new Map<string, Kernel>();
+
 /** A kernel whose program is its text behind its parameters and operands: `x(i)` is a number, or four, of x; `put(i, four)` writes the last. */
-export function kernelIn(signature: Signature, text: string): KernelIn {
-  const made = new Map<Memory, Kernel>();
+export function kernelIn(signature: Signature, text: () => string): KernelIn {
   return (memory) => {
-    const known = made.get(memory) ?? kernelOf(signature, text, memory);
-    made.set(memory, known);
-    return known;
+    const name = memory === "textures" ? `${signature.name}, in textures` : signature.name;
+    const kernel = written.get(name) ?? kernelOf({ ...signature, name }, text(), memory);
+    written.set(name, kernel);
+    return kernel;
   };
 }
 
@@ -95,7 +98,7 @@ ${quotient}
 
 ${text}
 `;
-  return { name: memory === "textures" ? `${name}, in textures` : name, operands, textures, params, program };
+  return { name, operands, textures, params, program };
 }
 
 /** An operand, and the function that kernels get at it by. */
@@ -151,6 +154,41 @@ export const ended = `fn ended(sums: vec4f, quad: u32, i: u32) -> vec4f {
   return whole;
 }`;
 
+/** What a tile's sums go through on their way out, each a vec4 of so many fours of channels, of so many pixels. */
+interface Sums {
+  readonly quads: number;
+  readonly pixels: number;
+  /** A four of sums. */
+  readonly of: (quad: number, pixel: number) => string;
+  /** Where it goes, in fours behind `start`, and whether it is one of the output's. */
+  readonly to: (quad: string, pixel: number) => string;
+  readonly known: (pixel: number) => string;
+}
+
+/**
+ * The end of a tile's kernel, as `ended` has it; channels count from `first`. Conditions are asked once for all sums, since each takes
+ * a driver time to compile.
+ */
+export function ends({ quads, pixels, of, to, known }: Sums): string {
+  const each = (text: (quad: number, pixel: number) => string) =>
+    lines(quads, (q) => lines(pixels, (n) => `  ${text(q, n)}`));
+  return `${each((q, n) => `var r${q}_${n} = ${of(q, n)};`)}
+  if (p.hasBias == 1u) {
+${lines(quads, (q) => `  let b${q} = bias(first + ${q}u);`)}
+${each((q, n) => `r${q}_${n} += b${q};`)}
+  }
+  if (p.hasResidual == 1u) {
+${each((q, n) => `r${q}_${n} += residual(start + ${to(`(first + ${q}u)`, n)});`)}
+  }
+  if (p.relu == 1u) {
+${each((q, n) => `r${q}_${n} = rectified(r${q}_${n});`)}
+  }
+  if (p.channels < 4u * first + ${4 * quads}u) {
+${each((q, n) => `r${q}_${n} = filled(r${q}_${n}, first + ${q}u, p.channels);`)}
+  }
+${lines(pixels, (n) => `  if (${known(n)}) {\n${lines(quads, (q) => `    if (first + ${q}u < p.quads) { put(start + ${to(`(first + ${q}u)`, n)}, r${q}_${n}); }`)}\n  }`)}`;
+}
+
 /**
  * A kernel that runs once for four channels of a pixel, in the device's order (layout.ts). What is behind the last channel has to
  * be zero. Its first params are `planes`, and `pixels` of each.
@@ -159,7 +197,7 @@ export function plain({ code, ...rest }: Plain): KernelIn {
   const signature = { ...rest, params: ["planes", "pixels", ...rest.params] };
   return kernelIn(
     signature,
-    `${code.includes("ended(") ? `${ended}\n` : ""}@compute @workgroup_size(${WORKGROUP})
+    () => `${code.includes("ended(") ? `${ended}\n` : ""}@compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let pixel = id.x; let plane = id.y + id.z * ${MOST_WORKGROUPS}u;
   if (pixel >= p.pixels || plane >= p.planes) { return; }

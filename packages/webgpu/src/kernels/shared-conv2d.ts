@@ -28,7 +28,7 @@ const shared = {
  */
 export const sharedConv2d: KernelIn = kernelIn(
   shared,
-  /* wgsl */ `${ended}
+  () => /* wgsl */ `${ended}
 
 var<workgroup> xs: array<vec4f, ${SLAB * SHARED}>; // [fours][pixels], each four channels of x
 var<workgroup> ws: array<vec4f, ${4 * SLAB * (SHARED / 4)}>; // [channels of x][fours], each four outputs

@@ -1,5 +1,5 @@
 import { four, type Packing } from "../layout.ts";
-import { ended, type KernelIn, kernelIn, lines } from "./kernel.ts";
+import { ends, type KernelIn, kernelIn, lines } from "./kernel.ts";
 
 /** What one subgroup works out of a convolution with three rows of taps: a strip, of so many rows, as wide as the subgroup. */
 export interface Strip {
@@ -26,19 +26,13 @@ export function stripConv2d({ lanes, channels, rows, down }: Strip): KernelIn {
     const at = tap * channels + m;
     return `subgroupBroadcast(w${Math.floor(at / lanes)}, ${at % lanes}u)`;
   };
-  const products = (m: number, n: number) =>
-    [0, 1, 2]
-      .flatMap((tap) => ["x", "y", "z", "w"].map((k) => [`t${tap}.${k}`, `v${n * down + tap}.${k}`]))
-      .reduce((sum, [a, b]) => `fma(${a}, ${b}, ${sum})`, `s${m}_${n}`);
-  const sums = (q: number, n: number) => [0, 1, 2, 3].map((k) => `s${4 * q + k}_${n}`).join(", ");
-  const text = `${ended}
-
-@compute @workgroup_size(${lanes})
+  const products = (n: number) => [0, 1, 2].map((tap) => `dot(t${tap}, v${n * down + tap})`).join(" + ");
+  const text = () => `@compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let block = quotient(group.y, p.across); // of rows
   let column = (group.y - block * p.across) * ${lanes}u + lane;
   let plane = p.h * p.w;
-  let start = (group.z * p.xQuads + group.x * ${channels}u / p.outputsPerGroup * p.perGroup) * plane;
+  let seen = (group.z * p.xQuads + group.x * ${channels}u / p.outputsPerGroup * p.perGroup) * plane;
   let top = block * ${rows * down}u - p.top;
 ${lines(channels, (m) => lines(rows, (n) => `  var s${m}_${n} = 0.0;`))}
   var at = group.x * p.kw * p.perGroup * ${3 * channels}u + lane;
@@ -47,7 +41,7 @@ ${lines(channels, (m) => lines(rows, (n) => `  var s${m}_${n} = 0.0;`))}
 ${lines(
   seen,
   (r) =>
-    `    let in${r} = q < p.w && top + ${r}u < p.h; let from${r} = start + select(0u, (top + ${r}u) * p.w + q, in${r});`,
+    `    let in${r} = q < p.w && top + ${r}u < p.h; let from${r} = seen + select(0u, (top + ${r}u) * p.w + q, in${r});`,
 )}
     for (var c = 0u; c < p.perGroup; c++) {
       let next = c * plane;
@@ -56,19 +50,20 @@ ${lines(seen, (r) => `      let v${r} = select(vec4f(), x(from${r} + next), in${
 ${lines(
   channels,
   (m) => `      { let t0 = ${weightAt(0, m)}; let t1 = ${weightAt(1, m)}; let t2 = ${weightAt(2, m)};
-${lines(rows, (n) => `        s${m}_${n} = ${products(m, n)};`)} }`,
+${lines(rows, (n) => `        s${m}_${n} += ${products(n)};`)} }`,
 )}
       at += ${3 * channels}u;
     }
   }
   if (column >= p.ow) { return; }
-${lines(
+  let first = group.x * ${quads}u; let start = (group.z * p.quads * p.oh + block * ${rows}u) * p.ow + column;
+${ends({
   quads,
-  (q) => `  { let quad = group.x * ${quads}u + ${q}u;
-    if (quad < p.quads) {
-${lines(rows, (n) => `      if (block * ${rows}u + ${n}u < p.oh) { let i = ((group.z * p.quads + quad) * p.oh + block * ${rows}u + ${n}u) * p.ow + column; put(i, filled(ended(vec4f(${sums(q, n)}), quad, i), quad, p.channels)); }`)}
-    } }`,
-)}
+  pixels: rows,
+  of: (q, n) => `vec4f(${[0, 1, 2, 3].map((k) => `s${4 * q + k}_${n}`).join(", ")})`,
+  to: (quad, n) => `(${quad} * p.oh + ${n}u) * p.ow`,
+  known: (n) => `block * ${rows}u + ${n}u < p.oh`,
+})}
 }`;
   return kernelIn({ ...strip, name: `conv2d ${channels}×${rows} in strips of ${lanes}, ${down} down` }, text);
 }
@@ -86,13 +81,14 @@ const strip = {
 export function forStrips(shape: readonly number[], { channels }: Strip): Packing {
   const [o, c, , kw] = four(shape);
   const column = 3 * channels * Math.ceil(c / 4) * 4;
-  const write: Packing["write"] = ({ data }, to) => {
+  const write: Packing["write"] = ({ data, gain }, to) => {
     for (let out = 0, from = 0; out < o; out++) {
+      const factor = gain ? gain[out]! : 1;
       const start = Math.floor(out / channels) * kw * column + (out % channels) * 4;
       for (let k = 0; k < c; k++) {
         const first = start + (k >> 2) * 12 * channels + (k & 3);
         for (let a = 0; a < 3; a++) {
-          for (let b = 0; b < kw; b++, from++) to[first + b * column + a * 4 * channels] = data[from]!;
+          for (let b = 0; b < kw; b++, from++) to[first + b * column + a * 4 * channels] = factor * data[from]!;
         }
       }
     }

@@ -1,5 +1,5 @@
 import { four, type WeightOrder } from "../layout.ts";
-import { ended, type KernelIn, kernelIn, lines } from "./kernel.ts";
+import { ends, type KernelIn, kernelIn, lines } from "./kernel.ts";
 
 /** How much of the output one subgroup works out: so many channels, of so many pixels for each of its lanes. */
 export interface Tile {
@@ -29,19 +29,16 @@ export interface Tile {
 export function tiledConv2d({ lanes, channels, pixels }: Tile): KernelIn {
   const loads = Math.ceil(channels / lanes);
   const quads = channels / 4;
-  const sums = (q: number, n: number) => [0, 1, 2, 3].map((k) => `s${4 * q + k}_${n}`).join(", ");
-  const text = `${ended}
-
-@compute @workgroup_size(${lanes})
+  const text = () => `@compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let first = group.y * ${lanes * pixels}u + lane;
+  let mine = group.y * ${lanes * pixels}u + lane;
   // the first channels of x that the tile sees
-  let start = group.x * ${channels}u / p.outputsPerGroup * p.perGroup; let plane = p.h * p.w;
+  let seen = group.x * ${channels}u / p.outputsPerGroup * p.perGroup; let plane = p.h * p.w;
 ${lines(
   pixels,
-  (n) => `  let pixel${n} = min(first + ${n * lanes}u, p.pixels - 1u); let image${n} = quotient(pixel${n}, p.plane);
+  (n) => `  let pixel${n} = min(mine + ${n * lanes}u, p.pixels - 1u); let image${n} = quotient(pixel${n}, p.plane);
   let down${n} = quotient(pixel${n} - image${n} * p.plane, p.ow); let right${n} = pixel${n} - image${n} * p.plane - down${n} * p.ow;
-  let x${n} = group.z * p.xStep + (image${n} * p.xQuads + start) * plane; let row${n} = down${n} * p.down - p.top; let column${n} = right${n} * p.right - p.left;`,
+  let x${n} = group.z * p.xStep + (image${n} * p.xQuads + seen) * plane; let row${n} = down${n} * p.down - p.top; let column${n} = right${n} * p.right - p.left;`,
 )}
 ${lines(channels, (m) => lines(pixels, (n) => `  var s${m}_${n} = 0.0;`))}
   var at = group.z * p.weightStep + group.x * p.kh * p.kw * p.perGroup * ${channels}u + lane;
@@ -61,20 +58,21 @@ ${lines(pixels, (n) => `        let v${n} = select(vec4f(), x(from${n} + next), 
 ${lines(
   channels,
   (m) => `        { let w = subgroupBroadcast(w${Math.floor(m / lanes)}, ${m % lanes}u);
-${lines(pixels, (n) => `          s${m}_${n} = fma(w.w, v${n}.w, fma(w.z, v${n}.z, fma(w.y, v${n}.y, fma(w.x, v${n}.x, s${m}_${n}))));`)} }`,
+${lines(pixels, (n) => `          s${m}_${n} += dot(w, v${n});`)} }`,
 )}
         at += ${channels}u;
       }
     }
   }
-${lines(pixels, (n) => `  let to${n} = pixel${n} + image${n} * (p.quads - 1u) * p.plane; let known${n} = first + ${n * lanes}u < p.pixels;`)}
-${lines(
+  let first = group.x * ${quads}u; let start = group.z * p.yStep;
+${lines(pixels, (n) => `  let to${n} = pixel${n} + image${n} * (p.quads - 1u) * p.plane;`)}
+${ends({
   quads,
-  (q) => `  { let quad = group.x * ${quads}u + ${q}u;
-    if (quad < p.quads) {
-${lines(pixels, (n) => `      if (known${n}) { let i = to${n} + quad * p.plane; put(group.z * p.yStep + i, filled(ended(vec4f(${sums(q, n)}), quad, i), quad, p.channels)); }`)}
-    } }`,
-)}
+  pixels,
+  of: (q, n) => `vec4f(${[0, 1, 2, 3].map((k) => `s${4 * q + k}_${n}`).join(", ")})`,
+  to: (quad, n) => `to${n} + ${quad} * p.plane`,
+  known: (n) => `mine + ${n * lanes}u < p.pixels`,
+})}
 }`;
   return kernelIn({ ...tiled, name: `conv2d ${channels}×${pixels} on ${lanes} lanes` }, text);
 }

@@ -156,13 +156,14 @@ export function forWinograd(
   const { length, indexOf } = order;
   const g = kernelMatrix.flat();
   const half = new Float64Array(side * 3);
-  const write: Packing["write"] = ({ data }, to) => {
+  const write: Packing["write"] = ({ data, gain }, to) => {
     for (let out = 0, from = 0; out < o; out++) {
+      const factor = gain ? gain[out]! : 1;
       for (let k = 0; k < c; k++, from += 9) {
         for (let r = 0; r < 3 * side; r += 3) {
           for (let s = 0; s < 3; s++) {
             const at = from + s;
-            half[r + s] = g[r]! * data[at]! + g[r + 1]! * data[at + 3]! + g[r + 2]! * data[at + 6]!;
+            half[r + s] = factor * (g[r]! * data[at]! + g[r + 1]! * data[at + 3]! + g[r + 2]! * data[at + 6]!);
           }
         }
         let into = indexOf(out, k);
