@@ -135,9 +135,12 @@ async function executableOf(gpu: Gpu, given: Graph, work: WorkOptions): Promise<
         await checkKernels(gpu, lowerToPlan(graph, batch, gpu.choice).plan);
         throwIfAborted(signal);
         const lowered = lowerToPlan(graph, batch, gpu.choice); // tiles, and so the order of weights, may be others for another batch
-        await compileKernels(gpu, lowered.plan, { signal, onProgress });
+        const kernels = compileKernels(gpu, lowered.plan, { signal });
+        kernels.catch(() => {}); // it is waited for below; other threads compile while weights go up
         constants = await upload(gpu, lowered, constants, onProgress);
         throwIfAborted(signal);
+        await compileKernels(gpu, lowered.plan, { signal, onProgress });
+        await kernels;
         ready = await prepare(gpu, lowered, batch, constants);
         return ready;
       });

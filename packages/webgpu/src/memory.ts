@@ -1,7 +1,7 @@
 import { sizeOf, UnsupportedError, type WorkOptions } from "@residual/core";
 import type { Gpu } from "./device.ts";
 import { type Memory, TEXELS } from "./kernels/kernel.ts";
-import { numbersOf, type Packing } from "./layout.ts";
+import { type Numbers, numbersOf, type Packing } from "./layout.ts";
 import type { Lowered } from "./lower.ts";
 import { bytesOf, type Dispatch, type Output, type Plan, type Storage } from "./plan.ts";
 
@@ -55,7 +55,7 @@ export async function upload(
       onProgress?.({ stage: "upload weights", done: all.size, total: constants.size });
       const to = held(gpu, memory, name, Math.max(16, 4 * packing.length));
       all.set(name, to);
-      await way.fill(to, sizeUp(packing), (numbers) => packing.write(view(numbersOf(constant.tensor)), numbers));
+      await way.fill(to, packing, () => view(numbersOf(constant.tensor)));
     }
     await way.end();
   } catch (error) {
@@ -99,10 +99,13 @@ function wayUp({ device }: Gpu, largest: number) {
     await buffer.mapAsync(GPUMapMode.WRITE);
   };
   return {
-    /** `write` is handed zeros. */
-    async fill(to: Held, bytes: number, write: (numbers: Float32Array) => void): Promise<void> {
-      if (used + bytes > size) await end();
-      write(new Float32Array(buffer.getMappedRange(used, bytes)).fill(0));
+    /** Packs `numbers`, which are read, perhaps from a file, while the last trip is under way. */
+    async fill(to: Held, packing: Packing, numbers: () => Numbers): Promise<void> {
+      const bytes = sizeUp(packing);
+      const trip = used + bytes > size ? end() : undefined;
+      const from = numbers();
+      await trip;
+      packing.write(from, new Float32Array(buffer.getMappedRange(used, bytes)).fill(0));
       if ("createView" in to) {
         encoder.copyBufferToTexture({ buffer, offset: used, bytesPerRow: ROW }, { texture: to }, [to.width, to.height]);
       } else encoder.copyBufferToBuffer(buffer, used, to, 0, to.size);
