@@ -76,7 +76,7 @@ const bounds: Bounds = {
   sigmoid: ({ x }, _, { value, arithmetic }) =>
     value.map((y, i) => {
       const roundings = (1 - y) * exponentialRoundings(x.data[i]!) + 1 + DIVISION;
-      const stored = 1 + (1 - y) * Math.min(Math.abs(x.data[i]!), 128); // x itself, and y
+      const stored = 1 + (1 - y) * finite(x.data[i]!); // x itself, and y
       return Math.max(y * growth(roundings, stored, arithmetic), 4 * arithmetic.unit) + storedFlush(arithmetic);
     }),
   /** Each exponential's own roundings, the sum's, and a reciprocal of it and a product. */
@@ -232,8 +232,8 @@ function exact({ value, arithmetic }: Answer): Float64Array {
   return value.map((each) => (each !== 0 && Math.abs(each) < smallest ? 2 * smallest : 0));
 }
 
-/** A logit's magnitude, as far as its exponential depends on it. */
-const finite = (x: number): number => Math.min(Math.abs(x), 128);
+/** A logit's magnitude, as far as what it is rounded to moves its exponential: float16 has nothing beyond. */
+const finite = (x: number): number => Math.min(Math.abs(x), 65504);
 
 function absolute(tensor: Tensor<"float64">): Tensor<"float64"> {
   const data = tensor.data.slice();

@@ -2,6 +2,7 @@ import {
   abortError,
   type Backend,
   checkInputs,
+  type Deviation,
   type Executable,
   type Graph,
   optimize,
@@ -74,6 +75,13 @@ export interface WebgpuExecutable<In extends string = string, Out extends string
   readonly programs: readonly Program[];
 }
 
+const ofFloat16: readonly Deviation[] = [
+  {
+    case: "ops/special values/softmax: logits of 1e38",
+    because: "1e38 is infinite in float16, and infinity less infinity is no number",
+  },
+];
+
 /** Raw WebGPU compute. The device is opened by the first compile, shared by all executables, and opened anew once lost. */
 export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
   let opened: Promise<Gpu> | undefined;
@@ -95,7 +103,8 @@ export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
     async describe() {
       const { adapter, library, version, choice } = await acquire();
       const algorithms = options.float16 ? [`float16-${options.float16}` as const] : (choice.winograd?.map(({ name }) => name) ?? []);
-      return { library, version, device: nameOf(adapter), dtypes: ["float32"], algorithms };
+      const deviations = options.float16 ? ofFloat16 : [];
+      return { library, version, device: nameOf(adapter), dtypes: ["float32"], algorithms, deviations };
     },
     device: async () => (await acquire()).device,
     async tune(graph, options = {}) {
@@ -137,7 +146,7 @@ async function executableOf(gpu: Gpu, given: Graph, work: WorkOptions): Promise<
     ready?.destroy();
     ready = undefined;
     try {
-      ready = await guarded(gpu, graph.name, async () => {
+      return await guarded(gpu, graph.name, async () => {
         await checkKernels(gpu, lowerToPlan(graph, batch, gpu.choice).plan);
         throwIfAborted(signal);
         const lowered = lowerToPlan(graph, batch, gpu.choice); // tiles, and so the order of weights, may be others for another batch
@@ -147,9 +156,9 @@ async function executableOf(gpu: Gpu, given: Graph, work: WorkOptions): Promise<
         throwIfAborted(signal);
         await compileKernels(gpu, lowered.plan, { signal, onProgress });
         await kernels;
-        return prepare(gpu, lowered, batch, constants);
+        ready = await prepare(gpu, lowered, batch, constants);
+        return ready;
       });
-      return ready;
     } catch (error) {
       free();
       throw error;

@@ -136,7 +136,8 @@ export function transformCost(
 export const gpuChoice: Choice = { sharedAtLeast: 128, winograd: [f2, f4] };
 
 /** What compiles soonest: one tile for all convolutions, and those of groups. */
-export function coldChoice({ tiles = [], strips, winograd, ...choice }: Choice): Choice {
+export function coldChoice(all: Choice): Choice {
+  const { tiles = [], strips: _, winograd: __, ...choice } = all;
   return choice.cost ? { ...choice, tiles: tiles.filter((tile, i) => i === 0 || tile.channels < 16) } : choice;
 }
 

@@ -67,7 +67,12 @@ export async function openGpu({ gpu: given, device: own, ...options }: Opening =
   if (options.float16) checkFloat16(adapter, adapter.info);
   const wanted: readonly GPUFeatureName[] = options.float16 ? ["subgroups", FLOAT16] : ["subgroups"];
   const requiredFeatures = wanted.filter((feature) => adapter.features.has(feature));
-  const limits = ["maxStorageBufferBindingSize", "maxBufferSize", "maxStorageTexturesPerShaderStage"] as const;
+  const limits = [
+    "maxStorageBufferBindingSize",
+    "maxBufferSize",
+    "maxStorageTexturesPerShaderStage",
+    "maxTextureDimension2D",
+  ] as const;
   const requiredLimits = Object.fromEntries(limits.map((name) => [name, adapter.limits[name]]));
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
   return gpuOf(device, adapter.info, { library, version, keep: gpu }, options);

@@ -145,16 +145,17 @@ export async function prepare(
   constants: ReadonlyMap<string, Held>,
 ): Promise<Ready> {
   const { device } = gpu;
-  const slots = plan.slots.map(({ memory, bytes }, i) => held(gpu, memory, `values ${i}`, bytes));
-  const inputs = new Map([...shapes].map(([name, shape]) => [name, storageBuffer(gpu, name, bytesOf(shape))]));
+  using made = unlessKept();
+  const slots = plan.slots.map(({ memory, bytes }, i) => made.add(held(gpu, memory, `values ${i}`, bytes)));
+  const inputs = new Map(
+    [...shapes].map(([name, shape]) => [name, made.add(storageBuffer(gpu, name, bytesOf(shape)))]),
+  );
   const placeOf = (storage: Storage): Held => {
     if (storage.kind === "value") return slots[plan.slotOf[storage.id]!]!;
     return (storage.kind === "constant" ? constants : inputs).get(storage.name)!;
   };
-  const params: GPUBuffer[] = [];
   const steps = plan.dispatches.map(async (dispatch) => {
-    const stepParams = paramsOf(device, dispatch);
-    params.push(stepParams);
+    const stepParams = made.add(paramsOf(device, dispatch));
     const operands = [...dispatch.inputs.map(placeOf), slots[plan.slotOf[dispatch.output]!]!];
     return stepOf(gpu, dispatch, [stepParams, ...operands]);
   });
@@ -164,13 +165,34 @@ export async function prepare(
     total += bytesOf(output.shape);
     return { ...output, name, from: placeOf(output.storage) as GPUBuffer, offset }; // outputs are in the host's order
   });
-  const mapped = device.createBuffer({ size: total, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-  const all = [...slots, ...inputs.values(), ...params, mapped];
-  const destroy = () => {
-    for (const buffer of all) buffer.destroy();
-  };
+  const mapped = made.add(
+    device.createBuffer({ size: total, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST }),
+  );
   const sizes = new Map([...shapes].map(([name, shape]) => [name, 4 * sizeOf(shape)]));
-  return { batch, plan, inputs, sizes, steps: await Promise.all(steps), readings, mapped, destroy };
+  const ready = { batch, plan, inputs, sizes, steps: await Promise.all(steps), readings, mapped };
+  return { ...ready, destroy: made.keep() };
+}
+
+/** What is made on the way to something: destroyed where that comes to nothing, and else by what `keep` gives. */
+function unlessKept(): Disposable & { add<T extends Held>(each: T): T; keep(): () => void } {
+  const all: Held[] = [];
+  let isKept = false;
+  const destroy = () => {
+    for (const each of all) each.destroy();
+  };
+  return {
+    add(each) {
+      all.push(each);
+      return each;
+    },
+    keep() {
+      isKept = true;
+      return destroy;
+    },
+    [Symbol.dispose]() {
+      if (!isKept) destroy();
+    },
+  };
 }
 
 function paramsOf(device: GPUDevice, { params }: Dispatch): GPUBuffer {

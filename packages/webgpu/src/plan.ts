@@ -29,7 +29,7 @@ export interface Output {
 }
 
 /** A buffer, or a texture, that values share. */
-export interface Slot {
+interface Slot {
   readonly memory: Memory;
   readonly bytes: number;
 }

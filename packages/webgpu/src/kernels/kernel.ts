@@ -82,7 +82,9 @@ export function workgroupsFor({ images, pixels, quads }: Layout): readonly [x: n
     Math.ceil(planes / MOST_WORKGROUPS),
   ];
   if (x > MOST_WORKGROUPS || planes >= 2 ** 24) {
-    throw new UnsupportedError(`webgpu: ${pixels} pixels of ${planes} planes are more than one dispatch can write`);
+    throw new UnsupportedError(
+      `webgpu: ${pixels} pixels of ${planes} planes are more than one dispatch can write; a smaller image or batch may do`,
+    );
   }
   return [x, y, z];
 }
