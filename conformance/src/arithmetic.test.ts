@@ -250,6 +250,21 @@ describe("float16", () => {
     expect(shareOf(trial, [found], arithmetic("float16-storage"))).toBeGreaterThan(1);
   });
 
+  it("products in float16, four by four, are within their bound", () => {
+    const n = 4096;
+    const [w, v] = [half(1.001), half(1.4985)]; // their product is rounded by nearly half a step
+    const trial = convolution(
+      values([1, n, 1, 1], () => v),
+      values([1, n, 1, 1], () => w),
+      {},
+    );
+    const product = half(v * w);
+    const four = half(half(half(product + product) + product) + product);
+    const found = half((n / 4) * four);
+    expect(shareOf(trial, [found], arithmetic("float16-products"))).toBeLessThan(1);
+    expect(shareOf(trial, [found], arithmetic("float16-products"))).toBeGreaterThan(0.02);
+  });
+
   it("sums of 2,048 and more in float16 have no bound", () => {
     expect(() => gamma(4608, arithmetic("float16"))).toThrow(UnsupportedError);
     expect(() => gamma(4608, arithmetic("float16"))).toThrow("sum in a wider format");

@@ -14,6 +14,8 @@ export interface Arithmetic {
   readonly stored: number;
   readonly smallest: number;
   readonly largest: number;
+  /** Roundings of a convolution's term to what is stored before it is summed: its product, and the sums of four such. */
+  readonly products: number;
   /** Convolutions may be computed so; the errors of each, and of the plain way, are allowed. */
   readonly winograd: readonly WinogradName[];
   /** Whether convolutions and linear layers take their inputs and weights in 8 bits. */
@@ -26,6 +28,7 @@ export const float32: Arithmetic = {
   stored: 0,
   smallest: 2 ** -126,
   largest: 3.4028234663852886e38,
+  products: 0,
   winograd: [],
   int8: false,
 };
@@ -37,6 +40,7 @@ const changes: { readonly [Name in Algorithm]: Partial<Arithmetic> } = {
   "winograd-f2": { winograd: ["winograd-f2"] },
   "winograd-f4": { winograd: ["winograd-f4"] },
   "float16-storage": half,
+  "float16-products": { ...half, products: 8 }, // a product and three sums, each off by a whole step where WGSL lets it be
   float16: { ...half, unit: 2 ** -11 },
   int8: { int8: true },
 };

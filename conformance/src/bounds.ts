@@ -35,7 +35,7 @@ const bounds: Bounds = {
     const { x, weight, bias } = inputs;
     const size = ops.linear.evaluate(magnitudes(inputs), attributes, shape);
     const terms = weight.shape[1]! + (bias ? 1 : 0);
-    const bound = summed(size, terms, arithmetic, { stored: 3, factors: [x, weight] });
+    const bound = summed(size, terms, arithmetic, { stored: 3 + arithmetic.products, factors: [x, weight] });
     if (!arithmetic.int8) return bound;
     const ones = { ...weight, data: weight.data.map(() => 1) };
     const ofX = ops.linear.evaluate({ x: absolute(x), weight: ones }, attributes, shape);
@@ -76,7 +76,7 @@ const bounds: Bounds = {
   sigmoid: ({ x }, _, { value, arithmetic }) =>
     value.map((y, i) => {
       const roundings = (1 - y) * exponentialRoundings(x.data[i]!) + 1 + DIVISION;
-      const stored = 1 + (1 - y) * Math.min(Math.abs(x.data[i]!), 128); // x itself, and y
+      const stored = 1 + (1 - y) * finite(x.data[i]!); // x itself, and y
       return Math.max(y * growth(roundings, stored, arithmetic), 4 * arithmetic.unit) + storedFlush(arithmetic);
     }),
   /** Each exponential's own roundings, the sum's, and a reciprocal of it and a product. */
@@ -149,13 +149,13 @@ function convolved(
   const size = ops.fusedConv2d.evaluate(magnitudes(inputs), { ...attributes, relu: false }, shape);
   const others = (bias ? 1 : 0) + (residual ? 1 : 0);
   const plain = weight.data.length / weight.shape[0]! + others;
-  const bound = summed(size, plain, arithmetic, { stored: 3, factors: [x, weight] });
+  const bound = summed(size, plain, arithmetic, { stored: 3 + arithmetic.products, factors: [x, weight] });
   if (isWinograd(attributes, weight)) {
     for (const name of arithmetic.winograd) {
       const transformed = winogradMagnitudes(name, { x, weight }, attributes, shape);
       const roundings = weight.shape[1]! + winogradRoundings(name) + others;
       const whole = transformed.map((each, i) => each + size[i]!); // bias and residual are in size
-      const other = summed(whole, roundings, arithmetic, { stored: 3, factors: [x, weight] });
+      const other = summed(whole, roundings, arithmetic, { stored: 3 + arithmetic.products, factors: [x, weight] });
       for (let i = 0; i < bound.length; i++) bound[i] = Math.max(bound[i]!, other[i]!);
     }
   }
@@ -232,8 +232,8 @@ function exact({ value, arithmetic }: Answer): Float64Array {
   return value.map((each) => (each !== 0 && Math.abs(each) < smallest ? 2 * smallest : 0));
 }
 
-/** A logit's magnitude, as far as its exponential depends on it. */
-const finite = (x: number): number => Math.min(Math.abs(x), 128);
+/** A logit's magnitude, as far as what it is rounded to moves its exponential: float16 has nothing beyond. */
+const finite = (x: number): number => Math.min(Math.abs(x), 65504);
 
 function absolute(tensor: Tensor<"float64">): Tensor<"float64"> {
   const data = tensor.data.slice();

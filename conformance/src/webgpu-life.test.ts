@@ -162,6 +162,60 @@ describe("compile", () => {
   });
 });
 
+describe("more than a device has", () => {
+  /** Of 256 MiB, twice what WebGPU promises of a binding. */
+  const huge = () => {
+    const image = input("x", [1, 64, 1024, 1024]);
+    return graph({ name: "huge", inputs: { x: image }, outputs: { y: ops.maxPool2d({ x: image }, { window: 8 }) } });
+  };
+  const ownDevice = async () => (await gpu.requestAdapter())!.requestDevice(); // the limits that all have, and no features
+
+  it("is refused by name, and nothing is left behind", async () => {
+    const backend = webgpu({ device: await ownDevice() });
+    using memory = watchGpuMemory();
+    await expect(backend.compile(huge())).rejects.toThrow(
+      /takes 268435456 bytes, this adapter binds 134217728 at most; a smaller image or batch may do/,
+    );
+    expect(memory.count()).toBe(0);
+  });
+
+  it("in a larger batch is refused by name, and the smaller one runs on", async () => {
+    const image = input("x", ["N", 64, 256, 256]);
+    const of = graph({ name: "batches", inputs: { x: image }, outputs: { y: ops.relu({ x: image }) } });
+    await using executable = await webgpu({ device: await ownDevice() }).compile(of);
+    const batch = (n: number) => tensor([n, 64, 256, 256], new Float32Array(n * 64 * 256 ** 2).fill(-1));
+    await expect(executable.run({ x: batch(9) })).rejects.toMatchObject({ code: "UnsupportedError" });
+    const { y } = await executable.run({ x: batch(1) });
+    expect(y.data.every((value) => value === 0)).toBe(true);
+  });
+
+  it("of memory is an OutOfMemoryError, and nothing is left behind", async () => {
+    const device = await ownDevice();
+    const scopes: GPUErrorFilter[] = [];
+    vi.spyOn(device, "pushErrorScope").mockImplementation((filter) => void scopes.push(filter));
+    vi.spyOn(device, "popErrorScope").mockImplementation(async () =>
+      scopes.pop() === "out-of-memory" ? { message: "no room" } : null,
+    );
+    using memory = watchGpuMemory();
+    await expect(webgpu({ device }).compile(small())).rejects.toMatchObject({
+      code: "OutOfMemoryError",
+      message: "webgpu: small does not fit into the device's memory: no room",
+    });
+    expect(memory.count()).toBe(0);
+  });
+
+  it("is no matter for what is small: a device of the caller's with nothing but the least runs it on plain kernels", async () => {
+    await using executable = await webgpu({ device: await ownDevice() }).compile(resnet20());
+    expect(executable.programs.filter(({ wgsl }) => wgsl.includes("subgroup"))).toEqual([]);
+    const image = fixtureInput("v1", [1, 3, 32, 32]);
+    await using exact = await reference.compile(resnet20());
+    const [{ logits: found }, { logits: expected }] = [await executable.run({ image }), await exact.run({ image })];
+    const largest = Math.max(...expected.data.map(Math.abs));
+    for (const [i, value] of expected.data.entries())
+      expect(Math.abs(found.data[i]! - value) / largest).toBeLessThan(1.3e-6); // ten times torch's own float32
+  });
+});
+
 it("an abort leaves the rest undone, and the next run is none the worse", async () => {
   const { gpu: fresh, devices } = watchedGpu(gpu);
   await using executable = await webgpu({ gpu: fresh }).compile(resnet20());
@@ -185,10 +239,14 @@ it("an abort leaves the rest undone, and the next run is none the worse", async 
 
 it("a kernel that a driver gets wrong is found out, and the plain ones take over", async () => {
   const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
-  const { gpu: broken } = watchedGpu(gpu, (code, label) =>
-    label.includes("lanes") ? code.replace("+= bias[quad]", "-= bias[quad]") : code,
-  );
+  let spoilt = 0;
+  const { gpu: broken } = watchedGpu(gpu, (code, label) => {
+    const wrong = label.includes("lanes") ? code.replaceAll("= bias(", "= -bias(") : code;
+    if (wrong !== code) spoilt++;
+    return wrong;
+  });
   await using executable = await webgpu({ gpu: broken }).compile(tiled());
+  expect(spoilt, "kernels that a bias is taken off in").toBeGreaterThan(0);
   expect(executable.programs.map(({ name }) => name)).toContain("conv2d");
   expect(warn.mock.calls.flat().join()).toMatch(
     /works out conv2d .* on 4 lanes wrong: only the plain kernels are used/,

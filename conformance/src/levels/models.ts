@@ -1,4 +1,5 @@
 import { type Answer, type ModelName, select, throwIfAborted } from "@residual/core";
+import { type Arithmetic, float32 } from "../arithmetic.ts";
 import { heldAgainst, misshapen } from "../check.ts";
 import { fixtureModel } from "../fixture-model.ts";
 import { type ModelGolden, modelGolden, modelName, sampleIndex, type Values } from "../goldens.ts";
@@ -17,14 +18,14 @@ export function modelTasks(ids: readonly string[]): readonly Task[] {
   }));
 }
 
-async function* checksOf({ backend, work }: Held, id: string): AsyncGenerator<Check> {
+async function* checksOf({ backend, arithmetic, work }: Held, id: string): AsyncGenerator<Check> {
   const golden = await modelGolden(id);
   const stages = stagesOf(golden);
   const { graph, inputs } = fixtureModel(modelName(id) as ModelName, golden.input.shape, golden.salt);
   await using executable = await backend.compile(select(graph, stages), work);
   const answers = await executable.run(inputs, work);
   throwIfAborted(work.signal);
-  for (const stage of stages) yield stageCheck(stage, answers[stage]!, golden);
+  for (const stage of stages) yield stageCheck(stage, answers[stage]!, golden, toleranceFor(arithmetic));
   if (golden.top5) yield classCheck(answers.logits!, golden.top5.indices);
 }
 
@@ -40,10 +41,15 @@ export function stagesOf(golden: ModelGolden): readonly string[] {
  */
 const TOLERANCE = 10;
 
-function stageCheck(stage: string, answer: Answer, golden: ModelGolden): Check {
+/** To first order all errors grow with the unit roundoff: where values are kept in less than float32, by so much more. */
+function toleranceFor({ stored }: Arithmetic): number {
+  return TOLERANCE * Math.max(1, stored / float32.unit);
+}
+
+function stageCheck(stage: string, answer: Answer, golden: ModelGolden, tolerance: number): Check {
   const { shape, values, scale } = expectedOf(golden, stage);
   if (answer.shape.join() !== shape.join()) return misshapen({ name: stage }, answer.shape, shape);
-  const bound = new Float64Array(values.length).fill(TOLERANCE * golden.fp32[stage]!.relToMax * scale);
+  const bound = new Float64Array(values.length).fill(tolerance * golden.fp32[stage]!.relToMax * scale);
   const samples = golden.activations?.[stage]?.samples.length ?? Infinity;
   const indexAt = (at: number): number[] => {
     if (at >= samples) return [];

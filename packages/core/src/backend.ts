@@ -33,10 +33,10 @@ export interface BackendDescription {
 }
 
 /**
- * Winograd's F(2×2, 3×3) and F(4×4, 3×3) for convolutions; float16 for what is kept between nodes, or for products and sums as
- * well; 8 bits for the inputs and weights of convolutions and linear layers.
+ * Winograd's F(2×2, 3×3) and F(4×4, 3×3) for convolutions; float16 for what is kept between nodes, for products of convolutions and
+ * sums of four of them as well, or for all sums; 8 bits for the inputs and weights of convolutions and linear layers.
  */
-export type Algorithm = "winograd-f2" | "winograd-f4" | "float16-storage" | "float16" | "int8";
+export type Algorithm = "winograd-f2" | "winograd-f4" | "float16-storage" | "float16-products" | "float16" | "int8";
 
 /** A case of the conformance suite that a backend is known to fail, and why. One that it no longer fails is an error. */
 export interface Deviation {

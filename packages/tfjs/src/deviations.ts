@@ -18,8 +18,6 @@ const known: { readonly [Name in EngineName]?: readonly Deviation[] } = {
   cpu: maxPools(noNumber),
   wasm: [
     ...maxPools("XNNPACK's MaxPool takes the larger of two numbers by a comparison, which no NaN wins"),
-    { case: `${special}/conv2d: 0 times infinity is NaN`, because: clamped },
-    { case: `${special}/fusedConv2d: relu keeps NaN`, because: clamped },
     { case: `${special}/averagePool2d: NaN in its window alone`, because: clamped },
   ],
   webgl: [

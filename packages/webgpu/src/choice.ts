@@ -1,4 +1,4 @@
-import type { Memory } from "./kernels/kernel.ts";
+import { isTextures, type Memory, type Products } from "./kernels/kernel.ts";
 import type { Strip } from "./kernels/strip-conv2d.ts";
 import type { Tile } from "./kernels/tiled-conv2d.ts";
 import { f2, f4, type Winograd } from "./kernels/winograd.ts";
@@ -7,6 +7,8 @@ import { f2, f4, type Winograd } from "./kernels/winograd.ts";
 export interface Choice {
   /** What tensors lie in; buffers where not given. */
   readonly memory?: Memory;
+  /** Of convolutions; float32 where not given. */
+  readonly products?: Products;
   /** Workgroups that a dispatch should have at least, where convolutions go through shared memory (GPUs). */
   readonly sharedAtLeast?: number;
   /** With none of these and none above only the plain kernels will do. */
@@ -134,8 +136,26 @@ export function transformCost(
 export const gpuChoice: Choice = { sharedAtLeast: 128, winograd: [f2, f4] };
 
 /** What compiles soonest: one tile for all convolutions, and those of groups. */
-export function coldChoice({ tiles = [], strips, winograd, ...choice }: Choice): Choice {
+export function coldChoice(all: Choice): Choice {
+  const { tiles = [], strips: _, winograd: __, ...choice } = all;
   return choice.cost ? { ...choice, tiles: tiles.filter((tile, i) => i === 0 || tile.channels < 16) } : choice;
+}
+
+/**
+ * The same in float16: in what tensors lie, or in products as well. Not by Winograd's algorithm, whose transformed tiles would be rounded
+ * too, which no bound here allows for.
+ */
+export function float16Choice(choice: Choice, products: Products): Choice {
+  const { winograd: _, memory = "buffers", tiles, strips, ...rest } = choice;
+  const half = <T>(all: readonly T[] | undefined) => all && { all: all.map((each) => ({ ...each, products })) };
+  const [halfTiles, halfStrips] = [half(tiles), half(strips)];
+  return {
+    ...rest,
+    memory: memory === "textures" ? "float16 textures" : "float16 buffers",
+    products,
+    ...(halfTiles && { tiles: halfTiles.all }),
+    ...(halfStrips && { strips: halfStrips.all }),
+  };
 }
 
 /** For software adapters: measured on lavapipe (8 lanes) and SwiftShader (4), docs/webgpu.md. */
@@ -150,7 +170,7 @@ export function softwareChoice(lanes: number, memory: Memory): Choice {
     return { memory, cost, tiles, winograd: [f2, f4] };
   }
   const inBuffers = { load: 40, store: 40, broadcast: 0.4, fma: 0.25, keep: 0.3, step: 10, byte: 0.4 };
-  const cost = memory === "textures" ? { ...inBuffers, load: 10, store: 12 } : inBuffers;
+  const cost = isTextures(memory) ? { ...inBuffers, load: 10, store: 12 } : inBuffers;
   const tiles: readonly Tile[] = [
     { lanes, channels: 32, pixels: 7 },
     { lanes, channels: 4, pixels: 14 },

@@ -1,8 +1,8 @@
 import type { AttributesOf, InputsOf } from "@residual/core";
 import { type Choice, type Chosen, cheapest, type Transformed, transformCost, type Work } from "./choice.ts";
 import * as kernels from "./kernels/index.ts";
-import { MOST_WORKGROUPS } from "./kernels/kernel.ts";
-import { SHARED, sharedConv2d, sharedOrder, sumSplits } from "./kernels/shared-conv2d.ts";
+import { MOST_WORKGROUPS, type Products } from "./kernels/kernel.ts";
+import { SHARED, sharedConv2d, sharedOrder, sharedParts, sumSplits } from "./kernels/shared-conv2d.ts";
 import { forStrips, type Strip, stripConv2d } from "./kernels/strip-conv2d.ts";
 import { type Tile, tiledConv2d, tileOrder } from "./kernels/tiled-conv2d.ts";
 import { forWinograd, type Winograd } from "./kernels/winograd.ts";
@@ -139,7 +139,7 @@ function inShared(builder: Builder, atLeast: number, choice: Choice, request: Re
   }));
   const best = ways.toSorted((a, b) => a.steps - b.steps)[0];
   if (best && best.steps * 1.5 < steps) return byWinograd(builder, request, best.winograd, undefined);
-  return direct(builder, { atLeast }, request);
+  return direct(builder, { atLeast, products: choice.products }, request);
 }
 
 function isWinograd({ inputs: { weight }, attributes: { groups, stride, dilation } }: Request): boolean {
@@ -172,8 +172,13 @@ function workOf({ inputs: { x, weight }, attributes: { groups, stride, dilation 
 
 /** What a product is worked out by: a tile, or shared memory with so many workgroups at least. */
 type Direct =
-  | (Chosen & { readonly atLeast?: never })
-  | { readonly atLeast: number; readonly tile?: never; readonly strip?: never };
+  | (Chosen & { readonly atLeast?: never; readonly products?: never })
+  | {
+      readonly atLeast: number;
+      readonly products?: Products | undefined;
+      readonly tile?: never;
+      readonly strip?: never;
+    };
 
 function direct(builder: Builder, way: Direct, request: Request): Operand | undefined {
   if (way.strip) return inStrips(builder, way.strip, request);
@@ -187,7 +192,14 @@ function direct(builder: Builder, way: Direct, request: Request): Operand | unde
   const [, , oh, ow] = four(shape);
   const [[down, right], [top, left], [dilationH, dilationW]] = [stride, padding, dilation];
   const place = { h, w, plane: oh * ow, ow, kh, kw, down, right, top, left, dilationH, dilationW };
-  const whole = { ...request, inputs: { ...inputs, x, weight }, tile, work: workOf(request), place };
+  const whole = {
+    ...request,
+    inputs: { ...inputs, x, weight },
+    tile,
+    products: way.products,
+    work: workOf(request),
+    place,
+  };
   const split = way.atLeast === undefined ? undefined : inSplits(builder, whole, way.atLeast);
   return split ?? product(builder, whole);
 }
@@ -221,6 +233,7 @@ function inSplits(builder: Builder, request: Product, atLeast: number): Operand 
 interface Product extends Request {
   /** Shared memory where not given. */
   readonly tile: Tile | undefined;
+  readonly products?: Products | undefined;
   readonly splits?: number;
   readonly work: Work;
   readonly place: { readonly [name: string]: number };
@@ -228,7 +241,7 @@ interface Product extends Request {
 
 /** A dispatch of tiles, of operands that are in the order for it. */
 function product(builder: Builder, request: Product): Operand | undefined {
-  const { node, shape, inputs, tile, work, place, splits = 1 } = request;
+  const { node, shape, inputs, tile, work, place, products, splits = 1 } = request;
   const channels = tile?.channels ?? SHARED;
   const { x, weight } = inputs;
   const [bias, residual] = addends(builder, inputs, weight);
@@ -252,9 +265,11 @@ function product(builder: Builder, request: Product): Operand | undefined {
   const perBlock = tile ? tile.lanes * tile.pixels : SHARED;
   const workgroups = [blocks, Math.ceil(pixels / perBlock), Math.max(positions, splits)] as const;
   if (Math.max(...workgroups) > MOST_WORKGROUPS) return undefined;
-  return builder.emit(node, tile ? tiledConv2d(tile) : sharedConv2d, [x, weight, bias, residual], shape, {
+  const shared = (splits > 1 ? sharedParts : sharedConv2d)(products);
+  return builder.emit(node, tile ? tiledConv2d(tile) : shared, [x, weight, bias, residual], shape, {
     params,
     workgroups,
+    isWide: splits > 1,
   });
 }
 

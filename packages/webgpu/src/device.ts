@@ -1,7 +1,7 @@
 /// <reference types="@webgpu/types" preserve="true" />
 import { BackendUnavailableError, DeviceLostError, fnv1a32, OutOfMemoryError, UnsupportedError } from "@residual/core";
 import { type Findings, type Identity, readFindings, type WebgpuCache, writeFindings } from "./cache.ts";
-import { type Choice, coldChoice, gpuChoice, softwareChoice } from "./choice.ts";
+import { type Choice, coldChoice, float16Choice, gpuChoice, softwareChoice } from "./choice.ts";
 import type { Kernel, Memory } from "./kernels/kernel.ts";
 import { kernelTexts } from "./tuning.ts";
 
@@ -20,7 +20,7 @@ export interface Gpu {
   readonly tuned: Map<string, string>;
   /** Puts what was checked and tuned into the cache, where there is one. */
   remember(): Promise<void>;
-  /** Gives up the fast kernels, since one is wrong. */
+  /** Gives up the fast kernels, since one is wrong. Throws UnsupportedError where float16 was asked for, which has no others. */
   distrust(kernel: string): void;
   pipeline(kernel: Kernel): Promise<GPUComputePipeline>;
   /** Throws once the device is gone. */
@@ -44,11 +44,16 @@ interface Opening {
   readonly kernels?: Family | undefined;
   readonly tuning?: Tuning | undefined;
   readonly cache?: WebgpuCache | undefined;
+  readonly float16?: Float16 | undefined;
 }
+
+/** What is float16: what tensors lie in, or the products of convolutions as well. Sums are float32's. */
+export type Float16 = "storage" | "products";
 
 /** Opens a device, the fastest that there is. Throws BackendUnavailableError where there is none, with what to install. */
 export async function openGpu({ gpu: given, device: own, ...options }: Opening = {}): Promise<Gpu> {
   if (own) {
+    if (options.float16) checkFloat16(own, own.adapterInfo);
     const runtime = { library: "a device of the caller's", version: "unknown", keep: own };
     return gpuOf(own, own.adapterInfo, runtime, options);
   }
@@ -59,11 +64,27 @@ export async function openGpu({ gpu: given, device: own, ...options }: Opening =
   if (!adapter) {
     throw new BackendUnavailableError(`webgpu: there is no GPU adapter; ${wayOut()}`);
   }
-  const requiredFeatures: GPUFeatureName[] = adapter.features.has("subgroups") ? ["subgroups"] : [];
-  const limits = ["maxStorageBufferBindingSize", "maxBufferSize", "maxStorageTexturesPerShaderStage"] as const;
+  if (options.float16) checkFloat16(adapter, adapter.info);
+  const wanted: readonly GPUFeatureName[] = options.float16 ? ["subgroups", FLOAT16] : ["subgroups"];
+  const requiredFeatures = wanted.filter((feature) => adapter.features.has(feature));
+  const limits = [
+    "maxStorageBufferBindingSize",
+    "maxBufferSize",
+    "maxStorageTexturesPerShaderStage",
+    "maxTextureDimension2D",
+  ] as const;
   const requiredLimits = Object.fromEntries(limits.map((name) => [name, adapter.limits[name]]));
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
   return gpuOf(device, adapter.info, { library, version, keep: gpu }, options);
+}
+
+const FLOAT16 = "shader-f16" satisfies GPUFeatureName;
+
+function checkFloat16({ features }: GPUAdapter | GPUDevice, info: GPUAdapterInfo): void {
+  if (features.has(FLOAT16)) return;
+  throw new UnsupportedError(
+    `webgpu: ${nameOf(info)} has no ${FLOAT16}; leave float16 out, and it computes in float32`,
+  );
 }
 
 /** Linux x64 can do without a driver of the system's, since there is one on npm. */
@@ -122,9 +143,10 @@ async function gpuOf(
   device: GPUDevice,
   adapter: GPUAdapterInfo,
   { library, version, keep }: Pick<Gpu, "library" | "version" | "keep">,
-  { kernels, tuning = "warm", cache }: Opening,
+  { kernels, tuning = "warm", cache, float16 }: Opening,
 ): Promise<Gpu> {
-  const all = choiceFor(device, adapter, kernels);
+  const wide = choiceFor(device, adapter, kernels);
+  const all = float16 ? float16Choice(wide, float16 === "products" ? "float16" : "float32") : wide;
   let choice = tuning === "cold" ? coldChoice(all) : all;
   const identity = identityOf(device, adapter, { library, version }, all);
   const found: Findings = cache ? await readFindings(cache, identity) : { checked: new Map(), tuned: new Map() };
@@ -149,6 +171,11 @@ async function gpuOf(
       await writeFindings(cache, identity, { checked: new Map(await Promise.all(settled)), tuned });
     },
     distrust(kernel) {
+      if (float16) {
+        throw new UnsupportedError(
+          `webgpu: ${nameOf(adapter)} works out ${kernel} wrong; leave float16 out, and it computes in float32`,
+        );
+      }
       choice = {};
       console.warn(
         `webgpu: ${nameOf(adapter)} works out ${kernel} wrong: only the plain kernels are used on it, which are slower; a newer driver may help`,
@@ -194,12 +221,9 @@ async function compiled(device: GPUDevice, kernel: Kernel): Promise<GPUComputePi
     { binding: 0, visibility, buffer: { type: "uniform" } },
     ...operands.map((operand, i): GPUBindGroupLayoutEntry => {
       const isLast = i === operands.length - 1;
-      return textures.includes(operand)
-        ? {
-            binding: i + 1,
-            visibility,
-            storageTexture: { format: "rgba32float", access: isLast ? "write-only" : "read-only" },
-          }
+      const format = textures[operand];
+      return format
+        ? { binding: i + 1, visibility, storageTexture: { format, access: isLast ? "write-only" : "read-only" } }
         : { binding: i + 1, visibility, buffer: { type: isLast ? "storage" : "read-only-storage" } };
     }),
   ];

@@ -11,7 +11,7 @@ import {
 import type { Choice } from "./choice.ts";
 import { convolution } from "./convolution.ts";
 import * as kernels from "./kernels/index.ts";
-import { type Kernel, type KernelIn, type Memory, workgroupsFor } from "./kernels/kernel.ts";
+import { isFloat16, type Kernel, type KernelIn, type Memory, widened, workgroupsFor } from "./kernels/kernel.ts";
 import { dense, interleaved, isDense, type Layout, layoutOf, lengthOf, type Numbers, type Packing } from "./layout.ts";
 import { type Dispatch, type Plan, planOf, type Storage } from "./plan.ts";
 
@@ -65,6 +65,8 @@ interface Emitted {
   readonly grid?: Layout;
   /** The order of the output. */
   readonly order?: Operand["order"];
+  /** Whether the kernel writes float32 in any memory. */
+  readonly isWide?: boolean;
 }
 
 /**
@@ -118,7 +120,7 @@ function asHosts({ emit, memory }: Builder, operand: Operand): Operand {
 }
 
 function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>, memory: Memory): Builder {
-  const inDevicesOrder = new Map<string, Operand>();
+  const packedInputs = new Map<string, Operand>();
   const known = (storage: Storage): Uploaded & { readonly name: string } => {
     const uploaded = storage.kind === "constant" ? constants.get(storage.name) : undefined;
     if (storage.kind !== "constant" || !uploaded) throw new TypeError(`${storage.kind}: only constants are packed`);
@@ -126,7 +128,7 @@ function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>, mem
   };
   const builder: Builder = {
     memory,
-    emit(node, kernelIn, inputs, shape, { params = {}, workgroups, grid, order = "device" } = {}) {
+    emit(node, kernelIn, inputs, shape, { params = {}, workgroups, grid, order = "device", isWide = false } = {}) {
       const kernel = kernelIn(memory);
       const output = dispatches.length;
       const layout = grid ?? layoutOf(shape);
@@ -138,8 +140,9 @@ function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>, mem
         inputs: inputs.map(({ storage }) => storage),
         output,
         shape,
-        memory: order === "host" ? "buffers" : memory,
-        bytes: 4 * (order === "host" ? 4 * Math.ceil(sizeOf(shape) / 4) : lengthOf(layoutOf(shape))),
+        ...(order === "host"
+          ? { memory: "buffers", bytes: 16 * Math.ceil(sizeOf(shape) / 4) }
+          : inDevicesOrder(shape, isWide ? widened(memory) : memory)),
         params: Uint32Array.from(kernel.params, (name) => paramOf(all, name, kernel)),
         workgroups: workgroups ?? workgroupsFor(layout),
       });
@@ -152,8 +155,8 @@ function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>, mem
       if (memory === "buffers" && isDense(layout)) return { ...operand, order: "device" };
       if (storage.kind === "constant") return builder.packed(operand, interleaved(shape));
       const key = `${storage.name} ${shape.join("×")}`;
-      const known = inDevicesOrder.get(key) ?? builder.emit(storage.name, kernels.pack, [operand], shape);
-      inDevicesOrder.set(key, known);
+      const known = packedInputs.get(key) ?? builder.emit(storage.name, kernels.pack, [operand], shape);
+      packedInputs.set(key, known);
       return known;
     },
     packed({ storage, shape }, packing) {
@@ -171,6 +174,10 @@ function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>, mem
     },
   };
   return builder;
+}
+
+function inDevicesOrder(shape: readonly number[], memory: Memory): Pick<Dispatch, "memory" | "bytes"> {
+  return { memory, bytes: (isFloat16(memory) ? 2 : 4) * lengthOf(layoutOf(shape)) };
 }
 
 /** A param that nobody gave would be 0 on the device, and wrong in silence. */
@@ -194,7 +201,7 @@ function lowering(builder: Builder, choice: Choice, shapeOf: (node: AnyNode) => 
       const x = ready(given);
       const { images, channels: classes, quads } = layoutOf(x.shape);
       const params = { classes, width: 4 * quads };
-      const sums = emit(`${node.name}, sums`, kernels.rowSums, [x], [images, 2], { params });
+      const sums = emit(`${node.name}, sums`, kernels.rowSums, [x], [images, 2], { params, isWide: true });
       return emit(node.name, kernel, [x, sums], x.shape);
     };
   const window = (

@@ -1,6 +1,7 @@
 import { sizeOf, UnsupportedError, type WorkOptions } from "@residual/core";
 import type { Gpu } from "./device.ts";
-import { type Memory, TEXELS } from "./kernels/kernel.ts";
+import { roundToFloat16 } from "./float16.ts";
+import { formatOf, isFloat16, isTextures, type Memory, TEXELS } from "./kernels/kernel.ts";
 import { type Numbers, numbersOf, type Packing } from "./layout.ts";
 import type { Lowered } from "./lower.ts";
 import { bytesOf, type Dispatch, type Output, type Plan, type Storage } from "./plan.ts";
@@ -49,13 +50,13 @@ export async function upload(
     else held.destroy();
   }
   const missing = [...constants].filter(([name]) => !all.has(name));
-  const way = wayUp(gpu, Math.max(0, ...missing.map(([, { packing }]) => sizeUp(packing))));
+  const way = wayUp(gpu, Math.max(0, ...missing.map(([, { packing, memory }]) => sizeUp(packing, memory))));
   try {
     for (const [name, { constant, view, packing, memory }] of missing) {
       onProgress?.({ stage: "upload weights", done: all.size, total: constants.size });
-      const to = held(gpu, memory, name, Math.max(16, 4 * packing.length));
+      const to = held(gpu, memory, name, Math.max(16, bytesIn(memory, packing.length)));
       all.set(name, to);
-      await way.fill(to, packing, () => view(numbersOf(constant.tensor)));
+      await way.fill(to, { packing, memory, numbers: () => view(numbersOf(constant.tensor)) });
     }
     await way.end();
   } catch (error) {
@@ -67,13 +68,28 @@ export async function upload(
   return all;
 }
 
-/** Bytes of a constant on its way up: whole rows of a texture. */
-function sizeUp({ length }: Packing): number {
-  return ROW * Math.max(1, Math.ceil((4 * length) / ROW));
+/** Bytes of so many numbers. */
+function bytesIn(memory: Memory, count: number): number {
+  return (isFloat16(memory) ? 2 : 4) * count;
 }
 
 /** Bytes of a row of a texture. */
-const ROW = 16 * TEXELS;
+function rowIn(memory: Memory): number {
+  return bytesIn(memory, 4 * TEXELS);
+}
+
+/** Bytes of a constant on its way up: whole rows of a texture. */
+function sizeUp({ length }: Packing, memory: Memory): number {
+  const row = rowIn(memory);
+  return row * Math.max(1, Math.ceil(bytesIn(memory, length) / row));
+}
+
+interface Load {
+  readonly packing: Packing;
+  readonly memory: Memory;
+  /** Read, perhaps from a file, while the last trip is under way. */
+  readonly numbers: () => Numbers;
+}
 
 /** What goes up at once at least: small constants share a trip. */
 const TRIP = 4 * 2 ** 20;
@@ -99,15 +115,20 @@ function wayUp({ device }: Gpu, largest: number) {
     await buffer.mapAsync(GPUMapMode.WRITE);
   };
   return {
-    /** Packs `numbers`, which are read, perhaps from a file, while the last trip is under way. */
-    async fill(to: Held, packing: Packing, numbers: () => Numbers): Promise<void> {
-      const bytes = sizeUp(packing);
+    async fill(to: Held, { packing, memory, numbers }: Load): Promise<void> {
+      const bytes = sizeUp(packing, memory);
       const trip = used + bytes > size ? end() : undefined;
       const from = numbers();
       await trip;
-      packing.write(from, new Float32Array(buffer.getMappedRange(used, bytes)).fill(0));
+      const place = buffer.getMappedRange(used, bytes);
+      if (isFloat16(memory)) {
+        const whole = new Float32Array(packing.length);
+        packing.write(from, whole);
+        roundToFloat16(whole, new Uint16Array(place).fill(0));
+      } else packing.write(from, new Float32Array(place).fill(0));
       if ("createView" in to) {
-        encoder.copyBufferToTexture({ buffer, offset: used, bytesPerRow: ROW }, { texture: to }, [to.width, to.height]);
+        const source = { buffer, offset: used, bytesPerRow: rowIn(memory) };
+        encoder.copyBufferToTexture(source, { texture: to }, [to.width, to.height]);
       } else encoder.copyBufferToBuffer(buffer, used, to, 0, to.size);
       used += bytes;
     },
@@ -124,16 +145,17 @@ export async function prepare(
   constants: ReadonlyMap<string, Held>,
 ): Promise<Ready> {
   const { device } = gpu;
-  const slots = plan.slots.map(({ memory, bytes }, i) => held(gpu, memory, `values ${i}`, bytes));
-  const inputs = new Map([...shapes].map(([name, shape]) => [name, storageBuffer(gpu, name, bytesOf(shape))]));
+  using made = unlessKept();
+  const slots = plan.slots.map(({ memory, bytes }, i) => made.add(held(gpu, memory, `values ${i}`, bytes)));
+  const inputs = new Map(
+    [...shapes].map(([name, shape]) => [name, made.add(storageBuffer(gpu, name, bytesOf(shape)))]),
+  );
   const placeOf = (storage: Storage): Held => {
     if (storage.kind === "value") return slots[plan.slotOf[storage.id]!]!;
     return (storage.kind === "constant" ? constants : inputs).get(storage.name)!;
   };
-  const params: GPUBuffer[] = [];
   const steps = plan.dispatches.map(async (dispatch) => {
-    const stepParams = paramsOf(device, dispatch);
-    params.push(stepParams);
+    const stepParams = made.add(paramsOf(device, dispatch));
     const operands = [...dispatch.inputs.map(placeOf), slots[plan.slotOf[dispatch.output]!]!];
     return stepOf(gpu, dispatch, [stepParams, ...operands]);
   });
@@ -143,13 +165,34 @@ export async function prepare(
     total += bytesOf(output.shape);
     return { ...output, name, from: placeOf(output.storage) as GPUBuffer, offset }; // outputs are in the host's order
   });
-  const mapped = device.createBuffer({ size: total, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-  const all = [...slots, ...inputs.values(), ...params, mapped];
-  const destroy = () => {
-    for (const buffer of all) buffer.destroy();
-  };
+  const mapped = made.add(
+    device.createBuffer({ size: total, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST }),
+  );
   const sizes = new Map([...shapes].map(([name, shape]) => [name, 4 * sizeOf(shape)]));
-  return { batch, plan, inputs, sizes, steps: await Promise.all(steps), readings, mapped, destroy };
+  const ready = { batch, plan, inputs, sizes, steps: await Promise.all(steps), readings, mapped };
+  return { ...ready, destroy: made.keep() };
+}
+
+/** What is made on the way to something: destroyed where that comes to nothing, and else by what `keep` gives. */
+function unlessKept(): Disposable & { add<T extends Held>(each: T): T; keep(): () => void } {
+  const all: Held[] = [];
+  let isKept = false;
+  const destroy = () => {
+    for (const each of all) each.destroy();
+  };
+  return {
+    add(each) {
+      all.push(each);
+      return each;
+    },
+    keep() {
+      isKept = true;
+      return destroy;
+    },
+    [Symbol.dispose]() {
+      if (!isKept) destroy();
+    },
+  };
 }
 
 function paramsOf(device: GPUDevice, { params }: Dispatch): GPUBuffer {
@@ -170,19 +213,20 @@ async function stepOf(gpu: Gpu, { kernel, workgroups }: Dispatch, bound: readonl
 }
 
 function held(gpu: Gpu, memory: Memory, label: string, bytes: number): Held {
-  return memory === "textures" ? storageTexture(gpu, label, bytes) : storageBuffer(gpu, label, bytes);
+  return isTextures(memory) ? storageTexture(gpu, memory, label, bytes) : storageBuffer(gpu, label, bytes);
 }
 
-function storageTexture({ device }: Gpu, label: string, bytes: number): GPUTexture {
-  const height = Math.max(1, Math.ceil(bytes / ROW));
+function storageTexture({ device }: Gpu, memory: Memory, label: string, bytes: number): GPUTexture {
+  const row = rowIn(memory);
+  const height = Math.max(1, Math.ceil(bytes / row));
   const most = device.limits.maxTextureDimension2D;
   if (height > most) {
     throw new UnsupportedError(
-      `webgpu: ${label} takes ${bytes} bytes, a texture of this adapter ${ROW * most} at most; a smaller image or batch may do`,
+      `webgpu: ${label} takes ${bytes} bytes, a texture of this adapter ${row * most} at most; a smaller image or batch may do`,
     );
   }
   const usage = GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST;
-  return device.createTexture({ label, size: [TEXELS, height], format: "rgba32float", usage });
+  return device.createTexture({ label, size: [TEXELS, height], format: formatOf(memory), usage });
 }
 
 function storageBuffer({ device }: Gpu, label: string, size: number): GPUBuffer {

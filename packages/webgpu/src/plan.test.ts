@@ -17,7 +17,7 @@ import {
 import { describe, expect, it } from "vitest";
 import { coldChoice, gpuChoice, softwareChoice } from "./choice.ts";
 import * as kernels from "./kernels/index.ts";
-import { sharedConv2d, sumSplits } from "./kernels/shared-conv2d.ts";
+import { sharedConv2d, sharedParts, sumSplits } from "./kernels/shared-conv2d.ts";
 import { forStrips, stripConv2d } from "./kernels/strip-conv2d.ts";
 import { tiledConv2d, tileOrder } from "./kernels/tiled-conv2d.ts";
 import { f2, f4, forWinograd } from "./kernels/winograd.ts";
@@ -145,16 +145,23 @@ describe("programs", () => {
   const transforms = [f2, f4].flatMap(({ inputTransform, outputTransform }) => [inputTransform, outputTransform]);
 
   it.each(
-    [...Object.values(kernels), tiled, strip, sharedConv2d, sumSplits, ...transforms]
-      .flatMap((kernel) => [kernel("buffers"), kernel("textures")])
+    [
+      ...Object.values(kernels),
+      tiled,
+      strip,
+      sharedConv2d(),
+      sharedConv2d("float16"),
+      sharedParts(),
+      sumSplits,
+      ...transforms,
+    ]
+      .flatMap((kernel) => (["buffers", "textures", "float16 buffers", "float16 textures"] as const).map(kernel))
       .map((kernel) => [kernel.name, kernel] as const),
   )("%s writes its last operand alone, reads all others, and takes all its params", (_, kernel) => {
     const { program, operands, params } = kernel;
     const [last, ...others] = operands.toReversed();
-    expect(program.match(/var<storage, read_write> \w+|texture_storage_2d<rgba32float, write>/g)).toHaveLength(1);
-    expect(program).toMatch(
-      new RegExp(`var<storage, read_write> ${last}Numbers|${last}Texels: \\w+<rgba32float, write>`),
-    );
+    expect(program.match(/var<storage, read_write> \w+|texture_storage_2d<\w+, write>/g)).toHaveLength(1);
+    expect(program).toMatch(new RegExp(`var<storage, read_write> ${last}Numbers|${last}Texels: \\w+<\\w+, write>`));
     for (const other of others) expect(program.split(`${other}(`).length).toBeGreaterThan(2); // declared, and called
     for (const param of params) expect(program).toContain(`p.${param}`);
   });

@@ -29,7 +29,7 @@ export interface Output {
 }
 
 /** A buffer, or a texture, that values share. */
-export interface Slot {
+interface Slot {
   readonly memory: Memory;
   readonly bytes: number;
 }
@@ -95,8 +95,8 @@ export function printPlan({ dispatches, slots, slotOf }: Plan): string {
       `${node}: ${kernel.name}(${inputs.map(place).join(", ")}) -> #${slotOf[output]} ${formatShape(shape)}`,
   );
   const total = slots.reduce((sum, { bytes }) => sum + bytes, 0);
-  const count = (memory: Memory) => slots.filter((slot) => slot.memory === memory).length;
-  const counts = (["buffers", "textures"] as const).filter(count).map((memory) => `${count(memory)} ${memory}`);
+  const memories = [...new Set(slots.map(({ memory }) => memory))].sort();
+  const counts = memories.map((memory) => `${slots.filter((slot) => slot.memory === memory).length} ${memory}`);
   return [...lines, `${counts.join(", ")}, ${total.toLocaleString("en-US")} bytes`].join("\n");
 }
 

@@ -1,11 +1,12 @@
 import { bind, fixtureWeights, type Graph, nodesOf, optimize, resnet, select, variants } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { type Choice, gpuChoice, softwareChoice } from "./choice.ts";
+import { conv2d } from "./kernels/index.ts";
 import { lowerToPlan } from "./lower.ts";
 import { candidatesOf, kernelTexts, keyOf, layerOf } from "./tuning.ts";
 
 const families: readonly (readonly [string, Choice])[] = [
-  ["lavapipe", softwareChoice(8, "buffers")],
+  ["lavapipe", softwareChoice(8, "textures")],
   ["SwiftShader", softwareChoice(4, "buffers")],
   ["GPUs", gpuChoice],
   ["plain", {}],
@@ -37,7 +38,7 @@ describe.each(families)("candidates of %s", (_, choice) => {
     const alike = new Set(keys.filter((each) => each.key === key).map((each) => each.name));
     const before = kernelsOf(choice);
     const after = kernelsOf({ ...choice, tuned: new Map([[key, "plain"]]) });
-    expect(after).toContain(`${name}: conv2d`);
+    expect(after).toContain(`${name}: ${conv2d(choice.memory ?? "buffers").name}`);
     const isOther = (line: string) =>
       ![...alike].some((each) => line.startsWith(`${each}:`) || line.startsWith(`${each},`));
     expect(after.filter(isOther)).toEqual(before.filter(isOther));
@@ -61,7 +62,7 @@ it("every layer that a plan has a convolution for is known by the key that lower
     asked.add(key);
     return undefined;
   };
-  lowerToPlan(network(), 2, { ...softwareChoice(8, "buffers"), tuned: probing });
+  lowerToPlan(network(), 2, { ...softwareChoice(8, "textures"), tuned: probing });
   const keys = nodesOf(network()).flatMap((node) => {
     const layer = layerOf(node, 2);
     return layer ? [keyOf(layer)] : [];

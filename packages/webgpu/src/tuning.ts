@@ -1,7 +1,7 @@
 import { type AnyNode, concrete, formatShape, is, type Node } from "@residual/core";
 import type { Choice, Cost } from "./choice.ts";
 import * as plainKernels from "./kernels/index.ts";
-import { sharedConv2d, sumSplits } from "./kernels/shared-conv2d.ts";
+import { sharedConv2d, sharedParts, sumSplits } from "./kernels/shared-conv2d.ts";
 import { stripConv2d } from "./kernels/strip-conv2d.ts";
 import { tiledConv2d } from "./kernels/tiled-conv2d.ts";
 
@@ -57,10 +57,22 @@ export function candidatesOf(all: Choice): readonly Candidate[] {
 }
 
 /** The programs that a choice may come to: where one is changed, what was found out about it no longer holds. */
-export function kernelTexts({ memory = "buffers", tiles = [], strips = [], winograd = [] }: Choice): readonly string[] {
+export function kernelTexts({
+  memory = "buffers",
+  products,
+  tiles = [],
+  strips = [],
+  winograd = [],
+}: Choice): readonly string[] {
   const transforms = winograd.flatMap(({ inputTransform, outputTransform }) => [inputTransform, outputTransform]);
-  const products = [...tiles.map(tiledConv2d), ...strips.map(stripConv2d), sharedConv2d, sumSplits];
-  return [...Object.values(plainKernels), ...transforms, ...products].map((kernel) => kernel(memory).program);
+  const convolutions = [
+    ...tiles.map(tiledConv2d),
+    ...strips.map(stripConv2d),
+    sharedConv2d(products),
+    sharedParts(products),
+    sumSplits,
+  ];
+  return [...Object.values(plainKernels), ...transforms, ...convolutions].map((kernel) => kernel(memory).program);
 }
 
 /** The choice that is left for a layer, where one was found the quickest for it; the whole where none was. */

@@ -49,6 +49,7 @@ async function checkAll(gpu: Gpu, used: ReadonlySet<string>): Promise<void> {
 
 function trialsOf({
   memory = "buffers",
+  products,
   cost,
   tiles = [],
   strips = [],
@@ -59,10 +60,18 @@ function trialsOf({
   if (sharedAtLeast !== undefined) {
     const through = { stride: 2, outputs: SHARED + 4, size } as const;
     return [
-      { name: sharedConv2d(memory).name, choice: { sharedAtLeast: 1 }, ...through },
-      { name: sumSplits(memory).name, choice: { sharedAtLeast: 100 }, ...through },
+      {
+        name: sharedConv2d(products)(memory).name,
+        choice: { memory, ...(products && { products }), sharedAtLeast: 1 },
+        ...through,
+      },
+      {
+        name: sumSplits(memory).name,
+        choice: { memory, ...(products && { products }), sharedAtLeast: 100 },
+        ...through,
+      },
       ...winograd.map((each): Trial => {
-        const choice = { sharedAtLeast: 1, winograd: [each] };
+        const choice = { memory, sharedAtLeast: 1, winograd: [each] };
         return { name: each.outputTransform(memory).name, choice, stride: 1, outputs: SHARED, size: 40 };
       }),
     ];

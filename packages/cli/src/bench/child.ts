@@ -12,7 +12,7 @@ let runner: Runner;
 const answers: { readonly [Do in Order["do"]]: (order: Extract<Order, { do: Do }>) => Promise<Answer> } = {
   async load() {
     const load = await costOf(async () => {
-      runner = await (peers[task.candidate]?.start ?? ours)(task);
+      runner = await (peers[task.candidate] ?? ours)(task);
     });
     let logits: Float32Array = new Float32Array();
     const first = await costOf(async () => {

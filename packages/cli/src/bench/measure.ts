@@ -4,7 +4,6 @@ import { createReadStream } from "node:fs";
 import { dirname } from "node:path";
 import { env as environment } from "node:process";
 import { abortError, ResidualError, type Signal, throwIfAborted } from "@residual/core";
-import { peers } from "./peers/index.ts";
 import type { Answer, Cost, Order, Task } from "./protocol.ts";
 
 /** What was measured of one candidate on one model. Milliseconds; bytes. */
@@ -54,7 +53,7 @@ interface Runs {
 /**
  * Every candidate in a process of its own, in turn: A B C A B C …, so that what drifts in the machine drifts for all. First
  * each is loaded and ended, `loads` times over, since a process that stays would have the next one look for memory
- * elsewhere; but for those that take minutes, whose only load is that of the process that stays. Then all stay, for `rounds` turns of `times` runs each, after one turn that is not counted.
+ * elsewhere. Then all stay, for `rounds` turns of `times` runs each, after one turn that is not counted.
  */
 export async function measure(
   tasks: readonly Task[],
@@ -64,13 +63,11 @@ export async function measure(
   const loaded: Loaded[][] = tasks.map(() => []);
   for (let load = 0; load < loads; load++) {
     for (const [i, task] of tasks.entries()) {
-      if (loadsOnce(task)) continue;
       await withProcesses([task], signal, async ([child]) => loaded[i]!.push(await loadAndEnd(child!, task)));
     }
   }
   return withProcesses(tasks, signal, async (children) => {
-    const stayed: Extract<Answer, { kind: "loaded" }>[] = [];
-    for (const child of children) stayed.push(await ask(child, { do: "load" }, "loaded"));
+    for (const child of children) await ask(child, { do: "load" }, "loaded");
     const turns: Cost[][][] = tasks.map(() => []);
     for (let round = 0; round <= rounds; round++) {
       for (const [i, child] of children.entries()) {
@@ -78,15 +75,8 @@ export async function measure(
         if (round > 0) turns[i]!.push([...ran.costs]);
       }
     }
-    for (const [i, child] of children.entries()) {
-      if (loaded[i]!.length === 0) loaded[i]!.push({ ...stayed[i]!, ...(await ask(child, { do: "end" }, "ended")) });
-    }
     return compare(tasks.map((task, i) => ({ task, loads: loaded[i]!, turns: turns[i]! })));
   });
-}
-
-function loadsOnce({ candidate }: Task): boolean {
-  return peers[candidate]?.loadsOnce ?? false;
 }
 
 async function loadAndEnd(child: Child, { files }: Task): Promise<Loaded> {

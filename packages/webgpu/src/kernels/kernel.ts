@@ -2,14 +2,32 @@ import { UnsupportedError } from "@residual/core";
 import type { Layout } from "../layout.ts";
 
 /**
- * What holds tensors in the device's order (layout.ts): storage buffers, or storage textures of the format rgba32float. What is in the
- * host's order lies in buffers always.
+ * What holds tensors in the device's order (layout.ts): storage buffers, or storage textures, of float32 or of float16. What is in the
+ * host's order lies in buffers of float32 always.
  *
  * A load from a buffer is, on lavapipe, a branch and a bounds check for each number of each lane, written out in place: 320 instructions
  * for a vec4 of 8 lanes, and 2 KiB of code. Of a texture it calls one small function, which gets a vec4 of a lane at a time and
  * turns them round in registers: 80 instructions. SwiftShader has it the other way round, 110 ns for 60, and GPUs like buffers.
  */
-export type Memory = "buffers" | "textures";
+export type Memory = "buffers" | "textures" | "float16 buffers" | "float16 textures";
+
+export function isTextures(memory: Memory): boolean {
+  return memory.endsWith("textures");
+}
+
+export function isFloat16(memory: Memory): boolean {
+  return memory.startsWith("float16");
+}
+
+/** The format of textures that hold it. */
+export function formatOf(memory: Memory): "rgba32float" | "rgba16float" {
+  return isFloat16(memory) ? "rgba16float" : "rgba32float";
+}
+
+/** The same in float32, for what a node keeps for itself. */
+export function widened(memory: Memory): Memory {
+  return isTextures(memory) ? "textures" : "buffers";
+}
 
 /** A WGSL program. What varies comes in as whole numbers, so that a few serve all shapes: software adapters take seconds to compile one. */
 export interface Kernel {
@@ -17,14 +35,14 @@ export interface Kernel {
   readonly name: string;
   /** What it binds, in order, behind `params` at 0; the last is written, and none else. */
   readonly operands: readonly string[];
-  /** Those of them that are textures. */
-  readonly textures: readonly string[];
+  /** Those of them that are textures, and their format. */
+  readonly textures: { readonly [operand: string]: "rgba32float" | "rgba16float" };
   /** The numbers of `params` by name, in order. */
   readonly params: readonly string[];
   readonly program: string;
 }
 
-/** A kernel for either memory, whose texts differ in how they load and store. */
+/** A kernel for each memory; the texts differ in how they load and store. */
 export type KernelIn = (memory: Memory) => Kernel;
 
 /** What a kernel binds, and sees it as. */
@@ -35,6 +53,8 @@ export interface Signature {
   readonly numbers?: readonly string[];
   /** Operands in the host's order. */
   readonly host?: readonly string[];
+  /** Operands that are float32 in any memory, since a node keeps them for itself. */
+  readonly wide?: readonly string[];
   readonly params: readonly string[];
 }
 
@@ -62,7 +82,9 @@ export function workgroupsFor({ images, pixels, quads }: Layout): readonly [x: n
     Math.ceil(planes / MOST_WORKGROUPS),
   ];
   if (x > MOST_WORKGROUPS || planes >= 2 ** 24) {
-    throw new UnsupportedError(`webgpu: ${pixels} pixels of ${planes} planes are more than one dispatch can write`);
+    throw new UnsupportedError(
+      `webgpu: ${pixels} pixels of ${planes} planes are more than one dispatch can write; a smaller image or batch may do`,
+    );
   }
   return [x, y, z];
 }
@@ -76,7 +98,7 @@ const written = new Map<string, Kernel>();
 /** A kernel whose program is its text behind its parameters and operands: `x(i)` is a number, or four, of x; `put(i, four)` writes the last. */
 export function kernelIn(signature: Signature, text: () => string): KernelIn {
   return (memory) => {
-    const name = memory === "textures" ? `${signature.name}, in textures` : signature.name;
+    const name = memory === "buffers" ? signature.name : `${signature.name}, in ${memory}`;
     const kernel = written.get(name) ?? kernelOf({ ...signature, name }, text(), memory);
     written.set(name, kernel);
     return kernel;
@@ -84,40 +106,52 @@ export function kernelIn(signature: Signature, text: () => string): KernelIn {
 }
 
 function kernelOf(signature: Signature, text: string, memory: Memory): Kernel {
-  const { name, operands, host = [], params } = signature;
-  const textures = memory === "textures" ? operands.filter((operand) => !host.includes(operand)) : [];
-  const program = `${enables(text)}struct Params { ${params.map((param) => `${param}: u32`).join(", ")} }
+  const { name, operands, host = [], wide = [], params } = signature;
+  const places = operands.map((operand) =>
+    host.includes(operand) ? "buffers" : wide.includes(operand) ? widened(memory) : memory,
+  );
+  const program = `${enables(text, places)}struct Params { ${params.map((param) => `${param}: u32`).join(", ")} }
 @group(0) @binding(0) var<uniform> p: Params;
-${operands.map((operand, i) => declared(signature, operand, i + 1, textures.includes(operand))).join("\n")}
-${textures.length > 0 ? `fn place(i: u32) -> vec2u { return vec2u(i % ${TEXELS}u, i / ${TEXELS}u); }\n` : ""}
+${operands.map((operand, i) => declared(signature, operand, i + 1, places[i]!)).join("\n")}
+${places.some(isTextures) ? `fn place(i: u32) -> vec2u { return vec2u(i % ${TEXELS}u, i / ${TEXELS}u); }\n` : ""}
 ${bits}
 
 ${quotient}
-
+${places.some(isFloat16) ? `\n${halved}\n` : ""}
 ${text}
 `;
-  return { name, operands, textures, params, program };
+  const textures = operands.flatMap((operand, i) => {
+    const place = places[i]!;
+    return isTextures(place) ? [[operand, formatOf(place)] as const] : [];
+  });
+  return { name, operands, textures: Object.fromEntries(textures), params, program };
 }
 
 /** An operand, and the function that kernels get at it by. */
-function declared({ operands, numbers = [] }: Signature, name: string, binding: number, isTexture: boolean): string {
+function declared({ operands, numbers = [] }: Signature, name: string, binding: number, place: Memory): string {
   const isLast = name === operands.at(-1);
   const [at, type] = [`@group(0) @binding(${binding}) var`, numbers.includes(name) ? "f32" : "vec4f"];
-  if (isTexture) {
-    const variable = `${at} ${name}Texels: texture_storage_2d<rgba32float, ${isLast ? "write" : "read"}>;`;
-    if (isLast) return `${variable} fn put(i: u32, four: vec4f) { textureStore(${name}Texels, place(i), four); }`;
+  if (isTextures(place)) {
+    const variable = `${at} ${name}Texels: texture_storage_2d<${formatOf(place)}, ${isLast ? "write" : "read"}>;`;
+    const stored = isFloat16(place) ? "halved(four)" : "four";
+    if (isLast) return `${variable} fn put(i: u32, four: vec4f) { textureStore(${name}Texels, place(i), ${stored}); }`;
     const load =
       type === "f32" ? `textureLoad(${name}Texels, place(i / 4u))[i % 4u]` : `textureLoad(${name}Texels, place(i))`;
     return `${variable} fn ${name}(i: u32) -> ${type} { return ${load}; }`;
   }
-  const variable = `${at}<storage, ${isLast ? "read_write" : "read"}> ${name}Numbers: array<${type}>;`;
+  const held = isFloat16(place) ? { f32: "f16", vec4f: "vec4h" }[type]! : type;
+  const variable = `${at}<storage, ${isLast ? "read_write" : "read"}> ${name}Numbers: array<${held}>;`;
   return isLast
-    ? `${variable} fn put(i: u32, four: vec4f) { ${name}Numbers[i] = four; }`
-    : `${variable} fn ${name}(i: u32) -> ${type} { return ${name}Numbers[i]; }`;
+    ? `${variable} fn put(i: u32, four: vec4f) { ${name}Numbers[i] = ${held === "vec4h" ? "vec4h(halved(four))" : "four"}; }`
+    : `${variable} fn ${name}(i: u32) -> ${type} { return ${type}(${name}Numbers[i]); }`;
 }
 
-function enables(text: string): string {
-  return text.includes("subgroup") ? "enable subgroups;\n" : "";
+function enables(text: string, places: readonly Memory[]): string {
+  const extensions = [
+    ...(text.includes("subgroup") ? ["subgroups"] : []),
+    ...(places.includes("float16 buffers") || text.includes("vec4h") ? ["f16"] : []),
+  ];
+  return extensions.map((name) => `enable ${name};\n`).join("");
 }
 
 /**
@@ -128,6 +162,18 @@ const quotient = `fn quotient(a: u32, b: u32) -> u32 {
   let q = u32(f32(a) / f32(b));
   let rest = bitcast<i32>(a - q * b);
   return q + select(0u, 1u, rest >= bitcast<i32>(b)) - select(0u, 1u, rest < 0);
+}`;
+
+/**
+ * The nearest float16, ties to even, as a float32: WGSL leaves it to a driver where a conversion goes, and lavapipe cuts off, at 65,504 as
+ * well. Below 2⁻¹⁴ it is left to the driver.
+ */
+const halved = `fn halved(four: vec4f) -> vec4f {
+  let b = bitcast<vec4u>(four); let size = b & vec4u(0x7fffffffu);
+  let near = (b + vec4u(0xfffu) + ((b >> vec4u(13u)) & vec4u(1u))) & vec4u(0xffffe000u);
+  let infinite = (b & vec4u(0x80000000u)) | vec4u(0x7f800000u);
+  let whole = select(near, infinite, size >= vec4u(0x477ff000u));
+  return bitcast<vec4f>(select(whole, b, size > vec4u(0x7f800000u)));
 }`;
 
 /** x > 0 and x != x may be folded away by a driver that takes numbers for finite; bits are not. */
@@ -151,6 +197,16 @@ export const ended = `fn ended(sums: vec4f, quad: u32, i: u32) -> vec4f {
   if (p.relu == 1u) { whole = rectified(whole); }
   return whole;
 }`;
+
+/** What a convolution's products are rounded to, and sums of four of them; the rest is summed in float32 in either case. */
+export type Products = "float32" | "float16";
+
+/** How a kernel says so: a vec4 of factors, the sum of the products of two, and what tells its name from the other's. */
+export function productsIn(products: Products = "float32") {
+  return products === "float32"
+    ? { four: "vec4f", dot: (a: string, b: string) => `dot(${a}, ${b})`, name: "" }
+    : { four: "vec4h", dot: (a: string, b: string) => `f32(dot(${a}, ${b}))`, name: ", products in float16" };
+}
 
 /** What a tile's sums go through on their way out, each a vec4 of so many fours of channels, of so many pixels. */
 interface Sums {

@@ -1,5 +1,5 @@
 import { four, type WeightOrder } from "../layout.ts";
-import { ended, type KernelIn, kernelIn, plain } from "./kernel.ts";
+import { ended, type KernelIn, kernelIn, type Products, plain, productsIn } from "./kernel.ts";
 
 /** Output channels, and pixels, of a workgroup. */
 export const SHARED = 64;
@@ -26,12 +26,12 @@ const shared = {
  * along z (`splits`), whose sums are added up by `sumSplits` afterwards. Without splits z counts products beside one another, as in
  * tiledConv2d.
  */
-export const sharedConv2d: KernelIn = kernelIn(
-  shared,
-  () => /* wgsl */ `${ended}
+const text = (products?: Products) => {
+  const { four: vec4 } = productsIn(products);
+  return /* wgsl */ `${ended}
 
-var<workgroup> xs: array<vec4f, ${SLAB * SHARED}>; // [fours][pixels], each four channels of x
-var<workgroup> ws: array<vec4f, ${4 * SLAB * (SHARED / 4)}>; // [channels of x][fours], each four outputs
+var<workgroup> xs: array<${vec4}, ${SLAB * SHARED}>; // [fours][pixels], each four channels of x
+var<workgroup> ws: array<${vec4}, ${4 * SLAB * (SHARED / 4)}>; // [channels of x][fours], each four outputs
 
 @compute @workgroup_size(16, 16)
 fn main(
@@ -56,18 +56,18 @@ fn main(
     let r = column * p.right + tap % p.kw * p.dilationW - p.left;
     let seen = q < p.h && r < p.w && quad + part < p.xQuads;
     let source = product * p.xStep + (image * p.xQuads + quad + part) * plane + q * p.w + r;
-    xs[index] = select(vec4f(), x(select(0u, source, seen)), seen);
+    xs[index] = ${vec4}(select(vec4f(), x(select(0u, source, seen)), seen));
     let behind = (tap * p.xQuads + quad) * 4u + index / 16u;
     let known = quad + index / 64u < p.xQuads;
     let at = product * p.weightStep + (group.x * p.kh * p.kw * p.xQuads * 4u + behind) * 16u + index % 16u;
-    ws[index] = select(vec4f(), weight(select(0u, at, known)), known);
+    ws[index] = ${vec4}(select(vec4f(), weight(select(0u, at, known)), known));
     workgroupBarrier();
     for (var k = 0u; k < ${SLAB}u; k++) {
       let w0 = ws[(k * 4u) * 16u + id.y]; let w1 = ws[(k * 4u + 1u) * 16u + id.y];
       let w2 = ws[(k * 4u + 2u) * 16u + id.y]; let w3 = ws[(k * 4u + 3u) * 16u + id.y];
       for (var n = 0u; n < 4u; n++) {
         let v = xs[k * ${SHARED}u + n * 16u + id.x];
-        sums[n] += w0 * v.x + w1 * v.y + w2 * v.z + w3 * v.w;
+        sums[n] += vec4f(w0 * v.x + w1 * v.y + w2 * v.z + w3 * v.w);
       }
     }
     workgroupBarrier();
@@ -80,12 +80,23 @@ fn main(
     let i = (image * p.quads + quad) * p.plane + pixel - image * p.plane;
     put(group.z * p.yStep + i, filled(ended(sums[n], quad, i), quad, p.channels));
   }
-}`,
-);
+}`;
+};
+
+export function sharedConv2d(products?: Products): KernelIn {
+  return kernelIn({ ...shared, name: `${shared.name}${productsIn(products).name}` }, () => text(products));
+}
+
+/** The same for splits, whose sums wait in float32. */
+export function sharedParts(products?: Products): KernelIn {
+  const name = `${shared.name}, parts${productsIn(products).name}`;
+  return kernelIn({ ...shared, name, wide: ["y"] }, () => text(products));
+}
 
 /** The sums of all splits, one after the other, with what is behind a convolution. */
 export const sumSplits: KernelIn = plain({
   name: "sum of splits",
+  wide: ["x"],
   operands: ["x", "bias", "residual", "y"],
   params: ["quads", "splits", "hasBias", "hasResidual", "relu"],
   code: /* wgsl */ `

@@ -3,6 +3,7 @@ import { type KernelIn, plain } from "./kernel.ts";
 /** Of each row the largest, and Σ e^(x − largest): an invocation a row, since it is read a thousand times else. */
 export const rowSums: KernelIn = plain({
   name: "rowSums",
+  wide: ["y"],
   operands: ["x", "y"],
   numbers: ["x"],
   params: ["classes", "width"],
@@ -17,6 +18,7 @@ export const rowSums: KernelIn = plain({
 
 export const softmax: KernelIn = plain({
   name: "softmax",
+  wide: ["sums"],
   operands: ["x", "sums", "y"],
   params: ["quads", "channels"],
   code: /* wgsl */ `
@@ -26,6 +28,7 @@ export const softmax: KernelIn = plain({
 
 export const logSoftmax: KernelIn = plain({
   name: "logSoftmax",
+  wide: ["sums"],
   operands: ["x", "sums", "y"],
   params: ["quads", "channels"],
   code: /* wgsl */ `

@@ -1,5 +1,5 @@
 import { four, type Packing } from "../layout.ts";
-import { ends, type KernelIn, kernelIn, lines } from "./kernel.ts";
+import { ends, type KernelIn, kernelIn, lines, type Products, productsIn } from "./kernel.ts";
 
 /** What one subgroup works out of a convolution with three rows of taps: a strip, of so many rows, as wide as the subgroup. */
 export interface Strip {
@@ -11,6 +11,8 @@ export interface Strip {
   readonly rows: number;
   /** From one output row to the next, in rows of x. */
   readonly down: 1 | 2;
+  /** Of products, and of sums of four; float32 where not given. */
+  readonly products?: Products;
 }
 
 /**
@@ -18,15 +20,16 @@ export interface Strip {
  * that a row of x, once loaded, serves all taps that see it: 9 loads instead of 21 for a column of taps of 7 pixels. Where few
  * outputs share what is loaded (ResNeXt's groups of 4) that is most of the work. A sum is also loaded and stored once for three taps.
  */
-export function stripConv2d({ lanes, channels, rows, down }: Strip): KernelIn {
+export function stripConv2d({ lanes, channels, rows, down, products }: Strip): KernelIn {
   const seen = (rows - 1) * down + 3;
   const loads = Math.ceil((3 * channels) / lanes);
   const quads = channels / 4;
+  const { four: vec4, dot, name } = productsIn(products);
   const weightAt = (tap: number, m: number) => {
     const at = tap * channels + m;
     return `subgroupBroadcast(w${Math.floor(at / lanes)}, ${at % lanes}u)`;
   };
-  const products = (m: number, n: number) => [0, 1, 2].map((tap) => `dot(t${tap}, v${n * down + tap})`).join(" + ");
+  const sum = (n: number) => [0, 1, 2].map((tap) => dot(`t${tap}`, `v${n * down + tap}`)).join(" + ");
   const text = () => `@compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let block = quotient(group.y, p.across); // of rows
@@ -45,12 +48,12 @@ ${lines(
 )}
     for (var c = 0u; c < p.perGroup; c++) {
       let next = c * plane;
-${lines(loads, (j) => `      let w${j} = weight(at + ${j * lanes}u);`)}
-${lines(seen, (r) => `      let v${r} = select(vec4f(), x(from${r} + next), in${r});`)}
+${lines(loads, (j) => `      let w${j} = ${vec4}(weight(at + ${j * lanes}u));`)}
+${lines(seen, (r) => `      let v${r} = ${vec4}(select(vec4f(), x(from${r} + next), in${r}));`)}
 ${lines(
   channels,
   (m) => `      { let t0 = ${weightAt(0, m)}; let t1 = ${weightAt(1, m)}; let t2 = ${weightAt(2, m)};
-${lines(rows, (n) => `        s${m}_${n} += ${products(m, n)};`)} }`,
+${lines(rows, (n) => `        s${m}_${n} += ${sum(n)};`)} }`,
 )}
       at += ${3 * channels}u;
     }
@@ -65,7 +68,7 @@ ${ends({
   known: (n) => `block * ${rows}u + ${n}u < p.oh`,
 })}
 }`;
-  return kernelIn({ ...strip, name: `conv2d ${channels}×${rows} in strips of ${lanes}, ${down} down` }, text);
+  return kernelIn({ ...strip, name: `conv2d ${channels}×${rows} in strips of ${lanes}, ${down} down${name}` }, text);
 }
 
 const strip = {

@@ -1,5 +1,5 @@
 import { four, type WeightOrder } from "../layout.ts";
-import { ends, type KernelIn, kernelIn, lines } from "./kernel.ts";
+import { ends, type KernelIn, kernelIn, lines, type Products, productsIn } from "./kernel.ts";
 
 /** How much of the output one subgroup works out: so many channels, of so many pixels for each of its lanes. */
 export interface Tile {
@@ -9,6 +9,8 @@ export interface Tile {
   readonly channels: number;
   /** Output pixels of each lane. */
   readonly pixels: number;
+  /** Of products, and of sums of four; float32 where not given. */
+  readonly products?: Products;
 }
 
 /**
@@ -26,9 +28,10 @@ export interface Tile {
  * such products beside one another (`xStep`, `weightStep`, `yStep` apart), which is what Winograd's algorithm asks for.
  * Registers have to be variables of their own, so the text is generated; `program` is it.
  */
-export function tiledConv2d({ lanes, channels, pixels }: Tile): KernelIn {
+export function tiledConv2d({ lanes, channels, pixels, products }: Tile): KernelIn {
   const loads = Math.ceil(channels / lanes);
   const quads = channels / 4;
+  const { four, dot, name } = productsIn(products);
   const text = () => `@compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let mine = group.y * ${lanes * pixels}u + lane;
@@ -53,12 +56,12 @@ ${lines(
 )}
       for (var c = 0u; c < p.perGroup; c++) {
         let next = c * plane;
-${lines(loads, (j) => `        let w${j} = weight(at + ${j * lanes}u);`)}
-${lines(pixels, (n) => `        let v${n} = select(vec4f(), x(from${n} + next), in${n});`)}
+${lines(loads, (j) => `        let w${j} = ${four}(weight(at + ${j * lanes}u));`)}
+${lines(pixels, (n) => `        let v${n} = ${four}(select(vec4f(), x(from${n} + next), in${n}));`)}
 ${lines(
   channels,
   (m) => `        { let w = subgroupBroadcast(w${Math.floor(m / lanes)}, ${m % lanes}u);
-${lines(pixels, (n) => `          s${m}_${n} += dot(w, v${n});`)} }`,
+${lines(pixels, (n) => `          s${m}_${n} += ${dot("w", `v${n}`)};`)} }`,
 )}
         at += ${channels}u;
       }
@@ -74,7 +77,7 @@ ${ends({
   known: (n) => `mine + ${n * lanes}u < p.pixels`,
 })}
 }`;
-  return kernelIn({ ...tiled, name: `conv2d ${channels}×${pixels} on ${lanes} lanes` }, text);
+  return kernelIn({ ...tiled, name: `conv2d ${channels}×${pixels} on ${lanes} lanes${name}` }, text);
 }
 
 const tiled = {

@@ -13,15 +13,14 @@ interface Session {
 }
 
 /** Default options. */
-export const onnxruntimeNode: Peer = { start: (task) => inNode(task, {}) };
+export const onnxruntimeNode: Peer = (task) => inNode(task, {});
 
 /** The same without spinning threads, as our backend runs it. */
-export const onnxruntimeNodeNospin: Peer = {
-  start: (task) => inNode(task, { extra: { session: { intra_op: { allow_spinning: "0" } } } }),
-};
+export const onnxruntimeNodeNospin: Peer = (task) =>
+  inNode(task, { extra: { session: { intra_op: { allow_spinning: "0" } } } });
 
 /** Its own WebGPU engine, on the same adapter as ours. */
-export const onnxruntimeNodeWebgpu: Peer = { start: (task) => inNode(task, { executionProviders: ["webgpu"] }) };
+export const onnxruntimeNodeWebgpu: Peer = (task) => inNode(task, { executionProviders: ["webgpu"] });
 
 async function inNode(task: Task, options: object): Promise<Runner> {
   const { default: runtime } = await imported<{ default: OnnxRuntime }>("onnxruntime-node");

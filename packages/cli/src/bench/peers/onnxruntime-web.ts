@@ -1,9 +1,9 @@
 /// <reference types="@webgpu/types" />
-import type { Task } from "../protocol.ts";
 import { browserGpu } from "./dawn.ts";
 import { type OnnxRuntime, runnerOf } from "./onnxruntime-node.ts";
-import { imported, type Peer, type Runner } from "./runner.ts";
+import { imported, type Peer } from "./runner.ts";
 
+<<<<<<< HEAD
 /**
  * The WebGPU engine of onnxruntime for browsers, on Dawn. It compiles to WebAssembly by way of asyncify, which makes a session in
  * minutes: on lavapipe 80 s for ResNet-18.
@@ -23,11 +23,15 @@ export const onnxruntimeWebWasm: Peer = {
 };
 
 async function start(task: Task): Promise<Runner> {
+=======
+/** The WebGPU engine of onnxruntime for browsers, compiled to WebAssembly, on Dawn. The slowest to load of all: 4 s for ResNet-18 at best. */
+export const onnxruntimeWebWebgpu: Peer = async (task) => {
+>>>>>>> main
   await browserGpu("onnxruntime-web");
   acceptSharedMemory();
   const runtime = await imported<OnnxRuntime>("onnxruntime-web/webgpu", "onnxruntime-web", "webgpu");
   return runnerOf(runtime, task, { executionProviders: ["webgpu"] });
-}
+};
 
 /** The memory of its WebAssembly is shared, and Dawn in Node takes no view of such: it gets a copy. */
 function acceptSharedMemory(): void {

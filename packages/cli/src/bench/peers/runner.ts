@@ -7,11 +7,7 @@ export interface Runner {
 }
 
 /** Somebody else's library, used as its own documentation says to. */
-export interface Peer {
-  readonly start: (task: Task) => Promise<Runner>;
-  /** It takes minutes to load: the one process that all turns need tells of its load, and no other is started. */
-  readonly loadsOnce?: boolean;
-}
+export type Peer = (task: Task) => Promise<Runner>;
 
 /** A library that is an optional peer. Throws BackendUnavailableError where it, or another that it needs, is not installed. */
 export async function imported<Library>(name: string, ...install: readonly string[]): Promise<Library> {

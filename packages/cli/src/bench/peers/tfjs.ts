@@ -15,14 +15,11 @@ import {
 } from "@residual/core";
 import type * as Tfjs from "@tensorflow/tfjs-core";
 import { prepare } from "../../prepare.ts";
-import type { Task } from "../protocol.ts";
 import { browserGpu } from "./dawn.ts";
-import { imported, type Peer, type Runner } from "./runner.ts";
+import { imported, type Peer } from "./runner.ts";
 
 /** The WebGPU engine of TensorFlow.js, on Dawn. */
-export const tfjsWebgpu: Peer = { start };
-
-async function start({ model, files, input }: Task): Promise<Runner> {
+export const tfjsWebgpu: Peer = async ({ model, files, input }) => {
   await browserGpu("@tensorflow/tfjs-core @tensorflow/tfjs-backend-webgpu");
   const tf = await imported<typeof Tfjs>("@tensorflow/tfjs-core");
   await imported("@tensorflow/tfjs-backend-webgpu"); // it registers itself, now that there is a navigator.gpu
@@ -40,7 +37,7 @@ async function start({ model, files, input }: Task): Promise<Runner> {
       return answer;
     },
   };
-}
+};
 
 /**
  * The graph as somebody who knows TensorFlow.js writes it: images in NHWC, norms folded, bias and ReLU fused into their convolution,
