@@ -173,12 +173,7 @@ function workOf({ inputs: { x, weight }, attributes: { groups, stride, dilation 
 /** What a product is worked out by: a tile, or shared memory with so many workgroups at least. */
 type Direct =
   | (Chosen & { readonly atLeast?: never; readonly products?: never })
-  | {
-      readonly atLeast: number;
-      readonly products?: Products | undefined;
-      readonly tile?: never;
-      readonly strip?: never;
-    };
+  | { readonly atLeast: number; readonly products?: Products | undefined; readonly tile?: never; readonly strip?: never };
 
 function direct(builder: Builder, way: Direct, request: Request): Operand | undefined {
   if (way.strip) return inStrips(builder, way.strip, request);
@@ -192,14 +187,7 @@ function direct(builder: Builder, way: Direct, request: Request): Operand | unde
   const [, , oh, ow] = four(shape);
   const [[down, right], [top, left], [dilationH, dilationW]] = [stride, padding, dilation];
   const place = { h, w, plane: oh * ow, ow, kh, kw, down, right, top, left, dilationH, dilationW };
-  const whole = {
-    ...request,
-    inputs: { ...inputs, x, weight },
-    tile,
-    products: way.products,
-    work: workOf(request),
-    place,
-  };
+  const whole = { ...request, inputs: { ...inputs, x, weight }, tile, products: way.products, work: workOf(request), place };
   const split = way.atLeast === undefined ? undefined : inSplits(builder, whole, way.atLeast);
   return split ?? product(builder, whole);
 }

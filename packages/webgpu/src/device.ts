@@ -82,9 +82,7 @@ const FLOAT16 = "shader-f16" satisfies GPUFeatureName;
 
 function checkFloat16({ features }: GPUAdapter | GPUDevice, info: GPUAdapterInfo): void {
   if (features.has(FLOAT16)) return;
-  throw new UnsupportedError(
-    `webgpu: ${nameOf(info)} has no ${FLOAT16}; leave float16 out, and it computes in float32`,
-  );
+  throw new UnsupportedError(`webgpu: ${nameOf(info)} has no ${FLOAT16}; leave float16 out, and it computes in float32`);
 }
 
 /** Linux x64 can do without a driver of the system's, since there is one on npm. */

@@ -145,23 +145,16 @@ describe("programs", () => {
   const transforms = [f2, f4].flatMap(({ inputTransform, outputTransform }) => [inputTransform, outputTransform]);
 
   it.each(
-    [
-      ...Object.values(kernels),
-      tiled,
-      strip,
-      sharedConv2d(),
-      sharedConv2d("float16"),
-      sharedParts(),
-      sumSplits,
-      ...transforms,
-    ]
+    [...Object.values(kernels), tiled, strip, sharedConv2d(), sharedConv2d("float16"), sharedParts(), sumSplits, ...transforms]
       .flatMap((kernel) => (["buffers", "textures", "float16 buffers", "float16 textures"] as const).map(kernel))
       .map((kernel) => [kernel.name, kernel] as const),
   )("%s writes its last operand alone, reads all others, and takes all its params", (_, kernel) => {
     const { program, operands, params } = kernel;
     const [last, ...others] = operands.toReversed();
     expect(program.match(/var<storage, read_write> \w+|texture_storage_2d<\w+, write>/g)).toHaveLength(1);
-    expect(program).toMatch(new RegExp(`var<storage, read_write> ${last}Numbers|${last}Texels: \\w+<\\w+, write>`));
+    expect(program).toMatch(
+      new RegExp(`var<storage, read_write> ${last}Numbers|${last}Texels: \\w+<\\w+, write>`),
+    );
     for (const other of others) expect(program.split(`${other}(`).length).toBeGreaterThan(2); // declared, and called
     for (const param of params) expect(program).toContain(`p.${param}`);
   });

@@ -57,21 +57,9 @@ export function candidatesOf(all: Choice): readonly Candidate[] {
 }
 
 /** The programs that a choice may come to: where one is changed, what was found out about it no longer holds. */
-export function kernelTexts({
-  memory = "buffers",
-  products,
-  tiles = [],
-  strips = [],
-  winograd = [],
-}: Choice): readonly string[] {
+export function kernelTexts({ memory = "buffers", products, tiles = [], strips = [], winograd = [] }: Choice): readonly string[] {
   const transforms = winograd.flatMap(({ inputTransform, outputTransform }) => [inputTransform, outputTransform]);
-  const convolutions = [
-    ...tiles.map(tiledConv2d),
-    ...strips.map(stripConv2d),
-    sharedConv2d(products),
-    sharedParts(products),
-    sumSplits,
-  ];
+  const convolutions = [...tiles.map(tiledConv2d), ...strips.map(stripConv2d), sharedConv2d(products), sharedParts(products), sumSplits];
   return [...Object.values(plainKernels), ...transforms, ...convolutions].map((kernel) => kernel(memory).program);
 }
 

@@ -60,16 +60,8 @@ function trialsOf({
   if (sharedAtLeast !== undefined) {
     const through = { stride: 2, outputs: SHARED + 4, size } as const;
     return [
-      {
-        name: sharedConv2d(products)(memory).name,
-        choice: { memory, ...(products && { products }), sharedAtLeast: 1 },
-        ...through,
-      },
-      {
-        name: sumSplits(memory).name,
-        choice: { memory, ...(products && { products }), sharedAtLeast: 100 },
-        ...through,
-      },
+      { name: sharedConv2d(products)(memory).name, choice: { memory, ...(products && { products }), sharedAtLeast: 1 }, ...through },
+      { name: sumSplits(memory).name, choice: { memory, ...(products && { products }), sharedAtLeast: 100 }, ...through },
       ...winograd.map((each): Trial => {
         const choice = { memory, sharedAtLeast: 1, winograd: [each] };
         return { name: each.outputTransform(memory).name, choice, stride: 1, outputs: SHARED, size: 40 };

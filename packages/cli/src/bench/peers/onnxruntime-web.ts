@@ -3,34 +3,20 @@ import { browserGpu } from "./dawn.ts";
 import { type OnnxRuntime, runnerOf } from "./onnxruntime-node.ts";
 import { imported, type Peer } from "./runner.ts";
 
-<<<<<<< HEAD
-/**
- * The WebGPU engine of onnxruntime for browsers, on Dawn. It compiles to WebAssembly by way of asyncify, which makes a session in
- * minutes: on lavapipe 80 s for ResNet-18.
- */
-export const onnxruntimeWebWebgpu: Peer = { start, loadsOnce: true };
-
-/** Its engine for CPUs, with one thread, as tfjs's has one in Node. */
-export const onnxruntimeWebWasm: Peer = {
-  async start(task) {
-    const runtime = await imported<OnnxRuntime & { readonly env: { readonly wasm: { numThreads: number } } }>(
-      "onnxruntime-web/wasm",
-      "onnxruntime-web",
-    );
-    runtime.env.wasm.numThreads = 1;
-    return runnerOf(runtime, task, { executionProviders: ["wasm"] });
-  },
-};
-
-async function start(task: Task): Promise<Runner> {
-=======
 /** The WebGPU engine of onnxruntime for browsers, compiled to WebAssembly, on Dawn. The slowest to load of all: 4 s for ResNet-18 at best. */
 export const onnxruntimeWebWebgpu: Peer = async (task) => {
->>>>>>> main
   await browserGpu("onnxruntime-web");
   acceptSharedMemory();
   const runtime = await imported<OnnxRuntime>("onnxruntime-web/webgpu", "onnxruntime-web", "webgpu");
   return runnerOf(runtime, task, { executionProviders: ["webgpu"] });
+};
+
+/** Its engine for CPUs, with one thread, as tfjs's has one in Node. */
+export const onnxruntimeWebWasm: Peer = async (task) => {
+  type Runtime = OnnxRuntime & { readonly env: { readonly wasm: { numThreads: number } } };
+  const runtime = await imported<Runtime>("onnxruntime-web/wasm", "onnxruntime-web");
+  runtime.env.wasm.numThreads = 1;
+  return runnerOf(runtime, task, { executionProviders: ["wasm"] });
 };
 
 /** The memory of its WebAssembly is shared, and Dawn in Node takes no view of such: it gets a copy. */

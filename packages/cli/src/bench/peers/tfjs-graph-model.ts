@@ -12,14 +12,12 @@ import { imported, type Peer, type Runner } from "./runner.ts";
  * The network as it is built, as a graph model that plain TensorFlow.js loads and runs: convolution, norm and ReLU are an operator
  * each, groups go by slices, a convolution each, and concat.
  */
-export const tfjsGraphModelWasm: Peer = { start: (task) => start(task, "wasm") };
+export const tfjsGraphModelWasm: Peer = (task) => start(task, "wasm");
 
 /** The same on its WebGPU engine, on Dawn. */
-export const tfjsGraphModelWebgpu: Peer = {
-  async start(task) {
-    await browserGpu("@tensorflow/tfjs-core @tensorflow/tfjs-converter @tensorflow/tfjs-backend-webgpu");
-    return start(task, "webgpu");
-  },
+export const tfjsGraphModelWebgpu: Peer = async (task) => {
+  await browserGpu("@tensorflow/tfjs-core @tensorflow/tfjs-converter @tensorflow/tfjs-backend-webgpu");
+  return start(task, "webgpu");
 };
 
 async function start({ model, files, input }: Task, engine: "wasm" | "webgpu"): Promise<Runner> {
@@ -29,7 +27,7 @@ async function start({ model, files, input }: Task, engine: "wasm" | "webgpu"): 
   await imported(`@tensorflow/tfjs-backend-${engine}`, ...install);
   await tf.setBackend(engine);
   const { graph } = await prepare({ model, weights: files.safetensors, input });
-  const network = await loadGraphModel(tf.io.fromMemory(artifactsOf(tf, graph)));
+  const network = await loadGraphModel(tf.io.fromMemory(artifactsOf(graph)));
   return {
     async run({ data, shape }) {
       const image = tf.tensor(data, [...shape]);
@@ -41,7 +39,7 @@ async function start({ model, files, input }: Task, engine: "wasm" | "webgpu"): 
   };
 }
 
-function artifactsOf(tf: typeof Tfjs, graph: Parameters<typeof select>[0]): Tfjs.io.ModelArtifacts {
+function artifactsOf(graph: Parameters<typeof select>[0]): Tfjs.io.ModelArtifacts {
   const program = lowerToProgram(select(graph, ["logits"]), {
     padsConvolutions: true,
     padsPools: false,
