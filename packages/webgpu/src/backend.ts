@@ -102,7 +102,9 @@ export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
     name: "webgpu",
     async describe() {
       const { adapter, library, version, choice } = await acquire();
-      const algorithms = options.float16 ? [`float16-${options.float16}` as const] : (choice.winograd?.map(({ name }) => name) ?? []);
+      const algorithms = options.float16
+        ? [`float16-${options.float16}` as const]
+        : (choice.winograd?.map(({ name }) => name) ?? []);
       const deviations = options.float16 ? ofFloat16 : [];
       return { library, version, device: nameOf(adapter), dtypes: ["float32"], algorithms, deviations };
     },

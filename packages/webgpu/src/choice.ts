@@ -11,6 +11,8 @@ export interface Choice {
   readonly products?: Products;
   /** Workgroups that a dispatch should have at least, where convolutions go through shared memory (GPUs). */
   readonly sharedAtLeast?: number;
+  /** Whether what none of the others takes is worked out four channels at a time. */
+  readonly inFours?: true;
   /** With none of these and none above only the plain kernels will do. */
   readonly cost?: Cost;
   readonly tiles?: readonly Tile[];
@@ -133,7 +135,10 @@ export function transformCost(
  * For GPUs, none of which was at hand: workgroups for the 8 to 128 cores that they have, several each, so that one can wait for
  * memory while another computes (docs/decisions/2026-11-24-webgpu.md).
  */
-export const gpuChoice: Choice = { sharedAtLeast: 128, winograd: [f2, f4] };
+export const gpuChoice: Choice = { sharedAtLeast: 128, inFours: true, winograd: [f2, f4] };
+
+/** For software adapters whose subgroups are missing, or of more than one size. */
+export const fallbackChoice: Choice = { inFours: true };
 
 /** What compiles soonest: one tile for all convolutions, and those of groups. */
 export function coldChoice(all: Choice): Choice {
@@ -167,7 +172,7 @@ export function softwareChoice(lanes: number, memory: Memory): Choice {
       { lanes, channels: 32, pixels: 10 },
       { lanes, channels: 16, pixels: 13 }, // 7 × 7 pixels in 52
     ];
-    return { memory, cost, tiles, winograd: [f2, f4] };
+    return { memory, cost, inFours: true, tiles, winograd: [f2, f4] };
   }
   const inBuffers = { load: 40, store: 40, broadcast: 0.4, fma: 0.25, keep: 0.3, step: 10, byte: 0.4 };
   const cost = isTextures(memory) ? { ...inBuffers, load: 10, store: 12 } : inBuffers;
@@ -181,5 +186,5 @@ export function softwareChoice(lanes: number, memory: Memory): Choice {
     { lanes, channels: 8, rows: 7, down: 1 },
     { lanes, channels: 8, rows: 7, down: 2 },
   ];
-  return { memory, cost, tiles, strips, winograd: [f2, f4] };
+  return { memory, cost, inFours: true, tiles, strips, winograd: [f2, f4] };
 }

@@ -1,7 +1,8 @@
 import type { AttributesOf, InputsOf } from "@residual/core";
 import { type Choice, type Chosen, cheapest, type Transformed, transformCost, type Work } from "./choice.ts";
 import * as kernels from "./kernels/index.ts";
-import { MOST_WORKGROUPS, type Products } from "./kernels/kernel.ts";
+import { type KernelIn, MOST_WORKGROUPS, type Products } from "./kernels/kernel.ts";
+import { quadConv2d, quadOrder } from "./kernels/quad-conv2d.ts";
 import { SHARED, sharedConv2d, sharedOrder, sharedParts, sumSplits } from "./kernels/shared-conv2d.ts";
 import { forStrips, type Strip, stripConv2d } from "./kernels/strip-conv2d.ts";
 import { type Tile, tiledConv2d, tileOrder } from "./kernels/tiled-conv2d.ts";
@@ -40,7 +41,7 @@ export function convolution(builder: Builder, whole: Choice, request: Request): 
     atLeast === undefined
       ? (inRows(builder, choice, request) ?? fast(builder, choice, request))
       : inShared(builder, atLeast, choice, request);
-  return way ?? plainly(builder, request);
+  return way ?? (choice.inFours && inFours(builder, request)) ?? plainly(builder, request);
 }
 
 /** The first convolution of a network, whose input has few channels. */
@@ -81,20 +82,43 @@ function rowsOf({ data, shape, gain }: Numbers, rowShape: readonly number[]): Nu
 }
 
 function plainly(builder: Builder, request: Request): Operand {
-  const { emit, interleaved } = builder;
+  const weight = builder.interleaved(request.inputs.weight);
+  const [o, perGroup] = four(weight.shape);
+  const channels = {
+    perGroup,
+    weightQuads: layoutOf(weight.shape).quads,
+    outputsPerGroup: o / request.attributes.groups,
+  };
+  return onePerFour(builder, request, { kernel: kernels.conv2d, weight, channels });
+}
+
+/** Four channels at a time, if the weights are known and the channels of each group are whole fours. */
+function inFours(builder: Builder, request: Request): Operand | undefined {
+  const { weight: known } = request.inputs;
+  if (known.storage.kind !== "constant" || !isWhole(request)) return undefined;
+  const { quadsPerGroup: perGroup, outputsPerGroup } = workOf(request);
+  const weight = builder.packed(known, inOrder(quadOrder(known.shape), four(known.shape)));
+  return onePerFour(builder, request, { kernel: quadConv2d, weight, channels: { perGroup, outputsPerGroup } });
+}
+
+interface OnePerFour {
+  readonly kernel: KernelIn;
+  readonly weight: Operand;
+  readonly channels: { readonly [param: string]: number };
+}
+
+/** A kernel that runs once for four outputs of a pixel. */
+function onePerFour(builder: Builder, request: Request, { kernel, weight, channels }: OnePerFour): Operand {
   const { node, shape, inputs, attributes } = request;
-  const { stride, padding, dilation, groups } = attributes;
+  const { stride, padding, dilation } = attributes;
   const [, , h, w] = four(inputs.x.shape);
-  const [o, perGroup, kh, kw] = four(inputs.weight.shape);
-  const ow = shape[3]!;
+  const [, , kh, kw] = four(inputs.weight.shape);
   const [[down, right], [top, left], [dilationH, dilationW]] = [stride, padding, dilation];
-  const [x, weight] = [interleaved(inputs.x), interleaved(inputs.weight)];
+  const x = builder.interleaved(inputs.x);
   const [bias, residual] = addends(builder, inputs, weight);
-  const widths = { xQuads: layoutOf(x.shape).quads, weightQuads: layoutOf(weight.shape).quads };
-  const shapes = { h, w, ow, kh, kw, perGroup, outputsPerGroup: o / groups };
-  const steps = { down, right, top, left, dilationH, dilationW };
-  const params = { ...widths, ...shapes, ...steps, ...endOf(request) };
-  return emit(node, kernels.conv2d, [x, weight, bias, residual], shape, { params });
+  const place = { h, w, ow: shape[3]!, kh, kw, down, right, top, left, dilationH, dilationW };
+  const params = { xQuads: layoutOf(x.shape).quads, ...channels, ...place, ...endOf(request) };
+  return builder.emit(node, kernel, [x, weight, bias, residual], shape, { params });
 }
 
 /** Winograd's algorithm where it pays, or tiles or strips. */
@@ -173,7 +197,12 @@ function workOf({ inputs: { x, weight }, attributes: { groups, stride, dilation 
 /** What a product is worked out by: a tile, or shared memory with so many workgroups at least. */
 type Direct =
   | (Chosen & { readonly atLeast?: never; readonly products?: never })
-  | { readonly atLeast: number; readonly products?: Products | undefined; readonly tile?: never; readonly strip?: never };
+  | {
+      readonly atLeast: number;
+      readonly products?: Products | undefined;
+      readonly tile?: never;
+      readonly strip?: never;
+    };
 
 function direct(builder: Builder, way: Direct, request: Request): Operand | undefined {
   if (way.strip) return inStrips(builder, way.strip, request);
@@ -187,7 +216,14 @@ function direct(builder: Builder, way: Direct, request: Request): Operand | unde
   const [, , oh, ow] = four(shape);
   const [[down, right], [top, left], [dilationH, dilationW]] = [stride, padding, dilation];
   const place = { h, w, plane: oh * ow, ow, kh, kw, down, right, top, left, dilationH, dilationW };
-  const whole = { ...request, inputs: { ...inputs, x, weight }, tile, products: way.products, work: workOf(request), place };
+  const whole = {
+    ...request,
+    inputs: { ...inputs, x, weight },
+    tile,
+    products: way.products,
+    work: workOf(request),
+    place,
+  };
   const split = way.atLeast === undefined ? undefined : inSplits(builder, whole, way.atLeast);
   return split ?? product(builder, whole);
 }

@@ -1,7 +1,7 @@
 /// <reference types="@webgpu/types" preserve="true" />
 import { BackendUnavailableError, DeviceLostError, fnv1a32, OutOfMemoryError, UnsupportedError } from "@residual/core";
 import { type Findings, type Identity, readFindings, type WebgpuCache, writeFindings } from "./cache.ts";
-import { type Choice, coldChoice, float16Choice, gpuChoice, softwareChoice } from "./choice.ts";
+import { type Choice, coldChoice, fallbackChoice, float16Choice, gpuChoice, softwareChoice } from "./choice.ts";
 import type { Kernel, Memory } from "./kernels/kernel.ts";
 import { kernelTexts } from "./tuning.ts";
 
@@ -82,7 +82,9 @@ const FLOAT16 = "shader-f16" satisfies GPUFeatureName;
 
 function checkFloat16({ features }: GPUAdapter | GPUDevice, info: GPUAdapterInfo): void {
   if (features.has(FLOAT16)) return;
-  throw new UnsupportedError(`webgpu: ${nameOf(info)} has no ${FLOAT16}; leave float16 out, and it computes in float32`);
+  throw new UnsupportedError(
+    `webgpu: ${nameOf(info)} has no ${FLOAT16}; leave float16 out, and it computes in float32`,
+  );
 }
 
 /** Linux x64 can do without a driver of the system's, since there is one on npm. */
@@ -119,7 +121,9 @@ function choiceFor(device: GPUDevice, info: GPUAdapterInfo, family?: Family): Ch
   if (family === "gpu" || (family === undefined && !isSoftware(info))) return gpuChoice;
   const { subgroupMinSize, subgroupMaxSize } = info; // tiles need a workgroup that is one subgroup, so one size of these
   const lanes = subgroupMinSize === subgroupMaxSize ? subgroupMinSize : undefined;
-  return device.features.has("subgroups") && lanes !== undefined ? softwareChoice(lanes, memoryFor(device, info)) : {};
+  return device.features.has("subgroups") && lanes !== undefined
+    ? softwareChoice(lanes, memoryFor(device, info))
+    : fallbackChoice;
 }
 
 /** Textures on lavapipe, where a load from one takes a quarter of the time, if it binds as many as batch norm reads and writes. */

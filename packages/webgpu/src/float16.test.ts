@@ -9,7 +9,7 @@ const halfOf = (value: number): number => {
 };
 
 /** What a float16's bits stand for (IEEE 754-2008, 3.4). */
-function valueOf(bits: number): number {
+function numberOf(bits: number): number {
   const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
   if (exponent === 31) return fraction ? Number.NaN : sign * Infinity;
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
@@ -17,8 +17,8 @@ function valueOf(bits: number): number {
 
 it("every float16 is itself", () => {
   for (let bits = 0; bits < 65536; bits++) {
-    if (Number.isNaN(valueOf(bits))) expect(valueOf(halfOf(Number.NaN))).toBeNaN();
-    else expect(halfOf(valueOf(bits))).toBe(bits);
+    if (Number.isNaN(numberOf(bits))) expect(numberOf(halfOf(Number.NaN))).toBeNaN();
+    else expect(halfOf(numberOf(bits))).toBe(bits);
   }
 });
 
@@ -32,7 +32,7 @@ it.each([
   [1.0000001 * 2 ** -25, 2 ** -24],
   [2 ** -14 - 2 ** -26, 2 ** -14], // up into the normal ones
 ])("%d is %d", (value, expected) => {
-  expect(valueOf(halfOf(value))).toBe(expected);
+  expect(numberOf(halfOf(value))).toBe(expected);
 });
 
 it("nothing is nearer", () => {
@@ -41,9 +41,9 @@ it("nothing is nearer", () => {
     fc.property(numbers, (value) => {
       const bits = halfOf(value);
       const size = bits & 0x7fff;
-      const off = Math.abs(valueOf(bits) - value);
+      const off = Math.abs(numberOf(bits) - value);
       for (const other of [size - 1, size + 1].filter((each) => each >= 0 && each < 0x7c00)) {
-        expect(off).toBeLessThanOrEqual(Math.abs(valueOf(other | (bits & 0x8000)) - value));
+        expect(off).toBeLessThanOrEqual(Math.abs(numberOf(other | (bits & 0x8000)) - value));
       }
     }),
   );

@@ -17,6 +17,7 @@ import {
 import { describe, expect, it } from "vitest";
 import { coldChoice, gpuChoice, softwareChoice } from "./choice.ts";
 import * as kernels from "./kernels/index.ts";
+import { quadConv2d, quadOrder } from "./kernels/quad-conv2d.ts";
 import { sharedConv2d, sharedParts, sumSplits } from "./kernels/shared-conv2d.ts";
 import { forStrips, stripConv2d } from "./kernels/strip-conv2d.ts";
 import { tiledConv2d, tileOrder } from "./kernels/tiled-conv2d.ts";
@@ -145,16 +146,23 @@ describe("programs", () => {
   const transforms = [f2, f4].flatMap(({ inputTransform, outputTransform }) => [inputTransform, outputTransform]);
 
   it.each(
-    [...Object.values(kernels), tiled, strip, sharedConv2d(), sharedConv2d("float16"), sharedParts(), sumSplits, ...transforms]
+    [
+      ...Object.values(kernels),
+      tiled,
+      strip,
+      sharedConv2d(),
+      sharedConv2d("float16"),
+      sharedParts(),
+      sumSplits,
+      ...transforms,
+    ]
       .flatMap((kernel) => (["buffers", "textures", "float16 buffers", "float16 textures"] as const).map(kernel))
       .map((kernel) => [kernel.name, kernel] as const),
   )("%s writes its last operand alone, reads all others, and takes all its params", (_, kernel) => {
     const { program, operands, params } = kernel;
     const [last, ...others] = operands.toReversed();
     expect(program.match(/var<storage, read_write> \w+|texture_storage_2d<\w+, write>/g)).toHaveLength(1);
-    expect(program).toMatch(
-      new RegExp(`var<storage, read_write> ${last}Numbers|${last}Texels: \\w+<\\w+, write>`),
-    );
+    expect(program).toMatch(new RegExp(`var<storage, read_write> ${last}Numbers|${last}Texels: \\w+<\\w+, write>`));
     for (const other of others) expect(program.split(`${other}(`).length).toBeGreaterThan(2); // declared, and called
     for (const param of params) expect(program).toContain(`p.${param}`);
   });
@@ -194,7 +202,7 @@ describe("programs", () => {
     expect(kernelsFor([64, 64, 96, 1], 1, gpuChoice)).toEqual(["pack", "conv2d in shared memory", "unpack"]);
     expect(kernelsFor([64, 64, 7, 1], 1, gpuChoice)).toContain("sum of splits");
     expect(kernelsFor([64, 64, 56, 3], 1, gpuChoice)).toContain("winograd-f4 output");
-    expect(kernelsFor([128, 128, 8, 3], 32, gpuChoice)).toContain("conv2d");
+    expect(kernelsFor([128, 128, 8, 3], 32, gpuChoice)).toContain("conv2d in fours");
   });
 
   it("weights are packed by the channels of a tile, zeros behind", () => {
@@ -208,6 +216,12 @@ describe("programs", () => {
       ...fours([9, 11], [0, 0]),
       ...fours([10, 12], [0, 0]),
     ]);
+  });
+
+  it("for four outputs at a time four channels of each", () => {
+    const data = Float32Array.from({ length: 5 * 2 }, (_, i) => i + 1); // 5 outputs, 2 channels
+    const packed = written(inOrder(quadOrder([5, 2, 1, 1]), [5, 2, 1, 1]), { shape: [5, 2, 1, 1], data });
+    expect(packed).toEqual([1, 2, 0, 0, 3, 4, 0, 0, 5, 6, 0, 0, 7, 8, 0, 0, 9, 10, ...Array<number>(14).fill(0)]);
   });
 
   it("and for strips a column of taps at a time", () => {

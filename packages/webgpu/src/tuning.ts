@@ -1,6 +1,7 @@
 import { type AnyNode, concrete, formatShape, is, type Node } from "@residual/core";
 import type { Choice, Cost } from "./choice.ts";
 import * as plainKernels from "./kernels/index.ts";
+import { quadConv2d } from "./kernels/quad-conv2d.ts";
 import { sharedConv2d, sharedParts, sumSplits } from "./kernels/shared-conv2d.ts";
 import { stripConv2d } from "./kernels/strip-conv2d.ts";
 import { tiledConv2d } from "./kernels/tiled-conv2d.ts";
@@ -27,7 +28,9 @@ const GPU_WORKGROUPS = [1, 32, 128, 512];
 export function candidatesOf(all: Choice): readonly Candidate[] {
   const { cost, tiles = [], strips = [], winograd = [], sharedAtLeast, tuned: _, ...rest } = all;
   const { memory = "buffers" } = rest;
-  const plain = { name: "plain", choice: rest };
+  const { inFours, ...nothing } = rest;
+  const plain = { name: "plain", choice: nothing };
+  const last = inFours ? [{ name: quadConv2d(memory).name, choice: rest }, plain] : [plain];
   if (sharedAtLeast !== undefined) {
     const ways = [[], ...winograd.map((each) => [each])];
     const shared = GPU_WORKGROUPS.flatMap((atLeast) =>
@@ -36,9 +39,9 @@ export function candidatesOf(all: Choice): readonly Candidate[] {
         return { name, choice: { ...rest, sharedAtLeast: atLeast, winograd: algorithm } };
       }),
     );
-    return [...shared, plain];
+    return [...shared, ...last];
   }
-  if (!cost) return [plain];
+  if (!cost) return last;
   return [
     ...tiles.map(
       (tile): Candidate => ({ name: tiledConv2d(tile)(memory).name, choice: { ...rest, cost, tiles: [tile] } }),
@@ -52,14 +55,27 @@ export function candidatesOf(all: Choice): readonly Candidate[] {
         return { name, choice: { ...rest, cost: onlyProducts, tiles: [tile], winograd: [each] } };
       }),
     ),
-    plain,
+    ...last,
   ];
 }
 
 /** The programs that a choice may come to: where one is changed, what was found out about it no longer holds. */
-export function kernelTexts({ memory = "buffers", products, tiles = [], strips = [], winograd = [] }: Choice): readonly string[] {
+export function kernelTexts({
+  memory = "buffers",
+  products,
+  tiles = [],
+  strips = [],
+  winograd = [],
+}: Choice): readonly string[] {
   const transforms = winograd.flatMap(({ inputTransform, outputTransform }) => [inputTransform, outputTransform]);
-  const convolutions = [...tiles.map(tiledConv2d), ...strips.map(stripConv2d), sharedConv2d(products), sharedParts(products), sumSplits];
+  const convolutions = [
+    ...tiles.map(tiledConv2d),
+    ...strips.map(stripConv2d),
+    sharedConv2d(products),
+    sharedParts(products),
+    sumSplits,
+    quadConv2d,
+  ];
   return [...Object.values(plainKernels), ...transforms, ...convolutions].map((kernel) => kernel(memory).program);
 }
 

@@ -1,6 +1,7 @@
 import { constant, type Graph, graph, input, ops, reference, type Tensor, tensor } from "@residual/core";
 import type { Choice } from "./choice.ts";
 import type { Gpu } from "./device.ts";
+import { quadConv2d } from "./kernels/quad-conv2d.ts";
 import { SHARED, sharedConv2d, sumSplits } from "./kernels/shared-conv2d.ts";
 import { stripConv2d } from "./kernels/strip-conv2d.ts";
 import { tiledConv2d } from "./kernels/tiled-conv2d.ts";
@@ -57,20 +58,36 @@ function trialsOf({
   sharedAtLeast,
 }: Choice): readonly Trial[] {
   const size = 9;
+  const fours: Trial = {
+    name: quadConv2d(memory).name,
+    choice: { memory, inFours: true },
+    stride: 2,
+    outputs: 8,
+    size,
+  };
   if (sharedAtLeast !== undefined) {
     const through = { stride: 2, outputs: SHARED + 4, size } as const;
     return [
-      { name: sharedConv2d(products)(memory).name, choice: { memory, ...(products && { products }), sharedAtLeast: 1 }, ...through },
-      { name: sumSplits(memory).name, choice: { memory, ...(products && { products }), sharedAtLeast: 100 }, ...through },
+      {
+        name: sharedConv2d(products)(memory).name,
+        choice: { memory, ...(products && { products }), sharedAtLeast: 1 },
+        ...through,
+      },
+      {
+        name: sumSplits(memory).name,
+        choice: { memory, ...(products && { products }), sharedAtLeast: 100 },
+        ...through,
+      },
       ...winograd.map((each): Trial => {
         const choice = { memory, sharedAtLeast: 1, winograd: [each] };
         return { name: each.outputTransform(memory).name, choice, stride: 1, outputs: SHARED, size: 40 };
       }),
     ];
   }
-  if (!cost) return [];
+  if (!cost) return [fours];
   const [first] = tiles;
   return [
+    fours,
     ...tiles.map((tile): Trial => {
       const { name } = tiledConv2d(tile)(memory);
       return { name, choice: { memory, cost, tiles: [tile] }, stride: 2, outputs: tile.channels + 4, size };

@@ -96,10 +96,10 @@ export const TEXELS = 1024;
 const written = new Map<string, Kernel>();
 
 /** A kernel whose program is its text behind its parameters and operands: `x(i)` is a number, or four, of x; `put(i, four)` writes the last. */
-export function kernelIn(signature: Signature, text: () => string): KernelIn {
+export function kernelIn(signature: Signature, text: (memory: Memory) => string): KernelIn {
   return (memory) => {
     const name = memory === "buffers" ? signature.name : `${signature.name}, in ${memory}`;
-    const kernel = written.get(name) ?? kernelOf({ ...signature, name }, text(), memory);
+    const kernel = written.get(name) ?? kernelOf({ ...signature, name }, text(memory), memory);
     written.set(name, kernel);
     return kernel;
   };
@@ -214,25 +214,41 @@ interface Sums {
   readonly pixels: number;
   /** A four of sums. */
   readonly of: (quad: number, pixel: number) => string;
-  /** Where it goes, in fours behind `start`, and whether it is one of the output's. */
-  readonly to: (quad: string, pixel: number) => string;
-  readonly known: (pixel: number) => string;
+  /** Where the first four of a pixel goes, whether it is one of the output's, and how far apart its fours are. */
+  readonly at: (pixel: string) => string;
+  readonly known: (pixel: string) => string;
+  readonly plane: string;
 }
 
 /**
- * The end of a tile's kernel, as `ended` has it; channels count from `first`. Conditions are asked once for all sums, since each takes
- * a driver time to compile.
+ * The end of a tile's kernel, as `ended` has it; channels count from `first`, in fours, and pixels from `start`. Written out for textures,
+ * with each condition asked once for all sums: a loop over what lies in registers takes as long as the stores. In a loop for
+ * buffers, since SwiftShader takes three times as long to compile it otherwise, and lavapipe half a minute.
  */
-export function ends({ quads, pixels, of, to, known }: Sums): string {
+export function ends({ quads, pixels, of, at, known, plane }: Sums, memory: Memory): string {
   const each = (text: (quad: number, pixel: number) => string) =>
     lines(quads, (q) => lines(pixels, (n) => `  ${text(q, n)}`));
+  if (!isTextures(memory)) {
+    return `  var all = array<vec4f, ${quads * pixels}>(
+${each((q, n) => `${of(q, n)},`)}
+  );
+  for (var n = 0u; n < ${pixels}u; n++) {
+    if (!(${known("n")})) { break; }
+    let at = ${at("n")};
+    for (var q = 0u; q < ${quads}u; q++) {
+      let quad = first + q; let i = start + at + quad * ${plane};
+      if (quad < p.quads) { put(i, filled(ended(all[q * ${pixels}u + n], quad, i), quad, p.channels)); }
+    }
+  }`;
+  }
   return `${each((q, n) => `var r${q}_${n} = ${of(q, n)};`)}
+${lines(pixels, (n) => `  let at${n} = start + ${at(`${n}u`)};`)}
   if (p.hasBias == 1u) {
 ${lines(quads, (q) => `  let b${q} = bias(first + ${q}u);`)}
 ${each((q, n) => `r${q}_${n} += b${q};`)}
   }
   if (p.hasResidual == 1u) {
-${each((q, n) => `r${q}_${n} += residual(start + ${to(`(first + ${q}u)`, n)});`)}
+${each((q, n) => `r${q}_${n} += residual(at${n} + (first + ${q}u) * ${plane});`)}
   }
   if (p.relu == 1u) {
 ${each((q, n) => `r${q}_${n} = rectified(r${q}_${n});`)}
@@ -240,7 +256,7 @@ ${each((q, n) => `r${q}_${n} = rectified(r${q}_${n});`)}
   if (p.channels < 4u * first + ${4 * quads}u) {
 ${each((q, n) => `r${q}_${n} = filled(r${q}_${n}, first + ${q}u, p.channels);`)}
   }
-${lines(pixels, (n) => `  if (${known(n)}) {\n${lines(quads, (q) => `    if (first + ${q}u < p.quads) { put(start + ${to(`(first + ${q}u)`, n)}, r${q}_${n}); }`)}\n  }`)}`;
+${lines(pixels, (n) => `  if (${known(`${n}u`)}) {\n${lines(quads, (q) => `    if (first + ${q}u < p.quads) { put(at${n} + (first + ${q}u) * ${plane}, r${q}_${n}); }`)}\n  }`)}`;
 }
 
 /**

@@ -1,5 +1,15 @@
 import { four, type Packing } from "../layout.ts";
-import { ends, type KernelIn, kernelIn, lines, type Products, productsIn } from "./kernel.ts";
+import {
+  ended,
+  ends,
+  isTextures,
+  type KernelIn,
+  kernelIn,
+  lines,
+  type Memory,
+  type Products,
+  productsIn,
+} from "./kernel.ts";
 
 /** What one subgroup works out of a convolution with three rows of taps: a strip, of so many rows, as wide as the subgroup. */
 export interface Strip {
@@ -30,7 +40,8 @@ export function stripConv2d({ lanes, channels, rows, down, products }: Strip): K
     return `subgroupBroadcast(w${Math.floor(at / lanes)}, ${at % lanes}u)`;
   };
   const sum = (n: number) => [0, 1, 2].map((tap) => dot(`t${tap}`, `v${n * down + tap}`)).join(" + ");
-  const text = () => `@compute @workgroup_size(${lanes})
+  const text = (memory: Memory) => `${isTextures(memory) ? "" : ended}
+@compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let block = quotient(group.y, p.across); // of rows
   let column = (group.y - block * p.across) * ${lanes}u + lane;
@@ -59,14 +70,18 @@ ${lines(rows, (n) => `        s${m}_${n} += ${sum(n)};`)} }`,
     }
   }
   if (column >= p.ow) { return; }
-  let first = group.x * ${quads}u; let start = (group.z * p.quads * p.oh + block * ${rows}u) * p.ow + column;
-${ends({
-  quads,
-  pixels: rows,
-  of: (q, n) => `vec4f(${[0, 1, 2, 3].map((k) => `s${4 * q + k}_${n}`).join(", ")})`,
-  to: (quad, n) => `(${quad} * p.oh + ${n}u) * p.ow`,
-  known: (n) => `block * ${rows}u + ${n}u < p.oh`,
-})}
+  let first = group.x * ${quads}u; let start = group.z * p.quads * p.oh * p.ow + column;
+${ends(
+  {
+    quads,
+    pixels: rows,
+    of: (q, n) => `vec4f(${[0, 1, 2, 3].map((k) => `s${4 * q + k}_${n}`).join(", ")})`,
+    at: (n) => `(block * ${rows}u + ${n}) * p.ow`,
+    known: (n) => `block * ${rows}u + ${n} < p.oh`,
+    plane: "p.oh * p.ow",
+  },
+  memory,
+)}
 }`;
   return kernelIn({ ...strip, name: `conv2d ${channels}×${rows} in strips of ${lanes}, ${down} down${name}` }, text);
 }

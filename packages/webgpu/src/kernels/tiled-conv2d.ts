@@ -1,5 +1,15 @@
 import { four, type WeightOrder } from "../layout.ts";
-import { ends, type KernelIn, kernelIn, lines, type Products, productsIn } from "./kernel.ts";
+import {
+  ended,
+  ends,
+  isTextures,
+  type KernelIn,
+  kernelIn,
+  lines,
+  type Memory,
+  type Products,
+  productsIn,
+} from "./kernel.ts";
 
 /** How much of the output one subgroup works out: so many channels, of so many pixels for each of its lanes. */
 export interface Tile {
@@ -32,7 +42,10 @@ export function tiledConv2d({ lanes, channels, pixels, products }: Tile): Kernel
   const loads = Math.ceil(channels / lanes);
   const quads = channels / 4;
   const { four, dot, name } = productsIn(products);
-  const text = () => `@compute @workgroup_size(${lanes})
+  const text = (memory: Memory) => `${isTextures(memory) ? "" : ended}
+fn placed(pixel: u32) -> u32 { return pixel + quotient(pixel, p.plane) * (p.quads - 1u) * p.plane; }
+
+@compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let mine = group.y * ${lanes * pixels}u + lane;
   // the first channels of x that the tile sees
@@ -68,14 +81,17 @@ ${lines(pixels, (n) => `          s${m}_${n} += ${dot("w", `v${n}`)};`)} }`,
     }
   }
   let first = group.x * ${quads}u; let start = group.z * p.yStep;
-${lines(pixels, (n) => `  let to${n} = pixel${n} + image${n} * (p.quads - 1u) * p.plane;`)}
-${ends({
-  quads,
-  pixels,
-  of: (q, n) => `vec4f(${[0, 1, 2, 3].map((k) => `s${4 * q + k}_${n}`).join(", ")})`,
-  to: (quad, n) => `to${n} + ${quad} * p.plane`,
-  known: (n) => `mine + ${n * lanes}u < p.pixels`,
-})}
+${ends(
+  {
+    quads,
+    pixels,
+    of: (q, n) => `vec4f(${[0, 1, 2, 3].map((k) => `s${4 * q + k}_${n}`).join(", ")})`,
+    at: (n) => `placed(mine + ${n} * ${lanes}u)`,
+    known: (n) => `mine + ${n} * ${lanes}u < p.pixels`,
+    plane: "p.plane",
+  },
+  memory,
+)}
 }`;
   return kernelIn({ ...tiled, name: `conv2d ${channels}×${pixels} on ${lanes} lanes${name}` }, text);
 }

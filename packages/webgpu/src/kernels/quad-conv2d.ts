@@ -1,0 +1,46 @@
+import { four, type WeightOrder } from "../layout.ts";
+import { type KernelIn, plain } from "./kernel.ts";
+
+/**
+ * conv2d four channels at a time: an invocation works out four outputs of a pixel, and for four channels of x at a tap it loads one
+ * vec4 of x and four of weights for 16 multiply-adds, where the plain kernel takes 32 loads. Needs no subgroups and no shared memory. For groups
+ * on GPUs: those of ResNeXt have 4 to 32 channels, too few for a tile of 64, and all invocations of a workgroup read the same
+ * weights, 9 vec4 for each of their outputs at 3 × 3 of 4 channels. Also for whatever adapter has no subgroups to broadcast in.
+ */
+export const quadConv2d: KernelIn = plain({
+  name: "conv2d in fours",
+  operands: ["x", "weight", "bias", "residual", "y"],
+  // biome-ignore format: what belongs together in a line
+  params: [
+    "quads", "channels", "h", "w", "xQuads", "ow", "kh", "kw", "down", "right", "top", "left", "dilationH", "dilationW",
+    "perGroup", "outputsPerGroup", "hasBias", "hasResidual", "relu",
+  ],
+  code: /* wgsl */ `
+  let row = quotient(pixel, p.ow); let column = pixel - row * p.ow; let image = plane / p.quads; let quad = plane % p.quads;
+  let first = image * p.xQuads + quad * 4u / p.outputsPerGroup * p.perGroup;
+  var sums = vec4f();
+  for (var a = 0u; a < p.kh; a++) {
+    let at = row * p.down + a * p.dilationH - p.top; // above the image it wraps, and is no row
+    if (at >= p.h) { continue; }
+    for (var b = 0u; b < p.kw; b++) {
+      let q = column * p.right + b * p.dilationW - p.left;
+      if (q >= p.w) { continue; }
+      var from = (first * p.h + at) * p.w + q;
+      var tap = ((quad * p.kh + a) * p.kw + b) * p.perGroup * 4u;
+      for (var k = 0u; k < p.perGroup; k++) {
+        let v = x(from);
+        sums += vec4f(dot(weight(tap), v), dot(weight(tap + 1u), v), dot(weight(tap + 2u), v), dot(weight(tap + 3u), v));
+        from += p.h * p.w; tap += 4u;
+      }
+    }
+  }
+  put(i, filled(ended(sums, quad, i), quad, p.channels));`,
+});
+
+/** [O / 4][KH][KW][C / 4][4][4], C filled up to fours. */
+export function quadOrder(shape: readonly number[]): WeightOrder {
+  const [o, c, kh, kw] = four(shape);
+  const tap = Math.ceil(c / 4) * 16;
+  const indexOf = (out: number, k: number) => (out >> 2) * kh * kw * tap + (k >> 2) * 16 + (out & 3) * 4 + (k & 3);
+  return { name: "in fours", length: Math.ceil(o / 4) * kh * kw * tap, indexOf, tap };
+}
