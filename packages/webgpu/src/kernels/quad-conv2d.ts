@@ -25,12 +25,12 @@ export const quadConv2d: KernelIn = plain({
     for (var b = 0u; b < p.kw; b++) {
       let q = column * p.right + b * p.dilationW - p.left;
       if (q >= p.w) { continue; }
-      var from = (first * p.h + at) * p.w + q;
+      var source = (first * p.h + at) * p.w + q;
       var tap = ((quad * p.kh + a) * p.kw + b) * p.perGroup * 4u;
       for (var k = 0u; k < p.perGroup; k++) {
-        let v = x(from);
+        let v = x(source);
         sums += vec4f(dot(weight(tap), v), dot(weight(tap + 1u), v), dot(weight(tap + 2u), v), dot(weight(tap + 3u), v));
-        from += p.h * p.w; tap += 4u;
+        source += p.h * p.w; tap += 4u;
       }
     }
   }
