@@ -1,11 +1,38 @@
-import { it } from "vitest";
+import { constant, fill, graph, input, ops } from "@residual/core";
+import { webgpu } from "@residual/webgpu";
+import { expect, it } from "vitest";
 import { lavapipe } from "./testing/lavapipe.ts";
 import { pictures } from "./testing/pictures.ts";
 import { carriesSpecialValues } from "./testing/special-layers.ts";
+import { watchedGpu } from "./testing/watched-gpu.ts";
 import { conforms } from "./vitest.ts";
+
+/** Dawn's own, which a backend does not hand out. */
+async function dawnOf(): Promise<{ readonly gpu: GPU }> {
+  const { create } = (await import("webgpu")) as { create(options: string[]): GPU };
+  return { gpu: create([]) };
+}
 
 const backend = await lavapipe("the quick level of webgpu");
 if (backend) {
   await conforms(backend, { images: await pictures(100) });
   carriesSpecialValues("lavapipe", backend, [/winograd/, /lanes/, /strip/]);
+  for (const float16 of ["storage", "products"] as const) {
+    const models = ["cifar_resnet20", "seed000_block_s2", "resnet18"] as const;
+    const half = { ...webgpu({ float16 }), name: `webgpu, float16 ${float16}` };
+    await conforms(half, { models, only: ["ops", "nodes", "models"] });
+  }
+
+  it("float16 is refused where a kernel answers wrong", async () => {
+    const { gpu: dawn } = await dawnOf();
+    const { gpu } = watchedGpu(dawn, (code, label) =>
+      label.includes("lanes") ? code.replace("halved(four)", "halved(-four)") : code,
+    );
+    const x = input("x", [1, 16, 6, 6]);
+    const weight = constant("weight", fill("v1", "weight", [16, 16, 1, 1], -1, 1));
+    const of = graph({ name: "tiled", inputs: { x }, outputs: { y: ops.conv2d({ x, weight }) } });
+    await expect(webgpu({ gpu, float16: "storage" }).compile(of)).rejects.toThrow(
+      /works out conv2d .* wrong; leave float16 out/,
+    );
+  });
 } else it.skip("conforms on lavapipe", () => {});

@@ -39,3 +39,13 @@ describe("without a GPU", () => {
     expect(asked).toBe(2);
   });
 });
+
+it("float16 is refused by an adapter without shader-f16, by name", async () => {
+  const info = { vendor: "none", architecture: "", device: "", description: "an old GPU" };
+  const gpu = { requestAdapter: async () => ({ features: new Set(), info, limits: {} }) } as unknown as GPU;
+  const found = await webgpu({ gpu, float16: "storage" })
+    .describe()
+    .catch((error: unknown) => error);
+  expect(found).toMatchObject({ code: "UnsupportedError" });
+  expect(String(found)).toContain("an old GPU has no shader-f16; leave float16 out");
+});
