@@ -9,8 +9,8 @@ import { conforms } from "./vitest.ts";
 
 /** Dawn's own, which a backend does not hand out. */
 async function dawnOf(): Promise<{ readonly gpu: GPU }> {
-  const { create } = (await import("webgpu")) as { create(options: string[]): GPU };
-  return { gpu: create([]) };
+  const dawn = (await import("webgpu")) as { create(options: string[]): GPU };
+  return { gpu: dawn.create([]) };
 }
 
 const backend = await lavapipe("the quick level of webgpu");

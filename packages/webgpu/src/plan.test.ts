@@ -154,6 +154,7 @@ describe("programs", () => {
       sharedConv2d("float16"),
       sharedParts(),
       sumSplits,
+      quadConv2d,
       ...transforms,
     ]
       .flatMap((kernel) => (["buffers", "textures", "float16 buffers", "float16 textures"] as const).map(kernel))

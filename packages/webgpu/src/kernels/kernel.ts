@@ -202,7 +202,11 @@ export const ended = `fn ended(sums: vec4f, quad: u32, i: u32) -> vec4f {
 export type Products = "float32" | "float16";
 
 /** How a kernel says so: a vec4 of factors, the sum of the products of two, and what tells its name from the other's. */
-export function productsIn(products: Products = "float32") {
+export function productsIn(products: Products = "float32"): {
+  readonly four: string;
+  readonly dot: (a: string, b: string) => string;
+  readonly name: string;
+} {
   return products === "float32"
     ? { four: "vec4f", dot: (a: string, b: string) => `dot(${a}, ${b})`, name: "" }
     : { four: "vec4h", dot: (a: string, b: string) => `f32(dot(${a}, ${b}))`, name: ", products in float16" };
