@@ -171,6 +171,7 @@ export function softwareChoice(lanes: number, memory: Memory): Choice {
       { lanes, channels: 16, pixels: 7 },
       { lanes, channels: 32, pixels: 10 },
       { lanes, channels: 16, pixels: 13 }, // 7 × 7 pixels in 52
+      { lanes, channels: 32, pixels: 4 }, // and their 16 tiles of F(2, 3)
     ];
     return { memory, cost, inFours: true, tiles, winograd: [f2, f4] };
   }

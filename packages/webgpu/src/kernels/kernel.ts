@@ -201,15 +201,24 @@ export const ended = `fn ended(sums: vec4f, quad: u32, i: u32) -> vec4f {
 /** What a convolution's products are rounded to, and sums of four of them; the rest is summed in float32 in either case. */
 export type Products = "float32" | "float16";
 
-/** How a kernel says so: a vec4 of factors, the sum of the products of two, and what tells its name from the other's. */
-export function productsIn(products: Products = "float32"): {
-  readonly four: string;
-  readonly dot: (a: string, b: string) => string;
+/** How a kernel says so. */
+interface ProductsIn {
+  /** Four factors. */
+  readonly four: "vec4f" | "vec4h";
+  /** A sum with the products of two fours. */
+  readonly plus: (sum: string, a: string, b: string) => string;
+  /** Tells a kernel's name from another's. */
   readonly name: string;
-} {
-  return products === "float32"
-    ? { four: "vec4f", dot: (a: string, b: string) => `dot(${a}, ${b})`, name: "" }
-    : { four: "vec4h", dot: (a: string, b: string) => `f32(dot(${a}, ${b}))`, name: ", products in float16" };
+}
+
+/** `dot` makes a text a third shorter, and so a driver is done with it sooner, but is a sixth slower on SwiftShader, whose memory is buffers. */
+export function productsIn(products: Products = "float32", memory: Memory = "textures"): ProductsIn {
+  if (products === "float16") {
+    return { four: "vec4h", plus: (sum, a, b) => `${sum} + f32(dot(${a}, ${b}))`, name: ", products in float16" };
+  }
+  const chained = (sum: string, a: string, b: string) =>
+    ["x", "y", "z", "w"].reduce((before, k) => `fma(${a}.${k}, ${b}.${k}, ${before})`, sum);
+  return { four: "vec4f", plus: isTextures(memory) ? (sum, a, b) => `${sum} + dot(${a}, ${b})` : chained, name: "" };
 }
 
 /** What a tile's sums go through on their way out, each a vec4 of so many fours of channels, of so many pixels. */

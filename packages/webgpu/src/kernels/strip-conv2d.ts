@@ -34,13 +34,13 @@ export function stripConv2d({ lanes, channels, rows, down, products }: Strip): K
   const seen = (rows - 1) * down + 3;
   const loads = Math.ceil((3 * channels) / lanes);
   const quads = channels / 4;
-  const { four: vec4, dot, name } = productsIn(products);
   const weightAt = (tap: number, m: number) => {
     const at = tap * channels + m;
     return `subgroupBroadcast(w${Math.floor(at / lanes)}, ${at % lanes}u)`;
   };
-  const sum = (n: number) => [0, 1, 2].map((tap) => dot(`t${tap}`, `v${n * down + tap}`)).join(" + ");
-  const text = (memory: Memory) => `${isTextures(memory) ? "" : ended}
+  const text = (memory: Memory) => {
+    const { four: vec4, plus } = productsIn(products, memory);
+    return `${isTextures(memory) ? "" : ended}
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let block = quotient(group.y, p.across); // of rows
@@ -64,7 +64,7 @@ ${lines(seen, (r) => `      let v${r} = ${vec4}(select(vec4f(), x(from${r} + nex
 ${lines(
   channels,
   (m) => `      { let t0 = ${weightAt(0, m)}; let t1 = ${weightAt(1, m)}; let t2 = ${weightAt(2, m)};
-${lines(rows, (n) => `        s${m}_${n} += ${sum(n)};`)} }`,
+${lines(rows, (n) => `        s${m}_${n} = ${[0, 1, 2].reduce((sum, tap) => plus(sum, `t${tap}`, `v${n * down + tap}`), `s${m}_${n}`)};`)} }`,
 )}
       at += ${3 * channels}u;
     }
@@ -83,6 +83,8 @@ ${ends(
   memory,
 )}
 }`;
+  };
+  const { name } = productsIn(products);
   return kernelIn({ ...strip, name: `conv2d ${channels}×${rows} in strips of ${lanes}, ${down} down${name}` }, text);
 }
 

@@ -41,8 +41,9 @@ export interface Tile {
 export function tiledConv2d({ lanes, channels, pixels, products }: Tile): KernelIn {
   const loads = Math.ceil(channels / lanes);
   const quads = channels / 4;
-  const { four, dot, name } = productsIn(products);
-  const text = (memory: Memory) => `${isTextures(memory) ? "" : ended}
+  const text = (memory: Memory) => {
+    const { four, plus } = productsIn(products, memory);
+    return `${isTextures(memory) ? "" : ended}
 fn placed(pixel: u32) -> u32 { return pixel + quotient(pixel, p.plane) * (p.quads - 1u) * p.plane; }
 
 @compute @workgroup_size(${lanes})
@@ -74,7 +75,7 @@ ${lines(pixels, (n) => `        let v${n} = ${four}(select(vec4f(), x(from${n} +
 ${lines(
   channels,
   (m) => `        { let w = subgroupBroadcast(w${Math.floor(m / lanes)}, ${m % lanes}u);
-${lines(pixels, (n) => `          s${m}_${n} += ${dot("w", `v${n}`)};`)} }`,
+${lines(pixels, (n) => `          s${m}_${n} = ${plus(`s${m}_${n}`, "w", `v${n}`)};`)} }`,
 )}
         at += ${channels}u;
       }
@@ -93,6 +94,8 @@ ${ends(
   memory,
 )}
 }`;
+  };
+  const { name } = productsIn(products);
   return kernelIn({ ...tiled, name: `conv2d ${channels}×${pixels} on ${lanes} lanes${name}` }, text);
 }
 
