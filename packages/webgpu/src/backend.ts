@@ -149,9 +149,10 @@ async function executableOf(gpu: Gpu, given: Graph, work: WorkOptions): Promise<
     ready = undefined;
     try {
       return await guarded(gpu, graph.name, async () => {
-        await checkKernels(gpu, lowerToPlan(graph, batch, gpu.choice).plan);
+        const wanted = lowerToPlan(graph, batch, gpu.choice); // tiles, and so the order of weights, may be others for another batch
+        const isTrusted = await checkKernels(gpu, wanted.plan);
         throwIfAborted(signal);
-        const lowered = lowerToPlan(graph, batch, gpu.choice); // tiles, and so the order of weights, may be others for another batch
+        const lowered = isTrusted ? wanted : lowerToPlan(graph, batch, gpu.choice);
         const kernels = compileKernels(gpu, lowered.plan, { signal });
         kernels.catch(() => {}); // it is waited for below; other threads compile while weights go up
         constants = await upload(gpu, lowered, constants, onProgress);
@@ -219,8 +220,18 @@ async function executableOf(gpu: Gpu, given: Graph, work: WorkOptions): Promise<
     free();
   }
 
-  const text = { plan: printPlan(plan), programs: programsOf(plan) };
-  return { run, runOnDevice, ...text, dispose, [Symbol.asyncDispose]: dispose };
+  return {
+    run,
+    runOnDevice,
+    get plan() {
+      return printPlan(plan);
+    },
+    get programs() {
+      return programsOf(plan);
+    },
+    dispose,
+    [Symbol.asyncDispose]: dispose,
+  };
 }
 
 /** All programs of a plan at once; what is compiled already takes no time. */

@@ -29,9 +29,20 @@ export interface Numbers {
   readonly gain?: Float64Array;
 }
 
-export function numbersOf(tensor: Constant["tensor"]): Numbers {
-  const { shape, scaled } = tensor;
-  return scaled ? { shape, data: scaled.of.data, gain: scaled.gain } : { shape, data: tensor.data };
+/** Reads constants one after the other: what one answers is good until the next is asked for, since those of a file share memory. */
+export function numbersReader(): (tensor: Constant["tensor"]) => Numbers {
+  let memory = new Float32Array();
+  const read = (tensor: Constant["tensor"]): Numbers["data"] => {
+    if (tensor.dtype !== "float32" || !tensor.source?.readInto) return tensor.data;
+    const length = sizeOf(tensor.shape);
+    if (memory.length < length) memory = new Float32Array(length);
+    tensor.source.readInto(new Uint8Array(memory.buffer, 0, 4 * length));
+    return memory.subarray(0, length);
+  };
+  return (tensor) => {
+    const { shape, scaled } = tensor;
+    return scaled ? { shape, data: read(scaled.of), gain: scaled.gain } : { shape, data: read(tensor) };
+  };
 }
 
 /** Numbers of a tensor on the device, zeros included. */

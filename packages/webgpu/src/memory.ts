@@ -2,7 +2,7 @@ import { sizeOf, UnsupportedError, type WorkOptions } from "@residual/core";
 import type { Gpu } from "./device.ts";
 import { roundToFloat16 } from "./float16.ts";
 import { formatOf, isFloat16, isTextures, type Memory, TEXELS } from "./kernels/kernel.ts";
-import { type Numbers, numbersOf, type Packing } from "./layout.ts";
+import { type Numbers, numbersReader, type Packing } from "./layout.ts";
 import type { Lowered } from "./lower.ts";
 import { bytesOf, type Dispatch, type Output, type Plan, type Storage } from "./plan.ts";
 
@@ -50,7 +50,11 @@ export async function upload(
     else held.destroy();
   }
   const missing = [...constants].filter(([name]) => !all.has(name));
-  const way = wayUp(gpu, Math.max(0, ...missing.map(([, { packing, memory }]) => sizeUp(packing, memory))));
+  const way = wayUp(
+    gpu,
+    missing.map(([, { packing, memory }]) => sizeUp(packing, memory)),
+  );
+  const numbersOf = numbersReader();
   try {
     for (const [name, { constant, view, packing, memory }] of missing) {
       onProgress?.({ stage: "upload weights", done: all.size, total: constants.size });
@@ -98,8 +102,9 @@ const TRIP = 4 * 2 ** 20;
  * The way from the host to the device: one buffer, filled again and again, since pages that are new take longer than the copy. What does
  * not fit any more waits for what is under way.
  */
-function wayUp({ device }: Gpu, largest: number) {
-  const size = Math.max(TRIP, largest);
+function wayUp({ device }: Gpu, sizes: readonly number[]) {
+  const total = sizes.reduce((sum, each) => sum + each, 0);
+  const size = Math.max(4, Math.min(TRIP, total), ...sizes);
   const buffer = device.createBuffer({
     size,
     usage: GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC,

@@ -25,27 +25,29 @@ interface Trial {
 
 /**
  * Tries each fast kernel of a plan before its first use on a device, once. A driver that gets one wrong (they do: shader compilers
- * are large) would else answer nonsense in silence. The cache remembers for the processes to come. Where one fails, the device has only the plain kernels from then on, with a warning.
+ * are large) would else answer nonsense in silence. The cache remembers for the processes to come. Where one fails, the device has only the plain kernels from then on, with a warning,
+ * and the answer is false.
  */
-export async function checkKernels(gpu: Gpu, { dispatches }: Plan): Promise<void> {
+export async function checkKernels(gpu: Gpu, { dispatches }: Plan): Promise<boolean> {
   const used = new Set(dispatches.map(({ kernel }) => kernel.name));
   const before = gpu.checked.size;
   try {
-    await checkAll(gpu, used);
+    return await checkAll(gpu, used);
   } finally {
     if (gpu.checked.size > before) await gpu.remember().catch(() => {}); // then the next process tries them again
   }
 }
 
-async function checkAll(gpu: Gpu, used: ReadonlySet<string>): Promise<void> {
+async function checkAll(gpu: Gpu, used: ReadonlySet<string>): Promise<boolean> {
   for (const trial of trialsOf(gpu.choice)) {
     if (!used.has(trial.name)) continue;
     const known = gpu.checked.get(trial.name) ?? isRight(gpu, trial);
     gpu.checked.set(trial.name, known);
     if (await known) continue;
     gpu.distrust(trial.name);
-    return;
+    return false;
   }
+  return true;
 }
 
 function trialsOf({

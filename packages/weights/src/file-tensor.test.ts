@@ -91,6 +91,18 @@ describe("a file of 32 MiB or more", () => {
     expect(() => lazy.get("a")!.data).toThrow("has changed since it was opened; read it again");
   });
 
+  it("is read into memory of the caller's, as often as asked", async () => {
+    const { tensors: lazy } = await readWeights(file);
+    const memory = new Float32Array(tensors.b.data.length);
+    for (const name of ["b", "a"] as const) {
+      const { data } = tensors[name];
+      lazy.get(name)!.source!.readInto!(new Uint8Array(memory.buffer, 0, data.byteLength));
+      expect(memory.subarray(0, data.length)).toEqual(data);
+    }
+    await rm(file);
+    expect(() => lazy.get("a")!.source!.readInto!(new Uint8Array(memory.buffer, 0, 8))).toThrow(FormatError);
+  });
+
   it("stops when it is aborted", async () => {
     const controller = new AbortController();
     const reading = readWeights(file, { signal: controller.signal, onProgress: () => controller.abort() });

@@ -7,8 +7,8 @@ import { refuse } from "./safetensors.ts";
 export interface OpenedFile {
   readonly path: string;
   readonly isCurrent: () => Promise<boolean>;
-  /** Reads a piece again. Throws FormatError where the file is not as it was. */
-  readAgain(offset: number, length: number): Uint8Array<ArrayBuffer>;
+  /** Reads a piece again, as long as `bytes`. Throws FormatError where the file is not as it was. */
+  readAgain(offset: number, bytes: Uint8Array): void;
 }
 
 /** Remembers what tells whether a file has changed: which one it is, its size, and when it was last written to. */
@@ -26,14 +26,14 @@ export async function openedFile(handle: FileHandle, path: string): Promise<Open
         (status) => stamp(status) === opened,
         () => false,
       ),
-    readAgain(offset, length) {
+    readAgain(offset, bytes) {
+      const { length } = bytes;
       let descriptor: number | undefined;
       try {
         descriptor = openSync(path, "r");
-        const bytes = new Uint8Array(length);
         const whole =
           stamp(fstatSync(descriptor)) === opened && readSync(descriptor, bytes, 0, length, offset) === length;
-        if (whole) return bytes;
+        if (whole) return;
       } catch (cause) {
         throw changed(cause);
       } finally {
@@ -63,11 +63,12 @@ export function fileTensor(shape: readonly number[], { file, offset, firstNonFin
     get data() {
       const known = data?.deref();
       if (known) return known;
-      const read = new Float32Array(file.readAgain(offset, 4 * sizeOf(shape)).buffer);
+      const read = new Float32Array(sizeOf(shape));
+      file.readAgain(offset, new Uint8Array(read.buffer));
       data = new WeakRef(read);
       return read;
     },
-    source: { ...sourceIn(file, offset), firstNonFinite },
+    source: { ...sourceIn(file, offset), firstNonFinite, readInto: (bytes) => file.readAgain(offset, bytes) },
   };
 }
 

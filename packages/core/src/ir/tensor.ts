@@ -19,6 +19,11 @@ export interface FileSource {
   readonly firstNonFinite?: number;
   /** Whether the file is still the one that was read. */
   readonly isCurrent: () => Promise<boolean>;
+  /**
+   * Where they are in memory no longer: reads the bytes into the caller's, which can serve for many tensors, since new memory takes longer
+   * than the read. Throws FormatError where the file has changed.
+   */
+  readonly readInto?: (bytes: Uint8Array) => void;
 }
 
 /** A tensor whose row c (along the first axis) is that of `of` times `gain[c]`. */
