@@ -24,6 +24,7 @@ import { describe, expect, it, vi } from "vitest";
 import { watchGpuMemory } from "./behaviour/gpu-memory.ts";
 import { watchedGpu } from "./testing/watched-gpu.ts";
 
+/** Cold where a network is compiled: SwiftShader takes 15 s for all tiles, and a life is the same with one. */
 const gpu = await softwareGpu();
 
 const small = () => {
@@ -134,7 +135,7 @@ describe("buffers of the caller's", () => {
 describe("compile", () => {
   it("tells how far it has come", async () => {
     const told: { stage: string; done: number; total: number }[] = [];
-    await using executable = await webgpu({ gpu }).compile(resnet20(), {
+    await using executable = await webgpu({ gpu, tuning: "cold" }).compile(resnet20(), {
       onProgress: (progress) => told.push(progress),
     });
     const stage = (name: string) => told.filter((each) => each.stage === name);
@@ -149,7 +150,7 @@ describe("compile", () => {
   });
 
   it.each(["compile kernels", "upload weights"])("aborted while it is to %s leaves nothing behind", async (stage) => {
-    const backend = webgpu({ gpu });
+    const backend = webgpu({ gpu, tuning: "cold" });
     await using before = await backend.compile(resnet20()); // kernels were tried
     using memory = watchGpuMemory();
     const stop = new AbortController();
@@ -218,7 +219,7 @@ describe("more than a device has", () => {
 
 it("an abort leaves the rest undone, and the next run is none the worse", async () => {
   const { gpu: fresh, devices } = watchedGpu(gpu);
-  await using executable = await webgpu({ gpu: fresh }).compile(resnet20());
+  await using executable = await webgpu({ gpu: fresh, tuning: "cold" }).compile(resnet20());
   const image = fixtureInput("v1", [1, 3, 32, 32]);
   const { logits: expected } = await executable.run({ image });
   const submit = vi.spyOn(devices[0]!.queue, "submit");
