@@ -33,8 +33,8 @@ export interface WebgpuOptions {
   /** Of convolutions: for adapters on the CPU, for GPUs, or plain ones for neither. As the adapter calls for where not given. */
   readonly kernels?: Family;
   /**
-   * "cold" has fewer kernels: on lavapipe without its cache the first answer of ResNet-18 comes after 2 s instead of 6, later ones take
-   * 40 % longer. Drivers keep what they compiled, so "warm" is the default.
+   * "cold" has one tile and no transforms, for answers soon where kernels are compiled when they first run. Drivers keep what they
+   * compiled, so "warm" is the default.
    */
   readonly tuning?: Tuning;
   /**

@@ -59,10 +59,7 @@ export function candidatesOf(all: Choice): readonly Candidate[] {
   ];
 }
 
-/**
- * The programs that a choice may come to: where one is changed, what was found out about it no longer holds. Of those that are written for a
- * size the smallest stands for all, since the others take as long to write as a device to open.
- */
+/** The programs that a choice may come to: where one is changed, what was found out about it no longer holds. */
 export function kernelTexts({
   memory = "buffers",
   products,
@@ -71,14 +68,15 @@ export function kernelTexts({
   winograd = [],
 }: Choice): readonly string[] {
   const transforms = winograd.flatMap(({ inputTransform, outputTransform }) => [inputTransform, outputTransform]);
-  const sized = [
-    ...tiles.slice(0, 1).map((tile) => tiledConv2d({ ...tile, channels: 4, pixels: 1 })),
-    ...strips.slice(0, 1).map((strip) => stripConv2d({ ...strip, channels: 4, rows: 1 })),
+  const convolutions = [
+    ...tiles.map(tiledConv2d),
+    ...strips.map(stripConv2d),
+    sharedConv2d(products),
+    sharedParts(products),
+    sumSplits,
+    quadConv2d,
   ];
-  const shared = [sharedConv2d(products), sharedParts(products), sumSplits];
-  return [...Object.values(plainKernels), quadConv2d, ...shared, ...transforms, ...sized].map(
-    (kernel) => kernel(memory).program,
-  );
+  return [...Object.values(plainKernels), ...transforms, ...convolutions].map((kernel) => kernel(memory).program);
 }
 
 /** The choice that is left for a layer, where one was found the quickest for it; the whole where none was. */
