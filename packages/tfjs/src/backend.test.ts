@@ -1,12 +1,17 @@
 import {
   AbortError,
   bind,
+  constant,
   fixtureInput,
   fixtureWeights,
+  graph,
+  input,
+  ops,
   type Progress,
   reference,
   resnet,
   select,
+  tensor,
   UnsupportedError,
   variants,
 } from "@residual/core";
@@ -118,6 +123,32 @@ describe("runs", () => {
     const whole = (await executable.run({ image: both })).logits.data;
     const each = await Promise.all(parts.map((part) => executable.run({ image: part })));
     expect([...whole]).toEqual(each.flatMap(({ logits }) => [...logits.data]));
+  });
+});
+
+describe("exactly, on whole numbers,", () => {
+  const wholes = (shape: readonly number[]) => tensor(shape, fill(shape, 3).data.map(Math.round));
+  it.each([
+    ["windows as a product of matrices", [3, 256, 8, 8], [512, 256, 3, 3], { padding: 1 }],
+    [
+      "windows that reach over two pixels, padded unevenly",
+      [2, 256, 8, 8],
+      [512, 256, 3, 3],
+      { padding: [2, 1, 1, 3], dilation: 2 },
+    ],
+    ["single pixels that a stride of 2 meets, of an odd number", [2, 8, 9, 7], [4, 8, 1, 1], { stride: 2 }],
+    ["groups with stride and dilation", [1, 4, 7, 9], [4, 2, 1, 3], { groups: 2, stride: [1, 2], dilation: [1, 2] }],
+    ["single pixels with stride and dilation", [2, 4, 5, 5], [3, 4, 1, 1], { stride: [2, 1], dilation: [1, 2] }],
+    ["stride and dilation", [2, 3, 11, 12], [4, 3, 2, 3], { stride: [2, 3], dilation: 2, padding: [0, 1, 1, 0] }],
+  ] as const)("%s", async (_, shape, bank, attributes) => {
+    const x = input("x", shape);
+    const y = ops.conv2d({ x, weight: constant("w", wholes(bank)) }, attributes);
+    const of = graph({ name: "g", inputs: { x }, outputs: { y } });
+    const image = wholes(shape);
+    await using executable = await wasm.compile(of);
+    await using exact = await reference.compile(of);
+    const [found, expected] = [await executable.run({ x: image }), await exact.run({ x: image })];
+    expect([...found.y!.data]).toEqual([...expected.y!.data]);
   });
 });
 

@@ -5,9 +5,9 @@ import {
   checkInputs,
   type Executable,
   type Graph,
+  numbersReader,
   optimize,
   type Signal,
-  sizeOf,
   type Tensor,
   tensorOf,
   throwIfAborted,
@@ -79,16 +79,16 @@ export function tfjs(options: TfjsOptions = {}): Backend {
 async function load(engine: Engine, graph: Graph, work: WorkOptions): Promise<Network> {
   const program = lowerToProgram(optimize(graph), engine.dialect);
   const weights = new Map(program.weights.map((weight) => [weight.name, weight]));
-  const largest = Math.max(0, ...program.weights.map(({ shape }) => sizeOf(shape)));
-  const scratch = engine.copies ? new Float32Array(largest) : undefined;
-  return Network.load(engine, program, (name) => layOut(weights.get(name)!, scratch), work);
+  using read = numbersReader();
+  return await Network.load(engine, program, (name) => (into) => void layOut(weights.get(name)!, into, read), work);
 }
 
 /** The same, the engine in a thread, which they are sent to. */
-function loadInThread(graph: Graph, { wasmPaths }: TfjsOptions, work: WorkOptions): Promise<Session> {
+async function loadInThread(graph: Graph, { wasmPaths }: TfjsOptions, work: WorkOptions): Promise<Session> {
   const program = lowerToProgram(optimize(graph), dialectOf("wasm"));
+  using read = numbersReader();
   const weights = new Map(program.weights.map((weight) => [weight.name, weight]));
-  return Session.load(program, (name) => layOut(weights.get(name)!), { wasmPaths, ...work });
+  return await Session.load(program, (name) => layOut(weights.get(name)!, undefined, read), { wasmPaths, ...work });
 }
 
 /** What carries a program out: here, or in a thread. */

@@ -27,10 +27,15 @@ export interface Engine extends Registered {
   /** Throws DeviceLostError once the engine is gone. */
   check(): void;
   isGone(): boolean;
-  /** On engines that pack kernels for themselves: gives back the memory of the original. */
-  readonly releasePacked?: (tensor: object) => void;
-  /** Whether it keeps no reference to the numbers of a tensor that is made. */
-  readonly copies: boolean;
+  readonly heap?: Heap;
+}
+
+/** Of an engine whose tensors lie in memory that can be got at. */
+export interface Heap {
+  /** A tensor's numbers in their place, until anything else is asked of the engine. */
+  numbersOf(tensor: object): Float32Array;
+  /** Gives back the memory of a tensor that the engine has packed for itself, and does not read again. */
+  release(tensor: object): void;
 }
 
 /** What an opener answers; the rest is the same for all. */
@@ -41,7 +46,7 @@ export interface Opened {
   readonly isSoftware?: boolean;
   readonly lost?: Promise<string>;
   readonly algorithms?: BackendDescription["algorithms"];
-  readonly releasePacked?: (tensor: object) => void;
+  readonly heap?: Heap;
 }
 
 const openers: { readonly [Name in EngineName]: (options: EngineOptions) => Promise<Opened> } = {
@@ -56,7 +61,7 @@ const openers: { readonly [Name in EngineName]: (options: EngineOptions) => Prom
 /** Opens an engine. Throws BackendUnavailableError where its package or its device is missing. */
 export async function openEngine(name: EngineName, options: EngineOptions = {}): Promise<Engine> {
   const opened = await openers[name](options);
-  const { registered, device, driver, algorithms, isSoftware, releasePacked } = opened;
+  const { registered, device, driver, algorithms, isSoftware, heap } = opened;
   let reason: string | undefined;
   const lost = new Promise<never>((_, reject) => {
     void opened.lost?.then((why) => {
@@ -77,8 +82,7 @@ export async function openEngine(name: EngineName, options: EngineOptions = {}):
       ...(algorithms && { algorithms }),
     },
     ...(isSoftware && { isSoftware }),
-    ...(releasePacked && { releasePacked }),
-    copies: releasePacked !== undefined,
+    ...(heap && { heap }),
     lost,
     check() {
       if (reason !== undefined) throw lostError(name, reason);

@@ -22,8 +22,11 @@ export interface Numbers {
 
 export type NamedNumbers = { readonly [name: string]: Numbers };
 
-/** Where a program's weights come from, by name, one after the other. What it answers is read before it is asked again. */
-export type NumbersOf = (name: string) => Float32Array | Promise<Float32Array>;
+/** Writes the numbers of a weight, in its layout. */
+export type Write = (into: Float32Array) => void;
+
+/** Where a program's weights come from, by name, one after the other. What it answers is called before it is asked again. */
+export type WriteOf = (name: string) => Write | Promise<Write>;
 
 /** A program on an engine, with its weights: all the tensors there are belong to it. */
 export class Network {
@@ -40,15 +43,10 @@ export class Network {
   }
 
   /** Gives the weights to the engine one by one. What was given is freed where the last is not reached. */
-  static async load(
-    engine: Engine,
-    program: BareProgram,
-    numbersOf: NumbersOf,
-    work: WorkOptions = {},
-  ): Promise<Network> {
+  static async load(engine: Engine, program: BareProgram, writeOf: WriteOf, work: WorkOptions = {}): Promise<Network> {
     const network = new Network(engine, program);
     try {
-      await network.#load(numbersOf, work);
+      await network.#load(writeOf, work);
       return network;
     } catch (error) {
       await network.dispose();
@@ -56,7 +54,7 @@ export class Network {
     }
   }
 
-  async #load(numbersOf: NumbersOf, { signal, onProgress }: WorkOptions): Promise<void> {
+  async #load(writeOf: WriteOf, { signal, onProgress }: WorkOptions): Promise<void> {
     const { operations, weights } = this.#program;
     const turns = new Turns(this.#engine, signal);
     const shapes = new Map(weights.map(({ name, shape }) => [name, shape]));
@@ -65,13 +63,10 @@ export class Network {
       if (!shape || this.#weights.has(name)) return;
       onProgress?.({ stage: "load", done: this.#weights.size, total: weights.length });
       await turns.next();
-      const numbers = await numbersOf(name);
-      this.#weights.set(
-        name,
-        within(this.#engine, () => this.#engine.tf.keep(this.#engine.tf.tensor(numbers, [...shape]))),
-      );
+      const write = await writeOf(name);
+      this.#add(name, shape, write);
     };
-    const pack = this.#engine.releasePacked && packers(this.#engine, this.#program, this.#weights);
+    const pack = this.#engine.heap && packers(this.#engine, this.#program, this.#weights);
     // The largest first: what one leaves behind as it is packed has room for the next.
     const sizeOfWeights = ({ inputs }: Operation) => Math.max(...inputs.map((name) => sizeOf(shapes.get(name) ?? [0])));
     for (const operation of operations.toSorted((a, b) => sizeOfWeights(b) - sizeOfWeights(a))) {
@@ -80,6 +75,21 @@ export class Network {
     }
     for (const { name } of weights) await add(name); // those that are answers themselves
     onProgress?.({ stage: "load", done: weights.length, total: weights.length });
+  }
+
+  #add(name: string, shape: readonly number[], write: Write): void {
+    const { tf, heap } = this.#engine;
+    within(this.#engine, () => {
+      if (heap) {
+        const tensor = tf.keep(tf.fill([...shape], 0));
+        this.#weights.set(name, tensor); // so that it is freed if its numbers cannot be read
+        write(heap.numbersOf(tensor));
+      } else {
+        const numbers = new Float32Array(sizeOf(shape)); // a new one each: some engines keep it
+        write(numbers);
+        this.#weights.set(name, tf.keep(tf.tensor(numbers, [...shape])));
+      }
+    });
   }
 
   /**
@@ -259,7 +269,7 @@ function windowOf([height = 1, width = 1, channels = 1]: readonly number[], attr
  * first run no longer than any.
  */
 function packers(
-  { tf, releasePacked, ...engine }: Engine,
+  { tf, heap, ...engine }: Engine,
   { operations, outputs, weights }: BareProgram,
   tensors: ReadonlyMap<string, Tensor>,
 ): (operation: Operation) => void {
@@ -283,6 +293,6 @@ function packers(
     });
     const left = readers.get(packed)! - 1;
     readers.set(packed, left);
-    if (left === 0) releasePacked?.(tensor);
+    if (left === 0) heap?.release(tensor);
   };
 }

@@ -117,14 +117,6 @@ const writers: { readonly [Name in OperatorName]: Writer<Name> } = {
   Sigmoid: plain,
   Slice: ({ begin, size }) => ({ parameters: { begin: vector(begin), size: vector(size) } }),
   Softmax: plain,
-  StridedSlice: ({ strides }) => {
-    const whole = { i: String(2 ** strides.length - 1) };
-    const zeros = vector(strides.map(() => 0));
-    return {
-      attr: { begin_mask: whole, end_mask: whole },
-      parameters: { begin: zeros, end: zeros, strides: vector(strides) },
-    };
-  },
   Sum: ({ axes }) => ({ attr: { keep_dims: { b: false } }, parameters: { axes: vector(axes) } }),
   Transpose: ({ permutation }) => ({ parameters: { permutation: vector(permutation) } }),
   _FusedConv2D: ({ relu, ...attributes }) => ({

@@ -1,4 +1,4 @@
-import { sizeOf } from "@residual/core";
+import { type Numbers, type NumbersReader, numbersReader, sizeOf } from "@residual/core";
 import type { Layout, Weight } from "./program.ts";
 
 /** The shape of a constant in a layout. */
@@ -14,7 +14,7 @@ export function shapeIn(layout: Layout, shape: readonly number[]): readonly numb
     case "depthwise":
       return [height, width, second * layout.groups, first / layout.groups];
     case "columns":
-      return [second, first];
+      return [height * width * second, first];
     case "stretch":
       return [first / layout.groups];
   }
@@ -22,18 +22,15 @@ export function shapeIn(layout: Layout, shape: readonly number[]): readonly numb
 
 /**
  * The numbers of a weight in its layout, in float32, rounded once. They are worked out from their source each time, since a tensor
- * that lies in a file, or that a norm is folded into, is not held. Where `into` is long enough they go there, and the answer is a
- * view of it.
+ * that lies in a file, or that a norm is folded into, is not held. They go into `into`, which is as long as they are.
  */
-export function layOut({ shape, layout, constant }: Weight, into?: Float32Array): Float32Array {
-  const size = sizeOf(shape);
-  const target = into && into.length >= size ? into.subarray(0, size) : new Float32Array(size);
-  const { scaled } = constant.tensor;
-  const numbers = scaled ? scaled.of.data : constant.tensor.data; // a product that is asked for once is not kept
-  const rows = shapeOfRows(constant.shape);
-  const gainOf = (row: number) => scaled?.gain[row] ?? 1;
-  place(target, numbers, gainOf, rows, layout);
-  return target;
+export function layOut(
+  { shape, layout, constant }: Weight,
+  into: Float32Array = new Float32Array(sizeOf(shape)),
+  read: NumbersReader = numbersReader(),
+): Float32Array {
+  place(into, read(constant.tensor), shapeOfRows(constant.shape), layout);
+  return into;
 }
 
 /** A constant as rows along its first axis, each of `channels` stretches of `taps` numbers. */
@@ -48,21 +45,15 @@ function shapeOfRows([rows = 1, channels = 1, ...rest]: readonly number[]): Rows
 }
 
 /** Where each stretch of numbers goes: taps of a kernel, or pixels, stand `step` apart. */
-function place(
-  target: Float32Array,
-  numbers: Float32Array | Float64Array,
-  gainOf: (row: number) => number,
-  { rows, channels, taps }: Rows,
-  layout: Layout,
-): void {
+function place(target: Float32Array, { data, gain }: Numbers, { rows, channels, taps }: Rows, layout: Layout): void {
   const [begin, end] = rangeOf(layout, rows);
   const { at, step, factor } = destination(layout, { rows, channels, taps });
   for (let row = begin; row < end; row++) {
-    const gain = gainOf(row) * factor;
+    const scale = (gain?.[row] ?? 1) * factor;
     for (let channel = 0; channel < channels; channel++) {
       let from = (row * channels + channel) * taps;
       let to = at(row - begin, channel);
-      for (let tap = 0; tap < taps; tap++, to += step) target[to] = numbers[from++]! * gain;
+      for (let tap = 0; tap < taps; tap++, to += step) target[to] = data[from++]! * scale;
     }
   }
 }
@@ -89,7 +80,7 @@ function destination(layout: Layout, { rows, channels, taps }: Rows): Destinatio
     case "channels-last":
       return { at: (row, channel) => row * channels * taps + channel, step: channels, factor: 1 };
     case "columns":
-      return { at: (row, channel) => channel * rows + row, step: 1, factor: 1 };
+      return { at: (row, channel) => channel * rows + row, step: channels * rows, factor: 1 };
     case "kernel": {
       const outputs = rows / layout.groups;
       return { at: (row, channel) => channel * outputs + row, step: channels * outputs, factor: 1 };

@@ -29,8 +29,18 @@ export interface Dialect {
   readonly padsPools: boolean;
   /** The form of a convolution with so many input channels in each group. */
   readonly grouped: (channels: number) => GroupedForm;
-  /** Whether a convolution by single pixels is a product of matrices, where its answer has so many. */
-  readonly multiplies: (pixels: number) => boolean;
+  /** Whether a convolution is a product of matrices. */
+  readonly multiplies: (convolution: Product) => boolean;
+}
+
+/** What a convolution would be as a product of matrices. */
+interface Product {
+  /** Of the answer. */
+  readonly pixels: number;
+  /** Of a window. */
+  readonly taps: number;
+  /** Numbers of all its kernels. */
+  readonly weights: number;
 }
 
 /**
@@ -109,7 +119,7 @@ const lowering = (to: ProgramBuilder, dialect: Dialect): Lowering<Operand> => ({
   sigmoid: (node, { x }) => to.emit("Sigmoid", node.name, [to.held(x)], {}),
   softmax: (node, { x }) => to.emit("Softmax", node.name, [to.held(x)], {}),
   subsample: (node, { x }) =>
-    to.emit("StridedSlice", node.name, [to.held(x)], { strides: [1, ...node.attributes.stride, 1] }),
+    to.chain(node.name, to.held(x), subsample(to, node.inputs.x.shape, node.attributes.stride)),
 });
 
 /** The mean of the pixels that a window sees. TensorFlow's pools leave out what is not there, but pad evenly or not at all. */
@@ -136,7 +146,10 @@ function averagePool(to: ProgramBuilder, node: Node<"averagePool2d">, x: string)
 }
 
 interface ConvolutionParts {
-  readonly node: AnyNode & { readonly attributes: AttributesOf<"conv2d">; readonly inputs: { readonly weight: Value } };
+  readonly node: AnyNode & {
+    readonly attributes: AttributesOf<"conv2d">;
+    readonly inputs: { readonly x: Value; readonly weight: Value };
+  };
   readonly x: Operand;
   readonly weight: Operand;
   readonly bias: Operand | undefined;
@@ -163,11 +176,11 @@ function convolution(to: ProgramBuilder, dialect: Dialect, parts: ConvolutionPar
   const [first, ...others] =
     form === "depthwise" && typeof weight !== "string"
       ? depthwise(to, bank, weight)
-      : isProduct(dialect, node)
+      : isProduct(dialect, parts)
         ? product(to, bank)
         : [split(to, bank)];
   const steps: Step[] = [first];
-  if (isBoth) steps.push(["strided", (x, name) => to.emit("StridedSlice", name, [x], { strides: [1, ...stride, 1] })]);
+  if (isBoth) steps.push(...subsample(to, everyPixel(node, form === "depthwise" ? channels : 1), stride));
   steps.push(...others);
   if (residual !== undefined) steps.push(["sum", (x, name) => to.emit("AddV2", name, [x, to.held(residual)], {})]);
   if (relu && !isFused) steps.push(["relu", (x, name) => to.emit("Relu", name, [x], {})]);
@@ -175,20 +188,28 @@ function convolution(to: ProgramBuilder, dialect: Dialect, parts: ConvolutionPar
   return to.chain(node.name, x, steps);
 }
 
-/** Whether each pixel of the answer is made of one of the image, and there are as many as the dialect multiplies. */
-function isProduct(dialect: Dialect, { inputs, attributes, shape }: ConvolutionParts["node"]): boolean {
+/** Whether the dialect multiplies, and this can be: by windows only those of constants, and where they lie side by side. */
+function isProduct(dialect: Dialect, { node, weight }: ConvolutionParts): boolean {
+  const { inputs, attributes, shape } = node;
   const [, , height = 0, width = 0] = inputs.weight.shape as readonly number[];
   const [, , rows = 0, columns = 0] = shape as readonly number[];
-  const { groups, padding, dilation } = attributes;
-  const isSingle = height * width === 1 && groups === 1 && Math.max(...padding) === 0 && Math.max(...dilation) === 1;
-  return isSingle && dialect.multiplies(rows * columns);
+  const { groups, padding, stride, dilation } = attributes;
+  const taps = height * width;
+  const isSingle = taps === 1 && Math.max(...padding) === 0 && Math.max(...dilation) === 1;
+  const isDense = taps > 1 && Math.max(...stride) === 1 && typeof weight !== "string";
+  return (
+    groups === 1 &&
+    (isSingle || isDense) &&
+    dialect.multiplies({ pixels: rows * columns, taps, weights: sizeOf(inputs.weight.shape as readonly number[]) })
+  );
 }
 
-/** Pixels as rows, [N · OH · OW, C], times kernels as columns. */
+/** What each pixel of the answer is made of as rows, [N · OH · OW, KH · KW · C], times kernels as columns. */
 function product(to: ProgramBuilder, { node, weight, bias, channels, outputs, attributes }: Bank): [Step, ...Step[]] {
-  const { strides, relu } = attributes;
+  const { strides, pads, dilations, relu } = attributes;
   const [, , height = 0, width = 0] = node.shape as readonly number[];
-  const rows: Step = ["rows", (x, name) => to.emit("Reshape", name, [x], { shape: [-1, channels] })];
+  const [, , down = 0, right = 0] = node.inputs.weight.shape as readonly number[];
+  const rows: Step = ["rows", (x, name) => to.emit("Reshape", name, [x], { shape: [-1, down * right * channels] })];
   const times: Step = [
     "product",
     (x, name) => {
@@ -198,13 +219,55 @@ function product(to: ProgramBuilder, { node, weight, bias, channels, outputs, at
     },
   ];
   const image: Step = ["image", (x, name) => to.emit("Reshape", name, [x], { shape: [-1, height, width, outputs] })];
+  if (down * right > 1) {
+    const windows: Step = [
+      "windows",
+      (x, name) => {
+        const padded = to.padded(name, x, pads, 0);
+        const taps = Array.from({ length: down * right }, (_, i) => {
+          const [a, b] = [dilations[0] * Math.floor(i / right), dilations[1] * (i % right)];
+          const slice = { begin: [0, a, b, 0], size: [-1, height, width, -1] };
+          return to.emit("Slice", `${name}/tap-${i}`, [padded], slice);
+        });
+        return to.emit("ConcatV2", name, taps, { axis: 3 });
+      },
+    ];
+    return [windows, rows, times, image];
+  }
   if (Math.max(...strides) === 1) return [rows, times, image];
+  const [begin, ...others] = subsample(to, node.inputs.x.shape, strides);
+  return [begin, ...others, rows, times, image];
+}
+
+/**
+ * Every pixel that a stride meets, from the first on. Rows and columns are cut into stretches as long as the stride, whose firsts are one
+ * slice: on CPUs tfjs's StridedSlice goes number by number, and takes 40 times as long.
+ */
+function subsample(to: ProgramBuilder, shape: Shape, [down, right]: readonly [number, number]): [Step, ...Step[]] {
+  const [, channels, height, width] = shape as readonly [number, number, number, number];
+  const [rows, columns] = [Math.ceil(height / down), Math.ceil(width / right)];
+  const beyond: Pads = [0, 0, rows * down - height, columns * right - width];
   return [
-    ["pixels", (x, name) => to.emit("StridedSlice", name, [x], { strides: [1, ...strides, 1] })],
-    rows,
-    times,
-    image,
+    [
+      "stretches",
+      (x, name) => {
+        const whole = to.padded(name, x, beyond, 0);
+        return to.emit("Reshape", name, [whole], { shape: [-1, down, columns, right * channels] });
+      },
+    ],
+    ["firsts", (x, name) => to.emit("Slice", name, [x], { begin: [0, 0, 0, 0], size: [-1, 1, -1, channels] })],
+    ["pixels", (x, name) => to.emit("Reshape", name, [x], { shape: [-1, rows, columns, channels] })],
   ];
+}
+
+/** The shape of a convolution's answer if its stride were 1, with so many terms of each sum apart. */
+function everyPixel({ inputs, attributes, shape }: ConvolutionParts["node"], terms: number): Shape {
+  const [, , height = 0, width = 0] = inputs.x.shape as readonly number[];
+  const [, , down = 0, right = 0] = inputs.weight.shape as readonly number[];
+  const [top, left, bottom, rightmost] = attributes.padding;
+  const [batch, outputs] = shape as readonly [number, number];
+  const [a, b] = attributes.dilation;
+  return [batch, outputs * terms, height + top + bottom - a * (down - 1), width + left + rightmost - b * (right - 1)];
 }
 
 /** A bank of kernels in groups, each of which reads `channels` channels. */
@@ -332,7 +395,7 @@ class ProgramBuilder {
       : this.weight(operand, { kind: "stretch", group, groups });
   }
 
-  /** A matrix [O, I], or a bank of single pixels, as tf.matMul multiplies by it; to have it transpose takes four times as long on wasm. */
+  /** A matrix [O, I], or a bank (one that is no constant of single pixels only), as tf.matMul multiplies by it; to have it transpose takes four times as long on wasm. */
   columns(operand: Operand, { shape }: Value): string {
     if (typeof operand !== "string") return this.weight(operand, { kind: "columns" });
     const matrix =

@@ -37,13 +37,6 @@ export const operators: { readonly [Name in OperatorName]: Apply<Name> } = {
   Sigmoid: (tf, [x]) => tf.sigmoid(x!),
   Slice: (tf, [x], { begin, size }) => tf.slice(x!, [...begin], [...size]),
   Softmax: (tf, [x]) => tf.softmax(x!),
-  StridedSlice: (tf, [x], { strides }) =>
-    tf.stridedSlice(
-      x!,
-      strides.map(() => 0),
-      x!.shape,
-      [...strides],
-    ),
   Sum: (tf, [x], { axes }) => tf.sum(x!, [...axes]),
   Transpose: (tf, [x], { permutation }) => tf.transpose(x!, [...permutation]),
   _FusedConv2D: (tf, [x, filter, bias], { strides, pads, dilations, relu }) =>

@@ -38,8 +38,6 @@ export interface Operators {
   /** A size of −1 reaches to the end. */
   readonly Slice: { readonly begin: readonly number[]; readonly size: readonly number[] };
   readonly Softmax: object;
-  /** From the start of each axis to its end. */
-  readonly StridedSlice: { readonly strides: readonly number[] };
   readonly Sum: { readonly axes: readonly number[] };
   readonly Transpose: { readonly permutation: readonly number[] };
   readonly _FusedConv2D: Convolution & { readonly relu: boolean };
@@ -62,7 +60,7 @@ export type Operation<Name extends OperatorName = OperatorName> = {
 /**
  * How the numbers of a constant are laid out for the operator that reads them: as they are, [N, C, H, W] as [N, H, W, C], a bank
  * [O, I, KH, KW] as [KH, KW, I, O] (of one of `groups` groups of outputs), one in groups as a depthwise bank [KH, KW, C, O / groups] times `factor`,
- * [O, I] as [I, O], or of a vector the stretch of one group.
+ * [O, I, KH, KW] or [O, I] as [KH · KW · I, O], or of a vector the stretch of one group.
  */
 export type Layout =
   | { readonly kind: "plain" }

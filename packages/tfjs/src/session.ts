@@ -10,12 +10,15 @@ import {
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
-import type { NamedNumbers, NumbersOf } from "./execute.ts";
+import type { NamedNumbers } from "./execute.ts";
 import type { Program } from "./program.ts";
 import { type FromWorker, LOADING, type ToWorker, type WorkerSetup } from "./protocol.ts";
 
 /** The part of a thread that is used here. */
 type Thread = import("node:worker_threads").Worker;
+
+/** The numbers of a weight, in memory of their own, which goes to the thread. */
+type NumbersOf = (name: string) => Float32Array;
 
 interface Job {
   readonly resolve: (outputs: NamedNumbers) => void;
@@ -107,7 +110,7 @@ export class Session {
   }
 
   #receive(message: FromWorker): void {
-    if (message.kind === "want") void this.#give(message.name);
+    if (message.kind === "want") this.#give(message.name);
     else if (message.kind === "progress") this.#jobs.get(message.id)?.onProgress?.(message.progress);
     else this.#settle(message);
   }
@@ -120,9 +123,9 @@ export class Session {
     else job?.reject(errorOf(message));
   }
 
-  async #give(name: string): Promise<void> {
+  #give(name: string): void {
     try {
-      const data = await this.#numbersOf(name);
+      const data = this.#numbersOf(name);
       this.#send({ kind: "weight", data }, [data.buffer as ArrayBuffer]);
     } catch (error) {
       this.#jobs.get(LOADING)?.reject(error as Error); // a file that has changed, say

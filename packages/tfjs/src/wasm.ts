@@ -15,7 +15,7 @@ const PACKAGE = "@tensorflow/tfjs-backend-wasm";
 
 /** The part of the engine that tfjs does not declare. */
 type WasmInstance = EngineInstance & {
-  readonly wasm: { _free(offset: number): void };
+  readonly wasm: { readonly HEAPU8: Uint8Array; _free(offset: number): void };
   readonly dataIdMap: { get(dataId: object): { memoryOffset: number } };
 };
 
@@ -29,13 +29,20 @@ export async function openWasm({ tf: given, wasmPaths }: EngineOptions): Promise
   const tf = await loadCore(given);
   const { setWasmPaths } = await importEngine(tf, PACKAGE, () => import("@tensorflow/tfjs-backend-wasm"));
   const instance = (await instanceOf(tf, wasmPaths, setWasmPaths)) as WasmInstance;
+  const held = (tensor: object) => instance.dataIdMap.get((tensor as { dataId: object }).dataId);
   return {
     registered: register(tf, "wasm", instance),
     device: "cpu",
-    releasePacked(tensor) {
-      const held = instance.dataIdMap.get((tensor as { dataId: object }).dataId);
-      instance.wasm._free(held.memoryOffset);
-      held.memoryOffset = 0; // which free takes for nothing, when the tensor is disposed
+    heap: {
+      numbersOf(tensor) {
+        const { size } = tensor as { readonly size: number };
+        return new Float32Array(instance.wasm.HEAPU8.buffer, held(tensor).memoryOffset, size);
+      },
+      release(tensor) {
+        const of = held(tensor);
+        instance.wasm._free(of.memoryOffset);
+        of.memoryOffset = 0; // which free takes for nothing, when the tensor is disposed
+      },
     },
   };
 }

@@ -5,7 +5,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { ResidualError } from "@residual/core";
 import { openEngine } from "./engines.ts";
-import { type NamedNumbers, Network } from "./execute.ts";
+import { type NamedNumbers, Network, type Write } from "./execute.ts";
 import { type FromWorker, LOADING, type ToWorker, type WorkerSetup } from "./protocol.ts";
 
 const port = parentPort!;
@@ -30,8 +30,8 @@ await settle(LOADING, async () => {
 async function load(): Promise<Network> {
   const engine = await openEngine("wasm", { wasmPaths });
   const want = (name: string) =>
-    new Promise<Float32Array>((resolve) => {
-      give = resolve;
+    new Promise<Write>((resolve) => {
+      give = (data) => resolve((into) => into.set(data));
       reply({ kind: "want", name });
     });
   return Network.load(engine, program, want, {

@@ -1,4 +1,4 @@
-import { type Constant, sizeOf } from "@residual/core";
+import { type Numbers, sizeOf } from "@residual/core";
 
 /**
  * How a tensor lies on the device: [images][channels / 4][pixels][4], zeros behind the last channel. What a lane loads at once is
@@ -17,32 +17,6 @@ export interface Layout {
 export function layoutOf(shape: readonly number[]): Layout {
   const [images, channels = 1, ...rest] = shape.length === 1 ? [1, shape[0]!] : shape;
   return { images: images ?? 1, pixels: sizeOf(rest), channels, quads: Math.ceil(channels / 4) };
-}
-
-/**
- * A constant's numbers, row-major. Where a batch norm was folded into weights, each row is still to be multiplied by its gain, in
- * float64, on the way into its place: whole products would take twice the memory, and as long again.
- */
-export interface Numbers {
-  readonly shape: readonly number[];
-  readonly data: Constant["tensor"]["data"];
-  readonly gain?: Float64Array;
-}
-
-/** Reads constants one after the other: what one answers is good until the next is asked for, since those of a file share memory. */
-export function numbersReader(): (tensor: Constant["tensor"]) => Numbers {
-  let memory = new Float32Array();
-  const read = (tensor: Constant["tensor"]): Numbers["data"] => {
-    if (tensor.dtype !== "float32" || !tensor.source?.readInto) return tensor.data;
-    const length = sizeOf(tensor.shape);
-    if (memory.length < length) memory = new Float32Array(length);
-    tensor.source.readInto(new Uint8Array(memory.buffer, 0, 4 * length));
-    return memory.subarray(0, length);
-  };
-  return (tensor) => {
-    const { shape, scaled } = tensor;
-    return scaled ? { shape, data: read(scaled.of), gain: scaled.gain } : { shape, data: read(tensor) };
-  };
 }
 
 /** Numbers of a tensor on the device, zeros included. */

@@ -5,6 +5,7 @@ import {
   type Graph,
   type Lowering,
   lower,
+  type Numbers,
   sizeOf,
   UnsupportedError,
 } from "@residual/core";
@@ -12,7 +13,7 @@ import type { Choice } from "./choice.ts";
 import { convolution } from "./convolution.ts";
 import * as kernels from "./kernels/index.ts";
 import { isFloat16, type Kernel, type KernelIn, type Memory, widened, workgroupsFor } from "./kernels/kernel.ts";
-import { dense, interleaved, isDense, type Layout, layoutOf, lengthOf, type Numbers, type Packing } from "./layout.ts";
+import { dense, interleaved, isDense, type Layout, layoutOf, lengthOf, type Packing } from "./layout.ts";
 import { type Dispatch, type Plan, planOf, type Storage } from "./plan.ts";
 
 /** Numbers, the shape that they are seen in, and whose order they lie in (layout.ts). */

@@ -1,8 +1,8 @@
-import { sizeOf, UnsupportedError, type WorkOptions } from "@residual/core";
+import { type Numbers, numbersReader, sizeOf, UnsupportedError, type WorkOptions } from "@residual/core";
 import type { Gpu } from "./device.ts";
 import { roundToFloat16 } from "./float16.ts";
 import { formatOf, isFloat16, isTextures, type Memory, TEXELS } from "./kernels/kernel.ts";
-import { type Numbers, numbersReader, type Packing } from "./layout.ts";
+import type { Packing } from "./layout.ts";
 import type { Lowered } from "./lower.ts";
 import { bytesOf, type Dispatch, type Output, type Plan, type Storage } from "./plan.ts";
 
@@ -54,7 +54,7 @@ export async function upload(
     gpu,
     missing.map(([, { packing, memory }]) => sizeUp(packing, memory)),
   );
-  const numbersOf = numbersReader();
+  using numbersOf = numbersReader();
   try {
     for (const [name, { constant, view, packing, memory }] of missing) {
       onProgress?.({ stage: "upload weights", done: all.size, total: constants.size });

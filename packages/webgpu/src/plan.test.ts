@@ -5,6 +5,7 @@ import {
   fixtureWeights,
   graph,
   input,
+  type Numbers,
   named,
   ops,
   optimize,
@@ -22,7 +23,7 @@ import { sharedConv2d, sharedParts, sumSplits } from "./kernels/shared-conv2d.ts
 import { forStrips, stripConv2d } from "./kernels/strip-conv2d.ts";
 import { tiledConv2d, tileOrder } from "./kernels/tiled-conv2d.ts";
 import { f2, f4, forWinograd } from "./kernels/winograd.ts";
-import { inOrder, interleaved, type Numbers, type Packing } from "./layout.ts";
+import { inOrder, interleaved, type Packing } from "./layout.ts";
 import { lowerToPlan } from "./lower.ts";
 import { bytesOf, type Plan, planOf, printPlan } from "./plan.ts";
 
