@@ -37,6 +37,7 @@ export default mergeConfig(
     server: { fs: { allow: [repository, join(repository, "../shared")] } },
     test: {
       provide: { repository },
+      maxWorkers: 2, // vitest would leave a core for itself, and has nothing to do with it
       projects: [
         { extends: true, test: { name: "node", include: ["src/**/*.test.ts"], exclude: [inBrowser] } },
         ...(isSupported

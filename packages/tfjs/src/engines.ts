@@ -31,7 +31,7 @@ export interface Engine extends Registered {
 }
 
 /** Of an engine whose tensors lie in memory that can be got at. */
-export interface Heap {
+interface Heap {
   /** A tensor's numbers in their place, until anything else is asked of the engine. */
   numbersOf(tensor: object): Float32Array;
   /** Gives back the memory of a tensor that the engine has packed for itself, and does not read again. */

@@ -1,0 +1,121 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { bisect, conform, explain, type Level, levels, type Report, toJson } from "@residual/conformance";
+import { checkpoint, writeReports } from "@residual/conformance/node";
+import type { ModelName } from "@residual/core";
+import { backendNames, chooseBackend } from "../backends.ts";
+import type { Context } from "../command.ts";
+import { UsageError } from "../errors.ts";
+import { oneOf } from "../names.ts";
+import { modelNames } from "../prepare.ts";
+import { type Bar, type Output, progressBar, remark, say } from "../terminal.ts";
+import { openImageSet } from "./images.ts";
+import { words } from "./words.ts";
+
+/** The words of `residual conform`. */
+export interface Options extends Output {
+  readonly backends: string;
+  readonly models?: string;
+  readonly level: "quick" | "full";
+  readonly only?: string;
+  readonly report?: string;
+  readonly resume?: true;
+  readonly bisect?: true;
+  readonly images?: string;
+  readonly answers?: string;
+  readonly weights?: string;
+  readonly limit?: number;
+  readonly threads?: number;
+}
+
+/** Holds backends against the suite, or explains where they differ, and says so. */
+export async function holdAgainstSuite(options: Options, signal: Context["signal"]): Promise<void> {
+  const asked = readWords(options);
+  const bar = progressBar();
+  try {
+    if (options.bisect) return await explainAll(asked, options, { signal, bar });
+    const reports = await conformAll(asked, options, { signal, bar });
+    bar.end();
+    if (options.report !== undefined) await writeReports(options.report, reports);
+    if (options.json) process.stdout.write(`${toJson(reports)}\n`);
+    else say(options, undefined, () => reports.map(words).join("\n\n"));
+    if (options.report !== undefined) remark(`written to ${join(options.report, "index.html")}`);
+    if (!reports.every(({ passed }) => passed)) process.exitCode = 1;
+  } finally {
+    bar.end();
+  }
+}
+
+interface Asked {
+  readonly backends: readonly string[];
+  readonly models: readonly ModelName[] | undefined;
+  readonly only: readonly Level[];
+}
+
+function readWords({ backends, models, only, images, answers, resume, report }: Options): Asked {
+  if ((images === undefined) !== (answers === undefined)) {
+    throw new UsageError("--images and --answers belong together: the pictures, and PyTorch's logits of them");
+  }
+  if (resume && report === undefined)
+    throw new UsageError("--resume needs the --report of the run that was interrupted");
+  const listed = (text: string) => text.split(",").map((each) => each.trim());
+  return {
+    backends: listed(backends).map((name) => oneOf(name, ["auto", ...backendNames], "backend")),
+    models: models === undefined ? undefined : models === "all" ? modelNames : listed(models).map(modelNamed),
+    only: only === undefined ? levels : listed(only).map((level) => oneOf(level, levels, "level")),
+  };
+}
+
+const modelNamed = (name: string): ModelName => oneOf(name, modelNames, "model", "residual models");
+
+interface Work {
+  readonly signal: Context["signal"];
+  readonly bar: Bar;
+}
+
+async function conformAll(asked: Asked, options: Options, work: Work): Promise<readonly Report[]> {
+  const { images: path, answers } = options;
+  const images = path && answers ? [await openImageSet({ ...options, images: path, answers })] : [];
+  const reports: Report[] = [];
+  for (const name of asked.backends) reports.push(await conformOne(name, asked, { ...options, sets: images }, work));
+  return reports;
+}
+
+async function conformOne(
+  name: string,
+  { models, only }: Asked,
+  { level, sets, report, resume, threads }: Options & { readonly sets: Awaited<ReturnType<typeof openImageSet>>[] },
+  { signal, bar }: Work,
+): Promise<Report> {
+  const { backend, description } = await chooseBackend(name, { threads });
+  const onProgress: Bar["onProgress"] = ({ done, total }) => bar.onProgress({ stage: backend.name, done, total });
+  const asked = { level, only, images: sets, signal, onProgress, ...(models && { models }) };
+  if (report === undefined) return conform(backend, asked);
+  await mkdir(report, { recursive: true });
+  const path = join(report, `${backend.name}.progress`);
+  const kept = await checkpoint(path, { backend: backend.name, ...description, level }, { fresh: !resume });
+  if (kept.done.length > 0) remark(`${backend.name}: ${kept.done.length} sections are done already`);
+  const found = await conform(backend, { ...asked, done: kept.done, onSection: kept.onSection });
+  await kept.end();
+  return found;
+}
+
+/** A screen for each model on each backend. */
+async function explainAll({ backends, models }: Asked, options: Options, { signal, bar }: Work): Promise<void> {
+  const found: { readonly text: string; readonly bisection: Awaited<ReturnType<typeof bisect>> }[] = [];
+  for (const name of backends) {
+    const { backend } = await chooseBackend(name, options);
+    for (const model of models ?? (["resnet50"] as const)) {
+      const onProgress: Bar["onProgress"] = ({ done, total }) => bar.onProgress({ stage: model, done, total });
+      const bisection = await bisect(backend, model, { signal, onProgress });
+      found.push({ text: explain(backend.name, bisection), bisection });
+    }
+  }
+  bar.end();
+  say(
+    options,
+    found.map(({ bisection }) => bisection),
+    () => found.map(({ text }) => text).join("\n"),
+  );
+  if (found.some(({ bisection }) => bisection.wrongNodes.length > 0 || bisection.firstWrongValue)) process.exitCode = 1;
+}
