@@ -165,22 +165,21 @@ function convolution(to: ProgramBuilder, dialect: Dialect, parts: ConvolutionPar
   const { node, weight, bias, residual, relu } = parts;
   const { stride, dilation, padding, groups } = node.attributes;
   const [outputs = 0, channels = 0] = node.inputs.weight.shape as readonly number[];
-  const form: GroupedForm =
-    groups > 1 && (channels === 1 || dialect.grouped(channels) === "depthwise") ? "depthwise" : "split";
-  const isFused = relu && bias !== undefined && residual === undefined && form === "split";
+  const isApart = groups > 1 && (channels === 1 || dialect.grouped(channels) === "depthwise");
+  const apart = isApart && typeof weight !== "string" ? weight : undefined; // each channel alone
+  const isFused = relu && bias !== undefined && residual === undefined && apart === undefined;
   // tfjs takes strides or dilations, not both: what a stride would leave out is then taken out afterwards.
   const isBoth = Math.max(...stride) > 1 && Math.max(...dilation) > 1;
   const pads: Pads = dialect.padsConvolutions ? padding : [0, 0, 0, 0];
   const attributes = { strides: isBoth ? ([1, 1] as const) : stride, pads, dilations: dilation, relu: isFused };
   const bank: Bank = { ...parts, attributes, groups, channels, outputs };
-  const [first, ...others] =
-    form === "depthwise" && typeof weight !== "string"
-      ? depthwise(to, bank, weight)
-      : isProduct(dialect, parts)
-        ? product(to, bank)
-        : [split(to, bank)];
+  const [first, ...others] = apart
+    ? depthwise(to, bank, apart)
+    : isProduct(dialect, parts)
+      ? product(to, bank)
+      : [split(to, bank)];
   const steps: Step[] = [first];
-  if (isBoth) steps.push(...subsample(to, everyPixel(node, form === "depthwise" ? channels : 1), stride));
+  if (isBoth) steps.push(...subsample(to, everyPixel(node, apart ? channels : 1), stride));
   steps.push(...others);
   if (residual !== undefined) steps.push(["sum", (x, name) => to.emit("AddV2", name, [x, to.held(residual)], {})]);
   if (relu && !isFused) steps.push(["relu", (x, name) => to.emit("Relu", name, [x], {})]);

@@ -124,7 +124,8 @@ function onePerFour(builder: Builder, request: Request, { kernel, weight, channe
 /** Winograd's algorithm where it pays, or tiles or strips. */
 function fast(builder: Builder, choice: Choice, request: Request): Operand | undefined {
   const way = choice.cost && cheapest(choice, workOf(request));
-  if (!way || request.inputs.weight.storage.kind !== "constant" || !isWhole(request)) return undefined;
+  if (!way || request.inputs.weight.storage.kind !== "constant" || !isWhole(request) || !hasWholeFours(request))
+    return undefined;
   const ways = isWinograd(request) ? winogradWays(choice, request) : [];
   const best = ways.toSorted((a, b) => a.ns - b.ns)[0];
   return best && best.ns < way.ns
@@ -175,6 +176,11 @@ function isWinograd({ inputs: { weight }, attributes: { groups, stride, dilation
 function isWhole({ inputs: { weight }, attributes: { groups } }: Request): boolean {
   const [outputs, perGroup] = four(weight.shape);
   return groups === 1 || (perGroup % 4 === 0 && (outputs / groups) % 4 === 0);
+}
+
+/** Whether all outputs are in whole fours: tiles do not see to the rest of the last one. */
+function hasWholeFours({ shape }: Request): boolean {
+  return shape[1]! % 4 === 0;
 }
 
 function workOf({ inputs: { x, weight }, attributes: { groups, stride, dilation }, shape }: Request): Work {

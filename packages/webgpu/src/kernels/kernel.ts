@@ -178,10 +178,7 @@ const halved = `fn halved(four: vec4f) -> vec4f {
 
 /** x > 0 and x != x may be folded away by a driver that takes numbers for finite; bits are not. */
 const bits = `fn isNan(x: vec4f) -> vec4<bool> { return (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u); }
-fn isNegative(x: vec4f) -> vec4<bool> {
-  let b = bitcast<vec4u>(x);
-  return (b > vec4u(0x80000000u)) & (b <= vec4u(0xff800000u));
-}
+fn isNegative(x: vec4f) -> vec4<bool> { return bitcast<vec4u>(x) - vec4u(0x80000001u) < vec4u(0x7f800000u); } // −∞ to before −0
 fn rectified(x: vec4f) -> vec4f { return select(x, vec4f(), isNegative(x)); }
 fn larger(a: vec4f, b: vec4f) -> vec4f { return select(select(max(a, b), b, isNan(b)), a, isNan(a)); }
 /** Zeros behind the last channel. */
@@ -205,28 +202,37 @@ export type Products = "float32" | "float16";
 interface ProductsIn {
   /** Four factors. */
   readonly four: "vec4f" | "vec4h";
-  /** A sum with the products of two fours. */
-  readonly plus: (sum: string, a: string, b: string) => string;
+  /** The weights of four outputs, each of four channels. */
+  readonly bank: (weights: readonly string[]) => string;
+  /** Four sums with the products of four channels and a bank. */
+  readonly plus: (sums: string, channels: string, bank: string) => string;
   /** Tells a kernel's name from another's. */
   readonly name: string;
 }
 
-/** `dot` makes a text a third shorter, and so a driver is done with it sooner, but is a sixth slower on SwiftShader, whose memory is buffers. */
+/**
+ * A vector times a matrix is the shortest text, and so soonest compiled, but a sixth slower than chains of `fma` on SwiftShader, whose
+ * memory is buffers.
+ */
 export function productsIn(products: Products = "float32", memory: Memory = "textures"): ProductsIn {
-  if (products === "float16") {
-    return { four: "vec4h", plus: (sum, a, b) => `${sum} + f32(dot(${a}, ${b}))`, name: ", products in float16" };
+  const isHalf = products === "float16";
+  const bank = (weights: readonly string[]) => `mat4x4${isHalf ? "h" : "f"}(${weights.join(", ")})`;
+  if (isHalf) {
+    const plus = (sums: string, v: string, m: string) => `${sums} + vec4f(${v} * ${m})`;
+    return { four: "vec4h", bank, plus, name: ", products in float16" };
   }
-  const chained = (sum: string, a: string, b: string) =>
-    ["x", "y", "z", "w"].reduce((before, k) => `fma(${a}.${k}, ${b}.${k}, ${before})`, sum);
-  return { four: "vec4f", plus: isTextures(memory) ? (sum, a, b) => `${sum} + dot(${a}, ${b})` : chained, name: "" };
+  const chain = (sum: string, v: string, w: string) =>
+    ["x", "y", "z", "w"].reduce((before, k) => `fma(${w}.${k}, ${v}.${k}, ${before})`, sum);
+  const chains = (sums: string, v: string, m: string) =>
+    `vec4f(${["x", "y", "z", "w"].map((k, i) => chain(`${sums}.${k}`, v, `${m}[${i}]`)).join(", ")})`;
+  const plus = isTextures(memory) ? (sums: string, v: string, m: string) => `${sums} + ${v} * ${m}` : chains;
+  return { four: "vec4f", bank, plus, name: "" };
 }
 
-/** What a tile's sums go through on their way out, each a vec4 of so many fours of channels, of so many pixels. */
+/** A tile's sums, `r0_0` and so on: each a vec4 of four channels of a pixel. */
 interface Sums {
   readonly quads: number;
   readonly pixels: number;
-  /** A four of sums. */
-  readonly of: (quad: number, pixel: number) => string;
   /** Where the first four of a pixel goes, whether it is one of the output's, and how far apart its fours are. */
   readonly at: (pixel: string) => string;
   readonly known: (pixel: string) => string;
@@ -234,28 +240,27 @@ interface Sums {
 }
 
 /**
- * The end of a tile's kernel, as `ended` has it; channels count from `first`, in fours, and pixels from `start`. Written out for textures,
- * with each condition asked once for all sums: a loop over what lies in registers takes as long as the stores. In a loop for
+ * The end of a tile's kernel, as `ended` has it; channels count from `first`, in fours, all of which are whole, and pixels from `start`. Written
+ * out for textures, with each condition asked once for all sums: a loop over what lies in registers takes as long as the stores. In a loop for
  * buffers, since SwiftShader takes three times as long to compile it otherwise, and lavapipe half a minute.
  */
-export function ends({ quads, pixels, of, at, known, plane }: Sums, memory: Memory): string {
+export function ends({ quads, pixels, at, known, plane }: Sums, memory: Memory): string {
   const each = (text: (quad: number, pixel: number) => string) =>
     lines(quads, (q) => lines(pixels, (n) => `  ${text(q, n)}`));
   if (!isTextures(memory)) {
     return `  var all = array<vec4f, ${quads * pixels}>(
-${each((q, n) => `${of(q, n)},`)}
+${each((q, n) => `r${q}_${n},`)}
   );
   for (var n = 0u; n < ${pixels}u; n++) {
     if (!(${known("n")})) { break; }
     let at = ${at("n")};
     for (var q = 0u; q < ${quads}u; q++) {
       let quad = first + q; let i = start + at + quad * ${plane};
-      if (quad < p.quads) { put(i, filled(ended(all[q * ${pixels}u + n], quad, i), quad, p.channels)); }
+      if (quad < p.quads) { put(i, ended(all[q * ${pixels}u + n], quad, i)); }
     }
   }`;
   }
-  return `${each((q, n) => `var r${q}_${n} = ${of(q, n)};`)}
-${lines(pixels, (n) => `  let at${n} = start + ${at(`${n}u`)};`)}
+  return `${lines(pixels, (n) => `  let at${n} = start + ${at(`${n}u`)};`)}
   if (p.hasBias == 1u) {
 ${lines(quads, (q) => `  let b${q} = bias(first + ${q}u);`)}
 ${each((q, n) => `r${q}_${n} += b${q};`)}
@@ -265,9 +270,6 @@ ${each((q, n) => `r${q}_${n} += residual(at${n} + (first + ${q}u) * ${plane});`)
   }
   if (p.relu == 1u) {
 ${each((q, n) => `r${q}_${n} = rectified(r${q}_${n});`)}
-  }
-  if (p.channels < 4u * first + ${4 * quads}u) {
-${each((q, n) => `r${q}_${n} = filled(r${q}_${n}, first + ${q}u, p.channels);`)}
   }
 ${lines(pixels, (n) => `  if (${known(`${n}u`)}) {\n${lines(quads, (q) => `    if (first + ${q}u < p.quads) { put(at${n} + (first + ${q}u) * ${plane}, r${q}_${n}); }`)}\n  }`)}`;
 }

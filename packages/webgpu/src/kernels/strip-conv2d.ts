@@ -39,7 +39,7 @@ export function stripConv2d({ lanes, channels, rows, down, products }: Strip): K
     return `subgroupBroadcast(w${Math.floor(at / lanes)}, ${at % lanes}u)`;
   };
   const text = (memory: Memory) => {
-    const { four: vec4, plus } = productsIn(products, memory);
+    const { four: vec4, bank, plus } = productsIn(products, memory);
     return `${isTextures(memory) ? "" : ended}
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -48,7 +48,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let plane = p.h * p.w;
   let seen = (group.z * p.xQuads + group.x * ${channels}u / p.outputsPerGroup * p.perGroup) * plane;
   let top = block * ${rows * down}u - p.top;
-${lines(channels, (m) => lines(rows, (n) => `  var s${m}_${n} = 0.0;`))}
+${lines(quads, (q) => lines(rows, (n) => `  var r${q}_${n} = vec4f();`))}
   var at = group.x * p.kw * p.perGroup * ${3 * channels}u + lane;
   for (var b = 0u; b < p.kw; b++) {
     let q = column * p.right + b - p.left;
@@ -62,9 +62,11 @@ ${lines(
 ${lines(loads, (j) => `      let w${j} = ${vec4}(weight(at + ${j * lanes}u));`)}
 ${lines(seen, (r) => `      let v${r} = ${vec4}(select(vec4f(), x(from${r} + next), in${r}));`)}
 ${lines(
-  channels,
-  (m) => `      { let t0 = ${weightAt(0, m)}; let t1 = ${weightAt(1, m)}; let t2 = ${weightAt(2, m)};
-${lines(rows, (n) => `        s${m}_${n} = ${[0, 1, 2].reduce((sum, tap) => plus(sum, `t${tap}`, `v${n * down + tap}`), `s${m}_${n}`)};`)} }`,
+  quads,
+  (
+    q,
+  ) => `      { ${[0, 1, 2].map((tap) => `let m${tap} = ${bank([0, 1, 2, 3].map((k) => weightAt(tap, 4 * q + k)))};`).join("\n        ")}
+${lines(rows, (n) => lines(3, (tap) => `        r${q}_${n} = ${plus(`r${q}_${n}`, `v${n * down + tap}`, `m${tap}`)};`))} }`,
 )}
       at += ${3 * channels}u;
     }
@@ -75,7 +77,6 @@ ${ends(
   {
     quads,
     pixels: rows,
-    of: (q, n) => `vec4f(${[0, 1, 2, 3].map((k) => `s${4 * q + k}_${n}`).join(", ")})`,
     at: (n) => `(block * ${rows}u + ${n}) * p.ow`,
     known: (n) => `block * ${rows}u + ${n} < p.oh`,
     plane: "p.oh * p.ow",

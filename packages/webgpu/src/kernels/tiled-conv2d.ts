@@ -41,8 +41,9 @@ export interface Tile {
 export function tiledConv2d({ lanes, channels, pixels, products }: Tile): KernelIn {
   const loads = Math.ceil(channels / lanes);
   const quads = channels / 4;
+  const weightOf = (m: number) => `subgroupBroadcast(w${Math.floor(m / lanes)}, ${m % lanes}u)`;
   const text = (memory: Memory) => {
-    const { four, plus } = productsIn(products, memory);
+    const { four, bank, plus } = productsIn(products, memory);
     return `${isTextures(memory) ? "" : ended}
 fn placed(pixel: u32) -> u32 { return pixel + quotient(pixel, p.plane) * (p.quads - 1u) * p.plane; }
 
@@ -57,7 +58,7 @@ ${lines(
   let down${n} = quotient(pixel${n} - image${n} * p.plane, p.ow); let right${n} = pixel${n} - image${n} * p.plane - down${n} * p.ow;
   let x${n} = group.z * p.xStep + (image${n} * p.xQuads + seen) * plane; let row${n} = down${n} * p.down - p.top; let column${n} = right${n} * p.right - p.left;`,
 )}
-${lines(channels, (m) => lines(pixels, (n) => `  var s${m}_${n} = 0.0;`))}
+${lines(quads, (q) => lines(pixels, (n) => `  var r${q}_${n} = vec4f();`))}
   var at = group.z * p.weightStep + group.x * p.kh * p.kw * p.perGroup * ${channels}u + lane;
   for (var a = 0u; a < p.kh; a++) {
     for (var b = 0u; b < p.kw; b++) {
@@ -73,9 +74,9 @@ ${lines(
 ${lines(loads, (j) => `        let w${j} = ${four}(weight(at + ${j * lanes}u));`)}
 ${lines(pixels, (n) => `        let v${n} = ${four}(select(vec4f(), x(from${n} + next), in${n}));`)}
 ${lines(
-  channels,
-  (m) => `        { let w = subgroupBroadcast(w${Math.floor(m / lanes)}, ${m % lanes}u);
-${lines(pixels, (n) => `          s${m}_${n} = ${plus(`s${m}_${n}`, "w", `v${n}`)};`)} }`,
+  quads,
+  (q) => `        { let m = ${bank([0, 1, 2, 3].map((k) => weightOf(4 * q + k)))};
+${lines(pixels, (n) => `          r${q}_${n} = ${plus(`r${q}_${n}`, `v${n}`, "m")};`)} }`,
 )}
         at += ${channels}u;
       }
@@ -86,7 +87,6 @@ ${ends(
   {
     quads,
     pixels,
-    of: (q, n) => `vec4f(${[0, 1, 2, 3].map((k) => `s${4 * q + k}_${n}`).join(", ")})`,
     at: (n) => `placed(mine + ${n} * ${lanes}u)`,
     known: (n) => `mine + ${n} * ${lanes}u < p.pixels`,
     plane: "p.plane",
