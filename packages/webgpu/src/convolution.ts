@@ -313,7 +313,7 @@ function inStrips(builder: Builder, strip: Strip, request: Request): Operand | u
   const [, , h, w] = four(x.shape);
   const [[, right], [top, left]] = [attributes.stride, attributes.padding];
   const across = Math.ceil(ow / strip.lanes);
-  const counts = { channels: outputs, quads: Math.ceil(outputs / 4), xQuads: layoutOf(x.shape).quads };
+  const counts = { quads: Math.ceil(outputs / 4), xQuads: layoutOf(x.shape).quads };
   const params = {
     oh,
     ow,

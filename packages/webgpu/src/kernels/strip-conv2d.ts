@@ -93,7 +93,7 @@ const strip = {
   operands: ["x", "weight", "bias", "residual", "y"],
   // biome-ignore format: what belongs together in a line
   params: [
-    "oh", "ow", "across", "channels", "quads", "h", "w", "xQuads", "kw", "right", "top", "left", "perGroup", "outputsPerGroup",
+    "oh", "ow", "across", "quads", "h", "w", "xQuads", "kw", "right", "top", "left", "perGroup", "outputsPerGroup",
     "hasBias", "hasResidual", "relu",
   ],
 };

@@ -103,7 +103,7 @@ const tiled = {
   operands: ["x", "weight", "bias", "residual", "y"],
   // biome-ignore format: what belongs together in a line
   params: [
-    "pixels", "plane", "ow", "channels", "quads", "h", "w", "xQuads", "kh", "kw", "down", "right", "top", "left", "dilationH", "dilationW",
+    "pixels", "plane", "ow", "quads", "h", "w", "xQuads", "kh", "kw", "down", "right", "top", "left", "dilationH", "dilationW",
     "perGroup", "outputsPerGroup", "xStep", "weightStep", "yStep", "hasBias", "hasResidual", "relu",
   ],
 };
