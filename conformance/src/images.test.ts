@@ -203,27 +203,29 @@ describe.skipIf(missing)("the trunk of ResNet-50 v2", () => {
     weights: path("weights/resnet50v2-trunk/stem-stage1-stage2.safetensors"),
   };
 
-  it.each(crops.map((crop) => [crop.crop, crop] as const))("gives PyTorch's features of %s", async (_, crop) => {
-    const pixels = await decodeImage(path(`imagenet/${crop.crop}`)); // cropped already
-    const graph = await boundGraph(trunk, [1, 3, 224, 224]);
-    const runs = [
-      { backend: backends.onnx!, given: graph, preprocessing: imagenet, bound: 10 * OF_PYTORCH },
-      {
-        backend: reference,
+  it.each(crops.map((crop, i) => [crop.crop, crop, i] as const))(
+    "gives PyTorch's features of %s",
+    async (_, crop, i) => {
+      const pixels = await decodeImage(path(`imagenet/${crop.crop}`)); // cropped already
+      const graph = await boundGraph(trunk, [1, 3, 224, 224]);
+      const onOnnx = { backend: backends.onnx!, given: graph, preprocessing: imagenet, bound: 10 * OF_PYTORCH };
+      const onReference = {
+        backend: reference, // for ten seconds, so on one of them
         given: normalizing(graph, imagenet),
         preprocessing: { ...imagenet, ...raw32 },
         bound: CLOSE,
-      },
-    ];
-    for (const { backend, given, preprocessing, bound } of runs) {
-      const found = await run(backend, select(given, ["stem", "layer1", "layer2"]), normalize(pixels, preprocessing));
-      for (const [stage, ours] of Object.entries({ stem: "stem", stage1: "layer1", stage2: "layer2" } as const)) {
-        const expected = crop["resnet50v2-trunk"][stage as "stem"];
-        expect(found[ours]!.shape).toEqual(expected.shape);
-        expectWithin(`${backend.name}, ${stage}`, featureError(found[ours]!.data, expected), bound);
+      };
+      const runs = i === 0 ? [onOnnx, onReference] : [onOnnx];
+      for (const { backend, given, preprocessing, bound } of runs) {
+        const found = await run(backend, select(given, ["stem", "layer1", "layer2"]), normalize(pixels, preprocessing));
+        for (const [stage, ours] of Object.entries({ stem: "stem", stage1: "layer1", stage2: "layer2" } as const)) {
+          const expected = crop["resnet50v2-trunk"][stage as "stem"];
+          expect(found[ours]!.shape).toEqual(expected.shape);
+          expectWithin(`${backend.name}, ${stage}`, featureError(found[ours]!.data, expected), bound);
+        }
       }
-    }
-  });
+    },
+  );
 });
 
 /** Of the largest that is recorded; sums of all elements in units of the sum of their magnitudes. */

@@ -56,7 +56,8 @@ describe("a backend without bugs", () => {
   it("in under 60 lines, on top of the reference, conforms", { timeout: 120_000 }, async () => {
     const source = readFileSync(new URL("./testing/mutations/tiny-backend.ts", import.meta.url), "utf8");
     expect(source.split("\n").length).toBeLessThan(60);
-    const report = await conform(tiny, { models: ["cifar_resnet20"], only: ["ops", "nodes", "models"] });
+    const without = ["ops/layers of the family"]; // whose answers are the reference's own
+    const report = await conform(tiny, { models: ["cifar_resnet20"], only: ["ops", "nodes", "models"], without });
     expect(report.sections.flatMap(({ checks }) => checks.filter(({ passed }) => !passed))).toEqual([]);
     expect(report.passed).toBe(true);
     for (const name of Object.keys(behaviours))

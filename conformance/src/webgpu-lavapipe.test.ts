@@ -17,6 +17,9 @@ const backend = await lavapipe("the quick level of webgpu");
 if (backend) {
   await conforms(backend, { images: await pictures(100) });
   carriesSpecialValues("lavapipe", backend, [/winograd/, /lanes/, /strip/]);
+  const gpus = { ...webgpu({ kernels: "gpu" }), name: "webgpu, kernels of GPUs" }; // the rest of them is in webgpu.test.ts
+  const others = ["ops/by hand", "ops/special values", "ops/PyTorch's answers", "ops/random shapes"];
+  await conforms(gpus, { only: ["ops"], without: others });
   for (const float16 of ["storage", "products"] as const) {
     const models = ["cifar_resnet20", "seed000_block_s2", "resnet18"] as const;
     const half = { ...webgpu({ float16 }), name: `webgpu, float16 ${float16}` };
