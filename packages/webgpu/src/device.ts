@@ -3,6 +3,7 @@ import { BackendUnavailableError, DeviceLostError, fnv1a32, OutOfMemoryError, Un
 import { type Findings, type Identity, readFindings, type WebgpuCache, writeFindings } from "./cache.ts";
 import { type Choice, coldChoice, fallbackChoice, float16Choice, gpuChoice, softwareChoice } from "./choice.ts";
 import type { Kernel, Memory } from "./kernels/kernel.ts";
+import { paced } from "./pace.ts";
 import { kernelTexts } from "./tuning.ts";
 
 /** A device, with what has been compiled for it. */
@@ -232,7 +233,8 @@ async function compiled(device: GPUDevice, kernel: Kernel): Promise<GPUComputePi
   const layout = device.createPipelineLayout({ bindGroupLayouts: [device.createBindGroupLayout({ entries })] });
   const module = device.createShaderModule({ label: name, code: kernel.program });
   try {
-    return await device.createComputePipelineAsync({ label: name, layout, compute: { module, entryPoint: "main" } });
+    const compute = { module, entryPoint: "main" };
+    return await paced(() => device.createComputePipelineAsync({ label: name, layout, compute }));
   } catch (cause) {
     const { messages } = await module.getCompilationInfo();
     const lines = messages.map(({ lineNum, linePos, message }) => `${lineNum}:${linePos} ${message}`);
@@ -249,7 +251,7 @@ export async function guarded<T>({ device }: Gpu, name: string, work: () => Prom
     (value) => ({ value }),
     (error: unknown) => ({ error }),
   );
-  const [invalid, memory] = [await device.popErrorScope(), await device.popErrorScope()];
+  const [invalid, memory] = [await paced(() => device.popErrorScope()), await paced(() => device.popErrorScope())];
   if (memory) throw new OutOfMemoryError(`webgpu: ${name} does not fit into the device's memory: ${memory.message}`);
   if (invalid) throw new UnsupportedError(`webgpu: ${name} was refused by the device: ${invalid.message}`);
   if ("error" in outcome) throw outcome.error;

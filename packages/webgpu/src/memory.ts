@@ -4,6 +4,7 @@ import { roundToFloat16 } from "./float16.ts";
 import { formatOf, isFloat16, isTextures, type Memory, TEXELS } from "./kernels/kernel.ts";
 import type { Packing } from "./layout.ts";
 import type { Lowered } from "./lower.ts";
+import { paced } from "./pace.ts";
 import { bytesOf, type Dispatch, type Output, type Plan, type Storage } from "./plan.ts";
 
 /** What lies on the device. */
@@ -49,7 +50,9 @@ export async function upload(
     if (constants.has(name)) all.set(name, held);
     else held.destroy();
   }
-  const missing = [...constants].filter(([name]) => !all.has(name));
+  const missing = [...constants]
+    .filter(([name]) => !all.has(name))
+    .toSorted(([, a], [, b]) => b.packing.length - a.packing.length); // a small one between two large would make a trip alone
   const way = wayUp(
     gpu,
     missing.map(([, { packing, memory }]) => sizeUp(packing, memory)),
@@ -91,7 +94,7 @@ function sizeUp({ length }: Packing, memory: Memory): number {
 interface Load {
   readonly packing: Packing;
   readonly memory: Memory;
-  /** Read, perhaps from a file, while the last trip is under way. */
+  /** Read, perhaps from a file. */
   readonly numbers: () => Numbers;
 }
 
@@ -99,46 +102,54 @@ interface Load {
 const TRIP = 4 * 2 ** 20;
 
 /**
- * The way from the host to the device: one buffer, filled again and again, since pages that are new take longer than the copy. What does
- * not fit any more waits for what is under way.
+ * The way from the host to the device: two buffers, one of which is filled while the other is under way. They are filled again and again,
+ * since pages that are new take longer than the copy. A constant goes in one piece: of a texture that is written in parts Dawn would
+ * clear the whole first.
  */
 function wayUp({ device }: Gpu, sizes: readonly number[]) {
   const total = sizes.reduce((sum, each) => sum + each, 0);
   const size = Math.max(4, Math.min(TRIP, total), ...sizes);
-  const buffer = device.createBuffer({
-    size,
-    usage: GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC,
-    mappedAtCreation: true,
-  });
+  const usage = GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC;
+  const made = () => device.createBuffer({ size, usage, mappedAtCreation: true });
+  let [here, there]: [GPUBuffer, GPUBuffer | undefined] = [made(), undefined];
+  let back: Promise<unknown> = Promise.resolve(); // of the one that is under way
   let encoder = device.createCommandEncoder();
   let used = 0;
-  const end = async () => {
-    buffer.unmap();
+  const send = async () => {
+    here.unmap();
     device.queue.submit([encoder.finish()]);
     encoder = device.createCommandEncoder();
     used = 0;
-    await buffer.mapAsync(GPUMapMode.WRITE);
+    const sent = here;
+    const arrived = paced(() => sent.mapAsync(GPUMapMode.WRITE));
+    await back;
+    [here, there, back] = [there ?? made(), sent, arrived];
   };
   return {
     async fill(to: Held, { packing, memory, numbers }: Load): Promise<void> {
       const bytes = sizeUp(packing, memory);
-      const trip = used + bytes > size ? end() : undefined;
+      if (used + bytes > size) await send();
       const from = numbers();
-      await trip;
-      const place = buffer.getMappedRange(used, bytes);
+      const place = here.getMappedRange(used, bytes);
       if (isFloat16(memory)) {
         const whole = new Float32Array(packing.length);
         packing.write(from, whole);
         roundToFloat16(whole, new Uint16Array(place).fill(0));
       } else packing.write(from, new Float32Array(place).fill(0));
       if ("createView" in to) {
-        const source = { buffer, offset: used, bytesPerRow: rowIn(memory) };
+        const source = { buffer: here, offset: used, bytesPerRow: rowIn(memory) };
         encoder.copyBufferToTexture(source, { texture: to }, [to.width, to.height]);
-      } else encoder.copyBufferToBuffer(buffer, used, to, 0, to.size);
+      } else encoder.copyBufferToBuffer(here, used, to, 0, to.size);
       used += bytes;
     },
-    end,
-    destroy: () => buffer.destroy(),
+    async end(): Promise<void> {
+      await send();
+      await back;
+    },
+    destroy(): void {
+      here.destroy();
+      there?.destroy();
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 import { type Answer, DeviceLostError, sizeOf, tensorOf, throwIfAborted, type WorkOptions } from "@residual/core";
 import { type Gpu, guarded } from "./device.ts";
 import type { Ready } from "./memory.ts";
+import { paced } from "./pace.ts";
 
 /** An input, from the host or from a buffer of the caller's. */
 export type Given = { readonly name: string } & (
@@ -42,10 +43,10 @@ export async function runPlan(gpu: Gpu, ready: Ready, { inputs, outputs, signal 
       pass.end();
       if (group === groups - 1) copyOutputs(encoder, ready, outputs);
       device.queue.submit([encoder.finish()]);
-      if (signal && group < groups - 1) await device.queue.onSubmittedWorkDone();
+      if (signal && group < groups - 1) await paced(() => device.queue.onSubmittedWorkDone());
     }
   });
-  if (outputs) await device.queue.onSubmittedWorkDone();
+  if (outputs) await paced(() => device.queue.onSubmittedWorkDone());
 }
 
 function copyInputs(encoder: GPUCommandEncoder, { inputs: to, sizes }: Ready, inputs: readonly Given[]): void {
@@ -66,7 +67,7 @@ export async function readBack(
   gpu: Gpu,
   { readings, mapped }: Pick<Ready, "readings" | "mapped">,
 ): Promise<{ [name: string]: Answer }> {
-  await mapped.mapAsync(GPUMapMode.READ).catch((cause: unknown) => {
+  await paced(() => mapped.mapAsync(GPUMapMode.READ)).catch((cause: unknown) => {
     gpu.check();
     throw new DeviceLostError(`webgpu: the device did not give its answer: ${String(cause)}; compile again`, { cause });
   });
