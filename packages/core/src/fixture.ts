@@ -55,7 +55,8 @@ declare const TextEncoder: new () => { encode(text: string): Uint8Array };
 /** The 32-bit FNV-1a hash of a text's UTF-8 bytes. */
 export function fnv1a32(text: string): number {
   let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);
+  const bytes = new TextEncoder().encode(text);
+  for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193); // texts are long, and this may run once
   return hash >>> 0;
 }
 
