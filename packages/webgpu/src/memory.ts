@@ -111,24 +111,28 @@ function wayUp({ device }: Gpu, sizes: readonly number[]) {
   const size = Math.max(4, Math.min(TRIP, total), ...sizes);
   const usage = GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC;
   const made = () => device.createBuffer({ size, usage, mappedAtCreation: true });
-  let [here, there]: [GPUBuffer, GPUBuffer | undefined] = [made(), undefined];
+  let here: GPUBuffer | undefined;
+  let there: GPUBuffer | undefined;
   let back: Promise<unknown> = Promise.resolve(); // of the one that is under way
   let encoder = device.createCommandEncoder();
   let used = 0;
   const send = async () => {
-    here.unmap();
+    const sent = here;
+    if (!sent) return;
+    sent.unmap();
     device.queue.submit([encoder.finish()]);
     encoder = device.createCommandEncoder();
     used = 0;
-    const sent = here;
     const arrived = paced(() => sent.mapAsync(GPUMapMode.WRITE));
+    arrived.catch(() => {}); // it is waited for below, unless something else fails first
     await back;
-    [here, there, back] = [there ?? made(), sent, arrived];
+    [here, there, back] = [there, sent, arrived];
   };
   return {
     async fill(to: Held, { packing, memory, numbers }: Load): Promise<void> {
       const bytes = sizeUp(packing, memory);
       if (used + bytes > size) await send();
+      here ??= made();
       const from = numbers();
       const place = here.getMappedRange(used, bytes);
       if (isFloat16(memory)) {
@@ -147,7 +151,7 @@ function wayUp({ device }: Gpu, sizes: readonly number[]) {
       await back;
     },
     destroy(): void {
-      here.destroy();
+      here?.destroy();
       there?.destroy();
     },
   };
