@@ -77,7 +77,7 @@ describe("a device that goes away", () => {
   });
 });
 
-it("after thousands of rounds, more leave no memory behind", async () => {
+it("after thousands of rounds, more leave no memory behind", { timeout: 300_000 }, async () => {
   const backend = webgpu({ gpu });
   const rounds = async (count: number) => {
     for (let round = 0; round < count; round++) {
