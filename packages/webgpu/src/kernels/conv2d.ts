@@ -1,4 +1,4 @@
-import { type KernelIn, plain } from "./kernel.ts";
+import { ending, type KernelIn, plain, seen } from "./kernel.ts";
 
 /**
  * relu(conv2d(x, weight) + bias + residual), four outputs an invocation: KH·KW·C/groups multiply-adds for each, each with two loads.
@@ -9,11 +9,7 @@ export const conv2d: KernelIn = plain({
   name: "conv2d",
   operands: ["x", "weight", "bias", "residual", "y"],
   numbers: ["x", "weight", "bias"],
-  // biome-ignore format: what belongs together in a line
-  params: [
-    "quads", "channels", "h", "w", "xQuads", "ow", "kh", "kw", "down", "right", "top", "left", "dilationH", "dilationW",
-    "perGroup", "weightQuads", "outputsPerGroup", "hasBias", "hasResidual", "relu",
-  ],
+  params: ["quads", "channels", "ow", ...seen, "perGroup", "weightQuads", "outputsPerGroup", ...ending],
   code: /* wgsl */ `
   let column = pixel % p.ow; let row = pixel / p.ow; let image = plane / p.quads; let quad = plane % p.quads;
   var sums = vec4f();

@@ -186,7 +186,13 @@ fn filled(x: vec4f, quad: u32, channels: u32) -> vec4f {
   return select(x, vec4f(), vec4u(0u, 1u, 2u, 3u) + 4u * quad >= vec4u(channels));
 }`;
 
-/** What is added to a convolution's sums: bias, residual, ReLU. Params: hasBias, hasResidual, relu; operands: bias, residual. */
+/** Params of what a convolution sees: an image, a window, and how it moves. */
+export const seen = ["h", "w", "xQuads", "kh", "kw", "down", "right", "top", "left", "dilationH", "dilationW"] as const;
+
+/** Params of `ended`. */
+export const ending = ["hasBias", "hasResidual", "relu"] as const;
+
+/** What is added to a convolution's sums: bias, residual, ReLU. Params: `ending`; operands: bias, residual. */
 export const ended = `fn ended(sums: vec4f, quad: u32, i: u32) -> vec4f {
   var whole = sums;
   if (p.hasBias == 1u) { whole += bias(quad); }
@@ -211,8 +217,8 @@ interface ProductsIn {
 }
 
 /**
- * A vector times a matrix is the shortest text, and so soonest compiled, but a sixth slower than chains of `fma` on SwiftShader, whose
- * memory is buffers.
+ * A vector times a matrix is the shortest text, and so soonest compiled. On SwiftShader, whose memory is buffers, the dot products that it is
+ * made of were a sixth slower than chains of `fma`.
  */
 export function productsIn(products: Products = "float32", memory: Memory = "textures"): ProductsIn {
   const isHalf = products === "float16";

@@ -1,5 +1,5 @@
 import { four, type WeightOrder } from "../layout.ts";
-import { type KernelIn, plain } from "./kernel.ts";
+import { ending, type KernelIn, plain, seen } from "./kernel.ts";
 
 /**
  * conv2d four channels at a time: an invocation works out four outputs of a pixel, and for four channels of x at a tap it loads one
@@ -10,11 +10,7 @@ import { type KernelIn, plain } from "./kernel.ts";
 export const quadConv2d: KernelIn = plain({
   name: "conv2d in fours",
   operands: ["x", "weight", "bias", "residual", "y"],
-  // biome-ignore format: what belongs together in a line
-  params: [
-    "quads", "channels", "h", "w", "xQuads", "ow", "kh", "kw", "down", "right", "top", "left", "dilationH", "dilationW",
-    "perGroup", "outputsPerGroup", "hasBias", "hasResidual", "relu",
-  ],
+  params: ["quads", "channels", "ow", ...seen, "perGroup", "outputsPerGroup", ...ending],
   code: /* wgsl */ `
   let row = quotient(pixel, p.ow); let column = pixel - row * p.ow; let image = plane / p.quads; let quad = plane % p.quads;
   let first = image * p.xQuads + quad * 4u / p.outputsPerGroup * p.perGroup;

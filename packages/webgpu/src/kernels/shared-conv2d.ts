@@ -1,5 +1,5 @@
 import { four, type WeightOrder } from "../layout.ts";
-import { ended, type KernelIn, kernelIn, type Products, plain, productsIn } from "./kernel.ts";
+import { ended, ending, type KernelIn, kernelIn, type Products, plain, productsIn, seen } from "./kernel.ts";
 
 /** Output channels, and pixels, of a workgroup. */
 export const SHARED = 64;
@@ -10,11 +10,7 @@ const SLAB = 4;
 const shared = {
   name: "conv2d in shared memory",
   operands: ["x", "weight", "bias", "residual", "y"],
-  // biome-ignore format: what belongs together in a line
-  params: [
-    "pixels", "plane", "ow", "channels", "quads", "h", "w", "xQuads", "kh", "kw", "down", "right", "top", "left", "dilationH", "dilationW",
-    "xStep", "weightStep", "yStep", "splits", "hasBias", "hasResidual", "relu",
-  ],
+  params: ["pixels", "plane", "ow", "channels", "quads", ...seen, "xStep", "weightStep", "yStep", "splits", ...ending],
 };
 
 /**
@@ -98,7 +94,7 @@ export const sumSplits: KernelIn = plain({
   name: "sum of splits",
   wide: ["x"],
   operands: ["x", "bias", "residual", "y"],
-  params: ["quads", "splits", "hasBias", "hasResidual", "relu"],
+  params: ["quads", "splits", ...ending],
   code: /* wgsl */ `
   var whole = vec4f();
   for (var split = 0u; split < p.splits; split++) { whole += x(split * p.planes * p.pixels + i); }

@@ -1,6 +1,7 @@
 import { four, type Packing } from "../layout.ts";
 import {
   ended,
+  ending,
   ends,
   isTextures,
   type KernelIn,
@@ -89,13 +90,11 @@ ${ends(
   return kernelIn({ ...strip, name: `conv2d ${channels}×${rows} in strips of ${lanes}, ${down} down${name}` }, text);
 }
 
+const seenInStrips = ["h", "w", "xQuads", "kw", "right", "top", "left"];
+
 const strip = {
   operands: ["x", "weight", "bias", "residual", "y"],
-  // biome-ignore format: what belongs together in a line
-  params: [
-    "oh", "ow", "across", "quads", "h", "w", "xQuads", "kw", "right", "top", "left", "perGroup", "outputsPerGroup",
-    "hasBias", "hasResidual", "relu",
-  ],
+  params: ["oh", "ow", "across", "quads", "perGroup", "outputsPerGroup", ...seenInStrips, ...ending],
 };
 
 /** Weights [O, C, 3, KW] in the order that strips read them, [O / channels][KW][C / 4][3][channels][4]; zeros behind. */

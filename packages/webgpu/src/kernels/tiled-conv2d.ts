@@ -1,6 +1,7 @@
 import { four, type WeightOrder } from "../layout.ts";
 import {
   ended,
+  ending,
   ends,
   isTextures,
   type KernelIn,
@@ -9,6 +10,7 @@ import {
   type Memory,
   type Products,
   productsIn,
+  seen,
 } from "./kernel.ts";
 
 /** How much of the output one subgroup works out: so many channels, of so many pixels for each of its lanes. */
@@ -99,13 +101,12 @@ ${ends(
   return kernelIn({ ...tiled, name: `conv2d ${channels}×${pixels} on ${lanes} lanes${name}` }, text);
 }
 
+/** From one product to the next, where there are several beside one another. */
+const steps = ["xStep", "weightStep", "yStep"];
+
 const tiled = {
   operands: ["x", "weight", "bias", "residual", "y"],
-  // biome-ignore format: what belongs together in a line
-  params: [
-    "pixels", "plane", "ow", "quads", "h", "w", "xQuads", "kh", "kw", "down", "right", "top", "left", "dilationH", "dilationW",
-    "perGroup", "outputsPerGroup", "xStep", "weightStep", "yStep", "hasBias", "hasResidual", "relu",
-  ],
+  params: ["pixels", "plane", "ow", "quads", ...seen, "perGroup", "outputsPerGroup", ...steps, ...ending],
 };
 
 /** [O / channels][KH][KW][C / 4][channels][4], C filled up to fours. */

@@ -1,5 +1,5 @@
 import { four, type Packing, type WeightOrder } from "../layout.ts";
-import { type KernelIn, lines, plain } from "./kernel.ts";
+import { ending, type KernelIn, lines, plain } from "./kernel.ts";
 
 /**
  * Winograd's minimal filtering, Lavin and Gray 2015, section 4.1: a tile of m × m outputs of a 3 × 3 convolution is
@@ -125,7 +125,7 @@ function outputTransform(name: string, matrix: readonly (readonly number[])[]): 
   return plain({
     name: `${name} output`,
     operands: ["x", "bias", "residual", "y"],
-    params: ["oh", "ow", "tilesH", "tilesW", "hasBias", "hasResidual", "relu"],
+    params: ["oh", "ow", "tilesH", "tilesW", ...ending],
     code: /* wgsl */ `
   let image = quotient(pixel, p.tilesW * p.tilesH); let tile = pixel - image * p.tilesW * p.tilesH;
   let down = quotient(tile, p.tilesW);
