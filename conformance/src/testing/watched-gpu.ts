@@ -1,11 +1,15 @@
+import type { WebgpuOptions } from "@residual/webgpu";
+
+type GpuSource = NonNullable<WebgpuOptions["gpu"]>;
+
 export interface Watched {
-  readonly gpu: GPU;
+  readonly gpu: GpuSource;
   /** Those that were given out, in their order. */
   readonly devices: readonly GPUDevice[];
 }
 
 /** A GPU that keeps the devices it gives out, and may have them see other programs than they are given. */
-export function watchedGpu(gpu: GPU, rewritten?: (code: string, label: string) => string): Watched {
+export function watchedGpu(gpu: GpuSource, rewritten?: (code: string, label: string) => string): Watched {
   const devices: GPUDevice[] = [];
   const requestAdapter = async (options?: GPURequestAdapterOptions) => {
     const { info, limits, features, ...adapter } = await adapterOf(gpu, options);
@@ -20,10 +24,10 @@ export function watchedGpu(gpu: GPU, rewritten?: (code: string, label: string) =
     };
     return { info, limits, features, requestDevice };
   };
-  return { gpu: { requestAdapter } as unknown as GPU, devices };
+  return { gpu: { requestAdapter }, devices };
 }
 
-async function adapterOf(gpu: GPU, options?: GPURequestAdapterOptions) {
+async function adapterOf(gpu: GpuSource, options?: GPURequestAdapterOptions) {
   const adapter = (await gpu.requestAdapter(options))!;
   const requestDevice = (descriptor?: GPUDeviceDescriptor) => adapter.requestDevice(descriptor);
   return { info: adapter.info, limits: adapter.limits, features: adapter.features, requestDevice };

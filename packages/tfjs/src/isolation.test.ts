@@ -2,6 +2,7 @@ import { DeviceLostError } from "@residual/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeEach, describe, expect, it } from "vitest";
 import { tfjs } from "./backend.ts";
+import { selectionOf } from "./runtime.ts";
 import { bitsOf, fill, slow, tiny } from "./testing/graphs.ts";
 
 const image = fill([2, 4, 8, 8], 9);
@@ -20,7 +21,7 @@ describe("before the process has chosen an engine", () => {
 
   it("tfjs may choose ours, and then gets the one that is open", async () => {
     await using executable = await wasm.compile(tiny());
-    const { backendName, backendInstance } = tf.engine() as never;
+    const { backendName, backendInstance } = selectionOf(tf);
     tf.engine().registryFactory.cpu!.priority = -1;
     Object.assign(tf.engine(), { backendName: undefined, backendInstance: undefined });
     expect(tf.memory().numTensors).toBeGreaterThan(0); // at once, though wasm is opened asynchronously

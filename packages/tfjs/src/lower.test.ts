@@ -141,13 +141,13 @@ describe("a layout", () => {
   it("is worked out from what a norm was folded into, and rounded once", () => {
     const of = tensor([2, 1, 1, 1], [3, 5]);
     const scaled = { of, gain: Float64Array.of(1 / 3, 0.1) };
-    const never: never[] = [];
+    let asked = 0;
     const folded = {
       dtype: "float64" as const,
       shape: of.shape,
       scaled,
       get data(): Float64Array {
-        never.push(undefined as never);
+        asked++;
         return new Float64Array(2);
       },
     };
@@ -156,7 +156,7 @@ describe("a layout", () => {
       constant: constant("w", folded),
     };
     expect([...layOut(weight)]).toEqual([Math.fround(3 / 3), Math.fround(5 * 0.1)]);
-    expect(never).toEqual([]); // nobody asked for all of the products at once
+    expect(asked).toBe(0); // nobody asked for all of the products at once
   });
 
   it("goes where it is told to", () => {

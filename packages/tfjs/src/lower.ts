@@ -348,7 +348,7 @@ class ProgramBuilder {
     inputs: readonly string[],
     attributes: Operators[Name],
   ): string {
-    this.operations.push({ operator, name, inputs, attributes } as unknown as Operation);
+    this.operations.push({ operator, name, inputs, attributes } as Operation);
     return name;
   }
 

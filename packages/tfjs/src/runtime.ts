@@ -25,7 +25,7 @@ export interface Registered {
   readonly selection: Selection;
 }
 
-function selectionOf(tf: TensorFlow): Selection {
+export function selectionOf(tf: TensorFlow): Selection {
   const engine = tf.engine() as unknown as Selection;
   const { backendName, backendInstance, pendingBackendInit, profiler } = engine;
   return { backendName, backendInstance, pendingBackendInit, profiler };

@@ -6,6 +6,7 @@ import {
   importEngine,
   loadCore,
   register,
+  selectionOf,
   type TensorFlow,
   textOf,
   unavailable,
@@ -52,8 +53,7 @@ async function instanceOf(
   paths: string | undefined,
   setWasmPaths: (paths: string) => void,
 ): Promise<EngineInstance> {
-  const { pendingBackendInit } = tf.engine() as unknown as { readonly pendingBackendInit?: Promise<unknown> };
-  await pendingBackendInit; // somebody may be opening it just now
+  await selectionOf(tf).pendingBackendInit; // somebody may be opening it just now
   const { registry, registryFactory } = tf.engine();
   if (registry.wasm) return registry.wasm;
   const entry = registryFactory.wasm;

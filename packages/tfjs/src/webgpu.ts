@@ -8,25 +8,8 @@ const PACKAGE = "@tensorflow/tfjs-backend-webgpu";
 /** The package that brings WebGPU to Node. */
 const DAWN = "webgpu";
 
-/** The part of a GPUAdapter that is used here: tfjs has types of WebGPU of its own, which are of another year. */
-interface Adapter {
-  readonly features: { has(name: string): boolean };
-  readonly limits: { readonly [limit: string]: number };
-  readonly info: AdapterInfo;
-  requestDevice(descriptor: object): Promise<Device>;
-}
-
-interface AdapterInfo {
-  readonly vendor: string;
-  readonly architecture: string;
-  readonly device: string;
-  readonly description: string;
-  readonly isFallbackAdapter?: boolean;
-}
-
-interface Device {
-  readonly lost: Promise<{ readonly reason: string; readonly message: string }>;
-}
+/** The part of a GPUAdapter that is used here. */
+type Adapter = Pick<GPUAdapter, "features" | "info" | "limits" | "requestDevice">;
 
 type Opening = Promise<Opened & { readonly lost: Promise<string> }>;
 
@@ -62,7 +45,7 @@ async function openOn(tf: TensorFlow, gpu: GpuSource): Opening {
   const device = await adapter.requestDevice({ requiredLimits: limitsOf(adapter) });
   const name = `residual-webgpu-${++count}`;
   tf.copyRegisteredKernels("webgpu", name);
-  const instance = withNavigatorGpu(gpu, () => new WebGPUBackend(device as never, adapter.info as never));
+  const instance = withNavigatorGpu(gpu, () => new WebGPUBackend(device, adapter.info));
   const registered = register(tf, name, instance);
   const lost = device.lost.then(({ reason, message }) => {
     delete tf.engine().registry[name];
@@ -81,8 +64,8 @@ function limitsOf({ limits }: Adapter): { [limit: string]: number } {
     "maxBufferSize",
     "maxComputeWorkgroupSizeX",
     "maxComputeInvocationsPerWorkgroup",
-  ];
-  return Object.fromEntries(names.map((name) => [name, limits[name]!]));
+  ] as const;
+  return Object.fromEntries(names.map((name) => [name, limits[name]]));
 }
 
 /** tfjs asks whether there is a `navigator.gpu` before it takes a device from anywhere. */
@@ -122,12 +105,12 @@ interface Dawn {
 }
 
 /** The adapter in words, as far as it tells any. */
-function nameOf({ description, device, vendor, architecture }: AdapterInfo): string {
+function nameOf({ description, device, vendor, architecture }: GPUAdapterInfo): string {
   const made = [vendor, architecture].filter(Boolean).join(" ");
   return [description, device, made].find((text) => text) ?? "an adapter without a name";
 }
 
-function isSoftware({ isFallbackAdapter, description, device, architecture }: AdapterInfo): boolean {
+function isSoftware({ isFallbackAdapter, description, device, architecture }: GPUAdapterInfo): boolean {
   return (
     isFallbackAdapter === true ||
     /llvmpipe|lavapipe|swiftshader|warp/i.test([description, device, architecture].join(" "))

@@ -14,7 +14,16 @@ import {
 } from "@residual/core";
 import { checkBuffers, type DeviceBuffers } from "./buffers.ts";
 import type { WebgpuCache } from "./cache.ts";
-import { type Family, type Float16, type Gpu, guarded, nameOf, openGpu, type Tuning } from "./device.ts";
+import {
+  type Family,
+  type Float16,
+  type Gpu,
+  type GpuSource,
+  guarded,
+  nameOf,
+  openGpu,
+  type Tuning,
+} from "./device.ts";
 import { lowerToPlan } from "./lower.ts";
 import { type Held, prepare, type Ready, upload } from "./memory.ts";
 import { type Plan, type Program, printPlan, programsOf } from "./plan.ts";
@@ -24,7 +33,7 @@ import { checkKernels } from "./verify.ts";
 
 export interface WebgpuOptions {
   /** Where adapters come from: the browser's `navigator.gpu`, or in Node Dawn's, where not given. */
-  readonly gpu?: GPU;
+  readonly gpu?: GpuSource;
   /**
    * A device of the caller's, to share buffers with it. Only what it was requested with can be used: with the feature "subgroups"
    * convolutions on software adapters are several times faster. It is never destroyed here; once lost, so is this backend.

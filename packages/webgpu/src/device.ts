@@ -33,14 +33,21 @@ export interface Gpu {
 /** The package that brings WebGPU to Node; browsers, Deno and Bun have it. */
 const RUNTIME = "webgpu";
 
+/** Where adapters come from. A GPU fits. */
+export interface GpuSource {
+  requestAdapter(
+    options?: GPURequestAdapterOptions,
+  ): Promise<Pick<GPUAdapter, "features" | "info" | "limits" | "requestDevice"> | null>;
+}
+
 interface Runtime {
-  readonly gpu: GPU;
+  readonly gpu: GpuSource;
   readonly library: string;
   readonly version: string;
 }
 
 interface Opening {
-  readonly gpu?: GPU | undefined;
+  readonly gpu?: GpuSource | undefined;
   readonly device?: GPUDevice | undefined;
   readonly kernels?: Family | undefined;
   readonly tuning?: Tuning | undefined;
@@ -81,7 +88,7 @@ export async function openGpu({ gpu: given, device: own, ...options }: Opening =
 
 const FLOAT16 = "shader-f16" satisfies GPUFeatureName;
 
-function checkFloat16({ features }: GPUAdapter | GPUDevice, info: GPUAdapterInfo): void {
+function checkFloat16({ features }: Pick<GPUAdapter, "features">, info: GPUAdapterInfo): void {
   if (features.has(FLOAT16)) return;
   throw new UnsupportedError(
     `webgpu: ${nameOf(info)} has no ${FLOAT16}; leave float16 out, and it computes in float32`,
@@ -97,10 +104,13 @@ function wayOut(): string {
 }
 
 async function runtime(): Promise<Runtime> {
-  const own = (globalThis as { navigator?: { gpu?: GPU; userAgent?: string } }).navigator;
+  const own = (globalThis as { navigator?: { gpu?: GpuSource; userAgent?: string } }).navigator;
   if (own?.gpu) return { gpu: own.gpu, library: "navigator.gpu", version: own.userAgent ?? "unknown" };
   try {
-    const dawn = (await import(/* @vite-ignore */ RUNTIME)) as { create(options: string[]): GPU; globals: object };
+    const dawn = (await import(/* @vite-ignore */ RUNTIME)) as {
+      create(options: string[]): GpuSource;
+      globals: object;
+    };
     const manifest = (await import(/* @vite-ignore */ `${RUNTIME}/package.json`, { with: { type: "json" } })) as {
       default: { version: string };
     };
