@@ -1,6 +1,7 @@
 /** Types, tests, style and dead code of the whole workspace. Ends with the line `N passed, N failed`. */
 import { spawnSync } from "node:child_process";
 import { globSync, readFileSync, rmSync } from "node:fs";
+import { relative } from "node:path";
 
 const steps = [
   ["turbo", "run", "check", "test", "build", "--continue", "--concurrency=2"],
@@ -23,8 +24,31 @@ const broken = steps.filter(([command, ...words]) => {
 interface Report {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
-  readonly numFailedTestSuites: number;
   readonly success: boolean;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: "passed" | "failed";
+    /** Why the file did not load, where it did not. */
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages: readonly string[];
+    }[];
+  }[];
+}
+
+/** Named again below everything, since what a test printed lies far above what the other packages printed after it. */
+function tellFailures({ testResults }: Report): void {
+  for (const { name, message, assertionResults } of testResults.filter(({ status }) => status === "failed")) {
+    console.log(`\nFAILED: ${relative(process.cwd(), name)} ${message}`);
+    for (const { fullName, failureMessages } of assertionResults.filter(({ status }) => status === "failed")) {
+      const lines = failureMessages
+        .flatMap((text) => text.split("\n"))
+        .filter((line) => !line.includes("node_modules"));
+      console.log(`  ${fullName}\n    ${lines.slice(0, 12).join("\n    ")}`);
+    }
+  }
 }
 
 let [passed, failed] = [0, 0];
@@ -33,6 +57,7 @@ for (const file of globSync(reports)) {
   passed += report.numPassedTests;
   // A file that does not load fails no test, and must not pass for that.
   failed += Math.max(report.numFailedTests, report.success ? 0 : 1);
+  tellFailures(report);
 }
 for (const [command, ...words] of broken) console.log(`\nFAILED: ${command} ${words.join(" ")}`);
 console.log(`\n${passed} passed, ${Math.max(failed, broken.length)} failed`);

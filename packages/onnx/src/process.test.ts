@@ -8,7 +8,7 @@ const program = fileURLToPath(new URL("./testing/program.ts", import.meta.url));
 /** Runs a program of testing/program.ts to its own end. Rejects on another exit code than 0, on a signal, and on a line on stderr. */
 async function run(name: string): Promise<unknown> {
   const words = ["--conditions=@residual/source", "--expose-gc", program, name];
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, words, { timeout: 50_000 });
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, words, { timeout: 250_000 });
   expect(stderr).toBe("");
   return JSON.parse(stdout);
 }

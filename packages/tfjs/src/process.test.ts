@@ -10,7 +10,7 @@ const stub = (file: string) => new URL(`./testing/${file}`, import.meta.url).hre
 async function run(name: string, stubs: { readonly [name: string]: string } = {}): Promise<unknown> {
   const words = ["--conditions=@residual/source", program, name];
   const env = { ...process.env, STUBS: JSON.stringify(stubs) };
-  const { stdout } = await promisify(execFile)(process.execPath, words, { env, timeout: 50_000 });
+  const { stdout } = await promisify(execFile)(process.execPath, words, { env, timeout: 250_000 });
   return JSON.parse(stdout);
 }
 
