@@ -36,7 +36,7 @@ export {
   WeightsError,
 } from "./ir/errors.ts";
 export { constantsOf, type Graph, graph, inputsOf, nodesOf, parametersOf, usesOf, valuesOf } from "./ir/graph.ts";
-export { type Numbers, type NumbersReader, numbersReader } from "./ir/numbers.ts";
+export { type Numbers, type NumbersReader, numbersReader, type Rows } from "./ir/numbers.ts";
 export { print } from "./ir/print.ts";
 export {
   type DType,

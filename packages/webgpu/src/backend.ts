@@ -25,7 +25,7 @@ import {
   type Tuning,
 } from "./device.ts";
 import { lowerToPlan } from "./lower.ts";
-import { type Held, prepare, type Ready, upload } from "./memory.ts";
+import { allocate, type Held, prepare, type Ready, upload } from "./memory.ts";
 import { type Plan, type Program, printPlan, programsOf } from "./plan.ts";
 import { type Given, readBack, runPlan } from "./run.ts";
 import { type TunedLayer, type TuneOptions, tuneGraph } from "./tune.ts";
@@ -162,14 +162,19 @@ async function executableOf(gpu: Gpu, given: Graph, work: WorkOptions): Promise<
         const isTrusted = await checkKernels(gpu, wanted.plan);
         throwIfAborted(signal);
         const lowered = isTrusted ? wanted : lowerToPlan(graph, batch, gpu.choice);
-        const kernels = compileKernels(gpu, lowered.plan, { signal });
-        kernels.catch(() => {}); // it is waited for below; other threads compile while weights go up
-        constants = await upload(gpu, lowered, constants, onProgress);
-        throwIfAborted(signal);
-        await compileKernels(gpu, lowered.plan, { signal, onProgress });
-        await kernels;
-        ready = await prepare(gpu, lowered, batch, constants);
-        return ready;
+        const before = constants;
+        constants = allocate(gpu, lowered, before);
+        const preparing = prepare(gpu, lowered, batch, constants);
+        preparing.catch(() => {}); // it is waited for below; other threads compile while weights go up
+        try {
+          await upload(gpu, lowered, constants, { before, signal, onProgress });
+          await compileKernels(gpu, lowered.plan, { signal, onProgress });
+          ready = await preparing;
+          return ready;
+        } catch (error) {
+          await preparing.then(({ destroy }) => destroy()).catch(() => {});
+          throw error;
+        }
       });
     } catch (error) {
       free();

@@ -4,7 +4,7 @@ import * as kernels from "./kernels/index.ts";
 import { type KernelIn, MOST_WORKGROUPS, type Products } from "./kernels/kernel.ts";
 import { quadConv2d, quadOrder } from "./kernels/quad-conv2d.ts";
 import { SHARED, sharedConv2d, sharedOrder, sharedParts, sumSplits } from "./kernels/shared-conv2d.ts";
-import { forStrips, type Strip, stripConv2d } from "./kernels/strip-conv2d.ts";
+import { type Strip, stripConv2d, stripOrder } from "./kernels/strip-conv2d.ts";
 import { type Tile, tiledConv2d, tileOrder } from "./kernels/tiled-conv2d.ts";
 import { forWinograd, type Winograd } from "./kernels/winograd.ts";
 import { four, inOrder, layoutOf, type WeightOrder } from "./layout.ts";
@@ -58,7 +58,7 @@ function inRows(builder: Builder, choice: Choice, request: Request): Operand | u
     params: { c, h, w, kw, ow, right, left, dilationW },
   });
   const rowShape = [o, c * kw, kh, 1];
-  const asRows = builder.reordered(weight, "in rows", rowShape, (tensor) => rowsOf(tensor, rowShape));
+  const asRows = builder.reordered(weight, "in rows", rowShape, rowsOf);
   const inRow = { stride: [stride[0], 1], padding: [top, 0, padding[2], 0], dilation: [dilationH, 1] } as const;
   return fast(builder, choice, {
     ...request,
@@ -68,7 +68,7 @@ function inRows(builder: Builder, choice: Choice, request: Request): Operand | u
 }
 
 /** Weights [O, C, KH, KW] as [O, KW·C, KH, 1], the columns of a kernel before the channels. */
-function rowsOf({ data, shape, gain }: Numbers, rowShape: readonly number[]): Numbers {
+function rowsOf({ data, shape, gain }: Numbers): Numbers {
   const [o, c, kh, kw] = four(shape);
   const to = new Float64Array(data.length);
   for (let out = 0, from = 0; out < o; out++) {
@@ -78,7 +78,7 @@ function rowsOf({ data, shape, gain }: Numbers, rowShape: readonly number[]): Nu
       }
     }
   }
-  return { shape: rowShape, data: to, ...(gain && { gain }) };
+  return { shape: [o, c * kw, kh, 1], data: to, ...(gain && { gain }) };
 }
 
 function plainly(builder: Builder, request: Request): Operand {
@@ -305,7 +305,10 @@ function product(builder: Builder, request: Product): Operand | undefined {
 
 function inStrips(builder: Builder, strip: Strip, request: Request): Operand | undefined {
   const { node, shape, inputs, attributes } = request;
-  const weight = builder.packed(inputs.weight, forStrips(inputs.weight.shape, strip));
+  const weight = builder.packed(
+    inputs.weight,
+    inOrder(stripOrder(inputs.weight.shape, strip), four(inputs.weight.shape)),
+  );
   const x = builder.interleaved(inputs.x);
   const [bias, residual] = addends(builder, inputs, weight);
   const { outputs, outputsPerGroup, images, size, window, quadsPerGroup: perGroup } = workOf(request);

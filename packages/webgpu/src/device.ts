@@ -115,7 +115,11 @@ async function runtime(): Promise<Runtime> {
       default: { version: string };
     };
     Object.assign(globalThis, dawn.globals);
-    return { gpu: dawn.create([]), library: RUNTIME, version: manifest.default.version };
+    return {
+      gpu: dawn.create(["disable-dawn-features=lazy_clear_resource_on_first_use"]),
+      library: RUNTIME,
+      version: manifest.default.version,
+    };
   } catch (cause) {
     throw new BackendUnavailableError(`webgpu: ${RUNTIME} is not installed; npm install ${RUNTIME}`, { cause });
   }

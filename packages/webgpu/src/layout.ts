@@ -29,12 +29,16 @@ export function isDense({ pixels, channels }: Layout): boolean {
   return pixels === 1 && channels % 4 === 0;
 }
 
-/** How a constant is written to the device. */
+/** How a constant is written to the device, in blocks of its first axis, so that one that is large can be written in parts. */
 export interface Packing {
   /** Tells it from others of the same constant. */
   readonly name: string;
   readonly length: number;
-  /** `to` holds zeros. */
+  /** How many along the first axis a block takes; the last may be short of some. */
+  readonly block: number;
+  /** Of the device's memory, equal in length: each has its stretch of a block, and those of all blocks one after the other. */
+  readonly planes: number;
+  /** Of whole blocks, which `from` has: for each plane their stretches. Every number of `to` is written. */
   readonly write: (from: Numbers, to: Float32Array) => void;
 }
 
@@ -49,27 +53,64 @@ export function four(shape: readonly number[]): Four {
   return [a, b, c, d];
 }
 
-/** Where a kernel reads the weights [O, C, KH, KW] of a convolution; zeros behind. */
+/** Where a kernel reads the weights [O, C, KH, KW] of a convolution: blocks of outputs one after the other, zeros behind what there is. */
 export interface WeightOrder {
   readonly name: string;
-  readonly length: number;
-  /** Of the first tap. */
-  readonly indexOf: (out: number, channel: number) => number;
-  /** From one tap to the next. */
-  readonly tap: number;
+  /** Outputs of a block, side by side at each tap. */
+  readonly block: number;
+  /** Numbers of a block. */
+  readonly blockLength: number;
+  /** Channels of an output that lie together. */
+  readonly together: 1 | 4;
+  /** From so many channels to the next, and from one tap to the next. */
+  readonly channels: number;
+  readonly down: number;
+  readonly right: number;
 }
 
-export function inOrder({ name, length, indexOf, tap }: WeightOrder, [o, c, kh, kw]: Four): Packing {
+/** [O / block][KH][KW][C / together][block][together], C filled up to fours. */
+export function tapByTap(
+  name: string,
+  shape: readonly number[],
+  { block, together }: Pick<WeightOrder, "block" | "together">,
+): WeightOrder {
+  const [, c, kh, kw] = four(shape);
+  const right = Math.ceil(c / 4) * 4 * block;
+  return { name, block, blockLength: kh * kw * right, together, channels: together * block, down: kw * right, right };
+}
+
+export function inOrder(order: WeightOrder, [o, c, kh, kw]: Four): Packing {
+  const { name, block, blockLength, together } = order;
+  const taps = kh * kw;
+  const length = Math.ceil(o / block) * blockLength;
+  const hasGaps = length > o * c * taps;
   const write: Packing["write"] = ({ data, gain }, to) => {
-    for (let out = 0, from = 0; out < o; out++) {
-      const factor = gain ? gain[out]! : 1;
-      for (let k = 0; k < c; k++) {
-        let into = indexOf(out, k);
-        for (const end = from + kh * kw; from < end; from++, into += tap) to[into] = factor * data[from]!;
+    if (hasGaps) to.fill(0);
+    const outputs = data.length / (c * taps);
+    for (let first = 0; first < outputs; first += block) {
+      const last = Math.min(first + block, outputs);
+      for (let k = 0; k < c; k += together) {
+        const start = (first / block) * blockLength + (k / together) * order.channels;
+        const count = Math.min(together, c - k);
+        for (let tap = 0; tap < taps; tap++) {
+          const right = tap % kw;
+          let into = start + ((tap - right) / kw) * order.down + right * order.right;
+          // What is written lies together, what is read is in the nearest cache from the first tap on.
+          for (let out = first; out < last; out++, into += together) {
+            const factor = gain ? gain[out]! : 1;
+            const from = (out * c + k) * taps + tap;
+            if (count === 4) {
+              to[into] = factor * data[from]!;
+              to[into + 1] = factor * data[from + taps]!;
+              to[into + 2] = factor * data[from + 2 * taps]!;
+              to[into + 3] = factor * data[from + 3 * taps]!;
+            } else for (let j = 0; j < count; j++) to[into + j] = factor * data[from + j * taps]!;
+          }
+        }
       }
     }
   };
-  return { name, length, write };
+  return { name, length, block, planes: 1, write };
 }
 
 /** In the host's order. */
@@ -79,21 +120,23 @@ export function dense(shape: readonly number[]): Packing {
     if (gain) for (let i = 0; i < data.length; i++) to[i] = gain[Math.floor(i / row)]! * data[i]!;
     else to.set(data);
   };
-  return { name: "as it is", length: sizeOf(shape), write };
+  return { name: "as it is", length: sizeOf(shape), block: 1, planes: 1, write };
 }
 
 /** In the device's order. */
 export function interleaved(shape: readonly number[]): Packing {
   const layout = layoutOf(shape);
-  const { images, pixels, channels, quads } = layout;
+  const { pixels, channels, quads } = layout;
+  const isRow = shape.length === 1; // its first axis is that of channels
   const write: Packing["write"] = ({ data, gain }, to) => {
-    for (let image = 0, from = 0; image < images; image++) {
+    to.fill(0);
+    for (let image = 0, from = 0; from < data.length; image++) {
       for (let c = 0; c < channels; c++) {
         let into = (image * quads + (c >> 2)) * pixels * 4 + (c & 3);
-        const factor = gain ? gain[shape.length === 1 ? c : image]! : 1;
+        const factor = gain ? gain[isRow ? c : image]! : 1;
         for (const end = from + pixels; from < end; from++, into += 4) to[into] = factor * data[from]!;
       }
     }
   };
-  return { name: "interleaved", length: lengthOf(layout), write };
+  return { name: "interleaved", length: lengthOf(layout), block: isRow ? channels : 1, planes: 1, write };
 }

@@ -31,7 +31,7 @@ export interface Lowered {
 }
 
 /** A constant, and the numbers that go to the device for it. */
-interface Uploaded {
+export interface Uploaded {
   readonly constant: Constant;
   readonly packing: Packing;
   readonly memory: Memory;

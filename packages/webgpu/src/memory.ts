@@ -1,9 +1,16 @@
-import { type Numbers, numbersReader, sizeOf, UnsupportedError, type WorkOptions } from "@residual/core";
+import {
+  type Numbers,
+  numbersReader,
+  type Rows,
+  sizeOf,
+  throwIfAborted,
+  UnsupportedError,
+  type WorkOptions,
+} from "@residual/core";
 import type { Gpu } from "./device.ts";
 import { roundToFloat16 } from "./float16.ts";
 import { formatOf, isFloat16, isTextures, type Memory, TEXELS } from "./kernels/kernel.ts";
-import type { Packing } from "./layout.ts";
-import type { Lowered } from "./lower.ts";
+import type { Lowered, Uploaded } from "./lower.ts";
 import { paced } from "./pace.ts";
 import { bytesOf, type Dispatch, type Output, type Plan, type Storage } from "./plan.ts";
 
@@ -38,41 +45,48 @@ export interface Ready {
   readonly destroy: () => void;
 }
 
-/** The constants of a plan on the device, as float32, each rounded once; what is there already is kept, and what is not needed let go. */
-export async function upload(
+/** Memory for the constants of a plan, not filled yet; what is there already is kept, and what is not needed let go. */
+export function allocate(
   gpu: Gpu,
   { constants }: Lowered,
   before: ReadonlyMap<string, Held> = new Map(),
-  onProgress?: WorkOptions["onProgress"],
-): Promise<ReadonlyMap<string, Held>> {
-  const all = new Map<string, Held>();
-  for (const [name, held] of before) {
-    if (constants.has(name)) all.set(name, held);
-    else held.destroy();
-  }
-  const missing = [...constants]
-    .filter(([name]) => !all.has(name))
-    .toSorted(([, a], [, b]) => b.packing.length - a.packing.length); // a small one between two large would make a trip alone
+): ReadonlyMap<string, Held> {
+  using made = unlessKept();
+  for (const [name, each] of before) if (!constants.has(name)) each.destroy();
+  const all = [...constants].map(([name, { packing, memory }]): [string, Held] => {
+    const bytes = Math.max(16, bytesIn(memory, packing.length));
+    return [name, before.get(name) ?? made.add(held(gpu, memory, name, bytes))];
+  });
+  made.keep();
+  return new Map(all);
+}
+
+/** Numbers of constants to the device, as float32, each rounded once. Those that were there before are left as they are. */
+export async function upload(
+  gpu: Gpu,
+  { constants }: Lowered,
+  to: ReadonlyMap<string, Held>,
+  { before, signal, onProgress }: WorkOptions & { readonly before?: ReadonlyMap<string, Held> } = {},
+): Promise<void> {
+  const loads = [...constants]
+    .filter(([name]) => !before?.has(name))
+    .map(([name, each]) => ({ ...each, to: to.get(name)!, parts: partsOf(each) }))
+    .toSorted((a, b) => b.packing.length - a.packing.length); // a small one between two large would make a trip alone
   const way = wayUp(
     gpu,
-    missing.map(([, { packing, memory }]) => sizeUp(packing, memory)),
+    loads.flatMap(({ parts, memory }) => parts.map(({ length }) => sizeUp(length, memory))),
   );
   using numbersOf = numbersReader();
   try {
-    for (const [name, { constant, view, packing, memory }] of missing) {
-      onProgress?.({ stage: "upload weights", done: all.size, total: constants.size });
-      const to = held(gpu, memory, name, Math.max(16, bytesIn(memory, packing.length)));
-      all.set(name, to);
-      await way.fill(to, { packing, memory, numbers: () => view(numbersOf(constant.tensor)) });
+    for (const [i, { constant, view, parts, ...load }] of loads.entries()) {
+      onProgress?.({ stage: "upload weights", done: constants.size - loads.length + i, total: constants.size });
+      throwIfAborted(signal);
+      for (const part of parts) await way.fill(load, part, () => view(numbersOf(constant.tensor, part.rows)));
     }
     await way.end();
-  } catch (error) {
-    for (const [name, held] of all) if (!before.has(name)) held.destroy();
-    throw error;
   } finally {
     way.destroy();
   }
-  return all;
 }
 
 /** Bytes of so many numbers. */
@@ -85,76 +99,155 @@ function rowIn(memory: Memory): number {
   return bytesIn(memory, 4 * TEXELS);
 }
 
-/** Bytes of a constant on its way up: whole rows of a texture. */
-function sizeUp({ length }: Packing, memory: Memory): number {
-  const row = rowIn(memory);
-  return row * Math.max(1, Math.ceil(bytesIn(memory, length) / row));
+/** Numbers that can be written to it at once: a row of a texture. */
+function grainOf(memory: Memory): number {
+  return isTextures(memory) ? 4 * TEXELS : 4;
 }
 
-interface Load {
-  readonly packing: Packing;
-  readonly memory: Memory;
-  /** Read, perhaps from a file. */
-  readonly numbers: () => Numbers;
+/** Bytes of numbers on their way up: whole grains. */
+function sizeUp(length: number, memory: Memory): number {
+  const grain = grainOf(memory);
+  return bytesIn(memory, grain * Math.max(1, Math.ceil(length / grain)));
+}
+
+/** A part of a constant: some rows of it (all where not given), and the numbers that they are packed to. */
+interface Part {
+  readonly rows?: Rows;
+  readonly length: number;
+  /** In each plane of the packing. */
+  readonly start: number;
+}
+
+/** Bytes of a part at most, where that is a block: what is read for it, and what it is packed to, fit into a core's own cache. */
+const PART = 2 ** 20;
+
+/** Blocks whose stretches are whole grains together; all at once where there are none. */
+function partsOf({ constant, packing: { length, block, planes }, memory }: Uploaded): readonly Part[] {
+  const [count = 1] = constant.tensor.shape;
+  const blocks = Math.ceil(count / block);
+  const stretch = length / planes / blocks;
+  const grain = grainOf(memory);
+  let step = 1;
+  while ((step * stretch) % grain !== 0 && step < blocks) step++;
+  const isWhole = step >= blocks || (planes > 1 && (blocks * stretch) % grain !== 0);
+  const many = step * Math.max(1, Math.floor(PART / (4 * step * stretch * planes)));
+  if (isWhole || many >= blocks) return [{ length, start: 0 }];
+  return Array.from({ length: Math.ceil(blocks / many) }, (_, i) => {
+    const [first, end] = [i * many, Math.min((i + 1) * many, blocks)];
+    const rows = { first: first * block, end: Math.min(end * block, count) };
+    return { rows, length: planes * (end - first) * stretch, start: first * stretch };
+  });
 }
 
 /** What goes up at once at least: small constants share a trip. */
-const TRIP = 4 * 2 ** 20;
+const TRIP = 2 ** 20;
+const BUFFERS = 4;
 
 /**
  * The way from the host to the device: two buffers, one of which is filled while the other is under way. They are filled again and again,
- * since pages that are new take longer than the copy. A constant goes in one piece: of a texture that is written in parts Dawn would
- * clear the whole first.
+ * since pages that are new take longer than the copy.
  */
 function wayUp({ device }: Gpu, sizes: readonly number[]) {
   const total = sizes.reduce((sum, each) => sum + each, 0);
   const size = Math.max(4, Math.min(TRIP, total), ...sizes);
   const usage = GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC;
   const made = () => device.createBuffer({ size, usage, mappedAtCreation: true });
+  const all: GPUBuffer[] = [];
+  const underWay: { readonly buffer: GPUBuffer; readonly back: Promise<unknown> }[] = [];
   let here: GPUBuffer | undefined;
-  let there: GPUBuffer | undefined;
-  let back: Promise<unknown> = Promise.resolve(); // of the one that is under way
   let encoder = device.createCommandEncoder();
   let used = 0;
-  const send = async () => {
-    const sent = here;
-    if (!sent) return;
-    sent.unmap();
+  const send = () => {
+    const buffer = here;
+    if (!buffer) return;
+    buffer.unmap();
     device.queue.submit([encoder.finish()]);
     encoder = device.createCommandEncoder();
-    used = 0;
-    const arrived = paced(() => sent.mapAsync(GPUMapMode.WRITE));
-    arrived.catch(() => {}); // it is waited for below, unless something else fails first
+    [here, used] = [undefined, 0];
+    const back = paced(() => buffer.mapAsync(GPUMapMode.WRITE));
+    back.catch(() => {}); // it is waited for below, unless something else fails first
+    underWay.push({ buffer, back });
+  };
+  const next = async (): Promise<GPUBuffer> => {
+    if (all.length < BUFFERS) {
+      const buffer = made();
+      all.push(buffer);
+      return buffer;
+    }
+    const { buffer, back } = underWay.shift()!;
     await back;
-    [here, there, back] = [there, sent, arrived];
+    return buffer;
+  };
+  const copy = (to: Held, memory: Memory, from: number, at: number, count: number) => {
+    if ("createView" in to) {
+      const row = rowIn(memory);
+      const source = { buffer: here!, offset: from, bytesPerRow: row };
+      const [y, rows] = [at / grainOf(memory), Math.ceil(count / grainOf(memory))];
+      encoder.copyBufferToTexture(source, { texture: to, origin: [0, y] }, [TEXELS, rows]);
+    } else {
+      const [offset, bytes] = [bytesIn(memory, at), sizeUp(count, memory)];
+      encoder.copyBufferToBuffer(here!, from, to, offset, Math.min(bytes, to.size - offset));
+    }
   };
   return {
-    async fill(to: Held, { packing, memory, numbers }: Load): Promise<void> {
-      const bytes = sizeUp(packing, memory);
-      if (used + bytes > size) await send();
-      here ??= made();
+    async fill(
+      { to, packing, memory }: Pick<Uploaded, "packing" | "memory"> & { readonly to: Held },
+      { rows, length, start }: Part,
+      numbers: () => Numbers, // read, perhaps from a file
+    ): Promise<void> {
+      const bytes = sizeUp(length, memory);
+      if (used + bytes > size) send();
+      here ??= await next();
       const from = numbers();
       const place = here.getMappedRange(used, bytes);
       if (isFloat16(memory)) {
-        const whole = new Float32Array(packing.length);
-        packing.write(from, whole);
-        roundToFloat16(whole, new Uint16Array(place).fill(0));
-      } else packing.write(from, new Float32Array(place).fill(0));
-      if ("createView" in to) {
-        const source = { buffer: here, offset: used, bytesPerRow: rowIn(memory) };
-        encoder.copyBufferToTexture(source, { texture: to }, [to.width, to.height]);
-      } else encoder.copyBufferToBuffer(here, used, to, 0, to.size);
+        const wide = new Float32Array(length);
+        packing.write(from, wide);
+        const narrow = new Uint16Array(place);
+        roundToFloat16(wide, narrow);
+        narrow.fill(0, length);
+      } else {
+        const all = new Float32Array(place);
+        packing.write(from, all.subarray(0, length));
+        all.fill(0, length);
+      }
+      const planes = rows ? packing.planes : 1; // whole, they lie as they are to
+      const [stretch, plane] = [length / planes, packing.length / planes];
+      for (let i = 0; i < planes; i++) {
+        copy(to, memory, used + bytesIn(memory, i * stretch), i * plane + start, stretch);
+      }
       used += bytes;
     },
     async end(): Promise<void> {
-      await send();
-      await back;
+      send();
+      for (const { back } of underWay) await back;
     },
     destroy(): void {
-      here?.destroy();
-      there?.destroy();
+      for (const buffer of all) buffer.destroy();
     },
   };
+}
+
+/** A plan with its constants, for one image; they are destroyed together. */
+export async function loaded(gpu: Gpu, lowered: Lowered): Promise<Ready> {
+  const constants = allocate(gpu, lowered);
+  const destroy = () => {
+    for (const each of constants.values()) each.destroy();
+  };
+  try {
+    await upload(gpu, lowered, constants);
+    const ready = await prepare(gpu, lowered, 1, constants);
+    return {
+      ...ready,
+      destroy: () => {
+        ready.destroy();
+        destroy();
+      },
+    };
+  } catch (error) {
+    destroy();
+    throw error;
+  }
 }
 
 /** Memory, pipelines and bind groups of a plan. */
@@ -174,10 +267,20 @@ export async function prepare(
     if (storage.kind === "value") return slots[plan.slotOf[storage.id]!]!;
     return (storage.kind === "constant" ? constants : inputs).get(storage.name)!;
   };
+  const resources = new Map<Held, GPUBindingResource>(); // of a texture a view, which takes half a millisecond to be made on lavapipe
+  const resourceOf = (of: Held): GPUBindingResource => {
+    const resource = resources.get(of) ?? ("createView" in of ? of.createView() : { buffer: of });
+    resources.set(of, resource);
+    return resource;
+  };
   const steps = plan.dispatches.map(async (dispatch) => {
     const stepParams = made.add(paramsOf(device, dispatch));
     const operands = [...dispatch.inputs.map(placeOf), slots[plan.slotOf[dispatch.output]!]!];
-    return stepOf(gpu, dispatch, [stepParams, ...operands]);
+    const { kernel, workgroups } = dispatch;
+    const pipeline = await gpu.pipeline(kernel);
+    const entries = [stepParams, ...operands].map((each, binding) => ({ binding, resource: resourceOf(each) }));
+    const group = device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+    return { pipeline, group, workgroups };
   });
   let total = 0;
   const readings = Object.entries(plan.outputs).map(([name, output]): Reading => {
@@ -220,16 +323,6 @@ function paramsOf(device: GPUDevice, { params }: Dispatch): GPUBuffer {
   const buffer = device.createBuffer({ size: params.byteLength, usage });
   device.queue.writeBuffer(buffer, 0, params);
   return buffer;
-}
-
-async function stepOf(gpu: Gpu, { kernel, workgroups }: Dispatch, bound: readonly Held[]): Promise<Step> {
-  const pipeline = await gpu.pipeline(kernel);
-  const entries = bound.map((each, binding) => ({
-    binding,
-    resource: "createView" in each ? each.createView() : { buffer: each },
-  }));
-  const group = gpu.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
-  return { pipeline, group, workgroups };
 }
 
 function held(gpu: Gpu, memory: Memory, label: string, bytes: number): Held {

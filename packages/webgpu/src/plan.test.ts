@@ -20,7 +20,7 @@ import { coldChoice, gpuChoice, softwareChoice } from "./choice.ts";
 import * as kernels from "./kernels/index.ts";
 import { quadConv2d, quadOrder } from "./kernels/quad-conv2d.ts";
 import { sharedConv2d, sharedParts, sumSplits } from "./kernels/shared-conv2d.ts";
-import { forStrips, stripConv2d } from "./kernels/strip-conv2d.ts";
+import { stripConv2d, stripOrder } from "./kernels/strip-conv2d.ts";
 import { tiledConv2d, tileOrder } from "./kernels/tiled-conv2d.ts";
 import { f2, f4, forWinograd } from "./kernels/winograd.ts";
 import { inOrder, interleaved, type Packing } from "./layout.ts";
@@ -230,7 +230,7 @@ describe("programs", () => {
     const data = Float32Array.from({ length: 2 * 3 * 2 }, (_, i) => i + 1); // 2 outputs, 1 channel, 3 × 2 taps
     const weight = { dtype: "float32", shape: [2, 1, 3, 2], data } as const;
     const strips = { lanes, channels: 2, rows: 1, down: 1 } as const;
-    const fours = written(forStrips(weight.shape, strips), weight); // a channel and three zeros
+    const fours = written(inOrder(stripOrder(weight.shape, strips), weight.shape), weight); // a channel and three zeros
     expect(fours.filter((_, i) => i % 4 === 0)).toEqual([1, 7, 3, 9, 5, 11, 2, 8, 4, 10, 6, 12]);
     expect(fours.filter((_, i) => i % 4 !== 0).every((value) => value === 0)).toBe(true);
   });

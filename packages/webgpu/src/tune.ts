@@ -14,7 +14,7 @@ import {
 import type { Choice } from "./choice.ts";
 import { type Gpu, guarded } from "./device.ts";
 import { type Lowered, lowerToPlan } from "./lower.ts";
-import { prepare, type Ready, upload } from "./memory.ts";
+import { loaded, type Ready } from "./memory.ts";
 import type { Plan } from "./plan.ts";
 import { type Candidate, candidatesOf, keyOf, layerOf } from "./tuning.ts";
 import { checkKernels } from "./verify.ts";
@@ -98,7 +98,6 @@ interface Contender {
   readonly kernels: string;
   readonly ready: Ready;
   readonly steps: Ready["steps"];
-  readonly destroy: () => void;
   readonly costs: number[];
 }
 
@@ -124,7 +123,7 @@ async function tuneLayer(
     const alike = { name: node.name, count: nodes.length, op: node.op, shape: concrete(node.shape, batch) };
     return { way: best.name, layer: { ...alike, tried: contenders.length, before: timed(first), after: timed(best) } };
   } finally {
-    for (const { destroy } of contenders) destroy();
+    for (const { ready } of contenders) ready.destroy();
   }
 }
 
@@ -147,14 +146,9 @@ async function waysOf(
 }
 
 async function contend(gpu: Gpu, name: string | undefined, lowered: Lowered): Promise<Contender> {
-  const constants = await upload(gpu, lowered);
-  const ready = await prepare(gpu, lowered, 1, constants);
+  const ready = await loaded(gpu, lowered);
   const steps = ready.steps.filter((_, i) => isOwn(lowered.plan.dispatches[i]!));
-  const destroy = () => {
-    ready.destroy();
-    for (const held of constants.values()) held.destroy();
-  };
-  return { name, kernels: textOf(lowered.plan), ready, steps, destroy, costs: [] };
+  return { name, kernels: textOf(lowered.plan), ready, steps, costs: [] };
 }
 
 /** Not the change of order on the way in and out, which inside of a network there is none of. */

@@ -6,7 +6,7 @@ import { SHARED, sharedConv2d, sumSplits } from "./kernels/shared-conv2d.ts";
 import { stripConv2d } from "./kernels/strip-conv2d.ts";
 import { tiledConv2d } from "./kernels/tiled-conv2d.ts";
 import { lowerToPlan } from "./lower.ts";
-import { prepare, upload } from "./memory.ts";
+import { loaded } from "./memory.ts";
 import type { Plan } from "./plan.ts";
 import { type Given, readBack, runPlan } from "./run.ts";
 import { onlyProducts } from "./tuning.ts";
@@ -115,8 +115,7 @@ const CHANNELS = 4;
 async function isRight(gpu: Gpu, trial: Trial): Promise<boolean> {
   const { of, inputs } = convolution(trial);
   const lowered = lowerToPlan(of, 1, trial.choice);
-  const constants = await upload(gpu, lowered);
-  const ready = await prepare(gpu, lowered, 1, constants);
+  const ready = await loaded(gpu, lowered);
   try {
     const given = Object.entries(inputs).map(([name, { data }]): Given => ({ name, data: Float32Array.from(data) }));
     await runPlan(gpu, ready, { inputs: given });
@@ -126,7 +125,6 @@ async function isRight(gpu: Gpu, trial: Trial): Promise<boolean> {
     return expected!.data.every((value, i) => Math.abs(found!.data[i]! - value) < 0.5);
   } finally {
     ready.destroy();
-    for (const held of constants.values()) held.destroy();
   }
 }
 

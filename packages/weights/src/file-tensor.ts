@@ -68,7 +68,11 @@ export function fileTensor(shape: readonly number[], { file, offset, firstNonFin
       data = new WeakRef(read);
       return read;
     },
-    source: { ...sourceIn(file, offset), firstNonFinite, readInto: (bytes) => file.readAgain(offset, bytes) },
+    source: {
+      ...sourceIn(file, offset),
+      firstNonFinite,
+      readInto: (bytes, begin = 0) => file.readAgain(offset + begin, bytes),
+    },
   };
 }
 

@@ -11,22 +11,37 @@ export interface Numbers {
   readonly gain?: Float64Array;
 }
 
-/** Answers with what is good until it is asked for the next, since the numbers of files share memory; that is given back in the end. */
-export type NumbersReader = ((tensor: Tensor<"float32" | "float64">) => Numbers) & Disposable;
+/** Of a tensor's first axis: from one row to before another. */
+export interface Rows {
+  readonly first: number;
+  readonly end: number;
+}
+
+/**
+ * Gives a tensor's numbers, or those of some of its rows, which are good until it is asked for the next, since the numbers of files share
+ * memory; that is given back in the end.
+ */
+export type NumbersReader = ((tensor: Tensor<"float32" | "float64">, rows?: Rows) => Numbers) & Disposable;
 
 /** Reads tensors one after the other, for backends that put them elsewhere. Throws FormatError where a file has changed. */
 export function numbersReader(): NumbersReader {
   let memory = new Float32Array();
-  const read = (tensor: Tensor<"float32" | "float64">): Numbers["data"] => {
-    if (tensor.dtype !== "float32" || !tensor.source?.readInto) return tensor.data;
-    const length = sizeOf(tensor.shape);
+  const read = (tensor: Tensor<"float32" | "float64">, begin: number, length: number): Numbers["data"] => {
+    if (tensor.dtype !== "float32" || !tensor.source?.readInto) {
+      return length === tensor.data.length ? tensor.data : tensor.data.subarray(begin, begin + length);
+    }
     if (memory.length < length) memory = new Float32Array(length);
-    tensor.source.readInto(new Uint8Array(memory.buffer, 0, 4 * length));
+    tensor.source.readInto(new Uint8Array(memory.buffer, 0, 4 * length), 4 * begin);
     return memory.subarray(0, length);
   };
-  const reader = (tensor: Tensor<"float32" | "float64">): Numbers => {
-    const { shape, scaled } = tensor;
-    return scaled ? { shape, data: read(scaled.of), gain: scaled.gain } : { shape, data: read(tensor) };
+  const reader = (tensor: Tensor<"float32" | "float64">, rows?: Rows): Numbers => {
+    const [count = 1, ...rest] = tensor.shape;
+    const { first, end } = rows ?? { first: 0, end: count };
+    const shape = rows ? [end - first, ...rest] : tensor.shape;
+    const row = sizeOf(rest);
+    const { scaled } = tensor;
+    const data = read(scaled?.of ?? tensor, first * row, (end - first) * row);
+    return scaled ? { shape, data, gain: scaled.gain.subarray(first, end) } : { shape, data };
   };
   return Object.assign(reader, {
     [Symbol.dispose]() {

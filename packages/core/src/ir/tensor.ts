@@ -20,10 +20,10 @@ export interface FileSource {
   /** Whether the file is still the one that was read. */
   readonly isCurrent: () => Promise<boolean>;
   /**
-   * Where they are in memory no longer: reads the bytes into the caller's, which can serve for many tensors, since new memory takes longer
-   * than the read. Throws FormatError where the file has changed.
+   * Where they are in memory no longer: reads as many bytes as the caller has room for, from one of the tensor's on (its first where not given).
+   * The caller's memory can serve for many tensors, since new memory takes longer than the read. Throws FormatError where the file has changed.
    */
-  readonly readInto?: (bytes: Uint8Array) => void;
+  readonly readInto?: (bytes: Uint8Array, begin?: number) => void;
 }
 
 /** A tensor whose row c (along the first axis) is that of `of` times `gain[c]`. */

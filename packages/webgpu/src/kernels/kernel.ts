@@ -113,7 +113,7 @@ function kernelOf(signature: Signature, text: string, memory: Memory): Kernel {
   const program = `${enables(text, places)}struct Params { ${params.map((param) => `${param}: u32`).join(", ")} }
 @group(0) @binding(0) var<uniform> p: Params;
 ${operands.map((operand, i) => declared(signature, operand, i + 1, places[i]!)).join("\n")}
-${places.some(isTextures) ? `fn place(i: u32) -> vec2u { return vec2u(i % ${TEXELS}u, i / ${TEXELS}u); }\n` : ""}
+${places.some(isTextures) ? `fn place(i: u32) -> vec2u { return vec2u(i & ${TEXELS - 1}u, i >> ${Math.log2(TEXELS)}u); }\n` : ""}
 ${bits}
 
 ${quotient}
@@ -245,10 +245,14 @@ interface Sums {
   readonly plane: string;
 }
 
+/** Behind every texture, and twice as far still below 2³²: what is stored there is dropped (WGSL, 17.7.16), and what is loaded from there not needed. */
+export const OUTSIDE = 2 ** 30;
+
 /**
  * The end of a tile's kernel, as `ended` has it; channels count from `first`, in fours, all of which are whole, and pixels from `start`. Written
- * out for textures, with each condition asked once for all sums: a loop over what lies in registers takes as long as the stores. In a loop for
- * buffers, since SwiftShader takes three times as long to compile it otherwise, and lavapipe half a minute.
+ * out for textures, with each condition asked once for all sums: a loop over what lies in registers takes as long as the stores, and a
+ * condition for each store a third of the time to compile. In a loop for buffers, since SwiftShader takes three times as long to compile it
+ * otherwise, and lavapipe half a minute.
  */
 export function ends({ quads, pixels, at, known, plane }: Sums, memory: Memory): string {
   const each = (text: (quad: number, pixel: number) => string) =>
@@ -266,18 +270,20 @@ ${each((q, n) => `r${q}_${n},`)}
     }
   }`;
   }
-  return `${lines(pixels, (n) => `  let at${n} = start + ${at(`${n}u`)};`)}
+  const inside = (place: string, isInside: string) => `select(${OUTSIDE}u, ${place}, ${isInside})`;
+  return `${lines(pixels, (n) => `  let at${n} = ${inside(`start + ${at(`${n}u`)}`, known(`${n}u`))};`)}
+${lines(quads, (q) => `  let four${q} = ${inside(`(first + ${q}u) * ${plane}`, `first + ${q}u < p.quads`)};`)}
   if (p.hasBias == 1u) {
 ${lines(quads, (q) => `  let b${q} = bias(first + ${q}u);`)}
 ${each((q, n) => `r${q}_${n} += b${q};`)}
   }
   if (p.hasResidual == 1u) {
-${each((q, n) => `r${q}_${n} += residual(at${n} + (first + ${q}u) * ${plane});`)}
+${each((q, n) => `r${q}_${n} += residual(at${n} + four${q});`)}
   }
   if (p.relu == 1u) {
 ${each((q, n) => `r${q}_${n} = rectified(r${q}_${n});`)}
   }
-${lines(pixels, (n) => `  if (${known(`${n}u`)}) {\n${lines(quads, (q) => `    if (first + ${q}u < p.quads) { put(at${n} + (first + ${q}u) * ${plane}, r${q}_${n}); }`)}\n  }`)}`;
+${each((q, n) => `put(at${n} + four${q}, r${q}_${n});`)}`;
 }
 
 /**

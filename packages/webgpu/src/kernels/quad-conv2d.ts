@@ -1,4 +1,4 @@
-import { four, type WeightOrder } from "../layout.ts";
+import { tapByTap, type WeightOrder } from "../layout.ts";
 import { ending, type KernelIn, plain, seen } from "./kernel.ts";
 
 /**
@@ -35,8 +35,5 @@ export const quadConv2d: KernelIn = plain({
 
 /** [O / 4][KH][KW][C / 4][4][4], C filled up to fours. */
 export function quadOrder(shape: readonly number[]): WeightOrder {
-  const [o, c, kh, kw] = four(shape);
-  const tap = Math.ceil(c / 4) * 16;
-  const indexOf = (out: number, k: number) => (out >> 2) * kh * kw * tap + (k >> 2) * 16 + (out & 3) * 4 + (k & 3);
-  return { name: "in fours", length: Math.ceil(o / 4) * kh * kw * tap, indexOf, tap };
+  return tapByTap("in fours", shape, { block: 4, together: 4 });
 }

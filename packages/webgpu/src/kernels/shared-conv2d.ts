@@ -1,4 +1,4 @@
-import { four, type WeightOrder } from "../layout.ts";
+import { tapByTap, type WeightOrder } from "../layout.ts";
 import { ended, ending, type KernelIn, kernelIn, type Products, plain, productsIn, seen } from "./kernel.ts";
 
 /** Output channels, and pixels, of a workgroup. */
@@ -103,8 +103,5 @@ export const sumSplits: KernelIn = plain({
 
 /** [O / 64][KH][KW][C][64], C filled up to fours. */
 export function sharedOrder(shape: readonly number[]): WeightOrder {
-  const [o, c, kh, kw] = four(shape);
-  const tap = Math.ceil(c / 4) * 4 * SHARED;
-  const indexOf = (out: number, k: number) => Math.floor(out / SHARED) * kh * kw * tap + k * SHARED + (out % SHARED);
-  return { name: "for shared memory", length: Math.ceil(o / SHARED) * kh * kw * tap, indexOf, tap };
+  return tapByTap("for shared memory", shape, { block: SHARED, together: 1 });
 }

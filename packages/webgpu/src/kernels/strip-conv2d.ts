@@ -1,4 +1,4 @@
-import { four, type Packing } from "../layout.ts";
+import { four, type WeightOrder } from "../layout.ts";
 import {
   ended,
   ending,
@@ -97,21 +97,18 @@ const strip = {
   params: ["oh", "ow", "across", "quads", "perGroup", "outputsPerGroup", ...seenInStrips, ...ending],
 };
 
-/** Weights [O, C, 3, KW] in the order that strips read them, [O / channels][KW][C / 4][3][channels][4]; zeros behind. */
-export function forStrips(shape: readonly number[], { channels }: Strip): Packing {
-  const [o, c, , kw] = four(shape);
-  const column = 3 * channels * Math.ceil(c / 4) * 4;
-  const write: Packing["write"] = ({ data, gain }, to) => {
-    for (let out = 0, from = 0; out < o; out++) {
-      const factor = gain ? gain[out]! : 1;
-      const start = Math.floor(out / channels) * kw * column + (out % channels) * 4;
-      for (let k = 0; k < c; k++) {
-        const first = start + (k >> 2) * 12 * channels + (k & 3);
-        for (let a = 0; a < 3; a++) {
-          for (let b = 0; b < kw; b++, from++) to[first + b * column + a * 4 * channels] = factor * data[from]!;
-        }
-      }
-    }
+/** Of weights [O, C, 3, KW]: [O / channels][KW][C / 4][3][channels][4]. */
+export function stripOrder(shape: readonly number[], { channels }: Strip): WeightOrder {
+  const [, c, kh, kw] = four(shape);
+  const down = 4 * channels;
+  const right = Math.ceil(c / 4) * kh * down;
+  return {
+    name: `in strips of ${channels}`,
+    block: channels,
+    blockLength: kw * right,
+    together: 4,
+    channels: kh * down,
+    down,
+    right,
   };
-  return { name: `in strips of ${channels}`, length: Math.ceil(o / channels) * kw * column, write };
 }

@@ -1,4 +1,4 @@
-import { four, type WeightOrder } from "../layout.ts";
+import { tapByTap, type WeightOrder } from "../layout.ts";
 import {
   ended,
   ending,
@@ -111,10 +111,5 @@ const tiled = {
 
 /** [O / channels][KH][KW][C / 4][channels][4], C filled up to fours. */
 export function tileOrder(shape: readonly number[], { channels }: Tile): WeightOrder {
-  const [o, c, kh, kw] = four(shape);
-  const tap = Math.ceil(c / 4) * 4 * channels;
-  const block = kh * kw * tap;
-  const indexOf = (out: number, k: number) =>
-    Math.floor(out / channels) * block + ((k >> 2) * channels + (out % channels)) * 4 + (k & 3);
-  return { name: `in tiles of ${channels}`, length: Math.ceil(o / channels) * block, indexOf, tap };
+  return tapByTap(`in tiles of ${channels}`, shape, { block: channels, together: 4 });
 }

@@ -1,5 +1,5 @@
 import { four, type Packing, type WeightOrder } from "../layout.ts";
-import { ending, type KernelIn, lines, plain } from "./kernel.ts";
+import { ending, type KernelIn, lines, OUTSIDE, plain } from "./kernel.ts";
 
 /**
  * Winograd's minimal filtering, Lavin and Gray 2015, section 4.1: a tile of m × m outputs of a 3 × 3 convolution is
@@ -108,11 +108,11 @@ function inputTransform(name: string, matrix: readonly (readonly number[])[]): K
   let down = quotient(tile, p.tilesW);
   let column = (tile - down * p.tilesW) * ${side - 2}u - p.left; let row = down * ${side - 2}u - p.top;
   let seen = (image * p.planes + plane) * p.h; let step = p.planes * p.pixels;
-${lines(side, (k) => `  let in${k} = row + ${k}u < p.h; let from${k} = (seen + row + ${k}u) * p.w;`)}
+${lines(side, (k) => `  let in${k} = row + ${k}u < p.h; let from${k} = select(${OUTSIDE}u, (seen + row + ${k}u) * p.w, in${k});`)}
 ${lines(
   side,
-  (j) => `  let q${j} = column + ${j}u; let known${j} = q${j} < p.w;
-${lines(side, (k) => `  let d${k}_${j} = select(vec4f(), x(select(0u, from${k} + q${j}, in${k} && known${j})), in${k} && known${j});`)}
+  (j) => `  let known${j} = column + ${j}u < p.w; let q${j} = select(${OUTSIDE}u, column + ${j}u, known${j});
+${lines(side, (k) => `  let d${k}_${j} = select(vec4f(), x(from${k} + q${j}), in${k} && known${j});`)}
 ${lines(side, (i) => `  let h${i}_${j} = ${sumOf(matrix[i]!, (k) => `d${k}_${j}`)};`)}`,
 )}
 ${lines(side, (r) => lines(side, (j) => `  put(${r * side + j}u * step + i, ${sumOf(matrix[j]!, (k) => `h${r}_${k}`)});`))}`,
@@ -153,12 +153,16 @@ export function forWinograd(
   order: WeightOrder,
 ): Packing {
   const [o, c] = four(shape);
-  const { length, indexOf } = order;
+  const { block, blockLength, together } = order;
+  const positions = side * side;
   const g = kernelMatrix.flat();
   const half = new Float64Array(side * 3);
   const write: Packing["write"] = ({ data, gain }, to) => {
-    for (let out = 0, from = 0; out < o; out++) {
+    const plane = to.length / positions;
+    to.fill(0);
+    for (let out = 0, from = 0; from < data.length; out++) {
       const factor = gain ? gain[out]! : 1;
+      const start = Math.floor(out / block) * blockLength + (out % block) * together;
       for (let k = 0; k < c; k++, from += 9) {
         for (let r = 0; r < 3 * side; r += 3) {
           for (let s = 0; s < 3; s++) {
@@ -166,14 +170,15 @@ export function forWinograd(
             half[r + s] = factor * (g[r]! * data[at]! + g[r + 1]! * data[at + 3]! + g[r + 2]! * data[at + 6]!);
           }
         }
-        let into = indexOf(out, k);
+        let into = start + Math.floor(k / together) * order.channels + (k % together);
         for (let r = 0; r < 3 * side; r += 3) {
-          for (let s = 0; s < 3 * side; s += 3, into += length) {
+          for (let s = 0; s < 3 * side; s += 3, into += plane) {
             to[into] = g[s]! * half[r]! + g[s + 1]! * half[r + 1]! + g[s + 2]! * half[r + 2]!;
           }
         }
       }
     }
   };
-  return { name: `${name} ${order.name}`, length: side * side * length, write };
+  const length = positions * Math.ceil(o / block) * blockLength;
+  return { name: `${name} ${order.name}`, length, block, planes: positions, write };
 }
