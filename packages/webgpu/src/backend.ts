@@ -57,7 +57,10 @@ export interface WebgpuOptions {
 }
 
 export interface WebgpuBackend extends Backend {
-  /** The device that executables run on; opened where none is yet. */
+  /**
+   * The device that executables run on; opened where none is yet. One that is opened in Node does not clear memory before its first use: of a
+   * buffer that is written in part the rest holds anything.
+   */
   device(): Promise<GPUDevice>;
   /**
    * Times on this adapter each way to run each convolution and linear layer of a graph. The quickest are taken by the next compiles, and by
