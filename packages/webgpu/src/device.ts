@@ -3,7 +3,7 @@ import { BackendUnavailableError, DeviceLostError, fnv1a32, OutOfMemoryError, Un
 import { type Findings, type Identity, readFindings, type WebgpuCache, writeFindings } from "./cache.ts";
 import { type Choice, coldChoice, fallbackChoice, float16Choice, gpuChoice, softwareChoice } from "./choice.ts";
 import type { Kernel, Memory } from "./kernels/kernel.ts";
-import { paced } from "./pace.ts";
+import { paced, pacedMeanwhile } from "./pace.ts";
 import { kernelTexts } from "./tuning.ts";
 
 /** A device, with what has been compiled for it. */
@@ -254,7 +254,7 @@ async function compiled(device: GPUDevice, kernel: Kernel): Promise<GPUComputePi
   const module = device.createShaderModule({ label: name, code: kernel.program });
   try {
     const compute = { module, entryPoint: "main" };
-    return await paced(() => device.createComputePipelineAsync({ label: name, layout, compute }));
+    return await pacedMeanwhile(() => device.createComputePipelineAsync({ label: name, layout, compute }));
   } catch (cause) {
     const { messages } = await module.getCompilationInfo();
     const lines = messages.map(({ lineNum, linePos, message }) => `${lineNum}:${linePos} ${message}`);

@@ -11,7 +11,7 @@ import type { Gpu } from "./device.ts";
 import { roundToFloat16 } from "./float16.ts";
 import { formatOf, isFloat16, isTextures, type Memory, TEXELS } from "./kernels/kernel.ts";
 import type { Lowered, Uploaded } from "./lower.ts";
-import { paced } from "./pace.ts";
+import { pacedMeanwhile } from "./pace.ts";
 import { bytesOf, type Dispatch, type Output, type Plan, type Storage } from "./plan.ts";
 
 /** What lies on the device. */
@@ -164,7 +164,7 @@ function wayUp({ device }: Gpu, sizes: readonly number[]) {
     device.queue.submit([encoder.finish()]);
     encoder = device.createCommandEncoder();
     [here, used] = [undefined, 0];
-    const back = paced(() => buffer.mapAsync(GPUMapMode.WRITE));
+    const back = pacedMeanwhile(() => buffer.mapAsync(GPUMapMode.WRITE));
     back.catch(() => {}); // it is waited for below, unless something else fails first
     underWay.push({ buffer, back });
   };
@@ -267,6 +267,10 @@ export async function prepare(
     if (storage.kind === "value") return slots[plan.slotOf[storage.id]!]!;
     return (storage.kind === "constant" ? constants : inputs).get(storage.name)!;
   };
+  for (const { kernel } of plan.dispatches) {
+    gpu.pipeline(kernel).catch(() => {}); // it is waited for below
+    await undefined; // a kernel's text is read on this thread: between two of them it packs weights, so that the device has work as well
+  }
   const resources = new Map<Held, GPUBindingResource>(); // of a texture a view, which takes half a millisecond to be made on lavapipe
   const resourceOf = (of: Held): GPUBindingResource => {
     const resource = resources.get(of) ?? ("createView" in of ? of.createView() : { buffer: of });

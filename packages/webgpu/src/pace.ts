@@ -3,6 +3,9 @@ const AT_ONCE = 2;
 /** Milliseconds between two questions, at most. */
 const SELDOM = 4;
 
+/** For how long what nobody waits for yet counts as waited for: it is asked for every two milliseconds from the start. */
+const NOT_YET = 32;
+
 /** When something was last begun. */
 let begun = 0;
 
@@ -14,6 +17,12 @@ let begun = 0;
  */
 export function paced<T>(begin: () => T): T {
   begun = performance.now();
+  return withOwnTurns(begin);
+}
+
+/** As `paced`, for what goes on while this thread has other work to do. */
+export function pacedMeanwhile<T>(begin: () => T): T {
+  begun = Math.max(begun, performance.now() - NOT_YET);
   return withOwnTurns(begin);
 }
 

@@ -77,9 +77,7 @@ export function fileTensor(shape: readonly number[], { file, offset, firstNonFin
 }
 
 /** In bytes: what fits into a core's own cache, so that numbers are still there when they are looked at. */
-const CHUNK = 1 << 20;
-/** Chunks that are read at the same time. */
-const AHEAD = 2;
+const CHUNK = 1 << 19;
 
 /** A stretch of bytes, counted from the start of a file's data. */
 interface Stretch {
@@ -118,31 +116,28 @@ function indexIn(stretch: Stretch, begin: number, { buffer, length }: Uint8Array
   return index < 0 ? -1 : (from - stretch.begin) / 4 + index;
 }
 
-/** A file's data chunk by chunk, in order; while one is looked at, the next ones are being read, on other threads. */
+/**
+ * A file's data chunk by chunk, in order, each good until the next. Read on this thread, which has a turn for others after each: what other
+ * threads read lies in their caches, and takes twice the CPU time.
+ */
 async function* chunksOf(
   handle: FileHandle,
   path: string,
   offset: number,
   length: number,
 ): AsyncGenerator<{ readonly begin: number; readonly bytes: Uint8Array }> {
-  const buffers = Array.from({ length: AHEAD + 1 }, () => new Uint8Array(CHUNK));
-  const reading: Promise<Uint8Array>[] = [];
-  const startAt = (begin: number) => {
-    if (begin >= length) return;
-    const buffer = buffers[(begin / CHUNK) % buffers.length]!;
-    const read = readWhole(handle, path, offset + begin, buffer.subarray(0, Math.min(length - begin, CHUNK)));
-    read.catch(() => {}); // whoever waits for it is told; it must not be lost where nobody does any more
-    reading.push(read);
-  };
-  for (let i = 0; i < AHEAD; i++) startAt(i * CHUNK);
-  try {
-    for (let begin = 0; begin < length; begin += CHUNK) {
-      const bytes = await reading.shift()!;
-      startAt(begin + AHEAD * CHUNK);
-      yield { begin, bytes };
+  const { readSync } = await import("node:fs");
+  const { setImmediate: turn } = await import("node:timers/promises");
+  const buffer = new Uint8Array(Math.min(CHUNK, length));
+  for (let begin = 0; begin < length; begin += CHUNK) {
+    const bytes = buffer.subarray(0, Math.min(length - begin, CHUNK));
+    for (let done = 0; done < bytes.length; ) {
+      const count = readSync(handle.fd, bytes, done, bytes.length - done, offset + begin + done);
+      if (count === 0) refuse(path, `it ended at byte ${offset + begin + done} while it was read`);
+      done += count;
     }
-  } finally {
-    await Promise.allSettled(reading); // nothing may still read from a handle that is about to be closed
+    yield { begin, bytes };
+    await turn();
   }
 }
 

@@ -155,11 +155,13 @@ export function forWinograd(
   const [o, c] = four(shape);
   const { block, blockLength, together } = order;
   const positions = side * side;
+  const length = positions * Math.ceil(o / block) * blockLength;
+  const hasGaps = length > positions * o * c;
   const g = kernelMatrix.flat();
   const half = new Float64Array(side * 3);
   const write: Packing["write"] = ({ data, gain }, to) => {
     const plane = to.length / positions;
-    to.fill(0);
+    if (hasGaps) to.fill(0);
     for (let out = 0, from = 0; from < data.length; out++) {
       const factor = gain ? gain[out]! : 1;
       const start = Math.floor(out / block) * blockLength + (out % block) * together;
@@ -179,6 +181,5 @@ export function forWinograd(
       }
     }
   };
-  const length = positions * Math.ceil(o / block) * blockLength;
   return { name: `${name} ${order.name}`, length, block, planes: positions, write };
 }
