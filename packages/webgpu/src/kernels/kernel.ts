@@ -118,13 +118,22 @@ ${bits}
 
 ${quotient}
 ${places.some(isFloat16) ? `\n${halved}\n` : ""}
-${text}
+${text.includes("putInside(") ? `${putInside(places.at(-1)!)}\n` : ""}${text}
 `;
   const textures = operands.flatMap((operand, i) => {
     const place = places[i]!;
     return isTextures(place) ? [[operand, formatOf(place)] as const] : [];
   });
   return { name, operands, textures: Object.fromEntries(textures), params, program };
+}
+
+/** Behind all that there is, and twice as far still below 2³²: what lies there is not stored, and what is loaded from there not needed. */
+export const OUTSIDE = 2 ** 30;
+
+/** `put` for places that may be OUTSIDE: of a texture that is nothing (WGSL, textureStore), of a buffer it would be its last element. */
+function putInside(place: Memory): string {
+  const code = isTextures(place) ? "put(i, four);" : `if (i < ${OUTSIDE}u) { put(i, four); }`;
+  return `fn putInside(i: u32, four: vec4f) { ${code} }`;
 }
 
 /** An operand, and the function that kernels get at it by. */
@@ -245,9 +254,6 @@ interface Sums {
   readonly plane: string;
 }
 
-/** Behind every texture, and twice as far still below 2³²: what is stored there is dropped (WGSL, 17.7.16), and what is loaded from there not needed. */
-export const OUTSIDE = 2 ** 30;
-
 /**
  * The end of a tile's kernel, as `ended` has it; channels count from `first`, in fours, all of which are whole, and pixels from `start`. Written
  * out for textures, with each condition asked once for all sums: a loop over what lies in registers takes as long as the stores, and a
@@ -283,7 +289,7 @@ ${each((q, n) => `r${q}_${n} += residual(at${n} + four${q});`)}
   if (p.relu == 1u) {
 ${each((q, n) => `r${q}_${n} = rectified(r${q}_${n});`)}
   }
-${each((q, n) => `put(at${n} + four${q}, r${q}_${n});`)}`;
+${each((q, n) => `putInside(at${n} + four${q}, r${q}_${n});`)}`;
 }
 
 /**

@@ -119,9 +119,11 @@ ${lines(side, (r) => lines(side, (j) => `  put(${r * side + j}u * step + i, ${su
   });
 }
 
-/** From there to y, with bias, residual and ReLU. */
+/** From there to y, with bias, residual and ReLU: each condition is asked once for all outputs of a tile, and each place worked out once. */
 function outputTransform(name: string, matrix: readonly (readonly number[])[]): KernelIn {
   const [outputs, side] = [matrix.length, matrix[0]!.length];
+  const each = (text: (r: number, c: number) => string) =>
+    lines(outputs, (r) => lines(outputs, (c) => text(r, c)));
   return plain({
     name: `${name} output`,
     operands: ["x", "bias", "residual", "y"],
@@ -136,13 +138,20 @@ ${lines(
   (j) => `${lines(side, (k) => `  let d${k}_${j} = x(${k * side + j}u * step + i);`)}
 ${lines(outputs, (r) => `  let h${r}_${j} = ${sumOf(matrix[r]!, (k) => `d${k}_${j}`)};`)}`,
 )}
-${lines(
-  outputs,
-  (r) => `  if (row + ${r}u < p.oh) {
-    let start = (made + row + ${r}u) * p.ow + column;
-${lines(outputs, (c) => `    if (column + ${c}u < p.ow) { put(start + ${c}u, ended(${sumOf(matrix[c]!, (k) => `h${r}_${k}`)}, plane, start + ${c}u)); }`)}
-  }`,
-)}`,
+${each((r, c) => `  var y${r}_${c} = ${sumOf(matrix[c]!, (k) => `h${r}_${k}`)};`)}
+${lines(outputs, (r) => `  let row${r} = select(${OUTSIDE}u, (made + row + ${r}u) * p.ow, row + ${r}u < p.oh);`)}
+${lines(outputs, (c) => `  let column${c} = select(${OUTSIDE}u, column + ${c}u, column + ${c}u < p.ow);`)}
+  if (p.hasBias == 1u) {
+    let b = bias(plane);
+${each((r, c) => `    y${r}_${c} += b;`)}
+  }
+  if (p.hasResidual == 1u) {
+${each((r, c) => `    y${r}_${c} += residual(row${r} + column${c});`)}
+  }
+  if (p.relu == 1u) {
+${each((r, c) => `    y${r}_${c} = rectified(y${r}_${c});`)}
+  }
+${each((r, c) => `  putInside(row${r} + column${c}, y${r}_${c});`)}`,
   });
 }
 
