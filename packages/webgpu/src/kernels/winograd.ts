@@ -122,8 +122,7 @@ ${lines(side, (r) => lines(side, (j) => `  put(${r * side + j}u * step + i, ${su
 /** From there to y, with bias, residual and ReLU: each condition is asked once for all outputs of a tile, and each place worked out once. */
 function outputTransform(name: string, matrix: readonly (readonly number[])[]): KernelIn {
   const [outputs, side] = [matrix.length, matrix[0]!.length];
-  const each = (text: (r: number, c: number) => string) =>
-    lines(outputs, (r) => lines(outputs, (c) => text(r, c)));
+  const each = (text: (r: number, c: number) => string) => lines(outputs, (r) => lines(outputs, (c) => text(r, c)));
   return plain({
     name: `${name} output`,
     operands: ["x", "bias", "residual", "y"],
