@@ -118,7 +118,7 @@ interface Part {
   readonly start: number;
 }
 
-/** Bytes of a part at most, where that is a block: what is read for it, and what it is packed to, fit into a core's own cache. */
+/** Bytes of a part at most, unless a block has more: what is read for it, and what it is packed to, are to fit into a core's own cache. */
 const PART = 2 ** 20;
 
 /** Blocks whose stretches are whole grains together; all at once where there are none. */
@@ -139,13 +139,13 @@ function partsOf({ constant, packing: { length, block, planes }, memory }: Uploa
   });
 }
 
-/** What goes up at once at least: small constants share a trip. */
+/** Bytes that go up at once at least: small constants share a trip. */
 const TRIP = 2 ** 20;
+/** One is filled while others are under way. */
 const BUFFERS = 4;
 
 /**
- * The way from the host to the device: two buffers, one of which is filled while the other is under way. They are filled again and again,
- * since pages that are new take longer than the copy.
+ * The way from the host to the device: a few buffers, filled again and again, since pages that are new take longer than the copy.
  */
 function wayUp({ device }: Gpu, sizes: readonly number[]) {
   const total = sizes.reduce((sum, each) => sum + each, 0);
@@ -267,11 +267,7 @@ export async function prepare(
     if (storage.kind === "value") return slots[plan.slotOf[storage.id]!]!;
     return (storage.kind === "constant" ? constants : inputs).get(storage.name)!;
   };
-  for (const { kernel } of plan.dispatches) {
-    gpu.pipeline(kernel).catch(() => {}); // it is waited for below
-    await undefined; // a kernel's text is read on this thread: between two of them it packs weights, so that the device has work as well
-  }
-  const resources = new Map<Held, GPUBindingResource>(); // of a texture a view, which takes half a millisecond to be made on lavapipe
+  const resources = new Map<Held, GPUBindingResource>(); // one for each, however often it is bound
   const resourceOf = (of: Held): GPUBindingResource => {
     const resource = resources.get(of) ?? ("createView" in of ? of.createView() : { buffer: of });
     resources.set(of, resource);

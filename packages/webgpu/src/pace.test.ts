@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { paced } from "./pace.ts";
+import { paced, pacedMeanwhile } from "./pace.ts";
 
 /** As Dawn in Node: asks at every turn of the event loop, which it looks for anew each time, until it is done. */
 function dawn(duration: number) {
@@ -39,6 +39,23 @@ describe("what is waited for", () => {
     paced(() => {});
     await vi.advanceTimersByTimeAsync(8);
     expect(long.asked.length - before).toBeGreaterThan(2); // and not the two of every 4 ms
+  });
+
+  it("is asked for every two milliseconds from the start where there is other work to do", async () => {
+    await vi.advanceTimersByTimeAsync(100); // since what was begun last
+    const { asked, begin } = dawn(40);
+    pacedMeanwhile(begin);
+    await vi.advanceTimersByTimeAsync(20);
+    expect(asked.length).toBeGreaterThan(5);
+    expect(asked.length).toBeLessThan(12);
+  });
+
+  it("is asked for at every turn by whom waits, whatever else is begun", async () => {
+    const { asked, begin } = dawn(100);
+    paced(begin);
+    pacedMeanwhile(() => {});
+    await vi.advanceTimersByTimeAsync(1);
+    expect(asked.length).toBeGreaterThan(2);
   });
 
   it("leaves setImmediate as it was, for the process and where it throws", async () => {

@@ -15,15 +15,16 @@ import {
   tensor,
   variants,
 } from "@residual/core";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { coldChoice, gpuChoice, softwareChoice } from "./choice.ts";
 import * as kernels from "./kernels/index.ts";
 import { quadConv2d, quadOrder } from "./kernels/quad-conv2d.ts";
-import { sharedConv2d, sharedParts, sumSplits } from "./kernels/shared-conv2d.ts";
+import { sharedConv2d, sharedOrder, sharedParts, sumSplits } from "./kernels/shared-conv2d.ts";
 import { stripConv2d, stripOrder } from "./kernels/strip-conv2d.ts";
 import { tiledConv2d, tileOrder } from "./kernels/tiled-conv2d.ts";
 import { f2, f4, forWinograd } from "./kernels/winograd.ts";
-import { inOrder, interleaved, type Packing } from "./layout.ts";
+import { dense, inOrder, interleaved, type Packing } from "./layout.ts";
 import { lowerToPlan } from "./lower.ts";
 import { bytesOf, type Plan, planOf, printPlan } from "./plan.ts";
 
@@ -33,9 +34,29 @@ const network = (batch: number) => {
 };
 
 function written({ length, write }: Packing, tensor: Numbers): number[] {
-  const to = new Float32Array(length);
+  const to = new Float32Array(length).fill(Number.NaN); // as memory that has been used
   write(tensor, to);
   return [...to];
+}
+
+/** As `written`, so many blocks at a time. */
+function inParts(packing: Packing, { shape, data, gain }: Numbers, step: number): number[] {
+  const { length, block, planes, write } = packing;
+  const [count = 1, ...rest] = shape;
+  const row = rest.reduce((product, size) => product * size, 1);
+  const plane = length / planes;
+  const stretch = plane / Math.ceil(count / block);
+  const all = new Float32Array(length).fill(Number.NaN);
+  for (let first = 0; first < count; first += step * block) {
+    const end = Math.min(first + step * block, count);
+    const to = new Float32Array(planes * stretch * Math.ceil((end - first) / block)).fill(Number.NaN);
+    const some = { data: data.subarray(first * row, end * row), ...(gain && { gain: gain.subarray(first, end) }) };
+    write({ shape: [end - first, ...rest], ...some }, to);
+    for (let i = 0, size = to.length / planes; i < planes; i++) {
+      all.set(to.subarray(i * size, (i + 1) * size), i * plane + (first / block) * stretch);
+    }
+  }
+  return [...all];
 }
 
 /** No value may lie where another one lies that is read later. */
@@ -246,6 +267,33 @@ describe("programs", () => {
     const positions = Array.from({ length: 16 }, (_, z) => all[z * 16]); // four outputs of four channels each
     // By hand: rows g0, (g0 + g1 + g2) / 2, (g0 − g1 + g2) / 2, g2 of the kernel, then the same of columns.
     expect(positions).toEqual([1, 3, 1, 3, 6, 11.25, 3.75, 9, 2, 3.75, 1.25, 3, 7, 12, 4, 9]);
+  });
+
+  it("in parts is what it is as a whole", () => {
+    const [side, few] = [fc.constantFrom(1, 3), fc.integer({ min: 1, max: 9 })];
+    const shapes = fc.tuple(fc.integer({ min: 1, max: 70 }), few, side, side);
+    fc.assert(
+      fc.property(shapes, fc.integer({ min: 1, max: 3 }), fc.boolean(), (shape, step, isScaled) => {
+        const [o, c, kh, kw] = shape;
+        const data = Float32Array.from({ length: o * c * kh * kw }, (_, i) => i + 1);
+        const gain = Float64Array.from({ length: o }, (_, out) => out + 0.5);
+        const weight = { shape, data, ...(isScaled && { gain }) };
+        const tile = { lanes, channels: 8, pixels: 1 } as const;
+        const strips = { lanes, channels: 4, rows: 1, down: 1 } as const;
+        const matrix = tileOrder([o, c, 1, 1], tile);
+        const packings = [
+          inOrder(tileOrder(shape, tile), shape),
+          inOrder(sharedOrder(shape), shape),
+          dense(shape),
+          interleaved(shape),
+          ...(kh === 3 ? [inOrder(stripOrder(shape, strips), shape)] : []),
+          ...(kh === 3 && kw === 3 ? [f2, f4].map((each) => forWinograd(each, shape, matrix)) : []),
+        ];
+        for (const packing of packings) {
+          expect(inParts(packing, weight, step), packing.name).toEqual(written(packing, weight));
+        }
+      }),
+    );
   });
 
   it("channels lie in fours", () => {

@@ -8,7 +8,7 @@ function inFile(shape: readonly number[], numbers: readonly number[], scaled?: S
     path: "numbers",
     offset: 0,
     isCurrent: async () => true,
-    readInto: (bytes) => bytes.set(new Uint8Array(Float32Array.from(numbers).buffer)),
+    readInto: (bytes, begin = 0) => bytes.set(new Uint8Array(Float32Array.from(numbers).buffer, begin, bytes.length)),
   };
   return {
     dtype: "float32",
@@ -34,6 +34,18 @@ describe("a reader of numbers", () => {
     const found = read(inFile([2, 2], [], { of: inFile([2, 2], [1, 2, 3, 4]), gain }));
     expect([...found.data]).toEqual([1, 2, 3, 4]);
     expect(found).toMatchObject({ shape: [2, 2], gain });
+  });
+
+  it("gives some rows of each", () => {
+    using read = numbersReader();
+    const rows = { first: 1, end: 3 };
+    const shape = [2, 2];
+    const numbers = [1, 2, 3, 4, 5, 6, 7, 8];
+    expect(read(tensor([4, 2], numbers), rows)).toEqual({ shape, data: Float32Array.of(3, 4, 5, 6) });
+    expect(read(inFile([4, 2], numbers), rows)).toEqual({ shape, data: Float32Array.of(3, 4, 5, 6) });
+    const gain = Float64Array.of(1, 2, 3, 4);
+    const scaled = read(inFile([4, 2], [], { of: inFile([4, 2], numbers), gain }), rows);
+    expect(scaled).toEqual({ shape, data: Float32Array.of(3, 4, 5, 6), gain: Float64Array.of(2, 3) });
   });
 
   it("reads those of files into one piece of memory, which it gives back", () => {
