@@ -18,7 +18,7 @@ import {
   tensor,
   variants,
 } from "@residual/core";
-import { webgpu } from "@residual/webgpu";
+import { type DeviceBuffers, type WebgpuExecutable, webgpu } from "@residual/webgpu";
 import { softwareGpu } from "@residual/webgpu-software";
 import { describe, expect, it, vi } from "vitest";
 import { watchGpuMemory } from "./behaviour/gpu-memory.ts";
@@ -124,10 +124,11 @@ describe("buffers of the caller's", () => {
   });
 
   it("that will not do are refused, by name", async () => {
-    await using executable = await backend.compile(tiled());
+    await using executable: WebgpuExecutable = await backend.compile(tiled());
     const { COPY_SRC, COPY_DST } = GPUBufferUsage;
     const [fine, short] = [await storage(16 * 36 * 4, COPY_SRC), await storage(64, COPY_SRC | COPY_DST)];
-    const run = (inputs: object, outputs: object) => executable.runOnDevice({ inputs, outputs } as never);
+    const run = (inputs: DeviceBuffers["inputs"], outputs: DeviceBuffers["outputs"]) =>
+      executable.runOnDevice({ inputs, outputs });
     await expect(run({ x: short }, {})).rejects.toThrow(
       "the buffer for x has 64 bytes, [1, 16, 6, 6] in float32 takes 2304",
     );

@@ -45,7 +45,7 @@ const composed = {
 
 /** x² is x · x: each number is its own gate. */
 function power(x: Operand, exponents: Float64Array, leaf: Leaf): Translation {
-  const [exponent] = exponents as unknown as [number];
+  const exponent = exponents[0] ?? Number.NaN;
   const whole = Number.isInteger(exponent) && exponent >= 1 && exponents.every((each) => each === exponent);
   if (!whole) return noOp(["pow", "power"], "power whose exponent varies or is not whole: no op");
   const value = leaf(viewed(x, [1, sizeOf(x.shape), 1, 1]));
