@@ -1,4 +1,12 @@
-export { backendNames, type ChosenBackend, chooseBackend } from "./backends.ts";
-export { UsageError } from "./errors.ts";
-export { type Classifier, type LoadOptions, load } from "./load.ts";
-export { type Prepared, type PrepareOptions, prepare } from "./prepare.ts";
+export {
+  backendNames,
+  type ChosenBackend,
+  type Classifier,
+  chooseBackend,
+  type LoadOptions,
+  load,
+  type Prepared,
+  type PrepareOptions,
+  prepare,
+  UsageError,
+} from "@residual/pipeline";

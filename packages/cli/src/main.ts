@@ -1,4 +1,5 @@
 import { ResidualError } from "@residual/core";
+import { UsageError } from "@residual/pipeline";
 import { Command, CommanderError } from "commander";
 import { benchCommand } from "./commands/bench.ts";
 import { classifyCommand } from "./commands/classify.ts";
@@ -11,7 +12,6 @@ import { preprocessCommand } from "./commands/preprocess.ts";
 import { runCommand } from "./commands/run.ts";
 import { summaryCommand } from "./commands/summary.ts";
 import { tuneCommand } from "./commands/tune.ts";
-import { UsageError } from "./errors.ts";
 import { Stop, stopper } from "./stop.ts";
 import { version } from "./version.ts";
 

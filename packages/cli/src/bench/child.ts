@@ -1,6 +1,5 @@
 import { fixtureInput, ResidualError, select, type Tensor } from "@residual/core";
-import { chooseBackend } from "../backends.ts";
-import { prepare } from "../prepare.ts";
+import { chooseBackend, prepare } from "@residual/pipeline";
 import { peers, type Runner } from "./peers/index.ts";
 import type { Answer, Cost, Order, Task } from "./protocol.ts";
 

@@ -3,16 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bind, constantsOf, fixtureWeights, formatShape } from "@residual/core";
 import { writeOnnx } from "@residual/onnx";
+import { backendNames, checkLogits, chooseBackend, modelNamed, oneOf, specNamed } from "@residual/pipeline";
 import { writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
-import { backendNames, chooseBackend } from "../backends.ts";
 import { type LayerCost, timeLayers } from "../bench/layers.ts";
 import { type Measurement, measure } from "../bench/measure.ts";
 import { peers, peersOf } from "../bench/peers/index.ts";
 import type { Task } from "../bench/protocol.ts";
 import { type Context, command, positive, threadsOption } from "../command.ts";
-import { oneOf } from "../names.ts";
-import { checkLogits, modelNamed, specNamed } from "../prepare.ts";
 import { type Output, progressBar, say, table } from "../terminal.ts";
 
 interface Options extends Output {

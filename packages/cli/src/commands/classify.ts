@@ -1,3 +1,4 @@
+import { type Classifier, load } from "@residual/pipeline";
 import type { Prediction } from "@residual/vision";
 import type { Command } from "commander";
 import {
@@ -10,7 +11,6 @@ import {
   threadsOption,
   withPreprocessing,
 } from "../command.ts";
-import { type Classifier, load } from "../load.ts";
 import { bold, dim, type Output, progressBar, remark, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {

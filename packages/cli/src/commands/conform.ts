@@ -1,6 +1,6 @@
 import type { Level } from "@residual/conformance";
+import { backendNames } from "@residual/pipeline";
 import { type Command, Option } from "commander";
-import { backendNames } from "../backends.ts";
 import { type Context, command, positive, threadsOption } from "../command.ts";
 import type { Options } from "../conform/run.ts";
 

@@ -8,8 +8,8 @@ import {
   resnet,
   variants,
 } from "@residual/core";
+import { type BackendName, backendNamed, backendNames, installCommand } from "@residual/pipeline";
 import type { Command } from "commander";
-import { type BackendName, backendNamed, backendNames, installCommand } from "../backends.ts";
 import { command } from "../command.ts";
 import { type Output, say, table } from "../terminal.ts";
 

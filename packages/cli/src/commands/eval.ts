@@ -1,7 +1,7 @@
 import { type Answer, type Executable, select } from "@residual/core";
+import { checkLogits, chooseBackend, type Prepared, prepare } from "@residual/pipeline";
 import { stack } from "@residual/vision";
 import type { Command } from "commander";
-import { chooseBackend } from "../backends.ts";
 import {
   backendOption,
   type Context,
@@ -13,7 +13,6 @@ import {
   withPreprocessing,
 } from "../command.ts";
 import { type Dataset, openDataset } from "../dataset.ts";
-import { checkLogits, type Prepared, prepare } from "../prepare.ts";
 import { type Output, progressBar, remark, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {

@@ -1,15 +1,13 @@
 import { extname } from "node:path";
 import { constantsOf } from "@residual/core";
 import { writeOnnx } from "@residual/onnx";
+import { oneOf, type Prepared, parseShape, prepare, UsageError } from "@residual/pipeline";
 import { engineNames, type GraphModelReport, type QuantizationName } from "@residual/tfjs";
 import { checkGraphModelFolder, writeGraphModel } from "@residual/tfjs/node";
 import { writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
 import { type Context, command } from "../command.ts";
-import { UsageError } from "../errors.ts";
-import { oneOf } from "../names.ts";
 import { checkOut } from "../out.ts";
-import { type Prepared, parseShape, prepare } from "../prepare.ts";
 import { type Output, progressBar, say } from "../terminal.ts";
 
 interface Options extends Output {

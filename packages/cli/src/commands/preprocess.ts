@@ -1,4 +1,5 @@
 import { tensorOf } from "@residual/core";
+import { DEFAULT_WEIGHTS, preprocessingOf, specNamed } from "@residual/pipeline";
 import { crop, decodeImage, normalize } from "@residual/vision";
 import { findWeights, writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
@@ -10,7 +11,6 @@ import {
   withPreprocessing,
 } from "../command.ts";
 import { checkOut } from "../out.ts";
-import { DEFAULT_WEIGHTS, preprocessingOf, specNamed } from "../prepare.ts";
 import { type Output, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {

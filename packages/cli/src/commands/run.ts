@@ -12,11 +12,20 @@ import {
   type Tensor,
   valuesOf,
 } from "@residual/core";
+import {
+  chooseBackend,
+  oneOf,
+  type Prepared,
+  parseShape,
+  prepare,
+  saltOf,
+  specNamed,
+  UsageError,
+} from "@residual/pipeline";
 import { decodeImage, preprocess } from "@residual/vision";
 import type { WebgpuExecutable } from "@residual/webgpu";
 import { readWeights, writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
-import { chooseBackend } from "../backends.ts";
 import {
   backendOption,
   type Context,
@@ -26,10 +35,7 @@ import {
   threadsOption,
   withPreprocessing,
 } from "../command.ts";
-import { UsageError } from "../errors.ts";
-import { oneOf } from "../names.ts";
 import { checkOut } from "../out.ts";
-import { type Prepared, parseShape, prepare, saltOf, specNamed } from "../prepare.ts";
 import { type Output, progressBar, remark, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {

@@ -1,9 +1,8 @@
 import { bind, fixtureWeights, formatShape } from "@residual/core";
+import { fileCache, modelNamed, specNamed } from "@residual/pipeline";
 import { type TunedLayer, webgpu } from "@residual/webgpu";
 import type { Command } from "commander";
 import { type Context, command, positive } from "../command.ts";
-import { fileCache } from "../file-cache.ts";
-import { modelNamed, specNamed } from "../prepare.ts";
 import { type Output, progressBar, say, table } from "../terminal.ts";
 
 interface Options extends Output {

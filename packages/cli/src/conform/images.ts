@@ -1,9 +1,9 @@
 import type { ImageBatch, ImageSet } from "@residual/conformance";
 import { type Dimension, FormatError, type Graph, select, type Tensor, tensorOf, toFloat64 } from "@residual/core";
+import { checkLogits, type Prepared, prepare } from "@residual/pipeline";
 import { stack } from "@residual/vision";
 import { readWeights } from "@residual/weights";
 import { type Dataset, openDataset } from "../dataset.ts";
-import { checkLogits, type Prepared, prepare } from "../prepare.ts";
 
 export interface ImageOptions {
   /** Labelled pictures, as `residual eval` takes them. */

@@ -1,9 +1,9 @@
 /// <reference types="@webgpu/types" />
 import { select } from "@residual/core";
+import { prepare } from "@residual/pipeline";
 import { lowerToProgram, programFiles } from "@residual/tfjs";
 import type * as Converter from "@tensorflow/tfjs-converter";
 import type * as Tfjs from "@tensorflow/tfjs-core";
-import { prepare } from "../../prepare.ts";
 import type { Task } from "../protocol.ts";
 import { browserGpu } from "./dawn.ts";
 import { imported, type Peer, type Runner } from "./runner.ts";

@@ -13,8 +13,8 @@ import {
   UnsupportedError,
   type Value,
 } from "@residual/core";
+import { prepare } from "@residual/pipeline";
 import type * as Tfjs from "@tensorflow/tfjs-core";
-import { prepare } from "../../prepare.ts";
 import { browserGpu } from "./dawn.ts";
 import { imported, type Peer } from "./runner.ts";
 

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { BackendUnavailableError, FormatError, ResidualError, UnsupportedError, WeightsError } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { load, UsageError } from "./index.ts";
-import { photo } from "./testing/residual.ts";
+import { photo } from "./testing/photo.ts";
 
 const chelsea = photo("chelsea.png");
 const cat = { label: "cat", index: 3, probability: expect.closeTo(0.982, 3) as number }; // the card of the weights
