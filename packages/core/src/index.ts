@@ -35,6 +35,7 @@ export {
   UnsupportedError,
   WeightsError,
 } from "./ir/errors.ts";
+export { roundToFloat16, widenFloat16 } from "./ir/float16.ts";
 export { constantsOf, type Graph, graph, inputsOf, nodesOf, parametersOf, usesOf, valuesOf } from "./ir/graph.ts";
 export { type Numbers, type NumbersReader, numbersReader, type Rows } from "./ir/numbers.ts";
 export { print } from "./ir/print.ts";

@@ -1,4 +1,4 @@
-import { UnsupportedError } from "@residual/core";
+import { roundToFloat16, UnsupportedError, widenFloat16 } from "@residual/core";
 
 /** What weights are stored in; they are float32 again once they are loaded. */
 export type QuantizationName = "uint8" | "float16";
@@ -48,12 +48,11 @@ const LARGEST_FLOAT16 = 65_504;
 
 function toFloat16(name: string, numbers: Float32Array): Quantized {
   const halves = new Uint16Array(numbers.length);
+  roundToFloat16(numbers, halves);
+  const wide = widenFloat16(halves);
   let [error, squares] = [0, 0];
   for (let i = 0; i < numbers.length; i++) {
-    const value = numbers[i]!;
-    const half = float16Of(value);
-    const loaded = numberOf(half);
-    halves[i] = half;
+    const [value, loaded] = [numbers[i]!, wide[i]!];
     if (!Number.isFinite(loaded)) {
       throw new UnsupportedError(
         `tfjs: ${name} holds ${value}, float16 reaches to ${LARGEST_FLOAT16}; export it in float32, or in uint8`,
@@ -65,30 +64,4 @@ function toFloat16(name: string, numbers: Float32Array): Quantized {
   }
   const bytes = new Uint8Array(halves.buffer); // little-endian, as every machine that runs this
   return { bytes, quantization: { dtype: "float16", original_dtype: "float32" }, error, squares };
-}
-
-const float = new Float32Array(1);
-const bits = new Uint32Array(float.buffer);
-
-/** The nearest float16, ties to even; what is larger than all of them is infinite. */
-function float16Of(value: number): number {
-  float[0] = value;
-  const sign = (bits[0]! >>> 16) & 0x8000;
-  const magnitude = bits[0]! & 0x7fffffff;
-  if (magnitude >= 0x477ff000) return sign | 0x7c00; // from halfway between 65504 and 65536 on
-  // Below 2⁻¹⁴ steps are 2⁻²⁴: adding 0.5 to a float32 rounds it to just these.
-  if (magnitude < 0x38800000) {
-    float[0] = Math.abs(value) + 0.5;
-    return sign | (bits[0]! - 0x3f000000);
-  }
-  const odd = (magnitude >>> 13) & 1;
-  return sign | ((magnitude - 0x38000000 + 0xfff + odd) >>> 13);
-}
-
-function numberOf(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >>> 10) & 31;
-  const fraction = half & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  return exponent === 31 ? sign * Infinity : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }

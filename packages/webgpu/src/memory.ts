@@ -2,13 +2,13 @@ import {
   type Numbers,
   numbersReader,
   type Rows,
+  roundToFloat16,
   sizeOf,
   throwIfAborted,
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
 import type { Gpu } from "./device.ts";
-import { roundToFloat16 } from "./float16.ts";
 import { formatOf, isFloat16, isTextures, type Memory, TEXELS } from "./kernels/kernel.ts";
 import type { Lowered, Uploaded } from "./lower.ts";
 import { pacedMeanwhile } from "./pace.ts";

@@ -1,4 +1,4 @@
-import { type Tensor, tensorOf, UnsupportedError } from "@residual/core";
+import { type Tensor, tensorOf, UnsupportedError, widenFloat16 } from "@residual/core";
 import type { StoredDType } from "./dtypes.ts";
 import { quote } from "./json-reader.ts";
 import type { TensorEntry } from "./safetensors.ts";
@@ -13,13 +13,8 @@ type Decode = (shape: readonly number[], bytes: Uint8Array) => Tensor;
 const decoders: { readonly [D in StoredDType]?: Decode } = {
   F64: (shape, bytes) => tensorOf("float64", shape, viewOf(Float64Array, bytes)),
   F32: (shape, bytes) => tensorOf("float32", shape, viewOf(Float32Array, bytes)),
-  F16: (shape, bytes) => tensorOf("float32", shape, widen(viewOf(Uint16Array, bytes), float32BitsOfHalf)),
-  BF16: (shape, bytes) =>
-    tensorOf(
-      "float32",
-      shape,
-      widen(viewOf(Uint16Array, bytes), (bits) => bits << 16),
-    ),
+  F16: (shape, bytes) => tensorOf("float32", shape, widenFloat16(viewOf(Uint16Array, bytes))),
+  BF16: (shape, bytes) => tensorOf("float32", shape, widenBfloat16(viewOf(Uint16Array, bytes))),
   I64: (shape, bytes) => tensorOf("int64", shape, viewOf(BigInt64Array, bytes)),
   I32: (shape, bytes) => tensorOf("int32", shape, viewOf(Int32Array, bytes)),
   U8: (shape, bytes) => tensorOf("uint8", shape, viewOf(Uint8Array, bytes)),
@@ -51,20 +46,9 @@ function viewOf<T>(View: View<T>, bytes: Uint8Array): T {
   return new View(aligned.buffer, aligned.byteOffset, aligned.byteLength / View.BYTES_PER_ELEMENT);
 }
 
-function widen(halves: Uint16Array, bitsOf: (half: number) => number): Float32Array {
-  const bits = new Uint32Array(halves.length);
-  for (let i = 0; i < halves.length; i++) bits[i] = bitsOf(halves[i]!);
+/** bfloat16 is the upper half of a float32. */
+function widenBfloat16(words: Uint16Array): Float32Array {
+  const bits = new Uint32Array(words.length);
+  for (let i = 0; i < words.length; i++) bits[i] = words[i]! << 16;
   return new Float32Array(bits.buffer);
-}
-
-/** The float32 with the value of an IEEE 754 half: 1 sign bit, 5 of exponent (bias 15), 10 of fraction; both as bits. */
-function float32BitsOfHalf(half: number): number {
-  const sign = (half & 0x8000) << 16;
-  const exponent = (half >>> 10) & 0x1f;
-  const fraction = half & 0x3ff;
-  if (exponent === 0x1f) return sign | 0x7f800000 | (fraction << 13); // infinities and NaN
-  if (exponent > 0) return sign | ((exponent + 112) << 23) | (fraction << 13); // 112 = 127 − 15, the two biases
-  if (fraction === 0) return sign;
-  const shift = Math.clz32(fraction) - 21; // subnormal, which float32 writes with its leading 1 shifted to bit 10
-  return sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
 }
