@@ -1,5 +1,13 @@
 import type { Tensor } from "../ir/tensor.ts";
-import type { Conv2dAttributes } from "./conv2d.ts";
+import type { Pads } from "../ir/value.ts";
+
+/** How windows step over an image. The attributes of a convolution fit. */
+interface Windows {
+  readonly stride: readonly [number, number];
+  readonly padding: Pads;
+  readonly dilation: readonly [number, number];
+  readonly groups: number;
+}
 
 /**
  * y = a · bᵀ, all row-major: a [rows, inner], b [columns, inner], y [rows, columns]. Each element is summed in the order
@@ -87,7 +95,7 @@ export function imageRows(
   rows: Float64Array,
   x: Tensor<"float64">,
   weightShape: readonly number[],
-  { stride, padding: [top, left], dilation, groups }: Conv2dAttributes,
+  { stride, padding: [top, left], dilation, groups }: Windows,
   image: number,
   group: number,
   [oh, ow]: readonly [number, number],
