@@ -6,7 +6,8 @@ import { compare, type Outcome, type Trial } from "./trial.ts";
 export function checkOf(outcome: Outcome): Check {
   const { trial, shape, share, worst, error } = outcome;
   const what = whatOf(trial, shape);
-  const common = { name: trial.name, op: trial.op, passed: share <= 1, share, what, ...(worst ? { worst } : {}) };
+  const { name, op, shows } = trial;
+  const common = { name, op, passed: share <= 1, share, what, ...(shows && { shows }), ...(worst && { worst }) };
   if (common.passed) return common;
   return { ...common, message: error ? `${error.code}: ${error.message}` : offBy(worst!, share) };
 }

@@ -8,7 +8,7 @@ import {
 } from "@residual/core";
 import { arithmeticOf } from "./arithmetic.ts";
 import { inWords } from "./behaviour/subject.ts";
-import { withDeviations } from "./deviations.ts";
+import { checkDeviations, withDeviations } from "./deviations.ts";
 import { environment } from "./environment.ts";
 import type { ImageSet } from "./levels/images.ts";
 import { plan } from "./plan.ts";
@@ -26,7 +26,7 @@ export interface ConformOptions extends WorkOptions {
   readonly models?: readonly ModelName[];
   /** Real pictures with PyTorch's answers; without any the level is reported as skipped. */
   readonly images?: readonly ImageSet[];
-  /** Known deviations beside those that the backend's own description lists. */
+  /** Known deviations, in addition to the backend's own list. */
   readonly deviations?: readonly Deviation[];
   /** Sections of an earlier run that was interrupted: they are not run again. */
   readonly done?: readonly Section[];
@@ -84,7 +84,7 @@ export async function runTask(task: Task, held: Held, deviations: readonly Devia
   const common = { level, name, ...(variant === undefined ? {} : { variant }) };
   const milliseconds = Math.round(performance.now() - begin);
   if (skipped !== undefined) return { ...common, milliseconds, checks, skipped };
-  return { ...common, milliseconds, checks: withDeviations(common, checks, deviations) };
+  return { ...common, milliseconds, checks: withDeviations(checks, deviations) };
 }
 
 /** A backend that throws anything at all, and not just what it should, has failed; the suite has not. */
@@ -92,12 +92,17 @@ function broken(error: unknown): Check {
   return { name: "runs to its end", passed: false, message: inWords(error) };
 }
 
-/** The backend with what it says of itself: its arithmetic, and where it is known to deviate. */
+/**
+ * The backend with its description: its arithmetic, and its known deviations. Throws UnsupportedError for an algorithm or a
+ * trait that the suite does not know.
+ */
 export async function hold(
   backend: Backend,
-  { signal, deviations = [] }: Pick<ConformOptions, "signal" | "deviations">,
+  options: Pick<ConformOptions, "signal" | "deviations">,
 ): Promise<{ held: Held; description: BackendDescription; deviations: readonly Deviation[] }> {
   const description = await backend.describe();
-  const held = { backend, arithmetic: arithmeticOf(description), work: { signal } };
-  return { held, description, deviations: [...(description.deviations ?? []), ...deviations] };
+  const deviations = [...(description.deviations ?? []), ...(options.deviations ?? [])];
+  checkDeviations(deviations);
+  const held = { backend, arithmetic: arithmeticOf(description), work: { signal: options.signal } };
+  return { held, description, deviations };
 }

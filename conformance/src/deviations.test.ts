@@ -1,28 +1,90 @@
-import { expect, it } from "vitest";
-import { withDeviations } from "./deviations.ts";
+import { type Deviation, type OpName, ops, type Trait, traits, UnsupportedError } from "@residual/core";
+import { describe, expect, it } from "vitest";
+import { hold, runTask } from "./conform.ts";
+import { checkDeviations, traitsShownBy, withDeviations } from "./deviations.ts";
+import { plan } from "./plan.ts";
 import type { Check } from "./report/types.ts";
+import { float32Backend } from "./testing/mutations/float32-backend.ts";
+import { pointwise } from "./testing/mutations/kernels.ts";
 
-const section = { level: "ops", name: "special values" } as const;
-const of = (name: string, because: string) => ({ case: `ops/special values/${name}`, because });
-const wrong: Check = { name: "NaN", passed: false, share: Infinity, message: "got 3" };
-const right: Check = { name: "zero", passed: true, share: 0 };
+const dropsNaN: Deviation = { op: "relu", trait: "drops NaN", because: "the runtime drops it" };
+const worst = { index: [0], expected: Number.NaN, found: 3, bound: 0 };
+const wrong: Check = { name: "NaN", op: "relu", passed: false, share: Infinity, worst, shows: ["drops NaN"] };
+const right: Check = { name: "zero", op: "relu", passed: true, share: 0 };
 
-it("a known deviation passes with its reason, and keeps what was found", () => {
-  const found = withDeviations(section, [wrong, right], [of("NaN", "the runtime drops it")]);
-  expect(found).toEqual([{ ...wrong, passed: true, because: "the runtime drops it" }, right]);
+describe("withDeviations", () => {
+  it("excuses a wrong number whose case shows a declared trait, and keeps what was found", () => {
+    const { trait, because } = dropsNaN;
+    expect(withDeviations([wrong, right], [dropsNaN])).toEqual([{ ...wrong, passed: true, trait, because }, right]);
+  });
+
+  it("excuses no other trait, no other op, and no error", () => {
+    const others: Deviation[] = [
+      { ...dropsNaN, trait: "turns infinity into NaN" },
+      { ...dropsNaN, op: "sigmoid" },
+    ];
+    expect(withDeviations([wrong], others)).toEqual([wrong]);
+    const { worst: _, ...refused } = wrong;
+    expect(withDeviations([wrong, refused], [dropsNaN]).map(({ passed }) => passed)).toEqual([true, false]);
+  });
+
+  it("fails for a declared trait that no case shows any more; one case is enough", () => {
+    const passing = { ...wrong, passed: true };
+    const gone = { name: "relu drops NaN", passed: false, trait: "drops NaN", because: "the runtime drops it" };
+    expect(withDeviations([passing], [dropsNaN])).toEqual([passing, expect.objectContaining(gone)]);
+    expect(withDeviations([passing, wrong], [dropsNaN]).map(({ passed }) => passed)).toEqual([true, true]);
+  });
+
+  it("leaves a section alone that has no case of the trait", () => {
+    expect(withDeviations([right], [dropsNaN])).toEqual([right]);
+  });
 });
 
-it("one that deviates no longer fails", () => {
-  const [found] = withDeviations(section, [right], [of("zero", "once it did")]);
-  expect(found).toMatchObject({ passed: false, because: "once it did" });
-  expect(found!.message).toContain("deviates no longer");
+describe("a backend whose relu drops NaN", () => {
+  const backend = float32Backend({ kernels: { relu: pointwise((x) => (Number.isNaN(x) ? 0 : Math.max(x, 0))) } });
+  const verdicts = async (deviations: readonly Deviation[], rename = (name: string) => name) => {
+    const [task] = (await plan({ only: ["ops"] })).filter(({ name }) => name === "special values");
+    const { held, deviations: all } = await hold(backend, { deviations });
+    const renamed = {
+      ...task!,
+      async *run(of: typeof held) {
+        for await (const check of task!.run(of)) yield { ...check, name: rename(check.name) };
+      },
+    };
+    return (await runTask(renamed, held, all)).checks.filter(({ passed }) => !passed).map(({ name }) => name);
+  };
+
+  it("fails, and passes once it declares the trait, whatever the cases are called", async () => {
+    expect(await verdicts([])).toEqual(["relu: NaN stays"]);
+    expect(await verdicts([dropsNaN])).toEqual([]);
+    expect(await verdicts([dropsNaN], (name) => `renamed ${name.length}`)).toEqual([]);
+  });
+
+  it("fails if it declares more than is true", async () => {
+    const more: Deviation = { op: "relu", trait: "turns infinity into NaN", because: "it once did" };
+    expect(await verdicts([dropsNaN, more])).toEqual(["relu turns infinity into NaN"]);
+  });
 });
 
-it("one that names no check of its section fails; one of another section is not looked at", () => {
-  const found = withDeviations(
-    section,
-    [right],
-    [of("zeros", "misspelt"), { case: "nodes/resnet18/x", because: "elsewhere" }],
-  );
-  expect(found).toEqual([right, expect.objectContaining({ name: "zeros", passed: false })]);
+describe("the vocabulary", () => {
+  it("has a case for every trait", () => {
+    const shown = new Set((Object.keys(ops) as OpName[]).flatMap(traitsShownBy));
+    expect([...shown].sort()).toEqual(Object.keys(traits).sort());
+  });
+
+  it("refuses a trait that it does not know, and one that no case of the op shows", () => {
+    const of = (op: OpName, trait: Trait): Deviation[] => [{ op, trait, because: "" }];
+    expect(() => checkDeviations(of("relu", "drops NaN"))).not.toThrow();
+    expect(() => checkDeviations(of("relu", "drops its hat" as Trait))).toThrow(UnsupportedError);
+    expect(() => checkDeviations(of("relu", "drops its hat" as Trait))).toThrow(
+      /no case that shows \{ op: "relu", trait: "drops its hat" \}: the traits are "drops NaN", .*newer$/,
+    );
+    expect(() => checkDeviations(of("add", "pads with a finite number"))).toThrow(/its cases show "drops NaN", "turns/);
+    expect(() => checkDeviations(of("gelu" as OpName, "drops NaN"))).toThrow(/its cases show none$/);
+  });
+
+  it("is checked before anything runs", async () => {
+    const deviations = [{ op: "add", trait: "keeps negative subnormals", because: "" }] as const;
+    await expect(hold(float32Backend(), { deviations })).rejects.toThrow(UnsupportedError);
+  });
 });

@@ -1,10 +1,11 @@
-export type { Deviation } from "@residual/core";
+export type { Deviation, Trait } from "@residual/core";
 export { type Bisection, type BisectOptions, bisect, explain } from "./bisect.ts";
 export { type ConformOptions, conform } from "./conform.ts";
 export type { ImageBatch, ImageSet } from "./levels/images.ts";
 export { quickModels } from "./plan.ts";
 export { toHtml } from "./report/html.ts";
 export { toJson } from "./report/json.ts";
+export { type KnownDeviation, knownDeviations } from "./report/summary.ts";
 export {
   type Check,
   type Environment,

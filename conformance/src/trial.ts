@@ -12,6 +12,7 @@ import {
   ResidualError,
   sizeOf,
   type Tensor,
+  type Trait,
   tensorOf,
   toFloat64,
   type Value,
@@ -35,6 +36,8 @@ export interface Trial {
   readonly names?: { readonly [input: string]: string };
   /** In float64, where whoever made the trial knows it already. */
   readonly answer?: Tensor<"float64">;
+  /** Traits of a backend that make it fail. */
+  readonly shows?: readonly Trait[];
   /** Flat indices of the output that are held; all of them where not given. */
   readonly samples?: readonly number[];
 }

@@ -25,6 +25,7 @@ const nanInEachPlace = Array.from(
     },
     options: { window: 3 },
     expected: tensor([1, 1, 1, 1], [nan]),
+    shows: ["drops NaN"],
   }),
 );
 
@@ -39,11 +40,13 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
       name: "NaN is in each answer that sees it",
       inputs: { x: tensor([1, 1, 1, 4], [1, nan, 2, 3]), weight: tensor([1, 1, 1, 2], [1, 1]) },
       expected: tensor([1, 1, 1, 3], [nan, nan, 5]),
+      shows: ["drops NaN"],
     },
     {
       name: "infinity is a number among others",
       inputs: { x: tensor([1, 1, 1, 3], [-inf, 2, inf]), weight: tensor([1, 1, 1, 1], [2]) },
       expected: tensor([1, 1, 1, 3], [-inf, 4, inf]),
+      shows: ["turns infinity into NaN"],
     },
     {
       name: "infinities of either sign make NaN",
@@ -72,6 +75,7 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
       inputs: { x: tensor([1, 1, 1, 2], [nan, -1]), weight: tensor([1, 1, 1, 1], [1]) },
       options: { relu: true },
       expected: tensor([1, 1, 1, 2], [nan, 0]),
+      shows: ["drops NaN"],
     },
     {
       name: "an infinite residual",
@@ -82,6 +86,7 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
       },
       options: { relu: true },
       expected: tensor([1, 1, 1, 2], [inf, 0]),
+      shows: ["turns infinity into NaN"],
     },
     {
       name: "a NaN in the residual",
@@ -92,6 +97,7 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
       },
       options: { relu: true },
       expected: tensor([1, 1, 1, 1], [nan]),
+      shows: ["drops NaN"],
     },
   ],
   linear: [
@@ -99,6 +105,7 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
       name: "NaN stays in its row",
       inputs: { x: tensor([2, 2], [nan, 1, 2, 3]), weight: tensor([1, 2], [1, 1]) },
       expected: tensor([2, 1], [nan, 5]),
+      shows: ["drops NaN"],
     },
     {
       name: "0 times infinity is NaN",
@@ -109,6 +116,7 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
       name: "an infinite bias",
       inputs: { x: tensor([1, 1], [1]), weight: tensor([1, 1], [1]), bias: tensor([1], [-inf]) },
       expected: tensor([1, 1], [-inf]),
+      shows: ["turns infinity into NaN"],
     },
   ],
   batchNorm: [
@@ -122,6 +130,7 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
         variance: tensor([1], [1]),
       },
       expected: tensor([1, 1, 1, 3], [nan, inf, -inf]),
+      shows: ["drops NaN", "turns infinity into NaN"],
     },
     {
       name: "a scale of 0 times infinity is NaN",
@@ -142,24 +151,28 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
       inputs: { x: tensor([1, 1, 2, 2], [-inf, -inf, -inf, -inf]) },
       options: { window: 2 },
       expected: tensor([1, 1, 1, 1], [-inf]),
+      shows: ["starts at a finite number"],
     },
     {
       name: "-infinity at the padded edge",
       inputs: { x: tensor([1, 1, 1, 2], [-inf, -inf]) },
       options: { window: 3, stride: 1, padding: 1 },
       expected: tensor([1, 1, 1, 2], [-inf, -inf]),
+      shows: ["pads with a finite number", "starts at a finite number"],
     },
     {
       name: "infinity wins",
       inputs: { x: tensor([1, 1, 1, 3], [1, inf, -inf]) },
       options: { window: [1, 3] },
       expected: tensor([1, 1, 1, 1], [inf]),
+      shows: ["turns infinity into NaN"],
     },
     {
       name: "large negative numbers are numbers",
       inputs: { x: tensor([1, 1, 1, 2], [-3.4e38, -3.3e38]) },
       options: { window: [1, 2] },
       expected: tensor([1, 1, 1, 1], [Math.fround(-3.3e38)]),
+      shows: ["starts at a finite number"],
     },
   ],
   averagePool2d: [
@@ -168,12 +181,14 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
       inputs: { x: tensor([1, 1, 1, 4], [nan, 1, 2, 4]) },
       options: { window: [1, 2] },
       expected: tensor([1, 1, 1, 2], [nan, 3]),
+      shows: ["drops NaN"],
     },
     {
       name: "infinity in its window alone",
       inputs: { x: tensor([1, 1, 1, 4], [inf, 1, 2, -inf]) },
       options: { window: [1, 2] },
       expected: tensor([1, 1, 1, 2], [inf, -inf]),
+      shows: ["turns infinity into NaN"],
     },
   ],
   globalAveragePool: [
@@ -181,6 +196,7 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
       name: "NaN in its channel alone",
       inputs: { x: tensor([1, 2, 1, 2], [nan, 1, 2, 4]) },
       expected: tensor([1, 2, 1, 1], [nan, 3]),
+      shows: ["drops NaN"],
     },
     {
       name: "infinities of either sign make NaN",
@@ -193,6 +209,7 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
       name: "infinity and NaN",
       inputs: { a: tensor([1, 5], [inf, inf, -inf, nan, 1]), b: tensor([1, 5], [1, -inf, -inf, 1, nan]) },
       expected: tensor([1, 5], [inf, nan, -inf, nan, nan]),
+      shows: ["drops NaN", "turns infinity into NaN"],
     },
     {
       name: "beyond the largest number is infinity",
@@ -215,6 +232,7 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
       name: "0 times infinity is NaN",
       inputs: { x: tensor([1, 1, 1, 3], [inf, nan, 1]), gate: tensor([1, 1, 1, 1], [0]) },
       expected: tensor([1, 1, 1, 3], [nan, nan, 0]),
+      shows: ["drops NaN"],
     },
     {
       name: "beyond the largest number is infinity",
@@ -232,16 +250,19 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
       name: "NaN stays",
       inputs: { x: tensor([1, 5], [nan, 1, nan, -1, nan]) },
       expected: tensor([1, 5], [nan, 1, nan, 0, nan]),
+      shows: ["drops NaN"],
     },
     {
       name: "infinity stays, -infinity goes",
       inputs: { x: tensor([1, 2], [inf, -inf]) },
       expected: tensor([1, 2], [inf, 0]),
+      shows: ["turns infinity into NaN"],
     },
     {
       name: "-0 is 0, and a subnormal number itself or 0",
       inputs: { x: tensor([1, 3], [-0, 1e-40, -1e-40]) },
       expected: tensor([1, 3], [0, 1e-40, 0]),
+      shows: ["keeps negative subnormals"],
     },
   ],
   sigmoid: [
@@ -249,6 +270,7 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
       name: "infinities are 1 and 0, NaN stays",
       inputs: { x: tensor([1, 3], [inf, -inf, nan]) },
       expected: tensor([1, 3], [1, 0, nan]),
+      shows: ["drops NaN", "turns infinity into NaN"],
     },
     { name: "1e38 on either side", inputs: { x: tensor([1, 2], [1e38, -1e38]) }, expected: tensor([1, 2], [1, 0]) },
   ],
@@ -257,20 +279,33 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
       name: "a logit of -infinity has no probability",
       inputs: { x: tensor([1, 3], [0, -inf, 0]) },
       expected: tensor([1, 3], [0.5, 0, 0.5]),
+      shows: ["turns infinity into NaN"],
     },
     {
       name: "NaN spoils its row alone",
       inputs: { x: tensor([2, 2], [nan, 0, 0, 0]) },
       expected: tensor([2, 2], [nan, nan, 0.5, 0.5]),
+      shows: ["drops NaN"],
     },
-    { name: "logits of 1e38", inputs: { x: tensor([1, 2], [1e38, -1e38]) }, expected: tensor([1, 2], [1, 0]) },
+    {
+      name: "logits of 1e38",
+      inputs: { x: tensor([1, 2], [1e38, -1e38]) },
+      expected: tensor([1, 2], [1, 0]),
+      shows: ["overflows early"],
+    },
   ],
   logSoftmax: [
-    { name: "a logit of -infinity", inputs: { x: tensor([1, 2], [0, -inf]) }, expected: tensor([1, 2], [0, -inf]) },
+    {
+      name: "a logit of -infinity",
+      inputs: { x: tensor([1, 2], [0, -inf]) },
+      expected: tensor([1, 2], [0, -inf]),
+      shows: ["turns infinity into NaN"],
+    },
     {
       name: "NaN spoils its row alone",
       inputs: { x: tensor([2, 2], [nan, 0, 7, 7]) },
       expected: tensor([2, 2], [nan, nan, -Math.LN2, -Math.LN2]),
+      shows: ["drops NaN"],
     },
   ],
   flatten: [
@@ -278,6 +313,7 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
       name: "NaN and infinities are moved as they are",
       inputs: { x: tensor([1, 1, 1, 3], [nan, inf, -inf]) },
       expected: tensor([1, 3], [nan, inf, -inf]),
+      shows: ["drops NaN", "turns infinity into NaN"],
     },
   ],
   subsample: [
@@ -286,6 +322,7 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
       inputs: { x: tensor([1, 1, 1, 3], [nan, 1, -inf]) },
       options: { stride: 2 },
       expected: tensor([1, 1, 1, 2], [nan, -inf]),
+      shows: ["drops NaN", "turns infinity into NaN"],
     },
   ],
   padChannels: [
@@ -294,6 +331,7 @@ export const special: { readonly [Name in OpName]?: readonly OpCase<Name>[] } = 
       inputs: { x: tensor([1, 1, 1, 2], [nan, inf]) },
       options: { before: 1, after: 1 },
       expected: tensor([1, 3, 1, 2], [0, 0, nan, inf, 0, 0]),
+      shows: ["drops NaN", "turns infinity into NaN"],
     },
   ],
 };

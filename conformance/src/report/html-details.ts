@@ -1,4 +1,4 @@
-import { firstWrong, formatShare, isDeviation, modelsOf, ofModels, sectionsOf, sumOf } from "./summary.ts";
+import { firstWrong, formatShare, knownDeviations, modelsOf, ofModels, sectionsOf, sumOf } from "./summary.ts";
 import { type Html, html } from "./template.ts";
 import type { Check, Report, Section } from "./types.ts";
 
@@ -129,10 +129,13 @@ function skipped({ sections }: Report): Html | undefined {
 }
 
 function deviations({ sections }: Report): Html | undefined {
-  const known = sections.flatMap((section) => section.checks).filter(isDeviation);
+  const known = knownDeviations(sections);
   if (known.length === 0) return undefined;
-  const rows = known.map(({ name, because }) => html`<tr><td>${name}</td><td class="soft">${because}</td></tr>\n`);
-  return html`<h3>Known deviations</h3><div class="wide"><table><tbody>${rows}</tbody></table></div>`;
+  const rows = known.map(
+    ({ op, trait, checks, because }) =>
+      html`<tr><td>${op} ${trait}</td><td class="number">${checks}</td><td class="soft">${because}</td></tr>\n`,
+  );
+  return html`<h3>Known deviations</h3><div class="wide"><table><thead><tr><th>op and trait</th><th class="number">checks</th><th>reason</th></tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 
 function surroundings({ backend, environment, started }: Report): Html {

@@ -28,11 +28,13 @@ function suiteOf(backend: string, section: Section, started: string): object {
   return { ...counts, testcase: { "@name": section.name, "@classname": name, skipped: { "@message": skipped } } };
 }
 
-function caseOf(suite: string, { name, passed, message = "", what, share, because }: Check): object {
+function caseOf(suite: string, { name, passed, message = "", what, share, trait, because }: Check): object {
   const about = [what, share === undefined ? undefined : `${share.toPrecision(3)} of its bound`]
     .filter(Boolean)
     .join("; ");
   const common = { "@name": name, "@classname": suite };
   if (!passed) return { ...common, failure: { "@message": message, "#": about } };
-  return because === undefined ? common : { ...common, "system-out": `known deviation: ${because}; ${about}` };
+  return because === undefined
+    ? common
+    : { ...common, "system-out": `known deviation, ${trait}: ${because}; ${about}` };
 }

@@ -1,3 +1,4 @@
+import type { Deviation, OpName } from "@residual/core";
 import type { Check, Level, Report, Section } from "./types.ts";
 
 /** What some checks come to. */
@@ -24,6 +25,22 @@ export function sumOf(sections: readonly Section[]): Sum {
 }
 
 export const isDeviation = ({ passed, because }: Check): boolean => passed && because !== undefined;
+
+/** A declared trait that excused some checks, and how many. */
+export interface KnownDeviation extends Deviation {
+  readonly checks: number;
+}
+
+/** The deviations that excused a check. */
+export function knownDeviations(sections: readonly Section[]): readonly KnownDeviation[] {
+  const found = new Map<string, KnownDeviation>();
+  for (const { op, trait, because } of sections.flatMap(({ checks }) => checks.filter(isDeviation))) {
+    const key = `${op} ${trait}`;
+    const checks = (found.get(key)?.checks ?? 0) + 1;
+    found.set(key, { op: op as OpName, trait: trait!, because: because!, checks });
+  }
+  return [...found.values()];
+}
 
 /** The sections of one level, or of one model at its levels. */
 export function sectionsOf({ sections }: Report, levels: readonly Level[], name?: string): readonly Section[] {

@@ -1,4 +1,4 @@
-import type { BackendDescription } from "@residual/core";
+import type { BackendDescription, Trait } from "@residual/core";
 
 /** Each harder to pass than the one before. */
 export const levels = ["ops", "nodes", "models", "images", "behaviour"] as const;
@@ -27,7 +27,11 @@ export interface Check {
   readonly worst?: Worst;
   /** Why it failed, in a line. */
   readonly message?: string;
-  /** A known deviation: why this may fail. It must then fail; one that no longer deviates has not passed. */
+  /** Traits that would make a backend fail this check. */
+  readonly shows?: readonly Trait[];
+  /** The declared trait that excuses this check, or that nothing shows any more. */
+  readonly trait?: Trait;
+  /** The reason that the backend gives for the trait. */
   readonly because?: string;
 }
 

@@ -1,4 +1,4 @@
-import type { Report } from "../report/types.ts";
+import type { Check, Report } from "../report/types.ts";
 
 /** Reports of every kind: one that conforms with a known deviation, one that does not, one with nothing run. */
 export function sample(name = "onnx", hostile = ""): readonly Report[] {
@@ -20,11 +20,12 @@ export function sample(name = "onnx", hostile = ""): readonly Report[] {
     worst,
     message: `got NaN${hostile}`,
   };
-  const known = {
+  const known: Check = {
     ...wrong,
     name: "NaN in the middle",
     op: "maxPool2d",
     passed: true,
+    trait: "drops NaN",
     because: `it drops them${hostile}`,
   };
   return [

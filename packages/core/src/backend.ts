@@ -2,6 +2,7 @@ import { check, ShapeError, type Signal } from "./ir/errors.ts";
 import type { Graph } from "./ir/graph.ts";
 import { type DType, sizeOf, type Tensor } from "./ir/tensor.ts";
 import { formatShape, type Shape } from "./ir/value.ts";
+import type { OpName } from "./ops/nodes.ts";
 
 /** How far a long piece of work has come. `total` is in the same unit as `done`. */
 export interface Progress {
@@ -28,7 +29,7 @@ export interface BackendDescription {
   readonly dtypes: readonly DType[];
   /** What it does otherwise than in plain float32, which has errors of its own; float32 throughout where not given. */
   readonly algorithms?: readonly Algorithm[];
-  /** Where it is known to answer otherwise than the spec says, mostly since the runtime beneath does. */
+  /** Where its results are known to differ from the spec's, usually because of the runtime beneath. */
   readonly deviations?: readonly Deviation[];
 }
 
@@ -38,10 +39,25 @@ export interface BackendDescription {
  */
 export type Algorithm = "winograd-f2" | "winograd-f4" | "float16-storage" | "float16-products" | "float16" | "int8";
 
-/** A case of the conformance suite that a backend is known to fail, and why. One that it no longer fails is an error. */
+/**
+ * How a backend's results may differ from the spec on special values. The vocabulary is closed: conformance has at least one
+ * case for each trait, and refuses any other.
+ */
+export const traits = {
+  "drops NaN": "a NaN among the inputs does not reach the results that depend on it",
+  "turns infinity into NaN": "an infinite input gives NaN where the spec gives a number or an infinity",
+  "pads with a finite number": "a window that sees nothing but padding and -infinity gives a finite number",
+  "starts at a finite number": "a maximum of numbers below some finite number gives that number",
+  "keeps negative subnormals": "a negative subnormal number is not raised to 0",
+  "overflows early": "a finite input is read as infinity",
+} as const;
+
+export type Trait = keyof typeof traits;
+
+/** A difference from the spec that a backend is known to have. Conformance fails if none of its cases shows it any more. */
 export interface Deviation {
-  /** The check as reports name it: level, section and check, `ops/special values/maxPool2d: NaN in the last place`. */
-  readonly case: string;
+  readonly op: OpName;
+  readonly trait: Trait;
   readonly because: string;
 }
 

@@ -7,6 +7,8 @@ export {
   type Deviation,
   type Executable,
   type Progress,
+  type Trait,
+  traits,
   type WorkOptions,
 } from "./backend.ts";
 export {

@@ -89,7 +89,8 @@ export interface WebgpuExecutable<In extends string = string, Out extends string
 
 const ofFloat16: readonly Deviation[] = [
   {
-    case: "ops/special values/softmax: logits of 1e38",
+    op: "softmax",
+    trait: "overflows early",
     because: "1e38 is infinite in float16, and infinity less infinity is no number",
   },
 ];

@@ -1,4 +1,4 @@
-import { type Check, type Level, levels, type Report, type Section } from "@residual/conformance";
+import { type Check, knownDeviations, type Level, levels, type Report, type Section } from "@residual/conformance";
 import { bold, dim, table } from "../terminal.ts";
 
 /** Failures that are listed; a report has them all. */
@@ -54,7 +54,9 @@ const lineOf = ({ level, name }: Section, { name: check, what, message }: Check)
   `${level}/${name}/${check}: ${[what, message].filter(Boolean).join(": ")}`;
 
 function deviations(sections: readonly Section[]): readonly string[] {
-  const known = sections.flatMap(({ checks }) => checks.filter(({ because, passed }) => because && passed));
+  const known = knownDeviations(sections);
   if (known.length === 0) return [];
-  return ["", `known deviations, ${known.length}:`, ...known.map(({ name, because }) => `  ${name}: ${because}`)];
+  const lines = known.map(({ op, trait, checks, because }) => `  ${op} ${trait}, ${checks}: ${because}`);
+  const total = known.reduce((sum, { checks }) => sum + checks, 0);
+  return ["", `checks excused by known deviations, ${total}:`, ...lines];
 }
