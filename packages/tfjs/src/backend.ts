@@ -16,7 +16,8 @@ import {
 } from "@residual/core";
 import { deviationsOf } from "./deviations.ts";
 import { dialectOf, type EngineName } from "./dialects.ts";
-import { type Engine, openBest, openEngine } from "./engines.ts";
+import type { Engine } from "./engine.ts";
+import { openBest, openEngine } from "./engines.ts";
 import { type NamedNumbers, Network } from "./execute.ts";
 import { layOut } from "./layout.ts";
 import { checkBound, lowerToProgram } from "./lower.ts";

@@ -8,10 +8,9 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import type { Tensor } from "@tensorflow/tfjs-core";
-import type { Engine } from "./engines.ts";
+import type { Engine } from "./engine.ts";
 import { operators } from "./operators.ts";
-import type { Operation, OperatorName, Operators } from "./program.ts";
-import type { BareProgram } from "./protocol.ts";
+import type { BareProgram, Operation, OperatorName, Operators } from "./program.ts";
 import { type TensorFlow, textOf, within } from "./runtime.ts";
 
 /** Numbers with a shape, as they come in and go out: NCHW. */

@@ -89,3 +89,8 @@ export interface Program {
   /** In an order in which they can be carried out. */
   readonly operations: readonly Operation[];
 }
+
+/** A program whose weights are sent apart, when they are asked for. */
+export type BareProgram = Omit<Program, "weights"> & {
+  readonly weights: readonly { readonly name: string; readonly shape: readonly number[] }[];
+};

@@ -1,13 +1,8 @@
 import type { Progress } from "@residual/core";
 import type { NamedNumbers } from "./execute.ts";
-import type { Program } from "./program.ts";
+import type { BareProgram } from "./program.ts";
 
 // What the main thread and the worker say to each other.
-
-/** A program whose weights are sent apart, when they are asked for. */
-export type BareProgram = Omit<Program, "weights"> & {
-  readonly weights: readonly { readonly name: string; readonly shape: readonly number[] }[];
-};
 
 export interface WorkerSetup {
   readonly program: BareProgram;

@@ -1,6 +1,6 @@
 import { BackendUnavailableError } from "@residual/core";
 import { packageOf } from "./dialects.ts";
-import type { Opened } from "./engines.ts";
+import type { Opened } from "./engine.ts";
 import type { EngineOptions } from "./options.ts";
 import {
   checkVersion,

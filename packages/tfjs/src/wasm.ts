@@ -1,5 +1,5 @@
 import { BackendUnavailableError } from "@residual/core";
-import type { Opened } from "./engines.ts";
+import type { Opened } from "./engine.ts";
 import type { EngineOptions } from "./options.ts";
 import {
   type EngineInstance,

@@ -1,5 +1,5 @@
 import { BackendUnavailableError } from "@residual/core";
-import type { Opened } from "./engines.ts";
+import type { Opened } from "./engine.ts";
 import type { EngineOptions, GpuSource } from "./options.ts";
 import { importEngine, load, loadCore, register, type TensorFlow } from "./runtime.ts";
 

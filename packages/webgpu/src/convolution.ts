@@ -1,4 +1,5 @@
 import type { AttributesOf, InputsOf, Numbers } from "@residual/core";
+import type { Builder, Operand } from "./builder.ts";
 import { type Choice, type Chosen, cheapest, type Transformed, transformCost, type Work } from "./choice.ts";
 import * as kernels from "./kernels/index.ts";
 import { type KernelIn, MOST_WORKGROUPS, type Products } from "./kernels/kernel.ts";
@@ -8,7 +9,6 @@ import { type Strip, stripConv2d, stripOrder } from "./kernels/strip-conv2d.ts";
 import { type Tile, tiledConv2d, tileOrder } from "./kernels/tiled-conv2d.ts";
 import { forWinograd, type Winograd } from "./kernels/winograd.ts";
 import { four, inOrder, layoutOf, type WeightOrder } from "./layout.ts";
-import type { Builder, Operand } from "./lower.ts";
 import { tunedChoice } from "./tuning.ts";
 
 /** A convolution, and what its output is. */

@@ -8,9 +8,10 @@ import {
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
+import type { Uploaded } from "./builder.ts";
 import type { Gpu } from "./device.ts";
 import { formatOf, isFloat16, isTextures, type Memory, TEXELS } from "./kernels/kernel.ts";
-import type { Lowered, Uploaded } from "./lower.ts";
+import type { Lowered } from "./lower.ts";
 import { pacedMeanwhile } from "./pace.ts";
 import { bytesOf, type Dispatch, type Output, type Plan, type Storage } from "./plan.ts";
 
