@@ -1,5 +1,5 @@
+import { version } from "@residual/core";
 import type { Environment } from "./report/types.ts";
-import { version } from "./version.ts";
 
 /** CPU flags that decide how numbers are multiplied, summed and rounded. */
 const telling = /^(sse4_[12]|avx|avx2|fma|f16c|avx512\w*|avx_vnni|amx_\w+|neon|asimd\w*|sve\w*|fphp|bf16|i8mm)$/;

@@ -24,7 +24,7 @@ export function sumOf(sections: readonly Section[]): Sum {
   };
 }
 
-export const isDeviation = ({ passed, because }: Check): boolean => passed && because !== undefined;
+const isDeviation = ({ passed, because }: Check): boolean => passed && because !== undefined;
 
 /** A declared trait that excused some checks, and how many. */
 export interface KnownDeviation extends Deviation {

@@ -1,4 +1,4 @@
-import { ResidualError } from "@residual/core";
+import { ResidualError, version } from "@residual/core";
 import { UsageError } from "@residual/pipeline";
 import { Command, CommanderError } from "commander";
 import { benchCommand } from "./commands/bench.ts";
@@ -13,7 +13,6 @@ import { runCommand } from "./commands/run.ts";
 import { summaryCommand } from "./commands/summary.ts";
 import { tuneCommand } from "./commands/tune.ts";
 import { Stop, stopper } from "./stop.ts";
-import { version } from "./version.ts";
 
 /** Runs one command line. Sets the exit code: 0 done, 1 the job failed, 2 the words are wrong, 130 stopped by Ctrl-C. */
 export async function main(words: readonly string[]): Promise<void> {

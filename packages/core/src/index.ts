@@ -92,3 +92,4 @@ export { type Pass, type Rules, rewrite } from "./passes/rewrite.ts";
 export { select } from "./passes/select.ts";
 export { reference } from "./reference.ts";
 export { type LayerSummary, macsOf, type Summary, summarize } from "./summary.ts";
+export { version } from "./version.ts";

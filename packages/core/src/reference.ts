@@ -5,6 +5,7 @@ import { type Tensor, tensorOf, toFloat64 } from "./ir/tensor.ts";
 import { type AnyNode, concrete, type Value } from "./ir/value.ts";
 import { opOf } from "./ops/nodes.ts";
 import { macsOf } from "./summary.ts";
+import { version } from "./version.ts";
 
 /**
  * The plainest backend, and the one the others are held against: each op's own float64 evaluation, one node after the
@@ -14,7 +15,7 @@ import { macsOf } from "./summary.ts";
  */
 export const reference: Backend = {
   name: "reference",
-  describe: async () => ({ library: "@residual/core", version: "0.1.0", device: "cpu", dtypes: ["float64"] }),
+  describe: async () => ({ library: "@residual/core", version, device: "cpu", dtypes: ["float64"] }),
   compile: async (graph, { signal } = {}) => {
     throwIfAborted(signal);
     const open = parametersOf(graph);

@@ -12,6 +12,7 @@ import {
   type Progress,
   ShapeError,
   UnsupportedError,
+  version,
 } from "@residual/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openOnnx } from "./backend.ts";
@@ -20,7 +21,6 @@ import { tiny, wide } from "./testing/graphs.ts";
 import { decodeModel } from "./testing/onnx-descriptor.ts";
 import { runModel } from "./testing/onnxruntime.ts";
 import { bitsOf, fill } from "./testing/values.ts";
-import { version } from "./version.ts";
 
 const image = fill([2, 3, 8, 8], 9);
 let folder: string;

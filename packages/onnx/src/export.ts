@@ -1,12 +1,11 @@
 import { createHash, randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import { basename } from "node:path";
-import { FormatError, type Graph, throwIfAborted, UnsupportedError, type WorkOptions } from "@residual/core";
+import { FormatError, type Graph, throwIfAborted, UnsupportedError, version, type WorkOptions } from "@residual/core";
 import { bytesOfFile, checkSizes, isWeight, LARGEST_BYTES, layOut } from "./external.ts";
 import { lowerToOnnx } from "./lower.ts";
 import { bytesOf, encodeModel, type Model } from "./model-proto.ts";
 import { concatenate, type Encoded, piecesOf } from "./protobuf.ts";
-import { version } from "./version.ts";
 
 /** Key of metadata_props: SHA-256, in hex, over the float32 weights in their order. `verifyOnnx` checks it. */
 export const DIGEST_KEY = "residual.weightsSha256";

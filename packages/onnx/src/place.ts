@@ -2,14 +2,13 @@ import { rmSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { platform, tmpdir } from "node:os";
 import { join } from "node:path";
-import { constantsOf, FormatError, foldBatchNorm, type Graph, sizeOf, type WorkOptions } from "@residual/core";
+import { constantsOf, FormatError, foldBatchNorm, type Graph, sizeOf, version, type WorkOptions } from "@residual/core";
 import { checkSizes, layOut } from "./external.ts";
 import { lowerToOnnx } from "./lower.ts";
 import { byteLength, bytesOf, encodeModel, type Model } from "./model-proto.ts";
 import { concatenate } from "./protobuf.ts";
 import type { ModelSource } from "./protocol.ts";
 import { streamWeights } from "./stream.ts";
-import { version } from "./version.ts";
 
 /** Weights up to this many bytes go into the model itself: a file or a second buffer would cost more than it saves. */
 const INLINE_BYTES = 1 << 20;

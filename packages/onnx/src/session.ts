@@ -11,6 +11,7 @@ import {
   type Tensor,
   throwIfAborted,
   UnsupportedError,
+  version,
 } from "@residual/core";
 import { openGate, removeGate } from "./gate.ts";
 import { lowerToOnnx } from "./lower.ts";
@@ -18,7 +19,6 @@ import { encodeModel } from "./model-proto.ts";
 import { concatenate } from "./protobuf.ts";
 import type { FromWorker, Job, ModelSource, NamedNumbers, SessionSettings, WorkerSetup } from "./protocol.ts";
 import { locate, unavailable } from "./runtime.ts";
-import { version } from "./version.ts";
 
 /** From source Node strips the types itself; dist has plain JavaScript. */
 const workerUrl = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);

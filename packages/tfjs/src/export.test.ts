@@ -17,6 +17,7 @@ import {
   type Tensor,
   tensor,
   variants,
+  version,
 } from "@residual/core";
 import { loadGraphModel } from "@tensorflow/tfjs-converter";
 import * as tf from "@tensorflow/tfjs-core";
@@ -24,7 +25,6 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { tfjs } from "./backend.ts";
 import { toGraphModel } from "./export.ts";
 import { fill, tiny } from "./testing/graphs.ts";
-import { version } from "./version.ts";
 import { writeGraphModel } from "./write.ts";
 
 await import("@tensorflow/tfjs-backend-wasm");

@@ -1,11 +1,10 @@
-import { type Graph, optimize, sizeOf, throwIfAborted, type WorkOptions } from "@residual/core";
+import { type Graph, optimize, sizeOf, throwIfAborted, version, type WorkOptions } from "@residual/core";
 import { dialectOf, type EngineName } from "./dialects.ts";
 import { graphDefOf, type Parameter, tensorShape } from "./graph-def.ts";
 import { layOut } from "./layout.ts";
 import { lowerToProgram } from "./lower.ts";
 import type { Program, Weight } from "./program.ts";
 import { type QuantizationName, type Quantized, quantize } from "./quantize.ts";
-import { version } from "./version.ts";
 
 export interface GraphModelOptions {
   /**

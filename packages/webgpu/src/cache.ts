@@ -1,5 +1,4 @@
-import { fnv1a32 } from "@residual/core";
-import { version } from "./version.ts";
+import { fnv1a32, version } from "@residual/core";
 
 /**
  * Text that outlives the process, by key: files, `localStorage`, or what there is. Keys are short, of letters, digits and `-`. What is read

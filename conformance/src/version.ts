@@ -1,2 +1,0 @@
-/** That of package.json, which a browser cannot read; a test holds the two together. */
-export const version: string = "0.1.0";
