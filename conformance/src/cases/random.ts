@@ -122,14 +122,22 @@ function numbersOf(op: OpName, input: string, shape: readonly number[]): Tensor<
   return fill("random", `${op}/${input}`, shape, -most, most);
 }
 
+/** Which inputs are constants: weights usually are, but may be computed; the second operand of a sum may be a constant. */
+const constancies = {
+  none: () => new Set<string>(),
+  weights: constantsAmong,
+  allButFirst: ([, ...rest]: readonly string[]) => new Set(rest),
+} as const;
+
+type Constancy = keyof typeof constancies;
+
 /** Any application of an op, small enough to be looked at. */
 export function arbitraryTrial(op: OpName): Arbitrary<Trial> {
-  return fc.tuple(drafts[op], fc.boolean()).map(([{ shapes, attributes = {} }, constant]) => {
+  const kinds: Constancy[] = op === "batchNorm" ? ["weights"] : ["weights", "none", "allButFirst"]; // simplest first
+  return fc.tuple(drafts[op], fc.constantFrom(...kinds)).map(([{ shapes, attributes = {} }, constancy]) => {
     const names = Object.keys(shapes);
     const inputs = Object.fromEntries(names.map((name) => [name, numbersOf(op, name, shapes[name]!)]));
-    // Weights mostly are constants, but nothing says that they have to be.
-    const constants = constant || op === "batchNorm" ? constantsAmong(names) : new Set<string>();
-    return { name: op, op, attributes, inputs, constants };
+    return { name: op, op, attributes, inputs, constants: constancies[constancy](names) };
   });
 }
 

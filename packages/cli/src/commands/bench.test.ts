@@ -99,9 +99,9 @@ it.each([
   [["resnet18", "--backends", "onnx,onx"], 2, /^UsageError: there is no backend onx; did you mean onnx\?\n$/],
   [["resnet18", "--layers", "--backends", "onx"], 2, /^UsageError: there is no backend onx; did you mean onnx\?\n$/],
   [
-    ["resnet18", "--peers", "tfjs-core-webgp"],
+    ["resnet18", "--peers", "onnxruntime-web-webgp"],
     2,
-    /^UsageError: there is no peer tfjs-core-webgp; did you mean tfjs-core-webgpu\?\n$/,
+    /^UsageError: there is no peer onnxruntime-web-webgp; did you mean onnxruntime-web-webgpu\?\n$/,
   ],
   [["resnet18", "--rounds", "0"], 2, /^UsageError: option '--rounds <n>' argument '0': expected a whole number from 1/],
   [["cifar_resnet20", "--threads", "100000"], 1, /^UnsupportedError: onnx: .*threads is 100000/],

@@ -1,8 +1,7 @@
 import { onnxruntimeNode, onnxruntimeNodeNospin, onnxruntimeNodeWebgpu } from "./onnxruntime-node.ts";
 import { onnxruntimeWebWasm, onnxruntimeWebWebgpu } from "./onnxruntime-web.ts";
 import type { Peer } from "./runner.ts";
-import { tfjsWebgpu } from "./tfjs.ts";
-import { tfjsGraphModelWasm, tfjsGraphModelWebgpu } from "./tfjs-graph-model.ts";
+import { tfjsFusedGraphModelWebgpu, tfjsGraphModelWasm, tfjsGraphModelWebgpu } from "./tfjs-graph-model.ts";
 
 export type { Runner } from "./runner.ts";
 
@@ -11,9 +10,9 @@ export const peers: { readonly [name: string]: Peer } = {
   "onnxruntime-node": onnxruntimeNode,
   "onnxruntime-node-nospin": onnxruntimeNodeNospin,
   "onnxruntime-node-webgpu": onnxruntimeNodeWebgpu,
-  "tfjs-core-webgpu": tfjsWebgpu,
   "tfjs-graph-model-wasm": tfjsGraphModelWasm,
   "tfjs-graph-model-webgpu": tfjsGraphModelWebgpu,
+  "tfjs-fused-graph-model-webgpu": tfjsFusedGraphModelWebgpu,
   "onnxruntime-web-wasm": onnxruntimeWebWasm,
   "onnxruntime-web-webgpu": onnxruntimeWebWebgpu,
 };
@@ -21,7 +20,7 @@ export const peers: { readonly [name: string]: Peer } = {
 /** Those that one of our backends is to be compared with. */
 export const peersOf: { readonly [backend: string]: readonly string[] } = {
   onnx: ["onnxruntime-node", "onnxruntime-node-nospin"],
-  webgpu: ["onnxruntime-node-webgpu", "tfjs-core-webgpu", "onnxruntime-web-webgpu"],
+  webgpu: ["onnxruntime-node-webgpu", "tfjs-fused-graph-model-webgpu", "onnxruntime-web-webgpu"],
   "tfjs-wasm": ["tfjs-graph-model-wasm", "onnxruntime-web-wasm"],
   "tfjs-webgpu": ["tfjs-graph-model-webgpu"],
 };

@@ -1,5 +1,5 @@
 /// <reference types="@webgpu/types" />
-import { select } from "@residual/core";
+import { type Graph, optimize, type Pass, select } from "@residual/core";
 import { prepare } from "@residual/pipeline";
 import { lowerToProgram, programFiles } from "@residual/tfjs";
 import type * as Converter from "@tensorflow/tfjs-converter";
@@ -15,19 +15,26 @@ import { imported, type Peer, type Runner } from "./runner.ts";
 export const tfjsGraphModelWasm: Peer = (task) => start(task, "wasm");
 
 /** The same on its WebGPU engine, on Dawn. */
-export const tfjsGraphModelWebgpu: Peer = async (task) => {
-  await browserGpu("@tensorflow/tfjs-core @tensorflow/tfjs-converter @tensorflow/tfjs-backend-webgpu");
-  return start(task, "webgpu");
-};
+export const tfjsGraphModelWebgpu: Peer = (task) => startOnDawn(task);
 
-async function start({ model, files, input }: Task, engine: "wasm" | "webgpu"): Promise<Runner> {
+/** The same network as tensorflowjs_converter leaves it: norms folded, bias and ReLU fused into their convolution. */
+export const tfjsFusedGraphModelWebgpu: Peer = (task) => startOnDawn(task, optimize);
+
+async function startOnDawn(task: Task, pass?: Pass): Promise<Runner> {
+  await browserGpu("@tensorflow/tfjs-core @tensorflow/tfjs-converter @tensorflow/tfjs-backend-webgpu");
+  return start(task, "webgpu", pass);
+}
+
+const asBuilt: Pass = (graph) => graph;
+
+async function start({ model, files, input }: Task, engine: "wasm" | "webgpu", pass = asBuilt): Promise<Runner> {
   const install = ["core", "converter", `backend-${engine}`].map((name) => `@tensorflow/tfjs-${name}@4.22.0`);
   const tf = await imported<typeof Tfjs>("@tensorflow/tfjs-core", ...install);
   const { loadGraphModel } = await imported<typeof Converter>("@tensorflow/tfjs-converter", ...install);
   await imported(`@tensorflow/tfjs-backend-${engine}`, ...install);
   await tf.setBackend(engine);
   const { graph } = await prepare({ model, weights: files.safetensors, input });
-  const network = await loadGraphModel(tf.io.fromMemory(artifactsOf(graph)));
+  const network = await loadGraphModel(tf.io.fromMemory(artifactsOf(pass(select(graph, ["logits"])))));
   return {
     async run({ data, shape }) {
       const image = tf.tensor(data, [...shape]);
@@ -39,8 +46,8 @@ async function start({ model, files, input }: Task, engine: "wasm" | "webgpu"): 
   };
 }
 
-function artifactsOf(graph: Parameters<typeof select>[0]): Tfjs.io.ModelArtifacts {
-  const program = lowerToProgram(select(graph, ["logits"]), {
+function artifactsOf(graph: Graph): Tfjs.io.ModelArtifacts {
+  const program = lowerToProgram(graph, {
     padsConvolutions: true,
     padsPools: false,
     grouped: () => "split",
