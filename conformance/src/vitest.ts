@@ -1,7 +1,6 @@
 import type { Backend } from "@residual/core";
 import { describe, expect, it } from "vitest";
-import { hold, runTask } from "./conform.ts";
-import type { ConformOptions } from "./options.ts";
+import { type ConformOptions, hold, runTask } from "./conform.ts";
 import { plan } from "./plan.ts";
 import { type Task, titleOf } from "./task.ts";
 

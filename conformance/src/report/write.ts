@@ -1,5 +1,6 @@
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { writeAtomic } from "@residual/kit/files";
 import { toBadge, toShields } from "./badge.ts";
 import { toHtml } from "./html.ts";
 import { toJson } from "./json.ts";
@@ -17,14 +18,9 @@ const files: { readonly [name: string]: (reports: readonly Report[]) => string }
 /** Writes reports in all their forms into a folder, which is made; each file whole, or left as it was. */
 export async function writeReports(folder: string, reports: readonly Report[]): Promise<void> {
   await mkdir(folder, { recursive: true });
-  for (const [name, make] of Object.entries(files)) {
-    const path = join(folder, name);
-    const part = `${path}.${process.pid}.part`;
-    try {
-      await writeFile(part, make(reports));
-      await rename(part, path);
-    } finally {
-      await rm(part, { force: true });
-    }
-  }
+  const written = Object.entries(files).map(([name, make]) => ({
+    path: join(folder, name),
+    pieces: [new TextEncoder().encode(make(reports))],
+  }));
+  await writeAtomic(written);
 }

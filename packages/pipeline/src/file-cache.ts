@@ -1,16 +1,13 @@
-import { randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { cacheFolder, writeAtomic } from "@residual/kit/files";
 import type { WebgpuCache } from "@residual/webgpu";
 
-/** The user's cache folder, by the XDG Base Directory Specification; its fallback elsewhere too. */
-function cacheFolder(): string {
-  return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "residual");
-}
-
-/** A file for each key. A reader sees what was there before, or all of what is written, and never a part. */
-export function fileCache(folder: string = cacheFolder()): WebgpuCache {
+/** A file for each key, in the user's cache folder where no other is named; no cache where the user has none. */
+export function fileCache(folder: string): WebgpuCache;
+export function fileCache(): WebgpuCache | undefined;
+export function fileCache(folder: string | undefined = cacheFolder()): WebgpuCache | undefined {
+  if (folder === undefined) return undefined;
   const fileOf = (key: string) => join(folder, `${key.replaceAll(/[^\w-]/g, "_")}.json`);
   return {
     read: (key) =>
@@ -20,13 +17,7 @@ export function fileCache(folder: string = cacheFolder()): WebgpuCache {
       }),
     async write(key, text) {
       await mkdir(folder, { recursive: true });
-      const part = `${fileOf(key)}.${randomUUID()}`;
-      try {
-        await writeFile(part, text);
-        await rename(part, fileOf(key));
-      } finally {
-        await rm(part, { force: true });
-      }
+      await writeAtomic([{ path: fileOf(key), pieces: [new TextEncoder().encode(text)] }]);
     },
   };
 }

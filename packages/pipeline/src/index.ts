@@ -1,11 +1,9 @@
 export {
   type BackendName,
   type BackendOptions,
-  type BackendSource,
   backendNamed,
   backendNames,
   type ChosenBackend,
-  checkBackend,
   chooseBackend,
   installCommand,
 } from "./backends.ts";

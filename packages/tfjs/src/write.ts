@@ -1,12 +1,12 @@
-import { randomUUID } from "node:crypto";
-import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { readdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { FormatError, type Graph, throwIfAborted, type WorkOptions } from "@residual/core";
+import { writeFolderAtomic } from "@residual/kit/files";
 import { type GraphModelOptions, type GraphModelReport, graphModelFiles } from "./export.ts";
 
 /**
- * Writes a graph model as a folder, which appears whole or not at all: it is written beside its place, and renamed at the end. A graph
- * model that was there is replaced, anything else is not.
+ * Writes a graph model as a folder, which appears whole or not at all. A graph model that was there is replaced, anything
+ * else is not.
  *
  * Throws what graphModelFiles throws, FormatError where something is in the way or the file system refuses.
  */
@@ -17,23 +17,11 @@ export async function writeGraphModel(
 ): Promise<GraphModelReport> {
   throwIfAborted(options.signal);
   await checkGraphModelFolder(folder);
-  const path = resolve(folder);
-  const id = randomUUID();
-  const [written, old] = [`${path}.${id}.part`, `${path}.${id}.old`];
-  try {
-    await mkdir(written);
-    const report = await writeFiles(graph, written, options);
+  return writeFolderAtomic(folder, async (part) => {
+    const report = await writeShards(graph, part, options);
     throwIfAborted(options.signal);
-    await replace(path, written, old);
     return report;
-  } catch (cause) {
-    if (!(cause instanceof Error && "syscall" in cause)) throw cause; // only what the file system refused
-    throw new FormatError(`${folder}: it cannot be written (${cause.message}); check the path and the space left`, {
-      cause,
-    });
-  } finally {
-    for (const each of [written, old]) await rm(each, { recursive: true, force: true });
-  }
+  });
 }
 
 /**
@@ -57,7 +45,7 @@ export async function checkGraphModelFolder(folder: string): Promise<void> {
   throw new FormatError(`${folder}: the folder holds ${foreign}, which is no part of a graph model; name a new folder`);
 }
 
-async function writeFiles(
+async function writeShards(
   graph: Graph,
   folder: string,
   options: GraphModelOptions & WorkOptions,
@@ -66,22 +54,5 @@ async function writeFiles(
   for (let next = files.next(); ; next = files.next()) {
     if (next.done) return next.value;
     await writeFile(join(folder, next.value.name), next.value.bytes, { flush: true });
-  }
-}
-
-/** No system replaces a folder that holds something: the old one is put aside first, and back where the new one does not get there. */
-async function replace(path: string, written: string, old: string): Promise<void> {
-  const isThere = await rename(path, old).then(
-    () => true,
-    (error: { code?: string }) => {
-      if (error.code === "ENOENT") return false;
-      throw error;
-    },
-  );
-  try {
-    await rename(written, path);
-  } catch (error) {
-    if (isThere) await rename(old, path);
-    throw error;
   }
 }

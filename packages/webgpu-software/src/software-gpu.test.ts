@@ -1,4 +1,5 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
@@ -22,6 +23,31 @@ it("gives SwiftShader's adapter, out of a folder that is made once and whole", a
     "libvulkan.so.1",
     "vk_swiftshader_icd.json",
   ]);
+});
+
+it("without a cache folder unpacks into one that is this process's alone, and gone with it", () => {
+  const temporary = mkdtempSync(join(tmpdir(), "residual-"));
+  const code = `
+    import { statSync } from "node:fs";
+    import { dirname } from "node:path";
+    import { softwareGpu } from "./software-gpu.ts";
+    const adapter = await (await softwareGpu()).requestAdapter();
+    const folder = dirname(dirname(process.env.VK_ICD_FILENAMES));
+    console.log(adapter.info.description, folder, (statSync(folder).mode & 0o777).toString(8));
+    process.exit();`;
+  const { stdout } = spawnSync(
+    process.execPath,
+    ["--conditions=@residual/source", "--input-type=module-typescript", "--eval", code],
+    {
+      cwd: import.meta.dirname,
+      env: { PATH: process.env.PATH, HOME: "/dev/null/none", XDG_CACHE_HOME: "relative", TMPDIR: temporary },
+      encoding: "utf8",
+    },
+  );
+  expect(stdout).toMatch(/SwiftShader.* 700\n/);
+  expect(stdout).toContain(join(temporary, "residual-webgpu-software-"));
+  expect([readdirSync(temporary), existsSync(join(import.meta.dirname, "relative"))]).toEqual([[], false]);
+  rmSync(temporary, { recursive: true });
 });
 
 it("says what it is for on other systems", async () => {

@@ -1,12 +1,12 @@
 /// <reference types="@webgpu/types" preserve="true" />
 import { createReadStream } from "node:fs";
-import { access, copyFile, mkdir, readFile, rename, rm } from "node:fs/promises";
+import { access, copyFile, mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createBrotliDecompress } from "node:zlib";
 import { BackendUnavailableError } from "@residual/core";
+import { cacheFolder, temporaryFolder, writeFolderAtomic } from "@residual/kit/files";
 import { extract } from "tar-fs";
 
 const { resolve } = createRequire(import.meta.url);
@@ -48,24 +48,24 @@ async function open(): Promise<Dawn> {
   return module.exports;
 }
 
-/** The folder with all of it, made where it is not there yet. */
+/** The folder with all of it: in the user's cache, made where it is not there yet, else a temporary one of this process. */
 async function prepared(): Promise<string> {
   const dawn = join(dirname(located("webgpu")), "dist/linux-x64/dawn.node");
   const chromium = dirname(dirname(located("@sparticuz/chromium"))); // its entry is in build/
+  const cache = cacheFolder();
+  const isCached = cache !== undefined && (await canMake(cache));
+  // Never a name in the temporary folder that others know: they could put code of theirs there.
+  const parent = isCached ? cache : (await temporaryFolder("webgpu-software")).path;
   const versions = await Promise.all([chromium, dirname(dirname(dirname(dawn)))].map(versionOf));
-  const folder = join(await cacheFolder(), ["swiftshader", ...versions].join("-"));
+  const folder = join(parent, ["swiftshader", ...versions].join("-"));
   if (await exists(join(folder, "dawn.node"))) return folder;
-  const part = `${folder}.${process.pid}`;
-  await mkdir(part, { recursive: true });
-  try {
+  const unpack = async (part: string) => {
     const packed = createReadStream(join(chromium, "bin/swiftshader.tar.br"));
     const wanted = { ignore: (name: string) => /lib(EGL|GLESv2)\.so$/.test(name) };
     await pipeline(packed, createBrotliDecompress(), extract(part, wanted));
     await copyFile(dawn, join(part, "dawn.node"));
-    await rename(part, folder).catch((error: unknown) => ifMissing(folder, error)); // another process may have been first
-  } finally {
-    await rm(part, { recursive: true, force: true });
-  }
+  };
+  await writeFolderAtomic(folder, unpack, "keep");
   return folder;
 }
 
@@ -82,17 +82,11 @@ async function versionOf(folder: string): Promise<string> {
   return version;
 }
 
-/** The user's own, or one for this machine where there is no home that can be written to. */
-async function cacheFolder(): Promise<string> {
-  const own = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "residual");
-  return mkdir(own, { recursive: true }).then(
-    () => own,
-    () => join(tmpdir(), "residual"),
+function canMake(folder: string): Promise<boolean> {
+  return mkdir(folder, { recursive: true }).then(
+    () => true,
+    () => false,
   );
-}
-
-async function ifMissing(path: string, error: unknown): Promise<void> {
-  if (!(await exists(path))) throw error;
 }
 
 function exists(path: string): Promise<boolean> {

@@ -53,7 +53,7 @@ export interface WebgpuOptions {
    */
   readonly float16?: Float16;
   /** Where it is kept, by adapter and driver, which kernels answered right, and what `tune` measured. Each process starts anew where not given. */
-  readonly cache?: WebgpuCache;
+  readonly cache?: WebgpuCache | undefined;
 }
 
 export interface WebgpuBackend extends Backend {

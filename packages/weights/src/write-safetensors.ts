@@ -1,13 +1,4 @@
-import {
-  type DType,
-  FormatError,
-  formatShape,
-  ResidualError,
-  sizeOf,
-  type Tensor,
-  throwIfAborted,
-  type WorkOptions,
-} from "@residual/core";
+import { type DType, FormatError, formatShape, sizeOf, type Tensor, type WorkOptions } from "@residual/core";
 import { byteSizes, type StoredDType } from "./dtypes.ts";
 import { isWellFormed, quote } from "./json-reader.ts";
 import { prefixLength } from "./safetensors.ts";
@@ -19,9 +10,6 @@ const storedAs = { float32: "F32", float64: "F64", int32: "I32", int64: "I64", u
   DType,
   StoredDType
 >;
-
-/** In bytes: how much is written between two looks at the signal. */
-const chunkLength = 8 << 20;
 
 /**
  * The bytes of a safetensors file, in pieces to be joined: the header, then views on the tensors' own data. The header
@@ -44,8 +32,8 @@ export function encodeSafetensors(tensors: NamedTensors, metadata: Metadata = {}
 }
 
 /**
- * Writes tensors as a safetensors file, for `readWeights` to give back bit for bit. It is written beside `path` and then
- * renamed, so that `path` holds the old file or the whole new one. `options.onProgress` counts bytes.
+ * Writes tensors as a safetensors file, for `readWeights` to give back bit for bit. `path` holds the old file or the whole
+ * new one at any time. `options.onProgress` counts bytes.
  * Throws FormatError as encodeSafetensors does and where `path` cannot be written, AbortError.
  */
 export async function writeSafetensors(
@@ -54,53 +42,13 @@ export async function writeSafetensors(
   metadata: Metadata = {},
   options: WorkOptions = {},
 ): Promise<void> {
-  const { rename, rm } = await import("node:fs/promises");
-  const pieces = encodeSafetensors(tensors, metadata);
-  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
-  try {
-    await writePieces(temporary, pieces, options);
-    await rename(temporary, path);
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    if (cause instanceof ResidualError || !isSystemError(cause)) throw cause;
-    throw new FormatError(`${path}: it cannot be written (${cause.message}); check the path and the space left`, {
-      cause,
-    });
-  }
-}
-
-async function writePieces(
-  path: string,
-  pieces: readonly Uint8Array[],
-  { signal, onProgress }: WorkOptions,
-): Promise<void> {
-  const { open } = await import("node:fs/promises");
-  const total = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  throwIfAborted(signal);
-  await using handle = await open(path, "wx");
-  let done = 0;
-  for (const chunk of pieces.flatMap(chunksOf)) {
-    throwIfAborted(signal);
-    await handle.writeFile(chunk);
-    done += chunk.length;
-    onProgress?.({ stage: "write weights", done, total });
-  }
-  await handle.sync(); // a rename may reach the disk before the data do
-  throwIfAborted(signal);
-}
-
-function chunksOf(piece: Uint8Array): Uint8Array[] {
-  const count = Math.ceil(piece.length / chunkLength);
-  return Array.from({ length: count }, (_, i) => piece.subarray(i * chunkLength, (i + 1) * chunkLength));
+  const { writeAtomic } = await import("@residual/kit/files"); // not in browsers
+  await writeAtomic([{ path, pieces: encodeSafetensors(tensors, metadata) }], { ...options, stage: "write weights" });
 }
 
 /** `instanceof` alone would make it a map of anything to anything. */
 function isMap(tensors: NamedTensors): tensors is ReadonlyMap<string, Tensor> {
   return tensors instanceof Map;
-}
-
-function isSystemError(cause: unknown): cause is NodeJS.ErrnoException {
-  return cause instanceof Error && "code" in cause && "syscall" in cause;
 }
 
 function widthOf({ dtype }: Tensor): number {

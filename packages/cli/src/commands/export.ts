@@ -1,5 +1,6 @@
 import { extname } from "node:path";
 import { constantsOf } from "@residual/core";
+import { checkPlace } from "@residual/kit/files";
 import { writeOnnx } from "@residual/onnx";
 import { oneOf, type Prepared, parseShape, prepare, UsageError } from "@residual/pipeline";
 import { engineNames, type GraphModelReport, type QuantizationName } from "@residual/tfjs";
@@ -7,7 +8,6 @@ import { checkGraphModelFolder, writeGraphModel } from "@residual/tfjs/node";
 import { writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
 import { type Context, command } from "../command.ts";
-import { checkOut } from "../out.ts";
 import { type Output, progressBar, say } from "../terminal.ts";
 
 interface Options extends Output {
@@ -70,7 +70,7 @@ async function writerOf(options: Options): Promise<Write> {
     return write;
   }
   const write = fileWriterOf(to, ending, external);
-  await checkOut(to);
+  await checkPlace(to);
   return write;
 }
 

@@ -1,4 +1,5 @@
 import { tensorOf } from "@residual/core";
+import { checkPlace } from "@residual/kit/files";
 import { DEFAULT_WEIGHTS, preprocessingOf, specNamed } from "@residual/pipeline";
 import { crop, decodeImage, normalize } from "@residual/vision";
 import { findWeights, writeSafetensors } from "@residual/weights";
@@ -10,7 +11,6 @@ import {
   preprocessingChanges,
   withPreprocessing,
 } from "../command.ts";
-import { checkOut } from "../out.ts";
 import { type Output, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {
@@ -26,7 +26,7 @@ export function preprocessCommand({ signal }: Context): Command {
     .requiredOption("--out <file>", "a .safetensors file for the tensors image and pixels");
   return withPreprocessing(preprocess).action(async (source: string, options: Options) => {
     if (options.model !== undefined) specNamed(options.model);
-    await checkOut(options.out);
+    await checkPlace(options.out);
     const metadata = options.model === undefined ? (await findWeights(DEFAULT_WEIGHTS, { signal })).metadata : {};
     const preprocessing = preprocessingOf(options.model ?? "cifar_resnet20", metadata, preprocessingChanges(options));
     const pixels = crop(await decodeImage(source, { signal, upright: preprocessing.upright }), preprocessing);

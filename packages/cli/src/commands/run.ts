@@ -12,6 +12,7 @@ import {
   type Tensor,
   valuesOf,
 } from "@residual/core";
+import { checkPlace } from "@residual/kit/files";
 import {
   chooseBackend,
   oneOf,
@@ -35,7 +36,6 @@ import {
   threadsOption,
   withPreprocessing,
 } from "../command.ts";
-import { checkOut } from "../out.ts";
 import { type Output, progressBar, remark, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {
@@ -65,7 +65,7 @@ export function runCommand({ signal }: Context): Command {
     const bar = progressBar();
     try {
       const work = { signal, onProgress: bar.onProgress };
-      await checkOut(options.out);
+      await checkPlace(options.out);
       const { backend, description } = await chooseBackend(options.backend, options);
       const given = await givenImage(model, options);
       const prepared = await prepare({

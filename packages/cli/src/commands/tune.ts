@@ -1,4 +1,4 @@
-import { bind, fixtureWeights, formatShape } from "@residual/core";
+import { bind, FormatError, fixtureWeights, formatShape } from "@residual/core";
 import { fileCache, modelNamed, specNamed } from "@residual/pipeline";
 import { type TunedLayer, webgpu } from "@residual/webgpu";
 import type { Command } from "commander";
@@ -24,7 +24,10 @@ export function tuneCommand({ signal }: Context): Command {
     .action(async (models: string[], options: Options) => {
       const names = models.length > 0 ? models : ["resnet18", "resnet50", "resnext50_32x4d"];
       for (const name of names) specNamed(name);
-      const backend = webgpu({ cache: fileCache() });
+      const cache = fileCache();
+      if (!cache)
+        throw new FormatError("there is no home folder to keep the findings in; set XDG_CACHE_HOME to a folder");
+      const backend = webgpu({ cache });
       const { device } = await backend.describe();
       const bar = progressBar();
       const tuned: Tuned[] = [];

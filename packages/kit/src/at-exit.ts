@@ -1,0 +1,17 @@
+import { rmSync } from "node:fs";
+
+const paths = new Set<string>();
+
+/** Removes a file or folder when the process exits, should it still be there. What is given back takes that back. */
+export function removeAtExit(path: string): () => void {
+  if (paths.size === 0) process.on("exit", sweep);
+  paths.add(path);
+  return () => {
+    paths.delete(path);
+    if (paths.size === 0) process.off("exit", sweep);
+  };
+}
+
+function sweep(): void {
+  for (const path of paths) rmSync(path, { recursive: true, force: true });
+}

@@ -1,0 +1,62 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { FormatError } from "@residual/core";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { writeFolderAtomic } from "./atomic-folder.ts";
+
+let parent: string;
+beforeEach(async () => {
+  parent = await mkdtemp(join(tmpdir(), "residual-test-"));
+});
+afterEach(() => rm(parent, { recursive: true }));
+
+const target = () => join(parent, "target");
+const fillWith = (text: string) => async (folder: string) => {
+  await writeFile(join(folder, text), text);
+  return text;
+};
+const textsIn = async (folder: string) =>
+  Promise.all((await readdir(folder)).map((name) => readFile(join(folder, name), "utf8")));
+
+it("makes a folder, and hands on what was found out on the way", async () => {
+  expect(await writeFolderAtomic(target(), fillWith("new"))).toBe("new");
+  expect(await textsIn(target())).toEqual(["new"]);
+  expect(await readdir(parent)).toEqual(["target"]);
+});
+
+it("replaces all that the old folder held", async () => {
+  await mkdir(target());
+  await writeFile(join(target(), "old"), "old");
+  await writeFolderAtomic(target(), fillWith("new"));
+  expect(await textsIn(target())).toEqual(["new"]);
+  expect(await readdir(parent)).toEqual(["target"]);
+});
+
+it("with keep leaves a folder that is there already", async () => {
+  await writeFolderAtomic(target(), fillWith("first"), "keep");
+  await writeFolderAtomic(target(), fillWith("second"), "keep");
+  expect(await textsIn(target())).toEqual(["first"]);
+  expect(await readdir(parent)).toEqual(["target"]);
+});
+
+it("of many at a time with keep the first one stays, whole", async () => {
+  const names = Array.from({ length: 10 }, (_, i) => `${i}`);
+  await Promise.all(names.map((name) => writeFolderAtomic(target(), fillWith(name), "keep")));
+  expect(await readdir(target())).toHaveLength(1);
+  expect(await readdir(parent)).toEqual(["target"]);
+});
+
+it("where it cannot be filled the old folder stays", async () => {
+  await writeFolderAtomic(target(), fillWith("old"));
+  const fill = () => Promise.reject(new TypeError("no"));
+  await expect(writeFolderAtomic(target(), fill)).rejects.toThrow(TypeError);
+  expect(await textsIn(target())).toEqual(["old"]);
+  expect(await readdir(parent)).toEqual(["target"]);
+});
+
+it("says what the file system refuses", async () => {
+  const path = join(parent, "missing", "target");
+  await expect(writeFolderAtomic(path, fillWith("x"))).rejects.toThrow(FormatError);
+  await expect(writeFolderAtomic(path, fillWith("x"))).rejects.toThrow(`${path}: it cannot be written (ENOENT`);
+});

@@ -1,0 +1,57 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { resolve } from "node:path";
+import { removeAtExit } from "./at-exit.ts";
+import { refusedAs } from "./atomic.ts";
+
+/**
+ * Makes a folder that appears whole or not at all: `fill` writes into a new folder beside `path`, which is then renamed.
+ * A folder that is at `path` already is replaced, or, with "keep", left as it is: another process was first.
+ *
+ * Throws FormatError where the file system refuses, and what `fill` throws; then what was there before is there still.
+ */
+export async function writeFolderAtomic<T>(
+  path: string,
+  fill: (folder: string) => Promise<T>,
+  ifTaken: "replace" | "keep" = "replace",
+): Promise<T> {
+  const target = resolve(path); // as the current folder may change
+  const id = randomUUID();
+  const [part, old] = [`${target}.${id}.part`, `${target}.${id}.old`];
+  const keep = removeAtExit(part);
+  const make = async () => {
+    await mkdir(part);
+    const result = await fill(part);
+    if (ifTaken === "keep") await rename(part, target).catch(unless("ENOTEMPTY", "EEXIST", "EPERM"));
+    else await replace(target, part, old);
+    return result;
+  };
+  try {
+    return await refusedAs(path, make());
+  } finally {
+    for (const each of [part, old]) await rm(each, { recursive: true, force: true });
+    keep();
+  }
+}
+
+/** No system replaces a folder that holds files: the old one makes room first, and returns where the new one fails. */
+async function replace(target: string, part: string, old: string): Promise<void> {
+  let isReplaced = true;
+  await rename(target, old).catch((error: unknown) => {
+    unless("ENOENT")(error);
+    isReplaced = false;
+  });
+  try {
+    await rename(part, target);
+  } catch (error) {
+    if (isReplaced) await rename(old, target);
+    throw error;
+  }
+}
+
+/** Passes over errors of the file system with these codes. Windows says EPERM for a folder that is taken. */
+function unless(...codes: readonly string[]): (error: unknown) => void {
+  return (error) => {
+    if (!codes.includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  };
+}

@@ -1,0 +1,118 @@
+import { randomUUID } from "node:crypto";
+import { access, constants, open, realpath, rename, rm, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { FormatError, throwIfAborted, type WorkOptions } from "@residual/core";
+import { removeAtExit } from "./at-exit.ts";
+
+/** A file to be written, in pieces one after the other. */
+export interface NewFile {
+  readonly path: string;
+  readonly pieces: readonly Uint8Array[];
+}
+
+export interface WriteOptions extends WorkOptions {
+  /** What progress calls this stage; "write" where not given. Its unit is bytes, of all files together. */
+  readonly stage?: string;
+}
+
+/** Bytes between two looks at the signal. */
+const CHUNK = 8 << 20;
+
+/**
+ * Writes files, each of which appears whole or not at all: under another name in its folder first, and renamed, in the
+ * order given, once all of them are on the disk. A replaced file keeps its permissions; a symbolic link keeps its target.
+ *
+ * Throws FormatError where the file system refuses or the path is taken by something other than a file, AbortError once
+ * the signal is aborted; then what was there before is there still.
+ */
+export async function writeAtomic(files: readonly NewFile[], options: WriteOptions = {}): Promise<void> {
+  const { signal, onProgress, stage = "write" } = options;
+  const total = files.flatMap(({ pieces }) => pieces).reduce((sum, piece) => sum + piece.length, 0);
+  let done = 0;
+  const advance = (bytes: number) => {
+    throwIfAborted(signal);
+    done += bytes;
+    onProgress?.({ stage, done, total });
+  };
+  throwIfAborted(signal);
+  const parts: (Part & { readonly path: string })[] = [];
+  try {
+    for (const { path, pieces } of files) {
+      const part = { ...(await refusedAs(path, partFor(path))), path };
+      parts.push(part);
+      await refusedAs(path, writePart(part, pieces, advance));
+    }
+    throwIfAborted(signal);
+    for (const { path, name, target } of parts) await refusedAs(path, rename(name, target));
+  } finally {
+    for (const { name, keep } of parts) {
+      await rm(name, { force: true });
+      keep();
+    }
+  }
+}
+
+/**
+ * Before any work is done for it: whether a file can be put there. Throws FormatError where a directory, a device or a
+ * pipe has the path, or its folder is missing or read-only.
+ */
+export async function checkPlace(path: string): Promise<void> {
+  await checkTaken(path);
+  const folder = dirname(path);
+  const status = await stat(folder).catch(() => undefined);
+  if (!status?.isDirectory()) throw new FormatError(`${path}: there is no folder ${folder}; make it first`);
+  await access(folder, constants.W_OK).catch(() => {
+    throw new FormatError(`${path}: the folder ${folder} cannot be written to; choose another`);
+  });
+}
+
+/** The permissions of the file that has the path, if one has. */
+async function checkTaken(path: string): Promise<number | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) throw new FormatError(`${path}: found a directory, expected a path for a file in it`);
+  if (found && !found.isFile()) throw new FormatError(`${path}: found a device or a pipe, expected a path for a file`);
+  return found && found.mode & 0o7777;
+}
+
+/** The name that a file is written under, before it is renamed to its target. */
+interface Part {
+  readonly name: string;
+  readonly target: string;
+  readonly mode: number | undefined;
+  /** No longer removes it when the process exits. */
+  readonly keep: () => void;
+}
+
+async function partFor(path: string): Promise<Part> {
+  const mode = await checkTaken(path);
+  const target = await realpath(path).catch(() => resolve(path)); // resolved, as the current folder may change
+  const name = `${target}.${randomUUID()}.part`;
+  return { name, target, mode, keep: removeAtExit(name) };
+}
+
+async function writePart(
+  { name, mode }: Part,
+  pieces: readonly Uint8Array[],
+  advance: (bytes: number) => void,
+): Promise<void> {
+  await using file = await open(name, "wx", mode);
+  if (mode !== undefined) await file.chmod(mode); // what the umask took away
+  for (const piece of pieces) {
+    for (let begin = 0; begin < piece.length; begin += CHUNK) {
+      const chunk = piece.subarray(begin, begin + CHUNK);
+      await file.writeFile(chunk);
+      advance(chunk.length);
+    }
+  }
+  await file.sync(); // else the rename may reach the disk before the data
+}
+
+/** What the file system refuses, as a FormatError. */
+export async function refusedAs<T>(path: string, work: Promise<T>): Promise<T> {
+  return work.catch((cause: unknown) => {
+    if (!(cause instanceof Error && "syscall" in cause)) throw cause;
+    throw new FormatError(`${path}: it cannot be written (${cause.message}); check the path and the space left`, {
+      cause,
+    });
+  });
+}

@@ -1,0 +1,23 @@
+import { homedir } from "node:os";
+import { isAbsolute, join } from "node:path";
+
+/**
+ * The folder for what can be made or fetched again: `residual` in $XDG_CACHE_HOME, else in ~/.cache. A relative
+ * $XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification asks. Undefined where the user has no home.
+ */
+export function cacheFolder(): string | undefined {
+  const { XDG_CACHE_HOME: given } = process.env;
+  if (given && isAbsolute(given)) return join(given, "residual");
+  const home = homeFolder();
+  return home && join(home, ".cache", "residual");
+}
+
+/** Undefined without $HOME and an entry in the user database, as in a container of a foreign user: then Node throws. */
+function homeFolder(): string | undefined {
+  try {
+    const home = homedir();
+    return isAbsolute(home) ? home : undefined;
+  } catch {
+    return undefined;
+  }
+}
