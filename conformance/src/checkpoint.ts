@@ -1,5 +1,5 @@
 import { appendFile, readFile, rm, writeFile } from "node:fs/promises";
-import type { ConformOptions } from "./conform.ts";
+import type { ConformOptions } from "./options.ts";
 import { parse, stringify } from "./report/numbers-json.ts";
 import type { Section } from "./report/types.ts";
 

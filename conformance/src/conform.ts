@@ -1,38 +1,12 @@
-import {
-  type Backend,
-  type BackendDescription,
-  type Deviation,
-  type ModelName,
-  throwIfAborted,
-  type WorkOptions,
-} from "@residual/core";
+import { type Backend, type BackendDescription, type Deviation, throwIfAborted } from "@residual/core";
 import { arithmeticOf } from "./arithmetic.ts";
 import { inWords } from "./behaviour/subject.ts";
 import { checkDeviations, withDeviations } from "./deviations.ts";
 import { environment } from "./environment.ts";
-import type { ImageSet } from "./levels/images.ts";
+import type { ConformOptions } from "./options.ts";
 import { plan } from "./plan.ts";
-import type { Check, Level, Report, Section } from "./report/types.ts";
+import type { Check, Report, Section } from "./report/types.ts";
 import { type Held, type Task, titleOf } from "./task.ts";
-
-export interface ConformOptions extends WorkOptions {
-  /** "quick" takes at most a minute on two cores, and has small images; "full" holds every case there is. "quick" */
-  readonly level?: "quick" | "full";
-  /** Which levels to run. All five */
-  readonly only?: readonly Level[];
-  /** Sections to leave out, where they take too long on a device: by their title, as `ops/layers of the family`. */
-  readonly without?: readonly string[];
-  /** Which models to run. One of each kind of block, stem and shortcut for "quick", all of them for "full" */
-  readonly models?: readonly ModelName[];
-  /** Real pictures with PyTorch's answers; without any the level is reported as skipped. */
-  readonly images?: readonly ImageSet[];
-  /** Known deviations, in addition to the backend's own list. */
-  readonly deviations?: readonly Deviation[];
-  /** Sections of an earlier run that was interrupted: they are not run again. */
-  readonly done?: readonly Section[];
-  /** Told of each section as soon as it has been run, to be kept for `done`. */
-  readonly onSection?: (section: Section) => void | Promise<void>;
-}
 
 /**
  * Holds a backend against the suite. Any object that is a Backend will do.

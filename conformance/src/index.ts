@@ -1,7 +1,8 @@
 export type { Deviation, Trait } from "@residual/core";
 export { type Bisection, type BisectOptions, bisect, explain } from "./bisect.ts";
-export { type ConformOptions, conform } from "./conform.ts";
+export { conform } from "./conform.ts";
 export type { ImageBatch, ImageSet } from "./levels/images.ts";
+export type { ConformOptions } from "./options.ts";
 export { quickModels } from "./plan.ts";
 export { toHtml } from "./report/html.ts";
 export { toJson } from "./report/json.ts";

@@ -1,11 +1,11 @@
 import { type ModelName, variants } from "@residual/core";
-import type { ConformOptions } from "./conform.ts";
 import { modelGoldenIds, modelName } from "./goldens.ts";
 import { behaviourTasks } from "./levels/behaviour.ts";
 import { imageTasks } from "./levels/images.ts";
 import { modelTasks } from "./levels/models.ts";
 import { nodeTasks } from "./levels/nodes.ts";
 import { opTasks } from "./levels/ops.ts";
+import type { ConformOptions } from "./options.ts";
 import { levels } from "./report/types.ts";
 import { type Task, titleOf } from "./task.ts";
 

@@ -1,6 +1,7 @@
 import type { Backend } from "@residual/core";
 import { describe, expect, it } from "vitest";
-import { type ConformOptions, hold, runTask } from "./conform.ts";
+import { hold, runTask } from "./conform.ts";
+import type { ConformOptions } from "./options.ts";
 import { plan } from "./plan.ts";
 import { type Task, titleOf } from "./task.ts";
 

@@ -16,7 +16,7 @@ export function command(name: string, description: string): Command {
 export function backendOption(): Option {
   return new Option(
     "--backend <name>",
-    "auto, onnx, webgpu, tfjs, tfjs-wasm … (doctor lists all) or reference",
+    "auto, onnx, webgpu, tfjs, tfjs-wasm … (doctor lists all), reference, or a module that exports one: ./mine.ts",
   ).default("auto");
 }
 

@@ -51,10 +51,16 @@ export interface ChosenBackend {
   readonly description: BackendDescription;
 }
 
-/** The backend of that name, or with `auto` the best that is available. Throws what a missing one throws. */
-export async function chooseBackend(name: string, options: BackendOptions = {}): Promise<ChosenBackend> {
-  if (name !== "auto") {
-    const backend = backendNamed(name, options);
+/** A backend, the name of one, or the path of a module that exports one: `./mine.ts`. */
+export type BackendSource = Backend | string;
+
+/**
+ * The backend that is meant: itself, by its name, by a module's path, or with `auto` the best that is available. Throws UsageError
+ * for an unknown name or a module without a backend, and what `describe` throws if the runtime is missing.
+ */
+export async function chooseBackend(source: BackendSource, options: BackendOptions = {}): Promise<ChosenBackend> {
+  if (source !== "auto") {
+    const backend = await resolveBackend(source, options);
     return { backend, description: await backend.describe() };
   }
   for (const each of backendNames) {
@@ -63,6 +69,27 @@ export async function chooseBackend(name: string, options: BackendOptions = {}):
     if (description) return { backend, description };
   }
   throw new TypeError("the reference is always available");
+}
+
+async function resolveBackend(source: BackendSource, options: BackendOptions): Promise<Backend> {
+  if (typeof source !== "string") return source;
+  return isModulePath(source) ? backendInModule(source, options) : backendNamed(source, options);
+}
+
+/** A path has a separator, or a script's ending. */
+function isModulePath(name: string): boolean {
+  return /[\\/]|\.[cm]?[jt]s$/.test(name);
+}
+
+async function backendInModule(path: string, options: BackendOptions): Promise<Backend> {
+  const { backendFromFile } = await import("./backend-file.ts"); // it needs Node, and the rest of this file does not
+  return backendFromFile(path, options);
+}
+
+/** Throws UsageError for what is neither one of the names nor the path of a module that exports a backend. */
+export async function checkBackend(name: string, names: readonly string[] = backendNames): Promise<void> {
+  if (isModulePath(name)) await backendInModule(name, {});
+  else oneOf(name, names, "backend");
 }
 
 /** A backend that is missing says so with an error of ours; any other is a mistake that must not be hidden. */

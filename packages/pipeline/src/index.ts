@@ -1,9 +1,11 @@
 export {
   type BackendName,
   type BackendOptions,
+  type BackendSource,
   backendNamed,
   backendNames,
   type ChosenBackend,
+  checkBackend,
   chooseBackend,
   installCommand,
 } from "./backends.ts";

@@ -1,11 +1,11 @@
 import type { BackendDescription, Executable, WorkOptions } from "@residual/core";
 import { decodeImage, type Prediction, type Preprocessing, preprocess, topK } from "@residual/vision";
-import { chooseBackend } from "./backends.ts";
+import { type BackendSource, chooseBackend } from "./backends.ts";
 import { checkLogits, type Prepared, type PrepareOptions, prepare } from "./prepare.ts";
 
 export interface LoadOptions extends PrepareOptions {
-  /** `auto` takes the best there is. */
-  readonly backend?: string | undefined;
+  /** A backend, a name of one, the path of a module that exports one, or `auto` for the best that is available. `auto` */
+  readonly backend?: BackendSource | undefined;
   readonly threads?: number | undefined;
 }
 

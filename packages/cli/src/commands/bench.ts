@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bind, constantsOf, fixtureWeights, formatShape } from "@residual/core";
 import { writeOnnx } from "@residual/onnx";
-import { backendNames, checkLogits, chooseBackend, modelNamed, oneOf, specNamed } from "@residual/pipeline";
+import { checkBackend, checkLogits, chooseBackend, modelNamed, oneOf, specNamed } from "@residual/pipeline";
 import { writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
 import { type LayerCost, timeLayers } from "../bench/layers.ts";
@@ -29,7 +29,7 @@ interface Options extends Output {
 export function benchCommand({ signal }: Context): Command {
   return command("bench", "measure backends in turn: load, first run, latency, memory")
     .argument("[model...]", "resnet18, resnet50 and resnext50_32x4d where none is given")
-    .option("--backends <names>", "as onnx,reference", "onnx")
+    .option("--backends <names>", "as onnx,reference,./mine.ts", "onnx")
     .option("--batch <n>", "images of one run", positive, 1)
     .option("--size <pixels>", "side of the images; the model's own where not given", positive)
     .option("--rounds <n>", "turns of each candidate", positive, 11)
@@ -40,7 +40,8 @@ export function benchCommand({ signal }: Context): Command {
     .addOption(threadsOption())
     .action(async (models: string[], options: Options) => {
       if (options.layers) return benchLayers(models, options, signal);
-      const candidates = options.backends.split(",").map((name) => oneOf(name, backendNames, "backend") as string);
+      const candidates = options.backends.split(",");
+      for (const name of candidates) await checkBackend(name);
       if (options.peers === true) candidates.push(...candidates.flatMap((name) => peersOf[name] ?? []));
       else if (options.peers)
         candidates.push(...options.peers.split(",").map((name) => oneOf(name, Object.keys(peers), "peer")));
@@ -70,7 +71,8 @@ async function benchLayers(models: readonly string[], options: Options, signal: 
       const size = options.size ?? own;
       const open = modelNamed(model, [options.batch, inputChannels, size, size]);
       for (const name of options.backends.split(",")) {
-        const { backend } = await chooseBackend(oneOf(name, backendNames, "backend"), options);
+        await checkBackend(name);
+        const { backend } = await chooseBackend(name, options);
         const onLayer = (done: number, total: number) => bar.onProgress({ stage: `${model} on ${name}`, done, total });
         const layers = await timeLayers(backend, open, { times: 3 * options.times, signal, onLayer });
         measured.push({ model, backend: name, batch: options.batch, layers });

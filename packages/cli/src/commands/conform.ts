@@ -16,7 +16,11 @@ const levelNames = Object.keys({
 /** Holds backends against the conformance suite, and says where they differ. */
 export function conformCommand({ signal }: Context): Command {
   return command("conform", "hold backends against PyTorch's answers, and name what differs")
-    .option("--backends <names>", `of ${["auto", ...backendNames].join(", ")}`, "auto")
+    .option(
+      "--backends <names>",
+      `of ${["auto", ...backendNames].join(", ")}; or modules that export one: ./mine.ts`,
+      "auto",
+    )
     .option("--models <names>", "as resnet18,resnet50, or all; those of the level where not given")
     .addOption(new Option("--level <level>", "a minute, or everything").choices(["quick", "full"]).default("quick"))
     .option("--only <levels>", `of ${levelNames.join(", ")}`)

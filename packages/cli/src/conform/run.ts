@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { bisect, conform, explain, type Level, levels, type Report, toJson } from "@residual/conformance";
 import { checkpoint, writeReports } from "@residual/conformance/node";
 import type { ModelName } from "@residual/core";
-import { backendNames, chooseBackend, modelNames, oneOf, UsageError } from "@residual/pipeline";
+import { backendNames, checkBackend, chooseBackend, modelNames, oneOf, UsageError } from "@residual/pipeline";
 import type { Context } from "../command.ts";
 import { type Bar, type Output, progressBar, remark, say } from "../terminal.ts";
 import { openImageSet } from "./images.ts";
@@ -28,6 +28,7 @@ export interface Options extends Output {
 /** Holds backends against the suite, or explains where they differ, and says so. */
 export async function holdAgainstSuite(options: Options, signal: Context["signal"]): Promise<void> {
   const asked = readWords(options);
+  for (const name of asked.backends) await checkBackend(name, ["auto", ...backendNames]);
   const bar = progressBar();
   try {
     if (options.bisect) return await explainAll(asked, options, { signal, bar });
@@ -57,7 +58,7 @@ function readWords({ backends, models, only, images, answers, resume, report }: 
     throw new UsageError("--resume needs the --report of the run that was interrupted");
   const listed = (text: string) => text.split(",").map((each) => each.trim());
   return {
-    backends: listed(backends).map((name) => oneOf(name, ["auto", ...backendNames], "backend")),
+    backends: listed(backends),
     models: models === undefined ? undefined : models === "all" ? modelNames : listed(models).map(modelNamed),
     only: only === undefined ? levels : listed(only).map((level) => oneOf(level, levels, "level")),
   };
@@ -89,7 +90,7 @@ async function conformOne(
   const asked = { level, only, images: sets, signal, onProgress, ...(models && { models }) };
   if (report === undefined) return conform(backend, asked);
   await mkdir(report, { recursive: true });
-  const path = join(report, `${backend.name}.progress`);
+  const path = join(report, `${backend.name.replaceAll(/[^\w.-]/g, "-")}.progress`); // a name is anything that its maker likes
   const kept = await checkpoint(path, { backend: backend.name, ...description, level }, { fresh: !resume });
   if (kept.done.length > 0) remark(`${backend.name}: ${kept.done.length} sections are done already`);
   const found = await conform(backend, { ...asked, done: kept.done, onSection: kept.onSection });
