@@ -6,6 +6,7 @@ import { relative } from "node:path";
 const steps = [
   ["turbo", "run", "check", "test", "build", "--continue", "--concurrency=2"],
   ["tsc"],
+  ["vitest", "run"],
   ["node", "scripts/check-packages.ts"],
   ["biome", "check", "."],
   ["oxlint", "--type-aware"],
@@ -13,7 +14,7 @@ const steps = [
   ["knip"],
 ] as const;
 
-const reports = "{packages/*,conformance,apps/*}/.vitest/report.json";
+const reports = "{.,packages/*,conformance,apps/*}/.vitest/report.json";
 for (const file of globSync(reports)) rmSync(file);
 
 const broken = steps.filter(([command, ...words]) => {

@@ -66,7 +66,10 @@ describe("a module's path, from whatever folder, stands for the backend that it 
     const words = ["conform", "--backends", `${folder.in("mine.ts")},reference`, "--only", "nodes"];
     const found = await json<{ reports: readonly object[] }>([
       ...words,
-      ...["--models", "seed000_block_s2", "--report", folder.in("report")],
+      "--models",
+      "seed000_block_s2",
+      "--report",
+      folder.in("report"),
     ]);
     expect(found.reports).toMatchObject([{ backend: { name: "mine/own" }, passed: true }, { passed: true }]);
     expect(await readdir(folder.in("report"))).toContain("junit.xml");
