@@ -11,7 +11,7 @@ import {
   type Value,
 } from "@residual/core";
 import { describe, expect, it } from "vitest";
-import { toOnnx } from "./export.ts";
+import { toOnnx } from "./files/write-onnx.ts";
 import { lowerToOnnx } from "./lower.ts";
 import { formatModel } from "./print.ts";
 import { tiny } from "./testing/graphs.ts";

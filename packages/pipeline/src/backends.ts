@@ -19,7 +19,7 @@ interface Entry {
 const entries = {
   onnx: {
     create: ({ threads }) => onnx(threads === undefined ? {} : { threads }),
-    install: "npm install onnxruntime-node",
+    install: "npm install onnxruntime-node --onnxruntime-node-install=skip",
   },
   webgpu: { create: () => webgpu({ cache: fileCache() }), install: "npm install webgpu" },
   tfjs: { create: () => tfjs(), install: `npm install ${installOf("wasm")}` },

@@ -1,8 +1,11 @@
 /** Programs that `process.test.ts` runs in processes of their own: `node program.ts NAME`. Each prints one JSON document. */
 import { readdirSync } from "node:fs";
-import { ResidualError } from "@residual/core";
-import { onnx } from "../backend.ts";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { graph, input, ops, type Progress, parameter, ResidualError } from "@residual/core";
+import { onnx } from "../runtime/node/backend.ts";
 import { slow, tiny, wide } from "./graphs.ts";
+import { writeSafetensors } from "./safetensors.ts";
 import { fill } from "./values.ts";
 
 const backend = onnx({ threads: 2 });
@@ -25,17 +28,44 @@ const programs: { readonly [name: string]: () => Promise<unknown> } = {
     await executable.run({ image });
     return "ran";
   },
-  /** Makes backends that nobody ever uses; the last may still load its runtime when all is done. Threads. */
+  /** Makes backends, describes them, and compiles what cannot be compiled. Threads before and after. */
   async unused() {
+    const x = input("x", [1, 2]);
+    const open = graph({
+      name: "open",
+      inputs: { x },
+      outputs: { y: ops.linear({ x, weight: parameter("w", [3, 2]) }) },
+    });
+    await onnx().describe(); // reads a file, for which Node starts threads of its own
     const before = threads();
-    for (let i = 0; i < 20; i++) onnx({ threads: 1 });
-    for (let wait = 0; wait < 100 && threads() > before; wait++) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      globalThis.gc?.();
+    const codes = new Set<string>();
+    for (let i = 0; i < 20; i++) {
+      const each = onnx({ threads: 1 });
+      await each.describe();
+      await each.compile(open).catch((error: unknown) => codes.add(codeOf(error)));
+      await each.compile(tiny(), { signal: AbortSignal.abort() }).catch((error: unknown) => codes.add(codeOf(error)));
     }
-    const after = threads();
-    onnx({ threads: 1 });
-    return { before, after };
+    return { before, after: threads(), codes: [...codes] };
+  },
+  /** Compiles a graph that cannot be lowered, over and over: an output has an input's name. Resident set in MB, threads. */
+  async refused() {
+    const x = input("x", [1, 2]);
+    const clash = graph({ name: "clash", inputs: { x }, outputs: { x: ops.relu({ x }) } });
+    return measured(5, 20, async () => {
+      const code = await backend.compile(clash).then(() => "none", codeOf);
+      if (code !== "UnsupportedError") throw new Error(`expected UnsupportedError, found ${code}`);
+    });
+  },
+  /** Is killed while weights stream from a file into the temporary folder. */
+  async killed() {
+    const layers = { a: fill([1100, 1100], 1), b: fill([1100, 1100], 2) };
+    const { a, b } = await writeSafetensors(join(tmpdir(), "weights.safetensors"), layers);
+    const kill = ({ stage }: Progress) => stage === "stream weights" && process.kill(process.pid, "SIGKILL");
+    await backend.compile(
+      wide(1100, 2, (layer) => (layer === 0 ? a! : b!)),
+      { onProgress: kill },
+    );
+    return "compiled";
   },
   /** Is done while an aborted run is still under way in the worker. */
   async abort() {
@@ -78,15 +108,20 @@ const programs: { readonly [name: string]: () => Promise<unknown> } = {
       await using executable = await backend.compile(graph);
       await Promise.all([1, 2, 3].map((seed) => executable.run({ x: fill([64, 1024], seed) })));
     };
-    const measure = () => {
-      globalThis.gc?.();
-      return { resident: process.memoryUsage.rss() / 2 ** 20, threads: threads() };
-    };
-    for (let i = 0; i < 5; i++) await round();
-    const before = measure();
-    for (let i = 0; i < 20; i++) await round();
-    return { before, after: measure() };
+    return measured(5, 20, round);
   },
 };
+
+/** What some rounds of the same leave behind, after a few to warm up: resident set in MB, threads. */
+async function measured(warmUp: number, rounds: number, round: () => Promise<void>): Promise<object> {
+  const measure = () => {
+    globalThis.gc?.();
+    return { resident: process.memoryUsage.rss() / 2 ** 20, threads: threads() };
+  };
+  for (let i = 0; i < warmUp; i++) await round();
+  const before = measure();
+  for (let i = 0; i < rounds; i++) await round();
+  return { before, after: measure() };
+}
 
 console.log(JSON.stringify(await programs[process.argv[2]!]!()));

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { type FileSource, FormatError, type Tensor, throwIfAborted, type WorkOptions } from "@residual/core";
-import type { PlacedTensor } from "./external.ts";
-import { byteLength, bytesOf } from "./model-proto.ts";
+import type { PlacedTensor } from "../../external-data.ts";
+import { byteLength, bytesOf } from "../../model-proto.ts";
 
 /** In bytes: what fits into a core's own cache, so that numbers are still there when they are scaled and written. */
 const CHUNK = 1 << 20;

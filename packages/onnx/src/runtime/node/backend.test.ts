@@ -17,9 +17,11 @@ import {
   UnsupportedError,
 } from "@residual/core";
 import { describe, expect, it } from "vitest";
-import { onnx, onnxOn } from "./backend.ts";
-import { slow, tiny, wide } from "./testing/graphs.ts";
-import { bitsOf, fill } from "./testing/values.ts";
+import { backendOn } from "../../backend.ts";
+import { slow, tiny, wide } from "../../testing/graphs.ts";
+import { bitsOf, fill } from "../../testing/values.ts";
+import { onnx } from "./backend.ts";
+import { nodeRuntime } from "./runtime.ts";
 
 const backend = onnx({ threads: 1 });
 const imageOf = (seed: number, batch = 2) => fill([batch, 3, 8, 8], seed);
@@ -47,20 +49,40 @@ describe("the backend", () => {
   });
 
   it("names the package to install where the runtime is missing, or does not load", async () => {
-    const missing = onnxOn("onnxruntime-missing", {});
+    const missing = backendOn("onnx", nodeRuntime({}, "onnxruntime-missing"));
     await expect(missing.describe()).rejects.toThrow(BackendUnavailableError);
     await expect(missing.compile(tiny())).rejects.toThrow(
-      "onnxruntime-missing is not installed; npm install onnxruntime-node",
+      "onnxruntime-missing is not installed; npm install onnxruntime-node --onnxruntime-node-install=skip",
     );
-    const broken = onnxOn(new URL("./testing/broken-runtime.cjs", import.meta.url).pathname, {});
+    const broken = backendOn(
+      "onnx",
+      nodeRuntime({}, new URL("../../testing/broken-runtime.cjs", import.meta.url).pathname),
+    );
     await expect(broken.compile(tiny())).rejects.toThrow(BackendUnavailableError);
     await expect(broken.compile(tiny())).rejects.toThrow(
       /does not load \(libonnxruntime.*npm install onnxruntime-node/,
     );
   });
 
+  it("names the thread's code where a bundler has parted it from the rest", async () => {
+    const parted = onnx({ worker: "/bundle/onnx-worker.js" }).compile(tiny());
+    await expect(parted).rejects.toThrow(BackendUnavailableError);
+    await expect(parted).rejects.toThrow("/bundle/onnx-worker.js is missing");
+    await expect(parted).rejects.toThrow("onnx({ worker: path })");
+  });
+
+  it.each(["file", "path"])("takes its place as a %s", async (form) => {
+    const url = new URL("./onnx-worker.ts", import.meta.url);
+    const worker = form === "path" ? url.pathname : url.href;
+    await using executable = await onnx({ worker, threads: 1 }).compile(tiny());
+    expect((await executable.run({ image: imageOf(1) })).logits.shape).toEqual([2, 5]);
+  });
+
   it("says so when its worker is lost, again and again", async () => {
-    const lost = await onnxOn(new URL("./testing/dying-runtime.cjs", import.meta.url).pathname, {}).compile(tiny());
+    const lost = await backendOn(
+      "onnx",
+      nodeRuntime({}, new URL("../../testing/dying-runtime.cjs", import.meta.url).pathname),
+    ).compile(tiny());
     const runs = [lost.run({ image: imageOf(1) }), lost.run({ image: imageOf(1) })];
     for (const run of runs) await expect(run).rejects.toThrow(DeviceLostError);
     await expect(lost.run({ image: imageOf(1) })).rejects.toThrow(

@@ -14,12 +14,12 @@ import {
   type Tensor,
 } from "@residual/core";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { tiny, wide } from "../../testing/graphs.ts";
+import { runModel } from "../../testing/onnxruntime.ts";
+import { writeSafetensors } from "../../testing/safetensors.ts";
+import { bitsOf, fill } from "../../testing/values.ts";
 import { onnx } from "./backend.ts";
-import { onDisk } from "./place.ts";
-import { tiny, wide } from "./testing/graphs.ts";
-import { runModel } from "./testing/onnxruntime.ts";
-import { writeSafetensors } from "./testing/safetensors.ts";
-import { bitsOf, fill } from "./testing/values.ts";
+import { onDisk } from "./mapped-model.ts";
 
 const width = 1100; // two layers are more than what streams at the least
 const layers = { a: fill([width, width], 1, -0.1, 0.1), b: fill([width, width], 2, -0.1, 0.1) };

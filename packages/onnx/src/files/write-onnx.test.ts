@@ -15,12 +15,12 @@ import {
   version,
 } from "@residual/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openOnnx } from "./backend.ts";
-import { toOnnx, writeOnnx } from "./export.ts";
-import { tiny, wide } from "./testing/graphs.ts";
-import { decodeModel } from "./testing/onnx-descriptor.ts";
-import { runModel } from "./testing/onnxruntime.ts";
-import { bitsOf, fill } from "./testing/values.ts";
+import { tiny, wide } from "../testing/graphs.ts";
+import { decodeModel } from "../testing/onnx-descriptor.ts";
+import { runModel } from "../testing/onnxruntime.ts";
+import { bitsOf, fill } from "../testing/values.ts";
+import { openOnnx } from "./open-onnx.ts";
+import { toOnnx, writeOnnx } from "./write-onnx.ts";
 
 const image = fill([2, 3, 8, 8], 9);
 let folder: string;
@@ -91,7 +91,7 @@ describe("toOnnx", () => {
   });
 
   it("knows its version", async () => {
-    const manifest: unknown = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
+    const manifest: unknown = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));
     expect(manifest).toMatchObject({ version });
   });
 });

@@ -2,10 +2,10 @@ import { createHash, type Hash } from "node:crypto";
 import { type FileHandle, open, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Dimension, FormatError, type Shape, sizeOf, throwIfAborted, type WorkOptions } from "@residual/core";
-import { DIGEST_KEY, MODEL_KEY } from "./export.ts";
-import { LARGEST_BYTES } from "./external.ts";
-import { dataTypes, EXTERNAL, type ExternalData, fields } from "./model-proto.ts";
-import { type Field, fieldsOf } from "./protobuf.ts";
+import { DIGEST_KEY, MODEL_KEY } from "../export.ts";
+import { LARGEST_BYTES } from "../external-data.ts";
+import { dataTypes, EXTERNAL, type ExternalData, fields } from "../model-proto.ts";
+import { type Field, fieldsOf } from "../protobuf.ts";
 
 /** What an .onnx file that Residual wrote says of itself. */
 export interface OnnxSummary {

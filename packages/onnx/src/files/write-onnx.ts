@@ -1,0 +1,52 @@
+import { createHash } from "node:crypto";
+import { basename } from "node:path";
+import { type Graph, throwIfAborted, type WorkOptions } from "@residual/core";
+import { writeAtomic } from "@residual/kit/files";
+import {
+  encodeFiles,
+  type OnnxBytes,
+  type OnnxExportOptions,
+  type Sha256,
+  type ToOnnxOptions,
+  toOnnxWith,
+} from "../export.ts";
+import { piecesOf } from "../protobuf.ts";
+
+/**
+ * A graph as an .onnx file: opset 17, float32, parameters under their names. With `external` the weights go into a file
+ * of that name.
+ *
+ * Throws UnsupportedError for open parameters, for a tensor above 2 GB, and for a model above 2 GB with its weights inside.
+ */
+export function toOnnx(graph: Graph, options: ToOnnxOptions = {}): OnnxBytes {
+  return toOnnxWith(sha256, graph, options);
+}
+
+/**
+ * Writes a graph as `path`, and, with `external`, its weights as `path.bin` beside it, which onnxruntime then maps rather
+ * than reads. Each file appears whole or not at all: it is written under another name first, and renamed at the end.
+ *
+ * Throws UnsupportedError as toOnnx does, FormatError where a file cannot be written, AbortError once the signal is
+ * aborted. Progress counts bytes.
+ */
+export async function writeOnnx(
+  graph: Graph,
+  path: string,
+  options: OnnxExportOptions & WorkOptions & { readonly external?: boolean } = {},
+): Promise<void> {
+  throwIfAborted(options.signal);
+  const { external: beside, metadata } = options;
+  const { model, external } = encodeFiles(sha256, graph, {
+    ...(metadata && { metadata }),
+    ...(beside && { external: `${basename(path)}.bin` }),
+  });
+  // The weights come first: a model without its weights is worse than weights without a model.
+  const weights = external ? [{ path: `${path}.bin`, pieces: external }] : [];
+  await writeAtomic([...weights, { path, pieces: piecesOf(model) }], options);
+}
+
+const sha256: Sha256 = (pieces) => {
+  const hash = createHash("sha256");
+  for (const piece of pieces) hash.update(piece);
+  return hash.digest("hex");
+};

@@ -1,0 +1,16 @@
+export interface OnnxOptions {
+  /** Threads that share the work of one run, 1 to 4 per core; one per core where not given. */
+  readonly threads?: number;
+  /** Whether threads wait for work by spinning: a little quicker on a quiet machine, a whole core each on any other. */
+  readonly spin?: boolean;
+  /**
+   * Whether weights that lie in a file may go through a file in the temporary folder, which is gone when compile returns,
+   * true where not given. Else, and on Windows, they go through memory.
+   */
+  readonly map?: boolean;
+  /**
+   * Path or URL of onnx-worker.js, the code of the thread that runs models, for bundles that have parted it from the rest
+   * of this package; found by itself where not given.
+   */
+  readonly worker?: string | URL;
+}

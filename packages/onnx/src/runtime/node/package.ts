@@ -1,0 +1,40 @@
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { BackendUnavailableError } from "@residual/core";
+
+/** The npm package that runs models. An optional peer: it is looked for when it is first needed. */
+export const PACKAGE = "onnxruntime-node";
+
+/**
+ * Its install script fetches CUDA's libraries from outside the npm registry, and fails where that is out of reach. The flag
+ * leaves them out: only the device "cuda" needs them.
+ */
+const INSTALL = `npm install ${PACKAGE} --onnxruntime-node-install=skip`;
+
+/** URL of the package's entry point. Throws BackendUnavailableError where it is not installed. */
+export function locate(name: string): string {
+  try {
+    return pathToFileURL(resolver()(name)).href;
+  } catch (cause) {
+    throw unavailable(name, "is not installed", cause);
+  }
+}
+
+/** A package's version, from its package.json. Throws BackendUnavailableError where it is not installed. */
+export async function versionOf(name: string): Promise<string> {
+  locate(name);
+  const { version } = JSON.parse(await readFile(resolver()(`${name}/package.json`), "utf8")) as { version: string };
+  return version;
+}
+
+export function unavailable(name: string, reason: string, cause?: unknown): BackendUnavailableError {
+  return new BackendUnavailableError(`onnx: ${name} ${reason}; ${INSTALL}`, { cause });
+}
+
+/** Packages are looked for from this file on; from the working folder where a bundle to CommonJS has lost this file's URL. */
+function resolver(): NodeJS.RequireResolve {
+  const { url = pathToFileURL(join(process.cwd(), "bundle.js")).href } = import.meta as { readonly url?: string };
+  return createRequire(url).resolve;
+}

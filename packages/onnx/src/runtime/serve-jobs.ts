@@ -1,0 +1,92 @@
+import type { InferenceSession } from "onnxruntime-node";
+import type { RawTensors } from "../session.ts";
+import { createSession, type OnnxRuntime, runSession, type SessionOptions } from "./inference.ts";
+import type { FromThread, NumberedJob, ToThread } from "./protocol.ts";
+
+/** What a platform's threads have for this. */
+export interface ThreadHost {
+  readonly options: SessionOptions;
+  reply(message: FromThread, transfer: readonly ArrayBuffer[]): void;
+  /** Lets in the messages that have come meanwhile. */
+  nextTurn(): Promise<void>;
+  /** Does what enters onnxruntime. */
+  enter<T>(work: () => Promise<T>): Promise<T>;
+  /** Whether a buffer that onnxruntime has answered in may leave the thread. */
+  isTransferable(buffer: ArrayBuffer): boolean;
+}
+
+/** The thread's end: takes messages, and does the jobs one after the other once onnxruntime is loaded. */
+export function serveJobs(loading: Promise<OnnxRuntime>, host: ThreadHost): (message: ToThread) => void {
+  const sessions = new Map<number, InferenceSession>();
+  const waiting: NumberedJob[] = [];
+  let isWorking = false;
+  loading.catch(() => {}); // the first job reports it
+
+  function cancel(id: number): void {
+    const index = waiting.findIndex((job) => job.id === id);
+    if (index < 0) return;
+    waiting.splice(index, 1);
+    host.reply({ kind: "cancelled", id }, []);
+  }
+
+  async function work(): Promise<void> {
+    isWorking = true;
+    while (waiting.length > 0) {
+      await host.nextTurn(); // so that a job cancelled during the last one is not begun
+      const job = waiting.shift();
+      if (job) await perform(job);
+    }
+    isWorking = false;
+  }
+
+  async function perform(job: NumberedJob): Promise<void> {
+    const { id } = job;
+    let stage: "load" | "job" = "load";
+    try {
+      if (job.kind !== "release") await loading;
+      stage = "job";
+      const outputs = await host.enter(() => carryOut(job));
+      const spent = job.kind === "run" ? buffersOf(job.inputs) : [];
+      host.reply({ kind: "done", id, outputs, spent }, [...buffersOf(outputs), ...spent]);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      host.reply({ kind: "failed", id, stage, message }, []);
+    }
+  }
+
+  async function carryOut(job: NumberedJob): Promise<RawTensors> {
+    switch (job.kind) {
+      case "create":
+        sessions.set(job.session, await createSession(await loading, job.source, host.options));
+        return {};
+      case "run":
+        return toBeTransferred(await runSession(await loading, sessions.get(job.session)!, job.inputs));
+      case "release": {
+        const session = sessions.get(job.session);
+        sessions.delete(job.session);
+        await session?.release(); // there is none where it could not be created
+        return {};
+      }
+    }
+  }
+
+  /** Answers in memory of their own; a copy of those that are not. */
+  function toBeTransferred(answers: RawTensors): RawTensors {
+    return Object.fromEntries(
+      Object.entries(answers).map(([name, { shape, data }]) => {
+        const isAlone = data.byteLength === data.buffer.byteLength && host.isTransferable(data.buffer);
+        return [name, { shape, data: isAlone ? data : data.slice() }];
+      }),
+    );
+  }
+
+  return (message) => {
+    if (message.kind === "cancel") cancel(message.id);
+    else waiting.push(message);
+    if (!isWorking) void work();
+  };
+}
+
+function buffersOf(tensors: RawTensors): ArrayBuffer[] {
+  return Object.values(tensors).map(({ data }) => data.buffer);
+}

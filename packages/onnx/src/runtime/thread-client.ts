@@ -1,0 +1,138 @@
+import { abortError, type ResidualError, type Signal, throwIfAborted } from "@residual/core";
+import type { NamedTensors, RawTensors, Session } from "../session.ts";
+import type { FromThread, Job, ModelSource, ToThread } from "./protocol.ts";
+import { refusal } from "./refusal.ts";
+
+/** What a platform's threads have for this. */
+export interface ThreadPort {
+  post(message: ToThread, transfer: readonly ArrayBuffer[]): void;
+  /** Told whenever the thread gets something to do, and when it has done all. */
+  setBusy(isBusy: boolean): void;
+}
+
+/** Buffers of inputs that are kept for later runs. */
+const RECYCLED = 4;
+
+interface Reply {
+  readonly resolve: (outputs: RawTensors) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** The owner's end of an onnxruntime thread: sends jobs, and settles each with its reply. */
+export class ThreadClient {
+  readonly #port: ThreadPort;
+  readonly #loadError: (message: string) => ResidualError;
+  /** Jobs that the thread has not answered yet, by number. */
+  readonly #open = new Map<number, Reply>();
+  /** Memory of inputs that the thread is done with, of the latest runs. */
+  readonly #recycled: ArrayBuffer[] = [];
+  #jobs = 0;
+  #lost: ResidualError | undefined;
+
+  /** `loadError` makes an error of what onnxruntime says where it does not load. */
+  constructor(port: ThreadPort, loadError: (message: string) => ResidualError) {
+    this.#port = port;
+    this.#loadError = loadError;
+  }
+
+  /** Throws UnsupportedError for a model that onnxruntime refuses, what `loadError` makes where it does not load, AbortError. */
+  async create(session: number, source: ModelSource, signal?: Signal): Promise<void> {
+    await this.#request({ kind: "create", session, source }, buffersOf(source), signal);
+  }
+
+  run(session: number, inputs: NamedTensors, signal?: Signal): Promise<RawTensors> {
+    const copies = Object.entries(inputs).map(
+      ([name, { shape, data }]) => [name, { shape, data: this.#copy(data) }] as const,
+    );
+    const buffers = copies.map(([, { data }]) => data.buffer);
+    return this.#request({ kind: "run", session, inputs: Object.fromEntries(copies) }, buffers, signal);
+  }
+
+  /** Frees a session, after the jobs sent so far. Nothing is left to free on a thread that is lost. */
+  async release(session: number): Promise<void> {
+    if (!this.#lost) await this.#request({ kind: "release", session }, []);
+  }
+
+  receive(message: FromThread): void {
+    const reply = this.#open.get(message.id);
+    this.#open.delete(message.id);
+    if (message.kind === "failed") reply?.reject(this.#errorOf(message));
+    if (message.kind === "done") {
+      this.#recycled.push(...message.spent);
+      this.#recycled.splice(0, this.#recycled.length - RECYCLED);
+      reply?.resolve(message.outputs);
+    }
+    if (this.#open.size === 0) this.#port.setBusy(false);
+  }
+
+  /** Rejects what is open, and all that comes, with the error: the thread is gone, or about to go. */
+  lose(error: ResidualError): void {
+    this.#lost ??= error;
+    for (const { reject } of this.#open.values()) reject(this.#lost);
+    this.#open.clear();
+  }
+
+  /**
+   * Into memory that an earlier run has given back, if there is some: a fresh buffer of an image costs some 150 page faults.
+   * To let the port clone inputs would copy them twice, and whole buffers under views.
+   */
+  #copy(data: Float32Array): Float32Array<ArrayBuffer> {
+    const index = this.#recycled.findIndex(({ byteLength }) => byteLength === data.byteLength);
+    const [buffer = new ArrayBuffer(data.byteLength)] = index < 0 ? [] : this.#recycled.splice(index, 1);
+    const copy = new Float32Array(buffer);
+    copy.set(data);
+    return copy;
+  }
+
+  #request(job: Job, transfer: readonly ArrayBuffer[], signal?: Signal): Promise<RawTensors> {
+    throwIfAborted(signal);
+    if (this.#lost) throw this.#lost;
+    const id = this.#jobs++;
+    const answer = this.#answer(id, signal);
+    this.#port.setBusy(true);
+    this.#port.post({ ...job, id }, transfer);
+    return answer;
+  }
+
+  /** Settles with the thread's reply, or earlier, when the signal is aborted: then the late reply is dropped. */
+  #answer(id: number, signal: Signal | undefined): Promise<RawTensors> {
+    return new Promise((resolve, reject) => {
+      const abort = () => {
+        reject(abortError(signal!));
+        this.#port.post({ kind: "cancel", id }, []);
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+      const settled = () => signal?.removeEventListener("abort", abort);
+      this.#open.set(id, {
+        resolve: (outputs) => {
+          settled();
+          resolve(outputs);
+        },
+        reject: (error) => {
+          settled();
+          reject(error);
+        },
+      });
+    });
+  }
+
+  #errorOf({ stage, message }: FromThread & { kind: "failed" }): ResidualError {
+    return stage === "load" ? this.#loadError(message) : refusal(message);
+  }
+}
+
+/** A session on a thread. `close` frees what the thread holds for it, and whatever else is the owner's. */
+export function threadSession(client: ThreadClient, session: number, close: () => Promise<void>): Session {
+  let closing: Promise<void> | undefined;
+  return {
+    run: (inputs, { signal }) => client.run(session, inputs, signal),
+    close() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+function buffersOf({ model, externalData }: ModelSource): ArrayBuffer[] {
+  return [model, externalData?.data].filter((bytes) => bytes instanceof Uint8Array).map(({ buffer }) => buffer);
+}
