@@ -1,7 +1,5 @@
 import { type Deviation, type OpName, type Trait, traits, UnsupportedError } from "@residual/core";
-import { byHand } from "./cases/by-hand.ts";
-import type { OpCase } from "./cases/op-case.ts";
-import { special } from "./cases/special.ts";
+import { suites } from "./ops/suites.ts";
 import type { Check } from "./report/types.ts";
 
 /**
@@ -50,8 +48,8 @@ export function checkDeviations(deviations: readonly Deviation[]): void {
 const quote = (text: string): string => JSON.stringify(text);
 const list = (all: readonly string[]): string => all.map(quote).join(", ") || "none";
 
-/** The traits that the cases of an op show. */
+/** The traits that the cases of an op show; none for an op that there is not. */
 export function traitsShownBy(op: OpName): readonly Trait[] {
-  const cases: readonly OpCase<OpName>[] = [...(byHand[op] ?? []), ...(special[op] ?? [])];
-  return [...new Set(cases.flatMap(({ shows = [] }) => shows))];
+  const { byHand, special } = suites[op] ?? { byHand: [], special: [] };
+  return [...new Set([...byHand, ...special].flatMap(({ shows = [] }) => shows))];
 }

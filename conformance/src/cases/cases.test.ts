@@ -16,15 +16,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { float32 } from "../arithmetic.ts";
 import { describeOutcome } from "../check.ts";
+import { opNames, suites } from "../ops/suites.ts";
 import { cutOut, samplesOf } from "../sample.ts";
 import { expectationOf, runTrials, type Trial } from "../trial.ts";
-import { byHand } from "./by-hand.ts";
-import { trialsOf } from "./op-case.ts";
 import { arbitraryTrial, randomTrials, shrink } from "./random.ts";
-import { special } from "./special.ts";
 import { applications, fused, shallow, sweepTrials } from "./sweep.ts";
-
-const names = Object.keys(ops) as OpName[];
+import { writtenTrials } from "./written.ts";
 
 async function failuresOf(trials: Iterable<Trial>): Promise<readonly string[]> {
   const failures: string[] = [];
@@ -35,19 +32,19 @@ async function failuresOf(trials: Iterable<Trial>): Promise<readonly string[]> {
 }
 
 describe("cases by hand", () => {
-  it.each(names)("%s has at least four, and their names are unique", (op) => {
-    const own = byHand[op].map(({ name }) => name);
+  it.each(opNames)("%s has at least four, and their names are unique", (op) => {
+    const own = suites[op].byHand.map(({ name }) => name);
     expect(own.length).toBeGreaterThanOrEqual(4);
     expect(new Set(own).size).toBe(own.length);
   });
 
   it("the reference answers them, and the special values, as worked out", async () => {
-    expect(await failuresOf([...trialsOf(byHand), ...trialsOf(special)])).toEqual([]);
+    expect(await failuresOf([...writtenTrials("byHand"), ...writtenTrials("special")])).toEqual([]);
   });
 });
 
 describe("random trials", () => {
-  it.each(names)("%s takes all that is drawn for it", async (op) => {
+  it.each(opNames)("%s takes all that is drawn for it", async (op) => {
     expect(await failuresOf(randomTrials(op, { seed: 7, runs: 200 }))).toEqual([]);
   });
 
@@ -75,7 +72,7 @@ describe("random trials", () => {
 });
 
 describe("samples", () => {
-  const cut: readonly OpName[] = ["conv2d", "fusedConv2d", "linear", "maxPool2d", "averagePool2d", "globalAveragePool"];
+  const cut = opNames.filter((op) => "cut" in suites[op]);
 
   it.each(cut)("%s: an element cut out is the same as in the whole, and so is its bound", (op) => {
     const property = fc.property(arbitraryTrial(op), (trial) => {

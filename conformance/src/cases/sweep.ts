@@ -19,9 +19,10 @@ import {
   tensorOf,
   variants,
 } from "@residual/core";
+import { opNames, suites } from "../ops/suites.ts";
 import { samplesOf } from "../sample.ts";
 import type { Trial } from "../trial.ts";
-import { constantsAmong } from "./op-case.ts";
+import { constantsAmong } from "./written.ts";
 
 /** Sides of the image in pixels (what people use, and odd ones, which no tile divides), and images of a batch. */
 const sweeps = {
@@ -39,14 +40,8 @@ export interface Application {
   readonly macs: number;
 }
 
-const swept: ReadonlySet<string> = new Set<OpName>([
-  "conv2d",
-  "fusedConv2d",
-  "linear",
-  "maxPool2d",
-  "averagePool2d",
-  "globalAveragePool",
-]);
+/** The ops of which single elements can be held. */
+const swept: ReadonlySet<string> = new Set(opNames.filter((op) => "cut" in suites[op]));
 
 /**
  * Every distinct convolution, pool and linear layer that a network of the family asks for, as it is built and as it is

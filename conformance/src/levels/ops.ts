@@ -1,10 +1,9 @@
-import { type OpName, ops } from "@residual/core";
-import { byHand } from "../cases/by-hand.ts";
-import { trialsOf } from "../cases/op-case.ts";
+import type { OpName } from "@residual/core";
 import { randomTrials, shrink } from "../cases/random.ts";
-import { special } from "../cases/special.ts";
 import { sweepTrials } from "../cases/sweep.ts";
+import { writtenTrials } from "../cases/written.ts";
 import { checkOf, whatOf } from "../check.ts";
+import { opNames } from "../ops/suites.ts";
 import type { Check } from "../report/types.ts";
 import type { Held, Task } from "../task.ts";
 import { type Outcome, runTrials, type Trial } from "../trial.ts";
@@ -21,8 +20,8 @@ export function opTasks(level: "quick" | "full"): readonly Task[] {
     run: (held) => checksOf(held, trials()),
   });
   return [
-    task("by hand", () => trialsOf(byHand)),
-    task("special values", () => trialsOf(special)),
+    task("by hand", () => writtenTrials("byHand")),
+    task("special values", () => writtenTrials("special")),
     goldenOpsTask,
     { level: "ops", name: "random shapes", run: (held) => randomChecks(held, RUNS[level]) },
     task("layers of the family", () => sweepTrials(level)),
@@ -38,7 +37,7 @@ const SEED = 1;
 
 /** One check for each op: all of its trials, of which the worst is told, or the smallest that fails. */
 async function* randomChecks(held: Held, runs: number): AsyncGenerator<Check> {
-  for (const op of Object.keys(ops) as OpName[]) yield await randomCheck(held, op, runs);
+  for (const op of opNames) yield await randomCheck(held, op, runs);
 }
 
 async function randomCheck({ backend, arithmetic, work }: Held, op: OpName, runs: number): Promise<Check> {

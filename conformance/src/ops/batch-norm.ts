@@ -1,0 +1,109 @@
+import { ops, tensor } from "@residual/core";
+import fc from "fast-check";
+import { image } from "./drafts.ts";
+import { counting, inf, nan } from "./numbers.ts";
+import type { OpSuite } from "./op-suite.ts";
+import { magnitudes, negative, summed } from "./rounding.ts";
+
+export const batchNorm: OpSuite<"batchNorm"> = {
+  byHand: [
+    {
+      name: "mean, variance, scale and shift of each channel", // (1 − 3) / 2 · 10 + 100, (8 − 2) / 3 · −1 + 7
+      inputs: {
+        x: tensor([1, 2, 1, 1], [1, 8]),
+        scale: tensor([2], [10, -1]),
+        shift: tensor([2], [100, 7]),
+        mean: tensor([2], [3, 2]),
+        variance: tensor([2], [4, 9]),
+      },
+      options: { epsilon: 0 },
+      expected: tensor([1, 2, 1, 1], [90, 5]),
+    },
+    {
+      name: "epsilon is added to the variance, under the root", // √(0.5625 + 0.4375) = 1, not 0.75 + 0.4375
+      inputs: {
+        x: tensor([1, 1, 1, 1], [3]),
+        scale: tensor([1], [1]),
+        shift: tensor([1], [0]),
+        mean: tensor([1], [0]),
+        variance: tensor([1], [0.5625]),
+      },
+      options: { epsilon: 0.4375 },
+      expected: tensor([1, 1, 1, 1], [3]),
+    },
+    {
+      name: "a variance of 0 leaves epsilon", // x / √(2⁻¹⁶)
+      inputs: {
+        x: tensor([1, 1, 1, 1], [3]),
+        scale: tensor([1], [1]),
+        shift: tensor([1], [0]),
+        mean: tensor([1], [0]),
+        variance: tensor([1], [0]),
+      },
+      options: { epsilon: 2 ** -16 },
+      expected: tensor([1, 1, 1, 1], [768]),
+    },
+    {
+      name: "every pixel of every image",
+      inputs: {
+        x: counting([2, 2, 1, 2]),
+        scale: tensor([2], [1, 2]),
+        shift: tensor([2], [0, 10]),
+        mean: tensor([2], [1, 1]),
+        variance: tensor([2], [1, 1]),
+      },
+      options: { epsilon: 0 },
+      expected: tensor([2, 2, 1, 2], [0, 1, 14, 16, 4, 5, 22, 24]),
+    },
+  ],
+  special: [
+    {
+      name: "NaN and infinities travel",
+      inputs: {
+        x: tensor([1, 1, 1, 3], [nan, inf, -inf]),
+        scale: tensor([1], [2]),
+        shift: tensor([1], [1]),
+        mean: tensor([1], [0]),
+        variance: tensor([1], [1]),
+      },
+      expected: tensor([1, 1, 1, 3], [nan, inf, -inf]),
+      shows: ["drops NaN", "turns infinity into NaN"],
+    },
+    {
+      name: "a scale of 0 times infinity is NaN",
+      inputs: {
+        x: tensor([1, 1, 1, 2], [inf, 3]),
+        scale: tensor([1], [0]),
+        shift: tensor([1], [1]),
+        mean: tensor([1], [0]),
+        variance: tensor([1], [1]),
+      },
+      expected: tensor([1, 1, 1, 2], [nan, 1]),
+    },
+  ],
+  draft: fc.tuple(image, fc.constantFrom(1e-5, 1e-3, 0.25)).map(([x, epsilon]) => ({
+    shapes: { x, scale: [x[1]], shift: [x[1]], mean: [x[1]], variance: [x[1]] },
+    attributes: { epsilon },
+  })),
+  ranges: { variance: [0.5, 1.5] },
+  /**
+   * (x − mean)·g + shift, or x·g + (shift − mean·g), with g = scale / √(variance + ε). Six roundings of g where it is made
+   * by a reciprocal root good to 2 ulp, three by division; then a product and two sums, of |x·g|, |mean·g| and |shift|.
+   */
+  bound: (inputs, attributes, { shape, arithmetic }) => {
+    const { x, scale, mean, variance } = inputs;
+    const flipped = { ...magnitudes(inputs), variance, mean: negative(mean) };
+    const size = ops.batchNorm.evaluate(flipped, attributes, shape);
+    const pixels = x.data.length / (shape[0]! * shape[1]!);
+    return summed(size, 9, arithmetic, { stored: 4, factors: [x, scale, mean] }).map((bound, i) => {
+      const c = Math.floor(i / pixels) % shape[1]!;
+      const gain = scale.data[c]! / Math.sqrt(variance.data[c]! + attributes.epsilon);
+      const factors = Math.abs(gain) + Math.abs(mean.data[c]!) + Math.abs(x.data[i]!); // of an x − mean or a g that is flushed
+      return bound + 2 * arithmetic.smallest * factors;
+    });
+  },
+  recorded: {
+    batch_norm: ({ x, gamma, beta, mean, var: variance }, { epsilon }) =>
+      ops.batchNorm({ x: x!, scale: gamma!, shift: beta!, mean: mean!, variance: variance! }, { epsilon: epsilon! }),
+  },
+};

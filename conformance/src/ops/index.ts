@@ -1,0 +1,16 @@
+export { add } from "./add.ts";
+export { averagePool2d } from "./average-pool2d.ts";
+export { batchNorm } from "./batch-norm.ts";
+export { conv2d } from "./conv2d.ts";
+export { flatten } from "./flatten.ts";
+export { fusedConv2d } from "./fused-conv2d.ts";
+export { globalAveragePool } from "./global-average-pool.ts";
+export { linear } from "./linear.ts";
+export { logSoftmax } from "./log-softmax.ts";
+export { maxPool2d } from "./max-pool2d.ts";
+export { multiply } from "./multiply.ts";
+export { padChannels } from "./pad-channels.ts";
+export { relu } from "./relu.ts";
+export { sigmoid } from "./sigmoid.ts";
+export { softmax } from "./softmax.ts";
+export { subsample } from "./subsample.ts";

@@ -1,0 +1,106 @@
+import type { Tensor } from "@residual/core";
+import { type Arithmetic, growth } from "../arithmetic.ts";
+import type { Answer } from "./op-suite.ts";
+
+/** Roundings that a division amounts to: 2.5 ulp, as Vulkan and WGSL allow; 1 on a CPU. */
+export const DIVISION = 5;
+
+/** Roundings that e^x amounts to: 3 + 2·|x| ulp, as Vulkan and WGSL allow. Beyond 128 there is but 0 or infinity left. */
+export function exponentialRoundings(x: number): number {
+  return 6 + 4 * Math.min(Math.abs(x), 128);
+}
+
+/** Those of e^(x − largest): the difference is rounded too, and moves the result by so many times its size. */
+export function shiftedRoundings(difference: number): number {
+  return exponentialRoundings(difference) + Math.min(Math.abs(difference), 128);
+}
+
+/** What else a sum's bound depends on, where numbers are stored in less than they are summed in. */
+interface Stored {
+  /** Roundings of each term by storage: those of its factors, and of the result. */
+  readonly stored: number;
+  /** Whose numbers may be flushed to 0 when they are stored, which costs as much as they are multiplied by. */
+  readonly factors?: readonly Tensor<"float64">[];
+}
+
+/**
+ * γₙ times the sum of the terms' magnitudes; and what n terms lose where each may be flushed to 0. A sum with an infinity or
+ * a NaN in it has but one answer.
+ */
+export function summed(
+  size: Float64Array,
+  roundings: number,
+  arithmetic: Arithmetic,
+  { stored, factors = [] }: Stored,
+): Float64Array {
+  const factor = growth(roundings, stored, arithmetic);
+  const flushedFactors = arithmetic.stored === 0 ? 0 : factors.reduce((sum, each) => sum + largestOf(each), 0);
+  const flushed = 2 * roundings * arithmetic.smallest * (1 + flushedFactors);
+  return size.map((sum) => (Number.isFinite(sum) ? factor * sum + flushed : 0));
+}
+
+function largestOf({ data }: Tensor<"float64">): number {
+  return data.reduce((most, each) => (Number.isFinite(each) ? Math.max(most, Math.abs(each)) : most), 0);
+}
+
+export function rounded({ value, arithmetic }: Answer, stored: number): Float64Array {
+  const factor = growth(1, stored, arithmetic);
+  return value.map((each) => factor * Math.abs(each) + arithmetic.smallest);
+}
+
+/** What a number that is stored may lose by being flushed to 0. */
+export const storedFlush = ({ stored, smallest }: Arithmetic): number => (stored === 0 ? 0 : 2 * smallest);
+
+/** What only chooses or moves numbers makes no error; but between subnormal ones a GPU may choose either, or 0. */
+export function exact({ value, arithmetic }: Answer): Float64Array {
+  const { smallest, stored } = arithmetic;
+  if (stored > 0) return value.map((each) => (Number.isFinite(each) ? stored * Math.abs(each) + 2 * smallest : 0));
+  return value.map((each) => (each !== 0 && Math.abs(each) < smallest ? 2 * smallest : 0));
+}
+
+/** A logit's magnitude, as far as what it is rounded to moves its exponential: float16 has nothing beyond. */
+export const finite = (x: number): number => Math.min(Math.abs(x), 65504);
+
+export function absolute(tensor: Tensor<"float64">): Tensor<"float64"> {
+  const data = tensor.data.slice();
+  for (let i = 0; i < data.length; i++) data[i] = Math.abs(data[i]!); // weights of millions: map is several times slower
+  return { ...tensor, data };
+}
+
+export function negative(tensor: Tensor<"float64">): Tensor<"float64"> {
+  return { ...tensor, data: tensor.data.map((value) => -Math.abs(value)) };
+}
+
+export function magnitudes<Inputs extends object>(inputs: Inputs): Inputs {
+  const entries = Object.entries(inputs as { [name: string]: Tensor<"float64"> });
+  return Object.fromEntries(entries.map(([name, tensor]) => [name, absolute(tensor)])) as unknown as Inputs;
+}
+
+/** A row of logits: where it starts, and Σ e^(x − largest) with the roundings that it amounts to. */
+interface Row {
+  readonly start: number;
+  readonly classes: number;
+  readonly largest: number;
+  readonly sum: number;
+  readonly ofSum: number;
+  /** Σ p·|x|: what the sum depends on the logits' own roundings. */
+  readonly ofInputs: number;
+}
+
+/** The sum's roundings are its C − 1 additions, and those of its terms, each in proportion to its part of the sum. */
+export function eachRow(
+  x: Tensor<"float64">,
+  shape: readonly number[],
+  likely: Float64Array,
+  visit: (row: Row) => void,
+): void {
+  const classes = shape[1]!;
+  for (let start = 0; start < x.data.length; start += classes) {
+    const row = x.data.subarray(start, start + classes);
+    const largest = row.reduce((a, b) => Math.max(a, b), -Infinity);
+    const sum = row.reduce((total, each) => total + Math.exp(each - largest), 0);
+    const ofTerms = row.reduce((total, each, i) => total + likely[start + i]! * shiftedRoundings(each - largest), 0);
+    const ofInputs = row.reduce((total, each, i) => total + likely[start + i]! * finite(each), 0);
+    visit({ start, classes, largest, sum, ofSum: ofTerms + classes - 1, ofInputs });
+  }
+}
