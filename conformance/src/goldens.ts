@@ -1,4 +1,4 @@
-import type { Tensor } from "@residual/core";
+import { type ModelName, modelNameOf, type Tensor } from "@residual/core";
 
 /** PyTorch's float64 answers; `golden/README.md` says how they were made and what each field is. */
 const here = import.meta.url; // by a name of its own, since bundlers take `new URL(…, import.meta.url)` for a file to copy
@@ -59,9 +59,11 @@ export function sampleIndex(k: number, n: number): number {
   return (k * 1000003) % n;
 }
 
-/** The name of a model of ours for a golden's id: without timm's prefix, and without the shape at the end. */
-export function modelName(id: string): string {
-  return id.replace(/^timm_/, "").replace(/_\d+x\d+x\d+x\d+$/, "");
+/** Our model of a golden's id, which is without timm's prefix, and without the shape at the end. */
+export function modelName(id: string): ModelName {
+  const name = modelNameOf(id.replace(/^timm_/, "").replace(/_\d+x\d+x\d+x\d+$/, ""));
+  if (name === undefined) throw new TypeError(`golden ${id} is of no model`);
+  return name;
 }
 
 export interface OpGolden {

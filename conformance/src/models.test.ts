@@ -4,7 +4,6 @@ import {
   bind,
   fixtureInput,
   fixtureWeights,
-  type ModelName,
   parametersOf,
   reference,
   resnet,
@@ -37,7 +36,7 @@ describe.each(ids)("%s", (id) => {
     timeout: 600_000,
   }, async () => {
     const golden = await modelGolden(id);
-    const model = resnet(specOf(modelName(id) as ModelName), { input: golden.input.shape });
+    const model = resnet(specOf(modelName(id)), { input: golden.input.shape });
     const weights = fixtureWeights(model, golden.salt);
     const image = fixtureInput(golden.salt, golden.input.shape);
     expect(sha256(parametersOf(model).map(({ name }) => weights.tensors.get(name)!))).toBe(golden.weightsSha256);

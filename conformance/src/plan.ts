@@ -1,4 +1,4 @@
-import { type ModelName, variants } from "@residual/core";
+import { type ModelName, modelNameOf, modelNames } from "@residual/core";
 import { modelGoldenIds, modelName } from "./goldens.ts";
 import { behaviourTasks } from "./levels/behaviour.ts";
 import { imageTasks } from "./levels/images.ts";
@@ -18,11 +18,9 @@ export const quickModels: readonly ModelName[] = [
   "resnet10t",
   "cifar_resnet20",
   "cifar_preact20_proj",
-  "seed002_keras",
-  "seed000_block_s2",
+  "keras_tutorial_resnet",
+  "paddle_unit_s2",
 ];
-
-const allModels = Object.keys(variants) as ModelName[];
 
 /** Side of the images of level nodes, in pixels: deep enough for every stage to have a few. */
 const QUICK_SIDE = 64;
@@ -31,7 +29,7 @@ const QUICK_SIDE = 64;
 export async function plan(options: ConformOptions): Promise<readonly Task[]> {
   const { level = "quick", only = levels, without = [], images = [] } = options;
   const full = level === "full";
-  const models = options.models ?? (full ? allModels : quickModels);
+  const models = options.models?.map((name) => modelNameOf(name) ?? name) ?? (full ? modelNames : quickModels);
   const tasks = [
     ...opTasks(level),
     ...nodeTasks(models, full ? Infinity : QUICK_SIDE),

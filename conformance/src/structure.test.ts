@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { type ModelName, parametersOf, type ResNetSpec, resnet, summarize, valuesOf, variants } from "@residual/core";
+import { parametersOf, type ResNetSpec, resnet, summarize, valuesOf, variants } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { modelName } from "./goldens.ts";
 
@@ -30,7 +30,7 @@ function structureIndex(): readonly Omit<StructureGolden, "stages" | "stateDict"
   return read<{ models: Omit<StructureGolden, "stages" | "stateDict" | "layers">[] }>("index.json").models;
 }
 
-const specOf = (id: string): ResNetSpec => variants[modelName(id) as ModelName];
+const specOf = (id: string): ResNetSpec => variants[modelName(id)];
 
 describe.each(structureGoldens().map((golden) => [golden.id, golden] as const))("%s", (id, golden) => {
   const model = resnet(specOf(id), { input: golden.input });

@@ -3,6 +3,6 @@ import { conforms } from "./vitest.ts";
 
 /** Plain JavaScript, 30 times slower than wasm: small models, no 200 rounds. */
 await conforms(tfjs({ engine: "cpu" }), {
-  models: ["cifar_resnet20", "seed000_block_s2"],
+  models: ["cifar_resnet20", "paddle_unit_s2"],
   without: ["ops/layers of the family", "behaviour/life"],
 });

@@ -21,7 +21,7 @@ if (backend) {
   const others = ["ops/by hand", "ops/special values", "ops/PyTorch's answers", "ops/random shapes"];
   await conforms(gpus, { only: ["ops"], without: others });
   for (const float16 of ["storage", "products"] as const) {
-    const models = ["cifar_resnet20", "seed000_block_s2", "resnet18"] as const;
+    const models = ["cifar_resnet20", "paddle_unit_s2", "resnet18"] as const;
     const half = { ...webgpu({ float16 }), name: `webgpu, float16 ${float16}` };
     await conforms(half, { models, only: ["ops", "nodes", "models"] });
   }

@@ -7,7 +7,7 @@ import { carriesSpecialValues } from "./testing/special-layers.ts";
 import { conforms } from "./vitest.ts";
 
 /** SwiftShader: slow, and the same on every machine. Small models, then. */
-const models = ["cifar_resnet20", "seed000_block_s2"] as const;
+const models = ["cifar_resnet20", "paddle_unit_s2"] as const;
 
 const backend = webgpu({ gpu: await softwareGpu() });
 await conforms(backend, { models, images: await pictures(50) });

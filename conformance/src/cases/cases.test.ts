@@ -118,7 +118,7 @@ describe("the sweep", () => {
       ),
     );
 
-  it.each(["resnet50", "seresnext50_32x4d", "cifar_preact20_proj", "resnet50d", "seed004_net"] as const)(
+  it.each(["resnet50", "seresnext50_32x4d", "cifar_preact20_proj", "resnet50d", "pytorch_tutorial_net"] as const)(
     "%s: two blocks a stage ask for all that the whole network asks for",
     (name) => {
       const spec: ResNetSpec = variants[name];
@@ -127,7 +127,7 @@ describe("the sweep", () => {
     },
   );
 
-  it.each(["resnet18", "cifar_preact20", "seed002_keras", "resnet10t"] as const)(
+  it.each(["resnet18", "cifar_preact20", "keras_tutorial_resnet", "resnet10t"] as const)(
     "%s: its fused shapes are those of optimize",
     (name) => {
       const spec: ResNetSpec = variants[name];

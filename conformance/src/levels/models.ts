@@ -1,4 +1,4 @@
-import { type Answer, type ModelName, select, throwIfAborted } from "@residual/core";
+import { type Answer, select, throwIfAborted } from "@residual/core";
 import { type Arithmetic, float32 } from "../arithmetic.ts";
 import { heldAgainst, misshapen } from "../check.ts";
 import { fixtureModel } from "../fixture-model.ts";
@@ -21,7 +21,7 @@ export function modelTasks(ids: readonly string[]): readonly Task[] {
 async function* checksOf({ backend, arithmetic, work }: Held, id: string): AsyncGenerator<Check> {
   const golden = await modelGolden(id);
   const stages = stagesOf(golden);
-  const { graph, inputs } = fixtureModel(modelName(id) as ModelName, golden.input.shape, golden.salt);
+  const { graph, inputs } = fixtureModel(modelName(id), golden.input.shape, golden.salt);
   await using executable = await backend.compile(select(graph, stages), work);
   const answers = await executable.run(inputs, work);
   throwIfAborted(work.signal);

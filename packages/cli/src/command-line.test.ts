@@ -36,8 +36,8 @@ it("--version is the package's", async () => {
 
 describe("--json", () => {
   it("may stand anywhere after the command", async () => {
-    const { stdout } = await succeed(["summary", "--json", "seed003_block"]);
-    expect(JSON.parse(stdout)).toMatchObject({ model: "seed003_block" });
+    const { stdout } = await succeed(["summary", "--json", "pytorch_unit"]);
+    expect(JSON.parse(stdout)).toMatchObject({ model: "pytorch_unit" });
   });
 
   it("leaves stdout empty where the job fails", async () => {
@@ -103,7 +103,7 @@ describe("on a terminal", async () => {
   });
 
   it.skipIf(missing)("NO_COLOR is heeded", async () => {
-    expect(await seen("summary seed003_block", { NO_COLOR: "1" })).not.toContain("\x1b[1m");
-    expect(await seen("summary seed003_block")).toContain("\x1b[1m");
+    expect(await seen("summary pytorch_unit", { NO_COLOR: "1" })).not.toContain("\x1b[1m");
+    expect(await seen("summary pytorch_unit")).toContain("\x1b[1m");
   });
 });

@@ -1,7 +1,8 @@
 import { FormatError, type WorkOptions } from "@residual/core";
-import { oneOf, UsageError } from "@residual/pipeline";
 import { checkPreprocessing, type Interpolation, imagenet, interpolations, type Preprocessing } from "@residual/vision";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { UsageError } from "./errors.ts";
+import { oneOf } from "./names.ts";
 
 /** What every command gets: a signal that Ctrl-C aborts. */
 export interface Context {

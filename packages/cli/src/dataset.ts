@@ -1,29 +1,42 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { FormatError, type Tensor, type WorkOptions } from "@residual/core";
-import {
-  cifar10Labels,
-  decodeImage,
-  type LabelledPixels,
-  normalize,
-  type Preprocessing,
-  preprocess,
-  readCifar10,
-} from "@residual/vision";
+import { FormatError, type Preprocessing, type Shape, type Tensor, type WorkOptions } from "@residual/core";
+import type { Identified } from "@residual/pipeline";
+import { decodeImage, type LabelledPixels, normalize, preprocess, readCifar10 } from "@residual/vision";
 
 /** Labelled pictures, in order, each made into a tensor only when it is asked for. */
 export interface Dataset {
   readonly images: number;
-  /** The side of the images that it brings as they are; undefined where the preprocessing decides. */
-  readonly size?: number;
+  /** An open batch of the images that it brings as they are; undefined where the preprocessing decides. */
+  readonly input?: Shape;
   /** How the labels were found, where that may surprise. */
   readonly note?: string;
   label(index: number): number;
   image(index: number, preprocessing: Preprocessing, options: WorkOptions): Promise<Tensor<"float32">>;
 }
 
-/** CIFAR-10's own files (one, or a folder of them), or a folder that holds a folder of pictures per class. */
-export async function openDataset(path: string, labels: readonly string[] | undefined): Promise<Dataset> {
+/** What a data set has to know of the model that it is for. */
+type Classes = Pick<Identified, "model" | "spec" | "labels">;
+
+/**
+ * CIFAR-10's own files (one, or a folder of them), or a folder that holds a folder of pictures per class. Throws FormatError
+ * for anything else, and where a picture's class is one that the model does not have.
+ */
+export async function openDataset(path: string, model: Classes): Promise<Dataset> {
+  const data = await open(path, model);
+  const classes = classesOf(model);
+  for (let index = 0; index < data.images; index++) {
+    if (data.label(index) < classes) continue;
+    throw new FormatError(
+      `${path}: picture ${index} is of class ${data.label(index)}, but ${model.model} has ${classes} classes; give weights of the data's classes`,
+    );
+  }
+  return data;
+}
+
+const classesOf = ({ spec: { classes = 1000 } }: Classes): number => classes;
+
+async function open(path: string, model: Classes): Promise<Dataset> {
   const found = await stat(path).catch(() => undefined);
   if (!found)
     throw new FormatError(`${path} was not found; give CIFAR-10 binary files, or a folder with a folder per class`);
@@ -31,14 +44,8 @@ export async function openDataset(path: string, labels: readonly string[] | unde
   const entries = await readdir(path, { withFileTypes: true });
   const batches = entries.filter((entry) => entry.isFile() && entry.name.endsWith(".bin"));
   if (batches.length > 0) return cifar(batches.map(({ name }) => join(path, name)).sort());
-  return folders(
-    path,
-    entries
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => name)
-      .sort(),
-    labels,
-  );
+  const classes = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith("."));
+  return folders(path, classes.map(({ name }) => name).sort(), model);
 }
 
 async function cifar(files: readonly string[]): Promise<Dataset> {
@@ -46,7 +53,7 @@ async function cifar(files: readonly string[]): Promise<Dataset> {
   const records = parts.flat();
   return {
     images: records.length,
-    size: 32,
+    input: ["N", 3, 32, 32],
     label: (index) => records[index]!.label,
     image: async (index, preprocessing) => normalize(records[index]!.pixels, preprocessing),
   };
@@ -62,21 +69,14 @@ async function recordsOf(file: string): Promise<readonly LabelledPixels[]> {
 
 const PICTURE = /\.(jpe?g|png|webp|gif|tiff?|avif|bmp)$/i;
 
-/** Classes by folder: by the label's name where every folder has one, else in order, as torchvision's ImageFolder counts. */
-async function folders(
-  path: string,
-  names: readonly string[],
-  labels: readonly string[] | undefined,
-): Promise<Dataset> {
+async function folders(path: string, names: readonly string[], model: Classes): Promise<Dataset> {
   if (names.length === 0)
     throw new FormatError(`${path} holds no folders; expected one for each class, with its pictures`);
-  const known = [labels, cifar10Labels].find((list) => list && names.every((name) => list.includes(name)));
+  const known = foldersOf(names, model);
   const pictures: { file: string; label: number }[] = [];
   for (const [order, name] of names.entries()) {
     const files = (await readdir(join(path, name))).filter((file) => PICTURE.test(file)).sort();
-    pictures.push(
-      ...files.map((file) => ({ file: join(path, name, file), label: known ? known.indexOf(name) : order })),
-    );
+    pictures.push(...files.map((file) => ({ file: join(path, name, file), label: known?.[order] ?? order })));
   }
   if (pictures.length === 0) throw new FormatError(`${path}: no pictures in its ${names.length} folders`);
   return {
@@ -86,4 +86,16 @@ async function folders(
     image: async (index, preprocessing, { signal }) =>
       preprocess(await decodeImage(pictures[index]!.file, { signal, upright: preprocessing.upright }), preprocessing),
   };
+}
+
+/**
+ * The class of each folder: its place among the labels, whatever its case, where every folder is called by one; else its
+ * name, where every name is the index of a class. Undefined where folders count in order, as in torchvision's ImageFolder.
+ */
+function foldersOf(names: readonly string[], model: Classes): readonly number[] | undefined {
+  const labels = model.labels?.map((label) => label.toLowerCase()) ?? [];
+  const byLabel = names.map((name) => labels.indexOf(name.toLowerCase()));
+  if (byLabel.every((index) => index >= 0)) return byLabel;
+  const isIndex = (name: string) => /^\d+$/.test(name) && Number(name) < classesOf(model);
+  return names.every(isIndex) ? names.map(Number) : undefined;
 }

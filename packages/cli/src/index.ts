@@ -1,12 +1,17 @@
 export {
+  type BackendName,
   backendNames,
   type ChosenBackend,
   type Classifier,
   chooseBackend,
+  type Identified,
+  type IdentifyOptions,
+  identify,
   type LoadOptions,
   load,
+  OptionError,
+  type Picture,
   type Prepared,
   type PrepareOptions,
   prepare,
-  UsageError,
 } from "@residual/pipeline";

@@ -1,5 +1,5 @@
 import { ResidualError, version } from "@residual/core";
-import { UsageError } from "@residual/pipeline";
+import { OptionError } from "@residual/pipeline";
 import { Command, CommanderError } from "commander";
 import { benchCommand } from "./commands/bench.ts";
 import { classifyCommand } from "./commands/classify.ts";
@@ -12,6 +12,7 @@ import { preprocessCommand } from "./commands/preprocess.ts";
 import { runCommand } from "./commands/run.ts";
 import { summaryCommand } from "./commands/summary.ts";
 import { tuneCommand } from "./commands/tune.ts";
+import { UsageError } from "./errors.ts";
 import { Stop, stopper } from "./stop.ts";
 
 /** Runs one command line. Sets the exit code: 0 done, 1 the job failed, 2 the words are wrong, 130 stopped by Ctrl-C. */
@@ -62,6 +63,7 @@ function report(error: unknown, root: Command): number {
     if (error.code === "commander.help") return 2; // no command at all: the help was shown
     return fail("UsageError", wordsOf(error, root), 2);
   }
+  if (error instanceof OptionError) return fail("UsageError", error.message.replaceAll(/`(\w+)`/g, "--$1"), 2);
   if (error instanceof ResidualError) return fail(error.code, error.message, error instanceof UsageError ? 2 : 1);
   if (isSystemError(error)) return fail("FormatError", error.message, 1);
   if (process.env.RESIDUAL_DEBUG) console.error(error);

@@ -69,9 +69,10 @@ export {
   type Value,
 } from "./ir/value.ts";
 export { fromJson, type GraphJson, toJson } from "./json.ts";
+export type { Interpolation, Preprocessing } from "./models/preprocessing.ts";
 export { type ResNetOptions, resnet } from "./models/resnet.ts";
-export type { OutputOf, ResNetSpec, ShortcutName, StemName } from "./models/spec.ts";
-export { type ModelName, variants } from "./models/variants.ts";
+export type { LabelSetName, OutputOf, ResNetSpec, ShortcutName, StemName } from "./models/spec.ts";
+export { type ModelName, modelNameOf, modelNames, variants } from "./models/variants.ts";
 export {
   type AttributesOf,
   type InputsOf,

@@ -25,7 +25,7 @@ describe("JSON", () => {
     expect(print(through(toJson(graph)))).toBe(print(graph));
   });
 
-  const tiny = toJson(resnet(variants.seed003_block));
+  const tiny = toJson(resnet(variants.pytorch_unit));
   it.each<[string, unknown]>([
     ["no object", 3],
     ["another version", { ...tiny, format: "residual-graph/2" }],

@@ -18,8 +18,8 @@ const features = await reference.compile(select(resnet(variants.resnet50), ["lay
 // @ts-expect-error: logits were not selected
 (await features.run({ image })).logits;
 
-resnet(variants.seed002_keras) satisfies Graph<"image", "logits" | "probabilities">;
-resnet(variants.seed000_block) satisfies Graph<"image", "output">;
+resnet(variants.keras_tutorial_resnet) satisfies Graph<"image", "logits" | "probabilities">;
+resnet(variants.paddle_unit) satisfies Graph<"image", "output">;
 resnet({ ...variants.resnet18, classes: 10 }) satisfies Graph<"image", "logits">;
 // @ts-expect-error: no such model
 variants.resnet51;

@@ -2,7 +2,7 @@ import { BackendUnavailableError, reference } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { backendAmong } from "./backend-file.ts";
 import { chooseBackend } from "./backends.ts";
-import { UsageError } from "./errors.ts";
+import { OptionError } from "./option-error.ts";
 
 const mine = { ...reference, name: "mine" };
 const other = { ...reference, name: "other" };
@@ -46,8 +46,8 @@ describe("the backend among a module's exports", () => {
       },
       "the export make throws: RangeError: no room",
     ],
-  ])("%s: a UsageError says what was found", async (_, exported, message) => {
-    await expect(among(exported)).rejects.toThrow(UsageError);
+  ])("%s: a OptionError says what was found", async (_, exported, message) => {
+    await expect(among(exported)).rejects.toThrow(OptionError);
     await expect(among(exported)).rejects.toThrow(`backend ./mine.ts: `);
     await expect(among(exported)).rejects.toThrow(message);
   });

@@ -3,13 +3,13 @@ import { registerHooks } from "node:module";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Backend, ResidualError } from "@residual/core";
-import { UsageError } from "./errors.ts";
+import { OptionError } from "./option-error.ts";
 
 /**
  * The backend that a module exports, by the module's path from the current folder. The default export counts first, then the only
  * export that is a backend, then the only one that is a function. A function is called with `options`, and may be asynchronous.
  *
- * Throws UsageError if there is no such file, if the module throws, or if no export is a backend; and whatever typed error a
+ * Throws OptionError if there is no such file, if the module throws, or if no export is a backend; and whatever typed error a
  * function throws.
  */
 export async function backendFromFile(path: string, options: object = {}): Promise<Backend> {
@@ -20,14 +20,14 @@ export async function backendFromFile(path: string, options: object = {}): Promi
 async function importModule(path: string): Promise<object> {
   const full = resolve(path);
   const found = await stat(full).catch(() => undefined);
-  if (!found) throw new UsageError(`backend ${path}: there is no file ${full}`);
+  if (!found) throw new OptionError(`backend ${path}: there is no file ${full}`);
   if (!found.isFile())
-    throw new UsageError(`backend ${path}: ${full} is a folder, expected a module (.ts, .js or .mjs)`);
+    throw new OptionError(`backend ${path}: ${full} is a folder, expected a module (.ts, .js or .mjs)`);
   const hooks = registerHooks({ resolve: orFromHere });
   try {
     return (await import(pathToFileURL(full).href)) as object;
   } catch (cause) {
-    throw new UsageError(`backend ${path}: the module does not load: ${describe(cause)}`, { cause });
+    throw new OptionError(`backend ${path}: the module does not load: ${describe(cause)}`, { cause });
   } finally {
     hooks.deregister();
   }
@@ -55,11 +55,11 @@ export async function backendAmong(exported: object, path: string, options: obje
   const candidates = backends.length > 0 ? backends : makers;
   const [only, ...others] = candidates;
   if (!only)
-    throw new UsageError(`backend ${path}: the module exports ${list({ default: first, ...named })}; ${EXPECTED}`);
+    throw new OptionError(`backend ${path}: the module exports ${list({ default: first, ...named })}; ${EXPECTED}`);
   if (others.length > 0) {
     const names = candidates.map(([name]) => name).join(", ");
     const what = backends.length > 0 ? "backends" : "functions";
-    throw new UsageError(
+    throw new OptionError(
       `backend ${path}: the module exports ${candidates.length} ${what}, ${names}; make one the default export`,
     );
   }
@@ -72,7 +72,7 @@ type Maker = (options: object) => unknown;
 async function made(name: string, make: Maker, path: string, options: object): Promise<Backend> {
   const value = await call(name, make, path, options);
   if (isBackend(value)) return value;
-  throw new UsageError(`backend ${path}: the export ${name} is a function that returns ${kindOf(value)}; ${EXPECTED}`);
+  throw new OptionError(`backend ${path}: the export ${name} is a function that returns ${kindOf(value)}; ${EXPECTED}`);
 }
 
 async function call(name: string, make: Maker, path: string, options: object): Promise<unknown> {
@@ -80,7 +80,7 @@ async function call(name: string, make: Maker, path: string, options: object): P
     return await make(options);
   } catch (cause) {
     if (cause instanceof ResidualError) throw cause;
-    throw new UsageError(`backend ${path}: the export ${name} throws: ${describe(cause)}`, { cause });
+    throw new OptionError(`backend ${path}: the export ${name} throws: ${describe(cause)}`, { cause });
   }
 }
 

@@ -1,49 +1,86 @@
-import { type Backend, type BackendDescription, ResidualError, reference } from "@residual/core";
-import { onnx } from "@residual/onnx";
-import { type EngineName, installOf, tfjs } from "@residual/tfjs";
-import { webgpu } from "@residual/webgpu";
-import { fileCache } from "./file-cache.ts";
-import { oneOf } from "./names.ts";
+import {
+  type Backend,
+  type BackendDescription,
+  BackendUnavailableError,
+  ResidualError,
+  reference,
+} from "@residual/core";
+import type { EngineName } from "@residual/tfjs";
+import { unknownName } from "./names.ts";
+import { OptionError } from "./option-error.ts";
 
 export interface BackendOptions {
+  /** Threads of one run; one per core where not given. Backends without threads of their own pass it over. */
   readonly threads?: number | undefined;
 }
 
-interface Entry {
-  create(options: BackendOptions): Backend;
+interface Row {
+  create(options: BackendOptions): Promise<Backend>;
   /** The command that makes it available where it is not; empty where it always is. */
-  readonly install: string;
+  install(): Promise<string>;
 }
 
+/** Each adapter is imported when it is first asked for: none is needed, and a bundler makes a chunk of each. */
+const onnx = () => import("@residual/onnx").catch(unavailable("@residual/onnx"));
+const tfjs = () => import("@residual/tfjs").catch(unavailable("@residual/tfjs"));
+const webgpu = () => import("@residual/webgpu").catch(unavailable("@residual/webgpu"));
+
 /** Best first: the order in which `auto` tries them and `doctor` lists them. */
-const entries = {
+const rows = {
   onnx: {
-    create: ({ threads }) => onnx(threads === undefined ? {} : { threads }),
-    install: "npm install onnxruntime-node --onnxruntime-node-install=skip",
+    create: async ({ threads }) => (await onnx()).onnx(threads === undefined ? {} : { threads }),
+    install: async () => "npm install onnxruntime-node --onnxruntime-node-install=skip",
   },
-  webgpu: { create: () => webgpu({ cache: fileCache() }), install: "npm install webgpu" },
-  tfjs: { create: () => tfjs(), install: `npm install ${installOf("wasm")}` },
+  webgpu: {
+    create: async () => (await webgpu()).webgpu(await cacheOption()),
+    install: async () => "npm install webgpu",
+  },
+  tfjs: { create: async () => (await tfjs()).tfjs(), install: installFor("wasm") },
   "tfjs-node-gpu": onEngine("node-gpu"),
   "tfjs-node": onEngine("node"),
   "tfjs-wasm": onEngine("wasm"),
   "tfjs-webgpu": onEngine("webgpu"),
   "tfjs-webgl": onEngine("webgl"),
   "tfjs-cpu": onEngine("cpu"),
-  reference: { create: () => reference, install: "" },
-} as const satisfies { readonly [name: string]: Entry };
+  reference: { create: async () => reference, install: async () => "" },
+} as const satisfies { readonly [name: string]: Row };
 
-function onEngine(engine: EngineName): Entry {
-  return { create: () => tfjs({ engine }), install: `npm install ${installOf(engine)}` };
+function onEngine(engine: EngineName): Row {
+  return { create: async () => (await tfjs()).tfjs({ engine }), install: installFor(engine) };
 }
 
-export type BackendName = keyof typeof entries;
+function installFor(engine: EngineName): () => Promise<string> {
+  return async () => `npm install ${(await tfjs()).installOf(engine)}`;
+}
 
-export const backendNames: readonly BackendName[] = Object.keys(entries) as BackendName[];
+/** Tuned kernels are kept in a file from process to process; a browser has none. */
+async function cacheOption() {
+  if (typeof process === "undefined" || process.versions?.node === undefined) return {};
+  const { fileCache } = await import("./file-cache.ts");
+  return { cache: fileCache() };
+}
 
-/** A backend by its name. Throws UsageError for a name that there is none of. */
-export function backendNamed(name: string, options: BackendOptions = {}): Backend {
-  if (name === "auto") throw new TypeError("auto is no backend; chooseBackend picks one");
-  return entries[oneOf(name, ["auto", ...backendNames], "backend") as BackendName].create(options);
+function unavailable(adapter: string): (cause: unknown) => never {
+  return (cause) => {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new BackendUnavailableError(`${adapter} could not be loaded (${reason}); run \`npm install ${adapter}\``, {
+      cause,
+    });
+  };
+}
+
+export type BackendName = keyof typeof rows;
+
+export const backendNames: readonly BackendName[] = Object.keys(rows) as BackendName[];
+
+/** A backend by its name. Throws BackendUnavailableError where its adapter is missing. */
+export function backendNamed(name: BackendName, options: BackendOptions = {}): Promise<Backend> {
+  return rows[name].create(options);
+}
+
+/** The command that installs what this backend needs; empty where it needs nothing. */
+export function installCommand(name: BackendName): Promise<string> {
+  return rows[name].install();
 }
 
 export interface ChosenBackend {
@@ -55,25 +92,19 @@ export interface ChosenBackend {
 export type BackendSource = Backend | string;
 
 /**
- * The backend that is meant: itself, by its name, by a module's path, or with `auto` the best that is available. Throws UsageError
- * for an unknown name or a module without a backend, and what `describe` throws if the runtime is missing.
+ * The backend that is meant: itself, by its name, by a module's path, or with `auto` the best that is available. Throws
+ * OptionError for an unknown name or a module without a backend, and what `describe` throws if the runtime is missing.
  */
 export async function chooseBackend(source: BackendSource, options: BackendOptions = {}): Promise<ChosenBackend> {
-  if (source !== "auto") {
-    const backend = await resolveBackend(source, options);
-    return { backend, description: await backend.describe() };
-  }
-  for (const each of backendNames) {
-    const backend = backendNamed(each, options);
-    const description = await backend.describe().catch(ifTyped);
-    if (description) return { backend, description };
-  }
-  throw new TypeError("the reference is always available");
+  if (source === "auto") return bestAvailable(options);
+  const backend = await resolveBackend(source, options);
+  return { backend, description: await backend.describe() };
 }
 
 async function resolveBackend(source: BackendSource, options: BackendOptions): Promise<Backend> {
   if (typeof source !== "string") return source;
-  return isModulePath(source) ? backendInModule(source, options) : backendNamed(source, options);
+  if (isModulePath(source)) return backendInModule(source, options);
+  return backendNamed(checkName(source, ["auto", ...backendNames]) as BackendName, options);
 }
 
 /** A path has a separator, or a script's ending. */
@@ -86,17 +117,29 @@ async function backendInModule(path: string, options: BackendOptions): Promise<B
   return backendFromFile(path, options);
 }
 
-/** Throws UsageError for what is neither one of the names nor the path of a module that exports a backend. */
+/** Throws OptionError for what is neither one of the names nor the path of a module that exports a backend. */
 export async function checkBackend(name: string, names: readonly string[] = backendNames): Promise<void> {
   if (isModulePath(name)) await backendInModule(name, {});
-  else oneOf(name, names, "backend");
+  else checkName(name, names);
 }
 
-/** A backend that is missing says so with an error of ours; any other is a mistake that must not be hidden. */
-function ifTyped(error: unknown): undefined {
-  if (!(error instanceof ResidualError)) throw error;
+function checkName(name: string, names: readonly string[]): string {
+  if (names.includes(name)) return name;
+  throw new OptionError(unknownName(name, names, "backend"));
 }
 
-export function installCommand(name: BackendName): string {
-  return entries[name].install;
+async function bestAvailable(options: BackendOptions): Promise<ChosenBackend> {
+  for (const name of backendNames) {
+    const backend = await backendNamed(name, options).catch(unless(BackendUnavailableError)); // not where options are wrong
+    const description = await backend?.describe().catch(unless(ResidualError));
+    if (backend && description) return { backend, description };
+  }
+  throw new TypeError("the reference is always available");
+}
+
+/** Passes over errors of one class; any other error is a mistake that must not be hidden. */
+function unless(kind: abstract new (message: string) => ResidualError): (error: unknown) => undefined {
+  return (error) => {
+    if (!(error instanceof kind)) throw error;
+  };
 }

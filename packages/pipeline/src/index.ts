@@ -9,20 +9,8 @@ export {
   chooseBackend,
   installCommand,
 } from "./backends.ts";
-export { UsageError } from "./errors.ts";
-export { fileCache } from "./file-cache.ts";
-export { type Classifier, type LoadOptions, load } from "./load.ts";
-export { oneOf } from "./names.ts";
-export {
-  checkLogits,
-  DEFAULT_WEIGHTS,
-  modelNamed,
-  modelNames,
-  type Prepared,
-  type PrepareOptions,
-  parseShape,
-  prepare,
-  preprocessingOf,
-  saltOf,
-  specNamed,
-} from "./prepare.ts";
+export { type Identified, type IdentifyOptions, identify, preprocessingOf } from "./identify.ts";
+export { type Classifier, type LoadOptions, load, type Picture } from "./load.ts";
+export { unknownName } from "./names.ts";
+export { OptionError } from "./option-error.ts";
+export { bindModel, checkLogits, knownPreprocessing, type Prepared, type PrepareOptions, prepare } from "./prepare.ts";

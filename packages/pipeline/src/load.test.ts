@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { BackendUnavailableError, FormatError, ResidualError, UnsupportedError, WeightsError } from "@residual/core";
 import { describe, expect, it } from "vitest";
-import { load, UsageError } from "./index.ts";
+import { load, OptionError } from "./index.ts";
 import { photo } from "./testing/photo.ts";
 
 const chelsea = photo("chelsea.png");
@@ -67,10 +67,10 @@ describe("load", () => {
 
 describe("load refuses, with errors that have a class and a code", () => {
   it.each([
-    [{ model: "cifar_resnet2O" }, UsageError, /did you mean cifar_resnet20/],
-    [{ model: "resnet18" }, UsageError, /no weights are known for resnet18/],
-    [{ model: "seed003_block", weights: "fixture:v1" }, UsageError, /seed003_block has no logits/],
-    [{ backend: "onx" }, UsageError, /did you mean onnx/],
+    [{ model: "cifar_resnet2O" }, OptionError, /did you mean cifar_resnet20/],
+    [{ model: "resnet18" }, OptionError, /no weights are known for resnet18/],
+    [{ model: "pytorch_unit", weights: "fixture:v1" }, OptionError, /pytorch_unit has no logits/],
+    [{ backend: "onx" }, OptionError, /did you mean onnx/],
     [{ weights: "nowhere.safetensors" }, FormatError, /nowhere\.safetensors/],
     [{ model: "cifar_resnet32", weights: "resnet20-cifar10" }, WeightsError, /problems between these weights/],
     [{ weights: "old.pth" }, FormatError, /old\.pth/],
@@ -81,7 +81,7 @@ describe("load refuses, with errors that have a class and a code", () => {
     expect(error).toBeInstanceOf(kind);
     expect(error).toBeInstanceOf(ResidualError);
     expect(error).not.toBeInstanceOf(BackendUnavailableError);
-    expect((error as ResidualError).code).toBe(kind.name);
+    expect((error as ResidualError).code).toBe(kind === OptionError ? "UnsupportedError" : kind.name);
     expect((error as ResidualError).message).toMatch(message);
   });
 

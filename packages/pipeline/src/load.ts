@@ -1,7 +1,15 @@
-import type { BackendDescription, Executable, WorkOptions } from "@residual/core";
-import { decodeImage, type Prediction, type Preprocessing, preprocess, topK } from "@residual/vision";
+import type { BackendDescription, Executable, Preprocessing, WorkOptions } from "@residual/core";
+import {
+  decodeImage,
+  type Pixels,
+  type Prediction,
+  pixelsOfRgba,
+  preprocess,
+  type RgbaImage,
+  topK,
+} from "@residual/vision";
 import { type BackendSource, chooseBackend } from "./backends.ts";
-import { checkLogits, type Prepared, type PrepareOptions, prepare } from "./prepare.ts";
+import { checkLogits, knownPreprocessing, type PrepareOptions, prepare } from "./prepare.ts";
 
 export interface LoadOptions extends PrepareOptions {
   /** A backend, a name of one, the path of a module that exports one, or `auto` for the best that is available. `auto` */
@@ -9,54 +17,59 @@ export interface LoadOptions extends PrepareOptions {
   readonly threads?: number | undefined;
 }
 
+/** The path of an image file, the file's bytes, or the pixels themselves: a browser's ImageData fits. */
+export type Picture = string | Uint8Array | Pixels | RgbaImage;
+
 /** A model ready to look at pictures. Dispose it to free what it holds. */
 export interface Classifier extends AsyncDisposable {
   readonly model: string;
   readonly weights: string;
   readonly backend: { readonly name: string } & BackendDescription;
   readonly preprocessing: Preprocessing;
+  /** A name for each class; undefined where none are known, and predictions are called by their index. */
+  readonly labels: readonly string[] | undefined;
   readonly executable: Executable<"image">;
-  /** The `top` likeliest classes of a picture: a path, or the bytes of a file. */
-  classify(
-    image: string | Uint8Array,
-    options?: WorkOptions & { readonly top?: number },
-  ): Promise<readonly Prediction[]>;
+  /** The `top` likeliest classes of a picture, likeliest first: 5 where not given. */
+  classify(picture: Picture, options?: WorkOptions & { readonly top?: number }): Promise<readonly Prediction[]>;
   dispose(): Promise<void>;
 }
 
 /**
- * From a name to a model that classifies: `await load()` for the weights that ship with the package, `await load({ model:
+ * From names to a model that classifies: `await load()` for the weights that ship with the package, `await load({ model:
  * "resnet50", weights: "r50.safetensors" })` for others.
  *
- * Throws UsageError for a name that there is none of, WeightsError where weights and model do not fit, FormatError for a
- * broken file, BackendUnavailableError where the backend's runtime is missing.
+ * Throws OptionError, an UnsupportedError, for a name that nothing has, WeightsError where weights and model do not fit,
+ * FormatError for a broken file, BackendUnavailableError where the backend's runtime is missing, AbortError.
  */
 export async function load(options: LoadOptions = {}): Promise<Classifier> {
   const { backend, description } = await chooseBackend(options.backend ?? "auto", options);
   const prepared = await prepare(options);
   checkLogits(prepared.graph);
+  const preprocessing = knownPreprocessing(prepared);
+  const { model, weights, labels } = prepared;
   const executable = await backend.compile(prepared.graph, options);
   const dispose = () => executable.dispose();
   return {
-    model: prepared.model,
-    weights: prepared.weights,
+    model,
+    weights,
     backend: { name: backend.name, ...description },
-    preprocessing: prepared.preprocessing,
+    preprocessing,
+    labels,
     executable,
-    classify: (image, { top = 5, ...work } = {}) => classify(prepared, executable, image, top, work),
+    async classify(picture, { top = 5, signal } = {}) {
+      const pixels = await pixelsOf(picture, { signal, upright: preprocessing.upright });
+      const { logits } = await executable.run({ image: preprocess(pixels, preprocessing) }, { signal });
+      return topK(logits!, top, labels)[0]!;
+    },
     dispose,
     [Symbol.asyncDispose]: dispose,
   };
 }
 
-async function classify(
-  { preprocessing, labels }: Prepared,
-  executable: Executable<"image">,
-  source: string | Uint8Array,
-  top: number,
-  { signal }: WorkOptions,
-): Promise<readonly Prediction[]> {
-  const pixels = await decodeImage(source, { signal, upright: preprocessing.upright });
-  const { logits } = await executable.run({ image: preprocess(pixels, preprocessing) }, { signal });
-  return topK(logits!, top, labels)[0]!;
+async function pixelsOf(picture: Picture, options: Parameters<typeof decodeImage>[1]): Promise<Pixels> {
+  if (typeof picture === "string" || !("width" in picture)) return decodeImage(picture, options);
+  const { width, height, data } = picture;
+  return data.length === width * height * 4
+    ? pixelsOfRgba(picture)
+    : { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) };
 }

@@ -1,3 +1,5 @@
+import type { Interpolation } from "@residual/core";
+
 /** A resampling kernel. It is 0 beyond `support`, in pixels of the smaller of source and target. */
 export interface Filter {
   readonly support: number;
@@ -11,10 +13,7 @@ export const filters = {
   hamming: { support: 1, weight: hamming },
   bicubic: { support: 2, weight: bicubic },
   lanczos: { support: 3, weight: (x: number) => (x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0) },
-} as const satisfies Record<string, Filter>;
-
-/** How to read between pixels. `nearest` takes a pixel as it is, so that it has no filter. */
-export type Interpolation = keyof typeof filters | "nearest";
+} as const satisfies { readonly [Name in Exclude<Interpolation, "nearest">]: Filter }; // nearest takes a pixel as it is
 
 export const interpolations: readonly Interpolation[] = ["nearest", ...(Object.keys(filters) as Interpolation[])];
 

@@ -1,5 +1,6 @@
+import { variants } from "@residual/core";
 import { expect, it } from "vitest";
-import { cifar10Labels, imagenetLabels } from "./labels.ts";
+import { cifar10Labels, imagenetLabels, labelsOf } from "./labels.ts";
 
 it("ImageNet has 1,000 names, each once, in torchvision's order", () => {
   expect(new Set(imagenetLabels).size).toBe(1000);
@@ -13,4 +14,13 @@ it("ImageNet has 1,000 names, each once, in torchvision's order", () => {
 it("CIFAR-10 has 10", () => {
   expect(cifar10Labels).toHaveLength(10);
   expect([cifar10Labels[0], cifar10Labels[3], cifar10Labels[9]]).toEqual(["airplane", "cat", "truck"]);
+});
+
+it("a model's are those of its row, for as many classes as they name", () => {
+  expect(labelsOf(variants.resnet50)).toBe(imagenetLabels);
+  expect(labelsOf(variants.cifar_resnet20)).toBe(cifar10Labels);
+  expect(labelsOf({ ...variants.resnet50, classes: 10 })).toBeUndefined();
+  expect(labelsOf({ ...variants.cifar_resnet20, classes: 1000 })).toBeUndefined();
+  expect(labelsOf(variants.keras_tutorial_resnet)).toBeUndefined();
+  expect(labelsOf({ ...variants.resnet18, classes: 2, labels: ["cat", "dog"] })).toEqual(["cat", "dog"]);
 });

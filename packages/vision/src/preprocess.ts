@@ -1,23 +1,6 @@
-import { check, sizeOf, type Tensor, tensorOf } from "@residual/core";
-import type { Interpolation } from "./filters.ts";
+import { check, type Preprocessing, sizeOf, type Tensor, tensorOf } from "@residual/core";
 import { checkPixels, type Pixels } from "./pixels.ts";
 import { resample, type Size } from "./resample.ts";
-
-/** torchvision's evaluation transform, in numbers. */
-export interface Preprocessing {
-  /** What the shorter side becomes, in pixels. */
-  readonly resize: number;
-  /** Both sides of the square cut from the middle, in pixels. */
-  readonly crop: number;
-  readonly interpolation: Interpolation;
-  /** What a byte is divided by: 255, or 1 for a model that reads raw bytes. */
-  readonly scale: number;
-  /** Of red, green and blue, after the division. */
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
-  /** Whether a photo is turned as its EXIF data says, before all else. torchvision does not, a browser does. */
-  readonly upright?: boolean;
-}
 
 /** Image -> `[1, 3, crop, crop]`: `crop`, then `normalize`. */
 export function preprocess(pixels: Pixels, preprocessing: Preprocessing): Tensor<"float32"> {

@@ -1,36 +1,14 @@
-import { FormatError } from "@residual/core";
+import { FormatError, type Preprocessing, variants } from "@residual/core";
 import { interpolations } from "./filters.ts";
-import type { Preprocessing } from "./preprocess.ts";
 
 /** What torchvision's ImageNet models are evaluated with. */
-export const imagenet: Preprocessing = {
-  resize: 256,
-  crop: 224,
-  interpolation: "bilinear",
-  scale: 255,
-  mean: [0.485, 0.456, 0.406],
-  std: [0.229, 0.224, 0.225],
-};
+export const imagenet: Preprocessing = variants.resnet50.preprocessing;
 
 /** CIFAR-10's own mean and deviation, for images that are 32 x 32 or become so. */
-export const cifar10: Preprocessing = {
-  resize: 32,
-  crop: 32,
-  interpolation: "bilinear",
-  scale: 255,
-  mean: [0.4914, 0.4822, 0.4465],
-  std: [0.247, 0.2435, 0.2616],
-};
+export const cifar10: Preprocessing = variants.cifar_resnet20.preprocessing;
 
 /** Raw bytes, 0 to 255, neither divided nor normalized: MLPerf Tiny's ResNet-8. */
-export const raw32: Preprocessing = {
-  resize: 32,
-  crop: 32,
-  interpolation: "bilinear",
-  scale: 1,
-  mean: [0, 0, 0],
-  std: [1, 1, 1],
-};
+export const raw32: Preprocessing = variants.mlperf_tiny_resnet8.preprocessing;
 
 /** A crop of 4,096 is a tensor of 201 MB: what asks for more is a mistake or an attack. In pixels. */
 const LARGEST_SIDE = 4096;

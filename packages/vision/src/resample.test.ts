@@ -1,7 +1,7 @@
-import { ShapeError } from "@residual/core";
+import { type Interpolation, ShapeError } from "@residual/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Interpolation, interpolations } from "./filters.ts";
+import { interpolations } from "./filters.ts";
 import type { Pixels } from "./pixels.ts";
 import { resample } from "./resample.ts";
 import { golden } from "./testing/golden.ts";

@@ -1,5 +1,5 @@
-import { check } from "@residual/core";
-import { type Interpolation, interpolations } from "./filters.ts";
+import { check, type Interpolation } from "@residual/core";
+import { interpolations } from "./filters.ts";
 import { checkPixels, type Pixels } from "./pixels.ts";
 import { PRECISION, type Taps, tapsOf } from "./taps.ts";
 

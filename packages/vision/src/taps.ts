@@ -1,4 +1,5 @@
-import { type Filter, filters, type Interpolation } from "./filters.ts";
+import type { Interpolation } from "@residual/core";
+import { type Filter, filters } from "./filters.ts";
 
 /** Bits behind the point of a weight: 8 bits of pixel and 2 of head room are left of 32. Source: Pillow, Resample.c. */
 export const PRECISION = 22;

@@ -128,7 +128,7 @@ export const mutations: readonly Mutation[] = [
     caught: [
       byHand("conv2d: padding is zeros, on each side its own"),
       random("conv2d"),
-      built("conv1", "seed002_keras"),
+      built("conv1", "keras_tutorial_resnet"),
     ],
   },
   {
@@ -500,7 +500,7 @@ export const mutations: readonly Mutation[] = [
           }),
       },
     },
-    caught: [byHand("softmax: over classes, not over images"), built("probabilities", "seed002_keras")],
+    caught: [byHand("softmax: over classes, not over images"), built("probabilities", "keras_tutorial_resnet")],
   },
   {
     bug: "the logarithm of a softmax for logSoftmax",

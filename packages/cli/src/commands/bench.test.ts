@@ -95,7 +95,7 @@ describe("layers", () => {
 
 it.each([
   [["nope"], 2, /^UsageError: there is no model nope/],
-  [["seed003_block"], 2, /^UsageError: seed003_block has no logits/],
+  [["pytorch_unit"], 2, /^UsageError: pytorch_unit has no logits/],
   [["resnet18", "--backends", "onnx,onx"], 2, /^UsageError: there is no backend onx; did you mean onnx\?\n$/],
   [["resnet18", "--layers", "--backends", "onx"], 2, /^UsageError: there is no backend onx; did you mean onnx\?\n$/],
   [

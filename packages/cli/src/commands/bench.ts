@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bind, constantsOf, fixtureWeights, formatShape } from "@residual/core";
 import { writeOnnx } from "@residual/onnx";
-import { checkBackend, checkLogits, chooseBackend, modelNamed, oneOf, specNamed } from "@residual/pipeline";
+import { checkBackend, checkLogits, chooseBackend } from "@residual/pipeline";
 import { writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
 import { type LayerCost, timeLayers } from "../bench/layers.ts";
@@ -11,6 +11,7 @@ import { type Measurement, measure } from "../bench/measure.ts";
 import { peers, peersOf } from "../bench/peers/index.ts";
 import type { Task } from "../bench/protocol.ts";
 import { type Context, command, positive, threadsOption } from "../command.ts";
+import { modelNamed, oneOf, specNamed } from "../names.ts";
 import { type Output, progressBar, say, table } from "../terminal.ts";
 
 interface Options extends Output {

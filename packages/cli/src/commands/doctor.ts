@@ -36,9 +36,9 @@ export function doctorCommand(): Command {
 }
 
 async function examine(name: BackendName): Promise<Health> {
-  const install = installCommand(name);
+  const install = await installCommand(name);
   try {
-    const backend = backendNamed(name);
+    const backend = await backendNamed(name);
     const { version, device, driver } = await backend.describe();
     const verified = await givesTheReferencesAnswer(backend);
     const reason = verified ? null : "it answers other numbers than the reference";

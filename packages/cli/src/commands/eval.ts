@@ -1,5 +1,5 @@
-import { type Answer, type Executable, select } from "@residual/core";
-import { checkLogits, chooseBackend, type Prepared, prepare } from "@residual/pipeline";
+import { type Answer, type Executable, type Preprocessing, select } from "@residual/core";
+import { bindModel, checkLogits, chooseBackend, identify, knownPreprocessing } from "@residual/pipeline";
 import { stack } from "@residual/vision";
 import type { Command } from "commander";
 import {
@@ -13,6 +13,7 @@ import {
   withPreprocessing,
 } from "../command.ts";
 import { type Dataset, openDataset } from "../dataset.ts";
+import { specNamed } from "../names.ts";
 import { type Output, progressBar, remark, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {
@@ -38,17 +39,17 @@ export function evalCommand({ signal }: Context): Command {
   return withPreprocessing(evaluate).action(async (model: string, options: Options) => {
     const bar = progressBar();
     try {
+      specNamed(model);
       const { backend, description } = await chooseBackend(options.backend, options);
       const work = { signal, onProgress: bar.onProgress };
       const asked = { ...work, model, weights: options.weights, preprocessing: preprocessingChanges(options) };
-      const first = await prepare(asked);
-      checkLogits(first.graph);
-      const data = await openDataset(options.data, first.labels);
-      const prepared =
-        data.size === undefined ? first : await prepare({ ...asked, input: ["N", 3, data.size, data.size] });
+      const identified = await identify(asked);
+      const data = await openDataset(options.data, identified);
+      const prepared = bindModel(identified, data.input);
+      checkLogits(prepared.graph);
       await using executable = await backend.compile(select(prepared.graph, ["logits"]), work);
       const limit = Math.min(options.limit ?? data.images, data.images);
-      const ranks = await rank(executable, data, prepared, limit, work);
+      const ranks = await rank(executable, data, knownPreprocessing(prepared), limit, work);
       bar.end();
       remark(`${model} with ${prepared.weights}, on ${backend.name} (${description.library} ${description.version})`);
       if (data.note) remark(data.note);
@@ -73,7 +74,7 @@ interface Report {
 async function rank(
   executable: Executable<"image", "logits">,
   data: Dataset,
-  { preprocessing }: Prepared,
+  preprocessing: Preprocessing,
   limit: number,
   work: Parameters<Dataset["image"]>[2],
 ): Promise<readonly (readonly number[])[]> {

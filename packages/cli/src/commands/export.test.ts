@@ -84,9 +84,9 @@ describe(".safetensors", () => {
 
   it("of a model that reads no pictures comes back too", async () => {
     const to = folder.in("block.safetensors");
-    await succeed(["export", "seed003_block", "--weights", "fixture:v1", "--to", to]);
+    await succeed(["export", "pytorch_unit", "--weights", "fixture:v1", "--to", to]);
     expect((await readWeights(to)).tensors.get("block.conv1.weight")!.shape).toEqual([8, 8, 3, 3]);
-    await succeed(["export", "seed003_block", "--weights", to, "--to", folder.in("again.safetensors")]);
+    await succeed(["export", "pytorch_unit", "--weights", to, "--to", folder.in("again.safetensors")]);
     expect(await readFile(folder.in("again.safetensors"))).toEqual(await readFile(to));
   });
 

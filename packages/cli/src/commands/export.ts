@@ -2,12 +2,15 @@ import { extname } from "node:path";
 import { constantsOf } from "@residual/core";
 import { checkPlace } from "@residual/kit/files";
 import { writeOnnx } from "@residual/onnx";
-import { oneOf, type Prepared, parseShape, prepare, UsageError } from "@residual/pipeline";
+import { type Prepared, prepare } from "@residual/pipeline";
 import { engineNames, type GraphModelReport, type QuantizationName } from "@residual/tfjs";
 import { checkGraphModelFolder, writeGraphModel } from "@residual/tfjs/node";
 import { writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
 import { type Context, command } from "../command.ts";
+import { UsageError } from "../errors.ts";
+import { oneOf, specNamed } from "../names.ts";
+import { parseShape } from "../shape.ts";
 import { type Output, progressBar, say } from "../terminal.ts";
 
 interface Options extends Output {
@@ -36,6 +39,7 @@ export function exportCommand({ signal }: Context): Command {
     )
     .option("--engine <name>", "the engine that a graph model is to be quickest on; wasm where not given")
     .action(async (model: string, options: Options) => {
+      specNamed(model);
       const write = await writerOf(options);
       const bar = progressBar();
       try {
@@ -118,5 +122,8 @@ function words({ bytes, shards, quantization }: GraphModelReport): string {
 
 /** What whoever opens the file needs beside the numbers. */
 function metadataOf({ preprocessing, labels }: Omit<Prepared, "graph">): Readonly<Record<string, string>> {
-  return { preprocessing: JSON.stringify(preprocessing), ...(labels && { classes: JSON.stringify(labels) }) };
+  return {
+    ...(preprocessing && { preprocessing: JSON.stringify(preprocessing) }),
+    ...(labels && { classes: JSON.stringify(labels) }),
+  };
 }

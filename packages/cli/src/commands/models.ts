@@ -1,8 +1,8 @@
-import { formatShape, summarize } from "@residual/core";
-import { modelNamed, modelNames } from "@residual/pipeline";
+import { formatShape, modelNames, summarize } from "@residual/core";
 import { knownWeights } from "@residual/weights";
 import type { Command } from "commander";
 import { command } from "../command.ts";
+import { modelNamed } from "../names.ts";
 import { type Output, say, table } from "../terminal.ts";
 
 /** Every model, with its size and the weights known for it. */

@@ -1,8 +1,8 @@
 import { tensorOf } from "@residual/core";
 import { checkPlace } from "@residual/kit/files";
-import { DEFAULT_WEIGHTS, preprocessingOf, specNamed } from "@residual/pipeline";
+import { identify, knownPreprocessing, preprocessingOf } from "@residual/pipeline";
 import { crop, decodeImage, normalize } from "@residual/vision";
-import { findWeights, writeSafetensors } from "@residual/weights";
+import { writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
 import {
   type Context,
@@ -11,6 +11,7 @@ import {
   preprocessingChanges,
   withPreprocessing,
 } from "../command.ts";
+import { specNamed } from "../names.ts";
 import { type Output, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {
@@ -25,10 +26,12 @@ export function preprocessCommand({ signal }: Context): Command {
     .option("--model <name>", "whose preprocessing to take; see residual models")
     .requiredOption("--out <file>", "a .safetensors file for the tensors image and pixels");
   return withPreprocessing(preprocess).action(async (source: string, options: Options) => {
-    if (options.model !== undefined) specNamed(options.model);
+    const { model } = options;
+    const changes = preprocessingChanges(options);
+    const known =
+      model === undefined ? undefined : { model, preprocessing: preprocessingOf(specNamed(model), {}, changes) };
     await checkPlace(options.out);
-    const metadata = options.model === undefined ? (await findWeights(DEFAULT_WEIGHTS, { signal })).metadata : {};
-    const preprocessing = preprocessingOf(options.model ?? "cifar_resnet20", metadata, preprocessingChanges(options));
+    const preprocessing = knownPreprocessing(known ?? (await identify({ preprocessing: changes, signal })));
     const pixels = crop(await decodeImage(source, { signal, upright: preprocessing.upright }), preprocessing);
     const image = normalize(pixels, preprocessing);
     const tensors = { image, pixels: tensorOf("uint8", [pixels.height, pixels.width, 3], pixels.data) };

@@ -105,7 +105,7 @@ describe("inputs", () => {
   });
 
   it("of a fixture have the model's own shape where none is given", async () => {
-    expect((await outputsOf("seed000_block_s1_proj", ...fixture)).get("output")!.shape).toEqual([1, 8, 8, 8]);
+    expect((await outputsOf("paddle_unit_s1_proj", ...fixture)).get("output")!.shape).toEqual([1, 8, 8, 8]);
   });
 
   describe("that are refused", () => {

@@ -13,16 +13,7 @@ import {
   valuesOf,
 } from "@residual/core";
 import { checkPlace } from "@residual/kit/files";
-import {
-  chooseBackend,
-  oneOf,
-  type Prepared,
-  parseShape,
-  prepare,
-  saltOf,
-  specNamed,
-  UsageError,
-} from "@residual/pipeline";
+import { chooseBackend, knownPreprocessing, type Prepared, prepare } from "@residual/pipeline";
 import { decodeImage, preprocess } from "@residual/vision";
 import type { WebgpuExecutable } from "@residual/webgpu";
 import { readWeights, writeSafetensors } from "@residual/weights";
@@ -36,6 +27,9 @@ import {
   threadsOption,
   withPreprocessing,
 } from "../command.ts";
+import { UsageError } from "../errors.ts";
+import { oneOf, specNamed } from "../names.ts";
+import { parseShape } from "../shape.ts";
 import { type Output, progressBar, remark, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {
@@ -65,6 +59,7 @@ export function runCommand({ signal }: Context): Command {
     const bar = progressBar();
     try {
       const work = { signal, onProgress: bar.onProgress };
+      specNamed(model);
       await checkPlace(options.out);
       const { backend, description } = await chooseBackend(options.backend, options);
       const given = await givenImage(model, options);
@@ -127,7 +122,7 @@ function outputsOf({ name, aliases, outputs, ...rest }: Graph, asked: string | u
 
 /** The image, where it is known before the model is built; a picture waits for the weights' preprocessing. */
 async function givenImage(model: string, { input, shape }: Options): Promise<Tensor<"float32"> | undefined> {
-  if (input.startsWith("fixture:")) return fixtureInput(saltOf(input, "--input"), shapeOf(model, shape));
+  if (input.startsWith("fixture:")) return fixtureInput(saltOf(input), shapeOf(model, shape));
   if (shape !== undefined)
     throw new UsageError("--shape goes with --input fixture:SALT; a picture or file has its own");
   if (extname(input) !== ".safetensors") return undefined;
@@ -140,6 +135,13 @@ async function givenImage(model: string, { input, shape }: Options): Promise<Ten
   throw new FormatError(
     `${input}: ${found}; expected a float32 tensor image [N, C, H, W], as residual preprocess writes it`,
   );
+}
+
+/** What follows `fixture:`. */
+function saltOf(input: string): string {
+  const salt = input.slice("fixture:".length);
+  if (salt === "") throw new UsageError("--input fixture: lacks its salt; write fixture:v1 for the goldens' values");
+  return salt;
 }
 
 /** Names, or as many as say what it is. */
@@ -159,10 +161,7 @@ function shapeOf(model: string, text: string | undefined): readonly number[] {
 /** 2 GiB of float32. */
 const LARGEST_INPUT = 2 ** 29;
 
-async function pictureOf(
-  { preprocessing }: Prepared,
-  input: string,
-  signal: Context["signal"],
-): Promise<Tensor<"float32">> {
+async function pictureOf(prepared: Prepared, input: string, signal: Context["signal"]): Promise<Tensor<"float32">> {
+  const preprocessing = knownPreprocessing(prepared);
   return preprocess(await decodeImage(input, { signal, upright: preprocessing.upright }), preprocessing);
 }

@@ -1,7 +1,9 @@
 import { formatShape, type Graph, type Shape, type Summary, summarize } from "@residual/core";
-import { modelNamed, parseShape, prepare, specNamed } from "@residual/pipeline";
+import { prepare } from "@residual/pipeline";
 import type { Command } from "commander";
 import { type Context, command } from "../command.ts";
+import { modelNamed, specNamed } from "../names.ts";
+import { parseShape } from "../shape.ts";
 import { bold, type Output, progressBar, say, table } from "../terminal.ts";
 
 interface Options extends Output {

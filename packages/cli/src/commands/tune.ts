@@ -1,8 +1,10 @@
 import { bind, FormatError, fixtureWeights, formatShape } from "@residual/core";
-import { fileCache, modelNamed, specNamed } from "@residual/pipeline";
-import { type TunedLayer, webgpu } from "@residual/webgpu";
+import { cacheFolder } from "@residual/kit/files";
+import { backendNamed } from "@residual/pipeline";
+import type { TunedLayer, WebgpuBackend } from "@residual/webgpu";
 import type { Command } from "commander";
 import { type Context, command, positive } from "../command.ts";
+import { modelNamed, specNamed } from "../names.ts";
 import { type Output, progressBar, say, table } from "../terminal.ts";
 
 interface Options extends Output {
@@ -24,10 +26,9 @@ export function tuneCommand({ signal }: Context): Command {
     .action(async (models: string[], options: Options) => {
       const names = models.length > 0 ? models : ["resnet18", "resnet50", "resnext50_32x4d"];
       for (const name of names) specNamed(name);
-      const cache = fileCache();
-      if (!cache)
+      if (cacheFolder() === undefined)
         throw new FormatError("there is no home folder to keep the findings in; set XDG_CACHE_HOME to a folder");
-      const backend = webgpu({ cache });
+      const backend = (await backendNamed("webgpu")) as WebgpuBackend; // which keeps what it tunes, for all commands
       const { device } = await backend.describe();
       const bar = progressBar();
       const tuned: Tuned[] = [];

@@ -1,6 +1,6 @@
 import type { ImageBatch, ImageSet } from "@residual/conformance";
-import { type Dimension, FormatError, type Graph, select, type Tensor, tensorOf, toFloat64 } from "@residual/core";
-import { checkLogits, type Prepared, prepare } from "@residual/pipeline";
+import { FormatError, type Graph, type Preprocessing, select, type Tensor, tensorOf, toFloat64 } from "@residual/core";
+import { bindModel, checkLogits, identify, knownPreprocessing } from "@residual/pipeline";
 import { stack } from "@residual/vision";
 import { readWeights } from "@residual/weights";
 import { type Dataset, openDataset } from "../dataset.ts";
@@ -22,15 +22,14 @@ const BATCH = 32;
 
 /** Pictures, weights and PyTorch's answers as conformance takes them. */
 export async function openImageSet({ images, answers, weights, limit }: ImageOptions): Promise<ImageSet> {
-  const first = await prepare({ weights });
-  checkLogits(first.graph);
-  const data = await openDataset(images, first.labels);
-  const size: readonly Dimension[] | undefined = data.size === undefined ? undefined : ["N", 3, data.size, data.size];
-  const prepared = size ? await prepare({ weights, input: size }) : first;
+  const identified = await identify({ weights });
+  const data = await openDataset(images, identified);
+  const prepared = bindModel(identified, data.input);
+  checkLogits(prepared.graph);
   const logits = await answersOf(answers, data);
   const count = Math.min(limit ?? data.images, data.images);
   const graph: Graph<"image", "logits"> = select(prepared.graph, ["logits"]);
-  const batches = () => batchesOf(data, prepared, logits, count);
+  const batches = () => batchesOf(data, knownPreprocessing(prepared), logits, count);
   return { name: `${count} images`, model: prepared.model as ImageSet["model"], graph, relToMax: OF_PYTORCH, batches };
 }
 
@@ -51,7 +50,7 @@ async function answersOf(file: string, { images }: Dataset): Promise<Tensor<"flo
 
 async function* batchesOf(
   data: Dataset,
-  { preprocessing }: Prepared,
+  preprocessing: Preprocessing,
   { shape, data: logits }: Tensor<"float64">,
   count: number,
 ): AsyncGenerator<ImageBatch> {

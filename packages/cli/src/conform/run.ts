@@ -2,9 +2,11 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { bisect, conform, explain, type Level, levels, type Report, toJson } from "@residual/conformance";
 import { checkpoint, writeReports } from "@residual/conformance/node";
-import type { ModelName } from "@residual/core";
-import { backendNames, checkBackend, chooseBackend, modelNames, oneOf, UsageError } from "@residual/pipeline";
+import { type ModelName, modelNameOf, modelNames } from "@residual/core";
+import { backendNames, checkBackend, chooseBackend } from "@residual/pipeline";
 import type { Context } from "../command.ts";
+import { UsageError } from "../errors.ts";
+import { oneOf } from "../names.ts";
 import { type Bar, type Output, progressBar, remark, say } from "../terminal.ts";
 import { openImageSet } from "./images.ts";
 import { words } from "./words.ts";
@@ -64,7 +66,8 @@ function readWords({ backends, models, only, images, answers, resume, report }: 
   };
 }
 
-const modelNamed = (name: string): ModelName => oneOf(name, modelNames, "model", "residual models");
+const modelNamed = (name: string): ModelName =>
+  modelNameOf(name) ?? oneOf(name, modelNames, "model", "residual models");
 
 interface Work {
   readonly signal: Context["signal"];

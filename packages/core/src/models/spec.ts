@@ -1,10 +1,18 @@
+import type { Preprocessing } from "./preprocessing.ts";
+
 /** How a network begins; `stem.ts` has a row for each. */
 export type StemName = "imagenet" | "imagenetV2" | "deep" | "tiered" | "cifar" | "bare" | "none";
 
 /** What a block adds to its own answer where the shape changes; `shortcut.ts` has a row for each. */
 export type ShortcutName = "projection" | "pooled" | "unnormalized" | "preactivated" | "paddle" | "padEven" | "padEnd";
 
-/** A member of the family, as numbers. What is not given is torchvision's default. */
+/** A published list of class names; `@residual/vision` holds the words. */
+export type LabelSetName = "imagenet" | "cifar10";
+
+/**
+ * A member of the family: its structure as numbers, and what its users have to know of it. Where structure is not given,
+ * torchvision's default holds; preprocessing and labels that are not given are unknown.
+ */
 export interface ResNetSpec {
   /** Two 3×3 convolutions, or 1×1, 3×3, 1×1 with four times the width outside (He et al. 2015, figure 5). */
   readonly block: "basic" | "bottleneck";
@@ -33,8 +41,12 @@ export interface ResNetSpec {
   /** Whether the model ends in a softmax. */
   readonly softmax?: boolean;
   readonly inputChannels?: number;
-  /** Side of the image that the model was made for, in pixels. 224 */
+  /** Side of the image that a graph is built for where no shape is given, in pixels. 224 */
   readonly size?: number;
+  /** What becomes of pictures before the model sees them, unless the weights say otherwise. */
+  readonly preprocessing?: Preprocessing;
+  /** The names of the classes, or of their list, unless the weights say otherwise. Passed over by another number of classes. */
+  readonly labels?: LabelSetName | readonly string[];
   /** Whether convolutions have a bias beside their norm. */
   readonly bias?: boolean;
   /** Added to the variance of each norm. 1e-5 */

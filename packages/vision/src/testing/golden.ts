@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Interpolation } from "../filters.ts";
+import type { Interpolation } from "@residual/core";
 
 type Pair = readonly [number, number];
 
