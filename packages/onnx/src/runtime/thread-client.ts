@@ -1,5 +1,5 @@
 import { abortError, type ResidualError, type Signal, throwIfAborted } from "@residual/core";
-import type { NamedTensors, RawTensors, Session } from "../session.ts";
+import type { GivenTensors, RawTensors, Session } from "../session.ts";
 import type { FromThread, Job, ModelSource, ToThread } from "./protocol.ts";
 import { refusal } from "./refusal.ts";
 
@@ -40,7 +40,7 @@ export class ThreadClient {
     await this.#request({ kind: "create", session, source }, buffersOf(source), signal);
   }
 
-  run(session: number, inputs: NamedTensors, signal?: Signal): Promise<RawTensors> {
+  run(session: number, inputs: GivenTensors, signal?: Signal): Promise<RawTensors> {
     const copies = Object.entries(inputs).map(
       ([name, { shape, data }]) => [name, { shape, data: this.#copy(data) }] as const,
     );

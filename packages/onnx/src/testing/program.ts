@@ -3,12 +3,16 @@ import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { graph, input, ops, type Progress, parameter, ResidualError } from "@residual/core";
+import { backendOn } from "../backend.ts";
 import { onnx } from "../runtime/node/backend.ts";
+import { nodeRuntime } from "../runtime/node/runtime.ts";
 import { slow, tiny, wide } from "./graphs.ts";
 import { writeSafetensors } from "./safetensors.ts";
 import { fill } from "./values.ts";
 
 const backend = onnx({ threads: 2 });
+/** The shortest runs in a thread too. */
+const threaded = backendOn("onnx", nodeRuntime({ threads: 2 }, { mostInline: 0 }));
 const image = fill([2, 3, 8, 8], 1);
 const large = fill([4, 256, 28, 28], 1);
 
@@ -22,10 +26,12 @@ function codeOf(error: unknown): string {
 }
 
 const programs: { readonly [name: string]: () => Promise<unknown> } = {
-  /** Never disposes, and is done. */
+  /** Never disposes, and is done: of a session on this thread, and of one on a thread of its own. */
   async forget() {
-    const executable = await backend.compile(tiny());
-    await executable.run({ image });
+    for (const each of [backend, threaded]) {
+      const executable = await each.compile(tiny());
+      await executable.run({ image });
+    }
     return "ran";
   },
   /** Makes backends, describes them, and compiles what cannot be compiled. Threads before and after. */
@@ -47,12 +53,20 @@ const programs: { readonly [name: string]: () => Promise<unknown> } = {
     }
     return { before, after: threads(), codes: [...codes] };
   },
+  /** The same with short runs on this thread. */
+  async shortRounds() {
+    const graph = wide(1024, 4);
+    return measured(5, 20, async () => {
+      await using executable = await backend.compile(graph);
+      await Promise.all([1, 2, 3].map((seed) => executable.run({ x: fill([1, 1024], seed) })));
+    });
+  },
   /** Compiles a graph that cannot be lowered, over and over: an output has an input's name. Resident set in MB, threads. */
   async refused() {
     const x = input("x", [1, 2]);
     const clash = graph({ name: "clash", inputs: { x }, outputs: { x: ops.relu({ x }) } });
     return measured(5, 20, async () => {
-      const code = await backend.compile(clash).then(() => "none", codeOf);
+      const code = await threaded.compile(clash).then(() => "none", codeOf);
       if (code !== "UnsupportedError") throw new Error(`expected UnsupportedError, found ${code}`);
     });
   },
@@ -86,10 +100,12 @@ const programs: { readonly [name: string]: () => Promise<unknown> } = {
     const { y } = await executable.run({ image: large });
     return y.shape;
   },
-  /** Exits in mid run, with a queue behind it. */
+  /** Exits in mid run, with a queue behind it, on this thread and on another. */
   async exit() {
     const executable = await backend.compile(slow());
     for (let i = 0; i < 5; i++) void executable.run({ image: large });
+    const short = await backend.compile(tiny());
+    for (let i = 0; i < 100_000; i++) void short.run({ image });
     setTimeout(() => process.exit(3), 50);
     return "begun";
   },
@@ -105,7 +121,7 @@ const programs: { readonly [name: string]: () => Promise<unknown> } = {
   async rounds() {
     const graph = wide(1024, 4);
     const round = async () => {
-      await using executable = await backend.compile(graph);
+      await using executable = await threaded.compile(graph);
       await Promise.all([1, 2, 3].map((seed) => executable.run({ x: fill([64, 1024], seed) })));
     };
     return measured(5, 20, round);

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import {
   AbortError,
   type Answer,
+  type Backend,
   BackendUnavailableError,
   constant,
   DeviceLostError,
@@ -18,12 +19,25 @@ import {
 } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { backendOn } from "../../backend.ts";
+import type { OnnxOptions } from "../../options.ts";
 import { slow, tiny, wide } from "../../testing/graphs.ts";
 import { bitsOf, fill } from "../../testing/values.ts";
 import { onnx } from "./backend.ts";
+import { workOf } from "./inline-batch.ts";
 import { nodeRuntime } from "./runtime.ts";
 
+const stub = (file: string) => new URL(`../../testing/${file}`, import.meta.url).pathname;
+
+/** All of it, even the shortest runs, in a thread. */
+const threaded = (options: OnnxOptions = {}, name?: string) =>
+  backendOn("onnx", nodeRuntime(options, { mostInline: 0, ...(name !== undefined && { name }) }));
+
 const backend = onnx({ threads: 1 });
+/** Where runs of `tiny` are carried out. */
+const places: readonly (readonly [place: string, backend: (options: OnnxOptions) => Backend])[] = [
+  ["on the caller's thread", onnx],
+  ["in a thread of its own", threaded],
+];
 const imageOf = (seed: number, batch = 2) => fill([batch, 3, 8, 8], seed);
 
 /** Roundings pile up over the seven nodes of `tiny`, none of which sums more than 64 numbers. */
@@ -49,23 +63,23 @@ describe("the backend", () => {
   });
 
   it("names the package to install where the runtime is missing, or does not load", async () => {
-    const missing = backendOn("onnx", nodeRuntime({}, "onnxruntime-missing"));
+    const missing = backendOn("onnx", nodeRuntime({}, { name: "onnxruntime-missing" }));
     await expect(missing.describe()).rejects.toThrow(BackendUnavailableError);
-    await expect(missing.compile(tiny())).rejects.toThrow(
-      "onnxruntime-missing is not installed; npm install onnxruntime-node --onnxruntime-node-install=skip",
-    );
-    const broken = backendOn(
-      "onnx",
-      nodeRuntime({}, new URL("../../testing/broken-runtime.cjs", import.meta.url).pathname),
-    );
-    await expect(broken.compile(tiny())).rejects.toThrow(BackendUnavailableError);
-    await expect(broken.compile(tiny())).rejects.toThrow(
-      /does not load \(libonnxruntime.*npm install onnxruntime-node/,
-    );
+    for (const each of [missing, threaded({}, "onnxruntime-missing")])
+      await expect(each.compile(tiny())).rejects.toThrow(
+        "onnxruntime-missing is not installed; npm install onnxruntime-node --onnxruntime-node-install=skip",
+      );
+    const broken = backendOn("onnx", nodeRuntime({}, { name: stub("broken-runtime.cjs") }));
+    for (const each of [broken, threaded({}, stub("broken-runtime.cjs"))]) {
+      await expect(each.compile(tiny())).rejects.toThrow(BackendUnavailableError);
+      await expect(each.compile(tiny())).rejects.toThrow(
+        /does not load \(libonnxruntime.*npm install onnxruntime-node/,
+      );
+    }
   });
 
   it("names the thread's code where a bundler has parted it from the rest", async () => {
-    const parted = onnx({ worker: "/bundle/onnx-worker.js" }).compile(tiny());
+    const parted = onnx({ worker: "/bundle/onnx-worker.js" }).compile(slow());
     await expect(parted).rejects.toThrow(BackendUnavailableError);
     await expect(parted).rejects.toThrow("/bundle/onnx-worker.js is missing");
     await expect(parted).rejects.toThrow("onnx({ worker: path })");
@@ -74,15 +88,12 @@ describe("the backend", () => {
   it.each(["file", "path"])("takes its place as a %s", async (form) => {
     const url = new URL("./onnx-worker.ts", import.meta.url);
     const worker = form === "path" ? url.pathname : url.href;
-    await using executable = await onnx({ worker, threads: 1 }).compile(tiny());
+    await using executable = await threaded({ worker, threads: 1 }).compile(tiny());
     expect((await executable.run({ image: imageOf(1) })).logits.shape).toEqual([2, 5]);
   });
 
   it("says so when its worker is lost, again and again", async () => {
-    const lost = await backendOn(
-      "onnx",
-      nodeRuntime({}, new URL("../../testing/dying-runtime.cjs", import.meta.url).pathname),
-    ).compile(tiny());
+    const lost = await threaded({}, stub("dying-runtime.cjs")).compile(tiny());
     const runs = [lost.run({ image: imageOf(1) }), lost.run({ image: imageOf(1) })];
     for (const run of runs) await expect(run).rejects.toThrow(DeviceLostError);
     await expect(lost.run({ image: imageOf(1) })).rejects.toThrow(
@@ -125,9 +136,11 @@ describe("the backend", () => {
   });
 });
 
-describe("run", () => {
+describe.each(places)("run, %s", (_, on) => {
+  const backend = on({ threads: 1 });
+
   it.each([{ spin: true }, { threads: 2 }, {}])("answers as the reference does, with %o", async (options) => {
-    await using executable = await onnx(options).compile(tiny());
+    await using executable = await on(options).compile(tiny());
     const expected = await (await reference.compile(tiny())).run({ image: imageOf(1) });
     const { logits } = await executable.run({ image: imageOf(1) });
     expect([logits.dtype, logits.data.constructor]).toEqual(["float32", Float32Array]);
@@ -181,7 +194,105 @@ describe("run", () => {
     await expect(run({ image: imageOf(1, 3) })).rejects.toThrow("run.B3");
     await expect(run({ image })).resolves.toBeDefined();
   });
+});
 
+describe("short runs and long ones", () => {
+  const [most] = [workOf(tiny(), 4)];
+  const split = () => backendOn("onnx", nodeRuntime({ threads: 1 }, { mostInline: most }));
+
+  it("have the same bits, whichever comes first", async () => {
+    await using executable = await split().compile(tiny());
+    await using alone = await threaded({ threads: 1 }).compile(tiny());
+    for (const batches of [
+      [5, 4],
+      [1, 6, 2],
+    ])
+      for (const batch of batches) {
+        const image = imageOf(batch, batch);
+        const { logits } = await alone.run({ image });
+        expect(bitsOf((await executable.run({ image })).logits)).toBe(bitsOf(logits));
+      }
+  });
+
+  it("may overlap, and the caller's memory change meanwhile", async () => {
+    await using executable = await split().compile(tiny());
+    const images = [1, 8, 2, 9, 3].map((batch) => imageOf(batch, batch));
+    const expected = images.map(({ data }) => data.slice());
+    const runs = images.map((image) => executable.run({ image }));
+    for (const { data } of images) data.fill(0);
+    for (const [i, run] of runs.entries()) {
+      const data = expected[i]!;
+      const { logits } = await executable.run({ image: { ...images[i]!, data } });
+      expect(bitsOf((await run).logits)).toBe(bitsOf(logits));
+    }
+  });
+
+  it("can be aborted and disposed of while the thread starts", async () => {
+    const executable = await split().compile(tiny());
+    const controller = new AbortController();
+    const aborted = executable.run({ image: imageOf(1, 8) }, { signal: controller.signal });
+    const long = executable.run({ image: imageOf(1, 8) });
+    controller.abort();
+    await expect(aborted).rejects.toThrow(AbortError);
+    await executable.dispose();
+    expect((await long).logits.shape).toEqual([8, 5]);
+    await expect(executable.run({ image: imageOf(1, 8) })).rejects.toThrow("run after dispose");
+  });
+
+  it("get the error of a thread that cannot start, and the short ones go on", async () => {
+    const parted = backendOn("onnx", nodeRuntime({ worker: "/bundle/onnx-worker.js" }, { mostInline: most }));
+    await using executable = await parted.compile(tiny());
+    for (let attempt = 0; attempt < 2; attempt++) {
+      await expect(executable.run({ image: imageOf(1, 8) })).rejects.toThrow("/bundle/onnx-worker.js is missing");
+      expect((await executable.run({ image: imageOf(1, 1) })).logits.shape).toEqual([1, 5]);
+    }
+  });
+});
+
+describe("on the caller's thread", () => {
+  it("each run has a turn of the event loop", async () => {
+    await using executable = await backend.compile(tiny());
+    let turns = 0;
+    let isOver = false;
+    const count = () => {
+      turns++;
+      if (!isOver) setImmediate(count);
+    };
+    setImmediate(count);
+    await Promise.all(Array.from({ length: 50 }, () => executable.run({ image: imageOf(1) })));
+    expect(turns).toBeGreaterThanOrEqual(50);
+    turns = 0;
+    for (let i = 0; i < 50; i++) await executable.run({ image: imageOf(1) });
+    expect(turns).toBeGreaterThanOrEqual(50);
+    isOver = true;
+  });
+
+  it("an aborted run that waits is not begun", async () => {
+    const counting = backendOn("onnx", nodeRuntime({}, { name: stub("counting-runtime.cjs") }));
+    const { runs } = (await import(stub("counting-runtime.cjs"))) as { runs: { count: number } };
+    await using executable = await counting.compile(tiny());
+    const controller = new AbortController();
+    const { signal } = controller;
+    const first = executable.run({ image: imageOf(1) });
+    const waiting = Array.from({ length: 20 }, () => executable.run({ image: imageOf(1) }, { signal }));
+    const last = executable.run({ image: imageOf(1) });
+    controller.abort();
+    for (const run of waiting) await expect(run).rejects.toThrow(AbortError);
+    await Promise.all([first, last]);
+    expect(runs.count).toBe(2);
+  });
+
+  it("says what onnxruntime could not do, and goes on", async () => {
+    const counting = backendOn("onnx", nodeRuntime({}, { name: stub("counting-runtime.cjs") }));
+    await using executable = await counting.compile(tiny());
+    const failing = fill([1, 3, 8, 8], 1);
+    failing.data[0] = Number.NaN; // at which the stub fails
+    await expect(executable.run({ image: failing })).rejects.toThrow(/refused node conv: .*Name:'conv'/);
+    expect((await executable.run({ image: imageOf(1, 1) })).logits.shape).toEqual([1, 1]);
+  });
+});
+
+describe("a run that fails", () => {
   it("says which node onnxruntime could not run, and goes on", async () => {
     const x = input("x", ["N", 1, 512, 512]);
     const huge = graph({ name: "huge", inputs: { x }, outputs: { y: ops.padChannels({ x }, { after: 4e5 }) } });
@@ -192,7 +303,9 @@ describe("run", () => {
   });
 });
 
-describe("abort", () => {
+describe.each(places)("abort, %s", (_, on) => {
+  const backend = on({ threads: 1 });
+
   it("before a run", async () => {
     await using executable = await backend.compile(tiny());
     const signal = AbortSignal.abort("changed my mind");
@@ -254,7 +367,9 @@ describe("abort", () => {
   });
 });
 
-describe("dispose", () => {
+describe.each(places)("dispose, %s", (_, on) => {
+  const backend = on({ threads: 1 });
+
   it("may be called again, and meanwhile", async () => {
     const executable = await backend.compile(tiny());
     await Promise.all([executable.dispose(), executable.dispose(), executable[Symbol.asyncDispose]()]);
@@ -285,7 +400,9 @@ describe("dispose", () => {
   });
 });
 
-describe("a graph without weights, and one that only copies", () => {
+describe.each(places)("a graph without weights, and one that only copies, %s", (_, on) => {
+  const backend = on({ threads: 1 });
+
   it("runs", async () => {
     const x = input("x", [2, 2]);
     const weight = constant("w", tensor([1, 2], [3, 4]));

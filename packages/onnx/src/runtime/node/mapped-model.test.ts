@@ -14,12 +14,14 @@ import {
   type Tensor,
 } from "@residual/core";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { backendOn } from "../../backend.ts";
 import { tiny, wide } from "../../testing/graphs.ts";
 import { runModel } from "../../testing/onnxruntime.ts";
 import { writeSafetensors } from "../../testing/safetensors.ts";
 import { bitsOf, fill } from "../../testing/values.ts";
-import { onnx } from "./backend.ts";
+import { MOST_INLINE } from "./inline-batch.ts";
 import { onDisk } from "./mapped-model.ts";
+import { nodeRuntime } from "./runtime.ts";
 
 const width = 1100; // two layers are more than what streams at the least
 const layers = { a: fill([width, width], 1, -0.1, 0.1), b: fill([width, width], 2, -0.1, 0.1) };
@@ -134,10 +136,19 @@ describe("onDisk", () => {
   });
 });
 
+/** The same on the caller's thread and in one of its own. */
+const backends = (map: boolean) =>
+  [MOST_INLINE, 0].map((mostInline) => backendOn("onnx", nodeRuntime({ threads: 1, map }, { mostInline })));
+
 const answer = async (graph: Graph<"x", "y">, map: boolean) => {
-  await using executable = await onnx({ threads: 1, map }).compile(graph);
-  expect(await leftovers()).toEqual([]);
-  return bitsOf((await executable.run({ x })).y);
+  const answers = new Set<string>();
+  for (const backend of backends(map)) {
+    await using executable = await backend.compile(graph);
+    expect(await leftovers()).toEqual([]);
+    answers.add(bitsOf((await executable.run({ x })).y));
+  }
+  expect(answers.size).toBe(1);
+  return [...answers][0];
 };
 
 describe("compile", () => {
@@ -161,12 +172,13 @@ describe("compile", () => {
   it("goes on when the file is replaced or removed", async () => {
     const graph = await read();
     const expected = await answer(graph, false);
-    await using executable = await onnx({ threads: 1 }).compile(graph);
+    const executables = await Promise.all(backends(true).map((backend) => backend.compile(graph)));
     await writeFile(join(folder, "new"), "something else");
     await rename(join(folder, "new"), file);
-    expect(bitsOf((await executable.run({ x })).y)).toBe(expected);
+    for (const executable of executables) expect(bitsOf((await executable.run({ x })).y)).toBe(expected);
     await rm(file);
-    expect(bitsOf((await executable.run({ x })).y)).toBe(expected);
+    for (const executable of executables) expect(bitsOf((await executable.run({ x })).y)).toBe(expected);
+    for (const executable of executables) await executable.dispose();
   });
 
   const elsewhere = "/dev/shm";
@@ -187,12 +199,12 @@ describe("compile", () => {
 
   it("removes the folder when it is aborted, or refused", async () => {
     const graph = await read();
-    await onnx()
-      .compile(graph, { signal: AbortSignal.timeout(20) })
-      .then(
+    for (const backend of backends(true)) {
+      await backend.compile(graph, { signal: AbortSignal.timeout(20) }).then(
         (made) => made.dispose(),
         () => {},
       );
-    expect(await leftovers()).toEqual([]);
+      expect(await leftovers()).toEqual([]);
+    }
   });
 });

@@ -7,6 +7,7 @@ import { createSession, type OnnxRuntime } from "../inference.ts";
 import type { ToThread } from "../protocol.ts";
 import { serveJobs } from "../serve-jobs.ts";
 import { whileGuarded } from "./exit-guard.ts";
+import { importRuntime } from "./import-runtime.ts";
 import type { ThreadSetup } from "./thread.ts";
 
 const port = parentPort!;
@@ -27,12 +28,6 @@ async function load(): Promise<OnnxRuntime> {
   await whileGuarded(guard, async () => (await createSession(runtime, { model: warmUp }, options)).release());
   reuseFreedMemory();
   return runtime;
-}
-
-/** The package is CommonJS, which a dynamic import wraps. */
-async function importRuntime(url: string): Promise<OnnxRuntime> {
-  const module = (await import(url)) as OnnxRuntime & { readonly default?: OnnxRuntime };
-  return module.default ?? module;
 }
 
 /**

@@ -65,6 +65,7 @@ describe("a process", () => {
 
   it.each([
     ["rounds", "compile, run and dispose", 120], // 20 × 16 MB of weights, had they stayed
+    ["shortRounds", "compile, run and dispose on the caller's thread", 120],
     ["refused", "a compile that fails", 100], // 20 × 25 MB of a thread, had they stayed
   ])("%s: has its memory and its threads back after 20 of %s", async (name, _, megabytes) => {
     const { before, after } = (await run(name)) as { [when: string]: { resident: number; threads: number } };

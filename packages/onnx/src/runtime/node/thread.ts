@@ -55,8 +55,6 @@ export class NodeThread {
   /** Starts the thread, which begins to load onnxruntime. Throws BackendUnavailableError where it is not installed. */
   constructor({ runtime, options, worker }: ThreadSettings) {
     const [url, code] = [locate(runtime), workerCode(worker)];
-    // onnxruntime-node 1.30 keeps usage data in the home and temporary folders unless told not to, before it loads.
-    process.env.ORT_DISABLE_TELEMETRY ??= "1";
     const guard = createExitGuard();
     const workerData: ThreadSetup = { runtime: url, options, guard, warmUp: smallestModel() };
     // Its own flags: those of this thread may name loaders and conditions that the worker does not need.

@@ -1,0 +1,89 @@
+import { throwIfAborted } from "@residual/core";
+import { copiesOf, type Session, untilAborted } from "../../session.ts";
+import { createSession, type OnnxRuntime, runSession, type SessionOptions } from "../inference.ts";
+import type { ModelSource } from "../protocol.ts";
+import { refusal } from "../refusal.ts";
+import { importRuntime } from "./import-runtime.ts";
+import { locate, unavailable } from "./package.ts";
+
+/**
+ * A session on the caller's own thread, for runs so short that they may hold the event loop up. They are carried out one a
+ * turn of the loop, so that many of them do not add up.
+ *
+ * Throws BackendUnavailableError where onnxruntime is missing, UnsupportedError for a model that it refuses.
+ */
+export async function openInline(name: string, options: SessionOptions, source: ModelSource): Promise<Session> {
+  const runtime = await load(name);
+  const session = await createSession(runtime, source, options).catch(refuse);
+  let last: Promise<unknown> = Promise.resolve();
+  let closing: Promise<void> | undefined;
+  return {
+    run(inputs, { signal }) {
+      const copies = copiesOf(inputs);
+      const mine = last.then(() => {
+        throwIfAborted(signal);
+        return runSession(runtime, session, copies).catch(refuse); // in a turn of its own: onnxruntime-node sees to that
+      });
+      last = mine.catch(() => {});
+      return untilAborted(mine, signal);
+    },
+    close() {
+      closing ??= last.then(() => session.release());
+      return closing;
+    },
+  };
+}
+
+/**
+ * A session with one for short runs, those of at most `largest` images, and another for all others, which the first of them
+ * opens.
+ */
+export function splitByBatch(short: Session, largest: number, openLong: () => Promise<Session>): Session {
+  let long: Session | undefined;
+  let opening: Promise<Session> | undefined;
+  const open = async (): Promise<Session> => {
+    try {
+      long = await openLong();
+      return long;
+    } catch (error) {
+      opening = undefined; // the next run may have more luck
+      throw error;
+    }
+  };
+  return {
+    run(inputs, options) {
+      if (options.batch <= largest) return short.run(inputs, options);
+      if (long) return long.run(inputs, options);
+      const copies = copiesOf(inputs);
+      opening ??= open();
+      const run = opening.then((session) => session.run(copies, options));
+      return untilAborted(run, options.signal);
+    },
+    async close() {
+      await Promise.all([
+        short.close(),
+        opening?.then(
+          (session) => session.close(),
+          () => {},
+        ),
+      ]);
+    },
+  };
+}
+
+async function load(name: string): Promise<OnnxRuntime> {
+  const url = locate(name);
+  try {
+    return await importRuntime(url);
+  } catch (cause) {
+    throw unavailable(name, `does not load (${messageOf(cause)})`, cause);
+  }
+}
+
+function refuse(error: unknown): never {
+  throw refusal(messageOf(error));
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
