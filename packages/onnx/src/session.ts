@@ -59,7 +59,7 @@ export function untilAborted<T>(work: Promise<T>, signal: Signal | undefined): P
       },
       (error: unknown) => {
         settled();
-        reject(error as Error);
+        reject(error);
       },
     );
   });
