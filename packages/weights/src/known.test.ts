@@ -3,6 +3,24 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { knownMetadata, knownWeights } from "./known.ts";
 import { readWeights } from "./read-weights.ts";
+import { sharedPath } from "./testing/shared.ts";
+
+interface PublishedRow {
+  readonly name: string;
+  readonly model: string;
+  readonly in_residual: boolean | string;
+  readonly family: string;
+  readonly url: string;
+  readonly resize: number;
+  readonly crop: number;
+  readonly interpolation: string;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  readonly scale: number;
+}
+
+const table = sharedPath("data/known/known-weights.json");
+const published = table && (JSON.parse(await readFile(table, "utf8")) as { weights: readonly PublishedRow[] }).weights;
 
 const sha256: Readonly<Record<string, string>> = {
   "resnet20-cifar10": "bcd55502062f03e3d7ea9df362e9f46f962e05abad5b2a0ce2b2e2cfa2a538b1",
@@ -40,7 +58,38 @@ describe("knownMetadata", () => {
     });
   });
 
+  it.each([
+    ["resnet50-0676ba61.safetensors", "resnet50", 256, 224, "bilinear"],
+    ["downloads/resnet50-11ad3fa6.pth", "resnet50", 232, 224, "bilinear"],
+    ["resnext101_64x4d-173b62eb.safetensors", "resnext101_64x4d", 232, 224, "bilinear"],
+    ["resnet50.a1_in1k.safetensors", "resnet50", 288, 288, "bicubic"],
+    ["resnet50d_ra2-464e36ba.pth", "resnet50d", 303, 288, "bicubic"],
+    ["timm/seresnet50.a3_in1k/model.safetensors", "seresnet50", 235, 224, "bicubic"],
+    ["hub/models--timm--resnet10t.c3_in1k/snapshots/4c3f/model.safetensors", "resnet10t", 235, 224, "bicubic"],
+  ])("knows %s by its name", (path, model, resize, crop, interpolation) => {
+    const known = knownMetadata(path);
+    expect(known.model).toBe(model);
+    expect(JSON.parse(known.preprocessing!)).toMatchObject({ resize, crop, interpolation, scale: 255 });
+  });
+
+  it.skipIf(!published)("knows torchvision's and timm's weights of our models as they were evaluated", () => {
+    const rows = (published as readonly PublishedRow[]).filter(
+      ({ in_residual: ours, family }) => ours === true && /^(torchvision|timm)$/.test(family),
+    );
+    expect(rows).toHaveLength(107);
+    for (const { name, model, url, family, resize, crop, interpolation, mean, std, scale } of rows) {
+      const path = family === "timm" ? `${name}/model.safetensors` : url;
+      const { preprocessing, ...known } = knownMetadata(path);
+      expect([known, JSON.parse(preprocessing!)], name).toEqual([
+        { model },
+        { resize, crop, interpolation, scale, mean, std },
+      ]);
+    }
+  });
+
   it("knows nothing of the rest", () => {
     expect(knownMetadata("resnet50.safetensors")).toEqual({});
+    expect(knownMetadata("resnet50.a1_in1k/checkpoint.safetensors")).toEqual({});
+    expect(knownMetadata("constructor.safetensors")).toEqual({});
   });
 });

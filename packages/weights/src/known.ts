@@ -1,3 +1,5 @@
+import { publishedAs } from "./published.ts";
+
 /** Trained weights that go by a name. */
 export interface KnownWeights {
   readonly name: string;
@@ -48,12 +50,20 @@ const recognized: readonly Recognized[] = [
   },
 ];
 
-/** Metadata (`model`, `preprocessing`) that is known for a file of this name; empty where nothing is. */
+/**
+ * Metadata (`model`, `preprocessing`) that is known for a file of this name; empty where nothing is. A file called `model` or
+ * `pytorch_model`, as hubs call all of theirs, goes by the folders that it lies in.
+ */
 export function knownMetadata(path: string): Readonly<Record<string, string>> {
-  const name = path.split(/[\\/]/).at(-1)!;
-  for (const { file, metadata } of recognized) {
-    const match = file.exec(name);
+  const [file = "", ...folders] = path.split(/[\\/]/).toReversed();
+  for (const { file: pattern, metadata } of recognized) {
+    const match = pattern.exec(file);
     if (match) return metadata(match);
   }
-  return {};
+  const stem = file.replace(/\.[^.]*$/, "");
+  const names = /^(pytorch_)?model$/.test(stem) ? folders : [stem];
+  const known = names
+    .map((name) => publishedAs(name.replace(/^models--timm--/, "")))
+    .find((each) => each !== undefined);
+  return known ? { model: known.model, preprocessing: JSON.stringify(known.preprocessing) } : {};
 }

@@ -1,4 +1,4 @@
-import { FormatError, fixtureWeights, type Graph, type WorkOptions } from "@residual/core";
+import { FormatError, fixtureWeights, type Graph, throwIfAborted, type WorkOptions } from "@residual/core";
 import { knownMetadata, knownWeights } from "./known.ts";
 import { readWeights } from "./read-weights.ts";
 import { toTorchvision } from "./schemes.ts";
@@ -21,7 +21,7 @@ export async function resolveWeights(name: string, graph: Graph, options: WorkOp
 export async function findWeights(name: string, options: WorkOptions = {}): Promise<Weights> {
   const known = knownWeights.find((weights) => weights.name === name);
   if (!known && !(await isThere(name))) refuse(name);
-  const { tensors, metadata } = await readWeights(known?.file ?? name, options);
+  const { tensors, metadata } = await readWeights(known ? await fileOrBytes(known.file, options) : name, options);
   return { tensors, metadata: { ...knownMetadata(name), ...metadata } };
 }
 
@@ -32,12 +32,26 @@ function saltOf(name: string): string {
   return salt;
 }
 
+/** In a browser, and in a bundle for one, the package's own files are fetched. */
+async function fileOrBytes(file: URL, { signal }: WorkOptions): Promise<URL | Uint8Array> {
+  if (file.protocol === "file:") return file;
+  throwIfAborted(signal);
+  const answer = await fetch(file);
+  if (!answer.ok) throw new FormatError(`${file}: found status ${answer.status}, expected the package's own weights`);
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  throwIfAborted(signal);
+  return bytes;
+}
+
+/** A browser has no files. */
 async function isThere(path: string): Promise<boolean> {
-  const { access } = await import("node:fs/promises");
-  return access(path).then(
-    () => true,
-    () => false,
-  );
+  try {
+    const { access } = await import("node:fs/promises");
+    await access(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function refuse(name: string): never {
