@@ -46,7 +46,7 @@ describe("the backend among a module's exports", () => {
       },
       "the export make throws: RangeError: no room",
     ],
-  ])("%s: a OptionError says what was found", async (_, exported, message) => {
+  ])("%s: an OptionError says what was found", async (_, exported, message) => {
     await expect(among(exported)).rejects.toThrow(OptionError);
     await expect(among(exported)).rejects.toThrow(`backend ./mine.ts: `);
     await expect(among(exported)).rejects.toThrow(message);

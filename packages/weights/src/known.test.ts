@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { type ResNetSpec, variants } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { knownMetadata, knownWeights } from "./known.ts";
 import { readWeights } from "./read-weights.ts";
@@ -17,6 +18,8 @@ interface PublishedRow {
   readonly mean: readonly number[];
   readonly std: readonly number[];
   readonly scale: number;
+  /** Of plain inference, where the accuracy is given for larger images. */
+  readonly default?: { readonly resize: number; readonly crop: number };
 }
 
 const table = sharedPath("data/known/known-weights.json");
@@ -84,6 +87,25 @@ describe("knownMetadata", () => {
         { model },
         { resize, crop, interpolation, scale, mean, std },
       ]);
+    }
+  });
+
+  it.skipIf(!published)("a model's row has the recipe of its weights: torchvision's V1, else one of timm's", () => {
+    for (const [name, { preprocessing }] of Object.entries<ResNetSpec>(variants)) {
+      const rows = (published as readonly PublishedRow[]).filter(
+        ({ model, in_residual: ours }) => model === name && ours === true,
+      );
+      const first = rows.filter((row) => row.name === `torchvision/${name}.v1`);
+      const timms = rows.filter(({ family }) => family === "timm").flatMap((row) => [row, { ...row, ...row.default }]);
+      const recipes = (first.length > 0 ? first : timms).map(({ resize, crop, interpolation, scale, mean, std }) => ({
+        resize,
+        crop,
+        interpolation,
+        scale,
+        mean,
+        std,
+      }));
+      if (recipes.length > 0) expect(recipes, name).toContainEqual(preprocessing);
     }
   });
 

@@ -1,12 +1,14 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { tensor } from "@residual/core";
 import { crop, decodeImage } from "@residual/vision";
-import { readWeights } from "@residual/weights";
+import { readWeights, writeSafetensors } from "@residual/weights";
 import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
 import { sharedPath, visionFile } from "../testing/golden.ts";
 import { png } from "../testing/png.ts";
-import { document, photo, succeed } from "../testing/residual.ts";
+import { document, photo, residual, succeed } from "../testing/residual.ts";
 
 interface Report {
   readonly images: number;
@@ -114,6 +116,74 @@ it("takes folders that are called otherwise in their order, and says so", async 
   ]);
   expect(JSON.parse(stdout)).toEqual(expected(byFolder, (i) => i % 3));
   expect(stderr).toContain("the folders are classes 0 (x) to 2, in order");
+});
+
+const kept = [2, 3, 5]; // bird, cat, dog
+
+describe("classes of a user's own", () => {
+  const known = fileURLToPath(new URL("../../../weights/known/resnet20-cifar10.safetensors", import.meta.url));
+  /** The shipped weights with the last layer's rows of a few classes, whose names they do not say. */
+  beforeAll(async () => {
+    const { tensors, metadata } = await readWeights(known);
+    const rows = (name: string, width: number) => {
+      const { data } = tensors.get(name) as { readonly data: Float32Array };
+      return kept.flatMap((row) => [...data.subarray(row * width, (row + 1) * width)]);
+    };
+    const weights = new Map(tensors)
+      .set("fc.weight", tensor([3, 64], rows("fc.weight", 64)))
+      .set("fc.bias", tensor([3], rows("fc.bias", 1)));
+    const { classes: _, ...rest } = metadata;
+    await writeSafetensors(folder.in("three.safetensors"), weights, rest);
+  });
+
+  const among = (picture: number): number[] => ranks[picture]!.filter((index) => kept.includes(index));
+
+  it("are counted in order, and not by CIFAR-10's names", async () => {
+    const { predictions, ...report } = await evaluate("named", "--weights", folder.in("three.safetensors"));
+    const sure = byFolder
+      .map((picture, at) => [at, picture] as const)
+      .filter(([, picture]) => among(picture).length > 0);
+    expect(sure.length, "pictures with one of the three among the five likeliest of ten").toBeGreaterThan(4);
+    for (const [at, picture] of sure) expect(predictions[at]).toBe(kept.indexOf(among(picture)[0]!));
+    const correct = byFolder.filter((picture, at) => predictions[at] === picture % 3).length;
+    expect(report).toMatchObject({ images: 9, correct, top5: 100 });
+  });
+
+  it("are too few for the data, which is an error", async () => {
+    const words = [
+      "eval",
+      "cifar_resnet20",
+      "--weights",
+      folder.in("three.safetensors"),
+      "--data",
+      folder.in("all.bin"),
+    ];
+    const { stdout, stderr, code } = await residual([...words, "--json"]);
+    expect([stdout, code]).toEqual(["", 1]);
+    expect(stderr).toMatch(/^FormatError: .*all\.bin: picture 0 is of class 3, but cifar_resnet20 has 3 classes; give/);
+  });
+});
+
+describe("folders", () => {
+  const copy = async (to: string, names: readonly string[]) => {
+    const from = ["bird", "cat", "dog"];
+    for (const [i, name] of names.entries())
+      await cp(join(folder.path, "named", from[i]!), join(folder.path, to, name), { recursive: true });
+  };
+
+  it.each([
+    ["by the index of their class", ["2", "3", "5"]],
+    ["by its name in another case", ["Bird", "CAT", "dog"]],
+  ])("are called %s", async (to, names) => {
+    await copy(to, names);
+    expect(await evaluate(to)).toEqual(expected(byFolder, (i) => kept[i % 3]!));
+  });
+
+  it("that are hidden hold no class", async () => {
+    await copy("hidden", ["x", "y", "z"]);
+    await mkdir(folder.in("hidden/.ipynb_checkpoints"));
+    expect(await evaluate("hidden")).toEqual(expected(byFolder, (i) => i % 3));
+  });
 });
 
 describe("--limit", () => {

@@ -3,7 +3,7 @@ import { readWeights } from "@residual/weights";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
 import { visionFile } from "../testing/golden.ts";
-import { document, photo, succeed } from "../testing/residual.ts";
+import { document, photo, residual, succeed } from "../testing/residual.ts";
 
 /** Pillow's crop, and some of torchvision's float32 values. */
 interface Case {
@@ -75,6 +75,28 @@ it("takes what comes with the weights inside where no model is named", async () 
   const byte = pixels.data[(5 * 32 + 7) * 3 + 1] as number; // row 5, column 7, green
   expect(image.data[(32 + 5) * 32 + 7]).toBeCloseTo((byte / 255 - 0.4822) / 0.2435, 6);
   expect(JSON.parse(metadata.preprocessing!)).toMatchObject({ resize: 32, crop: 32 });
+});
+
+it.each([
+  ["resnet50", { resize: 256, crop: 224, interpolation: "bilinear" }],
+  ["resnext101_64x4d", { resize: 232, crop: 224, interpolation: "bilinear" }], // torchvision's only weights for it
+  ["seresnext50_32x4d", { resize: 256, crop: 224, interpolation: "bicubic" }], // timm's racm_in1k
+  ["resnet10t", { resize: 235, crop: 224, interpolation: "bicubic" }], // ⌊224 / 0.95⌋, timm's c3_in1k
+  ["seed004_net", { resize: 32, crop: 32, interpolation: "bilinear" }],
+])("takes what goes with the model %s", async (model, expected) => {
+  const { preprocessing } = await document<{ preprocessing: object }>([
+    ...["preprocess", photo("chelsea.png"), "--model", model, "--out", folder.in("own.safetensors")],
+  ]);
+  expect(preprocessing).toMatchObject(expected);
+});
+
+it("says what it lacks of a model that reads no pictures", async () => {
+  const words = ["preprocess", photo("chelsea.png"), "--model", "paddle_unit", "--out", folder.in("none.safetensors")];
+  const { stderr, code } = await residual(words);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(
+    /^UsageError: neither paddle_unit nor its weights say .*; give --resize, --crop, .* and --std\n$/,
+  );
 });
 
 it("leaves raw bytes alone with --scale 1, mean 0 and deviation 1", async () => {
