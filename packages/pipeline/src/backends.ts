@@ -12,6 +12,8 @@ import { OptionError } from "./option-error.ts";
 export interface BackendOptions {
   /** Threads of one run; one per core where not given. Backends without threads of their own pass it over. */
   readonly threads?: number | undefined;
+  /** Is told, in words for people, what makes a backend slower than it could be. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 interface Row {
@@ -32,7 +34,7 @@ const rows = {
     install: async () => "npm install onnxruntime-node --onnxruntime-node-install=skip",
   },
   webgpu: {
-    create: async () => (await webgpu()).webgpu(await cacheOption()),
+    create: async ({ onWarning }) => (await webgpu()).webgpu({ ...(await cacheOption()), onWarning }),
     install: async () => "npm install webgpu",
   },
   tfjs: { create: async () => (await tfjs()).tfjs(), install: installFor("wasm") },

@@ -15,6 +15,8 @@ export interface LoadOptions extends PrepareOptions {
   /** A backend, a name of one, the path of a module that exports one, or `auto` for the best that is available. `auto` */
   readonly backend?: BackendSource | undefined;
   readonly threads?: number | undefined;
+  /** Is told, in words for people, what makes the backend slower than it could be. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /** The path of an image file, the file's bytes, or the pixels themselves: a browser's ImageData fits. */

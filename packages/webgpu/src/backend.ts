@@ -30,6 +30,7 @@ import { type Plan, type Program, printPlan, programsOf } from "./plan.ts";
 import { type Given, readBack, runPlan } from "./run.ts";
 import { type TunedLayer, type TuneOptions, tuneGraph } from "./tune.ts";
 import { checkKernels } from "./verify.ts";
+import { napping } from "./wait.ts";
 
 export interface WebgpuOptions {
   /** Where adapters come from: the browser's `navigator.gpu`, or in Node Dawn's, where not given. */
@@ -54,6 +55,8 @@ export interface WebgpuOptions {
   readonly float16?: Float16;
   /** Where it is kept, by adapter and driver, which kernels answered right, and what `tune` measured. Each process starts anew where not given. */
   readonly cache?: WebgpuCache | undefined;
+  /** Is told, in words for people, if a driver computes a fast kernel wrong, so that slower kernels are used. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 export interface WebgpuBackend extends Backend {
@@ -258,7 +261,7 @@ async function compileKernels(gpu: Gpu, { dispatches }: Plan, { signal, onProgre
   let done = 0;
   const tell = () => onProgress?.({ stage: "compile kernels", done: done++, total: kernels.size });
   tell();
-  await Promise.all([...kernels.values()].map((kernel) => gpu.pipeline(kernel).then(tell)));
+  await napping(Promise.all([...kernels.values()].map((kernel) => gpu.pipeline(kernel).then(tell))));
   throwIfAborted(signal);
 }
 

@@ -3,7 +3,6 @@ import { BackendUnavailableError, DeviceLostError, fnv1a32, OutOfMemoryError, Un
 import { type Findings, type Identity, readFindings, type WebgpuCache, writeFindings } from "./cache.ts";
 import { type Choice, coldChoice, fallbackChoice, float16Choice, gpuChoice, softwareChoice } from "./choice.ts";
 import type { Kernel, Memory } from "./kernels/kernel.ts";
-import { paced, pacedMeanwhile } from "./pace.ts";
 import { kernelTexts } from "./tuning.ts";
 
 /** A device, with what has been compiled for it. */
@@ -59,6 +58,7 @@ interface Opening {
   readonly tuning?: Tuning | undefined;
   readonly cache?: WebgpuCache | undefined;
   readonly float16?: Float16 | undefined;
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /** What is float16: what tensors lie in, or the products of convolutions as well. Sums are float32's. */
@@ -166,7 +166,7 @@ async function gpuOf(
   device: GPUDevice,
   adapter: GPUAdapterInfo,
   { library, version, keep }: Pick<Gpu, "library" | "version" | "keep">,
-  { kernels, tuning = "warm", cache, float16 }: Opening,
+  { kernels, tuning = "warm", cache, float16, onWarning }: Opening,
 ): Promise<Gpu> {
   const wide = choiceFor(device, adapter, kernels);
   const all = float16 ? float16Choice(wide, float16 === "products" ? "float16" : "float32") : wide;
@@ -200,7 +200,7 @@ async function gpuOf(
         );
       }
       choice = {};
-      console.warn(
+      onWarning?.(
         `webgpu: ${nameOf(adapter)} works out ${kernel} wrong: only the plain kernels are used on it, which are slower; a newer driver may help`,
       );
     },
@@ -254,7 +254,7 @@ async function compiled(device: GPUDevice, kernel: Kernel): Promise<GPUComputePi
   const module = device.createShaderModule({ label: name, code: kernel.program });
   try {
     const compute = { module, entryPoint: "main" };
-    return await pacedMeanwhile(() => device.createComputePipelineAsync({ label: name, layout, compute }));
+    return await device.createComputePipelineAsync({ label: name, layout, compute });
   } catch (cause) {
     const { messages } = await module.getCompilationInfo();
     const lines = messages.map(({ lineNum, linePos, message }) => `${lineNum}:${linePos} ${message}`);
@@ -271,7 +271,7 @@ export async function guarded<T>({ device }: Gpu, name: string, work: () => Prom
     (value) => ({ value }),
     (error: unknown) => ({ error }),
   );
-  const [invalid, memory] = [await paced(() => device.popErrorScope()), await paced(() => device.popErrorScope())];
+  const [invalid, memory] = [await device.popErrorScope(), await device.popErrorScope()];
   if (memory) throw new OutOfMemoryError(`webgpu: ${name} does not fit into the device's memory: ${memory.message}`);
   if (invalid) throw new UnsupportedError(`webgpu: ${name} was refused by the device: ${invalid.message}`);
   if ("error" in outcome) throw outcome.error;

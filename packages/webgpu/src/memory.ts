@@ -12,8 +12,8 @@ import type { Uploaded } from "./builder.ts";
 import type { Gpu } from "./device.ts";
 import { formatOf, isFloat16, isTextures, type Memory, TEXELS } from "./kernels/kernel.ts";
 import type { Lowered } from "./lower.ts";
-import { pacedMeanwhile } from "./pace.ts";
 import { bytesOf, type Dispatch, type Output, type Plan, type Storage } from "./plan.ts";
+import { napping } from "./wait.ts";
 
 /** What lies on the device. */
 export type Held = GPUBuffer | GPUTexture;
@@ -165,7 +165,7 @@ function wayUp({ device }: Gpu, sizes: readonly number[]) {
     device.queue.submit([encoder.finish()]);
     encoder = device.createCommandEncoder();
     [here, used] = [undefined, 0];
-    const back = pacedMeanwhile(() => buffer.mapAsync(GPUMapMode.WRITE));
+    const back = buffer.mapAsync(GPUMapMode.WRITE);
     back.catch(() => {}); // it is waited for below, unless something else fails first
     underWay.push({ buffer, back });
   };
@@ -176,7 +176,7 @@ function wayUp({ device }: Gpu, sizes: readonly number[]) {
       return buffer;
     }
     const { buffer, back } = underWay.shift()!;
-    await back;
+    await napping(back);
     return buffer;
   };
   const copy = (to: Held, memory: Memory, from: number, at: number, count: number) => {
@@ -221,7 +221,7 @@ function wayUp({ device }: Gpu, sizes: readonly number[]) {
     },
     async end(): Promise<void> {
       send();
-      for (const { back } of underWay) await back;
+      for (const { back } of underWay) await napping(back);
     },
     destroy(): void {
       for (const buffer of all) buffer.destroy();
@@ -237,7 +237,7 @@ export async function loaded(gpu: Gpu, lowered: Lowered): Promise<Ready> {
   };
   try {
     await upload(gpu, lowered, constants);
-    const ready = await prepare(gpu, lowered, 1, constants);
+    const ready = await napping(prepare(gpu, lowered, 1, constants));
     return {
       ...ready,
       destroy: () => {

@@ -1,7 +1,7 @@
 import { type Answer, DeviceLostError, sizeOf, tensorOf, throwIfAborted, type WorkOptions } from "@residual/core";
 import { type Gpu, guarded } from "./device.ts";
 import type { Ready } from "./memory.ts";
-import { paced } from "./pace.ts";
+import { fenceOn, mapWhenDone } from "./wait.ts";
 
 /** An input, from the host or from a buffer of the caller's. */
 export type Given = { readonly name: string } & (
@@ -29,8 +29,8 @@ export async function runPlan(gpu: Gpu, ready: Ready, { inputs, outputs, signal 
   const size = signal ? GROUP : steps.length;
   const groups = Math.max(1, Math.ceil(steps.length / Math.max(1, size)));
   for (const { name, data } of inputs) if (data) device.queue.writeBuffer(ready.inputs.get(name)!, 0, data);
+  let before: Promise<void> | undefined;
   await guarded(gpu, "a run", async () => {
-    let before: Promise<unknown> | undefined;
     for (let group = 0; group < groups; group++) {
       throwIfAborted(signal);
       const encoder = device.createCommandEncoder();
@@ -42,15 +42,18 @@ export async function runPlan(gpu: Gpu, ready: Ready, { inputs, outputs, signal 
         pass.dispatchWorkgroups(...step.workgroups);
       }
       pass.end();
-      if (group === groups - 1) copyOutputs(encoder, ready, outputs);
+      const isLast = group === groups - 1;
+      if (isLast) copyOutputs(encoder, ready, outputs);
+      const fence = (isLast ? outputs : signal) && fenceOn(device); // else readBack waits for the last
+      fence?.mark(encoder);
       device.queue.submit([encoder.finish()]);
-      const done = signal && group < groups - 1 ? paced(() => device.queue.onSubmittedWorkDone()) : undefined;
+      const done = fence?.reached();
       done?.catch(() => {}); // after an abort nobody waits for it
       await before;
       before = done;
     }
   });
-  if (outputs) await paced(() => device.queue.onSubmittedWorkDone());
+  if (outputs) await before;
 }
 
 function copyInputs(encoder: GPUCommandEncoder, { inputs: to, sizes }: Ready, inputs: readonly Given[]): void {
@@ -71,7 +74,7 @@ export async function readBack(
   gpu: Gpu,
   { readings, mapped }: Pick<Ready, "readings" | "mapped">,
 ): Promise<{ [name: string]: Answer }> {
-  await paced(() => mapped.mapAsync(GPUMapMode.READ)).catch((cause: unknown) => {
+  await mapWhenDone(mapped, GPUMapMode.READ).catch((cause: unknown) => {
     gpu.check();
     throw new DeviceLostError(`webgpu: the device did not give its answer: ${String(cause)}; compile again`, { cause });
   });

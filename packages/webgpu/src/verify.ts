@@ -25,8 +25,8 @@ interface Trial {
 
 /**
  * Tries each fast kernel of a plan before its first use on a device, once. A driver that gets one wrong (they do: shader compilers
- * are large) would else answer nonsense in silence. The cache remembers for the processes to come. Where one fails, the device has only the plain kernels from then on, with a warning,
- * and the answer is false.
+ * are large) would else answer nonsense in silence. The cache remembers for the processes to come. Where one fails, the device has only the
+ * plain kernels from then on, `onWarning` is told, and the answer is false.
  */
 export async function checkKernels(gpu: Gpu, { dispatches }: Plan): Promise<boolean> {
   const used = new Set(dispatches.map(({ kernel }) => kernel.name));

@@ -12,7 +12,7 @@ import { peers, peersOf } from "../bench/peers/index.ts";
 import type { Task } from "../bench/protocol.ts";
 import { type Context, command, positive, threadsOption } from "../command.ts";
 import { modelNamed, oneOf, specNamed } from "../names.ts";
-import { type Output, progressBar, say, table } from "../terminal.ts";
+import { type Output, progressBar, remark, say, table } from "../terminal.ts";
 
 interface Options extends Output {
   readonly backends: string;
@@ -73,7 +73,7 @@ async function benchLayers(models: readonly string[], options: Options, signal: 
       const open = modelNamed(model, [options.batch, inputChannels, size, size]);
       for (const name of options.backends.split(",")) {
         await checkBackend(name);
-        const { backend } = await chooseBackend(name, options);
+        const { backend } = await chooseBackend(name, { ...options, onWarning: remark });
         const onLayer = (done: number, total: number) => bar.onProgress({ stage: `${model} on ${name}`, done, total });
         const layers = await timeLayers(backend, open, { times: 3 * options.times, signal, onLayer });
         measured.push({ model, backend: name, batch: options.batch, layers });

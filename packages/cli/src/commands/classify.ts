@@ -48,6 +48,7 @@ export function classifyCommand({ signal }: Context): Command {
         threads,
         signal,
         onProgress: bar.onProgress,
+        onWarning: remark,
         preprocessing: preprocessingChanges(options),
       });
       const rows: Row[] = [];

@@ -40,7 +40,7 @@ export function evalCommand({ signal }: Context): Command {
     const bar = progressBar();
     try {
       specNamed(model);
-      const { backend, description } = await chooseBackend(options.backend, options);
+      const { backend, description } = await chooseBackend(options.backend, { ...options, onWarning: remark });
       const work = { signal, onProgress: bar.onProgress };
       const asked = { ...work, model, weights: options.weights, preprocessing: preprocessingChanges(options) };
       const identified = await identify(asked);

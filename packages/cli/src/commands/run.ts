@@ -61,7 +61,7 @@ export function runCommand({ signal }: Context): Command {
       const work = { signal, onProgress: bar.onProgress };
       specNamed(model);
       await checkPlace(options.out);
-      const { backend, description } = await chooseBackend(options.backend, options);
+      const { backend, description } = await chooseBackend(options.backend, { ...options, onWarning: remark });
       const given = await givenImage(model, options);
       const prepared = await prepare({
         ...work,

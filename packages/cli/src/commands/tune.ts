@@ -5,7 +5,7 @@ import type { TunedLayer, WebgpuBackend } from "@residual/webgpu";
 import type { Command } from "commander";
 import { type Context, command, positive } from "../command.ts";
 import { modelNamed, specNamed } from "../names.ts";
-import { type Output, progressBar, say, table } from "../terminal.ts";
+import { type Output, progressBar, remark, say, table } from "../terminal.ts";
 
 interface Options extends Output {
   readonly batch: number;
@@ -28,7 +28,7 @@ export function tuneCommand({ signal }: Context): Command {
       for (const name of names) specNamed(name);
       if (cacheFolder() === undefined)
         throw new FormatError("there is no home folder to keep the findings in; set XDG_CACHE_HOME to a folder");
-      const backend = (await backendNamed("webgpu")) as WebgpuBackend; // which keeps what it tunes, for all commands
+      const backend = (await backendNamed("webgpu", { onWarning: remark })) as WebgpuBackend; // which keeps what it tunes, for all commands
       const { device } = await backend.describe();
       const bar = progressBar();
       const tuned: Tuned[] = [];

@@ -88,7 +88,7 @@ async function conformOne(
   { level, sets, report, resume, threads }: Options & { readonly sets: Awaited<ReturnType<typeof openImageSet>>[] },
   { signal, bar }: Work,
 ): Promise<Report> {
-  const { backend, description } = await chooseBackend(name, { threads });
+  const { backend, description } = await chooseBackend(name, { threads, onWarning: remark });
   const onProgress: Bar["onProgress"] = ({ done, total }) => bar.onProgress({ stage: backend.name, done, total });
   const asked = { level, only, images: sets, signal, onProgress, ...(models && { models }) };
   if (report === undefined) return conform(backend, asked);
@@ -105,7 +105,7 @@ async function conformOne(
 async function explainAll({ backends, models }: Asked, options: Options, { signal, bar }: Work): Promise<void> {
   const found: { readonly text: string; readonly bisection: Awaited<ReturnType<typeof bisect>> }[] = [];
   for (const name of backends) {
-    const { backend } = await chooseBackend(name, options);
+    const { backend } = await chooseBackend(name, { ...options, onWarning: remark });
     for (const model of models ?? (["resnet50"] as const)) {
       const onProgress: Bar["onProgress"] = ({ done, total }) => bar.onProgress({ stage: model, done, total });
       const bisection = await bisect(backend, model, { signal, onProgress });
