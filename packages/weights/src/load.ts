@@ -37,7 +37,8 @@ async function fileOrBytes(file: URL, { signal }: WorkOptions): Promise<URL | Ui
   if (file.protocol === "file:") return file;
   throwIfAborted(signal);
   const answer = await fetch(file);
-  if (!answer.ok) throw new FormatError(`${file}: found status ${answer.status}, expected the package's own weights`);
+  if (!answer.ok)
+    throw new FormatError(`${file.href}: found status ${answer.status}, expected the package's own weights`);
   const bytes = new Uint8Array(await answer.arrayBuffer());
   throwIfAborted(signal);
   return bytes;

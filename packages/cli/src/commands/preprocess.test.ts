@@ -85,7 +85,12 @@ it.each([
   ["seed004_net", { resize: 32, crop: 32, interpolation: "bilinear" }],
 ])("takes what goes with the model %s", async (model, expected) => {
   const { preprocessing } = await document<{ preprocessing: object }>([
-    ...["preprocess", photo("chelsea.png"), "--model", model, "--out", folder.in("own.safetensors")],
+    "preprocess",
+    photo("chelsea.png"),
+    "--model",
+    model,
+    "--out",
+    folder.in("own.safetensors"),
   ]);
   expect(preprocessing).toMatchObject(expected);
 });
