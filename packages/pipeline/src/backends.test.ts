@@ -47,7 +47,8 @@ describe("without adapters", () => {
     expect(JSON.parse(stdout)).toEqual({
       auto: "reference",
       code: "BackendUnavailableError",
-      message: "@residual/onnx could not be loaded (no package @residual/onnx); run `npm install @residual/onnx`",
+      message:
+        "@residual/onnx could not be loaded (no package @residual/onnx); if it is missing, run `npm install @residual/onnx`",
     });
   });
 });

@@ -65,9 +65,12 @@ async function cacheOption() {
 function unavailable(adapter: string): (cause: unknown) => never {
   return (cause) => {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new BackendUnavailableError(`${adapter} could not be loaded (${reason}); run \`npm install ${adapter}\``, {
-      cause,
-    });
+    throw new BackendUnavailableError(
+      `${adapter} could not be loaded (${reason}); if it is missing, run \`npm install ${adapter}\``,
+      {
+        cause,
+      },
+    );
   };
 }
 

@@ -52,7 +52,6 @@ export function fenceOn(device: GPUDevice): Fence {
 
 /** Milliseconds that the thread sleeps in each turn of the event loop. */
 const NAP = 1;
-const nobody = new Int32Array(new SharedArrayBuffer(4));
 
 /**
  * Waits for what other threads of this process do while a model loads, such as compiling kernels, which cannot be taken
@@ -60,12 +59,14 @@ const nobody = new Int32Array(new SharedArrayBuffer(4));
  */
 export async function napping<T>(work: Promise<T>): Promise<T> {
   const turn = turnOfNode();
+  if (!turn) return work; // and a page may have no SharedArrayBuffer
+  const nobody = new Int32Array(new SharedArrayBuffer(4));
   let isSettled = false;
   const settle = () => {
     isSettled = true;
   };
   work.then(settle, settle);
-  while (turn && !isSettled) {
+  while (!isSettled) {
     await turn();
     if (!isSettled) Atomics.wait(nobody, 0, 0, NAP);
   }
