@@ -1,12 +1,16 @@
-import { BackendUnavailableError } from "@residual/core";
+import {
+  adapterDriver,
+  adapterName,
+  isSoftwareAdapter,
+  noAdapter,
+  type PlatformGpu,
+  platformGpu,
+} from "@residual/kit/gpu";
 import type { Opened } from "./engine.ts";
 import type { EngineOptions, GpuSource } from "./options.ts";
-import { importEngine, load, loadCore, register, type TensorFlow } from "./runtime.ts";
+import { importEngine, loadCore, register, type TensorFlow } from "./runtime.ts";
 
 const PACKAGE = "@tensorflow/tfjs-backend-webgpu";
-
-/** The package that brings WebGPU to Node. */
-const DAWN = "webgpu";
 
 /** The part of a GPUAdapter that is used here. */
 type Adapter = Pick<GPUAdapter, "features" | "info" | "limits" | "requestDevice">;
@@ -36,11 +40,7 @@ export async function openWebgpu({ tf: given, gpu }: EngineOptions): Promise<Ope
 
 async function openOn(tf: TensorFlow, gpu: GpuSource): Opening {
   const adapter = (await gpu.requestAdapter({ powerPreference: "high-performance" })) as Adapter | null;
-  if (!adapter) {
-    throw new BackendUnavailableError(
-      "tfjs: there is no GPU adapter; install a Vulkan driver (on Debian: apt install mesa-vulkan-drivers, 24 or newer), or take wasm",
-    );
-  }
+  if (!adapter) throw noAdapter("tfjs", "take wasm");
   const { WebGPUBackend } = await importEngine(tf, PACKAGE, () => import("@tensorflow/tfjs-backend-webgpu"));
   const device = await adapter.requestDevice({ requiredLimits: limitsOf(adapter) });
   const name = `residual-webgpu-${++count}`;
@@ -52,7 +52,13 @@ async function openOn(tf: TensorFlow, gpu: GpuSource): Opening {
     for (const { kernelName } of tf.getKernelsForBackend(name)) tf.unregisterKernel(kernelName, name);
     return `${reason}: ${message}`;
   });
-  return { registered, device: nameOf(adapter.info), isSoftware: isSoftware(adapter.info), lost };
+  return {
+    registered,
+    device: adapterName(adapter.info),
+    driver: adapterDriver(adapter.info),
+    isSoftware: isSoftwareAdapter(adapter.info),
+    lost,
+  };
 }
 
 /** Those that tfjs's own opening asks for. */
@@ -85,34 +91,14 @@ function withNavigatorGpu<T>(gpu: GpuSource, work: () => T): T {
 
 /** The browser's, or in Node one that is kept: Dawn ends the process once it is collected. */
 async function ownGpu(): Promise<GpuSource> {
-  const own = (globalThis as { navigator?: { gpu?: GpuSource } }).navigator?.gpu;
-  if (own) return own;
-  dawn ??= load(DAWN, () => import(/* @vite-ignore */ DAWN) as Promise<Dawn>).then((found) => {
-    Object.assign(globalThis, found.globals);
-    return found.create([]);
-  });
-  return dawn.catch((cause: unknown) => {
-    dawn = undefined;
-    throw new BackendUnavailableError(`tfjs: ${DAWN} is not installed; npm install ${DAWN}`, { cause });
-  });
-}
-
-let dawn: Promise<GpuSource> | undefined;
-
-interface Dawn {
-  create(options: string[]): GpuSource;
-  readonly globals: object;
-}
-
-/** The adapter in words, as far as it tells any. */
-function nameOf({ description, device, vendor, architecture }: GPUAdapterInfo): string {
-  const made = [vendor, architecture].filter(Boolean).join(" ");
-  return [description, device, made].find((text) => text) ?? "an adapter without a name";
-}
-
-function isSoftware({ isFallbackAdapter, description, device, architecture }: GPUAdapterInfo): boolean {
-  return (
-    isFallbackAdapter === true ||
-    /llvmpipe|lavapipe|swiftshader|warp/i.test([description, device, architecture].join(" "))
+  dawn ??= platformGpu<GpuSource>("tfjs", (name, options) => import(/* @vite-ignore */ name, options));
+  return dawn.then(
+    ({ gpu }) => gpu,
+    (error: unknown) => {
+      dawn = undefined;
+      throw error;
+    },
   );
 }
+
+let dawn: Promise<PlatformGpu<GpuSource>> | undefined;

@@ -12,18 +12,10 @@ import {
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
+import { adapterDriver, adapterName } from "@residual/kit/gpu";
 import { checkBuffers, type DeviceBuffers } from "./buffers.ts";
 import type { WebgpuCache } from "./cache.ts";
-import {
-  type Family,
-  type Float16,
-  type Gpu,
-  type GpuSource,
-  guarded,
-  nameOf,
-  openGpu,
-  type Tuning,
-} from "./device.ts";
+import { type Family, type Float16, type Gpu, type GpuSource, guarded, openGpu, type Tuning } from "./device.ts";
 import { lowerToPlan } from "./lower.ts";
 import { allocate, type Held, prepare, type Ready, upload } from "./memory.ts";
 import { type Plan, type Program, printPlan, programsOf } from "./plan.ts";
@@ -122,7 +114,16 @@ export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
         ? [`float16-${options.float16}` as const]
         : (choice.winograd?.map(({ name }) => name) ?? []);
       const deviations = options.float16 ? ofFloat16 : [];
-      return { library, version, device: nameOf(adapter), dtypes: ["float32"], algorithms, deviations };
+      const driver = adapterDriver(adapter);
+      return {
+        library,
+        version,
+        device: adapterName(adapter),
+        ...(driver !== undefined && { driver }),
+        dtypes: ["float32"],
+        algorithms,
+        deviations,
+      };
     },
     device: async () => (await acquire()).device,
     async tune(graph, options = {}) {

@@ -1,5 +1,6 @@
 /// <reference types="@webgpu/types" preserve="true" />
-import { BackendUnavailableError, DeviceLostError, fnv1a32, OutOfMemoryError, UnsupportedError } from "@residual/core";
+import { DeviceLostError, fnv1a32, OutOfMemoryError, UnsupportedError } from "@residual/core";
+import { adapterName, isSoftwareAdapter, noAdapter, platformGpu } from "@residual/kit/gpu";
 import { type Findings, type Identity, readFindings, type WebgpuCache, writeFindings } from "./cache.ts";
 import { type Choice, coldChoice, fallbackChoice, float16Choice, gpuChoice, softwareChoice } from "./choice.ts";
 import type { Kernel, Memory } from "./kernels/kernel.ts";
@@ -29,9 +30,6 @@ export interface Gpu {
   readonly keep: unknown;
 }
 
-/** The package that brings WebGPU to Node; browsers, Deno and Bun have it. */
-const RUNTIME = "webgpu";
-
 /**
  * Dawn clears textures and buffers that are not written as a whole at first. All that a plan reads it has written, and on an adapter on the
  * CPU the zeros of ResNet-18 take 80 ms.
@@ -43,12 +41,6 @@ export interface GpuSource {
   requestAdapter(
     options?: GPURequestAdapterOptions,
   ): Promise<Pick<GPUAdapter, "features" | "info" | "limits" | "requestDevice"> | null>;
-}
-
-interface Runtime {
-  readonly gpu: GpuSource;
-  readonly library: string;
-  readonly version: string;
 }
 
 interface Opening {
@@ -73,11 +65,9 @@ export async function openGpu({ gpu: given, device: own, ...options }: Opening =
   }
   const { gpu, library, version } = given
     ? { gpu: given, library: "a GPU of the caller's", version: "unknown" }
-    : await runtime();
+    : await platformGpu<GpuSource>("webgpu", (name, options) => import(/* @vite-ignore */ name, options), [UNCLEARED]);
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
-  if (!adapter) {
-    throw new BackendUnavailableError(`webgpu: there is no GPU adapter; ${wayOut()}`);
-  }
+  if (!adapter) throw noAdapter("webgpu", ...alternatives());
   if (options.float16) checkFloat16(adapter, adapter.info);
   const wanted: readonly GPUFeatureName[] = options.float16 ? ["subgroups", FLOAT16] : ["subgroups"];
   const requiredFeatures = wanted.filter((feature) => adapter.features.has(feature));
@@ -97,38 +87,15 @@ const FLOAT16 = "shader-f16" satisfies GPUFeatureName;
 function checkFloat16({ features }: Pick<GPUAdapter, "features">, info: GPUAdapterInfo): void {
   if (features.has(FLOAT16)) return;
   throw new UnsupportedError(
-    `webgpu: ${nameOf(info)} has no ${FLOAT16}; leave float16 out, and it computes in float32`,
+    `webgpu: ${adapterName(info)} has no ${FLOAT16}; leave float16 out, and it computes in float32`,
   );
 }
 
 /** Linux x64 can do without a driver of the system's, since there is one on npm. */
-function wayOut(): string {
-  const driver = "install a Vulkan driver (on Debian: apt install mesa-vulkan-drivers, 24 or newer)";
+function alternatives(): readonly string[] {
   const { process } = globalThis as { process?: { platform?: string; arch?: string } };
-  if (process?.platform !== "linux" || process.arch !== "x64") return driver;
-  return `${driver}, or npm install @residual/webgpu-software, for webgpu({ gpu: await softwareGpu() }) on the CPU`;
-}
-
-async function runtime(): Promise<Runtime> {
-  const own = (globalThis as { navigator?: { gpu?: GpuSource; userAgent?: string } }).navigator;
-  if (own?.gpu) return { gpu: own.gpu, library: "navigator.gpu", version: own.userAgent ?? "unknown" };
-  try {
-    const dawn = (await import(/* @vite-ignore */ RUNTIME)) as {
-      create(options: string[]): GpuSource;
-      globals: object;
-    };
-    const manifest = (await import(/* @vite-ignore */ `${RUNTIME}/package.json`, { with: { type: "json" } })) as {
-      default: { version: string };
-    };
-    Object.assign(globalThis, dawn.globals);
-    return {
-      gpu: dawn.create([UNCLEARED]),
-      library: RUNTIME,
-      version: manifest.default.version,
-    };
-  } catch (cause) {
-    throw new BackendUnavailableError(`webgpu: ${RUNTIME} is not installed; npm install ${RUNTIME}`, { cause });
-  }
+  if (process?.platform !== "linux" || process.arch !== "x64") return [];
+  return ["npm install @residual/webgpu-software, for webgpu({ gpu: await softwareGpu() }) on the CPU"];
 }
 
 /** Which kernels convolutions have; as the adapter calls for where not given. */
@@ -139,7 +106,7 @@ export type Tuning = "cold" | "warm";
 
 function choiceFor(device: GPUDevice, info: GPUAdapterInfo, family?: Family): Choice {
   if (family === "plain") return {};
-  if (family === "gpu" || (family === undefined && !isSoftware(info))) return gpuChoice;
+  if (family === "gpu" || (family === undefined && !isSoftwareAdapter(info))) return gpuChoice;
   const { subgroupMinSize, subgroupMaxSize } = info; // tiles need a workgroup that is one subgroup, so one size of these
   const lanes = subgroupMinSize === subgroupMaxSize ? subgroupMinSize : undefined;
   return device.features.has("subgroups") && lanes !== undefined
@@ -149,17 +116,8 @@ function choiceFor(device: GPUDevice, info: GPUAdapterInfo, family?: Family): Ch
 
 /** Textures on lavapipe, where a load from one takes a quarter of the time, if it binds as many as batch norm reads and writes. */
 function memoryFor({ limits }: GPUDevice, info: GPUAdapterInfo): Memory {
-  const isLavapipe = /llvmpipe|lavapipe/i.test(wordsOf(info));
+  const isLavapipe = /llvmpipe|lavapipe/i.test(`${info.device} ${info.description}`);
   return isLavapipe && limits.maxStorageTexturesPerShaderStage >= 6 ? "textures" : "buffers";
-}
-
-/** Whether it runs on the CPU: lavapipe, SwiftShader, or what a browser falls back to. */
-function isSoftware(info: GPUAdapterInfo): boolean {
-  return info.isFallbackAdapter || /llvmpipe|lavapipe|swiftshader|warp/i.test(wordsOf(info));
-}
-
-function wordsOf({ description, device, architecture }: GPUAdapterInfo): string {
-  return [description, device, architecture].join(" ");
 }
 
 async function gpuOf(
@@ -196,12 +154,12 @@ async function gpuOf(
     distrust(kernel) {
       if (float16) {
         throw new UnsupportedError(
-          `webgpu: ${nameOf(adapter)} works out ${kernel} wrong; leave float16 out, and it computes in float32`,
+          `webgpu: ${adapterName(adapter)} works out ${kernel} wrong; leave float16 out, and it computes in float32`,
         );
       }
       choice = {};
       onWarning?.(
-        `webgpu: ${nameOf(adapter)} works out ${kernel} wrong: only the plain kernels are used on it, which are slower; a newer driver may help`,
+        `webgpu: ${adapterName(adapter)} works out ${kernel} wrong: only the plain kernels are used on it, which are slower; a newer driver may help`,
       );
     },
     library,
@@ -228,12 +186,6 @@ function identityOf(
   const kernels = fnv1a32(kernelTexts(choice).join()).toString(16);
   const subgroups = device.features.has("subgroups");
   return { vendor, architecture, device: model, description, library, libraryVersion, subgroups, kernels };
-}
-
-/** The adapter in words, as far as it tells any. */
-export function nameOf({ description, device, vendor, architecture }: GPUAdapterInfo): string {
-  const made = [vendor, architecture].filter(Boolean).join(" ");
-  return [description, device, made].find((text) => text !== "") ?? "an adapter without a name";
 }
 
 /** Layouts are written out: one made from the program would leave out what a path of it does not use. */

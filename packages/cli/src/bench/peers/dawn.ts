@@ -1,22 +1,10 @@
 /// <reference types="@webgpu/types" />
-import { BackendUnavailableError } from "@residual/core";
-import { imported } from "./runner.ts";
-
-/** What the package `webgpu` exports. */
-interface Dawn {
-  readonly create: (options: readonly string[]) => GPU;
-  readonly globals: object;
-}
+import { noAdapter, platformGpu } from "@residual/kit/gpu";
 
 /** Makes Node look like a browser to libraries that ask for `navigator.gpu`: Dawn answers, on the adapter that ours takes. */
-export async function browserGpu(install: string): Promise<GPU> {
-  const { create, globals } = await imported<Dawn>("webgpu", "webgpu", install);
-  Object.assign(globalThis, globals);
-  const gpu = create([]);
+export async function browserGpu(): Promise<GPU> {
+  const { gpu } = await platformGpu<GPU>("webgpu", (name, options) => import(name, options));
   Object.defineProperty(globalThis.navigator, "gpu", { value: gpu, configurable: true });
-  if (!(await gpu.requestAdapter()))
-    throw new BackendUnavailableError(
-      "webgpu: there is no GPU adapter; install a Vulkan driver (on Debian: apt install mesa-vulkan-drivers, 24 or newer)",
-    );
+  if (!(await gpu.requestAdapter())) throw noAdapter("webgpu");
   return gpu;
 }

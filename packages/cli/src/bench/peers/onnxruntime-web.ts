@@ -5,7 +5,7 @@ import { imported, type Peer } from "./runner.ts";
 
 /** The WebGPU engine of onnxruntime for browsers, compiled to WebAssembly, on Dawn. The slowest to load of all: 4 s for ResNet-18 at best. */
 export const onnxruntimeWebWebgpu: Peer = async (task) => {
-  await browserGpu("onnxruntime-web");
+  await browserGpu();
   acceptSharedMemory();
   const runtime = await imported<OnnxRuntime>("onnxruntime-web/webgpu", "onnxruntime-web", "webgpu");
   return runnerOf(runtime, task, { executionProviders: ["webgpu"] });

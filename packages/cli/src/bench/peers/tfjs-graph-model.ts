@@ -21,7 +21,7 @@ export const tfjsGraphModelWebgpu: Peer = (task) => startOnDawn(task);
 export const tfjsFusedGraphModelWebgpu: Peer = (task) => startOnDawn(task, optimize);
 
 async function startOnDawn(task: Task, pass?: Pass): Promise<Runner> {
-  await browserGpu("@tensorflow/tfjs-core @tensorflow/tfjs-converter @tensorflow/tfjs-backend-webgpu");
+  await browserGpu();
   return start(task, "webgpu", pass);
 }
 

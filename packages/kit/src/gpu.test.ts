@@ -1,0 +1,72 @@
+import { BackendUnavailableError } from "@residual/core";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { adapterDriver, adapterName, isSoftwareAdapter, noAdapter, platformGpu } from "./gpu.ts";
+
+afterEach(() => vi.unstubAllGlobals());
+
+const unknown = { vendor: "", architecture: "", device: "", description: "" };
+const lavapipe = {
+  vendor: "mesa",
+  architecture: "software",
+  device: "llvmpipe-llvm-15-0-6-256-bits-",
+  description: "llvmpipe: Mesa 25.0.7 (LLVM 15.0.6) 0.0.1",
+};
+const inChromium = { ...unknown, vendor: "nvidia", architecture: "ampere" };
+
+it("an adapter is named by its device, else by its description, else by its family", () => {
+  const described = { ...unknown, vendor: "nvidia", description: "D3D12" };
+  expect([lavapipe, inChromium, described, unknown].map(adapterName)).toEqual([
+    "llvmpipe-llvm-15-0-6-256-bits",
+    "nvidia ampere",
+    "D3D12",
+    "an adapter without a name",
+  ]);
+});
+
+it("the driver is told where it is known", () => {
+  expect([lavapipe, inChromium].map(adapterDriver)).toEqual([lavapipe.description, undefined]);
+});
+
+it("software adapters are known by their names, or by what the browser says", () => {
+  const warp = { ...unknown, description: "Microsoft Basic Render Driver (WARP)" };
+  const fallback = { ...inChromium, isFallbackAdapter: true };
+  expect([lavapipe, warp, fallback, inChromium].map(isSoftwareAdapter)).toEqual([true, true, true, false]);
+});
+
+describe("platformGpu", () => {
+  it("is the browser's where there is one", async () => {
+    const gpu = {};
+    vi.stubGlobal("navigator", { gpu, userAgent: "Chrome/156" });
+    const importFrom = () => Promise.reject(new Error("not asked for"));
+    const expected = { gpu, library: "navigator.gpu", version: "Chrome/156" };
+    expect(await platformGpu("webgpu", importFrom)).toEqual(expected);
+  });
+
+  it("is a new one of Dawn's in Node, with the flags", async () => {
+    vi.stubGlobal("navigator", { userAgent: "Node.js/24" });
+    vi.stubGlobal("GPUBufferUsage", undefined);
+    const modules: { [name: string]: unknown } = {
+      webgpu: { create: (flags: readonly string[]) => ({ flags }), globals: { GPUBufferUsage: { MAP_READ: 1 } } },
+      "webgpu/package.json": { default: { version: "0.6.2" } },
+    };
+    const found = await platformGpu("webgpu", async (name) => modules[name], ["enable-dawn-features=x"]);
+    expect(found).toEqual({ gpu: { flags: ["enable-dawn-features=x"] }, library: "webgpu", version: "0.6.2" });
+    expect(globalThis).toMatchObject({ GPUBufferUsage: { MAP_READ: 1 } });
+  });
+
+  it.each([
+    ["is not installed; npm install webgpu", (name: string) => import(/* @vite-ignore */ `none-${name}`)],
+    ["does not load (no glibc); npm install webgpu", () => Promise.reject(new Error("no glibc"))],
+  ])("says that the package %s", async (words, importFrom) => {
+    vi.stubGlobal("navigator", undefined);
+    const opening = platformGpu("tfjs", importFrom);
+    await expect(opening).rejects.toThrow(BackendUnavailableError);
+    await expect(opening).rejects.toThrow(`tfjs: webgpu ${words}`);
+  });
+});
+
+it("without an adapter says what else there is", () => {
+  expect(noAdapter("tfjs", "take wasm").message).toBe(
+    "tfjs: there is no GPU adapter; install a Vulkan driver (on Debian: apt install mesa-vulkan-drivers, 24 or newer), or take wasm",
+  );
+});
