@@ -5,7 +5,6 @@ export {
   type Classifier,
   chooseBackend,
   type Identified,
-  type IdentifyOptions,
   identify,
   type LoadOptions,
   load,

@@ -29,26 +29,34 @@ const webgpu = () => import("@residual/webgpu").catch(unavailable("@residual/web
 
 /** Best first: the order in which `auto` tries them and `doctor` lists them. */
 const rows = {
-  onnx: {
-    create: async ({ threads }) => (await onnx()).onnx(threads === undefined ? {} : { threads }),
-    install: async () => "npm install onnxruntime-node --onnxruntime-node-install=skip",
-  },
-  webgpu: {
-    create: async ({ onWarning }) => (await webgpu()).webgpu({ ...(await cacheOption()), onWarning }),
-    install: async () => "npm install webgpu",
-  },
-  tfjs: { create: async () => (await tfjs()).tfjs(), install: installFor("wasm") },
+  onnx: row(
+    async ({ threads }) => (await onnx()).onnx(threads === undefined ? {} : { threads }),
+    async () => "npm install onnxruntime-node --onnxruntime-node-install=skip",
+  ),
+  webgpu: row(
+    async ({ onWarning }) => (await webgpu()).webgpu({ ...(await cacheOption()), onWarning }),
+    async () => "npm install webgpu",
+  ),
+  tfjs: row(async () => (await tfjs()).tfjs(), installFor("wasm")),
   "tfjs-node-gpu": onEngine("node-gpu"),
   "tfjs-node": onEngine("node"),
   "tfjs-wasm": onEngine("wasm"),
   "tfjs-webgpu": onEngine("webgpu"),
   "tfjs-webgl": onEngine("webgl"),
   "tfjs-cpu": onEngine("cpu"),
-  reference: { create: async () => reference, install: async () => "" },
-} as const satisfies { readonly [name: string]: Row };
+  reference: row(
+    async () => reference,
+    async () => "",
+  ),
+};
+
+/** By its type, which names no adapter: declarations must not need packages that a user may not have. */
+function row(create: Row["create"], install: Row["install"]): Row {
+  return { create, install };
+}
 
 function onEngine(engine: EngineName): Row {
-  return { create: async () => (await tfjs()).tfjs({ engine }), install: installFor(engine) };
+  return row(async () => (await tfjs()).tfjs({ engine }), installFor(engine));
 }
 
 function installFor(engine: EngineName): () => Promise<string> {
@@ -65,12 +73,8 @@ async function cacheOption() {
 function unavailable(adapter: string): (cause: unknown) => never {
   return (cause) => {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new BackendUnavailableError(
-      `${adapter} could not be loaded (${reason}); if it is missing, run \`npm install ${adapter}\``,
-      {
-        cause,
-      },
-    );
+    const wayOut = `if it is missing, run \`npm install ${adapter}\``;
+    throw new BackendUnavailableError(`${adapter} could not be loaded (${reason}); ${wayOut}`, { cause });
   };
 }
 

@@ -8,6 +8,7 @@ import {
   type Preprocessing,
   type ResNetSpec,
   resnet,
+  type Shape,
   variants,
   type WorkOptions,
 } from "@residual/core";
@@ -19,13 +20,15 @@ import { OptionError } from "./option-error.ts";
 /** The small weights that ship inside of the package: what is used where nothing is asked for. */
 const DEFAULT_WEIGHTS = "resnet20-cifar10";
 
-export interface IdentifyOptions extends WorkOptions {
+export interface PrepareOptions extends WorkOptions {
   /** A model's name, or a row of the caller's own; what the weights' metadata says where not given. */
   readonly model?: string | ResNetSpec | undefined;
   /** A file, known weights' name, `fixture:SALT`, or weights that are read; those known for the model where not given. */
   readonly weights?: string | Weights | undefined;
   /** What to change of the preprocessing that comes with the weights or the model. */
   readonly preprocessing?: Partial<Preprocessing> | undefined;
+  /** [batch, channels, height, width]; an open batch of the preprocessing's crop where not given. */
+  readonly input?: Shape | undefined;
 }
 
 /** Weights under the names of the model that they are for, and what is known of the two. */
@@ -34,6 +37,8 @@ export interface Identified extends NamedTensors {
   readonly weights: string;
   /** The model's row, with as many classes as the weights have. */
   readonly spec: ResNetSpec;
+  /** The model for the input that the options or the preprocessing ask for, its parameters open. */
+  readonly open: Graph<"image">;
   readonly metadata: Readonly<Record<string, string>>;
   /** Undefined where neither weights nor model say how pictures become the model's input. */
   readonly preprocessing: Preprocessing | undefined;
@@ -50,42 +55,56 @@ interface Model {
  * Reads the weights, once, and tells the model that they are for. Throws OptionError where the options name something
  * unknown or too little, FormatError where the weights' metadata do, else what `findWeights` and `toTorchvision` throw.
  */
-export async function identify(options: IdentifyOptions): Promise<Identified> {
+export async function identify(options: PrepareOptions): Promise<Identified> {
   const asked = options.model === undefined ? undefined : modelOf(options.model);
   const source = options.weights ?? weightsFor(asked);
   if (typeof source === "string" && source.startsWith("fixture:")) return fixture(source, asked, options);
   const weights = typeof source === "string" ? source : "the given weights";
   const raw = typeof source === "string" ? await findWeights(source, options) : source;
   const model = asked ?? recordedModel(weights, raw);
-  return describe(model, weights, toTorchvision(raw, openGraph(model)), options);
+  return describe(model, { name: weights, metadata: raw.metadata, under: (open) => toTorchvision(raw, open) }, options);
 }
 
-function fixture(weights: string, model: Model | undefined, options: IdentifyOptions): Identified {
+function fixture(weights: string, model: Model | undefined, options: PrepareOptions): Identified {
   const salt = weights.slice("fixture:".length);
   if (salt === "") throw new OptionError("`weights` fixture: lacks its salt; write fixture:v1 for the goldens' values");
   if (!model) throw new OptionError(`${weights} fits every model; name one with \`model\``);
-  return describe(model, weights, fixtureWeights(openGraph(model), salt), options);
+  return describe(model, { name: weights, metadata: {}, under: (open) => fixtureWeights(open, salt) }, options);
 }
 
-/** The parameters of a model, which neither the size of its input nor the number of its classes renames. */
-function openGraph({ name, spec }: Model): Graph<"image"> {
-  return resnet(spec, { name });
+/** Weights whose tensors wait for the names that a model has for them. */
+interface Unnamed {
+  readonly name: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  under(open: Graph): NamedTensors;
 }
 
-function describe(
-  { name: model, spec: row }: Model,
-  weights: string,
-  { tensors, metadata }: Weights,
-  { preprocessing: changes }: IdentifyOptions,
-): Identified {
-  const classes = tensors.get("fc.weight")?.shape[0];
-  const spec = classes === undefined || row.classes === 0 ? row : { ...row, classes };
-  const preprocessing = preprocessingOf(spec, metadata, changes);
-  return { model, weights, spec, tensors, metadata, preprocessing, labels: classNames(spec, metadata) };
+function describe({ name, spec: row }: Model, weights: Unnamed, options: PrepareOptions): Identified {
+  const { metadata } = weights;
+  const preprocessing = preprocessingOf(row, metadata, options.preprocessing);
+  const input = options.input ?? inputOf(row, preprocessing);
+  const model = resnet(row, { name, input });
+  const { tensors } = weights.under(model); // names do not depend on the number of classes
+  const spec = fitted(row, tensors.get("fc.weight")?.shape[0]);
+  const open = spec === row ? model : resnet(spec, { name, input });
+  const labels = classNames(spec, metadata);
+  return { model: name, weights: weights.name, spec, open, tensors, metadata, preprocessing, labels };
+}
+
+function fitted(row: ResNetSpec, classes: number | undefined): ResNetSpec {
+  const fits = classes === undefined || row.classes === 0 || classes === (row.classes ?? 1000);
+  return fits ? row : { ...row, classes };
+}
+
+/** An open batch of what the preprocessing makes of pictures; a model that reads no pictures has a size of its own. */
+function inputOf({ inputChannels = 3, size = 224 }: ResNetSpec, preprocessing: Preprocessing | undefined): Shape {
+  const side = inputChannels === 3 && preprocessing ? preprocessing.crop : size;
+  return ["N", inputChannels, side, side];
 }
 
 function modelOf(model: string | ResNetSpec): Model {
-  if (typeof model !== "string") return { name: resnet(model).name, spec: model };
+  if (typeof model !== "string")
+    return { name: modelNames.find((name) => variants[name] === model) ?? "resnet", spec: model };
   const known = modelNameOf(model);
   if (known === undefined) throw new OptionError(unknownName(model, modelNames, "model", "modelNames"));
   return { name: model, spec: variants[known] };

@@ -9,8 +9,8 @@ export {
   chooseBackend,
   installCommand,
 } from "./backends.ts";
-export { type Identified, type IdentifyOptions, identify, preprocessingOf } from "./identify.ts";
+export { type Identified, identify, type PrepareOptions, preprocessingOf } from "./identify.ts";
 export { type Classifier, type LoadOptions, load, type Picture } from "./load.ts";
 export { unknownName } from "./names.ts";
 export { OptionError } from "./option-error.ts";
-export { bindModel, checkLogits, knownPreprocessing, type Prepared, type PrepareOptions, prepare } from "./prepare.ts";
+export { bindModel, checkLogits, knownPreprocessing, type Prepared, prepare } from "./prepare.ts";

@@ -9,7 +9,8 @@ import {
   topK,
 } from "@residual/vision";
 import { type BackendSource, chooseBackend } from "./backends.ts";
-import { checkLogits, knownPreprocessing, type PrepareOptions, prepare } from "./prepare.ts";
+import type { PrepareOptions } from "./identify.ts";
+import { checkLogits, knownPreprocessing, prepare } from "./prepare.ts";
 
 export interface LoadOptions extends PrepareOptions {
   /** A backend, a name of one, the path of a module that exports one, or `auto` for the best that is available. `auto` */

@@ -1,11 +1,6 @@
 import { bind, type Graph, type Preprocessing, resnet, type Shape } from "@residual/core";
-import { type Identified, type IdentifyOptions, identify } from "./identify.ts";
+import { type Identified, identify, type PrepareOptions } from "./identify.ts";
 import { OptionError } from "./option-error.ts";
-
-export interface PrepareOptions extends IdentifyOptions {
-  /** [batch, channels, height, width]; an open batch of the preprocessing's crop where not given. */
-  readonly input?: Shape | undefined;
-}
 
 /** A model bound to its weights. */
 export interface Prepared extends Identified {
@@ -14,19 +9,14 @@ export interface Prepared extends Identified {
 
 /** Identifies weights and model, and binds the two. Throws what `identify` and `bindModel` throw. */
 export async function prepare(options: PrepareOptions): Promise<Prepared> {
-  return bindModel(await identify(options), options.input);
+  return bindModel(await identify(options));
 }
 
-/** The graph of an identified model for this input, its parameters bound. Throws what `resnet` and `bind` throw. */
-export function bindModel(identified: Identified, input: Shape = inputOf(identified)): Prepared {
-  const { model, spec } = identified;
-  return { ...identified, graph: bind(resnet(spec, { name: model, input }), identified) };
-}
-
-/** An open batch of what the preprocessing makes of pictures; a model that reads no pictures has a size of its own. */
-function inputOf({ spec: { inputChannels = 3, size = 224 }, preprocessing }: Identified): Shape {
-  const side = inputChannels === 3 && preprocessing ? preprocessing.crop : size;
-  return ["N", inputChannels, side, side];
+/** Binds an identified model, for another input where one is given. Throws what `resnet` and `bind` throw. */
+export function bindModel(identified: Identified, input?: Shape): Prepared {
+  const { model: name, spec } = identified;
+  const open = input ? resnet(spec, { name, input }) : identified.open;
+  return { ...identified, graph: bind(open, identified) };
 }
 
 /** Throws OptionError for a model that ends before its classes, where they are what is asked for. */

@@ -199,6 +199,23 @@ it("gives the same on the reference", async () => {
   expect(await evaluate("all.bin", "--backend", "reference")).toEqual(expected(inOrder, (i) => labels[i]!));
 });
 
+it("opens the weights once, for images of any size", async () => {
+  const counter = `
+    import files from "node:fs/promises";
+    import { syncBuiltinESMExports } from "node:module";
+    const { open } = files;
+    let opened = 0;
+    files.open = (path, ...rest) => {
+      if (String(path).endsWith(".safetensors")) opened++;
+      return open(path, ...rest);
+    };
+    syncBuiltinESMExports();
+    process.on("exit", () => process.stderr.write("opened " + opened + " times"));`;
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(counter)}` };
+  const words = ["eval", "cifar_resnet20", "--crop", "24", "--data", folder.in("all.bin"), "--backend", "reference"];
+  expect((await succeed(words, { env })).stderr).toMatch(/opened 1 times$/);
+});
+
 it("says it in a line for people", async () => {
   const { stdout, stderr } = await succeed(["eval", "cifar_resnet20", "--data", folder.in("all.bin")]);
   const { correct, top1, top5 } = expected(inOrder, (i) => labels[i]!);
