@@ -1,0 +1,17 @@
+import type { ModelName } from "@residual/core";
+import { expect, it } from "vitest";
+import { modelName } from "./goldens.ts";
+import { plan } from "./plan.ts";
+
+it("a golden is of the model that goes by another name here", () => {
+  expect(modelName("seed000_block_s2_2x8x8x8")).toBe("paddle_unit_s2");
+  expect(modelName("timm_resnet50d_2x3x160x160")).toBe("resnet50d");
+  expect(() => modelName("vgg16_1x3x224x224")).toThrow("vgg16_1x3x224x224 is of no model");
+});
+
+it("models are understood by their goldens' names, and called by their own", async () => {
+  const models = ["seed000_block_s2", "resnet18"] as ModelName[];
+  const tasks = await plan({ models, only: ["nodes", "models"] });
+  expect(new Set(tasks.map(({ name }) => name))).toEqual(new Set(["paddle_unit_s2", "resnet18"]));
+  expect(new Set(tasks.map(({ level }) => level))).toEqual(new Set(["nodes", "models"]));
+});
