@@ -11,7 +11,10 @@ const folder = mkdtempSync(join(tmpdir(), "residual-pack-"));
 const run = (command: string, words: readonly string[], cwd = "."): boolean =>
   spawnSync(command, words, { cwd, stdio: "inherit" }).status === 0;
 
-/** Each source file built, and nothing else: not a test, nor what a file since removed has left behind. */
+/**
+ * Its README, the licence, and each source file built; nothing else in dist: not a test, nor what a file since removed has
+ * left behind.
+ */
 function isWholeBuild(each: string, tarball: string): boolean {
   const sources = globSync("src/**/*.ts", {
     cwd: each,
@@ -23,8 +26,11 @@ function isWholeBuild(each: string, tarball: string): boolean {
       return [`${stem}.js`, `${stem}.d.ts`];
     }),
   );
+  for (const text of ["package/README.md", "package/LICENSE"]) expected.add(text);
   const { stdout } = spawnSync("tar", ["-tzf", tarball], { encoding: "utf8" });
-  const found = new Set(stdout.split(/\r?\n/).filter((path) => path.startsWith("package/dist/")));
+  const isOurs = (path: string) =>
+    path.startsWith("package/dist/") || path === "package/README.md" || path === "package/LICENSE";
+  const found = new Set(stdout.split(/\r?\n/).filter(isOurs));
   const missing = [...expected].filter((path) => !found.has(path));
   const extra = [...found].filter((path) => !expected.has(path));
   if (missing.length > 0) console.log(`${each} lacks ${missing.join(", ")}: build it`);
