@@ -1,6 +1,6 @@
 import { check, ShapeError, type Signal } from "./ir/errors.ts";
 import type { Graph } from "./ir/graph.ts";
-import { type DType, sizeOf, type Tensor } from "./ir/tensor.ts";
+import { type DType, type RealTensor, sizeOf, type Tensor } from "./ir/tensor.ts";
 import { formatShape, type Shape } from "./ir/value.ts";
 import type { OpName } from "./ops/nodes.ts";
 
@@ -64,8 +64,9 @@ export interface Deviation {
 /**
  * Something that runs graphs. The whole of what Residual asks of a backend, and all that conformance knows of one.
  *
- * `compile` takes any graph whose parameters are bound, optimized or not; it lowers, allocates and gets ready, once. It
- * throws UnsupportedError for a graph it cannot run, BackendUnavailableError where its runtime is missing.
+ * `compile` takes any graph whose parameters are bound. It optimizes, lowers and allocates, once. It throws UnsupportedError
+ * for a graph it cannot run, BackendUnavailableError where its runtime is missing. `backendOf` makes a backend of what is
+ * peculiar to a runtime.
  */
 export interface Backend {
   readonly name: string;
@@ -77,14 +78,19 @@ export interface Backend {
 }
 
 /** The numbers that a backend answers in. */
-export type Answer = Tensor<"float32" | "float64">;
+export type Answer = RealTensor;
 
 /**
  * A graph made ready. Calls of `run` may overlap, each gets its own answer; inputs are never changed. `dispose` frees all
  * that `compile` and `run` allocated, waits for what still runs, and may be called again; `run` after it is an error.
+ *
+ * Variables stay on the device from run to run. A run reads them as the run called before it left them. A run that fails
+ * or is aborted leaves them as they were.
  */
 export interface Executable<In extends string = string, Out extends string = string> {
   run(inputs: { readonly [K in In]: Tensor<"float32"> }, options?: WorkOptions): Promise<{ [K in Out]: Answer }>;
+  /** Copies variables off the device, after the runs called so far. Throws ShapeError for a name that no variable has. */
+  read(names: readonly string[], options?: WorkOptions): Promise<{ [name: string]: Answer }>;
   dispose(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

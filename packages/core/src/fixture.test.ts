@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fill, fixtureInput, fixtureWeights, rolesOf } from "./fixture.ts";
+import { fill, fixtureInput, fixtureRolesOf, fixtureWeights } from "./fixture.ts";
 import { graph } from "./ir/graph.ts";
 import { input, parameter } from "./ir/value.ts";
 import { ops } from "./ops/nodes.ts";
@@ -17,7 +17,7 @@ describe("roles", () => {
     const weights = { weight: parameter("a.weight", [2, 2, 1, 1]), bias: parameter("a.bias", [2]) };
     const plain = graph({ name: "plain", inputs: { image: x }, outputs: { y: ops.conv2d({ x, ...weights }) } });
     const fused = graph({ name: "fused", inputs: { image: x }, outputs: { y: ops.fusedConv2d({ x, ...weights }) } });
-    for (const each of [plain, fused]) expect([...rolesOf(each).values()]).toEqual(["conv_w", "conv_b"]);
+    for (const each of [plain, fused]) expect([...fixtureRolesOf(each).values()]).toEqual(["conv_w", "conv_b"]);
   });
 
   it("tell the last norm of a block by its name", () => {
@@ -33,7 +33,7 @@ describe("roles", () => {
       "d.downsample.1",
       "d.shortcut_bn",
     ];
-    const roles = rolesOf(reading(names));
+    const roles = fixtureRolesOf(reading(names));
     const last = names.filter((name) => roles.get(`${name}.weight`) === "bn_gamma_last");
     expect(last).toEqual(["a.bn2", "b.bn3"]);
   });

@@ -1,7 +1,9 @@
+import type { InputRole } from "./ir/define-op.ts";
 import { ShapeError, UnsupportedError } from "./ir/errors.ts";
 import { type Graph, nodesOf, parametersOf } from "./ir/graph.ts";
 import { sizeOf, type Tensor, tensorOf } from "./ir/tensor.ts";
-import type { OpName } from "./ops/nodes.ts";
+import type { AnyNode } from "./ir/value.ts";
+import { rolesOf } from "./ops/nodes.ts";
 
 /** Weights that no file holds. */
 export interface FixtureWeights {
@@ -9,8 +11,8 @@ export interface FixtureWeights {
   readonly metadata: { readonly fixture: string };
 }
 
-/** What a parameter is for, which alone sets its range; the names are those of the goldens. */
-export type Role =
+/** What sets a parameter's range. The names are those of the goldens. */
+export type FixtureRole =
   | "conv_w"
   | "conv_b"
   | "bn_gamma"
@@ -21,19 +23,11 @@ export type Role =
   | "fc_w"
   | "fc_b";
 
-/** The role of a parameter by the op that reads it and as which input. */
-const roles: { readonly [Name in OpName]?: Readonly<Record<string, Role>> } = {
-  conv2d: { weight: "conv_w", bias: "conv_b" },
-  fusedConv2d: { weight: "conv_w", bias: "conv_b" },
-  batchNorm: { scale: "bn_gamma", shift: "bn_beta", mean: "bn_mean", variance: "bn_var" },
-  linear: { weight: "fc_w", bias: "fc_b" },
-};
-
 /**
  * The values of each role are in [lo, hi). With these a deep network neither dies out nor overflows: weights as He et al.
  * 2015 (arXiv 1502.01852) scale them, and each residual branch weak beside its shortcut.
  */
-const ranges: { readonly [R in Role]: (shape: readonly number[]) => readonly [lo: number, hi: number] } = {
+const ranges: { readonly [R in FixtureRole]: (shape: readonly number[]) => readonly [lo: number, hi: number] } = {
   conv_w: ([, ...window]) => within(Math.sqrt(6 / sizeOf(window))),
   conv_b: () => [-0.1, 0.1],
   bn_gamma: () => [0.8, 1.2],
@@ -81,7 +75,7 @@ export function fill(salt: string, name: string, shape: readonly number[], lo: n
 }
 
 /** A tensor filled as its role has it. */
-export function fillRole(salt: string, name: string, shape: readonly number[], role: Role): Tensor<"float32"> {
+export function fillRole(salt: string, name: string, shape: readonly number[], role: FixtureRole): Tensor<"float32"> {
   return fill(salt, name, shape, ...ranges[role](shape));
 }
 
@@ -91,7 +85,7 @@ export function fillRole(salt: string, name: string, shape: readonly number[], r
  */
 export function fixtureWeights(graph: Graph, salt: string): FixtureWeights {
   const tensors = new Map<string, Tensor<"float32">>();
-  const known = rolesOf(graph);
+  const known = fixtureRolesOf(graph);
   for (const { name, shape } of parametersOf(graph)) {
     const role = known.get(name);
     if (!role) throw new UnsupportedError(`${graph.name}: ${name} is read by no op that a fixture knows a range for`);
@@ -101,16 +95,36 @@ export function fixtureWeights(graph: Graph, salt: string): FixtureWeights {
 }
 
 /** The role of each open parameter, by name; the first op that reads a parameter decides. */
-export function rolesOf(graph: Graph): ReadonlyMap<string, Role> {
-  const found = new Map<string, Role>();
+export function fixtureRolesOf(graph: Graph): ReadonlyMap<string, FixtureRole> {
+  const found = new Map<string, FixtureRole>();
   for (const node of nodesOf(graph)) {
     for (const [input, value] of Object.entries(node.inputs)) {
-      const role = roles[node.op as OpName]?.[input];
+      const role = fixtureRole(node, input);
       if (value.kind === "parameter" && role && !found.has(value.name)) found.set(value.name, role);
     }
   }
   for (const [name, role] of found) if (role === "bn_gamma" && endsBlock(name, found)) found.set(name, "bn_gamma_last");
   return found;
+}
+
+/** The goldens' names of what norms read. */
+const normRoles: { readonly [Role in InputRole]?: FixtureRole } = {
+  scale: "bn_gamma",
+  shift: "bn_beta",
+  mean: "bn_mean",
+  variance: "bn_var",
+};
+
+/** By the declaration of the op. A bank of kernels has rank 4, a matrix rank 2; their ranges differ. */
+function fixtureRole(node: AnyNode, input: string): FixtureRole | undefined {
+  const roles = rolesOf(node);
+  const role = roles[input]!;
+  if (role !== "weight" && role !== "bias") return normRoles[role];
+  const isBank = Object.entries(node.inputs).some(
+    ([name, { shape }]) => roles[name] === "weight" && shape.length === 4,
+  );
+  if (role === "weight") return isBank ? "conv_w" : "fc_w";
+  return isBank ? "conv_b" : "fc_b";
 }
 
 /** Whether this is `<block>.bnK.weight` with K ≥ 2 and no `<block>.bn(K+1)` beside it: the last norm of a residual block. */

@@ -12,16 +12,17 @@ export {
   type WorkOptions,
 } from "./backend.ts";
 export {
+  type FixtureRole,
   type FixtureWeights,
   fill,
   fillRole,
   fixtureInput,
+  fixtureRolesOf,
   fixtureWeights,
   fnv1a32,
   hashU32,
-  type Role,
-  rolesOf,
 } from "./fixture.ts";
+export type { InputRole, InputRoles } from "./ir/define-op.ts";
 export {
   AbortError,
   abortError,
@@ -38,13 +39,38 @@ export {
   WeightsError,
 } from "./ir/errors.ts";
 export { roundToFloat16, widenFloat16 } from "./ir/float16.ts";
-export { constantsOf, type Graph, graph, inputsOf, nodesOf, parametersOf, usesOf, valuesOf } from "./ir/graph.ts";
-export { type Numbers, type NumbersReader, numbersReader, type Rows } from "./ir/numbers.ts";
+export {
+  constantsOf,
+  type Graph,
+  graph,
+  inputsOf,
+  nodesOf,
+  parametersOf,
+  type Update,
+  usesOf,
+  valuesOf,
+  variablesOf,
+} from "./ir/graph.ts";
+export { freeName, mapValues } from "./ir/names.ts";
 export { print } from "./ir/print.ts";
 export {
+  concatenateRows,
+  isTensor,
+  type LazySource,
+  permuteAxes,
+  type RealArray,
+  type Rows,
+  readFloat64,
+  readRows,
+  readTensor,
+  rowSize,
+  rowsIn,
+  type Source,
+  scaleRows,
+} from "./ir/source.ts";
+export {
   type DType,
-  type FileSource,
-  type ScaledRows,
+  type RealTensor,
   sizeOf,
   type Tensor,
   tensor,
@@ -62,11 +88,14 @@ export {
   formatShape,
   type Input,
   input,
+  type Leaf,
   named,
   type Parameter,
   parameter,
   type Shape,
   type Value,
+  type Variable,
+  variable,
 } from "./ir/value.ts";
 export { fromJson, type GraphJson, toJson } from "./json.ts";
 export type { Interpolation, Preprocessing } from "./models/preprocessing.ts";
@@ -75,22 +104,41 @@ export type { LabelSetName, OutputOf, ResNetSpec, ShortcutName, StemName } from 
 export { type ModelName, modelNameOf, modelNames, variants } from "./models/variants.ts";
 export {
   type AttributesOf,
+  applyOp,
+  type CompositeName,
+  evaluateOp,
   type InputsOf,
   is,
+  isOpName,
   type Lowering,
   lower,
+  macsOf,
   type Node,
   type OpName,
+  opOf,
   ops,
+  type PlainOp,
+  partsOf,
+  rolesOf,
 } from "./ops/nodes.ts";
-export { bind, type NamedTensors } from "./passes/bind.ts";
-export { dropDead } from "./passes/drop-dead.ts";
+export { bind, type NamedSource, type NamedSources } from "./passes/bind.ts";
 export { foldBatchNorm } from "./passes/fold-batch-norm.ts";
 export { foldConstants } from "./passes/fold-constants.ts";
 export { fuseEpilogues } from "./passes/fuse-epilogues.ts";
 export { optimize } from "./passes/index.ts";
+export { pruneAliases } from "./passes/prune-aliases.ts";
 export { type Pass, type Rules, rewrite } from "./passes/rewrite.ts";
 export { select } from "./passes/select.ts";
 export { reference } from "./reference.ts";
-export { type LayerSummary, macsOf, type Summary, summarize } from "./summary.ts";
+export {
+  type BackendParts,
+  backendOf,
+  type Compiled,
+  compileOn,
+  type Enqueue,
+  executableOf,
+  type LoadedGraph,
+  type RunOptions,
+} from "./shell.ts";
+export { type LayerSummary, type Summary, summarize } from "./summary.ts";
 export { version } from "./version.ts";

@@ -1,28 +1,23 @@
 import { FormatError } from "./ir/errors.ts";
 import { type Graph, graph, valuesOf } from "./ir/graph.ts";
-import { sizeOf, type Tensor, tensorOf } from "./ir/tensor.ts";
-import {
-  type AnyNode,
-  type Attributes,
-  constant,
-  input,
-  named,
-  parameter,
-  type Shape,
-  type Value,
-} from "./ir/value.ts";
-import { type OpName, ops } from "./ops/nodes.ts";
+import { mapValues } from "./ir/names.ts";
+import { readTensor } from "./ir/source.ts";
+import { type RealTensor, sizeOf, tensorOf } from "./ir/tensor.ts";
+import { type Attributes, constant, input, named, parameter, type Shape, type Value, variable } from "./ir/value.ts";
+import { applyOp, isOpName } from "./ops/nodes.ts";
 
 /** The version of the JSON below. A reader refuses any other. */
 const FORMAT = "residual-graph/1";
 
-/** A graph as JSON: values in order, each named by those that read it. Constants hold their bytes in base64. */
+/** A graph as JSON: values in order, each named by its readers. Constants and variables hold their bytes in base64. */
 export interface GraphJson {
   readonly format: string;
   readonly name: string;
   readonly inputs: readonly string[];
   readonly outputs: { readonly [output: string]: string };
   readonly aliases: { readonly [alias: string]: string };
+  /** The value that replaces each variable after a run. */
+  readonly updates: { readonly [variable: string]: string };
   readonly values: readonly ValueJson[];
 }
 
@@ -30,7 +25,7 @@ type ValueJson =
   | { readonly kind: "input"; readonly name: string; readonly shape: Shape }
   | { readonly kind: "parameter"; readonly name: string; readonly shape: readonly number[] }
   | {
-      readonly kind: "constant";
+      readonly kind: "constant" | "variable";
       readonly name: string;
       readonly shape: readonly number[];
       readonly dtype: "float32" | "float64";
@@ -44,49 +39,62 @@ type ValueJson =
       readonly attributes: Attributes;
     };
 
-export function toJson(graph: Graph): GraphJson {
-  const names = (values: { readonly [name: string]: Value }) =>
-    Object.fromEntries(Object.entries(values).map(([name, value]) => [name, value.name]));
+/** Reads the numbers of every constant and variable. */
+export async function toJson(graph: Graph): Promise<GraphJson> {
+  const nameOf = (value: Value) => value.name;
+  const values: ValueJson[] = [];
+  for (const value of valuesOf(graph)) values.push(await valueJson(value));
   return {
     format: FORMAT,
     name: graph.name,
     inputs: Object.keys(graph.inputs),
-    outputs: names(graph.outputs),
+    outputs: mapValues(graph.outputs, nameOf),
     aliases: graph.aliases,
-    values: valuesOf(graph).map((value) => {
-      if (value.kind === "node") {
-        const { kind, name, op, inputs, attributes } = value;
-        return { kind, name, op, inputs: names(inputs), attributes };
-      }
-      if (value.kind !== "constant") return value;
-      const { kind, name, shape, tensor } = value;
-      return { kind, name, shape, dtype: tensor.dtype, base64: encode(tensor) };
-    }),
+    updates: Object.fromEntries(graph.updates.map(({ variable, value }) => [variable.name, value.name])),
+    values,
   };
+}
+
+async function valueJson(value: Value): Promise<ValueJson> {
+  if (value.kind === "input" || value.kind === "parameter") return value;
+  if (value.kind === "node") {
+    const { kind, name, op, inputs, attributes } = value;
+    return { kind, name, op, inputs: mapValues(inputs, (each) => each.name), attributes };
+  }
+  const { kind, name, shape, source } = value;
+  return { kind, name, shape, dtype: source.dtype, base64: encode(await readTensor(source)) };
 }
 
 /**
  * The graph that `toJson` wrote. Shapes are worked out anew, so a graph that is read is one that could have been built.
  *
- * Throws FormatError for what is no such JSON or of another version, ShapeError where an op refuses its inputs.
+ * Throws FormatError for JSON of another format or version, ShapeError where an op refuses its inputs.
  */
 export function fromJson(json: unknown): Graph {
-  const parts = checkFormat(json);
+  if (!isGraphJson(json)) return refuse("it has another format");
   const known = new Map<string, Value>();
   const find = (name: string): Value => known.get(name) ?? refuse(`${name} is read before it is defined`);
-  for (const part of parts.values) {
+  const findKind = <K extends Value["kind"]>(name: string, kind: K): Extract<Value, { kind: K }> => {
+    const value = find(name);
+    return isOfKind(value, kind) ? value : refuse(`${name} is a ${value.kind}, where a ${kind} is needed`);
+  };
+  for (const part of json.values) {
     if (known.has(part.name)) refuse(`${part.name} is defined twice`);
     known.set(part.name, readValue(part, find));
   }
-  const outputs = Object.entries(parts.outputs).map(([name, value]) => [name, find(value)] as const);
-  const inputs = parts.inputs.map((name) => [name, find(name) as Extract<Value, { kind: "input" }>] as const);
-  if (inputs.some(([, value]) => value.kind !== "input")) refuse("an input is something else");
   return graph({
-    name: parts.name,
-    inputs: Object.fromEntries(inputs),
-    outputs: Object.fromEntries(outputs),
-    aliases: parts.aliases,
+    name: json.name,
+    inputs: Object.fromEntries(json.inputs.map((name) => [name, findKind(name, "input")])),
+    outputs: mapValues(json.outputs, find),
+    aliases: json.aliases,
+    updates: Object.entries(json.updates).map(([name, value]) => {
+      return { variable: findKind(name, "variable"), value: find(value) };
+    }),
   });
+}
+
+function isOfKind<K extends Value["kind"]>(value: Value, kind: K): value is Extract<Value, { kind: K }> {
+  return value.kind === kind;
 }
 
 function readValue(part: ValueJson, find: (name: string) => Value): Value {
@@ -97,29 +105,30 @@ function readValue(part: ValueJson, find: (name: string) => Value): Value {
       return parameter(part.name, part.shape);
     case "constant":
       return constant(part.name, decode(part.dtype, part.shape, part.base64));
-    case "node": {
-      if (!Object.hasOwn(ops, part.op)) refuse(`${part.name} is a ${part.op}, an op that this version does not know`);
-      const apply = ops[part.op as OpName] as unknown as (inputs: object, attributes: Attributes) => AnyNode;
-      const inputs = Object.entries(part.inputs).map(([name, value]) => [name, find(value)] as const);
-      return named(part.name, apply(Object.fromEntries(inputs), part.attributes));
-    }
+    case "variable":
+      return variable(part.name, decode(part.dtype, part.shape, part.base64));
+    case "node":
+      if (!isOpName(part.op)) refuse(`${part.name} is a ${part.op}, an op that this version does not know`);
+      return named(part.name, applyOp(part.op, mapValues(part.inputs, find), part.attributes));
     default:
       return refuse(`a value is of kind ${String((part as { kind: unknown }).kind)}`);
   }
 }
 
-/** Just enough to walk the JSON safely; what the values say is checked by the ops themselves. */
-function checkFormat(json: unknown): GraphJson {
-  if (!isRecord(json)) refuse("this is no object");
+/** Just enough to walk the JSON safely; the ops themselves check what the values say. Throws FormatError. */
+function isGraphJson(json: unknown): json is GraphJson {
+  if (!isRecord(json)) return refuse(`expected an object, found ${JSON.stringify(json)?.slice(0, 40)}`);
   if (json.format !== FORMAT) refuse(`the format is ${String(json.format)}`);
-  const { name, inputs, outputs, aliases, values } = json;
+  const { name, inputs, outputs, aliases, updates, values } = json;
   const strings = (record: unknown) =>
     isRecord(record) && Object.values(record).every((text) => typeof text === "string");
-  if (typeof name !== "string") refuse("the name is no text");
-  if (!Array.isArray(inputs) || inputs.some((text) => typeof text !== "string")) refuse("inputs is no list of names");
-  if (!strings(outputs) || !strings(aliases)) refuse("outputs or aliases are no names");
+  if (typeof name !== "string") refuse("expected a text as the name");
+  if (!Array.isArray(inputs) || inputs.some((text) => typeof text !== "string"))
+    refuse("expected a list of names as inputs");
+  if (!strings(outputs) || !strings(aliases) || !strings(updates))
+    refuse("expected names as outputs, aliases and updates");
   if (!Array.isArray(values) || values.some((value) => !wellFormed(value, strings))) refuse("a value is malformed");
-  return json as unknown as GraphJson;
+  return true;
 }
 
 function wellFormed(value: unknown, strings: (record: unknown) => boolean): boolean {
@@ -140,14 +149,14 @@ function refuse(found: string): never {
 }
 
 /** The tensor's bytes, little-endian, in base64. */
-function encode({ data }: Tensor<"float32" | "float64">): string {
+function encode({ data }: RealTensor): string {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   let text = "";
   for (let i = 0; i < bytes.length; i += 0x8000) text += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
   return btoa(text);
 }
 
-function decode(dtype: "float32" | "float64", shape: readonly number[], base64: string): Tensor<"float32" | "float64"> {
+function decode(dtype: "float32" | "float64", shape: readonly number[], base64: string): RealTensor {
   const size = { float32: 4, float64: 8 }[dtype] ?? refuse(`a constant is of ${String(dtype)}`);
   const text = bytesOf(base64);
   if (text.length !== sizeOf(shape) * size) refuse(`a constant of shape [${shape}] holds ${text.length} bytes`);

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { AbortError, ShapeError, UnsupportedError } from "./ir/errors.ts";
 import { graph } from "./ir/graph.ts";
 import { type Tensor, tensor, tensorOf } from "./ir/tensor.ts";
-import { input } from "./ir/value.ts";
+import { constant, input, variable } from "./ir/value.ts";
 import { resnet } from "./models/resnet.ts";
 import { variants } from "./models/variants.ts";
 import { add, maxPool2d, relu, sigmoid, softmax } from "./ops/index.ts";
@@ -119,5 +119,61 @@ describe("what PyTorch does with numbers that are none", () => {
   it("softmax of large numbers stays finite", async () => {
     const pair = input("x", [1, 2]);
     expect(await evaluate(softmax({ x: pair }), tensor([1, 2], [3e38, 3e38]))).toEqual([0.5, 0.5]);
+  });
+});
+
+describe("variables", () => {
+  const image = input("image", ["N", 1, 1, 2]);
+  const count = variable("count", tensor([1, 1, 1, 2], [10, 20]));
+  const step = constant("step", tensor([1, 1, 1, 2], [1, 2]));
+  const counter = graph({
+    name: "counter",
+    inputs: { image },
+    outputs: { count, image },
+    updates: [{ variable: count, value: add({ a: count, b: step }) }],
+  });
+
+  it("are read as they were before the run, and replaced after it", async () => {
+    const executable = await reference.compile(counter);
+    const answers = [];
+    for (let i = 0; i < 3; i++) answers.push([...(await executable.run({ image: pixels(1, 0, 0) })).count.data]);
+    expect(answers).toEqual([
+      [10, 20],
+      [11, 22],
+      [12, 24],
+    ]);
+    expect([...(await executable.read(["count"])).count!.data]).toEqual([13, 26]);
+  });
+
+  it("take their updates all at once", async () => {
+    const [a, b] = [variable("a", tensor([1], [1])), variable("b", tensor([1], [2]))];
+    const updates = [
+      { variable: a, value: b },
+      { variable: b, value: a },
+    ];
+    const executable = await reference.compile(graph({ name: "swap", inputs: {}, outputs: {}, updates }));
+    await executable.run({});
+    const { a: found, b: other } = await executable.read(["a", "b"]);
+    expect([found!.data[0], other!.data[0]]).toEqual([2, 1]);
+  });
+
+  it("belong to one executable each", async () => {
+    const [one, other] = [await reference.compile(counter), await reference.compile(counter)];
+    await one.run({ image: pixels(1, 0, 0) });
+    expect([...(await other.read(["count"])).count!.data]).toEqual([10, 20]);
+  });
+
+  it("stay as they were when a run is aborted", async () => {
+    const executable = await reference.compile(counter);
+    const controller = new AbortController();
+    const running = executable.run({ image: pixels(1, 0, 0) }, { signal: controller.signal });
+    controller.abort();
+    await expect(running).rejects.toThrow(AbortError);
+    expect([...(await executable.read(["count"])).count!.data]).toEqual([10, 20]);
+  });
+
+  it("are refused by a name that there is none of", async () => {
+    const executable = await reference.compile(counter);
+    await expect(executable.read(["steps"])).rejects.toThrow("read.V1: counter has no variable steps; it has count");
   });
 });

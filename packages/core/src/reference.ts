@@ -1,95 +1,110 @@
-import { type Answer, type Backend, checkInputs, type Executable, type WorkOptions } from "./backend.ts";
+import type { Answer, Backend } from "./backend.ts";
 import { throwIfAborted, UnsupportedError } from "./ir/errors.ts";
-import { type Graph, inputsOf, parametersOf, usesOf, valuesOf } from "./ir/graph.ts";
+import { type Graph, inputsOf, usesOf, valuesOf, variablesOf } from "./ir/graph.ts";
+import { readFloat64 } from "./ir/source.ts";
 import { type Tensor, tensorOf, toFloat64 } from "./ir/tensor.ts";
-import { type AnyNode, concrete, type Value } from "./ir/value.ts";
-import { opOf } from "./ops/nodes.ts";
-import { macsOf } from "./summary.ts";
+import { type AnyNode, concrete, type Value, type Variable } from "./ir/value.ts";
+import { evaluateOp, macsOf } from "./ops/nodes.ts";
+import { backendOf, type LoadedGraph, type RunOptions } from "./shell.ts";
 import { version } from "./version.ts";
 
 /**
  * The plainest backend, and the one the others are held against: each op's own float64 evaluation, one node after the
- * other. Every sum runs in its natural order in one accumulator. Answers are float64 tensors.
+ * other. Every sum runs in its natural order in one accumulator. Answers are float64 tensors. Alone among the backends it
+ * does not optimize: passes are held against it too.
  *
  * Some 0.8·10⁹ multiply-adds a second on one core (Node 24, x86-64): ResNet-18 at 224 × 224 takes 2.2 s.
  */
-export const reference: Backend = {
+export const reference: Backend = backendOf({
   name: "reference",
   describe: async () => ({ library: "@residual/core", version, device: "cpu", dtypes: ["float64"] }),
-  compile: async (graph, { signal } = {}) => {
-    throwIfAborted(signal);
-    const open = parametersOf(graph);
-    if (open.length > 0) {
-      throw new UnsupportedError(
-        `reference: ${open.length} parameters of ${graph.name} are open (${open[0]!.name}, …); bind them first`,
-      );
-    }
-    return executable(graph);
-  },
-};
+  load: async (graph) => new Interpreter(graph),
+  pass: (graph) => graph,
+});
 
-function executable<In extends string, Out extends string>(graph: Graph<In, Out>): Executable<In, Out> {
-  let disposed = false;
-  const dispose = async () => {
-    disposed = true;
-  };
-  return {
-    async run(inputs, options = {}) {
-      if (disposed) throw new UnsupportedError("reference: run after dispose; compile the graph again");
-      return evaluate(graph, inputs, options);
-    },
-    dispose,
-    [Symbol.asyncDispose]: dispose,
-  };
-}
+class Interpreter implements LoadedGraph {
+  readonly #graph: Graph;
+  /** What variables are now. Those that no run has changed yet are read from their sources. */
+  readonly #state = new Map<Variable, Tensor<"float64">>();
 
-async function evaluate<In extends string, Out extends string>(
-  graph: Graph<In, Out>,
-  inputs: { readonly [K in In]: Tensor<"float32"> },
-  { signal, onProgress }: WorkOptions,
-): Promise<{ [K in Out]: Answer }> {
-  const batch = checkInputs(graph, inputs);
-  const given: { readonly [name: string]: Tensor<"float32"> } = { ...inputs };
-  const values = valuesOf(graph);
-  const pending = new Map(usesOf(graph));
-  const known = new Map<Value, Tensor<"float64">>();
-  let work = 0;
-  for (const [done, value] of values.entries()) {
-    throwIfAborted(signal);
-    if (value.kind === "input") known.set(value, toFloat64(given[value.name]!));
-    if (value.kind !== "node") continue;
-    known.set(value, evaluateNode(value, known, batch));
-    for (const input of inputsOf(value)) release(input, pending, known);
-    work += macsOf(value, batch);
-    if (work > MACS_BETWEEN_PAUSES) {
-      work = 0;
-      onProgress?.({ stage: "run", done, total: values.length });
-      await pause();
-    }
+  constructor(graph: Graph) {
+    this.#graph = graph;
   }
-  const answers = Object.entries<Value>(graph.outputs).map(([name, value]) => [name, known.get(value) ?? leaf(value)]);
-  return Object.fromEntries(answers) as { [K in Out]: Answer };
-}
 
-function evaluateNode(node: AnyNode, known: ReadonlyMap<Value, Tensor<"float64">>, batch: number): Tensor<"float64"> {
-  const shape = concrete(node.shape, batch);
-  const inputs = Object.fromEntries(
-    Object.entries(node.inputs).map(([name, value]) => [name, known.get(value) ?? leaf(value)]),
-  );
-  return tensorOf("float64", shape, opOf(node).evaluate(inputs, node.attributes, shape));
-}
+  async run(
+    inputs: { readonly [name: string]: Tensor<"float32"> },
+    { batch, signal, onProgress }: RunOptions,
+  ): Promise<{ [name: string]: Answer }> {
+    const values = valuesOf(this.#graph);
+    const left = new Map(usesOf(this.#graph));
+    const known = new Map<Value, Tensor<"float64">>();
+    let work = 0;
+    for (const [done, value] of values.entries()) {
+      throwIfAborted(signal);
+      if (value.kind === "input") known.set(value, toFloat64(inputs[value.name]!));
+      if (value.kind !== "node") continue;
+      known.set(value, await this.#evaluate(value, known, batch));
+      for (const input of inputsOf(value)) release(input, left, known);
+      work += macsOf(value, batch);
+      if (work > MACS_BETWEEN_PAUSES) {
+        work = 0;
+        onProgress?.({ stage: "run", done, total: values.length });
+        await pause();
+      }
+    }
+    return this.#finish(known);
+  }
 
-/** Constants are widened where they are read, and not kept: all of them at once would double a model's memory. */
-function leaf(value: Value): Tensor<"float64"> {
-  if (value.kind !== "constant") throw new UnsupportedError(`reference: ${value.name} has no value`);
-  return toFloat64(value.tensor);
+  /** Outputs and updates see the variables from before the run, so all are worked out before any is replaced. */
+  async #finish(known: ReadonlyMap<Value, Tensor<"float64">>): Promise<{ [name: string]: Answer }> {
+    const { outputs, updates } = this.#graph;
+    const answers: { [name: string]: Answer } = {};
+    for (const [name, value] of Object.entries<Value>(outputs)) answers[name] = await this.#tensor(value, known);
+    const next: [Variable, Tensor<"float64">][] = [];
+    for (const { variable, value } of updates) next.push([variable, await this.#tensor(value, known)]);
+    for (const [variable, tensor] of next) this.#state.set(variable, tensor);
+    return answers;
+  }
+
+  async #evaluate(
+    node: AnyNode,
+    known: ReadonlyMap<Value, Tensor<"float64">>,
+    batch: number,
+  ): Promise<Tensor<"float64">> {
+    const shape = concrete(node.shape, batch);
+    const inputs: { [name: string]: Tensor<"float64"> } = {};
+    for (const [name, value] of Object.entries(node.inputs)) inputs[name] = await this.#tensor(value, known);
+    return tensorOf("float64", shape, evaluateOp(node, inputs, shape));
+  }
+
+  /** Constants are widened where they are read, and not kept: all of them at once would double a model's memory. */
+  async #tensor(value: Value, known: ReadonlyMap<Value, Tensor<"float64">>): Promise<Tensor<"float64">> {
+    const found = known.get(value) ?? (value.kind === "variable" ? this.#state.get(value) : undefined);
+    if (found) return found;
+    if (value.kind === "constant" || value.kind === "variable") return readFloat64(value.source);
+    throw new UnsupportedError(`reference: ${value.name} has no value`);
+  }
+
+  async read(names: readonly string[]): Promise<{ [name: string]: Answer }> {
+    const answers: { [name: string]: Answer } = {};
+    for (const variable of variablesOf(this.#graph)) {
+      if (!names.includes(variable.name)) continue;
+      const { shape, data } = await this.#tensor(variable, new Map());
+      answers[variable.name] = tensorOf("float64", shape, data.slice());
+    }
+    return answers;
+  }
+
+  async dispose(): Promise<void> {
+    this.#state.clear();
+  }
 }
 
 /** Forgets a value after its last use. */
-function release(value: Value, pending: Map<Value, number>, known: Map<Value, unknown>): void {
-  const left = pending.get(value)! - 1;
-  pending.set(value, left);
-  if (left === 0) known.delete(value);
+function release(value: Value, left: Map<Value, number>, known: Map<Value, unknown>): void {
+  const uses = left.get(value)! - 1;
+  left.set(value, uses);
+  if (uses === 0) known.delete(value);
 }
 
 /** About 50 ms of work, so that timers and an abort get their turn. */

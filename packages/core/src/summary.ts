@@ -1,7 +1,8 @@
+import type { InputRole } from "./ir/define-op.ts";
 import { type Graph, nodesOf } from "./ir/graph.ts";
 import { sizeOf } from "./ir/tensor.ts";
 import { type AnyNode, concrete, type Shape, type Value } from "./ir/value.ts";
-import { opOf } from "./ops/nodes.ts";
+import { macsOf, rolesOf } from "./ops/nodes.ts";
 
 /** One row of a summary. */
 export interface LayerSummary {
@@ -43,19 +44,14 @@ export function summarize(graph: Graph): Summary {
   };
 }
 
-/** What training would change: a batch norm's mean and variance are gathered, not trained. */
+/** What training would change: a batch norm's mean and variance are running statistics. */
 function trainable(node: AnyNode): Value[] {
+  const roles = rolesOf(node);
   return Object.entries(node.inputs)
-    .filter(([name, value]) => value.kind !== "node" && value.kind !== "input" && !gathered(node, name))
+    .filter(([name, { kind }]) => kind !== "node" && kind !== "input" && !isRunningStatistic(roles[name]!))
     .map(([, value]) => value);
 }
 
-function gathered(node: AnyNode, name: string): boolean {
-  return node.op === "batchNorm" && (name === "mean" || name === "variance");
-}
-
-/** Multiply-adds of a node, with the open batch at `batch`. */
-export function macsOf(node: AnyNode, batch: number): number {
-  const shapes = Object.fromEntries(Object.entries(node.inputs).map(([name, { shape }]) => [name, shape]));
-  return opOf(node).macs?.(shapes, node.attributes, concrete(node.shape, batch)) ?? 0;
+function isRunningStatistic(role: InputRole): boolean {
+  return role === "mean" || role === "variance";
 }

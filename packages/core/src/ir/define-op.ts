@@ -1,6 +1,6 @@
 import { check } from "./errors.ts";
 import type { Tensor } from "./tensor.ts";
-import { type AnyNode, type Attributes, formatShape, type Pads, type Shape, type Value } from "./value.ts";
+import { type AnyNode, type Attributes, formatShape, input, type Pads, type Shape, type Value } from "./value.ts";
 
 /** `{ x: T, weight: T, bias?: T }` for inputs "x" | "weight" and optional "bias". */
 export type InputRecord<Required extends string, Optional extends string, T> = { readonly [K in Required]: T } & {
@@ -8,10 +8,16 @@ export type InputRecord<Required extends string, Optional extends string, T> = {
 };
 
 /**
- * What an op is. Everything that is known of it stands here: how it is called, which shapes it takes and gives, what
- * it computes, what that costs, and how it is differentiated.
+ * What an input is for. `data` is computed anew in each run and has the batch as its first axis. The others are
+ * parameters: training changes a weight, a bias, a scale and a shift; it gathers a mean and a variance.
  */
-export interface OpDefinition<
+export type InputRole = "data" | "weight" | "bias" | "scale" | "shift" | "mean" | "variance";
+
+/** The role of each input, in the op's order. */
+export type InputRoles<Names extends string> = { readonly [K in Names]: InputRole };
+
+/** What every op states, however it is computed. */
+interface OpDeclaration<
   Name extends string,
   Required extends string,
   Optional extends string,
@@ -19,10 +25,26 @@ export interface OpDefinition<
   Canonical extends Attributes,
 > {
   readonly name: Name;
-  readonly inputs: readonly Required[];
-  readonly optional?: readonly Optional[];
-  /** Options as people write them (`stride: 2`) to the one form that nodes hold (`stride: [2, 2]`). */
+  /** Inputs that must be given, with the role of each. */
+  readonly inputs: InputRoles<Required>;
+  /** Inputs that may be left out. */
+  readonly optional?: InputRoles<Optional>;
+  /**
+   * Options as people write them (`stride: 2`) to the one form that nodes hold (`stride: [2, 2]`).
+   *
+   * Law: canonical attributes are options too, and stay as they are. Passes feed the attributes of nodes back.
+   */
   attributes(options: Options): Canonical;
+}
+
+/** An op with a computation of its own. Its file states its shapes, its numbers, its cost and its gradient. */
+export interface OpDefinition<
+  Name extends string,
+  Required extends string,
+  Optional extends string,
+  Options extends object,
+  Canonical extends Attributes,
+> extends OpDeclaration<Name, Required, Optional, Options, Canonical> {
   /** The output's shape. Throws ShapeError under the label of the constraint that does not hold. */
   shape(inputs: InputRecord<Required, Optional, Shape>, attributes: Canonical): Shape;
   /** The output's elements in float64, row-major. `shape` is the output's, so that no second formula works it out. */
@@ -33,61 +55,127 @@ export interface OpDefinition<
   ): Float64Array;
   /** Multiply-adds of one output of shape `shape`; 0 where not given. Bias and everything elementwise is not counted. */
   macs?(inputs: InputRecord<Required, Optional, Shape>, attributes: Canonical, shape: readonly number[]): number;
-  /** The gradient of each input as values of the IR, given that of the output. */
+  /** The gradient of each input as a value of the IR, given the node, whose output some gradients read, and the output's. */
   gradient?(
+    node: AnyNode & { readonly inputs: InputRecord<Required, Optional, Value>; readonly attributes: Canonical },
     dy: Value,
-    inputs: InputRecord<Required, Optional, Value>,
-    attributes: Canonical,
   ): { readonly [K in Required | Optional]?: Value };
 }
 
-/** An op: its definition, and a function that applies it: `conv2d({ x, weight }, { stride: 2 })`. */
-export interface Op<
+/**
+ * An op that other ops express. Its shape, evaluation, cost, error bound and gradient follow from those of its parts, and a
+ * backend has a row for it only where it fuses the parts. ONNX calls such an op a function.
+ */
+export interface CompositeDefinition<
+  Name extends string,
+  Required extends string,
+  Optional extends string,
+  Options extends object,
+  Canonical extends Attributes,
+> extends OpDeclaration<Name, Required, Optional, Options, Canonical> {
+  /** Constraints beyond those of the parts. Throws ShapeError under the label of the constraint that does not hold. */
+  check?(inputs: InputRecord<Required, Optional, Shape>, attributes: Canonical): void;
+  /** The same output from other ops. */
+  decompose(inputs: InputRecord<Required, Optional, Value>, attributes: Canonical): AnyNode;
+}
+
+/** An op as a function that applies it: `conv2d({ x, weight }, { stride: 2 })`. */
+type Apply<Required extends string, Optional extends string, Options extends object> = (
+  inputs: InputRecord<Required, Optional, Value | undefined>,
+  options?: Options,
+) => AnyNode;
+
+/** An op: its definition, and the function that applies it. */
+export type Op<
   Name extends string,
   Required extends string,
   Optional extends string = never,
   Options extends object = Record<never, never>,
   Canonical extends Attributes = Attributes,
-> extends OpDefinition<Name, Required, Optional, Options, Canonical> {
-  (inputs: InputRecord<Required, Optional, Value | undefined>, options?: Options): AnyNode;
-  readonly name: Name;
-}
+> = Apply<Required, Optional, Options> & OpDefinition<Name, Required, Optional, Options, Canonical>;
 
-/** Declares an op, once: a file of `ops/` each. */
+/** A composite op: its definition, the shape that follows from it, and the function that applies it. */
+export type CompositeOp<
+  Name extends string,
+  Required extends string,
+  Optional extends string = never,
+  Options extends object = Record<never, never>,
+  Canonical extends Attributes = Attributes,
+> = Apply<Required, Optional, Options> &
+  CompositeDefinition<Name, Required, Optional, Options, Canonical> &
+  Pick<OpDefinition<Name, Required, Optional, Options, Canonical>, "shape">;
+
+/** Declares an op with a computation of its own, once: a file of `ops/` each. */
 export function defineOp<
   const Name extends string,
   const Required extends string,
-  const Optional extends string,
   Options extends object,
   Canonical extends Attributes,
+  const Optional extends string = never,
 >(
   definition: OpDefinition<Name, Required, Optional, Options, Canonical>,
 ): Op<Name, Required, Optional, Options, Canonical> {
-  const order = [...definition.inputs, ...(definition.optional ?? [])];
-  const apply = (
-    inputs: { readonly [input: string]: Value | undefined },
-    options: Options = {} as Options,
-  ): AnyNode => {
-    const present = order.filter((name) => inputs[name] !== undefined);
-    for (const name of definition.inputs)
-      check(inputs[name] !== undefined, definition.name, `input ${name} is missing`);
-    const pick = <T>(of: (value: Value) => T) =>
-      Object.fromEntries(present.map((name) => [name, of(inputs[name]!)])) as InputRecord<Required, Optional, T>;
-    const attributes = definition.attributes(options);
-    const shape = definition.shape(
-      pick((value) => value.shape),
-      attributes,
-    );
-    return { kind: "node", op: definition.name, name: "", inputs: pick((value) => value), attributes, shape };
+  const apply = (inputs: InputRecord<Required, Optional, Value | undefined>, options: Options = {} as Options) =>
+    applyDefinition(definition, inputs, options);
+  return callable(apply, definition);
+}
+
+/** Declares an op that other ops express. */
+export function defineComposite<
+  const Name extends string,
+  const Required extends string,
+  Options extends object,
+  Canonical extends Attributes,
+  const Optional extends string = never,
+>(
+  definition: CompositeDefinition<Name, Required, Optional, Options, Canonical>,
+): CompositeOp<Name, Required, Optional, Options, Canonical> {
+  const shaped = {
+    ...definition,
+    shape(shapes: InputRecord<Required, Optional, Shape>, attributes: Canonical): Shape {
+      definition.check?.(shapes, attributes);
+      const inputs = Object.entries<Shape>({ ...shapes }).map(([name, shape]) => [name, input(name, shape)]);
+      return definition.decompose(Object.fromEntries(inputs), attributes).shape;
+    },
   };
-  const { name, ...rest } = definition;
-  return Object.assign(Object.defineProperty(apply, "name", { value: name }), rest) as unknown as Op<
-    Name,
-    Required,
-    Optional,
-    Options,
-    Canonical
-  >;
+  const apply = (inputs: InputRecord<Required, Optional, Value | undefined>, options: Options = {} as Options) =>
+    applyDefinition(shaped, inputs, options);
+  return callable(apply, shaped);
+}
+
+/** The function with the definition's properties. Functions have a `name` of their own, which must be made to be the op's. */
+function callable<F extends (...words: never[]) => AnyNode, D extends { readonly name: string }>(
+  apply: F,
+  { name, ...rest }: D,
+): F & D {
+  const named = Object.defineProperty(apply, "name", { value: name, enumerable: true });
+  return Object.assign(named, rest) as F & D;
+}
+
+/** The part of a definition that makes a node. */
+interface Applicable {
+  readonly name: string;
+  readonly inputs: InputRoles<string>;
+  readonly optional?: InputRoles<string>;
+  attributes(options: object): Attributes;
+  shape(inputs: { readonly [input: string]: Shape }, attributes: Attributes): Shape;
+}
+
+/** A node of the op. Throws ShapeError for inputs that are missing or do not fit. */
+export function applyDefinition(
+  op: Applicable,
+  inputs: { readonly [input: string]: Value | undefined },
+  options: object,
+): AnyNode {
+  for (const name of Object.keys(op.inputs)) check(inputs[name] !== undefined, op.name, `input ${name} is missing`);
+  const present = Object.keys({ ...op.inputs, ...op.optional }).flatMap((name): [string, Value][] => {
+    const value = inputs[name];
+    return value ? [[name, value]] : [];
+  });
+  const attributes = op.attributes(options);
+  const shapes = Object.fromEntries(present.map(([name, { shape }]) => [name, shape]));
+  const shape = op.shape(shapes, attributes);
+  return { kind: "node", op: op.name, name: "", inputs: Object.fromEntries(present), attributes, shape };
 }
 
 /** For ops that have no attributes. */
@@ -96,13 +184,17 @@ export const noAttributes = (): Record<never, never> => ({});
 /** The axes of an image tensor [N, C, H, W]. */
 export function rank4(shape: Shape, label: string): readonly [Shape[0] & {}, number, number, number] {
   check(shape.length === 4, label, `expected [N, C, H, W], found ${formatShape(shape)}`);
-  const [n, ...rest] = shape;
-  check(
-    rest.every((size) => typeof size === "number"),
-    label,
-    `only the batch may be open, found ${formatShape(shape)}`,
-  );
-  return [n!, ...(rest as [number, number, number])];
+  const [n, c, h, w] = shape;
+  const isClosed = typeof c === "number" && typeof h === "number" && typeof w === "number";
+  check(isClosed, label, `only the batch may be open, found ${formatShape(shape)}`);
+  return [n!, c, h, w];
+}
+
+/** The four sizes of an image tensor whose batch is closed: what `evaluate` is handed. */
+export function dims4(shape: Shape): readonly [n: number, c: number, h: number, w: number] {
+  const [n, c, h, w] = rank4(shape, "dims4");
+  check(typeof n === "number", "dims4", `the batch of ${formatShape(shape)} is open`);
+  return [n, c, h, w];
 }
 
 /** The axes of a feature tensor [N, C]. */

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { resnet } from "../models/resnet.ts";
 import { variants } from "../models/variants.ts";
-import { conv2d, relu } from "../ops/index.ts";
-import { graph, nodesOf, valuesOf } from "./graph.ts";
+import { add, conv2d, relu } from "../ops/index.ts";
+import { graph, nodesOf, usesOf, valuesOf, variablesOf } from "./graph.ts";
 import { print } from "./print.ts";
-import { input, parameter } from "./value.ts";
+import { tensor } from "./tensor.ts";
+import { constant, input, parameter, variable } from "./value.ts";
 
 const image = input("image", ["N", 3, 4, 4]);
 
@@ -29,6 +30,33 @@ describe("graph", () => {
     expect(() => graph({ name: "g", inputs: { image }, outputs: { y } })).toThrow(
       "graph.G2: input other is not declared",
     );
+  });
+
+  const count = variable("count", tensor([2], [0, 0]));
+  const counted = add({ a: count, b: constant("one", tensor([2], [1, 1])) });
+
+  it("holds variables by their updates, read or not", () => {
+    const g = graph({ name: "g", inputs: {}, outputs: {}, updates: [{ variable: count, value: counted }] });
+    expect(variablesOf(g)).toEqual([count]);
+    expect(nodesOf(g)).toHaveLength(1);
+    expect(usesOf(g).get(g.updates[0]!.value)).toBe(1);
+  });
+
+  it("G1 refuses a variable named like a constant", () => {
+    const y = add({ a: count, b: constant("count", tensor([2], [1, 1])) });
+    expect(() => graph({ name: "g", inputs: {}, outputs: { y } })).toThrow("graph.G1: two values are named count");
+  });
+
+  it("G3 refuses an update of another shape", () => {
+    const updates = [{ variable: count, value: constant("c", tensor([1], [1])) }];
+    expect(() => graph({ name: "g", inputs: {}, outputs: {}, updates })).toThrow(
+      "graph.G3: the update of count is 1, expected 2",
+    );
+  });
+
+  it("G4 refuses two updates of one variable", () => {
+    const updates = [counted, count].map((value) => ({ variable: count, value }));
+    expect(() => graph({ name: "g", inputs: {}, outputs: {}, updates })).toThrow("graph.G4: count has two updates");
   });
 
   it("walks a network of some 3,000 nodes in a row", () => {

@@ -1,5 +1,21 @@
 import { check } from "./errors.ts";
-import type { AnyNode, Constant, Input, Parameter, Value } from "./value.ts";
+import { freeName, mapValues } from "./names.ts";
+import {
+  type AnyNode,
+  type Constant,
+  formatShape,
+  type Input,
+  type Leaf,
+  type Parameter,
+  type Value,
+  type Variable,
+} from "./value.ts";
+
+/** What a variable becomes after each run: a value of the graph, of the variable's shape. */
+export interface Update {
+  readonly variable: Variable;
+  readonly value: Value;
+}
 
 /**
  * A network: named inputs and outputs, and between them values that point at what they are computed from. Plain
@@ -13,21 +29,40 @@ export interface Graph<In extends string = string, Out extends string = string> 
   readonly inputs: { readonly [K in In]: Input };
   readonly outputs: { readonly [K in Out]: Value };
   readonly aliases: { readonly [alias: string]: string };
+  /** All take effect together, when a run has succeeded. A variable that no update names stays as it is. */
+  readonly updates: readonly Update[];
 }
 
 /**
  * Makes a graph. Nodes without a name get one from their op, as torch.fx gives them (`relu`, `relu_1`, …).
  *
- * G1  names of inputs, parameters and constants are unique.
+ * G1  names of inputs, parameters, constants and variables are unique.
  * G2  every input that a value is computed from is declared.
+ * G3  an update's value has the shape of its variable.
+ * G4  a variable has at most one update.
  */
 export function graph<In extends string, Out extends string>(parts: {
   name: string;
   inputs: { readonly [K in In]: Input };
   outputs: { readonly [K in Out]: Value };
   aliases?: { readonly [alias: string]: string };
+  updates?: readonly Update[];
 }): Graph<In, Out> {
-  return withNames({ aliases: {}, ...parts });
+  const made = withNames({ aliases: {}, updates: [], ...parts });
+  checkUpdates(made);
+  return made;
+}
+
+/** Checks G3 and G4. */
+function checkUpdates({ updates }: Graph): void {
+  const updated = new Set<Variable>();
+  for (const { variable, value } of updates) {
+    const { name, shape } = variable;
+    const fits = value.shape.join() === shape.join();
+    check(fits, "graph.G3", `the update of ${name} is ${formatShape(value.shape)}, expected ${formatShape(shape)}`);
+    check(!updated.has(variable), "graph.G4", `${name} has two updates`);
+    updated.add(variable);
+  }
 }
 
 /** The graph, each of its nodes with a name of its own. Checks G1 and G2. */
@@ -42,10 +77,7 @@ function withNames<In extends string, Out extends string>(made: Graph<In, Out>):
   }
   const taken = new Set(leaves);
   return rebuild(made, (node) => {
-    const wanted = node.name || node.op;
-    let name = wanted;
-    for (let count = 1; taken.has(name); count++) name = `${wanted}_${count}`;
-    taken.add(name);
+    const name = freeName(node.name || node.op, taken);
     return name === node.name ? node : { ...node, name };
   });
 }
@@ -64,7 +96,7 @@ const orders = new WeakMap<Graph, readonly Value[]>();
 function sort(graph: Graph): readonly Value[] {
   const order: Value[] = [];
   const done = new Set<Value>();
-  const stack: Value[] = [...Object.values<Value>(graph.inputs), ...Object.values<Value>(graph.outputs)].reverse();
+  const stack: Value[] = [...Object.values<Value>(graph.inputs), ...targetsOf(graph)].reverse();
   for (let value = stack.at(-1); value; value = stack.at(-1)) {
     const open = done.has(value) ? [] : inputsOf(value).filter((input) => !done.has(input));
     if (open.length > 0) {
@@ -76,6 +108,11 @@ function sort(graph: Graph): readonly Value[] {
     }
   }
   return order;
+}
+
+/** What a run works out: outputs, and the updates of variables. */
+function targetsOf({ outputs, updates }: Graph): readonly Value[] {
+  return [...Object.values<Value>(outputs), ...updates.flatMap(({ variable, value }) => [variable, value])];
 }
 
 /** What a value is computed from, in its op's order. */
@@ -96,30 +133,35 @@ export function constantsOf(graph: Graph): readonly Constant[] {
   return valuesOf(graph).filter((value) => value.kind === "constant");
 }
 
-/** How often each value is read: by nodes, and once more by each output. */
+export function variablesOf(graph: Graph): readonly Variable[] {
+  return valuesOf(graph).filter((value) => value.kind === "variable");
+}
+
+/** How often each value is read: by nodes, and once more by each output and each update. */
 export function usesOf(graph: Graph): ReadonlyMap<Value, number> {
   const uses = new Map<Value, number>();
   const read = (value: Value) => uses.set(value, (uses.get(value) ?? 0) + 1);
   for (const value of valuesOf(graph)) inputsOf(value).forEach(read);
   Object.values<Value>(graph.outputs).forEach(read);
+  for (const { value } of graph.updates) read(value);
   return uses;
 }
 
 /**
  * The graph with each value replaced, bottom up: `replace` is handed a node whose inputs are replaced already, and leaves
- * as they are. What nothing changes keeps its identity, up to the graph itself.
+ * as they are. Inputs and variables stay. What nothing changes keeps its identity, up to the graph itself.
  */
 export function rebuild<In extends string, Out extends string>(
   source: Graph<In, Out>,
   replaceNode: (node: AnyNode, original: AnyNode) => Value,
-  replaceLeaf: (leaf: Parameter | Constant) => Value = (leaf) => leaf,
+  replaceLeaf: (leaf: Exclude<Leaf, Input | Variable>) => Value = (leaf) => leaf,
 ): Graph<In, Out> {
   const replaced = new Map<Value, Value>();
   let changed = false;
   for (const value of valuesOf(source)) {
     let next: Value = value;
     if (value.kind === "node") next = replaceNode(withInputs(value, replaced), value);
-    else if (value.kind !== "input") next = replaceLeaf(value);
+    else if (value.kind === "parameter" || value.kind === "constant") next = replaceLeaf(value);
     replaced.set(value, next);
     changed ||= next !== value;
   }
@@ -127,11 +169,12 @@ export function rebuild<In extends string, Out extends string>(
   const outputs = Object.fromEntries(
     Object.entries<Value>(source.outputs).map(([name, value]) => [name, replaced.get(value)!]),
   ) as { readonly [K in Out]: Value };
-  return withNames({ ...source, outputs });
+  const updates = source.updates.map(({ variable, value }) => ({ variable, value: replaced.get(value)! }));
+  return withNames({ ...source, outputs, updates });
 }
 
 function withInputs(node: AnyNode, replaced: ReadonlyMap<Value, Value>): AnyNode {
   const entries = Object.entries(node.inputs);
   if (entries.every(([, value]) => replaced.get(value) === value)) return node;
-  return { ...node, inputs: Object.fromEntries(entries.map(([name, value]) => [name, replaced.get(value)!])) };
+  return { ...node, inputs: mapValues(node.inputs, (value) => replaced.get(value)!) };
 }

@@ -1,4 +1,4 @@
-import type { Tensor } from "./tensor.ts";
+import type { Source } from "./source.ts";
 
 /** A size, or the open batch `"N"`, which only the first axis may have. */
 export type Dimension = number | "N";
@@ -25,12 +25,24 @@ export interface Parameter {
   readonly shape: readonly number[];
 }
 
-/** A parameter with its numbers. */
+/** A parameter with its numbers, or with where they come from. */
 export interface Constant {
   readonly kind: "constant";
   readonly name: string;
   readonly shape: readonly number[];
-  readonly tensor: Tensor<"float32" | "float64">;
+  readonly source: Source;
+}
+
+/**
+ * State that an executable keeps from run to run: it begins as `source` says; after each run it is what the graph's update
+ * of it came to. A run reads the value from before the run.
+ */
+export interface Variable {
+  readonly kind: "variable";
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** The numbers before the first run. */
+  readonly source: Source;
 }
 
 /** One application of an op. `ops/index.ts` knows what each op's node holds. */
@@ -48,7 +60,10 @@ export interface AnyNode {
  * A value of a graph: a real-valued tensor. It has a shape and no dtype: how precisely it is held is a backend's
  * business, and how precisely it must be held is conformance's.
  */
-export type Value = Input | Parameter | Constant | AnyNode;
+export type Value = Input | Parameter | Constant | Variable | AnyNode;
+
+/** A value that is not computed. */
+export type Leaf = Exclude<Value, AnyNode>;
 
 export function input(name: string, shape: Shape): Input {
   return { kind: "input", name, shape };
@@ -58,8 +73,12 @@ export function parameter(name: string, shape: readonly number[]): Parameter {
   return { kind: "parameter", name, shape };
 }
 
-export function constant(name: string, tensor: Tensor<"float32" | "float64">): Constant {
-  return { kind: "constant", name, shape: tensor.shape, tensor };
+export function constant(name: string, source: Source): Constant {
+  return { kind: "constant", name, shape: source.shape, source };
+}
+
+export function variable(name: string, source: Source): Variable {
+  return { kind: "variable", name, shape: source.shape, source };
 }
 
 /** The same node under a name. */
@@ -72,7 +91,7 @@ export function formatShape(shape: Shape): string {
   return shape.length === 0 ? "scalar" : shape.join("×");
 }
 
-/** The shape with the open batch closed. */
+/** The shape with the open batch closed by `batch`. */
 export function concrete(shape: Shape, batch: number): readonly number[] {
   return shape.map((size) => (size === "N" ? batch : size));
 }

@@ -11,7 +11,7 @@ import { formatShape } from "../ir/value.ts";
  */
 export const add: Op<"add", "a" | "b"> = defineOp({
   name: "add",
-  inputs: ["a", "b"],
+  inputs: { a: "data", b: "data" },
   attributes: noAttributes,
   shape({ a, b }) {
     check(a.join() === b.join(), "add.C1", `a is ${formatShape(a)}, b is ${formatShape(b)}`);

@@ -1,4 +1,4 @@
-import { checkWhole, defineOp, type Op, type Pair, pair, rank4 } from "../ir/define-op.ts";
+import { checkWhole, defineOp, dims4, type Op, type Pair, pair, rank4 } from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
 import { formatShape } from "../ir/value.ts";
 
@@ -29,7 +29,7 @@ export type AveragePool2dAttributes = {
  */
 export const averagePool2d: Op<"averagePool2d", "x", never, AveragePool2dOptions, AveragePool2dAttributes> = defineOp({
   name: "averagePool2d",
-  inputs: ["x"],
+  inputs: { x: "data" },
   attributes: ({ window, stride = window, ceil = false }: AveragePool2dOptions): AveragePool2dAttributes => ({
     window: pair(window),
     stride: pair(stride),
@@ -47,8 +47,8 @@ export const averagePool2d: Op<"averagePool2d", "x", never, AveragePool2dOptions
     return [n, c, oh, ow];
   },
   evaluate({ x }, { window, stride }, shape) {
-    const [n, c, oh, ow] = shape as [number, number, number, number];
-    const [, , h, w] = x.shape as [number, number, number, number];
+    const [n, c, oh, ow] = dims4(shape);
+    const [, , h, w] = dims4(x.shape);
     const y = new Float64Array(n * c * oh * ow);
     for (let to = 0, plane = 0; plane < n * c; plane++) {
       for (let i = 0; i < oh; i++) {

@@ -1,4 +1,4 @@
-import { defineOp, type Op, rank4 } from "../ir/define-op.ts";
+import { defineOp, dims4, type Op, rank4 } from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
 import { formatShape } from "../ir/value.ts";
 
@@ -26,7 +26,7 @@ export const batchNorm: Op<
   BatchNormAttributes
 > = defineOp({
   name: "batchNorm",
-  inputs: ["x", "scale", "shift", "mean", "variance"],
+  inputs: { x: "data", scale: "scale", shift: "shift", mean: "mean", variance: "variance" },
   attributes: ({ epsilon = 1e-5 }: BatchNormOptions): BatchNormAttributes => ({ epsilon }),
   shape({ x, ...perChannel }, { epsilon }) {
     const [, channels] = rank4(x, "batchNorm.C1");
@@ -38,7 +38,7 @@ export const batchNorm: Op<
     return x;
   },
   evaluate({ x, scale, shift, mean, variance }, { epsilon }, shape) {
-    const [, channels, h, w] = shape as [number, number, number, number];
+    const [, channels, h, w] = dims4(shape);
     const y = new Float64Array(x.data.length);
     for (let i = 0, plane = 0; i < y.length; plane++) {
       const c = plane % channels;

@@ -1,6 +1,7 @@
 import {
   checkWhole,
   defineOp,
+  dims4,
   type InputRecord,
   type Op,
   type Padding,
@@ -11,8 +12,8 @@ import {
   windowSteps,
 } from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
-import type { Tensor } from "../ir/tensor.ts";
-import { formatShape, type Pads, type Shape } from "../ir/value.ts";
+import { sizeOf, type Tensor } from "../ir/tensor.ts";
+import { formatShape, type Pads } from "../ir/value.ts";
 import { imageRows, multiplyTransposed } from "./matrix.ts";
 
 export interface Conv2dOptions {
@@ -43,34 +44,6 @@ export function conv2dAttributes({
   return { stride: pair(stride), padding: sides(padding), dilation: pair(dilation), groups };
 }
 
-type Conv2dInputs<T> = InputRecord<"x" | "weight", "bias", T>;
-
-/** The shape rule of conv2d, which fusedConv2d shares. */
-export function conv2dShape({ x, weight, bias }: Conv2dInputs<Shape>, attributes: Conv2dAttributes): Shape {
-  const { stride, padding, dilation, groups } = attributes;
-  const [n, c, h, w] = rank4(x, "conv2d.C1");
-  const [outputs, perGroup, kh, kw] = rank4(weight, "conv2d.C2") as readonly [number, number, number, number];
-  checkWhole([groups, ...stride, ...dilation], 1, "conv2d.C3", "groups, stride and dilation");
-  checkWhole(padding, 0, "conv2d.C3", "padding");
-  check(
-    perGroup * groups === c,
-    "conv2d.C4",
-    `weight ${formatShape(weight)} in ${groups} groups expects ${perGroup * groups} channels, x has ${c}`,
-  );
-  check(outputs % groups === 0, "conv2d.C5", `${outputs} output channels do not divide into ${groups} groups`);
-  const fits = bias === undefined || (bias.length === 1 && bias[0] === outputs);
-  check(fits, "conv2d.C6", `bias is ${bias && formatShape(bias)}, expected ${outputs}`);
-  const [top, left, bottom, right] = padding;
-  const oh = windowSteps(h, top, bottom, dilation[0] * (kh - 1) + 1, stride[0]);
-  const ow = windowSteps(w, left, right, dilation[1] * (kw - 1) + 1, stride[1]);
-  check(
-    oh > 0 && ow > 0,
-    "conv2d.C7",
-    `kernel ${kh}×${kw}, dilation ${dilation}, is larger than the padded x ${formatShape(x)}`,
-  );
-  return [n, outputs, oh, ow];
-}
-
 /**
  * Cross-correlation of images with a bank of kernels.
  *
@@ -87,28 +60,49 @@ export function conv2dShape({ x, weight, bias }: Conv2dInputs<Shape>, attributes
  */
 export const conv2d: Op<"conv2d", "x" | "weight", "bias", Conv2dOptions, Conv2dAttributes> = defineOp({
   name: "conv2d",
-  inputs: ["x", "weight"],
-  optional: ["bias"],
+  inputs: { x: "data", weight: "weight" },
+  optional: { bias: "bias" },
   attributes: conv2dAttributes,
-  shape: conv2dShape,
+  shape({ x, weight, bias }, attributes) {
+    const { stride, padding, dilation, groups } = attributes;
+    const [n, c, h, w] = rank4(x, "conv2d.C1");
+    const [outputs, perGroup, kh, kw] = rank4(weight, "conv2d.C2");
+    check(typeof outputs === "number", "conv2d.C2", `weight ${formatShape(weight)} has an open batch`);
+    checkWhole([groups, ...stride, ...dilation], 1, "conv2d.C3", "groups, stride and dilation");
+    checkWhole(padding, 0, "conv2d.C3", "padding");
+    check(
+      perGroup * groups === c,
+      "conv2d.C4",
+      `weight ${formatShape(weight)} in ${groups} groups expects ${perGroup * groups} channels, x has ${c}`,
+    );
+    check(outputs % groups === 0, "conv2d.C5", `${outputs} output channels do not divide into ${groups} groups`);
+    const fits = bias === undefined || (bias.length === 1 && bias[0] === outputs);
+    check(fits, "conv2d.C6", `bias is ${bias && formatShape(bias)}, expected ${outputs}`);
+    const [top, left, bottom, right] = padding;
+    const oh = windowSteps(h, top, bottom, dilation[0] * (kh - 1) + 1, stride[0]);
+    const ow = windowSteps(w, left, right, dilation[1] * (kw - 1) + 1, stride[1]);
+    check(
+      oh > 0 && ow > 0,
+      "conv2d.C7",
+      `kernel ${kh}×${kw}, dilation ${dilation}, is larger than the padded x ${formatShape(x)}`,
+    );
+    return [n, outputs, oh, ow];
+  },
   evaluate: convolve,
-  macs: conv2dMacs,
+  /** One multiply-add for each weight of a channel, at each pixel. */
+  macs({ weight }, _, shape) {
+    const [, perGroup, kh, kw] = dims4(weight);
+    return perGroup * kh * kw * sizeOf(shape);
+  },
 });
 
-/** One multiply-add for each weight of a channel, at each pixel. */
-export function conv2dMacs({ weight }: Conv2dInputs<Shape>, _: Conv2dAttributes, shape: readonly number[]): number {
-  return (
-    weight.slice(1).reduce<number>((product, size) => product * (size as number), 1) * shape.reduce((a, b) => a * b, 1)
-  );
-}
-
 /** A convolution as one matrix product per image and group: weight [O/g, K] with the image's patches [OH·OW, K]. */
-export function convolve(
-  { x, weight, bias }: Conv2dInputs<Tensor<"float64">>,
+function convolve(
+  { x, weight, bias }: InputRecord<"x" | "weight", "bias", Tensor<"float64">>,
   attributes: Conv2dAttributes,
   shape: readonly number[],
 ): Float64Array {
-  const [n, outputs, oh, ow] = shape as [number, number, number, number];
+  const [n, outputs, oh, ow] = dims4(shape);
   const { groups } = attributes;
   const [rows, inner, pixels] = [outputs / groups, weight.data.length / outputs, oh * ow];
   const y = new Float64Array(n * outputs * pixels);

@@ -1,14 +1,9 @@
-import { defineOp, type Op } from "../ir/define-op.ts";
+import { type CompositeOp, defineComposite } from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
 import { formatShape } from "../ir/value.ts";
-import {
-  type Conv2dAttributes,
-  type Conv2dOptions,
-  conv2dAttributes,
-  conv2dMacs,
-  conv2dShape,
-  convolve,
-} from "./conv2d.ts";
+import { add } from "./add.ts";
+import { type Conv2dAttributes, type Conv2dOptions, conv2d } from "./conv2d.ts";
+import { relu } from "./relu.ts";
 
 export interface FusedConv2dOptions extends Conv2dOptions {
   /** Whether negative results become 0, after everything else. */
@@ -18,40 +13,35 @@ export interface FusedConv2dOptions extends Conv2dOptions {
 export type FusedConv2dAttributes = Conv2dAttributes & { readonly relu: boolean };
 
 /**
- * A convolution with what follows it in a residual block, in one: relu(conv2d(x, weight, bias) + residual).
+ * A convolution with the addition and the ReLU that follow it in a residual block: relu(conv2d(x, weight, bias) + residual).
  *
  *   x, weight, bias as conv2d has them, residual [N, O, OH, OW]  ->  [N, O, OH, OW]
- * C1 to C7  are conv2d's.
- * C8  residual, where there is one, has the output's shape.
- * Made by the pass fuseEpilogues, never by a model. Source: He et al. 2015, figure 2.
+ * C1  residual, where it is given, has the output's shape.
+ * Composite of conv2d, add and relu. The pass fuseEpilogues makes it; models do not. Source: He et al. 2015, figure 2.
  */
-export const fusedConv2d: Op<
+export const fusedConv2d: CompositeOp<
   "fusedConv2d",
   "x" | "weight",
   "bias" | "residual",
   FusedConv2dOptions,
   FusedConv2dAttributes
-> = defineOp({
+> = defineComposite({
   name: "fusedConv2d",
-  inputs: ["x", "weight"],
-  optional: ["bias", "residual"],
+  inputs: { x: "data", weight: "weight" },
+  optional: { bias: "bias", residual: "data" },
   attributes: ({ relu = false, ...options }: FusedConv2dOptions): FusedConv2dAttributes => ({
-    ...conv2dAttributes(options),
+    ...conv2d.attributes(options),
     relu,
   }),
-  shape(inputs, attributes: FusedConv2dAttributes) {
-    const shape = conv2dShape(inputs, attributes);
-    const { residual } = inputs;
-    const fits = residual === undefined || residual.join() === shape.join();
-    check(fits, "fusedConv2d.C8", `residual is ${residual && formatShape(residual)}, expected ${formatShape(shape)}`);
-    return shape;
+  check({ residual, ...inputs }, { relu: _, ...attributes }) {
+    if (residual === undefined) return;
+    const shape = conv2d.shape(inputs, attributes);
+    const fits = residual.join() === shape.join();
+    check(fits, "fusedConv2d.C1", `residual is ${formatShape(residual)}, expected ${formatShape(shape)}`);
   },
-  evaluate(inputs, attributes: FusedConv2dAttributes, shape) {
-    const y = convolve(inputs, attributes, shape);
-    const { residual } = inputs;
-    if (residual) for (let i = 0; i < y.length; i++) y[i]! += residual.data[i]!;
-    if (attributes.relu) for (let i = 0; i < y.length; i++) y[i] = Math.max(y[i]!, 0);
-    return y;
+  decompose({ x, weight, bias, residual }, { relu: isRectified, ...attributes }) {
+    const y = conv2d({ x, weight, bias }, attributes);
+    const sum = residual ? add({ a: y, b: residual }) : y;
+    return isRectified ? relu({ x: sum }) : sum;
   },
-  macs: (inputs, attributes: FusedConv2dAttributes, shape) => conv2dMacs(inputs, attributes, shape),
 });

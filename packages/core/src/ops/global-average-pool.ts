@@ -1,4 +1,4 @@
-import { defineOp, noAttributes, type Op, rank4 } from "../ir/define-op.ts";
+import { defineOp, dims4, noAttributes, type Op, rank4 } from "../ir/define-op.ts";
 
 /**
  * The mean of each channel.
@@ -9,14 +9,14 @@ import { defineOp, noAttributes, type Op, rank4 } from "../ir/define-op.ts";
  */
 export const globalAveragePool: Op<"globalAveragePool", "x"> = defineOp({
   name: "globalAveragePool",
-  inputs: ["x"],
+  inputs: { x: "data" },
   attributes: noAttributes,
   shape({ x }) {
     const [n, c] = rank4(x, "globalAveragePool.C1");
     return [n, c, 1, 1];
   },
   evaluate({ x }, _, shape) {
-    const [n, c] = shape as [number, number];
+    const [n, c] = dims4(shape);
     const pixels = x.data.length / (n * c);
     const y = new Float64Array(n * c);
     for (let plane = 0; plane < y.length; plane++) {

@@ -1,5 +1,6 @@
 import { defineOp, noAttributes, type Op, rank2 } from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
+import { sizeOf } from "../ir/tensor.ts";
 import { formatShape } from "../ir/value.ts";
 import { multiplyTransposed } from "./matrix.ts";
 
@@ -14,8 +15,8 @@ import { multiplyTransposed } from "./matrix.ts";
  */
 export const linear: Op<"linear", "x" | "weight", "bias"> = defineOp({
   name: "linear",
-  inputs: ["x", "weight"],
-  optional: ["bias"],
+  inputs: { x: "data", weight: "weight" },
+  optional: { bias: "bias" },
   attributes: noAttributes,
   shape({ x, weight, bias }) {
     const [n, features] = rank2(x, "linear.C1");
@@ -30,11 +31,14 @@ export const linear: Op<"linear", "x" | "weight", "bias"> = defineOp({
     return [n, outputs];
   },
   evaluate({ x, weight, bias }, _, shape) {
-    const [n, outputs] = shape as [number, number];
+    const [n = 0, outputs = 0] = shape;
     const y = new Float64Array(n * outputs);
     multiplyTransposed(y, x.data, weight.data, n, outputs, weight.data.length / outputs);
     if (bias) for (let i = 0; i < y.length; i++) y[i]! += bias.data[i % outputs]!;
     return y;
   },
-  macs: ({ weight }, _, shape) => shape.reduce((a, b) => a * b, 1) * (weight[1] as number),
+  macs({ weight }, _, shape) {
+    const [, features] = rank2(weight, "linear.C2");
+    return features * sizeOf(shape);
+  },
 });

@@ -10,7 +10,7 @@ import { rowSum } from "./softmax.ts";
  */
 export const logSoftmax: Op<"logSoftmax", "x"> = defineOp({
   name: "logSoftmax",
-  inputs: ["x"],
+  inputs: { x: "data" },
   attributes: noAttributes,
   shape({ x }) {
     rank2(x, "logSoftmax.C1");

@@ -1,3 +1,4 @@
+import { dims4 } from "../ir/define-op.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { Pads } from "../ir/value.ts";
 
@@ -100,8 +101,8 @@ export function imageRows(
   group: number,
   [oh, ow]: readonly [number, number],
 ): void {
-  const [, perGroup, kh, kw] = weightShape as [number, number, number, number];
-  const [, , h, w] = x.shape as [number, number, number, number];
+  const [, perGroup, kh, kw] = dims4(weightShape);
+  const [, , h, w] = dims4(x.shape);
   const first = (image * groups + group) * perGroup * h * w;
   const [down, right, stepDown, stepRight] = [stride[0], stride[1], dilation[0], dilation[1]];
   const data = x.data;

@@ -1,6 +1,7 @@
 import {
   checkWhole,
   defineOp,
+  dims4,
   type Op,
   type Padding,
   type Pair,
@@ -40,7 +41,7 @@ export type MaxPool2dAttributes = {
  */
 export const maxPool2d: Op<"maxPool2d", "x", never, MaxPool2dOptions, MaxPool2dAttributes> = defineOp({
   name: "maxPool2d",
-  inputs: ["x"],
+  inputs: { x: "data" },
   attributes: ({ window, stride = window, padding = 0 }: MaxPool2dOptions): MaxPool2dAttributes => ({
     window: pair(window),
     stride: pair(stride),
@@ -59,8 +60,8 @@ export const maxPool2d: Op<"maxPool2d", "x", never, MaxPool2dOptions, MaxPool2dA
     return [n, c, oh, ow];
   },
   evaluate({ x }, { window, stride, padding: [top, left] }, shape) {
-    const [n, c, oh, ow] = shape as [number, number, number, number];
-    const [, , h, w] = x.shape as [number, number, number, number];
+    const [n, c, oh, ow] = dims4(shape);
+    const [, , h, w] = dims4(x.shape);
     const y = new Float64Array(n * c * oh * ow);
     for (let to = 0, plane = 0; plane < n * c; plane++) {
       for (let i = 0; i < oh; i++) {

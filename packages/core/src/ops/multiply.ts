@@ -12,7 +12,7 @@ import { formatShape } from "../ir/value.ts";
  */
 export const multiply: Op<"multiply", "x" | "gate"> = defineOp({
   name: "multiply",
-  inputs: ["x", "gate"],
+  inputs: { x: "data", gate: "data" },
   attributes: noAttributes,
   shape({ x, gate }) {
     const [n, c] = rank4(x, "multiply.C1");

@@ -1,18 +1,28 @@
-import type { InputRecord, Op } from "../ir/define-op.ts";
-import { type Graph, valuesOf } from "../ir/graph.ts";
-import type { Tensor } from "../ir/tensor.ts";
-import type { AnyNode, Constant, Input, Parameter, Shape, Value } from "../ir/value.ts";
+import { applyDefinition, type CompositeOp, type InputRecord, type InputRoles, type Op } from "../ir/define-op.ts";
+import { check, ShapeError } from "../ir/errors.ts";
+import { type Graph, inputsOf, valuesOf } from "../ir/graph.ts";
+import { freeName, mapValues } from "../ir/names.ts";
+import { isTensor } from "../ir/source.ts";
+import { type Tensor, tensorOf, toFloat64 } from "../ir/tensor.ts";
+import { type AnyNode, concrete, type Input, input, type Leaf, type Shape, type Value } from "../ir/value.ts";
 import * as all from "./index.ts";
 
-/** Every op there is. A new one is its file and a line in index.ts; the compiler then names each table that still lacks it. */
+/** Every op. A new op is its file and a line in index.ts; the compiler then names each table that still lacks the op. */
 export const ops: typeof all = all;
 
 export type OpName = keyof typeof ops;
 
+/** The ops that other ops express. */
+export type CompositeName = {
+  [Name in OpName]: (typeof ops)[Name] extends { decompose: unknown } ? Name : never;
+}[OpName];
+
 type PartsOf<Name extends OpName> =
   (typeof ops)[Name] extends Op<Name, infer Required, infer Optional, infer _Options, infer Attributes>
     ? { required: Required; optional: Optional; attributes: Attributes }
-    : never;
+    : (typeof ops)[Name] extends CompositeOp<Name, infer Required, infer Optional, infer _Options, infer Attributes>
+      ? { required: Required; optional: Optional; attributes: Attributes }
+      : never;
 
 /** The attributes a node of this op holds, in their one written-out form. */
 export type AttributesOf<Name extends OpName> = PartsOf<Name>["attributes"];
@@ -34,13 +44,21 @@ export function is<Name extends OpName>(value: Value | undefined, op: Name): val
   return value?.kind === "node" && value.op === op;
 }
 
+export function isOpName(name: string): name is OpName {
+  return Object.hasOwn(ops, name);
+}
+
 /** An op's definition, for code that treats all ops alike. */
 export interface PlainOp {
-  readonly inputs: readonly string[];
-  readonly optional?: readonly string[];
+  readonly name: string;
+  /** Inputs that must be given, with the role of each. */
+  readonly inputs: InputRoles<string>;
+  /** Inputs that may be left out, with the role of each. */
+  readonly optional?: InputRoles<string>;
   attributes(options: object): AnyNode["attributes"];
   shape(inputs: { readonly [input: string]: Shape }, attributes: AnyNode["attributes"]): Shape;
-  evaluate(
+  /** Of primitive ops. `evaluateOp` works for all. */
+  evaluate?(
     inputs: { readonly [input: string]: Tensor<"float64"> },
     attributes: AnyNode["attributes"],
     shape: readonly number[],
@@ -50,33 +68,124 @@ export interface PlainOp {
     attributes: AnyNode["attributes"],
     shape: readonly number[],
   ): number;
+  /** Of composite ops. `partsOf` lists the nodes. */
+  decompose?(inputs: { readonly [input: string]: Value }, attributes: AnyNode["attributes"]): AnyNode;
 }
 
-/** The definition of a node's op. */
-export function opOf(node: AnyNode): PlainOp {
-  return ops[node.op as OpName];
+/** The definition of an op, by its name or that of a node's. Throws ShapeError for a name that no op has. */
+export function opOf(op: string | AnyNode): PlainOp {
+  const name = typeof op === "string" ? op : op.op;
+  if (isOpName(name)) return ops[name];
+  throw new ShapeError("op", `no op is called ${name}; the ops are ${Object.keys(ops).join(", ")}`);
 }
 
-/** A table that says, for every op, what a backend makes of its node: a T for each input in, a T out. */
-export type Lowering<T> = {
-  readonly [Name in OpName]: (node: AnyNode & Node<Name>, inputs: InputsOf<Name, T>) => T;
+/** The roles of an op's inputs, required and optional, in the op's order. */
+export function rolesOf(op: string | AnyNode): InputRoles<string> {
+  const { inputs, optional } = opOf(op);
+  return { ...inputs, ...optional };
+}
+
+/** A node of the op of that name, for names read at run time. Throws ShapeError as the op does. */
+export function applyOp(op: string, inputs: { readonly [input: string]: Value | undefined }, options: object): AnyNode {
+  return applyDefinition(opOf(op), inputs, options);
+}
+
+/**
+ * The values that a composite node is made of, inputs before their readers, the node that answers last. The last has the
+ * composite's name; the names of the others begin with it: `layer1.0.conv1/conv2d`. The composite's inputs are not among
+ * them. Empty for a primitive op.
+ */
+export function partsOf(node: AnyNode): readonly Exclude<Value, Input>[] {
+  const { decompose } = opOf(node);
+  if (!decompose) return [];
+  const answer = decompose(node.inputs, node.attributes);
+  const renamed = new Map<Value, Value>(inputsOf(node).map((input) => [input, input]));
+  const parts: Exclude<Value, Input>[] = [];
+  const taken = new Set<string>();
+  const visit = (value: Value): Value => {
+    const known = renamed.get(value);
+    if (known) return known;
+    check(value.kind !== "input", node.op, `decompose reads ${value.name}, which is not an input of the op`);
+    const part = value.kind === "node" ? { ...value, inputs: mapValues(value.inputs, visit) } : value;
+    const own = part.kind === "node" ? part.name || part.op : part.name;
+    const name = value === answer ? node.name : freeName(`${node.name}/${own}`, taken);
+    const made = { ...part, name };
+    renamed.set(value, made);
+    parts.push(made);
+    return made;
+  };
+  visit(answer);
+  return parts;
+}
+
+/** The output of an op in float64, row-major; that of a composite op by its parts. `shape` is the output's. */
+export function evaluateOp(
+  node: AnyNode,
+  inputs: { readonly [input: string]: Tensor<"float64"> },
+  shape: readonly number[],
+): Float64Array {
+  const { evaluate } = opOf(node);
+  if (evaluate) return evaluate(inputs, node.attributes, shape);
+  const placeholders = mapValues(inputs, ({ shape }, name) => input(name, shape)); // with the batch closed
+  const known = new Map<Value, Tensor<"float64">>();
+  for (const [name, value] of Object.entries(placeholders)) known.set(value, inputs[name]!);
+  let answer: Float64Array = new Float64Array();
+  for (const part of partsOf(applyOp(node.op, placeholders, node.attributes))) {
+    known.set(part, evaluatePart(part, known));
+    answer = known.get(part)!.data;
+  }
+  return answer;
+}
+
+function evaluatePart(part: Exclude<Value, Input>, known: ReadonlyMap<Value, Tensor<"float64">>): Tensor<"float64"> {
+  if (part.kind === "node") {
+    const inputs = mapValues(part.inputs, (value) => known.get(value)!);
+    const shape = concrete(part.shape, 1); // nothing is open any more
+    return tensorOf("float64", shape, evaluateOp(part, inputs, shape));
+  }
+  const isInMemory = part.kind === "constant" && isTensor(part.source);
+  check(isInMemory, part.name, "decompose may make nodes, and constants in memory");
+  return toFloat64(part.source);
+}
+
+/** Multiply-adds of a node, with the open batch at `batch`; those of a composite are its parts'. */
+export function macsOf(node: AnyNode, batch: number): number {
+  const parts = partsOf(node);
+  if (parts.length > 0) return parts.reduce((sum, part) => sum + (part.kind === "node" ? macsOf(part, batch) : 0), 0);
+  const shapes = mapValues(node.inputs, ({ shape }) => shape);
+  return opOf(node).macs?.(shapes, node.attributes, concrete(node.shape, batch)) ?? 0;
+}
+
+/** What a backend makes of a node of one op: a T for each input in, a T out. */
+type LoweringRow<Name extends OpName, T> = (node: AnyNode & Node<Name>, inputs: InputsOf<Name, T>) => T;
+
+/** A table with a row for every op. A backend may leave out the row of a composite op, whose parts are lowered then. */
+export type Lowering<T> = { readonly [Name in Exclude<OpName, CompositeName>]: LoweringRow<Name, T> } & {
+  readonly [Name in CompositeName]?: LoweringRow<Name, T>;
 };
 
 /** Lowers every value of a graph, inputs before what is computed from them. */
-export function lower<T>(
-  graph: Graph,
-  lowering: Lowering<T>,
-  leaf: (value: Input | Parameter | Constant) => T,
-): ReadonlyMap<Value, T> {
+export function lower<T>(graph: Graph, lowering: Lowering<T>, leaf: (value: Leaf) => T): ReadonlyMap<Value, T> {
   const lowered = new Map<Value, T>();
-  for (const value of valuesOf(graph)) {
-    lowered.set(value, value.kind === "node" ? lowerNode(value, lowering, lowered) : leaf(value));
-  }
+  const visit = (value: Value) => {
+    lowered.set(value, value.kind === "node" ? lowerNode(value) : leaf(value));
+  };
+  const lowerNode = (node: AnyNode): T => {
+    const row = rowOf(lowering, node);
+    if (row)
+      return row(
+        node,
+        mapValues(node.inputs, (value) => lowered.get(value)!),
+      );
+    const parts = partsOf(node);
+    parts.forEach(visit);
+    return lowered.get(parts.at(-1)!)!;
+  };
+  valuesOf(graph).forEach(visit);
   return lowered;
 }
 
-function lowerNode<T>(node: AnyNode, lowering: Lowering<T>, lowered: ReadonlyMap<Value, T>): T {
-  const inputs = Object.fromEntries(Object.entries(node.inputs).map(([name, value]) => [name, lowered.get(value)!]));
-  const rule = lowering[node.op as OpName] as unknown as (node: AnyNode, inputs: { [name: string]: T }) => T;
-  return rule(node, inputs);
+/** A row of the table, for a node whose op is known at run time. The node's op is the row's, which an index cannot tell the compiler. */
+function rowOf<T>(lowering: Lowering<T>, { op }: AnyNode) {
+  return lowering[op as OpName] as ((node: AnyNode, inputs: { readonly [input: string]: T }) => T) | undefined;
 }

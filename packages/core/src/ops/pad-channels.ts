@@ -1,4 +1,4 @@
-import { checkWhole, defineOp, type Op, rank4 } from "../ir/define-op.ts";
+import { checkWhole, defineOp, dims4, type Op, rank4 } from "../ir/define-op.ts";
 
 export interface PadChannelsOptions {
   /** Channels of zeros in front. */
@@ -20,7 +20,7 @@ export type PadChannelsAttributes = { readonly before: number; readonly after: n
  */
 export const padChannels: Op<"padChannels", "x", never, PadChannelsOptions, PadChannelsAttributes> = defineOp({
   name: "padChannels",
-  inputs: ["x"],
+  inputs: { x: "data" },
   attributes: ({ before = 0, after = 0 }: PadChannelsOptions): PadChannelsAttributes => ({ before, after }),
   shape({ x }, { before, after }) {
     const [n, c, h, w] = rank4(x, "padChannels.C1");
@@ -28,7 +28,7 @@ export const padChannels: Op<"padChannels", "x", never, PadChannelsOptions, PadC
     return [n, before + c + after, h, w];
   },
   evaluate({ x }, { before }, shape) {
-    const [n, channels, h, w] = shape as [number, number, number, number];
+    const [n, channels, h, w] = dims4(shape);
     const y = new Float64Array(n * channels * h * w);
     const size = x.data.length / n;
     for (let image = 0; image < n; image++) {

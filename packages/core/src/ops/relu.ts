@@ -8,7 +8,7 @@ import { defineOp, noAttributes, type Op } from "../ir/define-op.ts";
  */
 export const relu: Op<"relu", "x"> = defineOp({
   name: "relu",
-  inputs: ["x"],
+  inputs: { x: "data" },
   attributes: noAttributes,
   shape: ({ x }) => x,
   evaluate: ({ x }) => x.data.map((value) => Math.max(value, 0)),

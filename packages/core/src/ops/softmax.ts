@@ -9,7 +9,7 @@ import { defineOp, noAttributes, type Op, rank2 } from "../ir/define-op.ts";
  */
 export const softmax: Op<"softmax", "x"> = defineOp({
   name: "softmax",
-  inputs: ["x"],
+  inputs: { x: "data" },
   attributes: noAttributes,
   shape({ x }) {
     rank2(x, "softmax.C1");

@@ -1,4 +1,4 @@
-import { checkWhole, defineOp, type Op, type Pair, pair, rank4 } from "../ir/define-op.ts";
+import { checkWhole, defineOp, dims4, type Op, type Pair, pair, rank4 } from "../ir/define-op.ts";
 
 export interface SubsampleOptions {
   /** Every stride-th pixel is kept, from the first; one number or [down, right]. */
@@ -17,7 +17,7 @@ export type SubsampleAttributes = { readonly stride: readonly [number, number] }
  */
 export const subsample: Op<"subsample", "x", never, SubsampleOptions, SubsampleAttributes> = defineOp({
   name: "subsample",
-  inputs: ["x"],
+  inputs: { x: "data" },
   attributes: ({ stride }: SubsampleOptions): SubsampleAttributes => ({ stride: pair(stride) }),
   shape({ x }, { stride }) {
     const [n, c, h, w] = rank4(x, "subsample.C1");
@@ -25,8 +25,8 @@ export const subsample: Op<"subsample", "x", never, SubsampleOptions, SubsampleA
     return [n, c, Math.ceil(h / stride[0]), Math.ceil(w / stride[1])];
   },
   evaluate({ x }, { stride }, shape) {
-    const [n, c, oh, ow] = shape as [number, number, number, number];
-    const [, , h, w] = x.shape as [number, number, number, number];
+    const [n, c, oh, ow] = dims4(shape);
+    const [, , h, w] = dims4(x.shape);
     const y = new Float64Array(n * c * oh * ow);
     for (let to = 0, plane = 0; plane < n * c; plane++) {
       for (let i = 0; i < oh; i++) {

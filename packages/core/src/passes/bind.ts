@@ -1,22 +1,26 @@
 import { WeightsError } from "../ir/errors.ts";
 import { type Graph, parametersOf, rebuild } from "../ir/graph.ts";
+import { isTensor, type Source } from "../ir/source.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { type Constant, constant, formatShape, type Parameter } from "../ir/value.ts";
 
-/** Named tensors, as a file of weights holds them. */
-export interface NamedTensors {
-  readonly tensors: ReadonlyMap<string, Tensor>;
+/** Where the numbers of a file's entry come from. Entries of whole numbers are in memory. */
+export type NamedSource = Source | Tensor;
+
+/** Named sources, as a file of weights holds them. */
+export interface NamedSources {
+  readonly tensors: ReadonlyMap<string, NamedSource>;
 }
 
 /**
- * The graph with every parameter replaced by its numbers.
+ * The graph with every parameter replaced by where its numbers come from. Nothing is read but what is in memory.
  *
  * Throws WeightsError, which lists every parameter that is missing, extra, misshapen or not finite, with what was found.
  * PyTorch's `num_batches_tracked` counters are passed over: no answer depends on them.
  */
 export function bind<In extends string, Out extends string>(
   graph: Graph<In, Out>,
-  weights: NamedTensors,
+  weights: NamedSources,
 ): Graph<In, Out> {
   const parameters = parametersOf(graph);
   const names = new Set(parameters.map(({ name }) => name));
@@ -26,39 +30,37 @@ export function bind<In extends string, Out extends string>(
     ...extra.map(([name, { shape }]) => `${name} is extra: found ${formatShape(shape)}`),
   ];
   if (problems.length > 0) throw new WeightsError(describe(graph, parameters.length, problems));
-  return bindKnown(graph, weights.tensors);
-}
-
-function bindKnown<In extends string, Out extends string>(
-  graph: Graph<In, Out>,
-  tensors: ReadonlyMap<string, Tensor>,
-): Graph<In, Out> {
   const bound = new Map<string, Constant>();
   return rebuild(
     graph,
     (node) => node,
     (leaf) => {
       if (leaf.kind === "constant") return leaf;
-      const known = bound.get(leaf.name) ?? constant(leaf.name, tensors.get(leaf.name) as Constant["tensor"]);
+      const known = bound.get(leaf.name) ?? constant(leaf.name, realSource(weights.tensors.get(leaf.name))!);
       bound.set(leaf.name, known);
       return known;
     },
   );
 }
 
-function problemOf({ name, shape }: Parameter, found: Tensor | undefined): string[] {
+function problemOf({ name, shape }: Parameter, found: NamedSource | undefined): string[] {
   if (!found) return [`${name} is missing: expected ${formatShape(shape)}`];
-  if (found.dtype !== "float32" && found.dtype !== "float64") return [`${name} is ${found.dtype}, expected float32`];
-  if (found.shape.join() !== shape.join()) {
-    return [`${name} is misshapen: found ${formatShape(found.shape)}, expected ${formatShape(shape)}`];
+  const source = realSource(found);
+  if (!source) return [`${name} is ${found.dtype}, expected float32`];
+  if (source.shape.join() !== shape.join()) {
+    return [`${name} is misshapen: found ${formatShape(source.shape)}, expected ${formatShape(shape)}`];
   }
-  const index = found.source?.firstNonFinite ?? firstNonFinite(found.data);
-  return index < 0 ? [] : [`${name} is not finite: found ${found.data[index]} at index ${index}`];
+  if (!isTensor(source)) {
+    const { firstNonFinite = -1 } = source;
+    return firstNonFinite < 0 ? [] : [`${name} is not finite: found NaN or infinity at index ${firstNonFinite}`];
+  }
+  const index = source.data.findIndex((value) => !Number.isFinite(value));
+  return index < 0 ? [] : [`${name} is not finite: found ${source.data[index]} at index ${index}`];
 }
 
-/** -1 where all are finite. */
-function firstNonFinite(data: Float32Array | Float64Array): number {
-  return data.findIndex((value) => !Number.isFinite(value));
+/** Undefined for whole numbers. */
+function realSource(found: NamedSource | undefined): Source | undefined {
+  return found?.dtype === "float32" || found?.dtype === "float64" ? found : undefined;
 }
 
 function describe(graph: Graph, parameters: number, problems: readonly string[]): string {

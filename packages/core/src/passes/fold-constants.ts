@@ -1,19 +1,19 @@
 import { rebuild } from "../ir/graph.ts";
+import { isTensor } from "../ir/source.ts";
 import { type Tensor, tensorOf, toFloat64 } from "../ir/tensor.ts";
-import { type AnyNode, constant, type Value } from "../ir/value.ts";
-import { opOf } from "../ops/nodes.ts";
+import { type AnyNode, concrete, constant, type Value } from "../ir/value.ts";
+import { evaluateOp } from "../ops/nodes.ts";
 import type { Pass } from "./rewrite.ts";
 
-/** A node of constants alone answers the same in every run: it becomes that answer, by the op's own evaluation. */
+/** A node of constants in memory answers the same in every run: it becomes that answer, by the op's own evaluation. */
 export const foldConstants: Pass = (graph) => rebuild(graph, (node) => fold(node));
 
 function fold(node: AnyNode): Value {
-  const inputs = Object.entries(node.inputs);
   const tensors: { [name: string]: Tensor<"float64"> } = {};
-  for (const [name, value] of inputs) {
-    if (value.kind !== "constant") return node;
-    tensors[name] = toFloat64(value.tensor);
+  for (const [name, value] of Object.entries(node.inputs)) {
+    if (value.kind !== "constant" || !isTensor(value.source)) return node;
+    tensors[name] = toFloat64(value.source);
   }
-  const shape = node.shape as readonly number[]; // of constants, whose sizes are known
-  return constant(node.name, tensorOf("float64", shape, opOf(node).evaluate(tensors, node.attributes, shape)));
+  const shape = concrete(node.shape, 1); // constants have no open batch
+  return constant(node.name, tensorOf("float64", shape, evaluateOp(node, tensors, shape)));
 }

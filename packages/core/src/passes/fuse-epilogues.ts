@@ -10,16 +10,16 @@ import { type Pass, rewrite } from "./rewrite.ts";
  */
 export const fuseEpilogues: Pass = (graph) =>
   rewrite(graph, {
-    add(sum, sole) {
+    add(sum, hasSingleReader) {
       const { a, b } = sum.inputs;
-      if (sole("a") && is(a, "conv2d")) return withResidual(a, b);
-      if (sole("b") && is(b, "conv2d")) return withResidual(b, a);
+      if (hasSingleReader("a") && is(a, "conv2d")) return withResidual(a, b);
+      if (hasSingleReader("b") && is(b, "conv2d")) return withResidual(b, a);
       return sum;
     },
-    relu(positive, sole) {
+    relu(positive, hasSingleReader) {
       const { x } = positive.inputs;
       const fusable = is(x, "conv2d") || (is(x, "fusedConv2d") && !x.attributes.relu);
-      return fusable && sole("x") ? fusedConv2d(x.inputs, { ...x.attributes, relu: true }) : positive;
+      return fusable && hasSingleReader("x") ? fusedConv2d(x.inputs, { ...x.attributes, relu: true }) : positive;
     },
   });
 

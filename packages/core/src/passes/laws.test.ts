@@ -3,14 +3,14 @@ import { describe, expect, it } from "vitest";
 import { type Graph, nodesOf } from "../ir/graph.ts";
 import { reference } from "../reference.ts";
 import { randomGraph, randomImage } from "../testing/random-graph.ts";
-import { dropDead } from "./drop-dead.ts";
 import { foldBatchNorm } from "./fold-batch-norm.ts";
 import { foldConstants } from "./fold-constants.ts";
 import { fuseEpilogues } from "./fuse-epilogues.ts";
 import { optimize } from "./index.ts";
+import { pruneAliases } from "./prune-aliases.ts";
 import type { Pass } from "./rewrite.ts";
 
-const passes: { [name: string]: Pass } = { foldBatchNorm, fuseEpilogues, foldConstants, dropDead, optimize };
+const passes: { [name: string]: Pass } = { foldBatchNorm, fuseEpilogues, foldConstants, pruneAliases, optimize };
 
 async function answers(graph: Graph): Promise<{ [name: string]: { data: ArrayLike<number> } }> {
   const executable = await reference.compile(graph);

@@ -1,14 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { WeightsError } from "../ir/errors.ts";
-import { constantsOf, type Graph, graph, parametersOf } from "../ir/graph.ts";
+import { constantsOf, type Graph, graph, nodesOf, parametersOf } from "../ir/graph.ts";
 import { print } from "../ir/print.ts";
+import { type LazySource, readTensor } from "../ir/source.ts";
 import { type Tensor, tensor, tensorOf } from "../ir/tensor.ts";
-import { constant, input, named, parameter } from "../ir/value.ts";
+import { constant, input, named, parameter, type Value, variable } from "../ir/value.ts";
 import { resnet } from "../models/resnet.ts";
 import { variants } from "../models/variants.ts";
 import { add, batchNorm, conv2d, relu, sigmoid } from "../ops/index.ts";
 import { reference } from "../reference.ts";
-import { bind } from "./bind.ts";
+import { bind, type NamedSource } from "./bind.ts";
 import { foldBatchNorm } from "./fold-batch-norm.ts";
 import { foldConstants } from "./fold-constants.ts";
 import { optimize } from "./index.ts";
@@ -60,24 +61,34 @@ describe("optimize", () => {
     expect([...y.data]).toEqual([0, 0, 2, 34]);
   });
 
-  it("reads no weights of a convolution before somebody asks for them", () => {
+  it("reads no weights of a convolution before they are asked for", async () => {
     let reads = 0;
-    const weight: Tensor<"float32"> = {
+    const weight: LazySource = {
       dtype: "float32",
       shape: [1, 1, 1, 1],
-      source: { path: "somewhere", offset: 0, firstNonFinite: -1, isCurrent: async () => true },
-      get data() {
+      read: async (into) => {
         reads++;
-        return Float32Array.of(3);
+        into[0] = 3;
       },
     };
-    const lean = optimize(bind(tiny(), { tensors: new Map([...tinyWeights, ["conv1.weight", weight]]) }));
+    const lean = optimize(
+      bind(tiny(), { tensors: new Map<string, NamedSource>([...tinyWeights, ["conv1.weight", weight]]) }),
+    );
     const folded = constantsOf(lean).find(({ name }) => name === "conv1.folded.weight")!;
     expect(reads).toBe(0);
-    expect(folded.tensor.scaled!.of).toBe(weight);
-    expect(folded.tensor.scaled!.gain).toEqual(Float64Array.of(1)); // 2 / √4
-    expect([...folded.tensor.data, ...folded.tensor.data]).toEqual([3, 3]);
+    expect(await readTensor(folded.source)).toEqual(tensorOf("float64", [1, 1, 1, 1], Float64Array.of(3))); // 3 · 2 / √4
     expect(reads).toBe(1);
+  });
+
+  it("leaves a norm whose statistics are variables", () => {
+    const shift = variable("bn1.bias", tensor([1], [1]));
+    const open = tiny();
+    const norm = nodesOf(open).find(({ op }) => op === "batchNorm")!;
+    const x = batchNorm({ ...(norm.inputs as { x: Value; scale: Value; mean: Value; variance: Value }), shift });
+    const bound = bind(graph({ name: "g", inputs: open.inputs, outputs: { x } }), {
+      tensors: new Map([...tinyWeights].filter(([name]) => name !== "bn1.bias")),
+    });
+    expect(foldBatchNorm(bound)).toBe(bound);
   });
 
   it("leaves a convolution that something else reads", () => {
@@ -100,7 +111,7 @@ it("foldConstants computes a node of constants", () => {
   const image = input("image", ["N", 1, 1, 1]);
   const half = sigmoid({ x: constant("zero", tensor([1, 1, 1, 1], [0])) });
   const lean = foldConstants(graph({ name: "g", inputs: { image }, outputs: { image, half } }));
-  expect(lean.outputs.half).toMatchObject({ kind: "constant", tensor: { data: Float64Array.of(0.5) } });
+  expect(lean.outputs.half).toMatchObject({ kind: "constant", source: { data: Float64Array.of(0.5) } });
 });
 
 describe("select", () => {
@@ -128,8 +139,8 @@ describe("select", () => {
 });
 
 describe("bind", () => {
-  const problems = (change: (tensors: Map<string, Tensor>) => void): string => {
-    const tensors = new Map(tinyWeights);
+  const problems = (change: (tensors: Map<string, NamedSource>) => void): string => {
+    const tensors = new Map<string, NamedSource>(tinyWeights);
     change(tensors);
     try {
       bind(tiny(), { tensors });
@@ -140,7 +151,7 @@ describe("bind", () => {
     return "";
   };
 
-  it.each<[string, (tensors: Map<string, Tensor>) => void, string]>([
+  it.each<[string, (tensors: Map<string, NamedSource>) => void, string]>([
     ["missing", (t) => t.delete("bn1.bias"), "bn1.bias is missing: expected 1"],
     ["extra", (t) => t.set("fc.weight", tensor([2], [1, 2])), "fc.weight is extra: found 2"],
     ["misshapen", (t) => t.set("bn1.bias", tensor([2], [1, 2])), "bn1.bias is misshapen: found 2, expected 1"],
@@ -157,6 +168,12 @@ describe("bind", () => {
     ],
   ])("refuses a parameter that is %s", (_, change, message) => {
     expect(problems(change)).toContain(message);
+  });
+
+  it("refuses a lazy source in which NaN or infinity was found", () => {
+    const source: LazySource = { dtype: "float32", shape: [1], firstNonFinite: 0, read: async () => {} };
+    const message = "bn1.bias is not finite: found NaN or infinity at index 0";
+    expect(problems((tensors) => tensors.set("bn1.bias", source))).toContain(message);
   });
 
   it("lists every problem at once", () => {

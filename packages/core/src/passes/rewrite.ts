@@ -5,11 +5,13 @@ import type { Node, OpName } from "../ops/nodes.ts";
 /** Graph to graph, with the same answers. Each pass's docstring is its proof. */
 export type Pass = <In extends string, Out extends string>(graph: Graph<In, Out>) => Graph<In, Out>;
 
-/** Whether nothing but this node reads its input of that name. */
-type Sole = (input: string) => boolean;
+/** Whether this node is the only reader of its input of that name. */
+type HasSingleReader = (input: string) => boolean;
 
 /** What becomes of a node, per op; the node itself where nothing does. An op without a rule stays. */
-export type Rules = { readonly [Name in OpName]?: (node: AnyNode & Node<Name>, sole: Sole) => Value };
+export type Rules = {
+  readonly [Name in OpName]?: (node: AnyNode & Node<Name>, hasSingleReader: HasSingleReader) => Value;
+};
 
 /**
  * Applies the rules bottom up until none of them changes anything, so that a second call changes nothing either. What no
@@ -18,7 +20,7 @@ export type Rules = { readonly [Name in OpName]?: (node: AnyNode & Node<Name>, s
 export function rewrite<In extends string, Out extends string>(graph: Graph<In, Out>, rules: Rules): Graph<In, Out> {
   const uses = usesOf(graph);
   const next = rebuild(graph, (node, original) => {
-    const rule = rules[node.op as OpName] as ((node: AnyNode, sole: Sole) => Value) | undefined;
+    const rule = rules[node.op as OpName] as ((node: AnyNode, hasSingleReader: HasSingleReader) => Value) | undefined;
     const replaced = rule?.(node, (input) => uses.get(original.inputs[input]!) === 1) ?? node;
     const unnamed = replaced.kind === "node" && replaced.name === "";
     return unnamed ? { ...replaced, name: node.name } : replaced;

@@ -1,0 +1,179 @@
+import { check, ShapeError } from "./errors.ts";
+import { type RealTensor, sizeOf, type Tensor, tensorOf } from "./tensor.ts";
+
+/** Half-open range [first, end) of rows, along a tensor's first axis. A scalar is one row. */
+export interface Rows {
+  readonly first: number;
+  readonly end: number;
+}
+
+/** Memory that numbers are read into. */
+export type RealArray = Float32Array | Float64Array;
+
+/** Numbers that are read when they are needed: from a file, or worked out from another source. */
+export interface LazySource {
+  /** The narrower dtype that holds every number exactly. */
+  readonly dtype: "float32" | "float64";
+  readonly shape: readonly number[];
+  /** Index of the first element that is NaN or infinite, -1 if all are finite. Absent where nobody has looked. */
+  readonly firstNonFinite?: number;
+  /**
+   * Puts the numbers of some rows into `into`, row-major. Each number is rounded once, to the type of `into`, which must have
+   * the size of the rows. Calls may overlap. Throws FormatError where a file has changed since it was opened.
+   */
+  read(into: RealArray, rows: Rows): Promise<void>;
+}
+
+/** Where the numbers of a parameter come from: a tensor in memory, or a lazy source. */
+export type Source = RealTensor | LazySource;
+
+/** Whether the numbers are in memory. */
+export function isTensor(source: Source): source is RealTensor {
+  return "data" in source;
+}
+
+/** Number of rows: the size of the first axis, 1 for a scalar. */
+export function rowsIn({ shape: [count = 1] }: { readonly shape: readonly number[] }): number {
+  return count;
+}
+
+/** Numbers of one row. */
+export function rowSize({ shape: [, ...rest] }: { readonly shape: readonly number[] }): number {
+  return sizeOf(rest);
+}
+
+/** Puts the numbers of some rows (all where not given) into `into`, which must have their size. */
+export async function readRows(source: Source, into: RealArray, rows: Rows = allRows(source)): Promise<void> {
+  const row = rowSize(source);
+  const expected = (rows.end - rows.first) * row;
+  const fits = 0 <= rows.first && rows.first <= rows.end && rows.end <= rowsIn(source) && into.length === expected;
+  check(
+    fits,
+    "source.R1",
+    `rows [${rows.first}, ${rows.end}) of [${source.shape.join(", ")}] into ${into.length} numbers`,
+  );
+  if (isTensor(source)) into.set(source.data.subarray(rows.first * row, rows.end * row));
+  else await source.read(into, rows);
+}
+
+/** The whole source in memory, in its own dtype. A tensor is given back as it is. */
+export async function readTensor(source: Source): Promise<RealTensor> {
+  if (isTensor(source)) return source;
+  const { dtype, shape } = source;
+  const size = sizeOf(shape);
+  if (dtype === "float64") {
+    const data = new Float64Array(size);
+    await readRows(source, data);
+    return tensorOf(dtype, shape, data);
+  }
+  const data = new Float32Array(size);
+  await readRows(source, data);
+  return tensorOf(dtype, shape, data);
+}
+
+/** The whole source in memory as float64. */
+export async function readFloat64(source: Source): Promise<Tensor<"float64">> {
+  if (isTensor(source) && source.dtype === "float64") return source;
+  const data = new Float64Array(sizeOf(source.shape));
+  await readRows(source, data);
+  return tensorOf("float64", source.shape, data);
+}
+
+/** Row c times gain[c], multiplied in float64 when rows are read: nobody has to hold the product. */
+export function scaleRows(source: Source, gain: Float64Array): Source {
+  check(gain.length === rowsIn(source), "scaleRows.C1", `${gain.length} gains for ${rowsIn(source)} rows`);
+  const row = rowSize(source);
+  return {
+    dtype: "float64",
+    shape: source.shape,
+    async read(into, rows) {
+      // float32 numbers lose nothing on their way through either type; float64 numbers would be rounded twice.
+      const isExact = source.dtype === "float32" || into instanceof Float64Array;
+      const numbers = isExact ? into : new Float64Array(into.length);
+      await readRows(source, numbers, rows);
+      for (let c = rows.first, i = 0; c < rows.end; c++) {
+        const factor = gain[c]!;
+        for (const end = i + row; i < end; i++) numbers[i]! *= factor;
+      }
+      if (!isExact) into.set(numbers);
+    },
+  };
+}
+
+/**
+ * The axes in another order, as PyTorch's `permute`: axis i of the result is axis `order[i]` of the source. Keras' kernels
+ * (HWIO) become PyTorch's (OIHW) by [3, 2, 0, 1].
+ *
+ * A row of the result is spread over the whole source. So the first read reads all of it, and the garbage collector decides
+ * how long later reads find it in memory.
+ */
+export function permuteAxes(source: Source, order: readonly number[]): Source {
+  const { shape } = source;
+  const isOrder = order.length === shape.length && shape.every((_, axis) => order.includes(axis));
+  check(isOrder, "permuteAxes.C1", `order [${order.join(", ")}] of [${shape.join(", ")}]`);
+  const permuted = order.map((axis) => shape[axis]!);
+  let whole: WeakRef<RealTensor> | undefined;
+  const held = async (): Promise<RealTensor> => {
+    const known = whole?.deref();
+    if (known) return known;
+    const read = await readTensor(source);
+    whole = new WeakRef(read);
+    return read;
+  };
+  const strides = order.map((axis) => sizeOf(shape.slice(axis + 1)));
+  return {
+    dtype: source.dtype,
+    shape: permuted,
+    async read(into, { first, end }) {
+      const { data } = await held();
+      gather(into, data, [end - first, ...permuted.slice(1)], strides, first * strides[0]!);
+    },
+  };
+}
+
+/** Copies a block of `shape` out of `data`, where a step along axis i is strides[i] numbers. */
+function gather(into: RealArray, data: RealArray, shape: readonly number[], strides: readonly number[], from: number) {
+  const counters = shape.map(() => 0);
+  let at = from;
+  for (let i = 0; i < into.length; i++) {
+    into[i] = data[at]!;
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      at += strides[axis]!;
+      counters[axis]!++;
+      if (counters[axis]! < shape[axis]!) break;
+      at -= strides[axis]! * shape[axis]!;
+      counters[axis] = 0;
+    }
+  }
+}
+
+/** One source after the other, along the first axis. */
+export function concatenateRows(parts: readonly Source[]): Source {
+  const [head] = parts;
+  if (!head || head.shape.length === 0)
+    throw new ShapeError("concatenateRows.C1", "expected a part with an axis to join");
+  const rest = head.shape.slice(1);
+  for (const { shape } of parts) {
+    const fits = shape.slice(1).join() === rest.join() && shape.length === head.shape.length;
+    check(fits, "concatenateRows.C1", `a part is [${shape.join(", ")}], the first [${head.shape.join(", ")}]`);
+  }
+  const row = sizeOf(rest);
+  const total = parts.reduce((sum, part) => sum + rowsIn(part), 0);
+  return {
+    dtype: parts.some(({ dtype }) => dtype === "float64") ? "float64" : "float32",
+    shape: [total, ...rest],
+    async read(into, { first, end }) {
+      let begin = 0; // of the part, among all rows
+      for (const part of parts) {
+        const [from, to] = [Math.max(first, begin), Math.min(end, begin + rowsIn(part))];
+        const piece = { first: from - begin, end: to - begin };
+        if (from < to) await readRows(part, into.subarray((from - first) * row, (to - first) * row), piece);
+        begin += rowsIn(part);
+      }
+    },
+  };
+}
+
+function allRows(source: Source): Rows {
+  return { first: 0, end: rowsIn(source) };
+}

@@ -1,0 +1,181 @@
+import {
+  type Answer,
+  type Backend,
+  type BackendDescription,
+  checkInputs,
+  type Executable,
+  type WorkOptions,
+} from "./backend.ts";
+import { abortError, check, type Signal, throwIfAborted, UnsupportedError } from "./ir/errors.ts";
+import { type Graph, parametersOf, variablesOf } from "./ir/graph.ts";
+import { mapValues } from "./ir/names.ts";
+import { type Tensor, tensorOf } from "./ir/tensor.ts";
+import { optimize } from "./passes/index.ts";
+import type { Pass } from "./passes/rewrite.ts";
+
+type NamedTensors = { readonly [name: string]: Tensor<"float32"> };
+
+/** What a run is given beside its inputs. `batch` is 1 where no input has an open batch. */
+export interface RunOptions extends WorkOptions {
+  readonly batch: number;
+}
+
+/** A graph on a runtime: what an adapter writes, and the shell makes an executable of. */
+export interface LoadedGraph {
+  /**
+   * One run. The inputs are checked: their names, shapes and dtypes are the graph's. Variables take their updates when it
+   * succeeds. It should look at the signal now and then; the shell answers the caller at once.
+   */
+  run(inputs: NamedTensors, options: RunOptions): Promise<{ [name: string]: Answer }>;
+  /** The numbers of variables of these names, all of which the graph has. Needed by graphs with variables. */
+  read?(names: readonly string[]): Promise<{ [name: string]: Answer }>;
+  /** Frees what loading and runs allocated. Called once, when nothing runs any more. */
+  dispose(): Promise<void>;
+}
+
+/** What is peculiar to a runtime. The shell has the rest, the same for every backend. */
+export interface BackendParts<Loaded extends LoadedGraph> {
+  readonly name: string;
+  describe(): Promise<BackendDescription>;
+  /** Lowers and allocates. The graph is optimized and its parameters are bound. */
+  load(graph: Graph, options: WorkOptions): Promise<Loaded>;
+  /**
+   * Whether the runtime takes several runs at a time, and copies their inputs before `run` gives its promise. Else runs
+   * wait for one another here, and their inputs are copied here.
+   */
+  readonly overlaps?: boolean;
+  /** What `compile` makes of a graph first: `optimize` where not given. */
+  readonly pass?: Pass;
+}
+
+/** Calls of an adapter's own beside `run`, which wait for their turn and end as `run` does. */
+export type Enqueue = <T>(work: () => Promise<T>, signal?: Signal) => Promise<T>;
+
+/**
+ * A backend: the runtime's parts with the manners that every backend has.
+ *
+ * - `compile` refuses an aborted signal and open parameters, optimizes, and then loads.
+ * - `run` refuses inputs that the graph does not take, and leaves the caller's inputs alone.
+ * - Runs are carried out in the order of their calls. An aborted signal rejects with AbortError at once, while the runtime
+ *   comes to its end; the next run waits for that.
+ * - `dispose` waits for what runs, frees once, and may be called again. `run` and `read` after it throw UnsupportedError.
+ */
+export function backendOf<Loaded extends LoadedGraph>(parts: BackendParts<Loaded>): Backend {
+  return {
+    name: parts.name,
+    describe: () => parts.describe(),
+    compile: async (graph, options = {}) => (await compileOn(parts, graph, options)).executable,
+  };
+}
+
+/** A compiled graph, with what an adapter needs to add calls of its own to the executable. */
+export interface Compiled<In extends string, Out extends string, Loaded extends LoadedGraph> {
+  readonly executable: Executable<In, Out>;
+  readonly loaded: Loaded;
+  readonly enqueue: Enqueue;
+}
+
+/** `compile` of a backend of these parts. */
+export async function compileOn<In extends string, Out extends string, Loaded extends LoadedGraph>(
+  parts: BackendParts<Loaded>,
+  graph: Graph<In, Out>,
+  options: WorkOptions = {},
+): Promise<Compiled<In, Out, Loaded>> {
+  throwIfAborted(options.signal);
+  checkBound(parts.name, graph);
+  const { pass = optimize } = parts;
+  return executableOf(parts, graph, await parts.load(pass(graph), options));
+}
+
+/** Refuses open parameters. */
+function checkBound(backend: string, graph: Graph): void {
+  const [open, ...others] = parametersOf(graph);
+  if (!open) return;
+  const count = others.length + 1;
+  throw new UnsupportedError(
+    `${backend}: ${count} parameters of ${graph.name} are open (${open.name}, …); bind them first`,
+  );
+}
+
+/** An executable of a loaded graph, for runtimes that load what is not a graph of ours: a file, say. */
+export function executableOf<In extends string, Out extends string, Loaded extends LoadedGraph>(
+  { name, overlaps = false }: Pick<BackendParts<Loaded>, "name" | "overlaps">,
+  graph: Graph<In, Out>,
+  loaded: Loaded,
+): Compiled<In, Out, Loaded> {
+  const underWay = new Set<Promise<unknown>>();
+  let last: Promise<unknown> = Promise.resolve();
+  let disposed: Promise<void> | undefined;
+
+  const checkOpen = (signal: Signal | undefined) => {
+    const wayOut = `the executable of ${graph.name} is disposed; compile the graph again`;
+    if (disposed) throw new UnsupportedError(`${name}: ${wayOut}`);
+    throwIfAborted(signal);
+  };
+
+  const enqueue: Enqueue = async (work, signal) => {
+    checkOpen(signal);
+    const inTurn = () => {
+      throwIfAborted(signal);
+      return work();
+    };
+    const mine = overlaps ? work() : last.then(inTurn);
+    const settled = mine.then(ignore, ignore);
+    last = settled;
+    underWay.add(settled);
+    void settled.then(() => underWay.delete(settled));
+    return untilAborted(mine, signal);
+  };
+
+  const dispose = () => {
+    disposed ??= Promise.all(underWay).then(() => loaded.dispose());
+    return disposed;
+  };
+
+  const executable: Executable<In, Out> = {
+    async run(inputs, options = {}) {
+      checkOpen(options.signal);
+      const batch = checkInputs(graph, inputs);
+      const given: NamedTensors = overlaps ? inputs : copiesOf(inputs); // the caller may go on with them
+      const answers = await enqueue(() => loaded.run(given, { ...options, batch }), options.signal);
+      return answers as { [K in Out]: Answer };
+    },
+    async read(names, { signal } = {}) {
+      checkOpen(signal);
+      const known = variablesOf(graph).map((variable) => variable.name);
+      for (const each of names) {
+        check(
+          known.includes(each),
+          "read.V1",
+          `${graph.name} has no variable ${each}; it has ${known.join(", ") || "none"}`,
+        );
+      }
+      return enqueue(async () => (await loaded.read?.(names)) ?? {}, signal);
+    },
+    dispose,
+    [Symbol.asyncDispose]: dispose,
+  };
+  return { executable, loaded, enqueue };
+}
+
+const ignore = () => {};
+
+function copiesOf(inputs: NamedTensors): NamedTensors {
+  return mapValues(inputs, ({ shape, data }) => tensorOf("float32", shape, data.slice()));
+}
+
+/** Rejects as soon as the signal is aborted. The work comes to its own end. */
+function untilAborted<T>(work: Promise<T>, signal: Signal | undefined): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(abortError(signal));
+    signal.addEventListener("abort", stop, { once: true });
+    const settle =
+      <V>(then: (value: V) => void) =>
+      (value: V) => {
+        signal.removeEventListener("abort", stop);
+        then(value);
+      };
+    work.then(settle(resolve), settle(reject));
+  });
+}
