@@ -57,6 +57,7 @@ export {
   concatenateRows,
   isTensor,
   type LazySource,
+  type NamedSource,
   permuteAxes,
   type RealArray,
   type Rows,
@@ -121,7 +122,7 @@ export {
   partsOf,
   rolesOf,
 } from "./ops/nodes.ts";
-export { bind, type NamedSource, type NamedSources } from "./passes/bind.ts";
+export { bind, type NamedSources } from "./passes/bind.ts";
 export { foldBatchNorm } from "./passes/fold-batch-norm.ts";
 export { foldConstants } from "./passes/fold-constants.ts";
 export { fuseEpilogues } from "./passes/fuse-epilogues.ts";

@@ -1,14 +1,14 @@
 import type { FileHandle } from "node:fs/promises";
 import {
   FormatError,
+  type NamedSource,
   OutOfMemoryError,
-  type Tensor,
   throwIfAborted,
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
 import { checkReadable, decodeTensor } from "./decode-tensor.ts";
-import { fileTensor, findNonFinite, type OpenedFile, openedFile, readWhole, sourceIn } from "./file-tensor.ts";
+import { fileSource, isLazy, type OpenedFile, openedFile, readWhole, scan } from "./file-source.ts";
 import { type Header, headerLength, parseHeader, prefixLength, refuse, type TensorEntry } from "./safetensors.ts";
 import type { Weights } from "./weights.ts";
 
@@ -29,11 +29,12 @@ const conversions: Readonly<Record<string, string>> = {
 };
 
 /**
- * The weights of a `.safetensors` file: a path, a `file:` URL, or its bytes. Each F32 tensor of a file says in `source`
- * where it lies in it. A small file's data are read into one buffer, which the tensors are views on (F16 and BF16 are
- * widened beside it). Of a file of 32 MiB or more the F32 tensors are only looked through, for numbers that are none: each is read
- * when its `data` is first asked for, which a backend that streams them never does. Until then the file must stay as it
- * is; a FormatError says where it has changed. Tensors of bytes are views on those bytes.
+ * The weights of a `.safetensors` file: a path, a `file:` URL, or its bytes. F16 and BF16 become float32.
+ *
+ * The data of a small file are read into one buffer, and the tensors are views on it. A file of 32 MiB or more is only
+ * scanned for NaN and infinity: its large tensors are lazy sources, which read rows from the file whenever a backend asks for
+ * them. The file must stay as it is until then; a read throws FormatError where it has changed. Tensors of given bytes are
+ * views on the bytes.
  *
  * `options.onProgress` counts bytes. Throws FormatError for a file that is missing or not what its format says,
  * UnsupportedError for formats and dtypes that are not read, AbortError, OutOfMemoryError.
@@ -63,18 +64,8 @@ function weightsOf(bytes: Uint8Array): Weights {
   return tensorsOf(header, bytes.subarray(dataStart));
 }
 
-function tensorsOf(
-  { entries, metadata }: Header,
-  data: Uint8Array,
-  origin?: { readonly file: OpenedFile; readonly offset: number },
-): Weights {
-  const tensors = new Map<string, Tensor>();
-  for (const entry of entries) {
-    const tensor = decodeTensor(entry, data);
-    const source = origin && sourceIn(origin.file, origin.offset + entry.begin);
-    tensors.set(entry.name, source && entry.dtype === "F32" ? { ...tensor, source } : tensor);
-  }
-  return { tensors, metadata };
+function tensorsOf({ entries, metadata }: Header, data: Uint8Array): Weights {
+  return { tensors: new Map(entries.map((entry) => [entry.name, decodeTensor(entry, data)])), metadata };
 }
 
 async function pathOf(source: string | URL): Promise<string> {
@@ -124,50 +115,35 @@ async function readFile(handle: FileHandle, path: string, options: WorkOptions):
   const headerBytes = await readRange(handle, path, prefixLength, offset - prefixLength);
   const header = parseHeader(headerBytes, size - offset, path);
   for (const entry of header.entries) checkReadable(entry, path);
-  const file = await openedFile(handle, path);
-  if (size < LARGE)
-    return tensorsOf(header, await readRange(handle, path, offset, size - offset, options), { file, offset });
-  return lookThrough(handle, header, { file, offset }, options);
+  if (size < LARGE) return tensorsOf(header, await readRange(handle, path, offset, size - offset, options));
+  return scanned(handle, header, { file: await openedFile(handle, path), offset }, options);
 }
 
-/** From this size on, in bytes, what is not read is worth more than the ease of having it. */
+/** Files from this size on, in bytes, are not held in memory. */
 const LARGE = 32 << 20;
 
-/** Weights of a large file: F32 tensors as they are asked for, the few others, if any, at once. */
-async function lookThrough(
+/** Tensors up to this size, in bytes, are held in memory even so: passes fold the statistics of norms at once. */
+const SMALL = 64 << 10;
+
+/** The weights of a large file: small tensors, and tensors of dtypes without rows, in memory, the others lazy. */
+async function scanned(
   handle: FileHandle,
   { entries, metadata }: Header,
   { file, offset }: { readonly file: OpenedFile; readonly offset: number },
-  options: WorkOptions,
+  { signal, onProgress }: WorkOptions,
 ): Promise<Weights> {
-  const lazy = entries.filter(({ dtype, begin }) => dtype === "F32" && begin % 4 === 0);
-  const total = lazy.at(-1)?.end ?? 0;
-  const found = await findNonFinite(handle, { path: file.path, offset }, lazy, (done) => {
-    throwIfAborted(options.signal);
-    options.onProgress?.({ stage: "read weights", done, total });
+  const total = entries.reduce((end, entry) => Math.max(end, entry.end), 0);
+  const isHeld = (entry: TensorEntry) => entry.end - entry.begin <= SMALL || !isLazy(entry);
+  const found = await scan(handle, { path: file.path, offset }, entries, isHeld, (done) => {
+    throwIfAborted(signal);
+    onProgress?.({ stage: "read weights", done, total });
   });
-  const firsts = new Map(lazy.map((entry, i) => [entry, found[i]!]));
-  const tensors = new Map<string, Tensor>();
-  for (const entry of entries) {
-    const firstNonFinite = firsts.get(entry);
-    const place = { file, offset: offset + entry.begin };
-    tensors.set(
-      entry.name,
-      firstNonFinite === undefined
-        ? await readEntry(handle, entry, place)
-        : fileTensor(entry.shape, { ...place, firstNonFinite }),
-    );
-  }
-  return { tensors, metadata };
-}
-
-async function readEntry(
-  handle: FileHandle,
-  entry: TensorEntry,
-  { file, offset }: { readonly file: OpenedFile; readonly offset: number },
-): Promise<Tensor> {
-  const length = entry.end - entry.begin;
-  return decodeTensor({ ...entry, begin: 0, end: length }, await readRange(handle, file.path, offset, length));
+  const tensors = entries.map((entry): [string, NamedSource] => {
+    const { bytes, firstNonFinite } = found.get(entry)!;
+    if (bytes || !isLazy(entry)) return [entry.name, decodeTensor({ ...entry, begin: 0, end: bytes!.length }, bytes!)];
+    return [entry.name, fileSource(file, offset, entry, firstNonFinite)];
+  });
+  return { tensors: new Map(tensors), metadata };
 }
 
 /** `length` bytes of the file from `position` on, chunk by chunk in two lanes. */

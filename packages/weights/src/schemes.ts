@@ -1,4 +1,11 @@
-import { type Graph, parametersOf, type Tensor, tensorOf, UnsupportedError, WeightsError } from "@residual/core";
+import {
+  type Graph,
+  type NamedSource,
+  parametersOf,
+  permuteAxes,
+  UnsupportedError,
+  WeightsError,
+} from "@residual/core";
 import { quote } from "./json-reader.ts";
 import type { Weights } from "./weights.ts";
 
@@ -31,7 +38,7 @@ interface Scheme {
  *   torchvision   module.X or model.X, all through the file          X
  *                 linear.X, where the graph has fc, the file not     fc.X
  *
- * Every tensor of the file is in the answer. Renamed tensors share their data; reordered ones are copies.
+ * Every tensor of the file is in the answer. Nothing is copied: a reordered tensor becomes a lazy source.
  * Throws WeightsError where two tensors would end up under one name, UnsupportedError for a tensor of the wrong rank.
  */
 export function toTorchvision(weights: Weights, graph: Graph): Weights {
@@ -40,7 +47,7 @@ export function toTorchvision(weights: Weights, graph: Graph): Weights {
     (scheme) => names.length > 0 && names.every((name) => scheme.target(name)),
   );
   const scheme = known ?? torchvision(names, new Set(parametersOf(graph).map(({ name }) => name)));
-  const tensors = new Map<string, Tensor>();
+  const tensors = new Map<string, NamedSource>();
   for (const [name, tensor] of weights.tensors) {
     const target = scheme.target(name) ?? { name };
     if (tensors.has(target.name)) {
@@ -171,28 +178,12 @@ function wrapping(names: readonly string[], wanted: ReadonlySet<string>): string
   return prefix;
 }
 
-/** A copy with its axes in another order. */
-function reorder(name: string, tensor: Tensor, order: readonly number[]): Tensor {
-  const { dtype, shape } = tensor;
-  if (dtype !== "float32" || shape.length !== order.length) {
-    const expected = `float32 of ${order.length} axes`;
-    throw new UnsupportedError(
-      `${quote(name)} is ${dtype} [${shape.join(", ")}], expected ${expected}, which can be transposed`,
-    );
-  }
-  const moved = order.map((axis) => shape[axis]!);
-  const steps = order.map((axis) => shape.slice(axis + 1).reduce((step, size) => step * size, 1));
-  return tensorOf("float32", moved, gather(tensor.data, moved, steps));
-}
-
-/** Elements in the row-major order of `shape`, where one step along axis i is `steps[i]` elements of `data`. */
-function gather(data: Float32Array, shape: readonly number[], steps: readonly number[]): Float32Array {
-  const gathered = new Float32Array(data.length);
-  let next = 0;
-  const visit = (axis: number, from: number): void => {
-    if (axis === shape.length) gathered[next++] = data[from]!;
-    else for (let i = 0; i < shape[axis]!; i++) visit(axis + 1, from + i * steps[axis]!);
-  };
-  visit(0, 0);
-  return gathered;
+/** The source with its axes in another order. */
+function reorder(name: string, source: NamedSource, order: readonly number[]): NamedSource {
+  const { dtype, shape } = source;
+  if (dtype === "float32" && shape.length === order.length) return permuteAxes(source, order);
+  const expected = `float32 of ${order.length} axes`;
+  throw new UnsupportedError(
+    `${quote(name)} is ${dtype} [${shape.join(", ")}], expected ${expected}, which can be transposed`,
+  );
 }

@@ -27,8 +27,13 @@ export interface LazySource {
 /** Where the numbers of a parameter come from: a tensor in memory, or a lazy source. */
 export type Source = RealTensor | LazySource;
 
+/** What a file of weights holds under a name. Whole numbers are always in memory. */
+export type NamedSource = Tensor | LazySource;
+
 /** Whether the numbers are in memory. */
-export function isTensor(source: Source): source is RealTensor {
+export function isTensor(source: Source): source is RealTensor;
+export function isTensor(source: NamedSource): source is Tensor;
+export function isTensor(source: NamedSource): source is Tensor {
   return "data" in source;
 }
 
@@ -57,7 +62,9 @@ export async function readRows(source: Source, into: RealArray, rows: Rows = all
 }
 
 /** The whole source in memory, in its own dtype. A tensor is given back as it is. */
-export async function readTensor(source: Source): Promise<RealTensor> {
+export async function readTensor(source: Source): Promise<RealTensor>;
+export async function readTensor(source: NamedSource): Promise<Tensor>;
+export async function readTensor(source: NamedSource): Promise<Tensor> {
   if (isTensor(source)) return source;
   const { dtype, shape } = source;
   const size = sizeOf(shape);

@@ -1,11 +1,7 @@
 import { WeightsError } from "../ir/errors.ts";
 import { type Graph, parametersOf, rebuild } from "../ir/graph.ts";
-import { isTensor, type Source } from "../ir/source.ts";
-import type { Tensor } from "../ir/tensor.ts";
+import { isTensor, type NamedSource, type Source } from "../ir/source.ts";
 import { type Constant, constant, formatShape, type Parameter } from "../ir/value.ts";
-
-/** Where the numbers of a file's entry come from. Entries of whole numbers are in memory. */
-export type NamedSource = Source | Tensor;
 
 /** Named sources, as a file of weights holds them. */
 export interface NamedSources {

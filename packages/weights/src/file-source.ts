@@ -1,0 +1,187 @@
+import type { Stats } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
+import { FormatError, type LazySource, type RealArray, type Rows, rowSize } from "@residual/core";
+import { decodeTensor } from "./decode-tensor.ts";
+import { refuse, type TensorEntry } from "./safetensors.ts";
+
+/** A file as it was when it was opened, to be read again later. */
+export interface OpenedFile {
+  readonly path: string;
+  /** Fills `bytes` from a position of the file. Throws FormatError where the file is not as it was. */
+  readAgain(offset: number, bytes: Uint8Array): void;
+}
+
+/** Remembers what tells whether a file has changed: its inode, its size, and when it was last written to. */
+export async function openedFile(handle: FileHandle, path: string): Promise<OpenedFile> {
+  const { closeSync, fstatSync, openSync, readSync } = await import("node:fs");
+  const stamp = ({ ino, size, mtimeMs }: Stats) => `${ino} ${size} ${mtimeMs}`;
+  const opened = stamp(await handle.stat());
+  const changed = (cause?: unknown) =>
+    new FormatError(`${path}: the file has changed since it was opened; read it again`, { cause });
+  return {
+    path,
+    readAgain(offset, bytes) {
+      const { length } = bytes;
+      let descriptor: number | undefined;
+      try {
+        descriptor = openSync(path, "r");
+        const isWhole = readSync(descriptor, bytes, 0, length, offset) === length;
+        if (isWhole && stamp(fstatSync(descriptor)) === opened) return; // asked after the read, which a change may have met
+      } catch (cause) {
+        throw changed(cause);
+      } finally {
+        if (descriptor !== undefined) closeSync(descriptor);
+      }
+      throw changed();
+    },
+  };
+}
+
+/** Dtypes whose numbers are read from a file row by row, the bits of each that are all set in NaN and infinity, and its bytes. */
+const lazyDTypes = {
+  F32: { exponent: 0x7f800000, bytes: 4 },
+  F16: { exponent: 0x7c00, bytes: 2 },
+  BF16: { exponent: 0x7f80, bytes: 2 },
+} as const;
+
+type LazyDType = keyof typeof lazyDTypes;
+
+/** An entry whose numbers can be read row by row, where the file lets them: each must lie at a multiple of its size. */
+export interface LazyEntry extends TensorEntry {
+  readonly dtype: LazyDType;
+}
+
+export function isLazy(entry: TensorEntry): entry is LazyEntry {
+  return Object.hasOwn(lazyDTypes, entry.dtype) && entry.begin % lazyDTypes[entry.dtype as LazyDType].bytes === 0;
+}
+
+/** In bytes: what fits into a core's own cache, so that numbers are still there when they are widened or scanned. */
+const CHUNK = 1 << 19;
+
+/**
+ * Rows of a tensor in a file, read on this thread: what other threads read lies in their caches, and takes twice the CPU
+ * time. F16 and BF16 are widened to float32, exactly. `offset` is where the file's data section begins, in bytes.
+ */
+export function fileSource(file: OpenedFile, offset: number, entry: LazyEntry, firstNonFinite: number): LazySource {
+  const { dtype, shape, begin } = entry;
+  const { bytes } = lazyDTypes[dtype];
+  const start = offset + begin;
+  return {
+    dtype: "float32",
+    shape,
+    firstNonFinite,
+    async read(into: RealArray, { first }: Rows) {
+      const from = start + first * rowSize({ shape }) * bytes;
+      if (dtype === "F32" && into instanceof Float32Array) {
+        file.readAgain(from, new Uint8Array(into.buffer, into.byteOffset, into.byteLength));
+        return;
+      }
+      const chunk = new Uint8Array(Math.min(CHUNK, into.length * bytes));
+      for (let done = 0; done < into.length; done += chunk.length / bytes) {
+        const part = chunk.subarray(0, Math.min(chunk.length, (into.length - done) * bytes));
+        file.readAgain(from + done * bytes, part);
+        const { data } = decodeTensor({ ...entry, shape: [part.length / bytes], begin: 0, end: part.length }, part);
+        into.set(data as Float32Array, done);
+      }
+    },
+  };
+}
+
+/** What a scan of a file's data found of an entry. */
+export interface Scanned {
+  /** Index of the first number that is NaN or infinite, -1 where all are finite. */
+  readonly firstNonFinite: number;
+  /** The bytes of an entry that was to be kept. */
+  readonly bytes: Uint8Array | undefined;
+}
+
+/**
+ * Goes through a file's data once, in order: looks for numbers that are NaN or infinite in lazy entries, and keeps the bytes
+ * of the entries that `isKept` says. `offset` is where the data begin in the file, in bytes.
+ */
+export async function scan(
+  handle: FileHandle,
+  { path, offset }: { readonly path: string; readonly offset: number },
+  entries: readonly TensorEntry[],
+  isKept: (entry: TensorEntry) => boolean,
+  onRead: (bytes: number) => void,
+): Promise<ReadonlyMap<TensorEntry, Scanned>> {
+  const inOrder = entries.toSorted((a, b) => a.begin - b.begin); // a header may list them in another order
+  const found = new Map<TensorEntry, { firstNonFinite: number; readonly bytes: Uint8Array | undefined }>(
+    inOrder.map((entry) => [
+      entry,
+      { firstNonFinite: -1, bytes: isKept(entry) ? new Uint8Array(entry.end - entry.begin) : undefined },
+    ]),
+  );
+  const end = inOrder.at(-1)?.end ?? 0;
+  let first = 0; // the first entry that is not over yet
+  for await (const { begin, bytes } of chunksOf(handle, path, offset, end)) {
+    while (inOrder[first]!.end <= begin) first++;
+    for (let i = first; i < inOrder.length && inOrder[i]!.begin < begin + bytes.length; i++) {
+      const entry = inOrder[i]!;
+      const scanned = found.get(entry)!;
+      const [from, to] = [Math.max(entry.begin, begin), Math.min(entry.end, begin + bytes.length)];
+      const part = bytes.subarray(from - begin, to - begin);
+      scanned.bytes?.set(part, from - entry.begin);
+      if (!scanned.bytes && scanned.firstNonFinite < 0 && isLazy(entry)) {
+        const index = indexOfNonFinite(part, entry.dtype);
+        if (index >= 0) scanned.firstNonFinite = (from - entry.begin) / lazyDTypes[entry.dtype].bytes + index;
+      }
+    }
+    onRead(begin + bytes.length);
+  }
+  return found;
+}
+
+/** A file's data chunk by chunk, in order, each good until the next. Other tasks of this thread have a turn after each. */
+async function* chunksOf(
+  handle: FileHandle,
+  path: string,
+  offset: number,
+  length: number,
+): AsyncGenerator<{ readonly begin: number; readonly bytes: Uint8Array }> {
+  const { readSync } = await import("node:fs");
+  const { setImmediate: turn } = await import("node:timers/promises");
+  const buffer = new Uint8Array(Math.min(CHUNK, length));
+  for (let begin = 0; begin < length; begin += CHUNK) {
+    const bytes = buffer.subarray(0, Math.min(length - begin, CHUNK));
+    for (let done = 0; done < bytes.length; ) {
+      const count = readSync(handle.fd, bytes, done, bytes.length - done, offset + begin + done);
+      if (count === 0) refuse(path, `it ended at byte ${offset + begin + done} while it was read`);
+      done += count;
+    }
+    yield { begin, bytes };
+    await turn();
+  }
+}
+
+/** Fills `into` from a position of the file. Throws FormatError where the file ends before. */
+export async function readWhole<T extends Uint8Array>(
+  handle: FileHandle,
+  path: string,
+  position: number,
+  into: T,
+): Promise<T> {
+  for (let done = 0; done < into.length; ) {
+    const { bytesRead } = await handle.read(into, done, into.length - done, position + done);
+    if (bytesRead === 0) refuse(path, `it ended at byte ${position + done} while it was read`);
+    done += bytesRead;
+  }
+  return into;
+}
+
+/** Index of the first number that is NaN or infinite, or -1. `bytes` begin at a multiple of the dtype's size. */
+function indexOfNonFinite({ buffer, byteOffset, byteLength }: Uint8Array, dtype: LazyDType): number {
+  const { exponent } = lazyDTypes[dtype];
+  if (dtype === "F32") return indexOfNonFiniteFloat32(new Int32Array(buffer, byteOffset, byteLength / 4));
+  const halves = new Uint16Array(buffer, byteOffset, byteLength / 2);
+  return halves.findIndex((bits) => (bits & exponent) === exponent);
+}
+
+/** Of float32 numbers, given as their bits. The first pass has no branch: nearly always it finds none. */
+function indexOfNonFiniteFloat32(numbers: Int32Array): number {
+  const { exponent } = lazyDTypes.F32;
+  let carry = 0;
+  for (let i = 0; i < numbers.length; i++) carry |= (numbers[i]! & exponent) + (1 << 23);
+  return carry < 0 ? numbers.findIndex((bits) => (bits & exponent) === exponent) : -1;
+}
