@@ -55,6 +55,7 @@ export { freeName, mapValues } from "./ir/names.ts";
 export { print } from "./ir/print.ts";
 export {
   concatenateRows,
+  firstNonFinite,
   isTensor,
   type LazySource,
   type NamedSource,

@@ -4,10 +4,17 @@ import { dirname, resolve } from "node:path";
 import { FormatError, throwIfAborted, type WorkOptions } from "@residual/core";
 import { removeAtExit } from "./at-exit.ts";
 
+/** Bytes that are made while they are written. `length` is their number, over all chunks. */
+export interface LazyPiece {
+  readonly length: number;
+  /** Each chunk is good until the next. */
+  chunks(): AsyncIterable<Uint8Array>;
+}
+
 /** A file to be written, in pieces one after the other. */
 export interface NewFile {
   readonly path: string;
-  readonly pieces: readonly Uint8Array[];
+  readonly pieces: readonly (Uint8Array | LazyPiece)[];
 }
 
 export interface WriteOptions extends WorkOptions {
@@ -92,19 +99,22 @@ async function partFor(path: string): Promise<Part> {
 
 async function writePart(
   { name, mode }: Part,
-  pieces: readonly Uint8Array[],
+  pieces: NewFile["pieces"],
   advance: (bytes: number) => void,
 ): Promise<void> {
   await using file = await open(name, "wx", mode);
   if (mode !== undefined) await file.chmod(mode); // what the umask took away
   for (const piece of pieces) {
-    for (let begin = 0; begin < piece.length; begin += CHUNK) {
-      const chunk = piece.subarray(begin, begin + CHUNK);
+    for await (const chunk of piece instanceof Uint8Array ? chunksOf(piece) : piece.chunks()) {
       await file.writeFile(chunk);
       advance(chunk.length);
     }
   }
   await file.sync(); // else the rename may reach the disk before the data
+}
+
+function* chunksOf(piece: Uint8Array): Generator<Uint8Array> {
+  for (let begin = 0; begin < piece.length; begin += CHUNK) yield piece.subarray(begin, begin + CHUNK);
 }
 
 /** What the file system refuses, as a FormatError. */

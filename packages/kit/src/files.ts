@@ -1,4 +1,5 @@
-export { checkPlace, type NewFile, type WriteOptions, writeAtomic } from "./atomic.ts";
+export { checkPlace, type LazyPiece, type NewFile, type WriteOptions, writeAtomic } from "./atomic.ts";
 export { writeFolderAtomic } from "./atomic-folder.ts";
 export { cacheFolder } from "./cache-folder.ts";
+export { pieceOf } from "./source-piece.ts";
 export { type TemporaryFolder, temporaryFolder } from "./temporary-folder.ts";

@@ -3,5 +3,5 @@ export { findWeights, resolveWeights } from "./load.ts";
 export { readWeights } from "./read-weights.ts";
 export { type Header, parseHeader, type TensorEntry } from "./safetensors.ts";
 export { toTorchvision } from "./schemes.ts";
-export type { Weights } from "./weights.ts";
-export { encodeSafetensors, type Metadata, type NamedTensors, writeSafetensors } from "./write-safetensors.ts";
+export { readTensors, type Weights } from "./weights.ts";
+export { encodeSafetensors, type Metadata, type Named, writeSafetensors } from "./write-safetensors.ts";

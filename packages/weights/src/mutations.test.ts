@@ -1,4 +1,4 @@
-import { FormatError, sizeOf, tensor, tensorOf, UnsupportedError } from "@residual/core";
+import { FormatError, sizeOf, type Tensor, tensor, tensorOf, UnsupportedError } from "@residual/core";
 import { expect, it } from "vitest";
 import { readWeights } from "./read-weights.ts";
 import { fileOf, join } from "./testing/bytes.ts";
@@ -134,7 +134,7 @@ const mutations = [
   flipDataBytes,
 ];
 
-function checkSizes({ tensors }: Weights, fileLength: number): void {
+function checkSizes({ tensors }: Weights<Tensor>, fileLength: number): void {
   for (const { shape, data } of tensors.values()) {
     if (data.length !== sizeOf(shape)) throw new Error(`a tensor of shape [${shape.join()}] holds ${data.length}`);
     if (data.byteLength > 2 * fileLength) throw new Error(`${data.byteLength} bytes out of a file of ${fileLength}`);

@@ -3,6 +3,7 @@ import {
   FormatError,
   type NamedSource,
   OutOfMemoryError,
+  type Tensor,
   throwIfAborted,
   UnsupportedError,
   type WorkOptions,
@@ -39,6 +40,8 @@ const conversions: Readonly<Record<string, string>> = {
  * `options.onProgress` counts bytes. Throws FormatError for a file that is missing or not what its format says,
  * UnsupportedError for formats and dtypes that are not read, AbortError, OutOfMemoryError.
  */
+export async function readWeights(source: Uint8Array, options?: WorkOptions): Promise<Weights<Tensor>>;
+export async function readWeights(source: string | URL | Uint8Array, options?: WorkOptions): Promise<Weights>;
 export async function readWeights(source: string | URL | Uint8Array, options: WorkOptions = {}): Promise<Weights> {
   throwIfAborted(options.signal);
   if (typeof source !== "string" && !(source instanceof URL)) return weightsOf(source);
@@ -56,7 +59,7 @@ function torchConversion(load: string): string {
   return `safetensors.torch.save_file({k: v.contiguous() for k, v in ${load}.items()}, out)`;
 }
 
-function weightsOf(bytes: Uint8Array): Weights {
+function weightsOf(bytes: Uint8Array): Weights<Tensor> {
   const file = "the given bytes";
   const dataStart = prefixLength + headerLength(bytes, bytes.length, file);
   const header = parseHeader(bytes.subarray(prefixLength, dataStart), bytes.length - dataStart, file);
@@ -64,7 +67,7 @@ function weightsOf(bytes: Uint8Array): Weights {
   return tensorsOf(header, bytes.subarray(dataStart));
 }
 
-function tensorsOf({ entries, metadata }: Header, data: Uint8Array): Weights {
+function tensorsOf({ entries, metadata }: Header, data: Uint8Array): Weights<Tensor> {
   return { tensors: new Map(entries.map((entry) => [entry.name, decodeTensor(entry, data)])), metadata };
 }
 

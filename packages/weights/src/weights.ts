@@ -1,7 +1,14 @@
-import type { NamedSource } from "@residual/core";
+import { type NamedSource, readTensor, type Tensor } from "@residual/core";
 
 /** Named tensors and lazy sources, in their file's order, with what the file says of itself. Parameter names are `state_dict` keys. */
-export interface Weights {
-  readonly tensors: ReadonlyMap<string, NamedSource>;
+export interface Weights<Source extends NamedSource = NamedSource> {
+  readonly tensors: ReadonlyMap<string, Source>;
   readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** The same weights with all numbers in memory. Throws FormatError where their file has changed. */
+export async function readTensors({ tensors, metadata }: Weights): Promise<Weights<Tensor>> {
+  const read = new Map<string, Tensor>();
+  for (const [name, source] of tensors) read.set(name, await readTensor(source));
+  return { tensors: read, metadata };
 }

@@ -1,9 +1,19 @@
-import { type DType, FormatError, formatShape, sizeOf, type Tensor, type WorkOptions } from "@residual/core";
+import {
+  type DType,
+  FormatError,
+  formatShape,
+  isTensor,
+  type NamedSource,
+  sizeOf,
+  type Tensor,
+  type WorkOptions,
+} from "@residual/core";
 import { byteSizes, type StoredDType } from "./dtypes.ts";
 import { isWellFormed, quote } from "./json-reader.ts";
 import { prefixLength } from "./safetensors.ts";
 
-export type NamedTensors = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
+/** By name, in the file's order. */
+export type Named<T> = ReadonlyMap<string, T> | Readonly<Record<string, T>>;
 export type Metadata = Readonly<Record<string, string>>;
 
 const storedAs = { float32: "F32", float64: "F64", int32: "I32", int64: "I64", uint8: "U8" } as const satisfies Record<
@@ -16,42 +26,50 @@ const storedAs = { float32: "F32", float64: "F64", int32: "I32", int64: "I64", u
  * lists the tensors in the order given; the data of wider dtypes come first, so that each tensor is aligned.
  * Throws FormatError for a tensor whose data are not of its dtype and shape, and for names that the format cannot hold.
  */
-export function encodeSafetensors(tensors: NamedTensors, metadata: Metadata = {}): Uint8Array[] {
-  const named = isMap(tensors) ? [...tensors] : Object.entries(tensors);
-  for (const [name, tensor] of named) checkTensor(name, tensor);
-  const laid = named.toSorted(([, a], [, b]) => widthOf(b) - widthOf(a));
-  const begins = new Map<string, number>();
-  let length = 0;
-  for (const [name, { data }] of laid) {
-    begins.set(name, length);
-    length += data.byteLength;
-  }
-  const members = named.map(([name, tensor]) => `${JSON.stringify(name)}:${entryText(tensor, begins.get(name)!)}`);
-  if (Object.keys(metadata).length > 0) members.unshift(`"__metadata__":${metadataText(metadata)}`);
-  return [encodeHeader(`{${members.join()}}`), ...laid.map(([, tensor]) => bytesOf(tensor))];
+export function encodeSafetensors(tensors: Named<Tensor>, metadata: Metadata = {}): Uint8Array[] {
+  const { header, data } = layOut(tensors, metadata);
+  return [header, ...data.map(bytesOf)];
 }
 
 /**
- * Writes tensors as a safetensors file, for `readWeights` to give back bit for bit. `path` holds the old file or the whole
- * new one at any time. `options.onProgress` counts bytes.
+ * Writes tensors as a safetensors file, for `readWeights` to give back bit for bit. Lazy sources are read while they are
+ * written. `path` holds the old file or the whole new one at any time. `options.onProgress` counts bytes.
  * Throws FormatError as encodeSafetensors does and where `path` cannot be written, AbortError.
  */
 export async function writeSafetensors(
   path: string,
-  tensors: NamedTensors,
+  tensors: Named<NamedSource>,
   metadata: Metadata = {},
   options: WorkOptions = {},
 ): Promise<void> {
-  const { writeAtomic } = await import("@residual/kit/files"); // not in browsers
-  await writeAtomic([{ path, pieces: encodeSafetensors(tensors, metadata) }], { ...options, stage: "write weights" });
+  const { pieceOf, writeAtomic } = await import("@residual/kit/files"); // not in browsers
+  const { header, data } = layOut(tensors, metadata);
+  const pieces = [header, ...data.map((source) => (isTensor(source) ? bytesOf(source) : pieceOf(source)))];
+  await writeAtomic([{ path, pieces }], { ...options, stage: "write weights" });
+}
+
+/** The header of a file, and the order of its data. */
+function layOut<T extends NamedSource>(tensors: Named<T>, metadata: Metadata): { header: Uint8Array; data: T[] } {
+  const named: [string, T][] = isMap(tensors) ? [...tensors] : Object.entries(tensors);
+  for (const [name, source] of named) checkSource(name, source);
+  const laid = named.toSorted(([, a], [, b]) => widthOf(b) - widthOf(a));
+  const begins = new Map<string, number>();
+  let length = 0;
+  for (const [name, source] of laid) {
+    begins.set(name, length);
+    length += byteLength(source);
+  }
+  const members = named.map(([name, source]) => `${JSON.stringify(name)}:${entryText(source, begins.get(name)!)}`);
+  if (Object.keys(metadata).length > 0) members.unshift(`"__metadata__":${metadataText(metadata)}`);
+  return { header: encodeHeader(`{${members.join()}}`), data: laid.map(([, source]) => source) };
 }
 
 /** `instanceof` alone would make it a map of anything to anything. */
-function isMap(tensors: NamedTensors): tensors is ReadonlyMap<string, Tensor> {
+function isMap<T>(tensors: Named<T>): tensors is ReadonlyMap<string, T> {
   return tensors instanceof Map;
 }
 
-function widthOf({ dtype }: Tensor): number {
+function widthOf({ dtype }: NamedSource): number {
   return byteSizes[storedAs[dtype]];
 }
 
@@ -59,8 +77,13 @@ function bytesOf({ data }: Tensor): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-function entryText({ dtype, shape, data }: Tensor, begin: number): string {
-  return JSON.stringify({ dtype: storedAs[dtype], shape, data_offsets: [begin, begin + data.byteLength] });
+function byteLength(source: NamedSource): number {
+  return sizeOf(source.shape) * widthOf(source);
+}
+
+function entryText(source: NamedSource, begin: number): string {
+  const { dtype, shape } = source;
+  return JSON.stringify({ dtype: storedAs[dtype], shape, data_offsets: [begin, begin + byteLength(source)] });
 }
 
 function metadataText(metadata: Metadata): string {
@@ -83,14 +106,14 @@ function encodeHeader(text: string): Uint8Array {
   return header;
 }
 
-function checkTensor(name: string, tensor: Tensor): void {
+function checkSource(name: string, source: NamedSource): void {
   checkName(name, "the tensor name");
   if (name === "__metadata__")
     throw new FormatError("a tensor cannot be named __metadata__, which is the format's own");
-  const { dtype, shape, data } = tensor;
-  const expected = sizeOf(shape) * widthOf(tensor);
-  if (data.byteLength === expected) return;
-  const found = `holds ${data.byteLength} bytes (a detached buffer holds none)`;
+  const { dtype, shape } = source;
+  const expected = byteLength(source);
+  if (!isTensor(source) || source.data.byteLength === expected) return;
+  const found = `holds ${source.data.byteLength} bytes (a detached buffer holds none)`;
   throw new FormatError(`tensor ${quote(name)} ${found}, expected ${expected} for ${dtype} ${formatShape(shape)}`);
 }
 

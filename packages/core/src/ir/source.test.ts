@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ShapeError } from "./errors.ts";
 import {
   concatenateRows,
+  firstNonFinite,
   type LazySource,
   permuteAxes,
   readFloat64,
@@ -17,7 +18,7 @@ import { type Tensor, tensor, tensorOf } from "./tensor.ts";
 /** The same numbers, but for `data`: they can only be read. */
 function lazy(of: Tensor<"float32">): LazySource {
   const { dtype, shape } = of;
-  return { dtype, shape, read: (into, rows) => readRows(of, into, rows) };
+  return { dtype, shape, firstNonFinite: firstNonFinite(of), read: (into, rows) => readRows(of, into, rows) };
 }
 
 const numbers = (size: number) => Array.from({ length: size }, (_, i) => i + 1);
@@ -112,6 +113,7 @@ describe("permuteAxes", () => {
     const source: LazySource = {
       dtype: "float32",
       shape: [2, 3],
+      firstNonFinite: -1,
       read(into, rows) {
         reads++;
         return readRows(whole, into, rows);
@@ -119,6 +121,22 @@ describe("permuteAxes", () => {
     };
     await expectRowsOfWhole(permuteAxes(source, [1, 0]));
     expect(reads).toBe(1);
+  });
+
+  it("knows where the first number is that is not finite, for as many as there are", async () => {
+    await fc.assert(
+      fc.asyncProperty(sources, fc.nat(), fc.integer({ min: 0, max: 23 }), async (source, place, seed) => {
+        const { shape, data } = await readTensor(source);
+        const broken = tensor(shape, data);
+        broken.data[place % data.length] = Infinity;
+        const order = shape.map((_, axis) => axis).sort((a, b) => ((a * 7 + seed) % 5) - ((b * 7 + seed) % 5));
+        for (const made of [permuteAxes(broken, order), concatenateRows([source, lazy(broken)])]) {
+          expect(firstNonFinite(made)).toBe(firstNonFinite(await readTensor(made)));
+        }
+        expect(firstNonFinite(permuteAxes(source, order))).toBe(-1);
+      }),
+      { numRuns: 60 },
+    );
   });
 
   it("C1 refuses what is not an order of the axes", () => {

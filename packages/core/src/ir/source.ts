@@ -15,8 +15,8 @@ export interface LazySource {
   /** The narrower dtype that holds every number exactly. */
   readonly dtype: "float32" | "float64";
   readonly shape: readonly number[];
-  /** Index of the first element that is NaN or infinite, -1 if all are finite. Absent where nobody has looked. */
-  readonly firstNonFinite?: number;
+  /** Index of the first element that is NaN or infinite, -1 if all are finite: `bind` reads no numbers to find out. */
+  readonly firstNonFinite: number;
   /**
    * Puts the numbers of some rows into `into`, row-major. Each number is rounded once, to the type of `into`, which must have
    * the size of the rows. Calls may overlap. Throws FormatError where a file has changed since it was opened.
@@ -86,13 +86,22 @@ export async function readFloat64(source: Source): Promise<Tensor<"float64">> {
   return tensorOf("float64", source.shape, data);
 }
 
-/** Row c times gain[c], multiplied in float64 when rows are read: nobody has to hold the product. */
+/** Index of the first element that is NaN or infinite, -1 if all are finite. Looks at every number of a tensor. */
+export function firstNonFinite(source: Source): number {
+  return isTensor(source) ? source.data.findIndex((value) => !Number.isFinite(value)) : source.firstNonFinite;
+}
+
+/**
+ * Row c times gain[c], multiplied in float64 when rows are read: nobody has to hold the product. For passes: source and gain
+ * are finite, since both come from bound weights.
+ */
 export function scaleRows(source: Source, gain: Float64Array): Source {
   check(gain.length === rowsIn(source), "scaleRows.C1", `${gain.length} gains for ${rowsIn(source)} rows`);
   const row = rowSize(source);
   return {
     dtype: "float64",
     shape: source.shape,
+    firstNonFinite: -1,
     async read(into, rows) {
       // float32 numbers lose nothing on their way through either type; float64 numbers would be rounded twice.
       const isExact = source.dtype === "float32" || into instanceof Float64Array;
@@ -131,11 +140,19 @@ export function permuteAxes(source: Source, order: readonly number[]): Source {
   return {
     dtype: source.dtype,
     shape: permuted,
+    firstNonFinite: permutedIndex(firstNonFinite(source), shape, order),
     async read(into, { first, end }) {
       const { data } = await held();
       gather(into, data, [end - first, ...permuted.slice(1)], strides, first * strides[0]!);
     },
   };
+}
+
+/** Where an element of a tensor of `shape` is once its axes are permuted. */
+function permutedIndex(index: number, shape: readonly number[], order: readonly number[]): number {
+  if (index < 0) return -1;
+  const position = shape.map((size, axis) => Math.floor(index / sizeOf(shape.slice(axis + 1))) % size);
+  return order.reduce((sum, axis) => sum * shape[axis]! + position[axis]!, 0);
 }
 
 /** Copies a block of `shape` out of `data`, where a step along axis i is strides[i] numbers. */
@@ -166,9 +183,16 @@ export function concatenateRows(parts: readonly Source[]): Source {
   }
   const row = sizeOf(rest);
   const total = parts.reduce((sum, part) => sum + rowsIn(part), 0);
+  let begin = 0;
+  const firsts = parts.map((part) => {
+    const index = firstNonFinite(part);
+    begin += sizeOf(part.shape);
+    return index < 0 ? -1 : begin - sizeOf(part.shape) + index;
+  });
   return {
     dtype: parts.some(({ dtype }) => dtype === "float64") ? "float64" : "float32",
     shape: [total, ...rest],
+    firstNonFinite: firsts.find((index) => index >= 0) ?? -1,
     async read(into, { first, end }) {
       let begin = 0; // of the part, among all rows
       for (const part of parts) {

@@ -1,6 +1,6 @@
 import { WeightsError } from "../ir/errors.ts";
 import { type Graph, parametersOf, rebuild } from "../ir/graph.ts";
-import { isTensor, type NamedSource, type Source } from "../ir/source.ts";
+import { firstNonFinite, isTensor, type NamedSource, type Source } from "../ir/source.ts";
 import { type Constant, constant, formatShape, type Parameter } from "../ir/value.ts";
 
 /** Named sources, as a file of weights holds them. */
@@ -39,19 +39,16 @@ export function bind<In extends string, Out extends string>(
   );
 }
 
-function problemOf({ name, shape }: Parameter, found: NamedSource | undefined): string[] {
-  if (!found) return [`${name} is missing: expected ${formatShape(shape)}`];
-  const source = realSource(found);
-  if (!source) return [`${name} is ${found.dtype}, expected float32`];
+function problemOf({ name, shape }: Parameter, given: NamedSource | undefined): string[] {
+  if (!given) return [`${name} is missing: expected ${formatShape(shape)}`];
+  const source = realSource(given);
+  if (!source) return [`${name} is ${given.dtype}, expected float32`];
   if (source.shape.join() !== shape.join()) {
     return [`${name} is misshapen: found ${formatShape(source.shape)}, expected ${formatShape(shape)}`];
   }
-  if (!isTensor(source)) {
-    const { firstNonFinite = -1 } = source;
-    return firstNonFinite < 0 ? [] : [`${name} is not finite: found NaN or infinity at index ${firstNonFinite}`];
-  }
-  const index = source.data.findIndex((value) => !Number.isFinite(value));
-  return index < 0 ? [] : [`${name} is not finite: found ${source.data[index]} at index ${index}`];
+  const index = firstNonFinite(source);
+  const found = isTensor(source) ? source.data[index] : "NaN or infinity";
+  return index < 0 ? [] : [`${name} is not finite: found ${found} at index ${index}`];
 }
 
 /** Undefined for whole numbers. */

@@ -66,6 +66,7 @@ describe("optimize", () => {
     const weight: LazySource = {
       dtype: "float32",
       shape: [1, 1, 1, 1],
+      firstNonFinite: -1,
       read: async (into) => {
         reads++;
         into[0] = 3;
