@@ -168,6 +168,19 @@ describe("a large file of halves", () => {
   });
 });
 
+it("reads rows of F64, and finds infinity among them", async () => {
+  const data = Float64Array.from({ length: 5 << 20 }, (_, i) => i / 3);
+  await writeSafetensors(file, { w: tensorOf("float64", [5, 1 << 20], data) });
+  const into = new Float32Array(1 << 20);
+  const source = lazyIn(await readWeights(file), "w");
+  expect(source).toMatchObject({ dtype: "float64", firstNonFinite: -1 });
+  await readRows(source, into, { first: 4, end: 5 });
+  expect(bytesOf(into).equals(bytesOf(Float32Array.from(data.subarray(4 << 20))))).toBe(true);
+  data[4_000_001] = -Infinity;
+  await writeSafetensors(file, { w: tensorOf("float64", [5, 1 << 20], data) });
+  expect(lazyIn(await readWeights(file), "w").firstNonFinite).toBe(4_000_001);
+});
+
 it("looks at every number of a large file whose header lists tensors in another order than the data", async () => {
   const [first, last] = [numbers([3 << 20], 1), numbers([6 << 20], 2)];
   last.data[77] = Number.NaN;

@@ -1,6 +1,6 @@
 import type { Stats } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { FormatError, type LazySource, type RealArray, type Rows, rowSize } from "@residual/core";
+import { FormatError, type LazySource, OutOfMemoryError, type RealArray, type Rows, rowSize } from "@residual/core";
 import { decodeTensor } from "./decode-tensor.ts";
 import { refuse, type TensorEntry } from "./safetensors.ts";
 
@@ -37,11 +37,12 @@ export async function openedFile(handle: FileHandle, path: string): Promise<Open
   };
 }
 
-/** Dtypes whose numbers are read from a file row by row, the bits of each that are all set in NaN and infinity, and its bytes. */
+/** Dtypes whose numbers are read from a file row by row: the bytes of a number, and the bits that are all set in NaN and infinity. */
 const lazyDTypes = {
-  F32: { exponent: 0x7f800000, bytes: 4 },
-  F16: { exponent: 0x7c00, bytes: 2 },
-  BF16: { exponent: 0x7f80, bytes: 2 },
+  F64: { bytes: 8, exponent: 0x7ff00000 }, // of the upper half
+  F32: { bytes: 4, exponent: 0x7f800000 },
+  F16: { bytes: 2, exponent: 0x7c00 },
+  BF16: { bytes: 2, exponent: 0x7f80 },
 } as const;
 
 type LazyDType = keyof typeof lazyDTypes;
@@ -67,7 +68,7 @@ export function fileSource(file: OpenedFile, offset: number, entry: LazyEntry, f
   const { bytes } = lazyDTypes[dtype];
   const start = offset + begin;
   return {
-    dtype: "float32",
+    dtype: dtype === "F64" ? "float64" : "float32",
     shape,
     firstNonFinite,
     async read(into: RealArray, { first }: Rows) {
@@ -81,7 +82,7 @@ export function fileSource(file: OpenedFile, offset: number, entry: LazyEntry, f
         const part = chunk.subarray(0, Math.min(chunk.length, (into.length - done) * bytes));
         file.readAgain(from + done * bytes, part);
         const { data } = decodeTensor({ ...entry, shape: [part.length / bytes], begin: 0, end: part.length }, part);
-        into.set(data as Float32Array, done);
+        into.set(data as RealArray, done);
       }
     },
   };
@@ -110,7 +111,7 @@ export async function scan(
   const found = new Map<TensorEntry, { firstNonFinite: number; readonly bytes: Uint8Array | undefined }>(
     inOrder.map((entry) => [
       entry,
-      { firstNonFinite: -1, bytes: isKept(entry) ? new Uint8Array(entry.end - entry.begin) : undefined },
+      { firstNonFinite: -1, bytes: isKept(entry) ? allocate(entry.end - entry.begin, path) : undefined },
     ]),
   );
   const end = inOrder.at(-1)?.end ?? 0;
@@ -170,18 +171,27 @@ export async function readWhole<T extends Uint8Array>(
   return into;
 }
 
-/** Index of the first number that is NaN or infinite, or -1. `bytes` begin at a multiple of the dtype's size. */
-function indexOfNonFinite({ buffer, byteOffset, byteLength }: Uint8Array, dtype: LazyDType): number {
-  const { exponent } = lazyDTypes[dtype];
-  if (dtype === "F32") return indexOfNonFiniteFloat32(new Int32Array(buffer, byteOffset, byteLength / 4));
-  const halves = new Uint16Array(buffer, byteOffset, byteLength / 2);
-  return halves.findIndex((bits) => (bits & exponent) === exponent);
+/** A buffer whose memory is not cleared: all of it is about to be read over. Throws OutOfMemoryError. */
+export function allocate(length: number, path: string): Uint8Array {
+  try {
+    return Buffer.allocUnsafeSlow(length);
+  } catch (cause) {
+    throw new OutOfMemoryError(
+      `${path}: there is no memory for its ${length} bytes; free some, or take a smaller file`,
+      { cause },
+    );
+  }
 }
 
-/** Of float32 numbers, given as their bits. The first pass has no branch: nearly always it finds none. */
-function indexOfNonFiniteFloat32(numbers: Int32Array): number {
-  const { exponent } = lazyDTypes.F32;
+/** Index of the first number that is NaN or infinite, or -1. The bytes begin at a multiple of the dtype's size. */
+function indexOfNonFinite({ buffer, byteOffset, byteLength }: Uint8Array, dtype: LazyDType): number {
+  const { bytes, exponent } = lazyDTypes[dtype];
+  const isSet = (bits: number) => (bits & exponent) === exponent;
+  if (bytes === 2) return new Uint16Array(buffer, byteOffset, byteLength / 2).findIndex(isSet);
+  const words = new Int32Array(buffer, byteOffset, byteLength / 4);
+  if (bytes === 8) return Math.floor(words.findIndex((bits, i) => i % 2 === 1 && isSet(bits)) / 2); // little-endian
+  // Without a branch first: nearly always none is found.
   let carry = 0;
-  for (let i = 0; i < numbers.length; i++) carry |= (numbers[i]! & exponent) + (1 << 23);
-  return carry < 0 ? numbers.findIndex((bits) => (bits & exponent) === exponent) : -1;
+  for (let i = 0; i < words.length; i++) carry |= (words[i]! & exponent) + (1 << 23);
+  return carry < 0 ? words.findIndex(isSet) : -1;
 }

@@ -2,14 +2,13 @@ import type { FileHandle } from "node:fs/promises";
 import {
   FormatError,
   type NamedSource,
-  OutOfMemoryError,
   type Tensor,
   throwIfAborted,
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
 import { checkReadable, decodeTensor } from "./decode-tensor.ts";
-import { fileSource, isLazy, type OpenedFile, openedFile, readWhole, scan } from "./file-source.ts";
+import { allocate, fileSource, isLazy, type OpenedFile, openedFile, readWhole, scan } from "./file-source.ts";
 import { type Header, headerLength, parseHeader, prefixLength, refuse, type TensorEntry } from "./safetensors.ts";
 import type { Weights } from "./weights.ts";
 
@@ -183,16 +182,4 @@ async function readRange(
 /** Waits for all, whatever becomes of them (nothing may still read from a handle once it is closed); then the first failure. */
 async function allDone(work: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(work)) if (result.status === "rejected") throw result.reason;
-}
-
-/** A buffer of its own, not filled with zeros: all of it is about to be read over. */
-function allocate(length: number, path: string): Uint8Array {
-  try {
-    return Buffer.allocUnsafeSlow(length);
-  } catch (cause) {
-    throw new OutOfMemoryError(
-      `${path}: there is no memory for its ${length} bytes; free some, or take a smaller file`,
-      { cause },
-    );
-  }
 }
