@@ -1,4 +1,14 @@
-import { type OpName, ops, type Tensor, tensor, tensorOf, toFloat64, UnsupportedError } from "@residual/core";
+import {
+  evaluateOp,
+  type OpName,
+  opOf,
+  ops,
+  type Tensor,
+  tensor,
+  tensorOf,
+  toFloat64,
+  UnsupportedError,
+} from "@residual/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Arithmetic, arithmeticOf, float32, gamma } from "./arithmetic.ts";
@@ -194,11 +204,7 @@ const halved = (tensors: Trial["inputs"]): Trial["inputs"] =>
 
 const evaluated = ({ op, attributes, inputs }: Trial, shape: readonly number[]): Float64Array => {
   const wide = Object.fromEntries(Object.entries(inputs).map(([name, each]) => [name, toFloat64(each)]));
-  return (ops[op].evaluate as (inputs: object, attributes: object, shape: readonly number[]) => Float64Array)(
-    wide,
-    attributes,
-    shape,
-  );
+  return evaluateOp({ op, attributes: opOf(op).attributes(attributes) }, wide, shape);
 };
 
 describe("float16", () => {

@@ -8,6 +8,7 @@ import {
   type ModelName,
   named,
   ops,
+  readTensor,
   reference,
   resnet,
   rewrite,
@@ -178,7 +179,7 @@ async function imageSet(net: Net): Promise<ImageSet> {
 }
 
 async function answersOf({ answers, tensor }: Net): Promise<Float64Array> {
-  return (await readWeights(answers)).tensors.get(tensor)!.data as Float64Array;
+  return (await readTensor((await readWeights(answers)).tensors.get(tensor)!)).data as Float64Array;
 }
 
 /** What is recorded of a stage: its channels' means, the sums over all, and the first eight values. */

@@ -4,6 +4,7 @@ import {
   type Graph,
   nodesOf,
   type OpName,
+  readTensor,
   type Tensor,
   throwIfAborted,
   type Value,
@@ -17,11 +18,11 @@ import { answered, type Outcome, roundToFloat32, runTrials, type Trial } from ".
  * Each node of a bound graph as a trial of its own, in their order: fed what the reference answers before it, rounded to
  * float32. Rounding cannot pile up, so a node over its bound is itself at fault.
  */
-function* trialsOf(
+async function* trialsOf(
   graph: Graph,
   inputs: { readonly [name: string]: Tensor<"float32"> },
   options: WorkOptions = {},
-): Generator<Trial> {
+): AsyncGenerator<Trial> {
   const known = new Map<Value, Tensor<"float32">>();
   const last = lastReaders(graph);
   const total = nodesOf(graph).length;
@@ -29,7 +30,7 @@ function* trialsOf(
   for (const value of valuesOf(graph)) {
     throwIfAborted(options.signal);
     if (value.kind === "input") known.set(value, roundToFloat32(inputs[value.name]!));
-    if (value.kind === "constant") known.set(value, roundToFloat32(value.tensor));
+    if (value.kind === "constant") known.set(value, roundToFloat32(await readTensor(value.source)));
     if (value.kind !== "node") continue;
     const trial = answered(trialOf(value, known));
     yield trial;

@@ -1,5 +1,6 @@
 import {
   type AnyNode,
+  applyOp,
   type Backend,
   constant,
   type Graph,
@@ -8,7 +9,6 @@ import {
   type Node,
   named,
   type OpName,
-  ops,
   ResidualError,
   sizeOf,
   type Tensor,
@@ -63,21 +63,21 @@ const LARGEST_GROUP = 96 << 20;
  */
 export async function* runTrials(
   backend: Backend,
-  trials: Iterable<Trial>,
+  trials: Iterable<Trial> | AsyncIterable<Trial>,
   arithmetic: Arithmetic = float32,
   options: WorkOptions = {},
 ): AsyncGenerator<Outcome> {
-  for (const group of grouped(trials)) {
+  for await (const group of grouped(trials)) {
     const answers = await answersTo(backend, group, options);
     for (const [i, trial] of group.entries()) yield outcomeOf(trial, answers[i]!, arithmetic);
   }
 }
 
 /** The first few trials, as many as fit. */
-function* grouped(trials: Iterable<Trial>): Generator<Trial[]> {
+async function* grouped(trials: Iterable<Trial> | AsyncIterable<Trial>): AsyncGenerator<Trial[]> {
   let group: Trial[] = [];
   let bytes = 0;
-  for (const trial of trials) {
+  for await (const trial of trials) {
     const size = bytesOf(trial);
     if (group.length > 0 && bytes + size > LARGEST_GROUP) {
       yield group;
@@ -137,8 +137,7 @@ function inputsOf({ inputs }: Trial): { [input: string]: Value } {
 }
 
 function nodeOf({ op, attributes }: Trial, inputs: { readonly [input: string]: Value }): AnyNode {
-  const apply = ops[op] as unknown as (inputs: object, attributes: object) => AnyNode;
-  return apply(inputs, attributes);
+  return applyOp(op, inputs, attributes);
 }
 
 /** The trial's answer in float64, and how far off each element may be; of its samples alone, where it has some. */

@@ -1,17 +1,20 @@
 import {
-  type Answer,
   type AnyNode,
   type Backend,
   checkInputs,
   concrete,
   type Executable,
+  evaluateOp,
   type Graph,
   inputsOf,
+  isTensor,
+  mapValues,
   type OpName,
-  ops,
   parametersOf,
   type Rules,
   rewrite,
+  ShapeError,
+  type Source,
   type Tensor,
   tensorOf,
   throwIfAborted,
@@ -19,7 +22,9 @@ import {
   UnsupportedError,
   usesOf,
   type Value,
+  type Variable,
   valuesOf,
+  variablesOf,
   type WorkOptions,
 } from "@residual/core";
 
@@ -48,17 +53,8 @@ export interface Bugs {
 
 /** The plain kernel of an op: its own evaluation, rounded once. */
 export function plain(op: OpName): Kernel {
-  const { evaluate } = ops[op] as unknown as {
-    evaluate: (
-      inputs: { [input: string]: Tensor<"float64"> },
-      attributes: object,
-      shape: readonly number[],
-    ) => Float64Array;
-  };
-  return (inputs, attributes, shape) => {
-    const wide = Object.entries(inputs).map(([name, tensor]) => [name, toFloat64(tensor)] as const);
-    return Float32Array.from(evaluate(Object.fromEntries(wide), attributes, shape));
-  };
+  return (inputs, attributes, shape) =>
+    Float32Array.from(evaluateOp({ op, attributes }, mapValues(inputs, toFloat64), shape));
 }
 
 /** An honest backend that rounds each node's answer to float32, with places for bugs. */
@@ -77,29 +73,50 @@ export function float32Backend(bugs: Bugs = {}): Backend {
   };
 }
 
+type State = Map<Variable, Tensor<"float32">>;
+
 function executableOf(graph: Graph, bugs: Bugs): Executable {
   let disposed = false;
+  const state: State = new Map();
   const dispose = async () => {
     disposed = true;
   };
+  const checkOpen = ({ signal }: WorkOptions) => {
+    if (disposed) throw new UnsupportedError("run after dispose; compile the graph again");
+    throwIfAborted(signal);
+  };
   return {
-    async run(inputs, { signal } = {}) {
-      if (disposed) throw new UnsupportedError("run after dispose; compile the graph again");
-      throwIfAborted(signal);
+    async run(inputs, options = {}) {
+      checkOpen(options);
       const batch = (bugs.check ?? checkInputs)(graph, inputs);
-      return evaluate(graph, inputs, batch, bugs, signal);
+      return evaluate(graph, inputs, { batch, bugs, state, signal: options.signal });
+    },
+    async read(names, options = {}) {
+      checkOpen(options);
+      const known = new Map(variablesOf(graph).map((variable) => [variable.name, variable]));
+      const missing = names.find((name) => !known.has(name));
+      if (missing !== undefined) throw new ShapeError("read.V1", `${graph.name} has no variable ${missing}`);
+      return Object.fromEntries(names.map((name) => [name, copyOf(current(known.get(name)!, state))]));
     },
     dispose,
     [Symbol.asyncDispose]: dispose,
   };
 }
 
-async function evaluate(graph: Graph, given: Inputs, batch: number, bugs: Bugs, signal: WorkOptions["signal"]) {
+interface Run {
+  readonly batch: number;
+  readonly bugs: Bugs;
+  readonly state: State;
+  readonly signal: WorkOptions["signal"];
+}
+
+async function evaluate(graph: Graph, given: Inputs, { batch, bugs, state, signal }: Run) {
   const known = new Map<Value, Tensor<"float32">>();
   const pending = new Map(usesOf(graph));
   for (const value of valuesOf(graph)) {
     if (value.kind === "input") known.set(value, given[value.name]!);
-    if (value.kind === "constant") known.set(value, narrow(value.tensor));
+    if (value.kind === "constant") known.set(value, narrow(value.source));
+    if (value.kind === "variable") known.set(value, current(value, state));
     if (value.kind !== "node") continue;
     throwIfAborted(signal);
     if (batch > 8) await new Promise((resolve) => setTimeout(resolve, 0)); // so that an abort gets its turn
@@ -111,11 +128,19 @@ async function evaluate(graph: Graph, given: Inputs, batch: number, bugs: Bugs, 
       if (left === 0) known.delete(input);
     }
   }
-  const answers = Object.entries(graph.outputs).map(([name, value]): [string, Answer] => {
-    const { dtype, shape, data } = known.get(value)!;
-    return [name, tensorOf(dtype, shape, data.slice())];
-  });
-  return Object.fromEntries(answers);
+  const answers = mapValues(graph.outputs, (value) => copyOf(known.get(value)!));
+  const next = graph.updates.map(({ variable, value }) => [variable, copyOf(known.get(value)!)] as const);
+  for (const [variable, tensor] of next) state.set(variable, tensor);
+  return answers;
+}
+
+/** What a variable is now. */
+function current(variable: Variable, state: State): Tensor<"float32"> {
+  return state.get(variable) ?? narrow(variable.source);
+}
+
+function copyOf({ shape, data }: Tensor<"float32">): Tensor<"float32"> {
+  return tensorOf("float32", shape, data.slice());
 }
 
 function answerOf(
@@ -131,6 +156,8 @@ function answerOf(
   return { dtype: "float32", shape, data: kernel(Object.fromEntries(inputs), node.attributes as never, shape) };
 }
 
-function narrow({ shape, data }: Tensor<"float32" | "float64">): Tensor<"float32"> {
+function narrow(source: Source): Tensor<"float32"> {
+  if (!isTensor(source)) throw new UnsupportedError("this backend holds weights in memory");
+  const { shape, data } = source;
   return tensorOf("float32", shape, data instanceof Float32Array ? data : Float32Array.from(data));
 }

@@ -5,7 +5,7 @@ import {
   is,
   type ModelName,
   ops,
-  type Tensor,
+  type RealTensor,
   tensorOf,
   UnsupportedError,
 } from "@residual/core";
@@ -105,7 +105,7 @@ const unchecked: Bugs["check"] = (graph, inputs) => {
 
 let runs = 0;
 const leaked: unknown[] = [];
-const sharedConstants = new Map<string, Tensor>();
+const sharedConstants = new Map<string, RealTensor>();
 
 /** Bugs that backends have had, or are likely to have. */
 export const mutations: readonly Mutation[] = [
@@ -586,10 +586,11 @@ export const mutations: readonly Mutation[] = [
         for (const value of Object.values(graph.outputs)) {
           for (const [name, input] of Object.entries((value as AnyNode).inputs ?? {})) {
             if (input.kind !== "constant") continue;
-            const key = `${name} ${input.tensor.shape}`;
+            const constant = input.source as RealTensor;
+            const key = `${name} ${constant.shape}`;
             const before = sharedConstants.get(key);
-            if (before) (input.tensor.data as Float32Array).set(before.data as Float32Array);
-            else sharedConstants.set(key, { ...input.tensor, data: input.tensor.data.slice() } as Tensor);
+            if (before) constant.data.set(before.data);
+            else sharedConstants.set(key, { ...constant, data: constant.data.slice() } as RealTensor);
           }
         }
         return honest;

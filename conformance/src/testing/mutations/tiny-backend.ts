@@ -3,6 +3,7 @@ import {
   type Backend,
   type Executable,
   type Graph,
+  mapValues,
   reference,
   tensorOf,
   throwIfAborted,
@@ -17,10 +18,11 @@ export const tiny: Backend = {
     const exact = await reference.compile(graph, options);
     const executable: Executable<In, Out> = {
       async run(inputs, work) {
-        const answers = Object.entries<Answer>(await exact.run(inputs, work));
+        const answers = await exact.run(inputs, work);
         throwIfAborted(work?.signal);
-        return Object.fromEntries(answers.map(([name, answer]) => [name, rounded(answer)])) as { [K in Out]: Answer };
+        return mapValues(answers, rounded) as { [K in Out]: Answer };
       },
+      read: async (names, work) => mapValues(await exact.read(names, work), rounded),
       dispose: () => exact.dispose(),
       [Symbol.asyncDispose]: () => exact.dispose(),
     };

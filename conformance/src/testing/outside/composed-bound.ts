@@ -3,6 +3,7 @@ import {
   type Node,
   type OpName,
   ops,
+  type RealTensor,
   sizeOf,
   type Tensor,
   tensorOf,
@@ -31,9 +32,9 @@ export function composedBound(
   arithmetic: Arithmetic,
 ): Bounded {
   const known = new Map<Value, Known>();
-  for (const value of valuesOf({ name: "", inputs: {}, outputs: { y }, aliases: {} })) {
+  for (const value of valuesOf({ name: "", inputs: {}, outputs: { y }, aliases: {}, updates: [] })) {
     if (value.kind === "input") known.set(value, { tensor: toFloat64(inputs[value.name]!) });
-    if (value.kind === "constant") known.set(value, { tensor: toFloat64(value.tensor) });
+    if (value.kind === "constant") known.set(value, { tensor: toFloat64(value.source as RealTensor) });
     if (value.kind === "node") known.set(value, answer(value as AnyOf, known, arithmetic));
   }
   const { tensor, error } = known.get(y)!;

@@ -55,7 +55,7 @@ function refusalOf(call: Recorded): Refusal | undefined {
 export function opsOf({ calls }: ExpressedVector): readonly string[] {
   const nodes = calls.map(inOurOps).flatMap((translation) => {
     if (isRefusal(translation)) return [];
-    return valuesOf({ name: "", inputs: {}, outputs: { y: translation.y }, aliases: {} });
+    return valuesOf({ name: "", inputs: {}, outputs: { y: translation.y }, aliases: {}, updates: [] });
   });
   return [...new Set(nodes.flatMap((value) => (value.kind === "node" ? [value.op] : [])))].toSorted();
 }

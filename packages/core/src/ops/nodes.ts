@@ -1,4 +1,4 @@
-import { applyDefinition, type CompositeOp, type InputRecord, type InputRoles, type Op } from "../ir/define-op.ts";
+import { applyDefinition, type InputRecord, type InputRoles } from "../ir/define-op.ts";
 import { check, ShapeError } from "../ir/errors.ts";
 import { type Graph, inputsOf, valuesOf } from "../ir/graph.ts";
 import { freeName, mapValues } from "../ir/names.ts";
@@ -17,18 +17,16 @@ export type CompositeName = {
   [Name in OpName]: (typeof ops)[Name] extends { decompose: unknown } ? Name : never;
 }[OpName];
 
-type PartsOf<Name extends OpName> =
-  (typeof ops)[Name] extends Op<Name, infer Required, infer Optional, infer _Options, infer Attributes>
-    ? { required: Required; optional: Optional; attributes: Attributes }
-    : (typeof ops)[Name] extends CompositeOp<Name, infer Required, infer Optional, infer _Options, infer Attributes>
-      ? { required: Required; optional: Optional; attributes: Attributes }
-      : never;
+type OpOf<Name extends OpName> = (typeof ops)[Name];
 
 /** The attributes a node of this op holds, in their one written-out form. */
-export type AttributesOf<Name extends OpName> = PartsOf<Name>["attributes"];
+export type AttributesOf<Name extends OpName> = ReturnType<OpOf<Name>["attributes"]>;
+
+type Required<Name extends OpName> = keyof OpOf<Name>["inputs"] & string;
+type Optional<Name extends OpName> = keyof NonNullable<OpOf<Name>["optional"]> & string;
 
 /** `{ x: T, weight: T, bias?: T }` for an op's inputs. */
-export type InputsOf<Name extends OpName, T> = InputRecord<PartsOf<Name>["required"], PartsOf<Name>["optional"], T>;
+export type InputsOf<Name extends OpName, T> = InputRecord<Required<Name>, Optional<Name>, T>;
 
 /** A node of one op, or, as `Node`, of any. */
 export type Node<Name extends OpName = OpName> = {
@@ -120,17 +118,17 @@ export function partsOf(node: AnyNode): readonly Exclude<Value, Input>[] {
 
 /** The output of an op in float64, row-major; that of a composite op by its parts. `shape` is the output's. */
 export function evaluateOp(
-  node: AnyNode,
+  { op, attributes }: Pick<AnyNode, "op" | "attributes">,
   inputs: { readonly [input: string]: Tensor<"float64"> },
   shape: readonly number[],
 ): Float64Array {
-  const { evaluate } = opOf(node);
-  if (evaluate) return evaluate(inputs, node.attributes, shape);
+  const { evaluate } = opOf(op);
+  if (evaluate) return evaluate(inputs, attributes, shape);
   const placeholders = mapValues(inputs, ({ shape }, name) => input(name, shape)); // with the batch closed
   const known = new Map<Value, Tensor<"float64">>();
   for (const [name, value] of Object.entries(placeholders)) known.set(value, inputs[name]!);
   let answer: Float64Array = new Float64Array();
-  for (const part of partsOf(applyOp(node.op, placeholders, node.attributes))) {
+  for (const part of partsOf(applyOp(op, placeholders, attributes))) {
     known.set(part, evaluatePart(part, known));
     answer = known.get(part)!.data;
   }
