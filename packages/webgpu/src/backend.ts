@@ -1,28 +1,21 @@
 import {
-  abortError,
   type Backend,
-  checkInputs,
+  type BackendParts,
+  compileOn,
   type Deviation,
   type Executable,
   type Graph,
-  optimize,
-  parametersOf,
-  type Tensor,
+  type Input,
   throwIfAborted,
-  UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
 import { adapterDriver, adapterName } from "@residual/kit/gpu";
 import { checkBuffers, type DeviceBuffers } from "./buffers.ts";
 import type { WebgpuCache } from "./cache.ts";
-import { type Family, type Float16, type Gpu, type GpuSource, guarded, openGpu, type Tuning } from "./device.ts";
-import { lowerToPlan } from "./lower.ts";
-import { allocate, type Held, prepare, type Ready, upload } from "./memory.ts";
-import { type Plan, type Program, printPlan, programsOf } from "./plan.ts";
-import { type Given, readBack, runPlan } from "./run.ts";
+import { type Family, type Float16, type Gpu, type GpuSource, openGpu, type Tuning } from "./device.ts";
+import { WebgpuModel } from "./model.ts";
+import { type Program, printPlan, programsOf } from "./plan.ts";
 import { type TunedLayer, type TuneOptions, tuneGraph } from "./tune.ts";
-import { checkKernels } from "./verify.ts";
-import { napping } from "./wait.ts";
 
 export interface WebgpuOptions {
   /** Where adapters come from: the browser's `navigator.gpu`, or in Node Dawn's, where not given. */
@@ -106,7 +99,7 @@ export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
   const forget = () => {
     opened = undefined;
   };
-  return {
+  const parts: BackendParts<WebgpuModel> = {
     name: "webgpu",
     async describe() {
       const { adapter, library, version, choice } = await acquire();
@@ -125,153 +118,43 @@ export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
         deviations,
       };
     },
+    load: async (graph, work) => WebgpuModel.load(await acquire(), graph, work),
+  };
+  return {
+    name: parts.name,
+    describe: () => parts.describe(),
     device: async () => (await acquire()).device,
     async tune(graph, options = {}) {
       throwIfAborted(options.signal);
-      checkBound(graph);
       const gpu = await acquire();
       gpu.check();
       const layers = await tuneGraph(gpu, graph, options);
       await gpu.remember();
       return layers;
     },
-    async compile<In extends string, Out extends string>(graph: Graph<In, Out>, work: WorkOptions = {}) {
-      throwIfAborted(work.signal);
-      checkBound(graph);
-      const gpu = await acquire();
-      gpu.check();
-      return executableOf(gpu, graph, work);
-    },
+    compile: (graph, work) => compileWith(parts, graph, work),
   };
 }
 
-function checkBound(graph: Graph): void {
-  const [open] = parametersOf(graph);
-  if (!open) return;
-  throw new UnsupportedError(`webgpu: parameters of ${graph.name} are open (${open.name}, …); bind them first`);
-}
-
-async function executableOf(gpu: Gpu, given: Graph, work: WorkOptions): Promise<WebgpuExecutable> {
-  const graph = optimize(given); // once more does nothing
-  let constants: ReadonlyMap<string, Held> = new Map();
-  let ready: Ready | undefined;
-  let disposed = false;
-  let last: Promise<unknown> = Promise.resolve();
-  const isOpen = Object.values(graph.inputs).some(({ shape }) => shape[0] === "N");
-
-  /** Memory for a batch; that of another is let go. */
-  async function readyFor(batch: number, { signal, onProgress }: WorkOptions = {}): Promise<Ready> {
-    if (ready?.batch === batch) return ready;
-    ready?.destroy();
-    ready = undefined;
-    try {
-      return await guarded(gpu, graph.name, async () => {
-        const wanted = lowerToPlan(graph, batch, gpu.choice); // tiles, and so the order of weights, may be others for another batch
-        const isTrusted = await checkKernels(gpu, wanted.plan);
-        throwIfAborted(signal);
-        const lowered = isTrusted ? wanted : lowerToPlan(graph, batch, gpu.choice);
-        const before = constants;
-        constants = allocate(gpu, lowered, before);
-        const preparing = prepare(gpu, lowered, batch, constants);
-        preparing.catch(() => {}); // it is waited for below; other threads compile while weights go up
-        try {
-          await upload(gpu, lowered, constants, { before, signal, onProgress });
-          await compileKernels(gpu, lowered.plan, { signal, onProgress });
-          ready = await preparing;
-          return ready;
-        } catch (error) {
-          await preparing.then(({ destroy }) => destroy()).catch(() => {});
-          throw error;
-        }
-      });
-    } catch (error) {
-      free();
-      throw error;
-    }
-  }
-
-  function free(): void {
-    ready?.destroy();
-    ready = undefined;
-    for (const held of constants.values()) held.destroy();
-    constants = new Map();
-  }
-
-  const { plan } = await readyFor(1, work);
-
-  /** One after the other: they share memory. */
-  function queued<T>(batch: number, stop: WorkOptions["signal"], work: (ready: Ready) => Promise<T>): Promise<T> {
-    const mine = last.then(async () => {
-      throwIfAborted(stop);
-      gpu.check();
-      return work(await readyFor(isOpen ? batch : 1));
-    });
-    last = mine.catch(() => undefined);
-    return untilAborted(mine, stop);
-  }
-
-  function checkOpen(): void {
-    if (disposed) throw new UnsupportedError("webgpu: run after dispose; compile the graph again");
-  }
-
-  async function run(inputs: { readonly [name: string]: Tensor<"float32"> }, { signal: stop }: WorkOptions = {}) {
-    checkOpen();
-    throwIfAborted(stop);
-    const batch = checkInputs(graph, inputs);
-    const copies = Object.entries(inputs).map(([name, { data }]): Given => ({ name, data: data.slice() })); // the caller may go on
-    return queued(batch, stop, async (memory) => {
-      await runPlan(gpu, memory, { inputs: copies, signal: stop });
-      return readBack(gpu, memory);
-    });
-  }
-
-  async function runOnDevice(
-    buffers: DeviceBuffers,
-    { signal: stop, batch = 1 }: WorkOptions & { readonly batch?: number } = {},
-  ): Promise<void> {
-    checkOpen();
-    throwIfAborted(stop);
-    checkBuffers(graph, batch, buffers);
-    const inputs = Object.entries(buffers.inputs).map(([name, buffer]): Given => ({ name, buffer }));
-    return queued(batch, stop, (memory) => runPlan(gpu, memory, { inputs, outputs: buffers.outputs, signal: stop }));
-  }
-
-  async function dispose(): Promise<void> {
-    disposed = true;
-    await last;
-    free();
-  }
-
+async function compileWith<In extends string, Out extends string>(
+  parts: BackendParts<WebgpuModel>,
+  graph: Graph<In, Out>,
+  work: WorkOptions = {},
+): Promise<WebgpuExecutable<In, Out>> {
+  const { executable, loaded, enqueue } = await compileOn(parts, graph, work);
+  const isOpen = Object.values<Input>(graph.inputs).some(({ shape }) => shape[0] === "N");
   return {
-    run,
-    runOnDevice,
+    ...executable,
+    async runOnDevice(buffers, { batch: given = 1, ...options } = {}) {
+      const batch = isOpen ? given : 1;
+      checkBuffers(graph, batch, buffers);
+      return enqueue(() => loaded.runOnDevice(buffers, { ...options, batch }), options.signal);
+    },
     get plan() {
-      return printPlan(plan);
+      return printPlan(loaded.plan);
     },
     get programs() {
-      return programsOf(plan);
+      return programsOf(loaded.plan);
     },
-    dispose,
-    [Symbol.asyncDispose]: dispose,
   };
-}
-
-/** All programs of a plan at once; what is compiled already takes no time. */
-async function compileKernels(gpu: Gpu, { dispatches }: Plan, { signal, onProgress }: WorkOptions): Promise<void> {
-  const kernels = new Map(dispatches.map(({ kernel }) => [kernel.name, kernel]));
-  let done = 0;
-  const tell = () => onProgress?.({ stage: "compile kernels", done: done++, total: kernels.size });
-  tell();
-  await napping(Promise.all([...kernels.values()].map((kernel) => gpu.pipeline(kernel).then(tell))));
-  throwIfAborted(signal);
-}
-
-/** Rejects as soon as the signal is aborted; what is under way on the device ends by itself, and the next waits for it. */
-function untilAborted<T>(work: Promise<T>, signal: WorkOptions["signal"]): Promise<T> {
-  if (!signal) return work;
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(abortError(signal));
-    signal.addEventListener("abort", stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-  });
 }

@@ -1,4 +1,4 @@
-import { type Constant, type Numbers, sizeOf } from "@residual/core";
+import { permuteAxes, type Source, sizeOf } from "@residual/core";
 import * as kernels from "./kernels/index.ts";
 import { isFloat16, type Kernel, type KernelIn, type Memory, widened, workgroupsFor } from "./kernels/kernel.ts";
 import { interleaved, isDense, type Layout, layoutOf, lengthOf, type Packing } from "./layout.ts";
@@ -11,13 +11,11 @@ export interface Operand {
   readonly order: "host" | "device";
 }
 
-/** A constant, and the numbers that go to the device for it. */
+/** Numbers of a constant on their way to the device: where they come from, and how they lie there. */
 export interface Uploaded {
-  readonly constant: Constant;
+  readonly source: Source;
   readonly packing: Packing;
   readonly memory: Memory;
-  /** What is packed of it. */
-  readonly view: (tensor: Numbers) => Numbers;
 }
 
 /** What dispatches are made with, one after the other. */
@@ -35,8 +33,8 @@ export interface Builder {
   readonly interleaved: (operand: Operand) => Operand;
   /** A constant in an order of its own; undefined where the operand is none. */
   readonly packed: (operand: Operand, packing: Packing) => Operand;
-  /** A constant seen otherwise, before it is packed. */
-  readonly reordered: (operand: Operand, how: string, shape: readonly number[], view: Uploaded["view"]) => Operand;
+  /** A constant with its axes in another order, and then seen in a shape. */
+  readonly permuted: (operand: Operand, order: readonly number[], shape: readonly number[]) => Operand;
 }
 
 interface Emitted {
@@ -93,16 +91,16 @@ export function builderOf(dispatches: Dispatch[], constants: Map<string, Uploade
       return known;
     },
     packed({ storage, shape }, packing) {
-      const { constant, view, name: original } = known(storage);
-      const seen = shape.join() === constant.tensor.shape.join() ? "" : ` as ${shape.join("×")}`;
+      const { source, name: original } = known(storage);
+      const seen = shape.join() === source.shape.join() ? "" : ` as ${shape.join("×")}`;
       const name = `${original} ${packing.name}${seen}`;
-      constants.set(name, { constant, view, packing, memory });
+      constants.set(name, { source, packing, memory });
       return { storage: { kind: "constant", name }, shape, order: "device" };
     },
-    reordered({ storage }, how, shape, view) {
-      const { name: original, ...before } = known(storage);
-      const name = `${original} ${how}`;
-      constants.set(name, { ...before, view: (tensor) => view(before.view(tensor)) });
+    permuted({ storage }, order, shape) {
+      const { name: original, source, ...rest } = known(storage);
+      const name = `${original} permuted`;
+      constants.set(name, { ...rest, source: permuteAxes(source, order) });
       return { storage: { kind: "constant", name }, shape, order: "host" };
     },
   };

@@ -1,4 +1,4 @@
-import type { AttributesOf, InputsOf, Numbers } from "@residual/core";
+import type { AttributesOf, InputsOf } from "@residual/core";
 import type { Builder, Operand } from "./builder.ts";
 import { type Choice, type Chosen, cheapest, type Transformed, transformCost, type Work } from "./choice.ts";
 import * as kernels from "./kernels/index.ts";
@@ -44,6 +44,9 @@ export function convolution(builder: Builder, whole: Choice, request: Request): 
   return way ?? (choice.inFours && inFours(builder, request)) ?? plainly(builder, request);
 }
 
+/** Weights [O, C, KH, KW] as [O, KW, C, KH]: what a row of a kernel sees as channels. */
+const COLUMNS_FIRST = [0, 3, 1, 2];
+
 /** The first convolution of a network, whose input has few channels. */
 function inRows(builder: Builder, choice: Choice, request: Request): Operand | undefined {
   const { node, shape, inputs, attributes } = request;
@@ -57,28 +60,13 @@ function inRows(builder: Builder, choice: Choice, request: Request): Operand | u
   const rows = builder.emit(`${node}, rows`, kernels.packRows, [x], [n, c * kw, h, ow], {
     params: { c, h, w, kw, ow, right, left, dilationW },
   });
-  const rowShape = [o, c * kw, kh, 1];
-  const asRows = builder.reordered(weight, "in rows", rowShape, rowsOf);
+  const asRows = builder.permuted(weight, COLUMNS_FIRST, [o, c * kw, kh, 1]);
   const inRow = { stride: [stride[0], 1], padding: [top, 0, padding[2], 0], dilation: [dilationH, 1] } as const;
   return fast(builder, choice, {
     ...request,
     inputs: { ...inputs, x: rows, weight: asRows },
     attributes: { ...attributes, ...inRow },
   });
-}
-
-/** Weights [O, C, KH, KW] as [O, KW·C, KH, 1], the columns of a kernel before the channels. */
-function rowsOf({ data, shape, gain }: Numbers): Numbers {
-  const [o, c, kh, kw] = four(shape);
-  const to = new Float64Array(data.length);
-  for (let out = 0, from = 0; out < o; out++) {
-    for (let k = 0; k < c; k++) {
-      for (let a = 0; a < kh; a++) {
-        for (let b = 0; b < kw; b++, from++) to[((out * kw + b) * c + k) * kh + a] = data[from]!;
-      }
-    }
-  }
-  return { shape: [o, c * kw, kh, 1], data: to, ...(gain && { gain }) };
 }
 
 function plainly(builder: Builder, request: Request): Operand {

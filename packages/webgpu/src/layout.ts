@@ -1,4 +1,4 @@
-import { type Numbers, sizeOf } from "@residual/core";
+import { type RealArray, sizeOf } from "@residual/core";
 
 /**
  * How a tensor lies on the device: [images][channels / 4][pixels][4], zeros behind the last channel. What a lane loads at once is
@@ -36,10 +36,12 @@ export interface Packing {
   readonly length: number;
   /** How many along the first axis a block takes; the last may be short of some. */
   readonly block: number;
-  /** Of the device's memory, equal in length: each has its stretch of a block, and those of all blocks one after the other. */
+  /** Parts of the device's memory of equal length. Each block has an equal share in each plane; a plane holds them in order. */
   readonly planes: number;
-  /** Of whole blocks, which `from` has: for each plane their stretches. Every number of `to` is written. */
-  readonly write: (from: Numbers, to: Float32Array) => void;
+  /** Whether `write` computes with the numbers, which are then wanted unrounded; else it moves them. */
+  readonly computes?: true;
+  /** Packs the numbers of whole blocks: their shares in the first plane, then in the next. Every number of `to` is written. */
+  readonly write: (from: RealArray, to: Float32Array) => void;
 }
 
 /** [N, C, H, W] of an image, [O, C, KH, KW] of weights. */
@@ -84,7 +86,7 @@ export function inOrder(order: WeightOrder, [o, c, kh, kw]: Four): Packing {
   const taps = kh * kw;
   const length = Math.ceil(o / block) * blockLength;
   const hasGaps = length > o * c * taps;
-  const write: Packing["write"] = ({ data, gain }, to) => {
+  const write: Packing["write"] = (data, to) => {
     if (hasGaps) to.fill(0);
     const outputs = data.length / (c * taps);
     for (let first = 0; first < outputs; first += block) {
@@ -97,14 +99,13 @@ export function inOrder(order: WeightOrder, [o, c, kh, kw]: Four): Packing {
           let into = start + ((tap - right) / kw) * order.down + right * order.right;
           // What is written lies together, what is read is in the nearest cache from the first tap on.
           for (let out = first; out < last; out++, into += together) {
-            const factor = gain ? gain[out]! : 1;
             const from = (out * c + k) * taps + tap;
             if (count === 4) {
-              to[into] = factor * data[from]!;
-              to[into + 1] = factor * data[from + taps]!;
-              to[into + 2] = factor * data[from + 2 * taps]!;
-              to[into + 3] = factor * data[from + 3 * taps]!;
-            } else for (let j = 0; j < count; j++) to[into + j] = factor * data[from + j * taps]!;
+              to[into] = data[from]!;
+              to[into + 1] = data[from + taps]!;
+              to[into + 2] = data[from + 2 * taps]!;
+              to[into + 3] = data[from + 3 * taps]!;
+            } else for (let j = 0; j < count; j++) to[into + j] = data[from + j * taps]!;
           }
         }
       }
@@ -115,11 +116,7 @@ export function inOrder(order: WeightOrder, [o, c, kh, kw]: Four): Packing {
 
 /** In the host's order. */
 export function dense(shape: readonly number[]): Packing {
-  const row = sizeOf(shape.slice(1));
-  const write: Packing["write"] = ({ data, gain }, to) => {
-    if (gain) for (let i = 0; i < data.length; i++) to[i] = gain[Math.floor(i / row)]! * data[i]!;
-    else to.set(data);
-  };
+  const write: Packing["write"] = (data, to) => to.set(data);
   return { name: "as it is", length: sizeOf(shape), block: 1, planes: 1, write };
 }
 
@@ -128,13 +125,12 @@ export function interleaved(shape: readonly number[]): Packing {
   const layout = layoutOf(shape);
   const { pixels, channels, quads } = layout;
   const isRow = shape.length === 1; // its first axis is that of channels
-  const write: Packing["write"] = ({ data, gain }, to) => {
+  const write: Packing["write"] = (data, to) => {
     to.fill(0);
     for (let image = 0, from = 0; from < data.length; image++) {
       for (let c = 0; c < channels; c++) {
         let into = (image * quads + (c >> 2)) * pixels * 4 + (c & 3);
-        const factor = gain ? gain[isRow ? c : image]! : 1;
-        for (const end = from + pixels; from < end; from++, into += 4) to[into] = factor * data[from]!;
+        for (const end = from + pixels; from < end; from++, into += 4) to[into] = data[from]!;
       }
     }
   };

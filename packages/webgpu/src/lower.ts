@@ -30,8 +30,9 @@ export function lowerToPlan(graph: Graph, batch: number, choice: Choice = {}): L
       if (value.kind === "input") return { storage: { kind: "input", name: value.name }, shape, order: "host" };
       if (value.kind === "parameter")
         throw new UnsupportedError(`webgpu: ${value.name} is open; bind the graph's parameters first`);
+      if (value.kind === "variable") throw new UnsupportedError(`webgpu: ${value.name} is a variable; onnx runs it`);
       const name = `${value.name}:${constants.size}`; // names may repeat
-      constants.set(name, { constant: value, view: (tensor) => tensor, packing: dense(shape), memory: "buffers" });
+      constants.set(name, { source: value.source, packing: dense(shape), memory: "buffers" });
       return { storage: { kind: "constant", name }, shape, order: "host" };
     },
   );

@@ -1,8 +1,10 @@
 import {
-  type Numbers,
-  numbersReader,
+  type RealArray,
   type Rows,
+  readRows,
   roundToFloat16,
+  rowSize,
+  rowsIn,
   sizeOf,
   throwIfAborted,
   UnsupportedError,
@@ -15,8 +17,8 @@ import type { Lowered } from "./lower.ts";
 import { bytesOf, type Dispatch, type Output, type Plan, type Storage } from "./plan.ts";
 import { napping } from "./wait.ts";
 
-/** What lies on the device. */
-export type Held = GPUBuffer | GPUTexture;
+/** Memory on the device. */
+export type Allocation = GPUBuffer | GPUTexture;
 
 /** A dispatch with all that it takes, made once. */
 interface Step {
@@ -33,7 +35,7 @@ interface Reading extends Output {
 }
 
 /** A plan for one batch, with its memory on the device. */
-export interface Ready {
+export interface PreparedPlan {
   readonly batch: number;
   readonly plan: Plan;
   readonly inputs: ReadonlyMap<string, GPUBuffer>;
@@ -50,13 +52,13 @@ export interface Ready {
 export function allocate(
   gpu: Gpu,
   { constants }: Lowered,
-  before: ReadonlyMap<string, Held> = new Map(),
-): ReadonlyMap<string, Held> {
-  using made = unlessKept();
+  before: ReadonlyMap<string, Allocation> = new Map(),
+): ReadonlyMap<string, Allocation> {
+  using made = new Allocations();
   for (const [name, each] of before) if (!constants.has(name)) each.destroy();
-  const all = [...constants].map(([name, { packing, memory }]): [string, Held] => {
+  const all = [...constants].map(([name, { packing, memory }]): [string, Allocation] => {
     const bytes = Math.max(16, bytesIn(memory, packing.length));
-    return [name, before.get(name) ?? made.add(held(gpu, memory, name, bytes))];
+    return [name, before.get(name) ?? made.add(allocated(gpu, memory, name, bytes))];
   });
   made.keep();
   return new Map(all);
@@ -66,27 +68,32 @@ export function allocate(
 export async function upload(
   gpu: Gpu,
   { constants }: Lowered,
-  to: ReadonlyMap<string, Held>,
-  { before, signal, onProgress }: WorkOptions & { readonly before?: ReadonlyMap<string, Held> } = {},
+  to: ReadonlyMap<string, Allocation>,
+  { before, signal, onProgress }: WorkOptions & { readonly before?: ReadonlyMap<string, Allocation> } = {},
 ): Promise<void> {
   const loads = [...constants]
     .filter(([name]) => !before?.has(name))
-    .map(([name, each]) => ({ ...each, to: to.get(name)!, parts: partsOf(each) }))
-    .toSorted((a, b) => b.packing.length - a.packing.length); // a small one between two large would make a trip alone
-  const way = wayUp(
-    gpu,
-    loads.flatMap(({ parts, memory }) => parts.map(({ length }) => sizeUp(length, memory))),
+    .map(([name, each]) => ({ ...each, to: to.get(name)! }))
+    .toSorted((a, b) => b.packing.length - a.packing.length); // a small one between two large would be sent alone
+  const pieces = loads.flatMap((load) => chunksOf(load).map((chunk) => ({ load, chunk })));
+  const uploader = new StagingUploader(
+    gpu.device,
+    pieces.map(({ load: { memory }, chunk: { length } }) => stagingBytes(length, memory)),
   );
-  using numbersOf = numbersReader();
+  const sources = pieces.map(({ load: { source, packing }, chunk: { rows } }) => ({ source, rows, packing }));
   try {
-    for (const [i, { constant, view, parts, ...load }] of loads.entries()) {
-      onProgress?.({ stage: "upload weights", done: constants.size - loads.length + i, total: constants.size });
+    let last: (typeof loads)[number] | undefined;
+    let done = constants.size - loads.length;
+    for await (const [i, numbers] of readAhead(sources)) {
+      const { load, chunk } = pieces[i]!;
+      if (load !== last) onProgress?.({ stage: "upload weights", done: done++, total: constants.size });
+      last = load;
       throwIfAborted(signal);
-      for (const part of parts) await way.fill(load, part, () => view(numbersOf(constant.tensor, part.rows)));
+      await uploader.add(load, chunk, numbers);
     }
-    await way.end();
+    await uploader.end();
   } finally {
-    way.destroy();
+    uploader.destroy();
   }
 }
 
@@ -95,149 +102,193 @@ function bytesIn(memory: Memory, count: number): number {
   return (isFloat16(memory) ? 2 : 4) * count;
 }
 
-/** Bytes of a row of a texture. */
-function rowIn(memory: Memory): number {
+function bytesPerTextureRow(memory: Memory): number {
   return bytesIn(memory, 4 * TEXELS);
 }
 
-/** Numbers that can be written to it at once: a row of a texture. */
-function grainOf(memory: Memory): number {
+/** Numbers that can be written at once: a row of a texture, a vec4 of a buffer. Writes begin and end at multiples of it. */
+function rowGranularity(memory: Memory): number {
   return isTextures(memory) ? 4 * TEXELS : 4;
 }
 
-/** Bytes of numbers on their way up: whole grains. */
-function sizeUp(length: number, memory: Memory): number {
-  const grain = grainOf(memory);
-  return bytesIn(memory, grain * Math.max(1, Math.ceil(length / grain)));
+/** Bytes of numbers in a staging buffer, filled up to whole rows. */
+function stagingBytes(length: number, memory: Memory): number {
+  const granularity = rowGranularity(memory);
+  return bytesIn(memory, granularity * Math.max(1, Math.ceil(length / granularity)));
 }
 
-/** A part of a constant: some rows of it (all where not given), and the numbers that they are packed to. */
-interface Part {
-  readonly rows?: Rows;
+/** Some rows of a constant, and the numbers that they are packed to. */
+interface Chunk {
+  readonly rows: Rows;
   readonly length: number;
-  /** In each plane of the packing. */
+  /** Where the numbers go, in each plane of the packing. */
   readonly start: number;
+  /** Planes that the packed numbers are dealt out to. A whole constant lies as it is to already, and counts as one. */
+  readonly planes: number;
 }
 
-/** Bytes of a part at most, unless a block has more: what is read for it, and what it is packed to, are to fit into a core's own cache. */
-const PART = 2 ** 20;
+/** Bytes of a chunk, unless a block has more: what is read for it, and what it is packed to, are to fit into a core's own cache. */
+const CHUNK_BYTES = 2 ** 20;
 
-/** Blocks whose stretches are whole grains together; all at once where there are none. */
-function partsOf({ constant, packing: { length, block, planes }, memory }: Uploaded): readonly Part[] {
-  const [count = 1] = constant.tensor.shape;
+/** As many blocks together as whole rows of memory hold; all at once where no number of them does. */
+function chunksOf({ source, packing: { length, block, planes }, memory }: Uploaded): readonly Chunk[] {
+  const count = rowsIn(source);
   const blocks = Math.ceil(count / block);
-  const stretch = length / planes / blocks;
-  const grain = grainOf(memory);
+  const share = length / planes / blocks; // of a block, in each plane
+  const granularity = rowGranularity(memory);
   let step = 1;
-  while ((step * stretch) % grain !== 0 && step < blocks) step++;
-  const isWhole = step >= blocks || (planes > 1 && (blocks * stretch) % grain !== 0);
-  const many = step * Math.max(1, Math.floor(PART / (4 * step * stretch * planes)));
-  if (isWhole || many >= blocks) return [{ length, start: 0 }];
+  while ((step * share) % granularity !== 0 && step < blocks) step++;
+  const isWhole = step >= blocks || (planes > 1 && (blocks * share) % granularity !== 0);
+  const many = step * Math.max(1, Math.floor(CHUNK_BYTES / (4 * step * share * planes)));
+  if (isWhole || many >= blocks) return [{ rows: { first: 0, end: count }, length, start: 0, planes: 1 }];
   return Array.from({ length: Math.ceil(blocks / many) }, (_, i) => {
     const [first, end] = [i * many, Math.min((i + 1) * many, blocks)];
     const rows = { first: first * block, end: Math.min(end * block, count) };
-    return { rows, length: planes * (end - first) * stretch, start: first * stretch };
+    return { rows, length: planes * (end - first) * share, start: first * share, planes };
   });
 }
 
-/** Bytes that go up at once at least: small constants share a trip. */
-const TRIP = 2 ** 20;
-/** One is filled while others are under way. */
-const BUFFERS = 4;
+interface SourceRows extends Pick<Uploaded, "source" | "packing"> {
+  readonly rows: Rows;
+}
 
 /**
- * The way from the host to the device: a few buffers, filled again and again, since pages that are new take longer than the copy.
+ * Numbers of rows, in turn, each with its index. While one is used the next is read, from a file say. What is given holds until
+ * the next is asked for: two buffers take turns.
  */
-function wayUp({ device }: Gpu, sizes: readonly number[]) {
-  const total = sizes.reduce((sum, each) => sum + each, 0);
-  const size = Math.max(4, Math.min(TRIP, total), ...sizes);
-  const usage = GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC;
-  const made = () => device.createBuffer({ size, usage, mappedAtCreation: true });
-  const all: GPUBuffer[] = [];
-  const underWay: { readonly buffer: GPUBuffer; readonly back: Promise<unknown> }[] = [];
-  let here: GPUBuffer | undefined;
-  let encoder = device.createCommandEncoder();
-  let used = 0;
-  const send = () => {
-    const buffer = here;
+async function* readAhead(all: readonly SourceRows[]): AsyncGenerator<readonly [index: number, numbers: RealArray]> {
+  const isDouble = ({ source, packing }: SourceRows) => source.dtype === "float64" && packing.computes === true;
+  const countOf = ({ source, rows }: SourceRows) => (rows.end - rows.first) * rowSize(source);
+  const most = Math.max(0, ...all.map((each) => (isDouble(each) ? 8 : 4) * countOf(each)));
+  const buffers = Array.from({ length: Math.min(2, all.length) }, () => new ArrayBuffer(most));
+  const begin = (i: number): Promise<RealArray> | undefined => {
+    const each = all[i];
+    if (!each) return undefined;
+    const buffer = buffers[i % 2]!;
+    const into = isDouble(each)
+      ? new Float64Array(buffer, 0, countOf(each))
+      : new Float32Array(buffer, 0, countOf(each));
+    const read = readRows(each.source, into, each.rows).then(() => into);
+    read.catch(() => {}); // it is waited for below, unless something else fails first
+    return read;
+  };
+  let next = begin(0);
+  for (let i = 0; next; i++) {
+    const numbers = await next;
+    next = begin(i + 1);
+    yield [i, numbers];
+  }
+}
+
+/** Bytes that are sent at once at least: small constants share a buffer. */
+const STAGING_BYTES = 2 ** 20;
+/** One is filled while others are under way. */
+const STAGING_BUFFERS = 4;
+
+/** Brings numbers to the device through a few buffers that are filled again and again, since new pages take longer than the copy. */
+class StagingUploader {
+  readonly #device: GPUDevice;
+  readonly #size: number;
+  readonly #all: GPUBuffer[] = [];
+  readonly #underWay: { readonly buffer: GPUBuffer; readonly back: Promise<unknown> }[] = [];
+  #mapped: GPUBuffer | undefined;
+  #encoder: GPUCommandEncoder;
+  /** Bytes of the mapped buffer. */
+  #used = 0;
+
+  /** `sizes` are the bytes of all that will be added. */
+  constructor(device: GPUDevice, sizes: readonly number[]) {
+    const total = sizes.reduce((sum, each) => sum + each, 0);
+    this.#device = device;
+    this.#size = Math.max(4, Math.min(STAGING_BYTES, total), ...sizes);
+    this.#encoder = device.createCommandEncoder();
+  }
+
+  /** Packs the numbers of a chunk. */
+  async add(
+    { to, packing, memory }: Pick<Uploaded, "packing" | "memory"> & { readonly to: Allocation },
+    { length, start, planes }: Chunk,
+    numbers: RealArray,
+  ): Promise<void> {
+    const bytes = stagingBytes(length, memory);
+    if (this.#used + bytes > this.#size) this.#send();
+    this.#mapped ??= await this.#next();
+    const place = this.#mapped.getMappedRange(this.#used, bytes);
+    if (isFloat16(memory)) {
+      const wide = new Float32Array(length);
+      packing.write(numbers, wide);
+      const narrow = new Uint16Array(place);
+      roundToFloat16(wide, narrow);
+      narrow.fill(0, length);
+    } else {
+      const all = new Float32Array(place);
+      packing.write(numbers, all.subarray(0, length));
+      all.fill(0, length);
+    }
+    const [share, plane] = [length / planes, packing.length / planes];
+    for (let i = 0; i < planes; i++) {
+      this.#copy(this.#mapped, to, memory, this.#used + bytesIn(memory, i * share), i * plane + start, share);
+    }
+    this.#used += bytes;
+  }
+
+  #copy(buffer: GPUBuffer, to: Allocation, memory: Memory, offset: number, at: number, count: number): void {
+    if ("createView" in to) {
+      const granularity = rowGranularity(memory);
+      const source = { buffer, offset, bytesPerRow: bytesPerTextureRow(memory) };
+      const [y, rows] = [at / granularity, Math.ceil(count / granularity)];
+      this.#encoder.copyBufferToTexture(source, { texture: to, origin: [0, y] }, [TEXELS, rows]);
+    } else {
+      const [start, bytes] = [bytesIn(memory, at), stagingBytes(count, memory)];
+      this.#encoder.copyBufferToBuffer(buffer, offset, to, start, Math.min(bytes, to.size - start));
+    }
+  }
+
+  #send(): void {
+    const buffer = this.#mapped;
     if (!buffer) return;
     buffer.unmap();
-    device.queue.submit([encoder.finish()]);
-    encoder = device.createCommandEncoder();
-    [here, used] = [undefined, 0];
+    this.#device.queue.submit([this.#encoder.finish()]);
+    this.#encoder = this.#device.createCommandEncoder();
+    this.#mapped = undefined;
+    this.#used = 0;
     const back = buffer.mapAsync(GPUMapMode.WRITE);
     back.catch(() => {}); // it is waited for below, unless something else fails first
-    underWay.push({ buffer, back });
-  };
-  const next = async (): Promise<GPUBuffer> => {
-    if (all.length < BUFFERS) {
-      const buffer = made();
-      all.push(buffer);
+    this.#underWay.push({ buffer, back });
+  }
+
+  async #next(): Promise<GPUBuffer> {
+    if (this.#all.length < STAGING_BUFFERS) {
+      const usage = GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC;
+      const buffer = this.#device.createBuffer({ size: this.#size, usage, mappedAtCreation: true });
+      this.#all.push(buffer);
       return buffer;
     }
-    const { buffer, back } = underWay.shift()!;
+    const { buffer, back } = this.#underWay.shift()!;
     await napping(back);
     return buffer;
-  };
-  const copy = (to: Held, memory: Memory, from: number, at: number, count: number) => {
-    if ("createView" in to) {
-      const row = rowIn(memory);
-      const source = { buffer: here!, offset: from, bytesPerRow: row };
-      const [y, rows] = [at / grainOf(memory), Math.ceil(count / grainOf(memory))];
-      encoder.copyBufferToTexture(source, { texture: to, origin: [0, y] }, [TEXELS, rows]);
-    } else {
-      const [offset, bytes] = [bytesIn(memory, at), sizeUp(count, memory)];
-      encoder.copyBufferToBuffer(here!, from, to, offset, Math.min(bytes, to.size - offset));
-    }
-  };
-  return {
-    async fill(
-      { to, packing, memory }: Pick<Uploaded, "packing" | "memory"> & { readonly to: Held },
-      { rows, length, start }: Part,
-      numbers: () => Numbers, // read, perhaps from a file
-    ): Promise<void> {
-      const bytes = sizeUp(length, memory);
-      if (used + bytes > size) send();
-      here ??= await next();
-      const from = numbers();
-      const place = here.getMappedRange(used, bytes);
-      if (isFloat16(memory)) {
-        const wide = new Float32Array(length);
-        packing.write(from, wide);
-        const narrow = new Uint16Array(place);
-        roundToFloat16(wide, narrow);
-        narrow.fill(0, length);
-      } else {
-        const all = new Float32Array(place);
-        packing.write(from, all.subarray(0, length));
-        all.fill(0, length);
-      }
-      const planes = rows ? packing.planes : 1; // whole, they lie as they are to
-      const [stretch, plane] = [length / planes, packing.length / planes];
-      for (let i = 0; i < planes; i++) {
-        copy(to, memory, used + bytesIn(memory, i * stretch), i * plane + start, stretch);
-      }
-      used += bytes;
-    },
-    async end(): Promise<void> {
-      send();
-      for (const { back } of underWay) await napping(back);
-    },
-    destroy(): void {
-      for (const buffer of all) buffer.destroy();
-    },
-  };
+  }
+
+  /** Sends the rest, and waits for all. */
+  async end(): Promise<void> {
+    this.#send();
+    for (const { back } of this.#underWay) await napping(back);
+  }
+
+  destroy(): void {
+    for (const buffer of this.#all) buffer.destroy();
+  }
 }
 
 /** A plan with its constants, for one image; they are destroyed together. */
-export async function loaded(gpu: Gpu, lowered: Lowered): Promise<Ready> {
+export async function loadPlan(gpu: Gpu, lowered: Lowered): Promise<PreparedPlan> {
   const constants = allocate(gpu, lowered);
   const destroy = () => {
     for (const each of constants.values()) each.destroy();
   };
   try {
     await upload(gpu, lowered, constants);
-    const ready = await napping(prepare(gpu, lowered, 1, constants));
+    const ready = await napping(preparePlan(gpu, lowered, 1, constants));
     return {
       ...ready,
       destroy: () => {
@@ -252,24 +303,24 @@ export async function loaded(gpu: Gpu, lowered: Lowered): Promise<Ready> {
 }
 
 /** Memory, pipelines and bind groups of a plan. */
-export async function prepare(
+export async function preparePlan(
   gpu: Gpu,
   { plan, inputs: shapes }: Lowered,
   batch: number,
-  constants: ReadonlyMap<string, Held>,
-): Promise<Ready> {
+  constants: ReadonlyMap<string, Allocation>,
+): Promise<PreparedPlan> {
   const { device } = gpu;
-  using made = unlessKept();
-  const slots = plan.slots.map(({ memory, bytes }, i) => made.add(held(gpu, memory, `values ${i}`, bytes)));
+  using made = new Allocations();
+  const slots = plan.slots.map(({ memory, bytes }, i) => made.add(allocated(gpu, memory, `values ${i}`, bytes)));
   const inputs = new Map(
     [...shapes].map(([name, shape]) => [name, made.add(storageBuffer(gpu, name, bytesOf(shape)))]),
   );
-  const placeOf = (storage: Storage): Held => {
+  const placeOf = (storage: Storage): Allocation => {
     if (storage.kind === "value") return slots[plan.slotOf[storage.id]!]!;
     return (storage.kind === "constant" ? constants : inputs).get(storage.name)!;
   };
-  const resources = new Map<Held, GPUBindingResource>(); // one for each, however often it is bound
-  const resourceOf = (of: Held): GPUBindingResource => {
+  const resources = new Map<Allocation, GPUBindingResource>(); // one for each, however often it is bound
+  const resourceOf = (of: Allocation): GPUBindingResource => {
     const resource = resources.get(of) ?? ("createView" in of ? of.createView() : { buffer: of });
     resources.set(of, resource);
     return resource;
@@ -297,26 +348,29 @@ export async function prepare(
   return { ...ready, destroy: made.keep() };
 }
 
-/** What is made on the way to something: destroyed where that comes to nothing, and else by what `keep` gives. */
-function unlessKept(): Disposable & { add<T extends Held>(each: T): T; keep(): () => void } {
-  const all: Held[] = [];
-  let isKept = false;
-  const destroy = () => {
-    for (const each of all) each.destroy();
-  };
-  return {
-    add(each) {
-      all.push(each);
-      return each;
-    },
-    keep() {
-      isKept = true;
-      return destroy;
-    },
-    [Symbol.dispose]() {
-      if (!isKept) destroy();
-    },
-  };
+/** What is allocated on the way to something: destroyed where that fails, and else by what `keep` gives. */
+class Allocations implements Disposable {
+  readonly #all: Allocation[] = [];
+  #isKept = false;
+
+  add<T extends Allocation>(each: T): T {
+    this.#all.push(each);
+    return each;
+  }
+
+  /** Gives the function that destroys all. */
+  keep(): () => void {
+    this.#isKept = true;
+    return () => this.#destroy();
+  }
+
+  #destroy(): void {
+    for (const each of this.#all) each.destroy();
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#isKept) this.#destroy();
+  }
 }
 
 function paramsOf(device: GPUDevice, { params }: Dispatch): GPUBuffer {
@@ -326,12 +380,12 @@ function paramsOf(device: GPUDevice, { params }: Dispatch): GPUBuffer {
   return buffer;
 }
 
-function held(gpu: Gpu, memory: Memory, label: string, bytes: number): Held {
+function allocated(gpu: Gpu, memory: Memory, label: string, bytes: number): Allocation {
   return isTextures(memory) ? storageTexture(gpu, memory, label, bytes) : storageBuffer(gpu, label, bytes);
 }
 
 function storageTexture({ device }: Gpu, memory: Memory, label: string, bytes: number): GPUTexture {
-  const row = rowIn(memory);
+  const row = bytesPerTextureRow(memory);
   const height = Math.max(1, Math.ceil(bytes / row));
   const most = device.limits.maxTextureDimension2D;
   if (height > most) {

@@ -1,11 +1,11 @@
 import { type Answer, DeviceLostError, sizeOf, tensorOf, throwIfAborted, type WorkOptions } from "@residual/core";
 import { type Gpu, guarded } from "./device.ts";
-import type { Ready } from "./memory.ts";
+import type { PreparedPlan } from "./memory.ts";
 import { fenceOn, mapWhenDone } from "./wait.ts";
 
 /** An input, from the host or from a buffer of the caller's. */
 export type Given = { readonly name: string } & (
-  | { readonly data: Float32Array<ArrayBuffer>; readonly buffer?: never }
+  | { readonly data: Float32Array; readonly buffer?: never }
   | { readonly buffer: GPUBuffer; readonly data?: never }
 );
 
@@ -23,7 +23,7 @@ const GROUP = 8;
  * One run: the inputs up, all dispatches in one pass and one submit. With a signal they go in groups, of which two are under way, so that an
  * abort leaves the rest undone, and the device never waits for us.
  */
-export async function runPlan(gpu: Gpu, ready: Ready, { inputs, outputs, signal }: Run): Promise<void> {
+export async function runPlan(gpu: Gpu, ready: PreparedPlan, { inputs, outputs, signal }: Run): Promise<void> {
   const { device } = gpu;
   const { steps } = ready;
   const size = signal ? GROUP : steps.length;
@@ -56,13 +56,13 @@ export async function runPlan(gpu: Gpu, ready: Ready, { inputs, outputs, signal 
   if (outputs) await before;
 }
 
-function copyInputs(encoder: GPUCommandEncoder, { inputs: to, sizes }: Ready, inputs: readonly Given[]): void {
+function copyInputs(encoder: GPUCommandEncoder, { inputs: to, sizes }: PreparedPlan, inputs: readonly Given[]): void {
   for (const { name, buffer } of inputs) {
     if (buffer) encoder.copyBufferToBuffer(buffer, 0, to.get(name)!, 0, sizes.get(name));
   }
 }
 
-function copyOutputs(encoder: GPUCommandEncoder, { readings, mapped }: Ready, outputs: Run["outputs"]): void {
+function copyOutputs(encoder: GPUCommandEncoder, { readings, mapped }: PreparedPlan, outputs: Run["outputs"]): void {
   for (const { name, from, offset, shape } of readings) {
     const to = outputs ? outputs[name] : mapped;
     if (to) encoder.copyBufferToBuffer(from, 0, to, outputs ? 0 : offset, 4 * sizeOf(shape));
@@ -72,7 +72,7 @@ function copyOutputs(encoder: GPUCommandEncoder, { readings, mapped }: Ready, ou
 /** What the last run answered. */
 export async function readBack(
   gpu: Gpu,
-  { readings, mapped }: Pick<Ready, "readings" | "mapped">,
+  { readings, mapped }: Pick<PreparedPlan, "readings" | "mapped">,
 ): Promise<{ [name: string]: Answer }> {
   await mapWhenDone(mapped, GPUMapMode.READ).catch((cause: unknown) => {
     gpu.check();

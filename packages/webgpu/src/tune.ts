@@ -7,14 +7,16 @@ import {
   input,
   nodesOf,
   optimize,
+  parametersOf,
   throwIfAborted,
+  UnsupportedError,
   type Value,
   type WorkOptions,
 } from "@residual/core";
 import type { Choice } from "./choice.ts";
 import { type Gpu, guarded } from "./device.ts";
 import { type Lowered, lowerToPlan } from "./lower.ts";
-import { loaded, type Ready } from "./memory.ts";
+import { loadPlan, type PreparedPlan } from "./memory.ts";
 import type { Plan } from "./plan.ts";
 import { type Candidate, candidatesOf, keyOf, layerOf } from "./tuning.ts";
 import { checkKernels } from "./verify.ts";
@@ -58,13 +60,16 @@ const WORTH = 0.03;
 
 /**
  * Times each way to run each convolution and linear layer of a graph, alone and in turn, A B C A B C …, and puts the quickest into
- * `gpu.tuned` once all are known. Layers alike are timed once.
+ * `gpu.tuned` once all are known. Layers alike are timed once. Throws UnsupportedError for open parameters.
  */
 export async function tuneGraph(
   gpu: Gpu,
   given: Graph,
   { signal, onProgress, batch = 1 }: TuneOptions,
 ): Promise<readonly TunedLayer[]> {
+  const [open] = parametersOf(given);
+  if (open)
+    throw new UnsupportedError(`webgpu: parameters of ${given.name} are open (${open.name}, …); bind them first`);
   const layers = [...layersOf(optimize(given), batch)];
   const found: { readonly key: string; readonly way: string | undefined; readonly layer: TunedLayer }[] = [];
   for (const [done, [key, nodes]] of layers.entries()) {
@@ -96,8 +101,8 @@ function layersOf(of: Graph, batch: number): ReadonlyMap<string, readonly AnyNod
 interface Contender {
   readonly name: string | undefined;
   readonly kernels: string;
-  readonly ready: Ready;
-  readonly steps: Ready["steps"];
+  readonly ready: PreparedPlan;
+  readonly steps: PreparedPlan["steps"];
   readonly costs: number[];
 }
 
@@ -146,7 +151,7 @@ async function waysOf(
 }
 
 async function contend(gpu: Gpu, name: string | undefined, lowered: Lowered): Promise<Contender> {
-  const ready = await loaded(gpu, lowered);
+  const ready = await loadPlan(gpu, lowered);
   const steps = ready.steps.filter((_, i) => isOwn(lowered.plan.dispatches[i]!));
   return { name, kernels: textOf(lowered.plan), ready, steps, costs: [] };
 }

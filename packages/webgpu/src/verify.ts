@@ -6,7 +6,7 @@ import { SHARED, sharedConv2d, sumSplits } from "./kernels/shared-conv2d.ts";
 import { stripConv2d } from "./kernels/strip-conv2d.ts";
 import { tiledConv2d } from "./kernels/tiled-conv2d.ts";
 import { lowerToPlan } from "./lower.ts";
-import { loaded } from "./memory.ts";
+import { loadPlan } from "./memory.ts";
 import type { Plan } from "./plan.ts";
 import { type Given, readBack, runPlan } from "./run.ts";
 import { onlyProducts } from "./tuning.ts";
@@ -115,7 +115,7 @@ const CHANNELS = 4;
 async function isRight(gpu: Gpu, trial: Trial): Promise<boolean> {
   const { of, inputs } = convolution(trial);
   const lowered = lowerToPlan(of, 1, trial.choice);
-  const ready = await loaded(gpu, lowered);
+  const ready = await loadPlan(gpu, lowered);
   try {
     const given = Object.entries(inputs).map(([name, { data }]): Given => ({ name, data: Float32Array.from(data) }));
     await runPlan(gpu, ready, { inputs: given });

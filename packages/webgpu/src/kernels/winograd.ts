@@ -167,17 +167,16 @@ export function forWinograd(
   const hasGaps = length > positions * o * c;
   const g = kernelMatrix.flat();
   const half = new Float64Array(side * 3);
-  const write: Packing["write"] = ({ data, gain }, to) => {
+  const write: Packing["write"] = (data, to) => {
     const plane = to.length / positions;
     if (hasGaps) to.fill(0);
     for (let out = 0, from = 0; from < data.length; out++) {
-      const factor = gain ? gain[out]! : 1;
       const start = Math.floor(out / block) * blockLength + (out % block) * together;
       for (let k = 0; k < c; k++, from += 9) {
         for (let r = 0; r < 3 * side; r += 3) {
           for (let s = 0; s < 3; s++) {
             const at = from + s;
-            half[r + s] = factor * (g[r]! * data[at]! + g[r + 1]! * data[at + 3]! + g[r + 2]! * data[at + 6]!);
+            half[r + s] = g[r]! * data[at]! + g[r + 1]! * data[at + 3]! + g[r + 2]! * data[at + 6]!;
           }
         }
         let into = start + Math.floor(k / together) * order.channels + (k % together);
@@ -189,5 +188,5 @@ export function forWinograd(
       }
     }
   };
-  return { name: `${name} ${order.name}`, length, block, planes: positions, write };
+  return { name: `${name} ${order.name}`, length, block, planes: positions, computes: true, write };
 }
