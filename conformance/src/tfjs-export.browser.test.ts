@@ -13,7 +13,7 @@ it.each(["wasm"] as const)("a graph model gives our executable's bits in plain t
   const image = fixtureInput("v1", [2, 3, 32, 32]);
   await using executable = await tfjs({ engine, wasmPaths }).compile(graph);
   const expected = (await executable.run({ image })).logits.data;
-  const { files } = toGraphModel(graph, { engine });
+  const { files } = await toGraphModel(graph, { engine });
   const server = async (url: string | URL | Request) =>
     new Response(files[new Request(url).url.replace("https://somewhere/", "")] as Uint8Array<ArrayBuffer>);
   await tf.setBackend(engine); // the page's own

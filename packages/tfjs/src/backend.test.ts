@@ -160,7 +160,7 @@ describe("refusals", () => {
     await expect(none.compile(tiny(), { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "AbortError" });
     const model = resnet(variants.cifar_resnet20, { input: [1, 3, 32, 32] });
     await expect(none.compile(model)).rejects.toThrow(
-      /tfjs: \d+ parameters of cifar_resnet20 are open .*; bind them first/,
+      /tfjs-node: \d+ parameters of cifar_resnet20 are open .*; bind them first/,
     );
   });
 

@@ -1,16 +1,9 @@
 import {
-  type Answer,
-  abortError,
   type Backend,
-  checkInputs,
-  type Executable,
+  backendOf,
   type Graph,
-  numbersReader,
-  optimize,
-  type Signal,
-  type Tensor,
-  tensorOf,
-  throwIfAborted,
+  type LoadedGraph,
+  sizeOf,
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
@@ -18,9 +11,9 @@ import { deviationsOf } from "./deviations.ts";
 import { dialectOf, type EngineName } from "./dialects.ts";
 import type { Engine } from "./engine.ts";
 import { openBest, openEngine } from "./engines.ts";
-import { type NamedNumbers, Network } from "./execute.ts";
-import { layOut } from "./layout.ts";
-import { checkBound, lowerToProgram } from "./lower.ts";
+import { Network } from "./execute.ts";
+import { layOut, RowBuffer } from "./layout.ts";
+import { lowerToProgram } from "./lower.ts";
 import type { GpuSource, TensorFlowCore } from "./options.ts";
 import { Session } from "./session.ts";
 
@@ -62,78 +55,34 @@ export function tfjs(options: TfjsOptions = {}): Backend {
     opening = undefined;
     return open();
   };
-  return {
+  return backendOf({
     name: name === undefined ? "tfjs" : `tfjs-${name}`,
     async describe() {
       const { name: found, description } = await open();
       return { ...description, dtypes: ["float32"], deviations: deviationsOf(found, description.device) };
     },
-    async compile(graph, work = {}) {
-      throwIfAborted(work.signal);
-      checkBound(graph);
-      return executable(graph, await (worker ? loadInThread(graph, options, work) : load(await open(), graph, work)));
-    },
-  };
+    load: async (graph, work) => (worker ? loadInThread(graph, options, work) : load(await open(), graph, work)),
+  });
 }
 
 /** Weights reach the engine one by one, each worked out from its source when it is its turn. */
-async function load(engine: Engine, graph: Graph, work: WorkOptions): Promise<Network> {
-  const program = lowerToProgram(optimize(graph), engine.dialect);
+async function load(engine: Engine, graph: Graph, work: WorkOptions): Promise<LoadedGraph> {
+  const program = lowerToProgram(graph, engine.dialect);
   const weights = new Map(program.weights.map((weight) => [weight.name, weight]));
-  using read = numbersReader();
-  return await Network.load(engine, program, (name) => (into) => void layOut(weights.get(name)!, into, read), work);
+  const buffer = new RowBuffer();
+  return Network.load(engine, program, (name, target) => layOut(weights.get(name)!, target, buffer), work);
 }
 
 /** The same, the engine in a thread, which they are sent to. */
-async function loadInThread(graph: Graph, { wasmPaths }: TfjsOptions, work: WorkOptions): Promise<Session> {
-  const program = lowerToProgram(optimize(graph), dialectOf("wasm"));
-  using read = numbersReader();
+async function loadInThread(graph: Graph, { wasmPaths }: TfjsOptions, work: WorkOptions): Promise<LoadedGraph> {
+  const program = lowerToProgram(graph, dialectOf("wasm"));
   const weights = new Map(program.weights.map((weight) => [weight.name, weight]));
-  return await Session.load(program, (name) => layOut(weights.get(name)!, undefined, read), { wasmPaths, ...work });
-}
-
-/** What carries a program out: here, or in a thread. */
-interface Runner {
-  run(inputs: NamedNumbers, options: WorkOptions): Promise<NamedNumbers>;
-  dispose(): Promise<void>;
-}
-
-/** Runs one after the other: two at a time would take no less time, and the memory of two. */
-function executable<In extends string, Out extends string>(graph: Graph<In, Out>, runner: Runner): Executable<In, Out> {
-  let disposed: Promise<void> | undefined;
-  let last: Promise<unknown> = Promise.resolve();
-  const dispose = () => {
-    disposed ??= last.then(() => runner.dispose());
-    return disposed;
+  const buffer = new RowBuffer();
+  const numbersOf = async (name: string) => {
+    const weight = weights.get(name)!;
+    const numbers = new Float32Array(sizeOf(weight.shape));
+    await layOut(weight, () => numbers, buffer);
+    return numbers;
   };
-  return {
-    async run(inputs, options = {}) {
-      if (disposed) throw new UnsupportedError("tfjs: run after dispose; compile the graph again");
-      throwIfAborted(options.signal);
-      checkInputs(graph, inputs);
-      const given: { readonly [name: string]: Tensor<"float32"> } = inputs;
-      const copies = Object.entries(given).map(
-        ([name, { shape, data }]) => [name, { shape, data: data.slice() }] as const,
-      ); // the caller may go on
-      const mine = last.then(() => runner.run(Object.fromEntries(copies), options));
-      last = mine.catch(() => undefined);
-      const found = await untilAborted(mine, options.signal);
-      const answers = Object.entries(found).map(
-        ([name, { shape, data }]) => [name, tensorOf("float32", shape, data)] as const,
-      );
-      return Object.fromEntries(answers) as { [K in Out]: Answer };
-    },
-    dispose,
-    [Symbol.asyncDispose]: dispose,
-  };
-}
-
-/** Rejects as soon as the signal is aborted; what is under way ends between two layers, and the next run waits for it. */
-function untilAborted<T>(work: Promise<T>, signal: Signal | undefined): Promise<T> {
-  if (!signal) return work;
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(abortError(signal));
-    signal.addEventListener("abort", stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-  });
+  return Session.load(program, numbersOf, { wasmPaths, ...work });
 }

@@ -1,37 +1,36 @@
 import {
+  type LoadedGraph,
   OutOfMemoryError,
   ResidualError,
+  type RunOptions,
   type Signal,
   sizeOf,
+  type Tensor,
+  tensorOf,
   throwIfAborted,
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
-import type { Tensor } from "@tensorflow/tfjs-core";
+import type * as tfjs from "@tensorflow/tfjs-core";
 import type { Engine } from "./engine.ts";
 import { operators } from "./operators.ts";
 import type { BareProgram, Operation, OperatorName, Operators } from "./program.ts";
 import { type TensorFlow, textOf, within } from "./runtime.ts";
 
-/** Numbers with a shape, as they come in and go out: NCHW. */
-export interface Numbers {
-  readonly shape: readonly number[];
-  readonly data: Float32Array<ArrayBuffer>;
-}
+/** As they come in and go out: NCHW. */
+export type NamedTensors = { readonly [name: string]: Tensor<"float32"> };
 
-export type NamedNumbers = { readonly [name: string]: Numbers };
-
-/** Writes the numbers of a weight, in its layout. */
-export type Write = (into: Float32Array) => void;
-
-/** Where a program's weights come from, by name, one after the other. What it answers is called before it is asked again. */
-export type WriteOf = (name: string) => Write | Promise<Write>;
+/**
+ * Puts the numbers of a weight, in its layout, into the memory that `target` gives. It is called anew after each wait: the
+ * memory of an engine may have moved.
+ */
+export type Fill = (name: string, target: () => Float32Array) => Promise<void>;
 
 /** A program on an engine, with its weights: all the tensors there are belong to it. */
-export class Network {
+export class Network implements LoadedGraph {
   readonly #engine: Engine;
   readonly #program: BareProgram;
-  readonly #weights = new Map<string, Tensor>();
+  readonly #weights = new Map<string, tfjs.Tensor>();
   /** What is not read any more once an operation is done. */
   readonly #spent: readonly (readonly string[])[];
 
@@ -42,10 +41,10 @@ export class Network {
   }
 
   /** Gives the weights to the engine one by one. What was given is freed where the last is not reached. */
-  static async load(engine: Engine, program: BareProgram, writeOf: WriteOf, work: WorkOptions = {}): Promise<Network> {
+  static async load(engine: Engine, program: BareProgram, fill: Fill, work: WorkOptions = {}): Promise<Network> {
     const network = new Network(engine, program);
     try {
-      await network.#load(writeOf, work);
+      await network.#load(fill, work);
       return network;
     } catch (error) {
       await network.dispose();
@@ -53,7 +52,7 @@ export class Network {
     }
   }
 
-  async #load(writeOf: WriteOf, { signal, onProgress }: WorkOptions): Promise<void> {
+  async #load(fill: Fill, { signal, onProgress }: WorkOptions): Promise<void> {
     const { operations, weights } = this.#program;
     const turns = new Turns(this.#engine, signal);
     const shapes = new Map(weights.map(({ name, shape }) => [name, shape]));
@@ -62,8 +61,7 @@ export class Network {
       if (!shape || this.#weights.has(name)) return;
       onProgress?.({ stage: "load", done: this.#weights.size, total: weights.length });
       await turns.next();
-      const write = await writeOf(name);
-      this.#add(name, shape, write);
+      await this.#add(name, shape, fill);
     };
     const pack = this.#engine.heap && packers(this.#engine, this.#program, this.#weights);
     // The largest first: what one leaves behind as it is packed has room for the next.
@@ -76,18 +74,20 @@ export class Network {
     onProgress?.({ stage: "load", done: weights.length, total: weights.length });
   }
 
-  #add(name: string, shape: readonly number[], write: Write): void {
+  async #add(name: string, shape: readonly number[], fill: Fill): Promise<void> {
     const { tf, heap } = this.#engine;
-    within(this.#engine, () => {
-      if (heap) {
-        const tensor = tf.keep(tf.fill([...shape], 0));
-        this.#weights.set(name, tensor); // so that it is freed if its numbers cannot be read
-        write(heap.numbersOf(tensor));
-      } else {
-        const numbers = new Float32Array(sizeOf(shape)); // a new one each: some engines keep it
-        write(numbers);
-        this.#weights.set(name, tf.keep(tf.tensor(numbers, [...shape])));
-      }
+    if (!heap) {
+      const numbers = new Float32Array(sizeOf(shape)); // a new one each: some engines keep it
+      await fill(name, () => numbers);
+      this.#engine.check();
+      within(this.#engine, () => this.#weights.set(name, tf.keep(tf.tensor(numbers, [...shape]))));
+      return;
+    }
+    const tensor = within(this.#engine, () => tf.keep(tf.fill([...shape], 0)));
+    this.#weights.set(name, tensor); // so that it is freed if its numbers cannot be read
+    await fill(name, () => {
+      this.#engine.check();
+      return heap.numbersOf(tensor);
     });
   }
 
@@ -95,9 +95,9 @@ export class Network {
    * Carries the program out, operation by operation; others get their turn every few milliseconds, and the signal is looked at before
    * each. Inputs belong to the run.
    */
-  async run(inputs: NamedNumbers, { signal, onProgress }: WorkOptions = {}): Promise<NamedNumbers> {
+  async run(inputs: NamedTensors, { signal, onProgress }: Omit<RunOptions, "batch">): Promise<NamedTensors> {
     const { operations, outputs } = this.#program;
-    const held = new Map<string, Tensor>();
+    const held = new Map<string, tfjs.Tensor>();
     const turns = new Turns(this.#engine, signal);
     try {
       turns.begin();
@@ -108,7 +108,7 @@ export class Network {
         onProgress?.({ stage: "run", done, total: operations.length });
         if (done < operations.length) await turns.next();
       }
-      const answers: [string, Numbers][] = [];
+      const answers: [string, Tensor<"float32">][] = [];
       for (const { name, from } of outputs) answers.push([name, await this.#read(this.#tensor(from, held))]);
       throwIfAborted(signal);
       return Object.fromEntries(answers);
@@ -119,7 +119,7 @@ export class Network {
     }
   }
 
-  #give(inputs: NamedNumbers, held: Map<string, Tensor>): void {
+  #give(inputs: NamedTensors, held: Map<string, tfjs.Tensor>): void {
     const { tf } = this.#engine;
     within(this.#engine, () => {
       for (const [name, { data, shape }] of Object.entries(inputs))
@@ -128,7 +128,7 @@ export class Network {
   }
 
   /** As many operations as fit into a turn, from one on; answers with the next. */
-  #stretch(first: number, held: Map<string, Tensor>, turns: Turns): number {
+  #stretch(first: number, held: Map<string, tfjs.Tensor>, turns: Turns): number {
     const { operations } = this.#program;
     let next = first;
     while (next < operations.length && (next === first || !turns.isOver())) {
@@ -143,10 +143,14 @@ export class Network {
     return next;
   }
 
-  #carryOut({ name, operator, inputs, attributes }: Operation, held: ReadonlyMap<string, Tensor>): Tensor {
+  #carryOut({ name, operator, inputs, attributes }: Operation, held: ReadonlyMap<string, tfjs.Tensor>): tfjs.Tensor {
     const { tf } = this.#engine;
     const tensors = inputs.map((input) => this.#tensor(input, held));
-    const apply = operators[operator] as (tf: TensorFlow, inputs: readonly Tensor[], attributes: object) => Tensor;
+    const apply = operators[operator] as (
+      tf: TensorFlow,
+      inputs: readonly tfjs.Tensor[],
+      attributes: object,
+    ) => tfjs.Tensor;
     try {
       return tf.keep(apply(tf, tensors, attributes));
     } catch (cause) {
@@ -154,14 +158,14 @@ export class Network {
     }
   }
 
-  #tensor(name: string, held: ReadonlyMap<string, Tensor>): Tensor {
+  #tensor(name: string, held: ReadonlyMap<string, tfjs.Tensor>): tfjs.Tensor {
     return (held.get(name) ?? this.#weights.get(name))!;
   }
 
   /** A copy: on some engines what is read is what the engine goes on with. */
-  async #read(tensor: Tensor): Promise<Numbers> {
+  async #read(tensor: tfjs.Tensor): Promise<Tensor<"float32">> {
     const data = await Promise.race([tensor.data<"float32">(), this.#engine.lost]);
-    return { shape: tensor.shape, data: Float32Array.from(data) };
+    return tensorOf("float32", tensor.shape, Float32Array.from(data));
   }
 
   /** What an engine says of a failure is a plain error, which says it in words. */
@@ -270,7 +274,7 @@ function windowOf([height = 1, width = 1, channels = 1]: readonly number[], attr
 function packers(
   { tf, heap, ...engine }: Engine,
   { operations, outputs, weights }: BareProgram,
-  tensors: ReadonlyMap<string, Tensor>,
+  tensors: ReadonlyMap<string, tfjs.Tensor>,
 ): (operation: Operation) => void {
   const readers = new Map(weights.map(({ name }) => [name, 0]));
   for (const { from } of outputs) readers.set(from, Infinity);
@@ -286,7 +290,11 @@ function packers(
     const shapeOf = packing[operator];
     if (!shapeOf || !tensor || !others.every((name) => tensors.has(name))) return;
     within({ tf, ...engine }, () => {
-      const apply = operators[operator] as (tf: TensorFlow, inputs: readonly Tensor[], attributes: object) => Tensor;
+      const apply = operators[operator] as (
+        tf: TensorFlow,
+        inputs: readonly tfjs.Tensor[],
+        attributes: object,
+      ) => tfjs.Tensor;
       const zeros = tf.zeros(shapeOf(tensor.shape, attributes));
       apply(tf, [zeros, tensor, ...others.map((name) => tensors.get(name)!)], attributes);
     });

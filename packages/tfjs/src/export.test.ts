@@ -30,7 +30,7 @@ import { writeGraphModel } from "./write.ts";
 await import("@tensorflow/tfjs-backend-wasm");
 await tf.setBackend("wasm");
 
-type Files = ReturnType<typeof toGraphModel>["files"];
+type Files = Awaited<ReturnType<typeof toGraphModel>>["files"];
 
 /** As a server would give it out: nothing but its files, and the loader that tfjs has for URLs. */
 function plainModel(files: Files): ReturnType<typeof loadGraphModel> {
@@ -71,7 +71,7 @@ describe("a graph model", () => {
   ] as const)("of %s gives our own executable's bits in plain tfjs", async (name, side, batch) => {
     const graph = modelOf(name, side);
     const image = fixtureInput("v1", [batch, 3, side, side]);
-    const { files, report } = toGraphModel(graph);
+    const { files, report } = await toGraphModel(graph);
     expect(await plainAnswer(files, image)).toEqual(await ownAnswer(graph, image));
     const shards = Object.entries(files).filter(([file]) => file.endsWith(".bin"));
     expect(shards.length).toBe(report.shards);
@@ -82,7 +82,7 @@ describe("a graph model", () => {
   it.each(["webgpu", "webgl"] as const)("for %s gives the same in wasm, but for what is rounded", async (engine) => {
     const graph = modelOf("resnext50_32x4d", 32);
     const image = fixtureInput("v1", [1, 3, 32, 32]);
-    const found = await plainAnswer(toGraphModel(graph, { engine }).files, image);
+    const found = await plainAnswer((await toGraphModel(graph, { engine })).files, image);
     const expected = await ownAnswer(graph, image);
     const largest = Math.max(...expected.map(Math.abs));
     for (const [i, value] of found.entries()) expect(Math.abs(value - expected[i]!)).toBeLessThan(3e-6 * largest); // ten times torch's own float32
@@ -116,7 +116,7 @@ describe("a graph model", () => {
     const expected = await executable.run({ x: given });
     await using exact = await reference.compile(all);
     const right = await exact.run({ x: given });
-    const model = await plainModel(toGraphModel(all).files);
+    const model = await plainModel((await toGraphModel(all)).files);
     const image = tf.tensor(given.data, [...given.shape]);
     const names = Object.keys(outputs) as (keyof typeof outputs)[];
     const found = model.predict({ x: image }) as tf.NamedTensorMap;
@@ -135,8 +135,8 @@ describe("quantized", () => {
   ] as const)("to %s it takes as much of the bytes, and answers about the same", async (quantization, share, near) => {
     const graph = modelOf("cifar_resnet20", 32);
     const image = fixtureInput("v1", [2, 3, 32, 32]);
-    const whole = toGraphModel(graph);
-    const small = toGraphModel(graph, { quantization });
+    const whole = await toGraphModel(graph);
+    const small = await toGraphModel(graph, { quantization });
     const weights = (files: Files) => files["group1-shard1of1.bin"]!.length;
     expect(weights(small.files) / weights(whole.files)).toBeLessThan(share + 0.02);
     expect(small.report.quantization).toMatchObject({ dtype: quantization });
@@ -162,7 +162,7 @@ describe("writeGraphModel", () => {
     await writeGraphModel(tiny(), path);
     const graph = modelOf("cifar_resnet20", 32);
     const report = await writeGraphModel(graph, path, { metadata: { labels: "a b" } });
-    const { files, report: expected } = toGraphModel(graph, { metadata: { labels: "a b" } });
+    const { files, report: expected } = await toGraphModel(graph, { metadata: { labels: "a b" } });
     expect(report).toEqual(expected);
     expect((await readdir(path)).toSorted()).toEqual(Object.keys(files).toSorted());
     for (const [name, bytes] of Object.entries(files))

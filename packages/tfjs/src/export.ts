@@ -1,7 +1,7 @@
 import { type Graph, optimize, sizeOf, throwIfAborted, version, type WorkOptions } from "@residual/core";
 import { dialectOf, type EngineName } from "./dialects.ts";
 import { graphDefOf, type Parameter, tensorShape } from "./graph-def.ts";
-import { layOut } from "./layout.ts";
+import { layOut, RowBuffer } from "./layout.ts";
 import { lowerToProgram } from "./lower.ts";
 import type { Program, Weight } from "./program.ts";
 import { type QuantizationName, type Quantized, quantize } from "./quantize.ts";
@@ -54,29 +54,30 @@ const SHARD_BYTES = 4 << 20;
 export function graphModelFiles(
   graph: Graph,
   { engine = "wasm", ...options }: GraphModelOptions & WorkOptions = {},
-): Generator<GraphModelFile, GraphModelReport> {
+): AsyncGenerator<GraphModelFile, GraphModelReport> {
   // The loader knows no padding of each side for pools, and explicit ones for convolutions, whatever runs them.
   const dialect = { ...dialectOf(engine), padsConvolutions: true, padsPools: false };
   return programFiles(lowerToProgram(optimize(graph), dialect), options);
 }
 
 /** The same of a program, as it is; of a dialect that pads no pools. */
-export function* programFiles(
+export async function* programFiles(
   program: Program,
   { quantization, metadata, signal, onProgress }: Omit<GraphModelOptions, "engine"> & WorkOptions = {},
-): Generator<GraphModelFile, GraphModelReport> {
+): AsyncGenerator<GraphModelFile, GraphModelReport> {
   const { nodes, parameters } = graphDefOf(program);
   const entries = [...program.weights, ...parameters];
   const total = entries.reduce((sum, entry) => sum + bytesAsStored(entry, quantization), 0);
   const count = Math.max(Math.ceil(total / SHARD_BYTES), 1);
   const paths = Array.from({ length: count }, (_, i) => `group1-shard${i + 1}of${count}.bin`);
   const shards = new Shards(paths);
+  const buffer = new RowBuffer();
   const error = new Errors();
   const manifest: ManifestEntry[] = [];
   for (const [done, entry] of entries.entries()) {
     throwIfAborted(signal);
     onProgress?.({ stage: "write", done, total: entries.length });
-    const { bytes, ...stored } = store(entry, quantization, error);
+    const { bytes, ...stored } = await store(entry, quantization, buffer, error);
     manifest.push(stored);
     yield* shards.push(bytes);
   }
@@ -101,13 +102,14 @@ export function* programFiles(
 }
 
 /** A graph model in memory: its files by their names. As graphModelFiles. */
-export function toGraphModel(
+export async function toGraphModel(
   graph: Graph,
   options: GraphModelOptions & WorkOptions = {},
-): { readonly files: { readonly [name: string]: Uint8Array }; readonly report: GraphModelReport } {
+): Promise<{ readonly files: { readonly [name: string]: Uint8Array }; readonly report: GraphModelReport }> {
   const files: { [name: string]: Uint8Array } = {};
   const writing = graphModelFiles(graph, options);
-  for (let next = writing.next(); ; next = writing.next()) {
+  for (;;) {
+    const next = await writing.next();
     if (next.done) return { files, report: next.value };
     files[next.value.name] = next.value.bytes;
   }
@@ -121,7 +123,7 @@ interface ManifestEntry {
 }
 
 function isQuantized(entry: Weight | Parameter): entry is Weight {
-  return "constant" in entry && entry.shape.length > 1;
+  return "source" in entry && entry.shape.length > 1;
 }
 
 function bytesAsStored(entry: Weight | Parameter, quantization: QuantizationName | undefined): number {
@@ -129,17 +131,19 @@ function bytesAsStored(entry: Weight | Parameter, quantization: QuantizationName
   return each * sizeOf(entry.shape);
 }
 
-function store(
+async function store(
   entry: Weight | Parameter,
   quantization: QuantizationName | undefined,
+  buffer: RowBuffer,
   errors: Errors,
-): ManifestEntry & { readonly bytes: Uint8Array } {
+): Promise<ManifestEntry & { readonly bytes: Uint8Array }> {
   const { name, shape } = entry;
-  if (!("constant" in entry)) {
+  if (!("source" in entry)) {
     const { data } = entry;
     return { name, shape, dtype: data instanceof Int32Array ? "int32" : "float32", bytes: bytesOf(data) };
   }
-  const numbers = layOut(entry);
+  const numbers = new Float32Array(sizeOf(shape));
+  await layOut(entry, () => numbers, buffer);
   if (!quantization || !isQuantized(entry)) return { name, shape, dtype: "float32", bytes: bytesOf(numbers) };
   const quantized = quantize(name, numbers, quantization);
   errors.add(name, numbers, quantized);

@@ -1,4 +1,4 @@
-import { type Numbers, type NumbersReader, numbersReader, sizeOf } from "@residual/core";
+import { isTensor, type RealArray, type Rows, readRows, rowSize, rowsIn, type Source, sizeOf } from "@residual/core";
 import type { Layout, Weight } from "./program.ts";
 
 /** The shape of a constant in a layout. */
@@ -21,77 +21,109 @@ export function shapeIn(layout: Layout, shape: readonly number[]): readonly numb
 }
 
 /**
- * The numbers of a weight in its layout, in float32, rounded once. They are worked out from their source each time, since a tensor
- * that lies in a file, or that a norm is folded into, is not held. They go into `into`, which is as long as they are.
+ * Puts the numbers of a weight in their layout, in float32, rounded once. Lazy sources are read some rows at a time, by way
+ * of `buffer`. `target` gives the memory, as long as the weight, that the numbers go to. It is called anew after each wait:
+ * the memory of an engine may have moved.
  */
-export function layOut(
-  { shape, layout, constant }: Weight,
-  into: Float32Array = new Float32Array(sizeOf(shape)),
-  read: NumbersReader = numbersReader(),
-): Float32Array {
-  place(into, read(constant.tensor), shapeOfRows(constant.shape), layout);
-  return into;
+export async function layOut(
+  { layout, source }: Weight,
+  target: () => Float32Array,
+  buffer: RowBuffer = new RowBuffer(),
+): Promise<void> {
+  const { group, groups } = "group" in layout ? layout : { group: 0, groups: 1 };
+  const taken = rowsIn(source) / groups;
+  const range = { first: group * taken, end: (group + 1) * taken };
+  const steps = stepsOf(layout, source.shape);
+  for await (const { data, rows } of buffer.pieces(source, range)) {
+    place(target(), data, { first: rows.first - range.first, end: rows.end - range.first }, steps);
+  }
 }
 
-/** A constant as rows along its first axis, each of `channels` stretches of `taps` numbers. */
-interface Rows {
-  readonly rows: number;
-  readonly channels: number;
-  readonly taps: number;
+interface Piece {
+  readonly rows: Rows;
+  readonly data: RealArray;
 }
 
-function shapeOfRows([rows = 1, channels = 1, ...rest]: readonly number[]): Rows {
-  return { rows, channels, taps: sizeOf(rest) };
-}
+/** How many numbers of a lazy source are read at a time, unless a row has more: 1 MiB stays in a core's cache. */
+const NUMBERS_AT_A_TIME = 2 ** 18;
 
-/** Where each stretch of numbers goes: taps of a kernel, or pixels, stand `step` apart. */
-function place(target: Float32Array, { data, gain }: Numbers, { rows, channels, taps }: Rows, layout: Layout): void {
-  const [begin, end] = rangeOf(layout, rows);
-  const { at, step, factor } = destination(layout, { rows, channels, taps });
-  for (let row = begin; row < end; row++) {
-    const scale = (gain?.[row] ?? 1) * factor;
-    for (let channel = 0; channel < channels; channel++) {
-      let from = (row * channels + channel) * taps;
-      let to = at(row - begin, channel);
-      for (let tap = 0; tap < taps; tap++, to += step) target[to] = data[from++]! * scale;
+/** Memory that rows of one source after the other are read into. */
+export class RowBuffer {
+  #memory = new Float32Array(0);
+
+  /** Some rows of a source, in pieces. The numbers of a piece are good until the next is asked for. */
+  async *pieces(source: Source, { first, end }: Rows): AsyncGenerator<Piece> {
+    const row = rowSize(source);
+    if (isTensor(source)) {
+      yield { rows: { first, end }, data: source.data.subarray(first * row, end * row) };
+      return;
+    }
+    const count = Math.max(Math.floor(NUMBERS_AT_A_TIME / row), 1);
+    for (let from = first; from < end; from += count) {
+      const rows = { first: from, end: Math.min(from + count, end) };
+      const length = (rows.end - rows.first) * row;
+      if (this.#memory.length < length) this.#memory = new Float32Array(Math.max(length, NUMBERS_AT_A_TIME));
+      const data = this.#memory.subarray(0, length);
+      await readRows(source, data, rows);
+      yield { rows, data };
     }
   }
 }
 
-/** The rows that a layout takes. */
-function rangeOf(layout: Layout, rows: number): readonly [begin: number, end: number] {
-  if (!("group" in layout)) return [0, rows];
-  const each = rows / layout.groups;
-  return [layout.group * each, (layout.group + 1) * each];
-}
-
-interface Destination {
-  /** The index of the first number of a stretch. */
-  readonly at: (row: number, channel: number) => number;
-  readonly step: number;
+/**
+ * A source as rows of `channels` times `taps` numbers, and how far apart in a layout the numbers stand that follow one
+ * another along each of the three. Rows come in stretches of `stretch`, which begin `between` numbers apart.
+ */
+interface Steps {
+  readonly channels: number;
+  readonly taps: number;
+  readonly row: number;
+  readonly channel: number;
+  readonly tap: number;
+  readonly stretch: number;
+  readonly between: number;
   readonly factor: number;
 }
 
-function destination(layout: Layout, { rows, channels, taps }: Rows): Destination {
+function stepsOf(layout: Layout, [rows = 1, channels = 1, ...rest]: readonly number[]): Steps {
+  const taps = sizeOf(rest);
+  const whole = { channels, taps, stretch: rows, between: 0, factor: 1 };
   switch (layout.kind) {
     case "plain":
     case "stretch":
-      return { at: (row, channel) => (row * channels + channel) * taps, step: 1, factor: 1 };
+      return { ...whole, row: channels * taps, channel: taps, tap: 1 };
     case "channels-last":
-      return { at: (row, channel) => row * channels * taps + channel, step: channels, factor: 1 };
+      return { ...whole, row: channels * taps, channel: 1, tap: channels };
     case "columns":
-      return { at: (row, channel) => channel * rows + row, step: channels * rows, factor: 1 };
+      return { ...whole, row: 1, channel: rows, tap: channels * rows };
     case "kernel": {
       const outputs = rows / layout.groups;
-      return { at: (row, channel) => channel * outputs + row, step: channels * outputs, factor: 1 };
+      return { ...whole, row: 1, channel: outputs, tap: channels * outputs };
     }
     case "depthwise": {
       const outputs = rows / layout.groups;
-      const at = (row: number, channel: number) => {
-        const group = Math.floor(row / outputs);
-        return (group * channels + channel) * outputs + (row % outputs);
-      };
-      return { at, step: channels * rows, factor: layout.factor };
+      const apart = { stretch: outputs, between: channels * outputs, factor: layout.factor };
+      return { ...whole, ...apart, row: 1, channel: outputs, tap: channels * rows };
     }
+  }
+}
+
+/** As many rows as numbers fit into a cache line: where rows of a layout lie side by side, a line is written at a time. */
+const ROWS_OF_A_BLOCK = 16;
+
+/** Puts rows in their places. `data` begins with the first of them. */
+function place(target: Float32Array, data: RealArray, { first, end }: Rows, steps: Steps): void {
+  const { channels, taps, row, channel, tap, stretch, between, factor } = steps;
+  const size = channels * taps;
+  for (let begin = first; begin < end; ) {
+    const within = begin % stretch;
+    const count = Math.min(ROWS_OF_A_BLOCK, end - begin, stretch - within);
+    const [read, write] = [(begin - first) * size, Math.floor(begin / stretch) * between + within * row];
+    for (let i = 0; i < size; i++) {
+      let from = read + i;
+      let to = write + Math.floor(i / taps) * channel + (i % taps) * tap;
+      for (let last = from + count * size; from < last; from += size, to += row) target[to] = data[from]! * factor;
+    }
+    begin += count;
   }
 }

@@ -1,4 +1,17 @@
-import { constant, graph, input, ops, optimize, tensor, tensorOf } from "@residual/core";
+import {
+  constant,
+  graph,
+  input,
+  ops,
+  optimize,
+  permuteAxes,
+  type Rows,
+  type Source,
+  scaleRows,
+  sizeOf,
+  tensor,
+  tensorOf,
+} from "@residual/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { dialectOf } from "./dialects.ts";
@@ -117,8 +130,14 @@ describe("a layout", () => {
     name: "w",
     shape: laidOut,
     layout,
-    constant: constant("w", tensor(shape, data)),
+    source: tensor(shape, data),
   });
+
+  const numbersOf = async (weight: Weight): Promise<number[]> => {
+    const numbers = new Float32Array(sizeOf(weight.shape));
+    await layOut(weight, () => numbers);
+    return [...numbers];
+  };
 
   // [O = 4, I = 1, 1, 2] in two groups: output o, tap t is 10·o + t
   const bank = [0, 1, 10, 11, 20, 21, 30, 31];
@@ -129,40 +148,62 @@ describe("a layout", () => {
     [{ kind: "depthwise", groups: 2, factor: 2 }, [1, 2, 2, 2], [0, 20, 40, 60, 2, 22, 42, 62]],
     [{ kind: "channels-last" }, [4, 1, 2, 1], bank],
     [{ kind: "plain" }, [4, 1, 1, 2], bank],
-  ])("%o is what it says, by hand", (layout, shape, expected) => {
-    expect([...layOut(weightOf(layout, [4, 1, 1, 2], bank, shape))]).toEqual(expected);
+  ])("%o is what it says, by hand", async (layout, shape, expected) => {
+    expect(await numbersOf(weightOf(layout, [4, 1, 1, 2], bank, shape))).toEqual(expected);
   });
 
-  it("of a matrix is its transpose, of a vector a part", () => {
-    expect([...layOut(weightOf({ kind: "columns" }, [2, 3], [1, 2, 3, 4, 5, 6], [3, 2]))]).toEqual([1, 4, 2, 5, 3, 6]);
-    expect([...layOut(weightOf({ kind: "stretch", group: 1, groups: 2 }, [4], [1, 2, 3, 4], [2]))]).toEqual([3, 4]);
+  it("of a matrix is its transpose, of a vector a part", async () => {
+    const matrix = weightOf({ kind: "columns" }, [2, 3], [1, 2, 3, 4, 5, 6], [3, 2]);
+    expect(await numbersOf(matrix)).toEqual([1, 4, 2, 5, 3, 6]);
+    const vector = weightOf({ kind: "stretch", group: 1, groups: 2 }, [4], [1, 2, 3, 4], [2]);
+    expect(await numbersOf(vector)).toEqual([3, 4]);
   });
 
-  it("is worked out from what a norm was folded into, and rounded once", () => {
-    const of = tensor([2, 1, 1, 1], [3, 5]);
-    const scaled = { of, gain: Float64Array.of(1 / 3, 0.1) };
-    let asked = 0;
-    const folded = {
-      dtype: "float64" as const,
-      shape: of.shape,
-      scaled,
-      get data(): Float64Array {
-        asked++;
-        return new Float64Array(2);
-      },
-    };
+  it("is worked out from what a norm was folded into, and rounded once", async () => {
     const weight: Weight = {
       ...weightOf({ kind: "kernel", group: 0, groups: 1 }, [1], [0], [1, 1, 1, 2]),
-      constant: constant("w", folded),
+      source: scaleRows(tensor([2, 1, 1, 1], [3, 5]), Float64Array.of(1 / 3, 0.1)),
     };
-    expect([...layOut(weight)]).toEqual([Math.fround(3 / 3), Math.fround(5 * 0.1)]);
-    expect(asked).toBe(0); // nobody asked for all of the products at once
+    expect(await numbersOf(weight)).toEqual([Math.fround(3 / 3), Math.fround(5 * 0.1)]);
   });
 
-  it("goes where it is told to", () => {
-    const into = new Float32Array(2);
-    expect(layOut(weightOf({ kind: "plain" }, [2], [1, 2], [2]), into)).toBe(into);
-    expect(into).toEqual(Float32Array.of(1, 2));
+  it("is read some rows at a time, and goes to where its memory is by then", async () => {
+    const shape = [40, 2 ** 14, 1, 1]; // two and a half buffers of 2¹⁸ numbers
+    const asked: Rows[] = [];
+    const source: Source = {
+      dtype: "float32",
+      shape,
+      async read(into, rows) {
+        asked.push(rows);
+        for (let i = 0; i < into.length; i++) into[i] = rows.first * 2 ** 14 + i;
+      },
+    };
+    const weight: Weight = { ...weightOf({ kind: "columns" }, [1], [0], [2 ** 14, 40]), source };
+    let memory = new Float32Array(sizeOf(shape));
+    await layOut(weight, () => {
+      memory = memory.slice(); // as an engine's memory that has grown
+      return memory;
+    });
+    expect(asked).toEqual([
+      { first: 0, end: 16 },
+      { first: 16, end: 32 },
+      { first: 32, end: 40 },
+    ]);
+    const expected = Float32Array.from(memory, (_, i) => (i % 40) * 2 ** 14 + Math.floor(i / 40));
+    expect(Buffer.compare(Buffer.from(memory.buffer), Buffer.from(expected.buffer))).toBe(0);
+  });
+
+  it.each([
+    [4096, 17],
+    [3, 2 ** 18 + 1],
+  ])("of %i rows of %i numbers is the same from memory and piece by piece", async (rows, row) => {
+    const whole = fill([rows, row], 1);
+    const lazy = permuteAxes(whole, [0, 1]);
+    const weight = (source: Source): Weight => ({ name: "w", shape: [row, rows], layout: { kind: "columns" }, source });
+    const [found, expected] = [new Float32Array(rows * row), new Float32Array(rows * row)];
+    await layOut(weight(lazy), () => found);
+    await layOut(weight(whole), () => expected);
+    expect(Buffer.compare(Buffer.from(found.buffer), Buffer.from(expected.buffer))).toBe(0);
   });
 
   it("moves every number exactly once", () => {
@@ -172,20 +213,21 @@ describe("a layout", () => {
       channels: fc.integer({ min: 1, max: 4 }),
       taps: fc.integer({ min: 1, max: 5 }),
     });
-    fc.assert(
-      fc.property(
+    return fc.assert(
+      fc.asyncProperty(
         sizes,
         fc.constantFrom("kernel", "depthwise", "channels-last"),
-        ({ groups, outputs, channels, taps }, kind) => {
+        async ({ groups, outputs, channels, taps }, kind) => {
           const shape = [groups * outputs, channels, 1, taps];
           const numbers = Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => i);
           const layouts: readonly Layout[] =
             kind === "kernel"
               ? Array.from({ length: groups }, (_, group) => ({ kind, group, groups }) as const)
               : [kind === "depthwise" ? { kind, groups, factor: 1 } : { kind: "channels-last" }];
-          const found = layouts.flatMap((layout) => [
-            ...layOut(weightOf(layout, shape, numbers, [numbers.length / layouts.length])),
-          ]);
+          const found: number[] = [];
+          for (const layout of layouts) {
+            found.push(...(await numbersOf(weightOf(layout, shape, numbers, [numbers.length / layouts.length]))));
+          }
           expect(found.toSorted((a, b) => a - b)).toEqual(numbers);
         },
       ),

@@ -7,7 +7,6 @@ import {
   type Lowering,
   lower,
   type Node,
-  parametersOf,
   type Shape,
   sizeOf,
   tensorOf,
@@ -49,11 +48,12 @@ interface Product {
  * Throws UnsupportedError for open parameters.
  */
 export function lowerToProgram(graph: Graph, dialect: Dialect): Program {
-  checkBound(graph);
   const builder = new ProgramBuilder(graph);
-  const operands = lower<Operand>(graph, lowering(builder, dialect), (leaf) =>
-    leaf.kind === "constant" ? leaf : builder.input(leaf.name, leaf.shape),
-  );
+  const operands = lower<Operand>(graph, lowering(builder, dialect), (leaf) => {
+    if (leaf.kind === "constant") return leaf;
+    if (leaf.kind === "input") return builder.input(leaf.name, leaf.shape);
+    throw new UnsupportedError(`tfjs: the ${leaf.kind} ${leaf.name} of ${graph.name} has no numbers; bind it first`);
+  });
   const outputs = Object.entries<Value>(graph.outputs).map(([name, value]) => {
     const from = value.kind === "input" ? value.name : builder.channelsFirst(name, value, operands.get(value)!);
     return { name, shape: value.shape, from };
@@ -64,14 +64,6 @@ export function lowerToProgram(graph: Graph, dialect: Dialect): Program {
 
 const TO_LAST = [0, 2, 3, 1];
 const TO_FIRST = [0, 3, 1, 2];
-
-/** Refuses open parameters. */
-export function checkBound(graph: Graph): void {
-  const [open, ...others] = parametersOf(graph);
-  if (!open) return;
-  const count = others.length + 1;
-  throw new UnsupportedError(`tfjs: ${count} parameters of ${graph.name} are open (${open.name}, …); bind them first`);
-}
 
 /** The name of an operand, images held NHWC, or a constant that nobody has asked for in some layout yet. */
 type Operand = string | Constant;
@@ -425,7 +417,7 @@ class ProgramBuilder {
     return this.#once(`${from.name}/${key}`, (name) => {
       const isWhole = !("group" in layout) || layout.groups === 1;
       const own = isWhole && !this.weights.has(from.name) ? from.name : name;
-      this.weights.set(own, { name: own, shape: shapeIn(layout, from.shape), layout, constant: from });
+      this.weights.set(own, { name: own, shape: shapeIn(layout, from.shape), layout, source: from.source });
       return own;
     });
   }

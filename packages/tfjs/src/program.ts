@@ -1,4 +1,4 @@
-import type { Constant, Shape } from "@residual/core";
+import type { Shape, Source } from "@residual/core";
 
 /** Pixels around an image: [top, left, bottom, right]. */
 export type Pads = readonly [number, number, number, number];
@@ -76,7 +76,7 @@ export interface Weight {
   /** In its layout. */
   readonly shape: readonly number[];
   readonly layout: Layout;
-  readonly constant: Constant;
+  readonly source: Source;
 }
 
 /** A network as TensorFlow's operators: plain data, before any tensor is made. */

@@ -1,5 +1,5 @@
 import type { Progress } from "@residual/core";
-import type { NamedNumbers } from "./execute.ts";
+import type { NamedTensors } from "./execute.ts";
 import type { BareProgram } from "./program.ts";
 
 // What the main thread and the worker say to each other.
@@ -12,7 +12,7 @@ export interface WorkerSetup {
 export type ToWorker =
   /** The numbers of the weight that was asked for. */
   | { readonly kind: "weight"; readonly data: Float32Array }
-  | { readonly kind: "run"; readonly id: number; readonly inputs: NamedNumbers }
+  | { readonly kind: "run"; readonly id: number; readonly inputs: NamedTensors }
   /** Ends a run between two of its operations. */
   | { readonly kind: "abort"; readonly id: number };
 
@@ -20,7 +20,7 @@ export type FromWorker =
   /** Asks for a weight; one at a time. */
   | { readonly kind: "want"; readonly name: string }
   | { readonly kind: "progress"; readonly id: number; readonly progress: Progress }
-  | { readonly kind: "done"; readonly id: number; readonly outputs: NamedNumbers }
+  | { readonly kind: "done"; readonly id: number; readonly outputs: NamedTensors }
   | { readonly kind: "failed"; readonly id: number; readonly code: string; readonly message: string };
 
 /** The number of what a worker begins with, before any run: to open its engine and to load the program. */

@@ -2,15 +2,15 @@ import {
   abortError,
   BackendUnavailableError,
   DeviceLostError,
+  type LoadedGraph,
   OutOfMemoryError,
   type Progress,
   type ResidualError,
   type Signal,
-  throwIfAborted,
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
-import type { NamedNumbers } from "./execute.ts";
+import type { NamedTensors } from "./execute.ts";
 import type { Program } from "./program.ts";
 import { type FromWorker, LOADING, type ToWorker, type WorkerSetup } from "./protocol.ts";
 
@@ -18,18 +18,19 @@ import { type FromWorker, LOADING, type ToWorker, type WorkerSetup } from "./pro
 type Thread = import("node:worker_threads").Worker;
 
 /** The numbers of a weight, in memory of their own, which goes to the thread. */
-type NumbersOf = (name: string) => Float32Array;
+type NumbersOf = (name: string) => Promise<Float32Array>;
 
 interface Job {
-  readonly resolve: (outputs: NamedNumbers) => void;
+  readonly resolve: (outputs: NamedTensors) => void;
   readonly reject: (error: Error) => void;
   readonly onProgress: ((progress: Progress) => void) | undefined;
 }
 
 /** A program on a wasm engine in a thread of its own, which keeps the process alive only while it has something to do. */
-export class Session {
+export class Session implements LoadedGraph {
   readonly #thread: Thread;
-  readonly #numbersOf: NumbersOf;
+  /** Until all are loaded: what it holds on to is then free. */
+  #numbersOf: NumbersOf | undefined;
   readonly #jobs = new Map<number, Job>();
   #last = LOADING;
   #lost: ResidualError | undefined;
@@ -66,6 +67,7 @@ export class Session {
     const session = new Session(thread, numbersOf);
     try {
       await session.#answer(LOADING, signal, onProgress);
+      session.#numbersOf = undefined;
       return session;
     } catch (error) {
       await session.dispose();
@@ -73,14 +75,13 @@ export class Session {
     }
   }
 
-  run(inputs: NamedNumbers, { signal, onProgress }: WorkOptions): Promise<NamedNumbers> {
-    throwIfAborted(signal);
+  run(inputs: NamedTensors, { signal, onProgress }: WorkOptions): Promise<NamedTensors> {
     if (this.#lost) throw this.#lost;
     const id = ++this.#last;
     const answer = this.#answer(id, signal, onProgress);
     this.#send(
       { kind: "run", id, inputs },
-      Object.values(inputs).map(({ data }) => data.buffer),
+      Object.values(inputs).map(({ data }) => data.buffer as ArrayBuffer),
     );
     return answer;
   }
@@ -90,7 +91,7 @@ export class Session {
     await this.#thread.terminate();
   }
 
-  #answer(id: number, signal: Signal | undefined, onProgress: Job["onProgress"]): Promise<NamedNumbers> {
+  #answer(id: number, signal: Signal | undefined, onProgress: Job["onProgress"]): Promise<NamedTensors> {
     this.#thread.ref();
     return new Promise((resolve, reject) => {
       const abort = () => {
@@ -110,7 +111,7 @@ export class Session {
   }
 
   #receive(message: FromWorker): void {
-    if (message.kind === "want") this.#give(message.name);
+    if (message.kind === "want") void this.#give(message.name);
     else if (message.kind === "progress") this.#jobs.get(message.id)?.onProgress?.(message.progress);
     else this.#settle(message);
   }
@@ -123,9 +124,9 @@ export class Session {
     else job?.reject(errorOf(message));
   }
 
-  #give(name: string): void {
+  async #give(name: string): Promise<void> {
     try {
-      const data = this.#numbersOf(name);
+      const data = await this.#numbersOf!(name);
       this.#send({ kind: "weight", data }, [data.buffer as ArrayBuffer]);
     } catch (error) {
       this.#jobs.get(LOADING)?.reject(error as Error); // a file that has changed, say

@@ -5,7 +5,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { ResidualError } from "@residual/core";
 import { openEngine } from "./engines.ts";
-import { type NamedNumbers, Network, type Write } from "./execute.ts";
+import { type Fill, type NamedTensors, Network } from "./execute.ts";
 import { type FromWorker, LOADING, type ToWorker, type WorkerSetup } from "./protocol.ts";
 
 const port = parentPort!;
@@ -29,17 +29,19 @@ await settle(LOADING, async () => {
 
 async function load(): Promise<Network> {
   const engine = await openEngine("wasm", { wasmPaths });
-  const want = (name: string) =>
-    new Promise<Write>((resolve) => {
-      give = (data) => resolve((into) => into.set(data));
+  const fill: Fill = async (name, target) => {
+    const data = await new Promise<Float32Array>((resolve) => {
+      give = resolve;
       reply({ kind: "want", name });
     });
-  return Network.load(engine, program, want, {
+    target().set(data);
+  };
+  return Network.load(engine, program, fill, {
     onProgress: (progress) => reply({ kind: "progress", id: LOADING, progress }),
   });
 }
 
-async function run(id: number, inputs: NamedNumbers): Promise<NamedNumbers> {
+async function run(id: number, inputs: NamedTensors): Promise<NamedTensors> {
   const controller = new AbortController();
   runs.set(id, controller);
   try {
@@ -53,12 +55,12 @@ async function run(id: number, inputs: NamedNumbers): Promise<NamedNumbers> {
   }
 }
 
-async function settle(id: number, work: () => Promise<NamedNumbers>): Promise<void> {
+async function settle(id: number, work: () => Promise<NamedTensors>): Promise<void> {
   try {
     const outputs = await work();
     reply(
       { kind: "done", id, outputs },
-      Object.values(outputs).map(({ data }) => data.buffer),
+      Object.values(outputs).map(({ data }) => data.buffer as ArrayBuffer),
     );
   } catch (error) {
     const code = error instanceof ResidualError ? error.code : "";

@@ -51,7 +51,8 @@ async function writeShards(
   options: GraphModelOptions & WorkOptions,
 ): Promise<GraphModelReport> {
   const files = graphModelFiles(graph, options);
-  for (let next = files.next(); ; next = files.next()) {
+  for (;;) {
+    const next = await files.next();
     if (next.done) return next.value;
     await writeFile(join(folder, next.value.name), next.value.bytes, { flush: true });
   }
