@@ -1,7 +1,7 @@
 /// <reference types="@webgpu/types" />
 import { type Graph, optimize, type Pass, select } from "@residual/core";
 import { prepare } from "@residual/pipeline";
-import { lowerToProgram, programFiles } from "@residual/tfjs";
+import { type GraphModelFile, lowerToProgram, programFiles } from "@residual/tfjs";
 import type * as Converter from "@tensorflow/tfjs-converter";
 import type * as Tfjs from "@tensorflow/tfjs-core";
 import type { Task } from "../protocol.ts";
@@ -34,7 +34,7 @@ async function start({ model, files, input }: Task, engine: "wasm" | "webgpu", p
   await imported(`@tensorflow/tfjs-backend-${engine}`, ...install);
   await tf.setBackend(engine);
   const { graph } = await prepare({ model, weights: files.safetensors, input });
-  const network = await loadGraphModel(tf.io.fromMemory(artifactsOf(pass(select(graph, ["logits"])))));
+  const network = await loadGraphModel(tf.io.fromMemory(await artifactsOf(pass(select(graph, ["logits"])))));
   return {
     async run({ data, shape }) {
       const image = tf.tensor(data, [...shape]);
@@ -46,14 +46,15 @@ async function start({ model, files, input }: Task, engine: "wasm" | "webgpu", p
   };
 }
 
-function artifactsOf(graph: Graph): Tfjs.io.ModelArtifacts {
+async function artifactsOf(graph: Graph): Promise<Tfjs.io.ModelArtifacts> {
   const program = lowerToProgram(graph, {
     padsConvolutions: true,
     padsPools: false,
     grouped: () => "split",
     multiplies: () => false,
   });
-  const files = [...programFiles(program)];
+  const files: GraphModelFile[] = [];
+  for await (const file of programFiles(program)) files.push(file);
   const { modelTopology, weightsManifest, ...rest } = JSON.parse(
     new TextDecoder().decode(files.pop()!.bytes),
   ) as Tfjs.io.ModelJSON;
