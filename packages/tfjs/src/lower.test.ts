@@ -173,6 +173,7 @@ describe("a layout", () => {
     const source: Source = {
       dtype: "float32",
       shape,
+      firstNonFinite: -1,
       async read(into, rows) {
         asked.push(rows);
         for (let i = 0; i < into.length; i++) into[i] = rows.first * 2 ** 14 + i;

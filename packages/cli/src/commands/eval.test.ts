@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { tensor } from "@residual/core";
 import { crop, decodeImage } from "@residual/vision";
-import { readWeights, writeSafetensors } from "@residual/weights";
+import { readTensors, readWeights, writeSafetensors } from "@residual/weights";
 import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
 import { sharedPath, visionFile } from "../testing/golden.ts";
@@ -229,7 +229,7 @@ const answers = sharedPath("weights/resnet20-cifar10.answers.safetensors");
 it.skipIf(!data || !answers)("gets 1,791 of CIFAR-10's first 2,000 right, each class as PyTorch has it", async () => {
   const report = await document<Report>(["eval", "cifar_resnet20", "--weights", "resnet20-cifar10", "--data", data!]);
   expect([report.images, report.correct, report.top1]).toEqual([2000, 1791, 89.55]); // the card of the weights
-  const logits = (await readWeights(answers!)).tensors.get("logits")!.data as Float64Array;
+  const logits = (await readTensors(await readWeights(answers!))).tensors.get("logits")!.data as Float64Array;
   const best = Array.from({ length: 2000 }, (_, i) => {
     const row = Array.from(logits.subarray(i * 10, (i + 1) * 10));
     return row.indexOf(Math.max(...row));

@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fixtureInput, type Tensor, tensorOf } from "@residual/core";
-import { readWeights, writeSafetensors } from "@residual/weights";
+import { readTensors, readWeights, writeSafetensors } from "@residual/weights";
 import { loadGraphModel } from "@tensorflow/tfjs-converter";
 import * as tf from "@tensorflow/tfjs-core";
 import { InferenceSession, Tensor as OnnxTensor } from "onnxruntime-node";
@@ -33,7 +33,7 @@ async function runOf(weights: string): Promise<Tensor> {
   const out = folder.in(`${crypto.randomUUID()}.safetensors`);
   const words = ["run", "cifar_resnet20", "--weights", weights, "--input", "fixture:v1", "--shape", shape.join("x")];
   await succeed([...words, "--out", out]);
-  return (await readWeights(out)).tensors.get("logits")!;
+  return (await readTensors(await readWeights(out))).tensors.get("logits")!;
 }
 
 describe(".onnx", () => {
@@ -85,7 +85,7 @@ describe(".safetensors", () => {
   it("of a model that reads no pictures comes back too", async () => {
     const to = folder.in("block.safetensors");
     await succeed(["export", "pytorch_unit", "--weights", "fixture:v1", "--to", to]);
-    expect((await readWeights(to)).tensors.get("block.conv1.weight")!.shape).toEqual([8, 8, 3, 3]);
+    expect((await readTensors(await readWeights(to))).tensors.get("block.conv1.weight")!.shape).toEqual([8, 8, 3, 3]);
     await succeed(["export", "pytorch_unit", "--weights", to, "--to", folder.in("again.safetensors")]);
     expect(await readFile(folder.in("again.safetensors"))).toEqual(await readFile(to));
   });

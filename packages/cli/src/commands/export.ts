@@ -87,7 +87,7 @@ function fileWriterOf(to: string, ending: string, external: boolean): Write {
       };
     case ".safetensors":
       return async ({ graph, ...prepared }, work) => {
-        const tensors = new Map(constantsOf(graph).map(({ name, tensor }) => [name, tensor]));
+        const tensors = new Map(constantsOf(graph).map(({ name, source }) => [name, source]));
         await writeSafetensors(to, tensors, { format: "pt", model: prepared.model, ...metadataOf(prepared) }, work);
         return undefined;
       };

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { readWeights } from "@residual/weights";
+import { readTensors, readWeights } from "@residual/weights";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
 import { visionFile } from "../testing/golden.ts";
@@ -42,7 +42,7 @@ describe("bit for bit as Pillow and torchvision", () => {
     const { image: file, probes } = cases.find((each) => each.expected === expected)!;
     const out = folder.in("out.safetensors");
     await succeed(["preprocess", visionFile(file), "--out", out, ...words]);
-    const { tensors } = await readWeights(out);
+    const { tensors } = await readTensors(await readWeights(out));
     expect([...tensors.keys()].toSorted()).toEqual(["image", "pixels"]);
     const [pixels, image] = [tensors.get("pixels")!, tensors.get("image")!];
     expect([pixels.dtype, pixels.shape]).toEqual(["uint8", [224, 224, 3]]);
@@ -122,7 +122,7 @@ it("leaves raw bytes alone with --scale 1, mean 0 and deviation 1", async () => 
     "--crop",
     "9",
   ]);
-  const { tensors } = await readWeights(out);
+  const { tensors } = await readTensors(await readWeights(out));
   const [pixels, image] = [tensors.get("pixels")!, tensors.get("image")!];
   expect(image.shape).toEqual([1, 3, 9, 9]);
   const red = Array.from({ length: 81 }, (_, i) => pixels.data[i * 3]);

@@ -1,5 +1,5 @@
 import { type Tensor, tensorOf } from "@residual/core";
-import { readWeights, writeSafetensors } from "@residual/weights";
+import { readTensors, readWeights, writeSafetensors } from "@residual/weights";
 import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
 import { expectNear, golden, largest } from "../testing/golden.ts";
@@ -27,7 +27,7 @@ const trained = ["--weights", "resnet20-cifar10"];
 async function outputsOf(...words: string[]): Promise<ReadonlyMap<string, Tensor>> {
   const out = folder.in(`${crypto.randomUUID()}.safetensors`);
   await succeed(["run", ...words, "--out", out]);
-  return (await readWeights(out)).tensors;
+  return (await readTensors(await readWeights(out))).tensors;
 }
 
 /** Of the largest value: float64 against float64, and ten times what torch's own float32 run was off by. */

@@ -16,7 +16,7 @@ import { checkPlace } from "@residual/kit/files";
 import { chooseBackend, knownPreprocessing, type Prepared, prepare } from "@residual/pipeline";
 import { decodeImage, preprocess } from "@residual/vision";
 import type { WebgpuExecutable } from "@residual/webgpu";
-import { readWeights, writeSafetensors } from "@residual/weights";
+import { readTensors, readWeights, writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
 import {
   backendOption,
@@ -126,7 +126,7 @@ async function givenImage(model: string, { input, shape }: Options): Promise<Ten
   if (shape !== undefined)
     throw new UsageError("--shape goes with --input fixture:SALT; a picture or file has its own");
   if (extname(input) !== ".safetensors") return undefined;
-  const { tensors } = await readWeights(input);
+  const { tensors } = await readTensors(await readWeights(input));
   const image = tensors.get("image");
   if (image?.dtype === "float32" && image.shape.length === 4) return image;
   const found = image

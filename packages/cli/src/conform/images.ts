@@ -1,5 +1,5 @@
 import type { ImageBatch, ImageSet } from "@residual/conformance";
-import { FormatError, type Graph, type Preprocessing, select, type Tensor, tensorOf, toFloat64 } from "@residual/core";
+import { FormatError, type Graph, type Preprocessing, select, type Tensor, tensorOf, readFloat64 } from "@residual/core";
 import { bindModel, checkLogits, identify, knownPreprocessing } from "@residual/pipeline";
 import { stack } from "@residual/vision";
 import { readWeights } from "@residual/weights";
@@ -45,7 +45,7 @@ async function answersOf(file: string, { images }: Dataset): Promise<Tensor<"flo
   if (found.dtype !== "float64" && found.dtype !== "float32") {
     throw new FormatError(`${file}: logits is ${found.dtype}, expected float64 or float32`);
   }
-  return toFloat64(found);
+  return readFloat64(found);
 }
 
 async function* batchesOf(
