@@ -70,7 +70,7 @@ it("takes what comes with the weights inside where no model is named", async () 
       std: [0.247, 0.2435, 0.2616],
     },
   });
-  const { tensors, metadata } = await readWeights(out);
+  const { tensors, metadata } = await readTensors(await readWeights(out));
   const [pixels, image] = [tensors.get("pixels")!, tensors.get("image")!];
   const byte = pixels.data[(5 * 32 + 7) * 3 + 1] as number; // row 5, column 7, green
   expect(image.data[(32 + 5) * 32 + 7]).toBeCloseTo((byte / 255 - 0.4822) / 0.2435, 6);
