@@ -56,6 +56,7 @@ export { print } from "./ir/print.ts";
 export {
   concatenateRows,
   firstNonFinite,
+  isResident,
   isTensor,
   type LazySource,
   type NamedSource,

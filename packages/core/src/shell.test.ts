@@ -94,9 +94,7 @@ describe("backendOf", () => {
     const { slow, executable } = await compiled();
     const running = executable.run(given(1));
     const disposing = [executable.dispose(), executable.dispose(), executable[Symbol.asyncDispose]()];
-    await expect(executable.run(given(2))).rejects.toThrow(
-      "slow: the executable of g is disposed; compile the graph again",
-    );
+    await expect(executable.run(given(2))).rejects.toThrow("slow: run after dispose; compile the graph again");
     await expect(executable.read([])).rejects.toThrow(UnsupportedError);
     await slow.next();
     await running;

@@ -108,8 +108,7 @@ export function executableOf<In extends string, Out extends string, Loaded exten
   let disposed: Promise<void> | undefined;
 
   const checkOpen = (signal: Signal | undefined) => {
-    const wayOut = `the executable of ${graph.name} is disposed; compile the graph again`;
-    if (disposed) throw new UnsupportedError(`${name}: ${wayOut}`);
+    if (disposed) throw new UnsupportedError(`${name}: run after dispose; compile the graph again`);
     throwIfAborted(signal);
   };
 

@@ -1,7 +1,7 @@
 import { type Graph, UnsupportedError, version } from "@residual/core";
-import { checkSizes, externalizeWeights, isWeight, LARGEST_BYTES, weightsFile } from "./external-data.ts";
+import { checkSizes, externalizeWeights, LARGEST_BYTES, weightsFile } from "./external-data.ts";
 import { lowerToOnnx } from "./lower.ts";
-import { bytesOf, encodeModel, type Model } from "./model-proto.ts";
+import { bytesOf, encodeModel, isWeight, type Model, readModel } from "./model-proto.ts";
 import { concatenate, type Encoded } from "./protobuf.ts";
 
 /** Key of metadata_props: SHA-256, in hex, over the float32 weights in their order. `verifyOnnx` checks it. */
@@ -31,20 +31,21 @@ export interface OnnxBytes {
 export type Sha256 = (pieces: readonly Uint8Array[]) => string;
 
 /** `toOnnx` with a platform's SHA-256. */
-export function toOnnxWith(sha256: Sha256, graph: Graph, options: ToOnnxOptions): OnnxBytes {
-  const { model, external } = encodeFiles(sha256, graph, options);
+export async function toOnnxWith(sha256: Sha256, graph: Graph, options: ToOnnxOptions): Promise<OnnxBytes> {
+  const { model, external } = await encodeFiles(sha256, graph, options);
   return { model: concatenate(model), ...(external && { external }) };
 }
 
 /** The files of a model, before their bytes are copied together. Throws as `toOnnx` does. */
-export function encodeFiles(
+export async function encodeFiles(
   sha256: Sha256,
   graph: Graph,
   { external, metadata = {} }: ToOnnxOptions,
-): { model: Encoded; external?: readonly Uint8Array[] } {
+): Promise<{ model: Encoded; external?: readonly Uint8Array[] }> {
   checkKeys(Object.keys(metadata));
-  const lowered = lowerToOnnx(graph);
-  checkSizes(lowered);
+  const open = lowerToOnnx(graph);
+  checkSizes(open);
+  const lowered = await readModel(open);
   // The reserved entries come last, the digest at the very end: a file cut short anywhere has lost it.
   const reserved = { [MODEL_KEY]: graph.name, [DIGEST_KEY]: sha256(weightsOf(lowered)) };
   const externalized = external === undefined ? undefined : externalizeWeights(lowered, external);
@@ -54,7 +55,7 @@ export function encodeFiles(
 }
 
 function weightsOf({ initializers }: Model): Uint8Array[] {
-  return initializers.filter(isWeight).map(({ tensor }) => bytesOf(tensor));
+  return initializers.filter(isWeight).map(bytesOf);
 }
 
 function checkKeys(keys: readonly string[]): void {

@@ -1,5 +1,5 @@
-import { type Tensor, UnsupportedError } from "@residual/core";
-import { byteLength, bytesOf, type Initializer, type Model } from "./model-proto.ts";
+import { UnsupportedError } from "@residual/core";
+import { byteLength, bytesOf, type Initializer, isWeight, type Model, type Weight } from "./model-proto.ts";
 
 /** Weights start at multiples of this many bytes: a cache line, and more than any dtype asks for. */
 const ALIGNMENT = 64;
@@ -7,55 +7,49 @@ const ALIGNMENT = 64;
 /** Largest model and largest tensor that onnxruntime takes, in bytes: protobuf's own limit. */
 export const LARGEST_BYTES: number = 2 ** 31 - 1;
 
-/** A tensor's place in the weights file, in bytes. */
-export interface PlacedTensor {
-  readonly tensor: Tensor<"float32">;
+/** Weights and their place in the weights file, in bytes. */
+export interface PlacedWeight {
+  readonly weight: Weight;
   readonly offset: number;
 }
 
 /** A model whose weights lie in a file of their own. */
 export interface ExternalizedModel {
   readonly model: Model;
-  readonly weights: readonly PlacedTensor[];
+  readonly weights: readonly PlacedWeight[];
   /** Size of the weights file, in bytes. */
   readonly length: number;
 }
 
 /** Moves the weights of a model into a file named `location`, one tensor after the other, aligned. */
 export function externalizeWeights(model: Model, location: string): ExternalizedModel {
-  const weights: PlacedTensor[] = [];
+  const weights: PlacedWeight[] = [];
   let length = 0;
   const initializers = model.initializers.map((initializer): Initializer => {
-    const { tensor } = initializer;
-    if (tensor.dtype !== "float32") return initializer;
+    if (!isWeight(initializer)) return initializer;
     const offset = length + (-length & (ALIGNMENT - 1));
-    const external = { location, offset, length: byteLength(tensor) };
-    weights.push({ tensor, offset });
+    const external = { location, offset, length: byteLength(initializer) };
+    weights.push({ weight: initializer, offset });
     length = offset + external.length;
     return { ...initializer, external };
   });
   return { model: { ...model, initializers }, weights, length };
 }
 
-/** The weights file in pieces: each tensor by reference, with zeros in the gaps. */
+/** The weights file of a model that has been read, in pieces: each tensor by reference, with zeros in the gaps. */
 export function weightsFile({ weights }: ExternalizedModel): Uint8Array[] {
   let end = 0;
-  return weights.flatMap(({ tensor, offset }) => {
+  return weights.flatMap(({ weight, offset }) => {
     const gap = new Uint8Array(offset - end);
-    end = offset + byteLength(tensor);
-    return [gap, bytesOf(tensor)];
+    end = offset + byteLength(weight);
+    return [gap, bytesOf(weight)];
   });
-}
-
-/** Whether a constant is weights, rather than whole numbers that an operator takes. */
-export function isWeight(initializer: Initializer): boolean {
-  return initializer.tensor.dtype === "float32";
 }
 
 /** Throws UnsupportedError for a tensor above 2 GB, which onnxruntime takes in no form. */
 export function checkSizes(model: Model): void {
-  const large = model.initializers.find(({ tensor }) => byteLength(tensor) > LARGEST_BYTES);
+  const large = model.initializers.find((each) => byteLength(each) > LARGEST_BYTES);
   if (!large) return;
   const limit = `onnxruntime takes ${LARGEST_BYTES} a tensor; split the layer`;
-  throw new UnsupportedError(`onnx: ${large.name} has ${byteLength(large.tensor)} bytes, ${limit}`);
+  throw new UnsupportedError(`onnx: ${large.name} has ${byteLength(large)} bytes, ${limit}`);
 }

@@ -2,14 +2,12 @@ import {
   type AnyNode,
   type Attributes,
   type AttributesOf,
-  type Constant,
+  freeName,
   type Graph,
-  type Input,
+  type Leaf,
   type Lowering,
   lower,
-  type Parameter,
   parametersOf,
-  type Tensor,
   tensorOf,
   UnsupportedError,
   type Value,
@@ -46,7 +44,7 @@ export function checkBound(graph: Graph): void {
   throw new UnsupportedError(`onnx: ${count} parameters of ${graph.name} are open (${open.name}, …); bind them first`);
 }
 
-/** What each op becomes: one operator, or a few. A T is the name of an ONNX value. */
+/** What each op becomes. A T is the name of an ONNX value. onnxruntime fuses the parts of composite ops itself. */
 const lowering = (model: ModelBuilder): Lowering<string> => ({
   add: (node, { a, b }) => model.emit("Add", node, [a, b]),
   averagePool2d: (node, { x }) => model.emit("AveragePool", node, [x], averagePool(node)),
@@ -56,13 +54,6 @@ const lowering = (model: ModelBuilder): Lowering<string> => ({
     }),
   conv2d: (node, { x, weight, bias }) => model.emit("Conv", node, [x, weight, bias], convolution(node)),
   flatten: (node, { x }) => model.emit("Flatten", node, [x], { axis: { int: 1 } }),
-  fusedConv2d(node, { x, weight, bias, residual }) {
-    // onnxruntime fuses these three itself, so that the file stays standard ONNX.
-    const steps: Step[] = [["Conv", [x, weight, bias], convolution(node)]];
-    if (residual !== undefined) steps.push(["Add", [residual]]);
-    if (node.attributes.relu) steps.push(["Relu", []]);
-    return model.chain(node, steps);
-  },
   globalAveragePool: (node, { x }) => model.emit("GlobalAveragePool", node, [x]),
   linear: (node, { x, weight, bias }) => model.emit("Gemm", node, [x, weight, bias], { transB: { int: 1 } }),
   logSoftmax: (node, { x }) => model.emit("LogSoftmax", node, [x], { axis: { int: 1 } }),
@@ -85,9 +76,6 @@ const lowering = (model: ModelBuilder): Lowering<string> => ({
 });
 
 type OnnxAttributes = OnnxNode["attributes"];
-
-/** An operator, what it takes beside the answer of the step before it, and its attributes. */
-type Step = readonly [operator: string, inputs: readonly (string | undefined)[], attributes?: OnnxAttributes];
 
 function convolution({
   attributes,
@@ -150,28 +138,19 @@ class ModelBuilder {
     return this.#add(operator, this.#nameOf(node), inputs, attributes);
   }
 
-  /** Operators one after the other for one node; the last has its name. */
-  chain(node: AnyNode, steps: readonly Step[]): string {
-    let before: string | undefined;
-    for (const [index, [operator, inputs, attributes]] of steps.entries()) {
-      const last = index === steps.length - 1;
-      const name = last ? this.#nameOf(node) : this.#free(`${node.name}/${operator}`);
-      before = this.#add(operator, name, before === undefined ? inputs : [before, ...inputs], attributes ?? {});
-    }
-    return before!;
-  }
-
   /** Whole numbers that an operator takes as an input. */
   whole(node: AnyNode, purpose: string, list: readonly number[]): string {
     const name = this.#free(`${node.name}/${purpose}`);
-    this.numbers.push({ name, tensor: tensorOf("int64", [list.length], BigInt64Array.from(list, BigInt)) });
+    this.numbers.push({ name, source: tensorOf("int64", [list.length], BigInt64Array.from(list, BigInt)) });
     return name;
   }
 
-  leaf(leaf: Input | Parameter | Constant): string {
+  leaf(leaf: Leaf): string {
+    if (leaf.kind === "variable")
+      throw new UnsupportedError(`onnx: ${leaf.name} is a variable, which no model file has`);
     if (leaf.kind !== "constant") return leaf.name;
     const name = this.#free(leaf.name);
-    this.weights.push(weight(name, leaf));
+    this.weights.push({ name, source: leaf.source });
     return name;
   }
 
@@ -195,25 +174,6 @@ class ModelBuilder {
   }
 
   #free(wanted: string): string {
-    let name = wanted;
-    for (let count = 1; this.#taken.has(name); count++) name = `${wanted}_${count}`;
-    this.#taken.add(name);
-    return name;
+    return freeName(wanted, this.#taken);
   }
-}
-
-/** float64 is rounded here, once; only float32 lies in a file as it is. */
-function weight(name: string, { shape, tensor }: Constant): Initializer {
-  if (tensor.dtype === "float32") return { name, tensor };
-  const { scaled } = tensor;
-  if (!scaled) return { name, tensor: tensorOf("float32", shape, Float32Array.from(tensor.data)) };
-  const rounded: Tensor<"float32"> = {
-    dtype: "float32",
-    shape,
-    scaled,
-    get data() {
-      return Float32Array.from(tensor.data);
-    },
-  };
-  return { name, tensor: rounded };
 }

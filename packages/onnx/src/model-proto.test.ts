@@ -19,11 +19,11 @@ const model: Model = {
   inputs: [{ name: "image", shape: ["N", 3, 224, 224] }],
   outputs: [{ name: "y", shape: ["N", 8] }],
   initializers: [
-    { name: "weight", tensor: tensorOf("float32", [2, 2], weights) },
-    { name: "pads", tensor: tensorOf("int64", [2], BigInt64Array.of(0n, -1n)) },
+    { name: "weight", source: tensorOf("float32", [2, 2], weights) },
+    { name: "pads", source: tensorOf("int64", [2], BigInt64Array.of(0n, -1n)) },
     {
       name: "apart",
-      tensor: tensorOf("float32", [4], weights),
+      source: tensorOf("float32", [4], weights),
       external: { location: "w.bin", offset: 64, length: 16 },
     },
   ],

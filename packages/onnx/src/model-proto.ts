@@ -1,4 +1,13 @@
-import { type Shape, sizeOf, type Tensor } from "@residual/core";
+import {
+  isTensor,
+  type NamedSource,
+  readRows,
+  type Shape,
+  type Source,
+  sizeOf,
+  type Tensor,
+  tensorOf,
+} from "@residual/core";
 import { bytes, type Encoded, float, int, join, message, text } from "./protobuf.ts";
 
 /**
@@ -34,12 +43,37 @@ export interface ValueInfo {
   readonly shape: Shape;
 }
 
-/** A constant: weights in float32, or the whole numbers that some operators take as an input. */
+/** A constant: weights, which a file holds as float32, or the whole numbers that some operators take as an input. */
 export interface Initializer {
   readonly name: string;
-  readonly tensor: Tensor<"float32" | "int64">;
-  /** Where its bytes are to lie outside the model; without it they lie inside. */
+  readonly source: Source | Tensor<"int64">;
+  /** Where the bytes are to lie outside the model; without it they lie inside. */
   readonly external?: ExternalData;
+}
+
+/** An initializer that is weights. */
+export interface Weight extends Initializer {
+  readonly source: Source;
+}
+
+export function isWeight(initializer: Initializer): initializer is Weight {
+  return initializer.source.dtype !== "int64";
+}
+
+/** The model with all its weights in memory, rounded to float32: what can be encoded. */
+export async function readModel(model: Model): Promise<Model> {
+  const initializers: Initializer[] = [];
+  for (const each of model.initializers) {
+    initializers.push(isWeight(each) ? { ...each, source: await readFloat32(each.source) } : each);
+  }
+  return { ...model, initializers };
+}
+
+async function readFloat32(source: Source): Promise<Tensor<"float32">> {
+  if (isTensor(source) && source.dtype === "float32") return source;
+  const data = new Float32Array(sizeOf(source.shape));
+  await readRows(source, data);
+  return tensorOf("float32", source.shape, data);
 }
 
 /** A piece of a file beside the model. `offset` and `length` are in bytes. */
@@ -77,7 +111,7 @@ export const fields = {
   entry: { key: 1, value: 2 },
 } as const;
 
-/** The bytes of a model. Weights that are not external lie in it by reference. */
+/** The bytes of a model. Weights that are not external lie in it by reference, and must have been read (`readModel`). */
 export function encodeModel(model: Model, producerVersion: string): Encoded {
   const field = fields.model;
   return join(
@@ -125,13 +159,13 @@ function encodeAttribute(name: string, value: OnnxAttribute): Encoded {
 
 function encodeInitializer(initializer: Initializer): Encoded {
   const field = fields.tensor;
-  const { name, tensor, external } = initializer;
+  const { name, source, external } = initializer;
   return message(
     fields.graph.initializer,
-    ...tensor.shape.map((size) => int(field.dims, size)),
-    int(field.dataType, tensor.dtype === "float32" ? dataTypes.float : dataTypes.int64),
+    ...source.shape.map((size) => int(field.dims, size)),
+    int(field.dataType, isWeight(initializer) ? dataTypes.float : dataTypes.int64),
     text(field.name, name),
-    ...(external ? encodeExternal(external) : [bytes(field.rawData, bytesOf(tensor))]),
+    ...(external ? encodeExternal(external) : [bytes(field.rawData, bytesOf(initializer))]),
   );
 }
 
@@ -157,12 +191,15 @@ function entry(field: number, key: string, value: string): Encoded {
   return message(field, text(fields.entry.key, key), text(fields.entry.value, value));
 }
 
-/** The bytes under a tensor, little-endian on all that onnxruntime runs on. */
-export function bytesOf({ data }: Initializer["tensor"]): Uint8Array {
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+/** The bytes of an initializer that has been read, little-endian on every machine that onnxruntime runs on. */
+export function bytesOf({ name, source }: Initializer): Uint8Array {
+  const found: NamedSource = source;
+  if (!isTensor(found) || found.dtype === "float64") throw new TypeError(`${name} is encoded before it is read`);
+  const { buffer, byteOffset, byteLength } = found.data;
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-/** How many those are, which may be asked of weights that have not been read. */
-export function byteLength({ dtype, shape }: Initializer["tensor"]): number {
-  return sizeOf(shape) * (dtype === "float32" ? 4 : 8);
+/** Bytes that an initializer takes in a file. */
+export function byteLength(initializer: Initializer): number {
+  return sizeOf(initializer.source.shape) * (isWeight(initializer) ? 4 : 8);
 }

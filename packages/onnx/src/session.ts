@@ -1,4 +1,4 @@
-import { abortError, type BackendDescription, type Graph, type Signal, type WorkOptions } from "@residual/core";
+import type { BackendDescription, Graph, RunOptions, WorkOptions } from "@residual/core";
 
 /** A float32 tensor that onnxruntime takes or has answered. */
 export interface RawTensor {
@@ -13,15 +13,9 @@ export type GivenTensors = {
   readonly [name: string]: { readonly shape: readonly number[]; readonly data: Float32Array };
 };
 
-interface RunOptions {
-  /** Images of this run; 1 where the graph's batch is fixed. */
-  readonly batch: number;
-  readonly signal?: Signal | undefined;
-}
-
 /** A graph that onnxruntime has loaded, on this thread or on another. */
 export interface Session {
-  /** One run. Inputs are copied before the promise is given. Rejects with AbortError as soon as the signal is aborted. */
+  /** One run. Inputs are copied before the promise is given. Aborting makes it do no more than it has begun. */
   run(inputs: GivenTensors, options: RunOptions): Promise<RawTensors>;
   /** Waits for runs under way, then frees the session. May be called again. */
   close(): Promise<void>;
@@ -43,24 +37,4 @@ export function copiesOf(inputs: GivenTensors): RawTensors {
   return Object.fromEntries(
     Object.entries(inputs).map(([name, { shape, data }]) => [name, { shape, data: new Float32Array(data) }]),
   );
-}
-
-/** Rejects with AbortError as soon as the signal is aborted, whatever becomes of the work. */
-export function untilAborted<T>(work: Promise<T>, signal: Signal | undefined): Promise<T> {
-  if (!signal) return work;
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(abortError(signal));
-    const settled = () => signal.removeEventListener("abort", abort);
-    signal.addEventListener("abort", abort, { once: true });
-    work.then(
-      (value) => {
-        settled();
-        resolve(value);
-      },
-      (error: unknown) => {
-        settled();
-        reject(error);
-      },
-    );
-  });
 }

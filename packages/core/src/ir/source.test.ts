@@ -4,6 +4,7 @@ import { ShapeError } from "./errors.ts";
 import {
   concatenateRows,
   firstNonFinite,
+  isResident,
   type LazySource,
   permuteAxes,
   readFloat64,
@@ -77,6 +78,19 @@ describe("a source", () => {
   it("has one row where it is a scalar", async () => {
     expect((await readFloat64(tensor([], [7]))).data).toEqual(Float64Array.of(7));
   });
+});
+
+it("is resident where all that it is made of is in memory", () => {
+  const [held, elsewhere] = [tensor([2, 2], numbers(4)), lazy(tensor([2, 2], numbers(4)))];
+  const gain = Float64Array.of(1, 2);
+  expect(
+    [held, scaleRows(held, gain), permuteAxes(held, [1, 0]), concatenateRows([held, held])].map(isResident),
+  ).toEqual([true, true, true, true]);
+  expect(
+    [elsewhere, scaleRows(elsewhere, gain), permuteAxes(elsewhere, [1, 0]), concatenateRows([held, elsewhere])].map(
+      isResident,
+    ),
+  ).toEqual([false, false, false, false]);
 });
 
 describe("scaleRows", () => {

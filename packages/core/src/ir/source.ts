@@ -17,6 +17,8 @@ export interface LazySource {
   readonly shape: readonly number[];
   /** Index of the first element that is NaN or infinite, -1 if all are finite: `bind` reads no numbers to find out. */
   readonly firstNonFinite: number;
+  /** Whether the numbers are worked out from tensors in memory. Backends stream what is elsewhere. */
+  readonly isResident?: boolean;
   /**
    * Puts the numbers of some rows into `into`, row-major. Each number is rounded once, to the type of `into`, which must have
    * the size of the rows. Calls may overlap. Throws FormatError where a file has changed since it was opened.
@@ -35,6 +37,11 @@ export function isTensor(source: Source): source is RealTensor;
 export function isTensor(source: NamedSource): source is Tensor;
 export function isTensor(source: NamedSource): source is Tensor {
   return "data" in source;
+}
+
+/** Whether all numbers come from memory. */
+export function isResident(source: Source): boolean {
+  return isTensor(source) || source.isResident === true;
 }
 
 /** Number of rows: the size of the first axis, 1 for a scalar. */
@@ -102,6 +109,7 @@ export function scaleRows(source: Source, gain: Float64Array): Source {
     dtype: "float64",
     shape: source.shape,
     firstNonFinite: -1,
+    isResident: isResident(source),
     async read(into, rows) {
       // float32 numbers lose nothing on their way through either type; float64 numbers would be rounded twice.
       const isExact = source.dtype === "float32" || into instanceof Float64Array;
@@ -141,6 +149,7 @@ export function permuteAxes(source: Source, order: readonly number[]): Source {
     dtype: source.dtype,
     shape: permuted,
     firstNonFinite: permutedIndex(firstNonFinite(source), shape, order),
+    isResident: isResident(source),
     async read(into, { first, end }) {
       const { data } = await held();
       gather(into, data, [end - first, ...permuted.slice(1)], strides, first * strides[0]!);
@@ -193,6 +202,7 @@ export function concatenateRows(parts: readonly Source[]): Source {
     dtype: parts.some(({ dtype }) => dtype === "float64") ? "float64" : "float32",
     shape: [total, ...rest],
     firstNonFinite: firsts.find((index) => index >= 0) ?? -1,
+    isResident: parts.every(isResident),
     async read(into, { first, end }) {
       let begin = 0; // of the part, among all rows
       for (const part of parts) {

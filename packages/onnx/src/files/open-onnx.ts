@@ -1,5 +1,5 @@
-import { type Executable, input, type WorkOptions } from "@residual/core";
-import { executableOf } from "../backend.ts";
+import { type Executable, executableOf, graph, input, type WorkOptions } from "@residual/core";
+import { loadedGraph } from "../backend.ts";
 import type { OnnxOptions } from "../options.ts";
 import { threadSettings } from "../runtime/node/runtime.ts";
 import { NodeThread } from "../runtime/node/thread.ts";
@@ -20,7 +20,8 @@ export async function openOnnx(
     const { model, inputs } = await verifyOnnx(path, { signal, onProgress });
     const session = await thread.load({ model: path }, signal);
     const shapes = Object.entries(inputs).map(([name, shape]) => [name, input(name, shape)] as const);
-    return executableOf({ name: model, inputs: Object.fromEntries(shapes), outputs: {}, aliases: {} }, session);
+    const opened = graph({ name: model, inputs: Object.fromEntries(shapes), outputs: {} });
+    return executableOf({ name: "onnx", overlaps: true }, opened, loadedGraph(session)).executable;
   } catch (error) {
     await thread.close();
     throw error;

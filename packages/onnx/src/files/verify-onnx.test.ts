@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AbortError, FormatError } from "@residual/core";
+import { AbortError, FormatError, type Tensor } from "@residual/core";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { lowerToOnnx } from "../lower.ts";
@@ -11,7 +11,7 @@ import { tiny } from "../testing/graphs.ts";
 import { verifyOnnx } from "./verify-onnx.ts";
 import { toOnnx, writeOnnx } from "./write-onnx.ts";
 
-const { model } = toOnnx(tiny(), { metadata: { labels: "cat, dog" } });
+const { model } = await toOnnx(tiny(), { metadata: { labels: "cat, dog" } });
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "residual-test-"));
@@ -19,7 +19,8 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 /** Where a weight's bytes lie in a file. */
-function positionOf(bytes: Uint8Array, { tensor: { data } }: Initializer): number {
+function positionOf(bytes: Uint8Array, { source }: Initializer): number {
+  const { data } = source as Tensor;
   return Buffer.from(bytes).indexOf(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
 }
 
@@ -70,7 +71,7 @@ describe("verifyOnnx", () => {
     const lowered = lowerToOnnx(tiny());
     const initializers = lowered.initializers.map((each) => ({
       ...each,
-      tensor: { ...each.tensor, shape: [...each.tensor.shape, 2] },
+      source: { ...each.source, shape: [...each.source.shape, 2] },
     }));
     const metadata = { "residual.weightsSha256": "" };
     const bytes = concatenate(encodeModel({ ...lowered, initializers, metadata }, "1"));
@@ -102,7 +103,7 @@ describe("verifyOnnx", () => {
   });
 
   it("V3: asks for the path where bytes alone do not hold the weights", async () => {
-    await expect(verifyOnnx(toOnnx(tiny(), { external: "w.bin" }).model)).rejects.toThrow(
+    await expect(verifyOnnx((await toOnnx(tiny(), { external: "w.bin" })).model)).rejects.toThrow(
       "verify the model by its path",
     );
   });
@@ -110,7 +111,7 @@ describe("verifyOnnx", () => {
   it("V4: finds every flipped bit of every weight", async () => {
     for (const initializer of lowerToOnnx(tiny()).initializers) {
       const start = positionOf(model, initializer);
-      for (let bit = 0; bit < initializer.tensor.data.byteLength * 8; bit++) {
+      for (let bit = 0; bit < (initializer.source as Tensor).data.byteLength * 8; bit++) {
         await expect(verifyOnnx(flipped(model, start + (bit >> 3), bit & 7))).rejects.toThrow("onnx.V4");
       }
     }

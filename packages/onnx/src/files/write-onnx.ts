@@ -18,7 +18,7 @@ import { piecesOf } from "../protobuf.ts";
  *
  * Throws UnsupportedError for open parameters, for a tensor above 2 GB, and for a model above 2 GB with its weights inside.
  */
-export function toOnnx(graph: Graph, options: ToOnnxOptions = {}): OnnxBytes {
+export async function toOnnx(graph: Graph, options: ToOnnxOptions = {}): Promise<OnnxBytes> {
   return toOnnxWith(sha256, graph, options);
 }
 
@@ -36,7 +36,7 @@ export async function writeOnnx(
 ): Promise<void> {
   throwIfAborted(options.signal);
   const { external: beside, metadata } = options;
-  const { model, external } = encodeFiles(sha256, graph, {
+  const { model, external } = await encodeFiles(sha256, graph, {
     ...(metadata && { metadata }),
     ...(beside && { external: `${basename(path)}.bin` }),
   });

@@ -1,6 +1,6 @@
-import { version } from "@residual/core";
+import { readRows, sizeOf, version } from "@residual/core";
 import { checkSizes, externalizeWeights } from "../external-data.ts";
-import { byteLength, bytesOf, encodeModel, type Model } from "../model-proto.ts";
+import { byteLength, encodeModel, type Model, readModel } from "../model-proto.ts";
 import { concatenate } from "../protobuf.ts";
 import type { ModelSource } from "./protocol.ts";
 
@@ -11,21 +11,23 @@ const INLINE_BYTES = 1 << 20;
 export const WEIGHTS = "weights.bin";
 
 /** A model with its weights, in memory. Throws UnsupportedError for a tensor above 2 GB. */
-export function inMemory(model: Model): ModelSource {
+export async function inMemory(model: Model): Promise<ModelSource> {
   checkSizes(model);
-  if (weightBytes(model) <= INLINE_BYTES) return { model: encode(model) };
+  if (weightBytes(model) <= INLINE_BYTES) return { model: encode(await readModel(model)) };
   // Apart from the model, so that protobuf neither limits them to 2 GB nor copies them once more.
   const { model: small, weights, length } = externalizeWeights(model, WEIGHTS);
   const data = new Uint8Array(length);
-  for (const { tensor, offset } of weights) data.set(bytesOf(tensor), offset);
+  for (const { weight, offset } of weights) {
+    await readRows(weight.source, new Float32Array(data.buffer, offset, sizeOf(weight.source.shape)));
+  }
   return { model: encode(small), externalData: { path: WEIGHTS, data } };
 }
 
-/** The bytes of a model. */
+/** The bytes of a model whose weights are external, or have been read. */
 export function encode(model: Model): Uint8Array<ArrayBuffer> {
   return concatenate(encodeModel(model, version));
 }
 
 function weightBytes({ initializers }: Model): number {
-  return initializers.reduce((sum, { tensor }) => sum + byteLength(tensor), 0);
+  return initializers.reduce((sum, each) => sum + byteLength(each), 0);
 }

@@ -123,14 +123,7 @@ export class ThreadClient {
 
 /** A session on a thread. `close` frees what the thread holds for it, and whatever else is the owner's. */
 export function threadSession(client: ThreadClient, session: number, close: () => Promise<void>): Session {
-  let closing: Promise<void> | undefined;
-  return {
-    run: (inputs, { signal }) => client.run(session, inputs, signal),
-    close() {
-      closing ??= close();
-      return closing;
-    },
-  };
+  return { run: (inputs, { signal }) => client.run(session, inputs, signal), close };
 }
 
 function buffersOf({ model, externalData }: ModelSource): ArrayBuffer[] {

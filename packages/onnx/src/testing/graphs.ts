@@ -1,4 +1,4 @@
-import { type AnyNode, constant, type Graph, graph, input, ops, type Tensor } from "@residual/core";
+import { type AnyNode, constant, type Graph, graph, input, ops, type Source } from "@residual/core";
 import { fill } from "./values.ts";
 
 /** A convolution, its batch norm, a shortcut and a classifier: the smallest residual network. */
@@ -21,7 +21,7 @@ export function tiny(batch: number | "N" = "N"): Graph<"image", "logits"> {
 export function wide(
   width: number,
   depth: number,
-  weightOf: (layer: number) => Tensor<"float32"> = (layer) => fill([width, width], layer, -0.05, 0.05),
+  weightOf: (layer: number) => Source = (layer) => fill([width, width], layer, -0.05, 0.05),
 ): Graph<"x", "y"> {
   const x = input("x", ["N", width]);
   const layers = Array.from({ length: depth }, (_, layer) => constant(`layers.${layer}.weight`, weightOf(layer)));

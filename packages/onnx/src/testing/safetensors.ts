@@ -1,14 +1,14 @@
-import { stat, writeFile } from "node:fs/promises";
-import type { Tensor } from "@residual/core";
+import { open, stat, writeFile } from "node:fs/promises";
+import { FormatError, type LazySource, type Tensor } from "@residual/core";
 
 /**
  * Writes tensors as a .safetensors file, by hand: 8 bytes of header length, the header in JSON, the numbers. Answers them
- * with their place in the file, as our reader of such files does. Source: github.com/huggingface/safetensors, README.
+ * as sources that read the file, as our reader of such files does. Source: github.com/huggingface/safetensors, README.
  */
 export async function writeSafetensors(
   path: string,
   tensors: { readonly [name: string]: Tensor<"float32"> },
-): Promise<{ [name: string]: Tensor<"float32"> }> {
+): Promise<{ [name: string]: LazySource }> {
   const header: { [name: string]: object } = {};
   let end = 0;
   for (const [name, { shape, data }] of Object.entries(tensors)) {
@@ -24,14 +24,33 @@ export async function writeSafetensors(
   const written = (await stat(path)).mtimeMs;
   let offset = 8 + text.length;
   const placed = Object.entries(tensors).map(([name, tensor]) => {
-    const source = { path, offset, isCurrent: () => isAsWritten(path, written) };
+    const place = { path, offset, written };
     offset += tensor.data.byteLength;
-    return [name, { ...tensor, source }] as const;
+    return [name, inFile(tensor, place)] as const;
   });
   return Object.fromEntries(placed);
 }
 
-async function isAsWritten(path: string, written: number): Promise<boolean> {
-  const found = await stat(path).catch(() => undefined);
-  return found?.mtimeMs === written;
+function inFile(
+  { dtype, shape, data }: Tensor<"float32">,
+  { path, offset, written }: { readonly path: string; readonly offset: number; readonly written: number },
+): LazySource {
+  const row = data.byteLength / shape[0]!;
+  return {
+    dtype,
+    shape,
+    firstNonFinite: -1,
+    async read(into, { first, end }) {
+      const found = await stat(path).catch(() => undefined);
+      if (found?.mtimeMs !== written) throw new FormatError(`${path}: the file has changed`);
+      await using file = await open(path);
+      const { buffer } = await file.read(
+        Buffer.alloc((end - first) * row),
+        0,
+        (end - first) * row,
+        offset + first * row,
+      );
+      into.set(new Float32Array(buffer.buffer, buffer.byteOffset, into.length));
+    },
+  };
 }

@@ -25,7 +25,7 @@ export function workOf(graph: Graph, batch: number): number {
   const nodes = nodesOf(graph);
   const numbers =
     nodes.reduce((sum, { shape }) => sum + sizeOf(concrete(shape, batch)), 0) +
-    constantsOf(graph).reduce((sum, { tensor }) => sum + sizeOf(tensor.shape), 0);
+    constantsOf(graph).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const macs = nodes.reduce((sum, node) => sum + macsOf(node, batch), 0);
   return macs + PER_NUMBER * numbers + PER_NODE * nodes.length;
 }

@@ -1,5 +1,5 @@
 import { throwIfAborted } from "@residual/core";
-import { copiesOf, type Session, untilAborted } from "../../session.ts";
+import { copiesOf, type Session } from "../../session.ts";
 import { createSession, type OnnxRuntime, runSession, type SessionOptions } from "../inference.ts";
 import type { ModelSource } from "../protocol.ts";
 import { refusal } from "../refusal.ts";
@@ -25,7 +25,7 @@ export async function openInline(name: string, options: SessionOptions, source: 
         return runSession(runtime, session, copies).catch(refuse); // in a turn of its own: onnxruntime-node sees to that
       });
       last = mine.catch(() => {});
-      return untilAborted(mine, signal);
+      return mine;
     },
     close() {
       closing ??= last.then(() => session.release());
@@ -56,8 +56,7 @@ export function splitByBatch(short: Session, largest: number, openLong: () => Pr
       if (long) return long.run(inputs, options);
       const copies = copiesOf(inputs);
       opening ??= open();
-      const run = opening.then((session) => session.run(copies, options));
-      return untilAborted(run, options.signal);
+      return opening.then((session) => session.run(copies, options));
     },
     async close() {
       await Promise.all([

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { platform } from "node:os";
 import { join } from "node:path";
-import { constantsOf, FormatError, foldBatchNorm, type Graph, sizeOf, type WorkOptions } from "@residual/core";
+import { constantsOf, FormatError, type Graph, isResident, sizeOf, type WorkOptions } from "@residual/core";
 import { type TemporaryFolder, temporaryFolder } from "@residual/kit/files";
 import { externalizeWeights } from "../../external-data.ts";
 import { lowerToOnnx } from "../../lower.ts";
@@ -16,8 +16,7 @@ export interface MappedModel extends AsyncDisposable {
 
 /**
  * Where most weights lie in files, a model whose weights stream from there into a file of its own, in a new temporary
- * folder, which onnxruntime maps: nobody ever holds them all. Norms are folded on the way, which onnxruntime would do by
- * copying all weights twice. Undefined where that does not work, or does not pay.
+ * folder, which onnxruntime maps: nobody ever holds them all. Undefined where that does not work, or does not pay.
  */
 export async function onDisk(graph: Graph, work: WorkOptions = {}): Promise<MappedModel | undefined> {
   // Windows does not remove a file that is mapped.
@@ -25,7 +24,7 @@ export async function onDisk(graph: Graph, work: WorkOptions = {}): Promise<Mapp
   const folder: TemporaryFolder | undefined = await temporaryFolder("onnx").catch(() => undefined);
   if (folder === undefined) return undefined;
   try {
-    const { model, weights } = externalizeWeights(lowerToOnnx(foldBatchNorm(graph)), WEIGHTS);
+    const { model, weights } = externalizeWeights(lowerToOnnx(graph), WEIGHTS);
     await streamWeights(weights, join(folder.path, WEIGHTS), work);
     const source = { model: join(folder.path, "model.onnx") };
     await writeFile(source.model, encode(model));
@@ -43,8 +42,8 @@ function isOfFiles(error: unknown): boolean {
 }
 
 function bytesInFiles(graph: Graph): number {
-  const constants = constantsOf(graph).filter(({ tensor }) => tensor.source);
-  return constants.reduce((sum, { tensor }) => sum + 4 * sizeOf(tensor.shape), 0);
+  const elsewhere = constantsOf(graph).filter(({ source }) => !isResident(source));
+  return elsewhere.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
 }
 
 /** Weights from this many bytes on are rather streamed than held: less takes no time either way. */

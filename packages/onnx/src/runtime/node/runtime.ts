@@ -66,7 +66,7 @@ async function openFrom(
       if (!(error instanceof UnsupportedError)) throw error;
     }
   }
-  return await open(inMemory(lowerToOnnx(graph)));
+  return await open(await inMemory(lowerToOnnx(graph)));
 }
 
 /** What threads of these options are started with. Throws UnsupportedError where `threads` is out of range. */
