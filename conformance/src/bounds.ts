@@ -1,4 +1,4 @@
-import { type AnyNode, type Node, ops, type Tensor } from "@residual/core";
+import { type AnyNode, evaluateOp, type Node, type Tensor } from "@residual/core";
 import type { Answer } from "./ops/op-suite.ts";
 import { suiteOf } from "./ops/suites.ts";
 
@@ -12,10 +12,7 @@ type Inputs = { readonly [input: string]: Tensor<"float64"> };
 
 /** A node's answer, given its inputs as float64 numbers that are exact in the backend's arithmetic. */
 export function answerOf({ op, attributes }: AnyNode & Node, inputs: Inputs, shape: readonly number[]): Float64Array {
-  const definition = ops[op] as unknown as {
-    evaluate(inputs: Inputs, attributes: object, shape: readonly number[]): Float64Array;
-  };
-  return definition.evaluate(inputs, attributes, shape);
+  return evaluateOp({ op, attributes }, inputs, shape);
 }
 
 /** How far off that answer each element may be, given the same inputs. */

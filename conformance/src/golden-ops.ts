@@ -1,4 +1,4 @@
-import { type Graph, graph, input, type Value } from "@residual/core";
+import { constant, type Graph, graph, input, type Value } from "@residual/core";
 import type { FloatTensor, OpGolden } from "./goldens.ts";
 import type { Recorded } from "./ops/op-suite.ts";
 import { opNames, suites } from "./ops/suites.ts";
@@ -23,7 +23,7 @@ export function graphOf(golden: OpGolden, tensors: { readonly [name: string]: Fl
   );
   const values = Object.entries(tensors).map(([name, tensor]): [string, Value] => [
     name,
-    images.includes(name) ? input(name, tensor.shape) : { kind: "constant", name, shape: tensor.shape, tensor },
+    images.includes(name) ? input(name, tensor.shape) : constant(name, tensor),
   ]);
   const y = cases[golden.op]!(Object.fromEntries(values), golden.attrs);
   const inputs = Object.fromEntries(values.filter(([name]) => images.includes(name)));

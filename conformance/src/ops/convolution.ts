@@ -1,4 +1,4 @@
-import { type AttributesOf, ops, type Tensor, tensorOf } from "@residual/core";
+import { type AttributesOf, evaluateOp, ops, type Tensor, tensorOf } from "@residual/core";
 import fc from "fast-check";
 import { isWinograd, winogradMagnitudes, winogradRoundings } from "../winograd.ts";
 import { both, from0, upTo } from "./drafts.ts";
@@ -46,7 +46,7 @@ export function convolved(
   { shape, arithmetic }: Answer,
 ): Float64Array {
   const { x, weight, bias, residual } = inputs;
-  const size = ops.fusedConv2d.evaluate(magnitudes(inputs), { ...attributes, relu: false }, shape);
+  const size = evaluateOp({ op: "fusedConv2d", attributes: { ...attributes, relu: false } }, magnitudes(inputs), shape);
   const others = (bias ? 1 : 0) + (residual ? 1 : 0);
   const plain = weight.data.length / weight.shape[0]! + others;
   const bound = summed(size, plain, arithmetic, { stored: 3 + arithmetic.products, factors: [x, weight] });
