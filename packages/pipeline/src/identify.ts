@@ -4,7 +4,7 @@ import {
   type Graph,
   modelNameOf,
   modelNames,
-  type NamedTensors,
+  type NamedSources,
   type Preprocessing,
   type ResNetSpec,
   resnet,
@@ -32,7 +32,7 @@ export interface PrepareOptions extends WorkOptions {
 }
 
 /** Weights under the names of the model that they are for, and what is known of the two. */
-export interface Identified extends NamedTensors {
+export interface Identified extends NamedSources {
   readonly model: string;
   readonly weights: string;
   /** The model's row, with as many classes as the weights have. */

@@ -1,5 +1,13 @@
 import type { ImageBatch, ImageSet } from "@residual/conformance";
-import { FormatError, type Graph, type Preprocessing, select, type Tensor, tensorOf, readFloat64 } from "@residual/core";
+import {
+  FormatError,
+  type Graph,
+  type Preprocessing,
+  readFloat64,
+  select,
+  type Tensor,
+  tensorOf,
+} from "@residual/core";
 import { bindModel, checkLogits, identify, knownPreprocessing } from "@residual/pipeline";
 import { stack } from "@residual/vision";
 import { readWeights } from "@residual/weights";
