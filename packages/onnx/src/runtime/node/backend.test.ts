@@ -10,6 +10,7 @@ import {
   input,
   OutOfMemoryError,
   ops,
+  optimize,
   type Progress,
   parameter,
   reference,
@@ -197,7 +198,7 @@ describe.each(places)("run, %s", (_, on) => {
 });
 
 describe("short runs and long ones", () => {
-  const [most] = [workOf(tiny(), 4)];
+  const most = workOf(optimize(tiny()), 4);
   const split = () => backendOn("onnx", nodeRuntime({ threads: 1 }, { mostInline: most }));
 
   it("have the same bits, whichever comes first", async () => {
