@@ -1,20 +1,23 @@
-import { permuteAxes, type Source, sizeOf } from "@residual/core";
+import { permuteAxes, type Source, sizeOf, type Variable } from "@residual/core";
 import * as kernels from "./kernels/index.ts";
 import { isFloat16, type Kernel, type KernelIn, type Memory, widened, workgroupsFor } from "./kernels/kernel.ts";
-import { interleaved, isDense, type Layout, layoutOf, lengthOf, type Packing } from "./layout.ts";
-import type { Dispatch, Storage } from "./plan.ts";
+import { isDense, type Layout, layoutOf, lengthOf } from "./layout.ts";
+import { type HostPacking, interleaved, type Packing } from "./packing.ts";
+import { type Dispatch, keyOf, type Launch, type Repack, type Storage } from "./plan.ts";
 
 /** Numbers, the shape that they are seen in, and whose order they lie in (layout.ts). */
 export interface Operand {
   readonly storage: Storage;
   readonly shape: readonly number[];
   readonly order: "host" | "device";
+  /** Of weights [O, C·KW, KH, 1] that lie as [O, C, KH, KW] in the host's order: KW. A kernel takes the columns for channels. */
+  readonly columns?: number;
 }
 
-/** Numbers of a constant on their way to the device: where they come from, and how they lie there. */
+/** Numbers on their way to the device: where they come from, and how they lie there. */
 export interface Uploaded {
   readonly source: Source;
-  readonly packing: Packing;
+  readonly packing: HostPacking;
   readonly memory: Memory;
 }
 
@@ -31,10 +34,13 @@ export interface Builder {
   ) => Operand;
   /** In the device's order. */
   readonly interleaved: (operand: Operand) => Operand;
-  /** A constant in an order of its own; undefined where the operand is none. */
+  /** In the host's order. */
+  readonly inHostOrder: (operand: Operand) => Operand;
+  /**
+   * In the order of a kernel. A constant is packed on its way to the device, a variable whenever it has changed, and what a
+   * run computes or is given in each run.
+   */
   readonly packed: (operand: Operand, packing: Packing) => Operand;
-  /** A constant with its axes in another order, and then seen in a shape. */
-  readonly permuted: (operand: Operand, order: readonly number[], shape: readonly number[]) => Operand;
 }
 
 interface Emitted {
@@ -47,68 +53,107 @@ interface Emitted {
   readonly order?: Operand["order"];
   /** Whether the kernel writes float32 in any memory. */
   readonly isWide?: boolean;
+  /** Numbers of the output on the device, where not its layout's. */
+  readonly length?: number;
 }
 
-/** Adds to `dispatches` and `constants` what it is asked for. */
-export function builderOf(dispatches: Dispatch[], constants: Map<string, Uploaded>, memory: Memory): Builder {
-  const packedInputs = new Map<string, Operand>();
-  const known = (storage: Storage): Uploaded & { readonly name: string } => {
-    const uploaded = storage.kind === "constant" ? constants.get(storage.name) : undefined;
-    if (storage.kind !== "constant" || !uploaded) throw new TypeError(`${storage.kind}: only constants are packed`);
-    return { ...uploaded, name: storage.name };
+/** What a builder adds to. Constants are listed by their names in the plan, repacks by the names of their outputs. */
+export interface Parts {
+  readonly dispatches: Dispatch[];
+  readonly repacks: Map<string, Repack>;
+  readonly constants: Map<string, Uploaded>;
+  readonly variables: ReadonlyMap<string, Variable>;
+}
+
+/** [O, C, KH, KW] as [O, KW, C, KH]. */
+const COLUMNS_FIRST = [0, 3, 1, 2];
+
+/** Adds to `parts` what it is asked for. */
+export function builderOf({ dispatches, repacks, constants, variables }: Parts, memory: Memory): Builder {
+  const made = new Map<string, Operand>(); // what was brought into another order before
+  const once = (key: string, make: () => Operand): Operand => {
+    const operand = made.get(key) ?? make();
+    made.set(key, operand);
+    return operand;
   };
   const builder: Builder = {
     memory,
-    emit(node, kernelIn, inputs, shape, { params = {}, workgroups, grid, order = "device", isWide = false } = {}) {
-      const kernel = kernelIn(memory);
+    emit(node, kernel, inputs, shape, options = {}) {
       const output = dispatches.length;
-      const layout = grid ?? layoutOf(shape);
-      const { images, quads } = layout;
-      const all: { readonly [name: string]: number } = { planes: images * quads, ...layout, ...params };
-      dispatches.push({
-        node,
-        kernel,
-        inputs: inputs.map(({ storage }) => storage),
-        output,
-        shape,
-        ...(order === "host"
-          ? { memory: "buffers", bytes: 16 * Math.ceil(sizeOf(shape) / 4) }
-          : inDevicesOrder(shape, isWide ? widened(memory) : memory)),
-        params: Uint32Array.from(kernel.params, (name) => paramOf(all, name, kernel)),
-        workgroups: workgroups ?? workgroupsFor(layout),
-      });
-      return { storage: { kind: "value", id: output }, shape, order };
+      dispatches.push({ ...launchOf(memory, node, kernel, inputs, shape, options), output });
+      return { storage: { kind: "value", id: output }, shape, order: options.order ?? "device" };
     },
     interleaved(operand) {
       const { storage, shape, order } = operand;
-      const layout = layoutOf(shape);
       if (storage.kind === "value" || order === "device") return operand;
-      if (memory === "buffers" && isDense(layout)) return { ...operand, order: "device" };
-      if (storage.kind === "constant") return builder.packed(operand, interleaved(shape));
-      const key = `${storage.name} ${shape.join("×")}`;
-      const known = packedInputs.get(key) ?? builder.emit(storage.name, kernels.pack, [operand], shape);
-      packedInputs.set(key, known);
-      return known;
+      if (memory === "buffers" && isDense(layoutOf(shape))) return { ...operand, order: "device" };
+      return builder.packed(operand, interleaved(shape));
     },
-    packed({ storage, shape }, packing) {
-      const { source, name: original } = known(storage);
-      const seen = shape.join() === source.shape.join() ? "" : ` as ${shape.join("×")}`;
-      const name = `${original} ${packing.name}${seen}`;
-      constants.set(name, { source, packing, memory });
-      return { storage: { kind: "constant", name }, shape, order: "device" };
+    inHostOrder(operand) {
+      const { storage, shape, order } = operand;
+      const layout = layoutOf(shape);
+      const { images, pixels, channels, quads } = layout;
+      if (order === "host" || (memory === "buffers" && isDense(layout))) return operand;
+      const grid = { images: 1, channels: 4, quads: 1, pixels: Math.ceil((images * channels * pixels) / 4) };
+      const params = { c: channels, xPixels: pixels, xQuads: quads };
+      return once(`host ${keyOf(storage)} ${shape.join("×")}`, () =>
+        builder.emit("to the host's order", kernels.unpack, [operand], shape, { params, grid, order: "host" }),
+      );
     },
-    permuted({ storage }, order, shape) {
-      const { name: original, source, ...rest } = known(storage);
-      const name = `${original} permuted`;
-      constants.set(name, { ...rest, source: permuteAxes(source, order) });
-      return { storage: { kind: "constant", name }, shape, order: "host" };
+    packed(operand, packing) {
+      const { storage, shape, columns } = operand;
+      const nameIn = (own: readonly number[]) =>
+        [packing.name, ...(own.join() === shape.join() ? [] : [`as ${shape.join("×")}`])].join(" ");
+      if (storage.kind === "constant") {
+        const { source } = constants.get(storage.name)!;
+        const name = `${storage.name} ${nameIn(source.shape)}`;
+        constants.set(name, { source: columns ? permuteAxes(source, COLUMNS_FIRST) : source, packing, memory });
+        return { storage: { kind: "constant", name }, shape, order: "device" };
+      }
+      const { kernel, ...onDevice } = packing.onDevice;
+      const options = { ...onDevice, length: packing.length };
+      if (storage.kind === "variable") {
+        const output = `${storage.name} ${nameIn(variables.get(storage.name)!.shape)}`;
+        const launch = launchOf(memory, storage.name, kernel, [operand], shape, options);
+        repacks.set(output, { ...launch, variable: storage.name, output });
+        return { storage: { kind: "packed", name: output }, shape, order: "device" };
+      }
+      const node = storage.kind === "value" ? `${dispatches[storage.id]!.node}, packed` : storage.name;
+      return once(`${keyOf(storage)} ${nameIn([])}`, () =>
+        builder.emit(node, kernel, [builder.inHostOrder(operand)], shape, options),
+      );
     },
   };
   return builder;
 }
 
-function inDevicesOrder(shape: readonly number[], memory: Memory): Pick<Dispatch, "memory" | "bytes"> {
-  return { memory, bytes: (isFloat16(memory) ? 2 : 4) * lengthOf(layoutOf(shape)) };
+function launchOf(
+  memory: Memory,
+  node: string,
+  kernelIn: KernelIn,
+  inputs: readonly Operand[],
+  shape: readonly number[],
+  { params = {}, workgroups, grid, order = "device", isWide = false, length }: Emitted,
+): Launch {
+  const kernel = kernelIn(memory);
+  const layout = grid ?? layoutOf(shape);
+  const { images, quads } = layout;
+  const all: { readonly [name: string]: number } = { planes: images * quads, ...layout, ...params };
+  return {
+    node,
+    kernel,
+    inputs: inputs.map(({ storage }) => storage),
+    shape,
+    ...(order === "host"
+      ? { memory: "buffers", bytes: 16 * Math.ceil(sizeOf(shape) / 4) }
+      : inDevicesOrder(length ?? lengthOf(layoutOf(shape)), isWide ? widened(memory) : memory)),
+    params: Uint32Array.from(kernel.params, (name) => paramOf(all, name, kernel)),
+    workgroups: workgroups ?? workgroupsFor(layout),
+  };
+}
+
+function inDevicesOrder(length: number, memory: Memory): Pick<Launch, "memory" | "bytes"> {
+  return { memory, bytes: (isFloat16(memory) ? 2 : 4) * length };
 }
 
 /** A param that nobody gave would be 0 on the device, and wrong in silence. */

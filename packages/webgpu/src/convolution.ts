@@ -8,7 +8,8 @@ import { SHARED, sharedConv2d, sharedOrder, sharedParts, sumSplits } from "./ker
 import { type Strip, stripConv2d, stripOrder } from "./kernels/strip-conv2d.ts";
 import { type Tile, tiledConv2d, tileOrder } from "./kernels/tiled-conv2d.ts";
 import { forWinograd, type Winograd } from "./kernels/winograd.ts";
-import { four, inOrder, layoutOf, type WeightOrder } from "./layout.ts";
+import { four, layoutOf, type WeightOrder } from "./layout.ts";
+import { inOrder } from "./packing.ts";
 import { tunedChoice } from "./tuning.ts";
 
 /** A convolution, and what its output is. */
@@ -33,7 +34,12 @@ function addends(
   return [bias ? interleaved(bias) : instead, residual ? interleaved(residual) : instead];
 }
 
-/** The cheapest kernel that there is for it; the plain one where no other fits, or where the graph works the weights out itself. */
+/** Weights as a kernel reads them. */
+function inWeightOrder({ packed }: Builder, weight: Operand, order: WeightOrder): Operand {
+  return packed(weight, inOrder(order, four(weight.shape), weight.columns));
+}
+
+/** The cheapest kernel that there is for it; the plain one where no other fits. */
 export function convolution(builder: Builder, whole: Choice, request: Request): Operand {
   const choice = tunedChoice(whole, request);
   const atLeast = choice.sharedAtLeast;
@@ -44,9 +50,6 @@ export function convolution(builder: Builder, whole: Choice, request: Request): 
   return way ?? (choice.inFours && inFours(builder, request)) ?? plainly(builder, request);
 }
 
-/** Weights [O, C, KH, KW] as [O, KW, C, KH]: what a row of a kernel sees as channels. */
-const COLUMNS_FIRST = [0, 3, 1, 2];
-
 /** The first convolution of a network, whose input has few channels. */
 function inRows(builder: Builder, choice: Choice, request: Request): Operand | undefined {
   const { node, shape, inputs, attributes } = request;
@@ -56,11 +59,10 @@ function inRows(builder: Builder, choice: Choice, request: Request): Operand | u
   if (!choice.cost || x.storage.kind !== "input" || groups !== 1 || c >= 4 || kw === 1) return undefined;
   const [n, , h, w] = four(x.shape);
   const [ow, [, right], [top, left], [dilationH, dilationW]] = [shape[3]!, stride, padding, dilation];
-  if (weight.storage.kind !== "constant") return undefined;
   const rows = builder.emit(`${node}, rows`, kernels.packRows, [x], [n, c * kw, h, ow], {
     params: { c, h, w, kw, ow, right, left, dilationW },
   });
-  const asRows = builder.permuted(weight, COLUMNS_FIRST, [o, c * kw, kh, 1]);
+  const asRows: Operand = { ...weight, shape: [o, c * kw, kh, 1], columns: kw };
   const inRow = { stride: [stride[0], 1], padding: [top, 0, padding[2], 0], dilation: [dilationH, 1] } as const;
   return fast(builder, choice, {
     ...request,
@@ -80,12 +82,12 @@ function plainly(builder: Builder, request: Request): Operand {
   return onePerFour(builder, request, { kernel: kernels.conv2d, weight, channels });
 }
 
-/** Four channels at a time, if the weights are known and the channels of each group are whole fours. */
+/** Four channels at a time, if the channels of each group are whole fours. */
 function inFours(builder: Builder, request: Request): Operand | undefined {
-  const { weight: known } = request.inputs;
-  if (known.storage.kind !== "constant" || !isWhole(request)) return undefined;
+  if (!isWhole(request)) return undefined;
   const { quadsPerGroup: perGroup, outputsPerGroup } = workOf(request);
-  const weight = builder.packed(known, inOrder(quadOrder(known.shape), four(known.shape)));
+  const { weight: given } = request.inputs;
+  const weight = inWeightOrder(builder, given, quadOrder(given.shape));
   return onePerFour(builder, request, { kernel: quadConv2d, weight, channels: { perGroup, outputsPerGroup } });
 }
 
@@ -112,8 +114,7 @@ function onePerFour(builder: Builder, request: Request, { kernel, weight, channe
 /** Winograd's algorithm where it pays, or tiles or strips. */
 function fast(builder: Builder, choice: Choice, request: Request): Operand | undefined {
   const way = choice.cost && cheapest(choice, workOf(request));
-  if (!way || request.inputs.weight.storage.kind !== "constant" || !isWhole(request) || !hasWholeFours(request))
-    return undefined;
+  if (!way || !isWhole(request) || !hasWholeFours(request)) return undefined;
   const ways = isWinograd(request) ? winogradWays(choice, request) : [];
   const best = ways.toSorted((a, b) => a.ns - b.ns)[0];
   return best && best.ns < way.ns
@@ -141,8 +142,8 @@ function productsOf(work: Work, { inputs }: Winograd, tiles: number): Work {
 
 /** Through the memory of workgroups, by Winograd's algorithm where that saves a third of the steps. Not for groups. */
 function inShared(builder: Builder, atLeast: number, choice: Choice, request: Request): Operand | undefined {
-  const { inputs, attributes, shape } = request;
-  if (inputs.weight.storage.kind !== "constant" || attributes.groups !== 1) return undefined;
+  const { attributes, shape } = request;
+  if (attributes.groups !== 1) return undefined;
   const { size, images, window } = workOf(request);
   const blocksOf = (pixels: number) => Math.ceil(pixels / SHARED);
   const steps = window[0] * window[1] * blocksOf(images * size[0] * size[1]);
@@ -202,7 +203,7 @@ function direct(builder: Builder, way: Direct, request: Request): Operand | unde
   if (way.strip) return inStrips(builder, way.strip, request);
   const { tile } = way;
   const { shape, inputs, attributes } = request;
-  const weight = builder.packed(inputs.weight, inOrder(orderFor(inputs.weight.shape, tile), four(inputs.weight.shape)));
+  const weight = inWeightOrder(builder, inputs.weight, orderFor(inputs.weight.shape, tile));
   const { stride, padding, dilation } = attributes;
   const x = builder.interleaved(inputs.x);
   const [, , h, w] = four(x.shape);
@@ -293,10 +294,7 @@ function product(builder: Builder, request: Product): Operand | undefined {
 
 function inStrips(builder: Builder, strip: Strip, request: Request): Operand | undefined {
   const { node, shape, inputs, attributes } = request;
-  const weight = builder.packed(
-    inputs.weight,
-    inOrder(stripOrder(inputs.weight.shape, strip), four(inputs.weight.shape)),
-  );
+  const weight = inWeightOrder(builder, inputs.weight, stripOrder(inputs.weight.shape, strip));
   const x = builder.interleaved(inputs.x);
   const [bias, residual] = addends(builder, inputs, weight);
   const { outputs, outputsPerGroup, images, size, window, quadsPerGroup: perGroup } = workOf(request);

@@ -1,17 +1,30 @@
-import { type AnyNode, concrete, type Graph, type Lowering, lower, UnsupportedError } from "@residual/core";
+import {
+  type AnyNode,
+  concrete,
+  type Graph,
+  type Lowering,
+  lower,
+  mapValues,
+  UnsupportedError,
+  type Value,
+  type Variable,
+  variablesOf,
+} from "@residual/core";
 import { type Builder, builderOf, type Operand, type Uploaded } from "./builder.ts";
 import type { Choice } from "./choice.ts";
 import { convolution } from "./convolution.ts";
 import * as kernels from "./kernels/index.ts";
 import type { KernelIn } from "./kernels/kernel.ts";
-import { dense, isDense, layoutOf } from "./layout.ts";
-import { type Dispatch, type Plan, planOf } from "./plan.ts";
+import { layoutOf } from "./layout.ts";
+import { dense } from "./packing.ts";
+import { type Dispatch, keyOf, type Plan, planOf, type Repack, resultsOf } from "./plan.ts";
 
 export interface Lowered {
   readonly plan: Plan;
   readonly inputs: ReadonlyMap<string, readonly number[]>;
   /** By their names in the plan. */
   readonly constants: ReadonlyMap<string, Uploaded>;
+  readonly variables: ReadonlyMap<string, Variable>;
 }
 
 /**
@@ -20,49 +33,40 @@ export interface Lowered {
  */
 export function lowerToPlan(graph: Graph, batch: number, choice: Choice = {}): Lowered {
   const dispatches: Dispatch[] = [];
+  const repacks = new Map<string, Repack>();
   const constants = new Map<string, Uploaded>();
-  const builder = builderOf(dispatches, constants, choice.memory ?? "buffers");
+  const variables = new Map(variablesOf(graph).map((variable) => [variable.name, variable]));
+  const builder = builderOf({ dispatches, repacks, constants, variables }, choice.memory ?? "buffers");
   const lowered = lower<Operand>(
     graph,
     lowering(builder, choice, (node) => concrete(node.shape, batch)),
     (value) => {
       const shape = concrete(value.shape, batch);
-      if (value.kind === "input") return { storage: { kind: "input", name: value.name }, shape, order: "host" };
       if (value.kind === "parameter")
         throw new UnsupportedError(`webgpu: ${value.name} is open; bind the graph's parameters first`);
-      if (value.kind === "variable") throw new UnsupportedError(`webgpu: ${value.name} is a variable; onnx runs it`);
+      if (value.kind !== "constant") return { storage: { kind: value.kind, name: value.name }, shape, order: "host" };
       const name = `${value.name}:${constants.size}`; // names may repeat
       constants.set(name, { source: value.source, packing: dense(shape), memory: "buffers" });
       return { storage: { kind: "constant", name }, shape, order: "host" };
     },
   );
-  const inputs = Object.entries(graph.inputs).map(([name, { shape }]) => [name, concrete(shape, batch)] as const);
-  const outputs = Object.entries(graph.outputs).map(
-    ([name, value]) => [name, asHosts(builder, lowered.get(value)!)] as const,
-  );
-  const plan = planOf(dispatches, Object.fromEntries(outputs));
-  return { plan, inputs: new Map(inputs), constants: readOf(plan, constants) };
-}
-
-/** The constants that anything reads: what is packed is not needed as it was. */
-function readOf({ dispatches, outputs }: Plan, constants: ReadonlyMap<string, Uploaded>) {
-  const storages = [
-    ...dispatches.flatMap(({ inputs }) => inputs),
-    ...Object.values(outputs).map(({ storage }) => storage),
-  ];
-  const read = new Set(storages.flatMap((storage) => (storage.kind === "constant" ? storage.name : [])));
-  return new Map([...constants].filter(([name]) => read.has(name)));
-}
-
-/** Outputs leave in the host's order. */
-function asHosts({ emit, memory }: Builder, operand: Operand): Operand {
-  const { shape, order } = operand;
-  const layout = layoutOf(shape);
-  const { images, pixels, channels, quads } = layout;
-  if (order === "host" || (memory === "buffers" && isDense(layout))) return operand;
-  const grid = { images: 1, channels: 4, quads: 1, pixels: Math.ceil((images * channels * pixels) / 4) };
-  const params = { c: channels, xPixels: pixels, xQuads: quads };
-  return emit("to the host's order", kernels.unpack, [operand], shape, { params, grid, order: "host" });
+  const inHostOrder = (value: Value) => builder.inHostOrder(lowered.get(value)!);
+  const results = {
+    outputs: mapValues<Value, Operand>(graph.outputs, inHostOrder),
+    updates: graph.updates.map(({ variable, value }) => ({ variable: variable.name, ...inHostOrder(value) })),
+  };
+  const read = new Set([...dispatches.flatMap(({ inputs }) => inputs), ...resultsOf(results)].map(keyOf));
+  const isRead = (kind: "constant" | "packed", name: string) => read.has(keyOf({ kind, name }));
+  return {
+    plan: planOf({
+      dispatches,
+      ...results,
+      repacks: [...repacks.values()].filter(({ output }) => isRead("packed", output)),
+    }),
+    inputs: new Map(Object.entries(graph.inputs).map(([name, { shape }]) => [name, concrete(shape, batch)])),
+    constants: new Map([...constants].filter(([name]) => isRead("constant", name))),
+    variables,
+  };
 }
 
 /** What each op is made of. Every number of a kernel's `params` comes from shapes and attributes. */

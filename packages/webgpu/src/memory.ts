@@ -14,24 +14,43 @@ import type { Uploaded } from "./builder.ts";
 import type { Gpu } from "./device.ts";
 import { formatOf, isFloat16, isTextures, type Memory, TEXELS } from "./kernels/kernel.ts";
 import type { Lowered } from "./lower.ts";
-import { bytesOf, type Dispatch, type Output, type Plan, type Storage } from "./plan.ts";
+import { dense } from "./packing.ts";
+import { bytesOf, keyOf, type Launch, type Output, type Plan, type Storage } from "./plan.ts";
 import { napping } from "./wait.ts";
 
 /** Memory on the device. */
 export type Allocation = GPUBuffer | GPUTexture;
 
 /** A dispatch with all that it takes, made once. */
-interface Step {
+export interface Step {
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
-  readonly workgroups: Dispatch["workgroups"];
+  readonly workgroups: Launch["workgroups"];
 }
 
-/** An output, and where its numbers are put to be read. */
-interface Reading extends Output {
+/** A variable's packing into the order of a kernel. */
+interface RepackStep extends Step {
+  readonly variable: string;
+  /** The key of the packed variable. */
+  readonly output: string;
+}
+
+/** Numbers that are copied to where the host reads them, at an offset in bytes. */
+export interface Reading {
   readonly name: string;
+  readonly shape: readonly number[];
   readonly from: GPUBuffer;
   readonly offset: number;
+}
+
+/** A copy to a variable, in bytes. */
+interface Update {
+  readonly variable: string;
+  readonly from: GPUBuffer;
+  readonly to: GPUBuffer;
+  readonly size: number;
+  /** Where the numbers wait while other variables are replaced: those of a variable, which may be among them. */
+  readonly waiting?: GPUBuffer;
 }
 
 /** A plan for one batch, with its memory on the device. */
@@ -42,52 +61,101 @@ export interface PreparedPlan {
   /** Bytes of each input. */
   readonly sizes: ReadonlyMap<string, number>;
   readonly steps: readonly Step[];
+  readonly repacks: readonly RepackStep[];
   readonly readings: readonly Reading[];
+  readonly updates: readonly Update[];
   /** What the host maps. */
   readonly mapped: GPUBuffer;
   readonly destroy: () => void;
 }
 
-/** Memory for the constants of a plan, not filled yet; what is there already is kept, and what is not needed let go. */
-export function allocate(
-  gpu: Gpu,
-  { constants }: Lowered,
-  before: ReadonlyMap<string, Allocation> = new Map(),
-): ReadonlyMap<string, Allocation> {
+/** Memory of a plan that outlives a run, by the keys of storages: constants, and variables that are packed. */
+export type Weights = ReadonlyMap<string, Allocation>;
+
+/** Memory for constants and packed variables, not filled yet; what is there already is kept, and what is not needed freed. */
+export function allocateWeights(gpu: Gpu, { constants, plan }: Lowered, before: Weights = new Map()): Weights {
+  const wanted = [
+    ...[...constants].map(
+      ([
+        name,
+        {
+          packing: { length },
+          memory,
+        },
+      ]) => {
+        const bytes = Math.max(16, bytesIn(memory, length));
+        return { storage: { kind: "constant", name } as const, memory, bytes };
+      },
+    ),
+    ...plan.repacks.map(({ output: name, memory, bytes }) => ({
+      storage: { kind: "packed", name } as const,
+      memory,
+      bytes,
+    })),
+  ].map((each) => ({ ...each, key: keyOf(each.storage) }));
+  const kept = new Set(wanted.map(({ key }) => key));
+  for (const [key, each] of before) if (!kept.has(key)) each.destroy();
   using made = new Allocations();
-  for (const [name, each] of before) if (!constants.has(name)) each.destroy();
-  const all = [...constants].map(([name, { packing, memory }]): [string, Allocation] => {
-    const bytes = Math.max(16, bytesIn(memory, packing.length));
-    return [name, before.get(name) ?? made.add(allocated(gpu, memory, name, bytes))];
-  });
+  const all = wanted.map(({ key, storage, memory, bytes }): [string, Allocation] => [
+    key,
+    before.get(key) ?? made.add(allocated(gpu, memory, storage.name, bytes)),
+  ]);
   made.keep();
   return new Map(all);
 }
 
-/** Numbers of constants to the device, as float32, each rounded once. Those that were there before are left as they are. */
+/** Memory for variables, not filled yet, by their names. */
+export function allocateVariables(gpu: Gpu, { variables }: Lowered): ReadonlyMap<string, GPUBuffer> {
+  using made = new Allocations();
+  const all = [...variables].map(
+    ([name, { shape }]) => [name, made.add(storageBuffer(gpu, name, bytesOf(shape)))] as const,
+  );
+  made.keep();
+  return new Map(all);
+}
+
+/** Numbers for memory on the device. */
+export interface Upload extends Uploaded {
+  readonly to: Allocation;
+}
+
+/** The constants of a plan that were not on the device before. */
+export function constantUploads({ constants }: Lowered, to: Weights, before: Weights = new Map()): readonly Upload[] {
+  return [...constants].flatMap(([name, each]) => {
+    const key = keyOf({ kind: "constant", name });
+    return before.has(key) ? [] : [{ ...each, to: to.get(key)! }];
+  });
+}
+
+/** What variables begin with. */
+export function variableUploads({ variables }: Lowered, to: ReadonlyMap<string, GPUBuffer>): readonly Upload[] {
+  return [...variables].map(([name, { shape, source }]) => ({
+    source,
+    packing: dense(shape),
+    memory: "buffers",
+    to: to.get(name)!,
+  }));
+}
+
+/** Numbers to the device, as float32, each rounded once. */
 export async function upload(
   gpu: Gpu,
-  { constants }: Lowered,
-  to: ReadonlyMap<string, Allocation>,
-  { before, signal, onProgress }: WorkOptions & { readonly before?: ReadonlyMap<string, Allocation> } = {},
+  uploads: readonly Upload[],
+  { signal, onProgress }: WorkOptions = {},
 ): Promise<void> {
-  const loads = [...constants]
-    .filter(([name]) => !before?.has(name))
-    .map(([name, each]) => ({ ...each, to: to.get(name)! }))
-    .toSorted((a, b) => b.packing.length - a.packing.length); // a small one between two large would be sent alone
-  const pieces = loads.flatMap((load) => chunksOf(load).map((chunk) => ({ load, chunk })));
+  const sorted = uploads.toSorted((a, b) => b.packing.length - a.packing.length); // a small one between two large would be sent alone
+  const pieces = sorted.flatMap((load, i) => chunksOf(load).map((chunk) => ({ load, chunk, i })));
   const uploader = new StagingUploader(
     gpu.device,
     pieces.map(({ load: { memory }, chunk: { length } }) => stagingBytes(length, memory)),
   );
   const sources = pieces.map(({ load: { source, packing }, chunk: { rows } }) => ({ source, rows, packing }));
   try {
-    let last: (typeof loads)[number] | undefined;
-    let done = constants.size - loads.length;
-    for await (const [i, numbers] of readAhead(sources)) {
-      const { load, chunk } = pieces[i]!;
-      if (load !== last) onProgress?.({ stage: "upload weights", done: done++, total: constants.size });
-      last = load;
+    let told = -1;
+    for await (const [piece, numbers] of readAhead(sources)) {
+      const { load, chunk, i } = pieces[piece]!;
+      if (i > told) onProgress?.({ stage: "upload weights", done: i, total: sorted.length });
+      told = i;
       throwIfAborted(signal);
       await uploader.add(load, chunk, numbers);
     }
@@ -206,7 +274,7 @@ class StagingUploader {
 
   /** Packs the numbers of a chunk. */
   async add(
-    { to, packing, memory }: Pick<Uploaded, "packing" | "memory"> & { readonly to: Allocation },
+    { to, packing, memory }: Pick<Upload, "packing" | "memory" | "to">,
     { length, start, planes }: Chunk,
     numbers: RealArray,
   ): Promise<void> {
@@ -280,19 +348,19 @@ class StagingUploader {
   }
 }
 
-/** A plan with its constants, for one image; they are destroyed together. */
+/** A plan with its constants, for one image; they are destroyed together. For graphs without variables. */
 export async function loadPlan(gpu: Gpu, lowered: Lowered): Promise<PreparedPlan> {
-  const constants = allocate(gpu, lowered);
+  const weights = allocateWeights(gpu, lowered);
   const destroy = () => {
-    for (const each of constants.values()) each.destroy();
+    for (const each of weights.values()) each.destroy();
   };
   try {
-    await upload(gpu, lowered, constants);
-    const ready = await napping(preparePlan(gpu, lowered, 1, constants));
+    await upload(gpu, constantUploads(lowered, weights));
+    const prepared = await napping(preparePlan(gpu, lowered, 1, { weights, variables: new Map() }));
     return {
-      ...ready,
+      ...prepared,
       destroy: () => {
-        ready.destroy();
+        prepared.destroy();
         destroy();
       },
     };
@@ -302,12 +370,18 @@ export async function loadPlan(gpu: Gpu, lowered: Lowered): Promise<PreparedPlan
   }
 }
 
+/** Memory of a model that its plans for all batches share. */
+export interface SharedMemory {
+  readonly weights: Weights;
+  readonly variables: ReadonlyMap<string, GPUBuffer>;
+}
+
 /** Memory, pipelines and bind groups of a plan. */
 export async function preparePlan(
   gpu: Gpu,
   { plan, inputs: shapes }: Lowered,
   batch: number,
-  constants: ReadonlyMap<string, Allocation>,
+  { weights, variables }: SharedMemory,
 ): Promise<PreparedPlan> {
   const { device } = gpu;
   using made = new Allocations();
@@ -317,35 +391,52 @@ export async function preparePlan(
   );
   const placeOf = (storage: Storage): Allocation => {
     if (storage.kind === "value") return slots[plan.slotOf[storage.id]!]!;
-    return (storage.kind === "constant" ? constants : inputs).get(storage.name)!;
+    if (storage.kind === "input") return inputs.get(storage.name)!;
+    if (storage.kind === "variable") return variables.get(storage.name)!;
+    return weights.get(keyOf(storage))!;
   };
+  const bufferOf = ({ storage }: Output) => placeOf(storage) as GPUBuffer; // results are in the host's order
   const resources = new Map<Allocation, GPUBindingResource>(); // one for each, however often it is bound
   const resourceOf = (of: Allocation): GPUBindingResource => {
     const resource = resources.get(of) ?? ("createView" in of ? of.createView() : { buffer: of });
     resources.set(of, resource);
     return resource;
   };
-  const steps = plan.dispatches.map(async (dispatch) => {
-    const stepParams = made.add(paramsOf(device, dispatch));
-    const operands = [...dispatch.inputs.map(placeOf), slots[plan.slotOf[dispatch.output]!]!];
-    const { kernel, workgroups } = dispatch;
-    const pipeline = await gpu.pipeline(kernel);
+  const stepOf = async (launch: Launch, output: Storage): Promise<Step> => {
+    const stepParams = made.add(paramsOf(device, launch));
+    const operands = [...launch.inputs, output].map(placeOf);
+    const pipeline = await gpu.pipeline(launch.kernel);
     const entries = [stepParams, ...operands].map((each, binding) => ({ binding, resource: resourceOf(each) }));
     const group = device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
-    return { pipeline, group, workgroups };
+    return { pipeline, group, workgroups: launch.workgroups };
+  };
+  const preparingSteps = plan.dispatches.map((dispatch) => stepOf(dispatch, { kind: "value", id: dispatch.output }));
+  const preparingRepacks = plan.repacks.map(async (repack): Promise<RepackStep> => {
+    const output = { kind: "packed", name: repack.output } as const;
+    return { ...(await stepOf(repack, output)), variable: repack.variable, output: keyOf(output) };
   });
   let total = 0;
   const readings = Object.entries(plan.outputs).map(([name, output]): Reading => {
     const offset = total;
     total += bytesOf(output.shape);
-    return { ...output, name, from: placeOf(output.storage) as GPUBuffer, offset }; // outputs are in the host's order
+    return { name, shape: output.shape, from: bufferOf(output), offset };
   });
-  const mapped = made.add(
-    device.createBuffer({ size: total, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST }),
-  );
+  const updates = plan.updates.flatMap((update): Update[] => {
+    const { variable, storage, shape } = update;
+    const [from, to, size] = [bufferOf(update), variables.get(variable)!, 4 * sizeOf(shape)];
+    if (from === to) return [];
+    const waiting = storage.kind === "variable" && made.add(storageBuffer(gpu, `${variable}, next`, bytesOf(shape)));
+    return [{ variable, from, to, size, ...(waiting && { waiting }) }];
+  });
+  const mapped = made.add(readableBuffer(device, Math.max(16, total)));
   const sizes = new Map([...shapes].map(([name, shape]) => [name, 4 * sizeOf(shape)]));
-  const ready = { batch, plan, inputs, sizes, steps: await Promise.all(steps), readings, mapped };
-  return { ...ready, destroy: made.keep() };
+  const [steps, repacks] = await Promise.all([Promise.all(preparingSteps), Promise.all(preparingRepacks)]);
+  return { batch, plan, inputs, sizes, steps, repacks, readings, updates, mapped, destroy: made.keep() };
+}
+
+/** A buffer that the host can map to read. */
+export function readableBuffer(device: GPUDevice, size: number): GPUBuffer {
+  return device.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
 }
 
 /** What is allocated on the way to something: destroyed where that fails, and else by what `keep` gives. */
@@ -373,7 +464,7 @@ class Allocations implements Disposable {
   }
 }
 
-function paramsOf(device: GPUDevice, { params }: Dispatch): GPUBuffer {
+function paramsOf(device: GPUDevice, { params }: Launch): GPUBuffer {
   const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
   const buffer = device.createBuffer({ size: params.byteLength, usage });
   device.queue.writeBuffer(buffer, 0, params);

@@ -1,11 +1,28 @@
-import type { Answer, Graph, LoadedGraph, RunOptions, Tensor, WorkOptions } from "@residual/core";
-import { throwIfAborted } from "@residual/core";
+import {
+  type Answer,
+  type Graph,
+  type LoadedGraph,
+  type RunOptions,
+  type Tensor,
+  throwIfAborted,
+  variablesOf,
+  type WorkOptions,
+} from "@residual/core";
 import type { DeviceBuffers } from "./buffers.ts";
 import { type Gpu, guarded } from "./device.ts";
 import { lowerToPlan } from "./lower.ts";
-import { type Allocation, allocate, type PreparedPlan, preparePlan, upload } from "./memory.ts";
-import type { Plan } from "./plan.ts";
-import { type Given, readBack, runPlan } from "./run.ts";
+import {
+  allocateVariables,
+  allocateWeights,
+  constantUploads,
+  type PreparedPlan,
+  preparePlan,
+  type SharedMemory,
+  upload,
+  variableUploads,
+} from "./memory.ts";
+import { kernelsOf, type Plan } from "./plan.ts";
+import { commitUpdates, type Given, packVariables, readBack, readBuffers, runPlan } from "./run.ts";
 import { checkKernels } from "./verify.ts";
 import { napping } from "./wait.ts";
 
@@ -13,7 +30,10 @@ import { napping } from "./wait.ts";
 export class WebgpuModel implements LoadedGraph {
   readonly #gpu: Gpu;
   readonly #graph: Graph;
-  #constants: ReadonlyMap<string, Allocation> = new Map();
+  /** Constants and packed variables in the orders of kernels, which may differ by batch. */
+  #weights: SharedMemory["weights"] = new Map();
+  /** In the host's order, so that they outlive a change of batch. Undefined until they have their first numbers. */
+  #variables: SharedMemory["variables"] | undefined;
   /** For the batch of the last run. */
   #prepared: PreparedPlan | undefined;
   #planOfOne: Plan | undefined;
@@ -23,11 +43,16 @@ export class WebgpuModel implements LoadedGraph {
     this.#graph = graph;
   }
 
-  /** Throws what the device and the sources of constants throw. */
+  /** Throws what the device and the sources of constants and variables throw. */
   static async load(gpu: Gpu, graph: Graph, options: WorkOptions): Promise<WebgpuModel> {
     const model = new WebgpuModel(gpu, graph);
-    model.#planOfOne = (await model.#preparedFor(1, options)).plan;
-    return model;
+    try {
+      model.#planOfOne = (await model.#preparedFor(1, options)).plan;
+      return model;
+    } catch (error) {
+      await model.dispose();
+      throw error;
+    }
   }
 
   /** What a batch of one is made of. */
@@ -43,7 +68,9 @@ export class WebgpuModel implements LoadedGraph {
     const prepared = await this.#preparedFor(batch);
     const given = Object.entries(inputs).map(([name, { data }]): Given => ({ name, data }));
     await runPlan(this.#gpu, prepared, { inputs: given, signal });
-    return readBack(this.#gpu, prepared);
+    const answers = await readBack(this.#gpu, prepared);
+    this.#succeed(prepared, signal);
+    return answers;
   }
 
   /** As `run`, between buffers of the device. */
@@ -51,10 +78,28 @@ export class WebgpuModel implements LoadedGraph {
     const prepared = await this.#preparedFor(batch);
     const given = Object.entries(inputs).map(([name, buffer]): Given => ({ name, buffer }));
     await runPlan(this.#gpu, prepared, { inputs: given, outputs, signal });
+    this.#succeed(prepared, signal);
+  }
+
+  /** Variables change when a run has succeeded and its caller can learn of nothing else. */
+  #succeed(prepared: PreparedPlan, signal: WorkOptions["signal"]): void {
+    throwIfAborted(signal);
+    commitUpdates(this.#gpu, prepared);
+  }
+
+  async read(names: readonly string[]): Promise<{ [name: string]: Answer }> {
+    this.#gpu.check();
+    const wanted = variablesOf(this.#graph).flatMap(({ name, shape }) => {
+      const from = names.includes(name) && this.#variables?.get(name);
+      return from ? [{ name, shape, from }] : [];
+    });
+    return readBuffers(this.#gpu, wanted);
   }
 
   async dispose(): Promise<void> {
-    this.#free();
+    this.#freePlan();
+    for (const each of this.#variables?.values() ?? []) each.destroy();
+    this.#variables = undefined;
   }
 
   /** Memory for a batch. Memory for another batch is freed. */
@@ -64,48 +109,57 @@ export class WebgpuModel implements LoadedGraph {
     this.#prepared?.destroy();
     this.#prepared = undefined;
     try {
-      this.#prepared = await guarded(this.#gpu, this.#graph.name, () => this.#prepare(batch, options));
-      return this.#prepared;
+      return await guarded(this.#gpu, this.#graph.name, () => this.#prepare(batch, options));
     } catch (error) {
-      this.#free();
+      this.#freePlan();
       throw error;
     }
   }
 
   async #prepare(batch: number, { signal, onProgress }: WorkOptions): Promise<PreparedPlan> {
     const gpu = this.#gpu;
-    const wanted = lowerToPlan(this.#graph, batch, gpu.choice); // tiles, and so the order of weights, differ by batch
+    const wanted = lowerToPlan(this.#graph, batch, gpu.choice);
     const isTrusted = await checkKernels(gpu, wanted.plan);
     throwIfAborted(signal);
     const lowered = isTrusted ? wanted : lowerToPlan(this.#graph, batch, gpu.choice);
-    const before = this.#constants;
-    this.#constants = allocate(gpu, lowered, before);
-    const preparing = preparePlan(gpu, lowered, batch, this.#constants);
+    const before = this.#weights;
+    const weights = allocateWeights(gpu, lowered, before);
+    this.#weights = weights;
+    const variables = this.#variables ?? allocateVariables(gpu, lowered);
+    const uploads = [
+      ...constantUploads(lowered, weights, before),
+      ...(this.#variables ? [] : variableUploads(lowered, variables)),
+    ];
+    this.#variables = variables;
+    const preparing = preparePlan(gpu, lowered, batch, { weights, variables });
     preparing.catch(() => {}); // it is waited for below; other threads compile while weights go up
     try {
-      await upload(gpu, lowered, this.#constants, { before, signal, onProgress });
+      await upload(gpu, uploads, { signal, onProgress });
       await compileKernels(gpu, lowered.plan, { signal, onProgress });
-      return await preparing;
+      this.#prepared = await preparing;
+      packVariables(gpu, this.#prepared, before);
+      return this.#prepared;
     } catch (error) {
       await preparing.then(({ destroy }) => destroy()).catch(() => {});
       throw error;
     }
   }
 
-  #free(): void {
+  /** Frees all but the variables. */
+  #freePlan(): void {
     this.#prepared?.destroy();
     this.#prepared = undefined;
-    for (const each of this.#constants.values()) each.destroy();
-    this.#constants = new Map();
+    for (const each of this.#weights.values()) each.destroy();
+    this.#weights = new Map();
   }
 }
 
 /** All programs of a plan at once; what is compiled already takes no time. */
-async function compileKernels(gpu: Gpu, { dispatches }: Plan, { signal, onProgress }: WorkOptions): Promise<void> {
-  const kernels = new Map(dispatches.map(({ kernel }) => [kernel.name, kernel]));
+async function compileKernels(gpu: Gpu, plan: Plan, { signal, onProgress }: WorkOptions): Promise<void> {
+  const kernels = kernelsOf(plan);
   let done = 0;
-  const tell = () => onProgress?.({ stage: "compile kernels", done: done++, total: kernels.size });
+  const tell = () => onProgress?.({ stage: "compile kernels", done: done++, total: kernels.length });
   tell();
-  await napping(Promise.all([...kernels.values()].map((kernel) => gpu.pipeline(kernel).then(tell))));
+  await napping(Promise.all(kernels.map((kernel) => gpu.pipeline(kernel).then(tell))));
   throwIfAborted(signal);
 }

@@ -13,36 +13,39 @@ import {
   resnet,
   rowSize,
   rowsIn,
+  type Source,
   select,
   tensor,
+  type Value,
+  variable,
   variants,
 } from "@residual/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { coldChoice, gpuChoice, softwareChoice } from "./choice.ts";
+import { type Choice, coldChoice, gpuChoice, softwareChoice } from "./choice.ts";
 import * as kernels from "./kernels/index.ts";
 import { quadConv2d, quadOrder } from "./kernels/quad-conv2d.ts";
 import { sharedConv2d, sharedOrder, sharedParts, sumSplits } from "./kernels/shared-conv2d.ts";
 import { stripConv2d, stripOrder } from "./kernels/strip-conv2d.ts";
 import { tiledConv2d, tileOrder } from "./kernels/tiled-conv2d.ts";
 import { f2, f4, forWinograd } from "./kernels/winograd.ts";
-import { dense, inOrder, interleaved, type Packing } from "./layout.ts";
 import { lowerToPlan } from "./lower.ts";
-import { bytesOf, type Plan, planOf, printPlan } from "./plan.ts";
+import { dense, type HostPacking, inOrder, interleaved } from "./packing.ts";
+import { bytesOf, type Launch, type Plan, planOf, printPlan, type Repack, resultsOf } from "./plan.ts";
 
 const network = (batch: number) => {
   const model = resnet(variants.cifar_resnet20, { input: ["N", 3, 32, 32] });
   return lowerToPlan(optimize(select(bind(model, fixtureWeights(model, "v1")), ["logits"])), batch).plan;
 };
 
-function written({ length, write }: Packing, { data }: Pick<RealTensor, "data">): number[] {
+function written({ length, write }: HostPacking, { data }: Pick<RealTensor, "data">): number[] {
   const to = new Float32Array(length).fill(Number.NaN); // as memory that has been used
   write(data, to);
   return [...to];
 }
 
 /** As `written`, so many blocks at a time. */
-function inParts({ length, block, planes, write }: Packing, { shape, data }: RealTensor, step: number): number[] {
+function inParts({ length, block, planes, write }: HostPacking, { shape, data }: RealTensor, step: number): number[] {
   const count = rowsIn({ shape });
   const row = rowSize({ shape });
   const plane = length / planes;
@@ -60,11 +63,11 @@ function inParts({ length, block, planes, write }: Packing, { shape, data }: Rea
 }
 
 /** No value may lie where another one lies that is read later. */
-function overlaps({ dispatches, slotOf, outputs }: Plan): readonly string[] {
+function overlaps({ dispatches, slotOf, ...results }: Plan): readonly string[] {
   const found: string[] = [];
   for (const [time, { output, node }] of dispatches.entries()) {
     const later = dispatches.slice(time).flatMap(({ inputs }) => inputs);
-    const kept = [...later, ...Object.values(outputs).map(({ storage }) => storage)];
+    const kept = [...later, ...resultsOf(results)];
     for (const storage of kept) {
       if (storage.kind !== "value" || storage.id >= output) continue;
       if (slotOf[storage.id] === slotOf[output]) found.push(`${node} overwrites value ${storage.id}`);
@@ -127,8 +130,11 @@ describe("a plan", () => {
       };
       return { ...of, node: `${output}`, inputs, output, shape: [size] };
     };
-    const plan = planOf([step(0, 10, []), step(1, 10, [0]), step(2, 100, [1]), step(3, 5, [2])], {
-      y: { storage: { kind: "value", id: 3 }, shape: [5] },
+    const plan = planOf({
+      dispatches: [step(0, 10, []), step(1, 10, [0]), step(2, 100, [1]), step(3, 5, [2])],
+      outputs: { y: { storage: { kind: "value", id: 3 }, shape: [5] } },
+      updates: [],
+      repacks: [],
     });
     expect(plan.slots.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(440);
     expect(overlaps(plan)).toEqual([]);
@@ -149,6 +155,34 @@ describe("a plan", () => {
     );
   });
 
+  it("keeps what variables become to the end, and says which", () => {
+    const x = input("x", [1, 8]);
+    const [sum, same] = [
+      variable("sum", tensor([1, 8], Array(8).fill(0))),
+      variable("same", tensor([8], Array(8).fill(1))),
+    ];
+    const next = named("next", ops.add({ a: sum, b: ops.relu({ x }) }));
+    const y = ops.relu({ x: ops.relu({ x: next }) });
+    const updates = [
+      { variable: sum, value: next },
+      { variable: same, value: same },
+    ];
+    const { plan, variables } = lowerToPlan(graph({ name: "sums", inputs: { x }, outputs: { y, sum }, updates }), 1);
+    expect(printPlan(plan)).toBe(
+      [
+        "relu: relu(x) -> #0 1×8",
+        "next: add(sum, #0) -> #1 1×8",
+        "relu_1: relu(#1) -> #0 1×8",
+        "relu_2: relu(#0) -> #2 1×8",
+        "sum becomes #1",
+        "same becomes same",
+        "3 buffers, 96 bytes",
+      ].join("\n"),
+    );
+    expect(overlaps(plan)).toEqual([]);
+    expect([...variables.keys()]).toEqual(["sum", "same"]);
+  });
+
   it("is for one batch", () => {
     expect(network(3).dispatches[0]!.shape).toEqual([3, 3, 32, 32]);
     expect(network(3).dispatches[1]!.shape).toEqual([3, 16, 32, 32]);
@@ -165,7 +199,11 @@ describe("programs", () => {
   const lanes = 8;
   const tiled = tiledConv2d({ lanes, channels: 16, pixels: 7 });
   const strip = stripConv2d({ lanes, channels: 8, rows: 7, down: 1 });
-  const transforms = [f2, f4].flatMap(({ inputTransform, outputTransform }) => [inputTransform, outputTransform]);
+  const transforms = [f2, f4].flatMap(({ inputTransform, outputTransform, weightTransform }) => [
+    inputTransform,
+    outputTransform,
+    weightTransform,
+  ]);
 
   it.each(
     [
@@ -190,17 +228,19 @@ describe("programs", () => {
     for (const param of params) expect(program).toContain(`p.${param}`);
   });
 
-  const kernelsFor = (
+  const planFor = (
     [channels, outputs, size, window]: readonly [number, number, number, number],
     groups = 1,
     choice = softwareChoice(lanes, "textures"),
+    weightOf: (source: Source) => Value = (source) => constant("weight", source),
   ) => {
     const x = input("x", [1, channels, size, size]);
-    const weight = constant("weight", fill("v1", "weight", [outputs, channels / groups, window, window], -1, 1));
+    const weight = weightOf(fill("v1", "weight", [outputs, channels / groups, window, window], -1, 1));
     const y = ops.conv2d({ x, weight }, { groups, padding: window >> 1 });
-    const one = graph({ name: "one", inputs: { x }, outputs: { y } });
-    return lowerToPlan(one, 1, choice).plan.dispatches.map(({ kernel }) => kernel.name);
+    return lowerToPlan(graph({ name: "one", inputs: { x }, outputs: { y } }), 1, choice).plan;
   };
+  const namesOf = (launches: readonly Launch[]) => launches.map(({ kernel }) => kernel.name);
+  const kernelsFor = (...layer: Parameters<typeof planFor>) => namesOf(planFor(...layer).dispatches);
 
   it("tiles lie within groups, and there is none where no tile fits", () => {
     expect(kernelsFor([64, 64, 56, 1])).toContain("conv2d 32×7 on 8 lanes, in textures");
@@ -226,6 +266,38 @@ describe("programs", () => {
     expect(kernelsFor([64, 64, 7, 1], 1, gpuChoice)).toContain("sum of splits");
     expect(kernelsFor([64, 64, 56, 3], 1, gpuChoice)).toContain("winograd-f4 output");
     expect(kernelsFor([128, 128, 8, 3], 32, gpuChoice)).toContain("conv2d in fours");
+  });
+
+  /** Of every family of kernels one. */
+  const layers: readonly (readonly [string, readonly [number, number, number, number], number, Choice])[] = [
+    ["tiles", [64, 64, 56, 1], 1, softwareChoice(lanes, "textures")],
+    ["rows", [3, 64, 56, 7], 1, softwareChoice(lanes, "textures")],
+    ["strips", [128, 128, 8, 3], 32, softwareChoice(lanes, "textures")],
+    ["Winograd's algorithm", [64, 64, 56, 3], 1, softwareChoice(4, "buffers")],
+    ["shared memory", [64, 64, 96, 1], 1, gpuChoice],
+    ["Winograd's algorithm in shared memory", [64, 64, 56, 3], 1, gpuChoice],
+    ["fours", [128, 128, 8, 3], 32, gpuChoice],
+  ];
+
+  it.each(layers)("of %s are the same for a weight that is a variable, which is packed apart", (_, ...layer) => {
+    const plan = planFor(...layer, (source) => variable("weight", source));
+    expect(namesOf(plan.dispatches)).toEqual(kernelsFor(...layer));
+    expect(namesOf(plan.repacks)).toEqual([expect.stringMatching(/^repack weights|^winograd-f. weights/)]);
+    const [{ variable: of, output, inputs }] = plan.repacks as [Repack];
+    expect({ of, inputs }).toEqual({ of: "weight", inputs: [{ kind: "variable", name: "weight" }] });
+    const readers = plan.dispatches.filter((dispatch) =>
+      dispatch.inputs.some((storage) => storage.kind === "packed" && storage.name === output),
+    );
+    expect(readers).toHaveLength(1);
+  });
+
+  it.each(layers)("of %s are the same for a weight that is computed, which is packed in each run", (_, ...layer) => {
+    const added = planFor(...layer, (a) => ops.add({ a: variable("a", a), b: variable("b", a) }));
+    const isPacking = (name: string) => /^repack weights|^winograd-f. weights|^pack\b|^unpack\b/.test(name);
+    const others = (names: readonly string[]) => names.filter((name) => !isPacking(name));
+    const adding = `add${layer[2].memory === "textures" ? ", in textures" : ""}`;
+    expect(others(namesOf(added.dispatches)).filter((name) => name !== adding)).toEqual(others(kernelsFor(...layer)));
+    expect(overlaps(added)).toEqual([]);
   });
 
   it("weights are packed by the channels of a tile, zeros behind", () => {

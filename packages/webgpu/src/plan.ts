@@ -1,19 +1,25 @@
 import { formatShape, sizeOf } from "@residual/core";
 import type { Kernel, Memory } from "./kernels/kernel.ts";
 
-/** Where numbers lie before memory is given out: in an input, a constant of the graph, or what a dispatch computes. */
+/**
+ * Where numbers lie before memory is given out: in an input, a constant, a variable, a variable as a kernel reads it, or a
+ * value that a dispatch computes. Inputs and variables lie in the host's order.
+ */
 export type Storage =
-  | { readonly kind: "input"; readonly name: string }
-  | { readonly kind: "constant"; readonly name: string }
+  | { readonly kind: "input" | "constant" | "variable" | "packed"; readonly name: string }
   | { readonly kind: "value"; readonly id: number };
 
-/** One run of a kernel, for one node. */
-export interface Dispatch {
+/** Unlike that of any other storage of a plan. */
+export function keyOf(storage: Storage): string {
+  return `${storage.kind} ${storage.kind === "value" ? storage.id : storage.name}`;
+}
+
+/** One run of a kernel. */
+export interface Launch {
   readonly node: string;
   readonly kernel: Kernel;
   readonly inputs: readonly Storage[];
-  /** The value that it computes. */
-  readonly output: number;
+  /** Of the output. */
   readonly shape: readonly number[];
   /** That the output takes on the device, and what it lies in. */
   readonly bytes: number;
@@ -23,9 +29,27 @@ export interface Dispatch {
   readonly workgroups: readonly [x: number, y: number, z: number];
 }
 
+/** One run of a kernel, for one node. */
+export interface Dispatch extends Launch {
+  /** The value that it computes. */
+  readonly output: number;
+}
+
+/** One run of a kernel that puts a variable into the order of another. It is needed once, and after each update of the variable. */
+export interface Repack extends Launch {
+  readonly variable: string;
+  /** The name of the packed variable. */
+  readonly output: string;
+}
+
 export interface Output {
   readonly storage: Storage;
   readonly shape: readonly number[];
+}
+
+/** What replaces a variable after a run: numbers in the host's order. */
+export interface PlannedUpdate extends Output {
+  readonly variable: string;
 }
 
 /** A buffer, or a texture, that values share. */
@@ -38,6 +62,8 @@ interface Slot {
 export interface Plan {
   readonly dispatches: readonly Dispatch[];
   readonly outputs: { readonly [name: string]: Output };
+  readonly updates: readonly PlannedUpdate[];
+  readonly repacks: readonly Repack[];
   readonly slots: readonly Slot[];
   /** Which of them each value lies in, by its id. */
   readonly slotOf: readonly number[];
@@ -52,17 +78,17 @@ export function bytesOf(shape: readonly number[]): number {
  * Gives memory to values by the time that they live: a buffer is another's again after its value's last reader. One that a
  * dispatch reads is not the one that it writes, which WebGPU forbids. Best fit, since large and small values take turns.
  */
-export function planOf(dispatches: readonly Dispatch[], outputs: Plan["outputs"]): Plan {
-  const last = lastReaders(dispatches, outputs);
+export function planOf(parts: Omit<Plan, "slots" | "slotOf">): Plan {
+  const last = lastReaders(parts);
   const slots: Slot[] = [];
   const free: number[] = [];
   const slotOf: number[] = [];
-  for (const [time, { output, bytes, memory, inputs }] of dispatches.entries()) {
+  for (const [time, { output, bytes, memory, inputs }] of parts.dispatches.entries()) {
     slotOf[output] = take({ bytes, memory }, slots, free);
     for (const id of new Set(inputs.flatMap(idOf))) if (last[id] === time) free.push(slotOf[id]!);
     if (last[output] === undefined) free.push(slotOf[output]);
   }
-  return { dispatches, outputs, slots, slotOf };
+  return { ...parts, slots, slotOf };
 }
 
 function take({ bytes, memory }: Slot, slots: Slot[], free: number[]): number {
@@ -75,11 +101,16 @@ function take({ bytes, memory }: Slot, slots: Slot[], free: number[]): number {
   return slot;
 }
 
-/** When each value is read last; outputs are read after all. */
-function lastReaders(dispatches: readonly Dispatch[], outputs: Plan["outputs"]): readonly (number | undefined)[] {
+/** Storages that are read after all dispatches. */
+export function resultsOf({ outputs, updates }: Pick<Plan, "outputs" | "updates">): readonly Storage[] {
+  return [...Object.values(outputs), ...updates].map(({ storage }) => storage);
+}
+
+/** When each value is read last. */
+function lastReaders({ dispatches, ...rest }: Omit<Plan, "slots" | "slotOf">): readonly (number | undefined)[] {
   const last: (number | undefined)[] = [];
   for (const [time, { inputs }] of dispatches.entries()) for (const id of inputs.flatMap(idOf)) last[id] = time;
-  for (const { storage } of Object.values(outputs)) for (const id of idOf(storage)) last[id] = Infinity;
+  for (const id of resultsOf(rest).flatMap(idOf)) last[id] = Infinity;
   return last;
 }
 
@@ -87,17 +118,25 @@ function idOf(storage: Storage): number[] {
   return storage.kind === "value" ? [storage.id] : [];
 }
 
-/** A plan to be read: a dispatch a line, and the memory that it comes to. */
-export function printPlan({ dispatches, slots, slotOf }: Plan): string {
+/** A plan to be read: a dispatch a line, what becomes of variables, and the memory that values take. */
+export function printPlan({ dispatches, repacks, updates, slots, slotOf }: Plan): string {
   const place = (storage: Storage) => (storage.kind === "value" ? `#${slotOf[storage.id]}` : storage.name);
-  const lines = dispatches.map(
-    ({ node, kernel, inputs, output, shape }) =>
-      `${node}: ${kernel.name}(${inputs.map(place).join(", ")}) -> #${slotOf[output]} ${formatShape(shape)}`,
-  );
+  const line = ({ node, kernel, inputs, shape }: Launch, to: string) =>
+    `${node}: ${kernel.name}(${inputs.map(place).join(", ")}) -> ${to} ${formatShape(shape)}`;
+  const lines = [
+    ...repacks.map((repack) => line(repack, repack.output)),
+    ...dispatches.map((dispatch) => line(dispatch, `#${slotOf[dispatch.output]}`)),
+    ...updates.map(({ variable, storage }) => `${variable} becomes ${place(storage)}`),
+  ];
   const total = slots.reduce((sum, { bytes }) => sum + bytes, 0);
   const memories = [...new Set(slots.map(({ memory }) => memory))].sort();
   const counts = memories.map((memory) => `${slots.filter((slot) => slot.memory === memory).length} ${memory}`);
   return [...lines, `${counts.join(", ")}, ${total.toLocaleString("en-US")} bytes`].join("\n");
+}
+
+/** The kernels of a plan, each once. */
+export function kernelsOf({ dispatches, repacks }: Plan): readonly Kernel[] {
+  return [...new Map([...repacks, ...dispatches].map(({ kernel }) => [kernel.name, kernel])).values()];
 }
 
 /** A kernel's WGSL. */
@@ -107,7 +146,6 @@ export interface Program {
 }
 
 /** The programs of a plan, each once. */
-export function programsOf({ dispatches }: Plan): readonly Program[] {
-  const programs = new Map(dispatches.map(({ kernel }) => [kernel.name, kernel.program]));
-  return [...programs].map(([name, wgsl]) => ({ name, wgsl }));
+export function programsOf(plan: Plan): readonly Program[] {
+  return kernelsOf(plan).map(({ name, program }) => ({ name, wgsl: program }));
 }

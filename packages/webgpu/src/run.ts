@@ -1,6 +1,6 @@
 import { type Answer, DeviceLostError, sizeOf, tensorOf, throwIfAborted, type WorkOptions } from "@residual/core";
 import { type Gpu, guarded } from "./device.ts";
-import type { PreparedPlan } from "./memory.ts";
+import { type PreparedPlan, type Reading, readableBuffer, type Step, type Weights } from "./memory.ts";
 import { fenceOn, mapWhenDone } from "./wait.ts";
 
 /** An input, from the host or from a buffer of the caller's. */
@@ -23,27 +23,21 @@ const GROUP = 8;
  * One run: the inputs up, all dispatches in one pass and one submit. With a signal they go in groups, of which two are under way, so that an
  * abort leaves the rest undone, and the device never waits for us.
  */
-export async function runPlan(gpu: Gpu, ready: PreparedPlan, { inputs, outputs, signal }: Run): Promise<void> {
+export async function runPlan(gpu: Gpu, prepared: PreparedPlan, { inputs, outputs, signal }: Run): Promise<void> {
   const { device } = gpu;
-  const { steps } = ready;
+  const { steps } = prepared;
   const size = signal ? GROUP : steps.length;
   const groups = Math.max(1, Math.ceil(steps.length / Math.max(1, size)));
-  for (const { name, data } of inputs) if (data) device.queue.writeBuffer(ready.inputs.get(name)!, 0, data);
+  for (const { name, data } of inputs) if (data) device.queue.writeBuffer(prepared.inputs.get(name)!, 0, data);
   let before: Promise<void> | undefined;
   await guarded(gpu, "a run", async () => {
     for (let group = 0; group < groups; group++) {
       throwIfAborted(signal);
       const encoder = device.createCommandEncoder();
-      if (group === 0) copyInputs(encoder, ready, inputs);
-      const pass = encoder.beginComputePass();
-      for (const step of steps.slice(group * size, (group + 1) * size)) {
-        pass.setPipeline(step.pipeline);
-        pass.setBindGroup(0, step.group);
-        pass.dispatchWorkgroups(...step.workgroups);
-      }
-      pass.end();
+      if (group === 0) copyInputs(encoder, prepared, inputs);
+      encodeSteps(encoder, steps.slice(group * size, (group + 1) * size));
       const isLast = group === groups - 1;
-      if (isLast) copyOutputs(encoder, ready, outputs);
+      if (isLast) copyOutputs(encoder, prepared, outputs);
       const fence = (isLast ? outputs : signal) && fenceOn(device); // else readBack waits for the last
       fence?.mark(encoder);
       device.queue.submit([encoder.finish()]);
@@ -56,13 +50,75 @@ export async function runPlan(gpu: Gpu, ready: PreparedPlan, { inputs, outputs, 
   if (outputs) await before;
 }
 
+function encodeSteps(encoder: GPUCommandEncoder, steps: readonly Step[]): void {
+  const pass = encoder.beginComputePass();
+  for (const { pipeline, group, workgroups } of steps) {
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, group);
+    pass.dispatchWorkgroups(...workgroups);
+  }
+  pass.end();
+}
+
+/** Replaces variables, all at once, by what the last run computed for them, and packs them anew. In one submit. */
+export function commitUpdates({ device }: Gpu, { updates, repacks }: PreparedPlan): void {
+  if (updates.length === 0) return;
+  const encoder = device.createCommandEncoder();
+  for (const { from, waiting, size } of updates) if (waiting) encoder.copyBufferToBuffer(from, 0, waiting, 0, size);
+  for (const { from, waiting, to, size } of updates) encoder.copyBufferToBuffer(waiting ?? from, 0, to, 0, size);
+  const changed = new Set(updates.map(({ variable }) => variable));
+  encodeSteps(
+    encoder,
+    repacks.filter(({ variable }) => changed.has(variable)),
+  );
+  device.queue.submit([encoder.finish()]);
+}
+
+/** Packs variables that a plan reads in an order that they did not lie in before. */
+export function packVariables({ device }: Gpu, { repacks }: PreparedPlan, before: Weights): void {
+  const missing = repacks.filter(({ output }) => !before.has(output));
+  if (missing.length === 0) return;
+  const encoder = device.createCommandEncoder();
+  encodeSteps(encoder, missing);
+  device.queue.submit([encoder.finish()]);
+}
+
+/** Numbers of buffers, by the names of what lies in them. */
+export async function readBuffers(
+  gpu: Gpu,
+  buffers: readonly Omit<Reading, "offset">[],
+): Promise<{ [name: string]: Answer }> {
+  const { device } = gpu;
+  let total = 0;
+  const readings = buffers.map((each): Reading => {
+    const offset = total;
+    total += 4 * sizeOf(each.shape);
+    return { ...each, offset };
+  });
+  return guarded(gpu, "reading variables", async () => {
+    const mapped = readableBuffer(device, Math.max(16, total));
+    try {
+      const encoder = device.createCommandEncoder();
+      copyOutputs(encoder, { readings, mapped });
+      device.queue.submit([encoder.finish()]);
+      return await readBack(gpu, { readings, mapped });
+    } finally {
+      mapped.destroy();
+    }
+  });
+}
+
 function copyInputs(encoder: GPUCommandEncoder, { inputs: to, sizes }: PreparedPlan, inputs: readonly Given[]): void {
   for (const { name, buffer } of inputs) {
     if (buffer) encoder.copyBufferToBuffer(buffer, 0, to.get(name)!, 0, sizes.get(name));
   }
 }
 
-function copyOutputs(encoder: GPUCommandEncoder, { readings, mapped }: PreparedPlan, outputs: Run["outputs"]): void {
+function copyOutputs(
+  encoder: GPUCommandEncoder,
+  { readings, mapped }: Pick<PreparedPlan, "readings" | "mapped">,
+  outputs?: Run["outputs"],
+): void {
   for (const { name, from, offset, shape } of readings) {
     const to = outputs ? outputs[name] : mapped;
     if (to) encoder.copyBufferToBuffer(from, 0, to, outputs ? 0 : offset, 4 * sizeOf(shape));

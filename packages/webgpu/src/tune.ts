@@ -1,6 +1,7 @@
 import {
   type AnyNode,
   concrete,
+  constant,
   type Graph,
   graph,
   type Input,
@@ -91,7 +92,8 @@ function layersOf(of: Graph, batch: number): ReadonlyMap<string, readonly AnyNod
   const layers = new Map<string, AnyNode[]>();
   for (const node of nodesOf(of)) {
     const layer = layerOf(node, batch);
-    if (!layer || node.inputs.weight?.kind !== "constant") continue;
+    const kind = node.inputs.weight?.kind;
+    if (!layer || (kind !== "constant" && kind !== "variable")) continue;
     layers.set(keyOf(layer), [...(layers.get(keyOf(layer)) ?? []), node]);
   }
   return layers;
@@ -214,11 +216,12 @@ function median(costs: readonly number[]): number {
   return costs.toSorted((a, b) => a - b)[Math.floor(costs.length / 2)]!;
 }
 
-/** A node as a graph: what it reads of other nodes comes in as inputs. */
+/** A node as a graph: results of other nodes are its inputs, and variables are constants. */
 function alone(node: AnyNode, batch: number): Graph {
   const declared: { [name: string]: Input } = {};
   const entries = Object.entries(node.inputs).map(([name, value]): [string, Value] => {
     if (value.kind === "constant") return [name, value];
+    if (value.kind === "variable") return [name, constant(value.name, value.source)]; // packed once, as between updates
     declared[name] = input(name, concrete(value.shape, batch));
     return [name, declared[name]];
   });

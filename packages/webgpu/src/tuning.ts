@@ -67,7 +67,11 @@ export function kernelTexts({
   strips = [],
   winograd = [],
 }: Choice): readonly string[] {
-  const transforms = winograd.flatMap(({ inputTransform, outputTransform }) => [inputTransform, outputTransform]);
+  const transforms = winograd.flatMap(({ inputTransform, outputTransform, weightTransform }) => [
+    inputTransform,
+    outputTransform,
+    weightTransform,
+  ]);
   const convolutions = [
     ...tiles.map(tiledConv2d),
     ...strips.map(stripConv2d),

@@ -1,4 +1,5 @@
-import { four, type Packing, type WeightOrder } from "../layout.ts";
+import { four, type WeightOrder } from "../layout.ts";
+import { type Packing, repackGrid } from "../packing.ts";
 import { ending, type KernelIn, lines, OUTSIDE, plain } from "./kernel.ts";
 
 /**
@@ -15,6 +16,8 @@ export interface Winograd {
   readonly inputs: number;
   readonly inputTransform: KernelIn;
   readonly outputTransform: KernelIn;
+  /** For weights that are on the device. */
+  readonly weightTransform: KernelIn;
   readonly kernelMatrix: readonly (readonly number[])[];
 }
 
@@ -82,16 +85,18 @@ function winograd({ name, input, kernel, output }: Points): Winograd {
     outputs,
     inputTransform: inputTransform(name, input),
     outputTransform: outputTransform(name, output),
+    weightTransform: weightTransform(name, kernel),
     kernelMatrix: kernel,
   };
 }
 
-/** A row of a matrix times a vector of variables; products with 1 are none. */
+/** A row of a matrix times a vector of WGSL variables; products with 1 are left out. */
 function sumOf(row: readonly number[], variable: (k: number) => string): string {
   const terms = row.flatMap((factor, k) => {
     if (factor === 0) return [];
-    const size = Math.abs(factor) === 1 ? variable(k) : `${Math.abs(factor)}.0 * ${variable(k)}`;
-    return [`${factor < 0 ? "-" : "+"} ${size}`];
+    const size = Math.abs(factor);
+    const literal = Number.isInteger(size) ? `${size}.0` : `${size}`;
+    return [`${factor < 0 ? "-" : "+"} ${size === 1 ? "" : `${literal} * `}${variable(k)}`];
   });
   return terms.join(" ").replace(/^\+ /, "");
 }
@@ -154,9 +159,36 @@ ${each((r, c) => `  putInside(row${r} + column${c}, y${r}_${c});`)}`,
   });
 }
 
+/**
+ * G·g·Gᵀ of weights in the host's order, [O, C, 3, 3], for each position in the order of a kernel. An invocation writes four
+ * numbers of each position, as `repack` does, in float32.
+ */
+function weightTransform(name: string, matrix: readonly (readonly number[])[]): KernelIn {
+  const side = matrix.length;
+  return plain({
+    name: `${name} weights`,
+    host: ["x"],
+    operands: ["x", "y"],
+    numbers: ["x"],
+    params: ["outputs", "inputs", "block", "together", "blockFours", "channelFours", "positionFours"],
+    code: /* wgsl */ `
+  let firstOutput = pixel * 4u / p.together; let firstInput = plane * p.together;
+  var g: array<vec4f, 9>;
+  for (var part = 0u; part < 4u; part++) {
+    let o = firstOutput + select(part, 0u, p.together == 4u); let c = firstInput + select(0u, part, p.together == 4u);
+    if (o < p.outputs && c < p.inputs) {
+      for (var tap = 0u; tap < 9u; tap++) { g[tap][part] = x((o * p.inputs + c) * 9u + tap); }
+    }
+  }
+  let start = firstOutput / p.block * p.blockFours + firstOutput % p.block * p.together / 4u + plane * p.channelFours;
+${lines(side, (r) => lines(3, (s) => `  let h${r}_${s} = ${sumOf(matrix[r]!, (k) => `g[${3 * k + s}]`)};`))}
+${lines(side, (r) => lines(side, (s) => `  put(${r * side + s}u * p.positionFours + start, ${sumOf(matrix[s]!, (k) => `h${r}_${k}`)});`))}`,
+  });
+}
+
 /** G·g·Gᵀ of each 3 × 3 kernel, in float64 and rounded once, as products read it: a matrix [O, C] for each position. */
 export function forWinograd(
-  { name, kernelMatrix, inputs: side }: Winograd,
+  { name, kernelMatrix, inputs: side, weightTransform }: Winograd,
   shape: readonly number[],
   order: WeightOrder,
 ): Packing {
@@ -188,5 +220,15 @@ export function forWinograd(
       }
     }
   };
-  return { name: `${name} ${order.name}`, length, block, planes: positions, computes: true, write };
+  const params = {
+    outputs: o,
+    inputs: c,
+    block,
+    together,
+    blockFours: blockLength / 4,
+    channelFours: order.channels / 4,
+    positionFours: length / positions / 4,
+  };
+  const onDevice = { kernel: weightTransform, params, grid: repackGrid([o, c, 1, 1], order) };
+  return { name: `${name} ${order.name}`, length, block, planes: positions, computes: true, write, onDevice };
 }

@@ -1,0 +1,42 @@
+import { type KernelIn, plain } from "./kernel.ts";
+
+/**
+ * Weights in the host's order, [O, C, KH, KW], into that of a kernel (WeightOrder, layout.ts), zeros behind what there is. An
+ * invocation writes four numbers: `together` channels of 4 / together outputs.
+ *
+ * Where a kernel takes the columns of its window for channels, [O, C / columns, KH, columns] is seen as [O, C, KH, 1], the
+ * columns before the channels.
+ */
+export const repack: KernelIn = plain({
+  name: "repack weights",
+  host: ["x"],
+  operands: ["x", "y"],
+  numbers: ["x"],
+  params: [
+    "outputs",
+    "inputs",
+    "columns",
+    "kh",
+    "kw",
+    "block",
+    "together",
+    "blockFours",
+    "channelFours",
+    "downFours",
+    "rightFours",
+  ],
+  code: /* wgsl */ `
+  let tap = plane % (p.kh * p.kw); let four = plane / (p.kh * p.kw);
+  let a = tap / p.kw; let b = tap % p.kw;
+  let firstOutput = pixel * 4u / p.together; let firstInput = four * p.together;
+  let width = p.kw * p.columns; let perColumn = p.inputs / p.columns;
+  var whole = vec4f();
+  for (var part = 0u; part < 4u; part++) {
+    let o = firstOutput + select(part, 0u, p.together == 4u); let c = firstInput + select(0u, part, p.together == 4u);
+    if (o < p.outputs && c < p.inputs) {
+      whole[part] = x(((o * perColumn + c % perColumn) * p.kh + a) * width + b + c / perColumn);
+    }
+  }
+  let start = firstOutput / p.block * p.blockFours + firstOutput % p.block * p.together / 4u;
+  put(start + four * p.channelFours + a * p.downFours + b * p.rightFours, whole);`,
+});
