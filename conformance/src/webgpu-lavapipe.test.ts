@@ -4,6 +4,7 @@ import { expect, it } from "vitest";
 import { lavapipe } from "./testing/lavapipe.ts";
 import { pictures } from "./testing/pictures.ts";
 import { carriesSpecialValues } from "./testing/special-layers.ts";
+import { followsVariables } from "./testing/variable-layers.ts";
 import { watchedGpu } from "./testing/watched-gpu.ts";
 import { conforms } from "./vitest.ts";
 
@@ -17,6 +18,8 @@ const { backend, missing } = await lavapipe("the quick level of webgpu");
 if (backend) {
   await conforms(backend, { images: await pictures(100) });
   carriesSpecialValues("lavapipe", backend, [/winograd/, /lanes/, /strip/]);
+  followsVariables("lavapipe", backend, [/^repack/, /^winograd-f4 weights/, /lanes/, /strips/, /^packRows/]);
+  followsVariables("lavapipe in float16", webgpu({ float16: "storage" }), [/^repack/, /lanes/, /strips/, /^packRows/]);
   const gpus = { ...webgpu({ kernels: "gpu" }), name: "webgpu, kernels of GPUs" }; // the rest of them is in webgpu.test.ts
   const others = ["ops/by hand", "ops/special values", "ops/PyTorch's answers", "ops/random shapes"];
   await conforms(gpus, { only: ["ops"], without: others });

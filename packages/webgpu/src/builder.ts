@@ -1,7 +1,7 @@
 import { permuteAxes, type Source, sizeOf, type Variable } from "@residual/core";
 import * as kernels from "./kernels/index.ts";
 import { isFloat16, type Kernel, type KernelIn, type Memory, widened, workgroupsFor } from "./kernels/kernel.ts";
-import { isDense, type Layout, layoutOf, lengthOf } from "./layout.ts";
+import { four, isDense, type Layout, layoutOf, lengthOf } from "./layout.ts";
 import { type HostPacking, interleaved, type Packing } from "./packing.ts";
 import { type Dispatch, keyOf, type Launch, type Repack, type Storage } from "./plan.ts";
 
@@ -90,7 +90,8 @@ export function builderOf({ dispatches, repacks, constants, variables }: Parts, 
       return builder.packed(operand, interleaved(shape));
     },
     inHostOrder(operand) {
-      const { storage, shape, order } = operand;
+      const { storage, order } = operand;
+      const shape = ownShape(operand);
       const layout = layoutOf(shape);
       const { images, pixels, channels, quads } = layout;
       if (order === "host" || (memory === "buffers" && isDense(layout))) return operand;
@@ -125,6 +126,13 @@ export function builderOf({ dispatches, repacks, constants, variables }: Parts, 
     },
   };
   return builder;
+}
+
+/** The shape that an operand's numbers lie in. */
+function ownShape({ shape, columns }: Operand): readonly number[] {
+  if (columns === undefined) return shape;
+  const [o, c, kh] = four(shape);
+  return [o, c / columns, kh, columns];
 }
 
 function launchOf(
