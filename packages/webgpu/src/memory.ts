@@ -1,5 +1,4 @@
 import {
-  type RealArray,
   type Rows,
   readRows,
   roundToFloat16,
@@ -137,7 +136,7 @@ export function variableUploads({ variables }: Lowered, to: ReadonlyMap<string, 
   }));
 }
 
-/** Numbers to the device, as float32, each rounded once. */
+/** Reads numbers as float32, packs them, and brings them to the device. */
 export async function upload(
   gpu: Gpu,
   uploads: readonly Upload[],
@@ -149,15 +148,17 @@ export async function upload(
     gpu.device,
     pieces.map(({ load: { memory }, chunk: { length } }) => stagingBytes(length, memory)),
   );
-  const sources = pieces.map(({ load: { source, packing }, chunk: { rows } }) => ({ source, rows, packing }));
+  const countOf = ({ load: { source }, chunk: { rows } }: (typeof pieces)[number]) =>
+    (rows.end - rows.first) * rowSize(source);
+  const scratch = new Float32Array(Math.max(0, ...pieces.map(countOf)));
   try {
     let told = -1;
-    for await (const [piece, numbers] of readAhead(sources)) {
-      const { load, chunk, i } = pieces[piece]!;
+    for (const piece of pieces) {
+      const { load, chunk, i } = piece;
       if (i > told) onProgress?.({ stage: "upload weights", done: i, total: sorted.length });
       told = i;
       throwIfAborted(signal);
-      await uploader.add(load, chunk, numbers);
+      await uploader.add(load, chunk, scratch.subarray(0, countOf(piece)));
     }
     await uploader.end();
   } finally {
@@ -216,38 +217,6 @@ function chunksOf({ source, packing: { length, block, planes }, memory }: Upload
   });
 }
 
-interface SourceRows extends Pick<Uploaded, "source" | "packing"> {
-  readonly rows: Rows;
-}
-
-/**
- * Numbers of rows, in turn, each with its index. While one is used the next is read, from a file say. What is given holds until
- * the next is asked for: two buffers take turns.
- */
-async function* readAhead(all: readonly SourceRows[]): AsyncGenerator<readonly [index: number, numbers: RealArray]> {
-  const isDouble = ({ source, packing }: SourceRows) => source.dtype === "float64" && packing.computes === true;
-  const countOf = ({ source, rows }: SourceRows) => (rows.end - rows.first) * rowSize(source);
-  const most = Math.max(0, ...all.map((each) => (isDouble(each) ? 8 : 4) * countOf(each)));
-  const buffers = Array.from({ length: Math.min(2, all.length) }, () => new ArrayBuffer(most));
-  const begin = (i: number): Promise<RealArray> | undefined => {
-    const each = all[i];
-    if (!each) return undefined;
-    const buffer = buffers[i % 2]!;
-    const into = isDouble(each)
-      ? new Float64Array(buffer, 0, countOf(each))
-      : new Float32Array(buffer, 0, countOf(each));
-    const read = readRows(each.source, into, each.rows).then(() => into);
-    read.catch(() => {}); // it is waited for below, unless something else fails first
-    return read;
-  };
-  let next = begin(0);
-  for (let i = 0; next; i++) {
-    const numbers = await next;
-    next = begin(i + 1);
-    yield [i, numbers];
-  }
-}
-
 /** Bytes that are sent at once at least: small constants share a buffer. */
 const STAGING_BYTES = 2 ** 20;
 /** One is filled while others are under way. */
@@ -272,15 +241,16 @@ class StagingUploader {
     this.#encoder = device.createCommandEncoder();
   }
 
-  /** Packs the numbers of a chunk. */
+  /** Reads the numbers of a chunk into `numbers`, and packs them while they are in the cache. */
   async add(
-    { to, packing, memory }: Pick<Upload, "packing" | "memory" | "to">,
-    { length, start, planes }: Chunk,
-    numbers: RealArray,
+    { source, to, packing, memory }: Upload,
+    { rows, length, start, planes }: Chunk,
+    numbers: Float32Array,
   ): Promise<void> {
     const bytes = stagingBytes(length, memory);
     if (this.#used + bytes > this.#size) this.#send();
     this.#mapped ??= await this.#next();
+    await readRows(source, numbers, rows);
     const place = this.#mapped.getMappedRange(this.#used, bytes);
     if (isFloat16(memory)) {
       const wide = new Float32Array(length);

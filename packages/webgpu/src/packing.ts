@@ -1,4 +1,4 @@
-import { type RealArray, sizeOf } from "@residual/core";
+import { sizeOf } from "@residual/core";
 import type { KernelIn } from "./kernels/kernel.ts";
 import { pack } from "./kernels/order.ts";
 import { repack } from "./kernels/repack.ts";
@@ -13,10 +13,8 @@ export interface HostPacking {
   readonly block: number;
   /** Parts of the device's memory of equal length. Each block has an equal share in each plane; a plane holds them in order. */
   readonly planes: number;
-  /** Whether `write` computes with the numbers, which are then wanted unrounded; else it moves them. */
-  readonly computes?: true;
   /** Packs the numbers of whole blocks: their shares in the first plane, then in the next. Every number of `to` is written. */
-  readonly write: (from: RealArray, to: Float32Array) => void;
+  readonly write: (from: Float32Array, to: Float32Array) => void;
 }
 
 /** The same for numbers that are on the device already. */

@@ -9,12 +9,12 @@ import {
   ops,
   optimize,
   parameter,
-  type RealTensor,
   resnet,
   rowSize,
   rowsIn,
   type Source,
   select,
+  type Tensor,
   tensor,
   type Value,
   variable,
@@ -38,14 +38,18 @@ const network = (batch: number) => {
   return lowerToPlan(optimize(select(bind(model, fixtureWeights(model, "v1")), ["logits"])), batch).plan;
 };
 
-function written({ length, write }: HostPacking, { data }: Pick<RealTensor, "data">): number[] {
+function written({ length, write }: HostPacking, { data }: Pick<Tensor<"float32">, "data">): number[] {
   const to = new Float32Array(length).fill(Number.NaN); // as memory that has been used
   write(data, to);
   return [...to];
 }
 
 /** As `written`, so many blocks at a time. */
-function inParts({ length, block, planes, write }: HostPacking, { shape, data }: RealTensor, step: number): number[] {
+function inParts(
+  { length, block, planes, write }: HostPacking,
+  { shape, data }: Tensor<"float32">,
+  step: number,
+): number[] {
   const count = rowsIn({ shape });
   const row = rowSize({ shape });
   const plane = length / planes;

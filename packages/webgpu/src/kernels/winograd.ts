@@ -186,7 +186,10 @@ ${lines(side, (r) => lines(side, (s) => `  put(${r * side + s}u * p.positionFour
   });
 }
 
-/** G·g·Gᵀ of each 3 × 3 kernel, in float64 and rounded once, as products read it: a matrix [O, C] for each position. */
+/**
+ * G·g·Gᵀ of each 3 × 3 kernel as products read it: a matrix [O, C] for each position. The host computes in float64 and rounds
+ * once.
+ */
 export function forWinograd(
   { name, kernelMatrix, inputs: side, weightTransform }: Winograd,
   shape: readonly number[],
@@ -230,5 +233,5 @@ export function forWinograd(
     positionFours: length / positions / 4,
   };
   const onDevice = { kernel: weightTransform, params, grid: repackGrid([o, c, 1, 1], order) };
-  return { name: `${name} ${order.name}`, length, block, planes: positions, computes: true, write, onDevice };
+  return { name: `${name} ${order.name}`, length, block, planes: positions, write, onDevice };
 }
