@@ -3,8 +3,11 @@ import {
   backendOf,
   type Graph,
   type LoadedGraph,
+  readTensor,
   sizeOf,
+  tensorOf,
   UnsupportedError,
+  variablesOf,
   type WorkOptions,
 } from "@residual/core";
 import { deviationsOf } from "./deviations.ts";
@@ -15,6 +18,7 @@ import { Network } from "./execute.ts";
 import { layOut, RowBuffer } from "./layout.ts";
 import { lowerToProgram } from "./lower.ts";
 import type { GpuSource, TensorFlowCore } from "./options.ts";
+import type { Program, Weight } from "./program.ts";
 import { Session } from "./session.ts";
 
 export interface TfjsOptions {
@@ -61,14 +65,17 @@ export function tfjs(options: TfjsOptions = {}): Backend {
       const { name: found, description } = await open();
       return { ...description, dtypes: ["float32"], deviations: deviationsOf(found, description.device) };
     },
-    load: async (graph, work) => (worker ? loadInThread(graph, options, work) : load(await open(), graph, work)),
+    async load(graph, work) {
+      const loaded = await (worker ? loadInThread(graph, options, work) : load(await open(), graph, work));
+      return readingConstants(graph, loaded);
+    },
   });
 }
 
 /** Weights reach the engine one by one, each worked out from its source when it is its turn. */
 async function load(engine: Engine, graph: Graph, work: WorkOptions): Promise<LoadedGraph> {
   const program = lowerToProgram(graph, engine.dialect);
-  const weights = new Map(program.weights.map((weight) => [weight.name, weight]));
+  const weights = weightsByName(program);
   const buffer = new RowBuffer();
   return Network.load(engine, program, (name, target) => layOut(weights.get(name)!, target, buffer), work);
 }
@@ -76,7 +83,7 @@ async function load(engine: Engine, graph: Graph, work: WorkOptions): Promise<Lo
 /** The same, the engine in a thread, which they are sent to. */
 async function loadInThread(graph: Graph, { wasmPaths }: TfjsOptions, work: WorkOptions): Promise<LoadedGraph> {
   const program = lowerToProgram(graph, dialectOf("wasm"));
-  const weights = new Map(program.weights.map((weight) => [weight.name, weight]));
+  const weights = weightsByName(program);
   const buffer = new RowBuffer();
   const numbersOf = async (name: string) => {
     const weight = weights.get(name)!;
@@ -85,4 +92,27 @@ async function loadInThread(graph: Graph, { wasmPaths }: TfjsOptions, work: Work
     return numbers;
   };
   return Session.load(program, numbersOf, { wasmPaths, ...work });
+}
+
+function weightsByName({ weights, variables }: Program): ReadonlyMap<string, Weight> {
+  return new Map([...weights, ...variables].map((weight) => [weight.name, weight]));
+}
+
+/** Variables without an update are constants of the program, and are read from their sources. */
+function readingConstants(graph: Graph, loaded: LoadedGraph): LoadedGraph {
+  const updated = new Set(graph.updates.map(({ variable }) => variable.name));
+  const sources = new Map(variablesOf(graph).map(({ name, source }) => [name, source]));
+  return {
+    run: (inputs, options) => loaded.run(inputs, options),
+    async read(names) {
+      const answers = { ...(await loaded.read?.(names.filter((name) => updated.has(name)))) };
+      for (const name of names) {
+        if (updated.has(name)) continue;
+        const { shape, data } = await readTensor(sources.get(name)!);
+        answers[name] = tensorOf("float32", shape, Float32Array.from(data));
+      }
+      return answers;
+    },
+    dispose: () => loaded.dispose(),
+  };
 }

@@ -1,4 +1,4 @@
-import type { Dialect } from "./lower.ts";
+import type { Dialect } from "./dialect.ts";
 
 /** The engines of TensorFlow.js. `node` and `node-gpu` are TensorFlow itself. */
 export type EngineName = "cpu" | "wasm" | "webgl" | "webgpu" | "node" | "node-gpu";

@@ -1,6 +1,6 @@
 import type { BackendDescription } from "@residual/core";
+import type { Dialect } from "./dialect.ts";
 import type { EngineName } from "./dialects.ts";
-import type { Dialect } from "./lower.ts";
 import type { Registered } from "./runtime.ts";
 
 /** An engine that is ready. */

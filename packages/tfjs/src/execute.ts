@@ -3,7 +3,6 @@ import {
   OutOfMemoryError,
   ResidualError,
   type RunOptions,
-  type Signal,
   sizeOf,
   type Tensor,
   tensorOf,
@@ -13,24 +12,28 @@ import {
 } from "@residual/core";
 import type * as tfjs from "@tensorflow/tfjs-core";
 import type { Engine } from "./engine.ts";
-import { operators } from "./operators.ts";
-import type { BareProgram, Operation, OperatorName, Operators } from "./program.ts";
-import { type TensorFlow, textOf, within } from "./runtime.ts";
+import { packers } from "./packing.ts";
+import { type BareProgram, type Operation, operatorOf } from "./program.ts";
+import { textOf, within } from "./runtime.ts";
+import { TimeSlices } from "./time-slices.ts";
 
 /** As they come in and go out: NCHW. */
 export type NamedTensors = { readonly [name: string]: Tensor<"float32"> };
 
 /**
- * Puts the numbers of a weight, in its layout, into the memory that `target` gives. It is called anew after each wait: the
- * memory of an engine may have moved.
+ * Puts the numbers of a weight, in its layout, or of a variable into the memory that `target` gives. It is called anew
+ * after each wait: the memory of an engine may have moved.
  */
 export type Fill = (name: string, target: () => Float32Array) => Promise<void>;
 
-/** A program on an engine, with its weights: all the tensors there are belong to it. */
+/** A program on an engine, with its weights and variables: all the tensors there are belong to it. */
 export class Network implements LoadedGraph {
   readonly #engine: Engine;
   readonly #program: BareProgram;
   readonly #weights = new Map<string, tfjs.Tensor>();
+  readonly #variables = new Map<string, tfjs.Tensor>();
+  /** What variables become once the last run is committed. */
+  readonly #updates = new Map<string, tfjs.Tensor>();
   /** What is not read any more once an operation is done. */
   readonly #spent: readonly (readonly string[])[];
 
@@ -53,69 +56,102 @@ export class Network implements LoadedGraph {
   }
 
   async #load(fill: Fill, { signal, onProgress }: WorkOptions): Promise<void> {
-    const { operations, weights } = this.#program;
-    const turns = new Turns(this.#engine, signal);
+    const { operations, weights, variables } = this.#program;
+    const slices = new TimeSlices(signal, () => this.#engine.check());
+    const total = weights.length + variables.length;
     const shapes = new Map(weights.map(({ name, shape }) => [name, shape]));
-    const add = async (name: string): Promise<void> => {
+    const add = async (name: string, shape: readonly number[], to: Map<string, tfjs.Tensor>): Promise<void> => {
+      onProgress?.({ stage: "load", done: this.#weights.size + this.#variables.size, total });
+      await slices.next();
+      await this.#add(name, shape, fill, to);
+    };
+    const addWeight = async (name: string): Promise<void> => {
       const shape = shapes.get(name);
-      if (!shape || this.#weights.has(name)) return;
-      onProgress?.({ stage: "load", done: this.#weights.size, total: weights.length });
-      await turns.next();
-      await this.#add(name, shape, fill);
+      if (shape && !this.#weights.has(name)) await add(name, shape, this.#weights);
     };
     const pack = this.#engine.heap && packers(this.#engine, this.#program, this.#weights);
     // The largest first: what one leaves behind as it is packed has room for the next.
     const sizeOfWeights = ({ inputs }: Operation) => Math.max(...inputs.map((name) => sizeOf(shapes.get(name) ?? [0])));
     for (const operation of operations.toSorted((a, b) => sizeOfWeights(b) - sizeOfWeights(a))) {
-      for (const name of operation.inputs) await add(name);
+      for (const name of operation.inputs) await addWeight(name);
       pack?.(operation);
     }
-    for (const { name } of weights) await add(name); // those that are answers themselves
-    onProgress?.({ stage: "load", done: weights.length, total: weights.length });
+    for (const { name } of weights) await addWeight(name); // those that are answers themselves
+    for (const { name, shape } of variables) await add(name, shape, this.#variables);
+    onProgress?.({ stage: "load", done: total, total });
   }
 
-  async #add(name: string, shape: readonly number[], fill: Fill): Promise<void> {
+  async #add(name: string, shape: readonly number[], fill: Fill, to: Map<string, tfjs.Tensor>): Promise<void> {
     const { tf, heap } = this.#engine;
     if (!heap) {
       const numbers = new Float32Array(sizeOf(shape)); // a new one each: some engines keep it
       await fill(name, () => numbers);
       this.#engine.check();
-      within(this.#engine, () => this.#weights.set(name, tf.keep(tf.tensor(numbers, [...shape]))));
+      within(this.#engine, () => to.set(name, tf.keep(tf.tensor(numbers, [...shape]))));
       return;
     }
     const tensor = within(this.#engine, () => tf.keep(tf.fill([...shape], 0)));
-    this.#weights.set(name, tensor); // so that it is freed if its numbers cannot be read
+    to.set(name, tensor); // so that it is freed if its numbers cannot be read
     await fill(name, () => {
       this.#engine.check();
       return heap.numbersOf(tensor);
     });
   }
 
+  async run(inputs: NamedTensors, options: Omit<RunOptions, "batch">): Promise<NamedTensors> {
+    const answers = await this.compute(inputs, options);
+    throwIfAborted(options.signal);
+    this.commit();
+    return answers;
+  }
+
   /**
-   * Carries the program out, operation by operation; others get their turn every few milliseconds, and the signal is looked at before
-   * each. Inputs belong to the run.
+   * Carries the program out, operation by operation. The event loop goes round every few milliseconds, and the signal is
+   * looked at before each. Inputs belong to the run. Variables are as they were until `commit`.
    */
-  async run(inputs: NamedTensors, { signal, onProgress }: Omit<RunOptions, "batch">): Promise<NamedTensors> {
+  async compute(inputs: NamedTensors, { signal, onProgress }: WorkOptions): Promise<NamedTensors> {
     const { operations, outputs } = this.#program;
     const held = new Map<string, tfjs.Tensor>();
-    const turns = new Turns(this.#engine, signal);
+    const slices = new TimeSlices(signal, () => this.#engine.check());
     try {
-      turns.begin();
+      disposeAll(this.#updates); // of a run that was not committed
+      slices.begin();
       this.#give(inputs, held);
       let done = 0;
       while (done < operations.length) {
-        done = within(this.#engine, () => this.#stretch(done, held, turns));
+        done = within(this.#engine, () => this.#runSlice(done, held, slices));
         onProgress?.({ stage: "run", done, total: operations.length });
-        if (done < operations.length) await turns.next();
+        if (done < operations.length) await slices.next();
       }
-      const answers: [string, Tensor<"float32">][] = [];
-      for (const { name, from } of outputs) answers.push([name, await this.#read(this.#tensor(from, held))]);
+      const answers: { [name: string]: Tensor<"float32"> } = {};
+      for (const { name, from } of outputs) answers[name] = await this.#read(this.#tensor(from, held));
       throwIfAborted(signal);
-      return Object.fromEntries(answers);
+      this.#stageUpdates(held);
+      return answers;
     } catch (error) {
       throw this.#typed(error);
     } finally {
-      for (const tensor of held.values()) tensor.dispose();
+      disposeAll(held);
+    }
+  }
+
+  /** Makes the updates of the last run the variables. */
+  commit(): void {
+    for (const [name, tensor] of this.#updates) {
+      this.#variables.get(name)!.dispose();
+      this.#variables.set(name, tensor);
+    }
+    this.#updates.clear();
+  }
+
+  /** Copies of variables, whose names the program must have. */
+  async read(names: readonly string[]): Promise<NamedTensors> {
+    const answers: { [name: string]: Tensor<"float32"> } = {};
+    try {
+      for (const name of names) answers[name] = await this.#read(this.#variables.get(name)!);
+      return answers;
+    } catch (error) {
+      throw this.#typed(error);
     }
   }
 
@@ -127,11 +163,11 @@ export class Network implements LoadedGraph {
     });
   }
 
-  /** As many operations as fit into a turn, from one on; answers with the next. */
-  #stretch(first: number, held: Map<string, tfjs.Tensor>, turns: Turns): number {
+  /** Runs operations until the time slice ends, at least one; returns the index of the next. */
+  #runSlice(first: number, held: Map<string, tfjs.Tensor>, slices: TimeSlices): number {
     const { operations } = this.#program;
     let next = first;
-    while (next < operations.length && (next === first || !turns.isOver())) {
+    while (next < operations.length && (next === first || !slices.isOver())) {
       const operation = operations[next]!;
       held.set(operation.name, this.#carryOut(operation, held));
       for (const name of this.#spent[next]!) {
@@ -143,23 +179,32 @@ export class Network implements LoadedGraph {
     return next;
   }
 
-  #carryOut({ name, operator, inputs, attributes }: Operation, held: ReadonlyMap<string, tfjs.Tensor>): tfjs.Tensor {
+  #carryOut(operation: Operation, held: ReadonlyMap<string, tfjs.Tensor>): tfjs.Tensor {
     const { tf } = this.#engine;
-    const tensors = inputs.map((input) => this.#tensor(input, held));
-    const apply = operators[operator] as (
-      tf: TensorFlow,
-      inputs: readonly tfjs.Tensor[],
-      attributes: object,
-    ) => tfjs.Tensor;
+    const tensors = operation.inputs.map((input) => this.#tensor(input, held));
     try {
-      return tf.keep(apply(tf, tensors, attributes));
+      return tf.keep(operatorOf(operation).apply(tf, tensors, operation.attributes));
     } catch (cause) {
-      throw this.#typed(cause, name);
+      throw this.#typed(cause, operation.name);
     }
   }
 
+  /**
+   * Clones share the numbers, which nothing changes: several variables may have the same update, and it may be a weight,
+   * or another variable. All of them are made, or none.
+   */
+  #stageUpdates(held: ReadonlyMap<string, tfjs.Tensor>): void {
+    const { tf } = this.#engine;
+    within(this.#engine, () => {
+      const clones = this.#program.variables.map(({ name, update }) => {
+        return [name, tf.clone(this.#tensor(update, held))] as const;
+      });
+      for (const [name, clone] of clones) this.#updates.set(name, tf.keep(clone));
+    });
+  }
+
   #tensor(name: string, held: ReadonlyMap<string, tfjs.Tensor>): tfjs.Tensor {
-    return (held.get(name) ?? this.#weights.get(name))!;
+    return (held.get(name) ?? this.#variables.get(name) ?? this.#weights.get(name))!;
   }
 
   /** A copy: on some engines what is read is what the engine goes on with. */
@@ -180,16 +225,24 @@ export class Network implements LoadedGraph {
     return new UnsupportedError(`tfjs: ${this.#engine.name} refused ${where}: ${text}`, { cause });
   }
 
-  /** Frees the weights. May be called again. */
+  /** Frees weights and variables. May be called again. */
   async dispose(): Promise<void> {
-    for (const tensor of this.#weights.values()) tensor.dispose();
-    this.#weights.clear();
+    for (const tensors of [this.#weights, this.#variables, this.#updates]) disposeAll(tensors);
   }
 }
 
-/** For each operation, what no later one reads and is no answer. Weights stay. */
-function spentAfter({ operations, outputs, weights }: BareProgram): readonly (readonly string[])[] {
-  const kept = new Set([...outputs.map(({ from }) => from), ...weights.map(({ name }) => name)]);
+function disposeAll(tensors: Map<string, tfjs.Tensor>): void {
+  for (const tensor of tensors.values()) tensor.dispose();
+  tensors.clear();
+}
+
+/** For each operation, what no later one reads and is neither an answer nor an update. Weights and variables stay. */
+function spentAfter({ operations, outputs, weights, variables }: BareProgram): readonly (readonly string[])[] {
+  const kept = new Set([
+    ...outputs.map(({ from }) => from),
+    ...variables.flatMap(({ name, update }) => [name, update]),
+    ...weights.map(({ name }) => name),
+  ]);
   const spent: string[][] = operations.map(() => []);
   for (const [at, { name, inputs }] of [...operations.entries()].reverse()) {
     for (const each of [name, ...inputs]) {
@@ -199,107 +252,4 @@ function spentAfter({ operations, outputs, weights }: BareProgram): readonly (re
     }
   }
   return spent;
-}
-
-/**
- * Turns of a few milliseconds, after each of which the event loop goes round: signals, timers and other runs wait no longer than the
- * longest operation takes.
- */
-class Turns {
-  readonly #engine: Engine;
-  readonly #signal: Signal | undefined;
-  #end = 0;
-
-  constructor(engine: Engine, signal: Signal | undefined) {
-    this.#engine = engine;
-    this.#signal = signal;
-  }
-
-  /** Whether it is time to stop, or there is no point in going on. */
-  isOver(): boolean {
-    return performance.now() > this.#end || this.#signal?.aborted === true;
-  }
-
-  /** Throws AbortError once the signal is aborted, DeviceLostError once the engine is gone. */
-  begin(): void {
-    throwIfAborted(this.#signal);
-    this.#engine.check();
-    this.#end = performance.now() + MILLISECONDS_A_TURN;
-  }
-
-  /** Goes on at once where the turn is not over. */
-  async next(): Promise<void> {
-    if (performance.now() > this.#end) await pause();
-    this.begin();
-  }
-}
-
-const MILLISECONDS_A_TURN = 8;
-
-/** Once round the event loop. Browsers stretch timers to 4 ms, and have messages instead. */
-function pause(): Promise<void> {
-  const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => void };
-  return new Promise((resolve) => {
-    if (setImmediate) return setImmediate(resolve);
-    const { port1, port2 } = new MessageChannel();
-    const come = () => {
-      port1.close();
-      resolve();
-    };
-    Object.assign(port1, { onmessage: come });
-    port2.postMessage(undefined);
-  });
-}
-
-/** Operators whose second input an engine packs, and how large a first one has to be for that. */
-const packing: { readonly [Name in OperatorName]?: (shape: readonly number[], attributes: object) => number[] } = {
-  Conv2D: windowOf,
-  _FusedConv2D: windowOf,
-  DepthwiseConv2dNative: windowOf,
-  MatMul: ([rows = 1]) => [1, rows],
-  _FusedMatMul: ([rows = 1]) => [1, rows],
-};
-
-/** One window of kernels [height, width, channels, …]. */
-function windowOf([height = 1, width = 1, channels = 1]: readonly number[], attributes: object): number[] {
-  const [down, right] = (attributes as Operators["Conv2D"]).dilations;
-  return [1, down * (height - 1) + 1, right * (width - 1) + 1, channels];
-}
-
-/**
- * On engines that pack kernels and matrices for themselves when they are first used: makes it do so now, on zeros, and gives the memory
- * of the original back once every operation that reads it has its own. A network then takes its weights once and not twice, and its
- * first run no longer than any.
- */
-function packers(
-  { tf, heap, ...engine }: Engine,
-  { operations, outputs, weights }: BareProgram,
-  tensors: ReadonlyMap<string, tfjs.Tensor>,
-): (operation: Operation) => void {
-  const readers = new Map(weights.map(({ name }) => [name, 0]));
-  for (const { from } of outputs) readers.set(from, Infinity);
-  for (const { operator, inputs } of operations) {
-    for (const [i, name] of inputs.entries()) {
-      const isPacked = i === 1 && packing[operator] !== undefined;
-      if (readers.has(name)) readers.set(name, isPacked ? readers.get(name)! + 1 : Infinity);
-    }
-  }
-  return ({ operator, inputs, attributes }) => {
-    const [, packed = "", ...others] = inputs;
-    const tensor = tensors.get(packed);
-    const shapeOf = packing[operator];
-    if (!shapeOf || !tensor || !others.every((name) => tensors.has(name))) return;
-    within({ tf, ...engine }, () => {
-      const apply = operators[operator] as (
-        tf: TensorFlow,
-        inputs: readonly tfjs.Tensor[],
-        attributes: object,
-      ) => tfjs.Tensor;
-      const zeros = tf.zeros(shapeOf(tensor.shape, attributes));
-      apply(tf, [zeros, tensor, ...others.map((name) => tensors.get(name)!)], attributes);
-    });
-    const left = readers.get(packed)! - 1;
-    readers.set(packed, left);
-    if (left === 0) heap?.release(tensor);
-  };
 }

@@ -1,8 +1,17 @@
-import { type Graph, optimize, sizeOf, throwIfAborted, version, type WorkOptions } from "@residual/core";
+import {
+  type Graph,
+  optimize,
+  sizeOf,
+  throwIfAborted,
+  UnsupportedError,
+  version,
+  type WorkOptions,
+} from "@residual/core";
 import { dialectOf, type EngineName } from "./dialects.ts";
-import { graphDefOf, type Parameter, tensorShape } from "./graph-def.ts";
+import { graphDefOf, type NamedParameter } from "./graph-def.ts";
 import { layOut, RowBuffer } from "./layout.ts";
 import { lowerToProgram } from "./lower.ts";
+import { tensorShape } from "./node-def.ts";
 import type { Program, Weight } from "./program.ts";
 import { type QuantizationName, type Quantized, quantize } from "./quantize.ts";
 
@@ -49,7 +58,7 @@ const SHARD_BYTES = 4 << 20;
  * model. `tf.loadGraphModel` loads it with no code of ours. It takes and gives what the graph does, in NCHW, under the same names, and
  * answers with the bits of our own executable on `engine`. A weight's numbers are worked out when it is its turn.
  *
- * Throws UnsupportedError for open parameters, and for numbers that a quantization cannot hold; AbortError once the signal is aborted.
+ * Throws UnsupportedError for open parameters, for variables with an update, and for numbers that a quantization cannot hold; AbortError once the signal is aborted.
  */
 export function graphModelFiles(
   graph: Graph,
@@ -65,6 +74,7 @@ export async function* programFiles(
   program: Program,
   { quantization, metadata, signal, onProgress }: Omit<GraphModelOptions, "engine"> & WorkOptions = {},
 ): AsyncGenerator<GraphModelFile, GraphModelReport> {
+  checkNoUpdates(program);
   const { nodes, parameters } = graphDefOf(program);
   const entries = [...program.weights, ...parameters];
   const total = entries.reduce((sum, entry) => sum + bytesAsStored(entry, quantization), 0);
@@ -101,6 +111,15 @@ export async function* programFiles(
   };
 }
 
+/** Refuses variables with an update: a graph model of TensorFlow.js keeps nothing from one run to the next. */
+function checkNoUpdates({ name, variables: [first] }: Program): void {
+  if (!first) return;
+  throw new UnsupportedError(
+    `tfjs: ${name} updates the variable ${first.name}, and a graph model holds variables as constants; ` +
+      "export the graph without its updates",
+  );
+}
+
 /** A graph model in memory: its files by their names. As graphModelFiles. */
 export async function toGraphModel(
   graph: Graph,
@@ -122,17 +141,17 @@ interface ManifestEntry {
   readonly quantization?: Quantized["quantization"];
 }
 
-function isQuantized(entry: Weight | Parameter): entry is Weight {
+function isQuantized(entry: Weight | NamedParameter): entry is Weight {
   return "source" in entry && entry.shape.length > 1;
 }
 
-function bytesAsStored(entry: Weight | Parameter, quantization: QuantizationName | undefined): number {
+function bytesAsStored(entry: Weight | NamedParameter, quantization: QuantizationName | undefined): number {
   const each = quantization && isQuantized(entry) ? { uint8: 1, float16: 2 }[quantization] : 4;
   return each * sizeOf(entry.shape);
 }
 
 async function store(
-  entry: Weight | Parameter,
+  entry: Weight | NamedParameter,
   quantization: QuantizationName | undefined,
   buffer: RowBuffer,
   errors: Errors,

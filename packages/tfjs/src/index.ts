@@ -1,4 +1,5 @@
 export { type TfjsOptions, tfjs } from "./backend.ts";
+export type { Dialect, GroupedForm } from "./dialect.ts";
 export { type EngineName, engineNames, installOf } from "./dialects.ts";
 export {
   type GraphModelFile,
@@ -9,8 +10,16 @@ export {
   type QuantizationReport,
   toGraphModel,
 } from "./export.ts";
-export { type Dialect, type GroupedForm, lowerToProgram } from "./lower.ts";
+export { lowerToProgram } from "./lower.ts";
 export type { GpuSource, TensorFlowCore } from "./options.ts";
 export { formatProgram } from "./print.ts";
-export type { Layout, Operation, OperatorName, Operators, Pads, Program, Weight } from "./program.ts";
+export type {
+  Layout,
+  Operation,
+  OperatorAttributes,
+  OperatorName,
+  Program,
+  ProgramVariable,
+  Weight,
+} from "./program.ts";
 export type { QuantizationName } from "./quantize.ts";

@@ -15,7 +15,7 @@ export function shapeIn(layout: Layout, shape: readonly number[]): readonly numb
       return [height, width, second * layout.groups, first / layout.groups];
     case "columns":
       return [height * width * second, first];
-    case "stretch":
+    case "vector":
       return [first / layout.groups];
   }
 }
@@ -71,8 +71,8 @@ export class RowBuffer {
 }
 
 /**
- * A source as rows of `channels` times `taps` numbers, and how far apart in a layout the numbers stand that follow one
- * another along each of the three. Rows come in stretches of `stretch`, which begin `between` numbers apart.
+ * A source as rows of `channels` times `taps` numbers, and how many numbers of a layout there are from one row, channel or
+ * tap to the next. Each `rowsPerGroup` rows are a group, and groups begin `group` numbers apart.
  */
 interface Steps {
   readonly channels: number;
@@ -80,17 +80,17 @@ interface Steps {
   readonly row: number;
   readonly channel: number;
   readonly tap: number;
-  readonly stretch: number;
-  readonly between: number;
+  readonly group: number;
+  readonly rowsPerGroup: number;
   readonly factor: number;
 }
 
 function stepsOf(layout: Layout, [rows = 1, channels = 1, ...rest]: readonly number[]): Steps {
   const taps = sizeOf(rest);
-  const whole = { channels, taps, stretch: rows, between: 0, factor: 1 };
+  const whole = { channels, taps, rowsPerGroup: rows, group: 0, factor: 1 };
   switch (layout.kind) {
     case "plain":
-    case "stretch":
+    case "vector":
       return { ...whole, row: channels * taps, channel: taps, tap: 1 };
     case "channels-last":
       return { ...whole, row: channels * taps, channel: 1, tap: channels };
@@ -102,7 +102,7 @@ function stepsOf(layout: Layout, [rows = 1, channels = 1, ...rest]: readonly num
     }
     case "depthwise": {
       const outputs = rows / layout.groups;
-      const apart = { stretch: outputs, between: channels * outputs, factor: layout.factor };
+      const apart = { rowsPerGroup: outputs, group: channels * outputs, factor: layout.factor };
       return { ...whole, ...apart, row: 1, channel: outputs, tap: channels * rows };
     }
   }
@@ -113,12 +113,12 @@ const ROWS_OF_A_BLOCK = 16;
 
 /** Puts rows in their places. `data` begins with the first of them. */
 function place(target: Float32Array, data: RealArray, { first, end }: Rows, steps: Steps): void {
-  const { channels, taps, row, channel, tap, stretch, between, factor } = steps;
+  const { channels, taps, row, channel, tap, group, rowsPerGroup, factor } = steps;
   const size = channels * taps;
   for (let begin = first; begin < end; ) {
-    const within = begin % stretch;
-    const count = Math.min(ROWS_OF_A_BLOCK, end - begin, stretch - within);
-    const [read, write] = [(begin - first) * size, Math.floor(begin / stretch) * between + within * row];
+    const within = begin % rowsPerGroup;
+    const count = Math.min(ROWS_OF_A_BLOCK, end - begin, rowsPerGroup - within);
+    const [read, write] = [(begin - first) * size, Math.floor(begin / rowsPerGroup) * group + within * row];
     for (let i = 0; i < size; i++) {
       let from = read + i;
       let to = write + Math.floor(i / taps) * channel + (i % taps) * tap;

@@ -155,7 +155,7 @@ describe("a layout", () => {
   it("of a matrix is its transpose, of a vector a part", async () => {
     const matrix = weightOf({ kind: "columns" }, [2, 3], [1, 2, 3, 4, 5, 6], [3, 2]);
     expect(await numbersOf(matrix)).toEqual([1, 4, 2, 5, 3, 6]);
-    const vector = weightOf({ kind: "stretch", group: 1, groups: 2 }, [4], [1, 2, 3, 4], [2]);
+    const vector = weightOf({ kind: "vector", group: 1, groups: 2 }, [4], [1, 2, 3, 4], [2]);
     expect(await numbersOf(vector)).toEqual([3, 4]);
   });
 

@@ -1,45 +1,153 @@
+/**
+ * TensorFlow's operators that networks are lowered to: each export is one, under TensorFlow's name, and nothing else is
+ * exported but types. Images are NHWC, kernels HWIO. Inputs are in TensorFlow's order: `x, filter[, bias]`,
+ * `x, scale, offset, mean, variance`.
+ *
+ * Source of attributes and parameters: tensorflow/core/ops, and the op_list of tfjs-converter.
+ */
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core";
-import type { OperatorName, Operators, Pads } from "./program.ts";
+import * as def from "./node-def.ts";
 import type { TensorFlow } from "./runtime.ts";
 
-type Apply<Name extends OperatorName> = (
-  tf: TensorFlow,
-  inputs: readonly Tensor[],
-  attributes: Operators[Name],
-) => Tensor;
+/** All that is known of an operator: its attributes, how it is executed and how it is written. */
+export interface Operator<Attributes extends object = object> {
+  apply(tf: TensorFlow, inputs: readonly Tensor[], attributes: Attributes): Tensor;
+  /** Nothing but inputs where not given. */
+  write?(attributes: Attributes, inputs: readonly string[]): Written;
+  /**
+   * Of an operator whose second input XNNPACK packs for itself, given that input's shape: the shape of the smallest first
+   * input that goes with it.
+   */
+  smallestInput?(packed: readonly number[], attributes: Attributes): number[];
+}
 
-/** Each of TensorFlow's operators as tfjs carries it out, and as a graph model that it loads would. */
-export const operators: { readonly [Name in OperatorName]: Apply<Name> } = {
-  AddV2: (tf, [a, b]) => tf.add(a!, b!),
-  AvgPool: (tf, [x], { window, strides, padding }) =>
+/** What a node of a GraphDef holds. */
+interface Written {
+  readonly attr?: def.NodeDef["attr"];
+  /** Inputs after the operation's own, in their order. */
+  readonly parameters?: { readonly [name: string]: def.ParameterValue };
+}
+
+/** [down, right], in pixels. */
+export type Pair = readonly [down: number, right: number];
+
+/** Pixels around an image: [top, left, bottom, right]. */
+export type Pads = readonly [top: number, left: number, bottom: number, right: number];
+
+interface ConvolutionAttributes {
+  readonly strides: Pair;
+  readonly pads: Pads;
+  readonly dilations: Pair;
+}
+
+interface PoolAttributes {
+  readonly window: Pair;
+  readonly strides: Pair;
+}
+
+export const AddV2: Operator = { apply: (tf, [a, b]) => tf.add(a!, b!) };
+
+export const AvgPool: Operator<PoolAttributes & { readonly padding: "VALID" | "SAME" }> = {
+  apply: (tf, [x], { window, strides, padding }) =>
     tf.avgPool(x as Tensor4D, [...window], [...strides], padding === "VALID" ? "valid" : "same"),
-  ConcatV2: (tf, inputs, { axis }) => tf.concat([...inputs], axis),
-  Conv2D: (tf, [x, filter], { strides, pads, dilations }) =>
+  write: ({ padding, ...attributes }) => ({ attr: { ...poolAttr(attributes), padding: def.string(padding) } }),
+};
+
+export const ConcatV2: Operator<{ readonly axis: number }> = {
+  apply: (tf, inputs, { axis }) => tf.concat([...inputs], axis),
+  write: ({ axis }, inputs) => ({
+    attr: { N: def.int(inputs.length) },
+    parameters: { axis: def.intScalar(axis) },
+  }),
+};
+
+export const Conv2D: Operator<ConvolutionAttributes> = {
+  apply: (tf, [x, filter], { strides, pads, dilations }) =>
     tf.conv2d(x as Tensor4D, filter as Tensor4D, [...strides], explicit(pads), "NHWC", [...dilations]),
-  DepthwiseConv2dNative: (tf, [x, filter], { strides, pads, dilations }) =>
+  write: (attributes) => ({ attr: convolutionAttr(attributes) }),
+  smallestInput: windowOf,
+};
+
+export const DepthwiseConv2dNative: Operator<ConvolutionAttributes> = {
+  apply: (tf, [x, filter], { strides, pads, dilations }) =>
     tf.depthwiseConv2d(x as Tensor4D, filter as Tensor4D, [...strides], explicit(pads), "NHWC", [...dilations]),
-  FusedBatchNormV3: (tf, [x, scale, offset, mean, variance], { epsilon }) =>
+  write: (attributes) => ({ attr: convolutionAttr(attributes) }),
+  smallestInput: windowOf,
+};
+
+export const FusedBatchNormV3: Operator<{ readonly epsilon: number }> = {
+  apply: (tf, [x, scale, offset, mean, variance], { epsilon }) =>
     tf.batchNorm(x!, mean as Tensor1D, variance as Tensor1D, offset, scale, epsilon),
-  Identity: (tf, [x]) => tf.clone(x!),
-  LogSoftmax: (tf, [x]) => tf.logSoftmax(x!),
-  MatMul: (tf, [a, b]) => tf.matMul(a!, b!),
-  MaxPool: (tf, [x], { window, strides, pads }) => tf.maxPool(x as Tensor4D, [...window], [...strides], explicit(pads)),
-  Mean: (tf, [x], { axes, keepDims }) => tf.mean(x!, [...axes], keepDims),
-  Mul: (tf, [a, b]) => tf.mul(a!, b!),
-  PadV2: (tf, [x], { paddings, value }) =>
-    tf.pad(
-      x!,
-      paddings.map(([before, after]) => [before, after]),
-      value,
-    ),
-  Relu: (tf, [x]) => tf.relu(x!),
-  Reshape: (tf, [x], { shape }) => tf.reshape(x!, [...shape]),
-  Sigmoid: (tf, [x]) => tf.sigmoid(x!),
-  Slice: (tf, [x], { begin, size }) => tf.slice(x!, [...begin], [...size]),
-  Softmax: (tf, [x]) => tf.softmax(x!),
-  Sum: (tf, [x], { axes }) => tf.sum(x!, [...axes]),
-  Transpose: (tf, [x], { permutation }) => tf.transpose(x!, [...permutation]),
-  _FusedConv2D: (tf, [x, filter, bias], { strides, pads, dilations, relu }) =>
+  write: ({ epsilon }) => ({
+    attr: { epsilon: def.float(epsilon), is_training: def.boolean(false), data_format: def.string("NHWC") },
+  }),
+};
+
+export const LogSoftmax: Operator = { apply: (tf, [x]) => tf.logSoftmax(x!) };
+
+export const MatMul: Operator = {
+  apply: (tf, [a, b]) => tf.matMul(a!, b!),
+  write: () => ({ attr: productAttr }),
+  smallestInput: rowOf,
+};
+
+/** `pads` read as −∞. A graph model has none. */
+export const MaxPool: Operator<PoolAttributes & { readonly pads: Pads }> = {
+  apply: (tf, [x], { window, strides, pads }) => tf.maxPool(x as Tensor4D, [...window], [...strides], explicit(pads)),
+  write: ({ pads: _, ...attributes }) => ({ attr: { ...poolAttr(attributes), padding: def.string("VALID") } }),
+};
+
+export const Mean: Operator<{ readonly axes: readonly number[]; readonly keepDims: boolean }> = {
+  apply: (tf, [x], { axes, keepDims }) => tf.mean(x!, [...axes], keepDims),
+  write: ({ axes, keepDims }) => ({
+    attr: { keep_dims: def.boolean(keepDims) },
+    parameters: { axes: def.intVector(axes) },
+  }),
+};
+
+export const Mul: Operator = { apply: (tf, [a, b]) => tf.mul(a!, b!) };
+
+/** `paddings` are before and after each axis. */
+export const PadV2: Operator<{ readonly paddings: readonly (readonly [number, number])[]; readonly value: number }> = {
+  apply(tf, [x], { paddings, value }) {
+    const pairs = paddings.map(([before, after]): [number, number] => [before, after]);
+    return tf.pad(x!, pairs, value);
+  },
+  write: ({ paddings, value }) => ({
+    parameters: { paddings: def.intPairs(paddings), value: def.floatScalar(value) },
+  }),
+};
+
+export const Relu: Operator = { apply: (tf, [x]) => tf.relu(x!) };
+
+/** −1 stands for the batch. */
+export const Reshape: Operator<{ readonly shape: readonly number[] }> = {
+  apply: (tf, [x], { shape }) => tf.reshape(x!, [...shape]),
+  write: ({ shape }) => ({ parameters: { shape: def.intVector(shape) } }),
+};
+
+export const Sigmoid: Operator = { apply: (tf, [x]) => tf.sigmoid(x!) };
+
+/** A size of −1 reaches to the end. */
+export const Slice: Operator<{ readonly begin: readonly number[]; readonly size: readonly number[] }> = {
+  apply: (tf, [x], { begin, size }) => tf.slice(x!, [...begin], [...size]),
+  write: ({ begin, size }) => ({ parameters: { begin: def.intVector(begin), size: def.intVector(size) } }),
+};
+
+export const Softmax: Operator = { apply: (tf, [x]) => tf.softmax(x!) };
+
+export const Sum: Operator<{ readonly axes: readonly number[] }> = {
+  apply: (tf, [x], { axes }) => tf.sum(x!, [...axes]),
+  write: ({ axes }) => ({ attr: { keep_dims: def.boolean(false) }, parameters: { axes: def.intVector(axes) } }),
+};
+
+export const Transpose: Operator<{ readonly permutation: readonly number[] }> = {
+  apply: (tf, [x], { permutation }) => tf.transpose(x!, [...permutation]),
+  write: ({ permutation }) => ({ parameters: { permutation: def.intVector(permutation) } }),
+};
+
+export const _FusedConv2D: Operator<ConvolutionAttributes & { readonly relu: boolean }> = {
+  apply: (tf, [x, filter, bias], { strides, pads, dilations, relu }) =>
     tf.fused.conv2d({
       x: x as Tensor4D,
       filter: filter as Tensor4D,
@@ -50,20 +158,71 @@ export const operators: { readonly [Name in OperatorName]: Apply<Name> } = {
       dilations: [...dilations],
       activation: relu ? "relu" : "linear",
     }),
-  _FusedMatMul: (tf, [a, b, bias], { relu }) =>
-    tf.fused.matMul({ a: a as Tensor2D, b: b as Tensor2D, bias: bias!, activation: relu ? "relu" : "linear" }),
+  write: ({ relu, ...attributes }) => ({ attr: { ...convolutionAttr(attributes), ...fusedAttr(relu) } }),
+  smallestInput: windowOf,
 };
 
-type Explicit = [[number, number], [number, number], [number, number], [number, number]];
+export const _FusedMatMul: Operator<{ readonly relu: boolean }> = {
+  apply: (tf, [a, b, bias], { relu }) =>
+    tf.fused.matMul({ a: a as Tensor2D, b: b as Tensor2D, bias: bias!, activation: relu ? "relu" : "linear" }),
+  write: ({ relu }) => ({ attr: { ...productAttr, ...fusedAttr(relu) } }),
+  smallestInput: rowOf,
+};
+
+type ExplicitPadding = [[number, number], [number, number], [number, number], [number, number]];
 
 /** No padding is "valid", the one word that every engine takes. */
-function explicit([top, left, bottom, right]: Pads): "valid" | Explicit {
-  return top + left + bottom + right === 0
-    ? "valid"
-    : [
-        [0, 0],
-        [top, bottom],
-        [left, right],
-        [0, 0],
-      ];
+function explicit([top, left, bottom, right]: Pads): "valid" | ExplicitPadding {
+  const isNone = top + left + bottom + right === 0;
+  if (isNone) return "valid";
+  return [
+    [0, 0],
+    [top, bottom],
+    [left, right],
+    [0, 0],
+  ];
+}
+
+/** One window of kernels [height, width, channels, …]. */
+function windowOf(
+  [height = 1, width = 1, channels = 1]: readonly number[],
+  { dilations: [down, right] }: ConvolutionAttributes,
+): number[] {
+  return [1, down * (height - 1) + 1, right * (width - 1) + 1, channels];
+}
+
+/** One row that a matrix is multiplied by. */
+function rowOf([rows = 1]: readonly number[]): number[] {
+  return [1, rows];
+}
+
+function convolutionAttr({ strides, pads, dilations }: ConvolutionAttributes): def.NodeDef["attr"] {
+  return {
+    data_format: def.string("NHWC"),
+    strides: onImages(strides),
+    dilations: onImages(dilations),
+    ...paddingAttr(pads),
+  };
+}
+
+function paddingAttr([top, left, bottom, right]: Pads): def.NodeDef["attr"] {
+  if (top + left + bottom + right === 0) return { padding: def.string("VALID") };
+  return {
+    padding: def.string("EXPLICIT"),
+    explicit_paddings: def.ints([0, 0, top, bottom, left, right, 0, 0]),
+  };
+}
+
+function poolAttr({ window, strides }: PoolAttributes): def.NodeDef["attr"] {
+  return { data_format: def.string("NHWC"), ksize: onImages(window), strides: onImages(strides) };
+}
+
+const productAttr: def.NodeDef["attr"] = { transpose_a: def.boolean(false), transpose_b: def.boolean(false) };
+
+function fusedAttr(relu: boolean): def.NodeDef["attr"] {
+  return { fused_ops: def.strings(relu ? ["BiasAdd", "Relu"] : ["BiasAdd"]), num_args: def.int(1) };
+}
+
+function onImages([down, right]: Pair) {
+  return def.ints([1, down, right, 1]);
 }

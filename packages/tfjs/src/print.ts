@@ -1,11 +1,13 @@
 import { formatShape } from "@residual/core";
 import type { Operation, Program } from "./program.ts";
 
-/** A program for people: a line for what goes in and out, a line an operation, in their order. */
-export function formatProgram({ name, inputs, outputs, operations }: Program): string {
+/** A program for people: a line for what goes in and out, a line an operation, in their order, a line an update. */
+export function formatProgram({ name, inputs, outputs, variables, operations }: Program): string {
   const taken = inputs.map((input) => `${input.name}: ${formatShape(input.shape)}`);
   const given = outputs.map((output) => `${output.name}: ${formatShape(output.shape)} = ${output.from}`);
-  return [`${name} (${taken.join(", ")}) -> (${given.join(", ")})`, ...operations.map(formatOperation)].join("\n");
+  const heading = `${name} (${taken.join(", ")}) -> (${given.join(", ")})`;
+  const updates = variables.map((variable) => `${variable.name} <- ${variable.update}`);
+  return [heading, ...operations.map(formatOperation), ...updates].join("\n");
 }
 
 function formatOperation({ operator, name, inputs, attributes }: Operation): string {

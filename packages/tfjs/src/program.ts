@@ -1,66 +1,39 @@
 import type { Shape, Source } from "@residual/core";
+import * as operators from "./operators.ts";
 
-/** Pixels around an image: [top, left, bottom, right]. */
-export type Pads = readonly [number, number, number, number];
+export type OperatorName = keyof typeof operators;
 
-type Pair = readonly [down: number, right: number];
-
-interface Convolution {
-  readonly strides: Pair;
-  readonly pads: Pads;
-  readonly dilations: Pair;
-}
-
-/**
- * TensorFlow's operators that networks are lowered to, under TensorFlow's names, and what each holds. Images are NHWC, kernels HWIO.
- * Inputs are in TensorFlow's order: `x, filter[, bias]`, `x, scale, offset, mean, variance`.
- */
-export interface Operators {
-  readonly AddV2: object;
-  readonly AvgPool: { readonly window: Pair; readonly strides: Pair; readonly padding: "VALID" | "SAME" };
-  readonly ConcatV2: { readonly axis: number };
-  readonly Conv2D: Convolution;
-  readonly DepthwiseConv2dNative: Convolution;
-  readonly FusedBatchNormV3: { readonly epsilon: number };
-  readonly Identity: object;
-  readonly LogSoftmax: object;
-  readonly MatMul: object;
-  /** `pads` read as −∞. */
-  readonly MaxPool: { readonly window: Pair; readonly strides: Pair; readonly pads: Pads };
-  readonly Mean: { readonly axes: readonly number[]; readonly keepDims: boolean };
-  readonly Mul: object;
-  /** Before and after each axis. */
-  readonly PadV2: { readonly paddings: readonly (readonly [number, number])[]; readonly value: number };
-  readonly Relu: object;
-  /** −1 stands for the batch. */
-  readonly Reshape: { readonly shape: readonly number[] };
-  readonly Sigmoid: object;
-  /** A size of −1 reaches to the end. */
-  readonly Slice: { readonly begin: readonly number[]; readonly size: readonly number[] };
-  readonly Softmax: object;
-  readonly Sum: { readonly axes: readonly number[] };
-  readonly Transpose: { readonly permutation: readonly number[] };
-  readonly _FusedConv2D: Convolution & { readonly relu: boolean };
-  readonly _FusedMatMul: { readonly relu: boolean };
-}
-
-export type OperatorName = keyof Operators;
+/** What an operation of this operator holds beside its inputs. */
+export type OperatorAttributes<Name extends OperatorName> =
+  (typeof operators)[Name] extends operators.Operator<infer Attributes> ? Attributes : never;
 
 /** One operator, applied. Its one answer goes by its name. */
 export type Operation<Name extends OperatorName = OperatorName> = {
   readonly [K in Name]: {
     readonly operator: K;
     readonly name: string;
-    /** Names of operations, inputs and weights. */
+    /** Names of operations, inputs, weights and variables. */
     readonly inputs: readonly string[];
-    readonly attributes: Operators[K];
+    readonly attributes: OperatorAttributes<K>;
   };
 }[Name];
 
+const table: { readonly [Name in OperatorName]: operators.Operator } = operators;
+
+/** The definition of an operation's operator, for code that treats all alike. */
+export function operatorOf({ operator }: Operation): operators.Operator {
+  return table[operator];
+}
+
 /**
- * How the numbers of a constant are laid out for the operator that reads them: as they are, [N, C, H, W] as [N, H, W, C], a bank
- * [O, I, KH, KW] as [KH, KW, I, O] (of one of `groups` groups of outputs), one in groups as a depthwise bank [KH, KW, C, O / groups] times `factor`,
- * [O, I, KH, KW] or [O, I] as [KH · KW · I, O], or of a vector the stretch of one group.
+ * How the numbers of a tensor are laid out for the operator that reads them:
+ *
+ * - plain: as the graph has them;
+ * - channels-last: [N, C, H, W] as [N, H, W, C];
+ * - kernel: a bank [O, I, KH, KW], or the part of it that one of `groups` groups of outputs reads, as [KH, KW, I, O / groups];
+ * - depthwise: a bank in groups as [KH, KW, groups · I, O / groups], times `factor`, a power of two;
+ * - columns: [O, I, KH, KW] or [O, I] as [KH · KW · I, O];
+ * - vector: the part of a vector [O] that belongs to one of `groups` groups, [O / groups].
  */
 export type Layout =
   | { readonly kind: "plain" }
@@ -68,9 +41,9 @@ export type Layout =
   | { readonly kind: "kernel"; readonly group: number; readonly groups: number }
   | { readonly kind: "depthwise"; readonly groups: number; readonly factor: number }
   | { readonly kind: "columns" }
-  | { readonly kind: "stretch"; readonly group: number; readonly groups: number };
+  | { readonly kind: "vector"; readonly group: number; readonly groups: number };
 
-/** A constant as one of a program's operands. */
+/** Numbers that a program is loaded with: a constant in one layout. */
 export interface Weight {
   readonly name: string;
   /** In its layout. */
@@ -79,18 +52,26 @@ export interface Weight {
   readonly source: Source;
 }
 
+/** A variable with an update. `source` has its numbers before the first run; its layout is plain. */
+export interface ProgramVariable extends Weight {
+  /** Names the operation, input, weight or variable that replaces it after a run. */
+  readonly update: string;
+}
+
 /** A network as TensorFlow's operators: plain data, before any tensor is made. */
 export interface Program {
   readonly name: string;
   readonly inputs: readonly { readonly name: string; readonly shape: Shape }[];
-  /** `from` names the operation, input or weight that is the answer. */
+  /** `from` names the operation, input, weight or variable that is the answer. */
   readonly outputs: readonly { readonly name: string; readonly shape: Shape; readonly from: string }[];
   readonly weights: readonly Weight[];
+  readonly variables: readonly ProgramVariable[];
   /** In an order in which they can be carried out. */
   readonly operations: readonly Operation[];
 }
 
-/** A program whose weights are sent apart, when they are asked for. */
-export type BareProgram = Omit<Program, "weights"> & {
-  readonly weights: readonly { readonly name: string; readonly shape: readonly number[] }[];
-};
+/** A program whose numbers are sent apart, when they are asked for. */
+export interface BareProgram extends Omit<Program, "weights" | "variables"> {
+  readonly weights: readonly Omit<Weight, "layout" | "source">[];
+  readonly variables: readonly Omit<ProgramVariable, "layout" | "source">[];
+}

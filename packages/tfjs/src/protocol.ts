@@ -10,14 +10,17 @@ export interface WorkerSetup {
 }
 
 export type ToWorker =
-  /** The numbers of the weight that was asked for. */
+  /** The numbers of the weight or variable that was asked for. */
   | { readonly kind: "weight"; readonly data: Float32Array }
   | { readonly kind: "run"; readonly id: number; readonly inputs: NamedTensors }
+  /** Makes the updates of the last run the variables. */
+  | { readonly kind: "commit" }
+  | { readonly kind: "read"; readonly id: number; readonly names: readonly string[] }
   /** Ends a run between two of its operations. */
   | { readonly kind: "abort"; readonly id: number };
 
 export type FromWorker =
-  /** Asks for a weight; one at a time. */
+  /** Asks for a weight or a variable; one at a time. */
   | { readonly kind: "want"; readonly name: string }
   | { readonly kind: "progress"; readonly id: number; readonly progress: Progress }
   | { readonly kind: "done"; readonly id: number; readonly outputs: NamedTensors }

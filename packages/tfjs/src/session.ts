@@ -4,9 +4,9 @@ import {
   DeviceLostError,
   type LoadedGraph,
   OutOfMemoryError,
-  type Progress,
   type ResidualError,
   type Signal,
+  throwIfAborted,
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
@@ -23,7 +23,7 @@ type NumbersOf = (name: string) => Promise<Float32Array>;
 interface Job {
   readonly resolve: (outputs: NamedTensors) => void;
   readonly reject: (error: Error) => void;
-  readonly onProgress: ((progress: Progress) => void) | undefined;
+  readonly onProgress: WorkOptions["onProgress"];
 }
 
 /** A program on a wasm engine in a thread of its own, which keeps the process alive only while it has something to do. */
@@ -31,12 +31,14 @@ export class Session implements LoadedGraph {
   readonly #thread: Thread;
   /** Until all are loaded: what it holds on to is then free. */
   #numbersOf: NumbersOf | undefined;
+  readonly #hasVariables: boolean;
   readonly #jobs = new Map<number, Job>();
   #last = LOADING;
   #lost: ResidualError | undefined;
 
-  private constructor(thread: Thread, numbersOf: NumbersOf) {
+  private constructor(thread: Thread, program: Program, numbersOf: NumbersOf) {
     this.#thread = thread;
+    this.#hasVariables = program.variables.length > 0;
     this.#numbersOf = numbersOf;
     thread.on("message", (message: FromWorker) => this.#receive(message));
     thread.on("error", (cause) => this.#lose(cause));
@@ -57,16 +59,17 @@ export class Session implements LoadedGraph {
     const { wasmPaths, signal, onProgress } = setup;
     const { Worker } = await threads();
     const weights = program.weights.map(({ name, shape }) => ({ name, shape }));
-    const workerData: WorkerSetup = { program: { ...program, weights }, wasmPaths };
+    const variables = program.variables.map(({ name, shape, update }) => ({ name, shape, update }));
+    const workerData: WorkerSetup = { program: { ...program, weights, variables }, wasmPaths };
     const isSource = import.meta.url.endsWith(".ts");
     const thread = new Worker(new URL(isSource ? "./worker.ts" : "./worker.js", import.meta.url), {
       workerData,
       execArgv: isSource ? ["--conditions=@residual/source"] : [],
       name: "residual-tfjs",
     });
-    const session = new Session(thread, numbersOf);
+    const session = new Session(thread, program, numbersOf);
     try {
-      await session.#answer(LOADING, signal, onProgress);
+      await session.#answer(LOADING, { signal, onProgress });
       session.#numbersOf = undefined;
       return session;
     } catch (error) {
@@ -75,15 +78,17 @@ export class Session implements LoadedGraph {
     }
   }
 
-  run(inputs: NamedTensors, { signal, onProgress }: WorkOptions): Promise<NamedTensors> {
-    if (this.#lost) throw this.#lost;
-    const id = ++this.#last;
-    const answer = this.#answer(id, signal, onProgress);
-    this.#send(
-      { kind: "run", id, inputs },
-      Object.values(inputs).map(({ data }) => data.buffer as ArrayBuffer),
-    );
-    return answer;
+  /** The thread keeps what variables become apart until it is told that the caller has the answers. */
+  async run(inputs: NamedTensors, work: WorkOptions): Promise<NamedTensors> {
+    const transfer = Object.values(inputs).map(({ data }) => data.buffer as ArrayBuffer);
+    const answers = await this.#ask((id) => this.#send({ kind: "run", id, inputs }, transfer), work);
+    throwIfAborted(work.signal);
+    if (this.#hasVariables) this.#send({ kind: "commit" });
+    return answers;
+  }
+
+  async read(names: readonly string[]): Promise<NamedTensors> {
+    return this.#ask((id) => this.#send({ kind: "read", id, names }), {});
   }
 
   /** Ends the thread, whatever it does. */
@@ -91,7 +96,15 @@ export class Session implements LoadedGraph {
     await this.#thread.terminate();
   }
 
-  #answer(id: number, signal: Signal | undefined, onProgress: Job["onProgress"]): Promise<NamedTensors> {
+  #ask(send: (id: number) => void, work: WorkOptions): Promise<NamedTensors> {
+    if (this.#lost) throw this.#lost;
+    const id = ++this.#last;
+    const answer = this.#answer(id, work);
+    send(id);
+    return answer;
+  }
+
+  #answer(id: number, { signal, onProgress }: WorkOptions): Promise<NamedTensors> {
     this.#thread.ref();
     return new Promise((resolve, reject) => {
       const abort = () => {
@@ -99,11 +112,10 @@ export class Session implements LoadedGraph {
         else this.#send({ kind: "abort", id }); // the thread answers once it has stopped
       };
       signal?.addEventListener("abort", abort, { once: true });
-      const settled = () => signal?.removeEventListener("abort", abort);
       const settle =
         <T>(then: (value: T) => void) =>
         (value: T) => {
-          settled();
+          signal?.removeEventListener("abort", abort);
           then(value);
         };
       this.#jobs.set(id, { resolve: settle(resolve), reject: settle(reject), onProgress });

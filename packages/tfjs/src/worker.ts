@@ -13,9 +13,11 @@ const { program, wasmPaths } = workerData as WorkerSetup;
 const runs = new Map<number, AbortController>();
 let give: ((data: Float32Array) => void) | undefined;
 
-const receivers: { readonly [Kind in ToWorker["kind"]]: (message: Extract<ToWorker, { kind: Kind }>) => void } = {
+const receivers: { readonly [Kind in ToWorker["kind"]]: (message: Extract<ToWorker, { kind: Kind }>) => unknown } = {
   weight: ({ data }) => give?.(data),
   run: ({ id, inputs }) => void settle(id, () => run(id, inputs)),
+  commit: async () => (await loading).commit(),
+  read: ({ id, names }) => void settle(id, async () => (await loading).read(names)),
   abort: ({ id }) => runs.get(id)?.abort(),
 };
 
@@ -46,7 +48,7 @@ async function run(id: number, inputs: NamedTensors): Promise<NamedTensors> {
   runs.set(id, controller);
   try {
     const network = await loading;
-    return await network.run(inputs, {
+    return await network.compute(inputs, {
       signal: controller.signal,
       onProgress: (progress) => reply({ kind: "progress", id, progress }),
     });

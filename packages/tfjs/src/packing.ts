@@ -1,0 +1,43 @@
+import type { Tensor } from "@tensorflow/tfjs-core";
+import type { Engine } from "./engine.ts";
+import { type BareProgram, type Operation, operatorOf } from "./program.ts";
+import { within } from "./runtime.ts";
+
+/**
+ * On engines that pack kernels and matrices for themselves when they are first used: makes the engine do so now, on zeros,
+ * and gives the memory of the original back once every operation that reads it has its own packing. A network then holds
+ * its weights once and not twice, and its first run takes no longer than any.
+ *
+ * Only weights are packed ahead. Whatever a run works out has a new tensor in each run, and the engine frees a packing with
+ * the tensor that it was made of.
+ */
+export function packers(
+  engine: Engine,
+  { operations, outputs, weights, variables }: BareProgram,
+  tensors: ReadonlyMap<string, Tensor>,
+): (operation: Operation) => void {
+  const { tf, heap } = engine;
+  const readers = new Map(weights.map(({ name }) => [name, 0]));
+  const read = (name: string, count: number) => {
+    const known = readers.get(name);
+    if (known !== undefined) readers.set(name, known + count);
+  };
+  for (const { from } of outputs) read(from, Infinity);
+  for (const { update } of variables) read(update, Infinity);
+  for (const operation of operations) {
+    const isPacking = operatorOf(operation).smallestInput !== undefined;
+    for (const [i, name] of operation.inputs.entries()) read(name, i === 1 && isPacking ? 1 : Infinity);
+  }
+  return (operation) => {
+    const [, packed = "", ...others] = operation.inputs;
+    const { apply, smallestInput } = operatorOf(operation);
+    const tensor = tensors.get(packed);
+    if (!smallestInput || !tensor || !others.every((name) => tensors.has(name))) return;
+    within(engine, () => {
+      const zeros = tf.zeros(smallestInput(tensor.shape, operation.attributes));
+      apply(tf, [zeros, tensor, ...others.map((name) => tensors.get(name)!)], operation.attributes);
+    });
+    read(packed, -1);
+    if (readers.get(packed) === 0) heap?.release(tensor);
+  };
+}

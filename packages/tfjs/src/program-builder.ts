@@ -1,0 +1,208 @@
+import {
+  type Constant,
+  constant,
+  freeName,
+  type Graph,
+  type Input,
+  type Shape,
+  sizeOf,
+  tensorOf,
+  type Value,
+  type Variable,
+  valuesOf,
+} from "@residual/core";
+import { shapeIn } from "./layout.ts";
+import type { Pads } from "./operators.ts";
+import type { Layout, Operation, OperatorAttributes, OperatorName, Weight } from "./program.ts";
+
+/**
+ * A value on its way through the lowering: the name of an operation, whose images are NHWC, or a leaf, which the graph has
+ * in NCHW, and which gets a layout when an operator reads it.
+ */
+export type Operand = string | Input | Constant | Variable;
+
+/** An operation on the answer of the one before it. `suffix` ends its name, unless it is the last of a chain. */
+export type Step = readonly [suffix: string, emit: (x: string, name: string) => string];
+
+/** One of equal groups of outputs. */
+export interface Group {
+  readonly group: number;
+  readonly groups: number;
+}
+
+const TO_CHANNELS_LAST = [0, 2, 3, 1];
+const TO_CHANNELS_FIRST = [0, 3, 1, 2];
+
+/** Gathers operations and weights, under names that are taken once. */
+export class ProgramBuilder {
+  readonly operations: Operation[] = [];
+  readonly weights = new Map<string, Weight>();
+  readonly #made = new Map<string, string>();
+  /** Names that values of the graph have, or that were given out. */
+  readonly #taken: Set<string>;
+  /** Names that leaves have, or operations so far. */
+  readonly #defined: Set<string>;
+
+  constructor(graph: Graph) {
+    const values = valuesOf(graph);
+    this.#taken = new Set(values.map(({ name }) => name));
+    this.#defined = new Set(values.filter(({ kind }) => kind !== "node").map(({ name }) => name));
+  }
+
+  /** Adds an operation and gives its name: `name`, unless that is taken, as it may be for a part of a composite node. */
+  emit<Name extends OperatorName>(
+    operator: Name,
+    name: string,
+    inputs: readonly string[],
+    attributes: OperatorAttributes<Name>,
+  ): string {
+    const own = this.#defined.has(name) ? this.#free(name) : name;
+    this.#defined.add(own);
+    this.#taken.add(own);
+    this.operations.push({ operator, name: own, inputs, attributes } as Operation);
+    return own;
+  }
+
+  /** Steps one after the other. The last has the name of the whole. */
+  chain(name: string, x: string, steps: readonly Step[]): string {
+    return steps.reduce((from, [suffix, emit], i) => {
+      return emit(from, i === steps.length - 1 ? name : this.#free(`${name}/${suffix}`));
+    }, x);
+  }
+
+  /** As operators read what is no kernel: images NHWC, all else as the graph has it. */
+  channelsLast(operand: Operand): string {
+    if (typeof operand === "string") return operand;
+    return this.inLayout(operand, operand, { kind: operand.shape.length === 4 ? "channels-last" : "plain" });
+  }
+
+  /** As the graph has it, and the caller gets it: images NCHW. An operation for it is called `name`. */
+  channelsFirst(name: string, { shape }: Value, operand: Operand): string {
+    if (typeof operand !== "string") return this.inLayout(operand, operand, { kind: "plain" });
+    if (shape.length !== 4) return operand;
+    const [, channels = 0, height = 0, width = 0] = shape as readonly number[];
+    const isSame = channels === 1 || height * width === 1; // in memory: only the shape is another
+    const key = `${operand}/channels-first`;
+    const turn = (free: string) =>
+      isSame
+        ? this.emit("Reshape", free, [operand], { shape: [-1, channels, height, width] })
+        : this.emit("Transpose", free, [operand], { permutation: TO_CHANNELS_FIRST });
+    return this.#once(key, turn, name === operand ? key : name);
+  }
+
+  /**
+   * A value in a layout, whatever it is: a constant is laid out when the program is loaded, all else by operations in each
+   * run. `value` is the operand as the graph has it.
+   */
+  inLayout(operand: Operand, value: Value, layout: Layout): string {
+    if (typeof operand !== "string" && operand.kind === "constant") return this.#weight(operand, layout);
+    if (typeof operand === "string") {
+      const plain = this.channelsFirst(`${operand}/channels-first`, value, operand);
+      return this.#laidOut(plain, value.shape, layout);
+    }
+    return this.#laidOut(operand.name, operand.shape, layout);
+  }
+
+  padded(name: string, x: string, [top, left, bottom, right]: Pads, value: number): string {
+    if (top + left + bottom + right === 0) return x;
+    const none = [0, 0] as const;
+    const paddings = [none, [top, bottom], [left, right], none] as const;
+    return this.emit("PadV2", this.#free(`${name}/padded`), [x], { paddings, value });
+  }
+
+  /** Numbers that come from attributes. */
+  numbers(name: string, shape: readonly number[], data: Float32Array): string {
+    return this.#weight(constant(this.#free(name), tensorOf("float32", shape, data)), { kind: "plain" });
+  }
+
+  /** A constant in a layout, under its own name where that is not taken by another of its layouts. */
+  #weight({ name, shape, source }: Constant, layout: Layout): string {
+    return this.#once(nameIn(layout, name), (free) => {
+      const isWhole = !("group" in layout) || layout.groups === 1;
+      const own = isWhole && !this.weights.has(name) ? name : free;
+      this.weights.set(own, { name: own, shape: shapeIn(layout, shape), layout, source });
+      return own;
+    });
+  }
+
+  /** Operations that bring a tensor, as the graph has it, into a layout. */
+  #laidOut(plain: string, shape: Shape, layout: Layout): string {
+    const steps = this.#stepsTo(layout, shape);
+    if (steps.length === 0) return plain;
+    return this.#once(nameIn(layout, plain), (name) => this.chain(name, plain, steps));
+  }
+
+  #stepsTo(layout: Layout, shape: Shape): Step[] {
+    const reshape = (suffix: string, to: readonly number[]): Step => [
+      suffix,
+      (x, name) => this.emit("Reshape", name, [x], { shape: to }),
+    ];
+    const transpose = (permutation: readonly number[]): Step => [
+      "transposed",
+      (x, name) => this.emit("Transpose", name, [x], { permutation }),
+    ];
+    switch (layout.kind) {
+      case "plain":
+        return [];
+      case "channels-last":
+        return [transpose(TO_CHANNELS_LAST)];
+      case "vector":
+        return this.#partOf(layout, shape);
+      case "kernel":
+        return [...this.#partOf(layout, shape), transpose([2, 3, 1, 0])];
+      case "columns": {
+        if (shape.length === 2) return [transpose([1, 0])];
+        const [outputs, channels, ...window] = shape as readonly [number, number, number, number];
+        const taps = sizeOf(window);
+        return [
+          reshape("taps", [outputs, channels, taps]),
+          transpose([2, 1, 0]),
+          reshape("matrix", [taps * channels, outputs]),
+        ];
+      }
+      case "depthwise": {
+        const [outputs, channels, ...window] = shape as readonly [number, number, number, number];
+        const { groups, factor } = layout;
+        const steps = [
+          reshape("groups", [groups, outputs / groups, channels, sizeOf(window)]),
+          transpose([3, 0, 2, 1]),
+          reshape("bank", [...window, groups * channels, outputs / groups]),
+        ];
+        if (factor === 1) return steps;
+        const times: Step = [
+          "times",
+          (x, name) => this.emit("Mul", name, [x, this.numbers(`${name}/factor`, [], Float32Array.of(factor))], {}),
+        ];
+        return [...steps, times];
+      }
+    }
+  }
+
+  /** One of the equal parts of the first axis. */
+  #partOf({ group, groups }: Group, shape: Shape): Step[] {
+    if (groups === 1) return [];
+    const [outputs = 0, ...rest] = shape as readonly number[];
+    const each = outputs / groups;
+    const slice = { begin: [group * each, ...rest.map(() => 0)], size: [each, ...rest.map(() => -1)] };
+    return [["part", (x, name) => this.emit("Slice", name, [x], slice)]];
+  }
+
+  /** Makes what goes by this key the first time that it is asked for, under a free name. */
+  #once(key: string, make: (name: string) => string, wanted = key): string {
+    const known = this.#made.get(key);
+    if (known !== undefined) return known;
+    const made = make(this.#free(wanted));
+    this.#made.set(key, made);
+    return made;
+  }
+
+  #free(wanted: string): string {
+    return freeName(wanted, this.#taken);
+  }
+}
+
+/** What tells one layout of a value from another. */
+function nameIn(layout: Layout, name: string): string {
+  const { kind, ...numbers } = layout;
+  return `${name}/${[kind, ...Object.values(numbers)].join("-")}`;
+}
