@@ -1,4 +1,19 @@
-import { type AnyNode, evaluateOp, type Node, type Tensor } from "@residual/core";
+import {
+  type AnyNode,
+  applyOp,
+  concrete,
+  evaluateOp,
+  input,
+  isTensor,
+  mapValues,
+  partsOf,
+  type Tensor,
+  tensorOf,
+  toFloat64,
+  type Value,
+  valuesOf,
+} from "@residual/core";
+import type { Arithmetic } from "./arithmetic.ts";
 import type { Answer } from "./ops/op-suite.ts";
 import { suiteOf } from "./ops/suites.ts";
 
@@ -8,14 +23,107 @@ export interface Bounded {
   readonly bound: Float64Array;
 }
 
-type Inputs = { readonly [input: string]: Tensor<"float64"> };
+type Tensors = { readonly [input: string]: Tensor<"float64"> };
 
-/** A node's answer, given its inputs as float64 numbers that are exact in the backend's arithmetic. */
-export function answerOf({ op, attributes }: AnyNode & Node, inputs: Inputs, shape: readonly number[]): Float64Array {
-  return evaluateOp({ op, attributes }, inputs, shape);
+/** An op with its attributes: a node without the values that it reads. */
+type Application = Pick<AnyNode, "op" | "attributes">;
+
+/** How far off an op's answer each element may be, for inputs that are exact in the backend's arithmetic. */
+export function boundOf({ op, attributes }: Application, inputs: Tensors, answer: Answer): Float64Array {
+  const suite = suiteOf(op);
+  if (suite.bound) return suite.bound(inputs, attributes, answer);
+  return derivedBound({ op, attributes }, inputs, answer.arithmetic);
 }
 
-/** How far off that answer each element may be, given the same inputs. */
-export function boundOf({ op, attributes }: AnyNode & Node, inputs: Inputs, answer: Answer): Float64Array {
-  return suiteOf(op).bound(inputs, attributes, answer);
+/** A value, and how far off its elements may be by then; no error where each is the very number. */
+interface Known {
+  readonly tensor: Tensor<"float64">;
+  readonly error?: Float64Array | undefined;
+}
+
+/** The bound of a composite op, from those of its parts (docs/tolerances.md, Composite ops). */
+export function derivedBound({ op, attributes }: Application, inputs: Tensors, arithmetic: Arithmetic): Float64Array {
+  const leaves = mapValues(inputs, ({ shape }, name) => input(name, shape));
+  const known = new Map<Value, Known>(Object.entries(leaves).map(([name, leaf]) => [leaf, { tensor: inputs[name]! }]));
+  return errorOf(throughParts(applyOp(op, leaves, attributes), known, arithmetic));
+}
+
+/**
+ * A value in float64, and how far off it each element of a backend's may be: the bound of each node, on inputs as large as
+ * their errors may make them, and those errors carried on. Of one node it is the node's bound to the letter. Constants are exact.
+ */
+export function composedBound(
+  y: Value,
+  inputs: { readonly [name: string]: Tensor<"float32"> },
+  arithmetic: Arithmetic,
+): Bounded {
+  const known = new Map<Value, Known>();
+  for (const value of valuesOf({ name: "", inputs: {}, outputs: { y }, aliases: {}, updates: [] })) {
+    if (value.kind === "input") known.set(value, { tensor: toFloat64(inputs[value.name]!) });
+    if (value.kind === "constant") known.set(value, { tensor: inMemory(value) });
+    if (value.kind === "node") known.set(value, answerOf(value, known, arithmetic));
+  }
+  const answer = known.get(y)!;
+  return { value: answer.tensor.data, bound: errorOf(answer) };
+}
+
+function inMemory({ name, source }: Extract<Value, { kind: "constant" }>): Tensor<"float64"> {
+  if (!isTensor(source)) throw new TypeError(`${name} is read lazily; a bound needs numbers in memory`);
+  return toFloat64(source);
+}
+
+const errorOf = ({ tensor, error }: Known): Float64Array => error ?? new Float64Array(tensor.data.length);
+
+function answerOf(node: AnyNode, known: Map<Value, Known>, arithmetic: Arithmetic): Known {
+  const given = mapValues(node.inputs, (value) => known.get(value)!);
+  const inputs = mapValues(given, ({ tensor }) => tensor);
+  const shape = concrete(node.shape, 1); // nothing is open in a trial
+  if (Object.values(given).every(({ error }) => error === undefined)) {
+    const value = evaluateOp(node, inputs, shape);
+    const error = nonZero(boundOf(node, inputs, { value, shape, arithmetic }));
+    return { tensor: tensorOf("float64", shape, value), error };
+  }
+  const { carry } = suiteOf(node.op);
+  if (!carry) return throughParts(node, known, arithmetic);
+  const value = evaluateOp(node, inputs, shape);
+  const carried = carry(inputs, errorsAmong(given), node.attributes, shape);
+  const size = value.map((each, i) => Math.abs(each) + carried[i]!);
+  const own = boundOf(node, mapValues(given, enlarged), { value: size, shape, arithmetic });
+  return { tensor: tensorOf("float64", shape, value), error: own.map((each, i) => each + carried[i]!) };
+}
+
+/** A composite by its parts. Constants among these are rounded to float32 by backends. */
+function throughParts(node: AnyNode, known: Map<Value, Known>, arithmetic: Arithmetic): Known {
+  const parts = partsOf(node);
+  if (parts.length === 0) throw new RangeError(`${node.op}: no rule says how it carries an error on`);
+  for (const part of parts) {
+    if (part.kind === "node") known.set(part, answerOf(part, known, arithmetic));
+    if (part.kind === "constant") known.set(part, rounded(inMemory(part)));
+  }
+  return known.get(parts.at(-1)!)!;
+}
+
+function rounded(tensor: Tensor<"float64">): Known {
+  return { tensor, error: nonZero(tensor.data.map((each) => Math.abs(each - Math.fround(each)))) };
+}
+
+/** An exact answer stays one: what no error has come into needs none carried. */
+function nonZero(bound: Float64Array): Float64Array | undefined {
+  return bound.some((each) => each > 0) ? bound : undefined;
+}
+
+function errorsAmong(given: { readonly [input: string]: Known }): Tensors {
+  const off = Object.entries(given).flatMap(([name, { tensor, error }]): [string, Tensor<"float64">][] =>
+    error ? [[name, tensorOf("float64", tensor.shape, error)]] : [],
+  );
+  return Object.fromEntries(off);
+}
+
+function enlarged({ tensor, error }: Known): Tensor<"float64"> {
+  if (!error) return tensor;
+  return tensorOf(
+    "float64",
+    tensor.shape,
+    tensor.data.map((each, i) => Math.abs(each) + error[i]!),
+  );
 }

@@ -1,4 +1,4 @@
-import { constant, type Graph, graph, input, type Value } from "@residual/core";
+import { type AnyNode, constant, type Graph, graph, input, mapValues, nodesOf, rolesOf } from "@residual/core";
 import type { FloatTensor, OpGolden } from "./goldens.ts";
 import type { Recorded } from "./ops/op-suite.ts";
 import { opNames, suites } from "./ops/suites.ts";
@@ -14,18 +14,26 @@ export function isForward({ op }: OpGolden): boolean {
 }
 
 /**
- * The case as a graph. Images come in as inputs, and what a model would hold as its parameters as constants: backends
- * treat the two differently, onnxruntime lays out constant weights anew.
+ * The case as a graph. Data comes in as inputs, and what a model would hold as its parameters as constants: backends treat the
+ * two differently, onnxruntime lays out constant weights anew.
  */
 export function graphOf(golden: OpGolden, tensors: { readonly [name: string]: FloatTensor }): Graph {
-  const images = Object.keys(tensors).filter(
-    (name) => ["x", "a", "b"].includes(name) && tensors[name]!.shape.length !== 1,
-  );
-  const values = Object.entries(tensors).map(([name, tensor]): [string, Value] => [
-    name,
-    images.includes(name) ? input(name, tensor.shape) : constant(name, tensor),
-  ]);
-  const y = cases[golden.op]!(Object.fromEntries(values), golden.attrs);
-  const inputs = Object.fromEntries(values.filter(([name]) => images.includes(name)));
-  return graph({ name: golden.id, inputs: inputs as Graph["inputs"], outputs: { y } });
+  const { nodes } = drawn(golden, tensors, new Set());
+  return drawn(golden, tensors, new Set(nodes.flatMap(parametersOf))).graph;
+}
+
+/** The case with constants of these names, and inputs of the others. */
+function drawn(golden: OpGolden, tensors: { readonly [name: string]: FloatTensor }, constants: ReadonlySet<string>) {
+  const inputs = mapValues(tensors, ({ shape }, name) => input(name, shape));
+  const values = mapValues(tensors, (tensor, name) => (constants.has(name) ? constant(name, tensor) : inputs[name]!));
+  const declared = Object.fromEntries(Object.entries(inputs).filter(([name]) => !constants.has(name)));
+  const y = cases[golden.op]!(values, golden.attrs);
+  const made: Graph = graph({ name: golden.id, inputs: declared, outputs: { y } });
+  return { graph: made, nodes: nodesOf(made) };
+}
+
+/** The names of the values that a node reads as parameters. */
+function parametersOf(node: AnyNode): string[] {
+  const roles = rolesOf(node);
+  return Object.entries(node.inputs).flatMap(([input, { name }]) => (roles[input] === "data" ? [] : [name]));
 }

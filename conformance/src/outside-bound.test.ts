@@ -1,9 +1,8 @@
 import { constant, ops, type Tensor, tensor, toFloat64, type Value } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { float32 } from "./arithmetic.ts";
-import { boundOf } from "./bounds.ts";
+import { boundOf, composedBound } from "./bounds.ts";
 import { backends } from "./testing/backends.ts";
-import { composedBound } from "./testing/outside/composed-bound.ts";
 import { holdFloat32, holdReference } from "./testing/outside/hold.ts";
 import { expanded, filled, operand, permuted } from "./testing/outside/operand.ts";
 import type { Recorded } from "./testing/outside/request.ts";
@@ -17,7 +16,7 @@ describe("the bound of several ops", () => {
     const node = ops.add({ a: leaf(numbers), b: leaf(numbers) });
     const given = toFloat64(numbers);
     const value = given.data.map((each) => 2 * each);
-    const expected = boundOf(node as never, { a: given, b: given }, { value, shape: given.shape, arithmetic: float32 });
+    const expected = boundOf(node, { a: given, b: given }, { value, shape: given.shape, arithmetic: float32 });
     expect(composedBound(node, {}, float32)).toEqual({ value, bound: expected });
   });
 

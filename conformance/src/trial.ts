@@ -2,11 +2,13 @@ import {
   type AnyNode,
   applyOp,
   type Backend,
+  concrete,
   constant,
+  evaluateOp,
   type Graph,
   graph,
   input,
-  type Node,
+  mapValues,
   named,
   type OpName,
   ResidualError,
@@ -19,7 +21,7 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { type Arithmetic, float32 } from "./arithmetic.ts";
-import { answerOf, type Bounded, boundOf } from "./bounds.ts";
+import { type Bounded, boundOf } from "./bounds.ts";
 import type { Worst } from "./report/types.ts";
 import { cutOut } from "./sample.ts";
 
@@ -91,7 +93,7 @@ async function* grouped(trials: Iterable<Trial> | AsyncIterable<Trial>): AsyncGe
 
 function bytesOf(trial: Trial): number {
   const inputs = Object.values(trial.inputs).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  return 4 * (inputs + sizeOf(nodeOf(trial, inputsOf(trial)).shape as number[]));
+  return 4 * (inputs + sizeOf(shapeOf(nodeOf(trial))));
 }
 
 type Answer = Tensor<"float32" | "float64"> | ResidualError;
@@ -127,18 +129,22 @@ function sideBySide(group: readonly Trial[]): {
       inputs[name] = tensor;
       return [key, declared[name]];
     });
-    outputs[`y${i}`] = named(`y${i}`, nodeOf(trial, Object.fromEntries(values)));
+    outputs[`y${i}`] = named(`y${i}`, applyOp(trial.op, Object.fromEntries(values), trial.attributes));
   }
   return { graph: graph({ name: "trials", inputs: declared, outputs }), inputs };
 }
 
-function inputsOf({ inputs }: Trial): { [input: string]: Value } {
-  return Object.fromEntries(Object.entries(inputs).map(([key, { shape }]) => [key, input(key, shape)]));
+/** The trial as a node of its inputs. */
+function nodeOf({ op, inputs, attributes }: Trial): AnyNode {
+  return applyOp(
+    op,
+    mapValues(inputs, ({ shape }, key) => input(key, shape)),
+    attributes,
+  );
 }
 
-function nodeOf({ op, attributes }: Trial, inputs: { readonly [input: string]: Value }): AnyNode {
-  return applyOp(op, inputs, attributes);
-}
+/** A trial has no open batch. */
+const shapeOf = (node: AnyNode): readonly number[] => concrete(node.shape, 1);
 
 /** The trial's answer in float64, and how far off each element may be; of its samples alone, where it has some. */
 export function expectationOf(
@@ -147,7 +153,7 @@ export function expectationOf(
 ): Bounded & { readonly shape: readonly number[] } {
   if (trial.samples) return sampledExpectation(trial, trial.samples, arithmetic);
   const { node, inputs, shape } = exactly(trial);
-  const value = trial.answer?.data ?? answerOf(node, inputs, shape);
+  const value = trial.answer?.data ?? evaluateOp(node, inputs, shape);
   return { value, bound: boundOf(node, inputs, { value, shape, arithmetic }), shape };
 }
 
@@ -157,7 +163,7 @@ function sampledExpectation(
   samples: readonly number[],
   arithmetic: Arithmetic,
 ): ReturnType<typeof expectationOf> {
-  const shape = nodeOf(trial, inputsOf(trial)).shape as readonly number[];
+  const shape = shapeOf(nodeOf(trial));
   const each = samples.map((at) => {
     const cut = cutOut(trial.op, trial.inputs, trial.attributes, indexOf(at, shape));
     if (!cut) throw new TypeError(`${trial.op} has no rule that cuts out an element: hold all of its output`);
@@ -178,18 +184,17 @@ function sampledExpectation(
 /** The trial with its answer. */
 export function answered(trial: Trial): Trial & { readonly answer: Tensor<"float64"> } {
   const { node, inputs, shape } = exactly(trial);
-  return { ...trial, answer: tensorOf("float64", shape, answerOf(node, inputs, shape)) };
+  return { ...trial, answer: tensorOf("float64", shape, evaluateOp(node, inputs, shape)) };
 }
 
 /** The trial as a node, and its inputs in float64. */
 function exactly(trial: Trial): {
-  readonly node: AnyNode & Node;
+  readonly node: AnyNode;
   readonly inputs: { readonly [input: string]: Tensor<"float64"> };
   readonly shape: readonly number[];
 } {
-  const node = nodeOf(trial, inputsOf(trial)) as AnyNode & Node;
-  const inputs = Object.fromEntries(Object.entries(trial.inputs).map(([key, tensor]) => [key, toFloat64(tensor)]));
-  return { node, inputs, shape: node.shape as readonly number[] };
+  const node = nodeOf(trial);
+  return { node, inputs: mapValues(trial.inputs, toFloat64), shape: shapeOf(node) };
 }
 
 /** By the plain bound where it will do: Winograd's, wider ones take longer to work out than all the rest. */

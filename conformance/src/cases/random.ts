@@ -3,7 +3,7 @@ import fc, { type Arbitrary } from "fast-check";
 import type { Arithmetic } from "../arithmetic.ts";
 import { suites } from "../ops/suites.ts";
 import { type Outcome, runTrials, type Trial } from "../trial.ts";
-import { constantsAmong } from "./written.ts";
+import { parametersAmong } from "./written.ts";
 
 /** Each input's numbers: the same for the same shapes, so that what is printed of a trial is all that it takes to repeat it. */
 function numbersOf(op: OpName, input: string, shape: readonly number[]): Tensor<"float32"> {
@@ -14,20 +14,20 @@ function numbersOf(op: OpName, input: string, shape: readonly number[]): Tensor<
 
 /** Which inputs are constants: weights usually are, but may be computed; the second operand of a sum may be a constant. */
 const constancies = {
+  parameters: parametersAmong,
   none: () => new Set<string>(),
-  weights: constantsAmong,
-  allButFirst: ([, ...rest]: readonly string[]) => new Set(rest),
+  allButFirst: (_: OpName, [, ...rest]: readonly string[]) => new Set(rest),
 } as const;
 
 type Constancy = keyof typeof constancies;
 
 /** Any application of an op, small enough to be looked at. */
 export function arbitraryTrial(op: OpName): Arbitrary<Trial> {
-  const kinds: Constancy[] = op === "batchNorm" ? ["weights"] : ["weights", "none", "allButFirst"]; // simplest first
+  const kinds = Object.keys(constancies) as Constancy[];
   return fc.tuple(suites[op].draft, fc.constantFrom(...kinds)).map(([{ shapes, attributes = {} }, constancy]) => {
     const names = Object.keys(shapes);
     const inputs = Object.fromEntries(names.map((name) => [name, numbersOf(op, name, shapes[name]!)]));
-    return { name: op, op, attributes, inputs, constants: constancies[constancy](names) };
+    return { name: op, op, attributes, inputs, constants: constancies[constancy](op, names) };
   });
 }
 

@@ -13,6 +13,7 @@ import {
   type ResNetSpec,
   resnet,
   rewrite,
+  rolesOf,
   ShapeError,
   sizeOf,
   type Tensor,
@@ -22,7 +23,7 @@ import {
 import { opNames, suites } from "../ops/suites.ts";
 import { samplesOf } from "../sample.ts";
 import type { Trial } from "../trial.ts";
-import { constantsAmong } from "./written.ts";
+import { parametersAmong } from "./written.ts";
 
 /** Sides of the image in pixels (what people use, and odd ones, which no tile divides), and images of a batch. */
 const sweeps = {
@@ -122,11 +123,11 @@ function builtAt(spec: ResNetSpec, input: readonly number[]): Graph | undefined 
 }
 
 function applicationOf(node: AnyNode, batch: number): Application {
-  const images = new Set(["x", "residual"]);
+  const roles = rolesOf(node);
   const of = (shape: AnyNode["shape"]) => [batch, ...(shape.slice(1) as number[])];
   const shapes = Object.entries(node.inputs).map(([name, { shape }]): [string, readonly number[]] => [
     name,
-    images.has(name) ? of(shape) : (shape as readonly number[]),
+    roles[name] === "data" ? of(shape) : (shape as readonly number[]),
   ]);
   const common = { op: node.op as OpName, attributes: node.attributes, shapes: Object.fromEntries(shapes) };
   return { ...common, shape: of(node.shape), macs: macsOf(node, 1) * batch };
@@ -144,7 +145,7 @@ function numbers(shape: readonly number[], offset: number): Tensor<"float32"> {
 }
 
 /** Where each input's part of the pool begins: none may be another's, or sums of squares would hide a mistake. */
-const offsets: { readonly [input: string]: number } = { x: 0, weight: 7919, bias: 104_729, residual: 15_485 };
+const offsets = [0, 7919, 104_729, 15_485];
 
 /** Applications as trials, a few of whose elements are held. Numbers are made when a trial is drawn. */
 export function* sweepTrials(level: "quick" | "full"): Generator<Trial> {
@@ -157,8 +158,8 @@ export function* sweepTrials(level: "quick" | "full"): Generator<Trial> {
         .join(" ")}`.trimEnd(),
       op,
       attributes,
-      inputs: Object.fromEntries(names.map((name) => [name, numbers(shapes[name]!, offsets[name]!)])),
-      constants: constantsAmong(names),
+      inputs: Object.fromEntries(names.map((name, i) => [name, numbers(shapes[name]!, offsets[i]!)])),
+      constants: parametersAmong(op, names),
       samples: samplesOf(shape, sizeOf(shape)),
     };
   }

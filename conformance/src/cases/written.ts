@@ -1,10 +1,7 @@
-import { type OpName, toFloat64 } from "@residual/core";
+import { type OpName, rolesOf, toFloat64 } from "@residual/core";
 import type { OpCase } from "../ops/op-suite.ts";
 import { opNames, suites } from "../ops/suites.ts";
 import type { Trial } from "../trial.ts";
-
-/** What a model computes as it goes; the rest it holds as constants. */
-const images: ReadonlySet<string> = new Set(["x", "a", "b", "gate", "residual"]);
 
 /** The cases of every op that are written down. */
 export function writtenTrials(kind: "byHand" | "special"): readonly Trial[] {
@@ -17,12 +14,14 @@ function trialOf(op: OpName, { name, inputs, options = {}, expected, shows }: Op
     op,
     attributes: options,
     inputs: { ...inputs },
-    constants: constantsAmong(Object.keys(inputs)),
+    constants: parametersAmong(op, Object.keys(inputs)),
     answer: toFloat64(expected),
     ...(shows && { shows }),
   };
 }
 
-export function constantsAmong(inputs: readonly string[]): ReadonlySet<string> {
-  return new Set(inputs.filter((name) => !images.has(name)));
+/** The inputs that a model holds as constants: those of an op that are not data. */
+export function parametersAmong(op: OpName, inputs: readonly string[]): ReadonlySet<string> {
+  const roles = rolesOf(op);
+  return new Set(inputs.filter((name) => roles[name] !== "data"));
 }

@@ -1,16 +1,5 @@
-import {
-  type Answer,
-  type AnyNode,
-  type Graph,
-  type Node,
-  nodesOf,
-  type OpName,
-  type Tensor,
-  toFloat64,
-  type Value,
-} from "@residual/core";
-import type { Arithmetic } from "../arithmetic.ts";
-import { answerOf, boundOf } from "../bounds.ts";
+import { type Answer, type Graph, mapValues, nodesOf, type OpName, type Tensor, toFloat64 } from "@residual/core";
+import { composedBound } from "../bounds.ts";
 import { checkOf, heldAgainst, misshapen } from "../check.ts";
 import { graphOf, isForward } from "../golden-ops.ts";
 import { type FloatTensor, type OpGolden, opGoldens, opTensors } from "../goldens.ts";
@@ -64,40 +53,11 @@ function trialOf({ id, graph, given, expected }: Case): Trial {
 
 /** A case of two ops in a row. */
 async function checkInARow({ backend, arithmetic, work }: Held, { id, graph, given, expected }: Case): Promise<Check> {
-  const bound = boundOfChain(nodesOf(graph), given, arithmetic);
+  const inputs = mapValues(graph.inputs, (_, name) => given[name] as Tensor<"float32">);
+  const { bound } = composedBound(graph.outputs.y!, inputs, arithmetic);
   await using executable = await backend.compile(graph, work);
-  const inputs: { [name: string]: Tensor<"float32"> } = {};
-  for (const name of Object.keys(graph.inputs)) inputs[name] = given[name]! as Tensor<"float32">;
   const { y } = (await executable.run(inputs, work)) as { y: Answer };
   const of = { name: id, op: nodesOf(graph)[0]!.op };
   if (y.shape.join() !== expected.shape.join()) return misshapen(of, y.shape, expected.shape);
   return heldAgainst(of, { found: y.data, expected: expected.data, bound, indexAt: (at) => indexOf(at, y.shape) });
-}
-
-/**
- * How far off a case's answer may be. Some are two ops in a row, the second of which (relu, subsample, padChannels) only
- * chooses or moves numbers, and does the same to their bounds.
- */
-function boundOfChain(
-  [first, ...rest]: readonly AnyNode[],
-  given: { readonly [name: string]: FloatTensor },
-  arithmetic: Arithmetic,
-): Float64Array {
-  const known = ({ kind, name }: Value): Tensor<"float64"> => {
-    if (kind === "node") throw new TypeError(`${name}: the second node of a case reads the first alone`);
-    return toFloat64(given[name]!);
-  };
-  const inputs = Object.fromEntries(Object.entries(first!.inputs).map(([name, value]) => [name, known(value)]));
-  const node = first! as AnyNode & Node;
-  const shape = node.shape as readonly number[];
-  const value = answerOf(node, inputs, shape);
-  const bound: Tensor<"float64"> = {
-    dtype: "float64",
-    shape,
-    data: boundOf(node, inputs, { value, shape, arithmetic }),
-  };
-  return rest.reduce((x, moves) => {
-    const moved = moves.shape as readonly number[];
-    return { dtype: "float64" as const, shape: moved, data: answerOf(moves as AnyNode & Node, { x }, moved) };
-  }, bound).data;
 }

@@ -1,5 +1,6 @@
 import { ops, tensor } from "@residual/core";
 import fc from "fast-check";
+import { orZeros, sum } from "./carry.ts";
 import { image, rows } from "./drafts.ts";
 import { counting, exactly, inf, larger, nan } from "./numbers.ts";
 import type { OpSuite } from "./op-suite.ts";
@@ -56,6 +57,7 @@ export const add: OpSuite<"add"> = {
     const inputs = answer.arithmetic.stored; // each may have been rounded before they cancel
     return rounded(answer, 1).map((bound, i) => bound + 2 * inputs * (Math.abs(a.data[i]!) + Math.abs(b.data[i]!)));
   },
+  carry: ({ a, b }, errors) => sum(orZeros(errors.a, a).data, orZeros(errors.b, b).data),
   recorded: {
     add: ({ a, b }) => ops.add({ a: a!, b: b! }),
     add_relu: ({ a, b }) => ops.relu({ x: ops.add({ a: a!, b: b! }) }),

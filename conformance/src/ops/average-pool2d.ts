@@ -1,5 +1,6 @@
 import { ops, tensor } from "@residual/core";
 import fc from "fast-check";
+import { throughX } from "./carry.ts";
 import { both, from0, upTo } from "./drafts.ts";
 import { cutImage, fieldOf } from "./field.ts";
 import { counting, inf, nan, nine } from "./numbers.ts";
@@ -74,6 +75,7 @@ export const averagePool2d: OpSuite<"averagePool2d"> = {
     const size = ops.averagePool2d.evaluate(magnitudes(inputs), attributes, shape);
     return summed(size, attributes.window[0] * attributes.window[1] - 1 + DIVISION, arithmetic, { stored: 2 });
   },
+  carry: throughX("averagePool2d"),
   cut: ({ x }, { window, stride }, index) => {
     const [rows, columns] = fieldOf(index, [0, 0], stride, window);
     const { image } = cutImage(x, index[0]!, [index[1]!, index[1]! + 1], rows, columns);

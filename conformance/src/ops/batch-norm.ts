@@ -1,5 +1,6 @@
 import { ops, tensor } from "@residual/core";
 import fc from "fast-check";
+import { evaluate, orZeros, plus, sum } from "./carry.ts";
 import { image } from "./drafts.ts";
 import { counting, inf, nan } from "./numbers.ts";
 import type { OpSuite } from "./op-suite.ts";
@@ -101,6 +102,23 @@ export const batchNorm: OpSuite<"batchNorm"> = {
       const factors = Math.abs(gain) + Math.abs(mean.data[c]!) + Math.abs(x.data[i]!); // of an x − mean or a g that is flushed
       return bound + 2 * arithmetic.smallest * factors;
     });
+  },
+  /** With g = scale / √(variance + ε): (e(x) + e(mean))·(|g| + e(g)) + |x − mean|·e(g) + e(shift). The variance is exact. */
+  carry: (inputs, errors, attributes, shape) => {
+    if (errors.variance) throw new RangeError("batchNorm: no rule says how it carries an error of its variance on");
+    const { x, scale, shift, mean } = magnitudes(inputs);
+    const { variance } = inputs;
+    const [ofX, ofShift] = [plus(orZeros(errors.x, x), undefined), orZeros(errors.shift, shift)];
+    const ofMean = negative(orZeros(errors.mean, mean));
+    const first = { x: ofX, scale: plus(scale, errors.scale), shift: ofShift, mean: ofMean, variance };
+    const second = {
+      x,
+      scale: orZeros(errors.scale, scale),
+      shift: orZeros(undefined, shift),
+      mean: negative(mean),
+      variance,
+    };
+    return sum(evaluate("batchNorm", first, attributes, shape), evaluate("batchNorm", second, attributes, shape));
   },
   recorded: {
     batch_norm: ({ x, gamma, beta, mean, var: variance }, { epsilon }) =>

@@ -1,4 +1,5 @@
 import { ops, tensor } from "@residual/core";
+import { throughProducts } from "./carry.ts";
 import { convolution, convolved, cutConvolution } from "./convolution.ts";
 import { counting, exactly, inf, large, nan, nine, ones } from "./numbers.ts";
 import type { OpSuite } from "./op-suite.ts";
@@ -125,6 +126,7 @@ export const conv2d: OpSuite<"conv2d"> = {
   draft: convolution.map(({ x, weight, bias, attributes }) => ({ shapes: { x, weight, ...bias }, attributes })),
   /** |fl(Σ w·x + b) − …| ≤ γₙ·(Σ|w·x| + |b|) with n products and sums (Higham 2002, equation 3.5). */
   bound: (inputs, attributes, answer) => convolved(inputs, attributes, answer),
+  carry: throughProducts("conv2d"),
   cut: cutConvolution,
   recorded: {
     conv2d: ({ x, w, b }, { stride, pads, dilation, groups }) =>

@@ -1,4 +1,5 @@
 import { tensor } from "@residual/core";
+import { throughX } from "./carry.ts";
 import { oneImage } from "./drafts.ts";
 import { counting, inf, nan } from "./numbers.ts";
 import type { OpSuite } from "./op-suite.ts";
@@ -25,4 +26,5 @@ export const flatten: OpSuite<"flatten"> = {
   ],
   draft: oneImage,
   bound: (_inputs, _attributes, answer) => exact(answer),
+  carry: throughX("flatten"),
 };

@@ -1,4 +1,5 @@
 import { ops, tensor } from "@residual/core";
+import { throughX } from "./carry.ts";
 import { oneImage } from "./drafts.ts";
 import { cutImage } from "./field.ts";
 import { counting, inf, nan } from "./numbers.ts";
@@ -42,6 +43,7 @@ export const globalAveragePool: OpSuite<"globalAveragePool"> = {
     const size = ops.globalAveragePool.evaluate(magnitudes(inputs), attributes, shape);
     return summed(size, inputs.x.data.length / size.length - 1 + DIVISION, arithmetic, { stored: 2 });
   },
+  carry: throughX("globalAveragePool"),
   cut: ({ x }, _, [n = 0, c = 0]) => {
     const [, , h, w] = x.shape as [number, number, number, number];
     return { inputs: { x: cutImage(x, n, [c, c + 1], [0, h], [0, w]).image }, attributes: {} };

@@ -1,5 +1,6 @@
 import { ops, type Tensor, tensor, tensorOf } from "@residual/core";
 import fc from "fast-check";
+import { throughProducts } from "./carry.ts";
 import { upTo } from "./drafts.ts";
 import { biasAt } from "./field.ts";
 import { counting, inf, nan } from "./numbers.ts";
@@ -65,6 +66,7 @@ export const linear: OpSuite<"linear"> = {
     const cost = eightBits(x, weight);
     return bound.map((each, i) => each + cost(i % shape[1]!, ofX[i]!));
   },
+  carry: throughProducts("linear"),
   cut: ({ x, weight, bias }, _, [n = 0, o = 0]) => {
     const features = weight.shape[1]!;
     const row = (of: Tensor<"float32">, at: number) =>

@@ -1,5 +1,6 @@
 import { ops, tensor } from "@residual/core";
 import fc from "fast-check";
+import { throughX } from "./carry.ts";
 import { both, from0, upTo } from "./drafts.ts";
 import { cutImage, fieldOf } from "./field.ts";
 import { counting, inf, nan, nine } from "./numbers.ts";
@@ -112,6 +113,7 @@ export const maxPool2d: OpSuite<"maxPool2d"> = {
       return { shapes: { x: [...planes, ...sides] }, attributes: { window, stride, padding } };
     }),
   bound: (_inputs, _attributes, answer) => exact(answer),
+  carry: throughX("maxPool2d"),
   cut: ({ x }, { window, stride, padding: [top, left] }, index) => {
     const [rows, columns] = fieldOf(index, [top, left], stride, window);
     const { image, padding } = cutImage(x, index[0]!, [index[1]!, index[1]! + 1], rows, columns);

@@ -1,8 +1,9 @@
 import { ops, tensor } from "@residual/core";
+import { evaluate, orZeros, plus, sum } from "./carry.ts";
 import { image } from "./drafts.ts";
 import { counting, exactly, inf, large, nan } from "./numbers.ts";
 import type { OpSuite } from "./op-suite.ts";
-import { rounded } from "./rounding.ts";
+import { magnitudes, rounded } from "./rounding.ts";
 
 export const multiply: OpSuite<"multiply"> = {
   byHand: [
@@ -47,6 +48,13 @@ export const multiply: OpSuite<"multiply"> = {
   ],
   draft: image.map((x) => ({ shapes: { x, gate: [x[0], x[1], 1, 1] } })),
   bound: (_inputs, _attributes, answer) => rounded(answer, 3),
+  /** |x·g − x′·g′| ≤ e(x)·(|g| + e(g)) + |x|·e(g). */
+  carry: (inputs, errors, attributes, shape) => {
+    const { x, gate } = magnitudes(inputs);
+    const ofX = evaluate("multiply", { x: orZeros(errors.x, x), gate: plus(gate, errors.gate) }, attributes, shape);
+    const ofGate = evaluate("multiply", { x, gate: orZeros(errors.gate, gate) }, attributes, shape);
+    return sum(ofX, ofGate);
+  },
   recorded: {
     mul: ({ a, b }) => ops.multiply({ x: a!, gate: b! }),
   },

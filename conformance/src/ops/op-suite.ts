@@ -1,4 +1,4 @@
-import type { AttributesOf, InputsOf, OpName, ops, Tensor, Trait, Value } from "@residual/core";
+import type { AttributesOf, CompositeName, InputsOf, OpName, ops, Tensor, Trait, Value } from "@residual/core";
 import type { Arbitrary } from "fast-check";
 import type { Arithmetic } from "../arithmetic.ts";
 
@@ -53,7 +53,19 @@ interface RecordedAttributes {
 export type Recorded = (inputs: { readonly [name: string]: Value }, attributes: RecordedAttributes) => Value;
 
 /** All that the suite knows of one op: what it runs, and how far off each answer may be. */
-export interface OpSuite<Name extends OpName> {
+export type OpSuite<Name extends OpName> = Cases<Name> &
+  (Name extends CompositeName ? Partial<Bounds<Name>> : Bounds<Name>);
+
+interface Bounds<Name extends OpName> {
+  /**
+   * The error that float32 may make on exact float32 inputs, per element: in any order of summation, with fused
+   * multiply-adds or without. docs/tolerances.md derives each. That of a composite follows from its parts; one that backends
+   * fuse needs its own.
+   */
+  bound(inputs: Operands<Name, "float64">, attributes: AttributesOf<Name>, answer: Answer): Float64Array;
+}
+
+interface Cases<Name extends OpName> {
   /** Each small enough to be worked out on paper, and is. At least four. */
   readonly byHand: readonly OpCase<Name>[];
   /**
@@ -67,10 +79,15 @@ export interface OpSuite<Name extends OpName> {
   /** From where to below where an input's random numbers are; from -2 to below 2 where not given. */
   readonly ranges?: { readonly [Input in keyof InputsOf<Name, unknown>]?: readonly [from: number, to: number] };
   /**
-   * The error that float32 may make on exact float32 inputs, per element: in any order of summation, with fused
-   * multiply-adds or without. docs/tolerances.md derives each.
+   * How far errors of the inputs move each element, for composites that this op is a part of. An input without one is exact. The
+   * op's bound must then grow with the size of its inputs. Not for a composite, whose parts carry.
    */
-  bound(inputs: Operands<Name, "float64">, attributes: AttributesOf<Name>, answer: Answer): Float64Array;
+  carry?(
+    inputs: Operands<Name, "float64">,
+    errors: Partial<Operands<Name, "float64">>,
+    attributes: AttributesOf<Name>,
+    shape: readonly number[],
+  ): Float64Array;
   /**
    * For ops whose outputs are too many to be evaluated whole in float64 at a network's own sizes. The element's receptive
    * field is cut out, so that the op's own evaluation and bound do the rest: there is no second formula.

@@ -1,5 +1,6 @@
 import { tensor } from "@residual/core";
 import fc from "fast-check";
+import { throughX } from "./carry.ts";
 import { from0, image } from "./drafts.ts";
 import { inf, nan, nine } from "./numbers.ts";
 import type { OpSuite } from "./op-suite.ts";
@@ -40,4 +41,5 @@ export const padChannels: OpSuite<"padChannels"> = {
     .tuple(image, from0(4), from0(4))
     .map(([x, before, after]) => ({ shapes: { x }, attributes: { before, after } })),
   bound: (_inputs, _attributes, answer) => exact(answer),
+  carry: throughX("padChannels"),
 };

@@ -1,4 +1,5 @@
 import { ops, tensor } from "@residual/core";
+import { throughX } from "./carry.ts";
 import { imageOrRows } from "./drafts.ts";
 import { inf, nan } from "./numbers.ts";
 import type { OpSuite } from "./op-suite.ts";
@@ -45,6 +46,7 @@ export const relu: OpSuite<"relu"> = {
   ],
   draft: imageOrRows,
   bound: (_inputs, _attributes, answer) => exact(answer),
+  carry: throughX("relu"),
   recorded: {
     relu: ({ x }) => ops.relu({ x: x! }),
   },

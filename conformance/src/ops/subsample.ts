@@ -1,5 +1,6 @@
 import { ops, tensor } from "@residual/core";
 import fc from "fast-check";
+import { throughX } from "./carry.ts";
 import { both, image, upTo } from "./drafts.ts";
 import { counting, inf, nan, nine } from "./numbers.ts";
 import type { OpSuite } from "./op-suite.ts";
@@ -43,6 +44,7 @@ export const subsample: OpSuite<"subsample"> = {
   ],
   draft: fc.tuple(image, both(upTo(4))).map(([x, stride]) => ({ shapes: { x }, attributes: { stride } })),
   bound: (_inputs, _attributes, answer) => exact(answer),
+  carry: throughX("subsample"),
   recorded: {
     subsample_pad_channels: ({ x }, { stride, channelsBefore, channelsAfter }) =>
       ops.padChannels(

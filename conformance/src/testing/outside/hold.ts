@@ -11,9 +11,8 @@ import {
   type Value,
 } from "@residual/core";
 import { type Arithmetic, float32 } from "../../arithmetic.ts";
-import type { Bounded } from "../../bounds.ts";
+import { type Bounded, composedBound } from "../../bounds.ts";
 import { compare } from "../../trial.ts";
-import { composedBound } from "./composed-bound.ts";
 import { roundingError } from "./formats.ts";
 import { type Operand, viewed } from "./operand.ts";
 import { isRefusal } from "./refusal.ts";
