@@ -7,11 +7,11 @@ import {
   evaluateOp,
   type Graph,
   inputsOf,
-  isTensor,
   mapValues,
   type OpName,
   parametersOf,
   type Rules,
+  readTensor,
   rewrite,
   ShapeError,
   type Source,
@@ -22,7 +22,6 @@ import {
   UnsupportedError,
   usesOf,
   type Value,
-  type Variable,
   valuesOf,
   variablesOf,
   type WorkOptions,
@@ -67,17 +66,19 @@ export function float32Backend(bugs: Bugs = {}): Backend {
       if (parametersOf(graph).length > 0)
         throw new UnsupportedError(`${graph.name} has open parameters; bind them first`);
       const read: Graph = bugs.rules ? rewrite(graph, bugs.rules) : graph;
-      const honest = executableOf(read, bugs);
+      const leaves = new Map<Value, Tensor<"float32">>();
+      for (const value of valuesOf(read)) if ("source" in value) leaves.set(value, await narrow(value.source));
+      const honest = executableOf(read, bugs, leaves);
       return bugs.executable?.(honest, read) ?? honest;
     },
   };
 }
 
-type State = Map<Variable, Tensor<"float32">>;
+/** The numbers of constants, and what variables are now. */
+type State = Map<Value, Tensor<"float32">>;
 
-function executableOf(graph: Graph, bugs: Bugs): Executable {
+function executableOf(graph: Graph, bugs: Bugs, state: State): Executable {
   let disposed = false;
-  const state: State = new Map();
   const dispose = async () => {
     disposed = true;
   };
@@ -96,7 +97,7 @@ function executableOf(graph: Graph, bugs: Bugs): Executable {
       const known = new Map(variablesOf(graph).map((variable) => [variable.name, variable]));
       const missing = names.find((name) => !known.has(name));
       if (missing !== undefined) throw new ShapeError("read.V1", `${graph.name} has no variable ${missing}`);
-      return Object.fromEntries(names.map((name) => [name, copyOf(current(known.get(name)!, state))]));
+      return Object.fromEntries(names.map((name) => [name, copyOf(state.get(known.get(name)!)!)]));
     },
     dispose,
     [Symbol.asyncDispose]: dispose,
@@ -115,8 +116,7 @@ async function evaluate(graph: Graph, given: Inputs, { batch, bugs, state, signa
   const pending = new Map(usesOf(graph));
   for (const value of valuesOf(graph)) {
     if (value.kind === "input") known.set(value, given[value.name]!);
-    if (value.kind === "constant") known.set(value, narrow(value.source));
-    if (value.kind === "variable") known.set(value, current(value, state));
+    if ("source" in value) known.set(value, state.get(value)!);
     if (value.kind !== "node") continue;
     throwIfAborted(signal);
     if (batch > 8) await new Promise((resolve) => setTimeout(resolve, 0)); // so that an abort gets its turn
@@ -132,11 +132,6 @@ async function evaluate(graph: Graph, given: Inputs, { batch, bugs, state, signa
   const next = graph.updates.map(({ variable, value }) => [variable, copyOf(known.get(value)!)] as const);
   for (const [variable, tensor] of next) state.set(variable, tensor);
   return answers;
-}
-
-/** What a variable is now. */
-function current(variable: Variable, state: State): Tensor<"float32"> {
-  return state.get(variable) ?? narrow(variable.source);
 }
 
 function copyOf({ shape, data }: Tensor<"float32">): Tensor<"float32"> {
@@ -156,8 +151,7 @@ function answerOf(
   return { dtype: "float32", shape, data: kernel(Object.fromEntries(inputs), node.attributes as never, shape) };
 }
 
-function narrow(source: Source): Tensor<"float32"> {
-  if (!isTensor(source)) throw new UnsupportedError("this backend holds weights in memory");
-  const { shape, data } = source;
+async function narrow(source: Source): Promise<Tensor<"float32">> {
+  const { shape, data } = await readTensor(source);
   return tensorOf("float32", shape, data instanceof Float32Array ? data : Float32Array.from(data));
 }
