@@ -83,10 +83,10 @@ function answerOf(node: AnyNode, known: Map<Value, Known>, arithmetic: Arithmeti
     const error = nonZero(boundOf(node, inputs, { value, shape, arithmetic }));
     return { tensor: tensorOf("float64", shape, value), error };
   }
-  const { carry } = suiteOf(node.op);
-  if (!carry) return throughParts(node, known, arithmetic);
+  const suite = suiteOf(node.op);
+  if (!suite.carry) return throughParts(node, known, arithmetic);
   const value = evaluateOp(node, inputs, shape);
-  const carried = carry(inputs, errorsAmong(given), node.attributes, shape);
+  const carried = suite.carry(inputs, errorsAmong(given), node.attributes, shape);
   const size = value.map((each, i) => Math.abs(each) + carried[i]!);
   const own = boundOf(node, mapValues(given, enlarged), { value: size, shape, arithmetic });
   return { tensor: tensorOf("float64", shape, value), error: own.map((each, i) => each + carried[i]!) };

@@ -1,4 +1,11 @@
-import { fixtureWeights, type Preprocessing, type ResNetSpec, resnet, type Tensor, variants } from "@residual/core";
+import {
+  fixtureWeights,
+  type NamedSource,
+  type Preprocessing,
+  type ResNetSpec,
+  resnet,
+  variants,
+} from "@residual/core";
 import { cifar10Labels, imagenetLabels } from "@residual/vision";
 import type { Weights } from "@residual/weights";
 import { describe, expect, it } from "vitest";
@@ -13,7 +20,7 @@ function weightsOf(spec: ResNetSpec, metadata: Weights["metadata"] = {}): Weight
 }
 
 const renamed = ({ tensors, metadata }: Weights, rename: (name: string) => string): Weights => ({
-  tensors: new Map([...tensors].map(([name, tensor]): [string, Tensor] => [rename(name), tensor])),
+  tensors: new Map([...tensors].map(([name, tensor]): [string, NamedSource] => [rename(name), tensor])),
   metadata,
 });
 

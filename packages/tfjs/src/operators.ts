@@ -94,7 +94,7 @@ export const MatMul: Operator = {
 /** `pads` read as −∞. A graph model has none. */
 export const MaxPool: Operator<PoolAttributes & { readonly pads: Pads }> = {
   apply: (tf, [x], { window, strides, pads }) => tf.maxPool(x as Tensor4D, [...window], [...strides], explicit(pads)),
-  write: ({ pads: _, ...attributes }) => ({ attr: { ...poolAttr(attributes), padding: def.string("VALID") } }),
+  write: ({ window, strides }) => ({ attr: { ...poolAttr({ window, strides }), padding: def.string("VALID") } }),
 };
 
 export const Mean: Operator<{ readonly axes: readonly number[]; readonly keepDims: boolean }> = {

@@ -30,12 +30,12 @@ export function packers(
   }
   return (operation) => {
     const [, packed = "", ...others] = operation.inputs;
-    const { apply, smallestInput } = operatorOf(operation);
+    const operator = operatorOf(operation);
     const tensor = tensors.get(packed);
-    if (!smallestInput || !tensor || !others.every((name) => tensors.has(name))) return;
+    if (!operator.smallestInput || !tensor || !others.every((name) => tensors.has(name))) return;
     within(engine, () => {
-      const zeros = tf.zeros(smallestInput(tensor.shape, operation.attributes));
-      apply(tf, [zeros, tensor, ...others.map((name) => tensors.get(name)!)], operation.attributes);
+      const zeros = tf.zeros(operator.smallestInput!(tensor.shape, operation.attributes));
+      operator.apply(tf, [zeros, tensor, ...others.map((name) => tensors.get(name)!)], operation.attributes);
     });
     read(packed, -1);
     if (readers.get(packed) === 0) heap?.release(tensor);

@@ -1,4 +1,5 @@
 import { check } from "./errors.ts";
+import { mapValues } from "./names.ts";
 import type { Tensor } from "./tensor.ts";
 import { type AnyNode, type Attributes, formatShape, input, type Pads, type Shape, type Value } from "./value.ts";
 
@@ -134,8 +135,8 @@ export function defineComposite<
     ...definition,
     shape(shapes: InputRecord<Required, Optional, Shape>, attributes: Canonical): Shape {
       definition.check?.(shapes, attributes);
-      const inputs = Object.entries<Shape>({ ...shapes }).map(([name, shape]) => [name, input(name, shape)]);
-      return definition.decompose(Object.fromEntries(inputs), attributes).shape;
+      const inputs = mapValues<Shape, Value>({ ...shapes }, (shape, name) => input(name, shape));
+      return definition.decompose(inputs as InputRecord<Required, Optional, Value>, attributes).shape;
     },
   };
   const apply = (inputs: InputRecord<Required, Optional, Value | undefined>, options: Options = {} as Options) =>

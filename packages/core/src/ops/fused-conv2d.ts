@@ -33,9 +33,9 @@ export const fusedConv2d: CompositeOp<
     ...conv2d.attributes(options),
     relu,
   }),
-  check({ residual, ...inputs }, { relu: _, ...attributes }) {
+  check({ residual, ...inputs }, attributes) {
     if (residual === undefined) return;
-    const shape = conv2d.shape(inputs, attributes);
+    const shape = conv2d.shape(inputs, conv2d.attributes(attributes));
     const fits = residual.join() === shape.join();
     check(fits, "fusedConv2d.C1", `residual is ${formatShape(residual)}, expected ${formatShape(shape)}`);
   },

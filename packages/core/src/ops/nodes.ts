@@ -94,9 +94,8 @@ export function applyOp(op: string, inputs: { readonly [input: string]: Value | 
  * them. Empty for a primitive op.
  */
 export function partsOf(node: AnyNode): readonly Exclude<Value, Input>[] {
-  const { decompose } = opOf(node);
-  if (!decompose) return [];
-  const answer = decompose(node.inputs, node.attributes);
+  const answer = opOf(node).decompose?.(node.inputs, node.attributes);
+  if (!answer) return [];
   const renamed = new Map<Value, Value>(inputsOf(node).map((input) => [input, input]));
   const parts: Exclude<Value, Input>[] = [];
   const taken = new Set<string>();
@@ -122,8 +121,8 @@ export function evaluateOp(
   inputs: { readonly [input: string]: Tensor<"float64"> },
   shape: readonly number[],
 ): Float64Array {
-  const { evaluate } = opOf(op);
-  if (evaluate) return evaluate(inputs, attributes, shape);
+  const own = opOf(op).evaluate?.(inputs, attributes, shape);
+  if (own) return own;
   const placeholders = mapValues(inputs, ({ shape }, name) => input(name, shape)); // with the batch closed
   const known = new Map<Value, Tensor<"float64">>();
   for (const [name, value] of Object.entries(placeholders)) known.set(value, inputs[name]!);
