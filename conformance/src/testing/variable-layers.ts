@@ -72,7 +72,7 @@ export async function expectRunsAlike(
   backend: WebgpuBackend,
   of: Graph,
   runs: readonly { [name: string]: Tensor<"float32"> }[],
-): Promise<void> {
+): Promise<string[]> {
   await using ours = await backend.compile(of);
   await using exact = await reference.compile(of);
   for (const inputs of runs) expectAnswers(await ours.run(inputs), await exact.run(inputs));

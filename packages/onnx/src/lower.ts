@@ -37,7 +37,7 @@ export function lowerToOnnx(graph: Graph): Model {
 }
 
 /** Refuses open parameters. */
-export function checkBound(graph: Graph): void {
+function checkBound(graph: Graph): void {
   const [open, ...others] = parametersOf(graph);
   if (!open) return;
   const count = others.length + 1;

@@ -18,7 +18,7 @@ import { bytesOf, keyOf, type Launch, type Output, type Plan, type Storage } fro
 import { napping } from "./wait.ts";
 
 /** Memory on the device. */
-export type Allocation = GPUBuffer | GPUTexture;
+type Allocation = GPUBuffer | GPUTexture;
 
 /** A dispatch with all that it takes, made once. */
 export interface Step {

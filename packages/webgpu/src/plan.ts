@@ -48,7 +48,7 @@ export interface Output {
 }
 
 /** What replaces a variable after a run: numbers in the host's order. */
-export interface PlannedUpdate extends Output {
+interface PlannedUpdate extends Output {
   readonly variable: string;
 }
 

@@ -35,7 +35,7 @@ export type Conv2dAttributes = {
   readonly groups: number;
 };
 
-export function conv2dAttributes({
+function conv2dAttributes({
   stride = 1,
   padding = 0,
   dilation = 1,
