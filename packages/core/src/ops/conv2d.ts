@@ -35,12 +35,7 @@ export type Conv2dAttributes = {
   readonly groups: number;
 };
 
-function conv2dAttributes({
-  stride = 1,
-  padding = 0,
-  dilation = 1,
-  groups = 1,
-}: Conv2dOptions): Conv2dAttributes {
+function conv2dAttributes({ stride = 1, padding = 0, dilation = 1, groups = 1 }: Conv2dOptions): Conv2dAttributes {
   return { stride: pair(stride), padding: sides(padding), dilation: pair(dilation), groups };
 }
 
