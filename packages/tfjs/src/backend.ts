@@ -24,24 +24,24 @@ import { Session } from "./session.ts";
 export interface TfjsOptions {
   /** The best there is where not given. `node` and `node-gpu` are TensorFlow itself, through tfjs-node. */
   readonly engine?: EngineName;
-  /** The tfjs-core that the process has already, with its engines' packages imported; found by itself where not given. */
+  /** The tfjs-core that the process has already, with its engines' packages imported. It is found where not given. */
   readonly tf?: TensorFlowCore;
   /** The folder, a URL or a path, that tfjs-backend-wasm's .wasm files are in; beside its code where not given. */
   readonly wasmPaths?: string;
   /** Where webgpu's adapters come from: the browser's `navigator.gpu`, or in Node Dawn's, where not given. */
   readonly gpu?: GpuSource;
   /**
-   * Whether wasm runs in a thread of its own, one an executable, so that the event loop waits for nothing. Without it the loop goes
-   * round every few milliseconds, between two layers. Of Node.
+   * Whether wasm runs in a thread of its own, one for each executable, so that the event loop waits for nothing.
+   * Without a thread the loop goes round every few milliseconds, between two layers. For Node.
    */
   readonly worker?: boolean;
 }
 
 /**
- * TensorFlow.js, on one of its engines, which is opened by the first compile, or by `describe`. What the process itself does with
- * tfjs, and which engine it has selected, is left alone.
+ * TensorFlow.js, on one of its engines, which is opened by the first compile, or by `describe`. What the process itself
+ * does with tfjs, and which engine it has selected, is left alone.
  *
- * Takes graphs as they are built, and optimizes them.
+ * Variables with an update are tensors of the engine. A variable without one is a constant.
  */
 export function tfjs(options: TfjsOptions = {}): Backend {
   const { worker = false, engine: name = worker ? "wasm" : undefined } = options;
@@ -98,17 +98,21 @@ function weightsByName({ weights, variables }: Program): ReadonlyMap<string, Wei
   return new Map([...weights, ...variables].map((weight) => [weight.name, weight]));
 }
 
-/** Variables without an update are constants of the program, and are read from their sources. */
+/** Variables without an update are constants of the program: `read` takes their numbers from their sources. */
 function readingConstants(graph: Graph, loaded: LoadedGraph): LoadedGraph {
-  const updated = new Set(graph.updates.map(({ variable }) => variable.name));
-  const sources = new Map(variablesOf(graph).map(({ name, source }) => [name, source]));
+  const updated = new Set(graph.updates.map(({ variable }) => variable));
+  const constants = new Map(
+    variablesOf(graph).flatMap((each) => (updated.has(each) ? [] : [[each.name, each.source] as const])),
+  );
+  if (constants.size === 0) return loaded;
   return {
     run: (inputs, options) => loaded.run(inputs, options),
     async read(names) {
-      const answers = { ...(await loaded.read?.(names.filter((name) => updated.has(name)))) };
+      const answers = { ...(await loaded.read?.(names.filter((name) => !constants.has(name)))) };
       for (const name of names) {
-        if (updated.has(name)) continue;
-        const { shape, data } = await readTensor(sources.get(name)!);
+        const source = constants.get(name);
+        if (!source) continue;
+        const { shape, data } = await readTensor(source);
         answers[name] = tensorOf("float32", shape, Float32Array.from(data));
       }
       return answers;

@@ -1,7 +1,6 @@
 import { type AnyNode, type AttributesOf, type Shape, sizeOf, type Value } from "@residual/core";
 import type { Dialect } from "./dialect.ts";
-import type { Pads, Pair } from "./operators.ts";
-import type { OperatorAttributes } from "./program.ts";
+import type { OperatorAttributes, Pads, Pair } from "./operators.ts";
 import type { Operand, ProgramBuilder, Step } from "./program-builder.ts";
 
 /** A convolution with the addition and the ReLU that may follow it. */
@@ -73,8 +72,8 @@ export function matrixProduct(
 }
 
 /**
- * Whether an operator may add the bias. XNNPACK packs kernels together with it, and keeps a note of each pair for as long as
- * one of the two lives: kernels that stay with a bias that changes, or the reverse, would be packed anew in each run.
+ * Whether one operator may add the bias too. XNNPACK packs kernels together with their bias, and keeps a note of the
+ * pair until both are freed. Kernels that stay would be packed anew for each new bias, and the notes would pile up.
  */
 function areConstant(...operands: readonly Operand[]): boolean {
   return operands.every((operand) => typeof operand !== "string" && operand.kind === "constant");
@@ -131,8 +130,8 @@ function product(to: ProgramBuilder, { node, weight, bias, channels, outputs, at
 }
 
 /**
- * Every pixel that a stride meets, from the first on. Rows and columns are cut into stretches as long as the stride, whose
- * firsts are one slice: on CPUs tfjs's StridedSlice goes number by number, and takes 40 times as long.
+ * Every pixel that a stride meets, from the first on. Rows and columns are cut into stretches as long as the stride.
+ * The firsts of these are one slice: on CPUs tfjs's StridedSlice goes number by number, and takes 40 times as long.
  */
 export function subsample(to: ProgramBuilder, shape: Shape, [down, right]: Pair): [Step, ...Step[]] {
   const [, channels, height, width] = shape as readonly [number, number, number, number];
@@ -184,9 +183,9 @@ function split(to: ProgramBuilder, { node, weight, bias, groups, channels, attri
 }
 
 /**
- * Each channel alone with each of its group's outputs, [N, OH, OW, C · outputs of a group], and what belongs to one output
- * summed up. A mean is the quicker sum, where kernels can be multiplied by the number of its terms exactly: where that is a
- * power of two.
+ * Each channel alone with each of its group's outputs, [N, OH, OW, C · outputs of a group], and then the sums of what
+ * belongs to one output. A mean is the quicker sum, where kernels can be multiplied by the number of its terms exactly:
+ * where that is a power of two.
  */
 function depthwise(to: ProgramBuilder, bank: Bank): [Step, ...Step[]] {
   const { node, weight, groups, channels, outputs } = bank;

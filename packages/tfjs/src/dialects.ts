@@ -15,9 +15,9 @@ interface Entry {
 /**
  * Convolutions in groups, as measured on the seven shapes of ResNeXt-50 (docs/tfjs.md):
  *
- * - on CPUs each channel alone, and then sums. XNNPACK has quick kernels for it, at no more weights; a convolution a group takes 1 to
- *   12 times as long. From 64 channels a group on, the products to be summed are too many.
- * - on GPUs a convolution a group: there a depthwise one takes 3 to 6 times as long.
+ * - on CPUs each channel alone, and then sums. XNNPACK has quick kernels for it, at no more weights; a convolution for
+ *   each group takes 1 to 12 times as long. From 64 channels in a group on, the products to be summed are too many.
+ * - on GPUs a convolution for each group: there a depthwise one takes 3 to 6 times as long.
  */
 const onCpu: Dialect = {
   multiplies: () => false,
@@ -27,15 +27,16 @@ const onCpu: Dialect = {
 };
 const onGpu: Dialect = { ...onCpu, grouped: () => "split" };
 /**
- * XNNPACK packs the kernels of a convolution into twice their memory, a matrix into its own size. Up to some 200 pixels the two are
- * as quick, with the same bits; for more a convolution takes half the time. Four fifths of ResNet-50's 1 × 1 kernels have 196 pixels or less.
- * To cut windows out of an image first adds a sixth at 7 × 7, where kernels have 9 MiB, and saves as much; elsewhere it is not worth it.
+ * XNNPACK packs the kernels of a convolution into twice their memory, a matrix into its own size. Up to some 200 pixels
+ * the two are as quick, with the same bits; for more a convolution takes half the time. Four fifths of ResNet-50's
+ * kernels of one pixel have 196 pixels or less. To cut windows out of an image first adds a sixth to the time at 7 × 7,
+ * where kernels have 9 MiB, and saves as much memory; elsewhere it is not worth it.
  */
 const onXnnpack: Dialect = {
   ...onCpu,
   multiplies: ({ pixels, taps, weights }) => (taps === 1 ? pixels <= 256 : pixels <= 64 && weights >= 2 ** 20),
 };
-/** TensorFlow's own kernels take a padding by its name alone, so images are padded before; groups as it is documented. */
+/** TensorFlow's own kernels take a padding by its name alone, so images are padded before. */
 const inTensorFlow: Dialect = {
   multiplies: () => false,
   padsConvolutions: false,

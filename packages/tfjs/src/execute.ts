@@ -12,8 +12,9 @@ import {
 } from "@residual/core";
 import type * as tfjs from "@tensorflow/tfjs-core";
 import type { Engine } from "./engine.ts";
+import { operatorOf } from "./operators.ts";
 import { packers } from "./packing.ts";
-import { type BareProgram, type Operation, operatorOf } from "./program.ts";
+import type { BareProgram, Operation } from "./program.ts";
 import { textOf, within } from "./runtime.ts";
 import { TimeSlices } from "./time-slices.ts";
 
@@ -106,8 +107,8 @@ export class Network implements LoadedGraph {
   }
 
   /**
-   * Carries the program out, operation by operation. The event loop goes round every few milliseconds, and the signal is
-   * looked at before each. Inputs belong to the run. Variables are as they were until `commit`.
+   * Carries the program out, operation by operation. The event loop goes round every few milliseconds, and the signal
+   * is looked at before each. Inputs belong to the run. Variables are as they were until `commit`.
    */
   async compute(inputs: NamedTensors, { signal, onProgress }: WorkOptions): Promise<NamedTensors> {
     const { operations, outputs } = this.#program;
@@ -190,8 +191,8 @@ export class Network implements LoadedGraph {
   }
 
   /**
-   * Clones share the numbers, which nothing changes: several variables may have the same update, and it may be a weight,
-   * or another variable. All of them are made, or none.
+   * Clones share the numbers, which nothing changes: several variables may have the same update, and it may be a
+   * weight, or another variable. All of them are made, or none.
    */
   #stageUpdates(held: ReadonlyMap<string, tfjs.Tensor>): void {
     const { tf } = this.#engine;

@@ -17,8 +17,8 @@ import { type QuantizationName, type Quantized, quantize } from "./quantize.ts";
 
 export interface GraphModelOptions {
   /**
-   * The engine that the file is to be quickest on: convolutions in groups have a form for CPUs and one for GPUs. Any engine runs
-   * either. "wasm" where not given.
+   * The engine that the file is to be quickest on: convolutions in groups have a form for CPUs and one for GPUs. Any
+   * engine runs either. "wasm" where not given.
    */
   readonly engine?: EngineName;
   /** How kernels and matrices are stored; in float32, exactly, where not given. Vectors stay float32. */
@@ -54,11 +54,13 @@ export interface GraphModelFile {
 const SHARD_BYTES = 4 << 20;
 
 /**
- * A graph as a TensorFlow.js graph model, file by file: shards of weights of at most 4 MiB, and at last `model.json`, which makes it a
- * model. `tf.loadGraphModel` loads it with no code of ours. It takes and gives what the graph does, in NCHW, under the same names, and
- * answers with the bits of our own executable on `engine`. A weight's numbers are worked out when it is its turn.
+ * A graph as a TensorFlow.js graph model, file by file: shards of weights of at most 4 MiB, and at last `model.json`,
+ * which makes it a model. `tf.loadGraphModel` loads it with no code of ours. It takes and gives what the graph does, in
+ * NCHW, under the same names, and answers with the bits of our own executable on `engine`. Each weight is read when it
+ * is its turn.
  *
- * Throws UnsupportedError for open parameters, for variables with an update, and for numbers that a quantization cannot hold; AbortError once the signal is aborted.
+ * Throws UnsupportedError for open parameters, for variables with an update, and for numbers that a quantization cannot
+ * hold; AbortError once the signal is aborted; what a source throws.
  */
 export function graphModelFiles(
   graph: Graph,
@@ -230,7 +232,9 @@ class Errors {
   }
 }
 
-/** With these `predict` answers with an object of tensors by their names, where there are several, and not with an array. */
+/**
+ * With these `predict` answers with an object of tensors by their names, where there are several, and with no array.
+ */
 function keysOf({ outputs }: Program): { readonly structuredOutputKeys?: readonly string[] } {
   return outputs.length > 1 ? { structuredOutputKeys: outputs.map(({ name }) => name) } : {};
 }

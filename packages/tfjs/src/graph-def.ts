@@ -1,5 +1,6 @@
 import { type NodeDef, type ParameterValue, shape, tensor, type } from "./node-def.ts";
-import { type Operation, operatorOf, type Program } from "./program.ts";
+import { operatorOf } from "./operators.ts";
+import type { Operation, Program } from "./program.ts";
 
 /** A ParameterValue under a name. */
 export interface NamedParameter extends ParameterValue {
@@ -12,7 +13,9 @@ export interface GraphDef {
   readonly parameters: readonly NamedParameter[];
 }
 
-/** A program as nodes of a GraphDef: a Placeholder each input, a Const each weight and parameter, then the operations. */
+/**
+ * A program as nodes of a GraphDef: a Placeholder each input, a Const each weight and parameter, then the operations.
+ */
 export function graphDefOf(program: Program): GraphDef {
   const written = program.operations.map(writeOperation);
   const parameters = written.flatMap((each) => each.parameters);

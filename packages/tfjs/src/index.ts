@@ -16,8 +16,6 @@ export { formatProgram } from "./print.ts";
 export type {
   Layout,
   Operation,
-  OperatorAttributes,
-  OperatorName,
   Program,
   ProgramVariable,
   Weight,

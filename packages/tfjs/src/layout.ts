@@ -21,9 +21,9 @@ export function shapeIn(layout: Layout, shape: readonly number[]): readonly numb
 }
 
 /**
- * Puts the numbers of a weight in their layout, in float32, rounded once. Lazy sources are read some rows at a time, by way
- * of `buffer`. `target` gives the memory, as long as the weight, that the numbers go to. It is called anew after each wait:
- * the memory of an engine may have moved.
+ * Puts the numbers of a weight in their layout, in float32, rounded once. Lazy sources are read some rows at a time, by
+ * way of `buffer`. `target` gives the memory, as long as the weight, that the numbers go to. It is called anew after
+ * each wait: the memory of an engine may have moved.
  */
 export async function layOut(
   { layout, source }: Weight,
@@ -71,8 +71,8 @@ export class RowBuffer {
 }
 
 /**
- * A source as rows of `channels` times `taps` numbers, and how many numbers of a layout there are from one row, channel or
- * tap to the next. Each `rowsPerGroup` rows are a group, and groups begin `group` numbers apart.
+ * A source as rows of `channels` times `taps` numbers, and how many numbers of a layout there are from one row, channel
+ * or tap to the next. Each `rowsPerGroup` rows are a group, and groups begin `group` numbers apart.
  */
 interface Steps {
   readonly channels: number;
@@ -108,7 +108,9 @@ function stepsOf(layout: Layout, [rows = 1, channels = 1, ...rest]: readonly num
   }
 }
 
-/** As many rows as numbers fit into a cache line: where rows of a layout lie side by side, a line is written at a time. */
+/**
+ * As many rows as numbers fit into a cache line: where rows of a layout lie side by side, a line is written at a time.
+ */
 const ROWS_OF_A_BLOCK = 16;
 
 /** Puts rows in their places. `data` begins with the first of them. */

@@ -15,8 +15,8 @@ import type { Program } from "./program.ts";
 import { type Operand, ProgramBuilder } from "./program-builder.ts";
 
 /**
- * A graph in TensorFlow's operators. Images are turned to NHWC where operators read them and back where they go out; any
- * batch will do. A variable without an update is a constant.
+ * A graph in TensorFlow's operators. Images are turned to NHWC where operators read them and back where they go out.
+ * Any batch will do. A variable without an update is a constant.
  *
  * Throws UnsupportedError for open parameters.
  */
@@ -87,7 +87,8 @@ const lowering = (to: ProgramBuilder, dialect: Dialect): Lowering<Operand> => ({
 });
 
 /**
- * The mean of the pixels that a window sees. TensorFlow's pools leave out what is not there, but pad evenly or not at all.
+ * The mean of the pixels that a window sees. TensorFlow's pools leave out what is not there, but pad evenly or not at
+ * all.
  */
 function averagePool(to: ProgramBuilder, node: Node<"averagePool2d">, x: string): string {
   const { window, stride: strides } = node.attributes;

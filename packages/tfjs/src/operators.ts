@@ -1,24 +1,18 @@
-/**
- * TensorFlow's operators that networks are lowered to: each export is one, under TensorFlow's name, and nothing else is
- * exported but types. Images are NHWC, kernels HWIO. Inputs are in TensorFlow's order: `x, filter[, bias]`,
- * `x, scale, offset, mean, variance`.
- *
- * Source of attributes and parameters: tensorflow/core/ops, and the op_list of tfjs-converter.
- */
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core";
 import * as def from "./node-def.ts";
+import type { Operation } from "./program.ts";
 import type { TensorFlow } from "./runtime.ts";
 
 /** All that is known of an operator: its attributes, how it is executed and how it is written. */
-export interface Operator<Attributes extends object = object> {
-  apply(tf: TensorFlow, inputs: readonly Tensor[], attributes: Attributes): Tensor;
+interface Operator<Attributes extends object = object> {
+  apply(this: void, tf: TensorFlow, inputs: readonly Tensor[], attributes: Attributes): Tensor;
   /** Nothing but inputs where not given. */
-  write?(attributes: Attributes, inputs: readonly string[]): Written;
+  write?(this: void, attributes: Attributes, inputs: readonly string[]): Written;
   /**
-   * Of an operator whose second input XNNPACK packs for itself, given that input's shape: the shape of the smallest first
-   * input that goes with it.
+   * Of an operator whose second input XNNPACK packs for itself, given that input's shape: the shape of the smallest
+   * first input that goes with it.
    */
-  smallestInput?(packed: readonly number[], attributes: Attributes): number[];
+  smallestInput?(this: void, packed: readonly number[], attributes: Attributes): number[];
 }
 
 /** What a node of a GraphDef holds. */
@@ -45,129 +39,133 @@ interface PoolAttributes {
   readonly strides: Pair;
 }
 
-export const AddV2: Operator = { apply: (tf, [a, b]) => tf.add(a!, b!) };
-
-export const AvgPool: Operator<PoolAttributes & { readonly padding: "VALID" | "SAME" }> = {
-  apply: (tf, [x], { window, strides, padding }) =>
-    tf.avgPool(x as Tensor4D, [...window], [...strides], padding === "VALID" ? "valid" : "same"),
-  write: ({ padding, ...attributes }) => ({ attr: { ...poolAttr(attributes), padding: def.string(padding) } }),
-};
-
-export const ConcatV2: Operator<{ readonly axis: number }> = {
-  apply: (tf, inputs, { axis }) => tf.concat([...inputs], axis),
-  write: ({ axis }, inputs) => ({
-    attr: { N: def.int(inputs.length) },
-    parameters: { axis: def.intScalar(axis) },
+/**
+ * TensorFlow's operators that networks are lowered to, under TensorFlow's names. Images are NHWC, kernels HWIO. Inputs
+ * are in TensorFlow's order: `x, filter[, bias]`, `x, scale, offset, mean, variance`.
+ *
+ * Source of attributes and parameters: tensorflow/core/ops, and the op_list of tfjs-converter.
+ */
+const operators = {
+  AddV2: operator({ apply: (tf, [a, b]) => tf.add(a!, b!) }),
+  AvgPool: operator<PoolAttributes & { readonly padding: "VALID" | "SAME" }>({
+    apply: (tf, [x], { window, strides, padding }) =>
+      tf.avgPool(x as Tensor4D, [...window], [...strides], padding === "VALID" ? "valid" : "same"),
+    write: ({ padding, ...attributes }) => ({ attr: { ...poolAttr(attributes), padding: def.string(padding) } }),
   }),
-};
-
-export const Conv2D: Operator<ConvolutionAttributes> = {
-  apply: (tf, [x, filter], { strides, pads, dilations }) =>
-    tf.conv2d(x as Tensor4D, filter as Tensor4D, [...strides], explicit(pads), "NHWC", [...dilations]),
-  write: (attributes) => ({ attr: convolutionAttr(attributes) }),
-  smallestInput: windowOf,
-};
-
-export const DepthwiseConv2dNative: Operator<ConvolutionAttributes> = {
-  apply: (tf, [x, filter], { strides, pads, dilations }) =>
-    tf.depthwiseConv2d(x as Tensor4D, filter as Tensor4D, [...strides], explicit(pads), "NHWC", [...dilations]),
-  write: (attributes) => ({ attr: convolutionAttr(attributes) }),
-  smallestInput: windowOf,
-};
-
-export const FusedBatchNormV3: Operator<{ readonly epsilon: number }> = {
-  apply: (tf, [x, scale, offset, mean, variance], { epsilon }) =>
-    tf.batchNorm(x!, mean as Tensor1D, variance as Tensor1D, offset, scale, epsilon),
-  write: ({ epsilon }) => ({
-    attr: { epsilon: def.float(epsilon), is_training: def.boolean(false), data_format: def.string("NHWC") },
-  }),
-};
-
-export const LogSoftmax: Operator = { apply: (tf, [x]) => tf.logSoftmax(x!) };
-
-export const MatMul: Operator = {
-  apply: (tf, [a, b]) => tf.matMul(a!, b!),
-  write: () => ({ attr: productAttr }),
-  smallestInput: rowOf,
-};
-
-/** `pads` read as −∞. A graph model has none. */
-export const MaxPool: Operator<PoolAttributes & { readonly pads: Pads }> = {
-  apply: (tf, [x], { window, strides, pads }) => tf.maxPool(x as Tensor4D, [...window], [...strides], explicit(pads)),
-  write: ({ window, strides }) => ({ attr: { ...poolAttr({ window, strides }), padding: def.string("VALID") } }),
-};
-
-export const Mean: Operator<{ readonly axes: readonly number[]; readonly keepDims: boolean }> = {
-  apply: (tf, [x], { axes, keepDims }) => tf.mean(x!, [...axes], keepDims),
-  write: ({ axes, keepDims }) => ({
-    attr: { keep_dims: def.boolean(keepDims) },
-    parameters: { axes: def.intVector(axes) },
-  }),
-};
-
-export const Mul: Operator = { apply: (tf, [a, b]) => tf.mul(a!, b!) };
-
-/** `paddings` are before and after each axis. */
-export const PadV2: Operator<{ readonly paddings: readonly (readonly [number, number])[]; readonly value: number }> = {
-  apply(tf, [x], { paddings, value }) {
-    const pairs = paddings.map(([before, after]): [number, number] => [before, after]);
-    return tf.pad(x!, pairs, value);
-  },
-  write: ({ paddings, value }) => ({
-    parameters: { paddings: def.intPairs(paddings), value: def.floatScalar(value) },
-  }),
-};
-
-export const Relu: Operator = { apply: (tf, [x]) => tf.relu(x!) };
-
-/** −1 stands for the batch. */
-export const Reshape: Operator<{ readonly shape: readonly number[] }> = {
-  apply: (tf, [x], { shape }) => tf.reshape(x!, [...shape]),
-  write: ({ shape }) => ({ parameters: { shape: def.intVector(shape) } }),
-};
-
-export const Sigmoid: Operator = { apply: (tf, [x]) => tf.sigmoid(x!) };
-
-/** A size of −1 reaches to the end. */
-export const Slice: Operator<{ readonly begin: readonly number[]; readonly size: readonly number[] }> = {
-  apply: (tf, [x], { begin, size }) => tf.slice(x!, [...begin], [...size]),
-  write: ({ begin, size }) => ({ parameters: { begin: def.intVector(begin), size: def.intVector(size) } }),
-};
-
-export const Softmax: Operator = { apply: (tf, [x]) => tf.softmax(x!) };
-
-export const Sum: Operator<{ readonly axes: readonly number[] }> = {
-  apply: (tf, [x], { axes }) => tf.sum(x!, [...axes]),
-  write: ({ axes }) => ({ attr: { keep_dims: def.boolean(false) }, parameters: { axes: def.intVector(axes) } }),
-};
-
-export const Transpose: Operator<{ readonly permutation: readonly number[] }> = {
-  apply: (tf, [x], { permutation }) => tf.transpose(x!, [...permutation]),
-  write: ({ permutation }) => ({ parameters: { permutation: def.intVector(permutation) } }),
-};
-
-export const _FusedConv2D: Operator<ConvolutionAttributes & { readonly relu: boolean }> = {
-  apply: (tf, [x, filter, bias], { strides, pads, dilations, relu }) =>
-    tf.fused.conv2d({
-      x: x as Tensor4D,
-      filter: filter as Tensor4D,
-      bias: bias!,
-      strides: [...strides],
-      pad: explicit(pads),
-      dataFormat: "NHWC",
-      dilations: [...dilations],
-      activation: relu ? "relu" : "linear",
+  ConcatV2: operator<{ readonly axis: number }>({
+    apply: (tf, inputs, { axis }) => tf.concat([...inputs], axis),
+    write: ({ axis }, inputs) => ({
+      attr: { N: def.int(inputs.length) },
+      parameters: { axis: def.intScalar(axis) },
     }),
-  write: ({ relu, ...attributes }) => ({ attr: { ...convolutionAttr(attributes), ...fusedAttr(relu) } }),
-  smallestInput: windowOf,
+  }),
+  Conv2D: operator<ConvolutionAttributes>({
+    apply: (tf, [x, filter], { strides, pads, dilations }) =>
+      tf.conv2d(x as Tensor4D, filter as Tensor4D, [...strides], explicit(pads), "NHWC", [...dilations]),
+    write: (attributes) => ({ attr: convolutionAttr(attributes) }),
+    smallestInput: windowOf,
+  }),
+  DepthwiseConv2dNative: operator<ConvolutionAttributes>({
+    apply: (tf, [x, filter], { strides, pads, dilations }) =>
+      tf.depthwiseConv2d(x as Tensor4D, filter as Tensor4D, [...strides], explicit(pads), "NHWC", [...dilations]),
+    write: (attributes) => ({ attr: convolutionAttr(attributes) }),
+    smallestInput: windowOf,
+  }),
+  FusedBatchNormV3: operator<{ readonly epsilon: number }>({
+    apply: (tf, [x, scale, offset, mean, variance], { epsilon }) =>
+      tf.batchNorm(x!, mean as Tensor1D, variance as Tensor1D, offset, scale, epsilon),
+    write: ({ epsilon }) => ({
+      attr: { epsilon: def.float(epsilon), is_training: def.boolean(false), data_format: def.string("NHWC") },
+    }),
+  }),
+  LogSoftmax: operator({ apply: (tf, [x]) => tf.logSoftmax(x!) }),
+  MatMul: operator({
+    apply: (tf, [a, b]) => tf.matMul(a!, b!),
+    write: () => ({ attr: productAttr }),
+    smallestInput: rowOf,
+  }),
+  /** `pads` read as −∞. A graph model has none. */
+  MaxPool: operator<PoolAttributes & { readonly pads: Pads }>({
+    apply: (tf, [x], { window, strides, pads }) => tf.maxPool(x as Tensor4D, [...window], [...strides], explicit(pads)),
+    write: ({ window, strides }) => ({ attr: { ...poolAttr({ window, strides }), padding: def.string("VALID") } }),
+  }),
+  Mean: operator<{ readonly axes: readonly number[]; readonly keepDims: boolean }>({
+    apply: (tf, [x], { axes, keepDims }) => tf.mean(x!, [...axes], keepDims),
+    write: ({ axes, keepDims }) => ({
+      attr: { keep_dims: def.boolean(keepDims) },
+      parameters: { axes: def.intVector(axes) },
+    }),
+  }),
+  Mul: operator({ apply: (tf, [a, b]) => tf.mul(a!, b!) }),
+  /** `paddings` are before and after each axis. */
+  PadV2: operator<{ readonly paddings: readonly (readonly [number, number])[]; readonly value: number }>({
+    apply(tf, [x], { paddings, value }) {
+      const pairs = paddings.map(([before, after]): [number, number] => [before, after]);
+      return tf.pad(x!, pairs, value);
+    },
+    write: ({ paddings, value }) => ({
+      parameters: { paddings: def.intPairs(paddings), value: def.floatScalar(value) },
+    }),
+  }),
+  Relu: operator({ apply: (tf, [x]) => tf.relu(x!) }),
+  /** −1 stands for the batch. */
+  Reshape: operator<{ readonly shape: readonly number[] }>({
+    apply: (tf, [x], { shape }) => tf.reshape(x!, [...shape]),
+    write: ({ shape }) => ({ parameters: { shape: def.intVector(shape) } }),
+  }),
+  Sigmoid: operator({ apply: (tf, [x]) => tf.sigmoid(x!) }),
+  /** A size of −1 reaches to the end. */
+  Slice: operator<{ readonly begin: readonly number[]; readonly size: readonly number[] }>({
+    apply: (tf, [x], { begin, size }) => tf.slice(x!, [...begin], [...size]),
+    write: ({ begin, size }) => ({ parameters: { begin: def.intVector(begin), size: def.intVector(size) } }),
+  }),
+  Softmax: operator({ apply: (tf, [x]) => tf.softmax(x!) }),
+  Sum: operator<{ readonly axes: readonly number[] }>({
+    apply: (tf, [x], { axes }) => tf.sum(x!, [...axes]),
+    write: ({ axes }) => ({ attr: { keep_dims: def.boolean(false) }, parameters: { axes: def.intVector(axes) } }),
+  }),
+  Transpose: operator<{ readonly permutation: readonly number[] }>({
+    apply: (tf, [x], { permutation }) => tf.transpose(x!, [...permutation]),
+    write: ({ permutation }) => ({ parameters: { permutation: def.intVector(permutation) } }),
+  }),
+  _FusedConv2D: operator<ConvolutionAttributes & { readonly relu: boolean }>({
+    apply: (tf, [x, filter, bias], { strides, pads, dilations, relu }) =>
+      tf.fused.conv2d({
+        x: x as Tensor4D,
+        filter: filter as Tensor4D,
+        bias: bias!,
+        strides: [...strides],
+        pad: explicit(pads),
+        dataFormat: "NHWC",
+        dilations: [...dilations],
+        activation: relu ? "relu" : "linear",
+      }),
+    write: ({ relu, ...attributes }) => ({ attr: { ...convolutionAttr(attributes), ...fusedAttr(relu) } }),
+    smallestInput: windowOf,
+  }),
+  _FusedMatMul: operator<{ readonly relu: boolean }>({
+    apply: (tf, [a, b, bias], { relu }) =>
+      tf.fused.matMul({ a: a as Tensor2D, b: b as Tensor2D, bias: bias!, activation: relu ? "relu" : "linear" }),
+    write: ({ relu }) => ({ attr: { ...productAttr, ...fusedAttr(relu) } }),
+    smallestInput: rowOf,
+  }),
 };
 
-export const _FusedMatMul: Operator<{ readonly relu: boolean }> = {
-  apply: (tf, [a, b, bias], { relu }) =>
-    tf.fused.matMul({ a: a as Tensor2D, b: b as Tensor2D, bias: bias!, activation: relu ? "relu" : "linear" }),
-  write: ({ relu }) => ({ attr: { ...productAttr, ...fusedAttr(relu) } }),
-  smallestInput: rowOf,
-};
+export type OperatorName = keyof typeof operators;
+
+/** What an operation of this operator holds beside its inputs. */
+export type OperatorAttributes<Name extends OperatorName> =
+  (typeof operators)[Name] extends Operator<infer Attributes> ? Attributes : never;
+
+/** The definition of an operation's operator, for code that treats all alike. */
+export function operatorOf({ operator }: Operation): Operator {
+  return operators[operator as OperatorName]; // as the builder has checked
+}
+
+/** Says which attributes an operator has. */
+function operator<Attributes extends object>(definition: Operator<Attributes>): Operator<Attributes> {
+  return definition;
+}
 
 type ExplicitPadding = [[number, number], [number, number], [number, number], [number, number]];
 

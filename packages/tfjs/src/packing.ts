@@ -1,15 +1,16 @@
 import type { Tensor } from "@tensorflow/tfjs-core";
 import type { Engine } from "./engine.ts";
-import { type BareProgram, type Operation, operatorOf } from "./program.ts";
+import { operatorOf } from "./operators.ts";
+import type { BareProgram, Operation } from "./program.ts";
 import { within } from "./runtime.ts";
 
 /**
- * On engines that pack kernels and matrices for themselves when they are first used: makes the engine do so now, on zeros,
- * and gives the memory of the original back once every operation that reads it has its own packing. A network then holds
- * its weights once and not twice, and its first run takes no longer than any.
+ * On engines that pack kernels and matrices for themselves when they are first used: makes the engine do so now, on
+ * zeros, and gives the memory of the original back once every operation that reads it has its own packing. A network
+ * then holds its weights once and not twice, and its first run takes no longer than any.
  *
- * Only weights are packed ahead. Whatever a run works out has a new tensor in each run, and the engine frees a packing with
- * the tensor that it was made of.
+ * Only weights are packed ahead. Whatever a run works out has a new tensor in each run, and the engine frees a packing
+ * with the tensor that it was made of.
  */
 export function packers(
   engine: Engine,
@@ -30,12 +31,12 @@ export function packers(
   }
   return (operation) => {
     const [, packed = "", ...others] = operation.inputs;
-    const operator = operatorOf(operation);
+    const { apply, smallestInput } = operatorOf(operation);
     const tensor = tensors.get(packed);
-    if (!operator.smallestInput || !tensor || !others.every((name) => tensors.has(name))) return;
+    if (!smallestInput || !tensor || !others.every((name) => tensors.has(name))) return;
     within(engine, () => {
-      const zeros = tf.zeros(operator.smallestInput!(tensor.shape, operation.attributes));
-      operator.apply(tf, [zeros, tensor, ...others.map((name) => tensors.get(name)!)], operation.attributes);
+      const zeros = tf.zeros(smallestInput(tensor.shape, operation.attributes));
+      apply(tf, [zeros, tensor, ...others.map((name) => tensors.get(name)!)], operation.attributes);
     });
     read(packed, -1);
     if (readers.get(packed) === 0) heap?.release(tensor);

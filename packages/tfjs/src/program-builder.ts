@@ -12,12 +12,12 @@ import {
   valuesOf,
 } from "@residual/core";
 import { shapeIn } from "./layout.ts";
-import type { Pads } from "./operators.ts";
-import type { Layout, Operation, OperatorAttributes, OperatorName, Weight } from "./program.ts";
+import type { OperatorAttributes, OperatorName, Pads } from "./operators.ts";
+import type { Layout, Operation, Weight } from "./program.ts";
 
 /**
- * A value on its way through the lowering: the name of an operation, whose images are NHWC, or a leaf, which the graph has
- * in NCHW, and which gets a layout when an operator reads it.
+ * A value on its way through the lowering: the name of an operation, whose images are NHWC, or a leaf, which the graph
+ * has in NCHW, and which gets a layout when an operator reads it.
  */
 export type Operand = string | Input | Constant | Variable;
 
@@ -49,7 +49,9 @@ export class ProgramBuilder {
     this.#defined = new Set(values.filter(({ kind }) => kind !== "node").map(({ name }) => name));
   }
 
-  /** Adds an operation and gives its name: `name`, unless that is taken, as it may be for a part of a composite node. */
+  /**
+   * Adds an operation and gives its name: `name`, unless that is taken, as it may be for a part of a composite node.
+   */
   emit<Name extends OperatorName>(
     operator: Name,
     name: string,
@@ -59,7 +61,7 @@ export class ProgramBuilder {
     const own = this.#defined.has(name) ? this.#free(name) : name;
     this.#defined.add(own);
     this.#taken.add(own);
-    this.operations.push({ operator, name: own, inputs, attributes } as Operation);
+    this.operations.push({ operator, name: own, inputs, attributes });
     return own;
   }
 
@@ -91,8 +93,8 @@ export class ProgramBuilder {
   }
 
   /**
-   * A value in a layout, whatever it is: a constant is laid out when the program is loaded, all else by operations in each
-   * run. `value` is the operand as the graph has it.
+   * A value in a layout, whatever it is: a constant is laid out when the program is loaded, all else by operations in
+   * each run. `value` is the operand as the graph has it.
    */
   inLayout(operand: Operand, value: Value, layout: Layout): string {
     if (typeof operand !== "string" && operand.kind === "constant") return this.#weight(operand, layout);

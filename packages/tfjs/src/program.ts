@@ -1,28 +1,15 @@
 import type { Shape, Source } from "@residual/core";
-import * as operators from "./operators.ts";
 
-export type OperatorName = keyof typeof operators;
-
-/** What an operation of this operator holds beside its inputs. */
-export type OperatorAttributes<Name extends OperatorName> =
-  (typeof operators)[Name] extends operators.Operator<infer Attributes> ? Attributes : never;
-
-/** One operator, applied. Its one answer goes by its name. */
-export type Operation<Name extends OperatorName = OperatorName> = {
-  readonly [K in Name]: {
-    readonly operator: K;
-    readonly name: string;
-    /** Names of operations, inputs, weights and variables. */
-    readonly inputs: readonly string[];
-    readonly attributes: OperatorAttributes<K>;
-  };
-}[Name];
-
-const table: { readonly [Name in OperatorName]: operators.Operator } = operators;
-
-/** The definition of an operation's operator, for code that treats all alike. */
-export function operatorOf({ operator }: Operation): operators.Operator {
-  return table[operator];
+/**
+ * One of TensorFlow's operators, applied. Its one answer goes by its name. `operators.ts` says what an operator's
+ * attributes are; here they are plain data, so that these types do without those of tfjs.
+ */
+export interface Operation {
+  readonly operator: string;
+  readonly name: string;
+  /** Names of operations, inputs, weights and variables. */
+  readonly inputs: readonly string[];
+  readonly attributes: object;
 }
 
 /**
@@ -30,7 +17,8 @@ export function operatorOf({ operator }: Operation): operators.Operator {
  *
  * - plain: as the graph has them;
  * - channels-last: [N, C, H, W] as [N, H, W, C];
- * - kernel: a bank [O, I, KH, KW], or the part of it that one of `groups` groups of outputs reads, as [KH, KW, I, O / groups];
+ * - kernel: a bank [O, I, KH, KW], or the part of it that one of `groups` groups of outputs reads, as [KH, KW, I, O /
+ *   groups];
  * - depthwise: a bank in groups as [KH, KW, groups · I, O / groups], times `factor`, a power of two;
  * - columns: [O, I, KH, KW] or [O, I] as [KH · KW · I, O];
  * - vector: the part of a vector [O] that belongs to one of `groups` groups, [O / groups].

@@ -26,7 +26,9 @@ interface Job {
   readonly onProgress: WorkOptions["onProgress"];
 }
 
-/** A program on a wasm engine in a thread of its own, which keeps the process alive only while it has something to do. */
+/**
+ * A program on a wasm engine in a thread of its own, which keeps the process alive only while it has something to do.
+ */
 export class Session implements LoadedGraph {
   readonly #thread: Thread;
   /** Until all are loaded: what it holds on to is then free. */
