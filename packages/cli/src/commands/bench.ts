@@ -115,26 +115,22 @@ async function measureModel(
   { batch, size: asked, rounds, times, loads, threads }: Options,
   signal: Context["signal"],
 ): Promise<Measurement[]> {
-  const folder = await mkdtemp(join(tmpdir(), "residual-bench-"));
-  try {
-    const { size: own = 224, inputChannels = 3 } = specNamed(model);
-    const size = asked ?? own;
-    const input = [batch, inputChannels, size, size];
-    const open = modelNamed(model, input);
-    const graph = bind(open, fixtureWeights(open, "v1"));
-    const files = { safetensors: join(folder, "weights.safetensors"), onnx: join(folder, "model.onnx") };
-    await writeSafetensors(
-      files.safetensors,
-      new Map(constantsOf(graph).map(({ name, source }) => [name, source])),
-      {},
-      { signal },
-    );
-    await writeOnnx(graph, files.onnx, { signal });
-    const tasks = candidates.map((candidate): Task => ({ candidate, model, files, input, threads }));
-    return await measure(tasks, { rounds, times, loads }, signal);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await using folder = await temporaryFolder("bench");
+  const { size: own = 224, inputChannels = 3 } = specNamed(model);
+  const size = asked ?? own;
+  const input = [batch, inputChannels, size, size];
+  const open = modelNamed(model, input);
+  const graph = bind(open, fixtureWeights(open, "v1"));
+  const files = { safetensors: join(folder.path, "weights.safetensors"), onnx: join(folder.path, "model.onnx") };
+  await writeSafetensors(
+    files.safetensors,
+    new Map(constantsOf(graph).map(({ name, source }) => [name, source])),
+    {},
+    { signal },
+  );
+  await writeOnnx(graph, files.onnx, { signal });
+  const tasks = candidates.map((candidate): Task => ({ candidate, model, files, input, threads }));
+  return await measure(tasks, { rounds, times, loads }, signal);
 }
 
 function words(measured: readonly Measurement[]): string {
