@@ -76,7 +76,7 @@ function fixture(weights: string, model: Model | undefined, options: PrepareOpti
 interface Unnamed {
   readonly name: string;
   readonly metadata: Readonly<Record<string, string>>;
-  under(open: Graph): NamedTensors;
+  under(open: Graph): NamedSources;
 }
 
 function describe({ name, spec: row }: Model, weights: Unnamed, options: PrepareOptions): Identified {
