@@ -51,6 +51,7 @@ export {
   valuesOf,
   variablesOf,
 } from "./ir/graph.ts";
+export { spentAfter } from "./ir/liveness.ts";
 export { freeName, mapValues } from "./ir/names.ts";
 export { print } from "./ir/print.ts";
 export {

@@ -1,6 +1,7 @@
 import type { Answer, Backend } from "./backend.ts";
 import { throwIfAborted, UnsupportedError } from "./ir/errors.ts";
-import { type Graph, inputsOf, usesOf, valuesOf, variablesOf } from "./ir/graph.ts";
+import { type Graph, inputsOf, nodesOf, variablesOf } from "./ir/graph.ts";
+import { spentAfter } from "./ir/liveness.ts";
 import { readFloat64 } from "./ir/source.ts";
 import { type Tensor, tensorOf, toFloat64 } from "./ir/tensor.ts";
 import { type AnyNode, concrete, type Value, type Variable } from "./ir/value.ts";
@@ -24,31 +25,37 @@ export const reference: Backend = backendOf({
 
 class Interpreter implements LoadedGraph {
   readonly #graph: Graph;
+  readonly #nodes: readonly AnyNode[];
+  /** For each node, the values that nothing after it reads. */
+  readonly #spent: readonly (readonly Value[])[];
   /** What variables are now. Those that no run has changed yet are read from their sources. */
   readonly #state = new Map<Variable, Tensor<"float64">>();
 
   constructor(graph: Graph) {
     this.#graph = graph;
+    this.#nodes = nodesOf(graph);
+    const steps = this.#nodes.map((node) => ({ reads: inputsOf(node), writes: node }));
+    this.#spent = spentAfter<Value>(steps, [
+      ...Object.values(graph.outputs),
+      ...graph.updates.map(({ value }) => value),
+    ]);
   }
 
   async run(
     inputs: { readonly [name: string]: Tensor<"float32"> },
     { batch, signal, onProgress }: RunOptions,
   ): Promise<{ [name: string]: Answer }> {
-    const values = valuesOf(this.#graph);
-    const left = new Map(usesOf(this.#graph));
     const known = new Map<Value, Tensor<"float64">>();
+    for (const [name, input] of Object.entries(this.#graph.inputs)) known.set(input, toFloat64(inputs[name]!));
     let work = 0;
-    for (const [done, value] of values.entries()) {
+    for (const [done, node] of this.#nodes.entries()) {
       throwIfAborted(signal);
-      if (value.kind === "input") known.set(value, toFloat64(inputs[value.name]!));
-      if (value.kind !== "node") continue;
-      known.set(value, await this.#evaluate(value, known, batch));
-      for (const input of inputsOf(value)) release(input, left, known);
-      work += macsOf(value, batch);
+      known.set(node, await this.#evaluate(node, known, batch));
+      for (const value of this.#spent[done]!) known.delete(value);
+      work += macsOf(node, batch);
       if (work > MACS_BETWEEN_PAUSES) {
         work = 0;
-        onProgress?.({ stage: "run", done, total: values.length });
+        onProgress?.({ stage: "run", done, total: this.#nodes.length });
         await pause();
       }
     }
@@ -98,13 +105,6 @@ class Interpreter implements LoadedGraph {
   async dispose(): Promise<void> {
     this.#state.clear();
   }
-}
-
-/** Forgets a value after its last use. */
-function release(value: Value, left: Map<Value, number>, known: Map<Value, unknown>): void {
-  const uses = left.get(value)! - 1;
-  left.set(value, uses);
-  if (uses === 0) known.delete(value);
 }
 
 /** About 50 ms of work, so that timers and an abort get their turn. */

@@ -4,6 +4,7 @@ import {
   ResidualError,
   type RunOptions,
   sizeOf,
+  spentAfter,
   type Tensor,
   tensorOf,
   throwIfAborted,
@@ -41,7 +42,7 @@ export class Network implements LoadedGraph {
   private constructor(engine: Engine, program: BareProgram) {
     this.#engine = engine;
     this.#program = program;
-    this.#spent = spentAfter(program);
+    this.#spent = spentIn(program);
   }
 
   /** Gives the weights to the engine one by one. What was given is freed where the last is not reached. */
@@ -238,19 +239,11 @@ function disposeAll(tensors: Map<string, tfjs.Tensor>): void {
 }
 
 /** For each operation, what no later one reads and is neither an answer nor an update. Weights and variables stay. */
-function spentAfter({ operations, outputs, weights, variables }: BareProgram): readonly (readonly string[])[] {
-  const kept = new Set([
+function spentIn({ operations, outputs, weights, variables }: BareProgram): readonly (readonly string[])[] {
+  const steps = operations.map(({ name, inputs }) => ({ reads: inputs, writes: name }));
+  return spentAfter(steps, [
     ...outputs.map(({ from }) => from),
     ...variables.flatMap(({ name, update }) => [name, update]),
     ...weights.map(({ name }) => name),
   ]);
-  const spent: string[][] = operations.map(() => []);
-  for (const [at, { name, inputs }] of [...operations.entries()].reverse()) {
-    for (const each of [name, ...inputs]) {
-      if (kept.has(each)) continue;
-      spent[at]!.push(each);
-      kept.add(each); // an earlier operation is not the last to read it
-    }
-  }
-  return spent;
 }

@@ -1,4 +1,4 @@
-import { formatShape, sizeOf } from "@residual/core";
+import { formatShape, sizeOf, spentAfter } from "@residual/core";
 import type { Kernel, Memory } from "./kernels/kernel.ts";
 
 /**
@@ -79,14 +79,14 @@ export function bytesOf(shape: readonly number[]): number {
  * dispatch reads is not the one that it writes, which WebGPU forbids. Best fit, since large and small values take turns.
  */
 export function planOf(parts: Omit<Plan, "slots" | "slotOf">): Plan {
-  const last = lastReaders(parts);
+  const steps = parts.dispatches.map(({ inputs, output }) => ({ reads: inputs.flatMap(idOf), writes: output }));
+  const spent = spentAfter(steps, resultsOf(parts).flatMap(idOf));
   const slots: Slot[] = [];
   const free: number[] = [];
   const slotOf: number[] = [];
-  for (const [time, { output, bytes, memory, inputs }] of parts.dispatches.entries()) {
+  for (const [time, { output, bytes, memory }] of parts.dispatches.entries()) {
     slotOf[output] = take({ bytes, memory }, slots, free);
-    for (const id of new Set(inputs.flatMap(idOf))) if (last[id] === time) free.push(slotOf[id]!);
-    if (last[output] === undefined) free.push(slotOf[output]);
+    free.push(...spent[time]!.map((id) => slotOf[id]!));
   }
   return { ...parts, slots, slotOf };
 }
@@ -104,14 +104,6 @@ function take({ bytes, memory }: Slot, slots: Slot[], free: number[]): number {
 /** Storages that are read after all dispatches. */
 export function resultsOf({ outputs, updates }: Pick<Plan, "outputs" | "updates">): readonly Storage[] {
   return [...Object.values(outputs), ...updates].map(({ storage }) => storage);
-}
-
-/** When each value is read last. */
-function lastReaders({ dispatches, ...rest }: Omit<Plan, "slots" | "slotOf">): readonly (number | undefined)[] {
-  const last: (number | undefined)[] = [];
-  for (const [time, { inputs }] of dispatches.entries()) for (const id of inputs.flatMap(idOf)) last[id] = time;
-  for (const id of resultsOf(rest).flatMap(idOf)) last[id] = Infinity;
-  return last;
 }
 
 function idOf(storage: Storage): number[] {
