@@ -16,7 +16,7 @@ import { type WebgpuExecutable, webgpu } from "@residual/webgpu";
 import { softwareGpu } from "@residual/webgpu-software";
 import { describe, expect, it, vi } from "vitest";
 import { watchGpuMemory } from "./behaviour/gpu-memory.ts";
-import { expectAnswers, expectRunsAlike, followsVariables, pattern } from "./testing/variable-layers.ts";
+import { expectAnswers, expectRunsAlike, followsVariables, learning, pattern } from "./testing/variable-layers.ts";
 import { watchedGpu } from "./testing/watched-gpu.ts";
 
 const gpu = await softwareGpu();
@@ -38,6 +38,23 @@ followsVariables("kernels of GPUs", webgpu({ gpu, kernels: "gpu" }), [
   /^conv2d$/,
 ]);
 followsVariables("plain kernels", webgpu({ gpu, kernels: "plain" }), [/^conv2d$/, /^pack$/]);
+
+it.each([
+  ["repack weights", { x: [1, 16, 6, 6], weight: [16, 16, 1, 1] }, "whole[part] = x(", "whole[part] = -x("],
+  ["winograd-f2 weights", { x: [1, 64, 12, 12], weight: [64, 64, 3, 3] }, "[part] = x(", "[part] = -x("],
+] as const)(
+  "%s that a driver gets wrong is found out, and the plain kernel takes over",
+  async (kernel, layer, right, wrong) => {
+    const warnings: string[] = [];
+    const { gpu: broken } = watchedGpu(gpu, (code, label) => (label === kernel ? code.replaceAll(right, wrong) : code));
+    const { of, inputs } = learning("broken", layer, false);
+    const used = (await webgpu({ gpu }).compile(of)).programs.map(({ name }) => name);
+    expect(used).toContain(kernel);
+    const backend = webgpu({ gpu: broken, onWarning: (text) => warnings.push(text) });
+    expect(await expectRunsAlike(backend, of, [inputs(1), inputs(2)])).toContain("conv2d");
+    expect(warnings.join()).toContain(`works out ${kernel} wrong`);
+  },
+);
 
 const plain = webgpu({ gpu, kernels: "plain" });
 const [one, two] = [tensor([1, 3], [1, 2, 3]), tensor([1, 3], [10, 20, 30])];

@@ -67,12 +67,12 @@ export function expectAnswers(found: NamedTensors, expected: NamedTensors): void
 
 type NamedTensors = { readonly [name: string]: Tensor };
 
-/** Runs a graph on both, some times in turn. */
+/** Asserts that a backend answers runs, and changes variables, as the reference does. Gives the names of its programs. */
 export async function expectRunsAlike(
   backend: WebgpuBackend,
   of: Graph,
   runs: readonly { [name: string]: Tensor<"float32"> }[],
-): Promise<string[]> {
+): Promise<readonly string[]> {
   await using ours = await backend.compile(of);
   await using exact = await reference.compile(of);
   for (const inputs of runs) expectAnswers(await ours.run(inputs), await exact.run(inputs));
@@ -81,8 +81,8 @@ export async function expectRunsAlike(
   return ours.programs.map(({ name }) => name);
 }
 
-/** A layer whose weight and bias are replaced after each run by inputs, and the same with a weight that is a sum of two. */
-function learning(
+/** A layer whose variables, weight and bias, are replaced by inputs after each run. A computed weight is a sum with one. */
+export function learning(
   name: string,
   layer: Layer,
   isComputed: boolean,

@@ -21,7 +21,7 @@ interface Request {
 }
 
 /** What is added behind a convolution, as every kernel of one takes it. */
-function endOf({ inputs: { bias, residual }, attributes: { relu } }: Request) {
+function epilogueOf({ inputs: { bias, residual }, attributes: { relu } }: Request) {
   return { hasBias: Number(!!bias), hasResidual: Number(!!residual), relu: Number(relu) };
 }
 
@@ -45,13 +45,13 @@ export function convolution(builder: Builder, whole: Choice, request: Request): 
   const atLeast = choice.sharedAtLeast;
   const way =
     atLeast === undefined
-      ? (inRows(builder, choice, request) ?? fast(builder, choice, request))
-      : inShared(builder, atLeast, choice, request);
-  return way ?? (choice.inFours && inFours(builder, request)) ?? plainly(builder, request);
+      ? (emitColumnsAsChannels(builder, choice, request) ?? emitTiled(builder, choice, request))
+      : emitSharedMemory(builder, atLeast, choice, request);
+  return way ?? (choice.inFours && emitFours(builder, request)) ?? emitPlain(builder, request);
 }
 
 /** The first convolution of a network, whose input has few channels. */
-function inRows(builder: Builder, choice: Choice, request: Request): Operand | undefined {
+function emitColumnsAsChannels(builder: Builder, choice: Choice, request: Request): Operand | undefined {
   const { node, shape, inputs, attributes } = request;
   const { x, weight } = inputs;
   const { stride, padding, dilation, groups } = attributes;
@@ -64,14 +64,14 @@ function inRows(builder: Builder, choice: Choice, request: Request): Operand | u
   });
   const asRows: Operand = { ...weight, shape: [o, c * kw, kh, 1], columns: kw };
   const inRow = { stride: [stride[0], 1], padding: [top, 0, padding[2], 0], dilation: [dilationH, 1] } as const;
-  return fast(builder, choice, {
+  return emitTiled(builder, choice, {
     ...request,
     inputs: { ...inputs, x: rows, weight: asRows },
     attributes: { ...attributes, ...inRow },
   });
 }
 
-function plainly(builder: Builder, request: Request): Operand {
+function emitPlain(builder: Builder, request: Request): Operand {
   const weight = builder.interleaved(request.inputs.weight);
   const [o, perGroup] = four(weight.shape);
   const channels = {
@@ -79,16 +79,16 @@ function plainly(builder: Builder, request: Request): Operand {
     weightQuads: layoutOf(weight.shape).quads,
     outputsPerGroup: o / request.attributes.groups,
   };
-  return onePerFour(builder, request, { kernel: kernels.conv2d, weight, channels });
+  return emitPerFour(builder, request, { kernel: kernels.conv2d, weight, channels });
 }
 
 /** Four channels at a time, if the channels of each group are whole fours. */
-function inFours(builder: Builder, request: Request): Operand | undefined {
+function emitFours(builder: Builder, request: Request): Operand | undefined {
   if (!isWhole(request)) return undefined;
   const { quadsPerGroup: perGroup, outputsPerGroup } = workOf(request);
   const { weight: given } = request.inputs;
   const weight = inWeightOrder(builder, given, quadOrder(given.shape));
-  return onePerFour(builder, request, { kernel: quadConv2d, weight, channels: { perGroup, outputsPerGroup } });
+  return emitPerFour(builder, request, { kernel: quadConv2d, weight, channels: { perGroup, outputsPerGroup } });
 }
 
 interface OnePerFour {
@@ -98,7 +98,7 @@ interface OnePerFour {
 }
 
 /** A kernel that runs once for four outputs of a pixel. */
-function onePerFour(builder: Builder, request: Request, { kernel, weight, channels }: OnePerFour): Operand {
+function emitPerFour(builder: Builder, request: Request, { kernel, weight, channels }: OnePerFour): Operand {
   const { node, shape, inputs, attributes } = request;
   const { stride, padding, dilation } = attributes;
   const [, , h, w] = four(inputs.x.shape);
@@ -107,19 +107,19 @@ function onePerFour(builder: Builder, request: Request, { kernel, weight, channe
   const x = builder.interleaved(inputs.x);
   const [bias, residual] = addends(builder, inputs, weight);
   const place = { h, w, ow: shape[3]!, kh, kw, down, right, top, left, dilationH, dilationW };
-  const params = { xQuads: layoutOf(x.shape).quads, ...channels, ...place, ...endOf(request) };
+  const params = { xQuads: layoutOf(x.shape).quads, ...channels, ...place, ...epilogueOf(request) };
   return builder.emit(node, kernel, [x, weight, bias, residual], shape, { params });
 }
 
 /** Winograd's algorithm where it pays, or tiles or strips. */
-function fast(builder: Builder, choice: Choice, request: Request): Operand | undefined {
+function emitTiled(builder: Builder, choice: Choice, request: Request): Operand | undefined {
   const way = choice.cost && cheapest(choice, workOf(request));
   if (!way || !isWhole(request) || !hasWholeFours(request)) return undefined;
   const ways = isWinograd(request) ? winogradWays(choice, request) : [];
   const best = ways.toSorted((a, b) => a.ns - b.ns)[0];
   return best && best.ns < way.ns
-    ? byWinograd(builder, request, best.winograd, best.tile)
-    : direct(builder, way, request);
+    ? emitWinograd(builder, request, best.winograd, best.tile)
+    : emitDirect(builder, way, request);
 }
 
 function winogradWays(choice: Choice, request: Request) {
@@ -141,7 +141,7 @@ function productsOf(work: Work, { inputs }: Winograd, tiles: number): Work {
 }
 
 /** Through the memory of workgroups, by Winograd's algorithm where that saves a third of the steps. Not for groups. */
-function inShared(builder: Builder, atLeast: number, choice: Choice, request: Request): Operand | undefined {
+function emitSharedMemory(builder: Builder, atLeast: number, choice: Choice, request: Request): Operand | undefined {
   const { attributes, shape } = request;
   if (attributes.groups !== 1) return undefined;
   const { size, images, window } = workOf(request);
@@ -152,8 +152,8 @@ function inShared(builder: Builder, atLeast: number, choice: Choice, request: Re
     steps: winograd.inputs ** 2 * blocksOf(tilesOf(winograd, shape).total),
   }));
   const best = ways.toSorted((a, b) => a.steps - b.steps)[0];
-  if (best && best.steps * 1.5 < steps) return byWinograd(builder, request, best.winograd, undefined);
-  return direct(builder, { atLeast, products: choice.products }, request);
+  if (best && best.steps * 1.5 < steps) return emitWinograd(builder, request, best.winograd, undefined);
+  return emitDirect(builder, { atLeast, products: choice.products }, request);
 }
 
 function isWinograd({ inputs: { weight }, attributes: { groups, stride, dilation } }: Request): boolean {
@@ -199,8 +199,8 @@ type Direct =
       readonly strip?: never;
     };
 
-function direct(builder: Builder, way: Direct, request: Request): Operand | undefined {
-  if (way.strip) return inStrips(builder, way.strip, request);
+function emitDirect(builder: Builder, way: Direct, request: Request): Operand | undefined {
+  if (way.strip) return emitStrips(builder, way.strip, request);
   const { tile } = way;
   const { shape, inputs, attributes } = request;
   const weight = inWeightOrder(builder, inputs.weight, orderFor(inputs.weight.shape, tile));
@@ -219,8 +219,8 @@ function direct(builder: Builder, way: Direct, request: Request): Operand | unde
     work: workOf(request),
     place,
   };
-  const split = way.atLeast === undefined ? undefined : inSplits(builder, whole, way.atLeast);
-  return split ?? product(builder, whole);
+  const split = way.atLeast === undefined ? undefined : splitReduction(builder, whole, way.atLeast);
+  return split ?? emitProduct(builder, whole);
 }
 
 function orderFor(shape: readonly number[], tile: Tile | undefined): WeightOrder {
@@ -228,7 +228,7 @@ function orderFor(shape: readonly number[], tile: Tile | undefined): WeightOrder
 }
 
 /** A product with too few workgroups for a GPU, its slabs dealt out; undefined where it has enough. */
-function inSplits(builder: Builder, request: Product, atLeast: number): Operand | undefined {
+function splitReduction(builder: Builder, request: Product, atLeast: number): Operand | undefined {
   const { node, shape, work, inputs } = request;
   const pixels = work.images * work.size[0] * work.size[1];
   const workgroups = Math.ceil(work.outputs / SHARED) * Math.ceil(pixels / SHARED);
@@ -236,7 +236,7 @@ function inSplits(builder: Builder, request: Product, atLeast: number): Operand 
   const splits = Math.min(8, slabs, Math.floor(atLeast / workgroups));
   if (splits < 2) return undefined;
   const { bias: _, residual: __, ...bare } = inputs;
-  const parts = product(builder, {
+  const parts = emitProduct(builder, {
     ...request,
     node: `${node}, parts`,
     shape: [splits * shape[0]!, ...shape.slice(1)],
@@ -246,7 +246,7 @@ function inSplits(builder: Builder, request: Product, atLeast: number): Operand 
   });
   if (!parts) return undefined;
   const [bias, residual] = addends(builder, inputs, parts);
-  return builder.emit(node, sumSplits, [parts, bias, residual], shape, { params: { splits, ...endOf(request) } });
+  return builder.emit(node, sumSplits, [parts, bias, residual], shape, { params: { splits, ...epilogueOf(request) } });
 }
 
 interface Product extends Request {
@@ -259,7 +259,7 @@ interface Product extends Request {
 }
 
 /** A dispatch of tiles, of operands that are in the order for it. */
-function product(builder: Builder, request: Product): Operand | undefined {
+function emitProduct(builder: Builder, request: Product): Operand | undefined {
   const { node, shape, inputs, tile, work, place, products, splits = 1 } = request;
   const channels = tile?.channels ?? SHARED;
   const { x, weight } = inputs;
@@ -279,7 +279,7 @@ function product(builder: Builder, request: Product): Operand | undefined {
     splits,
     yStep: pixels * quads,
     ...place,
-    ...endOf(request),
+    ...epilogueOf(request),
   };
   const perBlock = tile ? tile.lanes * tile.pixels : SHARED;
   const workgroups = [blocks, Math.ceil(pixels / perBlock), Math.max(positions, splits)] as const;
@@ -292,7 +292,7 @@ function product(builder: Builder, request: Product): Operand | undefined {
   });
 }
 
-function inStrips(builder: Builder, strip: Strip, request: Request): Operand | undefined {
+function emitStrips(builder: Builder, strip: Strip, request: Request): Operand | undefined {
   const { node, shape, inputs, attributes } = request;
   const weight = inWeightOrder(builder, inputs.weight, stripOrder(inputs.weight.shape, strip));
   const x = builder.interleaved(inputs.x);
@@ -316,7 +316,7 @@ function inStrips(builder: Builder, strip: Strip, request: Request): Operand | u
     perGroup,
     outputsPerGroup,
     ...counts,
-    ...endOf(request),
+    ...epilogueOf(request),
   };
   const workgroups = [Math.ceil(outputs / strip.channels), across * Math.ceil(oh / strip.rows), images] as const;
   if (Math.max(...workgroups) > MOST_WORKGROUPS) return undefined;
@@ -329,7 +329,7 @@ function tilesOf({ outputs }: Winograd, shape: readonly number[]) {
   return { tilesH, tilesW, total: n * tilesH * tilesW };
 }
 
-function byWinograd(
+function emitWinograd(
   builder: Builder,
   request: Request,
   winograd: Winograd,
@@ -349,7 +349,7 @@ function byWinograd(
     grid: { images: 1, channels: c, quads: layoutOf(x.shape).quads, pixels: total },
   });
   const aRow = { h: 1, w: total, plane: total, ow: total, kh: 1, kw: 1, top: 0, left: 0 };
-  const products = product(builder, {
+  const products = emitProduct(builder, {
     node: `${node}, products`,
     shape: [positions * total, o],
     inputs: { x: seen, weight },
@@ -361,7 +361,7 @@ function byWinograd(
   if (!products) return undefined;
   const [bias, residual] = addends(builder, inputs, products);
   return builder.emit(node, winograd.outputTransform, [products, bias, residual], shape, {
-    params: { oh, ow, tilesH, tilesW, ...endOf(request) },
+    params: { oh, ow, tilesH, tilesW, ...epilogueOf(request) },
     grid: { images: 1, channels: o, quads: Math.ceil(o / 4), pixels: total },
   });
 }

@@ -17,7 +17,7 @@ import * as kernels from "./kernels/index.ts";
 import type { KernelIn } from "./kernels/kernel.ts";
 import { layoutOf } from "./layout.ts";
 import { dense } from "./packing.ts";
-import { type Dispatch, keyOf, type Plan, planOf, type Repack, resultsOf } from "./plan.ts";
+import { type Dispatch, keyOf, type Plan, planOf, type Repack, resultsOf, type Storage } from "./plan.ts";
 
 export interface Lowered {
   readonly plan: Plan;
@@ -55,11 +55,11 @@ export function lowerToPlan(graph: Graph, batch: number, choice: Choice = {}): L
     outputs: mapValues<Value, Operand>(graph.outputs, inHostOrder),
     updates: graph.updates.map(({ variable, value }) => ({ variable: variable.name, ...inHostOrder(value) })),
   };
-  const read = new Set([...dispatches.flatMap(({ inputs }) => inputs), ...resultsOf(results)].map(keyOf));
+  const { live, read } = liveDispatches(dispatches, resultsOf(results));
   const isRead = (kind: "constant" | "packed", name: string) => read.has(keyOf({ kind, name }));
   return {
     plan: planOf({
-      dispatches,
+      dispatches: live,
       ...results,
       repacks: [...repacks.values()].filter(({ output }) => isRead("packed", output)),
     }),
@@ -67,6 +67,24 @@ export function lowerToPlan(graph: Graph, batch: number, choice: Choice = {}): L
     constants: new Map([...constants].filter(([name]) => isRead("constant", name))),
     variables,
   };
+}
+
+/**
+ * The dispatches that results depend on, and the keys of all storages that are read for them. Kernels that are tried for a
+ * convolution, and then do not fit it, leave others behind.
+ */
+function liveDispatches(
+  dispatches: readonly Dispatch[],
+  results: readonly Storage[],
+): { readonly live: readonly Dispatch[]; readonly read: ReadonlySet<string> } {
+  const read = new Set(results.map(keyOf));
+  const live: Dispatch[] = [];
+  for (const dispatch of dispatches.toReversed()) {
+    if (!read.has(keyOf({ kind: "value", id: dispatch.output }))) continue;
+    live.push(dispatch);
+    for (const storage of dispatch.inputs) read.add(keyOf(storage));
+  }
+  return { live: live.reverse(), read };
 }
 
 /** What each op is made of. Every number of a kernel's `params` comes from shapes and attributes. */

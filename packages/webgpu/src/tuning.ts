@@ -18,8 +18,8 @@ export interface Layer {
   readonly attributes: Node<"fusedConv2d">["attributes"];
 }
 
-/** So that Winograd's algorithm is the cheaper one. */
-export const onlyProducts: Cost = { load: 0, store: 0, broadcast: 0, fma: 1, keep: 0, step: 0, byte: 0 };
+/** A cost of products alone, so that Winograd's algorithm is the cheaper one: its transforms broadcast nothing. */
+export const onlyProducts: Cost = { load: 0, store: 0, broadcast: 1, fma: 0, keep: 0, step: 0, byte: 0 };
 
 /** Workgroups that a GPU's dispatch should have, some of which suit one GPU and some another. */
 const GPU_WORKGROUPS = [1, 32, 128, 512];

@@ -1,18 +1,20 @@
-import { constant, type Graph, graph, input, ops, reference, type Tensor, tensor } from "@residual/core";
+import { constant, type Graph, graph, type Input, input, ops, reference, type Tensor, tensor } from "@residual/core";
 import type { Choice } from "./choice.ts";
 import type { Gpu } from "./device.ts";
+import type { KernelIn } from "./kernels/kernel.ts";
 import { quadConv2d } from "./kernels/quad-conv2d.ts";
+import { repack } from "./kernels/repack.ts";
 import { SHARED, sharedConv2d, sumSplits } from "./kernels/shared-conv2d.ts";
 import { stripConv2d } from "./kernels/strip-conv2d.ts";
 import { tiledConv2d } from "./kernels/tiled-conv2d.ts";
 import { lowerToPlan } from "./lower.ts";
 import { loadPlan } from "./memory.ts";
-import type { Plan } from "./plan.ts";
+import { kernelsOf, type Plan } from "./plan.ts";
 import { type Given, readBack, runPlan } from "./run.ts";
 import { onlyProducts } from "./tuning.ts";
 
-/** A small convolution that only one of the fast kernels can be chosen for. */
-interface Trial {
+/** A small convolution that needs one of the fast kernels. */
+export interface Trial {
   /** Of the kernel that it is for. */
   readonly name: string;
   readonly choice: Choice;
@@ -21,6 +23,10 @@ interface Trial {
   readonly outputs: number;
   /** Of the image, along each axis. */
   readonly size: number;
+  /** Of the convolution; 1 where not given. Strips are for more. */
+  readonly groups?: number;
+  /** Whether the kernel is the one that packs weights on the device: they are an input then. */
+  readonly packs?: true;
 }
 
 /**
@@ -28,8 +34,8 @@ interface Trial {
  * are large) would else answer nonsense in silence. The cache remembers for the processes to come. Where one fails, the device has only the
  * plain kernels from then on, `onWarning` is told, and the answer is false.
  */
-export async function checkKernels(gpu: Gpu, { dispatches }: Plan): Promise<boolean> {
-  const used = new Set(dispatches.map(({ kernel }) => kernel.name));
+export async function checkKernels(gpu: Gpu, plan: Plan): Promise<boolean> {
+  const used = new Set(kernelsOf(plan).map(({ name }) => name));
   const before = gpu.checked.size;
   try {
     return await checkAll(gpu, used);
@@ -50,7 +56,8 @@ async function checkAll(gpu: Gpu, used: ReadonlySet<string>): Promise<boolean> {
   return true;
 }
 
-function trialsOf({
+/** The trials of all fast kernels of a choice. */
+export function trialsOf({
   memory = "buffers",
   products,
   cost,
@@ -60,6 +67,7 @@ function trialsOf({
   sharedAtLeast,
 }: Choice): readonly Trial[] {
   const size = 9;
+  const packing = (trial: Trial, kernel: KernelIn): Trial => ({ ...trial, name: kernel(memory).name, packs: true });
   const fours: Trial = {
     name: quadConv2d(memory).name,
     choice: { memory, inFours: true },
@@ -68,44 +76,45 @@ function trialsOf({
     size,
   };
   if (sharedAtLeast !== undefined) {
+    const choice = { memory, ...(products && { products }) };
     const through = { stride: 2, outputs: SHARED + 4, size } as const;
+    const shared = { name: sharedConv2d(products)(memory).name, choice: { ...choice, sharedAtLeast: 1 }, ...through };
     return [
-      {
-        name: sharedConv2d(products)(memory).name,
-        choice: { memory, ...(products && { products }), sharedAtLeast: 1 },
-        ...through,
-      },
-      {
-        name: sumSplits(memory).name,
-        choice: { memory, ...(products && { products }), sharedAtLeast: 100 },
-        ...through,
-      },
-      ...winograd.map((each): Trial => {
+      shared,
+      { name: sumSplits(memory).name, choice: { ...choice, sharedAtLeast: 100 }, ...through },
+      packing(shared, repack),
+      ...winograd.flatMap((each) => {
         const choice = { memory, sharedAtLeast: 1, winograd: [each] };
-        return { name: each.outputTransform(memory).name, choice, stride: 1, outputs: SHARED, size: 40 };
+        const { name } = each.outputTransform(memory);
+        const transform: Trial = { name, choice, stride: 1, outputs: SHARED, size: 40 };
+        return [transform, packing(transform, each.weightTransform)];
       }),
     ];
   }
-  if (!cost) return [fours];
+  if (!cost) return [fours, packing(fours, repack)];
   const [first] = tiles;
   return [
     fours,
+    packing(fours, repack),
     ...tiles.map((tile): Trial => {
       const { name } = tiledConv2d(tile)(memory);
       return { name, choice: { memory, cost, tiles: [tile] }, stride: 2, outputs: tile.channels + 4, size };
     }),
     ...strips.map((strip): Trial => {
       const { name } = stripConv2d(strip)(memory);
-      return { name, choice: { memory, cost, strips: [strip] }, stride: strip.down, outputs: strip.channels + 4, size };
+      const choice = { memory, cost, strips: [strip] };
+      return { name, choice, stride: strip.down, outputs: 2 * strip.channels, groups: 2, size };
     }),
-    ...winograd.map((each): Trial => {
+    ...winograd.flatMap((each) => {
       const choice = { memory, cost: onlyProducts, tiles: [first!], winograd: [each] };
-      return { name: each.outputTransform(memory).name, choice, stride: 1, outputs: first!.channels, size };
+      const { name } = each.outputTransform(memory);
+      const transform: Trial = { name, choice, stride: 1, outputs: first!.channels, size: 20 };
+      return [transform, packing(transform, each.weightTransform)];
     }),
   ];
 }
 
-/** As many channels as Winograd's bound allows (below). */
+/** Channels of a group: as many as Winograd's bound allows (below). */
 const CHANNELS = 4;
 
 /**
@@ -113,7 +122,7 @@ const CHANNELS = 4;
  * weights are sixths, the error is below γ₂₆·18²·4·100 = 0.2 (docs/tolerances.md), and what is nearest to it has to be right.
  */
 async function isRight(gpu: Gpu, trial: Trial): Promise<boolean> {
-  const { of, inputs } = convolution(trial);
+  const { of, inputs } = graphOf(trial);
   const lowered = lowerToPlan(of, 1, trial.choice);
   const ready = await loadPlan(gpu, lowered);
   try {
@@ -128,16 +137,21 @@ async function isRight(gpu: Gpu, trial: Trial): Promise<boolean> {
   }
 }
 
-function convolution({ stride, outputs, size }: Trial): { of: Graph; inputs: { [name: string]: Tensor<"float32"> } } {
+/** The graph of a trial, and its inputs. */
+export function graphOf({ stride, outputs, size, groups = 1, packs }: Trial): {
+  of: Graph;
+  inputs: { [name: string]: Tensor<"float32"> };
+} {
   const side = stride === 1 ? size : Math.ceil(size / stride);
-  const image = [2, CHANNELS, size, size];
+  const image = [2, groups * CHANNELS, size, size];
   const sum = [2, outputs, side, side];
   const [x, residual] = [input("x", image), input("residual", sum)];
-  const weight = constant("weight", pattern([outputs, CHANNELS, 3, 3], 1));
-  const bias = constant("bias", pattern([outputs], 5));
-  const y = ops.fusedConv2d({ x, weight, bias, residual }, { stride, padding: 1, relu: true });
-  const of = graph({ name: "self-test", inputs: { x, residual }, outputs: { y } });
-  return { of, inputs: { x: pattern(image, 2), residual: pattern(sum, 3) } };
+  const [weights, bias] = [pattern([outputs, CHANNELS, 3, 3], 1), constant("bias", pattern([outputs], 5))];
+  const weight = packs ? input("weight", weights.shape) : constant("weight", weights);
+  const y = ops.fusedConv2d({ x, weight, bias, residual }, { stride, groups, padding: 1, relu: true });
+  const declared: { [name: string]: Input } = { x, residual, ...(weight.kind === "input" && { weight }) };
+  const of = graph({ name: "self-test", inputs: declared, outputs: { y } });
+  return { of, inputs: { x: pattern(image, 2), residual: pattern(sum, 3), ...(packs && { weight: weights }) } };
 }
 
 /** −1, 0 and 1, by the upper bits of a linear congruence. */
