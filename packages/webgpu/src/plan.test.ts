@@ -253,6 +253,14 @@ describe("programs", () => {
     expect(kernelsFor([6, 6, 8, 3], 2)).toContain("conv2d, in textures");
   });
 
+  it("what was begun for a kernel that does not fit is left out", () => {
+    expect(kernelsFor([3, 7, 8, 3])).toEqual([
+      "pack, in textures",
+      "conv2d in fours, in textures",
+      "unpack, in textures",
+    ]);
+  });
+
   it("Winograd's algorithm is for 3 × 3 of many channels and pixels", () => {
     expect(kernelsFor([64, 64, 56, 3])).toContain("winograd-f4 input, in textures");
     expect(kernelsFor([64, 64, 56, 1]).join()).not.toContain("winograd");
