@@ -1,4 +1,5 @@
 import { ops, tensor } from "@residual/core";
+import fc from "fast-check";
 import { evaluate, orZeros, plus, sum } from "./carry.ts";
 import { image } from "./drafts.ts";
 import { counting, exactly, inf, large, nan } from "./numbers.ts";
@@ -21,6 +22,16 @@ export const multiply: OpSuite<"multiply"> = {
       name: "a square: channels are gated, not columns",
       inputs: { x: tensor([1, 2, 2, 2], [1, 1, 1, 1, 1, 1, 1, 1]), gate: tensor([1, 2, 1, 1], [2, 3]) },
       expected: tensor([1, 2, 2, 2], [2, 2, 2, 2, 3, 3, 3, 3]),
+    },
+    {
+      name: "a gate for each element",
+      inputs: { x: counting([1, 2, 1, 2]), gate: tensor([1, 2, 1, 2], [10, 100, 0.5, -1]) },
+      expected: tensor([1, 2, 1, 2], [10, 200, 1.5, -4]),
+    },
+    {
+      name: "a gate for each element of five channels in two images: none is skipped where they go by four",
+      inputs: { x: counting([2, 5, 1, 1]), gate: counting([2, 5, 1, 1]) },
+      expected: tensor([2, 5, 1, 1], [1, 4, 9, 16, 25, 36, 49, 64, 81, 100]),
     },
     {
       name: "a gate of 0 closes",
@@ -46,7 +57,9 @@ export const multiply: OpSuite<"multiply"> = {
       expected: tensor([1, 1, 1, 1], [0]),
     },
   ],
-  draft: image.map((x) => ({ shapes: { x, gate: [x[0], x[1], 1, 1] } })),
+  draft: fc
+    .tuple(image, fc.boolean())
+    .map(([x, isWhole]) => ({ shapes: { x, gate: isWhole ? x : [x[0], x[1], 1, 1] } })),
   bound: (_inputs, _attributes, answer) => rounded(answer, 3),
   /** |x·g − x′·g′| ≤ e(x)·(|g| + e(g)) + |x|·e(g). */
   carry: (inputs, errors, attributes, shape) => {

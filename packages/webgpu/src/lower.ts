@@ -155,7 +155,10 @@ function lowering(builder: Builder, choice: Choice, shapeOf: (node: AnyNode) => 
       return window(kernels.averagePool2d, node, x, params);
     },
     add: (node, { a, b }) => emit(node.name, kernels.add, [ready(a), ready(b)], a.shape),
-    multiply: (node, { x, gate }) => emit(node.name, kernels.multiply, [ready(x), ready(gate)], x.shape),
+    multiply: (node, { x, gate }) => {
+      const { pixels: gatePixels } = layoutOf(gate.shape);
+      return emit(node.name, kernels.multiply, [ready(x), ready(gate)], x.shape, { params: { gatePixels } });
+    },
     relu: simple(kernels.relu),
     sigmoid: simple(kernels.sigmoid),
     softmax: perRow(kernels.softmax),

@@ -58,7 +58,10 @@ const broken: { readonly [label: string]: readonly (() => unknown)[] } = {
   ],
   "maxPool2d.C3": [() => ops.maxPool2d({ x }, { window: 7 })],
   "multiply.C1": [() => ops.multiply({ x: image("N", 4), gate: x })],
-  "multiply.C2": [() => ops.multiply({ x, gate: image("N", 3, 1, 1) }), () => ops.multiply({ x, gate: x })],
+  "multiply.C2": [
+    () => ops.multiply({ x, gate: image("N", 3, 1, 1) }),
+    () => ops.multiply({ x, gate: image("N", 4, 6, 1) }),
+  ],
   "padChannels.C1": [() => ops.padChannels({ x: image("N", 4) })],
   "padChannels.C2": [() => ops.padChannels({ x }, { before: -1 }), () => ops.padChannels({ x }, { after: 0.5 })],
   "softmax.C1": [() => ops.softmax({ x })],

@@ -1,14 +1,14 @@
-import { defineOp, noAttributes, type Op, rank4 } from "../ir/define-op.ts";
+import { defineOp, dims4, noAttributes, type Op, rank4 } from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
 import { formatShape } from "../ir/value.ts";
 
 /**
- * Each channel of x times its gate.
+ * x times a gate for each channel, or times a gate for each element.
  *
- *   x [N, C, H, W], gate [N, C, 1, 1]  ->  [N, C, H, W]
+ *   x [N, C, H, W], gate [N, C, 1, 1] or [N, C, H, W]  ->  [N, C, H, W]
  * C1  x has rank 4.
- * C2  gate is [N, C, 1, 1].
- * Source: Hu et al. 2018, equation 4.
+ * C2  gate is [N, C, 1, 1] or has the shape of x.
+ * Source: Hu et al. 2018, equation 4; PyTorch mul and ONNX Mul, of whose broadcasting these are two cases.
  */
 export const multiply: Op<"multiply", "x" | "gate"> = defineOp({
   name: "multiply",
@@ -16,17 +16,14 @@ export const multiply: Op<"multiply", "x" | "gate"> = defineOp({
   attributes: noAttributes,
   shape({ x, gate }) {
     const [n, c] = rank4(x, "multiply.C1");
-    const fits = gate.join() === [n, c, 1, 1].join();
-    check(fits, "multiply.C2", `gate is ${formatShape(gate)}, expected ${formatShape([n, c, 1, 1])}`);
+    const fits = gate.join() === [n, c, 1, 1].join() || gate.join() === x.join();
+    const expected = `${formatShape([n, c, 1, 1])} or ${formatShape(x)}`;
+    check(fits, "multiply.C2", `gate is ${formatShape(gate)}, expected ${expected}`);
     return x;
   },
-  evaluate({ x, gate }) {
-    const pixels = x.data.length / gate.data.length;
-    const y = new Float64Array(x.data.length);
-    for (let plane = 0, i = 0; plane < gate.data.length; plane++) {
-      const factor = gate.data[plane]!;
-      for (const end = i + pixels; i < end; i++) y[i] = x.data[i]! * factor;
-    }
-    return y;
+  evaluate({ x, gate }, _, shape) {
+    const [n, c, h, w] = dims4(shape);
+    const pixels = gate.data.length === n * c ? h * w : 1; // that share a gate
+    return x.data.map((value, i) => value * gate.data[Math.floor(i / pixels)]!);
   },
 });

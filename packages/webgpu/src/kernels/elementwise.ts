@@ -30,8 +30,8 @@ export const sigmoid: KernelIn = plain({
 export const multiply: KernelIn = plain({
   name: "multiply",
   operands: ["x", "gate", "y"],
-  params: [],
-  code: "  put(i, x(i) * gate(plane));",
+  params: ["gatePixels"],
+  code: "  put(i, x(i) * gate(select(i, plane, p.gatePixels == 1u)));",
 });
 
 export const batchNorm: KernelIn = plain({
