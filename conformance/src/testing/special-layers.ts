@@ -1,4 +1,4 @@
-import { constant, type Graph, graph, input, ops, reference, type Tensor, tensorOf } from "@residual/core";
+import { constant, fillWhole, type Graph, graph, input, ops, reference, type Tensor, tensorOf } from "@residual/core";
 import type { WebgpuBackend } from "@residual/webgpu";
 import { describe, expect, it } from "vitest";
 
@@ -99,15 +99,9 @@ function graphOf({ image: [c, side], weight: [o, perGroup, window], stride = 1, 
   };
 }
 
-/** −2 to 2, by the upper bits of a linear congruence. */
+/** Whole numbers from −2 to 2. */
 function pattern(shape: readonly number[], seed: number): Tensor<"float32"> {
-  let state = seed;
-  const size = shape.reduce((product, each) => product * each, 1);
-  const next = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * 5) - 2;
-  };
-  return tensorOf("float32", shape, Float32Array.from({ length: size }, next));
+  return fillWhole("pattern", String(seed), shape, -2, 2);
 }
 
 /** Infinity times 0 would be NaN in every answer; by hand there is a case of that in level ops. */

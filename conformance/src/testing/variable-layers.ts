@@ -1,12 +1,12 @@
 import {
   type AnyNode,
+  fillWhole,
   type Graph,
   graph,
   input,
   ops,
   reference,
   type Tensor,
-  tensorOf,
   type Value,
   variable,
 } from "@residual/core";
@@ -40,15 +40,9 @@ function applied({ stride = 1, groups = 1 }: Layer, x: Value, weight: Value, bia
   return ops.conv2d({ x, weight, bias }, { stride, groups, padding: (window! - 1) / 2 });
 }
 
-/** −1, 0 and 1, by the upper bits of a linear congruence. */
+/** −1, 0 and 1. */
 export function pattern(shape: readonly number[], seed: number): Tensor<"float32"> {
-  let state = seed;
-  const size = shape.reduce((product, each) => product * each, 1);
-  const data = Float32Array.from({ length: size }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * 3) - 1;
-  });
-  return tensorOf("float32", shape, data);
+  return fillWhole("pattern", String(seed), shape, -1, 1);
 }
 
 /**

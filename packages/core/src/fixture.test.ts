@@ -1,8 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { fill, fixtureInput, fixtureRolesOf, fixtureWeights } from "./fixture.ts";
+import { fill, fillWhole, fixtureInput, fixtureRolesOf, fixtureWeights } from "./fixture.ts";
 import { graph } from "./ir/graph.ts";
 import { input, parameter } from "./ir/value.ts";
 import { ops } from "./ops/nodes.ts";
+
+it("fills with each whole number of a range, and with no other", () => {
+  const { data } = fillWhole("v1", "x", [10, 10], -2, 1);
+  expect([...new Set(data)].sort((a, b) => a - b)).toEqual([-2, -1, 0, 1]);
+});
 
 // conformance/ holds the fill itself against the goldens' hashes.
 

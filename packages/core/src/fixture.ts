@@ -74,6 +74,20 @@ export function fill(salt: string, name: string, shape: readonly number[], lo: n
   return tensorOf("float32", shape, data);
 }
 
+/** As `fill`, with whole numbers from `least` to `most`: sums of their products are exact in float32 while they are small. */
+export function fillWhole(
+  salt: string,
+  name: string,
+  shape: readonly number[],
+  least: number,
+  most: number,
+): Tensor<"float32"> {
+  const seed = fnv1a32(`${salt}/${name}`);
+  const count = most - least + 1;
+  const data = Float32Array.from({ length: sizeOf(shape) }, (_, i) => least + (hashU32(seed, i) % count));
+  return tensorOf("float32", shape, data);
+}
+
 /** A tensor filled as its role has it. */
 export function fillRole(salt: string, name: string, shape: readonly number[], role: FixtureRole): Tensor<"float32"> {
   return fill(salt, name, shape, ...ranges[role](shape));

@@ -16,6 +16,7 @@ export {
   type FixtureWeights,
   fill,
   fillRole,
+  fillWhole,
   fixtureInput,
   fixtureRolesOf,
   fixtureWeights,

@@ -1,4 +1,4 @@
-import { constant, type Graph, graph, type Input, input, ops, reference, type Tensor, tensor } from "@residual/core";
+import { constant, fillWhole, type Graph, graph, type Input, input, ops, reference, type Tensor } from "@residual/core";
 import type { Choice } from "./choice.ts";
 import type { Gpu } from "./device.ts";
 import type { KernelIn } from "./kernels/kernel.ts";
@@ -146,21 +146,18 @@ export function graphOf({ stride, outputs, size, groups = 1, packs }: Trial): {
   const image = [2, groups * CHANNELS, size, size];
   const sum = [2, outputs, side, side];
   const [x, residual] = [input("x", image), input("residual", sum)];
-  const [weights, bias] = [pattern([outputs, CHANNELS, 3, 3], 1), constant("bias", pattern([outputs], 5))];
+  const [weights, bias] = [pattern("weight", [outputs, CHANNELS, 3, 3]), constant("bias", pattern("bias", [outputs]))];
   const weight = packs ? input("weight", weights.shape) : constant("weight", weights);
   const y = ops.fusedConv2d({ x, weight, bias, residual }, { stride, groups, padding: 1, relu: true });
   const declared: { [name: string]: Input } = { x, residual, ...(weight.kind === "input" && { weight }) };
   const of = graph({ name: "self-test", inputs: declared, outputs: { y } });
-  return { of, inputs: { x: pattern(image, 2), residual: pattern(sum, 3), ...(packs && { weight: weights }) } };
+  return {
+    of,
+    inputs: { x: pattern("x", image), residual: pattern("residual", sum), ...(packs && { weight: weights }) },
+  };
 }
 
-/** −1, 0 and 1, by the upper bits of a linear congruence. */
-function pattern(shape: readonly number[], seed: number): Tensor<"float32"> {
-  let state = seed;
-  const length = shape.reduce((product, size) => product * size, 1);
-  const data = Array.from({ length }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return ((state >>> 16) % 3) - 1;
-  });
-  return tensor(shape, data);
+/** −1, 0 and 1. */
+function pattern(name: string, shape: readonly number[]): Tensor<"float32"> {
+  return fillWhole("self-test", name, shape, -1, 1);
 }

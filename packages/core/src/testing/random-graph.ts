@@ -1,6 +1,7 @@
 import fc from "fast-check";
+import { fill } from "../fixture.ts";
 import { type Graph, graph, parametersOf } from "../ir/graph.ts";
-import { type Tensor, tensor } from "../ir/tensor.ts";
+import type { Tensor } from "../ir/tensor.ts";
 import { input, parameter, type Value } from "../ir/value.ts";
 import { ops } from "../ops/nodes.ts";
 import { bind } from "../passes/bind.ts";
@@ -21,13 +22,6 @@ const step: fc.Arbitrary<Step> = fc.record({
   size: fc.integer({ min: 1, max: 4 }),
   flag: fc.boolean(),
 });
-
-/** Numbers that stay clear of zero, so that a variance is one and nothing cancels to noise. */
-const numbers = (seed: number, size: number, low: number, high: number) =>
-  Array.from(
-    { length: size },
-    (_, i) => low + (high - low) * (Math.abs(Math.sin(seed * 12.9898 + i * 78.233) * 43758.5453) % 1),
-  );
 
 /** Small bound graphs of every op on images, with shared values, biases or none, and more than one output. */
 export const randomGraph: fc.Arbitrary<Graph> = fc
@@ -90,15 +84,14 @@ function apply({ kind, from, other, size, flag }: Step, values: readonly Value[]
 
 function randomWeights(graph: Graph): ReadonlyMap<string, Tensor> {
   return new Map(
-    parametersOf(graph).map(({ name, shape }, i) => {
-      const size = shape.reduce((product, length) => product * length, 1);
-      const low = name.endsWith("variance") ? 0.5 : -1;
-      return [name, tensor(shape, numbers(i + 1, size, low, 1))];
+    parametersOf(graph).map(({ name, shape }) => {
+      const low = name.endsWith("variance") ? 0.5 : -1; // clear of zero, so that it is a variance
+      return [name, fill("random", name, shape, low, 1)];
     }),
   );
 }
 
 /** The image that random graphs take, for a batch of n. */
 export function randomImage(n: number): Tensor<"float32"> {
-  return tensor([n, 3, 6, 5], numbers(0.5, n * 90, -1, 1));
+  return fill("random", "image", [n, 3, 6, 5], -1, 1);
 }

@@ -1,12 +1,8 @@
-import { type Answer, constant, type Graph, graph, input, ops, sizeOf, type Tensor, tensorOf } from "@residual/core";
+import { type Answer, constant, fill as fillBySalt, type Graph, graph, input, ops, type Tensor } from "@residual/core";
 
-/** Deterministic numbers between −1 and 1. */
+/** Deterministic numbers in [−1, 1). */
 export function fill(shape: readonly number[], seed: number): Tensor<"float32"> {
-  return tensorOf(
-    "float32",
-    shape,
-    Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(seed * 997 + i * 1.618)),
-  );
+  return fillBySalt("tfjs", String(seed), shape, -1, 1);
 }
 
 /** relu(conv(image) + image), pooled and classified: the smallest residual network. */

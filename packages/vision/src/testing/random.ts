@@ -1,15 +1,11 @@
-/** Whole numbers from 0 to below `limit`, the same ones for the same seed (mulberry32, public domain). */
+import { hashU32 } from "@residual/core";
+
+/** Whole numbers from 0 to below `limit`, the same ones for the same seed. */
 export function seeded(seed: number): (limit: number) => number {
-  let state = seed;
-  return (limit) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit;
-  };
+  let count = 0;
+  return (limit) => hashU32(seed, count++) % limit;
 }
 
 export function randomBytes(length: number, seed: number): Uint8Array {
-  const random = seeded(seed);
-  return Uint8Array.from({ length }, () => random(256));
+  return Uint8Array.from({ length }, (_, i) => hashU32(seed, i) >>> 24);
 }
