@@ -36,7 +36,7 @@ const config: ViteUserConfig = defineConfig({
   test: {
     provide: { repository },
     projects: [
-      { extends: true, test: { name: "node", include: ["src/**/*.test.ts"], exclude: [inBrowser] } },
+      { extends: true, test: { name: "node", include: ["{src,example}/**/*.test.ts"], exclude: [inBrowser] } },
       ...(isSupported
         ? [
             {

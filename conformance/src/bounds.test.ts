@@ -1,6 +1,20 @@
-import { fill, type OpName, type Tensor, tensor, UnsupportedError } from "@residual/core";
+import {
+  evaluateOp,
+  fill,
+  mapValues,
+  type OpName,
+  ops,
+  type Tensor,
+  tensor,
+  tensorOf,
+  toFloat64,
+  UnsupportedError,
+} from "@residual/core";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { float32, gamma } from "./arithmetic.ts";
+import { derivedBound } from "./bounds.ts";
+import { arbitraryTrial } from "./cases/random.ts";
 import { compare, expectationOf, type Trial } from "./trial.ts";
 
 /** Answers in honest float32, each operation rounded, have to be within every bound; answers with a mistake, beyond. */
@@ -341,5 +355,43 @@ describe("one rounding, or none", () => {
     const trial = trialOf("relu", { x: tensor([1, 2], [1e-40, 2 ** -126]) });
     expect(shareOf(trial, [0, 2 ** -126])).toBeLessThan(1);
     expect(shareOf(trial, [1e-40, 0])).toBe(Infinity);
+  });
+});
+
+describe("the bound of a composite op, derived from its parts", () => {
+  /** fusedConv2d as conv2d, add and relu, each rounded to float32. */
+  function partByPart(trial: Trial, residuals = 1): { y: Float32Array; bound: Float64Array } {
+    const { inputs, attributes } = trial;
+    const { relu: isRectified, ...rest } = ops.fusedConv2d.attributes(attributes);
+    const { residual, ...others } = mapValues(inputs, toFloat64);
+    const { shape } = expectationOf(trial);
+    const convolved = evaluateOp({ op: "conv2d", attributes: rest }, others, shape);
+    const y = Float32Array.from(convolved, (each, i) => {
+      const sum = residual ? f(f(each) + residuals * residual.data[i]!) : f(each);
+      return isRectified ? Math.max(sum, 0) : sum;
+    });
+    const whole = { op: "fusedConv2d", attributes: { ...rest, relu: isRectified } };
+    return { y, bound: derivedBound(whole, mapValues(inputs, toFloat64), float32) };
+  }
+
+  it("holds what the parts answer, and is no wider than the bound of its own that covers every order of summation", () => {
+    fc.assert(
+      fc.property(arbitraryTrial("fusedConv2d"), (trial) => {
+        const { value, bound: own } = expectationOf(trial);
+        const { y, bound } = partByPart(trial);
+        expect(compare(y, value, bound).share).toBeLessThanOrEqual(1);
+        expect(bound.every((each, i) => each <= own[i]! * (1 + 1e-9))).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("does not hold a residual that is added twice", () => {
+    const [x, weight, residual] = [[1, 2, 3, 4], [1], [5, 6, 7, 8]] as const;
+    const image = (data: readonly number[]) => tensorOf("float32", [1, 1, 2, data.length / 2], Float32Array.from(data));
+    const inputs = { x: image(x), weight: tensor([1, 1, 1, 1], weight), residual: image(residual) };
+    const trial = trialOf("fusedConv2d", inputs);
+    const { y, bound } = partByPart(trial, 2);
+    expect(compare(y, expectationOf(trial).value, bound).share).toBeGreaterThan(1);
   });
 });
