@@ -5,13 +5,14 @@ import { answers } from "./behaviour/answers.ts";
 import { life } from "./behaviour/life.ts";
 import { refusals } from "./behaviour/refusals.ts";
 import { type Subject, subjectOf } from "./behaviour/subject.ts";
+import { variables } from "./behaviour/variables.ts";
 import { hold, runTask } from "./conform.ts";
 import { plan } from "./plan.ts";
 import type { Check } from "./report/types.ts";
 import { float32Backend } from "./testing/mutations/float32-backend.ts";
 import { type Catch, type Mutation, mutations, tidyUp } from "./testing/mutations/table.ts";
 
-const behaviours = { ...answers, ...life, ...refusals };
+const behaviours = { ...answers, ...life, ...refusals, ...variables };
 
 /** The checks of the section where a bug is to be caught. */
 async function checksAt(backend: Backend, where: Catch): Promise<readonly Check[]> {

@@ -3,11 +3,12 @@ import { answers } from "../behaviour/answers.ts";
 import { life } from "../behaviour/life.ts";
 import { refusals } from "../behaviour/refusals.ts";
 import { type Behaviour, inWords, Misbehaviour, subjectOf } from "../behaviour/subject.ts";
+import { variables } from "../behaviour/variables.ts";
 import type { Check } from "../report/types.ts";
 import type { Held, Task } from "../task.ts";
 
 /** How a backend behaves, whatever it computes. */
-export const behaviourTasks: readonly Task[] = Object.entries({ answers, life, refusals }).map(
+export const behaviourTasks: readonly Task[] = Object.entries({ answers, life, refusals, variables }).map(
   ([name, behaviours]) => ({
     level: "behaviour",
     name,
