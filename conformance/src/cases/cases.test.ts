@@ -1,7 +1,10 @@
 import {
+  applyOp,
   bind,
   fixtureWeights,
   type Graph,
+  input,
+  mapValues,
   nodesOf,
   type OpName,
   ops,
@@ -46,6 +49,16 @@ describe("cases by hand", () => {
 describe("random trials", () => {
   it.each(opNames)("%s takes all that is drawn for it", async (op) => {
     expect(await failuresOf(randomTrials(op, { seed: 7, runs: 200 }))).toEqual([]);
+  });
+
+  it.each(opNames)("%s: attributes of nodes are options that stay as they are", (op) => {
+    fc.assert(
+      fc.property(arbitraryTrial(op), ({ attributes, inputs }) => {
+        const values = mapValues(inputs, ({ shape }, name) => input(name, shape));
+        const node = applyOp(op, values, attributes);
+        expect(applyOp(op, values, node.attributes)).toEqual(node);
+      }),
+    );
   });
 
   it("shrink to the smallest that still shows the mistake", async () => {

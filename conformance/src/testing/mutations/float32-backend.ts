@@ -48,7 +48,14 @@ export interface Bugs {
   readonly after?: (node: AnyNode, running: Running) => void;
   readonly check?: (graph: Graph, inputs: Inputs) => number;
   readonly executable?: (honest: Executable, graph: Graph) => Executable;
+  /** Where an executable keeps its constants and variables, given the state that it begins with. */
+  readonly state?: (graph: Graph, fresh: State) => State;
+  /** At the end of a run: puts the values of updates into the state. */
+  readonly update?: (state: State, updates: Graph["updates"], known: Running["known"]) => void;
 }
+
+/** The numbers of constants, and what variables are now. */
+export type State = Map<Value, Tensor<"float32">>;
 
 /** The plain kernel of an op: its own evaluation, rounded once. */
 export function plain(op: OpName): Kernel {
@@ -66,16 +73,13 @@ export function float32Backend(bugs: Bugs = {}): Backend {
       if (parametersOf(graph).length > 0)
         throw new UnsupportedError(`${graph.name} has open parameters; bind them first`);
       const read: Graph = bugs.rules ? rewrite(graph, bugs.rules) : graph;
-      const leaves = new Map<Value, Tensor<"float32">>();
+      const leaves: State = new Map();
       for (const value of valuesOf(read)) if ("source" in value) leaves.set(value, await narrow(value.source));
-      const honest = executableOf(read, bugs, leaves);
+      const honest = executableOf(read, bugs, bugs.state?.(read, leaves) ?? leaves);
       return bugs.executable?.(honest, read) ?? honest;
     },
   };
 }
-
-/** The numbers of constants, and what variables are now. */
-type State = Map<Value, Tensor<"float32">>;
 
 function executableOf(graph: Graph, bugs: Bugs, state: State): Executable {
   let disposed = false;
@@ -129,12 +133,16 @@ async function evaluate(graph: Graph, given: Inputs, { batch, bugs, state, signa
     }
   }
   const answers = mapValues(graph.outputs, (value) => copyOf(known.get(value)!));
-  const next = graph.updates.map(({ variable, value }) => [variable, copyOf(known.get(value)!)] as const);
-  for (const [variable, tensor] of next) state.set(variable, tensor);
+  (bugs.update ?? updateTogether)(state, graph.updates, known);
   return answers;
 }
 
-function copyOf({ shape, data }: Tensor<"float32">): Tensor<"float32"> {
+const updateTogether: NonNullable<Bugs["update"]> = (state, updates, known) => {
+  const next = updates.map(({ variable, value }) => [variable, copyOf(known.get(value)!)] as const);
+  for (const [variable, tensor] of next) state.set(variable, tensor);
+};
+
+export function copyOf({ shape, data }: Tensor<"float32">): Tensor<"float32"> {
   return tensorOf("float32", shape, data.slice());
 }
 

@@ -1,4 +1,5 @@
 import {
+  type Answer,
   type AnyNode,
   type Executable,
   fill,
@@ -6,11 +7,12 @@ import {
   type ModelName,
   ops,
   type RealTensor,
+  type Tensor,
   tensorOf,
   UnsupportedError,
 } from "@residual/core";
-import type { Bugs, Inputs, Kernel, Running } from "./float32-backend.ts";
-import { plain } from "./float32-backend.ts";
+import type { Bugs, Inputs, Kernel, Running, State } from "./float32-backend.ts";
+import { copyOf, plain } from "./float32-backend.ts";
 import { lacking, mapped, misled, pointwise, spoilt, summing, toBits, transposed } from "./kernels.ts";
 
 /** Where the suite has to catch a bug: one check, or the first node of a model that fails. */
@@ -773,7 +775,64 @@ export const mutations: readonly Mutation[] = [
     },
     caught: [behaves("200 rounds of compile, run and dispose")],
   },
+  {
+    bug: "updates of variables are carried out one after the other",
+    bugs: {
+      update: (state, updates, known) => {
+        for (const { variable, value } of updates) {
+          const current = value.kind === "variable" ? state.get(value) : undefined;
+          state.set(variable, copyOf(current ?? known.get(value)!));
+        }
+      },
+    },
+    caught: [behaves("updates take effect together")],
+  },
+  {
+    bug: "executables of one graph share their variables",
+    bugs: { state: sharedByGraph() },
+    caught: [behaves("a counter counts the runs of its executable")],
+  },
+  {
+    bug: "a weight is packed once, and not again when it changes",
+    bugs: { kernels: { conv2d: packedOnce() } },
+    caught: [behaves("a weight that changes between runs")],
+  },
+  {
+    bug: "a read gives out the memory of the variable",
+    bugs: {
+      executable: (honest) => {
+        const given = new Map<string, Answer>();
+        const read: Executable["read"] = async (names, work) => {
+          const fresh = await honest.read(names, work);
+          for (const name of names) if (!given.has(name)) given.set(name, fresh[name]!);
+          return Object.fromEntries(names.map((name) => [name, given.get(name)!]));
+        };
+        return { ...honest, read };
+      },
+    },
+    caught: [behaves("variables are given out as copies")],
+  },
 ];
+
+function sharedByGraph(): NonNullable<Bugs["state"]> {
+  const states = new WeakMap<object, State>();
+  return (graph, fresh) => {
+    const state = states.get(graph) ?? fresh;
+    states.set(graph, state);
+    return state;
+  };
+}
+
+/** Keeps the first weights of each shape for good. */
+function packedOnce(): Kernel {
+  const packed = new Map<string, Tensor<"float32">>();
+  return (inputs, attributes, shape) => {
+    const weight = inputs.weight!;
+    const key = weight.shape.join();
+    if (!packed.has(key)) packed.set(key, weight);
+    return plain("conv2d")({ ...inputs, weight: packed.get(key)! }, attributes, shape);
+  };
+}
 
 /** What was leaked on purpose is let go. */
 export function tidyUp(): void {
