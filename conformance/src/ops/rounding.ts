@@ -1,4 +1,4 @@
-import type { Tensor } from "@residual/core";
+import { mapValues, type Tensor } from "@residual/core";
 import { type Arithmetic, growth } from "../arithmetic.ts";
 import type { Answer } from "./op-suite.ts";
 
@@ -71,9 +71,11 @@ export function negative(tensor: Tensor<"float64">): Tensor<"float64"> {
   return { ...tensor, data: tensor.data.map((value) => -Math.abs(value)) };
 }
 
-export function magnitudes<Inputs extends object>(inputs: Inputs): Inputs {
-  const entries = Object.entries(inputs as { [name: string]: Tensor<"float64"> });
-  return Object.fromEntries(entries.map(([name, tensor]) => [name, absolute(tensor)])) as unknown as Inputs;
+type Tensors = { readonly [input: string]: Tensor<"float64"> };
+
+/** The same inputs with the size of each number. */
+export function magnitudes<Inputs extends Tensors>(inputs: Inputs): Inputs {
+  return mapValues(inputs, absolute) as Inputs;
 }
 
 /** A row of logits: where it starts, and Σ e^(x − largest) with the roundings that it amounts to. */
