@@ -14,7 +14,7 @@ import {
   valuesOf,
 } from "@residual/core";
 import type { Arithmetic } from "./arithmetic.ts";
-import type { Answer } from "./ops/op-suite.ts";
+import type { ExactAnswer } from "./ops/op-suite.ts";
 import { suiteOf } from "./ops/suites.ts";
 
 /** A value in float64, and how far from it each element of a correct answer may be. 0 asks for the very number. */
@@ -29,7 +29,7 @@ type Tensors = { readonly [input: string]: Tensor<"float64"> };
 type Application = Pick<AnyNode, "op" | "attributes">;
 
 /** How far off an op's answer each element may be, for inputs that are exact in the backend's arithmetic. */
-export function boundOf({ op, attributes }: Application, inputs: Tensors, answer: Answer): Float64Array {
+export function boundOf({ op, attributes }: Application, inputs: Tensors, answer: ExactAnswer): Float64Array {
   const suite = suiteOf(op);
   if (suite.bound) return suite.bound(inputs, attributes, answer);
   return derivedBound({ op, attributes }, inputs, answer.arithmetic);

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { isWinograd, winogradMagnitudes, winogradRoundings } from "../winograd.ts";
 import { both, from0, upTo } from "./drafts.ts";
 import { biasAt, cutImage, fieldOf } from "./field.ts";
-import type { Answer, Cut, Operands } from "./op-suite.ts";
+import type { Cut, ExactAnswer, Operands } from "./op-suite.ts";
 import { eightBits } from "./quantized.ts";
 import { absolute, magnitudes, summed } from "./rounding.ts";
 
@@ -43,7 +43,7 @@ export const convolution = fc
 export function convolved(
   inputs: Operands<"fusedConv2d", "float64">,
   attributes: AttributesOf<"conv2d">,
-  { shape, arithmetic }: Answer,
+  { shape, arithmetic }: ExactAnswer,
 ): Float64Array {
   const { x, weight, bias, residual } = inputs;
   const size = evaluateOp({ op: "fusedConv2d", attributes: { ...attributes, relu: false } }, magnitudes(inputs), shape);

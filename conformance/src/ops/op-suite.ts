@@ -4,7 +4,7 @@ import type { Arithmetic } from "../arithmetic.ts";
 
 /** An op on a few numbers, with the answer worked out by hand. */
 export interface OpCase<Name extends OpName> {
-  /** The mistake that it would show. */
+  /** What the case checks; with the op's name, unique. Reports show it, and nothing else depends on it. */
   readonly name: string;
   readonly inputs: InputsOf<Name, Tensor<"float32">>;
   readonly options?: NonNullable<Parameters<(typeof ops)[Name]>[1]>;
@@ -22,17 +22,17 @@ export interface Draft {
 export type Operands<Name extends OpName, Type extends "float32" | "float64"> = InputsOf<Name, Tensor<Type>>;
 
 /** A node's answer in float64, and the arithmetic that a backend may compute it in. */
-export interface Answer {
+export interface ExactAnswer {
   readonly value: Float64Array;
   readonly shape: readonly number[];
   readonly arithmetic: Arithmetic;
 }
 
-/** An op applied to little more than what one element of its output is made of. */
+/** An op applied to the inputs of one element of its output, and little more. */
 export interface Cut {
   readonly inputs: { readonly [input: string]: Tensor<"float32"> };
   readonly attributes: object;
-  /** Where the element lies in the output, where there is more of it than that element: flat. */
+  /** Flat index of the element in the smaller output; 0 where not given. */
   readonly at?: number;
 }
 
@@ -49,38 +49,39 @@ interface RecordedAttributes {
   readonly channelsAfter?: number;
 }
 
-/** How a recorded case is said in our ops. */
+/** A recorded case as values of our ops. */
 export type Recorded = (inputs: { readonly [name: string]: Value }, attributes: RecordedAttributes) => Value;
 
-/** All that the suite knows of one op: what it runs, and how far off each answer may be. */
+/** Everything that the suite knows of one op: the cases that it runs, and the error that it allows. */
 export type OpSuite<Name extends OpName> = Cases<Name> &
   (Name extends CompositeName ? Partial<Bounds<Name>> : Bounds<Name>);
 
 interface Bounds<Name extends OpName> {
   /**
-   * The error that float32 may make on exact float32 inputs, per element: in any order of summation, with fused
-   * multiply-adds or without. docs/tolerances.md derives each. That of a composite follows from its parts; one that backends
-   * fuse needs its own.
+   * The largest error of each element in float32, for inputs that float32 holds exactly: in any order of summation, with fused
+   * multiply-adds or without. docs/tolerances.md derives each bound. The bound of a composite follows from its parts; a
+   * composite that backends fuse needs one of its own.
    */
-  bound(inputs: Operands<Name, "float64">, attributes: AttributesOf<Name>, answer: Answer): Float64Array;
+  bound(inputs: Operands<Name, "float64">, attributes: AttributesOf<Name>, answer: ExactAnswer): Float64Array;
 }
 
 interface Cases<Name extends OpName> {
-  /** Each small enough to be worked out on paper, and is. At least four. */
+  /** At least four cases, each worked out on paper. */
   readonly byHand: readonly OpCase<Name>[];
   /**
-   * Numbers that are none, or that are at the ends of float32. What they make of the op is PyTorch's answer, and IEEE 754's:
-   * NaN travels, ∞ − ∞ and 0 · ∞ are NaN, a sum beyond the largest number is ∞. −0 is 0, and a subnormal number may be 0
-   * (docs/tolerances.md).
+   * NaN, infinities, subnormal numbers, and numbers near the largest of float32. The expected answers are PyTorch's and IEEE
+   * 754's: NaN propagates, ∞ − ∞ and 0 · ∞ are NaN, a sum beyond the largest number is ∞. −0 counts as 0, and a subnormal
+   * number may be 0 (docs/tolerances.md).
    */
   readonly special: readonly OpCase<Name>[];
   /** Shapes and attributes for random trials. The op takes every draft. */
   readonly draft: Arbitrary<Draft>;
-  /** From where to below where an input's random numbers are; from -2 to below 2 where not given. */
+  /** Half-open range of the random numbers of an input; [-2, 2) where not given. */
   readonly ranges?: { readonly [Input in keyof InputsOf<Name, unknown>]?: readonly [from: number, to: number] };
   /**
-   * How far errors of the inputs move each element, for composites that this op is a part of. An input without one is exact. The
-   * op's bound must then grow with the size of its inputs. Not for a composite, whose parts carry.
+   * How far errors of the inputs move each element of the output, for composites that this op is a part of. An input that is not
+   * among the errors is exact. The bound of the op must grow with the size of its inputs. A composite needs none: its parts
+   * carry.
    */
   carry?(
     inputs: Operands<Name, "float64">,
@@ -89,8 +90,8 @@ interface Cases<Name extends OpName> {
     shape: readonly number[],
   ): Float64Array;
   /**
-   * For ops whose outputs are too many to be evaluated whole in float64 at a network's own sizes. The element's receptive
-   * field is cut out, so that the op's own evaluation and bound do the rest: there is no second formula.
+   * For ops whose output takes too long to evaluate in float64 at the sizes of real networks. The receptive field of one element
+   * is cut out; the op's own evaluation and bound do the rest, so that there is no second formula.
    */
   cut?(inputs: Operands<Name, "float32">, attributes: AttributesOf<Name>, index: readonly number[]): Cut;
   /** PyTorch's recorded answers (golden/ops), by the name that the goldens have for the op. */

@@ -1,6 +1,6 @@
 import { mapValues, type Tensor } from "@residual/core";
 import { type Arithmetic, growth } from "../arithmetic.ts";
-import type { Answer } from "./op-suite.ts";
+import type { ExactAnswer } from "./op-suite.ts";
 
 /** Roundings that a division amounts to: 2.5 ulp, as Vulkan and WGSL allow; 1 on a CPU. */
 export const DIVISION = 5;
@@ -43,7 +43,7 @@ function largestOf({ data }: Tensor<"float64">): number {
   return data.reduce((most, each) => (Number.isFinite(each) ? Math.max(most, Math.abs(each)) : most), 0);
 }
 
-export function rounded({ value, arithmetic }: Answer, stored: number): Float64Array {
+export function rounded({ value, arithmetic }: ExactAnswer, stored: number): Float64Array {
   const factor = growth(1, stored, arithmetic);
   return value.map((each) => factor * Math.abs(each) + arithmetic.smallest);
 }
@@ -52,7 +52,7 @@ export function rounded({ value, arithmetic }: Answer, stored: number): Float64A
 export const storedFlush = ({ stored, smallest }: Arithmetic): number => (stored === 0 ? 0 : 2 * smallest);
 
 /** What only chooses or moves numbers makes no error; but between subnormal ones a GPU may choose either, or 0. */
-export function exact({ value, arithmetic }: Answer): Float64Array {
+export function exact({ value, arithmetic }: ExactAnswer): Float64Array {
   const { smallest, stored } = arithmetic;
   if (stored > 0) return value.map((each) => (Number.isFinite(each) ? stored * Math.abs(each) + 2 * smallest : 0));
   return value.map((each) => (each !== 0 && Math.abs(each) < smallest ? 2 * smallest : 0));

@@ -1,6 +1,6 @@
 import { type AnyNode, type OpName, ops, type Tensor } from "@residual/core";
 import * as all from "./index.ts";
-import type { Answer, Cut, OpSuite } from "./op-suite.ts";
+import type { Cut, ExactAnswer, OpSuite } from "./op-suite.ts";
 
 /** What the suite knows of every op. A new op is its file and a line in index.ts, without which this does not compile. */
 export const suites: { readonly [Name in OpName]: OpSuite<Name> } = all;
@@ -9,7 +9,7 @@ type Tensors = { readonly [input: string]: Tensor<"float64"> };
 
 /** What the suite knows of an op, for code that treats all ops alike. */
 export interface PlainSuite {
-  bound?(inputs: Tensors, attributes: AnyNode["attributes"], answer: Answer): Float64Array;
+  bound?(inputs: Tensors, attributes: AnyNode["attributes"], answer: ExactAnswer): Float64Array;
   carry?(inputs: Tensors, errors: Tensors, attributes: object, shape: readonly number[]): Float64Array;
   cut?(inputs: Cut["inputs"], attributes: object, index: readonly number[]): Cut;
 }
