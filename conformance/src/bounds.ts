@@ -42,7 +42,7 @@ interface Known {
 }
 
 /** The bound of a composite op, from those of its parts (docs/tolerances.md, Composite ops). */
-function derivedBound({ op, attributes }: Application, inputs: Tensors, arithmetic: Arithmetic): Float64Array {
+export function derivedBound({ op, attributes }: Application, inputs: Tensors, arithmetic: Arithmetic): Float64Array {
   const leaves = mapValues(inputs, ({ shape }, name) => input(name, shape));
   const known = new Map<Value, Known>(Object.entries(leaves).map(([name, leaf]) => [leaf, { tensor: inputs[name]! }]));
   return errorOf(throughParts(applyOp(op, leaves, attributes), known, arithmetic));
