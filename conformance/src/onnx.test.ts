@@ -1,5 +1,8 @@
 import { onnx } from "@residual/onnx";
 import { conforms } from "./vitest.ts";
 
-await conforms(onnx(), { only: ["ops", "nodes", "images", "behaviour"] });
+/** onnx refuses graphs with variables so far. */
+const without = ["behaviour/variables"];
+
+await conforms(onnx(), { only: ["ops", "nodes", "images", "behaviour"], without });
 await conforms(onnx(), { level: "full", only: ["models"] });

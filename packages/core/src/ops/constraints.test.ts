@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { ShapeError } from "../ir/errors.ts";
-import { type AnyNode, input, parameter, type Shape, type Value } from "../ir/value.ts";
-import { applyOp, type OpName, opOf, ops } from "./nodes.ts";
+import { input, parameter, type Shape, type Value } from "../ir/value.ts";
+import { ops } from "./nodes.ts";
 
 const image = (...shape: Shape): Value => input("x", shape);
 const weights = (...shape: number[]): Value => parameter("p", shape);
@@ -84,32 +84,6 @@ it("every label of a docstring has a call here that breaks it", () => {
     return [...source.matchAll(/^ \* (C\d) {2}/gm)].map(([, label]) => `${op}.${label}`);
   });
   expect(Object.keys(broken).sort()).toEqual(labels.sort());
-});
-
-it("attributes of nodes are options that stay as they are", () => {
-  const w = weights(2, 4, 3, 3);
-  const applied: { readonly [Name in OpName]: AnyNode } = {
-    add: ops.add({ a: x, b: x }),
-    averagePool2d: ops.averagePool2d({ x }, { window: [2, 1], ceil: true }),
-    batchNorm: ops.batchNorm({ x, scale: four, shift: four, mean: four, variance: four }, { epsilon: 0.5 }),
-    conv2d: ops.conv2d({ x, weight: w }, { stride: 2, padding: 1, dilation: [1, 2] }),
-    flatten: ops.flatten({ x }),
-    fusedConv2d: ops.fusedConv2d({ x, weight: w }, { stride: 2, padding: [0, 1, 2, 3], relu: true }),
-    globalAveragePool: ops.globalAveragePool({ x }),
-    linear: ops.linear({ x: image("N", 4), weight: weights(2, 4) }),
-    logSoftmax: ops.logSoftmax({ x: image("N", 4) }),
-    maxPool2d: ops.maxPool2d({ x }, { window: 3, padding: 1 }),
-    multiply: ops.multiply({ x, gate: image("N", 4, 1, 1) }),
-    padChannels: ops.padChannels({ x }, { before: 2 }),
-    relu: ops.relu({ x }),
-    sigmoid: ops.sigmoid({ x }),
-    softmax: ops.softmax({ x: image("N", 4) }),
-    subsample: ops.subsample({ x }, { stride: 2 }),
-  };
-  for (const node of Object.values(applied)) {
-    expect(opOf(node).attributes(node.attributes)).toEqual(node.attributes);
-    expect(applyOp(node.op, node.inputs, node.attributes)).toEqual(node);
-  }
 });
 
 it("a missing input is named", () => {
