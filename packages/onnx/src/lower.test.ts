@@ -14,6 +14,7 @@ import {
 import { describe, expect, it } from "vitest";
 import { toOnnx } from "./files/write-onnx.ts";
 import { lowerToOnnx } from "./lower.ts";
+import type { Model } from "./model-proto.ts";
 import { readModel } from "./model-proto.ts";
 import { formatModel } from "./print.ts";
 import { tiny } from "./testing/graphs.ts";
@@ -35,6 +36,11 @@ async function expectSame(model: Graph): Promise<void> {
   }
 }
 
+/** The whole numbers that operators take, by name. */
+function numbersIn({ initializers }: Model): string[] {
+  return initializers.flatMap(({ name, source }) => (source.dtype === "int64" ? `${name} ${source.data.join()}` : []));
+}
+
 describe("lowerToOnnx", () => {
   it("prints", () => {
     expect(formatModel(lowerToOnnx(tiny()))).toMatchInlineSnapshot(`
@@ -46,6 +52,77 @@ describe("lowerToOnnx", () => {
       globalAveragePool = GlobalAveragePool(relu)
       flatten = Flatten(globalAveragePool) axis=1
       logits = Gemm(flatten, fc.weight, fc.bias) transB=1"
+    `);
+  });
+
+  it("for WebGPU goes around what onnxruntime lacks or gets wrong, and around nothing else", () => {
+    const image = input("image", [1, 6, 5, 5]);
+    const weight = (name: string, ...shape: number[]) => constant(name, fill(shape, 2));
+    const misread = ops.fusedConv2d({ x: image, weight: weight("a", 4, 6, 3, 3) }, { padding: 1, relu: true });
+    const forgotten = ops.conv2d({ x: misread, weight: weight("b", 6, 4, 1, 1) }, { padding: [0, 0, 1, 2] });
+    const whole = ops.conv2d({ x: forgotten, weight: weight("c", 4, 6, 6, 7) }, { padding: [0, 0, 0, 1] });
+    const right = ops.conv2d({ x: whole, weight: weight("d", 4, 4, 1, 1) }, { padding: [1, 0, 1, 0], stride: 2 });
+    const grouped = ops.conv2d({ x: right, weight: weight("e", 4, 1, 1, 1) }, { padding: [0, 0, 1, 1], groups: 4 });
+    const y = ops.logSoftmax({ x: ops.flatten({ x: grouped }) });
+    const lowered = lowerToOnnx(graph({ name: "around", inputs: { image }, outputs: { y } }), "webgpu");
+    expect(formatModel(lowered)).toMatchInlineSnapshot(`
+      "around (image: 1×6×5×5) -> (y: 1×24)
+      fusedConv2d/conv2d/x = Pad(image, fusedConv2d/conv2d/x/pads)
+      fusedConv2d/conv2d/weight = Pad(a, fusedConv2d/conv2d/weight/pads)
+      fusedConv2d/conv2d = Conv(fusedConv2d/conv2d/x, fusedConv2d/conv2d/weight) kernel_shape=[3,3] strides=[1,1] pads=[1,1,1,1] dilations=[1,1] group=1
+      fusedConv2d = Relu(fusedConv2d/conv2d)
+      conv2d/x = Pad(fusedConv2d, conv2d/x/pads)
+      conv2d = Conv(conv2d/x, b) kernel_shape=[1,1] strides=[1,1] pads=[0,0,0,0] dilations=[1,1] group=1
+      conv2d_1/x = Pad(conv2d, conv2d_1/x/pads)
+      conv2d_1/weight = Pad(c, conv2d_1/weight/pads)
+      conv2d_1 = Conv(conv2d_1/x, conv2d_1/weight) kernel_shape=[6,7] strides=[1,1] pads=[0,0,0,0] dilations=[1,1] group=1
+      conv2d_2 = Conv(conv2d_1, d) kernel_shape=[1,1] strides=[2,2] pads=[1,0,1,0] dilations=[1,1] group=1
+      conv2d_3 = Conv(conv2d_2, e) kernel_shape=[1,1] strides=[1,1] pads=[0,0,1,1] dilations=[1,1] group=4
+      flatten = Flatten(conv2d_3) axis=1
+      logSoftmax/ReduceMax = ReduceMax(flatten) axes=[1]
+      logSoftmax/Sub = Sub(flatten, logSoftmax/ReduceMax)
+      logSoftmax/Exp = Exp(logSoftmax/Sub)
+      logSoftmax/ReduceSum = ReduceSum(logSoftmax/Exp, logSoftmax/axes)
+      logSoftmax/Log = Log(logSoftmax/ReduceSum)
+      logSoftmax = Sub(logSoftmax/Sub, logSoftmax/Log)
+      y = Identity(logSoftmax)"
+    `);
+    expect(numbersIn(lowered).filter((line) => line.includes("/pads "))).toMatchInlineSnapshot(`
+      [
+        "fusedConv2d/conv2d/x/pads 0,0,0,0,0,2,0,0",
+        "fusedConv2d/conv2d/weight/pads 0,0,0,0,0,2,0,0",
+        "conv2d/x/pads 0,0,0,0,0,0,1,2",
+        "conv2d_1/x/pads 0,0,0,0,0,2,0,1",
+        "conv2d_1/weight/pads 0,0,0,0,0,2,0,0",
+      ]
+    `);
+  });
+
+  it("for WebGPU gives a convolution an odd number of groups where an even one is worked out wrong", () => {
+    const image = input("image", ["N", 4, 5, 5]);
+    const weight = constant("weight", fill([12, 2, 3, 3], 2));
+    const bias = constant("bias", fill([12], 3));
+    const y = ops.fusedConv2d({ x: image, weight, bias }, { groups: 2, padding: 1, relu: true });
+    const lowered = lowerToOnnx(graph({ name: "grouped", inputs: { image }, outputs: { y } }), "webgpu");
+    expect(formatModel(lowered)).toMatchInlineSnapshot(`
+      "grouped (image: N×4×5×5) -> (y: N×12×5×5)
+      fusedConv2d/conv2d/x = Pad(image, fusedConv2d/conv2d/x/pads)
+      fusedConv2d/conv2d/weight = Pad(weight, fusedConv2d/conv2d/weight/pads)
+      fusedConv2d/conv2d/bias = Pad(bias, fusedConv2d/conv2d/bias/pads)
+      fusedConv2d/conv2d/Conv = Conv(fusedConv2d/conv2d/x, fusedConv2d/conv2d/weight, fusedConv2d/conv2d/bias) kernel_shape=[3,3] strides=[1,1] pads=[1,1,1,1] dilations=[1,1] group=3
+      fusedConv2d/conv2d = Slice(fusedConv2d/conv2d/Conv, fusedConv2d/conv2d/starts, fusedConv2d/conv2d/ends, fusedConv2d/conv2d/axes)
+      fusedConv2d = Relu(fusedConv2d/conv2d)
+      y = Identity(fusedConv2d)"
+    `);
+    expect(numbersIn(lowered)).toMatchInlineSnapshot(`
+      [
+        "fusedConv2d/conv2d/x/pads 0,0,0,0,0,2,0,0",
+        "fusedConv2d/conv2d/weight/pads 0,0,0,0,6,0,0,0",
+        "fusedConv2d/conv2d/bias/pads 0,6",
+        "fusedConv2d/conv2d/starts 0",
+        "fusedConv2d/conv2d/ends 12",
+        "fusedConv2d/conv2d/axes 1",
+      ]
     `);
   });
 

@@ -2,27 +2,27 @@ import {
   type AnyNode,
   type Attributes,
   type AttributesOf,
-  freeName,
   type Graph,
-  type Leaf,
   type Lowering,
   lower,
   parametersOf,
-  tensorOf,
   UnsupportedError,
   type Value,
 } from "@residual/core";
-import type { Initializer, Model, OnnxAttribute, OnnxNode } from "./model-proto.ts";
+import { convolution } from "./lower-convolution.ts";
+import { ModelBuilder, type OnnxAttributes, type OnnxDialect } from "./model-builder.ts";
+import type { Model, OnnxAttribute } from "./model-proto.ts";
 
 /**
  * A graph as an ONNX model: plain data still, before any byte of it is written. Values keep their names, so that a
- * viewer shows `layer3.5.conv2`, and initializers are named like the parameters they come from.
+ * viewer shows `layer3.5.conv2`, and initializers are named like the parameters they come from. Both dialects are ONNX of
+ * opset 17; "webgpu" goes around what onnxruntime's WebGPU lacks or gets wrong.
  *
  * Throws UnsupportedError for open parameters, and for an output named like an input that it is not.
  */
-export function lowerToOnnx(graph: Graph): Model {
+export function lowerToOnnx(graph: Graph, dialect: OnnxDialect = "standard"): Model {
   checkBound(graph);
-  const builder = new ModelBuilder(graph);
+  const builder = new ModelBuilder(graph, dialect);
   const names = lower(graph, lowering(builder), (leaf) => builder.leaf(leaf));
   for (const [name, value] of Object.entries<Value>(graph.outputs)) builder.output(name, value, names.get(value)!);
   const shapes = (values: Graph["outputs"]) => Object.entries(values).map(([name, { shape }]) => ({ name, shape }));
@@ -52,11 +52,21 @@ const lowering = (model: ModelBuilder): Lowering<string> => ({
     model.emit("BatchNormalization", node, [x, scale, shift, mean, variance], {
       epsilon: { float: node.attributes.epsilon },
     }),
-  conv2d: (node, { x, weight, bias }) => model.emit("Conv", node, [x, weight, bias], convolution(node)),
+  conv2d: (node, names) => model.chain(node, convolution(model, node, names)),
   flatten: (node, { x }) => model.emit("Flatten", node, [x], { axis: { int: 1 } }),
   globalAveragePool: (node, { x }) => model.emit("GlobalAveragePool", node, [x]),
   linear: (node, { x, weight, bias }) => model.emit("Gemm", node, [x, weight, bias], { transB: { int: 1 } }),
-  logSoftmax: (node, { x }) => model.emit("LogSoftmax", node, [x], { axis: { int: 1 } }),
+  logSoftmax(node, { x }) {
+    if (model.dialect === "standard") return model.emit("LogSoftmax", node, [x], { axis: { int: 1 } });
+    // onnxruntime's WebGPU has no LogSoftmax: x − max, less the logarithm of the sum of its exponentials.
+    const less = model.step("Sub", node, "Sub", [
+      x,
+      model.step("ReduceMax", node, "ReduceMax", [x], { axes: { ints: [1] } }),
+    ]);
+    const axes = model.whole(node, "axes", [1]);
+    const sum = model.step("ReduceSum", node, "ReduceSum", [model.step("Exp", node, "Exp", [less]), axes]);
+    return model.emit("Sub", node, [less, model.step("Log", node, "Log", [sum])]);
+  },
   maxPool2d: (node, { x }) =>
     model.emit("MaxPool", node, [x], { ...windowOf(node.attributes), pads: { ints: node.attributes.padding } }),
   multiply: (node, { x, gate }) => model.emit("Mul", node, [x, gate]),
@@ -74,25 +84,6 @@ const lowering = (model: ModelBuilder): Lowering<string> => ({
     return model.emit("Slice", node, [x, ...names]);
   },
 });
-
-type OnnxAttributes = OnnxNode["attributes"];
-
-function convolution({
-  attributes,
-  inputs,
-}: {
-  attributes: AttributesOf<"conv2d">;
-  inputs: { weight: Value };
-}): OnnxAttributes {
-  const { stride, padding, dilation, groups } = attributes;
-  return {
-    kernel_shape: { ints: inputs.weight.shape.slice(2) as number[] },
-    strides: { ints: stride },
-    pads: { ints: padding },
-    dilations: { ints: dilation },
-    group: { int: groups },
-  };
-}
 
 /**
  * A last window that sticks out is written as padding that does not count: the size is then what `node.shape` says,
@@ -113,67 +104,4 @@ function windowOf({ window, stride }: Attributes & { window: readonly number[]; 
   [name: string]: OnnxAttribute;
 } {
   return { kernel_shape: { ints: window }, strides: { ints: stride } };
-}
-
-/** Collects nodes and constants, and sees that no two values share a name. */
-class ModelBuilder {
-  readonly nodes: OnnxNode[] = [];
-  readonly weights: Initializer[] = [];
-  readonly numbers: Initializer[] = [];
-  readonly #graph: Graph;
-  readonly #taken: Set<string>;
-
-  constructor(graph: Graph) {
-    this.#graph = graph;
-    this.#taken = new Set([...Object.keys(graph.inputs), ...Object.keys(graph.outputs)]);
-  }
-
-  /** One operator for a node. An input left out at the end is not written. */
-  emit(
-    operator: string,
-    node: AnyNode,
-    inputs: readonly (string | undefined)[],
-    attributes: OnnxAttributes = {},
-  ): string {
-    return this.#add(operator, this.#nameOf(node), inputs, attributes);
-  }
-
-  /** Whole numbers that an operator takes as an input. */
-  whole(node: AnyNode, purpose: string, list: readonly number[]): string {
-    const name = this.#free(`${node.name}/${purpose}`);
-    this.numbers.push({ name, source: tensorOf("int64", [list.length], BigInt64Array.from(list, BigInt)) });
-    return name;
-  }
-
-  leaf(leaf: Leaf): string {
-    if (leaf.kind === "variable")
-      throw new UnsupportedError(`onnx: ${leaf.name} is a variable, which no model file has`);
-    if (leaf.kind !== "constant") return leaf.name;
-    const name = this.#free(leaf.name);
-    this.weights.push({ name, source: leaf.source });
-    return name;
-  }
-
-  /** Gives a value the name of an output, unless it has it. */
-  output(name: string, value: Value, found: string): void {
-    if (found === name) return;
-    const clash = `onnx: output ${name} of ${this.#graph.name} is ${value.name}, yet an input has its name; rename one`;
-    if (Object.hasOwn(this.#graph.inputs, name)) throw new UnsupportedError(clash);
-    this.#add("Identity", name, [found], {});
-  }
-
-  #add(operator: string, name: string, inputs: readonly (string | undefined)[], attributes: OnnxAttributes): string {
-    const given = inputs.filter((input) => input !== undefined);
-    this.nodes.push({ operator, name, inputs: given, output: name, attributes });
-    return name;
-  }
-
-  /** A node's own name, unless an output of another value has it. */
-  #nameOf(node: AnyNode): string {
-    return this.#graph.outputs[node.name] === node ? node.name : this.#free(node.name);
-  }
-
-  #free(wanted: string): string {
-    return freeName(wanted, this.#taken);
-  }
 }

@@ -1,5 +1,10 @@
+/** What a model runs on. `cuda`, `dml` (DirectML) and `coreml` are of Node; each takes a machine and libraries that have it. */
+export type OnnxDevice = "cpu" | "webgpu" | "cuda" | "dml" | "coreml";
+
 export interface OnnxOptions {
-  /** Threads that share the work of one run, 1 to 4 per core; one per core where not given. */
+  /** "cpu" where not given. A device that is missing is an error: nothing else takes its place. */
+  readonly device?: OnnxDevice;
+  /** Threads that share the work of one run on the CPU, 1 to 4 per core; one per core where not given. */
   readonly threads?: number;
   /** Whether threads wait for work by spinning: a little quicker on a quiet machine, a whole core each on any other. */
   readonly spin?: boolean;

@@ -5,6 +5,7 @@ import {
   ResidualError,
   reference,
 } from "@residual/core";
+import type { OnnxDevice } from "@residual/onnx";
 import type { EngineName } from "@residual/tfjs";
 import { unknownName } from "./names.ts";
 import { OptionError } from "./option-error.ts";
@@ -29,14 +30,15 @@ const webgpu = () => import("@residual/webgpu").catch(unavailable("@residual/web
 
 /** Best first: the order in which `auto` tries them and `doctor` lists them. */
 const rows = {
-  onnx: row(
-    async ({ threads }) => (await onnx()).onnx(threads === undefined ? {} : { threads }),
-    async () => "npm install onnxruntime-node --onnxruntime-node-install=skip",
-  ),
+  onnx: onDevice("cpu"),
   webgpu: row(
     async ({ onWarning }) => (await webgpu()).webgpu({ ...(await cacheOption()), onWarning }),
     async () => "npm install webgpu",
   ),
+  "onnx-cuda": onDevice("cuda"),
+  "onnx-dml": onDevice("dml"),
+  "onnx-coreml": onDevice("coreml"),
+  "onnx-webgpu": onDevice("webgpu"),
   tfjs: row(async () => (await tfjs()).tfjs(), installFor("wasm")),
   "tfjs-node-gpu": onEngine("node-gpu"),
   "tfjs-node": onEngine("node"),
@@ -53,6 +55,13 @@ const rows = {
 /** By its type, which names no adapter: declarations must not need packages that a user may not have. */
 function row(create: Row["create"], install: Row["install"]): Row {
   return { create, install };
+}
+
+function onDevice(device: OnnxDevice): Row {
+  return row(
+    async ({ threads }) => (await onnx()).onnx({ device, ...(threads !== undefined && { threads }) }),
+    async () => (await onnx()).installOf(device),
+  );
 }
 
 function onEngine(engine: EngineName): Row {

@@ -20,6 +20,21 @@ it("tries each backend, best first", async () => {
     backends: [
       { name: "onnx", version, ...works },
       { name: "webgpu", version: null, ...missing },
+      {
+        name: "onnx-cuda",
+        version: null,
+        ...missing,
+        reason: expect.stringContaining("there is no libonnxruntime_providers_cuda.so") as string,
+        install: "npm install onnxruntime-node --onnxruntime-node-install=cuda12",
+      },
+      { name: "onnx-dml", version: null, ...missing, reason: expect.stringContaining("it needs Windows") as string },
+      { name: "onnx-coreml", version: null, ...missing, reason: expect.stringContaining("it needs macOS") as string },
+      {
+        name: "onnx-webgpu",
+        version: null,
+        ...missing,
+        reason: expect.stringContaining("it needs a GPU driver") as string,
+      },
       { name: "tfjs", version, ...works },
       { name: "tfjs-node-gpu", version: null, ...missing, ...notInstalled("@tensorflow/tfjs-node-gpu@4.22.0") },
       { name: "tfjs-node", version: null, ...missing, ...notInstalled("@tensorflow/tfjs-node@4.22.0") },
@@ -38,6 +53,6 @@ it("says it in a table for people", async () => {
   const { stdout } = await succeed(["doctor"], noDriver);
   expect(stdout).toMatch(/^Node [\d.]+ on \w+-\w+\n\nbackend +state +version +device\n/);
   expect(stdout).toMatch(
-    /^onnx +works +[\d.]+ +cpu\nwebgpu +missing .*\ntfjs +works +[\d.]+ +cpu\n(tfjs-.*\n){6}reference +works +[\d.]+ +cpu$/m,
+    /^onnx +works +[\d.]+ +cpu\nwebgpu +missing .*\n(onnx-\w+ +missing .*\n){4}tfjs +works +[\d.]+ +cpu\n(tfjs-.*\n){6}reference +works +[\d.]+ +cpu$/m,
   );
 });

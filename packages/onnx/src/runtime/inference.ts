@@ -1,6 +1,5 @@
 import type { InferenceSession } from "onnxruntime-node";
 import type { RawTensor, RawTensors } from "../session.ts";
-import type { ModelSource } from "./protocol.ts";
 
 // Part of what a thread loads, so that @residual/core is not imported here.
 
@@ -8,6 +7,12 @@ import type { ModelSource } from "./protocol.ts";
 export type OnnxRuntime = Pick<typeof import("onnxruntime-node"), "InferenceSession" | "Tensor">;
 
 export type SessionOptions = InferenceSession.SessionOptions;
+
+/** How a model reaches onnxruntime: by the path of a file that it maps, or as bytes, with or without the weights apart. */
+export interface ModelSource {
+  readonly model: string | Uint8Array<ArrayBuffer>;
+  readonly externalData?: { readonly path: string; readonly data: Uint8Array<ArrayBuffer> };
+}
 
 export function createSession(
   runtime: OnnxRuntime,

@@ -1,8 +1,9 @@
-import { readRows, sizeOf, version } from "@residual/core";
+import { graph, input, ops, readRows, sizeOf, version } from "@residual/core";
 import { checkSizes, externalizeWeights } from "../external-data.ts";
+import { lowerToOnnx } from "../lower.ts";
 import { byteLength, encodeModel, type Model, readModel } from "../model-proto.ts";
 import { concatenate } from "../protobuf.ts";
-import type { ModelSource } from "./protocol.ts";
+import type { ModelSource } from "./inference.ts";
 
 /** Weights up to this many bytes go into the model itself: a second buffer would cost more than it saves. */
 const INLINE_BYTES = 1 << 20;
@@ -21,6 +22,12 @@ export async function inMemory(model: Model): Promise<ModelSource> {
     await readRows(weight.source, new Float32Array(data.buffer, offset, sizeOf(weight.source.shape)));
   }
   return { model: encode(small), externalData: { path: WEIGHTS, data } };
+}
+
+/** A model of one node, which everything that onnxruntime has can run. */
+export function smallestModel(): Uint8Array<ArrayBuffer> {
+  const x = input("x", [1]);
+  return encode(lowerToOnnx(graph({ name: "smallest", inputs: { x }, outputs: { y: ops.relu({ x }) } })));
 }
 
 /** The bytes of a model whose weights are external, or have been read. */

@@ -1,16 +1,16 @@
 import type { RawTensors } from "../session.ts";
+import type { ModelSource, SessionOptions } from "./inference.ts";
 
 // What an onnxruntime thread and the thread that owns it say to each other.
 
-/** How a model reaches onnxruntime: by the path of a file that it maps, or as bytes, with or without the weights apart. */
-export interface ModelSource {
-  readonly model: string | Uint8Array<ArrayBuffer>;
-  readonly externalData?: { readonly path: string; readonly data: Uint8Array<ArrayBuffer> };
-}
-
 /** Work for the thread, done in the order of the messages. `session` is a number that the sender has chosen. */
 export type Job =
-  | { readonly kind: "create"; readonly session: number; readonly source: ModelSource }
+  | {
+      readonly kind: "create";
+      readonly session: number;
+      readonly source: ModelSource;
+      readonly options: SessionOptions;
+    }
   | { readonly kind: "run"; readonly session: number; readonly inputs: RawTensors }
   | { readonly kind: "release"; readonly session: number };
 

@@ -1,11 +1,10 @@
 import type { InferenceSession } from "onnxruntime-node";
 import type { RawTensors } from "../session.ts";
-import { createSession, type OnnxRuntime, runSession, type SessionOptions } from "./inference.ts";
+import { createSession, type OnnxRuntime, runSession } from "./inference.ts";
 import type { FromThread, NumberedJob, ToThread } from "./protocol.ts";
 
 /** What a platform's threads have for this. */
 export interface ThreadHost {
-  readonly options: SessionOptions;
   reply(message: FromThread, transfer: readonly ArrayBuffer[]): void;
   /** Lets in the messages that have come meanwhile. */
   nextTurn(): Promise<void>;
@@ -57,7 +56,7 @@ export function serveJobs(loading: Promise<OnnxRuntime>, host: ThreadHost): (mes
   async function carryOut(job: NumberedJob): Promise<RawTensors> {
     switch (job.kind) {
       case "create":
-        sessions.set(job.session, await createSession(await loading, job.source, host.options));
+        sessions.set(job.session, await createSession(await loading, job.source, job.options));
         return {};
       case "run":
         return toBeTransferred(await runSession(await loading, sessions.get(job.session)!, job.inputs));

@@ -1,6 +1,7 @@
 import { abortError, type ResidualError, type Signal, throwIfAborted } from "@residual/core";
-import type { GivenTensors, RawTensors, Session } from "../session.ts";
-import type { FromThread, Job, ModelSource, ToThread } from "./protocol.ts";
+import type { GivenTensors, RawTensors } from "../session.ts";
+import type { ModelSource, SessionOptions } from "./inference.ts";
+import type { FromThread, Job, ToThread } from "./protocol.ts";
 import { refusal } from "./refusal.ts";
 
 /** What a platform's threads have for this. */
@@ -36,8 +37,13 @@ export class ThreadClient {
   }
 
   /** Throws UnsupportedError for a model that onnxruntime refuses, what `loadError` makes where it does not load, AbortError. */
-  async create(session: number, source: ModelSource, signal?: Signal): Promise<void> {
-    await this.#request({ kind: "create", session, source }, buffersOf(source), signal);
+  async create(
+    session: number,
+    source: ModelSource,
+    options: SessionOptions,
+    signal: Signal | undefined,
+  ): Promise<void> {
+    await this.#request({ kind: "create", session, source, options }, buffersOf(source), signal);
   }
 
   run(session: number, inputs: GivenTensors, signal?: Signal): Promise<RawTensors> {
@@ -48,9 +54,17 @@ export class ThreadClient {
     return this.#request({ kind: "run", session, inputs: Object.fromEntries(copies) }, buffers, signal);
   }
 
-  /** Frees a session, after the jobs sent so far. Nothing is left to free on a thread that is lost. */
+  /** Frees a session, after the jobs sent so far. There is nothing to free on a thread that is lost. */
   async release(session: number): Promise<void> {
-    if (!this.#lost) await this.#request({ kind: "release", session }, []);
+    if (this.#lost) return;
+    await this.#request({ kind: "release", session }, []).catch((error: unknown) => {
+      if (error !== this.#lost) throw error;
+    });
+  }
+
+  /** Whether the thread has ended by itself: all that is asked of it is rejected. */
+  get isLost(): boolean {
+    return this.#lost !== undefined;
   }
 
   receive(message: FromThread): void {
@@ -119,11 +133,6 @@ export class ThreadClient {
   #errorOf({ stage, message }: FromThread & { kind: "failed" }): ResidualError {
     return stage === "load" ? this.#loadError(message) : refusal(message);
   }
-}
-
-/** A session on a thread. `close` frees what the thread holds for it, and whatever else is the owner's. */
-export function threadSession(client: ThreadClient, session: number, close: () => Promise<void>): Session {
-  return { run: (inputs, { signal }) => client.run(session, inputs, signal), close };
 }
 
 function buffersOf({ model, externalData }: ModelSource): ArrayBuffer[] {

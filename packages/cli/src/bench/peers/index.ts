@@ -20,6 +20,7 @@ export const peers: { readonly [name: string]: Peer } = {
 /** Those that one of our backends is to be compared with. */
 export const peersOf: { readonly [backend: string]: readonly string[] } = {
   onnx: ["onnxruntime-node", "onnxruntime-node-nospin"],
+  "onnx-webgpu": ["onnxruntime-node-webgpu"],
   webgpu: ["onnxruntime-node-webgpu", "tfjs-fused-graph-model-webgpu", "onnxruntime-web-webgpu"],
   "tfjs-wasm": ["tfjs-graph-model-wasm", "onnxruntime-web-wasm"],
   "tfjs-webgpu": ["tfjs-graph-model-webgpu"],

@@ -1,7 +1,6 @@
 import { throwIfAborted } from "@residual/core";
 import { copiesOf, type Session } from "../../session.ts";
-import { createSession, type OnnxRuntime, runSession, type SessionOptions } from "../inference.ts";
-import type { ModelSource } from "../protocol.ts";
+import { createSession, type ModelSource, type OnnxRuntime, runSession, type SessionOptions } from "../inference.ts";
 import { refusal } from "../refusal.ts";
 import { importRuntime } from "./import-runtime.ts";
 import { locate, unavailable } from "./package.ts";

@@ -81,7 +81,7 @@ function graphOf({ a, b }: { readonly [name: string]: Source }): Graph<"x", "y">
 
 /** Whether weights stream to a file for a graph; that nothing is left over, either way. */
 async function streams(graph: Graph): Promise<boolean> {
-  const mapped = await onDisk(graph);
+  const mapped = await onDisk(graph, "standard");
   await mapped?.[Symbol.asyncDispose]();
   expect(await leftovers()).toEqual([]);
   return mapped !== undefined;
@@ -89,7 +89,7 @@ async function streams(graph: Graph): Promise<boolean> {
 
 describe("onDisk", () => {
   it("streams the weights into a file beside a small model", async () => {
-    await using mapped = await onDisk(await read());
+    await using mapped = await onDisk(await read(), "standard");
     const path = mapped!.source.model as string;
     const [name] = await leftovers();
     expect(path).toBe(join(folder, "tmp", name!, "model.onnx"));
@@ -126,7 +126,7 @@ describe("onDisk", () => {
 
   it("does without a temporary folder where there can be none", async () => {
     vi.stubEnv("TMPDIR", join(folder, "missing"));
-    expect(await onDisk(await read())).toBeUndefined();
+    expect(await onDisk(await read(), "standard")).toBeUndefined();
   });
 
   it("does not take a file that is gone, cut short or another by now", async () => {
@@ -158,7 +158,7 @@ const answer = async (graph: Graph<"x", "y">, map: boolean) => {
 describe("compile", () => {
   it("folds norms as core does, each product rounded once", async () => {
     const { graph, weights } = normed(await writeSafetensors(file, convolution));
-    await using mapped = await onDisk(optimize(graph));
+    await using mapped = await onDisk(optimize(graph), "standard");
     const bytes = await readFile(join(mapped!.source.model as string, "..", "weights.bin"));
     const folded = constantsOf(foldBatchNorm(weights)).find(({ name }) => name === "conv.folded.weight")!;
     const expected = Buffer.from(Float32Array.from((await readTensor(folded.source)).data).buffer);

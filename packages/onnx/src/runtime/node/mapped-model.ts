@@ -5,8 +5,9 @@ import { constantsOf, FormatError, type Graph, isResident, sizeOf, type WorkOpti
 import { type TemporaryFolder, temporaryFolder } from "@residual/kit/files";
 import { externalizeWeights } from "../../external-data.ts";
 import { lowerToOnnx } from "../../lower.ts";
+import type { OnnxDialect } from "../../model-builder.ts";
+import type { ModelSource } from "../inference.ts";
 import { encode, WEIGHTS } from "../model-source.ts";
-import type { ModelSource } from "../protocol.ts";
 import { streamWeights } from "./stream.ts";
 
 /** A model on disk for as long as it loads. */
@@ -18,13 +19,17 @@ export interface MappedModel extends AsyncDisposable {
  * Where most weights lie in files, a model whose weights stream from there into a file of its own, in a new temporary
  * folder, which onnxruntime maps: nobody ever holds them all. Undefined where that does not work, or does not pay.
  */
-export async function onDisk(graph: Graph, work: WorkOptions = {}): Promise<MappedModel | undefined> {
+export async function onDisk(
+  graph: Graph,
+  dialect: OnnxDialect,
+  work: WorkOptions = {},
+): Promise<MappedModel | undefined> {
   // Windows does not remove a file that is mapped.
   if (bytesInFiles(graph) < STREAMED_BYTES || platform() === "win32") return undefined;
   const folder: TemporaryFolder | undefined = await temporaryFolder("onnx").catch(() => undefined);
   if (folder === undefined) return undefined;
   try {
-    const { model, weights } = externalizeWeights(lowerToOnnx(graph), WEIGHTS);
+    const { model, weights } = externalizeWeights(lowerToOnnx(graph, dialect), WEIGHTS);
     await streamWeights(weights, join(folder.path, WEIGHTS), work);
     const source = { model: join(folder.path, "model.onnx") };
     await writeFile(source.model, encode(model));

@@ -1,6 +1,6 @@
 /**
- * One session of onnxruntime-node in a thread of its own, since its create() and run() block the thread they are called
- * on. Jobs are done one after the other.
+ * onnxruntime-node in a thread of its own, since its create() and run() block the thread they are called on. Jobs are done
+ * one after the other.
  */
 import { isMarkedAsUntransferable, parentPort, workerData } from "node:worker_threads";
 import { createSession, type OnnxRuntime } from "../inference.ts";
@@ -14,7 +14,6 @@ const port = parentPort!;
 const { runtime: specifier, options, guard, warmUp } = workerData as ThreadSetup;
 
 const receive = serveJobs(load(), {
-  options,
   reply: (message, transfer) => port.postMessage(message, transfer),
   nextTurn: () => new Promise((resolve) => setImmediate(resolve)),
   enter: (work) => whileGuarded(guard, work),

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { BackendUnavailableError } from "@residual/core";
 
@@ -11,7 +11,7 @@ export const PACKAGE = "onnxruntime-node";
  * Its install script fetches CUDA's libraries from outside the npm registry, and fails where that is out of reach. The flag
  * leaves them out: only the device "cuda" needs them.
  */
-const INSTALL = `npm install ${PACKAGE} --onnxruntime-node-install=skip`;
+export const INSTALL: string = `npm install ${PACKAGE} --onnxruntime-node-install=skip`;
 
 /** URL of the package's entry point. Throws BackendUnavailableError where it is not installed. */
 export function locate(name: string): string {
@@ -22,10 +22,15 @@ export function locate(name: string): string {
   }
 }
 
+/** A package's folder. Throws BackendUnavailableError where it is not installed. */
+export function folderOf(name: string): string {
+  locate(name);
+  return dirname(resolver()(`${name}/package.json`));
+}
+
 /** A package's version, from its package.json. Throws BackendUnavailableError where it is not installed. */
 export async function versionOf(name: string): Promise<string> {
-  locate(name);
-  const { version } = JSON.parse(await readFile(resolver()(`${name}/package.json`), "utf8")) as { version: string };
+  const { version } = JSON.parse(await readFile(join(folderOf(name), "package.json"), "utf8")) as { version: string };
   return version;
 }
 

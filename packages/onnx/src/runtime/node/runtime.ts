@@ -1,17 +1,19 @@
 import { availableParallelism } from "node:os";
 import { AbortError, type Graph, UnsupportedError, type WorkOptions } from "@residual/core";
-import { deviations } from "../../deviations.ts";
+import { deviationsOf } from "../../deviations.ts";
 import { lowerToOnnx } from "../../lower.ts";
-import type { OnnxOptions } from "../../options.ts";
+import type { OnnxDialect } from "../../model-builder.ts";
+import type { OnnxDevice, OnnxOptions } from "../../options.ts";
 import type { Runtime, Session } from "../../session.ts";
-import type { SessionOptions } from "../inference.ts";
-import { inMemory } from "../model-source.ts";
-import type { ModelSource } from "../protocol.ts";
+import type { ModelSource, SessionOptions } from "../inference.ts";
+import { inMemory, smallestModel } from "../model-source.ts";
+import { type OpenSession, SharedThread } from "../shared-thread.ts";
+import { checkLibrary, deviceOptions, dialectOf, isExclusive, missingDevice } from "./devices.ts";
 import { largestInlineBatch, MOST_INLINE } from "./inline-batch.ts";
 import { openInline, splitByBatch } from "./inline-session.ts";
 import { onDisk } from "./mapped-model.ts";
-import { PACKAGE, versionOf } from "./package.ts";
-import { NodeThread, type ThreadSettings } from "./thread.ts";
+import { PACKAGE, unavailable, versionOf } from "./package.ts";
+import { startThread, type ThreadSettings } from "./thread.ts";
 
 /** What tests choose. */
 interface Internals {
@@ -26,65 +28,119 @@ export function nodeRuntime(
   options: OnnxOptions = {},
   { name = PACKAGE, mostInline = MOST_INLINE }: Internals = {},
 ): Runtime {
-  const { map = true } = options;
+  const { device = "cpu", map = true } = options;
   const settings = threadSettings(options, name);
   return {
-    describe: async () => ({ library: name, version: await versionOf(name), device: "cpu", deviations }),
+    async describe() {
+      const version = await versionOf(name);
+      if (device !== "cpu") await tryDevice(settings);
+      return { library: name, version, device, deviations: deviationsOf(device) };
+    },
     async load(graph, work) {
-      const openLong = (options: WorkOptions) => openThread(settings, graph, map, options);
-      const largest = largestInlineBatch(graph, mostInline);
-      if (largest === 0) return openLong(work);
-      const short = await openFrom((source) => openInline(name, settings.options, source), graph, map, work);
-      return splitByBatch(short, largest, () => openLong({}));
+      const largest = device === "cpu" ? largestInlineBatch(graph, mostInline) : 0;
+      const model = { graph, dialect: dialectOf(device), map };
+      if (largest === 0) return loadInThread(settings, model, work);
+      const short = await withSource(model, work, (source) => openInline(name, settings.options, source));
+      return splitByBatch(short, largest, () => loadInThread(settings, model, {}));
     },
   };
 }
 
-async function openThread(settings: ThreadSettings, graph: Graph, map: boolean, work: WorkOptions): Promise<Session> {
-  const thread = new NodeThread(settings); // loads onnxruntime while the graph is lowered
+/** A graph, and how it is to reach onnxruntime. */
+interface ModelToLoad {
+  readonly graph: Graph;
+  readonly dialect: OnnxDialect;
+  readonly map: boolean;
+}
+
+async function loadInThread(settings: Settings, model: ModelToLoad, work: WorkOptions): Promise<Session> {
+  const session = await openThread(settings); // which loads onnxruntime while the graph is lowered
   try {
-    return await openFrom((source) => thread.load(source, work.signal), graph, map, work);
+    await withSource(model, work, (source) => session.load(source, work.signal));
+    return session;
   } catch (error) {
-    const closed = thread.close();
-    if (!(error instanceof AbortError)) await closed; // an abort answers at once, the thread ends when it can
+    const closed = session.close();
+    if (!(error instanceof AbortError)) await closed;
+    else closed.catch(() => {}); // an abort answers at once, the thread ends when it can
     throw error;
   }
 }
 
 /** Maps the weights where that works. What onnxruntime says of a mapped model, it has to say of the plain one again. */
-async function openFrom(
-  open: (source: ModelSource) => Promise<Session>,
-  graph: Graph,
-  map: boolean,
+async function withSource<T>(
+  { graph, dialect, map }: ModelToLoad,
   work: WorkOptions,
-): Promise<Session> {
-  await using mapped = map ? await onDisk(graph, work) : undefined;
+  use: (source: ModelSource) => Promise<T>,
+): Promise<T> {
+  await using mapped = map ? await onDisk(graph, dialect, work) : undefined;
   if (mapped) {
     try {
-      return await open(mapped.source);
+      return await use(mapped.source);
     } catch (error) {
       if (!(error instanceof UnsupportedError)) throw error;
     }
   }
-  return await open(await inMemory(lowerToOnnx(graph)));
+  return await use(await inMemory(lowerToOnnx(graph, dialect)));
 }
 
-/** What threads of these options are started with. Throws UnsupportedError where `threads` is out of range. */
-export function threadSettings({ threads, spin, worker }: OnnxOptions, runtime: string = PACKAGE): ThreadSettings {
-  return { runtime, options: sessionOptions(threads, spin), worker };
+/** Opens a device, and closes it again. Throws BackendUnavailableError where it is missing. */
+async function tryDevice(settings: Settings): Promise<void> {
+  const session = await openThread(settings);
+  try {
+    await session.load({ model: smallestModel() }, undefined);
+  } finally {
+    await session.close();
+  }
 }
 
-function sessionOptions(threads = availableParallelism(), spin = false): SessionOptions {
+interface Settings extends ThreadSettings {
+  readonly device: OnnxDevice;
+}
+
+/** Of devices that no two threads may use at a time. It takes a second to set one up, and what it compiles stays with it. */
+const exclusiveThread = new SharedThread(10_000);
+
+/** Starts a thread with a session of these settings, unless its device has one that runs. Throws as `startThread` does. */
+export async function openThread(settings: Settings): Promise<OpenSession> {
+  checkLibrary(settings.device, settings.runtime);
+  const thread = isExclusive(settings.device) ? exclusiveThread : new SharedThread();
+  return thread.open(() => startThread(settings), settings.options);
+}
+
+/** Throws UnsupportedError where `threads` is out of range. */
+export function threadSettings(
+  { device = "cpu", threads, spin, worker }: OnnxOptions,
+  runtime: string = PACKAGE,
+): Settings {
+  const options = sessionOptions(device, threads, spin);
+  const loadError = (message: string) =>
+    device === "cpu"
+      ? unavailable(runtime, `does not load (${message})`, new Error(message))
+      : missingDevice(device, message);
+  return { runtime, device, options, worker, loadError };
+}
+
+function sessionOptions(device: OnnxDevice, threads = availableParallelism(), spin = false): SessionOptions {
   checkThreads(threads);
   const allow_spinning = spin ? "1" : "0";
   const force_spinning_stop = "1"; // with spin: while a run is under way, and not for a while after it
+  const disable_cpu_ep_fallback = device === "cpu" ? "0" : "1"; // a node that the device does not run is refused
+  const { extra, ...options } = deviceOptions(device);
   return {
-    executionProviders: ["cpu"],
+    ...options,
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     graphOptimizationLevel: "all",
     logSeverityLevel: 4, // fatal: what fails is thrown, and stderr is not ours to write to
-    extra: { session: { intra_op: { allow_spinning }, inter_op: { allow_spinning }, force_spinning_stop } },
+    extra: {
+      ...extra,
+      session: {
+        intra_op: { allow_spinning },
+        inter_op: { allow_spinning },
+        force_spinning_stop,
+        disable_cpu_ep_fallback,
+      },
+    },
   };
 }
 

@@ -1,0 +1,100 @@
+import type { AnyNode, AttributesOf, Value } from "@residual/core";
+import type { ModelBuilder, OnnxAttributes, Step } from "./model-builder.ts";
+
+/** A convolution, fused or not. */
+type ConvolutionNode = AnyNode & {
+  readonly attributes: AttributesOf<"conv2d">;
+  readonly inputs: { readonly x: Value; readonly weight: Value };
+};
+
+/** Names of values. */
+interface Names {
+  readonly x: string;
+  readonly weight: string;
+  readonly bias?: string;
+}
+
+type Padding = AttributesOf<"conv2d">["padding"];
+
+/** A convolution: one operator, and what goes around it where onnxruntime's WebGPU gets it wrong. */
+export function convolution(model: ModelBuilder, node: ConvolutionNode, names: Names): Step[] {
+  const { padding, groups } = node.attributes;
+  const { x, weight, bias } = names;
+  if (model.dialect === "standard") return [["Conv", [x, weight, bias], attributesOf(node, padding, groups)]];
+  if (isGroupedAcross(node)) return withOneMoreGroup(model, node, names);
+  const ahead = isEndPaddingLost(node);
+  const channels = missingChannels(node);
+  const [top, left, bottom, right] = ahead ? padding : [0, 0, 0, 0];
+  const image = padded(model, node, "x", x, [0, 0, top, left, 0, channels, bottom, right]);
+  const kernel = padded(model, node, "weight", weight, [0, 0, 0, 0, 0, channels, 0, 0]);
+  return [["Conv", [image, kernel, bias], attributesOf(node, ahead ? [0, 0, 0, 0] : padding, groups)]];
+}
+
+function attributesOf({ attributes, inputs }: ConvolutionNode, padding: Padding, groups: number): OnnxAttributes {
+  const { stride, dilation } = attributes;
+  return {
+    kernel_shape: { ints: inputs.weight.shape.slice(2) as number[] },
+    strides: { ints: stride },
+    pads: { ints: padding },
+    dilations: { ints: dilation },
+    group: { int: groups },
+  };
+}
+
+/**
+ * A kernel of one pixel, or of the image's size, becomes a product of matrices in onnxruntime 1.30, where padding at the
+ * bottom and on the right is forgotten (webgpu/nn/conv.cc: `same_size || (kernel_height == 1 && …)` looks at pads[0] and
+ * pads[1] alone). An operator of its own pads then.
+ */
+function isEndPaddingLost({ attributes: { padding, groups }, inputs: { x, weight } }: ConvolutionNode): boolean {
+  const [top, left, bottom, right] = padding;
+  const [, , height, width] = weight.shape;
+  const isProduct = (height === 1 && width === 1) || (height === x.shape[2] && width === x.shape[3]);
+  return groups === 1 && isProduct && top === 0 && left === 0 && bottom + right > 0;
+}
+
+/**
+ * Channels of zeros that the input is to have more. For 4n output channels onnxruntime 1.30 reads input channels in threes where
+ * fours do not fit and threes do, and takes the wrong ones from the fourth on (webgpu/nn/conv2d_mm.cc: `xCh / 4` where
+ * inner_element_size is 3). With zeros fours fit.
+ */
+function missingChannels({ attributes: { groups }, inputs: { weight } }: ConvolutionNode): number {
+  const [outputs, channels] = weight.shape as readonly number[];
+  const isMisread = groups === 1 && channels! > 3 && channels! % 3 === 0 && channels! % 4 !== 0 && outputs! % 4 === 0;
+  return isMisread ? 4 - (channels! % 4) : 0;
+}
+
+/**
+ * onnxruntime 1.30 works out as many output channels at a time as divide all of them, 4 or 2, from four a group on, as if they
+ * were of one group (webgpu/nn/conv.cc: `GetMaxComponents(output_channels)`). That is so where they divide a group's as well,
+ * or where there is an odd number of groups.
+ */
+function isGroupedAcross({ attributes: { groups }, inputs: { weight } }: ConvolutionNode): boolean {
+  const perGroup = (weight.shape[0] as number) / groups;
+  return groups % 2 === 0 && perGroup > 4 && perGroup % 4 !== 0;
+}
+
+/** A group of zeros makes their number odd; what it gives is cut off. */
+function withOneMoreGroup(model: ModelBuilder, node: ConvolutionNode, { x, weight, bias }: Names): Step[] {
+  const { padding, groups } = node.attributes;
+  const [outputs, channels] = node.inputs.weight.shape as readonly [number, number, number, number];
+  const more = outputs / groups;
+  const inputs = [
+    padded(model, node, "x", x, [0, 0, 0, 0, 0, channels, 0, 0]),
+    padded(model, node, "weight", weight, [0, 0, 0, 0, more, 0, 0, 0]),
+    bias && padded(model, node, "bias", bias, [0, more]),
+  ];
+  const range = Object.entries({ starts: [0], ends: [outputs], axes: [1] });
+  const cut = range.map(([key, list]) => model.whole(node, key, list));
+  return [
+    ["Conv", inputs, attributesOf(node, padding, groups + 1)],
+    ["Slice", cut],
+  ];
+}
+
+/** Zeros around a value, where there are to be any. */
+function padded(model: ModelBuilder, node: AnyNode, what: string, value: string, pads: readonly number[]): string {
+  if (pads.every((each) => each === 0)) return value;
+  const around = model.whole(node, `${what}/pads`, pads);
+  return model.step("Pad", node, what, [value, around]);
+}

@@ -1,0 +1,97 @@
+import { type AnyNode, freeName, type Graph, type Leaf, tensorOf, UnsupportedError, type Value } from "@residual/core";
+import type { Initializer, OnnxNode } from "./model-proto.ts";
+
+export type OnnxAttributes = OnnxNode["attributes"];
+
+/** Which operators a model is written in. */
+export type OnnxDialect = "standard" | "webgpu";
+
+/** An operator, what it takes beside the answer of the step before it, and its attributes. */
+export type Step = readonly [operator: string, inputs: readonly (string | undefined)[], attributes?: OnnxAttributes];
+
+/** Collects nodes and constants, and sees that no two values share a name. */
+export class ModelBuilder {
+  readonly nodes: OnnxNode[] = [];
+  readonly weights: Initializer[] = [];
+  readonly numbers: Initializer[] = [];
+  readonly dialect: OnnxDialect;
+  readonly #graph: Graph;
+  readonly #taken: Set<string>;
+
+  constructor(graph: Graph, dialect: OnnxDialect) {
+    this.#graph = graph;
+    this.dialect = dialect;
+    this.#taken = new Set([...Object.keys(graph.inputs), ...Object.keys(graph.outputs)]);
+  }
+
+  /** One operator for a node. An input left out at the end is not written. */
+  emit(
+    operator: string,
+    node: AnyNode,
+    inputs: readonly (string | undefined)[],
+    attributes: OnnxAttributes = {},
+  ): string {
+    return this.#add(operator, this.#nameOf(node), inputs, attributes);
+  }
+
+  /** An operator on the way to a node. */
+  step(
+    operator: string,
+    node: AnyNode,
+    purpose: string,
+    inputs: readonly string[],
+    attributes: OnnxAttributes = {},
+  ): string {
+    return this.#add(operator, this.#free(`${node.name}/${purpose}`), inputs, attributes);
+  }
+
+  /** Operators one after the other for one node; the last has its name. */
+  chain(node: AnyNode, steps: readonly Step[]): string {
+    let before: string | undefined;
+    for (const [index, [operator, inputs, attributes]] of steps.entries()) {
+      const last = index === steps.length - 1;
+      const name = last ? this.#nameOf(node) : this.#free(`${node.name}/${operator}`);
+      before = this.#add(operator, name, before === undefined ? inputs : [before, ...inputs], attributes ?? {});
+    }
+    return before!;
+  }
+
+  /** Whole numbers that an operator takes as an input. */
+  whole(node: AnyNode, purpose: string, list: readonly number[]): string {
+    const name = this.#free(`${node.name}/${purpose}`);
+    this.numbers.push({ name, source: tensorOf("int64", [list.length], BigInt64Array.from(list, BigInt)) });
+    return name;
+  }
+
+  leaf(leaf: Leaf): string {
+    if (leaf.kind === "variable")
+      throw new UnsupportedError(`onnx: ${leaf.name} is a variable, which no model file has`);
+    if (leaf.kind !== "constant") return leaf.name;
+    const name = this.#free(leaf.name);
+    this.weights.push({ name, source: leaf.source });
+    return name;
+  }
+
+  /** Gives a value the name of an output, unless it has it. */
+  output(name: string, value: Value, found: string): void {
+    if (found === name) return;
+    const clash = `onnx: output ${name} of ${this.#graph.name} is ${value.name}, yet an input has its name; rename one`;
+    if (Object.hasOwn(this.#graph.inputs, name)) throw new UnsupportedError(clash);
+    this.#add("Identity", name, [found], {});
+  }
+
+  #add(operator: string, name: string, inputs: readonly (string | undefined)[], attributes: OnnxAttributes): string {
+    const given = inputs.filter((input) => input !== undefined);
+    this.nodes.push({ operator, name, inputs: given, output: name, attributes });
+    return name;
+  }
+
+  /** A node's own name, unless an output of another value has it. */
+  #nameOf(node: AnyNode): string {
+    return this.#graph.outputs[node.name] === node ? node.name : this.#free(node.name);
+  }
+
+  #free(wanted: string): string {
+    return freeName(wanted, this.#taken);
+  }
+}

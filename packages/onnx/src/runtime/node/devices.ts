@@ -1,0 +1,77 @@
+import { globSync } from "node:fs";
+import { join } from "node:path";
+import { BackendUnavailableError } from "@residual/core";
+import type { OnnxDialect } from "../../model-builder.ts";
+import type { OnnxDevice } from "../../options.ts";
+import type { SessionOptions } from "../inference.ts";
+import { folderOf, INSTALL, PACKAGE } from "./package.ts";
+
+const INSTALL_CUDA = `npm install ${PACKAGE} --onnxruntime-node-install=cuda12`;
+
+type AddedDevice = Exclude<OnnxDevice, "cpu">;
+
+interface DeviceRow {
+  /** What it takes, beside the package. */
+  readonly needs: string;
+  /** A file of the package that its install script fetches. Where it is missing onnxruntime would say so on stderr. */
+  readonly library?: string;
+  readonly options?: SessionOptions;
+  /** Whether onnxruntime has to be kept from using it on two threads at a time. */
+  readonly isExclusive?: true;
+}
+
+/** onnxruntime's execution providers of these names. Sources: onnxruntime-node's README, its script/install.js. */
+const devices: { readonly [Device in AddedDevice]: DeviceRow } = {
+  webgpu: {
+    needs:
+      "a GPU driver: Vulkan on Linux x64 (Debian: apt install mesa-vulkan-drivers), Direct3D 12 on Windows, Metal on macOS",
+    // Else padding that an operator of its own does becomes the convolution's again, where it is forgotten (lower-convolution.ts).
+    options: { extra: { optimization: { disable_specified_optimizers: "Pad_Fusion" } } },
+    isExclusive: true, // two threads that run it at a time crash the process (github.com/microsoft/onnxruntime/issues/32561)
+  },
+  cuda: {
+    needs: `Linux x64, an NVIDIA GPU with CUDA 12 and cuDNN 9, and libraries that are not in the npm package: ${INSTALL_CUDA}`,
+    library: "libonnxruntime_providers_cuda.so",
+  },
+  dml: { needs: "Windows with DirectX 12", options: { enableMemPattern: false } }, // DirectML does not take memory patterns
+  coreml: { needs: "macOS" },
+};
+
+/** The options of sessions on a device. Nodes that it cannot run are refused, where onnxruntime would give them to the CPU. */
+export function deviceOptions(device: OnnxDevice): SessionOptions {
+  if (device === "cpu") return { executionProviders: ["cpu"] };
+  return { executionProviders: [device], ...devices[device].options };
+}
+
+export function dialectOf(device: OnnxDevice): OnnxDialect {
+  return device === "webgpu" ? "webgpu" : "standard";
+}
+
+export function isExclusive(device: OnnxDevice): boolean {
+  return device !== "cpu" && devices[device].isExclusive === true;
+}
+
+/** The command that installs what a device needs of npm. */
+export function installOf(device: OnnxDevice): string {
+  return device === "cuda" ? INSTALL_CUDA : INSTALL;
+}
+
+/** Throws BackendUnavailableError where a library of the device is not in the package. */
+export function checkLibrary(device: OnnxDevice, name: string): void {
+  if (device === "cpu" || process.platform !== "linux") return;
+  const { library } = devices[device];
+  if (library === undefined) return;
+  const folder = join(folderOf(name), "bin");
+  if (globSync(`*/linux/${process.arch}/${library}`, { cwd: folder }).length > 0) return;
+  throw missingDevice(device, `there is no ${library} in ${folder}`);
+}
+
+/** What onnxruntime says where a device cannot be opened, as an error of ours. */
+export function missingDevice(device: AddedDevice, message: string): BackendUnavailableError {
+  const [firstLine] = message.split("\n");
+  const platform = `${process.platform}-${process.arch}`;
+  return new BackendUnavailableError(
+    `onnx: the device "${device}" cannot be opened on ${platform} (${firstLine}); it needs ${devices[device].needs}`,
+    { cause: new Error(message) },
+  );
+}
