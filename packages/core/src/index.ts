@@ -126,6 +126,7 @@ export {
   partsOf,
   rolesOf,
 } from "./ops/nodes.ts";
+export { softmaxRow } from "./ops/softmax.ts";
 export { bind, type NamedSources } from "./passes/bind.ts";
 export { foldBatchNorm } from "./passes/fold-batch-norm.ts";
 export { foldConstants } from "./passes/fold-constants.ts";

@@ -2,45 +2,10 @@ import { ShapeError, tensor, tensorOf } from "@residual/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { cifar10Labels } from "./labels.ts";
-import { softmax, topK } from "./top-k.ts";
+import { topK } from "./top-k.ts";
 
 /** Typed as unknown, since vitest has its matchers as any. */
 const near = (value: number): unknown => expect.closeTo(value, 7);
-const finite = fc.array(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 50 });
-
-describe("softmax", () => {
-  it("agrees with values worked out by hand", () => {
-    expect([...softmax([0, Math.log(3)])]).toEqual([expect.closeTo(0.25, 15), expect.closeTo(0.75, 15)]);
-    expect([...softmax([7, 7, 7, 7])]).toEqual([0.25, 0.25, 0.25, 0.25]);
-  });
-
-  it("sums to 1, keeps the order, and does not mind a shift", () => {
-    fc.assert(
-      fc.property(finite, (logits) => {
-        const shares = softmax(logits);
-        expect(shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 12);
-        logits.forEach((a, i) => {
-          logits.forEach((b, j) => {
-            if (a > b) expect(shares[i]).toBeGreaterThanOrEqual(shares[j]!);
-          });
-        });
-      }),
-    );
-    expect(softmax([1000, 1001])).toEqual(softmax([0, 1]));
-  });
-
-  it("takes float32 logits and answers in float64", () => {
-    expect(softmax(Float32Array.of(0.1, 0.2))).toEqual(softmax([Math.fround(0.1), Math.fround(0.2)]));
-  });
-
-  it("minus infinity is a plain 0; what has no answer is NaN, as in PyTorch", () => {
-    expect([...softmax([-Infinity, 0])]).toEqual([0, 1]);
-    expect([...softmax([Number.NaN, 0])]).toEqual([Number.NaN, Number.NaN]);
-    expect([...softmax([Infinity, 0])].some(Number.isNaN)).toBe(true);
-    expect([...softmax([-Infinity, -Infinity])]).toEqual([Number.NaN, Number.NaN]);
-    expect(softmax([]).length).toBe(0);
-  });
-});
 
 describe("topK", () => {
   it("names the likeliest classes of each image, likeliest first", () => {

@@ -1,5 +1,4 @@
-import type { Tensor } from "@residual/core";
-import { check } from "@residual/core";
+import { check, softmaxRow, type Tensor } from "@residual/core";
 
 export interface Prediction {
   readonly label: string;
@@ -11,19 +10,6 @@ export interface Prediction {
 export interface TopKOptions {
   /** The model ends in a softmax of its own: what it gives is the probability already. */
   readonly probabilities?: boolean;
-}
-
-/**
- * `exp(x) / Σ exp(x)` in float64, with the largest taken off first so that no exp overflows. As in PyTorch, −∞ is a plain
- * 0, and a NaN, a +∞ or nothing but −∞ makes every probability NaN: such logits mean that the model broke.
- */
-export function softmax(logits: Float32Array | Float64Array | readonly number[]): Float64Array {
-  let largest = -Infinity;
-  for (const logit of logits) largest = Math.max(largest, logit);
-  const shares = Float64Array.from(logits, (logit) => Math.exp(logit - largest));
-  let sum = 0;
-  for (const share of shares) sum += share;
-  return shares.map((share) => share / sum);
 }
 
 /**
@@ -44,7 +30,7 @@ export function topK(
   const [batch, classes] = checkArguments(logits, k, labels);
   return Array.from({ length: batch }, (_, image) => {
     const row = logits.data.subarray(image * classes, (image + 1) * classes);
-    const probabilities = options.probabilities ? row : softmax(row);
+    const probabilities = options.probabilities ? row : softmaxRow(row);
     return largestOf(row, k).map((index) => ({
       label: labels ? labels[index]! : String(index),
       index,

@@ -20,7 +20,7 @@ export const logSoftmax: Op<"logSoftmax", "x"> = defineOp({
     const classes = shape[1]!;
     const y = new Float64Array(x.data.length);
     for (let start = 0; start < y.length; start += classes) {
-      const { largest, sum } = rowSum(x.data, start, classes);
+      const { largest, sum } = rowSum(x.data.subarray(start, start + classes));
       for (let i = start; i < start + classes; i++) y[i] = x.data[i]! - largest - Math.log(sum);
     }
     return y;

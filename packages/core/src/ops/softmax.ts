@@ -18,19 +18,26 @@ export const softmax: Op<"softmax", "x"> = defineOp({
   evaluate({ x }, _, shape) {
     const classes = shape[1]!;
     const y = new Float64Array(x.data.length);
-    for (let start = 0; start < y.length; start += classes) {
-      const { largest, sum } = rowSum(x.data, start, classes);
-      for (let i = start; i < start + classes; i++) y[i] = Math.exp(x.data[i]! - largest) / sum;
-    }
+    for (let start = 0; start < y.length; start += classes)
+      y.set(softmaxRow(x.data.subarray(start, start + classes)), start);
     return y;
   },
 });
 
+/**
+ * `exp(x) / Σ exp(x)` in float64, with the largest taken off first so that no exp overflows. As in PyTorch, −∞ is a plain
+ * 0, and a NaN, a +∞ or nothing but −∞ makes every probability NaN: such logits mean that the model broke.
+ */
+export function softmaxRow(logits: ArrayLike<number> & Iterable<number>): Float64Array {
+  const { largest, sum } = rowSum(logits);
+  return Float64Array.from(logits, (logit) => Math.exp(logit - largest) / sum);
+}
+
 /** The largest of a row, and Σ e^(x − largest), which logSoftmax needs too. */
-export function rowSum(data: Float64Array, start: number, classes: number): { largest: number; sum: number } {
+export function rowSum(logits: Iterable<number>): { largest: number; sum: number } {
   let largest = -Infinity;
-  for (let i = start; i < start + classes; i++) largest = Math.max(largest, data[i]!);
+  for (const logit of logits) largest = Math.max(largest, logit);
   let sum = 0;
-  for (let i = start; i < start + classes; i++) sum += Math.exp(data[i]! - largest);
+  for (const logit of logits) sum += Math.exp(logit - largest);
   return { largest, sum };
 }
