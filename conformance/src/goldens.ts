@@ -1,4 +1,5 @@
 import { type ModelName, modelNameOf, type Tensor } from "@residual/core";
+import { readWeights } from "@residual/weights";
 
 /** PyTorch's float64 answers; `golden/README.md` says how they were made and what each field is. */
 const here = import.meta.url; // by a name of its own, since bundlers take `new URL(…, import.meta.url)` for a file to copy
@@ -85,26 +86,10 @@ export type FloatTensor = Tensor<"float32" | "float64">;
 
 /** The float tensors of a file of single operators, by name. */
 export async function opTensors(file: string): Promise<ReadonlyMap<string, FloatTensor>> {
-  return floatTensors(await readBytes(`ops/${file}`));
+  const { tensors } = await readWeights(await readBytes(`ops/${file}`));
+  return new Map([...tensors].flatMap(([name, tensor]) => (isFloat(tensor) ? [[name, tensor]] : [])));
 }
 
-/** The float tensors of a safetensors file of our own, in which nothing needs to be doubted. */
-export function floatTensors(bytes: Uint8Array<ArrayBuffer>): ReadonlyMap<string, FloatTensor> {
-  const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length))) as { [name: string]: Entry };
-  const floats = Object.entries(header).filter(([, { dtype }]) => dtype === "F32" || dtype === "F64");
-  return new Map(floats.map(([name, entry]) => [name, floatsOf(entry, bytes.buffer.slice(8 + length))]));
-}
-
-interface Entry {
-  readonly dtype: string;
-  readonly shape: readonly number[];
-  readonly data_offsets: readonly [from: number, to: number];
-}
-
-function floatsOf({ dtype, shape, data_offsets: offsets }: Entry, data: ArrayBuffer): FloatTensor {
-  const bytes = data.slice(...offsets);
-  return dtype === "F64"
-    ? { dtype: "float64", shape, data: new Float64Array(bytes) }
-    : { dtype: "float32", shape, data: new Float32Array(bytes) };
+function isFloat(tensor: Tensor): tensor is FloatTensor {
+  return tensor.dtype === "float32" || tensor.dtype === "float64";
 }

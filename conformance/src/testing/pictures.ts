@@ -1,8 +1,8 @@
-import { bind, resnet, select, tensorOf, toFloat64 } from "@residual/core";
+import { bind, resnet, select, type Tensor, tensorOf, toFloat64 } from "@residual/core";
 import { cifar10, normalize, readCifar10, stack } from "@residual/vision";
+import { readWeights } from "@residual/weights";
 import { inject } from "vitest";
 import { specOf } from "../fixture-model.ts";
-import { floatTensors } from "../goldens.ts";
 import type { ImageBatch, ImageSet } from "../levels/images.ts";
 
 declare module "vitest" {
@@ -30,9 +30,9 @@ export async function pictures(count: number): Promise<readonly ImageSet[]> {
     return [];
   }
   const model = resnet(specOf("cifar_resnet20"), { input: ["N", 3, 32, 32] });
-  const graph: ImageSet["graph"] = select(bind(model, { tensors: floatTensors(weights) }), ["logits"]);
+  const graph: ImageSet["graph"] = select(bind(model, await readWeights(weights)), ["logits"]);
   const all = readCifar10(records).slice(0, count);
-  const logits = toFloat64(floatTensors(answers).get("logits")!);
+  const logits = toFloat64((await readWeights(answers)).tensors.get("logits") as Tensor<"float64">);
   const [mean, std] = [cifar10.mean.map(Math.fround), cifar10.std.map(Math.fround)]; // as the answers were made with
   function* batches(): Generator<ImageBatch> {
     for (let start = 0; start < count; start += BATCH) {
