@@ -40,8 +40,8 @@ export interface BackendParts<Loaded extends LoadedGraph> {
   /** Lowers and allocates. The graph is optimized and its parameters are bound. */
   load(graph: Graph, options: WorkOptions): Promise<Loaded>;
   /**
-   * Whether the runtime takes several runs at a time, and copies their inputs before `run` gives its promise. Else runs
-   * wait for one another here, and their inputs are copied here.
+   * Whether the runtime takes several runs at a time, and copies their inputs before `run` gives its promise. Else, and
+   * where runs update variables, runs wait for one another here, and their inputs are copied here.
    */
   readonly overlaps?: boolean;
   /** What `compile` makes of a graph first: `optimize` where not given. */
@@ -103,6 +103,7 @@ export function executableOf<In extends string, Out extends string, Loaded exten
   graph: Graph<In, Out>,
   loaded: Loaded,
 ): Compiled<In, Out, Loaded> {
+  const isQueued = !overlaps || graph.updates.length > 0; // state goes from one run to the next
   const underWay = new Set<Promise<unknown>>();
   let last: Promise<unknown> = Promise.resolve();
   let disposed: Promise<void> | undefined;
@@ -118,7 +119,7 @@ export function executableOf<In extends string, Out extends string, Loaded exten
       throwIfAborted(signal);
       return work();
     };
-    const mine = overlaps ? work() : last.then(inTurn);
+    const mine = isQueued ? last.then(inTurn) : work();
     const settled = mine.then(ignore, ignore);
     last = settled;
     underWay.add(settled);
@@ -135,7 +136,7 @@ export function executableOf<In extends string, Out extends string, Loaded exten
     async run(inputs, options = {}) {
       checkOpen(options.signal);
       const batch = checkInputs(graph, inputs);
-      const given: NamedTensors = overlaps ? inputs : copiesOf(inputs); // the caller may go on with them
+      const given: NamedTensors = isQueued ? copiesOf(inputs) : inputs; // the caller may go on with them
       const answers = await enqueue(() => loaded.run(given, { ...options, batch }), options.signal);
       return answers as { [K in Out]: Answer };
     },

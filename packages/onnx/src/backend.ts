@@ -1,5 +1,15 @@
-import { type Backend, backendOf, type LoadedGraph, mapValues, tensorOf } from "@residual/core";
-import type { Runtime, Session } from "./session.ts";
+import {
+  type Answer,
+  type Backend,
+  backendOf,
+  type Graph,
+  type LoadedGraph,
+  mapValues,
+  tensorOf,
+  variablesOf,
+} from "@residual/core";
+import { copyOf } from "./model-proto.ts";
+import type { RawTensors, Runtime, Session } from "./session.ts";
 
 /** The backend of a runtime. Making it starts nothing. */
 export function backendOn(name: string, runtime: Runtime): Backend {
@@ -10,18 +20,26 @@ export function backendOn(name: string, runtime: Runtime): Backend {
       work.onProgress?.({ stage: "load", done: 0, total: 1 });
       const session = await runtime.load(graph, work);
       work.onProgress?.({ stage: "load", done: 1, total: 1 });
-      return loadedGraph(session);
+      return loadedGraph(session, graph);
     },
     overlaps: true,
   });
 }
 
-/** A session as core's shell takes it. */
-export function loadedGraph(session: Session): LoadedGraph {
+/** A session as core's shell takes it. Variables without an update are constants to the session. */
+export function loadedGraph(session: Session, graph: Graph): LoadedGraph {
+  const tensorsOf = (raw: RawTensors) => mapValues(raw, ({ shape, data }) => tensorOf("float32", shape, data));
+  const updated = new Set(graph.updates.map(({ variable }) => variable.name));
   return {
-    async run(inputs, options) {
-      const answers = await session.run(inputs, options);
-      return mapValues(answers, ({ shape, data }) => tensorOf("float32", shape, data));
+    run: async (inputs, options) => tensorsOf(await session.run(inputs, options)),
+    async read(names) {
+      const found: { [name: string]: Answer } = tensorsOf(
+        await session.read(names.filter((name) => updated.has(name))),
+      );
+      for (const { name, source } of variablesOf(graph)) {
+        if (names.includes(name) && !updated.has(name)) found[name] = await copyOf(source);
+      }
+      return found;
     },
     dispose: () => session.close(),
   };

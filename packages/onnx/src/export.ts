@@ -43,6 +43,7 @@ export async function encodeFiles(
   { external, metadata = {} }: ToOnnxOptions,
 ): Promise<{ model: Encoded; external?: readonly Uint8Array[] }> {
   checkKeys(Object.keys(metadata));
+  checkStateless(graph);
   const open = lowerToOnnx(graph);
   checkSizes(open);
   const lowered = await readModel(open);
@@ -56,6 +57,14 @@ export async function encodeFiles(
 
 function weightsOf({ initializers }: Model): Uint8Array[] {
   return initializers.filter(isWeight).map(bytesOf);
+}
+
+/** A file has no state. Variables without an update are constants. */
+function checkStateless({ name, updates }: Graph): void {
+  const [update] = updates;
+  if (!update) return;
+  const wayOut = "an .onnx file keeps nothing from run to run; export the graph without its updates";
+  throw new UnsupportedError(`onnx: ${update.variable.name} of ${name} changes with each run; ${wayOut}`);
 }
 
 function checkKeys(keys: readonly string[]): void {

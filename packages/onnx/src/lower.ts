@@ -25,13 +25,15 @@ export function lowerToOnnx(graph: Graph, dialect: OnnxDialect = "standard"): Mo
   const builder = new ModelBuilder(graph, dialect);
   const names = lower(graph, lowering(builder), (leaf) => builder.leaf(leaf));
   for (const [name, value] of Object.entries<Value>(graph.outputs)) builder.output(name, value, names.get(value)!);
+  const variables = graph.updates.map((update) => builder.variable(update, names.get(update.value)!));
   const shapes = (values: Graph["outputs"]) => Object.entries(values).map(([name, { shape }]) => ({ name, shape }));
   return {
     name: graph.name,
     nodes: builder.nodes,
-    inputs: shapes(graph.inputs),
-    outputs: shapes(graph.outputs),
+    inputs: [...shapes(graph.inputs), ...variables.map(({ input, source: { shape } }) => ({ name: input, shape }))],
+    outputs: [...shapes(graph.outputs), ...variables.map(({ update, source: { shape } }) => ({ name: update, shape }))],
     initializers: [...builder.weights, ...builder.numbers],
+    variables,
     metadata: {},
   };
 }

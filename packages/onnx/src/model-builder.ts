@@ -1,5 +1,15 @@
-import { type AnyNode, freeName, type Graph, type Leaf, tensorOf, UnsupportedError, type Value } from "@residual/core";
-import type { Initializer, OnnxNode } from "./model-proto.ts";
+import {
+  type AnyNode,
+  freeName,
+  type Graph,
+  type Leaf,
+  tensorOf,
+  UnsupportedError,
+  type Update,
+  type Value,
+  type Variable,
+} from "@residual/core";
+import type { Initializer, ModelVariable, OnnxNode } from "./model-proto.ts";
 
 export type OnnxAttributes = OnnxNode["attributes"];
 
@@ -17,11 +27,16 @@ export class ModelBuilder {
   readonly dialect: OnnxDialect;
   readonly #graph: Graph;
   readonly #taken: Set<string>;
+  readonly #outputs: Set<string>;
+  /** Names of the inputs of variables that runs replace. All others are constants. */
+  readonly #variables: ReadonlyMap<Value, string>;
 
   constructor(graph: Graph, dialect: OnnxDialect) {
     this.#graph = graph;
     this.dialect = dialect;
-    this.#taken = new Set([...Object.keys(graph.inputs), ...Object.keys(graph.outputs)]);
+    this.#outputs = new Set(Object.keys(graph.outputs));
+    this.#taken = new Set([...Object.keys(graph.inputs), ...this.#outputs]);
+    this.#variables = new Map(graph.updates.map(({ variable }) => [variable, this.#nameOf(variable)]));
   }
 
   /** One operator for a node. An input left out at the end is not written. */
@@ -64,12 +79,22 @@ export class ModelBuilder {
   }
 
   leaf(leaf: Leaf): string {
-    if (leaf.kind === "variable")
-      throw new UnsupportedError(`onnx: ${leaf.name} is a variable, which no model file has`);
-    if (leaf.kind !== "constant") return leaf.name;
+    if (leaf.kind === "input" || leaf.kind === "parameter") return leaf.name;
+    const variable = this.#variables.get(leaf);
+    if (variable !== undefined) return variable;
     const name = this.#free(leaf.name);
     this.weights.push({ name, source: leaf.source });
     return name;
+  }
+
+  /** The input of a variable, and an output for what it becomes. */
+  variable({ variable }: Update, found: string): ModelVariable {
+    const { name, source } = variable;
+    // A value that is an output already would be in memory that the caller gets.
+    const isOwn = this.nodes.some(({ output }) => output === found) && !this.#outputs.has(found);
+    const update = isOwn ? found : this.#add("Identity", this.#free(`${name}/next`), [found], {});
+    this.#outputs.add(update);
+    return { name, source, input: this.#variables.get(variable)!, update };
   }
 
   /** Gives a value the name of an output, unless it has it. */
@@ -86,9 +111,9 @@ export class ModelBuilder {
     return name;
   }
 
-  /** A node's own name, unless an output of another value has it. */
-  #nameOf(node: AnyNode): string {
-    return this.#graph.outputs[node.name] === node ? node.name : this.#free(node.name);
+  /** A value's own name, unless an output of another value has it. */
+  #nameOf(value: AnyNode | Variable): string {
+    return this.#graph.outputs[value.name] === value ? value.name : this.#free(value.name);
   }
 
   #free(wanted: string): string {

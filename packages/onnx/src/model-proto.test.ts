@@ -27,6 +27,7 @@ const model: Model = {
       external: { location: "w.bin", offset: 64, length: 16 },
     },
   ],
+  variables: [],
   metadata: { key: "value", ключ: "" },
 };
 

@@ -1,13 +1,4 @@
-import {
-  isTensor,
-  type NamedSource,
-  readRows,
-  type Shape,
-  type Source,
-  sizeOf,
-  type Tensor,
-  tensorOf,
-} from "@residual/core";
+import { isTensor, type NamedSource, readRows, type Shape, type Source, sizeOf, type Tensor } from "@residual/core";
 import { bytes, type Encoded, float, int, join, message, text } from "./protobuf.ts";
 
 /**
@@ -20,6 +11,8 @@ export interface Model {
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
   readonly initializers: readonly Initializer[];
+  /** Inputs that each run takes from the run before. Their inputs and outputs are among those of the model. */
+  readonly variables: readonly ModelVariable[];
   readonly metadata: { readonly [key: string]: string };
 }
 
@@ -51,6 +44,16 @@ export interface Initializer {
   readonly external?: ExternalData;
 }
 
+/** A variable of a graph. A file has no state: whoever runs the model feeds `update` back as `input`. */
+export interface ModelVariable {
+  readonly name: string;
+  readonly input: string;
+  /** The output that replaces it after a run. */
+  readonly update: string;
+  /** The numbers before the first run. */
+  readonly source: Source;
+}
+
 /** An initializer that is weights. */
 export interface Weight extends Initializer {
   readonly source: Source;
@@ -70,10 +73,16 @@ export async function readModel(model: Model): Promise<Model> {
 }
 
 async function readFloat32(source: Source): Promise<Tensor<"float32">> {
-  if (isTensor(source) && source.dtype === "float32") return source;
+  return isTensor(source) && source.dtype === "float32" ? source : copyOf(source);
+}
+
+/** The numbers of a source as float32, in memory of their own. */
+export async function copyOf(
+  source: Source,
+): Promise<Tensor<"float32"> & { readonly data: Float32Array<ArrayBuffer> }> {
   const data = new Float32Array(sizeOf(source.shape));
   await readRows(source, data);
-  return tensorOf("float32", source.shape, data);
+  return { dtype: "float32", shape: source.shape, data };
 }
 
 /** A piece of a file beside the model. `offset` and `length` are in bytes. */

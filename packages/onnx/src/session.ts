@@ -17,6 +17,8 @@ export type GivenTensors = {
 export interface Session {
   /** One run. Inputs are copied before the promise is given. Aborting makes it do no more than it has begun. */
   run(inputs: GivenTensors, options: RunOptions): Promise<RawTensors>;
+  /** Copies of what variables are after the runs called so far. Each of the names is that of a variable with an update. */
+  read(names: readonly string[]): Promise<RawTensors>;
   /** Waits for runs under way, then frees the session. May be called again. */
   close(): Promise<void>;
 }

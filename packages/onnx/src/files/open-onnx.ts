@@ -20,7 +20,7 @@ export async function openOnnx(
     await session.load({ model: path }, signal);
     const shapes = Object.entries(inputs).map(([name, shape]) => [name, input(name, shape)] as const);
     const opened = graph({ name: model, inputs: Object.fromEntries(shapes), outputs: {} });
-    return executableOf({ name: "onnx", overlaps: true }, opened, loadedGraph(session)).executable;
+    return executableOf({ name: "onnx", overlaps: true }, opened, loadedGraph(session, opened)).executable;
   } catch (error) {
     await session.close();
     throw error;

@@ -12,9 +12,18 @@ export type SessionOptions = InferenceSession.SessionOptions;
 export interface ModelSource {
   readonly model: string | Uint8Array<ArrayBuffer>;
   readonly externalData?: { readonly path: string; readonly data: Uint8Array<ArrayBuffer> };
+  readonly variables?: readonly SourceVariable[];
 }
 
-export function createSession(
+/** A variable of a model: the input and the output of the model that hold it, and its numbers before the first run. */
+export interface SourceVariable {
+  readonly name: string;
+  readonly input: string;
+  readonly update: string;
+  readonly initial: RawTensor;
+}
+
+function createSession(
   runtime: OnnxRuntime,
   { model, externalData }: ModelSource,
   options: SessionOptions,
@@ -25,17 +34,76 @@ export function createSession(
     : runtime.InferenceSession.create(model, all);
 }
 
-export async function runSession(
-  runtime: OnnxRuntime,
-  session: InferenceSession,
-  inputs: RawTensors,
-): Promise<RawTensors> {
-  const feeds = Object.entries(inputs).map(
-    ([name, { shape, data }]) => [name, new runtime.Tensor("float32", data, shape)] as const,
-  );
-  const answers = await session.run(Object.fromEntries(feeds));
+/**
+ * A session, and the state that it keeps from run to run. What a run makes of the variables holds as soon as the next run or
+ * read begins, unless the run is revoked before: its caller may have aborted it meanwhile.
+ */
+export class StatefulSession {
+  readonly #runtime: OnnxRuntime;
+  readonly #session: InferenceSession;
+  readonly #variables: readonly SourceVariable[];
+  #state: Feeds;
+  #next: { readonly run: number; readonly state: Feeds } | undefined;
+
+  private constructor(runtime: OnnxRuntime, session: InferenceSession, variables: readonly SourceVariable[]) {
+    this.#runtime = runtime;
+    this.#session = session;
+    this.#variables = variables;
+    this.#state = this.#feeds(Object.fromEntries(variables.map(({ input, initial }) => [input, initial])));
+  }
+
+  static async create(runtime: OnnxRuntime, source: ModelSource, options: SessionOptions): Promise<StatefulSession> {
+    return new StatefulSession(runtime, await createSession(runtime, source, options), source.variables ?? []);
+  }
+
+  /** `run` is a number by which the run can be revoked. */
+  async run(inputs: RawTensors, run: number): Promise<RawTensors> {
+    this.#settle();
+    const answers = { ...(await this.#session.run({ ...this.#feeds(inputs), ...this.#state })) };
+    if (this.#variables.length > 0) {
+      const state = this.#variables.map(({ input, update }) => [input, answers[update]!] as const);
+      for (const { update } of this.#variables) delete answers[update];
+      this.#next = { run, state: Object.fromEntries(state) };
+    }
+    return mapTensors(answers);
+  }
+
+  /** Copies of variables. */
+  read(names: readonly string[]): RawTensors {
+    this.#settle();
+    const asked = this.#variables.filter(({ name }) => names.includes(name));
+    const tensors = mapTensors(Object.fromEntries(asked.map(({ name, input }) => [name, this.#state[input]!])));
+    return Object.fromEntries(
+      Object.entries(tensors).map(([name, each]) => [name, { ...each, data: each.data.slice() }]),
+    );
+  }
+
+  /** Undoes what a run made of the variables, if it was the last. */
+  revoke(run: number): void {
+    if (this.#next?.run === run) this.#next = undefined;
+  }
+
+  release(): Promise<void> {
+    return this.#session.release();
+  }
+
+  #settle(): void {
+    this.#state = this.#next?.state ?? this.#state;
+    this.#next = undefined;
+  }
+
+  #feeds(inputs: RawTensors): Feeds {
+    return Object.fromEntries(
+      Object.entries(inputs).map(([name, { shape, data }]) => [name, new this.#runtime.Tensor("float32", data, shape)]),
+    );
+  }
+}
+
+type Feeds = { readonly [name: string]: InferenceSession.OnnxValueMapType[string] };
+
+function mapTensors(values: Feeds): RawTensors {
   return Object.fromEntries(
-    Object.entries(answers).map(([name, { dims, data }]): [string, RawTensor] => [
+    Object.entries(values).map(([name, { dims, data }]): [string, RawTensor] => [
       name,
       { shape: dims, data: data as Float32Array<ArrayBuffer> },
     ]),

@@ -1,9 +1,9 @@
 import { graph, input, ops, readRows, sizeOf, version } from "@residual/core";
 import { checkSizes, externalizeWeights } from "../external-data.ts";
 import { lowerToOnnx } from "../lower.ts";
-import { byteLength, encodeModel, type Model, readModel } from "../model-proto.ts";
+import { byteLength, copyOf, encodeModel, type Model, readModel } from "../model-proto.ts";
 import { concatenate } from "../protobuf.ts";
-import type { ModelSource } from "./inference.ts";
+import type { ModelSource, SourceVariable } from "./inference.ts";
 
 /** Weights up to this many bytes go into the model itself: a second buffer would cost more than it saves. */
 const INLINE_BYTES = 1 << 20;
@@ -14,14 +14,25 @@ export const WEIGHTS = "weights.bin";
 /** A model with its weights, in memory. Throws UnsupportedError for a tensor above 2 GB. */
 export async function inMemory(model: Model): Promise<ModelSource> {
   checkSizes(model);
-  if (weightBytes(model) <= INLINE_BYTES) return { model: encode(await readModel(model)) };
+  const variables = await initialVariables(model);
+  if (weightBytes(model) <= INLINE_BYTES) return { model: encode(await readModel(model)), variables };
   // Apart from the model, so that protobuf neither limits them to 2 GB nor copies them once more.
   const { model: small, weights, length } = externalizeWeights(model, WEIGHTS);
   const data = new Uint8Array(length);
   for (const { weight, offset } of weights) {
     await readRows(weight.source, new Float32Array(data.buffer, offset, sizeOf(weight.source.shape)));
   }
-  return { model: encode(small), externalData: { path: WEIGHTS, data } };
+  return { model: encode(small), externalData: { path: WEIGHTS, data }, variables };
+}
+
+/** The variables of a model, each with memory of its own for its first numbers. */
+export async function initialVariables({ variables }: Model): Promise<readonly SourceVariable[]> {
+  const initial: SourceVariable[] = [];
+  for (const { source, ...names } of variables) {
+    const { shape, data } = await copyOf(source);
+    initial.push({ ...names, initial: { shape, data } });
+  }
+  return initial;
 }
 
 /** A model of one node, which everything that onnxruntime has can run. */

@@ -12,13 +12,14 @@ export type Job =
       readonly options: SessionOptions;
     }
   | { readonly kind: "run"; readonly session: number; readonly inputs: RawTensors }
+  | { readonly kind: "read"; readonly session: number; readonly names: readonly string[] }
   | { readonly kind: "release"; readonly session: number };
 
 export type NumberedJob = Job & { readonly id: number };
 
 export type ToThread =
   | NumberedJob
-  /** Forgets a job that has not begun. */
+  /** Forgets a job that has not begun, and what a run that has made of the variables. */
   | { readonly kind: "cancel"; readonly id: number };
 
 /** Each job gets one reply, under its number. */

@@ -1,6 +1,5 @@
-import type { InferenceSession } from "onnxruntime-node";
 import type { RawTensors } from "../session.ts";
-import { createSession, type OnnxRuntime, runSession } from "./inference.ts";
+import { type OnnxRuntime, StatefulSession } from "./inference.ts";
 import type { FromThread, NumberedJob, ToThread } from "./protocol.ts";
 
 /** What a platform's threads have for this. */
@@ -16,14 +15,17 @@ export interface ThreadHost {
 
 /** The thread's end: takes messages, and does the jobs one after the other once onnxruntime is loaded. */
 export function serveJobs(loading: Promise<OnnxRuntime>, host: ThreadHost): (message: ToThread) => void {
-  const sessions = new Map<number, InferenceSession>();
+  const sessions = new Map<number, StatefulSession>();
   const waiting: NumberedJob[] = [];
   let isWorking = false;
   loading.catch(() => {}); // the first job reports it
 
   function cancel(id: number): void {
     const index = waiting.findIndex((job) => job.id === id);
-    if (index < 0) return;
+    if (index < 0) {
+      for (const session of sessions.values()) session.revoke(id);
+      return;
+    }
     waiting.splice(index, 1);
     host.reply({ kind: "cancelled", id }, []);
   }
@@ -56,10 +58,12 @@ export function serveJobs(loading: Promise<OnnxRuntime>, host: ThreadHost): (mes
   async function carryOut(job: NumberedJob): Promise<RawTensors> {
     switch (job.kind) {
       case "create":
-        sessions.set(job.session, await createSession(await loading, job.source, job.options));
+        sessions.set(job.session, await StatefulSession.create(await loading, job.source, job.options));
         return {};
       case "run":
-        return toBeTransferred(await runSession(await loading, sessions.get(job.session)!, job.inputs));
+        return toBeTransferred(await sessions.get(job.session)!.run(job.inputs, job.id));
+      case "read":
+        return sessions.get(job.session)!.read(job.names);
       case "release": {
         const session = sessions.get(job.session);
         sessions.delete(job.session);

@@ -51,6 +51,7 @@ export class SharedThread {
     return {
       load: (source, signal) => client.create(number, source, options, signal),
       run: (inputs, { signal }) => client.run(number, inputs, signal),
+      read: (names) => client.read(number, names),
       close: () => {
         closing ??= client.release(number).then(() => this.#leave(occupied));
         return closing;

@@ -54,6 +54,10 @@ export class ThreadClient {
     return this.#request({ kind: "run", session, inputs: Object.fromEntries(copies) }, buffers, signal);
   }
 
+  read(session: number, names: readonly string[]): Promise<RawTensors> {
+    return this.#request({ kind: "read", session, names }, []);
+  }
+
   /** Frees a session, after the jobs sent so far. There is nothing to free on a thread that is lost. */
   async release(session: number): Promise<void> {
     if (this.#lost) return;
@@ -135,6 +139,7 @@ export class ThreadClient {
   }
 }
 
-function buffersOf({ model, externalData }: ModelSource): ArrayBuffer[] {
-  return [model, externalData?.data].filter((bytes) => bytes instanceof Uint8Array).map(({ buffer }) => buffer);
+function buffersOf({ model, externalData, variables = [] }: ModelSource): ArrayBuffer[] {
+  const bytes = [model, externalData?.data].filter((each) => each instanceof Uint8Array);
+  return [...bytes, ...variables.map(({ initial }) => initial.data)].map(({ buffer }) => buffer);
 }

@@ -17,6 +17,7 @@ export function largestInlineBatch(graph: Graph, most: number = MOST_INLINE): nu
   const [one, two] = [workOf(graph, 1), workOf(graph, 2)];
   if (one > most) return 0;
   const perImage = two - one; // the same for each
+  if (perImage > 0 && graph.updates.length > 0) return 0; // state can be in one session only
   return perImage === 0 ? Infinity : 1 + Math.floor((most - one) / perImage);
 }
 

@@ -1,6 +1,6 @@
 import { throwIfAborted } from "@residual/core";
 import { copiesOf, type Session } from "../../session.ts";
-import { createSession, type ModelSource, type OnnxRuntime, runSession, type SessionOptions } from "../inference.ts";
+import { type ModelSource, type OnnxRuntime, type SessionOptions, StatefulSession } from "../inference.ts";
 import { refusal } from "../refusal.ts";
 import { importRuntime } from "./import-runtime.ts";
 import { locate, unavailable } from "./package.ts";
@@ -12,20 +12,24 @@ import { locate, unavailable } from "./package.ts";
  * Throws BackendUnavailableError where onnxruntime is missing, UnsupportedError for a model that it refuses.
  */
 export async function openInline(name: string, options: SessionOptions, source: ModelSource): Promise<Session> {
-  const runtime = await load(name);
-  const session = await createSession(runtime, source, options).catch(refuse);
+  const session = await StatefulSession.create(await load(name), source, options).catch(refuse);
   let last: Promise<unknown> = Promise.resolve();
   let closing: Promise<void> | undefined;
+  let runs = 0;
   return {
     run(inputs, { signal }) {
       const copies = copiesOf(inputs);
-      const mine = last.then(() => {
+      const number = runs++;
+      const mine = last.then(async () => {
         throwIfAborted(signal);
-        return runSession(runtime, session, copies).catch(refuse); // in a turn of its own: onnxruntime-node sees to that
+        const answers = await session.run(copies, number).catch(refuse); // in a turn of its own: onnxruntime-node sees to that
+        if (signal?.aborted) session.revoke(number);
+        return answers;
       });
       last = mine.catch(() => {});
       return mine;
     },
+    read: (names) => last.then(() => session.read(names)),
     close() {
       closing ??= last.then(() => session.release());
       return closing;
@@ -50,6 +54,7 @@ export function splitByBatch(short: Session, largest: number, openLong: () => Pr
     }
   };
   return {
+    read: (names) => short.read(names),
     run(inputs, options) {
       if (options.batch <= largest) return short.run(inputs, options);
       if (long) return long.run(inputs, options);

@@ -7,7 +7,7 @@ import { externalizeWeights } from "../../external-data.ts";
 import { lowerToOnnx } from "../../lower.ts";
 import type { OnnxDialect } from "../../model-builder.ts";
 import type { ModelSource } from "../inference.ts";
-import { encode, WEIGHTS } from "../model-source.ts";
+import { encode, initialVariables, WEIGHTS } from "../model-source.ts";
 import { streamWeights } from "./stream.ts";
 
 /** A model on disk for as long as it loads. */
@@ -31,7 +31,7 @@ export async function onDisk(
   try {
     const { model, weights } = externalizeWeights(lowerToOnnx(graph, dialect), WEIGHTS);
     await streamWeights(weights, join(folder.path, WEIGHTS), work);
-    const source = { model: join(folder.path, "model.onnx") };
+    const source = { model: join(folder.path, "model.onnx"), variables: await initialVariables(model) };
     await writeFile(source.model, encode(model));
     return { source, [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() };
   } catch (error) {

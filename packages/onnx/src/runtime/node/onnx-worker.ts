@@ -3,7 +3,7 @@
  * one after the other.
  */
 import { isMarkedAsUntransferable, parentPort, workerData } from "node:worker_threads";
-import { createSession, type OnnxRuntime } from "../inference.ts";
+import { type OnnxRuntime, StatefulSession } from "../inference.ts";
 import type { ToThread } from "../protocol.ts";
 import { serveJobs } from "../serve-jobs.ts";
 import { whileGuarded } from "./exit-guard.ts";
@@ -24,7 +24,7 @@ port.on("message", (message: ToThread) => receive(message));
 /** The first session takes 30 ms more than later ones, which it can take while the model is being prepared. */
 async function load(): Promise<OnnxRuntime> {
   const runtime = await whileGuarded(guard, () => importRuntime(specifier));
-  await whileGuarded(guard, async () => (await createSession(runtime, { model: warmUp }, options)).release());
+  await whileGuarded(guard, async () => (await StatefulSession.create(runtime, { model: warmUp }, options)).release());
   reuseFreedMemory();
   return runtime;
 }
