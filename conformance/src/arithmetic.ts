@@ -4,9 +4,9 @@ import type { WinogradName } from "./winograd.ts";
 /**
  * How a backend computes, as far as its rounding errors go.
  *
- * `unit` is the unit roundoff u of products and sums: 2⁻²⁴ for float32. `stored` is that of what is kept between nodes, 0
- * where that is no narrower. `smallest` is the smallest number that it can be counted on to keep: below, a backend may answer
- * 0 (WGSL and many GPUs flush subnormals). Beyond `largest` it answers infinity.
+ * `unit` is the unit roundoff u of products and sums: 2⁻²⁴ for float32. `stored` is that of what is kept between nodes,
+ * 0 where that is no narrower. `smallest` is the smallest number that it can be counted on to keep: below, a backend
+ * may answer 0 (WGSL and many GPUs flush subnormals). Beyond `largest` it answers infinity.
  */
 export interface Arithmetic {
   readonly name: string;
@@ -14,7 +14,9 @@ export interface Arithmetic {
   readonly stored: number;
   readonly smallest: number;
   readonly largest: number;
-  /** Roundings of a convolution's term to what is stored before it is summed: its product, and the sums of four such. */
+  /**
+   * Roundings of a convolution's term to what is stored before it is summed: its product, and the sums of four such.
+   */
   readonly products: number;
   /** Convolutions may be computed so; the errors of each, and of the plain way, are allowed. */
   readonly winograd: readonly WinogradName[];
@@ -40,7 +42,8 @@ const changes: { readonly [Name in Algorithm]: Partial<Arithmetic> } = {
   "winograd-f2": { winograd: ["winograd-f2"] },
   "winograd-f4": { winograd: ["winograd-f4"] },
   "float16-storage": half,
-  "float16-products": { ...half, products: 8 }, // a product and three sums, each off by a whole step where WGSL lets it be
+  // A product and three sums, each off by a whole step where WGSL lets it be.
+  "float16-products": { ...half, products: 8 },
   float16: { ...half, unit: 2 ** -11 },
   int8: { int8: true },
 };
@@ -60,8 +63,8 @@ export function arithmeticOf({ algorithms = [] }: Pick<BackendDescription, "algo
 }
 
 /**
- * γₙ = n·u / (1 − n·u): what n roundings in a row amount to at most (Higham 2002, lemma 3.1). n may be any number: an error
- * of 2.5u is 2.5 roundings. Throws UnsupportedError from n·u = 1 on, where no bound holds.
+ * γₙ = n·u / (1 − n·u): what n roundings in a row amount to at most (Higham 2002, lemma 3.1). n may be any number: an
+ * error of 2.5u is 2.5 roundings. Throws UnsupportedError from n·u = 1 on, where no bound holds.
  */
 export function gamma(n: number, { name, unit }: Pick<Arithmetic, "name" | "unit">): number {
   if (n * unit >= 1) {
@@ -72,7 +75,9 @@ export function gamma(n: number, { name, unit }: Pick<Arithmetic, "name" | "unit
   return (n * unit) / (1 - n * unit);
 }
 
-/** n roundings in a row, and `stored` roundings to what is kept between nodes: 1 + θ is within (1 + γₙ)·(1 + uₛ)^stored. */
+/**
+ * n roundings in a row, and `stored` roundings to what is kept between nodes: 1 + θ is within (1 + γₙ)·(1 + uₛ)^stored.
+ */
 export function growth(n: number, stored: number, arithmetic: Arithmetic): number {
   const computed = gamma(n, arithmetic);
   return arithmetic.stored === 0 ? computed : (1 + computed) * (1 + arithmetic.stored) ** stored - 1;

@@ -35,14 +35,15 @@ export interface Bisection {
 }
 
 /**
- * Of the largest magnitude of a value: ten times the worst stage of any golden (PyTorch's own float32, 1.6e-6). Enough for
- * any order of summation in a network of hundreds of layers, and far below what a wrong node makes of it.
+ * Of the largest magnitude of a value: ten times the worst stage of any golden (PyTorch's own float32, 1.6e-6). Enough
+ * for any order of summation in a network of hundreds of layers, and far below what a wrong node makes of it.
  */
 const FAR_OFF = 1.6e-5;
 
 /**
- * Finds the first node of a model that a backend computes wrongly: each node alone, and, for what is wrong between nodes
- * (fusing, buffers, layouts), the first wrong value of the whole graph, by halving. `side` is the image's, in pixels.
+ * Finds the first node of a model that a backend computes wrongly: each node alone, and, for what is wrong between
+ * nodes (fusing, buffers, layouts), the first wrong value of the whole graph, by halving. `side` is the image's, in
+ * pixels.
  */
 export async function bisect(
   backend: Backend,
@@ -69,7 +70,8 @@ type Inputs = { readonly image: Tensor<"float32"> };
 
 /**
  * Halves the nodes: each time a graph that ends in the middle one, so that all before it are joined as they are in the
- * whole. A right value beside a wrong one (a shortcut) misleads the halving, so from where it ends wrong inputs are followed.
+ * whole. A right value beside a wrong one (a shortcut) misleads the halving, so from where it ends wrong inputs are
+ * followed.
  */
 async function firstWrong(
   backend: Backend,

@@ -101,7 +101,9 @@ function pairwise(terms: readonly number[]): number {
   return f(pairwise(terms.slice(0, half)) + pairwise(terms.slice(half)));
 }
 
-/** An op as sums: the exact products of each element, with its bias and residual last, and what becomes of their sum. */
+/**
+ * An op as sums: the exact products of each element, with its bias and residual last, and what becomes of their sum.
+ */
 interface Sums {
   readonly trial: Trial;
   readonly products: readonly (readonly number[])[];

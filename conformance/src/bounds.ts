@@ -49,8 +49,9 @@ export function derivedBound({ op, attributes }: Application, inputs: Tensors, a
 }
 
 /**
- * A value in float64, and how far off it each element of a backend's may be: the bound of each node, on inputs as large as
- * their errors may make them, and those errors carried on. Of one node it is the node's bound to the letter. Constants are exact.
+ * A value in float64, and how far off it each element of a backend's may be: the bound of each node, on inputs as large
+ * as their errors may make them, and those errors carried on. Of one node it is the node's bound to the letter.
+ * Constants are exact.
  */
 export function composedBound(
   y: Value,

@@ -11,7 +11,8 @@ export interface Checkpoint extends Required<Pick<ConformOptions, "done" | "onSe
 
 /**
  * Keeps sections in a file as they are done, a line of JSON each. The first line says what they are sections `of` (the
- * backend with its versions, the level): where that is another, nothing is taken over, nor is it with `fresh`. A line cut short is left out.
+ * backend with its versions, the level): where that is another, nothing is taken over, nor is it with `fresh`. A line
+ * cut short is left out.
  */
 export async function checkpoint(path: string, of: unknown, { fresh = false } = {}): Promise<Checkpoint> {
   const head = stringify(of);

@@ -67,8 +67,8 @@ function broken(error: unknown): Check {
 }
 
 /**
- * The backend with its description: its arithmetic, and its known deviations. Throws UnsupportedError for an algorithm or a
- * trait that the suite does not know.
+ * The backend with its description: its arithmetic, and its known deviations. Throws UnsupportedError for an algorithm
+ * or a trait that the suite does not know.
  */
 export async function hold(
   backend: Backend,

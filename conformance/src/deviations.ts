@@ -3,9 +3,9 @@ import { suites } from "./ops/suites.ts";
 import type { Check } from "./report/types.ts";
 
 /**
- * A section's checks in the light of the deviations that a backend declares. A check that failed passes, with the reason, if
- * its case shows a declared trait and the backend gave numbers; an error is not excused. A declared deviation that no check of the
- * section shows any more fails: the list has to be true.
+ * A section's checks in the light of the deviations that a backend declares. A check that failed passes, with the
+ * reason, if its case shows a declared trait and the backend gave numbers; an error is not excused. A declared
+ * deviation that no check of the section shows any more fails: the list has to be true.
  */
 export function withDeviations(checks: readonly Check[], deviations: readonly Deviation[]): readonly Check[] {
   const showing = (deviation: Deviation) => checks.filter((check) => shows(check, deviation));

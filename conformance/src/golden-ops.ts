@@ -14,8 +14,8 @@ export function isForward({ op }: OpGolden): boolean {
 }
 
 /**
- * The case as a graph. Data comes in as inputs, and what a model would hold as its parameters as constants: backends treat the
- * two differently, onnxruntime lays out constant weights anew.
+ * The case as a graph. Data comes in as inputs, and what a model would hold as its parameters as constants: backends
+ * treat the two differently, onnxruntime lays out constant weights anew.
  */
 export function graphOf(golden: OpGolden, tensors: { readonly [name: string]: FloatTensor }): Graph {
   const { nodes } = drawn(golden, tensors, new Set());

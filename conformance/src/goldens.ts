@@ -2,7 +2,8 @@ import { type ModelName, modelNameOf, type Tensor } from "@residual/core";
 import { readWeights } from "@residual/weights";
 
 /** PyTorch's float64 answers; `golden/README.md` says how they were made and what each field is. */
-const here = import.meta.url; // by a name of its own, since bundlers take `new URL(…, import.meta.url)` for a file to copy
+// By a name of its own, since bundlers take `new URL(…, import.meta.url)` for a file to copy.
+const here = import.meta.url;
 const folder = new URL("../golden/", here);
 
 /** A file of the folder: read in Node, fetched in a browser. */

@@ -51,7 +51,9 @@ interface Net {
 }
 
 const recorded = new URL("cifar10/logits_first2000.safetensors", data);
-/** The answers on CIFAR-10 were made with means and deviations out of float32 tensors, the trunk's with float64 numbers. */
+/**
+ * The answers on CIFAR-10 were made with means and deviations out of float32 tensors, the trunk's with float64 numbers.
+ */
 const rounded = ({ mean, std, ...rest }: Preprocessing): Preprocessing => ({
   ...rest,
   mean: mean.map(Math.fround),
@@ -106,8 +108,8 @@ const OF_PYTORCH = 1e-6;
 const CLOSE = 1e-10;
 
 /**
- * PyTorch's answers were made from pixels that were normalized in float64. Bytes are exact in float32, so the reference is
- * given those, and a first layer that normalizes: (x − 255·mean) / √(255·std)², in its own float64.
+ * PyTorch's answers were made from pixels that were normalized in float64. Bytes are exact in float32, so the reference
+ * is given those, and a first layer that normalizes: (x − 255·mean) / √(255·std)², in its own float64.
  */
 function normalizing(graph: Graph<"image">, { scale, mean, std }: Preprocessing): Graph<"image"> {
   const perChannel = (name: string, values: readonly number[]) =>

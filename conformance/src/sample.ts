@@ -16,8 +16,8 @@ export function cutOut(
 const DRAWN = 40;
 
 /**
- * Flat indices of an output that are worth a look: the corners of the first and last plane, where padding, tails of tiles and
- * the end of a batch show, and some drawn from all over, the same each time.
+ * Flat indices of an output that are worth a look: the corners of the first and last plane, where padding, tails of
+ * tiles and the end of a batch show, and some drawn from all over, the same each time.
  */
 export function samplesOf(shape: readonly number[], seed: number): readonly number[] {
   const size = sizeOf(shape);

@@ -220,7 +220,9 @@ function outcomeWithin(trial: Trial, answer: Answer, arithmetic: Arithmetic): Ou
   return { trial, shape, share, worst };
 }
 
-/** The largest share of its bound, and where. NaN for NaN and infinity for the same infinity are right, with any bound. */
+/**
+ * The largest share of its bound, and where. NaN for NaN and infinity for the same infinity are right, with any bound.
+ */
 export function compare(
   found: ArrayLike<number>,
   expected: ArrayLike<number>,
@@ -257,8 +259,8 @@ export function indexOf(flat: number, shape: readonly number[]): number[] {
 }
 
 /**
- * The numbers rounded to float32, as every backend is given them. Subnormal ones become 0, since a backend may read them as
- * that (WGSL allows it), and no bound could tell what then comes of them.
+ * The numbers rounded to float32, as every backend is given them. Subnormal ones become 0, since a backend may read
+ * them as that (WGSL allows it), and no bound could tell what then comes of them.
  */
 export function roundToFloat32({ shape, data }: Tensor<"float32" | "float64">): Tensor<"float32"> {
   const rounded = new Float32Array(data);

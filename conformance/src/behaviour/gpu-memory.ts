@@ -17,13 +17,16 @@ interface Piece {
 }
 
 export interface GpuMemory extends Disposable {
-  /** Buffers and textures made since, that are not destroyed, on devices that are not; undefined where there is no WebGPU. */
+  /**
+   * Buffers and textures made since, that are not destroyed, on devices that are not; undefined where there is no
+   * WebGPU.
+   */
   count(): number | undefined;
 }
 
 /**
- * Counts the buffers and textures of every WebGPU device. What lies on a device is part of no figure that a browser gives of its memory, and
- * garbage collection comes too late for it, so dispose has to destroy it by name.
+ * Counts the buffers and textures of every WebGPU device. What lies on a device is part of no figure that a browser
+ * gives of its memory, and garbage collection comes too late for it, so dispose has to destroy it by name.
  */
 export function watchGpuMemory(): GpuMemory {
   const { GPUDevice, GPUBuffer, GPUTexture } = globalThis as WebGpu;

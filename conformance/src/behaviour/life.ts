@@ -73,8 +73,8 @@ const counted = ["threads", "files", "handles", "gpuMemory"] as const;
 type Measured = Resources & { readonly gpuMemory: number | undefined };
 
 /**
- * A leak is told from noise where each round keeps half of the weights; buffers and textures of GPUs, handles, files and threads are counted exactly.
- * Browsers tell less than Node: the check says what it could measure.
+ * A leak is told from noise where each round keeps half of the weights; buffers and textures of GPUs, handles, files
+ * and threads are counted exactly. Browsers tell less than Node: the check says what it could measure.
  */
 const leavesNothing: Behaviour = async ({ compile, image, bytes }) => {
   using gpu = watchGpuMemory();

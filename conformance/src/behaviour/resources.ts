@@ -12,8 +12,8 @@ export interface Resources {
 }
 
 /**
- * In Node, exactly, where there is a /proc, and without garbage. Of browsers only Chromium tells of its heap, and without garbage only
- * where it was started with --js-flags=--expose-gc and --enable-precise-memory-info.
+ * In Node, exactly, where there is a /proc, and without garbage. Of browsers only Chromium tells of its heap, and
+ * without garbage only where it was started with --js-flags=--expose-gc and --enable-precise-memory-info.
  */
 export async function resources(): Promise<Resources> {
   if (typeof process === "undefined" || process.versions?.node === undefined) return ofBrowser();

@@ -23,7 +23,10 @@ export interface Subject {
   readonly bytes: number;
 }
 
-/** ResNet-20 of CIFAR: convolutions, shortcuts of both kinds, a pool and a linear layer, in 1.1 MB and 41 million multiply-adds. */
+/**
+ * ResNet-20 of CIFAR: convolutions, shortcuts of both kinds, a pool and a linear layer, in 1.1 MB and 41 million
+ * multiply-adds.
+ */
 export function subjectOf(backend: Backend): Subject {
   const { graph } = fixtureModel("cifar_resnet20", ["N", 3, 32, 32]);
   const lean: Graph<"image", "logits"> = optimize(select(graph, ["logits"]));
@@ -36,7 +39,10 @@ export function subjectOf(backend: Backend): Subject {
   };
 }
 
-/** One way in which a backend is to behave: settles where it does, throws what is wrong where it does not. May answer what it saw, in words. */
+/**
+ * One way in which a backend is to behave: settles where it does, throws what is wrong where it does not. May answer
+ * what it saw, in words.
+ */
 export type Behaviour = (subject: Subject) => Promise<unknown>;
 
 /** What is wrong. */

@@ -92,7 +92,10 @@ const runningMean: Behaviour = async ({ backend }) => {
   expectNumbers("the running mean after two runs", await read(executable, "mean"), [0.875, -1.75]);
 };
 
-/** A convolution large enough for a fast kernel. Its weights are eighths and grow by 1/4, so that sums of them are exact. */
+/**
+ * A convolution large enough for a fast kernel. Its weights are eighths and grow by 1/4, so that sums of them are
+ * exact.
+ */
 const changingWeight: Behaviour = async ({ backend }) => {
   const [shape, weights] = [
     [1, 16, 12, 12],

@@ -5,14 +5,19 @@ import { suites } from "../ops/suites.ts";
 import { type Outcome, runTrials, type Trial } from "../trial.ts";
 import { parametersAmong } from "./written.ts";
 
-/** Each input's numbers: the same for the same shapes, so that what is printed of a trial is all that it takes to repeat it. */
+/**
+ * Each input's numbers: the same for the same shapes, so that what is printed of a trial is all that it takes to repeat
+ * it.
+ */
 function numbersOf(op: OpName, input: string, shape: readonly number[]): Tensor<"float32"> {
   const ranges: { readonly [input: string]: readonly [number, number] } = suites[op].ranges ?? {};
   const [from, to] = ranges[input] ?? [-2, 2];
   return fill("random", `${op}/${input}`, shape, from, to);
 }
 
-/** Which inputs are constants: weights usually are, but may be computed; the second operand of a sum may be a constant. */
+/**
+ * Which inputs are constants: weights usually are, but may be computed; the second operand of a sum may be a constant.
+ */
 const constancies = {
   parameters: parametersAmong,
   none: () => new Set<string>(),

@@ -135,7 +135,10 @@ function applicationOf(node: AnyNode, batch: number): Application {
 
 const keyOf = ({ op, attributes, shapes }: Application): string => JSON.stringify([op, attributes, shapes]);
 
-/** The same numbers for all, of which each input takes a part: to draw them anew for each would take longer than to run it. */
+/**
+ * The same numbers for all, of which each input takes a part: to draw them anew for each would take longer than to run
+ * it.
+ */
 let pool: Float32Array = new Float32Array(0);
 
 function numbers(shape: readonly number[], offset: number): Tensor<"float32"> {

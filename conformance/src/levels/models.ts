@@ -41,7 +41,9 @@ export function stagesOf(golden: ModelGolden): readonly string[] {
  */
 const TOLERANCE = 10;
 
-/** To first order all errors grow with the unit roundoff: where values are kept in less than float32, by so much more. */
+/**
+ * To first order all errors grow with the unit roundoff: where values are kept in less than float32, by so much more.
+ */
 function toleranceFor({ stored }: Arithmetic): number {
   return TOLERANCE * Math.max(1, stored / float32.unit);
 }

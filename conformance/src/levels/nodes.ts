@@ -5,7 +5,9 @@ import { runNodes } from "../nodes.ts";
 import type { Check } from "../report/types.ts";
 import type { Held, Task } from "../task.ts";
 
-/** A graph as it is built, and as a backend is given it: fused groups are nodes too, and run as the backend fuses them. */
+/**
+ * A graph as it is built, and as a backend is given it: fused groups are nodes too, and run as the backend fuses them.
+ */
 const forms: { readonly [form: string]: Pass } = { "as built": (graph) => graph, optimized: optimize };
 
 /** Each node of each model alone. `side` is that of the image, in pixels; a model's own where it is smaller. */

@@ -88,8 +88,9 @@ export const batchNorm: OpSuite<"batchNorm"> = {
   })),
   ranges: { variance: [0.5, 1.5] },
   /**
-   * (x − mean)·g + shift, or x·g + (shift − mean·g), with g = scale / √(variance + ε). Six roundings of g where it is made
-   * by a reciprocal root good to 2 ulp, three by division; then a product and two sums, of |x·g|, |mean·g| and |shift|.
+   * (x − mean)·g + shift, or x·g + (shift − mean·g), with g = scale / √(variance + ε). Six roundings of g where it is
+   * made by a reciprocal root good to 2 ulp, three by division; then a product and two sums, of |x·g|, |mean·g| and
+   * |shift|.
    */
   bound: (inputs, attributes, { shape, arithmetic }) => {
     const { x, scale, mean, variance } = inputs;
@@ -99,11 +100,15 @@ export const batchNorm: OpSuite<"batchNorm"> = {
     return summed(size, 9, arithmetic, { stored: 4, factors: [x, scale, mean] }).map((bound, i) => {
       const c = Math.floor(i / pixels) % shape[1]!;
       const gain = scale.data[c]! / Math.sqrt(variance.data[c]! + attributes.epsilon);
-      const factors = Math.abs(gain) + Math.abs(mean.data[c]!) + Math.abs(x.data[i]!); // of an x − mean or a g that is flushed
+      // Of an x − mean or a g that is flushed.
+      const factors = Math.abs(gain) + Math.abs(mean.data[c]!) + Math.abs(x.data[i]!);
       return bound + 2 * arithmetic.smallest * factors;
     });
   },
-  /** With g = scale / √(variance + ε): (e(x) + e(mean))·(|g| + e(g)) + |x − mean|·e(g) + e(shift). The variance is exact. */
+  /**
+   * With g = scale / √(variance + ε): (e(x) + e(mean))·(|g| + e(g)) + |x − mean|·e(g) + e(shift). The variance is
+   * exact.
+   */
   carry: (inputs, errors, attributes, shape) => {
     if (errors.variance) throw new RangeError("batchNorm: no rule says how it carries an error of its variance on");
     const { x, scale, shift, mean } = magnitudes(inputs);

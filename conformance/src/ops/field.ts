@@ -47,7 +47,9 @@ export function cutImage(
   return { image: tensorOf("float32", shape, data), padding };
 }
 
-/** The part of a span that lies inside of an axis, and how much lies before and behind; all before where none is inside. */
+/**
+ * The part of a span that lies inside of an axis, and how much lies before and behind; all before where none is inside.
+ */
 function clip([from, to]: Span, size: number): { inside: Span; before: number; behind: number } {
   const [first, last] = [Math.max(from, 0), Math.min(to, size)];
   if (first >= last) return { inside: [0, 0], before: to - from, behind: 0 };

@@ -58,9 +58,9 @@ export type OpSuite<Name extends OpName> = Cases<Name> &
 
 interface Bounds<Name extends OpName> {
   /**
-   * The largest error of each element in float32, for inputs that float32 holds exactly: in any order of summation, with fused
-   * multiply-adds or without. docs/tolerances.md derives each bound. The bound of a composite follows from its parts; a
-   * composite that backends fuse needs one of its own.
+   * The largest error of each element in float32, for inputs that float32 holds exactly: in any order of summation,
+   * with fused multiply-adds or without. docs/tolerances.md derives each bound. The bound of a composite follows from
+   * its parts; a composite that backends fuse needs one of its own.
    */
   bound(inputs: Operands<Name, "float64">, attributes: AttributesOf<Name>, answer: ExactAnswer): Float64Array;
 }
@@ -69,9 +69,9 @@ interface Cases<Name extends OpName> {
   /** At least four cases, each worked out on paper. */
   readonly byHand: readonly OpCase<Name>[];
   /**
-   * NaN, infinities, subnormal numbers, and numbers near the largest of float32. The expected answers are PyTorch's and IEEE
-   * 754's: NaN propagates, ∞ − ∞ and 0 · ∞ are NaN, a sum beyond the largest number is ∞. −0 counts as 0, and a subnormal
-   * number may be 0 (docs/tolerances.md).
+   * NaN, infinities, subnormal numbers, and numbers near the largest of float32. The expected answers are PyTorch's and
+   * IEEE 754's: NaN propagates, ∞ − ∞ and 0 · ∞ are NaN, a sum beyond the largest number is ∞. −0 counts as 0, and a
+   * subnormal number may be 0 (docs/tolerances.md).
    */
   readonly special: readonly OpCase<Name>[];
   /** Shapes and attributes for random trials. The op takes every draft. */
@@ -79,9 +79,9 @@ interface Cases<Name extends OpName> {
   /** Half-open range of the random numbers of an input; [-2, 2) where not given. */
   readonly ranges?: { readonly [Input in keyof InputsOf<Name, unknown>]?: readonly [from: number, to: number] };
   /**
-   * How far errors of the inputs move each element of the output, for composites that this op is a part of. An input that is not
-   * among the errors is exact. The bound of the op must grow with the size of its inputs. A composite needs none: its parts
-   * carry.
+   * How far errors of the inputs move each element of the output, for composites that this op is a part of. An input
+   * that is not among the errors is exact. The bound of the op must grow with the size of its inputs. A composite needs
+   * none: its parts carry.
    */
   carry?(
     inputs: Operands<Name, "float64">,
@@ -90,8 +90,8 @@ interface Cases<Name extends OpName> {
     shape: readonly number[],
   ): Float64Array;
   /**
-   * For ops whose output takes too long to evaluate in float64 at the sizes of real networks. The receptive field of one element
-   * is cut out; the op's own evaluation and bound do the rest, so that there is no second formula.
+   * For ops whose output takes too long to evaluate in float64 at the sizes of real networks. The receptive field of
+   * one element is cut out; the op's own evaluation and bound do the rest, so that there is no second formula.
    */
   cut?(inputs: Operands<Name, "float32">, attributes: AttributesOf<Name>, index: readonly number[]): Cut;
   /** PyTorch's recorded answers (golden/ops), by the name that the goldens have for the op. */

@@ -5,7 +5,9 @@ import type { ExactAnswer } from "./op-suite.ts";
 /** Roundings that a division amounts to: 2.5 ulp, as Vulkan and WGSL allow; 1 on a CPU. */
 export const DIVISION = 5;
 
-/** Roundings that e^x amounts to: 3 + 2·|x| ulp, as Vulkan and WGSL allow. Beyond 128 there is but 0 or infinity left. */
+/**
+ * Roundings that e^x amounts to: 3 + 2·|x| ulp, as Vulkan and WGSL allow. Beyond 128 there is but 0 or infinity left.
+ */
 export function exponentialRoundings(x: number): number {
   return 6 + 4 * Math.min(Math.abs(x), 128);
 }
@@ -24,8 +26,8 @@ interface Stored {
 }
 
 /**
- * γₙ times the sum of the terms' magnitudes; and what n terms lose where each may be flushed to 0. A sum with an infinity or
- * a NaN in it has but one answer.
+ * γₙ times the sum of the terms' magnitudes; and what n terms lose where each may be flushed to 0. A sum with an
+ * infinity or a NaN in it has but one answer.
  */
 export function summed(
   size: Float64Array,
@@ -63,7 +65,8 @@ export const finite = (x: number): number => Math.min(Math.abs(x), 65504);
 
 export function absolute(tensor: Tensor<"float64">): Tensor<"float64"> {
   const data = tensor.data.slice();
-  for (let i = 0; i < data.length; i++) data[i] = Math.abs(data[i]!); // weights of millions: map is several times slower
+  // Weights of millions: map is several times slower.
+  for (let i = 0; i < data.length; i++) data[i] = Math.abs(data[i]!);
   return { ...tensor, data };
 }
 

@@ -34,7 +34,9 @@ export const sigmoid: OpSuite<"sigmoid"> = {
   ],
   draft: imageOrRows,
   ranges: { x: [-12, 12] },
-  /** 1 / (1 + e^−x): a sum, a division, and 1 − y of the exponential's error; or a library's own formula, good to 4u. */
+  /**
+   * 1 / (1 + e^−x): a sum, a division, and 1 − y of the exponential's error; or a library's own formula, good to 4u.
+   */
   bound: ({ x }, _, { value, arithmetic }) =>
     value.map((y, i) => {
       const roundings = (1 - y) * exponentialRoundings(x.data[i]!) + 1 + DIVISION;

@@ -2,7 +2,9 @@ import { type AnyNode, type OpName, ops, type Tensor } from "@residual/core";
 import * as all from "./index.ts";
 import type { Cut, ExactAnswer, OpSuite } from "./op-suite.ts";
 
-/** What the suite knows of every op. A new op is its file and a line in index.ts, without which this does not compile. */
+/**
+ * What the suite knows of every op. A new op is its file and a line in index.ts, without which this does not compile.
+ */
 export const suites: { readonly [Name in OpName]: OpSuite<Name> } = all;
 
 type Tensors = { readonly [input: string]: Tensor<"float64"> };

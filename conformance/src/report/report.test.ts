@@ -95,7 +95,8 @@ describe("HTML", () => {
     const page = toHtml(sample());
     expect(page).toContain("First wrong node: layer1.0.conv1");
     expect(page).toContain("none given");
-    expect(page.match(/class="cell (good|bad|none)"/g)).toHaveLength(3 * 3); // ops, behaviour and a model, of three backends
+    // Ops, behaviour and a model, of three backends.
+    expect(page.match(/class="cell (good|bad|none)"/g)).toHaveLength(3 * 3);
     expect(page).not.toMatch(/https?:/); // it needs nothing beside it
   });
 

@@ -1,6 +1,6 @@
 /**
- * The page's looks. Shares are drawn on a scale of one hue that is read by lightness, so that it needs no colour vision; what is
- * over its bound is another hue, larger, and hatched.
+ * The page's looks. Shares are drawn on a scale of one hue that is read by lightness, so that it needs no colour
+ * vision; what is over its bound is another hue, larger, and hatched.
  */
 export const style = `
 :root { color-scheme: light dark;

@@ -20,9 +20,14 @@ export interface Check {
   readonly name: string;
   readonly passed: boolean;
   readonly op?: string;
-  /** The largest error over its bound, at most 1 where it conforms; infinite where there is no number. None for what is yes or no. */
+  /**
+   * The largest error over its bound, at most 1 where it conforms; infinite where there is no number. None for what is
+   * yes or no.
+   */
   readonly share?: number;
-  /** What was computed, with its inputs' shapes and attributes: `conv2d(x 1×16×32×32, …, stride [1,1]) -> 1×16×32×32`. */
+  /**
+   * What was computed, with its inputs' shapes and attributes: `conv2d(x 1×16×32×32, …, stride [1,1]) -> 1×16×32×32`.
+   */
   readonly what?: string;
   readonly worst?: Worst;
   /** Why it failed, in a line. */

@@ -15,8 +15,8 @@ declare module "vitest" {
 const BATCH = 10;
 
 /**
- * The ResNet-20 that ships with the project, and the first pictures of CIFAR-10's test set, in Node and in browsers. None, with a warning,
- * where the pictures are missing, which are not the project's to give.
+ * The ResNet-20 that ships with the project, and the first pictures of CIFAR-10's test set, in Node and in browsers.
+ * None, with a warning, where the pictures are missing, which are not the project's to give.
  */
 export async function pictures(count: number): Promise<readonly ImageSet[]> {
   const weights = await fileOf("packages/weights/known/resnet20-cifar10.safetensors");

@@ -23,9 +23,10 @@ const layers: { readonly [name: string]: Layer } = {
 };
 
 /**
- * NaN and infinities travel through the fast convolutions as IEEE 754 has it, from the image and from the residual, through ReLU, and to
- * nobody who does not see them; padding, tails of tiles and groups beside them stay clean. In Winograd's algorithm all that lies in the
- * tile of one who sees them may be NaN. The kernels that were tried must be of all the kinds given.
+ * NaN and infinities travel through the fast convolutions as IEEE 754 has it, from the image and from the residual,
+ * through ReLU, and to nobody who does not see them; padding, tails of tiles and groups beside them stay clean. In
+ * Winograd's algorithm all that lies in the tile of one who sees them may be NaN. The kernels that were tried must be
+ * of all the kinds given.
  */
 export function carriesSpecialValues(name: string, backend: WebgpuBackend, kernels: readonly RegExp[]): void {
   describe(`special values in convolutions: ${name}`, () => {
@@ -54,7 +55,9 @@ export function carriesSpecialValues(name: string, backend: WebgpuBackend, kerne
   });
 }
 
-/** Numbers are small and whole, so that they are exact; but for Winograd's F(4 × 4, 3 × 3), whose weights are sixths. */
+/**
+ * Numbers are small and whole, so that they are exact; but for Winograd's F(4 × 4, 3 × 3), whose weights are sixths.
+ */
 function fitting(expected: number, found: number, isSpread: boolean): boolean {
   if (isSpread && Number.isNaN(found)) return true;
   return Number.isFinite(expected) ? Math.abs(found - expected) < 0.5 : Object.is(expected, found);

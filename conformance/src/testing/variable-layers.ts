@@ -61,7 +61,9 @@ export function expectAnswers(found: NamedTensors, expected: NamedTensors): void
 
 type NamedTensors = { readonly [name: string]: Tensor };
 
-/** Asserts that a backend answers runs, and changes variables, as the reference does. Gives the names of its programs. */
+/**
+ * Asserts that a backend answers runs, and changes variables, as the reference does. Gives the names of its programs.
+ */
 export async function expectRunsAlike(
   backend: WebgpuBackend,
   of: Graph,
@@ -75,7 +77,9 @@ export async function expectRunsAlike(
   return ours.programs.map(({ name }) => name);
 }
 
-/** A layer whose variables, weight and bias, are replaced by inputs after each run. A computed weight is a sum with one. */
+/**
+ * A layer whose variables, weight and bias, are replaced by inputs after each run. A computed weight is a sum with one.
+ */
 export function learning(
   name: string,
   layer: Layer,

@@ -67,7 +67,10 @@ const convolutions = (kernel: (op: "conv2d" | "fusedConv2d") => Kernel): Bugs =>
 const halfWeights = (round: (value: number) => number): Bugs =>
   convolutions((op) => misled(op, ({ weight }) => ({ inputs: { weight: mapped(weight!, round) } })));
 
-/** Values between nodes that a planner has let go too early: each answer lies where the last one of its size was, if it has been read once. */
+/**
+ * Values between nodes that a planner has let go too early: each answer lies where the last one of its size was, if it
+ * has been read once.
+ */
 function overlapping(): Bugs {
   const read = new WeakMap<Running["known"], Map<unknown, number>>();
   return {

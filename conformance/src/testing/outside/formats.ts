@@ -27,8 +27,8 @@ export function isFloat(format: string): format is FloatFormat {
 }
 
 /**
- * How far a number may have been moved when it was rounded to what is now recorded: by at most u of what came out (Higham 2002,
- * theorem 2.2) or of the smallest normal number, and by nothing where it was one of the format's already.
+ * How far a number may have been moved when it was rounded to what is now recorded: by at most u of what came out
+ * (Higham 2002, theorem 2.2) or of the smallest normal number, and by nothing where it was one of the format's already.
  */
 export function roundingError(format: FloatFormat, recorded: number, exact: number | undefined): number {
   const { unit, least, round } = floatFormats[format];

@@ -61,8 +61,8 @@ export async function holdReference(backend: Backend, calls: readonly Recorded[]
 /**
  * Holds a backend of float32, on the numbers rounded to that.
  *
- * Allowed is its bound, what the recorded answer may be off by, and how far the rounding of the inputs moves the answer: by
- * nothing, where they are float32 numbers already, as all are but webnn-baseline's decimals.
+ * Allowed is its bound, what the recorded answer may be off by, and how far the rounding of the inputs moves the
+ * answer: by nothing, where they are float32 numbers already, as all are but webnn-baseline's decimals.
  */
 export async function holdFloat32(backend: Backend, calls: readonly Recorded[]): Promise<readonly Result[]> {
   const made = calls.map(rounded);
@@ -77,8 +77,9 @@ export async function holdFloat32(backend: Backend, calls: readonly Recorded[]):
 }
 
 /**
- * How far the recorded answer may be off the true one: by as much as whoever computes in that format may err, and by the rounding
- * to what is recorded. Where both sides are of float32, the two of them may thus be apart by twice its bound.
+ * How far the recorded answer may be off the true one: by as much as whoever computes in that format may err, and by
+ * the rounding to what is recorded. Where both sides are of float32, the two of them may thus be apart by twice its
+ * bound.
  */
 function recordedError({ making }: Recorded, { y, expected }: Made, truth: Bounded): Float64Array {
   const { computed, recorded } = making;

@@ -3,7 +3,9 @@ import { checkInputs, type DType, graph, input, type OpName, ops, ShapeError, ty
 /** Why a vector is not held: no graph of ours says what it says. */
 export interface Refusal {
   readonly because: string;
-  /** Whether that is still so. An op that is added, or a constraint that goes, turns the refusal into a failing test. */
+  /**
+   * Whether that is still so. An op that is added, or a constraint that goes, turns the refusal into a failing test.
+   */
   readonly holds: () => boolean;
 }
 

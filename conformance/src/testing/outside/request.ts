@@ -151,7 +151,9 @@ export type Request =
   | TransposeRequest
   | UnaryRequest;
 
-/** How a recorded answer was made: in one format throughout, in an order that nobody knows, and then rounded to another. */
+/**
+ * How a recorded answer was made: in one format throughout, in an order that nobody knows, and then rounded to another.
+ */
 export interface Making {
   readonly computed: "float32" | "float64";
   readonly recorded: FloatFormat;

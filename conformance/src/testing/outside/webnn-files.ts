@@ -123,7 +123,8 @@ function wptCall({ name, arguments: given }: Wpt["graph"]["operators"][number], 
   const lost = () => Object.values(values).includes(null) || tensors.some(({ data }) => hasNull(data));
   if (lost()) return unreadable("its infinities and NaN were lost on the way into JSON, as null", lost);
   const described = (value: unknown): unknown => {
-    if (typeof value === "number") return Math.fround(value); // an option of float16 too: its vectors come out so, and not by one cast to float16
+    // An option of float16 too: its vectors come out so, and not by one cast to float16.
+    if (typeof value === "number") return Math.fround(value);
     return isName(value, graph.inputs) ? wptOperand(graph.inputs[value]!) : value;
   };
   const entries = Object.entries(values).map(([key, value]) => [

@@ -65,7 +65,9 @@ function sameShape(a: Operand, b: Operand): readonly [Operand, Operand] {
   return [repeat(a), repeat(b)];
 }
 
-/** The axes that the smaller one has are channels, those that it is repeated along pixels: a gate, as multiply has it. */
+/**
+ * The axes that the smaller one has are channels, those that it is repeated along pixels: a gate, as multiply has it.
+ */
 function multiplied(a: Operand, b: Operand, leaf: Leaf): Translation {
   const shape = broadcast(a.shape, b.shape);
   const [x, gate] = sizeOf(a.shape) >= sizeOf(b.shape) ? [a, b] : [b, a];

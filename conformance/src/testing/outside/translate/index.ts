@@ -31,9 +31,9 @@ const translations: {
 /**
  * A request as a graph of our ops, or why there is none.
  *
- * Several ops may stand for one operator where that is an identity for all real numbers. Numbers may be permuted, seen under
- * another shape, or repeated before they go in, and never selected by products with ones and zeros: that would hold
- * a matrix product, and not what the vector is about.
+ * Several ops may stand for one operator where that is an identity for all real numbers. Numbers may be permuted, seen
+ * under another shape, or repeated before they go in, and never selected by products with ones and zeros: that would
+ * hold a matrix product, and not what the vector is about.
  */
 export function translate(request: Request, leaf: Leaf): Translation {
   const translation = translations[request.kind] as (request: Request, leaf: Leaf) => Translation;

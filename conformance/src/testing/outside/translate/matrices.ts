@@ -41,8 +41,8 @@ export function matmul(request: MatmulRequest, leaf: Leaf): Translation {
 }
 
 /**
- * A matrix for each of several: a convolution in groups, x [N, G·K, M, 1] with weight [G·O, K, 1, 1]. N are the axes that b is
- * repeated along, G those it has.
+ * A matrix for each of several: a convolution in groups, x [N, G·K, M, 1] with weight [G·O, K, 1, 1]. N are the axes
+ * that b is repeated along, G those it has.
  */
 function batched(a: Operand, b: Operand, leaf: Leaf): Translation {
   const batch = a.shape.slice(0, -2);

@@ -21,7 +21,9 @@ function sum(sizes: readonly number[]): number {
   return sizes.reduce((a, b) => a + b, 0);
 }
 
-/** Zeros around rows and columns are a convolution's, whose kernel of one pixel is 1; another value is taken off first. */
+/**
+ * Zeros around rows and columns are a convolution's, whose kernel of one pixel is 1; another value is taken off first.
+ */
 export function pad(request: PadRequest, leaf: Leaf): Translation {
   const { x, mode, value } = request;
   if (mode !== "constant") return noOp(["pad"], `padding in mode ${mode}: ours are of zeros`);
