@@ -6,7 +6,8 @@ const config: ViteUserConfig = defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
-    testTimeout: 300_000, // ends what hangs; nothing takes a tenth of it on two quiet cores, but machines and neighbours differ
+    // ends what hangs; nothing takes a tenth of it on two quiet cores, but machines and neighbours differ
+    testTimeout: 300_000,
     reporters: ["default", ["json", { outputFile: ".vitest/report.json" }]], // which scripts/verify.ts adds up
   },
 });

@@ -31,7 +31,8 @@ const repository = fileURLToPath(new URL(".", import.meta.url));
 
 /** A package's tests in Node, and those that are named so in Chromium. */
 const config: ViteUserConfig = defineConfig({
-  optimizeDeps: { exclude: ["sharp"] }, // which decodes pictures in Node; found late, it would have the page loaded again
+  // which decodes pictures in Node; found late, it would have the page loaded again
+  optimizeDeps: { exclude: ["sharp"] },
   server: { fs: { allow: [repository, join(repository, "../shared")] } },
   test: {
     provide: { repository },

@@ -12,8 +12,8 @@ const run = (command: string, words: readonly string[], cwd = "."): boolean =>
   spawnSync(command, words, { cwd, stdio: "inherit" }).status === 0;
 
 /**
- * Its README, the licence, and each source file built; nothing else in dist: not a test, nor what a file since removed has
- * left behind.
+ * Its README, the licence, and each source file built; nothing else in dist: not a test, nor what a file since removed
+ * has left behind.
  */
 function isWholeBuild(each: string, tarball: string): boolean {
   const sources = globSync("src/**/*.ts", {

@@ -1,13 +1,15 @@
 /// <reference lib="dom" />
 /**
- * How cost grows with the batch and with the image: measures webgpu beside onnxruntime's own WebGPU engine, and draws docs/scaling-*.svg.
+ * How cost grows with the batch and with the image: measures webgpu beside onnxruntime's own WebGPU engine, and draws
+ * docs/scaling-*.svg.
  *
  *   node scripts/scaling.ts                                        all points: about an hour on a software adapter
  *   node scripts/scaling.ts --models resnet18 --batches 1,2 --sizes 64
  *   node scripts/scaling.ts --draw                                 the charts anew, from docs/scaling.json
  *
- * Each point is a `residual bench` of its own, and is kept in docs/scaling.json as soon as it is known, so that a run that was stopped goes
- * on where it was; a point that is there is measured anew where --again is given. Adapters are chosen as ever (VK_ICD_FILENAMES).
+ * Each point is a `residual bench` of its own, and is kept in docs/scaling.json as soon as it is known, so that a run
+ * that was stopped goes on where it was; a point that is there is measured anew where --again is given. Adapters are
+ * chosen as ever (VK_ICD_FILENAMES).
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";

@@ -1,4 +1,7 @@
-/** A report's largest share of a bound, for each model and level, as a table: `node scripts/shares.ts report/conformance.json`. */
+/**
+ * A report's largest share of a bound, for each model and level, as a table: `node scripts/shares.ts
+ * report/conformance.json`.
+ */
 import { readFileSync } from "node:fs";
 
 interface Section {

@@ -1,7 +1,8 @@
 /**
- * Holds tfjs-node against the suite, for machines that reach the host of libtensorflow: installs the package into a folder of its own,
- * since a workspace that named it would fail to install where that host is out of reach, and runs the levels ops, nodes, models and
- * behaviour on it. `node scripts/tfjs-node.ts [node-gpu]`. TFJS_NODE_CDN_STORAGE names a mirror.
+ * Holds tfjs-node against the suite, for machines that reach the host of libtensorflow: installs the package into a
+ * folder of its own, since a workspace that named it would fail to install where that host is out of reach, and runs
+ * the levels ops, nodes, models and behaviour on it. `node scripts/tfjs-node.ts [node-gpu]`. TFJS_NODE_CDN_STORAGE
+ * names a mirror.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -40,7 +41,8 @@ for (const { level, name, checks } of report.sections)
 console.log(report.backend.library, report.backend.version, report.passed ? "conforms" : "does not conform");
 process.exitCode = report.passed ? 0 : 1;`;
 const dataUrl = (text: string) => `data:text/javascript,${encodeURIComponent(text)}`;
-const file = resolve("conformance/.vitest/tfjs-node.mjs"); // where the packages that it imports are found; git ignores it
+// where the packages that it imports are found; git ignores it
+const file = resolve("conformance/.vitest/tfjs-node.mjs");
 mkdirSync(dirname(file), { recursive: true });
 writeFileSync(file, program);
 run(process.execPath, ["--conditions=@residual/source", "--import", dataUrl(hook), file], process.cwd());

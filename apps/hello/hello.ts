@@ -7,7 +7,8 @@ const backend = onnx(); // or `reference` from @residual/core: the same numbers,
 const photo = process.argv[2];
 if (photo === undefined) throw new Error("usage: node hello.ts PHOTO");
 
-// The weights that ship inside; or { weights: "mine.safetensors" }. They know their model, and what its classes are called.
+// The weights that ship inside; or { weights: "mine.safetensors" }. They know their model, and what its classes are
+// called.
 const prepared = await prepare({ weights: "resnet20-cifar10" });
 
 // A model is plain data until a backend compiles it.

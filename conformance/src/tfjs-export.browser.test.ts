@@ -18,6 +18,7 @@ it.each(["wasm"] as const)("a graph model gives our executable's bits in plain t
     new Response(files[new Request(url).url.replace("https://somewhere/", "")] as Uint8Array<ArrayBuffer>);
   await tf.setBackend(engine); // the page's own
   const model = await loadGraphModel("https://somewhere/model.json", { fetchFunc: server });
-  const { logits } = model.predict({ image: tf.tensor(image.data, [...image.shape]) }) as tf.NamedTensorMap; // beside probabilities
+  // beside probabilities
+  const { logits } = model.predict({ image: tf.tensor(image.data, [...image.shape]) }) as tf.NamedTensorMap;
   expect(await logits!.data()).toEqual(expected);
 });

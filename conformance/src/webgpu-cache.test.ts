@@ -32,7 +32,9 @@ interface Record {
   tuned: { [layer: string]: string };
 }
 
-/** On a device of its own. One tile and the plain kernels are all that "cold" has, which SwiftShader compiles soonest. */
+/**
+ * On a device of its own. One tile and the plain kernels are all that "cold" has, which SwiftShader compiles soonest.
+ */
 const backendWith = (cache: WebgpuCache) => webgpu({ gpu, cache, tuning: "cold" });
 
 /** Runs of the device until the network is ready: those of the self-test. */
@@ -97,7 +99,8 @@ describe("tune", () => {
     const layers = await backendWith(cache).tune(network(), {
       onProgress: ({ done, total }) => told.push([done, total]),
     });
-    // By hand: of its nine convolutions and a linear layer two in the first stage are alike in shape, but only one of them ends in a sum.
+    // By hand: of its nine convolutions and a linear layer two in the first stage are alike in shape, but only one of
+    // them ends in a sum.
     expect(layers.reduce((sum, { count }) => sum + count, 0)).toBe(10);
     expect(told).toEqual(Array.from({ length: layers.length + 1 }, (_, done) => [done, layers.length]));
     for (const { before, after, tried } of layers) {
@@ -109,7 +112,8 @@ describe("tune", () => {
     const { tuned } = JSON.parse(cache.text!) as Record;
     expect(Object.keys(tuned)).toHaveLength(layers.length);
 
-    const nodes = { only: ["nodes"], models: ["mlperf_tiny_resnet8"] } as const; // optimized, they are the layers that were tuned
+    // optimized, they are the layers that were tuned
+    const nodes = { only: ["nodes"], models: ["mlperf_tiny_resnet8"] } as const;
     expect(await conform(backendWith(cache), nodes)).toMatchObject({ passed: true });
   });
 

@@ -20,7 +20,8 @@ if (backend) {
   carriesSpecialValues("lavapipe", backend, [/winograd/, /lanes/, /strip/]);
   followsVariables("lavapipe", backend, [/^repack/, /^winograd-f4 weights/, /lanes/, /strips/, /^packRows/]);
   followsVariables("lavapipe in float16", webgpu({ float16: "storage" }), [/^repack/, /lanes/, /strips/, /^packRows/]);
-  const gpus = { ...webgpu({ kernels: "gpu" }), name: "webgpu, kernels of GPUs" }; // the rest of them is in webgpu.test.ts
+  // the rest of them is in webgpu.test.ts
+  const gpus = { ...webgpu({ kernels: "gpu" }), name: "webgpu, kernels of GPUs" };
   const others = ["ops/by hand", "ops/special values", "ops/PyTorch's answers", "ops/random shapes"];
   await conforms(gpus, { only: ["ops"], without: others });
   for (const float16 of ["storage", "products"] as const) {

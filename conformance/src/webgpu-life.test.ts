@@ -93,7 +93,8 @@ it("after thousands of rounds, more leave no memory behind", async () => {
     grown.push((now - last) / 500);
     last = now;
   }
-  // A leak grows each time, what the system does with pages meanwhile does not. Over 4,000 rounds: nothing; a round's own buffers are 30 kB.
+  // A leak grows each time, what the system does with pages meanwhile does not. Over 4,000 rounds: nothing; a round's
+  // own buffers are 30 kB.
   expect(Math.min(...grown)).toBeLessThan(20e3);
 });
 
@@ -177,7 +178,8 @@ describe("more than a device has", () => {
     const image = input("x", [1, 64, 1024, 1024]);
     return graph({ name: "huge", inputs: { x: image }, outputs: { y: ops.maxPool2d({ x: image }, { window: 8 }) } });
   };
-  const ownDevice = async () => (await gpu.requestAdapter())!.requestDevice(); // the limits that all have, and no features
+  // the limits that all have, and no features
+  const ownDevice = async () => (await gpu.requestAdapter())!.requestDevice();
 
   it("is refused by name, and nothing is left behind", async () => {
     const backend = webgpu({ device: await ownDevice() });
@@ -264,7 +266,8 @@ it("a kernel that a driver gets wrong is found out, and the plain ones take over
   const { y } = await executable.run({ x: image });
   await using exact = await reference.compile(tiled());
   const { y: expected } = await exact.run({ x: image });
-  for (const [i, value] of expected.data.entries()) expect(y.data[i]).toBeCloseTo(value, 4); // bounds are conformance's matter
+  // bounds are conformance's matter
+  for (const [i, value] of expected.data.entries()) expect(y.data[i]).toBeCloseTo(value, 4);
 });
 
 /** For a thread or process of its own: a script, which imports from this folder. */

@@ -14,8 +14,8 @@ await conforms(backend, { models, images: await pictures(50) });
 carriesSpecialValues("SwiftShader", backend, [/winograd/, /lanes/]);
 
 /**
- * GPUs' kernels, for lack of a GPU on the same adapter; twenty times slower there, so that lavapipe has the layers of the family. How a backend
- * behaves is no matter of kernels.
+ * GPUs' kernels, for lack of a GPU on the same adapter; twenty times slower there, so that lavapipe has the layers of
+ * the family. How a backend behaves is no matter of kernels.
  */
 const shared = webgpu({ gpu: await softwareGpu(), kernels: "gpu" });
 const gpus = { ...shared, name: "webgpu, kernels of GPUs" };

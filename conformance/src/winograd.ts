@@ -68,8 +68,8 @@ export function winogradRoundings(name: WinogradName): number {
 type Matrix = readonly (readonly number[])[];
 
 /**
- * |Aᵀ|·[Σ (|G|·|g|·|Gᵀ|) ⊙ (|Bᵀ|·|d|·|B|)]·|A|, the sum over channels, for each output: what its roundings are relative to.
- * Tiles begin at the first output, and take in pixels that the output itself does not see: those count too.
+ * |Aᵀ|·[Σ (|G|·|g|·|Gᵀ|) ⊙ (|Bᵀ|·|d|·|B|)]·|A|, the sum over channels, for each output: what its roundings are relative
+ * to. Tiles begin at the first output, and take in pixels that the output itself does not see: those count too.
  */
 export function winogradMagnitudes(
   name: WinogradName,

@@ -11,7 +11,8 @@ const source = new URL("../src/main.ts", import.meta.url);
 // RESIDUAL_BUILT=1 runs a clone's built files, as they are published, after pnpm build.
 const inClone = existsSync(source) && !process.env.RESIDUAL_BUILT;
 if (inClone) {
-  const { registerHooks } = await import("node:module"); // not imported above: older versions have none, and must get here
+  // not imported above: older versions have none, and must get here
+  const { registerHooks } = await import("node:module");
   const condition = "@residual/source";
   registerHooks({
     resolve: (name, context, next) => next(name, { ...context, conditions: [condition, ...context.conditions] }),

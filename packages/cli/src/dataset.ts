@@ -19,8 +19,8 @@ export interface Dataset {
 type Classes = Pick<Identified, "model" | "spec" | "labels">;
 
 /**
- * CIFAR-10's own files (one, or a folder of them), or a folder that holds a folder of pictures per class. Throws FormatError
- * for anything else, and where a picture's class is one that the model does not have.
+ * CIFAR-10's own files (one, or a folder of them), or a folder that holds a folder of pictures per class. Throws
+ * FormatError for anything else, and where a picture's class is one that the model does not have.
  */
 export async function openDataset(path: string, model: Classes): Promise<Dataset> {
   const data = await open(path, model);
@@ -89,8 +89,9 @@ async function folders(path: string, names: readonly string[], model: Classes): 
 }
 
 /**
- * The class of each folder: its place among the labels, whatever its case, where every folder is called by one; else its
- * name, where every name is the index of a class. Undefined where folders count in order, as in torchvision's ImageFolder.
+ * The class of each folder: its place among the labels, whatever its case, where every folder is called by one; else
+ * its name, where every name is the index of a class. Undefined where folders count in order, as in torchvision's
+ * ImageFolder.
  */
 function foldersOf(names: readonly string[], model: Classes): readonly number[] | undefined {
   const labels = model.labels?.map((label) => label.toLowerCase()) ?? [];

@@ -15,7 +15,9 @@ import { tuneCommand } from "./commands/tune.ts";
 import { UsageError } from "./errors.ts";
 import { Stop, stopper } from "./stop.ts";
 
-/** Runs one command line. Sets the exit code: 0 done, 1 the job failed, 2 the words are wrong, 130 stopped by Ctrl-C. */
+/**
+ * Runs one command line. Sets the exit code: 0 done, 1 the job failed, 2 the words are wrong, 130 stopped by Ctrl-C.
+ */
 export async function main(words: readonly string[]): Promise<void> {
   using stopping = stopper();
   process.stdout.on("error", ignoreClosedPipe);
@@ -74,7 +76,9 @@ function report(error: unknown, root: Command): number {
   );
 }
 
-/** Commander's words in one line, with a way out: the nearest name where there is one, else where the right ones stand. */
+/**
+ * Commander's words in one line, with a way out: the nearest name where there is one, else where the right ones stand.
+ */
 function wordsOf({ message }: CommanderError, root: Command): string {
   const [found, nearest] = message
     .replace(/^error: /, "")

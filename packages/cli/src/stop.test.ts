@@ -45,7 +45,10 @@ async function until(holds: () => boolean): Promise<void> {
 const residual = (...words: string[]): ChildProcess =>
   start(process.execPath, [bin, ...words], { cwd: folder.in("out"), env: { TMPDIR: folder.in("tmp") } });
 
-/** A benchmark's processes, once there are so many and one is well into its work. They come and go while loads are measured. */
+/**
+ * A benchmark's processes, once there are so many and one is well into its work. They come and go while loads are
+ * measured.
+ */
 async function atWork(benchmark: number, count: number): Promise<readonly number[]> {
   let children: readonly number[] = [];
   await until(() => {

@@ -25,7 +25,9 @@ export function dim(text: string): string {
   return styleText("dim", text, { stream: process.stdout });
 }
 
-/** A progress bar on a terminal's stderr; nothing where it is no terminal. `end` clears it, and so does the process's. */
+/**
+ * A progress bar on a terminal's stderr; nothing where it is no terminal. `end` clears it, and so does the process's.
+ */
 export interface Bar {
   readonly onProgress: NonNullable<WorkOptions["onProgress"]>;
   end(): void;

@@ -34,14 +34,15 @@ export interface BackendDescription {
 }
 
 /**
- * Winograd's F(2×2, 3×3) and F(4×4, 3×3) for convolutions; float16 for what is kept between nodes, for products of convolutions and
- * sums of four of them as well, or for all sums; 8 bits for the inputs and weights of convolutions and linear layers.
+ * Winograd's F(2×2, 3×3) and F(4×4, 3×3) for convolutions; float16 for what is kept between nodes, for products of
+ * convolutions and sums of four of them as well, or for all sums; 8 bits for the inputs and weights of convolutions and
+ * linear layers.
  */
 export type Algorithm = "winograd-f2" | "winograd-f4" | "float16-storage" | "float16-products" | "float16" | "int8";
 
 /**
- * How a backend's results may differ from the spec on special values. The vocabulary is closed: conformance has at least one
- * case for each trait, and refuses any other.
+ * How a backend's results may differ from the spec on special values. The vocabulary is closed: conformance has at
+ * least one case for each trait, and refuses any other.
  */
 export const traits = {
   "drops NaN": "a NaN among the inputs does not reach the results that depend on it",
@@ -54,7 +55,9 @@ export const traits = {
 
 export type Trait = keyof typeof traits;
 
-/** A difference from the spec that a backend is known to have. Conformance fails if none of its cases shows it any more. */
+/**
+ * A difference from the spec that a backend is known to have. Conformance fails if none of its cases shows it any more.
+ */
 export interface Deviation {
   readonly op: OpName;
   readonly trait: Trait;
@@ -64,9 +67,9 @@ export interface Deviation {
 /**
  * Something that runs graphs. The whole of what Residual asks of a backend, and all that conformance knows of one.
  *
- * `compile` takes any graph whose parameters are bound. It optimizes, lowers and allocates, once. It throws UnsupportedError
- * for a graph it cannot run, BackendUnavailableError where its runtime is missing. `backendOf` makes a backend of what is
- * peculiar to a runtime.
+ * `compile` takes any graph whose parameters are bound. It optimizes, lowers and allocates, once. It throws
+ * UnsupportedError for a graph it cannot run, BackendUnavailableError where its runtime is missing. `backendOf` makes a
+ * backend of what is peculiar to a runtime.
  */
 export interface Backend {
   readonly name: string;
@@ -81,15 +84,18 @@ export interface Backend {
 export type Answer = RealTensor;
 
 /**
- * A graph made ready. Calls of `run` may overlap, each gets its own answer; inputs are never changed. `dispose` frees all
- * that `compile` and `run` allocated, waits for what still runs, and may be called again; `run` after it is an error.
+ * A graph made ready. Calls of `run` may overlap, each gets its own answer; inputs are never changed. `dispose` frees
+ * all that `compile` and `run` allocated, waits for what still runs, and may be called again; `run` after it is an
+ * error.
  *
- * Variables stay on the device from run to run. A run reads them as the run called before it left them. A run that fails
- * or is aborted leaves them as they were.
+ * Variables stay on the device from run to run. A run reads them as the run called before it left them. A run that
+ * fails or is aborted leaves them as they were.
  */
 export interface Executable<In extends string = string, Out extends string = string> {
   run(inputs: { readonly [K in In]: Tensor<"float32"> }, options?: WorkOptions): Promise<{ [K in Out]: Answer }>;
-  /** Copies variables off the device, after the runs called so far. Throws ShapeError for a name that no variable has. */
+  /**
+   * Copies variables off the device, after the runs called so far. Throws ShapeError for a name that no variable has.
+   */
   read(names: readonly string[], options?: WorkOptions): Promise<{ [name: string]: Answer }>;
   dispose(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -24,8 +24,8 @@ export type FixtureRole =
   | "fc_b";
 
 /**
- * The values of each role are in [lo, hi). With these a deep network neither dies out nor overflows: weights as He et al.
- * 2015 (arXiv 1502.01852) scale them, and each residual branch weak beside its shortcut.
+ * The values of each role are in [lo, hi). With these a deep network neither dies out nor overflows: weights as He et
+ * al. 2015 (arXiv 1502.01852) scale them, and each residual branch weak beside its shortcut.
  */
 const ranges: { readonly [R in FixtureRole]: (shape: readonly number[]) => readonly [lo: number, hi: number] } = {
   conv_w: ([, ...window]) => within(Math.sqrt(6 / sizeOf(window))),
@@ -50,7 +50,8 @@ declare const TextEncoder: new () => { encode(text: string): Uint8Array };
 export function fnv1a32(text: string): number {
   let hash = 0x811c9dc5;
   const bytes = new TextEncoder().encode(text);
-  for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193); // texts are long, and this may run once
+  // texts are long, and this may run once
+  for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
   return hash >>> 0;
 }
 
@@ -74,7 +75,10 @@ export function fill(salt: string, name: string, shape: readonly number[], lo: n
   return tensorOf("float32", shape, data);
 }
 
-/** As `fill`, with whole numbers from `least` to `most`: sums of their products are exact in float32 while they are small. */
+/**
+ * As `fill`, with whole numbers from `least` to `most`: sums of their products are exact in float32 while they are
+ * small.
+ */
 export function fillWhole(
   salt: string,
   name: string,
@@ -95,7 +99,8 @@ export function fillRole(salt: string, name: string, shape: readonly number[], r
 
 /**
  * Weights for any graph with no download: each open parameter filled as its role has it, in `parametersOf` order. The
- * same salt gives the same bits everywhere; "v1" gives the goldens'. Throws UnsupportedError for a parameter without a role.
+ * same salt gives the same bits everywhere; "v1" gives the goldens'. Throws UnsupportedError for a parameter without a
+ * role.
  */
 export function fixtureWeights(graph: Graph, salt: string): FixtureWeights {
   const tensors = new Map<string, Tensor<"float32">>();
@@ -141,15 +146,18 @@ function fixtureRole(node: AnyNode, input: string): FixtureRole | undefined {
   return isBank ? "conv_b" : "fc_b";
 }
 
-/** Whether this is `<block>.bnK.weight` with K ≥ 2 and no `<block>.bn(K+1)` beside it: the last norm of a residual block. */
+/**
+ * Whether this is `<block>.bnK.weight` with K ≥ 2 and no `<block>.bn(K+1)` beside it: the last norm of a residual
+ * block.
+ */
 function endsBlock(name: string, others: ReadonlyMap<string, unknown>): boolean {
   const [, block, index] = /^(.+)\.bn(\d+)\.weight$/.exec(name) ?? [];
   return Number(index) >= 2 && !others.has(`${block}.bn${Number(index) + 1}.weight`);
 }
 
 /**
- * An input [N, C, H, W]: values in [−1, 1), plus for each image and channel an offset in [−2, 2), which keeps the images
- * of a batch apart after global pooling. Throws ShapeError for another rank.
+ * An input [N, C, H, W]: values in [−1, 1), plus for each image and channel an offset in [−2, 2), which keeps the
+ * images of a batch apart after global pooling. Throws ShapeError for another rank.
  */
 export function fixtureInput(salt: string, shape: readonly number[], name = "input"): Tensor<"float32"> {
   if (shape.length !== 4) throw new ShapeError("fixtureInput.C1", `expected [N, C, H, W], found [${shape.join(", ")}]`);

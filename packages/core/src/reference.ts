@@ -11,8 +11,8 @@ import { version } from "./version.ts";
 
 /**
  * The plainest backend, and the one the others are held against: each op's own float64 evaluation, one node after the
- * other. Every sum runs in its natural order in one accumulator. Answers are float64 tensors. Alone among the backends it
- * does not optimize: passes are held against it too.
+ * other. Every sum runs in its natural order in one accumulator. Answers are float64 tensors. Alone among the backends
+ * it does not optimize: passes are held against it too.
  *
  * Some 0.8·10⁹ multiply-adds a second on one core (Node 24, x86-64): ResNet-18 at 224 × 224 takes 2.2 s.
  */

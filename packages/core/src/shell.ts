@@ -23,8 +23,8 @@ export interface RunOptions extends WorkOptions {
 /** A graph on a runtime: what an adapter writes, and the shell makes an executable of. */
 export interface LoadedGraph {
   /**
-   * One run. The inputs are checked: their names, shapes and dtypes are the graph's. Variables take their updates when it
-   * succeeds. It should look at the signal now and then; the shell answers the caller at once.
+   * One run. The inputs are checked: their names, shapes and dtypes are the graph's. Variables take their updates when
+   * it succeeds. It should look at the signal now and then; the shell answers the caller at once.
    */
   run(inputs: NamedTensors, options: RunOptions): Promise<{ [name: string]: Answer }>;
   /** The numbers of variables of these names, all of which the graph has. Needed by graphs with variables. */
@@ -56,9 +56,10 @@ export type Enqueue = <T>(work: () => Promise<T>, signal?: Signal) => Promise<T>
  *
  * - `compile` refuses an aborted signal and open parameters, optimizes, and then loads.
  * - `run` refuses inputs that the graph does not take, and leaves the caller's inputs alone.
- * - Runs are carried out in the order of their calls. An aborted signal rejects with AbortError at once, while the runtime
- *   comes to its end; the next run waits for that.
- * - `dispose` waits for what runs, frees once, and may be called again. `run` and `read` after it throw UnsupportedError.
+ * - Runs are carried out in the order of their calls. An aborted signal rejects with AbortError at once, while the
+ *   runtime comes to its end; the next run waits for that.
+ * - `dispose` waits for what runs, frees once, and may be called again. `run` and `read` after it throw
+ *   UnsupportedError.
  */
 export function backendOf<Loaded extends LoadedGraph>(parts: BackendParts<Loaded>): Backend {
   return {

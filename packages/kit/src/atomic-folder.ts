@@ -5,8 +5,8 @@ import { removeAtExit } from "./at-exit.ts";
 import { refusedAs } from "./atomic.ts";
 
 /**
- * Makes a folder that appears whole or not at all: `fill` writes into a new folder beside `path`, which is then renamed.
- * A folder that is at `path` already is replaced, or, with "keep", left as it is: another process was first.
+ * Makes a folder that appears whole or not at all: `fill` writes into a new folder beside `path`, which is then
+ * renamed. A folder that is at `path` already is replaced, or, with "keep", left as it is: another process was first.
  *
  * Throws FormatError where the file system refuses, and what `fill` throws; then what was there before is there still.
  */

@@ -27,7 +27,8 @@ const CHUNK = 8 << 20;
 
 /**
  * Writes files, each of which appears whole or not at all: under another name in its folder first, and renamed, in the
- * order given, once all of them are on the disk. A replaced file keeps its permissions; a symbolic link keeps its target.
+ * order given, once all of them are on the disk. A replaced file keeps its permissions; a symbolic link keeps its
+ * target.
  *
  * Throws FormatError where the file system refuses or the path is taken by something other than a file, AbortError once
  * the signal is aborted; then what was there before is there still.

@@ -9,7 +9,9 @@ interface Dawn<Gpu> {
   readonly globals: object;
 }
 
-/** Where adapters come from, and what brought it. Dawn ends the process if `gpu` is collected while a device is used. */
+/**
+ * Where adapters come from, and what brought it. Dawn ends the process if `gpu` is collected while a device is used.
+ */
 export interface PlatformGpu<Gpu> {
   readonly gpu: Gpu;
   readonly library: string;
@@ -20,8 +22,8 @@ export interface PlatformGpu<Gpu> {
 type Import = (name: string, options?: ImportCallOptions) => Promise<unknown>;
 
 /**
- * The platform's GPU: `navigator.gpu` where there is one, else a new one of Dawn's, with flags (`enable-dawn-features=…`).
- * Dawn's globals (`GPUBufferUsage`, …) are set, as its documentation asks.
+ * The platform's GPU: `navigator.gpu` where there is one, else a new one of Dawn's, with flags
+ * (`enable-dawn-features=…`). Dawn's globals (`GPUBufferUsage`, …) are set, as its documentation asks.
  *
  * Throws BackendUnavailableError where the package is not installed or does not load; `owner` is the backend that asks.
  */

@@ -5,8 +5,8 @@ import type { LazyPiece } from "./atomic.ts";
 const CHUNK = 1 << 20;
 
 /**
- * The numbers of a source as bytes of a file, little-endian, rounded to `dtype`. A tensor of that dtype gives a view on its
- * own memory; all others are read row by row while they are written.
+ * The numbers of a source as bytes of a file, little-endian, rounded to `dtype`. A tensor of that dtype gives a view on
+ * its own memory; all others are read row by row while they are written.
  */
 export function pieceOf(source: Source, dtype: Source["dtype"] = source.dtype): Uint8Array | LazyPiece {
   if (isTensor(source) && source.dtype === dtype) {

@@ -6,11 +6,12 @@ import { type Backend, ResidualError } from "@residual/core";
 import { OptionError } from "./option-error.ts";
 
 /**
- * The backend that a module exports, by the module's path from the current folder. The default export counts first, then the only
- * export that is a backend, then the only one that is a function. A function is called with `options`, and may be asynchronous.
+ * The backend that a module exports, by the module's path from the current folder. The default export counts first,
+ * then the only export that is a backend, then the only one that is a function. A function is called with `options`,
+ * and may be asynchronous.
  *
- * Throws OptionError if there is no such file, if the module throws, or if no export is a backend; and whatever typed error a
- * function throws.
+ * Throws OptionError if there is no such file, if the module throws, or if no export is a backend; and whatever typed
+ * error a function throws.
  */
 export async function backendFromFile(path: string, options: object = {}): Promise<Backend> {
   const exported = await importModule(path);

@@ -148,7 +148,8 @@ function checkName(name: string, names: readonly string[]): string {
 
 async function bestAvailable(options: BackendOptions): Promise<ChosenBackend> {
   for (const name of backendNames) {
-    const backend = await backendNamed(name, options).catch(unless(BackendUnavailableError)); // not where options are wrong
+    // not where options are wrong
+    const backend = await backendNamed(name, options).catch(unless(BackendUnavailableError));
     const description = await backend?.describe().catch(unless(ResidualError));
     if (backend && description) return { backend, description };
   }

@@ -23,7 +23,9 @@ const DEFAULT_WEIGHTS = "resnet20-cifar10";
 export interface PrepareOptions extends WorkOptions {
   /** A model's name, or a row of the caller's own; what the weights' metadata says where not given. */
   readonly model?: string | ResNetSpec | undefined;
-  /** A file, known weights' name, `fixture:SALT`, or weights that are read; those known for the model where not given. */
+  /**
+   * A file, known weights' name, `fixture:SALT`, or weights that are read; those known for the model where not given.
+   */
   readonly weights?: string | Weights | undefined;
   /** What to change of the preprocessing that comes with the weights or the model. */
   readonly preprocessing?: Partial<Preprocessing> | undefined;
@@ -128,7 +130,8 @@ function weightsFor(model: Model | undefined): string {
 }
 
 /**
- * What comes with the weights, else with the model, changed where the caller asks. Undefined where nothing of it is known.
+ * What comes with the weights, else with the model, changed where the caller asks. Undefined where nothing of it is
+ * known.
  * Throws FormatError where a part is missing or no preprocessing can have it.
  */
 export function preprocessingOf(

@@ -13,7 +13,9 @@ import type { PrepareOptions } from "./identify.ts";
 import { checkLogits, knownPreprocessing, prepare } from "./prepare.ts";
 
 export interface LoadOptions extends PrepareOptions {
-  /** A backend, a name of one, the path of a module that exports one, or `auto` for the best that is available. `auto` */
+  /**
+   * A backend, a name of one, the path of a module that exports one, or `auto` for the best that is available. `auto`
+   */
   readonly backend?: BackendSource | undefined;
   readonly threads?: number | undefined;
   /** Is told, in words for people, what makes the backend slower than it could be. */
@@ -38,11 +40,11 @@ export interface Classifier extends AsyncDisposable {
 }
 
 /**
- * From names to a model that classifies: `await load()` for the weights that ship with the package, `await load({ model:
- * "resnet50", weights: "r50.safetensors" })` for others.
+ * From names to a model that classifies: `await load()` for the weights that ship with the package, `await load({
+ * model: "resnet50", weights: "r50.safetensors" })` for others.
  *
- * Throws OptionError, an UnsupportedError, for a name that nothing has, WeightsError where weights and model do not fit,
- * FormatError for a broken file, BackendUnavailableError where the backend's runtime is missing, AbortError.
+ * Throws OptionError, an UnsupportedError, for a name that nothing has, WeightsError where weights and model do not
+ * fit, FormatError for a broken file, BackendUnavailableError where the backend's runtime is missing, AbortError.
  */
 export async function load(options: LoadOptions = {}): Promise<Classifier> {
   const { backend, description } = await chooseBackend(options.backend ?? "auto", options);

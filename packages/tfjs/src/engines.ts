@@ -55,8 +55,8 @@ function lostError(name: EngineName, why: string): DeviceLostError {
 }
 
 /**
- * The best engine that is here: in Node TensorFlow itself, else wasm, since GPUs are better reached by @residual/webgpu; in browsers
- * what has a GPU, else wasm. Throws what the last of them throws where none is.
+ * The best engine that is here: in Node TensorFlow itself, else wasm, since GPUs are better reached by
+ * @residual/webgpu; in browsers what has a GPU, else wasm. Throws what the last of them throws where none is.
  */
 export async function openBest(options: EngineOptions): Promise<Engine> {
   const isNode = (globalThis as { process?: { versions?: { node?: string } } }).process?.versions?.node !== undefined;

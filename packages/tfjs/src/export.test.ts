@@ -85,7 +85,8 @@ describe("a graph model", () => {
     const found = await plainAnswer((await toGraphModel(graph, { engine })).files, image);
     const expected = await ownAnswer(graph, image);
     const largest = Math.max(...expected.map(Math.abs));
-    for (const [i, value] of found.entries()) expect(Math.abs(value - expected[i]!)).toBeLessThan(3e-6 * largest); // ten times torch's own float32
+    // ten times torch's own float32
+    for (const [i, value] of found.entries()) expect(Math.abs(value - expected[i]!)).toBeLessThan(3e-6 * largest);
   });
 
   it("holds every op that there is", async () => {

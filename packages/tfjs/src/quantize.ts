@@ -21,8 +21,8 @@ export function quantize(name: string, numbers: Float32Array, dtype: Quantizatio
 }
 
 /**
- * 256 steps from the least to the greatest of a tensor, 0 among them, moved so that 0 is one of them and stays exact. Loaded as
- * stored · scale + min. Source: tensorflowjs's quantization.py, Jacob et al. 2018, equation 1.
+ * 256 steps from the least to the greatest of a tensor, 0 among them, moved so that 0 is one of them and stays exact.
+ * Loaded as stored · scale + min. Source: tensorflowjs's quantization.py, Jacob et al. 2018, equation 1.
  */
 function toUint8(numbers: Float32Array): Quantized {
   let [least, greatest] = [0, 0];

@@ -32,8 +32,8 @@ export function selectionOf(tf: TensorFlow): Selection {
 }
 
 /**
- * Does synchronous work on an engine, in a scope of tensors of its own. The engine that the process has selected, the user's, is
- * selected again when it returns; nobody else runs meanwhile. What is to stay needs `tf.keep`.
+ * Does synchronous work on an engine, in a scope of tensors of its own. The engine that the process has selected, the
+ * user's, is selected again when it returns; nobody else runs meanwhile. What is to stay needs `tf.keep`.
  */
 export function within<T>({ tf, selection }: Registered, work: () => T): T {
   const before = selectionOf(tf);
@@ -62,7 +62,10 @@ export function register(tf: TensorFlow, registered: string, instance: EngineIns
   return { tf, registered, instance, selection };
 }
 
-/** `tf.ready()` and the like open the engine that they choose afresh, in the place of one that is open: they are to get that one. */
+/**
+ * `tf.ready()` and the like open the engine that they choose afresh, in the place of one that is open: they are to get
+ * that one.
+ */
 function keepAlone(tf: TensorFlow, registered: string, instance: EngineInstance): void {
   const { registry, registryFactory } = tf.engine();
   const entry = registryFactory[registered]!;
@@ -92,8 +95,8 @@ export async function loadCore(given?: TensorFlowCore): Promise<TensorFlow> {
 }
 
 /**
- * Imports a package that registers an engine as it is loaded. An engine that the process did not have so far gets the last place
- * among those that tfjs would choose from by itself.
+ * Imports a package that registers an engine as it is loaded. An engine that the process did not have so far gets the
+ * last place among those that tfjs would choose from by itself.
  */
 export async function importEngine<T>(tf: TensorFlow, name: string, importPackage: () => Promise<T>): Promise<T> {
   const { registryFactory } = tf.engine();

@@ -17,8 +17,8 @@ import {
 type NodePackage = TensorFlow & { readonly version?: { readonly [name: string]: string } };
 
 /**
- * Opens TensorFlow's C library through tfjs-node or tfjs-node-gpu. Neither is ever loaded but from here: their install scripts fetch
- * libtensorflow, which many machines may not.
+ * Opens TensorFlow's C library through tfjs-node or tfjs-node-gpu. Neither is ever loaded but from here: their install
+ * scripts fetch libtensorflow, which many machines may not.
  *
  * Throws BackendUnavailableError where the package, its addon or libtensorflow is missing.
  */

@@ -21,8 +21,8 @@ type WasmInstance = EngineInstance & {
 };
 
 /**
- * Opens the wasm engine, the process's own where there is one: its kernels are bound to one instance, whichever was set up last, so
- * there must be no second.
+ * Opens the wasm engine, the process's own where there is one: its kernels are bound to one instance, whichever was set
+ * up last, so there must be no second.
  *
  * Throws BackendUnavailableError where the package or its .wasm file is missing.
  */
@@ -91,7 +91,8 @@ async function folderWithFile(paths: string): Promise<string> {
     return folder;
   }
   const found = await fetch(`${folder}${FILE}`, { method: "HEAD" }).catch(() => undefined);
-  const isThere = found?.ok === true && !found.headers.get("content-type")?.startsWith("text/html"); // some servers have a page for all
+  // some servers have a page for all
+  const isThere = found?.ok === true && !found.headers.get("content-type")?.startsWith("text/html");
   if (!isThere) throw notFound(`in ${paths}`);
   return folder;
 }

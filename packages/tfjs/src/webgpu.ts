@@ -22,7 +22,8 @@ const opened = new WeakMap<object, Opening>();
 let count = 0;
 
 /**
- * Opens a device of our own under a name of our own, so that the process's webgpu engine, if there is one, is not met; in Node Dawn's.
+ * Opens a device of our own under a name of our own, so that the process's webgpu engine, if there is one, is not met;
+ * in Node Dawn's.
  *
  * Throws BackendUnavailableError where a package or an adapter is missing.
  */

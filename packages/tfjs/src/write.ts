@@ -5,8 +5,8 @@ import { writeFolderAtomic } from "@residual/kit/files";
 import { type GraphModelOptions, type GraphModelReport, graphModelFiles } from "./export.ts";
 
 /**
- * Writes a graph model as a folder, which appears whole or not at all. A graph model that was there is replaced, anything
- * else is not.
+ * Writes a graph model as a folder, which appears whole or not at all. A graph model that was there is replaced,
+ * anything else is not.
  *
  * Throws what graphModelFiles throws, FormatError where something is in the way or the file system refuses.
  */

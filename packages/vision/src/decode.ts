@@ -18,20 +18,21 @@ type FailOn = "warning" | "error";
 const MAX_PIXELS = 100e6;
 
 /**
- * What libjpeg calls a warning though pixels were lost and made up: its decoder then goes on with grey. Pillow takes some of
- * these files; a half decoded image is no image, so they are refused here. Source: libjpeg, jerror.h, the JWRN codes.
+ * What libjpeg calls a warning though pixels were lost and made up: its decoder then goes on with grey. Pillow takes
+ * some of these files; a half decoded image is no image, so they are refused here. Source: libjpeg, jerror.h, the JWRN
+ * codes.
  */
 const LOSS = /premature end|bad (huffman|arithmetic) code|instead of RST/i;
 
 /**
  * The pixels of a JPEG, PNG, WebP, GIF or TIFF image, from a path or from bytes; the same bit for bit as Pillow's
- * `convert("RGB")`: grey is repeated, a palette looked up, alpha dropped and never blended, a colour profile not applied;
- * of an animation or of pages, the first. 16-bit samples are read by their high byte, where Pillow clips grey. Transparent
- * pixels of a GIF are black, since the decoder does not keep their colour.
+ * `convert("RGB")`: grey is repeated, a palette looked up, alpha dropped and never blended, a colour profile not
+ * applied; of an animation or of pages, the first. 16-bit samples are read by their high byte, where Pillow clips grey.
+ * Transparent pixels of a GIF are black, since the decoder does not keep their colour.
  *
- * The header is read and held against `maxPixels` before any pixel is. Throws FormatError for what is no whole image (or
- * not found, or too large), AbortError, and BackendUnavailableError where sharp, which decodes, cannot be loaded. In a
- * browser decode with createImageBitmap and `colorSpaceConversion: "none"`, and use `pixelsOfRgba`.
+ * The header is read and held against `maxPixels` before any pixel is. Throws FormatError for what is no whole image
+ * (or not found, or too large), AbortError, and BackendUnavailableError where sharp, which decodes, cannot be loaded.
+ * In a browser decode with createImageBitmap and `colorSpaceConversion: "none"`, and use `pixelsOfRgba`.
  */
 export async function decodeImage(source: string | Uint8Array, options: DecodeOptions = {}): Promise<Pixels> {
   const name = typeof source === "string" ? source : "image";
@@ -55,8 +56,8 @@ async function opener(bytes: Uint8Array, { upright }: DecodeOptions): Promise<(f
 }
 
 /**
- * Warnings stop the work, and where they tell of no loss it is done again without them: a JPEG with stray bytes before a
- * marker is as whole as it was, and Pillow takes it. Errors (a PNG's wrong checksum, a cut file) stop it both times.
+ * Warnings stop the work, and where they tell of no loss it is done again without them: a JPEG with stray bytes before
+ * a marker is as whole as it was, and Pillow takes it. Errors (a PNG's wrong checksum, a cut file) stop it both times.
  */
 async function unlessBenign<T>(work: (failOn: FailOn) => Promise<T>): Promise<T> {
   try {

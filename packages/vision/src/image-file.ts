@@ -3,7 +3,9 @@ import { FormatError } from "@residual/core";
 /** No camera's file comes near it; without a limit a mistaken path could fill the memory. In bytes. */
 const MAX_BYTES = 1024 ** 3;
 
-/** The bytes of a file. Throws FormatError that shows the path for one that is missing, is no file or cannot be read. */
+/**
+ * The bytes of a file. Throws FormatError that shows the path for one that is missing, is no file or cannot be read.
+ */
 export async function readImageFile(path: string): Promise<Uint8Array> {
   const { readFile, stat } = await import("node:fs/promises"); // when first used: the rest runs in browsers
   try {

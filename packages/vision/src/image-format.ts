@@ -22,8 +22,8 @@ const others: readonly (readonly [start: RegExp, name: string])[] = [
 ];
 
 /**
- * Throws FormatError unless the bytes begin as a JPEG, PNG, WebP, GIF or TIFF file, whatever its name ends in. Told before
- * any decoder sees it: SVG and the like are programs more than images.
+ * Throws FormatError unless the bytes begin as a JPEG, PNG, WebP, GIF or TIFF file, whatever its name ends in. Told
+ * before any decoder sees it: SVG and the like are programs more than images.
  */
 export function checkImageFormat(bytes: Uint8Array, name: string): void {
   const start = String.fromCharCode(...bytes.subarray(0, 16));

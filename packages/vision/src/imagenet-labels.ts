@@ -1,6 +1,6 @@
 /**
- * The 1,000 classes of ImageNet (ILSVRC 2012) as torchvision names them, in its order, which is that of their WordNet ids.
- * No name stands twice: `crane bird` and `crane` differ here. Source: torchvision, models/_meta.py.
+ * The 1,000 classes of ImageNet (ILSVRC 2012) as torchvision names them, in its order, which is that of their WordNet
+ * ids. No name stands twice: `crane bird` and `crane` differ here. Source: torchvision, models/_meta.py.
  */
 export const imagenetLabels: readonly string[] = `
 tench, goldfish, great white shark, tiger shark, hammerhead, electric ray, stingray, cock, hen, ostrich,

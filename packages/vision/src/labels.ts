@@ -23,8 +23,8 @@ const labelSets: { readonly [Name in LabelSetName]: readonly string[] } = {
 };
 
 /**
- * The names of a model's classes: those that its spec has, where there is one for each class. Undefined where the spec has
- * none, or where it was changed to another number of classes: `{ ...variants.resnet18, classes: 10 }` has none.
+ * The names of a model's classes: those that its spec has, where there is one for each class. Undefined where the spec
+ * has none, or where it was changed to another number of classes: `{ ...variants.resnet18, classes: 10 }` has none.
  */
 export function labelsOf({ labels, classes = 1000 }: ResNetSpec): readonly string[] | undefined {
   const names = typeof labels === "string" ? labelSets[labels] : labels;

@@ -8,8 +8,9 @@ export function preprocess(pixels: Pixels, preprocessing: Preprocessing): Tensor
 }
 
 /**
- * The square that a model sees, still uint8: `[crop, crop, 3]`. Only the part of the resized image that the square shows
- * is ever computed, so that a strip of 1 x 100,000 costs no more than a photo. What lies outside the image is black.
+ * The square that a model sees, still uint8: `[crop, crop, 3]`. Only the part of the resized image that the square
+ * shows is ever computed, so that a strip of 1 x 100,000 costs no more than a photo. What lies outside the image is
+ * black.
  */
 export function crop(pixels: Pixels, preprocessing: Pick<Preprocessing, "resize" | "crop" | "interpolation">): Pixels {
   checkPixels(pixels);
@@ -62,8 +63,8 @@ function padded(pixels: Pixels, side: number, left: number, top: number): Pixels
 }
 
 /**
- * `[H, W, 3]` bytes -> `[1, 3, H, W]`: `(v / scale − mean) / std`, every operation and every constant rounded to float32,
- * as torchvision's ToTensor and Normalize do, so that the numbers are theirs bit for bit.
+ * `[H, W, 3]` bytes -> `[1, 3, H, W]`: `(v / scale − mean) / std`, every operation and every constant rounded to
+ * float32, as torchvision's ToTensor and Normalize do, so that the numbers are theirs bit for bit.
  *
  * N1  mean and std have a number per channel: 3.
  */
@@ -89,7 +90,8 @@ function valuesOfBytes(
   { scale, mean, std }: Pick<Preprocessing, "scale" | "mean" | "std">,
   channel: number,
 ): Float32Array {
-  const round = Math.fround; // + − × ÷ of two float32s in float64, rounded once more, is the float32 answer (Figueroa 1995)
+  // + − × ÷ of two float32s in float64, rounded once more, is the float32 answer (Figueroa 1995)
+  const round = Math.fround;
   const [divisor, middle, spread] = [round(scale), round(mean[channel]!), round(std[channel]!)];
   return Float32Array.from({ length: 256 }, (_, byte) => round(round(round(byte / divisor) - middle) / spread));
 }

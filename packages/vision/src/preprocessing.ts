@@ -15,8 +15,9 @@ const LARGEST_SIDE = 4096;
 
 /**
  * The preprocessing that a weights file carries as JSON: `{"resize": 256, "crop": 224, "interpolation": "bilinear",
- * "scale": 255, "mean": [r, g, b], "std": [r, g, b]}`. `size`, where it is there, has to say `[crop, crop]`; `upright` is
- * optional; other fields are passed over. Throws FormatError that names the field, what was found and what was expected.
+ * "scale": 255, "mean": [r, g, b], "std": [r, g, b]}`. `size`, where it is there, has to say `[crop, crop]`; `upright`
+ * is optional; other fields are passed over. Throws FormatError that names the field, what was found and what was
+ * expected.
  */
 export function readPreprocessing(json: string): Preprocessing {
   return checkPreprocessing(parse(json));

@@ -19,8 +19,8 @@ const CHANNELS = 3;
 const HALF = 1 << (PRECISION - 1);
 
 /**
- * `pixels` resized to `size`, bit for bit as Pillow's `Image.resize`; or only the `window` of that, which costs only what
- * the window needs. Integers all the way: rows first, rounded to uint8, then columns. Never changes its input.
+ * `pixels` resized to `size`, bit for bit as Pillow's `Image.resize`; or only the `window` of that, which costs only
+ * what the window needs. Integers all the way: rows first, rounded to uint8, then columns. Never changes its input.
  *
  * R1  `size` is whole numbers from 1.
  * R2  `window` holds a pixel or more and lies within `size`.
@@ -91,8 +91,8 @@ function alongRows(
 }
 
 /**
- * The inner loop. A sum stays within int32, since |weights| add up to less than 2 and a pixel is at most 255; the half is in
- * it from the start, so the shift rounds; the clamped array cuts off what negative weights overshoot.
+ * The inner loop. A sum stays within int32, since |weights| add up to less than 2 and a pixel is at most 255; the half
+ * is in it from the start, so the shift rounds; the clamped array cuts off what negative weights overshoot.
  */
 function resampleRow(
   data: Uint8Array,
@@ -119,7 +119,9 @@ function resampleRow(
   }
 }
 
-/** `[rows, rowBytes]` from source row `from` on -> `[taps, rowBytes]`. Whole rows are summed, to read memory in order. */
+/**
+ * `[rows, rowBytes]` from source row `from` on -> `[taps, rowBytes]`. Whole rows are summed, to read memory in order.
+ */
 function alongColumns(data: Uint8ClampedArray, rowBytes: number, taps: Taps, from: number): Uint8Array {
   const target = new Uint8ClampedArray(taps.start.length * rowBytes);
   const sums = new Int32Array(rowBytes);

@@ -4,7 +4,10 @@ import { type Filter, filters } from "./filters.ts";
 /** Bits behind the point of a weight: 8 bits of pixel and 2 of head room are left of 32. Source: Pillow, Resample.c. */
 export const PRECISION = 22;
 
-/** One axis of a resize: target pixel `i` is the sum over `t < length[i]` of `weight[i·stride + t] · source[start[i] + t]`. */
+/**
+ * One axis of a resize: target pixel `i` is the sum over `t < length[i]` of `weight[i·stride + t] · source[start[i] +
+ * t]`.
+ */
 export interface Taps {
   readonly start: Int32Array;
   readonly length: Int32Array;
@@ -72,7 +75,9 @@ function filterTaps(source: number, target: number, { from, count }: Span, filte
   return taps;
 }
 
-/** `count` weights at `offset`, `offset + 1`, … times `shrink`: divided by their sum in float64, then made fixed point. */
+/**
+ * `count` weights at `offset`, `offset + 1`, … times `shrink`: divided by their sum in float64, then made fixed point.
+ */
 function fixedWeights(filter: Filter, offset: number, count: number, shrink: number): Int32Array {
   const weights = new Float64Array(count);
   let sum = 0;

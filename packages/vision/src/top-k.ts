@@ -13,8 +13,9 @@ export interface TopKOptions {
 }
 
 /**
- * The `k` likeliest classes of each image, likeliest first; all of them where there are fewer than `k`. A tie goes to the
- * lower index; NaN counts as largest, as in PyTorch, so that it shows. Without `labels` a class is called by its index.
+ * The `k` likeliest classes of each image, likeliest first; all of them where there are fewer than `k`. A tie goes to
+ * the lower index; NaN counts as largest, as in PyTorch, so that it shows. Without `labels` a class is called by its
+ * index.
  *
  *   logits [N, C]  ->  N lists of min(k, C)
  * K1  logits has rank 2.

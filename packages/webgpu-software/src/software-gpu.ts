@@ -20,12 +20,13 @@ interface Dawn {
 let opened: Promise<Dawn> | undefined;
 
 /**
- * A `GPU` whose one adapter is SwiftShader: WebGPU on the CPU, with no driver and nothing of the system. For tests and demos on bare
- * machines; a Vulkan driver of the system (Mesa's lavapipe) is several times faster.
+ * A `GPU` whose one adapter is SwiftShader: WebGPU on the CPU, with no driver and nothing of the system. For tests and
+ * demos on bare machines; a Vulkan driver of the system (Mesa's lavapipe) is several times faster.
  *
- * SwiftShader comes out of Chromium's build for servers. Dawn looks for Vulkan beside its own file first, so both are put into one
- * folder of the cache (8 MB beside Dawn's own), once. Sets VK_ICD_FILENAMES and WebGPU's globals; of a worker thread the main thread
- * has to have called it first. Throws BackendUnavailableError on other systems than Linux x64, and where `webgpu` is not installed.
+ * SwiftShader comes out of Chromium's build for servers. Dawn looks for Vulkan beside its own file first, so both are
+ * put into one folder of the cache (8 MB beside Dawn's own), once. Sets VK_ICD_FILENAMES and WebGPU's globals; of a
+ * worker thread the main thread has to have called it first. Throws BackendUnavailableError on other systems than Linux
+ * x64, and where `webgpu` is not installed.
  */
 export async function softwareGpu(): Promise<GPU> {
   const { platform, arch } = process;
@@ -48,7 +49,9 @@ async function open(): Promise<Dawn> {
   return module.exports;
 }
 
-/** The folder with all of it: in the user's cache, made where it is not there yet, else a temporary one of this process. */
+/**
+ * The folder with all of it: in the user's cache, made where it is not there yet, else a temporary one of this process.
+ */
 async function prepared(): Promise<string> {
   const dawn = join(dirname(located("webgpu")), "dist/linux-x64/dawn.node");
   const chromium = dirname(dirname(located("@sparticuz/chromium"))); // its entry is in build/

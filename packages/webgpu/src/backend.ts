@@ -21,24 +21,31 @@ export interface WebgpuOptions {
   /** Where adapters come from: the browser's `navigator.gpu`, or in Node Dawn's, where not given. */
   readonly gpu?: GpuSource;
   /**
-   * A device of the caller's, to share buffers with it. Only what it was requested with can be used: with the feature "subgroups"
-   * convolutions on software adapters are several times faster. It is never destroyed here; once lost, so is this backend.
+   * A device of the caller's, to share buffers with it. Only what it was requested with can be used: with the feature
+   * "subgroups" convolutions on software adapters are several times faster. It is never destroyed here; once lost, so
+   * is this backend.
    */
   readonly device?: GPUDevice;
-  /** Of convolutions: for adapters on the CPU, for GPUs, or plain ones for neither. As the adapter calls for where not given. */
+  /**
+   * Of convolutions: for adapters on the CPU, for GPUs, or plain ones for neither. As the adapter calls for where not
+   * given.
+   */
   readonly kernels?: Family;
   /**
-   * "cold" has one tile and no transforms, for answers soon where kernels are compiled when they first run. Drivers keep what they
-   * compiled, so "warm" is the default.
+   * "cold" has one tile and no transforms, for answers soon where kernels are compiled when they first run. Drivers
+   * keep what they compiled, so "warm" is the default.
    */
   readonly tuning?: Tuning;
   /**
-   * Half the memory, and on GPUs less time, for 11 bits of precision: "storage" keeps what lies between nodes, and weights, in float16;
-   * "products" multiplies so as well, in convolutions. Sums are float32's in either case. Not by Winograd's algorithm.
-   * UnsupportedError for an adapter without shader-f16, and for one that gets a kernel wrong.
+   * Half the memory, and on GPUs less time, for 11 bits of precision: "storage" keeps what lies between nodes, and
+   * weights, in float16; "products" multiplies so as well, in convolutions. Sums are float32's in either case. Not by
+   * Winograd's algorithm. UnsupportedError for an adapter without shader-f16, and for one that gets a kernel wrong.
    */
   readonly float16?: Float16;
-  /** Where it is kept, by adapter and driver, which kernels answered right, and what `tune` measured. Each process starts anew where not given. */
+  /**
+   * Where it is kept, by adapter and driver, which kernels answered right, and what `tune` measured. Each process
+   * starts anew where not given.
+   */
   readonly cache?: WebgpuCache | undefined;
   /** Is told, in words for people, if a driver computes a fast kernel wrong, so that slower kernels are used. */
   readonly onWarning?: ((message: string) => void) | undefined;
@@ -46,14 +53,15 @@ export interface WebgpuOptions {
 
 export interface WebgpuBackend extends Backend {
   /**
-   * The device that executables run on; opened where none is yet. One that is opened in Node does not clear memory before its first use: of a
-   * buffer that is written in part the rest holds anything.
+   * The device that executables run on; opened where none is yet. One that is opened in Node does not clear memory
+   * before its first use: of a buffer that is written in part the rest holds anything.
    */
   device(): Promise<GPUDevice>;
   /**
-   * Times on this adapter each way to run each convolution and linear layer of a graph. The quickest are taken by the next compiles, and by
-   * those of later processes where there is a cache. Takes some seconds on a GPU, a minute or so on a software adapter; the machine should
-   * have nothing else to do. An abort leaves what was known before. Throws what the cache throws, where it cannot be written.
+   * Times on this adapter each way to run each convolution and linear layer of a graph. The quickest are taken by the
+   * next compiles, and by those of later processes where there is a cache. Takes some seconds on a GPU, a minute or so
+   * on a software adapter; the machine should have nothing else to do. An abort leaves what was known before. Throws
+   * what the cache throws, where it cannot be written.
    */
   tune(graph: Graph, options?: TuneOptions): Promise<readonly TunedLayer[]>;
   compile<In extends string, Out extends string>(
@@ -64,8 +72,8 @@ export interface WebgpuBackend extends Backend {
 
 export interface WebgpuExecutable<In extends string = string, Out extends string = string> extends Executable<In, Out> {
   /**
-   * As `run`, from buffers and into buffers of the same device: nothing is read back, and the next model may go on with what this
-   * one answers. Numbers are float32 in row-major order. Resolves once the device is done.
+   * As `run`, from buffers and into buffers of the same device: nothing is read back, and the next model may go on with
+   * what this one answers. Numbers are float32 in row-major order. Resolves once the device is done.
    *
    * Throws UnsupportedError for a buffer that is too small or lacks COPY_SRC (inputs) or COPY_DST (outputs).
    */
@@ -83,7 +91,9 @@ const ofFloat16: readonly Deviation[] = [
   },
 ];
 
-/** Raw WebGPU compute. The device is opened by the first compile, shared by all executables, and opened anew once lost. */
+/**
+ * Raw WebGPU compute. The device is opened by the first compile, shared by all executables, and opened anew once lost.
+ */
 export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
   let opened: Promise<Gpu> | undefined;
   const acquire = async (): Promise<Gpu> => {

@@ -10,7 +10,10 @@ export interface Operand {
   readonly storage: Storage;
   readonly shape: readonly number[];
   readonly order: "host" | "device";
-  /** Of weights [O, C·KW, KH, 1] that lie as [O, C, KH, KW] in the host's order: KW. A kernel takes the columns for channels. */
+  /**
+   * Of weights [O, C·KW, KH, 1] that lie as [O, C, KH, KW] in the host's order: KW. A kernel takes the columns for
+   * channels.
+   */
   readonly columns?: number;
 }
 
@@ -24,7 +27,9 @@ export interface Uploaded {
 /** What dispatches are made with, one after the other. */
 export interface Builder {
   readonly memory: Memory;
-  /** A dispatch whose output has a shape. `params` are the kernel's; those that all plain kernels have are filled in. */
+  /**
+   * A dispatch whose output has a shape. `params` are the kernel's; those that all plain kernels have are filled in.
+   */
   readonly emit: (
     node: string,
     kernel: KernelIn,
@@ -37,8 +42,8 @@ export interface Builder {
   /** In the host's order. */
   readonly inHostOrder: (operand: Operand) => Operand;
   /**
-   * In the order of a kernel. A constant is packed on its way to the device, a variable whenever it has changed, and what a
-   * run computes or is given in each run.
+   * In the order of a kernel. A constant is packed on its way to the device, a variable whenever it has changed, and
+   * what a run computes or is given in each run.
    */
   readonly packed: (operand: Operand, packing: Packing) => Operand;
 }

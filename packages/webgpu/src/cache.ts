@@ -1,15 +1,18 @@
 import { fnv1a32, version } from "@residual/core";
 
 /**
- * Text that outlives the process, by key: files, `localStorage`, or what there is. Keys are short, of letters, digits and `-`. What is read
- * is checked here, and may be rubbish, or what another version wrote.
+ * Text that outlives the process, by key: files, `localStorage`, or what there is. Keys are short, of letters, digits
+ * and `-`. What is read is checked here, and may be rubbish, or what another version wrote.
  */
 export interface WebgpuCache {
   read(key: string): Promise<string | undefined>;
   write(key: string, text: string): Promise<void>;
 }
 
-/** What makes a device's figures its own: the adapter, its driver as far as it is told, the library, and our kernels' texts. */
+/**
+ * What makes a device's figures its own: the adapter, its driver as far as it is told, the library, and our kernels'
+ * texts.
+ */
 export interface Identity {
   readonly vendor: string;
   readonly architecture: string;
@@ -36,7 +39,9 @@ const LONGEST = 4e6;
 
 const none: Findings = { checked: new Map(), tuned: new Map() };
 
-/** What is known of a device; nothing where the cache fails, or holds what this version did not write for this device. */
+/**
+ * What is known of a device; nothing where the cache fails, or holds what this version did not write for this device.
+ */
 export async function readFindings(cache: WebgpuCache, identity: Identity): Promise<Findings> {
   try {
     const text = await cache.read(keyOf(identity));
@@ -46,7 +51,10 @@ export async function readFindings(cache: WebgpuCache, identity: Identity): Prom
   }
 }
 
-/** Adds to what is known; of other processes' findings since, those that are not contradicted stay. Throws what the cache throws. */
+/**
+ * Adds to what is known; of other processes' findings since, those that are not contradicted stay. Throws what the
+ * cache throws.
+ */
 export async function writeFindings(cache: WebgpuCache, identity: Identity, findings: Findings): Promise<void> {
   const before = await readFindings(cache, identity);
   const record = {

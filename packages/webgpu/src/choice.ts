@@ -132,8 +132,8 @@ export function transformCost(
 }
 
 /**
- * For GPUs, none of which was at hand: workgroups for the 8 to 128 cores that they have, several each, so that one can wait for
- * memory while another computes (docs/decisions/2026-11-24-webgpu.md).
+ * For GPUs, none of which was at hand: workgroups for the 8 to 128 cores that they have, several each, so that one can
+ * wait for memory while another computes (docs/decisions/2026-11-24-webgpu.md).
  */
 export const gpuChoice: Choice = { sharedAtLeast: 128, inFours: true, winograd: [f2, f4] };
 
@@ -147,8 +147,8 @@ export function coldChoice(all: Choice): Choice {
 }
 
 /**
- * The same in float16: in what tensors lie, or in products as well. Not by Winograd's algorithm, whose transformed tiles would be rounded
- * too, which no bound here allows for.
+ * The same in float16: in what tensors lie, or in products as well. Not by Winograd's algorithm, whose transformed
+ * tiles would be rounded too, which no bound here allows for.
  */
 export function float16Choice(choice: Choice, products: Products): Choice {
   const { winograd: _, memory = "buffers", tiles, strips, ...rest } = choice;
@@ -187,6 +187,7 @@ export function softwareChoice(lanes: number, memory: Memory): Choice {
     { lanes, channels: 8, rows: 7, down: 1 },
     { lanes, channels: 8, rows: 7, down: 2 },
   ];
-  // F(2, 3) would be taken at 14 × 14 pixels, where it saves 2 to 5 % of a run of ResNet-18, for 5 % of its load and 7 MiB.
+  // F(2, 3) would be taken at 14 × 14 pixels, where it saves 2 to 5 % of a run of ResNet-18, for 5 % of its load and 7
+  // MiB.
   return { memory, cost, inFours: true, tiles, strips, winograd: [f4] };
 }

@@ -21,7 +21,10 @@ export interface Gpu {
   readonly tuned: Map<string, string>;
   /** Puts what was checked and tuned into the cache, where there is one. */
   remember(): Promise<void>;
-  /** Gives up the fast kernels, since one is wrong. Throws UnsupportedError where float16 was asked for, which has no others. */
+  /**
+   * Gives up the fast kernels, since one is wrong. Throws UnsupportedError where float16 was asked for, which has no
+   * others.
+   */
   distrust(kernel: string): void;
   pipeline(kernel: Kernel): Promise<GPUComputePipeline>;
   /** Throws once the device is gone. */
@@ -31,8 +34,8 @@ export interface Gpu {
 }
 
 /**
- * Dawn clears textures and buffers that are not written as a whole at first. All that a plan reads it has written, and on an adapter on the
- * CPU the zeros of ResNet-18 take 80 ms.
+ * Dawn clears textures and buffers that are not written as a whole at first. All that a plan reads it has written, and
+ * on an adapter on the CPU the zeros of ResNet-18 take 80 ms.
  */
 const UNCLEARED = "disable-dawn-features=lazy_clear_resource_on_first_use";
 
@@ -56,7 +59,9 @@ interface Opening {
 /** What is float16: what tensors lie in, or the products of convolutions as well. Sums are float32's. */
 export type Float16 = "storage" | "products";
 
-/** Opens a device, the fastest that there is. Throws BackendUnavailableError where there is none, with what to install. */
+/**
+ * Opens a device, the fastest that there is. Throws BackendUnavailableError where there is none, with what to install.
+ */
 export async function openGpu({ gpu: given, device: own, ...options }: Opening = {}): Promise<Gpu> {
   if (own) {
     if (options.float16) checkFloat16(own, own.adapterInfo);
@@ -107,14 +112,18 @@ export type Tuning = "cold" | "warm";
 function choiceFor(device: GPUDevice, info: GPUAdapterInfo, family?: Family): Choice {
   if (family === "plain") return {};
   if (family === "gpu" || (family === undefined && !isSoftwareAdapter(info))) return gpuChoice;
-  const { subgroupMinSize, subgroupMaxSize } = info; // tiles need a workgroup that is one subgroup, so one size of these
+  // tiles need a workgroup that is one subgroup, so one size of these
+  const { subgroupMinSize, subgroupMaxSize } = info;
   const lanes = subgroupMinSize === subgroupMaxSize ? subgroupMinSize : undefined;
   return device.features.has("subgroups") && lanes !== undefined
     ? softwareChoice(lanes, memoryFor(device, info))
     : fallbackChoice;
 }
 
-/** Textures on lavapipe, where a load from one takes a quarter of the time, if it binds as many as batch norm reads and writes. */
+/**
+ * Textures on lavapipe, where a load from one takes a quarter of the time, if it binds as many as batch norm reads and
+ * writes.
+ */
 function memoryFor({ limits }: GPUDevice, info: GPUAdapterInfo): Memory {
   const isLavapipe = /llvmpipe|lavapipe/i.test(`${info.device} ${info.description}`);
   return isLavapipe && limits.maxStorageTexturesPerShaderStage >= 6 ? "textures" : "buffers";

@@ -1,10 +1,10 @@
 import { sizeOf } from "@residual/core";
 
 /**
- * How a tensor lies on the device: [images][channels / 4][pixels][4], zeros behind the last channel. What a lane loads at once is
- * four channels of a pixel, as a vec4, and what neighbouring lanes load lies together. (With all channels of a pixel together the
- * lanes are 2 KiB apart in a layer of 512 channels, all in the same few sets of the cache: measured, and half as fast.) A tensor
- * of one axis is a row of channels, one of two has one pixel.
+ * How a tensor lies on the device: [images][channels / 4][pixels][4], zeros behind the last channel. What a lane loads
+ * at once is four channels of a pixel, as a vec4, and what neighbouring lanes load lies together. (With all channels of
+ * a pixel together the lanes are 2 KiB apart in a layer of 512 channels, all in the same few sets of the cache:
+ * measured, and half as fast.) A tensor of one axis is a row of channels, one of two has one pixel.
  */
 export interface Layout {
   readonly images: number;
@@ -40,7 +40,10 @@ export function four(shape: readonly number[]): Four {
   return [a, b, c, d];
 }
 
-/** Where a kernel reads the weights [O, C, KH, KW] of a convolution: blocks of outputs one after the other, zeros behind what there is. */
+/**
+ * Where a kernel reads the weights [O, C, KH, KW] of a convolution: blocks of outputs one after the other, zeros behind
+ * what there is.
+ */
 export interface WeightOrder {
   readonly name: string;
   /** Outputs of a block, side by side at each tap. */

@@ -28,8 +28,8 @@ export interface Lowered {
 }
 
 /**
- * A graph as a plan for one batch, with the kernels that were chosen for a device. Pure: no device is asked. Throws UnsupportedError
- * for a graph with open parameters.
+ * A graph as a plan for one batch, with the kernels that were chosen for a device. Pure: no device is asked. Throws
+ * UnsupportedError for a graph with open parameters.
  */
 export function lowerToPlan(graph: Graph, batch: number, choice: Choice = {}): Lowered {
   const dispatches: Dispatch[] = [];
@@ -70,8 +70,8 @@ export function lowerToPlan(graph: Graph, batch: number, choice: Choice = {}): L
 }
 
 /**
- * The dispatches that results depend on, and the keys of all storages that are read for them. Kernels that are tried for a
- * convolution, and then do not fit it, leave others behind.
+ * The dispatches that results depend on, and the keys of all storages that are read for them. Kernels that are tried
+ * for a convolution, and then do not fit it, leave others behind.
  */
 function liveDispatches(
   dispatches: readonly Dispatch[],

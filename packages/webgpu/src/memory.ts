@@ -71,7 +71,10 @@ export interface PreparedPlan {
 /** Memory of a plan that outlives a run, by the keys of storages: constants, and variables that are packed. */
 export type Weights = ReadonlyMap<string, Allocation>;
 
-/** Memory for constants and packed variables, not filled yet; what is there already is kept, and what is not needed freed. */
+/**
+ * Memory for constants and packed variables, not filled yet; what is there already is kept, and what is not needed
+ * freed.
+ */
 export function allocateWeights(gpu: Gpu, { constants, plan }: Lowered, before: Weights = new Map()): Weights {
   const wanted = [
     ...[...constants].map(
@@ -142,7 +145,8 @@ export async function upload(
   uploads: readonly Upload[],
   { signal, onProgress }: WorkOptions = {},
 ): Promise<void> {
-  const sorted = uploads.toSorted((a, b) => b.packing.length - a.packing.length); // a small one between two large would be sent alone
+  // a small one between two large would be sent alone
+  const sorted = uploads.toSorted((a, b) => b.packing.length - a.packing.length);
   const pieces = sorted.flatMap((load, i) => chunksOf(load).map((chunk) => ({ load, chunk, i })));
   const uploader = new StagingUploader(
     gpu.device,
@@ -175,7 +179,9 @@ function bytesPerTextureRow(memory: Memory): number {
   return bytesIn(memory, 4 * TEXELS);
 }
 
-/** Numbers that can be written at once: a row of a texture, a vec4 of a buffer. Writes begin and end at multiples of it. */
+/**
+ * Numbers that can be written at once: a row of a texture, a vec4 of a buffer. Writes begin and end at multiples of it.
+ */
 function rowGranularity(memory: Memory): number {
   return isTextures(memory) ? 4 * TEXELS : 4;
 }
@@ -196,7 +202,10 @@ interface Chunk {
   readonly planes: number;
 }
 
-/** Bytes of a chunk, unless a block has more: what is read for it, and what it is packed to, are to fit into a core's own cache. */
+/**
+ * Bytes of a chunk, unless a block has more: what is read for it, and what it is packed to, are to fit into a core's
+ * own cache.
+ */
 const CHUNK_BYTES = 2 ** 20;
 
 /** As many blocks together as whole rows of memory hold; all at once where no number of them does. */
@@ -222,7 +231,10 @@ const STAGING_BYTES = 2 ** 20;
 /** One is filled while others are under way. */
 const STAGING_BUFFERS = 4;
 
-/** Brings numbers to the device through a few buffers that are filled again and again, since new pages take longer than the copy. */
+/**
+ * Brings numbers to the device through a few buffers that are filled again and again, since new pages take longer than
+ * the copy.
+ */
 class StagingUploader {
   readonly #device: GPUDevice;
   readonly #size: number;

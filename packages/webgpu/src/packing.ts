@@ -4,16 +4,25 @@ import { pack } from "./kernels/order.ts";
 import { repack } from "./kernels/repack.ts";
 import { type Four, type Layout, layoutOf, lengthOf, type WeightOrder } from "./layout.ts";
 
-/** How a constant is written to the device, in blocks of its first axis, so that one that is large can be written in parts. */
+/**
+ * How a constant is written to the device, in blocks of its first axis, so that one that is large can be written in
+ * parts.
+ */
 export interface HostPacking {
   /** Unlike that of any other packing of the same numbers. */
   readonly name: string;
   readonly length: number;
   /** How many along the first axis a block takes; the last may be short of some. */
   readonly block: number;
-  /** Parts of the device's memory of equal length. Each block has an equal share in each plane; a plane holds them in order. */
+  /**
+   * Parts of the device's memory of equal length. Each block has an equal share in each plane; a plane holds them in
+   * order.
+   */
   readonly planes: number;
-  /** Packs the numbers of whole blocks: their shares in the first plane, then in the next. Every number of `to` is written. */
+  /**
+   * Packs the numbers of whole blocks: their shares in the first plane, then in the next. Every number of `to` is
+   * written.
+   */
   readonly write: (from: Float32Array, to: Float32Array) => void;
 }
 
@@ -28,8 +37,8 @@ export interface Packing extends HostPacking {
 }
 
 /**
- * Weights [O, C, KH, KW] for a kernel. On the device they may also come as [O, C / columns, KH, columns], each column of which
- * the kernel takes for channels (KW is 1 then); on the host the source has its axes permuted.
+ * Weights [O, C, KH, KW] for a kernel. On the device they may also come as [O, C / columns, KH, columns], each column
+ * of which the kernel takes for channels (KW is 1 then); on the host the source has its axes permuted.
  */
 export function inOrder(order: WeightOrder, [o, c, kh, kw]: Four, columns = 1): Packing {
   const { name, block, blockLength, together } = order;
@@ -72,7 +81,9 @@ export function inOrder(order: WeightOrder, [o, c, kh, kw]: Four, columns = 1): 
   return { name, length, block, planes: 1, write, onDevice: { kernel: repack, params, grid } };
 }
 
-/** What a kernel that packs weights runs over: for each plane of channels and taps the outputs, four numbers at a time. */
+/**
+ * What a kernel that packs weights runs over: for each plane of channels and taps the outputs, four numbers at a time.
+ */
 export function repackGrid([o, c, kh, kw]: Four, { block, together }: WeightOrder): Layout {
   const planes = (Math.ceil(c / 4) * 4 * kh * kw) / together;
   return { images: 1, channels: planes, quads: planes, pixels: (Math.ceil(o / block) * block * together) / 4 };

@@ -2,8 +2,8 @@ import { formatShape, sizeOf, spentAfter } from "@residual/core";
 import type { Kernel, Memory } from "./kernels/kernel.ts";
 
 /**
- * Where numbers lie before memory is given out: in an input, a constant, a variable, a variable as a kernel reads it, or a
- * value that a dispatch computes. Inputs and variables lie in the host's order.
+ * Where numbers lie before memory is given out: in an input, a constant, a variable, a variable as a kernel reads it,
+ * or a value that a dispatch computes. Inputs and variables lie in the host's order.
  */
 export type Storage =
   | { readonly kind: "input" | "constant" | "variable" | "packed"; readonly name: string }
@@ -35,7 +35,10 @@ export interface Dispatch extends Launch {
   readonly output: number;
 }
 
-/** One run of a kernel that puts a variable into the order of another. It is needed once, and after each update of the variable. */
+/**
+ * One run of a kernel that puts a variable into the order of another. It is needed once, and after each update of the
+ * variable.
+ */
 export interface Repack extends Launch {
   readonly variable: string;
   /** The name of the packed variable. */
@@ -75,8 +78,9 @@ export function bytesOf(shape: readonly number[]): number {
 }
 
 /**
- * Gives memory to values by the time that they live: a buffer is another's again after its value's last reader. One that a
- * dispatch reads is not the one that it writes, which WebGPU forbids. Best fit, since large and small values take turns.
+ * Gives memory to values by the time that they live: a buffer is another's again after its value's last reader. One
+ * that a dispatch reads is not the one that it writes, which WebGPU forbids. Best fit, since large and small values
+ * take turns.
  */
 export function planOf(parts: Omit<Plan, "slots" | "slotOf">): Plan {
   const steps = parts.dispatches.map(({ inputs, output }) => ({ reads: inputs.flatMap(idOf), writes: output }));
@@ -94,7 +98,8 @@ export function planOf(parts: Omit<Plan, "slots" | "slotOf">): Plan {
 function take({ bytes, memory }: Slot, slots: Slot[], free: number[]): number {
   const bytesOf = (slot: number) => slots[slot]!.bytes;
   const alike = free.filter((slot) => slots[slot]!.memory === memory).sort((a, b) => bytesOf(a) - bytesOf(b));
-  const slot = alike.find((each) => bytesOf(each) >= bytes) ?? alike.at(-1); // one that is too small grows: values of the past had less
+  // one that is too small grows: values of the past had less
+  const slot = alike.find((each) => bytesOf(each) >= bytes) ?? alike.at(-1);
   if (slot === undefined) return slots.push({ bytes, memory }) - 1;
   free.splice(free.indexOf(slot), 1);
   slots[slot] = { memory, bytes: Math.max(bytesOf(slot), bytes) };

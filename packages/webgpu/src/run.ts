@@ -20,8 +20,8 @@ interface Run {
 const GROUP = 8;
 
 /**
- * One run: the inputs up, all dispatches in one pass and one submit. With a signal they go in groups, of which two are under way, so that an
- * abort leaves the rest undone, and the device never waits for us.
+ * One run: the inputs up, all dispatches in one pass and one submit. With a signal they go in groups, of which two are
+ * under way, so that an abort leaves the rest undone, and the device never waits for us.
  */
 export async function runPlan(gpu: Gpu, prepared: PreparedPlan, { inputs, outputs, signal }: Run): Promise<void> {
   const { device } = gpu;

@@ -60,8 +60,9 @@ const HOPELESS = 3;
 const WORTH = 0.03;
 
 /**
- * Times each way to run each convolution and linear layer of a graph, alone and in turn, A B C A B C …, and puts the quickest into
- * `gpu.tuned` once all are known. Layers alike are timed once. Throws UnsupportedError for open parameters.
+ * Times each way to run each convolution and linear layer of a graph, alone and in turn, A B C A B C …, and puts the
+ * quickest into `gpu.tuned` once all are known. Layers alike are timed once. Throws UnsupportedError for open
+ * parameters.
  */
 export async function tuneGraph(
   gpu: Gpu,

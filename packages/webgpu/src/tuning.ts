@@ -90,7 +90,10 @@ export function tunedChoice(choice: Choice, layer: Layer): Choice {
   return candidatesOf(choice).find((each) => each.name === name)?.choice ?? choice;
 }
 
-/** By what a layer is known again: `x 1×64×56×56, weight 64×64×3×3, stride 1,1, padding 1,1,1,1, dilation 1,1, groups 1, relu true`. */
+/**
+ * By what a layer is known again: `x 1×64×56×56, weight 64×64×3×3, stride 1,1, padding 1,1,1,1, dilation 1,1, groups 1,
+ * relu true`.
+ */
 export function keyOf({ inputs, attributes: { stride, padding, dilation, groups, relu } }: Layer): string {
   const shapes = ["x", "weight", "bias", "residual"].flatMap((name) => {
     const shape = inputs[name]?.shape;

@@ -30,9 +30,9 @@ export interface Trial {
 }
 
 /**
- * Tries each fast kernel of a plan before its first use on a device, once. A driver that gets one wrong (they do: shader compilers
- * are large) would else answer nonsense in silence. The cache remembers for the processes to come. Where one fails, the device has only the
- * plain kernels from then on, `onWarning` is told, and the answer is false.
+ * Tries each fast kernel of a plan before its first use on a device, once. A driver that gets one wrong (they do:
+ * shader compilers are large) would else answer nonsense in silence. The cache remembers for the processes to come.
+ * Where one fails, the device has only the plain kernels from then on, `onWarning` is told, and the answer is false.
  */
 export async function checkKernels(gpu: Gpu, plan: Plan): Promise<boolean> {
   const used = new Set(kernelsOf(plan).map(({ name }) => name));
@@ -118,8 +118,9 @@ export function trialsOf({
 const CHANNELS = 4;
 
 /**
- * Small whole numbers in, so that the answers are whole as well, and in float32 exact: rounding is no excuse. Of Winograd's F(4, 3), whose
- * weights are sixths, the error is below γ₂₆·18²·4·100 = 0.2 (docs/tolerances.md), and what is nearest to it has to be right.
+ * Small whole numbers in, so that the answers are whole as well, and in float32 exact: rounding is no excuse. Of
+ * Winograd's F(4, 3), whose weights are sixths, the error is below γ₂₆·18²·4·100 = 0.2 (docs/tolerances.md), and what
+ * is nearest to it has to be right.
  */
 async function isRight(gpu: Gpu, trial: Trial): Promise<boolean> {
   const { of, inputs } = graphOf(trial);

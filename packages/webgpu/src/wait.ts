@@ -8,8 +8,8 @@ const TURNS = 4;
 /**
  * Maps a buffer once the work submitted so far is done with it. Rejects as `mapAsync` does.
  *
- * Dawn in Node asks the device whether it is done at every turn of the event loop for as long as any promise of WebGPU is
- * open, and so keeps a core busy. On an adapter that runs on the CPU that core is missing from the work waited for:
+ * Dawn in Node asks the device whether it is done at every turn of the event loop for as long as any promise of WebGPU
+ * is open, and so keeps a core busy. On an adapter that runs on the CPU that core is missing from the work waited for:
  * ResNet-18 on two cores takes 1.4 times as long. So a mapping that is not done after 2 ms is taken back, which the
  * specification allows, and asked for again after a pause: a sixteenth of the time waited so far, 4 ms at most.
  */
@@ -55,7 +55,8 @@ const NAP = 1;
 
 /**
  * Waits for what other threads of this process do while a model loads, such as compiling kernels, which cannot be taken
- * back: Dawn asks at every turn of the event loop, so this thread sleeps through 1 ms of each, and leaves them the core.
+ * back: Dawn asks at every turn of the event loop, so this thread sleeps through 1 ms of each, and leaves them the
+ * core.
  */
 export async function napping<T>(work: Promise<T>): Promise<T> {
   const turn = turnOfNode();

@@ -26,7 +26,8 @@ export async function openedFile(handle: FileHandle, path: string): Promise<Open
       try {
         descriptor = openSync(path, "r");
         const isWhole = readSync(descriptor, bytes, 0, length, offset) === length;
-        if (isWhole && stamp(fstatSync(descriptor)) === opened) return; // asked after the read, which a change may have met
+        // asked after the read, which a change may have met
+        if (isWhole && stamp(fstatSync(descriptor)) === opened) return;
       } catch (cause) {
         throw changed(cause);
       } finally {
@@ -37,7 +38,10 @@ export async function openedFile(handle: FileHandle, path: string): Promise<Open
   };
 }
 
-/** Dtypes whose numbers are read from a file row by row: the bytes of a number, and the bits that are all set in NaN and infinity. */
+/**
+ * Dtypes whose numbers are read from a file row by row: the bytes of a number, and the bits that are all set in NaN and
+ * infinity.
+ */
 const lazyDTypes = {
   F64: { bytes: 8, exponent: 0x7ff00000 }, // of the upper half
   F32: { bytes: 4, exponent: 0x7f800000 },
@@ -60,8 +64,8 @@ export function isLazy(entry: TensorEntry): entry is LazyEntry {
 const CHUNK = 1 << 19;
 
 /**
- * Rows of a tensor in a file, read on this thread: what other threads read lies in their caches, and takes twice the CPU
- * time. F16 and BF16 are widened to float32, exactly. `offset` is where the file's data section begins, in bytes.
+ * Rows of a tensor in a file, read on this thread: what other threads read lies in their caches, and takes twice the
+ * CPU time. F16 and BF16 are widened to float32, exactly. `offset` is where the file's data section begins, in bytes.
  */
 export function fileSource(file: OpenedFile, offset: number, entry: LazyEntry, firstNonFinite: number): LazySource {
   const { dtype, shape, begin } = entry;
@@ -97,8 +101,8 @@ export interface Scanned {
 }
 
 /**
- * Goes through a file's data once, in order: looks for numbers that are NaN or infinite in lazy entries, and keeps the bytes
- * of the entries that `isKept` says. `offset` is where the data begin in the file, in bytes.
+ * Goes through a file's data once, in order: looks for numbers that are NaN or infinite in lazy entries, and keeps the
+ * bytes of the entries that `isKept` says. `offset` is where the data begin in the file, in bytes.
  */
 export async function scan(
   handle: FileHandle,
@@ -134,7 +138,9 @@ export async function scan(
   return found;
 }
 
-/** A file's data chunk by chunk, in order, each good until the next. Other tasks of this thread have a turn after each. */
+/**
+ * A file's data chunk by chunk, in order, each good until the next. Other tasks of this thread have a turn after each.
+ */
 async function* chunksOf(
   handle: FileHandle,
   path: string,

@@ -51,8 +51,8 @@ const recognized: readonly Recognized[] = [
 ];
 
 /**
- * Metadata (`model`, `preprocessing`) that is known for a file of this name; empty where nothing is. A file called `model` or
- * `pytorch_model`, as hubs call all of theirs, goes by the folders that it lies in.
+ * Metadata (`model`, `preprocessing`) that is known for a file of this name; empty where nothing is. A file called
+ * `model` or `pytorch_model`, as hubs call all of theirs, goes by the folders that it lies in.
  */
 export function knownMetadata(path: string): Readonly<Record<string, string>> {
   const [file = "", ...folders] = path.split(/[\\/]/).toReversed();

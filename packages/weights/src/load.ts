@@ -5,8 +5,8 @@ import { toTorchvision } from "./schemes.ts";
 import type { Weights } from "./weights.ts";
 
 /**
- * Weights by what people call them: `fixture:SALT`, the name of known weights, or a file's path, under the names that the
- * graph's parameters have. Throws as findWeights and toTorchvision do.
+ * Weights by what people call them: `fixture:SALT`, the name of known weights, or a file's path, under the names that
+ * the graph's parameters have. Throws as findWeights and toTorchvision do.
  */
 export async function resolveWeights(name: string, graph: Graph, options: WorkOptions = {}): Promise<Weights> {
   if (name.startsWith("fixture:")) return fixtureWeights(graph, saltOf(name));

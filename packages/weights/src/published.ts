@@ -5,7 +5,10 @@ interface Recipe {
   readonly preprocessing: Preprocessing;
   /** Names of files, without their ending: the model's name, and eight digits of the file's SHA-256. */
   readonly torchvision?: readonly string[];
-  /** Names at timm, of the model and the training; the file that the weights were first published as, where there is one. */
+  /**
+   * Names at timm, of the model and the training; the file that the weights were first published as, where there is
+   * one.
+   */
   readonly timm?: Readonly<Record<string, string>>;
 }
 
@@ -13,8 +16,9 @@ const imagenet = { scale: 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 
 const halves = { scale: 255, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] };
 
 /**
- * What the published accuracy of ImageNet weights was measured with. Sources: torchvision, models/resnet.py, the transforms of
- * its weights; timm (commit aa4b5850), default_cfgs and results-imagenet.csv, at the size that the accuracy is given for.
+ * What the published accuracy of ImageNet weights was measured with. Sources: torchvision, models/resnet.py, the
+ * transforms of its weights; timm (commit aa4b5850), default_cfgs and results-imagenet.csv, at the size that the
+ * accuracy is given for.
  */
 const recipes: readonly Recipe[] = [
   {

@@ -13,8 +13,9 @@ import { type Header, headerLength, parseHeader, prefixLength, refuse, type Tens
 import type { Weights } from "./weights.ts";
 
 /**
- * In bytes. Reading a cached file is mostly the kernel's filling of fresh pages, which two reads at a time share between
- * two cores: measured with 102 MB, 55 ms for two lanes of 4 MB, 79 for one, 95 for one of 16 MB, 75 for readFileSync.
+ * In bytes. Reading a cached file is mostly the kernel's filling of fresh pages, which two reads at a time share
+ * between two cores: measured with 102 MB, 55 ms for two lanes of 4 MB, 79 for one, 95 for one of 16 MB, 75 for
+ * readFileSync.
  */
 const chunkLength = 4 << 20;
 
@@ -32,9 +33,9 @@ const conversions: Readonly<Record<string, string>> = {
  * The weights of a `.safetensors` file: a path, a `file:` URL, or its bytes. F16 and BF16 become float32.
  *
  * The data of a small file are read into one buffer, and the tensors are views on it. A file of 32 MiB or more is only
- * scanned for NaN and infinity: its large tensors are lazy sources, which read rows from the file whenever a backend asks for
- * them. The file must stay as it is until then; a read throws FormatError where it has changed. Tensors of given bytes are
- * views on the bytes.
+ * scanned for NaN and infinity: its large tensors are lazy sources, which read rows from the file whenever a backend
+ * asks for them. The file must stay as it is until then; a read throws FormatError where it has changed. Tensors of
+ * given bytes are views on the bytes.
  *
  * `options.onProgress` counts bytes. Throws FormatError for a file that is missing or not what its format says,
  * UnsupportedError for formats and dtypes that are not read, AbortError, OutOfMemoryError.
@@ -179,7 +180,10 @@ async function readRange(
   return bytes;
 }
 
-/** Waits for all, whatever becomes of them (nothing may still read from a handle once it is closed); then the first failure. */
+/**
+ * Waits for all, whatever becomes of them (nothing may still read from a handle once it is closed); then the first
+ * failure.
+ */
 async function allDone(work: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(work)) if (result.status === "rejected") throw result.reason;
 }

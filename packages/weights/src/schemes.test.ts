@@ -126,7 +126,8 @@ it("reads Gluon's numbers as blocks", () => {
     "layer3.1.conv1.weight",
     "layer3.5.conv3.weight",
   ]);
-  expect(renamed(["conv0_weight", "conv1_weight"])).toEqual(["conv0_weight", "conv1_weight"]); // not Gluon's resnet50_v2
+  // not Gluon's resnet50_v2
+  expect(renamed(["conv0_weight", "conv1_weight"])).toEqual(["conv0_weight", "conv1_weight"]);
 });
 
 const mlperf = sharedPath("data/weights/mlperf-tiny-resnet8/pretrainedResnet.safetensors");

@@ -9,7 +9,9 @@ import {
 import { quote } from "./json-reader.ts";
 import type { Weights } from "./weights.ts";
 
-/** A tensor's name in torchvision's scheme, and how its axes are to be reordered: axis i of the result is axis order[i]. */
+/**
+ * A tensor's name in torchvision's scheme, and how its axes are to be reordered: axis i of the result is axis order[i].
+ */
 interface Target {
   readonly name: string;
   readonly order?: readonly number[];
@@ -23,8 +25,8 @@ interface Scheme {
 }
 
 /**
- * Names as files in the wild have them, to the graph's, which are torchvision's `state_dict` keys. The first scheme that
- * knows every name of the file is taken; a file that none knows keeps its names.
+ * Names as files in the wild have them, to the graph's, which are torchvision's `state_dict` keys. The first scheme
+ * that knows every name of the file is taken; a file that none knows keeps its names.
  *
  *   scheme        in the file                                        becomes
  *   keras-resnet8 conv2d_3/{kernel HWIO, bias}                       layer2.0.conv1.{weight OIHW, bias}
@@ -60,7 +62,10 @@ export function toTorchvision(weights: Weights, graph: Graph): Weights {
   return { ...weights, tensors };
 }
 
-/** Keras counts layers as they are made; this is the order of MLPerf Tiny's `resnet_v1_eembc`, shortcuts last in a block. */
+/**
+ * Keras counts layers as they are made; this is the order of MLPerf Tiny's `resnet_v1_eembc`, shortcuts last in a
+ * block.
+ */
 const kerasConvs = [
   "conv1",
   "layer1.0.conv1",
@@ -124,7 +129,10 @@ const gluonStem: ReadonlyMap<string, string> = new Map([
   ["batchnorm1", "bn1"],
 ]);
 
-/** MXNet Gluon's resnet50_v2: three norms and three convs a block, and a conv more, numbered 3, for the first's shortcut. */
+/**
+ * MXNet Gluon's resnet50_v2: three norms and three convs a block, and a conv more, numbered 3, for the first's
+ * shortcut.
+ */
 const gluonV2: Scheme = {
   name: "gluon-v2",
   target(name) {

@@ -1,6 +1,9 @@
 import { type NamedSource, readTensor, type Tensor } from "@residual/core";
 
-/** Named tensors and lazy sources, in their file's order, with what the file says of itself. Parameter names are `state_dict` keys. */
+/**
+ * Named tensors and lazy sources, in their file's order, with what the file says of itself. Parameter names are
+ * `state_dict` keys.
+ */
 export interface Weights<Source extends NamedSource = NamedSource> {
   readonly tensors: ReadonlyMap<string, Source>;
   readonly metadata: Readonly<Record<string, string>>;

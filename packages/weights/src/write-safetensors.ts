@@ -32,8 +32,8 @@ export function encodeSafetensors(tensors: Named<Tensor>, metadata: Metadata = {
 }
 
 /**
- * Writes tensors as a safetensors file, for `readWeights` to give back bit for bit. Lazy sources are read while they are
- * written. `path` holds the old file or the whole new one at any time. `options.onProgress` counts bytes.
+ * Writes tensors as a safetensors file, for `readWeights` to give back bit for bit. Lazy sources are read while they
+ * are written. `path` holds the old file or the whole new one at any time. `options.onProgress` counts bytes.
  * Throws FormatError as encodeSafetensors does and where `path` cannot be written, AbortError.
  */
 export async function writeSafetensors(

@@ -18,7 +18,9 @@ export interface Measurement {
   readonly p95: Cost;
   readonly imagesPerSecond: number;
   readonly peakMemory: number;
-  /** The first candidate's median over this one's, turn by turn, and the median of those: above 1, this one is quicker. */
+  /**
+   * The first candidate's median over this one's, turn by turn, and the median of those: above 1, this one is quicker.
+   */
   readonly ratio: Cost;
   /** The largest difference of its logits from the first candidate's, of the largest logit. */
   readonly difference: number;
@@ -51,9 +53,9 @@ interface Runs {
 }
 
 /**
- * Every candidate in a process of its own, in turn: A B C A B C …, so that what drifts in the machine drifts for all. First
- * each is loaded and ended, `loads` times over, since a process that stays would have the next one look for memory
- * elsewhere. Then all stay, for `rounds` turns of `times` runs each, after one turn that is not counted.
+ * Every candidate in a process of its own, in turn: A B C A B C …, so that what drifts in the machine drifts for all.
+ * First each is loaded and ended, `loads` times over, since a process that stays would have the next one look for
+ * memory elsewhere. Then all stay, for `rounds` turns of `times` runs each, after one turn that is not counted.
  */
 export async function measure(
   tasks: readonly Task[],

@@ -58,7 +58,10 @@ async function examine(name: BackendName): Promise<Health> {
   }
 }
 
-/** ResNet-20 on the fixture's image: torch's own float32 run is off by 1.3e-7 of the largest logit; ten times that is allowed. */
+/**
+ * ResNet-20 on the fixture's image: torch's own float32 run is off by 1.3e-7 of the largest logit; ten times that is
+ * allowed.
+ */
 async function givesTheReferencesAnswer(backend: Backend): Promise<boolean> {
   const model = resnet(variants.cifar_resnet20, { input: [1, 3, 32, 32] });
   const graph = bind(model, fixtureWeights(model, "v1"));

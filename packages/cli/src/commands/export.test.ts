@@ -47,7 +47,8 @@ describe(".onnx", () => {
     expect((await readdir(folder.path)).filter((file) => file.startsWith(name)).toSorted()).toEqual(files);
     const found = await logitsOf(to);
     expectNear(found, recorded.logits.values, 10 * recorded.fp32.logits.relToMax);
-    expectNear(found, Array.from((await runOf("fixture:v1")).data as Float32Array), 1e-6); // one runtime, batch norms folded or not
+    // one runtime, batch norms folded or not
+    expectNear(found, Array.from((await runOf("fixture:v1")).data as Float32Array), 1e-6);
   });
 
   it("has an open batch, and the shape that is asked for where one is", async () => {

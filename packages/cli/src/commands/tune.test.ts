@@ -48,7 +48,8 @@ describe.skipIf(driver === undefined)("on lavapipe", () => {
   it("stops at Ctrl-C", async () => {
     const child = start(process.execPath, [bin, "tune", "resnet18"], where("stopped"));
     const end = ended(child);
-    while ((await readdir(folder.in("stopped/residual")).catch(() => [])).length === 0) await sleep(50); // kernels were tried
+    // kernels were tried
+    while ((await readdir(folder.in("stopped/residual")).catch(() => [])).length === 0) await sleep(50);
     child.kill("SIGINT");
     expect(await end).toMatchObject({
       stdout: "",

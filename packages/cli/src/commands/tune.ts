@@ -28,7 +28,8 @@ export function tuneCommand({ signal }: Context): Command {
       for (const name of names) specNamed(name);
       if (cacheFolder() === undefined)
         throw new FormatError("there is no home folder to keep the findings in; set XDG_CACHE_HOME to a folder");
-      const backend = (await backendNamed("webgpu", { onWarning: remark })) as WebgpuBackend; // which keeps what it tunes, for all commands
+      // which keeps what it tunes, for all commands
+      const backend = (await backendNamed("webgpu", { onWarning: remark })) as WebgpuBackend;
       const { device } = await backend.describe();
       const bar = progressBar();
       const tuned: Tuned[] = [];

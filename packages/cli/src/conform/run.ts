@@ -93,7 +93,8 @@ async function conformOne(
   const asked = { level, only, images: sets, signal, onProgress, ...(models && { models }) };
   if (report === undefined) return conform(backend, asked);
   await mkdir(report, { recursive: true });
-  const path = join(report, `${backend.name.replaceAll(/[^\w.-]/g, "-")}.progress`); // a name is anything that its maker likes
+  // a name is anything that its maker likes
+  const path = join(report, `${backend.name.replaceAll(/[^\w.-]/g, "-")}.progress`);
   const kept = await checkpoint(path, { backend: backend.name, ...description, level }, { fresh: !resume });
   if (kept.done.length > 0) remark(`${backend.name}: ${kept.done.length} sections are done already`);
   const found = await conform(backend, { ...asked, done: kept.done, onSection: kept.onSection });

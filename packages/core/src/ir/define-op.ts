@@ -54,9 +54,14 @@ export interface OpDefinition<
     attributes: Canonical,
     shape: readonly number[],
   ): Float64Array;
-  /** Multiply-adds of one output of shape `shape`; 0 where not given. Bias and everything elementwise is not counted. */
+  /**
+   * Multiply-adds of one output of shape `shape`; 0 where not given. Bias and everything elementwise is not counted.
+   */
   macs?(inputs: InputRecord<Required, Optional, Shape>, attributes: Canonical, shape: readonly number[]): number;
-  /** The gradient of each input as a value of the IR, given the node, whose output some gradients read, and the output's. */
+  /**
+   * The gradient of each input as a value of the IR, given the node, whose output some gradients read, and the
+   * output's.
+   */
   gradient?(
     node: AnyNode & { readonly inputs: InputRecord<Required, Optional, Value>; readonly attributes: Canonical },
     dy: Value,
@@ -64,8 +69,8 @@ export interface OpDefinition<
 }
 
 /**
- * An op that other ops express. Its shape, evaluation, cost, error bound and gradient follow from those of its parts, and a
- * backend has a row for it only where it fuses the parts. ONNX calls such an op a function.
+ * An op that other ops express. Its shape, evaluation, cost, error bound and gradient follow from those of its parts,
+ * and a backend has a row for it only where it fuses the parts. ONNX calls such an op a function.
  */
 export interface CompositeDefinition<
   Name extends string,
@@ -144,7 +149,10 @@ export function defineComposite<
   return callable(apply, shaped);
 }
 
-/** The function with the definition's properties. Functions have a `name` of their own, which must be made to be the op's. */
+/**
+ * The function with the definition's properties. Functions have a `name` of their own, which must be made to be the
+ * op's.
+ */
 function callable<F extends (...words: never[]) => AnyNode, D extends { readonly name: string }>(
   apply: F,
   { name, ...rest }: D,
@@ -231,7 +239,9 @@ export function checkWhole(sizes: readonly number[], least: number, label: strin
   }
 }
 
-/** How many steps of a window fit: ⌊(size + before + after − reach) / stride⌋ + 1, where a window reaches over `reach`. */
+/**
+ * How many steps of a window fit: ⌊(size + before + after − reach) / stride⌋ + 1, where a window reaches over `reach`.
+ */
 export function windowSteps(size: number, before: number, after: number, reach: number, stride: number): number {
   return Math.floor((size + before + after - reach) / stride) + 1;
 }

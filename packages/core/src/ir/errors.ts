@@ -11,7 +11,10 @@ export abstract class ResidualError extends Error {
   }
 }
 
-/** Shapes, names, dtypes or attributes that do not fit together. `label` is the broken constraint, as in an op's docstring. */
+/**
+ * Shapes, names, dtypes or attributes that do not fit together. `label` is the broken constraint, as in an op's
+ * docstring.
+ */
 export class ShapeError extends ResidualError {
   readonly code = "ShapeError";
   readonly label: string;

@@ -3,7 +3,10 @@
  * 23). Halves are held as their bits, since Float16Array is younger than the platforms supported.
  */
 
-/** Rounds each float32 to the bits of the nearest float16, ties to even; from 65,520 on infinite. `to` is as long as `from`. */
+/**
+ * Rounds each float32 to the bits of the nearest float16, ties to even; from 65,520 on infinite. `to` is as long as
+ * `from`.
+ */
 export function roundToFloat16(from: Float32Array, to: Uint16Array): void {
   for (let i = 0; i < from.length; i++) {
     number[0] = from[i]!;
@@ -27,12 +30,15 @@ function halfBits(wide: number): number {
   const size = wide & 0x7fffffff;
   if (size > 0x7f800000) return sign | 0x7e00; // NaN
   if (size >= 0x477ff000) return sign | 0x7c00; // 65,520: half a step beyond the largest
-  if (size >= 0x38800000) return sign | rounded(size - 0x38000000, 13); // 2⁻¹⁴, the smallest normal half; the biases differ by 112
+  // 2⁻¹⁴, the smallest normal half; the biases differ by 112
+  if (size >= 0x38800000) return sign | rounded(size - 0x38000000, 13);
   const shift = 126 - (size >>> 23); // subnormal: the last bit kept is 2⁻²⁴
   return shift > 24 ? sign : sign | rounded((size & 0x7fffff) | 0x800000, shift);
 }
 
-/** `value` without its last `shift` bits, to the nearest, ties to even; a carry goes on into the exponent, as it should. */
+/**
+ * `value` without its last `shift` bits, to the nearest, ties to even; a carry goes on into the exponent, as it should.
+ */
 function rounded(value: number, shift: number): number {
   const kept = value >>> shift;
   const rest = value & ((1 << shift) - 1);

@@ -148,8 +148,8 @@ export function usesOf(graph: Graph): ReadonlyMap<Value, number> {
 }
 
 /**
- * The graph with each value replaced, bottom up: `replace` is handed a node whose inputs are replaced already, and leaves
- * as they are. Inputs and variables stay. What nothing changes keeps its identity, up to the graph itself.
+ * The graph with each value replaced, bottom up: `replace` is handed a node whose inputs are replaced already, and
+ * leaves as they are. Inputs and variables stay. What nothing changes keeps its identity, up to the graph itself.
  */
 export function rebuild<In extends string, Out extends string>(
   source: Graph<In, Out>,

@@ -20,8 +20,8 @@ export interface LazySource {
   /** Whether the numbers are worked out from tensors in memory. Backends stream what is elsewhere. */
   readonly isResident?: boolean;
   /**
-   * Puts the numbers of some rows into `into`, row-major. Each number is rounded once, to the type of `into`, which must have
-   * the size of the rows. Calls may overlap. Throws FormatError where a file has changed since it was opened.
+   * Puts the numbers of some rows into `into`, row-major. Each number is rounded once, to the type of `into`, which
+   * must have the size of the rows. Calls may overlap. Throws FormatError where a file has changed since it was opened.
    */
   read(into: RealArray, rows: Rows): Promise<void>;
 }
@@ -99,8 +99,8 @@ export function firstNonFinite(source: Source): number {
 }
 
 /**
- * Row c times gain[c], multiplied in float64 when rows are read: nobody has to hold the product. For passes: source and gain
- * are finite, since both come from bound weights.
+ * Row c times gain[c], multiplied in float64 when rows are read: nobody has to hold the product. For passes: source and
+ * gain are finite, since both come from bound weights.
  */
 export function scaleRows(source: Source, gain: Float64Array): Source {
   check(gain.length === rowsIn(source), "scaleRows.C1", `${gain.length} gains for ${rowsIn(source)} rows`);
@@ -125,11 +125,11 @@ export function scaleRows(source: Source, gain: Float64Array): Source {
 }
 
 /**
- * The axes in another order, as PyTorch's `permute`: axis i of the result is axis `order[i]` of the source. Keras' kernels
- * (HWIO) become PyTorch's (OIHW) by [3, 2, 0, 1].
+ * The axes in another order, as PyTorch's `permute`: axis i of the result is axis `order[i]` of the source. Keras'
+ * kernels (HWIO) become PyTorch's (OIHW) by [3, 2, 0, 1].
  *
- * A row of the result is spread over the whole source. So the first read reads all of it, and the garbage collector decides
- * how long later reads find it in memory.
+ * A row of the result is spread over the whole source. So the first read reads all of it, and the garbage collector
+ * decides how long later reads find it in memory.
  */
 export function permuteAxes(source: Source, order: readonly number[]): Source {
   const { shape } = source;

@@ -34,8 +34,8 @@ export interface Constant {
 }
 
 /**
- * State that an executable keeps from run to run: it begins as `source` says; after each run it is what the graph's update
- * of it came to. A run reads the value from before the run.
+ * State that an executable keeps from run to run: it begins as `source` says; after each run it is what the graph's
+ * update of it came to. A run reads the value from before the run.
  */
 export interface Variable {
   readonly kind: "variable";

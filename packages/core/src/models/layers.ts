@@ -19,7 +19,9 @@ export function convolution(spec: ResNetSpec, x: Value, name: string, outputs: n
   return named(name, conv2d({ x, weight, ...shift }, { stride, padding, groups }));
 }
 
-/** What to pad an image of [height, width] by. Keras's 'same' makes the output ⌈size / stride⌉, the larger half behind. */
+/**
+ * What to pad an image of [height, width] by. Keras's 'same' makes the output ⌈size / stride⌉, the larger half behind.
+ */
 export function paddingOf(spec: ResNetSpec, size: readonly [number, number], kernel: number, stride: number): Pads {
   if (spec.padding !== "same") {
     const half = (kernel - 1) / 2;

@@ -23,9 +23,9 @@ interface Trunk {
 }
 
 /**
- * A residual network as a graph, its parameters open: `image` [N, C, H, W] in, `logits` [N, classes] out (`probabilities`
- * too where the spec has a softmax; `output` where it has no head). Stages are aliases: `stem`, `layer1` … , `avgpool`,
- * `logits`; so is each block by its name.
+ * A residual network as a graph, its parameters open: `image` [N, C, H, W] in, `logits` [N, classes] out
+ * (`probabilities` too where the spec has a softmax; `output` where it has no head). Stages are aliases: `stem`,
+ * `layer1` … , `avgpool`, `logits`; so is each block by its name.
  *
  * Throws ShapeError for an image that is too small or has no batch, channels, height and width.
  * Source: He et al. 2015; torchvision's resnet.py for names.

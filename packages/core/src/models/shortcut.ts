@@ -3,7 +3,9 @@ import { averagePool2d, padChannels, subsample } from "../ops/index.ts";
 import { convolution, norm } from "./layers.ts";
 import type { ResNetSpec, ShortcutName } from "./spec.ts";
 
-/** Where a shortcut changes the shape: from x, whose pre-activation is `active`, to `channels` at a step of `stride`. */
+/**
+ * Where a shortcut changes the shape: from x, whose pre-activation is `active`, to `channels` at a step of `stride`.
+ */
 interface Change {
   readonly x: Value;
   /** What the block's first convolution reads: x itself, or relu(norm(x)) in a pre-activated block. */

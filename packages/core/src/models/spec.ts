@@ -10,8 +10,8 @@ export type ShortcutName = "projection" | "pooled" | "unnormalized" | "preactiva
 export type LabelSetName = "imagenet" | "cifar10";
 
 /**
- * A member of the family: its structure as numbers, and what its users have to know of it. Where structure is not given,
- * torchvision's default holds; preprocessing and labels that are not given are unknown.
+ * A member of the family: its structure as numbers, and what its users have to know of it. Where structure is not
+ * given, torchvision's default holds; preprocessing and labels that are not given are unknown.
  */
 export interface ResNetSpec {
   /** Two 3×3 convolutions, or 1×1, 3×3, 1×1 with four times the width outside (He et al. 2015, figure 5). */
@@ -45,7 +45,10 @@ export interface ResNetSpec {
   readonly size?: number;
   /** What becomes of pictures before the model sees them, unless the weights say otherwise. */
   readonly preprocessing?: Preprocessing;
-  /** The names of the classes, or of their list, unless the weights say otherwise. Passed over by another number of classes. */
+  /**
+   * The names of the classes, or of their list, unless the weights say otherwise. Passed over by another number of
+   * classes.
+   */
   readonly labels?: LabelSetName | readonly string[];
   /** Whether convolutions have a bias beside their norm. */
   readonly bias?: boolean;

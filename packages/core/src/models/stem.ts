@@ -24,7 +24,10 @@ const stems: { readonly [Name in Exclude<StemName, "none">]: Stem } = {
   bare: { kernel: 3, stride: 1, norm: false, pool: false },
 };
 
-/** Image to the first features: `conv1`, `bn1`, `relu`, `maxpool`. A deep stem is `conv1.0` to `conv1.6`, as timm has it. */
+/**
+ * Image to the first features: `conv1`, `bn1`, `relu`, `maxpool`. A deep stem is `conv1.0` to `conv1.6`, as timm has
+ * it.
+ */
 export function stem(spec: ResNetSpec, image: Value): Value {
   const name = spec.stem ?? "imagenet";
   if (name === "none") return image;

@@ -35,8 +35,9 @@ const rawBytes = { ...cifar10.preprocessing, scale: 1, mean: [0, 0, 0], std: [1,
 
 /**
  * The family: torchvision's and timm's names as they are, and for the rest the paper's depth after what it is.
- * A new member is a line: its structure, and the preprocessing and labels that go with it. A timm row has the evaluation
- * recipe of timm's default weights at the row's size; torchvision's row that of V1. Weights may say otherwise.
+ * A new member is a line: its structure, and the preprocessing and labels that go with it. A timm row has the
+ * evaluation recipe of timm's default weights at the row's size; torchvision's row that of V1. Weights may say
+ * otherwise.
  */
 // biome-ignore format: a table reads by rows
 export const variants = {
@@ -167,7 +168,8 @@ const goldenNames: Readonly<Record<string, ModelName>> = {
   seed004_net: "pytorch_tutorial_net",
 };
 
-// The table answers to them too, wherever a model is looked up by its name. Not enumerable: no list of models shows them.
+// The table answers to them too, wherever a model is looked up by its name. Not enumerable: no list of models shows
+// them.
 for (const [alias, name] of Object.entries(goldenNames))
   Object.defineProperty(variants, alias, { value: variants[name] });
 

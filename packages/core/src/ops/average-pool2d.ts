@@ -25,7 +25,8 @@ export type AveragePool2dAttributes = {
  * C2  window and stride are whole and at least 1.
  * C3  with ceil, stride is at most the window, so that every window sees a pixel.
  * C4  the window fits into the image at least once (with ceil, the image may be smaller).
- * Source: PyTorch AvgPool2d with count_include_pad=False; timm's shortcut of the "d" variants (He et al. 2019, figure 2c).
+ * Source: PyTorch AvgPool2d with count_include_pad=False; timm's shortcut of the "d" variants (He et al. 2019, figure
+ * 2c).
  */
 export const averagePool2d: Op<"averagePool2d", "x", never, AveragePool2dOptions, AveragePool2dAttributes> = defineOp({
   name: "averagePool2d",

@@ -16,7 +16,8 @@ export type BatchNormAttributes = { readonly epsilon: number };
  * C1  x has rank 4.
  * C2  scale, shift, mean and variance have shape [C].
  * C3  epsilon is not negative.
- * Source: Ioffe and Szegedy 2015, algorithm 2; PyTorch BatchNorm2d in eval mode (weight, bias, running_mean, running_var).
+ * Source: Ioffe and Szegedy 2015, algorithm 2; PyTorch BatchNorm2d in eval mode (weight, bias, running_mean,
+ * running_var).
  */
 export const batchNorm: Op<
   "batchNorm",

@@ -13,7 +13,8 @@ export interface FusedConv2dOptions extends Conv2dOptions {
 export type FusedConv2dAttributes = Conv2dAttributes & { readonly relu: boolean };
 
 /**
- * A convolution with the addition and the ReLU that follow it in a residual block: relu(conv2d(x, weight, bias) + residual).
+ * A convolution with the addition and the ReLU that follow it in a residual block: relu(conv2d(x, weight, bias) +
+ * residual).
  *
  *   x, weight, bias as conv2d has them, residual [N, O, OH, OW]  ->  [N, O, OH, OW]
  * C1  residual, where it is given, has the output's shape.

@@ -11,9 +11,10 @@ interface Windows {
 }
 
 /**
- * y = a · bᵀ, all row-major: a [rows, inner], b [columns, inner], y [rows, columns]. Each element is summed in the order
- * of `inner`, in one accumulator: the plainest sum. Tiles of 4 × 2 keep eight sums in registers, so that six loads feed
- * eight multiply-adds; V8 neither vectorizes nor fuses them. Destructured arrays in the tile would cost eight times that.
+ * y = a · bᵀ, all row-major: a [rows, inner], b [columns, inner], y [rows, columns]. Each element is summed in the
+ * order of `inner`, in one accumulator: the plainest sum. Tiles of 4 × 2 keep eight sums in registers, so that six
+ * loads feed eight multiply-adds; V8 neither vectorizes nor fuses them. Destructured arrays in the tile would cost
+ * eight times that.
  */
 export function multiplyTransposed(
   y: Float64Array,

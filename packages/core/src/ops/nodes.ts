@@ -7,7 +7,9 @@ import { type Tensor, tensorOf, toFloat64 } from "../ir/tensor.ts";
 import { type AnyNode, concrete, type Input, input, type Leaf, type Shape, type Value } from "../ir/value.ts";
 import * as all from "./index.ts";
 
-/** Every op. A new op is its file and a line in index.ts; the compiler then names each table that still lacks the op. */
+/**
+ * Every op. A new op is its file and a line in index.ts; the compiler then names each table that still lacks the op.
+ */
 export const ops: typeof all = all;
 
 export type OpName = keyof typeof ops;
@@ -89,9 +91,9 @@ export function applyOp(op: string, inputs: { readonly [input: string]: Value | 
 }
 
 /**
- * The values that a composite node is made of, inputs before their readers, the node that answers last. The last has the
- * composite's name; the names of the others begin with it: `layer1.0.conv1/conv2d`. The composite's inputs are not among
- * them. Empty for a primitive op.
+ * The values that a composite node is made of, inputs before their readers, the node that answers last. The last has
+ * the composite's name; the names of the others begin with it: `layer1.0.conv1/conv2d`. The composite's inputs are not
+ * among them. Empty for a primitive op.
  */
 export function partsOf(node: AnyNode): readonly Exclude<Value, Input>[] {
   const answer = opOf(node).decompose?.(node.inputs, node.attributes);
@@ -182,7 +184,10 @@ export function lower<T>(graph: Graph, lowering: Lowering<T>, leaf: (value: Leaf
   return lowered;
 }
 
-/** A row of the table, for a node whose op is known at run time. The node's op is the row's, which an index cannot tell the compiler. */
+/**
+ * A row of the table, for a node whose op is known at run time. The node's op is the row's, which an index cannot tell
+ * the compiler.
+ */
 function rowOf<T>(lowering: Lowering<T>, { op }: AnyNode) {
   return lowering[op as OpName] as ((node: AnyNode, inputs: { readonly [input: string]: T }) => T) | undefined;
 }

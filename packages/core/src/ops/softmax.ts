@@ -25,8 +25,8 @@ export const softmax: Op<"softmax", "x"> = defineOp({
 });
 
 /**
- * `exp(x) / Σ exp(x)` in float64, with the largest taken off first so that no exp overflows. As in PyTorch, −∞ is a plain
- * 0, and a NaN, a +∞ or nothing but −∞ makes every probability NaN: such logits mean that the model broke.
+ * `exp(x) / Σ exp(x)` in float64, with the largest taken off first so that no exp overflows. As in PyTorch, −∞ is a
+ * plain 0, and a NaN, a +∞ or nothing but −∞ makes every probability NaN: such logits mean that the model broke.
  */
 export function softmaxRow(logits: ArrayLike<number> & Iterable<number>): Float64Array {
   const { largest, sum } = rowSum(logits);

@@ -11,8 +11,8 @@ export interface NamedSources {
 /**
  * The graph with every parameter replaced by where its numbers come from. Nothing is read but what is in memory.
  *
- * Throws WeightsError, which lists every parameter that is missing, extra, misshapen or not finite, with what was found.
- * PyTorch's `num_batches_tracked` counters are passed over: no answer depends on them.
+ * Throws WeightsError, which lists every parameter that is missing, extra, misshapen or not finite, with what was
+ * found. PyTorch's `num_batches_tracked` counters are passed over: no answer depends on them.
  */
 export function bind<In extends string, Out extends string>(
   graph: Graph<In, Out>,

@@ -6,8 +6,8 @@ import { is } from "../ops/nodes.ts";
 import { type Pass, rewrite } from "./rewrite.ts";
 
 /**
- * `batchNorm(conv2d(x))` with constant parameters is one `conv2d`: both are affine in x. With gain = scale / √(variance +
- * epsilon), per output channel:
+ * `batchNorm(conv2d(x))` with constant parameters is one `conv2d`: both are affine in x. With gain = scale / √(variance
+ * + epsilon), per output channel:
  *
  *   (w ∗ x + b − mean) · gain + shift  =  (w · gain) ∗ x + ((b − mean) · gain + shift)
  *

@@ -17,7 +17,9 @@ async function answers(graph: Graph): Promise<{ [name: string]: { data: ArrayLik
   return executable.run({ image: randomImage(2) });
 }
 
-/** Folding changes the order of a handful of float64 operations per node; 14 nodes stay far below 1e-10 of the largest. */
+/**
+ * Folding changes the order of a handful of float64 operations per node; 14 nodes stay far below 1e-10 of the largest.
+ */
 function expectSame(found: ArrayLike<number>, expected: ArrayLike<number>): void {
   const largest = Math.max(...Array.from(expected, Math.abs), 1);
   expect(found.length).toBe(expected.length);

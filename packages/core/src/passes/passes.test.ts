@@ -77,7 +77,8 @@ describe("optimize", () => {
     );
     const folded = constantsOf(lean).find(({ name }) => name === "conv1.folded.weight")!;
     expect(reads).toBe(0);
-    expect(await readTensor(folded.source)).toEqual(tensorOf("float64", [1, 1, 1, 1], Float64Array.of(3))); // 3 · 2 / √4
+    // 3 · 2 / √4
+    expect(await readTensor(folded.source)).toEqual(tensorOf("float64", [1, 1, 1, 1], Float64Array.of(3)));
     expect(reads).toBe(1);
   });
 

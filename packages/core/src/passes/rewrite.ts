@@ -14,8 +14,8 @@ export type Rules = {
 };
 
 /**
- * Applies the rules bottom up until none of them changes anything, so that a second call changes nothing either. What no
- * rule touches keeps its identity. A new node takes the name of the one it stands for.
+ * Applies the rules bottom up until none of them changes anything, so that a second call changes nothing either. What
+ * no rule touches keeps its identity. A new node takes the name of the one it stands for.
  */
 export function rewrite<In extends string, Out extends string>(graph: Graph<In, Out>, rules: Rules): Graph<In, Out> {
   const uses = usesOf(graph);

@@ -3,8 +3,8 @@ import { type Graph, valuesOf } from "../ir/graph.ts";
 import type { Value } from "../ir/value.ts";
 
 /**
- * The graph with other outputs: `select(graph, ["logits", "layer3", "layer4.2.relu"])`. A name is that of an output, of a
- * stage or block (an alias), or of any value. What the outputs do not need is gone.
+ * The graph with other outputs: `select(graph, ["logits", "layer3", "layer4.2.relu"])`. A name is that of an output, of
+ * a stage or block (an alias), or of any value. What the outputs do not need is gone.
  *
  * S1  each name is one that the graph has. After `optimize`, values inside of a fused node have none: select first.
  */

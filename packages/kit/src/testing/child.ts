@@ -1,7 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
-/** Runs TypeScript in a Node of its own, beside the module at `url`, until it says something on stdout; then kills it or lets it end. */
+/**
+ * Runs TypeScript in a Node of its own, beside the module at `url`, until it says something on stdout; then kills it or
+ * lets it end.
+ */
 export async function runUntilItSpeaks(
   url: string,
   code: string,

@@ -1,6 +1,6 @@
 /**
- * Programs that `process.test.ts` runs in processes of their own: `node program.ts NAME`. Each prints one JSON document. STUBS names
- * files that stand for packages: {"@tensorflow/tfjs-node": "file:…"}.
+ * Programs that `process.test.ts` runs in processes of their own: `node program.ts NAME`. Each prints one JSON
+ * document. STUBS names files that stand for packages: {"@tensorflow/tfjs-node": "file:…"}.
  */
 import { createRequire, registerHooks } from "node:module";
 

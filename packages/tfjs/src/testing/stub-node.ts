@@ -1,6 +1,6 @@
 /**
- * Stands for tfjs-node where libtensorflow cannot be had: its registration, under its name, and what its kernels refuse (read in
- * tfjs-node 4.22's nodejs_kernel_backend.js), on the kernels of the cpu engine.
+ * Stands for tfjs-node where libtensorflow cannot be had: its registration, under its name, and what its kernels refuse
+ * (read in tfjs-node 4.22's nodejs_kernel_backend.js), on the kernels of the cpu engine.
  */
 import util from "node:util";
 import { MathBackendCPU } from "@tensorflow/tfjs-backend-cpu";

@@ -1,9 +1,9 @@
 import { ending, type KernelIn, plain, seen } from "./kernel.ts";
 
 /**
- * relu(conv2d(x, weight) + bias + residual), four outputs an invocation: KH·KW·C/groups multiply-adds for each, each with two loads.
- * On software adapters loads set its speed: some 0.6 GFLOP/s a core. It is what faster kernels are checked against, and takes
- * whatever they do not: weights that the graph works out itself, groups of any size.
+ * relu(conv2d(x, weight) + bias + residual), four outputs an invocation: KH·KW·C/groups multiply-adds for each, each
+ * with two loads. On software adapters loads set its speed: some 0.6 GFLOP/s a core. It is what faster kernels are
+ * checked against, and takes whatever they do not: weights that the graph works out itself, groups of any size.
  */
 export const conv2d: KernelIn = plain({
   name: "conv2d",

@@ -2,12 +2,13 @@ import { UnsupportedError } from "@residual/core";
 import type { Layout } from "../layout.ts";
 
 /**
- * What holds tensors in the device's order (layout.ts): storage buffers, or storage textures, of float32 or of float16. What is in the
- * host's order lies in buffers of float32 always.
+ * What holds tensors in the device's order (layout.ts): storage buffers, or storage textures, of float32 or of float16.
+ * What is in the host's order lies in buffers of float32 always.
  *
- * A load from a buffer is, on lavapipe, a branch and a bounds check for each number of each lane, written out in place: 320 instructions
- * for a vec4 of 8 lanes, and 2 KiB of code. Of a texture it calls one small function, which gets a vec4 of a lane at a time and
- * turns them round in registers: 80 instructions. SwiftShader has it the other way round, 110 ns for 60, and GPUs like buffers.
+ * A load from a buffer is, on lavapipe, a branch and a bounds check for each number of each lane, written out in place:
+ * 320 instructions for a vec4 of 8 lanes, and 2 KiB of code. Of a texture it calls one small function, which gets a
+ * vec4 of a lane at a time and turns them round in registers: 80 instructions. SwiftShader has it the other way round,
+ * 110 ns for 60, and GPUs like buffers.
  */
 export type Memory = "buffers" | "textures" | "float16 buffers" | "float16 textures";
 
@@ -29,7 +30,10 @@ export function widened(memory: Memory): Memory {
   return isTextures(memory) ? "textures" : "buffers";
 }
 
-/** A WGSL program. What varies comes in as whole numbers, so that a few serve all shapes: software adapters take seconds to compile one. */
+/**
+ * A WGSL program. What varies comes in as whole numbers, so that a few serve all shapes: software adapters take seconds
+ * to compile one.
+ */
 export interface Kernel {
   /** Unlike any other's: the compiled program is kept by it. */
   readonly name: string;
@@ -60,7 +64,10 @@ export interface Signature {
 
 /** What a kernel is made of that runs once for each four numbers of its output. */
 interface Plain extends Signature {
-  /** The body. Of the output, `i` is the index in fours, `pixel` that in its plane, `plane` the four channels among those of all images. */
+  /**
+   * The body. Of the output, `i` is the index in fours, `pixel` that in its plane, `plane` the four channels among
+   * those of all images.
+   */
   readonly code: string;
 }
 
@@ -71,8 +78,8 @@ const WORKGROUP = 64;
 export const MOST_WORKGROUPS = 65535;
 
 /**
- * Workgroups of a plain kernel: pixels along x, planes along y and where these are too many along z. Throws UnsupportedError for
- * more than `quotient` takes.
+ * Workgroups of a plain kernel: pixels along x, planes along y and where these are too many along z. Throws
+ * UnsupportedError for more than `quotient` takes.
  */
 export function workgroupsFor({ images, pixels, quads }: Layout): readonly [x: number, y: number, z: number] {
   const planes = images * quads;
@@ -89,13 +96,19 @@ export function workgroupsFor({ images, pixels, quads }: Layout): readonly [x: n
   return [x, y, z];
 }
 
-/** Texels of a row of a texture that holds a tensor: rows are whole pages then, and 8192 of them, which all have, are 128 MiB. */
+/**
+ * Texels of a row of a texture that holds a tensor: rows are whole pages then, and 8192 of them, which all have, are
+ * 128 MiB.
+ */
 export const TEXELS = 1024;
 
 /** What has been written, since texts are long, and each layer asks for its own. */
 const written = new Map<string, Kernel>();
 
-/** A kernel whose program is its text behind its parameters and operands: `x(i)` is a number, or four, of x; `put(i, four)` writes the last. */
+/**
+ * A kernel whose program is its text behind its parameters and operands: `x(i)` is a number, or four, of x; `put(i,
+ * four)` writes the last.
+ */
 export function kernelIn(signature: Signature, text: (memory: Memory) => string): KernelIn {
   return (memory) => {
     const name = memory === "buffers" ? signature.name : `${signature.name}, in ${memory}`;
@@ -127,10 +140,16 @@ ${text.includes("putInside(") ? `${putInside(places.at(-1)!)}\n` : ""}${text}
   return { name, operands, textures: Object.fromEntries(textures), params, program };
 }
 
-/** Behind all that there is, and twice as far still below 2³²: what lies there is not stored, and what is loaded from there not needed. */
+/**
+ * Behind all that there is, and twice as far still below 2³²: what lies there is not stored, and what is loaded from
+ * there not needed.
+ */
 export const OUTSIDE = 2 ** 30;
 
-/** `put` for places that may be OUTSIDE: of a texture that is nothing (WGSL, textureStore), of a buffer it would be its last element. */
+/**
+ * `put` for places that may be OUTSIDE: of a texture that is nothing (WGSL, textureStore), of a buffer it would be its
+ * last element.
+ */
 function putInside(place: Memory): string {
   const code = isTextures(place) ? "put(i, four);" : `if (i < ${OUTSIDE}u) { put(i, four); }`;
   return `fn putInside(i: u32, four: vec4f) { ${code} }`;
@@ -164,8 +183,8 @@ function enables(text: string, places: readonly Memory[]): string {
 }
 
 /**
- * `/` for u32 where what is divided is below 2²⁴, and a float32 thus exact: its quotient is off by one at most. Software adapters divide
- * integers lane by lane, which takes as long as two loads.
+ * `/` for u32 where what is divided is below 2²⁴, and a float32 thus exact: its quotient is off by one at most.
+ * Software adapters divide integers lane by lane, which takes as long as two loads.
  */
 const quotient = `fn quotient(a: u32, b: u32) -> u32 {
   let q = u32(f32(a) / f32(b));
@@ -174,8 +193,8 @@ const quotient = `fn quotient(a: u32, b: u32) -> u32 {
 }`;
 
 /**
- * The nearest float16, ties to even, as a float32: WGSL leaves it to a driver where a conversion goes, and lavapipe cuts off, at 65,504 as
- * well. Below 2⁻¹⁴ it is left to the driver.
+ * The nearest float16, ties to even, as a float32: WGSL leaves it to a driver where a conversion goes, and lavapipe
+ * cuts off, at 65,504 as well. Below 2⁻¹⁴ it is left to the driver.
  */
 const halved = `fn halved(four: vec4f) -> vec4f {
   let b = bitcast<vec4u>(four); let size = b & vec4u(0x7fffffffu);
@@ -187,7 +206,8 @@ const halved = `fn halved(four: vec4f) -> vec4f {
 
 /** x > 0 and x != x may be folded away by a driver that takes numbers for finite; bits are not. */
 const bits = `fn isNan(x: vec4f) -> vec4<bool> { return (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u); }
-fn isNegative(x: vec4f) -> vec4<bool> { return bitcast<vec4u>(x) - vec4u(0x80000001u) < vec4u(0x7f800000u); } // −∞ to before −0
+// −∞ to before −0
+fn isNegative(x: vec4f) -> vec4<bool> { return bitcast<vec4u>(x) - vec4u(0x80000001u) < vec4u(0x7f800000u); }
 fn rectified(x: vec4f) -> vec4f { return select(x, vec4f(), isNegative(x)); }
 fn larger(a: vec4f, b: vec4f) -> vec4f { return select(select(max(a, b), b, isNan(b)), a, isNan(a)); }
 /** Zeros behind the last channel. */
@@ -210,7 +230,9 @@ export const ended = `fn ended(sums: vec4f, quad: u32, i: u32) -> vec4f {
   return whole;
 }`;
 
-/** What a convolution's products are rounded to, and sums of four of them; the rest is summed in float32 in either case. */
+/**
+ * What a convolution's products are rounded to, and sums of four of them; the rest is summed in float32 in either case.
+ */
 export type Products = "float32" | "float16";
 
 /** How a kernel says so. */
@@ -226,8 +248,8 @@ interface ProductsIn {
 }
 
 /**
- * A vector times a matrix is the shortest text, and so soonest compiled. On SwiftShader, whose memory is buffers, the dot products that it is
- * made of were a sixth slower than chains of `fma`.
+ * A vector times a matrix is the shortest text, and so soonest compiled. On SwiftShader, whose memory is buffers, the
+ * dot products that it is made of were a sixth slower than chains of `fma`.
  */
 export function productsIn(products: Products = "float32", memory: Memory = "textures"): ProductsIn {
   const isHalf = products === "float16";
@@ -255,10 +277,10 @@ interface Sums {
 }
 
 /**
- * The end of a tile's kernel, as `ended` has it; channels count from `first`, in fours, all of which are whole, and pixels from `start`. Written
- * out for textures, with each condition asked once for all sums: a loop over what lies in registers takes as long as the stores, and a
- * condition for each store a third of the time to compile. In a loop for buffers, since SwiftShader takes three times as long to compile it
- * otherwise, and lavapipe half a minute.
+ * The end of a tile's kernel, as `ended` has it; channels count from `first`, in fours, all of which are whole, and
+ * pixels from `start`. Written out for textures, with each condition asked once for all sums: a loop over what lies in
+ * registers takes as long as the stores, and a condition for each store a third of the time to compile. In a loop for
+ * buffers, since SwiftShader takes three times as long to compile it otherwise, and lavapipe half a minute.
  */
 export function ends({ quads, pixels, at, known, plane }: Sums, memory: Memory): string {
   const each = (text: (quad: number, pixel: number) => string) =>
@@ -293,8 +315,8 @@ ${each((q, n) => `putInside(at${n} + four${q}, r${q}_${n});`)}`;
 }
 
 /**
- * A kernel that runs once for four channels of a pixel, in the device's order (layout.ts). What is behind the last channel has to
- * be zero. Its first params are `planes`, and `pixels` of each.
+ * A kernel that runs once for four channels of a pixel, in the device's order (layout.ts). What is behind the last
+ * channel has to be zero. Its first params are `planes`, and `pixels` of each.
  */
 export function plain({ code, ...rest }: Plain): KernelIn {
   const signature = { ...rest, params: ["planes", "pixels", ...rest.params] };

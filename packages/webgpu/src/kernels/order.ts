@@ -25,9 +25,10 @@ const numberOf = (
   let v${part} = select(0.0, x(select(0u, from${part}, seen${part})), seen${part});`;
 
 /**
- * From the host's order, with what a row of a convolution's kernel sees as channels of their own, [column of the kernel][channel]: KH × KW
- * taps of 3 channels, which fill three of a vec4, become KH × 1 taps of 3·KW. For the stem of ResNet, 7 × 7 of stride 2, these are 42
- * fours for an output instead of 49, and 7 taps instead of 49, which each take as long to find as two steps.
+ * From the host's order, with what a row of a convolution's kernel sees as channels of their own, [column of the
+ * kernel][channel]: KH × KW taps of 3 channels, which fill three of a vec4, become KH × 1 taps of 3·KW. For the stem of
+ * ResNet, 7 × 7 of stride 2, these are 42 fours for an output instead of 49, and 7 taps instead of 49, which each take
+ * as long to find as two steps.
  */
 export const packRows: KernelIn = plain({
   name: "packRows",
@@ -60,7 +61,10 @@ export const flatten: KernelIn = plain({
   put(i, whole);`,
 });
 
-/** Back to the host's order. For this kernel the output is one row, of which each invocation writes four: the last one's may be no numbers. */
+/**
+ * Back to the host's order. For this kernel the output is one row, of which each invocation writes four: the last one's
+ * may be no numbers.
+ */
 export const unpack: KernelIn = plain({
   name: "unpack",
   host: ["y"],

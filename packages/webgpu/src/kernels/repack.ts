@@ -1,11 +1,11 @@
 import { type KernelIn, plain } from "./kernel.ts";
 
 /**
- * Weights in the host's order, [O, C, KH, KW], into that of a kernel (WeightOrder, layout.ts), zeros behind what there is. An
- * invocation writes four numbers: `together` channels of 4 / together outputs.
+ * Weights in the host's order, [O, C, KH, KW], into that of a kernel (WeightOrder, layout.ts), zeros behind what there
+ * is. An invocation writes four numbers: `together` channels of 4 / together outputs.
  *
- * Where a kernel takes the columns of its window for channels, [O, C / columns, KH, columns] is seen as [O, C, KH, 1], the
- * columns before the channels.
+ * Where a kernel takes the columns of its window for channels, [O, C / columns, KH, columns] is seen as [O, C, KH, 1],
+ * the columns before the channels.
  */
 export const repack: KernelIn = plain({
   name: "repack weights",

@@ -14,13 +14,14 @@ const shared = {
 };
 
 /**
- * conv2d as a matrix product, for GPUs. A workgroup of 16 × 16 works out 64 channels of 64 pixels, each invocation four channels of four
- * pixels. Slabs of 16 channels of x at a tap, and of their weights, go through the workgroup's memory, 8 KiB of it: each number is loaded
- * from memory once for 64 outputs. Of a slab an invocation reads 32 vec4 for 256 multiply-adds, and brings two.
+ * conv2d as a matrix product, for GPUs. A workgroup of 16 × 16 works out 64 channels of 64 pixels, each invocation four
+ * channels of four pixels. Slabs of 16 channels of x at a tap, and of their weights, go through the workgroup's memory,
+ * 8 KiB of it: each number is loaded from memory once for 64 outputs. Of a slab an invocation reads 32 vec4 for 256
+ * multiply-adds, and brings two.
  *
- * At 7 × 7 pixels of 512 channels there are 8 workgroups, which is fewer than a GPU has cores. So the slabs may be dealt out to several
- * along z (`splits`), whose sums are added up by `sumSplits` afterwards. Without splits z counts products beside one another, as in
- * tiledConv2d.
+ * At 7 × 7 pixels of 512 channels there are 8 workgroups, which is fewer than a GPU has cores. So the slabs may be
+ * dealt out to several along z (`splits`), whose sums are added up by `sumSplits` afterwards. Without splits z counts
+ * products beside one another, as in tiledConv2d.
  */
 const text = (products?: Products) => {
   const { four: vec4 } = productsIn(products);

@@ -12,7 +12,10 @@ import {
   productsIn,
 } from "./kernel.ts";
 
-/** What one subgroup works out of a convolution with three rows of taps: a strip, of so many rows, as wide as the subgroup. */
+/**
+ * What one subgroup works out of a convolution with three rows of taps: a strip, of so many rows, as wide as the
+ * subgroup.
+ */
 export interface Strip {
   /** Lanes of a subgroup, each a column. */
   readonly lanes: number;
@@ -27,9 +30,10 @@ export interface Strip {
 }
 
 /**
- * conv2d with three rows of taps, for the same adapters as tiledConv2d and in its manner. A lane's pixels lie one above the other, so
- * that a row of x, once loaded, serves all taps that see it: 9 loads instead of 21 for a column of taps of 7 pixels. Where few
- * outputs share what is loaded (ResNeXt's groups of 4) that is most of the work. A sum is also loaded and stored once for three taps.
+ * conv2d with three rows of taps, for the same adapters as tiledConv2d and in its manner. A lane's pixels lie one above
+ * the other, so that a row of x, once loaded, serves all taps that see it: 9 loads instead of 21 for a column of taps
+ * of 7 pixels. Where few outputs share what is loaded (ResNeXt's groups of 4) that is most of the work. A sum is also
+ * loaded and stored once for three taps.
  */
 export function stripConv2d({ lanes, channels, rows, down, products }: Strip): KernelIn {
   const seen = (rows - 1) * down + 3;

@@ -27,18 +27,19 @@ export interface Tile {
 
 /**
  * conv2d for adapters on which a load costs as much as 36 multiply-adds and memory of a workgroup is no cheaper
- * (software ones). A workgroup is a subgroup without barriers. Each lane keeps channels × pixels sums in registers. At each step
- * (four channels of x, a tap) it loads a vec4 of x for each pixel, and its part of the step's weights, which the subgroup
- * then broadcasts: a 32 × 7 tile of 8 lanes takes 11 loads for 896 multiply-adds a lane, where the plain kernel takes 1792.
+ * (software ones). A workgroup is a subgroup without barriers. Each lane keeps channels × pixels sums in registers. At
+ * each step (four channels of x, a tap) it loads a vec4 of x for each pixel, and its part of the step's weights, which
+ * the subgroup then broadcasts: a 32 × 7 tile of 8 lanes takes 11 loads for 896 multiply-adds a lane, where the plain
+ * kernel takes 1792.
  *
- * What lavapipe makes of it, read in its machine code: a multiply-add is two instructions, and a sum that lives through the loop is
- * loaded, blended by the mask of active lanes and stored again at each step, three more for its four multiply-adds. With
- * loads from textures (kernel.ts) all that is 4,400 instructions a step, in 20 KiB of the 32 that the instruction cache has:
- * half as many steps of twice the size are slower.
+ * What lavapipe makes of it, read in its machine code: a multiply-add is two instructions, and a sum that lives through
+ * the loop is loaded, blended by the mask of active lanes and stored again at each step, three more for its four
+ * multiply-adds. With loads from textures (kernel.ts) all that is 4,400 instructions a step, in 20 KiB of the 32 that
+ * the instruction cache has: half as many steps of twice the size are slower.
  *
- * Pixels count through all images. A tile lies within a group; x's channels of a group are whole fours. Along z there may be many
- * such products beside one another (`xStep`, `weightStep`, `yStep` apart), which is what Winograd's algorithm asks for.
- * Registers have to be variables of their own, so the text is generated; `program` is it.
+ * Pixels count through all images. A tile lies within a group; x's channels of a group are whole fours. Along z there
+ * may be many such products beside one another (`xStep`, `weightStep`, `yStep` apart), which is what Winograd's
+ * algorithm asks for. Registers have to be variables of their own, so the text is generated; `program` is it.
  */
 export function tiledConv2d({ lanes, channels, pixels, products }: Tile): KernelIn {
   const loads = Math.ceil(channels / lanes);

@@ -4,9 +4,9 @@ import { ending, type KernelIn, lines, OUTSIDE, plain } from "./kernel.ts";
 
 /**
  * Winograd's minimal filtering, Lavin and Gray 2015, section 4.1: a tile of m × m outputs of a 3 × 3 convolution is
- * Aᵀ·[(G·g·Gᵀ) ⊙ (Bᵀ·d·B)]·A of the (m + 2) × (m + 2) pixels d that it sees. Summed over channels, ⊙ is a matrix product for each of the
- * (m + 2)² positions, which the convolution's own kernel works out: 16 products for 4 outputs (F(2, 3), 2.25 times fewer
- * than 36) or 36 for 16 (F(4, 3), 4 times fewer than 144).
+ * Aᵀ·[(G·g·Gᵀ) ⊙ (Bᵀ·d·B)]·A of the (m + 2) × (m + 2) pixels d that it sees. Summed over channels, ⊙ is a matrix
+ * product for each of the (m + 2)² positions, which the convolution's own kernel works out: 16 products for 4 outputs
+ * (F(2, 3), 2.25 times fewer than 36) or 36 for 16 (F(4, 3), 4 times fewer than 144).
  */
 export interface Winograd {
   readonly name: "winograd-f2" | "winograd-f4";
@@ -101,7 +101,9 @@ function sumOf(row: readonly number[], variable: (k: number) => string): string 
   return terms.join(" ").replace(/^\+ /, "");
 }
 
-/** x to [positions][channels / 4][tiles][4], tiles of all images in a row: an invocation takes four channels of a tile. */
+/**
+ * x to [positions][channels / 4][tiles][4], tiles of all images in a row: an invocation takes four channels of a tile.
+ */
 function inputTransform(name: string, matrix: readonly (readonly number[])[]): KernelIn {
   const side = matrix.length;
   return plain({
@@ -124,7 +126,10 @@ ${lines(side, (r) => lines(side, (j) => `  put(${r * side + j}u * step + i, ${su
   });
 }
 
-/** From there to y, with bias, residual and ReLU: each condition is asked once for all outputs of a tile, and each place worked out once. */
+/**
+ * From there to y, with bias, residual and ReLU: each condition is asked once for all outputs of a tile, and each place
+ * worked out once.
+ */
 function outputTransform(name: string, matrix: readonly (readonly number[])[]): KernelIn {
   const [outputs, side] = [matrix.length, matrix[0]!.length];
   const each = (text: (r: number, c: number) => string) => lines(outputs, (r) => lines(outputs, (c) => text(r, c)));
@@ -160,8 +165,8 @@ ${each((r, c) => `  putInside(row${r} + column${c}, y${r}_${c});`)}`,
 }
 
 /**
- * G·g·Gᵀ of weights in the host's order, [O, C, 3, 3], for each position in the order of a kernel. An invocation writes four
- * numbers of each position, as `repack` does, in float32.
+ * G·g·Gᵀ of weights in the host's order, [O, C, 3, 3], for each position in the order of a kernel. An invocation writes
+ * four numbers of each position, as `repack` does, in float32.
  */
 function weightTransform(name: string, matrix: readonly (readonly number[])[]): KernelIn {
   const side = matrix.length;
@@ -187,8 +192,8 @@ ${lines(side, (r) => lines(side, (s) => `  put(${r * side + s}u * p.positionFour
 }
 
 /**
- * G·g·Gᵀ of each 3 × 3 kernel as products read it: a matrix [O, C] for each position. The host computes in float64 and rounds
- * once.
+ * G·g·Gᵀ of each 3 × 3 kernel as products read it: a matrix [O, C] for each position. The host computes in float64 and
+ * rounds once.
  */
 export function forWinograd(
   { name, kernelMatrix, inputs: side, weightTransform }: Winograd,

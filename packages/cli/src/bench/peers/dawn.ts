@@ -1,7 +1,10 @@
 /// <reference types="@webgpu/types" />
 import { noAdapter, platformGpu } from "@residual/kit/gpu";
 
-/** Makes Node look like a browser to libraries that ask for `navigator.gpu`: Dawn answers, on the adapter that ours takes. */
+/**
+ * Makes Node look like a browser to libraries that ask for `navigator.gpu`: Dawn answers, on the adapter that ours
+ * takes.
+ */
 export async function browserGpu(): Promise<GPU> {
   const { gpu } = await platformGpu<GPU>("webgpu", (name, options) => import(name, options));
   Object.defineProperty(globalThis.navigator, "gpu", { value: gpu, configurable: true });

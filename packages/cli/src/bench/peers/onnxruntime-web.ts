@@ -3,7 +3,10 @@ import { browserGpu } from "./dawn.ts";
 import { type OnnxRuntime, runnerOf } from "./onnxruntime-node.ts";
 import { imported, type Peer } from "./runner.ts";
 
-/** The WebGPU engine of onnxruntime for browsers, compiled to WebAssembly, on Dawn. The slowest to load of all: 4 s for ResNet-18 at best. */
+/**
+ * The WebGPU engine of onnxruntime for browsers, compiled to WebAssembly, on Dawn. The slowest to load of all: 4 s for
+ * ResNet-18 at best.
+ */
 export const onnxruntimeWebWebgpu: Peer = async (task) => {
   await browserGpu();
   acceptSharedMemory();

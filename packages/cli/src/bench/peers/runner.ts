@@ -9,7 +9,10 @@ export interface Runner {
 /** Somebody else's library, used as its own documentation says to. */
 export type Peer = (task: Task) => Promise<Runner>;
 
-/** A library that is an optional peer. Throws BackendUnavailableError where it, or another that it needs, is not installed. */
+/**
+ * A library that is an optional peer. Throws BackendUnavailableError where it, or another that it needs, is not
+ * installed.
+ */
 export async function imported<Library>(name: string, ...install: readonly string[]): Promise<Library> {
   try {
     return (await import(name)) as Library; // a variable, so that nothing tries to resolve it before it is asked for

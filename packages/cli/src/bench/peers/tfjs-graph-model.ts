@@ -9,8 +9,8 @@ import { browserGpu } from "./dawn.ts";
 import { imported, type Peer, type Runner } from "./runner.ts";
 
 /**
- * The network as it is built, as a graph model that plain TensorFlow.js loads and runs: convolution, norm and ReLU are an operator
- * each, groups go by slices, a convolution each, and concat.
+ * The network as it is built, as a graph model that plain TensorFlow.js loads and runs: convolution, norm and ReLU are
+ * an operator each, groups go by slices, a convolution each, and concat.
  */
 export const tfjsGraphModelWasm: Peer = (task) => start(task, "wasm");
 
