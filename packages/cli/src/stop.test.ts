@@ -129,12 +129,15 @@ describe.skipIf(missing)("Ctrl-C", () => {
 });
 
 describe.skipIf(missing)("other ends", () => {
-  it("SIGTERM is as polite, with its own exit code", async () => {
+  it.each([
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)("%s is as polite, with its own exit code", async (signal, code) => {
     const child = residual("eval", "cifar_resnet20", "--data", "../noise.bin", "--backend", "reference");
     const end = ended(child);
     await until(() => secondsOf(child.pid!) > INTO_THE_WORK);
-    child.kill("SIGTERM");
-    expect(await end).toEqual({ stdout: "", stderr: "AbortError: stopped by SIGTERM\n", code: 143 });
+    child.kill(signal);
+    expect(await end).toEqual({ stdout: "", stderr: `AbortError: stopped by ${signal}\n`, code });
   });
 
   it("a benchmark that is killed takes its processes along", async () => {

@@ -12,6 +12,7 @@ export class Stop extends Error {
 const stops = [
   { signal: "SIGINT", by: "Ctrl-C", exitCode: 130 },
   { signal: "SIGTERM", by: "SIGTERM", exitCode: 143 },
+  { signal: "SIGHUP", by: "SIGHUP", exitCode: 129 }, // the terminal was closed
 ] as const;
 
 /** The first Ctrl-C aborts the signal, so that the work ends and tidies up; the second ends the process at once. */

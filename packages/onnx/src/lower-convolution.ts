@@ -42,9 +42,9 @@ function attributesOf({ attributes, inputs }: ConvolutionNode, padding: Padding,
 }
 
 /**
- * A kernel of one pixel, or of the image's size, becomes a product of matrices in onnxruntime 1.30, where padding at the
- * bottom and on the right is forgotten (webgpu/nn/conv.cc: `same_size || (kernel_height == 1 && …)` looks at pads[0] and
- * pads[1] alone). An operator of its own pads then.
+ * A kernel of one pixel, or of the image's size, becomes a product of matrices in onnxruntime 1.30, where padding at
+ * the bottom and on the right is forgotten (webgpu/nn/conv.cc: `same_size || (kernel_height == 1 && …)` looks at
+ * pads[0] and pads[1] alone). An operator of its own pads then.
  */
 function isEndPaddingLost({ attributes: { padding, groups }, inputs: { x, weight } }: ConvolutionNode): boolean {
   const [top, left, bottom, right] = padding;
@@ -54,9 +54,9 @@ function isEndPaddingLost({ attributes: { padding, groups }, inputs: { x, weight
 }
 
 /**
- * Channels of zeros that the input is to have more. For 4n output channels onnxruntime 1.30 reads input channels in threes where
- * fours do not fit and threes do, and takes the wrong ones from the fourth on (webgpu/nn/conv2d_mm.cc: `xCh / 4` where
- * inner_element_size is 3). With zeros fours fit.
+ * Channels of zeros that the input is to have more. For 4n output channels onnxruntime 1.30 reads input channels in
+ * threes where fours do not fit and threes do, and takes the wrong ones from the fourth on (webgpu/nn/conv2d_mm.cc:
+ * `xCh / 4` where inner_element_size is 3). With zeros fours fit.
  */
 function missingChannels({ attributes: { groups }, inputs: { weight } }: ConvolutionNode): number {
   const [outputs, channels] = weight.shape as readonly number[];
@@ -65,9 +65,9 @@ function missingChannels({ attributes: { groups }, inputs: { weight } }: Convolu
 }
 
 /**
- * onnxruntime 1.30 works out as many output channels at a time as divide all of them, 4 or 2, from four a group on, as if they
- * were of one group (webgpu/nn/conv.cc: `GetMaxComponents(output_channels)`). That is so where they divide a group's as well,
- * or where there is an odd number of groups.
+ * onnxruntime 1.30 works out as many output channels at a time as divide all of them, 4 or 2, from four a group on, as
+ * if they were of one group (webgpu/nn/conv.cc: `GetMaxComponents(output_channels)`). That is so where they divide a
+ * group's as well, or where there is an odd number of groups.
  */
 function isGroupedAcross({ attributes: { groups }, inputs: { weight } }: ConvolutionNode): boolean {
   const perGroup = (weight.shape[0] as number) / groups;

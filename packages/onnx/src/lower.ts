@@ -15,8 +15,8 @@ import type { Model, OnnxAttribute } from "./model-proto.ts";
 
 /**
  * A graph as an ONNX model: plain data still, before any byte of it is written. Values keep their names, so that a
- * viewer shows `layer3.5.conv2`, and initializers are named like the parameters they come from. Both dialects are ONNX of
- * opset 17; "webgpu" goes around what onnxruntime's WebGPU lacks or gets wrong.
+ * viewer shows `layer3.5.conv2`, and initializers are named like the parameters they come from. Both dialects are ONNX
+ * of opset 17; "webgpu" goes around what onnxruntime's WebGPU lacks or gets wrong.
  *
  * Throws UnsupportedError for open parameters, and for an output named like an input that it is not.
  */

@@ -120,7 +120,9 @@ export const fields = {
   entry: { key: 1, value: 2 },
 } as const;
 
-/** The bytes of a model. Weights that are not external lie in it by reference, and must have been read (`readModel`). */
+/**
+ * The bytes of a model. Weights that are not external lie in it by reference, and must have been read (`readModel`).
+ */
 export function encodeModel(model: Model, producerVersion: string): Encoded {
   const field = fields.model;
   return join(

@@ -130,7 +130,10 @@ export interface Field {
   readonly value: bigint | Uint8Array;
 }
 
-/** The fields of a message from an untrusted file, in their order. Throws FormatError where one does not fit into `message`. */
+/**
+ * The fields of a message from an untrusted file, in their order. Throws FormatError where one does not fit into
+ * `message`.
+ */
 export function* fieldsOf(message: Uint8Array): Generator<Field> {
   let offset = 0;
   const take = (length: number) => {

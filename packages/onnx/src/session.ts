@@ -17,7 +17,9 @@ export type GivenTensors = {
 export interface Session {
   /** One run. Inputs are copied before the promise is given. Aborting makes it do no more than it has begun. */
   run(inputs: GivenTensors, options: RunOptions): Promise<RawTensors>;
-  /** Copies of what variables are after the runs called so far. Each of the names is that of a variable with an update. */
+  /**
+   * Copies of what variables are after the runs called so far. Each of the names is that of a variable with an update.
+   */
   read(names: readonly string[]): Promise<RawTensors>;
   /** Waits for runs under way, then frees the session. May be called again. */
   close(): Promise<void>;
@@ -28,8 +30,8 @@ export interface Runtime {
   /** Throws BackendUnavailableError where the package or the device is missing. */
   describe(): Promise<Omit<BackendDescription, "dtypes">>;
   /**
-   * Lowers a graph and loads it. Throws UnsupportedError for a graph that onnxruntime refuses, BackendUnavailableError as
-   * describe does, AbortError.
+   * Lowers a graph and loads it. Throws UnsupportedError for a graph that onnxruntime refuses, BackendUnavailableError
+   * as describe does, AbortError.
    */
   load(graph: Graph, work: WorkOptions): Promise<Session>;
 }

@@ -5,8 +5,8 @@ import { openThread, threadSettings } from "../runtime/node/runtime.ts";
 import { verifyOnnx } from "./verify-onnx.ts";
 
 /**
- * An executable, on the CPU, from a file that `writeOnnx` wrote. Its weights are held against their SHA-256 first: onnxruntime itself
- * loads flipped bits, and answers with other numbers.
+ * An executable, on the CPU, from a file that `writeOnnx` wrote. Its weights are held against their SHA-256 first:
+ * onnxruntime itself loads flipped bits, and answers with other numbers.
  *
  * Throws FormatError where they are not the ones that were written, and what `onnx` and its `compile` throw.
  */

@@ -23,8 +23,9 @@ export interface OnnxSummary {
 }
 
 /**
- * Checks that the weights of a file from `writeOnnx` or `toOnnx` are the ones that were written: onnxruntime itself loads
- * a file with flipped bits, and answers with other numbers. Weights outside the model are looked for beside `path`.
+ * Checks that the weights of a file from `writeOnnx` or `toOnnx` are the ones that were written: onnxruntime itself
+ * loads a file with flipped bits, and answers with other numbers. Weights outside the model are looked for beside
+ * `path`.
  *
  * V1  the file is protobuf, a graph lies in it, and it names the digest of its weights.
  * V2  each tensor has the bytes that its shape takes.
@@ -141,7 +142,9 @@ async function digest(
 /** Bytes read at a time. */
 const CHUNK = 1 << 20;
 
-/** The files that the weights of a model lie in. Each byte may be read once, so that a small model cannot ask for hours. */
+/**
+ * The files that the weights of a model lie in. Each byte may be read once, so that a small model cannot ask for hours.
+ */
 class BesideFiles {
   readonly #folder: string | undefined;
   readonly #open = new Map<string, { file: FileHandle; left: number }>();

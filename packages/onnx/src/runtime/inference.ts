@@ -8,7 +8,9 @@ export type OnnxRuntime = Pick<typeof import("onnxruntime-node"), "InferenceSess
 
 export type SessionOptions = InferenceSession.SessionOptions;
 
-/** How a model reaches onnxruntime: by the path of a file that it maps, or as bytes, with or without the weights apart. */
+/**
+ * How a model reaches onnxruntime: by the path of a file that it maps, or as bytes, with or without the weights apart.
+ */
 export interface ModelSource {
   readonly model: string | Uint8Array<ArrayBuffer>;
   readonly externalData?: { readonly path: string; readonly data: Uint8Array<ArrayBuffer> };
@@ -35,8 +37,8 @@ function createSession(
 }
 
 /**
- * A session, and the state that it keeps from run to run. What a run makes of the variables holds as soon as the next run or
- * read begins, unless the run is revoked before: its caller may have aborted it meanwhile.
+ * A session, and the state that it keeps from run to run. What a run makes of the variables holds as soon as the next
+ * run or read begins, unless the run is revoked before: its caller may have aborted it meanwhile.
  */
 export class StatefulSession {
   readonly #runtime: OnnxRuntime;

@@ -22,7 +22,9 @@ interface Occupied {
   sessions: number;
 }
 
-/** One thread for all sessions that are opened here. It starts with the first of them, and ends a while after the last. */
+/**
+ * One thread for all sessions that are opened here. It starts with the first of them, and ends a while after the last.
+ */
 export class SharedThread {
   readonly #idleMilliseconds: number;
   #idle: ReturnType<typeof setTimeout> | undefined;

@@ -36,7 +36,10 @@ export class ThreadClient {
     this.#loadError = loadError;
   }
 
-  /** Throws UnsupportedError for a model that onnxruntime refuses, what `loadError` makes where it does not load, AbortError. */
+  /**
+   * Throws UnsupportedError for a model that onnxruntime refuses, what `loadError` makes where it does not load,
+   * AbortError.
+   */
   async create(
     session: number,
     source: ModelSource,
@@ -91,8 +94,8 @@ export class ThreadClient {
   }
 
   /**
-   * Into memory that an earlier run has given back, if there is some: a fresh buffer of an image costs some 150 page faults.
-   * To let the port clone inputs would copy them twice, and whole buffers under views.
+   * Into memory that an earlier run has given back, if there is some: a fresh buffer of an image costs some 150 page
+   * faults. To let the port clone inputs would copy them twice, and whole buffers under views.
    */
   #copy(data: Float32Array): Float32Array<ArrayBuffer> {
     const index = this.#recycled.findIndex(({ byteLength }) => byteLength === data.byteLength);

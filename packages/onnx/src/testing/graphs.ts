@@ -32,7 +32,9 @@ export function wide(
   return graph({ name: "wide", inputs: { x }, outputs: { y } });
 }
 
-/** Sixteen convolutions of 4·10⁸ multiply-adds each: a run of some hundred milliseconds on inputs of 800 kB an image. */
+/**
+ * Sixteen convolutions of 4·10⁸ multiply-adds each: a run of some hundred milliseconds on inputs of 800 kB an image.
+ */
 export function slow(): Graph<"image", "y"> {
   const image = input("image", ["N", 256, 28, 28]);
   const weight = constant("weight", fill([256, 256, 3, 3], 1, -0.02, 0.02));

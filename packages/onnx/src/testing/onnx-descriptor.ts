@@ -5,7 +5,9 @@ import {
   FieldDescriptorProto_Type as Type,
 } from "@bufbuild/protobuf/wkt";
 
-/** A decoder of ONNX that shares nothing with our encoder: @bufbuild/protobuf on the part of onnx.proto that we write. */
+/**
+ * A decoder of ONNX that shares nothing with our encoder: @bufbuild/protobuf on the part of onnx.proto that we write.
+ */
 export function decodeModel(bytes: Uint8Array): DecodedModel {
   const registry = createFileRegistry(descriptor(), () => undefined);
   return fromBinary(registry.getMessage("onnx.ModelProto") as DescMessage, bytes) as DecodedModel;

@@ -1,4 +1,7 @@
-/** Programs that `process.test.ts` runs in processes of their own: `node program.ts NAME`. Each prints one JSON document. */
+/**
+ * Programs that `process.test.ts` runs in processes of their own: `node program.ts NAME`. Each prints one JSON
+ * document.
+ */
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -61,7 +64,9 @@ const programs: { readonly [name: string]: () => Promise<unknown> } = {
       await Promise.all([1, 2, 3].map((seed) => executable.run({ x: fill([1, 1024], seed) })));
     });
   },
-  /** Compiles a graph that cannot be lowered, over and over: an output has an input's name. Resident set in MB, threads. */
+  /**
+   * Compiles a graph that cannot be lowered, over and over: an output has an input's name. Resident set in MB, threads.
+   */
   async refused() {
     const x = input("x", [1, 2]);
     const clash = graph({ name: "clash", inputs: { x }, outputs: { x: ops.relu({ x }) } });

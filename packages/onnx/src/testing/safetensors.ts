@@ -2,8 +2,9 @@ import { open, stat, writeFile } from "node:fs/promises";
 import { FormatError, type LazySource, type Tensor } from "@residual/core";
 
 /**
- * Writes tensors as a .safetensors file, by hand: 8 bytes of header length, the header in JSON, the numbers. Answers them
- * as sources that read the file, as our reader of such files does. Source: github.com/huggingface/safetensors, README.
+ * Writes tensors as a .safetensors file, by hand: 8 bytes of header length, the header in JSON, the numbers. Answers
+ * them as sources that read the file, as our reader of such files does. Source: github.com/huggingface/safetensors,
+ * README.
  */
 export async function writeSafetensors(
   path: string,

@@ -4,12 +4,14 @@ import type { OnnxOptions } from "../../options.ts";
 import { nodeRuntime } from "./runtime.ts";
 
 /**
- * ONNX Runtime in Node, through onnxruntime-node, on the CPU or another of its devices. Short runs on the CPU are carried out
- * on the caller's thread; all others in a thread for each executable, which `compile` starts, so that the event loop goes on.
+ * ONNX Runtime in Node, through onnxruntime-node, on the CPU or another of its devices. Short runs on the CPU are
+ * carried out on the caller's thread; all others in a thread for each executable, which `compile` starts, so that the
+ * event loop goes on.
  *
- * `compile` optimizes; norms are folded while weights stream from their file, and onnxruntime fuses convolutions by itself.
- * Throws UnsupportedError where `threads` is out of range. `describe` and `compile` throw BackendUnavailableError where the
- * package or the device is missing.
+ * `compile` optimizes; norms are folded while weights stream from their file, and onnxruntime fuses convolutions by
+ * itself.
+ * Throws UnsupportedError where `threads` is out of range. `describe` and `compile` throw BackendUnavailableError where
+ * the package or the device is missing.
  */
 export function onnx(options: OnnxOptions = {}): Backend {
   const { device = "cpu" } = options;

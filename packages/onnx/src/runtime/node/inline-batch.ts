@@ -10,8 +10,8 @@ const PER_NUMBER = 16;
 const PER_NODE = 2 ** 15;
 
 /**
- * The largest batch whose run is so short that it may hold the event loop up, rather than pay for messages to a thread: 0
- * where none is, Infinity where all are, as for a fixed batch.
+ * The largest batch whose run is so short that it may hold the event loop up, rather than pay for messages to a thread:
+ * 0 where none is, Infinity where all are, as for a fixed batch.
  */
 export function largestInlineBatch(graph: Graph, most: number = MOST_INLINE): number {
   const [one, two] = [workOf(graph, 1), workOf(graph, 2)];

@@ -6,8 +6,8 @@ import { importRuntime } from "./import-runtime.ts";
 import { locate, unavailable } from "./package.ts";
 
 /**
- * A session on the caller's own thread, for runs so short that they may hold the event loop up. They are carried out one a
- * turn of the loop, so that many of them do not add up.
+ * A session on the caller's own thread, for runs so short that they may hold the event loop up. They are carried out
+ * one a turn of the loop, so that many of them do not add up.
  *
  * Throws BackendUnavailableError where onnxruntime is missing, UnsupportedError for a model that it refuses.
  */
@@ -22,7 +22,8 @@ export async function openInline(name: string, options: SessionOptions, source: 
       const number = runs++;
       const mine = last.then(async () => {
         throwIfAborted(signal);
-        const answers = await session.run(copies, number).catch(refuse); // in a turn of its own: onnxruntime-node sees to that
+        // in a turn of its own: onnxruntime-node sees to that
+        const answers = await session.run(copies, number).catch(refuse);
         if (signal?.aborted) session.revoke(number);
         return answers;
       });
@@ -38,8 +39,8 @@ export async function openInline(name: string, options: SessionOptions, source: 
 }
 
 /**
- * A session with one for short runs, those of at most `largest` images, and another for all others, which the first of them
- * opens.
+ * A session with one for short runs, those of at most `largest` images, and another for all others, which the first of
+ * them opens.
  */
 export function splitByBatch(short: Session, largest: number, openLong: () => Promise<Session>): Session {
   let long: Session | undefined;

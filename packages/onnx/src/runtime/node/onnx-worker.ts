@@ -1,6 +1,6 @@
 /**
- * onnxruntime-node in a thread of its own, since its create() and run() block the thread they are called on. Jobs are done
- * one after the other.
+ * onnxruntime-node in a thread of its own, since its create() and run() block the thread they are called on. Jobs are
+ * done one after the other.
  */
 import { isMarkedAsUntransferable, parentPort, workerData } from "node:worker_threads";
 import { type OnnxRuntime, StatefulSession } from "../inference.ts";
@@ -30,9 +30,10 @@ async function load(): Promise<OnnxRuntime> {
 }
 
 /**
- * Weights are copied from one place to another while they are optimized. glibc maps each copy that is larger than any freed
- * so far afresh, page by page; one large block, never touched and freed at once, makes it keep what is freed and give it
- * out again: 12,000 of 80,000 page faults less for ResNet-50. Elsewhere it does nothing. 32 MiB is glibc's own limit.
+ * Weights are copied from one place to another while they are optimized. glibc maps each copy that is larger than any
+ * freed so far afresh, page by page; one large block, never touched and freed at once, makes it keep what is freed and
+ * give it out again: 12,000 of 80,000 page faults less for ResNet-50. Elsewhere it does nothing. 32 MiB is glibc's own
+ * limit.
  */
 function reuseFreedMemory(): void {
   new ArrayBuffer((32 << 20) - (64 << 10)).transfer(0);

@@ -9,7 +9,10 @@ import { describe, expect, it, vi } from "vitest";
 
 const program = fileURLToPath(new URL("../../testing/program.ts", import.meta.url));
 
-/** Runs a program of testing/program.ts to its own end. Rejects on another exit code than 0, on a signal, and on a line on stderr. */
+/**
+ * Runs a program of testing/program.ts to its own end. Rejects on another exit code than 0, on a signal, and on a line
+ * on stderr.
+ */
 async function run(name: string, env: { readonly [name: string]: string } = {}): Promise<unknown> {
   const words = ["--conditions=@residual/source", "--expose-gc", program, name];
   const options = { timeout: 250_000, env: { ...process.env, ...env } };

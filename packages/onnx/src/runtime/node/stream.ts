@@ -16,8 +16,8 @@ interface Chunk {
 }
 
 /**
- * Writes weights to a new file, each at its place, as float32. They are read row by row, so that no more than a few chunks are
- * ever in memory.
+ * Writes weights to a new file, each at its place, as float32. They are read row by row, so that no more than a few
+ * chunks are ever in memory.
  *
  * Throws FormatError where a file has changed since it was opened, AbortError, and what the file system throws.
  */
@@ -75,7 +75,9 @@ async function writeWhole(file: FileHandle, bytes: Uint8Array, position: number)
   }
 }
 
-/** Waits for all, whatever becomes of them, since they share a file that is about to be closed; then the first failure. */
+/**
+ * Waits for all, whatever becomes of them, since they share a file that is about to be closed; then the first failure.
+ */
 async function allDone(work: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(work)) if (result.status === "rejected") throw result.reason;
 }
