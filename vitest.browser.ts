@@ -31,8 +31,8 @@ const repository = fileURLToPath(new URL(".", import.meta.url));
 
 /** A package's tests in Node, and those that are named so in Chromium. */
 const config: ViteUserConfig = defineConfig({
-  // which decodes pictures in Node; found late, it would have the page loaded again
-  optimizeDeps: { exclude: ["sharp"] },
+  // Found late, each would have the page loaded again. sharp decodes pictures in Node; onnxruntime-web needs no bundling.
+  optimizeDeps: { exclude: ["sharp", "onnxruntime-web"] },
   server: { fs: { allow: [repository, join(repository, "../shared")] } },
   test: {
     provide: { repository },
@@ -42,6 +42,7 @@ const config: ViteUserConfig = defineConfig({
         ? [
             {
               extends: true as const,
+              resolve: { conditions: ["browser"] }, // beside those of vitest.base.ts
               test: {
                 name: "chromium",
                 include: [inBrowser],

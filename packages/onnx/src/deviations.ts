@@ -26,7 +26,16 @@ const onWebgpu: readonly Deviation[] = [
   ),
 ];
 
-/** Where the results of onnxruntime 1.30 differ from PyTorch's. Finite weights and images show none of it. */
-export function deviationsOf(device: OnnxDevice): readonly Deviation[] {
-  return device === "webgpu" ? onWebgpu : onCpu;
+const onSwiftShader: readonly Deviation[] = [
+  ...onWebgpu,
+  dropsNaN("sigmoid", "onnxruntime's Sigmoid leaves it to the driver what e^NaN is, and SwiftShader's is a number"),
+];
+
+/**
+ * Where the results of onnxruntime 1.30 differ from PyTorch's. Finite weights and images show none of it. `adapter`
+ * is WebGPU's.
+ */
+export function deviationsOf(device: OnnxDevice, adapter = ""): readonly Deviation[] {
+  if (device !== "webgpu") return onCpu;
+  return /swiftshader/i.test(adapter) ? onSwiftShader : onWebgpu;
 }

@@ -10,7 +10,10 @@ export const DIGEST_KEY = "residual.weightsSha256";
 export const MODEL_KEY = "residual.model";
 
 export interface OnnxExportOptions {
-  /** Further entries of metadata_props, such as labels or preprocessing. Keys that begin with `residual.` are reserved. */
+  /**
+   * Further entries of metadata_props, such as labels or preprocessing. Keys that begin with `residual.` are
+   * reserved.
+   */
   readonly metadata?: { readonly [key: string]: string };
 }
 
@@ -27,13 +30,33 @@ export interface OnnxBytes {
   readonly external?: readonly Uint8Array[];
 }
 
-/** SHA-256 of the pieces, one after the other, in hex. Node has a faster one than browsers, which have none that is synchronous. */
-export type Sha256 = (pieces: readonly Uint8Array[]) => string;
-
-/** `toOnnx` with a platform's SHA-256. */
-export async function toOnnxWith(sha256: Sha256, graph: Graph, options: ToOnnxOptions): Promise<OnnxBytes> {
+/**
+ * A graph as an .onnx file: opset 17, float32, parameters under their names. With `external` the weights go into a
+ * file of that name.
+ *
+ * Throws UnsupportedError for open parameters, for a tensor above 2 GB, for a model above 2 GB with its weights
+ * inside, and on pages that are served by plain HTTP, where browsers have no SHA-256.
+ */
+export async function toOnnx(graph: Graph, options: ToOnnxOptions = {}): Promise<OnnxBytes> {
   const { model, external } = await encodeFiles(sha256, graph, options);
   return { model: concatenate(model), ...(external && { external }) };
+}
+
+/** SHA-256 of the pieces, one after the other, in hex. */
+export type Sha256 = (pieces: readonly Uint8Array[]) => string | Promise<string>;
+
+/** The platform's, which takes all in one. */
+async function sha256(pieces: readonly Uint8Array[]): Promise<string> {
+  const { subtle } = globalThis.crypto as { readonly subtle?: typeof globalThis.crypto.subtle };
+  if (!subtle) throw new UnsupportedError("onnx: there is no SHA-256 on a page of plain HTTP; serve it by HTTPS");
+  const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const piece of pieces) {
+    all.set(piece, offset);
+    offset += piece.length;
+  }
+  const digest = new Uint8Array(await subtle.digest("SHA-256", all));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** The files of a model, before their bytes are copied together. Throws as `toOnnx` does. */
@@ -48,7 +71,7 @@ export async function encodeFiles(
   checkSizes(open);
   const lowered = await readModel(open);
   // The reserved entries come last, the digest at the very end: a file cut short anywhere has lost it.
-  const reserved = { [MODEL_KEY]: graph.name, [DIGEST_KEY]: sha256(weightsOf(lowered)) };
+  const reserved = { [MODEL_KEY]: graph.name, [DIGEST_KEY]: await sha256(weightsOf(lowered)) };
   const externalized = external === undefined ? undefined : externalizeWeights(lowered, external);
   const model = encodeModel({ ...(externalized?.model ?? lowered), metadata: { ...metadata, ...reserved } }, version);
   checkLength(graph, model.length);

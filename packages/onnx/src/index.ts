@@ -1,7 +1,7 @@
-export type { OnnxBytes, OnnxExportOptions, ToOnnxOptions } from "./export.ts";
+export { type OnnxBytes, type OnnxExportOptions, type ToOnnxOptions, toOnnx } from "./export.ts";
 export { openOnnx } from "./files/open-onnx.ts";
 export { type OnnxSummary, verifyOnnx } from "./files/verify-onnx.ts";
-export { toOnnx, writeOnnx } from "./files/write-onnx.ts";
+export { writeOnnx } from "./files/write-onnx.ts";
 export { lowerToOnnx } from "./lower.ts";
 export type { ExternalData, Initializer, Model, OnnxAttribute, OnnxNode, ValueInfo } from "./model-proto.ts";
 export type { OnnxDevice, OnnxOptions } from "./options.ts";

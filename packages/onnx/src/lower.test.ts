@@ -12,7 +12,7 @@ import {
   type Value,
 } from "@residual/core";
 import { describe, expect, it } from "vitest";
-import { toOnnx } from "./files/write-onnx.ts";
+import { toOnnx } from "./export.ts";
 import { lowerToOnnx } from "./lower.ts";
 import type { Model } from "./model-proto.ts";
 import { readModel } from "./model-proto.ts";

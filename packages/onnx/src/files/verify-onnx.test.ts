@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { AbortError, FormatError, type Tensor } from "@residual/core";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { toOnnx } from "../export.ts";
 import { lowerToOnnx } from "../lower.ts";
 import { type ExternalData, encodeModel, type Initializer } from "../model-proto.ts";
 import { concatenate } from "../protobuf.ts";
 import { tiny } from "../testing/graphs.ts";
 import { verifyOnnx } from "./verify-onnx.ts";
-import { toOnnx, writeOnnx } from "./write-onnx.ts";
+import { writeOnnx } from "./write-onnx.ts";
 
 const { model } = await toOnnx(tiny(), { metadata: { labels: "cat, dog" } });
 let folder: string;

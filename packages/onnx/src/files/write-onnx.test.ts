@@ -15,12 +15,13 @@ import {
   version,
 } from "@residual/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { toOnnx } from "../export.ts";
 import { tiny, wide } from "../testing/graphs.ts";
 import { decodeModel } from "../testing/onnx-descriptor.ts";
 import { runModel } from "../testing/onnxruntime.ts";
 import { bitsOf, fill } from "../testing/values.ts";
 import { openOnnx } from "./open-onnx.ts";
-import { toOnnx, writeOnnx } from "./write-onnx.ts";
+import { writeOnnx } from "./write-onnx.ts";
 
 const image = fill([2, 3, 8, 8], 9);
 let folder: string;

@@ -2,29 +2,13 @@ import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { type Graph, throwIfAborted, type WorkOptions } from "@residual/core";
 import { writeAtomic } from "@residual/kit/files";
-import {
-  encodeFiles,
-  type OnnxBytes,
-  type OnnxExportOptions,
-  type Sha256,
-  type ToOnnxOptions,
-  toOnnxWith,
-} from "../export.ts";
+import { encodeFiles, type OnnxExportOptions, type Sha256 } from "../export.ts";
 import { piecesOf } from "../protobuf.ts";
 
 /**
- * A graph as an .onnx file: opset 17, float32, parameters under their names. With `external` the weights go into a file
- * of that name.
- *
- * Throws UnsupportedError for open parameters, for a tensor above 2 GB, and for a model above 2 GB with its weights inside.
- */
-export async function toOnnx(graph: Graph, options: ToOnnxOptions = {}): Promise<OnnxBytes> {
-  return toOnnxWith(sha256, graph, options);
-}
-
-/**
- * Writes a graph as `path`, and, with `external`, its weights as `path.bin` beside it, which onnxruntime then maps rather
- * than reads. Each file appears whole or not at all: it is written under another name first, and renamed at the end.
+ * Writes a graph as `path`, and, with `external`, its weights as `path.bin` beside it, which onnxruntime then maps
+ * rather than reads. Each file appears whole or not at all: it is written under another name first, and renamed at
+ * the end.
  *
  * Throws UnsupportedError as toOnnx does, FormatError where a file cannot be written, AbortError once the signal is
  * aborted. Progress counts bytes.
@@ -45,6 +29,7 @@ export async function writeOnnx(
   await writeAtomic([...weights, { path, pieces: piecesOf(model) }], options);
 }
 
+/** Piece by piece: the weights need not lie in memory a second time. */
 const sha256: Sha256 = (pieces) => {
   const hash = createHash("sha256");
   for (const piece of pieces) hash.update(piece);

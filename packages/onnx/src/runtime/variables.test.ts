@@ -1,7 +1,7 @@
 import { constant, type Graph, graph, input, ops, tensor, UnsupportedError, variable } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { backendOn } from "../backend.ts";
-import { toOnnx } from "../files/write-onnx.ts";
+import { toOnnx } from "../export.ts";
 import { lowerToOnnx } from "../lower.ts";
 import { formatModel } from "../print.ts";
 import { nodeRuntime } from "./node/runtime.ts";

@@ -1,7 +1,6 @@
 import { globSync } from "node:fs";
 import { join } from "node:path";
 import { BackendUnavailableError } from "@residual/core";
-import type { OnnxDialect } from "../../model-builder.ts";
 import type { OnnxDevice } from "../../options.ts";
 import type { SessionOptions } from "../inference.ts";
 import { folderOf, INSTALL, PACKAGE } from "./package.ts";
@@ -25,26 +24,22 @@ const devices: { readonly [Device in AddedDevice]: DeviceRow } = {
   webgpu: {
     needs:
       "a GPU driver: Vulkan on Linux x64 (Debian: apt install mesa-vulkan-drivers), Direct3D 12 on Windows, Metal on macOS",
-    // Else padding that an operator of its own does becomes the convolution's again, where it is forgotten (lower-convolution.ts).
-    options: { extra: { optimization: { disable_specified_optimizers: "Pad_Fusion" } } },
-    isExclusive: true, // two threads that run it at a time crash the process (github.com/microsoft/onnxruntime/issues/32561)
+    // Two threads that run it at a time crash the process: github.com/microsoft/onnxruntime/issues/32561.
+    isExclusive: true,
   },
   cuda: {
     needs: `Linux x64, an NVIDIA GPU with CUDA 12 and cuDNN 9, and libraries that are not in the npm package: ${INSTALL_CUDA}`,
     library: "libonnxruntime_providers_cuda.so",
   },
-  dml: { needs: "Windows with DirectX 12", options: { enableMemPattern: false } }, // DirectML does not take memory patterns
+  // DirectML does not take memory patterns.
+  dml: { needs: "Windows with DirectX 12", options: { enableMemPattern: false } },
   coreml: { needs: "macOS" },
 };
 
-/** The options of sessions on a device. Nodes that it cannot run are refused, where onnxruntime would give them to the CPU. */
+/** The options of sessions on a device that no other has. */
 export function deviceOptions(device: OnnxDevice): SessionOptions {
   if (device === "cpu") return { executionProviders: ["cpu"] };
   return { executionProviders: [device], ...devices[device].options };
-}
-
-export function dialectOf(device: OnnxDevice): OnnxDialect {
-  return device === "webgpu" ? "webgpu" : "standard";
 }
 
 export function isExclusive(device: OnnxDevice): boolean {

@@ -22,8 +22,7 @@ export async function openInline(name: string, options: SessionOptions, source: 
       const number = runs++;
       const mine = last.then(async () => {
         throwIfAborted(signal);
-        // in a turn of its own: onnxruntime-node sees to that
-        const answers = await session.run(copies, number).catch(refuse);
+        const answers = await session.run(copies, number).catch(refuse); // onnxruntime-node gives it its own turn
         if (signal?.aborted) session.revoke(number);
         return answers;
       });
@@ -39,8 +38,8 @@ export async function openInline(name: string, options: SessionOptions, source: 
 }
 
 /**
- * A session with one for short runs, those of at most `largest` images, and another for all others, which the first of
- * them opens.
+ * A session with one for short runs, those of at most `largest` images, and another for all others, which the first
+ * of them opens.
  */
 export function splitByBatch(short: Session, largest: number, openLong: () => Promise<Session>): Session {
   let long: Session | undefined;

@@ -8,8 +8,8 @@ import { BackendUnavailableError } from "@residual/core";
 export const PACKAGE = "onnxruntime-node";
 
 /**
- * Its install script fetches CUDA's libraries from outside the npm registry, and fails where that is out of reach. The flag
- * leaves them out: only the device "cuda" needs them.
+ * Its install script fetches CUDA's libraries from outside the npm registry, and fails where that is out of reach.
+ * The flag leaves them out: only the device "cuda" needs them.
  */
 export const INSTALL: string = `npm install ${PACKAGE} --onnxruntime-node-install=skip`;
 
@@ -38,8 +38,12 @@ export function unavailable(name: string, reason: string, cause?: unknown): Back
   return new BackendUnavailableError(`onnx: ${name} ${reason}; ${INSTALL}`, { cause });
 }
 
-/** Packages are looked for from this file on; from the working folder where a bundle to CommonJS has lost this file's URL. */
+/**
+ * Packages are looked for from this file on; where a bundle to CommonJS has lost its URL, from the program that runs.
+ */
 function resolver(): NodeJS.RequireResolve {
-  const { url = pathToFileURL(join(process.cwd(), "bundle.js")).href } = import.meta as { readonly url?: string };
+  const { url = pathToFileURL(process.argv[1] ?? join(process.cwd(), "program.js")).href } = import.meta as {
+    readonly url?: string;
+  };
   return createRequire(url).resolve;
 }

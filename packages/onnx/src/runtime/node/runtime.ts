@@ -1,14 +1,16 @@
 import { availableParallelism } from "node:os";
-import { AbortError, type Graph, UnsupportedError, type WorkOptions } from "@residual/core";
+import { type Graph, UnsupportedError, type WorkOptions } from "@residual/core";
 import { deviationsOf } from "../../deviations.ts";
 import { lowerToOnnx } from "../../lower.ts";
 import type { OnnxDialect } from "../../model-builder.ts";
 import type { OnnxDevice, OnnxOptions } from "../../options.ts";
 import type { Runtime, Session } from "../../session.ts";
+import { deviceExtra, dialectOf } from "../dialect.ts";
 import type { ModelSource, SessionOptions } from "../inference.ts";
+import { loadSession } from "../load-session.ts";
 import { inMemory, smallestModel } from "../model-source.ts";
 import { type OpenSession, SharedThread } from "../shared-thread.ts";
-import { checkLibrary, deviceOptions, dialectOf, isExclusive, missingDevice } from "./devices.ts";
+import { checkLibrary, deviceOptions, isExclusive, missingDevice } from "./devices.ts";
 import { largestInlineBatch, MOST_INLINE } from "./inline-batch.ts";
 import { openInline, splitByBatch } from "./inline-session.ts";
 import { onDisk } from "./mapped-model.ts";
@@ -55,15 +57,7 @@ interface ModelToLoad {
 
 async function loadInThread(settings: Settings, model: ModelToLoad, work: WorkOptions): Promise<Session> {
   const session = await openThread(settings); // which loads onnxruntime while the graph is lowered
-  try {
-    await withSource(model, work, (source) => session.load(source, work.signal));
-    return session;
-  } catch (error) {
-    const closed = session.close();
-    if (!(error instanceof AbortError)) await closed;
-    else closed.catch(() => {}); // an abort answers at once, the thread ends when it can
-    throw error;
-  }
+  return loadSession(session, (each) => withSource(model, work, (source) => each.load(source, work.signal)));
 }
 
 /** Maps the weights where that works. What onnxruntime says of a mapped model, it has to say of the plain one again. */
@@ -85,22 +79,25 @@ async function withSource<T>(
 
 /** Opens a device, and closes it again. Throws BackendUnavailableError where it is missing. */
 async function tryDevice(settings: Settings): Promise<void> {
-  const session = await openThread(settings);
-  try {
-    await session.load({ model: smallestModel() }, undefined);
-  } finally {
-    await session.close();
-  }
+  const opened = await openThread(settings);
+  const session = await loadSession(opened, (each) => each.load({ model: smallestModel() }, undefined));
+  await session.close();
 }
 
 interface Settings extends ThreadSettings {
   readonly device: OnnxDevice;
 }
 
-/** Of devices that no two threads may use at a time. It takes a second to set one up, and what it compiles stays with it. */
+/**
+ * Of devices that no two threads may use at a time. It takes a second to set one up, and what it compiles stays with
+ * it.
+ */
 const exclusiveThread = new SharedThread(10_000);
 
-/** Starts a thread with a session of these settings, unless its device has one that runs. Throws as `startThread` does. */
+/**
+ * Starts a thread with a session of these settings, unless its device has one that runs. Throws as `startThread`
+ * does.
+ */
 export async function openThread(settings: Settings): Promise<OpenSession> {
   checkLibrary(settings.device, settings.runtime);
   const thread = isExclusive(settings.device) ? exclusiveThread : new SharedThread();
@@ -124,10 +121,9 @@ function sessionOptions(device: OnnxDevice, threads = availableParallelism(), sp
   checkThreads(threads);
   const allow_spinning = spin ? "1" : "0";
   const force_spinning_stop = "1"; // with spin: while a run is under way, and not for a while after it
-  const disable_cpu_ep_fallback = device === "cpu" ? "0" : "1"; // a node that the device does not run is refused
-  const { extra, ...options } = deviceOptions(device);
+  const extra = deviceExtra(device);
   return {
-    ...options,
+    ...deviceOptions(device),
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     graphOptimizationLevel: "all",
@@ -138,7 +134,7 @@ function sessionOptions(device: OnnxDevice, threads = availableParallelism(), sp
         intra_op: { allow_spinning },
         inter_op: { allow_spinning },
         force_spinning_stop,
-        disable_cpu_ep_fallback,
+        ...extra.session,
       },
     },
   };

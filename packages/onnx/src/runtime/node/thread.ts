@@ -71,8 +71,8 @@ export function startThread({ runtime, options, worker: path, loadError }: Threa
 /** Throws BackendUnavailableError where the thread's code is not where it should be. */
 function workerCode(given: string | URL | undefined): URL {
   const { url } = import.meta as { readonly url?: string };
-  // Node strips types itself
-  const beside = url && new URL(url.endsWith(".ts") ? "./onnx-worker.ts" : "./onnx-worker.js", url);
+  const name = url?.endsWith(".ts") ? "./onnx-worker.ts" : "./onnx-worker.js"; // Node strips types itself
+  const beside = url && new URL(name, url);
   const code = given === undefined ? beside : toUrl(given);
   if (code && (code.protocol !== "file:" || existsSync(code))) return code;
   const found = code ? `${fileURLToPath(code)} is missing` : "onnx-worker.js cannot be found";

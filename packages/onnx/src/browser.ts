@@ -1,0 +1,7 @@
+// What browsers get of this package: there are no files to write or to open.
+export { type OnnxBytes, type OnnxExportOptions, type ToOnnxOptions, toOnnx } from "./export.ts";
+export { lowerToOnnx } from "./lower.ts";
+export type { ExternalData, Initializer, Model, OnnxAttribute, OnnxNode, ValueInfo } from "./model-proto.ts";
+export type { OnnxDevice, OnnxOptions } from "./options.ts";
+export { formatModel } from "./print.ts";
+export { installOf, onnx } from "./runtime/web/backend.ts";

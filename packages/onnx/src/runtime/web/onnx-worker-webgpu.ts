@@ -1,0 +1,4 @@
+import * as runtime from "onnxruntime-web/webgpu";
+import { serve } from "./serve.ts";
+
+serve(runtime);

@@ -1,0 +1,59 @@
+/** onnxruntime-web in a worker, since its run() on the CPU blocks the thread that it is called on. */
+import type { Env } from "onnxruntime-web";
+import { type OnnxRuntime, StatefulSession } from "../inference.ts";
+import type { ToThread } from "../protocol.ts";
+import { serveJobs } from "../serve-jobs.ts";
+import { type FromWebThread, type ThreadSetup, WORKER_NAME } from "./protocol.ts";
+
+/** The part of a worker's global scope that is used here: the package is checked without the DOM. */
+interface WorkerScope {
+  readonly name: string;
+  onmessage: (event: { readonly data: unknown }) => void;
+  postMessage(message: FromWebThread, transfer: readonly ArrayBuffer[]): void;
+}
+declare const self: WorkerScope;
+declare class MessageChannel {
+  readonly port1: { onmessage: () => void };
+  readonly port2: { postMessage(message: undefined): void };
+}
+
+/** Takes the setup as its first message, and jobs as all others. */
+export function serve(runtime: OnnxRuntime & { readonly env: Env }): void {
+  // A bundler may have put onnxruntime-web's code into this file, which it then starts as its own threads too.
+  if (self.name !== WORKER_NAME) return;
+  self.onmessage = ({ data }) => {
+    const receive = serveJobs(load(runtime, data as ThreadSetup), {
+      reply: (message, transfer) => self.postMessage(message, transfer),
+      nextTurn,
+      enter: (work) => work(),
+      isTransferable: () => true,
+    });
+    self.onmessage = ({ data }) => receive(data as ToThread);
+  };
+  self.postMessage({ kind: "ready", version: runtime.env.versions.web ?? "unknown" }, []);
+}
+
+/**
+ * Compiles the WebAssembly and opens the device, both by the first session. This worker's settings are nobody else's.
+ */
+async function load(
+  runtime: OnnxRuntime & { readonly env: Env },
+  { options, threads, wasmPaths, warmUp }: ThreadSetup,
+): Promise<OnnxRuntime> {
+  const { env } = runtime;
+  env.logLevel = "fatal"; // what fails is thrown, and the console is not ours to write to
+  if (threads !== undefined) env.wasm.numThreads = threads;
+  if (wasmPaths !== undefined) env.wasm.wasmPaths = wasmPaths;
+  await (await StatefulSession.create(runtime, { model: warmUp }, options)).release();
+  return runtime;
+}
+
+const { port1: here, port2: there } = new MessageChannel();
+
+/** A timer would wait for 4 ms. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    here.onmessage = () => resolve();
+    there.postMessage(undefined);
+  });
+}

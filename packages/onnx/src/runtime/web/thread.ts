@@ -1,0 +1,101 @@
+import { BackendUnavailableError, DeviceLostError } from "@residual/core";
+import type { FromThread, ToThread } from "../protocol.ts";
+import type { RuntimeThread } from "../shared-thread.ts";
+import { ThreadClient } from "../thread-client.ts";
+import { type FromWebThread, type ThreadSetup, WORKER_NAME } from "./protocol.ts";
+
+/** What runs in a browser. */
+export type WebDevice = "cpu" | "webgpu";
+
+export interface ThreadSettings extends ThreadSetup {
+  readonly device: WebDevice;
+  /** Where the thread's code lies; beside this file where not given. */
+  readonly worker: string | URL | undefined;
+}
+
+export interface WebThread extends RuntimeThread {
+  /** onnxruntime-web's version. Throws as jobs do where the thread does not start. */
+  readonly version: Promise<string>;
+}
+
+/** The part of a Worker that is used here: the package is checked without the DOM. */
+interface WebWorker {
+  onmessage: (event: { readonly data: FromWebThread }) => void;
+  onerror: (event: { readonly message?: string; preventDefault(): void }) => void;
+  postMessage(message: ThreadSetup | ToThread, transfer?: readonly ArrayBuffer[]): void;
+  terminate(): void;
+}
+declare const Worker: new (url: string | URL, options: { readonly type: "module"; readonly name: string }) => WebWorker;
+
+/** Starts a worker, which begins to load onnxruntime-web. What goes wrong there is thrown by the jobs. */
+export function startThread({ device, worker: code, ...setup }: ThreadSettings): WebThread {
+  const { promise: version, resolve: isReady, reject: isLost } = Promise.withResolvers<string>();
+  version.catch(() => {}); // jobs throw it too
+  const worker = startWorker(device, code);
+  const client = new ThreadClient(
+    { post: (message, transfer) => worker.postMessage(message, transfer), setBusy: () => {} },
+    (message) => missing(device, message),
+  );
+  let hasStarted = false;
+  worker.onmessage = ({ data }) => {
+    if (data.kind !== "ready") return client.receive(data satisfies FromThread);
+    hasStarted = true;
+    isReady(data.version);
+  };
+  worker.onerror = (event) => {
+    event.preventDefault(); // the console is not ours to write to
+    const error = hasStarted
+      ? new DeviceLostError(
+          `onnx: the worker that runs the model has failed (${event.message}); compile the graph again`,
+        )
+      : notStarted(device, event.message);
+    client.lose(error);
+    isLost(error);
+  };
+  worker.postMessage(setup);
+  return {
+    client,
+    version,
+    end: async () => worker.terminate(),
+  };
+}
+
+/** Bundlers know workers by these very words. */
+function startWorker(device: WebDevice, given: string | URL | undefined): WebWorker {
+  const { url } = import.meta;
+  const name = `onnx-worker-${device === "cpu" ? "wasm" : "webgpu"}`;
+  try {
+    if (given !== undefined) return new Worker(given, { type: "module", name: WORKER_NAME });
+    if (/\.ts(\?|$)/.test(url)) {
+      // As it stands in the repository; no bundler is to look for it.
+      return new Worker(url.replace(/[^/]*$/, `${name}.ts`), { type: "module", name: WORKER_NAME });
+    }
+    if (device === "cpu") {
+      return new Worker(new URL("./onnx-worker-wasm.js", import.meta.url), { type: "module", name: WORKER_NAME });
+    }
+    return new Worker(new URL("./onnx-worker-webgpu.js", import.meta.url), { type: "module", name: WORKER_NAME });
+  } catch (cause) {
+    throw notStarted(device, cause instanceof Error ? cause.message : String(cause));
+  }
+}
+
+function notStarted(device: WebDevice, message = "no reason given"): BackendUnavailableError {
+  const name = `onnx-worker-${device === "cpu" ? "wasm" : "webgpu"}.js`;
+  return new BackendUnavailableError(
+    `onnx: the worker that runs models does not start (${message}); it needs onnxruntime-web (npm install onnxruntime-web) ` +
+      `and its code ${name}, which a page of the same origin has to serve: name it where a bundler has moved it, onnx({ worker: url })`,
+  );
+}
+
+/** What onnxruntime-web says where it does not load, as an error of ours. */
+function missing(device: WebDevice, message: string): BackendUnavailableError {
+  const [firstLine] = message.split("\n");
+  const needs =
+    device === "webgpu"
+      ? "a browser with WebGPU, and an adapter"
+      : "the .wasm files of onnxruntime-web: name their folder where a bundler has moved them, onnx({ wasmPaths: url })";
+  return new BackendUnavailableError(
+    `onnx: onnxruntime-web does not load for the device "${device}" (${firstLine}); it needs ${needs}`,
+    { cause: new Error(message) },
+  );
+}
