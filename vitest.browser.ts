@@ -31,7 +31,8 @@ const repository = fileURLToPath(new URL(".", import.meta.url));
 
 /** A package's tests in Node, and those that are named so in Chromium. */
 const config: ViteUserConfig = defineConfig({
-  // Found late, each would have the page loaded again. sharp decodes pictures in Node; onnxruntime-web needs no bundling.
+  // Found late, each would have the page loaded again. sharp decodes pictures in Node; onnxruntime-web needs no
+  // bundling.
   optimizeDeps: { exclude: ["sharp", "onnxruntime-web"] },
   server: { fs: { allow: [repository, join(repository, "../shared")] } },
   test: {

@@ -9,6 +9,7 @@ const steps = [
   ["vitest", "run"],
   ["node", "scripts/check-packages.ts"],
   ["biome", "check", "."],
+  ["node", "scripts/check-comments.ts"],
   ["oxlint", "--type-aware"],
   ["sherif"],
   ["knip"],
