@@ -44,6 +44,8 @@ export interface BackendParts<Loaded extends LoadedGraph> {
    * where runs update variables, runs wait for one another here, and their inputs are copied here.
    */
   readonly overlaps?: boolean;
+  /** As `Backend.warmUp`. */
+  warmUp?(): AsyncDisposable;
   /** What `compile` makes of a graph first: `optimize` where not given. */
   readonly pass?: Pass;
 }
@@ -65,6 +67,7 @@ export function backendOf<Loaded extends LoadedGraph>(parts: BackendParts<Loaded
   return {
     name: parts.name,
     describe: () => parts.describe(),
+    ...(parts.warmUp && { warmUp: () => parts.warmUp!() }),
     compile: async (graph, options = {}) => (await compileOn(parts, graph, options)).executable,
   };
 }

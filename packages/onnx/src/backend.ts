@@ -22,6 +22,7 @@ export function backendOn(name: string, runtime: Runtime): Backend {
       work.onProgress?.({ stage: "load", done: 1, total: 1 });
       return loadedGraph(session, graph);
     },
+    ...(runtime.warmUp && { warmUp: () => runtime.warmUp!() }),
     overlaps: true,
   });
 }

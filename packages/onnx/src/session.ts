@@ -29,6 +29,8 @@ export interface Session {
 export interface Runtime {
   /** Throws BackendUnavailableError where the package or the device is missing. */
   describe(): Promise<Omit<BackendDescription, "dtypes">>;
+  /** As core's `Backend.warmUp`. */
+  warmUp?(): AsyncDisposable;
   /**
    * Lowers a graph and loads it. Throws UnsupportedError for a graph that onnxruntime refuses, BackendUnavailableError
    * as describe does, AbortError.

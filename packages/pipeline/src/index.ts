@@ -9,6 +9,7 @@ export {
   chooseBackend,
   installCommand,
 } from "./backends.ts";
+export { prepareOn } from "./compile.ts";
 export { type Identified, identify, type PrepareOptions, preprocessingOf } from "./identify.ts";
 export { type Classifier, type LoadOptions, load, type Picture } from "./load.ts";
 export { unknownName } from "./names.ts";

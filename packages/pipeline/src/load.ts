@@ -9,8 +9,9 @@ import {
   topK,
 } from "@residual/vision";
 import { type BackendSource, chooseBackend } from "./backends.ts";
+import { prepareOn } from "./compile.ts";
 import type { PrepareOptions } from "./identify.ts";
-import { checkLogits, knownPreprocessing, prepare } from "./prepare.ts";
+import { checkLogits, knownPreprocessing } from "./prepare.ts";
 
 export interface LoadOptions extends PrepareOptions {
   /**
@@ -48,11 +49,13 @@ export interface Classifier extends AsyncDisposable {
  */
 export async function load(options: LoadOptions = {}): Promise<Classifier> {
   const { backend, description } = await chooseBackend(options.backend ?? "auto", options);
-  const prepared = await prepare(options);
-  checkLogits(prepared.graph);
+  const { prepared, executable } = await prepareOn(backend, options, (found) => {
+    checkLogits(found.graph);
+    knownPreprocessing(found);
+    return found.graph;
+  });
   const preprocessing = knownPreprocessing(prepared);
   const { model, weights, labels } = prepared;
-  const executable = await backend.compile(prepared.graph, options);
   const dispose = () => executable.dispose();
   return {
     model,

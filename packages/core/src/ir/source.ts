@@ -95,7 +95,10 @@ export async function readFloat64(source: Source): Promise<Tensor<"float64">> {
 
 /** Index of the first element that is NaN or infinite, -1 if all are finite. Looks at every number of a tensor. */
 export function firstNonFinite(source: Source): number {
-  return isTensor(source) ? source.data.findIndex((value) => !Number.isFinite(value)) : source.firstNonFinite;
+  if (!isTensor(source)) return source.firstNonFinite;
+  const { data } = source;
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i]!)) return i;
+  return -1;
 }
 
 /**

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { type Graph, throwIfAborted, type WorkOptions } from "@residual/core";
-import { writeAtomic } from "@residual/kit/files";
 import { encodeFiles, type OnnxExportOptions, type Sha256 } from "../export.ts";
 import { piecesOf } from "../protobuf.ts";
 
@@ -26,6 +25,7 @@ export async function writeOnnx(
   });
   // The weights come first: a model without its weights is worse than weights without a model.
   const weights = external ? [{ path: `${path}.bin`, pieces: external }] : [];
+  const { writeAtomic } = await import("@residual/kit/files"); // of no use to those who only run models
   await writeAtomic([...weights, { path, pieces: piecesOf(model) }], options);
 }
 

@@ -1,3 +1,4 @@
+import { readdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import {
   AbortError,
@@ -247,6 +248,37 @@ describe("short runs and long ones", () => {
       await expect(executable.run({ image: imageOf(1, 8) })).rejects.toThrow("/bundle/onnx-worker.js is missing");
       expect((await executable.run({ image: imageOf(1, 1) })).logits.shape).toEqual([1, 5]);
     }
+  });
+});
+
+describe.skipIf(process.platform !== "linux")("warmUp", () => {
+  const threads = async () => (await readdir("/proc/self/task")).length;
+
+  it("starts a thread that the next compile takes", async () => {
+    const before = await threads();
+    const warm = threaded({ threads: 1 });
+    const disposable = warm.warmUp!();
+    warm.warmUp!(); // once more does nothing
+    await using executable = await warm.compile(tiny());
+    const running = await threads();
+    await disposable[Symbol.asyncDispose]();
+    expect(await threads()).toBe(running);
+    expect((await executable.run({ image: imageOf(1) })).logits.shape).toEqual([2, 5]);
+    await executable.dispose();
+    expect(await threads()).toBe(before);
+  });
+
+  it("leaves nothing behind where no compile takes it", async () => {
+    const before = await threads();
+    await backend.warmUp!()[Symbol.asyncDispose]();
+    await threaded({}, "no-such-runtime").warmUp!()[Symbol.asyncDispose]();
+    expect(await threads()).toBe(before);
+  });
+
+  it("leaves it to the compile to tell what is missing", async () => {
+    const missing = threaded({}, "no-such-runtime");
+    await using _ = missing.warmUp!();
+    await expect(missing.compile(tiny())).rejects.toThrow(BackendUnavailableError);
   });
 });
 

@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { platform } from "node:os";
 import { join } from "node:path";
 import { constantsOf, FormatError, type Graph, isResident, sizeOf, type WorkOptions } from "@residual/core";
-import { type TemporaryFolder, temporaryFolder } from "@residual/kit/files";
+import type { TemporaryFolder } from "@residual/kit/files";
 import { externalizeWeights } from "../../external-data.ts";
 import { lowerToOnnx } from "../../lower.ts";
 import type { OnnxDialect } from "../../model-builder.ts";
@@ -26,6 +26,7 @@ export async function onDisk(
 ): Promise<MappedModel | undefined> {
   // Windows does not remove a file that is mapped.
   if (bytesInFiles(graph) < STREAMED_BYTES || platform() === "win32") return undefined;
+  const { temporaryFolder } = await import("@residual/kit/files"); // while the thread starts
   const folder: TemporaryFolder | undefined = await temporaryFolder("onnx").catch(() => undefined);
   if (folder === undefined) return undefined;
   try {

@@ -32,7 +32,25 @@ export function nodeRuntime(
 ): Runtime {
   const { device = "cpu", map = true } = options;
   const settings = threadSettings(options, name);
+  let spare: Promise<OpenSession> | undefined;
+  const takeSpare = () => {
+    const taken = spare;
+    spare = undefined;
+    return taken;
+  };
+  const inThread = (model: ModelToLoad, work: WorkOptions) =>
+    loadInThread(takeSpare() ?? openThread(settings), model, work);
   return {
+    warmUp() {
+      spare ??= openThread(settings);
+      spare.catch(() => {}); // the compile that takes it tells
+      return {
+        async [Symbol.asyncDispose]() {
+          const unused = await takeSpare()?.catch(() => undefined);
+          await unused?.close();
+        },
+      };
+    },
     async describe() {
       const version = await versionOf(name);
       if (device !== "cpu") await tryDevice(settings);
@@ -41,9 +59,9 @@ export function nodeRuntime(
     async load(graph, work) {
       const largest = device === "cpu" ? largestInlineBatch(graph, mostInline) : 0;
       const model = { graph, dialect: dialectOf(device), map };
-      if (largest === 0) return loadInThread(settings, model, work);
+      if (largest === 0) return inThread(model, work);
       const short = await withSource(model, work, (source) => openInline(name, settings.options, source));
-      return splitByBatch(short, largest, () => loadInThread(settings, model, {}));
+      return splitByBatch(short, largest, () => inThread(model, {}));
     },
   };
 }
@@ -55,9 +73,9 @@ interface ModelToLoad {
   readonly map: boolean;
 }
 
-async function loadInThread(settings: Settings, model: ModelToLoad, work: WorkOptions): Promise<Session> {
-  const session = await openThread(settings); // which loads onnxruntime while the graph is lowered
-  return loadSession(session, (each) => withSource(model, work, (source) => each.load(source, work.signal)));
+/** The thread loads onnxruntime while the graph is lowered. */
+async function loadInThread(opening: Promise<OpenSession>, model: ModelToLoad, work: WorkOptions): Promise<Session> {
+  return loadSession(await opening, (each) => withSource(model, work, (source) => each.load(source, work.signal)));
 }
 
 /** Maps the weights where that works. What onnxruntime says of a mapped model, it has to say of the plain one again. */
