@@ -75,8 +75,8 @@ export interface Backend {
   readonly name: string;
   describe(): Promise<BackendDescription>;
   /**
-   * Begins what a compile needs first, such as loading a runtime, while the caller reads weights. The next compile takes
-   * it over, and tells what is missing. The caller disposes the result after that compile, or instead of it.
+   * Begins what a compile needs first, such as loading a runtime, while the caller reads weights. The next compile
+   * takes it over, and tells what is missing. The caller disposes the result after that compile, or instead of it.
    */
   warmUp?(): AsyncDisposable;
   compile<In extends string, Out extends string>(

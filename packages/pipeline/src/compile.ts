@@ -6,8 +6,8 @@ import { type Prepared, prepare } from "./prepare.ts";
 const LARGE = 32 << 20;
 
 /**
- * Prepares a model and compiles what `graphOf` makes of it; what that throws is thrown before anything is compiled. While a
- * large file of weights is scanned, the backend loads its runtime. Throws what `prepare` and the backend's `compile` throw.
+ * Prepares a model and compiles what `graphOf` makes of it. While a large file of weights is scanned, the backend loads
+ * its runtime. Throws what `prepare` and the backend's `compile` throw, and what `graphOf` throws, before it compiles.
  */
 export async function prepareOn<Out extends string>(
   backend: Backend,
