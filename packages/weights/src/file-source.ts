@@ -136,7 +136,7 @@ export async function scan(
   return found;
 }
 
-/** A piece of one buffer for each entry, aligned for every dtype. Hundreds of small buffers would have to be collected. */
+/** Aligned pieces of one buffer, one for each entry. Hundreds of small buffers would have to be garbage-collected. */
 function memoryFor(entries: readonly TensorEntry[], path: string): ReadonlyMap<TensorEntry, Uint8Array> {
   let length = 0;
   const places = entries.map(({ begin, end }) => {
