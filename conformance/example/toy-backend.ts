@@ -14,10 +14,7 @@ import {
 } from "@residual/core";
 
 /** A step of a program: a value, and the steps whose results it reads. */
-interface Step {
-  readonly value: Value;
-  readonly reads: { readonly [input: string]: number };
-}
+type Step = { readonly value: Value; readonly reads: { readonly [input: string]: number } };
 
 /** A row per op. Here each adds the same step; a backend of yours adds its runtime's own operation. */
 function loweringTo(steps: Step[]): Lowering<number> {
@@ -35,6 +32,7 @@ export const toy = backendOf({
     const stepOf = lower(graph, loweringTo(steps), (value) => steps.push({ value, reads: {} }) - 1);
     const kept = new Map<string, Tensor<"float32">>(); // weights, and what variables are by now
     for (const { value } of steps) if ("source" in value) kept.set(value.name, rounded(await readTensor(value.source)));
+    let next = new Map<string, Tensor<"float32">>(); // what variables become
     return {
       async run(inputs, { batch }) {
         const results: Tensor<"float32">[] = [];
@@ -43,9 +41,10 @@ export const toy = backendOf({
           if (value.kind === "node") results.push(computed(value, operands, concrete(value.shape, batch)));
           else results.push(kept.get(value.name) ?? inputs[value.name]!);
         }
-        for (const { variable, value } of graph.updates) kept.set(variable.name, results[stepOf.get(value)!]!);
+        next = new Map(graph.updates.map(({ variable, value }) => [variable.name, results[stepOf.get(value)!]!]));
         return mapValues(graph.outputs, (value) => rounded(results[stepOf.get(value)!]!));
       },
+      commit: () => next.forEach((tensor, name) => void kept.set(name, tensor)),
       read: async (names) => Object.fromEntries(names.map((name) => [name, rounded(kept.get(name)!)])),
       dispose: async () => kept.clear(),
     };

@@ -79,15 +79,18 @@ describe.each(mutations.map((mutation) => [mutation.bug, mutation] as const))("%
     }
   });
 
-  it.skipIf(!mutation.slips)("slips through where it is known to", async () => {
-    for (const level of mutation.slips ?? []) {
-      const tasks = await plan({ only: [level], models: ["cifar_resnet20"] });
-      const { held } = await hold(float32Backend(mutation.bugs), {});
-      for (const task of tasks.filter(({ name }) => name !== "layers of the family")) {
-        expect(first((await runTask(task, held, [])).checks), task.name).toBeUndefined();
+  const { slips } = mutation;
+  if (slips) {
+    it("slips through where it is known to", async () => {
+      for (const level of slips) {
+        const tasks = await plan({ only: [level], models: ["cifar_resnet20"] });
+        const { held } = await hold(float32Backend(mutation.bugs), {});
+        for (const task of tasks.filter(({ name }) => name !== "layers of the family")) {
+          expect(first((await runTask(task, held, [])).checks), task.name).toBeUndefined();
+        }
       }
-    }
-  });
+    });
+  }
 });
 
 function rowOf({ bug, caught, slips = [] }: Mutation): string {

@@ -58,6 +58,7 @@ const inOrder: Behaviour = async ({ backend }) => {
   await using executable = await backend.compile(counter());
   const running = [0, 0, 0, 0].map((x) => answer(executable, x));
   const counted = read(executable, "count");
+  counted.catch(() => {}); // awaited below, unless a run fails first
   expectNumbers("the counts that four overlapping runs saw", await Promise.all(running), [0, 1, 2, 3]);
   expectNumbers("the count that was read after their calls", await counted, [4]);
 };
@@ -133,6 +134,45 @@ const changingWeight: Behaviour = async ({ backend }) => {
   }
 };
 
+/** At any time of a run, also between its end and its answer. */
+const keptByAborts: Behaviour = async ({ backend }) => {
+  await using executable = await backend.compile(counter());
+  let fulfilled = 0;
+  for (let ticks = 0; ticks < 48; ticks++) {
+    const controller = new AbortController();
+    const running = executable.run({ x: one(0) }, { signal: controller.signal }).then(
+      () => fulfilled++,
+      () => undefined,
+    );
+    for (let i = 0; i < ticks; i++)
+      await (ticks % 2 === 0 ? undefined : new Promise((resolve) => setTimeout(resolve, 0)));
+    controller.abort();
+    await running;
+    expectNumbers(`the count after an abort ${ticks} ticks into a run`, await read(executable, "count"), [fulfilled]);
+  }
+};
+
+/** y and z are the value that the count becomes. */
+const outputsOfTheirOwn: Behaviour = async ({ backend }) => {
+  const x = input("x", [1, 1]);
+  const count = variable("count", one(0));
+  const next = ops.add({ a: count, b: x });
+  const updates = [{ variable: count, value: next }];
+  await using executable = await backend.compile(
+    graph({ name: "own", inputs: { x }, outputs: { y: next, z: next }, updates }),
+  );
+  const { y, z } = await executable.run({ x: one(1) });
+  y.data.fill(100);
+  expectNumbers("an output beside another of the same value, which was written into", [...z.data], [1]);
+  expectNumbers(
+    "a variable whose new value is an output, which was written into",
+    await read(executable, "count"),
+    [1],
+  );
+  const again = await executable.run({ x: one(1) });
+  expectNumbers("the next run's answer", [...again.y.data], [2]);
+};
+
 const keptByFailure: Behaviour = async ({ backend }) => {
   await using executable = await backend.compile(counter());
   const signal = AbortSignal.abort();
@@ -171,6 +211,8 @@ export const variables: { readonly [name: string]: Behaviour } = {
   "a running mean": runningMean,
   "a weight that changes between runs": changingWeight,
   "a run that fails leaves variables as they were": keptByFailure,
+  "a run that is aborted leaves variables as they were": keptByAborts,
+  "an answer shares no memory with a variable or another answer": outputsOfTheirOwn,
   "variables are given out as copies": copies,
   "reads are refused": refusedReads,
 };

@@ -172,6 +172,22 @@ describe("variables", () => {
     expect([...(await executable.read(["count"])).count!.data]).toEqual([10, 20]);
   });
 
+  it("stay as they were when a run is aborted while it reads a source for its answer", async () => {
+    const slow = constant("slow", {
+      dtype: "float32",
+      shape: [1],
+      firstNonFinite: -1,
+      read: () => new Promise((resolve) => setTimeout(resolve, 30)),
+    });
+    const { inputs, updates } = counter;
+    const executable = await reference.compile(graph({ name: "slow", inputs, outputs: { slow }, updates }));
+    const controller = new AbortController();
+    const running = executable.run({ image: pixels(1, 0, 0) }, { signal: controller.signal });
+    setTimeout(() => controller.abort(), 5);
+    await expect(running).rejects.toThrow(AbortError);
+    expect([...(await executable.read(["count"])).count!.data]).toEqual([10, 20]);
+  });
+
   it("are refused by a name that there is none of", async () => {
     const executable = await reference.compile(counter);
     await expect(executable.read(["steps"])).rejects.toThrow("read.V1: counter has no variable steps; it has count");

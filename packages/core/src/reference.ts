@@ -30,6 +30,8 @@ class Interpreter implements LoadedGraph {
   readonly #spent: readonly (readonly Value[])[];
   /** What variables are now. Those that no run has changed yet are read from their sources. */
   readonly #state = new Map<Variable, Tensor<"float64">>();
+  /** What they become once the last run is committed. */
+  #next: (readonly [Variable, Tensor<"float64">])[] = [];
 
   constructor(graph: Graph) {
     this.#graph = graph;
@@ -62,15 +64,20 @@ class Interpreter implements LoadedGraph {
     return this.#finish(known);
   }
 
-  /** Outputs and updates see the variables from before the run, so all are worked out before any is replaced. */
+  /** Outputs and updates see the variables from before the run. Answers are copies: the caller may write into them. */
   async #finish(known: ReadonlyMap<Value, Tensor<"float64">>): Promise<{ [name: string]: Answer }> {
     const { outputs, updates } = this.#graph;
     const answers: { [name: string]: Answer } = {};
-    for (const [name, value] of Object.entries<Value>(outputs)) answers[name] = await this.#tensor(value, known);
-    const next: [Variable, Tensor<"float64">][] = [];
-    for (const { variable, value } of updates) next.push([variable, await this.#tensor(value, known)]);
-    for (const [variable, tensor] of next) this.#state.set(variable, tensor);
+    for (const [name, value] of Object.entries<Value>(outputs))
+      answers[name] = copyOf(await this.#tensor(value, known));
+    this.#next = [];
+    for (const { variable, value } of updates) this.#next.push([variable, await this.#tensor(value, known)]);
     return answers;
+  }
+
+  commit(): void {
+    for (const [variable, tensor] of this.#next) this.#state.set(variable, tensor);
+    this.#next = [];
   }
 
   async #evaluate(
@@ -96,8 +103,7 @@ class Interpreter implements LoadedGraph {
     const answers: { [name: string]: Answer } = {};
     for (const variable of variablesOf(this.#graph)) {
       if (!names.includes(variable.name)) continue;
-      const { shape, data } = await this.#tensor(variable, new Map());
-      answers[variable.name] = tensorOf("float64", shape, data.slice());
+      answers[variable.name] = copyOf(await this.#tensor(variable, new Map()));
     }
     return answers;
   }
@@ -112,5 +118,9 @@ const MACS_BETWEEN_PAUSES = 5e7;
 
 /** The one thing of the platform that core touches; browsers, Node, Deno and Bun all have it. */
 declare function setTimeout(callback: () => void, milliseconds: number): unknown;
+
+function copyOf({ shape, data }: Tensor<"float64">): Tensor<"float64"> {
+  return tensorOf("float64", shape, data.slice());
+}
 
 const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 0));

@@ -3,7 +3,7 @@ import type { Executable } from "./backend.ts";
 import { AbortError, UnsupportedError } from "./ir/errors.ts";
 import { graph } from "./ir/graph.ts";
 import { tensor } from "./ir/tensor.ts";
-import { input, parameter } from "./ir/value.ts";
+import { input, parameter, variable } from "./ir/value.ts";
 import { linear, relu } from "./ops/index.ts";
 import { backendOf, type LoadedGraph } from "./shell.ts";
 
@@ -88,6 +88,29 @@ describe("backendOf", () => {
     await slow.next();
     await next;
     expect(slow.log).toEqual(["begin 1", "end 1", "begin 3", "end 3"]);
+  });
+
+  it("commits a run if its caller gets the answers, and only then", async () => {
+    const count = variable("count", tensor([1], [0]));
+    const counting = graph({ name: "c", inputs: { x }, outputs: { x }, updates: [{ variable: count, value: count }] });
+    for (let ticks = 0; ticks < 24; ticks++) {
+      let commits = 0;
+      const loaded: LoadedGraph = {
+        run: async ({ x }) => ({ x: x! }),
+        commit: () => void commits++,
+        dispose: async () => {},
+      };
+      const describe = async () => ({ library: "none", version: "0", device: "cpu", dtypes: [] });
+      const executable = await backendOf({ name: "b", describe, load: async () => loaded }).compile(counting);
+      const controller = new AbortController();
+      const running = executable.run(given(1), { signal: controller.signal }).then(
+        () => 1,
+        () => 0,
+      );
+      for (let i = 0; i < ticks; i++) await Promise.resolve();
+      controller.abort();
+      expect(commits).toBe(await running);
+    }
   });
 
   it("waits for runs before it disposes, once", async () => {

@@ -23,10 +23,15 @@ export interface RunOptions extends WorkOptions {
 /** A graph on a runtime: what an adapter writes, and the shell makes an executable of. */
 export interface LoadedGraph {
   /**
-   * One run. The inputs are checked: their names, shapes and dtypes are the graph's. Variables take their updates when
-   * it succeeds. It should look at the signal now and then; the shell answers the caller at once.
+   * One run. The inputs are checked: their names, shapes and dtypes are the graph's. Variables stay as they are until
+   * `commit`. It should look at the signal now and then; the shell answers the caller at once.
    */
   run(inputs: NamedTensors, options: RunOptions): Promise<{ [name: string]: Answer }>;
+  /**
+   * Replaces variables by what the last run computed for them. Called before the next run begins, unless the run failed
+   * or was aborted; the next run then drops what it computed. Needed by graphs with updates.
+   */
+  commit?(): void;
   /** The numbers of variables of these names, all of which the graph has. Needed by graphs with variables. */
   read?(names: readonly string[]): Promise<{ [name: string]: Answer }>;
   /** Frees what loading and runs allocated. Called once, when nothing runs any more. */
@@ -117,19 +122,31 @@ export function executableOf<In extends string, Out extends string, Loaded exten
     throwIfAborted(signal);
   };
 
-  const enqueue: Enqueue = async (work, signal) => {
+  /** `end` comes after the work, unless that failed or was aborted. From then on an abort comes too late. */
+  const inTurn = async <T>(work: () => Promise<T>, signal: Signal | undefined, end: () => void): Promise<T> => {
     checkOpen(signal);
-    const inTurn = () => {
-      throwIfAborted(signal);
-      return work();
-    };
-    const mine = isQueued ? last.then(inTurn) : work();
-    const settled = mine.then(ignore, ignore);
-    last = settled;
-    underWay.add(settled);
-    void settled.then(() => underWay.delete(settled));
-    return untilAborted(mine, signal);
+    return untilAborted(signal, (keep) => {
+      const begin = () => {
+        throwIfAborted(signal);
+        return work();
+      };
+      const mine = (isQueued ? last.then(begin) : work()).then((value) => {
+        throwIfAborted(signal);
+        keep();
+        end();
+        return value;
+      });
+      const settled = mine.then(ignore, ignore);
+      last = settled;
+      underWay.add(settled);
+      void settled.then(() => underWay.delete(settled));
+      return mine;
+    });
   };
+  const commit = () => {
+    if (graph.updates.length > 0) loaded.commit?.();
+  };
+  const enqueue: Enqueue = (work, signal) => inTurn(work, signal, commit);
 
   const dispose = () => {
     disposed ??= Promise.all(underWay).then(() => loaded.dispose());
@@ -154,7 +171,7 @@ export function executableOf<In extends string, Out extends string, Loaded exten
           `${graph.name} has no variable ${each}; it has ${known.join(", ") || "none"}`,
         );
       }
-      return enqueue(async () => (await loaded.read?.(names)) ?? {}, signal);
+      return inTurn(async () => (await loaded.read?.(names)) ?? {}, signal, ignore);
     },
     dispose,
     [Symbol.asyncDispose]: dispose,
@@ -168,18 +185,17 @@ function copiesOf(inputs: NamedTensors): NamedTensors {
   return mapValues(inputs, ({ shape, data }) => tensorOf("float32", shape, data.slice()));
 }
 
-/** Rejects as soon as the signal is aborted. The work comes to its own end. */
-function untilAborted<T>(work: Promise<T>, signal: Signal | undefined): Promise<T> {
-  if (!signal) return work;
+/** Rejects as soon as the signal is aborted, unless the work has called `keep`. The work comes to its own end. */
+function untilAborted<T>(signal: Signal | undefined, begin: (keep: () => void) => Promise<T>): Promise<T> {
+  if (!signal) return begin(ignore);
   return new Promise((resolve, reject) => {
     const stop = () => reject(abortError(signal));
+    let isHeard = true;
+    const keep = () => {
+      if (isHeard) signal.removeEventListener("abort", stop);
+      isHeard = false;
+    };
     signal.addEventListener("abort", stop, { once: true });
-    const settle =
-      <V>(then: (value: V) => void) =>
-      (value: V) => {
-        signal.removeEventListener("abort", stop);
-        then(value);
-      };
-    work.then(settle(resolve), settle(reject));
+    begin(keep).finally(keep).then(resolve, reject);
   });
 }

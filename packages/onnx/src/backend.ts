@@ -33,6 +33,7 @@ export function loadedGraph(session: Session, graph: Graph): LoadedGraph {
   const updated = new Set(graph.updates.map(({ variable }) => variable.name));
   return {
     run: async (inputs, options) => tensorsOf(await session.run(inputs, options)),
+    commit: () => session.commit(),
     async read(names) {
       const found: { [name: string]: Answer } = tensorsOf(
         await session.read(names.filter((name) => updated.has(name))),

@@ -17,6 +17,8 @@ export type GivenTensors = {
 export interface Session {
   /** One run. Inputs are copied before the promise is given. Aborting makes it do no more than it has begun. */
   run(inputs: GivenTensors, options: RunOptions): Promise<RawTensors>;
+  /** Replaces variables by what the last run computed for them. */
+  commit(): void;
   /**
    * Copies of what variables are after the runs called so far. Each of the names is that of a variable with an update.
    */

@@ -107,6 +107,7 @@ function readingConstants(graph: Graph, loaded: LoadedGraph): LoadedGraph {
   if (constants.size === 0) return loaded;
   return {
     run: (inputs, options) => loaded.run(inputs, options),
+    commit: () => loaded.commit?.(),
     async read(names) {
       const answers = { ...(await loaded.read?.(names.filter((name) => !constants.has(name)))) };
       for (const name of names) {

@@ -2,7 +2,6 @@ import {
   type LoadedGraph,
   OutOfMemoryError,
   ResidualError,
-  type RunOptions,
   sizeOf,
   spentAfter,
   type Tensor,
@@ -100,18 +99,11 @@ export class Network implements LoadedGraph {
     });
   }
 
-  async run(inputs: NamedTensors, options: Omit<RunOptions, "batch">): Promise<NamedTensors> {
-    const answers = await this.compute(inputs, options);
-    throwIfAborted(options.signal);
-    this.commit();
-    return answers;
-  }
-
   /**
    * Carries the program out, operation by operation. The event loop goes round every few milliseconds, and the signal
    * is looked at before each. Inputs belong to the run. Variables are as they were until `commit`.
    */
-  async compute(inputs: NamedTensors, { signal, onProgress }: WorkOptions): Promise<NamedTensors> {
+  async run(inputs: NamedTensors, { signal, onProgress }: WorkOptions): Promise<NamedTensors> {
     const { operations, outputs } = this.#program;
     const held = new Map<string, tfjs.Tensor>();
     const slices = new TimeSlices(signal, () => this.#engine.check());

@@ -6,7 +6,6 @@ import {
   OutOfMemoryError,
   type ResidualError,
   type Signal,
-  throwIfAborted,
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
@@ -33,14 +32,12 @@ export class Session implements LoadedGraph {
   readonly #thread: Thread;
   /** Until all are loaded: what it holds on to is then free. */
   #numbersOf: NumbersOf | undefined;
-  readonly #hasVariables: boolean;
   readonly #jobs = new Map<number, Job>();
   #last = LOADING;
   #lost: ResidualError | undefined;
 
-  private constructor(thread: Thread, program: Program, numbersOf: NumbersOf) {
+  private constructor(thread: Thread, _program: Program, numbersOf: NumbersOf) {
     this.#thread = thread;
-    this.#hasVariables = program.variables.length > 0;
     this.#numbersOf = numbersOf;
     thread.on("message", (message: FromWorker) => this.#receive(message));
     thread.on("error", (cause) => this.#lose(cause));
@@ -80,13 +77,13 @@ export class Session implements LoadedGraph {
     }
   }
 
-  /** The thread keeps what variables become apart until it is told that the caller has the answers. */
   async run(inputs: NamedTensors, work: WorkOptions): Promise<NamedTensors> {
     const transfer = Object.values(inputs).map(({ data }) => data.buffer as ArrayBuffer);
-    const answers = await this.#ask((id) => this.#send({ kind: "run", id, inputs }, transfer), work);
-    throwIfAborted(work.signal);
-    if (this.#hasVariables) this.#send({ kind: "commit" });
-    return answers;
+    return this.#ask((id) => this.#send({ kind: "run", id, inputs }, transfer), work);
+  }
+
+  commit(): void {
+    this.#send({ kind: "commit" });
   }
 
   async read(names: readonly string[]): Promise<NamedTensors> {
@@ -126,8 +123,18 @@ export class Session implements LoadedGraph {
 
   #receive(message: FromWorker): void {
     if (message.kind === "want") void this.#give(message.name);
-    else if (message.kind === "progress") this.#jobs.get(message.id)?.onProgress?.(message.progress);
+    else if (message.kind === "progress") this.#tell(message);
     else this.#settle(message);
+  }
+
+  /** What the caller's function throws is the job's failure: nothing else would hear of it. */
+  #tell({ id, progress }: Extract<FromWorker, { kind: "progress" }>): void {
+    const job = this.#jobs.get(id);
+    try {
+      job?.onProgress?.(progress);
+    } catch (error) {
+      job?.reject(error as Error);
+    }
   }
 
   #settle(message: Extract<FromWorker, { kind: "done" | "failed" }>): void {

@@ -48,7 +48,7 @@ async function run(id: number, inputs: NamedTensors): Promise<NamedTensors> {
   runs.set(id, controller);
   try {
     const network = await loading;
-    return await network.compute(inputs, {
+    return await network.run(inputs, {
       signal: controller.signal,
       onProgress: (progress) => reply({ kind: "progress", id, progress }),
     });

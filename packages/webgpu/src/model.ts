@@ -68,9 +68,7 @@ export class WebgpuModel implements LoadedGraph {
     const prepared = await this.#preparedFor(batch);
     const given = Object.entries(inputs).map(([name, { data }]): Given => ({ name, data }));
     await runPlan(this.#gpu, prepared, { inputs: given, signal });
-    const answers = await readBack(this.#gpu, prepared);
-    this.#succeed(prepared, signal);
-    return answers;
+    return readBack(this.#gpu, prepared);
   }
 
   /** As `run`, between buffers of the device. */
@@ -78,13 +76,10 @@ export class WebgpuModel implements LoadedGraph {
     const prepared = await this.#preparedFor(batch);
     const given = Object.entries(inputs).map(([name, buffer]): Given => ({ name, buffer }));
     await runPlan(this.#gpu, prepared, { inputs: given, outputs, signal });
-    this.#succeed(prepared, signal);
   }
 
-  /** Variables change when a run has succeeded and its caller can learn of nothing else. */
-  #succeed(prepared: PreparedPlan, signal: WorkOptions["signal"]): void {
-    throwIfAborted(signal);
-    commitUpdates(this.#gpu, prepared);
+  commit(): void {
+    if (this.#prepared) commitUpdates(this.#gpu, this.#prepared);
   }
 
   async read(names: readonly string[]): Promise<{ [name: string]: Answer }> {

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -198,6 +198,39 @@ it("looks at every number of a large file whose header lists tensors in another 
   expect(lazyIn(weights, "last").firstNonFinite).toBe(77);
   expect(lazyIn(weights, "first").firstNonFinite).toBe(-1);
   expect(totals.at(-1)).toBe(1);
+});
+
+it("reads and scans every tensor of a large file with empty ones, wherever the header lists them", async () => {
+  const big = numbers([10 << 20], 1);
+  big.data[100] = Number.NaN;
+  const count = BigInt64Array.of(7n, 8n);
+  const end = big.data.byteLength;
+  const empty = { dtype: "F32", shape: [0] } as const;
+  const header = JSON.stringify({
+    big: { dtype: "F32", shape: big.shape, data_offsets: [0, end] },
+    first: { ...empty, data_offsets: [0, 0] },
+    count: { dtype: "I64", shape: [2], data_offsets: [end, end + 16] },
+    between: { ...empty, data_offsets: [end, end] },
+    last: { ...empty, data_offsets: [end + 16, end + 16] },
+    another: { ...empty, data_offsets: [0, 0] },
+  }).padEnd(400);
+  const prefix = Buffer.alloc(8);
+  prefix.writeBigUInt64LE(BigInt(header.length));
+  await writeFile(file, Buffer.concat([prefix, Buffer.from(header), bytesOf(big.data), bytesOf(count)]));
+  const weights = await readWeights(file);
+  expect(lazyIn(weights, "big").firstNonFinite).toBe(100);
+  expect(weights.tensors.get("count")).toEqual(tensorOf("int64", [2], count));
+  for (const name of ["first", "between", "last", "another"])
+    expect(weights.tensors.get(name)).toEqual(tensorOf("float32", [0], new Float32Array()));
+});
+
+it("notices a change in place that sets the time of the last write back", async () => {
+  const source = lazyIn(await readWeights(file), "a");
+  const { atime, mtime } = await stat(file);
+  await using handle = await open(file, "r+");
+  await handle.write(Buffer.from([1, 2, 3, 4]), 0, 4, 4096);
+  await handle.utimes(atime, mtime);
+  await expect(readTensor(source)).rejects.toThrow("has changed since it was opened");
 });
 
 function lazyIn({ tensors: found }: Weights, name: string): LazySource {

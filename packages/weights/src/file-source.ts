@@ -14,7 +14,8 @@ export interface OpenedFile {
 /** Remembers what tells whether a file has changed: its inode, its size, and when it was last written to. */
 export async function openedFile(handle: FileHandle, path: string): Promise<OpenedFile> {
   const { closeSync, fstatSync, openSync, readSync } = await import("node:fs");
-  const stamp = ({ ino, size, mtimeMs }: Stats) => `${ino} ${size} ${mtimeMs}`;
+  // Programs can set mtime back, not ctime.
+  const stamp = ({ ino, size, mtimeMs, ctimeMs }: Stats) => `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
   const opened = stamp(await handle.stat());
   const changed = (cause?: unknown) =>
     new FormatError(`${path}: the file has changed since it was opened; read it again`, { cause });
@@ -111,11 +112,12 @@ export async function scan(
   isKept: (entry: TensorEntry) => boolean,
   onRead: (bytes: number) => void,
 ): Promise<ReadonlyMap<TensorEntry, Scanned>> {
-  const inOrder = entries.toSorted((a, b) => a.begin - b.begin); // a header may list them in another order
-  const kept = memoryFor(inOrder.filter(isKept), path);
+  const kept = memoryFor(entries.filter(isKept), path);
   const found = new Map<TensorEntry, { firstNonFinite: number; readonly bytes: Uint8Array | undefined }>(
-    inOrder.map((entry) => [entry, { firstNonFinite: -1, bytes: kept.get(entry) }]),
+    entries.map((entry) => [entry, { firstNonFinite: -1, bytes: kept.get(entry) }]),
   );
+  // A header may list them in another order, and empty ones anywhere.
+  const inOrder = entries.filter(({ begin, end }) => end > begin).toSorted((a, b) => a.begin - b.begin);
   const end = inOrder.at(-1)?.end ?? 0;
   let first = 0; // the first entry that is not over yet
   for await (const { begin, bytes } of chunksOf(handle, path, offset, end)) {

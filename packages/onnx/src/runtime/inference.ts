@@ -37,15 +37,16 @@ function createSession(
 }
 
 /**
- * A session, and the state that it keeps from run to run. What a run makes of the variables holds as soon as the next
- * run or read begins, unless the run is revoked before: its caller may have aborted it meanwhile.
+ * A session, and the state that it keeps from run to run. What a run makes of the variables counts once it is
+ * committed: its caller may have aborted the run meanwhile.
  */
 export class StatefulSession {
   readonly #runtime: OnnxRuntime;
   readonly #session: InferenceSession;
   readonly #variables: readonly SourceVariable[];
   #state: Feeds;
-  #next: { readonly run: number; readonly state: Feeds } | undefined;
+  /** What it becomes once the last run is committed. */
+  #next: Feeds | undefined;
 
   private constructor(runtime: OnnxRuntime, session: InferenceSession, variables: readonly SourceVariable[]) {
     this.#runtime = runtime;
@@ -58,21 +59,19 @@ export class StatefulSession {
     return new StatefulSession(runtime, await createSession(runtime, source, options), source.variables ?? []);
   }
 
-  /** `run` is a number by which the run can be revoked. */
-  async run(inputs: RawTensors, run: number): Promise<RawTensors> {
-    this.#settle();
+  async run(inputs: RawTensors): Promise<RawTensors> {
+    this.#next = undefined;
     const answers = { ...(await this.#session.run({ ...this.#feeds(inputs), ...this.#state })) };
     if (this.#variables.length > 0) {
       const state = this.#variables.map(({ input, update }) => [input, answers[update]!] as const);
       for (const { update } of this.#variables) delete answers[update];
-      this.#next = { run, state: Object.fromEntries(state) };
+      this.#next = Object.fromEntries(state);
     }
     return mapTensors(answers);
   }
 
   /** Copies of variables. */
   read(names: readonly string[]): RawTensors {
-    this.#settle();
     const asked = this.#variables.filter(({ name }) => names.includes(name));
     const tensors = mapTensors(Object.fromEntries(asked.map(({ name, input }) => [name, this.#state[input]!])));
     return Object.fromEntries(
@@ -80,18 +79,14 @@ export class StatefulSession {
     );
   }
 
-  /** Undoes what a run made of the variables, if it was the last. */
-  revoke(run: number): void {
-    if (this.#next?.run === run) this.#next = undefined;
+  /** Replaces the variables by what the last run computed for them. */
+  commit(): void {
+    this.#state = this.#next ?? this.#state;
+    this.#next = undefined;
   }
 
   release(): Promise<void> {
     return this.#session.release();
-  }
-
-  #settle(): void {
-    this.#state = this.#next?.state ?? this.#state;
-    this.#next = undefined;
   }
 
   #feeds(inputs: RawTensors): Feeds {

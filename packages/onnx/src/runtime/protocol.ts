@@ -19,7 +19,9 @@ export type NumberedJob = Job & { readonly id: number };
 
 export type ToThread =
   | NumberedJob
-  /** Forgets a job that has not begun, and what a run that has made of the variables. */
+  /** Replaces a session's variables by what its last run computed for them. */
+  | { readonly kind: "commit"; readonly session: number }
+  /** Forgets a job that has not begun. */
   | { readonly kind: "cancel"; readonly id: number };
 
 /** Each job gets one reply, under its number. */

@@ -18,17 +18,13 @@ export function serveJobs(loading: Promise<OnnxRuntime>, host: ThreadHost): (mes
   const sessions = new Map<number, StatefulSession>();
   const waiting: NumberedJob[] = [];
   let isWorking = false;
-  /** The job that is being done, and whether it was cancelled meanwhile: between its turns messages come in. */
-  let underWay: { readonly id: number; isCancelled: boolean } | undefined;
   loading.catch(() => {}); // the first job reports it
 
   function cancel(id: number): void {
     const index = waiting.findIndex((job) => job.id === id);
-    if (index >= 0) {
-      waiting.splice(index, 1);
-      host.reply({ kind: "cancelled", id }, []);
-    } else if (underWay?.id === id) underWay.isCancelled = true;
-    else for (const session of sessions.values()) session.revoke(id);
+    if (index < 0) return;
+    waiting.splice(index, 1);
+    host.reply({ kind: "cancelled", id }, []);
   }
 
   async function work(): Promise<void> {
@@ -43,21 +39,16 @@ export function serveJobs(loading: Promise<OnnxRuntime>, host: ThreadHost): (mes
 
   async function perform(job: NumberedJob): Promise<void> {
     const { id } = job;
-    const current = { id, isCancelled: false };
-    underWay = current;
     let stage: "load" | "job" = "load";
     try {
       if (job.kind !== "release") await loading;
       stage = "job";
       const outputs = await host.enter(() => carryOut(job));
-      if (current.isCancelled) sessions.get(job.session)?.revoke(id);
       const spent = job.kind === "run" ? buffersOf(job.inputs) : [];
       host.reply({ kind: "done", id, outputs, spent }, [...buffersOf(outputs), ...spent]);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       host.reply({ kind: "failed", id, stage, message }, []);
-    } finally {
-      underWay = undefined;
     }
   }
 
@@ -67,7 +58,7 @@ export function serveJobs(loading: Promise<OnnxRuntime>, host: ThreadHost): (mes
         sessions.set(job.session, await StatefulSession.create(await loading, job.source, job.options));
         return {};
       case "run":
-        return toBeTransferred(await sessions.get(job.session)!.run(job.inputs, job.id));
+        return toBeTransferred(await sessions.get(job.session)!.run(job.inputs));
       case "read":
         return sessions.get(job.session)!.read(job.names);
       case "release": {
@@ -91,6 +82,7 @@ export function serveJobs(loading: Promise<OnnxRuntime>, host: ThreadHost): (mes
 
   return (message) => {
     if (message.kind === "cancel") cancel(message.id);
+    else if (message.kind === "commit") sessions.get(message.session)?.commit();
     else waiting.push(message);
     if (!isWorking) void work();
   };

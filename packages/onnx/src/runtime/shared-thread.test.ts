@@ -23,7 +23,7 @@ function start(): RuntimeThread {
   const client = new ThreadClient(
     {
       post(message: ToThread) {
-        if (message.kind === "cancel") return;
+        if (message.kind === "cancel" || message.kind === "commit") return;
         events.push(`${message.kind} ${message.session} on ${number}`);
         reply({ kind: "done", id: message.id, outputs: {}, spent: [] });
       },

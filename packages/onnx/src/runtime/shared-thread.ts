@@ -53,6 +53,7 @@ export class SharedThread {
     return {
       load: (source, signal) => client.create(number, source, options, signal),
       run: (inputs, { signal }) => client.run(number, inputs, signal),
+      commit: () => client.commit(number),
       read: (names) => client.read(number, names),
       close: () => {
         closing ??= client.release(number).then(() => this.#leave(occupied));

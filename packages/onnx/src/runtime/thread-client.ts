@@ -57,6 +57,10 @@ export class ThreadClient {
     return this.#request({ kind: "run", session, inputs: Object.fromEntries(copies) }, buffers, signal);
   }
 
+  commit(session: number): void {
+    this.#port.post({ kind: "commit", session }, []);
+  }
+
   read(session: number, names: readonly string[]): Promise<RawTensors> {
     return this.#request({ kind: "read", session, names }, []);
   }

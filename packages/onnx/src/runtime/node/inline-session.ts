@@ -15,20 +15,17 @@ export async function openInline(name: string, options: SessionOptions, source: 
   const session = await StatefulSession.create(await load(name), source, options).catch(refuse);
   let last: Promise<unknown> = Promise.resolve();
   let closing: Promise<void> | undefined;
-  let runs = 0;
   return {
     run(inputs, { signal }) {
       const copies = copiesOf(inputs);
-      const number = runs++;
-      const mine = last.then(async () => {
+      const mine = last.then(() => {
         throwIfAborted(signal);
-        const answers = await session.run(copies, number).catch(refuse); // onnxruntime-node gives it its own turn
-        if (signal?.aborted) session.revoke(number);
-        return answers;
+        return session.run(copies).catch(refuse); // in a turn of its own: onnxruntime-node sees to that
       });
       last = mine.catch(() => {});
       return mine;
     },
+    commit: () => session.commit(),
     read: (names) => last.then(() => session.read(names)),
     close() {
       closing ??= last.then(() => session.release());
@@ -54,6 +51,7 @@ export function splitByBatch(short: Session, largest: number, openLong: () => Pr
     }
   };
   return {
+    commit: () => short.commit(),
     read: (names) => short.read(names),
     run(inputs, options) {
       if (options.batch <= largest) return short.run(inputs, options);
