@@ -30,7 +30,7 @@ export function nodeRuntime(
   options: OnnxOptions = {},
   { name = PACKAGE, mostInline = MOST_INLINE }: Internals = {},
 ): Runtime {
-  const { device = "cpu", map = true } = options;
+  const { device = "cpu", map = true, threads } = options;
   const settings = threadSettings(options, name);
   let spare: Promise<OpenSession> | undefined;
   const takeSpare = () => {
@@ -40,6 +40,7 @@ export function nodeRuntime(
   };
   const inThread = (model: ModelToLoad, work: WorkOptions) =>
     loadInThread(takeSpare() ?? openThread(settings), model, work);
+  const inline = sessionOptions(device, threads, "briefly");
   return {
     warmUp() {
       spare ??= openThread(settings);
@@ -60,7 +61,7 @@ export function nodeRuntime(
       const largest = device === "cpu" ? largestInlineBatch(graph, mostInline) : 0;
       const model = { graph, dialect: dialectOf(device), map };
       if (largest === 0) return inThread(model, work);
-      const short = await withSource(model, work, (source) => openInline(name, settings.options, source));
+      const short = await withSource(model, work, (source) => openInline(name, inline, source));
       return splitByBatch(short, largest, () => inThread(model, {}));
     },
   };
@@ -124,10 +125,10 @@ export async function openThread(settings: Settings): Promise<OpenSession> {
 
 /** Throws UnsupportedError where `threads` is out of range. */
 export function threadSettings(
-  { device = "cpu", threads, spin, worker }: OnnxOptions,
+  { device = "cpu", threads, spin = false, worker }: OnnxOptions,
   runtime: string = PACKAGE,
 ): Settings {
-  const options = sessionOptions(device, threads, spin);
+  const options = sessionOptions(device, threads, spin ? "spinning" : "asleep");
   const loadError = (message: string) =>
     device === "cpu"
       ? unavailable(runtime, `does not load (${message})`, new Error(message))
@@ -135,10 +136,24 @@ export function threadSettings(
   return { runtime, device, options, worker, loadError };
 }
 
-function sessionOptions(device: OnnxDevice, threads = availableParallelism(), spin = false): SessionOptions {
+/** How threads wait for work. */
+const waits = {
+  asleep: { intra_op: { allow_spinning: "0" } },
+  /** Spinning, while a run is under way: a process that waits costs nothing. */
+  spinning: { intra_op: { allow_spinning: "1" }, force_spinning_stop: "1" },
+  /**
+   * Spinning for 200 µs: longer than most operators of a short run take, and than what lies between two runs that follow
+   * each other. To put a thread to sleep and to wake it takes longer. Before onnxruntime 1.26 they spin for milliseconds.
+   */
+  briefly: { intra_op: { allow_spinning: "1", spin_duration_us: "200" } },
+} as const;
+
+function sessionOptions(
+  device: OnnxDevice,
+  threads = availableParallelism(),
+  wait: keyof typeof waits,
+): SessionOptions {
   checkThreads(threads);
-  const allow_spinning = spin ? "1" : "0";
-  const force_spinning_stop = "1"; // with spin: while a run is under way, and not for a while after it
   const extra = deviceExtra(device);
   return {
     ...deviceOptions(device),
@@ -148,12 +163,7 @@ function sessionOptions(device: OnnxDevice, threads = availableParallelism(), sp
     logSeverityLevel: 4, // fatal: what fails is thrown, and stderr is not ours to write to
     extra: {
       ...extra,
-      session: {
-        intra_op: { allow_spinning },
-        inter_op: { allow_spinning },
-        force_spinning_stop,
-        ...extra.session,
-      },
+      session: { ...extra.session, ...waits[wait] },
     },
   };
 }
