@@ -15,3 +15,12 @@ it("models are understood by their goldens' names, and called by their own", asy
   expect(new Set(tasks.map(({ name }) => name))).toEqual(new Set(["paddle_unit_s2", "resnet18"]));
   expect(new Set(tasks.map(({ level }) => level))).toEqual(new Set(["nodes", "models"]));
 });
+
+it("a model that PyTorch's answers are not recorded of says so, where it was asked for", async () => {
+  const named = await plan({ models: ["resnet26", "resnet18"], only: ["models"] });
+  expect(named.map(({ name, skipped }) => [name, skipped !== undefined])).toEqual([
+    ["resnet18", false],
+    ["resnet26", true],
+  ]);
+  expect((await plan({ level: "full", only: ["models"] })).filter(({ skipped }) => skipped)).toEqual([]);
+});

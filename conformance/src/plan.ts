@@ -7,7 +7,7 @@ import { nodeTasks } from "./levels/nodes.ts";
 import { opTasks } from "./levels/ops.ts";
 import type { ConformOptions } from "./options.ts";
 import { levels } from "./report/types.ts";
-import { type Task, titleOf } from "./task.ts";
+import { nothing, type Task, titleOf } from "./task.ts";
 
 /** One of each kind of block, stem, shortcut and padding. */
 export const quickModels: readonly ModelName[] = [
@@ -34,6 +34,7 @@ export async function plan(options: ConformOptions): Promise<readonly Task[]> {
     ...opTasks(level),
     ...nodeTasks(models, full ? Infinity : QUICK_SIDE),
     ...modelTasks(await goldensOf(models, full)),
+    ...(options.models ? await withoutGoldens(models) : []),
     ...imageTasks(images.filter(({ model }) => !options.models || models.includes(model))),
     ...behaviourTasks,
   ];
@@ -47,6 +48,15 @@ async function goldensOf(models: readonly ModelName[], full: boolean): Promise<r
     const recorded = ids.filter((id) => modelName(id) === model);
     return full ? recorded : recorded.toSorted((a, b) => sizeOf(a) - sizeOf(b)).slice(0, 1);
   });
+}
+
+/** Models that were asked for by name, and that PyTorch's answers are not recorded of. */
+async function withoutGoldens(models: readonly ModelName[]): Promise<readonly Task[]> {
+  const recorded = new Set((await modelGoldenIds()).map(modelName));
+  const skipped = "no answers of PyTorch are recorded for this model; level nodes holds it against the reference";
+  return models
+    .filter((model) => !recorded.has(model))
+    .map((model) => ({ level: "models", name: model, skipped, run: nothing }));
 }
 
 /** Numbers of an id's input: `resnet18_1x3x97x131`. */

@@ -17,6 +17,9 @@ export interface Task extends Pick<Section, "level" | "name" | "variant"> {
   readonly skipped?: string;
 }
 
+/** The checks of a section that has nothing to run. */
+export async function* nothing(): AsyncGenerator<Check> {}
+
 /** What tells a section from all others: `nodes/resnet50/optimized 1×3×64×64`. */
 export function titleOf({ level, name, variant }: { level: Level; name: string; variant?: string }): string {
   return [level, name, ...(variant === undefined ? [] : [variant])].join("/");

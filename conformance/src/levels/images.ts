@@ -1,6 +1,6 @@
 import type { Graph, ModelName, Tensor } from "@residual/core";
 import type { Check, Worst } from "../report/types.ts";
-import type { Held, Task } from "../task.ts";
+import { type Held, nothing, type Task } from "../task.ts";
 import { argMax } from "./arg-max.ts";
 
 /** Pictures that a trained model was shown, and what PyTorch made of them in float64. */
@@ -36,8 +36,6 @@ export function imageTasks(sets: readonly ImageSet[]): readonly Task[] {
   const skipped = "no pictures given: options.images in code, --images on the command line";
   return [{ level: "images", name: "pictures", skipped, run: nothing }];
 }
-
-async function* nothing(): AsyncGenerator<Check> {}
 
 /** One image: the classes, how clear the call was, and how far off the logits are. */
 interface Seen {

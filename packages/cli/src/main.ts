@@ -71,7 +71,7 @@ function report(error: unknown, root: Command): number {
   if (process.env.RESIDUAL_DEBUG) console.error(error);
   return fail(
     "InternalError",
-    `${error instanceof Error ? error.message : String(error)} (a mistake of ours; RESIDUAL_DEBUG=1 shows where)`,
+    `${error instanceof Error ? error.message : String(error)} (unforeseen; RESIDUAL_DEBUG=1 shows where it was thrown)`,
     1,
   );
 }

@@ -115,8 +115,8 @@ export interface Executable<In extends string = string, Out extends string = str
  */
 export function checkInputs(graph: Graph, inputs: { readonly [name: string]: Tensor }): number {
   const expected = Object.keys(graph.inputs);
-  const found = Object.keys(inputs);
-  const same = expected.length === found.length && expected.every((name) => inputs[name] !== undefined);
+  const found = Object.keys(inputs ?? {});
+  const same = expected.length === found.length && expected.every((name) => inputs[name]);
   check(same, "run.B1", `${graph.name} takes { ${expected.join(", ")} }, found { ${found.join(", ")} }`);
   let batch: number | undefined;
   for (const name of expected) {
@@ -129,9 +129,9 @@ export function checkInputs(graph: Graph, inputs: { readonly [name: string]: Ten
 
 function checkData(name: string, { dtype, shape, data }: Tensor): void {
   check(
-    dtype === "float32" && data instanceof Float32Array,
+    dtype === "float32" && data instanceof Float32Array && Array.isArray(shape),
     "run.B2",
-    `${name} is ${dtype}, expected float32 in a Float32Array`,
+    `${name} is ${dtype}, expected a tensor { shape, dtype: "float32", data } whose data is a Float32Array`,
   );
   const size = sizeOf(shape);
   check(

@@ -9,6 +9,7 @@ import { fromJson, toJson } from "./json.ts";
 import { resnet } from "./models/resnet.ts";
 import { variants } from "./models/variants.ts";
 import { add } from "./ops/index.ts";
+import { ops } from "./ops/nodes.ts";
 import { optimize } from "./passes/index.ts";
 import { randomGraph } from "./testing/random-graph.ts";
 
@@ -95,5 +96,18 @@ describe("JSON", async () => {
     ],
   ])("refuses %s with a typed error", (_, json) => {
     expect(() => fromJson(json)).toThrow(ResidualError);
+  });
+
+  const hostile = [{}, { kernel: null }, { pads: 1, kernel: 1 }, { axes: {} }, { shape: "N" }, { order: [9, 9] }];
+  const everyOp = Object.keys(ops).flatMap((op) => hostile.map((attributes) => [op, attributes] as const));
+  it.each(everyOp)("refuses %s of inputs and attributes %j with a typed error, or takes them", (op, attributes) => {
+    const values = tiny.values.map((value) => (value.kind === "node" ? { ...value, op, attributes } : value));
+    let thrown: unknown;
+    try {
+      fromJson({ ...tiny, values });
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown === undefined || thrown instanceof ResidualError, String(thrown)).toBe(true);
   });
 });

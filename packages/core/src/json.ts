@@ -1,10 +1,20 @@
-import { FormatError } from "./ir/errors.ts";
+import { FormatError, ResidualError } from "./ir/errors.ts";
 import { type Graph, graph, valuesOf } from "./ir/graph.ts";
 import { mapValues } from "./ir/names.ts";
 import { readTensor } from "./ir/source.ts";
 import { type RealTensor, sizeOf, tensorOf } from "./ir/tensor.ts";
-import { type Attributes, constant, input, named, parameter, type Shape, type Value, variable } from "./ir/value.ts";
-import { applyOp, isOpName } from "./ops/nodes.ts";
+import {
+  type AnyNode,
+  type Attributes,
+  constant,
+  input,
+  named,
+  parameter,
+  type Shape,
+  type Value,
+  variable,
+} from "./ir/value.ts";
+import { applyOp, isOpName, type OpName } from "./ops/nodes.ts";
 
 /** The version of the JSON below. A reader refuses any other. */
 const FORMAT = "residual-graph/1";
@@ -31,13 +41,15 @@ type ValueJson =
       readonly dtype: "float32" | "float64";
       readonly base64: string;
     }
-  | {
-      readonly kind: "node";
-      readonly name: string;
-      readonly op: string;
-      readonly inputs: { readonly [input: string]: string };
-      readonly attributes: Attributes;
-    };
+  | NodeJson;
+
+interface NodeJson {
+  readonly kind: "node";
+  readonly name: string;
+  readonly op: string;
+  readonly inputs: { readonly [input: string]: string };
+  readonly attributes: Attributes;
+}
 
 /** Reads the numbers of every constant and variable. */
 export async function toJson(graph: Graph): Promise<GraphJson> {
@@ -109,9 +121,20 @@ function readValue(part: ValueJson, find: (name: string) => Value): Value {
       return variable(part.name, decode(part.dtype, part.shape, part.base64));
     case "node":
       if (!isOpName(part.op)) refuse(`${part.name} is a ${part.op}, an op that this version does not know`);
-      return named(part.name, applyOp(part.op, mapValues(part.inputs, find), part.attributes));
+      return named(part.name, applied(part, part.op, mapValues(part.inputs, find)));
     default:
       return refuse(`a value is of kind ${String((part as { kind: unknown }).kind)}`);
+  }
+}
+
+/** Ops take attributes that the compiler has checked; from JSON they may be anything. */
+function applied({ name, attributes }: NodeJson, op: OpName, inputs: { readonly [input: string]: Value }): AnyNode {
+  try {
+    return applyOp(op, inputs, attributes);
+  } catch (error) {
+    if (error instanceof ResidualError) throw error;
+    const given = JSON.stringify({ inputs: Object.keys(inputs), attributes }).slice(0, 200);
+    return refuse(`${name} is ${op} of ${given}, which it does not take`);
   }
 }
 

@@ -40,6 +40,13 @@ describe("reference", () => {
     ["a missing input", { a: pixels(1, 1, 2) }, "run.B1"],
     ["an input too many", { a: pixels(1, 1, 2), b: pixels(1, 1, 2), c: pixels(1, 1, 2) }, "run.B1"],
     ["a misspelt input", { a: pixels(1, 1, 2), B: pixels(1, 1, 2) }, "run.B1"],
+    ["no inputs", null as never, "run.B1"],
+    ["an input of null", { a: pixels(1, 1, 2), b: null as never }, "run.B1"],
+    [
+      "an input without a shape",
+      { a: pixels(1, 1, 2), b: { dtype: "float32", data: Float32Array.of(1, 2) } as never },
+      "run.B2",
+    ],
     ["another dtype", { a: pixels(1, 1, 2), b: tensorOf("float64", [1, 1, 1, 2], Float64Array.of(1, 2)) }, "run.B2"],
     ["a detached buffer", { a: pixels(1, 1, 2), b: detached }, "run.B2"],
     ["another shape", { a: pixels(1, 1, 2), b: tensor([1, 1, 2, 1], [1, 2]) }, "run.B3"],

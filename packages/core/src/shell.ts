@@ -164,14 +164,15 @@ export function executableOf<In extends string, Out extends string, Loaded exten
     async read(names, { signal } = {}) {
       checkOpen(signal);
       const known = variablesOf(graph).map((variable) => variable.name);
-      for (const each of names) {
+      const asked = [...names]; // the caller may go on with the list
+      for (const each of asked) {
         check(
           known.includes(each),
           "read.V1",
           `${graph.name} has no variable ${each}; it has ${known.join(", ") || "none"}`,
         );
       }
-      return inTurn(async () => (await loaded.read?.(names)) ?? {}, signal, ignore);
+      return inTurn(async () => (await loaded.read?.(asked)) ?? {}, signal, ignore);
     },
     dispose,
     [Symbol.asyncDispose]: dispose,

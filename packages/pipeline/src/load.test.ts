@@ -54,6 +54,13 @@ describe("load", () => {
     await expect(kept.classify(chelsea)).rejects.toMatchObject({ code: "UnsupportedError" });
   });
 
+  it("answers what is under way when it is disposed", async () => {
+    const classifier = await load();
+    const answer = classifier.classify(chelsea);
+    await classifier.dispose();
+    expect(await answer).toHaveLength(5);
+  });
+
   it("tells how far it has come, and stops when aborted", async () => {
     const stages = new Set<string>();
     await using classifier = await load({ onProgress: ({ stage }) => stages.add(stage) });

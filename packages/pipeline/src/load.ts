@@ -56,7 +56,16 @@ export async function load(options: LoadOptions = {}): Promise<Classifier> {
   });
   const preprocessing = knownPreprocessing(prepared);
   const { model, weights, labels } = prepared;
-  const dispose = () => executable.dispose();
+  const underWay = new Set<Promise<unknown>>();
+  const classify: Classifier["classify"] = async (picture, { top = 5, signal } = {}) => {
+    const pixels = await pixelsOf(picture, { signal, upright: preprocessing.upright });
+    const { logits } = await executable.run({ image: preprocess(pixels, preprocessing) }, { signal });
+    return topK(logits!, top, labels)[0]!;
+  };
+  const dispose = async () => {
+    await Promise.allSettled(underWay); // a picture that is being decoded has not come to the executable
+    await executable.dispose();
+  };
   return {
     model,
     weights,
@@ -64,15 +73,19 @@ export async function load(options: LoadOptions = {}): Promise<Classifier> {
     preprocessing,
     labels,
     executable,
-    async classify(picture, { top = 5, signal } = {}) {
-      const pixels = await pixelsOf(picture, { signal, upright: preprocessing.upright });
-      const { logits } = await executable.run({ image: preprocess(pixels, preprocessing) }, { signal });
-      return topK(logits!, top, labels)[0]!;
+    classify(picture, options) {
+      const mine = classify(picture, options);
+      const settled = mine.then(ignore, ignore);
+      underWay.add(settled);
+      void settled.then(() => underWay.delete(settled));
+      return mine;
     },
     dispose,
     [Symbol.asyncDispose]: dispose,
   };
 }
+
+const ignore = () => {};
 
 async function pixelsOf(picture: Picture, options: Parameters<typeof decodeImage>[1]): Promise<Pixels> {
   if (typeof picture === "string" || !("width" in picture)) return decodeImage(picture, options);

@@ -1,6 +1,12 @@
-import { variants } from "@residual/core";
+import { type ResNetSpec, variants } from "@residual/core";
 import { expect, it } from "vitest";
 import { cifar10Labels, imagenetLabels, labelsOf } from "./labels.ts";
+
+const labelled = Object.entries<ResNetSpec>(variants).filter(([, row]) => row.labels && row.classes !== 0);
+
+it.each(labelled)("%s has a label for each class", (_, row) => {
+  expect(labelsOf(row)).toHaveLength(row.classes ?? 1000);
+});
 
 it("ImageNet has 1,000 names, each once, in torchvision's order", () => {
   expect(new Set(imagenetLabels).size).toBe(1000);

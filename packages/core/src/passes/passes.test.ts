@@ -132,6 +132,7 @@ describe("select", () => {
   });
 
   it("S1 names what there is", () => {
+    expect(() => select(model, ["constructor"])).toThrow(/select\.S1: resnet50 has no value constructor/);
     expect(() => select(model, ["layer5"])).toThrow(/select\.S1: resnet50 has no value layer5; .*stem, layer1.*logits/);
   });
 

@@ -14,12 +14,10 @@ export function select<In extends string, const Name extends string>(
 ): Graph<In, Name> {
   const byName = new Map(valuesOf(graph).map((value) => [value.name, value]));
   const find = (name: string): Value => {
-    const value = graph.outputs[name] ?? byName.get(graph.aliases[name] ?? name);
+    const value = own(graph.outputs, name) ?? byName.get(own(graph.aliases, name) ?? name);
     if (value) return value;
-    const stages = [
-      ...Object.keys(graph.outputs),
-      ...Object.keys(graph.aliases).filter((alias) => !alias.includes(".")),
-    ];
+    const aliases = Object.keys(graph.aliases).filter((alias) => !alias.includes("."));
+    const stages = [...new Set([...aliases, ...Object.keys(graph.outputs)])];
     throw new ShapeError(
       "select.S1",
       `${graph.name} has no value ${name}; its outputs and stages are ${stages.join(", ")}, and every value that summary prints can be selected, before optimize`,
@@ -29,4 +27,9 @@ export function select<In extends string, const Name extends string>(
   const same =
     names.length === Object.keys(graph.outputs).length && names.every((name) => graph.outputs[name] === outputs[name]);
   return same ? graph : { ...graph, outputs };
+}
+
+/** Not what every object inherits: no value is named `constructor` unless the graph has one. */
+function own<T>(record: { readonly [name: string]: T }, name: string): T | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
 }
