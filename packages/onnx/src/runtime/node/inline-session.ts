@@ -1,9 +1,8 @@
 import { throwIfAborted } from "@residual/core";
 import { copiesOf, type Session } from "../../session.ts";
-import { type ModelSource, type OnnxRuntime, type SessionOptions, StatefulSession } from "../inference.ts";
+import { type ModelSource, type SessionOptions, StatefulSession } from "../inference.ts";
 import { refusal } from "../refusal.ts";
-import { importRuntime } from "./import-runtime.ts";
-import { locate, unavailable } from "./package.ts";
+import { loadRuntime, messageOf } from "./package.ts";
 
 /**
  * A session on the caller's own thread, for runs so short that they may hold the event loop up. They are carried out
@@ -12,7 +11,7 @@ import { locate, unavailable } from "./package.ts";
  * Throws BackendUnavailableError where onnxruntime is missing, UnsupportedError for a model that it refuses.
  */
 export async function openInline(name: string, options: SessionOptions, source: ModelSource): Promise<Session> {
-  const session = await StatefulSession.create(await load(name), source, options).catch(refuse);
+  const session = await StatefulSession.create(await loadRuntime(name), source, options).catch(refuse);
   let last: Promise<unknown> = Promise.resolve();
   let closing: Promise<void> | undefined;
   return {
@@ -72,19 +71,6 @@ export function splitByBatch(short: Session, largest: number, openLong: () => Pr
   };
 }
 
-async function load(name: string): Promise<OnnxRuntime> {
-  const url = locate(name);
-  try {
-    return await importRuntime(url);
-  } catch (cause) {
-    throw unavailable(name, `does not load (${messageOf(cause)})`, cause);
-  }
-}
-
 function refuse(error: unknown): never {
   throw refusal(messageOf(error));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

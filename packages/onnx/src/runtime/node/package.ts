@@ -3,6 +3,8 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { BackendUnavailableError } from "@residual/core";
+import type { OnnxRuntime } from "../inference.ts";
+import { importRuntime } from "./import-runtime.ts";
 
 /** The npm package that runs models. An optional peer: it is looked for when it is first needed. */
 export const PACKAGE = "onnxruntime-node";
@@ -32,6 +34,20 @@ export function folderOf(name: string): string {
 export async function versionOf(name: string): Promise<string> {
   const { version } = JSON.parse(await readFile(join(folderOf(name), "package.json"), "utf8")) as { version: string };
   return version;
+}
+
+/** The package, on the caller's thread. Throws BackendUnavailableError where it is not installed, or does not load. */
+export async function loadRuntime(name: string): Promise<OnnxRuntime> {
+  const url = locate(name);
+  try {
+    return await importRuntime(url);
+  } catch (cause) {
+    throw unavailable(name, `does not load (${messageOf(cause)})`, cause);
+  }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 export function unavailable(name: string, reason: string, cause?: unknown): BackendUnavailableError {

@@ -14,7 +14,7 @@ import { checkLibrary, deviceOptions, isExclusive, missingDevice } from "./devic
 import { largestInlineBatch, MOST_INLINE } from "./inline-batch.ts";
 import { openInline, splitByBatch } from "./inline-session.ts";
 import { onDisk } from "./mapped-model.ts";
-import { PACKAGE, unavailable, versionOf } from "./package.ts";
+import { loadRuntime, PACKAGE, unavailable, versionOf } from "./package.ts";
 import { startThread, type ThreadSettings } from "./thread.ts";
 
 /** What tests choose. */
@@ -53,9 +53,9 @@ export function nodeRuntime(
       };
     },
     async describe() {
-      const version = await versionOf(name);
-      if (device !== "cpu") await tryDevice(settings);
-      return { library: name, version, device, deviations: deviationsOf(device) };
+      if (device === "cpu") await loadRuntime(name);
+      else await tryDevice(settings);
+      return { library: name, version: await versionOf(name), device, deviations: deviationsOf(device) };
     },
     async load(graph, work) {
       const largest = device === "cpu" ? largestInlineBatch(graph, mostInline) : 0;
