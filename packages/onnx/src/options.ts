@@ -13,8 +13,8 @@ export interface OnnxOptions {
    */
   readonly threads?: number;
   /**
-   * Whether threads wait for work by spinning while a run is under way: a little quicker on a quiet machine, a whole core
-   * each on any other. In short runs they always do, and for 200 µs after. Of Node.
+   * Whether threads wait for work by spinning while a run is under way: a little quicker on a quiet machine, a whole
+   * core each on any other. In short runs they always do, and for 200 µs after. Of Node.
    */
   readonly spin?: boolean;
   /**

@@ -28,7 +28,7 @@ const onnx = () => import("@residual/onnx").catch(unavailable("@residual/onnx"))
 const tfjs = () => import("@residual/tfjs").catch(unavailable("@residual/tfjs"));
 const webgpu = () => import("@residual/webgpu").catch(unavailable("@residual/webgpu"));
 
-/** Best first: the order in which `auto` tries them and `doctor` lists them. */
+/** Best first: the order in which `auto` tries them in Node, and `doctor` lists them. */
 const rows = {
   onnx: onDevice("cpu"),
   webgpu: row(
@@ -72,9 +72,11 @@ function installFor(engine: EngineName): () => Promise<string> {
   return async () => `npm install ${(await tfjs()).installOf(engine)}`;
 }
 
+const isNode = typeof process !== "undefined" && process.versions?.node !== undefined;
+
 /** Tuned kernels are kept in a file from process to process; a browser has none. */
 async function cacheOption() {
-  if (typeof process === "undefined" || process.versions?.node === undefined) return {};
+  if (!isNode) return {};
   const { fileCache } = await import("./file-cache.ts");
   return { cache: fileCache() };
 }
@@ -147,7 +149,9 @@ function checkName(name: string, names: readonly string[]): string {
 }
 
 async function bestAvailable(options: BackendOptions): Promise<ChosenBackend> {
-  for (const name of backendNames) {
+  // A browser's onnx is WebAssembly on the CPU; Node's is native code.
+  const names: readonly BackendName[] = isNode ? backendNames : ["webgpu", ...backendNames];
+  for (const name of names) {
     // not where options are wrong
     const backend = await backendNamed(name, options).catch(unless(BackendUnavailableError));
     const description = await backend?.describe().catch(unless(ResidualError));

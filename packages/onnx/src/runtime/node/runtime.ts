@@ -142,8 +142,9 @@ const waits = {
   /** Spinning, while a run is under way: a process that waits costs nothing. */
   spinning: { intra_op: { allow_spinning: "1" }, force_spinning_stop: "1" },
   /**
-   * Spinning for 200 µs: longer than most operators of a short run take, and than what lies between two runs that follow
-   * each other. To put a thread to sleep and to wake it takes longer. Before onnxruntime 1.26 they spin for milliseconds.
+   * Spinning for 200 µs: longer than most operators of a short run take, and than what lies between two runs that
+   * follow each other. To put a thread to sleep and to wake it takes longer. Before onnxruntime 1.26 they spin for
+   * milliseconds.
    */
   briefly: { intra_op: { allow_spinning: "1", spin_duration_us: "200" } },
 } as const;
