@@ -2,7 +2,7 @@ import { type ModelName, modelNameOf, type Tensor } from "@residual/core";
 import { readWeights } from "@residual/weights";
 
 /** PyTorch's float64 answers; `golden/README.md` says how they were made and what each field is. */
-// By a name of its own, since bundlers take `new URL(…, import.meta.url)` for a file to copy.
+// The module has its own URL in a constant: a bundler copies the file that `new URL(…, import.meta.url)` names.
 const here = import.meta.url;
 const folder = new URL("../golden/", here);
 

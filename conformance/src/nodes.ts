@@ -15,7 +15,7 @@ import { type Arithmetic, float32 } from "./arithmetic.ts";
 import { answered, type Outcome, roundToFloat32, runTrials, type Trial } from "./trial.ts";
 
 /**
- * Each node of a bound graph as a trial of its own, in their order: fed what the reference answers before it, rounded
+ * One trial for each node of a bound graph, in the graph's order: fed what the reference answers before it, rounded
  * to float32. Rounding cannot pile up, so a node over its bound is itself at fault.
  */
 async function* trialsOf(

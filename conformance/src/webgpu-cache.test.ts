@@ -33,7 +33,7 @@ interface Record {
 }
 
 /**
- * On a device of its own. One tile and the plain kernels are all that "cold" has, which SwiftShader compiles soonest.
+ * Opens a new device. "cold" has only one tile and the plain kernels: SwiftShader compiles them soonest.
  */
 const backendWith = (cache: WebgpuCache) => webgpu({ gpu, cache, tuning: "cold" });
 

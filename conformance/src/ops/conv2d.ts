@@ -70,7 +70,7 @@ export const conv2d: OpSuite<"conv2d"> = {
       expected: tensor([1, 2, 1, 1], [21, 2100]),
     },
     {
-      name: "the second image has an answer of its own",
+      name: "the second image gets the second answer",
       inputs: { x: tensor([2, 1, 1, 2], [1, 2, 30, 40]), weight: tensor([1, 1, 1, 2], [1, 1]) },
       expected: tensor([2, 1, 1, 1], [3, 70]),
     },

@@ -7,7 +7,7 @@ export const counting = (shape: readonly number[], from = 1): Tensor<"float32"> 
     Array.from({ length: sizeOf(shape) }, (_, i) => from + i),
   );
 
-/** Numbers that float32 does not have: beyond its largest, where a sum becomes infinite, or between two of its own. */
+/** Numbers that float32 cannot hold: some are larger than its largest, some lie between two neighbours. */
 export const exactly = (shape: readonly number[], numbers: readonly number[]): Tensor<"float64"> =>
   tensorOf("float64", shape, Float64Array.from(numbers));
 

@@ -60,7 +60,7 @@ interface Bounds<Name extends OpName> {
   /**
    * The largest error of each element in float32, for inputs that float32 holds exactly: in any order of summation,
    * with fused multiply-adds or without. docs/tolerances.md derives each bound. The bound of a composite follows from
-   * its parts; a composite that backends fuse needs one of its own.
+   * its parts; a composite that backends fuse states a bound.
    */
   bound(inputs: Operands<Name, "float64">, attributes: AttributesOf<Name>, answer: ExactAnswer): Float64Array;
 }
@@ -91,7 +91,7 @@ interface Cases<Name extends OpName> {
   ): Float64Array;
   /**
    * For ops whose output takes too long to evaluate in float64 at the sizes of real networks. The receptive field of
-   * one element is cut out; the op's own evaluation and bound do the rest, so that there is no second formula.
+   * one element is cut out, and the op evaluates and bounds that field: no formula is written twice.
    */
   cut?(inputs: Operands<Name, "float32">, attributes: AttributesOf<Name>, index: readonly number[]): Cut;
   /** PyTorch's recorded answers (golden/ops), by the name that the goldens have for the op. */

@@ -12,7 +12,7 @@ export function exponentialRoundings(x: number): number {
   return 6 + 4 * Math.min(Math.abs(x), 128);
 }
 
-/** Those of e^(x − largest): the difference is rounded too, and moves the result by so many times its size. */
+/** Roundings of e^(x − largest). A rounding of the difference d changes the result by |d| roundings. */
 export function shiftedRoundings(difference: number): number {
   return exponentialRoundings(difference) + Math.min(Math.abs(difference), 128);
 }

@@ -135,7 +135,9 @@ function deviations({ sections }: Report): Html | undefined {
     ({ op, trait, checks, because }) =>
       html`<tr><td>${op} ${trait}</td><td class="number">${checks}</td><td class="soft">${because}</td></tr>\n`,
   );
-  return html`<h3>Known deviations</h3><div class="wide"><table><thead><tr><th>op and trait</th><th class="number">checks</th><th>reason</th></tr></thead><tbody>${rows}</tbody></table></div>`;
+  const head = html`<tr><th>op and trait</th><th class="number">checks</th><th>reason</th></tr>`;
+  const table = html`<table><thead>${head}</thead><tbody>${rows}</tbody></table>`;
+  return html`<h3>Known deviations</h3><div class="wide">${table}</div>`;
 }
 
 function surroundings({ backend, environment, started }: Report): Html {

@@ -28,7 +28,8 @@ export async function openDataset(path: string, model: Classes): Promise<Dataset
   for (let index = 0; index < data.images; index++) {
     if (data.label(index) < classes) continue;
     throw new FormatError(
-      `${path}: picture ${index} is of class ${data.label(index)}, but ${model.model} has ${classes} classes; give weights of the data's classes`,
+      `${path}: picture ${index} is of class ${data.label(index)}, but ${model.model} has ${classes} classes; ` +
+        "give weights of the data's classes",
     );
   }
   return data;

@@ -69,11 +69,8 @@ function report(error: unknown, root: Command): number {
   if (error instanceof ResidualError) return fail(error.code, error.message, error instanceof UsageError ? 2 : 1);
   if (isSystemError(error)) return fail("FormatError", error.message, 1);
   if (process.env.RESIDUAL_DEBUG) console.error(error);
-  return fail(
-    "InternalError",
-    `${error instanceof Error ? error.message : String(error)} (unforeseen; RESIDUAL_DEBUG=1 shows where it was thrown)`,
-    1,
-  );
+  const words = error instanceof Error ? error.message : String(error);
+  return fail("InternalError", `${words} (unforeseen; RESIDUAL_DEBUG=1 shows where it was thrown)`, 1);
 }
 
 /**

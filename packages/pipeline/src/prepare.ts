@@ -32,6 +32,7 @@ export function knownPreprocessing({
 }: Pick<Identified, "model" | "preprocessing">): Preprocessing {
   if (preprocessing) return preprocessing;
   throw new OptionError(
-    `neither ${model} nor its weights say how a picture becomes its input; give \`resize\`, \`crop\`, \`interpolation\`, \`scale\`, \`mean\` and \`std\``,
+    `neither ${model} nor its weights say how a picture becomes its input; ` +
+      "give `resize`, `crop`, `interpolation`, `scale`, `mean` and `std`",
   );
 }

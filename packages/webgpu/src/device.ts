@@ -168,7 +168,8 @@ async function gpuOf(
       }
       choice = {};
       onWarning?.(
-        `webgpu: ${adapterName(adapter)} works out ${kernel} wrong: only the plain kernels are used on it, which are slower; a newer driver may help`,
+        `webgpu: ${adapterName(adapter)} works out ${kernel} wrong: only the plain kernels are used on it, ` +
+          "which are slower; a newer driver may help",
       );
     },
     library,

@@ -77,7 +77,7 @@ export async function holdFloat32(backend: Backend, calls: readonly Recorded[]):
 }
 
 /**
- * How far the recorded answer may be off the true one: by as much as whoever computes in that format may err, and by
+ * How far the recorded answer may be off the true one: by the error that computing in that format allows, and by
  * the rounding to what is recorded. Where both sides are of float32, the two of them may thus be apart by twice its
  * bound.
  */

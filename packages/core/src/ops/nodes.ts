@@ -125,11 +125,11 @@ export function evaluateOp(
 ): Float64Array {
   const own = opOf(op).evaluate?.(inputs, attributes, shape);
   if (own) return own;
-  const placeholders = mapValues(inputs, ({ shape }, name) => input(name, shape)); // with the batch closed
+  const leaves = mapValues(inputs, ({ shape }, name) => input(name, shape)); // with the batch closed
   const known = new Map<Value, Tensor<"float64">>();
-  for (const [name, value] of Object.entries(placeholders)) known.set(value, inputs[name]!);
+  for (const [name, value] of Object.entries(leaves)) known.set(value, inputs[name]!);
   let answer: Float64Array = new Float64Array();
-  for (const part of partsOf(applyOp(op, placeholders, attributes))) {
+  for (const part of partsOf(applyOp(op, leaves, attributes))) {
     known.set(part, evaluatePart(part, known));
     answer = known.get(part)!.data;
   }
