@@ -118,13 +118,19 @@ export function scaleRows(source: Source, gain: Float64Array): Source {
       const isExact = source.dtype === "float32" || into instanceof Float64Array;
       const numbers = isExact ? into : new Float64Array(into.length);
       await readRows(source, numbers, rows);
-      for (let c = rows.first, i = 0; c < rows.end; c++) {
-        const factor = gain[c]!;
-        for (const end = i + row; i < end; i++) numbers[i]! *= factor;
-      }
+      multiplyRows(numbers, gain.subarray(rows.first, rows.end), row);
       if (!isExact) into.set(numbers);
     },
   };
+}
+
+/** A plain loop in a function of its own: V8 takes twice as long over it in an async function, or over `for … of`. */
+function multiplyRows(numbers: RealArray, gain: Float64Array, row: number): void {
+  for (let c = 0, i = 0; c < gain.length; c++) {
+    const factor = gain[c]!;
+    const end = i + row;
+    for (; i < end; i++) numbers[i] = numbers[i]! * factor;
+  }
 }
 
 /**
