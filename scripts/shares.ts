@@ -3,31 +3,18 @@
  * report/conformance.json`.
  */
 import { readFileSync } from "node:fs";
-
-interface Section {
-  readonly level: string;
-  readonly name: string;
-  readonly variant?: string;
-  readonly checks: readonly {
-    readonly op?: string;
-    readonly name: string;
-    readonly passed: boolean;
-    readonly share?: number;
-  }[];
-}
+import { isRoundedOnce } from "../conformance/src/report/summary.ts";
+import type { Report, Section } from "../conformance/src/report/types.ts";
 
 const [path = "report/conformance.json"] = process.argv.slice(2);
 const { reports } = JSON.parse(readFileSync(path, "utf8")) as {
-  reports: { sections: Section[]; backend: { name: string; library: string; version: string } }[];
+  reports: readonly Report[];
 };
-
-/** Ops of one rounding reach 1 by their nature; what sums do is of interest. */
-const single = new Set(["add", "multiply"]);
 
 function worst(sections: readonly Section[]): string {
   const checks = sections
     .flatMap(({ checks: each }) => each)
-    .filter(({ op = "", share }) => share !== undefined && !single.has(op));
+    .filter((check) => check.share !== undefined && !isRoundedOnce(check));
   if (checks.length === 0) return "";
   const largest = checks.reduce((a, b) => (b.share! > a.share! ? b : a));
   return `${largest.share!.toPrecision(2)} (${largest.name})`;

@@ -6,7 +6,7 @@ export type { ConformOptions } from "./options.ts";
 export { quickModels } from "./plan.ts";
 export { toHtml } from "./report/html.ts";
 export { toJson } from "./report/json.ts";
-export { type KnownDeviation, knownDeviations } from "./report/summary.ts";
+export { type KnownDeviation, knownDeviations, largestShare } from "./report/summary.ts";
 export {
   type Check,
   type Environment,

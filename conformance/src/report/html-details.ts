@@ -1,4 +1,13 @@
-import { firstWrong, formatShare, knownDeviations, modelsOf, ofModels, sectionsOf, sumOf } from "./summary.ts";
+import {
+  firstWrong,
+  formatShare,
+  isRoundedOnce,
+  knownDeviations,
+  modelsOf,
+  ofModels,
+  sectionsOf,
+  sumOf,
+} from "./summary.ts";
 import { type Html, html } from "./template.ts";
 import type { Check, Report, Section } from "./types.ts";
 
@@ -22,7 +31,7 @@ function model(report: Report, name: string): Html {
   const sections = sectionsOf(report, ofModels, name);
   const { failed, checks, share } = sumOf(sections);
   const wrong = failed > 0;
-  const verdict = wrong ? `${failed} of ${checks} failed` : `${checks} checks, the largest share ${formatShare(share)}`;
+  const verdict = wrong ? `${failed} of ${checks} failed` : `${checks} checks, largest share ${formatShare(share)}`;
   return html`<section id="${report.backend.name}-${name}" class="model${wrong ? " wrong" : ""}">
 <h4>${name} <span class="${wrong ? "bad" : "soft"}">${verdict}</span></h4>
 ${firstWrongWords(firstWrong(sections))}
@@ -45,21 +54,25 @@ function strip(section: Section): Html {
 
 const steps = [1e-3, 0.01, 0.1, 0.3, 0.7] as const;
 
-function colour({ passed, share = 0 }: Check): Html | undefined {
+function colour(check: Check): Html | undefined {
+  const { passed, share = 0 } = check;
   if (!passed) return html` class=over`;
+  if (isRoundedOnce(check)) return html` class=once`;
   const step = steps.filter((limit) => share > limit).length;
   return step === 0 ? undefined : html` class=s${step}`;
 }
 
-function wordsOf({ name, op, share, passed, message, because }: Check): string {
-  const much = share === undefined ? (passed ? "passed" : message) : `${formatShare(share)} of its bound`;
+function wordsOf(check: Check): string {
+  const { name, op, share, passed, message, because } = check;
+  const times = isRoundedOnce(check) ? ", one rounding" : "";
+  const much = share === undefined ? (passed ? "passed" : message) : `${formatShare(share)} of its bound${times}`;
   return [name, op, much, because].filter(Boolean).join(", ");
 }
 
 function key(): Html {
   const words = ["up to 0.001", "0.01", "0.1", "0.3", "0.7", "1"];
   const cells = words.map((text, i) => html`<span><i style="background:var(--s${i})"></i>${text}</span>`);
-  return html`<p class="key">${cells}<span><i class="over"></i>over its bound: wrong</span></p>`;
+  return html`<p class="key">${cells}<span><i class="once"></i>rounded once: as exact as float32 can be</span><span><i class="over"></i>over its bound: wrong</span></p>`;
 }
 
 /** The elements that are furthest from their bounds: those that failed, where any did. */

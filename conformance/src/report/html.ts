@@ -17,7 +17,7 @@ export function toHtml(reports: readonly Report[]): string {
 </head>
 <body>
 <h1>Conformance</h1>
-<p class="soft">The share of its bound is the largest error over what its arithmetic allows: at most 1 conforms, whatever the op, the model or the backend.</p>
+<p class="soft">A share is the largest error divided by the error that the backend's arithmetic allows. At most 1 conforms, whatever the op, the model or the backend. Results of a single rounding are checked too, and left out of the shares: their errors always fill the bound.</p>
 <ul class="verdicts">${reports.map(verdict)}</ul>
 ${matrix(reports)}
 ${reports.map(detailsOf)}

@@ -14,7 +14,7 @@ import { toHtml } from "./html.ts";
 import { toJson } from "./json.ts";
 import { toJunit } from "./junit.ts";
 import { parse, stringify } from "./numbers-json.ts";
-import type { Report } from "./types.ts";
+import type { Check, Report } from "./types.ts";
 import { writeReports } from "./write.ts";
 
 const schema = JSON.parse(readFileSync(new URL("../../schema/conformance-1.json", import.meta.url), "utf8")) as object;
@@ -98,6 +98,22 @@ describe("HTML", () => {
     // Ops, behaviour and a model, of three backends.
     expect(page.match(/class="cell (good|bad|none)"/g)).toHaveLength(3 * 3);
     expect(page).not.toMatch(/https?:/); // it needs nothing beside it
+  });
+
+  it("neither paints nor sums up what one rounding fills", () => {
+    const [report] = sample();
+    // 0.1 + 0.2 in float32: the nearest number is off by 0.4 of its own bound, u·|y|.
+    const expected = Math.fround(0.1) + Math.fround(0.2);
+    const worst = { index: [0], expected, found: Math.fround(expected), bound: 2 ** -24 * expected };
+    const add = { name: "layer1.0.add", op: "add", passed: true, share: 0.99, worst } as const;
+    const withAdd = (change: Partial<Check>) => {
+      const checks = [...report!.sections[1]!.checks, { ...add, ...change }];
+      return toHtml([{ ...report!, sections: [{ ...report!.sections[1]!, checks }] }]);
+    };
+    expect(withAdd({})).toContain("✓ 0.25");
+    expect(withAdd({})).toContain('<i class=once data-tip="layer1.0.add, add, 0.99 of its bound, one rounding">');
+    expect(withAdd({ worst: { ...worst, bound: 3 * worst.bound } })).toContain("✓ 0.99");
+    expect(withAdd({ share: 1.5, passed: false })).toContain("<i class=over");
   });
 
   it("escapes whatever comes from a backend", () => {

@@ -34,6 +34,7 @@ h4 { font-size: .95rem; margin: 0; } h4 span { font-weight: 400; } summary { cur
 .strip { display: flex; flex-wrap: wrap; gap: 1px; margin: .15rem 0 .5rem; }
 .strip i { width: 9px; height: 22px; background: var(--s0); border-radius: 1px; }
 .strip i.s1 { background: var(--s1); } .strip i.s2 { background: var(--s2); } .strip i.s3 { background: var(--s3); } .strip i.s4 { background: var(--s4); } .strip i.s5 { background: var(--s5); }
+.strip i.once, .key i.once { background: var(--paper); box-shadow: inset 0 0 0 1px var(--s2); }
 .strip i.over, .key i.over { width: 14px; background: repeating-linear-gradient(45deg, var(--over) 0 3px, color-mix(in srgb, var(--over) 55%, black) 3px 6px); outline: 1px solid var(--bad); }
 .strip i:hover { outline: 2px solid var(--ink); } .key { display: flex; flex-wrap: wrap; gap: .3rem .9rem; align-items: center; font-size: .8rem; color: var(--soft); }
 .key i { display: inline-block; width: 14px; height: 14px; margin-right: .3rem; vertical-align: -2px; border-radius: 2px; }

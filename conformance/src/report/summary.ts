@@ -6,7 +6,7 @@ export interface Sum {
   readonly checks: number;
   readonly failed: number;
   readonly deviations: number;
-  /** The largest share of a bound, known deviations left aside. */
+  /** The largest share of a bound among results of several roundings, known deviations left aside. */
   readonly share: number;
   /** Why nothing was run. */
   readonly skipped?: string;
@@ -19,9 +19,26 @@ export function sumOf(sections: readonly Section[]): Sum {
     checks: checks.length,
     failed: checks.filter(({ passed }) => !passed).length,
     deviations: checks.filter(isDeviation).length,
-    share: checks.reduce((most, { share = 0, because }) => (because === undefined ? Math.max(most, share) : most), 0),
+    share: largestShare(checks),
     ...(skipped !== undefined && checks.length === 0 ? { skipped } : {}),
   };
+}
+
+/** The largest share of a bound, 0 where none says anything: known deviations and results of one rounding do not. */
+export function largestShare(checks: readonly Check[]): number {
+  const telling = checks.filter((check) => check.because === undefined && !isRoundedOnce(check));
+  return telling.reduce((most, { share = 0 }) => Math.max(most, share), 0);
+}
+
+/** Unit roundoff of float32. */
+const u = 2 ** -24;
+
+/**
+ * Whether a check passed whose bound is one rounding: sums and products of two numbers. Among many such results some
+ * error is always near half a unit in the last place, which is all of the bound. So their shares say nothing.
+ */
+export function isRoundedOnce({ passed, worst }: Check): boolean {
+  return passed && worst !== undefined && worst.bound <= u * Math.abs(worst.expected) * (1 + 1e-6);
 }
 
 const isDeviation = ({ passed, because }: Check): boolean => passed && because !== undefined;

@@ -1,4 +1,12 @@
-import { type Check, knownDeviations, type Level, levels, type Report, type Section } from "@residual/conformance";
+import {
+  type Check,
+  knownDeviations,
+  type Level,
+  largestShare,
+  levels,
+  type Report,
+  type Section,
+} from "@residual/conformance";
 import { bold, dim, table } from "../terminal.ts";
 
 /** Failures that are listed; a report has them all. */
@@ -35,7 +43,7 @@ function rows(sections: readonly Section[]): string {
 
 function rowOf(level: Level, sections: readonly Section[]): readonly (string | number)[] {
   const checks = sections.flatMap((section) => section.checks);
-  const largest = checks.reduce((most, { share = 0, because }) => (because ? most : Math.max(most, share)), 0);
+  const largest = largestShare(checks);
   const skipped = sections.flatMap(({ skipped: why }) => why ?? []).join("; ");
   const share = largest === 0 ? "" : largest.toPrecision(3);
   return [level, checks.filter(({ passed }) => passed).length, checks.length, share, skipped && `skipped: ${skipped}`];
