@@ -1,6 +1,6 @@
 import { check, ShapeError, type Signal } from "./ir/errors.ts";
 import type { Graph } from "./ir/graph.ts";
-import { type DType, type RealTensor, sizeOf, type Tensor } from "./ir/tensor.ts";
+import { type DType, type RealDType, sizeOf, type Tensor } from "./ir/tensor.ts";
 import { formatShape, type Shape } from "./ir/value.ts";
 import type { OpName } from "./ops/nodes.ts";
 
@@ -70,8 +70,10 @@ export interface Deviation {
  * `compile` takes any graph whose parameters are bound. It optimizes, lowers and allocates, once. It throws
  * UnsupportedError for a graph it cannot run, BackendUnavailableError where its runtime is missing. `backendOf` makes a
  * backend of what is peculiar to a runtime.
+ *
+ * `D` is the dtype that its executables answer in: float64 for the reference, float32 for the others.
  */
-export interface Backend {
+export interface Backend<D extends RealDType = RealDType> {
   readonly name: string;
   describe(): Promise<BackendDescription>;
   /**
@@ -82,11 +84,11 @@ export interface Backend {
   compile<In extends string, Out extends string>(
     graph: Graph<In, Out>,
     options?: WorkOptions,
-  ): Promise<Executable<In, Out>>;
+  ): Promise<Executable<In, Out, D>>;
 }
 
 /** The numbers that a backend answers in. */
-export type Answer = RealTensor;
+export type Answer<D extends RealDType = RealDType> = Tensor<D>;
 
 /**
  * A graph made ready. Calls of `run` may overlap, each gets its own answer; inputs are never changed. `dispose` frees
@@ -96,12 +98,12 @@ export type Answer = RealTensor;
  * Variables stay on the device from run to run. A run reads them as the run called before it left them. A run that
  * fails or is aborted leaves them as they were.
  */
-export interface Executable<In extends string = string, Out extends string = string> {
-  run(inputs: { readonly [K in In]: Tensor<"float32"> }, options?: WorkOptions): Promise<{ [K in Out]: Answer }>;
+export interface Executable<In extends string = string, Out extends string = string, D extends RealDType = RealDType> {
+  run(inputs: { readonly [K in In]: Tensor<"float32"> }, options?: WorkOptions): Promise<{ [K in Out]: Answer<D> }>;
   /**
    * Copies variables off the device, after the runs called so far. Throws ShapeError for a name that no variable has.
    */
-  read(names: readonly string[], options?: WorkOptions): Promise<{ [name: string]: Answer }>;
+  read(names: readonly string[], options?: WorkOptions): Promise<{ [name: string]: Answer<D> }>;
   dispose(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

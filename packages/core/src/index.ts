@@ -75,6 +75,7 @@ export {
 } from "./ir/source.ts";
 export {
   type DType,
+  type RealDType,
   type RealTensor,
   sizeOf,
   type Tensor,
@@ -105,8 +106,8 @@ export {
 export { fromJson, type GraphJson, toJson } from "./json.ts";
 export type { Interpolation, Preprocessing } from "./models/preprocessing.ts";
 export { type ResNetOptions, resnet } from "./models/resnet.ts";
-export type { LabelSetName, OutputOf, ResNetSpec, ShortcutName, StemName } from "./models/spec.ts";
-export { type ModelName, modelNameOf, modelNames, variants } from "./models/variants.ts";
+export type { LabelSetName, OutputOf, ResNetSpec, ShortcutName, StemName, ValueNameOf } from "./models/spec.ts";
+export { type ModelAlias, type ModelName, modelNameOf, modelNames, variants } from "./models/variants.ts";
 export {
   type AttributesOf,
   applyOp,

@@ -1,4 +1,4 @@
-import type { Answer, Backend } from "./backend.ts";
+import type { Backend } from "./backend.ts";
 import { throwIfAborted, UnsupportedError } from "./ir/errors.ts";
 import { type Graph, inputsOf, nodesOf, variablesOf } from "./ir/graph.ts";
 import { spentAfter } from "./ir/liveness.ts";
@@ -16,14 +16,14 @@ import { version } from "./version.ts";
  *
  * Some 0.8·10⁹ multiply-adds a second on one core (Node 24, x86-64): ResNet-18 at 224 × 224 takes 2.2 s.
  */
-export const reference: Backend = backendOf({
+export const reference: Backend<"float64"> = backendOf({
   name: "reference",
   describe: async () => ({ library: "@residual/core", version, device: "cpu", dtypes: ["float64"] }),
   load: async (graph) => new Interpreter(graph),
   pass: (graph) => graph,
 });
 
-class Interpreter implements LoadedGraph {
+class Interpreter implements LoadedGraph<"float64"> {
   readonly #graph: Graph;
   readonly #nodes: readonly AnyNode[];
   /** For each node, the values that nothing after it reads. */
@@ -46,7 +46,7 @@ class Interpreter implements LoadedGraph {
   async run(
     inputs: { readonly [name: string]: Tensor<"float32"> },
     { batch, signal, onProgress }: RunOptions,
-  ): Promise<{ [name: string]: Answer }> {
+  ): Promise<{ [name: string]: Tensor<"float64"> }> {
     const known = new Map<Value, Tensor<"float64">>();
     for (const [name, input] of Object.entries(this.#graph.inputs)) known.set(input, toFloat64(inputs[name]!));
     let work = 0;
@@ -65,9 +65,9 @@ class Interpreter implements LoadedGraph {
   }
 
   /** Outputs and updates see the variables from before the run. Answers are copies: the caller may write into them. */
-  async #finish(known: ReadonlyMap<Value, Tensor<"float64">>): Promise<{ [name: string]: Answer }> {
+  async #finish(known: ReadonlyMap<Value, Tensor<"float64">>): Promise<{ [name: string]: Tensor<"float64"> }> {
     const { outputs, updates } = this.#graph;
-    const answers: { [name: string]: Answer } = {};
+    const answers: { [name: string]: Tensor<"float64"> } = {};
     for (const [name, value] of Object.entries<Value>(outputs))
       answers[name] = copyOf(await this.#tensor(value, known));
     this.#next = [];
@@ -99,8 +99,8 @@ class Interpreter implements LoadedGraph {
     throw new UnsupportedError(`reference: ${value.name} has no value`);
   }
 
-  async read(names: readonly string[]): Promise<{ [name: string]: Answer }> {
-    const answers: { [name: string]: Answer } = {};
+  async read(names: readonly string[]): Promise<{ [name: string]: Tensor<"float64"> }> {
+    const answers: { [name: string]: Tensor<"float64"> } = {};
     for (const variable of variablesOf(this.#graph)) {
       if (!names.includes(variable.name)) continue;
       answers[variable.name] = copyOf(await this.#tensor(variable, new Map()));

@@ -9,7 +9,7 @@ import {
 import { abortError, check, type Signal, throwIfAborted, UnsupportedError } from "./ir/errors.ts";
 import { type Graph, parametersOf, variablesOf } from "./ir/graph.ts";
 import { mapValues } from "./ir/names.ts";
-import { type Tensor, tensorOf } from "./ir/tensor.ts";
+import { type RealDType, type Tensor, tensorOf } from "./ir/tensor.ts";
 import { optimize } from "./passes/index.ts";
 import type { Pass } from "./passes/rewrite.ts";
 
@@ -21,25 +21,25 @@ export interface RunOptions extends WorkOptions {
 }
 
 /** A graph on a runtime: what an adapter writes, and the shell makes an executable of. */
-export interface LoadedGraph {
+export interface LoadedGraph<D extends RealDType = RealDType> {
   /**
    * One run. The inputs are checked: their names, shapes and dtypes are the graph's. Variables stay as they are until
    * `commit`. It should look at the signal now and then; the shell answers the caller at once.
    */
-  run(inputs: NamedTensors, options: RunOptions): Promise<{ [name: string]: Answer }>;
+  run(inputs: NamedTensors, options: RunOptions): Promise<{ [name: string]: Answer<D> }>;
   /**
    * Replaces variables by what the last run computed for them. Called before the next run begins, unless the run failed
    * or was aborted; the next run then drops what it computed. Needed by graphs with updates.
    */
   commit?(): void;
   /** The numbers of variables of these names, all of which the graph has. Needed by graphs with variables. */
-  read?(names: readonly string[]): Promise<{ [name: string]: Answer }>;
+  read?(names: readonly string[]): Promise<{ [name: string]: Answer<D> }>;
   /** Frees what loading and runs allocated. Called once, when nothing runs any more. */
   dispose(): Promise<void>;
 }
 
 /** What is peculiar to a runtime. The shell has the rest, the same for every backend. */
-export interface BackendParts<Loaded extends LoadedGraph> {
+export interface BackendParts<D extends RealDType, Loaded extends LoadedGraph<D> = LoadedGraph<D>> {
   readonly name: string;
   describe(): Promise<BackendDescription>;
   /** Lowers and allocates. The graph is optimized and its parameters are bound. */
@@ -68,7 +68,7 @@ export type Enqueue = <T>(work: () => Promise<T>, signal?: Signal) => Promise<T>
  * - `dispose` waits for what runs, frees once, and may be called again. `run` and `read` after it throw
  *   UnsupportedError.
  */
-export function backendOf<Loaded extends LoadedGraph>(parts: BackendParts<Loaded>): Backend {
+export function backendOf<D extends RealDType>(parts: BackendParts<D>): Backend<D> {
   return {
     name: parts.name,
     describe: () => parts.describe(),
@@ -78,18 +78,23 @@ export function backendOf<Loaded extends LoadedGraph>(parts: BackendParts<Loaded
 }
 
 /** A compiled graph, with what an adapter needs to add calls of its own to the executable. */
-export interface Compiled<In extends string, Out extends string, Loaded extends LoadedGraph> {
-  readonly executable: Executable<In, Out>;
+export interface Compiled<In extends string, Out extends string, D extends RealDType, Loaded = LoadedGraph<D>> {
+  readonly executable: Executable<In, Out, D>;
   readonly loaded: Loaded;
   readonly enqueue: Enqueue;
 }
 
 /** `compile` of a backend of these parts. */
-export async function compileOn<In extends string, Out extends string, Loaded extends LoadedGraph>(
-  parts: BackendParts<Loaded>,
+export async function compileOn<
+  In extends string,
+  Out extends string,
+  D extends RealDType,
+  Loaded extends LoadedGraph<D>,
+>(
+  parts: BackendParts<D, Loaded>,
   graph: Graph<In, Out>,
   options: WorkOptions = {},
-): Promise<Compiled<In, Out, Loaded>> {
+): Promise<Compiled<In, Out, D, Loaded>> {
   throwIfAborted(options.signal);
   checkBound(parts.name, graph);
   const { pass = optimize } = parts;
@@ -107,11 +112,11 @@ function checkBound(backend: string, graph: Graph): void {
 }
 
 /** An executable of a loaded graph, for runtimes that load what is not a graph of ours: a file, say. */
-export function executableOf<In extends string, Out extends string, Loaded extends LoadedGraph>(
-  { name, overlaps = false }: Pick<BackendParts<Loaded>, "name" | "overlaps">,
+export function executableOf<In extends string, Out extends string, D extends RealDType, Loaded extends LoadedGraph<D>>(
+  { name, overlaps = false }: Pick<BackendParts<D>, "name" | "overlaps">,
   graph: Graph<In, Out>,
-  loaded: Loaded,
-): Compiled<In, Out, Loaded> {
+  loaded: Loaded & LoadedGraph<D>,
+): Compiled<In, Out, D, Loaded> {
   const isQueued = !overlaps || graph.updates.length > 0; // state goes from one run to the next
   const underWay = new Set<Promise<unknown>>();
   let last: Promise<unknown> = Promise.resolve();
@@ -153,13 +158,13 @@ export function executableOf<In extends string, Out extends string, Loaded exten
     return disposed;
   };
 
-  const executable: Executable<In, Out> = {
+  const executable: Executable<In, Out, D> = {
     async run(inputs, options = {}) {
       checkOpen(options.signal);
       const batch = checkInputs(graph, inputs);
       const given: NamedTensors = isQueued ? copiesOf(inputs) : inputs; // the caller may go on with them
       const answers = await enqueue(() => loaded.run(given, { ...options, batch }), options.signal);
-      return answers as { [K in Out]: Answer };
+      return answers as { [K in Out]: Answer<D> };
     },
     async read(names, { signal } = {}) {
       checkOpen(signal);

@@ -1,5 +1,24 @@
 /** What the compiler must know, checked by `tsc`: each line under an expect-error has to be refused. */
-import { type Graph, type Lowering, ops, optimize, reference, resnet, select, tensor, variants } from "./index.ts";
+import {
+  type Backend,
+  type BackendParts,
+  backendOf,
+  bind,
+  type Executable,
+  fixtureWeights,
+  type Graph,
+  type Lowering,
+  type ModelAlias,
+  type ModelName,
+  ops,
+  optimize,
+  type ResNetSpec,
+  reference,
+  resnet,
+  select,
+  tensor,
+  variants,
+} from "./index.ts";
 
 const image = tensor([1, 3, 224, 224], []);
 const model = await reference.compile(optimize(resnet(variants.resnet50)));
@@ -17,6 +36,64 @@ const features = await reference.compile(select(resnet(variants.resnet50), ["lay
 (await features.run({ image })).layer3 satisfies { shape: readonly number[] };
 // @ts-expect-error: logits were not selected
 (await features.run({ image })).logits;
+
+// A backend's answers are of its dtype, with no cast.
+logits.data satisfies Float64Array;
+(await model.read(["mean"])).mean!.data satisfies Float64Array;
+declare const parts: Omit<BackendParts<"float32">, "load">;
+const single = backendOf({
+  ...parts,
+  load: async () => ({ run: async () => ({ y: tensor([1], [1]) }), dispose: async () => {} }),
+});
+single satisfies Backend<"float32">;
+const answer = await (await single.compile(resnet(variants.resnet50))).run({ image });
+answer.logits.data satisfies Float32Array;
+// @ts-expect-error: the reference answers in float64
+logits.data satisfies Float32Array;
+// @ts-expect-error: so its executables are not float32's
+model satisfies Executable<"image", "logits", "float32">;
+[reference, single] satisfies readonly Backend[];
+
+// Stages and blocks are known by name, through bind and passes.
+const net = optimize(bind(resnet(variants.resnet50), fixtureWeights(resnet(variants.resnet50), "v1")));
+select(net, ["image", "stem", "layer1", "layer2", "layer3", "layer4", "avgpool", "flatten", "fc", "logits"]);
+select(net, ["conv1", "bn1", "relu", "maxpool", "layer4.2", "layer4.2.relu", "layer1.0.downsample.0", "conv1.weight"]);
+// @ts-expect-error: layer3
+select(net, ["layr3"]);
+// @ts-expect-error: there are four stages
+select(net, ["logits", "layer5"]);
+// @ts-expect-error: nor is a block of a fifth one there
+select(net, ["layer5.0.relu"]);
+// @ts-expect-error: there is no softmax
+select(net, ["probabilities"]);
+// @ts-expect-error: what was selected by name is misspelt after it, too
+select(select(net, ["layer3"]), ["layr3"]);
+select(resnet(variants.cifar_preact164), ["conv1", "layer3", "bn", "final_relu", "layer2.17.add"]);
+// @ts-expect-error: it has three stages
+select(resnet(variants.cifar_preact164), ["layer4"]);
+select(resnet(variants.resnet50d), ["conv1.0", "conv1.6", "layer1.0.downsample.0"]);
+select(resnet(variants.keras_tutorial_resnet), ["logits", "probabilities"]);
+select(resnet(variants.pytorch_tutorial_net), ["res1", "res9.conv2", "conv2", "relu3", "layer2"]);
+select(resnet(variants.paddle_unit), ["output", "layer1", "block.conv1", "block.shortcut"]);
+// @ts-expect-error: a unit has no head
+select(resnet(variants.paddle_unit), ["logits"]);
+select(resnet({ ...variants.resnet18, depths: [1, 1] }), ["layer2"]);
+// @ts-expect-error: it has two stages
+select(resnet({ ...variants.resnet18, depths: [1, 1] }), ["layer3"]);
+// Where row, graph or name is not known to the compiler, any name will do.
+declare const spec: ResNetSpec;
+declare const someGraph: Graph<"image", "logits">;
+select(resnet(spec), ["layer7"]);
+select(resnet({ block: "basic", depths: spec.depths }), ["layer7"]);
+select(someGraph, ["anything"]);
+declare const names: readonly string[];
+select(net, names) satisfies Graph<"image">;
+net satisfies Graph<"image", "logits">;
+
+"seed004_net" satisfies ModelAlias;
+"resnet50" satisfies ModelName;
+// @ts-expect-error: no such model
+"resnet5000" satisfies ModelName | ModelAlias;
 
 resnet(variants.keras_tutorial_resnet) satisfies Graph<"image", "logits" | "probabilities">;
 resnet(variants.paddle_unit) satisfies Graph<"image", "output">;

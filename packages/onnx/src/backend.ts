@@ -1,10 +1,10 @@
 import {
-  type Answer,
   type Backend,
   backendOf,
   type Graph,
   type LoadedGraph,
   mapValues,
+  type Tensor,
   tensorOf,
   variablesOf,
 } from "@residual/core";
@@ -12,7 +12,7 @@ import { copyOf } from "./model-proto.ts";
 import type { RawTensors, Runtime, Session } from "./session.ts";
 
 /** The backend of a runtime. Making it starts nothing. */
-export function backendOn(name: string, runtime: Runtime): Backend {
+export function backendOn(name: string, runtime: Runtime): Backend<"float32"> {
   return backendOf({
     name,
     describe: async () => ({ ...(await runtime.describe()), dtypes: ["float32"] }),
@@ -28,14 +28,14 @@ export function backendOn(name: string, runtime: Runtime): Backend {
 }
 
 /** A session as core's shell takes it. Variables without an update are constants to the session. */
-export function loadedGraph(session: Session, graph: Graph): LoadedGraph {
+export function loadedGraph(session: Session, graph: Graph): LoadedGraph<"float32"> {
   const tensorsOf = (raw: RawTensors) => mapValues(raw, ({ shape, data }) => tensorOf("float32", shape, data));
   const updated = new Set(graph.updates.map(({ variable }) => variable.name));
   return {
     run: async (inputs, options) => tensorsOf(await session.run(inputs, options)),
     commit: () => session.commit(),
     async read(names) {
-      const found: { [name: string]: Answer } = tensorsOf(
+      const found: { [name: string]: Tensor<"float32"> } = tensorsOf(
         await session.read(names.filter((name) => updated.has(name))),
       );
       for (const { name, source } of variablesOf(graph)) {

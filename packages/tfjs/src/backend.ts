@@ -43,7 +43,7 @@ export interface TfjsOptions {
  *
  * Variables with an update are tensors of the engine. A variable without one is a constant.
  */
-export function tfjs(options: TfjsOptions = {}): Backend {
+export function tfjs(options: TfjsOptions = {}): Backend<"float32"> {
   const { worker = false, engine: name = worker ? "wasm" : undefined } = options;
   if (worker && name !== "wasm") {
     throw new UnsupportedError(`tfjs: { worker: true } is for the engine wasm, not for ${name}; leave one of them out`);
@@ -73,7 +73,7 @@ export function tfjs(options: TfjsOptions = {}): Backend {
 }
 
 /** Weights reach the engine one by one, each worked out from its source when it is its turn. */
-async function load(engine: Engine, graph: Graph, work: WorkOptions): Promise<LoadedGraph> {
+async function load(engine: Engine, graph: Graph, work: WorkOptions): Promise<LoadedGraph<"float32">> {
   const program = lowerToProgram(graph, engine.dialect);
   const weights = weightsByName(program);
   const buffer = new RowBuffer();
@@ -81,7 +81,11 @@ async function load(engine: Engine, graph: Graph, work: WorkOptions): Promise<Lo
 }
 
 /** The same, the engine in a thread, which they are sent to. */
-async function loadInThread(graph: Graph, { wasmPaths }: TfjsOptions, work: WorkOptions): Promise<LoadedGraph> {
+async function loadInThread(
+  graph: Graph,
+  { wasmPaths }: TfjsOptions,
+  work: WorkOptions,
+): Promise<LoadedGraph<"float32">> {
   const program = lowerToProgram(graph, dialectOf("wasm"));
   const weights = weightsByName(program);
   const buffer = new RowBuffer();
@@ -99,7 +103,7 @@ function weightsByName({ weights, variables }: Program): ReadonlyMap<string, Wei
 }
 
 /** Variables without an update are constants of the program: `read` takes their numbers from their sources. */
-function readingConstants(graph: Graph, loaded: LoadedGraph): LoadedGraph {
+function readingConstants(graph: Graph, loaded: LoadedGraph<"float32">): LoadedGraph<"float32"> {
   const updated = new Set(graph.updates.map(({ variable }) => variable));
   const constants = new Map(
     variablesOf(graph).flatMap((each) => (updated.has(each) ? [] : [[each.name, each.source] as const])),

@@ -28,7 +28,7 @@ export type NamedTensors = { readonly [name: string]: Tensor<"float32"> };
 export type Fill = (name: string, target: () => Float32Array) => Promise<void>;
 
 /** A program on an engine, with its weights and variables: all the tensors there are belong to it. */
-export class Network implements LoadedGraph {
+export class Network implements LoadedGraph<"float32"> {
   readonly #engine: Engine;
   readonly #program: BareProgram;
   readonly #weights = new Map<string, tfjs.Tensor>();

@@ -52,7 +52,7 @@ async function plainAnswer(files: Files, image: Tensor<"float32">): Promise<Floa
 
 async function ownAnswer(graph: Graph<"image", "logits">, image: Tensor<"float32">): Promise<Float32Array> {
   await using executable = await tfjs({ engine: "wasm" }).compile(graph);
-  return (await executable.run({ image })).logits.data as Float32Array;
+  return (await executable.run({ image })).logits.data;
 }
 
 function modelOf(

@@ -28,7 +28,7 @@ interface Job {
 /**
  * A program on a wasm engine in a thread of its own, which keeps the process alive only while it has something to do.
  */
-export class Session implements LoadedGraph {
+export class Session implements LoadedGraph<"float32"> {
   readonly #thread: Thread;
   /** Until all are loaded: what it holds on to is then free. */
   #numbersOf: NumbersOf | undefined;

@@ -51,7 +51,7 @@ export interface WebgpuOptions {
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-export interface WebgpuBackend extends Backend {
+export interface WebgpuBackend extends Backend<"float32"> {
   /**
    * The device that executables run on; opened where none is yet. One that is opened in Node does not clear memory
    * before its first use: of a buffer that is written in part the rest holds anything.
@@ -70,7 +70,8 @@ export interface WebgpuBackend extends Backend {
   ): Promise<WebgpuExecutable<In, Out>>;
 }
 
-export interface WebgpuExecutable<In extends string = string, Out extends string = string> extends Executable<In, Out> {
+export interface WebgpuExecutable<In extends string = string, Out extends string = string>
+  extends Executable<In, Out, "float32"> {
   /**
    * As `run`, from buffers and into buffers of the same device: nothing is read back, and the next model may go on with
    * what this one answers. Numbers are float32 in row-major order. Resolves once the device is done.
@@ -109,7 +110,7 @@ export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
   const forget = () => {
     opened = undefined;
   };
-  const parts: BackendParts<WebgpuModel> = {
+  const parts: BackendParts<"float32", WebgpuModel> = {
     name: "webgpu",
     async describe() {
       const { adapter, library, version, choice } = await acquire();
@@ -147,7 +148,7 @@ export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
 }
 
 async function compileWith<In extends string, Out extends string>(
-  parts: BackendParts<WebgpuModel>,
+  parts: BackendParts<"float32", WebgpuModel>,
   graph: Graph<In, Out>,
   work: WorkOptions = {},
 ): Promise<WebgpuExecutable<In, Out>> {

@@ -1,5 +1,4 @@
 import {
-  type Answer,
   type Graph,
   type LoadedGraph,
   type RunOptions,
@@ -27,7 +26,7 @@ import { checkKernels } from "./verify.ts";
 import { napping } from "./wait.ts";
 
 /** A graph on a device. Its runs share memory, so that there can be one at a time. */
-export class WebgpuModel implements LoadedGraph {
+export class WebgpuModel implements LoadedGraph<"float32"> {
   readonly #gpu: Gpu;
   readonly #graph: Graph;
   /** Constants and packed variables in the orders of kernels, which may differ by batch. */
@@ -64,7 +63,7 @@ export class WebgpuModel implements LoadedGraph {
   async run(
     inputs: { readonly [name: string]: Tensor<"float32"> },
     { batch, signal }: RunOptions,
-  ): Promise<{ [name: string]: Answer }> {
+  ): Promise<{ [name: string]: Tensor<"float32"> }> {
     const prepared = await this.#preparedFor(batch);
     const given = Object.entries(inputs).map(([name, { data }]): Given => ({ name, data }));
     await runPlan(this.#gpu, prepared, { inputs: given, signal });
@@ -82,7 +81,7 @@ export class WebgpuModel implements LoadedGraph {
     if (this.#prepared) commitUpdates(this.#gpu, this.#prepared);
   }
 
-  async read(names: readonly string[]): Promise<{ [name: string]: Answer }> {
+  async read(names: readonly string[]): Promise<{ [name: string]: Tensor<"float32"> }> {
     this.#gpu.check();
     const wanted = variablesOf(this.#graph).flatMap(({ name, shape }) => {
       const from = names.includes(name) && this.#variables?.get(name);

@@ -1,4 +1,4 @@
-import { type Answer, DeviceLostError, sizeOf, tensorOf, throwIfAborted, type WorkOptions } from "@residual/core";
+import { DeviceLostError, sizeOf, type Tensor, tensorOf, throwIfAborted, type WorkOptions } from "@residual/core";
 import { type Gpu, guarded } from "./device.ts";
 import { type PreparedPlan, type Reading, readableBuffer, type Step, type Weights } from "./memory.ts";
 import { fenceOn, mapWhenDone } from "./wait.ts";
@@ -87,7 +87,7 @@ export function packVariables({ device }: Gpu, { repacks }: PreparedPlan, before
 export async function readBuffers(
   gpu: Gpu,
   buffers: readonly Omit<Reading, "offset">[],
-): Promise<{ [name: string]: Answer }> {
+): Promise<{ [name: string]: Tensor<"float32"> }> {
   const { device } = gpu;
   let total = 0;
   const readings = buffers.map((each): Reading => {
@@ -129,13 +129,13 @@ function copyOutputs(
 export async function readBack(
   gpu: Gpu,
   { readings, mapped }: Pick<PreparedPlan, "readings" | "mapped">,
-): Promise<{ [name: string]: Answer }> {
+): Promise<{ [name: string]: Tensor<"float32"> }> {
   await mapWhenDone(mapped, GPUMapMode.READ).catch((cause: unknown) => {
     gpu.check();
     throw new DeviceLostError(`webgpu: the device did not give its answer: ${String(cause)}; compile again`, { cause });
   });
   const bytes = mapped.getMappedRange();
-  const answers = readings.map(({ name, shape, offset }): [string, Answer] => [
+  const answers = readings.map(({ name, shape, offset }): [string, Tensor<"float32">] => [
     name,
     tensorOf("float32", shape, new Float32Array(bytes.slice(offset, offset + 4 * sizeOf(shape)))),
   ]);

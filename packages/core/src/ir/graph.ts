@@ -23,15 +23,20 @@ export interface Update {
  *
  * `aliases` are further names of values: stages (`layer3`) and blocks (`layer3.5`), as torchvision's feature extraction
  * names a module by its last value.
+ *
+ * `Names` are the names that `select` takes beside the outputs', as far as the compiler knows them.
  */
-export interface Graph<In extends string = string, Out extends string = string> {
+export interface Graph<In extends string = string, Out extends string = string, Names extends string = string> {
   readonly name: string;
   readonly inputs: { readonly [K in In]: Input };
   readonly outputs: { readonly [K in Out]: Value };
   readonly aliases: { readonly [alias: string]: string };
   /** All take effect together, when a run has succeeded. A variable that no update names stays as it is. */
   readonly updates: readonly Update[];
+  /** For the compiler alone: no graph has it. */
+  readonly [selectable]?: Names;
 }
+declare const selectable: unique symbol;
 
 /**
  * Makes a graph. Nodes without a name get one from their op, as torch.fx gives them (`relu`, `relu_1`, …).
@@ -41,14 +46,14 @@ export interface Graph<In extends string = string, Out extends string = string> 
  * G3  an update's value has the shape of its variable.
  * G4  a variable has at most one update.
  */
-export function graph<In extends string, Out extends string>(parts: {
+export function graph<In extends string, Out extends string, Names extends string = string>(parts: {
   name: string;
   inputs: { readonly [K in In]: Input };
   outputs: { readonly [K in Out]: Value };
   aliases?: { readonly [alias: string]: string };
   updates?: readonly Update[];
-}): Graph<In, Out> {
-  const made = withNames({ aliases: {}, updates: [], ...parts });
+}): Graph<In, Out, Names> {
+  const made = withNames<In, Out, Names>({ aliases: {}, updates: [], ...parts });
   checkUpdates(made);
   return made;
 }
@@ -66,7 +71,9 @@ function checkUpdates({ updates }: Graph): void {
 }
 
 /** The graph, each of its nodes with a name of its own. Checks G1 and G2. */
-function withNames<In extends string, Out extends string>(made: Graph<In, Out>): Graph<In, Out> {
+function withNames<In extends string, Out extends string, Names extends string>(
+  made: Graph<In, Out, Names>,
+): Graph<In, Out, Names> {
   const declared = new Set<Value>(Object.values(made.inputs));
   const leaves = new Set<string>();
   for (const value of valuesOf(made)) {
@@ -151,11 +158,11 @@ export function usesOf(graph: Graph): ReadonlyMap<Value, number> {
  * The graph with each value replaced, bottom up: `replace` is handed a node whose inputs are replaced already, and
  * leaves as they are. Inputs and variables stay. What nothing changes keeps its identity, up to the graph itself.
  */
-export function rebuild<In extends string, Out extends string>(
-  source: Graph<In, Out>,
+export function rebuild<In extends string, Out extends string, Names extends string>(
+  source: Graph<In, Out, Names>,
   replaceNode: (node: AnyNode, original: AnyNode) => Value,
   replaceLeaf: (leaf: Exclude<Leaf, Input | Variable>) => Value = (leaf) => leaf,
-): Graph<In, Out> {
+): Graph<In, Out, Names> {
   const replaced = new Map<Value, Value>();
   let changed = false;
   for (const value of valuesOf(source)) {

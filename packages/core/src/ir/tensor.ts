@@ -15,8 +15,11 @@ export type Tensor<D extends DType = DType> = {
   [K in D]: { readonly dtype: K; readonly shape: readonly number[]; readonly data: DataOf[K] };
 }[D];
 
+/** The dtypes of real numbers: what backends answer in. */
+export type RealDType = "float32" | "float64";
+
 /** A tensor of real numbers. */
-export type RealTensor = Tensor<"float32" | "float64">;
+export type RealTensor = Tensor<RealDType>;
 
 /** A float32 tensor from plain numbers: `tensor([1, 1, 2, 2], [1, 2, 3, 4])`. */
 export function tensor(shape: readonly number[], data: Iterable<number>): Tensor<"float32"> {

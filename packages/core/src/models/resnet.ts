@@ -3,7 +3,7 @@ import { input, named, type Shape, type Value } from "../ir/value.ts";
 import { flatten, globalAveragePool, softmax } from "../ops/index.ts";
 import { block } from "./block.ts";
 import { convolution, fullyConnected, norm, rectify } from "./layers.ts";
-import type { OutputOf, ResNetSpec } from "./spec.ts";
+import type { OutputOf, ResNetSpec, ValueNameOf } from "./spec.ts";
 import { stem } from "./stem.ts";
 import { variants } from "./variants.ts";
 
@@ -33,7 +33,7 @@ interface Trunk {
 export function resnet<const Spec extends ResNetSpec>(
   spec: Spec & OnlyKnown<Spec>,
   options: ResNetOptions = {},
-): Graph<"image", OutputOf<Spec>> {
+): Graph<"image", OutputOf<Spec>, ValueNameOf<Spec>> {
   const { size = 224, inputChannels = 3 } = spec;
   const image = input("image", options.input ?? ["N", inputChannels, size, size]);
   const start = stem(spec, image);

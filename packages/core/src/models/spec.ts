@@ -70,3 +70,39 @@ export type OutputOf<Spec extends ResNetSpec> = Spec extends { readonly classes:
   : Spec extends { readonly softmax: true }
     ? "logits" | "probabilities"
     : "logits";
+
+/**
+ * The names of a model's values, as far as its row tells them: stages are known one by one, what lies in a block by the
+ * block's name. Any name will do where the row itself is not known to the compiler.
+ */
+export type ValueNameOf<Spec extends ResNetSpec> = Spec extends unknown
+  ? ResNetSpec extends Spec
+    ? string
+    : "image" | OutputOf<Spec> | StageOf<Spec> | Within<BlockOf<Spec> | LayerOf<Spec>>
+  : never;
+
+/** A value, or one that lies in it: `layer4.2` and `layer4.2.relu`, `conv1` and `conv1.weight`. */
+type Within<Name extends string> = Name | `${Name}.${string}`;
+
+type StageOf<Spec extends ResNetSpec> =
+  | `layer${StageNumberOf<Spec>}`
+  | (Spec extends { readonly stem: "none" } ? never : "stem")
+  | (Spec extends { readonly classes: 0 } ? never : "avgpool" | "logits");
+
+/** 1 to the number of stages; any number where their number is not known. */
+type StageNumberOf<Spec extends ResNetSpec> = number extends Spec["depths"]["length"]
+  ? number
+  : Exclude<Extract<keyof (readonly [never, ...Spec["depths"]]), `${number}`>, "0">;
+
+type BlockOf<Spec extends ResNetSpec> = {
+  readonly layer: `layer${StageNumberOf<Spec>}.${number}`;
+  readonly res: `res${number}`;
+  readonly block: "block";
+  readonly blocks: `blocks.${number}`;
+}["blockNames" extends keyof Spec ? NonNullable<Spec["blockNames"]> : "layer"];
+
+/** Outside of the blocks. */
+type LayerOf<Spec extends ResNetSpec> =
+  | `${"conv" | "bn" | "relu"}${number | ""}`
+  | "maxpool"
+  | (Spec extends { readonly classes: 0 } ? never : "final_relu" | "flatten" | "fc");

@@ -154,7 +154,7 @@ export type ModelName = keyof typeof variants;
 export const modelNames: readonly ModelName[] = Object.keys(variants) as ModelName[];
 
 /** What PyTorch's recorded answers call the nets of tutorials. */
-const goldenNames: Readonly<Record<string, ModelName>> = {
+const goldenNames = {
   seed000_block: "paddle_unit",
   seed000_block_s1_id: "paddle_unit_s1_id",
   seed000_block_s1_proj: "paddle_unit_s1_proj",
@@ -166,7 +166,10 @@ const goldenNames: Readonly<Record<string, ModelName>> = {
   seed003_block_s1_proj: "pytorch_unit_s1_proj",
   seed003_block_s2: "pytorch_unit_s2",
   seed004_net: "pytorch_tutorial_net",
-};
+} as const satisfies Record<string, ModelName>;
+
+/** Names that stand for a model, and that no list of models shows. */
+export type ModelAlias = keyof typeof goldenNames;
 
 // The table answers to them too, wherever a model is looked up by its name. Not enumerable: no list of models shows
 // them.
@@ -176,5 +179,6 @@ for (const [alias, name] of Object.entries(goldenNames))
 /** The table's own name for a model's name or alias; undefined for a name that it does not know. */
 export function modelNameOf(name: string): ModelName | undefined {
   if (!Object.hasOwn(variants, name)) return undefined;
-  return goldenNames[name] ?? (name as ModelName);
+  const aliases: Readonly<Record<string, ModelName>> = goldenNames;
+  return aliases[name] ?? (name as ModelName);
 }

@@ -14,10 +14,10 @@ export interface NamedSources {
  * Throws WeightsError, which lists every parameter that is missing, extra, misshapen or not finite, with what was
  * found. PyTorch's `num_batches_tracked` counters are passed over: no answer depends on them.
  */
-export function bind<In extends string, Out extends string>(
-  graph: Graph<In, Out>,
+export function bind<In extends string, Out extends string, Names extends string>(
+  graph: Graph<In, Out, Names>,
   weights: NamedSources,
-): Graph<In, Out> {
+): Graph<In, Out, Names> {
   const parameters = parametersOf(graph);
   const names = new Set(parameters.map(({ name }) => name));
   const extra = [...weights.tensors].filter(([name]) => !names.has(name) && !name.endsWith("num_batches_tracked"));

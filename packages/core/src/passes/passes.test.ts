@@ -132,8 +132,10 @@ describe("select", () => {
   });
 
   it("S1 names what there is", () => {
-    expect(() => select(model, ["constructor"])).toThrow(/select\.S1: resnet50 has no value constructor/);
-    expect(() => select(model, ["layer5"])).toThrow(/select\.S1: resnet50 has no value layer5; .*stem, layer1.*logits/);
+    expect(() => select(model, ["constructor" as string])).toThrow(/select\.S1: resnet50 has no value constructor/);
+    expect(() => select(model, ["layer5" as string])).toThrow(
+      /select\.S1: resnet50 has no value layer5; .*stem, layer1.*logits/,
+    );
   });
 
   it("keeps a graph that has just these outputs", () => {

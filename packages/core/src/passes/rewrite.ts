@@ -3,7 +3,9 @@ import type { AnyNode, Value } from "../ir/value.ts";
 import type { Node, OpName } from "../ops/nodes.ts";
 
 /** Graph to graph, with the same answers. Each pass's docstring is its proof. */
-export type Pass = <In extends string, Out extends string>(graph: Graph<In, Out>) => Graph<In, Out>;
+export type Pass = <In extends string, Out extends string, Names extends string>(
+  graph: Graph<In, Out, Names>,
+) => Graph<In, Out, Names>;
 
 /** Whether this node is the only reader of its input of that name. */
 type HasSingleReader = (input: string) => boolean;
@@ -17,7 +19,10 @@ export type Rules = {
  * Applies the rules bottom up until none of them changes anything, so that a second call changes nothing either. What
  * no rule touches keeps its identity. A new node takes the name of the one it stands for.
  */
-export function rewrite<In extends string, Out extends string>(graph: Graph<In, Out>, rules: Rules): Graph<In, Out> {
+export function rewrite<In extends string, Out extends string, Names extends string>(
+  graph: Graph<In, Out, Names>,
+  rules: Rules,
+): Graph<In, Out, Names> {
   const uses = usesOf(graph);
   const next = rebuild(graph, (node, original) => {
     const rule = rules[node.op as OpName] as ((node: AnyNode, hasSingleReader: HasSingleReader) => Value) | undefined;

@@ -2,16 +2,25 @@ import { ShapeError } from "../ir/errors.ts";
 import { type Graph, valuesOf } from "../ir/graph.ts";
 import type { Value } from "../ir/value.ts";
 
+/** `select` for names that the compiler does not know. */
+export function select<In extends string, Name extends string>(
+  graph: Graph<In>,
+  names: string extends Name ? readonly Name[] : never,
+): Graph<In>;
+
 /**
  * The graph with other outputs: `select(graph, ["logits", "layer3", "layer4.2.relu"])`. A name is that of an output, of
  * a stage or block (an alias), or of any value. What the outputs do not need is gone.
  *
  * S1  each name is one that the graph has. After `optimize`, values inside of a fused node have none: select first.
  */
-export function select<In extends string, const Name extends string>(
-  graph: Graph<In>,
-  names: readonly Name[],
-): Graph<In, Name> {
+export function select<
+  In extends string,
+  Out extends string,
+  Names extends string,
+  const Name extends NoInfer<Out | Names>,
+>(graph: Graph<In, Out, Names>, names: readonly Name[]): Graph<In, Name, Names>;
+export function select(graph: Graph, names: readonly string[]): Graph {
   const byName = new Map(valuesOf(graph).map((value) => [value.name, value]));
   const find = (name: string): Value => {
     const value = own(graph.outputs, name) ?? byName.get(own(graph.aliases, name) ?? name);
@@ -23,7 +32,7 @@ export function select<In extends string, const Name extends string>(
       `${graph.name} has no value ${name}; its outputs and stages are ${stages.join(", ")}, and every value that summary prints can be selected, before optimize`,
     );
   };
-  const outputs = Object.fromEntries(names.map((name) => [name, find(name)])) as { readonly [K in Name]: Value };
+  const outputs = Object.fromEntries(names.map((name) => [name, find(name)]));
   const same =
     names.length === Object.keys(graph.outputs).length && names.every((name) => graph.outputs[name] === outputs[name]);
   return same ? graph : { ...graph, outputs };

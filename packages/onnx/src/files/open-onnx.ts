@@ -13,7 +13,7 @@ import { verifyOnnx } from "./verify-onnx.ts";
 export async function openOnnx(
   path: string,
   { signal, onProgress, ...options }: Omit<OnnxOptions, "device" | "map"> & WorkOptions = {},
-): Promise<Executable> {
+): Promise<Executable<string, string, "float32">> {
   const session = await openThread(threadSettings(options)); // which loads onnxruntime meanwhile
   try {
     const { model, inputs } = await verifyOnnx(path, { signal, onProgress });

@@ -13,7 +13,7 @@ import { nodeRuntime } from "./runtime.ts";
  * Throws UnsupportedError where `threads` is out of range. `describe` and `compile` throw BackendUnavailableError where
  * the package or the device is missing.
  */
-export function onnx(options: OnnxOptions = {}): Backend {
+export function onnx(options: OnnxOptions = {}): Backend<"float32"> {
   const { device = "cpu" } = options;
   return backendOn(device === "cpu" ? "onnx" : `onnx-${device}`, nodeRuntime(options));
 }

@@ -12,7 +12,7 @@ import { webRuntime } from "./runtime.ts";
  * range, or above 1 on a page without cross-origin isolation. `describe` and `compile` throw BackendUnavailableError
  * where onnxruntime-web, its worker or the device is missing.
  */
-export function onnx(options: OnnxOptions = {}): Backend {
+export function onnx(options: OnnxOptions = {}): Backend<"float32"> {
   const { device = "cpu" } = options;
   return backendOn(device === "cpu" ? "onnx" : `onnx-${device}`, webRuntime(options));
 }
