@@ -1,0 +1,28 @@
+import { FormatError } from "@residual/core";
+import { bytesReader, fetchBytes, type ReadOptions } from "./read.ts";
+import type { ByteSource } from "./source.ts";
+
+export type { ReadOptions } from "./read.ts";
+export { shown } from "./shown.ts";
+export { type ByteSource, describeValue, nameOf } from "./source.ts";
+
+/**
+ * The bytes of whatever a page holds: see ByteSource. Text is fetched, relative to the page. Memory is not copied, so
+ * the answer may be a view on the caller's bytes.
+ *
+ * Throws FormatError for a value of another kind, a `file:` URL, an address that does not answer or answers with an
+ * error's status, a stream that fails, and for more than `maxBytes`; AbortError; OutOfMemoryError.
+ */
+export const readBytes: (source: ByteSource, options?: ReadOptions) => Promise<Uint8Array> = bytesReader(
+  async (text, reading) => {
+    if (!/^file:/i.test(text)) return fetchBytes(text, reading);
+    const { name, expected } = reading;
+    throw new FormatError(
+      `${name}: a browser reads no files by name, expected ${expected}; give the File that the user chose, or an ` +
+        "address on the web",
+    );
+  },
+);
+
+/** A browser reads no files by name. */
+export async function pathOf(_source: unknown): Promise<undefined> {}

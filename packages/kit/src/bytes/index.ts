@@ -1,0 +1,88 @@
+import type { Stats } from "node:fs";
+import { FormatError, ResidualError, throwIfAborted } from "@residual/core";
+import { allocate, bytesReader, checkLength, type Reading, type ReadOptions, reasonOf } from "./read.ts";
+import { type ByteSource, nameOf, urlOf } from "./source.ts";
+
+export type { ReadOptions } from "./read.ts";
+export { shown } from "./shown.ts";
+export { type ByteSource, describeValue, nameOf } from "./source.ts";
+
+/** Bytes between two looks at the signal. */
+const CHUNK = 8 << 20;
+
+/**
+ * The bytes of whatever a user holds: see ByteSource. Memory is not copied, so the answer may be a view on the caller's
+ * bytes. A folder, a pipe or a device is refused, since a pipe need not end; give a stream of it.
+ *
+ * Throws FormatError for a value of another kind, a file that is missing or cannot be read, an address that does not
+ * answer or answers with an error's status, a stream that fails, and for more than `maxBytes`; AbortError;
+ * OutOfMemoryError.
+ */
+export const readBytes: (source: ByteSource, options?: ReadOptions) => Promise<Uint8Array> = bytesReader(readFile);
+
+/**
+ * The path of a source that is a file: of a path as it is, of a `file:` URL decoded. Undefined for all else. Throws
+ * FormatError for a `file:` URL that names no path.
+ */
+export async function pathOf(source: unknown): Promise<string | undefined> {
+  const url = urlOf(source);
+  if (url === undefined) return typeof source === "string" ? source : undefined;
+  if (!/^file:/i.test(url)) return undefined;
+  const { fileURLToPath } = await import("node:url");
+  try {
+    return fileURLToPath(url);
+  } catch (cause) {
+    throw new FormatError(`${nameOf(url, "")}: ${reasonOf(cause)}; give the path of a file`, { cause });
+  }
+}
+
+async function readFile(source: string, reading: Reading): Promise<Uint8Array> {
+  const path = (await pathOf(source))!;
+  const { open, stat } = await import("node:fs/promises");
+  try {
+    checkFile(await stat(path), reading); // before it is opened: to open a pipe is to wait for its writer
+    await using file = await open(path);
+    const { size } = await file.stat();
+    return await checkLength(size, reading, () => readAll(file, size, reading));
+  } catch (cause) {
+    if (cause instanceof ResidualError || !(cause instanceof Error && "code" in cause)) throw cause;
+    throw new FormatError(reasonOfFile(cause, path, reading), { cause });
+  }
+}
+
+/** Files of /proc say that they have 0 bytes, so the end is where nothing more is read. */
+async function readAll(
+  file: { read(into: Uint8Array, offset: number, length: number): Promise<{ bytesRead: number }> },
+  size: number,
+  reading: Reading,
+): Promise<Uint8Array> {
+  const { name, signal, onProgress, stage = "read" } = reading;
+  let bytes = allocate(size + 1, name); // one more, so that the end of a file that did not grow is seen at once
+  let done = 0;
+  for (;;) {
+    throwIfAborted(signal);
+    const { bytesRead } = await file.read(bytes, done, Math.min(CHUNK, bytes.length - done));
+    done += bytesRead;
+    checkLength(done, reading, () => {});
+    onProgress?.({ stage, done, total: Math.max(done, size) });
+    if (bytesRead === 0) return bytes.subarray(0, done);
+    if (done < bytes.length) continue;
+    const larger = allocate(2 * bytes.length, name);
+    larger.set(bytes);
+    bytes = larger;
+  }
+}
+
+function checkFile(found: Stats, { name, expected }: Reading): void {
+  if (found.isFile()) return;
+  const kind = found.isDirectory() ? "a directory" : found.isFIFO() ? "a pipe" : "a device or a socket";
+  const way = found.isDirectory() ? "name a file in it" : "name a file, or give a stream of it";
+  throw new FormatError(`${name}: found ${kind}, expected ${expected}; ${way}`);
+}
+
+function reasonOfFile(cause: Error & { code?: unknown }, path: string, { name, expected }: Reading): string {
+  const { code } = cause;
+  if (path === "") return `${name}: found an empty path, expected ${expected}`;
+  if (code === "ENOENT" || code === "ENOTDIR") return `${name}: not found, expected ${expected}; check the path`;
+  return `${name}: could not be read (${String(code)}), expected ${expected}; check its permissions`;
+}
