@@ -1,5 +1,6 @@
 import { check, ShapeError, type Signal } from "./ir/errors.ts";
 import type { Graph } from "./ir/graph.ts";
+import { shortList } from "./ir/messages.ts";
 import { type DType, type RealDType, sizeOf, type Tensor } from "./ir/tensor.ts";
 import { formatShape, type Shape } from "./ir/value.ts";
 import type { OpName } from "./ops/nodes.ts";
@@ -119,7 +120,7 @@ export function checkInputs(graph: Graph, inputs: { readonly [name: string]: Ten
   const expected = Object.keys(graph.inputs);
   const found = Object.keys(inputs ?? {});
   const same = expected.length === found.length && expected.every((name) => inputs[name]);
-  check(same, "run.B1", `${graph.name} takes { ${expected.join(", ")} }, found { ${found.join(", ")} }`);
+  check(same, "run.B1", `${graph.name} takes { ${shortList(expected)} }, found { ${shortList(found)} }`);
   let batch: number | undefined;
   for (const name of expected) {
     const given = inputs[name]!;

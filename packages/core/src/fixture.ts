@@ -1,6 +1,7 @@
 import type { InputRole } from "./ir/define-op.ts";
 import { ShapeError, UnsupportedError } from "./ir/errors.ts";
 import { type Graph, nodesOf, parametersOf } from "./ir/graph.ts";
+import { shortList } from "./ir/messages.ts";
 import { sizeOf, type Tensor, tensorOf } from "./ir/tensor.ts";
 import type { AnyNode } from "./ir/value.ts";
 import { rolesOf } from "./ops/nodes.ts";
@@ -160,7 +161,7 @@ function endsBlock(name: string, others: ReadonlyMap<string, unknown>): boolean 
  * images of a batch apart after global pooling. Throws ShapeError for another rank.
  */
 export function fixtureInput(salt: string, shape: readonly number[], name = "input"): Tensor<"float32"> {
-  if (shape.length !== 4) throw new ShapeError("fixtureInput.C1", `expected [N, C, H, W], found [${shape.join(", ")}]`);
+  if (shape.length !== 4) throw new ShapeError("fixtureInput.C1", `expected [N, C, H, W], found [${shortList(shape)}]`);
   const [n, c, h, w] = shape as [number, number, number, number];
   const image = fill(salt, name, shape, -1, 1);
   const offsets = fill(salt, `${name}.offset`, [n, c], -2, 2).data;

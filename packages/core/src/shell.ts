@@ -8,6 +8,7 @@ import {
 } from "./backend.ts";
 import { abortError, check, type Signal, throwIfAborted, UnsupportedError } from "./ir/errors.ts";
 import { type Graph, parametersOf, variablesOf } from "./ir/graph.ts";
+import { shortList, shortText } from "./ir/messages.ts";
 import { mapValues } from "./ir/names.ts";
 import { type RealDType, type Tensor, tensorOf } from "./ir/tensor.ts";
 import { optimize } from "./passes/index.ts";
@@ -174,7 +175,7 @@ export function executableOf<In extends string, Out extends string, D extends Re
         check(
           known.includes(each),
           "read.V1",
-          `${graph.name} has no variable ${each}; it has ${known.join(", ") || "none"}`,
+          `${graph.name} has no variable ${shortText(each)}; it has ${shortList(known) || "none"}`,
         );
       }
       return inTurn(async () => (await loaded.read?.(asked)) ?? {}, signal, ignore);

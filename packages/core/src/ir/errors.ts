@@ -1,13 +1,22 @@
+import { shortText } from "./messages.ts";
+
+/** No message is longer, in characters. Those that show lists and texts of files use `shortList` and `shortText`. */
+const LONGEST = 4000;
+
 /**
- * What can go wrong, as classes with a stable `code` (the class's name, so that a line `code: message` reads well and
- * survives minifiers). A message holds what was found, what was expected and the way out.
+ * What can go wrong, as classes with a stable `code` (the class's name, so that a line `code: message` reads well). A
+ * message holds what was found, what was expected and the way out.
  */
 export abstract class ResidualError extends Error {
   abstract readonly code: string;
 
   constructor(message: string, options?: { cause?: unknown }) {
-    super(message, options);
-    this.name = new.target.name;
+    super(shortText(message, LONGEST), options);
+  }
+
+  /** The code: minifiers change the names of classes. */
+  override get name(): string {
+    return this.code;
   }
 }
 

@@ -1,4 +1,5 @@
 import { check, ShapeError } from "./errors.ts";
+import { shortList } from "./messages.ts";
 import { type RealTensor, sizeOf, type Tensor, tensorOf } from "./tensor.ts";
 
 /** Half-open range [first, end) of rows, along a tensor's first axis. A scalar is one row. */
@@ -62,7 +63,7 @@ export async function readRows(source: Source, into: RealArray, rows: Rows = all
   check(
     fits,
     "source.R1",
-    `rows [${rows.first}, ${rows.end}) of [${source.shape.join(", ")}] into ${into.length} numbers`,
+    `rows [${rows.first}, ${rows.end}) of [${shortList(source.shape)}] into ${into.length} numbers`,
   );
   if (isTensor(source)) into.set(source.data.subarray(rows.first * row, rows.end * row));
   else await source.read(into, rows);
@@ -143,7 +144,7 @@ function multiplyRows(numbers: RealArray, gain: Float64Array, row: number): void
 export function permuteAxes(source: Source, order: readonly number[]): Source {
   const { shape } = source;
   const isOrder = order.length === shape.length && shape.every((_, axis) => order.includes(axis));
-  check(isOrder, "permuteAxes.C1", `order [${order.join(", ")}] of [${shape.join(", ")}]`);
+  check(isOrder, "permuteAxes.C1", `order [${shortList(order)}] of [${shortList(shape)}]`);
   const permuted = order.map((axis) => shape[axis]!);
   let whole: WeakRef<RealTensor> | undefined;
   const held = async (): Promise<RealTensor> => {
@@ -197,7 +198,7 @@ export function concatenateRows(parts: readonly Source[]): Source {
   const rest = head.shape.slice(1);
   for (const { shape } of parts) {
     const fits = shape.slice(1).join() === rest.join() && shape.length === head.shape.length;
-    check(fits, "concatenateRows.C1", `a part is [${shape.join(", ")}], the first [${head.shape.join(", ")}]`);
+    check(fits, "concatenateRows.C1", `a part is [${shortList(shape)}], the first [${shortList(head.shape)}]`);
   }
   const row = sizeOf(rest);
   const total = parts.reduce((sum, part) => sum + rowsIn(part), 0);

@@ -1,4 +1,5 @@
 import { ShapeError } from "./errors.ts";
+import { shortList } from "./messages.ts";
 
 interface DataOf {
   readonly float32: Float32Array;
@@ -30,7 +31,7 @@ export function tensor(shape: readonly number[], data: Iterable<number>): Tensor
 export function tensorOf<D extends DType>(dtype: D, shape: readonly number[], data: DataOf[D]): Tensor<D> {
   const size = sizeOf(shape);
   if (size !== data.length) {
-    throw new ShapeError("tensor.T1", `shape [${shape.join(", ")}] has ${size} elements, data has ${data.length}`);
+    throw new ShapeError("tensor.T1", `shape [${shortList(shape)}] has ${size} elements, data has ${data.length}`);
   }
   return { dtype, shape: [...shape], data };
 }

@@ -1,3 +1,4 @@
+import { shortList } from "./messages.ts";
 import type { Source } from "./source.ts";
 
 /** A size, or the open batch `"N"`, which only the first axis may have. */
@@ -88,7 +89,7 @@ export function named(name: string, value: AnyNode): AnyNode {
 
 /** `N×3×224×224`; a scalar is `scalar`. */
 export function formatShape(shape: Shape): string {
-  return shape.length === 0 ? "scalar" : shape.join("×");
+  return shape.length === 0 ? "scalar" : shortList(shape, "×");
 }
 
 /** The shape with the open batch closed by `batch`. */

@@ -1,6 +1,7 @@
 import { applyDefinition, type InputRecord, type InputRoles } from "../ir/define-op.ts";
 import { check, ShapeError } from "../ir/errors.ts";
 import { type Graph, inputsOf, valuesOf } from "../ir/graph.ts";
+import { shortText } from "../ir/messages.ts";
 import { freeName, mapValues } from "../ir/names.ts";
 import { isTensor } from "../ir/source.ts";
 import { type Tensor, tensorOf, toFloat64 } from "../ir/tensor.ts";
@@ -76,7 +77,7 @@ export interface PlainOp {
 export function opOf(op: string | AnyNode): PlainOp {
   const name = typeof op === "string" ? op : op.op;
   if (isOpName(name)) return ops[name];
-  throw new ShapeError("op", `no op is called ${name}; the ops are ${Object.keys(ops).join(", ")}`);
+  throw new ShapeError("op", `no op is called ${shortText(name)}; the ops are ${Object.keys(ops).join(", ")}`);
 }
 
 /** The roles of an op's inputs, required and optional, in the op's order. */

@@ -1,5 +1,6 @@
 import { WeightsError } from "../ir/errors.ts";
 import { type Graph, parametersOf, rebuild } from "../ir/graph.ts";
+import { shortList } from "../ir/messages.ts";
 import { firstNonFinite, isTensor, type NamedSource, type Source } from "../ir/source.ts";
 import { type Constant, constant, formatShape, type Parameter } from "../ir/value.ts";
 
@@ -11,8 +12,9 @@ export interface NamedSources {
 /**
  * The graph with every parameter replaced by where its numbers come from. Nothing is read but what is in memory.
  *
- * Throws WeightsError, which lists every parameter that is missing, extra, misshapen or not finite, with what was
- * found. PyTorch's `num_batches_tracked` counters are passed over: no answer depends on them.
+ * Throws WeightsError where a parameter is missing, extra, misshapen or not finite: it counts these problems, and lists
+ * the first ten with what was found. PyTorch's `num_batches_tracked` counters are passed over: no answer depends on
+ * them.
  */
 export function bind<In extends string, Out extends string, Names extends string>(
   graph: Graph<In, Out, Names>,
@@ -58,5 +60,5 @@ function realSource(found: NamedSource | undefined): Source | undefined {
 
 function describe(graph: Graph, parameters: number, problems: readonly string[]): string {
   const heading = `${problems.length} ${problems.length === 1 ? "problem" : "problems"} between these weights and ${graph.name}, which has ${parameters} parameters`;
-  return `${heading}; use weights made for this model, or build the model they were made for:\n  ${problems.join("\n  ")}`;
+  return `${heading}; use weights made for this model, or build the model they were made for:\n  ${shortList(problems, "\n  ")}`;
 }

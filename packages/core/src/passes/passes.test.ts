@@ -147,13 +147,7 @@ describe("bind", () => {
   const problems = (change: (tensors: Map<string, NamedSource>) => void): string => {
     const tensors = new Map<string, NamedSource>(tinyWeights);
     change(tensors);
-    try {
-      bind(tiny(), { tensors });
-    } catch (error) {
-      if (error instanceof WeightsError) return error.message;
-      throw error;
-    }
-    return "";
+    return messageOf(() => bind(tiny(), { tensors }));
   };
 
   it.each<[string, (tensors: Map<string, NamedSource>) => void, string]>([
@@ -181,6 +175,16 @@ describe("bind", () => {
     expect(problems((tensors) => tensors.set("bn1.bias", source))).toContain(message);
   });
 
+  it("is short where nothing fits", () => {
+    const model = resnet(variants.resnet152);
+    const tensors = new Map(Array.from({ length: 200_000 }, (_, i) => [`stray.${i}`, tensor([1], [i])]));
+    const message = messageOf(() => bind(model, { tensors }));
+    const { length } = parametersOf(model);
+    expect(message).toContain(`${200_000 + length} problems`);
+    expect(message.split("\n")).toHaveLength(12); // a heading, ten problems, and how many more
+    expect(message).toContain(`… and ${(200_000 + length - 10).toLocaleString("en-US")} more`);
+  });
+
   it("lists every problem at once", () => {
     const message = problems((tensors) => tensors.clear());
     expect(message).toContain("5 problems");
@@ -202,6 +206,16 @@ describe("bind", () => {
     expect(problems((t) => t.set("bn1.num_batches_tracked", tensorOf("int64", [], BigInt64Array.of(7n))))).toBe("");
   });
 });
+
+function messageOf(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof WeightsError) return error.message;
+    throw error;
+  }
+  return "";
+}
 
 function ones(graph: Graph): ReadonlyMap<string, Tensor> {
   return new Map(

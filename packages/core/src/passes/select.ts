@@ -1,5 +1,6 @@
 import { ShapeError } from "../ir/errors.ts";
 import { type Graph, valuesOf } from "../ir/graph.ts";
+import { shortList, shortText } from "../ir/messages.ts";
 import type { Value } from "../ir/value.ts";
 
 /** `select` for names that the compiler does not know. */
@@ -29,7 +30,7 @@ export function select(graph: Graph, names: readonly string[]): Graph {
     const stages = [...new Set([...aliases, ...Object.keys(graph.outputs)])];
     throw new ShapeError(
       "select.S1",
-      `${graph.name} has no value ${name}; its outputs and stages are ${stages.join(", ")}, and every value that summary prints can be selected, before optimize`,
+      `${graph.name} has no value ${shortText(name)}; its outputs and stages are ${shortList(stages)}, and every value that summary prints can be selected, before optimize`,
     );
   };
   const outputs = Object.fromEntries(names.map((name) => [name, find(name)]));
