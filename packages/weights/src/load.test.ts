@@ -8,6 +8,7 @@ import { graphReading } from "./testing/golden-graph.ts";
 import { writeSafetensors } from "./write-safetensors.ts";
 
 const reading = graphReading([
+  ["conv1.weight", [1, 1, 1, 1], "conv_w"],
   ["fc.weight", [2, 3], "fc_w"],
   ["fc.bias", [2], "fc_b"],
 ]);
@@ -32,10 +33,11 @@ it("takes the name of known weights", async () => {
 it("takes a file, and gives its tensors the graph's names", async () => {
   const path = join(folder, "linear.safetensors");
   await writeSafetensors(path, {
+    "module.conv1.weight": tensor([1, 1, 1, 1], [1]),
     "module.linear.weight": tensor([2, 3], [1, 2, 3, 4, 5, 6]),
     "module.linear.bias": tensor([2], [1, 2]),
   });
-  expect([...(await resolveWeights(path, reading)).tensors.keys()]).toEqual(["fc.weight", "fc.bias"]);
+  expect([...(await resolveWeights(path, reading)).tensors.keys()]).toEqual(["conv1.weight", "fc.weight", "fc.bias"]);
 });
 
 it("refuses anything else, with the names it knows", async () => {

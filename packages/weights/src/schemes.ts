@@ -1,12 +1,6 @@
-import {
-  type Graph,
-  type NamedSource,
-  parametersOf,
-  permuteAxes,
-  UnsupportedError,
-  WeightsError,
-} from "@residual/core";
+import { type Graph, type NamedSource, permuteAxes, UnsupportedError, WeightsError } from "@residual/core";
 import { quote } from "./json-reader.ts";
+import { isStray, underOnePrefix } from "./prefix.ts";
 import type { Weights } from "./weights.ts";
 
 /**
@@ -26,7 +20,7 @@ interface Scheme {
 
 /**
  * Names as files in the wild have them, to the graph's, which are torchvision's `state_dict` keys. The first scheme
- * that knows every name of the file is taken; a file that none knows keeps its names.
+ * that knows every name of the file is taken.
  *
  *   scheme        in the file                                        becomes
  *   keras-resnet8 conv2d_3/{kernel HWIO, bias}                       layer2.0.conv1.{weight OIHW, bias}
@@ -37,21 +31,27 @@ interface Scheme {
  *                 stage2_batchnorm4_{gamma, beta, running_mean,      layer2.1.bn2.{weight, bias, running_mean,
  *                 running_var}                                       running_var}
  *                 stage2_conv3_weight, stage2_conv4_weight           layer2.0.shortcut.weight, layer2.1.conv1.weight
- *   torchvision   module.X or model.X, all through the file          X
- *                 linear.X, where the graph has fc, the file not     fc.X
+ *   one prefix    module.model.X, backbone.X, … (see prefix.ts)      X
  *
- * Every tensor of the file is in the answer. Nothing is copied: a reordered tensor becomes a lazy source.
- * Throws WeightsError where two tensors would end up under one name, UnsupportedError for a tensor of the wrong rank.
+ * Nothing is copied: a reordered tensor becomes a lazy source. Tensors that no parameter can be (counters, empty ones)
+ * are left out, and `notes` says what else is. Throws WeightsError where two tensors would end up under one name, or
+ * where two sets of weights fit alike; UnsupportedError for a tensor of the wrong rank.
  */
 export function toTorchvision(weights: Weights, graph: Graph): Weights {
-  const names = [...weights.tensors.keys()];
+  const entries = [...weights.tensors];
   const known = [kerasResNet8, gluonV2].find(
-    (scheme) => names.length > 0 && names.every((name) => scheme.target(name)),
+    (scheme) =>
+      entries.some(([name]) => scheme.target(name)) &&
+      entries.every(([name, tensor]) => scheme.target(name) || isStray(tensor)),
   );
-  const scheme = known ?? torchvision(names, new Set(parametersOf(graph).map(({ name }) => name)));
+  return known ? renamed(weights, known) : underOnePrefix(weights, graph);
+}
+
+function renamed(weights: Weights, scheme: Scheme): Weights {
   const tensors = new Map<string, NamedSource>();
   for (const [name, tensor] of weights.tensors) {
-    const target = scheme.target(name) ?? { name };
+    const target = scheme.target(name);
+    if (!target) continue; // a stray
     if (tensors.has(target.name)) {
       throw new WeightsError(
         `${scheme.name}: ${quote(name)} becomes ${quote(target.name)}, and so does another; rename one`,
@@ -156,42 +156,11 @@ function gluonNorm(index: number): string {
   return `${Math.floor(index / 3)}.bn${(index % 3) + 1}`;
 }
 
-/** What DataParallel (`module.`) and trainers that hold the network as a field (`model.`) put before every name. */
-const wrappers = ["module.", "model."];
-
-function torchvision(names: readonly string[], wanted: ReadonlySet<string>): Scheme {
-  const prefix = wrapping(names, wanted);
-  const bare = new Set(names.map((name) => name.slice(prefix.length)));
-  const isLinear = (name: string) => name === "linear.weight" || name === "linear.bias";
-  const asFc =
-    wanted.has("fc.weight") && !wanted.has("linear.weight") && !bare.has("fc.weight") && !bare.has("fc.bias");
-  return {
-    name: "torchvision",
-    target(name) {
-      const key = name.slice(prefix.length);
-      return { name: asFc && isLinear(key) ? key.replace("linear", "fc") : key };
-    },
-  };
-}
-
-/** The wrappers that all names start with, unless the graph's own names do. */
-function wrapping(names: readonly string[], wanted: ReadonlySet<string>): string {
-  let prefix = "";
-  const next = () =>
-    wrappers.find((wrapper) => {
-      const own = [...wanted].some((name) => name.startsWith(wrapper));
-      return !own && names.length > 0 && names.every((name) => name.startsWith(prefix + wrapper));
-    });
-  for (let wrapper = next(); wrapper; wrapper = next()) prefix += wrapper;
-  return prefix;
-}
-
 /** The source with its axes in another order. */
 function reorder(name: string, source: NamedSource, order: readonly number[]): NamedSource {
   const { dtype, shape } = source;
   if (dtype === "float32" && shape.length === order.length) return permuteAxes(source, order);
+  const found = shape.length > 8 ? `${dtype} of ${shape.length} axes` : `${dtype} [${shape.join(", ")}]`;
   const expected = `float32 of ${order.length} axes`;
-  throw new UnsupportedError(
-    `${quote(name)} is ${dtype} [${shape.join(", ")}], expected ${expected}, which can be transposed`,
-  );
+  throw new UnsupportedError(`${quote(name)} is ${found}, expected ${expected}, which can be transposed`);
 }

@@ -1,0 +1,220 @@
+import { type Graph, type NamedSource, parametersOf, sizeOf, WeightsError } from "@residual/core";
+import { quote } from "./json-reader.ts";
+import type { Weights } from "./weights.ts";
+
+/**
+ * Weights of a network that is wrapped, or part of a larger one: DataParallel puts `module.` before every name,
+ * Lightning the name of a field (`model.`, `net.`), a trainer's checkpoint `state_dict.`, in any nesting. One rule
+ * holds for all: the prefix is the one under which every parameter of the graph is found, except the last layer's.
+ *
+ * - A set of weights without a prefix comes first. Of a set and its moving average (`ema.`, `model_ema.module.`) the
+ *   set is taken, as `load_state_dict` does. Two other sets are refused, since nothing says which one is meant.
+ * - The last layer has the graph's name for it (`fc`). A layer of another name (`linear`, `head`, `classifier`,
+ *   `head.fc`, `fc.1`, `last_linear`), under the prefix or beside it (`backbone.conv1`, `head`), takes its place where
+ *   the file holds one such layer and no more.
+ * - A tensor outside of the prefix, or of another set, is left out, and `notes` says so. A tensor under the prefix that
+ *   the graph does not have stays, for `bind` to refuse: the network that was trained computes with it. Counters (whole
+ *   numbers, scalars) and empty tensors are left out everywhere.
+ * - Where no prefix has every parameter, the one that has most is removed, so that `bind` lists what is missing.
+ *
+ * Throws WeightsError for two sets, two last layers, and two tensors of one name. Takes linear time.
+ */
+export function underOnePrefix(weights: Weights, graph: Graph): Weights {
+  const network = networkOf(graph);
+  const entries = [...weights.tensors].map(([name, source]): Entry => ({ name, bare: withoutWrappers(name), source }));
+  const sets = setsIn(entries, network);
+  const whole = sets.filter(({ isWhole }) => isWhole);
+  const chosen = whole.length > 0 ? oneOf(whole, network) : largestOf(sets, network);
+  const prefixes = new Set(whole.map(({ prefix }) => prefix));
+  const rest = entries.filter((entry) => !chosen.targets.has(entry) && !isStray(entry.source));
+  // where no set is whole, nothing is left out: `bind` lists it
+  const isOutside = ({ bare }: Entry) => chosen.isWhole && longestOf(prefixes, bare) !== chosen.prefix;
+  const isOfAnother = ({ bare }: Entry) => (longestOf(prefixes, bare) ?? chosen.prefix) !== chosen.prefix;
+  const head = lastLayer(
+    rest.filter((entry) => !isOfAnother(entry)),
+    chosen,
+    network,
+  );
+
+  const tensors = new Map<string, NamedSource>();
+  for (const entry of entries) {
+    const known = chosen.targets.get(entry) ?? head.get(entry);
+    if (known === undefined && (isStray(entry.source) || isOutside(entry))) continue;
+    const target =
+      known ?? (entry.bare.startsWith(chosen.prefix) ? entry.bare.slice(chosen.prefix.length) : entry.name);
+    if (tensors.has(target))
+      throw new WeightsError(`${quote(entry.name)} becomes ${quote(target)}, and so does another; rename one`);
+    tensors.set(target, entry.source);
+  }
+  const leftOut = rest.filter((entry) => !head.has(entry) && isOutside(entry)).map(({ name }) => name);
+  return { ...weights, tensors, notes: [...(weights.notes ?? []), ...notesOn(leftOut, chosen.prefix)] };
+}
+
+/** Whether a tensor can be left out wherever it is: a counter, or an empty one. */
+export function isStray({ dtype, shape }: NamedSource): boolean {
+  return shape.length === 0 || sizeOf(shape) === 0 || (dtype !== "float32" && dtype !== "float64");
+}
+
+/** A tensor of a file; `bare` is its name without what compilers and samplers put between a module's names. */
+interface Entry {
+  readonly name: string;
+  readonly bare: string;
+  readonly source: NamedSource;
+}
+
+/** What a graph wants to be given. */
+interface Network {
+  readonly name: string;
+  readonly wanted: ReadonlySet<string>;
+  /** The parameters that are not of the last layer. */
+  readonly bodySize: number;
+  /** The module of the last layer. */
+  readonly head: string | undefined;
+}
+
+/** The graph's parameters that are found under one prefix. */
+interface WeightSet {
+  readonly prefix: string;
+  readonly targets: ReadonlyMap<Entry, string>;
+  /** Parameters found, of those that are not of the last layer. */
+  readonly count: number;
+  readonly isWhole: boolean;
+}
+
+function networkOf(graph: Graph): Network {
+  const parameters = parametersOf(graph);
+  const last = parameters.find(({ name, shape }) => shape.length === 2 && name.endsWith(".weight"));
+  const head = last && moduleOf(last.name);
+  const names = parameters.map(({ name }) => name);
+  return {
+    name: graph.name,
+    wanted: new Set(names),
+    bodySize: names.filter((name) => moduleOf(name) !== head).length,
+    head,
+  };
+}
+
+function moduleOf(parameter: string): string {
+  return parameter.slice(0, Math.max(0, parameter.lastIndexOf(".")));
+}
+
+/** What torch.compile, FSDP and checkpointing put before the name of any module that they wrap. */
+const wrappers: ReadonlySet<string> = new Set(["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"]);
+
+function withoutWrappers(name: string): string {
+  if (![...wrappers].some((wrapper) => name.includes(wrapper))) return name;
+  return name
+    .split(".")
+    .filter((segment) => !wrappers.has(segment))
+    .join(".");
+}
+
+/** Names of more parts have no prefix: nobody nests so deep, and each part costs a look. */
+const MOST_PARTS = 32;
+
+function setsIn(entries: readonly Entry[], { wanted, bodySize, head }: Network): WeightSet[] {
+  const sets = new Map<string, Map<Entry, string>>();
+  for (const entry of entries) {
+    for (const prefix of prefixesOf(entry.bare)) {
+      const target = entry.bare.slice(prefix.length);
+      if (!wanted.has(target)) continue;
+      const set = sets.get(prefix) ?? new Map<Entry, string>();
+      sets.set(prefix, set.set(entry, target));
+    }
+  }
+  return [...sets].map(([prefix, targets]) => {
+    const found = new Set(targets.values());
+    const count = [...found].filter((name) => moduleOf(name) !== head).length;
+    return { prefix, targets, count, isWhole: count === bodySize && (bodySize > 0 || found.size === wanted.size) };
+  });
+}
+
+/** `""`, `"a."`, `"a.b."` of `a.b.weight`, the longest last. */
+function prefixesOf(name: string): string[] {
+  const parts = name.split(".", MOST_PARTS + 1);
+  if (parts.length > MOST_PARTS) return [];
+  let end = 0;
+  return parts.map((part, i) => {
+    const prefix = name.slice(0, end);
+    end += part.length + (i < parts.length - 1 ? 1 : 0);
+    return prefix;
+  });
+}
+
+function longestOf(prefixes: ReadonlySet<string>, name: string): string | undefined {
+  return prefixesOf(name).findLast((prefix) => prefixes.has(prefix));
+}
+
+/** Words that name a moving average of weights, kept beside the weights themselves. */
+const isAverage = ({ prefix }: WeightSet): boolean => /(^|[._])(ema|swa|averaged?)[._]/.test(prefix);
+
+function oneOf(sets: readonly WeightSet[], { name }: Network): WeightSet {
+  const plain = sets.filter((set) => !isAverage(set));
+  const candidates = plain.length > 0 ? plain : sets;
+  const [first, second] = candidates;
+  const exact = candidates.find(({ prefix }) => prefix === "");
+  if (exact || !second) return exact ?? first!;
+  const [a, b] = [quote(first!.prefix), quote(second.prefix)];
+  throw new WeightsError(
+    `these weights fit ${name} twice, under the names ${a} and ${b}; choose one: readWeights(file, { prefix: ${a} })`,
+  );
+}
+
+/** The set that has most, where it has more than half; else a set without a prefix, which has nothing. */
+function largestOf(sets: readonly WeightSet[], { bodySize }: Network): WeightSet {
+  const most = sets.reduce((best, set) => Math.max(best, set.count), 0);
+  const largest = sets.filter(({ count }) => count === most && 2 * count > bodySize);
+  const none: WeightSet = { prefix: "", targets: new Map(), count: 0, isWhole: false };
+  return largest.find((set) => !isAverage(set)) ?? largest[0] ?? none;
+}
+
+/** What people call the last layer; a number where it is part of a sequence, after a dropout. */
+const headName = /^(fc|linear|head|heads|classifier|last_linear)(\.(fc|head|linear))?(\.\d{1,3})?$/;
+
+/**
+ * The tensors of the last layer where the graph's name for it is not found under the prefix: those of the only linear
+ * layer of another name. None where its module holds other tensors too, since such a head is more than one layer.
+ */
+function lastLayer(
+  rest: readonly Entry[],
+  { prefix, targets, isWhole }: WeightSet,
+  network: Network,
+): Map<Entry, string> {
+  const found = new Map<Entry, string>();
+  const { head } = network;
+  if (head === undefined) return found;
+  const scopes = prefixesOf(prefix.slice(0, -1)).concat(prefix).toReversed(); // "a.b.", "a.", ""
+  const scopeOf = (module: string) =>
+    scopes.find((scope) => module.startsWith(scope) && headName.test(module.slice(scope.length)));
+  const named = [...targets].filter(([, target]) => target === `${head}.weight`).map(([entry]) => entry);
+  const others = rest.filter(
+    ({ bare, source: { shape } }) =>
+      shape.length === 2 && bare.endsWith(".weight") && scopeOf(moduleOf(bare)) !== undefined,
+  );
+  const [layer] = others;
+  if (!layer) return found;
+  if (named.length + others.length > 1) {
+    if (!isWhole) return found; // other weights altogether
+    const names = [...named, ...others].slice(0, LISTED).map(({ name }) => quote(moduleOf(name)));
+    throw new WeightsError(
+      `these weights have more than one last layer, ${names.join(", ")}, and ${network.name} has one; save one of them`,
+    );
+  }
+  const module = moduleOf(layer.bare);
+  const scope = scopeOf(module)!;
+  const top = `${scope}${module.slice(scope.length).split(".", 1)[0]}.`;
+  const isOwn = ({ bare }: Entry) => bare === `${module}.weight` || bare === `${module}.bias`;
+  if (rest.some((entry) => entry.bare.startsWith(top) && !isOwn(entry))) return found;
+  for (const entry of rest) if (isOwn(entry)) found.set(entry, head + entry.bare.slice(module.length));
+  return found;
+}
+
+/** Names in a note; the rest are counted. */
+const LISTED = 3;
+
+function notesOn(leftOut: readonly string[], prefix: string): string[] {
+  if (leftOut.length === 0) return [];
+  const names = leftOut.slice(0, LISTED).map(quote).join(", ") + (leftOut.length > LISTED ? ", …" : "");
+  const taken = prefix === "" ? "the names without a prefix" : `the names under ${quote(prefix)}`;
+  return [`${taken} are taken; left out: ${leftOut.length} other tensors, ${names}`];
+}
