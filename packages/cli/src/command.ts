@@ -1,5 +1,12 @@
-import { FormatError, type WorkOptions } from "@residual/core";
-import { checkPreprocessing, type Interpolation, imagenet, interpolations, type Preprocessing } from "@residual/vision";
+import {
+  checkPreprocessing,
+  FormatError,
+  type Interpolation,
+  interpolations,
+  type Preprocessing,
+  variants,
+  type WorkOptions,
+} from "@residual/core";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "./errors.ts";
 import { oneOf } from "./names.ts";
@@ -60,7 +67,7 @@ export function preprocessingChanges(options: PreprocessingOptions): Partial<Pre
   const given = Object.entries({ resize, crop, interpolation, mean, std, scale, upright });
   const changes: Partial<Preprocessing> = Object.fromEntries(given.filter(([, value]) => value !== undefined));
   try {
-    checkPreprocessing({ ...imagenet, ...changes });
+    checkPreprocessing({ ...variants.resnet50.preprocessing, ...changes });
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     throw new UsageError(error.message.replace(/^preprocessing\./, "--"), { cause: error });

@@ -105,7 +105,13 @@ export {
   variable,
 } from "./ir/value.ts";
 export { fromJson, type GraphJson, toJson } from "./json.ts";
-export type { Interpolation, Preprocessing } from "./models/preprocessing.ts";
+export {
+  checkPreprocessing,
+  type Interpolation,
+  interpolations,
+  type Preprocessing,
+  readPreprocessing,
+} from "./models/preprocessing.ts";
 export { type ResNetOptions, resnet } from "./models/resnet.ts";
 export type { LabelSetName, OutputOf, ResNetSpec, ShortcutName, StemName, ValueNameOf } from "./models/spec.ts";
 export { type ModelAlias, type ModelName, modelNameOf, modelNames, variants } from "./models/variants.ts";

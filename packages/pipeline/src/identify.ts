@@ -1,4 +1,5 @@
 import {
+  checkPreprocessing,
   FormatError,
   fixtureWeights,
   type Graph,
@@ -7,12 +8,13 @@ import {
   type NamedSources,
   type Preprocessing,
   type ResNetSpec,
+  readPreprocessing,
   resnet,
   type Shape,
   variants,
   type WorkOptions,
 } from "@residual/core";
-import { checkPreprocessing, labelsOf, readPreprocessing } from "@residual/vision";
+import { labelsOf } from "@residual/vision";
 import { findWeights, knownWeights, toTorchvision, type Weights } from "@residual/weights";
 import { unknownName } from "./names.ts";
 import { OptionError } from "./option-error.ts";

@@ -15,8 +15,6 @@ export const filters = {
   lanczos: { support: 3, weight: (x: number) => (x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0) },
 } as const satisfies { readonly [Name in Exclude<Interpolation, "nearest">]: Filter }; // nearest takes a pixel as it is
 
-export const interpolations: readonly Interpolation[] = ["nearest", ...(Object.keys(filters) as Interpolation[])];
-
 function hamming(x: number): number {
   if (x === 0) return 1;
   return Math.abs(x) >= 1 ? 0 : sinc(x) * (0.54 + 0.46 * Math.cos(Math.PI * x));

@@ -1,7 +1,6 @@
-import { type Interpolation, ShapeError } from "@residual/core";
+import { type Interpolation, interpolations, ShapeError } from "@residual/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { interpolations } from "./filters.ts";
 import type { Pixels } from "./pixels.ts";
 import { resample } from "./resample.ts";
 import { golden } from "./testing/golden.ts";

@@ -1,5 +1,4 @@
-import { check, type Interpolation } from "@residual/core";
-import { interpolations } from "./filters.ts";
+import { check, type Interpolation, interpolations } from "@residual/core";
 import { checkPixels, type Pixels } from "./pixels.ts";
 import { PRECISION, type Taps, tapsOf } from "./taps.ts";
 

@@ -1,5 +1,8 @@
+import { FormatError } from "../ir/errors.ts";
+
 /** How a resized pixel is computed from its neighbours, by Pillow's names. */
-export type Interpolation = "nearest" | "box" | "bilinear" | "hamming" | "bicubic" | "lanczos";
+export const interpolations = ["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"] as const;
+export type Interpolation = (typeof interpolations)[number];
 
 /** What becomes of a picture before a model sees it: torchvision's evaluation transform, in numbers. */
 export interface Preprocessing {
@@ -15,4 +18,107 @@ export interface Preprocessing {
   readonly std: readonly number[];
   /** Whether a photo is turned as its EXIF data says, before all else. torchvision does not, a browser does. */
   readonly upright?: boolean;
+}
+
+/** A crop of 4,096 is a tensor of 201 MB: what asks for more is a mistake or an attack. In pixels. */
+const LARGEST_SIDE = 4096;
+
+/**
+ * The preprocessing that a weights file carries as JSON: `{"resize": 256, "crop": 224, "interpolation": "bilinear",
+ * "scale": 255, "mean": [r, g, b], "std": [r, g, b]}`. `size`, where it is there, has to say `[crop, crop]`; `upright`
+ * is optional; other fields are passed over. Throws FormatError that names the field, what was found and what was
+ * expected.
+ */
+export function readPreprocessing(json: string): Preprocessing {
+  return checkPreprocessing(parse(json));
+}
+
+/** The same checks, on a value: what a caller put together from known numbers and options. */
+export function checkPreprocessing(value: unknown): Preprocessing {
+  const fields = objectOf(value);
+  const crop = side(fields, "crop");
+  checkSize(fields, crop);
+  return {
+    resize: side(fields, "resize"),
+    crop,
+    interpolation: field(fields, "interpolation", `one of ${interpolations.join(", ")}`, isInterpolation),
+    scale: field(fields, "scale", "a number above 0", isPositive),
+    mean: [...field(fields, "mean", "3 numbers", isTripleOf(isFloat32))],
+    std: [...field(fields, "std", "3 numbers above 0", isTripleOf(isPositive))],
+    ...(fields.has("upright") && { upright: field(fields, "upright", "true or false", isBoolean) }),
+  };
+}
+
+function parse(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch (cause) {
+    throw new FormatError(`preprocessing: found ${show(json)}, expected JSON`, { cause });
+  }
+}
+
+/** A Map, so that `__proto__` and its like are names as any other. */
+function objectOf(value: unknown): ReadonlyMap<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new FormatError(
+      `preprocessing: found ${show(value)}, expected an object with resize, crop, mean, std and so on`,
+    );
+  }
+  return new Map(Object.entries(value).filter(([, item]) => item !== undefined));
+}
+
+function checkSize(fields: ReadonlyMap<string, unknown>, crop: number): void {
+  if (!fields.has("size")) return;
+  const isSquare = (size: unknown): size is number[] =>
+    Array.isArray(size) && size.length === 2 && size.every((n) => n === crop);
+  field(fields, "size", `[${crop}, ${crop}], as crop says`, isSquare);
+}
+
+function side(fields: ReadonlyMap<string, unknown>, name: string): number {
+  return field(fields, name, `a whole number from 1 to ${LARGEST_SIDE}`, isSide);
+}
+
+function field<T>(
+  fields: ReadonlyMap<string, unknown>,
+  name: string,
+  expected: string,
+  holds: (value: unknown) => value is T,
+): T {
+  const value = fields.get(name);
+  if (holds(value)) return value;
+  throw new FormatError(
+    `preprocessing.${name}: found ${fields.has(name) ? show(value) : "nothing"}, expected ${expected}`,
+  );
+}
+
+function isSide(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= LARGEST_SIDE;
+}
+
+/** Numbers are used as float32: one that overflows there is no number. */
+function isFloat32(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(Math.fround(value));
+}
+
+/** Above 0 as a float32 too, since it divides. */
+function isPositive(value: unknown): value is number {
+  return isFloat32(value) && Math.fround(value) > 0;
+}
+
+function isTripleOf(holds: (value: unknown) => value is number): (value: unknown) => value is readonly number[] {
+  return (value): value is readonly number[] => Array.isArray(value) && value.length === 3 && value.every(holds);
+}
+
+function isInterpolation(value: unknown): value is Preprocessing["interpolation"] {
+  return (interpolations as readonly unknown[]).includes(value);
+}
+
+function isBoolean(value: unknown): value is boolean {
+  return typeof value === "boolean";
+}
+
+/** Cut short: the value may be anything, of any length. */
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

@@ -1,7 +1,12 @@
-import { FormatError } from "@residual/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { checkPreprocessing, cifar10, imagenet, raw32, readPreprocessing } from "./preprocessing.ts";
+import { FormatError } from "../ir/errors.ts";
+import { checkPreprocessing, readPreprocessing } from "./preprocessing.ts";
+import { variants } from "./variants.ts";
+
+const imagenet = variants.resnet50.preprocessing;
+const cifar10 = variants.cifar_resnet20.preprocessing;
+const raw32 = variants.mlperf_tiny_resnet8.preprocessing;
 
 it.each([
   ["imagenet", imagenet],
