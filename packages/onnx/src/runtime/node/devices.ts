@@ -1,4 +1,4 @@
-import { globSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { BackendUnavailableError } from "@residual/core";
 import type { OnnxDevice } from "../../options.ts";
@@ -57,7 +57,8 @@ export function checkLibrary(device: OnnxDevice, name: string): void {
   const { library } = devices[device];
   if (library === undefined) return;
   const folder = join(folderOf(name), "bin");
-  if (globSync(`*/linux/${process.arch}/${library}`, { cwd: folder }).length > 0) return;
+  const hasLibrary = (napi: string) => existsSync(join(folder, napi, "linux", process.arch, library));
+  if (existsSync(folder) && readdirSync(folder).some(hasLibrary)) return;
   throw missingDevice(device, `there is no ${library} in ${folder}`);
 }
 

@@ -2,7 +2,7 @@
  * onnxruntime-node in a thread of its own, since its create() and run() block the thread they are called on. Jobs are
  * done one after the other.
  */
-import { isMarkedAsUntransferable, parentPort, workerData } from "node:worker_threads";
+import threads from "node:worker_threads"; // by its default: Node 20 lacks one of its names
 import { type OnnxRuntime, StatefulSession } from "../inference.ts";
 import type { ToThread } from "../protocol.ts";
 import { serveJobs } from "../serve-jobs.ts";
@@ -10,8 +10,10 @@ import { whileGuarded } from "./exit-guard.ts";
 import { importRuntime } from "./import-runtime.ts";
 import type { ThreadSetup } from "./thread.ts";
 
-const port = parentPort!;
-const { runtime: specifier, options, guard, warmUp } = workerData as ThreadSetup;
+const port = threads.parentPort!;
+const { runtime: specifier, options, guard, warmUp } = threads.workerData as ThreadSetup;
+/** Node 20 cannot tell. */
+const { isMarkedAsUntransferable = () => true } = threads as Partial<typeof threads>;
 
 const receive = serveJobs(load(), {
   reply: (message, transfer) => port.postMessage(message, transfer),
@@ -36,5 +38,6 @@ async function load(): Promise<OnnxRuntime> {
  * limit.
  */
 function reuseFreedMemory(): void {
-  new ArrayBuffer((32 << 20) - (64 << 10)).transfer(0);
+  const block: ArrayBuffer & { transfer?(length: number): ArrayBuffer } = new ArrayBuffer((32 << 20) - (64 << 10));
+  block.transfer?.(0); // Node 20 has no way to free it at once
 }

@@ -29,7 +29,11 @@ declare const Worker: new (url: string | URL, options: { readonly type: "module"
 
 /** Starts a worker, which begins to load onnxruntime-web. What goes wrong there is thrown by the jobs. */
 export function startThread({ device, worker: code, ...setup }: ThreadSettings): WebThread {
-  const { promise: version, resolve: isReady, reject: isLost } = Promise.withResolvers<string>();
+  let isReady: (version: string) => void;
+  let isLost: (error: Error) => void;
+  const version = new Promise<string>((resolve, reject) => {
+    [isReady, isLost] = [resolve, reject];
+  });
   version.catch(() => {}); // jobs throw it too
   const worker = startWorker(device, code);
   const client = new ThreadClient(
