@@ -59,6 +59,7 @@ export { print } from "./ir/print.ts";
 export {
   concatenateRows,
   firstNonFinite,
+  isFiniteInFloat32,
   isResident,
   isTensor,
   type LazySource,

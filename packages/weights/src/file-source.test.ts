@@ -181,6 +181,15 @@ it("reads rows of F64, and finds infinity among them", async () => {
   expect(lazyIn(await readWeights(file), "w").firstNonFinite).toBe(4_000_001);
 });
 
+it("finds numbers of F64 that are beyond float32", async () => {
+  const data = new Float64Array(5 << 20).fill(3.4028235677973362e38); // the largest that rounds down
+  await writeSafetensors(file, { w: tensorOf("float64", [5, 1 << 20], data) });
+  expect(lazyIn(await readWeights(file), "w").firstNonFinite).toBe(-1);
+  data[3_000_001] = -3.4028235677973366e38; // half a step above float32's largest, 2¹²⁸ − 2¹⁰³
+  await writeSafetensors(file, { w: tensorOf("float64", [5, 1 << 20], data) });
+  expect(lazyIn(await readWeights(file), "w").firstNonFinite).toBe(3_000_001);
+});
+
 it("looks at every number of a large file whose header lists tensors in another order than the data", async () => {
   const [first, last] = [numbers([3 << 20], 1), numbers([6 << 20], 2)];
   last.data[77] = Number.NaN;

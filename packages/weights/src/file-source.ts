@@ -1,6 +1,15 @@
 import type { Stats } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { FormatError, type LazySource, OutOfMemoryError, type RealArray, type Rows, rowSize } from "@residual/core";
+import {
+  FormatError,
+  firstNonFinite,
+  type LazySource,
+  OutOfMemoryError,
+  type RealArray,
+  type Rows,
+  rowSize,
+  tensorOf,
+} from "@residual/core";
 import { decodeTensor } from "./decode-tensor.ts";
 import { refuse, type TensorEntry } from "./safetensors.ts";
 
@@ -44,7 +53,7 @@ export async function openedFile(handle: FileHandle, path: string): Promise<Open
  * infinity.
  */
 const lazyDTypes = {
-  F64: { bytes: 8, exponent: 0x7ff00000 }, // of the upper half
+  F64: { bytes: 8, exponent: 0 }, // scanned as numbers, which may be finite and beyond float32
   F32: { bytes: 4, exponent: 0x7f800000 },
   F16: { bytes: 2, exponent: 0x7c00 },
   BF16: { bytes: 2, exponent: 0x7f80 },
@@ -95,15 +104,15 @@ export function fileSource(file: OpenedFile, offset: number, entry: LazyEntry, f
 
 /** What a scan of a file's data found of an entry. */
 export interface Scanned {
-  /** Index of the first number that is NaN or infinite, -1 where all are finite. */
+  /** Index of the first number that is not finite in float32, or -1. */
   readonly firstNonFinite: number;
   /** The bytes of an entry that was to be kept. */
   readonly bytes: Uint8Array | undefined;
 }
 
 /**
- * Goes through a file's data once, in order: looks for numbers that are NaN or infinite in lazy entries, and keeps the
- * bytes of the entries that `isKept` says. `offset` is where the data begin in the file, in bytes.
+ * Goes through a file's data once, in order: looks for numbers in lazy entries that are not finite in float32, and
+ * keeps the bytes of the entries that `isKept` says. `offset` is where the data begin in the file, in bytes.
  */
 export async function scan(
   handle: FileHandle,
@@ -201,13 +210,16 @@ export function allocate(length: number, path: string): Uint8Array {
   }
 }
 
-/** Index of the first number that is NaN or infinite, or -1. The bytes begin at a multiple of the dtype's size. */
+/**
+ * Index of the first number that is not finite in float32, or -1. The bytes begin at a multiple of the dtype's size.
+ */
 function indexOfNonFinite({ buffer, byteOffset, byteLength }: Uint8Array, dtype: LazyDType): number {
   const { bytes, exponent } = lazyDTypes[dtype];
   const isSet = (bits: number) => (bits & exponent) === exponent;
   if (bytes === 2) return new Uint16Array(buffer, byteOffset, byteLength / 2).findIndex(isSet);
+  if (bytes === 8)
+    return firstNonFinite(tensorOf("float64", [byteLength / 8], new Float64Array(buffer, byteOffset, byteLength / 8)));
   const words = new Int32Array(buffer, byteOffset, byteLength / 4);
-  if (bytes === 8) return Math.floor(words.findIndex((bits, i) => i % 2 === 1 && isSet(bits)) / 2); // little-endian
   // Without a branch first: nearly always none is found.
   let carry = 0;
   for (let i = 0; i < words.length; i++) carry |= (words[i]! & exponent) + (1 << 23);

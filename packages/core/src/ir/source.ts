@@ -1,4 +1,4 @@
-import { check, ShapeError } from "./errors.ts";
+import { check, ShapeError, WeightsError } from "./errors.ts";
 import { shortList } from "./messages.ts";
 import { type RealTensor, sizeOf, type Tensor, tensorOf } from "./tensor.ts";
 
@@ -16,7 +16,7 @@ export interface LazySource {
   /** The narrower dtype that holds every number exactly. */
   readonly dtype: "float32" | "float64";
   readonly shape: readonly number[];
-  /** Index of the first element that is NaN or infinite, -1 if all are finite: `bind` reads no numbers to find out. */
+  /** What `firstNonFinite` finds, known beforehand: `bind` reads no numbers to find out. */
   readonly firstNonFinite: number;
   /** Whether the numbers are worked out from tensors in memory. Backends stream what is elsewhere. */
   readonly isResident?: boolean;
@@ -94,19 +94,28 @@ export async function readFloat64(source: Source): Promise<Tensor<"float64">> {
   return tensorOf("float64", source.shape, data);
 }
 
-/** Index of the first element that is NaN or infinite, -1 if all are finite. Looks at every number of a tensor. */
+/** Whether the float32 next to a number is one: neither NaN nor infinite. */
+export function isFiniteInFloat32(value: number): boolean {
+  return Number.isFinite(Math.fround(value));
+}
+
+/**
+ * Index of the first element that is NaN, infinite, or beyond the range of float32, which backends compute in; -1 if
+ * there is none. Looks at every number of a tensor.
+ */
 export function firstNonFinite(source: Source): number {
   if (!isTensor(source)) return source.firstNonFinite;
   const { data } = source;
-  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i]!)) return i;
+  for (let i = 0; i < data.length; i++) if (!isFiniteInFloat32(data[i]!)) return i;
   return -1;
 }
 
 /**
  * Row c times gain[c], multiplied in float64 when rows are read: nobody has to hold the product. For passes: source and
- * gain are finite, since both come from bound weights.
+ * gain are finite, since both come from bound weights. A read throws WeightsError, which calls the source by its name,
+ * where a product is beyond float32.
  */
-export function scaleRows(source: Source, gain: Float64Array): Source {
+export function scaleRows(source: Source, gain: Float64Array, name = "a weight"): Source {
   check(gain.length === rowsIn(source), "scaleRows.C1", `${gain.length} gains for ${rowsIn(source)} rows`);
   const row = rowSize(source);
   return {
@@ -119,19 +128,32 @@ export function scaleRows(source: Source, gain: Float64Array): Source {
       const isExact = source.dtype === "float32" || into instanceof Float64Array;
       const numbers = isExact ? into : new Float64Array(into.length);
       await readRows(source, numbers, rows);
-      multiplyRows(numbers, gain.subarray(rows.first, rows.end), row);
+      if (!multiplyRows(numbers, gain.subarray(rows.first, rows.end), row))
+        throw new WeightsError(`${name} times the gain of its norm is beyond float32; use weights of smaller norms`);
       if (!isExact) into.set(numbers);
     },
   };
 }
 
-/** A plain loop in a function of its own: V8 takes twice as long over it in an async function, or over `for … of`. */
-function multiplyRows(numbers: RealArray, gain: Float64Array, row: number): void {
+/** Numbers from here on are infinite in float32: half a step above the largest. */
+const FLOAT32_END = 2 ** 128 - 2 ** 103;
+
+/**
+ * Answers whether all products are finite in float32. A plain loop in a function of its own: V8 takes twice as long
+ * over it in an async function, or over `for … of`.
+ */
+function multiplyRows(numbers: RealArray, gain: Float64Array, row: number): boolean {
+  let fits = true;
   for (let c = 0, i = 0; c < gain.length; c++) {
     const factor = gain[c]!;
     const end = i + row;
-    for (; i < end; i++) numbers[i] = numbers[i]! * factor;
+    for (; i < end; i++) {
+      const product = numbers[i]! * factor;
+      if (Math.abs(product) >= FLOAT32_END) fits = false;
+      numbers[i] = product;
+    }
   }
+  return fits;
 }
 
 /**

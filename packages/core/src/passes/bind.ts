@@ -1,8 +1,17 @@
 import { WeightsError } from "../ir/errors.ts";
-import { type Graph, parametersOf, rebuild } from "../ir/graph.ts";
+import { type Graph, nodesOf, parametersOf, rebuild } from "../ir/graph.ts";
 import { shortList } from "../ir/messages.ts";
-import { firstNonFinite, isTensor, type NamedSource, type Source } from "../ir/source.ts";
-import { type Constant, constant, formatShape, type Parameter } from "../ir/value.ts";
+import {
+  firstNonFinite,
+  isFiniteInFloat32,
+  isTensor,
+  type LazySource,
+  type NamedSource,
+  type RealArray,
+  type Source,
+} from "../ir/source.ts";
+import { type Constant, constant, formatShape, type Parameter, type Value } from "../ir/value.ts";
+import { is } from "../ops/nodes.ts";
 
 /** Named sources, as a file of weights holds them. */
 export interface NamedSources {
@@ -12,9 +21,10 @@ export interface NamedSources {
 /**
  * The graph with every parameter replaced by where its numbers come from. Nothing is read but what is in memory.
  *
- * Throws WeightsError where a parameter is missing, extra, misshapen or not finite: it counts these problems, and lists
- * the first ten with what was found. PyTorch's `num_batches_tracked` counters are passed over: no answer depends on
- * them.
+ * Throws WeightsError where a parameter is missing, extra, misshapen, or not finite in float32, and where a norm cannot
+ * divide by its running variance: it lists the first ten of these problems with what was found. Variances that are not
+ * in memory are looked at when they are read, which throws it then. PyTorch's `num_batches_tracked` counters are passed
+ * over: no answer depends on them.
  */
 export function bind<In extends string, Out extends string, Names extends string>(
   graph: Graph<In, Out, Names>,
@@ -28,13 +38,19 @@ export function bind<In extends string, Out extends string, Names extends string
     ...extra.map(([name, { shape }]) => `${name} is extra: found ${formatShape(shape)}`),
   ];
   if (problems.length > 0) throw new WeightsError(describe(graph, parameters.length, problems));
+  checkNorms(graph, weights);
+  const epsilons = epsilonsOf(graph);
   const bound = new Map<string, Constant>();
   return rebuild(
     graph,
     (node) => node,
     (leaf) => {
       if (leaf.kind === "constant") return leaf;
-      const known = bound.get(leaf.name) ?? constant(leaf.name, realSource(weights.tensors.get(leaf.name))!);
+      const source = realSource(weights.tensors.get(leaf.name))!;
+      const epsilon = epsilons.get(leaf);
+      const isUnseen = epsilon !== undefined && !isTensor(source);
+      const known =
+        bound.get(leaf.name) ?? constant(leaf.name, isUnseen ? checkedVariance(source, leaf, epsilon) : source);
       bound.set(leaf.name, known);
       return known;
     },
@@ -49,8 +65,72 @@ function problemOf({ name, shape }: Parameter, given: NamedSource | undefined): 
     return [`${name} is misshapen: found ${formatShape(source.shape)}, expected ${formatShape(shape)}`];
   }
   const index = firstNonFinite(source);
-  const found = isTensor(source) ? source.data[index] : "NaN or infinity";
-  return index < 0 ? [] : [`${name} is not finite: found ${found} at index ${index}`];
+  if (index < 0) return [];
+  const isWide = source.dtype === "float64";
+  const kind = isWide ? "finite in float32" : "finite";
+  const unseen = isWide ? "NaN, infinity or a number beyond float32" : "NaN or infinity";
+  return [`${name} is not ${kind}: found ${isTensor(source) ? source.data[index] : unseen} at index ${index}`];
+}
+
+/** Refuses variances and scales in memory that a norm cannot compute with. */
+function checkNorms(graph: Graph, { tensors }: NamedSources): void {
+  const numbersOf = ({ kind, name }: Value): RealArray | undefined => {
+    const source = kind === "parameter" ? realSource(tensors.get(name)) : undefined;
+    return source && isTensor(source) ? source.data : undefined;
+  };
+  const found = nodesOf(graph).flatMap((node) => {
+    if (!is(node, "batchNorm")) return [];
+    const { scale, variance } = node.inputs;
+    const { epsilon } = node.attributes;
+    const variances = numbersOf(variance);
+    if (!variances) return [];
+    const problem = varianceProblem(variances, variance.name, epsilon);
+    return problem ?? scaleProblem(numbersOf(scale) ?? [], scale.name, variances, epsilon) ?? [];
+  });
+  if (found.length > 0)
+    throw new WeightsError(`${graph.name}: ${shortList([...new Set(found)], "; ")}; ${ANOTHER_FILE}`);
+}
+
+const ANOTHER_FILE = "use another file of these weights";
+
+function scaleProblem(scales: ArrayLike<number>, name: string, variances: RealArray, epsilon: number) {
+  for (let c = 0; c < scales.length; c++) {
+    if (isFiniteInFloat32(scales[c]! / Math.sqrt(variances[c]! + epsilon))) continue;
+    const divisor = `√(${variances[c]} + ${epsilon})`;
+    return `${name} is too large: found ${scales[c]} at index ${c}, which over ${divisor} is beyond float32`;
+  }
+  return undefined;
+}
+
+/** A norm divides by √(variance + epsilon), in float32. */
+function varianceProblem(variances: RealArray, name: string, epsilon: number, first = 0): string | undefined {
+  const index = variances.findIndex((variance) => Math.fround(Math.fround(variance) + Math.fround(epsilon)) <= 0);
+  if (index < 0) return undefined;
+  const needed = epsilon === 0 ? "above 0" : `above -${epsilon}, for epsilon is ${epsilon}`;
+  return `${name} is not a variance: found ${variances[index]} at index ${first + index}, expected a number ${needed}`;
+}
+
+/** The smallest epsilon that is added to each variance. */
+function epsilonsOf(graph: Graph): ReadonlyMap<Value, number> {
+  const epsilons = new Map<Value, number>();
+  for (const node of nodesOf(graph)) {
+    if (!is(node, "batchNorm")) continue;
+    const { variance } = node.inputs;
+    epsilons.set(variance, Math.min(epsilons.get(variance) ?? Infinity, node.attributes.epsilon));
+  }
+  return epsilons;
+}
+
+/** The same source, which throws WeightsError where it reads a number that is not a variance. */
+function checkedVariance(source: LazySource, { name }: Parameter, epsilon: number): LazySource {
+  return {
+    ...source,
+    async read(into, rows) {
+      await source.read(into, rows);
+      const problem = varianceProblem(into, name, epsilon, rows.first);
+      if (problem) throw new WeightsError(`${problem}; ${ANOTHER_FILE}`);
+    },
+  };
 }
 
 /** Undefined for whole numbers. */

@@ -1,4 +1,4 @@
-import { isTensor, scaleRows } from "../ir/source.ts";
+import { isFiniteInFloat32, isTensor, type RealArray, rowSize, type Source, scaleRows } from "../ir/source.ts";
 import { type Tensor, tensorOf, toFloat64 } from "../ir/tensor.ts";
 import { constant, type Value } from "../ir/value.ts";
 import { conv2d } from "../ops/index.ts";
@@ -12,7 +12,8 @@ import { type Pass, rewrite } from "./rewrite.ts";
  *   (w ∗ x + b − mean) · gain + shift  =  (w · gain) ∗ x + ((b − mean) · gain + shift)
  *
  * The convolution must have no other reader, which would still need it as it was. The statistics must be in memory; the
- * weight may be in a file, and is multiplied when it is read. Folded in float64: the backend rounds to float32, once.
+ * weight may be in a file, and is multiplied when it is read. Folded in float64: the backend rounds to float32, once. A
+ * norm whose products are beyond float32 stays: apart, convolution and norm may well have answers.
  */
 export const foldBatchNorm: Pass = (graph) =>
   rewrite(graph, {
@@ -31,13 +32,33 @@ export const foldBatchNorm: Pass = (graph) =>
         return norm;
       const gain = scale.data.map((value, c) => value / Math.sqrt(variance.data[c]! + norm.attributes.epsilon));
       const offset = gain.map((value, c) => ((bias?.data[c] ?? 0) - mean.data[c]!) * value + shift.data[c]!);
+      if (!offset.every(isFiniteInFloat32) || isTooLarge(weight.source, gain)) return norm;
       const folded = {
-        weight: constant(`${conv.name}.folded.weight`, scaleRows(weight.source, gain)),
+        weight: constant(`${conv.name}.folded.weight`, scaleRows(weight.source, gain, weight.name)),
         bias: constant(`${conv.name}.folded.bias`, tensorOf("float64", [offset.length], offset)),
       };
       return conv2d({ x: conv.inputs.x, ...folded }, conv.attributes);
     },
   });
+
+/**
+ * Whether a product of a row and its gain is beyond float32. Weights in a file are not looked at: `scaleRows` refuses
+ * such a product when it is read.
+ */
+function isTooLarge(weight: Source, gain: Float64Array): boolean {
+  if (!isTensor(weight)) return false;
+  const row = rowSize(weight);
+  return gain.some((factor, c) => {
+    const numbers = weight.data.subarray(c * row, (c + 1) * row);
+    return !isFiniteInFloat32(factor * largest(numbers));
+  });
+}
+
+function largest(numbers: RealArray): number {
+  let most = 0;
+  for (let i = 0; i < numbers.length; i++) most = Math.max(most, Math.abs(numbers[i]!));
+  return most;
+}
 
 /** Of a constant in memory. */
 function known(value: Value): Tensor<"float64"> | undefined {

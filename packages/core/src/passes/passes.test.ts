@@ -1,8 +1,9 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { WeightsError } from "../ir/errors.ts";
 import { constantsOf, type Graph, graph, nodesOf, parametersOf } from "../ir/graph.ts";
 import { print } from "../ir/print.ts";
-import { type LazySource, type NamedSource, readTensor } from "../ir/source.ts";
+import { isFiniteInFloat32, type LazySource, type NamedSource, readTensor } from "../ir/source.ts";
 import { type Tensor, tensor, tensorOf } from "../ir/tensor.ts";
 import { constant, input, named, parameter, type Value, variable } from "../ir/value.ts";
 import { resnet } from "../models/resnet.ts";
@@ -93,6 +94,64 @@ describe("optimize", () => {
     expect(foldBatchNorm(bound)).toBe(bound);
   });
 
+  describe("a norm whose products with a convolution are beyond float32", () => {
+    // 1e30 · 1e25 · 1e10 overflows in the weight, 1e30 · 1e-25 · 1e10 does not in the answers
+    const large = (weight: NamedSource) =>
+      bind(tiny(), {
+        tensors: new Map<string, NamedSource>([
+          ["conv1.weight", weight],
+          ["bn1.weight", tensor([1], [1e10])],
+          ["bn1.bias", tensor([1], [0])],
+          ["bn1.running_mean", tensor([1], [0])],
+          ["bn1.running_var", tensor([1], [1])],
+        ]),
+      });
+    const image = tensor([1, 1, 2, 2], [1e-25, 2e-25, 0, 0]);
+
+    it("stays where the weight is in memory", async () => {
+      const bound = large(tensor([1, 1, 1, 1], [1e30]));
+      expect(foldBatchNorm(bound)).toBe(bound);
+      const { y } = await (await reference.compile(optimize(bound))).run({ image });
+      expect([...y.data].map((value) => value / 1e15)).toEqual([1, 2, 0, 0].map((value) => expect.closeTo(value, 6)));
+    });
+
+    it("stays where the offset overflows", () => {
+      const tensors = new Map([...tinyWeights, ["bn1.running_mean", tensor([1], [3e38])]] as const);
+      const bound = bind(tiny(), { tensors: new Map([...tensors, ["bn1.weight", tensor([1], [4])]]) });
+      expect(foldBatchNorm(bound)).toBe(bound);
+    });
+
+    it("is never folded to what float32 does not hold", async () => {
+      const float = fc.float({ noNaN: true, noDefaultInfinity: true });
+      const positive = fc.float({ min: Math.fround(1e-30), noNaN: true, noDefaultInfinity: true });
+      await fc.assert(
+        fc.asyncProperty(fc.array(float, { minLength: 4, maxLength: 4 }), positive, async (numbers, variance) => {
+          const [weight, scale, shift, mean] = numbers as [number, number, number, number];
+          fc.pre(isFiniteInFloat32(scale / Math.sqrt(variance)));
+          const tensors = new Map([
+            ["conv1.weight", tensor([1, 1, 1, 1], [weight])],
+            ["bn1.weight", tensor([1], [scale])],
+            ["bn1.bias", tensor([1], [shift])],
+            ["bn1.running_mean", tensor([1], [mean])],
+            ["bn1.running_var", tensor([1], [variance])],
+          ]);
+          for (const { source } of constantsOf(optimize(bind(tiny(), { tensors })))) {
+            const { data } = await readTensor(source);
+            expect(data.every(isFiniteInFloat32)).toBe(true);
+          }
+        }),
+      );
+    });
+
+    it("is refused where the weight is in a file, when it is read", async () => {
+      const read: LazySource["read"] = async (into) => into.set([1e30]);
+      const lean = optimize(large({ dtype: "float32", shape: [1, 1, 1, 1], firstNonFinite: -1, read }));
+      const { source } = constantsOf(lean).find(({ name }) => name === "conv1.folded.weight")!;
+      await expect(readTensor(source)).rejects.toThrow(WeightsError);
+      await expect(readTensor(source)).rejects.toThrow("conv1.weight times the gain of its norm is beyond float32");
+    });
+  });
+
   it("leaves a convolution that something else reads", () => {
     const bound = bind(tiny(), { tensors: tinyWeights });
     const both = select(bound, ["y", "conv1"]);
@@ -167,6 +226,62 @@ describe("bind", () => {
     ],
   ])("refuses a parameter that is %s", (_, change, message) => {
     expect(problems(change)).toContain(message);
+  });
+
+  it.each([
+    [3.5e38, true],
+    [-1e300, true],
+    [2 ** 128 - 2 ** 103, true], // rounds up to infinity
+    [3.4028235677973362e38, false], // rounds down to the largest
+    [1e-300, false],
+  ])("%f as float64 is refused: %s", (value, isRefused) => {
+    const message = problems((t) => t.set("bn1.bias", tensorOf("float64", [1], Float64Array.of(value))));
+    expect(message).toContain(isRefused ? `bn1.bias is not finite in float32: found ${value} at index 0` : "");
+    expect(message === "").toBe(!isRefused);
+  });
+
+  it.each([
+    [[1, 0.5, -0.25, 2], 1e-5, 2],
+    [[1, 1, 1, -1e-5], 1e-5, 3],
+    [[1, -1e-6, 1, 0], 1e-5, undefined], // PyTorch too takes the root of what is above 0
+    [[1, 0, 1, 1], 0, 1],
+    [[1, 1e-300, 1, 1], 0, 1], // 0 in float32
+  ])("variances %j with epsilon %f: the one at %s is refused", (variances, epsilon, index) => {
+    const of = (field: string) => parameter(`bn.${field}`, [4]);
+    const x = input("x", ["N", 4, 1, 1]);
+    const parts = { scale: of("gamma"), shift: of("beta"), mean: of("moving_mean"), variance: of("moving_variance") };
+    const y = batchNorm({ x, ...parts }, { epsilon });
+    const open = graph({ name: "g", inputs: { x }, outputs: { y, relu: relu({ x: y }) } });
+    const tensors = new Map<string, NamedSource>(ones(open));
+    const data = Float64Array.from(variances);
+    tensors.set("bn.moving_variance", tensorOf("float64", [4], data));
+    const found = messageOf(() => bind(open, { tensors }));
+    if (index === undefined) return expect(found).toBe("");
+    expect(found).toContain(`g: bn.moving_variance is not a variance: found ${variances[index]} at index ${index}`);
+  });
+
+  it("refuses a lazy variance when it is read", async () => {
+    const source: LazySource = {
+      dtype: "float32",
+      shape: [1],
+      firstNonFinite: -1,
+      read: async (into) => into.set([-4]),
+    };
+    const tensors = new Map<string, NamedSource>([...tinyWeights, ["bn1.running_var", source]]);
+    await using executable = await reference.compile(bind(tiny(), { tensors }));
+    const running = executable.run({ image: tensor([1, 1, 2, 2], [0, 0, 0, 0]) });
+    await expect(running).rejects.toThrow(WeightsError);
+    await expect(running).rejects.toThrow("bn1.running_var is not a variance: found -4 at index 0");
+  });
+
+  it("refuses a scale that is beyond float32 over its deviation", () => {
+    const message = problems((t) => {
+      t.set("bn1.weight", tensor([1], [1e38]));
+      t.set("bn1.running_var", tensor([1], [1e-4]));
+    });
+    expect(message).toMatch(
+      /bn1\.weight is too large: found .*e\+37 at index 0, which over √\(.* \+ 0\) is beyond float32/,
+    );
   });
 
   it("refuses a lazy source in which NaN or infinity was found", () => {

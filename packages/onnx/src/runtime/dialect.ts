@@ -12,11 +12,13 @@ export function dialectOf(device: OnnxDevice): OnnxDialect {
  * (lower-convolution.ts), which is not to be fused into them again.
  */
 export function deviceExtra(device: OnnxDevice): {
-  readonly optimization?: object;
+  readonly optimization: { readonly disable_specified_optimizers: string };
   readonly session: { readonly disable_cpu_ep_fallback: string };
 } {
+  // Norms are folded already, but for those whose products overflow.
+  const disabled = ["ConvBNFusion", ...(device === "webgpu" ? ["Pad_Fusion"] : [])];
   return {
-    ...(device === "webgpu" && { optimization: { disable_specified_optimizers: "Pad_Fusion" } }),
+    optimization: { disable_specified_optimizers: disabled.join(";") },
     session: { disable_cpu_ep_fallback: device === "cpu" ? "0" : "1" },
   };
 }

@@ -57,6 +57,19 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return first !== open;
 }
 
+it("leaves a norm alone whose products with a convolution overflow", async () => {
+  const x = input("x", [1, 1, 2, 2]);
+  const c = (name: string, value: number) => constant(name, tensor([1], [value]));
+  const weight = constant("weight", tensor([1, 1, 1, 1], [1e30]));
+  const statistics = { scale: c("scale", 1e10), shift: c("shift", 0), mean: c("mean", 0), variance: c("variance", 1) };
+  const y = ops.batchNorm({ x: ops.conv2d({ x, weight }), ...statistics }, { epsilon: 0 });
+  await using executable = await backend.compile(graph({ name: "large", inputs: { x }, outputs: { y } }));
+  const found = await executable.run({ x: tensor([1, 1, 2, 2], [1e-25, -2e-25, 0, 3e-25]) });
+  // by hand: 1e30 · 1e10 · x, though 1e40 is beyond float32
+  const expected = tensor([1, 1, 2, 2], [1e15, -2e15, 0, 3e15]);
+  expectNear(found.y, expected);
+}, 20_000);
+
 describe("the backend", () => {
   it("describes what it runs on", async () => {
     const { deviations, ...rest } = await backend.describe();
