@@ -38,11 +38,24 @@ function isWholeBuild(each: string, tarball: string): boolean {
   return missing.length === 0 && extra.length === 0;
 }
 
+/** Every file that `exports` names, under any condition, is in the tarball. */
+function namesWhatItShips(each: string, tarball: string): boolean {
+  const tar = (...words: readonly string[]) => spawnSync("tar", [...words], { encoding: "utf8" }).stdout;
+  const { exports } = JSON.parse(tar("-xzOf", tarball, "package/package.json")) as { readonly exports: object };
+  const shipped = new Set(tar("-tzf", tarball).split(/\r?\n/));
+  const targets = (node: object | string): readonly string[] =>
+    typeof node === "string" ? [node] : Object.values(node).flatMap((inner) => targets(inner as object | string));
+  const missing = targets(exports).filter((target) => !shipped.has(target.replace("./", "package/")));
+  if (missing.length > 0) console.log(`${each} exports ${missing.join(", ")}, which it does not ship (.pnpmfile.mjs)`);
+  return missing.length === 0;
+}
+
 const broken = globSync(["packages/*", "conformance"]).filter((each) => {
   const tarball = join(folder, `${each.replaceAll(/[\\/]/g, "-")}.tgz`);
   return !(
     run("pnpm", ["--silent", "pack", "--out", tarball], each) &&
     isWholeBuild(each, tarball) &&
+    namesWhatItShips(each, tarball) &&
     run("publint", ["--strict", tarball]) &&
     run("attw", ["--profile", "esm-only", tarball])
   );

@@ -1,7 +1,25 @@
+import { spawnSync } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 
 const REPOSITORY = "https://github.com/residual-js/residual";
+
+/** The oldest Node that the packages run on: scripts/tarballs tries it. */
+const NODE = "20.19";
+
+it("the command line, the README and the workspace name the same Node as the packages", () => {
+  expect(readFileSync("packages/cli/bin/residual.js", "utf8")).toContain(`: "${NODE}";`);
+  expect(readFileSync("README.md", "utf8")).toContain(`Node ${NODE}`);
+  expect(JSON.parse(readFileSync("package.json", "utf8"))).toMatchObject({ engines: { node: `>=${NODE}.0` } });
+});
+
+it("every package that ours bring has a licence", () => {
+  const words = ["--silent", "-r", "licenses", "list", "--prod", "--json"];
+  const { stdout } = spawnSync("pnpm", words, { encoding: "utf8" });
+  const licences = Object.keys(JSON.parse(stdout) as object);
+  expect(licences).toContain("MIT");
+  expect(licences).not.toContain("Unknown");
+});
 
 describe.each(globSync(["packages/*", "conformance"]).toSorted())("%s/package.json", (folder) => {
   const manifest = JSON.parse(readFileSync(`${folder}/package.json`, "utf8")) as {
@@ -18,6 +36,10 @@ describe.each(globSync(["packages/*", "conformance"]).toSorted())("%s/package.js
       publishConfig: { access: "public" }, // else a scoped package is published for its owners alone
     });
     expect(manifest.keywords).not.toEqual([]);
+  });
+
+  it("asks for the Node that all ask for", () => {
+    expect(manifest).toMatchObject({ engines: { node: `>=${NODE}.0` } });
   });
 
   it("depends on others of the workspace as they are", () => {

@@ -2,14 +2,16 @@
 // Starts the command line: the built files where there are some, in a clone its TypeScript as it stands.
 import { existsSync } from "node:fs";
 
-const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-if (major < 22 || (major === 22 && minor < 18)) {
-  console.error(`BackendUnavailableError: this is Node ${process.versions.node}; residual needs 22.18 or newer`);
-  process.exit(1);
-}
 const source = new URL("../src/main.ts", import.meta.url);
 // RESIDUAL_BUILT=1 runs a clone's built files, as they are published, after pnpm build.
 const inClone = existsSync(source) && !process.env.RESIDUAL_BUILT;
+const needed = inClone ? "22.18" : "20.19"; // TypeScript as it stands; the built files, as package.json's engines say
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+const [leastMajor = 0, leastMinor = 0] = needed.split(".").map(Number);
+if (major < leastMajor || (major === leastMajor && minor < leastMinor)) {
+  console.error(`UnsupportedError: this is Node ${process.versions.node}; residual needs ${needed} or newer`);
+  process.exit(1);
+}
 if (inClone) {
   // not imported above: older versions have none, and must get here
   const { registerHooks } = await import("node:module");
