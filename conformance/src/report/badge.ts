@@ -1,10 +1,10 @@
-import { makeBadge } from "badge-maker";
+import { badgen } from "badgen";
 import type { Report } from "./types.ts";
 
 interface Badge {
   readonly label: string;
   readonly message: string;
-  readonly color: string;
+  readonly color: "green" | "red";
 }
 
 /** What fits on a badge: each backend, and how many of its checks passed. */
@@ -15,12 +15,13 @@ function badgeOf(reports: readonly Report[]): Badge {
     return passed ? `${backend.name} ${checks.length}` : `${backend.name} ${failed} of ${checks.length} fail`;
   });
   const good = reports.length > 0 && reports.every(({ passed }) => passed);
-  return { label: "conformance", message: parts.join(" | ") || "nothing run", color: good ? "brightgreen" : "red" };
+  return { label: "conformance", message: parts.join(" | ") || "nothing run", color: good ? "green" : "red" };
 }
 
 /** A badge as a picture. */
 export function toBadge(reports: readonly Report[]): string {
-  return `${makeBadge(badgeOf(reports))}\n`;
+  const { label, message, color } = badgeOf(reports);
+  return `${badgen({ label, status: message, color })}\n`;
 }
 
 /** The same for shields.io's endpoint, which draws it: https://shields.io/badges/endpoint-badge */

@@ -132,7 +132,7 @@ describe("badges", () => {
       schemaVersion: 1,
       label: "conformance",
       message: "onnx 3",
-      color: "brightgreen",
+      color: "green",
     });
     expect(JSON.parse(toShields(sample()))).toMatchObject({
       message: "onnx 3 | other 2 of 3 fail | third 0 of 0 fail",
@@ -140,6 +140,7 @@ describe("badges", () => {
     });
     expect(JSON.parse(toShields([]))).toMatchObject({ message: "nothing run", color: "red" });
     expect(toBadge(sample())).toMatch(/^<svg /);
+    expect(toBadge(sample("<script>"))).not.toContain("<script>");
   });
 });
 
