@@ -1,0 +1,4 @@
+import entries from "./entries.cjs";
+
+for (const entry of entries) await import(entry);
+console.log("imported");

@@ -1,0 +1,2 @@
+for (const entry of require("./entries.cjs")) require(entry);
+console.log("required");

