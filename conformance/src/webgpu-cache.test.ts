@@ -4,6 +4,7 @@ import { softwareGpu } from "@residual/webgpu-software";
 import { describe, expect, it, vi } from "vitest";
 import { watchGpuMemory } from "./behaviour/gpu-memory.ts";
 import { conform } from "./conform.ts";
+import { watchedGpu } from "./testing/watched-gpu.ts";
 
 const gpu = await softwareGpu();
 
@@ -35,7 +36,7 @@ interface Record {
 /**
  * Opens a new device. "cold" has only one tile and the plain kernels: SwiftShader compiles them soonest.
  */
-const backendWith = (cache: WebgpuCache) => webgpu({ gpu, cache, tuning: "cold" });
+const backendWith = (cache: WebgpuCache) => webgpu({ gpu: watchedGpu(gpu).gpu, cache, tuning: "cold" });
 
 /** Runs of the device until the network is ready: those of the self-test. */
 async function runsOfCompile(cache: WebgpuCache): Promise<number> {
@@ -57,6 +58,18 @@ describe("the self-test", () => {
     const { writes } = cache;
     expect(await runsOfCompile(cache)).toBe(0);
     expect(cache.writes).toBe(writes);
+  });
+
+  it("is done once for a device, whatever the backends", async () => {
+    const { gpu: fresh } = watchedGpu(gpu);
+    const passes = vi.spyOn(GPUCommandEncoder.prototype, "beginComputePass");
+    const [first, second] = [webgpu({ gpu: fresh, tuning: "cold" }), webgpu({ gpu: fresh, tuning: "cold" })];
+    await using _ = await first.compile(network());
+    const runs = passes.mock.calls.length;
+    expect(runs).toBeGreaterThan(0);
+    await using __ = await second.compile(network());
+    expect(passes.mock.calls.length).toBe(runs);
+    passes.mockRestore();
   });
 
   it("that a kernel failed is remembered as well", async () => {

@@ -98,6 +98,113 @@ it("after thousands of rounds, more leave no memory behind", async () => {
   expect(Math.min(...grown)).toBeLessThan(20e3);
 });
 
+/** Round by round: what a process that opens a backend for each model holds. */
+it("a hundred backends, one after the other, share a device, and leave no memory, thread or file", async () => {
+  const round = async () => {
+    const backend = webgpu({ gpu: await softwareGpu() });
+    await backend.describe();
+    await using executable = await backend.compile(small());
+    await executable.run({ x });
+  };
+  const held = async (rounds: number) => {
+    for (let i = 0; i < rounds; i++) await round();
+    return resources();
+  };
+  const before = await held(20);
+  const after = await held(100);
+  expect(after.threads).toBeLessThanOrEqual(before.threads!);
+  expect(after.files).toBeLessThanOrEqual(before.files!);
+  expect((after.resident! - before.resident!) / 100).toBeLessThan(2 ** 20); // a device has 33 MB
+});
+
+describe("a device", () => {
+  it("is shared by backends with one source, and destroyed soon after the last executable", async () => {
+    const { gpu: fresh, devices } = watchedGpu(gpu);
+    const [first, second] = [webgpu({ gpu: fresh }), webgpu({ gpu: fresh, kernels: "plain" })];
+    const executables = await Promise.all([first.compile(small()), second.compile(small())]);
+    expect(devices).toHaveLength(1);
+    let isLost = false;
+    void devices[0]!.lost.then(() => {
+      isLost = true;
+    });
+    await executables[0].dispose();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(isLost).toBe(false);
+    expect((await executables[1].run({ x })).y.data).toEqual(positive);
+    await executables[1].dispose();
+    expect(await devices[0]!.lost).toMatchObject({ reason: "destroyed" });
+    await using again = await first.compile(small());
+    expect((await again.run({ x })).y.data).toEqual(positive);
+    expect(devices).toHaveLength(2);
+  });
+
+  it("that nobody uses any more makes room for the next", async () => {
+    const devices: GPUDevice[] = [];
+    for (let source = 0; source < 3; source++) {
+      const watched = watchedGpu(gpu);
+      await using _ = await webgpu({ gpu: watched.gpu }).compile(small());
+      devices.push(...watched.devices);
+    }
+    await Promise.all(devices.slice(0, 2).map(({ lost }) => lost));
+    expect(devices).toHaveLength(3);
+  });
+
+  it("is destroyed after a compile that fails, and after describe", async () => {
+    const { gpu: fresh, devices } = watchedGpu(gpu, (code) => `${code} nonsense`);
+    const backend = webgpu({ gpu: fresh });
+    await expect(backend.compile(small())).rejects.toMatchObject({ code: "UnsupportedError" });
+    await devices[0]!.lost;
+    await backend.describe();
+    await devices[1]!.lost;
+  });
+
+  it("that was handed out stays open, and if its owner destroys it the next compile opens another", async () => {
+    const { gpu: fresh, devices } = watchedGpu(gpu);
+    const backend = webgpu({ gpu: fresh });
+    const device = await backend.device();
+    await (await backend.compile(small())).dispose();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const buffer = device.createBuffer({ size: 16, usage: GPUBufferUsage.MAP_READ });
+    await buffer.mapAsync(GPUMapMode.READ);
+    device.destroy();
+    await using executable = await webgpu({ gpu: fresh }).compile(small());
+    expect((await executable.run({ x })).y.data).toEqual(positive);
+    expect(devices).toHaveLength(2);
+  });
+});
+
+describe("a neighbour's failure", () => {
+  it("in a run from a destroyed buffer is its own, 60 times of 60", async () => {
+    const backend = webgpu({ gpu });
+    const device = await backend.device();
+    await using guilty = await backend.compile(small());
+    await using innocent = await webgpu({ gpu }).compile(small());
+    for (let round = 0; round < 60; round++) {
+      const usage = GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+      const [gone, to] = [device.createBuffer({ size: 16, usage }), device.createBuffer({ size: 16, usage })];
+      gone.destroy();
+      const [failed, answered] = await Promise.allSettled([
+        guilty.runOnDevice({ inputs: { x: gone }, outputs: { y: to } }),
+        innocent.run({ x }),
+      ]);
+      to.destroy();
+      expect(failed).toMatchObject({ status: "rejected", reason: { code: "UnsupportedError" } });
+      expect(answered).toMatchObject({ status: "fulfilled", value: { y: { data: positive } } });
+    }
+  });
+
+  it("in a compile that the device refuses is its own", async () => {
+    const { gpu: fresh } = watchedGpu(gpu, (code, label) => (label.startsWith("conv2d") ? `${code} nonsense` : code));
+    const backend = webgpu({ gpu: fresh, kernels: "plain" });
+    await using innocent = await backend.compile(small());
+    for (let round = 0; round < 20; round++) {
+      const [failed, answered] = await Promise.allSettled([backend.compile(tiled()), innocent.run({ x })]);
+      expect(failed).toMatchObject({ status: "rejected", reason: { code: "UnsupportedError" } });
+      expect(answered).toMatchObject({ status: "fulfilled", value: { y: { data: positive } } });
+    }
+  });
+});
+
 describe("buffers of the caller's", () => {
   const backend = webgpu({ gpu });
   const storage = async (bytes: number, usage: GPUBufferUsageFlags) =>

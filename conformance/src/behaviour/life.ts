@@ -1,7 +1,7 @@
-import { AbortError } from "@residual/core";
+import { AbortError, constant, type Executable, type Graph, graph, input, ops } from "@residual/core";
 import { watchGpuMemory } from "./gpu-memory.ts";
 import { type Resources, resources } from "./resources.ts";
-import { type Behaviour, expectRefusal, expectThat, inWords, sameBits } from "./subject.ts";
+import { type Behaviour, expectRefusal, expectThat, inWords, type Subject, sameBits } from "./subject.ts";
 
 const describes: Behaviour = async ({ backend }) => {
   const { library, version, device, dtypes } = await backend.describe();
@@ -60,6 +60,53 @@ const disposedInside: Behaviour = async ({ compile, image }) => {
   );
   await executable.dispose();
   expectThat(await running, "a run that dispose met gave a wrong answer");
+};
+
+/** Weights that turn out to be unreadable while a backend loads them. */
+function unreadable(): Graph {
+  const x = input("x", [1, 2]);
+  const read = () => Promise.reject(new Error("the disk is gone"));
+  const weight = constant("weight", { dtype: "float32", shape: [2, 2], firstNonFinite: -1, read });
+  return graph({ name: "unreadable", inputs: { x }, outputs: { y: ops.linear({ x, weight }) } });
+}
+
+/** Work that fails, by name; it is given an executable of its own. */
+const failing: {
+  readonly [what: string]: (subject: Subject, own: Executable<"image">) => Promise<unknown>;
+} = {
+  "a compile of weights that cannot be read": ({ backend }) => backend.compile(unreadable()),
+  "a run of two channels": ({ image }, own) => {
+    const { data } = image("a");
+    return own.run({ image: { dtype: "float32", shape: [1, 2, 32, 48], data } });
+  },
+  "an aborted run": ({ image }, own) => own.run({ image: image("a") }, { signal: AbortSignal.abort() }),
+};
+
+/** Rounds of each failure: which of two that run at the same time is ahead is a matter of chance. */
+const NEIGHBOURS = 5;
+
+const neighbours: Behaviour = async (subject) => {
+  await using mine = await subject.compile();
+  await using other = await subject.compile();
+  const expected = (await mine.run({ image: subject.image("a") })).logits;
+  for (const [what, fail] of Object.entries(failing)) {
+    for (let round = 0; round < NEIGHBOURS; round++) {
+      const [failed, run, compiled] = await Promise.allSettled([
+        fail(subject, other),
+        mine.run({ image: subject.image("a") }),
+        subject.compile(),
+      ]);
+      expectThat(failed.status === "rejected", `${what} was taken beside a run and a compile that are fine`);
+      if (run.status === "rejected") expectThat(false, `beside ${what} a run rejects: ${inWords(run.reason)}`);
+      expectThat(sameBits(expected, run.value.logits), `beside ${what} a run has another answer`);
+      if (compiled.status === "rejected") {
+        expectThat(false, `beside ${what} a compile rejects: ${inWords(compiled.reason)}`);
+      }
+      const answer = await compiled.value.run({ image: subject.image("a") });
+      await compiled.value.dispose();
+      expectThat(sameBits(expected, answer.logits), `what is compiled beside ${what} has another answer`);
+    }
+  }
 };
 
 const WARM_UP = 40;
@@ -122,5 +169,6 @@ export const life: { readonly [name: string]: Behaviour } = {
   "aborted in mid run": abortedInside,
   "disposed twice, then run": disposedTwice,
   "disposed in mid run": disposedInside,
+  "a neighbour's failure is not mine": neighbours,
   [`${ROUNDS} rounds of compile, run and dispose`]: leavesNothing,
 };

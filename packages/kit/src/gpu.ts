@@ -1,4 +1,7 @@
 import { BackendUnavailableError } from "@residual/core";
+import type { AdapterInfo } from "./gpu-types.ts";
+
+export type { Adapter, AdapterInfo, Buffer, ComputePipeline, Device, Gpu, GpuSource } from "./gpu-types.ts";
 
 /** The package that brings WebGPU to Node: Dawn, Chromium's own. Browsers, Deno and Bun have WebGPU themselves. */
 const DAWN = "webgpu";
@@ -51,15 +54,6 @@ function reasonOf(cause: unknown): string {
     return `${DAWN} is not installed; npm install ${DAWN}`;
   const why = cause instanceof Error ? cause.message : String(cause);
   return `${DAWN} does not load (${why}); npm install ${DAWN}`;
-}
-
-/** What an adapter tells of itself. A GPUAdapterInfo fits. */
-export interface AdapterInfo {
-  readonly vendor: string;
-  readonly architecture: string;
-  readonly device: string;
-  readonly description: string;
-  readonly isFallbackAdapter?: boolean;
 }
 
 /** The adapter's own name, as far as it tells one: `nvidia-geforce-rtx-4090`, else `nvidia ampere`. */

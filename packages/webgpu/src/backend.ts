@@ -1,5 +1,6 @@
 import {
   type Backend,
+  type BackendDescription,
   type BackendParts,
   compileOn,
   type Deviation,
@@ -9,12 +10,13 @@ import {
   throwIfAborted,
   type WorkOptions,
 } from "@residual/core";
-import { adapterDriver, adapterName } from "@residual/kit/gpu";
+import { adapterDriver, adapterName, type Device, type GpuSource } from "@residual/kit/gpu";
 import { checkBuffers, type DeviceBuffers } from "./buffers.ts";
 import type { WebgpuCache } from "./cache.ts";
-import { type Family, type Float16, type Gpu, type GpuSource, openGpu, type Tuning } from "./device.ts";
+import { type Family, type Float16, type Gpu, gpuOn, type Known, type Tuning } from "./device.ts";
 import { WebgpuModel } from "./model.ts";
 import { type Program, printPlan, programsOf } from "./plan.ts";
+import { checkFloat16, type Lease, leaseDevice, openPlatform, SharedDevice } from "./shared-device.ts";
 import { type TunedLayer, type TuneOptions, tuneGraph } from "./tune.ts";
 
 export interface WebgpuOptions {
@@ -25,7 +27,7 @@ export interface WebgpuOptions {
    * "subgroups" convolutions on software adapters are several times faster. It is never destroyed here; once lost, so
    * is this backend.
    */
-  readonly device?: GPUDevice;
+  readonly device?: Device;
   /**
    * Of convolutions: for adapters on the CPU, for GPUs, or plain ones for neither. As the adapter calls for where not
    * given.
@@ -56,7 +58,7 @@ export interface WebgpuBackend extends Backend<"float32"> {
    * The device that executables run on; opened where none is yet. One that is opened in Node does not clear memory
    * before its first use: of a buffer that is written in part the rest holds anything.
    */
-  device(): Promise<GPUDevice>;
+  device(): Promise<Device>;
   /**
    * Times on this adapter each way to run each convolution and linear layer of a graph. The quickest are taken by the
    * next compiles, and by those of later processes where there is a cache. Takes some seconds on a GPU, a minute or so
@@ -93,57 +95,77 @@ const ofFloat16: readonly Deviation[] = [
 ];
 
 /**
- * Raw WebGPU compute. The device is opened by the first compile, shared by all executables, and opened anew once lost.
+ * Raw WebGPU compute. The first compile opens a device, which all backends with the same source of adapters share. It
+ * is destroyed soon after the last executable, and opened anew once lost.
  */
 export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
-  let opened: Promise<Gpu> | undefined;
-  const acquire = async (): Promise<Gpu> => {
-    opened ??= openGpu(options).then((gpu) => {
-      if (!options.device) void gpu.device.lost.then(forget);
-      return gpu;
-    });
-    return opened.catch((error: unknown) => {
-      forget();
-      throw error;
-    });
-  };
-  const forget = () => {
-    opened = undefined;
+  const lease = leasing(options);
+  const known: Known = new Map();
+  /** Work with the device, which stays open meanwhile. */
+  const withDevice = async <T>(work: (gpu: Gpu, lease: Lease) => T | Promise<T>): Promise<T> => {
+    const leased = await lease();
+    try {
+      return await work(await gpuOn(leased.shared, options, known), leased);
+    } finally {
+      leased.release();
+    }
   };
   const parts: BackendParts<"float32", WebgpuModel> = {
     name: "webgpu",
-    async describe() {
-      const { adapter, library, version, choice } = await acquire();
-      const algorithms = options.float16
-        ? [`float16-${options.float16}` as const]
-        : (choice.winograd?.map(({ name }) => name) ?? []);
-      const deviations = options.float16 ? ofFloat16 : [];
-      const driver = adapterDriver(adapter);
-      return {
-        library,
-        version,
-        device: adapterName(adapter),
-        ...(driver !== undefined && { driver }),
-        dtypes: ["float32"],
-        algorithms,
-        deviations,
-      };
+    describe: () => withDevice((gpu) => descriptionOf(gpu, options)),
+    async load(graph, work) {
+      const { shared, release } = await lease();
+      const gpu = await gpuOn(shared, options, known);
+      return WebgpuModel.load(gpu, graph, work, release);
     },
-    load: async (graph, work) => WebgpuModel.load(await acquire(), graph, work),
   };
   return {
     name: parts.name,
     describe: () => parts.describe(),
-    device: async () => (await acquire()).device,
-    async tune(graph, options = {}) {
-      throwIfAborted(options.signal);
-      const gpu = await acquire();
-      gpu.check();
-      const layers = await tuneGraph(gpu, graph, options);
-      await gpu.remember();
-      return layers;
+    device: () =>
+      withDevice(({ device }, { keepOpen }) => {
+        keepOpen();
+        return device;
+      }),
+    async tune(graph, work = {}) {
+      throwIfAborted(work.signal);
+      return withDevice(async (gpu) => {
+        gpu.shared.check();
+        const layers = await tuneGraph(gpu, graph, work);
+        await gpu.remember();
+        return layers;
+      });
     },
     compile: (graph, work) => compileWith(parts, graph, work),
+  };
+}
+
+/** What opens a backend's device, or shares one that is open. */
+function leasing({ device, gpu, float16 }: WebgpuOptions): () => Promise<Lease> {
+  if (device) {
+    const from = { gpu: device, library: "a device of the caller's", version: "unknown" };
+    const shared = new SharedDevice(device, device.adapterInfo, from);
+    const ignore = () => {};
+    return async () => {
+      if (float16) checkFloat16(device, shared.adapter);
+      return { shared, keepOpen: ignore, release: ignore };
+    };
+  }
+  const own = gpu && { gpu, library: "a GPU of the caller's", version: "unknown" };
+  return async () => leaseDevice(own ?? (await openPlatform()), float16 !== undefined);
+}
+
+function descriptionOf({ shared, choice }: Gpu, { float16 }: WebgpuOptions): BackendDescription {
+  const { adapter, library, version } = shared;
+  const driver = adapterDriver(adapter);
+  return {
+    library,
+    version,
+    device: adapterName(adapter),
+    ...(driver !== undefined && { driver }),
+    dtypes: ["float32"],
+    algorithms: float16 ? [`float16-${float16}` as const] : (choice.winograd?.map(({ name }) => name) ?? []),
+    deviations: float16 ? ofFloat16 : [],
   };
 }
 

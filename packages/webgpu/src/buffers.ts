@@ -1,10 +1,11 @@
-/// <reference types="@webgpu/types" preserve="true" />
+/// <reference types="@webgpu/types" />
 import { concrete, type Graph, ShapeError, sizeOf, UnsupportedError } from "@residual/core";
+import type { Buffer } from "@residual/kit/gpu";
 
 /** Buffers of the caller's, by the names of a graph's inputs and outputs. Outputs that are not named are not copied. */
 export interface DeviceBuffers<In extends string = string, Out extends string = string> {
-  readonly inputs: { readonly [K in In]: GPUBuffer };
-  readonly outputs: { readonly [K in Out]?: GPUBuffer };
+  readonly inputs: { readonly [K in In]: Buffer };
+  readonly outputs: { readonly [K in Out]?: Buffer };
 }
 
 /** Throws ShapeError for names that the graph does not have, UnsupportedError for a buffer that will not do. */
@@ -29,7 +30,7 @@ export function checkBuffers(graph: Graph, batch: number, { inputs, outputs }: D
 
 function checkBuffer(
   name: string,
-  { size, usage }: GPUBuffer,
+  { size, usage }: Buffer,
   shape: readonly number[],
   needed: "COPY_SRC" | "COPY_DST",
 ): void {

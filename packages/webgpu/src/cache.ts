@@ -44,7 +44,7 @@ const none: Findings = { checked: new Map(), tuned: new Map() };
  */
 export async function readFindings(cache: WebgpuCache, identity: Identity): Promise<Findings> {
   try {
-    const text = await cache.read(keyOf(identity));
+    const text = await cache.read(identityKey(identity));
     return text === undefined || text.length > LONGEST ? none : parsed(JSON.parse(text), identity);
   } catch {
     return none; // a help, and no more
@@ -62,10 +62,11 @@ export async function writeFindings(cache: WebgpuCache, identity: Identity, find
     checked: Object.fromEntries([...before.checked, ...findings.checked]),
     tuned: Object.fromEntries([...before.tuned, ...findings.tuned]),
   };
-  await cache.write(keyOf(identity), JSON.stringify(record, undefined, 1));
+  await cache.write(identityKey(identity), JSON.stringify(record, undefined, 1));
 }
 
-function keyOf(identity: Identity): string {
+/** The key that a device's record has in a cache. */
+export function identityKey(identity: Identity): string {
   const text = textOf(identity);
   return `webgpu-${[text, `${text}.`].map((each) => fnv1a32(each).toString(16).padStart(8, "0")).join("")}`;
 }

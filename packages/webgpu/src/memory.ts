@@ -11,6 +11,7 @@ import {
 } from "@residual/core";
 import type { Uploaded } from "./builder.ts";
 import type { Gpu } from "./device.ts";
+import { answered, type Calls, guarded } from "./guard.ts";
 import { formatOf, isFloat16, isTextures, type Memory, TEXELS } from "./kernels/kernel.ts";
 import type { Lowered } from "./lower.ts";
 import { dense } from "./packing.ts";
@@ -142,6 +143,7 @@ export function variableUploads({ variables }: Lowered, to: ReadonlyMap<string, 
 /** Reads numbers as float32, packs them, and brings them to the device. */
 export async function upload(
   gpu: Gpu,
+  calls: Calls,
   uploads: readonly Upload[],
   { signal, onProgress }: WorkOptions = {},
 ): Promise<void> {
@@ -150,6 +152,7 @@ export async function upload(
   const pieces = sorted.flatMap((load, i) => chunksOf(load).map((chunk) => ({ load, chunk, i })));
   const uploader = new StagingUploader(
     gpu.device,
+    calls,
     pieces.map(({ load: { memory }, chunk: { length } }) => stagingBytes(length, memory)),
   );
   const countOf = ({ load: { source }, chunk: { rows } }: (typeof pieces)[number]) =>
@@ -239,31 +242,40 @@ class StagingUploader {
   readonly #device: GPUDevice;
   readonly #size: number;
   readonly #all: GPUBuffer[] = [];
+  readonly #calls: Calls;
   readonly #underWay: { readonly buffer: GPUBuffer; readonly back: Promise<unknown> }[] = [];
   #mapped: GPUBuffer | undefined;
-  #encoder: GPUCommandEncoder;
+  #encoder: GPUCommandEncoder | undefined;
   /** Bytes of the mapped buffer. */
   #used = 0;
 
   /** `sizes` are the bytes of all that will be added. */
-  constructor(device: GPUDevice, sizes: readonly number[]) {
+  constructor(device: GPUDevice, calls: Calls, sizes: readonly number[]) {
     const total = sizes.reduce((sum, each) => sum + each, 0);
     this.#device = device;
+    this.#calls = calls;
     this.#size = Math.max(4, Math.min(STAGING_BYTES, total), ...sizes);
-    this.#encoder = device.createCommandEncoder();
   }
 
   /** Reads the numbers of a chunk into `numbers`, and packs them while they are in the cache. */
-  async add(
-    { source, to, packing, memory }: Upload,
-    { rows, length, start, planes }: Chunk,
-    numbers: Float32Array,
-  ): Promise<void> {
-    const bytes = stagingBytes(length, memory);
+  async add(upload: Upload, chunk: Chunk, numbers: Float32Array): Promise<void> {
+    const bytes = stagingBytes(chunk.length, upload.memory);
     if (this.#used + bytes > this.#size) this.#send();
-    this.#mapped ??= await this.#next();
-    await readRows(source, numbers, rows);
-    const place = this.#mapped.getMappedRange(this.#used, bytes);
+    const mapped = this.#mapped ?? (await this.#next());
+    this.#mapped = mapped;
+    await readRows(upload.source, numbers, chunk.rows);
+    this.#calls(() => this.#write(mapped, upload, chunk, numbers));
+    this.#used += bytes;
+  }
+
+  /** Packs numbers into a mapped buffer, and has them copied from there. */
+  #write(
+    mapped: GPUBuffer,
+    { to, packing, memory }: Upload,
+    { length, start, planes }: Chunk,
+    numbers: Float32Array,
+  ): void {
+    const place = mapped.getMappedRange(this.#used, stagingBytes(length, memory));
     if (isFloat16(memory)) {
       const wide = new Float32Array(length);
       packing.write(numbers, wide);
@@ -277,12 +289,12 @@ class StagingUploader {
     }
     const [share, plane] = [length / planes, packing.length / planes];
     for (let i = 0; i < planes; i++) {
-      this.#copy(this.#mapped, to, memory, this.#used + bytesIn(memory, i * share), i * plane + start, share);
+      this.#copy(mapped, to, memory, this.#used + bytesIn(memory, i * share), i * plane + start, share);
     }
-    this.#used += bytes;
   }
 
   #copy(buffer: GPUBuffer, to: Allocation, memory: Memory, offset: number, at: number, count: number): void {
+    this.#encoder ??= this.#device.createCommandEncoder();
     if ("createView" in to) {
       const granularity = rowGranularity(memory);
       const source = { buffer, offset, bytesPerRow: bytesPerTextureRow(memory) };
@@ -295,34 +307,36 @@ class StagingUploader {
   }
 
   #send(): void {
-    const buffer = this.#mapped;
+    const [buffer, encoder] = [this.#mapped, this.#encoder];
     if (!buffer) return;
-    buffer.unmap();
-    this.#device.queue.submit([this.#encoder.finish()]);
-    this.#encoder = this.#device.createCommandEncoder();
-    this.#mapped = undefined;
-    this.#used = 0;
-    const back = buffer.mapAsync(GPUMapMode.WRITE);
+    const back = this.#calls(() => {
+      buffer.unmap();
+      if (encoder) this.#device.queue.submit([encoder.finish()]);
+      return buffer.mapAsync(GPUMapMode.WRITE);
+    });
     back.catch(() => {}); // it is waited for below, unless something else fails first
     this.#underWay.push({ buffer, back });
+    this.#encoder = undefined;
+    this.#mapped = undefined;
+    this.#used = 0;
   }
 
   async #next(): Promise<GPUBuffer> {
     if (this.#all.length < STAGING_BUFFERS) {
       const usage = GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC;
-      const buffer = this.#device.createBuffer({ size: this.#size, usage, mappedAtCreation: true });
+      const buffer = this.#calls(() => this.#device.createBuffer({ size: this.#size, usage, mappedAtCreation: true }));
       this.#all.push(buffer);
       return buffer;
     }
     const { buffer, back } = this.#underWay.shift()!;
-    await napping(back);
+    await napping(answered(back));
     return buffer;
   }
 
   /** Sends the rest, and waits for all. */
   async end(): Promise<void> {
     this.#send();
-    for (const { back } of this.#underWay) await napping(back);
+    for (const { back } of this.#underWay) await napping(answered(back));
   }
 
   destroy(): void {
@@ -332,20 +346,19 @@ class StagingUploader {
 
 /** A plan with its constants, for one image; they are destroyed together. For graphs without variables. */
 export async function loadPlan(gpu: Gpu, lowered: Lowered): Promise<PreparedPlan> {
-  const weights = allocateWeights(gpu, lowered);
+  const made: (() => void)[] = [];
   const destroy = () => {
-    for (const each of weights.values()) each.destroy();
+    for (const each of made) each();
   };
   try {
-    await upload(gpu, constantUploads(lowered, weights));
-    const prepared = await napping(preparePlan(gpu, lowered, 1, { weights, variables: new Map() }));
-    return {
-      ...prepared,
-      destroy: () => {
-        prepared.destroy();
-        destroy();
-      },
-    };
+    return await guarded(gpu.shared, "a kernel", async (calls) => {
+      const weights = calls(() => allocateWeights(gpu, lowered));
+      made.push(...[...weights.values()].map((each) => () => each.destroy()));
+      await upload(gpu, calls, constantUploads(lowered, weights));
+      const prepared = await napping(preparePlan(gpu, calls, lowered, 1, { weights, variables: new Map() }));
+      made.push(prepared.destroy);
+      return { ...prepared, destroy };
+    });
   } catch (error) {
     destroy();
     throw error;
@@ -361,12 +374,50 @@ export interface SharedMemory {
 /** Memory, pipelines and bind groups of a plan. */
 export async function preparePlan(
   gpu: Gpu,
-  { plan, inputs: shapes }: Lowered,
+  calls: Calls,
+  lowered: Lowered,
   batch: number,
-  { weights, variables }: SharedMemory,
+  shared: SharedMemory,
 ): Promise<PreparedPlan> {
-  const { device } = gpu;
+  const { plan } = lowered;
   using made = new Allocations();
+  const memory = calls(() => allocatePlan(gpu, lowered, shared, made));
+  const compiling = [...plan.dispatches, ...plan.repacks].map(({ kernel }) => gpu.shared.pipeline(kernel));
+  const pipelines = await Promise.all(compiling);
+  return calls(() => {
+    const steps = stepsOf(gpu.device, memory.bindings, pipelines);
+    const [own, packing] = [steps.slice(0, plan.dispatches.length), steps.slice(plan.dispatches.length)];
+    const repacks = plan.repacks.map(
+      ({ variable, output }, i): RepackStep => ({
+        ...packing[i]!,
+        variable,
+        output: keyOf({ kind: "packed", name: output }),
+      }),
+    );
+    const { bindings: _, ...rest } = memory;
+    return { batch, plan, ...rest, steps: own, repacks, destroy: made.keep() };
+  });
+}
+
+/** What a launch binds, in order. */
+interface Bindings {
+  readonly bound: readonly Allocation[];
+  readonly workgroups: Launch["workgroups"];
+}
+
+type PlanMemory = Pick<PreparedPlan, "inputs" | "sizes" | "readings" | "updates" | "mapped"> & {
+  /** Those of dispatches, and of repacks behind them. */
+  readonly bindings: readonly Bindings[];
+};
+
+/** The memory of a plan; all that is allocated is put into `made`. */
+function allocatePlan(
+  gpu: Gpu,
+  { plan, inputs: shapes }: Lowered,
+  { weights, variables }: SharedMemory,
+  made: Allocations,
+): PlanMemory {
+  const { device } = gpu;
   const slots = plan.slots.map(({ memory, bytes }, i) => made.add(allocated(gpu, memory, `values ${i}`, bytes)));
   const inputs = new Map(
     [...shapes].map(([name, shape]) => [name, made.add(storageBuffer(gpu, name, bytesOf(shape)))]),
@@ -378,25 +429,14 @@ export async function preparePlan(
     return weights.get(keyOf(storage))!;
   };
   const bufferOf = ({ storage }: Output) => placeOf(storage) as GPUBuffer; // results are in the host's order
-  const resources = new Map<Allocation, GPUBindingResource>(); // one for each, however often it is bound
-  const resourceOf = (of: Allocation): GPUBindingResource => {
-    const resource = resources.get(of) ?? ("createView" in of ? of.createView() : { buffer: of });
-    resources.set(of, resource);
-    return resource;
+  const bindingsOf = (launch: Launch, output: Storage): Bindings => {
+    const params = made.add(paramsOf(device, launch));
+    return { bound: [params, ...[...launch.inputs, output].map(placeOf)], workgroups: launch.workgroups };
   };
-  const stepOf = async (launch: Launch, output: Storage): Promise<Step> => {
-    const stepParams = made.add(paramsOf(device, launch));
-    const operands = [...launch.inputs, output].map(placeOf);
-    const pipeline = await gpu.pipeline(launch.kernel);
-    const entries = [stepParams, ...operands].map((each, binding) => ({ binding, resource: resourceOf(each) }));
-    const group = device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
-    return { pipeline, group, workgroups: launch.workgroups };
-  };
-  const preparingSteps = plan.dispatches.map((dispatch) => stepOf(dispatch, { kind: "value", id: dispatch.output }));
-  const preparingRepacks = plan.repacks.map(async (repack): Promise<RepackStep> => {
-    const output = { kind: "packed", name: repack.output } as const;
-    return { ...(await stepOf(repack, output)), variable: repack.variable, output: keyOf(output) };
-  });
+  const bindings = [
+    ...plan.dispatches.map((dispatch) => bindingsOf(dispatch, { kind: "value", id: dispatch.output })),
+    ...plan.repacks.map((repack) => bindingsOf(repack, { kind: "packed", name: repack.output })),
+  ];
   let total = 0;
   const readings = Object.entries(plan.outputs).map(([name, output]): Reading => {
     const offset = total;
@@ -412,8 +452,26 @@ export async function preparePlan(
   });
   const mapped = made.add(readableBuffer(device, Math.max(16, total)));
   const sizes = new Map([...shapes].map(([name, shape]) => [name, 4 * sizeOf(shape)]));
-  const [steps, repacks] = await Promise.all([Promise.all(preparingSteps), Promise.all(preparingRepacks)]);
-  return { batch, plan, inputs, sizes, steps, repacks, readings, updates, mapped, destroy: made.keep() };
+  return { inputs, sizes, readings, updates, mapped, bindings };
+}
+
+function stepsOf(
+  device: GPUDevice,
+  bindings: readonly Bindings[],
+  pipelines: readonly GPUComputePipeline[],
+): readonly Step[] {
+  const resources = new Map<Allocation, GPUBindingResource>(); // one for each, however often it is bound
+  const resourceOf = (of: Allocation): GPUBindingResource => {
+    const resource = resources.get(of) ?? ("createView" in of ? of.createView() : { buffer: of });
+    resources.set(of, resource);
+    return resource;
+  };
+  return bindings.map(({ bound, workgroups }, i) => {
+    const pipeline = pipelines[i]!;
+    const entries = bound.map((each, binding) => ({ binding, resource: resourceOf(each) }));
+    const group = device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+    return { pipeline, group, workgroups };
+  });
 }
 
 /** A buffer that the host can map to read. */

@@ -8,7 +8,8 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import type { DeviceBuffers } from "./buffers.ts";
-import { type Gpu, guarded } from "./device.ts";
+import type { Gpu } from "./device.ts";
+import { type Calls, guarded, scoped } from "./guard.ts";
 import { lowerToPlan } from "./lower.ts";
 import {
   allocateVariables,
@@ -36,15 +37,22 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
   /** For the batch of the last run. */
   #prepared: PreparedPlan | undefined;
   #planOfOne: Plan | undefined;
+  /** What the device makes of the last updates. */
+  #committed: Promise<void> | undefined;
+  readonly #release: () => void;
 
-  private constructor(gpu: Gpu, graph: Graph) {
+  private constructor(gpu: Gpu, graph: Graph, release: () => void) {
     this.#gpu = gpu;
     this.#graph = graph;
+    this.#release = release;
   }
 
-  /** Throws what the device and the sources of constants and variables throw. */
-  static async load(gpu: Gpu, graph: Graph, options: WorkOptions): Promise<WebgpuModel> {
-    const model = new WebgpuModel(gpu, graph);
+  /**
+   * `release` is called when the model is disposed, or could not be loaded. Throws what the device and the sources of
+   * constants and variables throw.
+   */
+  static async load(gpu: Gpu, graph: Graph, options: WorkOptions, release: () => void): Promise<WebgpuModel> {
+    const model = new WebgpuModel(gpu, graph, release);
     try {
       model.#planOfOne = (await model.#preparedFor(1, options)).plan;
       return model;
@@ -66,23 +74,30 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
   ): Promise<{ [name: string]: Tensor<"float32"> }> {
     const prepared = await this.#preparedFor(batch);
     const given = Object.entries(inputs).map(([name, { data }]): Given => ({ name, data }));
-    await runPlan(this.#gpu, prepared, { inputs: given, signal });
-    return readBack(this.#gpu, prepared);
+    return guarded(this.#gpu.shared, "a run", async (calls) => {
+      await runPlan(this.#gpu, calls, prepared, { inputs: given, signal });
+      return readBack(calls, prepared);
+    });
   }
 
   /** As `run`, between buffers of the device. */
   async runOnDevice({ inputs, outputs }: DeviceBuffers, { batch, signal }: RunOptions): Promise<void> {
     const prepared = await this.#preparedFor(batch);
     const given = Object.entries(inputs).map(([name, buffer]): Given => ({ name, buffer }));
-    await runPlan(this.#gpu, prepared, { inputs: given, outputs, signal });
+    await guarded(this.#gpu.shared, "a run", (calls) =>
+      runPlan(this.#gpu, calls, prepared, { inputs: given, outputs, signal }),
+    );
   }
 
   commit(): void {
-    if (this.#prepared) commitUpdates(this.#gpu, this.#prepared);
+    const prepared = this.#prepared;
+    if (!prepared) return;
+    const { verdict } = scoped(this.#gpu.device, () => commitUpdates(this.#gpu, prepared));
+    this.#committed = verdict; // the next run, or read, tells
   }
 
   async read(names: readonly string[]): Promise<{ [name: string]: Tensor<"float32"> }> {
-    this.#gpu.check();
+    await this.#ready();
     const wanted = variablesOf(this.#graph).flatMap(({ name, shape }) => {
       const from = names.includes(name) && this.#variables?.get(name);
       return from ? [{ name, shape, from }] : [];
@@ -94,45 +109,55 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
     this.#freePlan();
     for (const each of this.#variables?.values() ?? []) each.destroy();
     this.#variables = undefined;
+    this.#release();
+  }
+
+  /** Throws once the device is gone, and if it refused the last updates of variables. */
+  async #ready(): Promise<void> {
+    const { shared } = this.#gpu;
+    shared.check();
+    const committed = this.#committed;
+    if (committed) await guarded(shared, "the update of variables", () => committed);
   }
 
   /** Memory for a batch. Memory for another batch is freed. */
   async #preparedFor(batch: number, options: WorkOptions = {}): Promise<PreparedPlan> {
-    this.#gpu.check();
+    await this.#ready();
     if (this.#prepared?.batch === batch) return this.#prepared;
     this.#prepared?.destroy();
     this.#prepared = undefined;
     try {
-      return await guarded(this.#gpu, this.#graph.name, () => this.#prepare(batch, options));
+      return await guarded(this.#gpu.shared, this.#graph.name, (calls) => this.#prepare(calls, batch, options));
     } catch (error) {
       this.#freePlan();
       throw error;
     }
   }
 
-  async #prepare(batch: number, { signal, onProgress }: WorkOptions): Promise<PreparedPlan> {
+  async #prepare(calls: Calls, batch: number, { signal, onProgress }: WorkOptions): Promise<PreparedPlan> {
     const gpu = this.#gpu;
     const wanted = lowerToPlan(this.#graph, batch, gpu.choice);
     const isTrusted = await checkKernels(gpu, wanted.plan);
     throwIfAborted(signal);
     const lowered = isTrusted ? wanted : lowerToPlan(this.#graph, batch, gpu.choice);
     const before = this.#weights;
-    const weights = allocateWeights(gpu, lowered, before);
+    const weights = calls(() => allocateWeights(gpu, lowered, before));
     this.#weights = weights;
-    const variables = this.#variables ?? allocateVariables(gpu, lowered);
+    const variables = this.#variables ?? calls(() => allocateVariables(gpu, lowered));
     const uploads = [
       ...constantUploads(lowered, weights, before),
       ...(this.#variables ? [] : variableUploads(lowered, variables)),
     ];
     this.#variables = variables;
-    const preparing = preparePlan(gpu, lowered, batch, { weights, variables });
+    const preparing = preparePlan(gpu, calls, lowered, batch, { weights, variables });
     preparing.catch(() => {}); // it is waited for below; other threads compile while weights go up
     try {
-      await upload(gpu, uploads, { signal, onProgress });
+      await upload(gpu, calls, uploads, { signal, onProgress });
       await compileKernels(gpu, lowered.plan, { signal, onProgress });
       this.#prepared = await preparing;
-      packVariables(gpu, this.#prepared, before);
-      return this.#prepared;
+      const prepared = this.#prepared;
+      calls(() => packVariables(gpu, prepared, before));
+      return prepared;
     } catch (error) {
       await preparing.then(({ destroy }) => destroy()).catch(() => {});
       throw error;
@@ -154,6 +179,6 @@ async function compileKernels(gpu: Gpu, plan: Plan, { signal, onProgress }: Work
   let done = 0;
   const tell = () => onProgress?.({ stage: "compile kernels", done: done++, total: kernels.length });
   tell();
-  await napping(Promise.all(kernels.map((kernel) => gpu.pipeline(kernel).then(tell))));
+  await napping(Promise.all(kernels.map((kernel) => gpu.shared.pipeline(kernel).then(tell))));
   throwIfAborted(signal);
 }

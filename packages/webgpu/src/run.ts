@@ -1,5 +1,6 @@
-import { DeviceLostError, sizeOf, type Tensor, tensorOf, throwIfAborted, type WorkOptions } from "@residual/core";
-import { type Gpu, guarded } from "./device.ts";
+import { sizeOf, type Tensor, tensorOf, throwIfAborted, type WorkOptions } from "@residual/core";
+import type { Gpu } from "./device.ts";
+import { answered, type Calls, guarded } from "./guard.ts";
 import { type PreparedPlan, type Reading, readableBuffer, type Step, type Weights } from "./memory.ts";
 import { fenceOn, mapWhenDone } from "./wait.ts";
 
@@ -23,31 +24,41 @@ const GROUP = 8;
  * One run: the inputs up, all dispatches in one pass and one submit. With a signal they go in groups, of which two are
  * under way, so that an abort leaves the rest undone, and the device never waits for us.
  */
-export async function runPlan(gpu: Gpu, prepared: PreparedPlan, { inputs, outputs, signal }: Run): Promise<void> {
-  const { device } = gpu;
+export async function runPlan(
+  { device }: Gpu,
+  calls: Calls,
+  prepared: PreparedPlan,
+  { inputs, outputs, signal }: Run,
+): Promise<void> {
   const { steps } = prepared;
   const size = signal ? GROUP : steps.length;
   const groups = Math.max(1, Math.ceil(steps.length / Math.max(1, size)));
-  for (const { name, data } of inputs) if (data) device.queue.writeBuffer(prepared.inputs.get(name)!, 0, data);
+  const submit = (group: number) => {
+    const isLast = group === groups - 1;
+    if (group === 0) writeInputs(device, prepared, inputs);
+    const encoder = device.createCommandEncoder();
+    if (group === 0) copyInputs(encoder, prepared, inputs);
+    encodeSteps(encoder, steps.slice(group * size, (group + 1) * size));
+    if (isLast) copyOutputs(encoder, prepared, outputs);
+    const fence = (isLast ? outputs : signal) && fenceOn(device); // else readBack waits for the last
+    fence?.mark(encoder);
+    device.queue.submit([encoder.finish()]);
+    return fence;
+  };
   let before: Promise<void> | undefined;
-  await guarded(gpu, "a run", async () => {
-    for (let group = 0; group < groups; group++) {
-      throwIfAborted(signal);
-      const encoder = device.createCommandEncoder();
-      if (group === 0) copyInputs(encoder, prepared, inputs);
-      encodeSteps(encoder, steps.slice(group * size, (group + 1) * size));
-      const isLast = group === groups - 1;
-      if (isLast) copyOutputs(encoder, prepared, outputs);
-      const fence = (isLast ? outputs : signal) && fenceOn(device); // else readBack waits for the last
-      fence?.mark(encoder);
-      device.queue.submit([encoder.finish()]);
-      const done = fence?.reached();
-      done?.catch(() => {}); // after an abort nobody waits for it
-      await before;
-      before = done;
-    }
-  });
+  for (let group = 0; group < groups; group++) {
+    throwIfAborted(signal);
+    const fence = calls(() => submit(group));
+    const done = fence && answered(fence.reached());
+    done?.catch(() => {}); // after an abort nobody waits for it
+    await before;
+    before = done;
+  }
   if (outputs) await before;
+}
+
+function writeInputs({ queue }: GPUDevice, { inputs: to }: PreparedPlan, inputs: readonly Given[]): void {
+  for (const { name, data } of inputs) if (data) queue.writeBuffer(to.get(name)!, 0, data);
 }
 
 function encodeSteps(encoder: GPUCommandEncoder, steps: readonly Step[]): void {
@@ -95,13 +106,15 @@ export async function readBuffers(
     total += 4 * sizeOf(each.shape);
     return { ...each, offset };
   });
-  return guarded(gpu, "reading variables", async () => {
-    const mapped = readableBuffer(device, Math.max(16, total));
+  return guarded(gpu.shared, "reading variables", async (calls) => {
+    const mapped = calls(() => readableBuffer(device, Math.max(16, total)));
     try {
-      const encoder = device.createCommandEncoder();
-      copyOutputs(encoder, { readings, mapped });
-      device.queue.submit([encoder.finish()]);
-      return await readBack(gpu, { readings, mapped });
+      calls(() => {
+        const encoder = device.createCommandEncoder();
+        copyOutputs(encoder, { readings, mapped });
+        device.queue.submit([encoder.finish()]);
+      });
+      return await readBack(calls, { readings, mapped });
     } finally {
       mapped.destroy();
     }
@@ -127,18 +140,17 @@ function copyOutputs(
 
 /** What the last run answered. */
 export async function readBack(
-  gpu: Gpu,
+  calls: Calls,
   { readings, mapped }: Pick<PreparedPlan, "readings" | "mapped">,
 ): Promise<{ [name: string]: Tensor<"float32"> }> {
-  await mapWhenDone(mapped, GPUMapMode.READ).catch((cause: unknown) => {
-    gpu.check();
-    throw new DeviceLostError(`webgpu: the device did not give its answer: ${String(cause)}; compile again`, { cause });
+  await answered(mapWhenDone(mapped, GPUMapMode.READ));
+  return calls(() => {
+    const bytes = mapped.getMappedRange();
+    const answers = readings.map(({ name, shape, offset }): [string, Tensor<"float32">] => [
+      name,
+      tensorOf("float32", shape, new Float32Array(bytes.slice(offset, offset + 4 * sizeOf(shape)))),
+    ]);
+    mapped.unmap();
+    return Object.fromEntries(answers);
   });
-  const bytes = mapped.getMappedRange();
-  const answers = readings.map(({ name, shape, offset }): [string, Tensor<"float32">] => [
-    name,
-    tensorOf("float32", shape, new Float32Array(bytes.slice(offset, offset + 4 * sizeOf(shape)))),
-  ]);
-  mapped.unmap();
-  return Object.fromEntries(answers);
 }

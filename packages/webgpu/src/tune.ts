@@ -15,7 +15,8 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import type { Choice } from "./choice.ts";
-import { type Gpu, guarded } from "./device.ts";
+import type { Gpu } from "./device.ts";
+import { answered, type Calls, guarded } from "./guard.ts";
 import { type Lowered, lowerToPlan } from "./lower.ts";
 import { loadPlan, type PreparedPlan } from "./memory.ts";
 import type { Plan } from "./plan.ts";
@@ -77,7 +78,9 @@ export async function tuneGraph(
   for (const [done, [key, nodes]] of layers.entries()) {
     onProgress?.({ stage: `tune ${given.name}`, done, total: layers.length });
     throwIfAborted(signal);
-    const { way, layer } = await guarded(gpu, nodes[0]!.name, () => tuneLayer(gpu, nodes, batch, signal));
+    const { way, layer } = await guarded(gpu.shared, nodes[0]!.name, (calls) =>
+      tuneLayer(gpu, calls, nodes, batch, signal),
+    );
     found.push({ key, way, layer });
   }
   onProgress?.({ stage: `tune ${given.name}`, done: layers.length, total: layers.length });
@@ -111,6 +114,7 @@ interface Contender {
 
 async function tuneLayer(
   gpu: Gpu,
+  calls: Calls,
   nodes: readonly AnyNode[],
   batch: number,
   signal: WorkOptions["signal"],
@@ -123,7 +127,7 @@ async function tuneLayer(
       contenders.push(await contend(gpu, name, lowered));
     }
     const [first] = contenders as [Contender];
-    const left = await race(gpu, contenders, signal);
+    const left = await race(gpu, calls, contenders, signal);
     const quickest = left.toSorted((a, b) => median(a.costs) - median(b.costs))[0]!;
     const isWorth = median(quickest.costs) < (1 - WORTH) * median(first.costs);
     const best = isWorth ? quickest : first;
@@ -174,14 +178,15 @@ function textOf({ dispatches }: Plan): string {
 /** Those that were worth timing, the first always, with their costs. */
 async function race(
   gpu: Gpu,
+  calls: Calls,
   contenders: readonly Contender[],
   signal: WorkOptions["signal"],
 ): Promise<readonly Contender[]> {
   const sights = new Map<Contender, number>();
   for (const contender of contenders) {
     throwIfAborted(signal);
-    await timeOf(gpu, contender, 1); // compiles, on software adapters
-    sights.set(contender, await timeOf(gpu, contender, 1));
+    await timeOf(gpu, calls, contender, 1); // compiles, on software adapters
+    sights.set(contender, await timeOf(gpu, calls, contender, 1));
   }
   const least = Math.min(...sights.values());
   const left = contenders.filter((each, i) => i === 0 || sights.get(each)! < HOPELESS * least);
@@ -189,27 +194,33 @@ async function race(
     for (const contender of left) {
       throwIfAborted(signal);
       const times = Math.min(100, Math.ceil(MEASURED / Math.max(sights.get(contender)!, 1e-3)));
-      contender.costs.push((await timeOf(gpu, contender, times)) / times);
+      contender.costs.push((await timeOf(gpu, calls, contender, times)) / times);
     }
   }
   return left;
 }
 
 /** Wall time, in milliseconds, of some runs in one submit. */
-async function timeOf({ device }: Gpu, { steps }: Contender, times: number): Promise<number> {
-  const encoder = device.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  for (let run = 0; run < times; run++) {
-    for (const { pipeline, group, workgroups } of steps) {
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, group);
-      pass.dispatchWorkgroups(...workgroups);
+async function timeOf({ device }: Gpu, calls: Calls, { steps }: Contender, times: number): Promise<number> {
+  const commands = calls(() => {
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    for (let run = 0; run < times; run++) {
+      for (const { pipeline, group, workgroups } of steps) {
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, group);
+        pass.dispatchWorkgroups(...workgroups);
+      }
     }
-  }
-  pass.end();
+    pass.end();
+    return encoder.finish();
+  });
   const start = performance.now();
-  device.queue.submit([encoder.finish()]);
-  await device.queue.onSubmittedWorkDone();
+  const done = calls(() => {
+    device.queue.submit([commands]);
+    return device.queue.onSubmittedWorkDone();
+  });
+  await answered(done);
   return performance.now() - start;
 }
 

@@ -1,6 +1,7 @@
 import { constant, fillWhole, type Graph, graph, type Input, input, ops, reference, type Tensor } from "@residual/core";
 import type { Choice } from "./choice.ts";
 import type { Gpu } from "./device.ts";
+import { guarded } from "./guard.ts";
 import type { KernelIn } from "./kernels/kernel.ts";
 import { quadConv2d } from "./kernels/quad-conv2d.ts";
 import { repack } from "./kernels/repack.ts";
@@ -47,9 +48,10 @@ export async function checkKernels(gpu: Gpu, plan: Plan): Promise<boolean> {
 async function checkAll(gpu: Gpu, used: ReadonlySet<string>): Promise<boolean> {
   for (const trial of trialsOf(gpu.choice)) {
     if (!used.has(trial.name)) continue;
-    const known = gpu.checked.get(trial.name) ?? isRight(gpu, trial);
-    gpu.checked.set(trial.name, known);
-    if (await known) continue;
+    const known = gpu.checked.get(trial.name);
+    const right = known ?? (await gpu.shared.checks.get(trial.name, () => isRight(gpu, trial)));
+    gpu.checked.set(trial.name, right);
+    if (right) continue;
     gpu.distrust(trial.name);
     return false;
   }
@@ -128,8 +130,10 @@ async function isRight(gpu: Gpu, trial: Trial): Promise<boolean> {
   const ready = await loadPlan(gpu, lowered);
   try {
     const given = Object.entries(inputs).map(([name, { data }]): Given => ({ name, data: Float32Array.from(data) }));
-    await runPlan(gpu, ready, { inputs: given });
-    const { y: found } = await readBack(gpu, ready);
+    const { y: found } = await guarded(gpu.shared, trial.name, async (calls) => {
+      await runPlan(gpu, calls, ready, { inputs: given });
+      return readBack(calls, ready);
+    });
     await using executable = await reference.compile(of);
     const { y: expected } = await executable.run(inputs);
     return expected!.data.every((value, i) => Math.abs(found!.data[i]! - value) < 0.5);

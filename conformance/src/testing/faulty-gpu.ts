@@ -1,0 +1,65 @@
+/** What the runtime does at one call: the call throws or rejects with the error, or the device is lost before it. */
+export type Fault = { readonly error: Error } | "lost";
+
+export interface FaultyGpu extends Disposable {
+  /** Calls of WebGPU since, of whatever object. */
+  readonly calls: () => number;
+  /** Names of methods that a fault has met. */
+  readonly met: () => string | undefined;
+}
+
+const classes = [
+  "GPUAdapter",
+  "GPUDevice",
+  "GPUQueue",
+  "GPUBuffer",
+  "GPUTexture",
+  "GPUShaderModule",
+  "GPUCommandEncoder",
+  "GPUComputePassEncoder",
+  "GPUComputePipeline",
+] as const;
+
+/** Methods that answer with a promise. */
+const asynchronous = [
+  "requestDevice",
+  "popErrorScope",
+  "createComputePipelineAsync",
+  "mapAsync",
+  "getCompilationInfo",
+  "onSubmittedWorkDone",
+];
+
+/**
+ * Has the call number `at` of WebGPU's methods fail, of every device of this process until it is disposed. `devices`
+ * are those that a loss takes with it.
+ */
+export function faultyGpu(at: number, fault: Fault, devices: readonly GPUDevice[] = []): FaultyGpu {
+  let calls = 0;
+  let met: string | undefined;
+  const restore = classes.flatMap((name) => {
+    const prototype = (globalThis as unknown as { [name: string]: { prototype: object } })[name]!.prototype;
+    return Object.entries(Object.getOwnPropertyDescriptors(prototype)).flatMap(([key, descriptor]) => {
+      const method: unknown = descriptor.value;
+      if (typeof method !== "function" || key === "constructor" || key === "destroy") return [];
+      const failing = function (this: unknown, ...args: unknown[]): unknown {
+        if (calls++ === at) {
+          met = `${name}.${key}`;
+          if (fault === "lost") for (const device of devices) device.destroy();
+          else if (asynchronous.includes(key)) return Promise.reject(fault.error);
+          else throw fault.error;
+        }
+        return method.apply(this, args);
+      };
+      Object.defineProperty(prototype, key, { ...descriptor, value: failing });
+      return [() => Object.defineProperty(prototype, key, descriptor)];
+    });
+  });
+  return {
+    calls: () => calls,
+    met: () => met,
+    [Symbol.dispose]() {
+      for (const each of restore) each();
+    },
+  };
+}

@@ -1,0 +1,64 @@
+/**
+ * A type of WebGPU's, as the environment of the compiler declares it: TypeScript's lib.dom, or @webgpu/types. `Else`
+ * where nothing declares it. So the packages' declarations need neither, and are never in another's way.
+ */
+type Declared<Name extends string, Else> = typeof globalThis extends {
+  readonly [K in Name]: { readonly prototype: infer T };
+}
+  ? T
+  : Else;
+
+/** A GPUBuffer. */
+export type Buffer = Declared<"GPUBuffer", BufferShape>;
+/** A GPUDevice. */
+export type Device = Declared<"GPUDevice", DeviceShape>;
+/** A GPUComputePipeline. */
+export type ComputePipeline = Declared<"GPUComputePipeline", object>;
+/** The part of a GPUAdapter that is used here. */
+export type Adapter = Pick<Declared<"GPUAdapter", AdapterShape>, "features" | "info" | "limits" | "requestDevice">;
+/** A GPU, whose adapters run compute shaders. */
+export type Gpu = Declared<"GPU", GpuSource>;
+
+/** Where adapters come from. A GPU fits. */
+export interface GpuSource {
+  requestAdapter(options?: { readonly powerPreference?: "low-power" | "high-performance" }): Promise<Adapter | null>;
+}
+
+interface BufferShape {
+  readonly size: number;
+  readonly usage: number;
+  mapAsync(mode: number, offset?: number, size?: number): Promise<undefined>;
+  getMappedRange(offset?: number, size?: number): ArrayBuffer;
+  unmap(): undefined;
+  destroy(): undefined;
+}
+
+interface DeviceShape {
+  readonly features: ReadonlySet<string>;
+  readonly limits: { readonly [name: string]: number };
+  readonly lost: Promise<{ readonly reason: string; readonly message: string }>;
+  readonly queue: {
+    writeBuffer(buffer: BufferShape, offset: number, data: ArrayBuffer | ArrayBufferView): undefined;
+    onSubmittedWorkDone(): Promise<undefined>;
+  };
+  createBuffer(descriptor: { readonly size: number; readonly usage: number; readonly label?: string }): BufferShape;
+  destroy(): undefined;
+}
+
+interface AdapterShape {
+  readonly features: ReadonlySet<string>;
+  readonly info: AdapterInfo;
+  readonly limits: { readonly [name: string]: number };
+  requestDevice(descriptor?: object): Promise<DeviceShape>;
+}
+
+/** What an adapter tells of itself. A GPUAdapterInfo fits. */
+export interface AdapterInfo {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+  readonly isFallbackAdapter?: boolean;
+  readonly subgroupMinSize?: number;
+  readonly subgroupMaxSize?: number;
+}
