@@ -1,7 +1,7 @@
 import { check, ShapeError, type Signal } from "./ir/errors.ts";
 import type { Graph } from "./ir/graph.ts";
-import { shortList } from "./ir/messages.ts";
-import { type DType, type RealDType, sizeOf, type Tensor } from "./ir/tensor.ts";
+import { describeValue, shortList } from "./ir/messages.ts";
+import { type DType, ownArray, type RealDType, sizeOf, type Tensor } from "./ir/tensor.ts";
 import { formatShape, type Shape } from "./ir/value.ts";
 import type { OpName } from "./ops/nodes.ts";
 
@@ -118,9 +118,11 @@ export interface Executable<In extends string = string, Out extends string = str
  */
 export function checkInputs(graph: Graph, inputs: { readonly [name: string]: Tensor }): number {
   const expected = Object.keys(graph.inputs);
-  const found = Object.keys(inputs ?? {});
+  const taken = `${graph.name} takes { ${shortList(expected)} }`;
+  check(typeof inputs === "object" && inputs !== null, "run.B1", `${taken}, found ${describeValue(inputs)}`);
+  const found = Object.keys(inputs);
   const same = expected.length === found.length && expected.every((name) => inputs[name]);
-  check(same, "run.B1", `${graph.name} takes { ${shortList(expected)} }, found { ${shortList(found)} }`);
+  check(same, "run.B1", `${taken}, found { ${shortList(found)} }`);
   let batch: number | undefined;
   for (const name of expected) {
     const given = inputs[name]!;
@@ -130,17 +132,22 @@ export function checkInputs(graph: Graph, inputs: { readonly [name: string]: Ten
   return batch ?? 1;
 }
 
-function checkData(name: string, { dtype, shape, data }: Tensor): void {
-  check(
-    dtype === "float32" && data instanceof Float32Array && Array.isArray(shape),
-    "run.B2",
-    `${name} is ${dtype}, expected a tensor { shape, dtype: "float32", data } whose data is a Float32Array`,
-  );
+function checkData(name: string, given: Tensor): void {
+  const expected = 'expected a tensor { shape, dtype: "float32", data } whose data is a Float32Array';
+  const refuse = (found: string): never => {
+    throw new ShapeError("run.B2", `${name} ${found}; ${expected}`);
+  };
+  if (typeof given !== "object") refuse(`is ${describeValue(given)}`);
+  const { dtype, shape, data } = given;
+  if (dtype !== "float32") refuse(`has the dtype ${describeValue(dtype)}`);
+  const numbers = ownArray("float32", data) ?? refuse(`has ${describeValue(data)} as its data`);
+  const isShape = Array.isArray(shape) && shape.every((size) => Number.isSafeInteger(size) && size >= 0);
+  if (!isShape) refuse(`has ${describeValue(shape)} as its shape`);
   const size = sizeOf(shape);
   check(
-    data.length === size,
+    numbers.length === size,
     "run.B2",
-    `${name} holds ${data.length} numbers, its shape ${formatShape(shape)} needs ${size} (a detached buffer holds none)`,
+    `${name} holds ${numbers.length} numbers, its shape ${formatShape(shape)} needs ${size} (a detached buffer holds none)`,
   );
 }
 

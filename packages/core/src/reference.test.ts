@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { AbortError, ShapeError, UnsupportedError } from "./ir/errors.ts";
 import { graph } from "./ir/graph.ts";
@@ -58,6 +59,28 @@ describe("reference", () => {
     const run = executable.run(inputs as never);
     await expect(run).rejects.toThrow(ShapeError);
     await expect(run).rejects.toMatchObject({ code: "ShapeError", label });
+  });
+
+  it("refuses anything else with a ShapeError", async () => {
+    const executable = await reference.compile(sum);
+    const junk = fc.anything({ withTypedArray: true, withBigInt: true, withNullPrototype: true });
+    const near = fc.record({ dtype: fc.oneof(fc.constant("float32"), junk), shape: junk, data: junk });
+    const inputs = fc.oneof(junk, fc.record({ a: fc.oneof(junk, near), b: fc.oneof(junk, near) }));
+    await fc.assert(
+      fc.asyncProperty(inputs, async (given) => {
+        await expect(executable.run(given as never)).rejects.toThrow(ShapeError);
+      }),
+      { numRuns: 1000 },
+    );
+    for (const given of [null, undefined, "x", 5, [], () => {}, Symbol("a"), { a: 1n, b: Number.NaN }]) {
+      await expect(executable.run(given as never)).rejects.toThrow(ShapeError);
+    }
+  });
+
+  it("answers NaN where NaN goes in", async () => {
+    const executable = await reference.compile(sum);
+    const { y } = await executable.run({ a: pixels(1, Number.NaN, 2), b: pixels(1, 1, Infinity) });
+    expect([...y.data]).toEqual([Number.NaN, Infinity]);
   });
 
   it("refuses to run after dispose, which may be called twice", async () => {

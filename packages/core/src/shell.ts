@@ -163,7 +163,10 @@ export function executableOf<In extends string, Out extends string, D extends Re
     async run(inputs, options = {}) {
       checkOpen(options.signal);
       const batch = checkInputs(graph, inputs);
-      const given: NamedTensors = isQueued ? copiesOf(inputs) : inputs; // the caller may go on with them
+      const given = mapValues<Tensor<"float32">, Tensor<"float32">>(inputs, ({ shape, data }) => {
+        const own = tensorOf("float32", shape, data);
+        return isQueued ? copyOf(own) : own; // the caller may go on with it
+      });
       const answers = await enqueue(() => loaded.run(given, { ...options, batch }), options.signal);
       return answers as { [K in Out]: Answer<D> };
     },
@@ -188,8 +191,8 @@ export function executableOf<In extends string, Out extends string, D extends Re
 
 const ignore = () => {};
 
-function copiesOf(inputs: NamedTensors): NamedTensors {
-  return mapValues(inputs, ({ shape, data }) => tensorOf("float32", shape, data.slice()));
+function copyOf({ shape, data }: Tensor<"float32">): Tensor<"float32"> {
+  return tensorOf("float32", shape, data.slice());
 }
 
 /** Rejects as soon as the signal is aborted, unless the work has called `keep`. The work comes to its own end. */

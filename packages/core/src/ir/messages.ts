@@ -16,3 +16,23 @@ export function shortList(items: readonly unknown[], separator = ", "): string {
   const more = items.length - shown.length;
   return [...shown, ...(more > 0 ? [`… and ${more.toLocaleString("en-US")} more`] : [])].join(separator);
 }
+
+/** A value of the wrong kind, for a message: `null`, `the number 42`, `a Promise; await it`, `an object {width}`. */
+export function describeValue(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === "function") return "a function";
+  if (typeof value !== "object") {
+    const primitive = value as string | number | bigint | boolean | symbol;
+    return `the ${typeof value} ${shortText(String(primitive), 60)}`;
+  }
+  try {
+    if ("then" in value) return "a Promise; await it";
+    if (Array.isArray(value)) return `an array of ${value.length} elements`;
+    const kind = value.constructor?.name ?? "Object";
+    return kind === "Object"
+      ? `an object {${shortText(Object.keys(value).join(", "), 60)}}`
+      : `a ${shortText(kind, 60)}`;
+  } catch {
+    return "an object"; // a proxy may refuse to be looked at
+  }
+}

@@ -125,7 +125,7 @@ export function scaleRows(source: Source, gain: Float64Array, name = "a weight")
     isResident: isResident(source),
     async read(into, rows) {
       // float32 numbers lose nothing on their way through either type; float64 numbers would be rounded twice.
-      const isExact = source.dtype === "float32" || into instanceof Float64Array;
+      const isExact = source.dtype === "float32" || into.BYTES_PER_ELEMENT === 8;
       const numbers = isExact ? into : new Float64Array(into.length);
       await readRows(source, numbers, rows);
       if (!multiplyRows(numbers, gain.subarray(rows.first, rows.end), row))

@@ -1,5 +1,5 @@
 import { ShapeError } from "./errors.ts";
-import { shortList } from "./messages.ts";
+import { describeValue, shortList } from "./messages.ts";
 
 interface DataOf {
   readonly float32: Float32Array;
@@ -10,6 +10,32 @@ interface DataOf {
 }
 
 export type DType = keyof DataOf;
+
+interface ArrayOf<Data> {
+  readonly name: string;
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBufferLike, offset: number, length: number): Data;
+}
+
+const arrays: { readonly [D in DType]: ArrayOf<DataOf[D]> } = {
+  float32: Float32Array,
+  float64: Float64Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  uint8: Uint8Array,
+};
+
+/**
+ * The same memory as a typed array of this realm, undefined where it is not one of the dtype. Frames, `node:vm` and
+ * Jest have constructors of their own, and runtimes ask with `instanceof`.
+ */
+export function ownArray<D extends DType>(dtype: D, data: unknown): DataOf[D] | undefined {
+  const { [dtype]: Own } = arrays;
+  if (data instanceof Own) return data;
+  if (!ArrayBuffer.isView(data) || Object.prototype.toString.call(data) !== `[object ${Own.name}]`) return undefined;
+  const { buffer, byteOffset, byteLength } = data;
+  return new Own(buffer, byteOffset, byteLength / Own.BYTES_PER_ELEMENT);
+}
 
 /** Numbers in memory with a shape, row-major. Plain data: nothing changes a tensor. `shape` `[]` is a scalar. */
 export type Tensor<D extends DType = DType> = {
@@ -27,13 +53,28 @@ export function tensor(shape: readonly number[], data: Iterable<number>): Tensor
   return tensorOf("float32", shape, Float32Array.from(data));
 }
 
-/** A tensor over `data`, which it does not copy. Throws ShapeError where shape and data differ in size. */
+/**
+ * A tensor over `data`, which it does not copy. Throws ShapeError where shape and data differ in size, or dtype and
+ * data in kind.
+ */
 export function tensorOf<D extends DType>(dtype: D, shape: readonly number[], data: DataOf[D]): Tensor<D> {
+  const own = ownArray(dtype, data);
+  if (!own) throw new ShapeError("tensor.T2", `${dtype} numbers are in ${describeValue(data)}`);
   const size = sizeOf(shape);
   if (size !== data.length) {
     throw new ShapeError("tensor.T1", `shape [${shortList(shape)}] has ${size} elements, data has ${data.length}`);
   }
-  return { dtype, shape: [...shape], data };
+  return { dtype, shape: [...shape], data: own };
+}
+
+/**
+ * The tensor over an array of this realm; undefined where its data are not of its dtype, or not of its shape's size.
+ */
+export function ownTensor(tensor: RealTensor): RealTensor | undefined {
+  const { dtype, shape } = tensor;
+  const data = ownArray<RealDType>(dtype, tensor.data);
+  if (data?.length !== sizeOf(shape)) return undefined;
+  return data === tensor.data ? tensor : tensorOf<RealDType>(dtype, shape, data);
 }
 
 /** The number of elements of a shape. */

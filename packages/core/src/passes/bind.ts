@@ -10,6 +10,7 @@ import {
   type RealArray,
   type Source,
 } from "../ir/source.ts";
+import { ownTensor } from "../ir/tensor.ts";
 import { type Constant, constant, formatShape, type Parameter, type Value } from "../ir/value.ts";
 import { is } from "../ops/nodes.ts";
 
@@ -59,8 +60,9 @@ export function bind<In extends string, Out extends string, Names extends string
 
 function problemOf({ name, shape }: Parameter, given: NamedSource | undefined): string[] {
   if (!given) return [`${name} is missing: expected ${formatShape(shape)}`];
+  if (given.dtype !== "float32" && given.dtype !== "float64") return [`${name} is ${given.dtype}, expected float32`];
   const source = realSource(given);
-  if (!source) return [`${name} is ${given.dtype}, expected float32`];
+  if (!source) return [`${name} is damaged: its data do not hold the ${given.dtype} numbers of its shape`];
   if (source.shape.join() !== shape.join()) {
     return [`${name} is misshapen: found ${formatShape(source.shape)}, expected ${formatShape(shape)}`];
   }
@@ -133,9 +135,10 @@ function checkedVariance(source: LazySource, { name }: Parameter, epsilon: numbe
   };
 }
 
-/** Undefined for whole numbers. */
+/** Undefined for whole numbers, and for a tensor whose data are not what it says. */
 function realSource(found: NamedSource | undefined): Source | undefined {
-  return found?.dtype === "float32" || found?.dtype === "float64" ? found : undefined;
+  if (found?.dtype !== "float32" && found?.dtype !== "float64") return undefined;
+  return isTensor(found) ? ownTensor(found) : found;
 }
 
 function describe(graph: Graph, parameters: number, problems: readonly string[]): string {

@@ -4,7 +4,7 @@ import type { ByteSource } from "./source.ts";
 
 export type { ReadOptions } from "./read.ts";
 export { shown } from "./shown.ts";
-export { type ByteSource, describeValue, nameOf } from "./source.ts";
+export { type ByteSource, nameOf } from "./source.ts";
 
 /**
  * The bytes of whatever a page holds: see ByteSource. Text is fetched, relative to the page. Memory is not copied, so

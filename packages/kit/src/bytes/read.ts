@@ -1,5 +1,6 @@
 import {
   abortError,
+  describeValue,
   FormatError,
   OutOfMemoryError,
   ResidualError,
@@ -10,7 +11,6 @@ import { shown } from "./shown.ts";
 import {
   type BlobLike,
   type ByteSource,
-  describeValue,
   isAsyncIterable,
   isBlob,
   isResponse,

@@ -110,21 +110,3 @@ export function nameOf(source: unknown, otherwise: string): string {
 export function withoutPassword(text: string): string {
   return text.replaceAll(/(\w:\/\/)[^\s/?#]*@/g, "$1");
 }
-
-/** A value of the wrong kind, for a message: `null`, `the number 42`, `a Promise; await it`, `an object {width}`. */
-export function describeValue(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (typeof value === "function") return "a function";
-  if (typeof value !== "object") {
-    const primitive = value as string | number | bigint | boolean | symbol;
-    return `the ${typeof value} ${shown(String(primitive), 60)}`;
-  }
-  try {
-    if (has(value, "then")) return "a Promise; await it";
-    if (Array.isArray(value)) return `an array of ${value.length} elements`;
-    const kind = value.constructor?.name ?? "Object";
-    return kind === "Object" ? `an object {${shown(Object.keys(value).join(", "), 60)}}` : `a ${shown(kind, 60)}`;
-  } catch {
-    return "an object"; // a proxy may refuse to be looked at
-  }
-}
