@@ -5,7 +5,7 @@ import { lowerToOnnx } from "../../lower.ts";
 import type { OnnxDialect } from "../../model-builder.ts";
 import type { OnnxDevice, OnnxOptions } from "../../options.ts";
 import type { Runtime, Session } from "../../session.ts";
-import { deviceExtra, dialectOf } from "../dialect.ts";
+import { deviceExtra, dialectOf, foldedAlready } from "../dialect.ts";
 import type { ModelSource, SessionOptions } from "../inference.ts";
 import { loadSession } from "../load-session.ts";
 import { inMemory, smallestModel } from "../model-source.ts";
@@ -31,7 +31,7 @@ export function nodeRuntime(
   { name = PACKAGE, mostInline = MOST_INLINE }: Internals = {},
 ): Runtime {
   const { device = "cpu", map = true, threads } = options;
-  const settings = threadSettings(options, name);
+  const settings = threadSettings(options, foldedAlready, name);
   let spare: Promise<OpenSession> | undefined;
   const takeSpare = () => {
     const taken = spare;
@@ -40,7 +40,7 @@ export function nodeRuntime(
   };
   const inThread = (model: ModelToLoad, work: WorkOptions) =>
     loadInThread(takeSpare() ?? openThread(settings), model, work);
-  const inline = sessionOptions(device, threads, "briefly");
+  const inline = sessionOptions(device, threads, "briefly", foldedAlready);
   return {
     warmUp() {
       spare ??= openThread(settings);
@@ -123,12 +123,13 @@ export async function openThread(settings: Settings): Promise<OpenSession> {
   return thread.open(() => startThread(settings), settings.options);
 }
 
-/** Throws UnsupportedError where `threads` is out of range. */
+/** `without` are passes of onnxruntime to leave out. Throws UnsupportedError where `threads` is out of range. */
 export function threadSettings(
   { device = "cpu", threads, spin = false, worker }: OnnxOptions,
+  without: readonly string[] = [],
   runtime: string = PACKAGE,
 ): Settings {
-  const options = sessionOptions(device, threads, spin ? "spinning" : "asleep");
+  const options = sessionOptions(device, threads, spin ? "spinning" : "asleep", without);
   const loadError = (message: string) =>
     device === "cpu"
       ? unavailable(runtime, `does not load (${message})`, new Error(message))
@@ -153,9 +154,10 @@ function sessionOptions(
   device: OnnxDevice,
   threads = availableParallelism(),
   wait: keyof typeof waits,
+  without: readonly string[],
 ): SessionOptions {
   checkThreads(threads);
-  const extra = deviceExtra(device);
+  const extra = deviceExtra(device, without);
   return {
     ...deviceOptions(device),
     intraOpNumThreads: threads,

@@ -4,7 +4,7 @@ import { deviationsOf } from "../../deviations.ts";
 import { lowerToOnnx } from "../../lower.ts";
 import type { OnnxDevice, OnnxOptions } from "../../options.ts";
 import type { Runtime } from "../../session.ts";
-import { deviceExtra, dialectOf } from "../dialect.ts";
+import { deviceExtra, dialectOf, foldedAlready } from "../dialect.ts";
 import type { SessionOptions } from "../inference.ts";
 import { loadSession } from "../load-session.ts";
 import { inMemory, smallestModel } from "../model-source.ts";
@@ -70,7 +70,7 @@ function sessionOptions(device: OnnxDevice): SessionOptions {
     executionProviders: [device === "cpu" ? "wasm" : device],
     graphOptimizationLevel: "all",
     logSeverityLevel: 4, // fatal: what fails is thrown, and the console is not ours to write to
-    extra: deviceExtra(device),
+    extra: deviceExtra(device, foldedAlready),
   };
 }
 
