@@ -24,10 +24,10 @@ export interface OnnxOptions {
   readonly map?: boolean;
   /**
    * Path or URL of the code of the thread that runs models, for bundles that have parted it from the rest of this
-   * package: onnx-worker.js in Node, onnx-worker-wasm.js or onnx-worker-webgpu.js in browsers. Found by itself where
-   * not given.
+   * package: `@residual/onnx/worker` in Node, onnx-worker-wasm.js or onnx-worker-webgpu.js in browsers. Found by itself
+   * where not given. `false` runs models on the caller's thread, whose event loop waits for each run; on Node's CPU.
    */
-  readonly worker?: string | URL;
+  readonly worker?: string | URL | false;
   /** URL of the folder that onnxruntime-web's .wasm files are in; beside its code where not given. Of browsers. */
   readonly wasmPaths?: string;
 }

@@ -32,9 +32,10 @@ export interface TfjsOptions {
   readonly gpu?: GpuSource;
   /**
    * Whether wasm runs in a thread of its own, one for each executable, so that the event loop waits for nothing.
-   * Without a thread the loop goes round every few milliseconds, between two layers. For Node.
+   * Without a thread the loop goes round every few milliseconds, between two layers. For Node. A path or URL names the
+   * thread's code, `@residual/tfjs/worker`, where a bundle has parted it from the rest of this package.
    */
-  readonly worker?: boolean;
+  readonly worker?: boolean | string | URL;
 }
 
 /**
@@ -44,8 +45,8 @@ export interface TfjsOptions {
  * Variables with an update are tensors of the engine. A variable without one is a constant.
  */
 export function tfjs(options: TfjsOptions = {}): Backend<"float32"> {
-  const { worker = false, engine: name = worker ? "wasm" : undefined } = options;
-  if (worker && name !== "wasm") {
+  const { worker = false, engine: name = worker === false ? undefined : "wasm" } = options;
+  if (worker !== false && name !== "wasm") {
     throw new UnsupportedError(`tfjs: { worker: true } is for the engine wasm, not for ${name}; leave one of them out`);
   }
   let opening: Promise<Engine> | undefined;
@@ -66,7 +67,7 @@ export function tfjs(options: TfjsOptions = {}): Backend<"float32"> {
       return { ...description, dtypes: ["float32"], deviations: deviationsOf(found, description.device) };
     },
     async load(graph, work) {
-      const loaded = await (worker ? loadInThread(graph, options, work) : load(await open(), graph, work));
+      const loaded = await (worker === false ? load(await open(), graph, work) : loadInThread(graph, options, work));
       return readingConstants(graph, loaded);
     },
   });
@@ -83,7 +84,7 @@ async function load(engine: Engine, graph: Graph, work: WorkOptions): Promise<Lo
 /** The same, the engine in a thread, which they are sent to. */
 async function loadInThread(
   graph: Graph,
-  { wasmPaths }: TfjsOptions,
+  { wasmPaths, worker }: TfjsOptions,
   work: WorkOptions,
 ): Promise<LoadedGraph<"float32">> {
   const program = lowerToProgram(graph, dialectOf("wasm"));
@@ -95,7 +96,11 @@ async function loadInThread(
     await layOut(weight, () => numbers, buffer);
     return numbers;
   };
-  return Session.load(program, numbersOf, { wasmPaths, ...work });
+  return Session.load(program, numbersOf, {
+    wasmPaths,
+    worker: typeof worker === "boolean" ? undefined : worker,
+    ...work,
+  });
 }
 
 function weightsByName({ weights, variables }: Program): ReadonlyMap<string, Weight> {

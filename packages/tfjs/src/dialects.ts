@@ -69,8 +69,11 @@ export function installOf(name: EngineName): string {
   return packagesFor(packageOf(name));
 }
 
-/** A package with what it needs: those of engines do not bring tfjs-core along. */
+/** A package with all that it needs: those of engines bring neither tfjs-core along nor, in Node, WebGPU. */
 export function packagesFor(name: string): string {
   const isEngine = name.startsWith("@tensorflow/tfjs-backend-");
-  return [name, ...(isEngine ? ["@tensorflow/tfjs-core"] : [])].map((each) => `${each}@${VERSION}`).join(" ");
+  const all = [name, ...(isEngine ? ["@tensorflow/tfjs-core"] : [])].map((each) => `${each}@${VERSION}`);
+  const { navigator }: { readonly navigator?: { readonly gpu?: unknown } } = globalThis;
+  const needsDawn = name === packageOf("webgpu") && !navigator?.gpu;
+  return [...all, ...(needsDawn ? ["webgpu"] : [])].join(" ");
 }

@@ -2,7 +2,15 @@ import { BackendUnavailableError, DeviceLostError } from "@residual/core";
 import { dialectOf, type EngineName, packageOf, VERSION } from "./dialects.ts";
 import type { Engine, Opened } from "./engine.ts";
 import type { EngineOptions } from "./options.ts";
-import { type EngineInstance, importEngine, isRegistered, loadCore, register, unavailable } from "./runtime.ts";
+import {
+  type EngineInstance,
+  importEngine,
+  isMissing,
+  isRegistered,
+  loadCore,
+  register,
+  unavailable,
+} from "./runtime.ts";
 import { openNode } from "./tfjs-node.ts";
 import { openWasm } from "./wasm.ts";
 import { openWebgpu } from "./webgpu.ts";
@@ -71,15 +79,16 @@ export async function openBest(options: EngineOptions): Promise<Engine> {
       reasons.push(`${name} is on a software adapter (${engine.description.device})`);
     } catch (error) {
       if (!(error instanceof BackendUnavailableError)) throw error;
-      reasons.push(error.message);
+      if (!isMissing(error.cause, "@tensorflow/")) reasons.push(error.message);
     }
   }
-  throw unavailable("@tensorflow/tfjs-backend-wasm", `is not here, nor is another engine (${reasons.join("; ")})`);
+  const [others = ""] = reasons.length > 0 ? [` (${reasons.join("; ")})`] : [];
+  throw unavailable(packageOf("wasm"), `is not installed, nor does another engine work${others}`);
 }
 
 async function openCpu({ tf: given }: EngineOptions): Promise<Opened> {
-  const tf = await loadCore(given);
-  await importEngine(tf, "@tensorflow/tfjs-backend-cpu", () => import("@tensorflow/tfjs-backend-cpu"));
+  const tf = await loadCore(given, packageOf("cpu"));
+  await importEngine(tf, packageOf("cpu"), () => import("@tensorflow/tfjs-backend-cpu"));
   const isNew = tf.engine().registry.cpu === undefined;
   const instance = tf.engine().findBackend("cpu");
   if (isNew) Object.assign(instance, { firstUse: false }); // else it greets on stderr
@@ -88,8 +97,8 @@ async function openCpu({ tf: given }: EngineOptions): Promise<Opened> {
 
 /** Shared with the process, as contexts of WebGL are few. */
 async function openWebgl({ tf: given }: EngineOptions): Promise<Opened> {
-  const tf = await loadCore(given);
-  await importEngine(tf, "@tensorflow/tfjs-backend-webgl", () => import("@tensorflow/tfjs-backend-webgl"));
+  const tf = await loadCore(given, packageOf("webgl"));
+  await importEngine(tf, packageOf("webgl"), () => import("@tensorflow/tfjs-backend-webgl"));
   const instance = tf.engine().findBackend("webgl") as
     | (EngineInstance & { readonly gpgpu: { readonly gl: Gl } })
     | null;

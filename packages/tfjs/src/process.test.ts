@@ -60,6 +60,26 @@ describe("tfjs-node", () => {
   });
 });
 
+describe("where packages are missing", () => {
+  const wanted = (engine: string) => `@tensorflow/tfjs-backend-${engine}@4.22.0 @tensorflow/tfjs-core@4.22.0`;
+
+  it.each([
+    ["tfjs-core", ["@tensorflow/tfjs-core"]],
+    ["the engines' packages", ["cpu", "wasm", "webgl", "webgpu"].map((engine) => `@tensorflow/tfjs-backend-${engine}`)],
+  ])("%s: each engine names all that it needs", async (_, names) => {
+    const found = await run("engines", Object.fromEntries(names.map((name) => [name, "missing"])));
+    const install = (packages: string) =>
+      expect.stringMatching(new RegExp(`^BackendUnavailableError: .* is not installed.*; npm install ${packages}$`));
+    expect(found).toEqual({
+      cpu: install(wanted("cpu")),
+      wasm: install(wanted("wasm")),
+      webgl: install(wanted("webgl")),
+      webgpu: install(`${wanted("webgpu")} webgpu`),
+      best: `BackendUnavailableError: tfjs: @tensorflow/tfjs-backend-wasm is not installed, nor does another engine work; npm install ${wanted("wasm")}`,
+    });
+  });
+});
+
 describe("a process", () => {
   it("with two copies of tfjs-core is told of both ways out", async () => {
     expect(await run("second")).toMatch(

@@ -81,10 +81,14 @@ export function isRegistered({ tf, registered, instance }: Registered): boolean 
   return tf.engine().registry[registered] === instance;
 }
 
-/** tfjs-core, the caller's own where given. Throws BackendUnavailableError where it is missing, or cannot be used. */
-export async function loadCore(given?: TensorFlowCore): Promise<TensorFlow> {
+/**
+ * tfjs-core, the caller's own where given. Throws BackendUnavailableError where it is missing, or cannot be used; the
+ * error names what has to be installed for the engine's package too.
+ */
+export async function loadCore(given?: TensorFlowCore, enginePackage?: string): Promise<TensorFlow> {
   const tf =
-    (given as TensorFlow | undefined) ?? (await load("@tensorflow/tfjs-core", () => import("@tensorflow/tfjs-core")));
+    (given as TensorFlow | undefined) ??
+    (await load("@tensorflow/tfjs-core", () => import("@tensorflow/tfjs-core"), enginePackage));
   checkVersion("@tensorflow/tfjs-core", tf.version_core);
   // All copies share what the first one keeps on globalThis, and none knows the others' classes.
   if (Object.getPrototypeOf(tf.env()) === tf.Environment.prototype) return tf;
@@ -106,18 +110,21 @@ export async function importEngine<T>(tf: TensorFlow, name: string, importPackag
   return module;
 }
 
-/** Imports a package. Throws BackendUnavailableError, with what to install, where it is missing or broken. */
-export async function load<T>(name: string, importPackage: () => Promise<T>): Promise<T> {
+/**
+ * Imports a package. Throws BackendUnavailableError, with what to install for `wanted`, where it is missing or broken.
+ */
+export async function load<T>(name: string, importPackage: () => Promise<T>, wanted: string = name): Promise<T> {
   try {
     const module = await importPackage();
     return (module as { default?: T } & T).default ?? module; // CommonJS in Node
   } catch (cause) {
-    throw unavailable(name, isMissing(cause, name) ? "is not installed" : `does not load (${textOf(cause)})`, cause);
+    const reason = isMissing(cause, name) ? "is not installed" : `does not load (${textOf(cause)})`;
+    throw unavailable(name, reason, cause, wanted);
   }
 }
 
 /** Node says it by a code; bundlers leave a module in the place of an optional peer that says it in words. */
-function isMissing(error: unknown, name: string): boolean {
+export function isMissing(error: unknown, name: string): boolean {
   const { code } = error as { code?: string };
   const isNotFound = code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND";
   return (isNotFound || /could not resolve|failed to resolve/i.test(textOf(error))) && textOf(error).includes(name);
@@ -127,8 +134,14 @@ export function checkVersion(name: string, found: string | undefined): void {
   if (found !== VERSION) throw unavailable(name, `is version ${found ?? "unknown"}, expected ${VERSION}`);
 }
 
-export function unavailable(name: string, reason: string, cause?: unknown): BackendUnavailableError {
-  return new BackendUnavailableError(`tfjs: ${name} ${reason}; npm install ${packagesFor(name)}`, { cause });
+/** `wanted`: the package that needs it. */
+export function unavailable(
+  name: string,
+  reason: string,
+  cause?: unknown,
+  wanted: string = name,
+): BackendUnavailableError {
+  return new BackendUnavailableError(`tfjs: ${name} ${reason}; npm install ${packagesFor(wanted)}`, { cause });
 }
 
 export function textOf(error: unknown): string {

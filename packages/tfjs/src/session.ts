@@ -9,6 +9,7 @@ import {
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
+import { threadError, urlOfThread } from "@residual/kit/threads";
 import type { NamedTensors } from "./execute.ts";
 import type { Program } from "./program.ts";
 import { type FromWorker, LOADING, type ToWorker, type WorkerSetup } from "./protocol.ts";
@@ -35,6 +36,7 @@ export class Session implements LoadedGraph<"float32"> {
   readonly #jobs = new Map<number, Job>();
   #last = LOADING;
   #lost: ResidualError | undefined;
+  #hasSpoken = false;
 
   private constructor(thread: Thread, _program: Program, numbersOf: NumbersOf) {
     this.#thread = thread;
@@ -48,24 +50,23 @@ export class Session implements LoadedGraph<"float32"> {
   /**
    * Starts a thread, and gives it the weights one by one, as it asks for them.
    *
-   * Throws BackendUnavailableError where the engine is missing, UnsupportedError outside of Node, AbortError.
+   * Throws BackendUnavailableError where the engine or the thread's code is missing, UnsupportedError outside of Node,
+   * AbortError.
    */
   static async load(
     program: Program,
     numbersOf: NumbersOf,
-    setup: Pick<WorkerSetup, "wasmPaths"> & WorkOptions,
+    setup: Pick<WorkerSetup, "wasmPaths"> & { readonly worker: string | URL | undefined } & WorkOptions,
   ): Promise<Session> {
-    const { wasmPaths, signal, onProgress } = setup;
+    const { wasmPaths, worker, signal, onProgress } = setup;
     const { Worker } = await threads();
     const weights = program.weights.map(({ name, shape }) => ({ name, shape }));
     const variables = program.variables.map(({ name, shape, update }) => ({ name, shape, update }));
     const workerData: WorkerSetup = { program: { ...program, weights, variables }, wasmPaths };
-    const isSource = import.meta.url.endsWith(".ts");
-    const thread = new Worker(new URL(isSource ? "./worker.ts" : "./worker.js", import.meta.url), {
-      workerData,
-      execArgv: isSource ? ["--conditions=@residual/source"] : [],
-      name: "residual-tfjs",
-    });
+    const { url: besideUrl } = import.meta as { readonly url?: string };
+    const code = urlOfThread({ owner: "tfjs", file: "tfjs-worker", besideUrl, given: worker });
+    const execArgv = code.pathname.endsWith(".ts") ? ["--conditions=@residual/source"] : [];
+    const thread = new Worker(code, { workerData, execArgv, name: "residual-tfjs" });
     const session = new Session(thread, program, numbersOf);
     try {
       await session.#answer(LOADING, { signal, onProgress });
@@ -122,6 +123,7 @@ export class Session implements LoadedGraph<"float32"> {
   }
 
   #receive(message: FromWorker): void {
+    this.#hasSpoken = true;
     if (message.kind === "want") void this.#give(message.name);
     else if (message.kind === "progress") this.#tell(message);
     else this.#settle(message);
@@ -160,7 +162,7 @@ export class Session implements LoadedGraph<"float32"> {
 
   /** The thread is gone, or about to go: what it owes is not coming. */
   #lose(cause?: unknown): void {
-    this.#lost ??= lostError(cause);
+    this.#lost ??= threadError("tfjs", this.#hasSpoken, cause);
     for (const { reject } of this.#jobs.values()) reject(this.#lost);
     this.#jobs.clear();
   }
@@ -186,13 +188,4 @@ function errorOf({ code, message }: FromWorker & { kind: "failed" }): Error {
   if (code === "AbortError") return abortError({ aborted: true, reason: undefined } as Signal);
   const Typed = errors[code];
   return Typed ? new Typed(message) : new Error(message);
-}
-
-function lostError(cause: unknown): ResidualError {
-  const isMemory = (cause as { code?: string } | undefined)?.code === "ERR_WORKER_OUT_OF_MEMORY";
-  if (isMemory)
-    return new OutOfMemoryError("tfjs: the worker thread ran out of memory; take a smaller batch", { cause });
-  return new DeviceLostError("tfjs: the worker thread that runs the model has ended; compile the graph again", {
-    cause,
-  });
 }

@@ -27,7 +27,7 @@ type WasmInstance = EngineInstance & {
  * Throws BackendUnavailableError where the package or its .wasm file is missing.
  */
 export async function openWasm({ tf: given, wasmPaths }: EngineOptions): Promise<Opened> {
-  const tf = await loadCore(given);
+  const tf = await loadCore(given, PACKAGE);
   const { setWasmPaths } = await importEngine(tf, PACKAGE, () => import("@tensorflow/tfjs-backend-wasm"));
   const instance = (await instanceOf(tf, wasmPaths, setWasmPaths)) as WasmInstance;
   const held = (tensor: object) => instance.dataIdMap.get((tensor as { dataId: object }).dataId);

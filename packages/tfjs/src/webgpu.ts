@@ -28,21 +28,23 @@ let count = 0;
  * Throws BackendUnavailableError where a package or an adapter is missing.
  */
 export async function openWebgpu({ tf: given, gpu }: EngineOptions): Promise<Opened> {
-  const tf = await loadCore(given);
+  const tf = await loadCore(given, PACKAGE);
+  const { WebGPUBackend } = await importEngine(tf, PACKAGE, () => import("@tensorflow/tfjs-backend-webgpu"));
   const source = gpu ?? (await ownGpu());
   const known = opened.get(source);
   if (known) return known;
-  const opening: Opening = openOn(tf, source);
+  const opening: Opening = openOn(tf, WebGPUBackend, source);
   opened.set(source, opening);
   const forget = () => opened.delete(source);
   void opening.then(({ lost }) => lost.then(forget), forget);
   return opening;
 }
 
-async function openOn(tf: TensorFlow, gpu: GpuSource): Opening {
+type EngineClass = typeof import("@tensorflow/tfjs-backend-webgpu").WebGPUBackend;
+
+async function openOn(tf: TensorFlow, WebGPUBackend: EngineClass, gpu: GpuSource): Opening {
   const adapter = (await gpu.requestAdapter({ powerPreference: "high-performance" })) as Adapter | null;
   if (!adapter) throw noAdapter("tfjs", "take wasm");
-  const { WebGPUBackend } = await importEngine(tf, PACKAGE, () => import("@tensorflow/tfjs-backend-webgpu"));
   const device = await adapter.requestDevice({ requiredLimits: limitsOf(adapter) });
   const name = `residual-webgpu-${++count}`;
   tf.copyRegisteredKernels("webgpu", name);

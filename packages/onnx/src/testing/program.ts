@@ -2,8 +2,8 @@
  * Programs that `process.test.ts` runs in processes of their own: `node program.ts NAME`. Each prints one JSON
  * document.
  */
-import { readdirSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, mkdtempSync, openSync, readdirSync, rmdirSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { graph, input, ops, type Progress, parameter, ResidualError } from "@residual/core";
 import { backendOn } from "../backend.ts";
@@ -26,6 +26,10 @@ const threads = () => readdirSync("/proc/self/task").length;
 function codeOf(error: unknown): string {
   if (error instanceof ResidualError) return error.code;
   throw error;
+}
+
+function inWords(error: unknown): string {
+  return `${codeOf(error)}: ${(error as Error).message}`;
 }
 
 const programs: { readonly [name: string]: () => Promise<unknown> } = {
@@ -85,6 +89,31 @@ const programs: { readonly [name: string]: () => Promise<unknown> } = {
       { onProgress: kill },
     );
     return "compiled";
+  },
+  /** Compiles once no more files can be opened, but for a few. */
+  async noFiles() {
+    await backend.describe();
+    const files: number[] = [];
+    try {
+      for (;;) files.push(openSync("/dev/null", "r"));
+    } catch {
+      for (const file of files.splice(0, 3)) closeSync(file);
+    }
+    const found = await backend.compile(slow()).catch(inWords);
+    for (const file of files) closeSync(file);
+    return found;
+  },
+  /** Compiles in a folder that is gone. */
+  async noFolder() {
+    const folder = mkdtempSync(join(tmpdir(), "residual-test-"));
+    process.chdir(folder);
+    rmdirSync(folder);
+    return backend.compile(slow()).catch(inWords);
+  },
+  /** Loads onnxruntime in a thread alone: what it leaves in the home and the temporary folder. */
+  async telemetry() {
+    await using _ = await threaded.compile(tiny());
+    return [...readdirSync(homedir(), { recursive: true }), ...readdirSync(tmpdir())];
   },
   /** Is done while an aborted run is still under way in the worker. */
   async abort() {

@@ -1,6 +1,7 @@
 /**
  * Programs that `process.test.ts` runs in processes of their own: `node program.ts NAME`. Each prints one JSON
- * document. STUBS names files that stand for packages: {"@tensorflow/tfjs-node": "file:…"}.
+ * document. STUBS names files that stand for packages, and packages that are missing:
+ * {"@tensorflow/tfjs-node": "file:…", "@tensorflow/tfjs-core": "missing"}.
  */
 import { createRequire, registerHooks } from "node:module";
 
@@ -8,6 +9,8 @@ const stubs = JSON.parse(process.env.STUBS ?? "{}") as { readonly [name: string]
 registerHooks({
   resolve: (specifier, context, next) => {
     const url = stubs[specifier];
+    if (url === "missing")
+      throw Object.assign(new Error(`Cannot find package '${specifier}'`), { code: "ERR_MODULE_NOT_FOUND" });
     return url === undefined ? next(specifier, context) : { url, shortCircuit: true };
   },
 });
@@ -28,6 +31,20 @@ const programs: { readonly [name: string]: () => Promise<unknown> } = {
   /** What tfjs-node says of itself, or why it does not. */
   node: () => tfjs({ engine: "node" }).describe().catch(inWords),
   "node-gpu": () => tfjs({ engine: "node-gpu" }).describe().catch(inWords),
+  /** What each engine says where packages are missing, and what the choice among them says. */
+  async engines() {
+    const said: { [engine: string]: unknown } = {};
+    for (const engine of ["cpu", "wasm", "webgl", "webgpu"] as const)
+      said[engine] = await tfjs({ engine })
+        .describe()
+        .then(() => "works", inWords);
+    return {
+      ...said,
+      best: await tfjs()
+        .describe()
+        .then(() => "works", inWords),
+    };
+  },
   /** The largest difference of ResNet-20's logits from the reference's, of the largest of them, on tfjs-node. */
   async answer() {
     const open = resnet(variants.cifar_resnet20, { input: [2, 3, 32, 32] });

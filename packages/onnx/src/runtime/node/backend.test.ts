@@ -152,6 +152,25 @@ describe("the backend", () => {
   });
 });
 
+describe("worker: false", () => {
+  it("runs all on the caller's thread", async () => {
+    const here = onnx({ worker: false, threads: 1 });
+    expect(here.warmUp).toBeUndefined();
+    await using executable = await here.compile(slow());
+    await using there = await threaded({ threads: 1 }).compile(slow());
+    const image = fill([1, 256, 28, 28], 1);
+    expect(bitsOf((await executable.run({ image })).y)).toBe(bitsOf((await there.run({ image })).y));
+    expect(() => onnx({ worker: false, device: "webgpu" })).toThrow(UnsupportedError);
+  });
+
+  it("needs no code of a thread", async () => {
+    await using executable = await onnx({ worker: false }).compile(slow());
+    const worker = "/bundle/onnx-worker.js";
+    await expect(onnx({ worker }).compile(slow())).rejects.toThrow(BackendUnavailableError);
+    expect((await executable.run({ image: fill([1, 256, 28, 28], 1) })).y.shape).toEqual([1, 256, 28, 28]);
+  });
+});
+
 describe.each(places)("run, %s", (_, on) => {
   const backend = on({ threads: 1 });
 

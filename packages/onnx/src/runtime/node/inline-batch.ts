@@ -14,6 +14,7 @@ const PER_NODE = 2 ** 15;
  * 0 where none is, Infinity where all are, as for a fixed batch.
  */
 export function largestInlineBatch(graph: Graph, most: number = MOST_INLINE): number {
+  if (most === Infinity) return Infinity;
   const [one, two] = [workOf(graph, 1), workOf(graph, 2)];
   if (one > most) return 0;
   const perImage = two - one; // the same for each

@@ -32,6 +32,26 @@ describe("a process", () => {
     expect(codes).toEqual(["UnsupportedError", "AbortError"]);
   });
 
+  it.each([
+    ["noFiles", /too many files are open|EMFILE/],
+    ["noFolder", /the current folder was removed/],
+  ])("says why its thread does not start: %s", async (name, words) => {
+    const said = await run(name);
+    expect(said).toMatch(/^BackendUnavailableError: onnx: the worker thread that runs models does not start/);
+    expect(said).toMatch(words);
+  });
+
+  it("leaves nothing of onnxruntime's telemetry, where a thread alone loads it", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "residual-test-"));
+    try {
+      vi.stubEnv("ORT_DISABLE_TELEMETRY", undefined);
+      expect(await run("telemetry", { HOME: folder, TMPDIR: folder })).toEqual([]);
+    } finally {
+      vi.unstubAllEnvs();
+      await rm(folder, { recursive: true });
+    }
+  });
+
   it("is kept by a run that is waited for", async () => {
     expect(await run("wait")).toEqual([4, 256, 28, 28]);
   });

@@ -30,7 +30,11 @@ export function nodeRuntime(
   options: OnnxOptions = {},
   { name = PACKAGE, mostInline = MOST_INLINE }: Internals = {},
 ): Runtime {
-  const { device = "cpu", map = true, threads } = options;
+  const { device = "cpu", map = true, threads, worker } = options;
+  if (worker === false && device !== "cpu") {
+    throw new UnsupportedError(`onnx: { worker: false } is for the device "cpu", not for "${device}"; leave one out`);
+  }
+  const most = worker === false ? Infinity : mostInline;
   const settings = threadSettings(options, foldedAlready, name);
   let spare: Promise<OpenSession> | undefined;
   const takeSpare = () => {
@@ -41,24 +45,25 @@ export function nodeRuntime(
   const inThread = (model: ModelToLoad, work: WorkOptions) =>
     loadInThread(takeSpare() ?? openThread(settings), model, work);
   const inline = sessionOptions(device, threads, "briefly", foldedAlready);
+  const warmUp = (): AsyncDisposable => {
+    spare ??= openThread(settings);
+    spare.catch(() => {}); // the compile that takes it tells
+    return {
+      async [Symbol.asyncDispose]() {
+        const unused = await takeSpare()?.catch(() => undefined);
+        await unused?.close();
+      },
+    };
+  };
   return {
-    warmUp() {
-      spare ??= openThread(settings);
-      spare.catch(() => {}); // the compile that takes it tells
-      return {
-        async [Symbol.asyncDispose]() {
-          const unused = await takeSpare()?.catch(() => undefined);
-          await unused?.close();
-        },
-      };
-    },
+    ...(worker !== false && { warmUp }),
     async describe() {
       if (device === "cpu") await loadRuntime(name);
       else await tryDevice(settings);
       return { library: name, version: await versionOf(name), device, deviations: deviationsOf(device) };
     },
     async load(graph, work) {
-      const largest = device === "cpu" ? largestInlineBatch(graph, mostInline) : 0;
+      const largest = device === "cpu" ? largestInlineBatch(graph, most) : 0;
       const model = { graph, dialect: dialectOf(device), map };
       if (largest === 0) return inThread(model, work);
       const short = await withSource(model, work, (source) => openInline(name, inline, source));
@@ -134,7 +139,7 @@ export function threadSettings(
     device === "cpu"
       ? unavailable(runtime, `does not load (${message})`, new Error(message))
       : missingDevice(device, message);
-  return { runtime, device, options, worker, loadError };
+  return { runtime, device, options, worker: worker || undefined, loadError };
 }
 
 /** How threads wait for work. */

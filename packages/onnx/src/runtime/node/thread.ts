@@ -1,14 +1,13 @@
-import { existsSync } from "node:fs";
-import { resolve } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { Worker } from "node:worker_threads";
-import { BackendUnavailableError, DeviceLostError, OutOfMemoryError, type ResidualError } from "@residual/core";
+import { SHARE_ENV, Worker } from "node:worker_threads";
+import type { ResidualError } from "@residual/core";
+import { threadError, urlOfThread } from "@residual/kit/threads";
 import type { SessionOptions } from "../inference.ts";
 import { smallestModel } from "../model-source.ts";
 import type { FromThread } from "../protocol.ts";
 import type { RuntimeThread } from "../shared-thread.ts";
 import { ThreadClient } from "../thread-client.ts";
 import { createExitGuard, type ExitGuard, removeExitGuard } from "./exit-guard.ts";
+import { disableTelemetry } from "./import-runtime.ts";
 import { locate } from "./package.ts";
 
 export interface ThreadSettings {
@@ -39,11 +38,16 @@ export interface ThreadSetup {
  * Throws BackendUnavailableError where onnxruntime is not installed, or the thread's code is not where it should be.
  */
 export function startThread({ runtime, options, worker: path, loadError }: ThreadSettings): RuntimeThread {
-  const [url, code] = [locate(runtime), workerCode(path)];
+  const url = locate(runtime);
+  const { url: besideUrl } = import.meta as { readonly url?: string };
+  const code = urlOfThread({ owner: "onnx", file: "onnx-worker", besideUrl, given: path });
+  disableTelemetry();
   const guard = createExitGuard();
   const workerData: ThreadSetup = { runtime: url, options, guard, warmUp: smallestModel() };
   // Its own flags: those of this thread may name loaders and conditions that the worker does not need.
-  const worker = new Worker(code, { workerData, execArgv: [], name: "residual-onnx" });
+  // The environment of this thread, since onnxruntime itself does not see a copy.
+  const worker = new Worker(code, { workerData, execArgv: [], env: SHARE_ENV, name: "residual-onnx" });
+  let hasSpoken = false;
   const client = new ThreadClient(
     {
       post: (message, transfer) => worker.postMessage(message, transfer),
@@ -51,11 +55,14 @@ export function startThread({ runtime, options, worker: path, loadError }: Threa
     },
     loadError,
   );
-  worker.on("message", (message: FromThread) => client.receive(message));
-  worker.on("error", (error) => client.lose(lostError(error)));
+  worker.on("message", (message: FromThread) => {
+    hasSpoken = true;
+    client.receive(message);
+  });
+  worker.on("error", (error) => client.lose(threadError("onnx", hasSpoken, error)));
   const ended = new Promise((resolve) => worker.once("exit", resolve)).then(() => {
     removeExitGuard(guard);
-    client.lose(lostError());
+    client.lose(threadError("onnx", hasSpoken));
   });
   worker.unref();
   return {
@@ -66,32 +73,4 @@ export function startThread({ runtime, options, worker: path, loadError }: Threa
       await ended;
     },
   };
-}
-
-/** Throws BackendUnavailableError where the thread's code is not where it should be. */
-function workerCode(given: string | URL | undefined): URL {
-  const { url } = import.meta as { readonly url?: string };
-  const name = url?.endsWith(".ts") ? "./onnx-worker.ts" : "./onnx-worker.js"; // Node strips types itself
-  const beside = url && new URL(name, url);
-  const code = given === undefined ? beside : toUrl(given);
-  if (code && (code.protocol !== "file:" || existsSync(code))) return code;
-  const found = code ? `${fileURLToPath(code)} is missing` : "onnx-worker.js cannot be found";
-  throw new BackendUnavailableError(
-    `onnx: ${found}, the code of the thread that runs models; a bundler has to leave @residual/onnx out (external), ` +
-      `or copy onnx-worker.js and what it imports, and name it: onnx({ worker: path })`,
-  );
-}
-
-function toUrl(given: string | URL): URL {
-  if (given instanceof URL) return given;
-  return given.startsWith("file:") ? new URL(given) : pathToFileURL(resolve(given));
-}
-
-function lostError(cause?: unknown): ResidualError {
-  const isMemory = (cause as { code?: string } | undefined)?.code === "ERR_WORKER_OUT_OF_MEMORY";
-  if (isMemory)
-    return new OutOfMemoryError("onnx: the worker thread ran out of memory; take a smaller batch", { cause });
-  return new DeviceLostError("onnx: the worker thread that runs the model has ended; compile the graph again", {
-    cause,
-  });
 }

@@ -28,6 +28,11 @@ const IDLE_MILLISECONDS = 10_000;
 /** onnxruntime-web. Throws UnsupportedError where `threads` is out of range, or the page may have only one. */
 export function webRuntime({ device = "cpu", threads, wasmPaths, worker }: OnnxOptions = {}): Runtime {
   checkThreads(threads);
+  if (worker === false) {
+    throw new UnsupportedError(
+      "onnx: { worker: false } is for Node: in a page onnxruntime-web would hold everything up",
+    );
+  }
   const shared = new SharedThread(IDLE_MILLISECONDS);
   const options = sessionOptions(device);
   let version: Promise<string> | undefined;

@@ -1,4 +1,4 @@
-import { AbortError, DeviceLostError, type Progress, UnsupportedError } from "@residual/core";
+import { AbortError, BackendUnavailableError, DeviceLostError, type Progress, UnsupportedError } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { tfjs } from "./backend.ts";
 import { bitsOf, fill, slow, tiny } from "./testing/graphs.ts";
@@ -55,6 +55,15 @@ describe("in a thread", () => {
     await using executable = await threaded.compile(tiny(), { onProgress: (progress) => seen.push(progress) });
     expect(seen.at(-1)).toEqual({ stage: "load", done: 3, total: 3 });
     expect((await executable.run({ image })).logits.shape).toEqual([2, 5]);
+  });
+
+  it("is told where its code lies, and says so where it does not", async () => {
+    const worker = new URL("./tfjs-worker.ts", import.meta.url);
+    await using executable = await tfjs({ engine: "wasm", worker }).compile(tiny());
+    expect((await executable.run({ image })).logits.shape).toEqual([2, 5]);
+    const parted = tfjs({ engine: "wasm", worker: "/bundle/tfjs-worker.js" }).compile(tiny());
+    await expect(parted).rejects.toThrow(BackendUnavailableError);
+    await expect(parted).rejects.toThrow(/\/bundle\/tfjs-worker\.js is missing.*@residual\/tfjs as external/);
   });
 
   it("names what is missing there", async () => {

@@ -1,0 +1,64 @@
+import { BackendUnavailableError, DeviceLostError, OutOfMemoryError, type ResidualError } from "@residual/core";
+
+/** The code of an adapter's thread. */
+export interface ThreadCode {
+  /** The adapter: `onnx`, of the package @residual/onnx and the function `onnx`. */
+  readonly owner: string;
+  /** The file's name without its ending: `onnx-worker`. */
+  readonly file: string;
+  /** URL of a module in the file's folder. A bundle to CommonJS has none. */
+  readonly besideUrl: string | undefined;
+  /** Path or URL of the file, from the user; it lies beside the module where not given. */
+  readonly given: string | URL | undefined;
+}
+
+/**
+ * URL of the code of a thread in Node. Throws BackendUnavailableError where there is no such file, as in a bundle that
+ * holds the adapter and not its thread.
+ */
+export function urlOfThread({ owner, file, besideUrl, given }: ThreadCode): URL {
+  const ending = besideUrl?.endsWith(".ts") ? "ts" : "js"; // Node strips types itself
+  const beside = besideUrl === undefined ? undefined : new URL(`${file}.${ending}`, besideUrl);
+  const url = given === undefined ? beside : urlOf(given);
+  if (url && (url.protocol !== "file:" || builtin("node:fs").existsSync(url))) return url;
+  const found = url ? `${builtin("node:url").fileURLToPath(url)} is missing` : `${file}.js cannot be found`;
+  throw new BackendUnavailableError(
+    `${owner}: ${found}, the code of the thread that runs models; in a bundle, mark @residual/${owner} as external, ` +
+      `or bundle @residual/${owner}/worker as a file of its own and name it, ${owner}({ worker: path }), ` +
+      `or run models on the caller's thread, ${owner}({ worker: false })`,
+  );
+}
+
+/** The error of a thread that has ended by itself, before it has said anything or later. */
+export function threadError(owner: string, hasSpoken: boolean, cause?: unknown): ResidualError {
+  const { code, message } = (cause ?? {}) as { readonly code?: string; readonly message?: string };
+  if (code === "ERR_WORKER_OUT_OF_MEMORY")
+    return new OutOfMemoryError(`${owner}: the worker thread ran out of memory; take a smaller batch`, { cause });
+  const why = message === undefined ? "" : ` (${message.split("\n")[0]})`;
+  if (hasSpoken)
+    return new DeviceLostError(
+      `${owner}: the worker thread that runs the model has ended${why}; compile the graph again`,
+      { cause },
+    );
+  return new BackendUnavailableError(
+    `${owner}: the worker thread that runs models does not start${why}; ${wayOut(owner, `${code} ${message}`)}`,
+    { cause },
+  );
+}
+
+function wayOut(owner: string, text: string): string {
+  if (text.includes("EMFILE")) return "too many files are open: close some, or raise the limit (ulimit -n)";
+  if (text.includes("uv_cwd")) return "the current folder was removed: change to one that exists";
+  if (text.includes("MODULE_NOT_FOUND"))
+    return `in a bundle, mark @residual/${owner} as external, or bundle @residual/${owner}/worker with all that it imports`;
+  return `${owner}({ worker: false }) runs models on the caller's thread`;
+}
+
+function urlOf(given: string | URL): URL {
+  if (given instanceof URL) return given;
+  if (/^(file|data):/.test(given)) return new URL(given);
+  return builtin("node:url").pathToFileURL(builtin("node:path").resolve(given));
+}
+
+/** A module of Node, without an import that bundles for browsers would have to resolve. */
+const builtin = ((name: string) => process.getBuiltinModule(name)) as typeof process.getBuiltinModule;
