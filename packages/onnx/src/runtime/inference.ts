@@ -1,12 +1,41 @@
-import type { InferenceSession } from "onnxruntime-node";
 import type { RawTensor, RawTensors } from "../session.ts";
 
 // Part of what a thread loads, so that @residual/core is not imported here.
 
-/** The part of onnxruntime-node's interface that is used here. onnxruntime-web has the same. */
-export type OnnxRuntime = Pick<typeof import("onnxruntime-node"), "InferenceSession" | "Tensor">;
+/**
+ * The part of onnxruntime-node's interface that is used here. onnxruntime-web has the same. Declared here, so that the
+ * package's types need neither.
+ */
+export interface OnnxRuntime {
+  readonly InferenceSession: {
+    create(path: string, options: SessionOptions): Promise<InferenceSession>;
+    create(model: Uint8Array, options: SessionOptions): Promise<InferenceSession>;
+  };
+  readonly Tensor: new (type: "float32", data: Float32Array, dims: readonly number[]) => OnnxTensor;
+}
 
-export type SessionOptions = InferenceSession.SessionOptions;
+interface InferenceSession {
+  run(feeds: Feeds): Promise<Feeds>;
+  release(): Promise<void>;
+}
+
+interface OnnxTensor {
+  readonly dims: readonly number[];
+  readonly data: unknown;
+}
+
+type Feeds = { readonly [name: string]: OnnxTensor };
+
+/** The options of onnxruntime's sessions that are used here. */
+export interface SessionOptions {
+  readonly executionProviders?: readonly string[];
+  readonly intraOpNumThreads?: number;
+  readonly interOpNumThreads?: number;
+  readonly enableMemPattern?: boolean;
+  readonly graphOptimizationLevel?: "all";
+  readonly logSeverityLevel?: 4;
+  readonly extra?: Readonly<Record<string, unknown>>;
+}
 
 /**
  * How a model reaches onnxruntime: by the path of a file that it maps, or as bytes, with or without the weights apart.
@@ -95,8 +124,6 @@ export class StatefulSession {
     );
   }
 }
-
-type Feeds = { readonly [name: string]: InferenceSession.OnnxValueMapType[string] };
 
 function mapTensors(values: Feeds): RawTensors {
   return Object.fromEntries(
