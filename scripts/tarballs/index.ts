@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runtimeRows } from "./runtimes.ts";
 import { type Row, Site } from "./site.ts";
+import { typeRows } from "./types.ts";
 
 const words = process.argv.slice(2).filter((word) => word !== "--quick");
 const isMeant = ({ where, what, isQuick }: Row) =>
@@ -18,7 +19,7 @@ const folder = mkdtempSync(join(tmpdir(), "residual-tarballs-"));
 const failures: string[] = [];
 try {
   const site = new Site(folder);
-  for (const row of [...runtimeRows].filter(isMeant)) {
+  for (const row of [...runtimeRows, ...typeRows].filter(isMeant)) {
     const start = performance.now();
     const message = await row.run(site).then(() => undefined, String);
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
@@ -28,5 +29,5 @@ try {
 } finally {
   rmSync(folder, { recursive: true });
 }
-for (const failure of failures) console.log(`\n${failure}`);
+for (const failure of failures) console.log(`\n${failure.split("\n").slice(0, 20).join("\n")}`);
 if (failures.length > 0) process.exitCode = 1;

@@ -20,6 +20,8 @@ interface ProjectSpec {
   readonly ours?: readonly string[];
   /** Packages of the registry, with their versions. */
   readonly others?: Readonly<Record<string, string>>;
+  /** Whether to leave out what packages say they can do without. */
+  readonly withoutOptional?: true;
 }
 
 export interface Command {
@@ -55,7 +57,7 @@ export class Site {
     return found;
   }
 
-  async #install({ name, ours = this.packages, others = {} }: ProjectSpec): Promise<string> {
+  async #install({ name, ours = this.packages, others = {}, withoutOptional }: ProjectSpec): Promise<string> {
     const cwd = join(this.folder, name);
     cpSync(PROGRAMS, cwd, { recursive: true });
     cpSync(CAT, join(cwd, "cat.png"));
@@ -64,6 +66,7 @@ export class Site {
     writeFileSync(join(cwd, "package.json"), JSON.stringify(manifest, null, 2));
     // onnxruntime-node's install script fetches CUDA from elsewhere than the registry; no other script is needed.
     const words = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"];
+    if (withoutOptional) words.push("--omit=optional");
     await output({ command: "npm", words, cwd });
     return cwd;
   }

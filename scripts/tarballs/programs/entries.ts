@@ -1,0 +1,37 @@
+import * as conformance from "@residual/conformance";
+import * as conformanceNode from "@residual/conformance/node";
+import * as core from "@residual/core";
+import * as files from "@residual/kit/files";
+import * as gpu from "@residual/kit/gpu";
+import * as onnx from "@residual/onnx";
+import * as pipeline from "@residual/pipeline";
+import * as tfjs from "@residual/tfjs";
+import * as tfjsNode from "@residual/tfjs/node";
+import * as vision from "@residual/vision";
+import * as webgpu from "@residual/webgpu";
+import * as softwareGpu from "@residual/webgpu-software";
+import * as weights from "@residual/weights";
+import * as residual from "residual";
+
+export const entries = [
+  conformance,
+  conformanceNode,
+  core,
+  files,
+  gpu,
+  onnx,
+  pipeline,
+  residual,
+  softwareGpu,
+  tfjs,
+  tfjsNode,
+  vision,
+  webgpu,
+  weights,
+];
+
+export async function classify(picture: Uint8Array): Promise<string | undefined> {
+  await using classifier = await residual.load();
+  const [best] = await classifier.classify(picture);
+  return best?.label;
+}
