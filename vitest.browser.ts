@@ -1,27 +1,11 @@
 import { join } from "node:path";
-import { env } from "node:process";
 import { fileURLToPath } from "node:url";
-import chromium, { inflate } from "@sparticuz/chromium";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
+import { launchOptions } from "./chromium.ts";
 
 /** What runs in a browser has such a name. */
 const inBrowser = "src/**/*.browser.test.ts";
-
-/** Chromium's build for servers, with the libraries that a bare machine lacks. Its WebGPU is SwiftShader. */
-async function launchOptions() {
-  const library = fileURLToPath(import.meta.resolve("@sparticuz/chromium"));
-  const libraries = await inflate(join(library, "../../bin/al2023.tar.br"));
-  const args = [
-    "--no-sandbox",
-    "--enable-unsafe-webgpu",
-    "--use-webgpu-adapter=swiftshader",
-    "--js-flags=--expose-gc", // and this: memory without garbage (conformance/src/behaviour/resources.ts)
-    "--enable-precise-memory-info",
-  ];
-  const executablePath = await chromium.executablePath();
-  return { executablePath, args, env: { ...env, LD_LIBRARY_PATH: join(libraries, "lib") } };
-}
 
 const isSupported = process.platform === "linux" && process.arch === "x64";
 if (!isSupported) console.warn(`skipped: ${inBrowser}; the browser for tests is for Linux x64`);

@@ -7,6 +7,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { bundlerRows } from "./bundlers.ts";
 import { runtimeRows } from "./runtimes.ts";
 import { type Row, Site } from "./site.ts";
 import { typeRows } from "./types.ts";
@@ -19,7 +20,7 @@ const folder = mkdtempSync(join(tmpdir(), "residual-tarballs-"));
 const failures: string[] = [];
 try {
   const site = new Site(folder);
-  for (const row of [...runtimeRows, ...typeRows].filter(isMeant)) {
+  for (const row of [...runtimeRows, ...bundlerRows, ...typeRows].filter(isMeant)) {
     const start = performance.now();
     const message = await row.run(site).then(() => undefined, String);
     const seconds = ((performance.now() - start) / 1000).toFixed(1);

@@ -1,0 +1,182 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { copyFileSync, mkdirSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { type BuildOptions, build as esbuild } from "esbuild";
+import { chromium } from "playwright";
+import { createLogger, preview, build as viteBuild } from "vite";
+import { launchOptions } from "../../chromium.ts";
+import { expectLine, output, type Row, type Site } from "./site.ts";
+
+/** What a page or a program needs of the registry, besides the packages. */
+const runtimes = {
+  "@tensorflow/tfjs-backend-wasm": "4.22.0",
+  "@tensorflow/tfjs-core": "4.22.0",
+  "onnxruntime-node": "1.30.0",
+  "onnxruntime-web": "1.30.0",
+  sharp: "0.35.5",
+  webgpu: "0.6.2",
+};
+/** Native code, and TensorFlow.js, which calls require(): what docs/bundlers.md leaves out of a bundle for Node. */
+const external = ["sharp", "onnxruntime-node", "webgpu", "@tensorflow/*"];
+
+const full = { name: "bundled", others: runtimes };
+const withWebpack = {
+  name: "webpack",
+  others: { ...runtimes, webpack: "5.113.0" },
+};
+const withNext = {
+  name: "next",
+  others: { ...runtimes, next: "16.4.6", react: "19.3.1", "react-dom": "19.3.1" },
+};
+
+/** Backends that a page tries one after the other. */
+const inPages = ["auto", "onnx", "tfjs-wasm", "reference"];
+
+/** esbuild bundles no files that code names by URL: the weights are told, as docs/bundlers.md says. */
+const WEIGHTS = "node_modules/@residual/weights/known/resnet20-cifar10.safetensors";
+
+function copyWeights(from: string, to: string): void {
+  mkdirSync(to, { recursive: true });
+  copyFileSync(join(from, WEIGHTS), join(to, "weights.safetensors"));
+}
+
+/** Serves a folder, and reads what its page has to say. Throws where the page, or its console, tells of an error. */
+async function expectPage(folder: string, query: string): Promise<void> {
+  const server = await preview({ root: folder, build: { outDir: "." }, preview: { port: 0 }, logLevel: "error" });
+  const browser = await chromium.launch(await launchOptions());
+  try {
+    const page = await browser.newPage();
+    const said: string[] = [];
+    page.on("console", (message) => {
+      if (["warning", "error"].includes(message.type())) said.push(message.text());
+    });
+    page.on("pageerror", (error) => said.push(String(error)));
+    const [url] = server.resolvedUrls!.local;
+    await page.goto(`${url!}?${query}`);
+    await page.waitForFunction("document.title !== ''", undefined, { timeout: 120_000 });
+    const title = await page.title();
+    if (!/^(cat\b.*)+$/.test(title) || said.length > 0) throw new Error([title, ...said].join("\n"));
+  } finally {
+    await browser.close();
+    await server.close();
+  }
+}
+
+async function withEsbuild(options: BuildOptions): Promise<void> {
+  const { warnings } = await esbuild({ bundle: true, minify: true, logLevel: "silent", ...options });
+  if (warnings.length > 0) throw new Error(warnings.map(({ text }) => text).join("\n"));
+}
+
+function esbuildForNode(format: "esm" | "cjs", ending: string): Row {
+  return {
+    where: "esbuild",
+    what: `for Node, ${format}`,
+    isQuick: true,
+    async run(site) {
+      const cwd = await site.project(full);
+      const outdir = join(cwd, "out", format);
+      const outfile = join(outdir, `bundled.${ending}`);
+      copyWeights(cwd, outdir);
+      await withEsbuild({
+        absWorkingDir: cwd,
+        entryPoints: ["bundled.js"],
+        platform: "node",
+        format,
+        outfile,
+        external,
+      });
+      for (const backend of ["auto", "onnx", "tfjs-wasm", "reference"]) {
+        const words = [outfile, join(outdir, "weights.safetensors"), backend];
+        await expectLine("cat", { command: process.execPath, words, cwd });
+      }
+    },
+  };
+}
+
+async function viteFor(site: Site): Promise<string> {
+  const cwd = await site.project(full);
+  const said: string[] = [];
+  const warn = (text: string) => void said.push(text);
+  const customLogger = { ...createLogger("warn"), warn, warnOnce: warn };
+  await viteBuild({ root: cwd, customLogger, build: { outDir: "out/vite", chunkSizeWarningLimit: 10_000 } });
+  if (said.length > 0) throw new Error(said.join("\n"));
+  copyFileSync(join(cwd, "cat.png"), join(cwd, "out/vite/cat.png"));
+  return join(cwd, "out/vite");
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, () => {
+      const { port } = server.address() as { readonly port: number };
+      server.close(() => resolve(port));
+    });
+  });
+
+/** Asks a server until it answers. */
+async function answerOf(url: string, server: ChildProcess): Promise<string> {
+  for (;;) {
+    if (server.exitCode !== null) throw new Error(`the server ended with ${server.exitCode}`);
+    const answer = await fetch(url).catch(() => undefined);
+    if (answer) return await answer.text();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+export const bundlerRows: readonly Row[] = [
+  esbuildForNode("esm", "mjs"),
+  esbuildForNode("cjs", "cjs"),
+  {
+    where: "esbuild",
+    what: "for browsers",
+    isQuick: true,
+    async run(site) {
+      const cwd = await site.project(full);
+      const outdir = join(cwd, "out/esbuild");
+      copyWeights(cwd, outdir);
+      copyFileSync(join(cwd, "cat.png"), join(outdir, "cat.png"));
+      copyFileSync(join(cwd, "page.html"), join(outdir, "index.html"));
+      await withEsbuild({ absWorkingDir: cwd, entryPoints: ["page.js"], format: "esm", splitting: true, outdir });
+      await expectPage(outdir, "backends=auto,reference&weights=weights.safetensors");
+    },
+  },
+  {
+    where: "Vite",
+    what: "for browsers",
+    isQuick: false,
+    run: async (site) => expectPage(await viteFor(site), `backends=${inPages.join()}`),
+  },
+  {
+    where: "webpack",
+    what: "for browsers",
+    isQuick: false,
+    async run(site) {
+      const cwd = await site.project(withWebpack);
+      await expectLine("built", { command: process.execPath, words: ["webpack-build.js"], cwd });
+      for (const name of ["cat.png", "page.html"]) {
+        copyFileSync(join(cwd, name), join(cwd, "out/webpack", name.replace("page", "index")));
+      }
+      await expectPage(join(cwd, "out/webpack"), `backends=${inPages.join()}`);
+    },
+  },
+  {
+    where: "Next.js",
+    what: "a route on the server",
+    isQuick: false,
+    async run(site) {
+      const cwd = await site.project(withNext);
+      const command = join(cwd, "node_modules/.bin/next");
+      const { stdout, stderr } = await output({ command, words: ["build"], cwd });
+      const warnings = `${stdout}${stderr}`.split("\n").filter((line) => /warn|⚠/i.test(line));
+      if (warnings.length > 0) throw new Error(`${stdout}${stderr}`);
+      const port = await freePort();
+      const server = spawn(command, ["start", "--port", `${port}`], { cwd, stdio: "ignore" });
+      try {
+        const answer = await answerOf(`http://localhost:${port}/classify`, server);
+        if (answer !== "cat") throw new Error(answer);
+      } finally {
+        server.kill();
+      }
+    },
+  },
+];
