@@ -26,7 +26,7 @@ import {
   readCifar10,
   stack,
 } from "@residual/vision";
-import { findWeights, readWeights, toTorchvision } from "@residual/weights";
+import { readWeights } from "@residual/weights";
 import { describe, expect, it } from "vitest";
 import { conform } from "./conform.ts";
 import { specOf } from "./fixture-model.ts";
@@ -251,9 +251,8 @@ async function boundGraph(
   { model, weights: name }: Pick<Net, "model" | "weights">,
   [, ...size]: readonly number[],
 ): Promise<Graph<"image">> {
-  const weights = await findWeights(name);
   const open = resnet(specOf(model), { input: ["N", ...size] });
-  return bind(open, toTorchvision(weights, open));
+  return bind(open, await readWeights(name, { graph: open }));
 }
 
 async function run(

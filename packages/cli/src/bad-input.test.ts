@@ -21,7 +21,7 @@ beforeAll(async () => {
   await writeFile(folder.in("cut.safetensors"), bytes);
   await truncate(folder.in("cut.safetensors"), bytes.length - 1000);
   await writeFile(folder.in("empty.safetensors"), "");
-  await writeFile(folder.in("weights.pth"), "");
+  await writeFile(folder.in("weights.pth"), Uint8Array.of(0x80, 2, 0x8a, 10)); // a pickle
   await writeFile(folder.in("labels.bin"), Buffer.alloc(3073, 10)); // label 10
   const { tensors, metadata } = await readWeights(known);
   const bias = Float32Array.from({ length: 10 }, (_, i) => (i === 7 ? Number.NaN : 0));
@@ -49,7 +49,7 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
     [["summary", "vit_b_16"], 2, /^UsageError: there is no model vit_b_16; see residual models$/],
     [["classify", chelsea, "--backend", "onx"], 2, /^UsageError: there is no backend onx; did you mean onnx\?$/],
     [["classify", chelsea, "--interpolation", "bilinaer"], 2, /^UsageError: .*did you mean bilinear\?$/],
-    [["classify", chelsea, "--weights", "resnet20-cifar1O"], 1, /^FormatError: .*resnet20-cifar10/],
+    [["classify", chelsea, "--weights", "resnet20-cifar1O"], 1, /^WeightsError: .*no such file.*: resnet20-cifar10$/],
     [run("--input", "fixture:v1", "--outputs", "logits,layr1"), 2, /^UsageError: .* layr1; did you mean layer1\?$/],
   ],
   "words that are missing, or too many": [
@@ -101,9 +101,13 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
   ],
   weights: [
     [["classify", chelsea, "--weights", "cut.safetensors"], 1, /^FormatError: .*cut\.safetensors: /],
-    [["classify", chelsea, "--weights", "empty.safetensors"], 1, /^FormatError: .*the file is empty/],
+    [["classify", chelsea, "--weights", "empty.safetensors"], 1, /^FormatError: .*found an empty file/],
     [["classify", chelsea, "--weights", chelsea, "--model", "resnet18"], 1, /^FormatError: .*chelsea\.png: /],
-    [["classify", chelsea, "--weights", "weights.pth"], 1, /^UnsupportedError: .*weights\.pth: \.pth is not read yet/],
+    [
+      ["classify", chelsea, "--weights", "weights.pth"],
+      1,
+      /^UnsupportedError: weights\.pth: found a PyTorch file .*, which is not read yet/,
+    ],
     [
       ["classify", chelsea, "--weights", "nan.safetensors"],
       1,
@@ -122,7 +126,7 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
     [
       ["summary", "cifar_resnet32", "--weights", known],
       1,
-      /^WeightsError: 60 problems .*(\n {2}layer\d.* is missing: expected .*){10}\n {2}… and 50 more$/,
+      /^WeightsError: these weights fit cifar_resnet20 .*, and are for cifar_resnet20: 60 problems .*(\n {2}layer\d.* is missing: expected .*){10}\n {2}… and 50 more$/,
     ],
   ],
   "places to write to": [

@@ -1,28 +1,31 @@
 import {
+  FormatError,
   fixtureWeights,
   type NamedSource,
   type Preprocessing,
   type ResNetSpec,
   resnet,
+  tensor,
   variants,
+  WeightsError,
 } from "@residual/core";
 import { cifar10Labels, imagenetLabels } from "@residual/vision";
-import type { Weights } from "@residual/weights";
+import { encodeSafetensors, Weights } from "@residual/weights";
 import { describe, expect, it } from "vitest";
-import { identify } from "./identify.ts";
+import { type GivenWeights, identify, type PrepareOptions } from "./identify.ts";
 import { load } from "./load.ts";
 import { OptionError } from "./option-error.ts";
 import { bindModel, knownPreprocessing, prepare } from "./prepare.ts";
 
 /** Weights of a row, as a file that says nothing of itself holds them, or with this metadata. */
 function weightsOf(spec: ResNetSpec, metadata: Weights["metadata"] = {}): Weights {
-  return { tensors: fixtureWeights(resnet(spec), "v1").tensors, metadata };
+  return new Weights(fixtureWeights(resnet(spec), "v1").tensors, metadata);
 }
 
-const renamed = ({ tensors, metadata }: Weights, rename: (name: string) => string): Weights => ({
-  tensors: new Map([...tensors].map(([name, tensor]): [string, NamedSource] => [rename(name), tensor])),
-  metadata,
-});
+const renamed = (weights: Weights, rename: (name: string) => string): Weights =>
+  weights.withTensors(
+    new Map([...weights.tensors].map(([name, tensor]): [string, NamedSource] => [rename(name), tensor])),
+  );
 
 /** One block a stage: as quick to fill as it is to bind. */
 const small = (spec: ResNetSpec): ResNetSpec => ({ ...spec, depths: spec.depths.map(() => 1), width: 8 });
@@ -77,12 +80,23 @@ describe("preprocessing", () => {
   const model = "cifar_resnet20";
 
   it("is the weights', else the model's, changed by the caller", async () => {
-    const recorded = { ...weights, metadata: { preprocessing: JSON.stringify(given) } };
+    const recorded = new Weights(weights.tensors, { preprocessing: JSON.stringify(given) });
     expect((await identify({ model, weights: recorded })).preprocessing).toEqual(given);
     expect((await identify({ model, weights })).preprocessing).toEqual(variants.cifar_resnet20.preprocessing);
     const changed = await identify({ model, weights: recorded, preprocessing: { crop: 28 } });
     expect(changed.preprocessing).toEqual({ ...given, crop: 28 });
     expect(bindModel(changed).graph.inputs.image.shape).toEqual(["N", 3, 28, 28]);
+  });
+
+  it("is said to be guessed where no weights say it", async () => {
+    const recorded = { tensors: weights.tensors, metadata: { preprocessing: JSON.stringify(given) } };
+    const source = async (options: PrepareOptions) => (await identify({ model, ...options })).preprocessingSource;
+    expect(await source({ weights: recorded })).toBe("weights");
+    expect(await source({ weights, preprocessing: { crop: 28 } })).toBe("model");
+    expect(await source({ weights: recorded, preprocessing: given })).toBe("given");
+    expect(await source({ weights: "fixture:v1" })).toBe("model");
+    const { preprocessing: _, ...row } = small(variants.resnet18);
+    expect(await source({ model: row, weights: weightsOf(row) })).toBeUndefined();
   });
 
   it("of a row for pictures of another size makes the input", async () => {
@@ -104,6 +118,61 @@ describe("preprocessing", () => {
     );
     await using classifier = await load({ ...asked, preprocessing: { ...preprocessing, resize: 64, crop: 64 } });
     expect(classifier.preprocessing).toMatchObject({ resize: 64, crop: 64, scale: 255 });
+  });
+});
+
+describe("weights", () => {
+  const row = small(variants.resnet18);
+  const bytes = encodeSafetensors(fixtureWeights(resnet(row), "v1").tensors, { model: "resnet18" });
+  const file = () => new Blob(bytes.map((piece) => new Uint8Array(piece)));
+
+  it.each<[string, () => GivenWeights | Promise<GivenWeights>]>([
+    ["a Blob", file],
+    ["a Response", () => new Response(file())],
+    ["an ArrayBuffer", () => file().arrayBuffer()],
+    ["a stream", () => file().stream()],
+    ["a URL", async () => new URL(`data:;base64,${Buffer.from(await file().arrayBuffer()).toString("base64")}`)],
+    ["tensors", () => ({ tensors: fixtureWeights(resnet(row), "v1").tensors })],
+  ])("of %s", async (_, make) => {
+    const identified = await identify({ model: row, weights: await make() });
+    expect([...bindModel(identified).graph.outputs.logits!.shape]).toEqual(["N", 1000]);
+  });
+
+  it("of another kind are a typed error that names it", async () => {
+    const weights = 42 as unknown as GivenWeights;
+    await expect(identify({ model: row, weights })).rejects.toThrow(FormatError);
+    await expect(identify({ model: row, weights })).rejects.toThrow("found the number 42");
+  });
+
+  it("of another model are told with the models that they fit, in few lines", async () => {
+    const other = renamed(weightsOf(variants.cifar_resnet20), (name) => `module.${name}`);
+    const wrong = prepare({ model: "resnet18", weights: other });
+    await expect(wrong).rejects.toThrow(WeightsError);
+    await expect(wrong).rejects.toThrow(
+      /^these weights fit cifar_resnet20 or cifar_resnet20_padend: \d+ problems .*(\n {2}.*){11}$/,
+    );
+    const said = prepare({ model: "resnet18", weights: "resnet20-cifar10" });
+    await expect(said).rejects.toThrow(
+      "these weights fit cifar_resnet20 or cifar_resnet20_padend, and are for cifar_resnet20: ",
+    );
+    await expect(identify({ weights: other })).rejects.toThrow(
+      "for, and fits cifar_resnet20 or cifar_resnet20_padend; name it with `model`",
+    );
+  });
+
+  it("of the right model, but not whole, are not told so", async () => {
+    const { tensors } = weightsOf(variants.cifar_resnet20);
+    const infinite = new Map(tensors).set("fc.bias", tensor([10], new Array(10).fill(Infinity)));
+    await expect(prepare({ model: "cifar_resnet20", weights: { tensors: infinite } })).rejects.toThrow(/^1 problem/);
+    const cut = new Map([...tensors].slice(1));
+    await expect(prepare({ model: "cifar_resnet20", weights: { tensors: cut } })).rejects.toThrow(/^1 problem/);
+  });
+
+  it("hands on what was left out", async () => {
+    const both = new Map(fixtureWeights(resnet(row), "v1").tensors).set("ema.unheard.of", tensor([1], [1]));
+    const wrapped = new Map([...both].map(([name, source]) => [name.replace(/^(?!ema)/, "model."), source]));
+    const { notes } = await identify({ model: row, weights: { tensors: wrapped } });
+    expect(notes).toEqual([expect.stringMatching(/^the names under "model\." are taken; left out: 1 other tensor/)]);
   });
 });
 

@@ -8,27 +8,41 @@ import {
   type NamedSources,
   type Preprocessing,
   type ResNetSpec,
-  readPreprocessing,
   resnet,
   type Shape,
   variants,
   type WorkOptions,
 } from "@residual/core";
 import { labelsOf } from "@residual/vision";
-import { findWeights, knownWeights, toTorchvision, type Weights } from "@residual/weights";
+import {
+  knownWeights,
+  type PreprocessingSource as RecordedSource,
+  readWeights,
+  toTorchvision,
+  Weights,
+  type WeightsSource,
+} from "@residual/weights";
+import { modelsFitting } from "./fitting.ts";
 import { unknownName } from "./names.ts";
 import { OptionError } from "./option-error.ts";
 
 /** The small weights that ship inside of the package: what is used where nothing is asked for. */
 const DEFAULT_WEIGHTS = "resnet20-cifar10";
 
+/** What weights are read from, or weights that are read. */
+export type GivenWeights = WeightsSource | Weights | (NamedSources & Partial<Pick<Weights, "metadata">>);
+
+/** Who says the preprocessing: the caller, all of it; else the weights; else the model's row, which is a guess. */
+export type PreprocessingSource = "given" | RecordedSource | "model";
+
 export interface PrepareOptions extends WorkOptions {
   /** A model's name, or a row of the caller's own; what the weights' metadata says where not given. */
   readonly model?: string | ResNetSpec | undefined;
   /**
-   * A file, known weights' name, `fixture:SALT`, or weights that are read; those known for the model where not given.
+   * A path, a URL, known weights' name, `fixture:SALT`, a Blob, bytes, a stream, or weights that are read; those known
+   * for the model where not given.
    */
-  readonly weights?: string | Weights | undefined;
+  readonly weights?: GivenWeights | undefined;
   /** What to change of the preprocessing that comes with the weights or the model. */
   readonly preprocessing?: Partial<Preprocessing> | undefined;
   /** [batch, channels, height, width]; an open batch of the preprocessing's crop where not given. */
@@ -43,11 +57,16 @@ export interface Identified extends NamedSources {
   readonly spec: ResNetSpec;
   /** The model for the input that the options or the preprocessing ask for, its parameters open. */
   readonly open: Graph<"image">;
-  readonly metadata: Readonly<Record<string, string>>;
+  /** The model that the weights say they are for, or are known to be for. */
+  readonly recordedModel: string | undefined;
   /** Undefined where neither weights nor model say how pictures become the model's input. */
   readonly preprocessing: Preprocessing | undefined;
+  /** `"model"` and `"file name"` are guesses: the weights may have been trained otherwise. */
+  readonly preprocessingSource: PreprocessingSource | undefined;
   /** A name for each class; undefined where neither weights nor model have one for each. */
   readonly labels: readonly string[] | undefined;
+  /** What people should hear of how the weights were read, as sentences. */
+  readonly notes: readonly string[];
 }
 
 interface Model {
@@ -57,42 +76,69 @@ interface Model {
 
 /**
  * Reads the weights, once, and tells the model that they are for. Throws OptionError where the options name something
- * unknown or too little, FormatError where the weights' metadata do, else what `findWeights` and `toTorchvision` throw.
+ * unknown or too little, FormatError where the weights' metadata do, else what `readWeights` and `toTorchvision` throw.
  */
 export async function identify(options: PrepareOptions): Promise<Identified> {
   const asked = options.model === undefined ? undefined : modelOf(options.model);
   const source = options.weights ?? weightsFor(asked);
   if (typeof source === "string" && source.startsWith("fixture:")) return fixture(source, asked, options);
-  const weights = typeof source === "string" ? source : "the given weights";
-  const raw = typeof source === "string" ? await findWeights(source, options) : source;
-  const model = asked ?? recordedModel(weights, raw);
-  return describe(model, { name: weights, metadata: raw.metadata, under: (open) => toTorchvision(raw, open) }, options);
+  const name = weightsName(source);
+  const raw = await weightsOf(source, options);
+  const model = asked ?? recordedModel(name, raw);
+  return describe(model, { name, raw, under: (open) => toTorchvision(raw, open) }, options);
+}
+
+async function weightsOf(source: GivenWeights, options: WorkOptions): Promise<Weights> {
+  if (source instanceof Weights) return source;
+  return holdsTensors(source) ? new Weights(source.tensors, source.metadata) : readWeights(source, options);
+}
+
+function holdsTensors(source: GivenWeights): source is Extract<GivenWeights, NamedSources> {
+  return typeof source === "object" && source !== null && "tensors" in source && source.tensors instanceof Map;
+}
+
+function weightsName(source: GivenWeights): string {
+  if (typeof source === "string") return source;
+  const isUrl = typeof source === "object" && source !== null && "href" in source;
+  return isUrl ? source.href : "the given weights";
 }
 
 function fixture(weights: string, model: Model | undefined, options: PrepareOptions): Identified {
   const salt = weights.slice("fixture:".length);
   if (salt === "") throw new OptionError("`weights` fixture: lacks its salt; write fixture:v1 for the goldens' values");
   if (!model) throw new OptionError(`${weights} fits every model; name one with \`model\``);
-  return describe(model, { name: weights, metadata: {}, under: (open) => fixtureWeights(open, salt) }, options);
+  const raw = new Weights(new Map());
+  const under = (open: Graph) => raw.withTensors(fixtureWeights(open, salt).tensors);
+  return describe(model, { name: weights, raw, under }, options);
 }
 
 /** Weights whose tensors wait for the names that a model has for them. */
 interface Unnamed {
   readonly name: string;
-  readonly metadata: Readonly<Record<string, string>>;
-  under(open: Graph): NamedSources;
+  readonly raw: Weights;
+  under(open: Graph): Weights;
 }
 
 function describe({ name, spec: row }: Model, weights: Unnamed, options: PrepareOptions): Identified {
-  const { metadata } = weights;
-  const preprocessing = preprocessingOf(row, metadata, options.preprocessing);
+  const { raw } = weights;
+  const preprocessing = preprocessingOf(row, raw.preprocessing, options.preprocessing);
   const input = options.input ?? inputOf(row, preprocessing);
   const model = resnet(row, { name, input });
-  const { tensors } = weights.under(model); // names do not depend on the number of classes
+  const { tensors, notes } = weights.under(model); // names do not depend on the number of classes
   const spec = fitted(row, tensors.get("fc.weight")?.shape[0]);
   const open = spec === row ? model : resnet(spec, { name, input });
-  const labels = classNames(spec, metadata);
-  return { model: name, weights: weights.name, spec, open, tensors, metadata, preprocessing, labels };
+  return {
+    model: name,
+    weights: weights.name,
+    spec,
+    open,
+    tensors,
+    recordedModel: raw.model,
+    preprocessing,
+    preprocessingSource: preprocessing && sourceOf(raw, options.preprocessing),
+    labels: labelsOf(raw.labels ? { ...spec, labels: raw.labels } : spec), // the weights' own first
+    notes,
+  };
 }
 
 function fitted(row: ResNetSpec, classes: number | undefined): ResNetSpec {
@@ -115,11 +161,15 @@ function modelOf(model: string | ResNetSpec): Model {
 }
 
 /** The model that weights say they are for. */
-function recordedModel(weights: string, { metadata: { model } }: Weights): Model {
-  if (model === undefined)
-    throw new OptionError(`${weights} does not say which model it is for; name it with \`model\``);
+function recordedModel(name: string, weights: Weights): Model {
+  const { model } = weights;
+  if (model === undefined) {
+    const fitting = modelsFitting(weights);
+    const hint = fitting.length > 0 ? `, and fits ${fitting.slice(0, 3).join(" or ")}` : "";
+    throw new OptionError(`${name} does not say which model it is for${hint}; name it with \`model\``);
+  }
   if (modelNameOf(model) !== undefined) return modelOf(model);
-  throw new FormatError(`${weights} says it is for ${model}, which is no model here; name another`);
+  throw new FormatError(`${name} says it is for ${model}, which is no model here; name another`);
 }
 
 function weightsFor(model: Model | undefined): string {
@@ -138,25 +188,14 @@ function weightsFor(model: Model | undefined): string {
  */
 export function preprocessingOf(
   spec: ResNetSpec,
-  metadata: Readonly<Record<string, string>>,
+  recorded: Preprocessing | undefined,
   changes: Partial<Preprocessing> = {},
 ): Preprocessing | undefined {
-  const recorded = metadata.preprocessing;
-  const known = recorded === undefined ? spec.preprocessing : readPreprocessing(recorded);
+  const known = recorded ?? spec.preprocessing;
   return known || Object.keys(changes).length > 0 ? checkPreprocessing({ ...known, ...changes }) : undefined;
 }
 
-/** The weights' own names, where they have any; else the model's. */
-function classNames(spec: ResNetSpec, metadata: Readonly<Record<string, string>>): readonly string[] | undefined {
-  const labels = namesIn(metadata.classes);
-  return labels ? labelsOf({ ...spec, labels }) : labelsOf(spec);
-}
-
-function namesIn(json: string | undefined): readonly string[] | undefined {
-  try {
-    const names: unknown = JSON.parse(json ?? "null");
-    return Array.isArray(names) && names.every((name) => typeof name === "string") ? names : undefined;
-  } catch {
-    return undefined; // labels are an ornament: weights whose metadata has none to read still run
-  }
+function sourceOf(raw: Weights, changes: Partial<Preprocessing> = {}): PreprocessingSource {
+  const parts = ["resize", "crop", "interpolation", "scale", "mean", "std"] as const;
+  return parts.every((part) => changes[part] !== undefined) ? "given" : (raw.preprocessingSource ?? "model");
 }

@@ -10,7 +10,14 @@ export {
   installCommand,
 } from "./backends.ts";
 export { prepareOn } from "./compile.ts";
-export { type Identified, identify, type PrepareOptions, preprocessingOf } from "./identify.ts";
+export {
+  type GivenWeights,
+  type Identified,
+  identify,
+  type PrepareOptions,
+  type PreprocessingSource,
+  preprocessingOf,
+} from "./identify.ts";
 export { type Classifier, type LoadOptions, load, type Picture } from "./load.ts";
 export { unknownName } from "./names.ts";
 export { OptionError } from "./option-error.ts";

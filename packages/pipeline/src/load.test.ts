@@ -78,9 +78,9 @@ describe("load refuses, with errors that have a class and a code", () => {
     [{ model: "resnet18" }, OptionError, /no weights are known for resnet18/],
     [{ model: "pytorch_unit", weights: "fixture:v1" }, OptionError, /pytorch_unit has no logits/],
     [{ backend: "onx" }, OptionError, /did you mean onnx/],
-    [{ weights: "nowhere.safetensors" }, FormatError, /nowhere\.safetensors/],
+    [{ weights: "nowhere.safetensors" }, WeightsError, /nowhere\.safetensors/],
     [{ model: "cifar_resnet32", weights: "resnet20-cifar10" }, WeightsError, /problems between these weights/],
-    [{ weights: "old.pth" }, FormatError, /old\.pth/],
+    [{ weights: "old.pth" }, WeightsError, /old\.pth/],
     [{ threads: 0 }, UnsupportedError, /threads is 0/],
     [{ preprocessing: { crop: 0 } }, FormatError, /preprocessing\.crop: found 0/],
   ] as const)("%o", async (options, kind, message) => {

@@ -1,4 +1,6 @@
-import { bind, type Graph, type Preprocessing, resnet, type Shape } from "@residual/core";
+import { bind, type Graph, modelNameOf, type Preprocessing, resnet, type Shape, WeightsError } from "@residual/core";
+import { Weights } from "@residual/weights";
+import { modelsFitting } from "./fitting.ts";
 import { type Identified, identify, type PrepareOptions } from "./identify.ts";
 import { OptionError } from "./option-error.ts";
 
@@ -12,11 +14,30 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
   return bindModel(await identify(options));
 }
 
-/** Binds an identified model, for another input where one is given. Throws what `resnet` and `bind` throw. */
+/**
+ * Binds an identified model, for another input where one is given. Throws what `resnet` and `bind` throw; the
+ * WeightsError of weights that are another model's says which.
+ */
 export function bindModel(identified: Identified, input?: Shape): Prepared {
   const { model: name, spec } = identified;
   const open = input ? resnet(spec, { name, input }) : identified.open;
-  return { ...identified, graph: bind(open, identified) };
+  try {
+    return { ...identified, graph: bind(open, identified) };
+  } catch (error) {
+    throw error instanceof WeightsError ? withOtherModels(error, identified) : error;
+  }
+}
+
+/** The error, with the models that the weights fit and the one that they say they are for. */
+function withOtherModels(error: WeightsError, { model, recordedModel, tensors }: Identified): WeightsError {
+  const fitting = modelsFitting(new Weights(tensors));
+  const known = modelNameOf(model) ?? model;
+  if (fitting.some((name) => name === known)) return error;
+  const hints = [
+    ...(fitting.length > 0 ? [`fit ${fitting.slice(0, 3).join(" or ")}`] : []),
+    ...(recordedModel !== undefined && modelNameOf(recordedModel) !== known ? [`are for ${recordedModel}`] : []),
+  ];
+  return hints.length > 0 ? new WeightsError(`these weights ${hints.join(", and ")}: ${error.message}`) : error;
 }
 
 /** Throws OptionError for a model that ends before its classes, where they are what is asked for. */

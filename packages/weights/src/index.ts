@@ -1,7 +1,8 @@
-export { type KnownWeights, knownWeights } from "./known.ts";
-export { findWeights, resolveWeights } from "./load.ts";
+export { encodeSafetensors, type Metadata, type Named } from "./encode-safetensors.ts";
+export { type Known, type KnownWeights, knownWeights } from "./known.ts";
 export { readWeights } from "./read-weights.ts";
+export type { ReadWeights, ReadWeightsOptions, WeightsSource } from "./reader.ts";
 export { type Header, parseHeader, type TensorEntry } from "./safetensors.ts";
 export { toTorchvision } from "./schemes.ts";
-export { readTensors, type Weights } from "./weights.ts";
-export { encodeSafetensors, type Metadata, type Named, writeSafetensors } from "./write-safetensors.ts";
+export { type PreprocessingSource, readTensors, Weights, type WeightsDetails } from "./weights.ts";
+export { writeSafetensors } from "./write-safetensors.ts";

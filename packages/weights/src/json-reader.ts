@@ -33,10 +33,18 @@ export class JsonReader {
     });
   }
 
-  array<T>(element: () => T): T[] {
+  /** An array; `element` reads each, and is told how many there are with it. */
+  array<T>(element: (count: number) => T): T[] {
     const elements: T[] = [];
-    this.#list("[", "]", () => elements.push(element()));
+    this.#list("[", "]", () => elements.push(element(elements.length + 1)));
     return elements;
+  }
+
+  /** Whether null comes next; it is read then. */
+  isNull(): boolean {
+    if (!this.#next("n") || !this.#text.startsWith("null", this.#at)) return false;
+    this.#at += "null".length;
+    return true;
   }
 
   string(): string {

@@ -1,10 +1,13 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { type ResNetSpec, variants } from "@residual/core";
+import { FormatError, type ResNetSpec, type Tensor, tensorOf, variants } from "@residual/core";
 import { describe, expect, it } from "vitest";
-import { knownMetadata, knownWeights } from "./known.ts";
+import { encodeSafetensors } from "./encode-safetensors.ts";
+import { knownByName, knownWeights } from "./known.ts";
 import { readWeights } from "./read-weights.ts";
+import { join } from "./testing/bytes.ts";
 import { sharedPath } from "./testing/shared.ts";
+import { readTensors, Weights } from "./weights.ts";
 
 interface PublishedRow {
   readonly name: string;
@@ -47,20 +50,95 @@ it.each(knownWeights)(
   },
 );
 
-describe("knownMetadata", () => {
-  it("knows akamaster's files by their name, with their colours", () => {
-    const { model, preprocessing } = knownMetadata("weights/cifar-resnet/resnet32-d509ac18.safetensors");
-    expect(model).toBe("cifar_resnet32");
-    expect(JSON.parse(preprocessing!)).toMatchObject({ crop: 32, scale: 255, mean: [0.485, 0.456, 0.406] });
+const akamaster = sharedPath("data/weights/cifar-resnet/resnet20-12fca82f.safetensors");
+const mlperf = sharedPath("data/weights/mlperf-tiny-resnet8/pretrainedResnet.safetensors");
+const asImagenet = { crop: 32, scale: 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+
+describe("weights that are known by their numbers", () => {
+  const bytesUnder = async (file: string, change: (name: string, tensor: Tensor) => [string, Tensor]) => {
+    const { tensors } = await readTensors(await readWeights(file));
+    const changed = [...tensors].map(([name, tensor]) => change(name, tensor));
+    return join(encodeSafetensors(new Map(changed.toReversed())));
+  };
+
+  it.skipIf(!akamaster)("whatever their file, their tensors and the order of them are called", async () => {
+    const bytes = await bytesUnder(akamaster!, (name, tensor) => [`module.${name.replace("linear", "fc")}`, tensor]);
+    for (const weights of [await readWeights(bytes), await readWeights(await readFile(akamaster!))]) {
+      expect(weights.model).toBe("cifar_resnet20");
+      expect(weights.preprocessing).toMatchObject(asImagenet);
+      expect(weights.preprocessingSource).toBe("known weights");
+    }
   });
 
-  it("knows MLPerf Tiny's raw bytes", () => {
-    expect(JSON.parse(knownMetadata("pretrainedResnet.safetensors").preprocessing!)).toMatchObject({
-      scale: 1,
-      mean: [0, 0, 0],
+  it.skipIf(!akamaster)("in bfloat16 too", async () => {
+    const rounded = ({ shape, data }: Tensor) =>
+      tensorOf(
+        "float32",
+        shape,
+        new Float32Array(
+          new Uint32Array((data as Float32Array).slice().buffer).map((bits) => bits & 0xffff0000).buffer,
+        ),
+      );
+    const bytes = await bytesUnder(akamaster!, (name, tensor) => [name, rounded(tensor)]);
+    expect((await readWeights(bytes)).model).toBe("cifar_resnet20");
+  });
+
+  it.skipIf(!mlperf)("MLPerf Tiny's, which reads bytes as they are", async () => {
+    const { model, preprocessing } = await readWeights(await readFile(mlperf!));
+    expect([model, preprocessing]).toMatchObject(["mlperf_tiny_resnet8", { scale: 1, mean: [0, 0, 0] }]);
+  });
+
+  it.skipIf(!akamaster)("but not once they were trained further, nor where the file says another model", async () => {
+    const trained = await bytesUnder(akamaster!, (name, tensor) =>
+      name === "linear.bias"
+        ? [
+            name,
+            tensorOf(
+              "float32",
+              [10],
+              (tensor.data as Float32Array).map((x) => x + 0.01),
+            ),
+          ]
+        : [name, tensor],
+    );
+    expect(await readWeights(trained)).toMatchObject({ model: undefined, preprocessing: undefined });
+    const { tensors } = await readWeights(await readFile(akamaster!));
+    expect(new Weights(tensors, { model: "resnet18" })).toMatchObject({ model: "resnet18", preprocessing: undefined });
+  });
+});
+
+describe("weights that say of themselves", () => {
+  const preprocessing = variants.cifar_resnet20.preprocessing;
+  const none = new Map<string, Tensor>();
+
+  it("have their model, preprocessing and labels as values", () => {
+    const weights = new Weights(none, {
+      model: "resnet18",
+      preprocessing: JSON.stringify(preprocessing),
+      classes: JSON.stringify(["cat", "dog"]),
     });
+    expect(weights).toMatchObject({ model: "resnet18", preprocessing, labels: ["cat", "dog"] });
+    expect(weights.preprocessingSource).toBe("weights");
+    const others = weights.withTensors(none, ["a note"]);
+    expect(others).toMatchObject({ preprocessing, labels: ["cat", "dog"], notes: ["a note"] });
   });
 
+  it("say nothing where they do not, and refuse what is malformed", () => {
+    expect(new Weights(none)).toMatchObject({ model: undefined, preprocessing: undefined, labels: undefined });
+    for (const classes of ["{", "3", "[1, 2]"]) expect(new Weights(none, { classes }).labels).toBeUndefined();
+    expect(() => new Weights(none, { preprocessing: "{" }).preprocessing).toThrow(FormatError);
+  });
+});
+
+it.skipIf(!akamaster)("akamaster's larger files are known by their name, which is a guess", () => {
+  expect(knownByName("weights/resnet110-1d1ed7c2.safetensors")).toMatchObject({
+    model: "cifar_resnet110",
+    preprocessing: asImagenet,
+    source: "file name",
+  });
+});
+
+describe("published files that are known by their name", () => {
   it.each([
     ["resnet50-0676ba61.safetensors", "resnet50", 256, 224, "bilinear"],
     ["downloads/resnet50-11ad3fa6.pth", "resnet50", 232, 224, "bilinear"],
@@ -69,10 +147,9 @@ describe("knownMetadata", () => {
     ["resnet50d_ra2-464e36ba.pth", "resnet50d", 303, 288, "bicubic"],
     ["timm/seresnet50.a3_in1k/model.safetensors", "seresnet50", 235, 224, "bicubic"],
     ["hub/models--timm--resnet10t.c3_in1k/snapshots/4c3f/model.safetensors", "resnet10t", 235, 224, "bicubic"],
-  ])("knows %s by its name", (path, model, resize, crop, interpolation) => {
-    const known = knownMetadata(path);
-    expect(known.model).toBe(model);
-    expect(JSON.parse(known.preprocessing!)).toMatchObject({ resize, crop, interpolation, scale: 255 });
+  ])("%s", (path, model, resize, crop, interpolation) => {
+    const preprocessing = { resize, crop, interpolation, scale: 255 };
+    expect(knownByName(path)).toMatchObject({ model, preprocessing, source: "file name" });
   });
 
   it.skipIf(!published)("knows torchvision's and timm's weights of our models as they were evaluated", () => {
@@ -82,11 +159,8 @@ describe("knownMetadata", () => {
     expect(rows).toHaveLength(107);
     for (const { name, model, url, family, resize, crop, interpolation, mean, std, scale } of rows) {
       const path = family === "timm" ? `${name}/model.safetensors` : url;
-      const { preprocessing, ...known } = knownMetadata(path);
-      expect([known, JSON.parse(preprocessing!)], name).toEqual([
-        { model },
-        { resize, crop, interpolation, scale, mean, std },
-      ]);
+      const preprocessing = { resize, crop, interpolation, scale, mean, std };
+      expect(knownByName(path), name).toEqual({ model, preprocessing, source: "file name" });
     }
   });
 
@@ -110,8 +184,8 @@ describe("knownMetadata", () => {
   });
 
   it("knows nothing of the rest", () => {
-    expect(knownMetadata("resnet50.safetensors")).toEqual({});
-    expect(knownMetadata("resnet50.a1_in1k/checkpoint.safetensors")).toEqual({});
-    expect(knownMetadata("constructor.safetensors")).toEqual({});
+    expect(knownByName("resnet50.safetensors")).toBeUndefined();
+    expect(knownByName("resnet50.a1_in1k/checkpoint.safetensors")).toBeUndefined();
+    expect(knownByName("constructor.safetensors")).toBeUndefined();
   });
 });

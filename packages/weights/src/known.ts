@@ -1,3 +1,4 @@
+import { isTensor, type NamedSource, type Preprocessing, type Tensor } from "@residual/core";
 import { publishedAs } from "./published.ts";
 
 /** Trained weights that go by a name. */
@@ -22,48 +23,92 @@ export const knownWeights: readonly KnownWeights[] = [
   },
 ];
 
-/** What people know of weights whose file does not say it: its metadata as it should have been. */
-interface Recognized {
-  readonly file: RegExp;
-  readonly metadata: (match: RegExpExecArray) => Readonly<Record<string, string>>;
+/** What is known of weights though their file does not say it. */
+export interface Known {
+  /** Its name in core. */
+  readonly model: string;
+  readonly preprocessing: Preprocessing;
+  /** What tells it: the weights' own numbers, or the name of their file. */
+  readonly source: "known weights" | "file name";
 }
 
-const cifar = { resize: 32, crop: 32, interpolation: "bilinear" };
-const imagenetColours = { scale: 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+const cifar = { resize: 32, crop: 32, interpolation: "bilinear" } as const;
+const imagenetColours = { scale: 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
+const asImagenet: Preprocessing = { ...cifar, ...imagenetColours };
+const rawBytes: Preprocessing = { ...cifar, scale: 1, mean: [0, 0, 0], std: [1, 1, 1] };
 
+/** Published weights whose file says nothing of itself. */
+interface Recognized {
+  readonly model: string;
+  readonly preprocessing: Preprocessing;
+  /** The numbers of the last layer's bias, to four digits: no other training ends in the same. */
+  readonly bias: readonly number[];
+}
+
+/**
+ * akamaster/pytorch_resnet_cifar10 normalizes CIFAR-10 by ImageNet's colours; mlcommons/tiny's ResNet-8 reads bytes as
+ * they are.
+ */
 const recognized: readonly Recognized[] = [
   {
-    // akamaster/pytorch_resnet_cifar10, which normalizes CIFAR-10 by ImageNet's colours
-    file: /^resnet(20|32|44|56|110|1202)-[0-9a-f]{8}\./,
-    metadata: ([, depth]) => ({
-      model: `cifar_resnet${depth}`,
-      preprocessing: JSON.stringify({ ...cifar, ...imagenetColours }),
-    }),
+    model: "cifar_resnet20",
+    preprocessing: asImagenet,
+    bias: [0.1936, -0.3431, 0.1112, 0.3225, 0.144, -0.181, 0.1631, -0.1621, 0.0221, -0.2703],
   },
   {
-    // mlcommons/tiny, image classification
-    file: /^pretrainedResnet\./,
-    metadata: () => ({
-      model: "mlperf_tiny_resnet8",
-      preprocessing: JSON.stringify({ ...cifar, scale: 1, mean: [0, 0, 0], std: [1, 1, 1] }),
-    }),
+    model: "cifar_resnet32",
+    preprocessing: asImagenet,
+    bias: [0.1763, -0.3967, 0.09323, 0.1306, 0.205, -0.1249, 0.1557, -0.1295, -0.01718, -0.08627],
+  },
+  {
+    model: "cifar_resnet44",
+    preprocessing: asImagenet,
+    bias: [0.0699, -0.4067, 0.3383, 0.2586, 0.1433, -0.1359, 0.06676, -0.141, -0.1066, -0.08431],
+  },
+  {
+    model: "mlperf_tiny_resnet8",
+    preprocessing: rawBytes,
+    bias: [-0.08893, -0.1563, 0.01759, 0.07069, 0.04662, -0.1322, 0.1707, -0.1088, -0.006727, 0.1793],
   },
 ];
 
+/** Relative to the largest number: bfloat16 keeps 8 bits. */
+const CLOSE = 2 ** -8;
+
 /**
- * Metadata (`model`, `preprocessing`) that is known for a file of this name; empty where nothing is. A file called
- * `model` or `pytorch_model`, as hubs call all of theirs, goes by the folders that it lies in.
+ * What is known of weights by their numbers, under whatever names, in whatever dtype and order they are stored. A
+ * network that was trained on has other ones.
  */
-export function knownMetadata(path: string): Readonly<Record<string, string>> {
-  const [file = "", ...folders] = path.split(/[\\/]/).toReversed();
-  for (const { file: pattern, metadata } of recognized) {
-    const match = pattern.exec(file);
-    if (match) return metadata(match);
+export function knownByNumbers(tensors: ReadonlyMap<string, NamedSource>): Known | undefined {
+  for (const source of tensors.values()) {
+    if (source.shape.length !== 1 || !isTensor(source)) continue;
+    const found = recognized.find(({ bias }) => isClose(bias, source.data));
+    if (found) return { model: found.model, preprocessing: found.preprocessing, source: "known weights" };
   }
+  return undefined;
+}
+
+function isClose(bias: readonly number[], data: Tensor["data"]): boolean {
+  if (data.length !== bias.length) return false;
+  const most = CLOSE * Math.max(...bias.map(Math.abs));
+  return bias.every((number, i) => Math.abs(Number(data[i]) - number) <= most);
+}
+
+/** akamaster's files, of whose numbers only the three small ones are known. */
+const akamaster = /^resnet(20|32|44|56|110|1202)-[0-9a-f]{8}$/;
+
+/**
+ * What is known of a published file by its name, which anybody can give to another file. A file called `model` or
+ * `pytorch_model`, as hubs call all of theirs, goes by the folders that it lies in.
+ */
+export function knownByName(path: string): Known | undefined {
+  const [file = "", ...folders] = path.split(/[\\/]/).toReversed();
   const stem = file.replace(/\.[^.]*$/, "");
   const names = /^(pytorch_)?model$/.test(stem) ? folders : [stem];
+  const depth = akamaster.exec(stem)?.[1];
+  if (depth !== undefined) return { model: `cifar_resnet${depth}`, preprocessing: asImagenet, source: "file name" };
   const known = names
     .map((name) => publishedAs(name.replace(/^models--timm--/, "")))
     .find((each) => each !== undefined);
-  return known ? { model: known.model, preprocessing: JSON.stringify(known.preprocessing) } : {};
+  return known && { ...known, source: "file name" };
 }

@@ -1,10 +1,10 @@
 import { FormatError, sizeOf, type Tensor, tensor, tensorOf, UnsupportedError } from "@residual/core";
 import { expect, it } from "vitest";
+import { encodeSafetensors } from "./encode-safetensors.ts";
 import { readWeights } from "./read-weights.ts";
 import { fileOf, join } from "./testing/bytes.ts";
 import { pick, type Random, randomFrom } from "./testing/random.ts";
 import type { Weights } from "./weights.ts";
-import { encodeSafetensors } from "./write-safetensors.ts";
 
 const header = JSON.stringify({
   __metadata__: { format: "pt", 残差: "\u0000" },

@@ -14,7 +14,7 @@ import { describe, expect, it } from "vitest";
 import { readWeights } from "./read-weights.ts";
 import { toTorchvision } from "./schemes.ts";
 import { sharedPath } from "./testing/shared.ts";
-import type { Weights } from "./weights.ts";
+import { Weights } from "./weights.ts";
 
 /** One block a stage: few parameters, and names of every kind. */
 const small = (row: ResNetSpec): ResNetSpec => ({ ...row, depths: row.depths.map(() => 1), width: 8, classes: 7 });
@@ -35,7 +35,7 @@ const withHead = (head: string, tensors: Named = own): Named =>
     return isHead ? (head === "" ? [] : [[name.replace(/fc(?=\.\w+$)/, head), source]]) : [[name, source]];
   });
 
-const weights = (tensors: Named): Weights => ({ tensors: new Map(tensors), metadata: { a: "b" } });
+const weights = (tensors: Named): Weights => new Weights(new Map(tensors), { a: "b" });
 
 /** Those very sources, by their parameters. */
 function expectOwn({ tensors, metadata }: Weights): void {
@@ -158,7 +158,7 @@ describe("more than one set of weights", () => {
       const mapped = toTorchvision(weights(tensors.flat()), graph);
       expectOwn(mapped);
       expect(mapped.notes).toHaveLength(1);
-      expect(mapped.notes![0]).toMatch(
+      expect(mapped.notes[0]).toMatch(
         new RegExp(`left out: ${average.length} other tensors, "${second.replace(".", "\\.")}`),
       );
     }

@@ -47,7 +47,7 @@ export function underOnePrefix(weights: Weights, graph: Graph): Weights {
     tensors.set(target, entry.source);
   }
   const leftOut = rest.filter((entry) => !head.has(entry) && isOutside(entry)).map(({ name }) => name);
-  return { ...weights, tensors, notes: [...(weights.notes ?? []), ...notesOn(leftOut, chosen.prefix)] };
+  return weights.withTensors(tensors, notesOn(leftOut, chosen.prefix));
 }
 
 /** Whether a tensor can be left out wherever it is: a counter, or an empty one. */
@@ -216,5 +216,7 @@ function notesOn(leftOut: readonly string[], prefix: string): string[] {
   if (leftOut.length === 0) return [];
   const names = leftOut.slice(0, LISTED).map(quote).join(", ") + (leftOut.length > LISTED ? ", …" : "");
   const taken = prefix === "" ? "the names without a prefix" : `the names under ${quote(prefix)}`;
-  return [`${taken} are taken; left out: ${leftOut.length} other tensors, ${names}`];
+  return [
+    `${taken} are taken; left out: ${leftOut.length} other ${leftOut.length === 1 ? "tensor" : "tensors"}, ${names}`,
+  ];
 }

@@ -1,15 +1,35 @@
-import { truncateSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { createReadStream, truncateSync } from "node:fs";
 import { copyFile, mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join as joinPath, relative } from "node:path";
 import { pathToFileURL } from "node:url";
-import { FormatError, OutOfMemoryError, tensor, tensorOf, UnsupportedError } from "@residual/core";
+import { runInNewContext } from "node:vm";
+import {
+  bind,
+  FormatError,
+  fixtureWeights,
+  isTensor,
+  OutOfMemoryError,
+  type Progress,
+  readTensor,
+  resnet,
+  type Tensor,
+  tensor,
+  tensorOf,
+  variants,
+  WeightsError,
+} from "@residual/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { encodeSafetensors } from "./encode-safetensors.ts";
 import { readWeights } from "./read-weights.ts";
+import type { WeightsSource } from "./reader.ts";
 import { fileOf, join } from "./testing/bytes.ts";
 import { sharedPath } from "./testing/shared.ts";
-import { readTensors } from "./weights.ts";
-import { encodeSafetensors, writeSafetensors } from "./write-safetensors.ts";
+import { readTensors, Weights } from "./weights.ts";
+import { writeSafetensors } from "./write-safetensors.ts";
 
 let folder: string;
 let path: string;
@@ -80,31 +100,210 @@ describe("a file", () => {
   });
 });
 
-describe("what is refused", () => {
-  const refusal = async (source: string | URL) => {
-    const reading = readWeights(source);
+describe("whatever a user holds", () => {
+  let server: Server;
+  let address: string;
+  let bytes: Uint8Array<ArrayBuffer>;
+  beforeAll(async () => {
+    bytes = new Uint8Array(join(encodeSafetensors({ x: tensor([2], [1, 2]) }, { model: "mine" })));
+    await writeFile(joinPath(folder, "small.safetensors"), bytes);
+    const index = JSON.stringify({ weight_map: { x: "part 1.safetensors" } });
+    const answers: Readonly<Record<string, string | Uint8Array>> = {
+      "/small.safetensors": bytes,
+      "/sub/model.safetensors.index.json?download=true": index,
+      "/sub/part%201.safetensors": bytes,
+      "/page": "<!doctype html><title>Sign in</title>",
+    };
+    server = createServer(({ url }, response) => {
+      const answer = answers[url!];
+      response.writeHead(answer === undefined ? 404 : 200).end(answer);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  afterAll(() => void server.close());
+
+  it.each<[string, () => WeightsSource | Promise<WeightsSource>]>([
+    ["a path", () => joinPath(folder, "small.safetensors")],
+    ["file: text", () => pathToFileURL(joinPath(folder, "small.safetensors")).href],
+    ["a file: URL", () => pathToFileURL(joinPath(folder, "small.safetensors"))],
+    ["http: text", () => `${address}/small.safetensors`],
+    ["an http: URL", () => new URL(`${address}/small.safetensors`)],
+    [
+      "an index on the web, and the shards beside it",
+      () => `${address}/sub/model.safetensors.index.json?download=true`,
+    ],
+    ["a Blob", () => new Blob([bytes])],
+    ["a File", () => new File([bytes], "small.safetensors")],
+    ["a Response", () => fetch(`${address}/small.safetensors`)],
+    ["an ArrayBuffer", () => bytes.buffer],
+    ["a DataView", () => new DataView(bytes.buffer)],
+    ["a Uint8Array of another realm", () => runInNewContext("Uint8Array.from(bytes)", { bytes }) as Uint8Array],
+    ["a ReadableStream", () => new Blob([bytes]).stream()],
+    ["a Readable", () => createReadStream(joinPath(folder, "small.safetensors"))],
+  ])("%s", async (_, make) => {
+    const weights = await readWeights(await make());
+    expect(weights.tensors.get("x")).toEqual(tensor([2], [1, 2]));
+    expect(weights.model).toBe("mine");
+  });
+
+  it.each<[unknown, string]>([
+    [null, "null"],
+    [undefined, "undefined"],
+    [42, "the number 42"],
+    [[1, 2], "an array of 2 elements"],
+    [Promise.resolve(), "a Promise; await it"],
+    [{ weights: 1 }, "an object {weights}"],
+  ])("else a FormatError that names what was given: %#", async (value, found) => {
+    const reading = readWeights(value as WeightsSource);
     await expect(reading).rejects.toThrow(FormatError);
+    await expect(reading).rejects.toThrow(`found ${found}, expected a .safetensors file`);
+  });
+
+  it("answers with an error's status, and with a page, are told", async () => {
+    await expect(readWeights(`${address}/none`)).rejects.toThrow(/none: the server answered 404/);
+    await expect(readWeights(`${address}/page`)).rejects.toThrow(/page: found an HTML page \("Sign in"\).*sign in/);
+  });
+
+  it("no more than maxBytes", async () => {
+    await expect(readWeights(`${address}/small.safetensors`, { maxBytes: 20 })).rejects.toThrow("at most 20");
+  });
+
+  it("tells its progress, and stops when aborted", async () => {
+    const seen: Progress[] = [];
+    await readWeights(`${address}/small.safetensors`, { onProgress: (progress) => seen.push(progress) });
+    expect(seen.at(-1)).toEqual({ stage: "read weights", done: bytes.length, total: bytes.length });
+    const aborted = readWeights(`${address}/small.safetensors`, { signal: AbortSignal.abort("no") });
+    await expect(aborted).rejects.toMatchObject({ code: "AbortError", cause: "no" });
+  });
+
+  it("the name of known weights, and what is read of them by a prefix or for a graph", async () => {
+    expect((await readWeights("resnet20-cifar10")).model).toBe("cifar_resnet20");
+    const both = new Blob(
+      encodeSafetensors({ "ema.fc.bias": tensor([1], [1]), "fc.bias": tensor([1], [2]) }).map(
+        (part) => new Uint8Array(part),
+      ),
+    );
+    expect([...(await readWeights(both, { prefix: "ema." })).tensors]).toEqual([["fc.bias", tensor([1], [1])]]);
+    await expect(readWeights(both, { prefix: "swa." })).rejects.toThrow(WeightsError);
+    await expect(readWeights(both, { prefix: "swa." })).rejects.toThrow(
+      'no tensor under "swa." among 2, the first of which is "ema.fc.bias"',
+    );
+    const graph = resnet(variants.cifar_resnet20);
+    const wrapped = [...fixtureWeights(graph, "v1").tensors].map(
+      ([name, source]) => [`module.${name}`, source] as const,
+    );
+    const file = new Blob(encodeSafetensors(new Map(wrapped)).map((part) => new Uint8Array(part)));
+    expect(() => bind(graph, new Weights(new Map(wrapped)))).toThrow(WeightsError);
+    expect(bind(graph, await readWeights(file, { graph })).name).toBe(graph.name);
+  });
+});
+
+describe("shards", () => {
+  const write = async (
+    name: string,
+    files: Readonly<Record<string, Readonly<Record<string, Tensor>>>>,
+    map?: object,
+  ) => {
+    const inside = joinPath(folder, name);
+    await mkdir(inside);
+    for (const [file, tensors] of Object.entries(files))
+      await writeSafetensors(joinPath(inside, file), tensors, { format: "pt" });
+    const ofAll = Object.entries(files).flatMap(([file, tensors]) => Object.keys(tensors).map((key) => [key, file]));
+    const index = joinPath(inside, "model.safetensors.index.json");
+    await writeFile(
+      index,
+      JSON.stringify({ metadata: { total_size: 8 }, weight_map: map ?? Object.fromEntries(ofAll) }),
+    );
+    return index;
+  };
+  const [one, two] = [tensor([2], [1, 2]), tensor([3], [3, 4, 5])];
+
+  it("are read by their index, or by the folder of both", async () => {
+    const index = await write("sharded", { "a.safetensors": { two }, "b.safetensors": { one } });
+    for (const source of [index, joinPath(folder, "sharded"), pathToFileURL(index)]) {
+      const seen: number[] = [];
+      const { tensors, metadata } = await readWeights(source, {
+        onProgress: ({ done, total }) => seen.push(done / total),
+      });
+      expect([...tensors]).toEqual([
+        ["two", two],
+        ["one", one],
+      ]);
+      expect(metadata).toEqual({ format: "pt" });
+      expect(seen.toSorted((a, b) => a - b)).toEqual(seen);
+      expect(seen.at(-1)).toBe(1);
+    }
+  });
+
+  it("that are large together are lazy, each", async () => {
+    const half = tensorOf("float32", [5 << 20], new Float32Array(5 << 20).fill(1));
+    const index = await write("large-shards", { "a.safetensors": { a: half }, "b.safetensors": { b: half } });
+    const { tensors } = await readWeights(index);
+    expect([...tensors.values()].map((source) => isTensor(source))).toEqual([false, false]);
+    expect((await readTensor(tensors.get("b")!)).data).toEqual(half.data);
+  });
+
+  it("that are missing, incomplete, elsewhere or none are told", async () => {
+    const index = await write("gone", { "a.safetensors": { one }, "b.safetensors": { two } });
+    await rm(joinPath(folder, "gone", "b.safetensors"));
+    await expect(readWeights(index)).rejects.toThrow(/gone.b\.safetensors: there is no such file/);
+    const lacking = await write(
+      "lacking",
+      { "a.safetensors": { one } },
+      { one: "a.safetensors", two: "a.safetensors" },
+    );
+    await expect(readWeights(lacking)).rejects.toThrow(
+      '"a.safetensors" lacks the tensor "two"; download the shards again',
+    );
+    for (const [i, shard] of ["../a.safetensors", "/etc/passwd", "a/b", "c:x", "..", 3].entries()) {
+      const outside = await write(`outside-${i}`, {}, { one: shard });
+      await expect(readWeights(outside)).rejects.toThrow(/expected the name of a file beside the index/);
+    }
+    const empty = await write("empty-index", {}, {});
+    await expect(readWeights(empty)).rejects.toThrow("found no weight_map");
+    const alone = new Blob([JSON.stringify({ weight_map: { one: "a" } })]);
+    await expect(readWeights(alone)).rejects.toThrow("found an index of shards; give its path or its address");
+  });
+});
+
+describe("what is refused", () => {
+  const refusal = async (source: string | URL, kind: typeof FormatError | typeof WeightsError = FormatError) => {
+    const reading = readWeights(source);
+    await expect(reading).rejects.toThrow(kind);
     return reading.catch((error: Error) => error.message);
   };
 
-  it("a file that is not there, a directory, a device", async () => {
-    expect(await refusal(joinPath(folder, "none.safetensors"))).toMatch(
-      /none\.safetensors: there is no such file; check the path/,
-    );
-    await mkdir(joinPath(folder, "dir.safetensors"));
-    expect(await refusal(joinPath(folder, "dir.safetensors"))).toMatch(
-      /found a directory, expected a \.safetensors file/,
-    );
-    if (process.platform !== "win32") expect(await refusal("/dev/zero")).toMatch(/found no regular file/);
+  it("a file that is not there", async () => {
+    const missing = /none\.safetensors: there is no such file; check the path, or .*: resnet20-cifar10$/;
+    expect(await refusal(joinPath(folder, "none.safetensors"), WeightsError)).toMatch(missing);
+    expect(await refusal(joinPath(path, "none.safetensors"), WeightsError)).toMatch(missing);
+    expect(await refusal("resnet20-cifar100", WeightsError)).toMatch(/^resnet20-cifar100: there is no such file/);
+    expect(await refusal("", WeightsError)).toMatch(/^an empty path: /);
+    expect(await refusal("a\0b", WeightsError)).toMatch(/^a\\u\{0\}b: it cannot be opened/);
   });
 
-  it("an empty file, a truncated one, one with bytes left over", async () => {
+  it("a directory, a pipe, a device", async () => {
+    const inside = joinPath(folder, "dir.safetensors");
+    await mkdir(inside);
+    expect(await refusal(inside)).toMatch(/found a directory with no \.safetensors file; name a file of weights/);
+    for (const name of ["a", "b"]) await writeSafetensors(joinPath(inside, `${name}.safetensors`), {});
+    expect(await refusal(inside)).toMatch(/found a directory with 2: a\.safetensors, b\.safetensors; name/);
+    await rm(joinPath(inside, "a.safetensors"));
+    expect((await readWeights(inside)).tensors.size).toBe(0);
+    if (process.platform === "win32") return;
+    expect(await refusal("/dev/zero")).toMatch(/found a device, expected a \.safetensors file/);
+    execFileSync("mkfifo", [joinPath(folder, "pipe")]);
+    expect(await refusal(joinPath(folder, "pipe"))).toMatch(/found a pipe, .*; give a stream of it/);
+  });
+
+  it("a truncated file, and one with bytes left over", async () => {
     const damaged = joinPath(folder, "damaged.safetensors");
-    await writeFile(damaged, "");
-    expect(await refusal(damaged)).toMatch(/damaged\.safetensors: the file is empty; .*download or save it again/);
     const bytes = join(encodeSafetensors({ x: tensor([2], [1, 2]) }));
     await writeFile(damaged, bytes.subarray(0, -1));
     expect(await refusal(damaged)).toMatch(/tensor "x": data_offsets \[0, 8\] lie outside the 7 bytes of data/);
+    await writeFile(damaged, bytes.subarray(0, 30));
+    expect(await refusal(damaged)).toMatch(/its header claims \d+ bytes, expected at most 22/);
     await writeFile(damaged, join([bytes, new Uint8Array(1)]));
     expect(await refusal(damaged)).toMatch(/its tensors end at byte 8 of the data, which holds 9/);
   });
@@ -139,21 +338,8 @@ describe("what is refused", () => {
   });
 
   it("a dtype that core lacks, before its data are read", async () => {
-    const bytes = fileOf('{"mask":{"dtype":"BOOL","shape":[1],"data_offsets":[0,1]}}', new Uint8Array(1));
-    await expect(readWeights(bytes)).rejects.toThrow(/the given bytes: tensor "mask" is BOOL/);
-  });
-
-  it.each([".pth", ".pt", ".th", ".h5", ".onnx", ".PTH"])("%s, and says how to convert it", async (ending) => {
-    const reading = readWeights(`some/where${ending}`);
-    await expect(reading).rejects.toThrow(UnsupportedError);
-    await expect(reading).rejects.toThrow(/is not read yet, expected \.safetensors; convert it in Python: .*save_file/);
-  });
-
-  it("addresses on the web", async () => {
-    await expect(readWeights("https://example.org/a.safetensors")).rejects.toThrow(UnsupportedError);
-    await expect(readWeights(new URL("https://example.org/a.safetensors"))).rejects.toThrow(
-      /expected a file; download it first/,
-    );
+    const bytes = fileOf('{"mask":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}}', new Uint8Array(8));
+    await expect(readWeights(bytes)).rejects.toThrow(/the given bytes: tensor "mask" is C64/);
   });
 });
 

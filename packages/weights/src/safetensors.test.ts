@@ -1,4 +1,4 @@
-import { FormatError } from "@residual/core";
+import { FormatError, UnsupportedError } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { headerLength, parseHeader } from "./safetensors.ts";
 
@@ -33,6 +33,11 @@ describe("parseHeader reads", () => {
       f: { ...x, shape: [0], data_offsets: [0, 0] },
     };
     expect(parse(empty).entries).toHaveLength(3);
+  });
+
+  it("metadata null as none, as the reference implementation does", () => {
+    expect(parse({ __metadata__: null, x }).metadata).toEqual({});
+    expect(parse(`{"x":${entryText}, "__metadata__" : null }`).entries).toHaveLength(1);
   });
 
   it("space around every token", () => {
@@ -79,7 +84,7 @@ const refused: readonly [what: string, header: string | object, message: RegExp,
   ["metadata twice", '{"__metadata__":{},"__metadata__":{}}', /"__metadata__" comes twice/],
   ["a metadata key twice", '{"__metadata__":{"a":"1","a":"2"}}', /its __metadata__: the key "a" comes twice/],
   ["metadata that is no object", { __metadata__: "pt" }, /its __metadata__: .*expected "\{"/],
-  ["metadata null", { __metadata__: null }, /its __metadata__: .*found "null/],
+  ["metadata nul", `{"__metadata__":nul,"x":${entryText}}`, /its __metadata__: .*found "nul/],
   ["metadata that is a number", { __metadata__: { epochs: 3 } }, /its __metadata__: .*found "3.*expected a string/],
   ["an entry that is an array", { x: [1] }, /tensor "x": .*expected "\{"/],
   ["an entry that lacks its dtype", { x: { shape: [2], data_offsets: [0, 8] } }, /tensor "x": .*one is missing/],
@@ -138,6 +143,23 @@ describe("parseHeader refuses", () => {
     bytes[2] = 0xff;
     expect(() => parseHeader(bytes, 8, "a")).toThrow("a: its header is not UTF-8");
     expect(() => parse(`\ufeff{"x":${entryText}}`)).toThrow(/starts with byte 0xef/);
+  });
+
+  it.each<[string, (count: number) => string]>([
+    [
+      "100000 tensors",
+      (count) =>
+        Array.from({ length: count }, (_, i) => `"${i}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`).join(),
+    ],
+    ["10000 metadata", (count) => `"__metadata__":{${Array.from({ length: count }, (_, i) => `"${i}":""`).join()}}`],
+    ["64 axes", (count) => `"a":{"dtype":"U8","shape":[${Array(count).fill(0).join()}],"data_offsets":[0,0]}`],
+  ])("more than %s, of which each takes memory", (most, header) => {
+    const count = Number.parseInt(most, 10);
+    expect(parse(`{${header(count)}}`, 0)).toBeDefined();
+    for (const more of [count + 1, 3 * count]) {
+      expect(() => parse(`{${header(more)}}`, 0)).toThrow(UnsupportedError);
+      expect(() => parse(`{${header(more)}}`, 0)).toThrow(`a.safetensors: its header has more than ${most}`);
+    }
   });
 
   it("names too long to print, in a short message of one line", () => {

@@ -1,4 +1,4 @@
-import { FormatError, formatShape } from "@residual/core";
+import { FormatError, formatShape, UnsupportedError } from "@residual/core";
 import { byteSizes, isStoredDType, type StoredDType } from "./dtypes.ts";
 import { JsonReader, quote } from "./json-reader.ts";
 
@@ -21,7 +21,10 @@ export interface Header {
 export const prefixLength = 8;
 
 /** The reference implementation's own limit, in bytes. */
-const longestHeader = 100_000_000;
+export const longestHeader = 100_000_000;
+
+/** More than any model here has: bounds the memory that a header of that length can ask for. */
+const most = { tensors: 100_000, metadata: 10_000, axes: 64 } as const;
 
 /**
  * The length of the header in bytes, from the first 8 bytes of a file of `fileLength` bytes.
@@ -78,8 +81,9 @@ function readHeader(text: string, file: string): Header {
   const reader = new JsonReader(text, fail);
   reader.object((name) => {
     tensor = name;
-    if (name === metadataKey) metadata = readMetadata(reader);
-    else entries.push(readEntry(reader, name, fail));
+    if (name === metadataKey) metadata = reader.isNull() ? {} : readMetadata(reader, file);
+    else entries.push(readEntry(reader, name, file, fail));
+    checkCount(entries.length, "tensors", file);
     tensor = undefined;
   });
   reader.end();
@@ -93,20 +97,34 @@ function subjectOf(name: string): string {
 }
 
 // fromEntries defines properties, so that a key `__proto__` is a key like any other.
-function readMetadata(reader: JsonReader): Record<string, string> {
+function readMetadata(reader: JsonReader, file: string): Record<string, string> {
   const pairs: [string, string][] = [];
-  reader.object((key) => pairs.push([key, reader.string()]));
+  reader.object((key) => {
+    pairs.push([key, reader.string()]);
+    checkCount(pairs.length, "metadata", file);
+  });
   return Object.fromEntries(pairs);
 }
 
-function readEntry(reader: JsonReader, name: string, fail: (problem: string) => never): TensorEntry {
+function checkCount(count: number, what: keyof typeof most, file: string): void {
+  if (count <= most[what]) return;
+  throw new UnsupportedError(
+    `${file}: its header has more than ${most[what]} ${what}, expected fewer, as a network has`,
+  );
+}
+
+function readEntry(reader: JsonReader, name: string, file: string, fail: (problem: string) => never): TensorEntry {
+  const whole = (count: number) => {
+    checkCount(count, "axes", file);
+    return reader.whole();
+  };
   let dtype: string | undefined;
   let shape: number[] | undefined;
   let offsets: number[] | undefined;
   reader.object((key) => {
     if (key === "dtype") dtype = reader.string();
-    else if (key === "shape") shape = reader.array(() => reader.whole());
-    else if (key === "data_offsets") offsets = reader.array(() => reader.whole());
+    else if (key === "shape") shape = reader.array(whole);
+    else if (key === "data_offsets") offsets = reader.array(whole);
     else fail(`found the key ${quote(key)}, expected dtype, shape and data_offsets alone`);
   });
   if (dtype === undefined || !shape || !offsets) return fail("expected dtype, shape and data_offsets, one is missing");

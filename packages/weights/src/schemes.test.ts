@@ -4,7 +4,7 @@ import { readWeights } from "./read-weights.ts";
 import { toTorchvision } from "./schemes.ts";
 import { graphReading } from "./testing/golden-graph.ts";
 import { sharedPath } from "./testing/shared.ts";
-import { readTensors, type Weights } from "./weights.ts";
+import { readTensors, Weights } from "./weights.ts";
 
 const withFc: Graph = graphReading([
   ["conv1.weight", [1, 1, 1, 1], "conv_w"],
@@ -13,7 +13,7 @@ const withFc: Graph = graphReading([
 ]);
 
 function weightsNamed(...names: string[]): Weights {
-  return { tensors: new Map(names.map((name, i) => [name, tensor([1], [i])])), metadata: { a: "b" } };
+  return new Weights(new Map(names.map((name, i) => [name, tensor([1], [i])])), { a: "b" });
 }
 
 function renamed(names: string[], reading = withFc): string[] {
@@ -32,7 +32,7 @@ describe("Keras's names", () => {
       ["conv2d/kernel", kernel],
       ["dense/kernel", tensor([2, 3], [1, 2, 3, 4, 5, 6])],
     ]);
-    const { tensors: moved } = await readTensors(toTorchvision({ tensors, metadata: {} }, withFc));
+    const { tensors: moved } = await readTensors(toTorchvision(new Weights(tensors), withFc));
     expect(moved.get("conv1.weight")).toEqual(tensor([2, 3, 2, 1], [0, 6, 2, 8, 4, 10, 1, 7, 3, 9, 5, 11]));
     expect(moved.get("fc.weight")).toEqual(tensor([3, 2], [1, 4, 2, 5, 3, 6]));
     expect([...kernel.data]).toEqual(Array.from({ length: 12 }, (_, i) => i));
@@ -46,7 +46,7 @@ describe("Keras's names", () => {
   it("are refused for a kernel that cannot be transposed", () => {
     expect(() => names(weightsNamed("conv2d/kernel"))).toThrow(UnsupportedError);
     const integers = tensorOf("int32", [1, 1], new Int32Array(1));
-    expect(() => names({ tensors: new Map([["dense/kernel", integers]]), metadata: {} })).toThrow(
+    expect(() => names(new Weights(new Map([["dense/kernel", integers]])))).toThrow(
       /is int32 \[1, 1\], expected float32 of 2 axes/,
     );
   });

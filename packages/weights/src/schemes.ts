@@ -59,7 +59,7 @@ function renamed(weights: Weights, scheme: Scheme): Weights {
     }
     tensors.set(target.name, target.order ? reorder(name, tensor, target.order) : tensor);
   }
-  return { ...weights, tensors };
+  return weights.withTensors(tensors);
 }
 
 /**

@@ -1,19 +1,88 @@
-import { type NamedSource, readTensor, type Tensor } from "@residual/core";
+import {
+  modelNameOf,
+  type NamedSource,
+  type Preprocessing,
+  readPreprocessing,
+  readTensor,
+  type Tensor,
+} from "@residual/core";
+import { type Known, knownByNumbers } from "./known.ts";
 
 /**
- * Named tensors and lazy sources, in their file's order, with what the file says of itself. Parameter names are
- * `state_dict` keys.
+ * Who says how pictures become a model's input: the file's metadata; the list of known weights, which tells them by
+ * their numbers; or a published file's name, which anybody can give to another file.
  */
-export interface Weights<Source extends NamedSource = NamedSource> {
+export type PreprocessingSource = "weights" | "known weights" | "file name";
+
+/** What weights come with besides their tensors and metadata. */
+export interface WeightsDetails {
+  /** What is known of them though the file does not say it; where not given, what their numbers tell. */
+  readonly known?: Known | undefined;
+  readonly notes?: readonly string[] | undefined;
+}
+
+/**
+ * Named tensors and lazy sources, in their file's order, with what is known of them. `readWeights` makes them;
+ * `toTorchvision` gives the tensors the names of a graph's parameters.
+ */
+export class Weights<Source extends NamedSource = NamedSource> {
   readonly tensors: ReadonlyMap<string, Source>;
+  /** What the file says of itself, as text. */
   readonly metadata: Readonly<Record<string, string>>;
   /** What people should hear of how the weights were read, as sentences: which tensors were left out, and why. */
-  readonly notes?: readonly string[];
+  readonly notes: readonly string[];
+  readonly #known: Known | undefined;
+
+  constructor(
+    tensors: ReadonlyMap<string, Source>,
+    metadata: Readonly<Record<string, string>> = {},
+    { known = knownByNumbers(tensors), notes = [] }: WeightsDetails = {},
+  ) {
+    this.tensors = tensors;
+    this.metadata = metadata;
+    this.notes = notes;
+    const isOfAnotherModel = metadata.model !== undefined && modelNameOf(metadata.model) !== known?.model;
+    this.#known = isOfAnotherModel ? undefined : known;
+  }
+
+  /** The model that they are for, as the file calls it, or by its name in core. */
+  get model(): string | undefined {
+    return this.metadata.model ?? this.#known?.model;
+  }
+
+  /** What becomes of a picture before the model sees it. Throws FormatError where the file's metadata are malformed. */
+  get preprocessing(): Preprocessing | undefined {
+    const { preprocessing } = this.metadata;
+    return preprocessing === undefined ? this.#known?.preprocessing : readPreprocessing(preprocessing);
+  }
+
+  /** Who says the preprocessing; undefined where nobody does. */
+  get preprocessingSource(): PreprocessingSource | undefined {
+    return this.metadata.preprocessing === undefined ? this.#known?.source : "weights";
+  }
+
+  /** A name for each class, in order. Undefined where the file has no such list. */
+  get labels(): readonly string[] | undefined {
+    try {
+      const names: unknown = JSON.parse(this.metadata.classes ?? "null");
+      return Array.isArray(names) && names.every((name) => typeof name === "string") ? names : undefined;
+    } catch {
+      return undefined; // labels are an ornament: weights whose metadata has none to read still run
+    }
+  }
+
+  /** The same weights with other tensors: renamed, read, or fewer of them. `notes` come after those that there are. */
+  withTensors<Other extends NamedSource>(
+    tensors: ReadonlyMap<string, Other>,
+    notes: readonly string[] = [],
+  ): Weights<Other> {
+    return new Weights(tensors, this.metadata, { known: this.#known, notes: [...this.notes, ...notes] });
+  }
 }
 
 /** The same weights with all numbers in memory. Throws FormatError where their file has changed. */
 export async function readTensors(weights: Weights): Promise<Weights<Tensor>> {
   const read = new Map<string, Tensor>();
   for (const [name, source] of weights.tensors) read.set(name, await readTensor(source));
-  return { ...weights, tensors: read };
+  return weights.withTensors(read);
 }

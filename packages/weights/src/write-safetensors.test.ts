@@ -4,10 +4,11 @@ import { join as joinPath } from "node:path";
 import { FormatError, type Tensor, tensor, tensorOf } from "@residual/core";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { encodeSafetensors } from "./encode-safetensors.ts";
 import { readWeights } from "./read-weights.ts";
 import { parseHeader } from "./safetensors.ts";
 import { join } from "./testing/bytes.ts";
-import { encodeSafetensors, writeSafetensors } from "./write-safetensors.ts";
+import { writeSafetensors } from "./write-safetensors.ts";
 
 let folder: string;
 beforeAll(async () => {

@@ -29,7 +29,7 @@ export function preprocessCommand({ signal }: Context): Command {
     const { model } = options;
     const changes = preprocessingChanges(options);
     const known =
-      model === undefined ? undefined : { model, preprocessing: preprocessingOf(specNamed(model), {}, changes) };
+      model === undefined ? undefined : { model, preprocessing: preprocessingOf(specNamed(model), undefined, changes) };
     await checkPlace(options.out);
     const preprocessing = knownPreprocessing(known ?? (await identify({ preprocessing: changes, signal })));
     const pixels = crop(await decodeImage(source, { signal, upright: preprocessing.upright }), preprocessing);

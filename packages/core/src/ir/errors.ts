@@ -34,7 +34,7 @@ export class ShapeError extends ResidualError {
   }
 }
 
-/** Weights that do not fit a graph: each problem is listed with what was found. */
+/** Weights that are not there, or do not fit a graph: problems are counted, and listed with what was found. */
 export class WeightsError extends ResidualError {
   readonly code = "WeightsError";
 }

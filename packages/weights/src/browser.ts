@@ -1,0 +1,14 @@
+import { type ReadWeights, weightsReader } from "./reader.ts";
+
+export { encodeSafetensors, type Metadata, type Named } from "./encode-safetensors.ts";
+export { type Known, type KnownWeights, knownWeights } from "./known.ts";
+export type { ReadWeights, ReadWeightsOptions, WeightsSource } from "./reader.ts";
+export { type Header, parseHeader, type TensorEntry } from "./safetensors.ts";
+export { toTorchvision } from "./schemes.ts";
+export { type PreprocessingSource, readTensors, Weights, type WeightsDetails } from "./weights.ts";
+
+/**
+ * The weights of whatever a page holds: a File that the user chose, a URL or text, which is fetched, the name of known
+ * weights, a Response, a Blob, bytes, a stream. As in Node, but for files: all numbers are in memory.
+ */
+export const readWeights: ReadWeights = weightsReader();

@@ -1,0 +1,125 @@
+import { execFileSync } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { FormatError, UnsupportedError } from "@residual/core";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readWeights } from "./read-weights.ts";
+import { fileOf } from "./testing/bytes.ts";
+import { sharedPath } from "./testing/shared.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "residual-format-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** The start of a zip file whose first member has this name. Source: APPNOTE.TXT 4.3.7. */
+function zip(member: string): Buffer {
+  const head = Buffer.alloc(30);
+  head.writeUInt32LE(0x04034b50);
+  head.writeUInt16LE(member.length, 26);
+  return Buffer.concat([head, Buffer.from(member), Buffer.alloc(100, 7)]);
+}
+
+const lfs = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 46830571\n";
+const page = "\n<!DOCTYPE html>\n<html><head><title>\n Page not\u0007 found</title></head></html>";
+
+const others: readonly [
+  what: string,
+  bytes: string | Uint8Array,
+  kind: typeof FormatError | typeof UnsupportedError,
+  message: RegExp,
+][] = [
+  ["nothing", "", FormatError, /found an empty file, .*; download or save it again/],
+  ["a page", page, FormatError, /found an HTML page \("Page not\\\\u\{7\} found"\), .*; the download gave a page/],
+  ["a page without a title", "<html>no", FormatError, /found an HTML page, /],
+  ["XML", '<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>', FormatError, /found XML, /],
+  ["a pointer of Git LFS", lfs, FormatError, /found a pointer of Git LFS, .*; fetch the file: git lfs pull/],
+  ["text", "Entry not found", FormatError, /found text that begins "Entry not found", /],
+  ["text of another alphabet", "残差".repeat(3000), FormatError, /found text that begins "残差/],
+  ["an error as JSON", '{"error":"Repository not found"}', FormatError, /found JSON that begins "\{/],
+  ["a configuration", '{"model_type": "resnet"}', FormatError, /found a model's configuration \(JSON\), .* beside it/],
+  ["TensorFlow.js", '{"format": "layers-model", "modelTopology": {}}', FormatError, /found a model of TensorFlow\.js/],
+  ["a packed file", gzipSync("weights"), FormatError, /found a file packed by gzip, .*; unpack it first/],
+  ["a zip archive", zip("weights/a.safetensors"), FormatError, /found a zip archive, .*; unpack it first/],
+  ["PyTorch's zip", zip("archive/data.pkl"), UnsupportedError, /found a PyTorch file, .*in Python: safetensors\.torch/],
+  [
+    "PyTorch's pickle",
+    Uint8Array.of(0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8),
+    UnsupportedError,
+    /found a PyTorch file \(a pickle\)/,
+  ],
+  ["NumPy's archive", zip("conv1.weight.npy"), UnsupportedError, /found a NumPy archive, .*safetensors\.numpy/],
+  ["Keras 3", zip("metadata.json"), UnsupportedError, /found a Keras file, .*keras\.models\.load_model/],
+  [
+    "Keras' HDF5",
+    Buffer.from("\x89HDF\r\n\x1a\n\0\0", "latin1"),
+    UnsupportedError,
+    /found an HDF5 file, as Keras writes it/,
+  ],
+  [
+    "ONNX",
+    Buffer.from("\x08\x07\x12\x07pytorch\x1a\x052.0.0", "latin1"),
+    UnsupportedError,
+    /found an ONNX model, .*onnx\.load/,
+  ],
+  ["a picture", Buffer.from("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "latin1"), FormatError, /found a picture \(PNG\), /],
+  ["zeros", new Uint8Array(5000), FormatError, /found zeros, .*; the download did not finish/],
+  ["unknown bytes", Uint8Array.of(1, 2, 3, 0, 200, 5, 6, 7, 8, 9), FormatError, /its header claims \d+ bytes/],
+  ["a few bytes", Uint8Array.of(1, 0, 3), FormatError, /found 3 bytes, expected at least 8/],
+];
+
+describe("what another file is, by its bytes and not by its name", () => {
+  it.each(others)("%s", async (_, bytes, kind, message) => {
+    const file = join(folder, "weights.safetensors");
+    await writeFile(file, bytes);
+    for (const source of [file, new Blob([new Uint8Array(await readFile(file))])]) {
+      const reading = readWeights(source);
+      await expect(reading).rejects.toThrow(kind);
+      await expect(reading).rejects.toThrow(message);
+      await expect(reading).rejects.toThrow(/^[\x20-\uffff]{0,700}$/);
+    }
+  });
+
+  it("safetensors are read under any name", async () => {
+    const file = join(folder, "weights.pth");
+    await writeFile(file, fileOf("{}", new Uint8Array()));
+    expect((await readWeights(file)).tensors.size).toBe(0);
+  });
+
+  it("a tar archive", async () => {
+    await writeFile(join(folder, "a.txt"), "text");
+    execFileSync("tar", ["cf", join(folder, "a.tar"), "-C", folder, "a.txt"]);
+    await expect(readWeights(join(folder, "a.tar"))).rejects.toThrow("found a file packed by tar");
+  });
+
+  const real = sharedPath("data/weights");
+  it.skipIf(!real)("published files of other formats", async () => {
+    const read = (file: string) => readWeights(join(real!, file));
+    await expect(read("cifar-resnet/resnet20-12fca82f.th")).rejects.toThrow("found a PyTorch file (a pickle)");
+    await expect(read("mlperf-tiny-resnet8/pretrainedResnet.h5")).rejects.toThrow("found an HDF5 file");
+    await expect(read("mlperf-tiny-resnet8/pretrainedResnet.tflite")).rejects.toThrow("found a TensorFlow Lite model");
+    await expect(read("mlperf-tiny-resnet8/perf_samples_idxs.npy")).rejects.toThrow("found one NumPy array");
+  });
+});
+
+it("any bytes are a typed error, and never a header of exabytes where they are text", () =>
+  fc.assert(
+    fc.asyncProperty(
+      fc.oneof(
+        fc.string({ unit: "grapheme" }).map((text) => Buffer.from(text)),
+        fc.uint8Array({ maxLength: 100 }),
+      ),
+      async (bytes) => {
+        const error = await readWeights(new Uint8Array(bytes)).catch((thrown: unknown) => thrown);
+        expect([FormatError, UnsupportedError].some((kind) => error instanceof kind)).toBe(true);
+        const { message } = error as Error;
+        expect(message.length).toBeLessThan(1000);
+        if (!bytes.includes(0) && bytes.length > 8 && Buffer.from(bytes.toString(), "utf8").equals(bytes))
+          expect(message).not.toContain("its header claims");
+      },
+    ),
+  ));

@@ -1,0 +1,141 @@
+import { FormatError, type ResidualError, UnsupportedError } from "@residual/core";
+import { shown } from "@residual/kit/bytes";
+import { longestHeader, prefixLength } from "./safetensors.ts";
+
+/** Bytes of a file's start that tell its format. */
+export const START = 4096;
+
+/** What a file is: one that is read, or `refuse`, the error for one that is not. */
+export type Format = "safetensors" | "index" | { readonly refuse: (file: string) => ResidualError };
+
+/** The format of a file of `size` bytes, told by its first bytes (START of them, or all), whatever its name is. */
+export function formatOf(start: Uint8Array, size: number): Format {
+  if (size === 0) return other("an empty file", "download or save it again");
+  if (startsLikeSafetensors(start)) return "safetensors";
+  const found = formats.find(({ is }) => is(start));
+  if (found) return found.format(start);
+  if (start.every((byte) => byte === 0)) return other("zeros", "the download did not finish; download it again");
+  const text = textOf(start);
+  if (text !== undefined) return formatOfText(text);
+  return "safetensors"; // whose reader says what is wrong with its header
+}
+
+/** A header of a length that can be, which begins as JSON does. */
+function startsLikeSafetensors(start: Uint8Array): boolean {
+  if (start.length <= prefixLength || start[prefixLength] !== 0x7b) return false;
+  return new DataView(start.buffer, start.byteOffset).getBigUint64(0, true) <= longestHeader;
+}
+
+function other(found: string, wayOut: string): Format {
+  return { refuse: (file) => new FormatError(`${file}: found ${found}, expected a .safetensors file; ${wayOut}`) };
+}
+
+/** Weights of a format that is not read, and the Python that converts them. */
+function convertible(found: string, python: string): Format {
+  const wayOut = `convert it in Python: ${python}`;
+  return {
+    refuse: (file) =>
+      new UnsupportedError(`${file}: found ${found}, which is not read yet, expected a .safetensors file; ${wayOut}`),
+  };
+}
+
+const torch =
+  "safetensors.torch.save_file({k: v.contiguous() for k, v in torch.load(path, weights_only=True).items()}, out); " +
+  'a checkpoint may hold them under a key: torch.load(path, weights_only=True)["state_dict"]';
+const keras =
+  "safetensors.numpy.save_file({weight.path: weight.numpy() for weight in keras.models.load_model(path).weights}, out)";
+const onnx =
+  "safetensors.numpy.save_file({t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}, out)";
+const numpy = "safetensors.numpy.save_file(dict(numpy.load(path)), out)";
+
+interface BinaryFormat {
+  is(start: Uint8Array): boolean;
+  format(start: Uint8Array): Format;
+}
+
+const unpack = (kind: string): Format => other(`a file packed by ${kind}`, "unpack it first");
+const picture = (kind: string): Format => other(`a picture (${kind})`, "give a file of weights");
+
+/** Formats by their magic numbers. */
+const formats: readonly BinaryFormat[] = [
+  { is: magic("PK\x03\x04"), format: (start) => formatOfZip(start) },
+  { is: magic("\x89HDF\r\n\x1a\n"), format: () => convertible("an HDF5 file, as Keras writes it", keras) },
+  // pickles of protocols 2 to 5, as PyTorch wrote them before its zip files
+  { is: (start) => start[0] === 0x80 && start[1]! >= 2 && start[1]! <= 5, format: () => pickle },
+  // a ModelProto: ir_version, then opset, producer or graph
+  { is: isOnnx, format: () => convertible("an ONNX model", onnx) },
+  { is: magic("\x93NUMPY"), format: () => other("one NumPy array", "save all of them under their names") },
+  { is: magic("TFL3", 4), format: () => other("a TensorFlow Lite model", "give the weights that it was made of") },
+  { is: magic("GGUF"), format: () => other("a GGUF file", "give weights of a ResNet") },
+  { is: magic("\x1f\x8b"), format: () => unpack("gzip") },
+  { is: magic("BZh"), format: () => unpack("bzip2") },
+  { is: magic("\xfd7zXZ"), format: () => unpack("xz") },
+  { is: magic("\x28\xb5\x2f\xfd"), format: () => unpack("zstd") },
+  { is: magic("7z\xbc\xaf\x27\x1c"), format: () => unpack("7-Zip") },
+  { is: magic("Rar!"), format: () => unpack("RAR") },
+  { is: magic("ustar", 257), format: () => unpack("tar") },
+  { is: magic("\x89PNG"), format: () => picture("PNG") },
+  { is: magic("\xff\xd8\xff"), format: () => picture("JPEG") },
+  { is: magic("GIF8"), format: () => picture("GIF") },
+  { is: magic("WEBP", 8), format: () => picture("WebP") },
+  { is: magic("%PDF"), format: () => other("a PDF document", "give a file of weights") },
+];
+
+const pickle = convertible("a PyTorch file (a pickle)", torch);
+
+function magic(text: string, at = 0): (start: Uint8Array) => boolean {
+  const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+  return (start) => bytes.every((byte, i) => start[at + i] === byte);
+}
+
+function isOnnx([field, version = 0, next = 0]: Uint8Array): boolean {
+  return field === 0x08 && version > 0 && version < 32 && [0x12, 0x1a, 0x22, 0x2a, 0x32, 0x3a, 0x42].includes(next);
+}
+
+/** What packed a zip file is told by the name of its first member. */
+function formatOfZip(start: Uint8Array): Format {
+  const length = start[26]! | (start[27]! << 8);
+  const member = latin1(start.subarray(30, 30 + length));
+  if (/\/(data\.pkl|version|byteorder|\.format_version|\.data\/.*)$/.test(member))
+    return convertible("a PyTorch file", torch);
+  if (member.endsWith(".npy")) return convertible("a NumPy archive", numpy);
+  if (/^(metadata\.json|config\.json|model\.weights\.h5)$/.test(member)) return convertible("a Keras file", keras);
+  return other("a zip archive", "unpack it first");
+}
+
+function latin1(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes.subarray(0, 1000));
+}
+
+/** The start as text; undefined where it is none. */
+function textOf(start: Uint8Array): string | undefined {
+  if (start.includes(0)) return undefined;
+  try {
+    // the last character may be cut
+    return new TextDecoder("utf-8", { fatal: true }).decode(start, { stream: true }).trimStart();
+  } catch {
+    return undefined;
+  }
+}
+
+function formatOfText(text: string): Format {
+  if (text.startsWith("version https://git-lfs."))
+    return other("a pointer of Git LFS, not the file itself", "fetch the file: git lfs pull");
+  if (/^<(!doctype html|html|head|body)\b/i.test(text)) {
+    const title = /<title[^>]*>([^<]{1,100})/i.exec(text)?.[1]?.trim();
+    const page = `an HTML page${title ? ` (${JSON.stringify(shown(title, 60))})` : ""}`;
+    return other(page, "the download gave a page and no file; check its address, and sign in where the site wants it");
+  }
+  if (text.startsWith("<")) return other("XML", "the download failed, or this is another file; download it again");
+  if (/^[{[]/.test(text)) return formatOfJson(text);
+  return other(`text that begins ${JSON.stringify(shown(text.slice(0, 40), 40))}`, "download or save it again");
+}
+
+function formatOfJson(text: string): Format {
+  if (/"weight_map"\s*:/.test(text) || /^\{\s*"metadata"\s*:\s*\{[^{}]*"total_size"/.test(text)) return "index";
+  if (/"(modelTopology|weightsManifest)"\s*:/.test(text))
+    return other("a model of TensorFlow.js (JSON)", "give weights as .safetensors");
+  if (/"(model_type|architectures|architecture)"\s*:/.test(text))
+    return other("a model's configuration (JSON)", "give the .safetensors file that lies beside it");
+  return other(`JSON that begins ${JSON.stringify(shown(text.slice(0, 40), 40))}`, "give the weights themselves");
+}

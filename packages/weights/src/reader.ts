@@ -1,0 +1,117 @@
+import {
+  FormatError,
+  type Graph,
+  type NamedSource,
+  type Tensor,
+  throwIfAborted,
+  WeightsError,
+  type WorkOptions,
+} from "@residual/core";
+import { type ByteSource, nameOf, pathOf, readBytes } from "@residual/kit/bytes";
+import { checkReadable, decodeTensor } from "./decode-tensor.ts";
+import { formatOf, START } from "./format.ts";
+import { quote } from "./json-reader.ts";
+import { knownByName, knownByNumbers, knownWeights } from "./known.ts";
+import { type Header, headerLength, parseHeader, prefixLength } from "./safetensors.ts";
+import { toTorchvision } from "./schemes.ts";
+import { joinShards, longestIndex, readIndex } from "./shards.ts";
+import { Weights } from "./weights.ts";
+
+export interface ReadWeightsOptions extends WorkOptions {
+  /** The graph whose names the tensors get, as `toTorchvision` does it. The file's own where not given. */
+  readonly graph?: Graph | undefined;
+  /** Reads only the tensors with this prefix, and removes it: `"ema."` of a file that holds an average too. */
+  readonly prefix?: string | undefined;
+  /** The most bytes that are downloaded, or read from a stream, a Blob or memory. 4 GiB */
+  readonly maxBytes?: number | undefined;
+}
+
+/** What weights are read from: a path or URL, a Blob, File or Response, memory of any realm, a stream. */
+export type WeightsSource = ByteSource;
+
+/** Reads weights: see `readWeights`. */
+export interface ReadWeights {
+  (
+    source: Exclude<WeightsSource, string | { readonly href: string }>,
+    options?: ReadWeightsOptions,
+  ): Promise<Weights<Tensor>>;
+  (source: WeightsSource, options?: ReadWeightsOptions): Promise<Weights>;
+}
+
+const EXPECTED = "a .safetensors file";
+const MOST_BYTES = 2 ** 32;
+
+/** `readWeights` of a platform. `readFile` reads a path, where the platform has files. */
+export function weightsReader(readFile?: (path: string, options: WorkOptions) => Promise<Weights>): ReadWeights {
+  return (async (source: WeightsSource, options: ReadWeightsOptions = {}): Promise<Weights> => {
+    throwIfAborted(options.signal);
+    const known = typeof source === "string" ? knownWeights.find(({ name }) => name === source) : undefined;
+    const from = known?.file ?? source;
+    const path = await pathOf(from);
+    const weights = path !== undefined && readFile ? await readFile(path, options) : await readHeld(from, options);
+    const chosen = options.prefix === undefined ? weights : under(weights, options.prefix);
+    return options.graph ? toTorchvision(chosen, options.graph) : chosen;
+  }) as ReadWeights;
+}
+
+/** The weights of safetensors bytes; the tensors are views on them. `file` names them in messages. */
+function weightsOf(bytes: Uint8Array, file: string, name: string): Weights<Tensor> {
+  const dataStart = prefixLength + headerLength(bytes, bytes.length, file);
+  const header = parseHeader(bytes.subarray(prefixLength, dataStart), bytes.length - dataStart, file);
+  for (const entry of header.entries) checkReadable(entry, file);
+  return decoded(header, bytes.subarray(dataStart), name);
+}
+
+/** The weights of a file whose data section is in memory. */
+export function decoded({ entries, metadata }: Header, data: Uint8Array, name: string): Weights<Tensor> {
+  return named(new Map(entries.map((entry) => [entry.name, decodeTensor(entry, data)])), metadata, name);
+}
+
+/** Weights, with what is known of them by their numbers, else by the name of their file. */
+export function named<Source extends NamedSource>(
+  tensors: ReadonlyMap<string, Source>,
+  metadata: Readonly<Record<string, string>>,
+  name: string,
+): Weights<Source> {
+  return new Weights(tensors, metadata, { known: knownByNumbers(tensors) ?? knownByName(name) });
+}
+
+async function readHeld(source: WeightsSource, options: ReadWeightsOptions): Promise<Weights> {
+  const file = nameOf(source, "the given bytes");
+  const { signal, onProgress, maxBytes = MOST_BYTES } = options;
+  const reading = { signal, onProgress, expected: EXPECTED, name: file, stage: "read weights" };
+  const bytes = await readBytes(source, { ...reading, maxBytes });
+  const format = formatOf(bytes.subarray(0, START), bytes.length);
+  const address = addressOf(source);
+  if (format === "safetensors") return weightsOf(bytes, file, address?.pathname ?? file);
+  if (format !== "index") throw format.refuse(file);
+  if (!address)
+    throw new FormatError(`${file}: found an index of shards; give its path or its address, so that they are found`);
+  if (bytes.length > longestIndex)
+    throw new FormatError(`${file}: found an index of ${bytes.length} bytes, expected at most ${longestIndex}`);
+  const index = readIndex(bytes, file);
+  const shards = new Map<string, Weights>();
+  for (const shard of index.files)
+    shards.set(shard, await readHeld(new URL(encodeURIComponent(shard), address), options));
+  return joinShards(index, shards, file);
+}
+
+/** The address on the web of a URL, of text that is one, or of a Response; relative to a browser's page. */
+function addressOf(source: WeightsSource): URL | undefined {
+  const held = typeof source === "string" ? { href: source } : (source as { href?: unknown; url?: unknown });
+  const text = held.href ?? held.url;
+  const { location } = globalThis as { readonly location?: { readonly href: string } };
+  if (typeof text !== "string" || text === "" || !URL.canParse(text, location?.href)) return undefined;
+  const url = new URL(text, location?.href);
+  return /^https?:$/.test(url.protocol) ? url : undefined;
+}
+
+function under(weights: Weights, prefix: string): Weights {
+  const found = [...weights.tensors].filter(([name]) => name.startsWith(prefix));
+  if (found.length > 0)
+    return weights.withTensors(new Map(found.map(([name, source]) => [name.slice(prefix.length), source])));
+  const [first = "nothing"] = weights.tensors.keys();
+  throw new WeightsError(
+    `found no tensor under ${quote(prefix)} among ${weights.tensors.size}, the first of which is ${quote(first)}; give another prefix`,
+  );
+}
