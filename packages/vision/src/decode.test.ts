@@ -1,10 +1,12 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AbortError, BackendUnavailableError, FormatError } from "@residual/core";
+import { AbortError, FormatError } from "@residual/core";
 import sharp from "sharp";
 import { afterAll, describe, expect, it, vi } from "vitest";
-import { type DecodeOptions, decodeImage } from "./decode.ts";
+import type { DecodeOptions } from "./decode.ts";
+import { decodeImage } from "./decode-node.ts";
+import { describePictures } from "./sharp.ts";
 import { goldenBytes, goldenCases, goldenPath, sha256 } from "./testing/golden.ts";
 import { png } from "./testing/png.ts";
 import { randomBytes, seeded } from "./testing/random.ts";
@@ -106,18 +108,18 @@ describe("refused", () => {
   it("a directory", async () => expect(await refusal(folder)).toContain(`${folder}: found a directory, expected`));
 
   it("a device, which never ends", async () =>
-    expect(await refusal("/dev/zero")).toContain("found a pipe or a device"));
+    expect(await refusal("/dev/zero")).toContain("found a device or a socket, expected an image file"));
 
   it("an empty file", async () => expect(await refusal(file("empty.png", ""))).toContain("found an empty file"));
 
   it("text named .jpg", async () => {
     expect(await refusal(file("text.jpg", "hello, I am a text"))).toContain(
-      'text.jpg: found text that begins "hello, I am a te", expected JPEG, PNG, WebP, GIF or TIFF; convert it to PNG',
+      'text.jpg: found text that begins "hello, I am a te", expected JPEG, PNG, WebP, GIF, TIFF, BMP, PGM or PPM; convert it to PNG',
     );
   });
 
   it.each([
-    ["BM\x36\x01", "BMP"],
+    ["BM not much", "11 bytes, expected at least 14; the file is cut"],
     ["\0\0\0\x20ftypavif", "AVIF"],
     ["\0\0\0\x20ftypheic", "HEIC"],
     ["<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", "SVG"],
@@ -166,7 +168,8 @@ describe("bounds, by the header", () => {
     expect(bomb.length).toBeLessThan(1000);
     const [start, memory] = [performance.now(), process.memoryUsage.rss()];
     expect(await refusal(bomb)).toBe(
-      "image: found 40000 x 40000, 1600000000 pixels, expected at most 100000000; shrink it, or raise maxPixels",
+      "image: found 40000 x 40000, 1600000000 pixels, expected at most 178956970; shrink it, or raise maxPixels " +
+        "(--max-pixels on the command line)",
     );
     expect(performance.now() - start).toBeLessThan(1000); // decoding takes tens of seconds and 4.8 GB
     expect(process.memoryUsage.rss() - memory).toBeLessThan(100e6);
@@ -220,22 +223,53 @@ describe("abort", () => {
   });
 });
 
-it("a sharp that does not load is a BackendUnavailableError that says what to install", async () => {
-  vi.doMock("sharp", () => {
-    throw new Error("no binary for this platform");
+describe("sharp", () => {
+  /** What import("sharp") fails with. */
+  const failing = async (cause: Error & { code?: string }) => {
+    vi.resetModules();
+    vi.doMock("sharp", () => {
+      throw cause;
+    });
+    try {
+      const fresh = await import("./sharp.ts");
+      const error = await fresh.decodeWithSharp(small, "PNG", { upright: false, maxPixels: 1e6 }).catch(identity);
+      return { error: error as Error, described: await fresh.describePictures() };
+    } finally {
+      vi.doUnmock("sharp");
+    }
+  };
+  const identity = (thrown: unknown) => thrown;
+
+  it("that does not load is an error in its own words, with the way out, and so described", async () => {
+    const words =
+      'Could not load the "sharp" module using the linux-x64 runtime\nPossible solutions:\n' +
+      "- Ensure optional dependencies can be installed:\n    npm install --include=optional sharp\n";
+    const { error, described } = await failing(new Error(words));
+    expect(error).toMatchObject({ code: "BackendUnavailableError" });
+    expect(error.message).toContain("is installed but does not load");
+    expect(error.message).toContain(
+      `npm install --os=${process.platform} --cpu=${process.arch} --include=optional sharp`,
+    );
+    expect(error.message.length).toBeLessThan(1000);
+    expect(described).toMatchObject({ available: false, formats: ["GIF", "BMP", "PNM"], reason: error.message });
   });
-  const error = await decodeImage(small).catch((thrown: unknown) => thrown);
-  vi.doUnmock("sharp");
-  expect(error).toBeInstanceOf(BackendUnavailableError);
-  expect((error as Error).message).toContain("npm install sharp");
+
+  it("that is there is described with its version", async () => {
+    expect(await describePictures()).toEqual({
+      available: true,
+      library: expect.stringMatching(/^sharp \d+\.\d+\.\d+ \(libvips \d+\.\d+\.\d+\)$/) as string,
+      formats: ["JPEG", "PNG", "WebP", "GIF", "TIFF", "BMP", "PNM"],
+      reason: undefined,
+    });
+  });
 });
 
-it("nothing of Node is imported until an image is decoded", () => {
+it("what Node and browsers share imports nothing of either", () => {
   const source = new URL(".", import.meta.url);
   const files = readdirSync(source).filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
   expect(files.length).toBeGreaterThan(10);
   for (const name of files) {
     const text = readFileSync(new URL(name, source), "utf8");
-    expect(text, name).not.toMatch(/^(import|export) (?!type ).*from "(?!\.\/|@residual\/core)/m);
+    expect(text, name).not.toMatch(/^(import|export) (?!type ).*from "(?!\.\/|@residual\/(core|kit\/bytes)")/m);
   }
 });

@@ -1,41 +1,63 @@
 import { FormatError } from "@residual/core";
 
-/** How files begin, as latin-1, of the formats that are known to decode as Pillow decodes them. WebP: see below. */
-const starts: readonly string[] = [
-  "\x89PNG\r\n\x1a\n",
-  "\xff\xd8\xff",
-  "GIF87a",
-  "GIF89a",
-  "II*\0",
-  "MM\0*",
-  "II+\0",
-  "MM\0+",
+/** The formats that are read. PNM: PBM, PGM and PPM. */
+export const imageFormats = ["JPEG", "PNG", "WebP", "GIF", "TIFF", "BMP", "PNM"] as const;
+
+export type ImageFormat = (typeof imageFormats)[number];
+
+/** How files begin, as latin-1. */
+const starts: readonly (readonly [start: RegExp, format: ImageFormat])[] = [
+  [/^\xff\xd8\xff/, "JPEG"],
+  [/^\x89PNG\r\n/, "PNG"],
+  [/^RIFF....WEBP/s, "WebP"],
+  [/^GIF8[79]a/, "GIF"],
+  [/^(II[*+]\0|MM\0[*+])/, "TIFF"],
+  [/^BM/, "BMP"],
+  [/^P[1-6][\s#]/, "PNM"],
 ];
 
-/** Image formats that people try, for the message. */
-const others: readonly (readonly [start: RegExp, name: string])[] = [
-  [/^BM/, "BMP"],
-  [/^....ftyp(avif|avis)/s, "AVIF"],
-  [/^....ftyp/s, "HEIC or a video"],
-  [/^\s*<(\?xml|svg)/, "SVG or XML"],
-  [/^%PDF/, "PDF"],
+/** Image formats that people try and that are not read, with the way out. */
+const others: readonly (readonly [start: RegExp, found: string, wayOut: string])[] = [
+  [
+    /^....ftyp(avif|avis)/s,
+    "AVIF",
+    "AVIF's decoders differ by more than rounding, so it is not read; convert it to PNG (avifdec cat.avif cat.png)",
+  ],
+  [
+    /^....ftyp(hei[cfmsx]|hev[cx]|mif1|msf1)/s,
+    "HEIC",
+    "convert it to JPEG (macOS: sips -s format jpeg cat.heic --out cat.jpg; Linux: heif-convert cat.heic cat.jpg), or " +
+      "have the phone save its photos as JPEG",
+  ],
+  [/^....ftyp/s, "a video", "give a picture of it"],
+  [/^\0\0\0\fjP {2}\r\n/, "JPEG 2000", "convert it to PNG"],
+  [/^(\xff\n|\0\0\0\fJXL )/, "JPEG XL", "convert it to PNG"],
+  [/^\0\0\p{Cc}\0/u, "an icon (ICO)", "convert it to PNG"],
+  [/^8BPS/, "a Photoshop document", "convert it to PNG"],
+  [/^P[7fF]\n/, "PAM or PFM", "convert it to PNG"],
+  [/^\s*<(\?xml|svg|!--)/i, "SVG or XML", "convert it to PNG"],
+  [/^\s*<(!doctype|html)/i, "an HTML page", "give the address of the picture itself"],
+  [/^%PDF/, "PDF", "convert it to PNG"],
 ];
 
 /**
- * Throws FormatError unless the bytes begin as a JPEG, PNG, WebP, GIF or TIFF file, whatever its name ends in. Told
- * before any decoder sees it: SVG and the like are programs more than images.
+ * The format that the bytes begin as, whatever their name ends in. Told before any decoder sees them: SVG and the like
+ * are programs more than images. Throws FormatError for any other.
  */
-export function checkImageFormat(bytes: Uint8Array, name: string): void {
+export function imageFormatOf(bytes: Uint8Array): ImageFormat {
   const start = String.fromCharCode(...bytes.subarray(0, 16));
-  const isWebp = start.startsWith("RIFF") && start.startsWith("WEBP", 8); // the file's size stands between
-  if (isWebp || starts.some((known) => start.startsWith(known))) return;
-  throw new FormatError(`${name}: found ${describe(start)}, expected JPEG, PNG, WebP, GIF or TIFF; convert it to PNG`);
+  const known = starts.find(([pattern]) => pattern.test(start));
+  if (known) return known[1];
+  const [, found, wayOut] = others.find(([pattern]) => pattern.test(start)) ?? [
+    "",
+    describe(start),
+    "convert it to PNG",
+  ];
+  throw new FormatError(`found ${found}, expected JPEG, PNG, WebP, GIF, TIFF, BMP, PGM or PPM; ${wayOut}`);
 }
 
 function describe(start: string): string {
   if (start === "") return "an empty file";
-  const other = others.find(([pattern]) => pattern.test(start));
-  if (other) return other[1];
   if (/^[\t\n\r -~]+$/.test(start)) return `text that begins ${JSON.stringify(start)}`;
   return `bytes ${Array.from(start, (byte) => byte.charCodeAt(0).toString(16).padStart(2, "0")).join(" ")}`;
 }

@@ -1,9 +1,3 @@
-export { type Interpolation, type Preprocessing, softmaxRow as softmax } from "@residual/core";
-export { type LabelledPixels, readCifar10 } from "./cifar10-file.ts";
-export { type DecodeOptions, decodeImage } from "./decode.ts";
-export { cifar10Labels, imagenetLabels, labelsOf } from "./labels.ts";
-export { checkPixels, type Pixels, pixelsOfRgba, type RgbaImage } from "./pixels.ts";
-export { crop, cropOffset, normalize, preprocess, resizedSize, stack } from "./preprocess.ts";
-export { cifar10, imagenet, raw32 } from "./preprocessing.ts";
-export { resample, type Size, type Window } from "./resample.ts";
-export { type Prediction, type TopKOptions, topK } from "./top-k.ts";
+export { decodeImage } from "./decode-node.ts";
+export * from "./shared.ts";
+export { describePictures } from "./sharp.ts";

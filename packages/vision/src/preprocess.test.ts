@@ -1,7 +1,7 @@
 import { ShapeError, type Tensor, tensor } from "@residual/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decodeImage } from "./decode.ts";
+import { decodeImage } from "./decode-node.ts";
 import type { Pixels } from "./pixels.ts";
 import { crop, cropOffset, normalize, preprocess, resizedSize, stack } from "./preprocess.ts";
 import { cifar10, imagenet, raw32 } from "./preprocessing.ts";

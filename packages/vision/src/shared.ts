@@ -1,0 +1,13 @@
+// What Node and browsers have in common; index.ts and browser.ts add how images are decoded there.
+export { type Interpolation, type Preprocessing, softmaxRow as softmax } from "@residual/core";
+export { type LabelledPixels, readCifar10 } from "./cifar10-file.ts";
+export type { DecodeOptions, ImageSource } from "./decode.ts";
+export type { CanvasLike } from "./given-pixels.ts";
+export { type ImageFormat, imageFormats } from "./image-format.ts";
+export { cifar10Labels, imagenetLabels, labelsOf } from "./labels.ts";
+export type { PictureSupport } from "./picture-support.ts";
+export { checkPixels, type Pixels, pixelsOfRgba, type RgbaImage } from "./pixels.ts";
+export { crop, cropOffset, normalize, preprocess, resizedSize, stack } from "./preprocess.ts";
+export { cifar10, imagenet, raw32 } from "./preprocessing.ts";
+export { resample, type Size, type Window } from "./resample.ts";
+export { type Prediction, type TopKOptions, topK } from "./top-k.ts";
