@@ -48,6 +48,7 @@ export interface PreprocessingOptions {
   readonly std?: readonly number[];
   readonly scale?: number;
   readonly upright?: true;
+  readonly maxPixels?: number;
 }
 
 export function withPreprocessing(command: Command): Command {
@@ -58,7 +59,8 @@ export function withPreprocessing(command: Command): Command {
     .option("--mean <r,g,b>", "taken off, after the scale", numbers)
     .option("--std <r,g,b>", "divided by, after the mean", numbers)
     .option("--scale <n>", "what a byte is divided by: 255, or 1 for raw bytes", number)
-    .option("--upright", "turn photos as their EXIF data says");
+    .option("--upright", "turn photos as their EXIF data says")
+    .option("--max-pixels <n>", "the most pixels of a picture, width × height; 178956970 where not given", positive);
 }
 
 /** Throws UsageError for numbers that no preprocessing can have, whatever they are to change. */

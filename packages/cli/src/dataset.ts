@@ -1,8 +1,15 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { FormatError, type Preprocessing, type Shape, type Tensor, type WorkOptions } from "@residual/core";
+import { FormatError, type Preprocessing, type Shape, type Tensor } from "@residual/core";
 import type { Identified } from "@residual/pipeline";
-import { decodeImage, type LabelledPixels, normalize, preprocess, readCifar10 } from "@residual/vision";
+import {
+  type DecodeOptions,
+  decodeImage,
+  type LabelledPixels,
+  normalize,
+  preprocess,
+  readCifar10,
+} from "@residual/vision";
 
 /** Labelled pictures, in order, each made into a tensor only when it is asked for. */
 export interface Dataset {
@@ -12,7 +19,7 @@ export interface Dataset {
   /** How the labels were found, where that may surprise. */
   readonly note?: string;
   label(index: number): number;
-  image(index: number, preprocessing: Preprocessing, options: WorkOptions): Promise<Tensor<"float32">>;
+  image(index: number, preprocessing: Preprocessing, options: DecodeOptions): Promise<Tensor<"float32">>;
 }
 
 /** What a data set has to know of the model that it is for. */
@@ -84,8 +91,10 @@ async function folders(path: string, names: readonly string[], model: Classes): 
     images: pictures.length,
     ...(!known && { note: `no class names: the folders are classes 0 (${names[0]}) to ${names.length - 1}, in order` }),
     label: (index) => pictures[index]!.label,
-    image: async (index, preprocessing, { signal }) =>
-      preprocess(await decodeImage(pictures[index]!.file, { signal, upright: preprocessing.upright }), preprocessing),
+    image: async (index, preprocessing, { signal, maxPixels }) => {
+      const options = { signal, maxPixels, upright: preprocessing.upright };
+      return preprocess(await decodeImage(pictures[index]!.file, options), preprocessing);
+    },
   };
 }
 

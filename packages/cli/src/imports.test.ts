@@ -28,7 +28,7 @@ async function loadedBy(name: string): Promise<ReadonlySet<string>> {
   return new Set(urls.map(packageOf));
 }
 
-const pipeline = ["core", "fastest-levenshtein", "pipeline", "vision", "weights"];
+const pipeline = ["core", "fastest-levenshtein", "kit", "pipeline", "vision", "weights"];
 
 it("importing the pipeline loads no adapter, nothing of Node, and little else", async () => {
   expect(await loadedBy("@residual/pipeline")).toEqual(new Set(pipeline));

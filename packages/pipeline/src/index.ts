@@ -1,3 +1,4 @@
+export type { Picture } from "@residual/vision";
 export {
   type BackendName,
   type BackendOptions,
@@ -18,7 +19,7 @@ export {
   type PreprocessingSource,
   preprocessingOf,
 } from "./identify.ts";
-export { type Classifier, type LoadOptions, load, type Picture } from "./load.ts";
+export { type Classifier, type LoadOptions, load } from "./load.ts";
 export { unknownName } from "./names.ts";
 export { OptionError } from "./option-error.ts";
 export { bindModel, checkLogits, knownPreprocessing, type Prepared, prepare } from "./prepare.ts";

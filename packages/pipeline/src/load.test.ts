@@ -1,5 +1,7 @@
 import { readFile } from "node:fs/promises";
+import { pathToFileURL } from "node:url";
 import { BackendUnavailableError, FormatError, ResidualError, UnsupportedError, WeightsError } from "@residual/core";
+import { decodeImage } from "@residual/vision";
 import { describe, expect, it } from "vitest";
 import { load, OptionError } from "./index.ts";
 import { photo } from "./testing/photo.ts";
@@ -14,6 +16,9 @@ describe("load", () => {
     expect(fromPath).toHaveLength(5);
     expect(fromPath[0]).toEqual(cat);
     expect(await classifier.classify(await readFile(chelsea))).toEqual(fromPath);
+    expect(await classifier.classify(pathToFileURL(chelsea))).toEqual(fromPath);
+    expect(await classifier.classify(new Blob([await readFile(chelsea)]))).toEqual(fromPath);
+    expect(await classifier.classify(await decodeImage(chelsea))).toEqual(fromPath);
     expect(await classifier.classify(chelsea, { top: 2 })).toEqual(fromPath.slice(0, 2));
   });
 
@@ -95,6 +100,7 @@ describe("load refuses, with errors that have a class and a code", () => {
   it("a picture that is none, and goes on working", async () => {
     await using classifier = await load();
     await expect(classifier.classify(new Uint8Array(100))).rejects.toBeInstanceOf(FormatError);
+    await expect(classifier.classify(null as never)).rejects.toBeInstanceOf(FormatError);
     await expect(classifier.classify("nowhere.png")).rejects.toMatchObject({ code: "FormatError" });
     await expect(classifier.classify(chelsea, { top: 0 })).rejects.toMatchObject({ code: "ShapeError" });
     expect((await classifier.classify(chelsea))[0]).toEqual(cat);

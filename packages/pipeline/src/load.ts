@@ -1,13 +1,5 @@
 import type { BackendDescription, Executable, Preprocessing, WorkOptions } from "@residual/core";
-import {
-  decodeImage,
-  type Pixels,
-  type Prediction,
-  pixelsOfRgba,
-  preprocess,
-  type RgbaImage,
-  topK,
-} from "@residual/vision";
+import { decodeImage, type Picture, type Prediction, preprocess, topK } from "@residual/vision";
 import { type BackendSource, chooseBackend } from "./backends.ts";
 import { prepareOn } from "./compile.ts";
 import type { PrepareOptions } from "./identify.ts";
@@ -19,12 +11,11 @@ export interface LoadOptions extends PrepareOptions {
    */
   readonly backend?: BackendSource | undefined;
   readonly threads?: number | undefined;
+  /** The most pixels, width × height, of a picture; decodeImage's own limit where not given. */
+  readonly maxPixels?: number | undefined;
   /** Is told, in words for people, what makes the backend slower than it could be. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
-
-/** The path of an image file, the file's bytes, or the pixels themselves: a browser's ImageData fits. */
-export type Picture = string | Uint8Array | Pixels | RgbaImage;
 
 /** A model ready to look at pictures. Dispose it to free what it holds. */
 export interface Classifier extends AsyncDisposable {
@@ -58,7 +49,7 @@ export async function load(options: LoadOptions = {}): Promise<Classifier> {
   const { model, weights, labels } = prepared;
   const underWay = new Set<Promise<unknown>>();
   const classify: Classifier["classify"] = async (picture, { top = 5, signal } = {}) => {
-    const pixels = await pixelsOf(picture, { signal, upright: preprocessing.upright });
+    const pixels = await decodeImage(picture, { signal, upright: preprocessing.upright, maxPixels: options.maxPixels });
     const { logits } = await executable.run({ image: preprocess(pixels, preprocessing) }, { signal });
     return topK(logits!, top, labels)[0]!;
   };
@@ -86,11 +77,3 @@ export async function load(options: LoadOptions = {}): Promise<Classifier> {
 }
 
 const ignore = () => {};
-
-async function pixelsOf(picture: Picture, options: Parameters<typeof decodeImage>[1]): Promise<Pixels> {
-  if (typeof picture === "string" || !("width" in picture)) return decodeImage(picture, options);
-  const { width, height, data } = picture;
-  return data.length === width * height * 4
-    ? pixelsOfRgba(picture)
-    : { width, height, data: new Uint8Array(data.buffer, data.byteOffset, data.length) };
-}

@@ -53,7 +53,8 @@ function readHeader(bytes: Uint8Array): Header {
   if (!isOs2) reader.take(12);
   const colours = isOs2 ? 0 : reader.u32();
   if (!isOs2) reader.take(4);
-  const masks = [RGB, RLE8, RLE4].includes(compression) ? plainMasks(bits) : [reader.u32(), reader.u32(), reader.u32()]; // behind a header of 40 bytes, or in a longer one
+  // masks stand behind a header of 40 bytes, or in a longer one
+  const masks = [RGB, RLE8, RLE4].includes(compression) ? plainMasks(bits) : [reader.u32(), reader.u32(), reader.u32()];
   if (size > 40) reader.at = 14 + size;
   checkKind(bits, compression, masks);
   const palette = bits > 8 ? new Uint8Array() : readPalette(reader, colours || 1 << bits, isOs2 ? 3 : 4);

@@ -1,5 +1,5 @@
 import { readBytes } from "@residual/kit/bytes";
-import { type DecodeOptions, type ImageSource, imageDecoder } from "./decode.ts";
+import { type DecodeOptions, imageDecoder, type Picture } from "./decode.ts";
 import type { Pixels } from "./pixels.ts";
 import { decodeWithSharp } from "./sharp.ts";
 
@@ -7,17 +7,17 @@ import { decodeWithSharp } from "./sharp.ts";
  * The pixels of an image: of a file from a path, a URL, a Blob, a Response, bytes or a stream; or those that ImageData,
  * a canvas, or an object `{ width, height, data }` of RGB or RGBA holds.
  *
- * JPEG, PNG, WebP, GIF, TIFF, BMP, PBM, PGM and PPM files give the bits of Pillow's `convert("RGB")`: grey is repeated, a
- * palette looked up, alpha dropped and never blended, a colour profile not applied; of an animation or of pages the
- * first. Two answers are not Pillow's: 16-bit grey is read by its high byte, where Pillow clips, and a file that lost
- * pixels is refused, where Pillow takes some JPEGs.
+ * JPEG, PNG, WebP, GIF, TIFF, BMP, PBM, PGM and PPM files give the bits of Pillow's `convert("RGB")`: grey is
+ * repeated, a palette looked up, alpha dropped and never blended, a colour profile not applied; of an animation or of
+ * pages the first. Two answers are not Pillow's: 16-bit grey is read by its high byte, where Pillow clips, and a file
+ * that lost pixels is refused, where Pillow takes some JPEGs.
  *
  * The header is checked against `maxPixels` before any pixel is read. Throws FormatError for what is no whole image (or
  * not found, or too large), UnsupportedError for colours or compressions that are not read, ShapeError for pixels that
- * do not fit their size, AbortError, OutOfMemoryError, and BackendUnavailableError where sharp, which decodes JPEG, PNG,
- * WebP and TIFF, cannot be loaded.
+ * do not fit their size, AbortError, OutOfMemoryError, and BackendUnavailableError where sharp, which decodes JPEG,
+ * PNG, WebP and TIFF, cannot be loaded.
  */
-export const decodeImage: (source: ImageSource, options?: DecodeOptions) => Promise<Pixels> = imageDecoder({
+export const decodeImage: (source: Picture, options?: DecodeOptions) => Promise<Pixels> = imageDecoder({
   readBytes,
   decodeFile: decodeWithSharp,
 });

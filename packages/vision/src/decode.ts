@@ -23,9 +23,10 @@ export interface DecodeOptions extends WorkOptions {
 }
 
 /**
- * An image file, from anything that bytes are read from; or pixels that something holds: RGB, RGBA, ImageData, a canvas.
+ * An image file, from anything that bytes are read from; or pixels that something holds: RGB, RGBA, ImageData, a
+ * canvas.
  */
-export type ImageSource = ByteSource | Pixels | RgbaImage | CanvasLike;
+export type Picture = ByteSource | Pixels | RgbaImage | CanvasLike;
 
 /** What the platform's own decoder is told. */
 export interface FileOptions {
@@ -34,9 +35,9 @@ export interface FileOptions {
 }
 
 export interface ImagePlatform {
-  readBytes(source: ByteSource, options: ReadOptions): Promise<Uint8Array>;
+  readonly readBytes: (source: ByteSource, options: ReadOptions) => Promise<Uint8Array>;
   /** Decodes a file of a format that is not decoded here. Errors that are not ours mean a damaged file. */
-  decodeFile(bytes: Uint8Array, format: ImageFormat, options: FileOptions): Promise<Pixels>;
+  readonly decodeFile: (bytes: Uint8Array, format: ImageFormat, options: FileOptions) => Promise<Pixels>;
 }
 
 /** No camera's file comes near it; without a limit a mistaken path could fill the memory. In bytes. */
@@ -53,7 +54,7 @@ const own: { readonly [format in ImageFormat]?: (bytes: Uint8Array, maxPixels: n
 export function imageDecoder({
   readBytes,
   decodeFile,
-}: ImagePlatform): (source: ImageSource, options?: DecodeOptions) => Promise<Pixels> {
+}: ImagePlatform): (source: Picture, options?: DecodeOptions) => Promise<Pixels> {
   return async (source, options = {}) => {
     const { signal, onProgress, upright = false, maxPixels = MAX_PIXELS } = options;
     throwIfAborted(signal);
@@ -72,7 +73,9 @@ export function imageDecoder({
   };
 }
 
-/** Errors with the image's name. Those of a decoder, which are not ours, mean a damaged file, in the decoder's words. */
+/**
+ * Errors with the image's name. Those of a decoder, which are not ours, mean a damaged file, in the decoder's words.
+ */
 async function orOurError<T>(name: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -10,8 +10,8 @@ const GRAPHIC_CONTROL = 0xf9;
 
 /**
  * The first frame of a GIF as Pillow has it: on a ground of the transparent colour where the frame has one, else of
- * colour 0, as large as the screen, or larger where the frame reaches beyond it. Transparent pixels keep the colour that
- * the palette has for them. Without a palette indices are greys.
+ * colour 0, as large as the screen, or larger where the frame reaches beyond it. Transparent pixels keep the colour
+ * that the palette has for them. Without a palette indices are greys.
  *
  * Throws FormatError for a damaged or cut file. Source: the GIF89a specification; Pillow, PIL/GifImagePlugin.py.
  */

@@ -1,5 +1,4 @@
-import { check, UnsupportedError } from "@residual/core";
-import { describeValue } from "@residual/kit/bytes";
+import { check, describeValue, UnsupportedError } from "@residual/core";
 import { checkPixels, type Pixels, pixelsOfRgba, type RgbaImage } from "./pixels.ts";
 
 /** A canvas of a page, of a worker, or of one of Node's packages. */

@@ -14,7 +14,8 @@ const kinds = {
 
 /**
  * The pixels of a PBM, PGM or PPM file, as numbers or in binary, as Pillow has them: samples become
- * `value · 255 / maximum`, rounded to even halves. Grey of more than 8 bits is read by its high byte, where Pillow clips.
+ * `value · 255 / maximum`, rounded to even halves. Grey of more than 8 bits is read by its high byte, where Pillow
+ * clips.
  *
  * Throws FormatError for a damaged or cut file. Source: netpbm's manual pages; Pillow, PIL/PpmImagePlugin.py.
  */

@@ -28,7 +28,7 @@ export async function decodeWithSharp(bytes: Uint8Array, format: ImageFormat, op
   const page = format === "TIFF" ? tiffPage(bytes) : undefined;
   // `maxPixels` stands in for sharp's own limit
   const settings: SharpOptions = { ignoreIcc: true, autoOrient: options.upright, limitInputPixels: false };
-  const open = (failOn: FailOn) => sharp(page?.file ?? bytes, { ...settings, failOn }); // it holds state, so each use opens its own
+  const open = (failOn: FailOn) => sharp(page?.file ?? bytes, { ...settings, failOn }); // it holds state: used once
   try {
     const header = await unlessBenign((failOn) => open(failOn).metadata());
     checkHeader(header, options.maxPixels);

@@ -46,6 +46,7 @@ export function classifyCommand({ signal }: Context): Command {
         weights,
         backend,
         threads,
+        maxPixels: options.maxPixels,
         signal,
         onProgress: bar.onProgress,
         onWarning: remark,

@@ -41,7 +41,7 @@ export function evalCommand({ signal }: Context): Command {
     try {
       specNamed(model);
       const { backend, description } = await chooseBackend(options.backend, { ...options, onWarning: remark });
-      const work = { signal, onProgress: bar.onProgress };
+      const work = { signal, onProgress: bar.onProgress, maxPixels: options.maxPixels };
       const asked = { ...work, model, weights: options.weights, preprocessing: preprocessingChanges(options) };
       const identified = await identify(asked);
       const data = await openDataset(options.data, identified);

@@ -26,13 +26,16 @@ export function preprocessCommand({ signal }: Context): Command {
     .option("--model <name>", "whose preprocessing to take; see residual models")
     .requiredOption("--out <file>", "a .safetensors file for the tensors image and pixels");
   return withPreprocessing(preprocess).action(async (source: string, options: Options) => {
-    const { model } = options;
+    const { model, maxPixels } = options;
     const changes = preprocessingChanges(options);
     const known =
       model === undefined ? undefined : { model, preprocessing: preprocessingOf(specNamed(model), undefined, changes) };
     await checkPlace(options.out);
     const preprocessing = knownPreprocessing(known ?? (await identify({ preprocessing: changes, signal })));
-    const pixels = crop(await decodeImage(source, { signal, upright: preprocessing.upright }), preprocessing);
+    const pixels = crop(
+      await decodeImage(source, { signal, upright: preprocessing.upright, maxPixels }),
+      preprocessing,
+    );
     const image = normalize(pixels, preprocessing);
     const tensors = { image, pixels: tensorOf("uint8", [pixels.height, pixels.width, 3], pixels.data) };
     await writeSafetensors(options.out, tensors, { preprocessing: JSON.stringify(preprocessing) }, { signal });

@@ -14,7 +14,7 @@ import {
 } from "@residual/core";
 import { checkPlace } from "@residual/kit/files";
 import { chooseBackend, knownPreprocessing, type Prepared, prepare } from "@residual/pipeline";
-import { decodeImage, preprocess } from "@residual/vision";
+import { type DecodeOptions, decodeImage, preprocess } from "@residual/vision";
 import type { WebgpuExecutable } from "@residual/webgpu";
 import { readTensors, readWeights, writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
@@ -71,7 +71,7 @@ export function runCommand({ signal }: Context): Command {
         preprocessing: preprocessingChanges(options),
       });
       const names = outputsOf(prepared.graph, options.outputs);
-      const image = given ?? (await pictureOf(prepared, options.input, signal));
+      const image = given ?? (await pictureOf(prepared, options.input, { signal, maxPixels: options.maxPixels }));
       await using executable = await backend.compile(select(prepared.graph, names), work);
       if (options.dumpWgsl !== undefined) await dumpPrograms(executable, options.dumpWgsl);
       const outputs = await executable.run({ image }, work);
@@ -161,7 +161,7 @@ function shapeOf(model: string, text: string | undefined): readonly number[] {
 /** 2 GiB of float32. */
 const LARGEST_INPUT = 2 ** 29;
 
-async function pictureOf(prepared: Prepared, input: string, signal: Context["signal"]): Promise<Tensor<"float32">> {
+async function pictureOf(prepared: Prepared, input: string, options: DecodeOptions): Promise<Tensor<"float32">> {
   const preprocessing = knownPreprocessing(prepared);
-  return preprocess(await decodeImage(input, { signal, upright: preprocessing.upright }), preprocessing);
+  return preprocess(await decodeImage(input, { ...options, upright: preprocessing.upright }), preprocessing);
 }
