@@ -1,7 +1,9 @@
+import { check } from "../ir/errors.ts";
 import { type Graph, graph } from "../ir/graph.ts";
 import { input, named, type Shape, type Value } from "../ir/value.ts";
 import { flatten, globalAveragePool, softmax } from "../ops/index.ts";
 import { block } from "./block.ts";
+import { checkInput, checkSpec, MOST_CHANNELS } from "./check-spec.ts";
 import { convolution, fullyConnected, norm, rectify } from "./layers.ts";
 import type { OutputOf, ResNetSpec, ValueNameOf } from "./spec.ts";
 import { stem } from "./stem.ts";
@@ -27,15 +29,27 @@ interface Trunk {
  * (`probabilities` too where the spec has a softmax; `output` where it has no head). Stages are aliases: `stem`,
  * `layer1` … , `avgpool`, `logits`; so is each block by its name.
  *
- * Throws ShapeError for an image that is too small or has no batch, channels, height and width.
+ * R1  the spec has the fields of ResNetSpec and no others, each of its kind.
+ * R2  strides, where given, are as many as depths, and no transition takes the step.
+ * R3  a basic block has 1 group and 64 channels in it, and takes the step in its first convolution, as torchvision's.
+ * R4  a pre-activated block has no squeeze-excitation, and nothing after its sum.
+ * R5  a softmax has classes.
+ * R6  each stage has a whole number of channels, at least 1.
+ * R7  input is [batch, channels, height, width].
+ * R8  input has the spec's inputChannels where they are given, and is not [batch, height, width, channels].
+ * Throws ShapeError under these labels, and under those of the ops for an image that is too small; FormatError for
+ * preprocessing.
  * Source: He et al. 2015; torchvision's resnet.py for names.
  */
 export function resnet<const Spec extends ResNetSpec>(
   spec: Spec & OnlyKnown<Spec>,
   options: ResNetOptions = {},
 ): Graph<"image", OutputOf<Spec>, ValueNameOf<Spec>> {
+  checkSpec(spec);
   const { size = 224, inputChannels = 3 } = spec;
-  const image = input("image", options.input ?? ["N", inputChannels, size, size]);
+  const shape = options.input ?? ["N", inputChannels, size, size];
+  checkInput(spec, shape);
+  const image = input("image", shape);
   const start = stem(spec, image);
   const trunk = stages(spec, { x: start, aliases: start === image ? {} : { stem: start.name } });
   const { outputs, aliases } = head(spec, spec.preActivation ? finalActivation(spec, trunk) : trunk);
@@ -67,10 +81,14 @@ function stages(spec: ResNetSpec, trunk: Trunk): Trunk {
 function widths(spec: ResNetSpec, stage: number): { width: number; channels: number } {
   const { width = 64, growth = 2, groups = 1, widthPerGroup = 64 } = spec;
   const planes = width * growth ** stage;
-  return {
-    width: Math.floor((planes * widthPerGroup) / 64) * groups,
-    channels: planes * (spec.block === "bottleneck" ? 4 : 1),
-  };
+  const channels = planes * (spec.block === "bottleneck" ? 4 : 1);
+  const inner = Math.floor((planes * widthPerGroup) / 64) * groups;
+  for (const count of [channels, inner]) {
+    const fits = Number.isSafeInteger(count) && count >= 1 && count <= MOST_CHANNELS;
+    const expected = `expected a whole number from 1 to ${MOST_CHANNELS}; change width, growth or widthPerGroup`;
+    check(fits, "resnet.R6", `layer${stage + 1} has ${count} channels, ${expected}`);
+  }
+  return { width: inner, channels };
 }
 
 function blockName(spec: ResNetSpec, stage: number, index: number): string {

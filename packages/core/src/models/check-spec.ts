@@ -1,0 +1,150 @@
+import { check } from "../ir/errors.ts";
+import { describeValue, shortList, shortText } from "../ir/messages.ts";
+import { formatShape, type Shape } from "../ir/value.ts";
+import { checkPreprocessing } from "./preprocessing.ts";
+import type { ResNetSpec } from "./spec.ts";
+
+interface Field {
+  readonly expected: string;
+  readonly holds: (value: unknown) => boolean;
+}
+
+/** More blocks in a stage are a slip of the pen. */
+const MOST_BLOCKS = 10_000;
+/** So are more channels of a convolution. */
+export const MOST_CHANNELS = 1 << 24;
+
+const isWhole = (value: unknown, least: number, most = MOST_CHANNELS): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
+
+const whole = (least: number): Field => ({
+  expected: `a whole number from ${least} to ${MOST_CHANNELS}`,
+  holds: (value) => isWhole(value, least),
+});
+const wholes = (most: number): Field => ({
+  expected: `whole numbers from 1 to ${most}, one for each stage`,
+  holds: (value) => Array.isArray(value) && value.length > 0 && value.every((each) => isWhole(each, 1, most)),
+});
+const oneOf = (...names: readonly unknown[]): Field => ({
+  expected: names.join(" or "),
+  holds: (value) => names.includes(value),
+});
+const number = (expected: string, holds: (value: number) => boolean): Field => ({
+  expected,
+  holds: (value) => typeof value === "number" && Number.isFinite(value) && holds(value),
+});
+const flag = oneOf(true, false);
+
+/** What each field of a spec may hold. */
+const fields: { readonly [Name in keyof Required<ResNetSpec>]: Field } = {
+  block: oneOf("basic", "bottleneck"),
+  depths: wholes(MOST_BLOCKS),
+  groups: whole(1),
+  widthPerGroup: whole(1),
+  width: whole(1),
+  growth: number("a number above 0", (value) => value > 0),
+  strides: wholes(MOST_CHANNELS),
+  strideOn: oneOf("conv1", "conv2"),
+  stem: oneOf("imagenet", "imagenetV2", "deep", "tiered", "cifar", "bare", "none"),
+  shortcut: oneOf("projection", "pooled", "unnormalized", "preactivated", "paddle", "padEven", "padEnd"),
+  preActivation: flag,
+  squeeze: number("a number from 1 on", (value) => value >= 1),
+  classes: whole(0),
+  softmax: flag,
+  inputChannels: whole(1),
+  size: whole(1),
+  preprocessing: { expected: "preprocessing", holds: (value) => checkPreprocessing(value) !== undefined },
+  labels: {
+    expected: "imagenet, cifar10 or a list of names",
+    holds: (value) =>
+      value === "imagenet" ||
+      value === "cifar10" ||
+      (Array.isArray(value) && value.every((label) => typeof label === "string")),
+  },
+  bias: flag,
+  epsilon: number("a number from 0 on", (value) => value >= 0),
+  padding: oneOf("same"),
+  reluAfterAdd: flag,
+  transition: flag,
+  blockNames: oneOf("layer", "res", "block", "blocks"),
+};
+
+/** Refuses what `resnet` cannot build: its docstring has the labels. */
+export function checkSpec(spec: ResNetSpec): void {
+  check(
+    typeof spec === "object" && spec !== null && !Array.isArray(spec),
+    "resnet.R1",
+    `expected a spec such as variants.resnet50, found ${describeValue(spec)}`,
+  );
+  const given = new Map<string, unknown>(Object.entries(spec));
+  const unknown = [...given.keys()].filter((name) => !Object.hasOwn(fields, name));
+  const known = Object.keys(fields).join(", ");
+  check(unknown.length === 0, "resnet.R1", `a spec has no field ${shortList(unknown)}; it has ${known}`);
+  for (const [name, { expected, holds }] of Object.entries<Field>(fields)) {
+    const value = given.get(name);
+    const isLeftOut = value === undefined && name !== "block" && name !== "depths";
+    check(isLeftOut || holds(value), "resnet.R1", `${name} is ${shown(value)}, expected ${expected}`);
+  }
+  checkTogether(spec);
+}
+
+/** Fields that are each right, and say nothing together. */
+function checkTogether(spec: ResNetSpec): void {
+  const { block, depths, strides, groups = 1, widthPerGroup = 64, classes = 1000 } = spec;
+  const isBlockOf = strides === undefined || strides.length === depths.length;
+  check(isBlockOf, "resnet.R2", `${strides?.length} strides for the ${depths.length} stages of depths`);
+  check(
+    strides === undefined || !spec.transition,
+    "resnet.R2",
+    "strides are of no use where a transition takes the step; leave one of them out",
+  );
+  const isPlain = groups === 1 && widthPerGroup === 64;
+  check(
+    block === "bottleneck" || isPlain,
+    "resnet.R3",
+    `groups ${groups} and widthPerGroup ${widthPerGroup} are for a bottleneck; a basic block has 1 and 64`,
+  );
+  check(block === "bottleneck" || spec.strideOn !== "conv2", "resnet.R3", "the first 3×3 of a basic block is conv1");
+  for (const name of ["squeeze", "reluAfterAdd"] as const) {
+    const isUsed = spec[name] === undefined || !spec.preActivation;
+    check(isUsed, "resnet.R4", `${name} is of no use with preActivation; leave one of them out`);
+  }
+  check(classes > 0 || !spec.softmax, "resnet.R5", "a softmax needs classes, found 0");
+}
+
+/** Refuses an image of another layout or another number of channels than a spec has. */
+export function checkInput(spec: ResNetSpec, shape: Shape): void {
+  const isImage =
+    Array.isArray(shape) &&
+    shape.length === 4 &&
+    shape.every((size, axis) => (axis === 0 && size === "N") || isWhole(size, 1));
+  const expected = `expected [batch, channels, height, width], the batch "N" or a number`;
+  check(isImage, "resnet.R7", `input is ${shown(shape)}, ${expected}`);
+  const [n, c, h, w] = shape as [Shape[number], number, number, number];
+  const { inputChannels = 3 } = spec;
+  const isLast = isOfPicture(w) && !isOfPicture(c) && Math.min(c, h) > 4 * w;
+  check(
+    c === inputChannels || !isLast,
+    "resnet.R8",
+    `input ${formatShape(shape)} has ${c} channels; images are [batch, channels, height, width]: ` +
+      `for pictures of ${c}×${h} pixels give ${formatShape([n, w, c, h])}`,
+  );
+  check(
+    c === inputChannels || spec.inputChannels === undefined,
+    "resnet.R8",
+    `input ${formatShape(shape)} has ${c} channels, inputChannels is ${inputChannels}; leave one of them out`,
+  );
+}
+
+/** Grey, colour, or colour with alpha. */
+function isOfPicture(channels: number): boolean {
+  return channels === 1 || channels === 3 || channels === 4;
+}
+
+function shown(value: unknown): string {
+  return Array.isArray(value) && value.length <= 10
+    ? `[${shortList(value.map((each) => (typeof each === "number" ? each : shown(each))))}]`
+    : typeof value === "number" || typeof value === "string"
+      ? shortText(String(value), 60)
+      : describeValue(value);
+}
