@@ -9,19 +9,19 @@ type Declared<Name extends string, Else> = typeof globalThis extends {
   : Else;
 
 /** A GPUBuffer. */
-export type Buffer = Declared<"GPUBuffer", BufferShape>;
+export type GpuBuffer = Declared<"GPUBuffer", BufferShape>;
 /** A GPUDevice. */
-export type Device = Declared<"GPUDevice", DeviceShape>;
+export type GpuDevice = Declared<"GPUDevice", DeviceShape>;
 /** A GPUComputePipeline. */
-export type ComputePipeline = Declared<"GPUComputePipeline", object>;
+export type GpuPipeline = Declared<"GPUComputePipeline", object>;
 /** The part of a GPUAdapter that is used here. */
-export type Adapter = Pick<Declared<"GPUAdapter", AdapterShape>, "features" | "info" | "limits" | "requestDevice">;
+export type GpuAdapter = Pick<Declared<"GPUAdapter", AdapterShape>, "features" | "info" | "limits" | "requestDevice">;
 /** A GPU, whose adapters run compute shaders. */
 export type Gpu = Declared<"GPU", GpuSource>;
 
 /** Where adapters come from. A GPU fits. */
 export interface GpuSource {
-  requestAdapter(options?: { readonly powerPreference?: "low-power" | "high-performance" }): Promise<Adapter | null>;
+  requestAdapter(options?: { readonly powerPreference?: "low-power" | "high-performance" }): Promise<GpuAdapter | null>;
 }
 
 interface BufferShape {

@@ -1,7 +1,7 @@
 import { BackendUnavailableError } from "@residual/core";
 import type { AdapterInfo } from "./gpu-types.ts";
 
-export type { Adapter, AdapterInfo, Buffer, ComputePipeline, Device, Gpu, GpuSource } from "./gpu-types.ts";
+export type { AdapterInfo, Gpu, GpuAdapter, GpuBuffer, GpuDevice, GpuPipeline, GpuSource } from "./gpu-types.ts";
 
 /** The package that brings WebGPU to Node: Dawn, Chromium's own. Browsers, Deno and Bun have WebGPU themselves. */
 const DAWN = "webgpu";

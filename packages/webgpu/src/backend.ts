@@ -10,7 +10,7 @@ import {
   throwIfAborted,
   type WorkOptions,
 } from "@residual/core";
-import { adapterDriver, adapterName, type Device, type GpuSource } from "@residual/kit/gpu";
+import { adapterDriver, adapterName, type GpuDevice, type GpuSource } from "@residual/kit/gpu";
 import { checkBuffers, type DeviceBuffers } from "./buffers.ts";
 import type { WebgpuCache } from "./cache.ts";
 import { type Family, type Float16, type Gpu, gpuOn, type Known, type Tuning } from "./device.ts";
@@ -27,7 +27,7 @@ export interface WebgpuOptions {
    * "subgroups" convolutions on software adapters are several times faster. It is never destroyed here; once lost, so
    * is this backend.
    */
-  readonly device?: Device;
+  readonly device?: GpuDevice;
   /**
    * Of convolutions: for adapters on the CPU, for GPUs, or plain ones for neither. As the adapter calls for where not
    * given.
@@ -58,7 +58,7 @@ export interface WebgpuBackend extends Backend<"float32"> {
    * The device that executables run on; opened where none is yet. One that is opened in Node does not clear memory
    * before its first use: of a buffer that is written in part the rest holds anything.
    */
-  device(): Promise<Device>;
+  device(): Promise<GpuDevice>;
   /**
    * Times on this adapter each way to run each convolution and linear layer of a graph. The quickest are taken by the
    * next compiles, and by those of later processes where there is a cache. Takes some seconds on a GPU, a minute or so

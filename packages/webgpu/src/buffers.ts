@@ -1,11 +1,11 @@
 /// <reference types="@webgpu/types" />
 import { concrete, type Graph, ShapeError, sizeOf, UnsupportedError } from "@residual/core";
-import type { Buffer } from "@residual/kit/gpu";
+import type { GpuBuffer } from "@residual/kit/gpu";
 
 /** Buffers of the caller's, by the names of a graph's inputs and outputs. Outputs that are not named are not copied. */
 export interface DeviceBuffers<In extends string = string, Out extends string = string> {
-  readonly inputs: { readonly [K in In]: Buffer };
-  readonly outputs: { readonly [K in Out]?: Buffer };
+  readonly inputs: { readonly [K in In]: GpuBuffer };
+  readonly outputs: { readonly [K in Out]?: GpuBuffer };
 }
 
 /** Throws ShapeError for names that the graph does not have, UnsupportedError for a buffer that will not do. */
@@ -30,7 +30,7 @@ export function checkBuffers(graph: Graph, batch: number, { inputs, outputs }: D
 
 function checkBuffer(
   name: string,
-  { size, usage }: Buffer,
+  { size, usage }: GpuBuffer,
   shape: readonly number[],
   needed: "COPY_SRC" | "COPY_DST",
 ): void {

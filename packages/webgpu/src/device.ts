@@ -1,5 +1,5 @@
 import { fnv1a32, UnsupportedError } from "@residual/core";
-import { type AdapterInfo, adapterName, type Device, isSoftwareAdapter } from "@residual/kit/gpu";
+import { type AdapterInfo, adapterName, type GpuDevice, isSoftwareAdapter } from "@residual/kit/gpu";
 import { type Identity, identityKey, readFindings, type WebgpuCache, writeFindings } from "./cache.ts";
 import { type Choice, coldChoice, fallbackChoice, float16Choice, gpuChoice, softwareChoice } from "./choice.ts";
 import type { Memory } from "./kernels/kernel.ts";
@@ -9,7 +9,7 @@ import { kernelTexts } from "./tuning.ts";
 /** A device as one backend uses it: its own choice of kernels, and what it knows of them. */
 export interface Gpu {
   readonly shared: SharedDevice;
-  readonly device: Device;
+  readonly device: GpuDevice;
   /** Kernels for this device. Those that failed their test are not among them. */
   readonly choice: Choice;
   /** Whether fast kernels answered right, by their names (verify.ts). */
@@ -42,7 +42,7 @@ export type Family = "software" | "gpu" | "plain";
 /** For answers soon, or for many: software adapters compile a kernel for seconds when it first runs. */
 export type Tuning = "cold" | "warm";
 
-function choiceFor(device: Device, info: AdapterInfo, family?: Family): Choice {
+function choiceFor(device: GpuDevice, info: AdapterInfo, family?: Family): Choice {
   if (family === "plain") return {};
   if (family === "gpu" || (family === undefined && !isSoftwareAdapter(info))) return gpuChoice;
   // tiles need a workgroup that is one subgroup, so one size of these
@@ -57,7 +57,7 @@ function choiceFor(device: Device, info: AdapterInfo, family?: Family): Choice {
  * Textures on lavapipe, where a load from one takes a quarter of the time, if it binds as many as batch norm reads and
  * writes.
  */
-function memoryFor({ limits }: Device, info: AdapterInfo): Memory {
+function memoryFor({ limits }: GpuDevice, info: AdapterInfo): Memory {
   const isLavapipe = /llvmpipe|lavapipe/i.test(`${info.device} ${info.description}`);
   return isLavapipe && limits.maxStorageTexturesPerShaderStage >= 6 ? "textures" : "buffers";
 }

@@ -1,6 +1,6 @@
 /// <reference types="@webgpu/types" />
 import { DeviceLostError, OutOfMemoryError, ResidualError, UnsupportedError } from "@residual/core";
-import type { Device } from "@residual/kit/gpu";
+import type { GpuDevice } from "@residual/kit/gpu";
 import type { SharedDevice } from "./shared-device.ts";
 
 /** Makes calls of the device, all in one turn of the event loop, and gives what they give. */
@@ -55,7 +55,7 @@ const FILTERS = ["internal", "out-of-memory", "validation"] as const satisfies r
  * scopes, so that a scope which is open across an `await` hears of others' calls, and misses its own. Throws
  * DeviceFault where a call throws; `verdict` rejects with one where the device refuses a call.
  */
-export function scoped<T>(device: Device, make: () => T): { readonly value: T; readonly verdict: Promise<void> } {
+export function scoped<T>(device: GpuDevice, make: () => T): { readonly value: T; readonly verdict: Promise<void> } {
   const verdicts: Promise<GPUError | null>[] = [];
   let open = 0;
   let value: T;
@@ -80,7 +80,7 @@ export function scoped<T>(device: Device, make: () => T): { readonly value: T; r
 }
 
 /** A call that throws rejects. */
-async function popped(device: Device): Promise<GPUError | null> {
+async function popped(device: GpuDevice): Promise<GPUError | null> {
   return device.popErrorScope();
 }
 

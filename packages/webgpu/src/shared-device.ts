@@ -1,11 +1,11 @@
 /// <reference types="@webgpu/types" />
 import { BackendUnavailableError, DeviceLostError, UnsupportedError } from "@residual/core";
 import {
-  type Adapter,
   type AdapterInfo,
   adapterName,
-  type ComputePipeline,
-  type Device,
+  type GpuAdapter,
+  type GpuDevice,
+  type GpuPipeline,
   type GpuSource,
   noAdapter,
   type PlatformGpu,
@@ -16,7 +16,7 @@ import type { Kernel } from "./kernels/kernel.ts";
 
 /** A device, with what was compiled and found out on it. All backends of one source of adapters share it. */
 export class SharedDevice {
-  readonly device: Device;
+  readonly device: GpuDevice;
   readonly adapter: AdapterInfo;
   /** `webgpu` of npm and its version, or the browser's. */
   readonly library: string;
@@ -25,10 +25,10 @@ export class SharedDevice {
   readonly keep: unknown;
   /** Self-tests of kernels, by the kernels' names (verify.ts). */
   readonly checks = new Tries<boolean>();
-  readonly #pipelines = new Tries<ComputePipeline>();
+  readonly #pipelines = new Tries<GpuPipeline>();
   #lost: { readonly reason: string; readonly message: string } | undefined;
 
-  constructor(device: Device, adapter: AdapterInfo, { library, version, gpu }: PlatformGpu<unknown>) {
+  constructor(device: GpuDevice, adapter: AdapterInfo, { library, version, gpu }: PlatformGpu<unknown>) {
     this.device = device;
     this.adapter = adapter;
     this.library = library;
@@ -40,7 +40,7 @@ export class SharedDevice {
   }
 
   /** A kernel's program, compiled once. */
-  pipeline(kernel: Kernel): Promise<ComputePipeline> {
+  pipeline(kernel: Kernel): Promise<GpuPipeline> {
     return this.#pipelines.get(kernel.name, () => compiled(this, kernel));
   }
 
@@ -73,7 +73,7 @@ class Tries<T> {
 }
 
 /** Layouts are written out: one made from the program would leave out what a path of it does not use. */
-async function compiled({ device }: Pick<SharedDevice, "device">, kernel: Kernel): Promise<ComputePipeline> {
+async function compiled({ device }: Pick<SharedDevice, "device">, kernel: Kernel): Promise<GpuPipeline> {
   const { name, operands, textures } = kernel;
   const visibility = GPUShaderStage.COMPUTE;
   const entries: GPUBindGroupLayoutEntry[] = [
@@ -255,7 +255,7 @@ async function openDevice(from: PlatformGpu<GpuSource>, float16: boolean): Promi
   }
 }
 
-async function requestAdapter(gpu: GpuSource): Promise<Adapter | null> {
+async function requestAdapter(gpu: GpuSource): Promise<GpuAdapter | null> {
   try {
     return await gpu.requestAdapter({ powerPreference: "high-performance" });
   } catch (cause) {
@@ -265,7 +265,7 @@ async function requestAdapter(gpu: GpuSource): Promise<Adapter | null> {
 }
 
 /** Throws UnsupportedError for an adapter, or a device, without float16 in shaders. */
-export function checkFloat16({ features }: Pick<Adapter, "features">, info: AdapterInfo): void {
+export function checkFloat16({ features }: Pick<GpuAdapter, "features">, info: AdapterInfo): void {
   if (features.has(FLOAT16)) return;
   throw new UnsupportedError(
     `webgpu: ${adapterName(info)} has no ${FLOAT16}; leave float16 out, and it computes in float32`,
