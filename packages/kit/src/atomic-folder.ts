@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, rename, rm } from "node:fs/promises";
-import { resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { removeAtExit } from "./at-exit.ts";
 import { refusedAs } from "./atomic.ts";
+import { ownedName, removeAbandoned } from "./owned-name.ts";
 
 /**
  * Makes a folder that appears whole or not at all: `fill` writes into a new folder beside `path`, which is then
@@ -16,12 +17,13 @@ export async function writeFolderAtomic<T>(
   ifTaken: "replace" | "keep" = "replace",
 ): Promise<T> {
   const target = resolve(path); // as the current folder may change
-  const id = randomUUID();
-  const [part, old] = [`${target}.${id}.part`, `${target}.${id}.old`];
+  const parent = dirname(target);
+  const [part, old] = [join(parent, ownedName("part")), join(parent, ownedName("old"))];
   const keep = removeAtExit(part);
   const make = async () => {
     await mkdir(part);
     const result = await fill(part);
+    await removeAbandoned(parent);
     if (ifTaken === "keep") await rename(part, target).catch(unless("ENOTEMPTY", "EEXIST", "EPERM"));
     else await replace(target, part, old);
     return result;
@@ -34,19 +36,24 @@ export async function writeFolderAtomic<T>(
   }
 }
 
-/** No system replaces a folder that holds files: the old one makes room first, and returns where the new one fails. */
+/**
+ * No system replaces a folder that holds files: the old one makes room first, and returns where the new one fails. It
+ * gets a name that nobody removes for as long as there is no other.
+ */
 async function replace(target: string, part: string, old: string): Promise<void> {
+  const aside = `${target}.${randomUUID()}.old`;
   let isReplaced = true;
-  await rename(target, old).catch((error: unknown) => {
+  await rename(target, aside).catch((error: unknown) => {
     unless("ENOENT")(error);
     isReplaced = false;
   });
   try {
     await rename(part, target);
   } catch (error) {
-    if (isReplaced) await rename(old, target);
+    if (isReplaced) await rename(aside, target);
     throw error;
   }
+  if (isReplaced) await rename(aside, old);
 }
 
 /** Passes over errors of the file system with these codes. Windows says EPERM for a folder that is taken. */

@@ -101,3 +101,14 @@ it("a process that exits in mid write leaves nothing behind", async () => {
   expect(await runUntilItSpeaks(import.meta.url, code)).toBe("writing");
   expect(await readdir(folder)).toEqual([]);
 });
+
+it("what a killed process has left half written goes with the next write into the folder", async () => {
+  const code = `
+    import { writeAtomic } from "./atomic.ts";
+    const pieces = [Buffer.alloc(9), { length: 9, async *chunks() { console.log("writing"); await new Promise((then) => setTimeout(then, 1e6)); } }];
+    await writeAtomic([{ path: ${JSON.stringify(inFolder("a"))}, pieces }]);`;
+  await runUntilItSpeaks(import.meta.url, code, { kill: true });
+  expect(await readdir(folder)).toHaveLength(1);
+  await writeAtomic([{ path: inFolder("b"), pieces: [bytes("new")] }]);
+  expect(await readdir(folder)).toEqual(["b"]);
+});

@@ -1,8 +1,8 @@
-import { randomUUID } from "node:crypto";
 import { access, constants, open, realpath, rename, rm, stat } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { FormatError, throwIfAborted, type WorkOptions } from "@residual/core";
 import { removeAtExit } from "./at-exit.ts";
+import { ownedName, removeAbandoned } from "./owned-name.ts";
 
 /** Bytes that are made while they are written. `length` is their number, over all chunks. */
 export interface LazyPiece {
@@ -28,7 +28,7 @@ const CHUNK = 8 << 20;
 /**
  * Writes files, each of which appears whole or not at all: under another name in its folder first, and renamed, in the
  * order given, once all of them are on the disk. A replaced file keeps its permissions; a symbolic link keeps its
- * target.
+ * target. What killed processes have left of such writes in these folders is removed.
  *
  * Throws FormatError where the file system refuses or the path is taken by something other than a file, AbortError once
  * the signal is aborted; then what was there before is there still.
@@ -51,6 +51,7 @@ export async function writeAtomic(files: readonly NewFile[], options: WriteOptio
       await refusedAs(path, writePart(part, pieces, advance));
     }
     throwIfAborted(signal);
+    for (const folder of new Set(parts.map(({ name }) => dirname(name)))) await removeAbandoned(folder);
     for (const { path, name, target } of parts) await refusedAs(path, rename(name, target));
   } finally {
     for (const { name, keep } of parts) {
@@ -94,7 +95,7 @@ interface Part {
 async function partFor(path: string): Promise<Part> {
   const mode = await checkTaken(path);
   const target = await realpath(path).catch(() => resolve(path)); // resolved, as the current folder may change
-  const name = `${target}.${randomUUID()}.part`;
+  const name = join(dirname(target), ownedName("part"));
   return { name, target, mode, keep: removeAtExit(name) };
 }
 
