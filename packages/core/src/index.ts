@@ -105,7 +105,7 @@ export {
   type Variable,
   variable,
 } from "./ir/value.ts";
-export { fromJson, type GraphJson, toJson } from "./json.ts";
+export { fromJson, type GraphJson, type ToJsonOptions, toJson } from "./json.ts";
 export {
   checkPreprocessing,
   type Interpolation,

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { fixtureWeights } from "./fixture.ts";
 import { ResidualError } from "./ir/errors.ts";
-import { graph } from "./ir/graph.ts";
+import { constantsOf, graph } from "./ir/graph.ts";
 import { print } from "./ir/print.ts";
 import { tensor } from "./ir/tensor.ts";
 import { variable } from "./ir/value.ts";
@@ -10,6 +11,7 @@ import { resnet } from "./models/resnet.ts";
 import { variants } from "./models/variants.ts";
 import { add } from "./ops/index.ts";
 import { ops } from "./ops/nodes.ts";
+import { bind } from "./passes/bind.ts";
 import { optimize } from "./passes/index.ts";
 import { randomGraph } from "./testing/random-graph.ts";
 
@@ -109,5 +111,24 @@ describe("JSON", async () => {
       thrown = error;
     }
     expect(thrown === undefined || thrown instanceof ResidualError, String(thrown)).toBe(true);
+  });
+});
+
+describe("without its numbers", () => {
+  const open = resnet(variants.cifar_resnet20, { input: [1, 3, 32, 32] });
+  const net = bind(open, fixtureWeights(open, "v1"));
+  const sources = new Map(constantsOf(net).map(({ name, source }) => [name, source]));
+
+  it("a graph is read with sources for them", async () => {
+    const json = await toJson(net, { isHollow: true });
+    expect(JSON.stringify(json)).not.toContain("base64");
+    expect(await toJson(fromJson(JSON.parse(JSON.stringify(json)), sources))).toEqual(await toJson(net));
+  });
+
+  it("it is refused where a source is missing, or has another shape", async () => {
+    const json = await toJson(net, { isHollow: true });
+    expect(() => fromJson(json)).toThrow("the numbers of conv1.weight are not in it");
+    const wrong = new Map(sources).set("conv1.weight", tensor([2], [1, 2]));
+    expect(() => fromJson(json, wrong)).toThrow("conv1.weight is [16,3,3,3], and its source [2]");
   });
 });

@@ -1,7 +1,7 @@
 import { FormatError, ResidualError } from "./ir/errors.ts";
 import { type Graph, graph, valuesOf } from "./ir/graph.ts";
 import { mapValues } from "./ir/names.ts";
-import { readTensor } from "./ir/source.ts";
+import { readTensor, type Source } from "./ir/source.ts";
 import { type RealTensor, sizeOf, tensorOf } from "./ir/tensor.ts";
 import {
   type AnyNode,
@@ -19,7 +19,10 @@ import { applyOp, isOpName, type OpName } from "./ops/nodes.ts";
 /** The version of the JSON below. A reader refuses any other. */
 const FORMAT = "residual-graph/1";
 
-/** A graph as JSON: values in order, each named by its readers. Constants and variables hold their bytes in base64. */
+/**
+ * A graph as JSON: values in order, each named by its readers. Constants and variables hold their bytes in base64, or
+ * none where their numbers are kept apart.
+ */
 export interface GraphJson {
   readonly format: string;
   readonly name: string;
@@ -39,7 +42,7 @@ type ValueJson =
       readonly name: string;
       readonly shape: readonly number[];
       readonly dtype: "float32" | "float64";
-      readonly base64: string;
+      readonly base64?: string;
     }
   | NodeJson;
 
@@ -51,11 +54,16 @@ interface NodeJson {
   readonly attributes: Attributes;
 }
 
-/** Reads the numbers of every constant and variable. */
-export async function toJson(graph: Graph): Promise<GraphJson> {
+export interface ToJsonOptions {
+  /** Leaves out the numbers of constants and variables, for which `fromJson` is then given sources. */
+  readonly isHollow?: boolean;
+}
+
+/** Reads the numbers of every constant and variable, unless they are left out. */
+export async function toJson(graph: Graph, { isHollow = false }: ToJsonOptions = {}): Promise<GraphJson> {
   const nameOf = (value: Value) => value.name;
   const values: ValueJson[] = [];
-  for (const value of valuesOf(graph)) values.push(await valueJson(value));
+  for (const value of valuesOf(graph)) values.push(await valueJson(value, isHollow));
   return {
     format: FORMAT,
     name: graph.name,
@@ -67,22 +75,25 @@ export async function toJson(graph: Graph): Promise<GraphJson> {
   };
 }
 
-async function valueJson(value: Value): Promise<ValueJson> {
+async function valueJson(value: Value, isHollow: boolean): Promise<ValueJson> {
   if (value.kind === "input" || value.kind === "parameter") return value;
   if (value.kind === "node") {
     const { kind, name, op, inputs, attributes } = value;
     return { kind, name, op, inputs: mapValues(inputs, (each) => each.name), attributes };
   }
   const { kind, name, shape, source } = value;
-  return { kind, name, shape, dtype: source.dtype, base64: encode(await readTensor(source)) };
+  const described = { kind, name, shape, dtype: source.dtype };
+  return isHollow ? described : { ...described, base64: encode(await readTensor(source)) };
 }
 
 /**
  * The graph that `toJson` wrote. Shapes are worked out anew, so a graph that is read is one that could have been built.
+ * `sources` has, by the names of constants and variables, the numbers that the JSON leaves out.
  *
- * Throws FormatError for JSON of another format or version, ShapeError where an op refuses its inputs.
+ * Throws FormatError for JSON of another format or version and for numbers that are nowhere, ShapeError where an op
+ * refuses its inputs.
  */
-export function fromJson(json: unknown): Graph {
+export function fromJson(json: unknown, sources: ReadonlyMap<string, Source> = new Map()): Graph {
   if (!isGraphJson(json)) return refuse("it has another format");
   const known = new Map<string, Value>();
   const find = (name: string): Value => known.get(name) ?? refuse(`${name} is read before it is defined`);
@@ -92,7 +103,7 @@ export function fromJson(json: unknown): Graph {
   };
   for (const part of json.values) {
     if (known.has(part.name)) refuse(`${part.name} is defined twice`);
-    known.set(part.name, readValue(part, find));
+    known.set(part.name, readValue(part, find, sources));
   }
   return graph({
     name: json.name,
@@ -109,22 +120,31 @@ function isOfKind<K extends Value["kind"]>(value: Value, kind: K): value is Extr
   return value.kind === kind;
 }
 
-function readValue(part: ValueJson, find: (name: string) => Value): Value {
+function readValue(part: ValueJson, find: (name: string) => Value, sources: ReadonlyMap<string, Source>): Value {
   switch (part.kind) {
     case "input":
       return input(part.name, part.shape);
     case "parameter":
       return parameter(part.name, part.shape);
     case "constant":
-      return constant(part.name, decode(part.dtype, part.shape, part.base64));
+      return constant(part.name, sourceOf(part, sources));
     case "variable":
-      return variable(part.name, decode(part.dtype, part.shape, part.base64));
+      return variable(part.name, sourceOf(part, sources));
     case "node":
       if (!isOpName(part.op)) refuse(`${part.name} is a ${part.op}, an op that this version does not know`);
       return named(part.name, applied(part, part.op, mapValues(part.inputs, find)));
     default:
       return refuse(`a value is of kind ${String((part as { kind: unknown }).kind)}`);
   }
+}
+
+type StoredJson = Extract<ValueJson, { readonly dtype: string }>;
+
+function sourceOf({ name, dtype, shape, base64 }: StoredJson, sources: ReadonlyMap<string, Source>): Source {
+  if (base64 !== undefined) return decode(dtype, shape, base64);
+  const source = sources.get(name) ?? refuse(`the numbers of ${name} are not in it`);
+  if (source.shape.join() === shape.join()) return source;
+  return refuse(`${name} is [${shape}], and its source [${source.shape}]`);
 }
 
 /** Ops take attributes that the compiler has checked; from JSON they may be anything. */
