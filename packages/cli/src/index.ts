@@ -1,16 +1,1 @@
-export {
-  type BackendName,
-  backendNames,
-  type ChosenBackend,
-  type Classifier,
-  chooseBackend,
-  type Identified,
-  identify,
-  type LoadOptions,
-  load,
-  OptionError,
-  type Picture,
-  type Prepared,
-  type PrepareOptions,
-  prepare,
-} from "@residual/pipeline";
+export * from "@residual/pipeline";

@@ -1,4 +1,13 @@
-import { type Graph, modelNameOf, modelNames, type ResNetSpec, resnet, type Shape, variants } from "@residual/core";
+import {
+  type Graph,
+  type ModelName,
+  modelNameOf,
+  modelNames,
+  type ResNetSpec,
+  resnet,
+  type Shape,
+  variants,
+} from "@residual/core";
 import { unknownName } from "@residual/pipeline";
 import { UsageError } from "./errors.ts";
 
@@ -9,9 +18,14 @@ export function oneOf<Name extends string>(name: string, names: readonly Name[],
   throw new UsageError(unknownName(name, names, what, where));
 }
 
-/** The row of a model's name. Throws UsageError with the nearest name, where there is none of that name. */
+/** The model that a name or an alias stands for. Throws UsageError with the nearest name, where there is none. */
+export function modelCalled(name: string): ModelName {
+  return modelNameOf(name) ?? oneOf(name, modelNames, "model", "residual models");
+}
+
+/** The row of a model's name. Throws as `modelCalled`. */
 export function specNamed(name: string): ResNetSpec {
-  return variants[modelNameOf(name) ?? oneOf(name, modelNames, "model", "residual models")];
+  return variants[modelCalled(name)];
 }
 
 /** A model of that name, its parameters open. */

@@ -2,7 +2,7 @@ import { type Backend, fixtureWeights, type ResNetSpec, reference, resnet, varia
 import { temporaryFolder } from "@residual/kit/files";
 import { writeSafetensors } from "@residual/weights";
 import { describe, expect, it } from "vitest";
-import { prepareOn } from "./compile.ts";
+import { prepareOn } from "./index.ts";
 
 /** The reference, which tells when it is warmed up, compiled on and disposed. */
 function told(): { readonly backend: Backend; readonly log: string[] } {

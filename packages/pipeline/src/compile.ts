@@ -1,5 +1,9 @@
-import type { Backend, Executable, Graph } from "@residual/core";
+import type { Graph } from "@residual/core";
+import { type BackendSource, Chooser } from "./backends/choose.ts";
+import type { CompiledGraph, Compiler } from "./backends/compiler.ts";
+import type { BackendOptions } from "./backends/options.ts";
 import type { PrepareOptions } from "./identify.ts";
+import type { Platform } from "./platform/platform.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 
 /** Bytes of weights from which on a backend is warmed up: they take as long to scan as a runtime takes to load. */
@@ -10,21 +14,33 @@ const LARGE = 32 << 20;
  * its runtime. Throws what `prepare` and the backend's `compile` throw, and what `graphOf` throws, before it compiles.
  */
 export async function prepareOn<Out extends string>(
-  backend: Backend,
+  source: BackendSource,
+  options: PrepareOptions & BackendOptions,
+  graphOf: (prepared: Prepared) => Graph<"image", Out>,
+  platform: Platform,
+): Promise<CompiledGraph<Out> & { readonly prepared: Prepared }> {
+  return prepareWith(new Chooser(source, options, platform), options, graphOf);
+}
+
+/** `prepareOn` for a compiler that is there. */
+export async function prepareWith<Out extends string>(
+  compiler: Compiler,
   options: PrepareOptions,
   graphOf: (prepared: Prepared) => Graph<"image", Out>,
-): Promise<{ readonly prepared: Prepared; readonly executable: Executable<"image", Out> }> {
-  let warm: AsyncDisposable | undefined;
+): Promise<CompiledGraph<Out> & { readonly prepared: Prepared }> {
+  let warm: Promise<AsyncDisposable | undefined> | undefined;
   try {
     const prepared = await prepare({
       ...options,
       onProgress(progress) {
-        if (progress.stage === "read weights" && progress.total >= LARGE) warm ??= backend.warmUp?.();
+        if (progress.stage === "read weights" && progress.total >= LARGE) warm ??= compiler.warmUp();
         options.onProgress?.(progress);
       },
     });
-    return { prepared, executable: await backend.compile(graphOf(prepared), options) };
+    const graph = graphOf(prepared);
+    await warm; // compile takes over what was begun
+    return { prepared, ...(await compiler.compile(graph, options)) };
   } finally {
-    await warm?.[Symbol.asyncDispose]();
+    await (await warm)?.[Symbol.asyncDispose]();
   }
 }

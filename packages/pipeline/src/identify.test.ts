@@ -13,7 +13,7 @@ import { cifar10Labels, imagenetLabels } from "@residual/vision";
 import { encodeSafetensors, Weights } from "@residual/weights";
 import { describe, expect, it } from "vitest";
 import { type GivenWeights, identify, type PrepareOptions } from "./identify.ts";
-import { load } from "./load.ts";
+import { load } from "./index.ts";
 import { OptionError } from "./option-error.ts";
 import { bindModel, knownPreprocessing, prepare } from "./prepare.ts";
 

@@ -25,6 +25,7 @@ import {
 import { modelsFitting } from "./fitting.ts";
 import { unknownName } from "./names.ts";
 import { OptionError } from "./option-error.ts";
+import { rememberSources } from "./weights-references.ts";
 
 /** The small weights that ship inside of the package: what is used where nothing is asked for. */
 const DEFAULT_WEIGHTS = "resnet20-cifar10";
@@ -84,6 +85,7 @@ export async function identify(options: PrepareOptions): Promise<Identified> {
   if (typeof source === "string" && source.startsWith("fixture:")) return fixture(source, asked, options);
   const name = weightsName(source);
   const raw = await weightsOf(source, options);
+  if (typeof source === "string") rememberSources(source, raw.tensors);
   const model = asked ?? recordedModel(name, raw);
   return describe(model, { name, raw, under: (open) => toTorchvision(raw, open) }, options);
 }

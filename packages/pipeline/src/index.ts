@@ -1,25 +1,6 @@
-export type { Picture } from "@residual/vision";
-export {
-  type BackendName,
-  type BackendOptions,
-  type BackendSource,
-  backendNamed,
-  backendNames,
-  type ChosenBackend,
-  checkBackend,
-  chooseBackend,
-  installCommand,
-} from "./backends.ts";
-export { prepareOn } from "./compile.ts";
-export {
-  type GivenWeights,
-  type Identified,
-  identify,
-  type PrepareOptions,
-  type PreprocessingSource,
-  preprocessingOf,
-} from "./identify.ts";
-export { type Classifier, type LoadOptions, load } from "./load.ts";
-export { unknownName } from "./names.ts";
-export { OptionError } from "./option-error.ts";
-export { bindModel, checkLogits, knownPreprocessing, type Prepared, prepare } from "./prepare.ts";
+import { type FrontDoor, frontDoor } from "./front-door.ts";
+import { node } from "./platform/node.ts";
+
+export { inChildProcess } from "./child-process/in-child-process.ts";
+export * from "./exports.ts";
+export const { load, backendNamed, chooseBackend, compileOn, prepareOn, checkBackend }: FrontDoor = frontDoor(node);

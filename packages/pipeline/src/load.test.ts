@@ -3,7 +3,7 @@ import { pathToFileURL } from "node:url";
 import { BackendUnavailableError, FormatError, ResidualError, UnsupportedError, WeightsError } from "@residual/core";
 import { decodeImage } from "@residual/vision";
 import { describe, expect, it } from "vitest";
-import { load, OptionError } from "./index.ts";
+import { type LoadOptions, load, OptionError } from "./index.ts";
 import { photo } from "./testing/photo.ts";
 
 const chelsea = photo("chelsea.png");
@@ -86,10 +86,19 @@ describe("load refuses, with errors that have a class and a code", () => {
     [{ weights: "nowhere.safetensors" }, WeightsError, /nowhere\.safetensors/],
     [{ model: "cifar_resnet32", weights: "resnet20-cifar10" }, WeightsError, /problems between these weights/],
     [{ weights: "old.pth" }, WeightsError, /old\.pth/],
-    [{ threads: 0 }, UnsupportedError, /threads is 0/],
+    [{ threads: 0 }, OptionError, /`threads` is 0, expected a whole number from 1/],
+    [{ threads: "2" }, OptionError, /`threads` is "2", expected a whole number/],
+    [{ model: "resnet5000" }, OptionError, /there is no model resnet5000; did you mean resnet/],
+    [{ model: 50 }, OptionError, /`model` is 50, expected a name, or an object/],
+    [{ bakend: "onnx" }, OptionError, /load: there is no option bakend; did you mean backend\?/],
+    [{ signal: {} }, OptionError, /`signal` is an object \{\}, expected an AbortSignal/],
+    [{ backend: {} }, OptionError, /`backend` is an object \{\}, expected a Backend/],
+    [{ weights: null }, OptionError, /`weights` is null/],
+    [null, OptionError, /load: the options are null, expected an object \{ model, weights/],
+    ["resnet50", OptionError, /load: the options are "resnet50", expected an object/],
     [{ preprocessing: { crop: 0 } }, FormatError, /preprocessing\.crop: found 0/],
   ] as const)("%o", async (options, kind, message) => {
-    const error: unknown = await load(options).catch((reason: unknown) => reason);
+    const error: unknown = await load(options as LoadOptions).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(kind);
     expect(error).toBeInstanceOf(ResidualError);
     expect(error).not.toBeInstanceOf(BackendUnavailableError);

@@ -1,79 +1,93 @@
-import type { BackendDescription, Executable, Preprocessing, WorkOptions } from "@residual/core";
-import { decodeImage, type Picture, type Prediction, preprocess, topK } from "@residual/vision";
-import { type BackendSource, chooseBackend } from "./backends.ts";
-import { prepareOn } from "./compile.ts";
+import {
+  type ModelAlias,
+  type ModelName,
+  type Preprocessing,
+  type ResNetSpec,
+  select,
+  type ValueNameOf,
+  type variants,
+  type WorkOptions,
+} from "@residual/core";
+import { type BackendSource, Chooser } from "./backends/choose.ts";
+import type { BackendOptions } from "./backends/options.ts";
+import { checkOptions, checks } from "./check-options.ts";
+import { type Classifier, ModelClassifier } from "./classifier.ts";
+import { prepareWith } from "./compile.ts";
 import type { PrepareOptions } from "./identify.ts";
+import type { Platform } from "./platform/platform.ts";
 import { checkLogits, knownPreprocessing } from "./prepare.ts";
 
-export interface LoadOptions extends PrepareOptions {
+/** A model's name, or a row of the caller's own. */
+type Model = ModelName | ModelAlias | ResNetSpec;
+
+/** The names of a model's values, where the compiler knows the model. */
+type NamesOf<M extends Model> = M extends ModelName
+  ? (typeof variants)[M] extends infer Row extends ResNetSpec
+    ? ValueNameOf<Row>
+    : string
+  : M extends ResNetSpec
+    ? ValueNameOf<M>
+    : string;
+
+export interface LoadOptions<M extends Model = Model> extends WorkOptions, BackendOptions {
+  /** What the weights' metadata say where not given. */
+  readonly model?: M | undefined;
+  readonly weights?: PrepareOptions["weights"];
+  /** What to change of the preprocessing that comes with the weights or the model. */
+  readonly preprocessing?: Partial<Preprocessing> | undefined;
   /**
-   * A backend, a name of one, the path of a module that exports one, or `auto` for the best that is available. `auto`
+   * A backend, a name of one, the path of a module that exports one, or `auto`, for the best that works here. `auto`
    */
   readonly backend?: BackendSource | undefined;
-  readonly threads?: number | undefined;
-  /** The most pixels, width × height, of a picture; decodeImage's own limit where not given. */
+  /**
+   * "process" runs the backend in a child process (Node): a crash of a native runtime, or of a thread that is ended in
+   * mid run, then ends the child, and not this process. Runs take some milliseconds longer.
+   */
+  readonly isolation?: "none" | "process" | undefined;
+  /** The most pixels, width × height, that a picture may have. 178,956,970 where not given, as Pillow has it. */
   readonly maxPixels?: number | undefined;
-  /** Is told, in words for people, what makes the backend slower than it could be. */
-  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** A model ready to look at pictures. Dispose it to free what it holds. */
-export interface Classifier extends AsyncDisposable {
-  readonly model: string;
-  readonly weights: string;
-  readonly backend: { readonly name: string } & BackendDescription;
-  readonly preprocessing: Preprocessing;
-  /** A name for each class; undefined where none are known, and predictions are called by their index. */
-  readonly labels: readonly string[] | undefined;
-  readonly executable: Executable<"image">;
-  /** The `top` likeliest classes of a picture, likeliest first: 5 where not given. */
-  classify(picture: Picture, options?: WorkOptions & { readonly top?: number }): Promise<readonly Prediction[]>;
-  dispose(): Promise<void>;
-}
+export type Load = <const M extends Model = ResNetSpec>(options?: LoadOptions<M>) => Promise<Classifier<NamesOf<M>>>;
+
+const optionChecks = {
+  model: checks.textOrObject,
+  weights: checks.anything,
+  preprocessing: checks.object,
+  backend: checks.textOrObject,
+  isolation: [(value: unknown) => value === "none" || value === "process", '"none" or "process"'],
+  maxPixels: checks.count,
+  threads: checks.count,
+  wasmPaths: checks.text,
+  signal: checks.signal,
+  onProgress: checks.callback,
+  onWarning: checks.callback,
+} as const satisfies { readonly [Name in keyof LoadOptions]-?: unknown };
 
 /**
  * From names to a model that classifies: `await load()` for the weights that ship with the package, `await load({
  * model: "resnet50", weights: "r50.safetensors" })` for others.
  *
- * Throws OptionError, an UnsupportedError, for a name that nothing has, WeightsError where weights and model do not
- * fit, FormatError for a broken file, BackendUnavailableError where the backend's runtime is missing, AbortError.
+ * Throws OptionError, an UnsupportedError, for an option or a name that nothing has, WeightsError where weights and
+ * model do not fit, FormatError for a broken file, BackendUnavailableError where the backend's runtime is missing,
+ * AbortError. What was opened until then is closed.
  */
-export async function load(options: LoadOptions = {}): Promise<Classifier> {
-  const { backend, description } = await chooseBackend(options.backend ?? "auto", options);
-  const { prepared, executable } = await prepareOn(backend, options, (found) => {
+export async function loadOn(platform: Platform, options: LoadOptions = {}): Promise<Classifier> {
+  checkOptions("load", options, optionChecks);
+  const { backend: source = "auto", isolation, maxPixels } = options;
+  const compiler =
+    isolation === "process" ? await platform.inChildProcess(source, options) : new Chooser(source, options, platform);
+  const { prepared, executable, backend, description, reason } = await prepareWith(compiler, options, (found) => {
     checkLogits(found.graph);
     knownPreprocessing(found);
-    return found.graph;
+    return select(found.graph, ["logits"]);
   });
-  const preprocessing = knownPreprocessing(prepared);
-  const { model, weights, labels } = prepared;
-  const underWay = new Set<Promise<unknown>>();
-  const classify: Classifier["classify"] = async (picture, { top = 5, signal } = {}) => {
-    const pixels = await decodeImage(picture, { signal, upright: preprocessing.upright, maxPixels: options.maxPixels });
-    const { logits } = await executable.run({ image: preprocess(pixels, preprocessing) }, { signal });
-    return topK(logits!, top, labels)[0]!;
-  };
-  const dispose = async () => {
-    await Promise.allSettled(underWay); // a picture that is being decoded has not come to the executable
-    await executable.dispose();
-  };
-  return {
-    model,
-    weights,
-    backend: { name: backend.name, ...description },
-    preprocessing,
-    labels,
+  return new ModelClassifier({
+    prepared,
+    preprocessing: knownPreprocessing(prepared),
+    backend: { name: backend.name, reason, ...description },
     executable,
-    classify(picture, options) {
-      const mine = classify(picture, options);
-      const settled = mine.then(ignore, ignore);
-      underWay.add(settled);
-      void settled.then(() => underWay.delete(settled));
-      return mine;
-    },
-    dispose,
-    [Symbol.asyncDispose]: dispose,
-  };
+    maxPixels,
+    compile: (graph, work) => backend.compile(graph, work),
+  });
 }
-
-const ignore = () => {};

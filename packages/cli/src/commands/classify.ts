@@ -11,7 +11,7 @@ import {
   threadsOption,
   withPreprocessing,
 } from "../command.ts";
-import { specNamed } from "../names.ts";
+import { modelCalled } from "../names.ts";
 import { bold, dim, type Output, progressBar, remark, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {
@@ -38,11 +38,10 @@ export function classifyCommand({ signal }: Context): Command {
     .addOption(threadsOption());
   return withPreprocessing(classify).action(async (images: string[], options: Options) => {
     const { model, weights, top, backend, threads } = options;
-    if (model !== undefined) specNamed(model);
     const bar = progressBar();
     try {
       await using classifier = await load({
-        model,
+        model: model === undefined ? undefined : modelCalled(model),
         weights,
         backend,
         threads,

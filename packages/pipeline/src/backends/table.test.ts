@@ -3,8 +3,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { reference, UnsupportedError } from "@residual/core";
 import { describe, expect, it } from "vitest";
-import { backendNames, chooseBackend, installCommand } from "./backends.ts";
-import { OptionError } from "./option-error.ts";
+import { backendNames, chooseBackend, installCommand } from "../index.ts";
+import { OptionError } from "../option-error.ts";
 
 describe("a backend is chosen", () => {
   it("by its name", async () => {

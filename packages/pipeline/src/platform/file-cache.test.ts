@@ -1,7 +1,7 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { expect, it } from "vitest";
+import { temporaryFolder } from "../testing/folder.ts";
 import { fileCache } from "./file-cache.ts";
-import { temporaryFolder } from "./testing/folder.ts";
 
 const folder = temporaryFolder();
 

@@ -1,9 +1,11 @@
 import { stat } from "node:fs/promises";
-import { registerHooks } from "node:module";
+import nodeModule from "node:module";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Backend, ResidualError } from "@residual/core";
-import { OptionError } from "./option-error.ts";
+import { isBackend } from "../backends/is-backend.ts";
+import { kindOf } from "../kind-of.ts";
+import { OptionError } from "../option-error.ts";
 
 /**
  * The backend that a module exports, by the module's path from the current folder. The default export counts first,
@@ -24,17 +26,18 @@ async function importModule(path: string): Promise<object> {
   if (!found) throw new OptionError(`backend ${path}: there is no file ${full}`);
   if (!found.isFile())
     throw new OptionError(`backend ${path}: ${full} is a folder, expected a module (.ts, .js or .mjs)`);
-  const hooks = registerHooks({ resolve: orFromHere });
+  const { registerHooks }: Partial<typeof nodeModule> = nodeModule; // of Node 22.15 and newer
+  const hooks = registerHooks?.({ resolve: orFromHere });
   try {
     return (await import(pathToFileURL(full).href)) as object;
   } catch (cause) {
     throw new OptionError(`backend ${path}: the module does not load: ${describe(cause)}`, { cause });
   } finally {
-    hooks.deregister();
+    hooks?.deregister();
   }
 }
 
-type ResolveHook = NonNullable<Parameters<typeof registerHooks>[0]["resolve"]>;
+type ResolveHook = NonNullable<Parameters<typeof nodeModule.registerHooks>[0]["resolve"]>;
 
 /** A module that lies outside of any project finds Residual's packages all the same: those of this installation. */
 const orFromHere: ResolveHook = (name, context, next) => {
@@ -87,21 +90,9 @@ async function call(name: string, make: Maker, path: string, options: object): P
 
 const EXPECTED = "expected a Backend { name, describe(), compile() }, or a function that returns one";
 
-function isBackend(value: unknown): value is Backend {
-  const { name, describe, compile } = (value ?? {}) as Partial<Record<keyof Backend, unknown>>;
-  return typeof name === "string" && typeof describe === "function" && typeof compile === "function";
-}
-
 function list(exported: object): string {
   const present = Object.entries(exported).filter(([, value]) => value !== undefined);
   return present.map(([name, value]) => `${name} (${kindOf(value)})`).join(", ") || "nothing";
-}
-
-/** `a number`, `an object { name, run }`. */
-function kindOf(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (typeof value !== "object") return `a ${typeof value}`;
-  return `an object { ${Object.keys(value).join(", ")} }`;
 }
 
 function describe(cause: unknown): string {

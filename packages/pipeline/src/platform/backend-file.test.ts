@@ -1,8 +1,8 @@
 import { BackendUnavailableError, reference } from "@residual/core";
 import { describe, expect, it } from "vitest";
+import { chooseBackend } from "../index.ts";
+import { OptionError } from "../option-error.ts";
 import { backendAmong } from "./backend-file.ts";
-import { chooseBackend } from "./backends.ts";
-import { OptionError } from "./option-error.ts";
 
 const mine = { ...reference, name: "mine" };
 const other = { ...reference, name: "other" };
@@ -31,10 +31,10 @@ describe("the backend among a module's exports", () => {
     [
       "nothing that is one",
       { version: 1, tools: { run: 1, stop: 2 }, none: null },
-      "the module exports version (a number), tools (an object { run, stop }), none (null); expected a Backend",
+      "the module exports version (1), tools (an object { run, stop }), none (null); expected a Backend",
     ],
     ["half of one", { default: { name: "mine", compile() {} } }, "default (an object { name, compile }); expected"],
-    ["a function that makes none", { make: () => 7 }, "the export make is a function that returns a number; expected"],
+    ["a function that makes none", { make: () => 7 }, "the export make is a function that returns 7; expected"],
     ["two of them", { mine, other }, "the module exports 2 backends, mine, other; make one the default export"],
     ["two functions", { f() {}, g() {} }, "the module exports 2 functions, f, g; make one the default export"],
     [

@@ -1,0 +1,246 @@
+import {
+  AbortError,
+  abortError,
+  type Backend,
+  BackendUnavailableError,
+  backendOf,
+  bind,
+  DeviceLostError,
+  FormatError,
+  fixtureWeights,
+  reference,
+  resnet,
+  UnsupportedError,
+  variants,
+} from "@residual/core";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { node } from "../platform/node.ts";
+import type { Platform, TextCache } from "../platform/platform.ts";
+import { Chooser } from "./choose.ts";
+import type { BackendName } from "./table.ts";
+
+/** What a stub does otherwise than to work at once. */
+interface Stub {
+  readonly describe?: () => never;
+  readonly compile?: () => never;
+  readonly device?: string;
+  /** Milliseconds of a run. */
+  readonly takes?: number;
+}
+
+const missing = (): never => {
+  throw new BackendUnavailableError("onnx: onnxruntime-node is not installed; npm install onnxruntime-node");
+};
+const doesNotLoad = (): never => {
+  throw new BackendUnavailableError("onnx: onnxruntime-node does not load (empty file); npm install onnxruntime-node");
+};
+const lost = (): never => {
+  throw new DeviceLostError("webgpu: the device is lost; compile again");
+};
+const refuses = (): never => {
+  throw new UnsupportedError("webgpu: this adapter does not take the kernel conv2d");
+};
+
+const small = fixed(variants.cifar_resnet20, [1, 3, 32, 32]);
+/** 1.3e9 multiply-adds, of one block. */
+const large = fixed({ block: "basic", depths: [1], stem: "cifar", classes: 2 }, [1, 3, 132, 132]);
+
+function fixed(spec: Parameters<typeof resnet>[0], input: readonly number[]) {
+  const open = resnet(spec, { name: `of ${input.join("x")}`, input });
+  return bind(open, fixtureWeights(open, "v1"));
+}
+
+function memory(): TextCache & { readonly texts: Map<string, string> } {
+  const texts = new Map<string, string>();
+  return {
+    texts,
+    read: async (key) => texts.get(key),
+    write: async (key, text) => {
+      texts.set(key, text);
+    },
+  };
+}
+
+/** `auto` among stubs; backends without one are not installed. */
+function among(stubs: { readonly [Name in BackendName]?: Stub }, platform: Partial<Platform> = {}) {
+  const warnings: string[] = [];
+  const log: string[] = [];
+  const onWarning = (message: string) => warnings.push(message);
+  const here = { ...node, mayHaveGpu: async () => true, cache: async () => undefined, ...platform };
+  const chooser = new Chooser("auto", { onWarning }, here, async (name) => {
+    if (name === "reference") return reference;
+    const stub = stubs[name];
+    return stub ? stubBackend(name, stub, log) : missing();
+  });
+  return { chooser, warnings, log };
+}
+
+/** Advances as stubs run. */
+let clock = 0;
+beforeEach(() => {
+  vi.spyOn(performance, "now").mockImplementation(() => clock);
+});
+afterEach(() => vi.restoreAllMocks());
+
+function stubBackend(name: string, { describe, compile, device = "cpu", takes = 0 }: Stub, log: string[]): Backend {
+  return backendOf({
+    name,
+    describe: async () => describe?.() ?? { library: "stub", version: "1", device, dtypes: ["float32"] },
+    async load() {
+      log.push(`compile ${name}`);
+      compile?.();
+      return {
+        async run() {
+          clock += takes;
+          return {};
+        },
+        async dispose() {
+          log.push(`dispose ${name}`);
+        },
+      };
+    },
+  });
+}
+
+const gpu = "nvidia-geforce-rtx-4090";
+
+describe("auto", () => {
+  it("takes native code for a small network, a GPU or not, and says why", async () => {
+    const { chooser, warnings, log } = among({ onnx: {}, webgpu: { device: gpu } });
+    const { backend, reason } = await chooser.compile(small, {});
+    expect([backend.name, reason, warnings, log]).toEqual(["onnx", "native code on the CPU", [], ["compile onnx"]]);
+  });
+
+  it.each<[string, Stub, string, string[]]>([
+    ["is not installed", { describe: missing }, "onnx: onnxruntime-node is not installed", []],
+    [
+      "does not load",
+      { describe: doesNotLoad },
+      "onnx: onnxruntime-node does not load (empty file)",
+      ["does not load"],
+    ],
+    ["loses its device at once", { compile: lost }, "onnx: the device is lost", ["the device is lost"]],
+    ["does not take the network", { compile: refuses }, "onnx: this adapter does not take", ["does not take"]],
+  ])("goes on where a backend %s, and says so in one line", async (_, stub, why, warned) => {
+    const { chooser, warnings } = among({ onnx: stub, "tfjs-wasm": {} });
+    const { backend, reason } = await chooser.compile(small, {});
+    expect(backend.name).toBe("tfjs-wasm");
+    expect(reason).toContain("WebAssembly on the CPU (onnx: ");
+    expect(reason).toContain(why);
+    expect(warnings).toHaveLength(warned.length);
+    if (warned[0]) expect(warnings[0]).toMatch(new RegExp(`^auto runs on tfjs-wasm: .*${warned[0]}`));
+  });
+
+  it("does not hide other errors", async () => {
+    const broken = (): never => {
+      throw new FormatError("a mistake");
+    };
+    await expect(among({ onnx: { compile: broken } }).chooser.compile(small, {})).rejects.toThrow("a mistake");
+  });
+
+  it("does not pass over a backend for an option that it refuses", async () => {
+    const { chooser } = among({ onnx: { describe: refuses }, "tfjs-wasm": {} });
+    await expect(chooser.compile(small, {})).rejects.toThrow(UnsupportedError);
+  });
+
+  it("comes to the reference last, and not in silence", async () => {
+    const { chooser, warnings } = among({});
+    const { backend, reason } = await chooser.choose(0);
+    expect([backend, warnings.length]).toEqual([reference, 1]);
+    expect(warnings[0]).toMatch(
+      /^auto runs on reference: it is for checking, and about 100 times slower than .*npm install/,
+    );
+    expect(reason).toMatch(/^no other backend works here \(onnx: onnxruntime-node is not installed; webgpu: /);
+  });
+
+  it.each(["llvmpipe (LLVM 15.0.6, 256 bits)", "google swiftshader", "Microsoft WARP"])(
+    "passes over %s for a large network",
+    async (device) => {
+      const { chooser, log } = among({ onnx: {}, webgpu: { device } });
+      const { backend, reason } = await chooser.compile(large, {});
+      expect([backend.name, log]).toEqual(["onnx", ["compile onnx"]]);
+      expect(reason).toBe(`native code on the CPU (webgpu: its adapter is software, ${device})`);
+    },
+  );
+
+  it("does not look for an adapter where there can be no GPU", async () => {
+    const { chooser } = among({ onnx: {}, webgpu: { describe: lost } }, { mayHaveGpu: async () => false });
+    expect((await chooser.compile(large, {})).reason).toBe("native code on the CPU (webgpu: there is no GPU)");
+  });
+
+  it("takes a software adapter before plain JavaScript", async () => {
+    const { chooser } = among({ webgpu: { device: "llvmpipe" }, "tfjs-cpu": {} });
+    expect((await chooser.choose(0)).backend.name).toBe("webgpu");
+  });
+});
+
+describe("a large network on a machine with a GPU", () => {
+  const stubs = { onnx: { takes: 20 }, webgpu: { device: gpu, takes: 1 } };
+
+  it("is timed on both, once, and the quicker one is kept, the other disposed", async () => {
+    const cache = memory();
+    const first = among(stubs, { cache: async () => cache });
+    const found = await first.chooser.compile(large, {});
+    expect(found.backend.name).toBe("webgpu");
+    expect(found.reason).toMatch(/^measured: \d+\.\d ms for an image, onnx \d+\.\d ms$/);
+    expect(first.log).toEqual(["compile webgpu", "compile onnx", "dispose onnx"]);
+    const second = among(stubs, { cache: async () => cache });
+    const again = await second.chooser.compile(large, {});
+    expect([again.backend.name, again.reason]).toEqual(["webgpu", found.reason]);
+    expect(second.log).toEqual(["compile webgpu"]);
+  });
+
+  it("goes to the CPU where that is quicker, at once the next time", async () => {
+    const cache = memory();
+    const slow = { onnx: { takes: 1 }, webgpu: { device: gpu, takes: 20 } };
+    const platform = { cache: async () => cache };
+    expect((await among(slow, platform).chooser.compile(large, {})).backend.name).toBe("onnx");
+    const second = among(slow, platform);
+    expect((await second.chooser.compile(large, {})).backend.name).toBe("onnx");
+    expect(second.log).toEqual(["compile onnx"]);
+  });
+
+  it("is timed anew for another network, on other processors, and where the cache holds something else", async () => {
+    const cache = memory();
+    const platform = { cache: async () => cache };
+    await among(stubs, platform).chooser.compile(large, {});
+    const elsewhere = among(stubs, { ...platform, processors: async () => "others" });
+    await elsewhere.chooser.compile(large, {});
+    expect(elsewhere.log).toContain("compile onnx");
+    for (const key of cache.texts.keys()) cache.texts.set(key, "{");
+    const damaged = among(stubs, platform);
+    await damaged.chooser.compile(large, {});
+    expect(damaged.log).toContain("compile onnx");
+  });
+
+  it("stays on the GPU where the CPU's backend does not compile, and goes to the CPU where the GPU's does not", async () => {
+    const onGpu = among({ onnx: { compile: doesNotLoad }, webgpu: { device: gpu } });
+    expect((await onGpu.chooser.compile(large, {})).backend.name).toBe("webgpu");
+    const onCpu = among({ onnx: {}, webgpu: { device: gpu, compile: lost } });
+    expect((await onCpu.chooser.compile(large, {})).backend.name).toBe("onnx");
+    expect(onCpu.warnings[0]).toMatch(/^auto runs on onnx: webgpu: the device is lost/);
+  });
+
+  it("leaves nothing open when it is aborted while it is timed", async () => {
+    const controller = new AbortController();
+    const aborts = (): never => {
+      controller.abort();
+      throw abortError(controller.signal);
+    };
+    const { chooser, log } = among({ onnx: { compile: aborts }, webgpu: { device: gpu } });
+    await expect(chooser.compile(large, { signal: controller.signal })).rejects.toThrow(AbortError);
+    expect(log).toEqual(["compile webgpu", "compile onnx", "dispose webgpu"]);
+  });
+});
+
+describe("a backend that is named", () => {
+  it("is taken, or its error thrown", async () => {
+    const chooser = new Chooser("onnx", {}, node, async () => stubBackend("onnx", { describe: doesNotLoad }, []));
+    await expect(chooser.compile(small, {})).rejects.toThrow("does not load");
+  });
+
+  it("that is an object is taken as it is", async () => {
+    const { backend, reason } = await new Chooser(reference, {}, node).choose(0);
+    expect([backend, reason]).toEqual([reference, "it was asked for"]);
+  });
+});

@@ -1,0 +1,223 @@
+import {
+  type Backend,
+  type BackendDescription,
+  BackendUnavailableError,
+  DeviceLostError,
+  type Graph,
+  type ResidualError,
+  summarize,
+  UnsupportedError,
+  type WorkOptions,
+} from "@residual/core";
+import { isSoftwareAdapter } from "@residual/kit/gpu";
+import { kindOf } from "../kind-of.ts";
+import { unknownName } from "../names.ts";
+import { OptionError } from "../option-error.ts";
+import type { Platform } from "../platform/platform.ts";
+import type { ChosenBackend, CompiledGraph, Compiler } from "./compiler.ts";
+import { isBackend } from "./is-backend.ts";
+import { keptChoice } from "./kept-choice.ts";
+import type { BackendOptions } from "./options.ts";
+import { type Candidate, type Compiled, quicker } from "./quicker.ts";
+import { LARGE, type Ranked, rankBackends } from "./rank.ts";
+import { type BackendName, backendNames, checkThreads, createBackend, installCommand } from "./table.ts";
+
+/** A backend, the name of one, `auto`, or the path of a module that exports one: `./mine.ts`. */
+export type BackendSource = Backend | string;
+
+/** A backend that was passed over. */
+interface Passed {
+  readonly name: string;
+  readonly why: string;
+  /** What its user should know: it is installed, and does not work. */
+  readonly fault?: string;
+}
+
+/**
+ * The choice of a backend for one network. A backend that is named is taken, or its error thrown. `auto` takes the best
+ * one that works: it goes on to the next where a runtime is missing, does not load, or fails to compile the network.
+ */
+export class Chooser implements Compiler {
+  readonly #source: BackendSource;
+  readonly #options: BackendOptions;
+  readonly #platform: Platform;
+  readonly #create: (name: BackendName) => Promise<Backend>;
+
+  /** `create` makes a backend by its name. */
+  constructor(source: BackendSource, options: BackendOptions, platform: Platform, create = createBackend) {
+    checkThreads(options);
+    this.#source = source;
+    this.#options = options;
+    this.#platform = platform;
+    const created = new Map<BackendName, Promise<Backend>>();
+    this.#create = (name) => {
+      const backend = created.get(name) ?? create(name, options, platform);
+      created.set(name, backend);
+      return backend;
+    };
+  }
+
+  /**
+   * The backend for a network of that many multiply-adds, before it is compiled. Throws OptionError for an unknown name
+   * or a module without a backend, and what `describe` throws where a named backend's runtime is missing.
+   */
+  async choose(macs: number): Promise<ChosenBackend> {
+    if (this.#source !== "auto") return this.#named(this.#source);
+    const passed: Passed[] = [];
+    const order = rankBackends({ platform: this.#platform.name, macs });
+    for await (const candidate of this.#candidates(order, passed)) return this.#tell(candidate, passed);
+    throw new BackendUnavailableError(wordsOf(passed)); // not reached: the reference always works
+  }
+
+  /** Begins what compiling a large network needs first, while its weights are read. */
+  async warmUp(): Promise<AsyncDisposable | undefined> {
+    const chosen = await this.choose(LARGE).catch(() => undefined); // compile tells why
+    return chosen?.backend.warmUp?.();
+  }
+
+  /** Compiles a graph. Throws as `choose`, and what the backend's `compile` throws. */
+  async compile<Out extends string>(graph: Graph<"image", Out>, work: WorkOptions): Promise<CompiledGraph<Out>> {
+    if (this.#source === "auto") return this.#compileOnBest(graph, work);
+    const chosen = await this.#named(this.#source);
+    return { ...chosen, executable: await chosen.backend.compile(graph, work) };
+  }
+
+  async #compileOnBest<Out extends string>(graph: Graph<"image", Out>, work: WorkOptions): Promise<CompiledGraph<Out>> {
+    const order = rankBackends({ platform: this.#platform.name, macs: summarize(graph).macs });
+    const kept = order[0]?.rival ? await keptChoice(this.#platform, graph, this.#options) : undefined;
+    const passed: Passed[] = [];
+    let failure: unknown;
+    for await (const candidate of this.#candidates(kept?.first(order) ?? order, passed)) {
+      try {
+        const executable = await candidate.backend.compile(graph, work);
+        const found = await this.#timed({ ...candidate, executable }, graph, work);
+        if (found.because !== candidate.because) await kept?.keep(found.name, found.because);
+        return { ...(await this.#tell(found, passed)), executable: found.executable };
+      } catch (error) {
+        if (!isUnusable(error)) throw error;
+        failure = error;
+        passed.push({ name: candidate.name, why: clauseOf(error), fault: error.message });
+      }
+    }
+    throw failure;
+  }
+
+  /** The quicker one of a candidate and its rival, where it has one that works here. */
+  async #timed<Out extends string>(
+    first: Compiled<Out>,
+    graph: Graph<"image", Out>,
+    work: WorkOptions,
+  ): Promise<Compiled<Out>> {
+    if (!first.rival) return first;
+    try {
+      for await (const rival of this.#candidates([{ name: first.rival, because: "" }], []))
+        return (await quicker(first, rival, graph, work)) ?? first;
+      return first;
+    } catch (error) {
+      await first.executable.dispose();
+      throw error;
+    }
+  }
+
+  async *#candidates(order: readonly Ranked[], passed: Passed[]): AsyncGenerator<Candidate> {
+    for (const ranked of order) {
+      const candidate = await this.#candidate(ranked);
+      if ("backend" in candidate) yield candidate;
+      else passed.push(candidate);
+    }
+  }
+
+  async #candidate(ranked: Ranked): Promise<Candidate | Passed> {
+    if (ranked.onHardware && !(await this.#platform.mayHaveGpu())) return { name: ranked.name, why: "there is no GPU" };
+    const { name, onHardware } = ranked;
+    try {
+      const backend = await this.#create(name);
+      const description = await backend.describe();
+      if (onHardware && isSoftware(description)) return { name, why: `its adapter is software, ${description.device}` };
+      return { ...ranked, backend, description };
+    } catch (error) {
+      // an option that is wrong is told, and not passed over
+      if (!(error instanceof BackendUnavailableError || error instanceof DeviceLostError)) throw error;
+      return { name, why: clauseOf(error), ...(isBroken(error) && { fault: error.message }) };
+    }
+  }
+
+  async #named(source: BackendSource): Promise<ChosenBackend> {
+    const backend = await this.#resolve(source);
+    return { backend, description: await backend.describe(), reason: "it was asked for" };
+  }
+
+  async #resolve(source: BackendSource): Promise<Backend> {
+    if (isBackend(source)) return source;
+    if (typeof source !== "string")
+      throw new OptionError(`\`backend\` is ${kindOf(source)}, expected a Backend, or the name of one`);
+    if (isModulePath(source)) return this.#platform.backendInModule(source, this.#options);
+    return this.#create(checkName(source, ["auto", ...backendNames]) as BackendName);
+  }
+
+  /** The choice, which is told where it is a poor one. */
+  async #tell({ name, backend, description, because }: Candidate, passed: readonly Passed[]): Promise<ChosenBackend> {
+    const faults = passed.flatMap(({ fault }) => fault ?? []);
+    const advice = name === "reference" ? [await this.#advice()] : [];
+    if (faults.length + advice.length > 0) {
+      const warn = this.#options.onWarning ?? this.#platform.warn;
+      warn(`auto runs on ${name}: ${[...new Set(faults), ...advice].join("; ")}`);
+    }
+    return { backend, description, reason: `${because}${passed.length > 0 ? ` (${wordsOf(passed)})` : ""}` };
+  }
+
+  async #advice(): Promise<string> {
+    const name = this.#platform.name === "node" ? "onnx" : "tfjs-wasm";
+    const command = await installCommand(name).catch(() => `npm install residual`);
+    return `it is for checking, and about 100 times slower than what \`${command}\` brings`;
+  }
+}
+
+/** Each backend once, with the first clause of why it was passed over. */
+function wordsOf(passed: readonly Passed[]): string {
+  return [...new Map(passed.map(({ name, why }) => [name, `${name}: ${why}`])).values()].join("; ");
+}
+
+/** An error that says nothing against the network or the options, but against this backend, here. */
+function isUnusable(error: unknown): error is ResidualError {
+  if (error instanceof OptionError) return false;
+  return [BackendUnavailableError, DeviceLostError, UnsupportedError].some((kind) => error instanceof kind);
+}
+
+/** Whether a runtime is there, and does not load. */
+function isBroken({ message, cause }: ResidualError): boolean {
+  return (
+    /does not load/.test(message) || (/could not be loaded/.test(message) && codeOf(cause) !== "ERR_MODULE_NOT_FOUND")
+  );
+}
+
+const codeOf = (error: unknown): unknown => (error as { readonly code?: unknown } | undefined)?.code;
+
+/** The message's first clause: what was found, without the way out. */
+const clauseOf = ({ message }: ResidualError): string => message.split("; ")[0]!.replace(/^[\w-]+: /, "");
+
+function isSoftware({ device, driver = "" }: BackendDescription): boolean {
+  return isSoftwareAdapter({ vendor: "", architecture: "", device, description: driver });
+}
+
+/** A path has a separator, or a script's ending. */
+function isModulePath(name: string): boolean {
+  return /[\\/]|\.[cm]?[jt]s$/.test(name);
+}
+
+/**
+ * Throws OptionError for text that is neither one of the names nor the path of a module that exports a backend.
+ */
+export async function checkBackend(
+  name: string,
+  platform: Platform,
+  names: readonly string[] = backendNames,
+): Promise<void> {
+  if (isModulePath(name)) await platform.backendInModule(name, {});
+  else checkName(name, names);
+}
+
+function checkName(name: string, names: readonly string[]): string {
+  if (names.includes(name)) return name;
+  throw new OptionError(unknownName(name, names, "backend"));
+}

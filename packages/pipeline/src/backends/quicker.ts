@@ -1,0 +1,83 @@
+import {
+  type Backend,
+  type BackendDescription,
+  concrete,
+  type Executable,
+  type Graph,
+  ResidualError,
+  sizeOf,
+  tensorOf,
+  type WorkOptions,
+} from "@residual/core";
+import type { Ranked } from "./rank.ts";
+
+/** A backend that works here, as far as it has been tried. */
+export interface Candidate extends Ranked {
+  readonly backend: Backend;
+  readonly description: BackendDescription;
+}
+
+/** A candidate that has compiled the network. */
+export interface Compiled<Out extends string> extends Candidate {
+  readonly executable: Executable<"image", Out>;
+}
+
+/** Runs that are timed. One more goes before, in which kernels are compiled and memory is allocated. */
+const RUNS = 3;
+
+/**
+ * Times a network on two backends, with one image. Answers with the quicker one, `because` of its times; the other
+ * executable is disposed. Undefined where the second does not compile the network; then the first stays as it is.
+ */
+export async function quicker<Out extends string>(
+  first: Compiled<Out>,
+  second: Candidate,
+  graph: Graph<"image", Out>,
+  work: WorkOptions,
+): Promise<Compiled<Out> | undefined> {
+  const rival = await compiled(second, graph, work);
+  if (!rival) return undefined;
+  const entries = [first, rival];
+  try {
+    const timed = [];
+    for (const entry of entries) timed.push({ entry, time: await timeOf(entry.executable, graph, work) });
+    const [winner, loser] = timed.toSorted((a, b) => a.time - b.time) as [(typeof timed)[0], (typeof timed)[0]];
+    await loser.entry.executable.dispose();
+    const because = `measured: ${winner.time.toFixed(1)} ms for an image, ${loser.entry.name} ${loser.time.toFixed(1)} ms`;
+    return { ...winner.entry, because };
+  } catch (error) {
+    await rival.executable.dispose();
+    throw error;
+  }
+}
+
+async function compiled<Out extends string>(
+  candidate: Candidate,
+  graph: Graph<"image", Out>,
+  { signal }: WorkOptions,
+): Promise<Compiled<Out> | undefined> {
+  try {
+    return { ...candidate, executable: await candidate.backend.compile(graph, { signal }) };
+  } catch (error) {
+    if (!(error instanceof ResidualError) || signal?.aborted) throw error;
+    return undefined;
+  }
+}
+
+/** Milliseconds of the quickest run. */
+async function timeOf(
+  executable: Executable<"image">,
+  graph: Graph<"image">,
+  { signal }: WorkOptions,
+): Promise<number> {
+  const shape = concrete(graph.inputs.image.shape, 1);
+  const image = tensorOf("float32", shape, new Float32Array(sizeOf(shape)));
+  await executable.run({ image }, { signal });
+  let best = Number.POSITIVE_INFINITY;
+  for (let run = 0; run < RUNS; run++) {
+    const start = performance.now();
+    await executable.run({ image }, { signal });
+    best = Math.min(best, performance.now() - start);
+  }
+  return best;
+}

@@ -1,0 +1,97 @@
+import { type Backend, BackendUnavailableError, reference } from "@residual/core";
+import type { OnnxDevice } from "@residual/onnx";
+import type { EngineName } from "@residual/tfjs";
+import { OptionError } from "../option-error.ts";
+import type { Platform } from "../platform/platform.ts";
+import type { BackendOptions } from "./options.ts";
+
+interface Row {
+  create(options: BackendOptions, platform: Platform): Promise<Backend>;
+  /** The command that makes it available where it is not; empty where it always is. */
+  install(): Promise<string>;
+}
+
+/** Each adapter is imported when it is first asked for: none is needed, and a bundler makes a chunk of each. */
+const onnx = () => import("@residual/onnx").catch(unavailable("@residual/onnx"));
+const tfjs = () => import("@residual/tfjs").catch(unavailable("@residual/tfjs"));
+const webgpu = () => import("@residual/webgpu").catch(unavailable("@residual/webgpu"));
+
+/** In the order in which `doctor` lists them. */
+const rows = {
+  onnx: onDevice("cpu"),
+  webgpu: row(
+    async ({ onWarning }, platform) => (await webgpu()).webgpu({ cache: await platform.cache(), onWarning }),
+    async () => "npm install webgpu",
+  ),
+  "onnx-cuda": onDevice("cuda"),
+  "onnx-dml": onDevice("dml"),
+  "onnx-coreml": onDevice("coreml"),
+  "onnx-webgpu": onDevice("webgpu"),
+  tfjs: row(async (options) => (await tfjs()).tfjs(filesOf(options)), installFor("wasm")),
+  "tfjs-node-gpu": onEngine("node-gpu"),
+  "tfjs-node": onEngine("node"),
+  "tfjs-wasm": onEngine("wasm"),
+  "tfjs-webgpu": onEngine("webgpu"),
+  "tfjs-webgl": onEngine("webgl"),
+  "tfjs-cpu": onEngine("cpu"),
+  reference: row(
+    async () => reference,
+    async () => "",
+  ),
+};
+
+/** By its type, which names no adapter: declarations must not need packages that a user may not have. */
+function row(create: Row["create"], install: Row["install"]): Row {
+  return { create, install };
+}
+
+function onDevice(device: OnnxDevice): Row {
+  return row(
+    async ({ threads, ...options }) =>
+      (await onnx()).onnx({ device, ...(threads !== undefined && { threads }), ...filesOf(options) }),
+    async () => (await onnx()).installOf(device),
+  );
+}
+
+function onEngine(engine: EngineName): Row {
+  return row(async (options) => (await tfjs()).tfjs({ engine, ...filesOf(options) }), installFor(engine));
+}
+
+function installFor(engine: EngineName): () => Promise<string> {
+  return async () => `npm install ${(await tfjs()).installOf(engine)}`;
+}
+
+const filesOf = ({ wasmPaths }: BackendOptions) => (wasmPaths === undefined ? {} : { wasmPaths });
+
+function unavailable(adapter: string): (cause: unknown) => never {
+  return (cause) => {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const wayOut = `if it is missing, run \`npm install ${adapter}\``;
+    throw new BackendUnavailableError(`${adapter} could not be loaded (${reason}); ${wayOut}`, { cause });
+  };
+}
+
+export type BackendName = keyof typeof rows;
+
+export const backendNames: readonly BackendName[] = Object.keys(rows) as BackendName[];
+
+export function isBackendName(name: string): name is BackendName {
+  return Object.hasOwn(rows, name);
+}
+
+/** A backend by its name. Throws BackendUnavailableError where its adapter is missing, OptionError for bad options. */
+export async function createBackend(name: BackendName, options: BackendOptions, platform: Platform): Promise<Backend> {
+  checkThreads(options);
+  return rows[name].create(options, platform);
+}
+
+/** Before anything is tried: `auto` must not pass over a backend for an option that is wrong. */
+export function checkThreads({ threads }: BackendOptions): void {
+  if (threads === undefined || (Number.isSafeInteger(threads) && threads >= 1)) return;
+  throw new OptionError(`\`threads\` is ${String(threads)}, expected a whole number from 1`);
+}
+
+/** The command that installs what this backend needs; empty where it needs nothing. */
+export function installCommand(name: BackendName): Promise<string> {
+  return rows[name].install();
+}

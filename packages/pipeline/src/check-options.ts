@@ -1,0 +1,43 @@
+import { kindOf } from "./kind-of.ts";
+import { unknownName } from "./names.ts";
+import { OptionError } from "./option-error.ts";
+
+/** For each option, whether a value fits, and what does in words. */
+export type OptionChecks = { readonly [name: string]: readonly [fits: (value: unknown) => boolean, expected: string] };
+
+/**
+ * Refuses options that are not an object, options of another name, and values of another kind, for callers whom no
+ * compiler has checked. An option that is undefined is not given. Throws OptionError.
+ */
+export function checkOptions(owner: string, options: unknown, checks: OptionChecks): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options))
+    throw new OptionError(`${owner}: the options are ${kindOf(options)}, expected an object { ${listOf(checks)} }`);
+  for (const [name, value] of Object.entries(options)) {
+    const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
+    if (!check) throw new OptionError(`${owner}: ${unknownName(name, Object.keys(checks), "option")}`);
+    const [fits, expected] = check;
+    if (value !== undefined && !fits(value))
+      throw new OptionError(`${owner}: \`${name}\` is ${kindOf(value)}, expected ${expected}`);
+  }
+}
+
+const listOf = (checks: OptionChecks) => Object.keys(checks).join(", ");
+
+const isFunction = (value: unknown): boolean => typeof value === "function";
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 1;
+const isSignal = (value: unknown): boolean => isObject(value) && "addEventListener" in (value as object);
+
+/** The checks of options that several calls have. */
+export const checks = {
+  count: [isCount, "a whole number from 1"],
+  callback: [isFunction, "a function"],
+  signal: [isSignal, "an AbortSignal"],
+  text: [(value) => typeof value === "string", "text"],
+  object: [(value) => isObject(value) && !Array.isArray(value), "an object"],
+  anything: [(value) => value !== null, "a value"],
+  textOrObject: [
+    (value) => typeof value === "string" || (isObject(value) && !Array.isArray(value)),
+    "a name, or an object",
+  ],
+} as const satisfies OptionChecks;

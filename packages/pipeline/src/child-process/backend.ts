@@ -1,0 +1,322 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import {
+  abortError,
+  type Backend,
+  BackendUnavailableError,
+  checkInputs,
+  constantsOf,
+  DeviceLostError,
+  type Executable,
+  type Graph,
+  type NamedSource,
+  type Progress,
+  throwIfAborted,
+  toJson,
+  UnsupportedError,
+  variablesOf,
+  type WorkOptions,
+} from "@residual/core";
+import { temporaryFolder } from "@residual/kit/files";
+import { writeSafetensors } from "@residual/weights";
+import type { CompiledGraph, Compiler } from "../backends/compiler.ts";
+import type { BackendOptions } from "../backends/options.ts";
+import { OptionError } from "../option-error.ts";
+import { referenceOf } from "../weights-references.ts";
+import { type Answers, errorOf, type FromChild, type Job, type ToChild, type WeightsReference } from "./protocol.ts";
+
+/** Milliseconds that a child without executables waits for the next compile. */
+const IDLE = 1000;
+
+/**
+ * Compiles in a child process, which starts with the first `describe` or `compile`, and ends a second after the last
+ * `dispose`, or with this process. Weights that lie in a file are read from there; others go through a temporary file.
+ */
+export class ChildCompiler implements Compiler {
+  readonly #name: string;
+  readonly #options: BackendOptions;
+  #child: Child | undefined;
+  #executables = 0;
+
+  constructor(name: unknown, options: BackendOptions) {
+    if (typeof name !== "string")
+      throw new OptionError("`isolation` is for backends that have a name; name one with `backend`");
+    this.#name = name;
+    this.#options = options;
+  }
+
+  get backend(): Backend {
+    return {
+      name: this.#name,
+      describe: () => this.#started().request({ kind: "describe" }),
+      compile: async (graph, work = {}) => (await this.#compile(graph, work)).executable,
+    };
+  }
+
+  async warmUp(): Promise<AsyncDisposable> {
+    const keep = this.#started().keep();
+    return { [Symbol.asyncDispose]: async () => keep() };
+  }
+
+  async compile<Out extends string>(graph: Graph<"image", Out>, work: WorkOptions): Promise<CompiledGraph<Out>> {
+    const { executable, name, description, reason } = await this.#compile(graph, work);
+    return { executable, description, reason, backend: { ...this.backend, name } };
+  }
+
+  async #compile<In extends string, Out extends string>(
+    graph: Graph<In, Out>,
+    work: WorkOptions,
+  ): Promise<Answers["compile"] & { readonly executable: Executable<In, Out> }> {
+    throwIfAborted(work.signal);
+    const child = this.#started();
+    const keep = child.keep();
+    try {
+      await using weights = await weightsOf(graph, work);
+      const executable = this.#executables++;
+      const json = await toJson(graph, { isHollow: true });
+      const found = await child.request({ kind: "compile", executable, graph: json, ...weights.sent }, work, true);
+      const compiled = executableIn(child, executable, found.name, graph, keep, weights.take());
+      if (!work.signal?.aborted) return { ...found, executable: compiled };
+      await compiled.dispose(); // it was done before the child heard
+      throw abortError(work.signal);
+    } catch (error) {
+      keep();
+      throw error;
+    }
+  }
+
+  #started(): Child {
+    if (!this.#child || this.#child.isLost) this.#child = new Child(this.#name, this.#options);
+    return this.#child;
+  }
+}
+
+/** Where the child finds the numbers of a graph. What was written for it stays until the executable is disposed. */
+async function weightsOf(graph: Graph, work: WorkOptions) {
+  const references = new Map<string, WeightsReference>();
+  const others = new Map<string, NamedSource>();
+  for (const { name, source } of [...constantsOf(graph), ...variablesOf(graph)]) {
+    const reference = referenceOf(source);
+    if (reference) references.set(name, reference);
+    else others.set(name, source);
+  }
+  let folder = others.size > 0 ? await temporaryFolder("child") : undefined;
+  const file = folder && join(folder.path, "weights.safetensors");
+  const remove = async () => folder?.[Symbol.asyncDispose]();
+  try {
+    if (file) await writeSafetensors(file, others, {}, work);
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  return {
+    sent: { references, file },
+    /** Hands the file over. */
+    take(): () => Promise<void> {
+      const taken = folder;
+      folder = undefined;
+      return async () => taken?.[Symbol.asyncDispose]();
+    },
+    [Symbol.asyncDispose]: remove,
+  };
+}
+
+/** `release` lets the child go; `remove` removes what was written for it. */
+function executableIn<In extends string, Out extends string>(
+  child: Child,
+  executable: number,
+  name: string,
+  graph: Graph<In, Out>,
+  release: () => void,
+  remove: () => Promise<void>,
+): Executable<In, Out> {
+  const hasState = graph.updates.length > 0;
+  const underWay = new Set<Promise<unknown>>();
+  let disposed: Promise<void> | undefined;
+  const awaited = async <T>(answer: Promise<T>): Promise<T> => {
+    underWay.add(answer);
+    return answer.finally(() => underWay.delete(answer));
+  };
+  const checkOpen = (signal: WorkOptions["signal"]) => {
+    if (disposed) throw new UnsupportedError(`${name}: run after dispose; compile the graph again`);
+    throwIfAborted(signal);
+  };
+  const dispose = () => {
+    disposed ??= Promise.allSettled(underWay).then(async () => {
+      await child.request({ kind: "dispose", executable }).catch((error: unknown) => {
+        if (!child.isLost) throw error; // else there is nothing to free any more
+      });
+      await remove();
+      release();
+    });
+    return disposed;
+  };
+  return {
+    async run(inputs, options = {}) {
+      checkOpen(options.signal);
+      checkInputs(graph, inputs);
+      const { signal } = options;
+      const answers = await awaited(child.request({ kind: "run", executable, inputs }, { signal }, hasState));
+      return answers as { [K in Out]: Answers["run"][string] };
+    },
+    async read(names, options = {}) {
+      checkOpen(options.signal);
+      return awaited(child.request({ kind: "read", executable, names }, { signal: options.signal }, hasState));
+    },
+    dispose,
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+interface Reply {
+  readonly resolve: (answer: never) => void;
+  readonly reject: (error: Error) => void;
+  readonly onProgress: ((progress: Progress) => void) | undefined;
+}
+
+/** A child process that runs. */
+class Child {
+  readonly #process: ChildProcess;
+  readonly #name: string;
+  readonly #onWarning: BackendOptions["onWarning"];
+  readonly #open = new Map<number, Reply>();
+  #jobs = 0;
+  #users = 0;
+  #idle: NodeJS.Timeout | undefined;
+  #lost: DeviceLostError | undefined;
+
+  constructor(backend: string, { threads, wasmPaths, onWarning }: BackendOptions) {
+    this.#name = backend;
+    this.#onWarning = onWarning;
+    this.#process = fork(programPath(), {
+      serialization: "advanced", // typed arrays as they are
+      execArgv: import.meta.url.endsWith(".ts") ? ["--conditions=@residual/source"] : [],
+      stdio: ["ignore", 2, 2, "ipc"], // stdout is the parent's alone
+    });
+    this.#process.on("message", (message: FromChild) => this.#receive(message));
+    this.#process.on("error", (error) => this.#lose(error.message));
+    this.#process.on("exit", (code, signal) => this.#lose(signal ?? `exit code ${code}`));
+    this.#send({ kind: "setup", backend, options: { threads, wasmPaths } });
+    this.#letGo();
+    this.#wait();
+  }
+
+  /** Whether it has ended, or is about to. */
+  get isLost(): boolean {
+    return this.#lost !== undefined || !this.#process.connected;
+  }
+
+  /** Keeps the child from being ended; the answer lets it go, once. */
+  keep(): () => void {
+    clearTimeout(this.#idle);
+    this.#users++;
+    let isKept = true;
+    return () => {
+      if (!isKept) return;
+      isKept = false;
+      this.#users--;
+      this.#wait();
+    };
+  }
+
+  /**
+   * Sends a job at once, its inputs as they are now. An aborted signal rejects at once; where the job may change state,
+   * it is the child that says whether the job was done or aborted.
+   */
+  request<Kind extends Job["kind"]>(
+    job: Job & { readonly kind: Kind },
+    { signal, onProgress }: WorkOptions = {},
+    hasState = false,
+  ): Promise<Answers[Kind]> {
+    if (this.#lost) return Promise.reject(this.#lost);
+    const id = this.#jobs++;
+    const keep = this.keep();
+    return new Promise<Answers[Kind]>((resolve, reject) => {
+      const abort = () => {
+        this.#send({ kind: "abort", id });
+        if (!hasState) reject(abortError(signal!));
+      };
+      const settled = () => {
+        signal?.removeEventListener("abort", abort);
+        keep();
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+      this.#open.set(id, {
+        resolve: (answer) => {
+          settled();
+          resolve(answer);
+        },
+        reject: (error) => {
+          settled();
+          reject(signal?.aborted && isAbort(error) ? abortError(signal) : error);
+        },
+        onProgress,
+      });
+      this.#hold();
+      this.#send({ ...job, id });
+    });
+  }
+
+  #send(message: ToChild): void {
+    this.#process.send(message, () => {}); // that it has ended is told by its exit
+  }
+
+  #receive(message: FromChild): void {
+    if (message.kind === "warning") {
+      this.#onWarning?.(message.message);
+      return;
+    }
+    const reply = this.#open.get(message.id);
+    if (message.kind === "progress") {
+      reply?.onProgress?.(message.progress);
+      return;
+    }
+    this.#open.delete(message.id);
+    if (this.#open.size === 0) this.#letGo();
+    if (message.kind === "done") reply?.resolve(message.answer as never);
+    else reply?.reject(errorOf(message.error));
+  }
+
+  #lose(why: string): void {
+    this.#lost ??= new DeviceLostError(
+      `${this.#name}: the child process that runs the model has ended (${why}); compile the graph again`,
+    );
+    for (const { reject } of this.#open.values()) reject(this.#lost);
+    this.#open.clear();
+    clearTimeout(this.#idle);
+  }
+
+  /** Has the child end unless it is used soon. */
+  #wait(): void {
+    if (this.#users > 0 || this.#lost) return;
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => this.#process.connected && this.#process.disconnect(), IDLE);
+    this.#idle.unref();
+  }
+
+  /** This process waits for what the child is doing, and not for the child. */
+  #hold(): void {
+    this.#process.ref();
+    this.#process.channel?.ref();
+  }
+
+  #letGo(): void {
+    this.#process.unref();
+    this.#process.channel?.unref();
+  }
+}
+
+const isAbort = (error: Error): boolean => (error as { code?: unknown }).code === "AbortError";
+
+/** Throws BackendUnavailableError where the child's code is not where it should be. */
+function programPath(): string {
+  const { url } = import.meta as { readonly url?: string };
+  const path = url && fileURLToPath(new URL(url.endsWith(".ts") ? "./child.ts" : "./child.js", url));
+  if (path && existsSync(path)) return path;
+  throw new BackendUnavailableError(
+    `child process: ${path ?? "child.js"} is missing, the code of the process that runs models; a bundler has to leave ` +
+      "@residual/pipeline out (external)",
+  );
+}

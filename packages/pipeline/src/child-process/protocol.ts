@@ -1,0 +1,103 @@
+import {
+  AbortError,
+  type BackendDescription,
+  BackendUnavailableError,
+  DeviceLostError,
+  FormatError,
+  type GraphJson,
+  OutOfMemoryError,
+  type Progress,
+  type RealTensor,
+  ResidualError,
+  ShapeError,
+  type Tensor,
+  UnsupportedError,
+  WeightsError,
+} from "@residual/core";
+import { OptionError } from "../option-error.ts";
+
+// What a process and its child say to each other.
+
+/** What the child is started for; the first message. */
+interface Setup {
+  readonly kind: "setup";
+  /** A backend's name, a module's path, or `auto`. */
+  readonly backend: string;
+  readonly options: { readonly threads?: number | undefined; readonly wasmPaths?: string | undefined };
+}
+
+/** Where a constant's numbers are: a tensor of weights that a name or path stands for, by its name there. */
+export interface WeightsReference {
+  readonly weights: string;
+  readonly tensor: string;
+}
+
+/** Work for the child. `executable` is a number that the sender has chosen. */
+export type Job =
+  | { readonly kind: "describe" }
+  | {
+      readonly kind: "compile";
+      readonly executable: number;
+      readonly graph: GraphJson;
+      /** By the names of constants and variables. */
+      readonly references: ReadonlyMap<string, WeightsReference>;
+      /** A safetensors file with those that no reference has, by the same names. */
+      readonly file: string | undefined;
+    }
+  | {
+      readonly kind: "run";
+      readonly executable: number;
+      readonly inputs: { readonly [name: string]: Tensor<"float32"> };
+    }
+  | { readonly kind: "read"; readonly executable: number; readonly names: readonly string[] }
+  | { readonly kind: "dispose"; readonly executable: number };
+
+/** The answer to each kind of job. */
+export interface Answers {
+  describe: BackendDescription;
+  compile: { readonly name: string; readonly description: BackendDescription; readonly reason: string };
+  run: { readonly [name: string]: RealTensor };
+  read: { readonly [name: string]: RealTensor };
+  dispose: undefined;
+}
+
+export type ToChild = Setup | (Job & { readonly id: number }) | { readonly kind: "abort"; readonly id: number };
+
+export type FromChild =
+  | { readonly kind: "done"; readonly id: number; readonly answer: Answers[Job["kind"]] }
+  | { readonly kind: "failed"; readonly id: number; readonly error: SentError }
+  | { readonly kind: "progress"; readonly id: number; readonly progress: Progress }
+  | { readonly kind: "warning"; readonly message: string };
+
+/** An error between processes, which know no classes of each other's. */
+export interface SentError {
+  readonly kind: string;
+  readonly message: string;
+  readonly label?: string | undefined;
+  readonly stack?: string | undefined;
+}
+
+const kinds = {
+  AbortError,
+  BackendUnavailableError,
+  DeviceLostError,
+  FormatError,
+  OptionError,
+  OutOfMemoryError,
+  UnsupportedError,
+  WeightsError,
+};
+
+export function sentError(error: unknown): SentError {
+  if (error instanceof OptionError) return { kind: "OptionError", message: error.message };
+  if (error instanceof ShapeError) return { kind: "ShapeError", message: error.message, label: error.label };
+  if (error instanceof ResidualError) return { kind: error.code, message: error.message };
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  return { kind: "Error", message, stack };
+}
+
+export function errorOf({ kind, message, label, stack }: SentError): Error {
+  if (kind === "ShapeError" && label !== undefined) return new ShapeError(label, message.slice(`${label}: `.length));
+  if (Object.hasOwn(kinds, kind)) return new kinds[kind as keyof typeof kinds](message);
+  return Object.assign(new Error(message), stack === undefined ? {} : { stack });
+}

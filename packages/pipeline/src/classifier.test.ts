@@ -1,0 +1,198 @@
+import { readFile } from "node:fs/promises";
+import {
+  bind,
+  fixtureWeights,
+  type NamedSource,
+  reference,
+  resnet,
+  select,
+  sizeOf,
+  tensor,
+  UnsupportedError,
+  variants,
+  WeightsError,
+} from "@residual/core";
+import { decodeImage, preprocess } from "@residual/vision";
+import { readWeights, Weights } from "@residual/weights";
+import { describe, expect, it } from "vitest";
+import { batchFor } from "./classifier.ts";
+import { load, OptionError } from "./index.ts";
+import { photo } from "./testing/photo.ts";
+
+const photos = ["chelsea.png", "coffee.png", "rocket.jpg"].map(photo);
+const [chelsea] = photos as [string];
+
+async function all<T>(values: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const value of values) found.push(value);
+  return found;
+}
+
+describe("classifyAll", () => {
+  it("answers as classify does, in order, with progress", async () => {
+    await using classifier = await load();
+    const progress: unknown[] = [];
+    const found = await all(classifier.classifyAll(photos, { top: 2, onProgress: (each) => progress.push(each) }));
+    for (const [index, picture] of photos.entries()) {
+      const predictions = await classifier.classify(picture, { top: 2 });
+      const close = predictions.map((each) => ({
+        ...each,
+        probability: expect.closeTo(each.probability, 5) as number,
+      }));
+      expect(found[index]).toEqual({ picture, predictions: close });
+    }
+    expect(progress).toEqual([1, 2, 3].map((done) => ({ stage: "classify", done, total: 3 })));
+  });
+
+  it("puts the error of a damaged picture in its place, and goes on", async () => {
+    await using classifier = await load();
+    const damaged = (await readFile(chelsea)).subarray(0, 2000);
+    const found = await all(classifier.classifyAll([chelsea, damaged, "nowhere.png", chelsea], { top: 1 }));
+    expect(found.map(({ predictions, error }) => error?.code ?? predictions?.[0]?.label)).toEqual([
+      "cat",
+      "FormatError",
+      "FormatError",
+      "cat",
+    ]);
+    expect(found.map(({ picture }) => picture)).toEqual([chelsea, damaged, "nowhere.png", chelsea]);
+  });
+
+  it("stops when it is aborted, and when the classifier is disposed", async () => {
+    const classifier = await load();
+    await expect(all(classifier.classifyAll(photos, { signal: AbortSignal.abort() }))).rejects.toMatchObject({
+      code: "AbortError",
+    });
+    await classifier.dispose();
+    await expect(all(classifier.classifyAll(photos))).rejects.toThrow(UnsupportedError);
+  });
+
+  it.each([
+    ["a path", chelsea],
+    ["bytes", new Uint8Array(8)],
+    ["nothing", undefined],
+    ["a number", 5],
+  ])("refuses %s, which is not many pictures", async (_, pictures) => {
+    await using classifier = await load({ backend: "reference" });
+    await expect(all(classifier.classifyAll(pictures as never))).rejects.toThrow(OptionError);
+  });
+
+  it.each([
+    [["N", 3, 32, 32], 32],
+    [["N", 3, 224, 224], 4],
+    [["N", 3, 640, 640], 1],
+  ] as const)("runs images of %o in batches of %i", (shape, batch) => {
+    expect(batchFor(shape)).toBe(batch);
+  });
+});
+
+describe("features", () => {
+  it("are the graph's values, of a picture and of many, avgpool as [N, C]", async () => {
+    await using classifier = await load();
+    const { preprocessing, graph } = classifier;
+    await using expected = await reference.compile(select(graph, ["avgpool", "layer3.2.relu"]));
+    const run = async (picture: string) =>
+      expected.run({ image: preprocess(await decodeImage(picture), preprocessing) });
+    const one = await classifier.features("avgpool", chelsea);
+    expect([one.dtype, one.shape]).toEqual(["float32", [1, 64]]);
+    const close = (values: Iterable<number>) => Array.from(values, (value) => expect.closeTo(value, 4) as number);
+    expect(Array.from(one.data)).toEqual(close((await run(chelsea)).avgpool.data));
+    const many = await classifier.features(["avgpool", "layer3.2.relu"], photos);
+    expect([many.avgpool.shape, many["layer3.2.relu"].shape]).toEqual([
+      [3, 64],
+      [3, 64, 8, 8],
+    ]);
+    for (const [index, picture] of photos.entries()) {
+      const { avgpool, "layer3.2.relu": relu } = await run(picture);
+      expect(Array.from(many.avgpool.data.subarray(index * 64, (index + 1) * 64))).toEqual(close(avgpool.data));
+      expect(Array.from(many["layer3.2.relu"].data.subarray(index * 4096, (index + 1) * 4096))).toEqual(
+        close(relu.data),
+      );
+    }
+  });
+
+  it("are float32 on the reference too", async () => {
+    await using classifier = await load({ backend: "reference" });
+    const { logits } = await classifier.features(["logits"], chelsea);
+    expect([logits.dtype, logits.data.constructor]).toEqual(["float32", Float32Array]);
+    const { preprocessing, executable } = classifier;
+    const found = await executable.run({ image: preprocess(await decodeImage(chelsea), preprocessing) });
+    expect(found.logits).toEqual(logits);
+  });
+
+  it("of as many pictures as there are take several runs", async () => {
+    await using classifier = await load();
+    const pictures = Array.from({ length: 40 }, (_, i) => photos[i % 3]!);
+    const { shape, data } = await classifier.features("avgpool", pictures);
+    expect(shape).toEqual([40, 64]);
+    expect(data.slice(39 * 64)).toEqual((await classifier.features("avgpool", pictures.slice(37))).data.slice(128));
+  });
+
+  it("are compiled once for a set of names, and disposed with the classifier", async () => {
+    const log: string[] = [];
+    const backend = {
+      ...reference,
+      async compile(...[graph, options]: Parameters<typeof reference.compile>) {
+        const executable = await reference.compile(graph, options);
+        const names = Object.keys(graph.outputs).join();
+        log.push(`compile ${names}`);
+        const dispose = async () => {
+          log.push(`dispose ${names}`);
+          await executable.dispose();
+        };
+        return { ...executable, dispose, [Symbol.asyncDispose]: dispose };
+      },
+    } as typeof reference;
+    const classifier = await load({ backend });
+    await Promise.all([classifier.features("layer1", chelsea), classifier.features(["layer1"], photos)]);
+    await classifier.features("stem", chelsea);
+    await classifier.dispose();
+    expect(log.toSorted()).toEqual(
+      ["logits", "layer1", "stem"].flatMap((each) => [`compile ${each}`, `dispose ${each}`]).toSorted(),
+    );
+    await expect(classifier.features("stem", chelsea)).rejects.toThrow(UnsupportedError);
+  });
+
+  it("of a name that the model does not have, or of no picture, are refused", async () => {
+    await using classifier = await load({ backend: "reference" });
+    await expect(classifier.features("layr3", chelsea)).rejects.toMatchObject({ code: "ShapeError" });
+    await expect(classifier.features(chelsea, "avgpool")).rejects.toMatchObject({ code: "ShapeError" });
+    await expect(classifier.features("avgpool", [])).rejects.toThrow(OptionError);
+    await expect(classifier.features([], chelsea)).rejects.toThrow(OptionError);
+  });
+});
+
+describe("answers that are no numbers", () => {
+  /** The weights that ship inside, but for those of the last layer. */
+  async function changed(value: (index: number) => number): Promise<Weights> {
+    const { tensors, metadata } = await readWeights("resnet20-cifar10");
+    const name = "fc.weight";
+    const { shape } = tensors.get(name)!;
+    const other = tensor(
+      shape,
+      Array.from({ length: sizeOf(shape) }, (_, index) => value(index)),
+    );
+    return new Weights(new Map<string, NamedSource>([...tensors, [name, other]]), metadata);
+  }
+
+  it.each<[string, (index: number) => number]>([
+    ["infinity", () => 3e38],
+    ["NaN", (index) => (index % 2 === 0 ? 3.4e38 : -3.4e38)], // infinity less infinity
+  ])("%s: a WeightsError, of one picture and of many, and never a class", async (_, value) => {
+    await using classifier = await load({ weights: await changed(value), backend: "onnx" });
+    await expect(classifier.classify(chelsea)).rejects.toThrow(WeightsError);
+    await expect(classifier.classify(chelsea)).rejects.toThrow(
+      /cifar_resnet20 with the given weights answers (NaN|-?Infinity) for class \d/,
+    );
+    const [found] = await all(classifier.classifyAll([chelsea]));
+    expect(found!.error).toBeInstanceOf(WeightsError);
+  });
+});
+
+it("a classifier says what it consists of", async () => {
+  await using classifier = await load();
+  expect(classifier.labels).toContain("cat");
+  expect(classifier.graph.outputs.logits!.shape).toEqual(["N", 10]);
+  expect(classifier.backend.reason).toBe("native code on the CPU");
+  const open = resnet(variants.cifar_resnet20, { input: ["N", 3, 32, 32], name: "cifar_resnet20" });
+  expect(Object.keys(classifier.graph.aliases)).toEqual(Object.keys(bind(open, fixtureWeights(open, "v1")).aliases));
+});

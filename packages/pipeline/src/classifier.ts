@@ -1,0 +1,316 @@
+import {
+  type Answer,
+  type BackendDescription,
+  type Executable,
+  type Graph,
+  mapValues,
+  type Preprocessing,
+  ResidualError,
+  type Shape,
+  select,
+  sizeOf,
+  type Tensor,
+  tensorOf,
+  UnsupportedError,
+  type WorkOptions,
+} from "@residual/core";
+import { type Picture, type Prediction, stack } from "@residual/vision";
+import { checkOptions, checks } from "./check-options.ts";
+import { outcomesOf } from "./classify-all.ts";
+import { OptionError } from "./option-error.ts";
+import { atATime, imageOf } from "./pictures.ts";
+import { predictionsOf, rowsOf } from "./predictions.ts";
+import type { Prepared } from "./prepare.ts";
+
+export interface ClassifyOptions {
+  /** Stops the work, which then rejects with an AbortError. */
+  readonly signal?: WorkOptions["signal"];
+  /** How many classes of each picture, 5 where not given. */
+  readonly top?: number | undefined;
+}
+
+export interface ClassifyAllOptions extends ClassifyOptions {
+  /** The most pictures of one run. Where not given, 32 of a small network, fewer where images are large. */
+  readonly batch?: number | undefined;
+  /** Counts pictures. `total` is that of all pictures where it is known beforehand, as of an array; else `done`. */
+  readonly onProgress?: WorkOptions["onProgress"];
+}
+
+/** A picture with its likeliest classes, or with what is wrong with it. */
+export type Classified<Given = Picture> =
+  | { readonly picture: Given; readonly predictions: readonly Prediction[]; readonly error?: never }
+  | { readonly picture: Given; readonly predictions?: never; readonly error: ResidualError };
+
+/** The backend that a classifier runs on. */
+export interface UsedBackend extends BackendDescription {
+  readonly name: string;
+  /** Why this backend, in one line for people. */
+  readonly reason: string;
+}
+
+/**
+ * A model ready to look at pictures. Dispose it to free what it holds: calls under way are answered first, and later
+ * calls throw UnsupportedError.
+ *
+ * `Names` are the names of the model's values, as far as the compiler knows them.
+ */
+export interface Classifier<Names extends string = string> extends AsyncDisposable {
+  readonly model: string;
+  readonly weights: string;
+  readonly backend: UsedBackend;
+  readonly preprocessing: Preprocessing;
+  /** A name for each class; undefined where none are known, and predictions are called by their index. */
+  readonly labels: readonly string[] | undefined;
+  /** The model bound to its weights: plain data, for another backend or for `select`. */
+  readonly graph: Graph<"image", string, Names>;
+  /** The model as it was compiled: tensors in, logits out. */
+  readonly executable: Executable<"image", "logits", "float32">;
+  /**
+   * The `top` likeliest classes of a picture, likeliest first. Throws FormatError for what is not a whole picture,
+   * WeightsError where the model answers NaN or infinity, AbortError.
+   */
+  classify(picture: Picture, options?: ClassifyOptions): Promise<readonly Prediction[]>;
+  /**
+   * `classify` for many pictures, in their order, each as soon as it is there. The next pictures are decoded while the
+   * model runs. A picture that fails has its error in its place, and the rest goes on. Leaving the loop stops the work.
+   *
+   * Throws what the source of the pictures throws, what the backend throws, AbortError.
+   */
+  classifyAll<Given extends Picture>(
+    pictures: Iterable<Given> | AsyncIterable<Given>,
+    options?: ClassifyAllOptions,
+  ): AsyncGenerator<Classified<Given>, void, undefined>;
+  /**
+   * Values within the model, by their names: stages (`avgpool`, `layer3`), blocks (`layer4.2`), or any other value that
+   * `residual summary` prints. One picture is a batch of 1, an array of N pictures a batch of N. `avgpool` is flattened
+   * to [N, C]; every other value has the shape that it has in the graph.
+   *
+   * The model is compiled once for each set of names; `dispose` frees that too. Throws ShapeError for a name that the
+   * model does not have, and as `classify`.
+   */
+  features<const Name extends NoInfer<Names>>(
+    name: Name,
+    pictures: Picture | readonly Picture[],
+    options?: Pick<ClassifyOptions, "signal">,
+  ): Promise<Tensor<"float32">>;
+  features<const Name extends NoInfer<Names>>(
+    names: readonly Name[],
+    pictures: Picture | readonly Picture[],
+    options?: Pick<ClassifyOptions, "signal">,
+  ): Promise<{ readonly [K in Name]: Tensor<"float32"> }>;
+  dispose(): Promise<void>;
+}
+
+export interface ClassifierParts {
+  readonly prepared: Prepared;
+  readonly preprocessing: Preprocessing;
+  readonly backend: UsedBackend;
+  readonly executable: Executable<"image", "logits">;
+  readonly maxPixels: number | undefined;
+  /** Compiles the graph anew, for other outputs, on the same backend. */
+  compile(graph: Graph<"image">, work: WorkOptions): Promise<Executable<"image">>;
+}
+
+/** Numbers of the images of one run: 32 of 32 × 32 pixels, 4 of 224 × 224. */
+const LARGEST_BATCH = { images: 32, numbers: 4 * 3 * 224 * 224 };
+
+/** How many images make a run quicker, and not the memory scarce. */
+export function batchFor([, ...image]: Shape): number {
+  const fitting = Math.floor(LARGEST_BATCH.numbers / sizeOf(image as readonly number[]));
+  return Math.max(1, Math.min(LARGEST_BATCH.images, fitting));
+}
+
+export class ModelClassifier implements Classifier {
+  readonly model: string;
+  readonly weights: string;
+  readonly backend: UsedBackend;
+  readonly preprocessing: Preprocessing;
+  readonly labels: readonly string[] | undefined;
+  readonly graph: Graph<"image">;
+  readonly executable: Executable<"image", "logits", "float32">;
+  readonly #parts: ClassifierParts;
+  readonly #features = new Map<string, Promise<Executable<"image">>>();
+  readonly #underWay = new Set<Promise<unknown>>();
+  #isDisposed = false;
+
+  constructor(parts: ClassifierParts) {
+    const { prepared, preprocessing, backend, executable } = parts;
+    this.#parts = parts;
+    this.model = prepared.model;
+    this.weights = prepared.weights;
+    this.labels = prepared.labels;
+    this.graph = prepared.graph;
+    this.preprocessing = preprocessing;
+    this.backend = backend;
+    this.executable = {
+      ...executable,
+      run: async (inputs, options) => ({ logits: inFloat32((await executable.run(inputs, options)).logits) }),
+      read: async (names, options) => mapValues(await executable.read(names, options), inFloat32),
+    };
+  }
+
+  async classify(picture: Picture, options: ClassifyOptions = {}): Promise<readonly Prediction[]> {
+    checkOptions("classify", options, { signal: checks.signal, top: checks.anything }); // topK refuses a wrong count
+    return this.#during(async () => {
+      const image = await imageOf(picture, this.#parts, options.signal);
+      const [found] = await this.#predict([image], options);
+      if (found instanceof ResidualError) throw found;
+      return found!;
+    });
+  }
+
+  async *classifyAll<Given extends Picture>(
+    pictures: Iterable<Given> | AsyncIterable<Given>,
+    options: ClassifyAllOptions = {},
+  ): AsyncGenerator<Classified<Given>, void, undefined> {
+    checkOptions("classifyAll", options, allChecks);
+    checkPictures(pictures);
+    const { signal, onProgress, batch = batchFor(this.graph.inputs.image.shape) } = options;
+    const total = countOf(pictures);
+    let done = 0;
+    const outcomes = outcomesOf(pictures, {
+      decode: (picture, stop) => this.#during(() => imageOf(picture, this.#parts, stop)),
+      run: (images) => this.#during(() => this.#predict(images, options)),
+      batch,
+      signal,
+    });
+    for await (const { picture, answer, error } of outcomes) {
+      if (error && this.#isDisposed) throw error;
+      done++;
+      onProgress?.({ stage: "classify", done, total: total ?? done });
+      yield error ? { picture, error } : { picture, predictions: answer };
+    }
+  }
+
+  features(name: string, pictures: Picture | readonly Picture[], options?: ClassifyOptions): Promise<Tensor<"float32">>;
+  features(
+    names: readonly string[],
+    pictures: Picture | readonly Picture[],
+    options?: ClassifyOptions,
+  ): Promise<{ readonly [name: string]: Tensor<"float32"> }>;
+  async features(
+    names: string | readonly string[],
+    pictures: Picture | readonly Picture[],
+    options: ClassifyOptions = {},
+  ): Promise<Tensor<"float32"> | { readonly [name: string]: Tensor<"float32"> }> {
+    checkOptions("features", options, { signal: checks.signal });
+    const list = typeof names === "string" ? [names] : names;
+    checkNames(list);
+    const given = (Array.isArray(pictures) ? pictures : [pictures]) as readonly Picture[];
+    if (given.length === 0) throw new OptionError("features: there are no pictures, expected one or more");
+    const found = await this.#during(() => this.#featuresOf(list, given, options));
+    return typeof names === "string" ? found[names]! : found;
+  }
+
+  async dispose(): Promise<void> {
+    this.#isDisposed = true;
+    await Promise.allSettled(this.#underWay); // a picture that is being decoded has not come to the executable
+    const features = await Promise.allSettled(this.#features.values());
+    this.#features.clear();
+    const executables = features.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
+    await Promise.all([this.#parts.executable, ...executables].map((each) => each.dispose()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  /** For each image its predictions, or what is wrong with its logits. */
+  async #predict(
+    images: readonly Tensor<"float32">[],
+    { signal, top = 5 }: ClassifyOptions,
+  ): Promise<readonly (readonly Prediction[] | ResidualError)[]> {
+    const { logits } = await this.#parts.executable.run({ image: stack(images) }, { signal });
+    return rowsOf(logits).map((row) => predictionsOf(row, top, this));
+  }
+
+  /** In batches, so that what lies between the nodes of many pictures is not all in memory. */
+  async #featuresOf(names: readonly string[], pictures: readonly Picture[], { signal }: ClassifyOptions) {
+    const executable = await this.#compiledFor(names, signal);
+    const batch = batchFor(this.graph.inputs.image.shape);
+    const decoding = atATime();
+    const parts: { readonly [name: string]: Tensor<"float32"> }[] = [];
+    for (let start = 0; start < pictures.length; start += batch) {
+      const some = pictures.slice(start, start + batch);
+      const images = await Promise.all(some.map((each) => decoding(() => imageOf(each, this.#parts, signal))));
+      parts.push(mapValues(await executable.run({ image: stack(images) }, { signal }), inFloat32));
+    }
+    return Object.fromEntries(
+      names.map((name) => [name, flattened(name, joined(parts.map((part) => part[name]!)))] as const),
+    );
+  }
+
+  #compiledFor(names: readonly string[], signal: ClassifyOptions["signal"]): Promise<Executable<"image">> {
+    const key = [...new Set(names)].toSorted().join("\n");
+    const known = this.#features.get(key);
+    if (known) return known;
+    const compiling = this.#parts.compile(select(this.graph, names), { signal });
+    this.#features.set(key, compiling);
+    compiling.catch(() => this.#features.delete(key)); // the next call tries again
+    return compiling;
+  }
+
+  /** Work that `dispose` waits for. */
+  async #during<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isDisposed) throw new UnsupportedError(`${this.model}: the classifier is disposed; load it again`);
+    const mine = work();
+    this.#underWay.add(mine);
+    try {
+      return await mine;
+    } finally {
+      this.#underWay.delete(mine);
+    }
+  }
+}
+
+const allChecks = {
+  signal: checks.signal,
+  top: checks.anything, // topK refuses a wrong count
+  batch: checks.count,
+  onProgress: checks.callback,
+};
+
+/** Bytes and text are iterable too, and are a picture, not pictures. */
+function checkPictures(pictures: unknown): void {
+  const isIterable = typeof pictures === "object" && pictures !== null;
+  if (isIterable && !ArrayBuffer.isView(pictures) && (Symbol.iterator in pictures || Symbol.asyncIterator in pictures))
+    return;
+  throw new OptionError(
+    "classifyAll takes an iterable of pictures, such as an array; for one picture there is classify",
+  );
+}
+
+function checkNames(names: unknown): asserts names is readonly string[] {
+  if (Array.isArray(names) && names.length > 0 && names.every((name) => typeof name === "string")) return;
+  throw new OptionError('features takes a name such as "avgpool", or a list of names, before the pictures');
+}
+
+function countOf(pictures: object): number | undefined {
+  const { length, size } = pictures as { readonly length?: unknown; readonly size?: unknown };
+  return [length, size].find((count) => typeof count === "number");
+}
+
+function inFloat32({ dtype, shape, data }: Answer): Tensor<"float32"> {
+  return tensorOf("float32", shape, dtype === "float32" ? data : Float32Array.from(data));
+}
+
+/** Batches of a value, one after the other. */
+function joined(parts: readonly Tensor<"float32">[]): Tensor<"float32"> {
+  const [first] = parts;
+  if (first && parts.length === 1) return first;
+  const rest = first!.shape.slice(1);
+  const images = parts.reduce((sum, { shape }) => sum + shape[0]!, 0);
+  const data = new Float32Array(images * sizeOf(rest));
+  let offset = 0;
+  for (const part of parts) {
+    data.set(part.data, offset);
+    offset += part.data.length;
+  }
+  return tensorOf("float32", [images, ...rest], data);
+}
+
+/** [N, C, 1, 1] of the pooled features as [N, C], the shape in which they are compared. */
+function flattened(name: string, { shape, data }: Tensor<"float32">): Tensor<"float32"> {
+  const [images = 0, ...rest] = shape;
+  return tensorOf("float32", name === "avgpool" ? [images, sizeOf(rest)] : shape, data);
+}

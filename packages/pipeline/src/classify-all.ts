@@ -1,0 +1,178 @@
+import { abortError, type ResidualError, type Signal, type Tensor, throwIfAborted } from "@residual/core";
+import { atATime, isOfPicture } from "./pictures.ts";
+
+/** What came of a picture: an answer, or what is wrong with the picture. */
+export type Outcome<Given, Answer> =
+  | { readonly picture: Given; readonly answer: Answer; readonly error?: never }
+  | { readonly picture: Given; readonly answer?: never; readonly error: ResidualError };
+
+export interface Stages<Given, Answer> {
+  /** A picture as the model sees it, [1, 3, H, W]. */
+  decode(picture: Given, signal: Signal): Promise<Tensor<"float32">>;
+  /** Answers for images, in one run. An answer may be an error that concerns its image alone. */
+  run(images: readonly Tensor<"float32">[]): Promise<readonly (Answer | ResidualError)[]>;
+  /** The most images of one run. */
+  readonly batch: number;
+  readonly signal: Signal | undefined;
+}
+
+/** A picture that is being decoded. `found` is there once it is. */
+interface Entry<Given> {
+  readonly picture: Given;
+  readonly settled: Promise<void>;
+  found?: { readonly image: Tensor<"float32"> } | { readonly error: unknown };
+}
+
+/**
+ * Answers for pictures, in order. While a run is under way the next pictures are decoded, a few at a time. The next run
+ * takes what is decoded by then: one picture where decoding or the source is slower, up to `batch` where it is not. So
+ * an answer never waits for later pictures, and memory is bounded by twice the batch.
+ *
+ * A picture that cannot be decoded has its error in its place. Throws what the source, a run or the signal throws,
+ * after the answers that come before. A caller that leaves early closes the source.
+ */
+export async function* outcomesOf<Given, Answer>(
+  pictures: Iterable<Given> | AsyncIterable<Given>,
+  stages: Stages<Given, Answer>,
+): AsyncGenerator<Outcome<Given, Answer>, void, undefined> {
+  const lookahead = new Lookahead(pictures, stages);
+  try {
+    for (;;) {
+      const entries = await lookahead.take();
+      if (entries.length === 0) return;
+      const images = entries.flatMap(({ found }) => (found && "image" in found ? found.image : []));
+      const answers = (images.length > 0 ? await stages.run(images) : []).values();
+      for (const { picture, found } of entries) {
+        const outcome = found && "error" in found ? found.error : answers.next().value;
+        if (isOfPicture(outcome)) yield { picture, error: outcome };
+        else yield { picture, answer: outcome as Answer };
+      }
+    }
+  } finally {
+    await lookahead.close();
+  }
+}
+
+/** Pictures that are decoded ahead of what takes them. */
+class Lookahead<Given, Answer> {
+  readonly #source: Iterator<Given> | AsyncIterator<Given>;
+  readonly #stages: Stages<Given, Answer>;
+  readonly #decoding = atATime();
+  readonly #entries: Entry<Given>[] = [];
+  #end: "none" | "ended" | { readonly error: unknown } = "none";
+  #isPulling = false;
+  /** Aborted when the caller has left, or by the caller's signal. */
+  readonly #stop = new AbortController();
+  /** Settles when the source has answered. */
+  #pulled: Promise<void> = Promise.resolve();
+
+  constructor(pictures: Iterable<Given> | AsyncIterable<Given>, stages: Stages<Given, Answer>) {
+    this.#source = isAsync(pictures) ? pictures[Symbol.asyncIterator]() : pictures[Symbol.iterator]();
+    this.#stages = stages;
+    stages.signal?.addEventListener("abort", this.#abort, { once: true });
+  }
+
+  readonly #abort = () => this.#stop.abort(this.#stages.signal?.reason);
+
+  /**
+   * The next pictures that are decoded, or will not be. They hold a whole batch of images, or a power of two, so that
+   * backends which plan for each size have few to plan. None at the end of the source.
+   */
+  async take(): Promise<readonly Entry<Given>[]> {
+    const { signal } = this.#stages;
+    throwIfAborted(signal);
+    this.#fill();
+    while (this.#entries.length === 0 && this.#end === "none") await unlessAborted(this.#pulled, signal);
+    const [head] = this.#entries;
+    if (!head) {
+      if (typeof this.#end === "object") throw this.#end.error;
+      return [];
+    }
+    await unlessAborted(head.settled, signal);
+    if (head.found && "error" in head.found && !isOfPicture(head.found.error)) throw head.found.error;
+    const taken = this.#entries.splice(0, this.#ready());
+    this.#fill();
+    return taken;
+  }
+
+  /** How many entries from the first on make up the next run. */
+  #ready(): number {
+    let images = 0;
+    let end = 0;
+    for (const [index, { found }] of this.#entries.entries()) {
+      if (!found || ("error" in found && !isOfPicture(found.error)) || images === this.#stages.batch) break;
+      if ("image" in found) images++;
+      const isPowerOfTwo = (images & (images - 1)) === 0;
+      if (isPowerOfTwo || images === this.#stages.batch) end = index + 1;
+    }
+    return end;
+  }
+
+  /** Has the source asked for more pictures while there is room for them. */
+  #fill(): void {
+    if (this.#isPulling || this.#stop.signal.aborted || this.#end !== "none") return;
+    if (this.#entries.length >= 2 * this.#stages.batch) return;
+    this.#isPulling = true;
+    this.#pulled = this.#pull().then(() => {
+      this.#isPulling = false;
+      this.#fill();
+    });
+  }
+
+  async #pull(): Promise<void> {
+    try {
+      const next = await this.#source.next();
+      if (next.done) this.#end = "ended";
+      else if (!this.#stop.signal.aborted) this.#entries.push(this.#decode(next.value));
+    } catch (error) {
+      this.#end = { error };
+    }
+  }
+
+  #decode(picture: Given): Entry<Given> {
+    const { signal } = this.#stop;
+    const work = this.#decoding(async () => {
+      throwIfAborted(signal);
+      return this.#stages.decode(picture, signal);
+    });
+    const settled = work.then(
+      (image) => {
+        entry.found = { image };
+      },
+      (error: unknown) => {
+        entry.found = { error };
+      },
+    );
+    const entry: Entry<Given> = { picture, settled };
+    return entry;
+  }
+
+  /** Closes the source, and stops what is being decoded. */
+  async close(): Promise<void> {
+    this.#stages.signal?.removeEventListener("abort", this.#abort);
+    this.#stop.abort();
+    const isIdle = !this.#isPulling;
+    const closing = this.#end === "none" ? Promise.resolve(this.#source.return?.()) : undefined;
+    if (isIdle)
+      await closing; // else the source may be waiting for a picture that never comes
+    else closing?.catch(() => {});
+  }
+}
+
+function isAsync<T>(values: Iterable<T> | AsyncIterable<T>): values is AsyncIterable<T> {
+  return Symbol.asyncIterator in values;
+}
+
+async function unlessAborted(work: Promise<void>, signal: Signal | undefined): Promise<void> {
+  if (!signal) return work;
+  let stop = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(abortError(signal));
+  });
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}

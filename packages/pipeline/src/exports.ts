@@ -1,0 +1,21 @@
+// What Node and browsers have alike.
+export type { Picture } from "@residual/vision";
+export type { BackendSource } from "./backends/choose.ts";
+export type { ChosenBackend, CompiledGraph } from "./backends/compiler.ts";
+export type { BackendOptions } from "./backends/options.ts";
+export { type Facts, type Ranked, rankBackends } from "./backends/rank.ts";
+export { type BackendName, backendNames, installCommand } from "./backends/table.ts";
+export type { Classified, Classifier, ClassifyAllOptions, ClassifyOptions, UsedBackend } from "./classifier.ts";
+export {
+  type GivenWeights,
+  type Identified,
+  identify,
+  type PrepareOptions,
+  type PreprocessingSource,
+  preprocessingOf,
+} from "./identify.ts";
+export type { Load, LoadOptions } from "./load.ts";
+export { unknownName } from "./names.ts";
+export { OptionError } from "./option-error.ts";
+export { checkFinite } from "./predictions.ts";
+export { bindModel, checkLogits, knownPreprocessing, type Prepared, prepare } from "./prepare.ts";

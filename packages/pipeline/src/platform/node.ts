@@ -1,0 +1,29 @@
+import type { Platform } from "./platform.ts";
+
+/** Node, and what follows it: Deno and Bun. Each part is imported when it is first used. */
+export const node: Platform = {
+  name: "node",
+  async cache() {
+    const { fileCache } = await import("./file-cache.ts");
+    return fileCache();
+  },
+  async processors() {
+    const { cpus } = await import("node:os");
+    const all = cpus();
+    return `${process.platform}-${process.arch}, ${all.length} × ${all[0]?.model ?? "unknown"}`;
+  },
+  async mayHaveGpu() {
+    if (process.platform !== "linux") return true;
+    const { existsSync } = await import("node:fs");
+    return ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"].some((device) => existsSync(device)); // dxg: Windows' own, in WSL
+  },
+  async backendInModule(path, options) {
+    const { backendFromFile } = await import("./backend-file.ts");
+    return backendFromFile(path, options);
+  },
+  async inChildProcess(backend, options) {
+    const { ChildCompiler } = await import("../child-process/backend.ts");
+    return new ChildCompiler(backend, options);
+  },
+  warn: (message) => process.emitWarning(message, "ResidualWarning"),
+};
