@@ -5,6 +5,7 @@ import {
   AbortError,
   bind,
   FormatError,
+  firstNonFinite,
   graph,
   input,
   isTensor,
@@ -13,9 +14,11 @@ import {
   parameter,
   readRows,
   readTensor,
+  type Source,
   tensorOf,
   WeightsError,
 } from "@residual/core";
+import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readWeights } from "./read-weights.ts";
 import type { Weights } from "./weights.ts";
@@ -190,23 +193,66 @@ it("finds numbers of F64 that are beyond float32", async () => {
   expect(lazyIn(await readWeights(file), "w").firstNonFinite).toBe(3_000_001);
 });
 
-it("looks at every number of a large file whose header lists tensors in another order than the data", async () => {
-  const [first, last] = [numbers([3 << 20], 1), numbers([6 << 20], 2)];
-  last.data[77] = Number.NaN;
-  const end = first.data.byteLength;
-  const entry = { dtype: "F32" } as const;
-  const header = JSON.stringify({
-    last: { ...entry, shape: last.shape, data_offsets: [end, end + last.data.byteLength] },
-    first: { ...entry, shape: first.shape, data_offsets: [0, end] },
-  }).padEnd(200);
-  const prefix = Buffer.alloc(8);
-  prefix.writeBigUInt64LE(BigInt(header.length));
-  await writeFile(file, Buffer.concat([prefix, Buffer.from(header), bytesOf(first.data), bytesOf(last.data)]));
-  const totals: number[] = [];
-  const weights = await readWeights(file, { onProgress: ({ done, total }) => totals.push(done / total) });
-  expect(lazyIn(weights, "last").firstNonFinite).toBe(77);
-  expect(lazyIn(weights, "first").firstNonFinite).toBe(-1);
-  expect(totals.at(-1)).toBe(1);
+/** Dtypes with the bytes of a number, and of a NaN. */
+const storable = {
+  F32: [4, [0, 0, 0xc0, 0x7f]],
+  F64: [8, [1, 0, 0, 0, 0, 0, 0xf0, 0xff]],
+  F16: [2, [1, 0xfc]],
+  BF16: [2, [0x81, 0x7f]],
+  U8: [1, []],
+} as const;
+
+describe("a header in any order, over data in any", () => {
+  const part = fc.record({
+    dtype: fc.constantFrom("F32", "F64", "F16", "BF16", "U8" as const),
+    /** Of all numbers of the file. */
+    share: fc.oneof(fc.constant(0), fc.double({ min: 0.001, max: 1, noNaN: true })),
+    /** Where in the header. */
+    rank: fc.integer(),
+    /** Where a NaN is, in share of the tensor; none if above 1. */
+    nan: fc.double({ min: 0, max: 3, noNaN: true }),
+  });
+
+  it.each([
+    ["of 32 MiB or more", (32 << 20) + 12_345, 25],
+    ["of less", 100_000, 200],
+  ])("in a file %s: every NaN is found where it is", async (_, size, numRuns) => {
+    const parts = fc.array(part, { minLength: 1, maxLength: 9 }).filter((all) => all.some(({ share }) => share > 0));
+    const property = fc.asyncProperty(parts, async (all) => {
+      const total = all.reduce((sum, { share }) => sum + share, 0);
+      let end = 0;
+      const laid = all.map(({ dtype, share, rank, nan }, i) => {
+        const [bytes] = storable[dtype];
+        const count = Math.ceil(((share / total) * size) / bytes);
+        const begin = end;
+        end += count * bytes;
+        const index = nan < 1 && dtype !== "U8" && count > 0 ? Math.floor(nan * count) : -1;
+        return { name: `t${i}`, dtype, count, begin, end, rank, index };
+      });
+      const header = Object.fromEntries(
+        laid
+          .toSorted((a, b) => a.rank - b.rank)
+          .map(({ name, dtype, count, begin, end }) => [name, { dtype, shape: [count], data_offsets: [begin, end] }]),
+      );
+      const text = Buffer.from(JSON.stringify(header));
+      const prefix = Buffer.alloc(8);
+      prefix.writeBigUInt64LE(BigInt(text.length));
+      await using handle = await open(file, "w");
+      await handle.write(Buffer.concat([prefix, text]));
+      await handle.truncate(8 + text.length + end); // zeros
+      for (const { dtype, begin, index } of laid) {
+        const [bytes, nan] = storable[dtype];
+        if (index >= 0) await handle.write(Uint8Array.from(nan), 0, bytes, 8 + text.length + begin + index * bytes);
+      }
+      const shares: number[] = [];
+      const { tensors } = await readWeights(file, { onProgress: ({ done, total }) => shares.push(done / total) });
+      expect([...tensors.keys()]).toEqual(Object.keys(header));
+      for (const { name, dtype, index } of laid)
+        if (dtype !== "U8") expect(firstNonFinite(tensors.get(name) as Source), name).toBe(index);
+      expect(shares.at(-1)).toBe(1);
+    });
+    await fc.assert(property, { numRuns });
+  });
 });
 
 it("reads and scans every tensor of a large file with empty ones, wherever the header lists them", async () => {
