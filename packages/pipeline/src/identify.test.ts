@@ -95,6 +95,11 @@ describe("preprocessing", () => {
     expect(await source({ weights, preprocessing: { crop: 28 } })).toBe("model");
     expect(await source({ weights: recorded, preprocessing: given })).toBe("given");
     expect(await source({ weights: "fixture:v1" })).toBe("model");
+    expect((await identify({ model, weights })).notes).toEqual([
+      "preprocessing is guessed: nothing in the given weights says how pictures were prepared, " +
+        "so that of the model cifar_resnet20 is taken",
+    ]);
+    for (const quiet of [recorded, "fixture:v1"]) expect((await identify({ model, weights: quiet })).notes).toEqual([]);
     const { preprocessing: _, ...row } = small(variants.resnet18);
     expect(await source({ model: row, weights: weightsOf(row) })).toBeUndefined();
   });
@@ -171,8 +176,11 @@ describe("weights", () => {
   it("hands on what was left out", async () => {
     const both = new Map(fixtureWeights(resnet(row), "v1").tensors).set("ema.unheard.of", tensor([1], [1]));
     const wrapped = new Map([...both].map(([name, source]) => [name.replace(/^(?!ema)/, "model."), source]));
-    const { notes } = await identify({ model: row, weights: { tensors: wrapped } });
+    const told: string[] = [];
+    const weights = { tensors: wrapped, metadata: { preprocessing: JSON.stringify(row.preprocessing) } };
+    const { notes } = await identify({ model: row, weights, onWarning: (note) => told.push(note) });
     expect(notes).toEqual([expect.stringMatching(/^the names under "model\." are taken; left out: 1 other tensor/)]);
+    expect(told).toEqual(notes);
   });
 });
 

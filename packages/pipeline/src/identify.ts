@@ -48,6 +48,8 @@ export interface PrepareOptions extends WorkOptions {
   readonly preprocessing?: Partial<Preprocessing> | undefined;
   /** [batch, channels, height, width]; an open batch of the preprocessing's crop where not given. */
   readonly input?: Shape | undefined;
+  /** Is told, in words for people, what was guessed and what was left out; also `notes` of what is identified. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /** Weights under the names of the model that they are for, and what is known of the two. */
@@ -66,7 +68,7 @@ export interface Identified extends NamedSources {
   readonly preprocessingSource: PreprocessingSource | undefined;
   /** A name for each class; undefined where neither weights nor model have one for each. */
   readonly labels: readonly string[] | undefined;
-  /** What people should hear of how the weights were read, as sentences. */
+  /** What people should hear, as sentences: what was guessed, and which of the weights were left out. */
   readonly notes: readonly string[];
 }
 
@@ -96,7 +98,9 @@ async function weightsOf(source: GivenWeights, options: WorkOptions): Promise<We
 }
 
 function holdsTensors(source: GivenWeights): source is Extract<GivenWeights, NamedSources> {
-  return typeof source === "object" && source !== null && "tensors" in source && source.tensors instanceof Map;
+  return (
+    typeof source === "object" && source !== null && "tensors" in source && typeof source.tensors.get === "function"
+  );
 }
 
 function weightsName(source: GivenWeights): string {
@@ -129,6 +133,10 @@ function describe({ name, spec: row }: Model, weights: Unnamed, options: Prepare
   const { tensors, notes } = weights.under(model); // names do not depend on the number of classes
   const spec = fitted(row, tensors.get("fc.weight")?.shape[0]);
   const open = spec === row ? model : resnet(spec, { name, input });
+  const preprocessingSource = preprocessing && sourceOf(raw, options.preprocessing);
+  const guess = preprocessing && raw.tensors.size > 0 ? guessNote(weights.name, name, preprocessingSource) : [];
+  const allNotes = [...notes, ...guess];
+  for (const note of allNotes) options.onWarning?.(note);
   return {
     model: name,
     weights: weights.name,
@@ -137,9 +145,9 @@ function describe({ name, spec: row }: Model, weights: Unnamed, options: Prepare
     tensors,
     recordedModel: raw.model,
     preprocessing,
-    preprocessingSource: preprocessing && sourceOf(raw, options.preprocessing),
+    preprocessingSource,
     labels: labelsOf(raw.labels ? { ...spec, labels: raw.labels } : spec), // the weights' own first
-    notes,
+    notes: allNotes,
   };
 }
 
@@ -200,4 +208,11 @@ export function preprocessingOf(
 function sourceOf(raw: Weights, changes: Partial<Preprocessing> = {}): PreprocessingSource {
   const parts = ["resize", "crop", "interpolation", "scale", "mean", "std"] as const;
   return parts.every((part) => changes[part] !== undefined) ? "given" : (raw.preprocessingSource ?? "model");
+}
+
+/** Weights that say nothing of it may have been trained otherwise. Fixtures were not trained. */
+function guessNote(weights: string, model: string, source: PreprocessingSource | undefined): string[] {
+  if (source !== "model" && source !== "file name") return [];
+  const taken = source === "model" ? `that of the model ${model} is taken` : "it is taken from the file's name";
+  return [`preprocessing is guessed: nothing in ${weights} says how pictures were prepared, so ${taken}`];
 }

@@ -18,6 +18,7 @@ const decoders: { readonly [D in StoredDType]?: Decode } = {
   I64: (shape, bytes) => tensorOf("int64", shape, viewOf(BigInt64Array, bytes)),
   I32: (shape, bytes) => tensorOf("int32", shape, viewOf(Int32Array, bytes)),
   U8: (shape, bytes) => tensorOf("uint8", shape, viewOf(Uint8Array, bytes)),
+  BOOL: (shape, bytes) => tensorOf("uint8", shape, viewOf(Uint8Array, bytes)), // flags of trainers
 };
 
 /** Throws UnsupportedError for a dtype that core has no tensors for; `file` names it in the message. */

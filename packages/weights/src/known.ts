@@ -9,7 +9,7 @@ export interface KnownWeights {
   readonly description: string;
   /** SPDX. */
   readonly license: string;
-  /** Their safetensors file, which the package ships. */
+  /** Where their safetensors file is, which the package ships. Bundlers for browsers find it here. */
   readonly file: URL;
 }
 
@@ -19,7 +19,9 @@ export const knownWeights: readonly KnownWeights[] = [
     model: "cifar_resnet20",
     description: "CIFAR ResNet-20 (He et al. 2015) trained for Residual on CIFAR-10: 89.63 % of the test set right",
     license: "CC0-1.0",
-    file: new URL("../known/resnet20-cifar10.safetensors", import.meta.url),
+    get file() {
+      return new URL("../known/resnet20-cifar10.safetensors", import.meta.url);
+    },
   },
 ];
 

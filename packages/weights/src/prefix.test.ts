@@ -52,6 +52,7 @@ const strays: Named = [
   ["module.layer1.0.bn1.num_batches_tracked", counter],
   ["bn1.num_batches_tracked", counter],
   ["queue", tensor([0, 128], [])],
+  ["initted", tensorOf("uint8", [1], Uint8Array.of(1))], // a flag
 ];
 
 describe("one prefix", () => {

@@ -22,8 +22,9 @@ import {
   variants,
   WeightsError,
 } from "@residual/core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { encodeSafetensors } from "./encode-safetensors.ts";
+import { knownWeights } from "./known.ts";
 import { readWeights } from "./read-weights.ts";
 import type { WeightsSource } from "./reader.ts";
 import { fileOf, join } from "./testing/bytes.ts";
@@ -197,6 +198,21 @@ describe("whatever a user holds", () => {
     expect(() => bind(graph, new Weights(new Map(wrapped)))).toThrow(WeightsError);
     expect(bind(graph, await readWeights(file, { graph })).name).toBe(graph.name);
   });
+});
+
+it("says what a bundle lacks where the file that ships is not there", async () => {
+  const [known] = knownWeights;
+  const missing = vi.spyOn(known!, "file", "get");
+  try {
+    missing.mockReturnValue(new URL("../known/none.safetensors", import.meta.url));
+    await expect(readWeights(known!.name)).rejects.toThrow(
+      /there is no such file.*mark @residual\/weights as external/,
+    );
+    missing.mockImplementation(() => new URL("../known/none.safetensors", undefined)); // as in CommonJS
+    await expect(readWeights(known!.name)).rejects.toThrow(/Invalid URL.*mark @residual\/weights as external/);
+  } finally {
+    missing.mockRestore();
+  }
 });
 
 describe("shards", () => {

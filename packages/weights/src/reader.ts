@@ -1,4 +1,5 @@
 import {
+  AbortError,
   FormatError,
   type Graph,
   type NamedSource,
@@ -11,7 +12,7 @@ import { type ByteSource, nameOf, pathOf, readBytes } from "@residual/kit/bytes"
 import { checkReadable, decodeTensor } from "./decode-tensor.ts";
 import { formatOf, START } from "./format.ts";
 import { quote } from "./json-reader.ts";
-import { knownByName, knownByNumbers, knownWeights } from "./known.ts";
+import { type KnownWeights, knownByName, knownByNumbers, knownWeights } from "./known.ts";
 import { type Header, headerLength, parseHeader, prefixLength } from "./safetensors.ts";
 import { toTorchvision } from "./schemes.ts";
 import { joinShards, longestIndex, readIndex } from "./shards.ts";
@@ -45,13 +46,32 @@ const MOST_BYTES = 2 ** 32;
 export function weightsReader(readFile?: (path: string, options: WorkOptions) => Promise<Weights>): ReadWeights {
   return (async (source: WeightsSource, options: ReadWeightsOptions = {}): Promise<Weights> => {
     throwIfAborted(options.signal);
+    const read = async (from: WeightsSource) => {
+      const path = await pathOf(from);
+      return path !== undefined && readFile ? readFile(path, options) : readHeld(from, options);
+    };
     const known = typeof source === "string" ? knownWeights.find(({ name }) => name === source) : undefined;
-    const from = known?.file ?? source;
-    const path = await pathOf(from);
-    const weights = path !== undefined && readFile ? await readFile(path, options) : await readHeld(from, options);
+    const weights = known ? await shipped(known, read) : await read(source);
     const chosen = options.prefix === undefined ? weights : under(weights, options.prefix);
     return options.graph ? toTorchvision(chosen, options.graph) : chosen;
   }) as ReadWeights;
+}
+
+/**
+ * The weights that the package ships. A bundle for Node does not take their file along, and one of CommonJS does not
+ * know where it is itself.
+ */
+async function shipped(known: KnownWeights, read: (file: URL) => Promise<Weights>): Promise<Weights> {
+  try {
+    return await read(known.file);
+  } catch (cause) {
+    if (cause instanceof AbortError) throw cause;
+    throw new WeightsError(
+      `${known.name}: the file that ships with @residual/weights could not be read (${(cause as Error).message}); ` +
+        "where the program is bundled, mark @residual/weights as external, or give the weights as a path, URL or bytes",
+      { cause },
+    );
+  }
 }
 
 /** The weights of safetensors bytes; the tensors are views on them. `file` names them in messages. */

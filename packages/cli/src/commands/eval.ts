@@ -42,7 +42,8 @@ export function evalCommand({ signal }: Context): Command {
       specNamed(model);
       const { backend, description } = await chooseBackend(options.backend, { ...options, onWarning: remark });
       const work = { signal, onProgress: bar.onProgress, maxPixels: options.maxPixels };
-      const asked = { ...work, model, weights: options.weights, preprocessing: preprocessingChanges(options) };
+      const preprocessing = preprocessingChanges(options);
+      const asked = { ...work, model, weights: options.weights, preprocessing, onWarning: remark };
       const identified = await identify(asked);
       const data = await openDataset(options.data, identified);
       const prepared = bindModel(identified, data.input);
