@@ -88,7 +88,12 @@ export async function openBest(options: EngineOptions): Promise<Engine> {
 
 async function openCpu({ tf: given }: EngineOptions): Promise<Opened> {
   const tf = await loadCore(given, packageOf("cpu"));
-  await importEngine(tf, packageOf("cpu"), () => import("@tensorflow/tfjs-backend-cpu"));
+  if (!(given && tf.engine().registryFactory.cpu))
+    await importEngine(
+      tf,
+      packageOf("cpu"),
+      () => import(/* webpackIgnore: true */ "@tensorflow/tfjs-backend-cpu"), // as in wasm.ts
+    );
   const isNew = tf.engine().registry.cpu === undefined;
   const instance = tf.engine().findBackend("cpu");
   if (isNew) Object.assign(instance, { firstUse: false }); // else it greets on stderr
@@ -98,7 +103,12 @@ async function openCpu({ tf: given }: EngineOptions): Promise<Opened> {
 /** Shared with the process, as contexts of WebGL are few. */
 async function openWebgl({ tf: given }: EngineOptions): Promise<Opened> {
   const tf = await loadCore(given, packageOf("webgl"));
-  await importEngine(tf, packageOf("webgl"), () => import("@tensorflow/tfjs-backend-webgl"));
+  if (!(given && tf.engine().registryFactory.webgl))
+    await importEngine(
+      tf,
+      packageOf("webgl"),
+      () => import(/* webpackIgnore: true */ "@tensorflow/tfjs-backend-webgl"), // as in wasm.ts
+    );
   const instance = tf.engine().findBackend("webgl") as
     | (EngineInstance & { readonly gpgpu: { readonly gl: Gl } })
     | null;

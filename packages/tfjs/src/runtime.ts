@@ -88,7 +88,11 @@ export function isRegistered({ tf, registered, instance }: Registered): boolean 
 export async function loadCore(given?: TensorFlowCore, enginePackage?: string): Promise<TensorFlow> {
   const tf =
     (given as TensorFlow | undefined) ??
-    (await load("@tensorflow/tfjs-core", () => import("@tensorflow/tfjs-core"), enginePackage));
+    (await load(
+      "@tensorflow/tfjs-core",
+      () => import(/* webpackIgnore: true */ "@tensorflow/tfjs-core"),
+      enginePackage,
+    ));
   checkVersion("@tensorflow/tfjs-core", tf.version_core);
   // All copies share what the first one keeps on globalThis, and none knows the others' classes.
   if (Object.getPrototypeOf(tf.env()) === tf.Environment.prototype) return tf;

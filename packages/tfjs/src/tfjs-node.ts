@@ -36,7 +36,7 @@ export async function openNode(engine: "node" | "node-gpu", { tf: given }: Engin
 /** By a variable: neither the compiler nor a bundler is to look for it. */
 async function importNode(name: string): Promise<NodePackage> {
   try {
-    return await load(name, () => import(/* @vite-ignore */ name) as Promise<NodePackage>);
+    return await load(name, () => import(/* @vite-ignore */ /* webpackIgnore: true */ name) as Promise<NodePackage>);
   } catch (error) {
     const text = textOf((error as { cause?: unknown }).cause);
     const reason = reasons.find(([pattern]) => pattern.test(text))?.[1];

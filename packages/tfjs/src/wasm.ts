@@ -14,6 +14,9 @@ import {
 
 const PACKAGE = "@tensorflow/tfjs-backend-wasm";
 
+// To webpack a package that is not installed is an error, whatever happens at run time.
+const importPackage = () => import(/* webpackIgnore: true */ "@tensorflow/tfjs-backend-wasm");
+
 /** The part of the engine that tfjs does not declare. */
 type WasmInstance = EngineInstance & {
   readonly wasm: { readonly HEAPU8: Uint8Array; _free(offset: number): void };
@@ -28,8 +31,9 @@ type WasmInstance = EngineInstance & {
  */
 export async function openWasm({ tf: given, wasmPaths }: EngineOptions): Promise<Opened> {
   const tf = await loadCore(given, PACKAGE);
-  const { setWasmPaths } = await importEngine(tf, PACKAGE, () => import("@tensorflow/tfjs-backend-wasm"));
-  const instance = (await instanceOf(tf, wasmPaths, setWasmPaths)) as WasmInstance;
+  const isThere = given && wasmPaths === undefined && tf.engine().registryFactory.wasm;
+  const imported = isThere ? undefined : await importEngine(tf, PACKAGE, importPackage);
+  const instance = (await instanceOf(tf, wasmPaths, imported?.setWasmPaths)) as WasmInstance;
   const held = (tensor: object) => instance.dataIdMap.get((tensor as { dataId: object }).dataId);
   return {
     registered: register(tf, "wasm", instance),
@@ -51,14 +55,14 @@ export async function openWasm({ tf: given, wasmPaths }: EngineOptions): Promise
 async function instanceOf(
   tf: TensorFlow,
   paths: string | undefined,
-  setWasmPaths: (paths: string) => void,
+  setWasmPaths: ((paths: string) => void) | undefined,
 ): Promise<EngineInstance> {
   await selectionOf(tf).pendingBackendInit; // somebody may be opening it just now
   const { registry, registryFactory } = tf.engine();
   if (registry.wasm) return registry.wasm;
   const entry = registryFactory.wasm;
   if (!entry) throw unavailable(PACKAGE, "registers no engine (somebody removed it from tfjs)");
-  if (paths !== undefined) setWasmPaths(await folderWithFile(paths));
+  if (paths !== undefined) setWasmPaths?.(await folderWithFile(paths));
   const { factory } = entry;
   const opening = withoutHandlers(async () => factory());
   entry.factory = () => opening; // whoever asks for it meanwhile gets the same one

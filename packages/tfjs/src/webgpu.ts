@@ -29,7 +29,11 @@ let count = 0;
  */
 export async function openWebgpu({ tf: given, gpu }: EngineOptions): Promise<Opened> {
   const tf = await loadCore(given, PACKAGE);
-  const { WebGPUBackend } = await importEngine(tf, PACKAGE, () => import("@tensorflow/tfjs-backend-webgpu"));
+  const { WebGPUBackend } = await importEngine(
+    tf,
+    PACKAGE,
+    () => import(/* webpackIgnore: true */ "@tensorflow/tfjs-backend-webgpu"),
+  );
   const source = gpu ?? (await ownGpu());
   const known = opened.get(source);
   if (known) return known;
@@ -94,7 +98,10 @@ function withNavigatorGpu<T>(gpu: GpuSource, work: () => T): T {
 
 /** The browser's, or in Node one that is kept: Dawn ends the process once it is collected. */
 async function ownGpu(): Promise<GpuSource> {
-  dawn ??= platformGpu<GpuSource>("tfjs", (name, options) => import(/* @vite-ignore */ name, options));
+  dawn ??= platformGpu<GpuSource>(
+    "tfjs",
+    (name, options) => import(/* @vite-ignore */ /* webpackIgnore: true */ name, options),
+  );
   return dawn.then(
     ({ gpu }) => gpu,
     (error: unknown) => {

@@ -214,9 +214,11 @@ let platform: Promise<PlatformGpu<GpuSource>> | undefined;
 
 /** The platform's GPU, one for all backends. Throws BackendUnavailableError where the platform has none. */
 export function openPlatform(): Promise<PlatformGpu<GpuSource>> {
-  platform ??= platformGpu<GpuSource>("webgpu", (name, options) => import(/* @vite-ignore */ name, options), [
-    UNCLEARED,
-  ]);
+  platform ??= platformGpu<GpuSource>(
+    "webgpu",
+    (name, options) => import(/* @vite-ignore */ /* webpackIgnore: true */ name, options),
+    [UNCLEARED],
+  );
   platform.catch(forgetPlatform);
   return platform;
 }

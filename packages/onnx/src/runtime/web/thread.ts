@@ -64,7 +64,10 @@ export function startThread({ device, worker: code, ...setup }: ThreadSettings):
   };
 }
 
-/** Bundlers know workers by these very words. */
+/**
+ * Bundlers know workers by these very words, but for webpack, to which onnxruntime-web would be an error where it is
+ * not installed.
+ */
 function startWorker(device: WebDevice, given: string | URL | undefined): WebWorker {
   const { url } = import.meta;
   const name = `onnx-worker-${device === "cpu" ? "wasm" : "webgpu"}`;
@@ -75,9 +78,15 @@ function startWorker(device: WebDevice, given: string | URL | undefined): WebWor
       return new Worker(url.replace(/[^/]*$/, `${name}.ts`), { type: "module", name: WORKER_NAME });
     }
     if (device === "cpu") {
-      return new Worker(new URL("./onnx-worker-wasm.js", import.meta.url), { type: "module", name: WORKER_NAME });
+      return new Worker(/* webpackIgnore: true */ new URL("./onnx-worker-wasm.js", import.meta.url), {
+        type: "module",
+        name: WORKER_NAME,
+      });
     }
-    return new Worker(new URL("./onnx-worker-webgpu.js", import.meta.url), { type: "module", name: WORKER_NAME });
+    return new Worker(/* webpackIgnore: true */ new URL("./onnx-worker-webgpu.js", import.meta.url), {
+      type: "module",
+      name: WORKER_NAME,
+    });
   } catch (cause) {
     throw notStarted(device, cause instanceof Error ? cause.message : String(cause));
   }
