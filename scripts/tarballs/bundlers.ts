@@ -6,7 +6,7 @@ import { type BuildOptions, build as esbuild } from "esbuild";
 import { chromium } from "playwright";
 import { createLogger, preview, build as viteBuild } from "vite";
 import { launchOptions } from "../../chromium.ts";
-import { expectLine, output, type Row, type Site } from "./site.ts";
+import { expectLine, output, type ProjectSpec, type Row } from "./site.ts";
 
 /** What a page or a program needs of the registry, besides the packages. */
 const runtimes = {
@@ -20,18 +20,17 @@ const runtimes = {
 /** Native code, and TensorFlow.js, which calls require(): what docs/bundlers.md leaves out of a bundle for Node. */
 const external = ["sharp", "onnxruntime-node", "webgpu", "@tensorflow/*"];
 
-const full = { name: "bundled", others: runtimes };
-const withWebpack = {
-  name: "webpack",
-  others: { ...runtimes, webpack: "5.113.0" },
+/** As somebody begins, with nothing that is optional; and with all of it. */
+const projects = {
+  alone: { name: "bundled-alone" },
+  full: { name: "bundled", others: runtimes },
+  webpackAlone: { name: "webpack-alone", others: { webpack: "5.113.0" } },
+  webpack: { name: "webpack", others: { ...runtimes, webpack: "5.113.0" } },
 };
 const withNext = {
   name: "next",
   others: { ...runtimes, next: "16.4.6", react: "19.3.1", "react-dom": "19.3.1" },
 };
-
-/** Backends that a page tries one after the other. */
-const inPages = ["auto", "onnx", "tfjs-wasm", "reference"];
 
 /** esbuild bundles no files that code names by URL: the weights are told, as docs/bundlers.md says. */
 const WEIGHTS = "node_modules/@residual/weights/known/resnet20-cifar10.safetensors";
@@ -74,7 +73,7 @@ function esbuildForNode(format: "esm" | "cjs", ending: string): Row {
     what: `for Node, ${format}`,
     isQuick: true,
     async run(site) {
-      const cwd = await site.project(full);
+      const cwd = await site.project(projects.full);
       const outdir = join(cwd, "out", format);
       const outfile = join(outdir, `bundled.${ending}`);
       copyWeights(cwd, outdir);
@@ -94,16 +93,45 @@ function esbuildForNode(format: "esm" | "cjs", ending: string): Row {
   };
 }
 
-async function viteFor(site: Site): Promise<string> {
-  const cwd = await site.project(full);
+/** A page that `build` has bundled, in a project that has `backends`. */
+function inBrowser(
+  [where, what, isQuick]: readonly [string, string, boolean],
+  project: ProjectSpec,
+  build: (cwd: string, outdir: string) => Promise<void>,
+  query: string,
+): Row {
+  return {
+    where,
+    what: `for browsers, ${what}`,
+    isQuick,
+    async run(site) {
+      const cwd = await site.project(project);
+      const outdir = join(cwd, "out", where);
+      copyWeights(cwd, outdir);
+      copyFileSync(join(cwd, "cat.png"), join(outdir, "cat.png"));
+      copyFileSync(join(cwd, "page.html"), join(outdir, "index.html"));
+      await build(cwd, outdir);
+      await expectPage(outdir, query);
+    },
+  };
+}
+
+async function esbuildPage(cwd: string, outdir: string): Promise<void> {
+  await withEsbuild({ absWorkingDir: cwd, entryPoints: ["page.js"], format: "esm", splitting: true, outdir });
+}
+
+async function vitePage(cwd: string, outDir: string): Promise<void> {
   const said: string[] = [];
   const warn = (text: string) => void said.push(text);
   const customLogger = { ...createLogger("warn"), warn, warnOnce: warn };
-  await viteBuild({ root: cwd, customLogger, build: { outDir: "out/vite", chunkSizeWarningLimit: 10_000 } });
+  // The size of a chunk is no fault of it: TensorFlow.js and onnxruntime-web are larger than what Vite likes.
+  const build = { outDir, emptyOutDir: false, chunkSizeWarningLimit: 10_000 };
+  await viteBuild({ root: cwd, customLogger, build });
   if (said.length > 0) throw new Error(said.join("\n"));
-  copyFileSync(join(cwd, "cat.png"), join(cwd, "out/vite/cat.png"));
-  return join(cwd, "out/vite");
 }
+
+const webpackPage = (entry: string) => (cwd: string) =>
+  expectLine("built", { command: process.execPath, words: ["webpack-build.js", entry], cwd });
 
 const freePort = (): Promise<number> =>
   new Promise((resolve) => {
@@ -126,39 +154,21 @@ async function answerOf(url: string, server: ChildProcess): Promise<string> {
 export const bundlerRows: readonly Row[] = [
   esbuildForNode("esm", "mjs"),
   esbuildForNode("cjs", "cjs"),
-  {
-    where: "esbuild",
-    what: "for browsers",
-    isQuick: true,
-    async run(site) {
-      const cwd = await site.project(full);
-      const outdir = join(cwd, "out/esbuild");
-      copyWeights(cwd, outdir);
-      copyFileSync(join(cwd, "cat.png"), join(outdir, "cat.png"));
-      copyFileSync(join(cwd, "page.html"), join(outdir, "index.html"));
-      await withEsbuild({ absWorkingDir: cwd, entryPoints: ["page.js"], format: "esm", splitting: true, outdir });
-      await expectPage(outdir, "backends=auto,reference&weights=weights.safetensors");
-    },
-  },
-  {
-    where: "Vite",
-    what: "for browsers",
-    isQuick: false,
-    run: async (site) => expectPage(await viteFor(site), `backends=${inPages.join()}`),
-  },
-  {
-    where: "webpack",
-    what: "for browsers",
-    isQuick: false,
-    async run(site) {
-      const cwd = await site.project(withWebpack);
-      await expectLine("built", { command: process.execPath, words: ["webpack-build.js"], cwd });
-      for (const name of ["cat.png", "page.html"]) {
-        copyFileSync(join(cwd, name), join(cwd, "out/webpack", name.replace("page", "index")));
-      }
-      await expectPage(join(cwd, "out/webpack"), `backends=${inPages.join()}`);
-    },
-  },
+  inBrowser(
+    ["esbuild", "nothing optional", true],
+    projects.alone,
+    esbuildPage,
+    "backends=auto,reference&weights=weights.safetensors",
+  ),
+  inBrowser(["Vite", "nothing optional", false], projects.alone, vitePage, "backends=auto,reference"),
+  inBrowser(["Vite", "all backends", false], projects.full, vitePage, "backends=auto,onnx,tfjs-wasm,reference"),
+  inBrowser(
+    ["webpack", "nothing optional", false],
+    projects.webpackAlone,
+    webpackPage("./page.js"),
+    "backends=auto,reference",
+  ),
+  inBrowser(["webpack", "all backends", false], projects.webpack, webpackPage("./webpack-page.js"), ""),
   {
     where: "Next.js",
     what: "a route on the server",

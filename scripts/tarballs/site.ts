@@ -14,7 +14,7 @@ export interface Row {
   run(site: Site): Promise<void>;
 }
 
-interface ProjectSpec {
+export interface ProjectSpec {
   readonly name: string;
   /** Names of the workspace's packages, without those that they depend on: all, if not given. */
   readonly ours?: readonly string[];
