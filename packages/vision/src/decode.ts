@@ -22,11 +22,18 @@ export interface DecodeOptions extends WorkOptions {
   readonly maxPixels?: number | undefined;
 }
 
+/** What a page can draw: an image or video element, a VideoFrame, an ImageBitmap. Taken in browsers only. */
+export type DrawableLike =
+  | { readonly currentSrc: string; readonly src: string }
+  | { readonly videoWidth: number; readonly videoHeight: number }
+  | { readonly displayWidth: number; readonly displayHeight: number }
+  | { readonly width: number; readonly height: number; close(): void };
+
 /**
  * An image file, from anything that bytes are read from; or pixels that something holds: RGB, RGBA, ImageData, a
- * canvas.
+ * canvas; in browsers also what a page can draw.
  */
-export type Picture = ByteSource | Pixels | RgbaImage | CanvasLike;
+export type Picture = ByteSource | Pixels | RgbaImage | CanvasLike | DrawableLike;
 
 /** What the platform's own decoder is told. */
 export interface FileOptions {

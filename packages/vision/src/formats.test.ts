@@ -9,8 +9,14 @@ describe("Pillow's pixels, made by golden/formats/make.py", () => {
   it.each(goldenPictures)("$name", async ({ bytes, size, rgb, sha256: digest }) => {
     const { width, height, data } = await decodeImage(bytes);
     expect([width, height]).toEqual(size);
-    if (rgb) expect(Buffer.from(data)).toEqual(rgb);
+    if (rgb) expect([...data]).toEqual([...Buffer.from(rgb, "base64")]);
     else expect(sha256(data)).toBe(digest);
+  });
+
+  it.each(goldenPictures.filter(({ upright }) => upright))("$name, upright", async ({ bytes, upright }) => {
+    const { width, height, data } = await decodeImage(bytes, { upright: true });
+    expect([width, height]).toEqual(upright!.size);
+    expect(upright!.rgb ? Buffer.from(data).toString("base64") : sha256(data)).toBe(upright!.rgb ?? upright!.sha256);
   });
 
   it.each(goldenPictures.filter(({ name }) => /^tiff-.*orientation/.test(name)))(

@@ -1,5 +1,6 @@
 import { FormatError, UnsupportedError } from "@residual/core";
 import { ByteReader } from "./byte-reader.ts";
+import { turned } from "./orientation.ts";
 import type { Pixels } from "./pixels.ts";
 
 /** Tags of a page, by their names in TIFF 6.0. */
@@ -35,6 +36,16 @@ const [SHORT, LONG] = [3, 4];
 
 /** Bytes of a value of each type: BYTE, SHORT, LONG. Others hold nothing that is read here. */
 const sizes: { readonly [type: number]: number } = { 1: 1, [SHORT]: 2, [LONG]: 4 };
+
+/** The orientation that an EXIF block, which is a TIFF, gives. 1 where it gives none, or is damaged. */
+export function exifOrientation(exif: Uint8Array): number {
+  try {
+    return readDirectory(exif).entries.find(({ id }) => id === tag.orientation)?.value ?? 1;
+  } catch (error) {
+    if (error instanceof FormatError) return 1; // as libvips and Pillow have it
+    throw error;
+  }
+}
 
 /** The first page of a TIFF, made ready for libvips. */
 export interface TiffPage {
@@ -203,25 +214,4 @@ function inPlaces({ data }: Pixels, { width, height, tileWidth, tileHeight, acro
     }
   }
   return { width, height, data: picture };
-}
-
-/** A picture that stands as EXIF's orientation says, turned upright; 1, and what is no orientation, leave it. */
-function turned(pixels: Pixels, orientation: number): Pixels {
-  if (!(orientation >= 2 && orientation <= 8)) return pixels;
-  const { width, height, data } = pixels;
-  const isTransposed = orientation >= 5;
-  const isMirrored = [2, 3, 7, 8].includes(orientation); // columns of the file count from its right
-  const isFlipped = [3, 4, 6, 7].includes(orientation); // rows of the file count from its bottom
-  const [newWidth, newHeight] = isTransposed ? [height, width] : [width, height];
-  const result = new Uint8Array(data.length);
-  for (let y = 0, to = 0; y < newHeight; y++) {
-    for (let x = 0; x < newWidth; x++, to += 3) {
-      const [column, row] = isTransposed ? [y, x] : [x, y];
-      const from = ((isFlipped ? height - 1 - row : row) * width + (isMirrored ? width - 1 - column : column)) * 3;
-      result[to] = data[from]!;
-      result[to + 1] = data[from + 1]!;
-      result[to + 2] = data[from + 2]!;
-    }
-  }
-  return { width: newWidth, height: newHeight, data: result };
 }

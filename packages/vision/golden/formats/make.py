@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy
 import PIL
-from PIL import Image
+from PIL import Image, ImageOps
 
 HERE = Path(__file__).parent
 W, H = 13, 9
@@ -283,10 +283,19 @@ def others():
 
 
 def answer(name, file):
-    image = Image.open(io.BytesIO(file)).convert("RGB")
-    rgb = image.tobytes()
-    pixels = {"sha256": hashlib.sha256(rgb).hexdigest()} if len(rgb) > 600 else {"rgb": base64.b64encode(rgb).decode()}
-    return {"name": name, "file": base64.b64encode(file).decode(), "size": list(image.size), **pixels}
+    image = Image.open(io.BytesIO(file))
+    image.load()  # which turns a TIFF
+    found = {"name": name, "file": base64.b64encode(file).decode(), **pixels(image, name)}
+    if name.endswith("exif-6"):
+        found["upright"] = pixels(ImageOps.exif_transpose(image), name)
+    return found
+
+
+def pixels(image, name):
+    rgb = image.convert("RGB").tobytes()
+    if len(rgb) > 600 and name != "jpeg-cmyk":
+        return {"size": list(image.size), "sha256": hashlib.sha256(rgb).hexdigest()}
+    return {"size": list(image.size), "rgb": base64.b64encode(rgb).decode()}
 
 
 def main():

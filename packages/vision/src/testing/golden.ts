@@ -51,33 +51,31 @@ export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-export interface GoldenPicture {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-  readonly size: Pair;
-  /** Pillow's pixels, `[height, width, 3]`; of a large picture their digest only. */
-  readonly rgb: Buffer | undefined;
-  readonly sha256: string | undefined;
-}
-
-interface RecordedPicture {
-  readonly name: string;
-  readonly file: string;
+/** Pillow's pixels, `[height, width, 3]`, in base64; of a large picture their digest only. */
+interface Answer {
   readonly size: Pair;
   readonly rgb?: string;
   readonly sha256?: string;
+}
+
+interface RecordedPicture extends Answer {
+  readonly name: string;
+  readonly file: string;
+  /** Turned as its EXIF data says, where it has any. */
+  readonly upright?: Answer;
+}
+
+interface GoldenPicture extends RecordedPicture {
+  readonly bytes: Uint8Array;
 }
 
 const formats = new URL("../../golden/formats/pictures.json", import.meta.url);
 const recorded = JSON.parse(readFileSync(formats, "utf8")) as { readonly pictures: readonly RecordedPicture[] };
 
 /** What golden/formats/make.py made: small files of every format and kind. */
-export const goldenPictures: readonly GoldenPicture[] = recorded.pictures.map(({ name, file, size, rgb, sha256 }) => ({
-  name,
-  bytes: new Uint8Array(Buffer.from(file, "base64")),
-  size,
-  rgb: rgb === undefined ? undefined : Buffer.from(rgb, "base64"),
-  sha256,
+export const goldenPictures: readonly GoldenPicture[] = recorded.pictures.map((each) => ({
+  ...each,
+  bytes: new Uint8Array(Buffer.from(each.file, "base64")),
 }));
 
 /** The file of that name. */

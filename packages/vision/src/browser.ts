@@ -1,0 +1,3 @@
+// What browsers get of this package.
+export { decodeImage, describePictures } from "./decode-browser.ts";
+export * from "./shared.ts";

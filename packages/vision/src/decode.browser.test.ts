@@ -1,0 +1,204 @@
+import { FormatError, ResidualError, UnsupportedError } from "@residual/core";
+import { beforeAll, describe, expect, inject, it } from "vitest";
+import { decodeImage, describePictures, type Picture, type Pixels } from "./browser.ts";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** The path of the repository. */
+    readonly repository: string;
+  }
+}
+
+/** The part of the DOM that is used here: the packages are checked without it. */
+declare function createImageBitmap(source: unknown): Promise<Picture>;
+declare class OffscreenCanvas {
+  readonly width: number;
+  readonly height: number;
+  constructor(width: number, height: number);
+  getContext(kind: "2d" | "webgl2" | "bitmaprenderer"): {
+    putImageData(image: unknown, x: number, y: number): void;
+  };
+}
+declare class ImageData {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8ClampedArray;
+  constructor(data: Uint8ClampedArray, width: number, height: number);
+}
+declare class Image {
+  src: string;
+  readonly currentSrc: string;
+  decode(): Promise<void>;
+}
+declare class VideoFrame {
+  readonly displayWidth: number;
+  readonly displayHeight: number;
+  constructor(source: unknown, options: { readonly timestamp: number });
+  close(): void;
+}
+declare const document: { createElement(name: "video"): { readonly videoWidth: number; readonly videoHeight: number } };
+
+interface Answer {
+  readonly size: readonly [number, number];
+  readonly rgb?: string;
+  readonly sha256?: string;
+}
+interface Recorded extends Answer {
+  readonly name: string;
+  readonly file: string;
+  readonly upright?: Answer;
+}
+
+const golden = `/@fs${inject("repository")}packages/vision/golden/`;
+const bytesOf = (base64: string) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+const sha256 = async (bytes: Uint8Array<ArrayBuffer>) =>
+  Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
+
+let pictures: readonly Recorded[];
+beforeAll(async () => {
+  const answer = (await (await fetch(`${golden}formats/pictures.json`)).json()) as { pictures: readonly Recorded[] };
+  pictures = answer.pictures;
+});
+const picture = (name: string) => bytesOf(pictures.find((each) => each.name === name)!.file);
+
+async function expectPixels({ width, height, data }: Pixels, { size, rgb, sha256: digest }: Answer, name: string) {
+  expect([width, height], name).toEqual(size);
+  if (rgb) expect([...data], name).toEqual([...bytesOf(rgb)]);
+  else expect(await sha256(new Uint8Array(data)), name).toBe(digest);
+}
+
+describe("the pixels of Node and Pillow", () => {
+  it("of every recorded file but TIFF and CMYK, upright too", async () => {
+    const same = pictures.filter(({ name }) => !/^tiff|cmyk/.test(name));
+    expect(same.length).toBeGreaterThan(60);
+    for (const recorded of same) {
+      const bytes = bytesOf(recorded.file);
+      await expectPixels(await decodeImage(bytes), recorded, recorded.name);
+      const { upright = recorded, name } = recorded;
+      await expectPixels(await decodeImage(bytes, { upright: true }), upright, `${name}, upright`);
+    }
+  });
+
+  it("of the photos and drawings of the goldens", async () => {
+    interface Case {
+      readonly image: string;
+      readonly mode: string;
+      readonly variant: string;
+      readonly decodedSize: readonly [number, number];
+      readonly decodedRgbSha256: string;
+    }
+    const { cases } = (await (await fetch(`${golden}preprocess/manifest.json`)).json()) as { cases: readonly Case[] };
+    for (const { image, mode, variant, decodedSize, decodedRgbSha256 } of cases) {
+      if (mode === "I" && variant === "as-is") continue; // Pillow clips 16-bit grey
+      const pixels = await decodeImage(`${golden}preprocess/${image}`, { upright: variant === "upright" });
+      await expectPixels(pixels, { size: decodedSize, sha256: decodedRgbSha256 }, image);
+    }
+  });
+
+  it("of a CMYK JPEG, to within one level", async () => {
+    const { data } = await decodeImage(picture("jpeg-cmyk"));
+    const expected = bytesOf(pictures.find(({ name }) => name === "jpeg-cmyk")!.rgb!);
+    expect(data.length).toBe(expected.length);
+    expect(Math.max(...data.map((value, i) => Math.abs(value - expected[i]!)))).toBeLessThanOrEqual(1);
+  });
+});
+
+describe("sources", () => {
+  it("an address, a File, a Response, an image element", async () => {
+    const url = `${golden}preprocess/images/rgba-250x401.png`;
+    const expected = await decodeImage(await (await fetch(url)).arrayBuffer());
+    const element = new Image();
+    element.src = url;
+    await element.decode();
+    const file = new File([await (await fetch(url)).blob()], "cat.png");
+    for (const source of [url, new URL(url, import.meta.url), file, await fetch(url), element]) {
+      expect(await decodeImage(source)).toEqual(expected);
+    }
+  });
+
+  it("ImageData, canvases of each kind, an ImageBitmap, a VideoFrame", async () => {
+    const [width, height] = [4, 2];
+    const rgba = Uint8ClampedArray.from({ length: 32 }, (_, i) => (i % 4 === 3 ? 255 : i * 7));
+    const imageData = new ImageData(rgba, width, height);
+    const expected = { width, height, data: Uint8Array.from(rgba.filter((_, i) => i % 4 !== 3)) };
+    const canvas = new OffscreenCanvas(width, height);
+    canvas.getContext("2d").putImageData(imageData, 0, 0);
+    const frame = new VideoFrame(canvas, { timestamp: 0 });
+    for (const source of [imageData, canvas, await createImageBitmap(imageData), frame]) {
+      expect(await decodeImage(source)).toEqual(expected);
+    }
+    frame.close();
+    const other = new OffscreenCanvas(width, height);
+    other.getContext("webgl2"); // transparent, which is black
+    expect(await decodeImage(other)).toEqual({ width, height, data: new Uint8Array(24) });
+  });
+
+  it("whatever else is an error of ours", async () => {
+    await expect(decodeImage(document.createElement("video"))).rejects.toThrow("has no picture yet");
+    await expect(decodeImage("file:///cat.png")).rejects.toThrow("a browser reads no files by name");
+    for (const source of [null, 42, {}, new Image(), "/no-such-picture.png", Promise.resolve()]) {
+      const error = await decodeImage(source as Picture).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(ResidualError);
+      expect((error as Error).message).not.toContain("sharp");
+    }
+  });
+});
+
+describe("refused", () => {
+  it("TIFF, as something that browsers do not decode", async () => {
+    const error = await decodeImage(picture("tiff-lzw")).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(UnsupportedError);
+    expect((error as Error).message).toContain("found TIFF, which browsers do not decode");
+  });
+
+  it("files that are cut anywhere", async () => {
+    for (const name of ["jpeg-420", "jpeg-exif-6", "png-rgba", "webp-lossless-alpha", "webp-lossy", "gif", "bmp-24"]) {
+      const bytes = picture(name);
+      for (let cut = 12; cut < bytes.length - 2; cut += Math.ceil(bytes.length / 25)) {
+        const error = await decodeImage(bytes.slice(0, cut)).catch((thrown: unknown) => thrown);
+        expect(error, `${name} cut to ${cut}`).toBeInstanceOf(FormatError);
+      }
+    }
+  });
+
+  it("a PNG with a changed byte", async () => {
+    const bytes = picture("png-rgba");
+    bytes[bytes.length >> 1]! ^= 1;
+    await expect(decodeImage(bytes)).rejects.toThrow("found a wrong checksum of the chunk IDAT");
+  });
+
+  it("more pixels than are allowed, by the header", async () => {
+    for (const name of ["jpeg-420", "png-rgba", "webp-lossless-alpha", "webp-lossy", "webp-animation"]) {
+      await expect(decodeImage(picture(name), { maxPixels: 100 })).rejects.toThrow(/pixels, expected at most 100;/);
+    }
+  });
+});
+
+it("mutated files decode or are an error of ours", async () => {
+  let seed = 1;
+  const random = (limit: number) => {
+    seed = (seed * 48271) % 2147483647;
+    return seed % limit;
+  };
+  for (const name of ["jpeg-exif-6", "png-palette-transparent", "webp-lossy-alpha", "webp-exif-6"]) {
+    for (let i = 0; i < 40; i++) {
+      const bytes = picture(name);
+      for (let changes = 1 + random(3); changes > 0; changes--) bytes[random(bytes.length)] = random(256);
+      const found = await decodeImage(bytes, { maxPixels: 1e6, upright: true }).catch((thrown: unknown) => thrown);
+      if (found instanceof ResidualError) continue;
+      const { width, height, data } = found as Pixels;
+      expect(data.length, name).toBe(width * height * 3);
+    }
+  }
+});
+
+it("describes what decodes here", async () => {
+  expect(await describePictures()).toEqual({
+    available: true,
+    library: "createImageBitmap",
+    formats: ["JPEG", "PNG", "WebP", "GIF", "BMP", "PNM"],
+    reason: undefined,
+  });
+});

@@ -1,0 +1,161 @@
+import { FormatError } from "@residual/core";
+import { ByteReader } from "./byte-reader.ts";
+import type { ImageFormat } from "./image-format.ts";
+import { exifOrientation } from "./tiff.ts";
+
+/** What a file says of itself before it is decoded. */
+export interface ImageFile {
+  readonly width: number;
+  readonly height: number;
+  readonly hasAlpha: boolean;
+  /** How the picture stands, as EXIF counts: 1 where nothing is said. */
+  readonly orientation: number;
+  /** The file without its EXIF data, which browsers obey in ways of their own. */
+  readonly parts: readonly Uint8Array[];
+}
+
+/**
+ * Reads a JPEG, PNG or WebP file from end to end, but not its pixels, since browsers take files that are cut. Throws
+ * FormatError for one that is cut, and for a PNG with a wrong checksum.
+ */
+export function readImageFile(bytes: Uint8Array, format: ImageFormat): ImageFile {
+  const read = { JPEG: readJpeg, PNG: readPng, WebP: readWebp }[format as "JPEG" | "PNG" | "WebP"];
+  return read(bytes);
+}
+
+/** Source: ITU T.81, annex B; EXIF 2.3, 4.7.2. */
+function readJpeg(bytes: Uint8Array): ImageFile {
+  const reader = new ByteReader(bytes, { at: 2, littleEndian: false });
+  const parts: Uint8Array[] = [];
+  let [begin, orientation] = [0, 1];
+  let size: { readonly width: number; readonly height: number } | undefined;
+  for (;;) {
+    const at = reader.at;
+    while (reader.u8() !== 0xff); // Pillow passes stray bytes over
+    let marker = reader.u8();
+    while (marker === 0xff) marker = reader.u8();
+    if (marker === 0xda) break;
+    if (marker === 0xd9) throw new FormatError("found a JPEG without pixels");
+    const segment = reader.take(reader.u16() - 2);
+    if (isFrame(marker)) {
+      const frame = new ByteReader(segment, { at: 1, littleEndian: false });
+      size = { height: frame.u16(), width: frame.u16() };
+    } else if (marker === 0xe1 && textAt(segment, 0, 6) === "Exif\0\0") {
+      orientation = exifOrientation(segment.subarray(6));
+      parts.push(bytes.subarray(begin, at));
+      begin = reader.at;
+    }
+  }
+  if (!size) throw new FormatError("found a JPEG without a frame's header");
+  if (!endsWithImage(bytes, reader.at)) throw new FormatError("found a JPEG without its end; the file is cut");
+  parts.push(bytes.subarray(begin));
+  return { ...size, hasAlpha: false, orientation, parts };
+}
+
+/** SOF0 to SOF15, but for DHT, JPG and DAC. */
+function isFrame(marker: number): boolean {
+  return marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+}
+
+/** Whether an EOI stands behind `from`. Bytes after it do no harm. */
+function endsWithImage(bytes: Uint8Array, from: number): boolean {
+  for (let at = bytes.length - 2; at >= from; at--) if (bytes[at] === 0xff && bytes[at + 1] === 0xd9) return true;
+  return false;
+}
+
+/** Source: the PNG specification, 5 and 11. */
+function readPng(bytes: Uint8Array): ImageFile {
+  const reader = new ByteReader(bytes, { at: 8, littleEndian: false });
+  const parts: Uint8Array[] = [];
+  let [begin, orientation, width, height, hasAlpha] = [0, 1, 0, 0, false];
+  for (;;) {
+    const at = reader.at;
+    const length = reader.u32();
+    const chunk = reader.take(4 + length);
+    const kind = textAt(chunk, 0, 4);
+    if (reader.u32() !== crc32(chunk)) throw new FormatError(`found a wrong checksum of the chunk ${kind}`);
+    if (kind === "IHDR") {
+      const header = new ByteReader(chunk, { at: 4, littleEndian: false });
+      [width, height] = [header.u32(), header.u32()];
+      header.take(1);
+      hasAlpha = (header.u8() & 4) !== 0;
+    }
+    if (kind === "tRNS") hasAlpha = true;
+    if (kind === "eXIf") {
+      orientation = exifOrientation(chunk.subarray(4));
+      parts.push(bytes.subarray(begin, at));
+      begin = reader.at;
+    }
+    if (kind === "IEND") break;
+  }
+  parts.push(bytes.subarray(begin));
+  return { width, height, hasAlpha, orientation, parts };
+}
+
+const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? 0xedb88320 ^ (crc >>> 1) : crc >>> 1;
+  return crc;
+});
+
+/** Source: the PNG specification, annex D. */
+function crc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) crc = crcTable[(crc ^ byte) & 0xff]! ^ (crc >>> 8);
+  return (crc ^ 0xffffffff) >>> 0;
+}
+
+/** Source: RFC 9649. */
+function readWebp(bytes: Uint8Array): ImageFile {
+  const reader = new ByteReader(bytes, { at: 4 });
+  const end = reader.u32() + 8;
+  if (end > bytes.length) throw new FormatError(`found ${bytes.length} bytes, expected ${end}; the file is cut`);
+  reader.take(4);
+  const parts: Uint8Array[] = [];
+  let [begin, orientation, hasAlpha] = [0, 1, false];
+  let size: { readonly width: number; readonly height: number } | undefined;
+  while (reader.at + 8 <= end) {
+    const at = reader.at;
+    const kind = textAt(bytes, at, 4);
+    reader.take(4);
+    const length = reader.u32();
+    const chunk = reader.take(length);
+    if (length % 2 === 1 && reader.at < end) reader.take(1);
+    if (kind === "EXIF") {
+      orientation = exifOrientation(textAt(chunk, 0, 6) === "Exif\0\0" ? chunk.subarray(6) : chunk);
+      parts.push(bytes.subarray(begin, at), new TextEncoder().encode("NONE")); // a chunk that no decoder knows
+      begin = at + 4;
+    }
+    if (kind === "ALPH") hasAlpha = true;
+    size ??= webpSize(kind, chunk);
+    if (kind === "VP8X") hasAlpha ||= (chunk[0]! & 0x10) !== 0;
+    if (kind === "VP8L") hasAlpha ||= (chunk[4]! & 0x10) !== 0;
+  }
+  if (!size) throw new FormatError("found a WebP without an image");
+  parts.push(bytes.subarray(begin));
+  return { ...size, hasAlpha, orientation, parts };
+}
+
+function webpSize(kind: string, chunk: Uint8Array): { width: number; height: number } | undefined {
+  const reader = new ByteReader(chunk);
+  if (kind === "VP8X") {
+    reader.take(4);
+    return { width: u24(reader) + 1, height: u24(reader) + 1 };
+  }
+  if (kind === "VP8L") {
+    reader.take(1);
+    const bits = reader.u32();
+    return { width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1 };
+  }
+  if (kind !== "VP8 ") return undefined;
+  reader.take(6);
+  return { width: reader.u16() & 0x3fff, height: reader.u16() & 0x3fff };
+}
+
+function u24(reader: ByteReader): number {
+  return reader.u16() + reader.u8() * 65536;
+}
+
+function textAt(bytes: Uint8Array, at: number, length: number): string {
+  return String.fromCharCode(...bytes.subarray(at, at + length));
+}
