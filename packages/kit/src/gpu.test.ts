@@ -65,6 +65,39 @@ describe("platformGpu", () => {
   });
 });
 
+/** A page: there is no process of Node's. */
+function inBrowser(scope: { readonly navigator?: object; readonly isSecureContext?: boolean } = {}): void {
+  vi.stubGlobal("process", Object.create(process, { versions: { value: {} } }));
+  vi.stubGlobal("navigator", scope.navigator ?? {});
+  vi.stubGlobal("isSecureContext", scope.isSecureContext ?? true);
+}
+
+describe("in a browser", () => {
+  it("without an adapter the browser's settings are the way out, and nothing is to be installed", () => {
+    inBrowser();
+    const { message } = noAdapter("webgpu", "npm install @residual/webgpu-software");
+    vi.unstubAllGlobals();
+    expect(message).toMatch(
+      /^webgpu: there is no GPU adapter; turn hardware acceleration on in the browser's settings/,
+    );
+    expect(message).toContain("chrome://flags/#enable-unsafe-webgpu");
+    expect(message).not.toMatch(/\b(npm|apt) install/);
+  });
+
+  it.each([
+    [true, /this browser has no WebGPU here; use Chrome or Edge 113/],
+    [false, /this page has no WebGPU, since it is not secure; serve it over https, or from localhost/],
+  ])("without WebGPU nothing is imported, and the error says why (secure: %s)", async (isSecureContext, words) => {
+    inBrowser({ isSecureContext });
+    const importFrom = vi.fn(() => Promise.reject(new Error("not asked for")));
+    const error = await platformGpu("webgpu", importFrom).catch((thrown: unknown) => thrown);
+    vi.unstubAllGlobals();
+    expect(error).toBeInstanceOf(BackendUnavailableError);
+    expect(String(error)).toMatch(words);
+    expect(importFrom).not.toHaveBeenCalled();
+  });
+});
+
 it("without an adapter says what else there is", () => {
   expect(noAdapter("tfjs", "take wasm").message).toBe(
     "tfjs: there is no GPU adapter; install a Vulkan driver (on Debian: apt install mesa-vulkan-drivers, 24 or newer), or take wasm",

@@ -24,11 +24,18 @@ export interface PlatformGpu<Gpu> {
 /** Imports a module for the package that declares it as a peer: `(name, options) => import(name, options)`. */
 type Import = (name: string, options?: ImportCallOptions) => Promise<unknown>;
 
+/** Whether this runs in a browser's page or worker: nothing else leaves `process` out. */
+export function isBrowser(): boolean {
+  const { process, Deno } = globalThis as { process?: { versions?: { node?: string } }; Deno?: object };
+  return process?.versions?.node === undefined && Deno === undefined;
+}
+
 /**
  * The platform's GPU: `navigator.gpu` where there is one, else a new one of Dawn's, with flags
  * (`enable-dawn-features=…`). Dawn's globals (`GPUBufferUsage`, …) are set, as its documentation asks.
  *
- * Throws BackendUnavailableError where the package is not installed or does not load; `owner` is the backend that asks.
+ * Throws BackendUnavailableError in a browser without WebGPU, and where the package is not installed or does not load;
+ * `owner` is the backend that asks.
  */
 export async function platformGpu<Gpu>(
   owner: string,
@@ -38,6 +45,7 @@ export async function platformGpu<Gpu>(
   const scope: { readonly navigator?: object } = globalThis; // with no types of the DOM, or with them
   const own: { readonly gpu?: Gpu; readonly userAgent?: string } | undefined = scope.navigator;
   if (own?.gpu) return { gpu: own.gpu, library: "navigator.gpu", version: own.userAgent ?? "unknown" };
+  if (isBrowser()) throw new BackendUnavailableError(`${owner}: ${reasonOfBrowser()}`);
   try {
     const { create, globals } = (await importFrom(DAWN)) as Dawn<Gpu>;
     const manifest = await importFrom(`${DAWN}/package.json`, { with: { type: "json" } });
@@ -47,6 +55,14 @@ export async function platformGpu<Gpu>(
   } catch (cause) {
     throw new BackendUnavailableError(`${owner}: ${reasonOf(cause)}`, { cause });
   }
+}
+
+/** Browsers have WebGPU for pages of a secure origin alone. */
+function reasonOfBrowser(): string {
+  const { isSecureContext } = globalThis as { isSecureContext?: boolean };
+  return isSecureContext === false
+    ? "this page has no WebGPU, since it is not secure; serve it over https, or from localhost"
+    : "this browser has no WebGPU here; use Chrome or Edge 113, Safari 26 or Firefox 141, or newer ones, where it may have to be enabled, or take another backend";
 }
 
 function reasonOf(cause: unknown): string {
@@ -74,8 +90,18 @@ export function isSoftwareAdapter({ isFallbackAdapter, description, device, arch
   return isFallbackAdapter === true || /llvmpipe|lavapipe|swiftshader|warp/i.test(words);
 }
 
-/** The error of a platform without an adapter, with what to install. */
+/** What a browser without an adapter lacks. */
+const BROWSER_SETTINGS =
+  "turn hardware acceleration on in the browser's settings, and on Linux WebGPU at chrome://flags/#enable-unsafe-webgpu " +
+  "(chrome://gpu tells the reason)";
+
+const DRIVER = "install a Vulkan driver (on Debian: apt install mesa-vulkan-drivers, 24 or newer)";
+
+/**
+ * The error of a platform without an adapter, with the way out: a browser's settings, else what to install.
+ * `alternatives` are for where packages can be installed.
+ */
 export function noAdapter(owner: string, ...alternatives: readonly string[]): BackendUnavailableError {
-  const driver = "install a Vulkan driver (on Debian: apt install mesa-vulkan-drivers, 24 or newer)";
-  return new BackendUnavailableError(`${owner}: there is no GPU adapter; ${[driver, ...alternatives].join(", or ")}`);
+  const ways = isBrowser() ? [BROWSER_SETTINGS] : [DRIVER, ...alternatives];
+  return new BackendUnavailableError(`${owner}: there is no GPU adapter; ${ways.join(", or ")}`);
 }

@@ -34,8 +34,8 @@ export interface WebgpuOptions {
    */
   readonly kernels?: Family;
   /**
-   * "cold" has one tile and no transforms, for answers soon where kernels are compiled when they first run. Drivers
-   * keep what they compiled, so "warm" is the default.
+   * "cold" has one tile and no transforms, for answers soon where kernels are compiled when they first run. It is the
+   * default for a browser's software adapter. Drivers keep what they compiled, so "warm" is the default elsewhere.
    */
   readonly tuning?: Tuning;
   /**
@@ -45,8 +45,8 @@ export interface WebgpuOptions {
    */
   readonly float16?: Float16;
   /**
-   * Where it is kept, by adapter and driver, which kernels answered right, and what `tune` measured. Each process
-   * starts anew where not given.
+   * Where it is kept, by adapter and driver, which kernels answered right, and what `tune` measured. Where not given,
+   * browsers have `browserCache()`, and other processes start anew.
    */
   readonly cache?: WebgpuCache | undefined;
   /** Is told, in words for people, if a driver computes a fast kernel wrong, so that slower kernels are used. */

@@ -1,5 +1,6 @@
 import { fnv1a32, UnsupportedError } from "@residual/core";
-import { type AdapterInfo, adapterName, type GpuDevice, isSoftwareAdapter } from "@residual/kit/gpu";
+import { type AdapterInfo, adapterName, type GpuDevice, isBrowser, isSoftwareAdapter } from "@residual/kit/gpu";
+import { browserCache } from "./browser-cache.ts";
 import { type Identity, identityKey, readFindings, type WebgpuCache, writeFindings } from "./cache.ts";
 import { type Choice, coldChoice, fallbackChoice, float16Choice, gpuChoice, softwareChoice } from "./choice.ts";
 import type { Memory } from "./kernels/kernel.ts";
@@ -87,6 +88,11 @@ export async function gpuOn(shared: SharedDevice, options: GpuOptions, known: Kn
   };
 }
 
+/** A software adapter compiles anew for each page that is opened, a second for each fast kernel. */
+function tuningFor(adapter: AdapterInfo): Tuning {
+  return isBrowser() && isSoftwareAdapter(adapter) ? "cold" : "warm";
+}
+
 function allOf(wide: Choice, float16: Float16 | undefined): Choice {
   return float16 ? float16Choice(wide, float16 === "products" ? "float16" : "float32") : wide;
 }
@@ -95,7 +101,7 @@ async function ownPart(
   adapter: AdapterInfo,
   identity: Identity,
   all: Choice,
-  { tuning = "warm", cache, float16, onWarning }: GpuOptions,
+  { tuning = tuningFor(adapter), cache = browserCache(), float16, onWarning }: GpuOptions,
 ): Promise<Omit<Gpu, "shared" | "device">> {
   const found = cache && (await readFindings(cache, identity));
   const [checked, tuned] = [new Map(found?.checked), new Map(found?.tuned)];

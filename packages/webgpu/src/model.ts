@@ -137,7 +137,7 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
   async #prepare(calls: Calls, batch: number, { signal, onProgress }: WorkOptions): Promise<PreparedPlan> {
     const gpu = this.#gpu;
     const wanted = lowerToPlan(this.#graph, batch, gpu.choice);
-    const isTrusted = await checkKernels(gpu, wanted.plan);
+    const isTrusted = await checkKernels(gpu, wanted.plan, { signal, onProgress });
     throwIfAborted(signal);
     const lowered = isTrusted ? wanted : lowerToPlan(this.#graph, batch, gpu.choice);
     const before = this.#weights;

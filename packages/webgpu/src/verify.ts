@@ -1,4 +1,16 @@
-import { constant, fillWhole, type Graph, graph, type Input, input, ops, reference, type Tensor } from "@residual/core";
+import {
+  constant,
+  fillWhole,
+  type Graph,
+  graph,
+  type Input,
+  input,
+  ops,
+  reference,
+  type Tensor,
+  throwIfAborted,
+  type WorkOptions,
+} from "@residual/core";
 import type { Choice } from "./choice.ts";
 import type { Gpu } from "./device.ts";
 import { guarded } from "./guard.ts";
@@ -35,26 +47,31 @@ export interface Trial {
  * shader compilers are large) would else answer nonsense in silence. The cache remembers for the processes to come.
  * Where one fails, the device has only the plain kernels from then on, `onWarning` is told, and the answer is false.
  */
-export async function checkKernels(gpu: Gpu, plan: Plan): Promise<boolean> {
+export async function checkKernels(gpu: Gpu, plan: Plan, work: WorkOptions = {}): Promise<boolean> {
   const used = new Set(kernelsOf(plan).map(({ name }) => name));
   const before = gpu.checked.size;
   try {
-    return await checkAll(gpu, used);
+    return await checkAll(gpu, used, work);
   } finally {
     if (gpu.checked.size > before) await gpu.remember().catch(() => {}); // then the next process tries them again
   }
 }
 
-async function checkAll(gpu: Gpu, used: ReadonlySet<string>): Promise<boolean> {
-  for (const trial of trialsOf(gpu.choice)) {
-    if (!used.has(trial.name)) continue;
+async function checkAll(gpu: Gpu, used: ReadonlySet<string>, { signal, onProgress }: WorkOptions): Promise<boolean> {
+  const trials = trialsOf(gpu.choice).filter(({ name }) => used.has(name));
+  const total = trials.filter(({ name }) => !gpu.checked.has(name)).length;
+  let done = 0;
+  for (const trial of trials) {
     const known = gpu.checked.get(trial.name);
+    if (known === undefined) onProgress?.({ stage: "test kernels", done: done++, total });
+    throwIfAborted(signal);
     const right = known ?? (await gpu.shared.checks.get(trial.name, () => isRight(gpu, trial)));
     gpu.checked.set(trial.name, right);
     if (right) continue;
     gpu.distrust(trial.name);
     return false;
   }
+  if (total > 0) onProgress?.({ stage: "test kernels", done: total, total });
   return true;
 }
 

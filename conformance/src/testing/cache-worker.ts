@@ -1,0 +1,14 @@
+import { browserCache } from "@residual/webgpu";
+
+/** The part of a worker's scope that is used here. */
+interface Scope {
+  onmessage: ((event: { readonly data: string }) => void) | null;
+  postMessage(text: string | undefined): void;
+}
+
+const scope = globalThis as unknown as Scope;
+
+/** Answers with what the worker's cache holds under a key. */
+scope.onmessage = async ({ data: key }) => {
+  scope.postMessage(await browserCache()?.read(key));
+};
