@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fixtureWeights } from "./fixture.ts";
-import { ResidualError } from "./ir/errors.ts";
-import { constantsOf, graph } from "./ir/graph.ts";
+import { FormatError, ResidualError, ShapeError } from "./ir/errors.ts";
+import { constantsOf, type Graph, graph, valuesOf } from "./ir/graph.ts";
 import { print } from "./ir/print.ts";
 import { tensor } from "./ir/tensor.ts";
 import { variable } from "./ir/value.ts";
@@ -10,7 +10,6 @@ import { fromJson, toJson } from "./json.ts";
 import { resnet } from "./models/resnet.ts";
 import { variants } from "./models/variants.ts";
 import { add } from "./ops/index.ts";
-import { ops } from "./ops/nodes.ts";
 import { bind } from "./passes/bind.ts";
 import { optimize } from "./passes/index.ts";
 import { randomGraph } from "./testing/random-graph.ts";
@@ -87,30 +86,76 @@ describe("JSON", async () => {
         values: [{ kind: "constant", name: "c", shape: [1], dtype: "float8", base64: "AAAAAA==" }, ...tiny.values],
       },
     ],
-    [
-      "an attribute of the wrong kind",
-      {
-        ...tiny,
-        values: tiny.values.map((value) =>
-          value.kind === "node" ? { ...value, attributes: { stride: "x", epsilon: "x" } } : value,
-        ),
-      },
-    ],
   ])("refuses %s with a typed error", (_, json) => {
     expect(() => fromJson(json)).toThrow(ResidualError);
   });
 
-  const hostile = [{}, { kernel: null }, { pads: 1, kernel: 1 }, { axes: {} }, { shape: "N" }, { order: [9, 9] }];
-  const everyOp = Object.keys(ops).flatMap((op) => hostile.map((attributes) => [op, attributes] as const));
-  it.each(everyOp)("refuses %s of inputs and attributes %j with a typed error, or takes them", (op, attributes) => {
-    const values = tiny.values.map((value) => (value.kind === "node" ? { ...value, op, attributes } : value));
-    let thrown: unknown;
-    try {
-      fromJson({ ...tiny, values });
-    } catch (error) {
-      thrown = error;
-    }
-    expect(thrown === undefined || thrown instanceof ResidualError, String(thrown)).toBe(true);
+  it.each([
+    ["another kind", { stride: "22", padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 }, ShapeError],
+    ["another number of sides", { stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 }, ShapeError],
+    ["a text for a number", { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: "1" }, ShapeError],
+    [
+      "a name that the op lacks",
+      { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1, pads: 1 },
+      ShapeError,
+    ],
+    ["a short form", { stride: 1, padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1 }, FormatError],
+    ["one left out", { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1] }, FormatError],
+  ] as const)("refuses attributes of %s", (_, attributes, kind) => {
+    const values = tiny.values.map((value) =>
+      "op" in value && value.op === "conv2d" ? { ...value, attributes } : value,
+    );
+    expect(() => fromJson({ ...tiny, values })).toThrow(kind);
+  });
+
+  it("refuses an input that an op does not have", () => {
+    const values = tiny.values.map((value) =>
+      "op" in value && value.op === "relu" ? { ...value, inputs: { ...value.inputs, y: value.inputs.x! } } : value,
+    );
+    expect(() => fromJson({ ...tiny, values })).toThrow("relu: there is no input y; there are x");
+  });
+
+  it("refuses any change with a typed error, or reads a graph that could have been built", async () => {
+    const junk = fc.oneof(
+      fc.jsonValue(),
+      fc.constantFrom(-1, 0, 0.5, 1e300, "N", "", "constructor", "__proto__", "relu", "conv2d", [], {}, [1, 1], null),
+    );
+    const bound = (name: "pytorch_unit" | "mlperf_tiny_resnet8") =>
+      bind(resnet(variants[name]), fixtureWeights(resnet(variants[name]), "v1"));
+    const count = variable("count", tensor([2], [3, 4]));
+    const counter = graph({
+      name: "counter",
+      inputs: {},
+      outputs: { count },
+      updates: [{ variable: count, value: add({ a: count, b: count }) }],
+    });
+    const whole = await Promise.all(
+      [bound("pytorch_unit"), optimize(bound("pytorch_unit")), counter].map((each) => toJson(each)),
+    );
+    let read = 0;
+    fc.assert(
+      fc.property(
+        fc.constantFrom(tiny, ...whole),
+        fc.infiniteStream(fc.nat()),
+        fc.array(junk, { minLength: 1, maxLength: 2 }),
+        (json, choices, values) => {
+          const next = (below: number) => choices.next().value % below;
+          const mutant = values.reduce((given, value) => changed(given, value, next), structuredClone<unknown>(json));
+          let graph: Graph;
+          try {
+            graph = fromJson(mutant);
+          } catch (error) {
+            expect(error).toBeInstanceOf(ResidualError);
+            return;
+          }
+          read++;
+          expect(print(through(JSON.parse(JSON.stringify(mutant))))).toBe(print(graph));
+          for (const { shape } of valuesOf(graph)) expect(shape.every((size) => size === "N" || size >= 1)).toBe(true);
+        },
+      ),
+      { numRuns: 2000 },
+    );
+    expect(read).toBeGreaterThan(20);
   });
 });
 
@@ -129,6 +174,27 @@ describe("without its numbers", () => {
     const json = await toJson(net, { isHollow: true });
     expect(() => fromJson(json)).toThrow("the numbers of conv1.weight are not in it");
     const wrong = new Map(sources).set("conv1.weight", tensor([2], [1, 2]));
-    expect(() => fromJson(json, wrong)).toThrow("conv1.weight is [16,3,3,3], and its source [2]");
+    expect(() => fromJson(json, wrong)).toThrow("conv1.weight is [16, 3, 3, 3], and its source [2]");
   });
 });
+
+/** JSON with one of its parts, however deep, replaced, removed, doubled or renamed. */
+function changed(json: unknown, value: unknown, next: (below: number) => number): unknown {
+  if (typeof json !== "object" || json === null || Object.keys(json).length === 0) return value;
+  const entries = Object.entries(json);
+  const at = next(entries.length);
+  const [key, old] = entries[at]!;
+  const deeper = typeof old === "object" && old !== null && next(8) > 0;
+  if (deeper) {
+    entries[at] = [key, changed(old, value, next)];
+  } else {
+    const another: [string, unknown][][] = [
+      [[key, value]],
+      [],
+      [entries[next(entries.length)]!, [key, old]],
+      [["x", old]],
+    ];
+    entries.splice(at, 1, ...another[next(another.length)]!);
+  }
+  return Array.isArray(json) ? entries.map(([, each]) => each) : Object.fromEntries(entries);
+}

@@ -1,5 +1,6 @@
-import { FormatError, ResidualError } from "./ir/errors.ts";
+import { FormatError } from "./ir/errors.ts";
 import { type Graph, graph, valuesOf } from "./ir/graph.ts";
+import { describeValue, shortList, shortText } from "./ir/messages.ts";
 import { mapValues } from "./ir/names.ts";
 import { readTensor, type Source } from "./ir/source.ts";
 import { type RealTensor, sizeOf, tensorOf } from "./ir/tensor.ts";
@@ -14,7 +15,7 @@ import {
   type Value,
   variable,
 } from "./ir/value.ts";
-import { applyOp, isOpName, type OpName } from "./ops/nodes.ts";
+import { applyOp, isOpName } from "./ops/nodes.ts";
 
 /** The version of the JSON below. A reader refuses any other. */
 const FORMAT = "residual-graph/1";
@@ -37,14 +38,16 @@ export interface GraphJson {
 type ValueJson =
   | { readonly kind: "input"; readonly name: string; readonly shape: Shape }
   | { readonly kind: "parameter"; readonly name: string; readonly shape: readonly number[] }
-  | {
-      readonly kind: "constant" | "variable";
-      readonly name: string;
-      readonly shape: readonly number[];
-      readonly dtype: "float32" | "float64";
-      readonly base64?: string;
-    }
+  | DataJson
   | NodeJson;
+
+interface DataJson {
+  readonly kind: "constant" | "variable";
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: "float32" | "float64";
+  readonly base64?: string;
+}
 
 interface NodeJson {
   readonly kind: "node";
@@ -90,19 +93,19 @@ async function valueJson(value: Value, isHollow: boolean): Promise<ValueJson> {
  * The graph that `toJson` wrote. Shapes are worked out anew, so a graph that is read is one that could have been built.
  * `sources` has, by the names of constants and variables, the numbers that the JSON leaves out.
  *
- * Throws FormatError for JSON of another format or version and for numbers that are nowhere, ShapeError where an op
- * refuses its inputs.
+ * Throws FormatError for JSON of another format or version, for values that are not as `toJson` writes them, and for
+ * numbers that are nowhere; ShapeError where an op refuses its inputs or attributes.
  */
 export function fromJson(json: unknown, sources: ReadonlyMap<string, Source> = new Map()): Graph {
   if (!isGraphJson(json)) return refuse("it has another format");
   const known = new Map<string, Value>();
-  const find = (name: string): Value => known.get(name) ?? refuse(`${name} is read before it is defined`);
+  const find = (name: string): Value => known.get(name) ?? refuse(`${shortText(name)} is read before it is defined`);
   const findKind = <K extends Value["kind"]>(name: string, kind: K): Extract<Value, { kind: K }> => {
     const value = find(name);
-    return isOfKind(value, kind) ? value : refuse(`${name} is a ${value.kind}, where a ${kind} is needed`);
+    return isOfKind(value, kind) ? value : refuse(`${shortText(name)} is a ${value.kind}, where a ${kind} is needed`);
   };
   for (const part of json.values) {
-    if (known.has(part.name)) refuse(`${part.name} is defined twice`);
+    if (known.has(part.name)) refuse(`${shortText(part.name)} is defined twice`);
     known.set(part.name, readValue(part, find, sources));
   }
   return graph({
@@ -131,56 +134,78 @@ function readValue(part: ValueJson, find: (name: string) => Value, sources: Read
     case "variable":
       return variable(part.name, sourceOf(part, sources));
     case "node":
-      if (!isOpName(part.op)) refuse(`${part.name} is a ${part.op}, an op that this version does not know`);
-      return named(part.name, applied(part, part.op, mapValues(part.inputs, find)));
-    default:
-      return refuse(`a value is of kind ${String((part as { kind: unknown }).kind)}`);
+      return named(part.name, readNode(part, find));
   }
 }
 
-type StoredJson = Extract<ValueJson, { readonly dtype: string }>;
-
-function sourceOf({ name, dtype, shape, base64 }: StoredJson, sources: ReadonlyMap<string, Source>): Source {
-  if (base64 !== undefined) return decode(dtype, shape, base64);
-  const source = sources.get(name) ?? refuse(`the numbers of ${name} are not in it`);
-  if (source.shape.join() === shape.join()) return source;
-  return refuse(`${name} is [${shape}], and its source [${source.shape}]`);
+/** Attributes are written out in full: what a reader would have to add or to change, another writer has written. */
+function readNode({ name, op, inputs, attributes }: NodeJson, find: (name: string) => Value): AnyNode {
+  if (!isOpName(op)) refuse(`${shortText(name)} is a ${shortText(op)}, an op that this version does not know`);
+  const node = applyOp(op, mapValues(inputs, find), attributes);
+  if (JSON.stringify(node.attributes) !== JSON.stringify(inOrder(attributes, node.attributes)))
+    refuse(`the attributes of ${shortText(name)} are not written out in full`);
+  return node;
 }
 
-/** Ops take attributes that the compiler has checked; from JSON they may be anything. */
-function applied({ name, attributes }: NodeJson, op: OpName, inputs: { readonly [input: string]: Value }): AnyNode {
-  try {
-    return applyOp(op, inputs, attributes);
-  } catch (error) {
-    if (error instanceof ResidualError) throw error;
-    const given = JSON.stringify({ inputs: Object.keys(inputs), attributes }).slice(0, 200);
-    return refuse(`${name} is ${op} of ${given}, which it does not take`);
-  }
+function inOrder(attributes: Attributes, order: Attributes): Attributes {
+  return mapValues(order, (_, name) => attributes[name]!);
 }
 
-/** Just enough to walk the JSON safely; the ops themselves check what the values say. Throws FormatError. */
+/** Enough to walk the JSON safely; the ops themselves check what the values say. Throws FormatError. */
 function isGraphJson(json: unknown): json is GraphJson {
-  if (!isRecord(json)) return refuse(`expected an object, found ${JSON.stringify(json)?.slice(0, 40)}`);
-  if (json.format !== FORMAT) refuse(`the format is ${String(json.format)}`);
+  if (!isRecord(json)) return refuse(`expected an object, found ${describeValue(json)}`);
+  if (json.format !== FORMAT) refuse(`the format is ${describeValue(json.format)}`);
   const { name, inputs, outputs, aliases, updates, values } = json;
-  const strings = (record: unknown) =>
-    isRecord(record) && Object.values(record).every((text) => typeof text === "string");
   if (typeof name !== "string") refuse("expected a text as the name");
-  if (!Array.isArray(inputs) || inputs.some((text) => typeof text !== "string"))
-    refuse("expected a list of names as inputs");
-  if (!strings(outputs) || !strings(aliases) || !strings(updates))
+  if (!Array.isArray(inputs) || !inputs.every(isText)) refuse("expected a list of names as inputs");
+  if (!areTexts(outputs) || !areTexts(aliases) || !areTexts(updates))
     refuse("expected names as outputs, aliases and updates");
-  if (!Array.isArray(values) || values.some((value) => !wellFormed(value, strings))) refuse("a value is malformed");
+  if (!Array.isArray(values)) return refuse(`expected a list of values, found ${describeValue(values)}`);
+  for (const value of values) checkValue(value);
   return true;
 }
 
-function wellFormed(value: unknown, strings: (record: unknown) => boolean): boolean {
-  if (!isRecord(value) || typeof value.name !== "string") return false;
-  if (value.kind === "node") return strings(value.inputs) && isRecord(value.attributes);
-  const shape = value.shape;
-  return (
-    Array.isArray(shape) && shape.every((size, axis) => (size === "N" && axis === 0) || Number.isSafeInteger(size))
-  );
+const fieldsOf: { readonly [Kind in Value["kind"]]: { readonly [field: string]: (value: unknown) => boolean } } = {
+  input: { shape: (shape) => isShape(shape, true) },
+  parameter: { shape: (shape) => isShape(shape, false) },
+  constant: { shape: (shape) => isShape(shape, false), dtype: isDType, base64: isTextOrAbsent },
+  variable: { shape: (shape) => isShape(shape, false), dtype: isDType, base64: isTextOrAbsent },
+  node: { op: isText, inputs: areTexts, attributes: isRecord },
+};
+
+function checkValue(value: unknown): void {
+  if (!isRecord(value)) refuse(`a value is ${describeValue(value)}`);
+  const { kind, name } = value;
+  if (!isText(name)) refuse(`a value's name is ${describeValue(name)}`);
+  if (!isText(kind) || !Object.hasOwn(fieldsOf, kind)) refuse(`${shortText(name)} is of kind ${describeValue(kind)}`);
+  const fields = fieldsOf[kind as Value["kind"]];
+  for (const [field, holds] of Object.entries(fields))
+    if (!holds(value[field])) refuse(`the ${field} of ${shortText(name)} is ${describeValue(value[field])}`);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+function isTextOrAbsent(value: unknown): boolean {
+  return value === undefined || isText(value);
+}
+
+function areTexts(record: unknown): boolean {
+  return isRecord(record) && Object.values(record).every(isText);
+}
+
+function isDType(value: unknown): boolean {
+  return value === "float32" || value === "float64";
+}
+
+/** Sizes from 1 on, so many that a number counts the elements; of an input's, the first may be open. */
+function isShape(shape: unknown, mayBeOpen: boolean): boolean {
+  if (!Array.isArray(shape)) return false;
+  const sizes: readonly unknown[] = [...shape].slice(mayBeOpen && shape[0] === "N" ? 1 : 0);
+  const areSizes = (each: readonly unknown[]): each is readonly number[] =>
+    each.every((size) => Number.isSafeInteger(size) && (size as number) >= 1);
+  return areSizes(sizes) && Number.isSafeInteger(sizeOf(sizes));
 }
 
 function isRecord(value: unknown): value is { [key: string]: unknown } {
@@ -199,21 +224,30 @@ function encode({ data }: RealTensor): string {
   return btoa(text);
 }
 
-function decode(dtype: "float32" | "float64", shape: readonly number[], base64: string): RealTensor {
-  const size = { float32: 4, float64: 8 }[dtype] ?? refuse(`a constant is of ${String(dtype)}`);
-  const text = bytesOf(base64);
-  if (text.length !== sizeOf(shape) * size) refuse(`a constant of shape [${shape}] holds ${text.length} bytes`);
-  const { buffer } = Uint8Array.from(text, (character) => character.charCodeAt(0));
+function sourceOf({ base64, ...data }: DataJson, sources: ReadonlyMap<string, Source>): Source {
+  if (base64 !== undefined) return decode(data, base64);
+  const { name, shape } = data;
+  const source = sources.get(name) ?? refuse(`the numbers of ${shortText(name)} are not in it`);
+  if (source.shape.join() === shape.join()) return source;
+  return refuse(`${shortText(name)} is [${shortList(shape)}], and its source [${shortList(source.shape)}]`);
+}
+
+function decode({ name, dtype, shape }: Omit<DataJson, "base64">, base64: string): RealTensor {
+  const bytes = bytesOf(base64, name);
+  const size = dtype === "float64" ? 8 : 4;
+  if (bytes.length !== sizeOf(shape) * size)
+    refuse(`${shortText(name)} is ${dtype} of shape [${shortList(shape)}] and holds ${bytes.length} bytes`);
+  const { buffer } = Uint8Array.from(bytes, (character) => character.charCodeAt(0));
   return dtype === "float64"
     ? tensorOf("float64", shape, new Float64Array(buffer))
     : tensorOf("float32", shape, new Float32Array(buffer));
 }
 
-function bytesOf(base64: string): string {
+function bytesOf(base64: string, name: string): string {
   try {
     return atob(base64);
   } catch {
-    return refuse("a constant is no base64");
+    return refuse(`the numbers of ${shortText(name)} are not in base64`);
   }
 }
 

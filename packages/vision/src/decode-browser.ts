@@ -49,17 +49,17 @@ interface WebGl {
 const decodeFile = imageDecoder({ readBytes, decodeFile: decodeInBrowser });
 
 /**
- * The pixels of an image: of a file from a URL, a Blob or File, a Response, bytes or a stream; of an image element, whose
- * file is fetched; of a video element, a VideoFrame, an ImageBitmap or a canvas, as a canvas gives them; or those that
- * ImageData or an object `{ width, height, data }` of RGB or RGBA holds.
+ * The pixels of an image: of a file from a URL, a Blob or File, a Response, bytes or a stream; of an image element,
+ * whose file is fetched; of a video element, a VideoFrame, an ImageBitmap or a canvas, as a canvas gives them; or those
+ * that ImageData or an object `{ width, height, data }` of RGB or RGBA holds.
  *
  * JPEG, PNG, WebP, GIF, BMP, PBM, PGM and PPM files give the bits that they give in Node, which are Pillow's, with one
  * deviation: a CMYK JPEG differs by at most one level, since browsers do not give its inks. Colours beneath alpha are
  * read by way of WebGL 2, as a canvas loses them. TIFF is not read, since browsers do not decode it.
  *
  * The header is checked against `maxPixels` before any pixel is read. Throws FormatError for what is no whole image (or
- * not found, or too large), UnsupportedError for what this browser does not decode, ShapeError for pixels that do not fit
- * their size, AbortError, OutOfMemoryError.
+ * not found, or too large), UnsupportedError for what this browser does not decode, ShapeError for pixels that do not
+ * fit their size, AbortError, OutOfMemoryError.
  */
 export async function decodeImage(source: Picture, options: DecodeOptions = {}): Promise<Pixels> {
   return decodeFile(drawn(source) ?? source, options);

@@ -1,7 +1,17 @@
 import { check } from "./errors.ts";
+import { describeValue, shortList } from "./messages.ts";
 import { mapValues } from "./names.ts";
 import type { Tensor } from "./tensor.ts";
-import { type AnyNode, type Attributes, formatShape, input, type Pads, type Shape, type Value } from "./value.ts";
+import {
+  type AnyNode,
+  type Attribute,
+  type Attributes,
+  formatShape,
+  input,
+  type Pads,
+  type Shape,
+  type Value,
+} from "./value.ts";
 
 /** `{ x: T, weight: T, bias?: T }` for inputs "x" | "weight" and optional "bias". */
 export type InputRecord<Required extends string, Optional extends string, T> = { readonly [K in Required]: T } & {
@@ -17,6 +27,20 @@ export type InputRole = "data" | "weight" | "bias" | "scale" | "shift" | "mean" 
 /** The role of each input, in the op's order. */
 export type InputRoles<Names extends string> = { readonly [K in Names]: InputRole };
 
+/** What an attribute holds: a number, [down, right], [top, left, bottom, right], or true or false. */
+export type AttributeKind = "number" | "pair" | "sides" | "flag";
+
+type KindOf<Value extends Attribute> = Value extends boolean
+  ? "flag"
+  : Value extends number
+    ? "number"
+    : Value extends Pads
+      ? "sides"
+      : "pair";
+
+/** The kind of each attribute. */
+export type AttributeKinds<Canonical extends Attributes> = { readonly [K in keyof Canonical]: KindOf<Canonical[K]> };
+
 /** What every op states, however it is computed. */
 interface OpDeclaration<
   Name extends string,
@@ -30,6 +54,8 @@ interface OpDeclaration<
   readonly inputs: InputRoles<Required>;
   /** Inputs that may be left out. */
   readonly optional?: InputRoles<Optional>;
+  /** What each attribute holds. Nodes are checked by it, since callers and files may hold anything. */
+  readonly attributeKinds: AttributeKinds<Canonical>;
   /**
    * Options as people write them (`stride: 2`) to the one form that nodes hold (`stride: [2, 2]`).
    *
@@ -121,9 +147,7 @@ export function defineOp<
 >(
   definition: OpDefinition<Name, Required, Optional, Options, Canonical>,
 ): Op<Name, Required, Optional, Options, Canonical> {
-  const apply = (inputs: InputRecord<Required, Optional, Value | undefined>, options: Options = {} as Options) =>
-    applyDefinition(definition, inputs, options);
-  return callable(apply, definition);
+  return callable(definition);
 }
 
 /** Declares an op that other ops express. */
@@ -136,29 +160,14 @@ export function defineComposite<
 >(
   definition: CompositeDefinition<Name, Required, Optional, Options, Canonical>,
 ): CompositeOp<Name, Required, Optional, Options, Canonical> {
-  const shaped = {
+  return callable({
     ...definition,
     shape(shapes: InputRecord<Required, Optional, Shape>, attributes: Canonical): Shape {
       definition.check?.(shapes, attributes);
       const inputs = mapValues<Shape, Value>({ ...shapes }, (shape, name) => input(name, shape));
       return definition.decompose(inputs as InputRecord<Required, Optional, Value>, attributes).shape;
     },
-  };
-  const apply = (inputs: InputRecord<Required, Optional, Value | undefined>, options: Options = {} as Options) =>
-    applyDefinition(shaped, inputs, options);
-  return callable(apply, shaped);
-}
-
-/**
- * The function with the definition's properties. Functions have a `name` of their own, which must be made to be the
- * op's.
- */
-function callable<F extends (...words: never[]) => AnyNode, D extends { readonly name: string }>(
-  apply: F,
-  { name, ...rest }: D,
-): F & D {
-  const named = Object.defineProperty(apply, "name", { value: name, enumerable: true });
-  return Object.assign(named, rest) as F & D;
+  });
 }
 
 /** The part of a definition that makes a node. */
@@ -166,29 +175,80 @@ interface Applicable {
   readonly name: string;
   readonly inputs: InputRoles<string>;
   readonly optional?: InputRoles<string>;
+  readonly attributeKinds: { readonly [name: string]: AttributeKind };
   attributes(options: object): Attributes;
   shape(inputs: { readonly [input: string]: Shape }, attributes: Attributes): Shape;
 }
 
-/** A node of the op. Throws ShapeError for inputs that are missing or do not fit. */
+/**
+ * The function that applies a definition, with the definition's properties. Functions have a `name` of their own, which
+ * must be made to be the op's.
+ */
+function callable<Required extends string, Optional extends string, Options extends object, D extends Applicable>(
+  definition: D,
+): Apply<Required, Optional, Options> & D {
+  const { name, ...rest } = definition;
+  const apply: Apply<Required, Optional, Options> = (inputs, options) =>
+    applyDefinition(definition, inputs, options ?? {});
+  const named = Object.defineProperty(apply, "name", { value: name, enumerable: true });
+  return Object.assign(named, rest) as Apply<Required, Optional, Options> & D;
+}
+
+/** A node of the op. Throws ShapeError for inputs and attributes that are missing, unknown or do not fit. */
 export function applyDefinition(
   op: Applicable,
   inputs: { readonly [input: string]: Value | undefined },
   options: object,
 ): AnyNode {
+  const known = { ...op.inputs, ...op.optional };
   for (const name of Object.keys(op.inputs)) check(inputs[name] !== undefined, op.name, `input ${name} is missing`);
-  const present = Object.keys({ ...op.inputs, ...op.optional }).flatMap((name): [string, Value][] => {
+  checkNames(op.name, "input", inputs, known);
+  checkNames(op.name, "option", options, op.attributeKinds);
+  const present = Object.keys(known).flatMap((name): [string, Value][] => {
     const value = inputs[name];
     return value ? [[name, value]] : [];
   });
   const attributes = op.attributes(options);
+  for (const [name, kind] of Object.entries(op.attributeKinds)) checkKind(op.name, name, attributes[name], kind);
   const shapes = Object.fromEntries(present.map(([name, { shape }]) => [name, shape]));
   const shape = op.shape(shapes, attributes);
   return { kind: "node", op: op.name, name: "", inputs: Object.fromEntries(present), attributes, shape };
 }
 
+function checkNames(op: string, what: string, given: object, known: object): void {
+  const unknown = Object.keys(given).filter((name) => !Object.hasOwn(known, name));
+  const expected = shortList(Object.keys(known)) || "none";
+  check(unknown.length === 0, op, `there is no ${what} ${shortList(unknown)}; there are ${expected}`);
+}
+
+const isNumber = (value: unknown): boolean => typeof value === "number";
+const areNumbers = (value: unknown, count: number): boolean =>
+  Array.isArray(value) && value.length === count && value.every(isNumber);
+
+const kinds: {
+  readonly [Kind in AttributeKind]: { readonly expected: string; readonly holds: (value: unknown) => boolean };
+} = {
+  number: { expected: "a number", holds: isNumber },
+  pair: { expected: "one number or [down, right]", holds: (value) => areNumbers(value, 2) },
+  sides: { expected: "one number or [top, left, bottom, right]", holds: (value) => areNumbers(value, 4) },
+  flag: { expected: "true or false", holds: (value) => typeof value === "boolean" },
+};
+
+function checkKind(op: string, name: string, value: unknown, kind: AttributeKind): void {
+  const { expected, holds } = kinds[kind];
+  const found = Array.isArray(value) ? `[${shortList(value.map(describeNumber))}]` : describeNumber(value);
+  check(holds(value), op, `${name} is ${found}, expected ${expected}`);
+}
+
+function describeNumber(value: unknown): string {
+  return typeof value === "number" ? String(value) : describeValue(value);
+}
+
 /** For ops that have no attributes. */
-export const noAttributes = (): Record<never, never> => ({});
+export const noAttributes: {
+  readonly attributeKinds: Record<never, never>;
+  readonly attributes: () => Record<never, never>;
+} = { attributeKinds: {}, attributes: () => ({}) };
 
 /** The axes of an image tensor [N, C, H, W]. */
 export function rank4(shape: Shape, label: string): readonly [Shape[0] & {}, number, number, number] {

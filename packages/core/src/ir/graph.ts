@@ -45,6 +45,7 @@ declare const selectable: unique symbol;
  * G2  every input that a value is computed from is declared.
  * G3  an update's value has the shape of its variable.
  * G4  a variable has at most one update.
+ * G5  an input is declared under its own name.
  */
 export function graph<In extends string, Out extends string, Names extends string = string>(parts: {
   name: string;
@@ -54,6 +55,8 @@ export function graph<In extends string, Out extends string, Names extends strin
   updates?: readonly Update[];
 }): Graph<In, Out, Names> {
   const made = withNames<In, Out, Names>({ aliases: {}, updates: [], ...parts });
+  for (const [key, { name }] of Object.entries<Input>(made.inputs))
+    check(key === name, "graph.G5", `input ${name} is declared as ${key}`);
   checkUpdates(made);
   return made;
 }

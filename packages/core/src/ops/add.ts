@@ -12,7 +12,7 @@ import { formatShape } from "../ir/value.ts";
 export const add: Op<"add", "a" | "b"> = defineOp({
   name: "add",
   inputs: { a: "data", b: "data" },
-  attributes: noAttributes,
+  ...noAttributes,
   shape({ a, b }) {
     check(a.join() === b.join(), "add.C1", `a is ${formatShape(a)}, b is ${formatShape(b)}`);
     return a;

@@ -31,6 +31,7 @@ export type AveragePool2dAttributes = {
 export const averagePool2d: Op<"averagePool2d", "x", never, AveragePool2dOptions, AveragePool2dAttributes> = defineOp({
   name: "averagePool2d",
   inputs: { x: "data" },
+  attributeKinds: { window: "pair", stride: "pair", ceil: "flag" },
   attributes: ({ window, stride = window, ceil = false }: AveragePool2dOptions): AveragePool2dAttributes => ({
     window: pair(window),
     stride: pair(stride),

@@ -15,7 +15,7 @@ export type BatchNormAttributes = { readonly epsilon: number };
  *   x [N, C, H, W], scale [C], shift [C], mean [C], variance [C]  ->  [N, C, H, W]
  * C1  x has rank 4.
  * C2  scale, shift, mean and variance have shape [C].
- * C3  epsilon is not negative.
+ * C3  epsilon is finite and not negative.
  * Source: Ioffe and Szegedy 2015, algorithm 2; PyTorch BatchNorm2d in eval mode (weight, bias, running_mean,
  * running_var).
  */
@@ -28,6 +28,7 @@ export const batchNorm: Op<
 > = defineOp({
   name: "batchNorm",
   inputs: { x: "data", scale: "scale", shift: "shift", mean: "mean", variance: "variance" },
+  attributeKinds: { epsilon: "number" },
   attributes: ({ epsilon = 1e-5 }: BatchNormOptions): BatchNormAttributes => ({ epsilon }),
   shape({ x, ...perChannel }, { epsilon }) {
     const [, channels] = rank4(x, "batchNorm.C1");
@@ -35,7 +36,7 @@ export const batchNorm: Op<
       const fits = shape.length === 1 && shape[0] === channels;
       check(fits, "batchNorm.C2", `${name} is ${formatShape(shape)}, x has ${channels} channels`);
     }
-    check(epsilon >= 0, "batchNorm.C3", `epsilon is ${epsilon}`);
+    check(epsilon >= 0 && epsilon < Infinity, "batchNorm.C3", `epsilon is ${epsilon}`);
     return x;
   },
   evaluate({ x, scale, shift, mean, variance }, { epsilon }, shape) {

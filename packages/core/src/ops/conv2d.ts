@@ -57,6 +57,7 @@ export const conv2d: Op<"conv2d", "x" | "weight", "bias", Conv2dOptions, Conv2dA
   name: "conv2d",
   inputs: { x: "data", weight: "weight" },
   optional: { bias: "bias" },
+  attributeKinds: { stride: "pair", padding: "sides", dilation: "pair", groups: "number" },
   attributes: conv2dAttributes,
   shape({ x, weight, bias }, attributes) {
     const { stride, padding, dilation, groups } = attributes;

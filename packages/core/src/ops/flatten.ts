@@ -10,7 +10,7 @@ import { defineOp, noAttributes, type Op, rank4 } from "../ir/define-op.ts";
 export const flatten: Op<"flatten", "x"> = defineOp({
   name: "flatten",
   inputs: { x: "data" },
-  attributes: noAttributes,
+  ...noAttributes,
   shape({ x }) {
     const [n, c, h, w] = rank4(x, "flatten.C1");
     return [n, c * h * w];

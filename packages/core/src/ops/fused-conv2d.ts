@@ -30,6 +30,7 @@ export const fusedConv2d: CompositeOp<
   name: "fusedConv2d",
   inputs: { x: "data", weight: "weight" },
   optional: { bias: "bias", residual: "data" },
+  attributeKinds: { ...conv2d.attributeKinds, relu: "flag" },
   attributes: ({ relu = false, ...options }: FusedConv2dOptions): FusedConv2dAttributes => ({
     ...conv2d.attributes(options),
     relu,

@@ -10,7 +10,7 @@ import { defineOp, dims4, noAttributes, type Op, rank4 } from "../ir/define-op.t
 export const globalAveragePool: Op<"globalAveragePool", "x"> = defineOp({
   name: "globalAveragePool",
   inputs: { x: "data" },
-  attributes: noAttributes,
+  ...noAttributes,
   shape({ x }) {
     const [n, c] = rank4(x, "globalAveragePool.C1");
     return [n, c, 1, 1];

@@ -17,7 +17,7 @@ export const linear: Op<"linear", "x" | "weight", "bias"> = defineOp({
   name: "linear",
   inputs: { x: "data", weight: "weight" },
   optional: { bias: "bias" },
-  attributes: noAttributes,
+  ...noAttributes,
   shape({ x, weight, bias }) {
     const [n, features] = rank2(x, "linear.C1");
     const [outputs, expected] = rank2(weight, "linear.C2");

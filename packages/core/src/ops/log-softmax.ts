@@ -11,7 +11,7 @@ import { rowSum } from "./softmax.ts";
 export const logSoftmax: Op<"logSoftmax", "x"> = defineOp({
   name: "logSoftmax",
   inputs: { x: "data" },
-  attributes: noAttributes,
+  ...noAttributes,
   shape({ x }) {
     rank2(x, "logSoftmax.C1");
     return x;

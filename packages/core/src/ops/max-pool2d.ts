@@ -42,6 +42,7 @@ export type MaxPool2dAttributes = {
 export const maxPool2d: Op<"maxPool2d", "x", never, MaxPool2dOptions, MaxPool2dAttributes> = defineOp({
   name: "maxPool2d",
   inputs: { x: "data" },
+  attributeKinds: { window: "pair", stride: "pair", padding: "sides" },
   attributes: ({ window, stride = window, padding = 0 }: MaxPool2dOptions): MaxPool2dAttributes => ({
     window: pair(window),
     stride: pair(stride),

@@ -13,7 +13,7 @@ import { formatShape } from "../ir/value.ts";
 export const multiply: Op<"multiply", "x" | "gate"> = defineOp({
   name: "multiply",
   inputs: { x: "data", gate: "data" },
-  attributes: noAttributes,
+  ...noAttributes,
   shape({ x, gate }) {
     const [n, c] = rank4(x, "multiply.C1");
     const fits = gate.join() === [n, c, 1, 1].join() || gate.join() === x.join();

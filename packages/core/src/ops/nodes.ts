@@ -1,4 +1,4 @@
-import { applyDefinition, type InputRecord, type InputRoles } from "../ir/define-op.ts";
+import { type AttributeKind, applyDefinition, type InputRecord, type InputRoles } from "../ir/define-op.ts";
 import { check, ShapeError } from "../ir/errors.ts";
 import { type Graph, inputsOf, valuesOf } from "../ir/graph.ts";
 import { shortText } from "../ir/messages.ts";
@@ -56,6 +56,8 @@ export interface PlainOp {
   readonly inputs: InputRoles<string>;
   /** Inputs that may be left out, with the role of each. */
   readonly optional?: InputRoles<string>;
+  /** What each attribute of a node holds. */
+  readonly attributeKinds: { readonly [attribute: string]: AttributeKind };
   attributes(options: object): AnyNode["attributes"];
   shape(inputs: { readonly [input: string]: Shape }, attributes: AnyNode["attributes"]): Shape;
   /** Of primitive ops. `evaluateOp` works for all. */

@@ -21,6 +21,7 @@ export type PadChannelsAttributes = { readonly before: number; readonly after: n
 export const padChannels: Op<"padChannels", "x", never, PadChannelsOptions, PadChannelsAttributes> = defineOp({
   name: "padChannels",
   inputs: { x: "data" },
+  attributeKinds: { before: "number", after: "number" },
   attributes: ({ before = 0, after = 0 }: PadChannelsOptions): PadChannelsAttributes => ({ before, after }),
   shape({ x }, { before, after }) {
     const [n, c, h, w] = rank4(x, "padChannels.C1");

@@ -9,7 +9,7 @@ import { defineOp, noAttributes, type Op } from "../ir/define-op.ts";
 export const relu: Op<"relu", "x"> = defineOp({
   name: "relu",
   inputs: { x: "data" },
-  attributes: noAttributes,
+  ...noAttributes,
   shape: ({ x }) => x,
   evaluate: ({ x }) => x.data.map((value) => Math.max(value, 0)),
 });

@@ -9,7 +9,7 @@ import { defineOp, noAttributes, type Op } from "../ir/define-op.ts";
 export const sigmoid: Op<"sigmoid", "x"> = defineOp({
   name: "sigmoid",
   inputs: { x: "data" },
-  attributes: noAttributes,
+  ...noAttributes,
   shape: ({ x }) => x,
   evaluate: ({ x }) => x.data.map((value) => 1 / (1 + Math.exp(-value))),
 });

@@ -10,7 +10,7 @@ import { defineOp, noAttributes, type Op, rank2 } from "../ir/define-op.ts";
 export const softmax: Op<"softmax", "x"> = defineOp({
   name: "softmax",
   inputs: { x: "data" },
-  attributes: noAttributes,
+  ...noAttributes,
   shape({ x }) {
     rank2(x, "softmax.C1");
     return x;

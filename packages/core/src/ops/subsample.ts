@@ -18,6 +18,7 @@ export type SubsampleAttributes = { readonly stride: readonly [number, number] }
 export const subsample: Op<"subsample", "x", never, SubsampleOptions, SubsampleAttributes> = defineOp({
   name: "subsample",
   inputs: { x: "data" },
+  attributeKinds: { stride: "pair" },
   attributes: ({ stride }: SubsampleOptions): SubsampleAttributes => ({ stride: pair(stride) }),
   shape({ x }, { stride }) {
     const [n, c, h, w] = rank4(x, "subsample.C1");
