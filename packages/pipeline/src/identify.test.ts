@@ -156,6 +156,13 @@ describe("weights", () => {
     await expect(wrong).rejects.toThrow(
       /^these weights fit cifar_resnet20 or cifar_resnet20_padend: \d+ problems .*(\n {2}.*){11}$/,
     );
+    const forged = new Weights(other.tensors, { model: `\u001b[31m\n${"x".repeat(1e6)}` });
+    await expect(prepare({ model: "resnet18", weights: forged })).rejects.toThrow(
+      /^these weights fit .*, and are for \\u\{1b\}\[31m\\u\{a\}x{10,300}…x{10,300}: \d+ problems/,
+    );
+    await expect(identify({ weights: forged })).rejects.toThrow(
+      / says it is for \\u\{1b\}.{10,300}, which is no model/,
+    );
     const said = prepare({ model: "resnet18", weights: "resnet20-cifar10" });
     await expect(said).rejects.toThrow(
       "these weights fit cifar_resnet20 or cifar_resnet20_padend, and are for cifar_resnet20: ",
@@ -178,7 +185,7 @@ describe("weights", () => {
     const wrapped = new Map([...both].map(([name, source]) => [name.replace(/^(?!ema)/, "model."), source]));
     const told: string[] = [];
     const weights = { tensors: wrapped, metadata: { preprocessing: JSON.stringify(row.preprocessing) } };
-    const { notes } = await identify({ model: row, weights, onWarning: (note) => told.push(note) });
+    const { notes } = await prepare({ model: row, weights, onWarning: (note) => told.push(note) });
     expect(notes).toEqual([expect.stringMatching(/^the names under "model\." are taken; left out: 1 other tensor/)]);
     expect(told).toEqual(notes);
   });

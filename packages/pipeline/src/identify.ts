@@ -13,6 +13,7 @@ import {
   variants,
   type WorkOptions,
 } from "@residual/core";
+import { nameOf, shown } from "@residual/kit/bytes";
 import { labelsOf } from "@residual/vision";
 import {
   knownWeights,
@@ -48,7 +49,7 @@ export interface PrepareOptions extends WorkOptions {
   readonly preprocessing?: Partial<Preprocessing> | undefined;
   /** [batch, channels, height, width]; an open batch of the preprocessing's crop where not given. */
   readonly input?: Shape | undefined;
-  /** Is told, in words for people, what was guessed and what was left out; also `notes` of what is identified. */
+  /** Is told by `prepare`, in words for people, the `notes` of what is identified. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
@@ -85,7 +86,7 @@ export async function identify(options: PrepareOptions): Promise<Identified> {
   const asked = options.model === undefined ? undefined : modelOf(options.model);
   const source = options.weights ?? weightsFor(asked);
   if (typeof source === "string" && source.startsWith("fixture:")) return fixture(source, asked, options);
-  const name = weightsName(source);
+  const name = nameOf(source, "the given weights");
   const raw = await weightsOf(source, options);
   if (typeof source === "string") rememberSources(source, raw.tensors);
   const model = asked ?? recordedModel(name, raw);
@@ -99,14 +100,8 @@ async function weightsOf(source: GivenWeights, options: WorkOptions): Promise<We
 
 function holdsTensors(source: GivenWeights): source is Extract<GivenWeights, NamedSources> {
   return (
-    typeof source === "object" && source !== null && "tensors" in source && typeof source.tensors.get === "function"
+    typeof source === "object" && source !== null && "tensors" in source && typeof source.tensors?.get === "function"
   );
-}
-
-function weightsName(source: GivenWeights): string {
-  if (typeof source === "string") return source;
-  const isUrl = typeof source === "object" && source !== null && "href" in source;
-  return isUrl ? source.href : "the given weights";
 }
 
 function fixture(weights: string, model: Model | undefined, options: PrepareOptions): Identified {
@@ -135,8 +130,6 @@ function describe({ name, spec: row }: Model, weights: Unnamed, options: Prepare
   const open = spec === row ? model : resnet(spec, { name, input });
   const preprocessingSource = preprocessing && sourceOf(raw, options.preprocessing);
   const guess = preprocessing && raw.tensors.size > 0 ? guessNote(weights.name, name, preprocessingSource) : [];
-  const allNotes = [...notes, ...guess];
-  for (const note of allNotes) options.onWarning?.(note);
   return {
     model: name,
     weights: weights.name,
@@ -147,7 +140,7 @@ function describe({ name, spec: row }: Model, weights: Unnamed, options: Prepare
     preprocessing,
     preprocessingSource,
     labels: labelsOf(raw.labels ? { ...spec, labels: raw.labels } : spec), // the weights' own first
-    notes: allNotes,
+    notes: [...notes, ...guess],
   };
 }
 
@@ -179,7 +172,7 @@ function recordedModel(name: string, weights: Weights): Model {
     throw new OptionError(`${name} does not say which model it is for${hint}; name it with \`model\``);
   }
   if (modelNameOf(model) !== undefined) return modelOf(model);
-  throw new FormatError(`${name} says it is for ${model}, which is no model here; name another`);
+  throw new FormatError(`${name} says it is for ${shown(model)}, which is no model here; name another`);
 }
 
 function weightsFor(model: Model | undefined): string {

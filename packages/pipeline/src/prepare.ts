@@ -1,4 +1,5 @@
 import { bind, type Graph, modelNameOf, type Preprocessing, resnet, type Shape, WeightsError } from "@residual/core";
+import { shown } from "@residual/kit/bytes";
 import { Weights } from "@residual/weights";
 import { modelsFitting } from "./fitting.ts";
 import { type Identified, identify, type PrepareOptions } from "./identify.ts";
@@ -11,7 +12,9 @@ export interface Prepared extends Identified {
 
 /** Identifies weights and model, and binds the two. Throws what `identify` and `bindModel` throw. */
 export async function prepare(options: PrepareOptions): Promise<Prepared> {
-  return bindModel(await identify(options));
+  const prepared = bindModel(await identify(options));
+  for (const note of prepared.notes) options.onWarning?.(note);
+  return prepared;
 }
 
 /**
@@ -35,7 +38,7 @@ function withOtherModels(error: WeightsError, { model, recordedModel, tensors }:
   if (fitting.some((name) => name === known)) return error;
   const hints = [
     ...(fitting.length > 0 ? [`fit ${fitting.slice(0, 3).join(" or ")}`] : []),
-    ...(recordedModel !== undefined && modelNameOf(recordedModel) !== known ? [`are for ${recordedModel}`] : []),
+    ...(recordedModel !== undefined && modelNameOf(recordedModel) !== known ? [`are for ${shown(recordedModel)}`] : []),
   ];
   return hints.length > 0 ? new WeightsError(`these weights ${hints.join(", and ")}: ${error.message}`) : error;
 }

@@ -43,7 +43,7 @@ export function evalCommand({ signal }: Context): Command {
       const { backend, description } = await chooseBackend(options.backend, { ...options, onWarning: remark });
       const work = { signal, onProgress: bar.onProgress, maxPixels: options.maxPixels };
       const preprocessing = preprocessingChanges(options);
-      const asked = { ...work, model, weights: options.weights, preprocessing, onWarning: remark };
+      const asked = { ...work, model, weights: options.weights, preprocessing };
       const identified = await identify(asked);
       const data = await openDataset(options.data, identified);
       const prepared = bindModel(identified, data.input);
@@ -53,6 +53,7 @@ export function evalCommand({ signal }: Context): Command {
       const ranks = await rank(executable, data, knownPreprocessing(prepared), limit, work);
       bar.end();
       remark(`${model} with ${prepared.weights}, on ${backend.name} (${description.library} ${description.version})`);
+      for (const note of prepared.notes) remark(note);
       if (data.note) remark(data.note);
       const report = score(ranks, data);
       say(options, report, () => words(report));
