@@ -1,5 +1,6 @@
 import { type Graph, type NamedSource, parametersOf, sizeOf, WeightsError } from "@residual/core";
 import { quote } from "./json-reader.ts";
+import { torchvisionName } from "./transformers-names.ts";
 import type { Weights } from "./weights.ts";
 
 /**
@@ -21,7 +22,13 @@ import type { Weights } from "./weights.ts";
  */
 export function underOnePrefix(weights: Weights, graph: Graph): Weights {
   const network = networkOf(graph);
-  const entries = [...weights.tensors].map(([name, source]): Entry => ({ name, bare: withoutWrappers(name), source }));
+  const entries = [...weights.tensors].map(
+    ([name, source]): Entry => ({
+      name,
+      bare: torchvisionName(withoutWrappers(name)),
+      source,
+    }),
+  );
   const sets = setsIn(entries, network);
   const whole = sets.filter(({ isWhole }) => isWhole);
   const chosen = whole.length > 0 ? oneOf(whole, network) : largestOf(sets, network);
@@ -55,7 +62,7 @@ export function isStray({ dtype, shape }: NamedSource): boolean {
   return shape.length === 0 || sizeOf(shape) === 0 || (dtype !== "float32" && dtype !== "float64");
 }
 
-/** A tensor of a file; `bare` is its name without what compilers and samplers put between a module's names. */
+/** A tensor of a file; `bare` is its name as torchvision has it, without the wrappers of single modules. */
 interface Entry {
   readonly name: string;
   readonly bare: string;

@@ -31,6 +31,8 @@ interface Scheme {
  *                 stage2_batchnorm4_{gamma, beta, running_mean,      layer2.1.bn2.{weight, bias, running_mean,
  *                 running_var}                                       running_var}
  *                 stage2_conv3_weight, stage2_conv4_weight           layer2.0.shortcut.weight, layer2.1.conv1.weight
+ *   transformers  resnet.encoder.stages.0.layers.1.layer.2.          layer1.1.bn3.bias (see transformers-names.ts)
+ *                 normalization.bias
  *   one prefix    module.model.X, backbone.X, … (see prefix.ts)      X
  *
  * Nothing is copied: a reordered tensor becomes a lazy source. Tensors that no parameter can be (counters, empty ones)
