@@ -14,18 +14,25 @@ const CLASSES = 10;
 /** A byte of label, then the planes red, green and blue. Source: cs.toronto.edu/~kriz/cifar.html, "Binary version". */
 const RECORD = 1 + 3 * PLANE;
 
+/** Bytes of one image in a CIFAR-10 binary file. */
+export const CIFAR10_RECORD: number = RECORD;
+
+/** The images in so many bytes. Throws FormatError where they are not whole records of 3,073 bytes, or none. */
+export function countCifar10(bytes: number): number {
+  const count = bytes / RECORD;
+  if (count > 0 && Number.isInteger(count)) return count;
+  throw new FormatError(
+    `CIFAR-10 file: found ${bytes} bytes, expected whole records of ${RECORD}; is it the binary version?`,
+  );
+}
+
 /**
- * The images of a CIFAR-10 binary file, in order. Throws FormatError before any image is made: for a size that is not
- * whole records of 3,073 bytes, and for a label above 9.
+ * The images of a CIFAR-10 binary file, in order, or of a stretch of one that begins with image `first`. Throws
+ * FormatError before any image is made: for a size that is not whole records of 3,073 bytes, and for a label above 9.
  */
-export function readCifar10(bytes: Uint8Array): readonly LabelledPixels[] {
-  const count = bytes.length / RECORD;
-  if (count === 0 || !Number.isInteger(count)) {
-    throw new FormatError(
-      `CIFAR-10 file: found ${bytes.length} bytes, expected whole records of ${RECORD}; is it the binary version?`,
-    );
-  }
-  for (let image = 0; image < count; image++) checkLabel(bytes[image * RECORD]!, image);
+export function readCifar10(bytes: Uint8Array, first = 0): readonly LabelledPixels[] {
+  const count = countCifar10(bytes.length);
+  for (let image = 0; image < count; image++) checkLabel(bytes[image * RECORD]!, first + image);
   return Array.from({ length: count }, (_, image) => record(bytes.subarray(image * RECORD, (image + 1) * RECORD)));
 }
 
