@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readFile, rm } from "node:fs/promises";
+import { appendFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { reference } from "@residual/core";
@@ -30,6 +30,22 @@ it("gives back what was done, infinities and all", async () => {
   await appendFile(path, '{"level":"nodes","na'); // the process ended here
   expect((await checkpoint(path, { backend: "a" })).done).toEqual([section]);
   expect(await readFile(path, "utf8")).toMatch(/\n$/); // the torn line is gone, so the next one is whole
+});
+
+it("believes no line that was changed since", async () => {
+  const path = join(folder, "progress");
+  await (await checkpoint(path, "run")).onSection(section);
+  const [head, line, end] = (await readFile(path, "utf8")).split("\n");
+  const changes = [
+    line!.replace("false", "true"),
+    line!.replace("resnet18", "resnet50"),
+    line!.slice(1),
+    line!.slice(65),
+  ];
+  for (const changed of changes) {
+    await writeFile(path, [head, changed, end].join("\n"));
+    expect((await checkpoint(path, "run")).done, changed).toEqual([]);
+  }
 });
 
 it("starts anew for another backend, and leaves nothing behind at the end", async () => {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { appendFile, readFile, rm, writeFile } from "node:fs/promises";
 import type { ConformOptions } from "./options.ts";
 import { parse, stringify } from "./report/numbers-json.ts";
@@ -10,28 +11,34 @@ export interface Checkpoint extends Required<Pick<ConformOptions, "done" | "onSe
 }
 
 /**
- * Keeps sections in a file as they are done, a line of JSON each. The first line says what they are sections `of` (the
- * backend with its versions, the level): where that is another, nothing is taken over, nor is it with `fresh`. A line
- * cut short is left out.
+ * Keeps sections in a file as they are done, a line each: the digest of its JSON, then the JSON. The first line says
+ * what they are sections `of` (the backend with its versions, the level): where that is another, nothing is taken over,
+ * nor is it with `fresh`. A line that was cut short or changed does not fit its digest, and is left out.
  */
 export async function checkpoint(path: string, of: unknown, { fresh = false } = {}): Promise<Checkpoint> {
   const head = stringify(of);
   const before = fresh ? "" : await readFile(path, "utf8").catch(() => "");
   const [first, ...lines] = before.split("\n");
   const done = first === head ? lines.flatMap(sectionOf) : [];
-  await writeFile(path, [head, ...done.map(stringify), ""].join("\n"));
+  await writeFile(path, [head, ...done.map(lineOf), ""].join("\n"));
   return {
     done,
-    onSection: (section) => appendFile(path, `${stringify(section)}\n`),
+    onSection: (section) => appendFile(path, `${lineOf(section)}\n`),
     end: () => rm(path, { force: true }),
   };
 }
 
-function sectionOf(line: string): Section[] {
-  try {
-    const section = parse(line) as Section;
-    return Array.isArray(section.checks) ? [section] : [];
-  } catch {
-    return [];
-  }
+function lineOf(section: Section): string {
+  const json = stringify(section);
+  return `${digestOf(json)} ${json}`;
 }
+
+function sectionOf(line: string): Section[] {
+  const [digest, json] = [line.slice(0, DIGITS), line.slice(DIGITS + 1)];
+  return digest === digestOf(json) ? [parse(json) as Section] : [];
+}
+
+/** Hexadecimal digits of a SHA-256. */
+const DIGITS = 64;
+
+const digestOf = (json: string): string => createHash("sha256").update(json).digest("hex");
