@@ -7,12 +7,16 @@ interface Badge {
   readonly color: "green" | "red";
 }
 
+/** A backend is called what its maker likes, and XML has no characters for controls. */
+const nameOn = (name: string): string => name.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, "\u{FFFD}");
+
 /** What fits on a badge: each backend, and how many of its checks passed. */
 function badgeOf(reports: readonly Report[]): Badge {
   const parts = reports.map(({ backend, sections, passed }) => {
     const checks = sections.flatMap((section) => section.checks);
     const failed = checks.filter((check) => !check.passed).length;
-    return passed ? `${backend.name} ${checks.length}` : `${backend.name} ${failed} of ${checks.length} fail`;
+    const name = nameOn(backend.name);
+    return passed ? `${name} ${checks.length}` : `${name} ${failed} of ${checks.length} fail`;
   });
   const good = reports.length > 0 && reports.every(({ passed }) => passed);
   return { label: "conformance", message: parts.join(" | ") || "nothing run", color: good ? "green" : "red" };

@@ -142,6 +142,15 @@ describe("badges", () => {
     expect(toBadge(sample())).toMatch(/^<svg /);
     expect(toBadge(sample("<script>"))).not.toContain("<script>");
   });
+
+  it("are XML whatever a backend is called", () => {
+    const [report] = sample();
+    const name = "a\0b\x1b[31m\n\x9b\u202E<&>";
+    const badge = toBadge([{ ...report!, backend: { ...report!.backend, name } }]);
+    expect(badge).not.toMatch(/[^\n\P{C}]/u);
+    expect(new XMLParser().parse(badge, true)).toHaveProperty("svg");
+    expect(badge).toContain("a\u{FFFD}b\u{FFFD}[31m");
+  });
 });
 
 describe("writing", () => {
