@@ -1,28 +1,53 @@
-import { styleText } from "node:util";
 import type { Progress, WorkOptions } from "@residual/core";
 import { Presets, SingleBar } from "cli-progress";
+import stringWidth from "string-width";
+import wrapAnsi from "wrap-ansi";
+import { printable, printableJson, shorten, styled } from "./printable.ts";
 
 /** Where a command says what it found: JSON alone, or words for people. */
 export interface Output {
   readonly json: boolean;
 }
 
-/** One JSON document, or the words. Nothing else is ever written to stdout. */
-export function say(output: Output, document: unknown, words: () => string): void {
-  process.stdout.write(`${output.json ? JSON.stringify(document, undefined, 2) : words()}\n`);
+/** One JSON document, or the words, a string for each line. Nothing else is ever written to stdout. */
+export function say(output: Output, document: unknown, words: () => readonly string[]): void {
+  if (output.json) sayJson(JSON.stringify(document, undefined, 2));
+  else sayLines(words());
+}
+
+/** The text of a JSON document, or of a part of one. */
+export function sayJson(json: string, end = "\n"): void {
+  process.stdout.write(printableJson(json) + end);
+}
+
+/** Lines for people. What a line holds of other people's text breaks no line and changes no terminal. */
+export function sayLines(lines: readonly string[]): void {
+  process.stdout.write(lines.map((line) => `${printable(line, process.stdout)}\n`).join(""));
 }
 
 /** An aside for people: on stderr, so that what is piped on stays clean. */
 export function remark(text: string): void {
-  process.stderr.write(`${styleText("dim", text, { stream: process.stderr })}\n`);
+  process.stderr.write(`${printable(styled("dim", text), process.stderr)}\n`);
 }
 
-export function bold(text: string): string {
-  return styleText("bold", text, { stream: process.stdout });
+/** `code: message` on stderr. A message may end in a list, each item on an indented line of its own. */
+export function complain(code: string, message: string): void {
+  const [first = "", ...items] = message.split(/\n(?= {2})/);
+  const lines = [styled("red", `${code}: ${first}`), ...items];
+  process.stderr.write(lines.map((line) => `${printable(line, process.stderr)}\n`).join(""));
 }
 
-export function dim(text: string): string {
-  return styleText("dim", text, { stream: process.stdout });
+export const bold = (text: string): string => styled("bold", text);
+export const dim = (text: string): string => styled("dim", text);
+
+/** Columns that lines for people may fill: the terminal's; 80 in a pipe. */
+export function columns(): number {
+  return Math.max(40, process.stdout.columns || 80);
+}
+
+/** A text in lines of at most `width` columns, broken between words where there are any. */
+export function wrapped(text: string, width: number): readonly string[] {
+  return wrapAnsi(text, width, { hard: true }).split("\n");
 }
 
 /**
@@ -30,42 +55,57 @@ export function dim(text: string): string {
  */
 export interface Bar {
   readonly onProgress: NonNullable<WorkOptions["onProgress"]>;
+  /** Makes room for lines on stdout, which may be the same terminal; the bar comes back with the next progress. */
+  clear(): void;
   end(): void;
 }
 
 export function progressBar(): Bar {
-  if (!process.stderr.isTTY) return { onProgress: () => {}, end: () => {} };
+  if (!process.stderr.isTTY) return { onProgress: () => {}, clear: () => {}, end: () => {} };
   const format = "{stage} {bar} {percentage} % | {value} of {total} | {eta_formatted} left";
   const bar = new SingleBar(
-    { format, clearOnComplete: true, gracefulExit: false, hideCursor: true, stream: process.stderr },
+    { format, clearOnComplete: true, gracefulExit: false, hideCursor: true, barsize: 20, stream: process.stderr },
     Presets.shades_classic,
   );
   let stage: string | undefined;
   const onProgress = (progress: Progress) => {
-    if (progress.stage !== stage) bar.start(progress.total, progress.done, { stage: progress.stage });
+    const shown = shorten(printable(progress.stage, process.stderr), 30);
+    if (progress.stage !== stage) bar.start(progress.total, progress.done, { stage: shown });
     else bar.update(progress.done);
     stage = progress.stage;
   };
+  const clear = () => {
+    bar.stop();
+    stage = undefined;
+  };
   const end = () => {
     process.removeListener("exit", end);
-    bar.stop();
+    clear();
   };
   process.once("exit", end); // a terminal must not be left without its cursor
-  return { onProgress, end };
+  return { onProgress, clear, end };
 }
 
-/** Rows under a heading, in columns as wide as they need; columns of numbers are aligned on the right. */
-export function table(heading: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+/** Groups of lines with an empty line between. */
+export function paragraphs(groups: readonly (readonly string[])[]): readonly string[] {
+  return groups.flatMap((lines, at) => (at === 0 ? lines : ["", ...lines]));
+}
+
+/** Lines of rows under a heading, in columns as wide as they need; columns of numbers are aligned on the right. */
+export function table(heading: readonly string[], rows: readonly (readonly (string | number)[])[]): readonly string[] {
   const texts = [heading, ...rows.map((row) => row.map(format))];
-  const widths = heading.map((_, column) => Math.max(...texts.map((row) => row[column]!.length)));
+  const widths = heading.map((_, column) => Math.max(...texts.map((row) => stringWidth(row[column]!))));
   const right = heading.map((_, column) => rows.some((row) => typeof row[column] === "number"));
   const lines = texts.map((row) =>
     row
-      .map((cell, column) => (right[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+      .map((cell, column) => {
+        const blanks = " ".repeat(widths[column]! - stringWidth(cell));
+        return right[column] ? blanks + cell : cell + blanks;
+      })
       .join("  ")
       .trimEnd(),
   );
-  return [bold(lines[0]!), ...lines.slice(1)].join("\n");
+  return [bold(lines[0]!), ...lines.slice(1)];
 }
 
 const format = (cell: string | number): string => (typeof cell === "number" ? cell.toLocaleString("en-US") : cell);
