@@ -1,4 +1,4 @@
-import { cp, mkdir, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { tensor } from "@residual/core";
@@ -16,6 +16,8 @@ interface Report {
   readonly top1: number;
   readonly top5: number;
   readonly predictions: readonly number[];
+  readonly notes?: readonly string[];
+  readonly unreadable?: readonly { readonly image: string; readonly error: { readonly code: string } }[];
 }
 
 interface Row {
@@ -104,18 +106,10 @@ it("takes a folder of classes by their names", async () => {
   expect(await evaluate("named")).toEqual(expected(byFolder, (i) => [2, 3, 5][i % 3]!)); // bird, cat, dog
 });
 
-it("takes folders that are called otherwise in their order, and says so", async () => {
-  const { stdout, stderr } = await succeed([
-    "eval",
-    "cifar_resnet20",
-    "--weights",
-    "resnet20-cifar10",
-    "--data",
-    folder.in("other"),
-    "--json",
-  ]);
-  expect(JSON.parse(stdout)).toEqual(expected(byFolder, (i) => i % 3));
-  expect(stderr).toContain("the folders are classes 0 (x) to 2, in order");
+it("refuses folders that are none of the model's classes, rather than count them as some", async () => {
+  const { stdout, stderr, code } = await residual(["eval", "cifar_resnet20", "--data", folder.in("other"), "--json"]);
+  expect([stdout, code]).toEqual(["", 1]);
+  expect(stderr).toMatch(/^FormatError: .*other: the folders x, y, z are none of the model's 10 classes \(airplane, /);
 });
 
 const kept = [2, 3, 5]; // bird, cat, dog
@@ -146,7 +140,8 @@ describe("classes of a user's own", () => {
     expect(sure.length, "pictures with one of the three among the five likeliest of ten").toBeGreaterThan(4);
     for (const [at, picture] of sure) expect(predictions[at]).toBe(kept.indexOf(among(picture)[0]!));
     const correct = byFolder.filter((picture, at) => predictions[at] === picture % 3).length;
-    expect(report).toMatchObject({ images: 9, correct, top5: 100 });
+    const notes = ["no class names: the folders are classes 0 (bird) to 2 (dog), in order"];
+    expect(report).toMatchObject({ images: 9, correct, top5: 100, notes });
   });
 
   it("are too few for the data, which is an error", async () => {
@@ -180,10 +175,58 @@ describe("folders", () => {
   });
 
   it("that are hidden hold no class", async () => {
-    await copy("hidden", ["x", "y", "z"]);
+    await copy("hidden", ["bird", "cat", "dog"]);
     await mkdir(folder.in("hidden/.ipynb_checkpoints"));
-    expect(await evaluate("hidden")).toEqual(expected(byFolder, (i) => i % 3));
+    expect(await evaluate("hidden")).toEqual(expected(byFolder, (i) => kept[i % 3]!));
   });
+
+  it("may hold folders, links and damaged pictures: these are named, and the others counted", async () => {
+    await copy("mixed", ["bird", "cat", "dog"]);
+    await mkdir(folder.in("mixed/frog"));
+    await mkdir(folder.in("mixed/bird/more/deep"), { recursive: true });
+    await cp(folder.in("mixed/bird/0.png"), folder.in("mixed/bird/more/deep/0.png"));
+    await mkdir(folder.in("mixed/cat/folder.png"));
+    await symlink("nowhere.png", folder.in("mixed/cat/lost.png"));
+    await writeFile(folder.in("mixed/dog/cut.png"), png(SIDE, SIDE, new Uint8Array(SIDE * SIDE * 3)).subarray(0, 60));
+    const words = ["eval", "cifar_resnet20", "--data", folder.in("mixed"), "--json"];
+    const { stdout, stderr, code } = await residual(words);
+    const { notes, unreadable, ...report } = JSON.parse(stdout) as Report;
+    const [first, second, third, ...rest] = byFolder;
+    expect(report).toEqual(expected([first!, second!, third!, first!, ...rest], (i) => kept[i % 3]!));
+    expect(code).toBe(1);
+    expect(unreadable).toMatchObject([{ image: folder.in("mixed/dog/cut.png"), error: { code: "FormatError" } }]);
+    expect(stderr).toMatch(/^FormatError: .*mixed\/dog\/cut\.png: found a damaged or cut image/m);
+    expect(notes?.toSorted()).toEqual([
+      `${folder.in("mixed/cat/folder.png")} is a folder, not a picture`,
+      `${folder.in("mixed/cat/lost.png")} was passed over: a link to no file`,
+      "no pictures in frog",
+    ]);
+    for (const note of notes!) expect(stderr).toContain(note);
+  });
+});
+
+it("never counts an answer that is no number as a class", async () => {
+  for (const data of ["all.bin", "named"]) {
+    const words = ["eval", "cifar_resnet20", "--data", folder.in(data), "--scale", "1e-38"];
+    const { stdout, stderr, code } = await residual(words);
+    expect([stdout, code]).toEqual(["", 1]);
+    expect(stderr).toMatch(/^UnsupportedError: .*: the model answers NaN or infinity, which names no class; /);
+  }
+});
+
+it("says that CIFAR-10's classes are not the model's", async () => {
+  const words = ["--weights", "fixture:v1", "--limit", "2"];
+  const report = await document<Report>(["eval", "resnext14_32x4d", "--data", folder.in("all.bin"), ...words]);
+  expect(report.notes).toEqual([
+    expect.stringMatching(/CIFAR-10's, the model's are called otherwise \(tench … toilet t/),
+  ]);
+});
+
+it("reads a few images of a file of any size", async () => {
+  const huge = folder.in("huge.bin");
+  await writeFile(huge, await readFile(folder.in("all.bin")));
+  await truncate(huge, 1_000_000 * 3073); // 3 GB of holes: more than Node reads into one buffer
+  expect(await evaluate("huge.bin", "--limit", "9")).toEqual(expected(inOrder, (i) => labels[i]!));
 });
 
 describe("--limit", () => {

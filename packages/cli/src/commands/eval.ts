@@ -1,4 +1,4 @@
-import { type Answer, type Executable, type Preprocessing, select } from "@residual/core";
+import { type Answer, type Executable, FormatError, type Preprocessing, select } from "@residual/core";
 import { bindModel, checkLogits, chooseBackend, identify, knownPreprocessing } from "@residual/pipeline";
 import { stack } from "@residual/vision";
 import type { Command } from "commander";
@@ -12,9 +12,11 @@ import {
   threadsOption,
   withPreprocessing,
 } from "../command.ts";
-import { type Dataset, openDataset } from "../dataset.ts";
+import type { Dataset } from "../dataset/dataset.ts";
+import { openDataset } from "../dataset/open.ts";
+import { checkLogitsOf } from "../finite.ts";
 import { specNamed } from "../names.ts";
-import { type Output, progressBar, remark, say } from "../terminal.ts";
+import { type Bar, complain, type Output, progressBar, remark, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {
   readonly weights?: string;
@@ -29,7 +31,10 @@ const BATCH = 32;
 
 /** How many of a set of labelled pictures a model gets right. */
 export function evalCommand({ signal }: Context): Command {
-  const evaluate = command("eval", "count how many labelled pictures a model gets right")
+  const evaluate = command("eval", "count how many labelled pictures a model gets right", [
+    "eval cifar_resnet20 --data test_batch.bin",
+    "eval resnet50 --weights r50.safetensors --data val/ --limit 1000",
+  ])
     .argument("<model>")
     .option("--weights <w>", "a file, known weights or fixture:SALT")
     .requiredOption("--data <path>", "CIFAR-10 binary files, or a folder with a folder per class")
@@ -45,17 +50,17 @@ export function evalCommand({ signal }: Context): Command {
       const preprocessing = preprocessingChanges(options);
       const asked = { ...work, model, weights: options.weights, preprocessing };
       const identified = await identify(asked);
-      const data = await openDataset(options.data, identified);
+      await using data = await openDataset(options.data, identified);
       const prepared = bindModel(identified, data.input);
       checkLogits(prepared.graph);
       await using executable = await backend.compile(select(prepared.graph, ["logits"]), work);
       const limit = Math.min(options.limit ?? data.images, data.images);
-      const ranks = await rank(executable, data, knownPreprocessing(prepared), limit, work);
+      const outcome = await rank(executable, data, knownPreprocessing(prepared), limit, { ...work, bar });
       bar.end();
       remark(`${model} with ${prepared.weights}, on ${backend.name} (${description.library} ${description.version})`);
-      for (const note of prepared.notes) remark(note);
-      if (data.note) remark(data.note);
-      const report = score(ranks, data);
+      for (const note of [...prepared.notes, ...data.notes]) remark(note);
+      const report = score(outcome, [...prepared.notes, ...data.notes]);
+      if (report.unreadable) process.exitCode = 1;
       say(options, report, () => words(report));
     } finally {
       bar.end();
@@ -64,51 +69,91 @@ export function evalCommand({ signal }: Context): Command {
 }
 
 interface Report {
+  /** Pictures that were read and counted. */
   readonly images: number;
   readonly correct: number;
   /** In percent, as PyTorch's tables have them. */
   readonly top1: number;
   readonly top5: number;
   readonly predictions: readonly number[];
+  /** How labels were found, where that may surprise, and what was passed over; absent where there is nothing to say. */
+  readonly notes?: readonly string[];
+  /** Pictures that could not be read, which count neither as right nor as wrong; absent where there are none. */
+  readonly unreadable?: readonly Unreadable[];
 }
 
-/** The five likeliest classes of each image, best first. */
+interface Unreadable {
+  readonly image: string;
+  readonly error: { readonly code: string; readonly message: string };
+}
+
+interface Outcome {
+  /** Of each picture that could be read: its class, and the five likeliest, best first. */
+  readonly ranked: readonly { readonly label: number; readonly five: readonly number[] }[];
+  readonly unreadable: readonly Unreadable[];
+}
+
+/** The five likeliest classes of each picture. Throws the error of the last picture where none could be read. */
 async function rank(
   executable: Executable<"image", "logits">,
   data: Dataset,
   preprocessing: Preprocessing,
   limit: number,
-  work: Parameters<Dataset["image"]>[2],
-): Promise<readonly (readonly number[])[]> {
-  const ranks: (readonly number[])[] = [];
+  { signal, onProgress, bar }: Context & Pick<Bar, "onProgress"> & { readonly bar: Bar },
+): Promise<Outcome> {
+  const ranked: Outcome["ranked"][number][] = [];
+  const unreadable: Unreadable[] = [];
   for (let start = 0; start < limit; start += BATCH) {
     const indices = Array.from({ length: Math.min(BATCH, limit - start) }, (_, i) => start + i);
-    const images = await Promise.all(indices.map((index) => data.image(index, preprocessing, work)));
-    const { logits } = await executable.run({ image: stack(images) }, { signal: work.signal });
-    ranks.push(...bestFive(logits));
-    work.onProgress?.({ stage: "eval", done: ranks.length, total: limit });
+    const read = await Promise.all(indices.map((index) => data.sample(index, preprocessing, { signal })));
+    for (const [at, error] of read.entries()) {
+      if (!(error instanceof FormatError)) continue;
+      const last = ranked.length === 0 && unreadable.length === limit - 1;
+      if (last) throw error;
+      bar.clear();
+      complain(error.code, error.message);
+      unreadable.push({ image: data.nameOf(indices[at]!), error: { code: error.code, message: error.message } });
+    }
+    const samples = read.flatMap((sample, at) =>
+      sample instanceof FormatError ? [] : [{ ...sample, name: data.nameOf(indices[at]!) }],
+    );
+    if (samples.length > 0) {
+      const { logits } = await executable.run({ image: stack(samples.map(({ image }) => image)) }, { signal });
+      ranked.push(...bestFive(logits, samples).map((five, at) => ({ label: samples[at]!.label, five })));
+    }
+    onProgress({ stage: "eval", done: start + indices.length, total: limit });
   }
-  return ranks;
+  return { ranked, unreadable };
 }
 
-function bestFive({ shape, data }: Answer): readonly (readonly number[])[] {
-  const [rows, classes] = shape as [number, number];
-  return Array.from({ length: rows }, (_, row) => {
+/** Throws UnsupportedError for logits that are NaN or infinite. */
+function bestFive({ shape, data }: Answer, pictures: readonly { readonly name: string }[]): readonly number[][] {
+  const classes = shape[1]!;
+  return pictures.map(({ name }, row) => {
     const logits = data.subarray(row * classes, (row + 1) * classes);
+    checkLogitsOf(logits, name);
     return Array.from(logits.keys())
       .sort((a, b) => logits[b]! - logits[a]! || a - b)
       .slice(0, 5);
   });
 }
 
-function score(ranks: readonly (readonly number[])[], data: Dataset): Report {
-  const correct = ranks.filter(([best], index) => best === data.label(index)).length;
-  const among = ranks.filter((five, index) => five.includes(data.label(index))).length;
-  const percent = (count: number) => Math.round((count / ranks.length) * 1e4) / 100;
-  const predictions = ranks.map(([best]) => best!);
-  return { images: ranks.length, correct, top1: percent(correct), top5: percent(among), predictions };
+function score({ ranked, unreadable }: Outcome, notes: readonly string[]): Report {
+  const correct = ranked.filter(({ label, five }) => five[0] === label).length;
+  const among = ranked.filter(({ label, five }) => five.includes(label)).length;
+  const percent = (count: number) => Math.round((count / ranked.length) * 1e4) / 100;
+  return {
+    images: ranked.length,
+    correct,
+    top1: percent(correct),
+    top5: percent(among),
+    predictions: ranked.map(({ five }) => five[0]!),
+    ...(notes.length > 0 && { notes }),
+    ...(unreadable.length > 0 && { unreadable }),
+  };
 }
 
-function words({ images, correct, top1, top5 }: Report): string {
-  return `${correct} of ${images} right: top-1 ${top1.toFixed(2)} %, top-5 ${top5.toFixed(2)} %`;
+function words({ images, correct, top1, top5, unreadable = [] }: Report): readonly string[] {
+  const aside = unreadable.length === 0 ? "" : `; ${unreadable.length} could not be read`;
+  return [`${correct} of ${images} right: top-1 ${top1.toFixed(2)} %, top-5 ${top5.toFixed(2)} %${aside}`];
 }

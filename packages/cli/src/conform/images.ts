@@ -11,7 +11,8 @@ import {
 import { bindModel, checkLogits, identify, knownPreprocessing } from "@residual/pipeline";
 import { stack } from "@residual/vision";
 import { readWeights } from "@residual/weights";
-import { type Dataset, openDataset } from "../dataset.ts";
+import type { Dataset, Sample } from "../dataset/dataset.ts";
+import { openDataset } from "../dataset/open.ts";
 
 export interface ImageOptions {
   /** Labelled pictures, as `residual eval` takes them. */
@@ -29,7 +30,12 @@ const OF_PYTORCH = 1e-6;
 const BATCH = 32;
 
 /** Pictures, weights and PyTorch's answers as conformance takes them. */
-export async function openImageSet({ images, answers, weights, limit }: ImageOptions): Promise<ImageSet> {
+export async function openImageSet({
+  images,
+  answers,
+  weights,
+  limit,
+}: ImageOptions): Promise<ImageSet & AsyncDisposable> {
   const identified = await identify({ weights });
   const data = await openDataset(images, identified);
   const prepared = bindModel(identified, data.input);
@@ -38,7 +44,21 @@ export async function openImageSet({ images, answers, weights, limit }: ImageOpt
   const count = Math.min(limit ?? data.images, data.images);
   const graph: Graph<"image", "logits"> = select(prepared.graph, ["logits"]);
   const batches = () => batchesOf(data, knownPreprocessing(prepared), logits, count);
-  return { name: `${count} images`, model: prepared.model as ImageSet["model"], graph, relToMax: OF_PYTORCH, batches };
+  return {
+    name: `${count} images`,
+    model: prepared.model as ImageSet["model"],
+    graph,
+    relToMax: OF_PYTORCH,
+    batches,
+    [Symbol.asyncDispose]: () => data[Symbol.asyncDispose](),
+  };
+}
+
+/** The suite counts on every picture. */
+async function readable(sample: ReturnType<Dataset["sample"]>): Promise<Sample> {
+  const found = await sample;
+  if (found instanceof FormatError) throw found;
+  return found;
 }
 
 async function answersOf(file: string, { images }: Dataset): Promise<Tensor<"float64">> {
@@ -65,12 +85,12 @@ async function* batchesOf(
   const classes = shape[1]!;
   for (let start = 0; start < count; start += BATCH) {
     const indices = Array.from({ length: Math.min(BATCH, count - start) }, (_, i) => start + i);
-    const images = await Promise.all(indices.map((index) => data.image(index, preprocessing, {})));
+    const samples = await Promise.all(indices.map((index) => readable(data.sample(index, preprocessing, {}))));
     const rows = logits.slice(start * classes, (start + indices.length) * classes);
     yield {
-      image: stack(images),
+      image: stack(samples.map(({ image }) => image)),
       logits: tensorOf("float64", [indices.length, classes], rows),
-      labels: indices.map((index) => data.label(index)),
+      labels: samples.map(({ label }) => label),
     };
   }
 }

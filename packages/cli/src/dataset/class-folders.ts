@@ -1,0 +1,52 @@
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { FormatError } from "@residual/core";
+import { decodeImage, preprocess } from "@residual/vision";
+import { compare, picturesIn } from "../pictures/walk.ts";
+import { type Classes, classesOfFolders } from "./classes.ts";
+import type { Dataset } from "./dataset.ts";
+
+/**
+ * A folder for each class, with its pictures in it and in folders of it, as torchvision's ImageFolder takes them.
+ * Hidden folders are passed over. Throws FormatError where the folders are not the model's classes.
+ */
+export async function classFolders(path: string, model: Classes): Promise<Dataset> {
+  const names = await foldersIn(path);
+  if (names.length === 0)
+    throw new FormatError(`${path} holds no folders; expected one for each class, with its pictures`);
+  const { labels, note } = classesOfFolders(path, names, model);
+  const pictures: { readonly file: string; readonly label: number }[] = [];
+  const notes = note === undefined ? [] : [note];
+  const empty: string[] = [];
+  for (const [at, name] of names.entries()) {
+    const found = await picturesIn(join(path, name));
+    pictures.push(...found.pictures.map((file) => ({ file, label: labels[at]! })));
+    notes.push(...found.notes);
+    if (found.pictures.length === 0) empty.push(name);
+  }
+  if (pictures.length === 0) throw new FormatError(`${path}: no pictures in its ${names.length} folders`);
+  if (empty.length > 0) notes.push(`no pictures in ${empty.join(", ")}`);
+  return {
+    images: pictures.length,
+    notes,
+    nameOf: (index) => pictures[index]!.file,
+    async sample(index, preprocessing, { signal, maxPixels }) {
+      const { file, label } = pictures[index]!;
+      try {
+        const pixels = await decodeImage(file, { signal, maxPixels, upright: preprocessing.upright });
+        return { label, image: preprocess(pixels, preprocessing) };
+      } catch (error) {
+        if (error instanceof FormatError) return error;
+        throw error;
+      }
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+/** The names of folders, and of links to some, but for hidden ones, sorted. */
+async function foldersIn(path: string): Promise<readonly string[]> {
+  const names = (await readdir(path)).filter((name) => !name.startsWith("."));
+  const kinds = await Promise.all(names.map((name) => stat(join(path, name)).catch(() => undefined)));
+  return names.filter((_, at) => kinds[at]?.isDirectory()).sort(compare);
+}

@@ -1,0 +1,58 @@
+import { readdir, realpath, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+/** Endings of the formats that decodeImage reads; a file that is named itself may have any. */
+const PICTURE = /\.(jpe?g|jfif|png|webp|gif|tiff?|bmp|pnm|pbm|pgm|ppm)$/i;
+
+/** Endings of pictures in formats that it does not read. */
+const UNREAD = /\.(avif|hei[cf]|jxl|jp2|svg|ico|psd)$/i;
+
+export interface Found {
+  /** Paths of pictures, in the order of torchvision's ImageFolder: by folder, then by name. */
+  readonly pictures: readonly string[];
+  /** What is called like a picture and is none, in words for people. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * The pictures in a folder and in its folders, by the endings of their names. Links are followed. What is hidden, its
+ * name beginning with a dot, is passed over, as `.ipynb_checkpoints` and `._cat.png` are.
+ */
+export async function picturesIn(folder: string): Promise<Found> {
+  const pictures: string[] = [];
+  const notes: string[] = [];
+  const unread: string[] = [];
+  await walk(folder, new Set(), { pictures, notes, unread });
+  const [first] = unread;
+  if (first !== undefined)
+    notes.push(`pictures passed over, whose format is not read: ${unread.length} such as ${first}`);
+  pictures.sort((a, b) => compare(dirname(a), dirname(b)) || compare(basename(a), basename(b)));
+  return { pictures, notes };
+}
+
+/** `above` holds the real paths of the folders that lead here: a link to one of them would never end. */
+async function walk(
+  folder: string,
+  above: ReadonlySet<string>,
+  into: { readonly pictures: string[]; readonly notes: string[]; readonly unread: string[] },
+): Promise<void> {
+  const real = await realpath(folder);
+  if (above.has(real)) return;
+  for (const { name } of await readdir(folder, { withFileTypes: true })) {
+    if (name.startsWith(".")) continue;
+    if (UNREAD.test(name)) into.unread.push(join(folder, name));
+    const path = join(folder, name);
+    const found = await stat(path).catch(() => undefined);
+    const isCalledPicture = PICTURE.test(name);
+    if (found?.isDirectory()) {
+      if (isCalledPicture) into.notes.push(`${path} is a folder, not a picture`);
+      await walk(path, new Set([...above, real]), into);
+    } else if (isCalledPicture) {
+      if (found?.isFile()) into.pictures.push(path);
+      else into.notes.push(`${path} was passed over: ${found ? "it is a device or a pipe" : "a link to no file"}`);
+    }
+  }
+}
+
+/** By code units, as Python sorts names, and not by a language's rules. */
+export const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
