@@ -1,11 +1,14 @@
-import { copyFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { relative } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { imagenetLabels } from "@residual/vision";
 import { readWeights, writeSafetensors } from "@residual/weights";
 import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
 import { visionFile } from "../testing/golden.ts";
-import { document, photo, residual, succeed } from "../testing/residual.ts";
+import { bin, document, ended, photo, residual, start, succeed } from "../testing/residual.ts";
 
 interface Row {
   readonly image: string;
@@ -34,7 +37,9 @@ describe("with no options", () => {
     expect(second).toMatch(/^ +1\.2 % .* dog$/);
     expect(rest).toHaveLength(3);
     expect(new Set([first, second, ...rest].map((line) => line!.lastIndexOf("  "))).size, "one column").toBe(1);
-    expect(stderr).toMatch(/^cifar_resnet20 with resnet20-cifar10, on onnx \(onnxruntime-node [\d.]+, cpu\)\n$/);
+    expect(stderr).toMatch(
+      /^cifar_resnet20 with resnet20-cifar10, on onnx \(onnxruntime-node [\d.]+, cpu\)\n10 classes: airplane … truck\n$/,
+    );
   });
 
   it("gives the five likeliest as JSON", async () => {
@@ -169,8 +174,98 @@ describe("preprocessing", () => {
   });
 });
 
-it("gives no half answer: one bad image among good ones fails the job", async () => {
-  const { stdout, stderr, code } = await residual(["classify", chelsea, folder.in("no.png"), "--json"]);
-  expect([stdout, code]).toEqual(["", 1]);
-  expect(stderr).toMatch(/^FormatError: .*no\.png: not found/);
+describe("pictures", () => {
+  beforeAll(async () => {
+    await mkdir(folder.in("many/deep"), { recursive: true });
+    await copyFile(chelsea, folder.in("many/deep/cat.png"));
+    await copyFile(photo("rocket.jpg"), folder.in("many/a rocket.jpg"));
+    await writeFile(folder.in("many/notes.txt"), "no picture");
+    await writeFile(folder.in("cut.png"), (await readFile(chelsea)).subarray(0, 100_000));
+  });
+
+  const imagesOf = async (...words: string[]) =>
+    (await document<readonly Row[]>(["classify", ...words, "--top", "1"])).map(({ image, predictions }) => [
+      relative(folder.path, image),
+      predictions[0]!.label,
+    ]);
+
+  it("come from a folder, and from a pattern, which no shell has replaced", async () => {
+    const both = [
+      ["many/a rocket.jpg", "ship"],
+      ["many/deep/cat.png", "cat"],
+    ];
+    expect(await imagesOf(folder.in("many"))).toEqual(both);
+    expect(await imagesOf(folder.in("many/**/*.{png,jpg}"))).toEqual(both);
+    expect(await imagesOf(pathToFileURL(folder.in("many/deep")).href)).toEqual([both[1]]);
+  });
+
+  it("come from stdin, as -", async () => {
+    const line = `"${process.execPath}" "${bin}" classify - --json < "${chelsea}"`;
+    const { stdout } = await ended(start("sh", ["-c", line]));
+    expect(JSON.parse(stdout)).toEqual([{ image: "-", predictions: await classify(chelsea) }]);
+  });
+
+  it.each([["--json"], []])("are answered as they come %s", async (...words) => {
+    const child = spawn(process.execPath, [bin, "classify", chelsea, "-", ...words], {
+      stdio: ["pipe", "pipe", "ignore"],
+    });
+    const [first] = (await once(child.stdout, "data")) as [Buffer];
+    expect(first.length, "before stdin ends").toBeGreaterThan(0);
+    child.stdout.resume();
+    child.stdin.end(await readFile(chelsea));
+    expect(await once(child, "close")).toEqual([0, null]);
+  });
+
+  it("that are damaged or missing are named, and the others answered", async () => {
+    const images = [folder.in("no.png"), chelsea, folder.in("cut.png"), photo("rocket.jpg"), folder.in("none")];
+    const { stdout, stderr, code } = await residual(["classify", ...images, "--json", "--top", "1"]);
+    const rows = JSON.parse(stdout) as readonly object[];
+    const damaged = (image: string, found: string) => ({
+      image,
+      error: { code: "FormatError", message: expect.stringContaining(found) as string },
+    });
+    expect(rows).toEqual([
+      damaged(images[0]!, "not found"),
+      { image: chelsea, predictions: [expect.objectContaining({ label: "cat" })] },
+      damaged(images[2]!, "damaged or cut"),
+      { image: images[3], predictions: [expect.objectContaining({ label: "ship" })] },
+      damaged(images[4]!, "not found"),
+    ]);
+    expect(code).toBe(1);
+    expect(stderr.match(/^FormatError: .*$/gm)).toHaveLength(3);
+    const plain = await residual(["classify", ...images, "--top", "1"]);
+    expect(plain.stdout.match(/ % {2}/g)).toHaveLength(2);
+    expect(plain.code).toBe(1);
+  });
+
+  it("that are all damaged leave stdout empty, and each is named", async () => {
+    const words = ["classify", folder.in("cut.png"), folder.in("no.png"), "--json"];
+    const { stdout, stderr, code } = await residual(words);
+    expect([stdout, code]).toEqual(["", 1]);
+    expect(stderr.match(/^FormatError: /gm)).toHaveLength(2);
+  });
+});
+
+it("refuses logits that are no numbers in the same words with --json and without", async () => {
+  const words = ["classify", chelsea, "--scale", "1e-38"];
+  const [plain, json] = [await residual(words), await residual([...words, "--json"])];
+  expect(plain).toEqual(json);
+  expect([plain.stdout, plain.code]).toEqual(["", 1]);
+  expect(plain.stderr).toMatch(
+    /^UnsupportedError: .*chelsea\.png: the model answers NaN or infinity, which names no class/,
+  );
+});
+
+it("cuts a label of any length and shows what no terminal may be sent", async () => {
+  const { tensors } = await readWeights(known);
+  const labels = classes.map((name) => `${name}\x1b]0;owned\x07\u202e\nFormatError: forged ${"x".repeat(100_000)}`);
+  const metadata = { model: "cifar_resnet20", classes: JSON.stringify(labels) };
+  await writeSafetensors(folder.in("evil.safetensors"), tensors, metadata);
+  const { stdout, stderr } = await succeed(["classify", chelsea, "--weights", folder.in("evil.safetensors")]);
+  expect(stdout + stderr).not.toMatch(/[^\P{C}\n]/u);
+  expect(stdout + stderr).not.toMatch(/^FormatError/m);
+  for (const line of stdout.split("\n")) expect(line.length).toBeLessThan(160);
+  const json = await succeed(["classify", chelsea, "--weights", folder.in("evil.safetensors"), "--json"]);
+  expect(json.stdout).not.toMatch(/[^\P{C}\n]/u);
+  expect((JSON.parse(json.stdout) as [Row])[0].predictions[0]!.label).toBe(labels[3]);
 });

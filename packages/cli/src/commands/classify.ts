@@ -1,6 +1,8 @@
+import type { ResidualError } from "@residual/core";
 import { type Classifier, load } from "@residual/pipeline";
-import type { Prediction } from "@residual/vision";
+import type { Picture, Prediction } from "@residual/vision";
 import type { Command } from "commander";
+import stringWidth from "string-width";
 import {
   backendOption,
   type Context,
@@ -12,7 +14,11 @@ import {
   withPreprocessing,
 } from "../command.ts";
 import { modelCalled } from "../names.ts";
-import { bold, dim, type Output, progressBar, remark, say } from "../terminal.ts";
+import { type Named, picturesOf } from "../pictures/sources.ts";
+import { pictureNamed } from "../pictures/stdin.ts";
+import { shorten } from "../printable.ts";
+import { RowStream } from "../row-stream.ts";
+import { type Bar, bold, columns, complain, dim, type Output, progressBar, remark } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {
   readonly model?: string;
@@ -22,22 +28,27 @@ interface Options extends Output, PreprocessingOptions {
   readonly threads?: number;
 }
 
-interface Row {
-  readonly image: string;
-  readonly predictions: readonly Prediction[];
-}
+/** What became of a picture. */
+type Row =
+  | { readonly image: string; readonly predictions: readonly Prediction[] }
+  | { readonly image: string; readonly error: { readonly code: string; readonly message: string } };
 
-/** What is on each picture. */
+/** What is in each picture. */
 export function classifyCommand({ signal }: Context): Command {
-  const classify = command("classify", "say what is on pictures; offline, with the weights that ship inside")
-    .argument("<image...>")
+  const classify = command("classify", "say what is in pictures; offline, with the weights that ship inside", [
+    "classify cat.png holiday/ 'photos/*.jpg' --top 3",
+    "classify - --weights r50.safetensors --json < cat.png",
+  ])
+    .argument("<image...>", "a file, a folder, a pattern, a URL, or - for a picture on stdin")
     .option("--model <name>", "see residual models")
     .option("--weights <w>", "a file, known weights or fixture:SALT")
-    .option("--top <k>", "how many classes of each", positive, 5)
+    .option("--top <k>", "classes to show per picture", positive, 5)
     .addOption(backendOption())
     .addOption(threadsOption());
   return withPreprocessing(classify).action(async (images: string[], options: Options) => {
-    const { model, weights, top, backend, threads } = options;
+    const { model, weights, backend, threads } = options;
+    const { pictures, notes } = await picturesOf(images);
+    checkAny(pictures);
     const bar = progressBar();
     try {
       await using classifier = await load({
@@ -51,35 +62,90 @@ export function classifyCommand({ signal }: Context): Command {
         onWarning: remark,
         preprocessing: preprocessingChanges(options),
       });
-      const rows: Row[] = [];
-      for (const [done, image] of images.entries()) {
-        if (images.length > 1) bar.onProgress({ stage: "classify", done, total: images.length });
-        rows.push({ image, predictions: await classifier.classify(image, { top, signal }) });
-      }
+      await classifyAll(classifier, pictures, { ...options, signal, bar });
       bar.end();
-      remark(origin(classifier));
-      say(options, rows, () => rows.map(words).join("\n\n"));
+      for (const note of notes) remark(note);
+      remark(origin(classifier, backend));
+      remark(knowledge(classifier));
     } finally {
       bar.end();
     }
   });
 }
 
-function origin({ model, weights, backend }: Classifier): string {
-  return `${model} with ${weights}, on ${backend.name} (${backend.library} ${backend.version}, ${backend.device})`;
+/** Before any weights are read: throws the last error, after the others are said, where there is no picture at all. */
+function checkAny(pictures: readonly Named[]): void {
+  const errors = pictures.flatMap((picture) => ("error" in picture ? [picture.error] : []));
+  if (errors.length < pictures.length) return;
+  for (const { code, message } of errors.slice(0, -1)) complain(code, message);
+  throw errors.at(-1)!;
 }
 
-function words({ image, predictions }: Row): string {
-  const lines = predictions.map(({ label, probability }) => {
+/**
+ * Says each answer as it comes. A picture that cannot be classified is named on stderr, and the others are answered;
+ * then the exit code is 1. Throws the error where it is that of the only picture.
+ */
+async function classifyAll(
+  classifier: Classifier,
+  pictures: readonly Named[],
+  { bar, top, signal, ...output }: Options & Context & { readonly bar: Bar },
+): Promise<void> {
+  const rows = new RowStream<Row>(output, words);
+  const fail = (image: string, error: ResidualError) => {
+    if (pictures.length === 1) throw error;
+    complain(error.code, error.message);
+    process.exitCode = 1;
+    rows.hold({ image, error: { code: error.code, message: error.message } });
+  };
+  const outcomes = classifier.classifyAll(readable(pictures), { top, signal });
+  for (const [done, picture] of pictures.entries()) {
+    if (pictures.length > 1) bar.onProgress({ stage: "classify", done, total: pictures.length });
+    const { name } = picture;
+    const outcome = "error" in picture ? picture : (await outcomes.next()).value!;
+    bar.clear();
+    if (outcome.error) fail(name, outcome.error);
+    else rows.add({ image: name, predictions: outcome.predictions });
+  }
+  rows.end();
+}
+
+function readable(pictures: readonly Named[]): readonly Picture[] {
+  return pictures.filter((picture) => !("error" in picture)).map(({ name }) => pictureNamed(name));
+}
+
+function origin({ model, weights, backend }: Classifier, asked: string): string {
+  const { name, library, version, device, reason } = backend;
+  const why = asked === "auto" ? `: ${reason}` : "";
+  return `${model} with ${weights}, on ${name} (${library} ${version}, ${device})${why}`;
+}
+
+/** `10 classes: airplane … truck`: nothing else can be an answer. */
+function knowledge({ labels, graph }: Classifier): string {
+  const classes = labels?.length ?? graph.outputs.logits?.shape[1];
+  if (!labels) return `${classes} classes, whose names neither the weights nor the model know`;
+  return `${classes} classes: ${shorten(labels[0]!, 30)} … ${shorten(labels.at(-1)!, 30)}`;
+}
+
+const METER = 20;
+
+function words(row: Row): readonly string[] {
+  if ("error" in row) return [];
+  const lines = row.predictions.map(({ label, probability }) => {
     const percent = `${(probability * 100).toFixed(1).padStart(5)} %`;
-    return `  ${percent}  ${dim(meter(probability))}  ${label}`;
+    const start = `  ${percent}  ${dim(meter(probability))}  `;
+    return start + fitted(label, columns() - 13 - METER);
   });
-  return [bold(image), ...lines].join("\n");
+  return [bold(row.image), ...lines];
+}
+
+/** A label of one line. A model's file may call a class by a text of any length. */
+function fitted(label: string, width: number): string {
+  return stringWidth(label) <= width ? label : shorten(label, width);
 }
 
 /** A bar of 20 characters, drawn in eighths. */
 function meter(share: number): string {
-  const eighths = Math.round(share * 160);
+  const eighths = Math.round(share * 8 * METER);
   const rest = eighths % 8 === 0 ? "" : String.fromCodePoint(0x2590 - (eighths % 8));
-  return ("█".repeat(Math.floor(eighths / 8)) + rest).padEnd(20);
+  return ("█".repeat(Math.floor(eighths / 8)) + rest).padEnd(METER);
 }
