@@ -1,5 +1,6 @@
-import { expect, it } from "vitest";
-import { document, succeed } from "../testing/residual.ts";
+import { once } from "node:events";
+import { describe, expect, it } from "vitest";
+import { bin, document, ended, residual, start, succeed } from "../testing/residual.ts";
 
 /** Whatever Vulkan driver this machine has is not looked at, so that the answer is the same everywhere. */
 const noDriver = { env: { VK_ICD_FILENAMES: "/none", VK_DRIVER_FILES: "/none" } };
@@ -14,7 +15,10 @@ it("tries each backend, best first", async () => {
     install: `npm install ${name}`,
   });
   const version = expect.stringMatching(/^\d+\.\d+\.\d+$/) as string;
+  const pictures = { name: "sharp", available: true, version, verified: true, reason: null, install: null };
   expect(report).toEqual({
+    pictures,
+    auto: { name: "onnx", reason: expect.any(String) as string },
     node: process.versions.node,
     platform: `${process.platform}-${process.arch}`,
     backends: [
@@ -49,10 +53,49 @@ it("tries each backend, best first", async () => {
   for (const each of report.backends) expect(Object.keys(each)).toEqual(fields); // in the contract's order
 });
 
-it("says it in a table for people", async () => {
-  const { stdout } = await succeed(["doctor"], noDriver);
-  expect(stdout).toMatch(/^Node [\d.]+ on \w+-\w+\n\nbackend +state +version +device\n/);
-  expect(stdout).toMatch(
-    /^onnx +works +[\d.]+ +cpu\nwebgpu +missing .*\n(onnx-\w+ +missing .*\n){4}tfjs +works +[\d.]+ +cpu\n(tfjs-.*\n){6}reference +works +[\d.]+ +cpu$/m,
-  );
+describe("for people", () => {
+  const none = { ...noDriver.env };
+
+  it("says what works, then what to do for the others, each cause once, in 80 columns", async () => {
+    const { stdout } = await succeed(["doctor"], noDriver);
+    expect(stdout).toMatch(/^Node [\d.]+ on \w+-\w+\n\n(✓ .+\n)+(– .+\n( +\S.*\n)*)+\nauto takes onnx: .+\n$/);
+    expect(stdout).toMatch(/^✓ onnx +[\d.]+, cpu$/m);
+    expect(stdout).toMatch(/^✓ pictures +sharp [\d.]+$/m);
+    expect(stdout).toMatch(/^– onnx-cuda +npm install onnxruntime-node --onnxruntime-node-install=cuda12$/m);
+    expect(stdout).toMatch(/^– tfjs-webgpu +as webgpu$|apt install/m);
+    for (const command of stdout.match(/npm install \S+/g)!)
+      expect(stdout.split(`${command}\n`).length).toBeLessThan(3);
+    for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  it("fails where nothing but the reference works", async () => {
+    const hooks = `import { registerHooks } from "node:module";
+      registerHooks({ resolve(name, context, next) {
+        if (/^(onnxruntime|@tensorflow|webgpu$)/.test(name)) throw Object.assign(new Error("no " + name), { code: "ERR_MODULE_NOT_FOUND" });
+        return next(name, context);
+      } });`;
+    const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(hooks)}`;
+    const { stdout, code } = await residual(["doctor"], { env: { ...none, NODE_OPTIONS } });
+    expect(stdout.match(/^✓ .*/gm)).toEqual([
+      expect.stringMatching("✓ reference"),
+      expect.stringMatching("✓ pictures"),
+    ]);
+    expect(stdout).toContain("auto takes reference");
+    expect(code).toBe(1);
+  });
+});
+
+it("ends at Ctrl-C, whatever is being tried", async () => {
+  const endless = "console.error('trying'); setInterval(() => {}, 1000); await new Promise(() => {});";
+  const hooks = `import { registerHooks } from "node:module";
+    registerHooks({ resolve(name, context, next) {
+      if (name !== "webgpu") return next(name, context);
+      return { url: ${JSON.stringify(`data:text/javascript,${encodeURIComponent(endless)}`)}, shortCircuit: true };
+    } });`;
+  const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(hooks)}`;
+  const child = start(process.execPath, [bin, "doctor"], { env: { ...noDriver.env, NODE_OPTIONS } });
+  const end = ended(child);
+  await once(child.stderr!, "data");
+  child.kill("SIGINT");
+  expect(await end).toEqual({ stdout: "", stderr: "trying\nAbortError: stopped by Ctrl-C\n", code: 130 });
 });

@@ -1,0 +1,91 @@
+import {
+  type Backend,
+  bind,
+  fixtureInput,
+  fixtureWeights,
+  ResidualError,
+  reference,
+  resnet,
+  type Signal,
+  variants,
+} from "@residual/core";
+import { type BackendName, backendNamed, chooseBackend, installCommand } from "@residual/pipeline";
+import { decodeImage, describePictures } from "@residual/vision";
+
+export interface BackendHealth {
+  readonly name: string;
+  readonly available: boolean;
+  readonly version: string | null;
+  readonly device: string | null;
+  readonly driver: string | null;
+  /** Whether a small network gave the reference's answer here, now. */
+  readonly verified: boolean;
+  readonly reason: string | null;
+  readonly install: string | null;
+}
+
+/** Whether pictures can be decoded. */
+export type PicturesHealth = Omit<BackendHealth, "device" | "driver">;
+
+/** Tries a backend on a small network. */
+export async function examineBackend(name: BackendName, signal: Signal): Promise<BackendHealth> {
+  const install = await installCommand(name).catch(() => ""); // its adapter is missing, which is found below
+  try {
+    const backend = await backendNamed(name);
+    const { version, device, driver } = await backend.describe();
+    const verified = await givesTheReferencesAnswer(backend, signal);
+    const reason = verified ? null : "its results differ from the reference's";
+    return { name, available: true, version, device, driver: driver ?? null, verified, reason, install: null };
+  } catch (error) {
+    const missing = { name, available: false, version: null, device: null, driver: null, verified: false };
+    return { ...missing, ...wayOut(error, install) };
+  }
+}
+
+/** Finds the library that decodes pictures, and has it decode one of one pixel. */
+export async function examinePictures(): Promise<PicturesHealth> {
+  const { available, library, reason } = await describePictures();
+  const [, name = library, version = null] = /^(\S+) (\S+)/.exec(library) ?? [];
+  if (!available) {
+    const install = /npm install .*$/.exec(reason ?? "")?.[0] ?? null;
+    return { name, available, version, verified: false, reason: reason ?? null, install };
+  }
+  const { data } = await decodeImage(Buffer.from(ORANGE, "base64"));
+  const verified = Buffer.from(data).equals(Buffer.from([255, 128, 0]));
+  return { name, available, version, verified, reason: verified ? null : "its pixels are wrong", install: null };
+}
+
+/** A PNG of one pixel, 255 128 0. */
+const ORANGE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP438AAAAQBAYDFKhhdAAAAAElFTkSuQmCC";
+
+/** Which backend `auto` takes here, and why. */
+export async function examineAuto(): Promise<{ readonly name: string; readonly reason: string }> {
+  const { backend, description } = await chooseBackend("auto");
+  const reason = `the first that works here, on ${description.device}`;
+  return { name: backend.name, reason };
+}
+
+/** An error that is not ours is a reason as well: a native library may throw anything. */
+function wayOut(error: unknown, install: string): { readonly reason: string; readonly install: string | null } {
+  const reason = error instanceof ResidualError ? error.message : String(error);
+  // not where a driver is what is missing
+  return { reason, install: install !== "" && reason.includes(install) ? install : null };
+}
+
+/**
+ * ResNet-20 on the fixture's image: torch's own float32 run is off by 1.3e-7 of the largest logit; ten times that is
+ * allowed.
+ */
+async function givesTheReferencesAnswer(backend: Backend, signal: Signal): Promise<boolean> {
+  const model = resnet(variants.cifar_resnet20, { input: [1, 3, 32, 32] });
+  const graph = bind(model, fixtureWeights(model, "v1"));
+  const image = fixtureInput("v1", [1, 3, 32, 32]);
+  const [expected, found] = await Promise.all(
+    [reference, backend].map(async (each) => {
+      await using executable = await each.compile(graph, { signal });
+      return (await executable.run({ image }, { signal })).logits.data;
+    }),
+  );
+  const largest = Math.max(...Array.from(expected!, Math.abs));
+  return expected!.every((value, i) => Math.abs(value - found![i]!) <= 1.3e-6 * largest);
+}

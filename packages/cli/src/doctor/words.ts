@@ -1,0 +1,66 @@
+import { styled } from "../printable.ts";
+import { bold, columns, dim, wrapped } from "../terminal.ts";
+import type { BackendHealth, PicturesHealth } from "./examine.ts";
+
+export interface DoctorReport {
+  readonly node: string;
+  readonly platform: string;
+  readonly backends: readonly BackendHealth[];
+  readonly pictures: PicturesHealth;
+  readonly auto: { readonly name: string; readonly reason: string };
+}
+
+interface Row {
+  readonly mark: "✓" | "✗" | "–";
+  readonly name: string;
+  readonly text: string;
+}
+
+/** What works, then what does not, each with one command or one cause; a cause that several have is said once. */
+export function words({ node, platform, backends, pictures, auto }: DoctorReport): readonly string[] {
+  const works = backends.filter(({ verified }) => verified);
+  const others = backends.filter(({ verified }) => !verified);
+  const rows: readonly Row[] = [
+    ...works.map(({ name, version, device }): Row => ({ mark: "✓", name, text: `${version}, ${device}` })),
+    ...(pictures.verified ? [pictureRow(pictures)] : []),
+    ...(pictures.verified ? [] : [pictureRow(pictures)]),
+    ...saidOnce(others.map(({ name, available, ...why }) => ({ mark: available ? "✗" : "–", name, text: way(why) }))),
+  ];
+  const width = Math.max(...rows.map(({ name }) => name.length));
+  return [
+    bold(`Node ${node} on ${platform}`),
+    "",
+    ...rows.flatMap((row) => linesOf(row, width)),
+    "",
+    `auto takes ${bold(auto.name)}: ${auto.reason}`,
+  ];
+}
+
+function pictureRow({ name, version, verified, ...why }: PicturesHealth): Row {
+  if (verified) return { mark: "✓", name: "pictures", text: [name, version].filter(Boolean).join(" ") };
+  return { mark: "✗", name: "pictures", text: way(why) };
+}
+
+/** The command, else the last clause of the reason, which is the way out. `--json` has the reasons in full. */
+function way({ reason, install }: Pick<BackendHealth, "reason" | "install">): string {
+  return install ?? reason?.split("; ").at(-1) ?? "";
+}
+
+function saidOnce(rows: readonly Row[]): readonly Row[] {
+  return rows.map((row) => {
+    const first = rows.find(({ text }) => text === row.text)!;
+    return first === row ? row : { ...row, text: `as ${first.name}` };
+  });
+}
+
+const colours = { "✓": "green", "✗": "red", "–": "dim" } as const;
+
+function linesOf({ mark, name, text }: Row, width: number): readonly string[] {
+  const indent = width + 4;
+  const [first = "", ...rest] = wrapped(text, columns() - indent);
+  const shown = mark === "✓" ? (line: string) => line : dim;
+  return [
+    `${styled(colours[mark], mark)} ${name.padEnd(width)}  ${shown(first)}`,
+    ...rest.map((line) => " ".repeat(indent) + shown(line)),
+  ];
+}
