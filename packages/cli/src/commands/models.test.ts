@@ -1,5 +1,5 @@
 import { modelNameOf } from "@residual/core";
-import { beforeAll, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { golden } from "../testing/golden.ts";
 import { document, succeed } from "../testing/residual.ts";
 
@@ -44,10 +44,27 @@ it("names the weights that ship inside, for their model alone", () => {
   expect(known.map(({ name, weights }) => [name, weights])).toEqual([["cifar_resnet20", ["resnet20-cifar10"]]]);
 });
 
-it("prints a table for people", async () => {
-  const { stdout, stderr } = await succeed(["models"]);
-  expect(stderr).toBe("");
-  expect(stdout).toMatch(/^model +parameters +multiply-adds +input +weights\n/);
-  expect(stdout).toMatch(/^resnet50 +25,557,032 +4,089,184,256 +1×3×224×224$/m);
-  expect(stdout).toMatch(/^cifar_resnet20 .* 1×3×32×32 +resnet20-cifar10$/m);
+describe("for people", () => {
+  const namesIn = (stdout: string) => stdout.match(/^\w+(?= +[\d,]+ )/gm)!;
+
+  it("is a table by families, those with weights first, in 80 columns", async () => {
+    const { stdout, stderr } = await succeed(["models"]);
+    expect(stderr).toBe("");
+    expect(stdout).toMatch(/^model +parameters +multiply-adds +input\n\nWith weights\n/);
+    expect(stdout).toMatch(/^resnet50 +25,557,032 +4,089,184,256 +1×3×224×224$/m);
+    expect(stdout).toMatch(/^cifar_resnet20 .* 1×3×32×32\n {4}resnet20-cifar10\n/m);
+    const listed = rows.filter(({ weights }) => weights.length > 0).map(({ name }) => name);
+    expect(namesIn(stdout).slice(0, listed.length)).toEqual(listed);
+    for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+    const family = /\n\nResNeXt\n([\s\S]*?)\n\n/.exec(stdout)![1]!;
+    expect(namesIn(family)).toEqual(["resnext14_32x4d", "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d"]);
+  });
+
+  it("lists oddities with --all alone, each model once", async () => {
+    const few = namesIn((await succeed(["models"])).stdout);
+    const all = namesIn((await succeed(["models", "--all"])).stdout);
+    expect(all.toSorted()).toEqual(rows.map(({ name }) => name).toSorted());
+    const odd = ["paddle_unit", "resnet50v2_trunk", "cifar_resnet20_padend", "keras_tutorial_resnet"];
+    for (const name of odd) expect([few.includes(name), all.includes(name)], name).toEqual([false, true]);
+  });
 });
