@@ -1,5 +1,6 @@
-import { fixtureInput, ResidualError, select, type Tensor } from "@residual/core";
+import { fixtureInput, select, type Tensor } from "@residual/core";
 import { chooseBackend, prepareOn } from "@residual/pipeline";
+import { typedOf } from "../errors.ts";
 import { peers, type Runner } from "./peers/index.ts";
 import type { Answer, Cost, Order, Task } from "./protocol.ts";
 
@@ -57,6 +58,7 @@ function tell(answer: Answer): void {
 }
 
 function wordsOf(error: unknown): { code: string; message: string } {
-  if (error instanceof ResidualError) return { code: error.code, message: error.message };
+  const typed = typedOf(error);
+  if (typed) return { code: typed.code, message: typed.message };
   return { code: "InternalError", message: String(error) };
 }

@@ -131,10 +131,18 @@ function start(task: Task): Child {
   });
   const { candidate } = task;
   const gone = once(process, "exit").then(([code, signal]) => {
-    throw new CandidateError(candidate, "InternalError", `its process ended with ${code ?? signal}`);
+    throw endedEarly(candidate, code as number | null, signal as NodeJS.Signals | null);
   });
   gone.catch(() => {}); // at the end each is gone, and nobody waits for it
   return { candidate, process, gone };
+}
+
+/** Linux ends a process that takes too much memory by SIGKILL; V8 aborts its own. Exit codes: a shell's for them. */
+function endedEarly(candidate: string, code: number | null, signal: NodeJS.Signals | null): CandidateError {
+  const found = `its process ended with ${code ?? signal}`;
+  const isMemory = signal === "SIGKILL" || signal === "SIGABRT" || code === 134 || code === 137;
+  if (!isMemory) return new CandidateError(candidate, "InternalError", found);
+  return new CandidateError(candidate, "OutOfMemoryError", `${found}, as for want of memory; give a smaller --batch`);
 }
 
 async function ask<Kind extends Answer["kind"]>(

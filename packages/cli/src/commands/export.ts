@@ -10,7 +10,8 @@ import type { Command } from "commander";
 import { type Context, command } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { oneOf, specNamed } from "../names.ts";
-import { parseShape } from "../shape.ts";
+import { checkNamed } from "../out-path.ts";
+import { parseInputShape } from "../shape.ts";
 import { type Output, progressBar, say } from "../terminal.ts";
 
 interface Options extends Output {
@@ -24,33 +25,37 @@ interface Options extends Output {
 
 /** A model with its weights as one file, or as a folder of them. */
 export function exportCommand({ signal }: Context): Command {
-  return command("export", "write a model with its weights as .onnx, .safetensors or a TensorFlow.js graph model")
+  return command("export", "write a model with its weights as .onnx, .safetensors or a TensorFlow.js graph model", [
+    "export resnet50 --weights r50.safetensors --to r50.onnx",
+    "export resnet50 --weights r50.safetensors --to r50/",
+  ])
     .argument("<model>")
     .requiredOption("--weights <w>", "a file, known weights or fixture:SALT")
     .requiredOption(
       "--to <path>",
-      "a path ending in .onnx or .safetensors; one without ending is a graph model's folder",
+      "a path ending in .onnx or .safetensors, or without ending the folder of a graph model",
     )
     .option("--input <shape>", "fix the input's shape, as 1x3x224x224; an open batch where not given")
     .option("--external", "an .onnx with its weights in a .bin file beside it")
     .option(
       "--quantize <dtype>",
-      "a graph model's kernels as uint8 or float16; the report says how far that moves them",
+      "store a graph model's kernels as uint8 or float16; the report says how far that moves them",
     )
-    .option("--engine <name>", "the engine that a graph model is to be quickest on; wasm where not given")
+    .option("--engine <name>", "the engine that a graph model is optimized for; wasm where not given")
     .action(async (model: string, options: Options) => {
-      specNamed(model);
+      const spec = specNamed(model);
       const write = await writerOf(options);
       const bar = progressBar();
       try {
         const work = { signal, onProgress: bar.onProgress };
-        const input = options.input === undefined ? undefined : parseShape(options.input);
+        const input = options.input === undefined ? undefined : parseInputShape(options.input, spec);
         const prepared = await prepare({ ...work, model, weights: options.weights, input });
         const report = await write(prepared, work);
         bar.end();
-        say(options, { model, weights: options.weights, to: options.to, ...report }, () =>
-          [`${options.to}: ${model} with ${options.weights}`, ...(report ? [words(report)] : [])].join("\n"),
-        );
+        say(options, { model, weights: options.weights, to: options.to, ...report }, () => [
+          `${options.to}: ${model} with ${options.weights}`,
+          ...(report ? words(report) : []),
+        ]);
       } finally {
         bar.end();
       }
@@ -62,6 +67,7 @@ type Write = (prepared: Prepared, work: Context) => Promise<GraphModelReport | u
 /** Before any work is done: what the path's ending asks for, and whether it can be put there. */
 async function writerOf(options: Options): Promise<Write> {
   const { to, external = false, quantize, engine } = options;
+  checkNamed(to, "--to");
   const ending = extname(to).toLowerCase();
   const isFolder = ending === "" || to.endsWith("/");
   if (external && ending !== ".onnx") throw new UsageError(`--external goes with an .onnx file, not with --to ${to}`);
@@ -109,15 +115,15 @@ function graphModelWriter(to: string, { quantize, engine }: Options): Write {
     writeGraphModel(prepared.graph, to, { ...options, ...work, metadata: metadataOf(prepared) });
 }
 
-function words({ bytes, shards, quantization }: GraphModelReport): string {
+function words({ bytes, shards, quantization }: GraphModelReport): readonly string[] {
   const size = `a TensorFlow.js graph model of ${(bytes / 2 ** 20).toFixed(1)} MiB, its weights in ${shards} ${shards === 1 ? "file" : "files"}`;
-  if (!quantization) return size;
+  if (!quantization) return [size];
   const { dtype, worst, relative } = quantization;
   const share = (100 * worst.error) / worst.largest;
   return [
     `${size}, in ${dtype}`,
     `that moves them by ${(100 * relative).toPrecision(2)} % over all (root mean square), ${worst.weight} the furthest: by up to ${worst.error.toPrecision(2)}, ${share.toPrecision(2)} % of its largest number`,
-  ].join("\n");
+  ];
 }
 
 /** What whoever opens the file needs beside the numbers. */

@@ -1,5 +1,4 @@
 import { tensorOf } from "@residual/core";
-import { checkPlace } from "@residual/kit/files";
 import { identify, knownPreprocessing, preprocessingOf } from "@residual/pipeline";
 import { crop, decodeImage, normalize } from "@residual/vision";
 import { writeSafetensors } from "@residual/weights";
@@ -12,6 +11,8 @@ import {
   withPreprocessing,
 } from "../command.ts";
 import { specNamed } from "../names.ts";
+import { checkSafetensorsPath } from "../out-path.ts";
+import { pictureNamed } from "../pictures/stdin.ts";
 import { type Output, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {
@@ -21,8 +22,11 @@ interface Options extends Output, PreprocessingOptions {
 
 /** A picture as its model would see it: `image`, what goes in, and `pixels`, the bytes of the crop. */
 export function preprocessCommand({ signal }: Context): Command {
-  const preprocess = command("preprocess", "write what a model sees of a picture")
-    .argument("<image>")
+  const preprocess = command("preprocess", "write what a model sees of a picture", [
+    "preprocess cat.png --out cat.safetensors",
+    "preprocess cat.png --model resnet50 --out cat.safetensors",
+  ])
+    .argument("<image>", "a file, a URL, or - for a picture on stdin")
     .option("--model <name>", "whose preprocessing to take; see residual models")
     .requiredOption("--out <file>", "a .safetensors file for the tensors image and pixels");
   return withPreprocessing(preprocess).action(async (source: string, options: Options) => {
@@ -30,20 +34,18 @@ export function preprocessCommand({ signal }: Context): Command {
     const changes = preprocessingChanges(options);
     const known =
       model === undefined ? undefined : { model, preprocessing: preprocessingOf(specNamed(model), undefined, changes) };
-    await checkPlace(options.out);
+    await checkSafetensorsPath(options.out);
     const preprocessing = knownPreprocessing(known ?? (await identify({ preprocessing: changes, signal })));
     const pixels = crop(
-      await decodeImage(source, { signal, upright: preprocessing.upright, maxPixels }),
+      await decodeImage(pictureNamed(source), { signal, upright: preprocessing.upright, maxPixels }),
       preprocessing,
     );
     const image = normalize(pixels, preprocessing);
     const tensors = { image, pixels: tensorOf("uint8", [pixels.height, pixels.width, 3], pixels.data) };
     await writeSafetensors(options.out, tensors, { preprocessing: JSON.stringify(preprocessing) }, { signal });
     const report = { out: options.out, image: image.shape, pixels: tensors.pixels.shape, preprocessing };
-    say(
-      options,
-      report,
-      () => `${options.out}: image [${image.shape.join(", ")}], pixels [${tensors.pixels.shape.join(", ")}]`,
-    );
+    say(options, report, () => [
+      `${options.out}: image [${image.shape.join(", ")}], pixels [${tensors.pixels.shape.join(", ")}]`,
+    ]);
   });
 }

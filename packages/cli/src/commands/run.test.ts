@@ -118,12 +118,21 @@ describe("inputs", () => {
       await writeSafetensors(folder.in("name.safetensors"), { picture: one("float32", [1, 3, 32, 32]) });
       await writeSafetensors(folder.in("dtype.safetensors"), { image: one("float64", [1, 3, 32, 32]) });
       await writeSafetensors(folder.in("rank.safetensors"), { image: one("float32", [3, 32, 32]) });
+      const images = { layout: [2, 32, 32, 3], grey: [2, 1, 32, 32], rgba: [2, 4, 32, 32], five: [2, 5, 32, 32] };
+      for (const [name, shape] of Object.entries(images)) {
+        const image = tensorOf("float32", shape, new Float32Array(shape.reduce((a, b) => a * b)));
+        await writeSafetensors(folder.in(`${name}.safetensors`), { image });
+      }
       await writeSafetensors(folder.in("good.safetensors"), { image: one("float32", [1, 3, 32, 32]) });
     });
 
     it.each([
       ["name", /^FormatError: .*it holds picture; expected a float32 tensor image \[N, C, H, W\]/],
       ["dtype", /^FormatError: .*image is float64 \[1, 3, 32, 32\]; expected a float32 tensor/],
+      ["layout", /^FormatError: .*the image is 2×32×32×3, and cifar_resnet20 takes N×3×H×W; .* \(NHWC\): transpose it/],
+      ["grey", /^FormatError: .*the image is 2×1×32×32, .*; repeat its grey channel three times$/m],
+      ["rgba", /^FormatError: .*the image is 2×4×32×32, .*; leave out its fourth channel, alpha$/m],
+      ["five", /^FormatError: .*the image is 2×5×32×32, .*; give an image of the model's channels$/m],
       ["rank", /^FormatError: .*image is float32 \[3, 32, 32\]; expected a float32 tensor image \[N, C, H, W\]/],
     ])("a wrong %s", async (file, message) => {
       const out = folder.in("refused.safetensors");

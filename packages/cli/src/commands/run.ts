@@ -1,22 +1,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
-import { extname, join } from "node:path";
-import {
-  concrete,
-  type Executable,
-  FormatError,
-  fixtureInput,
-  type Graph,
-  type Shape,
-  select,
-  sizeOf,
-  type Tensor,
-  valuesOf,
-} from "@residual/core";
-import { checkPlace } from "@residual/kit/files";
-import { chooseBackend, knownPreprocessing, type Prepared, prepare } from "@residual/pipeline";
+import { join } from "node:path";
+import { type Executable, type Graph, select, type Tensor, valuesOf } from "@residual/core";
+import { bindModel, chooseBackend, identify, knownPreprocessing, type Prepared } from "@residual/pipeline";
 import { type DecodeOptions, decodeImage, preprocess } from "@residual/vision";
 import type { WebgpuExecutable } from "@residual/webgpu";
-import { readTensors, readWeights, writeSafetensors } from "@residual/weights";
+import { writeSafetensors } from "@residual/weights";
 import type { Command } from "commander";
 import {
   backendOption,
@@ -28,8 +16,10 @@ import {
   withPreprocessing,
 } from "../command.ts";
 import { UsageError } from "../errors.ts";
+import { checkChannels, givenImage } from "../input-image.ts";
 import { oneOf, specNamed } from "../names.ts";
-import { parseShape } from "../shape.ts";
+import { checkSafetensorsPath } from "../out-path.ts";
+import { pictureNamed } from "../pictures/stdin.ts";
 import { type Output, progressBar, remark, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {
@@ -45,33 +35,37 @@ interface Options extends Output, PreprocessingOptions {
 
 /** One run of a model, its outputs into a file: any value of the graph can be one. */
 export function runCommand({ signal }: Context): Command {
-  const run = command("run", "run a model once and write its outputs")
+  const run = command("run", "run a model once and write its outputs", [
+    "run resnet50 --weights r50.safetensors --input cat.png \\\n      --out out.safetensors",
+    "run resnet18 --weights fixture:v1 --input fixture:v1 \\\n      --out out.safetensors",
+  ])
     .argument("<model>")
     .requiredOption("--weights <w>", "a file, known weights or fixture:SALT")
-    .requiredOption("--input <i>", "fixture:SALT, a picture, or a .safetensors file with the tensor image")
-    .option("--shape <shape>", "of a fixture's image, as 2x3x224x224")
+    .requiredOption(
+      "--input <i>",
+      "a picture, - for one on stdin, a .safetensors file with the tensor image, or fixture:SALT",
+    )
+    .option("--shape <shape>", "shape of a generated input, as 2x3x224x224")
     .option("--outputs <names>", "values to write, as logits,layer4,layer4.2.relu")
     .requiredOption("--out <file>", "a .safetensors file, one tensor an output")
     .addOption(backendOption())
     .addOption(threadsOption())
-    .option("--dump-wgsl <dir>", "with the backend webgpu: its programs and its plan, to be read");
+    .option("--dump-wgsl <dir>", "write the programs and the plan of the backend webgpu there");
   return withPreprocessing(run).action(async (model: string, options: Options) => {
     const bar = progressBar();
     try {
       const work = { signal, onProgress: bar.onProgress };
       specNamed(model);
-      await checkPlace(options.out);
+      await checkSafetensorsPath(options.out);
+      const given = await givenImage(options.input, options.shape, model);
       const { backend, description } = await chooseBackend(options.backend, { ...options, onWarning: remark });
-      const given = await givenImage(model, options);
-      const prepared = await prepare({
-        ...work,
-        model,
-        weights: options.weights,
-        input: given?.shape,
-        preprocessing: preprocessingChanges(options),
-      });
+      const preprocessing = preprocessingChanges(options);
+      const identified = await identify({ ...work, model, weights: options.weights, preprocessing });
+      if (given) checkChannels(options.input, given, model, identified.spec);
+      const prepared = bindModel(identified, given?.shape);
       const names = outputsOf(prepared.graph, options.outputs);
-      const image = given ?? (await pictureOf(prepared, options.input, { signal, maxPixels: options.maxPixels }));
+      const image =
+        given?.tensor() ?? (await pictureOf(prepared, options.input, { signal, maxPixels: options.maxPixels }));
       await using executable = await backend.compile(select(prepared.graph, names), work);
       if (options.dumpWgsl !== undefined) await dumpPrograms(executable, options.dumpWgsl);
       const outputs = await executable.run({ image }, work);
@@ -85,9 +79,7 @@ export function runCommand({ signal }: Context): Command {
       remark(`${model} on ${backend.name} (${description.library} ${description.version})`);
       const shapes = Object.fromEntries(Object.entries(outputs).map(([name, { shape }]) => [name, shape]));
       say(options, { model, backend: backend.name, input: image.shape, outputs: shapes, out: options.out }, () =>
-        Object.entries(shapes)
-          .map(([name, shape]) => `${options.out}: ${name} [${shape.join(", ")}]`)
-          .join("\n"),
+        Object.entries(shapes).map(([name, shape]) => `${options.out}: ${name} [${shape.join(", ")}]`),
       );
     } finally {
       bar.end();
@@ -120,48 +112,11 @@ function outputsOf({ name, aliases, outputs, ...rest }: Graph, asked: string | u
   return asked.split(",").map((each) => oneOf(each.trim(), names, `output in ${name}:`, `residual summary ${name}`));
 }
 
-/** The image, where it is known before the model is built; a picture waits for the weights' preprocessing. */
-async function givenImage(model: string, { input, shape }: Options): Promise<Tensor<"float32"> | undefined> {
-  if (input.startsWith("fixture:")) return fixtureInput(saltOf(input), shapeOf(model, shape));
-  if (shape !== undefined)
-    throw new UsageError("--shape goes with --input fixture:SALT; a picture or file has its own");
-  if (extname(input) !== ".safetensors") return undefined;
-  const { tensors } = await readTensors(await readWeights(input));
-  const image = tensors.get("image");
-  if (image?.dtype === "float32" && image.shape.length === 4) return image;
-  const found = image
-    ? `image is ${image.dtype} [${image.shape.join(", ")}]`
-    : `it holds ${listOf([...tensors.keys()])}`;
-  throw new FormatError(
-    `${input}: ${found}; expected a float32 tensor image [N, C, H, W], as residual preprocess writes it`,
-  );
-}
-
-/** What follows `fixture:`. */
-function saltOf(input: string): string {
-  const salt = input.slice("fixture:".length);
-  if (salt === "") throw new UsageError("--input fixture: lacks its salt; write fixture:v1 for the goldens' values");
-  return salt;
-}
-
-/** Names, or as many as say what it is. */
-function listOf(names: readonly string[]): string {
-  return names.length <= 4 ? names.join(", ") : `${names.length} tensors, ${names.slice(0, 3).join(", ")} …`;
-}
-
-function shapeOf(model: string, text: string | undefined): readonly number[] {
-  const { size = 224, inputChannels = 3 } = specNamed(model);
-  const shape: Shape = text === undefined ? [1, inputChannels, size, size] : parseShape(text);
-  const sizes = concrete(shape, 1);
-  if (sizeOf(sizes) > LARGEST_INPUT)
-    throw new UsageError(`--shape ${text} is ${sizeOf(sizes)} numbers, more than ${LARGEST_INPUT}`);
-  return sizes;
-}
-
-/** 2 GiB of float32. */
-const LARGEST_INPUT = 2 ** 29;
-
-async function pictureOf(prepared: Prepared, input: string, options: DecodeOptions): Promise<Tensor<"float32">> {
+async function pictureOf(
+  prepared: Prepared,
+  input: string,
+  options: DecodeOptions & Context,
+): Promise<Tensor<"float32">> {
   const preprocessing = knownPreprocessing(prepared);
-  return preprocess(await decodeImage(input, { ...options, upright: preprocessing.upright }), preprocessing);
+  return preprocess(await decodeImage(pictureNamed(input), { ...options, upright: preprocessing.upright }), preprocessing);
 }
