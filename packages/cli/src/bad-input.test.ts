@@ -75,6 +75,11 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
     ...["0x3x8x8", "1x3x8", "axbxcxd", "1x3x1e1x8", "1x 3x8x8", ""].map(
       (shape): Bad => [shaped(shape), 2, /^UsageError: ".*" is no shape; write batch, channels, height and width as/],
     ),
+    [shaped("1x224x224x3"), 2, /^UsageError: 1x224x224x3 has its channels last .*: write 1x3x224x224$/],
+    [["summary", "resnet50", "--input", "1x224x224x3"], 2, /^UsageError: .* shapes are NCHW here: write 1x3x224x224$/],
+    [shaped("100000000x3x8x8"), 2, /^UsageError: --shape 100000000x3x8x8 is \d+ numbers, more than/],
+    [shaped("100000000x3x1x1"), 1, /^OutOfMemoryError: cifar_resnet20 needs at least [\d.]+ GiB .* a smaller --shape$/],
+    [["bench", "resnet18", "--batch", "10000000"], 1, /^OutOfMemoryError: .* give a smaller --batch or --size$/],
     [shaped("1x3x99999x99999"), 2, /^UsageError: --shape 1x3x99999x99999 is 29999400003 numbers, more than/],
     [["classify", chelsea, "--top", "0"], 2, /^UsageError: option '--top <k>' argument '0': expected a whole number/],
     [["classify", chelsea, "--threads", "100000"], 1, /^UnsupportedError: onnx: threads is 100000, expected/],
@@ -82,7 +87,7 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
     [
       ["classify", chelsea, "--mean", "1,2,"],
       2,
-      /^UsageError: option '--mean <r,g,b>' argument '1,2,': "" is no number/,
+      /^UsageError: option '--mean <r,g,b>' argument '1,2,': expected a number, found ""/,
     ],
     [["classify", chelsea, "--std", "1,0,1"], 2, /^UsageError: --std: found \[1,0,1\], expected 3 numbers above 0$/],
     [["classify", chelsea, "--crop", "99999"], 2, /^UsageError: --crop: found 99999, expected a whole number from 1/],
@@ -90,7 +95,11 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
   "pictures and data": [
     [["classify", "missing.png"], 1, /^FormatError: missing\.png: not found/],
     [["classify", "text.jpg"], 1, /^FormatError: text\.jpg: found text/],
-    [["classify", "folder"], 1, /^FormatError: folder: found a directory, expected an image file/],
+    [["classify", "folder"], 1, /^FormatError: folder: found a folder without pictures; name a picture/],
+    [["classify", "*.gif"], 1, /^FormatError: \*\.gif: no file matches; check the pattern$/],
+    [["classify", "-", "-"], 2, /^UsageError: - is one picture on stdin, and can be given once$/],
+    [["classify", "-"], 1, /^FormatError: .*found an empty file/],
+    [["classify", "a\nFormatError: b\x1b[2J.png"], 1, /^FormatError: a\\nFormatError: b\\u001b\[2J\.png: not found/],
     [["classify", "huge.png"], 1, /^FormatError: huge\.png: found 40000 x 40000, 1600000000 pixels, expected at most/],
     [["classify", chelsea, "--max-pixels", "9"], 1, /found 451 x 300, 135300 pixels, expected at most 9; shrink it/],
     [["preprocess", chelsea, "--out", "p.safetensors", "--max-pixels", "9"], 1, /135300 pixels, expected at most 9;/],
@@ -133,6 +142,23 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
     ],
   ],
   "places to write to": [
+    ...["x.npy", "x.pt", "x.safetensors.bak"].map(
+      (out): Bad => [
+        run("--input", "fixture:v1", "--out", out),
+        2,
+        /^UsageError: --out x.* ends in \.\w+; expected \.safete/,
+      ],
+    ),
+    [run("--input", "fixture:v1", "--out", ""), 2, /^UsageError: --out is empty; expected a path$/],
+    [["preprocess", chelsea, "--out", "x.npz"], 2, /^UsageError: --out x\.npz ends in \.npz; expected \.safetensors/],
+    [["preprocess", chelsea, "--out", ".safetensors"], 2, /^UsageError: .* is an ending without a name; write model\./],
+    [["export", "resnet18", ...fixture, "--to", ""], 2, /^UsageError: --to is empty; expected a path$/],
+    [
+      ["export", "resnet18", ...fixture, "--to", ".onnx"],
+      2,
+      /^UsageError: --to \.onnx is an ending .*; write model\.onnx$/,
+    ],
+    [["export", "resnet18", ...fixture, "--to", "x.npz"], 2, /^UsageError: --to x\.npz ends in \.npz; expected \.onnx/],
     [run("--input", "fixture:v1", "--out", "no/x.safetensors"), 1, /^FormatError: no\/x\..*: there is no folder no; /],
     [
       run("--input", "fixture:v1", "--out", "folder"),

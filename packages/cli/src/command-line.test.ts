@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "./testing/folder.ts";
@@ -19,11 +20,29 @@ describe("help", () => {
     for (const name of commands) expect(stdout).toMatch(new RegExp(`^ {2}${name} `, "m"));
   });
 
-  it.each(["models", "run", "bench"])("%s --help tells its options", async (name) => {
-    const { stdout, stderr } = await succeed([name, "--help"]);
-    expect(stderr).toBe("");
-    expect(stdout).toContain(`Usage: residual ${name} `);
-    expect(stdout).toContain("--json");
+  it.each([...commands, "tune", "conform"])(
+    "%s --help tells its options, with examples, in 80 columns",
+    async (name) => {
+      const { stdout, stderr } = await succeed([name, "--help"]);
+      expect(stderr).toBe("");
+      expect(stdout).toContain(`Usage: residual ${name} `);
+      expect(stdout).toContain("--json");
+      expect(stdout.match(new RegExp(`^ {2}\\$ residual ${name}( .*)?$`, "gm"))).toHaveLength(2);
+      for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+    },
+  );
+
+  it.each([
+    ["run", ["--weights", "--input", "--out"]],
+    ["preprocess", ["--out"]],
+    ["eval", ["--data"]],
+    ["export", ["--weights", "--to"]],
+    ["classify", []],
+  ])("%s marks the options that it requires", async (name, required) => {
+    const { stdout } = await succeed([name, "--help"]);
+    const options = stdout.split(/\n(?= {2}-)/).slice(1);
+    const marked = options.filter((option) => option.replaceAll(/\s+/g, " ").includes("(required)"));
+    expect(marked.map((option) => option.trim().split(" ")[0])).toEqual(required);
   });
 });
 
@@ -50,6 +69,23 @@ it("is no failure when whoever reads it has seen enough", async () => {
   const { stdout, stderr } = await ended(child);
   expect(stdout).toMatch(/^resnet152 .*\n\n$/);
   expect(stderr).toBe("");
+});
+
+describe.skipIf(!existsSync("/dev/full"))("where nothing more can be written", () => {
+  const shell = (line: string) => ended(start("sh", ["-c", line]));
+  const command = `"${process.execPath}" "${bin}"`;
+
+  it.each(["models", "models --json", "--help"])("a full disk is a typed error: %s", async (words) => {
+    const { stderr, code } = await shell(`${command} ${words} > /dev/full`);
+    expect(stderr).toMatch(/^FormatError: stdout: it cannot be written \(.*ENOSPC.*\); check the space left\n$/);
+    expect(code).toBe(1);
+  });
+
+  it("that nobody reads stderr is no failure", async () => {
+    const line = `{ ${command} classify photos/chelsea.png --top 1; echo "rc $?" >&3; } 3>&1 >/dev/null 2> >(true)`;
+    expect(await ended(start("bash", ["-c", line]))).toMatchObject({ stdout: "rc 0\n" });
+    expect((await shell(`${command} classify photos/chelsea.png 2> /dev/full`)).code).toBe(0);
+  });
 });
 
 it("writes nowhere but where it is told to, whatever its libraries would", async () => {
@@ -102,8 +138,12 @@ describe("on a terminal", async () => {
     expect(stdout.lastIndexOf("\x1b[?25h")).toBeGreaterThan(stdout.lastIndexOf("\x1b[?25l"));
   });
 
-  it.skipIf(missing)("NO_COLOR is heeded", async () => {
-    expect(await seen("summary pytorch_unit", { NO_COLOR: "1" })).not.toContain("\x1b[1m");
-    expect(await seen("summary pytorch_unit")).toContain("\x1b[1m");
+  it.skipIf(missing)("NO_COLOR is heeded, and so is --no-color", async () => {
+    for (const words of ["summary pytorch_unit", "summary --help", "summary nope"]) {
+      expect(await seen(words), words).toContain("\x1b[");
+      expect(await seen(words, { NO_COLOR: "1" }), words).not.toContain("\x1b[");
+      expect(await seen(`${words} --no-color`), words).not.toContain("\x1b[");
+      expect(await seen(`${words} --no-color`, { FORCE_COLOR: "1" }), words).not.toContain("\x1b[");
+    }
   });
 });

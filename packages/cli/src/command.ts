@@ -1,3 +1,4 @@
+import { styleText } from "node:util";
 import {
   checkPreprocessing,
   FormatError,
@@ -7,7 +8,7 @@ import {
   variants,
   type WorkOptions,
 } from "@residual/core";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Help, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "./errors.ts";
 import { oneOf } from "./names.ts";
 
@@ -16,15 +17,41 @@ export interface Context {
   readonly signal: NonNullable<WorkOptions["signal"]>;
 }
 
-/** A command with the flag that all of them have. */
-export function command(name: string, description: string): Command {
-  return new Command(name).description(description).option("--json", "print one JSON document on stdout", false);
+/** A command with the flags that all of them have, and examples in its help: what follows `residual` in a shell. */
+export function command(name: string, description: string, examples: readonly string[]): Command {
+  return withExamples(new Command(name).description(description), examples)
+    .option("--json", "print one JSON document on stdout", false)
+    .addOption(noColorOption());
 }
+
+export function withExamples(command: Command, examples: readonly string[]): Command {
+  return command.addHelpText(
+    "after",
+    ["\nExamples:", ...examples.map((each) => `  $ residual ${each}`), ""].join("\n"),
+  );
+}
+
+/** Read before the words are parsed: an error about them may have colours too. */
+export function noColorOption(): Option {
+  return new Option("--no-color", "print without colours, as NO_COLOR=1 does");
+}
+
+/** Marks the options without which a command does not run. */
+export const help: Partial<Help> = {
+  styleTitle: (text) => styleText("bold", text, { validateStream: false }), // commander looks at the stream
+  styleCommandText: (text) => styleText("cyan", text, { validateStream: false }),
+  styleSubcommandText: (text) => styleText("cyan", text, { validateStream: false }),
+  styleOptionText: (text) => styleText("cyan", text, { validateStream: false }),
+  optionDescription(option) {
+    const description = Help.prototype.optionDescription.call(this, option);
+    return option.mandatory ? `${description} (required)` : description;
+  },
+};
 
 export function backendOption(): Option {
   return new Option(
     "--backend <name>",
-    "auto, onnx, webgpu, tfjs, tfjs-wasm … (doctor lists all), reference, or a module that exports one: ./mine.ts",
+    "auto, reference, onnx, webgpu, tfjs …: doctor lists all; or a module that exports one, as ./mine.ts",
   ).default("auto");
 }
 
@@ -53,13 +80,14 @@ export interface PreprocessingOptions {
 
 export function withPreprocessing(command: Command): Command {
   return command
-    .option("--resize <pixels>", "what the shorter side becomes", positive)
-    .option("--crop <pixels>", "side of the square cut from the middle", positive)
+    .optionsGroup("Preprocessing, where it is not to be that of the weights or the model:")
+    .option("--resize <pixels>", "length of the shorter side after the resize", positive)
+    .option("--crop <pixels>", "side of the centre crop", positive)
     .option("--interpolation <name>", interpolations.join(", "), (name) => oneOf(name, interpolations, "interpolation"))
-    .option("--mean <r,g,b>", "taken off, after the scale", numbers)
-    .option("--std <r,g,b>", "divided by, after the mean", numbers)
-    .option("--scale <n>", "what a byte is divided by: 255, or 1 for raw bytes", number)
-    .option("--upright", "turn photos as their EXIF data says")
+    .option("--mean <r,g,b>", "subtracted per channel after the scale", numbers)
+    .option("--std <r,g,b>", "divisor per channel after the mean", numbers)
+    .option("--scale <n>", "divisor of a byte: 255, or 1 for raw bytes", number)
+    .option("--upright", "turn photos as their EXIF orientation says")
     .option("--max-pixels <n>", "the most pixels of a picture, width × height; 178956970 where not given", positive);
 }
 
@@ -80,7 +108,7 @@ export function preprocessingChanges(options: PreprocessingOptions): Partial<Pre
 function number(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isFinite(value)) return value;
-  throw new InvalidArgumentError(`${JSON.stringify(text)} is no number`);
+  throw new InvalidArgumentError(`expected a number, found ${JSON.stringify(text)}`);
 }
 
 function numbers(text: string): readonly number[] {

@@ -1,6 +1,7 @@
-import { ResidualError, version } from "@residual/core";
+import { version } from "@residual/core";
 import { OptionError } from "@residual/pipeline";
 import { Command, CommanderError } from "commander";
+import { help, noColorOption, withExamples } from "./command.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { classifyCommand } from "./commands/classify.ts";
 import { conformCommand } from "./commands/conform.ts";
@@ -12,29 +13,36 @@ import { preprocessCommand } from "./commands/preprocess.ts";
 import { runCommand } from "./commands/run.ts";
 import { summaryCommand } from "./commands/summary.ts";
 import { tuneCommand } from "./commands/tune.ts";
-import { UsageError } from "./errors.ts";
+import { typedOf, UsageError } from "./errors.ts";
 import { Stop, stopper } from "./stop.ts";
+import { complain } from "./terminal.ts";
 
 /**
- * Runs one command line. Sets the exit code: 0 done, 1 the job failed, 2 the words are wrong, 130 stopped by Ctrl-C.
+ * Runs one command line. Sets the exit code: 0 done, 1 the job failed, 2 invalid usage, 130 stopped by Ctrl-C.
  */
 export async function main(words: readonly string[]): Promise<void> {
   using stopping = stopper();
-  process.stdout.on("error", ignoreClosedPipe);
+  process.stdout.on("error", onStdoutError);
+  process.stderr.on("error", () => {}); // nobody reads what is said there; that is no failure of the job
+  if (words.includes("--no-color")) Object.assign(process.env, { NO_COLOR: "1", FORCE_COLOR: "0" });
   const root = program(stopping.signal);
   try {
     await root.parseAsync(words, { from: "user" });
   } catch (error) {
     const reason: unknown = stopping.signal.reason;
-    process.exitCode =
-      reason instanceof Stop ? fail("AbortError", reason.message, reason.exitCode) : report(error, root);
+    if (reason instanceof Stop) process.exit(fail("AbortError", reason.message, reason.exitCode)); // whatever lingers
+    process.exitCode = report(error, root);
   }
 }
 
 function program(signal: AbortSignal): Command {
-  const root = new Command("residual")
-    .description("ResNets described once, run anywhere with the same numbers.")
-    .version(version);
+  const root = withExamples(
+    new Command("residual")
+      .description("Classify images, run, export and compare ResNets.")
+      .version(version)
+      .addOption(noColorOption()),
+    ["classify cat.png", "doctor"],
+  );
   const context = { signal };
   const commands = [
     modelsCommand(),
@@ -47,15 +55,18 @@ function program(signal: AbortSignal): Command {
     benchCommand(context),
     tuneCommand(context),
     conformCommand(context),
-    doctorCommand(),
+    doctorCommand(context),
   ];
-  for (const each of commands) root.addCommand(quiet(each));
-  return quiet(root).showSuggestionAfterError();
+  for (const each of commands) root.addCommand(configured(each));
+  return configured(root).showSuggestionAfterError();
 }
 
-/** Commander throws instead of exiting, so that whatever is open gets closed; and leaves the saying to `report`. */
-function quiet(command: Command): Command {
-  return command.exitOverride().configureOutput({ outputError: () => {} });
+/** Commander throws instead of exiting, so that whatever is open gets closed; and leaves its errors to `report`. */
+function configured(command: Command): Command {
+  return command
+    .exitOverride()
+    .configureHelp(help)
+    .configureOutput({ outputError: () => {} });
 }
 
 /** Says what went wrong, `code: message`, and gives the exit code for it. */
@@ -66,11 +77,12 @@ function report(error: unknown, root: Command): number {
     return fail("UsageError", wordsOf(error, root), 2);
   }
   if (error instanceof OptionError) return fail("UsageError", error.message.replaceAll(/`(\w+)`/g, "--$1"), 2);
-  if (error instanceof ResidualError) return fail(error.code, error.message, error instanceof UsageError ? 2 : 1);
+  const typed = typedOf(error);
+  if (typed) return fail(typed.code, typed.message, typed instanceof UsageError ? 2 : 1);
   if (isSystemError(error)) return fail("FormatError", error.message, 1);
   if (process.env.RESIDUAL_DEBUG) console.error(error);
   const words = error instanceof Error ? error.message : String(error);
-  return fail("InternalError", `${words} (unforeseen; RESIDUAL_DEBUG=1 shows where it was thrown)`, 1);
+  return fail("InternalError", `${words} (please report it; RESIDUAL_DEBUG=1 shows where it was thrown)`, 1);
 }
 
 /**
@@ -92,12 +104,12 @@ function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 }
 
 function fail(code: string, message: string, exitCode: number): number {
-  process.stderr.write(`${code}: ${message}\n`);
+  complain(code, message);
   return exitCode;
 }
 
-/** `residual models | head` is no failure. */
-function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(0);
+/** `residual models | head` is no failure; a full disk is one. Either way there is nothing left to write to. */
+function onStdoutError(error: NodeJS.ErrnoException): void {
+  if (error.code === "EPIPE") process.exit(0);
+  process.exit(fail("FormatError", `stdout: it cannot be written (${error.message}); check the space left`, 1));
 }

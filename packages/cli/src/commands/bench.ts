@@ -10,8 +10,9 @@ import { type Measurement, measure } from "../bench/measure.ts";
 import { peers, peersOf } from "../bench/peers/index.ts";
 import type { Task } from "../bench/protocol.ts";
 import { type Context, command, positive, threadsOption } from "../command.ts";
+import { checkMemory } from "../memory.ts";
 import { modelNamed, oneOf, specNamed } from "../names.ts";
-import { type Output, progressBar, remark, say, table } from "../terminal.ts";
+import { type Output, paragraphs, progressBar, remark, say, table } from "../terminal.ts";
 
 interface Options extends Output {
   readonly backends: string;
@@ -27,15 +28,18 @@ interface Options extends Output {
 
 /** How fast backends are, in turn with one another and with other people's libraries on the same network. */
 export function benchCommand({ signal }: Context): Command {
-  return command("bench", "measure backends in turn: load, first run, latency, memory")
+  return command("bench", "measure backends in turn: load, first run, latency, memory", [
+    "bench resnet50 --peers",
+    "bench resnet18 --backends onnx,webgpu --batch 8",
+  ])
     .argument("[model...]", "resnet18, resnet50 and resnext50_32x4d where none is given")
     .option("--backends <names>", "as onnx,reference,./mine.ts", "onnx")
     .option("--batch <n>", "images of one run", positive, 1)
     .option("--size <pixels>", "side of the images; the model's own where not given", positive)
-    .option("--rounds <n>", "turns of each candidate", positive, 11)
-    .option("--times <n>", "runs in a turn", positive, 3)
-    .option("--loads <n>", "times that each candidate is loaded", positive, 5)
-    .option("--peers [names]", "beside them, the libraries that do the same, or those named")
+    .option("--rounds <n>", "rounds of each candidate", positive, 11)
+    .option("--times <n>", "runs per round", positive, 3)
+    .option("--loads <n>", "loads of each candidate", positive, 5)
+    .option("--peers [names]", "measure other libraries on the same network too: all, or those named")
     .option("--layers", "time each layer alone")
     .addOption(threadsOption())
     .action(async (models: string[], options: Options) => {
@@ -70,6 +74,7 @@ async function benchLayers(models: readonly string[], options: Options, signal: 
       const { size: own = 224, inputChannels = 3 } = specNamed(model);
       const size = options.size ?? own;
       const open = modelNamed(model, [options.batch, inputChannels, size, size]);
+      checkMemory(open, "give a smaller --batch or --size");
       for (const name of options.backends.split(",")) {
         await checkBackend(name);
         const { backend } = await chooseBackend(name, { ...options, onWarning: remark });
@@ -81,7 +86,7 @@ async function benchLayers(models: readonly string[], options: Options, signal: 
   } finally {
     bar.end();
   }
-  say(options, measured, () => measured.map(layerWords).join("\n\n"));
+  say(options, measured, () => paragraphs(measured.map(layerWords)));
 }
 
 function layerWords({
@@ -92,7 +97,7 @@ function layerWords({
   model: string;
   backend: string;
   layers: readonly LayerCost[];
-}): string {
+}): readonly string[] {
   const total = layers.reduce((sum, { ms }) => sum + ms, 0);
   const rows = layers
     .toSorted((a, b) => b.ms - a.ms)
@@ -105,7 +110,7 @@ function layerWords({
       macs > 0 ? (macs / ms / 1e6).toFixed(1) : "",
     ]);
   const heading = `${model} on ${backend}: ${total.toFixed(1)} ms over ${layers.length} layers, each alone`;
-  return `${heading}\n\n${table(["layer", "op", "output", "ms", "share", "10⁹ multiply-adds/s"], rows)}`;
+  return [heading, "", ...table(["layer", "op", "output", "ms", "share", "10⁹ multiply-adds/s"], rows)];
 }
 
 /** The network with the fixture's weights, written once for all candidates into a folder that goes away. */
@@ -120,6 +125,7 @@ async function measureModel(
   const size = asked ?? own;
   const input = [batch, inputChannels, size, size];
   const open = modelNamed(model, input);
+  checkMemory(open, "give a smaller --batch or --size");
   const graph = bind(open, fixtureWeights(open, "v1"));
   const files = { safetensors: join(folder.path, "weights.safetensors"), onnx: join(folder.path, "model.onnx") };
   await writeSafetensors(
@@ -133,7 +139,7 @@ async function measureModel(
   return await measure(tasks, { rounds, times, loads }, signal);
 }
 
-function words(measured: readonly Measurement[]): string {
+function words(measured: readonly Measurement[]): readonly string[] {
   const ms = (value: number) => value.toFixed(value < 100 ? 2 : 0);
   const rows = measured.map((row) => [
     row.model,
@@ -165,5 +171,9 @@ function words(measured: readonly Measurement[]): string {
     "CPU ratio",
     "differs by",
   ];
-  return `${table(heading, rows)}\n\nratio: the first candidate's median over this one's; above 1, this one is quicker`;
+  return [
+    ...table(heading, rows),
+    "",
+    "ratio: the first candidate's median over this one's; above 1, this one is quicker",
+  ];
 }

@@ -1,5 +1,4 @@
 import type { Level } from "@residual/conformance";
-import { backendNames } from "@residual/pipeline";
 import { type Command, Option } from "commander";
 import { type Context, command, positive, threadsOption } from "../command.ts";
 import type { Options } from "../conform/run.ts";
@@ -15,21 +14,24 @@ const levelNames = Object.keys({
 
 /** Holds backends against the conformance suite, and says where they differ. */
 export function conformCommand({ signal }: Context): Command {
-  return command("conform", "hold backends against PyTorch's answers, and name what differs")
+  return command("conform", "check backends against PyTorch's answers, and name what differs", [
+    "conform --backends onnx --report report",
+    "conform --models resnet50 --bisect",
+  ])
     .option(
       "--backends <names>",
-      `of ${["auto", ...backendNames].join(", ")}; or modules that export one: ./mine.ts`,
+      "as onnx,webgpu (doctor lists all), or modules that export a backend, as ./mine.ts",
       "auto",
     )
     .option("--models <names>", "as resnet18,resnet50, or all; those of the level where not given")
-    .addOption(new Option("--level <level>", "a minute, or everything").choices(["quick", "full"]).default("quick"))
+    .addOption(new Option("--level <level>", "a minute of checks, or all").choices(["quick", "full"]).default("quick"))
     .option("--only <levels>", `of ${levelNames.join(", ")}`)
     .option("--report <folder>", "write conformance.json, junit.xml, index.html and a badge there")
-    .option("--resume", "go on where an interrupted run with the same --report was")
+    .option("--resume", "continue the interrupted run of the same --report")
     .option("--bisect", "find the first node of each model that is wrong, and explain it")
     .option("--images <path>", "labelled pictures for the level images, as eval's --data")
     .option("--answers <file>", "PyTorch's logits of those pictures")
-    .option("--weights <w>", "the weights that these are of; those that ship with us where not given")
+    .option("--weights <w>", "the weights that gave these logits; those that ship inside where not given")
     .option("--limit <n>", "only the first n pictures", positive)
     .addOption(threadsOption())
     .action(async (options: Options) => {

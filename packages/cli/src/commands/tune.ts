@@ -5,7 +5,7 @@ import type { TunedLayer, WebgpuBackend } from "@residual/webgpu";
 import type { Command } from "commander";
 import { type Context, command, positive } from "../command.ts";
 import { modelNamed, specNamed } from "../names.ts";
-import { type Output, progressBar, remark, say, table } from "../terminal.ts";
+import { type Output, paragraphs, progressBar, remark, say, table } from "../terminal.ts";
 
 interface Options extends Output {
   readonly batch: number;
@@ -20,7 +20,10 @@ interface Tuned {
 
 /** Measures on this machine's adapter which kernels are the quickest for each layer, and has them used from then on. */
 export function tuneCommand({ signal }: Context): Command {
-  return command("tune", "find the quickest WebGPU kernels for this adapter, layer by layer, and keep them")
+  return command("tune", "find the quickest WebGPU kernels for this adapter, layer by layer, and keep them", [
+    "tune",
+    "tune resnet50 --batch 8",
+  ])
     .argument("[model...]", "resnet18, resnet50 and resnext50_32x4d where none is given")
     .option("--batch <n>", "images of one run", positive, 1)
     .action(async (models: string[], options: Options) => {
@@ -37,18 +40,18 @@ export function tuneCommand({ signal }: Context): Command {
         for (const model of names) {
           const { size = 224, inputChannels = 3 } = specNamed(model);
           const open = modelNamed(model, [options.batch, inputChannels, size, size]);
-          const graph = bind(open, fixtureWeights(open, "v1")); // how long a layer takes is no matter of its numbers
+          const graph = bind(open, fixtureWeights(open, "v1")); // timings do not depend on the values of weights
           const layers = await backend.tune(graph, { signal, onProgress: bar.onProgress });
           tuned.push({ model, device, batch: options.batch, layers });
         }
       } finally {
         bar.end();
       }
-      say(options, tuned, () => tuned.map(words).join("\n\n"));
+      say(options, tuned, () => paragraphs(tuned.map(words)));
     });
 }
 
-function words({ model, device, batch, layers }: Tuned): string {
+function words({ model, device, batch, layers }: Tuned): readonly string[] {
   const sum = (of: "before" | "after") => layers.reduce((total, layer) => total + layer.count * layer[of].ms, 0);
   const rows = layers
     .toSorted((a, b) => b.count * b.before.ms - a.count * a.before.ms)
@@ -64,5 +67,9 @@ function words({ model, device, batch, layers }: Tuned): string {
   const [before, after] = [sum("before"), sum("after")];
   const gain = `${before.toFixed(1)} ms before, ${after.toFixed(1)} after: ${(before / after).toFixed(2)} times as quick`;
   const heading = `${model}, batch ${batch}, on ${device}: ${gain}, its convolutions and linear layers alone`;
-  return `${heading}\n\n${table(["layer", "times", "output", "before, ms", "after, ms", "tried", "kernels and workgroups"], rows)}`;
+  return [
+    heading,
+    "",
+    ...table(["layer", "times", "output", "before, ms", "after, ms", "tried", "kernels and workgroups"], rows),
+  ];
 }

@@ -7,7 +7,7 @@ import { backendNames, checkBackend, chooseBackend } from "@residual/pipeline";
 import type { Context } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { oneOf } from "../names.ts";
-import { type Bar, type Output, progressBar, remark, say } from "../terminal.ts";
+import { type Bar, type Output, paragraphs, progressBar, remark, say, sayJson, sayLines } from "../terminal.ts";
 import { openImageSet } from "./images.ts";
 import { words } from "./words.ts";
 
@@ -37,8 +37,8 @@ export async function holdAgainstSuite(options: Options, signal: Context["signal
     const reports = await conformAll(asked, options, { signal, bar });
     bar.end();
     if (options.report !== undefined) await writeReports(options.report, reports);
-    if (options.json) process.stdout.write(`${toJson(reports)}\n`);
-    else say(options, undefined, () => reports.map(words).join("\n\n"));
+    if (options.json) sayJson(toJson(reports));
+    else sayLines(paragraphs(reports.map(words)));
     if (options.report !== undefined) remark(`written to ${join(options.report, "index.html")}`);
     if (!reports.every(({ passed }) => passed)) process.exitCode = 1;
   } finally {
@@ -78,8 +78,12 @@ async function conformAll(asked: Asked, options: Options, work: Work): Promise<r
   const { images: path, answers } = options;
   const images = path && answers ? [await openImageSet({ ...options, images: path, answers })] : [];
   const reports: Report[] = [];
-  for (const name of asked.backends) reports.push(await conformOne(name, asked, { ...options, sets: images }, work));
-  return reports;
+  try {
+    for (const name of asked.backends) reports.push(await conformOne(name, asked, { ...options, sets: images }, work));
+    return reports;
+  } finally {
+    for (const set of images) await set[Symbol.asyncDispose]();
+  }
 }
 
 async function conformOne(
@@ -117,7 +121,7 @@ async function explainAll({ backends, models }: Asked, options: Options, { signa
   say(
     options,
     found.map(({ bisection }) => bisection),
-    () => found.map(({ text }) => text).join("\n"),
+    () => found.flatMap(({ text }) => text.split("\n")),
   );
   if (found.some(({ bisection }) => bisection.wrongNodes.length > 0 || bisection.firstWrongValue)) process.exitCode = 1;
 }

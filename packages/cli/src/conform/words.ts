@@ -13,7 +13,7 @@ import { bold, dim, table } from "../terminal.ts";
 const LISTED = 10;
 
 /** What came of it, for people. */
-export function words(report: Report): string {
+export function words(report: Report): readonly string[] {
   const { backend, sections, passed, milliseconds } = report;
   const checks = sections.flatMap((section) => section.checks);
   const failed = checks.filter((check) => !check.passed).length;
@@ -24,10 +24,10 @@ export function words(report: Report): string {
       : "was held to nothing";
   const head = `${backend.name} (${backend.library} ${backend.version}, ${backend.device}) ${verdict}`;
   const seconds = dim(`${checks.length.toLocaleString("en-US")} checks in ${(milliseconds / 1000).toFixed(0)} s`);
-  return [`${bold(head)}  ${seconds}`, "", rows(sections), ...failures(sections), ...deviations(sections)].join("\n");
+  return [`${bold(head)}  ${seconds}`, "", ...rows(sections), ...failures(sections), ...deviations(sections)];
 }
 
-function rows(sections: readonly Section[]): string {
+function rows(sections: readonly Section[]): readonly string[] {
   const ran = levels.filter((level) => sections.some((section) => section.level === level));
   const heading = ["level", "passed", "of", "largest share of a bound", ""];
   return table(

@@ -30,7 +30,7 @@ function environment(env: Where["env"]): NodeJS.ProcessEnv {
   return { PATH, HOME, NODE_COMPILE_CACHE: join(tmpdir(), "residual-test-cache"), ...env };
 }
 
-/** A program, started as a user's shell would, with pipes instead of a terminal. */
+/** A program, started as a user's shell would, with pipes instead of a terminal, and nothing on its stdin. */
 export function start(program: string, words: readonly string[], { cwd = root, env }: Where = {}): ChildProcess {
   return spawn(program, words, { cwd, env: environment(env), stdio: ["ignore", "pipe", "pipe"] });
 }
