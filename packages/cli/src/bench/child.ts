@@ -1,5 +1,5 @@
 import { fixtureInput, select, type Tensor } from "@residual/core";
-import { chooseBackend, prepareOn } from "@residual/pipeline";
+import { prepareOn } from "@residual/pipeline";
 import { typedOf } from "../errors.ts";
 import { peers, type Runner } from "./peers/index.ts";
 import type { Answer, Cost, Order, Task } from "./protocol.ts";
@@ -32,9 +32,8 @@ const answers: { readonly [Do in Order["do"]]: (order: Extract<Order, { do: Do }
 
 /** From the file of weights to an executable, as load() does it. */
 async function ours({ candidate, model, files, input, threads }: Task): Promise<Runner> {
-  const { backend } = await chooseBackend(candidate, { threads });
-  const options = { model, weights: files.safetensors, input };
-  const { executable } = await prepareOn(backend, options, ({ graph }) => select(graph, ["logits"]));
+  const options = { model, weights: files.safetensors, input, threads };
+  const { executable } = await prepareOn(candidate, options, ({ graph }) => select(graph, ["logits"]));
   return { run: async (image: Tensor<"float32">) => Float32Array.from((await executable.run({ image })).logits.data) };
 }
 

@@ -15,10 +15,11 @@ it("tries each backend, best first", async () => {
     install: `npm install ${name}`,
   });
   const version = expect.stringMatching(/^\d+\.\d+\.\d+$/) as string;
+  const why = expect.stringMatching(/^native code on the CPU/) as string;
   const pictures = { name: "sharp", available: true, version, verified: true, reason: null, install: null };
   expect(report).toEqual({
     pictures,
-    auto: { name: "onnx", reason: expect.any(String) as string },
+    auto: { name: "onnx", reason: why, large: { name: "onnx", reason: why } },
     node: process.versions.node,
     platform: `${process.platform}-${process.arch}`,
     backends: [

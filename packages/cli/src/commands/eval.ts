@@ -1,5 +1,15 @@
 import { type Answer, type Executable, FormatError, type Preprocessing, select } from "@residual/core";
-import { bindModel, checkLogits, chooseBackend, identify, knownPreprocessing } from "@residual/pipeline";
+import {
+  backendNames,
+  bindModel,
+  checkBackend,
+  checkFinite,
+  checkLogits,
+  compileOn,
+  identify,
+  knownPreprocessing,
+  type Prepared,
+} from "@residual/pipeline";
 import { stack } from "@residual/vision";
 import type { Command } from "commander";
 import {
@@ -14,7 +24,6 @@ import {
 } from "../command.ts";
 import type { Dataset } from "../dataset/dataset.ts";
 import { openDataset } from "../dataset/open.ts";
-import { checkLogitsOf } from "../finite.ts";
 import { specNamed } from "../names.ts";
 import { type Bar, complain, type Output, progressBar, remark, say } from "../terminal.ts";
 
@@ -45,7 +54,7 @@ export function evalCommand({ signal }: Context): Command {
     const bar = progressBar();
     try {
       specNamed(model);
-      const { backend, description } = await chooseBackend(options.backend, { ...options, onWarning: remark });
+      await checkBackend(options.backend, ["auto", ...backendNames]);
       const work = { signal, onProgress: bar.onProgress, maxPixels: options.maxPixels };
       const preprocessing = preprocessingChanges(options);
       const asked = { ...work, model, weights: options.weights, preprocessing };
@@ -53,9 +62,17 @@ export function evalCommand({ signal }: Context): Command {
       await using data = await openDataset(options.data, identified);
       const prepared = bindModel(identified, data.input);
       checkLogits(prepared.graph);
-      await using executable = await backend.compile(select(prepared.graph, ["logits"]), work);
+      const { threads } = options;
+      const compiled = await compileOn(options.backend, select(prepared.graph, ["logits"]), {
+        ...work,
+        threads,
+        onWarning: remark,
+      });
+      const { backend, description } = compiled;
+      await using executable = compiled.executable;
       const limit = Math.min(options.limit ?? data.images, data.images);
-      const outcome = await rank(executable, data, knownPreprocessing(prepared), limit, { ...work, bar });
+      const origin = { ...prepared, preprocessing: knownPreprocessing(prepared) };
+      const outcome = await rank(executable, data, origin, limit, { ...work, bar });
       bar.end();
       remark(`${model} with ${prepared.weights}, on ${backend.name} (${description.library} ${description.version})`);
       for (const note of [...prepared.notes, ...data.notes]) remark(note);
@@ -93,19 +110,29 @@ interface Outcome {
   readonly unreadable: readonly Unreadable[];
 }
 
-/** The five likeliest classes of each picture. Throws the error of the last picture where none could be read. */
+interface Work extends Context {
+  readonly maxPixels: number | undefined;
+  readonly bar: Bar;
+}
+
+/**
+ * The five likeliest classes of each picture. Throws the error of the last picture where none could be read, and
+ * WeightsError for logits that are NaN or infinite.
+ */
 async function rank(
   executable: Executable<"image", "logits">,
   data: Dataset,
-  preprocessing: Preprocessing,
+  origin: Pick<Prepared, "model" | "weights"> & { readonly preprocessing: Preprocessing },
   limit: number,
-  { signal, onProgress, bar }: Context & Pick<Bar, "onProgress"> & { readonly bar: Bar },
+  { signal, maxPixels, bar }: Work,
 ): Promise<Outcome> {
   const ranked: Outcome["ranked"][number][] = [];
   const unreadable: Unreadable[] = [];
   for (let start = 0; start < limit; start += BATCH) {
     const indices = Array.from({ length: Math.min(BATCH, limit - start) }, (_, i) => start + i);
-    const read = await Promise.all(indices.map((index) => data.sample(index, preprocessing, { signal })));
+    const read = await Promise.all(
+      indices.map((index) => data.sample(index, origin.preprocessing, { signal, maxPixels })),
+    );
     for (const [at, error] of read.entries()) {
       if (!(error instanceof FormatError)) continue;
       const last = ranked.length === 0 && unreadable.length === limit - 1;
@@ -114,24 +141,21 @@ async function rank(
       complain(error.code, error.message);
       unreadable.push({ image: data.nameOf(indices[at]!), error: { code: error.code, message: error.message } });
     }
-    const samples = read.flatMap((sample, at) =>
-      sample instanceof FormatError ? [] : [{ ...sample, name: data.nameOf(indices[at]!) }],
-    );
+    const samples = read.flatMap((sample) => (sample instanceof FormatError ? [] : [sample]));
     if (samples.length > 0) {
       const { logits } = await executable.run({ image: stack(samples.map(({ image }) => image)) }, { signal });
-      ranked.push(...bestFive(logits, samples).map((five, at) => ({ label: samples[at]!.label, five })));
+      checkFinite(logits, origin);
+      ranked.push(...bestFive(logits).map((five, at) => ({ label: samples[at]!.label, five })));
     }
-    onProgress({ stage: "eval", done: start + indices.length, total: limit });
+    bar.onProgress({ stage: "eval", done: start + indices.length, total: limit });
   }
   return { ranked, unreadable };
 }
 
-/** Throws UnsupportedError for logits that are NaN or infinite. */
-function bestFive({ shape, data }: Answer, pictures: readonly { readonly name: string }[]): readonly number[][] {
-  const classes = shape[1]!;
-  return pictures.map(({ name }, row) => {
+function bestFive({ shape, data }: Answer): readonly number[][] {
+  const [rows, classes] = shape as [number, number];
+  return Array.from({ length: rows }, (_, row) => {
     const logits = data.subarray(row * classes, (row + 1) * classes);
-    checkLogitsOf(logits, name);
     return Array.from(logits.keys())
       .sort((a, b) => logits[b]! - logits[a]! || a - b)
       .slice(0, 5);

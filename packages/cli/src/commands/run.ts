@@ -1,7 +1,15 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Executable, type Graph, select, type Tensor, valuesOf } from "@residual/core";
-import { bindModel, chooseBackend, identify, knownPreprocessing, type Prepared } from "@residual/pipeline";
+import {
+  backendNames,
+  bindModel,
+  checkBackend,
+  compileOn,
+  identify,
+  knownPreprocessing,
+  type Prepared,
+} from "@residual/pipeline";
 import { type DecodeOptions, decodeImage, preprocess } from "@residual/vision";
 import type { WebgpuExecutable } from "@residual/webgpu";
 import { writeSafetensors } from "@residual/weights";
@@ -58,7 +66,7 @@ export function runCommand({ signal }: Context): Command {
       specNamed(model);
       await checkSafetensorsPath(options.out);
       const given = await givenImage(options.input, options.shape, model);
-      const { backend, description } = await chooseBackend(options.backend, { ...options, onWarning: remark });
+      await checkBackend(options.backend, ["auto", ...backendNames]);
       const preprocessing = preprocessingChanges(options);
       const identified = await identify({ ...work, model, weights: options.weights, preprocessing });
       if (given) checkChannels(options.input, given, model, identified.spec);
@@ -66,7 +74,10 @@ export function runCommand({ signal }: Context): Command {
       const names = outputsOf(prepared.graph, options.outputs);
       const image =
         given?.tensor() ?? (await pictureOf(prepared, options.input, { signal, maxPixels: options.maxPixels }));
-      await using executable = await backend.compile(select(prepared.graph, names), work);
+      const asked = { ...work, threads: options.threads, onWarning: remark };
+      const compiled = await compileOn(options.backend, select(prepared.graph, names), asked);
+      const { backend, description } = compiled;
+      await using executable = compiled.executable;
       if (options.dumpWgsl !== undefined) await dumpPrograms(executable, options.dumpWgsl);
       const outputs = await executable.run({ image }, work);
       await writeSafetensors(
@@ -77,6 +88,7 @@ export function runCommand({ signal }: Context): Command {
       );
       bar.end();
       remark(`${model} on ${backend.name} (${description.library} ${description.version})`);
+      for (const note of prepared.notes) remark(note);
       const shapes = Object.fromEntries(Object.entries(outputs).map(([name, { shape }]) => [name, shape]));
       say(options, { model, backend: backend.name, input: image.shape, outputs: shapes, out: options.out }, () =>
         Object.entries(shapes).map(([name, shape]) => `${options.out}: ${name} [${shape.join(", ")}]`),
@@ -118,5 +130,8 @@ async function pictureOf(
   options: DecodeOptions & Context,
 ): Promise<Tensor<"float32">> {
   const preprocessing = knownPreprocessing(prepared);
-  return preprocess(await decodeImage(pictureNamed(input), { ...options, upright: preprocessing.upright }), preprocessing);
+  return preprocess(
+    await decodeImage(pictureNamed(input), { ...options, upright: preprocessing.upright }),
+    preprocessing,
+  );
 }

@@ -1,13 +1,13 @@
 import { styled } from "../printable.ts";
 import { bold, columns, dim, wrapped } from "../terminal.ts";
-import type { BackendHealth, PicturesHealth } from "./examine.ts";
+import type { Auto, BackendHealth, PicturesHealth } from "./examine.ts";
 
 export interface DoctorReport {
   readonly node: string;
   readonly platform: string;
   readonly backends: readonly BackendHealth[];
   readonly pictures: PicturesHealth;
-  readonly auto: { readonly name: string; readonly reason: string };
+  readonly auto: Auto & { readonly large: Auto };
 }
 
 interface Row {
@@ -32,7 +32,10 @@ export function words({ node, platform, backends, pictures, auto }: DoctorReport
     "",
     ...rows.flatMap((row) => linesOf(row, width)),
     "",
-    `auto takes ${bold(auto.name)}: ${auto.reason}`,
+    ...(auto.large.name === auto.name
+      ? []
+      : wrapped(`auto takes ${auto.large.name} from ResNet-18 on: ${auto.large.reason}`, columns())),
+    ...wrapped(`auto takes ${auto.name}: ${auto.reason}`, columns()),
   ];
 }
 
