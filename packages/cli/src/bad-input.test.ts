@@ -21,7 +21,7 @@ beforeAll(async () => {
   await writeFile(folder.in("cut.safetensors"), bytes);
   await truncate(folder.in("cut.safetensors"), bytes.length - 1000);
   await writeFile(folder.in("empty.safetensors"), "");
-  await writeFile(folder.in("weights.pth"), Uint8Array.of(0x80, 2, 0x8a, 10)); // a pickle
+  await writeFile(folder.in("weights.pkl"), Buffer.from("\x80\x02cos\nsystem\n(S'true'\ntR.", "latin1"));
   await writeFile(folder.in("labels.bin"), Buffer.alloc(3073, 10)); // label 10
   const { tensors, metadata } = await readWeights(known);
   const bias = Float32Array.from({ length: 10 }, (_, i) => (i === 7 ? Number.NaN : 0));
@@ -116,9 +116,9 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
     [["classify", chelsea, "--weights", "empty.safetensors"], 1, /^FormatError: .*found an empty file/],
     [["classify", chelsea, "--weights", chelsea, "--model", "resnet18"], 1, /^FormatError: .*chelsea\.png: /],
     [
-      ["classify", chelsea, "--weights", "weights.pth"],
+      ["classify", chelsea, "--weights", "weights.pkl"],
       1,
-      /^UnsupportedError: weights\.pth: found a PyTorch file .*, which is not read yet/,
+      /^FormatError: weights\.pkl: found a pickle, .*; save the tensors with torch\.save/,
     ],
     [
       ["classify", chelsea, "--weights", "nan.safetensors"],

@@ -180,7 +180,7 @@ function weightsFor(model: Model | undefined): string {
   const known = knownWeights.find((weights) => weights.model === modelNameOf(model.name));
   if (known) return known.name;
   throw new OptionError(
-    `no weights are known for ${model.name}; give \`weights\` a .safetensors file, or fixture:v1 to try it without any`,
+    `no weights are known for ${model.name}; give \`weights\` a .safetensors or PyTorch file, or fixture:v1 to try it without any`,
   );
 }
 

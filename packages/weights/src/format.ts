@@ -1,12 +1,18 @@
 import { FormatError, type ResidualError, UnsupportedError } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
+import { isLegacy } from "./pytorch/legacy.ts";
 import { longestHeader, prefixLength } from "./safetensors.ts";
 
 /** Bytes of a file's start that tell its format. */
 export const START = 4096;
 
 /** What a file is: one that is read, or `refuse`, the error for one that is not. */
-export type Format = "safetensors" | "index" | { readonly refuse: (file: string) => ResidualError };
+export type Format =
+  | "safetensors"
+  | "index"
+  | "PyTorch"
+  | "PyTorch before 1.6"
+  | { readonly refuse: (file: string) => ResidualError };
 
 /** The format of a file of `size` bytes, told by its first bytes (START of them, or all), whatever its name is. */
 export function formatOf(start: Uint8Array, size: number): Format {
@@ -27,7 +33,9 @@ function startsLikeSafetensors(start: Uint8Array): boolean {
 }
 
 function other(found: string, wayOut: string): Format {
-  return { refuse: (file) => new FormatError(`${file}: found ${found}, expected a .safetensors file; ${wayOut}`) };
+  return {
+    refuse: (file) => new FormatError(`${file}: found ${found}, expected a .safetensors or PyTorch file; ${wayOut}`),
+  };
 }
 
 /** Weights of a format that is not read, and the Python that converts them. */
@@ -35,13 +43,12 @@ function convertible(found: string, python: string): Format {
   const wayOut = `convert it in Python: ${python}`;
   return {
     refuse: (file) =>
-      new UnsupportedError(`${file}: found ${found}, which is not read yet, expected a .safetensors file; ${wayOut}`),
+      new UnsupportedError(
+        `${file}: found ${found}, which is not read yet, expected a .safetensors or PyTorch file; ${wayOut}`,
+      ),
   };
 }
 
-const torch =
-  "safetensors.torch.save_file({k: v.contiguous() for k, v in torch.load(path, weights_only=True).items()}, out); " +
-  'a checkpoint may hold them under a key: torch.load(path, weights_only=True)["state_dict"]';
 const keras =
   "safetensors.numpy.save_file({weight.path: weight.numpy() for weight in keras.models.load_model(path).weights}, out)";
 const onnx =
@@ -60,8 +67,11 @@ const picture = (kind: string): Format => other(`a picture (${kind})`, "give a f
 const formats: readonly BinaryFormat[] = [
   { is: magic("PK\x03\x04"), format: (start) => formatOfZip(start) },
   { is: magic("\x89HDF\r\n\x1a\n"), format: () => convertible("an HDF5 file, as Keras writes it", keras) },
-  // pickles of protocols 2 to 5, as PyTorch wrote them before its zip files
-  { is: (start) => start[0] === 0x80 && start[1]! >= 2 && start[1]! <= 5, format: () => pickle },
+  { is: isLegacy, format: () => "PyTorch before 1.6" },
+  {
+    is: (start) => start[0] === 0x80 && start[1]! >= 2 && start[1]! <= 5,
+    format: () => other("a pickle", "save the tensors with torch.save"),
+  },
   // a ModelProto: ir_version, then opset, producer or graph
   { is: isOnnx, format: () => convertible("an ONNX model", onnx) },
   { is: magic("\x93NUMPY"), format: () => other("one NumPy array", "save all of them under their names") },
@@ -81,8 +91,6 @@ const formats: readonly BinaryFormat[] = [
   { is: magic("%PDF"), format: () => other("a PDF document", "give a file of weights") },
 ];
 
-const pickle = convertible("a PyTorch file (a pickle)", torch);
-
 function magic(text: string, at = 0): (start: Uint8Array) => boolean {
   const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
   return (start) => bytes.every((byte, i) => start[at + i] === byte);
@@ -96,8 +104,7 @@ function isOnnx([field, version = 0, next = 0]: Uint8Array): boolean {
 function formatOfZip(start: Uint8Array): Format {
   const length = start[26]! | (start[27]! << 8);
   const member = latin1(start.subarray(30, 30 + length));
-  if (/\/(data\.pkl|version|byteorder|\.format_version|\.data\/.*)$/.test(member))
-    return convertible("a PyTorch file", torch);
+  if (/\/(data\.pkl|version|byteorder|\.format_version|\.data\/.*)$/.test(member)) return "PyTorch";
   if (member.endsWith(".npy")) return convertible("a NumPy archive", numpy);
   if (/^(metadata\.json|config\.json|model\.weights\.h5)$/.test(member)) return convertible("a Keras file", keras);
   return other("a zip archive", "unpack it first");

@@ -13,6 +13,8 @@ import { checkReadable, decodeTensor } from "./decode-tensor.ts";
 import { allocate, fileSource, isLazy, type OpenedFile, openedFile, readWhole, scan } from "./file-source.ts";
 import { formatOf, START } from "./format.ts";
 import { knownWeights } from "./known.ts";
+import { type TorchFormat, torchLayout } from "./pytorch/layout.ts";
+import { gatherViews } from "./pytorch/view.ts";
 import { decoded, named } from "./reader.ts";
 import { type Header, headerLength, parseHeader, prefixLength, type TensorEntry } from "./safetensors.ts";
 import { joinShards, longestIndex, readIndex } from "./shards.ts";
@@ -26,7 +28,12 @@ import type { Weights } from "./weights.ts";
 const chunkLength = 4 << 20;
 
 /** Files that a folder of the Hugging Face hub's may hold, in the order in which they are looked for. */
-const inFolders = ["model.safetensors", "model.safetensors.index.json"];
+const inFolders = [
+  "model.safetensors",
+  "model.safetensors.index.json",
+  "pytorch_model.bin",
+  "pytorch_model.bin.index.json",
+];
 
 /**
  * The weights of a file, or of the only file of weights in a folder. Throws WeightsError for a file that is missing or
@@ -45,7 +52,7 @@ async function statusOf(path: string): Promise<Stats> {
   const status = await stat(path).catch((cause: unknown) => refusePath(path, cause));
   if (status.isFile() || status.isDirectory()) return status;
   const found = status.isFIFO() ? "a pipe" : status.isSocket() ? "a socket" : "a device";
-  throw new FormatError(`${shown(path)}: found ${found}, expected a .safetensors file; give a stream of it`);
+  throw new FormatError(`${shown(path)}: found ${found}, expected a .safetensors or PyTorch file; give a stream of it`);
 }
 
 function refusePath(path: string, cause: unknown): never {
@@ -78,14 +85,10 @@ async function readOpened(path: string, options: WorkOptions, isLarge?: boolean)
   const { size } = await handle.stat();
   const start = await readRange(handle, file, 0, Math.min(size, START));
   const format = formatOf(start, size);
-  if (format === "safetensors") {
-    // resolved, as the current folder may change before the rows of a large file are read
-    return await readSafetensors(
-      handle,
-      { path: resolve(path), size, start, isLarge: isLarge ?? size >= LARGE },
-      options,
-    );
-  }
+  // resolved, as the current folder may change before the rows of a large file are read
+  const opened = { path: resolve(path), size, isLarge: isLarge ?? size >= LARGE };
+  if (format === "safetensors") return await readSafetensors(handle, { ...opened, start }, options);
+  if (format === "PyTorch" || format === "PyTorch before 1.6") return await readTorch(handle, format, opened, options);
   if (format !== "index") throw format.refuse(file);
   if (size > longestIndex)
     throw new FormatError(`${file}: found an index of ${size} bytes, expected at most ${longestIndex}`);
@@ -100,7 +103,8 @@ async function readShards(path: string, bytes: Uint8Array, options: WorkOptions)
   for (const shard of index.files) {
     const found = join(dirname(path), shard);
     const status = await statusOf(found);
-    if (!status.isFile()) throw new FormatError(`${shown(found)}: found a directory, expected a .safetensors file`);
+    if (!status.isFile())
+      throw new FormatError(`${shown(found)}: found a directory, expected a .safetensors or PyTorch file`);
     sizes.set(shard, status.size);
   }
   const total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
@@ -118,19 +122,39 @@ async function readShards(path: string, bytes: Uint8Array, options: WorkOptions)
 interface Opened {
   readonly path: string;
   readonly size: number;
-  readonly start: Uint8Array;
   readonly isLarge: boolean;
 }
 
 async function readSafetensors(
   handle: FileHandle,
-  { path, size, start, isLarge }: Opened,
+  { start, ...opened }: Opened & { readonly start: Uint8Array },
   options: WorkOptions,
 ): Promise<Weights> {
+  const { path, size } = opened;
   const file = shown(path);
   const offset = prefixLength + headerLength(start, size, file);
   const headerBytes = await readRange(handle, file, prefixLength, offset - prefixLength);
   const header = parseHeader(headerBytes, size - offset, file);
+  return readData(handle, header, { ...opened, offset }, options);
+}
+
+/** A checkpoint of PyTorch. Tensors whose numbers do not lie in order are held in memory. */
+async function readTorch(handle: FileHandle, format: TorchFormat, opened: Opened, options: WorkOptions) {
+  const { path, size } = opened;
+  const file = shown(path);
+  const read = (position: number, length: number) => readRange(handle, file, position, length);
+  const { entries, offset, views } = await torchLayout({ size, read }, file, format);
+  return gatherViews(await readData(handle, { entries, metadata: {} }, { ...opened, offset }, options), views);
+}
+
+/** The tensors of a file whose header is read; their data begin at `offset`, in bytes. */
+async function readData(
+  handle: FileHandle,
+  header: Header,
+  { path, size, isLarge, offset }: Opened & { readonly offset: number },
+  options: WorkOptions,
+): Promise<Weights> {
+  const file = shown(path);
   for (const entry of header.entries) checkReadable(entry, file);
   if (!isLarge) return decoded(header, await readRange(handle, file, offset, size - offset, options), path);
   return scanned(handle, header, { file: await openedFile(handle, path), offset }, options);

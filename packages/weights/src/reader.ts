@@ -13,6 +13,9 @@ import { checkReadable, decodeTensor } from "./decode-tensor.ts";
 import { formatOf, START } from "./format.ts";
 import { quote } from "./json-reader.ts";
 import { type KnownWeights, knownByName, knownByNumbers, knownWeights } from "./known.ts";
+import { type TorchFormat, torchLayout } from "./pytorch/layout.ts";
+import { inMemory } from "./pytorch/random-access.ts";
+import { gatherViews } from "./pytorch/view.ts";
 import { type Header, headerLength, parseHeader, prefixLength } from "./safetensors.ts";
 import { toTorchvision } from "./schemes.ts";
 import { joinShards, longestIndex, readIndex } from "./shards.ts";
@@ -39,7 +42,7 @@ export interface ReadWeights {
   (source: WeightsSource, options?: ReadWeightsOptions): Promise<Weights>;
 }
 
-const EXPECTED = "a .safetensors file";
+const EXPECTED = "a .safetensors or PyTorch file";
 const MOST_BYTES = 2 ** 32;
 
 /** `readWeights` of a platform. `readFile` reads a path, where the platform has files. */
@@ -82,6 +85,13 @@ function weightsOf(bytes: Uint8Array, file: string, name: string): Weights<Tenso
   return decoded(header, bytes.subarray(dataStart), name);
 }
 
+/** The weights of a PyTorch file's bytes; the tensors are views on them where their numbers lie in order. */
+async function torchWeights(bytes: Uint8Array, format: TorchFormat, file: string): Promise<Weights> {
+  const { entries, views, offset } = await torchLayout(inMemory(bytes), file, format);
+  for (const entry of entries) checkReadable(entry, file);
+  return gatherViews(decoded({ entries, metadata: {} }, bytes.subarray(offset), file), views);
+}
+
 /** The weights of a file whose data section is in memory. */
 export function decoded({ entries, metadata }: Header, data: Uint8Array, name: string): Weights<Tensor> {
   return named(new Map(entries.map((entry) => [entry.name, decodeTensor(entry, data)])), metadata, name);
@@ -104,6 +114,7 @@ async function readHeld(source: WeightsSource, options: ReadWeightsOptions): Pro
   const format = formatOf(bytes.subarray(0, START), bytes.length);
   const address = addressOf(source);
   if (format === "safetensors") return weightsOf(bytes, file, address?.pathname ?? file);
+  if (format === "PyTorch" || format === "PyTorch before 1.6") return await torchWeights(bytes, format, file);
   if (format !== "index") throw format.refuse(file);
   if (!address)
     throw new FormatError(`${file}: found an index of shards; give its path or its address, so that they are found`);

@@ -1,0 +1,190 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { FormatError, isTensor, ResidualError, readTensor, type Tensor, UnsupportedError } from "@residual/core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readWeights } from "../read-weights.ts";
+import { pick, randomFrom } from "../testing/random.ts";
+import { sharedPath } from "../testing/shared.ts";
+import { torchPickle, torchZip } from "../testing/torch-zip.ts";
+import type { Weights } from "../weights.ts";
+
+const fixtures = new URL("fixtures/", import.meta.url);
+const fixture = (name: string) => readFile(new URL(name, fixtures));
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "residual-torch-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function bitsOf({ tensors }: Weights): Promise<unknown> {
+  const read = new Map<string, unknown>();
+  for (const [name, source] of tensors) {
+    const { dtype, shape, data } = (await readTensor(source)) as Tensor;
+    read.set(name, [dtype, shape, Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("hex")]);
+  }
+  return new Map([...read].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+describe("what torch.save wrote (fixtures/make.py)", () => {
+  it.each(["dtypes", "dtypes-legacy", "views", "views-legacy", "checkpoint", "checkpoint-legacy", "parameters"])(
+    "%s has the bits that safetensors' own writer gave its tensors",
+    async (name) => {
+      const expected = await bitsOf(await readWeights(new URL(`${name}.pth.safetensors`, fixtures)));
+      expect(await bitsOf(await readWeights(new URL(`${name}.pth`, fixtures)))).toEqual(expected);
+      expect(await bitsOf(await readWeights(new Blob([new Uint8Array(await fixture(`${name}.pth`))])))).toEqual(
+        expected,
+      );
+    },
+  );
+
+  it.each([
+    ["module.pth", /asks for "torch\.nn\.modules\.container\.Sequential"; Residual executes nothing/],
+    ["quantized.pth", /asks for "torch\.QInt8Storage"/],
+    ["sparse.pth", /holds a sparse tensor, expected plain tensors/],
+  ])("%s is refused, with the way out", async (name, message) => {
+    const reading = readWeights(new URL(name, fixtures));
+    await expect(reading).rejects.toThrow(UnsupportedError);
+    await expect(reading).rejects.toThrow(message);
+    await expect(reading).rejects.toThrow(/torch\.save\(/);
+  });
+
+  const published = sharedPath("data/weights/cifar-resnet");
+  it.skipIf(!published).each(["resnet20-12fca82f", "resnet32-d509ac18", "resnet44-014dd654"])(
+    "%s.th, published in the format of old, has the bits of its safetensors",
+    async (name) => {
+      const { tensors } = await readWeights(join(published!, `${name}.th`));
+      const own = new Map([...tensors].map(([key, source]) => [key.replace(/^module\./, ""), source]));
+      const expected = await readWeights(join(published!, `${name}.safetensors`));
+      expect(await bitsOf(expected.withTensors(own))).toEqual(await bitsOf(expected));
+    },
+  );
+});
+
+describe("large files", () => {
+  it("are not held in memory, and have the same bits", async () => {
+    const shapes = [[64, 3, 7, 7], [2048, 2048, 2], [64], [512, 1024]];
+    const data = shapes.map((shape, k) => {
+      const size = shape.reduce((product, length) => product * length, 1);
+      return Float32Array.from({ length: size }, (_, i) => Math.sin(i * (k + 1)));
+    });
+    const tensors = shapes.map((shape, i) => ({ name: `t${i}`, shape }));
+    const members = data.map((numbers, i): [string, Uint8Array] => [`data/${i}`, new Uint8Array(numbers.buffer)]);
+    const file = join(folder, "large.pth");
+    await writeFile(file, torchZip({ "data.pkl": torchPickle(tensors), ...Object.fromEntries(members) }));
+    const { tensors: read } = await readWeights(file);
+    expect([...read].filter(([, source]) => !isTensor(source)).map(([name]) => name)).toEqual(["t1", "t3"]);
+    for (const [i, { name, shape }] of tensors.entries()) {
+      const found = await readTensor(read.get(name)!);
+      expect(found.shape).toEqual(shape);
+      expect(
+        Buffer.compare(Buffer.from(found.data.buffer, found.data.byteOffset, found.data.byteLength), members[i]![1]),
+      ).toBe(0);
+    }
+  });
+});
+
+/** A pickle in a zip beside one float32 number. */
+const zipOf = (pickle: string) =>
+  torchZip({
+    "data.pkl": Buffer.from(pickle, "latin1"),
+    "data/0": new Uint8Array(4),
+    byteorder: Buffer.from("little"),
+  });
+const tensorOf = (storage: string, rest: string) =>
+  `\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(${storage}${rest}tRs.`;
+const storage = (size = "K\x01") => `(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpu${size}tQ`;
+
+describe("hostile pickles execute nothing, and are typed errors", () => {
+  it.each<[string, string, abstract new (message: string) => ResidualError, RegExp]>([
+    ["os.system by REDUCE", "cos\nsystem\n(S'true'\ntR.", UnsupportedError, /asks for "os\.system"/],
+    ["posix.system by INST", "(S'true'\niposix\nsystem\n.", UnsupportedError, /asks for "posix\.system"/],
+    ["eval by STACK_GLOBAL", "\x80\x04\x8c\x08builtins\x8c\x04eval\x93.", UnsupportedError, /"builtins\.eval"/],
+    ["a name of a megabyte", `c${"m".repeat(1e6)}\nx\n.`, UnsupportedError, /asks for "m{100}…"/],
+    ["an object's own property", "cconstructor\nprototype\n.", UnsupportedError, /"constructor\.prototype"/],
+    ["an extension", "\x80\x02\x82\x01.", UnsupportedError, /an extension of the registry/],
+    ["buffers out of band", "\x80\x05\x97.", UnsupportedError, /buffers that are not in the file/],
+    ["what is called is data", "K\x01)R.", FormatError, /found a number, expected something to call/],
+    ["a dictionary called", "})R.", FormatError, /found a dictionary, expected something to call/],
+    ["a whole number of 2 GiB", "\x8b\xff\xff\xff\x7f.", FormatError, /takes 2147483647 bytes/],
+    ["a text of 2^63 bytes", "\x8d\0\0\0\0\0\0\0\x80.", FormatError, /ends too early/],
+    ["a value that was never stored", "h\x07.", FormatError, /recalls value 7/],
+    ["no value", ".", FormatError, /a value is missing/],
+    ["no mark", "K\x01t.", FormatError, /a mark is missing/],
+    ["no opcode", "\xff.", FormatError, /found 0xff, which is no opcode/],
+    ["no end", "K\x01", FormatError, /ends too early/],
+    ["a key without its value", "}(K\x01u.", FormatError, /a key is without its value/],
+    ["a list that contains itself", "]q\0h\0a.", UnsupportedError, /no dictionary of tensors/],
+    ["a dictionary that contains itself", "}q\0X\x01\0\0\0ah\0s.", UnsupportedError, /no dictionary of tensors/],
+    [
+      "a tensor larger than its storage",
+      tensorOf(storage(), "K\0K\x02\x85K\x01\x85\x89}"),
+      FormatError,
+      /of 2 numbers/,
+    ],
+    [
+      "a billion numbers out of one",
+      tensorOf(storage(), "K\0J\0\xca\x9a\x3b\x85K\0\x85\x89}"),
+      FormatError,
+      /storage of 1/,
+    ],
+    [
+      "a tensor before its storage",
+      tensorOf(storage(), "J\xff\xff\xff\xffK\x01\x85K\x01\x85\x89}"),
+      FormatError,
+      /not as/,
+    ],
+    [
+      "a storage larger than its file",
+      tensorOf(storage("J\xff\xff\xff\x7f"), "K\0J\xff\xff\xff\x7f\x85K\x01\x85\x89}"),
+      FormatError,
+      /ends at byte/,
+    ],
+    [
+      "a storage that is not there",
+      tensorOf(storage().replace("\x000X", "\x009X"), "K\0K\x01\x85K\x01\x85\x89}"),
+      FormatError,
+      /its zip lacks "data\/9"/,
+    ],
+    ["a storage without a type", "(X\x07\0\0\0storageK\x01K\x01K\x01K\x01tQ.", FormatError, /found no storage/],
+  ])("%s", async (_, pickle, kind, message) => {
+    const reading = readWeights(zipOf(pickle));
+    await expect(reading).rejects.toThrow(kind);
+    await expect(reading).rejects.toThrow(message);
+    await expect(reading).rejects.toThrow(/^[\s\S]{0,700}$/);
+  });
+
+  it("several state dicts that are equally good are named", async () => {
+    const one = (name: string) =>
+      `X\x01\0\0\0${name}}${tensorOf(storage(), "K\0K\x01\x85K\x01\x85\x89}").slice(3, -1)}`;
+    await expect(readWeights(zipOf(`\x80\x02}(${one("a")}${one("b")}u.`))).rejects.toThrow(
+      "several dictionaries of tensors: a, b; save the tensors alone",
+    );
+  });
+});
+
+describe("damaged files", () => {
+  it("every cut is a typed error", async () => {
+    for (const name of ["views.pth", "views-legacy.pth"]) {
+      const whole = new Uint8Array(await fixture(name));
+      for (let length = 0; length < whole.length; length += 7) {
+        const error = await readWeights(whole.slice(0, length)).catch((thrown: unknown) => thrown);
+        expect(error).toBeInstanceOf(ResidualError);
+      }
+    }
+  });
+
+  it("mutations are read or a typed error", async () => {
+    const random = randomFrom("pytorch");
+    const files = await Promise.all(
+      ["checkpoint.pth", "views.pth", "checkpoint-legacy.pth", "views-legacy.pth"].map(fixture),
+    );
+    for (let i = 0; i < 4000; i++) {
+      const bytes = new Uint8Array(pick(random, files));
+      for (let flips = 1 + random(4); flips > 0; flips--) bytes[random(bytes.length)] = random(256);
+      const error = await readWeights(bytes).catch((thrown: unknown) => thrown);
+      if (error instanceof Error) expect(error, String(error.stack)).toBeInstanceOf(ResidualError);
+    }
+  });
+});

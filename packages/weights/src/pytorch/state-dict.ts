@@ -1,0 +1,78 @@
+import { UnsupportedError } from "@residual/core";
+import { TorchTensor } from "./objects.ts";
+import type { Pickled } from "./unpickler.ts";
+
+/** The tensors of a checkpoint's state dict, by name, in its order. */
+export type StateDict = ReadonlyMap<string, TorchTensor>;
+
+/** What people call the state dict in a checkpoint, likeliest first. */
+const usualKeys = ["state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params"];
+
+/** And the moving average of one, which is taken where there is no other. */
+const averageKeys = ["ema", "state_dict_ema", "model_ema", "ema_state_dict"];
+
+/** Levels of dictionaries that are looked into: `{ checkpoint: { model: { state_dict: … } } }`. */
+const DEEPEST = 4;
+
+/**
+ * The state dict of a checkpoint: the object itself, or a dictionary in it. Of several the one with a usual name
+ * counts, then a moving average, then the only one that there is. What stands beside it (an epoch, an optimizer) is
+ * passed over. Throws UnsupportedError where there is none, or where several are equally good.
+ */
+export function findStateDict(root: Pickled): StateDict {
+  const own = tensorsOf(root);
+  if (own.size > 0) return own;
+  const found = dictionariesIn(root);
+  for (const key of [...usualKeys, ...averageKeys]) {
+    const named = found.find(({ path }) => path.at(-1) === key);
+    if (named) return named.tensors;
+  }
+  const [only, ...more] = found;
+  if (only && more.length === 0) return only.tensors;
+  const what = only ? `several dictionaries of tensors: ${namesOf(found)}` : `no dictionary of tensors`;
+  throw new UnsupportedError(`it holds ${what}; save the tensors alone: torch.save(model.state_dict(), path)`);
+}
+
+interface Found {
+  readonly path: readonly string[];
+  readonly tensors: StateDict;
+}
+
+/** Breadth first, so that shorter paths come first. Each object is looked at once: it may contain itself. */
+function dictionariesIn(root: Pickled): readonly Found[] {
+  const seen = new Set<Pickled>([root]);
+  const found: Found[] = [];
+  let level: { readonly path: readonly string[]; readonly value: Pickled }[] = [{ path: [], value: root }];
+  for (let depth = 0; depth < DEEPEST; depth++) {
+    const next: typeof level = [];
+    for (const { path, value } of level) {
+      if (!(value instanceof Map)) continue;
+      for (const [key, child] of value as Map<Pickled, Pickled>) {
+        if (typeof key !== "string" || seen.has(child)) continue;
+        if (!(child instanceof Map)) continue;
+        seen.add(child);
+        const at = [...path, key];
+        const tensors = tensorsOf(child);
+        if (tensors.size > 0) found.push({ path: at, tensors });
+        else next.push({ path: at, value: child });
+      }
+    }
+    level = next;
+  }
+  return found;
+}
+
+function tensorsOf(value: Pickled): StateDict {
+  if (!(value instanceof Map)) return new Map();
+  const entries = [...(value as Map<Pickled, Pickled>)];
+  return new Map(
+    entries.filter((entry): entry is [string, TorchTensor] => {
+      return typeof entry[0] === "string" && entry[1] instanceof TorchTensor;
+    }),
+  );
+}
+
+function namesOf(found: readonly Found[]): string {
+  const names = found.slice(0, 5).map(({ path }) => path.join("."));
+  return names.join(", ") + (found.length > names.length ? ", …" : "");
+}

@@ -1,0 +1,100 @@
+import { UnsupportedError } from "@residual/core";
+import { unzipRaw, type ZipEntry } from "unzipit";
+import type { Saved } from "./legacy.ts";
+import { type Failures, type TorchStorage, torchUnpickler } from "./objects.ts";
+import type { RandomAccess } from "./random-access.ts";
+
+/** The longest pickle that is read, in bytes: it names tensors, and holds none. */
+const LONGEST_PICKLE = 64 << 20;
+
+/**
+ * A file of torch.save since PyTorch 1.6: a zip whose members are stored as they are, so that tensors are read in
+ * place. Throws what `refuse` throws, and UnsupportedError for what a state dict does not hold. Source:
+ * torch/serialization.py, `_save`; caffe2/serialize/inline_container.h.
+ */
+export async function readZip(file: RandomAccess, refuse: Failures["refuse"]): Promise<Saved> {
+  const archive = await Archive.open(file, refuse);
+  const order = await archive.text("byteorder");
+  if (order !== undefined && order !== "little")
+    throw new UnsupportedError(
+      `its byte order is ${JSON.stringify(order.slice(0, 20))}, expected little; save it again`,
+    );
+  const end = () => refuse("its pickle ends too early");
+  const storages = new Map<string, TorchStorage>();
+  const pickle = await archive.bytes("data.pkl", LONGEST_PICKLE);
+  const root = torchUnpickler(pickle ?? refuse("it has no data.pkl"), storages, { refuse, end }).read();
+  const offsets = await Promise.all(
+    [...storages.values()].map(async (storage) => [storage, await archive.offset(`data/${storage.key}`)] as const),
+  );
+  return { root, offsets: new Map(offsets) };
+}
+
+/** A member's bytes, as a place in the archive: unzipit gives it out where its reader has Blobs. */
+class Place extends Blob {
+  readonly offset: number;
+
+  constructor(offset: number) {
+    super([]);
+    this.offset = offset;
+  }
+}
+
+/** A zip of torch.save. All members lie in one folder, which is called as the file was at first. */
+class Archive {
+  readonly #file: RandomAccess;
+  readonly #members: ReadonlyMap<string, ZipEntry>;
+  readonly #refuse: Failures["refuse"];
+
+  private constructor(file: RandomAccess, members: ReadonlyMap<string, ZipEntry>, refuse: Failures["refuse"]) {
+    this.#file = file;
+    this.#members = members;
+    this.#refuse = refuse;
+  }
+
+  static async open(file: RandomAccess, refuse: Failures["refuse"]): Promise<Archive> {
+    const reader = {
+      getLength: async () => file.size,
+      read: (offset: number, size: number) => within(file, offset, size, refuse),
+      sliceAsBlob: async (offset: number) => new Place(offset),
+    };
+    const { entries } = await unzipRaw(reader).catch((cause: unknown) => refuse(messageOf(cause)));
+    const pickle = entries.find(({ name }) => name.endsWith("/data.pkl"));
+    const folder = pickle?.name.slice(0, -"data.pkl".length) ?? "";
+    const inFolder = entries.filter(({ name }) => name.startsWith(folder));
+    const members = new Map(inFolder.map((entry) => [entry.name.slice(folder.length), entry]));
+    if (members.size < inFolder.length) refuse("two members of its zip have one name");
+    return new Archive(file, members, refuse);
+  }
+
+  /** Where a member's bytes begin in the file. An empty one lies at its end. */
+  async offset(name: string): Promise<number> {
+    const entry = this.#members.get(name) ?? this.#refuse(`its zip lacks ${JSON.stringify(name.slice(0, 100))}`);
+    if (entry.compressionMethod !== 0)
+      throw new UnsupportedError("its zip is compressed, which torch.save never does; save it again with torch.save");
+    if (entry.size === 0) return this.#file.size;
+    const place = await entry.blob().catch((cause: unknown) => this.#refuse(messageOf(cause)));
+    return (place as Place).offset;
+  }
+
+  async bytes(name: string, most: number): Promise<Uint8Array | undefined> {
+    const size = this.#members.get(name)?.size;
+    if (size === undefined) return undefined;
+    if (size > most) this.#refuse(`its ${name} has ${size} bytes, expected at most ${most}`);
+    return within(this.#file, await this.offset(name), size, this.#refuse);
+  }
+
+  async text(name: string): Promise<string | undefined> {
+    const bytes = await this.bytes(name, 100);
+    return bytes && new TextDecoder().decode(bytes);
+  }
+}
+
+async function within(file: RandomAccess, offset: number, size: number, refuse: Failures["refuse"]) {
+  if (!(offset >= 0 && offset + size <= file.size)) refuse(`its zip reaches to byte ${offset + size} of ${file.size}`);
+  // unzipit asks for memory of its own kind; none of it is shared
+  return (await file.read(offset, size)) as Uint8Array<ArrayBuffer>;
+}
+
+function messageOf(cause: unknown): string {
+  return `its zip cannot be read (${cause instanceof Error ? cause.message : String(cause)})`;
+}
