@@ -1,8 +1,8 @@
 /**
- * `[n, 4]` CMYK -> `[n, 3]` RGB, 255 being full ink: `(1 − K) − C·(1 − K)` and so on, in Pillow's integer arithmetic.
+ * `[n, 4]` CMYK, bytes whatever holds them -> `[n, 3]` RGB, 255 being full ink: `(1 − K) − C·(1 − K)` and so on, in Pillow's integer arithmetic.
  * Source: Pillow 9.4, src/libImaging/Convert.c, cmyk2rgb.
  */
-export function rgbOfCmyk(cmyk: Uint8Array): Uint8Array {
+export function rgbOfCmyk(cmyk: Uint8Array | Uint16Array): Uint8Array {
   const rgb = new Uint8Array((cmyk.length / 4) * 3);
   for (let from = 0, to = 0; from < cmyk.length; from += 4, to += 3) {
     const light = 255 - cmyk[from + 3]!;

@@ -38,7 +38,8 @@ export async function decodeWithSharp(bytes: Uint8Array, format: ImageFormat, op
     return page ? page.finish(pixels) : pixels;
   } catch (cause) {
     if (!(cause instanceof Error && UNSUPPORTED.test(cause.message))) throw cause;
-    throw new UnsupportedError(`sharp does not read it (${shown(cause.message.trim())}); save it as an RGB PNG`, {
+    const why = shown(cause.message.trim().replace(/\n.*/s, ""));
+    throw new UnsupportedError(`sharp does not read it (${why}); save it as an RGB PNG`, {
       cause,
     });
   }
@@ -64,26 +65,47 @@ function checkHeader({ width, height, depth }: Metadata, maxPixels: number): voi
 }
 
 async function decode(image: Sharp, header: Metadata): Promise<Pixels> {
-  const isCmyk = header.space === "cmyk";
-  const opaque = image.removeAlpha();
-  // CMYK is read as it is, since sharp's own way to RGB is a colour profile and Pillow's is not
-  const even = isCmyk ? opaque.pipelineColourspace("cmyk").toColourspace("cmyk") : opaque.toColourspace("srgb");
-  const { data, info } = await even.raw().toBuffer({ resolveWithObject: true });
+  if (header.space === "cmyk") return decodeCmyk(image, header);
+  const { data, info } = await image.removeAlpha().toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
   const { width, height } = info;
-  const rgb = isCmyk ? rgbOfCmyk(data) : new Uint8Array(data.buffer, data.byteOffset, data.length);
+  const rgb = new Uint8Array(data.buffer, data.byteOffset, data.length);
   if (rgb.length === width * height * 3) return { width, height, data: rgb };
   throw new FormatError(`found ${info.channels} channels of ${header.space}, expected RGB; save it as an RGB PNG`);
 }
 
+/** CMYK is read as it is, since sharp's own way to RGB is a colour profile and Pillow's is not. */
+async function decodeCmyk(image: Sharp, { depth }: Metadata): Promise<Pixels> {
+  const inks = image.removeAlpha().pipelineColourspace("cmyk").toColourspace("cmyk");
+  const { width, height, samples } = await samplesOf(inks, depth);
+  if (samples.length !== width * height * 4) {
+    throw new FormatError(`found ${samples.length} samples of CMYK, expected 4 a pixel; save it as an RGB PNG`);
+  }
+  return { width, height, data: rgbOfCmyk(samples instanceof Uint8Array ? samples : samples.map(highByte)) };
+}
+
+const highByte = (sample: number) => sample >> 8;
+
 /** libvips divides by alpha in floating point, Pillow in whole numbers: the division is undone and done again. */
 async function decodePremultiplied(image: Sharp, { depth }: Metadata): Promise<Pixels> {
-  const isWide = depth === "ushort";
-  const raw = image.toColourspace(isWide ? "rgb16" : "srgb").raw({ depth: isWide ? "ushort" : "uchar" });
+  const rgba = image.toColourspace(depth === "ushort" ? "rgb16" : "srgb");
+  const { width, height, samples } = await samplesOf(rgba, depth);
+  return { width, height, data: rgbOfPremultiplied(samples) };
+}
+
+interface Samples {
+  readonly width: number;
+  readonly height: number;
+  readonly samples: Uint8Array | Uint16Array;
+}
+
+/** Samples as wide as the file's: sharp's own way to 8 bits takes CMYK of 16 bits for one of 8. */
+async function samplesOf(image: Sharp, depth: Metadata["depth"]): Promise<Samples> {
+  const raw = image.raw({ depth: depth === "ushort" ? "ushort" : "uchar" });
   const { data, info } = await raw.toBuffer({ resolveWithObject: true });
-  const samples = isWide
-    ? new Uint16Array(data.buffer, data.byteOffset, data.length / 2)
-    : new Uint8Array(data.buffer, data.byteOffset, data.length);
-  return { width: info.width, height: info.height, data: rgbOfPremultiplied(samples) };
+  const { buffer, byteOffset, length } = data;
+  const samples =
+    depth === "ushort" ? new Uint16Array(buffer, byteOffset, length / 2) : new Uint8Array(buffer, byteOffset, length);
+  return { width: info.width, height: info.height, samples };
 }
 
 /** Imported when first used. */
