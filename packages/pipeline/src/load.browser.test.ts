@@ -1,6 +1,5 @@
-import { FormatError } from "@residual/core";
+import { type LoadOptions, load } from "@residual/pipeline";
 import { expect, inject, it } from "vitest";
-import { backendNames, type Classifier, load } from "./index.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -9,24 +8,48 @@ declare module "vitest" {
   }
 }
 
+const url = `/@fs${inject("repository")}photos/chelsea.png`;
+const blob = async () => (await fetch(url)).blob();
+const wasmPaths = `/@fs${inject("repository")}packages/tfjs/node_modules/@tensorflow/tfjs-backend-wasm/dist/`;
+
 /** As in Node (load.test.ts): the card of the weights. */
-async function expectCat(classifier: Classifier): Promise<void> {
-  const [first] = await classifier.classify(`/@fs${inject("repository")}photos/chelsea.png`);
-  expect(first).toEqual({ label: "cat", index: 3, probability: expect.closeTo(0.982, 3) as number });
-}
+const cat = { label: "cat", index: 3, probability: expect.closeTo(0.982, 3) as number };
 
-it("classifies in a browser, with the weights inside, which are fetched", async () => {
-  await using classifier = await load({ backend: "reference" });
-  expect(classifier).toMatchObject({ model: "cifar_resnet20", weights: "resnet20-cifar10" });
-  await expectCat(classifier);
+it.each<[string, LoadOptions, string]>([
+  ["reference", {}, "@residual/core"],
+  ["tfjs-wasm", { wasmPaths }, "@tensorflow/tfjs-backend-wasm"],
+  ["onnx", {}, "onnxruntime-web"],
+  ["webgpu", {}, "navigator.gpu"],
+])("a page classifies a Blob on %s, with the weights inside", async (backend, options, library) => {
+  await using classifier = await load({ ...options, backend });
+  expect(classifier).toMatchObject({ model: "cifar_resnet20", weights: "resnet20-cifar10", backend: { library } });
+  const [first] = await classifier.classify(await blob());
+  expect(first).toEqual(cat);
+  for await (const { predictions } of classifier.classifyAll([await blob(), url], { top: 1 }))
+    expect(predictions).toEqual([cat]);
+  expect((await classifier.features("avgpool", await blob())).shape).toEqual([1, 64]);
 });
 
-it("on the best backend that is there", async () => {
-  await using classifier = await load();
-  expect(backendNames).toContain(classifier.backend.name);
-  await expectCat(classifier);
+it("auto passes over SwiftShader, and says why it took what it took", async () => {
+  await using classifier = await load({ wasmPaths });
+  const { name, reason } = classifier.backend;
+  expect(name).toBe("tfjs-wasm");
+  expect(reason).toMatch(/^WebAssembly on the CPU \(webgpu: its adapter is software, .*swiftshader.*\)$/i);
+  expect((await classifier.classify(await blob()))[0]).toEqual(cat);
 });
 
-it("refuses a file, which a browser does not have, as an unknown name", async () => {
-  await expect(load({ weights: "mine.safetensors", backend: "reference" })).rejects.toThrow(FormatError);
+it("auto goes on where a backend's files are missing, with a warning, and onnx takes its place", async () => {
+  const warnings: string[] = [];
+  await using classifier = await load({ wasmPaths: "/nowhere/", onWarning: (text) => warnings.push(text) });
+  expect(["onnx", "webgpu"]).toContain(classifier.backend.name);
+  expect((await classifier.classify(await blob()))[0]).toEqual(cat);
+});
+
+it.each<[string, LoadOptions, string]>([
+  ["a file's name", { weights: "mine.safetensors" }, "mine.safetensors"],
+  ["a module's path", { backend: "./mine.ts" }, "a browser loads no module by a path"],
+  ["a child process", { isolation: "process" }, "`isolation`"],
+])("refuses %s with a typed error", async (_, options, message) => {
+  await expect(load({ backend: "reference", ...options })).rejects.toThrow(message);
+  await expect(load({ backend: "reference", ...options })).rejects.toHaveProperty("code");
 });
