@@ -101,11 +101,17 @@ describe("the self-test", () => {
       write: async () => Promise.reject(new Error("no disk")),
     };
     expect(await runsOfCompile(broken)).toBeGreaterThan(0);
-    await expect(backendWith(broken).tune(network())).rejects.toThrow("no disk");
   });
 });
 
 describe("tune", () => {
+  it("begins no work that it could not keep", async () => {
+    const full: WebgpuCache = { read: async () => undefined, write: async () => Promise.reject(new Error("no disk")) };
+    const onProgress = vi.fn();
+    await expect(backendWith(full).tune(network(), { onProgress })).rejects.toThrow("no disk");
+    expect(onProgress).not.toHaveBeenCalled();
+  });
+
   it("times ways for each layer, keeps the quickest, and each answers within its bounds", async () => {
     const cache = inMemory();
     const told: (readonly [number, number])[] = [];

@@ -61,6 +61,8 @@ export interface Classifier<Names extends string = string> extends AsyncDisposab
   readonly preprocessing: Preprocessing;
   /** A name for each class; undefined where none are known, and predictions are called by their index. */
   readonly labels: readonly string[] | undefined;
+  /** What people should hear, as sentences: what was guessed, and which of the weights were left out. */
+  readonly notes: readonly string[];
   /** The model bound to its weights: plain data, for another backend or for `select`. */
   readonly graph: Graph<"image", string, Names>;
   /** The model as it was compiled: tensors in, logits out. */
@@ -126,6 +128,7 @@ export class ModelClassifier implements Classifier {
   readonly backend: UsedBackend;
   readonly preprocessing: Preprocessing;
   readonly labels: readonly string[] | undefined;
+  readonly notes: readonly string[];
   readonly graph: Graph<"image">;
   readonly executable: Executable<"image", "logits", "float32">;
   readonly #parts: ClassifierParts;
@@ -139,6 +142,7 @@ export class ModelClassifier implements Classifier {
     this.model = prepared.model;
     this.weights = prepared.weights;
     this.labels = prepared.labels;
+    this.notes = prepared.notes;
     this.graph = prepared.graph;
     this.preprocessing = preprocessing;
     this.backend = backend;

@@ -131,6 +131,7 @@ export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
       throwIfAborted(work.signal);
       return withDevice(async (gpu) => {
         gpu.shared.check();
+        await gpu.remember(); // a cache that cannot be written is told now, and not after minutes of work
         const layers = await tuneGraph(gpu, graph, work);
         await gpu.remember();
         return layers;

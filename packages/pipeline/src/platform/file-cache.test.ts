@@ -1,4 +1,5 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { FormatError } from "@residual/core";
 import { expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
 import { fileCache } from "./file-cache.ts";
@@ -33,5 +34,7 @@ it("stays inside of its folder, whatever the key", async () => {
 it("says what the disk says where it cannot write", async () => {
   await mkdir(folder.in("taken"), { recursive: true });
   await writeFile(folder.in("taken/file"), "");
-  await expect(fileCache(folder.in("taken/file/below")).write("a", "text")).rejects.toThrow(/ENOTDIR|EEXIST/);
+  const writing = fileCache(folder.in("taken/file/below")).write("a", "text");
+  await expect(writing).rejects.toThrow(FormatError);
+  await expect(writing).rejects.toThrow(/cannot be made \((ENOTDIR|EEXIST).*; set XDG_CACHE_HOME to a folder/);
 });

@@ -1,9 +1,13 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { FormatError } from "@residual/core";
 import { cacheFolder, writeAtomic } from "@residual/kit/files";
 import type { TextCache } from "./platform.ts";
 
-/** A file for each key, in the user's cache folder where no other is named; no cache where the user has none. */
+/**
+ * A file for each key, in the user's cache folder where no other is named; no cache where the user has none. `write`
+ * throws FormatError where the folder or the file cannot be written.
+ */
 export function fileCache(folder: string): TextCache;
 export function fileCache(): TextCache | undefined;
 export function fileCache(folder: string | undefined = cacheFolder()): TextCache | undefined {
@@ -16,7 +20,10 @@ export function fileCache(folder: string | undefined = cacheFolder()): TextCache
         throw error;
       }),
     async write(key, text) {
-      await mkdir(folder, { recursive: true });
+      await mkdir(folder, { recursive: true }).catch((cause: Error) => {
+        const wayOut = "set XDG_CACHE_HOME to a folder that can be written to";
+        throw new FormatError(`${folder}: the cache folder cannot be made (${cause.message}); ${wayOut}`, { cause });
+      });
       await writeAtomic([{ path: fileOf(key), pieces: [new TextEncoder().encode(text)] }]);
     },
   };
