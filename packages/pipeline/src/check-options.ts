@@ -33,7 +33,6 @@ export const checks = {
   count: [isCount, "a whole number from 1"],
   callback: [isFunction, "a function"],
   signal: [isSignal, "an AbortSignal"],
-  text: [(value) => typeof value === "string", "text"],
   object: [(value) => isObject(value) && !Array.isArray(value), "an object"],
   anything: [(value) => value !== null, "a value"],
   textOrObject: [

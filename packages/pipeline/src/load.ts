@@ -58,7 +58,7 @@ const optionChecks = {
   isolation: [(value: unknown) => value === "none" || value === "process", '"none" or "process"'],
   maxPixels: checks.count,
   threads: checks.count,
-  wasmPaths: checks.text,
+  wasmPaths: checks.object,
   signal: checks.signal,
   onProgress: checks.callback,
   onWarning: checks.callback,

@@ -14,6 +14,7 @@ import {
   UnsupportedError,
   WeightsError,
 } from "@residual/core";
+import type { BackendOptions } from "../backends/options.ts";
 import { OptionError } from "../option-error.ts";
 
 // What a process and its child say to each other.
@@ -23,7 +24,7 @@ interface Setup {
   readonly kind: "setup";
   /** A backend's name, a module's path, or `auto`. */
   readonly backend: string;
-  readonly options: { readonly threads?: number | undefined; readonly wasmPaths?: string | undefined };
+  readonly options: Pick<BackendOptions, "threads" | "wasmPaths">;
 }
 
 /** Where a constant's numbers are: a tensor of weights that a name or path stands for, by its name there. */
