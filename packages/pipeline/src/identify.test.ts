@@ -168,7 +168,7 @@ describe("weights", () => {
       "these weights fit cifar_resnet20 or cifar_resnet20_padend, and are for cifar_resnet20: ",
     );
     await expect(identify({ weights: other })).rejects.toThrow(
-      "for, and fits cifar_resnet20 or cifar_resnet20_padend; name it with `model`",
+      "for, though it fits cifar_resnet20 or cifar_resnet20_padend; name it with `model`",
     );
   });
 

@@ -168,8 +168,8 @@ function recordedModel(name: string, weights: Weights): Model {
   const { model } = weights;
   if (model === undefined) {
     const fitting = modelsFitting(weights);
-    const hint = fitting.length > 0 ? `, and fits ${fitting.slice(0, 3).join(" or ")}` : "";
-    throw new OptionError(`${name} does not say which model it is for${hint}; name it with \`model\``);
+    const hint = fitting.length > 0 ? `, though it fits ${fitting.slice(0, 3).join(" or ")}` : "";
+    throw new OptionError(`nothing in ${name} says which model it is for${hint}; name it with \`model\``);
   }
   if (modelNameOf(model) !== undefined) return modelOf(model);
   throw new FormatError(`${name} says it is for ${shown(model)}, which is no model here; name another`);

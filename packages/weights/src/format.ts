@@ -74,6 +74,12 @@ const formats: readonly BinaryFormat[] = [
   },
   // a ModelProto: ir_version, then opset, producer or graph
   { is: isOnnx, format: () => convertible("an ONNX model", onnx) },
+  { is: magic("\x08\x01\x12"), format: () => other("a SavedModel of TensorFlow", "save its weights as .safetensors") },
+  { is: magic("PK\x05\x06"), format: () => other("an empty zip archive", "download or save it again") },
+  {
+    is: (start) => magic("\xff\xfe")(start) || magic("\xfe\xff")(start),
+    format: () => other("text in UTF-16", "give a file of weights"),
+  },
   { is: magic("\x93NUMPY"), format: () => other("one NumPy array", "save all of them under their names") },
   { is: magic("TFL3", 4), format: () => other("a TensorFlow Lite model", "give the weights that it was made of") },
   { is: magic("GGUF"), format: () => other("a GGUF file", "give weights of a ResNet") },
@@ -97,7 +103,7 @@ function magic(text: string, at = 0): (start: Uint8Array) => boolean {
 }
 
 function isOnnx([field, version = 0, next = 0]: Uint8Array): boolean {
-  return field === 0x08 && version > 0 && version < 32 && [0x12, 0x1a, 0x22, 0x2a, 0x32, 0x3a, 0x42].includes(next);
+  return field === 0x08 && version >= 3 && version < 32 && [0x12, 0x1a, 0x22, 0x2a, 0x32, 0x3a, 0x42].includes(next);
 }
 
 /** What packed a zip file is told by the name of its first member. */

@@ -355,7 +355,7 @@ describe("what is refused", () => {
 
   it("a dtype that core lacks, before its data are read", async () => {
     const bytes = fileOf('{"mask":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}}', new Uint8Array(8));
-    await expect(readWeights(bytes)).rejects.toThrow(/the given bytes: tensor "mask" is C64/);
+    await expect(readWeights(bytes)).rejects.toThrow(/the given weights: tensor "mask" is C64/);
   });
 });
 

@@ -86,10 +86,10 @@ function weightsOf(bytes: Uint8Array, file: string, name: string): Weights<Tenso
 }
 
 /** The weights of a PyTorch file's bytes; the tensors are views on them where their numbers lie in order. */
-async function torchWeights(bytes: Uint8Array, format: TorchFormat, file: string): Promise<Weights> {
+async function torchWeights(bytes: Uint8Array, format: TorchFormat, file: string, name: string): Promise<Weights> {
   const { entries, views, offset } = await torchLayout(inMemory(bytes), file, format);
   for (const entry of entries) checkReadable(entry, file);
-  return gatherViews(decoded({ entries, metadata: {} }, bytes.subarray(offset), file), views);
+  return gatherViews(decoded({ entries, metadata: {} }, bytes.subarray(offset), name), views);
 }
 
 /** The weights of a file whose data section is in memory. */
@@ -107,14 +107,15 @@ export function named<Source extends NamedSource>(
 }
 
 async function readHeld(source: WeightsSource, options: ReadWeightsOptions): Promise<Weights> {
-  const file = nameOf(source, "the given bytes");
+  const file = nameOf(source, "the given weights");
   const { signal, onProgress, maxBytes = MOST_BYTES } = options;
   const reading = { signal, onProgress, expected: EXPECTED, name: file, stage: "read weights" };
   const bytes = await readBytes(source, { ...reading, maxBytes });
   const format = formatOf(bytes.subarray(0, START), bytes.length);
   const address = addressOf(source);
   if (format === "safetensors") return weightsOf(bytes, file, address?.pathname ?? file);
-  if (format === "PyTorch" || format === "PyTorch before 1.6") return await torchWeights(bytes, format, file);
+  if (format === "PyTorch" || format === "PyTorch before 1.6")
+    return await torchWeights(bytes, format, file, address?.pathname ?? file);
   if (format !== "index") throw format.refuse(file);
   if (!address)
     throw new FormatError(`${file}: found an index of shards; give its path or its address, so that they are found`);
