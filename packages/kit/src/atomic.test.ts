@@ -88,6 +88,16 @@ it.each([
   await expect(checkPlace(path())).rejects.toThrow(`${path()}: found ${what}`);
 });
 
+it.each(["", "models/"])("refuses %o, which names no file", async (path) => {
+  await expect(writeAtomic([{ path, pieces: [bytes("x")] }])).rejects.toThrow(FormatError);
+  await expect(checkPlace(path)).rejects.toThrow(`found ${JSON.stringify(path)} as the path of a file`);
+});
+
+it("gives a new file the permissions that it is told", async () => {
+  await writeAtomic([{ path: inFolder("new"), pieces: [bytes("x")], mode: 0o600 }]);
+  expect((await stat(inFolder("new"))).mode & 0o777).toBe(0o600);
+});
+
 it("checkPlace names the folder that is missing, and passes a place that is free", async () => {
   await expect(checkPlace(inFolder("missing/b"))).rejects.toThrow(`there is no folder ${inFolder("missing")}`);
   await checkPlace(inFolder("b"));

@@ -15,6 +15,8 @@ export interface LazyPiece {
 export interface NewFile {
   readonly path: string;
   readonly pieces: readonly (Uint8Array | LazyPiece)[];
+  /** Permissions of a file that is new, as for chmod; those that the system gives where not given. */
+  readonly mode?: number | undefined;
 }
 
 export interface WriteOptions extends WorkOptions {
@@ -45,8 +47,8 @@ export async function writeAtomic(files: readonly NewFile[], options: WriteOptio
   throwIfAborted(signal);
   const parts: (Part & { readonly path: string })[] = [];
   try {
-    for (const { path, pieces } of files) {
-      const part = { ...(await refusedAs(path, partFor(path))), path };
+    for (const { path, pieces, mode } of files) {
+      const part = { ...(await refusedAs(path, partFor(path, mode))), path };
       parts.push(part);
       await refusedAs(path, writePart(part, pieces, advance));
     }
@@ -75,8 +77,15 @@ export async function checkPlace(path: string): Promise<void> {
   });
 }
 
+/** The absolute path of a file, as the current folder may change. Throws FormatError for a path without a name. */
+export function filePath(path: string): string {
+  if (path !== "" && !/[\\/]$/.test(path)) return resolve(path);
+  throw new FormatError(`found ${JSON.stringify(path)} as the path of a file, expected one that ends in a name`);
+}
+
 /** The permissions of the file that has the path, if one has. */
 async function checkTaken(path: string): Promise<number | undefined> {
+  filePath(path);
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory()) throw new FormatError(`${path}: found a directory, expected a path for a file in it`);
   if (found && !found.isFile()) throw new FormatError(`${path}: found a device or a pipe, expected a path for a file`);
@@ -92,8 +101,8 @@ interface Part {
   readonly keep: () => void;
 }
 
-async function partFor(path: string): Promise<Part> {
-  const mode = await checkTaken(path);
+async function partFor(path: string, modeOfNew: number | undefined): Promise<Part> {
+  const mode = (await checkTaken(path)) ?? modeOfNew;
   const target = await realpath(path).catch(() => resolve(path)); // resolved, as the current folder may change
   const name = join(dirname(target), ownedName("part"));
   return { name, target, mode, keep: removeAtExit(name) };

@@ -1,4 +1,4 @@
-export { checkPlace, type LazyPiece, type NewFile, type WriteOptions, writeAtomic } from "./atomic.ts";
+export { checkPlace, filePath, type LazyPiece, type NewFile, type WriteOptions, writeAtomic } from "./atomic.ts";
 export { writeFolderAtomic } from "./atomic-folder.ts";
 export { cacheFolder } from "./cache-folder.ts";
 export { pieceOf } from "./source-piece.ts";

@@ -1,11 +1,13 @@
 import { type Graph, UnsupportedError, version } from "@residual/core";
 import { checkSizes, externalizeWeights, LARGEST_BYTES, weightsFile } from "./external-data.ts";
 import { lowerToOnnx } from "./lower.ts";
-import { bytesOf, encodeModel, isWeight, type Model, readModel } from "./model-proto.ts";
-import { concatenate, type Encoded } from "./protobuf.ts";
+import { encodeMetadata, encodeModel, type Model, readModel } from "./model-proto.ts";
+import { concatenate, type Encoded, join, piecesOf } from "./protobuf.ts";
 
-/** Key of metadata_props: SHA-256, in hex, over the float32 weights in their order. `verifyOnnx` checks it. */
-export const DIGEST_KEY = "residual.weightsSha256";
+/** Key of metadata_props: SHA-256, in hex, of the file up to this entry, which is the last. `verifyOnnx` checks it. */
+const DIGEST_KEY = "residual.sha256";
+/** Key of metadata_props: SHA-256, in hex, of the weights file of a model that has one. */
+export const WEIGHTS_DIGEST_KEY = "residual.weightsSha256";
 /** Key of metadata_props: the graph's name. */
 export const MODEL_KEY = "residual.model";
 
@@ -38,8 +40,10 @@ export interface OnnxBytes {
  * inside, and on pages that are served by plain HTTP, where browsers have no SHA-256.
  */
 export async function toOnnx(graph: Graph, options: ToOnnxOptions = {}): Promise<OnnxBytes> {
-  const { model, external } = await encodeFiles(sha256, graph, options);
-  return { model: concatenate(model), ...(external && { external }) };
+  const { external: location, ...rest } = options;
+  const name = location === undefined ? undefined : () => location;
+  const { model, external } = await encodeFiles(sha256, graph, { ...rest, external: name });
+  return { model: concatenate(model), ...(external && { external: external.pieces }) };
 }
 
 /** SHA-256 of the pieces, one after the other, in hex. */
@@ -59,27 +63,69 @@ async function sha256(pieces: readonly Uint8Array[]): Promise<string> {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The files of a model, before their bytes are copied together. Throws as `toOnnx` does. */
+/** The files of a model, before their bytes are copied together. */
+interface EncodedFiles {
+  readonly model: Encoded;
+  readonly external?: EncodedWeights;
+}
+
+interface EncodedWeights {
+  /** The file's name. */
+  readonly location: string;
+  readonly pieces: readonly Uint8Array[];
+}
+
+/**
+ * The files of a model. The weights file, if there is to be one, is named by what `external` makes of its SHA-256.
+ * Throws as `toOnnx` does.
+ */
 export async function encodeFiles(
   sha256: Sha256,
   graph: Graph,
-  { external, metadata = {} }: ToOnnxOptions,
-): Promise<{ model: Encoded; external?: readonly Uint8Array[] }> {
+  {
+    external,
+    metadata = {},
+  }: OnnxExportOptions & { readonly external?: ((weightsSha256: string) => string) | undefined },
+): Promise<EncodedFiles> {
   checkKeys(Object.keys(metadata));
   checkStateless(graph);
   const open = lowerToOnnx(graph);
   checkSizes(open);
   const lowered = await readModel(open);
-  // The reserved entries come last, the digest at the very end: a file cut short anywhere has lost it.
-  const reserved = { [MODEL_KEY]: graph.name, [DIGEST_KEY]: await sha256(weightsOf(lowered)) };
-  const externalized = external === undefined ? undefined : externalizeWeights(lowered, external);
-  const model = encodeModel({ ...(externalized?.model ?? lowered), metadata: { ...metadata, ...reserved } }, version);
-  checkLength(graph, model.length);
-  return { model, ...(externalized && { external: weightsFile(externalized) }) };
+  const named = { ...metadata, [MODEL_KEY]: graph.name };
+  if (!external) {
+    const model = await seal(sha256, { ...lowered, metadata: named });
+    checkLength(graph, model.length);
+    return { model };
+  }
+  const pieces = weightsFile(externalizeWeights(lowered, ""));
+  const weightsSha256 = await sha256(pieces);
+  const location = external(weightsSha256);
+  const { model: small } = externalizeWeights(lowered, location);
+  const model = await seal(sha256, { ...small, metadata: { ...named, [WEIGHTS_DIGEST_KEY]: weightsSha256 } });
+  return { model, external: { location, pieces } };
 }
 
-function weightsOf({ initializers }: Model): Uint8Array[] {
-  return initializers.filter(isWeight).map(bytesOf);
+/** The bytes of a model with their own digest at the very end: a file cut short anywhere has lost it. */
+export async function seal(sha256: Sha256, model: Model): Promise<Encoded> {
+  const body = encodeModel(model, version);
+  return join(body, digestEntry(await sha256(piecesOf(body))));
+}
+
+function digestEntry(digest: string): Encoded {
+  return encodeMetadata(DIGEST_KEY, digest);
+}
+
+/** What comes before the digest in each sealed model, and how long the digest is. */
+const DIGEST_LENGTH = 64;
+const BEFORE_DIGEST = concatenate(digestEntry("0".repeat(DIGEST_LENGTH))).subarray(0, -DIGEST_LENGTH);
+
+/** A sealed model in its two parts. Undefined where it does not end in a digest. */
+export function unseal(bytes: Uint8Array): { readonly body: Uint8Array; readonly digest: string } | undefined {
+  const length = bytes.length - BEFORE_DIGEST.length - DIGEST_LENGTH;
+  if (length < 0 || BEFORE_DIGEST.some((byte, i) => bytes[length + i] !== byte)) return undefined;
+  const digest = new TextDecoder().decode(bytes.subarray(-DIGEST_LENGTH));
+  return { body: bytes.subarray(0, length), digest };
 }
 
 /** A file has no state. Variables without an update are constants. */

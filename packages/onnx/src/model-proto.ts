@@ -131,8 +131,13 @@ export function encodeModel(model: Model, producerVersion: string): Encoded {
     text(field.producerVersion, producerVersion),
     encodeGraph(model),
     message(field.opsetImport, int(fields.opset.version, OPSET_VERSION)),
-    ...Object.entries(model.metadata).map(([key, value]) => entry(field.metadata, key, value)),
+    ...Object.entries(model.metadata).map(([key, value]) => encodeMetadata(key, value)),
   );
+}
+
+/** An entry of metadata_props. It may follow an encoded model: values of a repeated field need not be neighbours. */
+export function encodeMetadata(key: string, value: string): Encoded {
+  return entry(fields.model.metadata, key, value);
 }
 
 function encodeGraph({ name, nodes, inputs, outputs, initializers }: Model): Encoded {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -201,11 +201,24 @@ describe("writeGraphModel", () => {
     await expect(writeGraphModel(tiny(), path)).rejects.toThrow(/the folder holds letter\.txt, which is no part/);
     await expect(writeGraphModel(tiny(), join(path, "letter.txt"))).rejects.toThrow("found a file");
     await expect(writeGraphModel(tiny(), join(folder, "no", "where"))).rejects.toThrow(FormatError);
-    expect(await readdir(path)).toEqual(["letter.txt"]);
   });
 
   it("knows its version", async () => {
     const manifest: unknown = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
     expect(manifest).toMatchObject({ version });
+  });
+
+  it("does not take the current folder away", async () => {
+    const before = process.cwd();
+    const empty = join(folder, "current");
+    await mkdir(empty);
+    process.chdir(empty);
+    try {
+      for (const current of ["", ".", process.cwd()])
+        await expect(writeGraphModel(tiny(), current)).rejects.toThrow("the current folder");
+      await expect(stat(process.cwd())).resolves.toBeDefined();
+    } finally {
+      process.chdir(before);
+    }
   });
 });

@@ -31,18 +31,24 @@ export async function writeGraphModel(
  */
 export async function checkGraphModelFolder(folder: string): Promise<void> {
   const path = resolve(folder);
-  const found = await stat(path).catch(() => undefined);
-  if (!found) {
+  const status = await stat(path).catch(() => undefined);
+  if (!status) {
     const around = await stat(dirname(path)).catch(() => undefined);
     if (!around?.isDirectory())
       throw new FormatError(`${folder}: there is no folder ${dirname(folder)}; make it first`);
     return;
   }
-  if (!found.isDirectory()) throw new FormatError(`${folder}: found a file, expected a path for a new folder`);
+  if (!status.isDirectory()) throw new FormatError(`${folder}: found a file, expected a path for a new folder`);
   const names = await readdir(path);
   const foreign = names.find((name) => name !== "model.json" && !/^group1-shard\d+of\d+\.bin$/.test(name));
-  if (foreign === undefined) return;
-  throw new FormatError(`${folder}: the folder holds ${foreign}, which is no part of a graph model; name a new folder`);
+  if (foreign !== undefined) {
+    throw new FormatError(
+      `${folder}: the folder holds ${foreign}, which is no part of a graph model; name a new folder`,
+    );
+  }
+  if (path !== process.cwd()) return;
+  const found = JSON.stringify(folder);
+  throw new FormatError(`found ${found}, the current folder, expected one that may be replaced; name a new folder`);
 }
 
 async function writeShards(

@@ -1,14 +1,17 @@
+import { createHash } from "node:crypto";
+import { readdirSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { AbortError, FormatError, type Tensor } from "@residual/core";
+import { basename, dirname, join } from "node:path";
+import { AbortError, constant, FormatError, graph, input, ops } from "@residual/core";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { toOnnx } from "../export.ts";
+import { seal, toOnnx, unseal } from "../export.ts";
 import { lowerToOnnx } from "../lower.ts";
-import { type ExternalData, encodeModel, type Initializer } from "../model-proto.ts";
-import { concatenate } from "../protobuf.ts";
+import { type ExternalData, encodeModel, fields, type Model } from "../model-proto.ts";
+import { concatenate, type Encoded, int, join as joinFields } from "../protobuf.ts";
 import { tiny } from "../testing/graphs.ts";
+import { fill } from "../testing/values.ts";
 import { verifyOnnx } from "./verify-onnx.ts";
 import { writeOnnx } from "./write-onnx.ts";
 
@@ -19,17 +22,40 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-/** Where a weight's bytes lie in a file. */
-function positionOf(bytes: Uint8Array, { source }: Initializer): number {
-  const { data } = source as Tensor;
-  return Buffer.from(bytes).indexOf(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
+/** The one weights file of a model. */
+function weightsOf(path: string): string {
+  const [name, ...others] = readdirSync(dirname(path)).filter(
+    (each) => each.startsWith(`${basename(path)}.`) && each.endsWith(".bin"),
+  );
+  expect(others).toEqual([]);
+  return join(dirname(path), name!);
 }
 
+const hex = (pieces: readonly Uint8Array[]) => createHash("sha256").update(Buffer.concat(pieces)).digest("hex");
+
+/** A file that has its digest, whatever else is wrong with it. */
+const sealed = async (change: Partial<Model>) => concatenate(await seal(hex, { ...lowerToOnnx(tiny()), ...change }));
+
 function flipped(bytes: Uint8Array, byte: number, bit: number): Uint8Array {
-  const copy = bytes.slice();
+  const copy = Uint8Array.from(bytes); // a Buffer's slice would be a view
   copy[byte]! ^= 1 << bit;
   return copy;
 }
+
+/** Bytes that are no model of ours, with their digest at the end. */
+async function resealed(body: Encoded): Promise<Uint8Array> {
+  const whole = concatenate(await seal(hex, lowerToOnnx(tiny())));
+  const { body: old, digest } = unseal(whole)!;
+  const between = whole.subarray(old.length, -digest.length);
+  return Buffer.concat([concatenate(body), between, Buffer.from(hex([concatenate(body)]))]);
+}
+
+const x = input("x", [1, 2]);
+const smallest = graph({
+  name: "smallest",
+  inputs: { x },
+  outputs: { y: ops.linear({ x, weight: constant("fc.weight", fill([1, 2], 1)) }) },
+});
 
 describe("verifyOnnx", () => {
   it("finds what was written", async () => {
@@ -38,7 +64,13 @@ describe("verifyOnnx", () => {
     expect(summary.weights).toEqual(lowerToOnnx(tiny()).initializers.map(({ name }) => name));
     const path = join(folder, "tiny.onnx");
     await writeOnnx(tiny(), path, { external: true });
-    expect((await verifyOnnx(path)).weightsSha256).toBe(summary.weightsSha256);
+    const apart = await verifyOnnx(path);
+    expect({ ...apart, sha256: "", metadata: {} }).toEqual({ ...summary, sha256: "", metadata: {} });
+    expect(
+      createHash("sha256")
+        .update(await readFile(weightsOf(path)))
+        .digest("hex"),
+    ).toBe(apart.metadata["residual.weightsSha256"]);
   });
 
   it("V1: refuses what is no model, or another program's", async () => {
@@ -46,7 +78,14 @@ describe("verifyOnnx", () => {
     await expect(verifyOnnx(concatenate(encodeModel(lowerToOnnx(tiny()), "1")))).rejects.toThrow(
       "another program wrote it",
     );
-    await expect(verifyOnnx(Uint8Array.of(0x38, 0x01))).rejects.toThrow("a number where bytes are expected");
+    const notOne = joinFields(int(fields.model.graph, 1));
+    await expect(verifyOnnx(await resealed(notOne))).rejects.toThrow("a number where bytes are expected");
+  });
+
+  it("V1: refuses more fields than a network has, before they fill the memory", async () => {
+    const parts = Array.from({ length: 2 ** 17 + 1 }, () => int(fields.model.irVersion, 1));
+    const many = { parts, length: 2 * parts.length };
+    await expect(verifyOnnx(await resealed(many))).rejects.toThrow("onnx.V1: more than 131072 fields in one message");
   });
 
   it("throws FormatError for a file cut short anywhere", async () => {
@@ -69,14 +108,13 @@ describe("verifyOnnx", () => {
   });
 
   it("V2: refuses a tensor with other bytes than its shape takes", async () => {
-    const lowered = lowerToOnnx(tiny());
-    const initializers = lowered.initializers.map((each) => ({
+    const initializers = lowerToOnnx(tiny()).initializers.map((each) => ({
       ...each,
       source: { ...each.source, shape: [...each.source.shape, 2] },
     }));
-    const metadata = { "residual.weightsSha256": "" };
-    const bytes = concatenate(encodeModel({ ...lowered, initializers, metadata }, "1"));
-    await expect(verifyOnnx(bytes)).rejects.toThrow("onnx.V2: conv.weight has 324 bytes, its shape takes 648");
+    await expect(verifyOnnx(await sealed({ initializers }))).rejects.toThrow(
+      "onnx.V2: conv.weight has 324 bytes, its shape takes 648",
+    );
   });
 
   it.each<[string, Partial<ExternalData>]>([
@@ -87,19 +125,13 @@ describe("verifyOnnx", () => {
     ["are not whole numbers", { offset: -4 }],
     ["are not whole numbers", { offset: 1e300 }],
     ["is not a file beside the model", { location: "missing.bin" }],
-    ["ends at byte 100000, weights reach to 100324", { offset: 100_000 }],
-    ["take more bytes than it has", {}], // all eight weights claim the same 324 bytes of a file of 400
+    ["ends at byte 400, conv.weight reaches to 100324", { offset: 100_000 }],
   ])("V3: weights outside the model: %s, %o", async (message, change) => {
-    const lowered = lowerToOnnx(tiny());
-    const [first] = lowered.initializers;
+    const [first] = lowerToOnnx(tiny()).initializers;
     const external = { location: "weights.bin", offset: 0, length: 324, ...change };
-    const initializers = Array.from({ length: 8 }, () => ({ ...first!, external }));
     const path = join(await mkdtemp(join(folder, "v3-")), "model.onnx");
     await writeFile(join(path, "..", "weights.bin"), new Uint8Array(400));
-    await writeFile(
-      path,
-      concatenate(encodeModel({ ...lowered, initializers, metadata: { "residual.weightsSha256": "" } }, "1")),
-    );
+    await writeFile(path, await sealed({ initializers: [{ ...first!, external }] }));
     await expect(verifyOnnx(path)).rejects.toThrow(message);
   });
 
@@ -109,26 +141,30 @@ describe("verifyOnnx", () => {
     );
   });
 
-  it("V4: finds every flipped bit of every weight", async () => {
-    for (const initializer of lowerToOnnx(tiny()).initializers) {
-      const start = positionOf(model, initializer);
-      for (let bit = 0; bit < (initializer.source as Tensor).data.byteLength * 8; bit++) {
-        await expect(verifyOnnx(flipped(model, start + (bit >> 3), bit & 7))).rejects.toThrow("onnx.V4");
-      }
-    }
+  it("finds every flipped bit of the file: in the graph, the weights, the metadata and the digest", async () => {
+    const { model } = await toOnnx(smallest, { metadata: { labels: "cat, dog" } });
+    for (let bit = 0; bit < model.length * 8; bit++)
+      await expect(verifyOnnx(flipped(model, bit >> 3, bit & 7))).rejects.toThrow(/onnx\.V[14]/);
   });
 
-  it("V4: finds a flipped bit, a missing end, and a missing file beside the model", async () => {
+  it("finds every flipped bit of a model whose weights are apart, a missing end, and a missing file", async () => {
     const path = join(folder, "apart.onnx");
-    await writeOnnx(tiny(), path, { external: true });
-    const weights = await readFile(`${path}.bin`);
-    await writeFile(`${path}.bin`, flipped(weights, 5, 7));
-    await expect(verifyOnnx(path)).rejects.toThrow("onnx.V4");
-    await truncate(`${path}.bin`, weights.length - 1);
-    await expect(verifyOnnx(path)).rejects.toThrow(FormatError);
-    await rm(`${path}.bin`);
-    await mkdir(`${path}.bin`);
-    await expect(verifyOnnx(path)).rejects.toThrow(FormatError);
+    await writeOnnx(smallest, path, { external: true });
+    const beside = weightsOf(path);
+    for (const file of [path, beside]) {
+      const bytes = await readFile(file);
+      for (let bit = 0; bit < bytes.length * 8; bit++) {
+        await writeFile(file, flipped(bytes, bit >> 3, bit & 7));
+        await expect(verifyOnnx(path)).rejects.toThrow(/onnx\.V[14]/);
+      }
+      await writeFile(file, bytes);
+      await verifyOnnx(path);
+    }
+    await truncate(beside, 3);
+    await expect(verifyOnnx(path)).rejects.toThrow("onnx.V3");
+    await rm(beside);
+    await mkdir(beside);
+    await expect(verifyOnnx(path)).rejects.toThrow("onnx.V3");
   });
 
   it("stops when it is aborted", async () => {

@@ -1,11 +1,12 @@
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { type FileHandle, open, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Dimension, FormatError, type Shape, sizeOf, throwIfAborted, type WorkOptions } from "@residual/core";
-import { DIGEST_KEY, MODEL_KEY } from "../export.ts";
+import { MODEL_KEY, unseal, WEIGHTS_DIGEST_KEY } from "../export.ts";
 import { LARGEST_BYTES } from "../external-data.ts";
 import { dataTypes, EXTERNAL, type ExternalData, fields } from "../model-proto.ts";
 import { type Field, fieldsOf } from "../protobuf.ts";
+import type { ModelSource } from "../runtime/inference.ts";
 
 /** What an .onnx file that Residual wrote says of itself. */
 export interface OnnxSummary {
@@ -13,46 +14,102 @@ export interface OnnxSummary {
   readonly model: string;
   /** `residual 0.1.0`. */
   readonly producer: string;
-  /** SHA-256 over the weights, in hex, as it was written and found again. */
-  readonly weightsSha256: string;
+  /** SHA-256 of the model up to the entry that holds it, in hex, as it was written and found again. */
+  readonly sha256: string;
   /** Names of the weights, in their order. */
   readonly weights: readonly string[];
   readonly metadata: { readonly [key: string]: string };
-  /** The shapes of what goes in, by name. */
+  /** The shapes of the inputs, by name. */
   readonly inputs: { readonly [input: string]: Shape };
 }
 
 /**
- * Checks that the weights of a file from `writeOnnx` or `toOnnx` are the ones that were written: onnxruntime itself
- * loads a file with flipped bits, and answers with other numbers. Weights outside the model are looked for beside
- * `path`.
+ * Checks that a file from `writeOnnx` or `toOnnx` holds what was written, its graph as well as its weights:
+ * onnxruntime itself loads a file with flipped bits, and its results differ. Weights outside the model are looked for
+ * beside `path`.
  *
- * V1  the file is protobuf, a graph lies in it, and it names the digest of its weights.
+ * V1  the file ends in the digest of the model, and the model is protobuf with a graph in it.
  * V2  each tensor has the bytes that its shape takes.
- * V3  weights outside the model lie in a file of the same folder, within its size, and none twice.
- * V4  the weights have the digest that was written.
+ * V3  weights outside the model lie in one file of the same folder, within its size.
+ * V4  the model and the weights file have the digests that were written.
  *
- * Throws FormatError where one does not hold, AbortError once the signal is aborted.
+ * Throws FormatError where one does not hold, AbortError once the signal is aborted. Progress counts bytes.
  */
 export async function verifyOnnx(source: string | Uint8Array, options: WorkOptions = {}): Promise<OnnxSummary> {
+  return (await verified(source, options)).summary;
+}
+
+/**
+ * `verifyOnnx` of a file, with the very bytes that it has checked: what happens to the file later does not matter.
+ */
+export async function readVerified(
+  path: string,
+  options: WorkOptions = {},
+): Promise<{ readonly summary: OnnxSummary; readonly source: ModelSource }> {
+  let weights: Uint8Array<ArrayBuffer> | undefined;
+  const { summary, bytes, location } = await verified(path, options, (size) => {
+    weights = new Uint8Array(size);
+    return weights;
+  });
+  const model = new Uint8Array(bytes); // in memory of its own, which may go to a thread
+  return { summary, source: { model, ...(weights && { externalData: { path: location!, data: weights } }) } };
+}
+
+interface Verified {
+  readonly summary: OnnxSummary;
+  /** The model's own file. */
+  readonly bytes: Uint8Array;
+  /** The name of the weights file, if there is one. */
+  readonly location: string | undefined;
+}
+
+/** `memoryFor` gives memory for a weights file of some bytes, should they be wanted. */
+async function verified(
+  source: string | Uint8Array,
+  options: WorkOptions,
+  memoryFor?: (size: number) => Uint8Array,
+): Promise<Verified> {
   throwIfAborted(options.signal);
   const bytes = typeof source === "string" ? await readModel(source) : source;
-  const model = parseModel(bytes);
-  const written = model.metadata[DIGEST_KEY];
-  check(written !== undefined, `V1: the model names no ${DIGEST_KEY}: it is cut short, or another program wrote it`);
-  const found = await digest(model.weights, typeof source === "string" ? dirname(source) : undefined, options);
+  const sealed = unseal(bytes);
   check(
-    found === written,
-    `V4: the weights' SHA-256 is ${found}, not ${written}: the file is damaged, export it again`,
+    sealed !== undefined,
+    "V1: the model does not end in its digest: it is cut short or changed, or another program wrote it",
   );
+  const progress = new ByteProgress(options);
+  const found = await digestOf(sealed.body, progress);
+  checkDigest("model", found, sealed.digest);
+  const model = parseModel(sealed.body);
+  const outside = model.weights.flatMap(({ name, data }) => (data instanceof Uint8Array ? [] : [{ name, ...data }]));
+  const [first] = outside;
+  if (first) {
+    const folder = typeof source === "string" ? dirname(source) : undefined;
+    check(folder !== undefined, `V3: the weights lie in ${first.location}; verify the model by its path`);
+    await using file = await openBeside(folder, first.location);
+    for (const { name, location, offset, length } of outside) {
+      check(location === first.location, `V3: ${name} lies in ${location}, and others in ${first.location}`);
+      const end = offset + length;
+      check(end <= file.size, `V3: ${location} ends at byte ${file.size}, ${name} reaches to ${end}`);
+    }
+    const written = model.metadata[WEIGHTS_DIGEST_KEY] ?? "";
+    checkDigest(first.location, await digestOfFile(file, progress, memoryFor?.(file.size)), written);
+  }
   return {
-    model: model.metadata[MODEL_KEY] ?? "",
-    producer: model.producer.join(" "),
-    weightsSha256: found,
-    weights: model.weights.map(({ name }) => name),
-    metadata: model.metadata,
-    inputs: model.inputs,
+    summary: {
+      model: model.metadata[MODEL_KEY] ?? "",
+      producer: model.producer.join(" "),
+      sha256: found,
+      weights: model.weights.map(({ name }) => name),
+      metadata: model.metadata,
+      inputs: model.inputs,
+    },
+    bytes,
+    location: first?.location,
   };
+}
+
+function checkDigest(what: string, found: string, written: string): void {
+  check(found === written, `V4: the SHA-256 of ${what} is ${found}, not ${written}: it is damaged, export it again`);
 }
 
 async function readModel(path: string): Promise<Uint8Array> {
@@ -63,6 +120,79 @@ async function readModel(path: string): Promise<Uint8Array> {
   check(isFile, `V1: ${path} is no file; check the path`);
   check(size <= LARGEST_BYTES, `V1: ${path} has ${size} bytes, a model at most ${LARGEST_BYTES}`);
   return readFile(path);
+}
+
+/** Bytes that are hashed in one turn of the event loop. */
+const CHUNK = 4 << 20;
+
+/** Tells how many bytes are done, of those of all files so far. */
+class ByteProgress {
+  readonly #work: WorkOptions;
+  #done = 0;
+  #total = 0;
+
+  constructor(work: WorkOptions) {
+    this.#work = work;
+  }
+
+  add(bytes: number): void {
+    this.#total += bytes;
+  }
+
+  /** Lets the event loop go round. Throws AbortError once the signal is aborted. */
+  async advance(bytes: number): Promise<void> {
+    this.#done += bytes;
+    this.#work.onProgress?.({ stage: "verify", done: this.#done, total: this.#total });
+    await new Promise((resolve) => setImmediate(resolve));
+    throwIfAborted(this.#work.signal);
+  }
+}
+
+async function digestOf(bytes: Uint8Array, progress: ByteProgress): Promise<string> {
+  const hash = createHash("sha256");
+  progress.add(bytes.length);
+  for (let begin = 0; begin < bytes.length; begin += CHUNK) {
+    const chunk = bytes.subarray(begin, begin + CHUNK);
+    hash.update(chunk);
+    await progress.advance(chunk.length);
+  }
+  return hash.digest("hex");
+}
+
+interface OpenFile extends AsyncDisposable {
+  readonly handle: FileHandle;
+  readonly location: string;
+  readonly size: number;
+}
+
+async function openBeside(folder: string, location: string): Promise<OpenFile> {
+  const path = join(folder, location);
+  const found = await stat(path).catch(() => undefined);
+  // A pipe would never open.
+  const size = found?.isFile() ? found.size : undefined;
+  check(size !== undefined, `V3: ${location} with the weights is not a file beside the model`);
+  const handle = await open(path);
+  return { handle, location, size, [Symbol.asyncDispose]: () => handle.close() };
+}
+
+/** Reads a file into `memory` where given. */
+async function digestOfFile(
+  { handle, location, size }: OpenFile,
+  progress: ByteProgress,
+  memory?: Uint8Array,
+): Promise<string> {
+  const hash = createHash("sha256");
+  const buffer = memory ?? new Uint8Array(Math.min(CHUNK, size));
+  progress.add(size);
+  for (let at = 0; at < size; ) {
+    const place = memory ? at : 0;
+    const { bytesRead } = await handle.read(buffer, place, Math.min(CHUNK, size - at), at);
+    check(bytesRead > 0, `V3: ${location} ends at byte ${at}, it had ${size} before`);
+    hash.update(buffer.subarray(place, place + bytesRead));
+    at += bytesRead;
+    await progress.advance(bytesRead);
+  }
+  return hash.digest("hex");
 }
 
 interface StoredTensor {
@@ -78,21 +208,24 @@ interface StoredModel {
 }
 
 function parseModel(bytes: Uint8Array): StoredModel {
-  const model = collect(bytes);
-  const graph = collect(bytesIn(model, fields.model.graph));
+  const { producerName, producerVersion, metadata, graph: graphField } = fields.model;
+  const model = collect(bytes, [producerName, producerVersion, metadata, graphField]);
+  const { initializer, input } = fields.graph;
+  const graph = collect(bytesIn(model, graphField), [initializer, input]);
   return {
-    producer: [textIn(model, fields.model.producerName), textIn(model, fields.model.producerVersion)],
-    metadata: entriesIn(model, fields.model.metadata),
-    weights: all(graph, fields.graph.initializer).map(asBytes).map(collect).filter(isFloat).map(parseTensor),
-    inputs: Object.fromEntries(all(graph, fields.graph.input).map(asBytes).map(collect).map(parseInput)),
+    producer: [textIn(model, producerName), textIn(model, producerVersion)],
+    metadata: entriesIn(model, metadata),
+    weights: all(graph, initializer).flatMap(parseTensor),
+    inputs: Object.fromEntries(all(graph, input).map(parseInput)),
   };
 }
 
-function parseInput(info: Message): readonly [name: string, shape: Shape] {
+function parseInput(field: Field["value"]): readonly [name: string, shape: Shape] {
+  const info = collect(asBytes(field));
   const type = collect(bytesIn(collect(bytesIn(info, fields.valueInfo.type)), fields.type.tensor));
   const shape = collect(bytesIn(type, fields.tensorType.shape));
-  const sizes = all(shape, fields.shape.dimension).map(asBytes).map(collect);
-  return [textIn(info, fields.valueInfo.name), sizes.map(parseSize)];
+  const sizes = all(shape, fields.shape.dimension).map((each) => parseSize(collect(asBytes(each))));
+  return [textIn(info, fields.valueInfo.name), sizes];
 }
 
 /** A size, or the name of one that is open: the batch, which Residual calls N. */
@@ -100,18 +233,17 @@ function parseSize(dimension: Message): Dimension {
   return dimension.has(fields.dimension.parameter) ? "N" : numberIn(dimension, fields.dimension.value);
 }
 
-function isFloat(tensor: Message): boolean {
-  return numberIn(tensor, fields.tensor.dataType) === dataTypes.float;
-}
-
-function parseTensor(tensor: Message): StoredTensor {
+/** Weights; nothing for the whole numbers that some operators take. */
+function parseTensor(value: Field["value"]): StoredTensor[] {
+  const tensor = collect(asBytes(value));
   const field = fields.tensor;
+  if (numberIn(tensor, field.dataType) !== dataTypes.float) return [];
   const name = textIn(tensor, field.name);
   const data =
     numberIn(tensor, field.dataLocation) === EXTERNAL ? parseExternal(tensor) : bytesIn(tensor, field.rawData);
   const expected = 4 * sizeOf(all(tensor, field.dims).map(asNumber));
   check(data.length === expected, `V2: ${name} has ${data.length} bytes, its shape takes ${expected}`);
-  return { name, data };
+  return [{ name, data }];
 }
 
 function parseExternal(tensor: Message): ExternalData {
@@ -123,74 +255,19 @@ function parseExternal(tensor: Message): ExternalData {
   return { location, offset: Number(offset), length: Number(length) };
 }
 
-async function digest(
-  weights: readonly StoredTensor[],
-  folder: string | undefined,
-  work: WorkOptions,
-): Promise<string> {
-  const hash = createHash("sha256");
-  await using files = new BesideFiles(folder);
-  for (const [done, { data }] of weights.entries()) {
-    throwIfAborted(work.signal);
-    work.onProgress?.({ stage: "verify", done, total: weights.length });
-    if (data instanceof Uint8Array) hash.update(data);
-    else await files.hash(data, hash);
-  }
-  return hash.digest("hex");
-}
-
-/** Bytes read at a time. */
-const CHUNK = 1 << 20;
-
-/**
- * The files that the weights of a model lie in. Each byte may be read once, so that a small model cannot ask for hours.
- */
-class BesideFiles {
-  readonly #folder: string | undefined;
-  readonly #open = new Map<string, { file: FileHandle; left: number }>();
-  readonly #buffer = new Uint8Array(CHUNK);
-
-  constructor(folder: string | undefined) {
-    this.#folder = folder;
-  }
-
-  async hash({ location, offset, length }: ExternalData, hash: Hash): Promise<void> {
-    const opened = await this.#at(location);
-    opened.left -= length;
-    check(opened.left >= 0, `V3: the weights in ${location} take more bytes than it has`);
-    for (let at = offset; at < offset + length; ) {
-      const wanted = Math.min(CHUNK, offset + length - at);
-      const { bytesRead } = await opened.file.read(this.#buffer, 0, wanted, at);
-      check(bytesRead > 0, `V3: ${location} ends at byte ${at}, weights reach to ${offset + length}`);
-      hash.update(this.#buffer.subarray(0, bytesRead));
-      at += bytesRead;
-    }
-  }
-
-  async #at(location: string): Promise<{ file: FileHandle; left: number }> {
-    const known = this.#open.get(location);
-    if (known) return known;
-    check(this.#folder !== undefined, `V3: the weights lie in ${location}; verify the model by its path`);
-    const path = join(this.#folder, location);
-    const found = await stat(path).catch(() => undefined);
-    // A pipe would never open.
-    check(found?.isFile() === true, `V3: ${location} with the weights is not a file beside the model`);
-    const opened = { file: await open(path), left: found.size };
-    this.#open.set(location, opened);
-    return opened;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const { file } of this.#open.values()) await file.close();
-  }
-}
-
 /** A message's values by their field's number. */
 type Message = ReadonlyMap<number, readonly Field["value"][]>;
 
-function collect(bytes: Uint8Array): Message {
+/** Fields of one message: far more than a network has, and few enough that a small file does not take much memory. */
+const MOST_FIELDS = 2 ** 17;
+
+/** The fields that are wanted, all where not given. */
+function collect(bytes: Uint8Array, wanted?: readonly number[]): Message {
   const message = new Map<number, Field["value"][]>();
+  let count = 0;
   for (const { number, value } of fieldsOf(bytes)) {
+    check(++count <= MOST_FIELDS, `V1: more than ${MOST_FIELDS} fields in one message`);
+    if (wanted && !wanted.includes(number)) continue;
     const values = message.get(number);
     if (values) values.push(value);
     else message.set(number, [value]);
@@ -216,9 +293,11 @@ function numberIn(message: Message, field: number): number {
 }
 
 function entriesIn(message: Message, field: number): { readonly [key: string]: string } {
-  const entries = all(message, field).map(asBytes).map(collect);
   return Object.fromEntries(
-    entries.map((entry) => [textIn(entry, fields.entry.key), textIn(entry, fields.entry.value)]),
+    all(message, field).map((each) => {
+      const entry = collect(asBytes(each));
+      return [textIn(entry, fields.entry.key), textIn(entry, fields.entry.value)] as const;
+    }),
   );
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -30,21 +30,24 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
+/** Bytes of the entry: tag and length, then those of the key `residual.sha256`, and of 64 digits. */
+const DIGEST_ENTRY = 2 + 2 + 15 + 2 + 64;
+
 const answer = async (model: Uint8Array | string) => bitsOf((await runModel(model, { image })).logits!);
 
+const graphOf = (seed: number) => wide(16, 1, () => fill([16, 16], seed));
+const answerOf = async (model: Uint8Array | string) => bitsOf((await runModel(model, { x: fill([1, 16], 7) })).y!);
+
 describe("toOnnx", () => {
-  it("names its maker, the model, and the digest of the weights", async () => {
-    const { producerName, producerVersion, metadataProps, graph, opsetImport } = decodeModel(
-      (await toOnnx(tiny())).model,
-    );
+  it("names its maker, the model, and the digest of all before it", async () => {
+    const bytes = (await toOnnx(tiny())).model;
+    const { producerName, producerVersion, metadataProps, graph, opsetImport } = decodeModel(bytes);
     expect([producerName, producerVersion, graph.name]).toEqual(["residual", version, "tiny"]);
     expect(opsetImport).toMatchObject([{ version: 17n }]);
-    const hash = createHash("sha256");
-    for (const { rawData } of graph.initializer) hash.update(rawData);
-    expect(Object.fromEntries(metadataProps.map(({ key, value }) => [key, value]))).toEqual({
-      "residual.model": "tiny",
-      "residual.weightsSha256": hash.digest("hex"),
-    });
+    expect(metadataProps.map(({ key, value }) => [key, value])).toEqual([
+      ["residual.model", "tiny"],
+      ["residual.sha256", createHash("sha256").update(bytes.subarray(0, -DIGEST_ENTRY)).digest("hex")],
+    ]);
   });
 
   it("names initializers like parameters", async () => {
@@ -110,11 +113,38 @@ describe("writeOnnx", () => {
   it("writes the weights beside it, with the same answer", async () => {
     const path = join(folder, "apart.onnx");
     await writeOnnx(tiny(), path, { external: true });
-    expect((await readdir(folder)).filter((name) => name.startsWith("apart"))).toEqual([
-      "apart.onnx",
-      "apart.onnx.bin",
-    ]);
+    const [model, weights, ...others] = (await readdir(folder)).filter((name) => name.startsWith("apart"));
+    expect([model, others]).toEqual(["apart.onnx", []]);
+    const digest = createHash("sha256")
+      .update(await readFile(join(folder, weights!)))
+      .digest("hex");
+    expect(weights).toBe(`apart.onnx.${digest.slice(0, 16)}.bin`);
     expect(await answer(path)).toBe(await answer((await toOnnx(tiny())).model));
+  });
+
+  it("never puts a model beside the weights of another, whenever it is stopped, and tidies up the next time", async () => {
+    const place = await mkdtemp(join(folder, "pair-"));
+    const path = join(place, "m.onnx");
+    const [old, next] = [graphOf(1), graphOf(2)];
+    await writeOnnx(old, path, { external: true });
+    await chmod(path, 0o600);
+    const [, before] = await readdir(place);
+    // As after a kill between the two renames: the new weights are there, the model is still the old one.
+    const { model } = await toOnnx(old);
+    await writeOnnx(next, join(place, "other.onnx"), { external: true });
+    expect(await answerOf(path)).toBe(await answerOf(model));
+    await writeOnnx(next, path, { external: true });
+    const files = (await readdir(place)).filter((name) => name.startsWith("m.onnx"));
+    expect(files).toHaveLength(2);
+    expect(files).not.toContain(before);
+    expect(await answerOf(path)).toBe(await answerOf((await toOnnx(next)).model));
+    for (const name of files) expect((await stat(join(place, name))).mode & 0o777).toBe(0o600);
+    await writeOnnx(next, path);
+    expect((await readdir(place)).filter((name) => name.startsWith("m.onnx"))).toEqual(["m.onnx"]);
+  });
+
+  it.each(["", "models/"])("refuses %o as the path of a file", async (path) => {
+    await expect(writeOnnx(tiny(), path)).rejects.toThrow(FormatError);
   });
 
   it("tells its progress in bytes, up to the end", async () => {
@@ -155,13 +185,27 @@ it("says what keeps a file from being written", async () => {
 });
 
 describe("openOnnx", () => {
-  it.each([false, true])("answers as the graph that was written does, weights apart: %s", async (external) => {
+  it.each([
+    [false, {}],
+    [true, {}],
+    [true, { worker: false }],
+  ] as const)("answers as the graph that was written does, weights apart: %s, %o", async (external, options) => {
     const path = join(folder, `open-${external}.onnx`);
     await writeOnnx(tiny(), path, { external });
-    await using executable = await openOnnx(path, { threads: 1 });
+    await using executable = await openOnnx(path, { threads: 1, ...options });
     expect(bitsOf((await executable.run({ image })).logits!)).toBe(await answer(path));
     await expect(executable.run({ picture: image })).rejects.toThrow("tiny takes { image }, found { picture }");
     await expect(executable.run({ image: fill([2, 3, 8, 9], 9) })).rejects.toThrow(ShapeError);
+  });
+
+  it("runs on when its files are cut short: it maps none", async () => {
+    const path = join(folder, "cut.onnx");
+    await writeOnnx(wide(256, 4), path, { external: true });
+    await using executable = await openOnnx(path, { threads: 1 });
+    const x = fill([3, 256], 1);
+    const expected = bitsOf((await executable.run({ x })).y!);
+    for (const name of await readdir(folder)) if (name.startsWith("cut.onnx")) await truncate(join(folder, name), 0);
+    expect(bitsOf((await executable.run({ x })).y!)).toBe(expected);
   });
 
   it("refuses flipped bits, which onnxruntime loads", async () => {

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { type Graph, UnsupportedError, type WorkOptions } from "@residual/core";
+import { type Graph, type Signal, UnsupportedError, type WorkOptions } from "@residual/core";
 import { deviationsOf } from "../../deviations.ts";
 import { lowerToOnnx } from "../../lower.ts";
 import type { OnnxDialect } from "../../model-builder.ts";
@@ -101,6 +101,20 @@ async function withSource<T>(
   return await use(await inMemory(lowerToOnnx(graph, dialect)));
 }
 
+/**
+ * A session on the CPU from a model that is read while onnxruntime loads. Throws what `read` throws, and as the
+ * runtime's `load` does.
+ */
+export async function openSession(
+  options: OnnxOptions,
+  signal: Signal | undefined,
+  read: () => Promise<ModelSource>,
+): Promise<Session> {
+  const settings = threadSettings(options);
+  if (options.worker === false) return openInline(PACKAGE, settings.options, await read());
+  return loadSession(await openThread(settings), async (each) => each.load(await read(), signal));
+}
+
 /** Opens a device, and closes it again. Throws BackendUnavailableError where it is missing. */
 async function tryDevice(settings: Settings): Promise<void> {
   const opened = await openThread(settings);
@@ -122,14 +136,14 @@ const exclusiveThread = new SharedThread(10_000);
  * Starts a thread with a session of these settings, unless its device has one that runs. Throws as `startThread`
  * does.
  */
-export async function openThread(settings: Settings): Promise<OpenSession> {
+async function openThread(settings: Settings): Promise<OpenSession> {
   checkLibrary(settings.device, settings.runtime);
   const thread = isExclusive(settings.device) ? exclusiveThread : new SharedThread();
   return thread.open(() => startThread(settings), settings.options);
 }
 
 /** `without` are passes of onnxruntime to leave out. Throws UnsupportedError where `threads` is out of range. */
-export function threadSettings(
+function threadSettings(
   { device = "cpu", threads, spin = false, worker }: OnnxOptions,
   without: readonly string[] = [],
   runtime: string = PACKAGE,
