@@ -5,7 +5,7 @@ import { decodeImage, preprocess, topK } from "@residual/vision";
 const backend = onnx(); // or `reference` from @residual/core: the same numbers, slower, with nothing to install
 
 const photo = process.argv[2];
-if (photo === undefined) throw new Error("usage: node hello.ts PHOTO");
+if (photo === undefined) throw new Error("usage: node hello.ts PHOTO; in a clone, pnpm start PHOTO");
 
 // The weights that ship inside; or { weights: "mine.safetensors" }. They know their model, and what its classes are
 // called.

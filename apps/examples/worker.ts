@@ -1,0 +1,13 @@
+/** All of it in a thread of your own: node worker.ts PICTURE… */
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import { load } from "residual";
+
+if (isMainThread) {
+  const worker = new Worker(new URL(import.meta.url), { workerData: process.argv.slice(2) });
+  worker.on("message", ({ picture, label }) => console.log(picture, label));
+} else {
+  await using classifier = await load();
+  for await (const { picture, predictions } of classifier.classifyAll(workerData as string[])) {
+    parentPort!.postMessage({ picture, label: predictions?.[0]?.label });
+  }
+}
