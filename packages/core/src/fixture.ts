@@ -1,6 +1,7 @@
 import type { InputRole } from "./ir/define-op.ts";
 import { ShapeError, UnsupportedError } from "./ir/errors.ts";
 import { type Graph, nodesOf, parametersOf } from "./ir/graph.ts";
+import { checkMemory, memoryError } from "./ir/memory.ts";
 import { shortList } from "./ir/messages.ts";
 import { sizeOf, type Tensor, tensorOf } from "./ir/tensor.ts";
 import type { AnyNode } from "./ir/value.ts";
@@ -66,14 +67,25 @@ export function hashU32(seed: number, i: number): number {
 
 /**
  * A tensor of pseudo-random values in [lo, hi), the same everywhere: they depend on `salt`, `name` and each element's
- * row-major index alone. Worked out in float64, rounded once to float32.
+ * row-major index alone. Worked out in float64, rounded once to float32. Throws OutOfMemoryError.
  */
 export function fill(salt: string, name: string, shape: readonly number[], lo: number, hi: number): Tensor<"float32"> {
   const seed = fnv1a32(`${salt}/${name}`);
-  const data = new Float32Array(sizeOf(shape));
+  const data = numbersOf(shape);
   const span = hi - lo;
   for (let i = 0; i < data.length; i++) data[i] = lo + span * ((hashU32(seed, i) >>> 8) * 2 ** -24);
   return tensorOf("float32", shape, data);
+}
+
+/** Room for the numbers of a shape. */
+function numbersOf(shape: readonly number[]): Float32Array {
+  const [what, wayOut] = [`a fixture of [${shortList(shape)}]`, "take a smaller shape"];
+  checkMemory(4 * sizeOf(shape), what, wayOut);
+  try {
+    return new Float32Array(sizeOf(shape));
+  } catch (error) {
+    throw memoryError(error, what, wayOut);
+  }
 }
 
 /**

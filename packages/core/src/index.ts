@@ -53,6 +53,7 @@ export {
   variablesOf,
 } from "./ir/graph.ts";
 export { spentAfter } from "./ir/liveness.ts";
+export { checkMemory, memoryError } from "./ir/memory.ts";
 export { describeValue, shortList, shortText } from "./ir/messages.ts";
 export { freeName, mapValues } from "./ir/names.ts";
 export { print } from "./ir/print.ts";

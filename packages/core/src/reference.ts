@@ -2,11 +2,12 @@ import type { Backend } from "./backend.ts";
 import { throwIfAborted, UnsupportedError } from "./ir/errors.ts";
 import { type Graph, inputsOf, nodesOf, variablesOf } from "./ir/graph.ts";
 import { spentAfter } from "./ir/liveness.ts";
+import { checkMemory, memoryError } from "./ir/memory.ts";
 import { readFloat64 } from "./ir/source.ts";
-import { type Tensor, tensorOf, toFloat64 } from "./ir/tensor.ts";
+import { sizeOf, type Tensor, tensorOf, toFloat64 } from "./ir/tensor.ts";
 import { type AnyNode, concrete, type Value, type Variable } from "./ir/value.ts";
 import { evaluateOp, macsOf } from "./ops/nodes.ts";
-import { backendOf, type LoadedGraph, type RunOptions } from "./shell.ts";
+import { backendOf, type LoadedGraph, type RunOptions, runOf } from "./shell.ts";
 import { version } from "./version.ts";
 
 /**
@@ -47,6 +48,7 @@ class Interpreter implements LoadedGraph<"float64"> {
     inputs: { readonly [name: string]: Tensor<"float32"> },
     { batch, signal, onProgress }: RunOptions,
   ): Promise<{ [name: string]: Tensor<"float64"> }> {
+    checkMemory(this.#bytes(batch), `reference: ${runOf(this.#graph, batch)}`, WAY_OUT);
     const known = new Map<Value, Tensor<"float64">>();
     for (const [name, input] of Object.entries(this.#graph.inputs)) known.set(input, toFloat64(inputs[name]!));
     let work = 0;
@@ -62,6 +64,20 @@ class Interpreter implements LoadedGraph<"float64"> {
       }
     }
     return this.#finish(known);
+  }
+
+  /** What a run holds at the most, in bytes: a lower bound, which leaves out what an op needs while it is evaluated. */
+  #bytes(batch: number): number {
+    const bytesOf = ({ shape }: Value) => 8 * sizeOf(concrete(shape, batch));
+    let held = Object.values<Value>(this.#graph.inputs).reduce((sum, value) => sum + bytesOf(value), 0);
+    let most = held;
+    for (const [done, node] of this.#nodes.entries()) {
+      held += bytesOf(node);
+      most = Math.max(most, held);
+      for (const value of this.#spent[done]!)
+        if (value.kind === "node" || value.kind === "input") held -= bytesOf(value);
+    }
+    return most;
   }
 
   /** Outputs and updates see the variables from before the run. Answers are copies: the caller may write into them. */
@@ -87,8 +103,12 @@ class Interpreter implements LoadedGraph<"float64"> {
   ): Promise<Tensor<"float64">> {
     const shape = concrete(node.shape, batch);
     const inputs: { [name: string]: Tensor<"float64"> } = {};
-    for (const [name, value] of Object.entries(node.inputs)) inputs[name] = await this.#tensor(value, known);
-    return tensorOf("float64", shape, evaluateOp(node, inputs, shape));
+    try {
+      for (const [name, value] of Object.entries(node.inputs)) inputs[name] = await this.#tensor(value, known);
+      return tensorOf("float64", shape, evaluateOp(node, inputs, shape));
+    } catch (error) {
+      throw memoryError(error, `reference: ${node.name} in ${runOf(this.#graph, batch)}`, WAY_OUT);
+    }
   }
 
   /** Constants are widened where they are read, and not kept: all of them at once would double a model's memory. */
@@ -112,6 +132,8 @@ class Interpreter implements LoadedGraph<"float64"> {
     this.#state.clear();
   }
 }
+
+const WAY_OUT = "take a smaller batch or image";
 
 /** About 50 ms of work, so that timers and an abort get their turn. */
 const MACS_BETWEEN_PAUSES = 5e7;

@@ -7,10 +7,12 @@ import {
   type WorkOptions,
 } from "./backend.ts";
 import { abortError, check, type Signal, throwIfAborted, UnsupportedError } from "./ir/errors.ts";
-import { type Graph, parametersOf, variablesOf } from "./ir/graph.ts";
+import { type Graph, nodesOf, parametersOf, variablesOf } from "./ir/graph.ts";
+import { checkMemory } from "./ir/memory.ts";
 import { shortList, shortText } from "./ir/messages.ts";
 import { mapValues } from "./ir/names.ts";
-import { type RealDType, type Tensor, tensorOf } from "./ir/tensor.ts";
+import { type RealDType, sizeOf, type Tensor, tensorOf } from "./ir/tensor.ts";
+import { concrete, formatShape, type Input } from "./ir/value.ts";
 import { optimize } from "./passes/index.ts";
 import type { Pass } from "./passes/rewrite.ts";
 
@@ -63,7 +65,8 @@ export type Enqueue = <T>(work: () => Promise<T>, signal?: Signal) => Promise<T>
  * A backend: the runtime's parts with the manners that every backend has.
  *
  * - `compile` refuses an aborted signal and open parameters, optimizes, and then loads.
- * - `run` refuses inputs that the graph does not take, and leaves the caller's inputs alone.
+ * - `run` refuses inputs that the graph does not take, and values that no memory can hold, and leaves the caller's
+ * inputs alone.
  * - Runs are carried out in the order of their calls. An aborted signal rejects with AbortError at once, while the
  *   runtime comes to its end; the next run waits for that.
  * - `dispose` waits for what runs, frees once, and may be called again. `run` and `read` after it throw
@@ -118,6 +121,7 @@ export function executableOf<In extends string, Out extends string, D extends Re
   graph: Graph<In, Out>,
   loaded: Loaded & LoadedGraph<D>,
 ): Compiled<In, Out, D, Loaded> {
+  const bytesOf = largestValue(graph);
   const isQueued = !overlaps || graph.updates.length > 0; // state goes from one run to the next
   const underWay = new Set<Promise<unknown>>();
   let last: Promise<unknown> = Promise.resolve();
@@ -163,6 +167,7 @@ export function executableOf<In extends string, Out extends string, D extends Re
     async run(inputs, options = {}) {
       checkOpen(options.signal);
       const batch = checkInputs(graph, inputs);
+      checkMemory(bytesOf(batch), `${name}: ${runOf(graph, batch)}`, "take a smaller batch or image");
       const given = mapValues<Tensor<"float32">, Tensor<"float32">>(inputs, ({ shape, data }) => {
         const own = tensorOf("float32", shape, data);
         return isQueued ? copyOf(own) : own; // the caller may go on with it
@@ -190,6 +195,25 @@ export function executableOf<In extends string, Out extends string, D extends Re
 }
 
 const ignore = () => {};
+
+/** For messages: `a run of resnet18 on image 8×3×224×224`. */
+export function runOf(graph: Graph, batch: number): string {
+  const inputs = Object.values<Input>(graph.inputs).map(({ name, shape }) => {
+    return `${name} ${formatShape(concrete(shape, batch))}`;
+  });
+  return `a run of ${graph.name} on ${shortList(inputs) || "no input"}`;
+}
+
+/** The bytes of a run's largest value in float32, by the batch: less memory does for no backend. */
+function largestValue(graph: Graph): (batch: number) => number {
+  let [fixed, each] = [0, 0];
+  for (const { shape } of nodesOf(graph)) {
+    const bytes = 4 * sizeOf(concrete(shape, 1));
+    if (shape[0] === "N") each = Math.max(each, bytes);
+    else fixed = Math.max(fixed, bytes);
+  }
+  return (batch) => Math.max(fixed, each * batch);
+}
 
 function copyOf({ shape, data }: Tensor<"float32">): Tensor<"float32"> {
   return tensorOf("float32", shape, data.slice());

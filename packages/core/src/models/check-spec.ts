@@ -117,7 +117,7 @@ export function checkInput(spec: ResNetSpec, shape: Shape): void {
   const isImage =
     Array.isArray(shape) &&
     shape.length === 4 &&
-    shape.every((size, axis) => (axis === 0 && size === "N") || isWhole(size, 1));
+    shape.every((size, axis) => (axis === 0 && size === "N") || isWhole(size, 1, Number.MAX_SAFE_INTEGER));
   const expected = `expected [batch, channels, height, width], the batch "N" or a number`;
   check(isImage, "resnet.R7", `input is ${shown(shape)}, ${expected}`);
   const [n, c, h, w] = shape as [Shape[number], number, number, number];
