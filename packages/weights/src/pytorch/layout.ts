@@ -4,7 +4,6 @@ import type { TensorEntry } from "../safetensors.ts";
 import { readLegacy } from "./legacy.ts";
 import type { RandomAccess } from "./random-access.ts";
 import { findStateDict } from "./state-dict.ts";
-import { readZip } from "./zip.ts";
 
 /** The format of PyTorch since 1.6, a zip, and the one before, a row of pickles. */
 export type TorchFormat = "PyTorch" | "PyTorch before 1.6";
@@ -34,7 +33,7 @@ export async function torchLayout(file: RandomAccess, name: string, format: Torc
     throw new FormatError(`${name}: ${problem}; the PyTorch file is damaged: download or save it again`);
   };
   try {
-    const { root, offsets } = await (format === "PyTorch" ? readZip : readLegacy)(file, refuse);
+    const { root, offsets } = await (format === "PyTorch" ? readZipLater : readLegacy)(file, refuse);
     const tensors = [...findStateDict(root)];
     const offset = Math.min(...offsets.values(), file.size);
     const views = new Map<string, View>();
@@ -73,3 +72,9 @@ function isInOrder({ shape, strides }: View): boolean {
   }
   return true;
 }
+
+/** Imported when there is a zip to read, with the library that reads it. */
+const readZipLater: typeof readLegacy = async (file, refuse) => {
+  const { readZip } = await import("./zip.ts");
+  return readZip(file, refuse);
+};
