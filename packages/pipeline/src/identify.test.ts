@@ -172,6 +172,14 @@ describe("weights", () => {
     );
   });
 
+  it("of a model that differs in nothing that weights show are told in a note", async () => {
+    const { notes } = await prepare({ model: "cifar_resnet20_padend", weights: "resnet20-cifar10" });
+    expect(notes).toEqual(["resnet20-cifar10 is for cifar_resnet20, and cifar_resnet20_padend was asked for"]);
+    const alias = new Weights(weightsOf(variants.pytorch_tutorial_net).tensors, { model: "seed004_net" });
+    const named = await prepare({ model: "pytorch_tutorial_net", weights: alias });
+    expect(named.notes.filter((note) => note.includes("asked for"))).toEqual([]);
+  });
+
   it("of the right model, but not whole, are not told so", async () => {
     const { tensors } = weightsOf(variants.cifar_resnet20);
     const infinite = new Map(tensors).set("fc.bias", tensor([10], new Array(10).fill(Infinity)));

@@ -140,7 +140,7 @@ function describe({ name, spec: row }: Model, weights: Unnamed, options: Prepare
     preprocessing,
     preprocessingSource,
     labels: labelsOf(raw.labels ? { ...spec, labels: raw.labels } : spec), // the weights' own first
-    notes: [...notes, ...guess],
+    notes: [...notes, ...otherModelNote(weights, name), ...guess],
   };
 }
 
@@ -201,6 +201,13 @@ export function preprocessingOf(
 function sourceOf(raw: Weights, changes: Partial<Preprocessing> = {}): PreprocessingSource {
   const parts = ["resize", "crop", "interpolation", "scale", "mean", "std"] as const;
   return parts.every((part) => changes[part] !== undefined) ? "given" : (raw.preprocessingSource ?? "model");
+}
+
+/** Models may differ in strides and padding alone: their weights fit one another's, and answer otherwise. */
+function otherModelNote({ name, raw: { model: recorded } }: Unnamed, model: string): string[] {
+  const asked = modelNameOf(model); // undefined for a row of the caller's own
+  if (recorded === undefined || asked === undefined || modelNameOf(recorded) === asked) return [];
+  return [`${name} is for ${shown(recorded)}, and ${model} was asked for`];
 }
 
 /** Weights that say nothing of it may have been trained otherwise. Fixtures were not trained. */

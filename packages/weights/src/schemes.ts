@@ -19,7 +19,9 @@ interface Scheme {
 }
 
 /**
- * Names as files in the wild have them, to the graph's, which are torchvision's `state_dict` keys. The first scheme
+ * `readWeights(source, { graph })` for weights that are read already, as where their metadata tell the model.
+ *
+ * Names as files in the wild have them become the graph's, which are torchvision's `state_dict` keys. The first scheme
  * that knows every name of the file is taken.
  *
  *   scheme        in the file                                        becomes
