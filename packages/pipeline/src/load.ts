@@ -10,6 +10,7 @@ import {
 } from "@residual/core";
 import { type BackendSource, Chooser } from "./backends/choose.ts";
 import type { BackendOptions } from "./backends/options.ts";
+import { isNative } from "./backends/table.ts";
 import { checkOptions, checks } from "./check-options.ts";
 import { type Classifier, ModelClassifier } from "./classifier.ts";
 import { prepareWith } from "./compile.ts";
@@ -41,7 +42,8 @@ export interface LoadOptions<M extends Model = Model> extends WorkOptions, Backe
   readonly backend?: BackendSource | undefined;
   /**
    * "process" runs the backend in a child process (Node): a crash of a native runtime, or of a thread that is ended in
-   * mid run, then ends the child, and not this process. Runs take some milliseconds longer.
+   * mid run, then ends the child, and not this process. Runs take some milliseconds longer. "none" where not given, but
+   * in a worker thread "process" for native backends, since whoever made the thread may end it.
    */
   readonly isolation?: "none" | "process" | undefined;
   /** The most pixels, width × height, that a picture may have. 178,956,970 where not given, as Pillow has it. */
@@ -74,7 +76,8 @@ const optionChecks = {
  */
 export async function loadOn(platform: Platform, options: LoadOptions = {}): Promise<Classifier> {
   checkOptions("load", options, optionChecks);
-  const { backend: source = "auto", isolation, maxPixels } = options;
+  const { backend: source = "auto", maxPixels } = options;
+  const isolation = options.isolation ?? ((await needsProcess(source, platform)) ? "process" : "none");
   const compiler =
     isolation === "process" ? await platform.inChildProcess(source, options) : new Chooser(source, options, platform);
   const { prepared, executable, backend, description, reason } = await prepareWith(compiler, options, (found) => {
@@ -90,4 +93,8 @@ export async function loadOn(platform: Platform, options: LoadOptions = {}): Pro
     maxPixels,
     compile: (graph, work) => backend.compile(graph, work),
   });
+}
+
+async function needsProcess(source: BackendSource, platform: Platform): Promise<boolean> {
+  return typeof source === "string" && isNative(source) && (await platform.isWorkerThread());
 }

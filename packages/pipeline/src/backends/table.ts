@@ -78,6 +78,11 @@ export type BackendName = keyof typeof rows;
 
 export const backendNames: readonly BackendName[] = Object.keys(rows) as BackendName[];
 
+/** Whether native code runs this backend: it ends the process where its thread is ended in mid run. */
+export function isNative(name: string): boolean {
+  return name === "auto" || /^(onnx|webgpu|tfjs-node|tfjs-webgpu)/.test(name);
+}
+
 export function isBackendName(name: string): name is BackendName {
   return Object.hasOwn(rows, name);
 }

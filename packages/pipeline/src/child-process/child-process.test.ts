@@ -253,4 +253,25 @@ describe("the end of a process", () => {
     const { stdout } = await promisify(execFile)(process.execPath, [folder.in("host.mjs")]);
     expect(stdout).toBe("alive\n");
   });
+
+  it("is what load() takes in a thread for native backends, where nobody says otherwise", async () => {
+    writeFileSync(
+      folder.in("loads.mjs"),
+      `import { readFileSync } from "node:fs";
+       import { workerData } from "node:worker_threads";
+       import { load } from ${JSON.stringify(new URL("../index.ts", import.meta.url).href)};
+       const children = () => readFileSync("/proc/thread-self/children", "utf8").trim();
+       await using classifier = await load(workerData);
+       console.log(classifier.backend.name, children() === "" ? "here" : "in a child");`,
+    );
+    writeFileSync(
+      folder.in("threads.mjs"),
+      `import { once } from "node:events";
+       import { Worker } from "node:worker_threads";
+       for (const workerData of [{ backend: "onnx" }, { backend: "onnx", isolation: "none" }, { backend: "reference" }])
+         await once(new Worker(${JSON.stringify(folder.in("loads.mjs"))}, { execArgv: ${JSON.stringify(flags)}, workerData }), "exit");`,
+    );
+    const { stdout } = await promisify(execFile)(process.execPath, [folder.in("threads.mjs")]);
+    expect(stdout).toBe("onnx in a child\nonnx here\nreference here\n");
+  });
 });

@@ -17,6 +17,10 @@ export const node: Platform = {
     const { existsSync } = await import("node:fs");
     return ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"].some((device) => existsSync(device)); // dxg: Windows' own, in WSL
   },
+  async isWorkerThread() {
+    const { isMainThread } = await import("node:worker_threads");
+    return !isMainThread;
+  },
   async backendInModule(path, options) {
     const { backendFromFile } = await import("./backend-file.ts");
     return backendFromFile(path, options);

@@ -19,6 +19,8 @@ export interface Platform {
   mayHaveGpu(): Promise<boolean>;
   /** The backend that a module exports, by the module's path. */
   backendInModule(path: string, options: BackendOptions): Promise<Backend>;
+  /** Whether this is a thread that its creator may end at any time. */
+  isWorkerThread(): Promise<boolean>;
   /** What compiles in a process of its own, on the backend of a name. */
   inChildProcess(backend: unknown, options: BackendOptions): Promise<Compiler>;
   /** Tells a warning that the caller has not asked to be told. */

@@ -13,6 +13,7 @@ export const web: Platform = {
     const { navigator } = globalThis as { navigator?: { gpu?: object } };
     return navigator?.gpu !== undefined;
   },
+  isWorkerThread: async () => false, // a browser ends its workers' native code without harm
   async backendInModule(path) {
     throw new OptionError(
       `backend ${path}: a browser loads no module by a path; import it, and give the backend itself`,
