@@ -41,7 +41,10 @@ const onSwiftShader: readonly Deviation[] = [
   dropsNaN("softmax", ofTheDriver),
 ];
 
-/** Where the results of an engine of tfjs 4.22 differ from PyTorch's. Finite weights and images show none of it. */
+/**
+ * Where the results of an engine of tfjs 4.22 differ from PyTorch's. None of it shows while every value between the
+ * layers is finite. Finite weights and images do not ensure that: sums may overflow float32.
+ */
 export function deviationsOf(engine: EngineName, device: string): readonly Deviation[] {
   const isSwiftShader = engine === "webgpu" && /swiftshader/i.test(device);
   return [...(known[engine] ?? []), ...(isSwiftShader ? onSwiftShader : [])];

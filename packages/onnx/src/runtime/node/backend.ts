@@ -10,6 +10,11 @@ import { nodeRuntime } from "./runtime.ts";
  *
  * `compile` optimizes; norms are folded while weights stream from their file, and onnxruntime fuses convolutions by
  * itself.
+ *
+ * A worker thread of the caller's must not be terminated while a run or a compile of its own is under way, nor the main
+ * thread exit then: onnxruntime-node ends the whole process (SIGABRT), and a thread that is terminated runs no code
+ * that could prevent it. Dispose the executable first, or use a child process.
+ *
  * Throws UnsupportedError where `threads` is out of range. `describe` and `compile` throw BackendUnavailableError where
  * the package or the device is missing.
  */
