@@ -26,6 +26,7 @@ import { slow, tiny, wide } from "../../testing/graphs.ts";
 import { bitsOf, fill } from "../../testing/values.ts";
 import { onnx } from "./backend.ts";
 import { workOf } from "./inline-batch.ts";
+import { notLoading } from "./package.ts";
 import { nodeRuntime } from "./runtime.ts";
 
 const stub = (file: string) => new URL(`../../testing/${file}`, import.meta.url).pathname;
@@ -92,6 +93,15 @@ describe("the backend", () => {
         /does not load \(libonnxruntime.*npm install onnxruntime-node/,
       );
     }
+  });
+
+  it("says in one line why a package does not load, and what Alpine lacks", () => {
+    const lines = "Cannot find module 'x.node'\nRequire stack:\n- y";
+    expect(notLoading("onnxruntime-node", lines, undefined).message).toBe(
+      "onnx: onnxruntime-node does not load (Cannot find module 'x.node'); npm install onnxruntime-node --onnxruntime-node-install=skip",
+    );
+    const musl = "Error loading shared library ld-linux-x86-64.so.2: No such file or directory";
+    expect(notLoading("onnxruntime-node", musl, undefined).message).toContain("it needs a recent glibc");
   });
 
   it("names the thread's code where a bundler has parted it from the rest", async () => {

@@ -42,7 +42,7 @@ export async function loadRuntime(name: string): Promise<OnnxRuntime> {
   try {
     return await importRuntime(url);
   } catch (cause) {
-    throw unavailable(name, `does not load (${messageOf(cause)})`, cause);
+    throw notLoading(name, messageOf(cause), cause);
   }
 }
 
@@ -50,7 +50,16 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-export function unavailable(name: string, reason: string, cause?: unknown): BackendUnavailableError {
+/** Of a package that is installed. `message` says why it does not load. */
+export function notLoading(name: string, message: string, cause: unknown): BackendUnavailableError {
+  const [firstLine] = message.split("\n");
+  // What musl's loader says, and glibc's where it is too old. Source: musl, ldso/dynlink.c.
+  const needsGlibc = /Error (loading shared library|relocating)|GLIBC(XX)?_/.test(message);
+  const reason = `does not load (${firstLine})`;
+  return unavailable(name, needsGlibc ? `${reason}: it needs a recent glibc, and Alpine has none` : reason, cause);
+}
+
+function unavailable(name: string, reason: string, cause?: unknown): BackendUnavailableError {
   return new BackendUnavailableError(`onnx: ${name} ${reason}; ${INSTALL}`, { cause });
 }
 

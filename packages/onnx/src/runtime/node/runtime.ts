@@ -14,7 +14,7 @@ import { checkLibrary, deviceOptions, isExclusive, missingDevice } from "./devic
 import { largestInlineBatch, MOST_INLINE } from "./inline-batch.ts";
 import { openInline, splitByBatch } from "./inline-session.ts";
 import { onDisk } from "./mapped-model.ts";
-import { loadRuntime, PACKAGE, unavailable, versionOf } from "./package.ts";
+import { loadRuntime, notLoading, PACKAGE, versionOf } from "./package.ts";
 import { startThread, type ThreadSettings } from "./thread.ts";
 
 /** What tests choose. */
@@ -150,9 +150,7 @@ function threadSettings(
 ): Settings {
   const options = sessionOptions(device, threads, spin ? "spinning" : "asleep", without);
   const loadError = (message: string) =>
-    device === "cpu"
-      ? unavailable(runtime, `does not load (${message})`, new Error(message))
-      : missingDevice(device, message);
+    device === "cpu" ? notLoading(runtime, message, new Error(message)) : missingDevice(device, message);
   return { runtime, device, options, worker: worker || undefined, loadError };
 }
 
