@@ -41,7 +41,8 @@ export interface WebgpuOptions {
   /**
    * Half the memory, and on GPUs less time, for 11 bits of precision: "storage" keeps what lies between nodes, and
    * weights, in float16; "products" multiplies so as well, in convolutions. Sums are float32's in either case. Not by
-   * Winograd's algorithm. UnsupportedError for an adapter without shader-f16, and for one that gets a kernel wrong.
+   * Winograd's algorithm. UnsupportedError for an adapter without shader-f16, for one that gets a kernel wrong, for
+   * weights beyond 65,504, and for a run whose results a number beyond 65,504 spoils; `runOnDevice` gives NaN for them.
    */
   readonly float16?: Float16;
   /**
@@ -90,7 +91,7 @@ const ofFloat16: readonly Deviation[] = [
   {
     op: "softmax",
     trait: "overflows early",
-    because: "1e38 is infinite in float16, and infinity less infinity is no number",
+    because: "float16 holds 65,504 at most, and a run whose results a larger number spoils is refused",
   },
 ];
 

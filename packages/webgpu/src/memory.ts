@@ -16,6 +16,7 @@ import { formatOf, isFloat16, isTextures, type Memory, TEXELS } from "./kernels/
 import type { Lowered } from "./lower.ts";
 import { dense } from "./packing.ts";
 import { bytesOf, keyOf, type Launch, type Output, type Plan, type Storage } from "./plan.ts";
+import { checkConstant } from "./range.ts";
 import { napping } from "./wait.ts";
 
 /** Memory on the device. */
@@ -119,6 +120,8 @@ export function allocateVariables(gpu: Gpu, { variables }: Lowered): ReadonlyMap
 
 /** Numbers for memory on the device. */
 export interface Upload extends Uploaded {
+  /** Of the constant or the variable. */
+  readonly name: string;
   readonly to: Allocation;
 }
 
@@ -126,13 +129,14 @@ export interface Upload extends Uploaded {
 export function constantUploads({ constants }: Lowered, to: Weights, before: Weights = new Map()): readonly Upload[] {
   return [...constants].flatMap(([name, each]) => {
     const key = keyOf({ kind: "constant", name });
-    return before.has(key) ? [] : [{ ...each, to: to.get(key)! }];
+    return before.has(key) ? [] : [{ ...each, name: name.replace(/:\d+( .*)?$/, ""), to: to.get(key)! }];
   });
 }
 
 /** What variables begin with. */
 export function variableUploads({ variables }: Lowered, to: ReadonlyMap<string, GPUBuffer>): readonly Upload[] {
   return [...variables].map(([name, { shape, source }]) => ({
+    name,
     source,
     packing: dense(shape),
     memory: "buffers",
@@ -264,6 +268,7 @@ class StagingUploader {
     const mapped = this.#mapped ?? (await this.#next());
     this.#mapped = mapped;
     await readRows(upload.source, numbers, chunk.rows);
+    if (isFloat16(upload.memory)) checkConstant(upload.name, numbers);
     this.#calls(() => this.#write(mapped, upload, chunk, numbers));
     this.#used += bytes;
   }

@@ -10,6 +10,7 @@ import {
 import type { DeviceBuffers } from "./buffers.ts";
 import type { Gpu } from "./device.ts";
 import { type Calls, guarded, scoped } from "./guard.ts";
+import { isFloat16 } from "./kernels/kernel.ts";
 import { lowerToPlan } from "./lower.ts";
 import {
   allocateVariables,
@@ -22,6 +23,7 @@ import {
   variableUploads,
 } from "./memory.ts";
 import { kernelsOf, type Plan } from "./plan.ts";
+import { checkResults } from "./range.ts";
 import { commitUpdates, type Given, packVariables, readBack, readBuffers, runPlan } from "./run.ts";
 import { checkKernels } from "./verify.ts";
 import { napping } from "./wait.ts";
@@ -74,10 +76,12 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
   ): Promise<{ [name: string]: Tensor<"float32"> }> {
     const prepared = await this.#preparedFor(batch);
     const given = Object.entries(inputs).map(([name, { data }]): Given => ({ name, data }));
-    return guarded(this.#gpu.shared, "a run", async (calls) => {
+    const results = await guarded(this.#gpu.shared, "a run", async (calls) => {
       await runPlan(this.#gpu, calls, prepared, { inputs: given, signal });
       return readBack(calls, prepared);
     });
+    if (isFloat16(this.#gpu.choice.memory)) checkResults(this.#graph, inputs, results);
+    return results;
   }
 
   /** As `run`, between buffers of the device. */

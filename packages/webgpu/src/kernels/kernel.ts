@@ -16,8 +16,8 @@ export function isTextures(memory: Memory): boolean {
   return memory.endsWith("textures");
 }
 
-export function isFloat16(memory: Memory): boolean {
-  return memory.startsWith("float16");
+export function isFloat16(memory: Memory | undefined): boolean {
+  return memory?.startsWith("float16") === true;
 }
 
 /** The format of textures that hold it. */
@@ -194,13 +194,13 @@ const quotient = `fn quotient(a: u32, b: u32) -> u32 {
 
 /**
  * The nearest float16, ties to even, as a float32: WGSL leaves it to a driver where a conversion goes, and lavapipe
- * cuts off, at 65,504 as well. Below 2⁻¹⁴ it is left to the driver.
+ * cuts off, at 65,504 as well. Below 2⁻¹⁴ it is left to the driver. A finite number beyond the range becomes NaN, and
+ * not infinity, which a ReLU or a sigmoid could turn into a number again: range.ts finds it in the results.
  */
 const halved = `fn halved(four: vec4f) -> vec4f {
   let b = bitcast<vec4u>(four); let size = b & vec4u(0x7fffffffu);
   let near = (b + vec4u(0xfffu) + ((b >> vec4u(13u)) & vec4u(1u))) & vec4u(0xffffe000u);
-  let infinite = (b & vec4u(0x80000000u)) | vec4u(0x7f800000u);
-  let whole = select(near, infinite, size >= vec4u(0x477ff000u));
+  let whole = select(near, b | vec4u(0x7fc00000u), (size >= vec4u(0x477ff000u)) & (size < vec4u(0x7f800000u)));
   return bitcast<vec4f>(select(whole, b, size > vec4u(0x7f800000u)));
 }`;
 
@@ -210,6 +210,11 @@ const bits = `fn isNan(x: vec4f) -> vec4<bool> { return (bitcast<vec4u>(x) & vec
 fn isNegative(x: vec4f) -> vec4<bool> { return bitcast<vec4u>(x) - vec4u(0x80000001u) < vec4u(0x7f800000u); }
 fn rectified(x: vec4f) -> vec4f { return select(x, vec4f(), isNegative(x)); }
 fn larger(a: vec4f, b: vec4f) -> vec4f { return select(select(max(a, b), b, isNan(b)), a, isNan(a)); }
+// NaN in the place of infinity
+fn bounded(x: vec4f) -> vec4f {
+  let b = bitcast<vec4u>(x);
+  return bitcast<vec4f>(select(b, b | vec4u(0x00400000u), (b & vec4u(0x7fffffffu)) == vec4u(0x7f800000u)));
+}
 /** Zeros behind the last channel. */
 fn filled(x: vec4f, quad: u32, channels: u32) -> vec4f {
   return select(x, vec4f(), vec4u(0u, 1u, 2u, 3u) + 4u * quad >= vec4u(channels));
@@ -243,6 +248,8 @@ interface ProductsIn {
   readonly bank: (weights: readonly string[]) => string;
   /** Four sums with the products of four channels and a bank. */
   readonly plus: (sums: string, channels: string, bank: string) => string;
+  /** Sums whose products may be infinite, as these are NaN: sums of finite numbers passed float16's range. */
+  readonly within: (sums: string) => string;
   /** Tells a kernel's name from another's. */
   readonly name: string;
 }
@@ -256,14 +263,14 @@ export function productsIn(products: Products = "float32", memory: Memory = "tex
   const bank = (weights: readonly string[]) => `mat4x4${isHalf ? "h" : "f"}(${weights.join(", ")})`;
   if (isHalf) {
     const plus = (sums: string, v: string, m: string) => `${sums} + vec4f(${v} * ${m})`;
-    return { four: "vec4h", bank, plus, name: ", products in float16" };
+    return { four: "vec4h", bank, plus, within: (sums) => `bounded(${sums})`, name: ", products in float16" };
   }
   const chain = (sum: string, v: string, w: string) =>
     ["x", "y", "z", "w"].reduce((before, k) => `fma(${w}.${k}, ${v}.${k}, ${before})`, sum);
   const chains = (sums: string, v: string, m: string) =>
     `vec4f(${["x", "y", "z", "w"].map((k, i) => chain(`${sums}.${k}`, v, `${m}[${i}]`)).join(", ")})`;
   const plus = isTextures(memory) ? (sums: string, v: string, m: string) => `${sums} + ${v} * ${m}` : chains;
-  return { four: "vec4f", bank, plus, name: "" };
+  return { four: "vec4f", bank, plus, within: (sums) => sums, name: "" };
 }
 
 /** A tile's sums, `r0_0` and so on: each a vec4 of four channels of a pixel. */

@@ -24,7 +24,7 @@ const shared = {
  * products beside one another, as in tiledConv2d.
  */
 const text = (products?: Products) => {
-  const { four: vec4 } = productsIn(products);
+  const { four: vec4, within } = productsIn(products);
   return /* wgsl */ `${ended}
 
 var<workgroup> xs: array<${vec4}, ${SLAB * SHARED}>; // [fours][pixels], each four channels of x
@@ -75,7 +75,7 @@ fn main(
     if (quad >= p.quads || pixel >= p.pixels) { continue; }
     let image = quotient(pixel, p.plane);
     let i = (image * p.quads + quad) * p.plane + pixel - image * p.plane;
-    put(group.z * p.yStep + i, filled(ended(sums[n], quad, i), quad, p.channels));
+    put(group.z * p.yStep + i, filled(ended(${within("sums[n]")}, quad, i), quad, p.channels));
   }
 }`;
 };

@@ -44,7 +44,7 @@ export function stripConv2d({ lanes, channels, rows, down, products }: Strip): K
     return `subgroupBroadcast(w${Math.floor(at / lanes)}, ${at % lanes}u)`;
   };
   const text = (memory: Memory) => {
-    const { four: vec4, bank, plus } = productsIn(products, memory);
+    const { four: vec4, bank, plus, within } = productsIn(products, memory);
     return `${isTextures(memory) ? "" : ended}
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -77,6 +77,7 @@ ${lines(rows, (n) => lines(3, (tap) => `        r${q}_${n} = ${plus(`r${q}_${n}`
     }
   }
   if (column >= p.ow) { return; }
+${products === "float16" ? lines(quads, (q) => lines(rows, (n) => `  r${q}_${n} = ${within(`r${q}_${n}`)};`)) : ""}
   let first = group.x * ${quads}u; let start = group.z * p.quads * p.oh * p.ow + column;
 ${ends(
   {

@@ -46,7 +46,7 @@ export function tiledConv2d({ lanes, channels, pixels, products }: Tile): Kernel
   const quads = channels / 4;
   const weightOf = (m: number) => `subgroupBroadcast(w${Math.floor(m / lanes)}, ${m % lanes}u)`;
   const text = (memory: Memory) => {
-    const { four, bank, plus } = productsIn(products, memory);
+    const { four, bank, plus, within } = productsIn(products, memory);
     return `${isTextures(memory) ? "" : ended}
 fn placed(pixel: u32) -> u32 { return pixel + quotient(pixel, p.plane) * (p.quads - 1u) * p.plane; }
 
@@ -85,6 +85,7 @@ ${lines(pixels, (n) => `          r${q}_${n} = ${plus(`r${q}_${n}`, `v${n}`, "m"
       }
     }
   }
+${products === "float16" ? lines(quads, (q) => lines(pixels, (n) => `  r${q}_${n} = ${within(`r${q}_${n}`)};`)) : ""}
   let first = group.x * ${quads}u; let start = group.z * p.yStep;
 ${ends(
   {
