@@ -28,20 +28,6 @@ describe("withDeviations", () => {
     expect(withDeviations([wrong, refused], [dropsNaN]).map(({ passed }) => passed)).toEqual([true, false]);
   });
 
-  it("excuses a number that is refused as too large, where it is declared to be", () => {
-    const early: Deviation = { op: "softmax", trait: "overflows early", because: "float16 ends at 65,504" };
-    const { worst: _, ...rest } = wrong;
-    const refused: Check = {
-      ...rest,
-      op: "softmax",
-      shows: ["overflows early"],
-      message: "UnsupportedError: too large",
-    };
-    const lost: Check = { ...refused, message: "DeviceLostError: gone" };
-    expect(withDeviations([refused, lost], [early]).map(({ passed }) => passed)).toEqual([true, false]);
-    expect(withDeviations([refused], [])).toEqual([refused]);
-  });
-
   it("fails for a declared trait that no case shows any more; one case is enough", () => {
     const passing = { ...wrong, passed: true };
     const gone = { name: "relu drops NaN", passed: false, trait: "drops NaN", because: "the runtime drops it" };

@@ -4,15 +4,12 @@ import type { Check } from "./report/types.ts";
 
 /**
  * A section's checks in the light of the deviations that a backend declares. A check that failed passes, with the
- * reason, if its case shows a declared trait and the backend gave numbers. An error is not excused, but for a number
- * that is refused as too large. A declared deviation that no check of the section shows any more fails: the list has to
- * be true.
+ * reason, if its case shows a declared trait and the backend gave numbers; an error is not excused. A declared
+ * deviation that no check of the section shows any more fails: the list has to be true.
  */
 export function withDeviations(checks: readonly Check[], deviations: readonly Deviation[]): readonly Check[] {
   const showing = (deviation: Deviation) => checks.filter((check) => shows(check, deviation));
-  const gone = deviations.filter(
-    (each) => showing(each).length > 0 && !showing(each).some((check) => deviates(check, each)),
-  );
+  const gone = deviations.filter((each) => showing(each).length > 0 && !showing(each).some(deviates));
   return [...checks.map((check) => excused(check, deviations)), ...gone.map(untrue)];
 }
 
@@ -20,13 +17,12 @@ function shows(check: Check, { op, trait }: Deviation): boolean {
   return check.op === op && check.shows?.includes(trait) === true;
 }
 
-function deviates({ passed, worst, message }: Check, { trait }: Deviation): boolean {
-  const isRefused = trait === "overflows early" && message?.startsWith("UnsupportedError") === true;
-  return !passed && (worst !== undefined || isRefused);
+function deviates({ passed, worst }: Check): boolean {
+  return !passed && worst !== undefined;
 }
 
 function excused(check: Check, deviations: readonly Deviation[]): Check {
-  const known = deviations.find((each) => shows(check, each) && deviates(check, each));
+  const known = deviates(check) ? deviations.find((each) => shows(check, each)) : undefined;
   return known ? { ...check, passed: true, trait: known.trait, because: known.because } : check;
 }
 

@@ -1,5 +1,6 @@
 import { type Backend, nodesOf, reference, tensor, UnsupportedError } from "@residual/core";
 import { describe, expect, it } from "vitest";
+import { arithmeticOf } from "./arithmetic.ts";
 import { describeOutcome } from "./check.ts";
 import { compare, type Outcome, roundToFloat32, runTrials, type Trial } from "./trial.ts";
 
@@ -107,5 +108,23 @@ describe("runTrials", () => {
     const outcomes = await outcomesOf(refusing, [trial, { ...trial, op: "sigmoid" }, trial]);
     expect(outcomes.map(({ share }) => share)).toEqual([0, Infinity, 0]);
     expect(describeOutcome(outcomes[1]!)).toBe("head: sigmoid(x 1×3) -> 1×3: UnsupportedError: no sigmoid yet");
+  });
+
+  it("lets a backend in float16 refuse finite numbers beyond its range, and nothing else", async () => {
+    const refusing: Backend = { ...reference, compile: () => Promise.reject(new UnsupportedError("too large")) };
+    const half = arithmeticOf({ algorithms: ["float16-storage"] });
+    const of = (...numbers: readonly number[]): Trial => ({
+      ...trial,
+      inputs: { x: tensor([1, numbers.length], numbers) },
+    });
+    const doubled = (number: number): Trial => {
+      const [a, b] = [tensor([1, 1], [number]), tensor([1, 1], [number])];
+      return { ...trial, op: "add", inputs: { a, b } };
+    };
+    const trials = [of(1, 7e4), of(1, 6e4), of(Infinity, 7e4), doubled(4e4), doubled(3e4)];
+    const shares: number[] = [];
+    for await (const { share } of runTrials(refusing, trials, half)) shares.push(share);
+    expect(shares).toEqual([0, Infinity, Infinity, 0, Infinity]);
+    expect((await outcomesOf(refusing, [of(1, 7e4)]))[0]).toMatchObject({ share: Infinity }); // float32 holds it
   });
 });

@@ -206,6 +206,8 @@ function outcomeOf(trial: Trial, answer: Answer, arithmetic: Arithmetic): Outcom
 function outcomeWithin(trial: Trial, answer: Answer, arithmetic: Arithmetic): Outcome {
   const { value, bound, shape } = expectationOf(trial, arithmetic);
   if (answer instanceof ResidualError) {
+    const isTooLarge = answer.code === "UnsupportedError" && leavesRange(trial, value, bound, arithmetic);
+    if (isTooLarge) return { trial, shape, share: 0 };
     return { trial, shape, share: Infinity, error: { code: answer.code, message: answer.message } };
   }
   if (answer.shape.join() !== shape.join()) {
@@ -218,6 +220,21 @@ function outcomeWithin(trial: Trial, answer: Answer, arithmetic: Arithmetic): Ou
   const index = indexOf(samples?.[at] ?? at, shape);
   const worst = { index, expected: value[at]!, found: found[at]!, bound: bound[at]! };
   return { trial, shape, share, worst };
+}
+
+/** Whether finite numbers go in, or come out, that an arithmetic narrower than float32 does not hold and may refuse. */
+function leavesRange(
+  { inputs }: Trial,
+  value: ArrayLike<number>,
+  bound: ArrayLike<number>,
+  { largest }: Arithmetic,
+): boolean {
+  if (largest >= float32.largest) return false;
+  const numbers = Object.values(inputs).flatMap(({ data }) => [...data]);
+  const isBeyond = (number: number, off = 0) => Math.abs(number) + off > largest;
+  const isLeft =
+    numbers.some((each) => isBeyond(each)) || Array.from(value).some((each, i) => isBeyond(each, bound[i]));
+  return isLeft && numbers.every(Number.isFinite);
 }
 
 /**

@@ -12,6 +12,7 @@ import {
 import { type WebgpuOptions, webgpu } from "@residual/webgpu";
 import { softwareGpu } from "@residual/webgpu-software";
 import { describe, expect, it } from "vitest";
+import { inWords } from "./behaviour/subject.ts";
 import { type Fault, faultyGpu } from "./testing/faulty-gpu.ts";
 import { watchedGpu } from "./testing/watched-gpu.ts";
 
@@ -76,7 +77,7 @@ describe.each(ways)("on %s", (_, options, step) => {
           : fault === "lost"
             ? error instanceof DeviceLostError
             : error instanceof ResidualError && error.code !== "AbortError";
-      if (!isFine) wrong.push(`${what} at call ${at}, ${met}: ${String(error ?? "a wrong answer")}`);
+      if (!isFine) wrong.push(`${what} at call ${at}, ${met}: ${inWords(error ?? "a wrong answer")}`);
       if (!isRight(after)) wrong.push(`${what} at call ${at}, ${met}: the next compile ${String(after)}`);
     }
     expect(wrong).toEqual([]);

@@ -9,6 +9,8 @@ interface Scope {
 const scope = globalThis as unknown as Scope;
 
 /** Answers with what the worker's cache holds under a key. */
-scope.onmessage = async ({ data: key }) => {
-  scope.postMessage(await browserCache()?.read(key));
+scope.onmessage = ({ data: key }) => {
+  void browserCache()
+    ?.read(key)
+    .then((text) => scope.postMessage(text));
 };

@@ -3,7 +3,6 @@ import {
   type BackendDescription,
   type BackendParts,
   compileOn,
-  type Deviation,
   type Executable,
   type Graph,
   type Input,
@@ -87,14 +86,6 @@ export interface WebgpuExecutable<In extends string = string, Out extends string
   readonly programs: readonly Program[];
 }
 
-const ofFloat16: readonly Deviation[] = [
-  {
-    op: "softmax",
-    trait: "overflows early",
-    because: "float16 holds 65,504 at most, and a run whose results a larger number spoils is refused",
-  },
-];
-
 /**
  * Raw WebGPU compute. The first compile opens a device, which all backends with the same source of adapters share. It
  * is destroyed soon after the last executable, and opened anew once lost.
@@ -167,7 +158,6 @@ function descriptionOf({ shared, choice }: Gpu, { float16 }: WebgpuOptions): Bac
     ...(driver !== undefined && { driver }),
     dtypes: ["float32"],
     algorithms: float16 ? [`float16-${float16}` as const] : (choice.winograd?.map(({ name }) => name) ?? []),
-    deviations: float16 ? ofFloat16 : [],
   };
 }
 

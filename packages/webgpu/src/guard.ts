@@ -1,7 +1,13 @@
 /// <reference types="@webgpu/types" />
 import { DeviceLostError, OutOfMemoryError, ResidualError, UnsupportedError } from "@residual/core";
 import type { GpuDevice } from "@residual/kit/gpu";
-import type { SharedDevice } from "./shared-device.ts";
+
+/** A device that tells whether it is lost. */
+export interface Guarded {
+  readonly device: GpuDevice;
+  /** Throws DeviceLostError once the device is gone. */
+  check(): void;
+}
 
 /** Makes calls of the device, all in one turn of the event loop, and gives what they give. */
 export type Calls = <T>(make: () => T) => T;
@@ -20,7 +26,7 @@ export class DeviceFault extends Error {
  * Does work with a device. `name` is the subject of errors. Throws what the work throws, and of the device:
  * DeviceLostError where it is lost, OutOfMemoryError, and UnsupportedError where it refuses a call.
  */
-export async function guarded<T>(shared: SharedDevice, name: string, work: (calls: Calls) => Promise<T>): Promise<T> {
+export async function guarded<T>(shared: Guarded, name: string, work: (calls: Calls) => Promise<T>): Promise<T> {
   const verdicts: Promise<void>[] = [];
   const [outcome] = await Promise.allSettled([
     work((make) => {
@@ -101,7 +107,7 @@ function faultOf(cause: unknown): Error {
 /** How long a device has to say that it is lost, once a call of it has failed. */
 const LOSS_MILLISECONDS = 50;
 
-async function typed(shared: SharedDevice, name: string, { kind, message, cause }: DeviceFault): Promise<Error> {
+async function typed(shared: Guarded, name: string, { kind, message, cause }: DeviceFault): Promise<Error> {
   const options = { cause };
   await Promise.race([shared.device.lost, new Promise((resolve) => setTimeout(resolve, LOSS_MILLISECONDS))]);
   try {

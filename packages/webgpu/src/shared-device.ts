@@ -11,11 +11,11 @@ import {
   type PlatformGpu,
   platformGpu,
 } from "@residual/kit/gpu";
-import { DeviceFault, scoped } from "./guard.ts";
+import { DeviceFault, type Guarded, scoped } from "./guard.ts";
 import type { Kernel } from "./kernels/kernel.ts";
 
 /** A device, with what was compiled and found out on it. All backends of one source of adapters share it. */
-export class SharedDevice {
+export class SharedDevice implements Guarded {
   readonly device: GpuDevice;
   readonly adapter: AdapterInfo;
   /** `webgpu` of npm and its version, or the browser's. */
@@ -48,7 +48,6 @@ export class SharedDevice {
     return this.#lost !== undefined;
   }
 
-  /** Throws DeviceLostError once the device is gone. */
   check(): void {
     if (!this.#lost) return;
     const { reason, message } = this.#lost;
@@ -73,7 +72,7 @@ class Tries<T> {
 }
 
 /** Layouts are written out: one made from the program would leave out what a path of it does not use. */
-async function compiled({ device }: Pick<SharedDevice, "device">, kernel: Kernel): Promise<GpuPipeline> {
+async function compiled({ device }: Guarded, kernel: Kernel): Promise<GpuPipeline> {
   const { name, operands, textures } = kernel;
   const visibility = GPUShaderStage.COMPUTE;
   const entries: GPUBindGroupLayoutEntry[] = [
@@ -112,8 +111,8 @@ async function compiled({ device }: Pick<SharedDevice, "device">, kernel: Kernel
 export interface Lease {
   readonly shared: SharedDevice;
   /** The device stays open when nobody leases it: its buffers are somebody's. */
-  keepOpen(): void;
-  release(): void;
+  readonly keepOpen: () => void;
+  readonly release: () => void;
 }
 
 /** A source's device, and how many use it. */
