@@ -1,7 +1,8 @@
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, fork, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isMainThread } from "node:worker_threads";
 import {
   abortError,
   type Backend,
@@ -190,14 +191,11 @@ class Child {
   constructor(backend: string, { threads, wasmPaths, onWarning }: BackendOptions) {
     this.#name = backend;
     this.#onWarning = onWarning;
-    this.#process = fork(programPath(), {
-      serialization: "advanced", // typed arrays as they are
-      execArgv: import.meta.url.endsWith(".ts") ? ["--conditions=@residual/source"] : [],
-      stdio: ["ignore", 2, 2, "ipc"], // stdout is the parent's alone
-    });
+    this.#process = start(programPath());
     this.#process.on("message", (message: FromChild) => this.#receive(message));
     this.#process.on("error", (error) => this.#lose(error.message));
-    this.#process.on("exit", (code, signal) => this.#lose(signal ?? `exit code ${code}`));
+    if (isOrphaned) this.#process.on("disconnect", () => this.#lose("it has closed its channel"));
+    else this.#process.on("exit", (code, signal) => this.#lose(signal ?? `exit code ${code}`));
     this.#send({ kind: "setup", backend, options: { threads, wasmPaths } });
     this.#letGo();
     this.#wait();
@@ -306,6 +304,23 @@ class Child {
     this.#process.unref();
     this.#process.channel?.unref();
   }
+}
+
+/**
+ * Whether children are handed over to the system as soon as they run. A thread that is terminated cannot wait for the
+ * end of its children, which would stay as zombies until the process ends.
+ */
+const isOrphaned = !isMainThread && process.platform !== "win32";
+
+function start(program: string): ChildProcess {
+  const execArgv = import.meta.url.endsWith(".ts") ? ["--conditions=@residual/source"] : [];
+  const options = {
+    serialization: "advanced", // typed arrays as they are
+    stdio: ["ignore", 2, 2, "ipc"], // stdout is the parent's alone
+  } as const;
+  if (!isOrphaned) return fork(program, { ...options, stdio: [...options.stdio], execArgv });
+  const command = ["sh", process.execPath, ...execArgv, program];
+  return spawn("/bin/sh", ["-c", '"$@" &', ...command], { ...options, stdio: [...options.stdio] });
 }
 
 const isAbort = (error: Error): boolean => (error as { code?: unknown }).code === "AbortError";

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import {
@@ -231,7 +231,7 @@ describe("the end of a process", () => {
     expect(stdout).toBe("answered\n");
   });
 
-  it("of a thread in mid run leaves its process alive, five times", async () => {
+  it("of a thread in mid run leaves its process alive, five times, with no zombie and no file", async () => {
     writeFileSync(
       folder.in("thread.mjs"),
       `import { parentPort } from "node:worker_threads";
@@ -240,6 +240,7 @@ describe("the end of a process", () => {
     writeFileSync(
       folder.in("host.mjs"),
       `import { once } from "node:events";
+       import { readdirSync, readFileSync } from "node:fs";
        import { Worker } from "node:worker_threads";
        for (let i = 0; i < 5; i++) {
          const thread = new Worker(${JSON.stringify(folder.in("thread.mjs"))}, { execArgv: ${JSON.stringify(flags)} });
@@ -248,10 +249,14 @@ describe("the end of a process", () => {
          await thread.terminate();
        }
        await new Promise((resolve) => setTimeout(resolve, 500));
-       console.log("alive");`,
+       const children = readdirSync("/proc/self/task").map((task) => readFileSync(\`/proc/self/task/\${task}/children\`, "utf8"));
+       console.log("alive, with children:", children.join("").trim() || "none");`,
     );
-    const { stdout } = await promisify(execFile)(process.execPath, [folder.in("host.mjs")]);
-    expect(stdout).toBe("alive\n");
+    const env = { ...process.env, TMPDIR: folder.in("threads") };
+    mkdirSync(env.TMPDIR);
+    const { stdout } = await promisify(execFile)(process.execPath, [folder.in("host.mjs")], { env });
+    expect(stdout).toBe("alive, with children: none\n");
+    await eventually(() => readdirSync(env.TMPDIR).every((name) => !name.startsWith("residual-child")));
   });
 
   it("is what load() takes in a thread for native backends, where nobody says otherwise", async () => {

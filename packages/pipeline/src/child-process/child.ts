@@ -1,4 +1,6 @@
 // The program of a child process that runs a backend for its parent: see backend.ts.
+import { rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { type Executable, fromJson, isTensor, type Source } from "@residual/core";
 import { readWeights, type Weights } from "@residual/weights";
 import { Chooser } from "../backends/choose.ts";
@@ -9,6 +11,8 @@ import { type Answers, type FromChild, type Job, sentError, type ToChild } from 
 const GRACE = 2000;
 
 const executables = new Map<number, Executable>();
+/** Files that the parent has written for this process: it may be gone before it removes them. */
+const files = new Set<string>();
 const open = new Map<number, AbortController>();
 let chooser: Chooser | undefined;
 
@@ -40,6 +44,7 @@ async function carryOut(job: Job, id: number, signal: AbortSignal): Promise<Answ
   const { kind } = job;
   if (kind === "describe") return (await chooser!.choose(0)).description;
   if (kind === "compile") {
+    if (job.file !== undefined) files.add(job.file);
     const graph = fromJson(job.graph, await sourcesOf(job, signal));
     const work = { signal, onProgress: (progress: object) => send({ kind: "progress", id, progress } as FromChild) };
     const { executable, backend, description, reason } = await chooser!.compile(graph, work);
@@ -79,5 +84,6 @@ async function leave(): Promise<void> {
   setTimeout(() => process.kill(process.pid, "SIGKILL"), GRACE);
   for (const controller of open.values()) controller.abort();
   await Promise.allSettled([...executables.values()].map((executable) => executable.dispose()));
+  for (const file of files) rmSync(dirname(file), { recursive: true, force: true });
   process.exit();
 }
