@@ -25,7 +25,7 @@ function fits(weights: Weights, row: ResNetSpec): boolean {
     return (
       [...tensors.keys()].every((name) => wanted.has(name) || isCounter(name)) &&
       [...wanted].every(([name, shape]) => {
-        const isHead = /^fc\./.test(name);
+        const isHead = name.startsWith("fc.");
         return (
           tensors
             .get(name)

@@ -182,7 +182,13 @@ describe("weights", () => {
 
   it("of the right model, but not whole, are not told so", async () => {
     const { tensors } = weightsOf(variants.cifar_resnet20);
-    const infinite = new Map(tensors).set("fc.bias", tensor([10], new Array(10).fill(Infinity)));
+    const infinite = new Map(tensors).set(
+      "fc.bias",
+      tensor(
+        [10],
+        Array.from({ length: 10 }, () => Infinity),
+      ),
+    );
     await expect(prepare({ model: "cifar_resnet20", weights: { tensors: infinite } })).rejects.toThrow(/^1 problem/);
     const cut = new Map([...tensors].slice(1));
     await expect(prepare({ model: "cifar_resnet20", weights: { tensors: cut } })).rejects.toThrow(/^1 problem/);

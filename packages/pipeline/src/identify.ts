@@ -5,6 +5,7 @@ import {
   type Graph,
   modelNameOf,
   modelNames,
+  type NamedSource,
   type NamedSources,
   type Preprocessing,
   type ResNetSpec,
@@ -108,7 +109,7 @@ function fixture(weights: string, model: Model | undefined, options: PrepareOpti
   const salt = weights.slice("fixture:".length);
   if (salt === "") throw new OptionError("`weights` fixture: lacks its salt; write fixture:v1 for the goldens' values");
   if (!model) throw new OptionError(`${weights} fits every model; name one with \`model\``);
-  const raw = new Weights(new Map());
+  const raw = new Weights(new Map<string, NamedSource>());
   const under = (open: Graph) => raw.withTensors(fixtureWeights(open, salt).tensors);
   return describe(model, { name: weights, raw, under }, options);
 }

@@ -56,8 +56,8 @@ const onnx =
 const numpy = "safetensors.numpy.save_file(dict(numpy.load(path)), out)";
 
 interface BinaryFormat {
-  is(start: Uint8Array): boolean;
-  format(start: Uint8Array): Format;
+  readonly is: (start: Uint8Array) => boolean;
+  readonly format: (start: Uint8Array) => Format;
 }
 
 const unpack = (kind: string): Format => other(`a file packed by ${kind}`, "unpack it first");

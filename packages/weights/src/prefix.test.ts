@@ -204,7 +204,13 @@ describe("the last layer", () => {
 
   it("of another number of classes is mapped too", () => {
     const three: Named = [
-      ["module.linear.weight", tensor([3, 64], new Array(192).fill(1))],
+      [
+        "module.linear.weight",
+        tensor(
+          [3, 64],
+          Array.from({ length: 192 }, () => 1),
+        ),
+      ],
       ["module.linear.bias", tensor([3], [1, 2, 3])],
     ];
     const { tensors } = toTorchvision(weights([...under("module.", withHead("")), ...three]), graph);

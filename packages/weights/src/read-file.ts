@@ -1,5 +1,6 @@
 import type { Stats } from "node:fs";
-import type { FileHandle } from "node:fs/promises";
+import { type FileHandle, open, readdir, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import {
   FormatError,
   type NamedSource,
@@ -48,7 +49,6 @@ export async function readFile(path: string, options: WorkOptions): Promise<Weig
 
 /** What stands at a path, before it is opened: to open a pipe is to wait for whoever writes into it. */
 async function statusOf(path: string): Promise<Stats> {
-  const { stat } = await import("node:fs/promises");
   const status = await stat(path).catch((cause: unknown) => refusePath(path, cause));
   if (status.isFile() || status.isDirectory()) return status;
   const found = status.isFIFO() ? "a pipe" : status.isSocket() ? "a socket" : "a device";
@@ -66,8 +66,6 @@ function refusePath(path: string, cause: unknown): never {
 }
 
 async function fileIn(folder: string): Promise<string> {
-  const { readdir } = await import("node:fs/promises");
-  const { join } = await import("node:path");
   const found = await readdir(folder).catch((cause: unknown) => refusePath(folder, cause));
   const others = found.filter((name) => name.endsWith(".safetensors"));
   const file = inFolders.find((name) => found.includes(name)) ?? (others.length === 1 ? others[0] : undefined);
@@ -78,8 +76,6 @@ async function fileIn(folder: string): Promise<string> {
 }
 
 async function readOpened(path: string, options: WorkOptions, isLarge?: boolean): Promise<Weights> {
-  const { open } = await import("node:fs/promises");
-  const { resolve } = await import("node:path");
   const file = shown(path);
   await using handle = await open(path).catch((cause: unknown) => refusePath(path, cause));
   const { size } = await handle.stat();
@@ -97,7 +93,6 @@ async function readOpened(path: string, options: WorkOptions, isLarge?: boolean)
 
 /** The shards beside an index. Together they are as large as one file. */
 async function readShards(path: string, bytes: Uint8Array, options: WorkOptions): Promise<Weights> {
-  const { dirname, join } = await import("node:path");
   const index = readIndex(bytes, shown(path));
   const sizes = new Map<string, number>();
   for (const shard of index.files) {

@@ -229,7 +229,7 @@ describe("shards", () => {
     const index = joinPath(inside, "model.safetensors.index.json");
     await writeFile(
       index,
-      JSON.stringify({ metadata: { total_size: 8 }, weight_map: map ?? Object.fromEntries(ofAll) }),
+      JSON.stringify({ metadata: { total_size: 8 }, weight_map: map ?? (Object.fromEntries(ofAll) as object) }),
     );
     return index;
   };

@@ -1,14 +1,14 @@
 /** Names of transformers' ResNet, of which each ends one of ours: `resnet.` and other prefixes stay. */
 const patterns: readonly (readonly [RegExp, (...groups: string[]) => string])[] = [
-  [/(^|\.)embedder\.embedder\.(convolution|normalization)(?=\.\w+$)/, (_, before, kind) => `${before}${stem[kind!]}`],
+  [/(^|\.)embedder\.embedder\.(convolution|normalization)(?=\.\w+$)/, (_, before, kind) => `${before}${stem[kind]}`],
   [
     /(^|\.)encoder\.stages\.(\d)\.layers\.(\d{1,3})\.layer\.(\d)\.(convolution|normalization)(?=\.\w+$)/,
     (_, before, stage, block, index, kind) =>
-      `${before}layer${Number(stage) + 1}.${block}.${layer[kind!]}${Number(index) + 1}`,
+      `${before}layer${Number(stage) + 1}.${block}.${layer[kind]}${Number(index) + 1}`,
   ],
   [
     /(^|\.)encoder\.stages\.(\d)\.layers\.(\d{1,3})\.shortcut\.(convolution|normalization)(?=\.\w+$)/,
-    (_, before, stage, block, kind) => `${before}layer${Number(stage) + 1}.${block}.downsample.${shortcut[kind!]}`,
+    (_, before, stage, block, kind) => `${before}layer${Number(stage) + 1}.${block}.downsample.${shortcut[kind]}`,
   ],
 ];
 
