@@ -76,6 +76,23 @@ describe("residual conform", () => {
     expect(stderr).toContain(message);
   });
 
+  it("says what to install where the suite is not", async () => {
+    const hooks = `import { registerHooks } from "node:module";
+      registerHooks({ resolve(name, context, next) {
+        if (name.startsWith("@residual/conformance")) throw Object.assign(new Error("no package"), { code: "ERR_MODULE_NOT_FOUND" });
+        return next(name, context);
+      } });`;
+    const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(hooks)}`;
+    expect(await residual(["conform"], { env: { NODE_OPTIONS } })).toEqual({
+      stdout: "",
+      stderr:
+        "BackendUnavailableError: @residual/conformance, the suite, could not be loaded (no package); " +
+        "npm install @residual/conformance\n",
+      code: 1,
+    });
+    expect(await residual(["models", "--json"], { env: { NODE_OPTIONS } })).toMatchObject({ stderr: "", code: 0 });
+  });
+
   const images = sharedPath("data/cifar10/test_first2000.bin");
   const answers = sharedPath("weights/resnet20-cifar10.answers.safetensors");
   it.skipIf(!images || !answers)("holds real pictures against PyTorch's logits of them", async () => {

@@ -1,4 +1,5 @@
 import type { Level } from "@residual/conformance";
+import { BackendUnavailableError } from "@residual/core";
 import { type Command, Option } from "commander";
 import { type Context, command, positive, threadsOption } from "../command.ts";
 import type { Options } from "../conform/run.ts";
@@ -11,6 +12,19 @@ const levelNames = Object.keys({
   images: true,
   behaviour: true,
 } satisfies { readonly [Name in Level]: true });
+
+/** The suite is an optional peer. Throws BackendUnavailableError where it is not installed. */
+async function checkSuite(): Promise<void> {
+  try {
+    await import("@residual/conformance");
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new BackendUnavailableError(
+      `@residual/conformance, the suite, could not be loaded (${reason}); npm install @residual/conformance`,
+      { cause },
+    );
+  }
+}
 
 /** Holds backends against the conformance suite, and says where they differ. */
 export function conformCommand({ signal }: Context): Command {
@@ -35,6 +49,7 @@ export function conformCommand({ signal }: Context): Command {
     .option("--limit <n>", "only the first n pictures", positive)
     .addOption(threadsOption())
     .action(async (options: Options) => {
+      await checkSuite();
       const { holdAgainstSuite } = await import("../conform/run.ts"); // which takes a seventh of a start
       await holdAgainstSuite(options, signal);
     });
