@@ -1,6 +1,5 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { writeAtomic } from "@residual/kit/files";
+import { makeFolder, writeAtomic } from "@residual/kit/files";
 import { toBadge, toShields } from "./badge.ts";
 import { toHtml } from "./html.ts";
 import { toJson } from "./json.ts";
@@ -17,7 +16,7 @@ const files: { readonly [name: string]: (reports: readonly Report[]) => string }
 
 /** Writes reports in all their forms into a folder, which is made; each file whole, or left as it was. */
 export async function writeReports(folder: string, reports: readonly Report[]): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const written = Object.entries(files).map(([name, make]) => ({
     path: join(folder, name),
     pieces: [new TextEncoder().encode(make(reports))],

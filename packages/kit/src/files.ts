@@ -1,5 +1,6 @@
 export { checkPlace, filePath, type LazyPiece, type NewFile, type WriteOptions, writeAtomic } from "./atomic.ts";
 export { writeFolderAtomic } from "./atomic-folder.ts";
 export { cacheFolder } from "./cache-folder.ts";
+export { makeFolder } from "./make-folder.ts";
 export { pieceOf } from "./source-piece.ts";
 export { type TemporaryFolder, temporaryFolder } from "./temporary-folder.ts";

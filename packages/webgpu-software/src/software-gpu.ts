@@ -1,11 +1,11 @@
 import { createReadStream } from "node:fs";
-import { access, chmod, copyFile, mkdir, readFile } from "node:fs/promises";
+import { access, chmod, copyFile, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createBrotliDecompress } from "node:zlib";
 import { BackendUnavailableError, UnsupportedError } from "@residual/core";
-import { cacheFolder, temporaryFolder, writeFolderAtomic } from "@residual/kit/files";
+import { cacheFolder, makeFolder, temporaryFolder, writeFolderAtomic } from "@residual/kit/files";
 import type { Gpu } from "@residual/kit/gpu";
 import { extract } from "tar-fs";
 import { isPrivate, sha256 } from "./trust.ts";
@@ -99,7 +99,7 @@ async function partsOf(): Promise<Parts> {
 async function inCache(parts: Parts): Promise<string | undefined> {
   const cache = cacheFolder();
   if (cache === undefined) return undefined;
-  await mkdir(cache, { recursive: true, mode: 0o700 });
+  await makeFolder(cache, 0o700);
   if (!(await isPrivate(cache))) return undefined;
   const folder = join(cache, parts.name);
   if (await exists(folder)) {

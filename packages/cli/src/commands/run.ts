@@ -1,6 +1,7 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Executable, type Graph, select, type Tensor, valuesOf } from "@residual/core";
+import { makeFolder } from "@residual/kit/files";
 import {
   backendNames,
   bindModel,
@@ -105,7 +106,7 @@ async function dumpPrograms(executable: Executable, folder: string): Promise<voi
     throw new UsageError("--dump-wgsl is for programs of the backend webgpu; add --backend webgpu");
   }
   const { plan, programs } = executable;
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await writeFile(join(folder, "plan.txt"), `${plan}\n`);
   for (const { name, wgsl } of programs) {
     await writeFile(join(folder, `${name.replaceAll("×", "x").replaceAll(/[^\w-]+/g, "-")}.wgsl`), wgsl);

@@ -1,8 +1,8 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { bisect, conform, explain, type Level, levels, type Report, toJson } from "@residual/conformance";
 import { checkpoint, writeReports } from "@residual/conformance/node";
 import { type ModelName, modelNameOf, modelNames } from "@residual/core";
+import { makeFolder } from "@residual/kit/files";
 import { backendNames, checkBackend, chooseBackend } from "@residual/pipeline";
 import type { Context } from "../command.ts";
 import { UsageError } from "../errors.ts";
@@ -96,7 +96,7 @@ async function conformOne(
   const onProgress: Bar["onProgress"] = ({ done, total }) => bar.onProgress({ stage: backend.name, done, total });
   const asked = { level, only, images: sets, signal, onProgress, ...(models && { models }) };
   if (report === undefined) return conform(backend, asked);
-  await mkdir(report, { recursive: true });
+  await makeFolder(report);
   // a name is anything that its maker likes
   const path = join(report, `${backend.name.replaceAll(/[^\w.-]/g, "-")}.progress`);
   const kept = await checkpoint(path, { backend: backend.name, ...description, level }, { fresh: !resume });

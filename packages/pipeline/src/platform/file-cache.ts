@@ -1,7 +1,7 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError } from "@residual/core";
-import { cacheFolder, writeAtomic } from "@residual/kit/files";
+import { cacheFolder, makeFolder, writeAtomic } from "@residual/kit/files";
 import type { TextCache } from "./platform.ts";
 
 /**
@@ -20,7 +20,7 @@ export function fileCache(folder: string | undefined = cacheFolder()): TextCache
         throw error;
       }),
     async write(key, text) {
-      await mkdir(folder, { recursive: true }).catch((cause: Error) => {
+      await makeFolder(folder).catch((cause: Error) => {
         const wayOut = "set XDG_CACHE_HOME to a folder that can be written to";
         throw new FormatError(`${folder}: the cache folder cannot be made (${cause.message}); ${wayOut}`, { cause });
       });
