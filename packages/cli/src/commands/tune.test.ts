@@ -1,5 +1,5 @@
-import { globSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { existsSync, globSync } from "node:fs";
+import { readdir, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
@@ -57,6 +57,17 @@ describe.skipIf(driver === undefined)("on lavapipe", () => {
       stderr: expect.stringMatching(/AbortError: stopped by Ctrl-C/) as string,
     });
   });
+});
+
+it.skipIf(!existsSync("/proc/self"))("looks before any work whether it can keep what it finds", async () => {
+  await writeFile(folder.in("file"), "");
+  for (const cache of [folder.in("file"), "/proc/none"]) {
+    const result = await residual(["tune", "resnet18"], { env: { XDG_CACHE_HOME: cache } });
+    const stderr = expect.stringMatching(
+      `^FormatError: the findings cannot be kept \\(E.*${cache}.*; set XDG_CACHE_HOME to a folder`,
+    ) as string;
+    expect(result).toEqual({ stdout: "", code: 1, stderr });
+  }
 });
 
 it.each([

@@ -1,5 +1,6 @@
+import { join } from "node:path";
 import { bind, FormatError, fixtureWeights, formatShape } from "@residual/core";
-import { cacheFolder } from "@residual/kit/files";
+import { cacheFolder, checkPlace, makeFolder } from "@residual/kit/files";
 import { backendNamed } from "@residual/pipeline";
 import type { TunedLayer, WebgpuBackend } from "@residual/webgpu";
 import type { Command } from "commander";
@@ -29,8 +30,7 @@ export function tuneCommand({ signal }: Context): Command {
     .action(async (models: string[], options: Options) => {
       const names = models.length > 0 ? models : ["resnet18", "resnet50", "resnext50_32x4d"];
       for (const name of names) specNamed(name);
-      if (cacheFolder() === undefined)
-        throw new FormatError("there is no home folder to keep the findings in; set XDG_CACHE_HOME to a folder");
+      await checkCache();
       // which keeps what it tunes, for all commands
       const backend = (await backendNamed("webgpu", { onWarning: remark })) as WebgpuBackend;
       const { device } = await backend.describe();
@@ -49,6 +49,20 @@ export function tuneCommand({ signal }: Context): Command {
       }
       say(options, tuned, () => paragraphs(tuned.map(words)));
     });
+}
+
+/** Before any work is done: throws FormatError where there is no place to keep the findings in. */
+async function checkCache(): Promise<void> {
+  const folder = cacheFolder();
+  if (folder === undefined)
+    throw new FormatError("there is no home folder to keep the findings in; set XDG_CACHE_HOME to a folder");
+  try {
+    await makeFolder(folder);
+    await checkPlace(join(folder, "webgpu.json"));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new FormatError(`the findings cannot be kept (${reason}); set XDG_CACHE_HOME to a folder`, { cause });
+  }
 }
 
 function words({ model, device, batch, layers }: Tuned): readonly string[] {
