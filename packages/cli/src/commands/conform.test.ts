@@ -57,6 +57,19 @@ describe("residual conform", () => {
     expect(await readdir(path)).not.toContain("reference.progress");
   });
 
+  it("keeps what one backend came to while another is under way", async () => {
+    const path = folder.in("two");
+    await writeFile(
+      folder.in("fails.mjs"),
+      "export default () => ({ name: 'fails', describe() { throw new Error() }, compile() {} })",
+    );
+    const words = (backends: string) => ["conform", "--backends", backends, ...small, "--report", path];
+    expect((await residual(words(`reference,${folder.in("fails.mjs")}`))).code).toBe(1);
+    expect(await readdir(path)).toEqual(["reference.progress"]);
+    const { stderr } = await succeed([...words("reference"), "--resume"]);
+    expect(stderr).toMatch(/reference: \d+ sections are done already/);
+  });
+
   it("explains a model that conforms in a line, and exits with 0", async () => {
     const { stdout } = await succeed(["conform", "--backends", "onnx", "--models", "cifar_resnet20", "--bisect"]);
     expect(stdout).toContain("cifar_resnet20 on onnx, 1×3×32×32, 26 nodes as optimized");

@@ -34,9 +34,10 @@ export async function holdAgainstSuite(options: Options, signal: Context["signal
   const bar = progressBar();
   try {
     if (options.bisect) return await explainAll(asked, options, { signal, bar });
-    const reports = await conformAll(asked, options, { signal, bar });
+    const { reports, ends } = await conformAll(asked, options, { signal, bar });
     bar.end();
     if (options.report !== undefined) await writeReports(options.report, reports);
+    for (const end of ends) await end();
     if (options.json) sayJson(toJson(reports));
     else sayLines(paragraphs(reports.map(words)));
     if (options.report !== undefined) remark(`written to ${join(options.report, "index.html")}`);
@@ -74,13 +75,19 @@ interface Work {
   readonly bar: Bar;
 }
 
-async function conformAll(asked: Asked, options: Options, work: Work): Promise<readonly Report[]> {
+interface Held {
+  readonly reports: readonly Report[];
+  /** Each removes what is kept of a backend in case of an interruption. */
+  readonly ends: readonly (() => Promise<void>)[];
+}
+
+async function conformAll(asked: Asked, options: Options, work: Work): Promise<Held> {
   const { images: path, answers } = options;
   const images = path && answers ? [await openImageSet({ ...options, images: path, answers })] : [];
-  const reports: Report[] = [];
+  const held: Awaited<ReturnType<typeof conformOne>>[] = [];
   try {
-    for (const name of asked.backends) reports.push(await conformOne(name, asked, { ...options, sets: images }, work));
-    return reports;
+    for (const name of asked.backends) held.push(await conformOne(name, asked, { ...options, sets: images }, work));
+    return { reports: held.map(({ report }) => report), ends: held.map(({ end }) => end) };
   } finally {
     for (const set of images) await set[Symbol.asyncDispose]();
   }
@@ -91,19 +98,18 @@ async function conformOne(
   { models, only }: Asked,
   { level, sets, report, resume, threads }: Options & { readonly sets: Awaited<ReturnType<typeof openImageSet>>[] },
   { signal, bar }: Work,
-): Promise<Report> {
+): Promise<{ readonly report: Report; readonly end: () => Promise<void> }> {
   const { backend, description } = await chooseBackend(name, { threads, onWarning: remark });
   const onProgress: Bar["onProgress"] = ({ done, total }) => bar.onProgress({ stage: backend.name, done, total });
   const asked = { level, only, images: sets, signal, onProgress, ...(models && { models }) };
-  if (report === undefined) return conform(backend, asked);
+  if (report === undefined) return { report: await conform(backend, asked), end: async () => {} };
   await makeFolder(report);
   // a name is anything that its maker likes
   const path = join(report, `${backend.name.replaceAll(/[^\w.-]/g, "-")}.progress`);
   const kept = await checkpoint(path, { backend: backend.name, ...description, level }, { fresh: !resume });
   if (kept.done.length > 0) remark(`${backend.name}: ${kept.done.length} sections are done already`);
   const found = await conform(backend, { ...asked, done: kept.done, onSection: kept.onSection });
-  await kept.end();
-  return found;
+  return { report: found, end: () => kept.end() };
 }
 
 /** A screen for each model on each backend. */
