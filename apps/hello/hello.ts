@@ -2,7 +2,7 @@ import { onnx } from "@residual/onnx";
 import { knownPreprocessing, prepare } from "@residual/pipeline";
 import { decodeImage, preprocess, topK } from "@residual/vision";
 
-const backend = onnx(); // or `reference` from @residual/core: the same numbers, slower, with nothing to install
+const backend = onnx(); // or `reference` from @residual/core: float64, slower, with nothing to install
 
 const photo = process.argv[2];
 if (photo === undefined) throw new Error("usage: node hello.ts PHOTO; in a clone, pnpm start PHOTO");

@@ -115,6 +115,12 @@ describe("scaleRows", () => {
 });
 
 describe("permuteAxes", () => {
+  it("leaves a scalar as it is", async () => {
+    for (const scalar of [tensor([], [7]), lazy(tensor([], [7]))]) {
+      expect((await readTensor(permuteAxes(scalar, []))).data[0]).toBe(7);
+    }
+  });
+
   it("makes PyTorch's kernels of Keras'", async () => {
     // HWIO [1, 2, 3, 1]: width 2, inputs 3. OIHW [1, 3, 1, 2]: each input's two taps side by side.
     const kernels = permuteAxes(tensor([1, 2, 3, 1], [1, 2, 3, 4, 5, 6]), [3, 2, 0, 1]);

@@ -167,6 +167,7 @@ export function permuteAxes(source: Source, order: readonly number[]): Source {
   const { shape } = source;
   const isOrder = order.length === shape.length && shape.every((_, axis) => order.includes(axis));
   check(isOrder, "permuteAxes.C1", `order [${shortList(order)}] of [${shortList(shape)}]`);
+  if (shape.length === 0) return source;
   const permuted = order.map((axis) => shape[axis]!);
   let whole: WeakRef<RealTensor> | undefined;
   const held = async (): Promise<RealTensor> => {
