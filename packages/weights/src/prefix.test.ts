@@ -48,7 +48,10 @@ const counter = tensorOf("int64", [], BigInt64Array.of(3n));
 const strays: Named = [
   ["n_averaged", counter],
   ["step", tensorOf("int64", [1], BigInt64Array.of(3n))],
-  ["optimizer.lr", tensor([], [0.1])],
+  ["lr", tensor([], [0.1])],
+  ["epoch", tensor([1], [3])],
+  ["module.swa.n_averaged", tensor([1], [3])],
+  ["optimizer.global_step", tensor([], [3])],
   ["module.layer1.0.bn1.num_batches_tracked", counter],
   ["bn1.num_batches_tracked", counter],
   ["queue", tensor([0, 128], [])],
@@ -118,6 +121,14 @@ describe("one prefix", () => {
     }
   });
 
+  it("keeps a single number that a module has learnt, for bind to refuse", () => {
+    for (const prefix of ["", "module."])
+      for (const gain of [tensor([], [0.1]), tensor([1], [0.1])]) {
+        const mapped = toTorchvision(weights(under(prefix, [...own, ["layer1.0.alpha", gain]])), graph);
+        expect(() => bind(graph, mapped)).toThrow(/layer1\.0\.alpha is extra/);
+      }
+  });
+
   it("is removed where a few parameters are missing, so that those alone are listed", () => {
     const mapped = toTorchvision(weights(under("module.", own.slice(1))), graph);
     expect(() => bind(graph, mapped)).toThrow(/^1 problem between .*\n {2}conv1\.weight is missing/);
@@ -126,7 +137,7 @@ describe("one prefix", () => {
   it("is none where a few names are alike: they stay as they are", () => {
     const vit: Named = [
       ["blocks.0.conv1.weight", tensor([1], [1])],
-      ["norm", tensor([1], [1])],
+      ["norm.weight", tensor([1], [1])],
     ];
     expect([...toTorchvision(weights(vit), graph).tensors]).toEqual(vit);
     expect(toTorchvision(weights([]), graph).tensors.size).toBe(0);

@@ -14,8 +14,8 @@ import type { Weights } from "./weights.ts";
  *   `head.fc`, `fc.1`, `last_linear`), under the prefix or beside it (`backbone.conv1`, `head`), takes its place where
  *   the file holds one such layer and no more.
  * - A tensor outside of the prefix, or of another set, is left out, and `notes` says so. A tensor under the prefix that
- *   the graph does not have stays, for `bind` to refuse: the network that was trained computes with it. Counters (whole
- *   numbers, scalars) and empty tensors are left out everywhere.
+ *   the graph does not have stays, for `bind` to refuse: the network that was trained computes with it. Counters and
+ *   empty tensors are left out everywhere.
  * - Where no prefix has every parameter, the one that has most is removed, so that `bind` lists what is missing.
  *
  * Throws WeightsError for two sets, two last layers, and two tensors of one name. Takes linear time.
@@ -33,7 +33,7 @@ export function underOnePrefix(weights: Weights, graph: Graph): Weights {
   const whole = sets.filter(({ isWhole }) => isWhole);
   const chosen = whole.length > 0 ? oneOf(whole, network) : largestOf(sets, network);
   const prefixes = new Set(whole.map(({ prefix }) => prefix));
-  const rest = entries.filter((entry) => !chosen.targets.has(entry) && !isStray(entry.source));
+  const rest = entries.filter((entry) => !chosen.targets.has(entry) && !isStray(entry.bare, entry.source));
   // where no set is whole, nothing is left out: `bind` lists it
   const isOutside = ({ bare }: Entry) => chosen.isWhole && longestOf(prefixes, bare) !== chosen.prefix;
   const isOfAnother = ({ bare }: Entry) => (longestOf(prefixes, bare) ?? chosen.prefix) !== chosen.prefix;
@@ -46,7 +46,7 @@ export function underOnePrefix(weights: Weights, graph: Graph): Weights {
   const tensors = new Map<string, NamedSource>();
   for (const entry of entries) {
     const known = chosen.targets.get(entry) ?? head.get(entry);
-    if (known === undefined && (isStray(entry.source) || isOutside(entry))) continue;
+    if (known === undefined && (isStray(entry.bare, entry.source) || isOutside(entry))) continue;
     const target =
       known ?? (entry.bare.startsWith(chosen.prefix) ? entry.bare.slice(chosen.prefix.length) : entry.name);
     if (tensors.has(target))
@@ -57,9 +57,20 @@ export function underOnePrefix(weights: Weights, graph: Graph): Weights {
   return weights.withTensors(tensors, notesOn(leftOut, chosen.prefix));
 }
 
-/** Whether a tensor can be left out wherever it is: a counter, or an empty one. */
-export function isStray({ dtype, shape }: NamedSource): boolean {
-  return shape.length === 0 || sizeOf(shape) === 0 || (dtype !== "float32" && dtype !== "float64");
+/** What trainers call the numbers that they keep beside a network's. */
+const counters = /(^|\.)(num_batches_tracked|n_averaged|(global_)?steps?|epochs?|iterations?|num_updates|decay|lr)$/;
+
+/** Ends the names of parameters where a file has no dots in names: Gluon's `conv0_weight`. */
+const parameterWord = /(weight|bias|gamma|beta|mean|var|kernel)$/;
+
+/**
+ * Whether a tensor can be left out wherever it is: an empty one, whole numbers, or a single number that no module has
+ * or that is called as a counter. A single number of a module may be a gain that was learnt (ReZero, SkipInit).
+ */
+export function isStray(name: string, { dtype, shape }: NamedSource): boolean {
+  const size = sizeOf(shape);
+  if (size === 0 || (dtype !== "float32" && dtype !== "float64")) return true;
+  return size === 1 && (counters.test(name) || (!/[./]/.test(name) && !parameterWord.test(name)));
 }
 
 /** A tensor of a file; `bare` is its name as torchvision has it, without the wrappers of single modules. */

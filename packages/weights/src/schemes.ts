@@ -46,7 +46,7 @@ export function toTorchvision(weights: Weights, graph: Graph): Weights {
   const known = [kerasResNet8, gluonV2].find(
     (scheme) =>
       entries.some(([name]) => scheme.target(name)) &&
-      entries.every(([name, tensor]) => scheme.target(name) || isStray(tensor)),
+      entries.every(([name, tensor]) => scheme.target(name) || isStray(name, tensor)),
   );
   return known ? renamed(weights, known) : underOnePrefix(weights, graph);
 }
