@@ -109,6 +109,8 @@ describe("load refuses, with errors that have a class and a code", () => {
   it("a picture that is none, and goes on working", async () => {
     await using classifier = await load();
     await expect(classifier.classify(new Uint8Array(100))).rejects.toBeInstanceOf(FormatError);
+    await using strict = await load({ maxPixels: 9 });
+    await expect(strict.classify(chelsea)).rejects.toThrow("135300 pixels, expected at most 9;");
     await expect(classifier.classify(null as never)).rejects.toBeInstanceOf(FormatError);
     await expect(classifier.classify("nowhere.png")).rejects.toMatchObject({ code: "FormatError" });
     await expect(classifier.classify(chelsea, { top: 0 })).rejects.toMatchObject({ code: "ShapeError" });

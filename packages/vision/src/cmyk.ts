@@ -1,5 +1,6 @@
 /**
- * `[n, 4]` CMYK, bytes whatever holds them -> `[n, 3]` RGB, 255 being full ink: `(1 − K) − C·(1 − K)` and so on, in Pillow's integer arithmetic.
+ * `[n, 4]` CMYK, bytes whatever holds them -> `[n, 3]` RGB, 255 being full ink: `(1 − K) − C·(1 − K)` and so on, in
+ * Pillow's integer arithmetic.
  * Source: Pillow 9.4, src/libImaging/Convert.c, cmyk2rgb.
  */
 export function rgbOfCmyk(cmyk: Uint8Array | Uint16Array): Uint8Array {

@@ -1,9 +1,10 @@
 import { FormatError, UnsupportedError } from "@residual/core";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeImage } from "./decode-node.ts";
 import { imageFormatOf } from "./image-format.ts";
 import { goldenPictures, picture, sha256 } from "./testing/golden.ts";
-import { seeded } from "./testing/random.ts";
+import { randomBytes, seeded } from "./testing/random.ts";
 
 describe("Pillow's pixels, made by golden/formats/make.py", () => {
   it.each(goldenPictures)("$name", async ({ bytes, size, rgb, sha256: digest }) => {
@@ -116,6 +117,98 @@ describe("what is well formed and not read says what it is", () => {
     expect(() => imageFormatOf(bytes)).toThrow(wayOut);
   });
 });
+
+describe("uncompressed files of any size and depth give back what went in", () => {
+  const sides = { width: fc.integer({ min: 1, max: 40 }), height: fc.integer({ min: 1, max: 12 }) };
+  const pictures = fc
+    .record({ ...sides, seed: fc.nat() })
+    .map(({ width, height, seed }) => ({ width, height, data: randomBytes(width * height * 3, seed) }));
+
+  it("PPM", async () => {
+    await fc.assert(
+      fc.asyncProperty(pictures, async ({ width, height, data }) => {
+        const file = Buffer.concat([Buffer.from(`P6\n${width} ${height}\n255\n`), data]);
+        expect(await decodeImage(file)).toEqual({ width, height, data });
+      }),
+    );
+  });
+
+  it("PPM as text", async () => {
+    await fc.assert(
+      fc.asyncProperty(pictures, async ({ width, height, data }) => {
+        const file = Buffer.from(`P3 ${width} ${height} 255 ${data.join(" ")}`);
+        expect(await decodeImage(file)).toEqual({ width, height, data });
+      }),
+    );
+  });
+
+  it("BMP of 24 bits, from the bottom or from the top", async () => {
+    await fc.assert(
+      fc.asyncProperty(pictures, fc.boolean(), async ({ width, height, data }, topDown) => {
+        expect(await decodeImage(bmp24(width, height, data, topDown))).toEqual({ width, height, data });
+      }),
+    );
+  });
+
+  it("GIF with a palette of 256 colours, with and without interlacing", async () => {
+    await fc.assert(
+      fc.asyncProperty(pictures, fc.boolean(), async ({ width, height, data }, interlaced) => {
+        const indices = data.subarray(0, width * height);
+        const expected = Uint8Array.from({ length: data.length }, (_, i) => 255 - indices[Math.floor(i / 3)]!);
+        expect((await decodeImage(gif(width, height, indices, interlaced))).data).toEqual(expected);
+      }),
+    );
+  });
+});
+
+function bmp24(width: number, height: number, data: Uint8Array, topDown: boolean): Uint8Array {
+  const stride = Math.ceil((width * 3) / 4) * 4;
+  const file = Buffer.alloc(54 + stride * height);
+  file.write("BM");
+  file.writeUInt32LE(54, 10);
+  file.writeUInt32LE(40, 14);
+  file.writeInt32LE(width, 18);
+  file.writeInt32LE(topDown ? -height : height, 22);
+  file.writeUInt16LE(1, 26);
+  file.writeUInt16LE(24, 28);
+  for (let y = 0; y < height; y++) {
+    const row = topDown ? y : height - 1 - y;
+    for (let x = 0; x < width; x++) {
+      for (let colour = 0; colour < 3; colour++) {
+        file[54 + row * stride + x * 3 + 2 - colour] = data[(y * width + x) * 3 + colour]!;
+      }
+    }
+  }
+  return file;
+}
+
+/** A GIF whose colour i is the grey 255 - i. Its codes are 9 bits long: the table is cleared before they grow. */
+function gif(width: number, height: number, indices: Uint8Array, interlaced: boolean): Uint8Array {
+  const passes = [0, 4, 2, 1].map((first, pass) => ({ first, step: [8, 8, 4, 2][pass]! }));
+  const inTurn = passes.flatMap(({ first, step }) =>
+    Array.from({ length: Math.max(0, Math.ceil((height - first) / step)) }, (_, i) => first + i * step),
+  );
+  const rows = interlaced ? inTurn : Array.from({ length: height }, (_, y) => y);
+  const stream = rows.flatMap((y) => [...indices.subarray(y * width, (y + 1) * width)]);
+  const codes = [...stream.flatMap((index, i) => (i % 200 === 0 ? [256, index] : [index])), 257];
+  const bits = codes.flatMap((code) => Array.from({ length: 9 }, (_, bit) => (code >> bit) & 1));
+  const bytes = Array.from({ length: Math.ceil(bits.length / 8) }, (_, i) =>
+    Array.from({ length: 8 }, (_, bit) => (bits[i * 8 + bit] ?? 0) << bit).reduce((sum, bit) => sum + bit, 0),
+  );
+  const u16 = (value: number) => [value & 255, value >> 8];
+  const head = [...Buffer.from("GIF87a"), ...u16(width), ...u16(height), 0xf7, 0, 0];
+  const palette = Array.from({ length: 768 }, (_, i) => 255 - Math.floor(i / 3));
+  const image = [0x2c, 0, 0, 0, 0, ...u16(width), ...u16(height), interlaced ? 0x40 : 0, 8];
+  const blocks = Array.from({ length: Math.ceil(bytes.length / 255) }, (_, i) => bytes.slice(i * 255, (i + 1) * 255));
+  return Uint8Array.from([
+    ...head,
+    ...palette,
+    ...image,
+    ...blocks.flatMap((block) => [block.length, ...block]),
+    0,
+    0x3b,
+  ]);
+}
 
 describe("bounds, by the header, before any allocation", () => {
   const sized: readonly (readonly [string, () => Uint8Array])[] = [
