@@ -131,6 +131,13 @@ describe("auto", () => {
     if (warned[0]) expect(warnings[0]).toMatch(new RegExp(`^auto runs on tfjs-wasm: .*${warned[0]}`));
   });
 
+  it("warns once, though it is warmed up first", async () => {
+    const { chooser, warnings } = among({ onnx: { describe: doesNotLoad }, "tfjs-wasm": {} });
+    await chooser.warmUp();
+    await chooser.compile(small, {});
+    expect(warnings).toHaveLength(1);
+  });
+
   it("does not hide other errors", async () => {
     const broken = (): never => {
       throw new FormatError("a mistake");

@@ -64,15 +64,20 @@ export class Chooser implements Compiler {
   async choose(macs: number): Promise<ChosenBackend> {
     if (this.#source !== "auto") return this.#named(this.#source);
     const passed: Passed[] = [];
-    const order = rankBackends({ platform: this.#platform.name, macs });
-    for await (const candidate of this.#candidates(order, passed)) return this.#tell(candidate, passed);
-    throw new BackendUnavailableError(wordsOf(passed)); // not reached: the reference always works
+    return this.#tell(await this.#best(macs, passed), passed);
   }
 
   /** Begins what compiling a large network needs first, while its weights are read. */
   async warmUp(): Promise<AsyncDisposable | undefined> {
-    const chosen = await this.choose(LARGE).catch(() => undefined); // compile tells why
+    const choosing = this.#source === "auto" ? this.#best(LARGE, []) : this.#named(this.#source);
+    const chosen = await choosing.catch(() => undefined); // compile tells why
     return chosen?.backend.warmUp?.();
+  }
+
+  async #best(macs: number, passed: Passed[]): Promise<Candidate> {
+    const order = rankBackends({ platform: this.#platform.name, macs });
+    for await (const candidate of this.#candidates(order, passed)) return candidate;
+    throw new BackendUnavailableError(wordsOf(passed)); // not reached: the reference always works
   }
 
   /** Compiles a graph. Throws as `choose`, and what the backend's `compile` throws. */
