@@ -64,7 +64,7 @@ export interface Classifier<Names extends string = string> extends AsyncDisposab
   /** What people should hear, as sentences: what was guessed, and which of the weights were left out. */
   readonly notes: readonly string[];
   /** The model bound to its weights: plain data, for another backend or for `select`. */
-  readonly graph: Graph<"image", string, Names>;
+  readonly graph: Graph<"image", "logits", Names>;
   /** The model as it was compiled: tensors in, logits out. */
   readonly executable: Executable<"image", "logits", "float32">;
   /**
@@ -104,7 +104,7 @@ export interface Classifier<Names extends string = string> extends AsyncDisposab
 }
 
 export interface ClassifierParts {
-  readonly prepared: Prepared;
+  readonly prepared: Omit<Prepared, "graph"> & { readonly graph: Graph<"image", "logits"> };
   readonly preprocessing: Preprocessing;
   readonly backend: UsedBackend;
   readonly executable: Executable<"image", "logits">;
@@ -129,7 +129,7 @@ export class ModelClassifier implements Classifier {
   readonly preprocessing: Preprocessing;
   readonly labels: readonly string[] | undefined;
   readonly notes: readonly string[];
-  readonly graph: Graph<"image">;
+  readonly graph: Graph<"image", "logits">;
   readonly executable: Executable<"image", "logits", "float32">;
   readonly #parts: ClassifierParts;
   readonly #features = new Map<string, Promise<Executable<"image">>>();

@@ -80,13 +80,19 @@ export async function loadOn(platform: Platform, options: LoadOptions = {}): Pro
   const isolation = options.isolation ?? ((await needsProcess(source, platform)) ? "process" : "none");
   const compiler =
     isolation === "process" ? await platform.inChildProcess(source, options) : new Chooser(source, options, platform);
-  const { prepared, executable, backend, description, reason } = await prepareWith(compiler, options, (found) => {
-    checkLogits(found.graph);
-    knownPreprocessing(found);
-    return select(found.graph, ["logits"]);
-  });
+  const { prepared, executable, backend, description, reason } = await prepareWith(
+    compiler,
+    options,
+    ({ graph, ...found }) => {
+      checkLogits(graph);
+      knownPreprocessing(found);
+      return select(graph, ["logits"]);
+    },
+  );
+  const { graph } = prepared;
+  checkLogits(graph);
   return new ModelClassifier({
-    prepared,
+    prepared: { ...prepared, graph },
     preprocessing: knownPreprocessing(prepared),
     backend: { name: backend.name, reason, ...description },
     executable,

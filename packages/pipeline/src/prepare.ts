@@ -44,9 +44,11 @@ function withOtherModels(error: WeightsError, { model, recordedModel, tensors }:
 }
 
 /** Throws OptionError for a model that ends before its classes, where they are what is asked for. */
-export function checkLogits({ name, outputs }: Graph): void {
-  if (!("logits" in outputs))
-    throw new OptionError(`${name} has no logits to predict a class from; choose another model`);
+export function checkLogits<In extends string, Names extends string>(
+  graph: Graph<In, string, Names>,
+): asserts graph is Graph<In, "logits", Names> {
+  if (!("logits" in graph.outputs))
+    throw new OptionError(`${graph.name} has no logits to predict a class from; choose another model`);
 }
 
 /** The preprocessing of a model whose input is a picture. Throws OptionError where it is not known. */

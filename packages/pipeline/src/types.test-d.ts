@@ -1,5 +1,5 @@
 /** What the compiler must know, checked by `tsc`: each line under an expect-error has to be refused. */
-import type { Tensor } from "@residual/core";
+import { select, type Tensor } from "@residual/core";
 import { load } from "./index.ts";
 
 const classifier = await load({ model: "resnet50", weights: "r50.safetensors" });
@@ -13,6 +13,11 @@ await classifier.features("layr3", "cat.png");
 await classifier.features(["layer5"], "cat.png");
 // @ts-expect-error: layer1 was not asked for
 (await classifier.features(["avgpool"], "cat.png")).layer1;
+
+select(classifier.graph, ["logits", "layer2"]);
+// @ts-expect-error: the graph has no such stage
+select(classifier.graph, ["layr2"]);
+classifier.graph.outputs.logits satisfies object;
 
 const { logits } = await classifier.executable.run({
   image: { dtype: "float32", shape: [], data: new Float32Array() },
