@@ -2,6 +2,7 @@ import { BackendUnavailableError, DeviceLostError } from "@residual/core";
 import { dialectOf, type EngineName, packageOf, VERSION } from "./dialects.ts";
 import type { Engine, Opened } from "./engine.ts";
 import type { EngineOptions } from "./options.ts";
+import { packages } from "./packages.ts";
 import {
   type EngineInstance,
   importEngine,
@@ -89,11 +90,7 @@ export async function openBest(options: EngineOptions): Promise<Engine> {
 async function openCpu({ tf: given }: EngineOptions): Promise<Opened> {
   const tf = await loadCore(given, packageOf("cpu"));
   if (!(given && tf.engine().registryFactory.cpu))
-    await importEngine(
-      tf,
-      packageOf("cpu"),
-      () => import(/* webpackIgnore: true */ "@tensorflow/tfjs-backend-cpu"), // as in wasm.ts
-    );
+    await importEngine(tf, packageOf("cpu"), packages["@tensorflow/tfjs-backend-cpu"]);
   const isNew = tf.engine().registry.cpu === undefined;
   const instance = tf.engine().findBackend("cpu");
   if (isNew) Object.assign(instance, { firstUse: false }); // else it greets on stderr
@@ -104,11 +101,7 @@ async function openCpu({ tf: given }: EngineOptions): Promise<Opened> {
 async function openWebgl({ tf: given }: EngineOptions): Promise<Opened> {
   const tf = await loadCore(given, packageOf("webgl"));
   if (!(given && tf.engine().registryFactory.webgl))
-    await importEngine(
-      tf,
-      packageOf("webgl"),
-      () => import(/* webpackIgnore: true */ "@tensorflow/tfjs-backend-webgl"), // as in wasm.ts
-    );
+    await importEngine(tf, packageOf("webgl"), packages["@tensorflow/tfjs-backend-webgl"]);
   const instance = tf.engine().findBackend("webgl") as
     | (EngineInstance & { readonly gpgpu: { readonly gl: Gl } })
     | null;

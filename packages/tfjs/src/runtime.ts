@@ -2,6 +2,7 @@
 import { BackendUnavailableError } from "@residual/core";
 import { packagesFor, VERSION } from "./dialects.ts";
 import type { TensorFlowCore } from "./options.ts";
+import { packages } from "./packages.ts";
 
 /** tfjs-core, or what holds all of it: `@tensorflow/tfjs`, `@tensorflow/tfjs-node`. */
 export type TensorFlow = typeof import("@tensorflow/tfjs-core");
@@ -88,11 +89,7 @@ export function isRegistered({ tf, registered, instance }: Registered): boolean 
 export async function loadCore(given?: TensorFlowCore, enginePackage?: string): Promise<TensorFlow> {
   const tf =
     (given as TensorFlow | undefined) ??
-    (await load(
-      "@tensorflow/tfjs-core",
-      () => import(/* webpackIgnore: true */ "@tensorflow/tfjs-core"),
-      enginePackage,
-    ));
+    (await load("@tensorflow/tfjs-core", packages["@tensorflow/tfjs-core"], enginePackage));
   checkVersion("@tensorflow/tfjs-core", tf.version_core);
   // All copies share what the first one keeps on globalThis, and none knows the others' classes.
   if (Object.getPrototypeOf(tf.env()) === tf.Environment.prototype) return tf;

@@ -1,6 +1,7 @@
 import { BackendUnavailableError } from "@residual/core";
 import type { Opened } from "./engine.ts";
 import type { EngineOptions } from "./options.ts";
+import { packages } from "./packages.ts";
 import {
   type EngineInstance,
   importEngine,
@@ -13,9 +14,6 @@ import {
 } from "./runtime.ts";
 
 const PACKAGE = "@tensorflow/tfjs-backend-wasm";
-
-// To webpack a package that is not installed is an error, whatever happens at run time.
-const importPackage = () => import(/* webpackIgnore: true */ "@tensorflow/tfjs-backend-wasm");
 
 /** The part of the engine that tfjs does not declare. */
 type WasmInstance = EngineInstance & {
@@ -32,7 +30,7 @@ type WasmInstance = EngineInstance & {
 export async function openWasm({ tf: given, wasmPaths }: EngineOptions): Promise<Opened> {
   const tf = await loadCore(given, PACKAGE);
   const isThere = given && wasmPaths === undefined && tf.engine().registryFactory.wasm;
-  const imported = isThere ? undefined : await importEngine(tf, PACKAGE, importPackage);
+  const imported = isThere ? undefined : await importEngine(tf, PACKAGE, packages[PACKAGE]);
   const instance = (await instanceOf(tf, wasmPaths, imported?.setWasmPaths)) as WasmInstance;
   const held = (tensor: object) => instance.dataIdMap.get((tensor as { dataId: object }).dataId);
   return {

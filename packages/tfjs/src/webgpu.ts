@@ -8,6 +8,7 @@ import {
 } from "@residual/kit/gpu";
 import type { Opened } from "./engine.ts";
 import type { EngineOptions, GpuSource } from "./options.ts";
+import { packages } from "./packages.ts";
 import { importEngine, loadCore, register, type TensorFlow } from "./runtime.ts";
 
 const PACKAGE = "@tensorflow/tfjs-backend-webgpu";
@@ -29,11 +30,7 @@ let count = 0;
  */
 export async function openWebgpu({ tf: given, gpu }: EngineOptions): Promise<Opened> {
   const tf = await loadCore(given, PACKAGE);
-  const { WebGPUBackend } = await importEngine(
-    tf,
-    PACKAGE,
-    () => import(/* webpackIgnore: true */ "@tensorflow/tfjs-backend-webgpu"),
-  );
+  const { WebGPUBackend } = await importEngine(tf, PACKAGE, packages[PACKAGE]);
   const source = gpu ?? (await ownGpu());
   const known = opened.get(source);
   if (known) return known;
