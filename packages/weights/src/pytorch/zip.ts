@@ -1,8 +1,8 @@
 import { UnsupportedError } from "@residual/core";
-import { unzipRaw, type ZipEntry } from "unzipit";
 import type { Saved } from "./legacy.ts";
 import { type Failures, type TorchStorage, torchUnpickler } from "./objects.ts";
 import type { RandomAccess } from "./random-access.ts";
+import { type Member, offsetOf, type ReadRange, readDirectory } from "./zip-directory.ts";
 
 /** The longest pickle that is read, in bytes: it names tensors, and holds none. */
 const LONGEST_PICKLE = 64 << 20;
@@ -29,72 +29,56 @@ export async function readZip(file: RandomAccess, refuse: Failures["refuse"]): P
   return { root, offsets: new Map(offsets) };
 }
 
-/** A member's bytes, as a place in the archive: unzipit gives it out where its reader has Blobs. */
-class Place extends Blob {
-  readonly offset: number;
-
-  constructor(offset: number) {
-    super([]);
-    this.offset = offset;
-  }
-}
-
 /** A zip of torch.save. All members lie in one folder, which is called as the file was at first. */
 class Archive {
-  readonly #file: RandomAccess;
-  readonly #members: ReadonlyMap<string, ZipEntry>;
+  readonly #size: number;
+  readonly #read: ReadRange;
+  readonly #members: ReadonlyMap<string, Member>;
   readonly #refuse: Failures["refuse"];
 
-  private constructor(file: RandomAccess, members: ReadonlyMap<string, ZipEntry>, refuse: Failures["refuse"]) {
-    this.#file = file;
+  private constructor(size: number, read: ReadRange, members: ReadonlyMap<string, Member>, refuse: Failures["refuse"]) {
+    this.#size = size;
+    this.#read = read;
     this.#members = members;
     this.#refuse = refuse;
   }
 
   static async open(file: RandomAccess, refuse: Failures["refuse"]): Promise<Archive> {
-    const reader = {
-      getLength: async () => file.size,
-      read: (offset: number, size: number) => within(file, offset, size, refuse),
-      sliceAsBlob: async (offset: number) => new Place(offset),
+    const read: ReadRange = async (offset, size) => {
+      if (!(offset >= 0 && offset + size <= file.size))
+        refuse(`its zip reaches to byte ${offset + size} of ${file.size}`);
+      return file.read(offset, size);
     };
-    const { entries } = await unzipRaw(reader).catch((cause: unknown) => refuse(messageOf(cause)));
+    const entries = await readDirectory(file.size, read, refuse);
     const pickle = entries.find(({ name }) => name.endsWith("/data.pkl"));
     const folder = pickle?.name.slice(0, -"data.pkl".length) ?? "";
     const inFolder = entries.filter(({ name }) => name.startsWith(folder));
     const members = new Map(inFolder.map((entry) => [entry.name.slice(folder.length), entry]));
     if (members.size < inFolder.length) refuse("two members of its zip have one name");
-    return new Archive(file, members, refuse);
+    return new Archive(file.size, read, members, refuse);
   }
 
   /** Where a member's bytes begin in the file. An empty one lies at its end. */
   async offset(name: string): Promise<number> {
-    const entry = this.#members.get(name) ?? this.#refuse(`its zip lacks ${JSON.stringify(name.slice(0, 100))}`);
-    if (entry.compressionMethod !== 0)
+    const member = this.#members.get(name) ?? this.#refuse(`its zip lacks ${JSON.stringify(name.slice(0, 100))}`);
+    if (!member.isStored)
       throw new UnsupportedError("its zip is compressed, which torch.save never does; save it again with torch.save");
-    if (entry.size === 0) return this.#file.size;
-    const place = await entry.blob().catch((cause: unknown) => this.#refuse(messageOf(cause)));
-    return (place as Place).offset;
+    if (member.size === 0) return this.#size;
+    const offset = await offsetOf(member, this.#read, this.#refuse);
+    if (offset + member.size > this.#size)
+      this.#refuse(`its zip reaches to byte ${offset + member.size} of ${this.#size}`);
+    return offset;
   }
 
   async bytes(name: string, most: number): Promise<Uint8Array | undefined> {
     const size = this.#members.get(name)?.size;
     if (size === undefined) return undefined;
     if (size > most) this.#refuse(`its ${name} has ${size} bytes, expected at most ${most}`);
-    return within(this.#file, await this.offset(name), size, this.#refuse);
+    return this.#read(await this.offset(name), size);
   }
 
   async text(name: string): Promise<string | undefined> {
     const bytes = await this.bytes(name, 100);
     return bytes && new TextDecoder().decode(bytes);
   }
-}
-
-async function within(file: RandomAccess, offset: number, size: number, refuse: Failures["refuse"]) {
-  if (!(offset >= 0 && offset + size <= file.size)) refuse(`its zip reaches to byte ${offset + size} of ${file.size}`);
-  // unzipit asks for memory of its own kind; none of it is shared
-  return (await file.read(offset, size)) as Uint8Array<ArrayBuffer>;
-}
-
-function messageOf(cause: unknown): string {
-  return `its zip cannot be read (${cause instanceof Error ? cause.message : String(cause)})`;
 }

@@ -1,0 +1,127 @@
+/** A file within a zip. */
+export interface Member {
+  readonly name: string;
+  /** In bytes, as it lies in the archive. */
+  readonly size: number;
+  /** Whether its bytes lie there as they are, neither compressed nor encrypted. */
+  readonly isStored: boolean;
+  /** Where its local header begins, in bytes. The header is followed by the member. */
+  readonly header: number;
+}
+
+/** Reads `size` bytes from `offset` on; refuses what does not lie in the file. */
+export type ReadRange = (offset: number, size: number) => Promise<Uint8Array>;
+type Refuse = (message: string) => never;
+
+/** Signatures of records. */
+const END = 0x06054b50;
+const END_64 = 0x06064b50;
+const LOCATOR_64 = 0x07064b50;
+const MEMBER = 0x02014b50;
+const LOCAL = 0x04034b50;
+/** Sizes of records without what varies, in bytes. */
+const END_SIZE = 22;
+const LOCATOR_SIZE = 20;
+const MEMBER_SIZE = 46;
+const LOCAL_SIZE = 30;
+/** What a field of 32 bits says where one of 64 bits has its value. */
+const IN_64 = 0xffff_ffff;
+
+/**
+ * The members that a zip's central directory lists, zip64 included. Source: PKWARE's APPNOTE 6.3.10, sections 4.3 and
+ * 4.5.3. Calls `refuse` for what is no zip, or a damaged one.
+ */
+export async function readDirectory(size: number, read: ReadRange, refuse: Refuse): Promise<readonly Member[]> {
+  const place = await locate(size, read, refuse);
+  const bytes = await read(place.offset, place.size);
+  const view = viewOf(bytes);
+  const members: Member[] = [];
+  for (let at = 0; members.length < place.count; ) {
+    if (at + MEMBER_SIZE > bytes.length || view.getUint32(at, true) !== MEMBER)
+      refuse(`its zip lists ${members.length} of ${place.count} members`);
+    const [name, extra, comment] = [28, 30, 32].map((field) => view.getUint16(at + field, true)) as [
+      number,
+      number,
+      number,
+    ];
+    const next = at + MEMBER_SIZE + name + extra + comment;
+    if (next > bytes.length) refuse(`its zip lists ${members.length} of ${place.count} members`);
+    const fields = [24, 20, 42].map((field) => view.getUint32(at + field, true)); // size, size compressed, header
+    const extraAt = at + MEMBER_SIZE + name;
+    const [whole, stored, header] = widened(fields, viewOf(bytes.subarray(extraAt, extraAt + extra)), refuse);
+    members.push({
+      name: new TextDecoder().decode(bytes.subarray(at + MEMBER_SIZE, extraAt)),
+      size: stored!,
+      isStored: view.getUint16(at + 10, true) === 0 && whole === stored && (view.getUint16(at + 8, true) & 1) === 0,
+      header: header!,
+    });
+    at = next;
+  }
+  return members;
+}
+
+/** Where a member's bytes begin: behind its local header. */
+export async function offsetOf({ name, header }: Member, read: ReadRange, refuse: Refuse): Promise<number> {
+  const view = viewOf(await read(header, LOCAL_SIZE));
+  if (view.getUint32(0, true) !== LOCAL)
+    refuse(`its zip has no member ${JSON.stringify(name.slice(0, 100))} where it says`);
+  return header + LOCAL_SIZE + view.getUint16(26, true) + view.getUint16(28, true);
+}
+
+interface Place {
+  readonly offset: number;
+  readonly size: number;
+  readonly count: number;
+}
+
+/** Where the central directory lies: the record at the file's end says it, before a comment of at most 65,535 bytes. */
+async function locate(size: number, read: ReadRange, refuse: Refuse): Promise<Place> {
+  const length = Math.min(size, END_SIZE + 0xffff);
+  const tail = viewOf(await read(size - length, length));
+  for (let at = length - END_SIZE; at >= 0; at--) {
+    if (tail.getUint32(at, true) !== END || at + END_SIZE + tail.getUint16(at + 20, true) !== length) continue;
+    const place = {
+      count: tail.getUint16(at + 10, true),
+      size: tail.getUint32(at + 12, true),
+      offset: tail.getUint32(at + 16, true),
+    };
+    const isWide = place.count === 0xffff || place.size === IN_64 || place.offset === IN_64;
+    return isWide ? locate64(size - length + at, read, refuse) : place;
+  }
+  return refuse("its zip has no end: the file is cut off, or something else");
+}
+
+async function locate64(end: number, read: ReadRange, refuse: Refuse): Promise<Place> {
+  const locator = viewOf(await read(end - LOCATOR_SIZE, LOCATOR_SIZE));
+  if (locator.getUint32(0, true) !== LOCATOR_64) refuse("its zip lacks the locator of zip64");
+  const record = viewOf(await read(wide(locator, 8, refuse), 56));
+  if (record.getUint32(0, true) !== END_64) refuse("its zip lacks the end of zip64");
+  return { count: wide(record, 32, refuse), size: wide(record, 40, refuse), offset: wide(record, 48, refuse) };
+}
+
+/** Fields of 32 bits, those that say so replaced by the next ones of 64 bits in the extra field 1. */
+function widened(fields: readonly number[], extra: DataView, refuse: Refuse): readonly number[] {
+  if (!fields.includes(IN_64)) return fields;
+  for (let at = 0; at + 4 <= extra.byteLength; at += 4 + extra.getUint16(at + 2, true)) {
+    if (extra.getUint16(at, true) !== 1) continue;
+    const end = Math.min(extra.byteLength, at + 4 + extra.getUint16(at + 2, true));
+    let from = at + 4;
+    return fields.map((field) => {
+      if (field !== IN_64) return field;
+      if (from + 8 > end) refuse("its zip lacks a size of zip64");
+      from += 8;
+      return wide(extra, from - 8, refuse);
+    });
+  }
+  return refuse("its zip lacks the sizes of zip64");
+}
+
+function wide(view: DataView, at: number, refuse: Refuse): number {
+  const value = view.getBigUint64(at, true);
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) refuse(`its zip reaches to byte ${value}`);
+  return Number(value);
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}
