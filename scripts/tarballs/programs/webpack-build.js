@@ -15,7 +15,7 @@ webpack(
   (error, stats) => {
     if (error) throw error;
     const { errors, warnings } = stats.toJson({ errors: true, warnings: true });
-    for (const { message } of [...errors, ...warnings]) console.error(message);
+    for (const { message, moduleName } of [...errors, ...warnings]) console.error(`${moduleName}: ${message}`);
     if (errors.length + warnings.length === 0) console.log("built");
   },
 );
