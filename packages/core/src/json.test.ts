@@ -181,14 +181,14 @@ describe("without its numbers", () => {
 /** JSON with one of its parts, however deep, replaced, removed, doubled or renamed. */
 function changed(json: unknown, value: unknown, next: (below: number) => number): unknown {
   if (typeof json !== "object" || json === null || Object.keys(json).length === 0) return value;
-  const entries = Object.entries(json);
+  const entries: [string, unknown][] = Object.entries(json);
   const at = next(entries.length);
   const [key, old] = entries[at]!;
   const deeper = typeof old === "object" && old !== null && next(8) > 0;
   if (deeper) {
     entries[at] = [key, changed(old, value, next)];
   } else {
-    const another: [string, unknown][][] = [
+    const another: (typeof entries)[] = [
       [[key, value]],
       [],
       [entries[next(entries.length)]!, [key, old]],

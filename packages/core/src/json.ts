@@ -202,7 +202,8 @@ function isDType(value: unknown): boolean {
 /** Sizes from 1 on, so many that a number counts the elements; of an input's, the first may be open. */
 function isShape(shape: unknown, mayBeOpen: boolean): boolean {
   if (!Array.isArray(shape)) return false;
-  const sizes: readonly unknown[] = [...shape].slice(mayBeOpen && shape[0] === "N" ? 1 : 0);
+  const given = Array.from<unknown>(shape); // without holes
+  const sizes = given.slice(mayBeOpen && given[0] === "N" ? 1 : 0);
   const areSizes = (each: readonly unknown[]): each is readonly number[] =>
     each.every((size) => Number.isSafeInteger(size) && (size as number) >= 1);
   return areSizes(sizes) && Number.isSafeInteger(sizeOf(sizes));

@@ -39,7 +39,7 @@ type KindOf<Value extends Attribute> = Value extends boolean
       : "pair";
 
 /** The kind of each attribute. */
-export type AttributeKinds<Canonical extends Attributes> = { readonly [K in keyof Canonical]: KindOf<Canonical[K]> };
+type AttributeKinds<Canonical extends Attributes> = { readonly [K in keyof Canonical]: KindOf<Canonical[K]> };
 
 /** What every op states, however it is computed. */
 interface OpDeclaration<

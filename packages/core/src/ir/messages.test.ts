@@ -36,7 +36,7 @@ describe("shortList", () => {
 
 it("a shape of millions of axes is a short text", () => {
   expect(formatShape(["N", 3, 224, 224])).toBe("N×3×224×224");
-  expect(formatShape(new Array(2_000_000).fill(1))).toBe("1×1×1×1×1×1×1×1×1×1×… and 1,999,990 more");
+  expect(formatShape(Array.from({ length: 2_000_000 }, () => 1))).toBe("1×1×1×1×1×1×1×1×1×1×… and 1,999,990 more");
 });
 
 describe("errors", () => {
