@@ -246,7 +246,8 @@ describe("sharp", () => {
       "- Ensure optional dependencies can be installed:\n    npm install --include=optional sharp\n";
     const { error, described } = await failing(new Error(words));
     expect(error).toMatchObject({ code: "BackendUnavailableError" });
-    expect(error.message).toContain("is installed but does not load");
+    expect(error.message).toContain("is installed but does not load (Could not load");
+    expect(error.message).toContain("Possible solutions: Ensure optional");
     expect(error.message).toContain(
       `npm install --os=${process.platform} --cpu=${process.arch} --include=optional sharp`,
     );

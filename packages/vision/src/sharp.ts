@@ -126,7 +126,13 @@ function reasonOf(cause: unknown): string {
   const isAbsent = (cause as { code?: unknown } | null)?.code === "ERR_MODULE_NOT_FOUND" && /'sharp'/.test(message);
   if (isAbsent) return "sharp, which decodes images in Node, is not installed; npm install sharp";
   const { platform, arch } = process;
-  const words = shown(message.trim().replaceAll(/\s*\n[\s-]*/g, "; "), 500);
+  const words = shown(
+    message
+      .trim()
+      .replaceAll(/\s*\n[\s-]*/g, "; ")
+      .replaceAll(":;", ":"),
+    500,
+  );
   const way = `npm install --os=${platform} --cpu=${arch} --include=optional sharp`;
   return `sharp, which decodes images in Node, is installed but does not load (${words}); ${way}`;
 }
