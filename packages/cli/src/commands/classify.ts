@@ -65,8 +65,9 @@ export function classifyCommand({ signal }: Context): Command {
       await classifyAll(classifier, pictures, { ...options, signal, bar });
       bar.end();
       for (const note of notes) remark(note);
-      remark(origin(classifier, backend));
+      remark(origin(classifier));
       remark(knowledge(classifier));
+      if (backend === "auto") remark(`auto took ${classifier.backend.name}: ${classifier.backend.reason}`);
     } finally {
       bar.end();
     }
@@ -113,10 +114,8 @@ function readable(pictures: readonly Named[]): readonly Picture[] {
   return pictures.filter((picture) => !("error" in picture)).map(({ name }) => pictureNamed(name));
 }
 
-function origin({ model, weights, backend }: Classifier, asked: string): string {
-  const { name, library, version, device, reason } = backend;
-  const why = asked === "auto" ? `: ${reason}` : "";
-  return `${model} with ${weights}, on ${name} (${library} ${version}, ${device})${why}`;
+function origin({ model, weights, backend }: Classifier): string {
+  return `${model} with ${weights}, on ${backend.name} (${backend.library} ${backend.version}, ${backend.device})`;
 }
 
 /** `10 classes: airplane … truck`: nothing else can be an answer. */
