@@ -40,6 +40,37 @@ describe("without a GPU", () => {
   });
 });
 
+describe("a GPU that fails", () => {
+  const info = { vendor: "none", architecture: "", device: "", description: "a GPU that is busy" };
+  const broken = () => Promise.reject(new DOMException("", "OperationError"));
+  const adapter = { features: new Set(), info, limits: {}, requestDevice: broken };
+  const sources: readonly (readonly [string, () => Promise<unknown>, RegExp])[] = [
+    ["to look for an adapter", broken, /looking for a GPU adapter failed/],
+    [
+      "to look for one, at once",
+      () => {
+        throw new TypeError("no");
+      },
+      /looking for a GPU adapter failed/,
+    ],
+    ["to give a device", async () => adapter, /a GPU that is busy gives no device .*try again/],
+  ];
+  it.each(sources)("%s is unavailable, and is asked again", async (_, fail, words) => {
+    let asked = 0;
+    const requestAdapter = () => {
+      asked++;
+      return fail();
+    };
+    const backend = webgpu({ gpu: { requestAdapter } as unknown as GPU });
+    for (let time = 1; time <= 2; time++) {
+      const error: unknown = await backend.compile(small()).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: "BackendUnavailableError" });
+      expect(String(error)).toMatch(words);
+      expect(asked).toBe(time);
+    }
+  });
+});
+
 it("float16 is refused by an adapter without shader-f16, by name", async () => {
   const info = { vendor: "none", architecture: "", device: "", description: "an old GPU" };
   const gpu = { requestAdapter: async () => ({ features: new Set(), info, limits: {} }) } as unknown as GPU;
