@@ -6,7 +6,7 @@ import sharp from "sharp";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import type { DecodeOptions } from "./decode.ts";
 import { decodeImage } from "./decode-node.ts";
-import { describePictures } from "./sharp.ts";
+import { describePictures, whyMissing } from "./sharp.ts";
 import { goldenBytes, goldenCases, goldenPath, sha256 } from "./testing/golden.ts";
 import { png } from "./testing/png.ts";
 import { randomBytes, seeded } from "./testing/random.ts";
@@ -240,14 +240,24 @@ describe("sharp", () => {
   };
   const identity = (thrown: unknown) => thrown;
 
-  it("that does not load is an error in its own words, with the way out, and so described", async () => {
+  it("whose binary is missing is told in its own words, on one line; one that is absent otherwise", () => {
     const words =
       'Could not load the "sharp" module using the linux-x64 runtime\nPossible solutions:\n' +
       "- Ensure optional dependencies can be installed:\n    npm install --include=optional sharp\n";
-    const { error, described } = await failing(new Error(words));
+    expect(whyMissing(new Error(words))).toContain(
+      'is installed but does not load (Could not load the "sharp" module using the linux-x64 runtime; Possible ' +
+        "solutions: Ensure optional dependencies can be installed: npm install --include=optional sharp); npm install --os=",
+    );
+    const absent = Object.assign(new Error("Cannot find package 'sharp' imported from /a.js"), {
+      code: "ERR_MODULE_NOT_FOUND",
+    });
+    expect(whyMissing(absent)).toBe("sharp, which decodes images in Node, is not installed; npm install sharp");
+  });
+
+  it("that does not load is an error with the way out, and so described", async () => {
+    const { error, described } = await failing(new Error("no binary for this platform"));
     expect(error).toMatchObject({ code: "BackendUnavailableError" });
-    expect(error.message).toContain("is installed but does not load (Could not load");
-    expect(error.message).toContain("Possible solutions: Ensure optional");
+    expect(error.message).toContain("is installed but does not load");
     expect(error.message).toContain(
       `npm install --os=${process.platform} --cpu=${process.arch} --include=optional sharp`,
     );

@@ -113,7 +113,7 @@ async function loadSharp(): Promise<typeof import("sharp")> {
   try {
     return await import("sharp");
   } catch (cause) {
-    throw new BackendUnavailableError(reasonOf(cause), { cause });
+    throw new BackendUnavailableError(whyMissing(cause), { cause });
   }
 }
 
@@ -121,7 +121,7 @@ async function loadSharp(): Promise<typeof import("sharp")> {
  * sharp is absent, or it is there and its binary for this platform is not: the commonest trouble there is, for which
  * sharp has words of its own.
  */
-function reasonOf(cause: unknown): string {
+export function whyMissing(cause: unknown): string {
   const message = cause instanceof Error ? cause.message : String(cause);
   const isAbsent = (cause as { code?: unknown } | null)?.code === "ERR_MODULE_NOT_FOUND" && /'sharp'/.test(message);
   if (isAbsent) return "sharp, which decodes images in Node, is not installed; npm install sharp";
