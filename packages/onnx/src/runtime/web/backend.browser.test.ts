@@ -61,7 +61,7 @@ describe("in a browser", () => {
     const x = input("x", [1, 3]);
     const weight = constant("w", tensor([1, 3], [1, 2, 3]));
     const model = graph({ name: "small", inputs: { x }, outputs: { y: ops.linear({ x, weight }) } });
-    const text = new TextDecoder("latin1").decode((await toOnnx(model)).model);
+    const text = new TextDecoder("latin1").decode((await toOnnx(model, { external: "w.bin" })).model);
     // printf '\0\0\x80\x3f\0\0\0\x40\0\0\x40\x40' | sha256sum
     expect(text).toContain("8e628779e6a74ee0b36991c10158f63cafec7d340ad4e075592502c8708524dd");
     expect(formatModel(lowerToOnnx(model))).toMatch(/^small \(x: 1×3\) -> \(y: 1×1\)\n/);
