@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FormatError, isTensor, ResidualError, readTensor, type Tensor, UnsupportedError } from "@residual/core";
+import { FormatError, isTensor, ResidualError, readTensor, UnsupportedError } from "@residual/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readWeights } from "../read-weights.ts";
 import { pick, randomFrom } from "../testing/random.ts";
@@ -21,7 +21,7 @@ afterAll(() => rm(folder, { recursive: true }));
 async function bitsOf({ tensors }: Weights): Promise<unknown> {
   const read = new Map<string, unknown>();
   for (const [name, source] of tensors) {
-    const { dtype, shape, data } = (await readTensor(source)) as Tensor;
+    const { dtype, shape, data } = await readTensor(source);
     read.set(name, [dtype, shape, Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("hex")]);
   }
   return new Map([...read].sort(([a], [b]) => (a < b ? -1 : 1)));

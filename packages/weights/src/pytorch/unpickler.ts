@@ -67,7 +67,7 @@ export class Unpickler {
     this.#memo = new Map();
     for (;;) {
       const opcode = this.#byte();
-      if (opcode === STOP) return this.#pop();
+      if (opcode === STOP) return this.pop();
       const run = opcodes.get(opcode);
       if (!run) this.#fail(`found 0x${opcode.toString(16).padStart(2, "0")}, which is no opcode of a pickle`, -1);
       run(this);
@@ -80,12 +80,6 @@ export class Unpickler {
     this.#stack.push(value);
   }
 
-  #pop(): Pickled {
-    const value = this.#stack.pop();
-    if (value === undefined || value === MARK) this.#fail("a value is missing");
-    return value as Pickled;
-  }
-
   /** The values down to the last mark, which goes as well. */
   popMark(): Pickled[] {
     const mark = this.#stack.lastIndexOf(MARK);
@@ -96,7 +90,9 @@ export class Unpickler {
   }
 
   pop(): Pickled {
-    return this.#pop();
+    const value = this.#stack.pop();
+    if (value === undefined || value === MARK) this.#fail("a value is missing");
+    return value;
   }
 
   /** Takes away a value, or a mark. */
@@ -107,15 +103,15 @@ export class Unpickler {
   top(): Pickled {
     const value = this.#stack.at(-1);
     if (value === undefined || value === MARK) this.#fail("a value is missing");
-    return value as Pickled;
+    return value;
   }
 
   popMany(count: number): Pickled[] {
-    return Array.from({ length: count }, () => this.#pop()).reverse();
+    return Array.from({ length: count }, () => this.pop()).reverse();
   }
 
   popArray(what: string): Pickled[] {
-    const value = this.#pop();
+    const value = this.pop();
     return Array.isArray(value) ? (value as Pickled[]) : this.#fail(`found ${nameOf(value)}, expected ${what}`);
   }
 
@@ -149,9 +145,10 @@ export class Unpickler {
   }
 
   global(module: Pickled, name: Pickled): void {
-    const found = this.#options.globals.get(`${String(module)}.${String(name)}`);
+    if (typeof module !== "string" || typeof name !== "string") this.#fail("a name in it is not text");
+    const found = this.#options.globals.get(`${module}.${name}`);
     if (found) this.push("value" in found ? found.value : found);
-    else refuseGlobal(`${String(module)}.${String(name)}`);
+    else refuseGlobal(`${module}.${name}`);
   }
 
   call(callee: Pickled, args: readonly Pickled[]): void {
@@ -161,7 +158,7 @@ export class Unpickler {
 
   /** Gives an object its state. A dictionary that is an object's attributes is passed over: they hold no weights. */
   build(): void {
-    const state = this.#pop();
+    const state = this.pop();
     const object = this.top();
     if (object instanceof PickledObject) object.state = state;
   }
