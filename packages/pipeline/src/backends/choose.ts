@@ -47,11 +47,11 @@ export class Chooser implements Compiler {
   constructor(source: BackendSource, options: BackendOptions, platform: Platform, create = createBackend) {
     checkThreads(options);
     this.#source = source;
-    this.#options = options;
+    this.#options = { ...options, onWarning: options.onWarning ?? platform.warn };
     this.#platform = platform;
     const created = new Map<BackendName, Promise<Backend>>();
     this.#create = (name) => {
-      const backend = created.get(name) ?? create(name, options, platform);
+      const backend = created.get(name) ?? create(name, this.#options, platform);
       created.set(name, backend);
       return backend;
     };
@@ -165,8 +165,7 @@ export class Chooser implements Compiler {
     const faults = passed.flatMap(({ fault }) => fault ?? []);
     const advice = name === "reference" ? [await this.#advice()] : [];
     if (faults.length + advice.length > 0) {
-      const warn = this.#options.onWarning ?? this.#platform.warn;
-      warn(`auto runs on ${name}: ${[...new Set(faults), ...advice].join("; ")}`);
+      this.#options.onWarning?.(`auto runs on ${name}: ${[...new Set(faults), ...advice].join("; ")}`);
     }
     return { backend, description, reason: `${because}${passed.length > 0 ? ` (${wordsOf(passed)})` : ""}` };
   }

@@ -7,8 +7,8 @@ export interface BackendOptions {
    */
   readonly wasmPaths?: { readonly tfjs?: string | undefined; readonly onnx?: string | undefined } | undefined;
   /**
-   * Is told, in words for people, what makes a backend slower than it could be. Where not given, `load` warns as the
-   * platform does: by `process.emitWarning` in Node, by `console.warn` in browsers.
+   * Is told, in words for people, what makes a backend slower than it could be. Where not given, warnings go where the
+   * platform's do: by `process.emitWarning` in Node, by `console.warn` in browsers.
    */
   readonly onWarning?: ((message: string) => void) | undefined;
 }

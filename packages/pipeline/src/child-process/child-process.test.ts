@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -166,6 +167,17 @@ describe("load in a child process", () => {
     expect(await classifier.features("avgpool", picture)).toEqual(await here.features("avgpool", picture));
     await classifier.dispose();
     await eventually(() => started().length === 0);
+  });
+
+  it("warns as the platform does where nobody asked to be told", async () => {
+    writeFileSync(
+      folder.in("slow.mjs"),
+      `import { reference } from "@residual/core";
+       export default ({ onWarning }) => { onWarning("it is slow"); return reference; };`,
+    );
+    const warned = once(process, "warning");
+    await using _ = await load({ isolation: "process", backend: folder.in("slow.mjs") });
+    expect(await warned).toEqual([expect.objectContaining({ name: "ResidualWarning", message: "it is slow" })]);
   });
 
   it("leaves no process where it fails", async () => {

@@ -27,7 +27,7 @@ export const node: Platform = {
   },
   async inChildProcess(backend, options) {
     const { ChildCompiler } = await import("../child-process/backend.ts");
-    return new ChildCompiler(backend, options);
+    return new ChildCompiler(backend, { ...options, onWarning: options.onWarning ?? node.warn });
   },
   warn: (message) => process.emitWarning(message, "ResidualWarning"),
 };
