@@ -15,8 +15,24 @@ export async function loadSession(
     return session;
   } catch (error) {
     const closed = session.close();
-    if (error instanceof AbortError) closed.catch(() => {});
+    if (error instanceof AbortError) keepTrack(closed);
     else await closed;
     throw error;
   }
+}
+
+/** Aborted loads that have not come to their end. */
+const aborted = new Set<Promise<void>>();
+
+/** One does not hold the next load up, and many do not pile up: each has a thread, and a copy of its weights. */
+const MOST_ABORTED = 2;
+
+function keepTrack(closed: Promise<void>): void {
+  const over = closed.catch(() => {}).then(() => void aborted.delete(over));
+  aborted.add(over);
+}
+
+/** Waits until few aborted loads are still under way. */
+export async function fewAborted(): Promise<void> {
+  while (aborted.size >= MOST_ABORTED) await Promise.race(aborted);
 }

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { type Graph, type Signal, UnsupportedError, type WorkOptions } from "@residual/core";
+import { type Graph, type Signal, throwIfAborted, UnsupportedError, type WorkOptions } from "@residual/core";
 import { deviationsOf } from "../../deviations.ts";
 import { lowerToOnnx } from "../../lower.ts";
 import type { OnnxDialect } from "../../model-builder.ts";
@@ -7,7 +7,7 @@ import type { OnnxDevice, OnnxOptions } from "../../options.ts";
 import type { Runtime, Session } from "../../session.ts";
 import { deviceExtra, dialectOf, foldedAlready } from "../dialect.ts";
 import type { ModelSource, SessionOptions } from "../inference.ts";
-import { loadSession } from "../load-session.ts";
+import { fewAborted, loadSession } from "../load-session.ts";
 import { inMemory, smallestModel } from "../model-source.ts";
 import { type OpenSession, SharedThread } from "../shared-thread.ts";
 import { checkLibrary, deviceOptions, isExclusive, missingDevice } from "./devices.ts";
@@ -90,6 +90,7 @@ async function withSource<T>(
   work: WorkOptions,
   use: (source: ModelSource) => Promise<T>,
 ): Promise<T> {
+  throwIfAborted(work.signal);
   await using mapped = map ? await onDisk(graph, dialect, work) : undefined;
   if (mapped) {
     try {
@@ -138,6 +139,7 @@ const exclusiveThread = new SharedThread(10_000);
  */
 async function openThread(settings: Settings): Promise<OpenSession> {
   checkLibrary(settings.device, settings.runtime);
+  await fewAborted();
   const thread = isExclusive(settings.device) ? exclusiveThread : new SharedThread();
   return thread.open(() => startThread(settings), settings.options);
 }
