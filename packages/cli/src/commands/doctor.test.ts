@@ -19,6 +19,7 @@ it("tries each backend, best first", async () => {
   const pictures = { name: "sharp", available: true, version, verified: true, reason: null, install: null };
   expect(report).toEqual({
     pictures,
+    browser: ["webgpu", "onnx", "tfjs-wasm", "tfjs-webgpu", "tfjs-cpu"], // as installed for the tests here
     auto: { name: "onnx", reason: why, large: { name: "onnx", reason: why } },
     node: process.versions.node,
     platform: `${process.platform}-${process.arch}`,
@@ -80,6 +81,7 @@ describe("for people", () => {
     expect(stdout.match(/^✓ .*/gm)).toEqual([
       expect.stringMatching("✓ reference"),
       expect.stringMatching("✓ pictures"),
+      expect.stringMatching(/^✓ in a page +webgpu$/),
     ]);
     expect(stdout).toContain("auto takes reference");
     expect(code).toBe(1);

@@ -2,7 +2,7 @@ import { abortError, type Signal } from "@residual/core";
 import { backendNames } from "@residual/pipeline";
 import type { Command } from "commander";
 import { type Context, command } from "../command.ts";
-import { type BackendHealth, examineAuto, examineBackend, examinePictures } from "../doctor/examine.ts";
+import { type BackendHealth, examineAuto, examineBackend, examineBrowser, examinePictures } from "../doctor/examine.ts";
 import { type DoctorReport, words } from "../doctor/words.ts";
 import { type Output, progressBar, say } from "../terminal.ts";
 
@@ -38,6 +38,7 @@ async function examineAll(
     platform: `${process.platform}-${process.arch}`,
     backends,
     pictures: await examinePictures(),
+    browser: examineBrowser(),
     auto: await examineAuto(),
   };
 }

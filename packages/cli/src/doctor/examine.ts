@@ -58,6 +58,30 @@ export async function examinePictures(): Promise<PicturesHealth> {
 /** A PNG of one pixel, 255 128 0. */
 const ORANGE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP438AAAAQBAYDFKhhdAAAAAElFTkSuQmCC";
 
+/** What the backends of a page need beside the browser's own. */
+const ofPages: { readonly [Name in BackendName]?: readonly string[] } = {
+  webgpu: [],
+  onnx: ["onnxruntime-web"],
+  "tfjs-wasm": ["@tensorflow/tfjs-core", "@tensorflow/tfjs-backend-wasm"],
+  "tfjs-webgpu": ["@tensorflow/tfjs-core", "@tensorflow/tfjs-backend-webgpu"],
+  "tfjs-webgl": ["@tensorflow/tfjs-core", "@tensorflow/tfjs-backend-webgl"],
+  "tfjs-cpu": ["@tensorflow/tfjs-core", "@tensorflow/tfjs-backend-cpu"],
+};
+
+/** The backends that pages have, by what is installed here; no page is opened. */
+export function examineBrowser(): readonly string[] {
+  const found = Object.entries(ofPages).filter(([, packages]) => packages.every(isInstalled));
+  return found.map(([name]) => name);
+}
+
+function isInstalled(name: string): boolean {
+  try {
+    return import.meta.resolve(name) !== "";
+  } catch {
+    return false;
+  }
+}
+
 /** A backend that `auto` takes, and why. */
 export interface Auto {
   readonly name: string;

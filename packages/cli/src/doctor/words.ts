@@ -7,6 +7,8 @@ export interface DoctorReport {
   readonly platform: string;
   readonly backends: readonly BackendHealth[];
   readonly pictures: PicturesHealth;
+  /** Backends that a page can use, by what is installed. */
+  readonly browser: readonly string[];
   readonly auto: Auto & { readonly large: Auto };
 }
 
@@ -17,12 +19,13 @@ interface Row {
 }
 
 /** What works, then what does not, each with one command or one cause; a cause that several have is said once. */
-export function words({ node, platform, backends, pictures, auto }: DoctorReport): readonly string[] {
+export function words({ node, platform, backends, pictures, browser, auto }: DoctorReport): readonly string[] {
   const works = backends.filter(({ verified }) => verified);
   const others = backends.filter(({ verified }) => !verified);
   const rows: readonly Row[] = [
     ...works.map(({ name, version, device }): Row => ({ mark: "✓", name, text: `${version}, ${device}` })),
     ...(pictures.verified ? [pictureRow(pictures)] : []),
+    { mark: "✓", name: "in a page", text: browser.join(", ") },
     ...(pictures.verified ? [] : [pictureRow(pictures)]),
     ...saidOnce(others.map(({ name, available, ...why }) => ({ mark: available ? "✗" : "–", name, text: way(why) }))),
   ];
