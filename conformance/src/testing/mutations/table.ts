@@ -1,4 +1,5 @@
 import {
+  AbortError,
   type Answer,
   type AnyNode,
   type Executable,
@@ -110,6 +111,9 @@ const unchecked: Bugs["check"] = (graph, inputs) => {
 
 let runs = 0;
 const leaked: unknown[] = [];
+
+/** Failures that the runs which failed did not tell. */
+const failures: UnsupportedError[] = [];
 const sharedConstants = new Map<string, RealTensor>();
 
 /** Bugs that backends have had, or are likely to have. */
@@ -722,6 +726,24 @@ export const mutations: readonly Mutation[] = [
       run: (inputs, work) => honest.run(inputs, work?.signal?.aborted ? work : {}),
     })),
     caught: [behaves("aborted in mid run")],
+  },
+  {
+    bug: "a failure is told to the run beside it",
+    bugs: wrapped((honest) => ({
+      async run(inputs, work) {
+        try {
+          const answers = await honest.run(inputs, work);
+          const failure = failures.pop();
+          if (failure) throw failure;
+          return answers;
+        } catch (error) {
+          if (!(error instanceof AbortError)) throw error;
+          failures.push(new UnsupportedError("somebody's run was aborted"));
+          return {};
+        }
+      },
+    })),
+    caught: [behaves("a neighbour's failure is not mine")],
   },
   {
     bug: "a run after dispose is answered",
