@@ -4,7 +4,7 @@
  *
  *   node --conditions=@residual/source --expose-gc scripts/failing-loads.ts [ROUNDS]
  *
- * Linux, with onnxruntime-node. The warm-up is 100 loads: until then pools of threads and of memory fill.
+ * Linux, with onnxruntime-node. The warm-up is 400 loads: until then glibc's pools fill, which keep freed memory.
  */
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +15,7 @@ import { load } from "../packages/pipeline/src/index.ts";
 import { tfjs } from "../packages/tfjs/src/index.ts";
 import { writeSafetensors } from "../packages/weights/src/index.ts";
 
-const WARM_UP = 100;
+const WARM_UP = 400;
 const LARGEST_GROWTH = 50; // MiB; a thread and its memory take 25
 
 const rounds = Number(process.argv[2] ?? 1000);
