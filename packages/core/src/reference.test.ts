@@ -61,6 +61,30 @@ describe("reference", () => {
     await expect(run).rejects.toMatchObject({ code: "ShapeError", label });
   });
 
+  it("takes null for no options", async () => {
+    const executable = await reference.compile(sum, null as never);
+    const inputs = { a: pixels(1, 1, 2), b: pixels(1, 3, 4) };
+    expect((await executable.run(inputs, null as never)).y.data).toEqual(Float64Array.of(4, 6));
+    expect((await executable.run(inputs, { signal: null } as never)).y.data).toEqual(Float64Array.of(4, 6));
+    expect(await executable.read([], null as never)).toEqual({});
+  });
+
+  it.each<[string, unknown, string]>([
+    ["options that are none", 5, "W1"],
+    ["a signal that is none", { signal: new AbortController() }, "W2"],
+    ["a callback that is none", { onProgress: "log" }, "W3"],
+  ])("refuses %s", async (_, options, label) => {
+    const executable = await reference.compile(sum);
+    const inputs = { a: pixels(1, 1, 2), b: pixels(1, 1, 2) };
+    const refused = (call: string) => ({ code: "ShapeError", label: `${call}.${label}` });
+    await expect(executable.run(inputs, options as never)).rejects.toMatchObject(refused("run"));
+    await expect(reference.compile(sum, options as never)).rejects.toMatchObject(refused("compile"));
+  });
+
+  it.each([null, undefined, 7, "resnet50", {}, { outputs: {} }])("refuses %j for a graph", async (graph) => {
+    await expect(reference.compile(graph as never)).rejects.toMatchObject({ label: "compile.G1" });
+  });
+
   it("refuses anything else with a ShapeError", async () => {
     const executable = await reference.compile(sum);
     const junk = fc.anything({ withTypedArray: true, withBigInt: true, withNullPrototype: true });

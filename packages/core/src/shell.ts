@@ -9,7 +9,7 @@ import {
 import { abortError, check, type Signal, throwIfAborted, UnsupportedError } from "./ir/errors.ts";
 import { type Graph, nodesOf, parametersOf, variablesOf } from "./ir/graph.ts";
 import { checkMemory } from "./ir/memory.ts";
-import { shortList, shortText } from "./ir/messages.ts";
+import { describeValue, shortList, shortText } from "./ir/messages.ts";
 import { mapValues } from "./ir/names.ts";
 import { type RealDType, sizeOf, type Tensor, tensorOf } from "./ir/tensor.ts";
 import { concrete, formatShape, type Input } from "./ir/value.ts";
@@ -94,15 +94,30 @@ export async function compileOn<
   Out extends string,
   D extends RealDType,
   Loaded extends LoadedGraph<D>,
->(
-  parts: BackendParts<D, Loaded>,
-  graph: Graph<In, Out>,
-  options: WorkOptions = {},
-): Promise<Compiled<In, Out, D, Loaded>> {
-  throwIfAborted(options.signal);
+>(parts: BackendParts<D, Loaded>, graph: Graph<In, Out>, options?: WorkOptions): Promise<Compiled<In, Out, D, Loaded>> {
+  const work = checkWork("compile", options);
+  throwIfAborted(work.signal);
+  const isGraph = isObject(graph) && isObject(graph.inputs) && isObject(graph.outputs) && Array.isArray(graph.updates);
+  check(isGraph, "compile.G1", `expected a graph, found ${describeValue(graph)}; make one with \`bind\``);
   checkBound(parts.name, graph);
   const { pass = optimize } = parts;
-  return executableOf(parts, graph, await parts.load(pass(graph), options));
+  return executableOf(parts, graph, await parts.load(pass(graph), work));
+}
+
+/** The options of a call from code that nobody has checked: null counts as none. */
+function checkWork(call: string, options: WorkOptions | null | undefined): WorkOptions {
+  const work = options ?? {};
+  check(isObject(work), `${call}.W1`, `expected options as an object, found ${describeValue(work)}`);
+  const { signal, onProgress } = work;
+  const isSignal = !signal || (isObject(signal) && typeof signal.addEventListener === "function");
+  check(isSignal, `${call}.W2`, `expected \`signal\` to be an AbortSignal, found ${describeValue(signal)}`);
+  const isCallback = !onProgress || typeof onProgress === "function";
+  check(isCallback, `${call}.W3`, `expected \`onProgress\` to be a function, found ${describeValue(onProgress)}`);
+  return work;
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 /** Refuses open parameters. */
@@ -164,19 +179,22 @@ export function executableOf<In extends string, Out extends string, D extends Re
   };
 
   const executable: Executable<In, Out, D> = {
-    async run(inputs, options = {}) {
-      checkOpen(options.signal);
+    async run(inputs, options) {
+      const work = checkWork("run", options);
+      checkOpen(work.signal);
       const batch = checkInputs(graph, inputs);
       checkMemory(bytesOf(batch), `${name}: ${runOf(graph, batch)}`, "take a smaller batch or image");
       const given = mapValues<Tensor<"float32">, Tensor<"float32">>(inputs, ({ shape, data }) => {
         const own = tensorOf("float32", shape, data);
         return isQueued ? copyOf(own) : own; // the caller may go on with it
       });
-      const answers = await enqueue(() => loaded.run(given, { ...options, batch }), options.signal);
+      const answers = await enqueue(() => loaded.run(given, { ...work, batch }), work.signal);
       return answers as { [K in Out]: Answer<D> };
     },
-    async read(names, { signal } = {}) {
+    async read(names, options) {
+      const { signal } = checkWork("read", options);
       checkOpen(signal);
+      check(Array.isArray(names), "read.V1", `expected names in an array, found ${describeValue(names)}`);
       const known = variablesOf(graph).map((variable) => variable.name);
       const asked = [...names]; // the caller may go on with the list
       for (const each of asked) {
