@@ -68,7 +68,7 @@ describe("where packages are missing", () => {
     ["the engines' packages", ["cpu", "wasm", "webgl", "webgpu"].map((engine) => `@tensorflow/tfjs-backend-${engine}`)],
   ])("%s: each engine names all that it needs", async (_, names) => {
     const found = await run("engines", Object.fromEntries(names.map((name) => [name, "missing"])));
-    const install = (packages: string) =>
+    const install = (packages: string): unknown =>
       expect.stringMatching(new RegExp(`^BackendUnavailableError: .* is not installed.*; npm install ${packages}$`));
     expect(found).toEqual({
       cpu: install(wanted("cpu")),
