@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { copyFileSync, mkdirSync } from "node:fs";
+import { copyFileSync, cpSync, globSync, mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { type BuildOptions, build as esbuild } from "esbuild";
@@ -110,6 +110,8 @@ function inBrowser(
       copyWeights(cwd, outdir);
       copyFileSync(join(cwd, "cat.png"), join(outdir, "cat.png"));
       copyFileSync(join(cwd, "page.html"), join(outdir, "index.html"));
+      const wasm = join(cwd, "node_modules/@tensorflow/tfjs-backend-wasm/dist");
+      for (const file of globSync("*.wasm", { cwd: wasm })) cpSync(join(wasm, file), join(outdir, "wasm", file));
       await build(cwd, outdir);
       await expectPage(outdir, query);
     },
@@ -125,7 +127,9 @@ async function vitePage(cwd: string, outDir: string): Promise<void> {
   const warn = (text: string) => void said.push(text);
   const customLogger = { ...createLogger("warn"), warn, warnOnce: warn };
   // The size of a chunk is no fault of it: TensorFlow.js and onnxruntime-web are larger than what Vite likes.
-  const build = { outDir, emptyOutDir: false, chunkSizeWarningLimit: 10_000 };
+  // Nor is how long its plugins take.
+  const checks = { pluginTimings: false };
+  const build = { outDir, emptyOutDir: false, chunkSizeWarningLimit: 10_000, rolldownOptions: { checks } };
   await viteBuild({ root: cwd, customLogger, build });
   if (said.length > 0) throw new Error(said.join("\n"));
 }

@@ -94,11 +94,14 @@ function withNavigatorGpu<T>(gpu: GpuSource, work: () => T): T {
 }
 
 /** The browser's, or in Node one that is kept: Dawn ends the process once it is collected. */
+/** In two calls: of a single one, terser makes a syntax error of what TypeScript puts around the name. */
+const importDawn = (name: string, options?: ImportCallOptions): Promise<unknown> =>
+  options
+    ? import(/* @vite-ignore */ /* webpackIgnore: true */ name, options)
+    : import(/* @vite-ignore */ /* webpackIgnore: true */ name);
+
 async function ownGpu(): Promise<GpuSource> {
-  dawn ??= platformGpu<GpuSource>(
-    "tfjs",
-    (name, options) => import(/* @vite-ignore */ /* webpackIgnore: true */ name, options),
-  );
+  dawn ??= platformGpu<GpuSource>("tfjs", importDawn);
   return dawn.then(
     ({ gpu }) => gpu,
     (error: unknown) => {

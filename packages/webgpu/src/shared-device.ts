@@ -211,13 +211,15 @@ const UNCLEARED = "disable-dawn-features=lazy_clear_resource_on_first_use";
 
 let platform: Promise<PlatformGpu<GpuSource>> | undefined;
 
+/** In two calls: of a single one, terser makes a syntax error of what TypeScript puts around the name. */
+const importDawn = (name: string, options?: ImportCallOptions): Promise<unknown> =>
+  options
+    ? import(/* @vite-ignore */ /* webpackIgnore: true */ name, options)
+    : import(/* @vite-ignore */ /* webpackIgnore: true */ name);
+
 /** The platform's GPU, one for all backends. Throws BackendUnavailableError where the platform has none. */
 export function openPlatform(): Promise<PlatformGpu<GpuSource>> {
-  platform ??= platformGpu<GpuSource>(
-    "webgpu",
-    (name, options) => import(/* @vite-ignore */ /* webpackIgnore: true */ name, options),
-    [UNCLEARED],
-  );
+  platform ??= platformGpu<GpuSource>("webgpu", importDawn, [UNCLEARED]);
   platform.catch(forgetPlatform);
   return platform;
 }

@@ -4,7 +4,7 @@ import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import * as tf from "@tensorflow/tfjs-core";
 import { answers } from "./answers.js";
 
-setWasmPaths(new URL("@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm", import.meta.url).href);
+setWasmPaths(new URL("wasm/", location.href).href);
 
 document.title = await answers([
   "auto",

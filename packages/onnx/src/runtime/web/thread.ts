@@ -78,12 +78,14 @@ function startWorker(device: WebDevice, given: string | URL | undefined): WebWor
       return new Worker(url.replace(/[^/]*$/, `${name}.ts`), { type: "module", name: WORKER_NAME });
     }
     if (device === "cpu") {
-      return new Worker(/* webpackIgnore: true */ new URL("./onnx-worker-wasm.js", import.meta.url), {
+      return new Worker(new URL("./onnx-worker-wasm.js", import.meta.url), {
+        /* webpackIgnore: true */
         type: "module",
         name: WORKER_NAME,
       });
     }
-    return new Worker(/* webpackIgnore: true */ new URL("./onnx-worker-webgpu.js", import.meta.url), {
+    return new Worker(new URL("./onnx-worker-webgpu.js", import.meta.url), {
+      /* webpackIgnore: true */
       type: "module",
       name: WORKER_NAME,
     });
