@@ -1,4 +1,4 @@
-import { shortText } from "./messages.ts";
+import { shortMessage } from "./messages.ts";
 
 /** No message is longer, in characters. Those that show lists and texts of files use `shortList` and `shortText`. */
 const LONGEST = 4000;
@@ -11,7 +11,7 @@ export abstract class ResidualError extends Error {
   abstract readonly code: string;
 
   constructor(message: string, options?: { cause?: unknown }) {
-    super(shortText(message, LONGEST), options);
+    super(shortMessage(message, LONGEST), options);
   }
 
   /** The code: minifiers change the names of classes. */

@@ -11,6 +11,10 @@ describe("shortText", () => {
     expect(shortText("abcdef", 3)).toBe("abc… (3 more characters)");
   });
 
+  it("shows no control character, line end or mark of direction as it is", () => {
+    expect(shortText("a\x1b[31m\n\u202eb\u0085")).toBe("a\\u{1b}[31m\\u{a}\\u{202e}b\\u{85}");
+  });
+
   it("does not cut a character in two", () => {
     expect(shortText("ab🐱", 3)).not.toMatch(/\p{Surrogate}/u);
   });
@@ -54,6 +58,10 @@ describe("errors", () => {
       expect(error.code).toBe(name);
       expect(String(error)).toMatch(new RegExp(`^${name}: .*why$`));
     }
+  });
+
+  it("keep the lines of a message, and no other control character", () => {
+    expect(new FormatError("2 problems:\n  \x1b]0;x\x07").message).toBe("2 problems:\n  \\u{1b}]0;x\\u{7}");
   });
 
   it("have short messages, whatever a file put into them", () => {

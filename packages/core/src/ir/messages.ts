@@ -3,8 +3,24 @@
 const TEXT = 200;
 const ITEMS = 10;
 
-/** A text as a message shows it: what lies beyond `most` characters is only counted. */
+/** Controls and marks that turn the direction of text: on a terminal they rewrite what stands there. */
+const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
+
+/** A text as a message shows it: on one line, and what lies beyond `most` characters is only counted. */
 export function shortText(text: string, most = TEXT): string {
+  return cut(text, most).replaceAll(UNPRINTABLE, escaped);
+}
+
+/** A message as errors have it: cut as by `shortText`, and its lines are kept. */
+export function shortMessage(message: string, most: number): string {
+  return cut(message, most).replaceAll(UNPRINTABLE, (mark) => (mark === "\n" ? mark : escaped(mark)));
+}
+
+function escaped(mark: string): string {
+  return `\\u{${mark.codePointAt(0)!.toString(16)}}`;
+}
+
+function cut(text: string, most: number): string {
   if (text.length <= most) return text;
   const start = text.slice(0, most).toWellFormed(); // the cut may fall inside a pair of surrogates
   return `${start}… (${(text.length - most).toLocaleString("en-US")} more characters)`;
