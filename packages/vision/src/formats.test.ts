@@ -232,6 +232,14 @@ describe("bounds, by the header, before any allocation", () => {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(10e6);
   });
 
+  it.each(["P2 2 1 255\n7 300", "P3 1 1 100\n1 2 101", "P2 1 1 300\n65536"])(
+    "and %j has a sample above its maximum, which Pillow refuses as well",
+    async (text) => {
+      await expect(decodeImage(Buffer.from(text))).rejects.toThrow(FormatError);
+      await expect(decodeImage(Buffer.from(text))).rejects.toThrow(/found a sample of \d+, expected at most \d+;/);
+    },
+  );
+
   it("the limit is Pillow's own", async () => {
     await expect(decodeImage(Buffer.from("P6 17895697 10 255\n"))).rejects.toThrow("the file is cut");
     await expect(decodeImage(Buffer.from("P6 178956971 1 255\n"))).rejects.toThrow("expected at most 178956970");

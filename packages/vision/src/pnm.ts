@@ -30,7 +30,7 @@ export function decodePnm(bytes: Uint8Array, maxPixels: number): Pixels {
   checkSize(width, height, maxPixels);
   const count = width * height * kind.channels;
   const next = kind.plain
-    ? plainSamples(header, count, kind.bilevel)
+    ? plainSamples(header, count, kind.bilevel, maximum)
     : binarySamples(header, width, height, kind, maximum);
   const eight = eightBits(maximum, kind);
   const data = new Uint8Array(width * height * 3);
@@ -84,11 +84,16 @@ function binarySamples(
   };
 }
 
-/** Numbers as text. Those of PBM need no space between them. */
-function plainSamples(tokens: Tokens, count: number, bilevel: boolean): () => number {
+/** Numbers as text, none of them above the maximum. Those of PBM need no space between them. */
+function plainSamples(tokens: Tokens, count: number, bilevel: boolean, maximum: number): () => number {
   const found = tokens.bytes.length - tokens.at;
   if (found < count) throw new FormatError(`found ${found} bytes of pixels, expected ${count}; the file is cut`);
-  return bilevel ? () => tokens.bit() : () => tokens.number();
+  if (bilevel) return () => tokens.bit();
+  return () => {
+    const value = tokens.number();
+    if (value <= maximum) return value;
+    throw new FormatError(`found a sample of ${value}, expected at most ${maximum}; the file is damaged`);
+  };
 }
 
 const HASH = 35;
