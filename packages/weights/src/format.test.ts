@@ -49,7 +49,7 @@ const others: readonly [
     "a cut PyTorch file",
     zip("archive/data.pkl"),
     FormatError,
-    /its zip cannot be read .*; the PyTorch file is damaged/,
+    /its zip has no end: the file is cut off.*; the PyTorch file is damaged/,
   ],
   [
     "a pickle",

@@ -18,7 +18,7 @@ import { type TorchFormat, torchLayout } from "./pytorch/layout.ts";
 import { gatherViews } from "./pytorch/view.ts";
 import { decoded, named } from "./reader.ts";
 import { type Header, headerLength, parseHeader, prefixLength, type TensorEntry } from "./safetensors.ts";
-import { joinShards, longestIndex, readIndex } from "./shards.ts";
+import { joinShards, longestIndex, readIndex, refuseNested } from "./shards.ts";
 import type { Weights } from "./weights.ts";
 
 /**
@@ -86,6 +86,7 @@ async function readOpened(path: string, options: WorkOptions, isLarge?: boolean)
   if (format === "safetensors") return await readSafetensors(handle, { ...opened, start }, options);
   if (format === "PyTorch" || format === "PyTorch before 1.6") return await readTorch(handle, format, opened, options);
   if (format !== "index") throw format.refuse(file);
+  if (isLarge !== undefined) refuseNested(file); // it is read as a shard
   if (size > longestIndex)
     throw new FormatError(`${file}: found an index of ${size} bytes, expected at most ${longestIndex}`);
   return await readShards(path, await readRange(handle, file, 0, size), options);

@@ -278,6 +278,8 @@ describe("shards", () => {
     }
     const empty = await write("empty-index", {}, {});
     await expect(readWeights(empty)).rejects.toThrow("found no weight_map");
+    const nested = await write("nested", {}, { one: "model.safetensors.index.json" });
+    await expect(readWeights(nested)).rejects.toThrow("found an index of shards within another");
     const alone = new Blob([JSON.stringify({ weight_map: { one: "a" } })]);
     await expect(readWeights(alone)).rejects.toThrow("found an index of shards; give its path or its address");
   });

@@ -18,7 +18,7 @@ import { inMemory } from "./pytorch/random-access.ts";
 import { gatherViews } from "./pytorch/view.ts";
 import { type Header, headerLength, parseHeader, prefixLength } from "./safetensors.ts";
 import { toTorchvision } from "./schemes.ts";
-import { joinShards, longestIndex, readIndex } from "./shards.ts";
+import { joinShards, longestIndex, readIndex, refuseNested } from "./shards.ts";
 import { Weights } from "./weights.ts";
 
 export interface ReadWeightsOptions extends WorkOptions {
@@ -106,7 +106,7 @@ export function named<Source extends NamedSource>(
   return new Weights(tensors, metadata, { known: knownByNumbers(tensors) ?? knownByName(name) });
 }
 
-async function readHeld(source: WeightsSource, options: ReadWeightsOptions): Promise<Weights> {
+async function readHeld(source: WeightsSource, options: ReadWeightsOptions, isShard = false): Promise<Weights> {
   const file = nameOf(source, "the given weights");
   const { signal, onProgress, maxBytes = MOST_BYTES } = options;
   const reading = { signal, onProgress, expected: EXPECTED, name: file, stage: "read weights" };
@@ -117,6 +117,7 @@ async function readHeld(source: WeightsSource, options: ReadWeightsOptions): Pro
   if (format === "PyTorch" || format === "PyTorch before 1.6")
     return await torchWeights(bytes, format, file, address?.pathname ?? file);
   if (format !== "index") throw format.refuse(file);
+  if (isShard) refuseNested(file);
   if (!address)
     throw new FormatError(`${file}: found an index of shards; give its path or its address, so that they are found`);
   if (bytes.length > longestIndex)
@@ -124,7 +125,7 @@ async function readHeld(source: WeightsSource, options: ReadWeightsOptions): Pro
   const index = readIndex(bytes, file);
   const shards = new Map<string, Weights>();
   for (const shard of index.files)
-    shards.set(shard, await readHeld(new URL(encodeURIComponent(shard), address), options));
+    shards.set(shard, await readHeld(new URL(encodeURIComponent(shard), address), options, true));
   return joinShards(index, shards, file);
 }
 

@@ -57,6 +57,11 @@ export function joinShards({ fileOf }: ShardIndex, shards: ReadonlyMap<string, W
   return new Weights(new Map(tensors), metadata);
 }
 
+/** An index in the place of a shard: it may name itself, without end. */
+export function refuseNested(file: string): never {
+  throw new FormatError(`${file}: found an index of shards within another; name the files of weights in the outer one`);
+}
+
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

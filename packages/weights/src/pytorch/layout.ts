@@ -25,6 +25,12 @@ export interface Layout {
 }
 
 /**
+ * Tensors may be views of one storage, as tied weights are; all together are at most so many times as large as the
+ * file, which each of them is copied out of.
+ */
+const MOST_SHARING = 8;
+
+/**
  * Reads where the tensors of a checkpoint lie, and none of their numbers. `name` is the file's, for messages. Throws
  * FormatError for a damaged file, UnsupportedError for one that does not hold one state dict of plain tensors.
  */
@@ -48,6 +54,12 @@ export async function torchLayout(file: RandomAccess, name: string, format: Torc
       views.set(key, tensor);
       return { name: key, dtype: tensor.dtype, shape: [length], begin, end };
     });
+    const total = entries.reduce((sum, { begin, end }) => sum + end - begin, 0);
+    if (total > MOST_SHARING * file.size)
+      throw new UnsupportedError(
+        `its tensors share storages: they take ${total} bytes, and the file ${file.size}; save copies: ` +
+          "torch.save({k: v.clone() for k, v in model.state_dict().items()}, path)",
+      );
     return { entries, views, offset };
   } catch (error) {
     // what a pickle's reader throws does not know the file

@@ -41,6 +41,11 @@ export class TorchTensor {
   }
 }
 
+/** What a storage takes of a file. */
+export function bytesOf({ dtype = "U8", size }: TorchStorage): number {
+  return size * byteSizes[dtype];
+}
+
 type Refuse = (problem: string) => never;
 
 /** What a reader of a pickle throws. */
@@ -63,7 +68,7 @@ export function torchUnpickler(bytes: Uint8Array, storages: Map<string, TorchSto
     storages.set(storage.key, known);
     return known;
   };
-  return new Unpickler(bytes, { globals: globalsFor(fail.refuse), persistent, ...fail });
+  return new Unpickler(bytes, { globals: globalsFor(fail.refuse, bytes.length), persistent, ...fail });
 }
 
 /** PyTorch's storage classes of old, each with the dtype that it holds. */
@@ -145,8 +150,20 @@ const unread: Readonly<Record<string, string>> = {
   "torch.storage._load_from_bytes": "a tensor that was pickled by itself, without torch.save",
 };
 
-function globalsFor(refuse: Refuse): ReadonlyMap<string, PickleGlobal> {
-  const call = (run: PickleFunction["call"]): PickleFunction => ({ call: run });
+/** Values that calls may be given in all, for each byte of the pickle: it spells each once, and may repeat some. */
+const REPEATS = 4;
+
+function globalsFor(refuse: Refuse, bytes: number): ReadonlyMap<string, PickleGlobal> {
+  let given = 0;
+  const call = (run: PickleFunction["call"]): PickleFunction => ({
+    call(args) {
+      for (const value of args)
+        given +=
+          Array.isArray(value) || typeof value === "string" ? value.length : value instanceof Map ? value.size : 1;
+      if (given > REPEATS * bytes) refuse("its pickle: it repeats values too often");
+      return run(args);
+    },
+  });
   const rebuild = call((args) => tensorOf(args, refuse));
   const parameter = call(([data = null]) => data);
   const dictionary = call(([pairs = null]) => mapOf(pairs));

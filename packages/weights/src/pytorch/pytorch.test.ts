@@ -139,7 +139,7 @@ describe("hostile pickles execute nothing, and are typed errors", () => {
       "a storage larger than its file",
       tensorOf(storage("J\xff\xff\xff\x7f"), "K\0J\xff\xff\xff\x7f\x85K\x01\x85\x89}"),
       FormatError,
-      /ends at byte/,
+      /has 4 bytes, and its pickle says 8589934588/,
     ],
     [
       "a storage that is not there",
@@ -153,6 +153,51 @@ describe("hostile pickles execute nothing, and are typed errors", () => {
     await expect(reading).rejects.toThrow(kind);
     await expect(reading).rejects.toThrow(message);
     await expect(reading).rejects.toThrow(/^[\s\S]{0,700}$/);
+  });
+
+  const long = (text: string) =>
+    `X${String.fromCharCode(...new Uint8Array(new Uint32Array([text.length]).buffer))}${text}`;
+  it.each([
+    ["sets out of one list", `c__builtin__\nset\nq\0](${"N".repeat(50_000)}e\x85q\x01${"h\0h\x01R0".repeat(20_000)}}.`],
+    [
+      "sets by way of a rebuild",
+      `c__builtin__\nset\nq\0](${"N".repeat(50_000)}e\x85q\x01ctorch._tensor\n_rebuild_from_type_v2\nq\x02(h\0Nh\x01Ntq\x03${"h\x02h\x03R0".repeat(20_000)}}.`,
+    ],
+    ["texts out of one", `c_codecs\nencode\nq\0${long("a".repeat(50_000))}\x85q\x01${"h\0h\x01R0".repeat(20_000)}}.`],
+  ])("%s, again and again, take no quadratic time", async (_, pickle) => {
+    const begin = performance.now();
+    await expect(readWeights(zipOf(`\x80\x02${pickle}`))).rejects.toThrow("it repeats values too often");
+    expect(performance.now() - begin).toBeLessThan(2000); // 10,000 and more before
+  });
+
+  it("a thousand tensors out of one storage are not copied", async () => {
+    const view = tensorOf(storage("M\0\x40"), "K\0M\0\x40\x85K\x01\x85\x89}").slice(9, -2);
+    const named = Array.from({ length: 1000 }, (_, i) => `${long(`t${i}`)}${view}`);
+    const pickle = `\x80\x02}(${named.join("")}u.`;
+    const zip = torchZip({ "data.pkl": Buffer.from(pickle, "latin1"), "data/0": new Uint8Array(4 * 0x4000) });
+    await expect(readWeights(zip)).rejects.toThrow(UnsupportedError);
+    await expect(readWeights(zip)).rejects.toThrow(/share storages: they take 65536000 bytes.*v\.clone\(\)/);
+  });
+
+  it("a storage smaller than its pickle says is not filled from what lies behind it", async () => {
+    const shapes = [{ name: "a", shape: [4] }];
+    const zip = torchZip({ "data.pkl": torchPickle(shapes), "data/0": new Uint8Array(8), version: new Uint8Array(64) });
+    await expect(readWeights(zip)).rejects.toThrow(FormatError);
+    await expect(readWeights(zip)).rejects.toThrow("its data/0 has 8 bytes, and its pickle says 16");
+  });
+
+  it("a tensor beside the state dict, as the best accuracy is in PyTorch's own examples, is passed over", async () => {
+    const one = tensorOf(storage(), "K\0K\x01\x85K\x01\x85\x89}").slice(9, -2);
+    const state = `}(${long("a")}${one}${long("b")}${one}u`;
+    for (const checkpoint of [
+      `${long("state_dict")}${state}${long("best_acc1")}${one}`,
+      `${long("best_acc1")}${one}${long("last")}}(${long("loss")}${one}${long("model")}${state}u`,
+    ]) {
+      const { tensors } = await readWeights(zipOf(`\x80\x02}(${checkpoint}u.`));
+      expect([...tensors.keys()]).toEqual(["a", "b"]);
+    }
+    const { tensors } = await readWeights(zipOf(`\x80\x02}(${long("a")}${one}${long("model")}}${long("b")}${one}su.`));
+    expect([...tensors.keys()]).toEqual(["a"]); // no more tensors than beside it
   });
 
   it("several state dicts that are equally good are named", async () => {

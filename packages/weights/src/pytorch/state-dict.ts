@@ -15,18 +15,19 @@ const averageKeys = ["ema", "state_dict_ema", "model_ema", "ema_state_dict"];
 const DEEPEST = 4;
 
 /**
- * The state dict of a checkpoint: the object itself, or a dictionary in it. Of several the one with a usual name
- * counts, then a moving average, then the only one that there is. What stands beside it (an epoch, an optimizer) is
- * passed over. Throws UnsupportedError where there is none, or where several are equally good.
+ * The state dict of a checkpoint: the object itself, or a dictionary in it that has more tensors and a usual name. Of
+ * several the one with a usual name counts, then a moving average, then the only one that there is. What stands beside
+ * it (an epoch, an optimizer, the best accuracy as a tensor) is passed over. Throws UnsupportedError where there is
+ * none, or where several are equally good.
  */
 export function findStateDict(root: Pickled): StateDict {
   const own = tensorsOf(root);
-  if (own.size > 0) return own;
-  const found = dictionariesIn(root);
+  const found = dictionariesIn(root).filter(({ tensors }) => tensors.size > own.size);
   for (const key of [...usualKeys, ...averageKeys]) {
     const named = found.find(({ path }) => path.at(-1) === key);
     if (named) return named.tensors;
   }
+  if (own.size > 0) return own;
   const [only, ...more] = found;
   if (only && more.length === 0) return only.tensors;
   const what = only ? `several dictionaries of tensors: ${namesOf(found)}` : `no dictionary of tensors`;
@@ -54,7 +55,7 @@ function dictionariesIn(root: Pickled): readonly Found[] {
         const at = [...path, key];
         const tensors = tensorsOf(child);
         if (tensors.size > 0) found.push({ path: at, tensors });
-        else next.push({ path: at, value: child });
+        next.push({ path: at, value: child });
       }
     }
     level = next;

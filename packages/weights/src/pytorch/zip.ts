@@ -1,6 +1,6 @@
 import { UnsupportedError } from "@residual/core";
 import type { Saved } from "./legacy.ts";
-import { type Failures, type TorchStorage, torchUnpickler } from "./objects.ts";
+import { bytesOf, type Failures, type TorchStorage, torchUnpickler } from "./objects.ts";
 import type { RandomAccess } from "./random-access.ts";
 import { type Member, offsetOf, type ReadRange, readDirectory } from "./zip-directory.ts";
 
@@ -24,7 +24,9 @@ export async function readZip(file: RandomAccess, refuse: Failures["refuse"]): P
   const pickle = await archive.bytes("data.pkl", LONGEST_PICKLE);
   const root = torchUnpickler(pickle ?? refuse("it has no data.pkl"), storages, { refuse, end }).read();
   const offsets = await Promise.all(
-    [...storages.values()].map(async (storage) => [storage, await archive.offset(`data/${storage.key}`)] as const),
+    [...storages.values()].map(
+      async (storage) => [storage, await archive.offset(`data/${storage.key}`, bytesOf(storage))] as const,
+    ),
   );
   return { root, offsets: new Map(offsets) };
 }
@@ -58,11 +60,13 @@ class Archive {
     return new Archive(file.size, read, members, refuse);
   }
 
-  /** Where a member's bytes begin in the file. An empty one lies at its end. */
-  async offset(name: string): Promise<number> {
+  /** Where a member's bytes begin in the file, of which there are `least` or more. An empty one lies at its end. */
+  async offset(name: string, least = 0): Promise<number> {
     const member = this.#members.get(name) ?? this.#refuse(`its zip lacks ${JSON.stringify(name.slice(0, 100))}`);
     if (!member.isStored)
       throw new UnsupportedError("its zip is compressed, which torch.save never does; save it again with torch.save");
+    if (member.size < least)
+      this.#refuse(`its ${name.slice(0, 100)} has ${member.size} bytes, and its pickle says ${least}`);
     if (member.size === 0) return this.#size;
     const offset = await offsetOf(member, this.#read, this.#refuse);
     if (offset + member.size > this.#size)
