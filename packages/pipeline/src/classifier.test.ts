@@ -1,10 +1,12 @@
 import { readFile } from "node:fs/promises";
+import { setTimeout } from "node:timers/promises";
 import {
   bind,
   fixtureWeights,
   type NamedSource,
   reference,
   resnet,
+  type Signal,
   select,
   sizeOf,
   tensor,
@@ -152,12 +154,47 @@ describe("features", () => {
     await expect(classifier.features("stem", chelsea)).rejects.toThrow(UnsupportedError);
   });
 
+  it("wait for one compile, which another call's abort does not stop, and the last one's does", async () => {
+    const signals: Signal[] = [];
+    const backend = {
+      ...reference,
+      async compile(...[graph, options]: Parameters<typeof reference.compile>) {
+        if (options?.signal) signals.push(options.signal);
+        await setTimeout(20);
+        return reference.compile(graph, options);
+      },
+    } as typeof reference;
+    await using classifier = await load({ backend });
+    const aborts = [new AbortController(), new AbortController()];
+    const [first, second] = aborts.map(({ signal }) => classifier.features("stem", chelsea, { signal }));
+    const third = classifier.features("stem", chelsea);
+    aborts[0]!.abort();
+    await expect(first).rejects.toMatchObject({ code: "AbortError" });
+    expect((await third).shape).toEqual((await second!).shape);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
+    const alone = new AbortController();
+    const last = classifier.features("layer1", chelsea, { signal: alone.signal });
+    alone.abort();
+    const next = classifier.features("layer1", chelsea);
+    await expect(last).rejects.toMatchObject({ code: "AbortError" });
+    expect((await next).shape).toEqual([1, 16, 32, 32]);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false, false]); // the next call came in time
+    const none = new AbortController();
+    const stopped = classifier.features("layer2", chelsea, { signal: none.signal });
+    none.abort();
+    await expect(stopped).rejects.toMatchObject({ code: "AbortError" });
+    expect(signals.at(-1)!.aborted).toBe(true);
+    expect((await classifier.features("layer2", chelsea)).shape).toEqual([1, 32, 16, 16]);
+  });
+
   it("of a name that the model does not have, or of no picture, are refused", async () => {
     await using classifier = await load({ backend: "reference" });
     await expect(classifier.features("layr3", chelsea)).rejects.toMatchObject({ code: "ShapeError" });
     await expect(classifier.features(chelsea, "avgpool")).rejects.toMatchObject({ code: "ShapeError" });
     await expect(classifier.features("avgpool", [])).rejects.toThrow(OptionError);
     await expect(classifier.features([], chelsea)).rejects.toThrow(OptionError);
+    const withHole = Object.assign([chelsea], { 2: chelsea }) as never;
+    await expect(classifier.features("avgpool", withHole)).rejects.toMatchObject({ code: "FormatError" });
   });
 });
 

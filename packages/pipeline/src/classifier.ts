@@ -1,5 +1,6 @@
 import {
   type Answer,
+  abortError,
   type BackendDescription,
   type Executable,
   type Graph,
@@ -11,12 +12,13 @@ import {
   sizeOf,
   type Tensor,
   tensorOf,
+  throwIfAborted,
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
 import { type Picture, type Prediction, stack } from "@residual/vision";
 import { checkOptions, checks } from "./check-options.ts";
-import { outcomesOf } from "./classify-all.ts";
+import { outcomesOf, unlessAborted } from "./classify-all.ts";
 import { OptionError } from "./option-error.ts";
 import { atATime, imageOf } from "./pictures.ts";
 import { predictionsOf, rowsOf } from "./predictions.ts";
@@ -132,7 +134,7 @@ export class ModelClassifier implements Classifier {
   readonly graph: Graph<"image", "logits">;
   readonly executable: Executable<"image", "logits", "float32">;
   readonly #parts: ClassifierParts;
-  readonly #features = new Map<string, Promise<Executable<"image">>>();
+  readonly #features = new Map<string, SharedCompile>();
   readonly #underWay = new Set<Promise<unknown>>();
   #isDisposed = false;
 
@@ -200,7 +202,7 @@ export class ModelClassifier implements Classifier {
     checkOptions("features", options, { signal: checks.signal });
     const list = typeof names === "string" ? [names] : names;
     checkNames(list);
-    const given = (Array.isArray(pictures) ? pictures : [pictures]) as readonly Picture[];
+    const given = (Array.isArray(pictures) ? Array.from(pictures) : [pictures]) as readonly Picture[]; // no holes
     if (given.length === 0) throw new OptionError("features: there are no pictures, expected one or more");
     const found = await this.#during(() => this.#featuresOf(list, given, options));
     return typeof names === "string" ? found[names]! : found;
@@ -209,7 +211,7 @@ export class ModelClassifier implements Classifier {
   async dispose(): Promise<void> {
     this.#isDisposed = true;
     await Promise.allSettled(this.#underWay); // a picture that is being decoded has not come to the executable
-    const features = await Promise.allSettled(this.#features.values());
+    const features = await Promise.allSettled([...this.#features.values()].map(({ compiling }) => compiling));
     this.#features.clear();
     const executables = features.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
     await Promise.all([this.#parts.executable, ...executables].map((each) => each.dispose()));
@@ -247,11 +249,14 @@ export class ModelClassifier implements Classifier {
   #compiledFor(names: readonly string[], signal: ClassifyOptions["signal"]): Promise<Executable<"image">> {
     const key = [...new Set(names)].toSorted().join("\n");
     const known = this.#features.get(key);
-    if (known) return known;
-    const compiling = this.#parts.compile(select(this.graph, names), { signal });
-    this.#features.set(key, compiling);
-    compiling.catch(() => this.#features.delete(key)); // the next call tries again
-    return compiling;
+    if (known && !known.isStopped) return known.get(signal);
+    const shared = new SharedCompile((signal) =>
+      this.#during(() => this.#parts.compile(select(this.graph, names), { signal })),
+    );
+    this.#features.set(key, shared);
+    const forget = () => this.#features.get(key) === shared && this.#features.delete(key);
+    shared.compiling.catch(forget); // the next call tries again
+    return shared.get(signal);
   }
 
   /** Work that `dispose` waits for. */
@@ -263,6 +268,38 @@ export class ModelClassifier implements Classifier {
       return await mine;
     } finally {
       this.#underWay.delete(mine);
+    }
+  }
+}
+
+/** One compile for all calls that want it: it stops once each of them is aborted, and not with the first. */
+class SharedCompile {
+  readonly compiling: Promise<Executable<"image">>;
+  readonly #stop = new AbortController();
+  #waiting = 0;
+  #isDone = false;
+
+  constructor(compile: (stop: AbortSignal) => Promise<Executable<"image">>) {
+    this.compiling = compile(this.#stop.signal).then(async (executable) => {
+      this.#isDone = true;
+      if (!this.isStopped) return executable;
+      await executable.dispose(); // the backend had it ready when nobody wanted it any more
+      throw abortError(this.#stop.signal);
+    });
+  }
+
+  get isStopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
+  async get(signal: ClassifyOptions["signal"]): Promise<Executable<"image">> {
+    throwIfAborted(signal);
+    this.#waiting++;
+    try {
+      return await unlessAborted(this.compiling, signal);
+    } finally {
+      this.#waiting--;
+      if (signal?.aborted && this.#waiting === 0 && !this.#isDone) this.#stop.abort(signal.reason);
     }
   }
 }

@@ -163,7 +163,8 @@ function isAsync<T>(values: Iterable<T> | AsyncIterable<T>): values is AsyncIter
   return Symbol.asyncIterator in values;
 }
 
-async function unlessAborted(work: Promise<void>, signal: Signal | undefined): Promise<void> {
+/** The work, or an AbortError as soon as the signal is aborted, while the work goes on. */
+export async function unlessAborted<T>(work: Promise<T>, signal: Signal | undefined): Promise<T> {
   if (!signal) return work;
   let stop = () => {};
   const aborted = new Promise<never>((_, reject) => {
@@ -171,7 +172,7 @@ async function unlessAborted(work: Promise<void>, signal: Signal | undefined): P
   });
   signal.addEventListener("abort", stop, { once: true });
   try {
-    await Promise.race([work, aborted]);
+    return await Promise.race([work, aborted]);
   } finally {
     signal.removeEventListener("abort", stop);
   }
