@@ -194,7 +194,7 @@ export function executableOf<In extends string, Out extends string, D extends Re
     async read(names, options) {
       const { signal } = checkWork("read", options);
       checkOpen(signal);
-      const isList = typeof names === "object" && Symbol.iterator in names;
+      const isList = typeof names === "object" && names !== null && Symbol.iterator in names;
       check(isList, "read.V1", `expected names in an array, found ${describeValue(names)}`);
       const known = variablesOf(graph).map((variable) => variable.name);
       const asked = [...names]; // the caller may go on with the list
