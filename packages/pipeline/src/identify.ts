@@ -1,5 +1,6 @@
 import {
   checkPreprocessing,
+  describeValue,
   FormatError,
   fixtureWeights,
   type Graph,
@@ -96,7 +97,20 @@ export async function identify(options: PrepareOptions): Promise<Identified> {
 
 async function weightsOf(source: GivenWeights, options: WorkOptions): Promise<Weights> {
   if (source instanceof Weights) return source;
-  return holdsTensors(source) ? new Weights(source.tensors, source.metadata) : readWeights(source, options);
+  if (!holdsTensors(source)) return readWeights(source, options);
+  checkTensors(source.tensors);
+  return new Weights(source.tensors, source.metadata);
+}
+
+/** For callers whom no compiler has checked. */
+function checkTensors(tensors: unknown): void {
+  if (!(Object.prototype.toString.call(tensors) === "[object Map]"))
+    throw new OptionError("`weights` has tensors that are no Map of names to tensors, as `readWeights` makes it");
+  for (const [name, tensor] of tensors as ReadonlyMap<unknown, Partial<NamedSource> | null | undefined>) {
+    if (typeof name === "string" && typeof tensor?.dtype === "string" && Array.isArray(tensor.shape)) continue;
+    const found = `${shown(String(name))}: ${describeValue(tensor)}`;
+    throw new OptionError(`\`weights\` has under ${found}, expected a tensor { dtype, shape, data } or a source`);
+  }
 }
 
 function holdsTensors(source: GivenWeights): source is Extract<GivenWeights, NamedSources> {

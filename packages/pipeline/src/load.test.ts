@@ -96,6 +96,17 @@ describe("load refuses, with errors that have a class and a code", () => {
     [{ weights: null }, OptionError, /`weights` is null/],
     [null, OptionError, /load: the options are null, expected an object \{ model, weights/],
     ["resnet50", OptionError, /load: the options are "resnet50", expected an object/],
+    [
+      { preprocessing: { resise: 40 } },
+      OptionError,
+      /`preprocessing`: there is no option resise; did you mean resize\?/,
+    ],
+    [{ model: "resnet18", weights: { tensors: { get: () => undefined } } }, OptionError, /tensors that are no Map/],
+    [
+      { model: "resnet18", weights: { tensors: new Map([["conv1.weight", 5]]) } },
+      OptionError,
+      /has under conv1\.weight: the number 5, expected a tensor/,
+    ],
     [{ preprocessing: { crop: 0 } }, FormatError, /preprocessing\.crop: found 0/],
   ] as const)("%o", async (options, kind, message) => {
     const error: unknown = await load(options as LoadOptions).catch((reason: unknown) => reason);

@@ -66,6 +66,17 @@ const optionChecks = {
   onWarning: checks.callback,
 } as const satisfies { readonly [Name in keyof LoadOptions]-?: unknown };
 
+/** `checkPreprocessing` looks at the values. A name that it does not know would change nothing, without a word. */
+const preprocessingChecks = {
+  resize: checks.anything,
+  crop: checks.anything,
+  interpolation: checks.anything,
+  scale: checks.anything,
+  mean: checks.anything,
+  std: checks.anything,
+  upright: checks.anything,
+} as const satisfies { readonly [Name in keyof Preprocessing]-?: unknown };
+
 /**
  * From names to a model that classifies: `await load()` for the weights that ship with the package, `await load({
  * model: "resnet50", weights: "r50.safetensors" })` for others.
@@ -76,6 +87,7 @@ const optionChecks = {
  */
 export async function loadOn(platform: Platform, options: LoadOptions = {}): Promise<Classifier> {
   checkOptions("load", options, optionChecks);
+  if (options.preprocessing) checkOptions("load: `preprocessing`", options.preprocessing, preprocessingChecks);
   const { backend: source = "auto", maxPixels } = options;
   const isolation = options.isolation ?? ((await needsProcess(source, platform)) ? "process" : "none");
   const compiler =
