@@ -48,6 +48,8 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
     [["summary", "resnet5"], 2, /^UsageError: there is no model resnet5; did you mean resnet50\?$/],
     [["summary", "vit_b_16"], 2, /^UsageError: there is no model vit_b_16; see residual models$/],
     [["classify", chelsea, "--backend", "onx"], 2, /^UsageError: there is no backend onx; did you mean onnx\?$/],
+    [["classify", chelsea, "--backend", "wasm"], 2, /^UsageError: there is no backend wasm; did you mean tfjs-wasm\?$/],
+    [["classify", chelsea, "--backend", "cpu"], 2, /^UsageError: there is no backend cpu; there are auto, onnx, /],
     [["classify", chelsea, "--interpolation", "bilinaer"], 2, /^UsageError: .*did you mean bilinear\?$/],
     [["classify", chelsea, "--weights", "resnet20-cifar1O"], 1, /^WeightsError: .*no such file.*: resnet20-cifar10$/],
     [run("--input", "fixture:v1", "--outputs", "logits,layr1"), 2, /^UsageError: .* layr1; did you mean layer1\?$/],
@@ -55,6 +57,7 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
   "words that are missing, or too many": [
     [["classify"], 2, /^UsageError: missing required argument 'image'; see residual classify --help$/],
     [["summary"], 2, /^UsageError: missing required argument 'model'/],
+    [["summary", "resnet18", "x"], 2, /^UsageError: too many arguments .* but got 2; see residual summary --help$/],
     [["run", "resnet18", "--input", "fixture:v1", "--out", "x"], 2, /^UsageError: required option '--weights <w>'/],
     [["run", "resnet18", ...fixture, "--input", "fixture:v1"], 2, /^UsageError: required option '--out <file>'/],
     [["preprocess", chelsea], 2, /^UsageError: required option '--out <file>'/],

@@ -91,7 +91,9 @@ function report(error: unknown, root: Command): number {
 function wordsOf({ message }: CommanderError, root: Command): string {
   const [found, nearest] = message
     .replace(/^error: /, "")
+    .replace(" is invalid. Allowed", ": allowed")
     .replace(" is invalid. ", ": ")
+    .replace(/\.$/, "")
     .split(/\n\(Did you mean (.*)\?\)/);
   if (nearest !== undefined) return `${found}; did you mean ${nearest}?`;
   const command = root.commands.find((each) => root.args[0] === each.name());

@@ -10,9 +10,14 @@ export function unknownName(name: string, names: readonly string[], what: string
   return `there is no ${what} ${quoted(name)}; ${nearest ? `did you mean ${nearest}?` : rest}`;
 }
 
-/** What was most likely meant, whatever its case; undefined where nothing is near. */
+/**
+ * What was most likely meant, whatever its case: the only name that ends so (wasm: tfjs-wasm), else the nearest.
+ * Undefined where nothing is near; three letters (cpu, gpu) are no ending that says what was meant.
+ */
 function nearestTo(name: string, names: readonly string[]): string | undefined {
   const small = name.toLowerCase();
+  const [ending, ...more] = names.filter((each) => each.endsWith(`-${small}`));
+  if (ending !== undefined && more.length === 0 && small.length > 3) return ending;
   const nearest = closest(small, names);
   return distance(small, nearest) <= Math.max(2, name.length / 3) ? nearest : undefined;
 }

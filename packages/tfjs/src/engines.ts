@@ -106,7 +106,7 @@ async function openWebgl({ tf: given }: EngineOptions): Promise<Opened> {
     | (EngineInstance & { readonly gpgpu: { readonly gl: Gl } })
     | null;
   if (!instance)
-    throw new BackendUnavailableError("tfjs: there is no WebGL here; it is of browsers, so take wasm or webgpu");
+    throw new BackendUnavailableError("tfjs: there is no WebGL here, only in browsers; take tfjs-wasm or tfjs-webgpu");
   const { gl } = instance.gpgpu;
   const named = gl.getExtension("WEBGL_debug_renderer_info");
   const device = String(named ? gl.getParameter(named.UNMASKED_RENDERER_WEBGL) : gl.getParameter(gl.RENDERER));

@@ -37,6 +37,7 @@ const others: readonly (readonly [start: RegExp, found: string, wayOut: string])
   [/^P[7fF]\n/, "PAM or PFM", "convert it to PNG"],
   [/^\s*<(\?xml|svg|!--)/i, "SVG or XML", "convert it to PNG"],
   [/^\s*<(!doctype|html)/i, "an HTML page", "give the address of the picture itself"],
+  [/^$/, "an empty file", "make or download it again"],
   [/^%PDF/, "PDF", "convert it to PNG"],
 ];
 
@@ -57,7 +58,6 @@ export function imageFormatOf(bytes: Uint8Array): ImageFormat {
 }
 
 function describe(start: string): string {
-  if (start === "") return "an empty file";
   if (/^[\t\n\r -~]+$/.test(start)) return `text that begins ${JSON.stringify(start)}`;
   return `bytes ${Array.from(start, (byte) => byte.charCodeAt(0).toString(16).padStart(2, "0")).join(" ")}`;
 }

@@ -44,6 +44,7 @@ const others: readonly [
   ["a configuration", '{"model_type": "resnet"}', FormatError, /found a model's configuration \(JSON\), .* beside it/],
   ["TensorFlow.js", '{"format": "layers-model", "modelTopology": {}}', FormatError, /found a model of TensorFlow\.js/],
   ["a packed file", gzipSync("weights"), FormatError, /found a file packed by gzip, .*; unpack it first/],
+  ["TorchScript", zip("jit/data/0"), FormatError, /the PyTorch file is damaged/],
   ["a zip archive", zip("weights/a.safetensors"), FormatError, /found a zip archive, .*; unpack it first/],
   [
     "a cut PyTorch file",

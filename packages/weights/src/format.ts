@@ -110,7 +110,7 @@ function isOnnx([field, version = 0, next = 0]: Uint8Array): boolean {
 function formatOfZip(start: Uint8Array): Format {
   const length = start[26]! | (start[27]! << 8);
   const member = latin1(start.subarray(30, 30 + length));
-  if (/\/(data\.pkl|version|byteorder|\.format_version|\.data\/.*)$/.test(member)) return "PyTorch";
+  if (/\/(data\.pkl|version|byteorder|\.format_version|\.data\/.*|data\/\d+)$/.test(member)) return "PyTorch";
   if (member.endsWith(".npy")) return convertible("a NumPy archive", numpy);
   if (/^(metadata\.json|config\.json|model\.weights\.h5)$/.test(member)) return convertible("a Keras file", keras);
   return other("a zip archive", "unpack it first");
