@@ -64,7 +64,7 @@ function colour(check: Check): Html | undefined {
 
 function wordsOf(check: Check): string {
   const { name, op, share, passed, message, because } = check;
-  const times = isRoundedOnce(check) ? ", one rounding" : "";
+  const times = isRoundedOnce(check) ? ", at most one rounding" : "";
   const much = share === undefined ? (passed ? "passed" : message) : `${formatShare(share)} of its bound${times}`;
   return [name, op, much, because].filter(Boolean).join(", ");
 }
@@ -72,7 +72,7 @@ function wordsOf(check: Check): string {
 function key(): Html {
   const words = ["up to 0.001", "0.01", "0.1", "0.3", "0.7", "1"];
   const cells = words.map((text, i) => html`<span><i style="background:var(--s${i})"></i>${text}</span>`);
-  return html`<p class="key">${cells}<span><i class="once"></i>rounded once: as exact as float32 can be</span><span><i class="over"></i>over its bound: wrong</span></p>`;
+  return html`<p class="key">${cells}<span><i class="once"></i>rounded once at most: as exact as float32 can be</span><span><i class="over"></i>over its bound: wrong</span></p>`;
 }
 
 /** The elements that are furthest from their bounds: those that failed, where any did. */

@@ -111,7 +111,9 @@ describe("HTML", () => {
       return toHtml([{ ...report!, sections: [{ ...report!.sections[1]!, checks }] }]);
     };
     expect(withAdd({})).toContain("✓ 0.25");
-    expect(withAdd({})).toContain('<i class=once data-tip="layer1.0.add, add, 0.99 of its bound, one rounding">');
+    expect(withAdd({})).toContain(
+      '<i class=once data-tip="layer1.0.add, add, 0.99 of its bound, at most one rounding">',
+    );
     expect(withAdd({ worst: { ...worst, bound: 3 * worst.bound } })).toContain("✓ 0.99");
     expect(withAdd({ share: 1.5, passed: false })).toContain("<i class=over");
   });

@@ -44,9 +44,15 @@ function rows(sections: readonly Section[]): readonly string[] {
 function rowOf(level: Level, sections: readonly Section[]): readonly (string | number)[] {
   const checks = sections.flatMap((section) => section.checks);
   const largest = largestShare(checks);
-  const skipped = sections.flatMap(({ skipped: why }) => why ?? []).join("; ");
   const share = largest === 0 ? "" : largest.toPrecision(3);
-  return [level, checks.filter(({ passed }) => passed).length, checks.length, share, skipped && `skipped: ${skipped}`];
+  return [level, checks.filter(({ passed }) => passed).length, checks.length, share, skippedOf(sections)];
+}
+
+/** Why sections of a level were skipped, and how many, each reason once: a report names them. */
+function skippedOf(sections: readonly Section[]): string {
+  const counts = new Map<string, number>();
+  for (const { skipped } of sections) if (skipped) counts.set(skipped, (counts.get(skipped) ?? 0) + 1);
+  return [...counts].map(([why, count]) => `${count} skipped: ${why}`).join("; ");
 }
 
 function failures(sections: readonly Section[]): readonly string[] {
