@@ -125,7 +125,8 @@ describe("weights that say of themselves", () => {
 
   it("say nothing where they do not, and refuse what is malformed", () => {
     expect(new Weights(none)).toMatchObject({ model: undefined, preprocessing: undefined, labels: undefined });
-    for (const classes of ["{", "3", "[1, 2]"]) expect(new Weights(none, { classes }).labels).toBeUndefined();
+    for (const classes of ["{", "3", "[1, 2]", `["cat", " "]`])
+      expect(new Weights(none, { classes }).labels).toBeUndefined();
     expect(() => new Weights(none, { preprocessing: "{" }).preprocessing).toThrow(FormatError);
   });
 });

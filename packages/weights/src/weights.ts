@@ -61,11 +61,11 @@ export class Weights<Source extends NamedSource = NamedSource> {
     return this.metadata.preprocessing === undefined ? this.#known?.source : "weights";
   }
 
-  /** A name for each class, in order. Undefined where the file has no such list. */
+  /** A name for each class, in order. Undefined where the file has no such list, or a blank one in it. */
   get labels(): readonly string[] | undefined {
     try {
       const names: unknown = JSON.parse(this.metadata.classes ?? "null");
-      return Array.isArray(names) && names.every((name) => typeof name === "string") ? names : undefined;
+      return Array.isArray(names) && names.every(isLabel) ? names : undefined;
     } catch {
       return undefined; // labels are an ornament: weights whose metadata has none to read still run
     }
@@ -85,4 +85,9 @@ export async function readTensors(weights: Weights): Promise<Weights<Tensor>> {
   const read = new Map<string, Tensor>();
   for (const [name, source] of weights.tensors) read.set(name, await readTensor(source));
   return weights.withTensors(read);
+}
+
+/** A blank text names no class. */
+function isLabel(name: unknown): name is string {
+  return typeof name === "string" && name.trim() !== "";
 }
