@@ -87,6 +87,12 @@ describe("classifyAll", () => {
   });
 });
 
+it("classify refuses an array, and names classifyAll", async () => {
+  await using classifier = await load();
+  const many: unknown = photos;
+  await expect(classifier.classify(many as string)).rejects.toThrow("for many there is classifyAll");
+});
+
 describe("features", () => {
   it("are the graph's values, of a picture and of many, avgpool as [N, C]", async () => {
     await using classifier = await load();

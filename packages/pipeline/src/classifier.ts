@@ -157,6 +157,7 @@ export class ModelClassifier implements Classifier {
 
   async classify(picture: Picture, options: ClassifyOptions = {}): Promise<readonly Prediction[]> {
     checkOptions("classify", options, { signal: checks.signal, top: checks.anything }); // topK refuses a wrong count
+    if (Array.isArray(picture)) throw new OptionError("classify takes one picture; for many there is classifyAll");
     return this.#during(async () => {
       const image = await imageOf(picture, this.#parts, options.signal);
       const [found] = await this.#predict([image], options);
