@@ -1,7 +1,7 @@
 import { readBytes } from "@residual/kit/bytes";
 import { type DecodeOptions, imageDecoder, type Picture } from "./decode.ts";
+import type { PictureSupport } from "./picture-support.ts";
 import type { Pixels } from "./pixels.ts";
-import { decodeWithSharp } from "./sharp.ts";
 
 /**
  * The pixels of an image: of a file from a path, a URL, a Blob, a Response, bytes or a stream; or those that ImageData,
@@ -19,5 +19,11 @@ import { decodeWithSharp } from "./sharp.ts";
  */
 export const decodeImage: (source: Picture, options?: DecodeOptions) => Promise<Pixels> = imageDecoder({
   readBytes,
-  decodeFile: decodeWithSharp,
+  decodeFile: async (...args) => (await import("./sharp.ts")).decodeWithSharp(...args),
 });
+
+/** What decodes pictures here, for reports and for `residual doctor`. Never throws. */
+export async function describePictures(): Promise<PictureSupport> {
+  const sharp = await import("./sharp.ts");
+  return sharp.describePictures();
+}

@@ -7,12 +7,9 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { type ByteSource, nameOf, type ReadOptions, shown } from "@residual/kit/bytes";
-import { decodeBmp } from "./bmp.ts";
-import { decodeGif } from "./gif.ts";
 import { type CanvasLike, givenPixels } from "./given-pixels.ts";
 import { type ImageFormat, imageFormatOf } from "./image-format.ts";
 import type { Pixels, RgbaImage } from "./pixels.ts";
-import { decodePnm } from "./pnm.ts";
 import { MAX_PIXELS } from "./size-limit.ts";
 
 export interface DecodeOptions extends WorkOptions {
@@ -50,11 +47,13 @@ export interface ImagePlatform {
 /** No camera's file comes near it; without a limit a mistaken path could fill the memory. In bytes. */
 const MAX_BYTES = 1024 ** 3;
 
-/** The formats that are decoded here, on every platform alike. */
-const own: { readonly [format in ImageFormat]?: (bytes: Uint8Array, maxPixels: number) => Pixels } = {
-  GIF: decodeGif,
-  BMP: decodeBmp,
-  PNM: decodePnm,
+type Decode = (bytes: Uint8Array, maxPixels: number) => Pixels;
+
+/** The formats that are decoded here, on every platform alike. Each is imported when there is such a file. */
+const own: { readonly [format in ImageFormat]?: () => Promise<Decode> } = {
+  GIF: async () => (await import("./gif.ts")).decodeGif,
+  BMP: async () => (await import("./bmp.ts")).decodeBmp,
+  PNM: async () => (await import("./pnm.ts")).decodePnm,
 };
 
 /** `decodeImage` on a platform. */
@@ -72,7 +71,7 @@ export function imageDecoder({
     const bytes = await readBytes(source as ByteSource, { ...reading, signal, onProgress });
     const pixels = await orOurError(name, async () => {
       const format = imageFormatOf(bytes);
-      const decode = own[format];
+      const decode = await own[format]?.();
       return decode ? decode(bytes, maxPixels) : decodeFile(bytes, format, { upright, maxPixels });
     });
     throwIfAborted(signal);

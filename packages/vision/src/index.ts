@@ -1,3 +1,2 @@
-export { decodeImage } from "./decode-node.ts";
+export { decodeImage, describePictures } from "./decode-node.ts";
 export * from "./shared.ts";
-export { describePictures } from "./sharp.ts";

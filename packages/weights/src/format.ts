@@ -1,6 +1,6 @@
 import { FormatError, type ResidualError, UnsupportedError } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
-import { isLegacy } from "./pytorch/legacy.ts";
+import { isLegacy } from "./pytorch/is-legacy.ts";
 import { longestHeader, prefixLength } from "./safetensors.ts";
 
 /** Bytes of a file's start that tell its format. */

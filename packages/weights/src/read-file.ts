@@ -14,8 +14,7 @@ import { checkReadable, decodeTensor } from "./decode-tensor.ts";
 import { allocate, fileSource, isLazy, type OpenedFile, openedFile, readWhole, scan } from "./file-source.ts";
 import { formatOf, START } from "./format.ts";
 import { knownWeights } from "./known.ts";
-import { type TorchFormat, torchLayout } from "./pytorch/layout.ts";
-import { gatherViews } from "./pytorch/view.ts";
+import type { TorchFormat } from "./pytorch/layout.ts";
 import { decoded, named } from "./reader.ts";
 import { type Header, headerLength, parseHeader, prefixLength, type TensorEntry } from "./safetensors.ts";
 import { joinShards, longestIndex, readIndex, refuseNested } from "./shards.ts";
@@ -139,6 +138,7 @@ async function readTorch(handle: FileHandle, format: TorchFormat, opened: Opened
   const { path, size } = opened;
   const file = shown(path);
   const read = (position: number, length: number) => readRange(handle, file, position, length);
+  const { torchLayout, gatherViews } = await import("./pytorch/index.ts");
   const { entries, offset, views } = await torchLayout({ size, read }, file, format);
   return gatherViews(await readData(handle, { entries, metadata: {} }, { ...opened, offset }, options), views);
 }

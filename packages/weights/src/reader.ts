@@ -13,9 +13,7 @@ import { checkReadable, decodeTensor } from "./decode-tensor.ts";
 import { formatOf, START } from "./format.ts";
 import { quote } from "./json-reader.ts";
 import { type KnownWeights, knownByName, knownByNumbers, knownWeights } from "./known.ts";
-import { type TorchFormat, torchLayout } from "./pytorch/layout.ts";
-import { inMemory } from "./pytorch/random-access.ts";
-import { gatherViews } from "./pytorch/view.ts";
+import type { TorchFormat } from "./pytorch/layout.ts";
 import { type Header, headerLength, parseHeader, prefixLength } from "./safetensors.ts";
 import { toTorchvision } from "./schemes.ts";
 import { joinShards, longestIndex, readIndex, refuseNested } from "./shards.ts";
@@ -87,6 +85,7 @@ function weightsOf(bytes: Uint8Array, file: string, name: string): Weights<Tenso
 
 /** The weights of a PyTorch file's bytes; the tensors are views on them where their numbers lie in order. */
 async function torchWeights(bytes: Uint8Array, format: TorchFormat, file: string, name: string): Promise<Weights> {
+  const { torchLayout, inMemory, gatherViews } = await import("./pytorch/index.ts");
   const { entries, views, offset } = await torchLayout(inMemory(bytes), file, format);
   for (const entry of entries) checkReadable(entry, file);
   return gatherViews(decoded({ entries, metadata: {} }, bytes.subarray(offset), name), views);
