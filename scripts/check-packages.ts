@@ -3,7 +3,7 @@
  * `turbo run build` comes first.
  */
 import { spawnSync } from "node:child_process";
-import { globSync, mkdtempSync, rmSync } from "node:fs";
+import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -13,23 +13,29 @@ const run = (command: string, words: readonly string[], cwd = "."): boolean =>
 
 /**
  * Its README, the licence, and each source file built; nothing else in dist: not a test, nor what a file since removed
- * has left behind.
+ * has left behind. Where bundle.ts joins the modules, it removes what is left itself.
  */
 function isWholeBuild(each: string, tarball: string): boolean {
   const sources = globSync("src/**/*.ts", {
     cwd: each,
     exclude: ["src/testing/**", "src/**/*.test.ts", "src/**/*.test-d.ts"],
   });
+  const { scripts } = JSON.parse(readFileSync(join(each, "package.json"), "utf8")) as {
+    readonly scripts: { readonly build: string };
+  };
+  const isBundled = scripts.build.includes("bundle.ts");
   const expected = new Set(
     sources.flatMap((path) => {
       const stem = path.replaceAll("\\", "/").replace(/^src\/(.*)\.ts$/, "package/dist/$1");
-      return [`${stem}.js`, `${stem}.d.ts`];
+      return isBundled ? [`${stem}.d.ts`] : [`${stem}.js`, `${stem}.d.ts`];
     }),
   );
   for (const text of ["package/README.md", "package/LICENSE"]) expected.add(text);
   const { stdout } = spawnSync("tar", ["-tzf", tarball], { encoding: "utf8" });
   const isOurs = (path: string) =>
-    path.startsWith("package/dist/") || path === "package/README.md" || path === "package/LICENSE";
+    (path.startsWith("package/dist/") && !(isBundled && path.endsWith(".js"))) ||
+    path === "package/README.md" ||
+    path === "package/LICENSE";
   const found = new Set(stdout.split(/\r?\n/).filter(isOurs));
   const missing = [...expected].filter((path) => !found.has(path));
   const extra = [...found].filter((path) => !expected.has(path));

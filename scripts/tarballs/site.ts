@@ -67,7 +67,8 @@ export class Site {
     // onnxruntime-node's install script fetches CUDA from elsewhere than the registry; no other script is needed.
     const words = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"];
     if (withoutOptional) words.push("--omit=optional");
-    await output({ command: "npm", words, cwd });
+    // behind a proxy with a certificate of its own only the system's list knows the registry
+    await output({ command: "npm", words, cwd, env: { NODE_USE_SYSTEM_CA: "1" } });
     return cwd;
   }
 }
