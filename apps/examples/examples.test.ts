@@ -139,7 +139,7 @@ describe("server", () => {
     expect(await answer.json()).toMatchObject({ predictions: [{ label: "cat" }, {}, {}, {}, {}] });
   });
 
-  it("refuses what is no picture, and goes on", async () => {
+  it("answers text with status 400, and serves the next request", async () => {
     const answer = await fetch(url, { method: "POST", body: "hello" });
     expect(answer.status).toBe(400);
     expect(await answer.json()).toMatchObject({

@@ -387,7 +387,7 @@ describe("the bound of a composite op, derived from its parts", () => {
     return { y, bound: derivedBound(whole, mapValues(inputs, toFloat64), float32) };
   }
 
-  it("covers the answer of the parts, and is no wider than the bound for every order of summation", () => {
+  it("covers the answer of the parts, within the bound for every order of summation", () => {
     fc.assert(
       fc.property(arbitraryTrial("fusedConv2d"), (trial) => {
         const { value, bound: own } = expectationOf(trial);

@@ -70,7 +70,7 @@ function unreadable(): Graph {
   return graph({ name: "unreadable", inputs: { x }, outputs: { y: ops.linear({ x, weight }) } });
 }
 
-/** Work that fails, by name; it is given an executable of its own. */
+/** Work that fails, by name. It gets an executable that no other call uses. */
 const failing: {
   readonly [what: string]: (subject: Subject, own: Executable<"image">) => Promise<unknown>;
 } = {

@@ -102,7 +102,7 @@ describe("HTML", () => {
 
   it("neither paints nor sums up what one rounding fills", () => {
     const [report] = sample();
-    // 0.1 + 0.2 in float32: the nearest number is off by 0.4 of its own bound, u·|y|.
+    // The float32 sum of 0.1 and 0.2 has one rounding. The bound of one rounding is u·|y|.
     const expected = Math.fround(0.1) + Math.fround(0.2);
     const worst = { index: [0], expected, found: Math.fround(expected), bound: 2 ** -24 * expected };
     const add = { name: "layer1.0.add", op: "add", passed: true, share: 0.99, worst } as const;

@@ -738,7 +738,7 @@ export const mutations: readonly Mutation[] = [
           return answers;
         } catch (error) {
           if (!(error instanceof AbortError)) throw error;
-          failures.push(new UnsupportedError("somebody's run was aborted"));
+          failures.push(new UnsupportedError("another run was aborted"));
           return {};
         }
       },
