@@ -81,6 +81,7 @@ export {
   type RealDType,
   type RealTensor,
   sizeOf,
+  stridedTensor,
   type Tensor,
   tensor,
   tensorOf,

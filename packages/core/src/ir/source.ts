@@ -1,6 +1,6 @@
 import { check, ShapeError, WeightsError } from "./errors.ts";
 import { shortList } from "./messages.ts";
-import { type RealTensor, sizeOf, type Tensor, tensorOf } from "./tensor.ts";
+import { gather, type RealTensor, sizeOf, type Tensor, tensorOf } from "./tensor.ts";
 
 /** Half-open range [first, end) of rows, along a tensor's first axis. A scalar is one row. */
 export interface Rows {
@@ -195,22 +195,6 @@ function permutedIndex(index: number, shape: readonly number[], order: readonly 
   if (index < 0) return -1;
   const position = shape.map((size, axis) => Math.floor(index / sizeOf(shape.slice(axis + 1))) % size);
   return order.reduce((sum, axis) => sum * shape[axis]! + position[axis]!, 0);
-}
-
-/** Copies a block of `shape` out of `data`, where a step along axis i is strides[i] numbers. */
-function gather(into: RealArray, data: RealArray, shape: readonly number[], strides: readonly number[], from: number) {
-  const counters = shape.map(() => 0);
-  let at = from;
-  for (let i = 0; i < into.length; i++) {
-    into[i] = data[at]!;
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      at += strides[axis]!;
-      counters[axis]!++;
-      if (counters[axis]! < shape[axis]!) break;
-      at -= strides[axis]! * shape[axis]!;
-      counters[axis] = 0;
-    }
-  }
 }
 
 /** One source after the other, along the first axis. */

@@ -86,3 +86,45 @@ export function sizeOf(shape: readonly number[]): number {
 export function toFloat64(value: RealTensor): Tensor<"float64"> {
   return value.dtype === "float64" ? value : tensorOf("float64", value.shape, Float64Array.from(value.data));
 }
+
+/** Elements of a typed array that can be written. */
+interface Elements {
+  [index: number]: number | bigint;
+  readonly length: number;
+}
+
+/** Copies a block of `shape` out of `data`, where a step along axis i is strides[i] elements. */
+export function gather(
+  into: Elements,
+  data: Readonly<Elements>,
+  shape: readonly number[],
+  strides: readonly number[],
+  from: number,
+): void {
+  const counters = shape.map(() => 0);
+  let at = from;
+  for (let i = 0; i < into.length; i++) {
+    into[i] = data[at]!;
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      at += strides[axis]!;
+      counters[axis]!++;
+      if (counters[axis]! < shape[axis]!) break;
+      at -= strides[axis]! * shape[axis]!;
+      counters[axis] = 0;
+    }
+  }
+}
+
+/** A tensor of `shape` in row-major order, from `data` where a step along axis i is strides[i] elements. */
+export function stridedTensor<D extends DType>(
+  dtype: D,
+  data: DataOf[D],
+  shape: readonly number[],
+  strides: readonly number[],
+): Tensor<D> {
+  const { [dtype]: Own } = arrays;
+  const size = sizeOf(shape);
+  const numbers = new Own(new ArrayBuffer(size * Own.BYTES_PER_ELEMENT), 0, size);
+  gather(numbers, data, shape, strides, 0);
+  return tensorOf(dtype, shape, numbers);
+}
