@@ -6,7 +6,7 @@ interface Scope {
   postMessage(text: string | undefined): void;
 }
 
-const scope = globalThis as unknown as Scope;
+const scope = globalThis as typeof globalThis & Scope;
 
 /** Answers with what the worker's cache holds under a key. */
 scope.onmessage = ({ data: key }) => {

@@ -38,7 +38,7 @@ export function faultyGpu(at: number, fault: Fault, devices: readonly GPUDevice[
   let calls = 0;
   let met: string | undefined;
   const restore = classes.flatMap((name) => {
-    const prototype = (globalThis as unknown as { [name: string]: { prototype: object } })[name]!.prototype;
+    const { prototype } = Reflect.get(globalThis, name) as { readonly prototype: object };
     return Object.entries(Object.getOwnPropertyDescriptors(prototype)).flatMap(([key, descriptor]) => {
       const method: unknown = descriptor.value;
       if (typeof method !== "function" || key === "constructor" || key === "destroy") return [];

@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { printable, printableJson, shorten, styled } from "./printable.ts";
 
 /** A pipe, as `styleText` sees one, and a terminal with colours. */
-const pipe = new PassThrough() as unknown as NodeJS.WriteStream;
-const terminal = Object.assign(new PassThrough(), { isTTY: true, getColorDepth: () => 8 }) as unknown as typeof pipe;
+const pipe = new PassThrough();
+const terminal = Object.assign(new PassThrough(), { isTTY: true, getColorDepth: () => 8 });
 
 /** Line by line, what no terminal may be sent of other people's text. Source: ECMA-48 (C0, C1), Unicode's UAX 9. */
 const dangerous = [

@@ -41,7 +41,7 @@ const UNSAFE = /(?![\u200C\u200D])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Noncharacter
 const LONGEST = 1000;
 
 /** One line of text as a stream may show it: unsafe characters as `\u001b`, a long line without its middle. */
-export function printable(line: string, stream: NodeJS.WriteStream): string {
+export function printable(line: string, stream: NodeJS.WritableStream): string {
   const colours = styleText("bold", "x", { stream }) !== "x";
   const shown = shorten(line, LONGEST).replace(UNSAFE, (char) => {
     const sequence = sequences.get(char);

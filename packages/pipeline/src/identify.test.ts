@@ -144,7 +144,7 @@ describe("weights", () => {
   });
 
   it("of another kind are a typed error that names it", async () => {
-    const weights = 42 as unknown as GivenWeights;
+    const weights = 42 as never;
     await expect(identify({ model: row, weights })).rejects.toThrow(FormatError);
     await expect(identify({ model: row, weights })).rejects.toThrow("found the number 42");
   });
