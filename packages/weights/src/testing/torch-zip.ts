@@ -8,19 +8,9 @@ export function torchZip(members: { readonly [name: string]: Uint8Array }, folde
   for (const [member, bytes] of Object.entries(members)) {
     const name = Buffer.from(`${folder}/${member}`);
     const padding = (64 - ((at + 30 + name.length) % 64)) % 64;
-    const local = Buffer.alloc(30);
-    local.writeUInt32LE(0x04034b50, 0);
-    local.writeUInt32LE(crc32(bytes), 14);
-    local.writeUInt32LE(bytes.length, 18);
-    local.writeUInt32LE(bytes.length, 22);
-    local.writeUInt16LE(name.length, 26);
+    const local = headOf(bytes, name, { length: 30, signature: 0x04034b50, from: 14 });
     local.writeUInt16LE(padding, 28);
-    const central = Buffer.alloc(46);
-    central.writeUInt32LE(0x02014b50, 0);
-    central.writeUInt32LE(crc32(bytes), 16);
-    central.writeUInt32LE(bytes.length, 20);
-    central.writeUInt32LE(bytes.length, 24);
-    central.writeUInt16LE(name.length, 28);
+    const central = headOf(bytes, name, { length: 46, signature: 0x02014b50, from: 16 });
     central.writeUInt32LE(at, 42);
     directory.push(central, name);
     const piece = [local, name, Buffer.alloc(padding), Buffer.from(bytes)];
@@ -37,7 +27,22 @@ export function torchZip(members: { readonly [name: string]: Uint8Array }, folde
   return new Uint8Array(Buffer.concat([...parts, central, end]));
 }
 
-/** A pickle of protocol 2 of a dictionary of float32 tensors, each of them with a storage of its own: "0", "1", … */
+/** The head of a member, beside it or in the directory: checksum, sizes and the name's length stand at `from`. */
+function headOf(
+  bytes: Uint8Array,
+  name: Buffer,
+  { length, signature, from }: { readonly length: number; readonly signature: number; readonly from: number },
+): Buffer {
+  const head = Buffer.alloc(length);
+  head.writeUInt32LE(signature, 0);
+  head.writeUInt32LE(crc32(bytes), from);
+  head.writeUInt32LE(bytes.length, from + 4);
+  head.writeUInt32LE(bytes.length, from + 8);
+  head.writeUInt16LE(name.length, from + 12);
+  return head;
+}
+
+/** A pickle of protocol 2 of a dictionary of float32 tensors, with the storages "0", "1", …, one for each */
 export function torchPickle(
   tensors: readonly { readonly name: string; readonly shape: readonly number[] }[],
 ): Uint8Array {
