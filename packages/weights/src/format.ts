@@ -6,13 +6,11 @@ import { longestHeader, prefixLength } from "./safetensors.ts";
 /** Bytes of a file's start that tell its format. */
 export const START = 4096;
 
+/** Formats that are read; `index` is that of shards. */
+export type ReadFormat = "safetensors" | "index" | "PyTorch" | "PyTorch before 1.6";
+
 /** What a file is: one that is read, or `refuse`, the error for one that is not. */
-export type Format =
-  | "safetensors"
-  | "index"
-  | "PyTorch"
-  | "PyTorch before 1.6"
-  | { readonly refuse: (file: string) => ResidualError };
+export type Format = ReadFormat | { readonly refuse: (file: string) => ResidualError };
 
 /** The format of a file of `size` bytes, told by its first bytes (START of them, or all), whatever its name is. */
 export function formatOf(start: Uint8Array, size: number): Format {

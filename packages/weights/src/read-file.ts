@@ -10,14 +10,12 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
-import { checkReadable, decodeTensor } from "./decode-tensor.ts";
+import { decodeTensor } from "./decode-tensor.ts";
 import { allocate, fileSource, isLazy, type OpenedFile, openedFile, readWhole, scan } from "./file-source.ts";
-import { formatOf, START } from "./format.ts";
 import { knownWeights } from "./known.ts";
-import type { TorchFormat } from "./pytorch/layout.ts";
-import { decoded, named } from "./reader.ts";
-import { type Header, headerLength, parseHeader, prefixLength, type TensorEntry } from "./safetensors.ts";
-import { joinShards, longestIndex, readIndex, refuseNested } from "./shards.ts";
+import { checkInside, decodeAll, type OpenFile } from "./open-file.ts";
+import { readOpen } from "./readers.ts";
+import type { TensorEntry } from "./safetensors.ts";
 import type { Weights } from "./weights.ts";
 
 /**
@@ -74,101 +72,50 @@ async function fileIn(folder: string): Promise<string> {
   throw new FormatError(`${shown(folder)}: found a directory with ${holds}; name a file of weights`);
 }
 
-async function readOpened(path: string, options: WorkOptions, isLarge?: boolean): Promise<Weights> {
-  const file = shown(path);
-  await using handle = await open(path).catch((cause: unknown) => refusePath(path, cause));
+async function readOpened(path: string, options: WorkOptions): Promise<Weights> {
+  const opened: FileHandle[] = [];
+  try {
+    return await readOpen(await openFile(path, opened), options);
+  } finally {
+    await Promise.all(opened.map((handle) => handle.close()));
+  }
+}
+
+/** A file on a disk. Its handle, and those of the files that are opened beside it, are put to `opened`. */
+async function openFile(path: string, opened: FileHandle[]): Promise<OpenFile> {
+  const name = shown(path);
+  const handle = await open(path).catch((cause: unknown) => refusePath(path, cause));
+  opened.push(handle);
   const { size } = await handle.stat();
-  const start = await readRange(handle, file, 0, Math.min(size, START));
-  const format = formatOf(start, size);
-  // resolved, as the current folder may change before the rows of a large file are read
-  const opened = { path: resolve(path), size, isLarge: isLarge ?? size >= LARGE };
-  if (format === "safetensors") return await readSafetensors(handle, { ...opened, start }, options);
-  if (format === "PyTorch" || format === "PyTorch before 1.6") return await readTorch(handle, format, opened, options);
-  if (format !== "index") throw format.refuse(file);
-  if (isLarge !== undefined) refuseNested(file); // it is read as a shard
-  if (size > longestIndex)
-    throw new FormatError(`${file}: found an index of ${size} bytes, expected at most ${longestIndex}`);
-  return await readShards(path, await readRange(handle, file, 0, size), options);
+  const place = resolve(path); // the current folder may change before the rows of a large file are read
+  return {
+    name,
+    place,
+    size,
+    read: (position, length) => readRange(handle, name, position, length),
+    async beside(inside) {
+      const found = join(dirname(path), checkInside(inside, name));
+      if ((await statusOf(found)).isFile()) return openFile(found, opened);
+      throw new FormatError(`${shown(found)}: found a directory, expected a file`);
+    },
+    async tensors(entries, offset, options) {
+      if (options.isLazy) return scanned(handle, entries, { file: await openedFile(handle, place), offset }, options);
+      const length = entries.reduce((end, entry) => Math.max(end, entry.end), 0);
+      return decodeAll(entries, await readRange(handle, name, offset, length, options));
+    },
+  };
 }
-
-/** The shards beside an index. Together they are as large as one file. */
-async function readShards(path: string, bytes: Uint8Array, options: WorkOptions): Promise<Weights> {
-  const index = readIndex(bytes, shown(path));
-  const sizes = new Map<string, number>();
-  for (const shard of index.files) {
-    const found = join(dirname(path), shard);
-    const status = await statusOf(found);
-    if (!status.isFile())
-      throw new FormatError(`${shown(found)}: found a directory, expected a .safetensors or PyTorch file`);
-    sizes.set(shard, status.size);
-  }
-  const total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
-  const shards = new Map<string, Weights>();
-  let before = 0;
-  for (const [shard, size] of sizes) {
-    const onProgress: WorkOptions["onProgress"] = ({ stage, done, total: all }) =>
-      options.onProgress?.({ stage, done: before + (done / all) * size, total });
-    shards.set(shard, await readOpened(join(dirname(path), shard), { ...options, onProgress }, total >= LARGE));
-    before += size;
-  }
-  return joinShards(index, shards, shown(path));
-}
-
-interface Opened {
-  readonly path: string;
-  readonly size: number;
-  readonly isLarge: boolean;
-}
-
-async function readSafetensors(
-  handle: FileHandle,
-  { start, ...opened }: Opened & { readonly start: Uint8Array },
-  options: WorkOptions,
-): Promise<Weights> {
-  const { path, size } = opened;
-  const file = shown(path);
-  const offset = prefixLength + headerLength(start, size, file);
-  const headerBytes = await readRange(handle, file, prefixLength, offset - prefixLength);
-  const header = parseHeader(headerBytes, size - offset, file);
-  return readData(handle, header, { ...opened, offset }, options);
-}
-
-/** A checkpoint of PyTorch. Tensors whose numbers do not lie in order are held in memory. */
-async function readTorch(handle: FileHandle, format: TorchFormat, opened: Opened, options: WorkOptions) {
-  const { path, size } = opened;
-  const file = shown(path);
-  const read = (position: number, length: number) => readRange(handle, file, position, length);
-  const { torchLayout, gatherViews } = await import("./pytorch/index.ts");
-  const { entries, offset, views } = await torchLayout({ size, read }, file, format);
-  return gatherViews(await readData(handle, { entries, metadata: {} }, { ...opened, offset }, options), views);
-}
-
-/** The tensors of a file whose header is read; their data begin at `offset`, in bytes. */
-async function readData(
-  handle: FileHandle,
-  header: Header,
-  { path, size, isLarge, offset }: Opened & { readonly offset: number },
-  options: WorkOptions,
-): Promise<Weights> {
-  const file = shown(path);
-  for (const entry of header.entries) checkReadable(entry, file);
-  if (!isLarge) return decoded(header, await readRange(handle, file, offset, size - offset, options), path);
-  return scanned(handle, header, { file: await openedFile(handle, path), offset }, options);
-}
-
-/** Files from this size on, in bytes, are not held in memory. */
-const LARGE = 32 << 20;
 
 /** Tensors up to this size, in bytes, are held in memory even so: passes fold the statistics of norms at once. */
 const SMALL = 64 << 10;
 
-/** The weights of a large file: small tensors, and tensors of dtypes without rows, in memory, the others lazy. */
+/** The tensors of a large file: small tensors, and tensors of dtypes without rows, in memory, the others lazy. */
 async function scanned(
   handle: FileHandle,
-  { entries, metadata }: Header,
+  entries: readonly TensorEntry[],
   { file, offset }: { readonly file: OpenedFile; readonly offset: number },
   { signal, onProgress }: WorkOptions,
-): Promise<Weights> {
+): Promise<ReadonlyMap<string, NamedSource>> {
   const total = entries.reduce((end, entry) => Math.max(end, entry.end), 0);
   const isHeld = (entry: TensorEntry) => entry.end - entry.begin <= SMALL || !isLazy(entry);
   const found = await scan(handle, { path: file.path, offset }, entries, isHeld, (done) => {
@@ -180,7 +127,7 @@ async function scanned(
     if (bytes || !isLazy(entry)) return [entry.name, decodeTensor({ ...entry, begin: 0, end: bytes!.length }, bytes!)];
     return [entry.name, fileSource(file, offset, entry, firstNonFinite)];
   });
-  return named(new Map(tensors), metadata, file.path);
+  return new Map(tensors);
 }
 
 /** `length` bytes of the file from `position` on, chunk by chunk in two lanes. */

@@ -281,7 +281,7 @@ describe("shards", () => {
     const nested = await write("nested", {}, { one: "model.safetensors.index.json" });
     await expect(readWeights(nested)).rejects.toThrow("found an index of shards within another");
     const alone = new Blob([JSON.stringify({ weight_map: { one: "a" } })]);
-    await expect(readWeights(alone)).rejects.toThrow("found an index of shards; give its path or its address");
+    await expect(readWeights(alone)).rejects.toThrow('it needs the file "a" beside it; give its path or its address');
   });
 });
 

@@ -1,23 +1,11 @@
-import {
-  AbortError,
-  FormatError,
-  type Graph,
-  type NamedSource,
-  type Tensor,
-  throwIfAborted,
-  WeightsError,
-  type WorkOptions,
-} from "@residual/core";
+import { AbortError, type Graph, type Tensor, throwIfAborted, WeightsError, type WorkOptions } from "@residual/core";
 import { type ByteSource, nameOf, pathOf, readBytes } from "@residual/kit/bytes";
-import { checkReadable, decodeTensor } from "./decode-tensor.ts";
-import { formatOf, START } from "./format.ts";
 import { quote } from "./json-reader.ts";
-import { type KnownWeights, knownByName, knownByNumbers, knownWeights } from "./known.ts";
-import type { TorchFormat } from "./pytorch/layout.ts";
-import { type Header, headerLength, parseHeader, prefixLength } from "./safetensors.ts";
+import { type KnownWeights, knownWeights } from "./known.ts";
+import { heldFile, type OpenFile } from "./open-file.ts";
+import { readOpen } from "./readers.ts";
 import { toTorchvision } from "./schemes.ts";
-import { joinShards, longestIndex, readIndex, refuseNested } from "./shards.ts";
-import { Weights } from "./weights.ts";
+import type { Weights } from "./weights.ts";
 
 export interface ReadWeightsOptions extends WorkOptions {
   /** The graph whose names the tensors get, as `toTorchvision` does it. The file's own where not given. */
@@ -75,57 +63,21 @@ async function shipped(known: KnownWeights, read: (file: URL) => Promise<Weights
   }
 }
 
-/** The weights of safetensors bytes; the tensors are views on them. `file` names them in messages. */
-function weightsOf(bytes: Uint8Array, file: string, name: string): Weights<Tensor> {
-  const dataStart = prefixLength + headerLength(bytes, bytes.length, file);
-  const header = parseHeader(bytes.subarray(prefixLength, dataStart), bytes.length - dataStart, file);
-  for (const entry of header.entries) checkReadable(entry, file);
-  return decoded(header, bytes.subarray(dataStart), name);
+async function readHeld(source: WeightsSource, options: ReadWeightsOptions): Promise<Weights> {
+  return readOpen(await fetched(source, options), options);
 }
 
-/** The weights of a PyTorch file's bytes; the tensors are views on them where their numbers lie in order. */
-async function torchWeights(bytes: Uint8Array, format: TorchFormat, file: string, name: string): Promise<Weights> {
-  const { torchLayout, inMemory, gatherViews } = await import("./pytorch/index.ts");
-  const { entries, views, offset } = await torchLayout(inMemory(bytes), file, format);
-  for (const entry of entries) checkReadable(entry, file);
-  return gatherViews(decoded({ entries, metadata: {} }, bytes.subarray(offset), name), views);
-}
-
-/** The weights of a file whose data section is in memory. */
-export function decoded({ entries, metadata }: Header, data: Uint8Array, name: string): Weights<Tensor> {
-  return named(new Map(entries.map((entry) => [entry.name, decodeTensor(entry, data)])), metadata, name);
-}
-
-/** Weights, with what is known of them by their numbers, else by the name of their file. */
-export function named<Source extends NamedSource>(
-  tensors: ReadonlyMap<string, Source>,
-  metadata: Readonly<Record<string, string>>,
-  name: string,
-): Weights<Source> {
-  return new Weights(tensors, metadata, { known: knownByNumbers(tensors) ?? knownByName(name) });
-}
-
-async function readHeld(source: WeightsSource, options: ReadWeightsOptions, isShard = false): Promise<Weights> {
+/** Whatever is no path, as an open file. What lies beside it is known where it has an address. */
+async function fetched(source: WeightsSource, options: ReadWeightsOptions): Promise<OpenFile> {
   const file = nameOf(source, "the given weights");
   const { signal, onProgress, maxBytes = MOST_BYTES } = options;
   const reading = { signal, onProgress, expected: EXPECTED, name: file, stage: "read weights" };
   const bytes = await readBytes(source, { ...reading, maxBytes });
-  const format = formatOf(bytes.subarray(0, START), bytes.length);
   const address = addressOf(source);
-  if (format === "safetensors") return weightsOf(bytes, file, address?.pathname ?? file);
-  if (format === "PyTorch" || format === "PyTorch before 1.6")
-    return await torchWeights(bytes, format, file, address?.pathname ?? file);
-  if (format !== "index") throw format.refuse(file);
-  if (isShard) refuseNested(file);
-  if (!address)
-    throw new FormatError(`${file}: found an index of shards; give its path or its address, so that they are found`);
-  if (bytes.length > longestIndex)
-    throw new FormatError(`${file}: found an index of ${bytes.length} bytes, expected at most ${longestIndex}`);
-  const index = readIndex(bytes, file);
-  const shards = new Map<string, Weights>();
-  for (const shard of index.files)
-    shards.set(shard, await readHeld(new URL(encodeURIComponent(shard), address), options, true));
-  return joinShards(index, shards, file);
+  if (!address) return heldFile(bytes, file, file);
+  const beside = (path: string) =>
+    fetched(new URL(path.split("/").map(encodeURIComponent).join("/"), address), options);
+  return heldFile(bytes, file, address.pathname, beside);
 }
 
 /** The address on the web of a URL, of text that is one, or of a Response; relative to a browser's page. */

@@ -1,6 +1,7 @@
 import { FormatError, formatShape, UnsupportedError } from "@residual/core";
 import { byteSizes, isStoredDType, type StoredDType } from "./dtypes.ts";
 import { JsonReader, quote } from "./json-reader.ts";
+import type { FormatReader } from "./layout.ts";
 
 /** One tensor of a file. `begin` and `end` count bytes from the start of the data section. */
 export interface TensorEntry {
@@ -25,6 +26,15 @@ export const longestHeader = 100_000_000;
 
 /** More than any model here has: bounds the memory that a header of that length can ask for. */
 const most = { tensors: 100_000, metadata: 10_000, axes: 64 } as const;
+
+/** Where the tensors of a safetensors file lie. Throws FormatError as `parseHeader` does. */
+export const safetensorsLayout: FormatReader = async (file) => {
+  const prefix = await file.read(0, Math.min(file.size, prefixLength));
+  const offset = prefixLength + headerLength(prefix, file.size, file.name);
+  const header = await file.read(prefixLength, offset - prefixLength);
+  const { entries, metadata } = parseHeader(header, file.size - offset, file.name);
+  return { stretches: [{ file, offset, entries }], metadata };
+};
 
 /**
  * The length of the header in bytes, from the first 8 bytes of a file of `fileLength` bytes.

@@ -1,21 +1,22 @@
 import { FormatError, WeightsError } from "@residual/core";
 import { quote } from "./json-reader.ts";
-import { Weights } from "./weights.ts";
+import type { Layout } from "./layout.ts";
+import type { OpenFile } from "./open-file.ts";
 
 /** Tensors by the file that holds each, as `model.safetensors.index.json` says. */
-export interface ShardIndex {
+interface ShardIndex {
   readonly fileOf: ReadonlyMap<string, string>;
   readonly files: readonly string[];
 }
 
 /** The longest index that is read, in bytes: it names each tensor once. */
-export const longestIndex = 32 << 20;
+const longestIndex = 32 << 20;
 
 /**
  * Reads an index of shards, which lie beside it. Throws FormatError, which names `file`, where it is not one, and where
  * it names a shard in another folder.
  */
-export function readIndex(bytes: Uint8Array, file: string): ShardIndex {
+function readIndex(bytes: Uint8Array, file: string): ShardIndex {
   const refuse = (problem: string, cause?: unknown): never => {
     throw new FormatError(`${file}: ${problem}; it is damaged: download it again`, { cause });
   };
@@ -40,21 +41,59 @@ export function readIndex(bytes: Uint8Array, file: string): ShardIndex {
 }
 
 /**
- * The tensors of all shards, in the index's order. Throws WeightsError where a shard lacks a tensor that the index says
- * it has.
+ * Where the tensors of all shards lie, in the index's order. `layoutOf` reads one shard. Throws FormatError as
+ * `readIndex` does, WeightsError where a shard lacks a tensor that the index says it has.
  */
-export function joinShards({ fileOf }: ShardIndex, shards: ReadonlyMap<string, Weights>, file: string): Weights {
-  const missing = [...fileOf].filter(([name, shard]) => !shards.get(shard)!.tensors.has(name));
-  const [first] = missing;
-  if (first) {
-    const more = missing.length > 1 ? `, and ${missing.length - 1} tensors more are missing` : "";
-    throw new WeightsError(
-      `${file}: ${quote(first[1])} lacks the tensor ${quote(first[0])}${more}; download the shards again`,
+export async function shardedLayout(file: OpenFile, layoutOf: (shard: OpenFile) => Promise<Layout>): Promise<Layout> {
+  if (file.size > longestIndex)
+    throw new FormatError(
+      `${file.name}: found an index of ${file.size} bytes, expected at most ${longestIndex}; name the files of weights`,
     );
+  const { fileOf, files } = readIndex(await file.read(0, file.size), file.name);
+  const layouts: Layout[] = [];
+  const found = new Map<string, ReadonlySet<string>>();
+  for (const shard of files) {
+    const layout = await layoutOf(await file.beside(shard));
+    found.set(shard, new Set(namesIn(layout)));
+    layouts.push(only((name) => fileOf.get(name) === shard, layout));
   }
-  const tensors = [...fileOf].map(([name, shard]) => [name, shards.get(shard)!.tensors.get(name)!] as const);
-  const metadata = Object.assign({}, ...[...shards.values()].map((shard) => shard.metadata)) as Record<string, string>;
-  return new Weights(new Map(tensors), metadata);
+  checkComplete(
+    [...fileOf].filter(([name, shard]) => !found.get(shard)!.has(name)),
+    file.name,
+  );
+  return {
+    stretches: layouts.flatMap(({ stretches }) => stretches),
+    made: new Map(layouts.flatMap(({ made = [] }) => [...made])),
+    views: new Map(layouts.flatMap(({ views = [] }) => [...views])),
+    order: [...fileOf.keys()],
+    metadata: Object.assign({}, ...layouts.map(({ metadata }) => metadata)) as Record<string, string>,
+  };
+}
+
+function namesIn({ stretches, made }: Layout): readonly string[] {
+  return [...stretches.flatMap(({ entries }) => entries.map(({ name }) => name)), ...(made?.keys() ?? [])];
+}
+
+/** A layout without the tensors that the index finds in another file. */
+function only(
+  isOwn: (name: string) => boolean,
+  { stretches, made = new Map(), views = new Map(), ...rest }: Layout,
+): Layout {
+  return {
+    ...rest,
+    stretches: stretches.map((each) => ({ ...each, entries: each.entries.filter(({ name }) => isOwn(name)) })),
+    made: new Map([...made].filter(([name]) => isOwn(name))),
+    views: new Map([...views].filter(([name]) => isOwn(name))),
+  };
+}
+
+function checkComplete(missing: readonly (readonly [name: string, shard: string])[], file: string): void {
+  const [first] = missing;
+  if (!first) return;
+  const more = missing.length > 1 ? `, and ${missing.length - 1} tensors more are missing` : "";
+  throw new WeightsError(
+    `${file}: ${quote(first[1])} lacks the tensor ${quote(first[0])}${more}; download the shards again`,
+  );
 }
 
 /** An index in the place of a shard: it may name itself, without end. */

@@ -1,28 +1,10 @@
 import { FormatError, UnsupportedError } from "@residual/core";
 import { byteSizes } from "../dtypes.ts";
+import type { FormatReader, Layout, View } from "../layout.ts";
+import type { OpenFile } from "../open-file.ts";
 import type { TensorEntry } from "../safetensors.ts";
 import { readLegacy } from "./legacy.ts";
-import type { RandomAccess } from "./random-access.ts";
 import { findStateDict } from "./state-dict.ts";
-
-/** The format of PyTorch since 1.6, a zip, and the one before, a row of pickles. */
-export type TorchFormat = "PyTorch" | "PyTorch before 1.6";
-
-/** A tensor whose numbers do not lie in order: its shape, and how far apart they are, by axis. */
-export interface View {
-  readonly shape: readonly number[];
-  readonly strides: readonly number[];
-}
-
-/** Where the tensors of a PyTorch file lie. */
-export interface Layout {
-  /** One for each tensor, in the state dict's order. `begin` and `end` count from `offset`. */
-  readonly entries: readonly TensorEntry[];
-  /** Those whose entry is the stretch of numbers that they are scattered over, by name. */
-  readonly views: ReadonlyMap<string, View>;
-  /** In bytes: all numbers of a file of the old format are aligned from here on. */
-  readonly offset: number;
-}
 
 /**
  * Tensors may be views of one storage, as tied weights are; all together are at most so many times as large as the
@@ -30,16 +12,26 @@ export interface Layout {
  */
 const MOST_SHARING = 8;
 
+/** Where the tensors of a file of `torch.save` lie, which is a zip since PyTorch 1.6. */
+export const zipLayout: FormatReader = async (file) => {
+  const { readZip } = await import("./zip.ts");
+  return torchLayout(file, readZip);
+};
+
+/** Where the tensors of a file from before PyTorch 1.6 lie, which is a row of pickles. */
+export const legacyLayout: FormatReader = (file) => torchLayout(file, readLegacy);
+
 /**
- * Reads where the tensors of a checkpoint lie, and none of their numbers. `name` is the file's, for messages. Throws
- * FormatError for a damaged file, UnsupportedError for one that does not hold one state dict of plain tensors.
+ * Reads where the tensors of a checkpoint lie, and none of their numbers. Throws FormatError for a damaged file,
+ * UnsupportedError for one that does not hold one state dict of plain tensors.
  */
-export async function torchLayout(file: RandomAccess, name: string, format: TorchFormat): Promise<Layout> {
+async function torchLayout(file: OpenFile, read: typeof readLegacy): Promise<Layout> {
+  const { name } = file;
   const refuse = (problem: string): never => {
     throw new FormatError(`${name}: ${problem}; the PyTorch file is damaged: download or save it again`);
   };
   try {
-    const { root, offsets } = await (format === "PyTorch" ? readZipLater : readLegacy)(file, refuse);
+    const { root, offsets } = await read(file, refuse);
     const tensors = [...findStateDict(root)];
     const offset = Math.min(...offsets.values(), file.size);
     const views = new Map<string, View>();
@@ -60,7 +52,7 @@ export async function torchLayout(file: RandomAccess, name: string, format: Torc
         `its tensors share storages: they take ${total} bytes, and the file ${file.size}; save copies: ` +
           "torch.save({k: v.clone() for k, v in model.state_dict().items()}, path)",
       );
-    return { entries, views, offset };
+    return { stretches: [{ file, offset, entries }], views };
   } catch (error) {
     // what a pickle's reader throws does not know the file
     if (error instanceof UnsupportedError && !error.message.startsWith(name))
@@ -84,9 +76,3 @@ function isInOrder({ shape, strides }: View): boolean {
   }
   return true;
 }
-
-/** Imported when there is a zip to read, with the library that reads it. */
-const readZipLater: typeof readLegacy = async (file, refuse) => {
-  const { readZip } = await import("./zip.ts");
-  return readZip(file, refuse);
-};

@@ -1,7 +1,7 @@
 import { UnsupportedError } from "@residual/core";
 import { byteSizes } from "../dtypes.ts";
+import type { OpenFile } from "../open-file.ts";
 import { type Failures, type TorchStorage, torchUnpickler } from "./objects.ts";
-import type { RandomAccess } from "./random-access.ts";
 import type { Pickled } from "./unpickler.ts";
 
 /** PyTorch's own mark of the format before 1.6: a row of pickles, then the storages. */
@@ -25,7 +25,7 @@ class Cut extends Error {}
  * A file in the format before PyTorch 1.6. Throws what `refuse` throws, and UnsupportedError for what a state dict does
  * not hold. Source: torch/serialization.py, `_legacy_save`.
  */
-export async function readLegacy(file: RandomAccess, refuse: Failures["refuse"]): Promise<Saved> {
+export async function readLegacy(file: OpenFile, refuse: Failures["refuse"]): Promise<Saved> {
   for (let length = FIRST; ; length *= 2) {
     const most = Math.min(length, MOST, file.size);
     try {
@@ -37,7 +37,7 @@ export async function readLegacy(file: RandomAccess, refuse: Failures["refuse"])
   }
 }
 
-async function readPickles(bytes: Uint8Array, file: RandomAccess, refuse: Failures["refuse"]): Promise<Saved> {
+async function readPickles(bytes: Uint8Array, file: OpenFile, refuse: Failures["refuse"]): Promise<Saved> {
   const storages = new Map<string, TorchStorage>();
   const end = () => {
     throw new Cut();
@@ -56,7 +56,7 @@ async function offsetsOf(
   keys: readonly Pickled[],
   storages: ReadonlyMap<string, TorchStorage>,
   begin: number,
-  file: RandomAccess,
+  file: OpenFile,
   refuse: Failures["refuse"],
 ): Promise<ReadonlyMap<TorchStorage, number>> {
   let at = begin;

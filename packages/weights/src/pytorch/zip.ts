@@ -1,8 +1,8 @@
 import { UnsupportedError } from "@residual/core";
+import type { OpenFile } from "../open-file.ts";
+import { type Member, offsetOf, type ReadRange, readDirectory } from "../zip-directory.ts";
 import type { Saved } from "./legacy.ts";
 import { bytesOf, type Failures, type TorchStorage, torchUnpickler } from "./objects.ts";
-import type { RandomAccess } from "./random-access.ts";
-import { type Member, offsetOf, type ReadRange, readDirectory } from "./zip-directory.ts";
 
 /** The longest pickle that is read, in bytes: it names tensors, and holds none. */
 const LONGEST_PICKLE = 64 << 20;
@@ -12,7 +12,7 @@ const LONGEST_PICKLE = 64 << 20;
  * place. Throws what `refuse` throws, and UnsupportedError for what a state dict does not hold. Source:
  * torch/serialization.py, `_save`; caffe2/serialize/inline_container.h.
  */
-export async function readZip(file: RandomAccess, refuse: Failures["refuse"]): Promise<Saved> {
+export async function readZip(file: OpenFile, refuse: Failures["refuse"]): Promise<Saved> {
   const archive = await Archive.open(file, refuse);
   const order = await archive.text("byteorder");
   if (order !== undefined && order !== "little")
@@ -45,7 +45,7 @@ class Archive {
     this.#refuse = refuse;
   }
 
-  static async open(file: RandomAccess, refuse: Failures["refuse"]): Promise<Archive> {
+  static async open(file: OpenFile, refuse: Failures["refuse"]): Promise<Archive> {
     const read: ReadRange = async (offset, size) => {
       if (!(offset >= 0 && offset + size <= file.size))
         refuse(`its zip reaches to byte ${offset + size} of ${file.size}`);

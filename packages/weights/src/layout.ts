@@ -1,0 +1,67 @@
+import { type NamedSource, readTensor, stridedTensor, type Tensor, type WorkOptions } from "@residual/core";
+import { checkReadable } from "./decode-tensor.ts";
+import { knownByName, knownByNumbers } from "./known.ts";
+import type { OpenFile } from "./open-file.ts";
+import type { TensorEntry } from "./safetensors.ts";
+import { Weights } from "./weights.ts";
+
+/** Where the tensors of weights lie, as the reader of their format tells it: none of their numbers are read for it. */
+export interface Layout {
+  /** Tensors whose numbers lie in files as they are, little-endian and row-major. */
+  readonly stretches: readonly Stretch[];
+  /** Tensors whose numbers lie in no file as they are: they were packed, quantized or spread over chunks. */
+  readonly made?: ReadonlyMap<string, Tensor>;
+  /** Tensors whose entry is the stretch of numbers that they are scattered over, by name. */
+  readonly views?: ReadonlyMap<string, View>;
+  /** All names, in the file's order; those of `stretches` and then of `made` where not given. */
+  readonly order?: readonly string[];
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly notes?: readonly string[];
+}
+
+/** Entries of one file; `begin` and `end` of each count from `offset`, in bytes. */
+interface Stretch {
+  readonly file: OpenFile;
+  readonly offset: number;
+  readonly entries: readonly TensorEntry[];
+}
+
+/** A tensor whose numbers do not lie in order: its shape, and how far apart they are, by axis. */
+export interface View {
+  readonly shape: readonly number[];
+  readonly strides: readonly number[];
+}
+
+/**
+ * Reads the layout of one format. Throws FormatError for a damaged file, UnsupportedError for one that holds what no
+ * network here has.
+ */
+export type FormatReader = (file: OpenFile, options: WorkOptions) => Promise<Layout>;
+
+/** Tensors of so many bytes in all stay in their files, and are read row by row. */
+const LARGE = 32 << 20;
+
+/** The weights that a layout tells of. Throws UnsupportedError for a dtype that core has no tensors for. */
+export async function weightsOf(layout: Layout, { place }: OpenFile, options: WorkOptions): Promise<Weights> {
+  for (const { file, entries } of layout.stretches) for (const entry of entries) checkReadable(entry, file.name);
+  const sizes = layout.stretches.map(({ entries }) => entries.reduce((end, entry) => Math.max(end, entry.end), 0));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const found = new Map<string, NamedSource>();
+  let before = 0;
+  for (const [i, { file, offset, entries }] of layout.stretches.entries()) {
+    const read = before;
+    const onProgress: WorkOptions["onProgress"] = ({ stage, done }) =>
+      options.onProgress?.({ stage, done: read + done, total });
+    const tensors = await file.tensors(entries, offset, { ...options, onProgress, isLazy: total >= LARGE });
+    for (const [name, source] of tensors) found.set(name, source);
+    before += sizes[i]!;
+  }
+  for (const [name, { shape, strides }] of layout.views ?? []) {
+    const { dtype, data } = await readTensor(found.get(name)!);
+    found.set(name, stridedTensor(dtype, data, shape, strides));
+  }
+  for (const [name, tensor] of layout.made ?? []) found.set(name, tensor);
+  const tensors = layout.order ? new Map(layout.order.map((name) => [name, found.get(name)!])) : found;
+  const known = knownByNumbers(tensors) ?? knownByName(place);
+  return new Weights(tensors, layout.metadata, { known, notes: layout.notes });
+}

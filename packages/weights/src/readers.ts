@@ -1,0 +1,28 @@
+import type { WorkOptions } from "@residual/core";
+import { formatOf, type ReadFormat, START } from "./format.ts";
+import { type FormatReader, type Layout, weightsOf } from "./layout.ts";
+import type { OpenFile } from "./open-file.ts";
+import { safetensorsLayout } from "./safetensors.ts";
+import { refuseNested, shardedLayout } from "./shards.ts";
+import type { Weights } from "./weights.ts";
+
+/** The reader of each format. Those of formats that few files have are imported when there is one. */
+const readers: { readonly [F in ReadFormat]: () => Promise<FormatReader> } = {
+  safetensors: async () => safetensorsLayout,
+  index: async () => (file, options) => shardedLayout(file, (shard) => layoutOf(shard, options, true)),
+  PyTorch: async () => (await import("./pytorch/index.ts")).zipLayout,
+  "PyTorch before 1.6": async () => (await import("./pytorch/index.ts")).legacyLayout,
+};
+
+/** The weights of an open file, whose bytes tell its format. Throws what its format's reader throws. */
+export async function readOpen(file: OpenFile, options: WorkOptions): Promise<Weights> {
+  return weightsOf(await layoutOf(file, options), file, options);
+}
+
+async function layoutOf(file: OpenFile, options: WorkOptions, isShard = false): Promise<Layout> {
+  const format = formatOf(await file.read(0, Math.min(file.size, START)), file.size);
+  if (typeof format === "object") throw format.refuse(file.name);
+  if (isShard && format === "index") refuseNested(file.name);
+  const read = await readers[format]();
+  return read(file, options);
+}
