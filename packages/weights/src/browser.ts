@@ -3,8 +3,9 @@ import { type ReadWeights, weightsReader } from "./reader.ts";
 export { encodeSafetensors, type Metadata, type Named } from "./encode-safetensors.ts";
 export { type Known, type KnownWeights, knownWeights } from "./known.ts";
 export type { ReadWeights, ReadWeightsOptions, WeightsSource } from "./reader.ts";
-export { type Header, parseHeader, type TensorEntry } from "./safetensors.ts";
+export { type Header, parseHeader } from "./safetensors.ts";
 export { toTorchvision } from "./schemes.ts";
+export type { TensorEntry } from "./tensor-entry.ts";
 export { type PreprocessingSource, readTensors, Weights, type WeightsDetails } from "./weights.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { type Tensor, tensorOf, UnsupportedError, widenFloat16 } from "@residual/core";
 import type { StoredDType } from "./dtypes.ts";
 import { quote } from "./json-reader.ts";
-import type { TensorEntry } from "./safetensors.ts";
+import type { TensorEntry } from "./tensor-entry.ts";
 
 type Decode = (shape: readonly number[], bytes: Uint8Array) => Tensor;
 

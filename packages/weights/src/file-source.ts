@@ -11,7 +11,8 @@ import {
   tensorOf,
 } from "@residual/core";
 import { decodeTensor } from "./decode-tensor.ts";
-import { refuse, type TensorEntry } from "./safetensors.ts";
+import { refuse } from "./safetensors.ts";
+import type { TensorEntry } from "./tensor-entry.ts";
 
 /** A file as it was when it was opened, to be read again later. */
 export interface OpenedFile {

@@ -2,7 +2,7 @@ import { type NamedSource, readTensor, stridedTensor, type Tensor, type WorkOpti
 import { checkReadable } from "./decode-tensor.ts";
 import { knownByName, knownByNumbers } from "./known.ts";
 import type { OpenFile } from "./open-file.ts";
-import type { TensorEntry } from "./safetensors.ts";
+import type { TensorEntry } from "./tensor-entry.ts";
 import { Weights } from "./weights.ts";
 
 /** Where the tensors of weights lie, as the reader of their format tells it: none of their numbers are read for it. */

@@ -1,7 +1,7 @@
 import { FormatError, type NamedSource, type WorkOptions } from "@residual/core";
 import { decodeTensor } from "./decode-tensor.ts";
 import { quote } from "./json-reader.ts";
-import type { TensorEntry } from "./safetensors.ts";
+import type { TensorEntry } from "./tensor-entry.ts";
 
 /** A file that is open: its bytes are read from any position. */
 export interface OpenFile {

@@ -15,7 +15,7 @@ import { allocate, fileSource, isLazy, type OpenedFile, openedFile, readWhole, s
 import { knownWeights } from "./known.ts";
 import { checkInside, decodeAll, type OpenFile } from "./open-file.ts";
 import { readOpen } from "./readers.ts";
-import type { TensorEntry } from "./safetensors.ts";
+import type { TensorEntry } from "./tensor-entry.ts";
 import type { Weights } from "./weights.ts";
 
 /**

@@ -2,15 +2,7 @@ import { FormatError, formatShape, UnsupportedError } from "@residual/core";
 import { byteSizes, isStoredDType, type StoredDType } from "./dtypes.ts";
 import { JsonReader, quote } from "./json-reader.ts";
 import type { FormatReader } from "./layout.ts";
-
-/** One tensor of a file. `begin` and `end` count bytes from the start of the data section. */
-export interface TensorEntry {
-  readonly name: string;
-  readonly dtype: StoredDType;
-  readonly shape: readonly number[];
-  readonly begin: number;
-  readonly end: number;
-}
+import type { TensorEntry } from "./tensor-entry.ts";
 
 export interface Header {
   /** In the header's order, which need not be that of the data. */

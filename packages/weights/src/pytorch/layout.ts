@@ -2,7 +2,7 @@ import { FormatError, UnsupportedError } from "@residual/core";
 import { byteSizes } from "../dtypes.ts";
 import type { FormatReader, Layout, View } from "../layout.ts";
 import type { OpenFile } from "../open-file.ts";
-import type { TensorEntry } from "../safetensors.ts";
+import type { TensorEntry } from "../tensor-entry.ts";
 import { readLegacy } from "./legacy.ts";
 import { findStateDict } from "./state-dict.ts";
 

@@ -1,0 +1,10 @@
+import type { StoredDType } from "./dtypes.ts";
+
+/** One tensor of a file. `begin` and `end` count bytes from the start of the data section. */
+export interface TensorEntry {
+  readonly name: string;
+  readonly dtype: StoredDType;
+  readonly shape: readonly number[];
+  readonly begin: number;
+  readonly end: number;
+}
