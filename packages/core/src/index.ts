@@ -139,6 +139,7 @@ export {
 } from "./ops/nodes.ts";
 export { softmaxRow } from "./ops/softmax.ts";
 export { bind, type NamedSources } from "./passes/bind.ts";
+export { CAM, classActivationMap } from "./passes/class-activation-map.ts";
 export { foldBatchNorm } from "./passes/fold-batch-norm.ts";
 export { foldConstants } from "./passes/fold-constants.ts";
 export { fuseEpilogues } from "./passes/fuse-epilogues.ts";

@@ -56,7 +56,7 @@ model satisfies Executable<"image", "logits", "float32">;
 
 // Stages and blocks are known by name, through bind and passes.
 const net = optimize(bind(resnet(variants.resnet50), fixtureWeights(resnet(variants.resnet50), "v1")));
-select(net, ["image", "stem", "layer1", "layer2", "layer3", "layer4", "avgpool", "flatten", "fc", "logits"]);
+select(net, ["image", "stem", "layer1", "layer2", "layer3", "layer4", "avgpool", "flatten", "fc", "logits", "cam"]);
 select(net, ["conv1", "bn1", "relu", "maxpool", "layer4.2", "layer4.2.relu", "layer1.0.downsample.0", "conv1.weight"]);
 // @ts-expect-error: layer3
 select(net, ["layr3"]);
@@ -77,6 +77,8 @@ select(resnet(variants.pytorch_tutorial_net), ["res1", "res9.conv2", "conv2", "r
 select(resnet(variants.paddle_unit), ["output", "layer1", "block.conv1", "block.shortcut"]);
 // @ts-expect-error: a unit has no head
 select(resnet(variants.paddle_unit), ["logits"]);
+// @ts-expect-error: and no class activation maps
+select(resnet(variants.paddle_unit), ["cam"]);
 select(resnet({ ...variants.resnet18, depths: [1, 1] }), ["layer2"]);
 // @ts-expect-error: it has two stages
 select(resnet({ ...variants.resnet18, depths: [1, 1] }), ["layer3"]);

@@ -197,6 +197,20 @@ function permutedIndex(index: number, shape: readonly number[], order: readonly 
   return order.reduce((sum, axis) => sum * shape[axis]! + position[axis]!, 0);
 }
 
+/** The same numbers with `count` axes of size 1 behind the others. Nothing is copied. */
+export function withTrailingAxes(source: Source, count: number): Source {
+  const shape = [...source.shape, ...Array.from({ length: count }, () => 1)];
+  if (isTensor(source)) return { ...source, shape };
+  const { dtype, firstNonFinite } = source;
+  return {
+    dtype,
+    shape,
+    firstNonFinite,
+    isResident: isResident(source),
+    read: (into, rows) => source.read(into, rows),
+  };
+}
+
 /** One source after the other, along the first axis. */
 export function concatenateRows(parts: readonly Source[]): Source {
   const [head] = parts;

@@ -87,7 +87,7 @@ type Within<Name extends string> = Name | `${Name}.${string}`;
 type StageOf<Spec extends ResNetSpec> =
   | `layer${StageNumberOf<Spec>}`
   | (Spec extends { readonly stem: "none" } ? never : "stem")
-  | (Spec extends { readonly classes: 0 } ? never : "avgpool" | "logits");
+  | (Spec extends { readonly classes: 0 } ? never : "avgpool" | "logits" | "cam");
 
 /** 1 to the number of stages; any number where their number is not known. */
 type StageNumberOf<Spec extends ResNetSpec> = number extends Spec["depths"]["length"]

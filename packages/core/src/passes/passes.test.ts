@@ -1,14 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { fixtureInput, fixtureWeights } from "../fixture.ts";
 import { WeightsError } from "../ir/errors.ts";
 import { constantsOf, type Graph, graph, nodesOf, parametersOf } from "../ir/graph.ts";
 import { print } from "../ir/print.ts";
 import { isFiniteInFloat32, type LazySource, type NamedSource, readTensor } from "../ir/source.ts";
-import { type Tensor, tensor, tensorOf } from "../ir/tensor.ts";
+import { sizeOf, type Tensor, tensor, tensorOf, toFloat64 } from "../ir/tensor.ts";
 import { constant, input, named, parameter, type Value, variable } from "../ir/value.ts";
 import { resnet } from "../models/resnet.ts";
 import { variants } from "../models/variants.ts";
-import { add, batchNorm, conv2d, relu, sigmoid } from "../ops/index.ts";
+import { add, batchNorm, conv2d, flatten, globalAveragePool, linear, relu, sigmoid } from "../ops/index.ts";
 import { reference } from "../reference.ts";
 import { bind } from "./bind.ts";
 import { foldBatchNorm } from "./fold-batch-norm.ts";
@@ -176,6 +177,10 @@ it("foldConstants computes a node of constants", () => {
   expect(lean.outputs.half).toMatchObject({ kind: "constant", source: { data: Float64Array.of(0.5) } });
 });
 
+function sourceOf(graph: Graph, name: string) {
+  return constantsOf(graph).find((each) => each.name === name)!.source;
+}
+
 describe("select", () => {
   const model = resnet(variants.resnet50);
 
@@ -195,6 +200,45 @@ describe("select", () => {
     expect(() => select(model, ["constructor" as string])).toThrow(/select\.S1: resnet50 has no value constructor/);
     expect(() => select(model, ["layer5" as string])).toThrow(
       /select\.S1: resnet50 has no value layer5; .*stem, layer1.*logits/,
+    );
+  });
+
+  it.each(["cifar_resnet20", "cifar_preact20_proj", "keras_tutorial_resnet"] as const)(
+    "gives class activation maps of %s whose means are the logits without their bias",
+    async (name) => {
+      const open = resnet(variants[name], { input: [2, 3, 32, 40] });
+      const bound = bind(open, fixtureWeights(open, "v1"));
+      await using executable = await reference.compile(select(bound, ["logits", "cam"]));
+      const { logits, cam } = await executable.run({ image: fixtureInput("v1", [2, 3, 32, 40]) });
+      const bias = toFloat64(await readTensor(sourceOf(bound, "fc.bias"))).data;
+      const [classes, pixels] = [bias.length, sizeOf(cam.shape.slice(2))];
+      expect(cam.shape.slice(0, 2)).toEqual([2, classes]);
+      for (const [i, logit] of logits.data.entries()) {
+        const mean = cam.data.subarray(i * pixels, (i + 1) * pixels).reduce((sum, value) => sum + value, 0) / pixels;
+        expect(mean + bias[i % classes]!).toBeCloseTo(logit, 10);
+      }
+    },
+  );
+
+  it("gives the maps of a head whose weight is in a file, and reads none of it", async () => {
+    const features = input("image", [1, 2, 1, 2]);
+    const source: LazySource = {
+      dtype: "float32",
+      shape: [3, 2],
+      firstNonFinite: -1,
+      read: async (into, { first, end }) => into.set([1, 2, 3, 4, 5, 6].slice(2 * first, 2 * end)),
+    };
+    const logits = linear({ x: flatten({ x: globalAveragePool({ x: features }) }), weight: constant("w", source) });
+    const net = graph({ name: "head", inputs: { image: features }, outputs: { logits } });
+    await using executable = await reference.compile(select(net, ["cam"]));
+    const { cam } = await executable.run({ image: tensor([1, 2, 1, 2], [1, 10, 100, 1000]) });
+    expect(cam).toEqual(tensorOf("float64", [1, 3, 1, 2], Float64Array.of(201, 2010, 403, 4030, 605, 6050)));
+  });
+
+  it("M1 refuses a network that ends in another way, and M2 weights that are open", () => {
+    expect(() => select(resnet(variants.paddle_unit), ["cam" as string])).toThrow(/cam\.M1: paddle_unit ends/);
+    expect(() => select(model, ["cam"])).toThrow(
+      /cam\.M2: fc\.weight of resnet50 is open; bind\(graph, weights\) first/,
     );
   });
 

@@ -2,6 +2,7 @@ import { ShapeError } from "../ir/errors.ts";
 import { type Graph, valuesOf } from "../ir/graph.ts";
 import { shortList, shortText } from "../ir/messages.ts";
 import type { Value } from "../ir/value.ts";
+import { CAM, classActivationMap } from "./class-activation-map.ts";
 
 /** `select` for names that the compiler does not know. */
 export function select<In extends string, Name extends string>(
@@ -12,6 +13,9 @@ export function select<In extends string, Name extends string>(
 /**
  * The graph with other outputs: `select(graph, ["logits", "layer3", "layer4.2.relu"])`. A name is that of an output, of
  * a stage or block (an alias), or of any value. What the outputs do not need is gone.
+ *
+ * `cam` gives the class activation maps of a classifier, [N, classes, H, W]. They are computed only where they are
+ * selected, and of bound graphs only (`classActivationMap`).
  *
  * S1  each name is one that the graph has. After `optimize`, values inside of a fused node have none: select first.
  */
@@ -26,6 +30,7 @@ export function select(graph: Graph, names: readonly string[]): Graph {
   const find = (name: string): Value => {
     const value = own(graph.outputs, name) ?? byName.get(own(graph.aliases, name) ?? name);
     if (value) return value;
+    if (name === CAM) return classActivationMap(graph);
     const aliases = Object.keys(graph.aliases).filter((alias) => !alias.includes("."));
     const stages = [...new Set([...aliases, ...Object.keys(graph.outputs)])];
     throw new ShapeError(
