@@ -14,7 +14,7 @@ import {
   variants,
   WeightsError,
 } from "@residual/core";
-import { decodeImage, preprocess } from "@residual/vision";
+import { cropArea, decodeImage, preprocess } from "@residual/vision";
 import { readWeights, Weights } from "@residual/weights";
 import { describe, expect, it } from "vitest";
 import { batchFor } from "./classifier.ts";
@@ -91,6 +91,54 @@ it("classify refuses an array, and names classifyAll", async () => {
   await using classifier = await load();
   const many: unknown = photos;
   await expect(classifier.classify(many as string)).rejects.toThrow("for many there is classifyAll");
+});
+
+describe("cam", () => {
+  it("is the map of the likeliest class, or of one by its index or label, beside what classify answers", async () => {
+    await using classifier = await load();
+    const { preprocessing, graph } = classifier;
+    await using expected = await reference.compile(select(graph, ["cam"]));
+    const pixels = await decodeImage(chelsea);
+    const { cam } = await expected.run({ image: preprocess(pixels, preprocessing) });
+    const found = await classifier.cam(chelsea, { top: 2 });
+    expect(found.pixels).toEqual(pixels);
+    expect(found.area).toEqual(cropArea(pixels, preprocessing));
+    const predictions = await classifier.classify(chelsea, { top: 2 });
+    expect(found.predictions.map(({ label }) => label)).toEqual(predictions.map(({ label }) => label));
+    expect(found.prediction).toEqual(found.predictions[0]);
+    expect(found.prediction.label).toBe("cat");
+    const dog = await classifier.cam(chelsea, { class: "dog", top: 1 });
+    expect(await classifier.cam(chelsea, { class: dog.prediction.index, top: 1 })).toEqual(dog);
+    expect(dog.prediction).toMatchObject({ label: "dog", probability: expect.closeTo(0.012, 3) as number });
+    for (const { map, prediction } of [found, dog]) {
+      const right = cam.data.subarray(prediction.index * 64, (prediction.index + 1) * 64);
+      expect(map.shape).toEqual([8, 8]);
+      expect(Array.from(map.data)).toEqual(Array.from(right, (value) => expect.closeTo(value, 4) as number));
+    }
+  });
+
+  it.each([
+    [10, "`class` is 10, expected a whole number from 0 to 9"],
+    [0.5, "`class` is 0.5, expected a whole number from 0 to 9"],
+    ["dgo", "there is no class dgo; did you mean dog?"],
+    [["dog"], "`class` is an array of 1, expected an index or a label"],
+  ])("refuses the class %o", async (wrong, message) => {
+    await using classifier = await load({ backend: "reference" });
+    const call = classifier.cam(chelsea, { class: wrong as string });
+    await expect(call).rejects.toThrow(OptionError);
+    await expect(call).rejects.toThrow(message);
+  });
+
+  it("refuses a label that two classes have, and names both", async () => {
+    const { tensors } = await readWeights("resnet20-cifar10");
+    const labels = ["a", "b", "c", "d", "e", "f", "g", "h", "a", "j"];
+    await using classifier = await load({
+      model: { ...variants.cifar_resnet20, labels },
+      weights: new Weights(tensors),
+      backend: "reference",
+    });
+    await expect(classifier.cam(chelsea, { class: "a" })).rejects.toThrow("the classes 0 and 8 are both called a");
+  });
 });
 
 describe("features", () => {

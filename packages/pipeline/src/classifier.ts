@@ -16,9 +16,20 @@ import {
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
-import { type Picture, type Prediction, stack } from "@residual/vision";
+import {
+  type Area,
+  type CamPicture,
+  cropArea,
+  decodeImage,
+  type Picture,
+  type Prediction,
+  preprocess,
+  stack,
+} from "@residual/vision";
 import { checkOptions, checks } from "./check-options.ts";
 import { outcomesOf, unlessAborted } from "./classify-all.ts";
+import { kindOf } from "./kind-of.ts";
+import { unknownName } from "./names.ts";
 import { OptionError } from "./option-error.ts";
 import { atATime, imageOf } from "./pictures.ts";
 import { predictionsOf, rowsOf } from "./predictions.ts";
@@ -36,6 +47,25 @@ export interface ClassifyAllOptions extends ClassifyOptions {
   readonly batch?: number | undefined;
   /** Counts pictures. `total` is that of all pictures where it is known beforehand, as of an array; else `done`. */
   readonly onProgress?: WorkOptions["onProgress"];
+}
+
+export interface CamOptions extends ClassifyOptions {
+  /** The class of the map, by its index or its label. The likeliest where not given. */
+  readonly class?: number | string | undefined;
+}
+
+/** A class activation map, with what `overlayCam` needs to draw it over its picture. */
+export interface ClassActivation extends CamPicture {
+  /** The class that the map is of. */
+  readonly prediction: Prediction;
+  /** What `classify` answers. */
+  readonly predictions: readonly Prediction[];
+  /** The picture, decoded. */
+  readonly pixels: CamPicture["pixels"];
+  /** How much each place adds to the class's logit, [H, W]. The mean plus the class's bias is the logit. */
+  readonly map: Tensor<"float32">;
+  /** The part of the picture that the model sees, and the map covers. */
+  readonly area: Area;
 }
 
 /** A picture with its likeliest classes, or with what is wrong with it. */
@@ -102,6 +132,15 @@ export interface Classifier<Names extends string = string> extends AsyncDisposab
     pictures: Picture | readonly Picture[],
     options?: Pick<ClassifyOptions, "signal">,
   ): Promise<{ readonly [K in Name]: Tensor<"float32"> }>;
+  /**
+   * Where in a picture a class is seen: the class activation map (Zhou et al. 2016), which needs no gradient.
+   * `overlayCam` of `@residual/vision` draws it over the picture: `overlayCam(await classifier.cam("cat.png"))`.
+   *
+   * The model is compiled once more, for logits and maps; `dispose` frees that too. Throws OptionError for a class that
+   * the model does not have, ShapeError for a model that does not end in global average pooling and one linear layer,
+   * and as `classify`.
+   */
+  cam(picture: Picture, options?: CamOptions): Promise<ClassActivation>;
   dispose(): Promise<void>;
 }
 
@@ -209,6 +248,30 @@ export class ModelClassifier implements Classifier {
     return typeof names === "string" ? found[names]! : found;
   }
 
+  async cam(picture: Picture, options: CamOptions = {}): Promise<ClassActivation> {
+    const { signal, class: of, top = 5 } = options;
+    checkOptions("cam", options, { signal: checks.signal, top: checks.anything, class: checks.anything });
+    if (Array.isArray(picture)) throw new OptionError("cam takes one picture; call it for each");
+    const wanted = of === undefined ? undefined : classIndex(of, this);
+    return this.#during(async () => {
+      const { preprocessing, maxPixels } = this.#parts;
+      const pixels = await decodeImage(picture, { signal, upright: preprocessing.upright, maxPixels });
+      const executable = await this.#compiledFor(["logits", "cam"], signal);
+      const { logits, cam } = await executable.run({ image: preprocess(pixels, preprocessing) }, { signal });
+      const predictions = predictionsOf(rowsOf(logits!)[0]!, top, this);
+      if (predictions instanceof ResidualError) throw predictions;
+      const index = wanted ?? predictions[0]!.index;
+      const all = predictionsOf(rowsOf(logits!)[0]!, logits!.shape[1]!, this) as readonly Prediction[];
+      return {
+        prediction: all.find((each) => each.index === index)!,
+        predictions,
+        pixels,
+        map: mapOf(cam!, index),
+        area: cropArea(pixels, preprocessing),
+      };
+    });
+  }
+
   async dispose(): Promise<void> {
     this.#isDisposed = true;
     await Promise.allSettled(this.#underWay); // a picture that is being decoded has not come to the executable
@@ -311,6 +374,28 @@ const allChecks = {
   batch: checks.count,
   onProgress: checks.callback,
 };
+
+/** Throws OptionError for an index beyond the classes, and for a label that no class has, or more than one. */
+function classIndex(given: unknown, { labels, graph, model }: Classifier): number {
+  const classes = Number(graph.outputs.logits.shape[1]);
+  if (typeof given === "number") {
+    if (Number.isInteger(given) && given >= 0 && given < classes) return given;
+    throw new OptionError(`\`class\` is ${given}, expected a whole number from 0 to ${classes - 1}`);
+  }
+  if (typeof given !== "string") throw new OptionError(`\`class\` is ${kindOf(given)}, expected an index or a label`);
+  if (!labels) throw new OptionError(`the classes of ${model} have no names; give \`class\` as an index`);
+  const found = labels.flatMap((label, index) => (label === given ? [index] : []));
+  if (found.length === 1) return found[0]!;
+  if (found.length === 0) throw new OptionError(unknownName(given, labels, "class", "the labels of the model"));
+  throw new OptionError(`the classes ${found.join(" and ")} are both called ${given}; give \`class\` as an index`);
+}
+
+/** The map [H, W] of one class, from those of all classes of one picture, [1, classes, H, W]. */
+function mapOf({ shape, data }: Answer, index: number): Tensor<"float32"> {
+  const [height = 0, width = 0] = shape.slice(2);
+  const size = height * width;
+  return tensorOf("float32", [height, width], Float32Array.from(data.subarray(index * size, (index + 1) * size)));
+}
 
 /** Bytes and text are iterable too, and are a picture, not pictures. */
 function checkPictures(pictures: unknown): void {

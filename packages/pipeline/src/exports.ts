@@ -5,7 +5,15 @@ export type { ChosenBackend, CompiledGraph } from "./backends/compiler.ts";
 export type { BackendOptions } from "./backends/options.ts";
 export { type Facts, type Ranked, rankBackends } from "./backends/rank.ts";
 export { type BackendName, backendNames, installCommand } from "./backends/table.ts";
-export type { Classified, Classifier, ClassifyAllOptions, ClassifyOptions, UsedBackend } from "./classifier.ts";
+export type {
+  CamOptions,
+  ClassActivation,
+  Classified,
+  Classifier,
+  ClassifyAllOptions,
+  ClassifyOptions,
+  UsedBackend,
+} from "./classifier.ts";
 export {
   type GivenWeights,
   type Identified,

@@ -14,6 +14,13 @@ await classifier.features(["layer5"], "cat.png");
 // @ts-expect-error: layer1 was not asked for
 (await classifier.features(["avgpool"], "cat.png")).layer1;
 
+const { map, prediction } = await classifier.cam("cat.png", { class: "tabby" });
+map.data satisfies Float32Array;
+prediction.label satisfies string;
+(await classifier.features("cam", "cat.png")) satisfies Tensor<"float32">;
+// @ts-expect-error: no such option
+await classifier.cam("cat.png", { klass: 3 });
+
 select(classifier.graph, ["logits", "layer2"]);
 // @ts-expect-error: the graph has no such stage
 select(classifier.graph, ["layr2"]);

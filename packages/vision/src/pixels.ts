@@ -15,13 +15,19 @@ export interface RgbaImage {
 }
 
 /** `RgbaImage` as Pixels: alpha is dropped, never blended. Throws ShapeError where size and data differ. */
-export function pixelsOfRgba({ width, height, data }: RgbaImage): Pixels {
+export function pixelsOfRgba(image: RgbaImage): Pixels {
+  checkRgba(image);
+  const { width, height, data } = image;
+  return { width, height, data: withoutFourth(data) };
+}
+
+/** Throws ShapeError unless `data` holds `height × width × 4` bytes. */
+export function checkRgba({ width, height, data }: RgbaImage): void {
   check(
     data.length === width * height * 4,
     "pixels.P1",
     `${width} x ${height} x 4 bytes expected, found ${data.length}`,
   );
-  return { width, height, data: withoutFourth(data) };
 }
 
 /** `[n, 4]` -> `[n, 3]`. */

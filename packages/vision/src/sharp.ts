@@ -5,7 +5,7 @@ import { rgbOfCmyk } from "./cmyk.ts";
 import type { FileOptions } from "./decode.ts";
 import { type ImageFormat, imageFormats } from "./image-format.ts";
 import type { PictureSupport } from "./picture-support.ts";
-import type { Pixels } from "./pixels.ts";
+import { checkRgba, type Pixels, type RgbaImage } from "./pixels.ts";
 import { rgbOfPremultiplied } from "./premultiplied.ts";
 import { checkSize } from "./size-limit.ts";
 import { tiffPage } from "./tiff.ts";
@@ -106,6 +106,18 @@ async function samplesOf(image: Sharp, depth: Metadata["depth"]): Promise<Sample
   const samples =
     depth === "ushort" ? new Uint16Array(buffer, byteOffset, length / 2) : new Uint8Array(buffer, byteOffset, length);
   return { width: info.width, height: info.height, samples };
+}
+
+/** A PNG file of RGBA pixels. */
+export async function encodeWithSharp(image: RgbaImage): Promise<Uint8Array<ArrayBuffer>> {
+  checkRgba(image);
+  const { width, height, data } = image;
+  const { default: sharp } = await loadSharp();
+  return Uint8Array.from(
+    await sharp(data, { raw: { width, height, channels: 4 } })
+      .png()
+      .toBuffer(),
+  );
 }
 
 /** Imported when first used. */
