@@ -1,6 +1,15 @@
-export { checkPlace, filePath, type LazyPiece, type NewFile, type WriteOptions, writeAtomic } from "./atomic.ts";
+export {
+  checkPlace,
+  filePath,
+  type LazyPiece,
+  type NewFile,
+  refusedAs,
+  type WriteOptions,
+  writeAtomic,
+} from "./atomic.ts";
 export { writeFolderAtomic } from "./atomic-folder.ts";
 export { cacheFolder } from "./cache-folder.ts";
+export { delay, type ExclusiveOptions, exclusively } from "./exclusive.ts";
 export { makeFolder } from "./make-folder.ts";
 export { pieceOf } from "./source-piece.ts";
 export { type TemporaryFolder, temporaryFolder } from "./temporary-folder.ts";

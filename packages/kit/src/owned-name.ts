@@ -5,7 +5,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 
 /** The process that a name belongs to. */
-interface Owner {
+export interface Owner {
   readonly pid: number;
   /** When it started, in clock ticks since the machine did: process numbers come again. 0 where that is not known. */
   readonly start: string;
@@ -46,15 +46,17 @@ export async function removeAbandoned(folder: string): Promise<void> {
   }
 }
 
-function ownerOf(name: string): Owner | undefined {
+/** Undefined for a name that is not an owned one. */
+export function ownerOf(name: string): Owner | undefined {
   const [, pid, start, boot, place] =
     /^residual-[\w-]+-(\d+)\.(\d+)\.([0-9a-f]{8})\.([0-9a-f]{8})-\w+$/.exec(name) ?? [];
   return pid === undefined ? undefined : { pid: Number(pid), start: start!, boot: boot!, place: place! };
 }
 
-function isOver({ pid, start, boot, place }: Owner): boolean {
+/** Whether the process has ended. Undefined for processes of other machines and containers, since nothing tells it. */
+export function isOver({ pid, start, boot, place }: Owner): boolean | undefined {
   const me = self();
-  if (place !== me.place) return false;
+  if (place !== me.place) return undefined;
   if (boot !== me.boot) return true;
   return start === UNKNOWN ? !isAlive(pid) : startOf(pid) !== start;
 }

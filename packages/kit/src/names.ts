@@ -14,7 +14,7 @@ export function unknownName(name: string, names: readonly string[], what: string
  * What was most likely meant, whatever its case: the only name that ends so (wasm: tfjs-wasm), else the nearest.
  * Undefined where nothing is near; three letters (cpu, gpu) are no ending that says what was meant.
  */
-function nearestTo(name: string, names: readonly string[]): string | undefined {
+export function nearestTo(name: string, names: readonly string[]): string | undefined {
   const small = name.toLowerCase();
   const [ending, ...more] = names.filter((each) => each.endsWith(`-${small}`));
   if (ending !== undefined && more.length === 0 && small.length > 3) return ending;
