@@ -51,7 +51,11 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
     [["classify", chelsea, "--backend", "wasm"], 2, /^UsageError: there is no backend wasm; did you mean tfjs-wasm\?$/],
     [["classify", chelsea, "--backend", "cpu"], 2, /^UsageError: there is no backend cpu; there are auto, onnx, /],
     [["classify", chelsea, "--interpolation", "bilinaer"], 2, /^UsageError: .*did you mean bilinear\?$/],
-    [["classify", chelsea, "--weights", "resnet20-cifar1O"], 1, /^WeightsError: .*no such file.*: resnet20-cifar10$/],
+    [
+      ["classify", chelsea, "--weights", "resnet20-cifar1O"],
+      1,
+      /^WeightsError: .*no such file; did you mean the known weights resnet20-cifar10\?$/,
+    ],
     [run("--input", "fixture:v1", "--outputs", "logits,layr1"), 2, /^UsageError: .* layr1; did you mean layer1\?$/],
   ],
   "words that are missing, or too many": [
@@ -64,7 +68,11 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
     [["eval", "cifar_resnet20"], 2, /^UsageError: required option '--data <path>'/],
     [["export", "resnet18", ...fixture], 2, /^UsageError: required option '--to <path>'/],
     [["classify", chelsea, "--weights", "fixture:v1"], 2, /^UsageError: fixture:v1 fits every model; name one/],
-    [["classify", chelsea, "--model", "resnet18"], 2, /^UsageError: no weights are known for resnet18; give --weights/],
+    [
+      ["classify", chelsea, "--model", "resnet18"],
+      2,
+      /^UsageError: no weights ship for resnet18; give --weights resnet18 to/,
+    ],
     [["classify", chelsea, "--weights", "silent.safetensors"], 2, /^UsageError: .* name it with --model$/],
     [["classify", chelsea, "--model", "resnet18", "--weights", "fixture:"], 2, /^UsageError: .*lacks its salt/],
     [run("--input", chelsea, "--shape", "1x3x32x32"), 2, /^UsageError: --shape goes with --input fixture:SALT/],

@@ -1,5 +1,5 @@
+import { unknownName } from "@residual/kit/names";
 import { kindOf } from "./kind-of.ts";
-import { unknownName } from "./names.ts";
 import { OptionError } from "./option-error.ts";
 
 /** For each option, whether a value fits, and what does in words. */

@@ -16,6 +16,7 @@ import {
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
+import { unknownName } from "@residual/kit/names";
 import {
   type Area,
   type CamPicture,
@@ -29,7 +30,6 @@ import {
 import { checkOptions, checks } from "./check-options.ts";
 import { outcomesOf, unlessAborted } from "./classify-all.ts";
 import { kindOf } from "./kind-of.ts";
-import { unknownName } from "./names.ts";
 import { OptionError } from "./option-error.ts";
 import { atATime, imageOf } from "./pictures.ts";
 import { predictionsOf, rowsOf } from "./predictions.ts";

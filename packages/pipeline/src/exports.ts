@@ -1,4 +1,6 @@
 // What Node and browsers have alike.
+
+export { unknownName } from "@residual/kit/names";
 export type { Picture } from "@residual/vision";
 export type { BackendSource } from "./backends/choose.ts";
 export type { ChosenBackend, CompiledGraph } from "./backends/compiler.ts";
@@ -23,7 +25,6 @@ export {
   preprocessingOf,
 } from "./identify.ts";
 export type { Load, LoadOptions } from "./load.ts";
-export { unknownName } from "./names.ts";
 export { OptionError } from "./option-error.ts";
 export { checkFinite } from "./predictions.ts";
 export { bindModel, checkLogits, knownPreprocessing, type Prepared, prepare } from "./prepare.ts";

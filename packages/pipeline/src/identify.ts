@@ -16,22 +16,20 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { nameOf, shown } from "@residual/kit/bytes";
+import { unknownName } from "@residual/kit/names";
 import { labelsOf } from "@residual/vision";
 import {
-  knownWeights,
+  bestWeightsFor,
   type PreprocessingSource as RecordedSource,
   readWeights,
+  shippedWeights,
   toTorchvision,
   Weights,
   type WeightsSource,
 } from "@residual/weights";
 import { modelsFitting } from "./fitting.ts";
-import { unknownName } from "./names.ts";
 import { OptionError } from "./option-error.ts";
 import { rememberSources } from "./weights-references.ts";
-
-/** The small weights that ship inside of the package: what is used where nothing is asked for. */
-const DEFAULT_WEIGHTS = "resnet20-cifar10";
 
 /** What weights are read from, or weights that are read. */
 export type GivenWeights = WeightsSource | Weights | (NamedSources & Partial<Pick<Weights, "metadata">>);
@@ -86,7 +84,7 @@ interface Model {
  */
 export async function identify(options: PrepareOptions): Promise<Identified> {
   const asked = options.model === undefined ? undefined : modelOf(options.model);
-  const source = options.weights ?? weightsFor(asked);
+  const source = options.weights ?? (await weightsFor(asked));
   if (typeof source === "string" && source.startsWith("fixture:")) return fixture(source, asked, options);
   const name = nameOf(source, "the given weights");
   const raw = await weightsOf(source, options);
@@ -190,12 +188,14 @@ function recordedModel(name: string, weights: Weights): Model {
   throw new FormatError(`${name} says it is for ${shown(model)}, which is no model here; name another`);
 }
 
-function weightsFor(model: Model | undefined): string {
-  if (!model) return DEFAULT_WEIGHTS;
-  const known = knownWeights.find((weights) => weights.model === modelNameOf(model.name));
-  if (known) return known.name;
+/** The weights that ship for a model. Nothing is downloaded that was not asked for. */
+async function weightsFor(model: Model | undefined): Promise<string> {
+  const name = model && modelNameOf(model.name);
+  if (!model || name === shippedWeights.model) return shippedWeights.name;
+  const best = name && (await bestWeightsFor(name));
+  const download = best ? `${name} to download ${best.name} once, ` : "";
   throw new OptionError(
-    `no weights are known for ${model.name}; give \`weights\` a .safetensors or PyTorch file, or fixture:v1 to try it without any`,
+    `no weights ship for ${model.name}; give \`weights\` ${download}a file, or fixture:v1 to try it without any`,
   );
 }
 

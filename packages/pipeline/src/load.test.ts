@@ -80,7 +80,11 @@ describe("load", () => {
 describe("load refuses, with errors that have a class and a code", () => {
   it.each([
     [{ model: "cifar_resnet2O" }, OptionError, /did you mean cifar_resnet20/],
-    [{ model: "resnet18" }, OptionError, /no weights are known for resnet18/],
+    [
+      { model: "resnet18" },
+      OptionError,
+      /no weights ship for resnet18; give `weights` resnet18 to download torchvision\/resnet18.v1 once, a file/,
+    ],
     [{ model: "pytorch_unit", weights: "fixture:v1" }, OptionError, /pytorch_unit has no logits/],
     [{ backend: "onx" }, OptionError, /did you mean onnx/],
     [{ weights: "nowhere.safetensors" }, WeightsError, /nowhere\.safetensors/],

@@ -1,5 +1,7 @@
 export { encodeSafetensors, type Metadata, type Named } from "./encode-safetensors.ts";
-export { type Known, type KnownWeights, knownWeights } from "./known.ts";
+export type { KnownWeights } from "./known/known-weights.ts";
+export { bestWeightsFor } from "./known/names.ts";
+export { type Known, knownWeights, shippedWeights } from "./known.ts";
 export { readWeights } from "./read-weights.ts";
 export type { ReadWeights, ReadWeightsOptions, WeightsSource } from "./reader.ts";
 export { type Header, parseHeader } from "./safetensors.ts";

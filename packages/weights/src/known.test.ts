@@ -3,7 +3,8 @@ import { readFile } from "node:fs/promises";
 import { FormatError, type ResNetSpec, type Tensor, tensorOf, variants } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { encodeSafetensors } from "./encode-safetensors.ts";
-import { knownByName, knownWeights } from "./known.ts";
+import { bestWeightsFor, namedAs } from "./known/names.ts";
+import { knownByName, knownWeights, shippedWeights } from "./known.ts";
 import { readWeights } from "./read-weights.ts";
 import { join } from "./testing/bytes.ts";
 import { sharedPath } from "./testing/shared.ts";
@@ -15,12 +16,20 @@ interface PublishedRow {
   readonly in_residual: boolean | string;
   readonly family: string;
   readonly url: string;
-  readonly resize: number;
+  readonly bytes?: number | null;
+  readonly bytes_about?: number;
+  readonly sha256?: string | Readonly<Record<string, string>> | null;
+  readonly sha256_prefix?: string | null;
+  readonly md5?: string;
+  readonly acc1?: number | null;
+  readonly license?: string | null;
+  readonly params_millions?: number;
+  readonly resize: number | null;
   readonly crop: number;
   readonly interpolation: string;
   readonly mean: readonly number[];
   readonly std: readonly number[];
-  readonly scale: number;
+  readonly scale?: number;
   /** Of plain inference, where the accuracy is given for larger images. */
   readonly default?: { readonly resize: number; readonly crop: number };
 }
@@ -28,27 +37,86 @@ interface PublishedRow {
 const table = sharedPath("data/known/known-weights.json");
 const published = table && (JSON.parse(await readFile(table, "utf8")) as { weights: readonly PublishedRow[] }).weights;
 
-const sha256: Readonly<Record<string, string>> = {
-  "resnet20-cifar10": "bcd55502062f03e3d7ea9df362e9f46f962e05abad5b2a0ce2b2e2cfa2a538b1",
-};
+const known = await knownWeights();
 
 it("has no name twice", () => {
-  expect(new Set(knownWeights.map(({ name }) => name)).size).toBe(knownWeights.length);
+  expect(new Set(known.map(({ name }) => name)).size).toBe(known.length);
 });
 
-it.each(knownWeights)(
-  "$name is there, unchanged, and says which model it is for",
-  async ({ name, model, license, file }) => {
-    expect(
-      createHash("sha256")
-        .update(await readFile(file))
-        .digest("hex"),
-    ).toBe(sha256[name]);
-    const { tensors, metadata } = await readWeights(file);
-    expect(metadata).toMatchObject({ model, license });
-    expect(tensors.get("fc.weight")?.shape).toEqual([10, 64]);
-  },
-);
+it("the weights that ship are there, unchanged, and say which model they are for", async () => {
+  const { url, bytes, sha256, model, license } = shippedWeights;
+  const file = await readFile(new URL(url));
+  expect(file).toHaveLength(bytes!);
+  expect(createHash("sha256").update(file).digest("hex")).toBe(sha256);
+  const { tensors, metadata } = await readWeights(url);
+  expect(metadata).toMatchObject({ model, license });
+  expect(tensors.get("fc.weight")?.shape).toEqual([10, 64]);
+});
+
+it.skipIf(!published)("has every published file, with its address, size, hash, recipe, accuracy and licence", () => {
+  const rows = published as readonly PublishedRow[];
+  expect(known.map(({ name }) => name)).toEqual(["resnet20-cifar10", ...rows.map(({ name }) => name)]);
+  for (const row of rows) {
+    const found = known.find(({ name }) => name === row.name)!;
+    expect(found.url, row.name).toBe(row.url);
+    expect(found.bytes, row.name).toBe(row.bytes ?? undefined);
+    expect(found.top1, row.name).toBe(row.acc1 ?? undefined);
+    expect(found.md5, row.name).toBe(row.md5);
+    expect(found.license?.toLowerCase(), row.name).toBe(row.license?.toLowerCase());
+    const sha256 = typeof row.sha256 === "string" ? row.sha256 : row.sha256_prefix;
+    expect(found.sha256, row.name).toBe(sha256 ?? undefined);
+    if (row.bytes_about) expect(found.bytesAbout! / (row.bytes ?? row.bytes_about), row.name).toBeCloseTo(1, 4);
+    if (row.params_millions) expect(found.bytesAbout! / 4e6 / row.params_millions, row.name).toBeCloseTo(1, 1);
+    const { resize, crop, interpolation, mean, std, scale = 255 } = row;
+    if (resize) expect(found.preprocessing, row.name).toEqual({ resize, crop, interpolation, mean, std, scale });
+    else if (found.preprocessing) expect(found.preprocessing, row.name).toMatchObject({ crop, mean, std, scale });
+  }
+});
+
+describe("names", () => {
+  const nameOf = async (text: string) => {
+    const named = await namedAs(text);
+    return named && "known" in named ? named.known.name : named?.repository;
+  };
+
+  it.each([
+    ["torchvision/resnet50.v1", "torchvision/resnet50.v1"],
+    ["timm/resnet50.a1_in1k", "timm/resnet50.a1_in1k"],
+    ["microsoft/resnet-50", "microsoft/resnet-50"],
+    ["resnet20-cifar10", "resnet20-cifar10"],
+    ["resnet50", "torchvision/resnet50.v2"],
+    ["resnet18", "torchvision/resnet18.v1"],
+    ["hf:microsoft/resnet-50", { owner: "microsoft", name: "resnet-50", revision: "main" }],
+    ["hf:me/my_net.v2@refs/pr/1", { owner: "me", name: "my_net.v2", revision: "refs/pr/1" }],
+    ["resnet51", undefined],
+    ["microsoft/resnet-51", undefined],
+    ["constructor", undefined],
+  ])("%s", async (text, expected) => expect(await nameOf(text)).toEqual(expected));
+
+  it.each(["hf:", "hf:resnet", "hf:a/b/c", "hf:../b", "hf:a/..", "hf:a/b@../../etc", "hf:a/b@", "hf:a b/c"])(
+    "%s is refused",
+    async (text) => {
+      await expect(namedAs(text)).rejects.toThrow(/expected hf:owner\/name/);
+    },
+  );
+
+  it("of weights that cannot be used are refused, with the reason and others", async () => {
+    await expect(namedAs("torchvision/resnet50.fbgemm-v2")).rejects.toThrow(
+      /^torchvision\/resnet50.fbgemm-v2: its weights are quantized to 8 bits; take torchvision\/resnet50.v1$/,
+    );
+  });
+
+  it("a model's plain name is torchvision's best, else the best there is", async () => {
+    for (const model of new Set(known.filter(({ refused }) => !refused).map((each) => each.model))) {
+      const best = (await bestWeightsFor(model))!;
+      const rivals = known.filter((each) => each.model === model && !each.refused);
+      const torchvision = rivals.filter(({ name }) => name.startsWith("torchvision/"));
+      const among = torchvision.length > 0 ? torchvision : rivals;
+      expect(among, model).toContain(best);
+      expect(Math.max(...among.map(({ top1 = 0 }) => top1)), model).toBe(best.top1 ?? 0);
+    }
+  });
+});
 
 const akamaster = sharedPath("data/weights/cifar-resnet/resnet20-12fca82f.safetensors");
 const mlperf = sharedPath("data/weights/mlperf-tiny-resnet8/pretrainedResnet.safetensors");
@@ -131,8 +199,8 @@ describe("weights that say of themselves", () => {
   });
 });
 
-it.skipIf(!akamaster)("akamaster's larger files are known by their name, which is a guess", () => {
-  expect(knownByName("weights/resnet110-1d1ed7c2.safetensors")).toMatchObject({
+it.skipIf(!akamaster)("akamaster's larger files are known by their name, which is a guess", async () => {
+  expect(await knownByName("weights/resnet110-1d1ed7c2.safetensors")).toMatchObject({
     model: "cifar_resnet110",
     preprocessing: asImagenet,
     source: "file name",
@@ -148,12 +216,12 @@ describe("published files that are known by their name", () => {
     ["resnet50d_ra2-464e36ba.pth", "resnet50d", 303, 288, "bicubic"],
     ["timm/seresnet50.a3_in1k/model.safetensors", "seresnet50", 235, 224, "bicubic"],
     ["hub/models--timm--resnet10t.c3_in1k/snapshots/4c3f/model.safetensors", "resnet10t", 235, 224, "bicubic"],
-  ])("%s", (path, model, resize, crop, interpolation) => {
+  ])("%s", async (path, model, resize, crop, interpolation) => {
     const preprocessing = { resize, crop, interpolation, scale: 255 };
-    expect(knownByName(path)).toMatchObject({ model, preprocessing, source: "file name" });
+    expect(await knownByName(path)).toMatchObject({ model, preprocessing, source: "file name" });
   });
 
-  it.skipIf(!published)("knows torchvision's and timm's weights of our models as they were evaluated", () => {
+  it.skipIf(!published)("knows torchvision's and timm's weights of our models as they were evaluated", async () => {
     const rows = (published as readonly PublishedRow[]).filter(
       ({ in_residual: ours, family }) => ours === true && /^(torchvision|timm)$/.test(family),
     );
@@ -161,7 +229,7 @@ describe("published files that are known by their name", () => {
     for (const { name, model, url, family, resize, crop, interpolation, mean, std, scale } of rows) {
       const path = family === "timm" ? `${name}/model.safetensors` : url;
       const preprocessing = { resize, crop, interpolation, scale, mean, std };
-      expect(knownByName(path), name).toEqual({ model, preprocessing, source: "file name" });
+      expect(await knownByName(path), name).toMatchObject({ model, preprocessing, source: "file name" });
     }
   });
 
@@ -184,9 +252,12 @@ describe("published files that are known by their name", () => {
     }
   });
 
-  it("knows nothing of the rest", () => {
-    expect(knownByName("resnet50.safetensors")).toBeUndefined();
-    expect(knownByName("resnet50.a1_in1k/checkpoint.safetensors")).toBeUndefined();
-    expect(knownByName("constructor.safetensors")).toBeUndefined();
+  it.each(["resnet50.safetensors", "resnet50.a1_in1k/checkpoint.safetensors", "constructor.safetensors", "", "/"])(
+    "knows nothing of %j",
+    async (path) => expect(await knownByName(path)).toBeUndefined(),
+  );
+
+  it("knows files of models that are not here as little", async () => {
+    expect(await knownByName("timm/resnetblur50.bt_in1k/model.safetensors")).toBeUndefined();
   });
 });

@@ -1,36 +1,34 @@
-import { isTensor, type NamedSource, type Preprocessing, type Tensor } from "@residual/core";
-import { publishedAs } from "./published.ts";
+import { isTensor, modelNameOf, type NamedSource, type Preprocessing, type Tensor } from "@residual/core";
+import type { KnownWeights } from "./known/known-weights.ts";
 
-/** Trained weights that go by a name. */
-export interface KnownWeights {
-  readonly name: string;
-  /** The model they are for, by its name in core. */
-  readonly model: string;
-  readonly description: string;
-  /** SPDX. */
-  readonly license: string;
-  /** Where their safetensors file is, which the package ships. Bundlers for browsers find it here. */
-  readonly file: URL;
-}
-
-export const knownWeights: readonly KnownWeights[] = [
-  {
-    name: "resnet20-cifar10",
-    model: "cifar_resnet20",
-    description: "CIFAR ResNet-20 (He et al. 2015) trained for Residual on CIFAR-10: 89.63 % of the test set right",
-    license: "CC0-1.0",
-    get file() {
-      return new URL("../known/resnet20-cifar10.safetensors", import.meta.url);
-    },
+/** The weights that the package ships. */
+export const shippedWeights: KnownWeights = {
+  name: "resnet20-cifar10",
+  model: "cifar_resnet20",
+  /** Bundlers for browsers find the file here. */
+  get url() {
+    return new URL("../known/resnet20-cifar10.safetensors", import.meta.url).href;
   },
-];
+  bytes: 1_092_976,
+  sha256: "bcd55502062f03e3d7ea9df362e9f46f962e05abad5b2a0ce2b2e2cfa2a538b1",
+  top1: 89.63,
+  license: "CC0-1.0",
+};
+
+/** All weights that go by a name: the ones that the package ships, then the published ones. */
+export async function knownWeights(): Promise<readonly KnownWeights[]> {
+  const { published } = await import("./known/published.ts");
+  return [shippedWeights, ...published];
+}
 
 /** What is known of weights though their file does not say it. */
 export interface Known {
   /** Its name in core. */
   readonly model: string;
-  readonly preprocessing: Preprocessing;
-  /** What tells it: the weights' own numbers, or the name of their file. */
+  readonly preprocessing: Preprocessing | undefined;
+  /** SPDX. */
+  readonly license?: string | undefined;
+  /** What tells it: the weights' own numbers or name, or the name of their file. */
   readonly source: "known weights" | "file name";
 }
 
@@ -96,21 +94,11 @@ function isClose(bias: readonly number[], data: Tensor["data"]): boolean {
   return bias.every((number, i) => Math.abs(Number(data[i]) - number) <= most);
 }
 
-/** akamaster's files, of whose numbers only the three small ones are known. */
-const akamaster = /^resnet(20|32|44|56|110|1202)-[0-9a-f]{8}$/;
-
-/**
- * What is known of a published file by its name, which anybody can give to another file. A file called `model` or
- * `pytorch_model`, as hubs call all of theirs, goes by the folders that it lies in.
- */
-export function knownByName(path: string): Known | undefined {
-  const [file = "", ...folders] = path.split(/[\\/]/).toReversed();
-  const stem = file.replace(/\.[^.]*$/, "");
-  const names = /^(pytorch_)?model$/.test(stem) ? folders : [stem];
-  const depth = akamaster.exec(stem)?.[1];
-  if (depth !== undefined) return { model: `cifar_resnet${depth}`, preprocessing: asImagenet, source: "file name" };
-  const known = names
-    .map((name) => publishedAs(name.replace(/^models--timm--/, "")))
-    .find((each) => each !== undefined);
-  return known && { ...known, source: "file name" };
+/** What is known of a published file by its name, which anybody can give to another file. */
+export async function knownByName(path: string): Promise<Known | undefined> {
+  const { publishedAs } = await import("./known/published.ts");
+  const found = publishedAs(path);
+  if (!found || modelNameOf(found.model) === undefined) return undefined;
+  const { model, preprocessing, license } = found;
+  return { model, preprocessing, license, source: "file name" };
 }

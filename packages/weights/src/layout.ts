@@ -62,6 +62,8 @@ export async function weightsOf(layout: Layout, { place }: OpenFile, options: Wo
   }
   for (const [name, tensor] of layout.made ?? []) found.set(name, tensor);
   const tensors = layout.order ? new Map(layout.order.map((name) => [name, found.get(name)!])) : found;
-  const known = knownByNumbers(tensors) ?? knownByName(place);
+  const { model, preprocessing } = layout.metadata ?? {};
+  const isSaid = model !== undefined && preprocessing !== undefined;
+  const known = knownByNumbers(tensors) ?? (isSaid ? undefined : await knownByName(place));
   return new Weights(tensors, layout.metadata, { known, notes: layout.notes });
 }

@@ -12,7 +12,6 @@ import {
 import { shown } from "@residual/kit/bytes";
 import { decodeTensor } from "./decode-tensor.ts";
 import { allocate, fileSource, isLazy, type OpenedFile, openedFile, readWhole, scan } from "./file-source.ts";
-import { knownWeights } from "./known.ts";
 import { checkInside, decodeAll, type OpenFile } from "./open-file.ts";
 import { readOpen } from "./readers.ts";
 import type { TensorEntry } from "./tensor-entry.ts";
@@ -52,14 +51,20 @@ async function statusOf(path: string): Promise<Stats> {
   throw new FormatError(`${shown(path)}: found ${found}, expected a .safetensors or PyTorch file; give a stream of it`);
 }
 
-function refusePath(path: string, cause: unknown): never {
+async function refusePath(path: string, cause: unknown): Promise<never> {
   const { code } = cause as NodeJS.ErrnoException;
   const isMissing = code === "ENOENT" || code === "ENOTDIR";
-  const names = knownWeights.map(({ name }) => name).join(", ");
   const problem = isMissing
-    ? `there is no such file; check the path, or take weights that are known by a name: ${names}`
+    ? `there is no such file; ${await hintFor(path)}`
     : `it cannot be opened (${code}); check the path and its permissions`;
   throw new WeightsError(`${path === "" ? "an empty path" : shown(path)}: ${problem}`, { cause });
+}
+
+async function hintFor(path: string): Promise<string> {
+  const { nearestName } = await import("./known/names.ts");
+  const nearest = await nearestName(path);
+  if (nearest !== undefined) return `did you mean the known weights ${nearest}?`;
+  return "check the path, or take weights that are known by a name: residual weights list";
 }
 
 async function fileIn(folder: string): Promise<string> {

@@ -24,7 +24,7 @@ import {
 } from "@residual/core";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { encodeSafetensors } from "./encode-safetensors.ts";
-import { knownWeights } from "./known.ts";
+import { shippedWeights } from "./known.ts";
 import { readWeights } from "./read-weights.ts";
 import type { WeightsSource } from "./reader.ts";
 import { fileOf, join } from "./testing/bytes.ts";
@@ -201,15 +201,14 @@ describe("whatever a user holds", () => {
 });
 
 it("says what a bundle lacks where the file that ships is not there", async () => {
-  const [known] = knownWeights;
-  const missing = vi.spyOn(known!, "file", "get");
+  const missing = vi.spyOn(shippedWeights, "url", "get");
   try {
-    missing.mockReturnValue(new URL("../known/none.safetensors", import.meta.url));
-    await expect(readWeights(known!.name)).rejects.toThrow(
+    missing.mockReturnValue(new URL("../known/none.safetensors", import.meta.url).href);
+    await expect(readWeights(shippedWeights.name)).rejects.toThrow(
       /there is no such file.*mark @residual\/weights as external/,
     );
-    missing.mockImplementation(() => new URL("../known/none.safetensors", undefined)); // as in CommonJS
-    await expect(readWeights(known!.name)).rejects.toThrow(/Invalid URL.*mark @residual\/weights as external/);
+    missing.mockImplementation(() => new URL("../known/none.safetensors", undefined).href); // as in CommonJS
+    await expect(readWeights(shippedWeights.name)).rejects.toThrow(/Invalid URL.*mark @residual\/weights as external/);
   } finally {
     missing.mockRestore();
   }
@@ -293,7 +292,7 @@ describe("what is refused", () => {
   };
 
   it("a file that is not there", async () => {
-    const missing = /none\.safetensors: there is no such file; check the path, or .*: resnet20-cifar10$/;
+    const missing = /none\.safetensors: there is no such file; check the path, or .* residual weights list$/;
     expect(await refusal(joinPath(folder, "none.safetensors"), WeightsError)).toMatch(missing);
     expect(await refusal(joinPath(path, "none.safetensors"), WeightsError)).toMatch(missing);
     expect(await refusal("resnet20-cifar100", WeightsError)).toMatch(/^resnet20-cifar100: there is no such file/);

@@ -1,7 +1,8 @@
 import { AbortError, type Graph, type Tensor, throwIfAborted, WeightsError, type WorkOptions } from "@residual/core";
 import { type ByteSource, nameOf, pathOf, readBytes } from "@residual/kit/bytes";
 import { quote } from "./json-reader.ts";
-import { type KnownWeights, knownWeights } from "./known.ts";
+import type { KnownWeights } from "./known/known-weights.ts";
+import { shippedWeights } from "./known.ts";
 import { heldFile, type OpenFile } from "./open-file.ts";
 import { readOpen } from "./readers.ts";
 import { toTorchvision } from "./schemes.ts";
@@ -39,8 +40,7 @@ export function weightsReader(readFile?: (path: string, options: WorkOptions) =>
       const path = await pathOf(from);
       return path !== undefined && readFile ? readFile(path, options) : readHeld(from, options);
     };
-    const known = typeof source === "string" ? knownWeights.find(({ name }) => name === source) : undefined;
-    const weights = known ? await shipped(known, read) : await read(source);
+    const weights = source === shippedWeights.name ? await shipped(shippedWeights, read) : await read(source);
     const chosen = options.prefix === undefined ? weights : under(weights, options.prefix);
     return options.graph ? toTorchvision(chosen, options.graph) : chosen;
   }) as ReadWeights;
@@ -50,9 +50,9 @@ export function weightsReader(readFile?: (path: string, options: WorkOptions) =>
  * The weights that the package ships. A bundle for Node does not take their file along, and one of CommonJS does not
  * know where it is itself.
  */
-async function shipped(known: KnownWeights, read: (file: URL) => Promise<Weights>): Promise<Weights> {
+async function shipped(known: KnownWeights, read: (file: string) => Promise<Weights>): Promise<Weights> {
   try {
-    return await read(known.file);
+    return await read(known.url);
   } catch (cause) {
     if (cause instanceof AbortError) throw cause;
     throw new WeightsError(

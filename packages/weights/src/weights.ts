@@ -58,7 +58,13 @@ export class Weights<Source extends NamedSource = NamedSource> {
 
   /** Who says the preprocessing; undefined where nobody does. */
   get preprocessingSource(): PreprocessingSource | undefined {
-    return this.metadata.preprocessing === undefined ? this.#known?.source : "weights";
+    if (this.metadata.preprocessing !== undefined) return "weights";
+    return this.#known?.preprocessing && this.#known.source;
+  }
+
+  /** The licence that they are published under, SPDX. Undefined where nobody says it. */
+  get license(): string | undefined {
+    return this.metadata.license ?? this.#known?.license;
   }
 
   /** A name for each class, in order. Undefined where the file has no such list, or a blank one in it. */

@@ -7,11 +7,11 @@ import {
   summarize,
   variants,
 } from "@residual/core";
-import { knownWeights } from "@residual/weights";
+import { type KnownWeights, knownWeights, shippedWeights } from "@residual/weights";
 import type { Command } from "commander";
 import { command } from "../command.ts";
 import { modelNamed } from "../names.ts";
-import { bold, columns, dim, type Output, paragraphs, say, table, wrapped } from "../terminal.ts";
+import { bold, dim, type Output, paragraphs, say, table } from "../terminal.ts";
 
 interface Options extends Output {
   readonly all?: true;
@@ -29,15 +29,16 @@ interface Row {
 export function modelsCommand(): Command {
   return command("models", "list the models, and the weights known for them", ["models", "models --all"])
     .option("--all", "also units, trunks and variants that tests and tutorials use")
-    .action(({ all, ...output }: Options) => {
-      const models = modelNames.map(describe);
+    .action(async ({ all, ...output }: Options) => {
+      const known = (await knownWeights()).filter(({ refused }) => refused === undefined);
+      const models = modelNames.map((name) => describe(name, known));
       say(output, models, () => words(models, all ?? false));
     });
 }
 
-function describe(name: ModelName): Row {
+function describe(name: ModelName, known: readonly KnownWeights[]): Row {
   const { parameters, macs, input } = summarize(modelNamed(name));
-  const weights = knownWeights.filter(({ model }) => model === name).map((known) => known.name);
+  const weights = known.filter(({ model }) => model === name).map((each) => each.name);
   return { name, parameters, macs, input: [1, ...input.slice(1)], weights };
 }
 
@@ -71,31 +72,26 @@ function isOddity(name: ModelName, { classes, shortcut }: ResNetSpec): boolean {
   return classes === 0 || shortcut === "padEnd" || /_tutorial_|_s3x3$/.test(name);
 }
 
-/** A table for each family, the models that have weights before all. */
+/** A table for each family, the models whose weights ship inside before all. */
 function words(models: readonly Row[], all: boolean): readonly string[] {
-  const shown = models.filter(
-    ({ name, weights }) => all || weights.length > 0 || familyOf(name) !== "For tests and tutorials",
-  );
-  const ready = shown.filter(({ weights }) => weights.length > 0);
-  const others = shown.filter(({ weights }) => weights.length === 0);
+  const isReady = ({ weights }: Row) => weights.includes(shippedWeights.name);
+  const shown = models.filter((row) => all || isReady(row) || familyOf(row.name) !== "For tests and tutorials");
+  const others = shown.filter((row) => !isReady(row));
   const groups = [
-    ["With weights", ready] as const,
+    ["With weights that ship inside", shown.filter(isReady)] as const,
     ...families.map((family) => [family, others.filter(({ name }) => familyOf(name) === family)] as const),
   ].filter(([, rows]) => rows.length > 0);
   const listed = groups.flatMap(([, rows]) => rows);
-  const cells = listed.map(({ name, parameters, macs, input }) => [name, parameters, macs, formatShape(input)]);
-  const [heading, ...lines] = table(["model", "parameters", "multiply-adds", "input"], cells);
-  const lineOf = (row: Row) => lines[listed.indexOf(row)]!;
-  const tables = groups.map(([title, rows]) => [
-    bold(title),
-    ...rows.flatMap((row) => [lineOf(row), ...weightLines(row.weights)]),
-  ]);
+  const cells = listed.map(({ name, parameters, macs, input, weights }) => {
+    const count = weights.length > 0 ? String(weights.length) : "";
+    return [name, parameters, macs, formatShape(input), count];
+  });
+  const [heading, ...lines] = table(["model", "parameters", "multiply-adds", "input", "weights"], cells);
+  const tables = groups.map(([title, rows]) => [bold(title), ...rows.map((row) => lines[listed.indexOf(row)]!)]);
   const hidden = models.length - shown.length;
-  const foot = hidden === 0 ? [] : [[dim(`${hidden} more for tests and tutorials: residual models --all`)]];
-  return paragraphs([[heading!], ...tables, ...foot]);
-}
-
-function weightLines(weights: readonly string[]): readonly string[] {
-  if (weights.length === 0) return [];
-  return wrapped(weights.join(", "), columns() - 4).map((line) => `    ${dim(line)}`);
+  const foot = [
+    dim("weights: how many are known by a name; residual weights list shows them"),
+    ...(hidden === 0 ? [] : [dim(`${hidden} more for tests and tutorials: residual models --all`)]),
+  ];
+  return paragraphs([[heading!], ...tables, foot]);
 }

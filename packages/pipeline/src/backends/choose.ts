@@ -10,8 +10,8 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { isSoftwareAdapter } from "@residual/kit/gpu";
+import { unknownName } from "@residual/kit/names";
 import { kindOf } from "../kind-of.ts";
-import { unknownName } from "../names.ts";
 import { OptionError } from "../option-error.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { ChosenBackend, CompiledGraph, Compiler } from "./compiler.ts";
