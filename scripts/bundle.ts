@@ -8,17 +8,31 @@ import { build } from "esbuild";
 
 type Exports = string | { readonly [condition: string]: Exports };
 
-/** The built modules that an entry of `exports` leads to. */
-function modulesOf(entry: Exports): readonly string[] {
-  if (typeof entry === "string") return /^\.\/dist\/.*\.js$/.test(entry) ? [entry] : [];
-  return Object.values(entry).flatMap(modulesOf);
+interface Entry {
+  /** The module that tsc has made. */
+  readonly in: string;
+  /** What it is bundled to, without the ending. */
+  readonly out: string;
+}
+
+/**
+ * What an entry of `exports` leads to. All bundles lie beside one another, programs of threads too, so that a path
+ * relative to a module is the same in the bundle that holds it; `types` tell where the module was.
+ */
+function entriesOf(target: Exports, types?: string): readonly Entry[] {
+  if (typeof target !== "string")
+    return Object.entries(target).flatMap(([condition, inner]) =>
+      condition === "types" ? [] : entriesOf(inner, typeof target.types === "string" ? target.types : undefined),
+    );
+  const [, out] = /^\.\/dist\/(.*)\.js$/.exec(target) ?? [];
+  if (out === undefined) return [];
+  return [{ in: types?.replace(/\.d\.ts$/, ".js") ?? target, out }];
 }
 
 const manifest = JSON.parse(await readFile("package.json", "utf8")) as { readonly exports: Exports };
 const { metafile } = await build({
-  entryPoints: [...new Set(modulesOf(manifest.exports))],
+  entryPoints: [...new Map(entriesOf(manifest.exports).map((entry) => [entry.out, entry])).values()],
   outdir: "dist",
-  outbase: "dist",
   allowOverwrite: true,
   bundle: true,
   splitting: true,
@@ -29,6 +43,7 @@ const { metafile } = await build({
   external: ["node:*"],
   metafile: true,
   logLevel: "warning",
+  logOverride: { "unsupported-dynamic-import": "silent" }, // of a name that a user gives, left as it is
 });
 const written = new Set(Object.keys(metafile.outputs).map((path) => resolve(path)));
 for (const { name, parentPath } of await readdir("dist", { recursive: true, withFileTypes: true })) {
