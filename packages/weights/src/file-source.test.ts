@@ -50,6 +50,24 @@ const tensors = {
 beforeEach(() => writeSafetensors(file, tensors, { model: "large" }));
 
 describe("a file of 32 MiB or more", () => {
+  it("bounds its numbers, and knows no bound of infinity", async () => {
+    const place = 4_567_890;
+    // the exponents of 3 and of 1/2 have together the bits of infinity: no bound, and no number to refuse
+    const cases: readonly [number, number | undefined][] = [
+      [1.5, 2],
+      [3, undefined],
+      [1e-40, 2], // exponents 126 and 125, of 1/2 and 1/4, have together the bits of 127
+      [Infinity, undefined],
+    ];
+    for (const [number, bound] of cases) {
+      const b = numbers(sizes.b, 3);
+      b.data[place] = number;
+      await writeSafetensors(file, { ...tensors, b });
+      const source = lazyIn(await readWeights(file), "b");
+      expect([number, source.bound, source.firstNonFinite]).toEqual([number, bound, number === Infinity ? place : -1]);
+    }
+  });
+
   it("has the same numbers as its bytes", async () => {
     const [lazy, whole] = [await readWeights(file), await readWeights(await readFile(file))];
     expect(lazy.metadata).toEqual({ model: "large" });

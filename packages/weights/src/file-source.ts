@@ -49,13 +49,16 @@ export async function openedFile(handle: FileHandle, path: string): Promise<Open
   };
 }
 
+/** The exponent's bits in a float32; all of them are set in NaN and infinity. */
+const EXPONENT = 0x7f800000;
+
 /**
  * Dtypes whose numbers are read from a file row by row: the bytes of a number, and the bits that are all set in NaN and
  * infinity.
  */
 const lazyDTypes = {
   F64: { bytes: 8, exponent: 0 }, // scanned as numbers, which may be finite and beyond float32
-  F32: { bytes: 4, exponent: 0x7f800000 },
+  F32: { bytes: 4, exponent: EXPONENT },
   F16: { bytes: 2, exponent: 0x7c00 },
   BF16: { bytes: 2, exponent: 0x7f80 },
 } as const;
@@ -78,14 +81,15 @@ const CHUNK = 1 << 19;
  * Rows of a tensor in a file, read on this thread: what other threads read lies in their caches, and takes twice the
  * CPU time. F16 and BF16 are widened to float32, exactly. `offset` is where the file's data section begins, in bytes.
  */
-export function fileSource(file: OpenedFile, offset: number, entry: LazyEntry, firstNonFinite: number): LazySource {
+export function fileSource(file: OpenedFile, offset: number, entry: LazyEntry, found: Scanned): LazySource {
   const { dtype, shape, begin } = entry;
   const { bytes } = lazyDTypes[dtype];
   const start = offset + begin;
   return {
     dtype: dtype === "F64" ? "float64" : "float32",
     shape,
-    firstNonFinite,
+    firstNonFinite: found.firstNonFinite,
+    ...boundOf(found),
     async read(into: RealArray, { first }: Rows) {
       const from = start + first * rowSize({ shape }) * bytes;
       if (dtype === "F32" && into instanceof Float32Array) {
@@ -107,6 +111,8 @@ export function fileSource(file: OpenedFile, offset: number, entry: LazyEntry, f
 export interface Scanned {
   /** Index of the first number that is not finite in float32, or -1. */
   readonly firstNonFinite: number;
+  /** The bits that any number of an F32 entry has. */
+  readonly bits: number;
   /** The bytes of an entry that was to be kept. */
   readonly bytes: Uint8Array | undefined;
 }
@@ -123,8 +129,11 @@ export async function scan(
   onRead: (bytes: number) => void,
 ): Promise<ReadonlyMap<TensorEntry, Scanned>> {
   const kept = memoryFor(entries.filter(isKept), path);
-  const found = new Map<TensorEntry, { firstNonFinite: number; readonly bytes: Uint8Array | undefined }>(
-    entries.map((entry) => [entry, { firstNonFinite: -1, bytes: kept.get(entry) }]),
+  const found = new Map<TensorEntry, { -readonly [K in keyof Scanned]: Scanned[K] }>(
+    entries.map((entry) => [
+      entry,
+      { firstNonFinite: -1, bits: entry.dtype === "F32" ? 0 : -1, bytes: kept.get(entry) },
+    ]),
   );
   // A header may list them in another order, and empty ones anywhere.
   const inOrder = entries.filter(({ begin, end }) => end > begin).toSorted((a, b) => a.begin - b.begin);
@@ -139,7 +148,9 @@ export async function scan(
       const part = bytes.subarray(from - begin, to - begin);
       scanned.bytes?.set(part, from - entry.begin);
       if (!scanned.bytes && scanned.firstNonFinite < 0 && isLazy(entry)) {
-        const index = indexOfNonFinite(part, entry.dtype);
+        const bits = entry.dtype === "F32" ? bitsOf(wordsOf(part)) : -1;
+        scanned.bits |= bits;
+        const index = isFiniteBits(bits) ? -1 : indexOfNonFinite(part, entry.dtype);
         if (index >= 0) scanned.firstNonFinite = (from - entry.begin) / lazyDTypes[entry.dtype].bytes + index;
       }
     }
@@ -214,14 +225,35 @@ export function allocate(length: number, path: string): Uint8Array {
 /**
  * Index of the first number that is not finite in float32, or -1. The bytes begin at a multiple of the dtype's size.
  */
-function indexOfNonFinite({ buffer, byteOffset, byteLength }: Uint8Array, dtype: LazyDType): number {
+function indexOfNonFinite(part: Uint8Array, dtype: LazyDType): number {
+  const { buffer, byteOffset, byteLength } = part;
   const { bytes, exponent } = lazyDTypes[dtype];
   const isSet = (bits: number) => (bits & exponent) === exponent;
   if (bytes === 2) return new Uint16Array(buffer, byteOffset, byteLength / 2).findIndex(isSet);
   if (bytes === 8)
     return firstNonFinite(tensorOf("float64", [byteLength / 8], new Float64Array(buffer, byteOffset, byteLength / 8)));
-  const words = new Int32Array(buffer, byteOffset, byteLength / 4);
+  const words = wordsOf(part);
   return isFiniteThroughout(words) ? -1 : words.findIndex(isSet);
+}
+
+function wordsOf({ buffer, byteOffset, byteLength }: Uint8Array): Int32Array {
+  return new Int32Array(buffer, byteOffset, byteLength / 4);
+}
+
+/** The bits that any of the words has. Numbers below 2, as most weights are, have not all bits of the exponent so. */
+function bitsOf(words: Int32Array): number {
+  let bits = 0;
+  for (let i = 0; i < words.length; i++) bits |= words[i]!;
+  return bits;
+}
+
+function isFiniteBits(bits: number): boolean {
+  return (bits & EXPONENT) !== EXPONENT;
+}
+
+/** A number whose exponent has no other bits than these is smaller than the power of two above the largest of them. */
+function boundOf({ bits }: Scanned): Pick<LazySource, "bound"> {
+  return isFiniteBits(bits) ? { bound: 2 ** (((bits & EXPONENT) >>> 23) - 126) } : {};
 }
 
 /** Whether float32 numbers, as words, are all finite. Without a branch, in a loop that V8 keeps in registers. */

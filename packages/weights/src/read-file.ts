@@ -128,9 +128,10 @@ async function scanned(
     onProgress?.({ stage: "read weights", done, total });
   });
   const tensors = entries.map((entry): [string, NamedSource] => {
-    const { bytes, firstNonFinite } = found.get(entry)!;
+    const scanned = found.get(entry)!;
+    const { bytes } = scanned;
     if (bytes || !isLazy(entry)) return [entry.name, decodeTensor({ ...entry, begin: 0, end: bytes!.length }, bytes!)];
-    return [entry.name, fileSource(file, offset, entry, firstNonFinite)];
+    return [entry.name, fileSource(file, offset, entry, scanned)];
   });
   return new Map(tensors);
 }

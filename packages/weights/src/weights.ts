@@ -36,11 +36,12 @@ export class Weights<Source extends NamedSource = NamedSource> {
   constructor(
     tensors: ReadonlyMap<string, Source>,
     metadata: Readonly<Record<string, string>> = {},
-    { known = knownByNumbers(tensors), notes = [] }: WeightsDetails = {},
+    details: WeightsDetails = {},
   ) {
+    const known = "known" in details ? details.known : knownByNumbers(tensors);
     this.tensors = tensors;
     this.metadata = metadata;
-    this.notes = notes;
+    this.notes = details.notes ?? [];
     const isOfAnotherModel = metadata.model !== undefined && modelNameOf(metadata.model) !== known?.model;
     this.#known = isOfAnotherModel ? undefined : known;
   }

@@ -201,7 +201,8 @@ export function applyDefinition(
   options: object,
 ): AnyNode {
   const known = { ...op.inputs, ...op.optional };
-  for (const name of Object.keys(op.inputs)) check(inputs[name] !== undefined, op.name, `input ${name} is missing`);
+  for (const name of Object.keys(op.inputs))
+    check(inputs[name] !== undefined, op.name, () => `input ${name} is missing`);
   checkNames(op.name, "input", inputs, known);
   checkNames(op.name, "option", options, op.attributeKinds);
   const present = Object.keys(known).flatMap((name): [string, Value][] => {
@@ -217,8 +218,10 @@ export function applyDefinition(
 
 function checkNames(op: string, what: string, given: object, known: object): void {
   const unknown = Object.keys(given).filter((name) => !Object.hasOwn(known, name));
-  const expected = shortList(Object.keys(known)) || "none";
-  check(unknown.length === 0, op, `there is no ${what} ${shortList(unknown)}; there are ${expected}`);
+  check(unknown.length === 0, op, () => {
+    const expected = shortList(Object.keys(known)) || "none";
+    return `there is no ${what} ${shortList(unknown)}; there are ${expected}`;
+  });
 }
 
 const isNumber = (value: unknown): boolean => typeof value === "number";
@@ -236,8 +239,10 @@ const kinds: {
 
 function checkKind(op: string, name: string, value: unknown, kind: AttributeKind): void {
   const { expected, holds } = kinds[kind];
-  const found = Array.isArray(value) ? `[${shortList(value.map(describeNumber))}]` : describeNumber(value);
-  check(holds(value), op, `${name} is ${found}, expected ${expected}`);
+  check(holds(value), op, () => {
+    const found = Array.isArray(value) ? `[${shortList(value.map(describeNumber))}]` : describeNumber(value);
+    return `${name} is ${found}, expected ${expected}`;
+  });
 }
 
 function describeNumber(value: unknown): string {
@@ -252,25 +257,25 @@ export const noAttributes: {
 
 /** The axes of an image tensor [N, C, H, W]. */
 export function rank4(shape: Shape, label: string): readonly [Shape[0] & {}, number, number, number] {
-  check(shape.length === 4, label, `expected [N, C, H, W], found ${formatShape(shape)}`);
+  check(shape.length === 4, label, () => `expected [N, C, H, W], found ${formatShape(shape)}`);
   const [n, c, h, w] = shape;
   const isClosed = typeof c === "number" && typeof h === "number" && typeof w === "number";
-  check(isClosed, label, `only the batch may be open, found ${formatShape(shape)}`);
+  check(isClosed, label, () => `only the batch may be open, found ${formatShape(shape)}`);
   return [n!, c, h, w];
 }
 
 /** The four sizes of an image tensor whose batch is closed: what `evaluate` is handed. */
 export function dims4(shape: Shape): readonly [n: number, c: number, h: number, w: number] {
   const [n, c, h, w] = rank4(shape, "dims4");
-  check(typeof n === "number", "dims4", `the batch of ${formatShape(shape)} is open`);
+  check(typeof n === "number", "dims4", () => `the batch of ${formatShape(shape)} is open`);
   return [n, c, h, w];
 }
 
 /** The axes of a feature tensor [N, C]. */
 export function rank2(shape: Shape, label: string): readonly [Shape[0] & {}, number] {
-  check(shape.length === 2, label, `expected [N, C], found ${formatShape(shape)}`);
+  check(shape.length === 2, label, () => `expected [N, C], found ${formatShape(shape)}`);
   const [n, c] = shape;
-  check(typeof c === "number", label, `only the batch may be open, found ${formatShape(shape)}`);
+  check(typeof c === "number", label, () => `only the batch may be open, found ${formatShape(shape)}`);
   return [n!, c];
 }
 
@@ -294,7 +299,7 @@ export function checkWhole(sizes: readonly number[], least: number, label: strin
     check(
       Number.isSafeInteger(size) && size >= least,
       label,
-      `${what} must be whole and at least ${least}, found ${size}`,
+      () => `${what} must be whole and at least ${least}, found ${size}`,
     );
   }
 }

@@ -68,9 +68,12 @@ export class AbortError extends ResidualError {
   readonly code = "AbortError";
 }
 
-/** Refuses with the label of the constraint that does not hold. */
-export function check(holds: boolean, label: string, found: string): asserts holds {
-  if (!holds) throw new ShapeError(label, found);
+/**
+ * Refuses with the label of the constraint that does not hold. `found` may be a function where its text takes time:
+ * each node of a graph is checked many times.
+ */
+export function check(holds: boolean, label: string, found: string | (() => string)): asserts holds {
+  if (!holds) throw new ShapeError(label, typeof found === "string" ? found : found());
 }
 
 /** The part of an AbortSignal that Residual reads: core knows no DOM. */

@@ -80,6 +80,24 @@ describe("a source", () => {
   });
 });
 
+it("finds the first number that is not finite, in tensors short and long", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 9000 }),
+      fc.nat(),
+      fc.constantFrom(NaN, Infinity, -Infinity),
+      (size, at, special) => {
+        const data = Float32Array.from({ length: size }, (_, i) => i);
+        expect(firstNonFinite(tensorOf("float32", [size], data))).toBe(-1);
+        data[at % size] = special;
+        data[size - 1] = NaN;
+        expect(firstNonFinite(tensorOf("float32", [size], data))).toBe(at % size);
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
 it("is resident where all that it is made of is in memory", () => {
   const [held, elsewhere] = [tensor([2, 2], numbers(4)), lazy(tensor([2, 2], numbers(4)))];
   const gain = Float64Array.of(1, 2);
@@ -107,6 +125,20 @@ describe("scaleRows", () => {
     await readRows(scaleRows(wide, gain), into);
     expect(into[0]).toBe(Math.fround((1 + 2 ** -24 + 2 ** -30) * (1 + 2 ** -23)));
     expect(into[0]).not.toBe(Math.fround(Math.fround(1 + 2 ** -24) * (1 + 2 ** -23)));
+  });
+
+  it("gives the same products where a bound of the numbers is known", async () => {
+    const whole = tensor([2, 2], [1, -2, 3, 2 ** -140]);
+    for (const gain of [Float64Array.of(3, -0.1), Float64Array.of(2 ** 120, 2 ** -160)]) {
+      const bounded = scaleRows({ ...lazy(whole), bound: 4 }, gain);
+      expect(await readTensor(bounded)).toEqual(await readTensor(scaleRows(lazy(whole), gain)));
+    }
+  });
+
+  it("refuses a product beyond float32, however near its bound comes", async () => {
+    const bounded = (bound: number) => scaleRows({ ...lazy(tensor([1], [2])), bound }, Float64Array.of(2 ** 127));
+    await expect(readTensor(bounded(2))).rejects.toThrow("beyond float32");
+    await expect(readTensor(bounded(4))).rejects.toThrow("beyond float32");
   });
 
   it("C1 refuses another number of gains", () => {

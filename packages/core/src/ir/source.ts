@@ -18,6 +18,8 @@ export interface LazySource {
   readonly shape: readonly number[];
   /** What `firstNonFinite` finds, known beforehand: `bind` reads no numbers to find out. */
   readonly firstNonFinite: number;
+  /** No number is larger in magnitude, as far as it is known: the product with a gain need not be looked at then. */
+  readonly bound?: number;
   /** Whether the numbers are worked out from tensors in memory. Backends stream what is elsewhere. */
   readonly isResident?: boolean;
   /**
@@ -106,9 +108,15 @@ export function isFiniteInFloat32(value: number): boolean {
 export function firstNonFinite(source: Source): number {
   if (!isTensor(source)) return source.firstNonFinite;
   const { data } = source;
+  if (data instanceof Float32Array && data.length <= SHORT && !specials.some((special) => data.includes(special)))
+    return -1;
   for (let i = 0; i < data.length; i++) if (!isFiniteInFloat32(data[i]!)) return i;
   return -1;
 }
+
+/** Most tensors of a network are as short as this, and a search of V8's own needs no time to become fast. */
+const SHORT = 4096;
+const specials = [NaN, Infinity, -Infinity];
 
 /**
  * Row c times gain[c], multiplied in float64 when rows are read: nobody has to hold the product. For passes: source and
@@ -118,6 +126,9 @@ export function firstNonFinite(source: Source): number {
 export function scaleRows(source: Source, gain: Float64Array, name = "a weight"): Source {
   check(gain.length === rowsIn(source), "scaleRows.C1", `${gain.length} gains for ${rowsIn(source)} rows`);
   const row = rowSize(source);
+  const largest = gain.reduce((most, factor) => Math.max(most, Math.abs(factor)), 0);
+  const isBounded = !isTensor(source) && source.bound !== undefined && source.bound * largest < FLOAT32_END;
+  const multiply = isBounded ? multiplyBounded : multiplyRows;
   return {
     dtype: "float64",
     shape: source.shape,
@@ -128,7 +139,7 @@ export function scaleRows(source: Source, gain: Float64Array, name = "a weight")
       const isExact = source.dtype === "float32" || into.BYTES_PER_ELEMENT === 8;
       const numbers = isExact ? into : new Float64Array(into.length);
       await readRows(source, numbers, rows);
-      if (!multiplyRows(numbers, gain.subarray(rows.first, rows.end), row))
+      if (!multiply(numbers, gain.subarray(rows.first, rows.end), row))
         throw new WeightsError(`${name} times the gain of its norm is beyond float32; use weights of smaller norms`);
       if (!isExact) into.set(numbers);
     },
@@ -137,6 +148,16 @@ export function scaleRows(source: Source, gain: Float64Array, name = "a weight")
 
 /** Numbers from here on are infinite in float32: half a step above the largest. */
 const FLOAT32_END = 2 ** 128 - 2 ** 103;
+
+/** As `multiplyRows`, for products that cannot be infinite: a loop without a look at each takes half the time. */
+function multiplyBounded(numbers: RealArray, gain: Float64Array, row: number): true {
+  for (let c = 0, i = 0; c < gain.length; c++) {
+    const factor = gain[c]!;
+    const end = i + row;
+    for (; i < end; i++) numbers[i]! *= factor;
+  }
+  return true;
+}
 
 /**
  * Answers whether all products are finite in float32. A plain loop in a function of its own: V8 takes twice as long

@@ -90,9 +90,7 @@ export function named(name: string, value: AnyNode): AnyNode {
 /** `N×3×224×224`; a scalar is `scalar`. */
 export function formatShape(shape: Shape): string {
   if (shape.length === 0) return "scalar";
-  // the usual case without a look at each text: messages are made whether their check holds or not
-  const isPlain = shape.length <= 8 && shape.every((size) => typeof size === "number" || size === "N");
-  return isPlain ? shape.join("×") : shortList(shape, "×");
+  return shortList(shape, "×");
 }
 
 /** The shape with the open batch closed by `batch`. */

@@ -14,7 +14,7 @@ export const add: Op<"add", "a" | "b"> = defineOp({
   inputs: { a: "data", b: "data" },
   ...noAttributes,
   shape({ a, b }) {
-    check(a.join() === b.join(), "add.C1", `a is ${formatShape(a)}, b is ${formatShape(b)}`);
+    check(a.join() === b.join(), "add.C1", () => `a is ${formatShape(a)}, b is ${formatShape(b)}`);
     return a;
   },
   evaluate: ({ a, b }) => a.data.map((value, i) => value + b.data[i]!),

@@ -34,7 +34,7 @@ export const batchNorm: Op<
     const [, channels] = rank4(x, "batchNorm.C1");
     for (const [name, shape] of Object.entries(perChannel)) {
       const fits = shape.length === 1 && shape[0] === channels;
-      check(fits, "batchNorm.C2", `${name} is ${formatShape(shape)}, x has ${channels} channels`);
+      check(fits, "batchNorm.C2", () => `${name} is ${formatShape(shape)}, x has ${channels} channels`);
     }
     check(epsilon >= 0 && epsilon < Infinity, "batchNorm.C3", `epsilon is ${epsilon}`);
     return x;

@@ -63,24 +63,24 @@ export const conv2d: Op<"conv2d", "x" | "weight", "bias", Conv2dOptions, Conv2dA
     const { stride, padding, dilation, groups } = attributes;
     const [n, c, h, w] = rank4(x, "conv2d.C1");
     const [outputs, perGroup, kh, kw] = rank4(weight, "conv2d.C2");
-    check(typeof outputs === "number", "conv2d.C2", `weight ${formatShape(weight)} has an open batch`);
+    check(typeof outputs === "number", "conv2d.C2", () => `weight ${formatShape(weight)} has an open batch`);
     checkWhole([groups, ...stride, ...dilation], 1, "conv2d.C3", "groups, stride and dilation");
     checkWhole(padding, 0, "conv2d.C3", "padding");
     check(
       perGroup * groups === c,
       "conv2d.C4",
-      `weight ${formatShape(weight)} in ${groups} groups expects ${perGroup * groups} channels, x has ${c}`,
+      () => `weight ${formatShape(weight)} in ${groups} groups expects ${perGroup * groups} channels, x has ${c}`,
     );
-    check(outputs % groups === 0, "conv2d.C5", `${outputs} output channels do not divide into ${groups} groups`);
+    check(outputs % groups === 0, "conv2d.C5", () => `${outputs} output channels do not divide into ${groups} groups`);
     const fits = bias === undefined || (bias.length === 1 && bias[0] === outputs);
-    check(fits, "conv2d.C6", `bias is ${bias && formatShape(bias)}, expected ${outputs}`);
+    check(fits, "conv2d.C6", () => `bias is ${bias && formatShape(bias)}, expected ${outputs}`);
     const [top, left, bottom, right] = padding;
     const oh = windowSteps(h, top, bottom, dilation[0] * (kh - 1) + 1, stride[0]);
     const ow = windowSteps(w, left, right, dilation[1] * (kw - 1) + 1, stride[1]);
     check(
       oh > 0 && ow > 0,
       "conv2d.C7",
-      `kernel ${kh}×${kw}, dilation ${dilation}, is larger than the padded x ${formatShape(x)}`,
+      () => `kernel ${kh}×${kw}, dilation ${dilation}, is larger than the padded x ${formatShape(x)}`,
     );
     return [n, outputs, oh, ow];
   },

@@ -62,16 +62,20 @@ export class Chooser implements Compiler {
    * or a module without a backend, and what `describe` throws where a named backend's runtime is missing.
    */
   async choose(macs: number): Promise<ChosenBackend> {
-    if (this.#source !== "auto") return this.#named(this.#source);
+    if (this.#source !== "auto") return describedAsAsked(await this.#resolve(this.#source));
     const passed: Passed[] = [];
     return this.#tell(await this.#best(macs, passed), passed);
   }
 
   /** Begins what compiling a large network needs first, while its weights are read. */
   async warmUp(): Promise<AsyncDisposable | undefined> {
-    const choosing = this.#source === "auto" ? this.#best(LARGE, []) : this.#named(this.#source);
-    const chosen = await choosing.catch(() => undefined); // compile tells why
-    return chosen?.backend.warmUp?.();
+    try {
+      const backend =
+        this.#source === "auto" ? (await this.#best(LARGE, [])).backend : await this.#resolve(this.#source);
+      return backend.warmUp?.();
+    } catch {
+      return undefined; // compile tells why
+    }
   }
 
   async #best(macs: number, passed: Passed[]): Promise<Candidate> {
@@ -83,8 +87,15 @@ export class Chooser implements Compiler {
   /** Compiles a graph. Throws as `choose`, and what the backend's `compile` throws. */
   async compile<Out extends string>(graph: Graph<"image", Out>, work: WorkOptions): Promise<CompiledGraph<Out>> {
     if (this.#source === "auto") return this.#compileOnBest(graph, work);
-    const chosen = await this.#named(this.#source);
-    return { ...chosen, executable: await chosen.backend.compile(graph, work) };
+    // compile tells, too, that a runtime is missing, and need not wait until the runtime is described
+    const backend = await this.#resolve(this.#source);
+    const executable = await backend.compile(graph, work);
+    try {
+      return { ...(await describedAsAsked(backend)), executable };
+    } catch (error) {
+      await executable.dispose();
+      throw error;
+    }
   }
 
   async #compileOnBest<Out extends string>(graph: Graph<"image", Out>, work: WorkOptions): Promise<CompiledGraph<Out>> {
@@ -147,11 +158,6 @@ export class Chooser implements Compiler {
     }
   }
 
-  async #named(source: BackendSource): Promise<ChosenBackend> {
-    const backend = await this.#resolve(source);
-    return { backend, description: await backend.describe(), reason: "it was asked for" };
-  }
-
   async #resolve(source: BackendSource): Promise<Backend> {
     if (isBackend(source)) return source;
     if (typeof source !== "string")
@@ -175,6 +181,10 @@ export class Chooser implements Compiler {
     const command = await installCommand(name).catch(() => `npm install residual`);
     return `it is for checking, and about 100 times slower than what \`${command}\` brings`;
   }
+}
+
+async function describedAsAsked(backend: Backend): Promise<ChosenBackend> {
+  return { backend, description: await backend.describe(), reason: "it was asked for" };
 }
 
 /** Each backend once, with the first clause of why it was passed over. */

@@ -37,6 +37,14 @@ export function nodeRuntime(
   const most = worker === false ? Infinity : mostInline;
   const settings = threadSettings(options, foldedAlready, name);
   let spare: Promise<OpenSession> | undefined;
+  let loading: Promise<unknown> | undefined; // of onnxruntime, in this thread or in one of its own
+  const loaded = (begin: () => Promise<unknown>): Promise<unknown> => {
+    loading ??= begin();
+    loading.catch(() => {
+      loading = undefined; // it may be installed by the next time
+    });
+    return loading;
+  };
   const takeSpare = () => {
     const taken = spare;
     spare = undefined;
@@ -47,7 +55,8 @@ export function nodeRuntime(
   const inline = sessionOptions(device, threads, "briefly", foldedAlready);
   const warmUp = (): AsyncDisposable => {
     spare ??= openThread(settings);
-    spare.catch(() => {}); // the compile that takes it tells
+    const opening = spare;
+    loaded(() => opening).catch(() => {}); // the compile that takes it tells
     return {
       async [Symbol.asyncDispose]() {
         const unused = await takeSpare()?.catch(() => undefined);
@@ -58,7 +67,7 @@ export function nodeRuntime(
   return {
     ...(worker !== false && { warmUp }),
     async describe() {
-      if (device === "cpu") await loadRuntime(name);
+      if (device === "cpu") await loaded(() => loadRuntime(name));
       else await tryDevice(settings);
       return { library: name, version: await versionOf(name), device, deviations: deviationsOf(device) };
     },
