@@ -118,10 +118,10 @@ describe("cam", () => {
   });
 
   it.each([
-    [10, "`class` is 10, expected a whole number from 0 to 9"],
-    [0.5, "`class` is 0.5, expected a whole number from 0 to 9"],
+    [10, "there is no class 10; the classes of cifar_resnet20 are 0 to 9"],
+    [0.5, "there is no class 0.5; the classes of cifar_resnet20 are 0 to 9"],
     ["dgo", "there is no class dgo; did you mean dog?"],
-    [["dog"], "`class` is an array of 1, expected an index or a label"],
+    [["dog"], "the class is an array of 1, expected an index or a label"],
   ])("refuses the class %o", async (wrong, message) => {
     await using classifier = await load({ backend: "reference" });
     const call = classifier.cam(chelsea, { class: wrong as string });

@@ -380,14 +380,14 @@ function classIndex(given: unknown, { labels, graph, model }: Classifier): numbe
   const classes = Number(graph.outputs.logits.shape[1]);
   if (typeof given === "number") {
     if (Number.isInteger(given) && given >= 0 && given < classes) return given;
-    throw new OptionError(`\`class\` is ${given}, expected a whole number from 0 to ${classes - 1}`);
+    throw new OptionError(`there is no class ${given}; the classes of ${model} are 0 to ${classes - 1}`);
   }
-  if (typeof given !== "string") throw new OptionError(`\`class\` is ${kindOf(given)}, expected an index or a label`);
-  if (!labels) throw new OptionError(`the classes of ${model} have no names; give \`class\` as an index`);
+  if (typeof given !== "string") throw new OptionError(`the class is ${kindOf(given)}, expected an index or a label`);
+  if (!labels) throw new OptionError(`the classes of ${model} have no names; give the class as an index`);
   const found = labels.flatMap((label, index) => (label === given ? [index] : []));
   if (found.length === 1) return found[0]!;
   if (found.length === 0) throw new OptionError(unknownName(given, labels, "class", "the labels of the model"));
-  throw new OptionError(`the classes ${found.join(" and ")} are both called ${given}; give \`class\` as an index`);
+  throw new OptionError(`the classes ${found.join(" and ")} are both called ${given}; give the class as an index`);
 }
 
 /** The map [H, W] of one class, from those of all classes of one picture, [1, classes, H, W]. */

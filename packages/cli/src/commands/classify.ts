@@ -1,6 +1,6 @@
-import type { ResidualError } from "@residual/core";
-import { type Classifier, load } from "@residual/pipeline";
-import type { Picture, Prediction } from "@residual/vision";
+import { ResidualError } from "@residual/core";
+import { type Classifier, load, OptionError } from "@residual/pipeline";
+import type { Prediction } from "@residual/vision";
 import type { Command } from "commander";
 import stringWidth from "string-width";
 import {
@@ -13,7 +13,9 @@ import {
   threadsOption,
   withPreprocessing,
 } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import { modelCalled } from "../names.ts";
+import { camPaths, writeCam } from "../pictures/cam-files.ts";
 import { type Named, picturesOf } from "../pictures/sources.ts";
 import { pictureNamed } from "../pictures/stdin.ts";
 import { shorten } from "../printable.ts";
@@ -24,31 +26,42 @@ interface Options extends Output, PreprocessingOptions {
   readonly model?: string;
   readonly weights?: string;
   readonly top: number;
+  readonly cam?: string;
+  readonly camClass?: string;
   readonly backend: string;
   readonly threads?: number;
 }
 
+/** The class activation map of a picture: its file, and the class that it is of. */
+interface CamRow extends Prediction {
+  readonly file: string;
+}
+
 /** What became of a picture. */
 type Row =
-  | { readonly image: string; readonly predictions: readonly Prediction[] }
+  | { readonly image: string; readonly predictions: readonly Prediction[]; readonly cam?: CamRow }
   | { readonly image: string; readonly error: { readonly code: string; readonly message: string } };
 
 /** What is in each picture. */
 export function classifyCommand({ signal }: Context): Command {
   const classify = command("classify", "say what is in pictures; offline, with the weights that ship inside", [
-    "classify cat.png holiday/ 'photos/*.jpg' --top 3",
+    "classify cat.png holiday/ 'photos/*.jpg' --cam maps/",
     "classify - --weights r50.safetensors --json < cat.png",
   ])
     .argument("<image...>", "a file, a folder, a pattern, a URL, or - for a picture on stdin")
     .option("--model <name>", "see residual models")
     .option("--weights <w>", "a file, known weights or fixture:SALT")
     .option("--top <k>", "classes to show per picture", positive, 5)
+    .option("--cam <path>", "write where the top class is seen (class activation map): a .png, or a folder for many")
+    .option("--cam-class <class>", "the class of the map, by its name or index")
     .addOption(backendOption())
     .addOption(threadsOption());
   return withPreprocessing(classify).action(async (images: string[], options: Options) => {
-    const { model, weights, backend, threads } = options;
+    const { model, weights, backend, threads, cam, camClass } = options;
+    if (camClass !== undefined && cam === undefined) throw new UsageError("--cam-class goes with --cam");
     const { pictures, notes } = await picturesOf(images);
     checkAny(pictures);
+    const cams = cam === undefined ? undefined : await camPaths(cam, readable(pictures));
     const bar = progressBar();
     try {
       await using classifier = await load({
@@ -62,7 +75,7 @@ export function classifyCommand({ signal }: Context): Command {
         onWarning: remark,
         preprocessing: preprocessingChanges(options),
       });
-      await classifyAll(classifier, pictures, { ...options, signal, bar });
+      await classifyAll(classifier, pictures, { ...options, signal, bar, cams });
       bar.end();
       for (const note of notes) remark(note);
       remark(origin(classifier));
@@ -89,7 +102,7 @@ function checkAny(pictures: readonly Named[]): void {
 async function classifyAll(
   classifier: Classifier,
   pictures: readonly Named[],
-  { bar, top, signal, ...output }: Options & Context & { readonly bar: Bar },
+  { bar, top, signal, cams, camClass, ...output }: Options & Context & { readonly bar: Bar; readonly cams: Paths },
 ): Promise<void> {
   const rows = new RowStream<Row>(output, words);
   const fail = (image: string, error: ResidualError) => {
@@ -98,20 +111,57 @@ async function classifyAll(
     process.exitCode = 1;
     rows.hold({ image, error: { code: error.code, message: error.message } });
   };
-  const outcomes = classifier.classifyAll(readable(pictures), { top, signal });
+  const names = readable(pictures);
+  const outcomes = cams
+    ? camAll(classifier, names, cams, { top, signal, class: camClass })
+    : classifier.classifyAll(names.map(pictureNamed), { top, signal });
   for (const [done, picture] of pictures.entries()) {
     if (pictures.length > 1) bar.onProgress({ stage: "classify", done, total: pictures.length });
     const { name } = picture;
     const outcome = "error" in picture ? picture : (await outcomes.next()).value!;
     bar.clear();
     if (outcome.error) fail(name, outcome.error);
-    else rows.add({ image: name, predictions: outcome.predictions });
+    else rows.add({ image: name, predictions: outcome.predictions, ...("cam" in outcome && { cam: outcome.cam }) });
   }
   rows.end();
 }
 
-function readable(pictures: readonly Named[]): readonly Picture[] {
-  return pictures.filter((picture) => !("error" in picture)).map(({ name }) => pictureNamed(name));
+function readable(pictures: readonly Named[]): readonly string[] {
+  return pictures.filter((picture) => !("error" in picture)).map(({ name }) => name);
+}
+
+type Paths = readonly string[] | undefined;
+
+/** As the classifier's classifyAll, with a file for each picture's class activation map. */
+async function* camAll(
+  classifier: Classifier,
+  names: readonly string[],
+  paths: readonly string[],
+  options: Context & { readonly top: number; readonly class: string | undefined },
+) {
+  const wanted = classOf(options.class, classifier);
+  for (const [at, name] of names.entries()) {
+    const file = paths[at]!;
+    try {
+      const cam = await classifier.cam(pictureNamed(name), { ...options, class: wanted });
+      await writeCam(file, cam, options);
+      yield { predictions: cam.predictions, cam: { file, ...cam.prediction } };
+    } catch (error) {
+      if (!isOfPicture(error)) throw error;
+      yield { error };
+    }
+  }
+}
+
+/** Whether other pictures may go on: the error is not of the model, the class, or the work as a whole. */
+function isOfPicture(error: unknown): error is ResidualError {
+  if (!(error instanceof ResidualError) || error instanceof OptionError) return false;
+  return !["AbortError", "BackendUnavailableError", "ShapeError"].includes(error.code);
+}
+
+/** A number is an index, unless a class is called so. */
+function classOf(given: string | undefined, { labels }: Classifier): string | number | undefined {
+  return given !== undefined && /^\d+$/.test(given) && !labels?.includes(given) ? Number(given) : given;
 }
 
 function origin({ model, weights, backend }: Classifier): string {
@@ -130,12 +180,15 @@ const METER = 20;
 function words(row: Row): readonly string[] {
   if ("error" in row) return [];
   const lines = row.predictions.map(({ label, probability }) => {
-    const percent = `${(probability * 100).toFixed(1).padStart(5)} %`;
-    const start = `  ${percent}  ${dim(meter(probability))}  `;
+    const start = `  ${percentOf(probability).padStart(7)}  ${dim(meter(probability))}  `;
     return start + fitted(label, columns() - 13 - METER);
   });
-  return [bold(row.image), ...lines];
+  const { cam } = row;
+  const where = cam && dim(`  ${cam.file}: where ${fitted(cam.label, 30)} (${percentOf(cam.probability)}) is seen`);
+  return [bold(row.image), ...lines, ...(where ? [where] : [])];
 }
+
+const percentOf = (share: number): string => `${(share * 100).toFixed(1)} %`;
 
 /** A label of one line. A model's file may call a class by a text of any length. */
 function fitted(label: string, width: number): string {
