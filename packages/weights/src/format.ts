@@ -7,7 +7,7 @@ import { longestHeader, prefixLength } from "./safetensors.ts";
 export const START = 4096;
 
 /** Formats that are read; `index` is that of shards. */
-export type ReadFormat = "safetensors" | "index" | "PyTorch" | "PyTorch before 1.6";
+export type ReadFormat = "safetensors" | "index" | "PyTorch" | "PyTorch before 1.6" | "NumPy";
 
 /** What a file is: one that is read, or `refuse`, the error for one that is not. */
 export type Format = ReadFormat | { readonly refuse: (file: string) => ResidualError };
@@ -51,7 +51,6 @@ const keras =
   "safetensors.numpy.save_file({weight.path: weight.numpy() for weight in keras.models.load_model(path).weights}, out)";
 const onnx =
   "safetensors.numpy.save_file({t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}, out)";
-const numpy = "safetensors.numpy.save_file(dict(numpy.load(path)), out)";
 
 interface BinaryFormat {
   readonly is: (start: Uint8Array) => boolean;
@@ -109,7 +108,7 @@ function formatOfZip(start: Uint8Array): Format {
   const length = start[26]! | (start[27]! << 8);
   const member = latin1(start.subarray(30, 30 + length));
   if (/\/(data\.pkl|version|byteorder|\.format_version|\.data\/.*|data\/\d+)$/.test(member)) return "PyTorch";
-  if (member.endsWith(".npy")) return convertible("a NumPy archive", numpy);
+  if (member.endsWith(".npy")) return "NumPy";
   if (/^(metadata\.json|config\.json|model\.weights\.h5)$/.test(member)) return convertible("a Keras file", keras);
   return other("a zip archive", "unpack it first");
 }

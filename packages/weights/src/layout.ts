@@ -20,7 +20,7 @@ export interface Layout {
 }
 
 /** Entries of one file; `begin` and `end` of each count from `offset`, in bytes. */
-interface Stretch {
+export interface Stretch {
   readonly file: OpenFile;
   readonly offset: number;
   readonly entries: readonly TensorEntry[];

@@ -41,13 +41,28 @@ export function heldFile(bytes: Uint8Array, name: string, place: string, beside?
     place,
     size: bytes.length,
     read: async (position, length) => bytes.subarray(position, position + length),
-    async beside(path) {
-      if (beside) return beside(checkInside(path, name));
-      throw new FormatError(
-        `${name}: it needs the file ${quote(path)} beside it; give its path or its address, so that the file is found`,
-      );
-    },
+    beside: beside ? async (path) => beside(checkInside(path, name)) : nothingBeside(name),
     tensors: async (entries, offset) => decodeAll(entries, bytes.subarray(offset)),
+  };
+}
+
+/** `size` bytes of a file from `offset` on, as a file. Nothing lies beside a part of a file. */
+export function partOf(file: OpenFile, offset: number, size: number): OpenFile {
+  return {
+    name: file.name,
+    place: file.place,
+    size,
+    read: (position, length) => file.read(offset + position, length),
+    beside: nothingBeside(file.name),
+    tensors: (entries, from, options) => file.tensors(entries, offset + from, options),
+  };
+}
+
+function nothingBeside(file: string): OpenBeside {
+  return async (path) => {
+    throw new FormatError(
+      `${file}: it needs the file ${quote(path)} beside it; give its path or its address, so that the file is found`,
+    );
   };
 }
 

@@ -12,6 +12,7 @@ const readers: { readonly [F in ReadFormat]: () => Promise<FormatReader> } = {
   index: async () => (file, options) => shardedLayout(file, (shard) => layoutOf(shard, options, true)),
   PyTorch: async () => (await import("./pytorch/index.ts")).zipLayout,
   "PyTorch before 1.6": async () => (await import("./pytorch/index.ts")).legacyLayout,
+  NumPy: async () => (await import("./npz/layout.ts")).npzLayout,
 };
 
 /** The weights of an open file, whose bytes tell its format. Throws what its format's reader throws. */

@@ -5,13 +5,26 @@ export interface Member {
   readonly size: number;
   /** Whether its bytes lie there as they are, neither compressed nor encrypted. */
   readonly isStored: boolean;
+  /** Whether its bytes are compressed by deflate, and not encrypted. */
+  readonly isDeflated: boolean;
+  /** In bytes, once it is unpacked. */
+  readonly unpackedSize: number;
+  /** CRC-32 of the unpacked bytes. */
+  readonly crc: number;
   /** Where its local header begins, in bytes. The header is followed by the member. */
   readonly header: number;
 }
 
+/** What a zip says of itself, behind its members. */
+export interface Directory {
+  readonly members: readonly Member[];
+  /** A zip's own comment, as text. */
+  readonly comment: string;
+}
+
 /** Reads `size` bytes from `offset` on; refuses what does not lie in the file. */
 export type ReadRange = (offset: number, size: number) => Promise<Uint8Array>;
-type Refuse = (message: string) => never;
+export type Refuse = (message: string) => never;
 
 /** Signatures of records. */
 const END = 0x06054b50;
@@ -24,6 +37,9 @@ const END_SIZE = 22;
 const LOCATOR_SIZE = 20;
 const MEMBER_SIZE = 46;
 const LOCAL_SIZE = 30;
+/** Methods of compression. */
+const STORED = 0;
+const DEFLATED = 8;
 /** What a field of 32 bits says where one of 64 bits has its value. */
 const IN_64 = 0xffff_ffff;
 
@@ -31,7 +47,7 @@ const IN_64 = 0xffff_ffff;
  * The members that a zip's central directory lists, zip64 included. Source: PKWARE's APPNOTE 6.3.10, sections 4.3 and
  * 4.5.3. Calls `refuse` for what is no zip, or a damaged one.
  */
-export async function readDirectory(size: number, read: ReadRange, refuse: Refuse): Promise<readonly Member[]> {
+export async function readDirectory(size: number, read: ReadRange, refuse: Refuse): Promise<Directory> {
   const place = await locate(size, read, refuse);
   const bytes = await read(place.offset, place.size);
   const view = viewOf(bytes);
@@ -49,15 +65,20 @@ export async function readDirectory(size: number, read: ReadRange, refuse: Refus
     const fields = [24, 20, 42].map((field) => view.getUint32(at + field, true)); // size, size compressed, header
     const extraAt = at + MEMBER_SIZE + name;
     const [whole, stored, header] = widened(fields, viewOf(bytes.subarray(extraAt, extraAt + extra)), refuse);
+    const [flags, method] = [view.getUint16(at + 8, true), view.getUint16(at + 10, true)];
+    const isEncrypted = (flags & 1) === 1;
     members.push({
       name: new TextDecoder().decode(bytes.subarray(at + MEMBER_SIZE, extraAt)),
       size: stored!,
-      isStored: view.getUint16(at + 10, true) === 0 && whole === stored && (view.getUint16(at + 8, true) & 1) === 0,
+      isStored: method === STORED && whole === stored && !isEncrypted,
+      isDeflated: method === DEFLATED && !isEncrypted,
+      unpackedSize: whole!,
+      crc: view.getUint32(at + 16, true),
       header: header!,
     });
     at = next;
   }
-  return members;
+  return { members, comment: place.comment };
 }
 
 /** Where a member's bytes begin: behind its local header. */
@@ -72,26 +93,30 @@ interface Place {
   readonly offset: number;
   readonly size: number;
   readonly count: number;
+  readonly comment: string;
 }
 
 /** Where the central directory lies: the record at the file's end says it, before a comment of at most 65,535 bytes. */
 async function locate(size: number, read: ReadRange, refuse: Refuse): Promise<Place> {
   const length = Math.min(size, END_SIZE + 0xffff);
-  const tail = viewOf(await read(size - length, length));
+  const bytes = await read(size - length, length);
+  const tail = viewOf(bytes);
   for (let at = length - END_SIZE; at >= 0; at--) {
     if (tail.getUint32(at, true) !== END || at + END_SIZE + tail.getUint16(at + 20, true) !== length) continue;
+    const comment = new TextDecoder().decode(bytes.subarray(at + END_SIZE));
     const place = {
+      comment,
       count: tail.getUint16(at + 10, true),
       size: tail.getUint32(at + 12, true),
       offset: tail.getUint32(at + 16, true),
     };
     const isWide = place.count === 0xffff || place.size === IN_64 || place.offset === IN_64;
-    return isWide ? locate64(size - length + at, read, refuse) : place;
+    return isWide ? { comment, ...(await locate64(size - length + at, read, refuse)) } : place;
   }
   return refuse("its zip has no end: the file is cut off, or something else");
 }
 
-async function locate64(end: number, read: ReadRange, refuse: Refuse): Promise<Place> {
+async function locate64(end: number, read: ReadRange, refuse: Refuse): Promise<Omit<Place, "comment">> {
   const locator = viewOf(await read(end - LOCATOR_SIZE, LOCATOR_SIZE));
   if (locator.getUint32(0, true) !== LOCATOR_64) refuse("its zip lacks the locator of zip64");
   const record = viewOf(await read(wide(locator, 8, refuse), 56));

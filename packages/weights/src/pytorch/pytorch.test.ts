@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { FormatError, isTensor, ResidualError, readTensor, UnsupportedError } from "@residual/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readWeights } from "../read-weights.ts";
+import { bitsOf } from "../testing/bits.ts";
 import { pick, randomFrom } from "../testing/random.ts";
 import { sharedPath } from "../testing/shared.ts";
 import { torchPickle, torchZip } from "../testing/torch-zip.ts";
-import type { Weights } from "../weights.ts";
 
 const fixtures = new URL("fixtures/", import.meta.url);
 const fixture = (name: string) => readFile(new URL(name, fixtures));
@@ -17,15 +17,6 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "residual-torch-"));
 });
 afterAll(() => rm(folder, { recursive: true }));
-
-async function bitsOf({ tensors }: Weights): Promise<unknown> {
-  const read = new Map<string, unknown>();
-  for (const [name, source] of tensors) {
-    const { dtype, shape, data } = await readTensor(source);
-    read.set(name, [dtype, shape, Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("hex")]);
-  }
-  return new Map([...read].sort(([a], [b]) => (a < b ? -1 : 1)));
-}
 
 describe("what torch.save wrote (fixtures/make.py)", () => {
   it.each(["dtypes", "dtypes-legacy", "views", "views-legacy", "checkpoint", "checkpoint-legacy", "parameters"])(

@@ -1,6 +1,7 @@
 import { UnsupportedError } from "@residual/core";
 import type { OpenFile } from "../open-file.ts";
-import { type Member, offsetOf, type ReadRange, readDirectory } from "../zip-directory.ts";
+import { ZipArchive } from "../zip-archive.ts";
+import type { Member } from "../zip-directory.ts";
 import type { Saved } from "./legacy.ts";
 import { bytesOf, type Failures, type TorchStorage, torchUnpickler } from "./objects.ts";
 
@@ -33,31 +34,24 @@ export async function readZip(file: OpenFile, refuse: Failures["refuse"]): Promi
 
 /** A zip of torch.save. All members lie in one folder, which is called as the file was at first. */
 class Archive {
-  readonly #size: number;
-  readonly #read: ReadRange;
+  readonly #zip: ZipArchive;
   readonly #members: ReadonlyMap<string, Member>;
   readonly #refuse: Failures["refuse"];
 
-  private constructor(size: number, read: ReadRange, members: ReadonlyMap<string, Member>, refuse: Failures["refuse"]) {
-    this.#size = size;
-    this.#read = read;
+  private constructor(zip: ZipArchive, members: ReadonlyMap<string, Member>, refuse: Failures["refuse"]) {
+    this.#zip = zip;
     this.#members = members;
     this.#refuse = refuse;
   }
 
   static async open(file: OpenFile, refuse: Failures["refuse"]): Promise<Archive> {
-    const read: ReadRange = async (offset, size) => {
-      if (!(offset >= 0 && offset + size <= file.size))
-        refuse(`its zip reaches to byte ${offset + size} of ${file.size}`);
-      return file.read(offset, size);
-    };
-    const entries = await readDirectory(file.size, read, refuse);
-    const pickle = entries.find(({ name }) => name.endsWith("/data.pkl"));
+    const zip = await ZipArchive.open(file, refuse);
+    const pickle = zip.members.find(({ name }) => name.endsWith("/data.pkl"));
     const folder = pickle?.name.slice(0, -"data.pkl".length) ?? "";
-    const inFolder = entries.filter(({ name }) => name.startsWith(folder));
+    const inFolder = zip.members.filter(({ name }) => name.startsWith(folder));
     const members = new Map(inFolder.map((entry) => [entry.name.slice(folder.length), entry]));
     if (members.size < inFolder.length) refuse("two members of its zip have one name");
-    return new Archive(file.size, read, members, refuse);
+    return new Archive(zip, members, refuse);
   }
 
   /** Where a member's bytes begin in the file, of which there are `least` or more. An empty one lies at its end. */
@@ -67,18 +61,14 @@ class Archive {
       throw new UnsupportedError("its zip is compressed, which torch.save never does; save it again with torch.save");
     if (member.size < least)
       this.#refuse(`its ${name.slice(0, 100)} has ${member.size} bytes, and its pickle says ${least}`);
-    if (member.size === 0) return this.#size;
-    const offset = await offsetOf(member, this.#read, this.#refuse);
-    if (offset + member.size > this.#size)
-      this.#refuse(`its zip reaches to byte ${offset + member.size} of ${this.#size}`);
-    return offset;
+    return this.#zip.offset(member);
   }
 
   async bytes(name: string, most: number): Promise<Uint8Array | undefined> {
     const size = this.#members.get(name)?.size;
     if (size === undefined) return undefined;
     if (size > most) this.#refuse(`its ${name} has ${size} bytes, expected at most ${most}`);
-    return this.#read(await this.offset(name), size);
+    return this.#zip.file.read(await this.offset(name), size);
   }
 
   async text(name: string): Promise<string | undefined> {

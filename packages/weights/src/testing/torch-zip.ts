@@ -1,45 +1,11 @@
-import { crc32 } from "node:zlib";
+import { zipOf } from "./zip.ts";
 
 /** A zip as torch.save writes it: members stored as they are, each of them aligned to 64 bytes. */
 export function torchZip(members: { readonly [name: string]: Uint8Array }, folder = "archive"): Uint8Array {
-  const parts: Buffer[] = [];
-  const directory: Buffer[] = [];
-  let at = 0;
-  for (const [member, bytes] of Object.entries(members)) {
-    const name = Buffer.from(`${folder}/${member}`);
-    const padding = (64 - ((at + 30 + name.length) % 64)) % 64;
-    const local = headOf(bytes, name, { length: 30, signature: 0x04034b50, from: 14 });
-    local.writeUInt16LE(padding, 28);
-    const central = headOf(bytes, name, { length: 46, signature: 0x02014b50, from: 16 });
-    central.writeUInt32LE(at, 42);
-    directory.push(central, name);
-    const piece = [local, name, Buffer.alloc(padding), Buffer.from(bytes)];
-    parts.push(...piece);
-    at += piece.reduce((sum, { length }) => sum + length, 0);
-  }
-  const central = Buffer.concat(directory);
-  const end = Buffer.alloc(22);
-  end.writeUInt32LE(0x06054b50, 0);
-  end.writeUInt16LE(Object.keys(members).length, 8);
-  end.writeUInt16LE(Object.keys(members).length, 10);
-  end.writeUInt32LE(central.length, 12);
-  end.writeUInt32LE(at, 16);
-  return new Uint8Array(Buffer.concat([...parts, central, end]));
-}
-
-/** The head of a member, beside it or in the directory: checksum, sizes and the name's length stand at `from`. */
-function headOf(
-  bytes: Uint8Array,
-  name: Buffer,
-  { length, signature, from }: { readonly length: number; readonly signature: number; readonly from: number },
-): Buffer {
-  const head = Buffer.alloc(length);
-  head.writeUInt32LE(signature, 0);
-  head.writeUInt32LE(crc32(bytes), from);
-  head.writeUInt32LE(bytes.length, from + 4);
-  head.writeUInt32LE(bytes.length, from + 8);
-  head.writeUInt16LE(name.length, from + 12);
-  return head;
+  return zipOf(
+    Object.entries(members).map(([name, bytes]) => ({ name: `${folder}/${name}`, bytes })),
+    64,
+  );
 }
 
 /** A pickle of protocol 2 of a dictionary of float32 tensors, with the storages "0", "1", …, one for each */

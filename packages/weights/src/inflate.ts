@@ -1,0 +1,66 @@
+import { UnsupportedError } from "@residual/core";
+import type { Refuse } from "./zip-directory.ts";
+
+/** Bytes that are given at a time. Deflate makes at most 1032 times as many of them, and browsers hold all of those. */
+const PIECE = 8 << 10;
+
+/**
+ * Unpacks bytes of the deflate algorithm: `deflate-raw` in a zip, `deflate` with zlib's header and checksum. Calls
+ * `refuse` where they are damaged, or are not `size` bytes once unpacked; no more memory than that is taken.
+ */
+export async function inflate(
+  bytes: Uint8Array,
+  format: "deflate" | "deflate-raw",
+  size: number,
+  refuse: Refuse,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const unpacked = new Uint8Array(size);
+  let [given, done] = [0, 0];
+  const packed = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    pull(controller) {
+      if (given === bytes.length) return controller.close();
+      controller.enqueue(new Uint8Array(bytes.subarray(given, given + PIECE))); // which the stream may detach
+      given = Math.min(given + PIECE, bytes.length);
+    },
+  });
+  const stream: ReadableStream<Uint8Array> = packed.pipeThrough(new DecompressionStream(format));
+  const reader = stream.getReader();
+  for (;;) {
+    const { value } = await reader.read().catch(() => refuse("its compressed data are damaged"));
+    if (!value) break;
+    if (done + value.length > size) {
+      await reader.cancel().catch(() => {}); // the stream may have failed meanwhile: no more of it is read
+      return refuse(`its compressed data are more than the ${size} bytes that it says`);
+    }
+    unpacked.set(value, done);
+    done += value.length;
+  }
+  return done === size ? unpacked : refuse(`its compressed data are ${done} bytes, expected ${size}`);
+}
+
+/** In bytes: small files may grow by so much. */
+const ALLOWANCE = 12 << 20;
+/** Weights hardly compress: float32 that were widened from bfloat16 shrink to half. */
+const RATIO = 4;
+
+/** Counts what the compressed parts of a file take in memory: a small file cannot ask for a large tensor. */
+export class UnpackedBytes {
+  readonly #file: string;
+  readonly #most: number;
+  #taken = 0;
+
+  constructor({ name, size }: { readonly name: string; readonly size: number }) {
+    this.#file = name;
+    this.#most = Math.max(ALLOWANCE, RATIO * size);
+  }
+
+  /** Throws UnsupportedError where all that was taken is more than the file may grow to. */
+  take(bytes: number): void {
+    this.#taken += bytes;
+    if (this.#taken <= this.#most) return;
+    throw new UnsupportedError(
+      `${this.#file}: its compressed data take ${this.#taken} bytes or more once unpacked, expected at most ` +
+        `${this.#most}; save it without compression`,
+    );
+  }
+}

@@ -1,0 +1,119 @@
+import {
+  FormatError,
+  formatShape,
+  shortList,
+  sizeOf,
+  stridedTensor,
+  type Tensor,
+  UnsupportedError,
+} from "@residual/core";
+import { checkReadable, decodeTensor } from "../decode-tensor.ts";
+import { byteSizes } from "../dtypes.ts";
+import { UnpackedBytes } from "../inflate.ts";
+import { quote } from "../json-reader.ts";
+import type { FormatReader, Stretch, View } from "../layout.ts";
+import type { OpenFile } from "../open-file.ts";
+import { swapBytes } from "../swap-bytes.ts";
+import type { TensorEntry } from "../tensor-entry.ts";
+import { ZipArchive } from "../zip-archive.ts";
+import type { Member, Refuse } from "../zip-directory.ts";
+import { metadataIn } from "../zip-metadata.ts";
+import { LONGEST_START, readNpyHeader } from "./npy-header.ts";
+
+/** Arrays that are looked at in one file: more than any network here has parameters. */
+const MOST_ARRAYS = 100_000;
+
+/**
+ * Where the arrays of an archive of NumPy lie. Those of `np.savez` are read in place, those of `np.savez_compressed`
+ * are unpacked into memory. Arrays of anything but numbers are left out, which a note says. Throws FormatError for a
+ * damaged file, UnsupportedError where no array holds numbers, and for compressed data too large to be a network's.
+ */
+export const npzLayout: FormatReader = async (file) => {
+  const refuse: Refuse = (problem) => {
+    throw new FormatError(`${file.name}: ${problem}; the .npz file is damaged: download or save it again`);
+  };
+  const archive = await ZipArchive.open(file, refuse);
+  if (archive.members.length > MOST_ARRAYS) refuse(`it has ${archive.members.length} arrays`);
+  const unpacked = new UnpackedBytes(file);
+  const stretches: Stretch[] = [];
+  const made = new Map<string, Tensor>();
+  const views = new Map<string, View>();
+  const order = new Set<string>();
+  const leftOut: string[] = [];
+  for (const member of archive.members) {
+    const name = member.name.replace(/\.npy$/, "");
+    const found = name === member.name ? undefined : await openArray(archive, member, unpacked, refuse);
+    if (!found) {
+      leftOut.push(quote(member.name));
+      continue;
+    }
+    if (order.has(name)) refuse(`it has two arrays ${quote(name)}`);
+    order.add(name);
+    const { entry, view, content, offset, isSwapped } = found;
+    const named = { ...entry, name };
+    if (member.isStored && !isSwapped) {
+      stretches.push({ file: content, offset, entries: [named] });
+      if (view) views.set(name, view);
+    } else {
+      checkReadable(named, file.name);
+      const bytes = await content.read(offset, entry.end);
+      const tensor = decodeTensor(named, isSwapped ? swapBytes(bytes, byteSizes[entry.dtype]) : bytes);
+      made.set(name, view ? stridedTensor(tensor.dtype, tensor.data, view.shape, view.strides) : tensor);
+    }
+  }
+  if (order.size === 0)
+    throw new UnsupportedError(
+      `${file.name}: found ${leftOut.length === 0 ? "no arrays" : `no arrays of numbers: ${shortList(leftOut)}`}; ` +
+        "save them under their names: numpy.savez(path, **arrays)",
+    );
+  const notes = leftOut.length === 0 ? [] : [`left out what holds no numbers: ${shortList(leftOut)}`];
+  return { stretches, made, views, order: [...order], metadata: metadataIn(archive.comment), notes };
+};
+
+interface FoundArray {
+  readonly entry: Omit<TensorEntry, "name">;
+  /** Where the first axis is the innermost one. */
+  readonly view: View | undefined;
+  readonly content: OpenFile;
+  readonly offset: number;
+  readonly isSwapped: boolean;
+}
+
+/** The array in a member; undefined where it holds no numbers. */
+async function openArray(
+  archive: ZipArchive,
+  member: Member,
+  unpacked: UnpackedBytes,
+  refuse: Refuse,
+): Promise<FoundArray | undefined> {
+  const refuseArray: Refuse = (problem) => refuse(`array ${quote(member.name)}: ${problem}`);
+  const content = await archive.open(member, unpacked);
+  const header = readNpyHeader(await content.read(0, Math.min(content.size, LONGEST_START)), refuseArray);
+  const { dtype } = header;
+  if (dtype.stored === undefined) return undefined;
+  const size = byteSizes[dtype.stored];
+  const { shape, length: offset } = header;
+  const count = sizeOf(shape);
+  if (count * size !== content.size - offset)
+    refuseArray(
+      `its header is followed by ${content.size - offset} bytes, expected ${count * size} for ${dtype.stored} ` +
+        formatShape(shape.slice(0, 8)),
+    );
+  const view = header.isFortran && shape.length > 1 ? { shape, strides: fortranStrides(shape) } : undefined;
+  return {
+    entry: { dtype: dtype.stored, shape: view ? [count] : shape, begin: 0, end: count * size },
+    view,
+    content,
+    offset,
+    isSwapped: dtype.isBigEndian && size > 1,
+  };
+}
+
+function fortranStrides(shape: readonly number[]): readonly number[] {
+  let stride = 1;
+  return shape.map((size) => {
+    const own = stride;
+    stride *= size;
+    return own;
+  });
+}

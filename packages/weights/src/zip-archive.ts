@@ -1,0 +1,67 @@
+import { UnsupportedError } from "@residual/core";
+import { crc32 } from "./crc32.ts";
+import { inflate, type UnpackedBytes } from "./inflate.ts";
+import { quote } from "./json-reader.ts";
+import { heldFile, type OpenFile, partOf } from "./open-file.ts";
+import { type Member, offsetOf, type ReadRange, type Refuse, readDirectory } from "./zip-directory.ts";
+
+/** A zip, whose members are files in a file. Its methods call `refuse` where the zip is damaged. */
+export class ZipArchive {
+  readonly file: OpenFile;
+  readonly members: readonly Member[];
+  /** A zip's own comment, as text. */
+  readonly comment: string;
+  readonly #read: ReadRange;
+  readonly #refuse: Refuse;
+
+  private constructor(
+    file: OpenFile,
+    { members, comment }: { readonly members: readonly Member[]; readonly comment: string },
+    read: ReadRange,
+    refuse: Refuse,
+  ) {
+    this.file = file;
+    this.members = members;
+    this.comment = comment;
+    this.#read = read;
+    this.#refuse = refuse;
+  }
+
+  /** Reads what a zip lists, and none of its members. */
+  static async open(file: OpenFile, refuse: Refuse): Promise<ZipArchive> {
+    const read: ReadRange = async (offset, size) => {
+      if (!(offset >= 0 && offset + size <= file.size))
+        refuse(`its zip reaches to byte ${offset + size} of ${file.size}`);
+      return file.read(offset, size);
+    };
+    return new ZipArchive(file, await readDirectory(file.size, read, refuse), read, refuse);
+  }
+
+  /** Where a member's bytes begin in the file: all of them lie in it. An empty member lies at the file's end. */
+  async offset(member: Member): Promise<number> {
+    if (member.size === 0) return this.file.size;
+    const offset = await offsetOf(member, this.#read, this.#refuse);
+    if (offset + member.size > this.file.size)
+      this.#refuse(`its zip reaches to byte ${offset + member.size} of ${this.file.size}`);
+    return offset;
+  }
+
+  /**
+   * A member as a file: a part of this one, or bytes in memory where it is compressed; `unpacked` counts those. Throws
+   * UnsupportedError where it is encrypted, or compressed by anything but deflate.
+   */
+  async open(member: Member, unpacked: UnpackedBytes): Promise<OpenFile> {
+    const offset = await this.offset(member);
+    const name = quote(member.name);
+    if (member.isStored) return partOf(this.file, offset, member.size);
+    if (!member.isDeflated)
+      throw new UnsupportedError(
+        `${this.file.name}: its ${name} is encrypted, or not compressed by deflate; save it again without`,
+      );
+    unpacked.take(member.unpackedSize);
+    const packed = await this.file.read(offset, member.size);
+    const bytes = await inflate(packed, "deflate-raw", member.unpackedSize, this.#refuse);
+    if (crc32(bytes) !== member.crc) this.#refuse(`its ${name} has another checksum than its zip says`);
+    return heldFile(bytes, this.file.name, this.file.place);
+  }
+}
