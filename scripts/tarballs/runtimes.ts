@@ -49,6 +49,11 @@ const full = {
 function rowsOf({ name: where, isQuick = false, words = [], hasGpu, command }: Runtime): readonly Row[] {
   const run = async (site: Site, line: string, ...program: readonly string[]) =>
     expectLine(line, { command: await command(site), words: [...words, ...program], cwd: await site.project(full) });
+  const findsAdapter = async (site: Site) => {
+    const dawn = { command: await command(site), words: [...words, "dawn.js"], cwd: await site.project(full) };
+    const { stdout } = await output(dawn);
+    if (stdout !== "loaded\n") throw new Error(`found ${stdout}`);
+  };
   return [
     { where, what: "import of every entry", isQuick, run: (site) => run(site, "imported", "import.js") },
     { where, what: "require() of every entry", isQuick, run: (site) => run(site, "required", "require.cjs") },
@@ -56,6 +61,7 @@ function rowsOf({ name: where, isQuick = false, words = [], hasGpu, command }: R
       const meant = backend === "webgpu" && !hasGpu ? "software" : backend;
       return { where, what: `load(), ${backend}`, isQuick, run: (site) => run(site, "cat", "classify.js", meant) };
     }),
+    ...(hasGpu ? [] : [{ where, what: "webgpu's own adapter", isQuick, run: findsAdapter }]),
     {
       where,
       what: "residual classify",

@@ -21,8 +21,8 @@ export interface PlatformGpu<Gpu> {
   readonly version: string;
 }
 
-/** Imports a module for the package that declares it as a peer: `(name, options) => import(name, options)`. */
-type Import = (name: string, options?: ImportCallOptions) => Promise<unknown>;
+/** Imports a module, or a file of JSON, for the package that declares it as a peer. */
+type Import = (name: string) => Promise<unknown>;
 
 /** Whether this runs in a browser's page or worker: nothing else leaves `process` out. */
 export function isBrowser(): boolean {
@@ -48,7 +48,7 @@ export async function platformGpu<Gpu>(
   if (isBrowser()) throw new BackendUnavailableError(`${owner}: ${reasonOfBrowser()}`);
   try {
     const { create, globals } = (await importFrom(DAWN)) as Dawn<Gpu>;
-    const manifest = await importFrom(`${DAWN}/package.json`, { with: { type: "json" } });
+    const manifest = await importFrom(`${DAWN}/package.json`);
     const { version } = (manifest as { readonly default: { readonly version: string } }).default;
     Object.assign(globalThis, globals);
     return { gpu: create([...flags]), library: DAWN, version };

@@ -93,13 +93,13 @@ function withNavigatorGpu<T>(gpu: GpuSource, work: () => T): T {
   }
 }
 
-/** The browser's, or in Node one that is kept: Dawn ends the process once it is collected. */
-/** In two calls: of a single one, terser makes a syntax error of what TypeScript puts around the name. */
-const importDawn = (name: string, options?: ImportCallOptions): Promise<unknown> =>
-  options
-    ? import(/* @vite-ignore */ /* webpackIgnore: true */ name, options)
+/** The braces are spelled out, and the two calls apart, for bundlers: a variable's attributes they leave out. */
+const importDawn = (name: string): Promise<unknown> =>
+  name.endsWith(".json")
+    ? import(/* @vite-ignore */ /* webpackIgnore: true */ name, { with: { type: "json" } })
     : import(/* @vite-ignore */ /* webpackIgnore: true */ name);
 
+/** The browser's, or in Node one that is kept: Dawn ends the process once it is collected. */
 async function ownGpu(): Promise<GpuSource> {
   dawn ??= platformGpu<GpuSource>("tfjs", importDawn);
   return dawn.then(

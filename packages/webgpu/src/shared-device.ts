@@ -211,10 +211,10 @@ const UNCLEARED = "disable-dawn-features=lazy_clear_resource_on_first_use";
 
 let platform: Promise<PlatformGpu<GpuSource>> | undefined;
 
-/** In two calls: of a single one, terser makes a syntax error of what TypeScript puts around the name. */
-const importDawn = (name: string, options?: ImportCallOptions): Promise<unknown> =>
-  options
-    ? import(/* @vite-ignore */ /* webpackIgnore: true */ name, options)
+/** The braces are spelled out, and the two calls apart, for bundlers: a variable's attributes they leave out. */
+const importDawn = (name: string): Promise<unknown> =>
+  name.endsWith(".json")
+    ? import(/* @vite-ignore */ /* webpackIgnore: true */ name, { with: { type: "json" } })
     : import(/* @vite-ignore */ /* webpackIgnore: true */ name);
 
 /** The platform's GPU, one for all backends. Throws BackendUnavailableError where the platform has none. */

@@ -6,7 +6,9 @@ import { noAdapter, platformGpu } from "@residual/kit/gpu";
  * takes.
  */
 export async function browserGpu(): Promise<GPU> {
-  const { gpu } = await platformGpu<GPU>("webgpu", (name, options) => import(name, options));
+  const { gpu } = await platformGpu<GPU>("webgpu", (name) =>
+    name.endsWith(".json") ? import(name, { with: { type: "json" } }) : import(name),
+  );
   Object.defineProperty(globalThis.navigator, "gpu", { value: gpu, configurable: true });
   if (!(await gpu.requestAdapter())) throw noAdapter("webgpu");
   return gpu;
