@@ -9,7 +9,10 @@ export interface ConformOptions extends WorkOptions {
   readonly only?: readonly Level[];
   /** Sections to leave out, where they take too long on a device: by their title, as `ops/layers of the family`. */
   readonly without?: readonly string[];
-  /** Which models to run. One of each kind of block, stem and shortcut for "quick", all of them for "full" */
+  /**
+   * Which models to run. For "quick" one of each kind of block, stem and shortcut; for "full" every model with recorded
+   * answers, and one of each kind without.
+   */
   readonly models?: readonly ModelName[];
   /** Real pictures with PyTorch's answers; without any the level is reported as skipped. */
   readonly images?: readonly ImageSet[];

@@ -22,6 +22,25 @@ export const quickModels: readonly ModelName[] = [
   "paddle_unit_s2",
 ];
 
+/**
+ * Models without recorded answers whose blocks, stems, shortcuts or strides no recorded model has. The full level holds
+ * their nodes against the reference.
+ */
+const unrecordedKinds: readonly ModelName[] = [
+  "resnet10t",
+  "resnet50_v1",
+  "resnet50c",
+  "resnet50s",
+  "test_resnet",
+  "mlperf_tiny_resnet8",
+  "cifar10_resnet20",
+  "resnet18v2",
+  "resnet50v2",
+  "resnet50v2_trunk",
+  "keras_resnet50",
+  "keras_resnet50v2",
+];
+
 /** Side of the images of level nodes, in pixels: deep enough for every stage to have a few. */
 const QUICK_SIDE = 64;
 
@@ -29,7 +48,8 @@ const QUICK_SIDE = 64;
 export async function plan(options: ConformOptions): Promise<readonly Task[]> {
   const { level = "quick", only = levels, without = [], images = [] } = options;
   const full = level === "full";
-  const models = options.models?.map((name) => modelNameOf(name) ?? name) ?? (full ? modelNames : quickModels);
+  const named = options.models?.map((name) => modelNameOf(name) ?? name);
+  const models = named ?? (full ? await fullModels() : quickModels);
   const tasks = [
     ...opTasks(level),
     ...nodeTasks(models, full ? Infinity : QUICK_SIDE),
@@ -39,6 +59,12 @@ export async function plan(options: ConformOptions): Promise<readonly Task[]> {
     ...behaviourTasks,
   ];
   return tasks.filter((task) => only.includes(task.level) && !without.includes(titleOf(task)));
+}
+
+/** The models that PyTorch's answers are recorded of, and those of other kinds. */
+async function fullModels(): Promise<readonly ModelName[]> {
+  const taken = new Set([...(await modelGoldenIds()).map(modelName), ...unrecordedKinds]);
+  return modelNames.filter((name) => taken.has(name));
 }
 
 /** What is recorded of these models; of several sizes the smallest, unless all are asked for. */

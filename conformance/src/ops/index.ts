@@ -14,3 +14,4 @@ export { relu } from "./relu.ts";
 export { sigmoid } from "./sigmoid.ts";
 export { softmax } from "./softmax.ts";
 export { subsample } from "./subsample.ts";
+export { zeroPad2d } from "./zero-pad2d.ts";

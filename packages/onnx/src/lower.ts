@@ -85,6 +85,10 @@ const lowering = (model: ModelBuilder): Lowering<string> => ({
     const names = Object.entries(parameters).map(([key, list]) => model.whole(node, key, list));
     return model.emit("Slice", node, [x, ...names]);
   },
+  zeroPad2d(node, { x }) {
+    const [top, left, bottom, right] = node.attributes.padding;
+    return model.emit("Pad", node, [x, model.whole(node, "pads", [0, 0, top, left, 0, 0, bottom, right])]);
+  },
 });
 
 /**

@@ -74,6 +74,7 @@ const preprocessingChecks = {
   scale: checks.anything,
   mean: checks.anything,
   std: checks.anything,
+  channels: checks.anything,
   upright: checks.anything,
 } as const satisfies { readonly [Name in keyof Preprocessing]-?: unknown };
 

@@ -84,6 +84,16 @@ const lowering = (to: ProgramBuilder, dialect: Dialect): Lowering<Operand> => ({
   softmax: (node, { x }) => to.emit("Softmax", node.name, [to.channelsLast(x)], {}),
   subsample: (node, { x }) =>
     to.chain(node.name, to.channelsLast(x), subsample(to, node.inputs.x.shape, node.attributes.stride)),
+  zeroPad2d(node, { x }) {
+    const [top, left, bottom, right] = node.attributes.padding;
+    const paddings = [
+      [0, 0],
+      [top, bottom],
+      [left, right],
+      [0, 0],
+    ] as const;
+    return to.emit("PadV2", node.name, [to.channelsLast(x)], { paddings, value: 0 });
+  },
 });
 
 /**

@@ -17,6 +17,13 @@ it("ImageNet has 1,000 names, each once, in torchvision's order", () => {
   expect(imagenetLabels.every((name) => name === name.trim() && name !== "")).toBe(true);
 });
 
+it("CIFAR-100 has 100, each once, in the alphabet's order", () => {
+  const names = labelsOf(variants.cifar100_resnet20)!;
+  expect(names).toHaveLength(100);
+  expect(names).toEqual([...new Set(names)].toSorted());
+  expect([names[0], names[1], names[70], names[99]]).toEqual(["apple", "aquarium fish", "rose", "worm"]);
+});
+
 it("CIFAR-10 has 10", () => {
   expect(cifar10Labels).toHaveLength(10);
   expect([cifar10Labels[0], cifar10Labels[3], cifar10Labels[9]]).toEqual(["airplane", "cat", "truck"]);

@@ -1,4 +1,4 @@
-import { ShapeError, type Tensor, tensor } from "@residual/core";
+import { ShapeError, type Tensor, tensor, variants } from "@residual/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeImage } from "./decode-node.ts";
@@ -33,6 +33,13 @@ describe.each(goldenCases)("$image, $variant", ({ image, variant, ...expected })
       expect([0, 1, 2].map((channel) => data[(channel * 224 + y) * 224 + x])).toEqual(normalized);
     }
   });
+});
+
+it("gives Keras' ResNet-50 blue, green and red, each less its own mean", () => {
+  const pixel: Pixels = { width: 1, height: 1, data: Uint8Array.of(10, 20, 30) };
+  const { data } = normalize(pixel, variants.keras_resnet50.preprocessing);
+  // keras.applications.resnet.preprocess_input([[[10, 20, 30]]]), float32
+  expect([...data]).toEqual([-73.939, -96.779, -113.68].map(Math.fround));
 });
 
 describe("size and crop", () => {

@@ -70,7 +70,7 @@ function padded(pixels: Pixels, side: number, left: number, top: number): Pixels
  */
 export function normalize(
   pixels: Pixels,
-  preprocessing: Pick<Preprocessing, "scale" | "mean" | "std">,
+  preprocessing: Pick<Preprocessing, "scale" | "mean" | "std" | "channels">,
 ): Tensor<"float32"> {
   checkPixels(pixels);
   const lengths = [preprocessing.mean.length, preprocessing.std.length];
@@ -80,7 +80,8 @@ export function normalize(
   const image = new Float32Array(3 * plane);
   for (let channel = 0; channel < 3; channel++) {
     const values = valuesOfBytes(preprocessing, channel);
-    for (let i = 0; i < plane; i++) image[channel * plane + i] = values[data[i * 3 + channel]!]!;
+    const to = preprocessing.channels === "bgr" ? 2 - channel : channel;
+    for (let i = 0; i < plane; i++) image[to * plane + i] = values[data[i * 3 + channel]!]!;
   }
   return tensorOf("float32", [1, 3, height, width], image);
 }

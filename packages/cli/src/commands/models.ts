@@ -50,8 +50,8 @@ const families = [
   "Squeeze-and-excitation",
   "ResNet v2, pre-activation",
   "Keras",
-  "CIFAR-10",
-  "CIFAR-10, pre-activation",
+  "CIFAR",
+  "CIFAR, pre-activation",
   "For tests and tutorials",
 ] as const;
 
@@ -59,7 +59,7 @@ function familyOf(name: ModelName): (typeof families)[number] {
   const row: ResNetSpec = variants[name];
   if (isOddity(name, row)) return "For tests and tutorials";
   if (name.startsWith("keras_")) return "Keras";
-  if (row.size === 32) return row.preActivation ? "CIFAR-10, pre-activation" : "CIFAR-10";
+  if (row.size === 32) return row.preActivation ? "CIFAR, pre-activation" : "CIFAR";
   if (row.preActivation) return "ResNet v2, pre-activation";
   if (row.squeeze !== undefined) return "Squeeze-and-excitation";
   if (row.shortcut === "pooled") return "ResNet-D";
@@ -69,7 +69,7 @@ function familyOf(name: ModelName): (typeof families)[number] {
 
 /** Parts of networks, and variants that nobody trains but to compare libraries. */
 function isOddity(name: ModelName, { classes, shortcut }: ResNetSpec): boolean {
-  return classes === 0 || shortcut === "padEnd" || /_tutorial_|_s3x3$/.test(name);
+  return classes === 0 || shortcut === "padEnd" || /^test_|_tutorial_|_s3x3$/.test(name);
 }
 
 /** A table for each family, the models whose weights ship inside before all. */

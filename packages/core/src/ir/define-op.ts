@@ -107,6 +107,8 @@ export interface CompositeDefinition<
 > extends OpDeclaration<Name, Required, Optional, Options, Canonical> {
   /** Constraints beyond those of the parts. Throws ShapeError under the label of the constraint that does not hold. */
   check?(inputs: InputRecord<Required, Optional, Shape>, attributes: Canonical): void;
+  /** Multiply-adds, as OpDefinition has it, where they are not those of the parts. */
+  macs?(inputs: InputRecord<Required, Optional, Shape>, attributes: Canonical, shape: readonly number[]): number;
   /** The same output from other ops. */
   decompose(inputs: InputRecord<Required, Optional, Value>, attributes: Canonical): AnyNode;
 }

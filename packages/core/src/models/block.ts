@@ -2,9 +2,10 @@ import { named, type Value } from "../ir/value.ts";
 import { add, globalAveragePool, multiply, sigmoid } from "../ops/index.ts";
 import { type ConvOptions, convolution, norm, rectify } from "./layers.ts";
 import { shortcut } from "./shortcut.ts";
-import type { ResNetSpec } from "./spec.ts";
+import type { BlockKind, ResNetSpec } from "./spec.ts";
 
 export interface BlockOptions {
+  readonly kind: BlockKind;
   /** Channels of the 3×3. */
   readonly width: number;
   /** Channels that leave the block. */
@@ -17,15 +18,15 @@ interface Layer extends ConvOptions {
 }
 
 /** The convolutions of a block, in order; `conv1`, `conv2` and so on are their names. */
-const layers: { readonly [Block in ResNetSpec["block"]]: (spec: ResNetSpec, options: BlockOptions) => Layer[] } = {
+const layers: { readonly [Kind in BlockKind]: (spec: ResNetSpec, options: BlockOptions) => Layer[] } = {
   /** Two 3×3; the first takes the stride. */
   basic: (_, { channels, stride }) => [
     { kernel: 3, outputs: channels, stride },
     { kernel: 3, outputs: channels },
   ],
   /** 1×1 narrows, 3×3 mixes, 1×1 widens. */
-  bottleneck: ({ groups = 1, strideOn = "conv2" }, { width, channels, stride }) => [
-    { kernel: 1, outputs: width, stride: strideOn === "conv1" ? stride : 1 },
+  bottleneck: ({ groups = 1, strideOn = "conv2", narrowing = 1 }, { width, channels, stride }) => [
+    { kernel: 1, outputs: Math.floor(width / narrowing), stride: strideOn === "conv1" ? stride : 1 },
     { kernel: 3, outputs: width, stride: strideOn === "conv2" ? stride : 1, groups },
     { kernel: 1, outputs: channels },
   ],
@@ -38,7 +39,7 @@ export function block(spec: ResNetSpec, x: Value, name: string, options: BlockOp
 
 /** conv, norm, ReLU, …, conv, norm, then add and ReLU (He et al. 2015, figures 2 and 5). */
 function postActivated(spec: ResNetSpec, x: Value, name: string, options: BlockOptions): Value {
-  const convs = layers[spec.block](spec, options);
+  const convs = layers[options.kind](spec, options);
   const branch = convs.reduce((value, { outputs, ...layer }, i) => {
     const conv = convolution(spec, value, `${name}.conv${i + 1}`, outputs, layer);
     const normalized = norm(spec, conv, `${name}.bn${i + 1}`);
@@ -52,9 +53,11 @@ function postActivated(spec: ResNetSpec, x: Value, name: string, options: BlockO
 /** norm, ReLU, conv, …, then add and nothing more (He et al. 2016, figure 1b). */
 function preActivated(spec: ResNetSpec, x: Value, name: string, options: BlockOptions): Value {
   const active = rectify(norm(spec, x, `${name}.bn1`), `${name}.relu`);
-  const branch = layers[spec.block](spec, options).reduce((value, { outputs, ...layer }, i) => {
+  const convs = layers[options.kind](spec, options);
+  const branch = convs.reduce((value, { outputs, ...layer }, i) => {
     const input = i === 0 ? active : rectify(norm(spec, value, `${name}.bn${i + 1}`), reluName(name, i));
-    return convolution(spec, input, `${name}.conv${i + 1}`, outputs, layer);
+    const normalized = i < convs.length - 1;
+    return convolution(spec, input, `${name}.conv${i + 1}`, outputs, { ...layer, normalized });
   }, active);
   return named(`${name}.add`, add({ a: branch, b: shortcut(spec, { x, active, name, ...options }) }));
 }

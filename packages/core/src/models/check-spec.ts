@@ -1,8 +1,11 @@
 import { check } from "../ir/errors.ts";
 import { describeValue, shortList, shortText } from "../ir/messages.ts";
 import { formatShape, type Shape } from "../ir/value.ts";
+import { blockOf } from "./layers.ts";
 import { checkPreprocessing } from "./preprocessing.ts";
+import { shortcutNames } from "./shortcut.ts";
 import type { ResNetSpec } from "./spec.ts";
+import { stemNames } from "./stem.ts";
 
 interface Field {
   readonly expected: string;
@@ -34,19 +37,26 @@ const number = (expected: string, holds: (value: number) => boolean): Field => (
   holds: (value) => typeof value === "number" && Number.isFinite(value) && holds(value),
 });
 const flag = oneOf(true, false);
+/** The one, or a list of it for the stages. */
+const eachStage = (field: Field): Field => ({
+  expected: `${field.expected}, or one for each stage`,
+  holds: (value) => (Array.isArray(value) ? value.length > 0 && value.every(field.holds) : field.holds(value)),
+});
 
 /** What each field of a spec may hold. */
 const fields: { readonly [Name in keyof Required<ResNetSpec>]: Field } = {
-  block: oneOf("basic", "bottleneck"),
+  block: eachStage(oneOf("basic", "bottleneck")),
   depths: wholes(MOST_BLOCKS),
   groups: whole(1),
   widthPerGroup: whole(1),
-  width: whole(1),
+  width: eachStage(whole(1)),
   growth: number("a number above 0", (value) => value > 0),
+  narrowing: number("a number from 1 on", (value) => value >= 1),
   strides: wholes(MOST_CHANNELS),
+  strideIn: oneOf("first", "last"),
   strideOn: oneOf("conv1", "conv2"),
-  stem: oneOf("imagenet", "imagenetV2", "deep", "tiered", "cifar", "bare", "none"),
-  shortcut: oneOf("projection", "pooled", "unnormalized", "preactivated", "paddle", "padEven", "padEnd"),
+  stem: oneOf(...stemNames, "none"),
+  shortcut: oneOf(...shortcutNames),
   preActivation: flag,
   squeeze: number("a number from 1 on", (value) => value >= 1),
   classes: whole(0),
@@ -55,13 +65,14 @@ const fields: { readonly [Name in keyof Required<ResNetSpec>]: Field } = {
   size: whole(1),
   preprocessing: { expected: "preprocessing", holds: (value) => checkPreprocessing(value) !== undefined },
   labels: {
-    expected: "imagenet, cifar10 or a list of names",
+    expected: "imagenet, cifar10, cifar100 or a list of names",
     holds: (value) =>
       value === "imagenet" ||
       value === "cifar10" ||
+      value === "cifar100" ||
       (Array.isArray(value) && value.every((label) => typeof label === "string")),
   },
-  bias: flag,
+  bias: oneOf(true, false, "unnormalized"),
   epsilon: number("a number from 0 on", (value) => value >= 0),
   padding: oneOf("same"),
   reluAfterAdd: flag,
@@ -90,21 +101,28 @@ export function checkSpec(spec: ResNetSpec): void {
 
 /** Fields that are each right, and say nothing together. */
 function checkTogether(spec: ResNetSpec): void {
-  const { block, depths, strides, groups = 1, widthPerGroup = 64, classes = 1000 } = spec;
-  const isBlockOf = strides === undefined || strides.length === depths.length;
-  check(isBlockOf, "resnet.R2", `${strides?.length} strides for the ${depths.length} stages of depths`);
+  const { depths, strides, groups = 1, widthPerGroup = 64, narrowing = 1, classes = 1000 } = spec;
+  for (const [name, list] of Object.entries({ strides, block: spec.block, width: spec.width })) {
+    const isOfStages = !Array.isArray(list) || list.length === depths.length;
+    const found = Array.isArray(list) ? list.length : 1;
+    check(isOfStages, "resnet.R2", `${found} ${name} for the ${depths.length} stages of depths`);
+  }
+  const kinds = depths.map((_, stage) => blockOf(spec, stage));
+  const hasBottleneck = kinds.includes("bottleneck");
   check(
     strides === undefined || !spec.transition,
     "resnet.R2",
     "strides are of no use where a transition takes the step; leave one of them out",
   );
-  const isPlain = groups === 1 && widthPerGroup === 64;
   check(
-    block === "bottleneck" || isPlain,
-    "resnet.R3",
-    `groups ${groups} and widthPerGroup ${widthPerGroup} are for a bottleneck; a basic block has 1 and 64`,
+    !Array.isArray(spec.width) || spec.growth === undefined,
+    "resnet.R2",
+    "growth is of no use where each stage has its width; leave one of them out",
   );
-  check(block === "bottleneck" || spec.strideOn !== "conv2", "resnet.R3", "the first 3×3 of a basic block is conv1");
+  const isPlain = groups === 1 && widthPerGroup === 64 && narrowing === 1;
+  const found = `groups ${groups} and widthPerGroup ${widthPerGroup}${narrowing === 1 ? "" : `, narrowing ${narrowing}`}`;
+  check(hasBottleneck || isPlain, "resnet.R3", `${found} are for a bottleneck; a basic block has 1 and 64`);
+  check(hasBottleneck || spec.strideOn !== "conv2", "resnet.R3", "the first 3×3 of a basic block is conv1");
   for (const name of ["squeeze", "reluAfterAdd"] as const) {
     const isUsed = spec[name] === undefined || !spec.preActivation;
     check(isUsed, "resnet.R4", `${name} is of no use with preActivation; leave one of them out`);

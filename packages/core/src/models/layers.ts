@@ -1,17 +1,20 @@
 import { named, type Pads, parameter, type Value } from "../ir/value.ts";
 import { batchNorm, conv2d, linear, relu } from "../ops/index.ts";
-import type { ResNetSpec } from "./spec.ts";
+import type { BlockKind, ResNetSpec } from "./spec.ts";
 
 export interface ConvOptions {
   readonly kernel: number;
   readonly stride?: number;
   readonly groups?: number;
   readonly bias?: boolean;
+  /** Whether a norm comes right after it. true */
+  readonly normalized?: boolean;
 }
 
 /** A convolution with parameters of its own: `NAME.weight`, and `NAME.bias` where the spec or the options have one. */
 export function convolution(spec: ResNetSpec, x: Value, name: string, outputs: number, options: ConvOptions): Value {
-  const { kernel, stride = 1, groups = 1, bias = spec.bias ?? false } = options;
+  const { kernel, stride = 1, groups = 1, normalized = true } = options;
+  const bias = options.bias ?? (spec.bias === "unnormalized" ? !normalized : (spec.bias ?? false));
   const [, inputs, h, w] = x.shape as [unknown, number, number, number];
   const weight = parameter(`${name}.weight`, [outputs, inputs / groups, kernel, kernel]);
   const padding = paddingOf(spec, [h, w], kernel, stride);
@@ -50,4 +53,14 @@ export function rectify(x: Value, name: string): Value {
 export function fullyConnected(x: Value, name: string, outputs: number): Value {
   const weight = parameter(`${name}.weight`, [outputs, x.shape[1] as number]);
   return named(name, linear({ x, weight, bias: parameter(`${name}.bias`, [outputs]) }));
+}
+
+/** Planes of a stage, counted from 0: what the 3×3 of a plain ResNet have. */
+export function planesOf({ width = 64, growth = 2 }: ResNetSpec, stage: number): number {
+  return typeof width === "number" ? width * growth ** stage : width[stage]!;
+}
+
+/** What the blocks of a stage are, counted from 0. */
+export function blockOf({ block }: ResNetSpec, stage: number): BlockKind {
+  return typeof block === "string" ? block : block[stage]!;
 }

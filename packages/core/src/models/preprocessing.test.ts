@@ -23,6 +23,7 @@ it("reads the metadata of a weights file, size and all", () => {
 it("keeps upright and passes over what it does not know", () => {
   expect(checkPreprocessing({ ...raw32, upright: true, note: "?" })).toEqual({ ...raw32, upright: true });
   expect(checkPreprocessing({ ...raw32, upright: undefined })).toEqual(raw32);
+  expect(checkPreprocessing({ ...raw32, channels: "bgr" })).toEqual({ ...raw32, channels: "bgr" });
 });
 
 describe("refused, by name", () => {
@@ -48,6 +49,7 @@ describe("refused, by name", () => {
     ["size", [32]],
     ["size", [224, 224]],
     ["upright", "yes"],
+    ["channels", "grb"],
   ])("%s: %j", (name, value) => {
     const act = () => readPreprocessing(JSON.stringify({ ...raw32, [name]: value }));
     expect(act).toThrow(FormatError);

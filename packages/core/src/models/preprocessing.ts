@@ -16,6 +16,8 @@ export interface Preprocessing {
   /** Of red, green and blue, after the division. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
+  /** The order in which the model reads the channels. Mean and std are of red, green and blue all the same. "rgb" */
+  readonly channels?: "rgb" | "bgr";
   /** Whether a photo is turned as its EXIF data says, before all else. torchvision does not, a browser does. */
   readonly upright?: boolean;
 }
@@ -25,9 +27,9 @@ const LARGEST_SIDE = 4096;
 
 /**
  * The preprocessing that a weights file carries as JSON: `{"resize": 256, "crop": 224, "interpolation": "bilinear",
- * "scale": 255, "mean": [r, g, b], "std": [r, g, b]}`. `size`, where it is there, has to say `[crop, crop]`; `upright`
- * is optional; other fields are passed over. Throws FormatError that names the field, what was found and what was
- * expected.
+ * "scale": 255, "mean": [r, g, b], "std": [r, g, b]}`. `size`, where it is there, has to say `[crop, crop]`; `channels`
+ * and `upright` are optional; other fields are passed over. Throws FormatError that names the field, what was found and
+ * what was expected.
  */
 export function readPreprocessing(json: string): Preprocessing {
   return checkPreprocessing(parse(json));
@@ -45,6 +47,7 @@ export function checkPreprocessing(value: unknown): Preprocessing {
     scale: field(fields, "scale", "a number above 0", isPositive),
     mean: [...field(fields, "mean", "3 numbers", isTripleOf(isFloat32))],
     std: [...field(fields, "std", "3 numbers above 0", isTripleOf(isPositive))],
+    ...(fields.has("channels") && { channels: field(fields, "channels", "rgb or bgr", isOrder) }),
     ...(fields.has("upright") && { upright: field(fields, "upright", "true or false", isBoolean) }),
   };
 }
@@ -111,6 +114,10 @@ function isTripleOf(holds: (value: unknown) => value is number): (value: unknown
 
 function isInterpolation(value: unknown): value is Preprocessing["interpolation"] {
   return (interpolations as readonly unknown[]).includes(value);
+}
+
+function isOrder(value: unknown): value is "rgb" | "bgr" {
+  return value === "rgb" || value === "bgr";
 }
 
 function isBoolean(value: unknown): value is boolean {

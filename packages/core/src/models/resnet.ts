@@ -2,9 +2,9 @@ import { check } from "../ir/errors.ts";
 import { type Graph, graph } from "../ir/graph.ts";
 import { input, named, type Shape, type Value } from "../ir/value.ts";
 import { flatten, globalAveragePool, softmax } from "../ops/index.ts";
-import { block } from "./block.ts";
+import { type BlockOptions, block } from "./block.ts";
 import { checkInput, checkSpec, MOST_CHANNELS } from "./check-spec.ts";
-import { convolution, fullyConnected, norm, rectify } from "./layers.ts";
+import { blockOf, convolution, fullyConnected, norm, planesOf, rectify } from "./layers.ts";
 import type { OutputOf, ResNetSpec, ValueNameOf } from "./spec.ts";
 import { stem } from "./stem.ts";
 import { variants } from "./variants.ts";
@@ -30,8 +30,10 @@ interface Trunk {
  * `layer1` … , `avgpool`, `logits`; so is each block by its name.
  *
  * R1  the spec has the fields of ResNetSpec and no others, each of its kind.
- * R2  strides, where given, are as many as depths, and no transition takes the step.
- * R3  a basic block has 1 group and 64 channels in it, and takes the step in its first convolution, as torchvision's.
+ * R2  strides, and lists of blocks and widths, are as many as depths; no transition takes the step; a list of widths
+ *     has no growth.
+ * R3  a basic block has 1 group and 64 channels in it, narrows nothing, and takes the step in its first convolution, as
+ *     torchvision's.
  * R4  a pre-activated block has no squeeze-excitation, and nothing after its sum.
  * R5  a softmax has classes.
  * R6  each stage has a whole number of channels, at least 1.
@@ -59,12 +61,13 @@ export function resnet<const Spec extends ResNetSpec>(
 
 function stages(spec: ResNetSpec, trunk: Trunk): Trunk {
   return spec.depths.reduce((before, depth, stage) => {
-    const step = spec.strides?.[stage] ?? (stage === 0 ? 1 : 2);
+    const step = spec.strides?.[stage] ?? defaultStep(spec, stage);
     const { x, aliases } = spec.transition && stage > 0 ? transition(spec, before, stage) : before;
     const first = spec.transition ? 1 : step;
+    const stepping = spec.strideIn === "last" ? depth - 1 : 0;
     const blocks = Array.from({ length: depth }, (_, i) => ({
       name: blockName(spec, stage, i),
-      stride: i ? 1 : first,
+      stride: i === stepping ? first : 1,
     }));
     const passed = blocks.reduce(
       (trunk, { name, stride }) => {
@@ -77,18 +80,22 @@ function stages(spec: ResNetSpec, trunk: Trunk): Trunk {
   }, trunk);
 }
 
-/** Channels of a stage: what its 3×3 have, and what leaves its blocks. */
-function widths(spec: ResNetSpec, stage: number): { width: number; channels: number } {
-  const { width = 64, growth = 2, groups = 1, widthPerGroup = 64 } = spec;
-  const planes = width * growth ** stage;
-  const channels = planes * (spec.block === "bottleneck" ? 4 : 1);
-  const inner = Math.floor((planes * widthPerGroup) / 64) * groups;
-  for (const count of [channels, inner]) {
+function defaultStep({ strideIn, depths }: ResNetSpec, stage: number): number {
+  return stage === (strideIn === "last" ? depths.length - 1 : 0) ? 1 : 2;
+}
+
+/** The blocks of a stage: what they are, the channels of their 3×3, and those that leave them. */
+function widths(spec: ResNetSpec, stage: number): Omit<BlockOptions, "stride"> {
+  const { groups = 1, widthPerGroup = 64, narrowing = 1 } = spec;
+  const [kind, planes] = [blockOf(spec, stage), planesOf(spec, stage)];
+  const channels = planes * (kind === "bottleneck" ? 4 : 1);
+  const inner = kind === "bottleneck" ? Math.floor((planes * widthPerGroup) / 64) * groups : planes;
+  for (const count of [channels, inner, Math.floor(inner / narrowing)]) {
     const fits = Number.isSafeInteger(count) && count >= 1 && count <= MOST_CHANNELS;
     const expected = `expected a whole number from 1 to ${MOST_CHANNELS}; change width, growth or widthPerGroup`;
     check(fits, "resnet.R6", `layer${stage + 1} has ${count} channels, ${expected}`);
   }
-  return { width: inner, channels };
+  return { kind, width: inner, channels };
 }
 
 function blockName(spec: ResNetSpec, stage: number, index: number): string {

@@ -19,12 +19,19 @@ interface Change {
 const changes: { readonly [Name in ShortcutName]: (spec: ResNetSpec, change: Change) => Value } = {
   /** A 1×1 convolution and a norm: torchvision's, option B. */
   projection: (spec, change) => project(spec, change, ["downsample.0", "downsample.1"]),
+  /** The same with a 3×3 where it takes a step, as SENet-154 has it (Hu et al. 2018, section 6.3). */
+  projection3x3: (spec, change) => project(spec, change, ["downsample.0", "downsample.1"], change.stride === 1 ? 1 : 3),
   /** The same under Paddle's names. */
   paddle: (spec, change) => project(spec, change, ["shortcut", "shortcut_bn"]),
   /** A 1×1 convolution alone, as MLPerf Tiny's Keras model has it. */
   unnormalized: (spec, change) => project(spec, change, ["downsample.0"]),
   /** A bare 1×1 convolution of the pre-activation (He et al. 2016, appendix). */
   preactivated: (spec, change) => project(spec, { ...change, x: change.active }, ["shortcut"]),
+  /** The same under other names, where channels are new; else every stride-th pixel of x. As in Keras' networks. */
+  subsampled: (spec, change) =>
+    change.x.shape[1] === change.channels
+      ? step(change)
+      : project(spec, { ...change, x: change.active }, ["downsample.0"]),
   /** Average pooling takes the step, then a 1×1 convolution and a norm (He et al. 2019, figure 2c). */
   pooled: (spec, { x, stride, ...change }) =>
     project(spec, { ...change, x: pool(x, change.name, stride), stride: 1 }, ["downsample.1", "downsample.2"]),
@@ -34,15 +41,18 @@ const changes: { readonly [Name in ShortcutName]: (spec: ResNetSpec, change: Cha
   padEnd: (_, change) => pad(change, () => 0),
 };
 
+export const shortcutNames: readonly string[] = Object.keys(changes);
+
 export function shortcut(spec: ResNetSpec, change: Change): Value {
   const { x, channels, stride } = change;
   if (stride === 1 && x.shape[1] === channels) return x;
   return changes[spec.shortcut ?? "projection"](spec, change);
 }
 
-function project(spec: ResNetSpec, change: Change, [conv, bn]: readonly [string, string?]): Value {
+function project(spec: ResNetSpec, change: Change, [conv, bn]: readonly [string, string?], kernel = 1): Value {
   const { x, name, channels, stride } = change;
-  const projected = convolution(spec, x, `${name}.${conv}`, channels, { kernel: 1, stride });
+  const options = { kernel, stride, normalized: bn !== undefined };
+  const projected = convolution(spec, x, `${name}.${conv}`, channels, options);
   return bn === undefined ? projected : norm(spec, projected, `${name}.${bn}`);
 }
 
@@ -51,9 +61,13 @@ function pool(x: Value, name: string, stride: number): Value {
   return named(`${name}.downsample.0`, averagePool2d({ x }, { window: stride, ceil: true }));
 }
 
-function pad({ x, name, channels, stride }: Change, inFront: (zeros: number) => number): Value {
+function pad(change: Change, inFront: (zeros: number) => number): Value {
+  const { x, name, channels } = change;
   const zeros = channels - (x.shape[1] as number);
   const before = inFront(zeros);
-  const small = stride === 1 ? x : named(`${name}.subsample`, subsample({ x }, { stride }));
-  return named(`${name}.pad`, padChannels({ x: small }, { before, after: zeros - before }));
+  return named(`${name}.pad`, padChannels({ x: step(change) }, { before, after: zeros - before }));
+}
+
+function step({ x, name, stride }: Change): Value {
+  return stride === 1 ? x : named(`${name}.subsample`, subsample({ x }, { stride }));
 }

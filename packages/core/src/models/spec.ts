@@ -1,33 +1,59 @@
 import type { Preprocessing } from "./preprocessing.ts";
 
 /** How a network begins; `stem.ts` has a row for each. */
-export type StemName = "imagenet" | "imagenetV2" | "deep" | "tiered" | "cifar" | "bare" | "none";
+export type StemName =
+  | "imagenet"
+  | "imagenetV2"
+  | "keras"
+  | "deep"
+  | "deepWide"
+  | "deepNarrow"
+  | "tiered"
+  | "cifar"
+  | "bare"
+  | "none";
 
 /** What a block adds to its own answer where the shape changes; `shortcut.ts` has a row for each. */
-export type ShortcutName = "projection" | "pooled" | "unnormalized" | "preactivated" | "paddle" | "padEven" | "padEnd";
+export type ShortcutName =
+  | "projection"
+  | "projection3x3"
+  | "pooled"
+  | "unnormalized"
+  | "preactivated"
+  | "subsampled"
+  | "paddle"
+  | "padEven"
+  | "padEnd";
+
+/** A basic block is two 3×3; a bottleneck is 1×1, 3×3, 1×1 with four times the width outside. */
+export type BlockKind = "basic" | "bottleneck";
 
 /** A published list of class names; `@residual/vision` holds the words. */
-export type LabelSetName = "imagenet" | "cifar10";
+export type LabelSetName = "imagenet" | "cifar10" | "cifar100";
 
 /**
  * A member of the family: its structure as numbers, and what its users have to know of it. Where structure is not
  * given, torchvision's default holds; preprocessing and labels that are not given are unknown.
  */
 export interface ResNetSpec {
-  /** Two 3×3 convolutions, or 1×1, 3×3, 1×1 with four times the width outside (He et al. 2015, figure 5). */
-  readonly block: "basic" | "bottleneck";
+  /** What the blocks of each stage are, or those of all stages (He et al. 2015, figure 5). */
+  readonly block: BlockKind | readonly BlockKind[];
   /** Blocks in each stage. */
   readonly depths: readonly number[];
   /** Groups of the 3×3 of a bottleneck: ResNeXt's cardinality. 1 */
   readonly groups?: number;
   /** Channels of each group of the 3×3 in the first stage: 64 is ResNet, 4 with 32 groups ResNeXt 32x4d, 128 wide. */
   readonly widthPerGroup?: number;
-  /** Planes of the first stage. 64 */
-  readonly width?: number;
+  /** Planes of each stage, or of the first one. 64 */
+  readonly width?: number | readonly number[];
   /** What the planes are multiplied by from stage to stage. 2 */
   readonly growth?: number;
-  /** Step of the first block of each stage. 1, then 2 */
+  /** What divides the width of the first 1×1 of a bottleneck: 2 in SENet-154. 1 */
+  readonly narrowing?: number;
+  /** Step of each stage. 1, then 2; where the last block takes it, 2, and 1 in the last stage */
   readonly strides?: readonly number[];
+  /** Which block of a stage takes its step. The last one does in Keras' pre-activated networks. "first" */
+  readonly strideIn?: "first" | "last";
   /** Which convolution of a bottleneck takes the step: "conv1" is the paper's (v1), "conv2" torchvision's (v1.5). */
   readonly strideOn?: "conv1" | "conv2";
   readonly stem?: StemName;
@@ -50,8 +76,8 @@ export interface ResNetSpec {
    * classes.
    */
   readonly labels?: LabelSetName | readonly string[];
-  /** Whether convolutions have a bias beside their norm. */
-  readonly bias?: boolean;
+  /** Whether convolutions have a bias: all, none, or those without a norm right after them. false */
+  readonly bias?: boolean | "unnormalized";
   /** Added to the variance of each norm. 1e-5 */
   readonly epsilon?: number;
   /** "same" pads as TensorFlow does, the larger half behind; else (kernel − 1) / 2 on all sides. */
@@ -105,4 +131,5 @@ type BlockOf<Spec extends ResNetSpec> = {
 type LayerOf<Spec extends ResNetSpec> =
   | `${"conv" | "bn" | "relu"}${number | ""}`
   | "maxpool"
+  | (Spec extends { readonly stem: "keras" } ? "pad" : never)
   | (Spec extends { readonly classes: 0 } ? never : "final_relu" | "flatten" | "fc");

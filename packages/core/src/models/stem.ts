@@ -1,6 +1,6 @@
 import { named, type Value } from "../ir/value.ts";
-import { maxPool2d } from "../ops/index.ts";
-import { convolution, norm, paddingOf, rectify } from "./layers.ts";
+import { maxPool2d, zeroPad2d } from "../ops/index.ts";
+import { convolution, norm, paddingOf, planesOf, rectify } from "./layers.ts";
 import type { ResNetSpec, StemName } from "./spec.ts";
 
 interface Stem {
@@ -8,9 +8,12 @@ interface Stem {
   readonly stride: number;
   /** Outputs of the convolutions before the last one; they come with norm and ReLU. */
   readonly before?: readonly number[];
+  /** Outputs of the last convolution; the planes of the first stage where not given. */
+  readonly outputs?: number;
   /** Whether norm and ReLU follow the last convolution; a pre-activated network may leave them to its first block. */
   readonly norm: boolean;
-  readonly pool: boolean;
+  /** "zeros" pads the max pool with zeros, which take part in it, instead of −∞. */
+  readonly pool: boolean | "zeros";
   /** Whether a norm comes first of all, instead of a fixed mean and deviation. */
   readonly inputNorm?: boolean;
 }
@@ -18,8 +21,11 @@ interface Stem {
 const stems: { readonly [Name in Exclude<StemName, "none">]: Stem } = {
   imagenet: { kernel: 7, stride: 2, norm: true, pool: true },
   imagenetV2: { kernel: 7, stride: 2, norm: true, pool: true, inputNorm: true },
-  deep: { kernel: 3, stride: 2, before: [32, 32], norm: true, pool: true },
-  tiered: { kernel: 3, stride: 2, before: [24, 32], norm: true, pool: true },
+  keras: { kernel: 7, stride: 2, norm: false, pool: "zeros" },
+  deep: { kernel: 3, stride: 2, before: [32, 32], outputs: 64, norm: true, pool: true },
+  deepWide: { kernel: 3, stride: 2, before: [64, 64], outputs: 128, norm: true, pool: true },
+  deepNarrow: { kernel: 3, stride: 2, before: [16, 16], outputs: 32, norm: true, pool: true },
+  tiered: { kernel: 3, stride: 2, before: [24, 32], outputs: 64, norm: true, pool: true },
   cifar: { kernel: 3, stride: 1, norm: true, pool: false },
   bare: { kernel: 3, stride: 1, norm: false, pool: false },
 };
@@ -31,19 +37,25 @@ const stems: { readonly [Name in Exclude<StemName, "none">]: Stem } = {
 export function stem(spec: ResNetSpec, image: Value): Value {
   const name = spec.stem ?? "imagenet";
   if (name === "none") return image;
-  const { kernel, stride, before = [], norm: normalized, pool, inputNorm } = stems[name];
+  const { kernel, stride, before = [], norm: normalized, pool, inputNorm, outputs = planesOf(spec, 0) } = stems[name];
   const start = inputNorm ? norm(spec, image, "bn0") : image;
   const narrow = before.reduce((x, outputs, i) => {
     const conv = convolution(spec, x, `conv1.${3 * i}`, outputs, { kernel, stride: i === 0 ? stride : 1 });
     return rectify(norm(spec, conv, `conv1.${3 * i + 1}`), `conv1.${3 * i + 2}`);
   }, start);
   const last = before.length > 0 ? { name: `conv1.${3 * before.length}`, stride: 1 } : { name: "conv1", stride };
-  const wide = convolution(spec, narrow, last.name, spec.width ?? 64, { kernel, stride: last.stride });
+  const wide = convolution(spec, narrow, last.name, outputs, { kernel, stride: last.stride, normalized });
   const active = normalized ? rectify(norm(spec, wide, "bn1"), "relu") : wide;
+  if (pool === "zeros")
+    return named("maxpool", maxPool2d({ x: named("pad", zeroPad2d({ x: active }, { padding: 1 })) }, window));
   return pool ? maxPool(spec, active) : active;
 }
 
+const window = { window: 3, stride: 2 } as const;
+
 function maxPool(spec: ResNetSpec, x: Value): Value {
   const [, , h, w] = x.shape as [unknown, unknown, number, number];
-  return named("maxpool", maxPool2d({ x }, { window: 3, stride: 2, padding: paddingOf(spec, [h, w], 3, 2) }));
+  return named("maxpool", maxPool2d({ x }, { ...window, padding: paddingOf(spec, [h, w], 3, 2) }));
 }
+
+export const stemNames: readonly string[] = Object.keys(stems);

@@ -16,6 +16,16 @@ const imagenet232 = { ...imagenet, preprocessing: { ...imagenet.preprocessing, r
 const timm = (resize: number, crop: number) =>
   ({ preprocessing: { resize, crop, interpolation: "bicubic", ...imagenetColours }, labels: "imagenet" }) as const;
 
+/** The test network of timm, at 160 pixels. */
+const halves160 = {
+  resize: 168,
+  crop: 160,
+  interpolation: "bilinear",
+  scale: 255,
+  mean: [0.5, 0.5, 0.5],
+  std: [0.5, 0.5, 0.5],
+} as const;
+
 const cifar10 = {
   classes: 10,
   size: 32,
@@ -34,6 +44,56 @@ const cifar10 = {
 const rawBytes = { ...cifar10.preprocessing, scale: 1, mean: [0, 0, 0], std: [1, 1, 1] } as const;
 
 /**
+ * Red, green and blue take ImageNet's mean from bytes as they are, and come in Caffe's order. No resize is published:
+ * 256 is that of others' measurements. Source: keras/src/applications/imagenet_utils.py, mode "caffe" (commit
+ * 3422977a).
+ */
+const keras = {
+  preprocessing: {
+    ...imagenet.preprocessing,
+    scale: 1,
+    mean: [123.68, 116.779, 103.939],
+    std: [1, 1, 1],
+    channels: "bgr",
+  },
+  labels: "imagenet",
+  block: "bottleneck",
+  strideOn: "conv1",
+  bias: true,
+  epsilon: 1.001e-5,
+  softmax: true,
+} as const;
+
+/** Colours from −1 to 1: mode "tf" of the same source. The last block of a stage takes its step. */
+const kerasV2 = {
+  preprocessing: { ...imagenet.preprocessing, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+  labels: "imagenet",
+  block: "bottleneck",
+  stem: "keras",
+  shortcut: "subsampled",
+  preActivation: true,
+  strideIn: "last",
+  bias: "unnormalized",
+  epsilon: 1.001e-5,
+  softmax: true,
+} as const;
+
+/** Source: chenyaofo/image-classification-codebase (commit 610e652), conf/cifar10.conf and cifar100.conf. */
+const chenyaofo10 = {
+  ...cifar10,
+  preprocessing: { ...cifar10.preprocessing, std: [0.2023, 0.1994, 0.201] },
+  block: "basic",
+  stem: "cifar",
+  width: 16,
+} as const;
+const chenyaofo100 = {
+  ...chenyaofo10,
+  preprocessing: { ...cifar10.preprocessing, mean: [0.507, 0.4865, 0.4409], std: [0.2673, 0.2564, 0.2761] },
+  labels: "cifar100",
+  classes: 100,
+} as const;
+
+/**
  * The family: torchvision's and timm's names as they are, and for the rest the paper's depth after what it is.
  * A new member is a line: its structure, and the preprocessing and labels that go with it. A timm row has the
  * evaluation recipe of timm's default weights at the row's size; torchvision's row that of V1. Weights may say
@@ -50,23 +110,79 @@ export const variants = {
   resnet200: { ...imagenet, block: "bottleneck", depths: [3, 24, 36, 3] },
   // The paper's own stride placement; torchvision's is "v1.5"
   resnet50_v1: { ...imagenet, block: "bottleneck", depths: [3, 4, 6, 3], strideOn: "conv1" },
+  resnet101_v1: { ...imagenet, block: "bottleneck", depths: [3, 4, 23, 3], strideOn: "conv1" },
+  resnet152_v1: { ...imagenet, block: "bottleneck", depths: [3, 8, 36, 3], strideOn: "conv1" },
   // Xie et al. 2017
   resnext14_32x4d: { ...imagenet, block: "bottleneck", depths: [1, 1, 1, 1], groups: 32, widthPerGroup: 4 },
   resnext50_32x4d: { ...imagenet, block: "bottleneck", depths: [3, 4, 6, 3], groups: 32, widthPerGroup: 4 },
+  resnext101_32x4d: { ...timm(256, 224), block: "bottleneck", depths: [3, 4, 23, 3], groups: 32, widthPerGroup: 4 },
   resnext101_32x8d: { ...imagenet, block: "bottleneck", depths: [3, 4, 23, 3], groups: 32, widthPerGroup: 8 },
+  resnext101_32x16d: { ...imagenet, block: "bottleneck", depths: [3, 4, 23, 3], groups: 32, widthPerGroup: 16 },
+  resnext101_32x32d: { ...imagenet, block: "bottleneck", depths: [3, 4, 23, 3], groups: 32, widthPerGroup: 32 },
+  resnext101_32x48d: { ...imagenet, block: "bottleneck", depths: [3, 4, 23, 3], groups: 32, widthPerGroup: 48 },
   resnext101_64x4d: { ...imagenet232, block: "bottleneck", depths: [3, 4, 23, 3], groups: 64, widthPerGroup: 4 },
   // Zagoruyko and Komodakis 2016
   wide_resnet50_2: { ...imagenet, block: "bottleneck", depths: [3, 4, 6, 3], widthPerGroup: 128 },
   wide_resnet101_2: { ...imagenet, block: "bottleneck", depths: [3, 4, 23, 3], widthPerGroup: 128 },
 
-  // timm. "t" and "d": He et al. 2019, figure 2; "se": Hu et al. 2018
+  // timm. "c", "d", "s" and "t": He et al. 2019, figure 2, and the stems of Gluon; "se": Hu et al. 2018
+  test_resnet: {
+    ...timm(168, 160), preprocessing: halves160, block: ["basic", "basic", "bottleneck", "basic"], depths: [1, 1, 1, 1],
+    width: [32, 48, 48, 96], stem: "deepNarrow", shortcut: "pooled", size: 160,
+  },
   resnet10t: { ...timm(235, 224), block: "basic", depths: [1, 1, 1, 1], stem: "tiered", shortcut: "pooled" },
   resnet14t: { ...timm(235, 224), block: "bottleneck", depths: [1, 1, 1, 1], stem: "tiered", shortcut: "pooled" },
+  resnet18d: { ...timm(256, 224), block: "basic", depths: [2, 2, 2, 2], stem: "deep", shortcut: "pooled" },
   resnet26: { ...timm(256, 224), block: "bottleneck", depths: [2, 2, 2, 2] },
+  resnet26d: { ...timm(256, 224), block: "bottleneck", depths: [2, 2, 2, 2], stem: "deep", shortcut: "pooled" },
+  resnet26t: { ...timm(272, 256), block: "bottleneck", depths: [2, 2, 2, 2], stem: "tiered", shortcut: "pooled", size: 256 },
+  resnet34d: { ...timm(256, 224), block: "basic", depths: [3, 4, 6, 3], stem: "deep", shortcut: "pooled" },
+  resnet50c: { ...timm(256, 224), block: "bottleneck", depths: [3, 4, 6, 3], stem: "deep" },
   resnet50d: { ...timm(256, 224), block: "bottleneck", depths: [3, 4, 6, 3], stem: "deep", shortcut: "pooled" },
+  resnet50s: { ...timm(256, 224), block: "bottleneck", depths: [3, 4, 6, 3], stem: "deepWide" },
+  resnet101c: { ...timm(256, 224), block: "bottleneck", depths: [3, 4, 23, 3], stem: "deep" },
+  resnet101d: { ...timm(269, 256), block: "bottleneck", depths: [3, 4, 23, 3], stem: "deep", shortcut: "pooled", size: 256 },
+  resnet101s: { ...timm(256, 224), block: "bottleneck", depths: [3, 4, 23, 3], stem: "deepWide" },
+  resnet152c: { ...timm(256, 224), block: "bottleneck", depths: [3, 8, 36, 3], stem: "deep" },
+  resnet152d: { ...timm(269, 256), block: "bottleneck", depths: [3, 8, 36, 3], stem: "deep", shortcut: "pooled", size: 256 },
+  resnet152s: { ...timm(256, 224), block: "bottleneck", depths: [3, 8, 36, 3], stem: "deepWide" },
   resnet200d: { ...timm(269, 256), block: "bottleneck", depths: [3, 24, 36, 3], stem: "deep", shortcut: "pooled" },
+  resnext50d_32x4d: {
+    ...timm(256, 224), block: "bottleneck", depths: [3, 4, 6, 3], groups: 32, widthPerGroup: 4, stem: "deep", shortcut: "pooled",
+  },
   seresnet50: { ...timm(256, 224), block: "bottleneck", depths: [3, 4, 6, 3], squeeze: 16 },
+  seresnet152d: {
+    ...timm(269, 256), block: "bottleneck", depths: [3, 8, 36, 3], stem: "deep", shortcut: "pooled", squeeze: 16, size: 256,
+  },
+  seresnext26d_32x4d: {
+    ...timm(256, 224), block: "bottleneck", depths: [2, 2, 2, 2], groups: 32, widthPerGroup: 4, stem: "deep", shortcut: "pooled",
+    squeeze: 16,
+  },
+  seresnext26t_32x4d: {
+    ...timm(256, 224), block: "bottleneck", depths: [2, 2, 2, 2], groups: 32, widthPerGroup: 4, stem: "tiered", shortcut: "pooled",
+    squeeze: 16,
+  },
   seresnext50_32x4d: { ...timm(256, 224), block: "bottleneck", depths: [3, 4, 6, 3], groups: 32, widthPerGroup: 4, squeeze: 16 },
+  seresnext101_32x4d: { ...timm(256, 224), block: "bottleneck", depths: [3, 4, 23, 3], groups: 32, widthPerGroup: 4, squeeze: 16 },
+  seresnext101_32x8d: { ...timm(235, 224), block: "bottleneck", depths: [3, 4, 23, 3], groups: 32, widthPerGroup: 8, squeeze: 16 },
+  seresnext101d_32x8d: {
+    ...timm(235, 224), block: "bottleneck", depths: [3, 4, 23, 3], groups: 32, widthPerGroup: 8, stem: "deep", shortcut: "pooled",
+    squeeze: 16,
+  },
+  seresnext101_64x4d: { ...timm(256, 224), block: "bottleneck", depths: [3, 4, 23, 3], groups: 64, widthPerGroup: 4, squeeze: 16 },
+  senet154: {
+    ...timm(256, 224), block: "bottleneck", depths: [3, 8, 36, 3], groups: 64, widthPerGroup: 4, narrowing: 2, stem: "deepWide",
+    shortcut: "projection3x3", squeeze: 16,
+  },
+
+  // Keras applications. "_v02": the weights of fchollet/deep-learning-models v0.2, made with another epsilon
+  keras_resnet50: { ...keras, depths: [3, 4, 6, 3] },
+  keras_resnet101: { ...keras, depths: [3, 4, 23, 3] },
+  keras_resnet152: { ...keras, depths: [3, 8, 36, 3] },
+  keras_resnet50_v02: { ...keras, depths: [3, 4, 6, 3], epsilon: 1e-3 },
+  keras_resnet50v2: { ...kerasV2, depths: [3, 4, 6, 3] },
+  keras_resnet101v2: { ...kerasV2, depths: [3, 4, 23, 3] },
+  keras_resnet152v2: { ...kerasV2, depths: [3, 8, 36, 3] },
 
   // CIFAR. He et al. 2015, section 4.2: depth 6n + 2, option A; "_padend" has all zero channels behind
   cifar_resnet20: { ...cifar10, block: "basic", depths: [3, 3, 3], stem: "cifar", width: 16, shortcut: "padEven" },
@@ -86,6 +202,16 @@ export const variants = {
     bias: true, epsilon: 1e-3, padding: "same", softmax: true,
   },
 
+  // The same with option B, by the names that chenyaofo/pytorch-cifar-models publishes them under
+  cifar10_resnet20: { ...chenyaofo10, depths: [3, 3, 3] },
+  cifar10_resnet32: { ...chenyaofo10, depths: [5, 5, 5] },
+  cifar10_resnet44: { ...chenyaofo10, depths: [7, 7, 7] },
+  cifar10_resnet56: { ...chenyaofo10, depths: [9, 9, 9] },
+  cifar100_resnet20: { ...chenyaofo100, depths: [3, 3, 3] },
+  cifar100_resnet32: { ...chenyaofo100, depths: [5, 5, 5] },
+  cifar100_resnet44: { ...chenyaofo100, depths: [7, 7, 7] },
+  cifar100_resnet56: { ...chenyaofo100, depths: [9, 9, 9] },
+
   // Pre-activation. He et al. 2016; the authors' own code has the stride on the first 1×1
   cifar_preact20: { ...cifar10, block: "basic", depths: [3, 3, 3], stem: "bare", width: 16, shortcut: "padEven", preActivation: true },
   cifar_preact20_proj: { ...cifar10, block: "basic", depths: [3, 3, 3], stem: "bare", width: 16, shortcut: "preactivated", preActivation: true },
@@ -101,7 +227,11 @@ export const variants = {
     strideOn: "conv1",
   },
   // MXNet's, as the ONNX model zoo has it
+  resnet18v2: { ...imagenet, block: "basic", depths: [2, 2, 2, 2], stem: "imagenetV2", shortcut: "preactivated", preActivation: true },
+  resnet34v2: { ...imagenet, block: "basic", depths: [3, 4, 6, 3], stem: "imagenetV2", shortcut: "preactivated", preActivation: true },
   resnet50v2: { ...imagenet, block: "bottleneck", depths: [3, 4, 6, 3], stem: "imagenetV2", shortcut: "preactivated", preActivation: true },
+  resnet101v2: { ...imagenet, block: "bottleneck", depths: [3, 4, 23, 3], stem: "imagenetV2", shortcut: "preactivated", preActivation: true },
+  resnet152v2: { ...imagenet, block: "bottleneck", depths: [3, 8, 36, 3], stem: "imagenetV2", shortcut: "preactivated", preActivation: true },
   resnet50v2_trunk: {
     ...imagenet, block: "bottleneck", depths: [3, 4], stem: "imagenetV2", shortcut: "preactivated", preActivation: true, classes: 0,
   },

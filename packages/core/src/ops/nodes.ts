@@ -150,12 +150,11 @@ function evaluatePart(part: Exclude<Value, Input>, known: ReadonlyMap<Value, Ten
   return toFloat64(part.source);
 }
 
-/** Multiply-adds of a node, with the open batch at `batch`; those of a composite are its parts'. */
+/** Multiply-adds of a node, with the open batch at `batch`; those of a composite are its parts', unless it says so. */
 export function macsOf(node: AnyNode, batch: number): number {
-  const parts = partsOf(node);
-  if (parts.length > 0) return parts.reduce((sum, part) => sum + (part.kind === "node" ? macsOf(part, batch) : 0), 0);
   const shapes = mapValues(node.inputs, ({ shape }) => shape);
-  return opOf(node).macs?.(shapes, node.attributes, concrete(node.shape, batch)) ?? 0;
+  const own = opOf(node).macs?.(shapes, node.attributes, concrete(node.shape, batch));
+  return own ?? partsOf(node).reduce((sum, part) => sum + (part.kind === "node" ? macsOf(part, batch) : 0), 0);
 }
 
 /** What a backend makes of a node of one op: a T for each input in, a T out. */
