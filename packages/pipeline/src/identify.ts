@@ -182,7 +182,9 @@ function recordedModel(name: string, weights: Weights): Model {
   if (model === undefined) {
     const fitting = modelsFitting(weights);
     const hint = fitting.length > 0 ? `, though it fits ${fitting.slice(0, 3).join(" or ")}` : "";
-    throw new OptionError(`nothing in ${name} says which model it is for${hint}; name it with \`model\``);
+    const graph =
+      weights.graph?.mismatch === undefined ? "" : `; its graph is that of no model here: ${weights.graph.mismatch}`;
+    throw new OptionError(`nothing in ${name} says which model it is for${hint}; name it with \`model\`${graph}`);
   }
   if (modelNameOf(model) !== undefined) return modelOf(model);
   throw new FormatError(`${name} says it is for ${shown(model)}, which is no model here; name another`);

@@ -67,10 +67,10 @@ const others: readonly [
     /found an HDF5 file, as Keras writes it/,
   ],
   [
-    "ONNX",
+    "a cut ONNX model",
     Buffer.from("\x08\x07\x12\x07pytorch\x1a\x052.0.0", "latin1"),
-    UnsupportedError,
-    /found an ONNX model, .*onnx\.load/,
+    FormatError,
+    /found 0 graphs, expected one; the ONNX file is damaged/,
   ],
   [
     "a SavedModel",

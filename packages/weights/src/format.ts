@@ -7,7 +7,7 @@ import { longestHeader, prefixLength } from "./safetensors.ts";
 export const START = 4096;
 
 /** Formats that are read; `index` is that of shards. */
-export type ReadFormat = "safetensors" | "index" | "PyTorch" | "PyTorch before 1.6" | "NumPy";
+export type ReadFormat = "safetensors" | "index" | "PyTorch" | "PyTorch before 1.6" | "NumPy" | "ONNX";
 
 /** What a file is: one that is read, or `refuse`, the error for one that is not. */
 export type Format = ReadFormat | { readonly refuse: (file: string) => ResidualError };
@@ -49,8 +49,6 @@ function convertible(found: string, python: string): Format {
 
 const keras =
   "safetensors.numpy.save_file({weight.path: weight.numpy() for weight in keras.models.load_model(path).weights}, out)";
-const onnx =
-  "safetensors.numpy.save_file({t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}, out)";
 
 interface BinaryFormat {
   readonly is: (start: Uint8Array) => boolean;
@@ -70,7 +68,7 @@ const formats: readonly BinaryFormat[] = [
     format: () => other("a pickle", "save the tensors with torch.save"),
   },
   // a ModelProto: ir_version, then opset, producer or graph
-  { is: isOnnx, format: () => convertible("an ONNX model", onnx) },
+  { is: isOnnx, format: () => "ONNX" },
   { is: magic("\x08\x01\x12"), format: () => other("a SavedModel of TensorFlow", "save its weights as .safetensors") },
   { is: magic("PK\x05\x06"), format: () => other("an empty zip archive", "download or save it again") },
   {

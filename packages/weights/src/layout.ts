@@ -3,7 +3,7 @@ import { checkReadable } from "./decode-tensor.ts";
 import { knownByName, knownByNumbers } from "./known.ts";
 import type { OpenFile } from "./open-file.ts";
 import type { TensorEntry } from "./tensor-entry.ts";
-import { Weights } from "./weights.ts";
+import { type FileGraph, Weights } from "./weights.ts";
 
 /** Where the tensors of weights lie, as the reader of their format tells it: none of their numbers are read for it. */
 export interface Layout {
@@ -17,6 +17,20 @@ export interface Layout {
   readonly order?: readonly string[];
   readonly metadata?: Readonly<Record<string, string>>;
   readonly notes?: readonly string[];
+  /** What the file's own graph tells of its tensors, where it has one. `known` is the model that they are known for. */
+  readonly follow?: (
+    tensors: ReadonlyMap<string, NamedSource>,
+    metadata: Readonly<Record<string, string>> | undefined,
+    known: string | undefined,
+  ) => FollowedTensors;
+}
+
+/** Tensors as a file's graph names them, with the model that it computes among the metadata. */
+export interface FollowedTensors {
+  readonly tensors: ReadonlyMap<string, NamedSource>;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly notes: readonly string[];
+  readonly graph: FileGraph;
 }
 
 /** Entries of one file; `begin` and `end` of each count from `offset`, in bytes. */
@@ -65,5 +79,11 @@ export async function weightsOf(layout: Layout, { place }: OpenFile, options: Wo
   const { model, preprocessing } = layout.metadata ?? {};
   const isSaid = model !== undefined && preprocessing !== undefined;
   const known = knownByNumbers(tensors) ?? (isSaid ? undefined : await knownByName(place));
-  return new Weights(tensors, layout.metadata, { known, notes: layout.notes });
+  const named = layout.follow?.(tensors, layout.metadata, known?.model);
+  const notes = [...(layout.notes ?? []), ...(named?.notes ?? [])];
+  return new Weights(named?.tensors ?? tensors, named?.metadata ?? layout.metadata, {
+    known,
+    notes,
+    graph: named?.graph,
+  });
 }

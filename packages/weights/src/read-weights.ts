@@ -4,8 +4,8 @@ import { type ReadWeights, weightsReader } from "./reader.ts";
 /**
  * The weights of whatever a user holds: a path, a `file:` or http(s) URL, the name of known weights
  * (`resnet20-cifar10`), a Blob, File, Response, memory of any realm, or a stream. The bytes tell the format:
- * safetensors, or what `torch.save` wrote, before PyTorch 1.6 too. A path may also be the index of shards, which lie
- * beside it, or a folder as the Hugging Face hub lays it out. F16 and BF16 become float32.
+ * safetensors, what `torch.save` wrote, before PyTorch 1.6 too, or an ONNX model. A path may also be the index of
+ * shards, which lie beside it, or a folder as the Hugging Face hub lays it out. F16 and BF16 become float32.
  *
  * This is the one way to read weights. For a graph, give it: `bind(graph, await readWeights(file, { graph }))` fits
  * whatever prefix the names in the file have. Without one the names are the file's.

@@ -11,6 +11,7 @@ const readers: { readonly [F in ReadFormat]: () => Promise<FormatReader> } = {
   safetensors: async () => safetensorsLayout,
   index: async () => (file, options) => shardedLayout(file, (shard) => layoutOf(shard, options, true)),
   PyTorch: async () => (await import("./pytorch/index.ts")).zipLayout,
+  ONNX: async () => (await import("./onnx/index.ts")).onnxLayout,
   "PyTorch before 1.6": async () => (await import("./pytorch/index.ts")).legacyLayout,
   NumPy: async () => (await import("./npz/layout.ts")).npzLayout,
 };

@@ -1,4 +1,4 @@
-import { type Graph, type NamedSource, permuteAxes, UnsupportedError, WeightsError } from "@residual/core";
+import { type Graph, modelNameOf, type NamedSource, permuteAxes, UnsupportedError, WeightsError } from "@residual/core";
 import { quote } from "./json-reader.ts";
 import { isStray, underOnePrefix } from "./prefix.ts";
 import type { Weights } from "./weights.ts";
@@ -36,12 +36,15 @@ interface Scheme {
  *   transformers  resnet.encoder.stages.0.layers.1.layer.2.          layer1.1.bn3.bias (see transformers-names.ts)
  *                 normalization.bias
  *   one prefix    module.model.X, backbone.X, … (see prefix.ts)      X
+ *   a graph       any, of an .onnx file: see network/follow.ts       X
  *
  * Nothing is copied: a reordered tensor becomes a lazy source. Tensors that no parameter can be (counters, empty ones)
  * are left out, and `notes` says what else is. Throws WeightsError where two tensors would end up under one name, or
  * where two sets of weights fit alike; UnsupportedError for a tensor of the wrong rank.
  */
 export function toTorchvision(weights: Weights, graph: Graph): Weights {
+  const isNamed = weights.graph?.mismatch === undefined && modelNameOf(graph.name) === weights.model;
+  if (weights.graph && !isNamed) return weights.withTensors(weights.graph.fit(graph));
   const entries = [...weights.tensors];
   const known = [kerasResNet8, gluonV2].find(
     (scheme) =>

@@ -1,4 +1,5 @@
 import {
+  type Graph,
   modelNameOf,
   type NamedSource,
   type Preprocessing,
@@ -19,6 +20,18 @@ export interface WeightsDetails {
   /** What is known of them though the file does not say it; where not given, what their numbers tell. */
   readonly known?: Known | undefined;
   readonly notes?: readonly string[] | undefined;
+  readonly graph?: FileGraph | undefined;
+}
+
+/** The graph of a file that has one, as .onnx files do. */
+export interface FileGraph {
+  /**
+   * The tensors under the names of another graph's parameters, found by following the file's graph. Throws
+   * UnsupportedError, which tells the first difference, where the two do not compute the same.
+   */
+  fit(graph: Graph): ReadonlyMap<string, NamedSource>;
+  /** Why the file's graph is that of no model; undefined where the tensors have a model's names. */
+  readonly mismatch: string | undefined;
 }
 
 /**
@@ -31,6 +44,7 @@ export class Weights<Source extends NamedSource = NamedSource> {
   readonly metadata: Readonly<Record<string, string>>;
   /** What people should hear of how the weights were read, as sentences: which tensors were left out, and why. */
   readonly notes: readonly string[];
+  readonly graph: FileGraph | undefined;
   readonly #known: Known | undefined;
 
   constructor(
@@ -42,6 +56,7 @@ export class Weights<Source extends NamedSource = NamedSource> {
     this.tensors = tensors;
     this.metadata = metadata;
     this.notes = details.notes ?? [];
+    this.graph = details.graph;
     const isOfAnotherModel = metadata.model !== undefined && modelNameOf(metadata.model) !== known?.model;
     this.#known = isOfAnotherModel ? undefined : known;
   }

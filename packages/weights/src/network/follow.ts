@@ -1,0 +1,441 @@
+import {
+  type AnyNode,
+  formatShape,
+  type Graph,
+  is,
+  type Node,
+  type OpName,
+  sizeOf,
+  type Tensor,
+  tensorOf,
+  type Value,
+  valuesOf,
+} from "@residual/core";
+import { quote } from "../json-reader.ts";
+import {
+  isOp,
+  type Network,
+  type NetworkNode,
+  type NetworkPadding,
+  type OperationName,
+  type OperationOf,
+  type Weight,
+} from "./network.ts";
+
+/** What a parameter of a graph is in a file: a weight of it, or numbers that the file's graph goes without. */
+export type FoundParameter = Weight | Tensor<"float32" | "float64">;
+
+/** A graph whose values were all found in a file's network. */
+export interface Followed {
+  readonly parameters: ReadonlyMap<string, FoundParameter>;
+  /** The nodes of the network that the graph's outputs are. */
+  readonly outputs: readonly NetworkNode[];
+}
+
+/** The first value of a graph that a file's network has no node for, in the order in which they are computed. */
+export interface Difference {
+  /** How many of the graph's values came before. */
+  readonly followed: number;
+  readonly found: string;
+  readonly expected: string;
+}
+
+/**
+ * A node of the network that computes the same as a value of the graph, from nodes that compute the same as the value's
+ * inputs, and so on up to the image.
+ */
+interface Match {
+  readonly at: NetworkNode;
+  /** By the names of the value's inputs; only of those that are computed. */
+  readonly from: { readonly [input: string]: Match };
+  readonly parameters: ReadonlyMap<string, FoundParameter>;
+  /** Whether the node adds a bias that the value has not: its norm, which the exporter folded into it, has to. */
+  readonly owesNorm: boolean;
+}
+
+/**
+ * Finds a graph's values among a network's nodes, from the image on. Each value has the nodes that compute the same of
+ * the nodes of its inputs: usually one, and more where two branches begin alike. So the walk takes linear time, and the
+ * first value that has no node is the first difference.
+ *
+ * A norm that follows a convolution may be missing: exporters fold it into the convolution, which then has a bias
+ *
+ *   (w ∗ x − mean) · scale / √(variance + ε) + shift  =  (w · gain) ∗ x + bias,
+ *
+ * with gain = scale / √(variance + ε) and bias = shift − mean · gain. The parameters that give this back are scale 1,
+ * shift = bias, mean 0 and variance = 1 − ε in float64, where (1 − ε) + ε is 1 exactly: 1 − ε is rounded by 2⁻⁵⁴ at
+ * most, and so is the sum, which 1 is nearest to. So the folded weight and bias are the file's own bits. They still are
+ * where the variance was stored in float32 in between: that moves variance + ε by 2⁻²⁵ at most, hence the gain by 2⁻²⁶
+ * relative, and a float32 weight by less than half a step.
+ *
+ * The last layer may have any number of outputs.
+ */
+export function follow(graph: Graph, network: Network): Followed | Difference {
+  const matches = new Map<Value, readonly Match[]>();
+  const image: Match = { at: network.image, from: {}, parameters: new Map(), owesNorm: false };
+  let followed = 0;
+  for (const value of valuesOf(graph)) {
+    if (value.kind === "input") matches.set(value, [image]);
+    if (value.kind !== "node") continue;
+    const step = new Step(value, (input) => matches.get(input) ?? []);
+    const rule = rules[value.op as OpName] as ((node: AnyNode, step: Step) => void) | undefined;
+    rule?.(value, step);
+    if (step.matches.length === 0) return { followed, ...step.difference() };
+    matches.set(value, step.matches);
+    followed++;
+  }
+  return traced(graph, matches) ?? { followed, found: "two ways to read its graph", expected: "one" };
+}
+
+/** The parameters on the way back from the outputs. Undefined where a value would have to be two nodes. */
+function traced(graph: Graph, matches: ReadonlyMap<Value, readonly Match[]>): Followed | undefined {
+  const chosen = new Map<Value, Match>();
+  const parameters = new Map<string, FoundParameter>();
+  const outputs = Object.values<Value>(graph.outputs);
+  const open = outputs.map((value): [Value, Match | undefined] => {
+    const found = matches.get(value)?.filter(({ owesNorm }) => !owesNorm) ?? [];
+    return [value, found.find(({ at }) => isEnd(at)) ?? found[0]];
+  });
+  const ends = open.flatMap(([, match]) => match?.at ?? []);
+  for (let next = open.pop(); next; next = open.pop()) {
+    const [value, match] = next;
+    if (!match) return undefined;
+    const before = chosen.get(value);
+    if (before && before.at !== match.at) return undefined;
+    if (before || value.kind !== "node") continue;
+    chosen.set(value, match);
+    for (const [name, found] of match.parameters) parameters.set(name, found);
+    for (const [input, from] of Object.entries(match.from)) open.push([value.inputs[input]!, from]);
+  }
+  return { parameters, outputs: ends };
+}
+
+/** Whether a network ends in a node, but for what makes probabilities of it. */
+export function isEnd({ isOutput, readers }: NetworkNode): boolean {
+  return isOutput || readers.some((reader) => (isOp(reader, "softmax") || isOp(reader, "reshape")) && isEnd(reader));
+}
+
+/** The nodes that a value of the graph may be. */
+class Step {
+  readonly matches: Match[] = [];
+  readonly #node: AnyNode;
+  readonly #matchesOf: (value: Value) => readonly Match[];
+  #differing: { readonly found: string; readonly expected: string } | undefined;
+
+  constructor(node: AnyNode, matchesOf: (value: Value) => readonly Match[]) {
+    this.#node = node;
+    this.#matchesOf = matchesOf;
+  }
+
+  /** Of one of the value's inputs. */
+  all(input: string): readonly Match[] {
+    return this.#matchesOf(this.#node.inputs[input]!);
+  }
+
+  /** The same, without those that owe a norm: nothing else may read them. */
+  paid(input: string): readonly Match[] {
+    return this.all(input).filter(({ owesNorm }) => !owesNorm);
+  }
+
+  add(
+    at: NetworkNode,
+    from: { readonly [input: string]: Match },
+    parameters: Iterable<readonly [Value | undefined, FoundParameter]> = [],
+    owesNorm = false,
+  ): void {
+    if (this.matches.some((known) => known.at === at && known.owesNorm === owesNorm)) return;
+    const named = [...parameters].flatMap(([value, found]): [string, FoundParameter][] =>
+      value ? [[value.name, found]] : [],
+    );
+    this.matches.push({ at, from, parameters: new Map(named), owesNorm });
+  }
+
+  /** A node does the value's kind of thing, but not the same. */
+  differs({ operator, name }: NetworkNode, found: string, expected: string): void {
+    this.#differing ??= { found: `${operator} ${quote(name)} with ${found}`, expected };
+  }
+
+  difference(): { readonly found: string; readonly expected: string } {
+    const { name, op } = this.#node;
+    if (this.#differing) return { found: this.#differing.found, expected: `${this.#differing.expected} for ${name}` };
+    const [before] = Object.keys(this.#node.inputs).flatMap((input) => this.all(input));
+    const readers = before?.at.readers.slice(0, LISTED) ?? [];
+    const listed = readers.map(({ operator, name }) => `${operator} ${quote(name)}`).join(", ");
+    const after = before ? ` after ${before.at.operator} ${quote(before.at.name)}` : "";
+    return { found: `${listed || "nothing"}${after}`, expected: `${op} for ${name}` };
+  }
+}
+
+/** Nodes in a message. */
+const LISTED = 3;
+
+function readersOf<Name extends OperationName>(
+  { at }: Match,
+  op: Name,
+): (NetworkNode & { operation: OperationOf<Name> })[] {
+  return at.readers.filter((reader): reader is NetworkNode & { operation: OperationOf<Name> } => isOp(reader, op));
+}
+
+/** Nodes that hand on what a pooled value holds, under another shape: of one pixel all shapes have the same order. */
+function reshapes(node: NetworkNode): NetworkNode[] {
+  return [node, ...node.readers.filter((reader) => isOp(reader, "reshape")).flatMap(reshapes)];
+}
+
+type Rule<Name extends OpName> = (node: AnyNode & Node<Name>, step: Step) => void;
+
+const unary =
+  (op: "relu" | "sigmoid" | "softmax"): Rule<OpName> =>
+  (_, step) => {
+    for (const x of step.paid("x")) for (const reader of readersOf(x, op)) step.add(reader, { x });
+  };
+
+/** Two values, in either order. */
+const binary =
+  (op: "add" | "multiply", a: string, b: string): Rule<OpName> =>
+  (_, step) => {
+    for (const first of step.paid(a))
+      for (const reader of readersOf(first, op)) {
+        const other = reader.inputs[reader.inputs[0] === first.at ? 1 : 0];
+        for (const second of step.paid(b)) if (second.at === other) step.add(reader, { [a]: first, [b]: second });
+      }
+  };
+
+/** Which nodes of a network a value can be. A graph with another op cannot be followed. */
+const rules: { readonly [Name in OpName]?: Rule<Name> } = {
+  add: binary("add", "a", "b"),
+  multiply: binary("multiply", "x", "gate"),
+  relu: unary("relu"),
+  sigmoid: unary("sigmoid"),
+  softmax: unary("softmax"),
+  conv2d(node, step) {
+    const { inputs, attributes } = node;
+    for (const x of step.paid("x"))
+      for (const { reader, around } of padded(x, "conv2d")) {
+        const { operation } = reader;
+        const { weight, bias } = operation;
+        const window = inputs.weight.shape.slice(2) as number[];
+        const difference =
+          unlike("weights of", weight.shape, inputs.weight.shape as number[], formatShape) ??
+          unlike("stride", operation.stride, attributes.stride, formatShape) ??
+          unlike("padding", padsOf(operation, node, window, around), attributes.padding) ??
+          unlike("dilation", operation.dilation, attributes.dilation, formatShape) ??
+          unlike("groups", [operation.groups], [attributes.groups]);
+        if (difference) step.differs(reader, ...difference);
+        else {
+          const zeros = inputs.bias && made(inputs.bias, 0);
+          const found: FoundParameter | undefined = bias ?? zeros;
+          const more = found ? [[inputs.bias, found] as const] : [];
+          step.add(reader, { x }, [[inputs.weight, weight], ...more], bias !== undefined && !inputs.bias);
+        }
+      }
+  },
+  batchNorm({ inputs, attributes: { epsilon } }, step) {
+    for (const x of step.paid("x"))
+      for (const reader of readersOf(x, "batchNorm")) {
+        const { operation } = reader;
+        const [found, expected] = [Math.fround(operation.epsilon), Math.fround(epsilon)];
+        const difference =
+          unlike("channels", operation.mean.shape, inputs.mean.shape as number[]) ??
+          (found === expected ? undefined : ([`epsilon ${operation.epsilon}`, String(epsilon)] as const));
+        if (difference) step.differs(reader, ...difference);
+        else
+          step.add(reader, { x }, [
+            [inputs.scale, operation.scale ?? made(inputs.scale, 1)],
+            [inputs.shift, operation.shift ?? made(inputs.shift, 0)],
+            [inputs.mean, operation.mean],
+            [inputs.variance, operation.variance],
+          ]);
+      }
+    // folded, as the docstring of `follow` says
+    for (const x of step.all("x")) {
+      if (!isOp(x.at, "conv2d") || readersOf(x, "batchNorm").length > 0) continue;
+      step.add(x.at, { x }, [
+        [inputs.scale, made(inputs.scale, 1)],
+        [inputs.shift, x.owesNorm ? x.at.operation.bias! : made(inputs.shift, 0)],
+        [inputs.mean, made(inputs.mean, 0)],
+        [inputs.variance, made(inputs.variance, 1 - epsilon)],
+      ]);
+    }
+  },
+  maxPool2d(node, step) {
+    const { attributes, inputs } = node;
+    for (const x of step.paid("x")) {
+      // no number before a window of ReLU's answers is below a zero
+      const isRectified = is(inputs.x, "relu");
+      for (const { reader, around } of padded(x, "maxPool2d")) {
+        if (around && !isRectified) continue;
+        const { operation } = reader;
+        const difference =
+          unlike("window", operation.window, attributes.window, formatShape) ??
+          unlike("stride", operation.stride, attributes.stride, formatShape) ??
+          unlike("padding", padsOf(operation, node, attributes.window, around), attributes.padding) ??
+          unlike("an output of", stepsOf(operation, node, around), node.shape.slice(2) as number[], formatShape);
+        if (difference) step.differs(reader, ...difference);
+        else step.add(reader, { x });
+      }
+    }
+  },
+  averagePool2d(node, step) {
+    const { attributes } = node;
+    for (const x of step.paid("x"))
+      for (const reader of readersOf(x, "averagePool2d")) {
+        const { operation } = reader;
+        const [top, left, bottom, right] = padsOf(operation, node, attributes.window, undefined);
+        const difference =
+          unlike("window", operation.window, attributes.window, formatShape) ??
+          unlike("stride", operation.stride, attributes.stride, formatShape) ??
+          unlike("padding at the top and left", [top, left], [0, 0]) ??
+          (bottom + right > 0 && operation.countsPadding ? (["padding that counts", "none"] as const) : undefined) ??
+          unlike("an output of", stepsOf(operation, node, undefined), node.shape.slice(2) as number[], formatShape);
+        if (difference) step.differs(reader, ...difference);
+        else step.add(reader, { x });
+      }
+  },
+  globalAveragePool({ inputs }, step) {
+    const size = inputs.x.shape.slice(2).join();
+    for (const x of step.paid("x")) {
+      const whole = readersOf(x, "averagePool2d").filter(
+        ({ operation: { window, padding } }) =>
+          window.join() === size && (padding === "same" || !padding.some(Boolean)),
+      );
+      for (const reader of [...readersOf(x, "globalAveragePool"), ...whole])
+        for (const at of reshapes(reader)) step.add(at, { x });
+    }
+  },
+  flatten(_, step) {
+    for (const x of step.paid("x")) step.add(x.at, { x });
+  },
+  linear({ inputs }, step) {
+    const width = inputs.weight.shape[1] as number;
+    for (const x of step.paid("x"))
+      for (const reader of readersOf(x, "linear")) {
+        const { weight, bias } = reader.operation;
+        const difference = unlike("inputs", [weight.shape[1]!], [width]);
+        if (difference) step.differs(reader, ...difference);
+        else
+          step.add(reader, { x }, [
+            [inputs.weight, weight],
+            [inputs.bias, bias ?? made({ shape: [weight.shape[0]!] }, 0)],
+          ]);
+      }
+  },
+  zeroPad2d({ attributes: { padding } }, step) {
+    for (const x of step.paid("x"))
+      for (const reader of readersOf(x, "zeroPad2d")) {
+        const difference = unlike("zeros of", reader.operation.padding, padding);
+        if (difference) step.differs(reader, ...difference);
+        else step.add(reader, { x });
+      }
+  },
+  padChannels({ attributes: { before, after } }, step) {
+    for (const x of step.paid("x"))
+      for (const reader of readersOf(x, "padChannels")) {
+        const { operation } = reader;
+        const difference = unlike("channels of zeros", [operation.before, operation.after], [before, after]);
+        if (difference) step.differs(reader, ...difference);
+        else step.add(reader, { x });
+      }
+  },
+  subsample({ inputs, attributes: { stride } }, step) {
+    const [, , height, width] = inputs.x.shape as readonly number[];
+    for (const x of step.paid("x")) {
+      for (const reader of readersOf(x, "subsample").flatMap(subsamples)) {
+        const { stride: found, ends } = reader.operation;
+        const difference =
+          unlike("stride", found, stride, formatShape) ??
+          (ends[0] >= height! && ends[1] >= width! ? undefined : ([`an end at ${ends.join("×")}`, "none"] as const));
+        if (difference) step.differs(reader, ...difference);
+        else step.add(reader, { x });
+      }
+      for (const reader of readersOf(x, "maxPool2d")) {
+        const { window, stride: found } = reader.operation;
+        if (window.join() === "1,1" && found.join() === stride.join()) step.add(reader, { x });
+      }
+    }
+  },
+};
+
+/** A Slice may follow a Slice, one for each axis; each knows what all of them do. */
+function subsamples(
+  node: NetworkNode & { operation: OperationOf<"subsample"> },
+): (NetworkNode & { operation: OperationOf<"subsample"> })[] {
+  const more = node.readers.filter((reader): reader is typeof node => isOp(reader, "subsample"));
+  return [node, ...more.flatMap(subsamples)];
+}
+
+/** What reads a value, also with zeros put around it before. */
+function padded<Name extends "conv2d" | "maxPool2d">(
+  x: Match,
+  op: Name,
+): { readonly reader: NetworkNode & { operation: OperationOf<Name> }; readonly around: Pads | undefined }[] {
+  return [
+    ...readersOf(x, op).map((reader) => ({ reader, around: undefined })),
+    ...readersOf(x, "zeroPad2d").flatMap((pad) =>
+      pad.readers
+        .filter((reader): reader is NetworkNode & { operation: OperationOf<Name> } => isOp(reader, op))
+        .map((reader) => ({ reader, around: pad.operation.padding })),
+    ),
+  ];
+}
+
+type Pads = Exclude<NetworkPadding, "same">;
+
+interface Windowed {
+  readonly padding: NetworkPadding;
+  readonly stride: readonly [number, number];
+}
+
+/** A node's padding at the size that the graph's value has, with what was put around before. */
+function padsOf(
+  { padding, stride }: Windowed,
+  node: AnyNode,
+  window: readonly number[],
+  around: Pads | undefined,
+): Pads {
+  const [top, left, bottom, right] = around ?? [0, 0, 0, 0];
+  if (padding !== "same") return [padding[0] + top, padding[1] + left, padding[2] + bottom, padding[3] + right];
+  const sizes = inputSize(node);
+  const [h, w] = [0, 1].map((axis) => {
+    const size = sizes[axis]! + (axis === 0 ? top + bottom : left + right);
+    return Math.max((Math.ceil(size / stride[axis]!) - 1) * stride[axis]! + window[axis]! - size, 0);
+  }) as [number, number];
+  return [top + Math.floor(h / 2), left + Math.floor(w / 2), bottom + Math.ceil(h / 2), right + Math.ceil(w / 2)];
+}
+
+/** How many windows of a pool fit, down and right. A last one must begin before the padding behind. */
+function stepsOf(operation: OperationOf<"maxPool2d">, node: AnyNode, around: Pads | undefined): readonly number[] {
+  const [top, left, bottom, right] = padsOf(operation, node, operation.window, around);
+  const sizes = inputSize(node);
+  return [
+    [top, bottom],
+    [left, right],
+  ].map(([before, after], axis) => {
+    const [size, window, stride] = [sizes[axis]!, operation.window[axis]!, operation.stride[axis]!];
+    const steps = (size + before! + after! - window) / stride;
+    if (!operation.ceil) return Math.floor(steps) + 1;
+    const most = Math.ceil(steps) + 1;
+    return (most - 1) * stride >= size + before! ? most - 1 : most;
+  });
+}
+
+function inputSize(node: AnyNode): readonly number[] {
+  return node.inputs.x!.shape.slice(2) as number[];
+}
+
+/** What is found and expected where two lists differ. */
+function unlike(
+  what: string,
+  found: readonly number[],
+  expected: readonly number[],
+  format: (list: readonly number[]) => string = (list) => list.join(", "),
+): readonly [found: string, expected: string] | undefined {
+  if (found.length === expected.length && found.every((each, i) => each === expected[i])) return undefined;
+  return [`${what} ${format(found)}`, format(expected)];
+}
+
+/** A parameter of one number throughout. */
+function made({ shape }: Pick<Value, "shape">, value: number): Tensor<"float32" | "float64"> {
+  const size = sizeOf(shape as readonly number[]);
+  if (Math.fround(value) !== value) return tensorOf("float64", [size], new Float64Array(size).fill(value));
+  return tensorOf("float32", [size], new Float32Array(size).fill(value));
+}

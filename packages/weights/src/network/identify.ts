@@ -1,0 +1,133 @@
+import {
+  type Graph,
+  isTensor,
+  modelNameOf,
+  modelNames,
+  type NamedSource,
+  parametersOf,
+  permuteAxes,
+  type ResNetSpec,
+  resnet,
+  ShapeError,
+  type Source,
+  sizeOf,
+  UnsupportedError,
+  variants,
+} from "@residual/core";
+import { quote } from "../json-reader.ts";
+import type { FollowedTensors } from "../layout.ts";
+import { type Difference, type Followed, type FoundParameter, follow, isEnd } from "./follow.ts";
+import { isOp, type Network } from "./network.ts";
+
+/** Tensors by their names. */
+type Tensors = ReadonlyMap<string, NamedSource>;
+
+/**
+ * Tensors under the names of the model that a file's graph computes, which becomes the metadata's `model`. Where no
+ * model computes the same they stay as they are. `file` names the file in messages, `known` the model that its tensors
+ * are known for.
+ */
+export function nameByGraph(
+  network: Network,
+  file: string,
+  tensors: Tensors,
+  metadata: Readonly<Record<string, string>> = {},
+  known?: string,
+): FollowedTensors {
+  const named = (graph: Graph, { parameters }: Followed): Tensors =>
+    new Map(
+      parametersOf(graph).map(({ name }) => [name, sourceOf(parameters.get(name)!, tensors, `${graph.name}: ${name}`)]),
+    );
+  const fit = (graph: Graph): Tensors => {
+    const found = follow(graph, network);
+    if ("parameters" in found) return named(graph, found);
+    throw new UnsupportedError(`${file}: its graph is not that of ${graph.name}: ${inWords(found)}`);
+  };
+  const { fits, mismatch } = modelsOf(network, metadata.model ?? metadata["residual.model"] ?? known);
+  const [best, ...others] = fits;
+  if (!best) return { tensors, metadata, notes: [], graph: { fit, mismatch } };
+  const alike = others.map(({ graph }) => graph.name).join(", ");
+  return {
+    tensors: named(best.graph, best.found),
+    metadata: { ...metadata, model: best.graph.name },
+    notes: alike === "" ? [] : [`the graph of ${file} is that of ${best.graph.name}, and of ${alike} as well`],
+    graph: { fit, mismatch: undefined },
+  };
+}
+
+interface Fit {
+  readonly graph: Graph;
+  readonly found: Followed;
+}
+
+/** The models that compute what the network does, the recorded one first; and why there is none. */
+function modelsOf(network: Network, recorded = ""): { readonly fits: readonly Fit[]; readonly mismatch: string } {
+  const convolutions = network.nodes.filter((node) => isOp(node, "conv2d")).length;
+  const fits: Fit[] = [];
+  let nearest: (Difference & { readonly model: string }) | undefined;
+  for (const name of modelNames) {
+    const graph = isNear(variants[name], convolutions) ? graphFor(network, name) : undefined;
+    if (!graph) continue;
+    const found = follow(graph, network);
+    if ("parameters" in found) {
+      if (found.outputs.every(isEnd)) fits.push({ graph, found });
+    } else if (!nearest || found.followed > nearest.followed) nearest = { ...found, model: name };
+  }
+  const known = modelNameOf(recorded);
+  return {
+    fits: fits.toSorted((a, b) => Number(b.graph.name === known) - Number(a.graph.name === known)),
+    mismatch: nearest ? `${nearest.model} comes nearest: ${inWords(nearest)}` : countedWords(network, convolutions),
+  };
+}
+
+function countedWords({ nodes }: Network, convolutions: number): string {
+  const unknown = nodes.find((node) => isOp(node, "other"));
+  const first = unknown ? `, and ${unknown.operator} ${quote(unknown.name)}, which no model has` : "";
+  return `found ${convolutions} convolutions with numbers in the file${first}; expected as many as a model here has`;
+}
+
+/** Whether a model may have so many convolutions: a graph that cannot fit is not built. */
+function isNear({ depths, squeeze }: ResNetSpec, convolutions: number): boolean {
+  const blocks = depths.reduce((sum, depth) => sum + depth, 0);
+  // a block has two or three, and two more for its gate; a stem has three at most, a stage two beside its blocks
+  const most = blocks * (squeeze === undefined ? 3 : 5) + 3 + 2 * depths.length;
+  return convolutions >= 2 * blocks && convolutions <= most;
+}
+
+/** The model for the network's size of images; undefined where it does not take such images. */
+function graphFor({ image }: Network, name: keyof typeof variants): Graph | undefined {
+  const row: ResNetSpec = variants[name];
+  const { inputChannels = 3, size = 224 } = row;
+  const [, channels = inputChannels, height = size, width = size] =
+    (isOp(image, "image") && image.operation.shape) || [];
+  try {
+    return resnet(row, { name, input: ["N", channels, height, width] });
+  } catch (error) {
+    if (error instanceof ShapeError) return undefined;
+    throw error;
+  }
+}
+
+function inWords({ found, expected }: Difference): string {
+  return `found ${found}, expected ${expected}`;
+}
+
+/** A parameter's numbers: a tensor of the file with its axes in another order, or under another shape. */
+function sourceOf(parameter: FoundParameter, tensors: Tensors, what: string): NamedSource {
+  if ("data" in parameter) return parameter;
+  const { tensor, changes } = parameter;
+  return changes.reduce<NamedSource>((source, change) => {
+    if (source.dtype !== "float32" && source.dtype !== "float64")
+      throw new UnsupportedError(`${what} is ${source.dtype}, expected float32`);
+    if ("order" in change) return permuteAxes(source, change.order);
+    return reshaped(source, change.shape, what);
+  }, tensors.get(tensor)!);
+}
+
+function reshaped(source: Source, shape: readonly number[], what: string): NamedSource {
+  if (isTensor(source)) return { ...source, shape };
+  if (source.shape[0] === shape[0]) return { ...source, shape };
+  throw new UnsupportedError(
+    `${what} has ${sizeOf(shape)} numbers as [${source.shape.join(", ")}] in the file, expected [${shape.join(", ")}]`,
+  );
+}

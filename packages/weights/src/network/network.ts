@@ -1,0 +1,97 @@
+/** Pixels around an image: [top, left, bottom, right]. "same" pads as TensorFlow does, the larger half behind. */
+export type NetworkPadding = readonly [number, number, number, number] | "same";
+
+type Pair = readonly [number, number];
+
+/** A tensor of a file, with what the file's graph makes of it before it is used as a weight. */
+export interface Weight {
+  readonly tensor: string;
+  readonly shape: readonly number[];
+  readonly changes: readonly Change[];
+}
+
+/** Another order of axes, as `permuteAxes` has it, or another shape of the same numbers. */
+export type Change = { readonly order: readonly number[] } | { readonly shape: readonly number[] };
+
+/** What a node of a file computes, in the words of core's ops: images are NCHW, kernels OIHW, matrices [out, in]. */
+export type Operation =
+  | { readonly op: "image"; readonly shape: readonly (number | undefined)[] | undefined }
+  | {
+      readonly op: "conv2d";
+      readonly weight: Weight;
+      readonly bias?: Weight;
+      readonly stride: Pair;
+      readonly dilation: Pair;
+      readonly padding: NetworkPadding;
+      readonly groups: number;
+    }
+  | {
+      readonly op: "batchNorm";
+      readonly scale: Weight | undefined;
+      readonly shift: Weight | undefined;
+      readonly mean: Weight;
+      readonly variance: Weight;
+      readonly epsilon: number;
+    }
+  | { readonly op: "linear"; readonly weight: Weight; readonly bias?: Weight }
+  | {
+      readonly op: "maxPool2d" | "averagePool2d";
+      readonly window: Pair;
+      readonly stride: Pair;
+      readonly padding: NetworkPadding;
+      /** Whether a last window that sticks out counts. */
+      readonly ceil: boolean;
+      /** Whether an average counts the pixels of the padding. */
+      readonly countsPadding: boolean;
+    }
+  | { readonly op: "zeroPad2d"; readonly padding: Exclude<NetworkPadding, "same"> }
+  | { readonly op: "padChannels"; readonly before: number; readonly after: number }
+  /** Every stride-th pixel before `ends`. */
+  | { readonly op: "subsample"; readonly stride: Pair; readonly ends: Pair }
+  | { readonly op: "add" | "multiply" | "relu" | "sigmoid" | "softmax" | "globalAveragePool" | "reshape" }
+  /** What no op of ours is. */
+  | { readonly op: "other" };
+
+export type OperationName = Operation["op"];
+/** The operation of a name, also where several names share a type. */
+export type OperationOf<Name extends OperationName> = HasName<Operation, Name>;
+type HasName<Each extends Operation, Name> = Each extends unknown ? (Name extends Each["op"] ? Each : never) : never;
+
+/** A node of a file's graph. */
+export interface NetworkNode {
+  /** As the file calls them. */
+  readonly operator: string;
+  readonly name: string;
+  operation: Operation;
+  /** What it is computed from, without constants. */
+  readonly inputs: readonly NetworkNode[];
+  /** The nodes that are computed from it. */
+  readonly readers: NetworkNode[];
+  isOutput: boolean;
+}
+
+/** The graph of a file that has one. */
+export interface Network {
+  /** The only input that is no weight. */
+  readonly image: NetworkNode;
+  readonly nodes: readonly NetworkNode[];
+}
+
+/** Makes the nodes of a network. */
+export class NetworkBuilder {
+  readonly nodes: NetworkNode[] = [];
+
+  add(operator: string, name: string, operation: Operation, inputs: readonly NetworkNode[]): NetworkNode {
+    const node: NetworkNode = { operator, name, operation, inputs, readers: [], isOutput: false };
+    for (const input of new Set(inputs)) input.readers.push(node);
+    this.nodes.push(node);
+    return node;
+  }
+}
+
+export function isOp<Name extends OperationName>(
+  node: NetworkNode,
+  op: Name,
+): node is NetworkNode & { operation: OperationOf<Name> } {
+  return node.operation.op === op;
+}

@@ -1,0 +1,1 @@
+export { onnxLayout } from "./layout.ts";
