@@ -1,4 +1,4 @@
-import { FormatError, type ResidualError, UnsupportedError } from "@residual/core";
+import { FormatError, type ResidualError } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
 import { isLegacy } from "./pytorch/is-legacy.ts";
 import { longestHeader, prefixLength } from "./safetensors.ts";
@@ -7,7 +7,15 @@ import { longestHeader, prefixLength } from "./safetensors.ts";
 export const START = 4096;
 
 /** Formats that are read; `index` is that of shards. */
-export type ReadFormat = "safetensors" | "index" | "PyTorch" | "PyTorch before 1.6" | "NumPy" | "ONNX";
+export type ReadFormat =
+  | "safetensors"
+  | "index"
+  | "PyTorch"
+  | "PyTorch before 1.6"
+  | "NumPy"
+  | "HDF5"
+  | "Keras"
+  | "ONNX";
 
 /** What a file is: one that is read, or `refuse`, the error for one that is not. */
 export type Format = ReadFormat | { readonly refuse: (file: string) => ResidualError };
@@ -36,20 +44,6 @@ function other(found: string, wayOut: string): Format {
   };
 }
 
-/** Weights of a format that is not read, and the Python that converts them. */
-function convertible(found: string, python: string): Format {
-  const wayOut = `convert it in Python: ${python}`;
-  return {
-    refuse: (file) =>
-      new UnsupportedError(
-        `${file}: found ${found}, which is not read yet, expected a .safetensors or PyTorch file; ${wayOut}`,
-      ),
-  };
-}
-
-const keras =
-  "safetensors.numpy.save_file({weight.path: weight.numpy() for weight in keras.models.load_model(path).weights}, out)";
-
 interface BinaryFormat {
   readonly is: (start: Uint8Array) => boolean;
   readonly format: (start: Uint8Array) => Format;
@@ -61,7 +55,7 @@ const picture = (kind: string): Format => other(`a picture (${kind})`, "give a f
 /** Formats by their magic numbers. */
 const formats: readonly BinaryFormat[] = [
   { is: magic("PK\x03\x04"), format: (start) => formatOfZip(start) },
-  { is: magic("\x89HDF\r\n\x1a\n"), format: () => convertible("an HDF5 file, as Keras writes it", keras) },
+  { is: magic("\x89HDF\r\n\x1a\n"), format: () => "HDF5" },
   { is: isLegacy, format: () => "PyTorch before 1.6" },
   {
     is: (start) => start[0] === 0x80 && start[1]! >= 2 && start[1]! <= 5,
@@ -107,7 +101,7 @@ function formatOfZip(start: Uint8Array): Format {
   const member = latin1(start.subarray(30, 30 + length));
   if (/\/(data\.pkl|version|byteorder|\.format_version|\.data\/.*|data\/\d+)$/.test(member)) return "PyTorch";
   if (member.endsWith(".npy")) return "NumPy";
-  if (/^(metadata\.json|config\.json|model\.weights\.h5)$/.test(member)) return convertible("a Keras file", keras);
+  if (/^(metadata\.json|config\.json|model\.weights\.h5)$/.test(member)) return "Keras";
   return other("a zip archive", "unpack it first");
 }
 

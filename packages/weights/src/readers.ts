@@ -14,6 +14,8 @@ const readers: { readonly [F in ReadFormat]: () => Promise<FormatReader> } = {
   ONNX: async () => (await import("./onnx/index.ts")).onnxLayout,
   "PyTorch before 1.6": async () => (await import("./pytorch/index.ts")).legacyLayout,
   NumPy: async () => (await import("./npz/layout.ts")).npzLayout,
+  HDF5: async () => (await import("./keras/h5.ts")).h5Layout,
+  Keras: async () => (await import("./keras/archive.ts")).kerasLayout,
 };
 
 /** The weights of an open file, whose bytes tell its format. Throws what its format's reader throws. */

@@ -1,0 +1,118 @@
+import { formatShape, shortList, sizeOf, type Tensor, UnsupportedError } from "@residual/core";
+import { checkReadable, decodeTensor } from "../decode-tensor.ts";
+import { UnpackedBytes } from "../inflate.ts";
+import { quote } from "../json-reader.ts";
+import type { Layout, Stretch } from "../layout.ts";
+import type { OpenFile } from "../open-file.ts";
+import { swapBytes } from "../swap-bytes.ts";
+import type { TensorEntry } from "../tensor-entry.ts";
+import type { Refuse } from "../zip-directory.ts";
+import { readChunks } from "./chunks.ts";
+import type { ContiguousStorage, Dataset } from "./dataset.ts";
+import type { Hdf5File, Hdf5Object } from "./file.ts";
+
+/** Datasets of one file: more than any network here has parameters. */
+const MOST_TENSORS = 100_000;
+
+/** Gathers datasets of a file as tensors. Numbers in one piece stay in the file, all others are read. */
+export class TensorsOfHdf5 {
+  readonly #hdf5: Hdf5File;
+  readonly #file: OpenFile;
+  readonly #refuse: Refuse;
+  readonly #unpacked: UnpackedBytes;
+  readonly #stretches: Stretch[] = [];
+  readonly #made = new Map<string, Tensor>();
+  readonly #order = new Set<string>();
+  readonly #leftOut: string[] = [];
+
+  constructor(hdf5: Hdf5File) {
+    const { file, refuse } = hdf5.structures;
+    this.#hdf5 = hdf5;
+    this.#file = file;
+    this.#refuse = refuse;
+    this.#unpacked = new UnpackedBytes(file);
+  }
+
+  /** Adds a dataset. What holds no numbers is left out. */
+  async add(name: string, object: Hdf5Object): Promise<void> {
+    const dataset = object.dataset() ?? this.#refuse(`${quote(name)} is no dataset`);
+    if (this.#order.has(name)) this.#refuse(`it has two tensors ${quote(name)}`);
+    if (this.#order.size === MOST_TENSORS) this.#refuse(`it has more than ${MOST_TENSORS} tensors`);
+    const dtype = await storedAs(object, dataset);
+    if (!dtype) {
+      this.#leftOut.push(quote(name));
+      return;
+    }
+    this.#order.add(name);
+    const { shape, storage, type } = dataset;
+    const end = sizeOf(shape) * type.size;
+    const entry = { name, dtype: dtype.stored, shape, begin: 0, end };
+    if (storage.kind === "contiguous" && !dtype.isSwapped && end > 0)
+      this.#stretches.push({ file: this.#file, offset: this.#offsetOf(entry, storage), entries: [entry] });
+    else this.#made.set(name, await this.#read(entry, dataset, dtype.isSwapped));
+  }
+
+  /** All of them, in the order in which they were added. Calls `refuse` where two have numbers in common. */
+  layout(metadata: Readonly<Record<string, string>>, notes: readonly string[]): Layout {
+    let covered = 0;
+    for (const { offset, entries } of this.#stretches.toSorted((a, b) => a.offset - b.offset)) {
+      const { name, end } = entries[0]!;
+      if (offset < covered) this.#refuse(`tensor ${quote(name)} has numbers in common with another`);
+      covered = offset + end;
+    }
+    if (this.#order.size === 0)
+      throw new UnsupportedError(
+        `${this.#file.name}: found an HDF5 file without tensors, expected weights as Keras saves them; save them by ` +
+          "model.save_weights",
+      );
+    const others = this.#leftOut.length === 0 ? [] : [`left out what holds no numbers: ${shortList(this.#leftOut)}`];
+    return {
+      stretches: this.#stretches,
+      made: this.#made,
+      order: [...this.#order],
+      metadata,
+      notes: [...notes, ...others],
+    };
+  }
+
+  /** Where the numbers of a tensor lie in the file, all in one piece. */
+  #offsetOf({ name, shape, dtype, end }: TensorEntry, { address, size }: ContiguousStorage): number {
+    if (size !== end)
+      this.#refuse(
+        `tensor ${quote(name)} has ${size} bytes, expected ${end} for ${dtype} ${formatShape(shape.slice(0, 8))}`,
+      );
+    if (address === undefined) return this.#refuse(`tensor ${quote(name)} was never written`);
+    if (address + end > this.#file.size)
+      this.#refuse(`tensor ${quote(name)} ends at byte ${address + end} of ${this.#file.size}`);
+    return address;
+  }
+
+  async #read(entry: TensorEntry, dataset: Dataset, isSwapped: boolean): Promise<Tensor> {
+    checkReadable(entry, this.#file.name);
+    const bytes = await this.#bytesOf(entry, dataset);
+    if (bytes.length !== entry.end)
+      this.#refuse(`tensor ${quote(entry.name)} has ${bytes.length} bytes, expected ${entry.end}`);
+    return decodeTensor(entry, isSwapped ? swapBytes(bytes, dataset.type.size) : bytes);
+  }
+
+  async #bytesOf(entry: TensorEntry, { storage, type, shape }: Dataset): Promise<Uint8Array> {
+    const { structures } = this.#hdf5;
+    if (entry.end === 0) return new Uint8Array();
+    if (storage.kind === "held") return storage.bytes.slice(); // which the structures' memory need not live for
+    if (storage.kind === "chunked") return readChunks(structures, storage, { shape, size: type.size }, this.#unpacked);
+    return this.#file.read(this.#offsetOf(entry, storage), entry.end);
+  }
+}
+
+interface StoredAs {
+  readonly stored: TensorEntry["dtype"];
+  readonly isSwapped: boolean;
+}
+
+/** Keras stores bfloat16 as bytes, and says what they are in an attribute. Undefined where there are no numbers. */
+async function storedAs(object: Hdf5Object, { type }: Dataset): Promise<StoredAs | undefined> {
+  if (type.kind === "number") return { stored: type.stored, isSwapped: type.isBigEndian && type.size > 1 };
+  if (type.kind !== "opaque" || type.size !== 2) return undefined;
+  const [dtype] = (await object.texts("dtype")) ?? [];
+  return dtype === "bfloat16" ? { stored: "BF16", isSwapped: false } : undefined;
+}

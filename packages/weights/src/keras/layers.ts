@@ -1,0 +1,85 @@
+/** A layer as a model's configuration has it. */
+interface Layer {
+  readonly name: string;
+  /** What its variables are called, in their order; undefined for layers that no ResNet here has. */
+  readonly variables: readonly string[] | undefined;
+}
+
+/** Networks within networks, at most. */
+const DEEPEST = 16;
+
+/**
+ * The layers of a model, by the groups of `model.weights.h5` that hold their variables: `layers/conv2d_1` for the
+ * second Conv2D of the configuration. Source: `_save_container_state` of keras/src/saving/saving_lib.py.
+ */
+export function layersOf(config: unknown): ReadonlyMap<string, Layer> {
+  const found = new Map<string, Layer>();
+  addLayers(config, "", "", found);
+  return found;
+}
+
+function addLayers(model: unknown, group: string, prefix: string, into: Map<string, Layer>): void {
+  const { layers } = settingsOf(model);
+  if (!Array.isArray(layers) || group.split("/").length > 2 * DEEPEST) return;
+  const counts = new Map<string, number>();
+  for (const layer of layers as readonly unknown[]) {
+    const { class_name: registered } = recordOf(layer);
+    const { name } = settingsOf(layer);
+    if (typeof registered !== "string" || typeof name !== "string") continue;
+    const kind = registered.slice(registered.lastIndexOf(">") + 1); // "package>Class" for a user's own
+    const base = toSnakeCase(kind);
+    const count = counts.get(base) ?? 0;
+    counts.set(base, count + 1);
+    const path = `${group}layers/${base}${count === 0 ? "" : `_${count}`}`;
+    into.set(path, { name: prefix + name, variables: variablesOf(kind, settingsOf(layer)) });
+    addLayers(layer, `${path}/`, `${prefix}${name}/`, into);
+  }
+}
+
+/** The variables of a layer, in Keras' order. Source: `save_own_variables` of each layer. */
+function variablesOf(kind: string, settings: Readonly<Record<string, unknown>>): readonly string[] | undefined {
+  const given = (setting: string, name: string) => (settings[setting] === false ? [] : [name]);
+  if (/^(Conv\dD|DepthwiseConv\dD|Dense)$/.test(kind)) return ["kernel", ...given("use_bias", "bias")];
+  if (kind !== "BatchNormalization") return undefined;
+  return [...given("scale", "gamma"), ...given("center", "beta"), "moving_mean", "moving_variance"];
+}
+
+/**
+ * What tensors are called, by their paths. `<layer>/vars/<i>` where it is not known what the layer's variables are; the
+ * path where it is not known what the layer is.
+ */
+export function namesOf(paths: readonly (readonly string[])[], layers: ReadonlyMap<string, Layer>): readonly string[] {
+  const groupOf = (path: readonly string[]) => path.slice(0, -1).join("/");
+  const counts = new Map<string, number>();
+  for (const path of paths) counts.set(groupOf(path), (counts.get(groupOf(path)) ?? 0) + 1);
+  return paths.map((path) => {
+    // Keras of TensorFlow 2.12 calls the group otherwise
+    const layer = layers.get(
+      path
+        .slice(0, -2)
+        .join("/")
+        .replace(/^_layer_checkpoint_dependencies\//, "layers/"),
+    );
+    const [kind, index] = path.slice(-2);
+    if (!layer || kind !== "vars") return path.join("/");
+    const isKnown = layer.variables?.length === counts.get(groupOf(path));
+    return `${layer.name}/${(isKnown && layer.variables?.[Number(index)]) || `vars/${index}`}`;
+  });
+}
+
+/** Source: `to_snake_case` of keras/src/utils/naming.py. */
+function toSnakeCase(name: string): string {
+  return name
+    .replace(/\W+/g, "")
+    .replace(/(.)([A-Z][a-z]+)/g, "$1_$2")
+    .replace(/([a-z])([A-Z])/g, "$1_$2")
+    .toLowerCase();
+}
+
+function settingsOf(layer: unknown): Readonly<Record<string, unknown>> {
+  return recordOf(recordOf(layer).config);
+}
+
+function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
+}
