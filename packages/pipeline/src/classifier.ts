@@ -188,9 +188,10 @@ export class ModelClassifier implements Classifier {
     this.preprocessing = preprocessing;
     this.backend = backend;
     this.executable = {
-      ...executable,
       run: async (inputs, options) => ({ logits: inFloat32((await executable.run(inputs, options)).logits) }),
       read: async (names, options) => mapValues(await executable.read(names, options), inFloat32),
+      dispose: () => executable.dispose(),
+      [Symbol.asyncDispose]: () => executable.dispose(),
     };
   }
 

@@ -213,7 +213,7 @@ interface Chunk {
  * Bytes of a chunk, unless a block has more: what is read for it, and what it is packed to, are to fit into a core's
  * own cache.
  */
-const CHUNK_BYTES = 2 ** 20;
+const CHUNK_BYTES = 2 ** 19;
 
 /** As many blocks together as whole rows of memory hold; all at once where no number of them does. */
 function chunksOf({ source, packing: { length, block, planes }, memory }: Uploaded): readonly Chunk[] {
