@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { removeAtExit } from "./at-exit.ts";
@@ -41,7 +40,7 @@ export async function writeFolderAtomic<T>(
  * gets a name that nobody removes for as long as there is no other.
  */
 async function replace(target: string, part: string, old: string): Promise<void> {
-  const aside = `${target}.${randomUUID()}.old`;
+  const aside = `${target}.${crypto.randomUUID()}.old`;
   let isReplaced = true;
   await rename(target, aside).catch((error: unknown) => {
     unless("ENOENT")(error);

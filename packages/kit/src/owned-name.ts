@@ -1,8 +1,8 @@
-import { createHash, randomBytes } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
 import { lstat, readdir, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { fnv1a32 } from "@residual/core";
 
 /** The process that a name belongs to. */
 export interface Owner {
@@ -20,7 +20,7 @@ export interface Owner {
  * Should the process be killed, the name tells other processes so.
  */
 export function ownedName(use: string): string {
-  return `${ownedPrefix(use)}${randomBytes(6).toString("hex")}`;
+  return `${ownedPrefix(use)}${Math.random().toString(36).slice(2)}`;
 }
 
 /** An owned name without its random end, for mkdtemp. */
@@ -101,5 +101,5 @@ function orNothing(read: () => string): string {
 }
 
 function digest(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 8);
+  return fnv1a32(text).toString(16).padStart(8, "0");
 }

@@ -96,6 +96,7 @@ function isClose(bias: readonly number[], data: Tensor["data"]): boolean {
 
 /** What is known of a published file by its name, which anybody can give to another file. */
 export async function knownByName(path: string): Promise<Known | undefined> {
+  if (!/[-.](?=.*\.)|model\./.test(path.replace(/^.*[\\/]/, ""))) return undefined; // as in resnet50.safetensors
   const { publishedAs } = await import("./known/published.ts");
   const found = publishedAs(path);
   if (!found || modelNameOf(found.model) === undefined) return undefined;

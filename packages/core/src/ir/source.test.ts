@@ -7,6 +7,7 @@ import {
   isResident,
   type LazySource,
   permuteAxes,
+  type RealArray,
   readFloat64,
   readRows,
   readTensor,
@@ -128,11 +129,23 @@ describe("scaleRows", () => {
   });
 
   it("gives the same products where a bound of the numbers is known", async () => {
-    const whole = tensor([2, 2], [1, -2, 3, 2 ** -140]);
-    for (const gain of [Float64Array.of(3, -0.1), Float64Array.of(2 ** 120, 2 ** -160)]) {
-      const bounded = scaleRows({ ...lazy(whole), bound: 4 }, gain);
-      expect(await readTensor(bounded)).toEqual(await readTensor(scaleRows(lazy(whole), gain)));
-    }
+    const rows = fc.array(fc.float({ min: -4, max: 4, noNaN: true }), { minLength: 1, maxLength: 60 });
+    const gains = fc.double({ min: -(2 ** 120), max: 2 ** 120, noNaN: true });
+    const products = async (source: Source, into: RealArray) => {
+      await readRows(source, into);
+      return into;
+    };
+    await fc.assert(
+      fc.asyncProperty(rows, gains, gains, async (row, one, two) => {
+        const whole = tensor([2, row.length], [...row, ...row.toReversed()]);
+        const gain = Float64Array.of(one, two);
+        for (const kind of [Float32Array, Float64Array]) {
+          const into = () => new kind(2 * row.length);
+          const bounded = await products(scaleRows({ ...lazy(whole), bound: 4 }, gain), into());
+          expect(bounded).toEqual(await products(scaleRows(whole, gain), into()));
+        }
+      }),
+    );
   });
 
   it("refuses a product beyond float32, however near its bound comes", async () => {
