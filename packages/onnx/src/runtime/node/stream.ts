@@ -3,10 +3,10 @@ import { type Rows, readRows, rowSize, rowsIn, type Source, throwIfAborted, type
 import type { PlacedWeight } from "../../external-data.ts";
 
 /** In bytes: what fits into a core's own cache, so that numbers are still there when they are scaled and written. */
-const CHUNK = 1 << 20;
+const CHUNK = 1 << 19;
 
-/** Chunks that are under way at a time: one is read while others are written. */
-const LANES = 3;
+/** Chunks that are under way at a time: one is read while the other is written. */
+const LANES = 2;
 
 /** Some rows of a weight, and where their bytes are put in the new file. */
 interface Chunk {
