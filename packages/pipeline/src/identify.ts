@@ -41,10 +41,12 @@ export interface PrepareOptions extends WorkOptions {
   /** A model's name, or a row of the caller's own; what the weights' metadata says where not given. */
   readonly model?: string | ResNetSpec | undefined;
   /**
-   * A path, a URL, known weights' name, `fixture:SALT`, a Blob, bytes, a stream, or weights that are read; those known
-   * for the model where not given.
+   * A path, a URL, known weights' name, which are downloaded once, `fixture:SALT`, a Blob, bytes, a stream, or weights
+   * that are read; those that ship where not given.
    */
   readonly weights?: GivenWeights | undefined;
+  /** Downloads no known weights; RESIDUAL_OFFLINE=1 and HF_HUB_OFFLINE=1 ask for the same. false */
+  readonly offline?: boolean | undefined;
   /** What to change of the preprocessing that comes with the weights or the model. */
   readonly preprocessing?: Partial<Preprocessing> | undefined;
   /** [batch, channels, height, width]; an open batch of the preprocessing's crop where not given. */

@@ -1,4 +1,5 @@
 import { type ReadWeights, weightsReader } from "./reader.ts";
+import { readOpen } from "./readers.ts";
 
 export { encodeSafetensors, type Metadata, type Named } from "./encode-safetensors.ts";
 export type { KnownWeights } from "./known/known-weights.ts";
@@ -14,4 +15,11 @@ export { type PreprocessingSource, readTensors, Weights, type WeightsDetails } f
  * The weights of whatever a page holds: a File that the user chose, a URL or text, which is fetched, the name of known
  * weights, a Response, a Blob, bytes, a stream. As in Node, but for files: all numbers are in memory.
  */
-export const readWeights: ReadWeights = weightsReader();
+export const readWeights: ReadWeights = weightsReader({
+  isPlace: async (text) =>
+    /^[./]|^[a-z]+:\/\/|^(data|blob|file):|\.(safetensors|bin|pth?|th|json|onnx|h5|keras|npz)$/i.test(text),
+  async readNamed(name, named, options) {
+    const { openNamed } = await import("./download/web.ts");
+    return readOpen(await openNamed(name, named, options), options);
+  },
+});

@@ -11,6 +11,7 @@ import {
 } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
 import { decodeTensor } from "./decode-tensor.ts";
+import { weightFiles } from "./download/repository.ts";
 import { allocate, fileSource, isLazy, type OpenedFile, openedFile, readWhole, scan } from "./file-source.ts";
 import { checkInside, decodeAll, type OpenFile } from "./open-file.ts";
 import { readOpen } from "./readers.ts";
@@ -23,14 +24,6 @@ import type { Weights } from "./weights.ts";
  * readFileSync.
  */
 const chunkLength = 4 << 20;
-
-/** Files that a folder of the Hugging Face hub's may hold, in the order in which they are looked for. */
-const inFolders = [
-  "model.safetensors",
-  "model.safetensors.index.json",
-  "pytorch_model.bin",
-  "pytorch_model.bin.index.json",
-];
 
 /**
  * The weights of a file, or of the only file of weights in a folder. Throws WeightsError for a file that is missing or
@@ -70,7 +63,7 @@ async function hintFor(path: string): Promise<string> {
 async function fileIn(folder: string): Promise<string> {
   const found = await readdir(folder).catch((cause: unknown) => refusePath(folder, cause));
   const others = found.filter((name) => name.endsWith(".safetensors"));
-  const file = inFolders.find((name) => found.includes(name)) ?? (others.length === 1 ? others[0] : undefined);
+  const file = weightFiles.find((name) => found.includes(name)) ?? (others.length === 1 ? others[0] : undefined);
   if (file !== undefined) return join(folder, file);
   const holds =
     others.length === 0 ? "no .safetensors file" : `${others.length}: ${shortList(others.map((n) => shown(n)))}`;

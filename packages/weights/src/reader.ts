@@ -2,6 +2,7 @@ import { AbortError, type Graph, type Tensor, throwIfAborted, WeightsError, type
 import { type ByteSource, nameOf, pathOf, readBytes } from "@residual/kit/bytes";
 import { quote } from "./json-reader.ts";
 import type { KnownWeights } from "./known/known-weights.ts";
+import type { Named } from "./known/names.ts";
 import { shippedWeights } from "./known.ts";
 import { heldFile, type OpenFile } from "./open-file.ts";
 import { readOpen } from "./readers.ts";
@@ -15,6 +16,8 @@ export interface ReadWeightsOptions extends WorkOptions {
   readonly prefix?: string | undefined;
   /** The most bytes that are downloaded, or read from a stream, a Blob or memory. 4 GiB */
   readonly maxBytes?: number | undefined;
+  /** Downloads no known weights; RESIDUAL_OFFLINE=1 and HF_HUB_OFFLINE=1 ask for the same. false */
+  readonly offline?: boolean | undefined;
 }
 
 /** What weights are read from: a path or URL, a Blob, File or Response, memory of any realm, a stream. */
@@ -32,18 +35,48 @@ export interface ReadWeights {
 const EXPECTED = "a .safetensors or PyTorch file";
 const MOST_BYTES = 2 ** 32;
 
-/** `readWeights` of a platform. `readFile` reads a path, where the platform has files. */
-export function weightsReader(readFile?: (path: string, options: WorkOptions) => Promise<Weights>): ReadWeights {
+/** What Node and browsers do each in a way of their own. */
+export interface WeightsPlatform {
+  /** Reads a path, where the platform has files. */
+  readonly readFile?: (path: string, options: ReadWeightsOptions) => Promise<Weights>;
+  /** Whether text is a path or an address, and no name of weights. */
+  readonly isPlace: (text: string) => Promise<boolean>;
+  /** Reads weights that go by a name, which are downloaded where they are not yet. */
+  readonly readNamed: (name: string, named: Named, options: ReadWeightsOptions) => Promise<Weights>;
+}
+
+/** `readWeights` of a platform. */
+export function weightsReader(platform: WeightsPlatform): ReadWeights {
   return (async (source: WeightsSource, options: ReadWeightsOptions = {}): Promise<Weights> => {
     throwIfAborted(options.signal);
-    const read = async (from: WeightsSource) => {
-      const path = await pathOf(from);
-      return path !== undefined && readFile ? readFile(path, options) : readHeld(from, options);
-    };
-    const weights = source === shippedWeights.name ? await shipped(shippedWeights, read) : await read(source);
+    const weights = (await byName(source, platform, options)) ?? (await read(source, platform, options));
     const chosen = options.prefix === undefined ? weights : under(weights, options.prefix);
     return options.graph ? toTorchvision(chosen, options.graph) : chosen;
   }) as ReadWeights;
+}
+
+async function read(
+  source: WeightsSource,
+  { readFile }: WeightsPlatform,
+  options: ReadWeightsOptions,
+): Promise<Weights> {
+  const path = await pathOf(source);
+  return path !== undefined && readFile ? readFile(path, options) : readHeld(source, options);
+}
+
+/** Undefined for what is no name of weights. */
+async function byName(
+  source: WeightsSource,
+  platform: WeightsPlatform,
+  options: ReadWeightsOptions,
+): Promise<Weights | undefined> {
+  if (typeof source !== "string" || (await platform.isPlace(source))) return undefined;
+  if (source === shippedWeights.name) return shipped(shippedWeights, (file) => read(file, platform, options));
+  const { namedAs } = await import("./known/names.ts");
+  const named = await namedAs(source);
+  if (!named) return undefined;
+  const weights = await platform.readNamed(source, named, options);
+  return "known" in named ? weights.knownAs(named.known) : weights;
 }
 
 /**

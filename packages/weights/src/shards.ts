@@ -10,7 +10,7 @@ interface ShardIndex {
 }
 
 /** The longest index that is read, in bytes: it names each tensor once. */
-const longestIndex = 32 << 20;
+export const longestIndex: number = 32 << 20;
 
 /**
  * Reads an index of shards, which lie beside it. Throws FormatError, which names `file`, where it is not one, and where
@@ -38,6 +38,11 @@ function readIndex(bytes: Uint8Array, file: string): ShardIndex {
     fileOf.set(name, shard);
   }
   return { fileOf, files: [...new Set(fileOf.values())] };
+}
+
+/** The names of the shards beside an index. Throws FormatError as `shardedLayout` does. */
+export function filesOfIndex(bytes: Uint8Array, file: string): readonly string[] {
+  return readIndex(bytes, file).files;
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   readTensor,
   type Tensor,
 } from "@residual/core";
+import type { KnownWeights } from "./known/known-weights.ts";
 import { type Known, knownByNumbers } from "./known.ts";
 
 /**
@@ -91,6 +92,17 @@ export class Weights<Source extends NamedSource = NamedSource> {
     } catch {
       return undefined; // labels are an ornament: weights whose metadata has none to read still run
     }
+  }
+
+  /** The same weights as ones that are known by a name. */
+  knownAs({ model, preprocessing, license }: KnownWeights): Weights<Source> {
+    const known: Known = {
+      model,
+      preprocessing: preprocessing ?? this.preprocessing,
+      license,
+      source: "known weights",
+    };
+    return new Weights(this.tensors, this.metadata, { known, notes: this.notes });
   }
 
   /** The same weights with other tensors: renamed, read, or fewer of them. `notes` come after those that there are. */

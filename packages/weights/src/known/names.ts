@@ -5,7 +5,7 @@ import { knownWeights } from "../known.ts";
 import type { KnownWeights } from "./known-weights.ts";
 
 /** A repository of the Hugging Face hub. */
-interface HubRepository {
+export interface HubRepository {
   /** `microsoft` */
   readonly owner: string;
   /** `resnet-50` */
@@ -15,7 +15,7 @@ interface HubRepository {
 }
 
 /** What a name stands for. */
-type Named = { readonly known: KnownWeights } | { readonly repository: HubRepository };
+export type Named = { readonly known: KnownWeights } | { readonly repository: HubRepository };
 
 /**
  * What a name stands for: `torchvision/resnet50.v2`; `resnet50` for the best of torchvision's, else of all that are

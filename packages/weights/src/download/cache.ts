@@ -1,0 +1,27 @@
+import { basename, join } from "node:path";
+import { WeightsError } from "@residual/core";
+import { cacheFolder } from "@residual/kit/files";
+import type { KnownWeights } from "../known/known-weights.ts";
+import type { HubRepository, Named } from "../known/names.ts";
+
+/** Where downloaded weights lie: `weights` in the user's cache folder. Throws WeightsError where the user has none. */
+export function weightsFolder(): string {
+  const folder = cacheFolder();
+  if (folder !== undefined) return join(folder, "weights");
+  throw new WeightsError(
+    "there is no folder to keep downloaded weights in, since the user has no home; set XDG_CACHE_HOME to a folder",
+  );
+}
+
+/** Where a name's weights lie once they are downloaded: a file, or for a repository a folder as the hub lays it out. */
+export function placeOf(named: Named, folder: string = weightsFolder()): string {
+  return "known" in named ? fileOf(named.known, folder) : folderOf(named.repository, folder);
+}
+
+function fileOf({ name, url }: KnownWeights, folder: string): string {
+  return join(folder, ...name.split("/"), basename(new URL(url).pathname));
+}
+
+function folderOf({ owner, name, revision }: HubRepository, folder: string): string {
+  return join(folder, "hf", owner, name, encodeURIComponent(revision));
+}

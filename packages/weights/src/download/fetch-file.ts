@@ -1,0 +1,273 @@
+import { type FileHandle, open, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { FormatError, WeightsError, type WorkOptions } from "@residual/core";
+import { delay } from "@residual/kit/files";
+import { type Digest, differenceOf, digestOf, type Expected } from "./digest.ts";
+import { type Linked, Passing, type Response, request, Watch, waitOf, wholeNumber } from "./request.ts";
+import type { Settings } from "./settings.ts";
+import type { Answer } from "./transport.ts";
+
+/** A file that is to be downloaded. */
+export interface Wanted extends Expected {
+  readonly url: string;
+  /** Where it is to lie. */
+  readonly path: string;
+  /** What progress calls it. */
+  readonly name: string;
+  /** The most bytes that are taken. */
+  readonly maxBytes: number;
+  /** Is told the SHA-256 as soon as it is known: by the hub's word before anything is written, then by the bytes. */
+  readonly check?: (sha256: string) => void;
+}
+
+/** Thrown for a file that the server does not have. */
+export class NotThere extends WeightsError {}
+
+/** A half downloaded file, and what is known of the whole one. */
+export function partOf(path: string): { readonly data: string; readonly note: string } {
+  return { data: `${path}.part`, note: `${path}.part.json` };
+}
+
+/** Tells whether the rest of a file, asked for later, belongs to what is there. */
+interface Note {
+  readonly url: string;
+  /** The server's name for this version of the file: a strong ETag, else a date. */
+  readonly version: string | undefined;
+  readonly total: number | undefined;
+}
+
+/**
+ * Downloads a file, and puts it in its place once it is whole and its hash right. What came stays in a part beside it,
+ * also after an abort or a kill, and is gone on with. The caller sees to it that nobody else writes to the same part.
+ *
+ * Throws WeightsError where the server fails or refuses, or the hash is wrong; NotThere where it does not have the
+ * file; FormatError where the disk refuses; AbortError.
+ */
+export async function fetchFile(wanted: Wanted, settings: Settings, options: WorkOptions): Promise<Digest> {
+  for (let attempt = 0; ; attempt++) {
+    const { isResumed, linked } = await download(wanted, settings, options);
+    const { data, note } = partOf(wanted.path);
+    const found = await digestOf(data, options);
+    const difference = differenceOf(found, wanted) ?? differenceOf(found, linked);
+    if (difference === undefined) {
+      await orRemove(wanted, () => wanted.check?.(found.sha256));
+      await rename(data, wanted.path);
+      await rm(note, { force: true });
+      return found;
+    }
+    await removePart(wanted.path);
+    // joined from parts: the file may have changed in between
+    if (!isResumed || attempt > 0) throw new WeightsError(`what was downloaded is not the file: ${difference}`);
+  }
+}
+
+/** A part that is refused whole is not gone on with. */
+async function orRemove({ path }: Wanted, check: () => void): Promise<void> {
+  try {
+    check();
+  } catch (error) {
+    await removePart(path);
+    throw error;
+  }
+}
+
+export async function removePart(path: string): Promise<void> {
+  const { data, note } = partOf(path);
+  await rm(data, { force: true });
+  await rm(note, { force: true });
+}
+
+/** How a part was filled. */
+interface Filled {
+  /** Whether more than one connection was needed. */
+  readonly isResumed: boolean;
+  readonly linked: Linked;
+}
+
+/** Fills the part, with retries. */
+async function download(wanted: Wanted, settings: Settings, options: WorkOptions): Promise<Filled> {
+  let connections = 0;
+  let failures = 0;
+  let before = await sizeOf(partOf(wanted.path).data);
+  if (before > 0) connections++;
+  for (;;) {
+    connections++;
+    const failure = await attempt(wanted, settings, options);
+    if (!(failure instanceof Passing)) return { isResumed: connections > 1, linked: failure };
+    const size = await sizeOf(partOf(wanted.path).data);
+    failures = size > before ? 1 : failures + 1;
+    before = size;
+    const { longestWait, backoff, retries } = settings;
+    if (failures > (failure.isUnreached ? Math.min(2, retries) : retries))
+      throw new WeightsError(failure.message, { cause: failure });
+    const wait = failure.wait ?? Math.min(backoff * 2 ** (failures - 1), longestWait) * (0.75 + Math.random() / 2);
+    if (failure.wait !== undefined && failure.wait > longestWait)
+      throw new WeightsError(`${failure.message}; it asks to wait for ${Math.ceil(failure.wait / 1000)} s`);
+    await delay(wait, options.signal);
+  }
+}
+
+/** One connection. Gives back what another may mend, else what the hub says of the file: then the part is whole. */
+async function attempt(wanted: Wanted, settings: Settings, options: WorkOptions): Promise<Passing | Linked> {
+  const watch = new Watch(options.signal, settings.stall);
+  let response: Response | undefined;
+  try {
+    const part = await resumable(wanted);
+    const range: Record<string, string> =
+      part.size === 0
+        ? {}
+        : { range: `bytes=${part.size}-`, ...(part.note?.version !== undefined && { "if-range": part.note.version }) };
+    response = await request(wanted.url, range, settings, watch);
+    if (response.linked.sha256 !== undefined) wanted.check?.(response.linked.sha256);
+    await receive(response, part, wanted, watch, options);
+    return response.linked;
+  } catch (error) {
+    await response?.answer.body?.cancel().catch(() => {}); // else a refused answer holds its connection
+    const meaning = watch.meaningOf(error);
+    if (meaning instanceof Passing) return meaning;
+    throw meaning;
+  } finally {
+    watch.end();
+  }
+}
+
+interface Part {
+  readonly size: number;
+  readonly note: Note | undefined;
+}
+
+/** What can be gone on with. A part of which nothing tells its version is good where the whole's hash is known. */
+async function resumable({ url, path, sha256 }: Wanted): Promise<Part> {
+  const { data, note: notePath } = partOf(path);
+  const size = await sizeOf(data);
+  const note = size === 0 ? undefined : await readNote(notePath);
+  const isGood = note && note.url === url && (note.version !== undefined || sha256?.length === 64);
+  if (isGood) return { size, note };
+  await removePart(path);
+  return { size: 0, note: undefined };
+}
+
+async function receive(
+  { answer, linked }: Response,
+  part: Part,
+  wanted: Wanted,
+  watch: Watch,
+  { onProgress }: WorkOptions,
+): Promise<void> {
+  const { data, note } = partOf(wanted.path);
+  const judged = judge(answer, part);
+  if (judged === "whole") return void (await answer.body?.cancel());
+  if (judged === "other") {
+    await removePart(wanted.path);
+    throw new Passing("the file has changed on the server");
+  }
+  const { begin, total } = judged;
+  checkTotal(total, linked, wanted);
+  await checkSpace(wanted.path, (total ?? 0) - begin);
+  if (begin === 0) {
+    await rm(data, { force: true });
+    await writeFile(note, JSON.stringify({ url: wanted.url, version: versionOf(answer), total } satisfies Note));
+  }
+  await using file = await open(data, begin === 0 ? "w" : "r+");
+  await file.truncate(begin);
+  const stage = `download ${wanted.name}`;
+  let done = begin;
+  const told = () => onProgress?.({ stage, done, total: total ?? Number.POSITIVE_INFINITY });
+  told();
+  for await (const chunk of answer.body ?? []) {
+    watch.alive();
+    if (done + chunk.length > (total ?? wanted.maxBytes))
+      throw new WeightsError(`the server sends more than the ${total ?? wanted.maxBytes} bytes that are expected`);
+    await write(file, chunk, done);
+    done += chunk.length;
+    told();
+  }
+  if (total !== undefined && done < total) throw new Passing(`the connection ended after ${done} of ${total} bytes`);
+  await file.sync(); // else the rename may reach the disk before the data
+}
+
+/**
+ * What an answer is: bytes from `begin` on; "whole" where nothing is left to send; "other" where it is of another
+ * version than the part. Throws what the status means.
+ */
+function judge(
+  answer: Answer,
+  { size, note }: Part,
+): "whole" | "other" | { readonly begin: number; readonly total: number | undefined } {
+  const { status, headers } = answer;
+  if (status === 200) {
+    // of a packed answer the length is another
+    const told = headers.get("content-encoding") ? undefined : wholeNumber(headers.get("content-length"));
+    return { begin: 0, total: told };
+  }
+  const [, first, total] =
+    /^bytes (?:(\d{1,15})-\d{1,15}|\*)\/(\d{1,15})$/.exec(headers.get("content-range") ?? "") ?? [];
+  const isSame = note?.total === undefined || total === undefined || Number(total) === note.total;
+  if (status === 206) {
+    const version = versionOf(answer);
+    const isOther = note?.version !== undefined && version !== undefined && version !== note.version;
+    if (Number(first) !== size || isOther || !isSame) return "other";
+    return { begin: size, total: Number(total) };
+  }
+  if (status === 416 && size > 0) return isSame && Number(total ?? note?.total) === size ? "whole" : "other";
+  throw refusal(answer);
+}
+
+/** A strong ETag, else the date of the last change: what If-Range takes. Source: RFC 9110, section 13.1.5. */
+function versionOf({ headers }: Answer): string | undefined {
+  const tag = headers.get("etag");
+  return tag?.startsWith('"') ? tag : (headers.get("last-modified") ?? undefined);
+}
+
+/** What a status means that brings no bytes. */
+function refusal(answer: Answer): Error {
+  const { status, headers } = answer;
+  const code = headers.get("x-error-code"); // the hub's
+  const words = `the server answered ${status}${code ? ` ${code.slice(0, 40)}` : ""}`;
+  if (status === 408 || status === 425 || status === 429 || status >= 500)
+    return new Passing(words, { wait: waitOf(answer) });
+  if (status === 401 || status === 403)
+    return new WeightsError(`${words}; check the name, and set HF_TOKEN where it is private or asks for consent`);
+  if ((status === 404 || status === 410) && code !== "RepoNotFound" && code !== "RevisionNotFound")
+    return new NotThere(words);
+  return new WeightsError(words);
+}
+
+function checkTotal(total: number | undefined, linked: Linked, { bytes, maxBytes }: Wanted): void {
+  const expected = bytes ?? linked.bytes;
+  if (total !== undefined && expected !== undefined && total !== expected)
+    throw new WeightsError(`the server has a file of ${total} bytes, expected ${expected}`);
+  if ((total ?? 0) > maxBytes) throw new WeightsError(`the file has ${total} bytes, expected at most ${maxBytes}`);
+}
+
+/** Before a disk is filled for nothing. */
+async function checkSpace(path: string, needed: number): Promise<void> {
+  const found = await statfs(dirname(path)).catch(() => undefined); // not everywhere
+  const free = found ? found.bavail * found.bsize : Number.POSITIVE_INFINITY;
+  if (needed > free)
+    throw new FormatError(`${path}: it needs ${needed} bytes of space, and ${free} are free; make room there`);
+}
+
+async function write(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < chunk.length; ) {
+    const { bytesWritten } = await file.write(chunk, at, chunk.length - at, position + at);
+    at += bytesWritten;
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => undefined))?.size ?? 0;
+}
+
+async function readNote(path: string): Promise<Note | undefined> {
+  try {
+    const { url, version, total } = JSON.parse(await readFile(path, "utf8")) as Partial<Record<keyof Note, unknown>>;
+    const isNote =
+      typeof url === "string" &&
+      /^(string|undefined)$/.test(typeof version) &&
+      /^(number|undefined)$/.test(typeof total);
+    return isNote ? ({ url, version, total } as Note) : undefined;
+  } catch {
+    return undefined; // half written, or missing: the part is worth nothing
+  }
+}

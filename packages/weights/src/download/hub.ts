@@ -1,0 +1,32 @@
+import { WeightsError } from "@residual/core";
+import { shown } from "@residual/kit/bytes";
+import { HUB } from "./repository.ts";
+
+/** The address that stands for the hub's: that of a mirror where HF_ENDPOINT names one. */
+function endpoint(): string {
+  const { HF_ENDPOINT: given } = process.env;
+  if (!given) return HUB;
+  if (URL.canParse(given) && /^https?:$/.test(new URL(given).protocol)) return given.replace(/\/+$/, "");
+  throw new WeightsError(`HF_ENDPOINT: found ${shown(given, 80)}, expected an http(s) address, as ${HUB}`);
+}
+
+/** Where a file is downloaded from: one of the hub's from HF_ENDPOINT. */
+export function mirrored(url: string): string {
+  return url.startsWith(`${HUB}/`) ? endpoint() + url.slice(HUB.length) : url;
+}
+
+/** Whether a server's `X-Linked-…` headers are the hub's word on a file. */
+export function isHub(url: URL): boolean {
+  return url.origin === HUB || url.href.startsWith(`${endpoint()}/`);
+}
+
+/** The headers that tell who asks: of HF_TOKEN to the hub itself, over TLS, and to no other host. */
+export function authorization({ protocol, host }: URL): Readonly<Record<string, string>> {
+  const { HF_TOKEN: token } = process.env;
+  return token && protocol === "https:" && host === "huggingface.co" ? { authorization: `Bearer ${token.trim()}` } : {};
+}
+
+/** The variable that says not to use the network; undefined where none does. Source: huggingface_hub, constants.py. */
+export function offlineVariable(): string | undefined {
+  return ["RESIDUAL_OFFLINE", "HF_HUB_OFFLINE"].find((name) => /^(1|on|yes|true)$/i.test(process.env[name] ?? ""));
+}

@@ -1,0 +1,181 @@
+import { readFile, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { WeightsError, type WorkOptions } from "@residual/core";
+import { exclusively, makeFolder, refusedAs, writeAtomic } from "@residual/kit/files";
+import type { HubRepository, Named } from "../known/names.ts";
+import { filesOfIndex, longestIndex } from "../shards.ts";
+import { placeOf, weightsFolder } from "./cache.ts";
+import type { Expected } from "./digest.ts";
+import { fetchFile, NotThere, partOf } from "./fetch-file.ts";
+import { mirrored, offlineVariable } from "./hub.ts";
+import { addPin, ChangedFile, checkPin, pinOf, pinsFile } from "./pins.ts";
+import { hubUrl, weightFiles } from "./repository.ts";
+import { defaults, type Settings } from "./settings.ts";
+import { openTransport } from "./transport.ts";
+
+export interface PullOptions extends WorkOptions {
+  /** Uses what is downloaded already, and no network; RESIDUAL_OFFLINE=1 and HF_HUB_OFFLINE=1 ask for the same. false */
+  readonly offline?: boolean | undefined;
+  /** The most bytes that a file may have. 4 GiB */
+  readonly maxBytes?: number | undefined;
+  /** For tests. */
+  readonly settings?: Partial<Settings> | undefined;
+}
+
+const MOST_BYTES = 2 ** 32;
+
+/** A configuration of the hub's is some kilobytes. */
+const MOST_CONFIG_BYTES = 8 << 20;
+
+/**
+ * The path of a name's weights, which are downloaded where they are not yet. `name` is what the caller calls them.
+ * Throws WeightsError where they are not there and cannot be downloaded, with the file to fetch, the place for it and
+ * the command; FormatError where the disk refuses; AbortError, after which a part stays to go on with.
+ */
+export async function pull(name: string, named: Named, options: PullOptions = {}): Promise<string> {
+  const place = placeOf(named);
+  if (await isComplete(named, place)) return place;
+  const offline = options.offline ? "`offline` is set" : offlineVariable()?.concat(" is set");
+  const [url, file] = firstOf(named, place);
+  const curl = `curl -L --create-dirs -o ${JSON.stringify(file)} ${url}`;
+  const wayOut = `where there is a network run residual weights pull ${name}, or ${curl}`;
+  if (offline !== undefined) {
+    if (await holdsWeights(named, place)) return place; // put there by hand
+    throw new WeightsError(`${name}: it is not downloaded, and ${offline}; ${wayOut}`);
+  }
+  try {
+    await refusedAs(place, pullTo(place, name, named, options));
+    return place;
+  } catch (cause) {
+    if (!(cause instanceof WeightsError)) throw cause;
+    const way = cause instanceof ChangedFile ? "" : `; ${wayOut}`;
+    throw new WeightsError(`${name}: ${cause.message}${way}`, { cause });
+  }
+}
+
+/** What all files of a name have in common. */
+interface Context {
+  readonly name: string;
+  readonly settings: Settings;
+  readonly pins: string;
+  readonly options: PullOptions;
+}
+
+async function pullTo(place: string, name: string, named: Named, options: PullOptions): Promise<void> {
+  const { transport = await openTransport(), ...times } = options.settings ?? {};
+  const settings = { ...defaults, ...times, transport };
+  const context = { name, settings, options, pins: await pinsFile(weightsFolder()) };
+  if ("known" in named) await pullFile({ ...named.known, path: place }, context);
+  else await pullRepository(named.repository, place, context);
+}
+
+/** A file to be pulled: where it is, where it is to lie, and what is known of it. */
+interface PulledFile extends Expected {
+  readonly url: string;
+  readonly path: string;
+  readonly maxBytes?: number;
+}
+
+/** Downloads a file, unless another process has done so by the time that it is this one's turn. */
+async function pullFile({ url, path, maxBytes, ...expected }: PulledFile, context: Context): Promise<void> {
+  const { name, settings, options, pins } = context;
+  await makeFolder(dirname(path));
+  const { signal, onProgress } = options;
+  const onWait = () => void tellOther(path, name, onProgress);
+  await exclusively(
+    path,
+    async () => {
+      if (await isWhole(path, expected)) return;
+      const isPinned = expected.sha256?.length === 64;
+      const pin = isPinned ? undefined : await pinOf(pins, url);
+      const wanted = {
+        ...expected,
+        url: mirrored(url),
+        path,
+        name,
+        maxBytes: maxBytes ?? options.maxBytes ?? MOST_BYTES,
+      };
+      const check = (sha256: string) => checkPin(pins, pin, sha256);
+      const found = await fetchFile({ ...wanted, check }, settings, { signal, onProgress });
+      if (!isPinned && !pin) await addPin(pins, url, found);
+    },
+    { signal, onWait, poll: settings.poll },
+  );
+}
+
+/** The progress of the process that downloads the file. */
+async function tellOther(path: string, name: string, onProgress: PullOptions["onProgress"]): Promise<void> {
+  const found = await stat(partOf(path).data).catch(() => undefined);
+  const note = await readFile(partOf(path).note, "utf8").catch(() => "{}");
+  const total = /"total":(\d+)/.exec(note)?.[1];
+  if (found)
+    onProgress?.({ stage: `download ${name}`, done: found.size, total: Number(total ?? Number.POSITIVE_INFINITY) });
+}
+
+/** What lies in a repository beside the weights, and tells their model, labels and preprocessing. */
+const configurations = ["config.json", "preprocessor_config.json"];
+
+/** Lists what was pulled of a repository: written last, and so the sign that it is all there. */
+const MANIFEST = ".residual.json";
+
+async function pullRepository(repository: HubRepository, folder: string, context: Context): Promise<void> {
+  const fileOf = (file: string) => ({ url: hubUrl(repository, file), path: join(folder, file) });
+  const files: string[] = [];
+  for (const file of configurations)
+    if (await pullIfThere({ ...fileOf(file), maxBytes: MOST_CONFIG_BYTES }, context)) files.push(file);
+  for (const file of weightFiles) {
+    const isIndex = file.endsWith(".index.json");
+    if (!(await pullIfThere({ ...fileOf(file), ...(isIndex && { maxBytes: longestIndex }) }, context))) continue;
+    const shards = isIndex ? filesOfIndex(await readFile(join(folder, file)), file) : [];
+    for (const shard of shards) await pullFile(fileOf(shard), context);
+    const manifest = { files: [...files, file, ...shards] };
+    await writeAtomic([{ path: join(folder, MANIFEST), pieces: [new TextEncoder().encode(JSON.stringify(manifest))] }]);
+    return;
+  }
+  throw new WeightsError(`the repository has none of the files ${weightFiles.join(", ")}`);
+}
+
+async function pullIfThere(file: PulledFile, context: Context): Promise<boolean> {
+  try {
+    await pullFile(file, context);
+    return true;
+  } catch (error) {
+    if (error instanceof NotThere) return false;
+    throw error;
+  }
+}
+
+/** Whether all of a name's weights are downloaded. */
+export async function isComplete(named: Named, place: string): Promise<boolean> {
+  return "known" in named ? isWhole(place, named.known) : isFile(join(place, MANIFEST));
+}
+
+/** The files of a name that are downloaded, by their addresses. */
+export async function filesOf(named: Named, place: string): Promise<readonly PulledFile[]> {
+  if ("known" in named) return (await isFile(place)) ? [{ ...named.known, path: place }] : [];
+  const text = await readFile(join(place, MANIFEST), "utf8").catch(() => `{"files":[]}`);
+  const { files } = JSON.parse(text) as { readonly files: readonly string[] };
+  return files.map((file) => ({ url: hubUrl(named.repository, file), path: join(place, file) }));
+}
+
+/** The address and the place of the file that a user may fetch by other means. */
+function firstOf(named: Named, place: string): readonly [url: string, file: string] {
+  if ("known" in named) return [named.known.url, place];
+  return [hubUrl(named.repository, weightFiles[0]!), join(place, weightFiles[0]!)];
+}
+
+async function holdsWeights(named: Named, place: string): Promise<boolean> {
+  if ("known" in named) return false;
+  for (const file of weightFiles) if (await isFile(join(place, file))) return true;
+  return false;
+}
+
+/** Whether a file is there, with as many bytes as it is known to have. */
+async function isWhole(path: string, { bytes }: Expected): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isFile() === true && found.size === (bytes ?? found.size);
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return isWhole(path, {});
+}

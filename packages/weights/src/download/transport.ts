@@ -1,0 +1,25 @@
+/** What fetch answers with, as far as downloads need it. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: { get(name: string): string | null };
+  readonly body: (AsyncIterable<Uint8Array> & { cancel(): Promise<void> }) | null;
+}
+
+/** One request, without following redirections. */
+export type Transport = (
+  url: string,
+  init: { readonly headers: Readonly<Record<string, string>>; readonly signal: AbortSignal },
+) => Promise<Answer>;
+
+/**
+ * The transport of Node, which goes through the proxies that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name. Node's own
+ * fetch knows them since Node 24 alone; that of Deno and of Bun does.
+ */
+export async function openTransport(): Promise<Transport> {
+  const { versions } = process as { versions: Readonly<Record<string, string | undefined>> };
+  if (versions.bun !== undefined || versions.deno !== undefined)
+    return async (url, init) => (await fetch(url, { ...init, redirect: "manual" })) as Answer;
+  const { EnvHttpProxyAgent, fetch: fetchThrough } = await import("undici");
+  const dispatcher = new EnvHttpProxyAgent({ proxyTunnel: false, headersTimeout: 0, bodyTimeout: 0 });
+  return async (url, init) => (await fetchThrough(url, { ...init, redirect: "manual", dispatcher })) as Answer;
+}

@@ -1,0 +1,96 @@
+import { AbortError, type Progress, WeightsError } from "@residual/core";
+import { readWeights, shippedWeights } from "@residual/weights";
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
+
+/** The part of the DOM that is used here: the packages are checked without it. */
+declare const caches: { delete(name: string): Promise<boolean> };
+
+const page = globalThis.fetch;
+const weights = await (
+  await page(`/@fs${inject("repository")}packages/weights/known/resnet20-cifar10.safetensors`)
+).bytes();
+
+/** What the web has, by address. */
+const web = new Map<string, (signal: AbortSignal | undefined) => Response | Promise<Response>>();
+let asked: string[] = [];
+const HUB = "https://huggingface.co";
+const file = "model.safetensors";
+const list = (sha256: string) => () =>
+  Response.json([
+    { type: "file", path: "config.json", oid: "0", size: 1 },
+    {
+      type: "file",
+      path: file,
+      oid: "0",
+      size: weights.length,
+      lfs: { oid: sha256, size: weights.length, pointerSize: 9 },
+    },
+  ]);
+
+beforeEach(async () => {
+  await caches.delete("residual-weights");
+  asked = [];
+  web.clear();
+  web.set(`${HUB}/me/net/resolve/main/${file}`, () => new Response(weights));
+  web.set(`${HUB}/api/models/me/net/tree/main?recursive=true`, list(shippedWeights.sha256!));
+  vi.stubGlobal("fetch", async (url: string | URL, init?: { signal?: AbortSignal }) => {
+    const href = String(url);
+    if (!href.startsWith("https:")) return page(href, init);
+    asked.push(href);
+    return web.get(href)?.(init?.signal) ?? new Response("not here", { status: 404 });
+  });
+});
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+describe("weights by a name, in a browser", () => {
+  it("are fetched once, with progress, and then come from the cache", async () => {
+    const seen: Progress[] = [];
+    const found = await readWeights("hf:me/net", { onProgress: (progress) => seen.push(progress) });
+    expect(found.model).toBe("cifar_resnet20");
+    expect(seen.at(-1)).toEqual({ stage: "download hf:me/net", done: weights.length, total: weights.length });
+    const count = asked.length;
+    expect((await readWeights("hf:me/net")).model).toBe("cifar_resnet20");
+    expect((await readWeights("hf:me/net", { offline: true })).model).toBe("cifar_resnet20");
+    expect(asked).toHaveLength(count);
+  });
+
+  it("are those of the table too", async () => {
+    web.set(`${HUB}/timm/resnet18.a1_in1k/resolve/main/${file}`, () => new Response(weights));
+    expect((await readWeights("timm/resnet18.a1_in1k")).tensors.has("fc.weight")).toBe(true);
+  });
+
+  it("that are damaged are refused, and not kept", async () => {
+    web.set(`${HUB}/me/net/resolve/main/${file}`, () => new Response(weights.with(9000, 1)));
+    for (let i = 0; i < 2; i++)
+      await expect(readWeights("hf:me/net")).rejects.toThrow(/found SHA-256 \w{64}, expected bcd555/);
+    web.set(`${HUB}/me/net/resolve/main/${file}`, () => new Response(weights.subarray(0, 1000)));
+    await expect(readWeights("hf:me/net")).rejects.toThrow(/found 1000 bytes, expected 1092976/);
+  });
+
+  it("come after a failure that passes", async () => {
+    let failures = 0;
+    web.set(`${HUB}/me/net/resolve/main/${file}`, () => {
+      if (failures++ === 0) throw new TypeError("Failed to fetch");
+      return new Response(weights);
+    });
+    expect((await readWeights("hf:me/net")).model).toBe("cifar_resnet20");
+  });
+
+  it("that nobody has, or that are asked for offline, are a WeightsError", async () => {
+    await expect(readWeights("hf:me/other")).rejects.toThrow(WeightsError);
+    await expect(readWeights("hf:me/other")).rejects.toThrow(/has none of the files model.safetensors/);
+    await expect(readWeights("hf:me/other", { offline: true })).rejects.toThrow(/not downloaded, and `offline` is set/);
+  });
+
+  it("can be aborted", async () => {
+    const controller = new AbortController();
+    web.set(`${HUB}/me/net/resolve/main/${file}`, () => {
+      const stalled = new ReadableStream({ start: (stream) => stream.enqueue(weights.subarray(0, 1000)) });
+      setTimeout(() => controller.abort(), 20);
+      return new Response(stalled);
+    });
+    await expect(readWeights("hf:me/net", { signal: controller.signal })).rejects.toThrow(AbortError);
+  });
+});

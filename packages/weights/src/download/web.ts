@@ -1,0 +1,152 @@
+import { abortError, throwIfAborted, WeightsError, type WorkOptions } from "@residual/core";
+import { readBytes } from "@residual/kit/bytes";
+import type { Named } from "../known/names.ts";
+import { heldFile, type OpenFile } from "../open-file.ts";
+import { HUB, hubUrl, weightFiles } from "./repository.ts";
+
+interface WebOptions extends WorkOptions {
+  readonly offline?: boolean | undefined;
+  readonly maxBytes?: number | undefined;
+}
+
+/** What is known of a file. */
+interface Expected {
+  readonly bytes?: number | undefined;
+  /** 64 hexadecimal digits, or the first ones. */
+  readonly sha256?: string | undefined;
+}
+
+const MOST_BYTES = 2 ** 32;
+
+/** How often a request that failed is made again, and milliseconds before the first of these. */
+const [RETRIES, BACKOFF] = [2, 500];
+
+/**
+ * Opens the weights of a name, in a browser: from Cache storage, or fetched and put there. Throws WeightsError where
+ * they cannot be had, AbortError.
+ */
+export async function openNamed(name: string, named: Named, options: WebOptions): Promise<OpenFile> {
+  if ("known" in named) {
+    const { url } = named.known;
+    return (await open(url, named.known, name, options)) ?? refuse(name, `the server does not have ${url}`);
+  }
+  for (const file of weightFiles) {
+    const found = await open(hubUrl(named.repository, file), {}, name, options);
+    if (found) return found;
+  }
+  return refuse(name, `the repository has none of the files ${weightFiles.join(", ")}`);
+}
+
+/** Undefined where the server does not have the file. */
+async function open(url: string, expected: Expected, name: string, options: WebOptions): Promise<OpenFile | undefined> {
+  const bytes = await bytesOf(url, expected, name, options);
+  if (!bytes) return undefined;
+  return heldFile(bytes, name, new URL(url).pathname, async (path) => {
+    const beside = new URL(path.split("/").map(encodeURIComponent).join("/"), url).href;
+    return (await open(beside, {}, name, options)) ?? refuse(name, `the server does not have ${beside}`);
+  });
+}
+
+async function bytesOf(
+  url: string,
+  expected: Expected,
+  name: string,
+  options: WebOptions,
+): Promise<Uint8Array | undefined> {
+  const cache = await openCache();
+  const kept = await cache?.match(url);
+  if (kept) return new Uint8Array(await kept.arrayBuffer());
+  if (options.offline) return refuse(name, "it is not downloaded, and `offline` is set");
+  const known = expected.sha256 === undefined ? { ...expected, ...(await hubsWord(url)) } : expected;
+  const bytes = await fetched(url, known, name, options);
+  if (!bytes) return undefined;
+  await check(bytes, known, name);
+  const headers = { "content-length": String(bytes.length) };
+  await cache?.put(url, new Response(bytes as Uint8Array<ArrayBuffer>, { headers })).catch(() => {}); // no room: fetched again next time
+  return bytes;
+}
+
+/** With retries: of connections that fail, and of answers that pass. */
+async function fetched(
+  url: string,
+  { bytes }: Expected,
+  name: string,
+  { signal, onProgress, maxBytes = MOST_BYTES }: WebOptions,
+): Promise<Uint8Array | undefined> {
+  for (let failures = 0; ; failures++) {
+    throwIfAborted(signal);
+    try {
+      const response = await fetch(url, { signal: signal as AbortSignal | null });
+      if (response.status === 404) return undefined;
+      const stage = `download ${name}`;
+      return await readBytes(response, { signal, onProgress, stage, name, maxBytes: bytes ?? maxBytes });
+    } catch (cause) {
+      throwIfAborted(signal);
+      if (failures === RETRIES)
+        throw new WeightsError(`${name}: ${(cause as Error).message}, from ${url}; check the network`, { cause });
+      await pause(BACKOFF * 2 ** failures, signal);
+    }
+  }
+}
+
+/** Pages that are not served over TLS have no crypto.subtle; nor do they have a cache to keep anything in. */
+async function check(bytes: Uint8Array, { bytes: size = bytes.length, sha256 }: Expected, name: string): Promise<void> {
+  if (bytes.length !== size) refuse(name, `found ${bytes.length} bytes, expected ${size}`);
+  const { crypto } = globalThis as { readonly crypto?: Partial<typeof globalThis.crypto> };
+  if (sha256 === undefined || !crypto?.subtle) return;
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
+  const found = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  if (!found.startsWith(sha256)) refuse(name, `found SHA-256 ${found.slice(0, sha256.length)}, expected ${sha256}`);
+}
+
+/**
+ * The SHA-256 and the size that the hub's list of a repository's files has for one of them. A page does not see the
+ * headers of redirections. Empty where the list has none, or is not to be had.
+ */
+async function hubsWord(url: string): Promise<Expected> {
+  const [, repository, revision, path] = new RegExp(`^${HUB}/([^/]+/[^/]+)/resolve/([^/]+)/(.+)$`).exec(url) ?? [];
+  if (repository === undefined) return {};
+  try {
+    const response = await fetch(`${HUB}/api/models/${repository}/tree/${revision}?recursive=true`);
+    const files = (await response.json()) as readonly {
+      readonly path: string;
+      readonly lfs?: Record<string, unknown>;
+    }[];
+    const { oid, size } = files.find((file) => file.path === path)?.lfs ?? {};
+    const isWord = typeof oid === "string" && /^[0-9a-f]{64}$/.test(oid) && Number.isSafeInteger(size);
+    return isWord ? { sha256: oid, bytes: size as number } : {};
+  } catch {
+    return {};
+  }
+}
+
+/** The part of the Cache API that is used here, which pages and workers have in secure contexts. */
+interface CacheStorage {
+  open(name: string): Promise<{
+    match(url: string): Promise<Response | undefined>;
+    put(url: string, response: Response): Promise<void>;
+  }>;
+}
+
+async function openCache(): Promise<Awaited<ReturnType<CacheStorage["open"]>> | undefined> {
+  const { caches } = globalThis as { readonly caches?: CacheStorage };
+  return caches?.open("residual-weights").catch(() => undefined); // refused in private windows
+}
+
+function pause(milliseconds: number, signal: WorkOptions["signal"]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    }, milliseconds);
+    const abort = () => {
+      clearTimeout(timer);
+      reject(abortError(signal!));
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+  });
+}
+
+function refuse(name: string, problem: string): never {
+  throw new WeightsError(`${name}: ${problem}; give the file itself, as a File, a Blob or bytes`);
+}
