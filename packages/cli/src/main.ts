@@ -13,6 +13,7 @@ import { preprocessCommand } from "./commands/preprocess.ts";
 import { runCommand } from "./commands/run.ts";
 import { summaryCommand } from "./commands/summary.ts";
 import { tuneCommand } from "./commands/tune.ts";
+import { weightsCommand } from "./commands/weights.ts";
 import { typedOf, UsageError } from "./errors.ts";
 import { Stop, stopper } from "./stop.ts";
 import { complain } from "./terminal.ts";
@@ -54,6 +55,7 @@ function program(signal: AbortSignal): Command {
     exportCommand(context),
     benchCommand(context),
     tuneCommand(context),
+    weightsCommand(context),
     conformCommand(context),
     doctorCommand(context),
   ];
@@ -63,6 +65,7 @@ function program(signal: AbortSignal): Command {
 
 /** Commander throws instead of exiting, so that whatever is open gets closed; and leaves its errors to `report`. */
 function configured(command: Command): Command {
+  for (const each of command.commands) configured(each);
   return command
     .exitOverride()
     .configureHelp(help)

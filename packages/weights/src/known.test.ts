@@ -102,7 +102,7 @@ describe("names", () => {
 
   it("of weights that cannot be used are refused, with the reason and others", async () => {
     await expect(namedAs("torchvision/resnet50.fbgemm-v2")).rejects.toThrow(
-      /^torchvision\/resnet50.fbgemm-v2: its weights are quantized to 8 bits; take torchvision\/resnet50.v1$/,
+      /^torchvision\/resnet50.fbgemm-v2: weights of resnet50, but they are quantized to 8 bits; take torchvision\/resnet50.v1$/,
     );
   });
 

@@ -1,4 +1,5 @@
 import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { WeightsError } from "@residual/core";
 import { cacheFolder } from "@residual/kit/files";
 import type { KnownWeights } from "../known/known-weights.ts";
@@ -14,14 +15,15 @@ export function weightsFolder(): string {
 }
 
 /** Where a name's weights lie once they are downloaded: a file, or for a repository a folder as the hub lays it out. */
-export function placeOf(named: Named, folder: string = weightsFolder()): string {
-  return "known" in named ? fileOf(named.known, folder) : folderOf(named.repository, folder);
+export function placeOf(named: Named): string {
+  return "known" in named ? fileOf(named.known) : folderOf(named.repository);
 }
 
-function fileOf({ name, url }: KnownWeights, folder: string): string {
-  return join(folder, ...name.split("/"), basename(new URL(url).pathname));
+function fileOf({ name, url }: KnownWeights): string {
+  if (url.startsWith("file:")) return fileURLToPath(url); // they ship with the package
+  return join(weightsFolder(), ...name.split("/"), basename(new URL(url).pathname));
 }
 
-function folderOf({ owner, name, revision }: HubRepository, folder: string): string {
-  return join(folder, "hf", owner, name, encodeURIComponent(revision));
+function folderOf({ owner, name, revision }: HubRepository): string {
+  return join(weightsFolder(), "hf", owner, name, encodeURIComponent(revision));
 }

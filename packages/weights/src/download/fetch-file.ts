@@ -71,7 +71,7 @@ async function orRemove({ path }: Wanted, check: () => void): Promise<void> {
   }
 }
 
-export async function removePart(path: string): Promise<void> {
+async function removePart(path: string): Promise<void> {
   const { data, note } = partOf(path);
   await rm(data, { force: true });
   await rm(note, { force: true });
@@ -156,7 +156,7 @@ async function receive(
 ): Promise<void> {
   const { data, note } = partOf(wanted.path);
   const judged = judge(answer, part);
-  if (judged === "whole") return void (await answer.body?.cancel());
+  if (judged === "whole") return answer.body?.cancel();
   if (judged === "other") {
     await removePart(wanted.path);
     throw new Passing("the file has changed on the server");

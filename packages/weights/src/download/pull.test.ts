@@ -6,8 +6,9 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { FormatError, type Progress, WeightsError } from "@residual/core";
+import { FormatError, type Progress, tensor, WeightsError } from "@residual/core";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { encodeSafetensors } from "../encode-safetensors.ts";
 import type { KnownWeights } from "../known/known-weights.ts";
 import { namedAs } from "../known/names.ts";
 import { knownWeights, shippedWeights } from "../known.ts";
@@ -20,7 +21,7 @@ import { openTransport, type Transport } from "./transport.ts";
 
 const weights = new Uint8Array(await readFile(new URL(shippedWeights.url)));
 const sha256 = shippedWeights.sha256!;
-const settings: Partial<Settings> = { backoff: 1, stall: 500, poll: 5 };
+const settings: Partial<Settings> = { backoff: 1, poll: 5 };
 
 let home: string;
 let server: FileServer;
@@ -281,7 +282,7 @@ describe("repositories of the hub", () => {
 });
 
 describe("HF_TOKEN", () => {
-  /** Requests for the hub go to the server, since the hub itself is out of reach; headers are those that it would get. */
+  /** What the hub is asked, and with which token; the server stands for the hub. */
   async function asked(
     location?: string,
   ): Promise<readonly { readonly url: string; readonly token: string | undefined }[]> {
@@ -364,7 +365,7 @@ describe("proxies", () => {
 
 describe("several at once", () => {
   /** Pulls in a process of its own; says when it begins and when it is done. */
-  function child(): ReturnType<typeof spawn> & { readonly stdout: NodeJS.ReadableStream } {
+  function child() {
     const code = `
       import { pull } from "./pull.ts";
       const named = { known: ${JSON.stringify(known().known)} };
@@ -376,7 +377,7 @@ describe("several at once", () => {
       cwd: new URL(".", import.meta.url),
       env: { ...process.env },
       stdio: ["ignore", "pipe", "inherit"],
-    }) as ReturnType<typeof child>;
+    });
   }
 
   async function linesOf(process: ReturnType<typeof child>): Promise<readonly string[]> {
@@ -433,12 +434,24 @@ describe("several at once", () => {
 });
 
 describe("weights by their name", () => {
-  it("have the model, preprocessing and licence of the table", async () => {
+  it("say what their file says, before what the table says", async () => {
     const row = (await knownWeights()).find(({ name }) => name === "timm/resnet50.tv2_in1k")!;
     serveRepository({ "model.safetensors": weights }, row.name);
     const found = await readWeights(row.name);
-    expect(found).toMatchObject({ license: "CC0-1.0", preprocessingSource: "weights" }); // the file's own words come first
+    expect(found).toMatchObject({ license: "CC0-1.0", preprocessingSource: "weights" });
     expect(server.requests).toHaveLength(1);
+  });
+
+  it("have the model, preprocessing and licence of the table where their file is silent", async () => {
+    const row = (await knownWeights()).find(({ name }) => name === "timm/resnet50.tv2_in1k")!;
+    const pieces = encodeSafetensors({ x: tensor([2], [1, 2]) });
+    serveRepository({ "model.safetensors": Buffer.concat(pieces.map((piece) => new Uint8Array(piece))) }, row.name);
+    expect(await readWeights(row.name)).toMatchObject({
+      model: "resnet50",
+      license: "BSD-3-Clause",
+      preprocessing: { resize: 232, crop: 224, interpolation: "bilinear" },
+      preprocessingSource: "known weights",
+    });
   });
 
   it("a path that is there comes before a name", async () => {

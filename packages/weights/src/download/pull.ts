@@ -14,7 +14,7 @@ import { defaults, type Settings } from "./settings.ts";
 import { openTransport } from "./transport.ts";
 
 export interface PullOptions extends WorkOptions {
-  /** Uses what is downloaded already, and no network; RESIDUAL_OFFLINE=1 and HF_HUB_OFFLINE=1 ask for the same. false */
+  /** Downloads nothing; RESIDUAL_OFFLINE=1 and HF_HUB_OFFLINE=1 ask for the same. false */
   readonly offline?: boolean | undefined;
   /** The most bytes that a file may have. 4 GiB */
   readonly maxBytes?: number | undefined;
@@ -70,7 +70,7 @@ async function pullTo(place: string, name: string, named: Named, options: PullOp
 }
 
 /** A file to be pulled: where it is, where it is to lie, and what is known of it. */
-interface PulledFile extends Expected {
+export interface PulledFile extends Expected {
   readonly url: string;
   readonly path: string;
   readonly maxBytes?: number;
@@ -116,7 +116,7 @@ async function tellOther(path: string, name: string, onProgress: PullOptions["on
 const configurations = ["config.json", "preprocessor_config.json"];
 
 /** Lists what was pulled of a repository: written last, and so the sign that it is all there. */
-const MANIFEST = ".residual.json";
+export const MANIFEST = ".residual.json";
 
 async function pullRepository(repository: HubRepository, folder: string, context: Context): Promise<void> {
   const fileOf = (file: string) => ({ url: hubUrl(repository, file), path: join(folder, file) });

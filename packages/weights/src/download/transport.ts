@@ -18,8 +18,8 @@ export type Transport = (
 export async function openTransport(): Promise<Transport> {
   const { versions } = process as { versions: Readonly<Record<string, string | undefined>> };
   if (versions.bun !== undefined || versions.deno !== undefined)
-    return async (url, init) => (await fetch(url, { ...init, redirect: "manual" })) as Answer;
+    return (url, init) => fetch(url, { ...init, redirect: "manual" });
   const { EnvHttpProxyAgent, fetch: fetchThrough } = await import("undici");
   const dispatcher = new EnvHttpProxyAgent({ proxyTunnel: false, headersTimeout: 0, bodyTimeout: 0 });
-  return async (url, init) => (await fetchThrough(url, { ...init, redirect: "manual", dispatcher })) as Answer;
+  return (url, init) => fetchThrough(url, { ...init, redirect: "manual", dispatcher });
 }

@@ -62,7 +62,8 @@ async function bytesOf(
   if (!bytes) return undefined;
   await check(bytes, known, name);
   const headers = { "content-length": String(bytes.length) };
-  await cache?.put(url, new Response(bytes as Uint8Array<ArrayBuffer>, { headers })).catch(() => {}); // no room: fetched again next time
+  // where there is no room it is fetched again next time
+  await cache?.put(url, new Response(bytes as Uint8Array<ArrayBuffer>, { headers })).catch(() => {});
   return bytes;
 }
 
@@ -94,7 +95,7 @@ async function check(bytes: Uint8Array, { bytes: size = bytes.length, sha256 }: 
   if (bytes.length !== size) refuse(name, `found ${bytes.length} bytes, expected ${size}`);
   const { crypto } = globalThis as { readonly crypto?: Partial<typeof globalThis.crypto> };
   if (sha256 === undefined || !crypto?.subtle) return;
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   const found = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
   if (!found.startsWith(sha256)) refuse(name, `found SHA-256 ${found.slice(0, sha256.length)}, expected ${sha256}`);
 }

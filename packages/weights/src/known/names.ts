@@ -30,7 +30,7 @@ export async function namedAs(text: string): Promise<Named | undefined> {
   if (known?.refused === undefined) return known && { known };
   const others = all.filter(({ model, refused }) => model === known.model && refused === undefined);
   const wayOut = others.length > 0 ? `take ${others[0]!.name}` : "residual weights list shows those that can be used";
-  throw new UnsupportedError(`${known.name}: ${known.refused}; ${wayOut}`);
+  throw new UnsupportedError(`${known.name}: weights of ${known.model}, but ${known.refused}; ${wayOut}`);
 }
 
 function repositoryOf(text: string): HubRepository {

@@ -48,7 +48,7 @@ function knownOf(group: Group, [name, file, preprocessing, top1, megabytes, more
 }
 
 function missingModel(model: string): string | undefined {
-  return modelNameOf(model) === undefined ? `there is no model ${model} here` : undefined;
+  return modelNameOf(model) === undefined ? "their model is not here yet" : undefined;
 }
 
 function preprocessingOf(text: string): Preprocessing {

@@ -37,7 +37,7 @@ export type Row = readonly [
   },
 ];
 
-const QUANTIZED = "its weights are quantized to 8 bits";
+const QUANTIZED = "they are quantized to 8 bits";
 
 /**
  * Published weights. Sources: torchvision, models/resnet.py; timm (commit aa4b5850), default_cfgs and
@@ -294,7 +294,7 @@ export const groups: readonly Group[] = [
   },
   {
     owner: "chenyaofo", at: "https://github.com/chenyaofo/pytorch-cifar-models/releases/download/resnet/",
-    license: "BSD-3-Clause", model: (name) => `${name.replace(/^cifar\d+/, "cifar")}_proj`,
+    license: "BSD-3-Clause", model: (name) => name,
     rows: [
       ["cifar10_resnet20", "cifar10_resnet20-4118986f.pt", "32/32 bilinear cifar10", 92.6, 1.08],
       ["cifar10_resnet32", "cifar10_resnet32-ef93fc4d.pt", "32/32 bilinear cifar10", 93.53, 1.88],

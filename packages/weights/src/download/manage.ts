@@ -1,0 +1,200 @@
+import { readdir, rm, rmdir, stat } from "node:fs/promises";
+import { join, relative, sep } from "node:path";
+import { AbortError, WeightsError, type WorkOptions } from "@residual/core";
+import { shown } from "@residual/kit/bytes";
+import { cacheFolder, exclusively, refusedAs } from "@residual/kit/files";
+import type { KnownWeights } from "../known/known-weights.ts";
+import { type Named, namedAs, nearestName } from "../known/names.ts";
+import { knownWeights } from "../known.ts";
+import { placeOf, weightsFolder } from "./cache.ts";
+import { differenceOf, digestOf } from "./digest.ts";
+import { partOf } from "./fetch-file.ts";
+import { PINS, pinOf, pinsFile } from "./pins.ts";
+import { filesOf, isComplete, MANIFEST, type PulledFile, type PullOptions, pull } from "./pull.ts";
+
+/** Weights that go by a name, and whether they are there. */
+export interface ListedWeights {
+  readonly name: string;
+  /** Undefined for a repository of the hub. */
+  readonly known: KnownWeights | undefined;
+  /** Whether they are downloaded, or ship with the package. */
+  readonly cached: boolean;
+  /** The size in bytes of what is there. */
+  readonly bytes: number | undefined;
+}
+
+/** All known weights, then the repositories of the hub that are downloaded. */
+export async function listWeights(): Promise<readonly ListedWeights[]> {
+  const folder = cacheFolder();
+  const known = (await knownWeights()).map(async (each): Promise<ListedWeights> => {
+    const hasPlace = folder !== undefined || each.url.startsWith("file:");
+    const [file] = !hasPlace ? [] : await filesOf({ known: each }, placeOf({ known: each }));
+    return { name: each.name, known: each, cached: file !== undefined, bytes: file && (await sizeOf(file)) };
+  });
+  const downloaded = (await repositories()).map(async (named): Promise<ListedWeights> => {
+    const sizes = await Promise.all((await filesOf(named, placeOf(named))).map(sizeOf));
+    const bytes = sizes.reduce((sum, size) => sum + size, 0);
+    return { name: nameOf(named), known: undefined, cached: true, bytes };
+  });
+  return Promise.all([...known, ...downloaded]);
+}
+
+/** Downloads the weights of a name where they are not yet, and gives their path. Throws as `readWeights` does. */
+export async function pullWeights(name: string, options: PullOptions = {}): Promise<string> {
+  return pull(name, await resolved(name), options);
+}
+
+/** Where the weights of a name are or would be: a file, or a folder. Throws WeightsError for an unknown name. */
+export async function weightsPath(name: string): Promise<{ readonly path: string; readonly cached: boolean }> {
+  const named = await resolved(name);
+  const path = placeOf(named);
+  return { path, cached: await isComplete(named, path) };
+}
+
+/** A downloaded file, and whether it is what it should be. */
+export interface VerifiedFile {
+  readonly name: string;
+  readonly path: string;
+  /** How it differs from what is known of it; undefined where it does not. */
+  readonly problem: string | undefined;
+  /** Whether a hash is known of it. */
+  readonly pinned: boolean;
+}
+
+/**
+ * Compares downloaded files with the hashes of the table and of the lock file: those of one name, or all. `onProgress`
+ * counts bytes. Throws WeightsError where a name is unknown or not downloaded, AbortError.
+ */
+export async function verifyWeights(name?: string, options: WorkOptions = {}): Promise<readonly VerifiedFile[]> {
+  const verified: VerifiedFile[] = [];
+  const pins = await pinsFile(weightsFolder());
+  for (const named of name === undefined ? await all() : [await resolved(name)]) {
+    const files = await filesOf(named, placeOf(named));
+    if (name !== undefined && files.length === 0)
+      throw new WeightsError(`${name} is not downloaded; run residual weights pull ${name}`);
+    for (const file of files) verified.push(await verify(file, nameOf(named), pins, options));
+  }
+  return verified;
+}
+
+async function verify(file: PulledFile, name: string, pins: string, options: WorkOptions): Promise<VerifiedFile> {
+  const { onProgress } = options;
+  const pin = await pinOf(pins, file.url);
+  const found = await digestOf(file.path, {
+    ...options,
+    onProgress: (progress) => onProgress?.({ ...progress, stage: `verify ${name}` }),
+  });
+  const problem = differenceOf(found, file) ?? (pin && differenceOf(found, pin));
+  return { name, path: file.path, problem, pinned: (file.sha256 ?? file.md5 ?? pin) !== undefined };
+}
+
+/** What was removed. */
+export interface PrunedWeights {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/**
+ * Removes the downloaded weights of names; "all" of them; or, of no names, what downloads that were given up have left.
+ * What a process is downloading stays, and so does the lock file. Throws WeightsError for an unknown name, FormatError
+ * where the disk refuses.
+ */
+export async function pruneWeights(names: readonly string[] | "all"): Promise<PrunedWeights> {
+  const folder = weightsFolder();
+  const places = names === "all" ? [folder] : (await Promise.all(names.map(resolved))).map((named) => placeOf(named));
+  const isIn = (path: string) => places.some((place) => path === place || path.startsWith(place + sep));
+  const leftOrIn = (path: string) => (places.length === 0 ? LEFTOVER.test(path) : isIn(path.replace(LEFTOVER, "")));
+  const files = new Set((await filesIn(folder)).filter(leftOrIn).map((path) => path.replace(LEFTOVER, "")));
+  files.delete(join(folder, PINS));
+  const sizes: number[] = [];
+  for (const file of files) {
+    const { data, note } = partOf(file);
+    const paths = places.length === 0 ? [data, note] : [data, note, file];
+    sizes.push(
+      ...(await refusedAs(
+        file,
+        unlessBusy(file, () => remove(paths)),
+      )),
+    );
+  }
+  await removeEmptyFolders(folder);
+  return { files: sizes.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+}
+
+/** What downloads that were given up have left: a part, its note, the sign of a process that was killed. */
+const LEFTOVER = /\.(part|part\.json|residual-lock-[\w.-]+)$/;
+
+/** Does nothing, and gives nothing back, where another process works on the file. */
+async function unlessBusy(file: string, work: () => Promise<readonly number[]>): Promise<readonly number[]> {
+  const controller = new AbortController();
+  const { signal } = controller;
+  try {
+    return await exclusively(file, work, { signal, onWait: () => controller.abort() });
+  } catch (error) {
+    if (error instanceof AbortError) return [];
+    throw error;
+  }
+}
+
+/** Gives back the sizes of those that were there. */
+async function remove(paths: readonly string[]): Promise<readonly number[]> {
+  const sizes: number[] = [];
+  for (const path of paths) {
+    const found = await stat(path).catch(() => undefined);
+    if (!found?.isFile()) continue;
+    await rm(path);
+    sizes.push(found.size);
+  }
+  return sizes;
+}
+
+async function filesIn(folder: string): Promise<readonly string[]> {
+  const found = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  return found.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));
+}
+
+async function removeEmptyFolders(folder: string): Promise<void> {
+  const found = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const folders = found.filter((entry) => entry.isDirectory()).map(({ parentPath, name }) => join(parentPath, name));
+  for (const each of folders.toSorted((a, b) => b.length - a.length)) await rmdir(each).catch(() => {}); // not empty
+}
+
+/** Everything that may be downloaded, the repositories being those that are. */
+async function all(): Promise<readonly Named[]> {
+  const known = await knownWeights();
+  return [...known.map((each): Named => ({ known: each })), ...(await repositories())];
+}
+
+/** The repositories of the hub that are downloaded: `hf/owner/name/revision` in the cache folder. */
+async function repositories(): Promise<readonly RepositoryNamed[]> {
+  const folder = cacheFolder();
+  if (folder === undefined) return [];
+  const hub = join(folder, "weights", "hf");
+  const found: RepositoryNamed[] = [];
+  for (const path of await filesIn(hub)) {
+    const [owner, name, revision, file] = relative(hub, path).split(sep);
+    if (file === MANIFEST)
+      found.push({ repository: { owner: owner!, name: name!, revision: decodeURIComponent(revision!) } });
+  }
+  return found;
+}
+
+type RepositoryNamed = Extract<Named, { readonly repository: unknown }>;
+
+function nameOf(named: Named): string {
+  if ("known" in named) return named.known.name;
+  const { owner, name, revision } = named.repository;
+  return `hf:${owner}/${name}${revision === "main" ? "" : `@${revision}`}`;
+}
+
+async function resolved(name: string): Promise<Named> {
+  const named = await namedAs(name);
+  if (named) return named;
+  const nearest = await nearestName(name);
+  const hint = nearest === undefined ? "residual weights list shows them" : `did you mean ${nearest}?`;
+  throw new WeightsError(`there are no known weights ${shown(name, 60)}; ${hint}`);
+}
+
+async function sizeOf({ path }: PulledFile): Promise<number> {
+  return (await stat(path)).size;
+}
