@@ -16,6 +16,7 @@ export type {
   ClassifyOptions,
   UsedBackend,
 } from "./classifier.ts";
+export { type Difference, type Recognition, recognize } from "./fitting.ts";
 export {
   type GivenWeights,
   type Identified,

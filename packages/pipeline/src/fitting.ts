@@ -1,41 +1,245 @@
-import { modelNames, parametersOf, type ResNetSpec, resnet, variants, WeightsError } from "@residual/core";
-import { toTorchvision, type Weights } from "@residual/weights";
+import {
+  type ModelName,
+  modelNames,
+  parametersOf,
+  type ResNetSpec,
+  resnet,
+  shortList,
+  variants,
+  WeightsError,
+} from "@residual/core";
+import { shown } from "@residual/kit/bytes";
+import { namingScheme, toTorchvision, Weights } from "@residual/weights";
 
-/** Parameters of a block: at least two convolutions and two norms, at most what a squeezed bottleneck has. */
-const PER_BLOCK = { least: 10, most: 30 } as const;
+/** What names and shapes of weights say of them. */
+export interface Recognition {
+  /** The naming scheme: `torchvision`, `transformers`, `keras`, … */
+  readonly scheme: string;
+  /** The models that the weights fit; the first is taken where nothing else is known. Empty where none fits. */
+  readonly models: readonly ModelName[];
+  /** How the weights differ from the first of `models`, else from the model that they come nearest to. */
+  readonly nearest: Difference | undefined;
+}
+
+/** Names as the model has them, after prefixes and schemes. */
+export interface Difference {
+  readonly model: ModelName;
+  /** Parameters of the model that the weights lack. */
+  readonly missing: readonly string[];
+  /** Tensors that the model has no parameter for. */
+  readonly leftOver: readonly string[];
+  /** Tensors of another shape than the parameter. */
+  readonly misshapen: readonly string[];
+  /** Tensors of the parameter's shape. */
+  readonly found: number;
+}
+
+type Shapes = ReadonlyMap<string, readonly number[]>;
+
+/**
+ * The models that weights fit, by names and shapes alone. The number of classes and of input channels may differ, and
+ * the last layer may be missing.
+ *
+ * Of several models those come first whose files have the scheme's names, then those with as many classes; then the
+ * order of core's table holds, which has the common model before its relatives.
+ */
+export function recognize(given: Weights): Recognition {
+  const weights = given.graph ? new Weights(given.tensors) : given; // names, whatever the file's graph computes
+  const naming = namingScheme(weights);
+  const bodies = naming.shapes && bodiesIn(naming.shapes);
+  const isUsual = (name: string) => naming.models?.test(name) ?? true;
+  const likely = modelNames.filter((name) => isLikely(bodies, variants[name]));
+  const fitting =
+    fittingOf(weights, likely.filter(isUsual)) ??
+    fittingOf(
+      weights,
+      likely.filter((name) => !isUsual(name)),
+    );
+  if (fitting) return { scheme: naming.name, models: fitting.map(({ model }) => model), nearest: fitting[0] };
+  return { scheme: naming.name, models: [], nearest: nearestTo(weights) };
+}
 
 /** The models whose parameters have the names and shapes of these weights, but for the number of classes. */
-export function modelsFitting(weights: Weights): readonly string[] {
-  const count = weights.tensors.size;
-  return modelNames.filter((name) => {
-    const row: ResNetSpec = variants[name];
-    const blocks = row.depths.reduce((sum, depth) => sum + depth, 0);
-    // counters and other tensors come on top: a deep net that cannot fit is not built
-    if (count < blocks * PER_BLOCK.least || count > 2 * (blocks + 1) * PER_BLOCK.most) return false;
-    return fits(weights, row);
+export function modelsFitting(weights: Weights): readonly ModelName[] {
+  return recognize(weights).models;
+}
+
+function fittingOf(weights: Weights, names: readonly ModelName[]): readonly Difference[] | undefined {
+  const known = new Map<string, ReturnType<typeof differenceTo>>();
+  const fitting = names.flatMap((name) => {
+    const key = parametersKey(variants[name]);
+    if (!known.has(key)) known.set(key, differenceTo(weights, name));
+    const found = known.get(key);
+    return found && isFit(found.difference) ? [{ ...found, difference: { ...found.difference, model: name } }] : [];
+  });
+  if (fitting.length === 0) return undefined;
+  const hasClasses = ({ difference: { model }, classes }: (typeof fitting)[number]) =>
+    ((variants[model] as ResNetSpec).classes ?? 1000) === classes;
+  return fitting.toSorted((a, b) => Number(hasClasses(b)) - Number(hasClasses(a))).map(({ difference }) => difference);
+}
+
+/** The fields of a row that no parameter's name or shape depends on. */
+const withoutParameters: ReadonlySet<string> = new Set<keyof ResNetSpec>([
+  "strideOn",
+  "epsilon",
+  "padding",
+  "reluAfterAdd",
+  "softmax",
+  "size",
+  "preprocessing",
+  "labels",
+]);
+
+/** Alike for rows whose parameters have the same names and shapes. */
+function parametersKey(row: ResNetSpec): string {
+  return JSON.stringify(row, (field, value: unknown) => {
+    if (withoutParameters.has(field)) return undefined;
+    return value === "padEnd" ? "padEven" : value;
   });
 }
 
-function fits(weights: Weights, row: ResNetSpec): boolean {
-  const graph = resnet(row);
-  const wanted = new Map(parametersOf(graph).map(({ name, shape }) => [name, shape]));
+const isOfHead = (name: string): boolean => name.startsWith("fc.");
+
+function isFit({ missing, leftOver, misshapen }: Difference): boolean {
+  const isHeadless = missing.length > 0 && missing.every(isOfHead);
+  return (missing.length === 0 || isHeadless) && leftOver.length === 0 && misshapen.length === 0;
+}
+
+/** Undefined for weights whose names the model cannot read: two sets of them, or two last layers. */
+function differenceTo(
+  weights: Weights,
+  model: ModelName,
+): { readonly difference: Difference; readonly classes: number | undefined } | undefined {
+  const graph = resnet(variants[model] as ResNetSpec);
+  const parameters = parametersOf(graph);
+  const wanted: Shapes = new Map(parameters.map(({ name, shape }) => [name, shape]));
+  const stem = parameters.find(({ shape }) => shape.length === 4)?.name;
+  let tensors: Weights["tensors"];
   try {
-    const { tensors } = toTorchvision(weights, graph);
-    const isCounter = (name: string) => name.endsWith("num_batches_tracked");
-    return (
-      [...tensors.keys()].every((name) => wanted.has(name) || isCounter(name)) &&
-      [...wanted].every(([name, shape]) => {
-        const isHead = name.startsWith("fc.");
-        return (
-          tensors
-            .get(name)
-            ?.shape.slice(isHead ? 1 : 0)
-            .join() === shape.slice(isHead ? 1 : 0).join()
-        );
-      })
-    );
+    tensors = toTorchvision(weights, graph).tensors;
   } catch (error) {
-    if (error instanceof WeightsError) return false;
+    if (error instanceof WeightsError) return undefined;
     throw error;
   }
+  const fits = (name: string, shape: readonly number[]) => sameShape(shape, wanted.get(name)!, freeAxis(name, stem));
+  const common = [...tensors].filter(([name]) => wanted.has(name));
+  const misshapen = common.filter(([name, { shape }]) => !fits(name, shape)).map(([name]) => name);
+  const difference = {
+    model,
+    missing: [...wanted.keys()].filter((name) => !tensors.has(name)),
+    leftOver: [...tensors.keys()].filter((name) => !wanted.has(name)),
+    misshapen,
+    found: common.length - misshapen.length,
+  };
+  return { difference, classes: tensors.get("fc.weight")?.shape[0] };
+}
+
+/** The axis whose size may differ: classes of the last layer, input channels of the first. */
+function freeAxis(name: string, stem: string | undefined): number | undefined {
+  if (isOfHead(name)) return 0;
+  return name === stem ? 1 : undefined;
+}
+
+function sameShape(found: readonly number[], wanted: readonly number[], free: number | undefined): boolean {
+  return found.length === wanted.length && found.every((size, axis) => size === wanted[axis] || axis === free);
+}
+
+/** The model of fewest differences, where there is one that has more than a few tensors in common. */
+function nearestTo(weights: Weights): Difference | undefined {
+  const differences = modelNames
+    .filter((name) => variants[name].depths.reduce((sum: number, depth) => sum + depth, 0) < DEEP)
+    .map((name) => differenceTo(weights, name)?.difference)
+    .filter((difference) => difference !== undefined && difference.found > 0);
+  const count = ({ missing, leftOver, misshapen }: Difference) => missing.length + leftOver.length + misshapen.length;
+  return differences.toSorted((a, b) => count(a!) - count(b!))[0];
+}
+
+/** Blocks of a network that takes long to build, and that weights are compared with only where its depth fits. */
+const DEEP = 200;
+
+/** A network in a file: the prefix of its names, and the blocks of each of its stages. */
+interface Body {
+  readonly prefix: string;
+  readonly depths: string;
+  readonly shapes: Shapes;
+}
+
+const FIRST = "layer1.0.conv1.weight";
+
+function bodiesIn(shapes: Shapes): readonly Body[] {
+  return [...shapes.keys()]
+    .filter((name) => name.endsWith(FIRST))
+    .map((name) => name.slice(0, -FIRST.length))
+    .map((prefix) => ({ prefix, depths: depthsUnder(prefix, shapes).join(), shapes }));
+}
+
+function depthsUnder(prefix: string, shapes: Shapes): readonly number[] {
+  const counts: number[] = [];
+  for (const name of shapes.keys()) {
+    if (!name.startsWith(prefix)) continue;
+    const [, stage, block] = /^layer([1-9])\.(\d{1,4})\./.exec(name.slice(prefix.length, prefix.length + 16)) ?? [];
+    if (stage) counts[Number(stage) - 1] = Math.max(counts[Number(stage) - 1] ?? 0, Number(block) + 1);
+  }
+  return counts;
+}
+
+/**
+ * Whether weights can be those of a row, by what costs little: the number of their blocks, and the shapes of the stem
+ * and the first block. 100 networks take 100 ms to build, and two or three are left. `bodies` is undefined where names
+ * do not tell blocks.
+ */
+function isLikely(bodies: readonly Body[] | undefined, row: ResNetSpec): boolean {
+  if (bodies === undefined) return true;
+  if ((row.blockNames ?? "layer") !== "layer") return bodies.length === 0;
+  return bodies.some((body) => body.depths === row.depths.join() && hasLayersOf(body, row) && hasFirstBlock(body, row));
+}
+
+/** A look at four names, before a graph is built. */
+function hasLayersOf(
+  { prefix, shapes }: Body,
+  { stem = "imagenet", block, squeeze, bias = false }: ResNetSpec,
+): boolean {
+  const has = (name: string) => shapes.has(prefix + name);
+  const first = typeof block === "string" ? block : block[0];
+  const isDeep = /^(deep|tiered)/.test(stem);
+  return (
+    has("conv1.0.weight") === isDeep &&
+    (isDeep || has("conv1.bias") === (bias !== false)) &&
+    has("layer1.0.conv3.weight") === (first === "bottleneck") &&
+    has("layer1.0.se.fc1.weight") === (squeeze !== undefined)
+  );
+}
+
+function hasFirstBlock({ prefix, shapes }: Body, row: ResNetSpec): boolean {
+  const parameters = parametersOf(resnet(firstBlockOf(row)));
+  const stem = parameters.find(({ shape }) => shape.length === 4)?.name;
+  return parameters.every(({ name, shape }) => {
+    const found = shapes.get(prefix + name);
+    return found !== undefined && sameShape(found, shape, freeAxis(name, stem));
+  });
+}
+
+/** The stem and the first block alone. */
+function firstBlockOf({ strides, block, width, ...row }: ResNetSpec): ResNetSpec {
+  return {
+    ...row,
+    block: typeof block === "string" ? block : block.slice(0, 1),
+    depths: [1],
+    ...(strides && { strides: strides.slice(0, 1) }),
+    ...(width !== undefined && { width: typeof width === "number" ? width : width.slice(0, 1) }),
+    classes: 0,
+    softmax: false,
+  };
+}
+
+/** How weights differ from the model that they come nearest to, in at most ten lines. */
+export function differenceText({ scheme, nearest }: Recognition): string {
+  if (!nearest) return "not one has the name and the shape of a parameter; give weights of a residual network";
+  const lines = (["missing", "leftOver", "misshapen"] as const).flatMap((kind) => {
+    const names = nearest[kind];
+    if (names.length === 0) return [];
+    const word = { missing: "missing", leftOver: "left over", misshapen: "of another shape" }[kind];
+    return [`${names.length} ${word}: ${shortList(names.map((name) => shown(name, 60)))}`];
+  });
+  return `they come nearest to ${nearest.model}, by the names of ${scheme}:\n  ${lines.join("\n  ")}`;
 }

@@ -167,9 +167,48 @@ describe("weights", () => {
     await expect(said).rejects.toThrow(
       "these weights fit cifar_resnet20 or cifar_resnet20_padend, and are for cifar_resnet20: ",
     );
-    await expect(identify({ weights: other })).rejects.toThrow(
-      "for, though it fits cifar_resnet20 or cifar_resnet20_padend; name it with `model`",
+  });
+
+  it("that nothing names are of the model that they fit, with a note where two do", async () => {
+    const other = renamed(weightsOf(variants.cifar_resnet20), (name) => `module.${name}`);
+    const { model, notes } = await identify({ weights: other });
+    expect(model).toBe("cifar_resnet20");
+    expect(notes[0]).toBe(
+      "the given weights: weights of cifar_resnet20 and cifar_resnet20_padend look alike; cifar_resnet20 is taken; " +
+        "name the model to take another",
     );
+    const seven = await prepare({ weights: weightsOf({ ...variants.cifar10_resnet20, classes: 7 }) });
+    expect([seven.model, seven.graph.outputs.logits!.shape]).toEqual(["cifar10_resnet20", ["N", 7]]);
+    await expect(identify({ weights: weightsOf(variants.pytorch_unit) })).rejects.toThrow(
+      /: weights of paddle_unit and .* look alike; name the model with `model`$/,
+    );
+  });
+
+  it("that fit no model are told with the nearest, in ten lines", async () => {
+    const { tensors } = weightsOf(variants.cifar_resnet20);
+    const cut = new Map([...tensors].slice(20));
+    const error = (await identify({ weights: { tensors: cut } }).catch((reason: unknown) => reason)) as Error;
+    expect(error).toBeInstanceOf(WeightsError);
+    expect(error.message).toMatch(
+      /^the given weights: no model here has .* nearest to cifar_resnet20, .*\n {2}20 missing: /,
+    );
+    expect(error.message.split("\n").length).toBeLessThanOrEqual(10);
+  });
+
+  it("without a last layer give features, with a note", async () => {
+    const { tensors } = weightsOf(variants.cifar_resnet20);
+    const body = new Map([...tensors].filter(([name]) => !name.startsWith("fc.")));
+    const { graph, notes } = await prepare({ weights: { tensors: body } });
+    expect(Object.keys(graph.outputs)).toEqual(["output"]);
+    expect(notes).toContain("the weights have no last layer: the model ends with its features, as `output`");
+  });
+
+  it("of one input channel make a model of one", async () => {
+    const grey = weightsOf({ ...variants.cifar_resnet20, inputChannels: 1 });
+    const { graph, spec } = await prepare({ model: "cifar_resnet20", weights: grey });
+    expect([spec.inputChannels, graph.inputs.image.shape]).toEqual([1, ["N", 1, 32, 32]]);
+    await expect(load({ weights: grey, backend: "reference" })).rejects.toThrow(OptionError);
+    await expect(load({ weights: grey, backend: "reference" })).rejects.toThrow("reads images of 1 channel");
   });
 
   it("of a model that differs in nothing that weights show are told in a note", async () => {

@@ -9,10 +9,12 @@ import {
   type NamedSource,
   type NamedSources,
   type Preprocessing,
+  parametersOf,
   type ResNetSpec,
   resnet,
   type Shape,
   variants,
+  WeightsError,
   type WorkOptions,
 } from "@residual/core";
 import { nameOf, shown } from "@residual/kit/bytes";
@@ -27,7 +29,7 @@ import {
   Weights,
   type WeightsSource,
 } from "@residual/weights";
-import { modelsFitting } from "./fitting.ts";
+import { differenceText, recognize } from "./fitting.ts";
 import { OptionError } from "./option-error.ts";
 import { rememberSources } from "./weights-references.ts";
 
@@ -91,8 +93,9 @@ export async function identify(options: PrepareOptions): Promise<Identified> {
   const name = nameOf(source, "the given weights");
   const raw = await weightsOf(source, options);
   if (typeof source === "string") rememberSources(source, raw.tensors);
-  const model = asked ?? recordedModel(name, raw);
-  return describe(model, { name, raw, under: (open) => toTorchvision(raw, open) }, options);
+  const { notes, ...model } = asked ? { ...asked, notes: [] } : modelFor(name, raw);
+  const identified = describe(model, { name, raw, under: (open) => toTorchvision(raw, open) }, options);
+  return { ...identified, notes: [...notes, ...identified.notes] };
 }
 
 async function weightsOf(source: GivenWeights, options: WorkOptions): Promise<Weights> {
@@ -140,9 +143,10 @@ function describe({ name, spec: row }: Model, weights: Unnamed, options: Prepare
   const preprocessing = preprocessingOf(row, raw.preprocessing, options.preprocessing);
   const input = options.input ?? inputOf(row, preprocessing);
   const model = resnet(row, { name, input });
-  const { tensors, notes } = weights.under(model); // names do not depend on the number of classes
-  const spec = fitted(row, tensors.get("fc.weight")?.shape[0]);
-  const open = spec === row ? model : resnet(spec, { name, input });
+  const { tensors, notes } = weights.under(model); // names depend on neither classes nor input channels
+  const fitted = fittedTo(row, model, tensors);
+  const spec = fitted.spec;
+  const open = spec === row ? model : resnet(spec, { name, input: options.input ?? inputOf(spec, preprocessing) });
   const preprocessingSource = preprocessing && sourceOf(raw, options.preprocessing);
   const guess = preprocessing && raw.tensors.size > 0 ? guessNote(weights.name, name, preprocessingSource) : [];
   return {
@@ -155,13 +159,34 @@ function describe({ name, spec: row }: Model, weights: Unnamed, options: Prepare
     preprocessing,
     preprocessingSource,
     labels: labelsOf(raw.labels ? { ...spec, labels: raw.labels } : spec), // the weights' own first
-    notes: [...notes, ...otherModelNote(weights, name), ...guess],
+    notes: [...notes, ...fitted.notes, ...otherModelNote(weights, name), ...guess],
   };
 }
 
-function fitted(row: ResNetSpec, classes: number | undefined): ResNetSpec {
-  const fits = classes === undefined || row.classes === 0 || classes === (row.classes ?? 1000);
-  return fits ? row : { ...row, classes };
+/** The row with as many classes and input channels as the weights have, and no last layer where they have none. */
+function fittedTo(
+  row: ResNetSpec,
+  model: Graph,
+  tensors: NamedSources["tensors"],
+): { readonly spec: ResNetSpec; readonly notes: readonly string[] } {
+  const parameters = parametersOf(model);
+  const classes = tensors.get("fc.weight")?.shape[0];
+  const first = parameters.find(({ shape }) => shape.length === 4);
+  const channels = first && tensors.get(first.name)?.shape[1];
+  const isHeadless = (row.classes ?? 1000) > 0 && tensors.size > 0 && isWhole(parameters, tensors) && !classes;
+  const changes = {
+    ...(isHeadless && { classes: 0, softmax: false }),
+    ...(classes !== undefined && row.classes !== 0 && classes !== (row.classes ?? 1000) && { classes }),
+    ...(channels !== undefined && channels !== first?.shape[1] && { inputChannels: channels }),
+  };
+  if (Object.keys(changes).length === 0) return { spec: row, notes: [] };
+  const note = "the weights have no last layer: the model ends with its features, as `output`";
+  return { spec: { ...row, ...changes }, notes: isHeadless ? [note] : [] };
+}
+
+/** Whether every parameter is there, save those of the last layer. */
+function isWhole(parameters: ReturnType<typeof parametersOf>, tensors: NamedSources["tensors"]): boolean {
+  return parameters.every(({ name }) => tensors.has(name) !== name.startsWith("fc."));
 }
 
 /** An open batch of what the preprocessing makes of pictures; a model that reads no pictures has a size of its own. */
@@ -178,18 +203,29 @@ function modelOf(model: string | ResNetSpec): Model {
   return { name: model, spec: variants[known] };
 }
 
-/** The model that weights say they are for. */
-function recordedModel(name: string, weights: Weights): Model {
+/** The model that weights say they are for, are known to be for, or fit. */
+function modelFor(name: string, weights: Weights): Model & Pick<Identified, "notes"> {
   const { model } = weights;
-  if (model === undefined) {
-    const fitting = modelsFitting(weights);
-    const hint = fitting.length > 0 ? `, though it fits ${fitting.slice(0, 3).join(" or ")}` : "";
-    const graph =
-      weights.graph?.mismatch === undefined ? "" : `; its graph is that of no model here: ${weights.graph.mismatch}`;
-    throw new OptionError(`nothing in ${name} says which model it is for${hint}; name it with \`model\`${graph}`);
-  }
-  if (modelNameOf(model) !== undefined) return modelOf(model);
+  if (model === undefined) return recognizedModel(name, weights);
+  if (modelNameOf(model) !== undefined) return { ...modelOf(model), notes: [] };
   throw new FormatError(`${name} says it is for ${shown(model)}, which is no model here; name another`);
+}
+
+/** The model that weights fit by names and shapes. Models whose weights have the same shapes compute something else. */
+function recognizedModel(name: string, weights: Weights): Model & Pick<Identified, "notes"> {
+  const mismatch = weights.graph?.mismatch;
+  if (mismatch !== undefined) throw new WeightsError(`${name}: its graph is that of no model here: ${mismatch}`);
+  const recognition = recognize(weights);
+  const [model, ...others] = recognition.models;
+  if (model === undefined)
+    throw new WeightsError(
+      `${name}: no model here has these ${weights.tensors.size} tensors: ${differenceText(recognition)}`,
+    );
+  const spec: ResNetSpec = variants[model];
+  if (others.length === 0) return { name: model, spec, notes: [] };
+  const alike = `weights of ${model} and ${others.slice(0, 3).join(" and ")} look alike`;
+  if (spec.classes === 0) throw new OptionError(`${name}: ${alike}; name the model with \`model\``);
+  return { name: model, spec, notes: [`${name}: ${alike}; ${model} is taken; name the model to take another`] };
 }
 
 /** The weights that ship for a model. Nothing is downloaded that was not asked for. */

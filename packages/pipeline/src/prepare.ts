@@ -1,4 +1,13 @@
-import { bind, type Graph, modelNameOf, type Preprocessing, resnet, type Shape, WeightsError } from "@residual/core";
+import {
+  bind,
+  type Graph,
+  modelNameOf,
+  type Preprocessing,
+  type ResNetSpec,
+  resnet,
+  type Shape,
+  WeightsError,
+} from "@residual/core";
 import { shown } from "@residual/kit/bytes";
 import { Weights } from "@residual/weights";
 import { modelsFitting } from "./fitting.ts";
@@ -51,11 +60,20 @@ export function checkLogits<In extends string, Names extends string>(
     throw new OptionError(`${graph.name} has no logits to predict a class from; choose another model`);
 }
 
-/** The preprocessing of a model whose input is a picture. Throws OptionError where it is not known. */
+/**
+ * The preprocessing of a model whose input is a picture. Throws OptionError where it is not known, and where the model
+ * reads another number of channels than a picture has.
+ */
 export function knownPreprocessing({
   model,
   preprocessing,
-}: Pick<Identified, "model" | "preprocessing">): Preprocessing {
+  spec: { inputChannels = 3 } = {},
+}: Pick<Identified, "model" | "preprocessing"> & { readonly spec?: Pick<ResNetSpec, "inputChannels"> }): Preprocessing {
+  if (inputChannels !== 3)
+    throw new OptionError(
+      `${model} reads images of ${inputChannels === 1 ? "1 channel" : `${inputChannels} channels`}, ` +
+        "and a picture has 3; run the model on a tensor",
+    );
   if (preprocessing) return preprocessing;
   throw new OptionError(
     `neither ${model} nor its weights say how a picture becomes its input; ` +

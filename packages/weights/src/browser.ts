@@ -7,7 +7,7 @@ export { bestWeightsFor } from "./known/names.ts";
 export { type Known, knownWeights, shippedWeights } from "./known.ts";
 export type { ReadWeights, ReadWeightsOptions, WeightsSource } from "./reader.ts";
 export { type Header, parseHeader } from "./safetensors.ts";
-export { toTorchvision } from "./schemes.ts";
+export { type NamingScheme, namingScheme, toTorchvision } from "./schemes.ts";
 export type { TensorEntry } from "./tensor-entry.ts";
 export { type PreprocessingSource, readTensors, Weights, type WeightsDetails } from "./weights.ts";
 

@@ -1,6 +1,5 @@
 import { type Graph, type NamedSource, parametersOf, sizeOf, WeightsError } from "@residual/core";
 import { quote } from "./json-reader.ts";
-import { torchvisionName } from "./transformers-names.ts";
 import type { Weights } from "./weights.ts";
 
 /**
@@ -25,7 +24,7 @@ export function underOnePrefix(weights: Weights, graph: Graph): Weights {
   const entries = [...weights.tensors].map(
     ([name, source]): Entry => ({
       name,
-      bare: torchvisionName(withoutWrappers(name)),
+      bare: withoutWrappers(name),
       source,
     }),
   );
@@ -119,7 +118,7 @@ function moduleOf(parameter: string): string {
 /** What torch.compile, FSDP and checkpointing put before the name of any module that they wrap. */
 const wrappers: ReadonlySet<string> = new Set(["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"]);
 
-function withoutWrappers(name: string): string {
+export function withoutWrappers(name: string): string {
   if (![...wrappers].some((wrapper) => name.includes(wrapper))) return name;
   return name
     .split(".")
@@ -187,7 +186,8 @@ function largestOf(sets: readonly WeightSet[], { bodySize }: Network): WeightSet
 }
 
 /** What people call the last layer; a number where it is part of a sequence, after a dropout. */
-const headName = /^(fc|linear|head|heads|classifier|last_linear)(\.(fc|head|linear))?(\.\d{1,3})?$/;
+const headName =
+  /^(fc|linear|head|heads|classifier|last_linear|logits|output|predictions|dense(_\d{1,4})?)(\.(fc|head|linear))?(\.\d{1,3})?$/;
 
 /**
  * The tensors of the last layer where the graph's name for it is not found under the prefix: those of the only linear

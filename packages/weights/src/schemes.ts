@@ -1,42 +1,126 @@
 import { type Graph, modelNameOf, type NamedSource, permuteAxes, UnsupportedError, WeightsError } from "@residual/core";
+import { countedLayers } from "./counted-layers.ts";
+import { type FileVariable, type NamePattern, renderName, variableOf } from "./file-names.ts";
 import { quote } from "./json-reader.ts";
-import { isStray, underOnePrefix } from "./prefix.ts";
+import { isStray, underOnePrefix, withoutWrappers } from "./prefix.ts";
+import { transformersPatterns } from "./transformers-names.ts";
 import type { Weights } from "./weights.ts";
 
-/**
- * A tensor's name in torchvision's scheme, and how its axes are to be reordered: axis i of the result is axis order[i].
- */
-interface Target {
-  readonly name: string;
-  readonly order?: readonly number[];
-}
-
-/** How one family of files names its tensors. */
+/** How a family of files names its layers. */
 interface Scheme {
   readonly name: string;
-  /** Undefined for a name that the family does not have. */
-  target(name: string): Target | undefined;
+  /** Holds for the name of a tensor that every file of the family has. */
+  readonly tell: RegExp;
+  /** A layer's name in the file, and its module in torchvision's scheme. The first that matches counts. */
+  readonly layers?: readonly NamePattern[];
+  /** Where layers are numbered: by which order of the graph's. */
+  readonly counted?: "as built" | "by depth";
+  /** The models whose files are named so, where not all are. */
+  readonly models?: RegExp;
+}
+
+/**
+ * The schemes of names that are not torchvision's. Sources: keras-team/keras (commit 3422977a), applications/resnet.py,
+ * resnet_v2.py, saving/saving_lib.py; fchollet/deep-learning-models (134615aa), resnet50.py; Apache MXNet,
+ * gluon/model_zoo/vision/resnet.py; huggingface/transformers (00cbbe53), models/resnet/modeling_resnet.py.
+ */
+const schemes: readonly Scheme[] = [
+  {
+    name: "keras-v2",
+    tell: /(^|\/)conv2_block1_preact_bn\//,
+    models: /^keras_resnet\d+v2$/,
+    layers: [
+      [/^conv(?<stage>[2-5])_block(?<block>\d{1,3})_0_conv$/, "layer{stage-1}.{block-1}.downsample.0"],
+      [/^conv(?<stage>[2-5])_block(?<block>\d{1,3})_(?<i>[1-3])_conv$/, "layer{stage-1}.{block-1}.conv{i}"],
+      [/^conv(?<stage>[2-5])_block(?<block>\d{1,3})_preact_bn$/, "layer{stage-1}.{block-1}.bn1"],
+      [/^conv(?<stage>[2-5])_block(?<block>\d{1,3})_(?<i>[12])_bn$/, "layer{stage-1}.{block-1}.bn{i+1}"],
+      [/^conv1_conv$/, "conv1"],
+      [/^post_bn$/, "bn"],
+      [/^(predictions|probs)$/, "fc"],
+    ],
+  },
+  {
+    name: "keras",
+    tell: /(^|\/)conv2_block1_1_conv\//,
+    models: /^keras_resnet\d+$/,
+    layers: [
+      [/^conv(?<stage>[2-5])_block(?<block>\d{1,3})_0_conv$/, "layer{stage-1}.{block-1}.downsample.0"],
+      [/^conv(?<stage>[2-5])_block(?<block>\d{1,3})_0_bn$/, "layer{stage-1}.{block-1}.downsample.1"],
+      [
+        /^conv(?<stage>[2-5])_block(?<block>\d{1,3})_(?<i>[1-3])_(?<kind>conv|bn)$/,
+        "layer{stage-1}.{block-1}.{kind}{i}",
+      ],
+      [/^conv1_(?<kind>conv|bn)$/, "{kind}1"],
+      [/^(predictions|probs)$/, "fc"],
+    ],
+  },
+  {
+    name: "keras-2016",
+    tell: /(^|\/)res2a_branch2a(\/|_W)/,
+    models: /^keras_resnet50_v02$/,
+    layers: [
+      [/^res(?<stage>[2-5])(?<block>[a-z])_branch1$/, "layer{stage-1}.{block}.downsample.0"],
+      [/^bn(?<stage>[2-5])(?<block>[a-z])_branch1$/, "layer{stage-1}.{block}.downsample.1"],
+      [/^res(?<stage>[2-5])(?<block>[a-z])_branch2(?<i>[abc])$/, "layer{stage-1}.{block}.conv{i+1}"],
+      [/^bn(?<stage>[2-5])(?<block>[a-z])_branch2(?<i>[abc])$/, "layer{stage-1}.{block}.bn{i+1}"],
+      [/^conv1$/, "conv1"],
+      [/^bn_conv1$/, "bn1"],
+      [/^fc1000$/, "fc"],
+    ],
+  },
+  {
+    name: "keras-numbered",
+    tell: /(^|\/)conv2d(_\d+)?\/(conv2d(_\d+)?\/)?(kernel(:0)?|vars\/0)$/,
+    models: /^(keras|mlperf)_/,
+    counted: "by depth",
+  },
+  {
+    name: "gluon",
+    tell: /(^|_)stage1_conv0_weight$/,
+    models: /^resnet(18|34|\d+_v1|\d+v2)(_trunk)?$/,
+    counted: "as built",
+  },
+  {
+    name: "transformers",
+    tell: /(^|\.)encoder\.stages\.0\.layers\.0\.layer\.0\.convolution\./,
+    layers: transformersPatterns,
+  },
+];
+
+/** The scheme of a file's names; undefined for torchvision's own. */
+function schemeFor(weights: Weights): Scheme | undefined {
+  const names = [...weights.tensors.keys()].map(withoutWrappers);
+  return schemes.find(({ tell }) => names.some((name) => tell.test(name)));
+}
+
+/** What the names of a file say without a graph. */
+export interface NamingScheme {
+  /** `torchvision`, which is timm's too, or another of docs/weights-names.md. */
+  readonly name: string;
+  /** Matches the models whose files are named so, where not all are. */
+  readonly models: RegExp | undefined;
+  /** The shapes under torchvision's names, prefixes in place; undefined where layers are numbered: a graph tells. */
+  readonly shapes: ReadonlyMap<string, readonly number[]> | undefined;
+}
+
+/** The naming scheme of weights as they are read. Throws WeightsError where two tensors have one name in it. */
+export function namingScheme(weights: Weights): NamingScheme {
+  const scheme = schemeFor(weights);
+  const { tensors } = scheme && !scheme.counted ? renamed(weights, scheme) : weights;
+  const shapes = scheme?.counted
+    ? undefined
+    : new Map([...tensors].map(([name, { shape }]) => [withoutWrappers(name), shape] as const));
+  return { name: scheme?.name ?? "torchvision", models: scheme?.models, shapes };
 }
 
 /**
  * `readWeights(source, { graph })` for weights that are read already, as where their metadata tell the model.
  *
- * Names as files in the wild have them become the graph's, which are torchvision's `state_dict` keys. The first scheme
- * that knows every name of the file is taken.
- *
- *   scheme        in the file                                        becomes
- *   keras-resnet8 conv2d_3/{kernel HWIO, bias}                       layer2.0.conv1.{weight OIHW, bias}
- *                 batch_normalization_3/{gamma, beta, moving_mean,   layer2.0.bn1.{weight, bias, running_mean,
- *                 moving_variance}                                   running_var}
- *                 dense/{kernel [in, out], bias}                     fc.{weight [out, in], bias}
- *   gluon-v2      batchnorm0, conv0, batchnorm1                      bn0, conv1, bn1
- *                 stage2_batchnorm4_{gamma, beta, running_mean,      layer2.1.bn2.{weight, bias, running_mean,
- *                 running_var}                                       running_var}
- *                 stage2_conv3_weight, stage2_conv4_weight           layer2.0.shortcut.weight, layer2.1.conv1.weight
- *   transformers  resnet.encoder.stages.0.layers.1.layer.2.          layer1.1.bn3.bias (see transformers-names.ts)
- *                 normalization.bias
- *   one prefix    module.model.X, backbone.X, … (see prefix.ts)      X
- *   a graph       any, of an .onnx file: see network/follow.ts       X
+ * Names as files in the wild have them become the graph's, which are torchvision's `state_dict` keys. The scheme of the
+ * file is told by the name of one tensor, which every file of the scheme has; docs/weights-names.md lists the schemes.
+ * What a scheme does not know keeps its name. Then the one prefix under which the graph's parameters are found is
+ * removed, and a last layer of another name becomes the graph's (see prefix.ts). Of a file that has a graph, whose
+ * names are the exporter's, the two graphs are followed (see network/follow.ts).
  *
  * Nothing is copied: a reordered tensor becomes a lazy source. Tensors that no parameter can be (counters, empty ones)
  * are left out, and `notes` says what else is. Throws WeightsError where two tensors would end up under one name, or
@@ -45,128 +129,54 @@ interface Scheme {
 export function toTorchvision(weights: Weights, graph: Graph): Weights {
   const isNamed = weights.graph?.mismatch === undefined && modelNameOf(graph.name) === weights.model;
   if (weights.graph && !isNamed) return weights.withTensors(weights.graph.fit(graph));
-  const entries = [...weights.tensors];
-  const known = [kerasResNet8, gluonV2].find(
-    (scheme) =>
-      entries.some(([name]) => scheme.target(name)) &&
-      entries.every(([name, tensor]) => scheme.target(name) || isStray(name, tensor)),
-  );
-  return known ? renamed(weights, known) : underOnePrefix(weights, graph);
+  const scheme = schemeFor(weights);
+  return underOnePrefix(scheme ? renamed(weights, scheme, graph) : weights, graph);
 }
 
-function renamed(weights: Weights, scheme: Scheme): Weights {
+function renamed(weights: Weights, scheme: Scheme, graph?: Graph): Weights {
+  const variables = new Map<string, FileVariable | undefined>();
+  for (const [name, { shape }] of weights.tensors) variables.set(name, variableOf(withoutWrappers(name), shape.length));
+  const moduleOf = modulesOf(scheme, [...variables.values()], graph);
   const tensors = new Map<string, NamedSource>();
+  const optimizer: string[] = [];
   for (const [name, tensor] of weights.tensors) {
-    const target = scheme.target(name);
-    if (!target) continue; // a stray
-    if (tensors.has(target.name)) {
+    if (/^(optimizer|training|_?optimizer_weights)\//.test(name)) {
+      optimizer.push(name);
+      continue;
+    }
+    const variable = variables.get(name);
+    const target = variable ? `${moduleOf(variable.layer) ?? variable.layer}.${variable.field}` : name;
+    if (tensors.has(target)) {
+      if (isStray(name, tensor)) continue;
       throw new WeightsError(
-        `${scheme.name}: ${quote(name)} becomes ${quote(target.name)}, and so does another; rename one`,
+        `${scheme.name}: ${quote(name)} becomes ${quote(target)}, and so does another; rename one`,
       );
     }
-    tensors.set(target.name, target.order ? reorder(name, tensor, target.order) : tensor);
+    tensors.set(target, variable?.order ? reorder(name, tensor, variable.order) : tensor);
   }
-  return weights.withTensors(tensors);
+  const count = optimizer.length === 1 ? "1 tensor" : `${optimizer.length} tensors`;
+  const note = `left out: ${count} of an optimizer, ${quote(optimizer[0] ?? "")}${optimizer.length > 1 ? ", …" : ""}`;
+  return weights.withTensors(tensors, optimizer.length > 0 ? [note] : []);
 }
 
-/**
- * Keras counts layers as they are made; this is the order of MLPerf Tiny's `resnet_v1_eembc`, shortcuts last in a
- * block.
- */
-const kerasConvs = [
-  "conv1",
-  "layer1.0.conv1",
-  "layer1.0.conv2",
-  "layer2.0.conv1",
-  "layer2.0.conv2",
-  "layer2.0.downsample.0",
-  "layer3.0.conv1",
-  "layer3.0.conv2",
-  "layer3.0.downsample.0",
-];
-const kerasNorms = [
-  "bn1",
-  "layer1.0.bn1",
-  "layer1.0.bn2",
-  "layer2.0.bn1",
-  "layer2.0.bn2",
-  "layer3.0.bn1",
-  "layer3.0.bn2",
-];
-const kerasLayers: ReadonlyMap<string, string> = new Map([
-  ...kerasConvs.map((target, i) => [numbered("conv2d", i), target] as const),
-  ...kerasNorms.map((target, i) => [numbered("batch_normalization", i), target] as const),
-  ["dense", "fc"],
-]);
-
-const suffixes: ReadonlyMap<string, string> = new Map([
-  ["kernel", "weight"],
-  ["weight", "weight"],
-  ["gamma", "weight"],
-  ["bias", "bias"],
-  ["beta", "bias"],
-  ["moving_mean", "running_mean"],
-  ["running_mean", "running_mean"],
-  ["moving_variance", "running_var"],
-  ["running_var", "running_var"],
-]);
-
-const oihwFromHwio = [3, 2, 0, 1];
-const outInFromInOut = [1, 0];
-
-const kerasResNet8: Scheme = {
-  name: "keras-resnet8",
-  target(name) {
-    const [layer = "", variable = ""] = name.split("/");
-    const [module, suffix] = [kerasLayers.get(layer), suffixes.get(variable)];
-    if (!module || !suffix || name !== `${layer}/${variable}`) return undefined;
-    const renamed = `${module}.${suffix}`;
-    if (variable !== "kernel") return { name: renamed };
-    return { name: renamed, order: layer === "dense" ? outInFromInOut : oihwFromHwio };
-  },
-};
-
-function numbered(layer: string, index: number): string {
-  return index === 0 ? layer : `${layer}_${index}`;
-}
-
-const gluonStem: ReadonlyMap<string, string> = new Map([
-  ["batchnorm0", "bn0"],
-  ["conv0", "conv1"],
-  ["batchnorm1", "bn1"],
-]);
-
-/**
- * MXNet Gluon's resnet50_v2: three norms and three convs a block, and a conv more, numbered 3, for the first's
- * shortcut.
- */
-const gluonV2: Scheme = {
-  name: "gluon-v2",
-  target(name) {
-    const pattern =
-      /^(?:stage([1-4])_)?((conv|batchnorm)(0|[1-9]\d{0,2}))_(weight|gamma|beta|running_mean|running_var)$/;
-    const [, stage, layer, kind, index, variable] = pattern.exec(name) ?? [];
-    if (!layer || !variable) return undefined;
-    const inStage = kind === "conv" ? gluonConv(Number(index)) : gluonNorm(Number(index));
-    const module = stage ? `layer${stage}.${inStage}` : gluonStem.get(layer);
-    return module ? { name: `${module}.${suffixes.get(variable)}` } : undefined;
-  },
-};
-
-function gluonConv(index: number): string {
-  if (index === 3) return "0.shortcut";
-  const counted = index < 3 ? index : index - 1;
-  return `${Math.floor(counted / 3)}.conv${(counted % 3) + 1}`;
-}
-
-function gluonNorm(index: number): string {
-  return `${Math.floor(index / 3)}.bn${(index % 3) + 1}`;
+/** The module of a layer, by its name in the file; undefined for a layer that the scheme does not know. */
+function modulesOf(
+  { layers = [], counted }: Scheme,
+  variables: readonly (FileVariable | undefined)[],
+  graph: Graph | undefined,
+): (layer: string) => string | undefined {
+  if (!counted)
+    return (layer) => layers.map((pattern) => renderName(pattern, layer)).find((name) => name !== undefined);
+  const names = new Set(variables.flatMap((variable) => (variable ? [variable.layer] : [])));
+  const modules = graph ? countedLayers(names, graph, counted) : new Map<string, string>();
+  return (layer) => modules.get(layer);
 }
 
 /** The source with its axes in another order. */
 function reorder(name: string, source: NamedSource, order: readonly number[]): NamedSource {
   const { dtype, shape } = source;
-  if (dtype === "float32" && shape.length === order.length) return permuteAxes(source, order);
+  const isReal = dtype === "float32" || dtype === "float64";
+  if (isReal && shape.length === order.length) return permuteAxes(source, order);
   const found = shape.length > 8 ? `${dtype} of ${shape.length} axes` : `${dtype} [${shape.join(", ")}]`;
   const expected = `float32 of ${order.length} axes`;
   throw new UnsupportedError(`${quote(name)} is ${found}, expected ${expected}, which can be transposed`);

@@ -1,31 +1,29 @@
-/** Names of transformers' ResNet, of which each ends one of ours: `resnet.` and other prefixes stay. */
-const patterns: readonly (readonly [RegExp, (...groups: string[]) => string])[] = [
-  [/(^|\.)embedder\.embedder\.(convolution|normalization)(?=\.\w+$)/, (_, before, kind) => `${before}${stem[kind]}`],
-  [
-    /(^|\.)encoder\.stages\.(\d)\.layers\.(\d{1,3})\.layer\.(\d)\.(convolution|normalization)(?=\.\w+$)/,
-    (_, before, stage, block, index, kind) =>
-      `${before}layer${Number(stage) + 1}.${block}.${layer[kind]}${Number(index) + 1}`,
-  ],
-  [
-    /(^|\.)encoder\.stages\.(\d)\.layers\.(\d{1,3})\.shortcut\.(convolution|normalization)(?=\.\w+$)/,
-    (_, before, stage, block, kind) => `${before}layer${Number(stage) + 1}.${block}.downsample.${shortcut[kind]}`,
-  ],
-];
-
-const stem: Readonly<Record<string, string>> = { convolution: "conv1", normalization: "bn1" };
-const layer: Readonly<Record<string, string>> = { convolution: "conv", normalization: "bn" };
-const shortcut: Readonly<Record<string, string>> = { convolution: "0", normalization: "1" };
+import type { NamePattern } from "./file-names.ts";
 
 /**
- * A name of transformers' ResNetModel as torchvision has it, any other as it is:
+ * Layers of transformers' ResNetModel, whatever comes before them:
  *
- *   embedder.embedder.convolution.weight                    conv1.weight
- *   encoder.stages.0.layers.1.layer.2.normalization.bias    layer1.1.bn3.bias
- *   encoder.stages.1.layers.0.shortcut.convolution.weight   layer2.0.downsample.0.weight
- *
- * Source: huggingface/transformers, models/resnet/modeling_resnet.py (commit 00cbbe53).
+ *   embedder.embedder.convolution                    conv1
+ *   encoder.stages.0.layers.1.layer.2.normalization  layer1.1.bn3
+ *   encoder.stages.1.layers.0.shortcut.convolution   layer2.0.downsample.0
  */
-export function torchvisionName(name: string): string {
-  if (!/\.(convolution|normalization)\./.test(name)) return name;
-  return patterns.reduce((renamed, [pattern, replacement]) => renamed.replace(pattern, replacement), name);
-}
+export const transformersPatterns: readonly NamePattern[] = [
+  [/(?<=^|\.)embedder\.embedder\.convolution$/, "conv1"],
+  [/(?<=^|\.)embedder\.embedder\.normalization$/, "bn1"],
+  [
+    /(?<=^|\.)encoder\.stages\.(?<s>\d)\.layers\.(?<block>\d{1,3})\.layer\.(?<i>\d)\.convolution$/,
+    "layer{s+1}.{block}.conv{i+1}",
+  ],
+  [
+    /(?<=^|\.)encoder\.stages\.(?<s>\d)\.layers\.(?<block>\d{1,3})\.layer\.(?<i>\d)\.normalization$/,
+    "layer{s+1}.{block}.bn{i+1}",
+  ],
+  [
+    /(?<=^|\.)encoder\.stages\.(?<s>\d)\.layers\.(?<block>\d{1,3})\.shortcut\.convolution$/,
+    "layer{s+1}.{block}.downsample.0",
+  ],
+  [
+    /(?<=^|\.)encoder\.stages\.(?<s>\d)\.layers\.(?<block>\d{1,3})\.shortcut\.normalization$/,
+    "layer{s+1}.{block}.downsample.1",
+  ],
+];
