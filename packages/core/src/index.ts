@@ -11,6 +11,9 @@ export {
   traits,
   type WorkOptions,
 } from "./backend.ts";
+export { type DrawGraphOptions, drawGraph } from "./drawing/draw-graph.ts";
+export type { Depth } from "./drawing/figure.ts";
+export type { ThemeName } from "./drawing/theme.ts";
 export {
   type FixtureRole,
   type FixtureWeights,
@@ -138,6 +141,7 @@ export {
   rolesOf,
 } from "./ops/nodes.ts";
 export { softmaxRow } from "./ops/softmax.ts";
+export { type Group, isAlike, nodesIn, outlineOf, type Part, runsOf } from "./outline.ts";
 export { bind, type NamedSources } from "./passes/bind.ts";
 export { CAM, classActivationMap } from "./passes/class-activation-map.ts";
 export { foldBatchNorm } from "./passes/fold-batch-norm.ts";
@@ -158,5 +162,5 @@ export {
   type LoadedGraph,
   type RunOptions,
 } from "./shell.ts";
-export { type LayerSummary, type Summary, summarize } from "./summary.ts";
+export { type LayerSummary, type MemorySummary, type Summary, summarize } from "./summary.ts";
 export { version } from "./version.ts";

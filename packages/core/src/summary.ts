@@ -1,5 +1,6 @@
 import type { InputRole } from "./ir/define-op.ts";
-import { type Graph, nodesOf } from "./ir/graph.ts";
+import { type Graph, inputsOf, nodesOf, valuesOf } from "./ir/graph.ts";
+import { spentAfter } from "./ir/liveness.ts";
 import { sizeOf } from "./ir/tensor.ts";
 import { type AnyNode, concrete, type Shape, type Value } from "./ir/value.ts";
 import { macsOf, rolesOf } from "./ops/nodes.ts";
@@ -15,12 +16,27 @@ export interface LayerSummary {
   readonly macs: number;
 }
 
+/** Bytes of a network's numbers in float32, for a batch of one where it is open. */
+export interface MemorySummary {
+  readonly input: number;
+  /** Trainable numbers and running statistics. */
+  readonly parameters: number;
+  /** The outputs of all nodes together: one forward pass that keeps each of them, as training does. */
+  readonly activations: number;
+  /**
+   * Activations, with the input, that inference needs at once: each is freed when the last node that reads it is done.
+   * Backends need less where they fuse nodes.
+   */
+  readonly peak: number;
+}
+
 export interface Summary {
   readonly model: string;
   readonly input: Shape;
   readonly output: Shape;
   readonly parameters: number;
   readonly macs: number;
+  readonly memory: MemorySummary;
   readonly layers: readonly LayerSummary[];
 }
 
@@ -40,9 +56,39 @@ export function summarize(graph: Graph): Summary {
     output: Object.values(graph.outputs)[0]?.shape ?? [],
     parameters: total((layer) => layer.parameters),
     macs: total((layer) => layer.macs),
+    memory: memoryOf(graph),
     layers,
   };
 }
+
+function memoryOf(graph: Graph): MemorySummary {
+  const values = valuesOf(graph);
+  const bytes = (some: readonly Value[]) => some.reduce((sum, value) => sum + bytesOf(value), 0);
+  const inputs = values.filter(({ kind }) => kind === "input");
+  return {
+    input: bytes(inputs),
+    parameters: bytes(values.filter(({ kind }) => kind !== "input" && kind !== "node")),
+    activations: bytes(nodesOf(graph)),
+    peak: peakOf(graph, bytes(inputs)),
+  };
+}
+
+/** The most bytes of activations that are alive at once, from those of the inputs on. */
+function peakOf(graph: Graph, inputs: number): number {
+  const isActivation = ({ kind }: Value) => kind === "node" || kind === "input";
+  const nodes = nodesOf(graph);
+  const steps = nodes.map((node) => ({ reads: inputsOf(node).filter(isActivation), writes: node as Value }));
+  const spent = spentAfter(steps, Object.values<Value>(graph.outputs));
+  let [alive, peak] = [inputs, inputs];
+  for (const [at, node] of nodes.entries()) {
+    alive += bytesOf(node);
+    peak = Math.max(peak, alive);
+    for (const value of spent[at]!) alive -= bytesOf(value);
+  }
+  return peak;
+}
+
+const bytesOf = ({ shape }: Value): number => 4 * sizeOf(concrete(shape, 1));
 
 /** What training would change: a batch norm's mean and variance are running statistics. */
 function trainable(node: AnyNode): Value[] {

@@ -33,7 +33,7 @@ describe("against PyTorch's structures", () => {
     const structure = golden<Structure>(`structure/${id}.json`);
     const model = id.replace(/^timm_/, "");
     const summary = await document<Summary>(["summary", model]);
-    expect(Object.keys(summary)).toEqual(["model", "input", "output", "parameters", "macs", "layers"]);
+    expect(Object.keys(summary)).toEqual(["model", "input", "output", "parameters", "macs", "memory", "layers"]);
     const { params, macs, input, output } = structure;
     expect(summary).toMatchObject({ model, input, output, parameters: params, macs: macs.total });
     const ours = new Map(summary.layers.map(({ name, shape }) => [name, shape]));
@@ -68,13 +68,60 @@ it("shows a model as weights fit it", async () => {
   expect([model, parameters]).toEqual(["cifar_resnet20", 269722]); // the card of the weights
 });
 
-it("prints aligned columns for people, layer by layer", async () => {
-  const { stdout, stderr } = await succeed(["summary", "resnet18"]);
-  expect(stderr).toBe("");
-  const [heading, blank, ...rows] = stdout.trimEnd().split("\n");
-  expect(heading).toBe("resnet18  1×3×224×224 -> 1×1000  11,689,512 parameters, 1,814,073,344 multiply-adds");
-  expect(blank).toBe("");
-  expect(rows[0]).toMatch(/^layer +op +output +parameters +multiply-adds$/);
-  expect(rows[1]).toMatch(/^conv1 +conv2d +1×64×112×112 +9,408 +118,013,952$/);
-  expect(new Set(rows.map((row) => row.length)).size, "numbers end in one column").toBe(1);
+it("says the memory of weights and activations, in bytes", async () => {
+  // by hand: two convolutions with bias, two norms, two ReLUs and a sum, of 8 × 8 × 8 numbers each
+  const { memory } = await document<{ readonly memory: unknown }>(["summary", "pytorch_unit_s1_id"]);
+  const image = 4 * 8 * 8 * 8;
+  const weights = 2 * (8 * 8 * 3 * 3 + 8) + 2 * 4 * 8;
+  expect(memory).toEqual({ input: image, parameters: 4 * weights, activations: 7 * image, peak: 3 * image });
+});
+
+describe("for people", () => {
+  const lines = async (...words: string[]) => (await succeed(["summary", ...words])).stdout.trimEnd().split("\n");
+
+  it("is a tree that fits a screen, repeated blocks in one row, and totals", async () => {
+    const [heading, blank, ...rows] = await lines("resnet50");
+    expect([heading, blank]).toEqual(["resnet50  1×3×224×224 -> 1×1000", ""]);
+    expect(rows.length).toBeLessThanOrEqual(32);
+    const end = rows.indexOf("");
+    expect(rows.slice(0, 8)).toEqual([
+      "layer           op                 output        parameters  multiply-adds",
+      "stem            4 layers           1×64×56×56         9,536        118.0 M",
+      "├ conv1         conv2d             1×64×112×112       9,408        118.0 M",
+      "├ bn1           batchNorm          1×64×112×112         128              0",
+      "├ relu          relu               1×64×112×112           0              0",
+      "└ maxpool       maxPool2d          1×64×56×56             0              0",
+      "layer1          32 layers          1×256×56×56      215,808        667.9 M",
+      "├ layer1.0      12 layers          1×256×56×56       75,008        231.2 M",
+    ]);
+    expect(rows[8]).toMatch(/^└ layer1\.1 … 2 {2}2 × 10 layers/);
+    expect(rows.slice(end + 1)).toEqual([
+      "parameters          25,557,032",
+      "multiply-adds    4,089,184,256",
+      "input                     0.60 MB  float32, as all below",
+      expect.stringMatching(/^weights +102\.44 MB /),
+      expect.stringMatching(/^activations +150\.25 MB /),
+      expect.stringMatching(/^peak +9\.63 MB /),
+    ]);
+  });
+
+  it.each([
+    [1, ["stem", "layer1", "layer2", "layer3", "layer4", "avgpool", "flatten", "fc"]],
+    [4, ["stem", "├ conv1", "├ bn1", "├ relu", "└ maxpool", "layer1", "├ layer1.0", "│ ├ conv1"]],
+  ])("opens down to --depth %i", async (depth, names) => {
+    const rows = await lines("seresnet50", "--depth", String(depth));
+    expect(rows.slice(3, 3 + names.length).map((row) => row.split(/ {2,}(?![├└│])/)[0])).toEqual(names);
+    expect(rows.includes("│ │ └ downsample.1  batchNorm          1×256×56×56          512              0")).toBe(
+      depth > 3,
+    );
+  });
+
+  it.each(["resnet200d", "seresnext50_32x4d", "wide_resnet101_2", "cifar_preact1001", "paddle_unit_sequential"])(
+    "%s fits 80 columns, with every layer too",
+    async (model) => {
+      for (const words of [[], ["--depth", "9"]]) {
+        for (const line of await lines(model, ...words)) expect(line.length, line).toBeLessThanOrEqual(80);
+      }
+    },
+  );
 });
