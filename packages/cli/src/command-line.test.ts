@@ -5,7 +5,7 @@ import { temporaryFolder } from "./testing/folder.ts";
 import { bin, ended, photo, residual, root, start, succeed } from "./testing/residual.ts";
 
 const folder = temporaryFolder();
-const commands = ["models", "summary", "classify", "preprocess", "run", "eval", "export", "bench", "doctor"];
+const commands = ["models", "summary", "graph", "classify", "preprocess", "run", "eval", "export", "bench", "doctor"];
 
 describe("help", () => {
   it("is shown where nothing is asked for, as a mistake", async () => {
@@ -37,6 +37,7 @@ describe("help", () => {
     ["preprocess", ["--out"]],
     ["eval", ["--data"]],
     ["export", ["--weights", "--to"]],
+    ["graph", ["--to"]],
     ["classify", []],
   ])("%s marks the options that it requires", async (name, required) => {
     const { stdout } = await succeed([name, "--help"]);

@@ -8,6 +8,7 @@ import { conformCommand } from "./commands/conform.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
 import { exportCommand } from "./commands/export.ts";
+import { graphCommand } from "./commands/graph.ts";
 import { modelsCommand } from "./commands/models.ts";
 import { preprocessCommand } from "./commands/preprocess.ts";
 import { runCommand } from "./commands/run.ts";
@@ -48,6 +49,7 @@ function program(signal: AbortSignal): Command {
   const commands = [
     modelsCommand(),
     summaryCommand(context),
+    graphCommand(context),
     classifyCommand(context),
     preprocessCommand(context),
     runCommand(context),

@@ -1,4 +1,4 @@
 // What browsers get of this package.
 export { decodeImage, describePictures } from "./decode-browser.ts";
-export { encodePng } from "./encode-browser.ts";
+export { encodeImage } from "./encode-browser.ts";
 export * from "./shared.ts";

@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
 import { mapValues, ShapeError, tensor, tensorOf } from "@residual/core";
 import fc from "fast-check";
+import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { cropArea, overlayCam } from "./cam.ts";
-import { decodeImage, encodePng } from "./index.ts";
+import { imageFormatOf } from "./image-format.ts";
+import { decodeImage, encodeImage } from "./index.ts";
 import { inferno } from "./inferno.ts";
 import { preprocess } from "./preprocess.ts";
 import { randomBytes } from "./testing/random.ts";
@@ -114,10 +116,29 @@ describe("cropArea", () => {
   });
 });
 
-it("encodePng writes what decodeImage reads", async () => {
+describe("encodeImage", () => {
   const data = randomBytes(5 * 3 * 4, 3).map((value, i) => (i % 4 === 3 ? 255 : value));
-  const { data: read, ...size } = await decodeImage(await encodePng({ width: 5, height: 3, data }));
-  expect(size).toEqual({ width: 5, height: 3 });
-  expect([...read]).toEqual([...data].filter((_, i) => i % 4 !== 3));
-  await expect(encodePng({ width: 5, height: 4, data })).rejects.toThrow("pixels.P1");
+
+  it("writes a PNG that decodeImage reads, to the bit", async () => {
+    const { data: read, ...size } = await decodeImage(await encodeImage({ width: 5, height: 3, data }));
+    expect(size).toEqual({ width: 5, height: 3 });
+    expect([...read]).toEqual([...data].filter((_, i) => i % 4 !== 3));
+  });
+
+  it("keeps alpha where there is some", async () => {
+    const clear = data.map((value, i) => (i === 3 ? 0 : value));
+    const file = await encodeImage({ width: 5, height: 3, data: clear });
+    const { data: read, info } = await sharp(file).raw().toBuffer({ resolveWithObject: true });
+    expect([info.channels, ...read]).toEqual([4, ...clear]);
+  });
+
+  it.each(["jpeg", "webp"] as const)("writes %s", async (format) => {
+    const file = await encodeImage({ width: 16, height: 16, data: new Uint8Array(16 * 16 * 4).fill(255) }, format);
+    expect(imageFormatOf(file).toLowerCase()).toBe(format);
+    expect((await decodeImage(file)).data.every((value) => value >= 253)).toBe(true);
+  });
+
+  it("refuses pixels that do not fit their size", async () => {
+    await expect(encodeImage({ width: 5, height: 4, data })).rejects.toThrow("pixels.P1");
+  });
 });

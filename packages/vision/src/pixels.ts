@@ -14,6 +14,9 @@ export interface RgbaImage {
   readonly data: Uint8Array | Uint8ClampedArray;
 }
 
+/** The formats that images are written in. */
+export type EncodedFormat = "png" | "jpeg" | "webp";
+
 /** `RgbaImage` as Pixels: alpha is dropped, never blended. Throws ShapeError where size and data differ. */
 export function pixelsOfRgba(image: RgbaImage): Pixels {
   checkRgba(image);

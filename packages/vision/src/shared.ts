@@ -7,7 +7,7 @@ export type { CanvasLike } from "./given-pixels.ts";
 export { type ImageFormat, imageFormats } from "./image-format.ts";
 export { cifar10Labels, imagenetLabels, labelsOf } from "./labels.ts";
 export type { PictureSupport } from "./picture-support.ts";
-export { checkPixels, type Pixels, pixelsOfRgba, type RgbaImage } from "./pixels.ts";
+export { checkPixels, type EncodedFormat, type Pixels, pixelsOfRgba, type RgbaImage } from "./pixels.ts";
 export { crop, cropOffset, normalize, preprocess, resizedSize, stack } from "./preprocess.ts";
 export { cifar10, imagenet, raw32 } from "./preprocessing.ts";
 export { resample, type Size, type Window } from "./resample.ts";

@@ -5,7 +5,7 @@ import { rgbOfCmyk } from "./cmyk.ts";
 import type { FileOptions } from "./decode.ts";
 import { type ImageFormat, imageFormats } from "./image-format.ts";
 import type { PictureSupport } from "./picture-support.ts";
-import { checkRgba, type Pixels, type RgbaImage } from "./pixels.ts";
+import { checkRgba, type EncodedFormat, type Pixels, type RgbaImage } from "./pixels.ts";
 import { rgbOfPremultiplied } from "./premultiplied.ts";
 import { checkSize } from "./size-limit.ts";
 import { tiffPage } from "./tiff.ts";
@@ -108,16 +108,15 @@ async function samplesOf(image: Sharp, depth: Metadata["depth"]): Promise<Sample
   return { width: info.width, height: info.height, samples };
 }
 
-/** A PNG file of RGBA pixels. */
-export async function encodeWithSharp(image: RgbaImage): Promise<Uint8Array<ArrayBuffer>> {
+/** An image file of RGBA pixels. A picture without transparent pixels is written without alpha. */
+export async function encodeWithSharp(image: RgbaImage, format: EncodedFormat): Promise<Uint8Array<ArrayBuffer>> {
   checkRgba(image);
   const { width, height, data } = image;
   const { default: sharp } = await loadSharp();
-  return Uint8Array.from(
-    await sharp(data, { raw: { width, height, channels: 4 } })
-      .png()
-      .toBuffer(),
-  );
+  const whole = sharp(data, { raw: { width, height, channels: 4 } });
+  const isOpaque = data.every((value, i) => i % 4 !== 3 || value === 255);
+  const options = format === "png" ? {} : { quality: 90 }; // a PNG with a quality has a palette
+  return Uint8Array.from(await (isOpaque ? whole.removeAlpha() : whole).toFormat(format, options).toBuffer());
 }
 
 /** Imported when first used. */

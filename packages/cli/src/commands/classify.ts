@@ -52,7 +52,7 @@ export function classifyCommand({ signal }: Context): Command {
     .option("--model <name>", "see residual models")
     .option("--weights <w>", "a file, known weights or fixture:SALT")
     .option("--top <k>", "classes to show per picture", positive, 5)
-    .option("--cam <path>", "write where the top class is seen (class activation map): a .png, or a folder for many")
+    .option("--cam <path>", "write where the top class is seen (class activation map): a .png or .jpg, or a folder")
     .option("--cam-class <class>", "the class of the map, by its name or index")
     .addOption(backendOption())
     .addOption(threadsOption());

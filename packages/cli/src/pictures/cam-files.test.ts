@@ -51,13 +51,19 @@ describe("classify --cam", () => {
     expect(await readdir(folder.in("maps/new"))).toEqual(["cat.png", "cat_1.png"]);
   });
 
+  it("writes a JPEG where its name is one's", async () => {
+    const file = folder.in("cat.jpg");
+    await document(["classify", chelsea, "--cam", file]);
+    expect([...(await readFile(file)).subarray(0, 3)]).toEqual([0xff, 0xd8, 0xff]);
+  });
+
   it("says where the map is, for people", async () => {
     const { stdout } = await succeed(["classify", chelsea, "--top", "1", "--cam", folder.in("cat.png")]);
     expect(stdout.trimEnd().split("\n").at(-1)).toBe(`  ${folder.in("cat.png")}: where cat (98.2 %) is seen`);
   });
 
   it.each([
-    [["--cam", "map.jpg"], /^UsageError: --cam map\.jpg ends in \.jpg; expected \.png, or no ending for a folder/],
+    [["--cam", "map.gif"], /^UsageError: --cam map\.gif ends in \.gif; expected \.png, \.jpg, \.webp, or no ending/],
     [["--cam", ".png"], /^UsageError: --cam \.png is an ending without a name/],
     [["--cam-class", "dog"], /^UsageError: --cam-class goes with --cam/],
     [["--cam", "x.png", photo("rocket.jpg")], /^UsageError: --cam .* is one file for 2 pictures; give a folder/],

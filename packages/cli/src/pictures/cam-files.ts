@@ -4,22 +4,31 @@ import { freeName } from "@residual/core";
 import { pathOf } from "@residual/kit/bytes";
 import { checkPlace, makeFolder, writeAtomic } from "@residual/kit/files";
 import type { ClassActivation } from "@residual/pipeline";
-import { encodePng, overlayCam } from "@residual/vision";
+import { type EncodedFormat, encodeImage, overlayCam } from "@residual/vision";
 import type { Context } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { checkNamed } from "../out-path.ts";
 
+const formats: { readonly [ending: string]: EncodedFormat } = {
+  ".png": "png",
+  ".jpg": "jpeg",
+  ".jpeg": "jpeg",
+  ".webp": "webp",
+};
+
+const formatOf = (path: string): EncodedFormat | undefined => formats[extname(path).toLowerCase()];
+
 /**
- * Before any work is done: a .png file for one picture, or a folder, made where it is not there, that gets a file for
- * each. Throws UsageError for another ending, for many pictures into one file, and for a file that is one of the
- * pictures; FormatError where nothing can be written there.
+ * Before any work is done, the path of each picture's map: one file for one picture, or a folder, made where it is not
+ * there, with a PNG for each. Throws UsageError for another ending, for many pictures into one file, and for a file
+ * that is one of the pictures; FormatError where nothing can be written there.
  */
 export async function camPaths(to: string, pictures: readonly string[]): Promise<readonly string[]> {
   checkNamed(to, "--cam");
   const ending = extname(to);
   const isFolder = to.endsWith("/") || ending === "" || (await stat(to).catch(() => undefined))?.isDirectory() === true;
-  if (!isFolder && ending.toLowerCase() !== ".png")
-    throw new UsageError(`--cam ${to} ends in ${ending}; expected .png, or no ending for a folder`);
+  if (!isFolder && formatOf(to) === undefined)
+    throw new UsageError(`--cam ${to} ends in ${ending}; expected .png, .jpg, .webp, or no ending for a folder`);
   if (!isFolder && pictures.length > 1)
     throw new UsageError(`--cam ${to} is one file for ${pictures.length} pictures; give a folder, as --cam maps/`);
   const taken = new Set<string>();
@@ -49,5 +58,5 @@ async function checkNoPicture(paths: readonly string[], pictures: readonly strin
 
 /** Writes a map over its picture. */
 export async function writeCam(path: string, cam: ClassActivation, { signal }: Context): Promise<void> {
-  await writeAtomic([{ path, pieces: [await encodePng(overlayCam(cam))] }], { signal });
+  await writeAtomic([{ path, pieces: [await encodeImage(overlayCam(cam), formatOf(path))] }], { signal });
 }

@@ -1,0 +1,162 @@
+import { describe, expect, it } from "vitest";
+import { graph } from "../ir/graph.ts";
+import { input, named, parameter, type Value } from "../ir/value.ts";
+import { resnet } from "../models/resnet.ts";
+import { type ModelName, modelNames, variants } from "../models/variants.ts";
+import { add, conv2d, relu } from "../ops/index.ts";
+import { drawGraph } from "./draw-graph.ts";
+import { compared, type Figure, figureOf } from "./figure.ts";
+import { escaped } from "./svg.ts";
+
+const of = (name: ModelName) => resnet(variants[name], { name });
+
+/** Boxes of a figure as `layer2.0: 3×3 conv, 64 + BN; …`, shortcuts as `0 -> 2 by 1×1`. */
+function print({ panels }: Figure): readonly string[] {
+  return panels.flatMap(({ name, frames }) =>
+    frames.map((frame) => {
+      const boxes = frame.boxes.map(({ lines, change, before }) => {
+        const sign = { same: "", added: "+", removed: "-", changed: "~" }[change];
+        return `${sign}${before ? `${before.join(" | ")} => ` : ""}${lines.join(" | ")}`;
+      });
+      const arcs = frame.shortcuts.map(({ from, to, lines, change }) => {
+        return ` [${change === "same" ? "" : `${change} `}${from} -> ${to}${lines.length > 0 ? ` by ${lines.join(" | ")}` : ""}]`;
+      });
+      return `${frame.name || name}: ${boxes.join("; ")}${arcs.join("")}`;
+    }),
+  );
+}
+
+describe("figureOf", () => {
+  it("has each convolution with its norm and ReLU, and each shortcut", () => {
+    expect(print(figureOf(of("resnet10t"), 3)).slice(0, 3)).toEqual([
+      "stem: 3×3 conv, 24 | stride 2 | BN · ReLU; 3×3 conv, 32 | BN · ReLU; 3×3 conv, 64 | BN · ReLU; 3×3 max pool | stride 2",
+      "layer1.0: 3×3 conv, 64 | BN · ReLU; 3×3 conv, 64 | BN; + | ReLU [-1 -> 2]",
+      "layer2.0: 3×3 conv, 128 | stride 2 | BN · ReLU; 3×3 conv, 128 | BN; + | ReLU [-1 -> 2 by 2×2 mean pool | stride 2 | 1×1 conv, 128 | BN]",
+    ]);
+  });
+
+  it.each<[ModelName, string, string]>([
+    [
+      "seresnext50_32x4d",
+      "layer2.0",
+      "1×1 conv, 256 | BN · ReLU; 3×3 conv, 256 | stride 2 · 32 groups | BN · ReLU; 1×1 conv, 512 | BN; squeeze-excite | 32 channels; + | ReLU [-1 -> 4 by 1×1 conv, 512 | stride 2 | BN]",
+    ],
+    [
+      "cifar_resnet20",
+      "layer3.0",
+      "3×3 conv, 64 | stride 2 | BN · ReLU; 3×3 conv, 64 | BN; + | ReLU [-1 -> 2 by subsample | stride 2 | zero channels | 16 before, 16 after]",
+    ],
+    [
+      "cifar_preact20_proj",
+      "layer2.0",
+      "BN | ReLU; 3×3 conv, 32 | stride 2 | BN · ReLU; 3×3 conv, 32; + [0 -> 3 by 1×1 conv, 32 | stride 2]",
+    ],
+    ["cifar_preact20_proj", "layer2.1", "BN | ReLU; 3×3 conv, 32 | BN · ReLU; 3×3 conv, 32; + [-1 -> 3]"],
+    [
+      "mlperf_tiny_resnet8",
+      "layer2.0",
+      "3×3 conv, 32 | stride 2 · padding 0 0 1 1 | bias · BN ε 0.001 · ReLU; 3×3 conv, 32 | bias · BN ε 0.001; + | ReLU [-1 -> 2 by 1×1 conv, 32 | stride 2 | bias]",
+    ],
+    ["paddle_unit_s1_id", "block", "3×3 conv, 8 | bias · BN · ReLU; 3×3 conv, 8 | bias · BN; + [-1 -> 2]"],
+    ["keras_tutorial_resnet", "head", "global mean pool | flatten; linear, 1000; softmax"],
+  ])("of %s has %s", (name, frame, expected) => {
+    expect(print(figureOf(of(name), 3))).toContain(`${frame}: ${expected}`);
+  });
+
+  it.each(modelNames)("hides no connection of %s", (name) => {
+    expect(figureOf(of(name), 3).hidden).toBe(0);
+  });
+
+  it("counts what it does not show", () => {
+    const image = input("image", ["N", 1, 4, 4]);
+    const conv = (x: Value, name: string) =>
+      named(name, conv2d({ x, weight: parameter(`${name}.weight`, [1, 1, 1, 1]) }));
+    const first = named("a.sum", add({ a: conv(image, "a.conv"), b: image }));
+    const second = named("b.sum", add({ a: conv(first, "b.conv"), b: first }));
+    const third = named("c.sum", add({ a: conv(second, "c.conv"), b: first })); // over block b
+    const net = graph({ name: "dense", inputs: { image }, outputs: { y: named("out", relu({ x: third })) } });
+    expect(figureOf(net, 3).hidden).toBe(1);
+    expect(drawGraph(net)).toContain("not drawn: 1 connections over blocks");
+  });
+});
+
+describe("compared", () => {
+  const differences = (one: ModelName, other: ModelName) =>
+    print(compared(figureOf(of(one), 3), figureOf(of(other), 3))).filter((line) =>
+      /[+~-](?! |$)|added|removed|changed/.test(
+        line
+          .replace(/^[^:]*: /, "")
+          .replaceAll("squeeze-excite", "SE")
+          .replaceAll(/-1 ->/g, ""),
+      ),
+    );
+
+  it("of a network with itself is that network, whatever it is", () => {
+    for (const name of modelNames) {
+      const figure = figureOf(of(name), 3);
+      expect(compared(figure, figure), name).toEqual(figure);
+    }
+  });
+
+  it("tells groups, widths and gates", () => {
+    const [first, ...rest] = differences("resnet50", "seresnext50_32x4d");
+    expect(first).toBe(
+      "layer1.0: ~1×1 conv, 64 | BN · ReLU => 1×1 conv, 128 | BN · ReLU; ~3×3 conv, 64 | BN · ReLU => 3×3 conv, 128 | 32 groups | BN · ReLU; 1×1 conv, 256 | BN; +squeeze-excite | 16 channels; + | ReLU [-1 -> 4 by 1×1 conv, 256 | BN]",
+    );
+    expect(rest).toHaveLength(15);
+  });
+
+  it("tells a stride that has moved, a stem and shortcuts of another kind, and blocks that are new or gone", () => {
+    expect(differences("resnet50_v1", "resnet50").map((line) => line.split(":")[0])).toEqual([
+      "layer2.0",
+      "layer3.0",
+      "layer4.0",
+    ]);
+    const tweaked = differences("resnet50", "resnet50d");
+    expect(tweaked[0]).toMatch(
+      /^stem: -7×7 conv, 64 .*; \+3×3 conv, 32 .*; \+3×3 conv, 32 .*; \+3×3 conv, 64 .*; 3×3 max pool/,
+    );
+    expect(tweaked.slice(1)).toEqual(
+      [2, 3, 4].map(() => expect.stringContaining("[changed -1 -> 3 by 2×2 mean pool") as string),
+    );
+    const blocks = (lines: readonly string[]) => lines.map((line) => line.split(":")[0]);
+    const more = Array.from({ length: 17 }, (_, i) => `layer3.${i + 6}`);
+    expect(blocks(differences("resnet50", "resnet101"))).toEqual(more);
+    expect(blocks(differences("resnet101", "resnet50"))).toEqual(more);
+    expect(differences("resnet50", "resnet101")[0]).toMatch(/: \+1×1.*; \+3×3.*; \+1×1/);
+    expect(differences("resnet101", "resnet50")[0]).toMatch(/: -1×1.*; -3×3.*; -1×1/);
+  });
+});
+
+describe("drawGraph", () => {
+  const count = (svg: string, what: RegExp) => svg.match(what)?.length ?? 0;
+
+  it("draws blocks that are alike once, or each where they are to be open", () => {
+    const folded = drawGraph(of("resnet152"));
+    expect([2, 7, 35, 2].every((times) => folded.includes(`>× ${times}</text>`))).toBe(true);
+    expect(count(folded, /class="frame"/g)).toBe(8);
+    expect(count(drawGraph(of("resnet152"), { open: true }), /class="frame"/g)).toBe(50);
+  });
+
+  it("has a title and a description for screen readers, its own fonts and colours, and nothing that runs", () => {
+    const svg = drawGraph(of("resnet18"), { theme: "auto" });
+    expect(svg).toMatch(
+      /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" [^>]*role="img" aria-labelledby="title description"/,
+    );
+    expect(svg).toContain('<title id="title">resnet18</title>');
+    expect(svg).toContain(
+      '<desc id="description">11.7 M parameters, 1.81 G multiply-adds. From image N×3×224×224: stem to 64×56×56; layer1 of 2 blocks to 64×56×56; layer2 of 2 blocks to 128×28×28; layer3 of 2 blocks to 256×14×14; layer4 of 2 blocks to 512×7×7; head to 1000.</desc>',
+    );
+    expect(svg).toContain("@media(prefers-color-scheme:dark)");
+    expect(drawGraph(of("resnet18"))).not.toContain("prefers-color-scheme");
+    expect(svg).not.toMatch(/<script|href|url\(|NaN|undefined/);
+  });
+
+  it("is the same text each time", () => {
+    expect(drawGraph(of("resnet50"))).toBe(drawGraph(of("resnet50")));
+  });
+});
+
+it("escapes what XML gives a meaning, and replaces what it cannot hold", () => {
+  expect(escaped(`<a b="c">&'\u0000\u{d800}\uffff😀`)).toBe("&lt;a b=&quot;c&quot;&gt;&amp;&#39;\ufffd\ufffd\ufffd😀");
+});

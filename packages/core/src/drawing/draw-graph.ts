@@ -1,0 +1,82 @@
+import { type Graph, nodesOf } from "../ir/graph.ts";
+import { formatShape, type Value } from "../ir/value.ts";
+import { type Summary, summarize } from "../summary.ts";
+import { imageShape } from "./cells.ts";
+import { drawLegend } from "./draw-legend.ts";
+import { drawPanels } from "./draw-panels.ts";
+import { compared, type Depth, type Figure, figureOf } from "./figure.ts";
+import { clipped, compact, path, text, textWidth } from "./pen.ts";
+import { element, escaped } from "./svg.ts";
+import { styleOf, type ThemeName } from "./theme.ts";
+
+export interface DrawGraphOptions {
+  /** 1 draws stages, 2 blocks, 3 their layers. 3 */
+  readonly depth?: Depth;
+  /** Whether blocks that follow one another and are alike are drawn one by one, instead of once with "× 3". */
+  readonly open?: boolean;
+  /** "auto" holds both themes, and follows the system of whoever looks at it. "light" */
+  readonly theme?: ThemeName;
+  /** Another network: what it has more, has not, and has otherwise is coloured. */
+  readonly compare?: Graph;
+}
+
+/** Pixels. */
+const [MARGIN, TITLE, LEAST_LEGEND, WIDEST] = [10, 56, 440, 880];
+
+/**
+ * A network as a picture: a self-contained SVG document of at most 900 pixels in width. Stages are panels, blocks lie
+ * in them, shortcuts are arcs, and the shape of one image's values stands where it changes. A block has the boxes of
+ * its longest path; what else leads to a sum is a shortcut. Words are text, which can be selected and is read aloud.
+ */
+export function drawGraph(graph: Graph, options: DrawGraphOptions = {}): string {
+  const { depth = 3, open = false, theme = "light", compare } = options;
+  const own = figureOf(graph, depth);
+  const figure = compare ? compared(own, figureOf(compare, depth)) : own;
+  const look = { isComparison: compare !== undefined };
+  const summaries = [graph, ...(compare ? [compare] : [])].map(summarize);
+  const title = summaries.map(({ model }) => model).join(" → ");
+  const heading = clipped(title, 17, WIDEST);
+  const totals = summaries.map(totalsOf).join(" → ");
+  const parameters = new Map(summaries.flatMap(({ layers }) => layers.map((layer) => [layer.name, layer.parameters])));
+  const panels = drawPanels(figure, { ...look, open, parameters, ...endsOf(compare ?? graph) });
+  const legend = drawLegend(figure, Math.max(panels.width, LEAST_LEGEND), look);
+  const widest = Math.max(panels.width, legend.width, textWidth(heading, 17), textWidth(totals, 11));
+  const [width, height] = [widest + 2 * MARGIN, TITLE + panels.height + legend.height + MARGIN];
+  const frame = { width, height, viewBox: path`0 0 ${width} ${height}` };
+  const at = (y: number) => ({ transform: path`translate(${MARGIN} ${y})` });
+  return `${element(
+    "svg",
+    { xmlns: "http://www.w3.org/2000/svg", ...frame, role: "img", "aria-labelledby": "title description" },
+    element("title", { id: "title" }, escaped(title)),
+    element("desc", { id: "description" }, escaped(descriptionOf(graph, figure, totals))),
+    element("style", {}, styleOf(theme)),
+    element("rect", { class: "background", width, height }),
+    text(MARGIN, 30, heading, { pixels: 16, style: "text", weight: 600 }),
+    text(MARGIN, 48, totals, { pixels: 11 }),
+    element("g", at(TITLE), ...panels.content),
+    element("g", at(TITLE + panels.height), ...legend.content),
+  )}\n`;
+}
+
+function totalsOf({ parameters, macs }: Summary): string {
+  return `${compact(parameters)} parameters, ${compact(macs)} multiply-adds`;
+}
+
+/** What goes in at the top, and the names of what comes out at the end. */
+function endsOf(graph: Graph): { readonly input: string; readonly outputs: readonly string[] } {
+  const input = Object.values(graph.inputs).map(({ name, shape }) => `${name} ${imageShape(shape)}`);
+  const last = nodesOf(graph).at(-1);
+  const outputs = Object.entries<Value>(graph.outputs).flatMap(([name, value]) => (value === last ? [name] : []));
+  return { input: clipped(input.join(", "), 10, WIDEST / 2), outputs };
+}
+
+/** What a screen reader says. */
+function descriptionOf({ inputs }: Graph, { panels }: Figure, totals: string): string {
+  const input = Object.values(inputs).map(({ name, shape }) => `${name} ${formatShape(shape)}`);
+  const stages = panels.map(({ name, frames, shape }) => {
+    const blocks = frames.filter((frame) => frame.name !== "").length;
+    const holds = blocks === 0 ? "" : ` of ${blocks} ${blocks === 1 ? "block" : "blocks"}`;
+    return `${name || "layers"}${holds} to ${shape}`;
+  });
+  return `${totals}. From ${input.join(", ")}: ${stages.join("; ")}.`;
+}

@@ -1,0 +1,121 @@
+import { drawFrame, FRAME_CENTRE, frameWidth } from "./draw-frame.ts";
+import { type Figure, type Frame, type Panel, runsOfFrames } from "./figure.ts";
+import { arrow, clipped, compact, type Drawn, edge, fitted, type Look, path, squared, text } from "./pen.ts";
+import { element } from "./svg.ts";
+
+/** Pixels. */
+const size = {
+  /** Of all panels of a row: what a README shows. */
+  row: 880,
+  gutter: 16,
+  padding: 5,
+  /** Above the panels: the input's name, and the way from one panel to the next. */
+  top: 32,
+  rowGap: 36,
+  header: 26,
+  footer: 22,
+  frameGap: 12,
+  bend: 6,
+} as const;
+
+export interface PanelOptions extends Look {
+  /** Whether blocks that are alike are drawn one by one. */
+  readonly open: boolean;
+  /** Trainable numbers of each node. */
+  readonly parameters: ReadonlyMap<string, number>;
+  /** What goes in at the first panel, and what comes out of the last. */
+  readonly input: string;
+  readonly outputs: readonly string[];
+}
+
+/** A panel, with the place across of its main path, and the height at which that enters. */
+interface DrawnPanel extends Drawn {
+  readonly centre: number;
+  readonly entry: number;
+}
+
+/** A panel in its place. */
+interface PlacedPanel extends DrawnPanel {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** Panels from left to right, in as many rows as they need, with the way from each to the next. */
+export function drawPanels({ panels }: Figure, options: PanelOptions): Drawn {
+  const placed = inRows(panels.map((panel) => drawPanel(panel, options)));
+  const content = placed.map(({ x, y, content }) =>
+    element("g", { transform: path`translate(${x} ${y})` }, ...content),
+  );
+  const ways = placed.slice(1).map((next, at) => wayTo(next, placed[at]!));
+  const [first, last] = [placed[0]!, placed.at(-1)!];
+  const [into, out, bottom] = [first.x + first.centre, last.x + last.centre, last.y + last.height];
+  const ends = [
+    arrow(into, first.y - 26, first.y + first.entry),
+    text(into + 6, first.y - 17, options.input, { pixels: 10 }),
+    arrow(out, bottom, bottom + 12),
+    ...options.outputs.map((name, at) =>
+      text(out + 6, bottom + 12 + 12 * at, name, { pixels: fitted(name, 10, last.x + last.width - out) }),
+    ),
+  ];
+  const width = Math.max(...placed.map((panel) => panel.x + panel.width));
+  const height = Math.max(...placed.map((panel) => panel.y + panel.height)) + 22;
+  return { content: [...content, ...ways, ...ends], width, height };
+}
+
+function inRows(panels: readonly DrawnPanel[]): readonly PlacedPanel[] {
+  let [x, bottom] = [0, 0];
+  let y: number = size.top;
+  return panels.map((panel) => {
+    if (x > 0 && x + panel.width > size.row) [x, y] = [0, bottom + size.rowGap];
+    const placed = { ...panel, x, y };
+    x += panel.width + size.gutter;
+    bottom = Math.max(bottom, y + panel.height);
+    return placed;
+  });
+}
+
+function drawPanel({ name, frames, shape, nodes }: Panel, options: PanelOptions): DrawnPanel {
+  const runs = options.open ? frames.map((frame): readonly [Frame] => [frame]) : runsOfFrames(frames);
+  const inner = frameWidth(frames.some(({ shortcuts }) => shortcuts.length > 0));
+  const width = inner + 2 * size.padding;
+  const centre = size.padding + FRAME_CENTRE;
+  const content: string[] = [];
+  let y: number = size.header;
+  let [entry, from] = [0, 0];
+  for (const run of runs) {
+    const frame = drawFrame(run, inner, options);
+    if (from === 0) entry = y + frame.entry;
+    else content.push(arrow(centre, from, y + frame.entry));
+    content.push(element("g", { transform: path`translate(${size.padding} ${y})` }, ...frame.content));
+    from = y + frame.exit;
+    y += frame.height + size.frameGap;
+  }
+  const height = from + size.footer;
+  const parameters = nodes.reduce((sum, node) => sum + (options.parameters.get(node.name) ?? 0), 0);
+  const card = element("rect", { class: "panel", width, height, rx: 8 });
+  const words = [
+    text(size.padding + 2, 17, clipped(name, 12, centre - size.padding), { pixels: 12, style: "text", weight: 600 }),
+    ...(parameters > 0 ? [text(width - size.padding - 2, 17, compact(parameters), { pixels: 10, anchor: "end" })] : []),
+    edge(path`M${centre} ${from}V${height}`),
+    text(centre + 6, height - 8, squared(shape), { pixels: 10 }),
+  ];
+  return { content: [card, ...content, ...words], width, height, centre, entry };
+}
+
+/** From the bottom of a panel to the top of the next: up the gutter, or down to the next row. */
+function wayTo(next: PlacedPanel, before: PlacedPanel): string {
+  const r = size.bend;
+  const [x1, y1] = [before.x + before.centre, before.y + before.height];
+  const [x2, y2] = [next.x + next.centre, next.y + next.entry];
+  if (next.y > before.y) {
+    const middle = next.y - 17;
+    return (
+      edge(path`M${x1} ${y1}V${middle - r}q0 ${r} ${-r} ${r}H${x2 + r}q${-r} 0 ${-r} ${r}V${middle + 2 * r}`) +
+      arrow(x2, middle + 2 * r, y2)
+    );
+  }
+  const gutter = before.x + before.width + size.gutter / 2;
+  const [down, up] = [y1 + 9, next.y - 9];
+  const bends = path`q0 ${r} ${r} ${r}H${gutter - r}q${r} 0 ${r} ${-r}V${up + r}q0 ${-r} ${r} ${-r}H${x2 - r}q${r} 0 ${r} ${r}`;
+  return edge(path`M${x1} ${y1}V${down - r}` + bends) + arrow(x2, up + r, y2);
+}

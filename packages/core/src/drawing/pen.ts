@@ -1,0 +1,100 @@
+import type { Kind } from "./cells.ts";
+import type { Change } from "./figure.ts";
+import { element, escaped } from "./svg.ts";
+
+/** What is drawn, with its size in pixels. Its coordinates are from its top left. */
+export interface Drawn {
+  readonly content: readonly string[];
+  readonly width: number;
+  readonly height: number;
+}
+
+/** How a figure is painted: boxes by their kind, or by what differs from another network. */
+export interface Look {
+  readonly isComparison: boolean;
+}
+
+/** The class of a box in the style sheet. */
+export function paintOf(kind: Kind, change: Change, { isComparison }: Look): string {
+  if (!isComparison) return kind;
+  if (change !== "same") return change;
+  return kind === "join" ? "join" : "plain";
+}
+
+/** Letters that are narrow, wide, and of a capital's width, in parts of the font size: DejaVu Sans, a wide font. */
+const widths: readonly (readonly [letters: RegExp, width: number])[] = [
+  [/[ijl.,:;'|!I·]/, 0.32],
+  [/[ frt()/-]/, 0.4],
+  [/[mwMW…→]/, 0.92],
+  [/[A-Z0-9_]/, 0.66],
+  [/[×+−<>=]/, 0.84],
+];
+
+/** Pixels of a text. */
+export function textWidth(words: string, pixels: number): number {
+  const widthOf = (letter: string) => widths.find(([letters]) => letters.test(letter))?.[1] ?? 0.6;
+  return pixels * Array.from(words).reduce((sum, letter) => sum + widthOf(letter), 0);
+}
+
+/** The largest font size, up to `pixels`, in which a text is as narrow as `width`. */
+export function fitted(words: string, pixels: number, width: number): number {
+  return Math.max(4, Math.min(pixels, (pixels * width) / textWidth(words, pixels)));
+}
+
+/** A name of any length, without its end where it is wider than `width`. */
+export function clipped(words: string, pixels: number, width: number): string {
+  if (textWidth(words, pixels) <= width) return words;
+  let kept = "";
+  for (const letter of words) {
+    if (textWidth(`${kept}${letter}…`, pixels) > width) break;
+    kept += letter;
+  }
+  return `${kept}…`;
+}
+
+interface TextStyle {
+  readonly pixels: number;
+  readonly style?: "text" | "muted";
+  readonly anchor?: "middle" | "end";
+  readonly weight?: number;
+}
+
+/** A line of text; `y` is its baseline. */
+export function text(
+  x: number,
+  y: number,
+  words: string,
+  { pixels, style = "muted", anchor, weight }: TextStyle,
+): string {
+  const font = { "font-size": pixels, "font-weight": weight, "text-anchor": anchor };
+  return element("text", { x, y, class: style, ...font }, escaped(words));
+}
+
+/** A connection along a path. */
+export function edge(d: string, style = ""): string {
+  return element("path", { class: `edge ${style}`.trim(), d });
+}
+
+/** A line down, with a tip. */
+export function arrow(x: number, from: number, to: number): string {
+  const tip = element("path", { class: "tip", d: path`M${x} ${to}l-3.2 -6h6.4z` });
+  return edge(path`M${x} ${from}V${to - 4}`) + tip;
+}
+
+/** The text of a path, its numbers in hundredths of a pixel. */
+export function path(words: TemplateStringsArray, ...numbers: readonly number[]): string {
+  return words.map((word, at) => word + (numbers[at] === undefined ? "" : rounded(numbers[at]))).join("");
+}
+
+/** Hundredths of a pixel. */
+const rounded = (value: number): string => String(Math.round(value * 100) / 100);
+
+/** `25.6 M`, in powers of a thousand. */
+export function compact(count: number): string {
+  const units = ["", "k", "M", "G", "T", "P"];
+  const power = count < 1000 ? 0 : Math.floor(Math.log10(count) / 3);
+  return power === 0 ? String(count) : `${(count / 1000 ** power).toPrecision(3)} ${units[power]}`;
+}
+
+/** `64×56²` for `64×56×56`: room is scarce between boxes. */
+export const squared = (shape: string): string => shape.replace(/×(\d+)×\1$/, "×$1²");
