@@ -22,6 +22,27 @@ export const byteSizes = {
   C64: 8,
 } as const;
 
+/** PyTorch's names of the dtypes. */
+export const dtypeNames: { readonly [D in StoredDType]: string } = {
+  BOOL: "bool",
+  U8: "uint8",
+  I8: "int8",
+  F8_E5M2: "float8_e5m2",
+  F8_E4M3: "float8_e4m3fn",
+  F8_E8M0: "float8_e8m0fnu",
+  U16: "uint16",
+  I16: "int16",
+  F16: "float16",
+  BF16: "bfloat16",
+  U32: "uint32",
+  I32: "int32",
+  F32: "float32",
+  U64: "uint64",
+  I64: "int64",
+  F64: "float64",
+  C64: "complex64",
+};
+
 export type StoredDType = keyof typeof byteSizes;
 
 export function isStoredDType(name: string): name is StoredDType {

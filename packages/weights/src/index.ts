@@ -7,5 +7,5 @@ export type { ReadWeights, ReadWeightsOptions, WeightsSource } from "./reader.ts
 export { type Header, parseHeader } from "./safetensors.ts";
 export { type NamingScheme, namingScheme, toTorchvision } from "./schemes.ts";
 export type { TensorEntry } from "./tensor-entry.ts";
-export { type PreprocessingSource, readTensors, Weights, type WeightsDetails } from "./weights.ts";
+export { type PreprocessingSource, readTensors, type Stored, Weights, type WeightsDetails } from "./weights.ts";
 export { writeSafetensors } from "./write-safetensors.ts";

@@ -1,5 +1,6 @@
 import { type NamedSource, readTensor, stridedTensor, type Tensor, type WorkOptions } from "@residual/core";
 import { checkReadable } from "./decode-tensor.ts";
+import { dtypeNames } from "./dtypes.ts";
 import { knownByName, knownByNumbers } from "./known.ts";
 import type { OpenFile } from "./open-file.ts";
 import type { TensorEntry } from "./tensor-entry.ts";
@@ -56,7 +57,12 @@ export type FormatReader = (file: OpenFile, options: WorkOptions) => Promise<Lay
 const LARGE = 32 << 20;
 
 /** The weights that a layout tells of. Throws UnsupportedError for a dtype that core has no tensors for. */
-export async function weightsOf(layout: Layout, { place }: OpenFile, options: WorkOptions): Promise<Weights> {
+export async function weightsOf(
+  layout: Layout,
+  { place }: OpenFile,
+  format: string,
+  options: WorkOptions,
+): Promise<Weights> {
   for (const { file, entries } of layout.stretches) for (const entry of entries) checkReadable(entry, file.name);
   const sizes = layout.stretches.map(({ entries }) => entries.reduce((end, entry) => Math.max(end, entry.end), 0));
   const total = sizes.reduce((sum, size) => sum + size, 0);
@@ -85,5 +91,14 @@ export async function weightsOf(layout: Layout, { place }: OpenFile, options: Wo
     known,
     notes,
     graph: named?.graph,
+    stored: { format, tensors, dtypes: dtypesOf(layout, tensors) },
   });
+}
+
+/** The dtype that each tensor has in the file, by PyTorch's names. */
+function dtypesOf({ stretches }: Layout, tensors: ReadonlyMap<string, NamedSource>): ReadonlyMap<string, string> {
+  const stored = new Map(
+    stretches.flatMap(({ entries }) => entries.map(({ name, dtype }) => [name, dtypeNames[dtype]])),
+  );
+  return new Map([...tensors].map(([name, { dtype }]) => [name, stored.get(name) ?? dtype]));
 }

@@ -9,7 +9,8 @@ import type { Weights } from "./weights.ts";
 /** The reader of each format. Those of formats that few files have are imported when there is one. */
 const readers: { readonly [F in ReadFormat]: () => Promise<FormatReader> } = {
   safetensors: async () => safetensorsLayout,
-  index: async () => (file, options) => shardedLayout(file, (shard) => layoutOf(shard, options, true)),
+  index: async () => (file, options) =>
+    shardedLayout(file, async (shard) => (await opened(shard, options, true)).layout),
   PyTorch: async () => (await import("./pytorch/index.ts")).zipLayout,
   ONNX: async () => (await import("./onnx/index.ts")).onnxLayout,
   "PyTorch before 1.6": async () => (await import("./pytorch/index.ts")).legacyLayout,
@@ -20,13 +21,18 @@ const readers: { readonly [F in ReadFormat]: () => Promise<FormatReader> } = {
 
 /** The weights of an open file, whose bytes tell its format. Throws what its format's reader throws. */
 export async function readOpen(file: OpenFile, options: WorkOptions): Promise<Weights> {
-  return weightsOf(await layoutOf(file, options), file, options);
+  const { format, layout } = await opened(file, options);
+  return weightsOf(layout, file, format, options);
 }
 
-async function layoutOf(file: OpenFile, options: WorkOptions, isShard = false): Promise<Layout> {
+async function opened(
+  file: OpenFile,
+  options: WorkOptions,
+  isShard = false,
+): Promise<{ readonly format: string; readonly layout: Layout }> {
   const format = formatOf(await file.read(0, Math.min(file.size, START)), file.size);
   if (typeof format === "object") throw format.refuse(file.name);
   if (isShard && format === "index") refuseNested(file.name);
   const read = await readers[format]();
-  return read(file, options);
+  return { format: format === "index" ? "safetensors, sharded" : format, layout: await read(file, options) };
 }

@@ -22,6 +22,17 @@ export interface WeightsDetails {
   readonly known?: Known | undefined;
   readonly notes?: readonly string[] | undefined;
   readonly graph?: FileGraph | undefined;
+  readonly stored?: Stored | undefined;
+}
+
+/** What a file holds, before anything is renamed. */
+export interface Stored {
+  /** `safetensors`, `PyTorch`, `ONNX`, … */
+  readonly format: string;
+  /** By their names in the file, in its order. */
+  readonly tensors: ReadonlyMap<string, NamedSource>;
+  /** The dtype of each tensor in the file, by PyTorch's names: bfloat16 numbers are read as float32. */
+  readonly dtypes: ReadonlyMap<string, string>;
 }
 
 /** The graph of a file that has one, as .onnx files do. */
@@ -46,6 +57,8 @@ export class Weights<Source extends NamedSource = NamedSource> {
   /** What people should hear of how the weights were read, as sentences: which tensors were left out, and why. */
   readonly notes: readonly string[];
   readonly graph: FileGraph | undefined;
+  /** The file that they were read from; undefined for tensors that were given. */
+  readonly stored: Stored | undefined;
   readonly #known: Known | undefined;
 
   constructor(
@@ -58,6 +71,7 @@ export class Weights<Source extends NamedSource = NamedSource> {
     this.metadata = metadata;
     this.notes = details.notes ?? [];
     this.graph = details.graph;
+    this.stored = details.stored;
     const isOfAnotherModel = metadata.model !== undefined && modelNameOf(metadata.model) !== known?.model;
     this.#known = isOfAnotherModel ? undefined : known;
   }
@@ -102,7 +116,12 @@ export class Weights<Source extends NamedSource = NamedSource> {
       license,
       source: "known weights",
     };
-    return new Weights(this.tensors, this.metadata, { known, notes: this.notes });
+    return new Weights(this.tensors, this.metadata, {
+      known,
+      notes: this.notes,
+      graph: this.graph,
+      stored: this.stored,
+    });
   }
 
   /** The same weights with other tensors: renamed, read, or fewer of them. `notes` come after those that there are. */
@@ -110,7 +129,8 @@ export class Weights<Source extends NamedSource = NamedSource> {
     tensors: ReadonlyMap<string, Other>,
     notes: readonly string[] = [],
   ): Weights<Other> {
-    return new Weights(tensors, this.metadata, { known: this.#known, notes: [...this.notes, ...notes] });
+    const details = { known: this.#known, notes: [...this.notes, ...notes], stored: this.stored };
+    return new Weights(tensors, this.metadata, details);
   }
 }
 
