@@ -6,7 +6,8 @@ import { throwIfAborted, type WorkOptions } from "@residual/core";
 export interface Digest {
   readonly bytes: number;
   readonly sha256: string;
-  readonly md5: string;
+  /** Where it is asked for: it is slow. */
+  readonly md5?: string | undefined;
 }
 
 /** What is known of a file. Of its SHA-256 the first digits may be known alone. */
@@ -18,18 +19,23 @@ export interface Expected {
 
 const CHUNK = 1 << 20;
 
-/** Reads a file whole. `onProgress` counts bytes. */
-export async function digestOf(path: string, { signal, onProgress }: WorkOptions = {}): Promise<Digest> {
+/** Reads a file whole, to be compared with what is known of it. `onProgress` counts bytes. */
+export async function digestOf(
+  path: string,
+  expected: Expected,
+  { signal, onProgress }: WorkOptions = {},
+): Promise<Digest> {
   await using file = await open(path);
   const { size } = await file.stat();
-  const [sha256, md5] = [createHash("sha256"), createHash("md5")];
+  const sha256 = createHash("sha256");
+  const md5 = expected.md5 === undefined ? undefined : createHash("md5");
   const chunk = new Uint8Array(CHUNK);
   let bytes = 0;
   for (;;) {
     throwIfAborted(signal);
     const { bytesRead } = await file.read(chunk, 0, CHUNK);
-    if (bytesRead === 0) return { bytes, sha256: sha256.digest("hex"), md5: md5.digest("hex") };
-    for (const hash of [sha256, md5]) hash.update(chunk.subarray(0, bytesRead));
+    if (bytesRead === 0) return { bytes, sha256: sha256.digest("hex"), md5: md5?.digest("hex") };
+    for (const hash of [sha256, md5]) hash?.update(chunk.subarray(0, bytesRead));
     bytes += bytesRead;
     onProgress?.({ stage: "verify", done: bytes, total: Math.max(bytes, size) });
   }

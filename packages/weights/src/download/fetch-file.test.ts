@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { gzipSync } from "node:zlib";
-import { AbortError, type Progress, type ResidualError, WeightsError } from "@residual/core";
+import { AbortError, type Progress, type ResidualError, WeightsError, type WorkOptions } from "@residual/core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { dropAfter, etagOf, FileServer, type Mischief, sha256Of, stallAfter, status } from "../testing/file-server.ts";
+import { etagOf, FileServer, type Mischief, sha256Of, stallAfter, status } from "../testing/file-server.ts";
 import { fetchFile, NotThere, partOf, type Wanted } from "./fetch-file.ts";
 import { defaults, type Settings } from "./settings.ts";
-import { openTransport } from "./transport.ts";
+import { openTransport, type Transport } from "./transport.ts";
 
 const file = Uint8Array.from({ length: 300_000 }, (_, i) => (i * 7 + (i >> 8)) % 256);
 const other = file.map((byte) => byte ^ 1);
@@ -32,9 +32,13 @@ afterEach(async () => {
 
 const quick: Settings = { ...defaults, transport: await openTransport(), backoff: 1 };
 
-function fetched(change: Partial<Wanted> = {}, settings: Partial<Settings> = {}, options = {}) {
-  const wanted = { url: `${server.address}/w`, path, name: "w", maxBytes: 1e9, ...change };
-  return fetchFile(wanted, { ...quick, ...settings }, options);
+function fetched(change: Partial<Wanted> = {}, settings: Partial<Settings> = {}, options: WorkOptions = {}) {
+  const onProgress = (progress: Progress) => {
+    options.onProgress?.(progress);
+    if (progress.stage === "download") server.reached(progress.done);
+  };
+  const wanted = { url: `${server.address}/w`, path, maxBytes: 1e9, ...change };
+  return fetchFile(wanted, { ...quick, ...settings }, { ...options, onProgress });
 }
 
 async function refusal(change: Partial<Wanted> = {}, settings: Partial<Settings> = {}): Promise<ResidualError> {
@@ -59,25 +63,23 @@ describe("a file comes whole", () => {
     const found = await fetched({ sha256 }, {}, { onProgress: (progress: Progress) => seen.push(progress) });
     expect(found).toMatchObject({ bytes: file.length, sha256 });
     await expectWhole();
-    const downloads = seen.filter(({ stage }) => stage === "download w");
-    expect(downloads[0]).toEqual({ stage: "download w", done: 0, total: file.length });
-    expect(downloads.at(-1)).toEqual({ stage: "download w", done: file.length, total: file.length });
+    const downloads = seen.filter(({ stage }) => stage === "download");
+    expect(downloads[0]).toEqual({ stage: "download", done: 0, total: file.length });
+    expect(downloads.at(-1)).toEqual({ stage: "download", done: file.length, total: file.length });
   });
 
-  const passing: { readonly [what: string]: readonly Mischief[] } = {
-    "after a dropped connection": [dropAfter(100_000)],
-    "after a connection that is dropped again and again, each time with some bytes more": Array.from(
-      { length: 12 },
-      () => dropAfter(20_000),
-    ),
-    "after a drop before the first byte": [dropAfter(0)],
-    "after a connection that was reset before any answer": [(_, response) => void response.destroy()],
-    "after a stall in the middle": [stallAfter(100_000)],
-    "after a stall before the headers": [() => {}],
-    "after answers 500, 502, 503 and 408": [status(500), status(502), status(503), status(408)],
-    "after an answer 429": [status(429, { "retry-after": "0" })],
-    "after a wait until a date": [status(503, { "retry-after": new Date(0).toUTCString() })],
-    "after a Content-Length that is too long": [
+  const passing: { readonly [what: string]: () => readonly Mischief[] } = {
+    "after a dropped connection": () => [server.dropAfter(100_000)],
+    "after a connection that is dropped again and again, each time with some bytes more": () =>
+      Array.from({ length: 12 }, () => server.dropAfter(20_000)),
+    "after a drop before the first byte": () => [server.dropAfter(0)],
+    "after a connection that was reset before any answer": () => [(_, response) => void response.destroy()],
+    "after a stall in the middle": () => [stallAfter(100_000)],
+    "after a stall before the headers": () => [() => {}],
+    "after answers 500, 502, 503 and 408": () => [status(500), status(502), status(503), status(408)],
+    "after an answer 429": () => [status(429, { "retry-after": "0" })],
+    "after a wait until a date": () => [status(503, { "retry-after": new Date(0).toUTCString() })],
+    "after a Content-Length that is too long": () => [
       (_, response, file) => {
         response.writeHead(200, { etag: etagOf(file), "content-length": file.length + 5 });
         response.write(file, () => setTimeout(() => response.destroy(), 20));
@@ -85,7 +87,8 @@ describe("a file comes whole", () => {
     ],
   };
 
-  it.each(Object.entries(passing))("%s", async (what, mischiefs) => {
+  it.each(Object.entries(passing))("%s", async (what, make) => {
+    const mischiefs = make();
     server.next.push(...mischiefs);
     await fetched({ sha256 }, what.includes("stall") ? { stall: 150 } : {});
     await expectWhole();
@@ -93,7 +96,7 @@ describe("a file comes whole", () => {
   });
 
   it("goes on where a connection ended, if it is the same file", async () => {
-    server.next.push(dropAfter(100_000));
+    server.next.push(server.dropAfter(100_000));
     await fetched();
     await expectWhole();
     expect(server.ranges).toEqual([undefined, "bytes=100000-"]);
@@ -102,7 +105,7 @@ describe("a file comes whole", () => {
 
   it("begins anew where the file has changed meanwhile", async () => {
     server.next.push((request, response, file) => {
-      dropAfter(100_000)(request, response, file);
+      server.dropAfter(100_000)(request, response, file);
       server.files.set("/w", other);
     });
     await fetched();
@@ -111,7 +114,7 @@ describe("a file comes whole", () => {
   });
 
   it("begins anew where the server sends a range of another file, whatever If-Range says", async () => {
-    server.next.push(dropAfter(100_000), (request, response) => {
+    server.next.push(server.dropAfter(100_000), (request, response) => {
       delete request.headers["if-range"];
       server.serve(request, response, other);
       server.files.set("/w", other);
@@ -122,7 +125,7 @@ describe("a file comes whole", () => {
   });
 
   it("begins anew where the server knows no ranges", async () => {
-    server.next.push(dropAfter(100_000), (_, response, file) => {
+    server.next.push(server.dropAfter(100_000), (_, response, file) => {
       response.writeHead(200, { "content-length": file.length }).end(file);
     });
     await fetched();
@@ -131,7 +134,7 @@ describe("a file comes whole", () => {
   });
 
   it("begins anew where the server sends another range than was asked for", async () => {
-    server.next.push(dropAfter(100_000), (_, response, file) => {
+    server.next.push(server.dropAfter(100_000), (_, response, file) => {
       const range = `bytes 50000-${file.length - 1}/${file.length}`;
       response.writeHead(206, { etag: etagOf(file), "content-range": range }).end(file.subarray(50_000));
     });
@@ -140,10 +143,7 @@ describe("a file comes whole", () => {
   });
 
   it("begins anew where nothing tells the versions apart, unless the hash is known", async () => {
-    const drop: Mischief = (_, response, file) => {
-      response.writeHead(200, { "content-length": file.length });
-      response.write(file.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 20));
-    };
+    const drop = server.dropAfter(100_000, { etag: false });
     server.next.push(drop);
     await fetched();
     await rm(path);
@@ -152,9 +152,21 @@ describe("a file comes whole", () => {
     expect(server.ranges).toEqual([undefined, undefined, undefined, "bytes=100000-"]);
   });
 
+  it("begins anew where the rest comes packed, which is a range of other bytes", async () => {
+    server.next.push(server.dropAfter(100_000), (_, response, file) => {
+      const packed = gzipSync(file.subarray(100_000));
+      const range = `bytes 100000-${file.length - 1}/${file.length}`;
+      const headers = { etag: etagOf(file), "content-range": range, "content-encoding": "gzip" };
+      response.writeHead(206, headers).end(packed);
+    });
+    await fetched();
+    await expectWhole();
+    expect(server.ranges).toEqual([undefined, "bytes=100000-", undefined]);
+  });
+
   it("of parts that do not belong together it is fetched once more", async () => {
     server.next.push((request, response, file) => {
-      dropAfter(100_000)(request, response, file.with(5, 0)); // under the etag of the right bytes
+      server.dropAfter(100_000)(request, response, file.with(5, 0)); // under the etag of the right bytes
     });
     server.headers.set("/w", { etag: etagOf(file.with(5, 0)) });
     await fetched({ sha256 });
@@ -209,14 +221,19 @@ describe("a file comes whole", () => {
 
   it("whatever the garbage collector does: undici ends the body of an answer that nobody holds", async () => {
     setFlagsFromString("--expose-gc");
-    const collect = setInterval(runInNewContext("gc") as () => void, 1);
-    try {
-      for (let i = 0; i < 8; i++) {
-        server.next.push((_, response, file) => void response.writeHead(200).end(file));
-        await fetched({ sha256 });
-      }
-    } finally {
-      clearInterval(collect);
+    const collect = runInNewContext("gc") as () => void;
+    const collectSoon = (rounds: number) => {
+      collect();
+      if (rounds > 1) setImmediate(collectSoon, rounds - 1);
+    };
+    const transport: Transport = async (...request) => {
+      const answer = await quick.transport(...request);
+      setImmediate(collectSoon, 8); // while the answer is looked at, and its file is opened
+      return answer;
+    };
+    for (let i = 0; i < 4; i++) {
+      server.next.push((_, response, file) => void response.writeHead(200).end(file));
+      await fetched({ sha256 }, { transport });
     }
     await expectWhole();
   });

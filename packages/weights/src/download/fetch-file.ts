@@ -12,8 +12,6 @@ export interface Wanted extends Expected {
   readonly url: string;
   /** Where it is to lie. */
   readonly path: string;
-  /** What progress calls it. */
-  readonly name: string;
   /** The most bytes that are taken. */
   readonly maxBytes: number;
   /** Is told the SHA-256 as soon as it is known: by the hub's word before anything is written, then by the bytes. */
@@ -47,7 +45,7 @@ export async function fetchFile(wanted: Wanted, settings: Settings, options: Wor
   for (let attempt = 0; ; attempt++) {
     const { isResumed, linked } = await download(wanted, settings, options);
     const { data, note } = partOf(wanted.path);
-    const found = await digestOf(data, options);
+    const found = await digestOf(data, wanted, options);
     const difference = differenceOf(found, wanted) ?? differenceOf(found, linked);
     if (difference === undefined) {
       await orRemove(wanted, () => wanted.check?.(found.sha256));
@@ -170,9 +168,8 @@ async function receive(
   }
   await using file = await open(data, begin === 0 ? "w" : "r+");
   await file.truncate(begin);
-  const stage = `download ${wanted.name}`;
   let done = begin;
-  const told = () => onProgress?.({ stage, done, total: total ?? Number.POSITIVE_INFINITY });
+  const told = () => onProgress?.({ stage: "download", done, total: total ?? Number.POSITIVE_INFINITY });
   told();
   for await (const chunk of answer.body ?? []) {
     watch.alive();
@@ -206,7 +203,8 @@ function judge(
   if (status === 206) {
     const version = versionOf(answer);
     const isOther = note?.version !== undefined && version !== undefined && version !== note.version;
-    if (Number(first) !== size || isOther || !isSame) return "other";
+    const isPacked = headers.get("content-encoding") !== null; // a range of other bytes
+    if (Number(first) !== size || isOther || isPacked || !isSame) return "other";
     return { begin: size, total: Number(total) };
   }
   if (status === 416 && size > 0) return isSame && Number(total ?? note?.total) === size ? "whole" : "other";

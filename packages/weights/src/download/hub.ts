@@ -22,8 +22,10 @@ export function isHub(url: URL): boolean {
 
 /** The headers that tell who asks: of HF_TOKEN to the hub itself, over TLS, and to no other host. */
 export function authorization({ protocol, host }: URL): Readonly<Record<string, string>> {
-  const { HF_TOKEN: token } = process.env;
-  return token && protocol === "https:" && host === "huggingface.co" ? { authorization: `Bearer ${token.trim()}` } : {};
+  const token = process.env.HF_TOKEN?.trim();
+  if (!token || protocol !== "https:" || host !== "huggingface.co") return {};
+  if (/^[\x21-\x7e]+$/.test(token)) return { authorization: `Bearer ${token}` };
+  throw new WeightsError("HF_TOKEN: found characters that no token has; set it to the token alone, as hf_…");
 }
 
 /** The variable that says not to use the network; undefined where none does. Source: huggingface_hub, constants.py. */

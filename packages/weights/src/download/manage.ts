@@ -78,12 +78,8 @@ export async function verifyWeights(name?: string, options: WorkOptions = {}): P
 }
 
 async function verify(file: PulledFile, name: string, pins: string, options: WorkOptions): Promise<VerifiedFile> {
-  const { onProgress } = options;
   const pin = await pinOf(pins, file.url);
-  const found = await digestOf(file.path, {
-    ...options,
-    onProgress: (progress) => onProgress?.({ ...progress, stage: `verify ${name}` }),
-  });
+  const found = await digestOf(file.path, file, options);
   const problem = differenceOf(found, file) ?? (pin && differenceOf(found, pin));
   return { name, path: file.path, problem, pinned: (file.sha256 ?? file.md5 ?? pin) !== undefined };
 }

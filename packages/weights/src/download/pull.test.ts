@@ -13,7 +13,7 @@ import type { KnownWeights } from "../known/known-weights.ts";
 import { namedAs } from "../known/names.ts";
 import { knownWeights, shippedWeights } from "../known.ts";
 import { readWeights } from "../read-weights.ts";
-import { dropAfter, etagOf, FileServer, sha256Of, stallAfter, status } from "../testing/file-server.ts";
+import { etagOf, FileServer, sha256Of, stallAfter, status } from "../testing/file-server.ts";
 import { partOf } from "./fetch-file.ts";
 import { pull } from "./pull.ts";
 import type { Settings } from "./settings.ts";
@@ -337,7 +337,22 @@ describe("HF_TOKEN", () => {
   });
 });
 
+it("an HF_TOKEN that no header can hold is refused, and not shown", async () => {
+  vi.stubEnv("HF_ENDPOINT", "");
+  vi.stubEnv("HF_TOKEN", "hf_secret\nX: y");
+  const message = await refusal(pull("hf:me/net", (await namedAs("hf:me/net"))!, { settings }));
+  expect(message).toContain("HF_TOKEN: found characters that no token has");
+  expect(message).not.toContain("secret");
+});
+
 describe("proxies", () => {
+  it("with an address that is none are refused", async () => {
+    vi.stubEnv("HTTP_PROXY", "http://[nonsense");
+    expect(await refusal(pull("net", known(), { settings }))).toContain(
+      "HTTPS_PROXY, HTTP_PROXY: Invalid URL; expected",
+    );
+  });
+
   it("are used where HTTP_PROXY names one, but for hosts of NO_PROXY", async () => {
     const seen: string[] = [];
     const proxy = createServer((request, response) => {
@@ -428,7 +443,7 @@ describe("several at once", () => {
   });
 
   it("a drop in one is mended by itself", async () => {
-    server.next.push(dropAfter(1000));
+    server.next.push((_, response) => void response.destroy());
     expect((await linesOf(child())).at(-1)).toBe(place());
   });
 });

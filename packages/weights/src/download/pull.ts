@@ -44,7 +44,7 @@ export async function pull(name: string, named: Named, options: PullOptions = {}
     throw new WeightsError(`${name}: it is not downloaded, and ${offline}; ${wayOut}`);
   }
   try {
-    await refusedAs(place, pullTo(place, name, named, options));
+    await refusedAs(place, pullTo(place, named, options));
     return place;
   } catch (cause) {
     if (!(cause instanceof WeightsError)) throw cause;
@@ -55,16 +55,15 @@ export async function pull(name: string, named: Named, options: PullOptions = {}
 
 /** What all files of a name have in common. */
 interface Context {
-  readonly name: string;
   readonly settings: Settings;
   readonly pins: string;
   readonly options: PullOptions;
 }
 
-async function pullTo(place: string, name: string, named: Named, options: PullOptions): Promise<void> {
+async function pullTo(place: string, named: Named, options: PullOptions): Promise<void> {
   const { transport = await openTransport(), ...times } = options.settings ?? {};
   const settings = { ...defaults, ...times, transport };
-  const context = { name, settings, options, pins: await pinsFile(weightsFolder()) };
+  const context = { settings, options, pins: await pinsFile(weightsFolder()) };
   if ("known" in named) await pullFile({ ...named.known, path: place }, context);
   else await pullRepository(named.repository, place, context);
 }
@@ -78,10 +77,10 @@ export interface PulledFile extends Expected {
 
 /** Downloads a file, unless another process has done so by the time that it is this one's turn. */
 async function pullFile({ url, path, maxBytes, ...expected }: PulledFile, context: Context): Promise<void> {
-  const { name, settings, options, pins } = context;
+  const { settings, options, pins } = context;
   await makeFolder(dirname(path));
   const { signal, onProgress } = options;
-  const onWait = () => void tellOther(path, name, onProgress);
+  const onWait = () => void tellOther(path, onProgress);
   await exclusively(
     path,
     async () => {
@@ -92,7 +91,6 @@ async function pullFile({ url, path, maxBytes, ...expected }: PulledFile, contex
         ...expected,
         url: mirrored(url),
         path,
-        name,
         maxBytes: maxBytes ?? options.maxBytes ?? MOST_BYTES,
       };
       const check = (sha256: string) => checkPin(pins, pin, sha256);
@@ -104,12 +102,11 @@ async function pullFile({ url, path, maxBytes, ...expected }: PulledFile, contex
 }
 
 /** The progress of the process that downloads the file. */
-async function tellOther(path: string, name: string, onProgress: PullOptions["onProgress"]): Promise<void> {
+async function tellOther(path: string, onProgress: PullOptions["onProgress"]): Promise<void> {
   const found = await stat(partOf(path).data).catch(() => undefined);
   const note = await readFile(partOf(path).note, "utf8").catch(() => "{}");
   const total = /"total":(\d+)/.exec(note)?.[1];
-  if (found)
-    onProgress?.({ stage: `download ${name}`, done: found.size, total: Number(total ?? Number.POSITIVE_INFINITY) });
+  if (found) onProgress?.({ stage: "download", done: found.size, total: Number(total ?? Number.POSITIVE_INFINITY) });
 }
 
 /** What lies in a repository beside the weights, and tells their model, labels and preprocessing. */

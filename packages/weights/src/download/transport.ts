@@ -1,3 +1,5 @@
+import { WeightsError } from "@residual/core";
+
 /** What fetch answers with, as far as downloads need it. */
 export interface Answer {
   readonly status: number;
@@ -20,6 +22,21 @@ export async function openTransport(): Promise<Transport> {
   if (versions.bun !== undefined || versions.deno !== undefined)
     return (url, init) => fetch(url, { ...init, redirect: "manual" });
   const { EnvHttpProxyAgent, fetch: fetchThrough } = await import("undici");
-  const dispatcher = new EnvHttpProxyAgent({ proxyTunnel: false, headersTimeout: 0, bodyTimeout: 0 });
+  const dispatcher = orProxyError(
+    () => new EnvHttpProxyAgent({ proxyTunnel: false, headersTimeout: 0, bodyTimeout: 0 }),
+  );
   return (url, init) => fetchThrough(url, { ...init, redirect: "manual", dispatcher });
+}
+
+/** What names a proxy is read when the agent is made. */
+function orProxyError<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw new WeightsError(
+      `HTTPS_PROXY, HTTP_PROXY: ${message}; expected the address of a proxy, as http://proxy.example.org:8080`,
+      { cause },
+    );
+  }
 }

@@ -49,7 +49,7 @@ describe("weights by a name, in a browser", () => {
     const seen: Progress[] = [];
     const found = await readWeights("hf:me/net", { onProgress: (progress) => seen.push(progress) });
     expect(found.model).toBe("cifar_resnet20");
-    expect(seen.at(-1)).toEqual({ stage: "download hf:me/net", done: weights.length, total: weights.length });
+    expect(seen.at(-1)).toEqual({ stage: "download", done: weights.length, total: weights.length });
     const count = asked.length;
     expect((await readWeights("hf:me/net")).model).toBe("cifar_resnet20");
     expect((await readWeights("hf:me/net", { offline: true })).model).toBe("cifar_resnet20");

@@ -79,8 +79,8 @@ async function fetched(
     try {
       const response = await fetch(url, { signal: signal as AbortSignal | null });
       if (response.status === 404) return undefined;
-      const stage = `download ${name}`;
-      return await readBytes(response, { signal, onProgress, stage, name, maxBytes: bytes ?? maxBytes });
+      const reading = { signal, onProgress, stage: "download", name };
+      return await readBytes(response, { ...reading, maxBytes: bytes ?? maxBytes });
     } catch (cause) {
       throwIfAborted(signal);
       if (failures === RETRIES)

@@ -33,6 +33,31 @@ export class FileServer implements AsyncDisposable {
     return this.requests.map(({ headers }) => headers.range);
   }
 
+  /**
+   * Sends the first `bytes` of what is asked for, in good order, and drops the connection once `reached` says that they
+   * have arrived: what arrives with a drop is lost.
+   */
+  dropAfter(bytes: number, { etag = true } = {}): Mischief {
+    return (request, response, file) => {
+      const begin = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
+      const headers = { ...(etag && { etag: etagOf(file) }), "content-length": file.length - begin };
+      const range = `bytes ${begin}-${file.length - 1}/${file.length}`;
+      if (begin > 0) response.writeHead(206, { ...headers, "content-range": range });
+      else response.writeHead(200, headers);
+      this.#drops.set(begin + bytes, () => response.destroy());
+      if (bytes > 0) response.write(file.subarray(begin, begin + bytes));
+      else response.flushHeaders();
+    };
+  }
+
+  readonly #drops = new Map<number, () => void>();
+
+  /** So many bytes of the file have arrived. */
+  reached(done: number): void {
+    this.#drops.get(done)?.();
+    this.#drops.delete(done);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server!.closeAllConnections();
     await new Promise((resolve) => this.#server!.close(resolve));
@@ -72,18 +97,6 @@ export function etagOf(file: Uint8Array): string {
 
 export function sha256Of(file: Uint8Array): string {
   return createHash("sha256").update(file).digest("hex");
-}
-
-/** Sends the first `bytes` of what is asked for, in good order, and then drops the connection. */
-export function dropAfter(bytes: number): Mischief {
-  return (request, response, file) => {
-    const begin = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
-    const headers = { etag: etagOf(file), "content-length": file.length - begin };
-    if (begin > 0)
-      response.writeHead(206, { ...headers, "content-range": `bytes ${begin}-${file.length - 1}/${file.length}` });
-    else response.writeHead(200, headers);
-    response.write(file.subarray(begin, begin + bytes), () => setTimeout(() => response.destroy(), 20));
-  };
 }
 
 /** Sends the first `bytes` and then nothing more. */
