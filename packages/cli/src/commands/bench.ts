@@ -12,7 +12,8 @@ import type { Task } from "../bench/protocol.ts";
 import { type Context, command, positive, threadsOption } from "../command.ts";
 import { checkMemory } from "../memory.ts";
 import { modelNamed, oneOf, specNamed } from "../names.ts";
-import { type Output, paragraphs, progressBar, remark, say, table } from "../terminal.ts";
+import { shorten } from "../printable.ts";
+import { bold, type Output, paragraphs, progressBar, remark, say, table } from "../terminal.ts";
 
 interface Options extends Output {
   readonly backends: string;
@@ -109,8 +110,8 @@ function layerWords({
       `${((100 * ms) / total).toFixed(1)} %`,
       macs > 0 ? (macs / ms / 1e6).toFixed(1) : "",
     ]);
-  const heading = `${model} on ${backend}: ${total.toFixed(1)} ms over ${layers.length} layers, each alone`;
-  return [heading, "", ...table(["layer", "op", "output", "ms", "share", "10⁹ multiply-adds/s"], rows)];
+  const heading = `${model} on ${backend}: ${total.toFixed(1)} ms over ${layers.length} layers, each alone; 10⁹/s of multiply-adds`;
+  return [heading, "", ...table(["layer", "op", "output", "ms", "share", "10⁹/s"], rows)];
 }
 
 /** The network with the fixture's weights, written once for all candidates into a folder that goes away. */
@@ -139,41 +140,39 @@ async function measureModel(
   return await measure(tasks, { rounds, times, loads }, signal);
 }
 
+/** A table of times for each model, and one of memory and ratios. */
 function words(measured: readonly Measurement[]): readonly string[] {
+  const headingOf = ({ model, batch }: Measurement) => `${model}, batch ${batch}`;
+  const tables = [...new Set(measured.map(headingOf))].flatMap((heading) => {
+    const rows = measured.filter((row) => headingOf(row) === heading);
+    return [[bold(heading), "", ...timesOf(rows)], ratiosOf(rows)];
+  });
+  return [...paragraphs(tables), "", "ratio: the first candidate's median over this one's; above 1 it is quicker"];
+}
+
+const nameOf = ({ candidate }: Measurement): string => shorten(candidate, 30);
+
+function timesOf(measured: readonly Measurement[]): readonly string[] {
   const ms = (value: number) => value.toFixed(value < 100 ? 2 : 0);
   const rows = measured.map((row) => [
-    row.model,
-    row.candidate,
-    `${row.batch}`,
+    nameOf(row),
     ms(row.load.wall),
     ms(row.first.wall),
     ms(row.median.wall),
     ms(row.p95.wall),
     ms(row.median.cpu),
     row.imagesPerSecond.toFixed(1),
+  ]);
+  return table(["ms", "load", "first", "median", "p95", "CPU", "images/s"], rows);
+}
+
+function ratiosOf(measured: readonly Measurement[]): readonly string[] {
+  const rows = measured.map((row) => [
+    nameOf(row),
     `${Math.round(row.peakMemory / 2 ** 20)} MiB`,
     row.ratio.wall.toFixed(3),
     row.ratio.cpu.toFixed(3),
     row.difference.toExponential(1),
   ]);
-  const heading = [
-    "model",
-    "candidate",
-    "batch",
-    "load ms",
-    "first ms",
-    "median ms",
-    "p95 ms",
-    "CPU ms",
-    "images/s",
-    "peak",
-    "ratio",
-    "CPU ratio",
-    "differs by",
-  ];
-  return [
-    ...table(heading, rows),
-    "",
-    "ratio: the first candidate's median over this one's; above 1, this one is quicker",
-  ];
+  return table(["", "peak", "ratio", "CPU ratio", "differs by"], rows);
 }

@@ -119,10 +119,12 @@ function words({ bytes, shards, quantization }: GraphModelReport): readonly stri
   const size = `a TensorFlow.js graph model of ${(bytes / 2 ** 20).toFixed(1)} MiB, its weights in ${shards} ${shards === 1 ? "file" : "files"}`;
   if (!quantization) return [size];
   const { dtype, worst, relative } = quantization;
-  const share = (100 * worst.error) / worst.largest;
+  const percent = (share: number) => `${(100 * share).toPrecision(2)} %`;
   return [
     `${size}, in ${dtype}`,
-    `that moves them by ${(100 * relative).toPrecision(2)} % over all (root mean square), ${worst.weight} the furthest: by up to ${worst.error.toPrecision(2)}, ${share.toPrecision(2)} % of its largest number`,
+    `that moves its numbers by ${percent(relative)} over all (root mean square),`,
+    `the furthest in ${worst.weight}:`,
+    `by up to ${worst.error.toPrecision(2)}, ${percent(worst.error / worst.largest)} of its largest number`,
   ];
 }
 
