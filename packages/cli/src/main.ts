@@ -5,10 +5,13 @@ import { help, noColorOption, withExamples } from "./command.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { classifyCommand } from "./commands/classify.ts";
 import { conformCommand } from "./commands/conform.ts";
+import { convertCommand } from "./commands/convert.ts";
+import { diffCommand } from "./commands/diff.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
 import { exportCommand } from "./commands/export.ts";
 import { graphCommand } from "./commands/graph.ts";
+import { inspectCommand } from "./commands/inspect.ts";
 import { modelsCommand } from "./commands/models.ts";
 import { preprocessCommand } from "./commands/preprocess.ts";
 import { runCommand } from "./commands/run.ts";
@@ -55,6 +58,9 @@ function program(signal: AbortSignal): Command {
     runCommand(context),
     evalCommand(context),
     exportCommand(context),
+    convertCommand(context),
+    inspectCommand(context),
+    diffCommand(context),
     benchCommand(context),
     tuneCommand(context),
     weightsCommand(context),

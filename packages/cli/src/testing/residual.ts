@@ -69,3 +69,6 @@ export async function document<T>(words: readonly string[], where: Where = {}): 
   const { stdout } = await succeed([...words, "--json"], where);
   return JSON.parse(stdout) as T;
 }
+
+/** The weights that ship with the package, as a file. */
+export const shippedFile: string = join(root, "packages/weights/known/resnet20-cifar10.safetensors");

@@ -1,0 +1,50 @@
+import { copyFile, readdir, writeFile } from "node:fs/promises";
+import { tensor } from "@residual/core";
+import { encodeSafetensors, readWeights } from "@residual/weights";
+import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "../testing/folder.ts";
+import { document, photo, residual, shippedFile as shipped, succeed } from "../testing/residual.ts";
+
+const folder = temporaryFolder();
+
+describe("convert", () => {
+  it.each(["weights.safetensors", "weights.onnx"])("to %s and back gives the same bits and answers", async (name) => {
+    const there = folder.in(name);
+    expect(await document(["convert", shipped, there])).toEqual({ from: shipped, to: there, model: "cifar_resnet20" });
+    const back = folder.in(`${name}.safetensors`);
+    await succeed(["convert", there, back]);
+    expect(await document(["diff", shipped, back])).toMatchObject({ identical: true, model: "cifar_resnet20" });
+    const [before, after] = await Promise.all(
+      [shipped, back].map((weights) => document(["classify", photo("chelsea.png"), "--weights", weights])),
+    );
+    expect(after).toEqual(before);
+    const { metadata } = await readWeights(back);
+    expect(JSON.parse(metadata.classes!)).toHaveLength(10);
+    expect(JSON.parse(metadata.preprocessing!)).toMatchObject({ crop: 32 });
+  });
+
+  it("keeps the names of tensors that fit no model, and says so", async () => {
+    const [from, to] = [folder.in("other.safetensors"), folder.in("copy.safetensors")];
+    await writeFile(from, Buffer.concat(encodeSafetensors({ "head.w": tensor([2], [1, 2]) }, { author: "Ada" })));
+    const { stderr } = await succeed(["convert", from, to]);
+    expect(stderr).toContain("fits no model here: its tensors keep their names");
+    const { tensors, metadata } = await readWeights(to);
+    expect([...tensors]).toEqual([["head.w", tensor([2], [1, 2])]]);
+    expect(metadata).toEqual({ author: "Ada" });
+    expect(await residual(["convert", from, folder.in("no.onnx")])).toMatchObject({ code: 1 });
+  });
+
+  it.each([
+    [["a.safetensors", "a.bin"], /ends in \.bin; expected \.safetensors, .*\.onnx, or no ending/],
+    [["a.safetensors", "a.safetensors"], /is the file to be read; give another path/],
+    [["a.safetensors", "b.safetensors", "--model", "resnet51"], /resnet50|resnet101/],
+    [["a.safetensors", "b.safetensors", "--quantize", "uint8"], /--quantize and --engine go with a folder/],
+  ])("%j is invalid usage, and nothing is written", async (words, message) => {
+    await copyFile(shipped, folder.in("a.safetensors"));
+    const before = await readdir(folder.path);
+    const { code, stderr } = await residual(["convert", ...words], { cwd: folder.path });
+    expect(stderr).toMatch(message);
+    expect(code).toBe(2);
+    expect(await readdir(folder.path)).toEqual(before);
+  });
+});

@@ -1,0 +1,84 @@
+import { existsSync, realpathSync } from "node:fs";
+import type { WorkOptions } from "@residual/core";
+import { prepare, recognize } from "@residual/pipeline";
+import type { GraphModelReport } from "@residual/tfjs";
+import { readWeights, type Weights } from "@residual/weights";
+import type { Command } from "commander";
+import { type Context, command } from "../command.ts";
+import { UsageError } from "../errors.ts";
+import { type ModelWriter, modelWriter, reportWords } from "../model-file.ts";
+import { modelCalled } from "../names.ts";
+import { type Output, progressBar, remark, say } from "../terminal.ts";
+
+interface Options extends Output {
+  readonly model?: string;
+  readonly external?: true;
+  readonly quantize?: string;
+}
+
+/** Weights of one format as those of another, which the ending of the second path tells. */
+export function convertCommand({ signal }: Context): Command {
+  return command("convert", "write weights in another format, told by the ending of the path", [
+    "convert resnet50.pth resnet50.safetensors",
+    "convert resnet.h5 resnet.onnx --model mlperf_tiny_resnet8",
+  ])
+    .argument("<from>", "a file, a folder, known weights or fixture:SALT")
+    .argument(
+      "<to>",
+      "a path ending in .safetensors, .pth, .npz or .onnx, or without ending\nthe folder of a TensorFlow.js graph model",
+    )
+    .option("--model <name>", "the model that the weights are for; told by the weights where not given")
+    .option("--external", "an .onnx with its weights in a .bin file beside it")
+    .option("--quantize <dtype>", "store a graph model's kernels as uint8 or float16, and tell how far that moves them")
+    .action(async (from: string, to: string, { model: asked, ...options }: Options) => {
+      if (asked !== undefined) modelCalled(asked);
+      if (isSameFile(from, to)) throw new UsageError(`${to} is the file to be read; give another path`);
+      const writer = await modelWriter(to, "the second path", options);
+      const bar = progressBar();
+      try {
+        const { model, report, notes } = await convert(from, asked, writer, { signal, onProgress: bar.onProgress });
+        bar.end();
+        for (const note of notes) remark(note);
+        const what = model === null ? "its tensors under the names that they have" : model;
+        say(options, { from, to, model, ...report }, () => [
+          `${to}: ${what}, from ${from}`,
+          ...(report ? reportWords(report) : []),
+        ]);
+      } finally {
+        bar.end();
+      }
+    });
+}
+
+function isSameFile(from: string, to: string): boolean {
+  return existsSync(from) && existsSync(to) && realpathSync(from) === realpathSync(to);
+}
+
+interface Converted {
+  /** Null where the tensors fit no model, and keep their names. */
+  readonly model: string | null;
+  readonly report: GraphModelReport | undefined;
+  readonly notes: readonly string[];
+}
+
+/** Weights of no model here are written too, where the format takes tensors without a graph. */
+async function convert(
+  from: string,
+  asked: string | undefined,
+  { write, writeBare }: ModelWriter,
+  work: WorkOptions,
+): Promise<Converted> {
+  const weights = from.startsWith("fixture:") ? from : await readWeights(from, work);
+  if (typeof weights !== "string" && writeBare && asked === undefined && isOfNoModel(weights)) {
+    await writeBare(weights, work);
+    return { model: null, report: undefined, notes: [`${from} fits no model here: its tensors keep their names`] };
+  }
+  const prepared = await prepare({ ...work, model: asked, weights });
+  return { model: prepared.model, report: await write(prepared, work), notes: prepared.notes };
+}
+
+function isOfNoModel(weights: Weights): boolean {
+  return (
+    weights.model === undefined && (weights.graph?.mismatch !== undefined || recognize(weights).models.length === 0)
+  );
+}

@@ -1,0 +1,88 @@
+import { writeFile } from "node:fs/promises";
+import { tensor, tensorOf } from "@residual/core";
+import { encodeSafetensors } from "@residual/weights";
+import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "../testing/folder.ts";
+import { document, shippedFile as shipped, succeed } from "../testing/residual.ts";
+
+const folder = temporaryFolder();
+
+interface Inspection {
+  readonly format: string;
+  readonly scheme: string;
+  readonly model: string | null;
+  readonly models: readonly string[];
+  readonly tensors: readonly { readonly name: string; readonly [key: string]: unknown }[];
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly problems: readonly string[];
+}
+
+async function inspected(tensors: Parameters<typeof encodeSafetensors>[0], metadata = {}): Promise<Inspection> {
+  const file = folder.in(`${crypto.randomUUID()}.safetensors`);
+  await writeFile(file, Buffer.concat(encodeSafetensors(tensors, metadata)));
+  return document(["inspect", file]);
+}
+
+describe("inspect", () => {
+  it("tells format, names, model and numbers of the weights that ship", async () => {
+    const found = await document<Inspection>(["inspect", shipped]);
+    expect(found).toMatchObject({
+      format: "safetensors",
+      scheme: "torchvision",
+      model: "cifar_resnet20",
+      problems: [],
+    });
+    expect(found.models).toContain("cifar_resnet20");
+    expect(found.tensors.find(({ name }) => name === "conv1.weight")).toMatchObject({
+      dtype: "float32",
+      shape: [16, 3, 3, 3],
+      nonFinite: 0,
+    });
+    const { stdout } = await succeed(["inspect", shipped]);
+    expect(stdout).toMatch(/^format +safetensors$/m);
+    expect(stdout).toMatch(/no problems/);
+    expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+
+  it("knows a model by shapes, in weights that say nothing, and dtypes as they are stored", async () => {
+    const { tensors } = await document<Inspection>(["inspect", shipped]);
+    const bare = Object.fromEntries(
+      tensors.map(({ name, shape }) => [
+        `module.${name}`,
+        tensorOf(
+          "float64",
+          shape as number[],
+          new Float64Array((shape as number[]).reduce((a, b) => a * b, 1)).fill(1),
+        ),
+      ]),
+    );
+    const found = await inspected(bare);
+    expect(found).toMatchObject({ model: "cifar_resnet20", problems: [] });
+    expect(new Set(found.tensors.map(({ dtype }) => dtype))).toEqual(new Set(["float64"]));
+    expect(found.tensors[0]!.name).toMatch(/^module\./);
+  });
+
+  it("has the statistics of numbers, worked out by hand", async () => {
+    const { tensors } = await inspected({ a: tensor([4], [1, 2, 3, 6]), empty: tensor([0], []) });
+    // mean 3; squares of the differences 4, 1, 0, 9: their mean is 3.5
+    expect(tensors).toEqual([
+      { name: "a", dtype: "float32", shape: [4], min: 1, max: 6, mean: 3, std: Math.sqrt(3.5), nonFinite: 0 },
+      { name: "empty", dtype: "float32", shape: [0], min: null, max: null, mean: null, std: null, nonFinite: 0 },
+    ]);
+  });
+
+  it("names what is wrong: NaN, a negative variance, no model, metadata that lie", async () => {
+    const found = await inspected(
+      { "bn1.running_var": tensor([2], [1, -1]), "x.weight": tensor([3], [NaN, 1, Infinity]) },
+      { model: "resnet51", preprocessing: "{" },
+    );
+    expect(found.model).toBeNull();
+    expect(found.problems).toEqual([
+      "bn1.running_var is a variance, and has -1",
+      "x.weight has 2 numbers that are NaN or infinite",
+      expect.stringMatching(/^its tensors fit no model here/),
+      "it says that it is for resnet51, which is no model here",
+      expect.stringMatching(/preprocessing/),
+    ]);
+  });
+});

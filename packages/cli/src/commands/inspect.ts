@@ -1,0 +1,84 @@
+import { formatShape, sizeOf } from "@residual/core";
+import { readWeights } from "@residual/weights";
+import type { Command } from "commander";
+import { type Context, command } from "../command.ts";
+import { shorten, styled } from "../printable.ts";
+import { type Described, type Inspection, inspect } from "../tensors/inspect.ts";
+import { bold, columns, dim, type Output, paragraphs, progressBar, say, table, wrapped } from "../terminal.ts";
+
+/** What a file of weights holds, which model its tensors fit, and what is wrong with them. */
+export function inspectCommand({ signal }: Context): Command {
+  return command("inspect", "tell what a file of weights holds, and which model it fits", [
+    "inspect resnet50.pth",
+    "inspect model.onnx --json",
+  ])
+    .argument("<weights>", "a file, a folder of the Hugging Face hub, or a name of known weights")
+    .action(async (file: string, output: Output) => {
+      const bar = progressBar();
+      try {
+        const weights = await readWeights(file, { signal, onProgress: bar.onProgress });
+        const found = await inspect(weights, { signal, onProgress: bar.onProgress });
+        bar.end();
+        say(output, found, () => words(file, found));
+      } finally {
+        bar.end();
+      }
+    });
+}
+
+function words(file: string, found: Inspection): readonly string[] {
+  const { format, scheme, model, tensors, metadata, problems, notes } = found;
+  const numbers = tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const dtypes = [...new Set(tensors.map(({ dtype }) => dtype))].join(", ");
+  const facts: readonly (readonly [string, string])[] = [
+    ["format", format ?? "none"],
+    ["names", `those of ${scheme}`],
+    ["model", model === null ? "none that is known here" : model],
+    ["tensors", `${tensors.length}, ${numbers.toLocaleString("en-US")} numbers in all: ${dtypes}`],
+  ];
+  const said = Object.entries(metadata).map(([key, text]) => [shorten(key, 30), shorten(text, 200)] as const);
+  return paragraphs([
+    [bold(file), ...entries(facts)],
+    ...(said.length > 0 ? [[bold("Metadata"), ...entries(said)]] : []),
+    problems.length > 0
+      ? [bold("Problems"), ...problems.flatMap((problem) => marked("red", "✗", problem))]
+      : marked("green", "✓", "no problems: every number is finite, and no variance is negative"),
+    ...(notes.length > 0 ? [notes.flatMap((note) => wrapped(note, columns()).map(dim))] : []),
+    tensorTable(tensors),
+  ]);
+}
+
+function marked(style: "red" | "green", mark: string, text: string): readonly string[] {
+  return wrapped(text, columns() - 2).map((line, i) => `${i === 0 ? styled(style, mark) : " "} ${line}`);
+}
+
+/** A line for each key; long texts in more, aligned. */
+function entries(pairs: readonly (readonly [string, string])[]): readonly string[] {
+  const width = Math.max(...pairs.map(([key]) => key.length));
+  return pairs.flatMap(([key, text]) =>
+    wrapped(text, columns() - width - 2).map((line, i) => `${(i === 0 ? key : "").padEnd(width)}  ${line}`),
+  );
+}
+
+/** Three columns of numbers, with the blanks before each. */
+const NUMBERS = 3 * 11;
+
+function tensorTable(tensors: readonly Described[]): readonly string[] {
+  const several = new Set(tensors.map(({ dtype }) => dtype)).size > 1;
+  const widest = Math.max(5, ...tensors.map(({ shape }) => formatShape(shape).length));
+  const longest = Math.max(16, columns() - NUMBERS - 2 - widest - (several ? 11 : 0));
+  const rows = tensors.map(({ name, shape, dtype, min, max, std }) => [
+    shorten(name, longest),
+    formatShape(shape),
+    ...(several ? [dtype] : []),
+    ...[min, max, std].map((value) => short(value).padStart(9)),
+  ]);
+  return table(["tensor", "shape", ...(several ? ["dtype"] : []), "      min", "      max", "      std"], rows);
+}
+
+/** Four digits; in at most nine characters. */
+export function short(value: number | null): string {
+  if (value === null) return "-";
+  const text = Number(value.toPrecision(4)).toString();
+  return text.length <= 9 ? text : value.toExponential(2);
+}

@@ -1,0 +1,120 @@
+import { extname } from "node:path";
+import { constantsOf, type NamedSource, type WorkOptions } from "@residual/core";
+import { checkPlace } from "@residual/kit/files";
+import { writeOnnx } from "@residual/onnx";
+import type { Prepared } from "@residual/pipeline";
+import { engineNames, type GraphModelReport, type QuantizationName } from "@residual/tfjs";
+import { checkGraphModelFolder, writeGraphModel } from "@residual/tfjs/node";
+import { writeSafetensors } from "@residual/weights";
+import { UsageError } from "./errors.ts";
+import { oneOf } from "./names.ts";
+import { checkNamed } from "./out-path.ts";
+
+/** How a model is to be written, beside where. */
+export interface ModelFileOptions {
+  readonly external?: true;
+  readonly quantize?: string;
+  readonly engine?: string;
+}
+
+/** Named tensors without a graph, as most formats of weights hold them. */
+interface Bare {
+  readonly tensors: ReadonlyMap<string, NamedSource>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** What writes models to one path. */
+export interface ModelWriter {
+  /** Undefined where the format holds a graph, and cannot be written without. */
+  readonly writeBare: ((weights: Bare, work: WorkOptions) => Promise<void>) | undefined;
+  readonly write: (prepared: Prepared, work: WorkOptions) => Promise<GraphModelReport | undefined>;
+}
+
+type WriteTensors = (
+  path: string,
+  tensors: ReadonlyMap<string, NamedSource>,
+  metadata: Readonly<Record<string, string>>,
+  options: WorkOptions,
+) => Promise<void>;
+
+/** Writers of formats that hold tensors alone, by the ending of their files. */
+const tensorWriters: ReadonlyMap<string, WriteTensors> = new Map([[".safetensors", writeSafetensors]]);
+
+const ENDINGS = [...tensorWriters.keys(), ".onnx"].join(", ");
+
+/** Before any work is done: what the ending of `option`'s path asks for, and whether it can be put there. */
+export async function modelWriter(to: string, option: string, options: ModelFileOptions = {}): Promise<ModelWriter> {
+  const { external = false, quantize, engine } = options;
+  checkNamed(to, option);
+  const ending = extname(to).toLowerCase();
+  const isFolder = ending === "" || to.endsWith("/");
+  if (external && ending !== ".onnx") throw new UsageError(`--external goes with an .onnx file, not with ${to}`);
+  if ((quantize ?? engine) !== undefined && !isFolder)
+    throw new UsageError(`--quantize and --engine go with a folder for a graph model, not with ${to}`);
+  if (isFolder) {
+    const writer = graphModelWriter(to, options);
+    await checkGraphModelFolder(to);
+    return writer;
+  }
+  const writer = fileWriter(to, ending, option, external);
+  await checkPlace(to);
+  return writer;
+}
+
+function fileWriter(to: string, ending: string, option: string, external: boolean): ModelWriter {
+  if (ending === ".onnx")
+    return {
+      writeBare: undefined,
+      async write(prepared, work) {
+        await writeOnnx(prepared.graph, to, { ...work, external, metadata: metadataOf(prepared) });
+        return undefined;
+      },
+    };
+  const write = tensorWriters.get(ending);
+  if (!write)
+    throw new UsageError(`${option} ${to} ends in ${extname(to)}; expected ${ENDINGS}, or no ending for a folder`);
+  return {
+    writeBare: ({ tensors, metadata }, work) => write(to, tensors, metadata, work),
+    async write({ graph, ...prepared }, work) {
+      const tensors = new Map(constantsOf(graph).map(({ name, source }) => [name, source]));
+      await write(to, tensors, { format: "pt", model: prepared.model, ...metadataOf(prepared) }, work);
+      return undefined;
+    },
+  };
+}
+
+const dtypes: readonly QuantizationName[] = ["uint8", "float16"];
+
+function graphModelWriter(to: string, { quantize, engine }: ModelFileOptions): ModelWriter {
+  const options = {
+    ...(quantize !== undefined && { quantization: oneOf(quantize, dtypes, "dtype") }),
+    ...(engine !== undefined && { engine: oneOf(engine, engineNames, "engine") }),
+  };
+  return {
+    writeBare: undefined,
+    write: (prepared, work) =>
+      writeGraphModel(prepared.graph, to, { ...options, ...work, metadata: metadataOf(prepared) }),
+  };
+}
+
+/** What was written, in words. */
+export function reportWords({ bytes, shards, quantization }: GraphModelReport): readonly string[] {
+  const size = `a TensorFlow.js graph model of ${(bytes / 2 ** 20).toFixed(1)} MiB, its weights in ${shards} ${shards === 1 ? "file" : "files"}`;
+  if (!quantization) return [size];
+  const { dtype, worst, relative } = quantization;
+  const percent = (share: number) => `${(100 * share).toPrecision(2)} %`;
+  return [
+    `${size}, in ${dtype}`,
+    `that moves its numbers by ${percent(relative)} over all (root mean square),`,
+    `the furthest in ${worst.weight}:`,
+    `by up to ${worst.error.toPrecision(2)}, ${percent(worst.error / worst.largest)} of its largest number`,
+  ];
+}
+
+/** What whoever opens the file needs beside the numbers. */
+function metadataOf({ preprocessing, labels }: Omit<Prepared, "graph">): Readonly<Record<string, string>> {
+  return {
+    ...(preprocessing && { preprocessing: JSON.stringify(preprocessing) }),
+    ...(labels && { classes: JSON.stringify(labels) }),
+  };
+}
