@@ -184,6 +184,36 @@ describe("weights", () => {
     );
   });
 
+  it("of a structure that has no name, as a configuration tells it, are of it", async () => {
+    const spec: ResNetSpec = { block: "bottleneck", depths: [1, 2], width: [16, 40], strides: [2, 2], classes: 3 };
+    const { classes: _, ...structure } = spec;
+    const { graph, model } = await prepare({ weights: weightsOf(spec, { spec: JSON.stringify(structure) }) });
+    expect([model, graph.outputs.logits!.shape]).toEqual(["resnet", ["N", 3]]);
+    const damaged = weightsOf(spec, { spec: JSON.stringify({ depths: "many" }) });
+    await expect(identify({ weights: damaged })).rejects.toThrow("resnet.R1");
+  });
+
+  it("whose file has a published name, and the layers' names of another model's files, are the other's", async () => {
+    const known = { model: "keras_resnet50", preprocessing: undefined, source: "file name" } as const;
+    const of2016 = new Map([["res2a_branch2a/res2a_branch2a_W_1:0", tensor([1, 1, 1, 1], [1])]]);
+    const weights = new Weights(of2016, {}, { known });
+    // these are not whole: they are looked at by their names all the same
+    await expect(identify({ weights })).rejects.toThrow(/no model here has these 1 tensors/);
+  });
+
+  it("have the epsilon that Keras' configuration has", async () => {
+    const norms = [1e-3, 1e-3].map((epsilon) => ({ class_name: "BatchNormalization", config: { epsilon } }));
+    const config = JSON.stringify({ class_name: "Functional", config: { layers: norms } });
+    const weights = weightsOf(variants.cifar_resnet20, { "keras.config": config });
+    const { spec, notes } = await identify({ model: "cifar_resnet20", weights });
+    expect(spec.epsilon).toBe(1e-3);
+    expect(notes).toContain(
+      "the file's norms have an epsilon of 0.001, which is taken; those of cifar_resnet20 have 0.00001",
+    );
+    const same = weightsOf(variants.mlperf_tiny_resnet8, { "keras.config": config });
+    expect((await identify({ model: "mlperf_tiny_resnet8", weights: same })).spec).toBe(variants.mlperf_tiny_resnet8);
+  });
+
   it("that fit no model are told with the nearest, in ten lines", async () => {
     const { tensors } = weightsOf(variants.cifar_resnet20);
     const cut = new Map([...tensors].slice(20));

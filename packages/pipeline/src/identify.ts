@@ -22,6 +22,8 @@ import { unknownName } from "@residual/kit/names";
 import { labelsOf } from "@residual/vision";
 import {
   bestWeightsFor,
+  kerasEpsilon,
+  namingScheme,
   type PreprocessingSource as RecordedSource,
   readWeights,
   shippedWeights,
@@ -138,8 +140,10 @@ interface Unnamed {
   under(open: Graph): Weights;
 }
 
-function describe({ name, spec: row }: Model, weights: Unnamed, options: PrepareOptions): Identified {
+function describe({ name, spec: asked }: Model, weights: Unnamed, options: PrepareOptions): Identified {
   const { raw } = weights;
+  const epsilon = kerasEpsilon(raw) ?? asked.epsilon ?? 1e-5;
+  const row = epsilon === (asked.epsilon ?? 1e-5) ? asked : { ...asked, epsilon };
   const preprocessing = preprocessingOf(row, raw.preprocessing, options.preprocessing);
   const input = options.input ?? inputOf(row, preprocessing);
   const model = resnet(row, { name, input });
@@ -159,7 +163,7 @@ function describe({ name, spec: row }: Model, weights: Unnamed, options: Prepare
     preprocessing,
     preprocessingSource,
     labels: labelsOf(raw.labels ? { ...spec, labels: raw.labels } : spec), // the weights' own first
-    notes: [...notes, ...fitted.notes, ...otherModelNote(weights, name), ...guess],
+    notes: [...notes, ...fitted.notes, ...epsilonNote(name, asked, row), ...otherModelNote(weights, name), ...guess],
   };
 }
 
@@ -206,9 +210,17 @@ function modelOf(model: string | ResNetSpec): Model {
 /** The model that weights say they are for, are known to be for, or fit. */
 function modelFor(name: string, weights: Weights): Model & Pick<Identified, "notes"> {
   const { model } = weights;
-  if (model === undefined) return recognizedModel(name, weights);
+  if (model === undefined)
+    return weights.spec ? { name: "resnet", spec: weights.spec, notes: [] } : recognizedModel(name, weights);
+  if (isOtherScheme(weights, model)) return recognizedModel(name, weights);
   if (modelNameOf(model) !== undefined) return { ...modelOf(model), notes: [] };
   throw new FormatError(`${name} says it is for ${shown(model)}, which is no model here; name another`);
+}
+
+/** Whether the names are those of another model's files than the one that the file's own name stands for. */
+function isOtherScheme(weights: Weights, model: string): boolean {
+  const { models } = namingScheme(weights);
+  return weights.metadata.model === undefined && models !== undefined && !models.test(model);
 }
 
 /** The model that weights fit by names and shapes. Models whose weights have the same shapes compute something else. */
@@ -263,6 +275,12 @@ function otherModelNote({ name, raw: { model: recorded } }: Unnamed, model: stri
   const asked = modelNameOf(model); // undefined for a row of the caller's own
   if (recorded === undefined || asked === undefined || modelNameOf(recorded) === asked) return [];
   return [`${name} is for ${shown(recorded)}, and ${model} was asked for`];
+}
+
+/** Names and shapes do not show an epsilon: the file's own is what the network was trained with. */
+function epsilonNote(model: string, { epsilon: asked = 1e-5 }: ResNetSpec, { epsilon = 1e-5 }: ResNetSpec): string[] {
+  if (epsilon === asked) return [];
+  return [`the file's norms have an epsilon of ${epsilon}, which is taken; those of ${model} have ${asked}`];
 }
 
 /** Weights that say nothing of it may have been trained otherwise. Fixtures were not trained. */

@@ -2,6 +2,7 @@ import { type ReadWeights, weightsReader } from "./reader.ts";
 import { readOpen } from "./readers.ts";
 
 export { encodeSafetensors, type Metadata, type Named } from "./encode-safetensors.ts";
+export { kerasEpsilon } from "./keras-epsilon.ts";
 export type { KnownWeights } from "./known/known-weights.ts";
 export { bestWeightsFor } from "./known/names.ts";
 export { type Known, knownWeights, shippedWeights } from "./known.ts";

@@ -1,4 +1,5 @@
 export { encodeSafetensors, type Metadata, type Named } from "./encode-safetensors.ts";
+export { kerasEpsilon } from "./keras-epsilon.ts";
 export type { KnownWeights } from "./known/known-weights.ts";
 export { bestWeightsFor } from "./known/names.ts";
 export { type Known, knownWeights, shippedWeights } from "./known.ts";

@@ -1,6 +1,6 @@
 import type { Stats } from "node:fs";
-import { type FileHandle, open, readdir, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { type FileHandle, open, readdir, readFile as readText, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import {
   FormatError,
   type NamedSource,
@@ -10,6 +10,7 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
+import { type Configuration, configurationFiles, longestConfiguration } from "./configuration.ts";
 import { decodeTensor } from "./decode-tensor.ts";
 import { weightFiles } from "./download/repository.ts";
 import { allocate, fileSource, isLazy, type OpenedFile, openedFile, readWhole, scan } from "./file-source.ts";
@@ -32,8 +33,26 @@ const chunkLength = 4 << 20;
  */
 export async function readFile(path: string, options: WorkOptions): Promise<Weights> {
   const status = await statusOf(path);
-  if (status.isDirectory()) return readFile(await fileIn(path), options);
-  return readOpened(path, options);
+  const file = status.isDirectory() ? await fileIn(path) : path;
+  const weights = await readOpened(file, options);
+  return status.isDirectory() || weightFiles.includes(basename(file)) ? configured(weights, dirname(file)) : weights;
+}
+
+/** The weights with what the configurations in their folder say. */
+async function configured(weights: Weights, folder: string): Promise<Weights> {
+  const found = await Promise.all(configurationFiles.map((name) => configurationAt(join(folder, name))));
+  if (found.every((each) => each === undefined)) return weights;
+  const { withConfiguration } = await import("./hugging-face.ts");
+  return withConfiguration(weights, ...found);
+}
+
+async function configurationAt(path: string): Promise<Configuration | undefined> {
+  const status = await stat(path).catch(() => undefined);
+  if (!status?.isFile()) return undefined;
+  const file = shown(path);
+  if (status.size > longestConfiguration)
+    throw new FormatError(`${file}: found ${status.size} bytes, expected at most ${longestConfiguration}`);
+  return { file, text: await readText(path, "utf8").catch((cause: unknown) => refusePath(path, cause)) };
 }
 
 /** What stands at a path, before it is opened: to open a pipe is to wait for whoever writes into it. */

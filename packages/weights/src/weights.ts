@@ -1,8 +1,10 @@
 import {
+  FormatError,
   type Graph,
   modelNameOf,
   type NamedSource,
   type Preprocessing,
+  type ResNetSpec,
   readPreprocessing,
   readTensor,
   type Tensor,
@@ -81,6 +83,16 @@ export class Weights<Source extends NamedSource = NamedSource> {
     return this.metadata.model ?? this.#known?.model;
   }
 
+  /** The model's structure, where no name stands for it. Throws FormatError where the file's metadata are malformed. */
+  get spec(): ResNetSpec | undefined {
+    if (this.metadata.spec === undefined) return undefined;
+    try {
+      return JSON.parse(this.metadata.spec) as ResNetSpec; // `resnet` checks what it holds
+    } catch (cause) {
+      throw new FormatError("spec: found text that is not JSON, expected a model's structure", { cause });
+    }
+  }
+
   /** What becomes of a picture before the model sees it. Throws FormatError where the file's metadata are malformed. */
   get preprocessing(): Preprocessing | undefined {
     const { preprocessing } = this.metadata;
@@ -122,6 +134,12 @@ export class Weights<Source extends NamedSource = NamedSource> {
       graph: this.graph,
       stored: this.stored,
     });
+  }
+
+  /** The same weights with other metadata. `notes` come after those that there are. */
+  withMetadata(metadata: Readonly<Record<string, string>>, notes: readonly string[] = []): Weights<Source> {
+    const { graph } = this;
+    return new Weights(this.tensors, metadata, { known: this.#known, notes: [...this.notes, ...notes], graph });
   }
 
   /** The same weights with other tensors: renamed, read, or fewer of them. `notes` come after those that there are. */

@@ -1,0 +1,233 @@
+import {
+  describeValue,
+  FormatError,
+  type Interpolation,
+  modelNameOf,
+  modelNames,
+  type ResNetSpec,
+  UnsupportedError,
+  variants,
+} from "@residual/core";
+import type { Configuration } from "./configuration.ts";
+import type { Weights } from "./weights.ts";
+
+/**
+ * Weights with what the configurations beside them say, as metadata: `model` or `spec`, `classes`, `preprocessing`. The
+ * weights' own metadata comes first. `config` and `preprocessor` are those of transformers; timm has all in `config`.
+ * A configuration of something else is passed over.
+ *
+ * Throws FormatError for malformed ones, UnsupportedError for a ResNet that `resnet` cannot build.
+ */
+export function withConfiguration(weights: Weights, config?: Configuration, preprocessor?: Configuration): Weights {
+  const notes: string[] = [];
+  const metadata = {
+    ...(preprocessor && preprocessorMetadata(objectOf(preprocessor), notes)),
+    ...(config && configMetadata(objectOf(config))),
+    ...weights.metadata,
+  };
+  return weights.withMetadata(metadata, notes);
+}
+
+/** An object of a configuration, with the way to it for messages. */
+interface Part {
+  readonly file: string;
+  readonly path: string;
+  readonly fields: ReadonlyMap<string, unknown>;
+}
+
+function objectOf({ file, text }: Configuration): Part {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new FormatError(`${file}: found text that is not JSON; download it again`, { cause });
+  }
+  return partOf(file, "", value);
+}
+
+function partOf(file: string, path: string, value: unknown): Part {
+  if (typeof value === "object" && value !== null && !Array.isArray(value))
+    return { file, path, fields: new Map(Object.entries(value)) };
+  return refuse({ file, path }, "", value, "an object");
+}
+
+function refuse({ file, path }: Pick<Part, "file" | "path">, field: string, found: unknown, expected: string): never {
+  const where = [path, field].filter((part) => part !== "").join(".");
+  throw new FormatError(
+    `${file}: ${where === "" ? "" : `${where}: `}found ${describeValue(found)}, expected ${expected}`,
+  );
+}
+
+/** A field, where it is there and not null. */
+function read<T>(part: Part, field: string, expected: string, holds: (value: unknown) => value is T): T | undefined {
+  const value = part.fields.get(field);
+  if (value === undefined || value === null) return undefined;
+  return holds(value) ? value : refuse(part, field, value, expected);
+}
+
+const isText = (value: unknown): value is string => typeof value === "string";
+const isFlag = (value: unknown): value is boolean => typeof value === "boolean";
+const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 1;
+const areCounts = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.length > 0 && value.every(isCount);
+const areThree = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.length === 3 && value.every(isNumber);
+const isFraction = (value: unknown): value is number => isNumber(value) && value > 0 && value <= 1;
+
+type Metadata = {
+  readonly model?: string;
+  readonly spec?: string;
+  readonly classes?: string;
+  readonly preprocessing?: string;
+};
+
+function configMetadata(config: Part): Metadata {
+  const architecture = read(config, "architecture", "a name", isText);
+  if (architecture !== undefined) return timmMetadata(config, architecture);
+  if (config.fields.get("model_type") !== "resnet") return {};
+  return { ...modelMetadata(transformersSpec(config)), ...classMetadata(config, "id2label") };
+}
+
+/** Labels by index: a list, or an object with the keys "0", "1", …. Transformers' placeholders name no class. */
+function classMetadata(part: Part, field: string): Metadata {
+  const given = part.fields.get(field);
+  if (given === undefined || given === null) return {};
+  const list: readonly unknown[] = Array.isArray(given) ? given : listOf(partOf(part.file, field, given));
+  if (list.every((label) => isText(label) && /^LABEL_\d+$/.test(label))) return {};
+  const wrong = list.find((label) => !isText(label));
+  if (wrong !== undefined) refuse(part, field, wrong, "a name for each class");
+  return { classes: JSON.stringify(list) };
+}
+
+function listOf(labels: Part): readonly unknown[] {
+  return Array.from(labels.fields, (_, index) => {
+    const label = labels.fields.get(String(index));
+    return label ?? refuse(labels, String(index), label, "a label, as each index from 0 on has one");
+  });
+}
+
+/** Source: huggingface/transformers (commit 00cbbe53), models/resnet/configuration_resnet.py, with its defaults. */
+function transformersSpec(config: Part): ResNetSpec {
+  const depths = read(config, "depths", "whole numbers from 1", areCounts) ?? [3, 4, 6, 3];
+  const sizes = read(config, "hidden_sizes", "whole numbers from 1", areCounts) ?? [256, 512, 1024, 2048];
+  const stem = read(config, "embedding_size", "a whole number from 1", isCount) ?? 64;
+  const kind = read(config, "layer_type", "a name", isText) ?? "bottleneck";
+  if (kind !== "basic" && kind !== "bottleneck") refuse(config, "layer_type", kind, "basic or bottleneck");
+  if (sizes.length !== depths.length) refuse(config, "hidden_sizes", sizes, `${depths.length} numbers, as depths has`);
+  const activation = read(config, "hidden_act", "a name", isText) ?? "relu";
+  const width = sizes.map((size) => (kind === "bottleneck" ? size / 4 : size));
+  const isPlain = activation === "relu" && width.every(isCount) && stem === width[0];
+  if (!isPlain)
+    throw new UnsupportedError(
+      `${config.file}: found hidden_act ${activation}, embedding_size ${stem} and hidden_sizes ${sizes.join(", ")} of ` +
+        `${kind} blocks, expected relu, and a stem as wide as the first blocks inside (${width[0]})`,
+    );
+  const isV1 = read(config, "downsample_in_bottleneck", "true or false", isFlag) ?? false;
+  const stepsFirst = read(config, "downsample_in_first_stage", "true or false", isFlag) ?? false;
+  const channels = read(config, "num_channels", "a whole number from 1", isCount) ?? 3;
+  return {
+    block: kind,
+    depths,
+    ...(width.every((planes, i) => planes === 64 << i) ? {} : { width }),
+    ...(stepsFirst && { strides: depths.map(() => 2) }),
+    ...(isV1 && kind === "bottleneck" && { strideOn: "conv1" }),
+    ...(channels !== 3 && { inputChannels: channels }),
+  };
+}
+
+/** The name of the row that has this structure; else the structure itself. */
+function modelMetadata(spec: ResNetSpec): Metadata {
+  const model = modelNames.find((name) => structureOf(variants[name]) === structureOf(spec));
+  return model ? { model } : { spec: JSON.stringify(spec) };
+}
+
+/** Fields that say nothing of structure, or that the weights tell. */
+const besides: ReadonlySet<string> = new Set<keyof ResNetSpec>(["preprocessing", "labels", "inputChannels"]);
+
+function structureOf(spec: ResNetSpec): string {
+  const fields = Object.entries(spec).filter(([field]) => !besides.has(field));
+  return JSON.stringify(fields.toSorted(([a], [b]) => a.localeCompare(b)));
+}
+
+/** What timm pushes to the hub. Source: huggingface/pytorch-image-models (commit aa4b5850), models/_hub.py. */
+function timmMetadata(config: Part, model: string): Metadata {
+  const recipe = config.fields.get("pretrained_cfg");
+  const part = recipe === undefined || recipe === null ? config : partOf(config.file, "pretrained_cfg", recipe);
+  const labels = { ...classMetadata(part, "label_names"), ...classMetadata(config, "label_names") };
+  if (modelNameOf(model) === undefined) return { model, ...labels };
+  return { model, ...labels, ...timmPreprocessing(part) };
+}
+
+/** At the size that the accuracy is given for, where there is one (`test_input_size`). */
+function timmPreprocessing(part: Part): Metadata {
+  const size = read(part, "test_input_size", "3 numbers", areThree) ?? read(part, "input_size", "3 numbers", areThree);
+  if (!size) return {};
+  const fraction =
+    read(part, "test_crop_pct", "a number up to 1", isFraction) ??
+    read(part, "crop_pct", "a number up to 1", isFraction);
+  const interpolation = read(part, "interpolation", "a name", isText) ?? "bilinear";
+  if (!isInterpolation(interpolation)) refuse(part, "interpolation", interpolation, "a filter of Pillow");
+  const crop = size[1]!;
+  const preprocessing = {
+    resize: Math.floor(crop / (fraction ?? 0.875)),
+    crop,
+    interpolation,
+    scale: 255,
+    mean: read(part, "mean", "3 numbers", areThree) ?? [0.485, 0.456, 0.406],
+    std: read(part, "std", "3 numbers", areThree) ?? [0.229, 0.224, 0.225],
+  };
+  return { preprocessing: JSON.stringify(preprocessing) };
+}
+
+/** Pillow's numbers for its filters. */
+const filters: readonly Interpolation[] = ["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"];
+
+const isInterpolation = (name: string): name is Interpolation => (filters as readonly string[]).includes(name);
+
+/**
+ * Preprocessing of transformers' image processors: ConvNext's, which resizes to size / crop_pct and cuts out size, and
+ * those with a `crop_size`. Others squash a picture into a square: nothing is taken, and a note says so. Source:
+ * huggingface/transformers (commit 00cbbe53), models/convnext/image_processing_convnext.py.
+ */
+function preprocessorMetadata(part: Part, notes: string[]): Metadata {
+  const sides = sidesOf(part);
+  if (!sides) {
+    notes.push(`${part.file} squashes pictures into a square, which is not done here; its preprocessing is not taken`);
+    return {};
+  }
+  const resample = read(part, "resample", "0 to 5", isNumber) ?? 2;
+  const interpolation = filters[resample] ?? refuse(part, "resample", resample, "0 to 5");
+  const isScaled = read(part, "do_rescale", "true or false", isFlag) ?? true;
+  const isNormalized = read(part, "do_normalize", "true or false", isFlag) ?? true;
+  const factor = read(part, "rescale_factor", "a number", isNumber) ?? 1 / 255;
+  const preprocessing = {
+    ...sides,
+    interpolation,
+    scale: isScaled ? Math.round(1e6 / factor) / 1e6 : 1,
+    mean: isNormalized ? (read(part, "image_mean", "3 numbers", areThree) ?? [0.485, 0.456, 0.406]) : [0, 0, 0],
+    std: isNormalized ? (read(part, "image_std", "3 numbers", areThree) ?? [0.229, 0.224, 0.225]) : [1, 1, 1],
+  };
+  return { preprocessing: JSON.stringify(preprocessing) };
+}
+
+/** ConvNext's processors crop pictures that become smaller than this, in pixels, and squash larger ones. */
+const CROPPED_BELOW = 384;
+
+function sidesOf(part: Part): { readonly resize: number; readonly crop: number } | undefined {
+  const size = sideOf(part, "size", "shortest_edge");
+  const crop = sideOf(part, "crop_size", "height");
+  const crops = read(part, "do_center_crop", "true or false", isFlag) ?? crop !== undefined;
+  if (size !== undefined && crop !== undefined && crops) return { resize: size, crop };
+  const processor = part.fields.get("image_processor_type") ?? part.fields.get("feature_extractor_type");
+  if (size === undefined || !String(processor).startsWith("ConvNext") || size >= CROPPED_BELOW) return undefined;
+  const fraction = read(part, "crop_pct", "a number up to 1", isFraction) ?? 224 / 256;
+  return { resize: Math.floor(size / fraction), crop: size };
+}
+
+/** A number, as older files have it, or that of an object. */
+function sideOf(part: Part, field: string, side: string): number | undefined {
+  const value = part.fields.get(field);
+  if (value === undefined || value === null || isCount(value)) return value ?? undefined;
+  return read(partOf(part.file, field, value), side, "a whole number from 1", isCount);
+}
