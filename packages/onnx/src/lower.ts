@@ -11,7 +11,7 @@ import {
 } from "@residual/core";
 import { convolution } from "./lower-convolution.ts";
 import { ModelBuilder, type OnnxAttributes, type OnnxDialect } from "./model-builder.ts";
-import type { Model, OnnxAttribute } from "./model-proto.ts";
+import type { Model, OnnxAttribute, ValueInfo } from "./model-proto.ts";
 
 /**
  * A graph as an ONNX model: plain data still, before any byte of it is written. Values keep their names, so that a
@@ -32,10 +32,17 @@ export function lowerToOnnx(graph: Graph, dialect: OnnxDialect = "standard"): Mo
     nodes: builder.nodes,
     inputs: [...shapes(graph.inputs), ...variables.map(({ input, source: { shape } }) => ({ name: input, shape }))],
     outputs: [...shapes(graph.outputs), ...variables.map(({ update, source: { shape } }) => ({ name: update, shape }))],
+    values: innerValues(names, new Set(Object.keys(graph.outputs))),
     initializers: [...builder.weights, ...builder.numbers],
     variables,
     metadata: {},
   };
+}
+
+/** The computed values that are not outputs, each once: the last part of a composite has the composite's name. */
+function innerValues(names: ReadonlyMap<Value, string>, outputs: ReadonlySet<string>): readonly ValueInfo[] {
+  const computed = [...names].filter(([{ kind }, name]) => kind === "node" && !outputs.has(name));
+  return [...new Map(computed.map(([{ shape }, name]) => [name, { name, shape }])).values()];
 }
 
 /** Refuses open parameters. */

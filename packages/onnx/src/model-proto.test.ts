@@ -18,6 +18,7 @@ const model: Model = {
   ],
   inputs: [{ name: "image", shape: ["N", 3, 224, 224] }],
   outputs: [{ name: "y", shape: ["N", 8] }],
+  values: [{ name: "inner", shape: ["N", 4, 2, 2] }],
   initializers: [
     { name: "weight", source: tensorOf("float32", [2, 2], weights) },
     { name: "pads", source: tensorOf("int64", [2], BigInt64Array.of(0n, -1n)) },
@@ -68,6 +69,14 @@ describe("encodeModel", () => {
       { dimValue: 224n },
       { dimValue: 224n },
     ]);
+  });
+
+  it("writes the shapes of what lies between", () => {
+    const [inner, ...others] = decoded.graph.valueInfo;
+    expect([inner!.name, others]).toEqual(["inner", []]);
+    const { elemType, shape } = inner!.type.tensorType;
+    expect(elemType).toBe(1);
+    expect(shape.dim).toMatchObject([{ dimParam: "N" }, { dimValue: 4n }, { dimValue: 2n }, { dimValue: 2n }]);
   });
 
   it("writes initializers inside and outside of the model", () => {

@@ -10,6 +10,8 @@ export interface Model {
   readonly nodes: readonly OnnxNode[];
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
+  /** What lies between inputs and outputs: viewers show these shapes, since they infer none. */
+  readonly values: readonly ValueInfo[];
   readonly initializers: readonly Initializer[];
   /** Inputs that each run takes from the run before. Their inputs and outputs are among those of the model. */
   readonly variables: readonly ModelVariable[];
@@ -107,7 +109,7 @@ const attributeTypes = { float: 1, int: 2, ints: 7 } as const;
 /** Field numbers, for what reads models as well as for what writes them. */
 export const fields = {
   model: { irVersion: 1, producerName: 2, producerVersion: 3, graph: 7, opsetImport: 8, metadata: 14 },
-  graph: { node: 1, name: 2, initializer: 5, input: 11, output: 12 },
+  graph: { node: 1, name: 2, initializer: 5, input: 11, output: 12, valueInfo: 13 },
   node: { input: 1, output: 2, name: 3, operator: 4, attribute: 5 },
   attribute: { name: 1, float: 2, int: 3, ints: 8, type: 20 },
   tensor: { dims: 1, dataType: 2, name: 8, rawData: 9, externalData: 13, dataLocation: 14 },
@@ -140,7 +142,7 @@ export function encodeMetadata(key: string, value: string): Encoded {
   return entry(fields.model.metadata, key, value);
 }
 
-function encodeGraph({ name, nodes, inputs, outputs, initializers }: Model): Encoded {
+function encodeGraph({ name, nodes, inputs, outputs, values, initializers }: Model): Encoded {
   const field = fields.graph;
   return message(
     fields.model.graph,
@@ -149,6 +151,7 @@ function encodeGraph({ name, nodes, inputs, outputs, initializers }: Model): Enc
     ...initializers.map(encodeInitializer),
     ...inputs.map((value) => encodeValueInfo(field.input, value)),
     ...outputs.map((value) => encodeValueInfo(field.output, value)),
+    ...values.map((value) => encodeValueInfo(field.valueInfo, value)),
   );
 }
 

@@ -4,14 +4,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   AbortError,
+  bind,
   constant,
   FormatError,
+  fixtureWeights,
   graph,
   input,
   ops,
   type Progress,
+  resnet,
   ShapeError,
   UnsupportedError,
+  type Value,
+  valuesOf,
+  variants,
   version,
 } from "@residual/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -55,6 +61,26 @@ describe("toOnnx", () => {
     expect(initializer.map(({ name }) => name).slice(0, 2)).toEqual(["conv.weight", "bn.weight"]);
     expect(new Float32Array(initializer[0]!.rawData.slice().buffer)).toEqual(fill([3, 3, 3, 3], 1).data);
   });
+
+  it.each(["cifar_resnet20", "cifar_preact20_proj", "mlperf_tiny_resnet8", "seresnet50"] as const)(
+    "names every node of %s by its value, and has a shape for every value",
+    async (name) => {
+      const open = resnet(variants[name]);
+      const net = bind(open, fixtureWeights(open, "v1"));
+      const { node, input, output, valueInfo } = decodeModel((await toOnnx(net)).model).graph;
+      expect(node.map((each) => each.name)).toEqual(node.map((each) => each.output[0]));
+      const shapes = [...input, ...output, ...valueInfo].map(({ name, type }) => [
+        name,
+        type.tensorType.shape.dim.map(({ dimParam, dimValue }) => (dimParam === "" ? Number(dimValue) : dimParam)),
+      ]);
+      const values = valuesOf(net).filter(({ kind }) => kind === "node" || kind === "input");
+      const outputs = Object.entries<Value>(net.outputs); // `logits` is the value fc under another name
+      const all = [...values.map((value) => [value.name, value] as const), ...outputs];
+      const expected = new Map<string, unknown>(all.map(([name, { shape }]) => [name, shape]));
+      expect(new Map(shapes as [string, unknown][])).toEqual(expected);
+      expect(shapes).toHaveLength(expected.size);
+    },
+  );
 
   it("lays external weights out at multiples of 64 bytes", async () => {
     const { model, external } = await toOnnx(tiny(), { external: "weights.bin" });

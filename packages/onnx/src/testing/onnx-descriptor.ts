@@ -50,6 +50,7 @@ export interface DecodedModel extends Message {
     initializer: DecodedTensor[];
     input: DecodedValue[];
     output: DecodedValue[];
+    valueInfo: DecodedValue[];
   };
 }
 
@@ -71,6 +72,7 @@ const messages: { readonly [message: string]: readonly Row[] } = {
     ["initializer", 5, "TensorProto", "repeated"],
     ["input", 11, "ValueInfoProto", "repeated"],
     ["output", 12, "ValueInfoProto", "repeated"],
+    ["value_info", 13, "ValueInfoProto", "repeated"],
   ],
   NodeProto: [
     ["input", 1, Type.STRING, "repeated"],
