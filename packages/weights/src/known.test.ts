@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { FormatError, type ResNetSpec, type Tensor, tensorOf, variants } from "@residual/core";
+import { FormatError, modelNameOf, type ResNetSpec, type Tensor, tensorOf, variants } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { encodeSafetensors } from "./encode-safetensors.ts";
 import { bestWeightsFor, namedAs } from "./known/names.ts";
@@ -256,6 +256,16 @@ describe("published files that are known by their name", () => {
     "knows nothing of %j",
     async (path) => expect(await knownByName(path)).toBeUndefined(),
   );
+
+  it("every published file of a model that is here is known by its name", async () => {
+    for (const { name, url, model, preprocessing } of known.slice(1)) {
+      const isHere = modelNameOf(model) !== undefined;
+      const path = /\/model\.\w+$/.test(url) ? `${name}/model.safetensors` : url;
+      expect(await knownByName(path), name).toEqual(
+        isHere ? expect.objectContaining({ model, preprocessing }) : undefined,
+      );
+    }
+  });
 
   it("knows files of models that are not here as little", async () => {
     expect(await knownByName("timm/resnetblur50.bt_in1k/model.safetensors")).toBeUndefined();

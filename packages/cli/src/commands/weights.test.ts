@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { shippedWeights } from "@residual/weights";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
-import { document, photo, residual, succeed } from "../testing/residual.ts";
+import { bin, document, ended, photo, residual, start, succeed } from "../testing/residual.ts";
 
 const folder = temporaryFolder();
 const weights = await readFile(new URL(shippedWeights.url));
@@ -15,12 +15,14 @@ const weights = await readFile(new URL(shippedWeights.url));
 let hub: Server;
 let requests = 0;
 let file: Uint8Array = weights;
+/** Whether half of a file is all that comes. */
+let stall = false;
 beforeAll(async () => {
   hub = createServer((request, response) => {
     requests++;
-    if (request.url === "/me/net/resolve/main/model.safetensors")
-      response.setHeader("content-length", file.length).end(file);
-    else response.writeHead(404).end();
+    if (request.url !== "/me/net/resolve/main/model.safetensors") response.writeHead(404).end();
+    else if (stall) response.setHeader("content-length", file.length).write(file.subarray(0, file.length >> 1));
+    else response.setHeader("content-length", file.length).end(file);
   });
   await new Promise<void>((resolve) => hub.listen(0, "127.0.0.1", resolve));
 });
@@ -164,6 +166,20 @@ it("offline the file to fetch, its place and the command are named", async () =>
   expect(verified.code, "a file put there by hand is verified too").toBe(1);
   expect(verified.stdout).toContain("found SHA-256 bcd555");
   await rm(path);
+});
+
+it("Ctrl-C ends a download, and leaves what the next one goes on with", async () => {
+  const path = join(place(), "model.safetensors");
+  stall = true;
+  const child = start(process.execPath, [bin, "weights", "pull", "hf:me/net"], { env });
+  const end = ended(child);
+  while (!existsSync(`${path}.part`)) await new Promise((resolve) => setTimeout(resolve, 10));
+  child.kill("SIGINT");
+  expect(await end).toEqual({ stdout: "", stderr: "AbortError: stopped by Ctrl-C\n", code: 130 });
+  expect((await readdir(place())).toSorted()).toEqual(["model.safetensors.part", "model.safetensors.part.json"]);
+  stall = false;
+  await succeed(["weights", "pull", "hf:me/net"], { env });
+  expect(Buffer.compare(await readFile(path), weights)).toBe(0);
 });
 
 it("all that was downloaded is removed with prune --all, and no more", async () => {

@@ -1,14 +1,5 @@
 import type { ResidualError } from "@residual/core";
-import {
-  type ListedWeights,
-  listWeights,
-  pruneWeights,
-  pullWeights,
-  type VerifiedFile,
-  verifyWeights,
-  weightsFolder,
-  weightsPath,
-} from "@residual/weights/cache";
+import type { ListedWeights, VerifiedFile } from "@residual/weights/cache";
 import { Command } from "commander";
 import { type Context, command, withExamples } from "../command.ts";
 import { typedOf } from "../errors.ts";
@@ -25,6 +16,9 @@ import {
   table,
   wrapped,
 } from "../terminal.ts";
+
+/** Imported when it is used: the other commands need none of it. */
+const cache = () => import("@residual/weights/cache");
 
 /** Weights that go by a name: which there are, and the folder that they are downloaded into. */
 export function weightsCommand(context: Context): Command {
@@ -51,6 +45,7 @@ function listCommand(): Command {
   return command("list", "list the weights that go by a name", ["weights list", "weights list resnet50"])
     .argument("[text]", "a part of the names to list")
     .action(async (text: string | undefined, output: Output) => {
+      const { listWeights } = await cache();
       const rows = (await listWeights()).filter(({ name }) => name.includes(text ?? "")).map(rowOf);
       say(output, rows, () => listed(rows));
     });
@@ -107,6 +102,7 @@ function pullCommand({ signal }: Context): Command {
   ])
     .argument("<name...>")
     .action(async (names: readonly string[], output: Output) => {
+      const { pullWeights } = await cache();
       const bar = progressBar();
       const pulled: { readonly name: string; readonly path: string }[] = [];
       const failures: ResidualError[] = [];
@@ -145,6 +141,7 @@ function verifyCommand({ signal }: Context): Command {
   ])
     .argument("[name]")
     .action(async (name: string | undefined, output: Output) => {
+      const { verifyWeights } = await cache();
       const bar = progressBar();
       try {
         const files = await verifyWeights(name, { signal, onProgress: bar.onProgress });
@@ -172,6 +169,7 @@ function pruneCommand(): Command {
     .argument("[name...]", "weights to remove; the parts that broken downloads left where not given")
     .option("--all", "all that was downloaded", false)
     .action(async (names: readonly string[], { all, ...output }: Output & { readonly all: boolean }) => {
+      const { pruneWeights } = await cache();
       const removed = await pruneWeights(all ? "all" : names);
       const files = removed.files === 1 ? "1 file" : `${removed.files} files`;
       say(output, removed, () => [`removed ${files}, ${megabytes(removed.bytes)} MB`]);
@@ -185,6 +183,7 @@ function pathCommand(): Command {
   ])
     .argument("[name]")
     .action(async (name: string | undefined, output: Output) => {
+      const { weightsFolder, weightsPath } = await cache();
       const found = name === undefined ? { path: weightsFolder() } : { name, ...(await weightsPath(name)) };
       say(output, found, () => [found.path]);
       if ("cached" in found && !found.cached)
