@@ -94,7 +94,9 @@ const lowering = (model: ModelBuilder): Lowering<string> => ({
   },
   zeroPad2d(node, { x }) {
     const [top, left, bottom, right] = node.attributes.padding;
-    return model.emit("Pad", node, [x, model.whole(node, "pads", [0, 0, top, left, 0, 0, bottom, right])]);
+    const pads = model.whole(node, "pads", [0, 0, top, left, 0, 0, bottom, right]);
+    // onnxruntime 1.30 makes zeros before a MaxPool its padding, which is −∞ (pad_fusion.cc). It leaves −0 alone.
+    return model.emit("Pad", node, [x, pads, model.number(node, "zero", -0)]);
   },
 });
 

@@ -3,6 +3,7 @@ import {
   freeName,
   type Graph,
   type Leaf,
+  tensor,
   tensorOf,
   UnsupportedError,
   type Update,
@@ -75,6 +76,13 @@ export class ModelBuilder {
   whole(node: AnyNode, purpose: string, list: readonly number[]): string {
     const name = this.#free(`${node.name}/${purpose}`);
     this.numbers.push({ name, source: tensorOf("int64", [list.length], BigInt64Array.from(list, BigInt)) });
+    return name;
+  }
+
+  /** A number that an operator takes as an input. */
+  number(node: AnyNode, purpose: string, value: number): string {
+    const name = this.#free(`${node.name}/${purpose}`);
+    this.weights.push({ name, source: tensor([], [value]) });
     return name;
   }
 

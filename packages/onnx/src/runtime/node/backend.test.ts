@@ -71,6 +71,22 @@ it("leaves a norm alone whose products with a convolution overflow", async () =>
   expectNear(found.y, expected);
 }, 20_000);
 
+/** By hand: a window that begins at the border sees a zero, which is more than any pixel. */
+it.each(places)("zeros around an image take part in a max pool, %s", async (_, backendWith) => {
+  const x = input("x", [1, 1, 4, 4]);
+  const y = ops.maxPool2d({ x: ops.zeroPad2d({ x }, { padding: 1 }) }, { window: 3, stride: 2 });
+  await using executable = await backendWith({ threads: 1 }).compile(
+    graph({ name: "pad", inputs: { x }, outputs: { y } }),
+  );
+  const answer = await executable.run({
+    x: tensor(
+      [1, 1, 4, 4],
+      Array.from({ length: 16 }, (_, i) => -1 - i),
+    ),
+  });
+  expect(Array.from(answer.y!.data, (value) => value + 0)).toEqual([0, 0, 0, -6]);
+});
+
 describe("the backend", () => {
   it("describes what it runs on", async () => {
     const { deviations, ...rest } = await backend.describe();
