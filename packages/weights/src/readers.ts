@@ -12,7 +12,7 @@ const readers: { readonly [F in ReadFormat]: () => Promise<FormatReader> } = {
   index: async () => (file, options) =>
     shardedLayout(file, async (shard) => (await opened(shard, options, true)).layout),
   PyTorch: async () => (await import("./pytorch/index.ts")).zipLayout,
-  ONNX: async () => (await import("./onnx/index.ts")).onnxLayout,
+  ONNX: async () => (await import("./onnx/layout.ts")).onnxLayout,
   "PyTorch before 1.6": async () => (await import("./pytorch/index.ts")).legacyLayout,
   NumPy: async () => (await import("./npz/layout.ts")).npzLayout,
   HDF5: async () => (await import("./keras/h5.ts")).h5Layout,

@@ -1,6 +1,7 @@
 import {
   type Graph,
   isTensor,
+  type ModelName,
   modelNameOf,
   modelNames,
   type NamedSource,
@@ -56,11 +57,12 @@ export function nameByGraph(
 }
 
 interface Fit {
+  readonly name: ModelName;
   readonly graph: Graph;
   readonly found: Followed;
 }
 
-/** The models that compute what the network does, the recorded one first; and why there is none. */
+/** The models that compute what the network does, the likeliest first; and why there is none. */
 function modelsOf(network: Network, recorded = ""): { readonly fits: readonly Fit[]; readonly mismatch: string } {
   const convolutions = network.nodes.filter((node) => isOp(node, "conv2d")).length;
   const fits: Fit[] = [];
@@ -70,14 +72,27 @@ function modelsOf(network: Network, recorded = ""): { readonly fits: readonly Fi
     if (!graph) continue;
     const found = follow(graph, network);
     if ("parameters" in found) {
-      if (found.outputs.every(isEnd)) fits.push({ graph, found });
+      if (found.outputs.every(isEnd)) fits.push({ name, graph, found });
     } else if (!nearest || found.followed > nearest.followed) nearest = { ...found, model: name };
   }
-  const known = modelNameOf(recorded);
   return {
-    fits: fits.toSorted((a, b) => Number(b.graph.name === known) - Number(a.graph.name === known)),
+    fits: likeliest(fits, network, modelNameOf(recorded)),
     mismatch: nearest ? `${nearest.model} comes nearest: ${inWords(nearest)}` : countedWords(network, convolutions),
   };
+}
+
+/**
+ * Models that compute the same differ in how pictures are prepared. So the recorded one is taken, else those of as many
+ * classes; where the file's images have their channels last, as TensorFlow's have, Keras' rows come first.
+ */
+function likeliest(fits: readonly Fit[], { image }: Network, recorded: ModelName | undefined): readonly Fit[] {
+  const known = fits.filter(({ name }) => name === recorded);
+  if (known.length > 0) return known;
+  const classesOf = ({ name }: Fit) => (variants[name] as ResNetSpec).classes ?? 1000;
+  const alike = fits.filter((fit) => fit.found.parameters.get("fc.weight")?.shape[0] === classesOf(fit));
+  const isChannelsLast = isOp(image, "image") && image.operation.isChannelsLast;
+  const isUnlikely = ({ name }: Fit) => Number(name.startsWith("keras_") !== isChannelsLast);
+  return (alike.length > 0 ? alike : fits).toSorted((a, b) => isUnlikely(a) - isUnlikely(b));
 }
 
 function countedWords({ nodes }: Network, convolutions: number): string {
@@ -95,7 +110,7 @@ function isNear({ depths, squeeze }: ResNetSpec, convolutions: number): boolean 
 }
 
 /** The model for the network's size of images; undefined where it does not take such images. */
-function graphFor({ image }: Network, name: keyof typeof variants): Graph | undefined {
+function graphFor({ image }: Network, name: ModelName): Graph | undefined {
   const row: ResNetSpec = variants[name];
   const { inputChannels = 3, size = 224 } = row;
   const [, channels = inputChannels, height = size, width = size] =

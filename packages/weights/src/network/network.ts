@@ -15,7 +15,12 @@ export type Change = { readonly order: readonly number[] } | { readonly shape: r
 
 /** What a node of a file computes, in the words of core's ops: images are NCHW, kernels OIHW, matrices [out, in]. */
 export type Operation =
-  | { readonly op: "image"; readonly shape: readonly (number | undefined)[] | undefined }
+  /** In NCHW, as all shapes; the file's own images may have their channels last. */
+  | {
+      readonly op: "image";
+      readonly shape: readonly (number | undefined)[] | undefined;
+      readonly isChannelsLast: boolean;
+    }
   | {
       readonly op: "conv2d";
       readonly weight: Weight;

@@ -57,7 +57,12 @@ class Translator {
   translate(name: string, shape: readonly (number | undefined)[] | undefined): Network {
     const layout = layoutOf(shape);
     const sizes = shape?.length === 4 ? channelsFirst(layout, shape) : undefined;
-    const image = this.#builder.add("input", name, { op: "image", shape: sizes }, []);
+    const image = this.#builder.add(
+      "input",
+      name,
+      { op: "image", shape: sizes, isChannelsLast: layout === "NHWC" },
+      [],
+    );
     this.#values.set(name, { kind: "computed", node: image, layout });
     for (const node of this.#model.nodes) this.#translate(node);
     for (const output of this.#model.outputs) {

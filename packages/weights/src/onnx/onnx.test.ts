@@ -132,6 +132,18 @@ describe("what exporters wrote (fixtures/make.py)", () => {
       expect([name, await readTensor(tensor)]).toEqual([name, await readTensor(answers.get(`tensors/${name}`)!)]);
   });
 
+  it("takes the row that a file names, of rows that compute the same, else the first", async () => {
+    const { model, notes } = await readWeights(fixture("unit.onnx"));
+    expect(model).toBe("pytorch_unit");
+    expect(notes).toEqual([expect.stringMatching(/is that of pytorch_unit, and of pytorch_unit_s1_id as well$/)]);
+    const named = joined([
+      await readFile(fixture("unit.onnx")),
+      message(14, bytes(1, "residual.model"), bytes(2, "pytorch_unit_s1_id")),
+    ]);
+    const said = await readWeights(named);
+    expect([said.model, said.notes]).toEqual(["pytorch_unit_s1_id", []]);
+  });
+
   const light = sharedPath("data/onnx/light");
   it.skipIf(!light).each(["light_resnet50", "light_squeezenet", "light_vgg19"])(
     "%s, whose weights are ConstantOfShape, is that of no model",

@@ -1,1 +1,0 @@
-export { onnxLayout } from "./layout.ts";
