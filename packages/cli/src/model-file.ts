@@ -93,7 +93,11 @@ function graphModelWriter(to: string, { quantize, engine }: ModelFileOptions): M
   return {
     writeBare: undefined,
     write: (prepared, work) =>
-      writeGraphModel(prepared.graph, to, { ...options, ...work, metadata: metadataOf(prepared) }),
+      writeGraphModel(prepared.graph, to, {
+        ...options,
+        ...work,
+        metadata: { model: prepared.model, ...metadataOf(prepared) },
+      }),
   };
 }
 

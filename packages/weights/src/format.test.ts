@@ -42,7 +42,12 @@ const others: readonly [
   ["text of another alphabet", "残差".repeat(3000), FormatError, /found text that begins "残差/],
   ["an error as JSON", '{"error":"Repository not found"}', FormatError, /found JSON that begins "\{/],
   ["a configuration", '{"model_type": "resnet"}', FormatError, /found a model's configuration \(JSON\), .* beside it/],
-  ["TensorFlow.js", '{"format": "layers-model", "modelTopology": {}}', FormatError, /found a model of TensorFlow\.js/],
+  [
+    "TensorFlow.js",
+    '{"format": "layers-model", "modelTopology": {}}',
+    FormatError,
+    /found no weightsManifest, .* damaged/,
+  ],
   ["a packed file", gzipSync("weights"), FormatError, /found a file packed by gzip, .*; unpack it first/],
   ["TorchScript", zip("jit/data/0"), FormatError, /the PyTorch file is damaged/],
   ["a zip archive", zip("weights/a.safetensors"), FormatError, /found a zip archive, .*; unpack it first/],

@@ -15,7 +15,8 @@ export type ReadFormat =
   | "NumPy"
   | "HDF5"
   | "Keras"
-  | "ONNX";
+  | "ONNX"
+  | "TensorFlow.js";
 
 /** What a file is: one that is read, or `refuse`, the error for one that is not. */
 export type Format = ReadFormat | { readonly refuse: (file: string) => ResidualError };
@@ -135,8 +136,8 @@ function formatOfText(text: string): Format {
 
 function formatOfJson(text: string): Format {
   if (/"weight_map"\s*:/.test(text) || /^\{\s*"metadata"\s*:\s*\{[^{}]*"total_size"/.test(text)) return "index";
-  if (/"(modelTopology|weightsManifest)"\s*:/.test(text))
-    return other("a model of TensorFlow.js (JSON)", "give weights as .safetensors");
+  if (/"(modelTopology|weightsManifest)"\s*:|^\{\s*"format"\s*:\s*"(graph|layers)-model"/.test(text))
+    return "TensorFlow.js";
   if (/"(model_type|architectures|architecture)"\s*:/.test(text))
     return other("a model's configuration (JSON)", "give the .safetensors file that lies beside it");
   return other(`JSON that begins ${JSON.stringify(shown(text.slice(0, 40), 40))}`, "give the weights themselves");

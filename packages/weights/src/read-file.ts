@@ -79,10 +79,13 @@ async function hintFor(path: string): Promise<string> {
   return "check the path, or take weights that are known by a name: residual weights list";
 }
 
+/** Files that a folder may hold: as the hub lays it out, an exported model, a model of TensorFlow.js. */
+const inFolders: readonly string[] = [...weightFiles, "model.onnx", "model.json"];
+
 async function fileIn(folder: string): Promise<string> {
   const found = await readdir(folder).catch((cause: unknown) => refusePath(folder, cause));
   const others = found.filter((name) => name.endsWith(".safetensors"));
-  const file = weightFiles.find((name) => found.includes(name)) ?? (others.length === 1 ? others[0] : undefined);
+  const file = inFolders.find((name) => found.includes(name)) ?? (others.length === 1 ? others[0] : undefined);
   if (file !== undefined) return join(folder, file);
   const holds =
     others.length === 0 ? "no .safetensors file" : `${others.length}: ${shortList(others.map((n) => shown(n)))}`;

@@ -12,6 +12,7 @@ const readers: { readonly [F in ReadFormat]: () => Promise<FormatReader> } = {
   index: async () => (file, options) =>
     shardedLayout(file, async (shard) => (await opened(shard, options, true)).layout),
   PyTorch: async () => (await import("./pytorch/index.ts")).zipLayout,
+  "TensorFlow.js": async () => (await import("./tfjs/layout.ts")).tfjsLayout,
   ONNX: async () => (await import("./onnx/layout.ts")).onnxLayout,
   "PyTorch before 1.6": async () => (await import("./pytorch/index.ts")).legacyLayout,
   NumPy: async () => (await import("./npz/layout.ts")).npzLayout,

@@ -66,6 +66,34 @@ describe(".onnx", () => {
   });
 });
 
+describe("read again", () => {
+  it.each([
+    ["told.onnx", []],
+    ["apart.onnx", ["--external"]],
+    ["told/", []],
+    ["gl/", ["--engine", "webgl"]],
+  ])("%s needs no --model to classify with, and answers the same", async (name, words) => {
+    const to = folder.in(name);
+    await succeed(["export", "cifar_resnet20", "--weights", "resnet20-cifar10", "--to", to, ...words]);
+    const classify = ["classify", photo("chelsea.png")];
+    expect(await document([...classify, "--weights", to])).toEqual(await document(classify));
+    const { model, labels } = await readWeights(to);
+    expect([model, labels?.length]).toEqual(["cifar_resnet20", 10]);
+  });
+
+  it.each(["grouped/", "grouped-gl/"])("%s has the bits of grouped convolutions", async (name) => {
+    const words = name.includes("gl") ? ["--engine", "webgl"] : [];
+    await succeed(["export", "resnext14_32x4d", "--weights", "fixture:v1", "--to", folder.in(name), ...words]);
+    const out = ["logits.safetensors", "expected.safetensors"].map((file) => folder.in(`${name.slice(0, -1)}-${file}`));
+    for (const [i, weights] of [folder.in(name), "fixture:v1"].entries())
+      await succeed(["run", "resnext14_32x4d", "--weights", weights, "--input", "fixture:v1", "--out", out[i]!]);
+    const [found, expected] = await Promise.all(
+      out.map(async (file) => (await readTensors(await readWeights(file))).tensors),
+    );
+    expect(found!.get("logits")!.data).toEqual(expected!.get("logits")!.data);
+  });
+});
+
 describe(".safetensors", () => {
   it("comes back the same, bit for bit", async () => {
     const to = folder.in("round.safetensors");

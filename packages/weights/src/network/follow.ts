@@ -210,7 +210,8 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
   conv2d(node, step) {
     const { inputs, attributes } = node;
     for (const x of step.paid("x"))
-      for (const { reader, around } of padded(x, "conv2d")) {
+      for (const { reader, around, value } of padded(x, "conv2d")) {
+        if (value !== 0) continue;
         const { operation } = reader;
         const { weight, bias } = operation;
         const window = inputs.weight.shape.slice(2) as number[];
@@ -229,7 +230,11 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
         }
       }
   },
-  batchNorm({ inputs, attributes: { epsilon } }, step) {
+  batchNorm(norm, step) {
+    const {
+      inputs,
+      attributes: { epsilon },
+    } = norm;
     for (const x of step.paid("x"))
       for (const reader of readersOf(x, "batchNorm")) {
         const { operation } = reader;
@@ -249,21 +254,17 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
     // folded, as the docstring of `follow` says
     for (const x of step.all("x")) {
       if (!isOp(x.at, "conv2d") || readersOf(x, "batchNorm").length > 0) continue;
-      step.add(x.at, { x }, [
-        [inputs.scale, made(inputs.scale, 1)],
-        [inputs.shift, x.owesNorm ? x.at.operation.bias! : made(inputs.shift, 0)],
-        [inputs.mean, made(inputs.mean, 0)],
-        [inputs.variance, made(inputs.variance, 1 - epsilon)],
-      ]);
+      const bias = x.owesNorm ? [[inputs.shift, x.at.operation.bias!] as const] : [];
+      step.add(x.at, { x }, [...identityNorm(norm), ...bias]);
     }
   },
   maxPool2d(node, step) {
     const { attributes, inputs } = node;
     for (const x of step.paid("x")) {
-      // no number before a window of ReLU's answers is below a zero
+      // padding reads as −∞; so do zeros after a ReLU, since no answer of it is below them
       const isRectified = is(inputs.x, "relu");
-      for (const { reader, around } of padded(x, "maxPool2d")) {
-        if (around && !isRectified) continue;
+      for (const { reader, around, value } of padded(x, "maxPool2d")) {
+        if (around && value === 0 && !isRectified) continue;
         const { operation } = reader;
         const difference =
           unlike("window", operation.window, attributes.window, formatShape) ??
@@ -321,7 +322,8 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
   },
   zeroPad2d({ attributes: { padding } }, step) {
     for (const x of step.paid("x"))
-      for (const reader of readersOf(x, "zeroPad2d")) {
+      for (const reader of readersOf(x, "pad2d")) {
+        if (reader.operation.value !== 0) continue;
         const difference = unlike("zeros of", reader.operation.padding, padding);
         if (difference) step.differs(reader, ...difference);
         else step.add(reader, { x });
@@ -363,17 +365,21 @@ function subsamples(
   return [node, ...more.flatMap(subsamples)];
 }
 
-/** What reads a value, also with zeros put around it before. */
+/** What reads a value, also with pixels of a value put around it before. */
 function padded<Name extends "conv2d" | "maxPool2d">(
   x: Match,
   op: Name,
-): { readonly reader: NetworkNode & { operation: OperationOf<Name> }; readonly around: Pads | undefined }[] {
+): {
+  readonly reader: NetworkNode & { operation: OperationOf<Name> };
+  readonly around: Pads | undefined;
+  readonly value: number;
+}[] {
   return [
-    ...readersOf(x, op).map((reader) => ({ reader, around: undefined })),
-    ...readersOf(x, "zeroPad2d").flatMap((pad) =>
-      pad.readers
+    ...readersOf(x, op).map((reader) => ({ reader, around: undefined, value: 0 })),
+    ...readersOf(x, "pad2d").flatMap(({ readers, operation: { padding, value } }) =>
+      readers
         .filter((reader): reader is NetworkNode & { operation: OperationOf<Name> } => isOp(reader, op))
-        .map((reader) => ({ reader, around: pad.operation.padding })),
+        .map((reader) => ({ reader, around: padding, value })),
     ),
   ];
 }
@@ -431,6 +437,19 @@ function unlike(
 ): readonly [found: string, expected: string] | undefined {
   if (found.length === expected.length && found.every((each, i) => each === expected[i])) return undefined;
   return [`${what} ${format(found)}`, format(expected)];
+}
+
+/** The parameters of a norm that changes nothing, as the docstring of `follow` derives them. */
+export function identityNorm({
+  inputs: { scale, shift, mean, variance },
+  attributes: { epsilon },
+}: Node<"batchNorm">): readonly (readonly [Value, Tensor<"float32" | "float64">])[] {
+  return [
+    [scale, made(scale, 1)],
+    [shift, made(shift, 0)],
+    [mean, made(mean, 0)],
+    [variance, made(variance, 1 - epsilon)],
+  ];
 }
 
 /** A parameter of one number throughout. */

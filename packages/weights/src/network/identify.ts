@@ -1,6 +1,5 @@
 import {
   type Graph,
-  isTensor,
   type ModelName,
   modelNameOf,
   modelNames,
@@ -10,13 +9,12 @@ import {
   type ResNetSpec,
   resnet,
   ShapeError,
-  type Source,
-  sizeOf,
   UnsupportedError,
   variants,
 } from "@residual/core";
 import { quote } from "../json-reader.ts";
 import type { FollowedTensors } from "../layout.ts";
+import { reshape } from "../reshape.ts";
 import { type Difference, type Followed, type FoundParameter, follow, isEnd } from "./follow.ts";
 import { isOp, type Network } from "./network.ts";
 
@@ -135,14 +133,6 @@ function sourceOf(parameter: FoundParameter, tensors: Tensors, what: string): Na
     if (source.dtype !== "float32" && source.dtype !== "float64")
       throw new UnsupportedError(`${what} is ${source.dtype}, expected float32`);
     if ("order" in change) return permuteAxes(source, change.order);
-    return reshaped(source, change.shape, what);
+    return reshape(source, change.shape);
   }, tensors.get(tensor)!);
-}
-
-function reshaped(source: Source, shape: readonly number[], what: string): NamedSource {
-  if (isTensor(source)) return { ...source, shape };
-  if (source.shape[0] === shape[0]) return { ...source, shape };
-  throw new UnsupportedError(
-    `${what} has ${sizeOf(shape)} numbers as [${source.shape.join(", ")}] in the file, expected [${shape.join(", ")}]`,
-  );
 }

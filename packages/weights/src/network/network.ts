@@ -49,7 +49,8 @@ export type Operation =
       /** Whether an average counts the pixels of the padding. */
       readonly countsPadding: boolean;
     }
-  | { readonly op: "zeroPad2d"; readonly padding: Exclude<NetworkPadding, "same"> }
+  /** Pixels of a value around an image. */
+  | { readonly op: "pad2d"; readonly padding: Exclude<NetworkPadding, "same">; readonly value: number }
   | { readonly op: "padChannels"; readonly before: number; readonly after: number }
   /** Every stride-th pixel before `ends`. */
   | { readonly op: "subsample"; readonly stride: Pair; readonly ends: Pair }

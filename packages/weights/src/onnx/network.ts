@@ -366,12 +366,13 @@ const rules: { readonly [operator: string]: Rule } = {
   Pad(view, { layout }) {
     const pads = padsOf(view, layout);
     const [value] = view.list("", 2) ?? [view.has(2) ? Number.NaN : view.number("value", 0)];
-    if (!pads || value !== 0 || view.text("mode", "constant") !== "constant") return undefined;
+    if (!pads || (value !== 0 && value !== -Infinity) || view.text("mode", "constant") !== "constant") return undefined;
     const [n, before, top, left, m, after, bottom, right] = pads;
     const [isSpatial, isOfChannels] = [top || left || bottom || right, before || after];
     if (n || m || pads.some((pad) => pad < 0) || (isSpatial && isOfChannels)) return undefined;
-    if (isOfChannels) return { op: "padChannels", before: before!, after: after! };
-    return isSpatial ? { op: "zeroPad2d", padding: [top!, left!, bottom!, right!] } : alias;
+    if (isOfChannels && value === 0) return { op: "padChannels", before: before!, after: after! };
+    if (isSpatial) return { op: "pad2d", padding: [top!, left!, bottom!, right!], value };
+    return isOfChannels ? undefined : alias;
   },
   Slice(view, { node, layout }) {
     const [starts, ends] = [view.list("starts", 1), view.list("ends", 2)];

@@ -1,0 +1,142 @@
+import {
+  FormatError,
+  sizeOf,
+  type Tensor,
+  tensorOf,
+  throwIfAborted,
+  UnsupportedError,
+  type WorkOptions,
+  widenFloat16,
+} from "@residual/core";
+import { decodeTensor } from "../decode-tensor.ts";
+import { quote } from "../json-reader.ts";
+import type { FormatReader, Layout, Stretch } from "../layout.ts";
+import { nameByGraph } from "../network/identify.ts";
+import type { Constant } from "../network/values.ts";
+import type { OpenFile } from "../open-file.ts";
+import { bytesOf, readTfjsModel, type TfjsWeight } from "./model.ts";
+import { networkOf } from "./network.ts";
+import { nameOwn } from "./own.ts";
+
+/** A model of 4 GiB has so many files of the size that TensorFlow.js cuts. All of them are open at once. */
+const MOST_FILES = 1024;
+
+/**
+ * Where the weights of a TensorFlow.js model lie, under the names that they have in its model.json: those of Keras'
+ * variables in a layers model, those of nodes in a graph model. A weight that lies in one file as it is is read in
+ * place; one that is quantized or reaches over several files is put together in memory. Throws FormatError for files
+ * that are damaged, too short or in another folder; WeightsError for one that is missing.
+ */
+export const tfjsLayout: FormatReader = async (file, options) => {
+  const { groups, metadata, nodes, isOwn } = await readTfjsModel(file);
+  const stretches: Stretch[] = [];
+  const made = new Map<string, Tensor>();
+  const constants = new Map<string, Pick<Constant, "shape" | "numbers">>();
+  const order = groups.flatMap(({ weights }) => weights.map(({ name }) => name));
+  const paths = groups.flatMap((group) => group.paths);
+  if (new Set(paths).size < paths.length || paths.length > MOST_FILES)
+    throw new FormatError(
+      `${file.name}: it names ${paths.length} files, ${new Set(paths).size} of them once, expected at most ${MOST_FILES}, each once`,
+    );
+  for (const group of groups) {
+    const bytes = new JoinedFiles(file, await openAll(file, group.paths, options));
+    bytes.checkLength(group.weights.reduce((sum, weight) => sum + bytesOf(weight), 0));
+    let at = 0;
+    for (const weight of group.weights) {
+      const { name, dtype, shape, quantization } = weight;
+      const length = bytesOf(weight);
+      const place = quantization ? undefined : bytes.placeOf(at, length);
+      if (place) {
+        stretches.push({ ...place, entries: [{ name, dtype, shape, begin: 0, end: length }] });
+      } else {
+        throwIfAborted(options.signal);
+        made.set(name, restored(weight, await bytes.read(at, length), file.name));
+      }
+      at += length;
+      const size = sizeOf(shape);
+      const numbers =
+        size <= MOST_SMALL ? await numbersOf(weight, () => bytes.read(at - length, length), file.name) : undefined;
+      constants.set(name, { shape, numbers });
+    }
+  }
+  const network = nodes && !isOwn ? networkOf(nodes, constants) : undefined;
+  const named: Layout["follow"] = network && ((...tensors) => nameByGraph(network, file.name, ...tensors));
+  const follow: Layout["follow"] = isOwn ? (tensors, metadata) => nameOwn(file.name, tensors, metadata) : named;
+  return { stretches, made, order, metadata, ...(follow && { follow }) };
+};
+
+/** Tensors of at most so many numbers may be the parameters of an operator: axes, paddings, an order of axes. */
+const MOST_SMALL = 16;
+
+async function numbersOf(
+  weight: TfjsWeight,
+  read: () => Promise<Uint8Array>,
+  file: string,
+): Promise<readonly number[]> {
+  return Array.from<number | bigint, number>(restored(weight, await read(), file).data, Number);
+}
+
+async function openAll(file: OpenFile, paths: readonly string[], { signal }: WorkOptions): Promise<OpenFile[]> {
+  const opened: OpenFile[] = [];
+  for (const path of paths) {
+    throwIfAborted(signal);
+    opened.push(await file.beside(path));
+  }
+  return opened;
+}
+
+/** The bytes of several files, one after the other. */
+class JoinedFiles {
+  readonly #model: OpenFile;
+  readonly #files: readonly { readonly file: OpenFile; readonly begin: number; readonly end: number }[];
+
+  constructor(model: OpenFile, files: readonly OpenFile[]) {
+    let end = 0;
+    this.#model = model;
+    this.#files = files.map((file) => {
+      const begin = end;
+      end += file.size;
+      return { file, begin, end };
+    });
+  }
+
+  checkLength(expected: number): void {
+    const found = this.#files.at(-1)?.end ?? 0;
+    if (found === expected) return;
+    throw new FormatError(
+      `${this.#model.name}: the files of its weights have ${found} bytes, expected ${expected}; ` +
+        "one is cut off or of another model: download all of them again",
+    );
+  }
+
+  /** Where a range lies, if it lies in one file. */
+  placeOf(at: number, length: number): { readonly file: OpenFile; readonly offset: number } | undefined {
+    const found = this.#files.find(({ begin, end }) => begin <= at && at + length <= end);
+    return found && { file: found.file, offset: at - found.begin };
+  }
+
+  async read(at: number, length: number): Promise<Uint8Array> {
+    const joined = new Uint8Array(length);
+    for (const { file, begin, end } of this.#files) {
+      const [from, to] = [Math.max(begin, at), Math.min(end, at + length)];
+      if (from < to) joined.set(await file.read(from - begin, to - from), from - at);
+    }
+    return joined;
+  }
+}
+
+/** A weight's numbers: quantized ones as stored · scale + min, rounded once, as tfjs itself restores them. */
+function restored({ name, shape, dtype, quantization }: TfjsWeight, bytes: Uint8Array, file: string): Tensor {
+  if (!quantization) return decodeTensor({ name, dtype, shape, begin: 0, end: bytes.length }, bytes);
+  if (dtype !== "F32")
+    throw new UnsupportedError(
+      `${file}: weight ${quote(name)} is quantized ${dtype}, expected float32; convert it otherwise`,
+    );
+  const { buffer } = bytes; // as `read` made it
+  if (quantization.dtype === "F16") return tensorOf("float32", shape, widenFloat16(new Uint16Array(buffer)));
+  const { scale, min } = quantization;
+  const numbers = quantization.dtype === "U8" ? bytes : new Uint16Array(buffer);
+  const data = new Float32Array(sizeOf(shape));
+  for (let i = 0; i < data.length; i++) data[i] = numbers[i]! * scale + min;
+  return tensorOf("float32", shape, data);
+}

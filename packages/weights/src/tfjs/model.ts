@@ -1,0 +1,141 @@
+import { FormatError, sizeOf, UnsupportedError } from "@residual/core";
+import { byteSizes, type StoredDType } from "../dtypes.ts";
+import { quote } from "../json-reader.ts";
+import type { OpenFile } from "../open-file.ts";
+
+/** What a model.json of TensorFlow.js says: where its weights lie, and the graph, where it is a graph model. */
+export interface TfjsModel {
+  readonly groups: readonly WeightGroup[];
+  /** A GraphDef's nodes; undefined for a layers model. */
+  readonly nodes: readonly GraphNode[] | undefined;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Whether Residual wrote it. */
+  readonly isOwn: boolean;
+}
+
+/** Weights that lie one after the other in the bytes of these files, put together. */
+interface WeightGroup {
+  readonly paths: readonly string[];
+  readonly weights: readonly TfjsWeight[];
+}
+
+export interface TfjsWeight {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: "F32" | "I32" | "BOOL";
+  /** How the numbers are stored where it is not as they are: each is stored · scale + min, of float16 the number. */
+  readonly quantization: Quantization | undefined;
+}
+
+type Quantization =
+  | { readonly dtype: "U8" | "U16"; readonly scale: number; readonly min: number }
+  | { readonly dtype: "F16" };
+
+/** A node of a GraphDef in protobuf's JSON. */
+export interface GraphNode {
+  readonly name: string;
+  readonly op: string;
+  readonly input: readonly string[];
+  readonly attr: Readonly<Record<string, unknown>>;
+}
+
+/** The longest model.json that is read, in bytes: it holds no weights. */
+const LONGEST = 32 << 20;
+
+const dtypes: Readonly<Record<string, TfjsWeight["dtype"]>> = { float32: "F32", int32: "I32", bool: "BOOL" };
+const stored: Readonly<Record<string, Quantization["dtype"]>> = { uint8: "U8", uint16: "U16", float16: "F16" };
+
+/** Bytes of a weight in its files. */
+export function bytesOf({ shape, dtype, quantization }: TfjsWeight): number {
+  return sizeOf(shape) * byteSizes[(quantization?.dtype ?? dtype) satisfies StoredDType];
+}
+
+/**
+ * Reads a model.json. Throws FormatError for one that is damaged, UnsupportedError for weights that are no numbers.
+ * Source: tfjs-core, io/types.ts, WeightsManifestConfig; tfjs-converter, data/compiled_api.ts.
+ */
+export async function readTfjsModel(file: OpenFile): Promise<TfjsModel> {
+  const refuse = (problem: string, cause?: unknown): never => {
+    throw new FormatError(`${file.name}: ${problem}; it is damaged: download or convert it again`, { cause });
+  };
+  if (file.size > LONGEST) refuse(`found a model.json of ${file.size} bytes, expected at most ${LONGEST}`);
+  let model: unknown;
+  try {
+    model = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(await file.read(0, file.size)));
+  } catch (cause) {
+    refuse("found a model.json that is not JSON", cause);
+  }
+  if (!isRecord(model)) return refuse("found a model.json that is no object");
+  const { weightsManifest, modelTopology, userDefinedMetadata, generatedBy } = model;
+  if (!Array.isArray(weightsManifest)) return refuse("found no weightsManifest, expected a list of groups of weights");
+  const names = new Set<string>();
+  const groups = weightsManifest.map((group: unknown): WeightGroup => {
+    if (!isRecord(group) || !Array.isArray(group.paths) || !Array.isArray(group.weights))
+      return refuse("found a group of weights without paths and weights");
+    const paths = group.paths.map((path: unknown) =>
+      typeof path === "string" ? path : refuse("found no path as text"),
+    );
+    const weights = group.weights.map((weight: unknown) => weightOf(weight, file.name, refuse));
+    for (const { name } of weights) {
+      if (names.has(name)) refuse(`it has two weights named ${quote(name)}`);
+      names.add(name);
+    }
+    return { paths, weights };
+  });
+  const nodes = isRecord(modelTopology) && Array.isArray(modelTopology.node) ? modelTopology.node : undefined;
+  const isOwn = typeof generatedBy === "string" && generatedBy.startsWith("residual ");
+  return { groups, nodes: nodes?.filter(isNode).map(nodeOf), metadata: textsOf(userDefinedMetadata), isOwn };
+}
+
+function weightOf(weight: unknown, file: string, refuse: (problem: string) => never): TfjsWeight {
+  if (!isRecord(weight) || typeof weight.name !== "string") return refuse("found a weight without a name");
+  const { name, shape, dtype, quantization } = weight;
+  const what = `weight ${quote(name)}`;
+  const isShape = Array.isArray(shape) && shape.every((size) => Number.isSafeInteger(size) && size >= 0);
+  if (!isShape || !Number.isSafeInteger(sizeOf(shape))) return refuse(`${what} has the shape ${shown(shape)}`);
+  const known = typeof dtype === "string" && Object.hasOwn(dtypes, dtype) ? dtypes[dtype] : undefined;
+  if (!known)
+    throw new UnsupportedError(
+      `${file}: ${what} is ${shown(dtype)}, expected ${Object.keys(dtypes).join(", ")}; convert the model without it`,
+    );
+  const at = { name, shape: shape as readonly number[], dtype: known };
+  if (quantization === undefined) return { ...at, quantization: undefined };
+  if (!isRecord(quantization)) return refuse(`${what} has the quantization ${shown(quantization)}`);
+  const { dtype: as, scale, min } = quantization;
+  const type = typeof as === "string" && Object.hasOwn(stored, as) ? stored[as] : undefined;
+  if (!type)
+    throw new UnsupportedError(
+      `${file}: ${what} is quantized to ${shown(as)}, expected ${Object.keys(stored).join(", ")}; convert it otherwise`,
+    );
+  if (type === "F16") return { ...at, quantization: { dtype: type } };
+  if (!isNumber(scale) || !isNumber(min))
+    return refuse(`${what} has the scale ${shown(scale)} and the least ${shown(min)}`);
+  return { ...at, quantization: { dtype: type, scale, min } };
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value);
+}
+
+function shown(value: unknown): string {
+  return quote(JSON.stringify(value) ?? "undefined");
+}
+
+function isNode(node: unknown): node is { name: string; op: string } & Record<string, unknown> {
+  return isRecord(node) && typeof node.name === "string" && typeof node.op === "string";
+}
+
+function nodeOf({ name, op, input, attr }: { name: string; op: string } & Record<string, unknown>): GraphNode {
+  const inputs = Array.isArray(input) ? input.filter((each): each is string => typeof each === "string") : [];
+  return { name, op, input: inputs, attr: isRecord(attr) ? attr : {} };
+}
+
+/** Metadata that are texts; others are passed over. */
+function textsOf(value: unknown): Record<string, string> {
+  const entries = isRecord(value) ? Object.entries(value) : [];
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === "string"));
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,173 @@
+import {
+  concatenateRows,
+  type Graph,
+  is,
+  isTensor,
+  modelNameOf,
+  type NamedSource,
+  nodesOf,
+  parametersOf,
+  permuteAxes,
+  type RealTensor,
+  resnet,
+  type Source,
+  scaleRows,
+  shortList,
+  sizeOf,
+  tensorOf,
+  UnsupportedError,
+  type Value,
+  variants,
+  WeightsError,
+} from "@residual/core";
+import { quote } from "../json-reader.ts";
+import type { FollowedTensors } from "../layout.ts";
+import { identityNorm } from "../network/follow.ts";
+import { reshape } from "../reshape.ts";
+
+type Tensors = ReadonlyMap<string, NamedSource>;
+
+/**
+ * Weights of a graph model that Residual wrote, under the names of the model that it was written of, where it says so.
+ * Its constants have the names of parameters, or those of a convolution with its norm folded into it
+ * (`conv1.folded.weight`, `conv1.folded.bias`), in the order of axes that TensorFlow's operators want. So a graph's
+ * names find them; its operators, which are chosen for an engine, need not be followed.
+ */
+export function nameOwn(
+  file: string,
+  tensors: Tensors,
+  metadata: Readonly<Record<string, string>> = {},
+): FollowedTensors {
+  const fit = (graph: Graph): Tensors => parametersIn(tensors, graph, file);
+  const model = metadata.model === undefined ? undefined : modelNameOf(metadata.model);
+  if (model === undefined)
+    return { tensors, metadata, notes: [], graph: { fit, mismatch: "it does not say which model it was written of" } };
+  return {
+    tensors: fit(resnet(variants[model], { name: model })),
+    metadata,
+    notes: [],
+    graph: { fit, mismatch: undefined },
+  };
+}
+
+function parametersIn(tensors: Tensors, graph: Graph, file: string): Tensors {
+  const found = new Map<string, NamedSource>();
+  const missing: string[] = [];
+  /** A weight in the order of axes that a parameter has, under its own name or that of the folded one. */
+  const take = ({ name, shape }: Value, stored: string): void => {
+    const source = restored(tensors, stored, shape as readonly number[], file);
+    if (source) found.set(name, source);
+    else missing.push(stored);
+  };
+  for (const node of nodesOf(graph)) {
+    if (is(node, "conv2d")) {
+      const { weight, bias } = node.inputs;
+      const isFolded = isStored(tensors, `${node.name}.folded.weight`);
+      take(weight, isFolded ? `${node.name}.folded.weight` : weight.name);
+      if (bias && isFolded) found.set(bias.name, zeros(bias));
+      else if (bias) take(bias, bias.name);
+    } else if (is(node, "batchNorm")) {
+      const { x, ...statistics } = node.inputs;
+      if (is(x, "conv2d") && isStored(tensors, `${x.name}.folded.weight`)) {
+        for (const [value, source] of identityNorm(node)) found.set(value.name, source);
+        take(statistics.shift, `${x.name}.folded.bias`);
+      } else for (const value of Object.values(statistics)) take(value, value.name);
+    } else if (is(node, "linear")) {
+      take(node.inputs.weight, node.inputs.weight.name);
+      if (node.inputs.bias) take(node.inputs.bias, node.inputs.bias.name);
+    }
+  }
+  if (missing.length > 0)
+    throw new WeightsError(
+      `${file}: found no ${shortList(missing)}, which ${graph.name} has; build the model it was written of`,
+    );
+  return new Map(parametersOf(graph).map(({ name }) => [name, found.get(name)!]));
+}
+
+function zeros({ shape }: Value): NamedSource {
+  return tensorOf("float32", shape as readonly number[], new Float32Array(sizeOf(shape as readonly number[])));
+}
+
+function isStored(tensors: Tensors, name: string): boolean {
+  return tensors.has(name) || groupOf(tensors, name, 0) !== undefined;
+}
+
+/** The part of a weight that is one group's: `NAME/kernel-0-32` is the first of 32, `NAME/vector-0-32` its bias. */
+function groupOf(tensors: Tensors, name: string, group: number): NamedSource | undefined {
+  const counts = groupCounts(tensors);
+  const count = counts.get(name);
+  return count === undefined
+    ? undefined
+    : (tensors.get(`${name}/kernel-${group}-${count}`) ?? tensors.get(`${name}/vector-${group}-${count}`));
+}
+
+/** Weights that are stored group by group, and in how many. */
+function groupCounts(tensors: Tensors): ReadonlyMap<string, number> {
+  const known = counted.get(tensors);
+  if (known) return known;
+  const counts = new Map<string, number>();
+  for (const name of tensors.keys()) {
+    const [, whole, count] = /^(.*)\/(?:kernel|vector)-0-(\d{1,6})$/.exec(name) ?? [];
+    if (whole !== undefined) counts.set(whole, Number(count));
+  }
+  counted.set(tensors, counts);
+  return counts;
+}
+const counted = new WeakMap<Tensors, ReadonlyMap<string, number>>();
+
+/**
+ * A weight with its axes as the parameter has them. Throws UnsupportedError for a shape that none of the layouts has.
+ * Source: `shapeIn` of @residual/tfjs.
+ */
+function restored(tensors: Tensors, name: string, shape: readonly number[], file: string): NamedSource | undefined {
+  const stored = tensors.get(name);
+  if (stored) return inOrder(stored, shape) ?? refuse(file, name, stored, shape);
+  const count = groupCounts(tensors).get(name);
+  if (count === undefined) return undefined;
+  const [rows = 0, ...rest] = shape;
+  const parts = Array.from({ length: count }, (_, group) => {
+    const part = groupOf(tensors, name, group);
+    const own = [rows / count, ...rest];
+    return part && ((inOrder(part, own) ?? refuse(file, name, part, own)) as Source);
+  });
+  if (!parts.every((part) => part !== undefined)) return undefined;
+  const held = parts.filter((part) => isTensor(part));
+  return shape.length === 1 && held.length === count ? joined(held) : concatenateRows(parts);
+}
+
+/** Vectors in memory as one, also in memory: passes fold what they can look at. */
+function joined(parts: readonly RealTensor[]): RealTensor {
+  const data = Float32Array.from(parts.flatMap((part) => [...part.data]));
+  return tensorOf("float32", [data.length], data);
+}
+
+function refuse(file: string, name: string, { shape }: NamedSource, expected: readonly number[]): never {
+  throw new UnsupportedError(
+    `${file}: weight ${quote(name)} is [${shape.join(", ")}], expected one for [${expected.join(", ")}]; write it again`,
+  );
+}
+
+function inOrder(source: NamedSource, shape: readonly number[]): NamedSource | undefined {
+  if (source.dtype !== "float32") return undefined;
+  const [outputs = 0, channels = 0, height = 1, width = 1] = shape;
+  const has = (...expected: readonly number[]) => source.shape.join() === expected.join();
+  if (shape.length === 1) return has(outputs) ? source : undefined;
+  if (shape.length === 2) return has(channels, outputs) ? permuteAxes(source, [1, 0]) : undefined;
+  if (has(height, width, channels, outputs)) return permuteAxes(source, [3, 2, 0, 1]);
+  if (has(height * width * channels, outputs))
+    return permuteAxes(reshape(source, [height, width, channels, outputs]), [3, 2, 0, 1]);
+  return depthwise(source, shape);
+}
+
+/** Each channel of a group with each of its outputs: [height, width, groups · channels, outputs of a group]. */
+function depthwise(source: Source, shape: readonly number[]): Source | undefined {
+  const [outputs = 0, channels = 0, height = 0, width = 0] = shape;
+  const [h, w, all = 0, own = 0] = source.shape;
+  const groups = all / channels;
+  if (source.shape.length !== 4 || h !== height || w !== width || groups * own !== outputs) return undefined;
+  const apart = reshape(source, [height, width, groups, channels, own]);
+  const whole = reshape(permuteAxes(apart, [2, 4, 3, 0, 1]), shape);
+  // a power of two is multiplied in, and taken out again exactly
+  const factor = Number.isInteger(Math.log2(channels)) ? channels : 1;
+  return factor === 1 ? whole : scaleRows(whole, new Float64Array(outputs).fill(1 / factor));
+}
