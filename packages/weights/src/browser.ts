@@ -1,11 +1,12 @@
 import { type ReadWeights, weightsReader } from "./reader.ts";
 import { readOpen } from "./readers.ts";
 
-export { encodeSafetensors, type Metadata, type Named } from "./encode-safetensors.ts";
+export { encodeSafetensors } from "./encode-safetensors.ts";
 export { kerasEpsilon } from "./keras-epsilon.ts";
 export type { KnownWeights } from "./known/known-weights.ts";
 export { bestWeightsFor } from "./known/names.ts";
 export { type Known, knownWeights, shippedWeights } from "./known.ts";
+export type { Metadata, Named } from "./named-tensors.ts";
 export type { ReadWeights, ReadWeightsOptions, WeightsSource } from "./reader.ts";
 export { type Header, parseHeader } from "./safetensors.ts";
 export { type NamingScheme, namingScheme, toTorchvision } from "./schemes.ts";

@@ -1,6 +1,8 @@
-import { isTensor, type NamedSource, type WorkOptions } from "@residual/core";
-import { pieceOf, writeAtomic } from "@residual/kit/files";
-import { bytesOf, layOut, type Metadata, type Named } from "./encode-safetensors.ts";
+import type { NamedSource, WorkOptions } from "@residual/core";
+import { writeAtomic } from "@residual/kit/files";
+import { layOut } from "./encode-safetensors.ts";
+import type { Metadata, Named } from "./named-tensors.ts";
+import { numbersOf } from "./numbers-of.ts";
 
 /**
  * Writes tensors as a safetensors file, for `readWeights` to give back bit for bit. Lazy sources are read while they
@@ -14,6 +16,6 @@ export async function writeSafetensors(
   options: WorkOptions = {},
 ): Promise<void> {
   const { header, data } = layOut(tensors, metadata);
-  const pieces = [header, ...data.map((source) => (isTensor(source) ? bytesOf(source) : pieceOf(source)))];
+  const pieces = [header, ...data.map(numbersOf)];
   await writeAtomic([{ path, pieces }], { ...options, stage: "write weights" });
 }

@@ -68,7 +68,7 @@ export async function readDirectory(size: number, read: ReadRange, refuse: Refus
     const [flags, method] = [view.getUint16(at + 8, true), view.getUint16(at + 10, true)];
     const isEncrypted = (flags & 1) === 1;
     members.push({
-      name: new TextDecoder().decode(bytes.subarray(at + MEMBER_SIZE, extraAt)),
+      name: textOf(bytes.subarray(at + MEMBER_SIZE, extraAt)),
       size: stored!,
       isStored: method === STORED && whole === stored && !isEncrypted,
       isDeflated: method === DEFLATED && !isEncrypted,
@@ -103,7 +103,7 @@ async function locate(size: number, read: ReadRange, refuse: Refuse): Promise<Pl
   const tail = viewOf(bytes);
   for (let at = length - END_SIZE; at >= 0; at--) {
     if (tail.getUint32(at, true) !== END || at + END_SIZE + tail.getUint16(at + 20, true) !== length) continue;
-    const comment = new TextDecoder().decode(bytes.subarray(at + END_SIZE));
+    const comment = textOf(bytes.subarray(at + END_SIZE));
     const place = {
       comment,
       count: tail.getUint16(at + 10, true),
@@ -149,4 +149,8 @@ function wide(view: DataView, at: number, refuse: Refuse): number {
 
 function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
   return new DataView(buffer, byteOffset, byteLength);
+}
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }

@@ -31,7 +31,7 @@ async function torchLayout(file: OpenFile, read: typeof readLegacy): Promise<Lay
     throw new FormatError(`${name}: ${problem}; the PyTorch file is damaged: download or save it again`);
   };
   try {
-    const { root, offsets } = await read(file, refuse);
+    const { root, offsets, metadata } = await read(file, refuse);
     const tensors = [...findStateDict(root)];
     const offset = Math.min(...offsets.values(), file.size);
     const views = new Map<string, View>();
@@ -52,7 +52,7 @@ async function torchLayout(file: OpenFile, read: typeof readLegacy): Promise<Lay
         `its tensors share storages: they take ${total} bytes, and the file ${file.size}; save copies: ` +
           "torch.save({k: v.clone() for k, v in model.state_dict().items()}, path)",
       );
-    return { stretches: [{ file, offset, entries }], views };
+    return { stretches: [{ file, offset, entries }], views, metadata: metadata ?? {} };
   } catch (error) {
     // what a pickle's reader throws does not know the file
     if (error instanceof UnsupportedError && !error.message.startsWith(name))

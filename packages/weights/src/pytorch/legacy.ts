@@ -16,6 +16,7 @@ export interface Saved {
   readonly root: Pickled;
   /** In bytes of the file. */
   readonly offsets: ReadonlyMap<TorchStorage, number>;
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** Thrown where the bytes at hand end within a pickle. */

@@ -2,6 +2,7 @@ import { UnsupportedError } from "@residual/core";
 import type { OpenFile } from "../open-file.ts";
 import { ZipArchive } from "../zip-archive.ts";
 import type { Member } from "../zip-directory.ts";
+import { metadataIn } from "../zip-metadata.ts";
 import type { Saved } from "./legacy.ts";
 import { bytesOf, type Failures, type TorchStorage, torchUnpickler } from "./objects.ts";
 
@@ -29,7 +30,7 @@ export async function readZip(file: OpenFile, refuse: Failures["refuse"]): Promi
       async (storage) => [storage, await archive.offset(`data/${storage.key}`, bytesOf(storage))] as const,
     ),
   );
-  return { root, offsets: new Map(offsets) };
+  return { root, offsets: new Map(offsets), metadata: archive.metadata };
 }
 
 /** A zip of torch.save. All members lie in one folder, which is called as the file was at first. */
@@ -52,6 +53,11 @@ class Archive {
     const members = new Map(inFolder.map((entry) => [entry.name.slice(folder.length), entry]));
     if (members.size < inFolder.length) refuse("two members of its zip have one name");
     return new Archive(zip, members, refuse);
+  }
+
+  /** What our own writer says of the tensors. */
+  get metadata(): Readonly<Record<string, string>> {
+    return metadataIn(this.#zip.comment);
   }
 
   /** Where a member's bytes begin in the file, of which there are `least` or more. An empty one lies at its end. */
