@@ -64,6 +64,11 @@ describe("gives PyTorch's answers", () => {
 const numbersOf = ({ data }: Tensor): readonly number[] => Array.from(data as Float32Array);
 
 describe("outputs", () => {
+  it("may be class activation maps", async () => {
+    const found = await outputsOf("cifar_resnet20", ...fixture, "--outputs", "cam,logits");
+    expect(found.get("cam")!.shape).toEqual([1, 10, 8, 8]);
+  });
+
   it("are the model's own where none are named, with both of a softmax's sides", async () => {
     const found = await outputsOf("mlperf_tiny_resnet8", ...fixture);
     expect([...found.keys()].toSorted()).toEqual(["logits", "probabilities"]);

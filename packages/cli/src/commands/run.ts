@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Executable, type Graph, select, type Tensor, valuesOf } from "@residual/core";
+import { CAM, type Executable, type Graph, select, type Tensor, valuesOf } from "@residual/core";
 import { makeFolder } from "@residual/kit/files";
 import {
   backendNames,
@@ -121,7 +121,8 @@ function hasPrograms(executable: Executable): executable is WebgpuExecutable {
 function outputsOf({ name, aliases, outputs, ...rest }: Graph, asked: string | undefined): readonly string[] {
   if (asked === undefined) return Object.keys(outputs);
   const values = valuesOf({ name, aliases, outputs, ...rest }).filter(({ kind }) => kind === "node");
-  const names = [...new Set([...Object.keys(outputs), ...Object.keys(aliases), ...values.map(({ name }) => name)])];
+  const own = [...Object.keys(outputs), ...Object.keys(aliases), ...values.map(({ name }) => name)];
+  const names = [...new Set([...own, ...("logits" in outputs ? [CAM] : [])])];
   return asked.split(",").map((each) => oneOf(each.trim(), names, `output in ${name}:`, `residual summary ${name}`));
 }
 

@@ -17,14 +17,30 @@ export interface Cell {
 }
 
 /** Ops that are drawn in the box of the node before. */
-const details: { readonly [op: string]: (node: AnyNode) => string } = {
-  batchNorm: ({ attributes: { epsilon } }) => (epsilon === 1e-5 ? "BN" : `BN ε ${epsilon}`),
-  relu: () => "ReLU",
-  sigmoid: () => "sigmoid",
-  softmax: () => "softmax",
-  logSoftmax: () => "log softmax",
-  flatten: () => "flatten",
+const details: { readonly [op: string]: string } = {
+  batchNorm: "BN",
+  relu: "ReLU",
+  sigmoid: "sigmoid",
+  softmax: "softmax",
+  logSoftmax: "log softmax",
+  flatten: "flatten",
 };
+
+/** A norm says its epsilon where that is not the network's. */
+function detailOf(node: AnyNode, epsilon: number | undefined): string {
+  const own = node.attributes.epsilon;
+  const isOther = node.op === "batchNorm" && own !== epsilon;
+  return isOther ? `BN ε ${(own as number).toExponential()}` : (details[node.op] ?? node.op);
+}
+
+/** The epsilon that most norms have; undefined where there is none. */
+export function epsilonOf(nodes: readonly AnyNode[]): number | undefined {
+  const counts = new Map<number, number>();
+  for (const node of nodes) {
+    if (is(node, "batchNorm")) counts.set(node.attributes.epsilon, (counts.get(node.attributes.epsilon) ?? 0) + 1);
+  }
+  return [...counts].toSorted(([, a], [, b]) => b - a)[0]?.[0];
+}
 
 interface Words {
   readonly kind: Kind;
@@ -33,7 +49,7 @@ interface Words {
 }
 
 /** What a node is called, where it begins a box. */
-function wordsOf(node: AnyNode): Words {
+function wordsOf(node: AnyNode, epsilon: number | undefined): Words {
   if (is(node, "conv2d") || is(node, "fusedConv2d")) return convolutionWords(node);
   if (is(node, "maxPool2d") || is(node, "averagePool2d")) {
     const { window, stride } = node.attributes;
@@ -57,7 +73,13 @@ function wordsOf(node: AnyNode): Words {
   }
   if (is(node, "add")) return { kind: "join", lines: ["+"], short: ["+"] };
   if (is(node, "multiply")) return { kind: "join", lines: ["×"], short: ["×"] };
-  const detail = details[node.op]?.(node) ?? node.op;
+  if (is(node, "zeroPad2d")) {
+    const [top, left, bottom, right] = node.attributes.padding;
+    const isEven = [left, bottom, right].every((each) => each === top);
+    const sides = isEven ? `${top} on each side` : `${top} ${left} ${bottom} ${right}`;
+    return { kind: "other", lines: ["zero padding", sides], short: ["pad"] };
+  }
+  const detail = detailOf(node, epsilon);
   return { kind: node.op === "batchNorm" ? "norm" : "other", lines: [detail], short: [detail] };
 }
 
@@ -102,6 +124,7 @@ export function cellsOf(
   nodes: readonly AnyNode[],
   uses: ReadonlyMap<Value, number>,
   gates: readonly (readonly AnyNode[])[],
+  epsilon: number | undefined,
 ): readonly Cell[] {
   const cells: { name: string; words: Words; nodes: AnyNode[]; details: string[] }[] = [];
   const cellOf = new Map<Value, (typeof cells)[number]>();
@@ -113,8 +136,10 @@ export function cellsOf(
     const known = gate ? cells.find((each) => each.nodes.some((other) => gate.includes(other))) : undefined;
     const cell =
       known ??
-      (isDetail ? before! : { name: node.name, words: gate ? gateWords(gate) : wordsOf(node), nodes: [], details: [] });
-    if (isDetail && !gate) cell.details.push(details[node.op]!(node));
+      (isDetail
+        ? before!
+        : { name: node.name, words: gate ? gateWords(gate) : wordsOf(node, epsilon), nodes: [], details: [] });
+    if (isDetail && !gate) cell.details.push(detailOf(node, epsilon));
     if (cell.nodes.length === 0) cells.push(cell);
     cell.nodes.push(node);
     cellOf.set(node, cell);

@@ -55,7 +55,7 @@ describe("figureOf", () => {
     [
       "mlperf_tiny_resnet8",
       "layer2.0",
-      "3×3 conv, 32 | stride 2 · padding 0 0 1 1 | bias · BN ε 0.001 · ReLU; 3×3 conv, 32 | bias · BN ε 0.001; + | ReLU [-1 -> 2 by 1×1 conv, 32 | stride 2 | bias]",
+      "3×3 conv, 32 | stride 2 · padding 0 0 1 1 | bias · BN · ReLU; 3×3 conv, 32 | bias · BN; + | ReLU [-1 -> 2 by 1×1 conv, 32 | stride 2 | bias]",
     ],
     ["paddle_unit_s1_id", "block", "3×3 conv, 8 | bias · BN · ReLU; 3×3 conv, 8 | bias · BN; + [-1 -> 2]"],
     ["keras_tutorial_resnet", "head", "global mean pool | flatten; linear, 1000; softmax"],

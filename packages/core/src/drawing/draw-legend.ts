@@ -19,7 +19,7 @@ const PIXELS = 10.5;
 const ROW = 17;
 
 /** What colours, lines and letters of a figure mean, of those that are in it, in rows of at most `room` pixels. */
-export function drawLegend({ panels, hidden }: Figure, room: number, { isComparison }: Look): Drawn {
+export function drawLegend({ panels, hidden, epsilons }: Figure, room: number, { isComparison }: Look): Drawn {
   const frames = panels.flatMap((panel) => panel.frames);
   const boxes = frames.flatMap((frame) => frame.boxes);
   const shortcuts = frames.flatMap((frame) => frame.shortcuts);
@@ -37,7 +37,11 @@ export function drawLegend({ panels, hidden }: Figure, room: number, { isCompari
     [differs("changed"), swatch("changed"), "changed; struck out: as it was"],
     [projects(false), line(""), "identity shortcut"],
     [projects(true), line("projection"), "shortcut that changes the shape"],
-    [/BN/.test(boxes.flatMap(({ lines }) => lines).join()), undefined, "BN: batch normalization"],
+    [
+      /BN/.test(boxes.flatMap(({ lines }) => lines).join()),
+      undefined,
+      `BN: batch normalization, ε ${epsilons.map((each) => each.toExponential()).join(" → ")}`,
+    ],
     [shapes.some((shape) => /×(\d+)×\1$/.test(shape)), undefined, "64×56²: 64 channels of 56×56 pixels"],
     [hidden > 0, undefined, `not drawn: ${hidden} connections over blocks`],
   ];

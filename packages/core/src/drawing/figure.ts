@@ -1,9 +1,9 @@
-import { type Graph, usesOf } from "../ir/graph.ts";
+import { type Graph, nodesOf, usesOf } from "../ir/graph.ts";
 import { freeName } from "../ir/names.ts";
 import type { AnyNode, Value } from "../ir/value.ts";
 import { is } from "../ops/nodes.ts";
 import { type Group, nodesIn, outlineOf, type Part } from "../outline.ts";
-import { type Cell, cellsOf, dataInputsOf, imageShape, type Kind } from "./cells.ts";
+import { type Cell, cellsOf, dataInputsOf, epsilonOf, imageShape, type Kind } from "./cells.ts";
 
 /** How a part differs from another network's. */
 export type Change = "same" | "added" | "removed" | "changed";
@@ -53,6 +53,8 @@ export interface Figure {
   readonly panels: readonly Panel[];
   /** Connections that no line shows, since they pass over blocks or stages. */
   readonly hidden: number;
+  /** What norms add to the variance; two values of a comparison. */
+  readonly epsilons: readonly number[];
 }
 
 /** How far a picture opens: stages, blocks, or their layers. */
@@ -61,10 +63,11 @@ export type Depth = 1 | 2 | 3;
 /** What is drawn of a graph, without places and sizes. */
 export function figureOf(graph: Graph, depth: Depth): Figure {
   const uses = usesOf(graph);
+  const epsilon = epsilonOf(nodesOf(graph));
   const drafts = sections(outlineOf(graph)).map((section) => ({
     name: section.name,
     nodes: section.parts.flatMap(nodesIn),
-    frames: framesOf(section).map((part) => frameOf(part, uses)),
+    frames: framesOf(section).map((part) => frameOf(part, uses, epsilon)),
   }));
   const panels = drafts.map(({ name, nodes, frames }, at) => ({
     name: name === "" && at > 0 && at === drafts.length - 1 ? "head" : name,
@@ -76,7 +79,8 @@ export function figureOf(graph: Graph, depth: Depth): Figure {
     ),
     shape: imageShape(nodes.at(-1)!.shape),
   }));
-  return { panels, hidden: hiddenIn(drafts.flatMap(({ frames }) => frames)) };
+  const epsilons = epsilon === undefined ? [] : [epsilon];
+  return { panels, hidden: hiddenIn(drafts.flatMap(({ frames }) => frames)), epsilons };
 }
 
 /** Stages as they are; nodes between them together. */
@@ -110,9 +114,9 @@ interface Framed {
   readonly exit: AnyNode;
 }
 
-function frameOf(group: Group, uses: ReadonlyMap<Value, number>): Framed {
+function frameOf(group: Group, uses: ReadonlyMap<Value, number>, epsilon: number | undefined): Framed {
   const nodes = nodesIn(group);
-  const cells = cellsOf(nodes, uses, gatesIn(group));
+  const cells = cellsOf(nodes, uses, gatesIn(group), epsilon);
   const cellOf = new Map<Value, Cell>(cells.flatMap((cell) => cell.nodes.map((node) => [node, cell] as const)));
   const inputs = new Map(cells.map((cell) => [cell, inputsOf(cell)]));
   const main = longestPath(cells, (cell) => inputs.get(cell)!.flatMap((value) => cellOf.get(value) ?? []));
@@ -219,7 +223,7 @@ export function compared(a: Figure, b: Figure): Figure {
       return { ...after, frames };
     },
   );
-  return { panels, hidden: b.hidden };
+  return { panels, hidden: b.hidden, epsilons: [...new Set([...a.epsilons, ...b.epsilons])] };
 }
 
 function mergedFrame(before: Frame | undefined, after: Frame | undefined): Frame {
