@@ -53,6 +53,15 @@ describe("labels are told where model or weights know them, and nowhere else", (
     expect((await identify({ model, weights })).labels).toEqual(labels);
   });
 
+  it("the caller's before all, one for each class", async () => {
+    const weights = weightsOf(variants.cifar_resnet20, { classes: ten });
+    const labels = Array.from({ length: 10 }, (_, i) => `class ${i}`);
+    expect((await identify({ model: "cifar_resnet20", weights, labels })).labels).toEqual(labels);
+    const few = identify({ model: "cifar_resnet20", weights, labels: ["cat"] });
+    await expect(few).rejects.toThrow(OptionError);
+    await expect(few).rejects.toThrow("`labels` has 1 names, and the model 10 classes; give one for each");
+  });
+
   it("whatever the model's name: ten classes of a ResNet-18 are not CIFAR-10's", async () => {
     const weights = weightsOf({ ...variants.resnet18, classes: 10 });
     const { spec, labels } = await identify({ model: "resnet18", weights });

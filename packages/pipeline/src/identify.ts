@@ -51,6 +51,8 @@ export interface PrepareOptions extends WorkOptions {
   readonly weights?: GivenWeights | undefined;
   /** Downloads no known weights; RESIDUAL_OFFLINE=1 and HF_HUB_OFFLINE=1 ask for the same. false */
   readonly offline?: boolean | undefined;
+  /** A name for each class, in order; those of the weights or the model where not given. */
+  readonly labels?: readonly string[] | undefined;
   /** What to change of the preprocessing that comes with the weights or the model. */
   readonly preprocessing?: Partial<Preprocessing> | undefined;
   /** [batch, channels, height, width]; an open batch of the preprocessing's crop where not given. */
@@ -162,7 +164,7 @@ function describe({ name, spec: asked }: Model, weights: Unnamed, options: Prepa
     recordedModel: raw.model,
     preprocessing,
     preprocessingSource,
-    labels: labelsOf(raw.labels ? { ...spec, labels: raw.labels } : spec), // the weights' own first
+    labels: labelsFor(spec, options.labels, raw.labels),
     notes: [...notes, ...fitted.notes, ...epsilonNote(name, asked, row), ...otherModelNote(weights, name), ...guess],
   };
 }
@@ -191,6 +193,18 @@ function fittedTo(
 /** Whether every parameter is there, save those of the last layer. */
 function isWhole(parameters: ReturnType<typeof parametersOf>, tensors: NamedSources["tensors"]): boolean {
   return parameters.every(({ name }) => tensors.has(name) !== name.startsWith("fc."));
+}
+
+/** The caller's, else the weights' own, else the model's. Throws OptionError where the caller's are not one a class. */
+function labelsFor(
+  spec: ResNetSpec,
+  given: readonly string[] | undefined,
+  recorded: readonly string[] | undefined,
+): readonly string[] | undefined {
+  const { classes = 1000 } = spec;
+  if (!given) return labelsOf(recorded ? { ...spec, labels: recorded } : spec);
+  if (given.length === classes && given.every((label) => typeof label === "string")) return given;
+  throw new OptionError(`\`labels\` has ${given.length} names, and the model ${classes} classes; give one for each`);
 }
 
 /** An open batch of what the preprocessing makes of pictures; a model that reads no pictures has a size of its own. */

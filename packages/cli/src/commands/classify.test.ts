@@ -52,6 +52,18 @@ describe("with no options", () => {
   });
 });
 
+it("names classes by a file of --labels", async () => {
+  await writeFile(folder.in("labels.txt"), classes.map((name) => `a ${name}\n`).join(""));
+  const [first] = await classify("photos/chelsea.png", "--labels", folder.in("labels.txt"));
+  expect(first).toMatchObject({ label: "a cat", index: 3 });
+  await writeFile(folder.in("few.json"), '["cat", "dog"]');
+  const { stderr, code } = await residual(["classify", chelsea, "--labels", folder.in("few.json")]);
+  expect([stderr, code]).toEqual([
+    "UsageError: --labels has 2 names, and the model 10 classes; give one for each\n",
+    2,
+  ]);
+});
+
 it("answers several images in the order they are given, one twice too", async () => {
   const images = [photo("rocket.jpg"), chelsea, photo("coffee.png"), chelsea];
   const rows = await document<readonly Row[]>(["classify", ...images]);

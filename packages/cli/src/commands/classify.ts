@@ -14,6 +14,7 @@ import {
   withPreprocessing,
 } from "../command.ts";
 import { UsageError } from "../errors.ts";
+import { labelsIn } from "../labels-file.ts";
 import { modelCalled } from "../names.ts";
 import { camPaths, writeCam } from "../pictures/cam-files.ts";
 import { type Named, picturesOf } from "../pictures/sources.ts";
@@ -25,6 +26,7 @@ import { type Bar, bold, columns, complain, dim, type Output, progressBar, remar
 interface Options extends Output, PreprocessingOptions {
   readonly model?: string;
   readonly weights?: string;
+  readonly labels?: string;
   readonly top: number;
   readonly cam?: string;
   readonly camClass?: string;
@@ -51,6 +53,7 @@ export function classifyCommand({ signal }: Context): Command {
     .argument("<image...>", "a file, a folder, a pattern, a URL, or - for a picture on stdin")
     .option("--model <name>", "see residual models")
     .option("--weights <w>", "a file, known weights or fixture:SALT")
+    .option("--labels <file>", "names of the classes: one a line, or JSON; else those of the weights or the model")
     .option("--top <k>", "classes to show per picture", positive, 5)
     .option("--cam <path>", "write where the top class is seen (class activation map): a .png or .jpg, or a folder")
     .option("--cam-class <class>", "the class of the map, by its name or index")
@@ -67,6 +70,7 @@ export function classifyCommand({ signal }: Context): Command {
       await using classifier = await load({
         model: model === undefined ? undefined : modelCalled(model),
         weights,
+        labels: options.labels === undefined ? undefined : await labelsIn(options.labels),
         backend,
         threads,
         maxPixels: options.maxPixels,

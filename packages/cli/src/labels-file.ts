@@ -1,0 +1,48 @@
+import { readFile, stat } from "node:fs/promises";
+import { describeValue, FormatError } from "@residual/core";
+import { shown } from "@residual/kit/bytes";
+
+/** No list of names is longer, in bytes. */
+const LONGEST = 8 << 20;
+
+/**
+ * The names of classes, in order, from a file: one a line; or JSON: a list, an object of names by index (`{"0":
+ * "cat"}`, also Keras' `{"0": ["n02123045", "cat"]}`), or of indices by name (`{"cat": 0}`). Throws FormatError.
+ */
+export async function labelsIn(path: string): Promise<readonly string[]> {
+  const file = shown(path);
+  const status = await stat(path).catch((cause: unknown) => {
+    throw new FormatError(`${file}: it cannot be read (${(cause as NodeJS.ErrnoException).code}); check the path`, {
+      cause,
+    });
+  });
+  if (!status.isFile() || status.size > LONGEST)
+    throw new FormatError(`${file}: found no list of names, expected a file of at most ${LONGEST} bytes`);
+  const text = (await readFile(path, "utf8")).replace(/^\uFEFF/, "").trim();
+  const names = /^[[{]/.test(text) ? namesInJson(text, file) : text.split(/\r?\n/).map((line) => line.trim());
+  names.forEach((name, index) => {
+    if (typeof name !== "string" || name.trim() === "")
+      throw new FormatError(
+        `${file}: class ${index} has ${name === "" ? "a blank name" : describeValue(name)}, expected a name`,
+      );
+  });
+  return names as readonly string[];
+}
+
+function namesInJson(text: string, file: string): readonly unknown[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new FormatError(`${file}: found text that begins as JSON and is not; write one name a line`, { cause });
+  }
+  if (Array.isArray(value)) return value;
+  const entries = Object.entries(value as object);
+  const isByName = entries.every(([, index]) => Number.isSafeInteger(index));
+  const byIndex = new Map<unknown, unknown>(
+    entries.map(([key, held]: [string, unknown]) =>
+      isByName ? [held, key] : [Number(key), Array.isArray(held) ? held.at(-1) : held],
+    ),
+  );
+  return entries.map((_, index) => byIndex.get(index));
+}
