@@ -22,6 +22,10 @@ export const readWeights: ReadWeights = weightsReader({
     /^[./]|^[a-z]+:\/\/|^(data|blob|file):|\.(safetensors|bin|pth?|th|json|onnx|h5|keras|npz)$/i.test(text),
   async readNamed(name, named, options) {
     const { openNamed } = await import("./download/web.ts");
-    return readOpen(await openNamed(name, named, options), options);
+    const { file, configurations } = await openNamed(name, named, options);
+    const weights = await readOpen(file, options);
+    if (configurations.every((each) => each === undefined)) return weights;
+    const { withConfiguration } = await import("./hugging-face.ts");
+    return withConfiguration(weights, ...configurations);
   },
 });

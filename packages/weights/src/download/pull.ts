@@ -2,6 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { WeightsError, type WorkOptions } from "@residual/core";
 import { exclusively, makeFolder, refusedAs, writeAtomic } from "@residual/kit/files";
+import { configurationFiles, longestConfiguration } from "../configuration.ts";
 import type { HubRepository, Named } from "../known/names.ts";
 import { filesOfIndex, longestIndex } from "../shards.ts";
 import { placeOf, weightsFolder } from "./cache.ts";
@@ -23,9 +24,6 @@ export interface PullOptions extends WorkOptions {
 }
 
 const MOST_BYTES = 2 ** 32;
-
-/** A configuration of the hub's is some kilobytes. */
-const MOST_CONFIG_BYTES = 8 << 20;
 
 /**
  * The path of a name's weights, which are downloaded where they are not yet. `name` is what the caller calls them.
@@ -109,17 +107,14 @@ async function tellOther(path: string, onProgress: PullOptions["onProgress"]): P
   if (found) onProgress?.({ stage: "download", done: found.size, total: Number(total ?? Number.POSITIVE_INFINITY) });
 }
 
-/** What lies in a repository beside the weights, and tells their model, labels and preprocessing. */
-const configurations = ["config.json", "preprocessor_config.json"];
-
 /** Lists what was pulled of a repository: written last, and so the sign that it is all there. */
 export const MANIFEST = ".residual.json";
 
 async function pullRepository(repository: HubRepository, folder: string, context: Context): Promise<void> {
   const fileOf = (file: string) => ({ url: hubUrl(repository, file), path: join(folder, file) });
   const files: string[] = [];
-  for (const file of configurations)
-    if (await pullIfThere({ ...fileOf(file), maxBytes: MOST_CONFIG_BYTES }, context)) files.push(file);
+  for (const file of configurationFiles)
+    if (await pullIfThere({ ...fileOf(file), maxBytes: longestConfiguration }, context)) files.push(file);
   for (const file of weightFiles) {
     const isIndex = file.endsWith(".index.json");
     if (!(await pullIfThere({ ...fileOf(file), ...(isIndex && { maxBytes: longestIndex }) }, context))) continue;

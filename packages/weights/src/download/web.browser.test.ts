@@ -1,5 +1,5 @@
-import { AbortError, type Progress, WeightsError } from "@residual/core";
-import { readWeights, shippedWeights } from "@residual/weights";
+import { AbortError, type Progress, tensor, WeightsError } from "@residual/core";
+import { encodeSafetensors, readWeights, shippedWeights } from "@residual/weights";
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
 
 /** The part of the DOM that is used here: the packages are checked without it. */
@@ -53,12 +53,21 @@ describe("weights by a name, in a browser", () => {
     const count = asked.length;
     expect((await readWeights("hf:me/net")).model).toBe("cifar_resnet20");
     expect((await readWeights("hf:me/net", { offline: true })).model).toBe("cifar_resnet20");
-    expect(asked).toHaveLength(count);
+    expect(asked, "nor is what is missing asked for again").toHaveLength(count);
   });
 
   it("are those of the table too", async () => {
     web.set(`${HUB}/timm/resnet18.a1_in1k/resolve/main/${file}`, () => new Response(weights));
     expect((await readWeights("timm/resnet18.a1_in1k")).tensors.has("fc.weight")).toBe(true);
+  });
+
+  it("of a repository are what the configurations beside them say, offline too", async () => {
+    const bare = encodeSafetensors({ x: tensor([2], [1, 2]) }).map((piece) => new Uint8Array(piece));
+    web.set(`${HUB}/me/bare/resolve/main/${file}`, () => new Response(new Blob(bare)));
+    const config = { architecture: "resnet50", label_names: ["cat", "dog"] };
+    web.set(`${HUB}/me/bare/resolve/main/config.json`, () => Response.json(config));
+    for (const offline of [false, true])
+      expect(await readWeights("hf:me/bare", { offline })).toMatchObject({ model: "resnet50", labels: ["cat", "dog"] });
   });
 
   it("that are damaged are refused, and not kept", async () => {

@@ -1,5 +1,6 @@
 import { abortError, throwIfAborted, WeightsError, type WorkOptions } from "@residual/core";
 import { readBytes } from "@residual/kit/bytes";
+import { type Configuration, configurationFiles, longestConfiguration } from "../configuration.ts";
 import type { Named } from "../known/names.ts";
 import { heldFile, type OpenFile } from "../open-file.ts";
 import { HUB, hubUrl, weightFiles } from "./repository.ts";
@@ -21,29 +22,53 @@ const MOST_BYTES = 2 ** 32;
 /** How often a request that failed is made again, and milliseconds before the first of these. */
 const [RETRIES, BACKOFF] = [2, 500];
 
+/** Opened weights, and what lies beside them and says what they are. */
+interface Opened {
+  readonly file: OpenFile;
+  readonly configurations: readonly (Configuration | undefined)[];
+}
+
 /**
  * Opens the weights of a name, in a browser: from Cache storage, or fetched and put there. Throws WeightsError where
  * they cannot be had, AbortError.
  */
-export async function openNamed(name: string, named: Named, options: WebOptions): Promise<OpenFile> {
+export async function openNamed(name: string, named: Named, options: WebOptions): Promise<Opened> {
   if ("known" in named) {
     const { url } = named.known;
-    return (await open(url, named.known, name, options)) ?? refuse(name, `the server does not have ${url}`);
+    const file = await open(url, named.known, name, options);
+    return { file: file ?? refuseMissing(name, options, `the server does not have ${url}`), configurations: [] };
   }
-  for (const file of weightFiles) {
-    const found = await open(hubUrl(named.repository, file), {}, name, options);
-    if (found) return found;
+  const { repository } = named;
+  for (const weightFile of weightFiles) {
+    const file = await open(hubUrl(repository, weightFile), {}, name, options);
+    if (!file) continue;
+    const configurations = configurationFiles.map((each) => configurationOf(hubUrl(repository, each), name, options));
+    return { file, configurations: await Promise.all(configurations) };
   }
-  return refuse(name, `the repository has none of the files ${weightFiles.join(", ")}`);
+  return refuseMissing(name, options, `the repository has none of the files ${weightFiles.join(", ")}`);
 }
 
-/** Undefined where the server does not have the file. */
+async function configurationOf(url: string, name: string, options: WebOptions): Promise<Configuration | undefined> {
+  const bytes = await bytesOf(url, {}, name, { ...options, maxBytes: longestConfiguration });
+  if (bytes) return { file: url, text: new TextDecoder().decode(bytes) };
+  // what a repository lacks beside its weights is not asked for again
+  if (!options.offline) await (await openCache())?.put(url, new Response(null, { status: 404 })).catch(() => {});
+  return undefined;
+}
+
+function refuseMissing(name: string, { offline }: WebOptions, problem: string): never {
+  return refuse(name, offline ? "it is not downloaded, and `offline` is set" : problem);
+}
+
+/** Undefined where the server does not have the file, and where it is not kept and nothing may be fetched. */
 async function open(url: string, expected: Expected, name: string, options: WebOptions): Promise<OpenFile | undefined> {
   const bytes = await bytesOf(url, expected, name, options);
   if (!bytes) return undefined;
   return heldFile(bytes, name, new URL(url).pathname, async (path) => {
     const beside = new URL(path.split("/").map(encodeURIComponent).join("/"), url).href;
-    return (await open(beside, {}, name, options)) ?? refuse(name, `the server does not have ${beside}`);
+    return (
+      (await open(beside, {}, name, options)) ?? refuseMissing(name, options, `the server does not have ${beside}`)
+    );
   });
 }
 
@@ -55,8 +80,8 @@ async function bytesOf(
 ): Promise<Uint8Array | undefined> {
   const cache = await openCache();
   const kept = await cache?.match(url);
-  if (kept) return new Uint8Array(await kept.arrayBuffer());
-  if (options.offline) return refuse(name, "it is not downloaded, and `offline` is set");
+  if (kept) return kept.ok ? new Uint8Array(await kept.arrayBuffer()) : undefined;
+  if (options.offline) return undefined;
   const known = expected.sha256 === undefined ? { ...expected, ...(await hubsWord(url)) } : expected;
   const bytes = await fetched(url, known, name, options);
   if (!bytes) return undefined;
@@ -106,7 +131,7 @@ async function check(bytes: Uint8Array, { bytes: size = bytes.length, sha256 }: 
  */
 async function hubsWord(url: string): Promise<Expected> {
   const [, repository, revision, path] = new RegExp(`^${HUB}/([^/]+/[^/]+)/resolve/([^/]+)/(.+)$`).exec(url) ?? [];
-  if (repository === undefined) return {};
+  if (repository === undefined || path!.endsWith(".json")) return {}; // the list hashes large files alone
   try {
     const response = await fetch(`${HUB}/api/models/${repository}/tree/${revision}?recursive=true`);
     const files = (await response.json()) as readonly {
