@@ -55,6 +55,26 @@ describe("in a browser readWeights reads", () => {
   });
 });
 
+describe("in a browser other formats give the bits that they have in Node", () => {
+  const fixture = (name: string) => `/@fs${inject("repository")}packages/weights/src/${name}`;
+
+  it.each([
+    ["npz/fixtures/stored.npz", "npz/fixtures/arrays.safetensors"],
+    ["npz/fixtures/compressed.npz", "npz/fixtures/arrays.safetensors"],
+    ["keras/fixtures/tf-model.h5", "keras/fixtures/tf.safetensors"],
+    ["keras/fixtures/deflated.keras", "keras/fixtures/keras3.safetensors"],
+    ["keras/fixtures/storage.h5", "keras/fixtures/storage.safetensors"],
+  ])("%s", async (name, expected) => {
+    const [found, same] = [await readWeights(fixture(name)), await readWeights(fixture(expected))];
+    expect([...found.tensors.keys()].toSorted()).toEqual([...same.tensors.keys()].toSorted());
+    for (const [key, source] of found.tensors) expect([key, source]).toEqual([key, same.tensors.get(key)]);
+  });
+
+  it("a zip bomb is refused before it is unpacked", async () => {
+    await expect(readWeights(fixture("keras/fixtures/bomb.h5"))).rejects.toThrow(/bytes or more once unpacked/);
+  });
+});
+
 describe("and refuses", () => {
   it("a page in place of a file, and an address that nothing is at", async () => {
     await expect(readWeights(new Blob(["<!doctype html><title>Sign in</title>"]))).rejects.toThrow(/an HTML page/);

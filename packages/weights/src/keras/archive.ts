@@ -50,11 +50,11 @@ export const kerasLayout: FormatReader = async (file) => {
   const datasets: FoundDataset[] = [];
   for await (const dataset of datasetsIn(root, refuseH5)) datasets.push(dataset);
   const tensors = new TensorsOfHdf5(hdf5);
-  const names = namesOf(
+  const named = namesOf(
     datasets.map(({ path }) => path),
     layersOf(config.value),
   );
-  for (const [i, { object }] of datasets.entries()) await tensors.add(names[i]!, object);
+  for (const { name, index } of named) await tensors.add(name, datasets[index]!.object);
   return tensors.layout(kerasMetadata(versionIn(metadata.value), config.text), await notesOn(root));
 };
 

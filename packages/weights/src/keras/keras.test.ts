@@ -52,23 +52,26 @@ describe("what Keras and h5py wrote (fixtures/make.py)", () => {
     for (const [path, name] of names) expect([path, found.get(path)]).toEqual([path, expected.get(name)]);
   });
 
-  it("tensors come in the order of the layers", async () => {
-    const { tensors } = await read("tf-model.h5");
-    expect([...tensors.keys()]).toEqual([
-      "stem/kernel",
-      "stem_bn/gamma",
-      "stem_bn/beta",
-      "stem_bn/moving_mean",
-      "stem_bn/moving_variance",
-      "block_1_conv/kernel",
-      "block_1_conv/bias",
-      "block_1_bn/beta",
-      "block_1_bn/moving_mean",
-      "block_1_bn/moving_variance",
-      "predictions/kernel",
-      "predictions/bias",
-    ]);
-  });
+  it.each(["tf-model.h5", "keras3-model.h5", "keras3.keras"])(
+    "%s: tensors come in the order of the layers",
+    async (name) => {
+      const { tensors } = await read(name);
+      expect([...tensors.keys()]).toEqual([
+        "stem/kernel",
+        "stem_bn/gamma",
+        "stem_bn/beta",
+        "stem_bn/moving_mean",
+        "stem_bn/moving_variance",
+        "block_1_conv/kernel",
+        "block_1_conv/bias",
+        "block_1_bn/beta",
+        "block_1_bn/moving_mean",
+        "block_1_bn/moving_variance",
+        "predictions/kernel",
+        "predictions/bias",
+      ]);
+    },
+  );
 
   it.each([
     ["tf-model.h5", "2.21.0"],

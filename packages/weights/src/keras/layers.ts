@@ -45,26 +45,32 @@ function variablesOf(kind: string, settings: Readonly<Record<string, unknown>>):
 }
 
 /**
- * What tensors are called, by their paths. `<layer>/vars/<i>` where it is not known what the layer's variables are; the
- * path where it is not known what the layer is.
+ * What tensors are called, by their paths, and which path each is of: in the order of the layers, then of the rest.
+ * `<layer>/vars/<i>` where it is not known what the layer's variables are; the path where it is not known what the layer
+ * is.
  */
-export function namesOf(paths: readonly (readonly string[])[], layers: ReadonlyMap<string, Layer>): readonly string[] {
-  const groupOf = (path: readonly string[]) => path.slice(0, -1).join("/");
+export function namesOf(
+  paths: readonly (readonly string[])[],
+  layers: ReadonlyMap<string, Layer>,
+): readonly { readonly name: string; readonly index: number }[] {
+  // Keras of TensorFlow 2.12 calls the group otherwise
+  const groupOf = (path: readonly string[]) =>
+    path
+      .slice(0, -2)
+      .join("/")
+      .replace(/^_layer_checkpoint_dependencies\//, "layers/");
   const counts = new Map<string, number>();
   for (const path of paths) counts.set(groupOf(path), (counts.get(groupOf(path)) ?? 0) + 1);
-  return paths.map((path) => {
-    // Keras of TensorFlow 2.12 calls the group otherwise
-    const layer = layers.get(
-      path
-        .slice(0, -2)
-        .join("/")
-        .replace(/^_layer_checkpoint_dependencies\//, "layers/"),
-    );
-    const [kind, index] = path.slice(-2);
-    if (!layer || kind !== "vars") return path.join("/");
-    const isKnown = layer.variables?.length === counts.get(groupOf(path));
-    return `${layer.name}/${(isKnown && layer.variables?.[Number(index)]) || `vars/${index}`}`;
+  const places = new Map([...layers.keys()].map((group, place) => [group, place]));
+  const named = paths.map((path, index) => {
+    const group = groupOf(path);
+    const [kind, variable] = path.slice(-2);
+    const layer = kind === "vars" ? layers.get(group) : undefined;
+    const isKnown = layer?.variables?.length === counts.get(group);
+    const name = (isKnown && layer?.variables?.[Number(variable)]) || `vars/${variable}`;
+    return { name: layer ? `${layer.name}/${name}` : path.join("/"), index, place: places.get(group) ?? layers.size };
   });
+  return named.toSorted((a, b) => a.place - b.place);
 }
 
 /** Source: `to_snake_case` of keras/src/utils/naming.py. */
