@@ -1,6 +1,6 @@
 import { FormatError, sizeOf, type Tensor, UnsupportedError, WeightsError } from "@residual/core";
 import { readWeights } from "../read-weights.ts";
-import type { Weights } from "../weights.ts";
+import { readTensors, type Weights } from "../weights.ts";
 import { join } from "./bytes.ts";
 import { pick, type Random, randomFrom } from "./random.ts";
 
@@ -64,13 +64,14 @@ export async function readDamaged(
   damage: Damage,
   count: number,
   seed: string,
+  read: (bytes: Uint8Array) => Promise<Weights> = readWeights,
 ): Promise<Readonly<Record<Outcome, number>>> {
   const random = randomFrom(seed);
   const counts = { read: 0, FormatError: 0, UnsupportedError: 0, WeightsError: 0 };
   for (let i = 0; i < count; i++) {
     const bytes = damage(random);
     const begun = process.cpuUsage();
-    const outcome = await outcomeOf(bytes).catch((cause: unknown) => fail(bytes, i, "another error", cause));
+    const outcome = await outcomeOf(bytes, read).catch((cause: unknown) => fail(bytes, i, "another error", cause));
     const { user, system } = process.cpuUsage(begun);
     if (user + system > LONGEST) fail(bytes, i, "over a second");
     counts[outcome]++;
@@ -82,9 +83,9 @@ function fail(bytes: Uint8Array, index: number, problem: string, cause?: unknown
   throw new Error(`damaged file ${index}: ${problem}: ${Buffer.from(bytes).toString("base64")}`, { cause });
 }
 
-async function outcomeOf(bytes: Uint8Array): Promise<Outcome> {
+async function outcomeOf(bytes: Uint8Array, read: (bytes: Uint8Array) => Promise<Weights>): Promise<Outcome> {
   try {
-    checkSizes(await readWeights(bytes), bytes.length);
+    checkSizes(await readTensors(await read(bytes)), bytes.length);
     return "read";
   } catch (error) {
     if (error instanceof FormatError || error instanceof UnsupportedError || error instanceof WeightsError)
