@@ -111,9 +111,24 @@ function traced(graph: Graph, matches: ReadonlyMap<Value, readonly Match[]>): Fo
 }
 
 /** Whether a network ends in a node, but for what makes probabilities of it. */
-export function isEnd({ isOutput, readers }: NetworkNode): boolean {
-  return isOutput || readers.some((reader) => (isOp(reader, "softmax") || isOp(reader, "reshape")) && isEnd(reader));
+export function isEnd(node: NetworkNode): boolean {
+  return chainOf(node, (reader) => isOp(reader, "softmax") || isOp(reader, "reshape")).some(({ isOutput }) => isOutput);
 }
+
+/** A node, and the nodes of some kind that read it, one after the other: up to MOST_IN_CHAIN of them. */
+function chainOf<N extends NetworkNode>(node: N, isNext: (reader: NetworkNode) => reader is N): N[];
+function chainOf(node: NetworkNode, isNext: (reader: NetworkNode) => boolean): NetworkNode[];
+function chainOf(node: NetworkNode, isNext: (reader: NetworkNode) => boolean): NetworkNode[] {
+  const chain = [node];
+  for (let i = 0; i < chain.length && chain.length < MOST_IN_CHAIN; i++)
+    chain.push(...chain[i]!.readers.slice(0, MOST_READERS).filter(isNext));
+  return chain;
+}
+
+/** More than exporters write. Following takes linear time for this. */
+const MOST_IN_CHAIN = 64;
+const MOST_READERS = 64;
+const MOST_MATCHES = 32;
 
 /** The nodes that a value of the graph may be. */
 class Step {
@@ -143,7 +158,8 @@ class Step {
     parameters: Iterable<readonly [Value | undefined, FoundParameter]> = [],
     owesNorm = false,
   ): void {
-    if (this.matches.some((known) => known.at === at && known.owesNorm === owesNorm)) return;
+    const isKnown = this.matches.some((known) => known.at === at && known.owesNorm === owesNorm);
+    if (isKnown || this.matches.length === MOST_MATCHES) return;
     const named = [...parameters].flatMap(([value, found]): [string, FoundParameter][] =>
       value ? [[value.name, found]] : [],
     );
@@ -173,12 +189,20 @@ function readersOf<Name extends OperationName>(
   { at }: Match,
   op: Name,
 ): (NetworkNode & { operation: OperationOf<Name> })[] {
-  return at.readers.filter((reader): reader is NetworkNode & { operation: OperationOf<Name> } => isOp(reader, op));
+  return readersIn(at.readers, op);
+}
+
+function readersIn<Name extends OperationName>(
+  readers: readonly NetworkNode[],
+  op: Name,
+): (NetworkNode & { operation: OperationOf<Name> })[] {
+  const few = readers.length > MOST_READERS ? readers.slice(0, MOST_READERS) : readers;
+  return few.filter((reader): reader is NetworkNode & { operation: OperationOf<Name> } => isOp(reader, op));
 }
 
 /** Nodes that hand on what a pooled value holds, under another shape: of one pixel all shapes have the same order. */
 function reshapes(node: NetworkNode): NetworkNode[] {
-  return [node, ...node.readers.filter((reader) => isOp(reader, "reshape")).flatMap(reshapes)];
+  return chainOf(node, (reader) => isOp(reader, "reshape"));
 }
 
 type Rule<Name extends OpName> = (node: AnyNode & Node<Name>, step: Step) => void;
@@ -361,8 +385,7 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
 function subsamples(
   node: NetworkNode & { operation: OperationOf<"subsample"> },
 ): (NetworkNode & { operation: OperationOf<"subsample"> })[] {
-  const more = node.readers.filter((reader): reader is typeof node => isOp(reader, "subsample"));
-  return [node, ...more.flatMap(subsamples)];
+  return chainOf(node, (reader): reader is typeof node => isOp(reader, "subsample"));
 }
 
 /** What reads a value, also with pixels of a value put around it before. */
@@ -377,9 +400,7 @@ function padded<Name extends "conv2d" | "maxPool2d">(
   return [
     ...readersOf(x, op).map((reader) => ({ reader, around: undefined, value: 0 })),
     ...readersOf(x, "pad2d").flatMap(({ readers, operation: { padding, value } }) =>
-      readers
-        .filter((reader): reader is NetworkNode & { operation: OperationOf<Name> } => isOp(reader, op))
-        .map((reader) => ({ reader, around: padding, value })),
+      readersIn(readers, op).map((reader) => ({ reader, around: padding, value })),
     ),
   ];
 }

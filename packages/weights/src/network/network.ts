@@ -76,6 +76,9 @@ export interface NetworkNode {
   isOutput: boolean;
 }
 
+/** A network of 1202 layers has 5,000, and as many constants. Reading and following more would take seconds. */
+export const MOST_NODES = 20_000;
+
 /** The graph of a file that has one. */
 export interface Network {
   /** The only input that is no weight. */

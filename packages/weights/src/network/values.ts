@@ -18,9 +18,15 @@ export interface Constant {
   readonly numbers?: readonly number[] | undefined;
 }
 
-/** The weight with one change more. */
-export function changed(weight: Weight, change: Change): Weight {
+/** A graph changes a weight a few times at most. */
+const MOST_CHANGES = 8;
+/** More axes than any weight has. */
+const MOST_AXES = 16;
+
+/** The weight with one change more; undefined where there are more than any exporter writes. */
+export function changed(weight: Weight, change: Change): Weight | undefined {
   const shape = "order" in change ? change.order.map((axis) => weight.shape[axis]!) : change.shape;
+  if (weight.changes.length === MOST_CHANGES || shape.length > MOST_AXES) return undefined;
   return { ...weight, shape, changes: [...weight.changes, change] };
 }
 

@@ -1,6 +1,7 @@
 import { FormatError, UnsupportedError } from "@residual/core";
 import type { StoredDType } from "../dtypes.ts";
 import { quote } from "../json-reader.ts";
+import { MOST_NODES } from "../network/network.ts";
 import type { OpenFile } from "../open-file.ts";
 import { type Field, varintsOf, WireReader, wires } from "./wire.ts";
 
@@ -104,6 +105,8 @@ const fields = {
 
 /** More axes than any tensor of a network has. */
 const MOST_AXES = 16;
+/** A network of 1202 layers has 6,000; each is read by itself. */
+const MOST_TENSORS = 10_000;
 /** More numbers than a list of attributes has. */
 const MOST_IN_LIST = 4096;
 
@@ -122,6 +125,7 @@ class ModelReader {
   readonly #file: OpenFile;
   readonly #wire: WireReader;
   readonly #refuse: (problem: string) => never;
+  #tensors = 0;
 
   constructor(file: OpenFile, refuse: (problem: string) => never) {
     this.#file = file;
@@ -156,6 +160,7 @@ class ModelReader {
     graph: { nodes: OnnxNode[]; tensors: StoredTensor[]; inputs: ValueInfo[]; outputs: string[] },
   ): Promise<void> {
     await this.#wire.fields(range, async (field) => {
+      if (graph.nodes.length > MOST_NODES) this.#refuseMore(`${MOST_NODES} nodes`);
       if (field.number === fields.graph.node) graph.nodes.push(await this.#node(field));
       else if (field.number === fields.graph.initializer) graph.tensors.push(await this.#tensor(field));
       else if (field.number === fields.graph.input) graph.inputs.push(await this.#valueInfo(field));
@@ -195,8 +200,8 @@ class ModelReader {
       else if (field.number === numbers.int) value = field.value;
       else if (field.number === numbers.text) value = await this.#wire.text(field);
       else if (field.number === numbers.tensor) value = await this.#tensor(field);
-      else if (field.number === numbers.floats) list = [...(list ?? []), ...(await this.#floats(field))];
-      else if (field.number === numbers.ints) list = [...(list ?? []), ...(await this.#wholes(field))];
+      else if (field.number === numbers.floats) list = append(list, await this.#floats(field));
+      else if (field.number === numbers.ints) list = append(list, await this.#wholes(field));
       else if (field.number === numbers.sparse)
         throw new UnsupportedError(`${this.#file.name}: found a sparse constant, expected dense ones; export it dense`);
       if (list && list.length > MOST_IN_LIST) this.#refuse(`found an attribute of ${list.length} numbers`);
@@ -205,6 +210,8 @@ class ModelReader {
   }
 
   async #tensor(tensor: Field): Promise<StoredTensor> {
+    this.#tensors++;
+    if (this.#tensors > MOST_TENSORS) this.#refuseMore(`${MOST_TENSORS} tensors`);
     const { tensor: numbers } = fields;
     let name = "";
     let type = 0;
@@ -299,6 +306,12 @@ class ModelReader {
     return [key, value];
   }
 
+  #refuseMore(than: string): never {
+    throw new UnsupportedError(
+      `${this.#file.name}: found more than ${than}, which no model here has; give a smaller one`,
+    );
+  }
+
   #message(field: Field): Range {
     if (field.wire !== wires.bytes) this.#refuse(`at byte ${field.begin}: found a number, expected a message`);
     return field;
@@ -322,6 +335,12 @@ class ModelReader {
   #checkShort({ begin, end }: Range, each: number): void {
     if (end - begin > each * MOST_IN_LIST) this.#refuse(`at byte ${begin}: found a list of ${end - begin} bytes`);
   }
+}
+
+function append(list: number[] | undefined, numbers: readonly number[]): number[] {
+  if (!list) return [...numbers];
+  list.push(...numbers);
+  return list;
 }
 
 function isList(number: number): boolean {

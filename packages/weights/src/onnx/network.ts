@@ -299,7 +299,7 @@ function reshaped({ weight, numbers, shape: from }: Constant, sizes: readonly nu
   const size = product(from);
   const known = product(sizes.filter((axis) => axis !== -1));
   const shape = sizes.map((axis) => (axis === -1 ? size / known : axis));
-  if (product(shape) !== size || !shape.every(Number.isSafeInteger)) return undefined;
+  if (product(shape) !== size || !shape.every(Number.isSafeInteger) || shape.length > MOST_NUMBERS) return undefined;
   return { kind: "constant", shape, weight: weight && changed(weight, { shape }), numbers };
 }
 
@@ -348,13 +348,14 @@ const rules: { readonly [operator: string]: Rule } = {
     const isPlain = view.number("alpha", 1) === 1 && view.number("beta", 1) === 1 && view.number("transA", 0) === 0;
     if (matrix?.shape.length !== 2 || !isPlain || (view.has(2) && !bias)) return undefined;
     const weight = view.number("transB", 0) === 1 ? matrix : changed(matrix, { order: [1, 0] });
-    const vector = bias && vectorOf(bias, weight.shape[0]!);
-    if (bias && !vector) return undefined;
+    const vector = bias && weight && vectorOf(bias, weight.shape[0]!);
+    if (!weight || (bias && !vector)) return undefined;
     return { op: "linear", weight, ...(vector && { bias: vector }) };
   },
   MatMul(view) {
     const matrix = view.constant(1);
-    return matrix?.shape.length === 2 ? { op: "linear", weight: changed(matrix, { order: [1, 0] }) } : undefined;
+    const weight = matrix?.shape.length === 2 ? changed(matrix, { order: [1, 0] }) : undefined;
+    return weight && { op: "linear", weight };
   },
   MaxPool: (view, { layout }) => (layout === "NCHW" ? pool(view, "maxPool2d") : undefined),
   AveragePool: (view, { layout }) => (layout === "NCHW" ? pool(view, "averagePool2d") : undefined),

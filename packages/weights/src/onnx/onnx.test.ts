@@ -357,6 +357,39 @@ describe("hostile files", () => {
     }
   });
 
+  const COUNT = 19_000;
+  const graphNode = (operator: string, inputs: readonly string[], output: string, ...attributes: Uint8Array[]) =>
+    message(1, ...inputs.map((input) => bytes(1, input)), bytes(2, output), bytes(4, operator), ...attributes);
+  const chain = (operator: string, begin: string, ...attributes: Uint8Array[]) =>
+    Array.from({ length: COUNT }, (_, i) => graphNode(operator, [i === 0 ? begin : `${i - 1}`], `${i}`, ...attributes));
+  const value = (field: number, name: string) => message(field, bytes(1, name));
+  const kernel = initializer(tensorProto("w", FLOAT, [4, 3, 7, 7], numbers(588)));
+
+  it.each<[what: string, nodes: readonly Uint8Array[]]>([
+    ["transposes of a weight", chain("Transpose", "w")],
+    ["more and more axes of a weight", chain("Unsqueeze", "w", message(5, bytes(1, "axes"), whole(8, 0), whole(8, 1)))],
+    ["softmaxes", [graphNode("Conv", ["x", "w"], "c"), ...chain("Softmax", "c")]],
+    ["reshapes", [graphNode("GlobalAveragePool", ["x"], "c"), ...chain("Reshape", "c")]],
+    ["convolutions of one image", Array.from({ length: COUNT }, (_, i) => graphNode("Conv", ["x", "w"], `${i}`))],
+    [
+      "readers of one convolution",
+      [
+        graphNode("Conv", ["x", "w"], "c"),
+        ...Array.from({ length: COUNT }, (_, i) => graphNode("Relu", ["c"], `${i}`)),
+      ],
+    ],
+  ])("19,000 %s: followed in linear time, to a typed error", async (_, nodes) => {
+    const { graph } = await readWeights(modelProto(kernel, value(11, "x"), value(12, `${COUNT - 1}`), joined(nodes)));
+    expect(() => graph!.fit(graphOf(basic))).toThrow(UnsupportedError);
+  });
+
+  it("tens of thousands of nodes or tensors are more than a network has", async () => {
+    const nodes = Array.from({ length: 20_002 }, (_, i) => graphNode("Relu", [], `${i}`));
+    await expect(readWeights(modelProto(joined(nodes)))).rejects.toThrow("found more than 20000 nodes");
+    const tensors = Array.from({ length: 10_001 }, (_, i) => initializer(tensorProto(`${i}`, FLOAT, [0])));
+    await expect(readWeights(modelProto(...tensors))).rejects.toThrow("found more than 10000 tensors");
+  });
+
   it("nodes that read themselves, one another, and nothing", async () => {
     const node = (operator: string, inputs: readonly string[], output: string) =>
       message(1, ...inputs.map((input) => bytes(1, input)), bytes(2, output), bytes(4, operator));

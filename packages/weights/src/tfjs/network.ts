@@ -1,6 +1,7 @@
 import { sizeOf } from "@residual/core";
 import {
   isOp,
+  MOST_NODES,
   type Network,
   NetworkBuilder,
   type NetworkPadding,
@@ -23,7 +24,8 @@ type Pair = readonly [number, number];
 
 /**
  * The graph of a graph model in the words of core's ops, as `onnx/network.ts` has that of an ONNX model. Undefined
- * where it has not one input. Source: tensorflow/core/ops, and the op_list of tfjs-converter.
+ * where it has not one input, or more nodes than a model here. Source: tensorflow/core/ops, and the op_list of
+ * tfjs-converter.
  */
 export function networkOf(
   nodes: readonly GraphNode[],
@@ -31,7 +33,7 @@ export function networkOf(
 ): Network | undefined {
   const inputs = nodes.filter(({ op }) => op === "Placeholder");
   const [image] = inputs;
-  if (!image || inputs.length > 1) return undefined;
+  if (!image || inputs.length > 1 || nodes.length > MOST_NODES) return undefined;
   return new Translator(nodes, constants).translate(image);
 }
 
@@ -259,14 +261,16 @@ const rules: { readonly [operator: string]: Rule } = {
     if (kernel?.shape.length !== 4) return undefined;
     const [height, width, channels, multiplier] = kernel.shape as readonly [number, number, number, number];
     const apart = changed(kernel, { order: [2, 3, 0, 1] });
-    return convolution(view, layout, changed(apart, { shape: [channels * multiplier, 1, height, width] }), channels);
+    const weight = apart && changed(apart, { shape: [channels * multiplier, 1, height, width] });
+    return convolution(view, layout, weight, channels);
   },
   FusedBatchNormV3: (view, { layout }) => norm(view, layout),
   FusedBatchNorm: (view, { layout }) => norm(view, layout),
   MatMul(view) {
     const matrix = view.constant(1)?.weight;
     if (matrix?.shape.length !== 2 || view.flag("transpose_a")) return undefined;
-    return { op: "linear", weight: view.flag("transpose_b") ? matrix : changed(matrix, { order: [1, 0] }) };
+    const weight = view.flag("transpose_b") ? matrix : changed(matrix, { order: [1, 0] });
+    return weight && { op: "linear", weight };
   },
   MaxPool: (view, { layout }) => pool(view, layout, "maxPool2d"),
   AvgPool: (view, { layout }) => pool(view, layout, "averagePool2d"),
@@ -287,13 +291,18 @@ const rules: { readonly [operator: string]: Rule } = {
   },
 };
 
-function convolution(view: NodeView, layout: ImageLayout, weight: Weight, groups: number): Operation | undefined {
+function convolution(
+  view: NodeView,
+  layout: ImageLayout,
+  weight: Weight | undefined,
+  groups: number,
+): Operation | undefined {
   const [stride, dilation, padding] = [
     spatial(view, layout, "strides"),
     spatial(view, layout, "dilations"),
     paddingOf(view, layout),
   ];
-  if (!isAsRead(view, layout) || !stride || !dilation || !padding) return undefined;
+  if (!isAsRead(view, layout) || !weight || !stride || !dilation || !padding) return undefined;
   return { op: "conv2d", weight, stride, dilation, padding, groups };
 }
 
