@@ -46,8 +46,8 @@ function variablesOf(kind: string, settings: Readonly<Record<string, unknown>>):
 
 /**
  * What tensors are called, by their paths, and which path each is of: in the order of the layers, then of the rest.
- * `<layer>/vars/<i>` where it is not known what the layer's variables are; the path where it is not known what the layer
- * is.
+ * `<layer>/vars/<i>` where it is not known what the layer's variables are; the path where it is not known what the
+ * layer is.
  */
 export function namesOf(
   paths: readonly (readonly string[])[],
