@@ -28,6 +28,7 @@ it.each<[string, LoadOptions, string]>([
   for await (const { predictions } of classifier.classifyAll([await blob(), url], { top: 1 }))
     expect(predictions).toEqual([cat]);
   expect((await classifier.features("avgpool", await blob())).shape).toEqual([1, 64]);
+  expect(await classifier.cam(await blob())).toMatchObject({ prediction: cat, map: { shape: [8, 8] } });
 });
 
 it("auto passes over SwiftShader, and says why it took what it took", async () => {

@@ -200,16 +200,16 @@ function drawShortcut({ from, to, short, lines, before, change }: Shortcut, plac
   const isJoin = boxes[to]?.kind === "join";
   const target = spans[to];
   const top = from < 0 ? entry + 5 : spans[from]!.bottom + 6;
-  const bottom = !target ? exit - 7 : isJoin ? middleOf(target) : target.top - 6;
-  const end = FRAME_CENTRE + (isJoin ? size.join : 0);
+  const bottom = target ? middleOf(target) : exit - 7;
+  const end = target && !isJoin ? size.padding + size.box : FRAME_CENTRE + (isJoin ? size.join : 0);
   const lane = size.padding + size.box + size.lane / 2 + 2;
   const differs = look.isComparison && change !== "same" ? change : "";
   const kind = short.length > 0 ? "projection" : "";
   const style = [kind, differs, differs === "removed" ? "dashed" : ""].filter((each) => each !== "").join(" ");
   const r = size.bend;
-  const arc = path`M${FRAME_CENTRE} ${top}H${lane - r}q${r} 0 ${r} ${r}V${bottom - r}q0 ${r} ${-r} ${r}H${end + (isJoin ? 5 : 0)}`;
+  const arc = path`M${FRAME_CENTRE} ${top}H${lane - r}q${r} 0 ${r} ${r}V${bottom - r}q0 ${r} ${-r} ${r}H${end + (target ? 5 : 0)}`;
   const tip = element("path", { class: `tip ${style}`.trim(), d: path`M${end + 1} ${bottom}l6 -3.2v6.4z` });
-  const whole = [edge(arc, style), ...(isJoin ? [tip] : [])];
+  const whole = [edge(arc, style), ...(target ? [tip] : [])];
   if (kind === "") return element("g", {}, ...whole);
   const beside = spans.slice(Math.max(from + 1, 0), to).map(middleOf); // where no shape is written
   const middle = nearestTo(middleOf({ top, bottom }), beside);

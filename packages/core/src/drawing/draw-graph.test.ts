@@ -1,11 +1,16 @@
 import { describe, expect, it } from "vitest";
+import { fixtureWeights } from "../fixture.ts";
 import { graph } from "../ir/graph.ts";
 import { input, named, parameter, type Value } from "../ir/value.ts";
 import { resnet } from "../models/resnet.ts";
 import { type ModelName, modelNames, variants } from "../models/variants.ts";
 import { add, conv2d, relu } from "../ops/index.ts";
+import { bind } from "../passes/bind.ts";
+import { optimize } from "../passes/index.ts";
+import { select } from "../passes/select.ts";
+import { compared } from "./compared.ts";
 import { drawGraph } from "./draw-graph.ts";
-import { compared, type Figure, figureOf } from "./figure.ts";
+import { type Figure, figureOf } from "./figure.ts";
 import { escaped } from "./svg.ts";
 
 const of = (name: ModelName) => resnet(variants[name], { name });
@@ -64,7 +69,7 @@ describe("figureOf", () => {
   });
 
   it.each(modelNames)("hides no connection of %s", (name) => {
-    expect(figureOf(of(name), 3).hidden).toBe(0);
+    expect(figureOf(of(name), 3).hidden).toEqual({ connections: 0, layers: 0 });
   });
 
   it("counts what it does not show", () => {
@@ -75,8 +80,27 @@ describe("figureOf", () => {
     const second = named("b.sum", add({ a: conv(first, "b.conv"), b: first }));
     const third = named("c.sum", add({ a: conv(second, "c.conv"), b: first })); // over block b
     const net = graph({ name: "dense", inputs: { image }, outputs: { y: named("out", relu({ x: third })) } });
-    expect(figureOf(net, 3).hidden).toBe(1);
-    expect(drawGraph(net)).toContain("not drawn: 1 connections over blocks");
+    expect(figureOf(net, 3).hidden).toEqual({ connections: 1, layers: 0 });
+    expect(drawGraph(net)).toContain("not drawn: 1 connection over blocks");
+  });
+
+  it("keeps the main path where there is an output aside, and counts that", () => {
+    const open = of("cifar_resnet20");
+    const net = select(bind(open, fixtureWeights(open, "v1")), ["cam", "logits"]);
+    const { hidden, panels } = figureOf(net, 3);
+    expect(hidden).toEqual({ connections: 0, layers: 1 });
+    expect(panels.at(-1)!.frames[0]!.boxes.map(({ lines }) => lines[0])).toEqual(["global mean pool", "linear, 10"]);
+    expect(drawGraph(net)).toContain("not drawn: 1 layer beside");
+  });
+
+  it("has the blocks of an optimized network", () => {
+    const open = of("resnet18");
+    const lines = print(figureOf(optimize(bind(open, fixtureWeights(open, "v1"))), 3));
+    expect(lines.slice(1, 4)).toEqual([
+      "layer1.0: 3×3 conv, 64 | bias · ReLU; 3×3 conv, 64 | bias · sum · ReLU [-1 -> 1]",
+      "layer1.1: 3×3 conv, 64 | bias · ReLU; 3×3 conv, 64 | bias · sum · ReLU [-1 -> 1]",
+      "layer2.0: 3×3 conv, 128 | stride 2 | bias · ReLU; 3×3 conv, 128 | bias · sum · ReLU [-1 -> 1 by 1×1 conv, 128 | stride 2 | bias]",
+    ]);
   });
 });
 
@@ -155,6 +179,10 @@ describe("drawGraph", () => {
   it("is the same text each time", () => {
     expect(drawGraph(of("resnet50"))).toBe(drawGraph(of("resnet50")));
   });
+});
+
+it("D1 refuses a graph that computes nothing", () => {
+  expect(() => drawGraph(select(of("resnet18"), ["image"]))).toThrow(/drawGraph\.D1: resnet18 has no layers to draw/);
 });
 
 it("escapes what XML gives a meaning, and replaces what it cannot hold", () => {

@@ -1,10 +1,12 @@
+import { check } from "../ir/errors.ts";
 import { type Graph, nodesOf } from "../ir/graph.ts";
 import { formatShape, type Value } from "../ir/value.ts";
 import { type Summary, summarize } from "../summary.ts";
 import { imageShape } from "./cells.ts";
+import { compared } from "./compared.ts";
 import { drawLegend } from "./draw-legend.ts";
 import { drawPanels } from "./draw-panels.ts";
-import { compared, type Depth, type Figure, figureOf } from "./figure.ts";
+import { type Depth, type Figure, figureOf } from "./figure.ts";
 import { clipped, compact, path, text, textWidth } from "./pen.ts";
 import { element, escaped } from "./svg.ts";
 import { styleOf, type ThemeName } from "./theme.ts";
@@ -26,10 +28,16 @@ const [MARGIN, TITLE, LEAST_LEGEND, WIDEST] = [10, 56, 440, 880];
 /**
  * A network as a picture: a self-contained SVG document of at most 900 pixels in width. Stages are panels, blocks lie
  * in them, shortcuts are arcs, and the shape of one image's values stands where it changes. A block has the boxes of
- * its longest path; what else leads to a sum is a shortcut. Words are text, which can be selected and is read aloud.
+ * its longest path; what else leads to a sum is a shortcut. What has no place in such a picture is counted in the
+ * legend. Words are text, which can be selected and is read aloud.
+ *
+ * Throws ShapeError:
+ * D1  a graph computes something.
  */
 export function drawGraph(graph: Graph, options: DrawGraphOptions = {}): string {
   const { depth = 3, open = false, theme = "light", compare } = options;
+  for (const each of [graph, ...(compare ? [compare] : [])])
+    check(nodesOf(each).length > 0, "drawGraph.D1", `${each.name} has no layers to draw`);
   const own = figureOf(graph, depth);
   const figure = compare ? compared(own, figureOf(compare, depth)) : own;
   const look = { isComparison: compare !== undefined };

@@ -15,6 +15,8 @@ const line =
   (x, y) =>
     edge(path`M${x} ${y + 1}q8 -13 16 0`, style);
 
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
+
 const PIXELS = 10.5;
 const ROW = 17;
 
@@ -43,7 +45,8 @@ export function drawLegend({ panels, hidden, epsilons }: Figure, room: number, {
       `BN: batch normalization, ε ${epsilons.map((each) => each.toExponential()).join(" → ")}`,
     ],
     [shapes.some((shape) => /×(\d+)×\1$/.test(shape)), undefined, "64×56²: 64 channels of 56×56 pixels"],
-    [hidden > 0, undefined, `not drawn: ${hidden} connections over blocks`],
+    [hidden.connections > 0, undefined, `not drawn: ${counted(hidden.connections, "connection")} over blocks`],
+    [hidden.layers > 0, undefined, `not drawn: ${counted(hidden.layers, "layer")} beside`],
   ];
   let [x, y, width] = [0, 12, 0];
   const content = entries.flatMap(([isThere, mark, words]) => {

@@ -1,5 +1,4 @@
 import { type Graph, nodesOf, usesOf } from "../ir/graph.ts";
-import { freeName } from "../ir/names.ts";
 import type { AnyNode, Value } from "../ir/value.ts";
 import { is } from "../ops/nodes.ts";
 import { type Group, nodesIn, outlineOf, type Part } from "../outline.ts";
@@ -49,10 +48,15 @@ export interface Panel {
   readonly nodes: readonly AnyNode[];
 }
 
+interface Hidden {
+  readonly connections: number;
+  readonly layers: number;
+}
+
 export interface Figure {
   readonly panels: readonly Panel[];
-  /** Connections that no line shows, since they pass over blocks or stages. */
-  readonly hidden: number;
+  /** What is not drawn: connections that pass over blocks or stages, and layers that lie on no path of a block. */
+  readonly hidden: Hidden;
   /** What norms add to the variance; two values of a comparison. */
   readonly epsilons: readonly number[];
 }
@@ -96,8 +100,8 @@ function sections(parts: readonly Part[]): readonly Group[] {
 
 /** Blocks, which hold a sum, and what lies between them. */
 function framesOf({ name, parts }: Group): readonly Group[] {
-  const isBlock = (part: Part): part is Group => part.kind === "group" && nodesIn(part).some((node) => is(node, "add"));
-  if (parts.some((part) => is(part.kind === "node" ? part : undefined, "add"))) return [{ kind: "group", name, parts }];
+  const isBlock = (part: Part): part is Group => part.kind === "group" && nodesIn(part).some(isSum);
+  if (parts.some((part) => part.kind === "node" && isSum(part))) return [{ kind: "group", name, parts }];
   const all: { kind: "group"; name: string; parts: Part[] }[] = [];
   for (const part of parts) {
     if (isBlock(part)) all.push({ ...part, parts: [...part.parts] });
@@ -107,9 +111,12 @@ function framesOf({ name, parts }: Group): readonly Group[] {
   return all;
 }
 
-/** A frame, with the values that it reads and the one that leaves it. */
+const isSum = (node: AnyNode): boolean => is(node, "add") || (is(node, "fusedConv2d") && "residual" in node.inputs);
+
+/** A frame, with the layers that it leaves out, the values that it reads and the one that leaves it. */
 interface Framed {
   readonly frame: Frame;
+  readonly layers: number;
   readonly reads: ReadonlySet<Value>;
   readonly exit: AnyNode;
 }
@@ -128,29 +135,30 @@ function frameOf(group: Group, uses: ReadonlyMap<Value, number>, epsilon: number
     const isNew = before === undefined || imageShape(before.shape) !== after;
     return { key: key(cell), kind: cell.kind, lines: cell.lines, change: "same", ...(isNew && { shape: after }) };
   });
-  const shortcuts = main.flatMap((cell, to): Shortcut[] =>
-    inputs.get(cell)!.flatMap((value) => {
+  const paths = main.flatMap((cell, to) =>
+    inputs.get(cell)!.map((value) => {
       const path: Cell[] = [];
       let source = cellOf.get(value);
       while (source && !main.includes(source)) {
         path.unshift(source);
         source = inputs.get(source)!.flatMap((each) => cellOf.get(each) ?? [])[0];
       }
-      const from = source ? main.indexOf(source) : -1;
-      if (path.length === 0 && from === to - 1) return [];
-      return [
-        {
-          from,
-          to,
-          short: path.flatMap(({ short }) => short),
-          lines: path.flatMap(({ lines }) => lines),
-          change: "same",
-        },
-      ];
+      return { from: source ? main.indexOf(source) : -1, to, path };
     }),
   );
-  const reads = new Set([...inputs.values()].flat().filter((value) => !cellOf.has(value)));
-  return { frame: { name: group.name, boxes, shortcuts, change: "same" }, reads, exit: nodes.at(-1)! };
+  const shortcuts = paths
+    .filter(({ from, to, path }) => path.length > 0 || from !== to - 1)
+    .map(({ from, to, path }): Shortcut => {
+      const [short, lines] = [path.flatMap((cell) => cell.short), path.flatMap((cell) => cell.lines)];
+      return { from, to, short, lines, change: "same" };
+    });
+  const drawn = new Set([...main, ...paths.flatMap(({ path }) => path)]);
+  return {
+    frame: { name: group.name, boxes, shortcuts, change: "same" },
+    layers: cells.length - drawn.size,
+    reads: new Set([...inputs.values()].flat().filter((value) => !cellOf.has(value))),
+    exit: main.at(-1)!.nodes.at(-1)!,
+  };
 }
 
 /** Groups within a block that end in a product: gates. */
@@ -165,24 +173,22 @@ function inputsOf({ nodes }: Cell): readonly Value[] {
   return [...new Set(nodes.flatMap(dataInputsOf).filter((value) => !own.has(value)))];
 }
 
-/** The longest chain of cells to the last one. */
+/** The longest chain of cells. */
 function longestPath(cells: readonly Cell[], before: (cell: Cell) => readonly Cell[]): readonly Cell[] {
   const paths = new Map<Cell, readonly Cell[]>();
-  for (const cell of cells) {
-    const [longest = []] = before(cell)
-      .map((each) => paths.get(each)!)
-      .toSorted((a, b) => b.length - a.length);
-    paths.set(cell, [...longest, cell]);
-  }
-  return paths.get(cells.at(-1)!)!;
+  const longest = (all: readonly (readonly Cell[])[]) => all.toSorted((a, b) => b.length - a.length)[0] ?? [];
+  for (const cell of cells) paths.set(cell, [...longest(before(cell).map((each) => paths.get(each)!)), cell]);
+  return longest([...paths.values()]);
 }
 
-/** Reads of values other than the one that leaves the frame before. */
-function hiddenIn(frames: readonly Framed[]): number {
-  return frames.reduce((sum, { reads }, at) => {
+/** Layers that no frame draws, and reads of values other than the one that leaves the frame before. */
+function hiddenIn(frames: readonly Framed[]): Hidden {
+  const connections = frames.map(({ reads }, at) => {
     const before = frames[at - 1]?.exit;
-    return sum + [...reads].filter((value) => value.kind === "node" && value !== before).length;
-  }, 0);
+    return [...reads].filter((value) => value.kind === "node" && value !== before).length;
+  });
+  const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
+  return { connections: sum(connections), layers: sum(frames.map(({ layers }) => layers)) };
 }
 
 /** Blocks as one box each, or a stage as one. */
@@ -206,88 +212,6 @@ function foldedTo(depth: Depth, frames: readonly Frame[], stage: string): readon
   const last = blocks.at(-1)!.boxes[0]!;
   const lines = [`${blocks.length} ${blocks.length === 1 ? "block" : "blocks"}`, ...last.lines];
   return [{ name: "", boxes: [{ ...last, lines }], shortcuts: [], change: "same" }];
-}
-
-/** The figure of `b`, with what differs from `a`: what only `b` has is added, what only `a` has is removed. */
-export function compared(a: Figure, b: Figure): Figure {
-  const panels = merged(
-    a.panels,
-    b.panels,
-    ({ name }) => name,
-    (before, after) => {
-      if (!before || !after) {
-        const panel = (after ?? before)!;
-        return { ...panel, frames: panel.frames.map((frame) => marked(frame, after ? "added" : "removed")) };
-      }
-      const frames = merged(before.frames, after.frames, ({ name }) => name, mergedFrame);
-      return { ...after, frames };
-    },
-  );
-  return { panels, hidden: b.hidden, epsilons: [...new Set([...a.epsilons, ...b.epsilons])] };
-}
-
-function mergedFrame(before: Frame | undefined, after: Frame | undefined): Frame {
-  if (!before || !after) return marked((after ?? before)!, after ? "added" : "removed");
-  const boxes = merged(
-    before.boxes,
-    after.boxes,
-    ({ key }) => key,
-    (old, now): Box => {
-      if (!old || !now) return { ...(now ?? old)!, change: now ? "added" : "removed" };
-      return old.lines.join() === now.lines.join() ? now : { ...now, before: old.lines, change: "changed" };
-    },
-  );
-  const place = (frame: Frame, at: number) => {
-    const key = frame.boxes[at]?.key;
-    if (key === undefined) return at < 0 ? -1 : boxes.length;
-    return boxes.findIndex((box) => box.key === key);
-  };
-  const moved = (frame: Frame) =>
-    frame.shortcuts.map((each) => ({ ...each, from: place(frame, each.from), to: place(frame, each.to) }));
-  const shortcuts = merged(
-    moved(before),
-    moved(after),
-    ({ to }) => `${to}`,
-    (old, now): Shortcut => {
-      if (!old || !now) return { ...(now ?? old)!, change: now ? "added" : "removed" };
-      return old.lines.join() === now.lines.join() ? now : { ...now, before: old.lines, change: "changed" };
-    },
-  );
-  return { name: after.name, boxes, shortcuts, change: "same" };
-}
-
-function marked(frame: Frame, change: Change): Frame {
-  return {
-    ...frame,
-    change,
-    boxes: frame.boxes.map((box) => ({ ...box, change })),
-    shortcuts: frame.shortcuts.map((each) => ({ ...each, change })),
-  };
-}
-
-/** Both lists in one, each in its order; what has the same name in both is one. */
-function merged<T, M>(
-  a: readonly T[],
-  b: readonly T[],
-  nameOf: (item: T) => string,
-  merge: (a: T | undefined, b: T | undefined) => M,
-): readonly M[] {
-  const [namesOfA, namesOfB] = [a, b].map((items) => {
-    const taken = new Set<string>();
-    return items.map((item) => freeName(nameOf(item), taken)); // layers between stages have no name
-  }) as [string[], string[]];
-  const all: M[] = [];
-  let at = 0;
-  const addUntil = (end: number) => {
-    for (; at < end; at++) if (!namesOfA.includes(namesOfB[at]!)) all.push(merge(undefined, b[at]));
-  };
-  for (const [index, item] of a.entries()) {
-    const place = namesOfB.indexOf(namesOfA[index]!);
-    addUntil(place); // nothing where it is −1
-    all.push(merge(item, b[place]));
-  }
-  addUntil(b.length);
-  return all;
 }
 
 /** Frames that follow one another and are alike, but for their names, as runs. */
