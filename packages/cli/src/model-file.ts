@@ -5,7 +5,7 @@ import { writeOnnx } from "@residual/onnx";
 import type { Prepared } from "@residual/pipeline";
 import { engineNames, type GraphModelReport, type QuantizationName } from "@residual/tfjs";
 import { checkGraphModelFolder, writeGraphModel } from "@residual/tfjs/node";
-import { writeSafetensors } from "@residual/weights";
+import { writeNpz, writePyTorch, writeSafetensors } from "@residual/weights";
 import { UsageError } from "./errors.ts";
 import { oneOf } from "./names.ts";
 import { checkNamed } from "./out-path.ts";
@@ -38,7 +38,12 @@ type WriteTensors = (
 ) => Promise<void>;
 
 /** Writers of formats that hold tensors alone, by the ending of their files. */
-const tensorWriters: ReadonlyMap<string, WriteTensors> = new Map([[".safetensors", writeSafetensors]]);
+const tensorWriters: ReadonlyMap<string, WriteTensors> = new Map([
+  [".safetensors", writeSafetensors],
+  [".pth", writePyTorch],
+  [".pt", writePyTorch],
+  [".npz", writeNpz],
+]);
 
 const ENDINGS = [...tensorWriters.keys(), ".onnx"].join(", ");
 

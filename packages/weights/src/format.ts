@@ -6,6 +6,9 @@ import { longestHeader, prefixLength } from "./safetensors.ts";
 /** Bytes of a file's start that tell its format. */
 export const START = 4096;
 
+/** What messages expect: the usual endings. */
+export const EXPECTED = "weights (.safetensors, .pth, .h5, .keras, .onnx, .npz or a TensorFlow.js model.json)";
+
 /** Formats that are read; `index` is that of shards. */
 export type ReadFormat =
   | "safetensors"
@@ -41,7 +44,7 @@ function startsLikeSafetensors(start: Uint8Array): boolean {
 
 function other(found: string, wayOut: string): Format {
   return {
-    refuse: (file) => new FormatError(`${file}: found ${found}, expected a .safetensors or PyTorch file; ${wayOut}`),
+    refuse: (file) => new FormatError(`${file}: found ${found}, expected ${EXPECTED}; ${wayOut}`),
   };
 }
 

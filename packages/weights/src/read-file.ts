@@ -14,6 +14,7 @@ import { type Configuration, configurationFiles, longestConfiguration } from "./
 import { decodeTensor } from "./decode-tensor.ts";
 import { weightFiles } from "./download/repository.ts";
 import { allocate, fileSource, isLazy, type OpenedFile, openedFile, readWhole, scan } from "./file-source.ts";
+import { EXPECTED } from "./format.ts";
 import { checkInside, decodeAll, type OpenFile } from "./open-file.ts";
 import { readOpen } from "./readers.ts";
 import type { TensorEntry } from "./tensor-entry.ts";
@@ -60,7 +61,7 @@ async function statusOf(path: string): Promise<Stats> {
   const status = await stat(path).catch((cause: unknown) => refusePath(path, cause));
   if (status.isFile() || status.isDirectory()) return status;
   const found = status.isFIFO() ? "a pipe" : status.isSocket() ? "a socket" : "a device";
-  throw new FormatError(`${shown(path)}: found ${found}, expected a .safetensors or PyTorch file; give a stream of it`);
+  throw new FormatError(`${shown(path)}: found ${found}, expected ${EXPECTED}; give a stream of it`);
 }
 
 async function refusePath(path: string, cause: unknown): Promise<never> {

@@ -158,7 +158,7 @@ describe("whatever a user holds", () => {
   ])("else a FormatError that names what was given: %#", async (value, found) => {
     const reading = readWeights(value as WeightsSource);
     await expect(reading).rejects.toThrow(FormatError);
-    await expect(reading).rejects.toThrow(`found ${found}, expected a .safetensors or PyTorch file`);
+    await expect(reading).rejects.toThrow(`found ${found}, expected weights (.safetensors`);
   });
 
   it("answers with an error's status, and with a page, are told", async () => {
@@ -309,7 +309,7 @@ describe("what is refused", () => {
     await rm(joinPath(inside, "a.safetensors"));
     expect((await readWeights(inside)).tensors.size).toBe(0);
     if (process.platform === "win32") return;
-    expect(await refusal("/dev/zero")).toMatch(/found a device, expected a \.safetensors or PyTorch file/);
+    expect(await refusal("/dev/zero")).toMatch(/found a device, expected weights \(\.safetensors/);
     execFileSync("mkfifo", [joinPath(folder, "pipe")]);
     expect(await refusal(joinPath(folder, "pipe"))).toMatch(/found a pipe, .*; give a stream of it/);
   });

@@ -1,5 +1,6 @@
 import { AbortError, type Graph, type Tensor, throwIfAborted, WeightsError, type WorkOptions } from "@residual/core";
 import { type ByteSource, nameOf, pathOf, readBytes } from "@residual/kit/bytes";
+import { EXPECTED } from "./format.ts";
 import { quote } from "./json-reader.ts";
 import type { KnownWeights } from "./known/known-weights.ts";
 import type { Named } from "./known/names.ts";
@@ -32,7 +33,6 @@ export interface ReadWeights {
   (source: WeightsSource, options?: ReadWeightsOptions): Promise<Weights>;
 }
 
-const EXPECTED = "a .safetensors or PyTorch file";
 const MOST_BYTES = 2 ** 32;
 
 /** What Node and browsers do each in a way of their own. */

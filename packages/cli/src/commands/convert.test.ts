@@ -8,19 +8,38 @@ import { document, photo, residual, shippedFile as shipped, succeed } from "../t
 const folder = temporaryFolder();
 
 describe("convert", () => {
-  it.each(["weights.safetensors", "weights.onnx"])("to %s and back gives the same bits and answers", async (name) => {
-    const there = folder.in(name);
-    expect(await document(["convert", shipped, there])).toEqual({ from: shipped, to: there, model: "cifar_resnet20" });
-    const back = folder.in(`${name}.safetensors`);
-    await succeed(["convert", there, back]);
-    expect(await document(["diff", shipped, back])).toMatchObject({ identical: true, model: "cifar_resnet20" });
-    const [before, after] = await Promise.all(
-      [shipped, back].map((weights) => document(["classify", photo("chelsea.png"), "--weights", weights])),
+  it.each(["weights.safetensors", "weights.pth", "weights.npz", "weights.onnx"])(
+    "to %s and back gives the same bits and answers",
+    async (name) => {
+      const there = folder.in(name);
+      expect(await document(["convert", shipped, there])).toMatchObject({ to: there, model: "cifar_resnet20" });
+      const back = folder.in(`${name}.safetensors`);
+      await succeed(["convert", there, back]);
+      expect(await document(["diff", shipped, back])).toMatchObject({ identical: true, model: "cifar_resnet20" });
+      const [before, after] = await Promise.all(
+        [shipped, back].map((weights) => document(["classify", photo("chelsea.png"), "--weights", weights])),
+      );
+      expect(after).toEqual(before);
+      const { metadata } = await readWeights(back);
+      expect(JSON.parse(metadata.classes!)).toHaveLength(10);
+      expect(JSON.parse(metadata.preprocessing!)).toMatchObject({ crop: 32 });
+    },
+  );
+
+  it("to a graph model folds norms, says so, and gives the same answers up to rounding", async () => {
+    const there = folder.in("graph");
+    const { stderr } = await succeed(["convert", shipped, there]);
+    expect(stderr).toContain("norms are folded into convolutions");
+    const answers = await Promise.all(
+      [shipped, there].map((weights) =>
+        document<readonly { predictions: readonly { label: string; probability: number }[] }[]>([
+          ...["classify", photo("chelsea.png"), "--weights", weights],
+        ]),
+      ),
     );
-    expect(after).toEqual(before);
-    const { metadata } = await readWeights(back);
-    expect(JSON.parse(metadata.classes!)).toHaveLength(10);
-    expect(JSON.parse(metadata.preprocessing!)).toMatchObject({ crop: 32 });
+    const [before, after] = answers.map(([answer]) => answer!.predictions);
+    expect(after!.map(({ label }) => label)).toEqual(before!.map(({ label }) => label));
+    for (const [i, { probability }] of after!.entries()) expect(probability).toBeCloseTo(before![i]!.probability, 5);
   });
 
   it("keeps the names of tensors that fit no model, and says so", async () => {

@@ -74,7 +74,9 @@ async function convert(
     return { model: null, report: undefined, notes: [`${from} fits no model here: its tensors keep their names`] };
   }
   const prepared = await prepare({ ...work, model: asked, weights });
-  return { model: prepared.model, report: await write(prepared, work), notes: prepared.notes };
+  const report = await write(prepared, work);
+  const folded = "norms are folded into convolutions: the numbers are others, and the answers the same up to rounding";
+  return { model: prepared.model, report, notes: [...prepared.notes, ...(report ? [folded] : [])] };
 }
 
 function isOfNoModel(weights: Weights): boolean {

@@ -25,7 +25,7 @@ export function exportCommand({ signal }: Context): Command {
     .requiredOption("--weights <w>", "a file, known weights or fixture:SALT")
     .requiredOption(
       "--to <path>",
-      "a path ending in .onnx or .safetensors, or without ending the folder of a graph model",
+      "a path ending in .onnx, .safetensors, .pth or .npz, or without ending the folder of a graph model",
     )
     .option("--input <shape>", "fix the input's shape, as 1x3x224x224; an open batch where not given")
     .option("--external", "an .onnx with its weights in a .bin file beside it")
