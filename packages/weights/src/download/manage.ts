@@ -10,7 +10,7 @@ import { placeOf, weightsFolder } from "./cache.ts";
 import { differenceOf, digestOf } from "./digest.ts";
 import { partOf } from "./fetch-file.ts";
 import { PINS, pinOf, pinsFile } from "./pins.ts";
-import { filesOf, isComplete, MANIFEST, type PulledFile, type PullOptions, pull } from "./pull.ts";
+import { checkedNote, filesOf, isComplete, MANIFEST, type PulledFile, type PullOptions, pull } from "./pull.ts";
 
 /** Weights that go by a name, and whether they are there. */
 export interface ListedWeights {
@@ -105,7 +105,7 @@ export async function pruneWeights(names: readonly string[] | "all"): Promise<Pr
   const sizes: number[] = [];
   for (const file of files) {
     const { data, note } = partOf(file);
-    const paths = places.length === 0 ? [data, note] : [data, note, file];
+    const paths = places.length === 0 ? [data, note] : [data, note, checkedNote(file), file];
     sizes.push(
       ...(await refusedAs(
         file,

@@ -70,7 +70,7 @@ describe("known weights", () => {
   it("are downloaded once, into the cache folder", async () => {
     for (let i = 0; i < 3; i++) expect(await pull("net", known(), { settings })).toBe(place());
     expect(server.requests).toHaveLength(1);
-    expect(await readdir(dirname(place()))).toEqual(["w.safetensors"]);
+    expect((await readdir(dirname(place()))).toSorted()).toEqual(["w.safetensors", "w.safetensors.checked"]);
     expect(existsSync(pins()), "the table is the pin").toBe(false);
   });
 
@@ -106,7 +106,7 @@ describe("known weights", () => {
       /^net: the file has changed: SHA-256 \w{12}…, where .*residual.weights.json has bcd55502062f…;/,
     );
     expect(message).toMatch(/if the change is wanted, remove its entry there and pull again$/);
-    expect(await readdir(dirname(place())), "no part of it stays").toEqual([]);
+    expect(await readdir(dirname(place())), "no part of it stays").toEqual(["w.safetensors.checked"]);
   });
 
   it("pins of all of a process's downloads are kept", async () => {
@@ -138,6 +138,23 @@ describe("known weights", () => {
     await mkdir(dirname(place()), { recursive: true });
     await writeFile(place(), weights);
     expect(await pull("net", known(), { settings }), "as the message says").toBe(place());
+  });
+
+  it("that were put in their place by hand are compared with their hash, once", async () => {
+    await mkdir(dirname(place()), { recursive: true });
+    await writeFile(place(), weights.with(5000, 1));
+    for (let i = 0; i < 2; i++)
+      expect(await refusal(pull("net", known(), { settings }))).toMatch(
+        /^net: .*w.safetensors is another file: found SHA-256 \w{64}, expected bcd5\w{60}; remove it, or give its path/,
+      );
+    await writeFile(place(), weights);
+    expect(await pull("net", known(), { settings })).toBe(place());
+    const seen: Progress[] = [];
+    await pull("net", known(), { settings, onProgress: (progress) => seen.push(progress) });
+    expect(seen, "it is not read again").toEqual([]);
+    await writeFile(place(), weights.with(5000, 1));
+    expect(await refusal(pull("net", known(), { settings })), "but for a change").toContain("is another file");
+    expect(server.requests).toHaveLength(0);
   });
 
   it.each(["offline", "RESIDUAL_OFFLINE", "HF_HUB_OFFLINE"])("are not downloaded with %s", async (how) => {
@@ -425,7 +442,7 @@ describe("several at once", () => {
     expect(seen).toContain(400_000);
     expect((await first).at(-1)).toBe(place());
     expect(server.requests).toHaveLength(1);
-    expect(await readdir(dirname(place()))).toEqual(["w.safetensors"]);
+    expect((await readdir(dirname(place()))).toSorted()).toEqual(["w.safetensors", "w.safetensors.checked"]);
   });
 
   it("a process that is killed in mid download leaves what the next one goes on with", async () => {
@@ -439,7 +456,7 @@ describe("several at once", () => {
     await pull("net", known(), { settings });
     expect(server.ranges).toEqual([undefined, "bytes=400000-"]);
     expect(sha256Of(await readFile(place()))).toBe(sha256);
-    expect(await readdir(dirname(place()))).toEqual(["w.safetensors"]);
+    expect((await readdir(dirname(place()))).toSorted()).toEqual(["w.safetensors", "w.safetensors.checked"]);
   });
 
   it("a drop in one is mended by itself", async () => {

@@ -1,12 +1,13 @@
-import { readFile, stat } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { WeightsError, type WorkOptions } from "@residual/core";
 import { exclusively, makeFolder, refusedAs, writeAtomic } from "@residual/kit/files";
 import { configurationFiles, longestConfiguration } from "../configuration.ts";
+import type { KnownWeights } from "../known/known-weights.ts";
 import type { HubRepository, Named } from "../known/names.ts";
 import { filesOfIndex, longestIndex } from "../shards.ts";
 import { placeOf, weightsFolder } from "./cache.ts";
-import type { Expected } from "./digest.ts";
+import { differenceOf, digestOf, type Expected } from "./digest.ts";
 import { fetchFile, NotThere, partOf } from "./fetch-file.ts";
 import { mirrored, offlineVariable } from "./hub.ts";
 import { addPin, ChangedFile, checkPin, pinOf, pinsFile } from "./pins.ts";
@@ -32,7 +33,10 @@ const MOST_BYTES = 2 ** 32;
  */
 export async function pull(name: string, named: Named, options: PullOptions = {}): Promise<string> {
   const place = placeOf(named);
-  if (await isComplete(named, place)) return place;
+  if (await isComplete(named, place)) {
+    if ("known" in named) await checkOnce(name, named.known, place, options);
+    return place;
+  }
   const offline = options.offline ? "`offline` is set" : offlineVariable()?.concat(" is set");
   const [url, file] = firstOf(named, place);
   const curl = `curl -L --create-dirs -o ${JSON.stringify(file)} ${url}`;
@@ -51,6 +55,37 @@ export async function pull(name: string, named: Named, options: PullOptions = {}
   }
 }
 
+/**
+ * Compares a file that was put in its place by other means with what is known of it, once: a note beside it says of
+ * which size and time it was. Throws WeightsError where it is another file.
+ */
+async function checkOnce(name: string, known: KnownWeights, path: string, options: WorkOptions): Promise<void> {
+  if (known.url.startsWith("file:") || (await isNoted(path))) return; // those that ship are no downloads
+  const found = await digestOf(path, known, options);
+  const pin = await pinOf(await pinsFile(weightsFolder()), known.url);
+  const difference = differenceOf(found, known) ?? (pin && differenceOf(found, pin));
+  if (difference === undefined) return noteChecked(path);
+  throw new WeightsError(
+    `${name}: ${path} is another file: ${difference}; remove it, or give its path in place of the name`,
+  );
+}
+
+/** What says that a file is known to be right. */
+export function checkedNote(path: string): string {
+  return `${path}.checked`;
+}
+
+async function isNoted(path: string): Promise<boolean> {
+  const { size, mtimeMs } = await stat(path);
+  return (await readFile(checkedNote(path), "utf8").catch(() => "")) === `${size} ${mtimeMs}`;
+}
+
+/** Where it cannot be written, the file is compared again the next time. */
+async function noteChecked(path: string): Promise<void> {
+  const { size, mtimeMs } = await stat(path);
+  await writeFile(checkedNote(path), `${size} ${mtimeMs}`).catch(() => {});
+}
+
 /** What all files of a name have in common. */
 interface Context {
   readonly settings: Settings;
@@ -62,8 +97,10 @@ async function pullTo(place: string, named: Named, options: PullOptions): Promis
   const { transport = await openTransport(), ...times } = options.settings ?? {};
   const settings = { ...defaults, ...times, transport };
   const context = { settings, options, pins: await pinsFile(weightsFolder()) };
-  if ("known" in named) await pullFile({ ...named.known, path: place }, context);
-  else await pullRepository(named.repository, place, context);
+  if ("known" in named) {
+    await pullFile({ ...named.known, path: place }, context);
+    await noteChecked(place);
+  } else await pullRepository(named.repository, place, context);
 }
 
 /** A file to be pulled: where it is, where it is to lie, and what is known of it. */
