@@ -12,7 +12,7 @@ export {
   type WorkOptions,
 } from "./backend.ts";
 export { type DrawGraphOptions, drawGraph } from "./drawing/draw-graph.ts";
-export type { Depth } from "./drawing/figure.ts";
+export type { DrawingDepth } from "./drawing/figure.ts";
 export type { ThemeName } from "./drawing/theme.ts";
 export {
   type FixtureRole,
@@ -141,7 +141,7 @@ export {
   rolesOf,
 } from "./ops/nodes.ts";
 export { softmaxRow } from "./ops/softmax.ts";
-export { type Group, isAlike, nodesIn, outlineOf, type Part, runsOf } from "./outline.ts";
+export { nodesIn, type OutlineGroup, type OutlinePart, outlineOf, runsOf } from "./outline.ts";
 export { bind, type NamedSources } from "./passes/bind.ts";
 export { CAM, classActivationMap } from "./passes/class-activation-map.ts";
 export { foldBatchNorm } from "./passes/fold-batch-norm.ts";

@@ -2,12 +2,12 @@ import { describe, expect, it } from "vitest";
 import { nodesOf } from "./ir/graph.ts";
 import { resnet } from "./models/resnet.ts";
 import { modelNames, variants } from "./models/variants.ts";
-import { isAlike, nodesIn, outlineOf, type Part, runsOf } from "./outline.ts";
+import { isAlike, nodesIn, type OutlinePart, outlineOf, runsOf } from "./outline.ts";
 import { optimize } from "./passes/index.ts";
 import { select } from "./passes/select.ts";
 
 /** `layer1(layer1.0(…) …)`, two levels deep. */
-const print = (parts: readonly Part[], depth: number): string =>
+const print = (parts: readonly OutlinePart[], depth: number): string =>
   parts
     .map((part) => (part.kind === "group" && depth > 1 ? `${part.name}(${print(part.parts, depth - 1)})` : part.name))
     .join(" ");
@@ -61,7 +61,7 @@ describe("outlineOf", () => {
 });
 
 describe("runsOf", () => {
-  const runs = (...of: readonly Part[]) => runsOf(of).map((run) => run.length);
+  const runs = (...of: readonly OutlinePart[]) => runsOf(of).map((run) => run.length);
   const blocks = (spec: Parameters<typeof resnet>[0]) =>
     outlineOf(resnet(spec)).flatMap((part) => (part.kind === "group" ? part.parts : []));
 

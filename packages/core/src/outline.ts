@@ -2,14 +2,14 @@ import { type Graph, nodesOf } from "./ir/graph.ts";
 import type { AnyNode, Value } from "./ir/value.ts";
 
 /** Nodes of a network that belong together: a stage, a block, or what shares the beginning of its names. */
-export interface Group {
+export interface OutlineGroup {
   readonly kind: "group";
   readonly name: string;
-  readonly parts: readonly Part[];
+  readonly parts: readonly OutlinePart[];
 }
 
 /** A node, or a group of them. */
-export type Part = AnyNode | Group;
+export type OutlinePart = AnyNode | OutlineGroup;
 
 /** What is filled while nodes are sorted into groups. */
 interface Draft {
@@ -23,7 +23,7 @@ interface Draft {
  * (`layer1.0`), and further groups by the parts of names (`layer1.0.downsample`). A stage's nodes are those up to the
  * value that its alias names. A group of one node is that node, unless it is a stage.
  */
-export function outlineOf(graph: Graph): readonly Part[] {
+export function outlineOf(graph: Graph): readonly OutlinePart[] {
   const stages = stagesOf(graph);
   const root: Draft = { name: "", parts: [], groups: new Map() };
   const nodes = nodesOf(graph);
@@ -68,24 +68,24 @@ function isDraft(part: AnyNode | Draft): part is Draft {
   return "groups" in part;
 }
 
-function closed({ name, parts }: Draft, isTop: boolean): Part {
+function closed({ name, parts }: Draft, isTop: boolean): OutlinePart {
   const made = parts.map((part) => (isDraft(part) ? closed(part, false) : part));
   const [only] = made;
   return only && made.length === 1 && !isTop ? only : { kind: "group", name, parts: made };
 }
 
 /** The nodes of a part, in the order in which they run. */
-export function nodesIn(part: Part): readonly AnyNode[] {
+export function nodesIn(part: OutlinePart): readonly AnyNode[] {
   return part.kind === "node" ? [part] : part.parts.flatMap(nodesIn);
 }
 
 /** Whether two parts do the same with inputs of the same shapes: the ops, attributes, shapes and connections agree. */
-export function isAlike(a: Part, b: Part): boolean {
+export function isAlike(a: OutlinePart, b: OutlinePart): boolean {
   return a.kind === b.kind && descriptionOf(a) === descriptionOf(b);
 }
 
 /** What a part does, without names. */
-function descriptionOf(part: Part): string {
+function descriptionOf(part: OutlinePart): string {
   const nodes = nodesIn(part);
   const places = new Map<Value, number>(nodes.map((node, index) => [node, index]));
   const inputOf = (value: Value) => places.get(value) ?? `${value.kind} ${value.shape.join("×")}`;
@@ -97,8 +97,8 @@ function descriptionOf(part: Part): string {
 }
 
 /** Parts that follow one another and are alike, as one run. */
-export function runsOf(parts: readonly Part[]): readonly (readonly [Part, ...Part[]])[] {
-  const runs: [Part, ...Part[]][] = [];
+export function runsOf(parts: readonly OutlinePart[]): readonly (readonly [OutlinePart, ...OutlinePart[]])[] {
+  const runs: [OutlinePart, ...OutlinePart[]][] = [];
   for (const part of parts) {
     const run = runs.at(-1);
     if (run && part.kind === "group" && isAlike(run[0], part)) run.push(part);

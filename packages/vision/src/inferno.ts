@@ -3,8 +3,8 @@
  * evenly, so that equal steps look equal, in grey and to the colour-blind too. Source: matplotlib 3.10.7,
  * _cm_listed.py, by Nathaniel J. Smith, Stéfan van der Walt and Eric Firing; CC0.
  */
-export const inferno: Uint8Array = Uint8Array.from(
-  atob(
+export const inferno: Uint8Array = /* @__PURE__ */ Uint8Array.from(
+  /* @__PURE__ */ atob(
     "AAAEAQAFAQEGAQEIAgEKAgIMAgIOAwIQBAMSBAMUBQQXBgQZBwUbCAUdCQYfCgciCwckDAgmDQgpDgkrEAktEQowEgoyFAs0FQs3" +
       "Fgs5GAw8GQw+GwxBHAxDHgxFHwxIIQxKIwxMJAxPJgxRKAtTKQtVKwtXLQtZLwpbMQpcMgpeNApfNglhOAliOQljOwlkPQllPglm" +
       "QApnQgpoRApoRQppRwtqSQtqSgxrTAxrTQ1sTw1sUQ5sUg5tVA9tVQ9tVxBuWRBuWhFuXBJuXRJuXxNuYRNuYhRuZBVuZRVuZxZu" +

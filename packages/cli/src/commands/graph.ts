@@ -1,5 +1,5 @@
 import { extname } from "node:path";
-import { type Depth, drawGraph, type ThemeName } from "@residual/core";
+import { type DrawingDepth, drawGraph, type ThemeName } from "@residual/core";
 import { checkPlace, writeAtomic } from "@residual/kit/files";
 import { type Command, Option } from "commander";
 import { type Context, command } from "../command.ts";
@@ -44,7 +44,7 @@ export function graphCommand({ signal }: Context): Command {
       const graph = await graphOf(model, { input, weights, signal });
       const other = compare === undefined ? undefined : await graphOf(compare, { input, signal });
       const svg = drawGraph(graph, {
-        depth: Number(depth) as Depth,
+        depth: Number(depth) as DrawingDepth,
         open: open === true,
         theme,
         ...(other && { compare: other }),

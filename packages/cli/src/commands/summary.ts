@@ -4,8 +4,8 @@ import {
   type Graph,
   type LayerSummary,
   nodesIn,
+  type OutlinePart,
   outlineOf,
-  type Part,
   runsOf,
   type Summary,
   summarize,
@@ -54,10 +54,14 @@ function words(graph: Graph, summary: Summary, depth: number): readonly string[]
 type Row = readonly [layer: string, op: string, output: string, parameters: number, macs: string];
 
 /** Rows of a tree down to a depth. What is folded has one row, and so have parts that are alike and folded. */
-function rowsOf(parts: readonly Part[], layers: ReadonlyMap<string, LayerSummary>, depth: number): readonly Row[] {
-  const visit = (parts: readonly Part[], level: number, indent: string, strip: string): readonly Row[] => {
+function rowsOf(
+  parts: readonly OutlinePart[],
+  layers: ReadonlyMap<string, LayerSummary>,
+  depth: number,
+): readonly Row[] {
+  const visit = (parts: readonly OutlinePart[], level: number, indent: string, strip: string): readonly Row[] => {
     const isOpen = level < depth;
-    const runs = isOpen ? parts.map((part): readonly [Part] => [part]) : runsOf(parts);
+    const runs = isOpen ? parts.map((part): readonly [OutlinePart] => [part]) : runsOf(parts);
     return runs.flatMap((run, at) => {
       const isLast = at === runs.length - 1;
       const [part] = run;
@@ -72,13 +76,17 @@ function rowsOf(parts: readonly Part[], layers: ReadonlyMap<string, LayerSummary
 }
 
 /** `layer1.0`; `conv1` in a block, whose name stands above; `layer1.1 … layer1.2` for a run. */
-function labelOf(run: readonly [Part, ...Part[]], strip: string): string {
-  const label = ({ name }: Part) => shorten(name.startsWith(strip) ? name.slice(strip.length) : name, 30);
+function labelOf(run: readonly [OutlinePart, ...OutlinePart[]], strip: string): string {
+  const label = ({ name }: OutlinePart) => shorten(name.startsWith(strip) ? name.slice(strip.length) : name, 30);
   const last = run.at(-1)!;
   return run.length === 1 ? label(run[0]) : `${label(run[0])} … ${label(last).replace(/^.*\.(?=\d+$)/, "")}`;
 }
 
-function rowOf(run: readonly [Part, ...Part[]], layers: ReadonlyMap<string, LayerSummary>, label: string): Row {
+function rowOf(
+  run: readonly [OutlinePart, ...OutlinePart[]],
+  layers: ReadonlyMap<string, LayerSummary>,
+  label: string,
+): Row {
   const nodes = run.flatMap(nodesIn);
   const total = (count: (layer: LayerSummary) => number) =>
     nodes.reduce((sum, { name }) => sum + count(layers.get(name)!), 0);
@@ -92,7 +100,7 @@ function rowOf(run: readonly [Part, ...Part[]], layers: ReadonlyMap<string, Laye
   ];
 }
 
-function opOf([part, ...others]: readonly [Part, ...Part[]]): string {
+function opOf([part, ...others]: readonly [OutlinePart, ...OutlinePart[]]): string {
   if (part.kind === "node") return part.op;
   const count = nodesIn(part).length;
   const layers = `${count} ${count === 1 ? "layer" : "layers"}`;

@@ -6,14 +6,14 @@ import { imageShape } from "./cells.ts";
 import { compared } from "./compared.ts";
 import { drawLegend } from "./draw-legend.ts";
 import { drawPanels } from "./draw-panels.ts";
-import { type Depth, type Figure, figureOf } from "./figure.ts";
+import { type DrawingDepth, type Figure, figureOf } from "./figure.ts";
 import { clipped, compact, path, text, textWidth } from "./pen.ts";
 import { element, escaped } from "./svg.ts";
 import { styleOf, type ThemeName } from "./theme.ts";
 
 export interface DrawGraphOptions {
   /** 1 draws stages, 2 blocks, 3 their layers. 3 */
-  readonly depth?: Depth;
+  readonly depth?: DrawingDepth;
   /** Whether blocks that follow one another and are alike are drawn one by one, instead of once with "× 3". */
   readonly open?: boolean;
   /** "auto" holds both themes, and follows the system of whoever looks at it. "light" */

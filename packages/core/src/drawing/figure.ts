@@ -1,7 +1,7 @@
 import { type Graph, nodesOf, usesOf } from "../ir/graph.ts";
 import type { AnyNode, Value } from "../ir/value.ts";
 import { is } from "../ops/nodes.ts";
-import { type Group, nodesIn, outlineOf, type Part } from "../outline.ts";
+import { nodesIn, type OutlineGroup, type OutlinePart, outlineOf } from "../outline.ts";
 import { type Cell, cellsOf, dataInputsOf, epsilonOf, imageShape, type Kind } from "./cells.ts";
 
 /** How a part differs from another network's. */
@@ -62,10 +62,10 @@ export interface Figure {
 }
 
 /** How far a picture opens: stages, blocks, or their layers. */
-export type Depth = 1 | 2 | 3;
+export type DrawingDepth = 1 | 2 | 3;
 
 /** What is drawn of a graph, without places and sizes. */
-export function figureOf(graph: Graph, depth: Depth): Figure {
+export function figureOf(graph: Graph, depth: DrawingDepth): Figure {
   const uses = usesOf(graph);
   const epsilon = epsilonOf(nodesOf(graph));
   const drafts = sections(outlineOf(graph)).map((section) => ({
@@ -88,8 +88,8 @@ export function figureOf(graph: Graph, depth: Depth): Figure {
 }
 
 /** Stages as they are; nodes between them together. */
-function sections(parts: readonly Part[]): readonly Group[] {
-  const all: { kind: "group"; name: string; parts: Part[] }[] = [];
+function sections(parts: readonly OutlinePart[]): readonly OutlineGroup[] {
+  const all: { kind: "group"; name: string; parts: OutlinePart[] }[] = [];
   for (const part of parts) {
     if (part.kind === "group") all.push({ ...part, parts: [...part.parts] });
     else if (all.at(-1)?.name === "") all.at(-1)!.parts.push(part);
@@ -99,10 +99,10 @@ function sections(parts: readonly Part[]): readonly Group[] {
 }
 
 /** Blocks, which hold a sum, and what lies between them. */
-function framesOf({ name, parts }: Group): readonly Group[] {
-  const isBlock = (part: Part): part is Group => part.kind === "group" && nodesIn(part).some(isSum);
+function framesOf({ name, parts }: OutlineGroup): readonly OutlineGroup[] {
+  const isBlock = (part: OutlinePart): part is OutlineGroup => part.kind === "group" && nodesIn(part).some(isSum);
   if (parts.some((part) => part.kind === "node" && isSum(part))) return [{ kind: "group", name, parts }];
-  const all: { kind: "group"; name: string; parts: Part[] }[] = [];
+  const all: { kind: "group"; name: string; parts: OutlinePart[] }[] = [];
   for (const part of parts) {
     if (isBlock(part)) all.push({ ...part, parts: [...part.parts] });
     else if (all.at(-1)?.name === "") all.at(-1)!.parts.push(part);
@@ -121,7 +121,7 @@ interface Framed {
   readonly exit: AnyNode;
 }
 
-function frameOf(group: Group, uses: ReadonlyMap<Value, number>, epsilon: number | undefined): Framed {
+function frameOf(group: OutlineGroup, uses: ReadonlyMap<Value, number>, epsilon: number | undefined): Framed {
   const nodes = nodesIn(group);
   const cells = cellsOf(nodes, uses, gatesIn(group), epsilon);
   const cellOf = new Map<Value, Cell>(cells.flatMap((cell) => cell.nodes.map((node) => [node, cell] as const)));
@@ -162,7 +162,7 @@ function frameOf(group: Group, uses: ReadonlyMap<Value, number>, epsilon: number
 }
 
 /** Groups within a block that end in a product: gates. */
-function gatesIn({ parts }: Group): readonly (readonly AnyNode[])[] {
+function gatesIn({ parts }: OutlineGroup): readonly (readonly AnyNode[])[] {
   const groups = parts.filter((part) => part.kind === "group").map(nodesIn);
   return groups.filter((nodes) => is(nodes.at(-1), "multiply"));
 }
@@ -192,7 +192,7 @@ function hiddenIn(frames: readonly Framed[]): Hidden {
 }
 
 /** Blocks as one box each, or a stage as one. */
-function foldedTo(depth: Depth, frames: readonly Frame[], stage: string): readonly Frame[] {
+function foldedTo(depth: DrawingDepth, frames: readonly Frame[], stage: string): readonly Frame[] {
   if (depth === 3) return frames;
   const folded = frames.map((frame): Frame => {
     if (frame.name === "") return frame;
