@@ -1,4 +1,5 @@
 import { UnsupportedError } from "@residual/core";
+import type { TensorEntry } from "./tensor-entry.ts";
 import type { Refuse } from "./zip-directory.ts";
 
 /** Bytes that are given at a time. Deflate makes at most 1032 times as many of them, and browsers hold all of those. */
@@ -39,7 +40,7 @@ export async function inflate(
 }
 
 /** In bytes: small files may grow by so much. */
-const ALLOWANCE = 12 << 20;
+const ALLOWANCE = 8 << 20;
 /** Weights hardly compress: float32 that were widened from bfloat16 shrink to half. */
 const RATIO = 4;
 
@@ -52,6 +53,15 @@ export class UnpackedBytes {
   constructor({ name, size }: { readonly name: string; readonly size: number }) {
     this.#file = name;
     this.#most = Math.max(ALLOWANCE, RATIO * size);
+  }
+
+  /** Takes what an entry's numbers need once they are unpacked, to be in the machine's order, float32 and in a row. */
+  takeCopies(
+    { dtype, end }: Pick<TensorEntry, "dtype" | "end">,
+    { isSwapped, isScattered = false }: { readonly isSwapped: boolean; readonly isScattered?: boolean },
+  ): void {
+    const widened = dtype === "F16" || dtype === "BF16" ? 2 * end : 0;
+    this.take((isSwapped ? end : 0) + widened + (isScattered ? widened || end : 0));
   }
 
   /** Throws UnsupportedError where all that was taken is more than the file may grow to. */

@@ -1,9 +1,8 @@
-import { formatShape, shortList, sizeOf, type Tensor, UnsupportedError } from "@residual/core";
-import { checkReadable, decodeTensor } from "../decode-tensor.ts";
+import { formatShape, shortList, sizeOf, UnsupportedError } from "@residual/core";
 import { UnpackedBytes } from "../inflate.ts";
 import { quote } from "../json-reader.ts";
 import type { Layout, Stretch } from "../layout.ts";
-import type { OpenFile } from "../open-file.ts";
+import { heldFile, type OpenFile } from "../open-file.ts";
 import { swapBytes } from "../swap-bytes.ts";
 import type { TensorEntry } from "../tensor-entry.ts";
 import type { Refuse } from "../zip-directory.ts";
@@ -21,7 +20,8 @@ export class TensorsOfHdf5 {
   readonly #refuse: Refuse;
   readonly #unpacked: UnpackedBytes;
   readonly #stretches: Stretch[] = [];
-  readonly #made = new Map<string, Tensor>();
+  /** Those whose numbers had to be read. */
+  readonly #held: Stretch[] = [];
   readonly #order = new Set<string>();
   readonly #leftOut: string[] = [];
 
@@ -49,7 +49,10 @@ export class TensorsOfHdf5 {
     const entry = { name, dtype: dtype.stored, shape, begin: 0, end };
     if (storage.kind === "contiguous" && !dtype.isSwapped && end > 0)
       this.#stretches.push({ file: this.#file, offset: this.#offsetOf(entry, storage), entries: [entry] });
-    else this.#made.set(name, await this.#read(entry, dataset, dtype.isSwapped));
+    else {
+      const bytes = await this.#read(entry, dataset, dtype.isSwapped);
+      this.#held.push({ file: heldFile(bytes, this.#file.name, this.#file.place), offset: 0, entries: [entry] });
+    }
   }
 
   /** All of them, in the order in which they were added. Calls `refuse` where two have numbers in common. */
@@ -67,8 +70,7 @@ export class TensorsOfHdf5 {
       );
     const others = this.#leftOut.length === 0 ? [] : [`left out what holds no numbers: ${shortList(this.#leftOut)}`];
     return {
-      stretches: this.#stretches,
-      made: this.#made,
+      stretches: [...this.#stretches, ...this.#held],
       order: [...this.#order],
       metadata,
       notes: [...notes, ...others],
@@ -87,12 +89,12 @@ export class TensorsOfHdf5 {
     return address;
   }
 
-  async #read(entry: TensorEntry, dataset: Dataset, isSwapped: boolean): Promise<Tensor> {
-    checkReadable(entry, this.#file.name);
+  async #read(entry: TensorEntry, dataset: Dataset, isSwapped: boolean): Promise<Uint8Array> {
+    if (dataset.storage.kind === "chunked") this.#unpacked.takeCopies(entry, { isSwapped });
     const bytes = await this.#bytesOf(entry, dataset);
     if (bytes.length !== entry.end)
       this.#refuse(`tensor ${quote(entry.name)} has ${bytes.length} bytes, expected ${entry.end}`);
-    return decodeTensor(entry, isSwapped ? swapBytes(bytes, dataset.type.size) : bytes);
+    return isSwapped ? swapBytes(bytes, dataset.type.size) : bytes;
   }
 
   async #bytesOf(entry: TensorEntry, { storage, type, shape }: Dataset): Promise<Uint8Array> {

@@ -1,18 +1,9 @@
-import {
-  FormatError,
-  formatShape,
-  shortList,
-  sizeOf,
-  stridedTensor,
-  type Tensor,
-  UnsupportedError,
-} from "@residual/core";
-import { checkReadable, decodeTensor } from "../decode-tensor.ts";
+import { FormatError, formatShape, shortList, sizeOf, UnsupportedError } from "@residual/core";
 import { byteSizes } from "../dtypes.ts";
 import { UnpackedBytes } from "../inflate.ts";
 import { quote } from "../json-reader.ts";
 import type { FormatReader, Stretch, View } from "../layout.ts";
-import type { OpenFile } from "../open-file.ts";
+import { heldFile, type OpenFile } from "../open-file.ts";
 import { swapBytes } from "../swap-bytes.ts";
 import type { TensorEntry } from "../tensor-entry.ts";
 import { ZipArchive } from "../zip-archive.ts";
@@ -36,9 +27,8 @@ export const npzLayout: FormatReader = async (file) => {
   if (archive.members.length > MOST_ARRAYS) refuse(`it has ${archive.members.length} arrays`);
   const unpacked = new UnpackedBytes(file);
   const stretches: Stretch[] = [];
-  const made = new Map<string, Tensor>();
   const views = new Map<string, View>();
-  const order = new Set<string>();
+  const names = new Set<string>();
   const leftOut: string[] = [];
   for (const member of archive.members) {
     const name = member.name.replace(/\.npy$/, "");
@@ -47,27 +37,24 @@ export const npzLayout: FormatReader = async (file) => {
       leftOut.push(quote(member.name));
       continue;
     }
-    if (order.has(name)) refuse(`it has two arrays ${quote(name)}`);
-    order.add(name);
+    if (names.has(name)) refuse(`it has two arrays ${quote(name)}`);
+    names.add(name);
     const { entry, view, content, offset, isSwapped } = found;
-    const named = { ...entry, name };
-    if (member.isStored && !isSwapped) {
-      stretches.push({ file: content, offset, entries: [named] });
-      if (view) views.set(name, view);
-    } else {
-      checkReadable(named, file.name);
-      const bytes = await content.read(offset, entry.end);
-      const tensor = decodeTensor(named, isSwapped ? swapBytes(bytes, byteSizes[entry.dtype]) : bytes);
-      made.set(name, view ? stridedTensor(tensor.dtype, tensor.data, view.shape, view.strides) : tensor);
-    }
+    const entries = [{ ...entry, name }];
+    if (!member.isStored) unpacked.takeCopies(entry, { isSwapped, isScattered: view !== undefined });
+    if (view) views.set(name, view);
+    if (isSwapped) {
+      const swapped = swapBytes(await content.read(offset, entry.end), byteSizes[entry.dtype]);
+      stretches.push({ file: heldFile(swapped, file.name, file.place), offset: 0, entries });
+    } else stretches.push({ file: content, offset, entries });
   }
-  if (order.size === 0)
+  if (names.size === 0)
     throw new UnsupportedError(
       `${file.name}: found ${leftOut.length === 0 ? "no arrays" : `no arrays of numbers: ${shortList(leftOut)}`}; ` +
         "save them under their names: numpy.savez(path, **arrays)",
     );
   const notes = leftOut.length === 0 ? [] : [`left out what holds no numbers: ${shortList(leftOut)}`];
-  return { stretches, made, views, order: [...order], metadata: metadataIn(archive.comment), notes };
+  return { stretches, views, metadata: metadataIn(archive.comment), notes };
 };
 
 interface FoundArray {

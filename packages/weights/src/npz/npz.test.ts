@@ -87,7 +87,7 @@ describe("hostile archives are typed errors", () => {
       "a bomb: 32 MiB of zeros in 32 KB",
       archive({ isDeflated: true, bytes: npyOf({ descr: "<f4", shape: [2 ** 23] }, new Uint8Array(2 ** 25)) }),
       UnsupportedError,
-      /its compressed data take 33554560 bytes or more once unpacked, expected at most 12582912; save it without/,
+      /its compressed data take 33554560 bytes or more once unpacked, expected at most 8388608; save it without/,
     ],
     [
       "many bombs, each of them allowed",
@@ -117,6 +117,15 @@ describe("hostile archives are typed errors", () => {
       archive({ isDeflated: true, unpackedSize: one.length + 1 }),
       FormatError,
       /are 136 bytes, expected 137/,
+    ],
+    [
+      "a bomb that is allowed, and is not once it is float32 and in a row",
+      archive({
+        isDeflated: true,
+        bytes: npyOf({ descr: ">f2", shape: [2 ** 10, 2 ** 11], isFortran: true }, new Uint8Array(2 ** 22)),
+      }),
+      UnsupportedError,
+      /take 25165952 bytes or more once unpacked/,
     ],
     ["another checksum", archive({ isDeflated: true, crc: 7 }), FormatError, /"a0\.npy" has another checksum/],
     [
