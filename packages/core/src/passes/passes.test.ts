@@ -8,7 +8,7 @@ import { isFiniteInFloat32, type LazySource, type NamedSource, readTensor } from
 import { sizeOf, type Tensor, tensor, tensorOf, toFloat64 } from "../ir/tensor.ts";
 import { constant, input, named, parameter, type Value, variable } from "../ir/value.ts";
 import { resnet } from "../models/resnet.ts";
-import { variants } from "../models/variants.ts";
+import { modelNames, variants } from "../models/variants.ts";
 import { add, batchNorm, conv2d, flatten, globalAveragePool, linear, relu, sigmoid } from "../ops/index.ts";
 import { reference } from "../reference.ts";
 import { bind } from "./bind.ts";
@@ -219,6 +219,14 @@ describe("select", () => {
       }
     },
   );
+
+  it("finds the features and the classifier of every model that has classes", () => {
+    for (const name of modelNames) {
+      const open = resnet(variants[name]) as Graph;
+      if ("logits" in open.outputs)
+        expect(() => select(open, ["cam"]), name).toThrow(/cam\.M2: .*\.weight of .* is open/);
+    }
+  });
 
   it("gives the maps of a head whose weight is in a file, and reads none of it", async () => {
     const features = input("image", [1, 2, 1, 2]);
