@@ -11,7 +11,6 @@ import {
   tensorOf,
 } from "@residual/core";
 import { decodeTensor } from "./decode-tensor.ts";
-import { refuse } from "./safetensors.ts";
 import type { TensorEntry } from "./tensor-entry.ts";
 
 /** A file as it was when it was opened, to be read again later. */
@@ -187,12 +186,17 @@ async function* chunksOf(
     const bytes = buffer.subarray(0, Math.min(length - begin, CHUNK));
     for (let done = 0; done < bytes.length; ) {
       const count = readSync(handle.fd, bytes, done, bytes.length - done, offset + begin + done);
-      if (count === 0) refuse(path, `it ended at byte ${offset + begin + done} while it was read`);
+      if (count === 0) endedAt(offset + begin + done, path);
       done += count;
     }
     yield { begin, bytes };
     await turn();
   }
+}
+
+/** Refuses a file that has become shorter than it was. */
+export function endedAt(position: number, path: string): never {
+  throw new FormatError(`${path}: it ended at byte ${position} while it was read; read it again once it is written`);
 }
 
 /** Fills `into` from a position of the file. Throws FormatError where the file ends before. */
@@ -204,7 +208,7 @@ export async function readWhole<T extends Uint8Array>(
 ): Promise<T> {
   for (let done = 0; done < into.length; ) {
     const { bytesRead } = await handle.read(into, done, into.length - done, position + done);
-    if (bytesRead === 0) refuse(path, `it ended at byte ${position + done} while it was read`);
+    if (bytesRead === 0) endedAt(position + done, path);
     done += bytesRead;
   }
   return into;
