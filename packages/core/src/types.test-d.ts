@@ -74,6 +74,9 @@ select(resnet(variants.cifar_preact164), ["layer4"]);
 select(resnet(variants.resnet50d), ["conv1.0", "conv1.6", "layer1.0.downsample.0"]);
 select(resnet(variants.keras_tutorial_resnet), ["logits", "probabilities"]);
 select(resnet(variants.pytorch_tutorial_net), ["res1", "res9.conv2", "conv2", "relu3", "layer2"]);
+select(resnet(variants.keras_resnet50v2), ["conv1", "pad", "maxpool", "layer1.2.subsample", "bn", "probabilities"]);
+// @ts-expect-error no zeros are padded here
+select(resnet(variants.keras_resnet50), ["pad"]);
 select(resnet(variants.paddle_unit), ["output", "layer1", "block.conv1", "block.shortcut"]);
 // @ts-expect-error: a unit has no head
 select(resnet(variants.paddle_unit), ["logits"]);
