@@ -63,5 +63,5 @@ function reading(names: readonly string[]) {
 }
 
 it("refuses an input that is no image", () => {
-  expect(() => fixtureInput("v1", [2, 3])).toThrow("fixtureInput.C1: expected [N, C, H, W], found [2, 3]");
+  expect(() => fixtureInput("v1", [2, 3])).toThrow("expected [N, C, H, W], found [2, 3] (fixtureInput.C1)");
 });

@@ -112,7 +112,7 @@ describe("JSON", async () => {
     const values = tiny.values.map((value) =>
       "op" in value && value.op === "relu" ? { ...value, inputs: { ...value.inputs, y: value.inputs.x! } } : value,
     );
-    expect(() => fromJson({ ...tiny, values })).toThrow("relu: there is no input y; there are x");
+    expect(() => fromJson({ ...tiny, values })).toThrow("there is no input y; there are x (relu)");
   });
 
   it("refuses any change with a typed error, or reads a graph that could have been built", async () => {

@@ -244,7 +244,7 @@ describe("variables", () => {
 
   it("are refused by a name that there is none of", async () => {
     const executable = await reference.compile(counter);
-    await expect(executable.read(["steps"])).rejects.toThrow("read.V1: counter has no variable steps; it has count");
-    await expect(executable.read(null as never)).rejects.toThrow("read.V1: expected names in an array, found null");
+    await expect(executable.read(["steps"])).rejects.toThrow("counter has no variable steps; it has count (read.V1)");
+    await expect(executable.read(null as never)).rejects.toThrow("expected names in an array, found null (read.V1)");
   });
 });

@@ -53,12 +53,13 @@ describe("topK", () => {
   });
 
   it.each([
-    ["topK.K1: logits of shape [3]", () => topK(tensor([3], [1, 2, 3]), 1)],
-    ["topK.K2: k is 0", () => topK(tensor([1, 2], [1, 2]), 0)],
-    ["topK.K2: k is 1.5", () => topK(tensor([1, 2], [1, 2]), 1.5)],
-    ["topK.K3: 10 labels for 2 classes", () => topK(tensor([1, 2], [1, 2]), 1, cifar10Labels)],
-  ])("%s", (message, act) => {
+    ["logits of shape [3]", "topK.K1", () => topK(tensor([3], [1, 2, 3]), 1)],
+    ["k is 0", "topK.K2", () => topK(tensor([1, 2], [1, 2]), 0)],
+    ["k is 1.5", "topK.K2", () => topK(tensor([1, 2], [1, 2]), 1.5)],
+    ["10 labels for 2 classes", "topK.K3", () => topK(tensor([1, 2], [1, 2]), 1, cifar10Labels)],
+  ])("%s (%s)", (message, label, act) => {
     expect(act).toThrow(ShapeError);
     expect(act).toThrow(message);
+    expect(act).toThrow(`(${label})`);
   });
 });

@@ -10,8 +10,10 @@ const LONGEST = 4000;
 export abstract class ResidualError extends Error {
   abstract readonly code: string;
 
-  constructor(message: string, options?: { cause?: unknown }) {
-    super(shortMessage(message, LONGEST), options);
+  /** `rule` comes after the message, however long that is. */
+  constructor(message: string, options?: { cause?: unknown }, rule?: string) {
+    const text = shortMessage(message, LONGEST);
+    super(rule === undefined ? text : `${text} (${rule})`, options);
   }
 
   /** The code: minifiers change the names of classes. */
@@ -22,14 +24,14 @@ export abstract class ResidualError extends Error {
 
 /**
  * Shapes, names, dtypes or attributes that do not fit together. `label` is the broken constraint, as in an op's
- * docstring.
+ * docstring; the message ends with it in parentheses, so that it reads well for people who do not know the labels.
  */
 export class ShapeError extends ResidualError {
   readonly code = "ShapeError";
   readonly label: string;
 
   constructor(label: string, found: string) {
-    super(`${label}: ${found}`);
+    super(found, undefined, label);
     this.label = label;
   }
 }

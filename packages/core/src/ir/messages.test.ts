@@ -52,12 +52,18 @@ describe("errors", () => {
     for (const [error, name] of [
       [new h("why"), "OwnError"],
       [new u("why"), "UnsupportedError"],
-      [new ShapeError("a.A1", "why"), "ShapeError"],
     ] as const) {
       expect(error.name).toBe(name);
       expect(error.code).toBe(name);
       expect(String(error)).toMatch(new RegExp(`^${name}: .*why$`));
     }
+  });
+
+  it("of a broken rule end with its label, however long the message is", () => {
+    expect(String(new ShapeError("topK.K2", "k is 0"))).toBe("ShapeError: k is 0 (topK.K2)");
+    const { message, label } = new ShapeError("select.S1", "y".repeat(5_000_000));
+    expect(message).toMatch(/^y+… \(4,996,000 more characters\) \(select\.S1\)$/);
+    expect(label).toBe("select.S1");
   });
 
   it("keep the lines of a message, and no other control character", () => {

@@ -33,6 +33,25 @@ export function shortList(items: readonly unknown[], separator = ", "): string {
   return [...shown, ...(more > 0 ? [`… and ${more.toLocaleString("en-US")} more`] : [])].join(separator);
 }
 
+/** The names, the most alike first, by the letters that have to change (Levenshtein). Case makes no difference. */
+export function nearestFirst(name: string, names: readonly string[]): readonly string[] {
+  const distances = new Map(names.map((each) => [each, distance(name.toLowerCase(), each.toLowerCase())]));
+  return names.toSorted((a, b) => distances.get(a)! - distances.get(b)!);
+}
+
+function distance(a: string, b: string): number {
+  let above = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const changed = above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(changed, above[j]! + 1, row[j - 1]! + 1));
+    }
+    above = row;
+  }
+  return above[b.length]!;
+}
+
 /** A value of the wrong kind, for a message: `null`, `the number 42`, `a Promise; await it`, `an object {width}`. */
 export function describeValue(value: unknown): string {
   if (value === null || value === undefined) return String(value);

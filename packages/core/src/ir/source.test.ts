@@ -155,7 +155,7 @@ describe("scaleRows", () => {
   });
 
   it("C1 refuses another number of gains", () => {
-    expect(() => scaleRows(tensor([2], [1, 2]), Float64Array.of(1))).toThrow("scaleRows.C1: 1 gains for 2 rows");
+    expect(() => scaleRows(tensor([2], [1, 2]), Float64Array.of(1))).toThrow("1 gains for 2 rows (scaleRows.C1)");
   });
 });
 

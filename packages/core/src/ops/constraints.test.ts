@@ -90,5 +90,5 @@ it("every label of a docstring has a call here that breaks it", () => {
 
 it("a missing input is named", () => {
   // @ts-expect-error: weight is missing
-  expect(() => ops.conv2d({ x })).toThrow("conv2d: input weight is missing");
+  expect(() => ops.conv2d({ x })).toThrow("input weight is missing (conv2d)");
 });

@@ -197,10 +197,20 @@ describe("select", () => {
   });
 
   it("S1 names what there is", () => {
-    expect(() => select(model, ["constructor" as string])).toThrow(/select\.S1: resnet50 has no value constructor/);
-    expect(() => select(model, ["layer5" as string])).toThrow(
-      /select\.S1: resnet50 has no value layer5; .*stem, layer1.*logits/,
+    expect(() => select(model, ["constructor" as string])).toThrow(
+      /^resnet50 has no value constructor; .* \(select\.S1\)$/,
     );
+  });
+
+  it.each([
+    ["layer5", "layer1, layer2, layer3, layer4, "],
+    ["Stem", "stem, "],
+    ["avg_pool", "avgpool, "],
+    ["lgits", "logits, "],
+    ["layer4.2.rellu", "layer4.2.relu, layer1.2.relu, "],
+  ])("S1 names stages, or values, the nearest to %s first", (name, nearest) => {
+    const start = `resnet50 has no value ${name}; nearest are ${nearest}`;
+    expect(() => select(model, [name])).toThrow(start);
   });
 
   it.each(["cifar_resnet20", "cifar_preact20_proj", "keras_tutorial_resnet"] as const)(
@@ -244,9 +254,9 @@ describe("select", () => {
   });
 
   it("M1 refuses a network that ends in another way, and M2 weights that are open", () => {
-    expect(() => select(resnet(variants.paddle_unit), ["cam" as string])).toThrow(/cam\.M1: paddle_unit ends/);
+    expect(() => select(resnet(variants.paddle_unit), ["cam" as string])).toThrow(/^paddle_unit ends .*\(cam\.M1\)$/);
     expect(() => select(model, ["cam"])).toThrow(
-      /cam\.M2: fc\.weight of resnet50 is open; bind\(graph, weights\) first/,
+      /^fc\.weight of resnet50 is open; bind\(graph, weights\) first, then select \(cam\.M2\)$/,
     );
   });
 

@@ -1,6 +1,6 @@
 import { ShapeError } from "../ir/errors.ts";
 import { type Graph, valuesOf } from "../ir/graph.ts";
-import { shortList, shortText } from "../ir/messages.ts";
+import { nearestFirst, shortList, shortText } from "../ir/messages.ts";
 import type { Value } from "../ir/value.ts";
 import { CAM, classActivationMap } from "./class-activation-map.ts";
 
@@ -31,12 +31,18 @@ export function select(graph: Graph, names: readonly string[]): Graph {
     const value = own(graph.outputs, name) ?? byName.get(own(graph.aliases, name) ?? name);
     if (value) return value;
     if (name === CAM) return classActivationMap(graph);
-    const aliases = Object.keys(graph.aliases).filter((alias) => !alias.includes("."));
-    const stages = [...new Set([...aliases, ...Object.keys(graph.outputs)])];
+    const nearest = nearestFirst(shortText(name), namesLike(name)).slice(0, 8);
     throw new ShapeError(
       "select.S1",
-      `${graph.name} has no value ${shortText(name)}; its outputs and stages are ${shortList(stages)}, and every value that summary prints can be selected, before optimize`,
+      `${graph.name} has no value ${shortText(name)}; nearest are ${shortList(nearest)}; ` +
+        "residual summary lists all, which can be selected before optimize",
     );
+  };
+  /** Stages, or all that the graph has where the name is that of something in a block. */
+  const namesLike = (name: string) => {
+    const nodes = [...byName.values()].filter(({ kind }) => kind === "node").map((value) => value.name);
+    const all = [...new Set([...Object.keys(graph.aliases), ...Object.keys(graph.outputs), ...nodes])];
+    return name.includes(".") ? all : all.filter((each) => !each.includes("."));
   };
   const outputs = Object.fromEntries(names.map((name) => [name, find(name)]));
   const same =

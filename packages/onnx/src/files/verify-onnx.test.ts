@@ -85,7 +85,7 @@ describe("verifyOnnx", () => {
   it("V1: refuses more fields than a network has, before they fill the memory", async () => {
     const parts = Array.from({ length: 2 ** 17 + 1 }, () => int(fields.model.irVersion, 1));
     const many = { parts, length: 2 * parts.length };
-    await expect(verifyOnnx(await resealed(many))).rejects.toThrow("onnx.V1: more than 131072 fields in one message");
+    await expect(verifyOnnx(await resealed(many))).rejects.toThrow("more than 131072 fields in one message (onnx.V1)");
   });
 
   it("throws FormatError for a file cut short anywhere", async () => {
@@ -113,7 +113,7 @@ describe("verifyOnnx", () => {
       source: { ...each.source, shape: [...each.source.shape, 2] },
     }));
     await expect(verifyOnnx(await sealed({ initializers }))).rejects.toThrow(
-      "onnx.V2: conv.weight has 324 bytes, its shape takes 648",
+      "conv.weight has 324 bytes, its shape takes 648 (onnx.V2)",
     );
   });
 

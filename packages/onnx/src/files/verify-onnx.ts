@@ -312,6 +312,8 @@ function asNumber(value: Field["value"]): number {
   return Number(value);
 }
 
+/** `problem` begins with the label of the rule that does not hold; the message ends with it. */
 function check(holds: boolean, problem: string): asserts holds {
-  if (!holds) throw new FormatError(`onnx.${problem}`);
+  const [, label, found] = /^(V\d): (.*)$/s.exec(problem) ?? [];
+  if (!holds) throw new FormatError(`${found} (onnx.${label})`);
 }

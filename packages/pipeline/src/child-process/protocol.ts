@@ -98,7 +98,8 @@ export function sentError(error: unknown): SentError {
 }
 
 export function errorOf({ kind, message, label, stack }: SentError): Error {
-  if (kind === "ShapeError" && label !== undefined) return new ShapeError(label, message.slice(`${label}: `.length));
+  if (kind === "ShapeError" && label !== undefined)
+    return new ShapeError(label, message.slice(0, -` (${label})`.length));
   if (Object.hasOwn(kinds, kind)) return new kinds[kind as keyof typeof kinds](message);
   return Object.assign(new Error(message), stack === undefined ? {} : { stack });
 }
