@@ -1,9 +1,13 @@
-import { check, type Preprocessing, sizeOf, type Tensor, tensorOf } from "@residual/core";
+import { check, checkPreprocessing, type Preprocessing, sizeOf, type Tensor, tensorOf } from "@residual/core";
 import { checkPixels, type Pixels } from "./pixels.ts";
 import { resample, type Size } from "./resample.ts";
 
-/** Image -> `[1, 3, crop, crop]`: `crop`, then `normalize`. */
+/**
+ * Image -> `[1, 3, crop, crop]`: `crop`, then `normalize`. Throws FormatError that names the field of `preprocessing`
+ * that is missing or wrong, as those two do.
+ */
 export function preprocess(pixels: Pixels, preprocessing: Preprocessing): Tensor<"float32"> {
+  checkPreprocessing(preprocessing);
   return normalize(crop(pixels, preprocessing), preprocessing);
 }
 
@@ -14,6 +18,7 @@ export function preprocess(pixels: Pixels, preprocessing: Preprocessing): Tensor
  */
 export function crop(pixels: Pixels, preprocessing: Pick<Preprocessing, "resize" | "crop" | "interpolation">): Pixels {
   checkPixels(pixels);
+  checkPreprocessing({ ...preprocessing, ...anyScale });
   const side = preprocessing.crop;
   const size = resizedSize(pixels, preprocessing.resize);
   const [left, top] = [cropOffset(size.width, side), cropOffset(size.height, side)];
@@ -30,6 +35,14 @@ export function crop(pixels: Pixels, preprocessing: Pick<Preprocessing, "resize"
     Math.max(-top, 0),
   );
 }
+
+/** For the checks of the other fields: `crop` needs no scale, `normalize` no size. */
+const anyScale: Pick<Preprocessing, "scale" | "mean" | "std"> = { scale: 1, mean: [0, 0, 0], std: [1, 1, 1] };
+const anySize: Pick<Preprocessing, "resize" | "crop" | "interpolation"> = {
+  resize: 1,
+  crop: 1,
+  interpolation: "bilinear",
+};
 
 /** The size after torchvision's `Resize(resize)`: the long side is truncated, not rounded. */
 export function resizedSize({ width, height }: Size, resize: number): Size {
@@ -73,8 +86,11 @@ export function normalize(
   preprocessing: Pick<Preprocessing, "scale" | "mean" | "std" | "channels">,
 ): Tensor<"float32"> {
   checkPixels(pixels);
-  const lengths = [preprocessing.mean.length, preprocessing.std.length];
+  const { mean, std } = preprocessing;
+  const areLists = Array.isArray(mean) && Array.isArray(std);
+  const lengths = areLists ? [mean.length, std.length] : [3, 3];
   check(lengths.join() === "3,3", "normalize.N1", `mean and std of ${lengths.join(" and ")} numbers, expected 3 each`);
+  checkPreprocessing({ ...preprocessing, ...anySize });
   const { width, height, data } = pixels;
   const plane = width * height;
   const image = new Float32Array(3 * plane);
