@@ -13,8 +13,8 @@ export { type ByteSource, nameOf } from "./source.ts";
  * Throws FormatError for a value of another kind, a `file:` URL, an address that does not answer or answers with an
  * error's status, a stream that fails, and for more than `maxBytes`; AbortError; OutOfMemoryError.
  */
-export const readBytes: (source: ByteSource, options?: ReadOptions) => Promise<Uint8Array> = bytesReader(
-  async (text, reading) => {
+export const readBytes: (source: ByteSource, options?: ReadOptions) => Promise<Uint8Array> = bytesReader({
+  readPath: async (text, reading) => {
     if (!/^file:/i.test(text)) return fetchBytes(text, reading);
     const { name, expected } = reading;
     throw new FormatError(
@@ -22,7 +22,8 @@ export const readBytes: (source: ByteSource, options?: ReadOptions) => Promise<U
         "address on the web",
     );
   },
-);
+  fetchAdvice: "check the address, the network, and that the server lets this page's origin read it (CORS)",
+});
 
 /** A browser reads no files by name. */
 export async function pathOf(_source: unknown): Promise<undefined> {}

@@ -186,7 +186,7 @@ describe("refused, with what was given and what is taken", () => {
 
   it("an address that nothing listens at", async () => {
     expect(await refusal("http://127.0.0.1:1/a.png")).toMatch(
-      /^http:\/\/127.0.0.1:1\/a.png: it could not be fetched \(.+\)/,
+      /^http:\/\/127.0.0.1:1\/a.png: it could not be fetched \(.+\), expected .*; check the address and the network$/,
     );
     expect(await refusal("http://user:secret@127.0.0.1:1/")).not.toContain("secret");
   });
@@ -313,7 +313,9 @@ describe("names and paths", () => {
 describe("in a browser", () => {
   it("text is fetched, and a file: URL refused", async () => {
     expect(Buffer.compare(await browser.readBytes(`${address}/whole`), bytes)).toBe(0);
-    expect(await refusal("cat.png", {}, browser.readBytes)).toContain("cat.png: it could not be fetched");
+    expect(await refusal("cat.png", {}, browser.readBytes)).toMatch(
+      /cat\.png: it could not be fetched .*; check the address, the network, and that the server .*\(CORS\)$/,
+    );
     expect(await refusal("file:///cat.png", {}, browser.readBytes)).toContain("a browser reads no files by name");
     expect(await browser.pathOf("cat.png")).toBeUndefined();
   });

@@ -18,7 +18,10 @@ const CHUNK = 8 << 20;
  * answer or answers with an error's status, a stream that fails, and for more than `maxBytes`; AbortError;
  * OutOfMemoryError.
  */
-export const readBytes: (source: ByteSource, options?: ReadOptions) => Promise<Uint8Array> = bytesReader(readFile);
+export const readBytes: (source: ByteSource, options?: ReadOptions) => Promise<Uint8Array> = bytesReader({
+  readPath: readFile,
+  fetchAdvice: "check the address and the network",
+});
 
 /**
  * The path of a source that is a file: of a path as it is, of a `file:` URL decoded. Undefined for all else. Throws

@@ -40,6 +40,8 @@ export interface Reading extends ReadOptions {
   readonly name: string;
   readonly expected: string;
   readonly maxBytes: number;
+  /** What to do about an address that cannot be fetched. */
+  readonly fetchAdvice: string;
 }
 
 /** Chunks of bytes from somewhere. */
@@ -49,22 +51,29 @@ interface Chunks {
   stop(reason: unknown): void;
 }
 
-/** Reads what a platform calls a path. */
-export type ReadPath = (path: string, reading: Reading) => Promise<Uint8Array>;
+/** What platforms do in ways of their own. */
+export interface Platform {
+  /** Reads what the platform calls a path: text that is not an http(s), data or blob URL. */
+  readonly readPath: (path: string, reading: Reading) => Promise<Uint8Array>;
+  readonly fetchAdvice: string;
+}
 
-/** `readBytes` of a platform. `readPath` is given text that is not an http(s), data or blob URL. */
-export function bytesReader(readPath: ReadPath): (source: ByteSource, options?: ReadOptions) => Promise<Uint8Array> {
+/** `readBytes` of a platform. */
+export function bytesReader({
+  readPath,
+  fetchAdvice,
+}: Platform): (source: ByteSource, options?: ReadOptions) => Promise<Uint8Array> {
   return async (source, options = {}) => {
     throwIfAborted(options.signal);
     const { name = "the given bytes", expected = "bytes", maxBytes = Number.POSITIVE_INFINITY } = options;
-    const reading = { ...options, name: nameOf(source, name), expected, maxBytes };
+    const reading = { ...options, name: nameOf(source, name), expected, maxBytes, fetchAdvice };
     const bytes = await readAny(source, reading, readPath);
     throwIfAborted(options.signal);
     return bytes;
   };
 }
 
-async function readAny(source: ByteSource, reading: Reading, readPath: ReadPath): Promise<Uint8Array> {
+async function readAny(source: ByteSource, reading: Reading, readPath: Platform["readPath"]): Promise<Uint8Array> {
   const url = urlOf(source);
   if (url !== undefined && !/^file:/i.test(url)) return fetchBytes(url, reading);
   if (url !== undefined || typeof source === "string") return readPath(url ?? (source as string), reading);
@@ -84,7 +93,7 @@ export function checkLength<T>(length: number, { name, maxBytes }: Reading, work
 
 /** Fetches text that a page or a server would: relative to the page in a browser. */
 export async function fetchBytes(url: string, reading: Reading): Promise<Uint8Array> {
-  const { signal, name, expected } = reading;
+  const { signal, name, expected, fetchAdvice } = reading;
   const controller = new AbortController();
   const abort = () => controller.abort();
   signal?.addEventListener("abort", abort, { once: true });
@@ -94,8 +103,7 @@ export async function fetchBytes(url: string, reading: Reading): Promise<Uint8Ar
     throwIfAborted(signal);
     if (cause instanceof ResidualError) throw cause;
     throw new FormatError(
-      `${name}: it could not be fetched (${reasonOf(cause)}), expected ${expected}; check the address and the ` +
-        "network; a browser needs the server's leave too (CORS)",
+      `${name}: it could not be fetched (${reasonOf(cause)}), expected ${expected}; ${fetchAdvice}`,
       { cause },
     );
   } finally {
