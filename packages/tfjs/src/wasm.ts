@@ -75,7 +75,8 @@ async function instanceOf(
 }
 
 function notFound(where: string, cause?: unknown): BackendUnavailableError {
-  const wayOut = 'put it there, or say where it is: tfjs({ engine: "wasm", wasmPaths: "https://…/" })';
+  const wayOut =
+    'put it there, or say where it is: load({ wasmPaths: { tfjs: "https://…/" } }), or tfjs({ wasmPaths })';
   const words = `tfjs: ${PACKAGE} found no .wasm file ${where}; ${wayOut}`;
   return new BackendUnavailableError(cause === undefined ? words : `${words} (${textOf(cause)})`, { cause });
 }

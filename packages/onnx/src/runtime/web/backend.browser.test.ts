@@ -87,7 +87,9 @@ describe("refuses", () => {
     const parted = onnx({ worker: "/nowhere/onnx-worker-wasm.js" });
     for (const attempt of [() => parted.describe(), () => parted.compile(tiny())]) {
       await expect(attempt()).rejects.toThrow(BackendUnavailableError);
-      await expect(attempt()).rejects.toThrow(/its code onnx-worker-wasm\.js, .*onnx\(\{ worker: url \}\)/);
+      await expect(attempt()).rejects.toThrow(
+        /^onnx: onnxruntime-web is missing \(npm install onnxruntime-web\).* its code onnx-worker-wasm\.js, .*onnx\(\{ worker: url \}\)/,
+      );
     }
   });
 
@@ -95,7 +97,7 @@ describe("refuses", () => {
     const compile = onnx({ wasmPaths: "/nowhere/" }).compile(tiny());
     await expect(compile).rejects.toThrow(BackendUnavailableError);
     await expect(compile).rejects.toThrow(
-      /onnxruntime-web does not load for the device "cpu" .*onnx\(\{ wasmPaths: url \}\)/,
+      /onnxruntime-web does not load for the device "cpu" .*load\(\{ wasmPaths: \{ onnx: url \} \}\)/,
     );
   });
 });

@@ -94,11 +94,15 @@ function startWorker(device: WebDevice, given: string | URL | undefined): WebWor
   }
 }
 
-function notStarted(device: WebDevice, message = "no reason given"): BackendUnavailableError {
+/** A browser gives no message where a worker's code, or a module that it imports, is not found. */
+function notStarted(device: WebDevice, message?: string): BackendUnavailableError {
   const name = `onnx-worker-${device === "cpu" ? "wasm" : "webgpu"}.js`;
+  const found = message
+    ? `the worker that runs models does not start (${message})`
+    : "onnxruntime-web is missing (npm install onnxruntime-web), or the worker that imports it";
   return new BackendUnavailableError(
-    `onnx: the worker that runs models does not start (${message}); it needs onnxruntime-web (npm install onnxruntime-web) ` +
-      `and its code ${name}, which a page of the same origin has to serve: name it where a bundler has moved it, onnx({ worker: url })`,
+    `onnx: ${found}; the worker needs onnxruntime-web (npm install onnxruntime-web) and its code ${name}, which has to ` +
+      "be served from the page's origin: name it where a bundler has moved it, onnx({ worker: url })",
   );
 }
 
@@ -108,7 +112,8 @@ function missing(device: WebDevice, message: string): BackendUnavailableError {
   const needs =
     device === "webgpu"
       ? "a browser with WebGPU, and an adapter"
-      : "the .wasm files of onnxruntime-web: name their folder where a bundler has moved them, onnx({ wasmPaths: url })";
+      : "the .wasm files of onnxruntime-web: name their folder where a bundler has moved them, " +
+        "load({ wasmPaths: { onnx: url } }) or onnx({ wasmPaths: url })";
   return new BackendUnavailableError(
     `onnx: onnxruntime-web does not load for the device "${device}" (${firstLine}); it needs ${needs}`,
     { cause: new Error(message) },
