@@ -59,7 +59,7 @@ const LARGE = 32 << 20;
 /** The weights that a layout tells of. Throws UnsupportedError for a dtype that core has no tensors for. */
 export async function weightsOf(
   layout: Layout,
-  { place }: OpenFile,
+  { name, place }: OpenFile,
   format: string,
   options: WorkOptions,
 ): Promise<Weights> {
@@ -91,7 +91,7 @@ export async function weightsOf(
     known,
     notes,
     graph: named?.graph,
-    stored: { format, tensors, dtypes: dtypesOf(layout, tensors) },
+    stored: { name, format, tensors, dtypes: dtypesOf(layout, tensors) },
   });
 }
 

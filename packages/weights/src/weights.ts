@@ -29,6 +29,8 @@ export interface WeightsDetails {
 
 /** What a file holds, before anything is renamed. */
 export interface Stored {
+  /** What messages call the file: its path, or another name. */
+  readonly name: string;
   /** `safetensors`, `PyTorch`, `ONNX`, … */
   readonly format: string;
   /** By their names in the file, in its order. */
@@ -96,7 +98,13 @@ export class Weights<Source extends NamedSource = NamedSource> {
   /** What becomes of a picture before the model sees it. Throws FormatError where the file's metadata are malformed. */
   get preprocessing(): Preprocessing | undefined {
     const { preprocessing } = this.metadata;
-    return preprocessing === undefined ? this.#known?.preprocessing : readPreprocessing(preprocessing);
+    if (preprocessing === undefined) return this.#known?.preprocessing;
+    try {
+      return readPreprocessing(preprocessing);
+    } catch (cause) {
+      if (!(cause instanceof FormatError) || !this.stored) throw cause;
+      throw new FormatError(`${this.stored.name}: ${cause.message}`, { cause });
+    }
   }
 
   /** Who says the preprocessing; undefined where nobody does. */
