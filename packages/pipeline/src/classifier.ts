@@ -8,6 +8,7 @@ import {
   type Preprocessing,
   ResidualError,
   type Shape,
+  ShapeError,
   select,
   sizeOf,
   type Tensor,
@@ -196,7 +197,8 @@ export class ModelClassifier implements Classifier {
   }
 
   async classify(picture: Picture, options: ClassifyOptions = {}): Promise<readonly Prediction[]> {
-    checkOptions("classify", options, { signal: checks.signal, top: checks.anything }); // topK refuses a wrong count
+    checkOptions("classify", options, { signal: checks.signal, top: checks.anything });
+    checkTop(options.top);
     if (Array.isArray(picture)) throw new OptionError("classify takes one picture; for many there is classifyAll");
     return this.#during(async () => {
       const image = await imageOf(picture, this.#parts, options.signal);
@@ -211,7 +213,7 @@ export class ModelClassifier implements Classifier {
     options: ClassifyAllOptions = {},
   ): AsyncGenerator<Classified<Given>, void, undefined> {
     checkOptions("classifyAll", options, allChecks);
-    checkPictures(pictures);
+    checkTop(options.top);
     const { signal, onProgress, batch = batchFor(this.graph.inputs.image.shape) } = options;
     const total = countOf(pictures);
     let done = 0;
@@ -252,6 +254,7 @@ export class ModelClassifier implements Classifier {
   async cam(picture: Picture, options: CamOptions = {}): Promise<ClassActivation> {
     const { signal, class: of, top = 5 } = options;
     checkOptions("cam", options, { signal: checks.signal, top: checks.anything, class: checks.anything });
+    checkTop(top);
     if (Array.isArray(picture)) throw new OptionError("cam takes one picture; call it for each");
     const wanted = of === undefined ? undefined : classIndex(of, this);
     return this.#during(async () => {
@@ -371,10 +374,16 @@ class SharedCompile {
 
 const allChecks = {
   signal: checks.signal,
-  top: checks.anything, // topK refuses a wrong count
+  top: checks.anything,
   batch: checks.count,
   onProgress: checks.callback,
 };
+
+/** Throws ShapeError, as `topK` does, and calls the number by the name of the option. */
+function checkTop(top: number | undefined): void {
+  const holds = top === undefined || (Number.isInteger(top) && top >= 1);
+  if (!holds) throw new ShapeError("topK.K2", `\`top\` is ${kindOf(top)}, expected a whole number from 1`);
+}
 
 /** Throws OptionError for an index beyond the classes, and for a label that no class has, or more than one. */
 function classIndex(given: unknown, { labels, graph, model }: Classifier): number {
@@ -398,24 +407,19 @@ function mapOf({ shape, data }: Answer, index: number): Tensor<"float32"> {
   return tensorOf("float32", [height, width], Float32Array.from(data.subarray(index * size, (index + 1) * size)));
 }
 
-/** Bytes and text are iterable too, and are a picture, not pictures. */
-function checkPictures(pictures: unknown): void {
-  const isIterable = typeof pictures === "object" && pictures !== null;
-  if (isIterable && !ArrayBuffer.isView(pictures) && (Symbol.iterator in pictures || Symbol.asyncIterator in pictures))
-    return;
-  throw new OptionError(
-    "classifyAll takes an iterable of pictures, such as an array; for one picture there is classify",
-  );
-}
-
 function checkNames(names: unknown): asserts names is readonly string[] {
   if (Array.isArray(names) && names.length > 0 && names.every((name) => typeof name === "string")) return;
   throw new OptionError('features takes a name such as "avgpool", or a list of names, before the pictures');
 }
 
-function countOf(pictures: object): number | undefined {
-  const { length, size } = pictures as { readonly length?: unknown; readonly size?: unknown };
-  return [length, size].find((count) => typeof count === "number");
+/** How many pictures there are, where their source says it. */
+function countOf(pictures: unknown): number | undefined {
+  try {
+    const { length, size } = pictures as { readonly length?: unknown; readonly size?: unknown };
+    return [length, size].find((count) => typeof count === "number");
+  } catch {
+    return undefined; // a getter may throw, which is no reason not to look at the pictures
+  }
 }
 
 function inFloat32({ dtype, shape, data }: Answer): Tensor<"float32"> {

@@ -2,6 +2,7 @@ import { AbortError, BackendUnavailableError, FormatError, type Tensor, tensor }
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { outcomesOf, type Stages } from "./classify-all.ts";
+import { OptionError } from "./option-error.ts";
 
 /** The sizes of the runs. */
 interface Watch {
@@ -186,6 +187,55 @@ describe("outcomes", () => {
       for (let i = 0; i < 30; i++) await tick();
       controller.abort();
       await expect(reading).rejects.toThrow(AbortError);
+    }
+  });
+});
+
+describe("what is no iterable of pictures", () => {
+  const boom = (): never => {
+    throw new TypeError("boom");
+  };
+  const hostile: { readonly [name: string]: unknown } = {
+    nothing: undefined,
+    null: null,
+    "a number": 5,
+    "a path": "cat.png",
+    bytes: new Uint8Array(4),
+    "an object": {},
+    "an iterator that is no function": { [Symbol.iterator]: 5 },
+    "an asynchronous iterator that is no function": { [Symbol.asyncIterator]: {} },
+    "a getter that throws": {
+      get [Symbol.iterator]() {
+        return boom();
+      },
+    },
+    "a function that throws": { [Symbol.iterator]: boom },
+    "a proxy that throws": new Proxy({}, { get: boom, has: boom }),
+    "no iterator": { [Symbol.iterator]: () => null },
+    "an iterator of another kind": { [Symbol.iterator]: () => 5 },
+    "a next that is no function": { [Symbol.iterator]: () => ({ next: 5 }) },
+    "a next that throws when it is read": {
+      [Symbol.iterator]: () => ({
+        get next() {
+          return boom();
+        },
+      }),
+    },
+    "a next that gives a number": { [Symbol.iterator]: () => ({ next: () => 5 }) },
+    "a next that gives nothing": { [Symbol.asyncIterator]: () => ({ next: async () => undefined }) },
+  };
+
+  it.each(Object.keys(hostile))("%s is an OptionError", async (name) => {
+    const error: unknown = await all(outcomesOf(hostile[name] as number[], stages())).catch((cause: unknown) => cause);
+    expect(error).toBeInstanceOf(OptionError);
+    expect(error).toMatchObject({ message: expect.stringMatching(/^classifyAll/) as string });
+  });
+
+  it("may have a return that is no function", async () => {
+    const source = { [Symbol.iterator]: () => ({ next: () => ({ done: false, value: 1 }), return: 5 }) };
+    for await (const outcome of outcomesOf(source as unknown as number[], stages())) {
+      expect(outcome).toEqual({ picture: 1, answer: 10 });
+      break;
     }
   });
 });

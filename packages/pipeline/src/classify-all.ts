@@ -1,4 +1,6 @@
-import { abortError, type ResidualError, type Signal, type Tensor, throwIfAborted } from "@residual/core";
+import { abortError, ResidualError, type Signal, type Tensor, throwIfAborted } from "@residual/core";
+import { kindOf } from "./kind-of.ts";
+import { OptionError } from "./option-error.ts";
 import { atATime, isOfPicture } from "./pictures.ts";
 
 /** What came of a picture: an answer, or what is wrong with the picture. */
@@ -67,7 +69,7 @@ class Lookahead<Given, Answer> {
   #pulled: Promise<void> = Promise.resolve();
 
   constructor(pictures: Iterable<Given> | AsyncIterable<Given>, stages: Stages<Given, Answer>) {
-    this.#source = isAsync(pictures) ? pictures[Symbol.asyncIterator]() : pictures[Symbol.iterator]();
+    this.#source = iteratorOf(pictures);
     this.#stages = stages;
     stages.signal?.addEventListener("abort", this.#abort, { once: true });
   }
@@ -122,6 +124,10 @@ class Lookahead<Given, Answer> {
   async #pull(): Promise<void> {
     try {
       const next = await this.#source.next();
+      if (typeof next !== "object" || next === null)
+        throw new OptionError(
+          `classifyAll: the iterator of the pictures gave ${kindOf(next)}, expected { done, value }`,
+        );
       if (next.done) this.#end = "ended";
       else if (!this.#stop.signal.aborted) this.#entries.push(this.#decode(next.value));
     } catch (error) {
@@ -152,15 +158,35 @@ class Lookahead<Given, Answer> {
     this.#stages.signal?.removeEventListener("abort", this.#abort);
     this.#stop.abort();
     const isIdle = !this.#isPulling;
-    const closing = this.#end === "none" ? Promise.resolve(this.#source.return?.()) : undefined;
+    const closing = this.#end === "none" ? Promise.resolve(closed(this.#source)) : undefined;
     if (isIdle)
       await closing; // else the source may be waiting for a picture that never comes
     else closing?.catch(() => {});
   }
 }
 
-function isAsync<T>(values: Iterable<T> | AsyncIterable<T>): values is AsyncIterable<T> {
-  return Symbol.asyncIterator in values;
+/**
+ * The iterator of an iterable, for callers whom no compiler has checked. Bytes and text are iterable too, and are a
+ * picture, not pictures. Throws OptionError for what cannot be iterated.
+ */
+function iteratorOf<T>(pictures: Iterable<T> | AsyncIterable<T>): Iterator<T> | AsyncIterator<T> {
+  const expected = "classifyAll takes an iterable of pictures, such as an array; for one picture there is classify";
+  if (typeof pictures !== "object" || pictures === null || ArrayBuffer.isView(pictures))
+    throw new OptionError(expected);
+  try {
+    const { [Symbol.asyncIterator]: openAsync, [Symbol.iterator]: open } = pictures as AsyncIterable<T> & Iterable<T>;
+    const iterator = (openAsync ?? open).call(pictures);
+    if (typeof iterator.next === "function") return iterator;
+  } catch (cause) {
+    if (cause instanceof ResidualError) throw cause;
+    throw new OptionError(`${expected} (${cause instanceof Error ? cause.message : kindOf(cause)})`, { cause });
+  }
+  throw new OptionError(`${expected} (its iterator has no method next)`);
+}
+
+/** Tells an iterator that nothing more is asked of it. */
+function closed(iterator: Iterator<unknown> | AsyncIterator<unknown>): unknown {
+  return typeof iterator.return === "function" ? iterator.return() : undefined;
 }
 
 /** The work, or an AbortError as soon as the signal is aborted, while the work goes on. */
