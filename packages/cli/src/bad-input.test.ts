@@ -14,7 +14,9 @@ const known = fileURLToPath(new URL("../../weights/known/resnet20-cifar10.safete
 beforeAll(async () => {
   await writeFile(folder.in("text.jpg"), "no picture\n");
   await ended(start("mkfifo", [folder.in("pipe")])); // not /dev/null: whom this test catches would replace it
+  await ended(start("mkfifo", [folder.in("pipe.safetensors")]));
   await mkdir(folder.in("folder"));
+  await mkdir(folder.in("folder.safetensors"));
   await writeFile(folder.in("huge.png"), png(40_000, 40_000, new Uint8Array()));
   await writeFile(folder.in("half.png"), (await readFile(chelsea)).subarray(0, 100_000));
   const bytes = await readFile(known);
@@ -28,7 +30,6 @@ beforeAll(async () => {
   const broken = new Map(tensors).set("fc.bias", tensorOf("float32", [10], bias));
   await writeSafetensors(folder.in("nan.safetensors"), broken, metadata);
   await writeSafetensors(folder.in("other.safetensors"), tensors, { ...metadata, model: "vit_b_16" });
-  await writeSafetensors(folder.in("silent.safetensors"), tensors);
   await writeSafetensors(folder.in("garbled.safetensors"), tensors, { model: "cifar_resnet20", preprocessing: "{" });
 });
 
@@ -42,6 +43,9 @@ const shaped = (shape: string) => run("--input", "fixture:v1", "--shape", shape)
 const tables: { readonly [topic: string]: readonly Bad[] } = {
   "names that are misspelt": [
     [["clasify", chelsea], 2, /^UsageError: unknown command 'clasify'; did you mean classify\?$/],
+    [["help", "clasify"], 2, /^UsageError: unknown command 'clasify'; did you mean classify\?$/],
+    [["clasify", "--help"], 2, /^UsageError: unknown command 'clasify'; did you mean classify\?$/],
+    [["--no-color", "help", "zzz"], 2, /^UsageError: unknown command 'zzz'; see residual --help$/],
     [["zzz"], 2, /^UsageError: unknown command 'zzz'; see residual --help$/],
     [["classify", chelsea, "--wieghts", "x"], 2, /^UsageError: unknown option '--wieghts'; did you mean --weights\?$/],
     [["models", "--colour"], 2, /^UsageError: unknown option '--colour'; see residual models --help$/],
@@ -56,7 +60,11 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
       1,
       /^WeightsError: .*no such file; did you mean the known weights resnet20-cifar10\?$/,
     ],
-    [run("--input", "fixture:v1", "--outputs", "logits,layr1"), 2, /^UsageError: .* layr1; did you mean layer1\?$/],
+    [
+      run("--input", "fixture:v1", "--outputs", "logits,layr1"),
+      2,
+      /^UsageError: --outputs: .* no value layr1; nearest are layer1, layer2, layer3, /,
+    ],
   ],
   "words that are missing, or too many": [
     [["classify"], 2, /^UsageError: missing required argument 'image'; see residual classify --help$/],
@@ -73,7 +81,6 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
       2,
       /^UsageError: no weights ship for resnet18; give --weights resnet18 to/,
     ],
-    [["classify", chelsea, "--weights", "silent.safetensors"], 2, /^UsageError: .* name it with --model$/],
     [["classify", chelsea, "--model", "resnet18", "--weights", "fixture:"], 2, /^UsageError: .*lacks its salt/],
     [run("--input", chelsea, "--shape", "1x3x32x32"), 2, /^UsageError: --shape goes with --input fixture:SALT/],
     [
@@ -113,7 +120,9 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
     [["classify", "folder"], 1, /^FormatError: folder: found a folder without pictures; name a picture/],
     [["classify", "*.gif"], 1, /^FormatError: \*\.gif: no file matches; check the pattern$/],
     [["classify", "-", "-"], 2, /^UsageError: - is one picture on stdin, and can be given once$/],
-    [["classify", "-"], 1, /^FormatError: .*found an empty file/],
+    [["classify", "-"], 1, /^FormatError: stdin is empty, expected a picture; add < and a file, or pipe one in$/],
+    [run("--input", "-"), 1, /^FormatError: stdin is empty, expected a picture; /],
+    [["preprocess", "-", "--out", "x.safetensors"], 1, /^FormatError: stdin is empty, expected a picture; /],
     [
       ["classify", "a\nFormatError: b\x1b[2J.png"],
       1,
@@ -152,7 +161,7 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
     [
       ["classify", chelsea, "--weights", "garbled.safetensors"],
       1,
-      /^FormatError: preprocessing: found "\{", expected J/,
+      /^FormatError: garbled\.safetensors: preprocessing: found "\{", expected J/,
     ],
     [
       ["summary", "cifar_resnet32", "--weights", known],
@@ -168,6 +177,9 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
         /^UsageError: --out x.* ends in \.\w+; expected \.safete/,
       ],
     ),
+    ...[run("--input", "fixture:v1", "--out", "o"), ["preprocess", chelsea, "--out", "o"]].map(
+      (words): Bad => [words, 2, /^UsageError: --out o has no ending; expected \.safetensors, /],
+    ),
     [run("--input", "fixture:v1", "--out", ""), 2, /^UsageError: --out is empty; expected a path$/],
     [["preprocess", chelsea, "--out", "x.npz"], 2, /^UsageError: --out x\.npz ends in \.npz; expected \.safetensors/],
     [["preprocess", chelsea, "--out", ".safetensors"], 2, /^UsageError: .* is an ending without a name; write model\./],
@@ -177,15 +189,23 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
       2,
       /^UsageError: --to \.onnx is an ending .*; write model\.onnx$/,
     ],
-    [["export", "resnet18", ...fixture, "--to", "x.npz"], 2, /^UsageError: --to x\.npz ends in \.npz; expected \.onnx/],
+    [
+      ["export", "resnet18", ...fixture, "--to", "x.xyz"],
+      2,
+      /^UsageError: --to x\.xyz ends in \.xyz; expected \.safetensors, \.onnx/,
+    ],
     [run("--input", "fixture:v1", "--out", "no/x.safetensors"), 1, /^FormatError: no\/x\..*: there is no folder no; /],
     [
-      run("--input", "fixture:v1", "--out", "folder"),
+      run("--input", "fixture:v1", "--out", "folder.safetensors"),
       1,
-      /^FormatError: folder: found a directory, expected a path for/,
+      /^FormatError: folder\.safetensors: found a directory, expected a path for/,
     ],
-    [run("--input", "fixture:v1", "--out", "pipe"), 1, /^FormatError: pipe: found a device or a pipe/],
-    [run("--input", "fixture:v1", "--out", "/proc/x"), 1, /^FormatError: \/proc\/x: it cannot be written/],
+    [run("--input", "fixture:v1", "--out", "pipe.safetensors"), 1, /^FormatError: pipe\..*: found a device or a pipe/],
+    [
+      run("--input", "fixture:v1", "--out", "/proc/x.safetensors"),
+      1,
+      /^FormatError: \/proc\/x\..*: it cannot be written/,
+    ],
     [
       ["preprocess", chelsea, "--out", "no/x.safetensors"],
       1,

@@ -14,8 +14,8 @@ describe("help", () => {
     expect(stdout + stderr).toMatch(/^Usage: residual /);
   });
 
-  it.each(["--help", "-h", "help"])("%s lists every command", async (word) => {
-    const { stdout, stderr } = await succeed([word]);
+  it.each(["--help", "-h", "help", "help help"])("%s lists every command", async (words) => {
+    const { stdout, stderr } = await succeed(words.split(" "));
     expect(stderr).toBe("");
     for (const name of commands) expect(stdout).toMatch(new RegExp(`^ {2}${name} `, "m"));
   });

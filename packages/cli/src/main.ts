@@ -1,4 +1,6 @@
 import { version } from "@residual/core";
+import { shown } from "@residual/kit/bytes";
+import { nearestTo } from "@residual/kit/names";
 import { OptionError } from "@residual/pipeline";
 import { Command, CommanderError } from "commander";
 import { help, noColorOption, withExamples } from "./command.ts";
@@ -32,7 +34,8 @@ export async function main(words: readonly string[]): Promise<void> {
   if (words.includes("--no-color")) Object.assign(process.env, { NO_COLOR: "1", FORCE_COLOR: "0" });
   const root = program(stopping.signal);
   try {
-    await root.parseAsync(words, { from: "user" });
+    checkCommand(words, root);
+    await root.parseAsync(words.join(" ") === "help help" ? ["help"] : words, { from: "user" });
   } catch (error) {
     const reason: unknown = stopping.signal.reason;
     if (reason instanceof Stop) process.exit(fail("AbortError", reason.message, reason.exitCode)); // whatever lingers
@@ -69,6 +72,17 @@ function program(signal: AbortSignal): Command {
   ];
   for (const each of commands) root.addCommand(configured(each));
   return configured(root).showSuggestionAfterError();
+}
+
+/** For an unknown command commander would show the help, without a word, after `help` and before `--help`. */
+function checkCommand(words: readonly string[], root: Command): void {
+  const [first, second] = words.filter((word) => word !== "--no-color");
+  const name = first === "help" ? second : first;
+  const names = [...root.commands.map((each) => each.name()), "help"];
+  if (name === undefined || name.startsWith("-") || names.includes(name)) return;
+  const nearest = nearestTo(name, names);
+  const wayOut = nearest === undefined ? "see residual --help" : `did you mean ${nearest}?`;
+  throw new UsageError(`unknown command '${shown(name, 60)}'; ${wayOut}`);
 }
 
 /** Commander throws instead of exiting, so that whatever is open gets closed; and leaves its errors to `report`. */

@@ -9,8 +9,10 @@ import { UsageError } from "./errors.ts";
 export async function checkSafetensorsPath(path: string): Promise<void> {
   checkNamed(path, "--out");
   const ending = extname(path);
-  if (ending !== "" && ending.toLowerCase() !== ".safetensors")
-    throw new UsageError(`--out ${path} ends in ${ending}; expected .safetensors, the one format that is written here`);
+  if (ending.toLowerCase() !== ".safetensors") {
+    const found = ending === "" ? "has no ending" : `ends in ${ending}`;
+    throw new UsageError(`--out ${path} ${found}; expected .safetensors, the one format that is written here`);
+  }
   await checkPlace(path);
 }
 

@@ -25,9 +25,22 @@ export function sayLines(lines: readonly string[]): void {
   process.stdout.write(lines.map((line) => `${printable(line, process.stdout)}\n`).join(""));
 }
 
-/** An aside for people: on stderr, so that what is piped on stays clean. */
+/**
+ * An aside for people: on stderr, so that what is piped on stays clean. Wider ones than a terminal are broken between
+ * words; in a pipe they stay whole.
+ */
 export function remark(text: string): void {
-  process.stderr.write(`${printable(styled("dim", text), process.stderr)}\n`);
+  sayAside(text, process.stderr.isTTY ? process.stderr.columns : Number.POSITIVE_INFINITY);
+}
+
+/** A remark of several clauses, in lines of the terminal's width, 80 columns in a pipe. */
+export function remarkInLines(text: string): void {
+  sayAside(text, process.stderr.columns || 80);
+}
+
+function sayAside(text: string, width: number): void {
+  const lines = Number.isFinite(width) ? wrapAnsi(text, Math.max(40, width)).split("\n") : [text];
+  process.stderr.write(lines.map((line) => `${printable(styled("dim", line), process.stderr)}\n`).join(""));
 }
 
 /** `code: message` on stderr. A message may end in a list, each item on an indented line of its own. */

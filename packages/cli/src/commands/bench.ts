@@ -13,7 +13,7 @@ import { type Context, command, positive, threadsOption } from "../command.ts";
 import { checkMemory } from "../memory.ts";
 import { modelNamed, oneOf, specNamed } from "../names.ts";
 import { shorten } from "../printable.ts";
-import { bold, type Output, paragraphs, progressBar, remark, say, table } from "../terminal.ts";
+import { bold, type Output, paragraphs, progressBar, remarkInLines, say, table } from "../terminal.ts";
 
 interface Options extends Output {
   readonly backends: string;
@@ -78,7 +78,7 @@ async function benchLayers(models: readonly string[], options: Options, signal: 
       checkMemory(open, "give a smaller --batch or --size");
       for (const name of options.backends.split(",")) {
         await checkBackend(name);
-        const { backend } = await chooseBackend(name, { ...options, onWarning: remark });
+        const { backend } = await chooseBackend(name, { ...options, onWarning: remarkInLines });
         const onLayer = (done: number, total: number) => bar.onProgress({ stage: `${model} on ${name}`, done, total });
         const layers = await timeLayers(backend, open, { times: 3 * options.times, signal, onLayer });
         measured.push({ model, backend: name, batch: options.batch, layers });

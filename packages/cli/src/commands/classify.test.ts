@@ -281,3 +281,20 @@ it("cuts a label of any length and shows what no terminal may be sent", async ()
   expect(json.stdout).not.toMatch(/[^\P{C}\n]/u);
   expect((JSON.parse(json.stdout) as [Row])[0].predictions[0]!.label).toBe(labels[3]);
 });
+
+it("tells in 80 columns what auto took, and why, where nothing but the reference works", async () => {
+  const hooks = `
+    import { registerHooks } from "node:module";
+    const missing = /^(onnxruntime-node|webgpu$|@tensorflow\\/)/;
+    registerHooks({
+      resolve(name, context, next) {
+        if (missing.test(name)) throw Object.assign(new Error("Cannot find package"), { code: "ERR_MODULE_NOT_FOUND" });
+        return next(name, context);
+      },
+    });`;
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hooks)}` };
+  const { stderr } = await succeed(["classify", photo("chelsea.png")], { env });
+  expect(stderr).toMatch(/^auto runs on reference: /m);
+  expect(stderr).toMatch(/^auto took reference: /m);
+  for (const line of stderr.trimEnd().split("\n")) expect(line.length, line).toBeLessThanOrEqual(80);
+});

@@ -21,7 +21,17 @@ import { type Named, picturesOf } from "../pictures/sources.ts";
 import { pictureNamed } from "../pictures/stdin.ts";
 import { shorten } from "../printable.ts";
 import { RowStream } from "../row-stream.ts";
-import { type Bar, bold, columns, complain, dim, type Output, progressBar, remark } from "../terminal.ts";
+import {
+  type Bar,
+  bold,
+  columns,
+  complain,
+  dim,
+  type Output,
+  progressBar,
+  remark,
+  remarkInLines,
+} from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {
   readonly model?: string;
@@ -76,7 +86,7 @@ export function classifyCommand({ signal }: Context): Command {
         maxPixels: options.maxPixels,
         signal,
         onProgress: bar.onProgress,
-        onWarning: remark,
+        onWarning: remarkInLines,
         preprocessing: preprocessingChanges(options),
       });
       await classifyAll(classifier, pictures, { ...options, signal, bar, cams });
@@ -84,7 +94,7 @@ export function classifyCommand({ signal }: Context): Command {
       for (const note of notes) remark(note);
       remark(origin(classifier));
       remark(knowledge(classifier));
-      if (backend === "auto") remark(`auto took ${classifier.backend.name}: ${classifier.backend.reason}`);
+      if (backend === "auto") remarkInLines(`auto took ${classifier.backend.name}: ${classifier.backend.reason}`);
     } finally {
       bar.end();
     }

@@ -174,10 +174,18 @@ describe("folders", () => {
     expect(await evaluate(to)).toEqual(expected(byFolder, (i) => kept[i % 3]!));
   });
 
-  it("that are hidden hold no class", async () => {
-    await copy("hidden", ["bird", "cat", "dog"]);
-    await mkdir(folder.in("hidden/.ipynb_checkpoints"));
-    expect(await evaluate("hidden")).toEqual(expected(byFolder, (i) => kept[i % 3]!));
+  it.each([".ipynb_checkpoints", "__MACOSX", "@eaDir", "lost+found"])("called %s hold no class", async (junk) => {
+    const data = `beside ${junk}`;
+    await copy(data, ["bird", "cat", "dog"]);
+    await mkdir(folder.in(`${data}/${junk}/bird`), { recursive: true });
+    await cp(folder.in(`${data}/bird/0.png`), folder.in(`${data}/${junk}/bird/0.png`));
+    await mkdir(folder.in(`${data}/cat/${junk}`)); // thumbnails lie beside pictures too
+    await cp(folder.in(`${data}/bird/0.png`), folder.in(`${data}/cat/${junk}/0.png`));
+    for (const file of ["Thumbs.db", ".DS_Store"]) await writeFile(folder.in(`${data}/${file}`), "junk");
+    expect(await evaluate(data)).toEqual({
+      ...expected(byFolder, (i) => kept[i % 3]!),
+      notes: [`passed over, since no class is called so: ${junk}`],
+    });
   });
 
   it("may hold folders, links and damaged pictures: these are named, and the others counted", async () => {

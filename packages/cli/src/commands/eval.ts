@@ -25,7 +25,7 @@ import {
 import type { Dataset } from "../dataset/dataset.ts";
 import { openDataset } from "../dataset/open.ts";
 import { specNamed } from "../names.ts";
-import { type Bar, complain, type Output, progressBar, remark, say } from "../terminal.ts";
+import { type Bar, complain, type Output, progressBar, remark, remarkInLines, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {
   readonly weights?: string;
@@ -66,7 +66,7 @@ export function evalCommand({ signal }: Context): Command {
       const compiled = await compileOn(options.backend, select(prepared.graph, ["logits"]), {
         ...work,
         threads,
-        onWarning: remark,
+        onWarning: remarkInLines,
       });
       const { backend, description } = compiled;
       await using executable = compiled.executable;

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { CAM, type Executable, type Graph, select, type Tensor, valuesOf } from "@residual/core";
+import { type Executable, type Graph, ShapeError, select, type Tensor } from "@residual/core";
 import { makeFolder } from "@residual/kit/files";
 import {
   backendNames,
@@ -26,10 +26,10 @@ import {
 } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { checkChannels, givenImage } from "../input-image.ts";
-import { oneOf, specNamed } from "../names.ts";
+import { specNamed } from "../names.ts";
 import { checkSafetensorsPath } from "../out-path.ts";
 import { pictureNamed } from "../pictures/stdin.ts";
-import { type Output, progressBar, remark, say } from "../terminal.ts";
+import { type Output, progressBar, remark, remarkInLines, say } from "../terminal.ts";
 
 interface Options extends Output, PreprocessingOptions {
   readonly weights: string;
@@ -72,11 +72,11 @@ export function runCommand({ signal }: Context): Command {
       const identified = await identify({ ...work, model, weights: options.weights, preprocessing });
       if (given) checkChannels(options.input, given, model, identified.spec);
       const prepared = bindModel(identified, given?.shape);
-      const names = outputsOf(prepared.graph, options.outputs);
+      const graph = withOutputs(prepared.graph, options.outputs);
       const image =
         given?.tensor() ?? (await pictureOf(prepared, options.input, { signal, maxPixels: options.maxPixels }));
-      const asked = { ...work, threads: options.threads, onWarning: remark };
-      const compiled = await compileOn(options.backend, select(prepared.graph, names), asked);
+      const asked = { ...work, threads: options.threads, onWarning: remarkInLines };
+      const compiled = await compileOn(options.backend, graph, asked);
       const { backend, description } = compiled;
       await using executable = compiled.executable;
       if (options.dumpWgsl !== undefined) await dumpPrograms(executable, options.dumpWgsl);
@@ -117,13 +117,18 @@ function hasPrograms(executable: Executable): executable is WebgpuExecutable {
   return "programs" in executable;
 }
 
-/** The names that were asked for, each of a value or a stage; where none were, the model's own outputs. */
-function outputsOf({ name, aliases, outputs, ...rest }: Graph, asked: string | undefined): readonly string[] {
-  if (asked === undefined) return Object.keys(outputs);
-  const values = valuesOf({ name, aliases, outputs, ...rest }).filter(({ kind }) => kind === "node");
-  const own = [...Object.keys(outputs), ...Object.keys(aliases), ...values.map(({ name }) => name)];
-  const names = [...new Set([...own, ...("logits" in outputs ? [CAM] : [])])];
-  return asked.split(",").map((each) => oneOf(each.trim(), names, `output in ${name}:`, `residual summary ${name}`));
+/** The graph with the outputs that were asked for; with its own where none were. Throws UsageError for other names. */
+function withOutputs(graph: Graph<"image">, asked: string | undefined): Graph<"image"> {
+  if (asked === undefined) return graph;
+  try {
+    return select(
+      graph,
+      asked.split(",").map((name) => name.trim()),
+    );
+  } catch (error) {
+    if (!(error instanceof ShapeError)) throw error;
+    throw new UsageError(`--outputs: ${error.message}`, { cause: error });
+  }
 }
 
 async function pictureOf(

@@ -6,7 +6,7 @@ import type { TunedLayer, WebgpuBackend } from "@residual/webgpu";
 import type { Command } from "commander";
 import { type Context, command, positive } from "../command.ts";
 import { modelNamed, specNamed } from "../names.ts";
-import { type Output, paragraphs, progressBar, remark, say, table } from "../terminal.ts";
+import { type Output, paragraphs, progressBar, remarkInLines, say, table } from "../terminal.ts";
 
 interface Options extends Output {
   readonly batch: number;
@@ -32,7 +32,7 @@ export function tuneCommand({ signal }: Context): Command {
       for (const name of names) specNamed(name);
       await checkCache();
       // which keeps what it tunes, for all commands
-      const backend = (await backendNamed("webgpu", { onWarning: remark })) as WebgpuBackend;
+      const backend = (await backendNamed("webgpu", { onWarning: remarkInLines })) as WebgpuBackend;
       const { device } = await backend.describe();
       const bar = progressBar();
       const tuned: Tuned[] = [];

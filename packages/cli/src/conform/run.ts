@@ -7,7 +7,17 @@ import { backendNames, checkBackend, chooseBackend } from "@residual/pipeline";
 import type { Context } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { oneOf } from "../names.ts";
-import { type Bar, type Output, paragraphs, progressBar, remark, say, sayJson, sayLines } from "../terminal.ts";
+import {
+  type Bar,
+  type Output,
+  paragraphs,
+  progressBar,
+  remark,
+  remarkInLines,
+  say,
+  sayJson,
+  sayLines,
+} from "../terminal.ts";
 import { openImageSet } from "./images.ts";
 import { words } from "./words.ts";
 
@@ -99,7 +109,7 @@ async function conformOne(
   { level, sets, report, resume, threads }: Options & { readonly sets: Awaited<ReturnType<typeof openImageSet>>[] },
   { signal, bar }: Work,
 ): Promise<{ readonly report: Report; readonly end: () => Promise<void> }> {
-  const { backend, description } = await chooseBackend(name, { threads, onWarning: remark });
+  const { backend, description } = await chooseBackend(name, { threads, onWarning: remarkInLines });
   const onProgress: Bar["onProgress"] = ({ done, total }) => bar.onProgress({ stage: backend.name, done, total });
   const asked = { level, only, images: sets, signal, onProgress, ...(models && { models }) };
   if (report === undefined) return { report: await conform(backend, asked), end: async () => {} };
@@ -116,7 +126,7 @@ async function conformOne(
 async function explainAll({ backends, models }: Asked, options: Options, { signal, bar }: Work): Promise<void> {
   const found: { readonly text: string; readonly bisection: Awaited<ReturnType<typeof bisect>> }[] = [];
   for (const name of backends) {
-    const { backend } = await chooseBackend(name, { ...options, onWarning: remark });
+    const { backend } = await chooseBackend(name, { ...options, onWarning: remarkInLines });
     for (const model of models ?? (["resnet50"] as const)) {
       const onProgress: Bar["onProgress"] = ({ done, total }) => bar.onProgress({ stage: model, done, total });
       const bisection = await bisect(backend, model, { signal, onProgress });

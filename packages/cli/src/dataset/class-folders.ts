@@ -2,21 +2,25 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError } from "@residual/core";
 import { decodeImage, preprocess } from "@residual/vision";
-import { compare, picturesIn } from "../pictures/walk.ts";
+import { compare, isPassedOver, picturesIn } from "../pictures/walk.ts";
 import { type Classes, classesOfFolders } from "./classes.ts";
 import type { Dataset } from "./dataset.ts";
 
 /**
  * A folder for each class, with its pictures in it and in folders of it, as torchvision's ImageFolder takes them.
- * Hidden folders are passed over. Throws FormatError where the folders are not the model's classes.
+ * Hidden folders and those of systems are passed over. Throws FormatError where the folders are not the model's
+ * classes.
  */
 export async function classFolders(path: string, model: Classes): Promise<Dataset> {
-  const names = await foldersIn(path);
+  const folders = await foldersIn(path);
+  const names = folders.filter((name) => !isPassedOver(name));
   if (names.length === 0)
     throw new FormatError(`${path} holds no folders; expected one for each class, with its pictures`);
   const { labels, note } = classesOfFolders(path, names, model);
   const pictures: { readonly file: string; readonly label: number }[] = [];
   const notes = note === undefined ? [] : [note];
+  const passedOver = folders.filter(isPassedOver);
+  if (passedOver.length > 0) notes.push(`passed over, since no class is called so: ${passedOver.join(", ")}`);
   const empty: string[] = [];
   for (const [at, name] of names.entries()) {
     const found = await picturesIn(join(path, name));
@@ -44,9 +48,9 @@ export async function classFolders(path: string, model: Classes): Promise<Datase
   };
 }
 
-/** The names of folders, and of links to some, but for hidden ones, sorted. */
+/** The names of folders, and of links to some, sorted. */
 async function foldersIn(path: string): Promise<readonly string[]> {
-  const names = (await readdir(path)).filter((name) => !name.startsWith("."));
+  const names = await readdir(path);
   const kinds = await Promise.all(names.map((name) => stat(join(path, name)).catch(() => undefined)));
   return names.filter((_, at) => kinds[at]?.isDirectory()).sort(compare);
 }

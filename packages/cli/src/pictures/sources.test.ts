@@ -17,6 +17,8 @@ beforeAll(async () => {
     "notes.txt",
     ".hidden.png",
     ".git/e.png",
+    "z/@eaDir/c.webp/thumb.jpg",
+    "__MACOSX/b.png",
     "z/deep/f.tiff",
     "z/h.avif",
   ];

@@ -1,3 +1,4 @@
+import { FormatError } from "@residual/core";
 import { UsageError } from "../errors.ts";
 
 /**
@@ -7,5 +8,19 @@ import { UsageError } from "../errors.ts";
 export function pictureNamed(word: string): string | AsyncIterable<unknown> {
   if (word !== "-") return word;
   if (process.stdin.isTTY) throw new UsageError("- reads stdin, which is a terminal here; add < and a file");
-  return process.stdin;
+  return stdin;
 }
+
+/** With a name for messages. */
+const stdin = {
+  name: "stdin",
+  async *[Symbol.asyncIterator](): AsyncGenerator<unknown, void, undefined> {
+    let isEmpty = true;
+    for await (const chunk of process.stdin) {
+      isEmpty = false;
+      yield chunk;
+    }
+    if (isEmpty) throw new FormatError("stdin is empty, expected a picture; add < and a file, or pipe one in");
+  },
+  destroy: () => process.stdin.destroy(),
+};

@@ -7,6 +7,12 @@ const PICTURE = /\.(jpe?g|jfif|png|webp|gif|tiff?|bmp|pnm|pbm|pgm|ppm)$/i;
 /** Endings of pictures in formats that it does not read. */
 const UNREAD = /\.(avif|hei[cf]|jxl|jp2|svg|ico|psd)$/i;
 
+/** Folders that systems and programs put beside pictures: thumbnails, metadata, what was deleted. */
+const JUNK = new Set(["__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information"]);
+
+/** Whether a folder or file is passed over: it is hidden, as `.ipynb_checkpoints` is, or of a system's own. */
+export const isPassedOver = (name: string): boolean => name.startsWith(".") || JUNK.has(name);
+
 export interface Found {
   /** Paths of pictures, in the order of torchvision's ImageFolder: by folder, then by name. */
   readonly pictures: readonly string[];
@@ -15,8 +21,8 @@ export interface Found {
 }
 
 /**
- * The pictures in a folder and in its folders, by the endings of their names. Links are followed. What is hidden, its
- * name beginning with a dot, is passed over, as `.ipynb_checkpoints` and `._cat.png` are.
+ * The pictures in a folder and in its folders, by the endings of their names. Links are followed. `isPassedOver` says
+ * what is passed over.
  */
 export async function picturesIn(folder: string): Promise<Found> {
   const pictures: string[] = [];
@@ -39,7 +45,7 @@ async function walk(
   const real = await realpath(folder);
   if (above.has(real)) return;
   for (const { name } of await readdir(folder, { withFileTypes: true })) {
-    if (name.startsWith(".")) continue;
+    if (isPassedOver(name)) continue;
     if (UNREAD.test(name)) into.unread.push(join(folder, name));
     const path = join(folder, name);
     const found = await stat(path).catch(() => undefined);
