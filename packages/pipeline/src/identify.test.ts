@@ -301,3 +301,27 @@ describe("models", () => {
     expect((await identify({ model: variants.cifar_resnet20 })).weights).toBe("resnet20-cifar10");
   });
 });
+
+describe("a file that holds a graph", () => {
+  const exported = (name: string) => new URL(`../../weights/src/onnx/fixtures/${name}.onnx`, import.meta.url);
+  const row: ResNetSpec = { ...small(variants.resnet18), depths: [1, 1], width: 4, classes: 5 };
+
+  it("is of the caller's row, which its graph computes", async () => {
+    const { tensors, spec, notes } = await identify({ model: row, weights: exported("torchscript-13") });
+    expect(tensors.size).toBe(32);
+    expect(spec.classes).toBe(5);
+    expect(notes).toEqual([expect.stringMatching(/^preprocessing is guessed/)]);
+  });
+
+  it("is of a model that is not named", async () => {
+    expect((await identify({ weights: exported("unit") })).model).toBe("pytorch_unit");
+  });
+
+  it("is refused with the first node that differs", async () => {
+    await expect(identify({ weights: exported("torchscript-13") })).rejects.toThrow(
+      /its graph is that of no model here: .* found Conv "\/conv1\/Conv" with weights of 4×3×7×7, expected/,
+    );
+    const v1 = identify({ model: { ...row, block: "bottleneck" }, weights: exported("torchscript-v1") });
+    await expect(v1).rejects.toThrow(/with stride 2×2, expected 1×1 for layer2\.0\.conv1/);
+  });
+});

@@ -84,7 +84,12 @@ export async function readTfjsModel(file: OpenFile): Promise<TfjsModel> {
   });
   const nodes = isRecord(modelTopology) && Array.isArray(modelTopology.node) ? modelTopology.node : undefined;
   const isOwn = typeof generatedBy === "string" && generatedBy.startsWith("residual ");
-  return { groups, nodes: nodes?.filter(isNode).map(nodeOf), metadata: textsOf(userDefinedMetadata), isOwn };
+  return {
+    groups,
+    nodes: nodes?.filter(isNode).map(nodeOf),
+    metadata: { ...textsOf(userDefinedMetadata), ...kerasOf(modelTopology) },
+    isOwn,
+  };
 }
 
 function weightOf(weight: unknown, file: string, refuse: (problem: string) => never): TfjsWeight {
@@ -128,6 +133,15 @@ function isNode(node: unknown): node is { name: string; op: string } & Record<st
 function nodeOf({ name, op, input, attr }: { name: string; op: string } & Record<string, unknown>): GraphNode {
   const inputs = Array.isArray(input) ? input.filter((each): each is string => typeof each === "string") : [];
   return { name, op, input: inputs, attr: isRecord(attr) ? attr : {} };
+}
+
+/** What a layers model says of its network, under the keys that Keras' own files have it. */
+function kerasOf(topology: unknown): Record<string, string> {
+  const { keras_version: version, model_config: config } = isRecord(topology) ? topology : {};
+  return {
+    ...(typeof version === "string" && { "keras.version": version }),
+    ...(isRecord(config) && { "keras.config": JSON.stringify(config) }),
+  };
 }
 
 /** Metadata that are texts; others are passed over. */

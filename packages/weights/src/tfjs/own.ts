@@ -41,7 +41,12 @@ export function nameOwn(
   const fit = (graph: Graph): Tensors => parametersIn(tensors, graph, file);
   const model = metadata.model === undefined ? undefined : modelNameOf(metadata.model);
   if (model === undefined)
-    return { tensors, metadata, notes: [], graph: { fit, mismatch: "it does not say which model it was written of" } };
+    return {
+      tensors,
+      metadata,
+      notes: [],
+      graph: { fit, mismatch: "Residual wrote it without its model; name the model" },
+    };
   return {
     tensors: fit(resnet(variants[model], { name: model })),
     metadata,

@@ -36,8 +36,9 @@ describe("what TensorFlow.js' converter wrote (fixtures/make.py)", () => {
     "%s has the numbers that the converter's own reader restores, under Keras' names",
     async (name) => {
       for (const path of [fixture(name), fixture(`${name}/model.json`)]) {
-        const { tensors, graph } = await readWeights(path);
+        const { tensors, graph, metadata } = await readWeights(path);
         expect(graph).toBeUndefined();
+        expect(JSON.parse(metadata["keras.config"]!)).toMatchObject({ config: { name: "tiny" } });
         expect([...tensors.keys()]).toContain("conv1_bn/moving_variance");
         expect(tensors.size).toBe(8);
         for (const [key, tensor] of tensors)
