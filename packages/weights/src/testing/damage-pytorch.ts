@@ -1,0 +1,16 @@
+import { readFileSync } from "node:fs";
+import { type Damage, damageBytes } from "./damage.ts";
+import { pick } from "./random.ts";
+
+const fixture = (name: string) => new Uint8Array(readFileSync(new URL(`../pytorch/fixtures/${name}`, import.meta.url)));
+
+const damagesOf = (names: readonly string[]): Damage => {
+  const damages = names.map((name) => damageBytes(fixture(name)));
+  return (random) => pick(random, damages)(random);
+};
+
+/** Files of torch.save: a checkpoint, and tensors that are views of one storage. */
+export const damagePyTorch: Damage = damagesOf(["checkpoint.pth", "views.pth"]);
+
+/** The same, as before PyTorch 1.6. */
+export const damageLegacy: Damage = damagesOf(["checkpoint-legacy.pth", "views-legacy.pth"]);
