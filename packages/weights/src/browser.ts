@@ -11,7 +11,14 @@ export type { ReadWeights, ReadWeightsOptions, WeightsSource } from "./reader.ts
 export { type Header, parseHeader } from "./safetensors.ts";
 export { type NamingScheme, namingScheme, toTorchvision } from "./schemes.ts";
 export type { TensorEntry } from "./tensor-entry.ts";
-export { type PreprocessingSource, readTensors, type Stored, Weights, type WeightsDetails } from "./weights.ts";
+export {
+  type FileGraph,
+  type PreprocessingSource,
+  readTensors,
+  type Stored,
+  Weights,
+  type WeightsDetails,
+} from "./weights.ts";
 
 /**
  * The weights of whatever a page holds: a File that the user chose, a URL or text, which is fetched, the name of known

@@ -9,7 +9,14 @@ export type { ReadWeights, ReadWeightsOptions, WeightsSource } from "./reader.ts
 export { type Header, parseHeader } from "./safetensors.ts";
 export { type NamingScheme, namingScheme, toTorchvision } from "./schemes.ts";
 export type { TensorEntry } from "./tensor-entry.ts";
-export { type PreprocessingSource, readTensors, type Stored, Weights, type WeightsDetails } from "./weights.ts";
+export {
+  type FileGraph,
+  type PreprocessingSource,
+  readTensors,
+  type Stored,
+  Weights,
+  type WeightsDetails,
+} from "./weights.ts";
 export { writeNpz } from "./write-npz.ts";
 export { writePyTorch } from "./write-pytorch.ts";
 export { writeSafetensors } from "./write-safetensors.ts";
