@@ -55,6 +55,24 @@ describe("what they print", () => {
     expect(others).toEqual([]);
   });
 
+  it.each(["folder.ts", "batch.ts", "worker.ts", "neighbours.ts"])(
+    "%s without arguments: the photos",
+    async (program) => {
+      const text = (await linesOf(program)).join("\n");
+      for (const name of ["chelsea.png", "coffee.png", "rocket.jpg"]) expect(text).toContain(name);
+    },
+  );
+
+  it.each(["compare.ts", "feature-maps.ts"])("%s without arguments: the same as for the cat", async (program) => {
+    const [first] = await linesOf(program);
+    expect(first).toMatch(/^(reference: cat|layer1 1×16×32×32)/);
+  });
+
+  it.each(["head.ts", "own-weights.ts"])("%s without arguments: a line that says what it needs", async (program) => {
+    const usage = expect.stringMatching(new RegExp(`^usage: node ${program} [A-Z]+ PICTURE.*\\n$`)) as string;
+    await expect(linesOf(program)).rejects.toMatchObject({ code: 2, stderr: usage });
+  });
+
   it("neighbours: a picture is most like itself", async () => {
     const lines = await linesOf("neighbours.ts", cat!, coffee!, rocket!);
     expect(lines).toHaveLength(3);

@@ -1,8 +1,9 @@
 /** What each stage sees: the channel that answers most, as a picture of text. node feature-maps.ts PICTURE */
 import { load } from "residual";
 
+const photo = `${import.meta.dirname}/../../photos/chelsea.png`;
 await using classifier = await load();
-const maps = await classifier.features(["layer1", "layer2", "layer3"], process.argv[2]!);
+const maps = await classifier.features(["layer1", "layer2", "layer3"], process.argv[2] ?? photo);
 
 for (const [name, { shape, data }] of Object.entries(maps)) {
   const [, channels = 0, height = 0, width = 0] = shape;

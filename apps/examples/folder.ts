@@ -2,7 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { load } from "residual";
 
-const folder = process.argv[2] ?? ".";
+const folder = process.argv[2] ?? `${import.meta.dirname}/../../photos`;
 const files = (await readdir(folder)).filter((file) => /\.(jpe?g|png|webp)$/i.test(file)).toSorted();
 
 await using classifier = await load();

@@ -3,6 +3,7 @@ import { globSync, readdirSync } from "node:fs";
 import { load } from "residual";
 
 const [folder, picture] = process.argv.slice(2) as [string, string];
+if (!picture) process.exit(console.error("usage: node head.ts FOLDER PICTURE") ?? 2);
 const names = readdirSync(folder).toSorted();
 await using classifier = await load();
 const sums = names.map(() => new Float64Array(64)); // as many as `avgpool` has channels

@@ -1,7 +1,8 @@
 /** Which pictures look most like the first one: node neighbours.ts PICTURE PICTURE… */
+import { globSync } from "node:fs";
 import { load } from "residual";
 
-const pictures = process.argv.slice(2);
+const pictures = process.argv[2] ? process.argv.slice(2) : globSync(`${import.meta.dirname}/../../photos/*.{png,jpg}`);
 await using classifier = await load();
 const { shape, data } = await classifier.features("avgpool", pictures); // [N, C]
 
