@@ -11,6 +11,6 @@ await using classifier = await load({
 const { resize, crop, mean } = classifier.preprocessing;
 console.log(`${classifier.model}, resize ${resize}, crop ${crop}, mean ${mean.join(" ")}`);
 console.log(`${classifier.labels?.length ?? "no"} labels: ${classifier.labels?.join(", ") ?? "indices alone"}`);
-for (const { label, probability } of await classifier.classify(picture!, { top: 3 })) {
+for (const { label, probability } of await classifier.classify(picture, { top: 3 })) {
   console.log(probability.toFixed(3), label);
 }

@@ -39,7 +39,8 @@ export function remarkInLines(text: string): void {
 }
 
 function sayAside(text: string, width: number): void {
-  const lines = Number.isFinite(width) ? wrapAnsi(text, Math.max(40, width)).split("\n") : [text];
+  const shown = printable(text, process.stderr); // before it is broken: what a file holds breaks no line
+  const lines = Number.isFinite(width) ? wrapAnsi(shown, Math.max(40, width)).split("\n") : [shown];
   process.stderr.write(lines.map((line) => `${printable(styled("dim", line), process.stderr)}\n`).join(""));
 }
 
