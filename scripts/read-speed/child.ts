@@ -1,4 +1,4 @@
-/** Reads a file of weights, and prints how long that took. A small file of the format goes before: it loads the code. */
+/** Reads a file of weights, and prints how long that took. A small file goes before, which loads the reader's code. */
 import { readFileSync } from "node:fs";
 import { readTensors, readWeights } from "../../packages/weights/src/index.ts";
 

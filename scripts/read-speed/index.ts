@@ -1,7 +1,7 @@
 /**
- * How fast files of weights are read, in GB/s, and how much memory that takes: ResNet-50 with generated numbers, 102 MB,
- * each time in a process of its own, with the file in the page cache. "read" is what a backend waits for: every number
- * was looked at, and large tensors stay in the file. "all in memory" copies them too.
+ * How fast files of weights are read, in GB/s, and how much memory that takes: ResNet-50 with generated numbers, of
+ * 102 MB, in a process of its own each time, with the file in the page cache. "read" is what a backend waits for: every
+ * number was looked at, and large tensors stay in the file. "all in memory" copies them too.
  *
  *   node --conditions=@residual/source scripts/read-speed/index.ts [PYTHON]
  *

@@ -29,6 +29,7 @@ const dangerous = [
   "\u2066",
   "\ufeff",
   "\u{E0041}",
+  "\u{E0000}",
   "\ud800",
 ];
 /** Code points, first and last: C0, C1, marks and overrides of direction, invisible ones, noncharacters, tags. */

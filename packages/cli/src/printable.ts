@@ -33,9 +33,10 @@ export function styled(style: Style, text: string): string {
 /**
  * What moves a cursor, changes a terminal, turns the direction of writing or is not seen at all: controls (C0, C1),
  * formats but for the joiners that some scripts spell with, line and paragraph separators, lone surrogates,
- * noncharacters. Source: Unicode Standard Annex 44, general categories; Unicode Technical Report 36, section 3.
+ * noncharacters, and tags, unassigned ones too, which nothing shows. Source: Unicode Standard Annex 44, general
+ * categories; Unicode Technical Report 36, section 3.
  */
-const UNSAFE = /(?![\u200C\u200D])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Noncharacter_Code_Point}]/gu;
+const UNSAFE = /(?![\u200C\u200D])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Noncharacter_Code_Point}\u{E0000}-\u{E00FF}]/gu;
 
 /** Characters of a line that are shown; no table of ours is nearly as wide. */
 const LONGEST = 1000;

@@ -56,7 +56,7 @@ export function parseHeader(bytes: Uint8Array, dataLength: number, file: string)
 }
 
 /** Refuses a file, with the way out. */
-export function refuse(file: string, problem: string): never {
+function refuse(file: string, problem: string): never {
   throw new FormatError(`${file}: ${problem}; it is damaged or no safetensors file: download or save it again`);
 }
 
