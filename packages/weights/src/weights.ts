@@ -146,8 +146,8 @@ export class Weights<Source extends NamedSource = NamedSource> {
 
   /** The same weights with other metadata. `notes` come after those that there are. */
   withMetadata(metadata: Readonly<Record<string, string>>, notes: readonly string[] = []): Weights<Source> {
-    const { graph } = this;
-    return new Weights(this.tensors, metadata, { known: this.#known, notes: [...this.notes, ...notes], graph });
+    const { graph, stored } = this;
+    return new Weights(this.tensors, metadata, { known: this.#known, notes: [...this.notes, ...notes], graph, stored });
   }
 
   /** The same weights with other tensors: renamed, read, or fewer of them. `notes` come after those that there are. */

@@ -33,7 +33,10 @@ describe("convert", () => {
     const answers = await Promise.all(
       [shipped, there].map((weights) =>
         document<readonly { predictions: readonly { label: string; probability: number }[] }[]>([
-          ...["classify", photo("chelsea.png"), "--weights", weights],
+          "classify",
+          photo("chelsea.png"),
+          "--weights",
+          weights,
         ]),
       ),
     );

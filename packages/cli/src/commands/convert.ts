@@ -76,7 +76,13 @@ async function convert(
   const prepared = await prepare({ ...work, model: asked, weights });
   const report = await write(prepared, work);
   const folded = "norms are folded into convolutions: the numbers are others, and the answers the same up to rounding";
-  return { model: prepared.model, report, notes: [...prepared.notes, ...(report ? [folded] : [])] };
+  const halves = typeof weights === "string" ? [] : widenedNote(from, weights);
+  return { model: prepared.model, report, notes: [...prepared.notes, ...halves, ...(report ? [folded] : [])] };
+}
+
+function widenedNote(from: string, { stored }: Weights): readonly string[] {
+  const halves = [...new Set(stored?.dtypes.values())].filter((dtype) => /^b?float16$/.test(dtype));
+  return halves.length > 0 ? [`numbers of ${from} are ${halves.join(" and ")}, and written as float32`] : [];
 }
 
 function isOfNoModel(weights: Weights): boolean {

@@ -11,6 +11,7 @@ interface Difference {
   readonly identical: boolean;
   readonly model: string | null;
   readonly tensors: readonly { readonly name: string; readonly [key: string]: unknown }[];
+  readonly notes: readonly string[];
   readonly onlyInA: readonly string[];
   readonly onlyInB: readonly string[];
   readonly misshapen: readonly unknown[];
@@ -60,6 +61,19 @@ describe("diff", () => {
     expect(shown.stdout).toMatch(/2 of 3 tensors differ/);
     expect(shown.stdout.indexOf("large")).toBeLessThan(shown.stdout.indexOf("small"));
     expect((await residual(["diff", a, b, "--exit-code"])).code).toBe(1);
+  });
+
+  it("says whose norms are folded, and which models the two are for", async () => {
+    const folded = folder.in("folded");
+    await succeed(["convert", shipped, folded]);
+    expect((await document<Difference>(["diff", shipped, folded])).notes).toEqual([
+      expect.stringContaining(`the norms of ${folded} are folded`),
+    ]);
+    const other = folder.in("other.safetensors");
+    await succeed(["export", "cifar_resnet32", "--weights", "fixture:v1", "--to", other]);
+    expect((await document<Difference>(["diff", shipped, other])).notes).toEqual([
+      `${shipped} is for cifar_resnet20, and ${other} for cifar_resnet32`,
+    ]);
   });
 
   it("compares fixtures of a model that is named", async () => {

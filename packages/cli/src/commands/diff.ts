@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { type Context, command, positive } from "../command.ts";
 import { shorten } from "../printable.ts";
 import { type Comparison, compare } from "../tensors/compare.ts";
-import { bold, columns, dim, type Output, paragraphs, progressBar, say, table } from "../terminal.ts";
+import { bold, columns, dim, type Output, paragraphs, progressBar, say, table, wrapped } from "../terminal.ts";
 import { short } from "./inspect.ts";
 
 interface Options extends Output {
@@ -19,7 +19,7 @@ export function diffCommand({ signal }: Context): Command {
     "diff resnet50.pth resnet50.onnx --exit-code",
   ])
     .argument("<a>", "a file, known weights or fixture:SALT")
-    .argument("<b>")
+    .argument("<b>", "the same")
     .option("--model <name>", "the model whose names the tensors get; told by the files where not given")
     .option("--top <n>", "tensors to show, those that changed most first", positive, 20)
     .option("--exit-code", "exit with 1 where the files differ")
@@ -37,12 +37,15 @@ export function diffCommand({ signal }: Context): Command {
 }
 
 function words(a: string, b: string, found: Comparison, top: number): readonly string[] {
-  const { tensors, onlyInA, onlyInB, misshapen, model, identical } = found;
+  const { tensors, onlyInA, onlyInB, misshapen, model, identical, notes } = found;
   const changed = tensors.filter(({ differing }) => differing > 0);
   const names = model === null ? "under the names in the files" : `as tensors of ${model}`;
   if (identical) return [`${tensors.length} tensors are the same, number by number (compared ${names})`];
   return paragraphs([
-    [`${changed.length} of ${tensors.length} tensors differ (compared ${names})`],
+    [
+      `${changed.length} of ${tensors.length} tensors differ (compared ${names})`,
+      ...notes.flatMap((note) => wrapped(note, columns()).map(dim)),
+    ],
     ...(changed.length > 0 ? [changes(changed, top)] : []),
     ...only(`Only in ${a}`, onlyInA, top),
     ...only(`Only in ${b}`, onlyInB, top),

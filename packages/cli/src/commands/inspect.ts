@@ -1,10 +1,15 @@
 import { formatShape, sizeOf } from "@residual/core";
 import { readWeights } from "@residual/weights";
 import type { Command } from "commander";
-import { type Context, command } from "../command.ts";
+import { type Context, command, positive } from "../command.ts";
 import { shorten, styled } from "../printable.ts";
 import { type Described, type Inspection, inspect } from "../tensors/inspect.ts";
 import { bold, columns, dim, type Output, paragraphs, progressBar, say, table, wrapped } from "../terminal.ts";
+
+interface Options extends Output {
+  readonly tensors?: string;
+  readonly top?: number;
+}
 
 /** What a file of weights holds, which model its tensors fit, and what is wrong with them. */
 export function inspectCommand({ signal }: Context): Command {
@@ -13,27 +18,30 @@ export function inspectCommand({ signal }: Context): Command {
     "inspect model.onnx --json",
   ])
     .argument("<weights>", "a file, a folder of the Hugging Face hub, or a name of known weights")
-    .action(async (file: string, output: Output) => {
+    .option("--tensors <text>", "show the tensors whose names have this part")
+    .option("--top <n>", "tensors to show; all of those that --tensors asks for", positive)
+    .action(async (file: string, options: Options) => {
       const bar = progressBar();
       try {
         const weights = await readWeights(file, { signal, onProgress: bar.onProgress });
         const found = await inspect(weights, { signal, onProgress: bar.onProgress });
         bar.end();
-        say(output, found, () => words(file, found));
+        say(options, found, () => words(file, found, options));
       } finally {
         bar.end();
       }
     });
 }
 
-function words(file: string, found: Inspection): readonly string[] {
-  const { format, scheme, model, tensors, metadata, problems, notes } = found;
+function words(file: string, found: Inspection, { tensors: part, top }: Options): readonly string[] {
+  const { format, scheme, model, classes, preprocessing, tensors, metadata, problems, notes } = found;
   const numbers = tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const dtypes = [...new Set(tensors.map(({ dtype }) => dtype))].join(", ");
   const facts: readonly (readonly [string, string])[] = [
     ["format", format ?? "none"],
-    ["names", `those of ${scheme}`],
-    ["model", model === null ? "none that is known here" : model],
+    ["names", scheme === null ? "those of no library that is known here" : `those of ${scheme}`],
+    ["model", model ?? "none that is known here"],
+    ...(model === null ? [] : [["classes", classes] as const, ["pictures", preprocessing] as const]),
     ["tensors", `${tensors.length}, ${numbers.toLocaleString("en-US")} numbers in all: ${dtypes}`],
   ];
   const said = Object.entries(metadata).map(([key, text]) => [shorten(key, 30), shorten(text, 200)] as const);
@@ -44,7 +52,10 @@ function words(file: string, found: Inspection): readonly string[] {
       ? [bold("Problems"), ...problems.flatMap((problem) => marked("red", "✗", problem))]
       : marked("green", "✓", "no problems: every number is finite, and no variance is negative"),
     ...(notes.length > 0 ? [notes.flatMap((note) => wrapped(note, columns()).map(dim))] : []),
-    tensorTable(tensors),
+    tensorTable(
+      tensors.filter(({ name }) => name.includes(part ?? "")),
+      top ?? (part === undefined ? SHOWN : Infinity),
+    ),
   ]);
 }
 
@@ -63,18 +74,32 @@ function entries(pairs: readonly (readonly [string, string])[]): readonly string
 /** Three columns of numbers, with the blanks before each. */
 const NUMBERS = 3 * 11;
 
-function tensorTable(tensors: readonly Described[]): readonly string[] {
+/** Tensors that are shown unless more are asked for. */
+const SHOWN = 30;
+
+function tensorTable(all: readonly Described[], top: number): readonly string[] {
+  const tensors = all.slice(0, top);
   const several = new Set(tensors.map(({ dtype }) => dtype)).size > 1;
   const widest = Math.max(5, ...tensors.map(({ shape }) => formatShape(shape).length));
   const longest = Math.max(16, columns() - NUMBERS - 2 - widest - (several ? 11 : 0));
   const rows = tensors.map(({ name, shape, dtype, min, max, std }) => [
-    shorten(name, longest),
+    process.stdout.isTTY ? ending(name, longest) : name,
     formatShape(shape),
     ...(several ? [dtype] : []),
     ...[min, max, std].map((value) => short(value).padStart(9)),
   ]);
-  return table(["tensor", "shape", ...(several ? ["dtype"] : []), "      min", "      max", "      std"], rows);
+  const more = all.length - tensors.length;
+  return [
+    ...table(["tensor", "shape", ...(several ? ["dtype"] : []), "      min", "      max", "      std"], rows),
+    ...(more > 0
+      ? [dim(`… and ${more} more: --top ${all.length}, or --tensors TEXT for those with TEXT in their names`)]
+      : []),
+  ];
 }
+
+/** The end of a name tells more than its start: the layers of a network begin alike. */
+const ending = (name: string, length: number): string =>
+  name.length <= length ? name : `…${name.slice(name.length - length + 1)}`;
 
 /** Four digits; in at most nine characters. */
 export function short(value: number | null): string {

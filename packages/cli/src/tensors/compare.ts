@@ -10,7 +10,7 @@ import {
 import { identify, recognize } from "@residual/pipeline";
 import { readWeights, toTorchvision, type Weights } from "@residual/weights";
 import { modelCalled } from "../names.ts";
-import { type Change, changeBetween } from "./statistics.ts";
+import { type Change, changeBetween, statisticsOf } from "./statistics.ts";
 
 export interface Comparison {
   readonly identical: boolean;
@@ -22,6 +22,8 @@ export interface Comparison {
     readonly shape: readonly number[];
     readonly size: number;
   })[];
+  /** What else people should know, as sentences. */
+  readonly notes: readonly string[];
   readonly onlyInA: readonly string[];
   readonly onlyInB: readonly string[];
   readonly misshapen: readonly {
@@ -44,6 +46,7 @@ export async function compare(
 ): Promise<Comparison> {
   const {
     model,
+    models,
     sides: [a, b],
   } = await named(pair, asked, work);
   const common = [...a].filter(([name]) => b.has(name));
@@ -62,6 +65,7 @@ export async function compare(
   const onlyInB = [...b.keys()].filter((name) => !a.has(name));
   const isSame = misshapen.length + onlyInA.length + onlyInB.length === 0;
   return {
+    notes: [...notesOn(pair, models), ...(await foldedNote(pair, [a, b]))],
     identical: isSame && tensors.every(({ differing }) => differing === 0),
     model,
     tensors: tensors.toSorted((one, other) => other.relative - one.relative),
@@ -71,8 +75,35 @@ export async function compare(
   };
 }
 
+/** Where the two are of different models. */
+function notesOn([a, b]: readonly [string, string], [one, other]: Named["models"]): readonly string[] {
+  if (one === other || one === undefined || other === undefined) return [];
+  return [`${a} is for ${one}, and ${b} for ${other}`];
+}
+
+/** A file whose exporter has folded norms into convolutions has other numbers, and the same answers. */
+async function foldedNote([a, b]: readonly [string, string], [one, other]: Named["sides"]): Promise<readonly string[]> {
+  const [first, second] = [await isFolded(one), await isFolded(other)];
+  if (first === second) return [];
+  return [
+    `the norms of ${first ? a : b} are folded into its convolutions: its numbers are others, its answers may not be`,
+  ];
+}
+
+/** Every norm is an identity but for its shift. */
+async function isFolded(tensors: Tensors): Promise<boolean> {
+  const means = [...tensors].filter(([name]) => name.endsWith(".running_mean"));
+  for (const [, source] of means) {
+    const { min, max } = await statisticsOf(source);
+    if (min !== 0 || max !== 0) return false;
+  }
+  return means.length > 0;
+}
+
 interface Named {
   readonly model: string | null;
+  /** What each is for by itself; undefined where that is unknown. */
+  readonly models: readonly [string | undefined, string | undefined];
   readonly sides: readonly [Tensors, Tensors];
 }
 
@@ -80,13 +111,17 @@ async function named([a, b]: readonly [string, string], asked: string | undefine
   if (asked !== undefined) {
     const model = modelCalled(asked);
     const side = async (weights: string) => (await identify({ ...work, model, weights })).tensors;
-    return { model, sides: [await side(a), await side(b)] };
+    return { model, models: [model, model], sides: [await side(a), await side(b)] };
   }
   const both = [await readWeights(a, work), await readWeights(b, work)] as const;
   const [ours, theirs] = both.map(modelsOf) as [readonly string[], readonly string[]];
   const model = ours.find((name) => theirs.includes(name)) ?? null;
   const side = (weights: Weights) => (model === null ? weights.tensors : under(weights, model));
-  return { model, sides: [side(both[0]), side(both[1])] };
+  return {
+    model,
+    models: model === null ? [ours[0], theirs[0]] : [model, model],
+    sides: [side(both[0]), side(both[1])],
+  };
 }
 
 /** The model that weights say they are for, else those that they fit. */

@@ -1,6 +1,17 @@
-import { FormatError, modelNameOf, type NamedSource, throwIfAborted, type WorkOptions } from "@residual/core";
+import {
+  FormatError,
+  modelNameOf,
+  type NamedSource,
+  type Preprocessing,
+  ResidualError,
+  type ResNetSpec,
+  resnet,
+  throwIfAborted,
+  variants,
+  type WorkOptions,
+} from "@residual/core";
 import { recognize } from "@residual/pipeline";
-import type { Weights } from "@residual/weights";
+import { toTorchvision, type Weights } from "@residual/weights";
 import { type Statistics, statisticsOf } from "./statistics.ts";
 
 /** A tensor of a file, under its name there. */
@@ -14,10 +25,14 @@ export interface Described extends Statistics {
 export interface Inspection {
   /** Null for weights that come from no file. */
   readonly format: string | null;
-  /** Whose names the tensors have. */
-  readonly scheme: string;
+  /** Whose names the tensors have; null where they have no library's. */
+  readonly scheme: string | null;
   /** The model that would be run; null where the tensors fit none. */
   readonly model: string | null;
+  /** How many classes the last layer has, and whether their names are known, in words. */
+  readonly classes: string;
+  /** What becomes of pictures, and who says so, in words. */
+  readonly preprocessing: string;
   /** All models that the tensors fit. */
   readonly models: readonly string[];
   readonly tensors: readonly Described[];
@@ -40,16 +55,55 @@ export async function inspect(weights: Weights, { signal, onProgress }: WorkOpti
   const { scheme, models, nearest } = recognize(weights);
   const said = weights.model === undefined ? undefined : modelNameOf(weights.model);
   const model = said ?? models[0] ?? null;
+  const row = model === null ? undefined : variants[modelNameOf(model)!];
+  const fitted = row && under(weights, row, model!);
   return {
     format,
-    scheme,
+    scheme: model === null && nearest === undefined ? null : scheme,
+    classes: row ? classesOf(weights, row, fitted!) : "unknown",
+    preprocessing: row ? preprocessingOf(weights, row) : "unknown",
     model,
     models,
     tensors: described,
     metadata: weights.metadata,
     problems: [...described.flatMap(problemsOf), ...misfits(weights, model, models, nearest), ...badMetadata(weights)],
-    notes: [...weights.notes, ...(said === undefined ? alike(models) : [])],
+    notes: [...(fitted ?? weights).notes, ...(said === undefined ? alike(models) : [])],
   };
+}
+
+/** The weights under the names of a model; as they are where they do not fit it, which is told as a problem. */
+function under(weights: Weights, row: ResNetSpec, name: string): Weights {
+  try {
+    return toTorchvision(weights, resnet(row, { name }));
+  } catch (error) {
+    if (error instanceof ResidualError) return weights;
+    throw error;
+  }
+}
+
+function classesOf({ labels }: Weights, row: ResNetSpec, { tensors }: Weights): string {
+  const count = tensors.get("fc.weight")?.shape[0];
+  if (count === undefined)
+    return (row.classes ?? 1000) === 0 ? "none: the model ends with features" : "none: the last layer is missing";
+  if (labels?.length === count) return `${count}, named in the file`;
+  const own = row.labels !== undefined && count === (row.classes ?? 1000);
+  return own ? `${count}, named by the model, which is a guess` : `${count}, without names`;
+}
+
+function preprocessingOf(weights: Weights, row: ResNetSpec): string {
+  let said: Preprocessing | undefined;
+  try {
+    said = weights.preprocessing;
+  } catch (error) {
+    if (error instanceof FormatError) return "malformed in the file";
+    throw error;
+  }
+  const found = said ?? row.preprocessing;
+  if (!found) return "unknown";
+  const { resize, crop, interpolation, scale, mean, std, channels = "rgb" } = found;
+  const source = { weights: "by the file", "known weights": "by its numbers", "file name": "a guess by its name" };
+  const by = weights.preprocessingSource === undefined ? "a guess by the model" : source[weights.preprocessingSource];
+  return `resize ${resize} (${interpolation}), crop ${crop}, / ${scale}, mean ${mean.join(" ")}, std ${std.join(" ")}${channels === "bgr" ? ", blue first" : ""}: ${by}`;
 }
 
 async function describe(name: string, source: NamedSource, dtype: string): Promise<Described> {
