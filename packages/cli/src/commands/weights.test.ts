@@ -95,15 +95,24 @@ describe("list", () => {
     const rows = await document<readonly Row[]>(["weights", "list", "akamaster"], { env });
     expect(rows.map(({ name }) => name)).toContain("akamaster/resnet20");
     expect(rows).toHaveLength(6);
-    expect((await succeed(["weights", "list", "akamonster"], { env })).stdout).toBe("no names have this part\n");
+    expect((await succeed(["weights", "list", "akamonster"], { env })).stdout).toBe(
+      "no names have this part; did you mean akamaster?\n",
+    );
+    expect((await succeed(["weights", "list", "renset50"], { env })).stdout).toContain("; did you mean resnet50?");
+    expect((await succeed(["weights", "list", "nonsense"], { env })).stdout).toBe("no names have this part\n");
+  });
+
+  it("says that files that are here are not checked", async () => {
+    const { stdout } = await succeed(["weights", "list", "cifar10"], { env });
+    expect(stdout).toMatch(/\n✓ is here, not checked; residual weights verify compares it with its hash\n$/);
   });
 });
 
 it("pull, classify, list, verify, path and prune", async () => {
-  expect(await document(["weights", "path", "hf:me/net"], { env })).toEqual({
-    name: "hf:me/net",
-    path: place(),
-    cached: false,
+  expect(await residual(["weights", "path", "hf:me/net"], { env })).toEqual({
+    stdout: `${place()}\n`,
+    stderr: "hf:me/net is not downloaded; run residual weights pull hf:me/net\n",
+    code: 1,
   });
   expect(await document(["weights", "pull", "hf:me/net"], { env })).toEqual([{ name: "hf:me/net", path: place() }]);
   const before = requests;
@@ -129,7 +138,7 @@ it("pull, classify, list, verify, path and prune", async () => {
   expect(await document(["weights", "prune"], { env })).toEqual({ files: 1, bytes: 4 });
   expect(existsSync(path)).toBe(true);
   const pruned = await succeed(["weights", "prune", "hf:me/net"], { env });
-  expect(pruned.stdout).toBe("removed 2 files, 0.0 MB\n");
+  expect(pruned.stdout).toBe("removed 1 file, 0.0 MB\n");
   expect(existsSync(place())).toBe(false);
   expect(existsSync(join(cache, "residual", "weights", "residual.weights.json")), "the pins stay").toBe(true);
 
@@ -155,7 +164,7 @@ it("offline the file to fetch, its place and the command are named", async () =>
   expect(stderr).toBe(
     "WeightsError: torchvision/resnet50.v2: it is not downloaded, and RESIDUAL_OFFLINE is set; " +
       "where there is a network run residual weights pull torchvision/resnet50.v2, or " +
-      `curl -L --create-dirs -o "${path}" https://download.pytorch.org/models/resnet50-11ad3fa6.pth\n`,
+      `curl -fL --create-dirs -o "${path}" https://download.pytorch.org/models/resnet50-11ad3fa6.pth\n`,
   );
   expect([code, requests]).toEqual([1, 0]);
   await mkdir(dirname(path), { recursive: true });
@@ -185,11 +194,7 @@ it("Ctrl-C ends a download, and leaves what the next one goes on with", async ()
 it("all that was downloaded is removed with prune --all, and no more", async () => {
   await succeed(["weights", "pull", "hf:me/net"], { env });
   await writeFile(join(cache, "other"), "");
-  const manifest = '{"files":["model.safetensors"]}';
-  expect(await document(["weights", "prune", "--all"], { env })).toEqual({
-    files: 2,
-    bytes: weights.length + manifest.length,
-  });
+  expect(await document(["weights", "prune", "--all"], { env })).toEqual({ files: 1, bytes: weights.length });
   expect([existsSync(join(cache, "other")), existsSync(place())]).toEqual([true, false]);
   expect(await document(["weights", "prune", "--all"], { env })).toEqual({ files: 0, bytes: 0 });
 });

@@ -1,4 +1,5 @@
 import type { ResidualError } from "@residual/core";
+import { nearestTo } from "@residual/kit/names";
 import type { ListedWeights, VerifiedFile } from "@residual/weights/cache";
 import { Command } from "commander";
 import { type Context, command, withExamples } from "../command.ts";
@@ -46,9 +47,17 @@ function listCommand(): Command {
     .argument("[text]", "a part of the names to list")
     .action(async (text: string | undefined, output: Output) => {
       const { listWeights } = await cache();
-      const rows = (await listWeights()).filter(({ name }) => name.includes(text ?? "")).map(rowOf);
-      say(output, rows, () => listed(rows));
+      const all = (await listWeights()).map(rowOf);
+      const rows = all.filter(({ name }) => name.includes(text ?? ""));
+      say(output, rows, () => (rows.length === 0 ? [nothingLike(text!, all)] : listed(rows)));
     });
+}
+
+function nothingLike(text: string, all: readonly Row[]): string {
+  const parts = new Set(all.flatMap(({ name, model }) => [name, name.replace(/\/.*/, ""), model ?? name]));
+  const listing = [...parts].filter((part) => all.some(({ name }) => name.includes(part)));
+  const nearest = nearestTo(text, listing);
+  return `no names have this part${nearest === undefined ? "" : `; did you mean ${nearest}?`}`;
 }
 
 function rowOf({ name, known, cached, bytes }: ListedWeights): Row {
@@ -84,8 +93,10 @@ function listed(rows: readonly Row[]): readonly string[] {
     const names = rows.filter(({ refused }) => refused === reason).map(({ name }) => name);
     return [bold(`Not usable: ${reason}`), ...wrapped(names.join(", "), columns() - 2).map((line) => `  ${dim(line)}`)];
   });
-  const foot = usable.some(({ cached }) => cached) ? [[dim("✓ is here")]] : [];
-  return rows.length === 0 ? ["no names have this part"] : paragraphs([[heading!], ...tables, ...others, ...foot]);
+  const foot = usable.some(({ cached }) => cached)
+    ? [[dim("✓ is here, not checked; residual weights verify compares it with its hash")]]
+    : [];
+  return paragraphs([[heading!], ...tables, ...others, ...foot]);
 }
 
 function publisherOf({ name }: Row): string {
@@ -186,7 +197,9 @@ function pathCommand(): Command {
       const { weightsFolder, weightsPath } = await cache();
       const found = name === undefined ? { path: weightsFolder() } : { name, ...(await weightsPath(name)) };
       say(output, found, () => [found.path]);
-      if ("cached" in found && !found.cached)
+      if ("cached" in found && !found.cached) {
+        process.exitCode = 1;
         remark(`${found.name} is not downloaded; run residual weights pull ${found.name}`);
+      }
     });
 }

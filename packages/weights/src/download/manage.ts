@@ -10,7 +10,7 @@ import { placeOf, weightsFolder } from "./cache.ts";
 import { differenceOf, digestOf } from "./digest.ts";
 import { partOf } from "./fetch-file.ts";
 import { PINS, pinOf, pinsFile } from "./pins.ts";
-import { checkedNote, filesOf, isComplete, MANIFEST, type PulledFile, type PullOptions, pull } from "./pull.ts";
+import { checkedNote, filesOf, type PulledFile, type PullOptions, pull } from "./pull.ts";
 
 /** Weights that go by a name, and whether they are there. */
 export interface ListedWeights {
@@ -48,7 +48,7 @@ export async function pullWeights(name: string, options: PullOptions = {}): Prom
 export async function weightsPath(name: string): Promise<{ readonly path: string; readonly cached: boolean }> {
   const named = await resolved(name);
   const path = placeOf(named);
-  return { path, cached: await isComplete(named, path) };
+  return { path, cached: (await filesOf(named, path)).length > 0 };
 }
 
 /** A downloaded file, and whether it is what it should be. */
@@ -166,11 +166,12 @@ async function repositories(): Promise<readonly RepositoryNamed[]> {
   const folder = cacheFolder();
   if (folder === undefined) return [];
   const hub = join(folder, "weights", "hf");
+  const folders = new Set((await filesIn(hub)).map((path) => relative(hub, path).split(sep).slice(0, 3).join(sep)));
   const found: RepositoryNamed[] = [];
-  for (const path of await filesIn(hub)) {
-    const [owner, name, revision, file] = relative(hub, path).split(sep);
-    if (file === MANIFEST)
-      found.push({ repository: { owner: owner!, name: name!, revision: decodeURIComponent(revision!) } });
+  for (const each of folders) {
+    const [owner, name, revision = ""] = each.split(sep);
+    const named = { repository: { owner: owner!, name: name!, revision: decodeURIComponent(revision) } };
+    if ((await filesOf(named, join(hub, each))).length > 0) found.push(named);
   }
   return found;
 }

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { exec, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -6,6 +6,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { FormatError, type Progress, tensor, WeightsError } from "@residual/core";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { encodeSafetensors } from "../encode-safetensors.ts";
@@ -15,6 +16,7 @@ import { knownWeights, shippedWeights } from "../known.ts";
 import { readWeights } from "../read-weights.ts";
 import { etagOf, FileServer, sha256Of, stallAfter, status } from "../testing/file-server.ts";
 import { partOf } from "./fetch-file.ts";
+import { listWeights, pruneWeights, verifyWeights, weightsPath } from "./manage.ts";
 import { pull } from "./pull.ts";
 import type { Settings } from "./settings.ts";
 import { openTransport, type Transport } from "./transport.ts";
@@ -133,7 +135,7 @@ describe("known weights", () => {
     const message = await refusal(pull("net", known(), { settings }));
     expect(message).toBe(
       "net: the server answered 404; where there is a network run residual weights pull net, or " +
-        `curl -L --create-dirs -o "${place()}" ${server.address}/w.safetensors`,
+        `curl -fL --create-dirs -o "${place()}" ${server.address}/w.safetensors`,
     );
     await mkdir(dirname(place()), { recursive: true });
     await writeFile(place(), weights);
@@ -145,7 +147,7 @@ describe("known weights", () => {
     await writeFile(place(), weights.with(5000, 1));
     for (let i = 0; i < 2; i++)
       expect(await refusal(pull("net", known(), { settings }))).toMatch(
-        /^net: .*w.safetensors is another file: found SHA-256 \w{64}, expected bcd5\w{60}; remove it, or give its path/,
+        /^net: .*w.safetensors is there, but it is not the published file: found SHA-256 \w{64}, expected bcd5\w{60}; remove it with/,
       );
     await writeFile(place(), weights);
     expect(await pull("net", known(), { settings })).toBe(place());
@@ -153,7 +155,17 @@ describe("known weights", () => {
     await pull("net", known(), { settings, onProgress: (progress) => seen.push(progress) });
     expect(seen, "it is not read again").toEqual([]);
     await writeFile(place(), weights.with(5000, 1));
-    expect(await refusal(pull("net", known(), { settings })), "but for a change").toContain("is another file");
+    expect(await refusal(pull("net", known(), { settings })), "but for a change").toContain("is not the published");
+    expect(server.requests).toHaveLength(0);
+  });
+
+  it("in whose place a damaged file lies are refused without the network", async () => {
+    await mkdir(dirname(place()), { recursive: true });
+    await writeFile(place(), "damaged");
+    expect(await refusal(pull("net", known(), { settings }))).toBe(
+      `net: ${place()} is there, but it is not the published file: found 7 bytes, expected ${weights.length}; ` +
+        "remove it with residual weights prune net, or give its path in place of the name",
+    );
     expect(server.requests).toHaveLength(0);
   });
 
@@ -192,7 +204,7 @@ describe("repositories of the hub", () => {
     serveRepository({ "config.json": "{}", "model.safetensors": weights });
     const path = await pull("hf:me/net", await named("hf:me/net"), { settings });
     expect(path).toBe(folder());
-    expect((await readdir(path)).toSorted()).toEqual([".residual.json", "config.json", "model.safetensors"]);
+    expect((await readdir(path)).toSorted()).toEqual(["config.json", "model.safetensors"]);
     const count = server.requests.length;
     expect((await readWeights("hf:me/net")).model).toBe("cifar_resnet20");
     expect(server.requests, "nothing is asked for again, not even files that are missing").toHaveLength(count);
@@ -212,8 +224,8 @@ describe("repositories of the hub", () => {
       "model-2.safetensors": "two",
     });
     const path = await pull("hf:me/net", await named("hf:me/net"), { settings });
-    const { files } = JSON.parse(await readFile(join(path, ".residual.json"), "utf8")) as { readonly files: string[] };
-    expect(files).toEqual(["model.safetensors.index.json", "model-1.safetensors", "model-2.safetensors"]);
+    const shards = ["model-1.safetensors", "model-2.safetensors"];
+    expect((await readdir(path)).toSorted()).toEqual([...shards, "model.safetensors.index.json"]);
     expect(Buffer.compare(await readFile(join(path, "model-1.safetensors")), weights)).toBe(0);
   });
 
@@ -281,11 +293,37 @@ describe("repositories of the hub", () => {
     expect(existsSync(place())).toBe(true);
   });
 
-  it("put there by hand are used offline", async () => {
+  it("that the network does not reach come by the command that the message gives, and are used then", async () => {
+    server.next.push((_, response) => void response.destroy());
+    const message = await refusal(
+      pull("hf:me/net", await named("hf:me/net"), { settings: { ...settings, retries: 0 } }),
+    );
+    serveRepository({ "config.json": '{"architecture":"resnet18"}', "model.safetensors": weights });
+    const [command] = /curl [^;]+/.exec(message)!;
+    await promisify(exec)(command);
+    expect((await readdir(folder())).toSorted()).toEqual(["config.json", "model.safetensors"]);
+    const count = server.requests.length;
+    expect(await pull("hf:me/net", await named("hf:me/net"), { settings })).toBe(folder());
+    expect(server.requests).toHaveLength(count);
+    expect(await weightsPath("hf:me/net")).toEqual({ path: folder(), cached: true });
+    expect((await verifyWeights()).slice(1)).toMatchObject([
+      { path: join(folder(), "config.json"), problem: undefined, pinned: false },
+      { path: join(folder(), "model.safetensors"), problem: undefined, pinned: false },
+    ]);
+    expect((await listWeights()).at(-1)).toMatchObject({ name: "hf:me/net", cached: true, bytes: weights.length + 27 });
+    expect(await pruneWeights(["hf:me/net"])).toMatchObject({ files: 2 });
+    expect(await weightsPath("hf:me/net")).toMatchObject({ cached: false });
+  });
+
+  it("of whose shards one is missing are downloaded", async () => {
+    const index = JSON.stringify({ weight_map: { a: "model-1.safetensors", b: "model-2.safetensors" } });
     await mkdir(folder(), { recursive: true });
-    await writeFile(join(folder(), "model.safetensors"), weights);
-    vi.stubEnv("HF_HUB_OFFLINE", "1");
-    expect((await readWeights("hf:me/net")).model).toBe("cifar_resnet20");
+    await writeFile(join(folder(), "model.safetensors.index.json"), index);
+    await writeFile(join(folder(), "model-1.safetensors"), weights);
+    expect((await weightsPath("hf:me/net")).cached).toBe(false);
+    serveRepository({ "model.safetensors.index.json": index, "model-2.safetensors": weights });
+    await pull("hf:me/net", await named("hf:me/net"), { settings });
+    expect(existsSync(join(folder(), "model-2.safetensors"))).toBe(true);
   });
 
   it("an HF_ENDPOINT that is no address is refused", async () => {

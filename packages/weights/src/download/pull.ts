@@ -1,7 +1,7 @@
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { WeightsError, type WorkOptions } from "@residual/core";
-import { exclusively, makeFolder, refusedAs, writeAtomic } from "@residual/kit/files";
+import { exclusively, makeFolder, refusedAs } from "@residual/kit/files";
 import { configurationFiles, longestConfiguration } from "../configuration.ts";
 import type { KnownWeights } from "../known/known-weights.ts";
 import type { HubRepository, Named } from "../known/names.ts";
@@ -33,18 +33,13 @@ const MOST_BYTES = 2 ** 32;
  */
 export async function pull(name: string, named: Named, options: PullOptions = {}): Promise<string> {
   const place = placeOf(named);
-  if (await isComplete(named, place)) {
+  if ((await filesOf(named, place)).length > 0) {
     if ("known" in named) await checkOnce(name, named.known, place, options);
     return place;
   }
   const offline = options.offline ? "`offline` is set" : offlineVariable()?.concat(" is set");
-  const [url, file] = firstOf(named, place);
-  const curl = `curl -L --create-dirs -o ${JSON.stringify(file)} ${url}`;
-  const wayOut = `where there is a network run residual weights pull ${name}, or ${curl}`;
-  if (offline !== undefined) {
-    if (await holdsWeights(named, place)) return place; // put there by hand
-    throw new WeightsError(`${name}: it is not downloaded, and ${offline}; ${wayOut}`);
-  }
+  const wayOut = `where there is a network run residual weights pull ${name}, or ${byHand(named, place)}`;
+  if (offline !== undefined) throw new WeightsError(`${name}: it is not downloaded, and ${offline}; ${wayOut}`);
   try {
     await refusedAs(place, pullTo(place, named, options));
     return place;
@@ -66,7 +61,8 @@ async function checkOnce(name: string, known: KnownWeights, path: string, option
   const difference = differenceOf(found, known) ?? (pin && differenceOf(found, pin));
   if (difference === undefined) return noteChecked(path);
   throw new WeightsError(
-    `${name}: ${path} is another file: ${difference}; remove it, or give its path in place of the name`,
+    `${name}: ${path} is there, but it is not the published file: ${difference}; ` +
+      `remove it with residual weights prune ${name}, or give its path in place of the name`,
   );
 }
 
@@ -144,21 +140,16 @@ async function tellOther(path: string, onProgress: PullOptions["onProgress"]): P
   if (found) onProgress?.({ stage: "download", done: found.size, total: Number(total ?? Number.POSITIVE_INFINITY) });
 }
 
-/** Lists what was pulled of a repository: written last, and so the sign that it is all there. */
-export const MANIFEST = ".residual.json";
-
 async function pullRepository(repository: HubRepository, folder: string, context: Context): Promise<void> {
   const fileOf = (file: string) => ({ url: hubUrl(repository, file), path: join(folder, file) });
-  const files: string[] = [];
+  // before the weights, which are the sign that all is there
   for (const file of configurationFiles)
-    if (await pullIfThere({ ...fileOf(file), maxBytes: longestConfiguration }, context)) files.push(file);
+    await pullIfThere({ ...fileOf(file), maxBytes: longestConfiguration }, context);
   for (const file of weightFiles) {
     const isIndex = file.endsWith(".index.json");
     if (!(await pullIfThere({ ...fileOf(file), ...(isIndex && { maxBytes: longestIndex }) }, context))) continue;
     const shards = isIndex ? filesOfIndex(await readFile(join(folder, file)), file) : [];
     for (const shard of shards) await pullFile(fileOf(shard), context);
-    const manifest = { files: [...files, file, ...shards] };
-    await writeAtomic([{ path: join(folder, MANIFEST), pieces: [new TextEncoder().encode(JSON.stringify(manifest))] }]);
     return;
   }
   throw new WeightsError(`the repository has none of the files ${weightFiles.join(", ")}`);
@@ -174,30 +165,44 @@ async function pullIfThere(file: PulledFile, context: Context): Promise<boolean>
   }
 }
 
-/** Whether all of a name's weights are downloaded. */
-export async function isComplete(named: Named, place: string): Promise<boolean> {
-  return "known" in named ? isWhole(place, named.known) : isFile(join(place, MANIFEST));
-}
-
-/** The files of a name that are downloaded, by their addresses. */
+/**
+ * The files of a name that lie in their place, by their addresses, whether they were downloaded or put there by hand;
+ * none where weights are missing. Of a damaged index the shards are not known: its reader says what is wrong with it.
+ */
 export async function filesOf(named: Named, place: string): Promise<readonly PulledFile[]> {
   if ("known" in named) return (await isFile(place)) ? [{ ...named.known, path: place }] : [];
-  const text = await readFile(join(place, MANIFEST), "utf8").catch(() => `{"files":[]}`);
-  const { files } = JSON.parse(text) as { readonly files: readonly string[] };
+  const present = new Set(await readdir(place).catch(() => []));
+  const weights = weightFiles.find((file) => present.has(file));
+  if (weights === undefined) return [];
+  const path = join(place, weights);
+  const shards = weights.endsWith(".index.json") ? await shardsOf(path) : [];
+  if (!shards.every((shard) => present.has(shard))) return [];
+  const files = [...configurationFiles.filter((file) => present.has(file)), weights, ...shards];
   return files.map((file) => ({ url: hubUrl(named.repository, file), path: join(place, file) }));
 }
 
-/** The address and the place of the file that a user may fetch by other means. */
-function firstOf(named: Named, place: string): readonly [url: string, file: string] {
-  if ("known" in named) return [named.known.url, place];
-  return [hubUrl(named.repository, weightFiles[0]!), join(place, weightFiles[0]!)];
+async function shardsOf(index: string): Promise<readonly string[]> {
+  const bytes = await readFile(index);
+  try {
+    return filesOfIndex(bytes, index);
+  } catch {
+    return [];
+  }
 }
 
-async function holdsWeights(named: Named, place: string): Promise<boolean> {
-  if ("known" in named) return false;
-  for (const file of weightFiles) if (await isFile(join(place, file))) return true;
-  return false;
+/** What a user does who fetches the files by other means. */
+function byHand(named: Named, place: string): string {
+  if ("known" in named) return `${CURL} ${JSON.stringify(place)} ${named.known.url}`;
+  const [weights, , others] = weightFiles;
+  const url = mirrored(hubUrl(named.repository, `{${[...configurationFiles, weights].join(",")}}`));
+  return (
+    `${CURL} ${JSON.stringify(join(place, "#1"))} "${url}"; ` +
+    `not every repository has a preprocessor_config.json, and some have ${others} in place of ${weights}`
+  );
 }
+
+/** Without -f a server's page about a missing file would be kept in the file's place. */
+const CURL = "curl -fL --create-dirs -o";
 
 /** Whether a file is there, with as many bytes as it is known to have. */
 async function isWhole(path: string, { bytes }: Expected): Promise<boolean> {
