@@ -81,13 +81,14 @@ function under(weights: Weights, row: ResNetSpec, name: string): Weights {
   }
 }
 
-function classesOf({ labels }: Weights, row: ResNetSpec, { tensors }: Weights): string {
+function classesOf({ labels, preprocessingSource }: Weights, row: ResNetSpec, { tensors }: Weights): string {
   const count = tensors.get("fc.weight")?.shape[0];
   if (count === undefined)
     return (row.classes ?? 1000) === 0 ? "none: the model ends with features" : "none: the last layer is missing";
   if (labels?.length === count) return `${count}, named in the file`;
   const own = row.labels !== undefined && count === (row.classes ?? 1000);
-  return own ? `${count}, named by the model, which is a guess` : `${count}, without names`;
+  if (!own) return `${count}, without names`;
+  return `${count}, named by the model${preprocessingSource === "known weights" ? "" : ", which is a guess"}`;
 }
 
 function preprocessingOf(weights: Weights, row: ResNetSpec): string {
