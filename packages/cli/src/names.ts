@@ -8,6 +8,7 @@ import {
   type Shape,
   variants,
 } from "@residual/core";
+import { nearestTo } from "@residual/kit/names";
 import { unknownName } from "@residual/pipeline";
 import { UsageError } from "./errors.ts";
 
@@ -16,6 +17,12 @@ export function oneOf<Name extends string>(name: string, names: readonly Name[],
   const found = names.find((each) => each === name);
   if (found !== undefined) return found;
   throw new UsageError(unknownName(name, names, what, where));
+}
+
+/** The line of a list that is empty: no name has the part `text`. Names the nearest one. */
+export function noneNear(text: string, names: readonly string[]): string {
+  const nearest = nearestTo(text, names);
+  return `no names have this part${nearest === undefined ? "" : `; did you mean ${nearest}?`}`;
 }
 
 /** The model that a name or an alias stands for. Throws UsageError with the nearest name, where there is none. */

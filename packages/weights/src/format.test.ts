@@ -52,6 +52,18 @@ const others: readonly [
   ["TorchScript", zip("jit/data/0"), FormatError, /the PyTorch file is damaged/],
   ["a zip archive", zip("weights/a.safetensors"), FormatError, /found a zip archive, .*; unpack it first/],
   [
+    "a program of torch.export since PyTorch 2.7",
+    zip("r18/data/weights/weight_0"),
+    FormatError,
+    /found a program of torch\.export \(\.pt2\), .*; save its state_dict: /,
+  ],
+  [
+    "a program of torch.export before PyTorch 2.7",
+    zip("serialized_exported_program.json"),
+    FormatError,
+    /found a program of torch\.export/,
+  ],
+  [
     "a cut PyTorch file",
     zip("archive/data.pkl"),
     FormatError,
@@ -76,7 +88,7 @@ const others: readonly [
     "a SavedModel",
     Uint8Array.of(8, 1, 0x12, 0xe3, 0x85, 1, 10, 0, 18, 7),
     FormatError,
-    /found a SavedModel of TensorFlow/,
+    /found a SavedModel of TensorFlow, .*; convert it: python -m tf2onnx/,
   ],
   ["an empty archive", Buffer.from("PK\x05\x06".padEnd(22, "\0"), "latin1"), FormatError, /found an empty zip archive/],
   ["PowerShell's text", Buffer.from("\ufeff{}", "utf16le"), FormatError, /found text in UTF-16/],

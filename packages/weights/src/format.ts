@@ -9,6 +9,13 @@ export const START = 4096;
 /** What messages expect: the usual endings. */
 export const EXPECTED = "weights (.safetensors, .pth, .h5, .keras, .onnx, .npz or a TensorFlow.js model.json)";
 
+export const SAVED_MODEL = "a SavedModel of TensorFlow";
+
+/** The way out of a SavedModel, whose folder is `folder`. */
+export function convertSavedModel(folder: string): string {
+  return `convert it: python -m tf2onnx.convert --saved-model ${folder} --output model.onnx`;
+}
+
 /** Formats that are read; `index` is that of shards. */
 export type ReadFormat =
   | "safetensors"
@@ -67,7 +74,7 @@ const formats: readonly BinaryFormat[] = [
   },
   // a ModelProto: ir_version, then opset, producer or graph
   { is: isOnnx, format: () => "ONNX" },
-  { is: magic("\x08\x01\x12"), format: () => other("a SavedModel of TensorFlow", "save its weights as .safetensors") },
+  { is: magic("\x08\x01\x12"), format: () => other(SAVED_MODEL, convertSavedModel("its folder")) },
   { is: magic("PK\x05\x06"), format: () => other("an empty zip archive", "download or save it again") },
   {
     is: (start) => magic("\xff\xfe")(start) || magic("\xfe\xff")(start),
@@ -106,6 +113,11 @@ function formatOfZip(start: Uint8Array): Format {
   if (/\/(data\.pkl|version|byteorder|\.format_version|\.data\/.*|data\/\d+)$/.test(member)) return "PyTorch";
   if (member.endsWith(".npy")) return "NumPy";
   if (/^(metadata\.json|config\.json|model\.weights\.h5)$/.test(member)) return "Keras";
+  if (/^serialized_|\/data\/(weights|constants|sample_inputs)\/|\/(models\/|archive_)/.test(member))
+    return other(
+      "a program of torch.export (.pt2)",
+      "save its state_dict: torch.save(torch.export.load(path).state_dict, other)",
+    );
   return other("a zip archive", "unpack it first");
 }
 

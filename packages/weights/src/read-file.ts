@@ -14,7 +14,7 @@ import { type Configuration, configurationFiles, longestConfiguration } from "./
 import { decodeTensor } from "./decode-tensor.ts";
 import { weightFiles } from "./download/repository.ts";
 import { allocate, endedAt, fileSource, isLazy, type OpenedFile, openedFile, readWhole, scan } from "./file-source.ts";
-import { EXPECTED } from "./format.ts";
+import { convertSavedModel, EXPECTED, SAVED_MODEL } from "./format.ts";
 import { checkInside, decodeAll, type OpenFile } from "./open-file.ts";
 import { readOpen } from "./readers.ts";
 import type { TensorEntry } from "./tensor-entry.ts";
@@ -88,9 +88,14 @@ async function fileIn(folder: string): Promise<string> {
   const others = found.filter((name) => name.endsWith(".safetensors"));
   const file = inFolders.find((name) => found.includes(name)) ?? (others.length === 1 ? others[0] : undefined);
   if (file !== undefined) return join(folder, file);
+  const name = shown(folder);
+  if (found.includes("saved_model.pb"))
+    throw new FormatError(`${name}: found ${SAVED_MODEL}, expected ${EXPECTED}; ${convertSavedModel(name)}`);
   const holds =
-    others.length === 0 ? "no .safetensors file" : `${others.length}: ${shortList(others.map((n) => shown(n)))}`;
-  throw new FormatError(`${shown(folder)}: found a directory with ${holds}; name a file of weights`);
+    others.length > 0
+      ? `a directory with ${others.length} files of weights, ${shortList(others.map((n) => shown(n)))}, expected one`
+      : `a directory without ${inFolders.join(", ")} or another .safetensors file`;
+  throw new FormatError(`${name}: found ${holds}; name a file of weights`);
 }
 
 async function readOpened(path: string, options: WorkOptions): Promise<Weights> {

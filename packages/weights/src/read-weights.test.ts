@@ -303,9 +303,19 @@ describe("what is refused", () => {
   it("a directory, a pipe, a device", async () => {
     const inside = joinPath(folder, "dir.safetensors");
     await mkdir(inside);
-    expect(await refusal(inside)).toMatch(/found a directory with no \.safetensors file; name a file of weights/);
+    expect(await refusal(inside)).toMatch(
+      /found a directory without model\.safetensors, .*, model\.onnx, model\.json or another \.safetensors file; name/,
+    );
+    const saved = joinPath(folder, "saved");
+    await mkdir(saved);
+    await writeFile(joinPath(saved, "saved_model.pb"), "");
+    expect(await refusal(saved)).toMatch(
+      /found a SavedModel of TensorFlow, .* --saved-model .*saved --output model\.onnx$/,
+    );
     for (const name of ["a", "b"]) await writeSafetensors(joinPath(inside, `${name}.safetensors`), {});
-    expect(await refusal(inside)).toMatch(/found a directory with 2: a\.safetensors, b\.safetensors; name/);
+    expect(await refusal(inside)).toMatch(
+      /found a directory with 2 files of weights, a\.safetensors, b\.safetensors, expected one; name/,
+    );
     await rm(joinPath(inside, "a.safetensors"));
     expect((await readWeights(inside)).tensors.size).toBe(0);
     if (process.platform === "win32") return;

@@ -49,6 +49,16 @@ it("names the weights that are known for each model, and none that cannot be use
   expect(weightsOf("paddle_unit")).toEqual([]);
 });
 
+it("lists the models whose names have a part", async () => {
+  const found = await document<readonly Row[]>(["models", "preact"]);
+  expect(found).toEqual(rows.filter(({ name }) => name.includes("preact")));
+  expect(found.length).toBeGreaterThan(0);
+  const { stdout } = await succeed(["models", "paddle"]);
+  expect(stdout, "among those that only --all lists").toMatch(/^paddle_unit /m);
+  expect(stdout).not.toContain("--all");
+  expect((await succeed(["models", "renset50"])).stdout).toBe("no names have this part; did you mean resnet50?\n");
+});
+
 describe("for people", () => {
   const namesIn = (stdout: string) => stdout.match(/^\w+(?= +[\d,]+ )/gm)!;
 

@@ -10,7 +10,7 @@ import {
 import { type KnownWeights, knownWeights, shippedWeights } from "@residual/weights";
 import type { Command } from "commander";
 import { command } from "../command.ts";
-import { modelNamed } from "../names.ts";
+import { modelNamed, noneNear } from "../names.ts";
 import { bold, dim, type Output, paragraphs, say, table } from "../terminal.ts";
 
 interface Options extends Output {
@@ -27,12 +27,16 @@ interface Row {
 
 /** Every model, with its size and the weights known for it. */
 export function modelsCommand(): Command {
-  return command("models", "list the models, and the weights known for them", ["models", "models --all"])
+  return command("models", "list the models, and the weights known for them", ["models", "models resnet50"])
+    .argument("[text]", "a part of the names to list, of all models")
     .option("--all", "also units, trunks and variants that tests and tutorials use")
-    .action(async ({ all, ...output }: Options) => {
+    .action(async (text: string | undefined, { all, ...output }: Options) => {
       const known = (await knownWeights()).filter(({ refused }) => refused === undefined);
-      const models = modelNames.map((name) => describe(name, known));
-      say(output, models, () => words(models, all ?? false));
+      const names = modelNames.filter((name) => name.includes(text ?? ""));
+      const models = names.map((name) => describe(name, known));
+      say(output, models, () =>
+        models.length === 0 ? [noneNear(text!, modelNames)] : words(models, all ?? text !== undefined),
+      );
     });
 }
 

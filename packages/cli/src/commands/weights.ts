@@ -1,9 +1,9 @@
 import type { ResidualError } from "@residual/core";
-import { nearestTo } from "@residual/kit/names";
 import type { ListedWeights, VerifiedFile } from "@residual/weights/cache";
 import { Command } from "commander";
 import { type Context, command, withExamples } from "../command.ts";
 import { typedOf } from "../errors.ts";
+import { noneNear } from "../names.ts";
 import {
   bold,
   columns,
@@ -55,9 +55,10 @@ function listCommand(): Command {
 
 function nothingLike(text: string, all: readonly Row[]): string {
   const parts = new Set(all.flatMap(({ name, model }) => [name, name.replace(/\/.*/, ""), model ?? name]));
-  const listing = [...parts].filter((part) => all.some(({ name }) => name.includes(part)));
-  const nearest = nearestTo(text, listing);
-  return `no names have this part${nearest === undefined ? "" : `; did you mean ${nearest}?`}`;
+  return noneNear(
+    text,
+    [...parts].filter((part) => all.some(({ name }) => name.includes(part))),
+  );
 }
 
 function rowOf({ name, known, cached, bytes }: ListedWeights): Row {

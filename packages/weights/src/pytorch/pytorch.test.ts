@@ -87,6 +87,7 @@ const zipOf = (pickle: string) =>
 const tensorOf = (storage: string, rest: string) =>
   `\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(${storage}${rest}tRs.`;
 const storage = (size = "K\x01") => `(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpu${size}tQ`;
+const oneTensor = tensorOf(storage(), "K\0K\x01\x85K\x01\x85\x89}").slice("\x80\x02}X\x01\0\0\0w".length, -"s.".length);
 
 describe("hostile pickles execute nothing, and are typed errors", () => {
   it.each<[string, string, abstract new (message: string) => ResidualError, RegExp]>([
@@ -107,7 +108,27 @@ describe("hostile pickles execute nothing, and are typed errors", () => {
     ["no opcode", "\xff.", FormatError, /found 0xff, which is no opcode/],
     ["no end", "K\x01", FormatError, /ends too early/],
     ["a key without its value", "}(K\x01u.", FormatError, /a key is without its value/],
-    ["a list that contains itself", "]q\0h\0a.", UnsupportedError, /no dictionary of tensors/],
+    [
+      "a list that contains itself",
+      "]q\0h\0a.",
+      UnsupportedError,
+      /tensors: found a list \(values: 1, tensors among them: 0\); save/,
+    ],
+    [
+      "a dictionary of other things",
+      "}X\x05\0\0\0epochK\x07sK\x03Ns.",
+      UnsupportedError,
+      /: found a dictionary with the keys "epoch", 3; save/,
+    ],
+    ["an empty dictionary", "}.", UnsupportedError, /no dictionary of tensors: found an empty dictionary; save/],
+    ["a tensor alone", `${oneTensor}.`, UnsupportedError, /no dictionary of tensors: found a tensor \[1\]; save/],
+    [
+      "a list of tensors",
+      `](${oneTensor}Ne.`,
+      UnsupportedError,
+      /found a list \(values: 2, tensors among them: 1\); save/,
+    ],
+    ["nothing", "N.", UnsupportedError, /no dictionary of tensors: found None; save/],
     ["a dictionary that contains itself", "}q\0X\x01\0\0\0ah\0s.", UnsupportedError, /no dictionary of tensors/],
     [
       "a tensor larger than its storage",

@@ -1,4 +1,5 @@
-import { UnsupportedError } from "@residual/core";
+import { shortList, UnsupportedError } from "@residual/core";
+import { quote } from "../json-reader.ts";
 import { TorchTensor } from "./objects.ts";
 import type { Pickled } from "./unpickler.ts";
 
@@ -30,7 +31,9 @@ export function findStateDict(root: Pickled): StateDict {
   if (own.size > 0) return own;
   const [only, ...more] = found;
   if (only && more.length === 0) return only.tensors;
-  const what = only ? `several dictionaries of tensors: ${namesOf(found)}` : `no dictionary of tensors`;
+  const what = only
+    ? `several dictionaries of tensors: ${namesOf(found)}`
+    : `no dictionary of tensors: found ${contentsOf(root)}`;
   throw new UnsupportedError(`it holds ${what}; save the tensors alone: torch.save(model.state_dict(), path)`);
 }
 
@@ -71,6 +74,23 @@ function tensorsOf(value: Pickled): StateDict {
       return typeof entry[0] === "string" && entry[1] instanceof TorchTensor;
     }),
   );
+}
+
+/** What a checkpoint without a state dict is. Every name is a stranger's. */
+function contentsOf(root: Pickled): string {
+  if (root instanceof TorchTensor) return `a tensor [${shortList(root.shape)}]`;
+  if (Array.isArray(root)) {
+    const { length } = root.filter((each) => each instanceof TorchTensor);
+    return `a list (values: ${root.length}, tensors among them: ${length})`;
+  }
+  if (root === null) return "None";
+  if (!(root instanceof Map)) return typeof root === "object" ? "an object of a class" : `a ${typeof root}`;
+  if (root.size === 0) return "an empty dictionary";
+  return `a dictionary with the keys ${shortList([...(root as Map<Pickled, Pickled>).keys()].map(keyOf))}`;
+}
+
+function keyOf(key: Pickled): string {
+  return typeof key === "string" ? quote(key) : typeof key === "number" ? String(key) : `a ${typeof key}`;
 }
 
 function namesOf(found: readonly Found[]): string {
