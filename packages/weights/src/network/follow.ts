@@ -4,6 +4,7 @@ import {
   type Graph,
   is,
   type Node,
+  nodesOf,
   type OpName,
   sizeOf,
   type Tensor,
@@ -25,11 +26,11 @@ import {
 /** What a parameter of a graph is in a file: a weight of it, or numbers that the file's graph goes without. */
 export type FoundParameter = Weight | Tensor<"float32" | "float64">;
 
-/** A graph whose values were all found in a file's network. */
+/** A graph whose values were all found in a file's network, save those of the last layer where the file lacks it. */
 export interface Followed {
   readonly parameters: ReadonlyMap<string, FoundParameter>;
-  /** The nodes of the network that the graph's outputs are. */
-  readonly outputs: readonly NetworkNode[];
+  /** Whether the network ends where the graph does. */
+  readonly isWhole: boolean;
 }
 
 /** The first value of a graph that a file's network has no node for, in the order in which they are computed. */
@@ -68,7 +69,8 @@ interface Match {
  * where the variance was stored in float32 in between: that moves variance + ε by 2⁻²⁵ at most, hence the gain by 2⁻²⁶
  * relative, and a float32 weight by less than half a step.
  *
- * The last layer may have any number of outputs.
+ * The last layer may have any number of outputs. A network without one may end with the features that it would read,
+ * pooled or not.
  */
 export function follow(graph: Graph, network: Network): Followed | Difference {
   const matches = new Map<Value, readonly Match[]>();
@@ -80,21 +82,42 @@ export function follow(graph: Graph, network: Network): Followed | Difference {
     const step = new Step(value, (input) => matches.get(input) ?? []);
     const rule = rules[value.op as OpName] as ((node: AnyNode, step: Step) => void) | undefined;
     rule?.(value, step);
-    if (step.matches.length === 0) return { followed, ...step.difference() };
+    if (step.matches.length === 0) return headless(graph, network, matches) ?? { followed, ...step.difference() };
     matches.set(value, step.matches);
     followed++;
   }
-  return traced(graph, matches) ?? { followed, found: "two ways to read its graph", expected: "one" };
+  const outputs = Object.values<Value>(graph.outputs);
+  const found = traced(outputs, matches, isEnd);
+  if (!found) return { followed, found: "two ways to read its graph", expected: "one" };
+  const { parameters, ends } = found;
+  const more = ends.find((node) => isOp(node, "linear") && !isEnd(node));
+  return more ? { followed, ...differenceAfter(more) } : { parameters, isWhole: ends.every(isEnd) };
 }
 
-/** The parameters on the way back from the outputs. Undefined where a value would have to be two nodes. */
-function traced(graph: Graph, matches: ReadonlyMap<Value, readonly Match[]>): Followed | undefined {
+/** What is found of a graph in a network that ends with the features which the graph's last layer reads. */
+function headless(graph: Graph, { nodes }: Network, matches: Matches): Followed | undefined {
+  const last = nodesOf(graph).find((node) => is(node, "linear"));
+  let features: Value | undefined = last?.inputs.x;
+  while (features?.kind === "node" && (is(features, "flatten") || is(features, "globalAveragePool")))
+    features = features.inputs.x;
+  if (!features || !matches.has(features) || nodes.some((node) => isOp(node, "linear"))) return undefined;
+  const found = traced([features], matches, isEndOfFeatures);
+  return found?.ends.every(isEndOfFeatures) ? { parameters: found.parameters, isWhole: true } : undefined;
+}
+
+type Matches = ReadonlyMap<Value, readonly Match[]>;
+
+/** The parameters on the way back from values. Undefined where a value would have to be two nodes. */
+function traced(
+  outputs: readonly Value[],
+  matches: Matches,
+  isLast: (node: NetworkNode) => boolean,
+): { readonly parameters: Followed["parameters"]; readonly ends: readonly NetworkNode[] } | undefined {
   const chosen = new Map<Value, Match>();
   const parameters = new Map<string, FoundParameter>();
-  const outputs = Object.values<Value>(graph.outputs);
   const open = outputs.map((value): [Value, Match | undefined] => {
     const found = matches.get(value)?.filter(({ owesNorm }) => !owesNorm) ?? [];
-    return [value, found.find(({ at }) => isEnd(at)) ?? found[0]];
+    return [value, found.find(({ at }) => isLast(at)) ?? found[0]];
   });
   const ends = open.flatMap(([, match]) => match?.at ?? []);
   for (let next = open.pop(); next; next = open.pop()) {
@@ -107,12 +130,38 @@ function traced(graph: Graph, matches: ReadonlyMap<Value, readonly Match[]>): Fo
     for (const [name, found] of match.parameters) parameters.set(name, found);
     for (const [input, from] of Object.entries(match.from)) open.push([value.inputs[input]!, from]);
   }
-  return { parameters, outputs: ends };
+  return { parameters, ends };
 }
 
 /** Whether a network ends in a node, but for what makes probabilities of it. */
-export function isEnd(node: NetworkNode): boolean {
-  return chainOf(node, (reader) => isOp(reader, "softmax") || isOp(reader, "reshape")).some(({ isOutput }) => isOutput);
+function isEnd(node: NetworkNode): boolean {
+  return chainOf(node, isOfEnd).some(({ isOutput }) => isOutput);
+}
+
+function isOfEnd(reader: NetworkNode): boolean {
+  return isOp(reader, "softmax") || isOp(reader, "reshape");
+}
+
+/** Whether a network ends in a node, or in its average over each channel. */
+function isEndOfFeatures(node: NetworkNode): boolean {
+  const isOfPooling = (reader: NetworkNode) =>
+    isOp(reader, "globalAveragePool") || isOp(reader, "averagePool2d") || isOp(reader, "reshape");
+  return chainOf(node, isOfPooling).some(({ isOutput }) => isOutput);
+}
+
+/** What a network has after the node that it should end in. */
+function differenceAfter(end: NetworkNode): Omit<Difference, "followed"> {
+  const last = chainOf(end, isOfEnd).find(({ readers }) => readers.some((reader) => !isOfEnd(reader))) ?? end;
+  const more = last.readers.filter((reader) => !isOfEnd(reader));
+  return { found: `${listed(more)} after ${called(last)}`, expected: "the end" };
+}
+
+function called({ operator, name }: NetworkNode): string {
+  return `${operator} ${quote(name)}`;
+}
+
+function listed(nodes: readonly NetworkNode[]): string {
+  return nodes.slice(0, LISTED).map(called).join(", ") || "nothing";
 }
 
 /** A node, and the nodes of some kind that read it, one after the other: up to MOST_IN_CHAIN of them. */
@@ -167,18 +216,16 @@ class Step {
   }
 
   /** A node does the value's kind of thing, but not the same. */
-  differs({ operator, name }: NetworkNode, found: string, expected: string): void {
-    this.#differing ??= { found: `${operator} ${quote(name)} with ${found}`, expected };
+  differs(node: NetworkNode, found: string, expected: string): void {
+    this.#differing ??= { found: `${called(node)} with ${found}`, expected };
   }
 
   difference(): { readonly found: string; readonly expected: string } {
     const { name, op } = this.#node;
     if (this.#differing) return { found: this.#differing.found, expected: `${this.#differing.expected} for ${name}` };
     const [before] = Object.keys(this.#node.inputs).flatMap((input) => this.all(input));
-    const readers = before?.at.readers.slice(0, LISTED) ?? [];
-    const listed = readers.map(({ operator, name }) => `${operator} ${quote(name)}`).join(", ");
-    const after = before ? ` after ${before.at.operator} ${quote(before.at.name)}` : "";
-    return { found: `${listed || "nothing"}${after}`, expected: `${op} for ${name}` };
+    const after = before ? ` after ${called(before.at)}` : "";
+    return { found: `${listed(before?.at.readers ?? [])}${after}`, expected: `${op} for ${name}` };
   }
 }
 

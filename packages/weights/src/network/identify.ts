@@ -15,7 +15,7 @@ import {
 import { quote } from "../json-reader.ts";
 import type { FollowedTensors } from "../layout.ts";
 import { reshape } from "../reshape.ts";
-import { type Difference, type Followed, type FoundParameter, follow, isEnd } from "./follow.ts";
+import { type Difference, type Followed, type FoundParameter, follow } from "./follow.ts";
 import { isOp, type Network } from "./network.ts";
 
 /** Tensors by their names. */
@@ -35,7 +35,10 @@ export function nameByGraph(
 ): FollowedTensors {
   const named = (graph: Graph, { parameters }: Followed): Tensors =>
     new Map(
-      parametersOf(graph).map(({ name }) => [name, sourceOf(parameters.get(name)!, tensors, `${graph.name}: ${name}`)]),
+      parametersOf(graph).flatMap(({ name }) => {
+        const parameter = parameters.get(name); // a file may lack the last layer
+        return parameter ? [[name, sourceOf(parameter, tensors, `${graph.name}: ${name}`)]] : [];
+      }),
     );
   const fit = (graph: Graph): Tensors => {
     const found = follow(graph, network);
@@ -70,7 +73,7 @@ function modelsOf(network: Network, recorded = ""): { readonly fits: readonly Fi
     if (!graph) continue;
     const found = follow(graph, network);
     if ("parameters" in found) {
-      if (found.outputs.every(isEnd)) fits.push({ name, graph, found });
+      if (found.isWhole) fits.push({ name, graph, found });
     } else if (!nearest || found.followed > nearest.followed) nearest = { ...found, model: name };
   }
   return {

@@ -121,6 +121,24 @@ describe("what exporters wrote (fixtures/make.py)", () => {
     },
   );
 
+  it.each(["relu", "globalaveragepool", "flatten"])(
+    "a network that ends with its %s lacks the last layer",
+    async (end) => {
+      const graph = graphOf(basic);
+      const { tensors } = await readWeights(fixture(`ends-${end}.onnx`), { graph });
+      const whole = await readWeights(fixture("torchscript-13.onnx"), { graph });
+      expect([...tensors.keys()]).toEqual([...whole.tensors.keys()].filter((name) => !name.startsWith("fc.")));
+      for (const [name, source] of tensors)
+        expect(await readTensor(source)).toEqual(await readTensor(whole.tensors.get(name)!));
+    },
+  );
+
+  it("a network with more after its last layer is another", async () => {
+    const reading = readWeights(fixture("ends-sigmoid.onnx"), { graph: graphOf(basic) });
+    await expect(reading).rejects.toThrow(UnsupportedError);
+    await expect(reading).rejects.toThrow(/found Sigmoid "chances" after Gemm ".*", expected the end$/);
+  });
+
   it.each(["a path", "bytes"])("reads numbers from every field of a tensor, and the metadata, of %s", async (kind) => {
     const path = fixture("tensors.onnx");
     const source = kind === "bytes" ? new Uint8Array(await readFile(path)) : path;
