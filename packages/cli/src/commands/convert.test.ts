@@ -1,6 +1,6 @@
 import { copyFile, readdir, writeFile } from "node:fs/promises";
-import { tensor } from "@residual/core";
-import { encodeSafetensors, readWeights } from "@residual/weights";
+import { type NamedSource, readTensor, tensor } from "@residual/core";
+import { encodeSafetensors, readWeights, writeSafetensors } from "@residual/weights";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
 import { document, photo, residual, shippedFile as shipped, succeed } from "../testing/residual.ts";
@@ -43,6 +43,57 @@ describe("convert", () => {
     const [before, after] = answers.map(([answer]) => answer!.predictions);
     expect(after!.map(({ label }) => label)).toEqual(before!.map(({ label }) => label));
     for (const [i, { probability }] of after!.entries()) expect(probability).toBeCloseTo(before![i]!.probability, 5);
+  });
+
+  describe.each<[string, (tensors: Map<string, NamedSource>) => void]>([
+    [
+      "5 classes",
+      (tensors) => {
+        tensors.set(
+          "fc.weight",
+          tensor(
+            [5, 64],
+            Array.from({ length: 320 }, (_, i) => Math.sin(i)),
+          ),
+        );
+        tensors.set("fc.bias", tensor([5], [1, 2, 3, 4, 5]));
+      },
+    ],
+    [
+      "1 input channel",
+      (tensors) =>
+        tensors.set(
+          "conv1.weight",
+          tensor(
+            [16, 1, 3, 3],
+            Array.from({ length: 144 }, (_, i) => Math.sin(i)),
+          ),
+        ),
+    ],
+    [
+      "no last layer",
+      (tensors) => {
+        for (const name of ["fc.weight", "fc.bias"]) tensors.delete(name);
+      },
+    ],
+  ])("weights with %s", (what, change) => {
+    it.each(["a.safetensors", "a.pth", "a.npz", "a.onnx", "a"])("are read back from %s", async (name) => {
+      const weights = await readWeights(shipped);
+      const tensors = new Map<string, NamedSource>(weights.tensors);
+      change(tensors);
+      const [from, there, back] = ["from.safetensors", name, "back.safetensors"].map((each) =>
+        folder.in(`${what} ${each}`),
+      );
+      await writeSafetensors(from!, tensors, { model: "cifar_resnet20" });
+      await succeed(["convert", from!, there!]);
+      await succeed(["convert", there!, back!]);
+      const found = (await readWeights(back!)).tensors;
+      expect([...found.keys()].toSorted()).toEqual([...tensors.keys()].toSorted());
+      for (const [key, source] of tensors) expect([key, found.get(key)!.shape]).toEqual([key, source.shape]);
+      // a graph model has its norms folded in, and its last layer as it is
+      const exact = name === "a" ? [...tensors].filter(([key]) => key.startsWith("fc.")) : tensors;
+      for (const [key, source] of exact) expect(await readTensor(found.get(key)!)).toEqual(await readTensor(source));
+    });
   });
 
   it("keeps the names of tensors that fit no model, and says so", async () => {

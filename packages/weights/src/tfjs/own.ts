@@ -32,6 +32,8 @@ type Tensors = ReadonlyMap<string, NamedSource>;
  * Its constants have the names of parameters, or those of a convolution with its norm folded into it
  * (`conv1.folded.weight`, `conv1.folded.bias`), in the order of axes that TensorFlow's operators want. So a graph's
  * names find them; its operators, which are chosen for an engine, need not be followed.
+ *
+ * The number of classes and of input channels is the file's own. The last layer may be missing.
  */
 export function nameOwn(
   file: string,
@@ -60,9 +62,16 @@ function parametersIn(tensors: Tensors, graph: Graph, file: string): Tensors {
   const missing: string[] = [];
   /** A weight in the order of axes that a parameter has, under its own name or that of the folded one. */
   const take = ({ name, shape }: Value, stored: string): void => {
-    const source = restored(tensors, stored, shape as readonly number[], file);
+    const source = restored(tensors, stored, freed(name, shape as readonly number[], tensors.get(stored)), file);
     if (source) found.set(name, source);
     else missing.push(stored);
+  };
+  const stem = parametersOf(graph).find(({ shape }) => shape.length === 4)?.name;
+  /** The parameter's shape, with the file's own number of input channels or of classes. */
+  const freed = (name: string, shape: readonly number[], stored: NamedSource | undefined): readonly number[] => {
+    if (stored && name === stem) return [shape[0]!, channelsOf(stored, shape), ...shape.slice(2)];
+    const isOfHead = stored !== undefined && name.startsWith("fc.");
+    return isOfHead ? [stored.shape.at(-1) ?? 0, ...shape.slice(1)] : shape;
   };
   for (const node of nodesOf(graph)) {
     if (is(node, "conv2d")) {
@@ -77,7 +86,7 @@ function parametersIn(tensors: Tensors, graph: Graph, file: string): Tensors {
         for (const [value, source] of identityNorm(node)) found.set(value.name, source);
         take(statistics.shift, `${x.name}.folded.bias`);
       } else for (const value of Object.values(statistics)) take(value, value.name);
-    } else if (is(node, "linear")) {
+    } else if (is(node, "linear") && isStored(tensors, node.inputs.weight.name)) {
       take(node.inputs.weight, node.inputs.weight.name);
       if (node.inputs.bias) take(node.inputs.bias, node.inputs.bias.name);
     }
@@ -86,7 +95,17 @@ function parametersIn(tensors: Tensors, graph: Graph, file: string): Tensors {
     throw new WeightsError(
       `${file}: found no ${shortList(missing)}, which ${graph.name} has; build the model it was written of`,
     );
-  return new Map(parametersOf(graph).map(({ name }) => [name, found.get(name)!]));
+  return new Map(parametersOf(graph).flatMap(({ name }) => (found.has(name) ? [[name, found.get(name)!]] : [])));
+}
+
+/** How many channels a stored convolution reads, by its layout; as many as the parameter where that is another. */
+function channelsOf(
+  { shape: stored }: NamedSource,
+  [, channels = 0, height = 1, width = 1]: readonly number[],
+): number {
+  if (stored.length === 4) return stored[2]!;
+  const read = stored[0]! / (height * width);
+  return stored.length === 2 && Number.isInteger(read) ? read : channels;
 }
 
 function zeros({ shape }: Value): NamedSource {
