@@ -16,6 +16,8 @@ export interface Layout {
   readonly views?: ReadonlyMap<string, View>;
   /** All names, in the file's order; those of `stretches` and then of `made` where not given. */
   readonly order?: readonly string[];
+  /** Tensors that are constants of the file's graph, and no parameters: axes, sizes, the value of a padding. */
+  readonly constants?: ReadonlySet<string>;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly notes?: readonly string[];
   /** What the file's own graph tells of its tensors, where it has one. `known` is the model that they are known for. */
@@ -91,8 +93,12 @@ export async function weightsOf(
     known,
     notes,
     graph: named?.graph,
-    stored: { name, format, tensors, dtypes: dtypesOf(layout, tensors) },
+    stored: { name, format, tensors: parametersIn(layout, tensors), dtypes: dtypesOf(layout, tensors) },
   });
+}
+
+function parametersIn({ constants }: Layout, tensors: ReadonlyMap<string, NamedSource>): typeof tensors {
+  return constants ? new Map([...tensors].filter(([name]) => !constants.has(name))) : tensors;
 }
 
 /** The dtype that each tensor has in the file, by PyTorch's names. */

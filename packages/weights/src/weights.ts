@@ -33,7 +33,7 @@ export interface Stored {
   readonly name: string;
   /** `safetensors`, `PyTorch`, `ONNX`, … */
   readonly format: string;
-  /** By their names in the file, in its order. */
+  /** The parameters, by their names in the file, in its order; not the other constants of its graph. */
   readonly tensors: ReadonlyMap<string, NamedSource>;
   /** The dtype of each tensor in the file, by PyTorch's names: bfloat16 numbers are read as float32. */
   readonly dtypes: ReadonlyMap<string, string>;

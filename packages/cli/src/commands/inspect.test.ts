@@ -62,6 +62,17 @@ describe("inspect", () => {
     expect(found.tensors[0]!.name).toMatch(/^module\./);
   });
 
+  it.each([
+    ["resnet18", "graph"],
+    ["cifar_resnet20", "resnet20.onnx"],
+  ])("looks at the parameters of %s in %s, not at other constants of its graph", async (model, name) => {
+    const to = folder.in(name);
+    await succeed(["export", model, "--weights", "fixture:v1", "--to", to]);
+    const found = await document<Inspection>(["inspect", to]);
+    expect(found).toMatchObject({ model, problems: [] });
+    expect(new Set(found.tensors.map(({ dtype }) => dtype))).toEqual(new Set(["float32"]));
+  });
+
   it("has the statistics of numbers, worked out by hand", async () => {
     const { tensors } = await inspected({ a: tensor([4], [1, 2, 3, 6]), empty: tensor([0], []) });
     // mean 3; squares of the differences 4, 1, 0, 9: their mean is 3.5

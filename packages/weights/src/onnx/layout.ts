@@ -22,11 +22,15 @@ export const onnxLayout: FormatReader = async (file) => {
   ]);
   const network = networkOf(model, constants);
   const initializers = new Set(model.tensors.map(({ name }) => name));
+  const isFloat = ({ dtype }: { dtype: string }) => /^B?F\d/.test(dtype);
   const isWeight = ({ name, dtype, shape }: { name: string; dtype: string; shape: readonly number[] }) =>
-    initializers.has(name) || (/^B?F\d/.test(dtype) && sizeOf(shape) > 1);
+    initializers.has(name) || (isFloat({ dtype }) && sizeOf(shape) > 1);
+  // axes, sizes and the value of a padding: parameters are lists
+  const operands = stored.filter((tensor) => !isFloat(tensor) || tensor.shape.length === 0);
   return {
     stretches: placed.stretches.filter(({ entries }) => entries.every(isWeight)),
     made: placed.made,
+    ...(network && { constants: new Set(operands.map(({ name }) => name)) }),
     metadata: Object.fromEntries(Object.entries(model.metadata).filter(([key]) => !isDigest(key))),
     ...(network && { follow: (...tensors) => nameByGraph(network, file.name, ...tensors) }),
   };

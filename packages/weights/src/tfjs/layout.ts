@@ -31,8 +31,9 @@ export const tfjsLayout: FormatReader = async (file, options) => {
   const { groups, metadata, nodes, isOwn } = await readTfjsModel(file);
   const stretches: Stretch[] = [];
   const made = new Map<string, Tensor>();
-  const constants = new Map<string, Pick<Constant, "shape" | "numbers">>();
-  const order = groups.flatMap(({ weights }) => weights.map(({ name }) => name));
+  const known = new Map<string, Pick<Constant, "shape" | "numbers">>();
+  const all = groups.flatMap(({ weights }) => weights);
+  const order = all.map(({ name }) => name);
   const paths = groups.flatMap((group) => group.paths);
   if (new Set(paths).size < paths.length || paths.length > MOST_FILES)
     throw new FormatError(
@@ -56,14 +57,20 @@ export const tfjsLayout: FormatReader = async (file, options) => {
       const size = sizeOf(shape);
       const numbers =
         size <= MOST_SMALL ? await numbersOf(weight, () => bytes.read(at - length, length), file.name) : undefined;
-      constants.set(name, { shape, numbers });
+      known.set(name, { shape, numbers });
     }
   }
-  const network = nodes && !isOwn ? networkOf(nodes, constants) : undefined;
+  const constants = nodes && new Set(all.filter(isOperand).map(({ name }) => name));
+  const network = nodes && !isOwn ? networkOf(nodes, known) : undefined;
   const named: Layout["follow"] = network && ((...tensors) => nameByGraph(network, file.name, ...tensors));
   const follow: Layout["follow"] = isOwn ? (tensors, metadata) => nameOwn(file.name, tensors, metadata) : named;
-  return { stretches, made, order, metadata, ...(follow && { follow }) };
+  return { stretches, made, order, metadata, ...(constants && { constants }), ...(follow && { follow }) };
 };
+
+/** Whether a constant of a graph is an operand as axes, sizes and the value of a padding are: parameters are lists. */
+function isOperand({ dtype, shape }: TfjsWeight): boolean {
+  return dtype !== "F32" || shape.length === 0;
+}
 
 /** Tensors of at most so many numbers may be the parameters of an operator: axes, paddings, an order of axes. */
 const MOST_SMALL = 16;
