@@ -121,9 +121,10 @@ export function reportWords({ bytes, shards, quantization }: GraphModelReport): 
 }
 
 /** What whoever opens the file needs beside the numbers. */
-function metadataOf({ preprocessing, labels }: Omit<Prepared, "graph">): Readonly<Record<string, string>> {
+function metadataOf({ preprocessing, labels, activation }: Omit<Prepared, "graph">): Readonly<Record<string, string>> {
   return {
     ...(preprocessing && { preprocessing: JSON.stringify(preprocessing) }),
     ...(labels && { classes: JSON.stringify(labels) }),
+    ...(activation !== undefined && { activation }),
   };
 }

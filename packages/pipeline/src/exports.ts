@@ -28,4 +28,4 @@ export {
 export type { Load, LoadOptions } from "./load.ts";
 export { OptionError } from "./option-error.ts";
 export { checkFinite } from "./predictions.ts";
-export { bindModel, checkLogits, knownPreprocessing, type Prepared, prepare } from "./prepare.ts";
+export { bindModel, checkClasses, checkLogits, knownPreprocessing, type Prepared, prepare } from "./prepare.ts";

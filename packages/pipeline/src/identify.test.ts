@@ -223,6 +223,42 @@ describe("weights", () => {
     expect((await identify({ model: "mlperf_tiny_resnet8", weights: same })).spec).toBe(variants.mlperf_tiny_resnet8);
   });
 
+  it("have the Rescaling layer of Keras' configuration as preprocessing", async () => {
+    const layers = [
+      { class_name: "InputLayer", config: { name: "in", batch_shape: [null, 24, 24, 3] } },
+      { class_name: "Rescaling", config: { name: "rescaling", scale: 1 / 255, offset: -1 } },
+      { class_name: "Conv2D", config: { name: "conv2d", activation: "linear" } },
+    ];
+    const config = JSON.stringify({ class_name: "Functional", config: { layers } });
+    const weights = weightsOf(variants.cifar_resnet20, { "keras.config": config });
+    const { preprocessing, notes } = await identify({ model: "cifar_resnet20", weights });
+    const expected = { resize: 24, crop: 24, interpolation: "bilinear", scale: 255, channels: "rgb" };
+    expect(preprocessing).toEqual({ ...expected, mean: [1, 1, 1], std: [1, 1, 1] });
+    expect(notes).toContainEqual(expect.stringMatching(/^preprocessing is guessed in part: .* layer rescaling,/));
+  });
+
+  it.each<[string, ResNetSpec, Weights["metadata"], RegExp]>([
+    ["one output", { ...variants.cifar_resnet20, classes: 1 }, {}, /^the given weights has one output, and no softmax/],
+    [
+      "sigmoids",
+      variants.cifar_resnet20,
+      { activation: "sigmoid" },
+      /has sigmoid after its logits, .* --outputs logits/,
+    ],
+    [
+      "a sigmoid, by Keras",
+      { ...variants.cifar_resnet20, classes: 1 },
+      { "keras.config": '{"config":{"layers":[{"class_name":"Dense","config":{"activation":"sigmoid"}}]}}' },
+      /has one output, with sigmoid after its logits/,
+    ],
+  ])("with %s do not classify, and have logits all the same", async (_, spec, metadata, message) => {
+    const asked = { model: "cifar_resnet20", weights: weightsOf(spec, metadata) } as const;
+    const loading = load({ ...asked, backend: "reference" });
+    await expect(loading).rejects.toThrow(OptionError);
+    await expect(loading).rejects.toThrow(message);
+    expect((await prepare(asked)).graph.outputs.logits?.shape).toEqual(["N", spec.classes]);
+  });
+
   it("that fit no model are told with the nearest, in ten lines", async () => {
     const { tensors } = weightsOf(variants.cifar_resnet20);
     const cut = new Map([...tensors].slice(20));

@@ -22,7 +22,8 @@ import { unknownName } from "@residual/kit/names";
 import { labelsOf } from "@residual/vision";
 import {
   bestWeightsFor,
-  kerasEpsilon,
+  type KerasNetwork,
+  kerasNetwork,
   namingScheme,
   type PreprocessingSource as RecordedSource,
   readWeights,
@@ -75,6 +76,8 @@ export interface Identified extends NamedSources {
   readonly preprocessing: Preprocessing | undefined;
   /** `"model"` and `"file name"` are guesses: the weights may have been trained otherwise. */
   readonly preprocessingSource: PreprocessingSource | undefined;
+  /** What the network that was trained makes of its logits, where that is not softmax: `sigmoid`, … */
+  readonly activation: string | undefined;
   /** A name for each class; undefined where neither weights nor model have one for each. */
   readonly labels: readonly string[] | undefined;
   /** What people should hear, as sentences: what was guessed, and which of the weights were left out. */
@@ -144,9 +147,11 @@ interface Unnamed {
 
 function describe({ name, spec: asked }: Model, weights: Unnamed, options: PrepareOptions): Identified {
   const { raw } = weights;
-  const epsilon = kerasEpsilon(raw) ?? asked.epsilon ?? 1e-5;
+  const keras = kerasNetwork(raw);
+  const epsilon = keras?.epsilon ?? asked.epsilon ?? 1e-5;
   const row = epsilon === (asked.epsilon ?? 1e-5) ? asked : { ...asked, epsilon };
-  const preprocessing = preprocessingOf(row, raw.preprocessing, options.preprocessing);
+  const recorded = rescaled(keras, row, raw.preprocessing);
+  const preprocessing = preprocessingOf(row, recorded, options.preprocessing);
   const input = options.input ?? inputOf(row, preprocessing);
   const model = resnet(row, { name, input });
   const { tensors, notes } = weights.under(model); // names depend on neither classes nor input channels
@@ -154,7 +159,7 @@ function describe({ name, spec: asked }: Model, weights: Unnamed, options: Prepa
   const spec = fitted.spec;
   const open = spec === row ? model : resnet(spec, { name, input: options.input ?? inputOf(spec, preprocessing) });
   const preprocessingSource = preprocessing && sourceOf(raw, options.preprocessing);
-  const guess = preprocessing && raw.tensors.size > 0 ? guessNote(weights.name, name, preprocessingSource) : [];
+  const guess = preprocessing && raw.tensors.size > 0 ? guessNote(weights.name, name, preprocessingSource, keras) : [];
   return {
     model: name,
     weights: weights.name,
@@ -164,6 +169,7 @@ function describe({ name, spec: asked }: Model, weights: Unnamed, options: Prepa
     recordedModel: raw.model,
     preprocessing,
     preprocessingSource,
+    activation: raw.activation ?? keras?.activation,
     labels: labelsFor(spec, options.labels, raw.labels),
     notes: [...notes, ...fitted.notes, ...epsilonNote(name, asked, row), ...otherModelNote(weights, name), ...guess],
   };
@@ -279,6 +285,19 @@ export function preprocessingOf(
   return known || Object.keys(changes).length > 0 ? checkPreprocessing({ ...known, ...changes }) : undefined;
 }
 
+/** What is recorded, with the scale, mean and std of Keras' Rescaling layers, which the model's graph does not have. */
+function rescaled(
+  keras: KerasNetwork | undefined,
+  row: ResNetSpec,
+  recorded: Preprocessing | undefined,
+): Preprocessing | undefined {
+  if (!keras?.rescaling) return recorded;
+  const { layers: _, side, ...colours } = keras.rescaling;
+  const sides = side === undefined ? undefined : { resize: side, crop: side };
+  const base = recorded ?? row.preprocessing ?? (sides && { ...sides, interpolation: "bilinear" as const });
+  return base && { ...base, ...sides, ...colours };
+}
+
 function sourceOf(raw: Weights, changes: Partial<Preprocessing> = {}): PreprocessingSource {
   const parts = ["resize", "crop", "interpolation", "scale", "mean", "std"] as const;
   return parts.every((part) => changes[part] !== undefined) ? "given" : (raw.preprocessingSource ?? "model");
@@ -298,8 +317,24 @@ function epsilonNote(model: string, { epsilon: asked = 1e-5 }: ResNetSpec, { eps
 }
 
 /** Weights that say nothing of it may have been trained otherwise. Fixtures were not trained. */
-function guessNote(weights: string, model: string, source: PreprocessingSource | undefined): string[] {
+function guessNote(
+  weights: string,
+  model: string,
+  source: PreprocessingSource | undefined,
+  keras: KerasNetwork | undefined,
+): string[] {
+  if (source === "given") return [];
+  const layers = keras?.rescaling?.layers.map((layer) => shown(layer));
+  if (layers)
+    return [
+      `preprocessing is guessed in part: ${weights} scales pictures by its ${listOf(layers)}, which becomes scale, mean ` +
+        `and std; nothing in it says how they were resized. A tensor is taken as it comes out of ${layers.at(-1)}`,
+    ];
   if (source !== "model" && source !== "file name") return [];
   const taken = source === "model" ? `that of the model ${model} is taken` : "it is taken from the file's name";
   return [`preprocessing is guessed: nothing in ${weights} says how pictures were prepared, so ${taken}`];
+}
+
+function listOf(layers: readonly string[]): string {
+  return `${layers.length === 1 ? "layer" : "layers"} ${layers.join(" and ")}`;
 }

@@ -16,7 +16,7 @@ import { type Classifier, ModelClassifier } from "./classifier.ts";
 import { prepareWith } from "./compile.ts";
 import type { PrepareOptions } from "./identify.ts";
 import type { Platform } from "./platform/platform.ts";
-import { checkLogits, knownPreprocessing } from "./prepare.ts";
+import { checkClasses, checkLogits, knownPreprocessing } from "./prepare.ts";
 
 /** A model's name, or a row of the caller's own. */
 type Model = ModelName | ModelAlias | ResNetSpec;
@@ -99,15 +99,13 @@ export async function loadOn(platform: Platform, options: LoadOptions = {}): Pro
   const isolation = options.isolation ?? ((await needsProcess(source, platform)) ? "process" : "none");
   const compiler =
     isolation === "process" ? await platform.inChildProcess(source, options) : new Chooser(source, options, platform);
-  const { prepared, executable, backend, description, reason } = await prepareWith(
-    compiler,
-    options,
-    ({ graph, ...found }) => {
-      checkLogits(graph);
-      knownPreprocessing(found);
-      return select(graph, ["logits"]);
-    },
-  );
+  const { prepared, executable, backend, description, reason } = await prepareWith(compiler, options, (found) => {
+    const { graph } = found;
+    checkLogits(graph);
+    checkClasses(found);
+    knownPreprocessing(found);
+    return select(graph, ["logits"]);
+  });
   const { graph } = prepared;
   checkLogits(graph);
   return new ModelClassifier({

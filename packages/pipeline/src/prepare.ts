@@ -61,6 +61,22 @@ export function checkLogits<In extends string, Names extends string>(
 }
 
 /**
+ * Throws OptionError for a network that does not tell one class out of several: one that ends before its classes, that
+ * has one output, or whose logits are not for softmax.
+ */
+export function checkClasses({ graph, activation, weights }: Pick<Prepared, "graph" | "activation" | "weights">): void {
+  checkLogits(graph);
+  const isOne = graph.outputs.logits!.shape[1] === 1;
+  if (!isOne && activation === undefined) return;
+  const end = activation === undefined ? "" : `${activation === "linear" ? "nothing" : activation} after its logits`;
+  const found = isOne ? `one output${end && `, with ${end}`}` : end;
+  throw new OptionError(
+    `${shown(weights)} has ${found}, and no softmax over several classes; take its logits: ` +
+      `residual run ${graph.name} --weights FILE --input PICTURE --outputs logits --out FILE`,
+  );
+}
+
+/**
  * The preprocessing of a model whose input is a picture. Throws OptionError where it is not known, and where the model
  * reads another number of channels than a picture has.
  */

@@ -43,6 +43,19 @@ describe("transformers' config.json", () => {
     expect(configured({ ...resnet50, ...changes }).model).toBe(model);
   });
 
+  it.each<[string | null, string | undefined]>([
+    [null, undefined],
+    ["single_label_classification", undefined],
+    ["multi_label_classification", "sigmoid"],
+    ["regression", "linear"],
+  ])("with the problem_type %s says the activation %s", (problem, activation) => {
+    expect(configured({ ...resnet50, problem_type: problem }).activation).toBe(activation);
+  });
+
+  it("with a problem_type that transformers does not have is refused", () => {
+    expect(() => configured({ ...resnet50, problem_type: "captioning" })).toThrow(FormatError);
+  });
+
   it("of a structure that has no name gives the structure", () => {
     const small = configured({ ...resnet50, depths: [1, 1], hidden_sizes: [32, 80], embedding_size: 8 });
     expect(small.model).toBeUndefined();

@@ -12,9 +12,9 @@ import type { Configuration } from "./configuration.ts";
 import type { Weights } from "./weights.ts";
 
 /**
- * Weights with what the configurations beside them say, as metadata: `model` or `spec`, `classes`, `preprocessing`. The
- * weights' own metadata comes first. `config` and `preprocessor` are those of transformers; timm has all in `config`.
- * A configuration of something else is passed over.
+ * Weights with what the configurations beside them say, as metadata: `model` or `spec`, `classes`, `preprocessing`,
+ * `activation`. The weights' own metadata comes first. `config` and `preprocessor` are those of transformers; timm has
+ * all in `config`. A configuration of something else is passed over.
  *
  * Throws FormatError for malformed ones, UnsupportedError for a ResNet that `resnet` cannot build.
  */
@@ -80,13 +80,32 @@ type Metadata = {
   readonly spec?: string;
   readonly classes?: string;
   readonly preprocessing?: string;
+  readonly activation?: string;
 };
 
 function configMetadata(config: Part): Metadata {
   const architecture = read(config, "architecture", "a name", isText);
   if (architecture !== undefined) return timmMetadata(config, architecture);
   if (config.fields.get("model_type") !== "resnet") return {};
-  return { ...modelMetadata(transformersSpec(config)), ...classMetadata(config, "id2label") };
+  return {
+    ...modelMetadata(transformersSpec(config)),
+    ...classMetadata(config, "id2label"),
+    ...problemMetadata(config),
+  };
+}
+
+/** What logits mean. Source: huggingface/transformers (00cbbe53), loss/loss_utils.py, ForSequenceClassificationLoss. */
+function problemMetadata(config: Part): Metadata {
+  const problem = read(config, "problem_type", "a name", isText) ?? "single_label_classification";
+  if (problem === "single_label_classification") return {};
+  if (problem === "multi_label_classification") return { activation: "sigmoid" };
+  if (problem === "regression") return { activation: "linear" }; // which stands for no softmax either
+  return refuse(
+    config,
+    "problem_type",
+    problem,
+    "single_label_classification, multi_label_classification or regression",
+  );
 }
 
 /** Labels by index: a list, or an object with the keys "0", "1", …. Transformers' placeholders name no class. */

@@ -113,6 +113,11 @@ export class Weights<Source extends NamedSource = NamedSource> {
     return this.#known?.preprocessing && this.#known.source;
   }
 
+  /** What the network makes of its logits, where the file says that it is not softmax: `sigmoid`. */
+  get activation(): string | undefined {
+    return this.metadata.activation;
+  }
+
   /** The licence that they are published under, SPDX. Undefined where nobody says it. */
   get license(): string | undefined {
     return this.metadata.license ?? this.#known?.license;

@@ -3,6 +3,7 @@ import {
   backendNames,
   bindModel,
   checkBackend,
+  checkClasses,
   checkFinite,
   checkLogits,
   compileOn,
@@ -62,6 +63,7 @@ export function evalCommand({ signal }: Context): Command {
       await using data = await openDataset(options.data, identified);
       const prepared = bindModel(identified, data.input);
       checkLogits(prepared.graph);
+      checkClasses(prepared);
       const { threads } = options;
       const compiled = await compileOn(options.backend, select(prepared.graph, ["logits"]), {
         ...work,

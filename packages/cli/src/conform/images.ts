@@ -8,7 +8,7 @@ import {
   type Tensor,
   tensorOf,
 } from "@residual/core";
-import { bindModel, checkLogits, identify, knownPreprocessing } from "@residual/pipeline";
+import { bindModel, checkClasses, checkLogits, identify, knownPreprocessing } from "@residual/pipeline";
 import { stack } from "@residual/vision";
 import { readWeights } from "@residual/weights";
 import type { Dataset, Sample } from "../dataset/dataset.ts";
@@ -40,6 +40,7 @@ export async function openImageSet({
   const data = await openDataset(images, identified);
   const prepared = bindModel(identified, data.input);
   checkLogits(prepared.graph);
+  checkClasses(prepared);
   const logits = await answersOf(answers, data);
   const count = Math.min(limit ?? data.images, data.images);
   const graph: Graph<"image", "logits"> = select(prepared.graph, ["logits"]);
