@@ -22,8 +22,8 @@ export interface GivenImage {
 }
 
 /**
- * The image that `--input` gives as numbers: fixture:SALT of `--shape`, or the tensor `image` of a safetensors file.
- * Undefined for a picture, which waits for the weights' preprocessing.
+ * The image that `--input` gives as numbers: fixture:SALT of `--shape`, the tensor `image` of a safetensors file, or
+ * the array of a .npy file. Undefined for a picture, which waits for the weights' preprocessing.
  */
 export async function givenImage(
   input: string,
@@ -33,8 +33,12 @@ export async function givenImage(
   if (input.startsWith("fixture:")) return fixture(saltOf(input), shape, model);
   if (shape !== undefined)
     throw new UsageError("--shape goes with --input fixture:SALT; a picture or file has its own");
-  return extname(input) === ".safetensors" ? imageIn(input) : undefined;
+  const name = tensorNames[extname(input)];
+  return name === undefined ? undefined : imageIn(input, name);
 }
+
+/** The tensor that is the image, by the ending of its file. */
+const tensorNames: { readonly [ending: string]: string } = { ".safetensors": "image", ".npy": "array" };
 
 function fixture(salt: string, text: string | undefined, model: string): GivenImage {
   const spec = specNamed(model);
@@ -57,15 +61,15 @@ function saltOf(input: string): string {
   return salt;
 }
 
-async function imageIn(file: string): Promise<GivenImage> {
+async function imageIn(file: string, name: string): Promise<GivenImage> {
   const { tensors } = await readTensors(await readWeights(file));
-  const image = tensors.get("image");
+  const image = tensors.get(name);
   if (image?.dtype === "float32" && image.shape.length === 4) return { shape: image.shape, tensor: () => image };
   const found = image
-    ? `image is ${image.dtype} [${image.shape.join(", ")}]`
+    ? `${name} is ${image.dtype} [${image.shape.join(", ")}]`
     : `it holds ${listOf([...tensors.keys()])}`;
   throw new FormatError(
-    `${file}: ${found}; expected a float32 tensor image [N, C, H, W], as residual preprocess writes it`,
+    `${file}: ${found}; expected a float32 tensor ${name} [N, C, H, W], as residual preprocess writes it`,
   );
 }
 

@@ -23,6 +23,7 @@ export type ReadFormat =
   | "PyTorch"
   | "PyTorch before 1.6"
   | "NumPy"
+  | "NumPy array"
   | "HDF5"
   | "Keras"
   | "ONNX"
@@ -80,7 +81,7 @@ const formats: readonly BinaryFormat[] = [
     is: (start) => magic("\xff\xfe")(start) || magic("\xfe\xff")(start),
     format: () => other("text in UTF-16", "give a file of weights"),
   },
-  { is: magic("\x93NUMPY"), format: () => other("one NumPy array", "save all of them under their names") },
+  { is: magic("\x93NUMPY"), format: () => "NumPy array" },
   { is: magic("TFL3", 4), format: () => other("a TensorFlow Lite model", "give the weights that it was made of") },
   { is: magic("GGUF"), format: () => other("a GGUF file", "give weights of a ResNet") },
   { is: magic("\x1f\x8b"), format: () => unpack("gzip") },

@@ -16,6 +16,7 @@ const readers: { readonly [F in ReadFormat]: () => Promise<FormatReader> } = {
   ONNX: async () => (await import("./onnx/layout.ts")).onnxLayout,
   "PyTorch before 1.6": async () => (await import("./pytorch/index.ts")).legacyLayout,
   NumPy: async () => (await import("./npz/layout.ts")).npzLayout,
+  "NumPy array": async () => (await import("./npz/layout.ts")).npyLayout,
   HDF5: async () => (await import("./keras/h5.ts")).h5Layout,
   Keras: async () => (await import("./keras/archive.ts")).kerasLayout,
 };

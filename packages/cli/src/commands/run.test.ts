@@ -1,3 +1,4 @@
+import { writeFile } from "node:fs/promises";
 import { type Tensor, tensorOf } from "@residual/core";
 import { readTensors, readWeights, writeSafetensors } from "@residual/weights";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -111,6 +112,21 @@ describe("inputs", () => {
 
   it("of a fixture have the model's own shape where none is given", async () => {
     expect((await outputsOf("paddle_unit_s1_proj", ...fixture)).get("output")!.shape).toEqual([1, 8, 8, 8]);
+  });
+
+  it("of an array of NumPy are those of the same tensor", async () => {
+    const data = Float32Array.from({ length: 3 * 32 * 32 }, (_, i) => Math.sin(i));
+    const image = tensorOf("float32", [1, 3, 32, 32], data);
+    await writeSafetensors(folder.in("same.safetensors"), { image });
+    const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, 32, 32), }".padEnd(117);
+    const start = Buffer.from(`\x93NUMPY\x01\0\x76\0${header}\n`, "latin1");
+    await writeFile(folder.in("same.npy"), Buffer.concat([start, new Uint8Array(data.buffer)]));
+    const [expected, found] = await Promise.all(
+      ["same.safetensors", "same.npy"].map((file) =>
+        outputsOf("cifar_resnet20", ...trained, "--input", folder.in(file)),
+      ),
+    );
+    expect(found!.get("logits")).toEqual(expected!.get("logits"));
   });
 
   describe("that are refused", () => {

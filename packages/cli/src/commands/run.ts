@@ -52,7 +52,7 @@ export function runCommand({ signal }: Context): Command {
     .requiredOption("--weights <w>", "a file, known weights or fixture:SALT")
     .requiredOption(
       "--input <i>",
-      "a picture, - for one on stdin, a .safetensors file with the tensor image, or fixture:SALT",
+      "a picture, - for one on stdin, a .safetensors file with the tensor image, an array as .npy, or fixture:SALT",
     )
     .option("--shape <shape>", "shape of a generated input, as 2x3x224x224")
     .option("--outputs <names>", "values to write, as logits,layer4,layer4.2.relu")

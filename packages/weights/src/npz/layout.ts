@@ -39,14 +39,10 @@ export const npzLayout: FormatReader = async (file) => {
     }
     if (names.has(name)) refuse(`it has two arrays ${quote(name)}`);
     names.add(name);
-    const { entry, view, content, offset, isSwapped } = found;
-    const entries = [{ ...entry, name }];
+    const { entry, view, isSwapped } = found;
     if (!member.isStored) unpacked.takeCopies(entry, { isSwapped, isScattered: view !== undefined });
     if (view) views.set(name, view);
-    if (isSwapped) {
-      const swapped = swapBytes(await content.read(offset, entry.end), byteSizes[entry.dtype]);
-      stretches.push({ file: heldFile(swapped, file.name, file.place), offset: 0, entries });
-    } else stretches.push({ file: content, offset, entries });
+    stretches.push(await stretchOf(found, name));
   }
   if (names.size === 0)
     throw new UnsupportedError(
@@ -56,6 +52,26 @@ export const npzLayout: FormatReader = async (file) => {
   const notes = leftOut.length === 0 ? [] : [`left out what holds no numbers: ${shortList(leftOut)}`];
   return { stretches, views, metadata: metadataIn(archive.comment), notes };
 };
+
+/**
+ * Where the one array of a file of `np.save` lies: the tensor `array`. Throws FormatError for a damaged file,
+ * UnsupportedError for an array of anything but numbers.
+ */
+export const npyLayout: FormatReader = async (file) => {
+  const found = await arrayIn(file, (problem) => {
+    throw new FormatError(`${file.name}: ${problem}; the .npy file is damaged: download or save it again`);
+  });
+  if (!found) throw new UnsupportedError(`${file.name}: found an array of no numbers; save one of numbers`);
+  const views = new Map(found.view && [["array", found.view]]);
+  return { stretches: [await stretchOf(found, "array")], views };
+};
+
+async function stretchOf({ entry, content, offset, isSwapped }: FoundArray, name: string): Promise<Stretch> {
+  const entries = [{ ...entry, name }];
+  if (!isSwapped) return { file: content, offset, entries };
+  const swapped = swapBytes(await content.read(offset, entry.end), byteSizes[entry.dtype]);
+  return { file: heldFile(swapped, content.name, content.place), offset: 0, entries };
+}
 
 interface FoundArray {
   readonly entry: Omit<TensorEntry, "name">;
@@ -73,16 +89,20 @@ async function openArray(
   unpacked: UnpackedBytes,
   refuse: Refuse,
 ): Promise<FoundArray | undefined> {
-  const refuseArray: Refuse = (problem) => refuse(`array ${quote(member.name)}: ${problem}`);
   const content = await archive.open(member, unpacked);
-  const header = readNpyHeader(await content.read(0, Math.min(content.size, LONGEST_START)), refuseArray);
+  return arrayIn(content, (problem) => refuse(`array ${quote(member.name)}: ${problem}`));
+}
+
+/** The array of a .npy file; undefined where it holds no numbers. */
+async function arrayIn(content: OpenFile, refuse: Refuse): Promise<FoundArray | undefined> {
+  const header = readNpyHeader(await content.read(0, Math.min(content.size, LONGEST_START)), refuse);
   const { dtype } = header;
   if (dtype.stored === undefined) return undefined;
   const size = byteSizes[dtype.stored];
   const { shape, length: offset } = header;
   const count = sizeOf(shape);
   if (count * size !== content.size - offset)
-    refuseArray(
+    refuse(
       `its header is followed by ${content.size - offset} bytes, expected ${count * size} for ${dtype.stored} ` +
         formatShape(shape.slice(0, 8)),
     );

@@ -39,6 +39,20 @@ describe("what NumPy wrote (fixtures/make.py)", () => {
   });
 });
 
+it.each([
+  ["row-major", "<f4", false, [0, 1, 2, 3, 4, 5]],
+  ["big-endian", ">f4", false, [0, 1, 2, 3, 4, 5]],
+  ["with the first axis innermost", "<f4", true, [0, 2, 4, 1, 3, 5]],
+])("a file of one array %s has the tensor `array`", async (_, descr, isFortran, expected) => {
+  const view = new DataView(new ArrayBuffer(24));
+  for (let i = 0; i < 6; i++) view.setFloat32(i * 4, i, descr === "<f4");
+  const bytes = npyOf({ descr, shape: [2, 3], isFortran }, new Uint8Array(view.buffer));
+  const { tensors } = await readWeights(bytes);
+  expect([...tensors.keys()]).toEqual(["array"]);
+  const { shape, data } = await readTensor(tensors.get("array")!);
+  expect([shape, [...data]]).toEqual([[2, 3], expected]);
+});
+
 describe("large archives", () => {
   it("are not held in memory, and have the same bits", async () => {
     const shapes = [[2048, 2048, 2], [3], [512, 1024]];
