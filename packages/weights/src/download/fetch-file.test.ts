@@ -314,6 +314,31 @@ describe("refused, with what was found and what was expected", () => {
     expect(server.requests).toHaveLength(1);
   });
 
+  it.each([
+    ["sends another range than was asked for", { "content-range": "bytes 5-10/300000" }, () => `"a"`],
+    ["has another version each time", {}, (count: number) => `"v${count}"`],
+    ["tells no version", {}, () => undefined],
+  ])("a server that breaks off, and %s, without end", async (_, ranged, etag) => {
+    const breakOff: Mischief = (request, response, file) => {
+      const tag = etag(server.requests.length);
+      const headers = { "content-length": file.length, ...(tag && { etag: tag }) };
+      if (request.headers.range) response.writeHead(206, { ...headers, "content-range": "bytes 9-9/10", ...ranged });
+      else response.writeHead(200, headers);
+      // each time some bytes more than before: no sign of an end
+      const sent = 1000 + server.requests.length;
+      response.write(file.subarray(0, sent), () => setTimeout(() => response.destroy(), 20));
+    };
+    server.next.push(...Array.from({ length: 40 }, () => breakOff));
+    expect((await refusal()).message).toMatch(/; the download has begun anew 4 times, expected at most 3$/);
+    expect(server.requests.length).toBeLessThan(12);
+  });
+
+  it("a server that sends a byte a connection, without end", async () => {
+    server.next.push(...Array.from({ length: 40 }, () => server.dropAfter(1)));
+    expect((await refusal({}, { connections: 10 })).message).toMatch(/; the file is not whole after 10 connections$/);
+    expect(server.requests).toHaveLength(10);
+  });
+
   it("a server that stalls each time", async () => {
     server.next.push(...Array.from({ length: 9 }, () => () => {}));
     expect((await refusal({}, { stall: 20 })).message).toBe("nothing came for 0.02 s");

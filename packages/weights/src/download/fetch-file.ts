@@ -82,22 +82,32 @@ interface Filled {
   readonly linked: Linked;
 }
 
+/** What counts for good, whatever has come meanwhile. */
+interface Tally {
+  /** How often the part was thrown away to begin anew. */
+  restarts: number;
+}
+
 /** Fills the part, with retries. */
 async function download(wanted: Wanted, settings: Settings, options: WorkOptions): Promise<Filled> {
-  let connections = 0;
+  const tally: Tally = { restarts: 0 };
   let failures = 0;
   let before = await sizeOf(partOf(wanted.path).data);
-  if (before > 0) connections++;
-  for (;;) {
-    connections++;
-    const failure = await attempt(wanted, settings, options);
-    if (!(failure instanceof Passing)) return { isResumed: connections > 1, linked: failure };
+  const hadPart = before > 0;
+  for (let connections = 1; ; connections++) {
+    const failure = await attempt(wanted, tally, settings, options);
+    if (!(failure instanceof Passing)) return { isResumed: hadPart || connections > 1, linked: failure };
     const size = await sizeOf(partOf(wanted.path).data);
     failures = size > before ? 1 : failures + 1;
     before = size;
-    const { longestWait, backoff, retries } = settings;
-    if (failures > (failure.isUnreached ? Math.min(2, retries) : retries))
-      throw new WeightsError(failure.message, { cause: failure });
+    const { longestWait, backoff, retries, restarts } = settings;
+    const giveUp = (why = "") => {
+      throw new WeightsError(failure.message + why, { cause: failure });
+    };
+    if (failures > (failure.isUnreached ? Math.min(2, retries) : retries)) giveUp();
+    if (tally.restarts > restarts)
+      giveUp(`; the download has begun anew ${tally.restarts} times, expected at most ${restarts}`);
+    if (connections === settings.connections) giveUp(`; the file is not whole after ${connections} connections`);
     const wait = failure.wait ?? Math.min(backoff * 2 ** (failures - 1), longestWait) * (0.75 + Math.random() / 2);
     if (failure.wait !== undefined && failure.wait > longestWait)
       throw new WeightsError(`${failure.message}; it asks to wait for ${Math.ceil(failure.wait / 1000)} s`);
@@ -106,18 +116,23 @@ async function download(wanted: Wanted, settings: Settings, options: WorkOptions
 }
 
 /** One connection. Gives back what another may mend, else what the hub says of the file: then the part is whole. */
-async function attempt(wanted: Wanted, settings: Settings, options: WorkOptions): Promise<Passing | Linked> {
+async function attempt(
+  wanted: Wanted,
+  tally: Tally,
+  settings: Settings,
+  options: WorkOptions,
+): Promise<Passing | Linked> {
   const watch = new Watch(options.signal, settings.stall);
   let response: Response | undefined;
   try {
-    const part = await resumable(wanted);
+    const part = await resumable(wanted, tally);
     const range: Record<string, string> =
       part.size === 0
         ? {}
         : { range: `bytes=${part.size}-`, ...(part.note?.version !== undefined && { "if-range": part.note.version }) };
     response = await request(wanted.url, range, settings, watch);
     if (response.linked.sha256 !== undefined) wanted.check?.(response.linked.sha256);
-    await receive(response, part, wanted, watch, options);
+    await receive(response, part, wanted, tally, watch, options);
     return response.linked;
   } catch (error) {
     await response?.answer.body?.cancel().catch(() => {}); // else a refused answer holds its connection
@@ -135,12 +150,13 @@ interface Part {
 }
 
 /** What can be gone on with. A part of which nothing tells its version is good where the whole's hash is known. */
-async function resumable({ url, path, sha256 }: Wanted): Promise<Part> {
+async function resumable({ url, path, sha256 }: Wanted, tally: Tally): Promise<Part> {
   const { data, note: notePath } = partOf(path);
   const size = await sizeOf(data);
   const note = size === 0 ? undefined : await readNote(notePath);
   const isGood = note && note.url === url && (note.version !== undefined || sha256?.length === 64);
   if (isGood) return { size, note };
+  if (size > 0) tally.restarts++;
   await removePart(path);
   return { size: 0, note: undefined };
 }
@@ -149,6 +165,7 @@ async function receive(
   { answer, linked }: Response,
   part: Part,
   wanted: Wanted,
+  tally: Tally,
   watch: Watch,
   { onProgress }: WorkOptions,
 ): Promise<void> {
@@ -156,6 +173,7 @@ async function receive(
   const judged = judge(answer, part);
   if (judged === "whole") return answer.body?.cancel();
   if (judged === "other") {
+    tally.restarts++;
     await removePart(wanted.path);
     throw new Passing("the file has changed on the server");
   }
@@ -163,6 +181,7 @@ async function receive(
   checkTotal(total, linked, wanted);
   await checkSpace(wanted.path, (total ?? 0) - begin);
   if (begin === 0) {
+    if (part.size > 0) tally.restarts++;
     await rm(data, { force: true });
     await writeFile(note, JSON.stringify({ url: wanted.url, version: versionOf(answer), total } satisfies Note));
   }
