@@ -200,6 +200,8 @@ describe("weights", () => {
     expect([model, graph.outputs.logits!.shape]).toEqual(["resnet", ["N", 3]]);
     const damaged = weightsOf(spec, { spec: JSON.stringify({ depths: "many" }) });
     await expect(identify({ weights: damaged })).rejects.toThrow("resnet.R1");
+    const deep = weightsOf(spec, { spec: JSON.stringify({ block: "basic", depths: [5000, 5000] }) });
+    await expect(identify({ weights: deep })).rejects.toThrow("depths: found 10000 blocks in all, expected at most");
   });
 
   it("whose file has a published name, and the layers' names of another model's files, are the other's", async () => {

@@ -85,22 +85,35 @@ export class Weights<Source extends NamedSource = NamedSource> {
     return this.metadata.model ?? this.#known?.model;
   }
 
-  /** The model's structure, where no name stands for it. Throws FormatError where the file's metadata are malformed. */
+  /**
+   * The model's structure, where no name stands for it. Throws FormatError where the file's metadata are malformed, or
+   * say more blocks than the file has tensors.
+   */
   get spec(): ResNetSpec | undefined {
     if (this.metadata.spec === undefined) return undefined;
-    try {
-      return JSON.parse(this.metadata.spec) as ResNetSpec; // `resnet` checks what it holds
-    } catch (cause) {
-      throw new FormatError("spec: found text that is not JSON, expected a model's structure", { cause });
-    }
+    return this.#ofFile(() => {
+      const spec = specOf(this.metadata.spec!);
+      const blocks = Array.isArray(spec?.depths) ? spec.depths.reduce((sum, depth) => sum + Number(depth), 0) : 0;
+      if (blocks > this.tensors.size)
+        throw new FormatError(
+          `depths: found ${blocks} blocks in all, expected at most one for each of the file's ${this.tensors.size} ` +
+            "tensors; the weights are of another network than the configuration",
+        );
+      return spec;
+    });
   }
 
   /** What becomes of a picture before the model sees it. Throws FormatError where the file's metadata are malformed. */
   get preprocessing(): Preprocessing | undefined {
     const { preprocessing } = this.metadata;
     if (preprocessing === undefined) return this.#known?.preprocessing;
+    return this.#ofFile(() => readPreprocessing(preprocessing));
+  }
+
+  /** What a part of the metadata says. The FormatError of a malformed one begins with the file's name. */
+  #ofFile<T>(read: () => T): T {
     try {
-      return readPreprocessing(preprocessing);
+      return read();
     } catch (cause) {
       if (!(cause instanceof FormatError) || !this.stored) throw cause;
       throw new FormatError(`${this.stored.name}: ${cause.message}`, { cause });
@@ -170,6 +183,14 @@ export async function readTensors(weights: Weights): Promise<Weights<Tensor>> {
   const read = new Map<string, Tensor>();
   for (const [name, source] of weights.tensors) read.set(name, await readTensor(source));
   return weights.withTensors(read);
+}
+
+function specOf(json: string): ResNetSpec {
+  try {
+    return JSON.parse(json) as ResNetSpec; // `resnet` checks what it holds
+  } catch (cause) {
+    throw new FormatError("spec: found text that is not JSON, expected a model's structure", { cause });
+  }
 }
 
 /** A blank text names no class. */

@@ -19,7 +19,7 @@ it.each<[string, unknown, string]>([
   ["R1", [], "found an array of 0 elements"],
   ["R1", {}, "block is undefined, expected basic or bottleneck"],
   ["R1", { ...basic, block: "bottelneck" }, "block is bottelneck, expected basic or bottleneck"],
-  ["R1", { ...basic, depths: [] }, "depths is [], expected whole numbers from 1 to 10000, one for each stage"],
+  ["R1", { ...basic, depths: [] }, "depths is [], expected whole numbers from 1 to 2000, one for each of 1 to 8 stages"],
   ["R1", { ...basic, depths: [1.5] }, "depths is [1.5]"],
   ["R1", { ...basic, depths: [0] }, "depths is [0]"],
   ["R1", { ...basic, depths: [-1] }, "depths is [-1]"],
@@ -27,6 +27,9 @@ it.each<[string, unknown, string]>([
   ["R1", { ...basic, depths: ["2"] }, "depths is [2]"],
   ["R1", { ...basic, depths: 3 }, "depths is 3"],
   ["R1", { ...basic, depths: [1e12] }, "depths is [1000000000000]"],
+  ["R1", { ...basic, depths: Array(9).fill(1) }, "one for each of 1 to 8 stages"],
+  ["R1", { ...basic, width: 65_537 }, "width is 65537, expected a whole number from 1 to 65536"],
+  ["R2", { ...basic, depths: [1000, 1001] }, "depths are 2001 blocks in all, expected at most 2000"],
   ["R1", { ...basic, strides: [1, 0] }, "strides is [1,"],
   ["R1", { ...basic, classes: -1 }, "classes is -1, expected a whole number from 0"],
   ["R1", { ...basic, classes: 1.5 }, "classes is 1.5"],
@@ -69,7 +72,7 @@ it.each<[string, unknown, string]>([
   ["R5", { ...basic, classes: 0, softmax: true }, "a softmax needs classes, found 0"],
   ["R6", { ...bottleneck, widthPerGroup: 1 }, "layer1 has 0 channels"],
   ["R6", { ...basic, growth: 1.3 }, "layer2 has 10.4 channels"],
-  ["R6", { ...basic, width: 1 << 23, growth: 4 }, "layer2 has 33554432 channels"],
+  ["R6", { ...basic, width: 1 << 15, growth: 4 }, "layer2 has 131072 channels"],
 ])("resnet.%s: %j is refused", (label, spec, message) => {
   const refusal = () => build(spec);
   expect(refusal).toThrow(ShapeError);

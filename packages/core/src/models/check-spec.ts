@@ -12,21 +12,29 @@ interface Field {
   readonly holds: (value: unknown) => boolean;
 }
 
-/** More blocks in a stage are a slip of the pen. */
-const MOST_BLOCKS = 10_000;
+/** More stages than this are a mistake or an attack: a published network has 3 to 5. */
+const MOST_STAGES = 8;
+/** So are more blocks in all stages together: the deepest published network has 600. Each takes time to build. */
+const MOST_BLOCKS = 2000;
 /** So are more channels of a convolution. */
-export const MOST_CHANNELS = 1 << 24;
+export const MOST_CHANNELS = 65_536;
+/** So are more classes, input channels or pixels of a side. */
+const MOST = 1 << 24;
 
-const isWhole = (value: unknown, least: number, most = MOST_CHANNELS): value is number =>
+const isWhole = (value: unknown, least: number, most = MOST): value is number =>
   Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
 
-const whole = (least: number): Field => ({
-  expected: `a whole number from ${least} to ${MOST_CHANNELS}`,
-  holds: (value) => isWhole(value, least),
+const whole = (least: number, most = MOST): Field => ({
+  expected: `a whole number from ${least} to ${most}`,
+  holds: (value) => isWhole(value, least, most),
 });
 const wholes = (most: number): Field => ({
-  expected: `whole numbers from 1 to ${most}, one for each stage`,
-  holds: (value) => Array.isArray(value) && value.length > 0 && value.every((each) => isWhole(each, 1, most)),
+  expected: `whole numbers from 1 to ${most}, one for each of 1 to ${MOST_STAGES} stages`,
+  holds: (value) =>
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.length <= MOST_STAGES &&
+    value.every((each) => isWhole(each, 1, most)),
 });
 const oneOf = (...names: readonly unknown[]): Field => ({
   expected: names.join(" or "),
@@ -49,10 +57,10 @@ const fields: { readonly [Name in keyof Required<ResNetSpec>]: Field } = {
   depths: wholes(MOST_BLOCKS),
   groups: whole(1),
   widthPerGroup: whole(1),
-  width: eachStage(whole(1)),
+  width: eachStage(whole(1, MOST_CHANNELS)),
   growth: number("a number above 0", (value) => value > 0),
   narrowing: number("a number from 1 on", (value) => value >= 1),
-  strides: wholes(MOST_CHANNELS),
+  strides: wholes(MOST),
   strideIn: oneOf("first", "last"),
   strideOn: oneOf("conv1", "conv2"),
   stem: oneOf(...stemNames, "none"),
@@ -107,6 +115,8 @@ function checkTogether(spec: ResNetSpec): void {
     const found = Array.isArray(list) ? list.length : 1;
     check(isOfStages, "resnet.R2", `${found} ${name} for the ${depths.length} stages of depths`);
   }
+  const blocks = depths.reduce((sum, depth) => sum + depth, 0);
+  check(blocks <= MOST_BLOCKS, "resnet.R2", `depths are ${blocks} blocks in all, expected at most ${MOST_BLOCKS}`);
   const kinds = depths.map((_, stage) => blockOf(spec, stage));
   const hasBottleneck = kinds.includes("bottleneck");
   check(

@@ -29,14 +29,14 @@ interface Trunk {
  * (`probabilities` too where the spec has a softmax; `output` where it has no head). Stages are aliases: `stem`,
  * `layer1` … , `avgpool`, `logits`; so is each block by its name.
  *
- * R1  the spec has the fields of ResNetSpec and no others, each of its kind.
- * R2  strides, and lists of blocks and widths, are as many as depths; no transition takes the step; a list of widths
- *     has no growth.
+ * R1  the spec has the fields of ResNetSpec and no others, each of its kind; depths are of 1 to 8 stages.
+ * R2  depths are at most 2,000 blocks in all; strides, and lists of blocks and widths, are as many
+ *     as depths; no transition takes the step; a list of widths has no growth.
  * R3  a basic block has 1 group and 64 channels in it, narrows nothing, and takes the step in its first convolution, as
  *     torchvision's.
  * R4  a pre-activated block has no squeeze-excitation, and nothing after its sum.
  * R5  a softmax has classes.
- * R6  each stage has a whole number of channels, at least 1.
+ * R6  each stage has a whole number of channels, from 1 to 65,536.
  * R7  input is [batch, channels, height, width].
  * R8  input has the spec's inputChannels where they are given, and is not [batch, height, width, channels].
  * Throws ShapeError under these labels, and under those of the ops for an image that is too small; FormatError for
