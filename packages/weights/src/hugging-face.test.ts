@@ -9,7 +9,7 @@ import { readWeights } from "./read-weights.ts";
 import { Weights } from "./weights.ts";
 import { writeSafetensors } from "./write-safetensors.ts";
 
-const plain = new Weights(new Map([["a", tensor([1], [1])]]));
+const plain = new Weights(new Map(Array.from("abcdefgh", (name) => [name, tensor([1], [1])])));
 const configured = (config?: unknown, preprocessor?: unknown) =>
   withConfiguration(
     plain,
@@ -62,6 +62,12 @@ describe("transformers' config.json", () => {
     expect(small.spec).toEqual({ block: "bottleneck", depths: [1, 1], width: [8, 20] });
     const stepping = configured({ ...resnet50, depths: [1, 2, 1, 1], downsample_in_first_stage: true });
     expect(stepping.spec).toEqual({ block: "bottleneck", depths: [1, 2, 1, 1], strides: [2, 2, 2, 2] });
+  });
+
+  it("of more blocks than the file has tensors is refused before a network is built", () => {
+    const weights = configured({ ...resnet50, depths: [4, 5], hidden_sizes: [64, 64], layer_type: "basic" });
+    expect(() => weights.spec).toThrow(FormatError);
+    expect(() => weights.spec).toThrow("depths: found 9 blocks in all, expected at most one for each of the file's 8");
   });
 
   it.each<[object, string]>([
@@ -157,6 +163,28 @@ it("timm's config.json has the model, the recipe of its accuracy, and labels", (
     pretrained_cfg: { input_size: [3, 224, 224], crop_pct: 0.95 },
   });
   expect(cropped.preprocessing).toMatchObject({ resize: 235, crop: 224, interpolation: "bilinear" });
+});
+
+describe("timm's config.json", () => {
+  const timm = { architecture: "resnet18", num_classes: 10, global_pool: "avg" };
+
+  it.each<[string, object]>([
+    ["model_args.act_layer: found the string silu", { model_args: { act_layer: "silu" } }],
+    ["model_args.output_stride: found the number 16", { model_args: { num_classes: 10, output_stride: 16 } }],
+    ["model_args.global_pool: found the string max", { model_args: { global_pool: "max" } }],
+    ["global_pool: found the string catavgmax", { global_pool: "catavgmax" }],
+    ["model_args.__proto__: found", { model_args: JSON.parse('{"__proto__": 1}') as unknown }],
+    ["model_args.avg_down: found null", { model_args: { avg_down: null } }],
+  ])("with another network of the same tensors is refused: %s", (message, changes) => {
+    expect(() => configured({ ...timm, ...changes })).toThrow(UnsupportedError);
+    expect(() => configured({ ...timm, ...changes })).toThrow(`config.json: ${message}`);
+  });
+
+  it("has arguments that change nothing", () => {
+    const args = { num_classes: 10, in_chans: 1, drop_rate: 0.1, output_stride: 32, global_pool: "avg" };
+    expect(configured({ ...timm, model_args: args }).model).toBe("resnet18");
+    expect(configured({ ...timm, model_args: null }).model).toBe("resnet18");
+  });
 });
 
 it.each<[string, unknown]>([

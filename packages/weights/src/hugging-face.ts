@@ -8,6 +8,7 @@ import {
   UnsupportedError,
   variants,
 } from "@residual/core";
+import { shown } from "@residual/kit/bytes";
 import type { Configuration } from "./configuration.ts";
 import type { Weights } from "./weights.ts";
 
@@ -175,7 +176,39 @@ function timmMetadata(config: Part, model: string): Metadata {
   const part = recipe === undefined || recipe === null ? config : partOf(config.file, "pretrained_cfg", recipe);
   const labels = { ...classMetadata(part, "label_names"), ...classMetadata(config, "label_names") };
   if (modelNameOf(model) === undefined) return { model, ...labels };
+  checkArguments(config, model);
   return { model, ...labels, ...timmPreprocessing(part) };
+}
+
+/** Arguments of timm's ResNets that the weights show, or that only training needs, with the values they may have. */
+const plainArguments: Readonly<Record<string, (value: unknown) => boolean>> = {
+  num_classes: () => true,
+  in_chans: () => true,
+  drop_rate: () => true,
+  drop_path_rate: () => true,
+  drop_block_rate: () => true,
+  zero_init_last: () => true,
+  global_pool: (value) => value === "avg",
+  output_stride: (value) => value === 32,
+  act_layer: (value) => value === "relu",
+};
+
+/**
+ * Refuses what makes another network of the same tensors. Source: huggingface/pytorch-image-models (commit aa4b5850),
+ * models/resnet.py, `ResNet.__init__`.
+ */
+function checkArguments(config: Part, model: string): void {
+  const given = config.fields.get("model_args") ?? {};
+  const { fields } = partOf(config.file, "model_args", given);
+  const pool = config.fields.get("global_pool") ?? "avg";
+  const settings = Array.from(fields, ([name, value]) => [`model_args.${name}`, name, value] as const);
+  for (const [path, name, value] of [...settings, ["global_pool", "global_pool", pool] as const]) {
+    if (Object.hasOwn(plainArguments, name) && plainArguments[name]!(value)) continue;
+    throw new UnsupportedError(
+      `${config.file}: ${shown(path)}: found ${describeValue(value)}, expected the network that timm makes of ${model} ` +
+        "without it: none with other arguments is here",
+    );
+  }
 }
 
 /** At the size that the accuracy is given for, where there is one (`test_input_size`). */

@@ -93,7 +93,8 @@ export class Weights<Source extends NamedSource = NamedSource> {
     if (this.metadata.spec === undefined) return undefined;
     return this.#ofFile(() => {
       const spec = specOf(this.metadata.spec!);
-      const blocks = Array.isArray(spec?.depths) ? spec.depths.reduce((sum, depth) => sum + Number(depth), 0) : 0;
+      const depths: readonly unknown[] = Array.isArray(spec?.depths) ? spec.depths : [];
+      const blocks = depths.reduce((sum: number, depth) => sum + Number(depth), 0);
       if (blocks > this.tensors.size)
         throw new FormatError(
           `depths: found ${blocks} blocks in all, expected at most one for each of the file's ${this.tensors.size} ` +

@@ -19,7 +19,11 @@ it.each<[string, unknown, string]>([
   ["R1", [], "found an array of 0 elements"],
   ["R1", {}, "block is undefined, expected basic or bottleneck"],
   ["R1", { ...basic, block: "bottelneck" }, "block is bottelneck, expected basic or bottleneck"],
-  ["R1", { ...basic, depths: [] }, "depths is [], expected whole numbers from 1 to 2000, one for each of 1 to 8 stages"],
+  [
+    "R1",
+    { ...basic, depths: [] },
+    "depths is [], expected whole numbers from 1 to 2000, one for each of 1 to 8 stages",
+  ],
   ["R1", { ...basic, depths: [1.5] }, "depths is [1.5]"],
   ["R1", { ...basic, depths: [0] }, "depths is [0]"],
   ["R1", { ...basic, depths: [-1] }, "depths is [-1]"],
