@@ -193,6 +193,25 @@ describe("weights", () => {
     );
   });
 
+  it("that look alike are of the architecture that a checkpoint says", async () => {
+    const { tensors } = weightsOf(variants.cifar_resnet20);
+    const of = async (arch: string) => {
+      const { model, notes } = await identify({ weights: new Weights(tensors, { arch }) });
+      return [model, notes.filter((note) => note.includes("look alike")).length];
+    };
+    expect(await of("cifar_resnet20_padend")).toEqual(["cifar_resnet20_padend", 0]);
+    for (const other of ["resnet50", "my_net"]) expect(await of(other)).toEqual(["cifar_resnet20", 1]);
+  });
+
+  it.each(["resnetaa50", "resnetblur50", "seresnextaa101d_32x8d", "ecaresnetaa50"])(
+    "of %s, which has the names and shapes of another model, are refused",
+    async (arch) => {
+      const refused = identify({ weights: new Weights(weightsOf(variants.cifar_resnet20).tensors, { arch }) });
+      await expect(refused).rejects.toThrow(FormatError);
+      await expect(refused).rejects.toThrow(`says it is for ${arch}, which is no model here; name another`);
+    },
+  );
+
   it("of a structure that has no name, as a configuration tells it, are of it", async () => {
     const spec: ResNetSpec = { block: "bottleneck", depths: [1, 2], width: [16, 40], strides: [2, 2], classes: 3 };
     const { classes: _, ...structure } = spec;

@@ -229,11 +229,19 @@ function modelOf(model: string | ResNetSpec): Model {
 
 /** The model that weights say they are for, are known to be for, or fit. */
 function modelFor(name: string, weights: Weights): Model & Pick<Identified, "notes"> {
-  const { model } = weights;
+  const { model, metadata } = weights;
+  if (metadata.arch !== undefined && relatives.test(metadata.arch)) refuseModel(name, metadata.arch);
   if (model === undefined)
     return weights.spec ? { name: "resnet", spec: weights.spec, notes: [] } : recognizedModel(name, weights);
   if (isOtherScheme(weights, model)) return recognizedModel(name, weights);
   if (modelNameOf(model) !== undefined) return { ...modelOf(model), notes: [] };
+  return refuseModel(name, model);
+}
+
+/** Names and shapes of timm's networks with smoothed strides are those of models here, and their answers others. */
+const relatives = /^(se|eca)?resnex?t(aa|blur)\d/;
+
+function refuseModel(name: string, model: string): never {
   throw new FormatError(`${name} says it is for ${shown(model)}, which is no model here; name another`);
 }
 
@@ -248,7 +256,8 @@ function recognizedModel(name: string, weights: Weights): Model & Pick<Identifie
   const mismatch = weights.graph?.mismatch;
   if (mismatch !== undefined) throw new WeightsError(`${name}: its graph is that of no model here: ${mismatch}`);
   const recognition = recognize(weights);
-  const [model, ...others] = recognition.models;
+  const said = recognition.models.find((each) => each === modelNameOf(weights.metadata.arch ?? ""));
+  const [model, ...others] = said === undefined ? recognition.models : [said];
   if (model === undefined)
     throw new WeightsError(
       `${name}: no model here has these ${weights.tensors.size} tensors: ${differenceText(recognition)}`,

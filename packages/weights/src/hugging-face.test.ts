@@ -123,15 +123,29 @@ describe("preprocessor_config.json", () => {
     expect([weights.preprocessing, weights.preprocessingSource]).toEqual([preprocessing, "weights"]);
   });
 
-  it("that squashes pictures is not taken, with a note", () => {
-    for (const config of [
-      { image_processor_type: "ViTImageProcessor", size: { height: 224, width: 224 } },
-      { ...convnext, size: 384 },
-    ]) {
-      const weights = configured(undefined, config);
-      expect(weights.preprocessing).toBeUndefined();
-      expect(weights.notes).toEqual([expect.stringMatching(/^preprocessor_config\.json squashes pictures/)]);
-    }
+  const half = [0.5, 0.5, 0.5];
+  const vit = { image_processor_type: "ViTImageProcessor", image_mean: half, image_std: half, rescale_factor: 1 / 255 };
+
+  it.each<[string, object, object]>([
+    [
+      "ViT's",
+      { ...vit, size: { height: 224, width: 224 }, resample: 2 },
+      { resize: 224, crop: 224, interpolation: "bilinear", scale: 255, mean: half, std: half },
+    ],
+    ["an older ViT's", { ...vit, size: 160 }, { resize: 160, crop: 160, mean: half }],
+    ["ConvNext's of 384", { ...convnext, size: 384 }, { resize: 384, crop: 384, mean: expected.mean }],
+  ])("%s, which squashes pictures, gives what can be taken, with a note", (_, config, taken) => {
+    const weights = configured(undefined, config);
+    expect(weights.preprocessing).toMatchObject(taken);
+    expect(weights.notes).toEqual([
+      expect.stringMatching(/^preprocessor_config\.json squashes .* the middle is cut out; its filter, .* are taken$/),
+    ]);
+  });
+
+  it("that makes oblong pictures is not taken, with a note", () => {
+    const weights = configured(undefined, { ...vit, size: { height: 224, width: 320 } });
+    expect(weights.preprocessing).toBeUndefined();
+    expect(weights.notes).toEqual([expect.stringMatching(/^preprocessor_config\.json makes pictures that are no/)]);
   });
 });
 

@@ -239,15 +239,22 @@ const isInterpolation = (name: string): name is Interpolation => (filters as rea
 
 /**
  * Preprocessing of transformers' image processors: ConvNext's, which resizes to size / crop_pct and cuts out size, and
- * those with a `crop_size`. Others squash a picture into a square: nothing is taken, and a note says so. Source:
+ * those with a `crop_size`. Others squash a picture into a square, which is not done here: the middle of the picture is
+ * taken instead, and a note says so. Source:
  * huggingface/transformers (commit 00cbbe53), models/convnext/image_processing_convnext.py.
  */
 function preprocessorMetadata(part: Part, notes: string[]): Metadata {
-  const sides = sidesOf(part);
+  const cropped = sidesOf(part);
+  const sides = cropped ?? squashed(part);
   if (!sides) {
-    notes.push(`${part.file} squashes pictures into a square, which is not done here; its preprocessing is not taken`);
+    notes.push(`${part.file} makes pictures that are no squares, which is not done here; nothing of it is taken`);
     return {};
   }
+  if (!cropped)
+    notes.push(
+      `${part.file} squashes pictures into ${sides.crop}×${sides.crop} pixels, which is not done here: the shorter ` +
+        "side becomes so long, and the middle is cut out; its filter, scale, mean and std are taken",
+    );
   const resample = read(part, "resample", "0 to 5", isNumber) ?? 2;
   const interpolation = filters[resample] ?? refuse(part, "resample", resample, "0 to 5");
   const isScaled = read(part, "do_rescale", "true or false", isFlag) ?? true;
@@ -275,6 +282,14 @@ function sidesOf(part: Part): { readonly resize: number; readonly crop: number }
   if (size === undefined || !String(processor).startsWith("ConvNext") || size >= CROPPED_BELOW) return undefined;
   const fraction = read(part, "crop_pct", "a number up to 1", isFraction) ?? 224 / 256;
   return { resize: Math.floor(size / fraction), crop: size };
+}
+
+/** The middle of a picture for a square that the whole is squashed into; undefined where it is no square. */
+function squashed(part: Part): { readonly resize: number; readonly crop: number } | undefined {
+  const height = sideOf(part, "size", "height");
+  const isSquare = height === sideOf(part, "size", "width");
+  const side = (isSquare ? height : undefined) ?? sideOf(part, "size", "shortest_edge");
+  return side === undefined ? undefined : { resize: side, crop: side };
 }
 
 /** A number, as older files have it, or that of an object. */

@@ -4,7 +4,7 @@ import type { FormatReader, Layout, View } from "../layout.ts";
 import type { OpenFile } from "../open-file.ts";
 import type { TensorEntry } from "../tensor-entry.ts";
 import { readLegacy } from "./legacy.ts";
-import { findStateDict } from "./state-dict.ts";
+import { checkpointMetadata, findStateDict } from "./state-dict.ts";
 
 /**
  * Tensors may be views of one storage, as tied weights are; all together are at most so many times as large as the
@@ -52,7 +52,7 @@ async function torchLayout(file: OpenFile, read: typeof readLegacy): Promise<Lay
         `its tensors share storages: they take ${total} bytes, and the file ${file.size}; save copies: ` +
           "torch.save({k: v.clone() for k, v in model.state_dict().items()}, path)",
       );
-    return { stretches: [{ file, offset, entries }], views, metadata: metadata ?? {} };
+    return { stretches: [{ file, offset, entries }], views, metadata: { ...checkpointMetadata(root), ...metadata } };
   } catch (error) {
     // what a pickle's reader throws does not know the file
     if (error instanceof UnsupportedError && !error.message.startsWith(name))

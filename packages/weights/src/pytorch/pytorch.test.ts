@@ -42,6 +42,16 @@ describe("what torch.save wrote (fixtures/make.py)", () => {
     await expect(reading).rejects.toThrow(/torch\.save\(/);
   });
 
+  it.each<[string, object]>([
+    ["arch.pth", { arch: "resnet18", classes: '["cat","dog"]' }],
+    ["args.pth", { arch: "resnet50", classes: '["cat","dog"]' }], // by class_to_idx, whatever its order
+    ["checkpoint.pth", { arch: "resnet18" }], // its classes are a set, which has no order
+    ["checkpoint-legacy.pth", { arch: "resnet18" }],
+    ["parameters.pth", {}],
+  ])("%s says its architecture and classes", async (name, metadata) => {
+    expect((await readWeights(new URL(name, fixtures))).metadata).toEqual(metadata);
+  });
+
   const published = sharedPath("data/weights/cifar-resnet");
   it.skipIf(!published).each(["resnet20-12fca82f", "resnet32-d509ac18", "resnet44-014dd654"])(
     "%s.th, published in the format of old, has the bits of its safetensors",

@@ -1,7 +1,7 @@
 import { shortList, UnsupportedError } from "@residual/core";
 import { quote } from "../json-reader.ts";
 import { TorchTensor } from "./objects.ts";
-import type { Pickled } from "./unpickler.ts";
+import { type Pickled, PickledObject } from "./unpickler.ts";
 
 /** The tensors of a checkpoint's state dict, by name, in its order. */
 export type StateDict = ReadonlyMap<string, TorchTensor>;
@@ -35,6 +35,40 @@ export function findStateDict(root: Pickled): StateDict {
     ? `several dictionaries of tensors: ${namesOf(found)}`
     : `no dictionary of tensors: found ${contentsOf(root)}`;
   throw new UnsupportedError(`it holds ${what}; save the tensors alone: torch.save(model.state_dict(), path)`);
+}
+
+/**
+ * What a checkpoint says of its network beside the tensors, as metadata. `arch` is the name that the training script
+ * was given (`arch`, or `args.arch` and `args.model` of torchvision's references and timm), without timm's tag of the
+ * training. `classes` are the names of ImageFolder: `class_to_idx`, else `classes`.
+ */
+export function checkpointMetadata(root: Pickled): Readonly<Record<string, string>> {
+  if (!(root instanceof Map)) return {};
+  const entries = root as ReadonlyMap<Pickled, Pickled>;
+  const given = entries.get("args") ?? null;
+  const args = fieldsOf(given instanceof PickledObject ? given.state : given);
+  const arch = [entries.get("arch"), args.get("arch"), args.get("model")].find((name) => typeof name === "string");
+  const classes = byIndex(entries.get("class_to_idx")) ?? listOf(entries.get("classes"));
+  return {
+    ...(typeof arch === "string" && { arch: arch.replace(/\..*$/s, "") }),
+    ...(classes && { classes: JSON.stringify(classes) }),
+  };
+}
+
+function fieldsOf(value: Pickled): ReadonlyMap<Pickled, Pickled> {
+  return value instanceof Map ? (value as ReadonlyMap<Pickled, Pickled>) : new Map();
+}
+
+/** The keys of a dictionary of indices, by index; undefined where it is none, or where an index is missing. */
+function byIndex(value: Pickled = null): readonly string[] | undefined {
+  const indices = new Map([...fieldsOf(value)].map(([name, index]) => [index, name]));
+  return listOf(Array.from({ length: indices.size }, (_, index) => indices.get(index) ?? null));
+}
+
+/** A list of names. A set of them has no order. */
+function listOf(value: Pickled = null): readonly string[] | undefined {
+  const isList = Array.isArray(value) && value.length > 0 && value.every((name) => typeof name === "string");
+  return isList ? (value as readonly string[]) : undefined;
 }
 
 interface Found {
