@@ -18,6 +18,10 @@ it.each<[string, string]>([
   ["a list", '["cat", "dog", "barn owl"]'],
   ["names by index", '{"2": "barn owl", "0": "cat", "1": "dog"}'],
   ["Keras' class index", '{"0": ["n01", "cat"], "1": ["n02", "dog"], "2": ["n03", "barn owl"]}'],
+  [
+    "transformers' config.json",
+    '{"model_type": "resnet", "id2label": {"0": "cat", "1": "dog", "2": "barn owl"}, "label2id": {"cat": 0}}',
+  ],
   ["torchvision's class_to_idx", '{"cat": 0, "dog": 1, "barn owl": 2}'],
 ])("reads %s", async (_, text) => {
   expect(await inFile(text)).toEqual(["cat", "dog", "barn owl"]);

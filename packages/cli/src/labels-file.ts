@@ -7,7 +7,8 @@ const LONGEST = 8 << 20;
 
 /**
  * The names of classes, in order, from a file: one a line; or JSON: a list, an object of names by index (`{"0":
- * "cat"}`, also Keras' `{"0": ["n02123045", "cat"]}`), or of indices by name (`{"cat": 0}`). Throws FormatError.
+ * "cat"}`, also Keras' `{"0": ["n02123045", "cat"]}`), or of indices by name (`{"cat": 0}`). Of a config.json of
+ * transformers its `id2label`. Throws FormatError.
  */
 export async function labelsIn(path: string): Promise<readonly string[]> {
   const file = shown(path);
@@ -37,7 +38,9 @@ function namesInJson(text: string, file: string): readonly unknown[] {
     throw new FormatError(`${file}: found text that begins as JSON and is not; write one name a line`, { cause });
   }
   if (Array.isArray(value)) return value;
-  const entries = Object.entries(value as object);
+  const { id2label } = value as { readonly id2label?: unknown };
+  const names = typeof id2label === "object" && id2label !== null ? id2label : (value as object);
+  const entries = Object.entries(names);
   const isByName = entries.every(([, index]) => Number.isSafeInteger(index));
   const byIndex = new Map<unknown, unknown>(
     entries.map(([key, held]: [string, unknown]) =>

@@ -185,7 +185,8 @@ function origin({ model, weights, backend }: Classifier): string {
 /** `10 classes: airplane … truck`: nothing else can be an answer. */
 function knowledge({ labels, graph }: Classifier): string {
   const classes = labels?.length ?? graph.outputs.logits?.shape[1];
-  if (!labels) return `${classes} classes, whose names neither the weights nor the model know`;
+  if (!labels)
+    return `${classes} classes, whose names neither the weights nor the model know; give them by --labels FILE`;
   return `${classes} classes: ${shorten(labels[0]!, 30)} … ${shorten(labels.at(-1)!, 30)}`;
 }
 
