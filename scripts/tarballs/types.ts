@@ -6,8 +6,9 @@ import { output, type Row, type Site } from "./site.ts";
 const compilers = { "TypeScript 5.9": "typescript-5.9", "TypeScript 7": "typescript" };
 const modules = { nodenext: "nodenext", bundler: "esnext" };
 
-/** A platform's own types: those of a page, or those of a program in Node. */
+/** A platform's own types: those of a page, those of a program in Node, or none, as in the README. */
 const platforms = {
+  "no platform": { lib: [], types: [] },
   "the DOM": { lib: ["dom"], types: [] },
   "@types/node": { lib: [], types: ["node"] },
 };

@@ -1,4 +1,5 @@
 import { BackendUnavailableError, DeviceLostError, OutOfMemoryError, type ResidualError } from "@residual/core";
+import type { UrlLike } from "./bytes/index.ts";
 
 /** The code of an adapter's thread. */
 export interface ThreadCode {
@@ -9,7 +10,7 @@ export interface ThreadCode {
   /** URL of a module in the file's folder. A bundle to CommonJS has none. */
   readonly besideUrl: string | undefined;
   /** Path or URL of the file, from the user; it lies beside the module where not given. */
-  readonly given: string | URL | undefined;
+  readonly given: string | UrlLike | undefined;
 }
 
 /**
@@ -54,8 +55,8 @@ function wayOut(owner: string, text: string): string {
   return `${owner}({ worker: false }) runs models on the caller's thread`;
 }
 
-function urlOf(given: string | URL): URL {
-  if (given instanceof URL) return given;
+function urlOf(given: string | UrlLike): URL {
+  if (typeof given !== "string") return new URL(given.href);
   if (/^(file|data):/.test(given)) return new URL(given);
   return builtin("node:url").pathToFileURL(builtin("node:path").resolve(given));
 }

@@ -1,3 +1,5 @@
+import type { UrlLike } from "@residual/kit/bytes";
+
 /**
  * What a model runs on. `cuda`, `dml` (DirectML) and `coreml` are of Node; each takes a machine and libraries that
  * have it.
@@ -27,7 +29,7 @@ export interface OnnxOptions {
    * package: `@residual/onnx/worker` in Node, onnx-worker-wasm.js or onnx-worker-webgpu.js in browsers. Found by itself
    * where not given. `false` runs models on the caller's thread, whose event loop waits for each run; on Node's CPU.
    */
-  readonly worker?: string | URL | false;
+  readonly worker?: string | UrlLike | false;
   /** URL of the folder that onnxruntime-web's .wasm files are in; beside its code where not given. Of browsers. */
   readonly wasmPaths?: string;
 }

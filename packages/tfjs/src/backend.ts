@@ -10,6 +10,7 @@ import {
   variablesOf,
   type WorkOptions,
 } from "@residual/core";
+import type { UrlLike } from "@residual/kit/bytes";
 import { deviationsOf } from "./deviations.ts";
 import { dialectOf, type EngineName } from "./dialects.ts";
 import type { Engine } from "./engine.ts";
@@ -35,7 +36,7 @@ export interface TfjsOptions {
    * Without a thread the loop goes round every few milliseconds, between two layers. For Node. A path or URL names the
    * thread's code, `@residual/tfjs/worker`, where a bundle has parted it from the rest of this package.
    */
-  readonly worker?: boolean | string | URL;
+  readonly worker?: boolean | string | UrlLike;
 }
 
 /**

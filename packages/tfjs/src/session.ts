@@ -9,6 +9,7 @@ import {
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
+import type { UrlLike } from "@residual/kit/bytes";
 import { threadError, urlOfThread } from "@residual/kit/threads";
 import type { NamedTensors } from "./execute.ts";
 import type { Program } from "./program.ts";
@@ -56,7 +57,7 @@ export class Session implements LoadedGraph<"float32"> {
   static async load(
     program: Program,
     numbersOf: NumbersOf,
-    setup: Pick<WorkerSetup, "wasmPaths"> & { readonly worker: string | URL | undefined } & WorkOptions,
+    setup: Pick<WorkerSetup, "wasmPaths"> & { readonly worker: string | UrlLike | undefined } & WorkOptions,
   ): Promise<Session> {
     const { wasmPaths, worker, signal, onProgress } = setup;
     const { Worker } = await threads();

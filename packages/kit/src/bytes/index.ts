@@ -5,7 +5,7 @@ import { type ByteSource, nameOf, urlOf } from "./source.ts";
 
 export type { ReadOptions } from "./read.ts";
 export { shown } from "./shown.ts";
-export { type ByteSource, nameOf } from "./source.ts";
+export { type ByteSource, nameOf, type UrlLike } from "./source.ts";
 
 /** Bytes between two looks at the signal. */
 const CHUNK = 8 << 20;

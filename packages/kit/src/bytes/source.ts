@@ -1,8 +1,8 @@
 import { FormatError } from "@residual/core";
 import { shown } from "./shown.ts";
 
-/** A URL object, of any realm. */
-interface UrlLike {
+/** A URL object, of any realm. The declarations of packages need no global URL. */
+export interface UrlLike {
   readonly href: string;
 }
 

@@ -1,5 +1,6 @@
 import { SHARE_ENV, Worker } from "node:worker_threads";
 import type { ResidualError } from "@residual/core";
+import type { UrlLike } from "@residual/kit/bytes";
 import { threadError, urlOfThread } from "@residual/kit/threads";
 import type { SessionOptions } from "../inference.ts";
 import { smallestModel } from "../model-source.ts";
@@ -16,7 +17,7 @@ export interface ThreadSettings {
   /** Of the first session, by which onnxruntime sets up what all share. */
   readonly options: SessionOptions;
   /** Where the thread's code lies; beside this file where not given. */
-  readonly worker: string | URL | undefined;
+  readonly worker: string | UrlLike | undefined;
   /** Makes an error of what onnxruntime says where it, or its device, does not load. */
   readonly loadError: (message: string) => ResidualError;
 }

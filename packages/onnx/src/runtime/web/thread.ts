@@ -1,4 +1,5 @@
 import { BackendUnavailableError, DeviceLostError } from "@residual/core";
+import type { UrlLike } from "@residual/kit/bytes";
 import type { FromThread, ToThread } from "../protocol.ts";
 import type { RuntimeThread } from "../shared-thread.ts";
 import { ThreadClient } from "../thread-client.ts";
@@ -10,7 +11,7 @@ export type WebDevice = "cpu" | "webgpu";
 export interface ThreadSettings extends ThreadSetup {
   readonly device: WebDevice;
   /** Where the thread's code lies; beside this file where not given. */
-  readonly worker: string | URL | undefined;
+  readonly worker: string | UrlLike | undefined;
 }
 
 export interface WebThread extends RuntimeThread {
@@ -68,11 +69,12 @@ export function startThread({ device, worker: code, ...setup }: ThreadSettings):
  * Bundlers know workers by these very words, but for webpack, to which onnxruntime-web would be an error where it is
  * not installed.
  */
-function startWorker(device: WebDevice, given: string | URL | undefined): WebWorker {
+function startWorker(device: WebDevice, given: string | UrlLike | undefined): WebWorker {
   const { url } = import.meta;
   const name = `onnx-worker-${device === "cpu" ? "wasm" : "webgpu"}`;
   try {
-    if (given !== undefined) return new Worker(given, { type: "module", name: WORKER_NAME });
+    const code = typeof given === "object" ? given.href : given;
+    if (code !== undefined) return new Worker(code, { type: "module", name: WORKER_NAME });
     if (/\.ts(\?|$)/.test(url)) {
       // As it stands in the repository; no bundler is to look for it.
       return new Worker(url.replace(/[^/]*$/, `${name}.ts`), { type: "module", name: WORKER_NAME });
