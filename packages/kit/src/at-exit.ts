@@ -2,7 +2,10 @@ import { rmSync } from "node:fs";
 
 const paths = new Set<string>();
 
-/** Removes a file or folder when the process exits, should it still be there. What is given back takes that back. */
+/**
+ * Removes a file or folder when the process exits, should it still be there and let itself be removed. What is given
+ * back takes that back.
+ */
 export function removeAtExit(path: string): () => void {
   if (paths.size === 0) process.on("exit", sweep);
   paths.add(path);
@@ -13,5 +16,9 @@ export function removeAtExit(path: string): () => void {
 }
 
 function sweep(): void {
-  for (const path of paths) rmSync(path, { recursive: true, force: true });
+  for (const path of paths) {
+    try {
+      rmSync(path, { recursive: true, force: true });
+    } catch {} // an error here would hide the process's own
+  }
 }
