@@ -293,6 +293,8 @@ describe("a folder of the hub's", () => {
   it("with a damaged configuration is an error that names it", async () => {
     await writeFile(join(folder, "preprocessor_config.json"), "<html>");
     await expect(readWeights(folder)).rejects.toThrow(/preprocessor_config\.json: found text that is not JSON/);
+    await writeFile(join(folder, "preprocessor_config.json"), "[".repeat(500_000));
+    await expect(readWeights(folder)).rejects.toThrow(/preprocessor_config\.json: found JSON nested more than 64 deep/);
     await expect(readWeights(folder)).rejects.toThrow(FormatError);
   });
 });

@@ -10,6 +10,7 @@ import {
 } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
 import type { Configuration } from "./configuration.ts";
+import { parseJson } from "./json-reader.ts";
 import type { Weights } from "./weights.ts";
 
 /**
@@ -37,12 +38,9 @@ interface Part {
 }
 
 function objectOf({ file, text }: Configuration): Part {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new FormatError(`${file}: found text that is not JSON; download it again`, { cause });
-  }
+  const value = parseJson(text, (found, cause) => {
+    throw new FormatError(`${file}: found ${found}; download it again`, { cause });
+  });
   return partOf(file, "", value);
 }
 

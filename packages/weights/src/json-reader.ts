@@ -125,6 +125,39 @@ export class JsonReader {
   }
 }
 
+/** The deepest nesting of JSON that is parsed, and the most values, each of which JSON.parse needs memory for. */
+const most = { depth: 64, values: 200_000 } as const;
+
+/**
+ * Parses a stranger's JSON. `refuse` throws; it is told what was found in its place. The bounds are checked first, as
+ * JSON.parse takes about a hundred bytes of memory for each bracket of a deep nest.
+ */
+export function parseJson(text: string, refuse: (found: string, cause?: unknown) => never): unknown {
+  let [depth, values] = [0, 0];
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === quotationMark) at = lastOfString(text, at);
+    else if (code === openBracket || code === openBrace) {
+      values++;
+      if (++depth > most.depth) return refuse(`JSON nested more than ${most.depth} deep`);
+    } else if (code === closeBracket || code === closeBrace) depth--;
+    else if (code === comma) values++;
+    if (values > most.values) return refuse(`JSON of more than ${most.values} values`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    return refuse("text that is not JSON", cause);
+  }
+}
+
+/** Where the string that begins at `from` ends. */
+function lastOfString(text: string, from: number): number {
+  let at = from + 1;
+  for (; at < text.length && text.charCodeAt(at) !== quotationMark; at++) if (text.charCodeAt(at) === backslash) at++;
+  return at;
+}
+
 /** Text of a stranger's for an error message: on one line and not too long. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
@@ -135,6 +168,9 @@ const number = /[-+.\w]{1,40}/y;
 
 const quotationMark = 0x22;
 const backslash = 0x5c;
+const [openBracket, closeBracket] = [0x5b, 0x5d];
+const [openBrace, closeBrace] = [0x7b, 0x7d];
+const comma = 0x2c;
 const firstPrintable = 0x20;
 
 function isSpace(code: number): boolean {

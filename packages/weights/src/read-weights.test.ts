@@ -277,6 +277,20 @@ describe("shards", () => {
     }
     const empty = await write("empty-index", {}, {});
     await expect(readWeights(empty)).rejects.toThrow("found no weight_map");
+    const tensors = await write(
+      "many-tensors",
+      {},
+      Object.fromEntries(Array.from({ length: 100_001 }, (_, i) => [i, "a"])),
+    );
+    await expect(readWeights(tensors)).rejects.toThrow("found 100001 tensors, expected at most 100000");
+    for (const [text, message] of [
+      [`{"weight_map":${"[".repeat(500_000)}`, "found JSON nested more than 64 deep, expected an index of shards"],
+      [`{"weight_map":[${"0,".repeat(500_000)}0]}`, "found JSON of more than 200000 values"],
+      ['{"weight_map":', "found text that is not JSON, expected an index of shards"],
+    ] as const) {
+      await writeFile(tensors, text);
+      await expect(readWeights(tensors)).rejects.toThrow(message);
+    }
     const nested = await write("nested", {}, { one: "model.safetensors.index.json" });
     await expect(readWeights(nested)).rejects.toThrow("found an index of shards within another");
     const alone = new Blob([JSON.stringify({ weight_map: { one: "a" } })]);

@@ -1,5 +1,5 @@
 import { FormatError, WeightsError } from "@residual/core";
-import { quote } from "./json-reader.ts";
+import { parseJson, quote } from "./json-reader.ts";
 import type { Layout } from "./layout.ts";
 import type { OpenFile } from "./open-file.ts";
 
@@ -13,6 +13,12 @@ interface ShardIndex {
 export const longestIndex: number = 32 << 20;
 
 /**
+ * The most tensors in an index, as in a header of safetensors; the most shards; and the longest name of a shard, in
+ * bytes, that file systems take.
+ */
+const most = { tensors: 100_000, shards: 1000, name: 255 } as const;
+
+/**
  * Reads an index of shards, which lie beside it. Throws FormatError, which names `file`, where it is not one, and where
  * it names a shard in another folder.
  */
@@ -20,24 +26,34 @@ function readIndex(bytes: Uint8Array, file: string): ShardIndex {
   const refuse = (problem: string, cause?: unknown): never => {
     throw new FormatError(`${file}: ${problem}; it is damaged: download it again`, { cause });
   };
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    return refuse("found an index of shards that is not JSON", cause);
-  }
+  const refuseJson = (found: string, cause?: unknown) => refuse(`found ${found}, expected an index of shards`, cause);
+  const parsed = parseJson(textOf(bytes, refuseJson), refuseJson);
   const map = isRecord(parsed) ? parsed.weight_map : undefined;
-  if (!isRecord(map) || Object.keys(map).length === 0)
-    return refuse("found no weight_map, expected each tensor's file");
+  const entries = isRecord(map) ? Object.entries(map) : [];
+  if (entries.length === 0) return refuse("found no weight_map, expected each tensor's file");
+  if (entries.length > most.tensors) return refuse(`found ${entries.length} tensors, expected at most ${most.tensors}`);
   const fileOf = new Map<string, string>();
-  for (const [name, shard] of Object.entries(map)) {
+  for (const [name, shard] of entries) {
     if (typeof shard !== "string" || !/^[^/\\:\0]+$/.test(shard) || /^\.+$/.test(shard))
       return refuse(
         `tensor ${quote(name)}: found ${quote(String(shard))}, expected the name of a file beside the index`,
       );
     fileOf.set(name, shard);
   }
-  return { fileOf, files: [...new Set(fileOf.values())] };
+  const files = [...new Set(fileOf.values())];
+  if (files.length > most.shards) return refuse(`found ${files.length} shards, expected at most ${most.shards}`);
+  const long = files.find((shard) => new TextEncoder().encode(shard).length > most.name);
+  if (long !== undefined)
+    return refuse(`found a shard named ${quote(long)}, expected a name of at most ${most.name} bytes`);
+  return { fileOf, files };
+}
+
+function textOf(bytes: Uint8Array, refuse: (found: string, cause: unknown) => never): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    return refuse("bytes that are not UTF-8", cause);
+  }
 }
 
 /** The names of the shards beside an index. Throws FormatError as `shardedLayout` does. */

@@ -59,6 +59,10 @@ function serveRepository(
     server.files.set(`/${repository}/resolve/${revision}/${name}`, typeof file === "string" ? Buffer.from(file) : file);
 }
 
+function mapOf(count: number, shardOf: (index: number) => string): Readonly<Record<string, string>> {
+  return Object.fromEntries(Array.from({ length: count }, (_, i) => [`t${i}`, shardOf(i)]));
+}
+
 async function refusal(work: Promise<unknown>, kind: new (...words: never[]) => Error = WeightsError): Promise<string> {
   const error: unknown = await work.then(
     () => "no error",
@@ -234,6 +238,16 @@ describe("repositories of the hub", () => {
     expect(await refusal(pull("hf:me/net", await named("hf:me/net"), { settings }), FormatError)).toContain(
       "expected the name of a file beside the index",
     );
+  });
+
+  it.each([
+    ["a name that no disk takes", { a: "x".repeat(300) }, /expected a name of at most 255 bytes/],
+    ["a name of few characters and many bytes", { a: "\u{1f600}".repeat(64) }, /expected a name of at most 255 bytes/],
+    ["very many shards", mapOf(1001, (i) => `${i}`), /found 1001 shards, expected at most 1000/],
+  ])("whose index has %s are refused before a shard is asked for", async (_, weight_map, message) => {
+    serveRepository({ "model.safetensors.index.json": JSON.stringify({ weight_map }) });
+    expect(await refusal(pull("hf:me/net", await named("hf:me/net"), { settings }), FormatError)).toMatch(message);
+    expect(server.requests.at(-1)!.url).toMatch(/index\.json$/);
   });
 
   it("fall back to pytorch_model.bin, and say so where there are no weights at all", async () => {
