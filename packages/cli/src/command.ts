@@ -59,6 +59,10 @@ export function threadsOption(): Option {
   return new Option("--threads <n>", "threads of one run; one per core where not given").argParser(positive);
 }
 
+export function prefixOption(): Option {
+  return new Option("--prefix <p>", "take the weights whose names begin so: ema. for a moving average in the file");
+}
+
 /** A whole number from 1. */
 export function positive(text: string): number {
   const value = Number(text);

@@ -32,6 +32,7 @@ const isSignal = (value: unknown): boolean => isObject(value) && "addEventListen
 export const checks = {
   count: [isCount, "a whole number from 1"],
   callback: [isFunction, "a function"],
+  text: [(value) => typeof value === "string", "a text"],
   flag: [(value) => typeof value === "boolean", "true or false"],
   signal: [isSignal, "an AbortSignal"],
   object: [(value) => isObject(value) && !Array.isArray(value), "an object"],

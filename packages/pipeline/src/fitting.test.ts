@@ -134,3 +134,14 @@ describe("where no model fits", () => {
     );
   });
 });
+
+it("two sets of weights in one file are named, with the way to choose one", () => {
+  const student = weightsOf(variants.cifar_resnet20, (name) => `student.${name}`);
+  const teacher = weightsOf(variants.cifar_resnet20, (name) => `teacher.${name}`);
+  const recognition = recognize(new Weights(new Map([...student.tensors, ...teacher.tensors])));
+  expect(recognition.models).toEqual([]);
+  expect(differenceText(recognition)).toBe(
+    'these weights fit cifar_resnet20 twice, under the names "student." and "teacher."; ' +
+      'choose one with `prefix`, as "student."',
+  );
+});

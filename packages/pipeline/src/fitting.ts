@@ -19,6 +19,8 @@ export interface Recognition {
   readonly models: readonly ModelName[];
   /** How the weights differ from the first of `models`, else from the model that they come nearest to. */
   readonly nearest: Difference | undefined;
+  /** Why weights that have the body of a model fit none: they are two sets, or have two last layers. */
+  readonly refusal?: string | undefined;
 }
 
 /** Names as the model has them, after prefixes and schemes. */
@@ -56,7 +58,19 @@ export function recognize(given: Weights): Recognition {
       likely.filter((name) => !isUsual(name)),
     );
   if (fitting) return { scheme: naming.name, models: fitting.map(({ model }) => model), nearest: fitting[0] };
-  return { scheme: naming.name, models: [], nearest: nearestTo(weights) };
+  const refusal = bodies && likely.map((name) => refusalOf(weights, name)).find((message) => message !== undefined);
+  return { scheme: naming.name, models: [], nearest: nearestTo(weights), refusal };
+}
+
+/** Why the names cannot be those of a model though they have its body; undefined where they can. */
+function refusalOf(weights: Weights, model: ModelName): string | undefined {
+  try {
+    toTorchvision(weights, resnet(variants[model] as ResNetSpec, { name: model }));
+    return undefined;
+  } catch (error) {
+    if (error instanceof WeightsError) return error.message;
+    throw error;
+  }
 }
 
 /** The models whose parameters have the names and shapes of these weights, but for the number of classes. */
@@ -233,7 +247,8 @@ function firstBlockOf({ strides, block, width, ...row }: ResNetSpec): ResNetSpec
 }
 
 /** How weights differ from the model that they come nearest to, in at most ten lines. */
-export function differenceText({ scheme, nearest }: Recognition): string {
+export function differenceText({ scheme, nearest, refusal }: Recognition): string {
+  if (refusal !== undefined) return refusal;
   if (!nearest) return "not one has the name and the shape of a parameter; give weights of a residual network";
   const lines = (["missing", "leftOver", "misshapen"] as const).flatMap((kind) => {
     const names = nearest[kind];

@@ -50,6 +50,8 @@ export interface PrepareOptions extends WorkOptions {
    * that are read; those that ship where not given.
    */
   readonly weights?: GivenWeights | undefined;
+  /** Takes the tensors whose names begin so, as `readWeights` does: `"ema."` for the moving average in a checkpoint. */
+  readonly prefix?: string | undefined;
   /** Downloads no known weights; RESIDUAL_OFFLINE=1 and HF_HUB_OFFLINE=1 ask for the same. false */
   readonly offline?: boolean | undefined;
   /** A name for each class, in order; those of the weights or the model where not given. */
@@ -99,17 +101,23 @@ export async function identify(options: PrepareOptions): Promise<Identified> {
   if (typeof source === "string" && source.startsWith("fixture:")) return fixture(source, asked, options);
   const name = nameOf(source, "the given weights");
   const raw = await weightsOf(source, options);
-  if (typeof source === "string") rememberSources(source, raw.tensors);
+  if (typeof source === "string") rememberSources({ weights: source, prefix: options.prefix }, raw.tensors);
   const { notes, ...model } = asked ? { ...asked, notes: [] } : modelFor(name, raw);
   const identified = describe(model, { name, raw, under: (open) => toTorchvision(raw, open) }, options);
   return { ...identified, notes: [...notes, ...identified.notes] };
 }
 
-async function weightsOf(source: GivenWeights, options: WorkOptions): Promise<Weights> {
-  if (source instanceof Weights) return source;
-  if (!holdsTensors(source)) return readWeights(source, options);
-  checkTensors(source.tensors);
-  return new Weights(source.tensors, source.metadata);
+async function weightsOf(source: GivenWeights, options: PrepareOptions): Promise<Weights> {
+  const { prefix, offline, signal, onProgress } = options;
+  if (!(source instanceof Weights) && !holdsTensors(source))
+    return readWeights(source, { prefix, offline, signal, onProgress });
+  const weights = source instanceof Weights ? source : givenTensors(source);
+  return prefix === undefined ? weights : weights.under(prefix);
+}
+
+function givenTensors({ tensors, metadata }: Extract<GivenWeights, NamedSources>): Weights {
+  checkTensors(tensors);
+  return new Weights(tensors, metadata);
 }
 
 /** For callers whom no compiler has checked. */

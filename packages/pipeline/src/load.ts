@@ -34,6 +34,8 @@ export interface LoadOptions<M extends Model = Model> extends WorkOptions, Backe
   /** What the weights' metadata say where not given. */
   readonly model?: M | undefined;
   readonly weights?: PrepareOptions["weights"];
+  /** Takes the tensors whose names begin so, as `readWeights` does: `"ema."` for the moving average in a checkpoint. */
+  readonly prefix?: string | undefined;
   /** A name for each class, in order; those of the weights or the model where not given. */
   readonly labels?: readonly string[] | undefined;
   /** Downloads no known weights; RESIDUAL_OFFLINE=1 and HF_HUB_OFFLINE=1 ask for the same. false */
@@ -59,6 +61,7 @@ export type Load = <const M extends Model = ResNetSpec>(options?: LoadOptions<M>
 const optionChecks = {
   model: checks.textOrObject,
   weights: checks.anything,
+  prefix: checks.text,
   labels: [Array.isArray, "a list of names"],
   offline: checks.flag,
   preprocessing: checks.object,

@@ -1,18 +1,16 @@
 import type { NamedSource } from "@residual/core";
+import type { WeightsReference } from "./child-process/protocol.ts";
 
-/** Where the numbers of a source are: under which name, in weights that go by which name or path. */
-export interface SourceReference {
-  readonly weights: string;
-  readonly tensor: string;
-}
-
-const references = new WeakMap<NamedSource, SourceReference>();
+const references = new WeakMap<NamedSource, WeightsReference>();
 
 /** Remembers where sources come from, so that another process can read them for itself. */
-export function rememberSources(weights: string, tensors: ReadonlyMap<string, NamedSource>): void {
-  for (const [tensor, source] of tensors) references.set(source, { weights, tensor });
+export function rememberSources(
+  { weights, prefix }: Omit<WeightsReference, "tensor">,
+  tensors: ReadonlyMap<string, NamedSource>,
+): void {
+  for (const [tensor, source] of tensors) references.set(source, { weights, prefix, tensor });
 }
 
-export function referenceOf(source: NamedSource): SourceReference | undefined {
+export function referenceOf(source: NamedSource): WeightsReference | undefined {
   return references.get(source);
 }

@@ -49,11 +49,16 @@ export interface View {
   readonly strides: readonly number[];
 }
 
+export interface ReadingOptions extends WorkOptions {
+  /** Begins the names of the tensors that are asked for. Formats of one set of tensors have no use for it. */
+  readonly prefix?: string | undefined;
+}
+
 /**
  * Reads the layout of one format. Throws FormatError for a damaged file, UnsupportedError for one that holds what no
  * network here has.
  */
-export type FormatReader = (file: OpenFile, options: WorkOptions) => Promise<Layout>;
+export type FormatReader = (file: OpenFile, options: ReadingOptions) => Promise<Layout>;
 
 /** Tensors of so many bytes in all stay in their files, and are read row by row. */
 const LARGE = 32 << 20;

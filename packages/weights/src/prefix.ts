@@ -53,7 +53,8 @@ export function underOnePrefix(weights: Weights, graph: Graph): Weights {
     tensors.set(target, entry.source);
   }
   const leftOut = rest.filter((entry) => !head.has(entry) && isOutside(entry)).map(({ name }) => name);
-  return weights.withTensors(tensors, notesOn(leftOut, chosen.prefix));
+  const others = whole.filter((set) => set !== chosen).map(({ prefix }) => prefix);
+  return weights.withTensors(tensors, notesOn(leftOut, chosen.prefix, others));
 }
 
 /** What trainers call the numbers that they keep beside a network's. */
@@ -173,7 +174,7 @@ function oneOf(sets: readonly WeightSet[], { name }: Network): WeightSet {
   if (exact || !second) return exact ?? first!;
   const [a, b] = [quote(first!.prefix), quote(second.prefix)];
   throw new WeightsError(
-    `these weights fit ${name} twice, under the names ${a} and ${b}; choose one: readWeights(file, { prefix: ${a} })`,
+    `these weights fit ${name} twice, under the names ${a} and ${b}; choose one with \`prefix\`, as ${a}`,
   );
 }
 
@@ -230,11 +231,11 @@ function lastLayer(
 /** Names in a note; the rest are counted. */
 const LISTED = 3;
 
-function notesOn(leftOut: readonly string[], prefix: string): string[] {
+function notesOn(leftOut: readonly string[], prefix: string, [other]: readonly string[]): string[] {
   if (leftOut.length === 0) return [];
   const names = leftOut.slice(0, LISTED).map(quote).join(", ") + (leftOut.length > LISTED ? ", …" : "");
   const taken = prefix === "" ? "the names without a prefix" : `the names under ${quote(prefix)}`;
-  return [
-    `${taken} are taken; left out: ${leftOut.length} other ${leftOut.length === 1 ? "tensor" : "tensors"}, ${names}`,
-  ];
+  const count = `${leftOut.length} other ${leftOut.length === 1 ? "tensor" : "tensors"}`;
+  const way = other === undefined ? "" : `; \`prefix\` ${quote(other)} takes another set`;
+  return [`${taken} are taken; left out: ${count}, ${names}${way}`];
 }

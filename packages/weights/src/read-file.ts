@@ -15,6 +15,7 @@ import { decodeTensor } from "./decode-tensor.ts";
 import { weightFiles } from "./download/repository.ts";
 import { allocate, endedAt, fileSource, isLazy, type OpenedFile, openedFile, readWhole, scan } from "./file-source.ts";
 import { convertSavedModel, EXPECTED, SAVED_MODEL } from "./format.ts";
+import type { ReadingOptions } from "./layout.ts";
 import { checkInside, decodeAll, type OpenFile } from "./open-file.ts";
 import { readOpen } from "./readers.ts";
 import type { TensorEntry } from "./tensor-entry.ts";
@@ -32,7 +33,7 @@ const chunkLength = 4 << 20;
  * cannot be opened, FormatError for one that is no file of weights or a damaged one, UnsupportedError for formats and
  * dtypes that are not read.
  */
-export async function readFile(path: string, options: WorkOptions): Promise<Weights> {
+export async function readFile(path: string, options: ReadingOptions): Promise<Weights> {
   const status = await statusOf(path);
   const file = status.isDirectory() ? await fileIn(path) : path;
   const weights = await readOpened(file, options);
@@ -98,7 +99,7 @@ async function fileIn(folder: string): Promise<string> {
   throw new FormatError(`${name}: found ${holds}; name a file of weights`);
 }
 
-async function readOpened(path: string, options: WorkOptions): Promise<Weights> {
+async function readOpened(path: string, options: ReadingOptions): Promise<Weights> {
   const opened: FileHandle[] = [];
   try {
     return await readOpen(await openFile(path, opened), options);

@@ -1,7 +1,6 @@
 import { AbortError, type Graph, type Tensor, throwIfAborted, WeightsError, type WorkOptions } from "@residual/core";
 import { type ByteSource, nameOf, pathOf, readBytes } from "@residual/kit/bytes";
 import { EXPECTED } from "./format.ts";
-import { quote } from "./json-reader.ts";
 import type { KnownWeights } from "./known/known-weights.ts";
 import type { Named } from "./known/names.ts";
 import { shippedWeights } from "./known.ts";
@@ -13,7 +12,10 @@ import type { Weights } from "./weights.ts";
 export interface ReadWeightsOptions extends WorkOptions {
   /** The graph whose names the tensors get, as `toTorchvision` does it. The file's own where not given. */
   readonly graph?: Graph | undefined;
-  /** Reads only the tensors with this prefix, and removes it: `"ema."` of a file that holds an average too. */
+  /**
+   * Reads only the tensors with this prefix, and removes it: `"ema."` of a file that holds a moving average too. In a
+   * PyTorch checkpoint of nested dictionaries it may be a dictionary's name: `"model_ema."`.
+   */
   readonly prefix?: string | undefined;
   /** The most bytes that are downloaded, or read from a stream, a Blob or memory. 4 GiB */
   readonly maxBytes?: number | undefined;
@@ -50,7 +52,7 @@ export function weightsReader(platform: WeightsPlatform): ReadWeights {
   return (async (source: WeightsSource, options: ReadWeightsOptions = {}): Promise<Weights> => {
     throwIfAborted(options.signal);
     const weights = (await byName(source, platform, options)) ?? (await read(source, platform, options));
-    const chosen = options.prefix === undefined ? weights : under(weights, options.prefix);
+    const chosen = options.prefix === undefined ? weights : weights.under(options.prefix);
     return options.graph ? toTorchvision(chosen, options.graph) : chosen;
   }) as ReadWeights;
 }
@@ -121,14 +123,4 @@ function addressOf(source: WeightsSource): URL | undefined {
   if (typeof text !== "string" || text === "" || !URL.canParse(text, location?.href)) return undefined;
   const url = new URL(text, location?.href);
   return /^https?:$/.test(url.protocol) ? url : undefined;
-}
-
-function under(weights: Weights, prefix: string): Weights {
-  const found = [...weights.tensors].filter(([name]) => name.startsWith(prefix));
-  if (found.length > 0)
-    return weights.withTensors(new Map(found.map(([name, source]) => [name.slice(prefix.length), source])));
-  const [first = "nothing"] = weights.tensors.keys();
-  throw new WeightsError(
-    `found no tensor under ${quote(prefix)} among ${weights.tensors.size}, the first of which is ${quote(first)}; give another prefix`,
-  );
 }

@@ -1,6 +1,5 @@
-import type { WorkOptions } from "@residual/core";
 import { formatOf, type ReadFormat, START } from "./format.ts";
-import { type FormatReader, type Layout, weightsOf } from "./layout.ts";
+import { type FormatReader, type Layout, type ReadingOptions, weightsOf } from "./layout.ts";
 import type { OpenFile } from "./open-file.ts";
 import { safetensorsLayout } from "./safetensors.ts";
 import { refuseNested, shardedLayout } from "./shards.ts";
@@ -22,14 +21,14 @@ const readers: { readonly [F in ReadFormat]: () => Promise<FormatReader> } = {
 };
 
 /** The weights of an open file, whose bytes tell its format. Throws what its format's reader throws. */
-export async function readOpen(file: OpenFile, options: WorkOptions): Promise<Weights> {
+export async function readOpen(file: OpenFile, options: ReadingOptions): Promise<Weights> {
   const { format, layout } = await opened(file, options);
   return weightsOf(layout, file, format, options);
 }
 
 async function opened(
   file: OpenFile,
-  options: WorkOptions,
+  options: ReadingOptions,
   isShard = false,
 ): Promise<{ readonly format: string; readonly layout: Layout }> {
   const format = formatOf(await file.read(0, Math.min(file.size, START)), file.size);

@@ -8,7 +8,9 @@ import {
   readPreprocessing,
   readTensor,
   type Tensor,
+  WeightsError,
 } from "@residual/core";
+import { quote } from "./json-reader.ts";
 import type { KnownWeights } from "./known/known-weights.ts";
 import { type Known, knownByNumbers } from "./known.ts";
 
@@ -176,6 +178,27 @@ export class Weights<Source extends NamedSource = NamedSource> {
   ): Weights<Other> {
     const details = { known: this.#known, notes: [...this.notes, ...notes], stored: this.stored };
     return new Weights(tensors, this.metadata, details);
+  }
+
+  /**
+   * Those whose names begin with a prefix, without it. The dot after it need not be given. Throws WeightsError where
+   * there are none.
+   */
+  under(prefix: string): Weights<Source> {
+    const found = [...this.tensors].filter(([name]) => name.startsWith(prefix));
+    const dot = found.every(([name]) => name[prefix.length] === ".") ? 1 : 0;
+    if (found.length > 0) {
+      const bare = new Map(found.map(([name, source]) => [name.slice(prefix.length + dot), source]));
+      const stored = this.stored && {
+        ...this.stored,
+        tensors: new Map([...this.stored.tensors].filter(([name]) => name.startsWith(prefix))),
+      };
+      return new Weights(bare, this.metadata, { known: this.#known, notes: this.notes, stored });
+    }
+    const [first = "nothing"] = this.tensors.keys();
+    throw new WeightsError(
+      `found no tensor under ${quote(prefix)} among ${this.tensors.size}, the first of which is ${quote(first)}; give another prefix`,
+    );
   }
 }
 

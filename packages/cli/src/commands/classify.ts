@@ -9,6 +9,7 @@ import {
   command,
   type PreprocessingOptions,
   positive,
+  prefixOption,
   preprocessingChanges,
   threadsOption,
   withPreprocessing,
@@ -36,6 +37,7 @@ import {
 interface Options extends Output, PreprocessingOptions {
   readonly model?: string;
   readonly weights?: string;
+  readonly prefix?: string;
   readonly labels?: string;
   readonly top: number;
   readonly cam?: string;
@@ -63,6 +65,7 @@ export function classifyCommand({ signal }: Context): Command {
     .argument("<image...>", "a file, a folder, a pattern, a URL, or - for a picture on stdin")
     .option("--model <name>", "see residual models")
     .option("--weights <w>", "a file, known weights or fixture:SALT")
+    .addOption(prefixOption())
     .option("--labels <file>", "names of the classes: one a line, or JSON; else those of the weights or the model")
     .option("--top <k>", "classes to show per picture", positive, 5)
     .option("--cam <path>", "write where the top class is seen (class activation map): a .png or .jpg, or a folder")
@@ -80,6 +83,7 @@ export function classifyCommand({ signal }: Context): Command {
       await using classifier = await load({
         model: model === undefined ? undefined : modelCalled(model),
         weights,
+        prefix: options.prefix,
         labels: options.labels === undefined ? undefined : await labelsIn(options.labels),
         backend,
         threads,

@@ -96,6 +96,35 @@ describe("convert", () => {
     });
   });
 
+  it("takes one of two sets of weights by --prefix, as the other commands do", async () => {
+    const { tensors } = await readWeights(shipped);
+    const [from, to, out] = ["two.safetensors", "teacher.safetensors", "out.safetensors"].map((name) =>
+      folder.in(name),
+    );
+    const student = [...tensors].map(([name, source]) => [`student.${name}`, source] as const);
+    const teacher = [...tensors].map(([name, source]) => [`teacher.${name}`, source] as const);
+    await writeSafetensors(from!, new Map([...student, ...teacher]));
+    const named = /under the names "student\." and "teacher\."; choose one with `prefix`, as "student\."/;
+    const picture = photo("chelsea.png");
+    const weights = ["--weights", from!, "--json"];
+    for (const words of [
+      ["classify", picture, ...weights],
+      ["run", "cifar_resnet20", ...weights, "--input", picture, "--out", out!],
+      ["export", "cifar_resnet20", ...weights, "--to", to!],
+      ["convert", from!, to!, "--model", "cifar_resnet20"],
+    ]) {
+      const refused = await residual(words);
+      expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(named)]);
+      await succeed([...words, "--prefix", "teacher."]);
+    }
+    expect(await document(["inspect", from!])).toMatchObject({ problems: [expect.stringMatching(named)] });
+    expect(await document(["inspect", from!, "--prefix", "teacher"])).toMatchObject({
+      model: "cifar_resnet20",
+      problems: [],
+    });
+    expect(await document(["diff", shipped, to!])).toMatchObject({ identical: true });
+  });
+
   it("keeps the names of tensors that fit no model, and says so", async () => {
     const [from, to] = [folder.in("other.safetensors"), folder.in("copy.safetensors")];
     await writeFile(from, Buffer.concat(encodeSafetensors({ "head.w": tensor([2], [1, 2]) }, { author: "Ada" })));

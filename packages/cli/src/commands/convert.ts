@@ -4,7 +4,7 @@ import { prepare, recognize } from "@residual/pipeline";
 import type { GraphModelReport } from "@residual/tfjs";
 import { readWeights, type Weights } from "@residual/weights";
 import type { Command } from "commander";
-import { type Context, command } from "../command.ts";
+import { type Context, command, prefixOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { type ModelWriter, modelWriter, reportWords } from "../model-file.ts";
 import { modelCalled } from "../names.ts";
@@ -12,6 +12,7 @@ import { type Output, progressBar, remark, say } from "../terminal.ts";
 
 interface Options extends Output {
   readonly model?: string;
+  readonly prefix?: string;
   readonly external?: true;
   readonly quantize?: string;
 }
@@ -28,6 +29,7 @@ export function convertCommand({ signal }: Context): Command {
       "a path ending in .safetensors, .pth, .npz or .onnx, or without ending\nthe folder of a TensorFlow.js graph model",
     )
     .option("--model <name>", "the model that the weights are for; told by the weights where not given")
+    .addOption(prefixOption())
     .option("--external", "an .onnx with its weights in a .bin file beside it")
     .option("--quantize <dtype>", "store a graph model's kernels as uint8 or float16, and tell how far that moves them")
     .action(async (from: string, to: string, { model: asked, ...options }: Options) => {
@@ -36,7 +38,11 @@ export function convertCommand({ signal }: Context): Command {
       const writer = await modelWriter(to, "the second path", options);
       const bar = progressBar();
       try {
-        const { model, report, notes } = await convert(from, asked, writer, { signal, onProgress: bar.onProgress });
+        const { model, report, notes } = await convert(from, asked, writer, {
+          prefix: options.prefix,
+          signal,
+          onProgress: bar.onProgress,
+        });
         bar.end();
         for (const note of notes) remark(note);
         const what = model === null ? "its tensors under the names that they have" : model;
@@ -66,9 +72,9 @@ async function convert(
   from: string,
   asked: string | undefined,
   { write, writeBare }: ModelWriter,
-  work: WorkOptions,
+  { prefix, ...work }: WorkOptions & { readonly prefix: string | undefined },
 ): Promise<Converted> {
-  const weights = from.startsWith("fixture:") ? from : await readWeights(from, work);
+  const weights = from.startsWith("fixture:") ? from : await readWeights(from, { ...work, prefix });
   if (typeof weights !== "string" && writeBare && asked === undefined && isOfNoModel(weights)) {
     await writeBare(weights, work);
     return { model: null, report: undefined, notes: [`${from} fits no model here: its tensors keep their names`] };

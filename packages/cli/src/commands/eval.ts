@@ -19,6 +19,7 @@ import {
   command,
   type PreprocessingOptions,
   positive,
+  prefixOption,
   preprocessingChanges,
   threadsOption,
   withPreprocessing,
@@ -30,6 +31,7 @@ import { type Bar, complain, type Output, progressBar, remark, remarkInLines, sa
 
 interface Options extends Output, PreprocessingOptions {
   readonly weights?: string;
+  readonly prefix?: string;
   readonly data: string;
   readonly limit?: number;
   readonly backend: string;
@@ -47,6 +49,7 @@ export function evalCommand({ signal }: Context): Command {
   ])
     .argument("<model>")
     .option("--weights <w>", "a file, known weights or fixture:SALT")
+    .addOption(prefixOption())
     .requiredOption("--data <path>", "CIFAR-10 binary files, or a folder with a folder per class")
     .option("--limit <n>", "only the first n pictures", positive)
     .addOption(backendOption())
@@ -58,7 +61,7 @@ export function evalCommand({ signal }: Context): Command {
       await checkBackend(options.backend, ["auto", ...backendNames]);
       const work = { signal, onProgress: bar.onProgress, maxPixels: options.maxPixels };
       const preprocessing = preprocessingChanges(options);
-      const asked = { ...work, model, weights: options.weights, preprocessing };
+      const asked = { ...work, model, weights: options.weights, prefix: options.prefix, preprocessing };
       const identified = await identify(asked);
       await using data = await openDataset(options.data, identified);
       const prepared = bindModel(identified, data.input);

@@ -1,6 +1,6 @@
 import { prepare } from "@residual/pipeline";
 import type { Command } from "commander";
-import { type Context, command } from "../command.ts";
+import { type Context, command, prefixOption } from "../command.ts";
 import { modelWriter, reportWords } from "../model-file.ts";
 import { specNamed } from "../names.ts";
 import { parseInputShape } from "../shape.ts";
@@ -8,6 +8,7 @@ import { type Output, progressBar, say } from "../terminal.ts";
 
 interface Options extends Output {
   readonly weights: string;
+  readonly prefix?: string;
   readonly to: string;
   readonly input?: string;
   readonly external?: true;
@@ -23,6 +24,7 @@ export function exportCommand({ signal }: Context): Command {
   ])
     .argument("<model>")
     .requiredOption("--weights <w>", "a file, known weights or fixture:SALT")
+    .addOption(prefixOption())
     .requiredOption(
       "--to <path>",
       "a path ending in .onnx, .safetensors, .pth or .npz, or without ending the folder of a graph model",
@@ -38,7 +40,7 @@ export function exportCommand({ signal }: Context): Command {
       try {
         const work = { signal, onProgress: bar.onProgress };
         const input = options.input === undefined ? undefined : parseInputShape(options.input, spec);
-        const prepared = await prepare({ ...work, model, weights: options.weights, input });
+        const prepared = await prepare({ ...work, model, weights: options.weights, prefix: options.prefix, input });
         const report = await write(prepared, work);
         bar.end();
         say(options, { model, weights: options.weights, to: options.to, ...report }, () => [

@@ -1,12 +1,13 @@
 import { formatShape, sizeOf } from "@residual/core";
 import { readWeights } from "@residual/weights";
 import type { Command } from "commander";
-import { type Context, command, positive } from "../command.ts";
+import { type Context, command, positive, prefixOption } from "../command.ts";
 import { shorten, styled } from "../printable.ts";
 import { type Described, type Inspection, inspect } from "../tensors/inspect.ts";
 import { bold, columns, dim, type Output, paragraphs, progressBar, say, table, wrapped } from "../terminal.ts";
 
 interface Options extends Output {
+  readonly prefix?: string;
   readonly tensors?: string;
   readonly top?: number;
 }
@@ -20,10 +21,11 @@ export function inspectCommand({ signal }: Context): Command {
     .argument("<weights>", "a file, a folder of the Hugging Face hub, or a name of known weights")
     .option("--tensors <text>", "show the tensors whose names have this part")
     .option("--top <n>", "tensors to show; all of those that --tensors asks for", positive)
+    .addOption(prefixOption())
     .action(async (file: string, options: Options) => {
       const bar = progressBar();
       try {
-        const weights = await readWeights(file, { signal, onProgress: bar.onProgress });
+        const weights = await readWeights(file, { prefix: options.prefix, signal, onProgress: bar.onProgress });
         const found = await inspect(weights, { signal, onProgress: bar.onProgress });
         bar.end();
         say(options, found, () => words(file, found, options));

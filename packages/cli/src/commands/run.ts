@@ -20,6 +20,7 @@ import {
   type Context,
   command,
   type PreprocessingOptions,
+  prefixOption,
   preprocessingChanges,
   threadsOption,
   withPreprocessing,
@@ -33,6 +34,7 @@ import { type Output, progressBar, remark, remarkInLines, say } from "../termina
 
 interface Options extends Output, PreprocessingOptions {
   readonly weights: string;
+  readonly prefix?: string;
   readonly input: string;
   readonly shape?: string;
   readonly outputs?: string;
@@ -50,6 +52,7 @@ export function runCommand({ signal }: Context): Command {
   ])
     .argument("<model>")
     .requiredOption("--weights <w>", "a file, known weights or fixture:SALT")
+    .addOption(prefixOption())
     .requiredOption(
       "--input <i>",
       "a picture, - for one on stdin, a .safetensors file with the tensor image, an array as .npy, or fixture:SALT",
@@ -69,7 +72,13 @@ export function runCommand({ signal }: Context): Command {
       const given = await givenImage(options.input, options.shape, model);
       await checkBackend(options.backend, ["auto", ...backendNames]);
       const preprocessing = preprocessingChanges(options);
-      const identified = await identify({ ...work, model, weights: options.weights, preprocessing });
+      const identified = await identify({
+        ...work,
+        model,
+        weights: options.weights,
+        prefix: options.prefix,
+        preprocessing,
+      });
       if (given) checkChannels(options.input, given, model, identified.spec);
       const prepared = bindModel(identified, given?.shape);
       const graph = withOutputs(prepared.graph, options.outputs);

@@ -52,7 +52,8 @@ export async function inspect(weights: Weights, { signal, onProgress }: WorkOpti
     onProgress?.({ stage: "look at tensors", done: described.length, total: tensors.size });
     described.push(await describe(name, source, dtypes.get(name) ?? source.dtype));
   }
-  const { scheme, models, nearest } = recognize(weights);
+  const recognition = recognize(weights);
+  const { scheme, models, nearest } = recognition;
   const said = weights.model === undefined ? undefined : modelNameOf(weights.model);
   const model = said ?? models[0] ?? null;
   const row = model === null ? undefined : variants[modelNameOf(model)!];
@@ -66,7 +67,7 @@ export async function inspect(weights: Weights, { signal, onProgress }: WorkOpti
     models,
     tensors: described,
     metadata: weights.metadata,
-    problems: [...described.flatMap(problemsOf), ...misfits(weights, model, models, nearest), ...badMetadata(weights)],
+    problems: [...described.flatMap(problemsOf), ...misfits(weights, model, recognition), ...badMetadata(weights)],
     notes: [...(fitted ?? weights).notes, ...(said === undefined ? alike(models) : [])],
   };
 }
@@ -120,12 +121,12 @@ function problemsOf({ name, min, nonFinite }: Described): readonly string[] {
 function misfits(
   weights: Weights,
   model: string | null,
-  models: readonly string[],
-  nearest: ReturnType<typeof recognize>["nearest"],
+  { models, nearest, refusal }: Omit<ReturnType<typeof recognize>, "models"> & { readonly models: readonly string[] },
 ): readonly string[] {
   const mismatch = weights.graph?.mismatch;
   if (mismatch !== undefined) return [`its graph is that of no model here: ${mismatch}`];
   if (models.length === 0) {
+    if (refusal !== undefined) return [refusal];
     if (!nearest) return ["its tensors fit no model here"];
     const { missing, leftOver, misshapen } = nearest;
     const counts = [

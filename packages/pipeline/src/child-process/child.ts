@@ -63,9 +63,10 @@ type CompileJob = Extract<Job, { kind: "compile" }>;
 async function sourcesOf({ references, file }: CompileJob, signal: AbortSignal): Promise<ReadonlyMap<string, Source>> {
   const sources = new Map<string, Source>();
   const read = new Map<string, Weights>();
-  for (const [name, { weights, tensor }] of references) {
-    const found = read.get(weights) ?? (await readWeights(weights, { signal }));
-    read.set(weights, found);
+  for (const [name, { weights, prefix, tensor }] of references) {
+    const key = JSON.stringify([weights, prefix]);
+    const found = read.get(key) ?? (await readWeights(weights, { signal, prefix }));
+    read.set(key, found);
     addReal(sources, name, found.tensors.get(tensor));
   }
   if (file !== undefined)

@@ -30,6 +30,8 @@ interface Setup {
 /** Where a constant's numbers are: a tensor of weights that a name or path stands for, by its name there. */
 export interface WeightsReference {
   readonly weights: string;
+  /** Of the weights' names, which `tensor` goes without. */
+  readonly prefix?: string | undefined;
   readonly tensor: string;
 }
 

@@ -1,10 +1,11 @@
-import { FormatError, UnsupportedError } from "@residual/core";
+import { FormatError, shortList, UnsupportedError } from "@residual/core";
 import { byteSizes } from "../dtypes.ts";
-import type { FormatReader, Layout, View } from "../layout.ts";
+import { quote } from "../json-reader.ts";
+import type { FormatReader, Layout, ReadingOptions, View } from "../layout.ts";
 import type { OpenFile } from "../open-file.ts";
 import type { TensorEntry } from "../tensor-entry.ts";
 import { readLegacy } from "./legacy.ts";
-import { checkpointMetadata, findStateDict } from "./state-dict.ts";
+import { checkpointMetadata, type FoundStateDict, findStateDict } from "./state-dict.ts";
 
 /**
  * Tensors may be views of one storage, as tied weights are; all together are at most so many times as large as the
@@ -13,26 +14,27 @@ import { checkpointMetadata, findStateDict } from "./state-dict.ts";
 const MOST_SHARING = 8;
 
 /** Where the tensors of a file of `torch.save` lie, which is a zip since PyTorch 1.6. */
-export const zipLayout: FormatReader = async (file) => {
+export const zipLayout: FormatReader = async (file, options) => {
   const { readZip } = await import("./zip.ts");
-  return torchLayout(file, readZip);
+  return torchLayout(file, readZip, options);
 };
 
 /** Where the tensors of a file from before PyTorch 1.6 lie, which is a row of pickles. */
-export const legacyLayout: FormatReader = (file) => torchLayout(file, readLegacy);
+export const legacyLayout: FormatReader = (file, options) => torchLayout(file, readLegacy, options);
 
 /**
  * Reads where the tensors of a checkpoint lie, and none of their numbers. Throws FormatError for a damaged file,
  * UnsupportedError for one that does not hold one state dict of plain tensors.
  */
-async function torchLayout(file: OpenFile, read: typeof readLegacy): Promise<Layout> {
+async function torchLayout(file: OpenFile, read: typeof readLegacy, { prefix }: ReadingOptions): Promise<Layout> {
   const { name } = file;
   const refuse = (problem: string): never => {
     throw new FormatError(`${name}: ${problem}; the PyTorch file is damaged: download or save it again`);
   };
   try {
     const { root, offsets, metadata } = await read(file, refuse);
-    const tensors = [...findStateDict(root)];
+    const found = findStateDict(root, prefix);
+    const tensors = [...found.tensors];
     const offset = Math.min(...offsets.values(), file.size);
     const views = new Map<string, View>();
     const entries = tensors.map(([key, tensor]): TensorEntry => {
@@ -52,13 +54,21 @@ async function torchLayout(file: OpenFile, read: typeof readLegacy): Promise<Lay
         `its tensors share storages: they take ${total} bytes, and the file ${file.size}; save copies: ` +
           "torch.save({k: v.clone() for k, v in model.state_dict().items()}, path)",
       );
-    return { stretches: [{ file, offset, entries }], views, metadata: { ...checkpointMetadata(root), ...metadata } };
+    const said = { ...checkpointMetadata(root), ...metadata };
+    return { stretches: [{ file, offset, entries }], views, metadata: said, notes: notesOn(found) };
   } catch (error) {
     // what a pickle's reader throws does not know the file
     if (error instanceof UnsupportedError && !error.message.startsWith(name))
       throw new UnsupportedError(`${name}: ${error.message}`, { cause: error });
     throw error;
   }
+}
+
+function notesOn({ others }: FoundStateDict): readonly string[] {
+  const [first] = others;
+  if (first === undefined) return [];
+  const names = shortList(others.map((name) => quote(name.slice(0, -1))));
+  return [`the file has other tensors under ${names}, which are left out; \`prefix\` ${quote(first)} takes them`];
 }
 
 /** Numbers from a tensor's first to its last. */

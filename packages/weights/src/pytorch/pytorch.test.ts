@@ -227,8 +227,41 @@ describe("hostile pickles execute nothing, and are typed errors", () => {
     const one = (name: string) =>
       `X\x01\0\0\0${name}}${tensorOf(storage(), "K\0K\x01\x85K\x01\x85\x89}").slice(3, -1)}`;
     await expect(readWeights(zipOf(`\x80\x02}(${one("a")}${one("b")}u.`))).rejects.toThrow(
-      "several dictionaries of tensors: a, b; save the tensors alone",
+      'several dictionaries of tensors: a, b; choose one with `prefix`, as "a.", or save the tensors alone',
     );
+    const { tensors } = await readWeights(zipOf(`\x80\x02}(${one("a")}${one("b")}u.`), { prefix: "b." });
+    expect([...tensors.keys()]).toEqual(["w"]);
+  });
+
+  describe("a moving average in a dictionary of its own", () => {
+    const one = tensorOf(storage(), "K\0K\x01\x85K\x01\x85\x89}").slice(9, -2);
+    const state = (prefix: string) => `}(${long(`${prefix}a`)}${one}${long(`${prefix}b`)}${one}u`;
+    const zip = (name: string, prefix = "") =>
+      zipOf(`\x80\x02}(${long("model")}${state("")}${long(name)}${state(prefix)}u.`);
+
+    it.each(["ema", "ema_state_dict", "model_ema", "average"])("called %s is left out, with a note", async (name) => {
+      const { tensors, notes } = await readWeights(zip(name, "m."));
+      expect([...tensors.keys()]).toEqual(["a", "b"]);
+      expect(notes).toEqual([expect.stringContaining(`other tensors under "${name}"`)]);
+      expect(notes).toEqual([expect.stringContaining(`\`prefix\` "${name}." takes them`)]);
+    });
+
+    it.each(["ema.", "ema", "ema.m.", "ema.m"])("is taken by the prefix %s", async (prefix) => {
+      const { tensors, notes } = await readWeights(zip("ema", "m."), { prefix });
+      expect([...tensors.keys()]).toEqual(prefix.includes("m.") || prefix.endsWith(".m") ? ["a", "b"] : ["m.a", "m.b"]);
+      expect(notes).toEqual([]);
+    });
+
+    it.each(["model.", "model"])("is not that by the prefix %s", async (prefix) => {
+      const { tensors } = await readWeights(zip("ema", "m."), { prefix });
+      expect([...tensors.keys()]).toEqual(["a", "b"]);
+    });
+
+    it("of another name is none, and the error names a prefix that is there", async () => {
+      await expect(readWeights(zip("ema"), { prefix: "average." })).rejects.toThrow(
+        'found no tensor under "average." among 2, the first of which is "a"',
+      );
+    });
   });
 });
 

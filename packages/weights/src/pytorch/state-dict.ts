@@ -4,7 +4,7 @@ import { TorchTensor } from "./objects.ts";
 import { type Pickled, PickledObject } from "./unpickler.ts";
 
 /** The tensors of a checkpoint's state dict, by name, in its order. */
-export type StateDict = ReadonlyMap<string, TorchTensor>;
+type StateDict = ReadonlyMap<string, TorchTensor>;
 
 /** What people call the state dict in a checkpoint, likeliest first. */
 const usualKeys = ["state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params"];
@@ -15,26 +15,64 @@ const averageKeys = ["ema", "state_dict_ema", "model_ema", "ema_state_dict"];
 /** Levels of dictionaries that are looked into: `{ checkpoint: { model: { state_dict: … } } }`. */
 const DEEPEST = 4;
 
+/** The state dict that is taken of a checkpoint, and the names of others in it. */
+export interface FoundStateDict {
+  readonly tensors: StateDict;
+  /** As `{ prefix }` takes each: `model_ema.`. */
+  readonly others: readonly string[];
+}
+
 /**
  * The state dict of a checkpoint: the object itself, or a dictionary in it that has more tensors and a usual name. Of
  * several the one with a usual name counts, then a moving average, then the only one that there is. What stands beside
- * it (an epoch, an optimizer, the best accuracy as a tensor) is passed over. Throws UnsupportedError where there is
- * none, or where several are equally good.
+ * it (an epoch, an optimizer, the best accuracy as a tensor) is passed over.
+ *
+ * A `prefix` that no tensor of it has, and that begins with the name of another dictionary (`model_ema.module.`), takes
+ * that one. Its tensors then have names with that of the dictionary in front. Throws UnsupportedError where there is no
+ * dictionary of tensors, or where several are equally good.
  */
-export function findStateDict(root: Pickled): StateDict {
-  const own = tensorsOf(root);
-  const found = dictionariesIn(root).filter(({ tensors }) => tensors.size > own.size);
+export function findStateDict(root: Pickled, prefix?: string): FoundStateDict {
+  const own: Found = { path: [], tensors: tensorsOf(root) };
+  const all = dictionariesIn(root);
+  const usual = usualOf(own, all);
+  const has = (start: string) => (found: Found) => [...found.tensors.keys()].some((name) => name.startsWith(start));
+  if (prefix !== undefined && !(usual && has(prefix)(usual))) {
+    const start = prefix.endsWith(".") ? prefix : `${prefix}.`;
+    const named = all.flatMap(nestedNames).find(has(start));
+    if (named) return { tensors: named.tensors, others: [] };
+  }
+  if (!usual) {
+    const [first] = all;
+    const found = first
+      ? `several dictionaries of tensors: ${namesOf(all)}; choose one with \`prefix\`, as ${quote(prefixOf(first))}, or`
+      : `no dictionary of tensors: found ${contentsOf(root)};`;
+    throw new UnsupportedError(`it holds ${found} save the tensors alone: torch.save(model.state_dict(), path)`);
+  }
+  const isAlike = (found: Found) =>
+    found.path.join() !== usual.path.join() && 2 * found.tensors.size > usual.tensors.size;
+  return { tensors: usual.tensors, others: prefix === undefined ? all.filter(isAlike).map(prefixOf) : [] };
+}
+
+function usualOf(own: Found, all: readonly Found[]): Found | undefined {
+  const found = all.filter(({ tensors }) => tensors.size > own.tensors.size);
   for (const key of [...usualKeys, ...averageKeys]) {
     const named = found.find(({ path }) => path.at(-1) === key);
-    if (named) return named.tensors;
+    if (named) return named;
   }
-  if (own.size > 0) return own;
-  const [only, ...more] = found;
-  if (only && more.length === 0) return only.tensors;
-  const what = only
-    ? `several dictionaries of tensors: ${namesOf(found)}`
-    : `no dictionary of tensors: found ${contentsOf(root)}`;
-  throw new UnsupportedError(`it holds ${what}; save the tensors alone: torch.save(model.state_dict(), path)`);
+  if (own.tensors.size > 0) return own;
+  return found.length === 1 ? found[0] : undefined;
+}
+
+/** A dictionary with its names as they are nested, whole and without the outer ones. */
+function nestedNames({ path, tensors }: Found): readonly Found[] {
+  return path.map((_, depth) => {
+    const inner = path.slice(depth);
+    return { path, tensors: new Map([...tensors].map(([name, tensor]) => [`${inner.join(".")}.${name}`, tensor])) };
+  });
+}
+
+function prefixOf({ path }: Found): string {
+  return `${path.join(".")}.`;
 }
 
 /**
@@ -68,7 +106,7 @@ function byIndex(value: Pickled = null): readonly string[] | undefined {
 /** A list of names. A set of them has no order. */
 function listOf(value: Pickled = null): readonly string[] | undefined {
   const isList = Array.isArray(value) && value.length > 0 && value.every((name) => typeof name === "string");
-  return isList ? (value as readonly string[]) : undefined;
+  return isList ? value : undefined;
 }
 
 interface Found {
