@@ -1,4 +1,4 @@
-import { FormatError, shortList, UnsupportedError } from "@residual/core";
+import { FormatError, shortList, sizeOf, UnsupportedError } from "@residual/core";
 import { byteSizes } from "../dtypes.ts";
 import { quote } from "../json-reader.ts";
 import type { FormatReader, Layout, ReadingOptions, View } from "../layout.ts";
@@ -8,8 +8,8 @@ import { readLegacy } from "./legacy.ts";
 import { checkpointMetadata, type FoundStateDict, findStateDict } from "./state-dict.ts";
 
 /**
- * Tensors may be views of one storage, as tied weights are; all together are at most so many times as large as the
- * file, which each of them is copied out of.
+ * Tensors may be views of one storage, as tied weights are, or one number over and over (`expand`); all together are at
+ * most so many times as large as the file, which each of them is copied out of.
  */
 const MOST_SHARING = 8;
 
@@ -48,7 +48,10 @@ async function torchLayout(file: OpenFile, read: typeof readLegacy, { prefix }: 
       views.set(key, tensor);
       return { name: key, dtype: tensor.dtype, shape: [length], begin, end };
     });
-    const total = entries.reduce((sum, { begin, end }) => sum + end - begin, 0);
+    const sizes = tensors.map(
+      ([, tensor]) => Math.max(lengthOf(tensor), sizeOf(tensor.shape)) * byteSizes[tensor.dtype],
+    );
+    const total = sizes.reduce((sum, size) => sum + size, 0);
     if (total > MOST_SHARING * file.size)
       throw new UnsupportedError(
         `its tensors share storages: they take ${total} bytes, and the file ${file.size}; save copies: ` +

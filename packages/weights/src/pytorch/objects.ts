@@ -249,9 +249,11 @@ function storageOf(id: Pickled, refuse: Refuse): TorchStorage {
 
 /**
  * The arguments of `_rebuild_tensor` and its successors: storage, offset, size, strides; of the third, the dtype too.
+ * Metadata come last: bits that change the numbers of a tensor where they are read.
  */
 function tensorOf(args: readonly Pickled[], refuse: Refuse): TorchTensor {
   const [storage, offset, shape, strides, , , type] = args;
+  checkBits(args.slice(6).find((each) => each instanceof Map));
   const isView = isCounts(shape) && isCounts(strides) && shape.length === strides.length && isCount(offset);
   if (!(storage instanceof TorchStorage) || !isView) return refuse("its pickle: a tensor is not as torch.save has it");
   const dtype = type instanceof TorchType ? type.dtype : storage.dtype;
@@ -260,7 +262,19 @@ function tensorOf(args: readonly Pickled[], refuse: Refuse): TorchTensor {
   return new TorchTensor(storage, dtype, offset, shape, strides);
 }
 
-/** A tensor lies in its storage, and is no larger: strides of 0 would make any size out of one number. */
+/** Source: torch/_utils.py, `get_tensor_metadata`: the keys are `neg` and `conj`. */
+function checkBits(metadata: Pickled | undefined): void {
+  const set = [...((metadata ?? new Map()) as Map<Pickled, Pickled>)].find(([, value]) => value !== false);
+  if (!set) return;
+  const name = typeof set[0] === "string" ? JSON.stringify(set[0].slice(0, 20)) : "of another name";
+  throw new UnsupportedError(
+    `it holds a tensor with the bit ${name} set, which changes its numbers, ` +
+      "expected plain tensors; save resolved ones: " +
+      "torch.save({k: v.resolve_neg().resolve_conj() for k, v in model.state_dict().items()}, path)",
+  );
+}
+
+/** A tensor lies in its storage. One that is expanded, with strides of 0, may be larger: the layout adds up sizes. */
 function checkView(
   storage: TorchStorage,
   dtype: StoredDType,
@@ -270,7 +284,7 @@ function checkView(
   const size = sizeOf(shape);
   const numbers = storage.dtype ? storage.size : Math.floor(storage.size / byteSizes[dtype]);
   const last = shape.reduce((at, length, axis) => at + (length - 1) * strides[axis]!, offset);
-  if (size === 0 || (size <= numbers && last < numbers)) return;
+  if (size === 0 || (Number.isSafeInteger(size) && last < numbers)) return;
   refuse(`its pickle: a tensor of ${size} numbers reaches to number ${last} of a storage of ${numbers}`);
 }
 
