@@ -215,7 +215,7 @@ describe("a file comes whole", () => {
       const packed = gzipSync(file);
       response.writeHead(200, { "content-encoding": "gzip", "content-length": packed.length }).end(packed);
     });
-    await fetched({ sha256 });
+    await fetched({ sha256, bytes: file.length });
     await expectWhole();
   });
 
@@ -277,6 +277,32 @@ describe("refused, with what was found and what was expected", () => {
       more();
     });
     expect((await refusal({ maxBytes: 1_000_000 })).message).toContain("sends more than the 1000000 bytes");
+  });
+
+  const packed: Mischief = (_, response) => {
+    const bytes = gzipSync(new Uint8Array(50_000_000));
+    response.writeHead(200, { "content-encoding": "gzip", "content-length": bytes.length }).end(bytes);
+  };
+
+  it("a packed answer that unpacks to more than the file has, or than files of unknown size may", async () => {
+    server.next.push(packed);
+    expect((await refusal({ bytes: 300_000 })).message).toBe(
+      "the server sends more than the 300000 bytes that are expected",
+    );
+    expect(await readdir(folder), "nor is it gone on with").toEqual([]);
+    server.next.push(packed);
+    expect((await refusal({ maxBytes: 2 ** 32 })).message).toMatch(/^the server sends the file packed \(gzip\)/);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it("a piece of the file where all of it was asked for", async () => {
+    server.next.push((_, response, file) => {
+      response.writeHead(206, { etag: etagOf(file), "content-range": "bytes 0-9/10" }).end(file.subarray(0, 10));
+    });
+    expect((await refusal()).message).toBe(
+      "the server answered 206, a piece of the file, where all of it was asked for",
+    );
+    expect(server.requests).toHaveLength(1);
   });
 
   it("a Content-Length that is too short: the hash tells", async () => {

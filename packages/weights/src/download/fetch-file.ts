@@ -1,7 +1,9 @@
 import { type FileHandle, open, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { FormatError, WeightsError, type WorkOptions } from "@residual/core";
+import { shown } from "@residual/kit/bytes";
 import { delay } from "@residual/kit/files";
+import { longestIndex } from "../shards.ts";
 import { type Digest, differenceOf, digestOf, type Expected } from "./digest.ts";
 import { type Linked, Passing, type Response, request, Watch, waitOf, wholeNumber } from "./request.ts";
 import type { Settings } from "./settings.ts";
@@ -178,7 +180,9 @@ async function receive(
     throw new Passing("the file has changed on the server");
   }
   const { begin, total } = judged;
-  checkTotal(total, linked, wanted);
+  const expected = wanted.bytes ?? linked.bytes;
+  checkTotal(total, expected, wanted);
+  checkPacking(answer, expected, wanted);
   await checkSpace(wanted.path, (total ?? 0) - begin);
   if (begin === 0) {
     if (part.size > 0) tally.restarts++;
@@ -190,10 +194,13 @@ async function receive(
   let done = begin;
   const told = () => onProgress?.({ stage: "download", done, total: total ?? Number.POSITIVE_INFINITY });
   told();
+  const most = total ?? expected ?? wanted.maxBytes;
   for await (const chunk of answer.body ?? []) {
     watch.alive();
-    if (done + chunk.length > (total ?? wanted.maxBytes))
-      throw new WeightsError(`the server sends more than the ${total ?? wanted.maxBytes} bytes that are expected`);
+    if (done + chunk.length > most) {
+      await removePart(wanted.path);
+      throw new WeightsError(`the server sends more than the ${most} bytes that are expected`);
+    }
     await write(file, chunk, done);
     done += chunk.length;
     told();
@@ -213,21 +220,27 @@ function judge(
   const { status, headers } = answer;
   if (status === 200) {
     // of a packed answer the length is another
-    const told = headers.get("content-encoding") ? undefined : wholeNumber(headers.get("content-length"));
+    const told = packingOf(answer) ? undefined : wholeNumber(headers.get("content-length"));
     return { begin: 0, total: told };
   }
   const [, first, total] =
     /^bytes (?:(\d{1,15})-\d{1,15}|\*)\/(\d{1,15})$/.exec(headers.get("content-range") ?? "") ?? [];
   const isSame = note?.total === undefined || total === undefined || Number(total) === note.total;
-  if (status === 206) {
+  if (status === 206 && size > 0) {
     const version = versionOf(answer);
     const isOther = note?.version !== undefined && version !== undefined && version !== note.version;
-    const isPacked = headers.get("content-encoding") !== null; // a range of other bytes
-    if (Number(first) !== size || isOther || isPacked || !isSame) return "other";
+    // of a packed answer it is a range of other bytes
+    if (Number(first) !== size || isOther || packingOf(answer) || !isSame) return "other";
     return { begin: size, total: Number(total) };
   }
   if (status === 416 && size > 0) return isSame && Number(total ?? note?.total) === size ? "whole" : "other";
   throw refusal(answer);
+}
+
+/** How an answer is packed, though `identity` was asked for; undefined where it is not. */
+function packingOf({ headers }: Answer): string | undefined {
+  const packing = headers.get("content-encoding");
+  return packing === null || /^\s*(identity\s*)?$/i.test(packing) ? undefined : packing;
 }
 
 /** A strong ETag, else the date of the last change: what If-Range takes. Source: RFC 9110, section 13.1.5. */
@@ -241,6 +254,7 @@ function refusal(answer: Answer): Error {
   const { status, headers } = answer;
   const code = headers.get("x-error-code"); // the hub's
   const words = `the server answered ${status}${code ? ` ${code.slice(0, 40)}` : ""}`;
+  if (status === 206) return new WeightsError(`${words}, a piece of the file, where all of it was asked for`);
   if (status === 408 || status === 425 || status === 429 || status >= 500)
     return new Passing(words, { wait: waitOf(answer) });
   if (status === 401 || status === 403)
@@ -250,11 +264,21 @@ function refusal(answer: Answer): Error {
   return new WeightsError(words);
 }
 
-function checkTotal(total: number | undefined, linked: Linked, { bytes, maxBytes }: Wanted): void {
-  const expected = bytes ?? linked.bytes;
+function checkTotal(total: number | undefined, expected: number | undefined, { maxBytes }: Wanted): void {
   if (total !== undefined && expected !== undefined && total !== expected)
     throw new WeightsError(`the server has a file of ${total} bytes, expected ${expected}`);
   if ((total ?? 0) > maxBytes) throw new WeightsError(`the file has ${total} bytes, expected at most ${maxBytes}`);
+}
+
+/** The most bytes of a packed answer where nothing tells the file's size: gzip may unpack one byte to a thousand. */
+const MOST_UNPACKED = longestIndex;
+
+function checkPacking(answer: Answer, expected: number | undefined, { maxBytes }: Wanted): void {
+  const packing = packingOf(answer);
+  if (packing === undefined || expected !== undefined || maxBytes <= MOST_UNPACKED) return;
+  throw new WeightsError(
+    `the server sends the file packed (${shown(packing, 40)}), which was not asked for, and nothing tells its size`,
+  );
 }
 
 /** Before a disk is filled for nothing. */
