@@ -128,7 +128,10 @@ export function namingScheme(weights: Weights): NamingScheme {
  */
 export function toTorchvision(weights: Weights, graph: Graph): Weights {
   const isNamed = weights.graph?.mismatch === undefined && modelNameOf(graph.name) === weights.model;
-  if (weights.graph && !isNamed) return weights.withTensors(weights.graph.fit(graph));
+  if (weights.graph && !isNamed) {
+    const { tensors, notes } = weights.graph.fit(graph);
+    return weights.withTensors(tensors, notes);
+  }
   const scheme = schemeFor(weights);
   return underOnePrefix(scheme ? renamed(weights, scheme, graph) : weights, graph);
 }

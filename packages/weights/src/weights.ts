@@ -44,10 +44,10 @@ export interface Stored {
 /** The graph of a file that has one, as .onnx files do. */
 export interface FileGraph {
   /**
-   * The tensors under the names of another graph's parameters, found by following the file's graph. Throws
-   * UnsupportedError, which tells the first difference, where the two do not compute the same.
+   * The tensors under the names of another graph's parameters, found by following the file's graph, and notes of what
+   * of it is left out. Throws UnsupportedError, which tells the first difference, where the two compute otherwise.
    */
-  fit(graph: Graph): ReadonlyMap<string, NamedSource>;
+  fit(graph: Graph): { readonly tensors: ReadonlyMap<string, NamedSource>; readonly notes: readonly string[] };
   /** Why the file's graph is that of no model; undefined where the tensors have a model's names. */
   readonly mismatch: string | undefined;
 }
@@ -175,8 +175,9 @@ export class Weights<Source extends NamedSource = NamedSource> {
   withTensors<Other extends NamedSource>(
     tensors: ReadonlyMap<string, Other>,
     notes: readonly string[] = [],
+    graph?: FileGraph,
   ): Weights<Other> {
-    const details = { known: this.#known, notes: [...this.notes, ...notes], stored: this.stored };
+    const details = { known: this.#known, notes: [...this.notes, ...notes], stored: this.stored, graph };
     return new Weights(tensors, this.metadata, details);
   }
 
@@ -206,7 +207,7 @@ export class Weights<Source extends NamedSource = NamedSource> {
 export async function readTensors(weights: Weights): Promise<Weights<Tensor>> {
   const read = new Map<string, Tensor>();
   for (const [name, source] of weights.tensors) read.set(name, await readTensor(source));
-  return weights.withTensors(read);
+  return weights.withTensors(read, [], weights.graph);
 }
 
 function specOf(json: string): ResNetSpec {

@@ -17,9 +17,12 @@ import {
   isOp,
   type Network,
   type NetworkNode,
+  type NetworkOutput,
   type NetworkPadding,
+  namesInWords,
   type OperationName,
   type OperationOf,
+  type Unlike,
   type Weight,
 } from "./network.ts";
 
@@ -29,16 +32,14 @@ export type FoundParameter = Weight | Tensor<"float32" | "float64">;
 /** A graph whose values were all found in a file's network, save those of the last layer where the file lacks it. */
 export interface Followed {
   readonly parameters: ReadonlyMap<string, FoundParameter>;
-  /** Whether the network ends where the graph does. */
-  readonly isWhole: boolean;
+  /** Names of the network's outputs beside the graph's: other heads. */
+  readonly left: readonly string[];
 }
 
 /** The first value of a graph that a file's network has no node for, in the order in which they are computed. */
-export interface Difference {
+export interface Difference extends Unlike {
   /** How many of the graph's values came before. */
   readonly followed: number;
-  readonly found: string;
-  readonly expected: string;
 }
 
 /**
@@ -70,7 +71,9 @@ interface Match {
  * relative, and a float32 weight by less than half a step.
  *
  * The last layer may have any number of outputs. A network without one may end with the features that it would read,
- * pooled or not.
+ * pooled or not. The network must end where the graph does, but for what makes probabilities: its first output, save
+ * values that the graph goes through, must be the graph's. A graph of features may also be followed in a network that
+ * goes on from them to classes.
  */
 export function follow(graph: Graph, network: Network): Followed | Difference {
   const matches = new Map<Value, readonly Match[]>();
@@ -86,40 +89,35 @@ export function follow(graph: Graph, network: Network): Followed | Difference {
     matches.set(value, step.matches);
     followed++;
   }
-  const outputs = Object.values<Value>(graph.outputs);
-  const found = traced(outputs, matches, isEnd);
-  if (!found) return { followed, found: "two ways to read its graph", expected: "one" };
-  const { parameters, ends } = found;
-  const more = ends.find((node) => isOp(node, "linear") && !isEnd(node));
-  return more ? { followed, ...differenceAfter(more) } : { parameters, isWhole: ends.every(isEnd) };
+  const hasClasses = nodesOf(graph).some((node) => is(node, "linear"));
+  const ends = Object.values<Value>(graph.outputs).map((value) =>
+    endMatch(value, matches, network, (at) => (hasClasses ? chainOf(at, isOfEnd) : throughHeads(at))),
+  );
+  const parameters = traced(ends);
+  if (!parameters) return { followed, found: "two ways to read its graph", expected: "one" };
+  const { end } = ends.find(({ end }) => "left" in end) ?? ends[0]!;
+  return "left" in end ? { parameters, left: end.left } : { followed, ...end };
 }
 
 /** What is found of a graph in a network that ends with the features which the graph's last layer reads. */
-function headless(graph: Graph, { nodes }: Network, matches: Matches): Followed | undefined {
+function headless(graph: Graph, network: Network, matches: Matches): Followed | undefined {
   const last = nodesOf(graph).find((node) => is(node, "linear"));
   let features: Value | undefined = last?.inputs.x;
   while (features?.kind === "node" && (is(features, "flatten") || is(features, "globalAveragePool")))
     features = features.inputs.x;
-  if (!features || !matches.has(features) || nodes.some((node) => isOp(node, "linear"))) return undefined;
-  const found = traced([features], matches, isEndOfFeatures);
-  return found?.ends.every(isEndOfFeatures) ? { parameters: found.parameters, isWhole: true } : undefined;
+  if (!features || !matches.has(features) || network.nodes.some((node) => isOp(node, "linear"))) return undefined;
+  const match = endMatch(features, matches, network, (at) => chainOf(at, isOfPooling));
+  const parameters = traced([match]);
+  return parameters && "left" in match.end ? { parameters, left: match.end.left } : undefined;
 }
 
 type Matches = ReadonlyMap<Value, readonly Match[]>;
 
 /** The parameters on the way back from values. Undefined where a value would have to be two nodes. */
-function traced(
-  outputs: readonly Value[],
-  matches: Matches,
-  isLast: (node: NetworkNode) => boolean,
-): { readonly parameters: Followed["parameters"]; readonly ends: readonly NetworkNode[] } | undefined {
+function traced(ends: readonly EndMatch[]): Followed["parameters"] | undefined {
   const chosen = new Map<Value, Match>();
   const parameters = new Map<string, FoundParameter>();
-  const open = outputs.map((value): [Value, Match | undefined] => {
-    const found = matches.get(value)?.filter(({ owesNorm }) => !owesNorm) ?? [];
-    return [value, found.find(({ at }) => isLast(at)) ?? found[0]];
-  });
-  const ends = open.flatMap(([, match]) => match?.at ?? []);
+  const open = ends.map(({ value, match }): [Value, Match | undefined] => [value, match]);
   for (let next = open.pop(); next; next = open.pop()) {
     const [value, match] = next;
     if (!match) return undefined;
@@ -130,30 +128,81 @@ function traced(
     for (const [name, found] of match.parameters) parameters.set(name, found);
     for (const [input, from] of Object.entries(match.from)) open.push([value.inputs[input]!, from]);
   }
-  return { parameters, ends };
+  return parameters;
 }
 
-/** Whether a network ends in a node, but for what makes probabilities of it. */
-function isEnd(node: NetworkNode): boolean {
-  return chainOf(node, isOfEnd).some(({ isOutput }) => isOutput);
+/** A value with which the graph ends, the node that it is, and how the network ends there. */
+interface EndMatch {
+  readonly value: Value;
+  readonly match: Match | undefined;
+  readonly end: End;
 }
 
+/** The network's other outputs, or why it does not end in a node. */
+type End = Pick<Followed, "left"> | Unlike;
+
+/** Of the nodes that a value may be, the first that the network ends in. `chainAt` is what may follow a node there. */
+function endMatch(
+  value: Value,
+  matches: Matches,
+  { outputs }: Network,
+  chainAt: (node: NetworkNode) => readonly NetworkNode[],
+): EndMatch {
+  const found = matches.get(value)?.filter(({ owesNorm }) => !owesNorm) ?? [];
+  const ends = found.map((match): EndMatch => ({ value, match, end: endOf(match.at, chainAt(match.at), outputs) }));
+  return ends.find(({ end }) => "left" in end) ?? ends[0] ?? { value, match: undefined, end: { left: [] } };
+}
+
+/** How a network ends in a node: its first output, without those that the node is computed from, is in the chain. */
+function endOf(at: NetworkNode, chain: readonly NetworkNode[], outputs: readonly NetworkOutput[]): End {
+  const within = ancestorsOf(at);
+  const isOurs = ({ node }: NetworkOutput) => node !== undefined && chain.includes(node);
+  const isWithin = ({ node }: NetworkOutput) => node !== undefined && within.has(node);
+  const ends = outputs.filter((output) => isOurs(output) || !isWithin(output));
+  const ours = ends.find(isOurs);
+  if (!ours) return differenceAfter(at, outputs);
+  if (ours !== ends[0])
+    return { found: `the outputs ${namesOf(ends)}`, expected: `${quote(ours.name)} to be the first` };
+  return { left: ends.filter((end) => !isOurs(end)).map(({ name }) => name) };
+}
+
+/** The nodes that a node is computed from. */
+function ancestorsOf(node: NetworkNode): ReadonlySet<NetworkNode> {
+  const found = new Set<NetworkNode>(node.inputs);
+  for (const each of found) for (const input of each.inputs) found.add(input);
+  return found;
+}
+
+/** What makes probabilities of a node. */
 function isOfEnd(reader: NetworkNode): boolean {
   return isOp(reader, "softmax") || isOp(reader, "reshape");
 }
 
-/** Whether a network ends in a node, or in its average over each channel. */
-function isEndOfFeatures(node: NetworkNode): boolean {
-  const isOfPooling = (reader: NetworkNode) =>
-    isOp(reader, "globalAveragePool") || isOp(reader, "averagePool2d") || isOp(reader, "reshape");
-  return chainOf(node, isOfPooling).some(({ isOutput }) => isOutput);
+/** What makes an average over each channel. */
+function isOfPooling(reader: NetworkNode): boolean {
+  return isOp(reader, "globalAveragePool") || isOp(reader, "averagePool2d") || isOp(reader, "reshape");
 }
 
-/** What a network has after the node that it should end in. */
-function differenceAfter(end: NetworkNode): Omit<Difference, "followed"> {
-  const last = chainOf(end, isOfEnd).find(({ readers }) => readers.some((reader) => !isOfEnd(reader))) ?? end;
-  const more = last.readers.filter((reader) => !isOfEnd(reader));
-  return { found: `${listed(more)} after ${called(last)}`, expected: "the end" };
+/** The ends of a network that may go on from features to classes. */
+function throughHeads(features: NetworkNode): readonly NetworkNode[] {
+  const heads = chainOf(features, isOfPooling)
+    .flatMap(({ readers }) => readers.slice(0, MOST_READERS))
+    .filter((node) => isOp(node, "linear"));
+  return [features, ...heads].flatMap((node) => chainOf(node, isOfEnd));
+}
+
+/** What a network has after the node that it should end in, or in its place. */
+function differenceAfter(end: NetworkNode, outputs: readonly NetworkOutput[]): Unlike {
+  const last = chainOf(end, isOfEnd).find(({ readers }) => readers.some((reader) => !isOfEnd(reader)));
+  if (!last) return { found: `the outputs ${namesOf(outputs)}`, expected: `that of ${called(end)}` };
+  return {
+    found: `${listed(last.readers.filter((each) => !isOfEnd(each)))} after ${called(last)}`,
+    expected: "the end",
+  };
+}
+
+function namesOf(outputs: readonly NetworkOutput[]): string {
+  return namesInWords(outputs.map(({ name }) => name));
 }
 
 function called({ operator, name }: NetworkNode): string {

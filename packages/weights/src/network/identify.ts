@@ -15,8 +15,9 @@ import {
 import { quote } from "../json-reader.ts";
 import type { FollowedTensors } from "../layout.ts";
 import { reshape } from "../reshape.ts";
+import type { FileGraph } from "../weights.ts";
 import { type Difference, type Followed, type FoundParameter, follow } from "./follow.ts";
-import { isOp, type Network } from "./network.ts";
+import { isOp, type Network, namesInWords, type Unlike } from "./network.ts";
 
 /** Tensors by their names. */
 type Tensors = ReadonlyMap<string, NamedSource>;
@@ -27,7 +28,7 @@ type Tensors = ReadonlyMap<string, NamedSource>;
  * are known for.
  */
 export function nameByGraph(
-  network: Network,
+  network: Network | Unlike,
   file: string,
   tensors: Tensors,
   metadata: Readonly<Record<string, string>> = {},
@@ -40,19 +41,26 @@ export function nameByGraph(
         return parameter ? [[name, sourceOf(parameter, tensors, `${graph.name}: ${name}`)]] : [];
       }),
     );
-  const fit = (graph: Graph): Tensors => {
-    const found = follow(graph, network);
-    if ("parameters" in found) return named(graph, found);
+  const leftOut = ({ left }: Followed) =>
+    left.length === 0 ? [] : [`left out: output${left.length > 1 ? "s" : ""} ${namesInWords(left)} of ${file}`];
+  const fit = (graph: Graph): ReturnType<FileGraph["fit"]> => {
+    const found = "nodes" in network ? follow(graph, network) : network;
+    if ("parameters" in found) return { tensors: named(graph, found), notes: leftOut(found) };
     throw new UnsupportedError(`${file}: its graph is not that of ${graph.name}: ${inWords(found)}`);
   };
-  const { fits, mismatch } = modelsOf(network, metadata.model ?? metadata["residual.model"] ?? known);
+  const recorded = metadata.model ?? metadata["residual.model"] ?? known;
+  const { fits, mismatch } =
+    "nodes" in network ? modelsOf(network, recorded) : { fits: [], mismatch: inWords(network) };
   const [best, ...others] = fits;
   if (!best) return { tensors, metadata, notes: [], graph: { fit, mismatch } };
   const alike = others.map(({ graph }) => graph.name).join(", ");
   return {
     tensors: named(best.graph, best.found),
     metadata: { ...metadata, model: best.graph.name },
-    notes: alike === "" ? [] : [`the graph of ${file} is that of ${best.graph.name}, and of ${alike} as well`],
+    notes: [
+      ...(alike === "" ? [] : [`the graph of ${file} is that of ${best.graph.name}, and of ${alike} as well`]),
+      ...leftOut(best.found),
+    ],
     graph: { fit, mismatch: undefined },
   };
 }
@@ -72,9 +80,8 @@ function modelsOf(network: Network, recorded = ""): { readonly fits: readonly Fi
     const graph = isNear(variants[name], convolutions) ? graphFor(network, name) : undefined;
     if (!graph) continue;
     const found = follow(graph, network);
-    if ("parameters" in found) {
-      if (found.isWhole) fits.push({ name, graph, found });
-    } else if (!nearest || found.followed > nearest.followed) nearest = { ...found, model: name };
+    if ("parameters" in found) fits.push({ name, graph, found });
+    else if (!nearest || found.followed > nearest.followed) nearest = { ...found, model: name };
   }
   return {
     fits: likeliest(fits, network, modelNameOf(recorded)),
@@ -124,7 +131,7 @@ function graphFor({ image }: Network, name: ModelName): Graph | undefined {
   }
 }
 
-function inWords({ found, expected }: Difference): string {
+function inWords({ found, expected }: Unlike): string {
   return `found ${found}, expected ${expected}`;
 }
 

@@ -1,3 +1,5 @@
+import { quote } from "../json-reader.ts";
+
 /** Pixels around an image: [top, left, bottom, right]. "same" pads as TensorFlow does, the larger half behind. */
 export type NetworkPadding = readonly [number, number, number, number] | "same";
 
@@ -73,7 +75,6 @@ export interface NetworkNode {
   readonly inputs: readonly NetworkNode[];
   /** The nodes that are computed from it. */
   readonly readers: NetworkNode[];
-  isOutput: boolean;
 }
 
 /** A network of 1202 layers has 5,000, and as many constants. Reading and following more would take seconds. */
@@ -84,14 +85,41 @@ export interface Network {
   /** The only input that is no weight. */
   readonly image: NetworkNode;
   readonly nodes: readonly NetworkNode[];
+  /** In the file's order. */
+  readonly outputs: readonly NetworkOutput[];
 }
+
+/** An output of a file's graph, by its name in the file. `node` is undefined where no node computes it. */
+export interface NetworkOutput {
+  readonly name: string;
+  readonly node: NetworkNode | undefined;
+}
+
+/** Why a file's graph is none that a model can have. */
+export interface Unlike {
+  readonly found: string;
+  readonly expected: string;
+}
+
+/** The graph has another number of inputs than the one that is an image. */
+export function inputsUnlike(names: readonly string[]): Unlike {
+  return { found: names.length === 0 ? "no input" : `the inputs ${namesInWords(names)}`, expected: "one" };
+}
+
+/** The first names of a list, for messages. */
+export function namesInWords(names: readonly string[]): string {
+  return names.slice(0, LISTED).map(quote).join(", ") + (names.length > LISTED ? ", …" : "");
+}
+
+/** Names in a message. */
+const LISTED = 3;
 
 /** Makes the nodes of a network. */
 export class NetworkBuilder {
   readonly nodes: NetworkNode[] = [];
 
   add(operator: string, name: string, operation: Operation, inputs: readonly NetworkNode[]): NetworkNode {
-    const node: NetworkNode = { operator, name, operation, inputs, readers: [], isOutput: false };
+    const node: NetworkNode = { operator, name, operation, inputs, readers: [] };
     for (const input of new Set(inputs)) input.readers.push(node);
     this.nodes.push(node);
     return node;

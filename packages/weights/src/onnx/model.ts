@@ -1,5 +1,5 @@
 import { FormatError, UnsupportedError } from "@residual/core";
-import type { StoredDType } from "../dtypes.ts";
+import { dtypeNames, type StoredDType } from "../dtypes.ts";
 import { quote } from "../json-reader.ts";
 import { MOST_NODES } from "../network/network.ts";
 import type { OpenFile } from "../open-file.ts";
@@ -31,6 +31,8 @@ export type OnnxAttribute = number | string | readonly number[] | StoredTensor |
 
 interface ValueInfo {
   readonly name: string;
+  /** TensorProto.DataType. */
+  readonly type: number | undefined;
   /** Sizes that are not fixed are `undefined`; so is the whole shape where none is given. */
   readonly shape: readonly (number | undefined)[] | undefined;
 }
@@ -75,6 +77,12 @@ const dtypes: ReadonlyMap<number, StoredDType> = new Map([
 ]);
 const TEXT = 8;
 
+/** A TensorProto.DataType, by PyTorch's name where it has one. */
+export function typeName(type: number): string {
+  const dtype = dtypes.get(type);
+  return dtype ? dtypeNames[dtype] : `data type ${type}`;
+}
+
 /** Field numbers. Source: github.com/onnx/onnx, onnx/onnx.proto. */
 const fields = {
   model: { graph: 7, metadata: 14 },
@@ -97,7 +105,7 @@ const fields = {
   },
   valueInfo: { name: 1, type: 2 },
   type: { tensor: 1 },
-  tensorType: { shape: 2 },
+  tensorType: { element: 1, shape: 2 },
   shape: { dimension: 1 },
   dimension: { value: 1 },
   entry: { key: 1, value: 2 },
@@ -271,25 +279,32 @@ class ModelReader {
 
   async #valueInfo(info: Field): Promise<ValueInfo> {
     let name = "";
+    let type: number | undefined;
     let shape: (number | undefined)[] | undefined;
     await this.#wire.fields(this.#message(info), async (field) => {
       if (field.number === fields.valueInfo.name) name = await this.#wire.text(field);
       else if (field.number === fields.valueInfo.type)
         await this.#within(field, fields.type.tensor, (tensor) =>
-          this.#within(tensor, fields.tensorType.shape, async (sizes) => {
-            shape = [];
-            await this.#within(sizes, fields.shape.dimension, async (dimension) => {
-              let size: number | undefined;
-              await this.#within(dimension, fields.dimension.value, ({ value }) => {
-                size = value;
-              });
-              shape!.push(size);
-              if (shape!.length > MOST_AXES) this.#refuse(`value ${quote(name)} has more than ${MOST_AXES} axes`);
-            });
+          this.#wire.fields(this.#message(tensor), async (field) => {
+            if (field.number === fields.tensorType.element) type = field.value;
+            else if (field.number === fields.tensorType.shape) shape = await this.#sizes(field, name);
           }),
         );
     });
-    return { name, shape };
+    return { name, type, shape };
+  }
+
+  async #sizes(shape: Field, name: string): Promise<(number | undefined)[]> {
+    const sizes: (number | undefined)[] = [];
+    await this.#within(shape, fields.shape.dimension, async (dimension) => {
+      let size: number | undefined;
+      await this.#within(dimension, fields.dimension.value, ({ value }) => {
+        size = value;
+      });
+      sizes.push(size);
+      if (sizes.length > MOST_AXES) this.#refuse(`value ${quote(name)} has more than ${MOST_AXES} axes`);
+    });
+    return sizes;
   }
 
   /** The fields of one number in a message. */

@@ -1,9 +1,12 @@
+import { quote } from "../json-reader.ts";
 import {
+  inputsUnlike,
   isOp,
   type Network,
   NetworkBuilder,
   type NetworkPadding,
   type Operation,
+  type Unlike,
   type Weight,
 } from "../network/network.ts";
 import {
@@ -15,7 +18,7 @@ import {
   type NamedValue,
   vectorOf,
 } from "../network/values.ts";
-import type { OnnxAttribute, OnnxModel, OnnxNode } from "./model.ts";
+import { type OnnxAttribute, type OnnxModel, type OnnxNode, typeName } from "./model.ts";
 
 /** A tensor of the file: its shape, and its numbers where they are few. */
 export type KnownConstant = Pick<Constant, "shape" | "numbers">;
@@ -31,12 +34,20 @@ type Computed = Extract<NamedValue, { kind: "computed" }>;
 /**
  * The graph of a model in the words of core's ops. What changes no number (Identity, Dropout, a Cast between floats, a
  * Transpose to another layout of images) is left out; what no op of ours is stays as an `other`. Undefined where the
- * model has no nodes, or not one input. Source: github.com/onnx/onnx, docs/Operators.md.
+ * model has no nodes. Source: github.com/onnx/onnx, docs/Operators.md.
  */
-export function networkOf(model: OnnxModel, constants: ReadonlyMap<string, KnownConstant>): Network | undefined {
-  const inputs = model.inputs.filter(({ name }) => !constants.has(name));
+export function networkOf(
+  model: OnnxModel,
+  constants: ReadonlyMap<string, KnownConstant>,
+): Network | Unlike | undefined {
+  if (model.nodes.length === 0) return undefined;
+  const given = new Set([...constants.keys(), ...model.tensors.map(({ name }) => name)]);
+  const read = new Set(model.nodes.flatMap(({ inputs }) => inputs));
+  const inputs = model.inputs.filter(({ name }) => read.has(name) && !given.has(name));
   const [image] = inputs;
-  if (!image || inputs.length > 1 || model.nodes.length === 0) return undefined;
+  if (!image || inputs.length > 1) return inputsUnlike(inputs.map(({ name }) => name));
+  if (image.type !== undefined && !floatTypes.includes(image.type))
+    return { found: `the input ${quote(image.name)} of ${typeName(image.type)}`, expected: "float32" };
   return new Translator(model, constants).translate(image.name, image.shape);
 }
 
@@ -65,11 +76,11 @@ class Translator {
     );
     this.#values.set(name, { kind: "computed", node: image, layout });
     for (const node of this.#model.nodes) this.#translate(node);
-    for (const output of this.#model.outputs) {
-      const value = this.#values.get(output);
-      if (value?.kind === "computed") value.node.isOutput = true;
-    }
-    return { image, nodes: this.#builder.nodes };
+    const outputs = this.#model.outputs.map((name) => {
+      const value = this.#values.get(name);
+      return { name, node: value?.kind === "computed" ? value.node : undefined };
+    });
+    return { image, nodes: this.#builder.nodes, outputs };
   }
 
   #translate(node: OnnxNode): void {
@@ -215,7 +226,8 @@ const floatTypes: readonly number[] = [1, 10, 11, 16];
 function isTransparent(view: NodeView): boolean {
   const { operator } = view.node;
   if (operator === "Cast") return floatTypes.includes(view.number("to", 0));
-  return operator === "Identity" || operator === "Dropout";
+  if (operator === "Dropout") return !view.has(2) || view.value(2)?.numbers?.[0] === 0;
+  return operator === "Identity";
 }
 
 function transposed(layout: ImageLayout, order: readonly number[] | undefined): ImageLayout | undefined {
@@ -230,7 +242,12 @@ const MOST_NUMBERS = 64;
 /** What becomes of constants: weights are handed on, and short lists of numbers are worked out. */
 const constantRules: { readonly [operator: string]: (view: NodeView) => Constant | undefined } = {
   Identity: (view) => view.value(0),
-  Cast: (view) => ([6, 7, ...floatTypes].includes(view.number("to", 0)) ? view.value(0) : undefined),
+  Cast(view) {
+    const [value, type] = [view.value(0), view.number("to", 0)];
+    if (!value || floatTypes.includes(type)) return value;
+    const { shape, numbers } = value; // a weight that is cut to whole numbers is no longer the file's
+    return type === 6 || type === 7 ? { kind: "constant", shape, numbers: numbers?.map(Math.trunc) } : undefined;
+  },
   ConstantOfShape(view) {
     const shape = view.value(0)?.numbers;
     const [fill] = view.fill?.numbers ?? [0];
@@ -311,13 +328,19 @@ type Rule = (view: NodeView, data: Computed) => Operation | { readonly alias: tr
 
 const alias = { alias: true } as const;
 const reshape: Rule = () => ({ op: "reshape" });
+/** Over classes. An image has them on axis 1, any other value here on its last one too. */
+const softmax: Rule = (view, { node }) => {
+  const isFlat = isOp(node, "linear") || isOp(node, "reshape");
+  const axis = view.number("axis", isFlat ? 1 : Number.NaN); // 1 before version 13, then −1
+  return axis === 1 || (isFlat && axis === -1) ? { op: "softmax" } : undefined;
+};
 
 /** What each operator computes of one value and constants; undefined where no op of ours is that. */
 const rules: { readonly [operator: string]: Rule } = {
   Relu: () => ({ op: "relu" }),
   Sigmoid: () => ({ op: "sigmoid" }),
-  Softmax: () => ({ op: "softmax" }),
-  LogSoftmax: () => ({ op: "softmax" }),
+  Softmax: softmax,
+  LogSoftmax: softmax,
   GlobalAveragePool: (_, { layout }) => (layout === "NCHW" ? { op: "globalAveragePool" } : undefined),
   Flatten: reshape,
   Reshape: reshape,
@@ -341,6 +364,9 @@ const rules: { readonly [operator: string]: Rule } = {
     const [scale, shift, mean, variance] = [1, 2, 3, 4].map((index) => view.constant(index));
     if (layout !== "NCHW" || !scale || !shift || !mean || !variance || view.number("spatial", 1) !== 1)
       return undefined;
+    // more outputs than one are the statistics of a batch, as which versions before 14 tell training
+    const isTraining = view.number("training_mode", 0) !== 0 || view.number("is_test", 1) === 0;
+    if (isTraining || view.node.outputs.slice(1).some((name) => name !== "")) return undefined;
     return { op: "batchNorm", scale, shift, mean, variance, epsilon: view.number("epsilon", 1e-5) };
   },
   Gemm(view) {

@@ -1,11 +1,13 @@
 import { sizeOf } from "@residual/core";
 import {
+  inputsUnlike,
   isOp,
   MOST_NODES,
   type Network,
   NetworkBuilder,
   type NetworkPadding,
   type Operation,
+  type Unlike,
   type Weight,
 } from "../network/network.ts";
 import {
@@ -23,17 +25,18 @@ type Pads = Exclude<NetworkPadding, "same">;
 type Pair = readonly [number, number];
 
 /**
- * The graph of a graph model in the words of core's ops, as `onnx/network.ts` has that of an ONNX model. Undefined
- * where it has not one input, or more nodes than a model here. Source: tensorflow/core/ops, and the op_list of
- * tfjs-converter.
+ * The graph of a graph model in the words of core's ops, as `onnx/network.ts` has that of an ONNX model. Source:
+ * tensorflow/core/ops, and the op_list of tfjs-converter.
  */
 export function networkOf(
   nodes: readonly GraphNode[],
   constants: ReadonlyMap<string, Pick<Constant, "shape" | "numbers">>,
-): Network | undefined {
-  const inputs = nodes.filter(({ op }) => op === "Placeholder");
+): Network | Unlike {
+  if (nodes.length > MOST_NODES) return { found: `${nodes.length} nodes`, expected: `at most ${MOST_NODES}` };
+  const read = new Set(nodes.flatMap(inputsOf));
+  const inputs = nodes.filter(({ op, name }) => op.startsWith("Placeholder") && read.has(name));
   const [image] = inputs;
-  if (!image || inputs.length > 1 || nodes.length > MOST_NODES) return undefined;
+  if (!image || inputs.length > 1) return inputsUnlike(inputs.map(({ name }) => name));
   return new Translator(nodes, constants).translate(image);
 }
 
@@ -61,11 +64,11 @@ class Translator {
       const value = this.#values.has(node.name) ? undefined : this.#translate(node);
       if (value) this.#values.set(node.name, value);
     }
-    for (const name of this.#nodes.keys()) {
+    const outputs = [...this.#nodes.keys()].flatMap((name) => {
       const value = this.#values.get(name);
-      if (value?.kind === "computed" && !this.#uses.has(name)) value.node.isOutput = true;
-    }
-    return { image, nodes: this.#builder.nodes };
+      return value?.kind === "computed" && !this.#uses.has(name) ? [{ name, node: value.node }] : [];
+    });
+    return { image, nodes: this.#builder.nodes, outputs };
   }
 
   #translate(node: GraphNode): NamedValue | undefined {

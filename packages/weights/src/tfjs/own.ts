@@ -40,7 +40,7 @@ export function nameOwn(
   tensors: Tensors,
   metadata: Readonly<Record<string, string>> = {},
 ): FollowedTensors {
-  const fit = (graph: Graph): Tensors => parametersIn(tensors, graph, file);
+  const fit = (graph: Graph) => ({ tensors: parametersIn(tensors, graph, file), notes: [] });
   const model = metadata.model === undefined ? undefined : modelNameOf(metadata.model);
   if (model === undefined)
     return {
@@ -50,9 +50,8 @@ export function nameOwn(
       graph: { fit, mismatch: "Residual wrote it without its model; name the model" },
     };
   return {
-    tensors: fit(resnet(variants[model], { name: model })),
+    ...fit(resnet(variants[model], { name: model })),
     metadata,
-    notes: [],
     graph: { fit, mismatch: undefined },
   };
 }

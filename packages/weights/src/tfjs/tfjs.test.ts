@@ -191,6 +191,18 @@ describe("files that are damaged, or lie", () => {
     });
     expect(() => graph!.fit(graphOf(basic))).toThrow(ResidualError);
   });
+
+  it("a second input that a node reads is told, and names find nothing then", async () => {
+    const inputs = (...names: readonly string[]) =>
+      edit((model) => {
+        const placeholders = ["x", "extra"].map((name) => ({ name, op: "Placeholder" }));
+        model.modelTopology = { node: [...placeholders, { name: "sum", op: "AddV2", input: names }] };
+      });
+    const { graph } = await inputs("x", "extra");
+    expect(graph!.mismatch).toBe('found the inputs "x", "extra", expected one');
+    expect(() => graph!.fit(graphOf(basic))).toThrow(UnsupportedError);
+    expect((await inputs("x", "x")).graph!.mismatch).toMatch(/^found 0 convolutions/);
+  });
 });
 
 it("bytes of a model.json alone name the file that they need", async () => {
