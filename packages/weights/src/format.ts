@@ -1,5 +1,5 @@
 import { FormatError, type ResidualError } from "@residual/core";
-import { shown } from "@residual/kit/bytes";
+import { quote } from "./json-reader.ts";
 import { isLegacy } from "./pytorch/is-legacy.ts";
 import { longestHeader, prefixLength } from "./safetensors.ts";
 
@@ -142,12 +142,17 @@ function formatOfText(text: string): Format {
     return other("a pointer of Git LFS, not the file itself", "fetch the file: git lfs pull");
   if (/^<(!doctype html|html|head|body)\b/i.test(text)) {
     const title = /<title[^>]*>([^<]{1,100})/i.exec(text)?.[1]?.trim();
-    const page = `an HTML page${title ? ` (${JSON.stringify(shown(title, 60))})` : ""}`;
+    const page = `an HTML page${title ? ` (${startOf(title, 60)})` : ""}`;
     return other(page, "the download gave a page and no file; check its address, and sign in where the site wants it");
   }
   if (text.startsWith("<")) return other("XML", "the download failed, or this is another file; download it again");
   if (/^[{[]/.test(text)) return formatOfJson(text);
-  return other(`text that begins ${JSON.stringify(shown(text.slice(0, 40), 40))}`, "download or save it again");
+  return other(`text that begins ${startOf(text, 40)}`, "download or save it again");
+}
+
+/** The first `most` characters in quotation marks, on one line. Runs of blanks and line ends become one blank. */
+function startOf(text: string, most: number): string {
+  return quote(text.replaceAll(/\s+/g, " ").slice(0, most));
 }
 
 function formatOfJson(text: string): Format {
@@ -156,5 +161,5 @@ function formatOfJson(text: string): Format {
     return "TensorFlow.js";
   if (/"(model_type|architectures|architecture)"\s*:/.test(text))
     return other("a model's configuration (JSON)", "give the .safetensors file that lies beside it");
-  return other(`JSON that begins ${JSON.stringify(shown(text.slice(0, 40), 40))}`, "give the weights themselves");
+  return other(`JSON that begins ${startOf(text, 40)}`, "give the weights themselves");
 }
