@@ -3,6 +3,11 @@ import { closest, distance } from "fastest-levenshtein";
 /** How many names a message lists; above that it says where they are listed. */
 const LISTED = 12;
 
+/** A number and what it counts: `1 class`, `10 classes`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
 /** The sentence for a name that does not exist: the nearest name, else all of them, else `where` they are listed. */
 export function unknownName(name: string, names: readonly string[], what: string, where = ""): string {
   const nearest = nearestTo(name, names);

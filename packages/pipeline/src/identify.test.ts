@@ -59,7 +59,7 @@ describe("labels are told where model or weights know them, and nowhere else", (
     expect((await identify({ model: "cifar_resnet20", weights, labels })).labels).toEqual(labels);
     const few = identify({ model: "cifar_resnet20", weights, labels: ["cat"] });
     await expect(few).rejects.toThrow(OptionError);
-    await expect(few).rejects.toThrow("`labels` has 1 names, and the model 10 classes; give one for each");
+    await expect(few).rejects.toThrow("`labels` has 1 name, and the model 10 classes; give one for each");
   });
 
   it("whatever the model's name: ten classes of a ResNet-18 are not CIFAR-10's", async () => {
@@ -228,7 +228,7 @@ describe("weights", () => {
     const of2016 = new Map([["res2a_branch2a/res2a_branch2a_W_1:0", tensor([1, 1, 1, 1], [1])]]);
     const weights = new Weights(of2016, {}, { known });
     // these are not whole: they are looked at by their names all the same
-    await expect(identify({ weights })).rejects.toThrow(/no model here has these 1 tensors/);
+    await expect(identify({ weights })).rejects.toThrow(/no model here has its one tensor/);
   });
 
   it("have the epsilon that Keras' configuration has", async () => {

@@ -18,7 +18,7 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { nameOf, shown } from "@residual/kit/bytes";
-import { unknownName } from "@residual/kit/names";
+import { counted, unknownName } from "@residual/kit/names";
 import { labelsOf } from "@residual/vision";
 import {
   bestWeightsFor,
@@ -218,7 +218,9 @@ function labelsFor(
   const { classes = 1000 } = spec;
   if (!given) return labelsOf(recorded ? { ...spec, labels: recorded } : spec);
   if (given.length === classes && given.every((label) => typeof label === "string")) return given;
-  throw new OptionError(`\`labels\` has ${given.length} names, and the model ${classes} classes; give one for each`);
+  throw new OptionError(
+    `\`labels\` has ${counted(given.length, "name")}, and the model ${classes} classes; give one for each`,
+  );
 }
 
 /** An open batch of what the preprocessing makes of pictures; a model that reads no pictures has a size of its own. */
@@ -268,7 +270,7 @@ function recognizedModel(name: string, weights: Weights): Model & Pick<Identifie
   const [model, ...others] = said === undefined ? recognition.models : [said];
   if (model === undefined)
     throw new WeightsError(
-      `${name}: no model here has these ${weights.tensors.size} tensors: ${differenceText(recognition)}`,
+      `${name}: no model here has ${weights.tensors.size === 1 ? "its one tensor" : `its ${weights.tensors.size} tensors`}: ${differenceText(recognition)}`,
     );
   const spec: ResNetSpec = variants[model];
   if (others.length === 0) return { name: model, spec, notes: [] };

@@ -68,7 +68,10 @@ export function classifyCommand({ signal }: Context): Command {
     .addOption(prefixOption())
     .option("--labels <file>", "names of the classes: one a line, or JSON; else those of the weights or the model")
     .option("--top <k>", "classes to show per picture", positive, 5)
-    .option("--cam <path>", "write where the top class is seen (class activation map): a .png or .jpg, or a folder")
+    .option(
+      "--cam <path>",
+      "write where the top class is seen (class activation map): a .png, .jpg or .webp, or a folder",
+    )
     .option("--cam-class <class>", "the class of the map, by its name or index")
     .addOption(backendOption())
     .addOption(threadsOption());

@@ -35,6 +35,17 @@ describe("residual graph", () => {
     expect(await readFile(to, "utf8")).toContain(">linear, 10<");
   });
 
+  it("says that two models do not differ, and of others what differs", async () => {
+    const to = folder.in("same.svg");
+    const words = (other: string) => ["graph", "resnet18", "--to", to, "--compare", other];
+    expect((await succeed(words("resnet18"))).stdout).toBe(
+      `${to}: resnet18; nothing that is drawn differs in resnet18\n`,
+    );
+    expect(await readFile(to, "utf8")).toContain(">nothing that is drawn differs<");
+    expect((await succeed(words("resnet34"))).stdout).toBe(`${to}: resnet18 and what differs in resnet34\n`);
+    expect(await readFile(to, "utf8")).not.toContain("nothing that is drawn differs");
+  });
+
   it.each([
     [["resnet50", "--to", "x.png"], 2, /^UsageError: --to x\.png ends in \.png; expected \.svg/],
     [["resnet50", "--to", "x"], 2, /^UsageError: --to x has no ending; expected \.svg/],

@@ -50,8 +50,10 @@ export function graphCommand({ signal }: Context): Command {
         ...(other && { compare: other }),
       });
       await writeAtomic([{ path: to, pieces: [new TextEncoder().encode(svg)] }], { signal });
+      const isSame = svg.includes(">nothing that is drawn differs<"); // the legend's words
+      const differing = isSame ? `; nothing that is drawn differs in ${compare}` : ` and what differs in ${compare}`;
       say(output, { model, ...(compare !== undefined && { compare }), to }, () => [
-        `${to}: ${model}${compare === undefined ? "" : ` and what differs in ${compare}`}`,
+        `${to}: ${model}${compare === undefined ? "" : differing}`,
       ]);
     });
 }

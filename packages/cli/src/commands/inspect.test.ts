@@ -84,13 +84,14 @@ describe("inspect", () => {
 
   it("names what is wrong: NaN, a negative variance, no model, metadata that lie", async () => {
     const found = await inspected(
-      { "bn1.running_var": tensor([2], [1, -1]), "x.weight": tensor([3], [NaN, 1, Infinity]) },
+      { "bn1.running_var": tensor([2], [1, -1]), "x.weight": tensor([3], [NaN, 1, Infinity]), y: tensor([1], [NaN]) },
       { model: "resnet51", preprocessing: "{" },
     );
     expect(found.model).toBeNull();
     expect(found.problems).toEqual([
       "bn1.running_var is a variance, and has -1",
       "x.weight has 2 numbers that are NaN or infinite",
+      "y has 1 number that is NaN or infinite",
       expect.stringMatching(/^its tensors fit no model here/),
       "it says that it is for resnet51, which is no model here",
       expect.stringMatching(/preprocessing/),

@@ -10,6 +10,7 @@ import {
   variants,
   type WorkOptions,
 } from "@residual/core";
+import { counted } from "@residual/kit/names";
 import { recognize } from "@residual/pipeline";
 import { toTorchvision, type Weights } from "@residual/weights";
 import { type Statistics, statisticsOf } from "./statistics.ts";
@@ -113,7 +114,8 @@ async function describe(name: string, source: NamedSource, dtype: string): Promi
 }
 
 function problemsOf({ name, min, nonFinite }: Described): readonly string[] {
-  const unfit = nonFinite > 0 ? [`${name} has ${nonFinite} numbers that are NaN or infinite`] : [];
+  const unfit =
+    nonFinite > 0 ? [`${name} has ${counted(nonFinite, "number that is", "numbers that are")} NaN or infinite`] : [];
   const isVariance = /(running_var|moving_variance)(:0)?$/.test(name);
   return isVariance && min !== null && min < 0 ? [...unfit, `${name} is a variance, and has ${min}`] : unfit;
 }
@@ -130,7 +132,7 @@ function misfits(
     if (!nearest) return ["its tensors fit no model here"];
     const { missing, leftOver, misshapen } = nearest;
     const counts = [
-      `${missing.length} tensors missing`,
+      `${counted(missing.length, "tensor")} missing`,
       `${leftOver.length} left over`,
       `${misshapen.length} of another shape`,
     ];

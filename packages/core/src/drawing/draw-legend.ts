@@ -17,11 +17,20 @@ const line =
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
 
+const NOTHING_DIFFERS = "nothing that is drawn differs";
+
+function isAllSame({ panels, epsilons }: Figure): boolean {
+  const frames = panels.flatMap((panel) => panel.frames);
+  const parts = frames.flatMap((frame) => [frame, ...frame.boxes, ...frame.shortcuts]);
+  return epsilons.length < 2 && parts.every(({ change }) => change === "same");
+}
+
 const PIXELS = 10.5;
 const ROW = 17;
 
 /** What colours, lines and letters of a figure mean, of those that are in it, in rows of at most `room` pixels. */
-export function drawLegend({ panels, hidden, epsilons }: Figure, room: number, { isComparison }: Look): Drawn {
+export function drawLegend(figure: Figure, room: number, { isComparison }: Look): Drawn {
+  const { panels, hidden, epsilons } = figure;
   const frames = panels.flatMap((panel) => panel.frames);
   const boxes = frames.flatMap((frame) => frame.boxes);
   const shortcuts = frames.flatMap((frame) => frame.shortcuts);
@@ -37,6 +46,7 @@ export function drawLegend({ panels, hidden, epsilons }: Figure, room: number, {
     [differs("added"), swatch("added"), "added"],
     [differs("removed"), swatch("removed"), "removed"],
     [differs("changed"), swatch("changed"), "changed; struck out: as it was"],
+    [isComparison && isAllSame(figure), undefined, NOTHING_DIFFERS],
     [projects(false), line(""), "identity shortcut"],
     [projects(true), line("projection"), "shortcut that changes the shape"],
     [
