@@ -1,25 +1,30 @@
-import type { Graph, Shape } from "@residual/core";
-import { prepare } from "@residual/pipeline";
+import type { Graph } from "@residual/core";
+import { bindModel, type Identified, identify } from "@residual/pipeline";
 import type { Context } from "./command.ts";
 import { modelNamed, specNamed } from "./names.ts";
 import { parseInputShape } from "./shape.ts";
 import { progressBar } from "./terminal.ts";
 
-/** A model by its name, for one image where no shape is given; bound where weights are. */
+/**
+ * A model by its name, for one image where no shape is given. With weights it is bound, and has as many classes and
+ * input channels as they have.
+ */
 export async function graphOf(
   model: string,
   { input, weights, signal }: Context & { readonly input?: string | undefined; readonly weights?: string | undefined },
 ): Promise<Graph> {
-  const spec = specNamed(model);
-  const { size = 224, inputChannels = 3 } = spec;
-  const shape = input === undefined ? [1, inputChannels, size, size] : parseInputShape(input, spec);
-  return weights === undefined ? modelNamed(model, shape) : bound(model, weights, shape, signal);
+  const row = specNamed(model);
+  const given = input === undefined ? undefined : parseInputShape(input, row);
+  const shapeFor = ({ size = 224, inputChannels = 3 } = row) => given ?? [1, inputChannels, size, size];
+  if (weights === undefined) return modelNamed(model, shapeFor());
+  const identified = await identifiedFor(model, weights, signal);
+  return bindModel(identified, shapeFor(identified.spec)).graph;
 }
 
-async function bound(model: string, weights: string, input: Shape, signal: Context["signal"]): Promise<Graph> {
+async function identifiedFor(model: string, weights: string, signal: Context["signal"]): Promise<Identified> {
   const bar = progressBar();
   try {
-    return (await prepare({ model, weights, input, signal, onProgress: bar.onProgress })).graph;
+    return await identify({ model, weights, signal, onProgress: bar.onProgress });
   } finally {
     bar.end();
   }

@@ -1,4 +1,7 @@
+import { fixtureWeights, resnet, variants } from "@residual/core";
+import { writeSafetensors } from "@residual/weights";
 import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "../testing/folder.ts";
 import { golden } from "../testing/golden.ts";
 import { document, succeed } from "../testing/residual.ts";
 
@@ -66,6 +69,24 @@ it("leaves a batch open where asked to", async () => {
 it("shows a model as weights fit it", async () => {
   const { model, parameters } = await document<Summary>(["summary", "cifar_resnet20", "--weights", "resnet20-cifar10"]);
   expect([model, parameters]).toEqual(["cifar_resnet20", 269722]); // the card of the weights
+});
+
+const folder = temporaryFolder();
+
+it.each([
+  [[], [1, 1, 32, 32]],
+  [
+    ["--input", "Nx1x48x40"],
+    ["N", 1, 48, 40],
+  ],
+])("%j: shows as many channels and classes as weights have", async (words, shape) => {
+  const file = folder.in("one-channel.safetensors");
+  const graph = resnet({ ...variants.cifar_resnet20, inputChannels: 1, classes: 3 });
+  await writeSafetensors(file, fixtureWeights(graph, "v1").tensors);
+  const found = await document<Summary>(["summary", "cifar_resnet20", "--weights", file, ...words]);
+  expect([found.input, found.output]).toEqual([shape, [shape[0], 3]]);
+  // 16 filters of 9 numbers for two channels less, 65 numbers for each of seven classes less
+  expect(found.parameters).toBe(269722 - 16 * 9 * 2 - 65 * 7);
 });
 
 it("says the memory of weights and activations, in bytes", async () => {
