@@ -147,6 +147,50 @@ describe("preprocessor_config.json", () => {
     expect(weights.preprocessing).toBeUndefined();
     expect(weights.notes).toEqual([expect.stringMatching(/^preprocessor_config\.json makes pictures that are no/)]);
   });
+
+  it.each<[string, object]>([
+    ["do_resize: the boolean false", { ...convnext, size: 224, do_resize: false }],
+    ["do_flip_channel_order: the boolean true", { size: 256, crop_size: 224, do_flip_channel_order: true }],
+    ["do_pad: the boolean true", { ...convnext, size: 224, do_pad: true }],
+    ["rescale_offset: the boolean true", { size: 256, crop_size: 224, rescale_offset: true }],
+    ["crop_size: an object", { size: { shortest_edge: 256 }, crop_size: { height: 224, width: 192 } }],
+    ["crop_size: the number 224", { size: { height: 256, width: 256 }, crop_size: 224 }],
+    ["size: an object", { size: { shortest_edge: 256, longest_edge: 512 }, crop_size: 224 }],
+    ["do_center_crop: the boolean false", { size: { shortest_edge: 256 }, do_center_crop: false }],
+    ["crop_pct: the number 0.9", { image_processor_type: "PoolFormerImageProcessor", size: 224, crop_pct: 0.9 }],
+  ])("with %s is put aside, with a note", (field, config) => {
+    const { preprocessing, notes } = configured(undefined, config);
+    expect(preprocessing).toBeUndefined();
+    expect(notes).toHaveLength(1);
+    expect(notes[0]).toContain(`preprocessor_config.json has ${field}`);
+    expect(notes[0]).toContain("nothing of its preprocessing is taken");
+  });
+
+  it.each<[string, object, object]>([
+    // int((256 / 224) * 224) pixels, as models/levit/image_processing_levit.py has it
+    ["Levit's", { image_processor_type: "LevitImageProcessor", size: 224, crop_size: 224 }, { resize: 256, crop: 224 }],
+    // neither is read by models/convnext/image_processing_convnext.py
+    ["ConvNext's, with a crop", { ...convnext, size: 224, crop_size: 192, do_center_crop: false }, { crop: 224 }],
+    [
+      "blue first, as it is",
+      { size: 256, crop_size: 224, do_normalize: false, do_flip_channel_order: true },
+      { resize: 256, crop: 224, channels: "bgr", mean: [0, 0, 0], std: [1, 1, 1] },
+    ],
+  ])("%s, is read as transformers reads it", (_, config, preprocessing) => {
+    const weights = configured(undefined, config);
+    expect(weights.preprocessing).toMatchObject(preprocessing);
+    expect(weights.notes).toEqual([]);
+  });
+
+  it.each<[string, object]>([
+    ["rescale_factor: found the number 0, expected a number above 0", { rescale_factor: 0 }],
+    ["rescale_factor: found the number 1e+300, expected a number above 0", { rescale_factor: 1e300 }],
+    ["image_std: found an array of 3 elements, expected 3 numbers above 0", { image_std: [0, 1, 1] }],
+  ])("is refused by its own name: %s", (message, changes) => {
+    const refusal = () => configured(undefined, { ...convnext, size: 224, ...changes });
+    expect(refusal).toThrow(FormatError);
+    expect(refusal).toThrow(`preprocessor_config.json: ${message}`);
+  });
 });
 
 it("timm's config.json has the model, the recipe of its accuracy, and labels", () => {
@@ -192,6 +236,18 @@ describe("timm's config.json", () => {
   ])("with another network of the same tensors is refused: %s", (message, changes) => {
     expect(() => configured({ ...timm, ...changes })).toThrow(UnsupportedError);
     expect(() => configured({ ...timm, ...changes })).toThrow(`config.json: ${message}`);
+  });
+
+  it.each<[string, object]>([
+    ["pretrained_cfg.crop_mode: the string squash", { input_size: [3, 224, 224], crop_mode: "squash" }],
+    ["pretrained_cfg.crop_mode: the string border", { input_size: [3, 224, 224], crop_mode: "border" }],
+    ["pretrained_cfg.input_size: an array", { input_size: [3, 192, 320] }],
+    ["pretrained_cfg.test_input_size: an array", { input_size: [3, 224, 224], test_input_size: [3, 224, 288] }],
+    ["pretrained_cfg.input_size: an array", { input_size: [1, 28, 28], mean: [0.5], std: [0.5] }],
+  ])("with %s has its preprocessing put aside, with a note", (field, recipe) => {
+    const { model, preprocessing, notes } = configured({ ...timm, pretrained_cfg: recipe });
+    expect([model, preprocessing]).toEqual(["resnet18", undefined]);
+    expect(notes).toEqual([expect.stringContaining(`config.json has ${field}`)]);
   });
 
   it("has arguments that change nothing", () => {

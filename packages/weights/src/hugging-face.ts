@@ -24,7 +24,7 @@ export function withConfiguration(weights: Weights, config?: Configuration, prep
   const notes: string[] = [];
   const metadata = {
     ...(preprocessor && preprocessorMetadata(objectOf(preprocessor), notes)),
-    ...(config && configMetadata(objectOf(config))),
+    ...(config && configMetadata(objectOf(config), notes)),
     ...weights.metadata,
   };
   return weights.withMetadata(metadata, notes);
@@ -72,6 +72,9 @@ const areCounts = (value: unknown): value is number[] =>
   Array.isArray(value) && value.length > 0 && value.every(isCount);
 const areThree = (value: unknown): value is number[] =>
   Array.isArray(value) && value.length === 3 && value.every(isNumber);
+const areStd = (value: unknown): value is number[] => areThree(value) && value.every((each) => Math.fround(each) > 0);
+const isFactor = (value: unknown): value is number =>
+  isNumber(value) && Math.fround(scaleOf(value)) > 0 && Number.isFinite(Math.fround(scaleOf(value)));
 const isFraction = (value: unknown): value is number => isNumber(value) && value > 0 && value <= 1;
 
 type Metadata = {
@@ -82,9 +85,9 @@ type Metadata = {
   readonly activation?: string;
 };
 
-function configMetadata(config: Part): Metadata {
+function configMetadata(config: Part, notes: string[]): Metadata {
   const architecture = read(config, "architecture", "a name", isText);
-  if (architecture !== undefined) return timmMetadata(config, architecture);
+  if (architecture !== undefined) return timmMetadata(config, architecture, notes);
   if (config.fields.get("model_type") !== "resnet") return {};
   return {
     ...modelMetadata(transformersSpec(config)),
@@ -169,13 +172,13 @@ function structureOf(spec: ResNetSpec): string {
 }
 
 /** What timm pushes to the hub. Source: huggingface/pytorch-image-models (commit aa4b5850), models/_hub.py. */
-function timmMetadata(config: Part, model: string): Metadata {
+function timmMetadata(config: Part, model: string, notes: string[]): Metadata {
   const recipe = config.fields.get("pretrained_cfg");
   const part = recipe === undefined || recipe === null ? config : partOf(config.file, "pretrained_cfg", recipe);
   const labels = { ...classMetadata(part, "label_names"), ...classMetadata(config, "label_names") };
   if (modelNameOf(model) === undefined) return { model, ...labels };
   checkArguments(config, model);
-  return { model, ...labels, ...timmPreprocessing(part) };
+  return { model, ...labels, ...timmPreprocessing(part, notes) };
 }
 
 /** Arguments of timm's ResNets that the weights show, or that only training needs, with the values they may have. */
@@ -210,22 +213,26 @@ function checkArguments(config: Part, model: string): void {
 }
 
 /** At the size that the accuracy is given for, where there is one (`test_input_size`). */
-function timmPreprocessing(part: Part): Metadata {
+function timmPreprocessing(part: Part, notes: string[]): Metadata {
   const size = read(part, "test_input_size", "3 numbers", areThree) ?? read(part, "input_size", "3 numbers", areThree);
   if (!size) return {};
+  const [channels, height, width] = size;
+  if (channels !== 3 || height !== width)
+    return putAside(part, part.fields.has("test_input_size") ? "test_input_size" : "input_size", notes);
+  if ((read(part, "crop_mode", "a name", isText) ?? "center") !== "center") return putAside(part, "crop_mode", notes);
   const fraction =
     read(part, "test_crop_pct", "a number up to 1", isFraction) ??
     read(part, "crop_pct", "a number up to 1", isFraction);
   const interpolation = read(part, "interpolation", "a name", isText) ?? "bilinear";
   if (!isInterpolation(interpolation)) refuse(part, "interpolation", interpolation, "a filter of Pillow");
-  const crop = size[1]!;
+  const crop = width!;
   const preprocessing = {
     resize: Math.floor(crop / (fraction ?? 0.875)),
     crop,
     interpolation,
     scale: 255,
     mean: read(part, "mean", "3 numbers", areThree) ?? [0.485, 0.456, 0.406],
-    std: read(part, "std", "3 numbers", areThree) ?? [0.229, 0.224, 0.225],
+    std: read(part, "std", "3 numbers above 0", areStd) ?? [0.229, 0.224, 0.225],
   };
   return { preprocessing: JSON.stringify(preprocessing) };
 }
@@ -238,10 +245,12 @@ const isInterpolation = (name: string): name is Interpolation => (filters as rea
 /**
  * Preprocessing of transformers' image processors: ConvNext's, which resizes to size / crop_pct and cuts out size, and
  * those with a `crop_size`. Others squash a picture into a square, which is not done here: the middle of the picture is
- * taken instead, and a note says so. Source:
- * huggingface/transformers (commit 00cbbe53), models/convnext/image_processing_convnext.py.
+ * taken instead, and a note says so. Nothing is taken of a processor that does more, and a note names the field.
+ * Source: huggingface/transformers (commit 00cbbe53), models/convnext/image_processing_convnext.py.
  */
 function preprocessorMetadata(part: Part, notes: string[]): Metadata {
+  const other = otherStep(part);
+  if (other !== undefined) return putAside(part, other, notes);
   const cropped = sidesOf(part);
   const sides = cropped ?? squashed(part);
   if (!sides) {
@@ -257,29 +266,92 @@ function preprocessorMetadata(part: Part, notes: string[]): Metadata {
   const interpolation = filters[resample] ?? refuse(part, "resample", resample, "0 to 5");
   const isScaled = read(part, "do_rescale", "true or false", isFlag) ?? true;
   const isNormalized = read(part, "do_normalize", "true or false", isFlag) ?? true;
-  const factor = read(part, "rescale_factor", "a number", isNumber) ?? 1 / 255;
+  const factor = read(part, "rescale_factor", "a number above 0", isFactor) ?? 1 / 255;
   const preprocessing = {
     ...sides,
     interpolation,
-    scale: isScaled ? Math.round(1e6 / factor) / 1e6 : 1,
+    scale: isScaled ? scaleOf(factor) : 1,
     mean: isNormalized ? (read(part, "image_mean", "3 numbers", areThree) ?? [0.485, 0.456, 0.406]) : [0, 0, 0],
-    std: isNormalized ? (read(part, "image_std", "3 numbers", areThree) ?? [0.229, 0.224, 0.225]) : [1, 1, 1],
+    std: isNormalized ? (read(part, "image_std", "3 numbers above 0", areStd) ?? [0.229, 0.224, 0.225]) : [1, 1, 1],
+    ...(flag(part, FLIP) && { channels: "bgr" }),
   };
   return { preprocessing: JSON.stringify(preprocessing) };
 }
+
+/** 1 / 255 as a float has a few digits too many. */
+const scaleOf = (factor: number): number => Math.round(1e6 / factor) / 1e6;
+
+/** Notes that a field asks for what is not done here, so that the preprocessing becomes a guess. */
+function putAside(part: Part, field: string, notes: string[]): Metadata {
+  const where = [part.path, field].filter((each) => each !== "").join(".");
+  const found = describeValue(part.fields.get(field));
+  notes.push(
+    `${part.file} has ${shown(where)}: ${found}, which is not done here; nothing of its preprocessing is taken`,
+  );
+  return {};
+}
+
+const flag = (part: Part, field: string): boolean | undefined => read(part, field, "true or false", isFlag);
+
+/** The steps of a processor that `preprocessing` has a field for. */
+const steps: ReadonlySet<string> = new Set([
+  "do_resize",
+  "do_center_crop",
+  "do_rescale",
+  "do_normalize",
+  "do_convert_rgb",
+]);
+
+/** The first field that asks for a step, or a size, that `preprocessing` cannot tell. */
+function otherStep(part: Part): string | undefined {
+  const { fields } = part;
+  if (flag(part, "do_resize") === false) return "do_resize";
+  // mean and std of preprocessing are those of red, green and blue in any order of channels
+  const isKnown = (name: string) => steps.has(name) || (name === FLIP && flag(part, "do_normalize") === false);
+  const step = Array.from(fields.keys()).find(
+    (name) => /^(do_|rescale_offset$|offset$)/.test(name) && fields.get(name) === true && !isKnown(name),
+  );
+  if (step !== undefined) return step;
+  if (isConvNext(part)) return undefined; // which reads neither crop_size nor do_center_crop
+  if ((fields.get("crop_pct") ?? undefined) !== undefined) return "crop_pct";
+  const [size, crop] = [sizesOf(part, "size"), sizesOf(part, "crop_size")];
+  if (size?.has("longest_edge")) return "size";
+  if (flag(part, "do_center_crop") === false) return size?.has("shortest_edge") ? "do_center_crop" : undefined;
+  if (crop && crop.get("height") !== crop.get("width")) return "crop_size";
+  const isCropped = (fields.get("crop_size") ?? undefined) !== undefined;
+  return isCropped && size?.has("height") ? "crop_size" : undefined;
+}
+
+const FLIP = "do_flip_channel_order";
+
+/** The sides of a size that is an object. */
+function sizesOf(part: Part, field: string): ReadonlyMap<string, unknown> | undefined {
+  const value = part.fields.get(field);
+  if (value === undefined || value === null || isCount(value)) return undefined;
+  return partOf(part.file, field, value).fields;
+}
+
+function processorOf(part: Part): string {
+  const type = part.fields.get("image_processor_type") ?? part.fields.get("feature_extractor_type");
+  return isText(type) ? type : "";
+}
+
+const isConvNext = (part: Part): boolean => processorOf(part).startsWith("ConvNext");
 
 /** ConvNext's processors crop pictures that become smaller than this, in pixels, and squash larger ones. */
 const CROPPED_BELOW = 384;
 
 function sidesOf(part: Part): { readonly resize: number; readonly crop: number } | undefined {
   const size = sideOf(part, "size", "shortest_edge");
+  if (size === undefined) return undefined;
+  if (isConvNext(part)) {
+    const fraction = read(part, "crop_pct", "a number up to 1", isFraction) ?? 224 / 256;
+    return size < CROPPED_BELOW ? { resize: Math.floor(size / fraction), crop: size } : undefined;
+  }
   const crop = sideOf(part, "crop_size", "height");
-  const crops = read(part, "do_center_crop", "true or false", isFlag) ?? crop !== undefined;
-  if (size !== undefined && crop !== undefined && crops) return { resize: size, crop };
-  const processor = part.fields.get("image_processor_type") ?? part.fields.get("feature_extractor_type");
-  if (size === undefined || !String(processor).startsWith("ConvNext") || size >= CROPPED_BELOW) return undefined;
-  const fraction = read(part, "crop_pct", "a number up to 1", isFraction) ?? 224 / 256;
-  return { resize: Math.floor(size / fraction), crop: size };
+  if (crop === undefined || flag(part, "do_center_crop") === false) return undefined;
+  const isLevit = processorOf(part).startsWith("Levit");
+  return { resize: isLevit ? Math.floor((256 / 224) * size) : size, crop };
 }
 
 /** The middle of a picture for a square that the whole is squashed into; undefined where it is no square. */
