@@ -151,7 +151,7 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
     [
       ["classify", chelsea, "--weights", "nan.safetensors"],
       1,
-      /^WeightsError: 1 problem between .*\n {2}fc\.bias is not finite: .*NaN/,
+      /^WeightsError: 1 problem between .*; use another file of these weights:\n {2}fc\.bias is not finite: .*NaN/,
     ],
     [
       ["classify", chelsea, "--weights", "other.safetensors"],
@@ -166,7 +166,7 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
     [
       ["summary", "cifar_resnet32", "--weights", known],
       1,
-      /^WeightsError: these weights fit cifar_resnet20 .*, and are for cifar_resnet20: 60 problems .*(\n {2}layer\d.* is missing: expected .*){10}\n {2}… and 50 more$/,
+      /^WeightsError: these weights are for cifar_resnet20: 60 problems .*(\n {2}layer\d.* is missing: expected .*){10}\n {2}… and 50 more$/,
     ],
   ],
   "places to write to": [

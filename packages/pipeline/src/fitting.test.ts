@@ -145,3 +145,17 @@ it("two sets of weights in one file are named, with the way to choose one", () =
       'choose one with `prefix`, as "student."',
   );
 });
+
+it.each([
+  ["torchvision", "fc.0", "fc.3"],
+  ["Keras", "dense", "dense_1"],
+])("a head of two layers, as %s names them, is told of the body's model", (_, first, second) => {
+  const body = weightsOf(variants.resnet18, withoutHead).tensors;
+  const head = [`${first}.weight`, `${second}.weight`].map((name) => [name, unread([512, 512])] as const);
+  const recognition = recognize(new Weights(new Map([...body, ...head])));
+  expect(recognition.models).toEqual([]);
+  expect(differenceText(recognition)).toBe(
+    `the body of these weights is that of resnet18, and their head has 2 layers, "${first}", "${second}", ` +
+      "where a model here has one; save one of them, or the body alone",
+  );
+});

@@ -158,14 +158,15 @@ function sameShape(found: readonly number[], wanted: readonly number[], free: nu
   return found.length === wanted.length && found.every((size, axis) => size === wanted[axis] || axis === free);
 }
 
-/** The model of fewest differences, where there is one that has more than a few tensors in common. */
+/** The model whose body differs least, then that of fewest differences, where there is one with a tensor in common. */
 function nearestTo(weights: Weights): Difference | undefined {
   const differences = modelNames
     .filter((name) => variants[name].depths.reduce((sum: number, depth) => sum + depth, 0) < DEEP)
-    .map((name) => differenceTo(weights, name)?.difference)
-    .filter((difference) => difference !== undefined && difference.found > 0);
-  const count = ({ missing, leftOver, misshapen }: Difference) => missing.length + leftOver.length + misshapen.length;
-  return differences.toSorted((a, b) => count(a!) - count(b!))[0];
+    .flatMap((name) => differenceTo(weights, name)?.difference ?? [])
+    .filter(({ found }) => found > 0);
+  const namesOf = ({ missing, leftOver, misshapen }: Difference) => [...missing, ...leftOver, ...misshapen];
+  const ofBody = (each: Difference) => namesOf(each).filter((name) => !isOfHead(name)).length;
+  return differences.toSorted((a, b) => ofBody(a) - ofBody(b) || namesOf(a).length - namesOf(b).length)[0];
 }
 
 /** Blocks of a network that takes long to build, and that weights are compared with only where its depth fits. */

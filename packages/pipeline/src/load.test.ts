@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
 import { BackendUnavailableError, FormatError, ResidualError, UnsupportedError, WeightsError } from "@residual/core";
 import { decodeImage } from "@residual/vision";
+import { readWeights } from "@residual/weights";
 import { describe, expect, it } from "vitest";
 import { type LoadOptions, load, OptionError } from "./index.ts";
 import { photo } from "./testing/photo.ts";
@@ -78,6 +79,14 @@ describe("load", () => {
 });
 
 describe("load refuses, with errors that have a class and a code", () => {
+  it("weights without a last layer, and says how to take features", async () => {
+    const { tensors } = await readWeights("resnet20-cifar10");
+    const weights = { tensors: new Map([...tensors].filter(([name]) => !name.startsWith("fc."))) };
+    const loading = load({ model: "cifar_resnet20", weights });
+    await expect(loading).rejects.toThrow(WeightsError);
+    await expect(loading).rejects.toThrow(/lack the last layer of cifar_resnet20, .*--outputs output/);
+  });
+
   it.each([
     [{ model: "cifar_resnet2O" }, OptionError, /did you mean cifar_resnet20/],
     [

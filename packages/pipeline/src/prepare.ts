@@ -6,6 +6,7 @@ import {
   type ResNetSpec,
   resnet,
   type Shape,
+  variants,
   WeightsError,
 } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
@@ -45,19 +46,32 @@ function withOtherModels(error: WeightsError, { model, recordedModel, tensors }:
   const fitting = modelsFitting(new Weights(tensors));
   const known = modelNameOf(model) ?? model;
   if (fitting.some((name) => name === known)) return error;
+  const recorded = recordedModel === undefined ? undefined : modelNameOf(recordedModel);
+  const isSaid = recordedModel !== undefined && recorded !== known;
+  const fitsSaid = fitting.some((name) => name === recorded);
   const hints = [
-    ...(fitting.length > 0 ? [`fit ${fitting.slice(0, 3).join(" or ")}`] : []),
-    ...(recordedModel !== undefined && modelNameOf(recordedModel) !== known ? [`are for ${shown(recordedModel)}`] : []),
+    ...(fitting.length > 0 && !fitsSaid ? [`fit ${fitting.slice(0, 3).join(" or ")}`] : []),
+    ...(isSaid ? [`are for ${shown(recordedModel)}`] : []),
   ];
   return hints.length > 0 ? new WeightsError(`these weights ${hints.join(", and ")}: ${error.message}`) : error;
 }
 
-/** Throws OptionError for a model that ends before its classes, where they are what is asked for. */
+/**
+ * Where classes are what is asked for: throws OptionError for a model that ends before them, WeightsError for one whose
+ * weights lack the last layer.
+ */
 export function checkLogits<In extends string, Names extends string>(
   graph: Graph<In, string, Names>,
 ): asserts graph is Graph<In, "logits", Names> {
-  if (!("logits" in graph.outputs))
-    throw new OptionError(`${graph.name} has no logits to predict a class from; choose another model`);
+  if ("logits" in graph.outputs) return;
+  const known = modelNameOf(graph.name);
+  const row: ResNetSpec | undefined = known && variants[known];
+  if (row && row.classes !== 0)
+    throw new WeightsError(
+      `the weights lack the last layer of ${graph.name}, and so tell no classes; give weights that have it, or take ` +
+        `the features: residual run ${graph.name} --weights FILE --input PICTURE --outputs output --out FILE`,
+    );
+  throw new OptionError(`${graph.name} has no logits to predict a class from; choose another model`);
 }
 
 /**

@@ -192,7 +192,7 @@ describe("the last layer", () => {
       ...own.slice(-2).map(([name, source]) => [name.replace("fc", "head"), source] as const),
     ]);
     expect(() => toTorchvision(two, graph)).toThrow(
-      'more than one last layer, "backbone.fc", "head", and small has one',
+      'the body of these weights is that of small, and their head has 2 layers, "backbone.fc", "head", where',
     );
     const perceptron = withHead("fc.3").concat([
       ["fc.0.weight", tensor([1, 1], [1])],

@@ -214,9 +214,11 @@ function lastLayer(
   if (!layer) return found;
   if (named.length + others.length > 1) {
     if (!isWhole) return found; // other weights altogether
-    const names = [...named, ...others].slice(0, LISTED).map(({ name }) => quote(moduleOf(name)));
+    const layers = [...named, ...others];
+    const names = layers.slice(0, LISTED).map(({ name }) => quote(moduleOf(name)));
     throw new WeightsError(
-      `these weights have more than one last layer, ${names.join(", ")}, and ${network.name} has one; save one of them`,
+      `the body of these weights is that of ${network.name}, and their head has ${layers.length} layers, ` +
+        `${names.join(", ")}, where a model here has one; save one of them, or the body alone`,
     );
   }
   const module = moduleOf(layer.bare);

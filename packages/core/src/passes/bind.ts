@@ -38,7 +38,11 @@ export function bind<In extends string, Out extends string, Names extends string
     ...parameters.flatMap((parameter) => problemOf(parameter, weights.tensors.get(parameter.name))),
     ...extra.map(([name, { shape }]) => `${name} is extra: found ${formatShape(shape)}`),
   ];
-  if (problems.length > 0) throw new WeightsError(describe(graph, parameters.length, problems));
+  const isOfModel =
+    extra.length === 0 &&
+    parameters.every(({ name, shape }) => weights.tensors.get(name)?.shape.join() === shape.join());
+  const advice = isOfModel ? ANOTHER_FILE : "use weights made for this model, or build the model they were made for";
+  if (problems.length > 0) throw new WeightsError(describe(graph, parameters.length, problems, advice));
   checkNorms(graph, weights);
   const epsilons = epsilonsOf(graph);
   const bound = new Map<string, Constant>();
@@ -141,7 +145,7 @@ function realSource(found: NamedSource | undefined): Source | undefined {
   return isTensor(found) ? ownTensor(found) : found;
 }
 
-function describe(graph: Graph, parameters: number, problems: readonly string[]): string {
+function describe(graph: Graph, parameters: number, problems: readonly string[], advice: string): string {
   const heading = `${problems.length} ${problems.length === 1 ? "problem" : "problems"} between these weights and ${graph.name}, which has ${parameters} parameters`;
-  return `${heading}; use weights made for this model, or build the model they were made for:\n  ${shortList(problems, "\n  ")}`;
+  return `${heading}; ${advice}:\n  ${shortList(problems, "\n  ")}`;
 }
