@@ -78,8 +78,17 @@ describe("layers within", () => {
     [["Activation", { activation: "swish" }], "is a Activation with the activation swish"],
     [["Conv2D", { activation: "relu" }], "is a Conv2D with the activation relu"],
     [["Activation", { activation: { class_name: "LeakyReLU" } }], "with the activation leakyrelu"],
+    [["Conv2D", { dilation_rate: [2, 2] }], "is a Conv2D with a dilation"],
   ])("%j is refused", (layer, message) => {
     expect(() => networkOf(input, conv, layer, pool, dense())).toThrow(message);
+  });
+
+  it("norms of two epsilons are refused: a model here has one", () => {
+    const norm = (epsilon: number): Layer => ["BatchNormalization", { epsilon }];
+    expect(networkOf(input, conv, norm(1e-3), conv, norm(1e-3), pool, dense())?.epsilon).toBe(1e-3);
+    expect(() => networkOf(input, conv, norm(1e-3), conv, norm(0.1), pool, dense())).toThrow(
+      "is a BatchNormalization with an epsilon of 0.1 after others with 0.001",
+    );
   });
 });
 

@@ -4,7 +4,7 @@ import type { Weights } from "./weights.ts";
 
 /** What the configuration of a Keras model says that neither names nor shapes of its weights show. */
 export interface KerasNetwork {
-  /** That of its norms; undefined where there are none, or where they differ. */
+  /** That of its norms; undefined where there are none. */
   readonly epsilon: number | undefined;
   /** What the last layer makes of its logits, where that is not softmax: `sigmoid`, … */
   readonly activation: string | undefined;
@@ -40,7 +40,8 @@ const inTraining =
  * The network of a Keras file, by the configuration in it. Undefined for other files.
  *
  * Throws UnsupportedError that names the layer, where the network computes something that no model here does: another
- * pooling or activation, a layer that prepares pictures and is no `Rescaling`, an unknown layer.
+ * pooling or activation, a dilation, norms of two epsilons, a layer that prepares pictures and is no `Rescaling`, an
+ * unknown layer.
  */
 export function kerasNetwork({ metadata, stored }: Pick<Weights, "metadata" | "stored">): KerasNetwork | undefined {
   const config = metadata["keras.config"];
@@ -68,6 +69,7 @@ export function kerasNetwork({ metadata, stored }: Pick<Weights, "metadata" | "s
     const isOfHead = lastDense >= 0 && at >= lastDense;
     if (kind === "Rescaling" && at < firstConv) rescalings.push(layer);
     else if (!residual.test(kind) && !inTraining.test(kind)) refuse(layer);
+    if ([settings.dilation_rate ?? 1].flat().some((rate) => rate !== 1)) refuse(layer, " with a dilation");
     const bent = activationOf(layer);
     if (bent === "linear" || (isOfHead && bent === "softmax")) continue;
     if (isOfHead) activation = activation === undefined ? bent : `${activation}, then ${bent}`;
@@ -76,11 +78,12 @@ export function kerasNetwork({ metadata, stored }: Pick<Weights, "metadata" | "s
     if (kind === "ReLU" && !(settings.max_value == null && isPlain("negative_slope") && isPlain("threshold")))
       refuse(layer, " with a slope, a threshold or a largest value");
   }
-  const epsilons = new Set(
-    layers.flatMap(({ kind, settings }) => (kind.startsWith("BatchNorm") ? [settings.epsilon] : [])).filter(isNumber),
-  );
+  const norms = layers.filter(({ kind, settings }) => kind.startsWith("BatchNorm") && isNumber(settings.epsilon));
+  const [epsilon] = norms.map(({ settings }) => settings.epsilon as number);
+  const other = norms.find(({ settings }) => settings.epsilon !== epsilon);
+  if (other) refuse(other, ` with an epsilon of ${String(other.settings.epsilon)} after others with ${epsilon}`);
   return {
-    epsilon: epsilons.size === 1 ? [...epsilons][0] : undefined,
+    epsilon,
     activation,
     rescaling: rescalings.length > 0 ? rescalingOf(rescalings, sideIn(layers), refuse) : undefined,
   };
