@@ -58,5 +58,16 @@ it("where it cannot be filled the old folder stays", async () => {
 it("says what the file system refuses", async () => {
   const path = join(parent, "missing", "target");
   await expect(writeFolderAtomic(path, fillWith("x"))).rejects.toThrow(FormatError);
-  await expect(writeFolderAtomic(path, fillWith("x"))).rejects.toThrow(`${path}: it cannot be written (ENOENT`);
+  await expect(writeFolderAtomic(path, fillWith("x"))).rejects.toThrow(
+    `${path}: it cannot be written (ENOENT: no such file or directory); check the path and the space left`,
+  );
+});
+
+it("names the path that was asked for, and not the folder that is filled", async () => {
+  const fill = (part: string) => writeFile(join(part, "missing", "file"), "x");
+  await expect(writeFolderAtomic(target(), fill)).rejects.toThrow(
+    new FormatError(
+      `${target()}: it cannot be written (ENOENT: no such file or directory); check the path and the space left`,
+    ),
+  );
 });

@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AbortError, FormatError, type Progress } from "@residual/core";
@@ -49,6 +49,19 @@ it("writes through a symbolic link, which stays one", async () => {
   await writeAtomic([{ path: inFolder("link"), pieces: [bytes("new")] }]);
   expect((await lstat(inFolder("link"))).isSymbolicLink()).toBe(true);
   expect(await readFile(inFolder("file"), "utf8")).toBe("new");
+});
+
+it.each([
+  ["leads nowhere", "missing"],
+  ["leads nowhere, in a folder that is not there", "missing/file"],
+  ["leads to itself", "link"],
+])("refuses a symbolic link that %s, which stays", async (_, to) => {
+  await symlink(to, inFolder("link"));
+  const message = `${inFolder("link")}: found a symbolic link that leads to no file`;
+  await expect(writeAtomic([{ path: inFolder("link"), pieces: [bytes("new")] }])).rejects.toThrow(message);
+  await expect(checkPlace(inFolder("link"))).rejects.toThrow(message);
+  expect(await readlink(inFolder("link"))).toBe(to);
+  expect(await readdir(folder)).toEqual(["link"]);
 });
 
 it("an abort leaves the old file, and nothing half written", async () => {

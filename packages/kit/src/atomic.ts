@@ -1,8 +1,8 @@
-import { access, constants, open, realpath, rename, rm, stat } from "node:fs/promises";
+import { access, constants, lstat, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { FormatError, throwIfAborted, type WorkOptions } from "@residual/core";
 import { removeAtExit } from "./at-exit.ts";
-import { ownedName, removeAbandoned } from "./owned-name.ts";
+import { ownedName, ownerOf, removeAbandoned } from "./owned-name.ts";
 
 /** Bytes that are made while they are written. `length` is their number, over all chunks. */
 export interface LazyPiece {
@@ -64,8 +64,8 @@ export async function writeAtomic(files: readonly NewFile[], options: WriteOptio
 }
 
 /**
- * Before any work is done for it: whether a file can be put there. Throws FormatError where a directory, a device or a
- * pipe has the path, or its folder is missing or read-only.
+ * Before any work is done for it: whether a file can be put there. Throws FormatError where a directory, a device, a
+ * pipe or a symbolic link that leads to no file has the path, or its folder is missing or read-only.
  */
 export async function checkPlace(path: string): Promise<void> {
   await checkTaken(path);
@@ -87,6 +87,8 @@ export function filePath(path: string): string {
 async function checkTaken(path: string): Promise<number | undefined> {
   filePath(path);
   const found = await stat(path).catch(() => undefined);
+  if (!found && (await lstat(path).catch(() => undefined))?.isSymbolicLink())
+    throw new FormatError(`${path}: found a symbolic link that leads to no file; remove it, or make that file`);
   if (found?.isDirectory()) throw new FormatError(`${path}: found a directory, expected a path for a file in it`);
   if (found && !found.isFile()) throw new FormatError(`${path}: found a device or a pipe, expected a path for a file`);
   return found && found.mode & 0o7777;
@@ -132,8 +134,15 @@ function* chunksOf(piece: Uint8Array): Generator<Uint8Array> {
 export async function refusedAs<T>(path: string, work: Promise<T>): Promise<T> {
   return work.catch((cause: unknown) => {
     if (!(cause instanceof Error && "syscall" in cause)) throw cause;
-    throw new FormatError(`${path}: it cannot be written (${cause.message}); check the path and the space left`, {
+    throw new FormatError(`${path}: it cannot be written (${wordsOf(cause)}); check the path and the space left`, {
       cause,
     });
   });
+}
+
+/** What the system says, without the temporary name of what is written: nobody knows that. */
+function wordsOf(error: Error): string {
+  const { message, path } = error as NodeJS.ErrnoException;
+  const isTemporary = path?.split(/[\\/]/).some((name) => ownerOf(name) !== undefined);
+  return isTemporary ? message.replace(/, \w+ '.*$/s, "") : message;
 }
