@@ -2,7 +2,7 @@ import { extname } from "node:path";
 import { constantsOf, type NamedSource, type WorkOptions } from "@residual/core";
 import { checkPlace } from "@residual/kit/files";
 import { writeOnnx } from "@residual/onnx";
-import type { Prepared } from "@residual/pipeline";
+import { isGuess, type Prepared } from "@residual/pipeline";
 import { engineNames, type GraphModelReport, type QuantizationName } from "@residual/tfjs";
 import { checkGraphModelFolder, writeGraphModel } from "@residual/tfjs/node";
 import { writeNpz, writePyTorch, writeSafetensors } from "@residual/weights";
@@ -120,11 +120,22 @@ export function reportWords({ bytes, shards, quantization }: GraphModelReport): 
   ];
 }
 
-/** What whoever opens the file needs beside the numbers. */
-function metadataOf({ preprocessing, labels, activation }: Omit<Prepared, "graph">): Readonly<Record<string, string>> {
+/** What whoever opens the file needs beside the numbers. `guessed` names what was a guess, which it stays. */
+function metadataOf({
+  preprocessing,
+  preprocessingSource,
+  labels,
+  labelsSource,
+  activation,
+}: Omit<Prepared, "graph">): Readonly<Record<string, string>> {
+  const guessed = [
+    ...(isGuess(preprocessingSource) ? ["preprocessing"] : []),
+    ...(isGuess(labelsSource) ? ["classes"] : []),
+  ];
   return {
     ...(preprocessing && { preprocessing: JSON.stringify(preprocessing) }),
     ...(labels && { classes: JSON.stringify(labels) }),
     ...(activation !== undefined && { activation }),
+    ...(guessed.length > 0 && { guessed: guessed.join(",") }),
   };
 }

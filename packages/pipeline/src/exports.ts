@@ -21,6 +21,8 @@ export {
   type GivenWeights,
   type Identified,
   identify,
+  isGuess,
+  type LabelsSource,
   type PrepareOptions,
   type PreprocessingSource,
   preprocessingOf,

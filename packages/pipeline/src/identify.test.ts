@@ -10,7 +10,7 @@ import {
   WeightsError,
 } from "@residual/core";
 import { cifar10Labels, imagenetLabels } from "@residual/vision";
-import { encodeSafetensors, Weights } from "@residual/weights";
+import { encodeSafetensors, knownWeights, Weights } from "@residual/weights";
 import { describe, expect, it } from "vitest";
 import { type GivenWeights, identify, type PrepareOptions } from "./identify.ts";
 import { load } from "./index.ts";
@@ -51,6 +51,43 @@ describe("labels are told where model or weights know them, and nowhere else", (
     ],
   ])("%s", async (_, model, weights, labels) => {
     expect((await identify({ model, weights })).labels).toEqual(labels);
+  });
+
+  const own = weightsOf(variants.cifar_resnet20);
+  const says = (metadata: Weights["metadata"]) => new Weights(own.tensors, metadata);
+  const classes = JSON.stringify(cifar10Labels);
+
+  it.each<[string, PrepareOptions, string | undefined]>([
+    ["the model's row", { weights: own }, "model"],
+    ["the model's row, whose name the file says", { weights: says({ model: "cifar_resnet20" }) }, "model"],
+    ["the file", { weights: says({ classes }) }, "weights"],
+    ["the file, as a guess", { weights: says({ classes, guessed: "classes" }) }, "guess"],
+    ["the file, with another guess", { weights: says({ classes, guessed: "preprocessing" }) }, "weights"],
+    ["the caller", { weights: own, labels: cifar10Labels }, "given"],
+    [
+      "a row of the caller's",
+      { model: small(variants.resnet18), weights: weightsOf(small(variants.resnet18)) },
+      "given",
+    ],
+    ["the known weights that ship", { weights: "resnet20-cifar10" }, "weights"],
+    ["nobody", { weights: weightsOf({ ...variants.cifar_resnet20, classes: 7 }) }, undefined],
+  ])("by %s, and it is said where they are guessed", async (_, asked, source) => {
+    const { labelsSource, notes } = await identify({ model: "cifar_resnet20", ...asked });
+    expect(labelsSource).toBe(source);
+    const found = {
+      model: ": nothing in the given weights names its 10 classes, so those of the model cifar_resnet20 are taken",
+      guess: ", by whoever wrote the given weights",
+    }[source as string];
+    expect(notes.filter((note) => note.startsWith("labels"))).toEqual(
+      found === undefined ? [] : [`labels are guessed${found}; give \`labels\` (--labels FILE) where they are others`],
+    );
+  });
+
+  it("known weights have those of their model", async () => {
+    const known = { name: "mine", model: "cifar_resnet20", url: "" };
+    const found = await identify({ weights: own.knownAs({ ...(await knownWeights())[0]!, ...known }) });
+    expect([found.labelsSource, found.labels]).toEqual(["known weights", cifar10Labels]);
+    expect((await identify({ model: "cifar_resnet20", weights: "fixture:v1" })).notes).toEqual([]);
   });
 
   it("the caller's before all, one for each class", async () => {
@@ -98,16 +135,23 @@ describe("preprocessing", () => {
   });
 
   it("is said to be guessed where no weights say it", async () => {
-    const recorded = { tensors: weights.tensors, metadata: { preprocessing: JSON.stringify(given) } };
+    const metadata: Record<string, string> = { preprocessing: JSON.stringify(given) };
+    const recorded = { tensors: weights.tensors, metadata };
     const source = async (options: PrepareOptions) => (await identify({ model, ...options })).preprocessingSource;
     expect(await source({ weights: recorded })).toBe("weights");
     expect(await source({ weights, preprocessing: { crop: 28 } })).toBe("model");
     expect(await source({ weights: recorded, preprocessing: given })).toBe("given");
     expect(await source({ weights: "fixture:v1" })).toBe("model");
-    expect((await identify({ model, weights })).notes).toEqual([
+    expect((await identify({ model, weights })).notes[0]).toBe(
       "preprocessing is guessed: nothing in the given weights says how pictures were prepared, " +
         "so that of the model cifar_resnet20 is taken",
-    ]);
+    );
+    const guessed = { ...recorded, metadata: { ...recorded.metadata, guessed: "classes,preprocessing" } };
+    expect(await source({ weights: guessed })).toBe("guess");
+    expect((await identify({ model, weights: guessed })).notes[0]).toBe(
+      "preprocessing is guessed, by whoever wrote the given weights",
+    );
+    recorded.metadata.classes = JSON.stringify(cifar10Labels);
     for (const quiet of [recorded, "fixture:v1"]) expect((await identify({ model, weights: quiet })).notes).toEqual([]);
     const { preprocessing: _, ...row } = small(variants.resnet18);
     expect(await source({ model: row, weights: weightsOf(row) })).toBeUndefined();
@@ -257,7 +301,12 @@ describe("weights", () => {
   });
 
   it.each<[string, ResNetSpec, Weights["metadata"], RegExp]>([
-    ["one output", { ...variants.cifar_resnet20, classes: 1 }, {}, /^the given weights has one output, and no softmax/],
+    [
+      "one output",
+      { ...variants.cifar_resnet20, classes: 1 },
+      {},
+      /^cifar_resnet20 with the given weights has one output, and no softmax/,
+    ],
     [
       "sigmoids",
       variants.cifar_resnet20,

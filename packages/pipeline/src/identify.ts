@@ -42,6 +42,14 @@ export type GivenWeights = WeightsSource | Weights | (NamedSources & Partial<Pic
 /** Who says the preprocessing: the caller, all of it; else the weights; else the model's row, which is a guess. */
 export type PreprocessingSource = "given" | RecordedSource | "model";
 
+/** Who says the names of classes: the caller, the weights, the list of known weights, or the model's row, a guess. */
+export type LabelsSource = Exclude<PreprocessingSource, "file name">;
+
+/** Whether it may be otherwise: nothing that the weights come with says it. */
+export function isGuess(source: PreprocessingSource | undefined): boolean {
+  return source === "model" || source === "file name" || source === "guess";
+}
+
 export interface PrepareOptions extends WorkOptions {
   /** A model's name, or a row of the caller's own; what the weights' metadata says where not given. */
   readonly model?: string | ResNetSpec | undefined;
@@ -76,12 +84,14 @@ export interface Identified extends NamedSources {
   readonly recordedModel: string | undefined;
   /** Undefined where neither weights nor model say how pictures become the model's input. */
   readonly preprocessing: Preprocessing | undefined;
-  /** `"model"` and `"file name"` are guesses: the weights may have been trained otherwise. */
+  /** `isGuess` tells where the weights may have been trained otherwise. */
   readonly preprocessingSource: PreprocessingSource | undefined;
   /** What the network that was trained makes of its logits, where that is not softmax: `sigmoid`, … */
   readonly activation: string | undefined;
   /** A name for each class; undefined where neither weights nor model have one for each. */
   readonly labels: readonly string[] | undefined;
+  /** Undefined where there are no labels. */
+  readonly labelsSource: LabelsSource | undefined;
   /** What people should hear, as sentences: what was guessed, and which of the weights were left out. */
   readonly notes: readonly string[];
 }
@@ -167,7 +177,12 @@ function describe({ name, spec: asked }: Model, weights: Unnamed, options: Prepa
   const spec = fitted.spec;
   const open = spec === row ? model : resnet(spec, { name, input: options.input ?? inputOf(spec, preprocessing) });
   const preprocessingSource = preprocessing && sourceOf(raw, options.preprocessing);
-  const guess = preprocessing && raw.tensors.size > 0 ? guessNote(weights.name, name, preprocessingSource, keras) : [];
+  const labels = labelsFor(spec, options, raw);
+  const labelsSource = labels && labelsSourceOf(options, raw);
+  const guesses = [
+    ...(preprocessing ? guessNote(weights.name, name, preprocessingSource, keras) : []),
+    ...labelsNote(weights.name, name, labels, labelsSource),
+  ];
   return {
     model: name,
     weights: weights.name,
@@ -178,8 +193,15 @@ function describe({ name, spec: asked }: Model, weights: Unnamed, options: Prepa
     preprocessing,
     preprocessingSource,
     activation: raw.activation ?? keras?.activation,
-    labels: labelsFor(spec, options.labels, raw.labels),
-    notes: [...notes, ...fitted.notes, ...epsilonNote(name, asked, row), ...otherModelNote(weights, name), ...guess],
+    labels,
+    labelsSource,
+    notes: [
+      ...notes,
+      ...fitted.notes,
+      ...epsilonNote(name, asked, row),
+      ...otherModelNote(weights, name),
+      ...(raw.tensors.size > 0 ? guesses : []), // fixtures were not trained
+    ],
   };
 }
 
@@ -212,8 +234,8 @@ function isWhole(parameters: ReturnType<typeof parametersOf>, tensors: NamedSour
 /** The caller's, else the weights' own, else the model's. Throws OptionError where the caller's are not one a class. */
 function labelsFor(
   spec: ResNetSpec,
-  given: readonly string[] | undefined,
-  recorded: readonly string[] | undefined,
+  { labels: given }: PrepareOptions,
+  { labels: recorded }: Weights,
 ): readonly string[] | undefined {
   const { classes = 1000 } = spec;
   if (!given) return labelsOf(recorded ? { ...spec, labels: recorded } : spec);
@@ -221,6 +243,14 @@ function labelsFor(
   throw new OptionError(
     `\`labels\` has ${counted(given.length, "name")}, and the model ${classes} classes; give one for each`,
   );
+}
+
+/** A row of the caller's own says its labels itself. */
+function labelsSourceOf({ labels, model }: PrepareOptions, raw: Weights): LabelsSource {
+  if (labels) return "given";
+  if (raw.labelsSource) return raw.labelsSource;
+  if (raw.isKnown) return "known weights";
+  return typeof model === "object" && !modelNames.some((name) => variants[name] === model) ? "given" : "model";
 }
 
 /** An open batch of what the preprocessing makes of pictures; a model that reads no pictures has a size of its own. */
@@ -335,7 +365,7 @@ function epsilonNote(model: string, { epsilon: asked = 1e-5 }: ResNetSpec, { eps
   return [`the file's norms have an epsilon of ${epsilon}, which is taken; those of ${model} have ${asked}`];
 }
 
-/** Weights that say nothing of it may have been trained otherwise. Fixtures were not trained. */
+/** Weights that say nothing of it may have been trained otherwise. */
 function guessNote(
   weights: string,
   model: string,
@@ -349,9 +379,25 @@ function guessNote(
       `preprocessing is guessed in part: ${weights} scales pictures by its ${listOf(layers)}, which becomes scale, mean ` +
         `and std; nothing in it says how they were resized. A tensor is taken as it comes out of ${layers.at(-1)}`,
     ];
-  if (source !== "model" && source !== "file name") return [];
+  if (source === "guess") return [`preprocessing is guessed, by whoever wrote ${weights}`];
+  if (!isGuess(source)) return [];
   const taken = source === "model" ? `that of the model ${model} is taken` : "it is taken from the file's name";
   return [`preprocessing is guessed: nothing in ${weights} says how pictures were prepared, so ${taken}`];
+}
+
+/** A network with as many classes as a model's may have been trained to tell others. */
+function labelsNote(
+  weights: string,
+  model: string,
+  labels: readonly string[] = [],
+  source: LabelsSource | undefined,
+): string[] {
+  if (!isGuess(source)) return [];
+  const found =
+    source === "guess"
+      ? `, by whoever wrote ${weights}`
+      : `: nothing in ${weights} names its ${labels.length} classes, so those of the model ${model} are taken`;
+  return [`labels are guessed${found}; give \`labels\` (--labels FILE) where they are others`];
 }
 
 function listOf(layers: readonly string[]): string {

@@ -78,15 +78,20 @@ export function checkLogits<In extends string, Names extends string>(
  * Throws OptionError for a network that does not tell one class out of several: one that ends before its classes, that
  * has one output, or whose logits are not for softmax.
  */
-export function checkClasses({ graph, activation, weights }: Pick<Prepared, "graph" | "activation" | "weights">): void {
+export function checkClasses({
+  graph,
+  activation,
+  model,
+  weights,
+}: Pick<Prepared, "graph" | "activation" | "model" | "weights">): void {
   checkLogits(graph);
   const isOne = graph.outputs.logits!.shape[1] === 1;
   if (!isOne && activation === undefined) return;
   const end = activation === undefined ? "" : `${activation === "linear" ? "nothing" : activation} after its logits`;
   const found = isOne ? `one output${end && `, with ${end}`}` : end;
   throw new OptionError(
-    `${shown(weights)} has ${found}, and no softmax over several classes; take its logits: ` +
-      `residual run ${graph.name} --weights FILE --input PICTURE --outputs logits --out FILE`,
+    `${model} with ${shown(weights)} has ${found}, and no softmax over several classes; take its logits: ` +
+      `residual run ${model} --weights FILE --input PICTURE --outputs logits --out FILE`,
   );
 }
 

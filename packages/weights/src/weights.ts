@@ -16,9 +16,10 @@ import { type Known, knownByNumbers } from "./known.ts";
 
 /**
  * Who says how pictures become a model's input: the file's metadata; the list of known weights, which tells them by
- * their numbers; or a published file's name, which anybody can give to another file.
+ * their numbers; a published file's name, which anybody can give to another file; or whoever wrote the file, who says
+ * that it was a guess.
  */
-export type PreprocessingSource = "weights" | "known weights" | "file name";
+export type PreprocessingSource = "weights" | "known weights" | "file name" | "guess";
 
 /** What weights come with besides their tensors and metadata. */
 export interface WeightsDetails {
@@ -125,7 +126,7 @@ export class Weights<Source extends NamedSource = NamedSource> {
 
   /** Who says the preprocessing; undefined where nobody does. */
   get preprocessingSource(): PreprocessingSource | undefined {
-    if (this.metadata.preprocessing !== undefined) return "weights";
+    if (this.metadata.preprocessing !== undefined) return this.#isGuessed("preprocessing") ? "guess" : "weights";
     return this.#known?.preprocessing && this.#known.source;
   }
 
@@ -147,6 +148,22 @@ export class Weights<Source extends NamedSource = NamedSource> {
     } catch {
       return undefined; // labels are an ornament: weights whose metadata has none to read still run
     }
+  }
+
+  /** Who says the labels: the file's metadata, or who wrote the file, as a guess. Undefined where it has none. */
+  get labelsSource(): "weights" | "guess" | undefined {
+    if (this.labels === undefined) return undefined;
+    return this.#isGuessed("classes") ? "guess" : "weights";
+  }
+
+  /** Whether they are weights of the list of known ones, told by their numbers or their name in it. */
+  get isKnown(): boolean {
+    return this.#known?.source === "known weights";
+  }
+
+  /** Metadata that were a guess when the file was written stay one: `guessed` has their names. */
+  #isGuessed(name: "preprocessing" | "classes"): boolean {
+    return this.metadata.guessed?.split(",").includes(name) ?? false;
   }
 
   /** The same weights as ones that are known by a name. */

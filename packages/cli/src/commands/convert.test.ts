@@ -21,10 +21,29 @@ describe("convert", () => {
       );
       expect(after).toEqual(before);
       const { metadata } = await readWeights(back);
+      expect(metadata.guessed).toBeUndefined();
       expect(JSON.parse(metadata.classes!)).toHaveLength(10);
       expect(JSON.parse(metadata.preprocessing!)).toMatchObject({ crop: 32 });
     },
   );
+
+  it.each(["a.safetensors", "a.pth", "a.npz", "a.onnx", "a"])("to %s keeps a guess a guess", async (name) => {
+    const [from, there] = [folder.in("mine.safetensors"), folder.in(`guessed ${name}`)];
+    const tensors = new Map<string, NamedSource>((await readWeights(shipped)).tensors);
+    tensors.set("fc.bias", tensor([10], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])); // known weights are told by their numbers
+    await writeSafetensors(from, tensors, { model: "cifar_resnet20", activation: "linear" });
+    expect((await succeed(["convert", from, there])).stderr).toMatch(
+      /preprocessing is guessed: .*labels are guessed: /s,
+    );
+    const { metadata } = await readWeights(there);
+    expect(metadata).toMatchObject({ guessed: "preprocessing,classes", activation: "linear" });
+    expect(JSON.parse(metadata.classes!)).toHaveLength(10);
+    const { stderr } = await succeed(["convert", there, folder.in("again.npz")]);
+    const words = stderr.replace(/\s+/g, " ");
+    expect(words).toContain("preprocessing is guessed, by whoever wrote ");
+    expect(words).toContain("labels are guessed, by whoever wrote ");
+    expect((await readWeights(folder.in("again.npz"))).metadata.guessed).toBe("preprocessing,classes");
+  });
 
   it("to a graph model folds norms, says so, and gives the same answers up to rounding", async () => {
     const there = folder.in("graph");

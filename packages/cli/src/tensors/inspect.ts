@@ -83,14 +83,14 @@ function under(weights: Weights, row: ResNetSpec, name: string): Weights {
   }
 }
 
-function classesOf({ labels, preprocessingSource }: Weights, row: ResNetSpec, { tensors }: Weights): string {
+function classesOf({ labels, labelsSource, isKnown }: Weights, row: ResNetSpec, { tensors }: Weights): string {
   const count = tensors.get("fc.weight")?.shape[0];
   if (count === undefined)
     return (row.classes ?? 1000) === 0 ? "none: the model ends with features" : "none: the last layer is missing";
-  if (labels?.length === count) return `${count}, named in the file`;
+  if (labels?.length === count) return `${count}, named in the file${labelsSource === "guess" ? " by a guess" : ""}`;
   const own = row.labels !== undefined && count === (row.classes ?? 1000);
   if (!own) return `${count}, without names`;
-  return `${count}, named by the model${preprocessingSource === "known weights" ? "" : ", which is a guess"}`;
+  return `${count}, named by the model${isKnown ? "" : ", which is a guess"}`;
 }
 
 function preprocessingOf(weights: Weights, row: ResNetSpec): string {
@@ -104,7 +104,12 @@ function preprocessingOf(weights: Weights, row: ResNetSpec): string {
   const found = said ?? row.preprocessing;
   if (!found) return "unknown";
   const { resize, crop, interpolation, scale, mean, std, channels = "rgb" } = found;
-  const source = { weights: "by the file", "known weights": "by its numbers", "file name": "a guess by its name" };
+  const source = {
+    weights: "by the file",
+    "known weights": "by its numbers",
+    "file name": "a guess by its name",
+    guess: "a guess by whoever wrote the file",
+  };
   const by = weights.preprocessingSource === undefined ? "a guess by the model" : source[weights.preprocessingSource];
   return `resize ${resize} (${interpolation}), crop ${crop}, / ${scale}, mean ${mean.join(" ")}, std ${std.join(" ")}${channels === "bgr" ? ", blue first" : ""}: ${by}`;
 }
