@@ -248,3 +248,31 @@ it.skipIf(!akamaster)("maps akamaster's linear onto fc", async () => {
   expect(mapped.tensors.get("fc.weight")).toBe(file.tensors.get("linear.weight"));
   expect(mapped.tensors.size).toBe(file.tensors.size);
 });
+
+describe("layers between the body and a last layer outside of its prefix", () => {
+  const body = under("base.", withHead(""));
+  const features = 64; // of the small network: 8 channels, doubled thrice
+  const head: Named = [["classifier.weight", tensor([7, features], new Float32Array(7 * features))]];
+  const norm = (name: string): Named =>
+    ["weight", "bias", "running_mean", "running_var"].map((part) => [
+      `${name}.${part}`,
+      tensor([features], new Float32Array(features)),
+    ]);
+  const linear: Named = [["proj.weight", tensor([features, features], new Float32Array(features ** 2))]];
+
+  it.each<[string, Named]>([
+    ["a norm", norm("bottleneck")],
+    ["a linear layer", linear],
+  ])("%s is an error that names it, since the network that was trained computes with it", (_, between) => {
+    const found = weights([...body, ...between, ...head]);
+    expect(() => toTorchvision(found, graph)).toThrow(WeightsError);
+    expect(() => toTorchvision(found, graph)).toThrow(/before the last layer "classifier" stands "(bottleneck|proj)"/);
+  });
+
+  it("others are left out, with a note", () => {
+    const other: Named = [["decoder.weight", tensor([5, 3], new Float32Array(15))]];
+    expect(toTorchvision(weights([...body, ...other, ...head]), graph).notes).toEqual([
+      expect.stringContaining("decoder.weight"),
+    ]);
+  });
+});

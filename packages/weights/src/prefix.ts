@@ -226,8 +226,33 @@ function lastLayer(
   const top = `${scope}${module.slice(scope.length).split(".", 1)[0]}.`;
   const isOwn = ({ bare }: Entry) => bare === `${module}.weight` || bare === `${module}.bias`;
   if (rest.some((entry) => entry.bare.startsWith(top) && !isOwn(entry))) return found;
+  if (isWhole && scope !== prefix) {
+    const beside = rest.filter((entry) => entry.bare.startsWith(scope) && !isOwn(entry));
+    refuseBetween(
+      beside.filter(({ source, bare }) => feeds(bare, source, layer.source)),
+      layer,
+      network,
+    );
+  }
   for (const entry of rest) if (isOwn(entry)) found.set(entry, head + entry.bare.slice(module.length));
   return found;
+}
+
+/** Whether a tensor is of a norm or a linear layer with as many outputs as the last layer has inputs. */
+function feeds(name: string, { shape }: NamedSource, { shape: [, inputs] }: NamedSource): boolean {
+  const isNorm = name.endsWith(".running_var") && shape.length === 1;
+  const isLinear = name.endsWith(".weight") && shape.length === 2;
+  return (isNorm || isLinear) && shape[0] === inputs;
+}
+
+/** The network that was trained computes with layers that stand between its body and its last layer. */
+function refuseBetween(between: readonly Entry[], layer: Entry, { name: model }: Network): void {
+  if (between.length === 0) return;
+  const names = between.slice(0, LISTED).map(({ name }) => quote(moduleOf(name)));
+  throw new WeightsError(
+    `the body of these weights is that of ${model}, and before the last layer ${quote(moduleOf(layer.name))} stands ` +
+      `${names.join(", ")}, which no model here computes; read the body alone, by its prefix`,
+  );
 }
 
 /** Names in a note; the rest are counted. */
