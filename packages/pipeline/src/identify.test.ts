@@ -286,6 +286,15 @@ describe("weights", () => {
     expect((await identify({ model: "mlperf_tiny_resnet8", weights: same })).spec).toBe(variants.mlperf_tiny_resnet8);
   });
 
+  it("are refused where a convolution of Keras' configuration steps otherwise than the model's", async () => {
+    const settings = { name: "conv", filters: 16, kernel_size: [3, 3], strides: [2, 2], activation: "linear" };
+    const config = JSON.stringify({ config: { layers: [{ class_name: "Conv2D", config: settings }] } });
+    const weights = weightsOf(variants.cifar_resnet20, { "keras.config": config });
+    await expect(identify({ model: "cifar_resnet20", weights })).rejects.toThrow(
+      /the given weights: its configuration has a convolution 3×3 to 16 channels with the stride 2×2 /,
+    );
+  });
+
   it("have the Rescaling layer of Keras' configuration as preprocessing", async () => {
     const layers = [
       { class_name: "InputLayer", config: { name: "in", batch_shape: [null, 24, 24, 3] } },

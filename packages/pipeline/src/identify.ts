@@ -33,6 +33,7 @@ import {
   type WeightsSource,
 } from "@residual/weights";
 import { differenceText, recognize } from "./fitting.ts";
+import { checkSteps } from "./keras-steps.ts";
 import { OptionError } from "./option-error.ts";
 import { rememberSources } from "./weights-references.ts";
 
@@ -172,6 +173,7 @@ function describe({ name, spec: asked }: Model, weights: Unnamed, options: Prepa
   const preprocessing = preprocessingOf(row, recorded, options.preprocessing);
   const input = options.input ?? inputOf(row, preprocessing);
   const model = resnet(row, { name, input });
+  checkSteps(keras?.convolutions, model, weights.name);
   const { tensors, notes } = weights.under(model); // names depend on neither classes nor input channels
   const fitted = fittedTo(row, model, tensors);
   const spec = fitted.spec;

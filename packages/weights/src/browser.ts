@@ -2,7 +2,7 @@ import { type ReadWeights, weightsReader } from "./reader.ts";
 import { readOpen } from "./readers.ts";
 
 export { encodeSafetensors } from "./encode-safetensors.ts";
-export { type KerasNetwork, kerasNetwork, type Rescaling } from "./keras-network.ts";
+export { type KerasConvolution, type KerasNetwork, kerasNetwork, type Rescaling } from "./keras-network.ts";
 export type { KnownWeights } from "./known/known-weights.ts";
 export { bestWeightsFor } from "./known/names.ts";
 export { type Known, knownWeights, shippedWeights } from "./known.ts";

@@ -1,5 +1,5 @@
 export { encodeSafetensors } from "./encode-safetensors.ts";
-export { type KerasNetwork, kerasNetwork, type Rescaling } from "./keras-network.ts";
+export { type KerasConvolution, type KerasNetwork, kerasNetwork, type Rescaling } from "./keras-network.ts";
 export type { KnownWeights } from "./known/known-weights.ts";
 export { bestWeightsFor } from "./known/names.ts";
 export { type Known, knownWeights, shippedWeights } from "./known.ts";

@@ -20,6 +20,13 @@ const pool: Layer = ["GlobalAveragePooling2D"];
 const dense = (activation: unknown = "softmax"): Layer => ["Dense", { activation }];
 const rescaling = (scale: unknown, offset?: unknown): Layer => ["Rescaling", { scale, offset }];
 
+it("has its convolutions, where the configuration says all of each", () => {
+  const of = (settings: object): Layer => ["Conv2D", { activation: "linear", ...settings }];
+  const whole = of({ filters: 8, kernel_size: 3, strides: [2, 1] });
+  expect(networkOf(whole, pool)?.convolutions).toEqual([{ channels: 8, kernel: [3, 3], stride: [2, 1] }]);
+  expect(networkOf(whole, of({ filters: 8, kernel_size: [3, 3] }))?.convolutions).toBeUndefined();
+});
+
 describe("layers before the first convolution", () => {
   const colours = { channels: "rgb", side: 160, layers: ["rescaling"], std: [1, 1, 1] };
 

@@ -9,6 +9,17 @@ export interface KerasNetwork {
   /** What the last layer makes of its logits, where that is not softmax: `sigmoid`, … */
   readonly activation: string | undefined;
   readonly rescaling: Rescaling | undefined;
+  /** Its convolutions, in the configuration's order; undefined where it does not say all of each. */
+  readonly convolutions: readonly KerasConvolution[] | undefined;
+}
+
+/** What a convolution's shapes do not show is its step; channels and kernel tell convolutions apart. */
+export interface KerasConvolution {
+  readonly channels: number;
+  /** Height and width, in pixels. */
+  readonly kernel: readonly [number, number];
+  /** Down and to the right, in pixels. */
+  readonly stride: readonly [number, number];
 }
 
 /** Rescaling layers before all else, as preprocessing: the model reads bytes, and scales them itself. */
@@ -86,7 +97,24 @@ export function kerasNetwork({ metadata, stored }: Pick<Weights, "metadata" | "s
     epsilon,
     activation,
     rescaling: rescalings.length > 0 ? rescalingOf(rescalings, sideIn(layers), refuse) : undefined,
+    convolutions: convolutionsIn(layers),
   };
+}
+
+function convolutionsIn(layers: readonly Layer[]): readonly KerasConvolution[] | undefined {
+  const found = layers
+    .filter(({ kind }) => kind === "Conv2D")
+    .map(({ settings: { filters, kernel_size, strides } }) => {
+      const [kernel, stride] = [pairOf(kernel_size), pairOf(strides)];
+      return isNumber(filters) && kernel && stride ? { channels: filters, kernel, stride } : undefined;
+    });
+  return found.every((each) => each !== undefined) ? found : undefined;
+}
+
+function pairOf(value: unknown): readonly [number, number] | undefined {
+  if (isNumber(value)) return [value, value];
+  const [first, second, ...more]: readonly unknown[] = Array.isArray(value) ? value : [];
+  return isNumber(first) && isNumber(second) && more.length === 0 ? [first, second] : undefined;
 }
 
 /** Networks within networks, at most. */
