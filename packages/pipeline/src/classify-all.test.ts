@@ -232,8 +232,9 @@ describe("what is no iterable of pictures", () => {
   });
 
   it("may have a return that is no function", async () => {
-    const source = { [Symbol.iterator]: () => ({ next: () => ({ done: false, value: 1 }), return: 5 }) };
-    for await (const outcome of outcomesOf(source as unknown as number[], stages())) {
+    const iterator: Iterator<number> = { next: () => ({ done: false, value: 1 }) };
+    const source: Iterable<number> = { [Symbol.iterator]: () => Object.assign(iterator, { return: 5 }) };
+    for await (const outcome of outcomesOf(source, stages())) {
       expect(outcome).toEqual({ picture: 1, answer: 10 });
       break;
     }

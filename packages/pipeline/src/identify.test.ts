@@ -197,9 +197,9 @@ describe("weights", () => {
   });
 
   it("of another kind are a typed error that names it", async () => {
-    const weights = 42 as never;
-    await expect(identify({ model: row, weights })).rejects.toThrow(FormatError);
-    await expect(identify({ model: row, weights })).rejects.toThrow("found the number 42");
+    const identified: unknown = Reflect.apply(identify, undefined, [{ model: row, weights: 42 }]);
+    await expect(identified).rejects.toThrow(FormatError);
+    await expect(identified).rejects.toThrow("found the number 42");
   });
 
   it("of another model are told with the models that they fit, in few lines", async () => {

@@ -113,7 +113,7 @@ function convolutionsIn(layers: readonly Layer[]): readonly KerasConvolution[] |
 
 function pairOf(value: unknown): readonly [number, number] | undefined {
   if (isNumber(value)) return [value, value];
-  const [first, second, ...more]: readonly unknown[] = Array.isArray(value) ? value : [];
+  const [first, second, ...more] = (Array.isArray(value) ? value : []) as readonly unknown[];
   return isNumber(first) && isNumber(second) && more.length === 0 ? [first, second] : undefined;
 }
 

@@ -1,22 +1,25 @@
-import { type DType, type Tensor, tensorOf } from "@residual/core";
+import { type DType, sizeOf, type Tensor, tensorOf } from "@residual/core";
 import fc from "fast-check";
 
-const views = {
-  float32: Float32Array,
-  float64: Float64Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  uint8: Uint8Array,
-} as const satisfies Record<DType, unknown>;
+/** The bytes of a number of each dtype, and a tensor of such bytes. */
+const kinds: {
+  readonly [D in DType]: readonly [size: number, of: (shape: number[], bytes: ArrayBuffer) => Tensor<D>];
+} = {
+  float32: [4, (shape, bytes) => tensorOf("float32", shape, new Float32Array(bytes))],
+  float64: [8, (shape, bytes) => tensorOf("float64", shape, new Float64Array(bytes))],
+  int32: [4, (shape, bytes) => tensorOf("int32", shape, new Int32Array(bytes))],
+  int64: [8, (shape, bytes) => tensorOf("int64", shape, new BigInt64Array(bytes))],
+  uint8: [1, (shape, bytes) => tensorOf("uint8", shape, new Uint8Array(bytes))],
+};
 const shapes = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 4 });
 const dtypes = fc.constantFrom<DType>("float32", "float64", "int32", "int64", "uint8");
 
 /** Of any bits at all: NaN of every payload, −0, subnormals. */
 const tensors: fc.Arbitrary<Tensor> = fc.tuple(dtypes, shapes).chain(([dtype, shape]) => {
-  const size = shape.reduce((product, length) => product * length, 1);
-  const length = size * views[dtype].BYTES_PER_ELEMENT;
+  const [size, of] = kinds[dtype];
+  const length = sizeOf(shape) * size;
   const bytes = fc.uint8Array({ minLength: length, maxLength: length });
-  return bytes.map(({ buffer }) => tensorOf(dtype, shape, new views[dtype](buffer) as never) as Tensor);
+  return bytes.map(({ buffer }) => of(shape, buffer));
 });
 const names = fc.oneof(
   fc.string({ unit: "grapheme" }),

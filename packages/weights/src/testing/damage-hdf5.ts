@@ -28,8 +28,24 @@ const members = (text: string, isDeflated: boolean) =>
   ]);
 const damagedArchives = [true, false].map((isDeflated) => damageBytes(members(config, isDeflated)));
 
-// biome-ignore format: a list
-const pieces = ["{", "}", "[", "]", ",", ":", "null", "1", '"Conv2D"', '"layers"', '"config"', '"class_name"', '"__proto__"', '"a/b"', '""', "[".repeat(9999)];
+const pieces = [
+  "{",
+  "}",
+  "[",
+  "]",
+  ",",
+  ":",
+  "null",
+  "1",
+  '"Conv2D"',
+  '"layers"',
+  '"config"',
+  '"class_name"',
+  '"__proto__"',
+  '"a/b"',
+  '""',
+  "[".repeat(9999),
+];
 
 /** Files of Keras 3: their zip, and the configuration in it. */
 export const damageKeras: Damage = (random) => {

@@ -14,10 +14,41 @@ const members: readonly ZipMember[] = [
 /** An archive as NumPy writes it: stored, compressed, big-endian, in Fortran's order, with text. */
 export const npz: Uint8Array = zipOf(members);
 
-// biome-ignore format: a list
 const pieces = [
-  "(", ")", "[", "]", "{", "}", "'", '"', ",", ":", "-1", "0", "3", "1e9", "4294967296", "9007199254740993", "L", "True", "False", "None",
-  "descr", "shape", "fortran_order", "<f4", ">i8", "|O", "<f16", "|b1", "\\", "\0", "é", "__import__('os')", "(".repeat(99), "1,".repeat(99),
+  "(",
+  ")",
+  "[",
+  "]",
+  "{",
+  "}",
+  "'",
+  '"',
+  ",",
+  ":",
+  "-1",
+  "0",
+  "3",
+  "1e9",
+  "4294967296",
+  "9007199254740993",
+  "L",
+  "True",
+  "False",
+  "None",
+  "descr",
+  "shape",
+  "fortran_order",
+  "<f4",
+  ">i8",
+  "|O",
+  "<f16",
+  "|b1",
+  "\\",
+  "\0",
+  "é",
+  "__import__('os')",
+  "(".repeat(99),
+  "1,".repeat(99),
 ];
 
 /** The header of one array with a piece of its text changed; the zip around it is as it should be. */

@@ -29,10 +29,33 @@ export function readTfjs(bytes: Uint8Array): Promise<Weights> {
   return readOpen(heldFile(bytes, "model.json", "model.json", open), {});
 }
 
-// biome-ignore format: a list
 const pieces = [
-  "-1", "0", "1.5", "1e999", "9007199254740993", "null", "true", '"x"', "{}", "[]", "[[]]", "[1,2]", "[-1]", "[4294967296,4294967296]", '"uint8"',
-  '"float16"', '"string"', '"../x"', '"0/group1-shard1of3.bin"', '"__proto__"', '"Conv2D"', '"Identity"', '"TkhXQw=="', '"%"', '{"i":"7"}', '{"list":7}',
+  "-1",
+  "0",
+  "1.5",
+  "1e999",
+  "9007199254740993",
+  "null",
+  "true",
+  '"x"',
+  "{}",
+  "[]",
+  "[[]]",
+  "[1,2]",
+  "[-1]",
+  "[4294967296,4294967296]",
+  '"uint8"',
+  '"float16"',
+  '"string"',
+  '"../x"',
+  '"0/group1-shard1of3.bin"',
+  '"__proto__"',
+  '"Conv2D"',
+  '"Identity"',
+  '"TkhXQw=="',
+  '"%"',
+  '{"i":"7"}',
+  '{"list":7}',
 ];
 
 /** The text with values changed, left out or put elsewhere: JSON all right. */
