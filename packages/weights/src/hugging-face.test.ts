@@ -80,7 +80,7 @@ describe("transformers' config.json", () => {
     expect(refusal).toThrow(message);
   });
 
-  it("has a label for each class, if they are more than placeholders", () => {
+  it("has a label for each class, if they are more than `LABEL_0` and so on", () => {
     const labels = (id2label: unknown) => configured({ ...resnet50, id2label }).labels;
     expect(labels({ 0: "cat", 1: "dog" })).toEqual(["cat", "dog"]);
     expect(labels({ 0: "LABEL_0", 1: "LABEL_1" })).toBeUndefined();

@@ -110,7 +110,7 @@ function problemMetadata(config: Part): Metadata {
   );
 }
 
-/** Labels by index: a list, or an object with the keys "0", "1", …. Transformers' placeholders name no class. */
+/** Labels by index: a list, or an object with the keys "0", "1", …. Transformers' `LABEL_0` and so on name no class. */
 function classMetadata(part: Part, field: string): Metadata {
   const given = part.fields.get(field);
   if (given === undefined || given === null) return {};

@@ -53,13 +53,13 @@ class Translator {
     for (const name of nodes.flatMap(inputsOf)) this.#uses.set(name, (this.#uses.get(name) ?? 0) + 1);
   }
 
-  translate(placeholder: GraphNode): Network {
-    const shape = shapeOf(placeholder.attr.shape);
+  translate(input: GraphNode): Network {
+    const shape = shapeOf(input.attr.shape);
     const layout = layoutOf(shape);
     const sizes = shape?.length === 4 ? channelsFirst(layout, shape) : undefined;
     const isChannelsLast = layout === "NHWC";
-    const image = this.#builder.add("Placeholder", placeholder.name, { op: "image", shape: sizes, isChannelsLast }, []);
-    this.#values.set(placeholder.name, { kind: "computed", node: image, layout });
+    const image = this.#builder.add("Placeholder", input.name, { op: "image", shape: sizes, isChannelsLast }, []);
+    this.#values.set(input.name, { kind: "computed", node: image, layout });
     for (const node of inOrder(this.#nodes)) {
       const value = this.#values.has(node.name) ? undefined : this.#translate(node);
       if (value) this.#values.set(node.name, value);

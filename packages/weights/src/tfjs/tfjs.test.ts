@@ -195,8 +195,8 @@ describe("files that are damaged, or lie", () => {
   it("a second input that a node reads is told, and names find nothing then", async () => {
     const inputs = (...names: readonly string[]) =>
       edit((model) => {
-        const placeholders = ["x", "extra"].map((name) => ({ name, op: "Placeholder" }));
-        model.modelTopology = { node: [...placeholders, { name: "sum", op: "AddV2", input: names }] };
+        const given = ["x", "extra"].map((name) => ({ name, op: "Placeholder" }));
+        model.modelTopology = { node: [...given, { name: "sum", op: "AddV2", input: names }] };
       });
     const { graph } = await inputs("x", "extra");
     expect(graph!.mismatch).toBe('found the inputs "x", "extra", expected one');

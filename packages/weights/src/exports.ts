@@ -1,0 +1,20 @@
+// What Node and browsers have alike.
+
+export { encodeSafetensors } from "./encode-safetensors.ts";
+export { type KerasConvolution, type KerasNetwork, kerasNetwork, type Rescaling } from "./keras-network.ts";
+export type { KnownWeights } from "./known/known-weights.ts";
+export { bestWeightsFor } from "./known/names.ts";
+export { type Known, knownWeights, shippedWeights } from "./known.ts";
+export type { Metadata, Named } from "./named-tensors.ts";
+export type { ReadWeights, ReadWeightsOptions, WeightsSource } from "./reader.ts";
+export { type Header, parseHeader } from "./safetensors.ts";
+export { type NamingScheme, namingScheme, toTorchvision } from "./schemes.ts";
+export type { TensorEntry } from "./tensor-entry.ts";
+export {
+  type FileGraph,
+  type PreprocessingSource,
+  readTensors,
+  type Stored,
+  Weights,
+  type WeightsDetails,
+} from "./weights.ts";
