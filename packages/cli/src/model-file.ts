@@ -120,7 +120,7 @@ export function reportWords({ bytes, shards, quantization }: GraphModelReport): 
   ];
 }
 
-/** What whoever opens the file needs beside the numbers. `guessed` names what was a guess, which it stays. */
+/** What readers of the file need beside the numbers. `guessed` names the entries that were guesses. */
 function metadataOf({
   preprocessing,
   preprocessingSource,

@@ -76,7 +76,7 @@ describe("labels are told where model or weights know them, and nowhere else", (
     expect(labelsSource).toBe(source);
     const found = {
       model: ": nothing in the given weights names its 10 classes, so those of the model cifar_resnet20 are taken",
-      guess: ", by whoever wrote the given weights",
+      guess: ": those in the given weights were a guess when the file was written",
     }[source as string];
     expect(notes.filter((note) => note.startsWith("labels"))).toEqual(
       found === undefined ? [] : [`labels are guessed${found}; give \`labels\` (--labels FILE) where they are others`],
@@ -149,7 +149,7 @@ describe("preprocessing", () => {
     const guessed = { ...recorded, metadata: { ...recorded.metadata, guessed: "classes,preprocessing" } };
     expect(await source({ weights: guessed })).toBe("guess");
     expect((await identify({ model, weights: guessed })).notes[0]).toBe(
-      "preprocessing is guessed, by whoever wrote the given weights",
+      "preprocessing is guessed: that in the given weights was a guess when the file was written",
     );
     recorded.metadata.classes = JSON.stringify(cifar10Labels);
     for (const quiet of [recorded, "fixture:v1"]) expect((await identify({ model, weights: quiet })).notes).toEqual([]);

@@ -381,7 +381,7 @@ function guessNote(
       `preprocessing is guessed in part: ${weights} scales pictures by its ${listOf(layers)}, which becomes scale, mean ` +
         `and std; nothing in it says how they were resized. A tensor is taken as it comes out of ${layers.at(-1)}`,
     ];
-  if (source === "guess") return [`preprocessing is guessed, by whoever wrote ${weights}`];
+  if (source === "guess") return [`preprocessing is guessed: that in ${weights} was a guess when the file was written`];
   if (!isGuess(source)) return [];
   const taken = source === "model" ? `that of the model ${model} is taken` : "it is taken from the file's name";
   return [`preprocessing is guessed: nothing in ${weights} says how pictures were prepared, so ${taken}`];
@@ -397,7 +397,7 @@ function labelsNote(
   if (!isGuess(source)) return [];
   const found =
     source === "guess"
-      ? `, by whoever wrote ${weights}`
+      ? `: those in ${weights} were a guess when the file was written`
       : `: nothing in ${weights} names its ${labels.length} classes, so those of the model ${model} are taken`;
   return [`labels are guessed${found}; give \`labels\` (--labels FILE) where they are others`];
 }

@@ -40,8 +40,8 @@ describe("convert", () => {
     expect(JSON.parse(metadata.classes!)).toHaveLength(10);
     const { stderr } = await succeed(["convert", there, folder.in("again.npz")]);
     const words = stderr.replace(/\s+/g, " ");
-    expect(words).toContain("preprocessing is guessed, by whoever wrote ");
-    expect(words).toContain("labels are guessed, by whoever wrote ");
+    expect(words).toContain("preprocessing is guessed: that in ");
+    expect(words).toContain("labels are guessed: those in ");
     expect((await readWeights(folder.in("again.npz"))).metadata.guessed).toBe("preprocessing,classes");
   });
 

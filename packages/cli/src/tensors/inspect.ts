@@ -108,7 +108,7 @@ function preprocessingOf(weights: Weights, row: ResNetSpec): string {
     weights: "by the file",
     "known weights": "by its numbers",
     "file name": "a guess by its name",
-    guess: "a guess by whoever wrote the file",
+    guess: "a guess when the file was written",
   };
   const by = weights.preprocessingSource === undefined ? "a guess by the model" : source[weights.preprocessingSource];
   return `resize ${resize} (${interpolation}), crop ${crop}, / ${scale}, mean ${mean.join(" ")}, std ${std.join(" ")}${channels === "bgr" ? ", blue first" : ""}: ${by}`;

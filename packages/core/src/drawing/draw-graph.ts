@@ -16,7 +16,7 @@ export interface DrawGraphOptions {
   readonly depth?: DrawingDepth;
   /** Whether blocks that follow one another and are alike are drawn one by one, instead of once with "× 3". */
   readonly open?: boolean;
-  /** "auto" holds both themes, and follows the system of whoever looks at it. "light" */
+  /** "auto" holds both themes, and follows the system of the viewer. "light" */
   readonly theme?: ThemeName;
   /** Another network: what it has more, has not, and has otherwise is coloured. */
   readonly compare?: Graph;
