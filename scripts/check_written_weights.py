@@ -3,6 +3,7 @@ check_written_weights.py FOLDER
 
 Run with torch 2.15.0, numpy 2.4.6, safetensors 0.8.0 on Python 3.11.
 """
+
 import sys
 import zipfile
 from pathlib import Path
@@ -33,4 +34,8 @@ for path in sorted(folder.glob("*.safetensors")):
         state = torch.load(path.with_suffix(".pth"), weights_only=True, mmap=mmap)
         assert type(state).__name__ == "OrderedDict"
         assert all(tensor.is_contiguous() and not tensor.requires_grad for tensor in state.values())
-        same({name: tensor.numpy() for name, tensor in state.items()}, expected, f"torch.load, mmap={mmap}, {path.stem}.pth")
+        same(
+            {name: tensor.numpy() for name, tensor in state.items()},
+            expected,
+            f"torch.load, mmap={mmap}, {path.stem}.pth",
+        )

@@ -1,8 +1,8 @@
 /**
  * 100,000 seeded damaged files for each reader of weights: flipped bits, hostile numbers in fields, parts moved or cut
- * off. Each is read, or refused by a typed error, within a second of the processor's time; what is read has the sizes
- * that it says, and its tensors take at most twice the file and 16 MiB. Prints how many were what; throws at the first other
- * one, with the file in the message.
+ * off. Each is read, or refused by a typed error, within a second of the processor's time. The tensors of what is read
+ * have the sizes that they say, and take at most twice the file and 16 MiB. Prints how many were what. Throws at
+ * the first other one, with the file in the message.
  *
  *   node --conditions=@residual/source scripts/damaged-files.ts [COUNT] [READER…]
  *

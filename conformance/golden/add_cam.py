@@ -43,8 +43,13 @@ def fill(salt, name, shape, lo, hi):
 def span(role, shape):
     """Lowest and highest value of a role."""
     ranges = {
-        "conv_b": (-0.1, 0.1), "bn_gamma": (0.8, 1.2), "bn_gamma_last": (0.05, 0.25), "bn_beta": (-0.1, 0.1),
-        "bn_mean": (-0.2, 0.8), "bn_var": (0.5, 1.5), "fc_b": (-0.1, 0.1),
+        "conv_b": (-0.1, 0.1),
+        "bn_gamma": (0.8, 1.2),
+        "bn_gamma_last": (0.05, 0.25),
+        "bn_beta": (-0.1, 0.1),
+        "bn_mean": (-0.2, 0.8),
+        "bn_var": (0.5, 1.5),
+        "fc_b": (-0.1, 0.1),
     }
     if role == "conv_w":
         b = np.sqrt(6 / np.prod(shape[1:]))
@@ -126,7 +131,10 @@ for case in CASES:
     salt, shape = golden["salt"], golden["input"]["shape"]
     tensors = [fill(salt, name, size, *span(role, size)) for name, size, role in golden["tensors"]]
     assert digest(tensors) == golden["weightsSha256"], f"{case}: other weights"
-    image = fill(salt, "input", shape, -1, 1).astype(np.float64) + fill(salt, "input.offset", shape[:2], -2, 2)[..., None, None]
+    image = (
+        fill(salt, "input", shape, -1, 1).astype(np.float64)
+        + fill(salt, "input.offset", shape[:2], -2, 2)[..., None, None]
+    )
     image = image.astype(np.float32)
     assert digest([image]) == golden["input"]["sha256"], f"{case}: another input"
     answers = {}
@@ -134,19 +142,29 @@ for case in CASES:
         w = {name: torch.from_numpy(each).to(dtype) for (name, _, _), each in zip(golden["tensors"], tensors)}
         features, logits = network(w, torch.from_numpy(image).to(dtype))
         answers[dtype] = cam(w, features).double()
-        off = (logits.double().flatten() - torch.tensor(golden["logits"]["values"], dtype=torch.float64)).abs().max().item()
+        off = (
+            (logits.double().flatten() - torch.tensor(golden["logits"]["values"], dtype=torch.float64))
+            .abs()
+            .max()
+            .item()
+        )
         assert off < (1e-12 if dtype == torch.float64 else 1e-5), f"{case}: other logits, off by {off}"
     exact, single = answers[torch.float64], answers[torch.float32]
     flat, n = exact.flatten(), exact.numel()
     recorded = {
-        "shape": list(exact.shape), "mean": flat.mean().item(), "std": flat.std(correction=0).item(),
-        "min": flat.min().item(), "max": flat.max().item(),
+        "shape": list(exact.shape),
+        "mean": flat.mean().item(),
+        "std": flat.std(correction=0).item(),
+        "min": flat.min().item(),
+        "max": flat.max().item(),
         "samples": [flat[(k * 1000003) % n].item() for k in range(min(64, n))],
     }
     d, top = (single - exact).abs(), exact.abs().max()
     large = exact.abs() > top / 1000
     single_off = {
-        "maxAbs": d.max().item(), "relToMax": (d.max() / top).item(), "maxRel": (d / exact.abs())[large].max().item(),
+        "maxAbs": d.max().item(),
+        "relToMax": (d.max() / top).item(),
+        "maxRel": (d / exact.abs())[large].max().item(),
         "rmsRel": (d.norm() / exact.norm()).item(),
     }
     path.write_text(with_stage(with_stage(text, "activations", "logits", recorded), "fp32", "tensors", single_off))

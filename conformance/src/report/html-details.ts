@@ -72,7 +72,9 @@ function wordsOf(check: Check): string {
 function key(): Html {
   const words = ["up to 0.001", "0.01", "0.1", "0.3", "0.7", "1"];
   const cells = words.map((text, i) => html`<span><i style="background:var(--s${i})"></i>${text}</span>`);
-  return html`<p class="key">${cells}<span><i class="once"></i>rounded once at most: as exact as float32 can be</span><span><i class="over"></i>over its bound: wrong</span></p>`;
+  const once = html`<span><i class="once"></i>rounded once at most: as exact as float32 can be</span>`;
+  const over = html`<span><i class="over"></i>over its bound: wrong</span>`;
+  return html`<p class="key">${cells}${once}${over}</p>`;
 }
 
 /** The elements that are furthest from their bounds: those that failed, where any did. */

@@ -10,8 +10,8 @@ const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 const [leastMajor = 0, leastMinor = 0] = needed.split(".").map(Number);
 if (major < leastMajor || (major === leastMajor && minor < leastMinor)) {
   const ways = inClone
-    ? `${needed} or newer runs the sources of this clone; run pnpm --silent residual, which brings its Node, or the built ` +
-      "files: pnpm build, then RESIDUAL_BUILT=1"
+    ? `${needed} or newer runs the sources of this clone; run pnpm --silent residual, which brings its Node, ` +
+      "or the built files: pnpm build, then RESIDUAL_BUILT=1"
     : `residual needs ${needed} or newer`;
   console.error(`UnsupportedError: this is Node ${process.versions.node}; ${ways}`);
   process.exit(1);

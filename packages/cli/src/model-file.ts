@@ -108,7 +108,8 @@ function graphModelWriter(to: string, { quantize, engine }: ModelFileOptions): M
 
 /** What was written, in words. */
 export function reportWords({ bytes, shards, quantization }: GraphModelReport): readonly string[] {
-  const size = `a TensorFlow.js graph model of ${(bytes / 2 ** 20).toFixed(1)} MiB, its weights in ${shards} ${shards === 1 ? "file" : "files"}`;
+  const files = `${shards} ${shards === 1 ? "file" : "files"}`;
+  const size = `a TensorFlow.js graph model of ${(bytes / 2 ** 20).toFixed(1)} MiB, its weights in ${files}`;
   if (!quantization) return [size];
   const { dtype, worst, relative } = quantization;
   const percent = (share: number) => `${(100 * share).toPrecision(2)} %`;

@@ -300,10 +300,11 @@ function recognizedModel(name: string, weights: Weights): Model & Pick<Identifie
   const recognition = recognize(weights);
   const said = recognition.models.find((each) => each === modelNameOf(weights.metadata.arch ?? ""));
   const [model, ...others] = said === undefined ? recognition.models : [said];
-  if (model === undefined)
-    throw new WeightsError(
-      `${name}: no model here has ${weights.tensors.size === 1 ? "its one tensor" : `its ${weights.tensors.size} tensors`}: ${differenceText(recognition)}`,
-    );
+  const { size } = weights.tensors;
+  if (model === undefined) {
+    const tensors = size === 1 ? "one tensor" : `${size} tensors`;
+    throw new WeightsError(`${name}: no model here has its ${tensors}: ${differenceText(recognition)}`);
+  }
   const spec: ResNetSpec = variants[model];
   if (others.length === 0) return { name: model, spec, notes: [] };
   const alike = `weights of ${model} and ${others.slice(0, 3).join(" and ")} look alike`;
@@ -378,8 +379,8 @@ function guessNote(
   const layers = keras?.rescaling?.layers.map((layer) => shown(layer));
   if (layers)
     return [
-      `preprocessing is guessed in part: ${weights} scales pictures by its ${listOf(layers)}, which becomes scale, mean ` +
-        `and std; nothing in it says how they were resized. A tensor is taken as it comes out of ${layers.at(-1)}`,
+      `preprocessing is guessed in part: ${weights} scales pictures by its ${listOf(layers)}, ` +
+        `which becomes scale, mean and std; nothing in it says how they were resized. A tensor is taken as it comes out of ${layers.at(-1)}`,
     ];
   if (source === "guess") return [`preprocessing is guessed: that in ${weights} was a guess when the file was written`];
   if (!isGuess(source)) return [];

@@ -15,7 +15,8 @@ export function checkSteps(convolutions: readonly KerasConvolution[] | undefined
     const left = counts.get(words(each)) ?? 0;
     if (left === 0)
       throw new UnsupportedError(
-        `${shown(file)}: its configuration has a convolution ${words(each)} where ${graph.name} has none, or not so many; ` +
+        `${shown(file)}: its configuration has a convolution ${words(each)} ` +
+          `where ${graph.name} has none, or not so many; ` +
           "name another model, or give weights of the network as it is published",
       );
     counts.set(words(each), left - 1);

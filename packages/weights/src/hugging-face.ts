@@ -141,8 +141,9 @@ function transformersSpec(config: Part): ResNetSpec {
   const isPlain = activation === "relu" && width.every(isCount) && stem === width[0];
   if (!isPlain)
     throw new UnsupportedError(
-      `${config.file}: found hidden_act ${activation}, embedding_size ${stem} and hidden_sizes ${sizes.join(", ")} of ` +
-        `${kind} blocks, expected relu, and a stem as wide as the first blocks inside (${width[0]})`,
+      `${config.file}: found hidden_act ${activation}, embedding_size ${stem} and ` +
+        `hidden_sizes ${sizes.join(", ")} of ${kind} blocks, ` +
+        `expected relu, and a stem as wide as the first blocks inside (${width[0]})`,
     );
   const isV1 = read(config, "downsample_in_bottleneck", "true or false", isFlag) ?? false;
   const stepsFirst = read(config, "downsample_in_first_stage", "true or false", isFlag) ?? false;
@@ -206,8 +207,9 @@ function checkArguments(config: Part, model: string): void {
   for (const [path, name, value] of [...settings, ["global_pool", "global_pool", pool] as const]) {
     if (Object.hasOwn(plainArguments, name) && plainArguments[name]!(value)) continue;
     throw new UnsupportedError(
-      `${config.file}: ${shown(path)}: found ${describeValue(value)}, expected the network that timm makes of ${model} ` +
-        "without it: none with other arguments is here",
+      `${config.file}: ${shown(path)}: found ${describeValue(value)}, ` +
+        `expected the network that timm makes of ${model} without it: ` +
+        "none with other arguments is here",
     );
   }
 }

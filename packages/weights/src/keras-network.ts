@@ -40,12 +40,16 @@ interface Layer {
  * Layers that make up a residual net, and that its parameters show. A network within a network has its layers in the
  * list of all.
  */
-const residual =
-  /^(Functional|Sequential|Model|InputLayer|Conv2D|BatchNormalization(V1)?|ZeroPadding2D|Add|ReLU|Activation|MaxPool(ing)?2D|(Global)?Average(Pool|Pooling)2D|Flatten|Dense|Softmax)$/;
+const residual: ReadonlySet<string> = new Set([
+  ...["Functional", "Sequential", "Model", "InputLayer", "Conv2D", "BatchNormalization", "BatchNormalizationV1"],
+  ...["ZeroPadding2D", "Add", "ReLU", "Activation", "MaxPool2D", "MaxPooling2D", "AveragePool2D", "AveragePooling2D"],
+  ...["GlobalAveragePool2D", "GlobalAveragePooling2D", "Flatten", "Dense", "Softmax"],
+]);
 
 /** Layers that do nothing once a model is trained. RandomCrop is none of them: it cuts out the middle. */
-const inTraining =
-  /^(Identity|ActivityRegularization|(Spatial|Gaussian|Alpha)?Dropout(2D)?|GaussianNoise|Rand(om(?!Crop)\w+|Augment)|AugMix|MixUp|CutMix)$/;
+const inTraining = (kind: string): boolean =>
+  /^(Identity|ActivityRegularization|(Spatial|Gaussian|Alpha)?Dropout(2D)?|GaussianNoise)$/.test(kind) ||
+  /^(Rand(om(?!Crop)\w+|Augment)|AugMix|MixUp|CutMix)$/.test(kind);
 
 /**
  * The network of a Keras file, by the configuration in it. Undefined for other files.
@@ -79,7 +83,7 @@ export function kerasNetwork({ metadata, stored }: Pick<Weights, "metadata" | "s
     const { kind, settings } = layer;
     const isOfHead = lastDense >= 0 && at >= lastDense;
     if (kind === "Rescaling" && at < firstConv) rescalings.push(layer);
-    else if (!residual.test(kind) && !inTraining.test(kind)) refuse(layer);
+    else if (!residual.has(kind) && !inTraining(kind)) refuse(layer);
     if ([settings.dilation_rate ?? 1].flat().some((rate) => rate !== 1)) refuse(layer, " with a dilation");
     const bent = activationOf(layer);
     if (bent === "linear" || (isOfHead && bent === "softmax")) continue;

@@ -187,8 +187,10 @@ function largestOf(sets: readonly WeightSet[], { bodySize }: Network): WeightSet
 }
 
 /** What people call the last layer; a number where it is part of a sequence, after a dropout. */
-const headName =
-  /^(fc|linear|head|heads|classifier|last_linear|logits|output|predictions|dense(_\d{1,4})?)(\.(fc|head|linear))?(\.\d{1,3})?$/;
+const headName = new RegExp(
+  "^(fc|linear|head|heads|classifier|last_linear|logits|output|predictions|dense(_\\d{1,4})?)" +
+    "(\\.(fc|head|linear))?(\\.\\d{1,3})?$",
+);
 
 /**
  * The tensors of the last layer where the graph's name for it is not found under the prefix: those of the only linear

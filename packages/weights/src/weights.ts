@@ -215,7 +215,8 @@ export class Weights<Source extends NamedSource = NamedSource> {
     }
     const [first = "nothing"] = this.tensors.keys();
     throw new WeightsError(
-      `found no tensor under ${quote(prefix)} among ${this.tensors.size}, the first of which is ${quote(first)}; give another prefix`,
+      `found no tensor under ${quote(prefix)} among ${this.tensors.size}, ` +
+        `the first of which is ${quote(first)}; give another prefix`,
     );
   }
 }

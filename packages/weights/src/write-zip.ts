@@ -133,7 +133,8 @@ function endOf(count: number, at: number, size: number, comment: string): Uint8A
   const text = new TextEncoder().encode(comment);
   if (text.length > LONGEST)
     throw new FormatError(
-      `the metadata take ${text.length} bytes, and a zip's comment holds ${LONGEST}; leave some out, or write .safetensors`,
+      `the metadata take ${text.length} bytes, and a zip's comment holds ${LONGEST}; ` +
+        "leave some out, or write .safetensors",
     );
   const wide =
     count >= COUNT_IN_64 || at >= IN_64

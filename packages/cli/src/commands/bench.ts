@@ -110,7 +110,8 @@ function layerWords({
       `${((100 * ms) / total).toFixed(1)} %`,
       macs > 0 ? (macs / ms / 1e6).toFixed(1) : "",
     ]);
-  const heading = `${model} on ${backend}: ${total.toFixed(1)} ms over ${layers.length} layers, each alone; 10⁹/s of multiply-adds`;
+  const time = `${total.toFixed(1)} ms over ${layers.length} layers, each alone`;
+  const heading = `${model} on ${backend}: ${time}; 10⁹/s of multiply-adds`;
   return [heading, "", ...table(["layer", "op", "output", "ms", "share", "10⁹/s"], rows)];
 }
 

@@ -169,7 +169,10 @@ function verifyCommand({ signal }: Context): Command {
 
 function wordsOf({ name, path, problem, pinned }: VerifiedFile): string {
   if (problem !== undefined)
-    return `${name}: ${path} is damaged: ${problem}; run residual weights prune ${name}, then residual weights pull ${name}`;
+    return (
+      `${name}: ${path} is damaged: ${problem}; ` +
+      `run residual weights prune ${name}, then residual weights pull ${name}`
+    );
   return `${name}: ${path} ${pinned ? "is as it should be" : "has no hash to compare with"}`;
 }
 

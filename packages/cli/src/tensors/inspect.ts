@@ -111,7 +111,9 @@ function preprocessingOf(weights: Weights, row: ResNetSpec): string {
     guess: "a guess when the file was written",
   };
   const by = weights.preprocessingSource === undefined ? "a guess by the model" : source[weights.preprocessingSource];
-  return `resize ${resize} (${interpolation}), crop ${crop}, / ${scale}, mean ${mean.join(" ")}, std ${std.join(" ")}${channels === "bgr" ? ", blue first" : ""}: ${by}`;
+  const sizes = `resize ${resize} (${interpolation}), crop ${crop}`;
+  const colours = `/ ${scale}, mean ${mean.join(" ")}, std ${std.join(" ")}${channels === "bgr" ? ", blue first" : ""}`;
+  return `${sizes}, ${colours}: ${by}`;
 }
 
 async function describe(name: string, source: NamedSource, dtype: string): Promise<Described> {

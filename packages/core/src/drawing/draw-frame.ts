@@ -207,7 +207,8 @@ function drawShortcut({ from, to, short, lines, before, change }: Shortcut, plac
   const kind = short.length > 0 ? "projection" : "";
   const style = [kind, differs, differs === "removed" ? "dashed" : ""].filter((each) => each !== "").join(" ");
   const r = size.bend;
-  const arc = path`M${FRAME_CENTRE} ${top}H${lane - r}q${r} 0 ${r} ${r}V${bottom - r}q0 ${r} ${-r} ${r}H${end + (target ? 5 : 0)}`;
+  const out = path`M${FRAME_CENTRE} ${top}H${lane - r}q${r} 0 ${r} ${r}`;
+  const arc = out + path`V${bottom - r}q0 ${r} ${-r} ${r}H${end + (target ? 5 : 0)}`;
   const tip = element("path", { class: `tip ${style}`.trim(), d: path`M${end + 1} ${bottom}l6 -3.2v6.4z` });
   const whole = [edge(arc, style), ...(target ? [tip] : [])];
   if (kind === "") return element("g", {}, ...whole);

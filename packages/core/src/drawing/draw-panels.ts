@@ -116,6 +116,7 @@ function wayTo(next: PlacedPanel, before: PlacedPanel): string {
   }
   const gutter = before.x + before.width + size.gutter / 2;
   const [down, up] = [y1 + 9, next.y - 9];
-  const bends = path`q0 ${r} ${r} ${r}H${gutter - r}q${r} 0 ${r} ${-r}V${up + r}q0 ${-r} ${r} ${-r}H${x2 - r}q${r} 0 ${r} ${r}`;
-  return edge(path`M${x1} ${y1}V${down - r}` + bends) + arrow(x2, up + r, y2);
+  const along = path`q0 ${r} ${r} ${r}H${gutter - r}q${r} 0 ${r} ${-r}`;
+  const over = path`V${up + r}q0 ${-r} ${r} ${-r}H${x2 - r}q${r} 0 ${r} ${r}`;
+  return edge(path`M${x1} ${y1}V${down - r}` + along + over) + arrow(x2, up + r, y2);
 }

@@ -68,7 +68,8 @@ const themes: { readonly [Name in Exclude<ThemeName, "auto">]: Theme } = {
 export function styleOf(name: ThemeName): string {
   const base =
     'text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}' +
-    ".edge{fill:none;stroke-width:1.4}.tip{stroke:none}.projection{stroke-width:1.6}.dashed{stroke-dasharray:4 3}.struck{text-decoration:line-through}";
+    ".edge{fill:none;stroke-width:1.4}.tip{stroke:none}.projection{stroke-width:1.6}" +
+    ".dashed{stroke-dasharray:4 3}.struck{text-decoration:line-through}";
   if (name !== "auto") return base + rulesOf(themes[name]);
   return `${base}${rulesOf(themes.light)}@media(prefers-color-scheme:dark){${rulesOf(themes.dark)}}`;
 }

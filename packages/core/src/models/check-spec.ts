@@ -130,7 +130,8 @@ function checkTogether(spec: ResNetSpec): void {
     "growth is of no use where each stage has its width; leave one of them out",
   );
   const isPlain = groups === 1 && widthPerGroup === 64 && narrowing === 1;
-  const found = `groups ${groups} and widthPerGroup ${widthPerGroup}${narrowing === 1 ? "" : `, narrowing ${narrowing}`}`;
+  const narrowed = narrowing === 1 ? "" : `, narrowing ${narrowing}`;
+  const found = `groups ${groups} and widthPerGroup ${widthPerGroup}${narrowed}`;
   check(hasBottleneck || isPlain, "resnet.R3", `${found} are for a bottleneck; a basic block has 1 and 64`);
   check(hasBottleneck || spec.strideOn !== "conv2", "resnet.R3", "the first 3×3 of a basic block is conv1");
   for (const name of ["squeeze", "reluAfterAdd"] as const) {

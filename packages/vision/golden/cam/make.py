@@ -3,6 +3,7 @@
 # dependencies = ["torch==2.15.0", "numpy==2.4.6", "matplotlib==3.10.7"]
 # ///
 """Class activation maps over pictures, by PyTorch's interpolation and matplotlib's colours, into overlays.json."""
+
 import base64
 import json
 from pathlib import Path
@@ -43,8 +44,13 @@ def case(size, cells, area, opacity):
     unseen = np.repeat((pixels @ [0.299, 0.587, 0.114])[..., None], 3, 2) * (1 - opacity)
     rgb = np.floor(np.where(inside[..., None], seen, unseen) + 0.5).astype(np.uint8)
     return {
-        "size": size, "pixels": text(pixels), "cells": cells, "map": cam.flatten().tolist(), "area": area,
-        "opacity": opacity, "rgb": text(rgb),
+        "size": size,
+        "pixels": text(pixels),
+        "cells": cells,
+        "map": cam.flatten().tolist(),
+        "area": area,
+        "opacity": opacity,
+        "rgb": text(rgb),
     }
 
 

@@ -50,7 +50,8 @@ export async function placeTensors(file: OpenFile, tensors: readonly StoredNumbe
       unpacked += Math.max(bytes, 4 * sizeOf(shape));
       if (unpacked > file.size + MOST_UNPACKED)
         throw new UnsupportedError(
-          `${file.name}: tensor ${quote(name)} is a list of packed numbers that takes ${bytes} bytes, expected raw data; export it again`,
+          `${file.name}: tensor ${quote(name)} is a list of packed numbers that takes ${bytes} bytes, ` +
+            "expected raw data; export it again",
         );
       const tensorOf = await unpack(file, tensor, bytes);
       made.set(name, tensorOf);
@@ -82,8 +83,8 @@ async function placeOf(
     opened.set(location, other);
     if (offset + length <= other.size) return { file: other, offset };
     throw new FormatError(
-      `${other.name}: tensor ${quote(name)} lies at bytes ${offset} to ${offset + length}, and the file has ${other.size}; ` +
-        "download it again, together with its model",
+      `${other.name}: tensor ${quote(name)} lies at bytes ${offset} to ${offset + length}, ` +
+        `and the file has ${other.size}; download it again, together with its model`,
     );
   }
   if (data.kind === "raw") {
@@ -103,7 +104,8 @@ async function placeOf(
 
 function refuseSize(file: OpenFile, { name, shape, dtype }: StoredNumbers, found: number, expected: number): never {
   throw new FormatError(
-    `${file.name}: tensor ${quote(name)} has ${found} bytes, expected ${expected} for ${dtype} [${shape.join(", ")}]; ` +
+    `${file.name}: tensor ${quote(name)} has ${found} bytes, ` +
+      `expected ${expected} for ${dtype} [${shape.join(", ")}]; ` +
       "the ONNX file is damaged: download or export it again",
   );
 }

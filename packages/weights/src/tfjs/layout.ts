@@ -37,7 +37,8 @@ export const tfjsLayout: FormatReader = async (file, options) => {
   const paths = groups.flatMap((group) => group.paths);
   if (new Set(paths).size < paths.length || paths.length > MOST_FILES)
     throw new FormatError(
-      `${file.name}: it names ${paths.length} files, ${new Set(paths).size} of them once, expected at most ${MOST_FILES}, each once`,
+      `${file.name}: it names ${paths.length} files, ${new Set(paths).size} of them once, ` +
+        `expected at most ${MOST_FILES}, each once`,
     );
   for (const group of groups) {
     const bytes = new JoinedFiles(file, await openAll(file, group.paths, options));

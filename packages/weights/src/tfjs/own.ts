@@ -166,7 +166,8 @@ function joined(parts: readonly RealTensor[]): RealTensor {
 
 function refuse(file: string, name: string, { shape }: NamedSource, expected: readonly number[]): never {
   throw new UnsupportedError(
-    `${file}: weight ${quote(name)} is [${shape.join(", ")}], expected one for [${expected.join(", ")}]; write it again`,
+    `${file}: weight ${quote(name)} is [${shape.join(", ")}], ` +
+      `expected one for [${expected.join(", ")}]; write it again`,
   );
 }
 

@@ -103,8 +103,8 @@ function notStarted(device: WebDevice, message?: string): BackendUnavailableErro
     ? `the worker that runs models does not start (${message})`
     : "onnxruntime-web is missing (npm install onnxruntime-web), or the worker that imports it";
   return new BackendUnavailableError(
-    `onnx: ${found}; the worker needs onnxruntime-web (npm install onnxruntime-web) and its code ${name}, which has to ` +
-      "be served from the page's origin: name it where a bundler has moved it, onnx({ worker: url })",
+    `onnx: ${found}; the worker needs onnxruntime-web (npm install onnxruntime-web) and its code ${name}, ` +
+      "which has to be served from the page's origin: name it where a bundler has moved it, onnx({ worker: url })",
   );
 }
 
