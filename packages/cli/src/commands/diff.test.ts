@@ -33,6 +33,16 @@ describe("diff", () => {
     expect((await residual(["diff", shipped, wrapped, "--exit-code"])).code).toBe(0);
   });
 
+  it("a file with a tensor more is another, though all that it shares is the same", async () => {
+    const a = await file({ one: tensor([1], [1]) });
+    const b = await file({ one: tensor([1], [1]), two: tensor([1], [2]) });
+    expect(await document<Difference>(["diff", a, b])).toMatchObject({
+      identical: false,
+      onlyInA: [],
+      onlyInB: ["two"],
+    });
+  });
+
   it("lists what changed, the most first, as worked out by hand", async () => {
     const a = await file({
       small: tensor([4], [1, 2, 2, 4]),

@@ -246,6 +246,13 @@ describe("a backend that is named", () => {
     await expect(chooser.compile(small, {})).rejects.toThrow("does not load");
   });
 
+  it("leaves nothing open where it cannot be described", async () => {
+    const log: string[] = [];
+    const chooser = new Chooser(stubBackend("mine", { describe: missing }, log), {}, node);
+    await expect(chooser.compile(small, {})).rejects.toThrow(BackendUnavailableError);
+    expect(log).toEqual(["compile mine", "dispose mine"]);
+  });
+
   it("that is an object is taken as it is", async () => {
     const { backend, reason } = await new Chooser(reference, {}, node).choose(0);
     expect([backend, reason]).toEqual([reference, "it was asked for"]);

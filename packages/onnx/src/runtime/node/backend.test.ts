@@ -1,5 +1,6 @@
-import { readdir } from "node:fs/promises";
-import { availableParallelism } from "node:os";
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
 import {
   AbortError,
   type Answer,
@@ -108,6 +109,21 @@ describe("the backend", () => {
       await expect(each.compile(tiny())).rejects.toThrow(
         /does not load \(libonnxruntime.*npm install onnxruntime-node/,
       );
+    }
+  });
+
+  it("describes a package that was installed after it was missing", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "residual-test-"));
+    try {
+      const name = join(folder, "runtime");
+      const late = backendOn("onnx", nodeRuntime({}, { name }));
+      await expect(late.describe()).rejects.toThrow("is not installed");
+      await mkdir(name);
+      await copyFile(stub("dying-runtime.cjs"), join(name, "index.cjs"));
+      await writeFile(join(name, "package.json"), '{"version":"9.9.9","main":"index.cjs"}');
+      expect(await late.describe()).toMatchObject({ version: "9.9.9" });
+    } finally {
+      await rm(folder, { recursive: true });
     }
   });
 
