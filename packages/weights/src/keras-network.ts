@@ -41,9 +41,26 @@ interface Layer {
  * list of all.
  */
 const residual: ReadonlySet<string> = new Set([
-  ...["Functional", "Sequential", "Model", "InputLayer", "Conv2D", "BatchNormalization", "BatchNormalizationV1"],
-  ...["ZeroPadding2D", "Add", "ReLU", "Activation", "MaxPool2D", "MaxPooling2D", "AveragePool2D", "AveragePooling2D"],
-  ...["GlobalAveragePool2D", "GlobalAveragePooling2D", "Flatten", "Dense", "Softmax"],
+  "Functional",
+  "Sequential",
+  "Model",
+  "InputLayer",
+  "Conv2D",
+  "BatchNormalization",
+  "BatchNormalizationV1",
+  "ZeroPadding2D",
+  "Add",
+  "ReLU",
+  "Activation",
+  "MaxPool2D",
+  "MaxPooling2D",
+  "AveragePool2D",
+  "AveragePooling2D",
+  "GlobalAveragePool2D",
+  "GlobalAveragePooling2D",
+  "Flatten",
+  "Dense",
+  "Softmax",
 ]);
 
 /** Layers that do nothing once a model is trained. RandomCrop is none of them: it cuts out the middle. */
