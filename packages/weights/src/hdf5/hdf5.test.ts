@@ -30,6 +30,17 @@ function messageAt(kind: number): number {
 const [tree] = placesOf("TREE") as [number];
 const nodes = placesOf("SNOD");
 
+it("a dataset that lacks a chunk is a typed error, and no zeros", async () => {
+  const chunked = await readFile(new URL("../keras/fixtures/storage.h5", import.meta.url));
+  // a tree of chunks: its signature, the kind 1, the level 0, and the number of its entries
+  const node = chunked.indexOf(Buffer.from("TREE\u0001\0"));
+  const count = chunked.readUInt16LE(node + 6);
+  expect(count).toBeGreaterThan(1);
+  chunked.writeUInt16LE(count - 1, node + 6);
+  await expect(readWeights(chunked)).rejects.toThrow(FormatError);
+  await expect(readWeights(chunked)).rejects.toThrow(`a dataset has ${count - 1} of ${count} chunks`);
+});
+
 describe("structures that go round, or lie elsewhere, are typed errors", () => {
   it.each<[string, Uint8Array, RegExp]>([
     ["a tree that is its own child", patched(tree + 32, tree), /go round, or two share byte \d+/],
