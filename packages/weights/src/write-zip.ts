@@ -1,4 +1,3 @@
-import { crc32 } from "node:zlib";
 import { FormatError, throwIfAborted, type WorkOptions } from "@residual/core";
 import type { LazyPiece } from "@residual/kit/files";
 import { quote } from "./json-reader.ts";
@@ -36,6 +35,7 @@ export async function zipPieces(
 }
 
 async function checksumOf(pieces: readonly Piece[], signal: WorkOptions["signal"]): Promise<number> {
+  const { crc32 } = await import("node:zlib"); // ten times as fast as a loop, and 2 ms to load
   let crc = 0;
   for (const piece of pieces) {
     for await (const chunk of piece instanceof Uint8Array ? [piece] : piece.chunks()) {

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { type FileHandle, open, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Dimension, FormatError, type Shape, sizeOf, throwIfAborted, type WorkOptions } from "@residual/core";
@@ -148,8 +148,14 @@ class ByteProgress {
   }
 }
 
+/** node:crypto takes 3 ms to load: it waits until there is a file to verify. */
+async function sha256(): Promise<Hash> {
+  const { createHash } = await import("node:crypto");
+  return createHash("sha256");
+}
+
 async function digestOf(bytes: Uint8Array, progress: ByteProgress): Promise<string> {
-  const hash = createHash("sha256");
+  const hash = await sha256();
   progress.add(bytes.length);
   for (let begin = 0; begin < bytes.length; begin += CHUNK) {
     const chunk = bytes.subarray(begin, begin + CHUNK);
@@ -181,7 +187,7 @@ async function digestOfFile(
   progress: ByteProgress,
   memory?: Uint8Array,
 ): Promise<string> {
-  const hash = createHash("sha256");
+  const hash = await sha256();
   const buffer = memory ?? new Uint8Array(Math.min(CHUNK, size));
   progress.add(size);
   for (let at = 0; at < size; ) {

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { readdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type Graph, throwIfAborted, type WorkOptions } from "@residual/core";
@@ -53,7 +52,8 @@ async function removeWeights(model: string, modified: number, kept: string | und
 }
 
 /** Piece by piece: the weights need not lie in memory a second time. */
-const sha256: Sha256 = (pieces) => {
+const sha256: Sha256 = async (pieces) => {
+  const { createHash } = await import("node:crypto"); // which takes 3 ms to load
   const hash = createHash("sha256");
   for (const piece of pieces) hash.update(piece);
   return hash.digest("hex");
