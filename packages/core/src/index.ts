@@ -103,6 +103,7 @@ export {
   input,
   type Leaf,
   named,
+  type Pads,
   type Parameter,
   parameter,
   type Shape,

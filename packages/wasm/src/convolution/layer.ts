@@ -1,0 +1,39 @@
+import type { AttributesOf } from "@residual/core";
+import { formatLayout, type Layout } from "../layout.ts";
+
+/** What a convolution with its epilogue computes: y = relu(x ∗ weight + bias + residual). A linear layer is a 1 × 1. */
+export interface ConvolutionLayer {
+  readonly x: Layout;
+  readonly y: Layout;
+  readonly residual?: Layout;
+  readonly hasBias: boolean;
+  /** [KH, KW] */
+  readonly kernel: readonly [number, number];
+  readonly attributes: AttributesOf<"fusedConv2d">;
+}
+
+/** The operands of every kernel that computes one. */
+export function operandsOf({ hasBias, residual }: Pick<ConvolutionLayer, "hasBias" | "residual">) {
+  return ["x", "weight", ...(hasBias ? ["bias"] : []), ...(residual ? ["residual"] : []), "y"];
+}
+
+/** Channels of x and of y that a group has. */
+export function groupOf({ x, y, attributes: { groups } }: ConvolutionLayer) {
+  return { inputs: x.channels / groups, outputs: y.channels / groups };
+}
+
+/** Multiply-adds of an image. */
+export function macsOf(layer: ConvolutionLayer): number {
+  const { y, kernel } = layer;
+  return y.channels * y.height * y.width * groupOf(layer).inputs * kernel[0] * kernel[1];
+}
+
+/** All that a layer's kernels differ by, in words. */
+export function formatLayer({ x, y, residual, hasBias, kernel, attributes }: ConvolutionLayer): string {
+  const { stride, padding, dilation, groups, relu } = attributes;
+  const parts = [`${kernel.join("×")}`, `/${stride.join("×")}`, `+${padding.join("+")}`];
+  if (dilation.some((step) => step > 1)) parts.push(`dilated ${dilation.join("×")}`);
+  if (groups > 1) parts.push(`in ${groups} groups`);
+  const ending = [hasBias ? "bias" : "", residual ? `residual ${formatLayout(residual)}` : "", relu ? "relu" : ""];
+  return [...parts, `${formatLayout(x)} -> ${formatLayout(y)}`, ...ending.filter(Boolean)].join(" ");
+}

@@ -1,0 +1,58 @@
+import { name, section, unsigned, vector } from "./bytes.ts";
+import { type Local, local, valueTypes } from "./expression.ts";
+import { Body, type Instructions, type WasmFunction } from "./function.ts";
+
+/** What the engine offers, and what modules are made for. */
+export interface Target {
+  readonly instructions: Instructions;
+  /** Whether memory is shared by threads. A module is made for the one or the other. */
+  readonly isShared: boolean;
+}
+
+/** Pages of 64 KiB: all that 32 bits address. */
+export const MOST_PAGES = 65536;
+
+/** The names of the memory that each module imports. */
+export const MEMORY = ["host", "memory"] as const;
+
+/** A module of functions over one memory, in the binary format. Source: Core Specification 2.0, section 5.5. */
+export class ModuleBuilder {
+  readonly target: Target;
+  readonly #functions: { readonly parameters: number; readonly body: readonly number[] }[] = [];
+  readonly #exports: (readonly [text: string, index: number])[] = [];
+
+  constructor(target: Target) {
+    this.target = target;
+  }
+
+  /** A function, which functions that are made later may call. */
+  function<Name extends string>(
+    parameters: readonly Name[],
+    define: (body: Body, values: { readonly [N in Name]: Local<"i32"> }) => void,
+  ): WasmFunction<Name> {
+    const body = new Body(parameters.length, this.target.instructions);
+    const values = Object.fromEntries(parameters.map((each, index) => [each, local("i32", index)]));
+    define(body, values as { readonly [N in Name]: Local<"i32"> });
+    const index = this.#functions.push({ parameters: parameters.length, body: body.encode() }) - 1;
+    return { index, parameters };
+  }
+
+  export(text: string, { index }: WasmFunction): void {
+    this.#exports.push([text, index]);
+  }
+
+  encode(): Uint8Array<ArrayBuffer> {
+    const counts = [...new Set(this.#functions.map(({ parameters }) => parameters))];
+    const types = counts.map((count) => [0x60, ...vector(Array.from({ length: count }, () => [valueTypes.i32])), 0]);
+    const limits = this.target.isShared ? [3, 1, ...unsigned(MOST_PAGES)] : [0, 1];
+    const [from, what] = MEMORY;
+    return Uint8Array.from([
+      ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+      ...section(1, vector(types)),
+      ...section(2, vector([[...name(from), ...name(what), 2, ...limits]])),
+      ...section(3, vector(this.#functions.map(({ parameters }) => unsigned(counts.indexOf(parameters))))),
+      ...section(7, vector(this.#exports.map(([text, index]) => [...name(text), 0, ...unsigned(index)]))),
+      ...section(10, vector(this.#functions.map(({ body }) => body))),
+    ]);
+  }
+}

@@ -1,0 +1,195 @@
+import { f32, type I32, i32, v128 } from "../encode/expression.ts";
+import type { Body } from "../encode/function.ts";
+import { ModuleBuilder } from "../encode/module.ts";
+import {
+  formatLayout,
+  imageBytes,
+  type Layout,
+  originOf,
+  pixelBytes,
+  planeBytes,
+  quadsOf,
+  rowBytes,
+} from "../layout.ts";
+import { type Kernel, phase, plainKernel } from "./kernel.ts";
+import { overPixels, planeOf, planeTask, planeTasks } from "./planes.ts";
+
+/** The address of a channel's first pixel. */
+export function channelOf(pointer: I32, layout: Layout, image: I32, channel: I32): I32 {
+  const start = i32.plus(i32.add(pointer, i32.times(image, imageBytes(layout))), originOf(layout));
+  switch (layout.order) {
+    case "host":
+      return i32.add(start, i32.times(channel, planeBytes(layout)));
+    case "pixels":
+      return i32.add(start, i32.times(channel, 4));
+    case "quads": {
+      const quad = i32.shrU(channel, i32.const(2));
+      const lane = i32.and(channel, i32.const(3));
+      return i32.add(i32.add(start, i32.times(quad, planeBytes(layout))), i32.times(lane, 4));
+    }
+  }
+}
+
+/** Copies a channel's pixels, one by one. */
+function copyChannel(body: Body, x: { at: I32; layout: Layout }, y: { at: I32; layout: Layout }): void {
+  const from = body.let(x.at);
+  const to = body.let(y.at);
+  const { height, width } = x.layout;
+  body.times(height, () => {
+    body.times(width, () => {
+      body.store(to, f32.load(from));
+      body.advance(from, pixelBytes(x.layout));
+      body.advance(to, pixelBytes(y.layout));
+    });
+    body.advance(from, rowBytes(x.layout) - width * pixelBytes(x.layout));
+    body.advance(to, rowBytes(y.layout) - width * pixelBytes(y.layout));
+  });
+}
+
+/** The same numbers in another layout. A task is a channel of an image. The border is not written. */
+export function convert(x: Layout, y: Layout): Kernel {
+  if (x.order === "quads" && y.order === "quads") return moveQuads(x, y);
+  const { channels } = x;
+  return plainKernel({
+    name: `convert ${formatLayout(x)}, ${formatLayout(y)}`,
+    operands: ["x", "y"],
+    tasks: (images) => images * channels,
+    work: channels * x.height * x.width,
+    task(body, task, values) {
+      const { image, quad: channel } = planeTask(body, task, channels);
+      copyChannel(
+        body,
+        { at: channelOf(values.x, x, image, channel), layout: x },
+        { at: channelOf(values.y, y, image, channel), layout: y },
+      );
+    },
+  });
+}
+
+/** Into another border. */
+function moveQuads(x: Layout, y: Layout): Kernel {
+  return strided("move", x, y, [1, 1]);
+}
+
+/** Every stride-th pixel. */
+export function subsample(x: Layout, y: Layout, stride: readonly [number, number]): Kernel {
+  return strided(`subsample ${stride.join("×")}`, x, y, stride);
+}
+
+function strided(name: string, x: Layout, y: Layout, stride: readonly [number, number]): Kernel {
+  return plainKernel({
+    name: `${name} ${formatLayout(x)}, ${formatLayout(y)}`,
+    operands: ["x", "y"],
+    tasks: planeTasks(y),
+    work: y.channels * y.height * y.width,
+    task(body, task, values) {
+      const at = planeTask(body, task, quadsOf(y));
+      const planes = [
+        { at: planeOf(values.x, x, at), layout: x, stride },
+        { at: planeOf(values.y, y, at), layout: y },
+      ];
+      overPixels(body, [y.height, y.width], planes, ([from, to]) => body.store(to!, v128.load(from!)));
+    },
+  });
+}
+
+/** All of an image's numbers in one row, from any layout to `quads` of one pixel. A task is a channel of x. */
+export function flatten(x: Layout, y: Layout): Kernel {
+  const row = { ...x, order: "host" } as const;
+  return plainKernel({
+    name: `flatten ${formatLayout(x)}, ${formatLayout(y)}`,
+    operands: ["x", "y"],
+    tasks: (images) => images * x.channels,
+    work: y.channels,
+    task(body, task, values) {
+      const { image, quad: channel } = planeTask(body, task, x.channels);
+      const at = i32.add(
+        i32.add(values.y, i32.times(image, imageBytes(y))),
+        i32.times(channel, 4 * x.height * x.width),
+      );
+      copyChannel(body, { at: channelOf(values.x, x, image, channel), layout: x }, { at, layout: row });
+    },
+  });
+}
+
+/** Channels of zeros before and behind those of x. A task is a channel of y. */
+export function padChannels(x: Layout, y: Layout, before: number): Kernel {
+  return plainKernel({
+    name: `padChannels ${before} ${formatLayout(x)}, ${formatLayout(y)}`,
+    operands: ["x", "y"],
+    tasks: (images) => images * y.channels,
+    work: y.channels * y.height * y.width,
+    task(body, task, values) {
+      const { image, quad: channel } = planeTask(body, task, y.channels);
+      const to = { at: channelOf(values.y, y, image, channel), layout: y };
+      const source = body.let(i32.sub(channel, i32.const(before)));
+      body.if(
+        i32.ltU(source, i32.const(x.channels)),
+        () => copyChannel(body, { at: channelOf(values.x, x, image, source), layout: x }, to),
+        () => clearChannel(body, to),
+      );
+    },
+  });
+}
+
+function clearChannel(body: Body, { at, layout }: { at: I32; layout: Layout }): void {
+  const to = body.let(at);
+  body.times(layout.height, () => {
+    body.times(layout.width, () => {
+      body.store(to, f32.const(0));
+      body.advance(to, pixelBytes(layout));
+    });
+    body.advance(to, rowBytes(layout) - layout.width * pixelBytes(layout));
+  });
+}
+
+/** Pixels of zeros around an image: x into the middle of y, whose own pixels the padding is. */
+export function zeroPad2d(x: Layout, y: Layout, [top, left]: readonly [number, number]): Kernel {
+  return plainKernel({
+    name: `zeroPad2d ${top}+${left} ${formatLayout(x)}, ${formatLayout(y)}`,
+    operands: ["x", "y"],
+    tasks: planeTasks(y),
+    work: y.channels * y.height * y.width,
+    task(body, task, values) {
+      const at = planeTask(body, task, quadsOf(y));
+      const to = body.let(planeOf(values.y, y, at));
+      overPixels(body, [y.height, y.width], [{ at: to, layout: y }], ([pixel]) => body.store(pixel!, v128.const(0)));
+      const middle = { at: i32.plus(to, top * rowBytes(y) + left * 16), layout: y };
+      overPixels(body, [x.height, x.width], [{ at: planeOf(values.x, x, at), layout: x }, middle], ([from, into]) =>
+        body.store(into!, v128.load(from!)),
+      );
+    },
+  });
+}
+
+/** Zeros around an image, in its border. A task is a plane. */
+export function border(y: Layout): Kernel {
+  const planes = y.order === "pixels" ? 1 : quadsOf(y);
+  const [top, left, bottom, right] = y.border;
+  const [row, pixel] = [rowBytes(y), pixelBytes(y)];
+  return {
+    name: `border ${formatLayout(y)}`,
+    operands: ["y"],
+    work: planeBytes(y) / 4,
+    phases: (images) => [{ function: "run", tasks: images * planes }],
+    emit(target) {
+      const module = new ModuleBuilder(target);
+      phase(module, "run", ["y"], (body, { y: pointer, first, end }) => {
+        body.range(first, end, (task) => {
+          const at = body.let(i32.add(pointer, i32.times(task, planeBytes(y))));
+          if (top > 0) body.clear(at, i32.const(top * row));
+          if (bottom > 0) body.clear(i32.plus(at, (top + y.height) * row), i32.const(bottom * row));
+          body.advance(at, top * row);
+          if (left + right > 0)
+            body.times(y.height, () => {
+              for (let i = 0; i < (left * pixel) / 4; i++) body.store(at, f32.const(0), 4 * i);
+              for (let i = 0; i < (right * pixel) / 4; i++)
+                body.store(at, f32.const(0), (left + y.width) * pixel + 4 * i);
+              body.advance(at, row);
+            });
+        });
+      });
+      return module.encode();
+    },
+  };
+}

@@ -1,0 +1,112 @@
+import { f32, f64, type V128, v128 } from "../encode/expression.ts";
+import type { Body } from "../encode/function.ts";
+import { formatLayout, type Layout, quadsOf } from "../layout.ts";
+import { exponential } from "./exponential.ts";
+import { type Kernel, plainKernel } from "./kernel.ts";
+import { overPixels, planeOf, planeTask, planeTasks } from "./planes.ts";
+
+/** Numbers of an image. */
+function sizeOfImage({ channels, height, width }: Layout): number {
+  return channels * height * width;
+}
+
+/** `y = f(x…)`, four channels of a pixel at a time. Memory sets the speed: each number is read once and written once. */
+function pixelwise(
+  name: string,
+  inputs: { readonly [operand: string]: Layout },
+  y: Layout,
+  make: (body: Body, values: readonly V128[]) => V128,
+): Kernel {
+  const operands = Object.keys(inputs);
+  const layouts = Object.values(inputs);
+  return plainKernel({
+    name: `${name} ${[...layouts, y].map(formatLayout).join(", ")}`,
+    operands: [...operands, "y"],
+    tasks: planeTasks(y),
+    work: sizeOfImage(y),
+    task(body, task, values) {
+      const at = planeTask(body, task, quadsOf(y));
+      const planes = operands.map((operand, i) => {
+        const layout = layouts[i]!;
+        const isPerChannel = layout.height * layout.width === 1;
+        return { at: planeOf(values[operand]!, layout, at), layout, ...(isPerChannel && { stride: [0, 0] as const }) };
+      });
+      const target = { at: planeOf(values.y!, y, at), layout: y };
+      overPixels(body, [y.height, y.width], [...planes, target], (pointers) => {
+        const to = pointers.at(-1)!;
+        body.store(
+          to,
+          make(
+            body,
+            pointers.slice(0, -1).map((pointer) => v128.load(pointer)),
+          ),
+        );
+      });
+    },
+  });
+}
+
+export function add(a: Layout, b: Layout, y: Layout): Kernel {
+  return pixelwise("add", { a, b }, y, (_, [left, right]) => v128.add(left!, right!));
+}
+
+/** x times a gate for each channel, or for each element. */
+export function multiply(x: Layout, gate: Layout, y: Layout): Kernel {
+  return pixelwise("multiply", { x, gate }, y, (_, [left, right]) => v128.mul(left!, right!));
+}
+
+/** `x < 0 ? 0 : x`, which keeps a NaN. */
+export function rectified(x: V128): V128 {
+  return v128.pmax(x, v128.const(0));
+}
+
+export function relu(x: Layout, y: Layout): Kernel {
+  return pixelwise("relu", { x }, y, (_, [value]) => rectified(value!));
+}
+
+/** 1 / (1 + e⁻ˣ), lane by lane in float64. */
+export function sigmoid(x: Layout, y: Layout): Kernel {
+  return pixelwise("sigmoid", { x }, y, (body, [value]) => {
+    const given = body.let(value!);
+    const made = body.local("v128");
+    for (let lane = 0; lane < 4; lane++) {
+      const power = exponential(body, f64.sub(f64.const(0), f64.promoteF32(v128.lane(given, lane))));
+      const answer = f32.demoteF64(f64.div(f64.const(1), f64.add(f64.const(1), power)));
+      body.set(made, v128.withLane(made, lane, answer));
+    }
+    return made;
+  });
+}
+
+/**
+ * (x − mean) / √(variance + epsilon) · scale + shift. The gain is worked out in float64 and rounded once.
+ */
+export function batchNorm(x: Layout, perChannel: Layout, epsilon: number, y: Layout): Kernel {
+  const operands = ["x", "scale", "shift", "mean", "variance", "y"] as const;
+  return plainKernel({
+    name: `batchNorm ${epsilon} ${[x, perChannel, y].map(formatLayout).join(", ")}`,
+    operands,
+    tasks: planeTasks(y),
+    work: sizeOfImage(y),
+    task(body, task, values) {
+      const at = planeTask(body, task, quadsOf(y));
+      const channel = { ...at, image: body.local("i32") }; // 0: the same for all images
+      const of = (operand: "scale" | "shift" | "mean" | "variance") =>
+        body.let(v128.load(planeOf(values[operand], perChannel, channel)));
+      const [scale, shift, mean, variance] = [of("scale"), of("shift"), of("mean"), of("variance")];
+      const gain = body.local("v128");
+      for (let lane = 0; lane < 4; lane++) {
+        const root = f64.sqrt(f64.add(f64.promoteF32(v128.lane(variance, lane)), f64.const(epsilon)));
+        const value = f32.demoteF64(f64.div(f64.promoteF32(v128.lane(scale, lane)), root));
+        body.set(gain, v128.withLane(gain, lane, value));
+      }
+      const planes = [
+        { at: planeOf(values.x, x, at), layout: x },
+        { at: planeOf(values.y, y, at), layout: y },
+      ];
+      overPixels(body, [y.height, y.width], planes, ([from, to]) => {
+        body.store(to!, v128.add(v128.mul(v128.sub(v128.load(from!), mean), gain), shift));
+      });
+    },
+  });
+}

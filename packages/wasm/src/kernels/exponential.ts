@@ -1,0 +1,40 @@
+import { type F64, f64, type Local } from "../encode/expression.ts";
+import type { Body } from "../encode/function.ts";
+
+/** ln 2 in two parts, the first of which has zeros at its end, so that its products with small integers are exact. */
+const LN2_HIGH = 6.9314718036912381649e-1;
+const LN2_LOW = Math.LN2 - LN2_HIGH;
+
+/** Coefficients of eʳ: 1 / k!. At |r| ≤ ln 2 / 2 the first that is left out is below 2⁻⁵⁶. */
+const TERMS = 14;
+
+/**
+ * eˣ in float64: x = n·ln 2 + r, and eˣ = 2ⁿ·eʳ by Taylor's series. Within some units of float64's last place where
+ * float32 has an answer; e⁻¹⁵⁰ stands for all below and e¹⁵⁰ for all above, since float32 rounds those to 0 and ∞.
+ * NaN stays NaN.
+ */
+export function exponential(body: Body, of: F64): Local<"f64"> {
+  const x = body.let(f64.max(f64.min(of, f64.const(150)), f64.const(-150)));
+  const n = body.let(f64.nearest(f64.mul(x, f64.const(Math.LOG2E))));
+  const r = body.let(f64.sub(f64.sub(x, f64.mul(n, f64.const(LN2_HIGH))), f64.mul(n, f64.const(LN2_LOW))));
+  const sum = body.let(f64.const(1));
+  for (let k = TERMS; k >= 1; k--) body.set(sum, f64.add(f64.const(1), f64.mul(sum, f64.div(r, f64.const(k)))));
+  return body.let(f64.mul(sum, f64.powerOf2(f64.truncate(n))));
+}
+
+/** Newton's steps: the error of the first guess is below 0.09, and each step squares it. */
+const STEPS = 4;
+
+/** ln x in float64 of a number from 1 to 2³¹: y + (x·e⁻ʸ − 1), over and over. NaN stays NaN. */
+export function logarithm(body: Body, x: Local<"f64">): Local<"f64"> {
+  const exponent = body.let(f64.exponent(x));
+  const fraction = f64.sub(f64.div(x, f64.powerOf2(exponent)), f64.const(1)); // ln (1 + f) is f, less 0.31 at the most
+  const y = body.let(
+    f64.add(f64.mul(f64.convertI32(exponent), f64.const(Math.LN2)), f64.mul(fraction, f64.const(Math.LN2))),
+  );
+  for (let step = 0; step < STEPS; step++) {
+    const inverse = exponential(body, f64.sub(f64.const(0), y));
+    body.set(y, f64.sub(f64.add(y, f64.mul(x, inverse)), f64.const(1)));
+  }
+  return y;
+}

@@ -1,0 +1,198 @@
+import {
+  type AnyNode,
+  type AttributesOf,
+  type Graph,
+  type InputsOf,
+  is,
+  type Lowering,
+  lower,
+  mapValues,
+  nodesOf,
+  type Pads,
+  UnsupportedError,
+  type Value,
+  variablesOf,
+} from "@residual/core";
+import { Builder, type Operand, sizesOf } from "./builder.ts";
+import type { ConvolutionLayer } from "./convolution/layer.ts";
+import { type Choice, choose } from "./convolution/strategies.ts";
+import type { Strategy } from "./convolution/strategy.ts";
+import { flatten, padChannels, subsample, zeroPad2d } from "./kernels/convert.ts";
+import * as elementwise from "./kernels/elementwise.ts";
+import type { Kernel } from "./kernels/kernel.ts";
+import { averagePool2d, globalAveragePool, maxPool2d } from "./kernels/pools.ts";
+import { logSoftmax, softmax } from "./kernels/rows.ts";
+import { inOrder, type Layout, layoutOf, NO_BORDER, widest } from "./layout.ts";
+import type { Plan, Step } from "./plan.ts";
+
+/** A graph as a plan. Pure: no engine is asked. Throws UnsupportedError for a graph with open parameters. */
+export function lowerToPlan(graph: Graph, choice: Choice): Plan {
+  const builder = new Builder();
+  const inputs: { [name: string]: number } = {};
+  const variables = variablesOf(graph).map((variable) => ({
+    variable,
+    operand: builder.given(variable.shape, "model"),
+  }));
+  const lowered = lower<Operand>(graph, lowering(builder, choice, bordersOf(graph, choice)), (leaf) => {
+    switch (leaf.kind) {
+      case "parameter":
+        throw new UnsupportedError(`wasm: ${leaf.name} is open; bind the graph's parameters first`);
+      case "constant":
+        return builder.constant(leaf);
+      case "variable":
+        return variables.find(({ variable }) => variable === leaf)!.operand;
+      case "input": {
+        const operand = builder.given(leaf.shape, "run");
+        if ("place" in operand.from) inputs[leaf.name] = operand.from.place;
+        return operand;
+      }
+    }
+  });
+  const inHostOrder = (value: Value) => ({
+    place: builder.in(lowered.get(value)!, layoutOf(sizesOf(value.shape), "host")),
+    shape: value.shape,
+  });
+  const outputs = mapValues<Value, { place: number; shape: Value["shape"] }>(graph.outputs, inHostOrder);
+  const updates = graph.updates.map(({ variable, value }) => ({ variable, place: inHostOrder(value).place }));
+  const kept = [...Object.values(outputs), ...updates].map(({ place }) => place);
+  return {
+    places: builder.places,
+    loads: builder.loads,
+    steps: liveSteps(builder.steps, kept),
+    inputs,
+    variables: variables.map(({ variable, operand: { from } }) => ({
+      variable,
+      place: "place" in from ? from.place : -1,
+    })),
+    outputs,
+    updates,
+  };
+}
+
+/** The steps that results depend on. */
+function liveSteps(steps: readonly Step[], results: readonly number[]): readonly Step[] {
+  const needed = new Set(results);
+  const live = steps.toReversed().filter(({ reads, writes }) => {
+    if (!needed.has(writes)) return false;
+    for (const place of reads) needed.add(place);
+    return true;
+  });
+  return live.reverse();
+}
+
+/** The border that each value is given: the widest that a reader of it wants. */
+function bordersOf(graph: Graph, choice: Choice): ReadonlyMap<Value, Pads> {
+  const borders = new Map<Value, Pads>();
+  for (const node of nodesOf(graph)) {
+    if (!is(node, "conv2d") && !is(node, "fusedConv2d")) continue;
+    const { x } = node.inputs;
+    const { wants } = choose(layerOf(node), choice);
+    if (wants.order === "quads") borders.set(x, widest(borders.get(x) ?? NO_BORDER, wants.border));
+  }
+  return borders;
+}
+
+type Convolution = AnyNode & {
+  readonly inputs: InputsOf<"fusedConv2d", Value>;
+  readonly attributes: AttributesOf<"conv2d"> & { readonly relu?: boolean };
+};
+
+/** A layer before it is known how its values lie. */
+function layerOf(node: Convolution): ConvolutionLayer {
+  const { x, weight, bias, residual } = node.inputs;
+  const [, , kh, kw] = sizesOf(weight.shape);
+  return {
+    x: layoutOf(sizesOf(x.shape)),
+    y: layoutOf(sizesOf(node.shape)),
+    ...(residual && { residual: layoutOf(sizesOf(residual.shape)) }),
+    hasBias: bias !== undefined,
+    kernel: [kh!, kw!],
+    attributes: { relu: false, ...node.attributes },
+  };
+}
+
+function lowering(builder: Builder, choice: Choice, borders: ReadonlyMap<Value, Pads>): Lowering<Operand> {
+  const quads = (operand: Operand): Layout =>
+    operand.layout.order === "quads" ? operand.layout : layoutOf(sizesOf(operand.shape));
+  const yOf = (node: AnyNode): Layout => ({ ...layoutOf(sizesOf(node.shape)), border: borders.get(node) ?? NO_BORDER });
+  /** A step whose operands lie in quads. */
+  const emit = (node: AnyNode, inputs: readonly Operand[], make: (layouts: readonly Layout[], y: Layout) => Kernel) => {
+    const layouts = inputs.map(quads);
+    const y = yOf(node);
+    const reads = inputs.map((each, at) => builder.in(each, layouts[at]!));
+    return builder.emit(node.name, node.shape, y, make(layouts, y), reads);
+  };
+  const unary =
+    (make: (x: Layout, y: Layout) => Kernel) =>
+    (node: AnyNode, { x }: { readonly x: Operand }) =>
+      emit(node, [x], ([from], y) => make(from!, y));
+  const convolution = (node: AnyNode, layer: ConvolutionLayer, inputs: InputsOf<"fusedConv2d", Operand>): Operand =>
+    convolve(builder, choose(layer, choice), node, { ...layer, y: yOf(node) }, inputs, quads);
+  return {
+    conv2d: (node, inputs) => convolution(node, layerOf(node), inputs),
+    fusedConv2d: (node, inputs) => convolution(node, layerOf(node), inputs),
+    linear: (node, inputs) => {
+      const attributes = { stride: [1, 1], padding: NO_BORDER, dilation: [1, 1], groups: 1, relu: false } as const;
+      const [x, y] = [layoutOf(sizesOf(node.inputs.x.shape)), layoutOf(sizesOf(node.shape))];
+      return convolution(node, { x, y, hasBias: inputs.bias !== undefined, kernel: [1, 1], attributes }, inputs);
+    },
+    batchNorm: (node, { x, scale, shift, mean, variance }) =>
+      emit(node, [x, scale, shift, mean, variance], ([from, perChannel], y) =>
+        elementwise.batchNorm(from!, perChannel!, node.attributes.epsilon, y),
+      ),
+    maxPool2d: (node, { x }) => {
+      const { window, stride, padding } = node.attributes;
+      return emit(node, [x], ([from], y) => maxPool2d(from!, y, { window, stride, before: [padding[0], padding[1]] }));
+    },
+    averagePool2d: (node, { x }) => {
+      const { window, stride } = node.attributes;
+      return emit(node, [x], ([from], y) => averagePool2d(from!, y, { window, stride, before: [0, 0] }));
+    },
+    globalAveragePool: unary(globalAveragePool),
+    add: (node, { a, b }) => emit(node, [a, b], ([left, right], y) => elementwise.add(left!, right!, y)),
+    multiply: (node, { x, gate }) =>
+      emit(node, [x, gate], ([from, factor], y) => elementwise.multiply(from!, factor!, y)),
+    relu: unary(elementwise.relu),
+    sigmoid: unary(elementwise.sigmoid),
+    softmax: unary(softmax),
+    logSoftmax: unary(logSoftmax),
+    flatten: (node, { x }) => {
+      const layout = layoutOf(sizesOf(node.shape));
+      const { height, width, order } = x.layout;
+      if (order === "host") return { ...x, shape: node.shape, layout: inOrder(layout, "host") };
+      if (height * width === 1 && x.layout.border.every((pixels) => pixels === 0))
+        return { ...x, shape: node.shape, layout };
+      return emit(node, [x], ([from], y) => flatten(from!, y));
+    },
+    subsample: (node, { x }) => emit(node, [x], ([from], y) => subsample(from!, y, node.attributes.stride)),
+    padChannels: (node, { x }) => emit(node, [x], ([from], y) => padChannels(from!, y, node.attributes.before)),
+    zeroPad2d: (node, { x }) => {
+      const [top, left] = node.attributes.padding;
+      return emit(node, [x], ([from], y) => zeroPad2d(from!, y, [top, left]));
+    },
+  };
+}
+
+function convolve(
+  builder: Builder,
+  strategy: Strategy,
+  node: AnyNode,
+  planned: ConvolutionLayer,
+  { x, weight, bias, residual }: InputsOf<"fusedConv2d", Operand>,
+  quads: (operand: Operand) => Layout,
+): Operand {
+  const { order, border } = strategy.wants;
+  const given = order === "quads" ? quads(x) : inOrder(x.layout, order);
+  const layer: ConvolutionLayer = {
+    ...planned,
+    x: { ...given, border: widest(given.border, border) },
+    ...(residual && { residual: quads(residual) }),
+  };
+  const reads = [
+    builder.in(x, layer.x),
+    builder.packed(weight, strategy.packing),
+    ...(bias ? [builder.in(bias, layoutOf(sizesOf(bias.shape)))] : []),
+    ...(residual ? [builder.in(residual, quads(residual))] : []),
+  ];
+  return builder.emit(node.name, node.shape, layer.y, strategy.emit(layer), reads);
+}
