@@ -1,4 +1,5 @@
 import type { Target } from "../encode/module.ts";
+import { direct } from "./direct.ts";
 import type { ConvolutionLayer } from "./layer.ts";
 import { plain } from "./plain.ts";
 import type { Strategy } from "./strategy.ts";
@@ -10,8 +11,8 @@ export interface Choice extends Target {
 }
 
 /** Every way to compute a layer, the plain one last. */
-export function strategiesFor(layer: ConvolutionLayer, _choice: Choice): readonly Strategy[] {
-  return [plain(layer)];
+export function strategiesFor(layer: ConvolutionLayer, { instructions }: Choice): readonly Strategy[] {
+  return [...direct(layer, instructions), plain(layer)];
 }
 
 /** The cheapest. */

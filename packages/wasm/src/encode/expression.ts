@@ -129,6 +129,11 @@ export const v128 = {
   loadSplat: load("v128", ...simd(9)),
   /** One float32 in the first lane, 0 in the others. */
   loadZero: load("v128", ...simd(92)),
+  /** One float32 into a lane, the others as they are. */
+  loadLane: (pointer: I32, into: V128, lane: number, offset = 0): V128 => {
+    if (!isLane(lane)) throw new RangeError(`a vector has lanes 0 to 3, found ${lane}`);
+    return expression("v128", [...pointer.code, ...into.code, ...simd(86), 0, ...unsigned(offset), lane]);
+  },
   const: (value: number): V128 => {
     const bytes = float32(value);
     return expression("v128", [...simd(12), ...bytes, ...bytes, ...bytes, ...bytes]);

@@ -49,9 +49,9 @@ export function overPixels(
   body.times(rows, () => {
     body.times(columns, () => {
       visit(pointers);
-      pointers.forEach((pointer, at) => body.advance(pointer, steps[at]!.right));
+      for (const [at, pointer] of pointers.entries()) body.advance(pointer, steps[at]!.right);
     });
-    pointers.forEach((pointer, at) => body.advance(pointer, steps[at]!.down - columns * steps[at]!.right));
+    for (const [at, pointer] of pointers.entries()) body.advance(pointer, steps[at]!.down - columns * steps[at]!.right);
   });
 }
 

@@ -1,0 +1,109 @@
+import { type Local, v128 } from "../encode/expression.ts";
+import type { Body, WasmFunction } from "../encode/function.ts";
+import type { ModuleBuilder } from "../encode/module.ts";
+import { rectified } from "../kernels/elementwise.ts";
+
+/** What a sum reads of x: taps that are unrolled, in loops that move on over x. */
+export interface Part {
+  /** Where it begins, in bytes from the pixel's first tap. */
+  readonly start: number;
+  /** From the outermost to the innermost: how often, and the bytes from one turn to the next. */
+  readonly loops: readonly { readonly count: number; readonly step: number }[];
+  /** Bytes from where the loops are. */
+  readonly taps: readonly number[];
+}
+
+/** Bytes from the first pixel of a tile. */
+export interface TilePixel {
+  readonly x: number;
+  readonly y: number;
+  readonly residual: number;
+}
+
+/**
+ * A register tile: the sums of some pixels and 4·`vectors` channels, all in registers. Each tap loads `vectors` vectors
+ * of weights and broadcasts one number of x for each pixel, for pixels × vectors multiply-adds of four numbers.
+ */
+export interface Tile {
+  readonly pixels: readonly TilePixel[];
+  readonly vectors: number;
+  /** Vectors of weights at a tap, of which the first are used. */
+  readonly columns: number;
+  /** Weights lie in the order of the parts' taps: [tap][4·columns]. */
+  readonly parts: readonly Part[];
+  /** Bytes from one vector of channels to the next. */
+  readonly planes: { readonly y: number; readonly residual: number };
+  readonly hasBias: boolean;
+  readonly hasResidual: boolean;
+  readonly relu: boolean;
+  /** From one tile of a run to the next. */
+  readonly next: TilePixel;
+}
+
+export const tileParameters = ["x", "weight", "bias", "residual", "y", "count"] as const;
+export type TileFunction = WasmFunction<(typeof tileParameters)[number]>;
+
+/** A function that does `count` tiles in a row, one at least. */
+export function tileFunction(module: ModuleBuilder, tile: Tile): TileFunction {
+  return module.function(tileParameters, (body, { x, weight, bias, residual, y, count }) => {
+    const sums = tile.pixels.map(() => Array.from({ length: tile.vectors }, () => body.local("v128")));
+    body.times(count, () => {
+      for (let vector = 0; vector < tile.vectors; vector++) {
+        const start = tile.hasBias ? v128.load(bias, 16 * vector) : v128.const(0);
+        body.setAll(
+          sums.map((ofPixel) => ofPixel[vector]!),
+          start,
+        );
+      }
+      addParts(body, tile, sums, { x, weight });
+      for (const [at, pixel] of tile.pixels.entries()) {
+        for (const [vector, sum] of sums[at]!.entries()) {
+          const added = v128.load(residual, pixel.residual + vector * tile.planes.residual);
+          const whole = tile.hasResidual ? v128.add(sum, added) : sum;
+          body.store(y, tile.relu ? rectified(whole) : whole, pixel.y + vector * tile.planes.y);
+        }
+      }
+      body.advance(x, tile.next.x);
+      body.advance(y, tile.next.y);
+      if (tile.hasResidual) body.advance(residual, tile.next.residual);
+    });
+  });
+}
+
+/** Adds what x and the weights give. `weight` stays where it is. */
+function addParts(
+  body: Body,
+  { pixels, vectors, columns: width, parts }: Pick<Tile, "pixels" | "vectors" | "columns" | "parts">,
+  sums: readonly (readonly Local<"v128">[])[],
+  { x, weight }: { readonly x: Local<"i32">; readonly weight: Local<"i32"> },
+): void {
+  const from = body.local("i32");
+  const weights = body.let(weight);
+  const [number, ...columns] = [body.local("v128"), ...Array.from({ length: vectors }, () => body.local("v128"))];
+  const addTaps = (taps: readonly number[]) => {
+    for (const [at, tap] of taps.entries()) {
+      for (const [vector, column] of columns.entries())
+        body.set(column, v128.load(weights, 16 * (at * width + vector)));
+      for (const [pixel, { x: offset }] of pixels.entries()) {
+        body.set(number!, v128.loadSplat(from, offset + tap));
+        for (const [vector, column] of columns.entries()) body.addProduct(sums[pixel]![vector]!, number!, column);
+      }
+    }
+    body.advance(weights, 16 * width * taps.length);
+  };
+  for (const { start, loops, taps } of parts) {
+    body.set(from, x);
+    body.advance(from, start);
+    nest(body, loops, from, () => addTaps(taps));
+  }
+}
+
+function nest(body: Body, loops: Part["loops"], from: Local<"i32">, statements: () => void): void {
+  const [outer, ...inner] = loops;
+  if (!outer) return statements();
+  const moved = inner[0] ? inner[0].count * inner[0].step : 0;
+  body.times(outer.count, () => {
+    nest(body, inner, from, statements);
+    body.advance(from, outer.step - moved);
+  });
+}
