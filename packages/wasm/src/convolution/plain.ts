@@ -24,9 +24,9 @@ export function plain(layer: ConvolutionLayer): Strategy {
 }
 
 function plainConvolution(layer: ConvolutionLayer): Kernel {
-  const { x, y, residual, hasBias, attributes } = layer;
+  const { y, residual, hasBias, attributes } = layer;
   const { inputs, outputs } = groupOf(layer);
-  const [taps] = [inputs * layer.kernel[0] * layer.kernel[1]];
+  const taps = inputs * layer.kernel[0] * layer.kernel[1];
   return plainKernel({
     name: `plain ${formatLayer(layer)}`,
     operands: operandsOf(layer),

@@ -100,7 +100,10 @@ function addParts(
 
 function nest(body: Body, loops: Part["loops"], from: Local<"i32">, statements: () => void): void {
   const [outer, ...inner] = loops;
-  if (!outer) return statements();
+  if (!outer) {
+    statements();
+    return;
+  }
   const moved = inner[0] ? inner[0].count * inner[0].step : 0;
   body.times(outer.count, () => {
     nest(body, inner, from, statements);

@@ -2,7 +2,7 @@ import { type F64, f64, type Local } from "../encode/expression.ts";
 import type { Body } from "../encode/function.ts";
 
 /** ln 2 in two parts, the first of which has zeros at its end, so that its products with small integers are exact. */
-const LN2_HIGH = 6.9314718036912381649e-1;
+const LN2_HIGH = 0.6931471803691238;
 const LN2_LOW = Math.LN2 - LN2_HIGH;
 
 /** Coefficients of eʳ: 1 / k!. At |r| ≤ ln 2 / 2 the first that is left out is below 2⁻⁵⁶. */
