@@ -30,6 +30,33 @@ export function name(text: string): number[] {
   return [...unsigned(bytes.length), ...bytes];
 }
 
+/** Bytes that grow at their end. */
+export class Writer {
+  #bytes = new Uint8Array(1024);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  put(bytes: ArrayLike<number>): void {
+    const end = this.#length + bytes.length;
+    if (end > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(end, 2 * this.#bytes.length));
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+    }
+    if (bytes.length > 64) this.#bytes.set(bytes, this.#length);
+    else for (let at = 0; at < bytes.length; at++) this.#bytes[this.#length + at] = bytes[at]!;
+    this.#length = end;
+  }
+
+  /** A copy of what was put. */
+  bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(0, this.#length);
+  }
+}
+
 export function vector(items: readonly (readonly number[])[]): number[] {
   return [...unsigned(items.length), ...items.flat()];
 }

@@ -24,22 +24,27 @@ export interface Local<T extends ValueType> extends Expression<T> {
   readonly index: number;
 }
 
-function expression<T extends ValueType>(type: T, code: readonly number[]): Expression<T> {
+/** Joined by hand: a spread takes several times as long, and a graph has some 100,000 expressions. */
+function expression<T extends ValueType>(type: T, ...parts: readonly (readonly number[])[]): Expression<T> {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const code = new Array<number>(length);
+  let at = 0;
+  for (const part of parts) for (let i = 0; i < part.length; i++) code[at++] = part[i]!;
   return { type, code };
 }
 
 function unary<A extends ValueType, R extends ValueType>(result: R, _operand: A, ...opcode: readonly number[]) {
-  return (a: Expression<A>): Expression<R> => expression(result, [...a.code, ...opcode]);
+  return (a: Expression<A>): Expression<R> => expression(result, a.code, opcode);
 }
 
 function binary<A extends ValueType, R extends ValueType>(result: R, _operands: A, ...opcode: readonly number[]) {
-  return (a: Expression<A>, b: Expression<A>): Expression<R> => expression(result, [...a.code, ...b.code, ...opcode]);
+  return (a: Expression<A>, b: Expression<A>): Expression<R> => expression(result, a.code, b.code, opcode);
 }
 
 /** Reads memory at `pointer + offset`, in bytes. No alignment is promised. */
 function load<T extends ValueType>(type: T, ...opcode: readonly number[]) {
-  return (pointer: I32, offset = 0): Expression<T> =>
-    expression(type, [...pointer.code, ...opcode, 0, ...unsigned(offset)]);
+  return (pointer: I32, offset = 0): Expression<T> => expression(type, pointer.code, opcode, [0], unsigned(offset));
 }
 
 /** An instruction of the SIMD proposal, by its number. */
@@ -52,7 +57,7 @@ export function local<T extends ValueType>(type: T, index: number): Local<T> {
 }
 
 export const i32 = {
-  const: (value: number): I32 => expression("i32", [0x41, ...signed(value)]),
+  const: (value: number): I32 => expression("i32", [0x41], signed(value)),
   /** `a + b`, without an instruction where `b` is the number 0. */
   plus: (a: I32, b: number): I32 => (b === 0 ? a : i32.add(a, i32.const(b))),
   /** `a · b`, without an instruction where `b` is the number 1. */
@@ -73,14 +78,14 @@ export const i32 = {
   gtS: binary("i32", "i32", 0x4a),
   eqz: unary("i32", "i32", 0x45),
   /** `condition` is not 0: `a`, else `b`. */
-  select: (condition: I32, a: I32, b: I32): I32 => expression("i32", [...a.code, ...b.code, ...condition.code, 0x1b]),
+  select: (condition: I32, a: I32, b: I32): I32 => expression("i32", a.code, b.code, condition.code, [0x1b]),
   /** The smaller of two numbers that have a sign. */
   minS: (a: I32, b: I32): I32 => i32.select(i32.ltS(a, b), a, b),
   maxS: (a: I32, b: I32): I32 => i32.select(i32.gtS(a, b), a, b),
 } as const;
 
 export const f32 = {
-  const: (value: number): F32 => expression("f32", [0x43, ...float32(value)]),
+  const: (value: number): F32 => expression("f32", [0x43], float32(value)),
   load: load("f32", 0x2a),
   add: binary("f32", "f32", 0x92),
   sub: binary("f32", "f32", 0x93),
@@ -91,14 +96,14 @@ export const f32 = {
   sqrt: unary("f32", "f32", 0x91),
   lt: binary("i32", "f32", 0x5d),
   /** `condition` is not 0: `a`, else `b`. */
-  select: (condition: I32, a: F32, b: F32): F32 => expression("f32", [...a.code, ...b.code, ...condition.code, 0x1b]),
+  select: (condition: I32, a: F32, b: F32): F32 => expression("f32", a.code, b.code, condition.code, [0x1b]),
   convertI32: unary("f32", "i32", 0xb2),
   /** The nearest float32. */
   demoteF64: unary("f32", "f64", 0xb6),
 } as const;
 
 export const f64 = {
-  const: (value: number): F64 => expression("f64", [0x44, ...float64(value)]),
+  const: (value: number): F64 => expression("f64", [0x44], float64(value)),
   load: load("f64", 0x2b),
   add: binary("f64", "f64", 0xa0),
   sub: binary("f64", "f64", 0xa1),
@@ -113,10 +118,12 @@ export const f64 = {
   /** Toward 0; 0 for NaN. */
   truncate: unary("i32", "f64", 0xfc, 2),
   /** 2ⁿ, for −1022 ≤ n ≤ 1023: its bits are n + 1023 behind 52 zeros. */
-  powerOf2: (n: I32): F64 => expression("f64", [...i32.plus(n, 1023).code, 0xad, 0x42, 52, 0x86, 0xbf]),
+  powerOf2: (n: I32): F64 => expression("f64", i32.plus(n, 1023).code, [0xad, 0x42, 52, 0x86, 0xbf]),
   /** ⌊log₂ x⌋ of a positive number that is not subnormal. */
-  exponent: (x: F64): I32 => expression("i32", [...x.code, 0xbd, 0x42, 52, 0x88, 0xa7, ...i32.const(1023).code, 0x6b]),
+  exponent: (x: F64): I32 => expression("i32", x.code, [0xbd, 0x42, 52, 0x88, 0xa7], i32.const(1023).code, [0x6b]),
 } as const;
+
+const [RELAXED_MADD, RELAXED_NMADD] = [simd(0x105), simd(0x106)];
 
 function isLane(lane: number): boolean {
   return Number.isInteger(lane) && lane >= 0 && lane < 4;
@@ -132,29 +139,30 @@ export const v128 = {
   /** One float32 into a lane, the others as they are. */
   loadLane: (pointer: I32, into: V128, lane: number, offset = 0): V128 => {
     if (!isLane(lane)) throw new RangeError(`a vector has lanes 0 to 3, found ${lane}`);
-    return expression("v128", [...pointer.code, ...into.code, ...simd(86), 0, ...unsigned(offset), lane]);
+    return expression("v128", pointer.code, into.code, simd(86), [0], unsigned(offset), [lane]);
   },
   const: (value: number): V128 => {
     const bytes = float32(value);
-    return expression("v128", [...simd(12), ...bytes, ...bytes, ...bytes, ...bytes]);
+    return expression("v128", simd(12), bytes, bytes, bytes, bytes);
   },
   splat: unary("v128", "f32", ...simd(19)),
   lane: (a: V128, lane: number): F32 => {
     if (!isLane(lane)) throw new RangeError(`a vector has lanes 0 to 3, found ${lane}`);
-    return expression("f32", [...a.code, ...simd(31), lane]);
+    return expression("f32", a.code, simd(31), [lane]);
   },
   withLane: (a: V128, lane: number, value: F32): V128 => {
     if (!isLane(lane)) throw new RangeError(`a vector has lanes 0 to 3, found ${lane}`);
-    return expression("v128", [...a.code, ...value.code, ...simd(32), lane]);
+    return expression("v128", a.code, value.code, simd(32), [lane]);
   },
   /** Lanes of `a` (0 to 3) and `b` (4 to 7), in any order. */
   shuffle: (a: V128, b: V128, lanes: readonly [number, number, number, number]): V128 =>
-    expression("v128", [
-      ...a.code,
-      ...b.code,
-      ...simd(13),
-      ...lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]),
-    ]),
+    expression(
+      "v128",
+      a.code,
+      b.code,
+      simd(13),
+      lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]),
+    ),
   add: binary("v128", "v128", ...simd(228)),
   sub: binary("v128", "v128", ...simd(229)),
   mul: binary("v128", "v128", ...simd(230)),
@@ -164,11 +172,9 @@ export const v128 = {
   /** `a < b ? b : a`, one instruction on x64: a NaN in `a` stays, one in `b` is lost. */
   pmax: binary("v128", "v128", ...simd(235)),
   /** `a · b + c`, rounded once or twice as the engine likes. Relaxed SIMD. */
-  relaxedMadd: (a: V128, b: V128, c: V128): V128 =>
-    expression("v128", [...a.code, ...b.code, ...c.code, ...simd(0x105)]),
+  relaxedMadd: (a: V128, b: V128, c: V128): V128 => expression("v128", a.code, b.code, c.code, RELAXED_MADD),
   /** `c − a · b`. Relaxed SIMD. */
-  relaxedNmadd: (a: V128, b: V128, c: V128): V128 =>
-    expression("v128", [...a.code, ...b.code, ...c.code, ...simd(0x106)]),
+  relaxedNmadd: (a: V128, b: V128, c: V128): V128 => expression("v128", a.code, b.code, c.code, RELAXED_NMADD),
 } as const;
 
 /** The code of instructions that leave nothing on the stack. */

@@ -1,4 +1,4 @@
-import { unsigned } from "./bytes.ts";
+import { unsigned, vector, Writer } from "./bytes.ts";
 import {
   type Expression,
   type I32,
@@ -27,7 +27,7 @@ export class Body {
   readonly #instructions: Instructions;
   readonly #parameters: number;
   readonly #types: ValueType[] = [];
-  readonly #code: number[] = [];
+  readonly #code = new Writer();
 
   constructor(parameters: number, instructions: Instructions) {
     this.#parameters = parameters;
@@ -138,19 +138,25 @@ export class Body {
   }
 
   /** The function's entry in the code section, its size included. */
-  encode(): number[] {
+  encode(): Uint8Array<ArrayBuffer> {
     const runs: [count: number, type: ValueType][] = [];
     for (const type of this.#types) {
       const last = runs.at(-1);
       if (last?.[1] === type) last[0]++;
       else runs.push([1, type]);
     }
-    const locals = runs.flatMap(([count, type]) => [...unsigned(count), valueTypes[type]]);
-    const size = unsigned(unsigned(runs.length).length + locals.length + this.#code.length + 1);
-    return [...size, ...unsigned(runs.length), ...locals, ...this.#code, 0x0b];
+    const locals = vector(runs.map(([count, type]) => [...unsigned(count), valueTypes[type]]));
+    const entry = new Writer();
+    entry.put(unsigned(locals.length + this.#code.length + 1));
+    entry.put(locals);
+    entry.put(this.#code.bytes());
+    entry.put([END]);
+    return entry.bytes();
   }
 
   #put(...parts: readonly (readonly number[])[]): void {
-    for (const part of parts) for (const byte of part) this.#code.push(byte);
+    for (const part of parts) this.#code.put(part);
   }
 }
+
+const END = 0x0b;

@@ -1,4 +1,4 @@
-import { name, section, unsigned, vector } from "./bytes.ts";
+import { name, section, unsigned, vector, Writer } from "./bytes.ts";
 import { type Local, local, valueTypes } from "./expression.ts";
 import { Body, type Instructions, type WasmFunction } from "./function.ts";
 
@@ -18,7 +18,7 @@ export const MEMORY = ["host", "memory"] as const;
 /** A module of functions over one memory, in the binary format. Source: Core Specification 2.0, section 5.5. */
 export class ModuleBuilder {
   readonly target: Target;
-  readonly #functions: { readonly parameters: number; readonly body: readonly number[] }[] = [];
+  readonly #functions: { readonly parameters: number; readonly body: Uint8Array }[] = [];
   readonly #exports: (readonly [text: string, index: number])[] = [];
 
   constructor(target: Target) {
@@ -46,13 +46,20 @@ export class ModuleBuilder {
     const types = counts.map((count) => [0x60, ...vector(Array.from({ length: count }, () => [valueTypes.i32])), 0]);
     const limits = this.target.isShared ? [3, 1, ...unsigned(MOST_PAGES)] : [0, 1];
     const [from, what] = MEMORY;
-    return Uint8Array.from([
-      ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-      ...section(1, vector(types)),
-      ...section(2, vector([[...name(from), ...name(what), 2, ...limits]])),
-      ...section(3, vector(this.#functions.map(({ parameters }) => unsigned(counts.indexOf(parameters))))),
-      ...section(7, vector(this.#exports.map(([text, index]) => [...name(text), 0, ...unsigned(index)]))),
-      ...section(10, vector(this.#functions.map(({ body }) => body))),
-    ]);
+    const bodies = this.#functions.map(({ body }) => body);
+    const count = unsigned(bodies.length);
+    const size = bodies.reduce((sum, { length }) => sum + length, count.length);
+    const module = new Writer();
+    for (const part of [
+      [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+      section(1, vector(types)),
+      section(2, vector([[...name(from), ...name(what), 2, ...limits]])),
+      section(3, vector(this.#functions.map(({ parameters }) => unsigned(counts.indexOf(parameters))))),
+      section(7, vector(this.#exports.map(([text, index]) => [...name(text), 0, ...unsigned(index)]))),
+      [10, ...unsigned(size), ...count],
+      ...bodies,
+    ])
+      module.put(part);
+    return module.bytes();
   }
 }
