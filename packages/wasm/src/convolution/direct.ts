@@ -20,8 +20,11 @@ import type { Strategy } from "./strategy.ts";
 import { type Part, type Tile, type TileFunction, type TilePixel, tileFunction } from "./tile.ts";
 import { type Bands, bandsOf, blockCount, type Split, split, tileCosts } from "./tiling.ts";
 
-/** Taps that are unrolled at the most: the code of each takes some 200 bytes. */
-const UNROLLED = 64;
+/**
+ * Taps that are unrolled at the most; with more, one row of them is. The code of a tap takes some 200 bytes, and all 36 of
+ * a 3 × 3 are no faster than 12.
+ */
+const UNROLLED = 16;
 
 /** How the sums of a layer are laid out in registers, and what that takes. */
 interface Design {
