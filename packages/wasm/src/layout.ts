@@ -2,8 +2,8 @@ import { type Pads, sizeOf } from "@residual/core";
 
 /**
  * How the numbers of an image lie in memory. `host` is row-major, as tensors hold them. `quads` is
- * [channels / 4][height][width][4]: four channels of a pixel are one vector, neighbouring pixels are 16 bytes apart, and
- * lanes behind the last channel hold anything. `pixels` is [height][width][channels], for images of few channels.
+ * [channels / 4][height][width][4]: four channels of a pixel are one vector, neighbouring pixels are 16 bytes apart,
+ * and lanes behind the last channel hold anything. `pixels` is [height][width][channels], for images of few channels.
  * Images follow one another. A border of zeros lies around an image in `quads` and `pixels`, so that a convolution
  * reads its padding like any pixel.
  */

@@ -39,7 +39,9 @@ export interface PlannedOutput {
   readonly shape: Shape;
 }
 
-/** What a graph is for WebAssembly: plain data, made without an engine. Inputs, variables and outputs lie as tensors. */
+/**
+ * What a graph is for WebAssembly: plain data, made without an engine. Inputs, variables and outputs lie as tensors.
+ */
 export interface Plan {
   readonly places: readonly Place[];
   readonly loads: readonly Load[];
@@ -128,7 +130,7 @@ function spansOf({
       if (span) span[1] = at;
     }
   }
-  for (const place of [...spans.keys()]) if (places[place]!.life === "model") spans.delete(place);
+  for (const place of spans.keys()) if (places[place]!.life === "model") spans.delete(place);
   return spans;
 }
 

@@ -1,7 +1,8 @@
 /** Numbers as the binary format writes them. Source: WebAssembly Core Specification 2.0, section 5.2. */
 
-/** Unsigned LEB128 of a number below 2³². */
+/** Unsigned LEB128. Throws RangeError for a number that is not whole, or not from 0 to below 2³². */
 export function unsigned(value: number): number[] {
+  checkWhole(value, 0);
   const bytes: number[] = [];
   let rest = value >>> 0;
   while (rest > 0x7f) {
@@ -12,8 +13,12 @@ export function unsigned(value: number): number[] {
   return bytes;
 }
 
-/** Signed LEB128 of an i32; a number of 2³¹ and above stands for the i32 of the same bits. */
+/**
+ * Signed LEB128 of an i32; a number of 2³¹ and above stands for the i32 of the same bits. Throws RangeError for a
+ * number that is not whole, or not from −2³¹ to below 2³².
+ */
 export function signed(value: number): number[] {
+  checkWhole(value, -(2 ** 31));
   const bytes: number[] = [];
   let rest = value | 0;
   for (;;) {
@@ -23,6 +28,11 @@ export function signed(value: number): number[] {
     bytes.push(isLast ? byte : byte | 0x80);
     if (isLast) return bytes;
   }
+}
+
+function checkWhole(value: number, least: number): void {
+  const fits = Number.isInteger(value) && value >= least && value < 2 ** 32;
+  if (!fits) throw new RangeError(`expected a whole number from ${least} to below 4294967296, found ${value}`);
 }
 
 export function name(text: string): number[] {

@@ -125,8 +125,16 @@ export const f64 = {
 
 const [RELAXED_MADD, RELAXED_NMADD] = [simd(0x105), simd(0x106)];
 
-function isLane(lane: number): boolean {
-  return Number.isInteger(lane) && lane >= 0 && lane < 4;
+/** Throws RangeError for a lane that no vector has. */
+export function checkLane(lane: number, count = 4): void {
+  const fits = Number.isInteger(lane) && lane >= 0 && lane < count;
+  if (!fits) throw new RangeError(`expected a lane from 0 to ${count - 1}, found ${lane}`);
+}
+
+/** The code that reads or changes one of four lanes. Throws RangeError for another lane. */
+function atLane(number: number, lane: number): number[] {
+  checkLane(lane);
+  return [...simd(number), lane];
 }
 
 /** Four float32 numbers at once, by the names of f32x4's instructions. */
@@ -138,7 +146,7 @@ export const v128 = {
   loadZero: load("v128", ...simd(92)),
   /** One float32 into a lane, the others as they are. */
   loadLane: (pointer: I32, into: V128, lane: number, offset = 0): V128 => {
-    if (!isLane(lane)) throw new RangeError(`a vector has lanes 0 to 3, found ${lane}`);
+    checkLane(lane);
     return expression("v128", pointer.code, into.code, simd(86), [0], unsigned(offset), [lane]);
   },
   const: (value: number): V128 => {
@@ -146,23 +154,14 @@ export const v128 = {
     return expression("v128", simd(12), bytes, bytes, bytes, bytes);
   },
   splat: unary("v128", "f32", ...simd(19)),
-  lane: (a: V128, lane: number): F32 => {
-    if (!isLane(lane)) throw new RangeError(`a vector has lanes 0 to 3, found ${lane}`);
-    return expression("f32", a.code, simd(31), [lane]);
-  },
-  withLane: (a: V128, lane: number, value: F32): V128 => {
-    if (!isLane(lane)) throw new RangeError(`a vector has lanes 0 to 3, found ${lane}`);
-    return expression("v128", a.code, value.code, simd(32), [lane]);
-  },
+  lane: (a: V128, lane: number): F32 => expression("f32", a.code, atLane(31, lane)),
+  withLane: (a: V128, lane: number, value: F32): V128 => expression("v128", a.code, value.code, atLane(32, lane)),
   /** Lanes of `a` (0 to 3) and `b` (4 to 7), in any order. */
-  shuffle: (a: V128, b: V128, lanes: readonly [number, number, number, number]): V128 =>
-    expression(
-      "v128",
-      a.code,
-      b.code,
-      simd(13),
-      lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]),
-    ),
+  shuffle: (a: V128, b: V128, lanes: readonly [number, number, number, number]): V128 => {
+    for (const lane of lanes) checkLane(lane, 8);
+    const bytes = lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]);
+    return expression("v128", a.code, b.code, simd(13), bytes);
+  },
   add: binary("v128", "v128", ...simd(228)),
   sub: binary("v128", "v128", ...simd(229)),
   mul: binary("v128", "v128", ...simd(230)),

@@ -1,5 +1,6 @@
 import { unsigned, vector, Writer } from "./bytes.ts";
 import {
+  checkLane,
   type Expression,
   type I32,
   i32,
@@ -46,12 +47,12 @@ export class Body {
     return made;
   }
 
-  set<T extends ValueType>(to: Local<T>, value: Expression<T>): void {
+  set<T extends ValueType>(to: Local<T>, value: Expression<NoInfer<T>>): void {
     this.#put(value.code, [0x21], unsigned(to.index));
   }
 
   /** Sets several locals to one value, which is worked out once. */
-  setAll<T extends ValueType>(locals: readonly Local<T>[], value: Expression<T>): void {
+  setAll<T extends ValueType>(locals: readonly Local<NoInfer<T>>[], value: Expression<T>): void {
     this.#put(value.code);
     for (const [at, { index }] of locals.entries())
       this.#put([at === locals.length - 1 ? 0x21 : 0x22], unsigned(index));
@@ -67,8 +68,9 @@ export class Body {
     this.#put(pointer.code, value.code, stores[value.type], [0], unsigned(offset));
   }
 
-  /** Stores one of the four numbers of a vector. */
+  /** Stores one of the four numbers of a vector. Throws RangeError for another lane. */
   storeLane(pointer: I32, value: V128, lane: number, offset = 0): void {
+    checkLane(lane);
     this.#put(pointer.code, value.code, storeLane, [0], unsigned(offset), [lane]);
   }
 

@@ -37,7 +37,7 @@ export class ModuleBuilder {
     return { index, parameters };
   }
 
-  export(text: string, { index }: WasmFunction): void {
+  export(text: string, { index }: Pick<WasmFunction, "index">): void {
     this.#exports.push([text, index]);
   }
 

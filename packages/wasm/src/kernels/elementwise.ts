@@ -10,7 +10,9 @@ function sizeOfImage({ channels, height, width }: Layout): number {
   return channels * height * width;
 }
 
-/** `y = f(x…)`, four channels of a pixel at a time. Memory sets the speed: each number is read once and written once. */
+/**
+ * `y = f(x…)`, four channels of a pixel at a time. Memory sets the speed: each number is read once and written once.
+ */
 function pixelwise(
   name: string,
   inputs: { readonly [operand: string]: Layout },
