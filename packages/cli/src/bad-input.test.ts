@@ -52,7 +52,11 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
     [["summary", "resnet5"], 2, /^UsageError: there is no model resnet5; did you mean resnet50\?$/],
     [["summary", "vit_b_16"], 2, /^UsageError: there is no model vit_b_16; see residual models$/],
     [["classify", chelsea, "--backend", "onx"], 2, /^UsageError: there is no backend onx; did you mean onnx\?$/],
-    [["classify", chelsea, "--backend", "wasm"], 2, /^UsageError: there is no backend wasm; did you mean tfjs-wasm\?$/],
+    [
+      ["classify", chelsea, "--backend", "webgl"],
+      2,
+      /^UsageError: there is no backend webgl; did you mean tfjs-webgl\?$/,
+    ],
     [["classify", chelsea, "--backend", "cpu"], 2, /^UsageError: there is no backend cpu; there are auto, onnx, /],
     [["classify", chelsea, "--interpolation", "bilinaer"], 2, /^UsageError: .*did you mean bilinear\?$/],
     [

@@ -16,7 +16,7 @@ export function unknownName(name: string, names: readonly string[], what: string
 }
 
 /**
- * What was most likely meant, whatever its case: the only name that ends so (wasm: tfjs-wasm), else the nearest.
+ * What was most likely meant, whatever its case: the only name that ends so (webgl: tfjs-webgl), else the nearest.
  * Undefined where nothing is near; three letters (cpu, gpu) are no ending that says what was meant.
  */
 export function nearestTo(name: string, names: readonly string[]): string | undefined {

@@ -17,6 +17,7 @@ const cat = { label: "cat", index: 3, probability: expect.closeTo(0.982, 3) as n
 
 it.each<[string, LoadOptions, string]>([
   ["reference", {}, "@residual/core"],
+  ["wasm", {}, "@residual/wasm"],
   ["tfjs-wasm", { wasmPaths }, "@tensorflow/tfjs-backend-wasm"],
   ["onnx", {}, "onnxruntime-web"],
   ["webgpu", {}, "navigator.gpu"],
@@ -32,9 +33,9 @@ it.each<[string, LoadOptions, string]>([
 });
 
 it("auto passes over SwiftShader, and says why it took what it took", async () => {
-  await using classifier = await load({ wasmPaths });
+  await using classifier = await load();
   const { name, reason } = classifier.backend;
-  expect(name).toBe("tfjs-wasm");
+  expect(name).toBe("wasm");
   expect(reason).toMatch(/^WebAssembly on the CPU \(webgpu: its adapter is software, .*swiftshader.*\)$/i);
   expect((await classifier.classify(await blob()))[0]).toEqual(cat);
 });

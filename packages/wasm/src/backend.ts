@@ -18,7 +18,13 @@ export function wasm({ winograd = true }: WasmOptions = {}): Backend<"float32"> 
   });
   return backendOf({
     name: "wasm",
-    describe: async () => ({ library: "@residual/wasm", version, device: "cpu", dtypes: ["float32"] }),
+    describe: async () => ({
+      library: "@residual/wasm",
+      version,
+      device: "cpu",
+      driver: hasRelaxedSimd() ? "relaxed SIMD" : "SIMD without relaxed",
+      dtypes: ["float32"],
+    }),
     async load(graph, work) {
       const chosen = choice();
       return WasmModel.load(lowerToPlan(graph, chosen), chosen, work);

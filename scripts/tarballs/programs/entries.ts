@@ -8,6 +8,7 @@ import * as pipeline from "@residual/pipeline";
 import * as tfjs from "@residual/tfjs";
 import * as tfjsNode from "@residual/tfjs/node";
 import * as vision from "@residual/vision";
+import * as wasm from "@residual/wasm";
 import * as webgpu from "@residual/webgpu";
 import * as softwareGpu from "@residual/webgpu-software";
 import * as weights from "@residual/weights";
@@ -26,6 +27,7 @@ export const entries = [
   tfjs,
   tfjsNode,
   vision,
+  wasm,
   webgpu,
   weights,
 ];

@@ -61,6 +61,7 @@ const ORANGE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP438AA
 /** What the backends of a page need beside the browser's own. */
 const ofPages: { readonly [Name in BackendName]?: readonly string[] } = {
   webgpu: [],
+  wasm: [],
   onnx: ["onnxruntime-web"],
   "tfjs-wasm": ["@tensorflow/tfjs-core", "@tensorflow/tfjs-backend-wasm"],
   "tfjs-webgpu": ["@tensorflow/tfjs-core", "@tensorflow/tfjs-backend-webgpu"],

@@ -23,7 +23,13 @@ export function words({ node, platform, backends, pictures, browser, auto }: Doc
   const works = backends.filter(({ verified }) => verified);
   const others = backends.filter(({ verified }) => !verified);
   const rows: readonly Row[] = [
-    ...works.map(({ name, version, device }): Row => ({ mark: "✓", name, text: `${version}, ${device}` })),
+    ...works.map(
+      ({ name, version, device, driver }): Row => ({
+        mark: "✓",
+        name,
+        text: [version, device, driver].filter(Boolean).join(", "),
+      }),
+    ),
     ...(pictures.verified ? [pictureRow(pictures)] : []),
     { mark: "✓", name: "in a page", text: browser.join(", ") },
     ...(pictures.verified ? [] : [pictureRow(pictures)]),

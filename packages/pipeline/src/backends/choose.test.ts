@@ -10,6 +10,7 @@ import {
   fixtureWeights,
   reference,
   resnet,
+  tensor,
   UnsupportedError,
   variants,
 } from "@residual/core";
@@ -24,8 +25,12 @@ interface Stub {
   readonly describe?: () => never;
   readonly compile?: () => never;
   readonly device?: string;
+  readonly version?: string;
   /** Milliseconds of a run. */
   readonly takes?: number;
+  /** What it multiplies its answers by. */
+  readonly error?: number;
+  readonly onRun?: () => void;
 }
 
 const missing = (): never => {
@@ -68,8 +73,7 @@ function among(stubs: { readonly [Name in BackendName]?: Stub }, platform: Parti
   const onWarning = (message: string) => warnings.push(message);
   const here = { ...node, mayHaveGpu: async () => true, cache: async () => undefined, ...platform };
   const chooser = new Chooser("auto", { onWarning }, here, async (name) => {
-    if (name === "reference") return reference;
-    const stub = stubs[name];
+    const stub = stubs[name] ?? (name === "wasm" ? {} : undefined);
     return stub ? stubBackend(name, stub, log) : missing();
   });
   return { chooser, warnings, log };
@@ -82,20 +86,36 @@ beforeEach(() => {
 });
 afterEach(() => vi.restoreAllMocks());
 
-function stubBackend(name: string, { describe, compile, device = "cpu", takes = 0 }: Stub, log: string[]): Backend {
+function stubBackend(
+  name: string,
+  { describe, compile, device = "cpu", version = "1", takes = 0, error = 1, onRun }: Stub,
+  log: string[],
+): Backend {
   return backendOf({
     name,
-    describe: async () => describe?.() ?? { library: "stub", version: "1", device, dtypes: ["float32"] },
-    async load() {
-      log.push(`compile ${name}`);
+    describe: async () => describe?.() ?? { library: "stub", version, device, dtypes: ["float32"] },
+    async load(graph) {
+      const isCheck = graph.name === "auto";
+      log.push(`${isCheck ? "check" : "compile"} ${name}`);
       compile?.();
+      const exact = isCheck ? await reference.compile(graph) : undefined;
       return {
-        async run() {
+        async run(inputs) {
           clock += takes;
-          return {};
+          onRun?.();
+          const answers = Object.entries((await exact?.run(inputs)) ?? {});
+          return Object.fromEntries(
+            answers.map(([value, { shape, data }]) => [
+              value,
+              tensor(
+                shape,
+                Array.from(data, (each) => each * error),
+              ),
+            ]),
+          );
         },
         async dispose() {
-          log.push(`dispose ${name}`);
+          if (!isCheck) log.push(`dispose ${name}`);
         },
       };
     },
@@ -108,7 +128,12 @@ describe("auto", () => {
   it("takes native code for a small network, a GPU or not, and says why", async () => {
     const { chooser, warnings, log } = among({ onnx: {}, webgpu: { device: gpu } });
     const { backend, reason } = await chooser.compile(small, {});
-    expect([backend.name, reason, warnings, log]).toEqual(["onnx", "native code on the CPU", [], ["compile onnx"]]);
+    expect([backend.name, reason, warnings, log]).toEqual([
+      "onnx",
+      "native code on the CPU",
+      [],
+      ["check onnx", "compile onnx"],
+    ]);
   });
 
   it.each<[string, Stub, string, string[]]>([
@@ -122,17 +147,17 @@ describe("auto", () => {
     ["loses its device at once", { compile: lost }, "onnx: the device is lost", ["the device is lost"]],
     ["does not take the network", { compile: refuses }, "onnx: this adapter does not take", ["does not take"]],
   ])("goes on where a backend %s, and says so in one line", async (_, stub, why, warned) => {
-    const { chooser, warnings } = among({ onnx: stub, "tfjs-wasm": {} });
+    const { chooser, warnings } = among({ onnx: stub });
     const { backend, reason } = await chooser.compile(small, {});
-    expect(backend.name).toBe("tfjs-wasm");
+    expect(backend.name).toBe("wasm");
     expect(reason).toContain("WebAssembly on the CPU (onnx: ");
     expect(reason).toContain(why);
     expect(warnings).toHaveLength(warned.length);
-    if (warned[0]) expect(warnings[0]).toMatch(new RegExp(`^auto runs on tfjs-wasm: .*${warned[0]}`));
+    if (warned[0]) expect(warnings[0]).toMatch(new RegExp(`^auto runs on wasm: .*${warned[0]}`));
   });
 
   it("warns once, though it is warmed up first", async () => {
-    const { chooser, warnings } = among({ onnx: { describe: doesNotLoad }, "tfjs-wasm": {} });
+    const { chooser, warnings } = among({ onnx: { describe: doesNotLoad } });
     await chooser.warmUp();
     await chooser.compile(small, {});
     expect(warnings).toHaveLength(1);
@@ -146,18 +171,23 @@ describe("auto", () => {
   });
 
   it("does not pass over a backend for an option that it refuses", async () => {
-    const { chooser } = among({ onnx: { describe: refuses }, "tfjs-wasm": {} });
+    const { chooser } = among({ onnx: { describe: refuses } });
     await expect(chooser.compile(small, {})).rejects.toThrow(UnsupportedError);
   });
 
-  it("comes to the reference last, and not in silence", async () => {
-    const { chooser, warnings } = among({});
-    const { backend, reason } = await chooser.choose(0);
-    expect([backend, warnings.length]).toEqual([reference, 1]);
-    expect(warnings[0]).toMatch(
-      /^auto runs on reference: it is for checking, and about 100 times slower than .*npm install/,
-    );
-    expect(reason).toMatch(/^no other backend works here \(onnx: onnxruntime-node is not installed; webgpu: /);
+  it("comes to wasm last, which is no reason to warn", async () => {
+    const { chooser, warnings, log } = among({}, { cache: async () => memory() });
+    const { backend, reason } = await chooser.compile(small, {});
+    expect([backend.name, warnings, log]).toEqual(["wasm", [], ["compile wasm"]]);
+    expect(reason).toMatch(/^WebAssembly on the CPU \(onnx: onnxruntime-node is not installed; webgpu: /);
+  });
+
+  it("says why wasm does not work either, where nothing does", async () => {
+    const forbidden = (): never => {
+      throw new BackendUnavailableError("wasm: this page forbids it; add 'wasm-unsafe-eval' to its script-src");
+    };
+    const { chooser } = among({ wasm: { compile: forbidden } });
+    await expect(chooser.compile(small, {})).rejects.toThrow("add 'wasm-unsafe-eval'");
   });
 
   it.each(["llvmpipe (LLVM 15.0.6, 256 bits)", "google swiftshader", "Microsoft WARP"])(
@@ -165,7 +195,7 @@ describe("auto", () => {
     async (device) => {
       const { chooser, log } = among({ onnx: {}, webgpu: { device } });
       const { backend, reason } = await chooser.compile(large, {});
-      expect([backend.name, log]).toEqual(["onnx", ["compile onnx"]]);
+      expect([backend.name, log]).toEqual(["onnx", ["check onnx", "compile onnx"]]);
       expect(reason).toBe(`native code on the CPU (webgpu: its adapter is software, ${device})`);
     },
   );
@@ -175,9 +205,71 @@ describe("auto", () => {
     expect((await chooser.compile(large, {})).reason).toBe("native code on the CPU (webgpu: there is no GPU)");
   });
 
-  it("takes a software adapter before plain JavaScript", async () => {
-    const { chooser } = among({ webgpu: { device: "llvmpipe" }, "tfjs-cpu": {} });
-    expect((await chooser.choose(0)).backend.name).toBe("webgpu");
+  it("takes wasm before a software adapter", async () => {
+    const { chooser } = among({ webgpu: { device: "llvmpipe" } });
+    expect((await chooser.choose(0)).backend.name).toBe("wasm");
+  });
+});
+
+describe("the answers of native code", () => {
+  const wrong = { onnx: { error: 1 + 1e-3 } };
+
+  it("are checked before its first use: wrong ones are a warning, and it is passed over", async () => {
+    const { chooser, warnings, log } = among(wrong);
+    expect((await chooser.choose(0)).backend.name).toBe("wasm");
+    expect((await chooser.compile(small, {})).backend.name).toBe("wasm");
+    expect(log).toEqual(["check onnx", "compile wasm"]);
+    expect(warnings[0]).toMatch(
+      /^auto runs on wasm: onnx: it gives wrong answers \(\w+\[\d+\] of a small network is \S+, expected \S+ ± \S+\); install stub again/,
+    );
+  });
+
+  it("are checked once on a machine, but again for another version, and as long as they are wrong", async () => {
+    const platform = { cache: async () => cache };
+    const cache = memory();
+    const checks = async (onnx: Stub) => {
+      const { chooser, log } = among({ onnx }, platform);
+      await chooser.choose(0);
+      return log;
+    };
+    expect(await checks({ error: 2 })).toEqual(["check onnx"]);
+    expect(await checks({})).toEqual(["check onnx"]);
+    expect(await checks({})).toEqual([]);
+    expect(await checks({ version: "2" })).toEqual(["check onnx"]);
+  });
+});
+
+describe("a small network on native code", () => {
+  const both = { onnx: { takes: 5 }, wasm: { takes: 2 } };
+
+  it("is timed on wasm too, once, and the quicker one is kept by its runtime's version", async () => {
+    const cache = memory();
+    const compiled = async (stubs: Parameters<typeof among>[0]) => {
+      const { chooser, log } = among(stubs, { cache: async () => cache });
+      const { backend, reason } = await chooser.compile(small, {});
+      return [backend.name, reason, log.filter((line) => !line.startsWith("check"))];
+    };
+    const slow = { onnx: { takes: 2 }, wasm: { takes: 5 } };
+    const measured = "measured: 2.0 ms for an image, wasm 5.0 ms";
+    expect(await compiled(slow)).toEqual(["onnx", measured, ["compile onnx", "compile wasm", "dispose wasm"]]);
+    expect(await compiled(slow)).toEqual(["onnx", measured, ["compile onnx"]]);
+    const updated = { ...both, onnx: { takes: 5, version: "2" } };
+    const other = "measured: 2.0 ms for an image, onnx 5.0 ms";
+    expect(await compiled(updated)).toEqual(["wasm", other, ["compile onnx", "compile wasm", "dispose onnx"]]);
+    expect(await compiled(updated)).toEqual(["wasm", other, ["compile wasm"]]);
+  });
+
+  it("is not timed where nothing can be kept", async () => {
+    const { chooser, log } = among(both);
+    expect((await chooser.compile(small, {})).backend.name).toBe("onnx");
+    expect(log).toEqual(["check onnx", "compile onnx"]);
+  });
+
+  it("is run once more on a rival that is far behind", async () => {
+    const runs = vi.fn<() => void>();
+    const { chooser } = among({ onnx: { takes: 1 }, wasm: { takes: 5, onRun: runs } }, { cache: async () => memory() });
+    expect((await chooser.compile(small, {})).reason).toBe("measured: 1.0 ms for an image, wasm 5.0 ms");
+    expect(runs).toHaveBeenCalledTimes(1);
   });
 });
 
@@ -190,7 +282,7 @@ describe("a large network on a machine with a GPU", () => {
     const found = await first.chooser.compile(large, {});
     expect(found.backend.name).toBe("webgpu");
     expect(found.reason).toMatch(/^measured: \d+\.\d ms for an image, onnx \d+\.\d ms$/);
-    expect(first.log).toEqual(["compile webgpu", "compile onnx", "dispose onnx"]);
+    expect(first.log).toEqual(["compile webgpu", "check onnx", "compile onnx", "dispose onnx"]);
     const second = among(stubs, { cache: async () => cache });
     const again = await second.chooser.compile(large, {});
     expect([again.backend.name, again.reason]).toEqual(["webgpu", found.reason]);
@@ -221,7 +313,8 @@ describe("a large network on a machine with a GPU", () => {
   });
 
   it("stays on the GPU where the CPU's backend does not compile, and goes to the CPU where the GPU's does not", async () => {
-    const onGpu = among({ onnx: { compile: doesNotLoad }, webgpu: { device: gpu } });
+    const platform = { cache: async () => memory() };
+    const onGpu = among({ onnx: { compile: doesNotLoad }, webgpu: { device: gpu } }, platform);
     expect((await onGpu.chooser.compile(large, {})).backend.name).toBe("webgpu");
     const onCpu = among({ onnx: {}, webgpu: { device: gpu, compile: lost } });
     expect((await onCpu.chooser.compile(large, {})).backend.name).toBe("onnx");
@@ -234,9 +327,10 @@ describe("a large network on a machine with a GPU", () => {
       controller.abort();
       throw abortError(controller.signal);
     };
-    const { chooser, log } = among({ onnx: { compile: aborts }, webgpu: { device: gpu } });
+    const platform = { cache: async () => memory() };
+    const { chooser, log } = among({ onnx: { compile: aborts }, webgpu: { device: gpu } }, platform);
     await expect(chooser.compile(large, { signal: controller.signal })).rejects.toThrow(AbortError);
-    expect(log).toEqual(["compile webgpu", "compile onnx", "dispose webgpu"]);
+    expect(log).toEqual(["compile webgpu", "check onnx", "dispose webgpu"]);
   });
 });
 

@@ -14,13 +14,15 @@ import { unknownName } from "@residual/kit/names";
 import { kindOf } from "../kind-of.ts";
 import { OptionError } from "../option-error.ts";
 import type { Platform } from "../platform/platform.ts";
+import { faultIn } from "./answers.ts";
 import type { ChosenBackend, CompiledGraph, Compiler } from "./compiler.ts";
 import { isBackend } from "./is-backend.ts";
-import { keptChoice } from "./kept-choice.ts";
+import { keptOn } from "./kept.ts";
+import { keptChoice, type Measured, runtimeOf } from "./kept-choice.ts";
 import type { BackendOptions } from "./options.ts";
 import { type Candidate, type Compiled, quicker } from "./quicker.ts";
 import { LARGE, type Ranked, rankBackends } from "./rank.ts";
-import { type BackendName, backendNames, checkThreads, createBackend, installCommand } from "./table.ts";
+import { type BackendName, backendNames, checkThreads, createBackend } from "./table.ts";
 
 /** A backend, the name of one, `auto`, or the path of a module that exports one: `./mine.ts`. */
 export type BackendSource = Backend | string;
@@ -33,15 +35,21 @@ interface Passed {
   readonly fault?: string;
 }
 
+/** Native runtimes, whose answers `auto` checks before their first use; webgpu tries its kernels itself. */
+const CHECKED: ReadonlySet<BackendName> = new Set(["onnx", "tfjs-node"]);
+
 /**
  * The choice of a backend for one network. A backend that is named is taken, or its error thrown. `auto` takes the best
- * one that works: it goes on to the next where a runtime is missing, does not load, or fails to compile the network.
+ * one that works: it goes on to the next where a runtime is missing, does not load, gives wrong answers, or fails to
+ * compile the network. Where a choice can be kept, two that may be as quick are timed.
  */
 export class Chooser implements Compiler {
   readonly #source: BackendSource;
   readonly #options: BackendOptions;
   readonly #platform: Platform;
   readonly #create: (name: BackendName) => Promise<Backend>;
+  /** Why each checked backend is passed over; undefined where its answers are right. */
+  readonly #checked = new Map<BackendName, Promise<Passed | undefined>>();
 
   /** `create` makes a backend by its name. */
   constructor(source: BackendSource, options: BackendOptions, platform: Platform, create = createBackend) {
@@ -81,7 +89,7 @@ export class Chooser implements Compiler {
   async #best(macs: number, passed: Passed[]): Promise<Candidate> {
     const order = rankBackends({ platform: this.#platform.name, macs });
     for await (const candidate of this.#candidates(order, passed)) return candidate;
-    throw new BackendUnavailableError(wordsOf(passed)); // not reached: the reference always works
+    throw new BackendUnavailableError(wordsOf(passed));
   }
 
   /** Compiles a graph. Throws as `choose`, and what the backend's `compile` throws. */
@@ -100,15 +108,16 @@ export class Chooser implements Compiler {
 
   async #compileOnBest<Out extends string>(graph: Graph<"image", Out>, work: WorkOptions): Promise<CompiledGraph<Out>> {
     const order = rankBackends({ platform: this.#platform.name, macs: summarize(graph).macs });
-    const kept = order[0]?.rival ? await keptChoice(this.#platform, graph, this.#options) : undefined;
+    const hasRivals = order.some(({ rival }) => rival);
+    const kept = hasRivals ? await keptChoice(this.#platform, graph, this.#options) : undefined;
     const passed: Passed[] = [];
     let failure: unknown;
-    for await (const candidate of this.#candidates(kept?.first(order) ?? order, passed)) {
+    for await (const candidate of this.#measuredFirst(await kept?.among(order), order, passed)) {
       try {
-        const executable = await candidate.backend.compile(graph, work);
-        const found = await this.#timed({ ...candidate, executable }, graph, work);
-        if (found.because !== candidate.because) await kept?.keep(found.name, found.because);
-        return { ...(await this.#tell(found, passed)), executable: found.executable };
+        const compiled = { ...candidate, executable: await candidate.backend.compile(graph, work) };
+        const found = kept ? await this.#timed(compiled, graph, work) : compiled;
+        if (found.because !== candidate.because) await kept?.keep(found);
+        return { ...this.#tell(found, passed), executable: found.executable };
       } catch (error) {
         if (!isUnusable(error)) throw error;
         failure = error;
@@ -135,6 +144,18 @@ export class Chooser implements Compiler {
     }
   }
 
+  /** As they rank, but the one that was measured to be the quickest first, if it is still what was measured. */
+  async *#measuredFirst(
+    measured: Measured | undefined,
+    order: readonly Ranked[],
+    passed: Passed[],
+  ): AsyncGenerator<Candidate> {
+    const first = measured && (await this.#candidate(measured));
+    const isTheSame = first && "backend" in first && runtimeOf(first.description) === measured.runtime;
+    if (isTheSame) yield first;
+    yield* this.#candidates(isTheSame ? order.filter(({ name }) => name !== first.name) : order, passed);
+  }
+
   async *#candidates(order: readonly Ranked[], passed: Passed[]): AsyncGenerator<Candidate> {
     for (const ranked of order) {
       const candidate = await this.#candidate(ranked);
@@ -150,11 +171,36 @@ export class Chooser implements Compiler {
       const backend = await this.#create(name);
       const description = await backend.describe();
       if (onHardware && isSoftware(description)) return { name, why: `its adapter is software, ${description.device}` };
-      return { ...ranked, backend, description };
+      const candidate = { ...ranked, backend, description };
+      return (CHECKED.has(name) && (await this.#check(candidate))) || candidate;
     } catch (error) {
       // an option that is wrong is told, and not passed over
       if (!(error instanceof BackendUnavailableError || error instanceof DeviceLostError)) throw error;
       return { name, why: clauseOf(error), ...(isBroken(error) && { fault: error.message }) };
+    }
+  }
+
+  #check(candidate: Candidate): Promise<Passed | undefined> {
+    const checked = this.#checked.get(candidate.name) ?? this.#checkOnce(candidate);
+    this.#checked.set(candidate.name, checked);
+    return checked;
+  }
+
+  /** Before its first use on this machine, and again as long as its answers are wrong. */
+  async #checkOnce({ name, backend, description }: Candidate): Promise<Passed | undefined> {
+    const kept = await keptOn(this.#platform, "answers", `${name} on ${runtimeOf(description)}`);
+    if ((await kept?.read())?.areRight === true) return undefined;
+    try {
+      const found = await faultIn(backend);
+      if (found === undefined) {
+        await kept?.write({ areRight: true });
+        return undefined;
+      }
+      const why = `it gives wrong answers (${found})`;
+      return { name, why, fault: `${name}: ${why}; install ${description.library} again, or another version of it` };
+    } catch (error) {
+      if (!isUnusable(error)) throw error;
+      return { name, why: clauseOf(error), fault: error.message };
     }
   }
 
@@ -166,20 +212,11 @@ export class Chooser implements Compiler {
     return this.#create(checkName(source, ["auto", ...backendNames]) as BackendName);
   }
 
-  /** The choice, which is told where it is a poor one. */
-  async #tell({ name, backend, description, because }: Candidate, passed: readonly Passed[]): Promise<ChosenBackend> {
-    const faults = passed.flatMap(({ fault }) => fault ?? []);
-    const advice = name === "reference" ? [await this.#advice()] : [];
-    if (faults.length + advice.length > 0) {
-      this.#options.onWarning?.(`auto runs on ${name}: ${[...new Set(faults), ...advice].join("; ")}`);
-    }
+  /** The choice; a warning tells of what is installed and does not work. */
+  #tell({ name, backend, description, because }: Candidate, passed: readonly Passed[]): ChosenBackend {
+    const faults = new Set(passed.flatMap(({ fault }) => fault ?? []));
+    if (faults.size > 0) this.#options.onWarning?.(`auto runs on ${name}: ${[...faults].join("; ")}`);
     return { backend, description, reason: `${because}${passed.length > 0 ? ` (${wordsOf(passed)})` : ""}` };
-  }
-
-  async #advice(): Promise<string> {
-    const name = this.#platform.name === "node" ? "onnx" : "tfjs-wasm";
-    const command = await installCommand(name).catch(() => `npm install residual`);
-    return `it is for checking, and about 100 times slower than what \`${command}\` brings`;
   }
 }
 

@@ -1,49 +1,46 @@
-import { fnv1a32, formatShape, type Graph, summarize, version } from "@residual/core";
+import { type BackendDescription, formatShape, type Graph, summarize } from "@residual/core";
 import type { Platform } from "../platform/platform.ts";
+import { keptOn } from "./kept.ts";
 import type { BackendOptions } from "./options.ts";
+import type { Candidate } from "./quicker.ts";
 import type { Ranked } from "./rank.ts";
-import { type BackendName, isBackendName } from "./table.ts";
+
+/** The backend that was measured to be the quickest, which needs no rival any more. */
+export interface Measured extends Ranked {
+  /** What it was measured on, as `runtimeOf` says it. */
+  readonly runtime: string;
+}
 
 /** What was measured for a network on this machine, kept from process to process. */
 export interface KeptChoice {
-  /** The order, the kept backend before all others, which needs no rival any more. */
-  first(order: readonly Ranked[]): readonly Ranked[];
-  keep(name: BackendName, because: string): Promise<void>;
+  /** The kept one of these; undefined where none is. */
+  among(order: readonly Ranked[]): Promise<Measured | undefined>;
+  keep(found: Candidate): Promise<void>;
 }
 
-/** The choice kept for a network; undefined where nothing outlives the process. A cache that fails holds nothing. */
+/** The choice kept for a network; undefined where nothing outlives the process. */
 export async function keptChoice(
   platform: Platform,
   graph: Graph,
   { threads = 0 }: BackendOptions,
 ): Promise<KeptChoice | undefined> {
-  const cache = await platform.cache();
-  if (!cache) return undefined;
   const { macs, input } = summarize(graph);
   const network = `${graph.name} ${formatShape(input)}, ${macs} multiply-adds, ${threads} threads`;
-  const identity = `${network}, Residual ${version}, ${await platform.processors()}`;
-  const key = `backend-${fnv1a32(identity).toString(16).padStart(8, "0")}`;
-  const text = await cache.read(key).catch(() => undefined);
-  const known = text === undefined ? undefined : parsed(text, identity);
+  const kept = await keptOn(platform, "backend", network);
+  if (!kept) return undefined;
   return {
-    first(order) {
-      const rank = order.find(({ name }) => name === known?.name);
-      if (!known || !rank) return order;
-      const { name, onHardware } = rank;
-      const first = { name, ...(onHardware && { onHardware }), because: known.because };
-      return [first, ...order.filter((each) => each !== rank)];
+    async among(order) {
+      const { name: known, because, runtime } = (await kept.read()) ?? {};
+      const ranked = order.find(({ name }) => name === known);
+      if (!ranked || typeof because !== "string" || typeof runtime !== "string") return undefined;
+      const { rival: _, ...rest } = ranked;
+      return { ...rest, because, runtime };
     },
-    keep: (name, because) => cache.write(key, JSON.stringify({ identity, name, because })).catch(() => {}),
+    keep: ({ name, because, description }) => kept.write({ name, because, runtime: runtimeOf(description) }),
   };
 }
 
-/** What `keep` wrote for the same network and machine; two of them may have the same key. */
-function parsed(text: string, identity: string): { readonly name: BackendName; readonly because: string } | undefined {
-  try {
-    const { name, because, ...rest } = JSON.parse(text) as { readonly [key: string]: unknown };
-    const fits = rest.identity === identity && typeof name === "string" && isBackendName(name);
-    return fits && typeof because === "string" ? { name, because } : undefined;
-  } catch {
-    return undefined;
-  }
+/** A runtime, its version and its adapter. */
+export function runtimeOf({ library, version, device, driver = "" }: BackendDescription): string {
+  return [library, version, device, driver].join(", ");
 }

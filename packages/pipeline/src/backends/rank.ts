@@ -31,7 +31,11 @@ interface Rule extends Ranked {
  */
 export const LARGE = 5e8;
 
-/** Best first. The first rule that applies and whose backend works here decides. */
+/**
+ * Best first. The first rule that applies and whose backend works here decides. The last is wasm: it comes with
+ * Residual, and one thread of it is quicker than onnxruntime's and TensorFlow.js's WebAssembly (docs/wasm.md), which a
+ * page would have to download.
+ */
 const rules: readonly Rule[] = [
   {
     name: "webgpu",
@@ -41,15 +45,24 @@ const rules: readonly Rule[] = [
     fromMacs: LARGE,
     because: "a GPU is quickest for a network of this size",
   },
-  { name: "webgpu", onHardware: true, platforms: ["browser"], because: "the GPU is the quickest of a browser's" },
-  { name: "onnx", platforms: ["node"], because: "native code on the CPU" },
-  { name: "webgpu", onHardware: true, platforms: ["node"], because: "a GPU, and no native code for the CPU" },
-  { name: "tfjs-node", platforms: ["node"], because: "native code on the CPU" },
-  { name: "tfjs-wasm", platforms: ["node", "browser"], because: "WebAssembly on the CPU" },
-  { name: "onnx", platforms: ["browser"], because: "WebAssembly on the CPU" },
-  { name: "webgpu", platforms: ["node", "browser"], because: "WebGPU's programs on a software adapter" },
-  { name: "tfjs-cpu", platforms: ["node", "browser"], because: "plain JavaScript on the CPU" },
-  { name: "reference", platforms: ["node", "browser"], because: "no other backend works here" },
+  {
+    name: "webgpu",
+    onHardware: true,
+    platforms: ["browser"],
+    fromMacs: LARGE,
+    because: "a GPU is quickest for a network of this size",
+  },
+  { name: "onnx", rival: "wasm", platforms: ["node"], because: "native code on the CPU" },
+  {
+    name: "webgpu",
+    onHardware: true,
+    rival: "wasm",
+    platforms: ["node"],
+    because: "a GPU, and no native code for the CPU",
+  },
+  { name: "webgpu", onHardware: true, rival: "wasm", platforms: ["browser"], because: "a GPU" },
+  { name: "tfjs-node", rival: "wasm", platforms: ["node"], because: "native code on the CPU" },
+  { name: "wasm", platforms: ["node", "browser"], because: "WebAssembly on the CPU" },
 ];
 
 /** The backends that `auto` tries, best first. */

@@ -21,7 +21,7 @@ describe("a backend is chosen", () => {
 });
 
 it.each(backendNames)("%s says how to install what it needs", async (name) => {
-  expect(await installCommand(name)).toMatch(name === "reference" ? /^$/ : /^npm install \S/);
+  expect(await installCommand(name)).toMatch(["reference", "wasm"].includes(name) ? /^$/ : /^npm install \S/);
 });
 
 describe("without adapters", () => {
@@ -40,12 +40,12 @@ describe("without adapters", () => {
     console.log(JSON.stringify({ auto: backend.name, code, message }));
   `;
 
-  it("auto is the reference, and another one names what to install", async () => {
+  it("auto is wasm, and another one names what to install", async () => {
     const flags = ["--conditions=@residual/source", "--input-type=module", "--eval", script];
     const cwd = fileURLToPath(new URL("..", import.meta.url));
     const { stdout } = await promisify(execFile)(process.execPath, flags, { cwd });
     expect(JSON.parse(stdout)).toEqual({
-      auto: "reference",
+      auto: "wasm",
       code: "BackendUnavailableError",
       message:
         "@residual/onnx could not be loaded (no package @residual/onnx); if it is missing, run `npm install @residual/onnx`",

@@ -11,7 +11,7 @@ interface Row {
   install(): Promise<string>;
 }
 
-/** Each adapter is imported when it is first asked for: none is needed, and a bundler makes a chunk of each. */
+/** Imported when they are first asked for: none is needed, and a bundler makes a chunk of each. */
 const onnx = () => import("@residual/onnx").catch(unavailable("@residual/onnx"));
 const tfjs = () => import("@residual/tfjs").catch(unavailable("@residual/tfjs"));
 const webgpu = () => import("@residual/webgpu").catch(unavailable("@residual/webgpu"));
@@ -22,6 +22,10 @@ const rows = {
   webgpu: row(
     async ({ onWarning }, platform) => (await webgpu()).webgpu({ cache: await platform.cache(), onWarning }),
     async () => "npm install webgpu",
+  ),
+  wasm: row(
+    async () => (await import("@residual/wasm")).wasm(),
+    async () => "",
   ),
   "onnx-cuda": onDevice("cuda"),
   "onnx-dml": onDevice("dml"),

@@ -1,0 +1,36 @@
+import { fnv1a32, version } from "@residual/core";
+import type { Platform } from "../platform/platform.ts";
+
+/** Something found out on this machine, kept from process to process. A cache that fails holds nothing. */
+export interface Kept {
+  read(): Promise<{ readonly [name: string]: unknown } | undefined>;
+  write(found: { readonly [name: string]: unknown }): Promise<void>;
+}
+
+/**
+ * The place for a finding that depends on `facts`, on this version of Residual and on the processors; undefined where
+ * nothing outlives the process.
+ */
+export async function keptOn(platform: Platform, kind: string, facts: string): Promise<Kept | undefined> {
+  const cache = await platform.cache();
+  if (!cache) return undefined;
+  const identity = `${facts}, Residual ${version}, ${await platform.processors()}`;
+  const key = `${kind}-${fnv1a32(identity).toString(16).padStart(8, "0")}`;
+  return {
+    async read() {
+      const text = await cache.read(key).catch(() => undefined);
+      return text === undefined ? undefined : parsed(text, identity);
+    },
+    write: (found) => cache.write(key, JSON.stringify({ identity, ...found })).catch(() => {}),
+  };
+}
+
+/** What `write` wrote of the same facts; two of them may have the same key. */
+function parsed(text: string, identity: string): { readonly [name: string]: unknown } | undefined {
+  try {
+    const found = JSON.parse(text) as { readonly [name: string]: unknown };
+    return found.identity === identity ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
