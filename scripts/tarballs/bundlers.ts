@@ -85,7 +85,7 @@ function esbuildForNode(format: "esm" | "cjs", ending: string): Row {
         outfile,
         external,
       });
-      for (const backend of ["auto", "onnx", "tfjs-wasm", "reference"]) {
+      for (const backend of ["auto", "wasm", "onnx", "tfjs-wasm", "reference"]) {
         const words = [outfile, join(outdir, "weights.safetensors"), backend];
         await expectLine("cat", { command: process.execPath, words, cwd });
       }
@@ -162,15 +162,15 @@ export const bundlerRows: readonly Row[] = [
     ["esbuild", "nothing optional", true],
     projects.alone,
     esbuildPage,
-    "backends=auto,reference&weights=weights.safetensors",
+    "backends=auto,wasm,reference&weights=weights.safetensors",
   ),
-  inBrowser(["Vite", "nothing optional", false], projects.alone, vitePage, "backends=auto,reference"),
-  inBrowser(["Vite", "all backends", false], projects.full, vitePage, "backends=auto,onnx,tfjs-wasm,reference"),
+  inBrowser(["Vite", "nothing optional", false], projects.alone, vitePage, "backends=auto,wasm,reference"),
+  inBrowser(["Vite", "all backends", false], projects.full, vitePage, "backends=auto,wasm,onnx,tfjs-wasm,reference"),
   inBrowser(
     ["webpack", "nothing optional", false],
     projects.webpackAlone,
     webpackPage("./page.js"),
-    "backends=auto,reference",
+    "backends=auto,wasm,reference",
   ),
   inBrowser(["webpack", "all backends", false], projects.webpack, webpackPage("./webpack-page.js"), ""),
   {

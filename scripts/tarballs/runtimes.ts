@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { expectLine, output, type Row, type Site } from "./site.ts";
+import { expectLine, output, type ProjectSpec, type Row, type Site } from "./site.ts";
 
 interface Runtime {
   readonly name: string;
@@ -31,7 +31,7 @@ const runtimes: readonly Runtime[] = [
   { name: "Bun", command: tool("@oven/bun-linux-x64/bin/bun") },
 ];
 
-const backends = ["reference", "onnx", "tfjs-wasm", "webgpu"];
+const backends = ["reference", "wasm", "onnx", "tfjs-wasm", "webgpu"];
 
 /** All packages, and the runtimes of the backends. */
 const full = {
@@ -46,9 +46,26 @@ const full = {
   },
 };
 
+/** What installing `residual` brings: no runtime of another's. */
+const alone = {
+  name: "alone",
+  ours: [
+    "residual",
+    ...["core", "kit", "onnx", "pipeline", "tfjs", "vision", "wasm", "webgpu", "weights"].map(
+      (name) => `@residual/${name}`,
+    ),
+  ],
+};
+
 function rowsOf({ name: where, isQuick = false, words = [], hasGpu, command }: Runtime): readonly Row[] {
   const run = async (site: Site, line: string, ...program: readonly string[]) =>
     expectLine(line, { command: await command(site), words: [...words, ...program], cwd: await site.project(full) });
+  const classifies = async (site: Site, project: ProjectSpec, remark: RegExp) => {
+    const cwd = await site.project(project);
+    const program = [...words, join(cwd, "node_modules/residual/bin/residual.js"), "classify", "cat.png"];
+    const { stdout, stderr } = await output({ command: await command(site), words: program, cwd });
+    if (!/^ +98\.2 % .* cat$/m.test(stdout) || !remark.test(stderr)) throw new Error(`found ${stdout}${stderr}`);
+  };
   const findsAdapter = async (site: Site) => {
     const dawn = { command: await command(site), words: [...words, "dawn.js"], cwd: await site.project(full) };
     const { stdout } = await output(dawn);
@@ -62,21 +79,12 @@ function rowsOf({ name: where, isQuick = false, words = [], hasGpu, command }: R
       return { where, what: `load(), ${backend}`, isQuick, run: (site) => run(site, "cat", "classify.js", meant) };
     }),
     ...(hasGpu ? [] : [{ where, what: "webgpu's own adapter", isQuick, run: findsAdapter }]),
+    { where, what: "residual classify", isQuick, run: (site) => classifies(site, full, /^auto took \w+: /m) },
     {
       where,
-      what: "residual classify",
+      what: "residual classify, nothing else installed",
       isQuick,
-      async run(site) {
-        const cwd = await site.project(full);
-        const program = join(cwd, "node_modules/residual/bin/residual.js");
-        const { stdout } = await output({
-          command: await command(site),
-          words: [...words, program, "classify", "cat.png", "--json"],
-          cwd,
-        });
-        const [{ predictions }] = JSON.parse(stdout) as [{ predictions: [{ label: string }] }];
-        if (predictions[0].label !== "cat") throw new Error(`found ${stdout}`);
-      },
+      run: (site) => classifies(site, alone, /^auto took wasm: /m),
     },
   ];
 }

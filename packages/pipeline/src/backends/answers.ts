@@ -65,10 +65,10 @@ const CLASSES = 10;
  * What is wrong with a backend's answers on a small network, in words; undefined where each element lies within
  * float32's bound of the float64 answer.
  *
- * The bound: let y be a value of the network, and M the same value where image, weights and biases are replaced by their
- * magnitudes. Then |computed − y| ≤ γ_N·M, whatever the order of the sums, where N counts the roundings on the way to y.
- * By induction over the nodes: a sum of n products with inputs within γ_a of theirs is within γ_(a + n) (Higham,
- * Accuracy and Stability of Numerical Algorithms, lemma 3.3), and max and ReLU enlarge no difference.
+ * The bound: let y be a value of the network, and M the same value where the image, weights and biases are replaced by
+ * their magnitudes. Then |computed − y| ≤ γ_N·M, whatever the order of the sums, where N counts the roundings on the
+ * way to y. By induction over the nodes: a sum of n products with inputs within γ_a of theirs is within γ_(a + n)
+ * (Higham, Accuracy and Stability of Numerical Algorithms, lemma 3.3), and max and ReLU enlarge no difference.
  */
 export async function faultIn(backend: Backend): Promise<string | undefined> {
   const image = fill("auto", "image", IMAGE, -1, 1);
