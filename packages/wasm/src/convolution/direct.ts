@@ -18,7 +18,7 @@ import { type ConvolutionLayer, formatLayer, groupOf, macsOf, operandsOf } from 
 import { type Panels, panelBytes, panelCount, panelPacking } from "./panels.ts";
 import type { Strategy } from "./strategy.ts";
 import { type Part, type Tile, type TileFunction, type TilePixel, tileFunction } from "./tile.ts";
-import { type Bands, bandsOf, blockCount, type Split, split, tileCosts } from "./tiling.ts";
+import { type Bands, bandsOf, blockCount, type Split, split, type TileCosts, tileCosts } from "./tiling.ts";
 
 /**
  * Taps that are unrolled at the most; with more, one row of them is. The code of a tap takes some 200 bytes, and all 36 of
@@ -32,7 +32,7 @@ interface Design {
   readonly instructions: Instructions;
   readonly panels: Panels;
   /** Vectors of a panel. */
-  readonly vectors: number;
+  readonly vectors: 1 | 2 | 8;
 }
 
 /**
@@ -71,9 +71,14 @@ function directIn(order: Panels["order"], layer: ConvolutionLayer, instructions:
   };
 }
 
-function costOf({ layer, instructions, panels, vectors }: Design): number {
+function costsOf({ layer, instructions, vectors }: Design): TileCosts {
+  return tileCosts(instructions, sharesLoads(layer, vectors) ? "shared" : vectors);
+}
+
+function costOf(design: Design): number {
+  const { layer, panels } = design;
   const { y } = layer;
-  const { cost } = bandsOf(y.height, y.width, tileCosts(instructions, vectors));
+  const { cost } = bandsOf(y.height, y.width, costsOf(design));
   const arithmetic = panelCount(panels) * panels.channels * panels.taps * cost;
   const { time } = blockCount(y.height, trafficOf({ layer, panels }));
   return arithmetic + time / 3; // most of the traffic hides behind the arithmetic
@@ -87,8 +92,17 @@ function trafficOf({ layer: { x, attributes }, panels }: Pick<Design, "layer" | 
   };
 }
 
+/**
+ * With one vector of weights, as for groups of four channels, loads set the time: pixels side by side share those of a
+ * kernel of three columns or fewer, all of whose weights are in registers.
+ */
+function sharesLoads({ kernel: [, columns], attributes }: ConvolutionLayer, vectors: Design["vectors"]): boolean {
+  return vectors === 1 && columns >= 2 && columns <= 3 && attributes.groups > 1;
+}
+
 /** Of what x reads for a tile: parts of taps, in the order of the packed weights. */
-function partsOf({ layer: { x, kernel, attributes }, panels }: Design): readonly Part[] {
+function partsOf({ layer, panels, vectors }: Design): readonly Part[] {
+  const { x, kernel, attributes } = layer;
   const [kh, kw] = kernel;
   const down = attributes.dilation[0] * rowBytes(x);
   const right = attributes.dilation[1] * pixelBytes(x);
@@ -99,14 +113,15 @@ function partsOf({ layer: { x, kernel, attributes }, panels }: Design): readonly
   if (panels.order === "pixels") return [{ start: 0, loops: [rows], taps: row(panels.channels) }];
   const quads = Math.floor(panels.channels / 4);
   const plane = planeBytes(x);
-  const isUnrolled = 4 * kh * kw <= UNROLLED;
+  const isShared = sharesLoads(layer, vectors);
+  const isUnrolled = !isShared && 4 * kh * kw <= UNROLLED;
   const parts: Part[] = [];
   if (kh * kw === 1 && quads % 2 === 0 && quads > 0) {
     const taps = [...whole(4), ...whole(4).map((tap) => plane + tap)];
     parts.push({ start: 0, loops: [{ count: quads / 2, step: 2 * plane }], taps });
   } else if (quads > 0) {
     const loops = [{ count: quads, step: plane }, ...(isUnrolled ? [] : [rows])];
-    parts.push({ start: 0, loops, taps: isUnrolled ? whole(4) : row(4) });
+    parts.push({ start: 0, loops, taps: isUnrolled ? whole(4) : row(4), ...(isShared && { columns: kw }) });
   }
   const left = panels.channels % 4;
   if (left > 0)
@@ -274,9 +289,9 @@ function coverOf(design: Design, tiles?: Tiles): Cover {
 
 /** All pixels in one row, since neither x nor y has a border: parts of so many of the largest tile, then what is left. */
 function flatCover(design: Design, tiles: Tiles | undefined): Cover {
-  const { layer, instructions, vectors } = design;
+  const { layer } = design;
   const { y } = layer;
-  const { runs }: Split = split(y.height * y.width, tileCosts(instructions, vectors));
+  const { runs }: Split = split(y.height * y.width, costsOf(design));
   const [largest, ...rest] = runs;
   const { blocks: wanted } = blockCount(largest!.count, trafficOf(design));
   const perBlock = Math.ceil(largest!.count / wanted);
@@ -307,9 +322,9 @@ function flatCover(design: Design, tiles: Tiles | undefined): Cover {
 
 /** Row by row; tiles of two rows where those are cheaper, and then an image is one part. */
 function rowCover(design: Design, tiles: Tiles | undefined): Cover {
-  const { layer, instructions, vectors } = design;
+  const { layer } = design;
   const { y } = layer;
-  const { bands }: Bands = bandsOf(y.height, y.width, tileCosts(instructions, vectors));
+  const { bands }: Bands = bandsOf(y.height, y.width, costsOf(design));
   const [first] = bands;
   const isOneKind = bands.length === 1;
   const { blocks: wanted } = isOneKind ? blockCount(first!.count, trafficOf(design)) : { blocks: 1 };

@@ -9,8 +9,10 @@ export interface Part {
   readonly start: number;
   /** From the outermost to the innermost: how often, and the bytes from one turn to the next. */
   readonly loops: readonly { readonly count: number; readonly step: number }[];
-  /** Bytes from where the loops are. */
+  /** Bytes from where the loops are: a channel after the other, for each column of the kernel. */
   readonly taps: readonly number[];
+  /** Columns of the kernel, if pixels side by side share what they load. */
+  readonly columns?: number;
 }
 
 /** Bytes from the first pixel of a tile. */
@@ -79,22 +81,47 @@ function addParts(
 ): void {
   const from = body.local("i32");
   const weights = body.let(weight);
-  const [number, ...columns] = [body.local("v128"), ...Array.from({ length: vectors }, () => body.local("v128"))];
-  const addTaps = (taps: readonly number[]) => {
+  const number = body.local("v128");
+  const held = Array.from({ length: Math.max(...parts.map(({ columns = vectors }) => columns)) }, () =>
+    body.local("v128"),
+  );
+  const addTaps = ({ taps }: Part) => {
     for (const [at, tap] of taps.entries()) {
-      for (const [vector, column] of columns.entries())
-        body.set(column, v128.load(weights, 16 * (at * width + vector)));
+      for (let vector = 0; vector < vectors; vector++)
+        body.set(held[vector]!, v128.load(weights, 16 * (at * width + vector)));
       for (const [pixel, { x: offset }] of pixels.entries()) {
-        body.set(number!, v128.loadSplat(from, offset + tap));
-        for (const [vector, column] of columns.entries()) body.addProduct(sums[pixel]![vector]!, number!, column);
+        body.set(number, v128.loadSplat(from, offset + tap));
+        for (let vector = 0; vector < vectors; vector++) body.addProduct(sums[pixel]![vector]!, number, held[vector]!);
       }
     }
-    body.advance(weights, 16 * width * taps.length);
   };
-  for (const { start, loops, taps } of parts) {
+  /** With one vector of weights a number feeds one sum; here it feeds that of each pixel that sees it. */
+  const addShared = ({ taps }: Part, columns: number) => {
+    const channels = taps.length / columns;
+    for (let channel = 0; channel < channels; channel++) {
+      const readers = new Map<number, (readonly [pixel: number, column: number])[]>();
+      for (let column = 0; column < columns; column++) {
+        const at = column * channels + channel;
+        body.set(held[column]!, v128.load(weights, 16 * at * width));
+        for (const [pixel, { x: offset }] of pixels.entries()) {
+          const seen = offset + taps[at]!;
+          readers.set(seen, [...(readers.get(seen) ?? []), [pixel, column]]);
+        }
+      }
+      for (const [seen, all] of [...readers].sort(([a], [b]) => a - b)) {
+        body.set(number, v128.loadSplat(from, seen));
+        for (const [pixel, column] of all) body.addProduct(sums[pixel]![0]!, number, held[column]!);
+      }
+    }
+  };
+  for (const part of parts) {
     body.set(from, x);
-    body.advance(from, start);
-    nest(body, loops, from, () => addTaps(taps));
+    body.advance(from, part.start);
+    nest(body, part.loops, from, () => {
+      if (part.columns === undefined) addTaps(part);
+      else addShared(part, part.columns);
+      body.advance(weights, 16 * width * part.taps.length);
+    });
   }
 }
 

@@ -9,21 +9,26 @@ export interface TileCosts {
   readonly [pixels: number]: number;
 }
 
-const costs: { readonly [I in Instructions]: { readonly [vectors: number]: TileCosts } } = {
+/** By the vectors of channels, or `shared` for tiles of one vector whose pixels share what they load. */
+export type TileKind = 1 | 2 | 8 | "shared";
+
+const costs: { readonly [I in Instructions]: { readonly [Kind in TileKind]: TileCosts } } = {
   "relaxed madd": {
     1: { 12: 2.22, 10: 1.91, 8: 1.6, 7: 1.55, 6: 1.5, 4: 1.33, 3: 1.33, 2: 1.33, 1: 1.3 },
     2: { 6: 2.09, 5: 1.78, 4: 1.48, 3: 1.37, 2: 1.25, 1: 1.2 },
     8: { 1: 1.8 },
+    shared: { 10: 1.43, 9: 1.32, 8: 1.2, 7: 1.1, 6: 1, 5: 0.9, 4: 0.8, 3: 0.75, 2: 0.7, 1: 0.65 },
   },
   "mul and add": {
     1: { 12: 2.9, 10: 2.4, 8: 1.9, 6: 1.6, 4: 1.4, 3: 1.4, 2: 1.4, 1: 1.4 },
     2: { 5: 2.14, 4: 1.7, 3: 1.65, 2: 1.6, 1: 1.5 },
     8: { 1: 2.2 },
+    shared: { 9: 1.4, 8: 1.25, 7: 1.15, 6: 1.05, 5: 0.95, 4: 0.85, 3: 0.8, 2: 0.75, 1: 0.7 },
   },
 };
 
-export function tileCosts(instructions: Instructions, vectors: number): TileCosts {
-  return costs[instructions][vectors] ?? {};
+export function tileCosts(instructions: Instructions, kind: TileKind): TileCosts {
+  return costs[instructions][kind];
 }
 
 export interface Run {
