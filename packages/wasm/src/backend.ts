@@ -24,6 +24,7 @@ export function wasm({ winograd = true }: WasmOptions = {}): Backend<"float32"> 
       device: "cpu",
       driver: hasRelaxedSimd() ? "relaxed SIMD" : "SIMD without relaxed",
       dtypes: ["float32"],
+      ...(winograd && { algorithms: ["winograd-f2", "winograd-f4"] }),
     }),
     async load(graph, work) {
       const chosen = choice();

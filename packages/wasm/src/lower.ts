@@ -13,7 +13,7 @@ import {
   type Value,
   variablesOf,
 } from "@residual/core";
-import { Builder, type Operand, sizesOf } from "./builder.ts";
+import { Builder, imagesOfShape, type Operand, sizesOf } from "./builder.ts";
 import type { ConvolutionLayer } from "./convolution/layer.ts";
 import { type Choice, choose } from "./convolution/strategies.ts";
 import type { Strategy } from "./convolution/strategy.ts";
@@ -101,10 +101,12 @@ type Convolution = AnyNode & {
 function layerOf(node: Convolution): ConvolutionLayer {
   const { x, weight, bias, residual } = node.inputs;
   const [, , kh, kw] = sizesOf(weight.shape);
+  const images = imagesOfShape(node.shape);
   return {
     x: layoutOf(sizesOf(x.shape)),
     y: layoutOf(sizesOf(node.shape)),
     ...(residual && { residual: layoutOf(sizesOf(residual.shape)) }),
+    ...(images !== "N" && { images }),
     hasBias: bias !== undefined,
     kernel: [kh!, kw!],
     attributes: { relu: false, ...node.attributes },

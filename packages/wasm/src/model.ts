@@ -100,8 +100,8 @@ export class WasmModel implements LoadedGraph<"float32"> {
       }
       const images = imagesIn(own, batch);
       const pointers = [...reads, writes].map((place) => of[place]!);
-      for (const { function: name, tasks } of kernel.phases(images))
-        this.#memory.call(kernel.name, name, [...pointers, scratch[at]!, images, 0, tasks]);
+      for (const { function: name, first = 0, tasks } of kernel.phases(images))
+        this.#memory.call(kernel.name, name, [...pointers, scratch[at]!, images, first, first + tasks]);
     }
     return mapValues(this.#plan.outputs, ({ place, shape }) => this.#read(place, concrete(shape, batch)));
   }

@@ -6,6 +6,8 @@ export interface ConvolutionLayer {
   readonly x: Layout;
   readonly y: Layout;
   readonly residual?: Layout;
+  /** Images of a batch, where it is not open. */
+  readonly images?: number;
   readonly hasBias: boolean;
   /** [KH, KW] */
   readonly kernel: readonly [number, number];

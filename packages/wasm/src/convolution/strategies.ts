@@ -3,6 +3,8 @@ import { direct } from "./direct.ts";
 import type { ConvolutionLayer } from "./layer.ts";
 import { plain } from "./plain.ts";
 import type { Strategy } from "./strategy.ts";
+import { f2, f4 } from "./winograd/points.ts";
+import { isWinograd, winograd } from "./winograd.ts";
 
 /** What a strategy may be chosen by, beside the layer. */
 export interface Choice extends Target {
@@ -11,8 +13,11 @@ export interface Choice extends Target {
 }
 
 /** Every way to compute a layer, the plain one last. */
-export function strategiesFor(layer: ConvolutionLayer, { instructions }: Choice): readonly Strategy[] {
-  return [...direct(layer, instructions), plain(layer)];
+export function strategiesFor(layer: ConvolutionLayer, choice: Choice): readonly Strategy[] {
+  const { instructions } = choice;
+  const isOffered = choice.winograd && isWinograd(layer);
+  const algorithms = isOffered ? [f2, f4].map((points) => winograd(points, layer, instructions)) : [];
+  return [...algorithms, ...direct(layer, instructions), plain(layer)];
 }
 
 /** The cheapest. */

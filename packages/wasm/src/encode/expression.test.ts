@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { instance, isValid, memoryOf, RuntimeError } from "../testing/engine.ts";
-import { type Expression, f32, f64, i32, stores, type ValueType, v128 } from "./expression.ts";
+import { type Expression, f32, f64, f64x2, i32, stores, type ValueType, v128 } from "./expression.ts";
 import { ModuleBuilder } from "./module.ts";
 
 const target = { instructions: "relaxed madd", isShared: false } as const;
@@ -78,6 +78,12 @@ const instructions: { readonly [text: string]: readonly [Expression<ValueType>, 
   "f32x4.div": [v128.div(x, y), [1, 2, 0xfd, 0xe7, 1]],
   "f32x4.max": [v128.max(x, y), [1, 2, 0xfd, 0xe9, 1]],
   "f32x4.pmax": [v128.pmax(x, y), [1, 2, 0xfd, 0xeb, 1]],
+  "v128.const of float64": [f64x2.const(1), [0xfd, 12, 0, 0, 0, 0, 0, 0, 240, 63, 0, 0, 0, 0, 0, 0, 240, 63]],
+  "f64x2.add": [f64x2.add(x, y), [1, 2, 0xfd, 0xf0, 1]],
+  "f64x2.sub": [f64x2.sub(x, y), [1, 2, 0xfd, 0xf1, 1]],
+  "f64x2.mul": [f64x2.mul(x, y), [1, 2, 0xfd, 0xf2, 1]],
+  "f64x2.promote_low_f32x4": [f64x2.promoteLow(x), [1, 0xfd, 95]],
+  "f32x4.demote_f64x2_zero": [f64x2.demote(x), [1, 0xfd, 94]],
   "f32x4.relaxed_madd": [v128.relaxedMadd(x, y, z), [1, 2, 3, 0xfd, 0x85, 2]],
   "f32x4.relaxed_nmadd": [v128.relaxedNmadd(x, y, z), [1, 2, 3, 0xfd, 0x86, 2]],
 };
@@ -87,7 +93,9 @@ describe("instructions", () => {
 
   it("of which there are no others, but those made of several", () => {
     const made = ["plus", "times", "minS", "maxS", "powerOf2", "exponent"];
-    const count = [i32, f32, f64, v128].flatMap((each) => Object.keys(each)).filter((key) => !made.includes(key));
+    const count = [i32, f32, f64, v128, f64x2]
+      .flatMap((each) => Object.keys(each))
+      .filter((key) => !made.includes(key));
     expect(count).toHaveLength(Object.keys(instructions).length);
   });
 

@@ -176,6 +176,21 @@ export const v128 = {
   relaxedNmadd: (a: V128, b: V128, c: V128): V128 => expression("v128", a.code, b.code, c.code, RELAXED_NMADD),
 } as const;
 
+/** Two float64 numbers at once, by the names of f64x2's instructions. */
+export const f64x2 = {
+  const: (value: number): V128 => {
+    const bytes = float64(value);
+    return expression("v128", simd(12), bytes, bytes);
+  },
+  add: binary("v128", "v128", ...simd(240)),
+  sub: binary("v128", "v128", ...simd(241)),
+  mul: binary("v128", "v128", ...simd(242)),
+  /** The first two of four float32 numbers. */
+  promoteLow: unary("v128", "v128", ...simd(95)),
+  /** The nearest float32 numbers in the first two lanes, 0 in the others. */
+  demote: unary("v128", "v128", ...simd(94)),
+} as const;
+
 /** The code of instructions that leave nothing on the stack. */
 export const stores = {
   i32: [0x36],
@@ -186,3 +201,6 @@ export const stores = {
 
 /** Stores one lane of a vector, a float32. */
 export const storeLane: readonly number[] = simd(90);
+
+/** Stores the first two lanes of a vector, two float32 numbers. */
+export const storePair: readonly number[] = simd(91);

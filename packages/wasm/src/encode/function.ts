@@ -7,6 +7,7 @@ import {
   type Local,
   local,
   storeLane,
+  storePair,
   stores,
   type V128,
   type ValueType,
@@ -72,6 +73,11 @@ export class Body {
   storeLane(pointer: I32, value: V128, lane: number, offset = 0): void {
     checkLane(lane);
     this.#put(pointer.code, value.code, storeLane, [0], unsigned(offset), [lane]);
+  }
+
+  /** Stores the first two of the four numbers of a vector. */
+  storePair(pointer: I32, value: V128, offset = 0): void {
+    this.#put(pointer.code, value.code, storePair, [0], unsigned(offset), [0]);
   }
 
   /** `sum += a · b` */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { instance, isValid, memoryOf, runOnce } from "../testing/engine.ts";
-import { type F32, f32, type I32, i32, v128 } from "./expression.ts";
+import { type F32, f32, f64x2, type I32, i32, v128 } from "./expression.ts";
 import type { Body } from "./function.ts";
 import { ModuleBuilder, type Target } from "./module.ts";
 
@@ -148,6 +148,21 @@ describe("statements", () => {
     };
     const memory = runOnce(moduleOf(define, { instructions, isShared: false }));
     expect([0, 12, 16, 20, 24].map((at) => memory.getFloat32(at, true))).toEqual([16, 16, 0, 4, 0]);
+  });
+
+  it("store a pair of lanes, worked out in float64", () => {
+    const memory = runOnce(
+      moduleOf((body) => {
+        const third = f64x2.mul(f64x2.promoteLow(v128.const(1)), f64x2.const(1 / 3));
+        body.store(i32.const(0), v128.const(7));
+        body.storePair(i32.const(0), f64x2.demote(f64x2.sub(f64x2.add(third, third), third)), 4);
+      }),
+    );
+    expect([0, 4, 8, 12].map((at) => memory.getFloat32(at, true))).toEqual([
+      7,
+      ...[1, 1].map(() => Math.fround(1 / 3)),
+      7,
+    ]);
   });
 
   it("clear and copy bytes", () => {

@@ -12,6 +12,8 @@ const common = ["scratch", "images", "first", "end"] as const;
 export interface Phase {
   /** The exported function. Its parameters are the kernel's operands, and then scratch, images, first and end. */
   readonly function: string;
+  /** The number of its first task; 0 where not given. */
+  readonly first?: number;
   readonly tasks: number;
 }
 

@@ -10,9 +10,11 @@ export interface PlaneTask {
 }
 
 /** Splits the number of a task into an image and a quad. */
-export function planeTask(body: Body, task: I32, quads: number): PlaneTask {
-  const image = body.let(i32.divU(task, i32.const(quads)));
-  const quad = body.let(i32.sub(task, i32.times(image, quads)));
+export function planeTask(body: Body, task: I32, quads: number | Local<"i32">): PlaneTask {
+  const divisor = typeof quads === "number" ? i32.const(quads) : quads;
+  const known = body.let(task);
+  const image = body.let(i32.divU(known, divisor));
+  const quad = body.let(i32.sub(known, i32.mul(image, divisor)));
   return { image, quad };
 }
 
