@@ -14,6 +14,8 @@ export interface Measurement {
   /** From the weights' file on disk to ready; the runtime's own import is part of it. Median of the loads. */
   readonly load: Cost;
   readonly first: Cost;
+  /** From the weights' file on disk to the first answer. Median of the loads. */
+  readonly start: Cost;
   readonly median: Cost;
   readonly p95: Cost;
   readonly imagesPerSecond: number;
@@ -22,6 +24,10 @@ export interface Measurement {
    * The first candidate's median over this one's, turn by turn, and the median of those: above 1, this one is quicker.
    */
   readonly ratio: Cost;
+  /** The same of `start`, load by load. */
+  readonly startRatio: Cost;
+  /** The first candidate's peak memory over this one's. */
+  readonly memoryRatio: number;
   /** The largest difference of its logits from the first candidate's, of the largest logit. */
   readonly difference: number;
   readonly runs: number;
@@ -158,6 +164,7 @@ async function ask<Kind extends Answer["kind"]>(
 
 function compare(all: readonly Runs[]): Measurement[] {
   const base = all[0]!;
+  const baseStarts = base.loads.map(startOf);
   const expected = base.loads[0]!.logits;
   const largest = Math.max(...expected.map(Math.abs));
   return all.map(({ task, loads, turns }) => {
@@ -165,6 +172,8 @@ function compare(all: readonly Runs[]): Measurement[] {
     const median = quantile(costs, 0.5);
     const batch = task.input[0]!;
     const ratios = turns.map((turn, i) => ratioOf(quantile(base.turns[i]!, 0.5), quantile(turn, 0.5)));
+    const starts = loads.map(startOf);
+    const peakMemory = peakOf(loads);
     return {
       candidate: task.candidate,
       model: task.model,
@@ -177,15 +186,29 @@ function compare(all: readonly Runs[]): Measurement[] {
         loads.map(({ first }) => first),
         0.5,
       ),
+      start: quantile(starts, 0.5),
       median,
       p95: quantile(costs, 0.95),
       imagesPerSecond: (1e3 * batch) / median.wall,
-      peakMemory: Math.max(...loads.map(({ peakMemory }) => peakMemory)),
+      peakMemory,
       ratio: quantile(ratios, 0.5),
+      startRatio: quantile(
+        starts.map((start, i) => ratioOf(baseStarts[i]!, start)),
+        0.5,
+      ),
+      memoryRatio: peakOf(base.loads) / peakMemory,
       difference: Math.max(...loads[0]!.logits.map((value, i) => Math.abs(value - expected[i]!))) / largest,
       runs: costs.length,
     };
   });
+}
+
+function startOf({ load, first }: Loaded): Cost {
+  return { wall: load.wall + first.wall, cpu: load.cpu + first.cpu };
+}
+
+function peakOf(loads: readonly Loaded[]): number {
+  return Math.max(...loads.map(({ peakMemory }) => peakMemory));
 }
 
 function ratioOf(base: Cost, other: Cost): Cost {

@@ -6,9 +6,19 @@ import { residual, succeed } from "../testing/residual.ts";
 const folder = temporaryFolder();
 const quick = ["--rounds", "1", "--times", "2"];
 
+interface Cost {
+  readonly wall: number;
+  readonly cpu: number;
+}
+
 interface Row {
   readonly candidate: string;
   readonly [field: string]: unknown;
+}
+
+/** With one load there is nothing to take a median of. */
+function sum(load: unknown, first: unknown, which: "wall" | "cpu"): unknown {
+  return expect.closeTo((load as Cost)[which] + (first as Cost)[which], 6);
 }
 
 const costs = { wall: expect.any(Number) as number, cpu: expect.any(Number) as number };
@@ -28,12 +38,28 @@ describe("a tiny model", () => {
     ]);
     for (const row of rows) {
       expect(row).toMatchObject({ model: "cifar_resnet20", batch: 2, runs: 2 });
-      for (const field of ["load", "first", "median", "p95", "ratio"]) expect(row[field], field).toEqual(costs);
-      for (const field of ["imagesPerSecond", "peakMemory"]) expect(row[field], field).toBeGreaterThan(0);
+      for (const field of ["load", "first", "start", "median", "p95", "ratio", "startRatio"])
+        expect(row[field], field).toEqual(costs);
+      for (const field of ["imagesPerSecond", "peakMemory", "memoryRatio"])
+        expect(row[field], field).toBeGreaterThan(0);
       expect(row.difference).toBeLessThan(1.3e-6); // ten times torch's own float32
     }
     expect(rows[0]!.ratio).toEqual({ wall: 1, cpu: 1 });
     expect(await readdir(folder.in("tmp")), "its models and weights are gone").toEqual([]);
+  });
+
+  it("is measured on wasm, beside the WebAssembly of others and native code, on two threads too", async () => {
+    for (const threads of ["1", "2"]) {
+      const words = ["bench", "cifar_resnet20", "--backends", "wasm", "--peers", "--threads", threads, "--loads", "1"];
+      const { stdout } = await succeed([...words, ...quick, "--json"]);
+      const rows = JSON.parse(stdout) as readonly (Row & { difference: number })[];
+      const others = ["onnxruntime-web-wasm", "tfjs-fused-graph-model-wasm", "onnxruntime-node"];
+      expect(rows.map(({ candidate }) => candidate)).toEqual(["wasm", ...others]);
+      for (const { difference, start, load, first } of rows) {
+        expect(difference).toBeLessThan(1.3e-6);
+        expect(start).toEqual({ wall: sum(load, first, "wall"), cpu: sum(load, first, "cpu") });
+      }
+    }
   });
 
   it("gives a table for people", async () => {
@@ -41,7 +67,7 @@ describe("a tiny model", () => {
     const lines = stdout.trimEnd().split("\n");
     expect(lines.slice(0, 2)).toEqual(["mlperf_tiny_resnet8, batch 1", ""]);
     expect(lines[2]).toMatch(/^ms +load +first +median +p95 +CPU +images\/s$/);
-    expect(stdout).toMatch(/^ +peak +ratio +CPU ratio +differs by\nonnx +\d+ MiB +1\.000 +1\.000 +0\.0e\+0$/m);
+    expect(stdout).toMatch(/^ +peak +ratio +CPU +start +memory +differs\nonnx +\d+ MiB +(1\.000 +){4}0\.0e\+0$/m);
     for (const line of lines) expect(line.length, line).toBeLessThanOrEqual(80);
   });
 

@@ -148,7 +148,12 @@ function words(measured: readonly Measurement[]): readonly string[] {
     const rows = measured.filter((row) => headingOf(row) === heading);
     return [[bold(heading), "", ...timesOf(rows)], ratiosOf(rows)];
   });
-  return [...paragraphs(tables), "", "ratio: the first candidate's median over this one's; above 1 it is quicker"];
+  return [
+    ...paragraphs(tables),
+    "",
+    "ratio, CPU, start, memory: the first candidate's over this one's, of a run, its",
+    "CPU time, load to first answer, peak memory; above 1 this one needs less",
+  ];
 }
 
 const nameOf = ({ candidate }: Measurement): string => shorten(candidate, 30);
@@ -173,7 +178,9 @@ function ratiosOf(measured: readonly Measurement[]): readonly string[] {
     `${Math.round(row.peakMemory / 2 ** 20)} MiB`,
     row.ratio.wall.toFixed(3),
     row.ratio.cpu.toFixed(3),
+    row.startRatio.wall.toFixed(3),
+    row.memoryRatio.toFixed(3),
     row.difference.toExponential(1),
   ]);
-  return table(["", "peak", "ratio", "CPU ratio", "differs by"], rows);
+  return table(["", "peak", "ratio", "CPU", "start", "memory", "differs"], rows);
 }

@@ -22,14 +22,12 @@ export interface Compiled<Out extends string> extends Candidate {
   readonly executable: Executable<"image", Out>;
 }
 
-/** Runs that are timed. One more goes before, in which kernels are compiled and memory is allocated. */
-const RUNS = 3;
-
-/** Milliseconds after which no further run is timed. */
-const ENOUGH = 500;
-
-/** A rival whose first run takes this many times the other's best is not run again: no first run is so slow. */
-const HOPELESS = 4;
+/**
+ * Milliseconds of runs that are timed, since engines take the first ones to compile kernels, and WebAssembly's to
+ * compile them again, better.
+ */
+const ENOUGH = 250;
+const [AT_LEAST, AT_MOST] = [2, 100];
 
 /**
  * Times a network on two backends, with one image. Answers with the quicker one, `because` of its times; the other
@@ -45,7 +43,7 @@ export async function quicker<Out extends string>(
   if (!rival) return undefined;
   try {
     const mine = { entry: first, time: await timeOf(first.executable, graph, work) };
-    const other = { entry: rival, time: await timeOf(rival.executable, graph, work, HOPELESS * mine.time) };
+    const other = { entry: rival, time: await timeOf(rival.executable, graph, work) };
     const [winner, loser] = mine.time <= other.time ? [mine, other] : [other, mine];
     await loser.entry.executable.dispose();
     const because = `measured: ${winner.time.toFixed(1)} ms for an image, ${loser.entry.name} ${loser.time.toFixed(1)} ms`;
@@ -69,24 +67,20 @@ async function compiled<Out extends string>(
   }
 }
 
-/** Milliseconds of the quickest run, or of the first where it takes longer than `hopeless`. */
+/** Milliseconds of the quickest run. */
 async function timeOf(
   executable: Executable<"image">,
   graph: Graph<"image">,
   { signal }: WorkOptions,
-  hopeless = Number.POSITIVE_INFINITY,
 ): Promise<number> {
   const shape = concrete(graph.inputs.image.shape, 1);
   const image = tensorOf("float32", shape, new Float32Array(sizeOf(shape)));
-  const timed = async () => {
+  const end = performance.now() + ENOUGH;
+  let best = Number.POSITIVE_INFINITY;
+  for (let run = 0; run < AT_LEAST || (run < AT_MOST && performance.now() < end); run++) {
     const start = performance.now();
     await executable.run({ image }, { signal });
-    return performance.now() - start;
-  };
-  const first = await timed();
-  if (first > hopeless) return first;
-  const end = performance.now() + ENOUGH;
-  let best = await timed();
-  for (let run = 1; run < RUNS && performance.now() < end; run++) best = Math.min(best, await timed());
+    best = Math.min(best, performance.now() - start);
+  }
   return best;
 }

@@ -1,4 +1,5 @@
 /// <reference types="@webgpu/types" />
+import { availableParallelism } from "node:os";
 import { browserGpu } from "./dawn.ts";
 import { type OnnxRuntime, runnerOf } from "./onnxruntime-node.ts";
 import { imported, type Peer } from "./runner.ts";
@@ -14,11 +15,11 @@ export const onnxruntimeWebWebgpu: Peer = async (task) => {
   return runnerOf(runtime, task, { executionProviders: ["webgpu"] });
 };
 
-/** Its engine for CPUs, with one thread, as tfjs's has one in Node. */
+/** Its engine for CPUs, as its package has it for Node; a page with threads is to have as many as there are cores. */
 export const onnxruntimeWebWasm: Peer = async (task) => {
   type Runtime = OnnxRuntime & { readonly env: { readonly wasm: { numThreads: number } } };
-  const runtime = await imported<Runtime>("onnxruntime-web/wasm", "onnxruntime-web");
-  runtime.env.wasm.numThreads = 1;
+  const runtime = await imported<Runtime>("onnxruntime-web");
+  runtime.env.wasm.numThreads = task.threads ?? availableParallelism();
   return runnerOf(runtime, task, { executionProviders: ["wasm"] });
 };
 

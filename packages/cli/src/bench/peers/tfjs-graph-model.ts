@@ -17,7 +17,12 @@ export const tfjsGraphModelWasm: Peer = (task) => start(task, "wasm");
 /** The same on its WebGPU engine, on Dawn. */
 export const tfjsGraphModelWebgpu: Peer = (task) => startOnDawn(task);
 
-/** The same network as tensorflowjs_converter leaves it: norms folded, bias and ReLU fused into their convolution. */
+/**
+ * The same network as tensorflowjs_converter leaves it: norms folded, bias and ReLU fused into their convolution. In
+ * Node the engine has one thread.
+ */
+export const tfjsFusedGraphModelWasm: Peer = (task) => start(task, "wasm", optimize);
+
 export const tfjsFusedGraphModelWebgpu: Peer = (task) => startOnDawn(task, optimize);
 
 async function startOnDawn(task: Task, pass?: Pass): Promise<Runner> {
