@@ -281,6 +281,10 @@ describe("the plan", () => {
     const y = ops.fusedConv2d({ x: first, weight }, { padding: 1, relu: true });
     const of = graph({ name: "one layer", inputs: { x }, outputs: { y } });
     const text = printPlan(lowerToPlan(of, { ...targetOf("relaxed madd"), winograd: true }));
-    expect(text.split("\n").filter((line) => line.includes("winograd"))).toMatchInlineSnapshot(`[]`);
+    expect(text.split("\n").filter((line) => line.includes("winograd"))).toMatchInlineSnapshot(`
+      [
+        "fusedConv2d: winograd-f4 by 14 rows of N images 3×3 /1×1 +1+1+1+1 quads 64×14×14 +1+1+3+3 -> quads 64×14×14 relu(@1629952, weight) -> @1712896",
+      ]
+    `);
   });
 });

@@ -5,7 +5,8 @@ import { phase } from "../../kernels/kernel.ts";
 import { planeOf, planeTask } from "../../kernels/planes.ts";
 import { quadsOf, rowBytes } from "../../layout.ts";
 import { operandsOf } from "../layer.ts";
-import { blockOf, type Groups, groupsOf, type Parts } from "./tiling.ts";
+import type { Parts } from "./parts.ts";
+import { blockOf, type Groups, groupsOf } from "./tiling.ts";
 import { float32s, timesRows } from "./transform.ts";
 
 /** V = Bᵀ·d·B of one tile, four channels of it. */

@@ -6,7 +6,8 @@ import { phase } from "../../kernels/kernel.ts";
 import { planeOf, planeTask } from "../../kernels/planes.ts";
 import { type Layout, quadsOf, rowBytes } from "../../layout.ts";
 import { operandsOf } from "../layer.ts";
-import { blockOf, type Parts } from "./tiling.ts";
+import type { Parts } from "./parts.ts";
+import { blockOf } from "./tiling.ts";
 import { float32s, timesColumns } from "./transform.ts";
 
 const parameters = ["m", "bias", "residual", "y", "tiles"] as const;

@@ -6,7 +6,8 @@ import { planeTask } from "../../kernels/planes.ts";
 import { quadsOf } from "../../layout.ts";
 import { operandsOf } from "../layer.ts";
 import { type Part, type TileFunction, tileFunction } from "../tile.ts";
-import { blockOf, groupSizes, groupsOf, PANEL, type Parts, panelsOf } from "./tiling.ts";
+import type { Parts } from "./parts.ts";
+import { blockOf, groupSizes, groupsOf, PANEL, panelsOf } from "./tiling.ts";
 
 /** M = U·V at one position: the sums over channels of a panel of outputs, for groups of `size` tiles. */
 function multiplyGroups(module: ModuleBuilder, { layer: { x }, scratch }: Parts, size: number): TileFunction {

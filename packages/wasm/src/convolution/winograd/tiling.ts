@@ -3,7 +3,6 @@ import { type I32, i32, type Local } from "../../encode/expression.ts";
 import type { Body } from "../../encode/function.ts";
 import { quadsOf } from "../../layout.ts";
 import type { ConvolutionLayer } from "../layer.ts";
-import type { WinogradPacking } from "./packing.ts";
 import type { Points } from "./points.ts";
 
 /**
@@ -22,8 +21,11 @@ export interface Tiling {
   readonly blockRows: number;
 }
 
-/** V and M of a block may take 4 MiB, a core's share of the last cache, or a quarter of U if that is more. */
-const BLOCK_BYTES = 4 << 20;
+/**
+ * V and M of a block may take 1 MiB, a core's second cache, or a quarter of U if that is more. Blocks of 4 MiB take 10 %
+ * longer where x is not in the first caches.
+ */
+const BLOCK_BYTES = 1 << 20;
 
 export function tilingOf({ output }: Points, { x, y, images }: ConvolutionLayer, most = Infinity): Tiling {
   const outputs = output.length;
@@ -97,17 +99,6 @@ export function scratchOf({ positions, columns, blockRows }: Tiling, { x, y }: C
   const mPosition = spread(2 * panelsOf(y) * plane);
   const m = positions * vPosition;
   return { vPosition, m, mPosition, mQuad: plane, bytes: m + positions * mPosition };
-}
-
-/** What the phases of a kernel are made for. */
-export interface Parts {
-  readonly points: Points;
-  readonly layer: ConvolutionLayer;
-  readonly tiling: Tiling;
-  readonly scratch: Scratch;
-  readonly packing: WinogradPacking;
-  /** Tiles that are multiplied together at the most: as many as registers hold. */
-  readonly largestGroup: number;
 }
 
 /** Outputs that are multiplied at a time: two vectors. */
