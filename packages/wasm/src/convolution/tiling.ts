@@ -102,14 +102,21 @@ export function streamTime(bytes: number, times: number): number {
   return (bytes * times) / gigabytesPerSecond;
 }
 
+/** What a layer streams: bytes of its weights and of an image, and the panels that each part of the image is read for. */
+export interface Traffic {
+  readonly weights: number;
+  readonly image: number;
+  readonly panels: number;
+}
+
 /**
  * How many parts an image is done in, one after the other for all panels of weights: each part streams the weights
  * once, each panel the part. The number whose traffic takes least.
  */
 export function blockCount(
   most: number,
-  { weights, image, panels }: { weights: number; image: number; panels: number },
-) {
+  { weights, image, panels }: Traffic,
+): { readonly blocks: number; readonly time: number } {
   let best = { blocks: 1, time: Infinity };
   for (let blocks = 1; blocks <= most; blocks++) {
     const time = streamTime(weights, blocks) + blocks * streamTime(image / blocks, panels);

@@ -2,7 +2,7 @@ import { type ConvolutionLayer, operandsOf } from "../convolution/layer.ts";
 import type { Strategy } from "../convolution/strategy.ts";
 import type { Target } from "../encode/module.ts";
 import { Engine } from "../engine.ts";
-import { imageBytes, type Layout, originOf, planeBytes, quadsOf, rowBytes } from "../layout.ts";
+import { imageBytes, type Layout, originOf, pixelBytes, planeBytes, quadsOf, rowBytes } from "../layout.ts";
 
 /** Numbers in the host's order. */
 export interface LayerNumbers {
@@ -118,16 +118,17 @@ export class LayerRun {
   }
 }
 
-/** Where each number of images in the host's order lies in `quads`. */
+/** Where each number of images in the host's order lies in a layout. */
 function placesOf(layout: Layout, images: number): number[] {
-  const { channels, height, width } = layout;
+  const { order, channels, height, width } = layout;
+  const [right, together] = [pixelBytes(layout) / 4, order === "quads" ? 4 : channels]; // channels side by side
   const places: number[] = [];
   for (let image = 0; image < images; image++)
     for (let c = 0; c < channels; c++)
       for (let i = 0; i < height; i++)
         for (let j = 0; j < width; j++) {
-          const plane = image * imageBytes(layout) + Math.floor(c / 4) * planeBytes(layout) + originOf(layout);
-          places.push((plane + i * rowBytes(layout) + 16 * j) / 4 + (c % 4));
+          const plane = image * imageBytes(layout) + Math.floor(c / together) * planeBytes(layout) + originOf(layout);
+          places.push((plane + i * rowBytes(layout)) / 4 + right * j + (c % together));
         }
   return places;
 }
@@ -135,6 +136,7 @@ function placesOf(layout: Layout, images: number): number[] {
 /** Zeros in the border, and NaN in lanes behind the last channel. */
 function fill(memory: Float32Array, layout: Layout, images: number, numbers: Float32Array): void {
   memory.fill(0);
-  for (const place of placesOf({ ...layout, channels: 4 * quadsOf(layout) }, images)) memory[place] = Number.NaN;
+  const lanes = layout.order === "quads" ? 4 * quadsOf(layout) : layout.channels;
+  for (const place of placesOf({ ...layout, channels: lanes }, images)) memory[place] = Number.NaN;
   for (const [at, place] of placesOf(layout, images).entries()) memory[place] = numbers[at]!;
 }
