@@ -19,9 +19,20 @@ declare const WebAssembly: {
 
 const PAGE = 65536;
 
-/** Whether this engine has relaxed SIMD, by a function that uses it. One without rejects the whole module. */
+/**
+ * Whether this engine has relaxed SIMD, by a function that uses it. One without rejects the whole module. Throws
+ * BackendUnavailableError where there is no WebAssembly, or none with SIMD.
+ */
 export function hasRelaxedSimd(): boolean {
-  const module = new ModuleBuilder({ instructions: "relaxed madd", isShared: false });
+  if (typeof WebAssembly === "undefined")
+    throw new BackendUnavailableError("wasm: there is no WebAssembly here; take reference");
+  if (validates("relaxed madd")) return true;
+  if (validates("mul and add")) return false;
+  throw new BackendUnavailableError("wasm: the WebAssembly here has no SIMD; update the engine, or take reference");
+}
+
+function validates(instructions: Target["instructions"]): boolean {
+  const module = new ModuleBuilder({ instructions, isShared: false });
   module.function([], (body) => body.addProduct(body.local("v128"), v128.const(1), v128.const(1)));
   return WebAssembly.validate(module.encode());
 }

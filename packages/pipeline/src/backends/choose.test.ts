@@ -190,6 +190,18 @@ describe("auto", () => {
     await expect(chooser.compile(small, {})).rejects.toThrow("add 'wasm-unsafe-eval'");
   });
 
+  it("names what is missing of each where not even wasm can begin", async () => {
+    const none = (): never => {
+      throw new BackendUnavailableError("wasm: there is no WebAssembly here; take reference");
+    };
+    const { chooser } = among({ wasm: { describe: none } });
+    const message =
+      /^auto: no backend works here: onnx: onnxruntime-node is not installed; .*wasm: there is no WebAssembly here; reference works/;
+    await expect(chooser.compile(small, {})).rejects.toThrow(message);
+    await expect(chooser.choose(0)).rejects.toThrow(message);
+    await expect(chooser.choose(0)).rejects.toBeInstanceOf(BackendUnavailableError);
+  });
+
   it.each(["llvmpipe (LLVM 15.0.6, 256 bits)", "google swiftshader", "Microsoft WARP"])(
     "passes over %s for a large network",
     async (device) => {

@@ -89,7 +89,7 @@ export class Chooser implements Compiler {
   async #best(macs: number, passed: Passed[]): Promise<Candidate> {
     const order = rankBackends({ platform: this.#platform.name, macs });
     for await (const candidate of this.#candidates(order, passed)) return candidate;
-    throw new BackendUnavailableError(wordsOf(passed));
+    throw nothingWorks(passed);
   }
 
   /** Compiles a graph. Throws as `choose`, and what the backend's `compile` throws. */
@@ -124,7 +124,7 @@ export class Chooser implements Compiler {
         passed.push({ name: candidate.name, why: clauseOf(error), fault: error.message });
       }
     }
-    throw failure;
+    throw failure ?? nothingWorks(passed);
   }
 
   /** The quicker one of a candidate and its rival, where it has one that works here. */
@@ -218,6 +218,12 @@ export class Chooser implements Compiler {
     if (faults.size > 0) this.#options.onWarning?.(`auto runs on ${name}: ${[...faults].join("; ")}`);
     return { backend, description, reason: `${because}${passed.length > 0 ? ` (${wordsOf(passed)})` : ""}` };
   }
+}
+
+function nothingWorks(passed: readonly Passed[]): BackendUnavailableError {
+  return new BackendUnavailableError(
+    `auto: no backend works here: ${wordsOf(passed)}; reference works everywhere, about 100 times slower`,
+  );
 }
 
 async function describedAsAsked(backend: Backend): Promise<ChosenBackend> {
