@@ -258,6 +258,14 @@ describe("the choice", () => {
     expect(choose(layer(channels, side, images), choice).name).toBe(name);
   });
 
+  it.each([f2, f4])("counts an open batch as one image: $name", (points) => {
+    const costs = [true, false].map(
+      (isOpen) =>
+        winograd(points, layerOf({ ...usual, channels: 64, outputs: 64, images: 1, isOpen }), "relaxed madd").cost,
+    );
+    expect(costs[0]).toBe(costs[1]);
+  });
+
   it("is without it where that is asked for, and for layers of another kind", () => {
     const algorithms = (of: ConvolutionLayer, which = choice) =>
       strategiesFor(of, which).flatMap(({ algorithm }) => algorithm ?? []);

@@ -4,7 +4,7 @@ import type { ConvolutionLayer } from "../layer.ts";
 import { streamTime, tileCosts } from "../tiling.ts";
 import type { WinogradPacking } from "./packing.ts";
 import type { Points } from "./points.ts";
-import { blocksOf, groupsIn, panelsOf, scratchOf, type Tiling } from "./tiling.ts";
+import { blocksOf, bytesOfRow, groupsIn, panelsOf, type Tiling } from "./tiling.ts";
 
 /**
  * Nanoseconds that a transform takes for four channels of a tile. Measured by scripts/winograd.ts on an EPYC of Zen 5,
@@ -36,7 +36,7 @@ export function costOf({ points, layer, tiling, packing, instructions, largestGr
     const { size, larger, smaller } = groupsIn(rows * tiling.columns, largestGroup);
     const products = sums * (larger * (tileCost[size + 1] ?? 0) + smaller * tileCost[size]!);
     const waiting = streamTime(packing.bytes, 1) - products / (larger + smaller);
-    return products + Math.max(0, waiting) + streamTime(scratchOf(tiling, layer).bytes, 2);
+    return products + Math.max(0, waiting) + streamTime(rows * bytesOfRow(tiling, layer), 2);
   });
   const { input, output } = TRANSFORMS[points.name];
   const transforms = tiling.rows * tiling.columns * (quadsOf(x) * input + quadsOf(y) * output);

@@ -22,16 +22,25 @@ export interface Tiling {
 }
 
 /**
- * V and M of a block may take 1 MiB, a core's second cache, or a quarter of U if that is more. Blocks of 4 MiB take 10 %
- * longer where x is not in the first caches.
+ * V and M of a block may take 1 MiB, a core's second cache, or a quarter of U if that is more. Blocks of 4 MiB take
+ * 10 % longer where x is not in the first caches.
  */
 const BLOCK_BYTES = 1 << 20;
 
-export function tilingOf({ output }: Points, { x, y, images }: ConvolutionLayer, most = Infinity): Tiling {
+/** V and M of one row of tiles. */
+export function bytesOfRow(
+  { positions, columns }: Pick<Tiling, "positions" | "columns">,
+  { x, y }: ConvolutionLayer,
+): number {
+  return positions * columns * 16 * (quadsOf(x) + 2 * panelsOf(y));
+}
+
+export function tilingOf({ output }: Points, layer: ConvolutionLayer, most = Infinity): Tiling {
+  const { x, y, images } = layer;
   const outputs = output.length;
   const positions = (outputs + 2) ** 2;
   const [rows, columns] = [Math.ceil(y.height / outputs), Math.ceil(y.width / outputs)];
-  const rowBytes = positions * columns * 16 * (quadsOf(x) + 2 * panelsOf(y));
+  const rowBytes = bytesOfRow({ positions, columns }, layer);
   const fitting = Math.floor(Math.max(BLOCK_BYTES, positions * x.channels * y.channels) / rowBytes);
   const blockRows = Math.min(most, Math.max(1, fitting), rows * (images ?? Infinity));
   return { outputs, positions, rows, columns, blockRows };
