@@ -1,8 +1,8 @@
-import { type I32, i32, type Local, v128 } from "../encode/expression.ts";
+import { type I32, i32, type Local } from "../encode/expression.ts";
 import type { Body, Instructions } from "../encode/function.ts";
 import { ModuleBuilder } from "../encode/module.ts";
 import { type Kernel, phase } from "../kernels/kernel.ts";
-import { overPixels, planeOf, planeTask } from "../kernels/planes.ts";
+import { loadPixel, overPixels, planeOf, planeTask, storePixel } from "../kernels/planes.ts";
 import { imageBytes, inOrder, type Layout, originOf, pixelBytes, planeBytes, quadsOf, rowBytes } from "../layout.ts";
 import { type Cover, coverOf } from "./direct/cover.ts";
 import { costOf, type Design } from "./direct/design.ts";
@@ -156,7 +156,7 @@ function gatheredKernel(design: Design, layer: ConvolutionLayer): Kernel {
             { at: planeOf(from!, x, at), layout: x, stride },
             { at: planeOf(scratch!, seen, at), layout: seen },
           ];
-          overPixels(body, [y.height, y.width], planes, ([pixel, to]) => body.store(to!, v128.load(pixel!)));
+          overPixels(body, [y.height, y.width], planes, ([pixel, to]) => storePixel(body, to!, loadPixel(pixel!)));
         }),
       );
       emitRun(module, { ...design, layer: dense }, "scratch");

@@ -12,7 +12,8 @@ import {
   rowBytes,
 } from "../layout.ts";
 import { type Kernel, phase, plainKernel } from "./kernel.ts";
-import { overPixels, planeOf, planeTask, planeTasks } from "./planes.ts";
+import { loadPixel, overPixels, planeOf, planeTask, planeTasks, storePixel } from "./planes.ts";
+import { hostFromQuads, pixelsFromHost, quadsFromHost } from "./transpose.ts";
 
 /** The address of a channel's first pixel. */
 export function channelOf(pointer: I32, layout: Layout, image: I32, channel: I32): I32 {
@@ -46,12 +47,21 @@ function copyChannel(body: Body, x: { at: I32; layout: Layout }, y: { at: I32; l
   });
 }
 
-/** The same numbers in another layout. A task is a channel of an image. The border is not written. */
+/** The same numbers in another layout. The border is not written. */
 export function convert(x: Layout, y: Layout): Kernel {
+  const name = `convert ${formatLayout(x)}, ${formatLayout(y)}`;
   if (x.order === "quads" && y.order === "quads") return moveQuads(x, y);
+  if (x.order === "host" && y.order === "quads") return quadsFromHost(name, y, imageBytes(x));
+  if (x.order === "quads" && y.order === "host") return hostFromQuads(name, x, imageBytes(y));
+  if (x.order === "host" && y.order === "pixels" && y.channels === 3) return pixelsFromHost(name, y);
+  return byChannels(name, x, y);
+}
+
+/** Between any two orders. A task is a channel of an image. */
+function byChannels(name: string, x: Layout, y: Layout): Kernel {
   const { channels } = x;
   return plainKernel({
-    name: `convert ${formatLayout(x)}, ${formatLayout(y)}`,
+    name,
     operands: ["x", "y"],
     tasks: (images) => images * channels,
     work: channels * x.height * x.width,
@@ -88,41 +98,57 @@ function strided(name: string, x: Layout, y: Layout, stride: readonly [number, n
         { at: planeOf(values.x, x, at), layout: x, stride },
         { at: planeOf(values.y, y, at), layout: y },
       ];
-      overPixels(body, [y.height, y.width], planes, ([from, to]) => body.store(to!, v128.load(from!)));
+      overPixels(body, [y.height, y.width], planes, ([from, to]) => storePixel(body, to!, loadPixel(from!)));
     },
   });
 }
 
-/** All of an image's numbers in one row, from any layout to `quads` of one pixel. A task is a channel of x. */
+/** All of an image's numbers in one row: from quads to quads of one pixel, which lie as the host has them. */
 export function flatten(x: Layout, y: Layout): Kernel {
-  const row = { ...x, order: "host" } as const;
+  return hostFromQuads(`flatten ${formatLayout(x)}, ${formatLayout(y)}`, x, imageBytes(y));
+}
+
+/** Channels of zeros before and behind those of x. */
+export function padChannels(x: Layout, y: Layout, before: number): Kernel {
+  const name = `padChannels ${before} ${formatLayout(x)}, ${formatLayout(y)}`;
+  return before % 4 === 0 && x.channels % 4 === 0
+    ? padQuads(name, x, y, before / 4)
+    : padByChannels(name, x, y, before);
+}
+
+/** Whole fours of channels: a task is one of them, copied or cleared. */
+function padQuads(name: string, x: Layout, y: Layout, before: number): Kernel {
   return plainKernel({
-    name: `flatten ${formatLayout(x)}, ${formatLayout(y)}`,
+    name,
     operands: ["x", "y"],
-    tasks: (images) => images * x.channels,
-    work: y.channels,
+    tasks: planeTasks(y),
+    work: y.channels * y.height * y.width,
     task(body, task, values) {
-      const { image, quad: channel } = planeTask(body, task, x.channels);
-      const at = i32.add(
-        i32.add(values.y, i32.times(image, imageBytes(y))),
-        i32.times(channel, 4 * x.height * x.width),
+      const at = planeTask(body, task, quadsOf(y));
+      const to = { at: planeOf(values.y, y, at), layout: y };
+      const quad = body.let(i32.plus(at.quad, -before));
+      const from = { at: planeOf(values.x, x, { image: at.image, quad }), layout: x };
+      const size = [y.height, y.width] as const;
+      body.if(
+        i32.ltU(quad, i32.const(quadsOf(x))),
+        () => overPixels(body, size, [from, to], ([pixel, into]) => storePixel(body, into!, loadPixel(pixel!))),
+        () => overPixels(body, size, [to], ([into]) => storePixel(body, into!, v128.const(0))),
       );
-      copyChannel(body, { at: channelOf(values.x, x, image, channel), layout: x }, { at, layout: row });
     },
   });
 }
 
-/** Channels of zeros before and behind those of x. A task is a channel of y. */
-export function padChannels(x: Layout, y: Layout, before: number): Kernel {
+/** A task is a channel of y. */
+function padByChannels(name: string, x: Layout, y: Layout, before: number): Kernel {
   return plainKernel({
-    name: `padChannels ${before} ${formatLayout(x)}, ${formatLayout(y)}`,
+    name,
     operands: ["x", "y"],
     tasks: (images) => images * y.channels,
     work: y.channels * y.height * y.width,
     task(body, task, values) {
       const { image, quad: channel } = planeTask(body, task, y.channels);
       const to = { at: channelOf(values.y, y, image, channel), layout: y };
-      const source = body.let(i32.sub(channel, i32.const(before)));
+      const source = body.let(i32.plus(channel, -before));
       body.if(
         i32.ltU(source, i32.const(x.channels)),
         () => copyChannel(body, { at: channelOf(values.x, x, image, source), layout: x }, to),
@@ -153,10 +179,12 @@ export function zeroPad2d(x: Layout, y: Layout, [top, left]: readonly [number, n
     task(body, task, values) {
       const at = planeTask(body, task, quadsOf(y));
       const to = body.let(planeOf(values.y, y, at));
-      overPixels(body, [y.height, y.width], [{ at: to, layout: y }], ([pixel]) => body.store(pixel!, v128.const(0)));
+      overPixels(body, [y.height, y.width], [{ at: to, layout: y }], ([into]) =>
+        storePixel(body, into!, v128.const(0)),
+      );
       const middle = { at: i32.plus(to, top * rowBytes(y) + left * 16), layout: y };
       overPixels(body, [x.height, x.width], [{ at: planeOf(values.x, x, at), layout: x }, middle], ([from, into]) =>
-        body.store(into!, v128.load(from!)),
+        storePixel(body, into!, loadPixel(from!)),
       );
     },
   });
@@ -182,9 +210,8 @@ export function border(y: Layout): Kernel {
           body.advance(at, top * row);
           if (left + right > 0)
             body.times(y.height, () => {
-              for (let i = 0; i < (left * pixel) / 4; i++) body.store(at, f32.const(0), 4 * i);
-              for (let i = 0; i < (right * pixel) / 4; i++)
-                body.store(at, f32.const(0), (left + y.width) * pixel + 4 * i);
+              clear(body, at, 0, left * pixel);
+              clear(body, at, (left + y.width) * pixel, right * pixel);
               body.advance(at, row);
             });
         });
@@ -192,4 +219,11 @@ export function border(y: Layout): Kernel {
       return module.encode();
     },
   };
+}
+
+/** Zeros in a few bytes, a multiple of 4 from `offset` on: stores take less than a call of `memory.fill`. */
+function clear(body: Body, pointer: I32, offset: number, bytes: number): void {
+  const vectors = Math.floor(bytes / 16);
+  for (let at = 0; at < vectors; at++) body.store(pointer, v128.const(0), offset + 16 * at);
+  for (let at = 16 * vectors; at < bytes; at += 4) body.store(pointer, f32.const(0), offset + at);
 }

@@ -3,7 +3,7 @@ import type { Body } from "../encode/function.ts";
 import { formatLayout, type Layout, quadsOf } from "../layout.ts";
 import { exponential } from "./exponential.ts";
 import { type Kernel, plainKernel } from "./kernel.ts";
-import { overPixels, planeOf, planeTask, planeTasks } from "./planes.ts";
+import { loadPixel, overPixels, type Pixel, planeOf, planeTask, planeTasks, storePixel, UNROLLED } from "./planes.ts";
 
 /** Numbers of an image. */
 function sizeOfImage({ channels, height, width }: Layout): number {
@@ -18,6 +18,7 @@ function pixelwise(
   inputs: { readonly [operand: string]: Layout },
   y: Layout,
   make: (body: Body, values: readonly V128[]) => V128,
+  unrolled = UNROLLED,
 ): Kernel {
   const operands = Object.keys(inputs);
   const layouts = Object.values(inputs);
@@ -34,16 +35,9 @@ function pixelwise(
         return { at: planeOf(values[operand]!, layout, at), layout, ...(isPerChannel && { stride: [0, 0] as const }) };
       });
       const target = { at: planeOf(values.y!, y, at), layout: y };
-      overPixels(body, [y.height, y.width], [...planes, target], (pointers) => {
-        const to = pointers.at(-1)!;
-        body.store(
-          to,
-          make(
-            body,
-            pointers.slice(0, -1).map((pointer) => v128.load(pointer)),
-          ),
-        );
-      });
+      const visit = (pixels: readonly Pixel[]) =>
+        storePixel(body, pixels.at(-1)!, make(body, pixels.slice(0, -1).map(loadPixel)));
+      overPixels(body, [y.height, y.width], [...planes, target], visit, unrolled);
     },
   });
 }
@@ -66,9 +60,9 @@ export function relu(x: Layout, y: Layout): Kernel {
   return pixelwise("relu", { x }, y, (_, [value]) => rectified(value!));
 }
 
-/** 1 / (1 + e⁻ˣ), lane by lane in float64. */
+/** 1 / (1 + e⁻ˣ), lane by lane in float64, rounded once. */
 export function sigmoid(x: Layout, y: Layout): Kernel {
-  return pixelwise("sigmoid", { x }, y, (body, [value]) => {
+  const make = (body: Body, [value]: readonly V128[]) => {
     const given = body.let(value!);
     const made = body.local("v128");
     for (let lane = 0; lane < 4; lane++) {
@@ -77,7 +71,8 @@ export function sigmoid(x: Layout, y: Layout): Kernel {
       body.set(made, v128.withLane(made, lane, answer));
     }
     return made;
-  });
+  };
+  return pixelwise("sigmoid", { x }, y, make, 1);
 }
 
 /**
@@ -107,7 +102,7 @@ export function batchNorm(x: Layout, perChannel: Layout, epsilon: number, y: Lay
         { at: planeOf(values.y, y, at), layout: y },
       ];
       overPixels(body, [y.height, y.width], planes, ([from, to]) => {
-        body.store(to!, v128.add(v128.mul(v128.sub(v128.load(from!), mean), gain), shift));
+        storePixel(body, to!, v128.add(v128.mul(v128.sub(loadPixel(from!), mean), gain), shift));
       });
     },
   });

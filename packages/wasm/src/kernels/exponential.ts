@@ -1,12 +1,19 @@
 import { type F64, f64, type Local } from "../encode/expression.ts";
 import type { Body } from "../encode/function.ts";
 
-/** ln 2 in two parts, the first of which has zeros at its end, so that its products with small integers are exact. */
+/**
+ * ln 2 in two parts, more exact than one float64: the first has zeros at its end, so that its products with small
+ * integers are exact. Source: FreeBSD's e_exp.c.
+ */
 const LN2_HIGH = 0.6931471803691238;
-const LN2_LOW = Math.LN2 - LN2_HIGH;
+const LN2_LOW = 1.9082149292705877e-10;
 
-/** Coefficients of eʳ: 1 / k!. At |r| ≤ ln 2 / 2 the first that is left out is below 2⁻⁵⁶. */
-const TERMS = 14;
+/** Coefficients of eʳ, 1 / k!, the last first. At |r| ≤ ln 2 / 2 the first term that is left out is below 2⁻⁵⁶. */
+const INVERSE_FACTORIALS = Array.from({ length: 14 }, (_, k) => {
+  let factorial = 1;
+  for (let each = 2; each <= k; each++) factorial *= each;
+  return 1 / factorial;
+}).reverse();
 
 /**
  * eˣ in float64: x = n·ln 2 + r, and eˣ = 2ⁿ·eʳ by Taylor's series. Within some units of float64's last place where
@@ -17,8 +24,9 @@ export function exponential(body: Body, of: F64): Local<"f64"> {
   const x = body.let(f64.max(f64.min(of, f64.const(150)), f64.const(-150)));
   const n = body.let(f64.nearest(f64.mul(x, f64.const(Math.LOG2E))));
   const r = body.let(f64.sub(f64.sub(x, f64.mul(n, f64.const(LN2_HIGH))), f64.mul(n, f64.const(LN2_LOW))));
-  const sum = body.let(f64.const(1));
-  for (let k = TERMS; k >= 1; k--) body.set(sum, f64.add(f64.const(1), f64.mul(sum, f64.div(r, f64.const(k)))));
+  const [last, ...others] = INVERSE_FACTORIALS;
+  const sum = body.let(f64.const(last!));
+  for (const term of others) body.set(sum, f64.add(f64.const(term), f64.mul(sum, r)));
   return body.let(f64.mul(sum, f64.powerOf2(f64.truncate(n))));
 }
 
