@@ -2,7 +2,7 @@
 import { load } from "residual";
 
 const picture = process.argv[2] ?? `${import.meta.dirname}/../../photos/chelsea.png`;
-for (const backend of ["reference", "onnx", "tfjs-wasm", "webgpu"]) {
+for (const backend of ["reference", "onnx", "wasm", "webgpu"]) {
   try {
     await using classifier = await load({ backend });
     const start = performance.now();

@@ -107,7 +107,7 @@ describe("what they print", () => {
 
   it("compare: the same class on each backend that works here", async () => {
     const lines = await linesOf("compare.ts", cat!);
-    expect(lines.map((line) => line.split(":")[0])).toEqual(["reference", "onnx", "tfjs-wasm", "webgpu"]);
+    expect(lines.map((line) => line.split(":")[0])).toEqual(["reference", "onnx", "wasm", "webgpu"]);
     for (const line of lines.slice(0, 3)) expect(line).toMatch(/: cat 0\.98[12]\d* *, /);
     expect(lines[3]).toMatch(/: cat 0\.98|there is no GPU adapter/);
   });

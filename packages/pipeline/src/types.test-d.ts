@@ -1,6 +1,6 @@
 /** What the compiler must know, checked by `tsc`: each line under an expect-error has to be refused. */
 import { select, type Tensor } from "@residual/core";
-import { load } from "./index.ts";
+import { backendNamed, load } from "./index.ts";
 
 const classifier = await load({ model: "resnet50", weights: "r50.safetensors" });
 (await classifier.features("layer3", "cat.png")) satisfies Tensor<"float32">;
@@ -30,6 +30,10 @@ const { logits } = await classifier.executable.run({
   image: { dtype: "float32", shape: [], data: new Float32Array() },
 });
 logits.data satisfies Float32Array;
+
+(await backendNamed("wasm", { threads: 2 })).name satisfies string;
+// @ts-expect-error: no such backend
+await backendNamed("wsam");
 
 // @ts-expect-error: no such model
 await load({ model: "resnet5000" });

@@ -87,10 +87,6 @@ export function isNative(name: string): boolean {
   return name === "auto" || /^(onnx|webgpu|tfjs-node|tfjs-webgpu)/.test(name);
 }
 
-export function isBackendName(name: string): name is BackendName {
-  return Object.hasOwn(rows, name);
-}
-
 /** A backend by its name. Throws BackendUnavailableError where its adapter is missing, OptionError for bad options. */
 export async function createBackend(name: BackendName, options: BackendOptions, platform: Platform): Promise<Backend> {
   checkThreads(options);
