@@ -1,34 +1,74 @@
-import { type Backend, backendOf, version } from "@residual/core";
+import { type Backend, type BackendParts, backendOf, type Graph, version, type WorkOptions } from "@residual/core";
+import { callsOf, workOf } from "./calls.ts";
 import type { Choice } from "./convolution/strategies.ts";
-import { hasRelaxedSimd } from "./engine.ts";
+import { DirectRunner } from "./direct-runner.ts";
 import { lowerToPlan } from "./lower.ts";
-import { WasmModel } from "./model.ts";
+import { bytesToLoad, WasmModel } from "./model.ts";
+import { chooseThreads, type ThreadChoice, type WasmOptions } from "./options.ts";
+import { addressesOf, type Plan } from "./plan.ts";
+import { checkInstructions, checkPlatform, hasRelaxedSimd } from "./platform.ts";
+import type { Runner } from "./runner.ts";
+import { RemoteRunner } from "./threads/remote-runner.ts";
+import { isShort, TeamRunner } from "./threads/team-runner.ts";
 
-export interface WasmOptions {
-  /** Whether 3 × 3 convolutions may be computed by Winograd's algorithm: faster, and rounded otherwise. True where not given. */
-  readonly winograd?: boolean;
+/**
+ * WebAssembly that is generated for each graph. Making the backend starts nothing; the executables of a process share
+ * their threads, which start with the first `compile` that needs them and end with the last `dispose`.
+ *
+ * Throws UnsupportedError for options that make no sense, or that the platform cannot follow. `describe` and
+ * `compile` throw BackendUnavailableError where the platform has no WebAssembly with SIMD, or forbids to compile it;
+ * `compile` and `run` throw OutOfMemoryError where 4 GiB are too little.
+ */
+export function wasm(options: WasmOptions = {}): Backend<"float32"> {
+  return backendOf(partsOf(options));
 }
 
-/** WebAssembly that is generated for each graph. */
-export function wasm({ winograd = true }: WasmOptions = {}): Backend<"float32"> {
-  const choice = (): Choice => ({
-    instructions: hasRelaxedSimd() ? "relaxed madd" : "mul and add",
-    isShared: false,
-    winograd,
-  });
-  return backendOf({
+function partsOf(options: WasmOptions): BackendParts<"float32"> {
+  const { winograd = true } = options;
+  checkInstructions(options.instructions);
+  const threads = chooseThreads(options);
+  const instructions = () => options.instructions ?? (hasRelaxedSimd() ? "relaxed madd" : "mul and add");
+  return {
     name: "wasm",
-    describe: async () => ({
-      library: "@residual/wasm",
-      version,
-      device: "cpu",
-      driver: hasRelaxedSimd() ? "relaxed SIMD" : "SIMD without relaxed",
-      dtypes: ["float32"],
-      ...(winograd && { algorithms: ["winograd-f2", "winograd-f4"] }),
-    }),
-    async load(graph, work) {
-      const chosen = choice();
-      return WasmModel.load(lowerToPlan(graph, chosen), chosen, work);
+    async describe() {
+      await checkPlatform();
+      const simd = instructions() === "relaxed madd" ? "relaxed SIMD" : "SIMD without relaxed";
+      return {
+        library: "@residual/wasm",
+        version,
+        device: "cpu",
+        driver: `${simd}, ${inWords(threads)}`,
+        dtypes: ["float32"],
+        ...(winograd && { algorithms: ["winograd-f2", "winograd-f4"] }),
+      };
     },
-  });
+    async load(graph, work) {
+      await checkPlatform();
+      const choice: Choice = { instructions: instructions(), isShared: threads.mode === "shared memory", winograd };
+      return load(graph, choice, threads, work);
+    },
+  };
+}
+
+async function load(graph: Graph, choice: Choice, threads: ThreadChoice, work: WorkOptions): Promise<WasmModel> {
+  const plan = lowerToPlan(graph, choice);
+  return WasmModel.load(plan, await openRunner(plan, choice, threads), work);
+}
+
+async function openRunner(plan: Plan, choice: Choice, threads: ThreadChoice): Promise<Runner> {
+  const bytes = bytesToLoad(plan);
+  const alone = { ...choice, isShared: false };
+  if (threads.mode === "own memory") return RemoteRunner.open(threads.code, alone, bytes);
+  const isOpen = plan.steps.some(({ images }) => images === "N");
+  const work = workOf(callsOf(plan, addressesOf(plan, 1), 1));
+  if (threads.mode === "caller" || (threads.isFlexible && !isOpen && isShort(work)))
+    return DirectRunner.open(alone, bytes);
+  const team = await TeamRunner.openTeam(choice, bytes, threads);
+  team.warmUp(work);
+  return team;
+}
+
+function inWords({ threads, mode }: ThreadChoice): string {
+  const count = threads === 1 ? "1 thread" : `${threads} threads`;
+  return mode === "caller" ? count : `${count} in ${threads === 1 ? "a worker" : "workers"}`;
 }

@@ -1,1 +1,2 @@
-export { type WasmOptions, wasm } from "./backend.ts";
+export { wasm } from "./backend.ts";
+export type { WasmOptions } from "./options.ts";

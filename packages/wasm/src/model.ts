@@ -2,172 +2,182 @@ import {
   concrete,
   type LoadedGraph,
   mapValues,
+  type Rows,
   type RunOptions,
   readRows,
   rowSize,
   rowsIn,
+  type Signal,
   type Source,
   sizeOf,
   type Tensor,
   tensorOf,
   throwIfAborted,
-  type Variable,
   type WorkOptions,
 } from "@residual/core";
-import type { Target } from "./encode/module.ts";
-import { Engine } from "./engine.ts";
-import { type Addresses, addressesOf, imagesIn, type Load, type Plan } from "./plan.ts";
+import { type Call, callsOf, warmUpCalls } from "./calls.ts";
+import { imagesOf } from "./layout.ts";
+import { type Addresses, addressesOf, type Load, type Plan } from "./plan.ts";
+import type { Runner } from "./runner.ts";
 
-/** Bytes of a source that are staged at a time, if a task of the kernel that packs them takes no more. */
+/** Bytes of a source that are read at a time, if a task of the kernel that packs them takes no more. */
 const STAGED = 1 << 20;
 
-/** Milliseconds after which a run lets others have the thread. */
-const TURN = 10;
+/** Work of each kernel that `compile` does beforehand, so that the engine has fast code for the first run. */
+const WARM_UP = 10_000_000;
 
-/** A plan in memory. */
+/** Bytes that a plan's runs on a batch of one need, and its loads. */
+export function bytesToLoad(plan: Plan): number {
+  const { end, modelEnd } = addressesOf(plan, 1);
+  return Math.max(end, modelEnd + Math.max(0, ...plan.loads.map(stagedBytes)));
+}
+
+/** A plan in memory, without what it was loaded from. */
 export class WasmModel implements LoadedGraph<"float32"> {
-  readonly #plan: Plan;
-  #engine: Engine | undefined;
+  readonly #plan: Omit<Plan, "loads">;
+  readonly #runner: Runner;
   /** For the batch of the last run. */
   #batch = 1;
   #addresses: Addresses;
+  #calls: readonly Call[];
 
-  private constructor(plan: Plan, engine: Engine, addresses: Addresses) {
-    this.#plan = plan;
-    this.#engine = engine;
-    this.#addresses = addresses;
+  private constructor({ places, steps, inputs, variables, outputs, updates }: Plan, runner: Runner) {
+    this.#plan = { places, steps, inputs, variables, outputs, updates };
+    this.#runner = runner;
+    this.#addresses = addressesOf(this.#plan, 1);
+    this.#calls = callsOf(this.#plan, this.#addresses, 1);
   }
 
-  static async load(plan: Plan, target: Target, work: WorkOptions): Promise<WasmModel> {
-    const addresses = addressesOf(plan, 1);
-    const staging = Math.max(0, ...plan.loads.map(stagedBytes));
-    const engine = new Engine(target, Math.max(addresses.end, addresses.modelEnd + staging));
-    const packers = plan.loads.flatMap(({ kernel }) => kernel ?? []);
-    await engine.add([...plan.steps.map(({ kernel }) => kernel), ...packers]);
-    const model = new WasmModel(plan, engine, addresses);
-    let done = 0;
-    for (const load of plan.loads) {
-      throwIfAborted(work.signal);
-      await model.#bringIn(load);
-      work.onProgress?.({ stage: "load", done: ++done, total: plan.loads.length });
+  /** Has the runner's memory filled. The runner is closed where that fails. */
+  static async load(plan: Plan, runner: Runner, work: WorkOptions): Promise<WasmModel> {
+    try {
+      const packers = plan.loads.flatMap(({ kernel }) => kernel ?? []);
+      await runner.add([...plan.steps.map(({ kernel }) => kernel), ...packers]);
+      const model = new WasmModel(plan, runner);
+      await model.#bringAllIn(plan, work);
+      await model.#warmUp(work);
+      return model;
+    } catch (error) {
+      await runner.close();
+      throw error;
     }
-    for (const { variable, place } of plan.variables) await model.#fill(variable.source, addresses.of[place]!);
-    return model;
+  }
+
+  async #bringAllIn({ loads, variables }: Plan, { signal, onProgress }: WorkOptions): Promise<void> {
+    for (const [done, load] of loads.entries()) {
+      await this.#bringIn(load, signal);
+      onProgress?.({ stage: "load", done: done + 1, total: loads.length });
+    }
+    for (const { variable, place } of variables) await this.#fill(variable.source, this.#addresses.of[place]!, signal);
   }
 
   /** Reads a constant, part by part, and packs each. */
-  async #bringIn({ constant: { source }, place, kernel, block }: Load): Promise<void> {
+  async #bringIn({ constant: { source }, place, kernel, block }: Load, signal: Signal | undefined): Promise<void> {
     const { of, modelEnd } = this.#addresses;
     const to = of[place]!;
-    if (!kernel) return this.#fill(source, to);
+    if (!kernel) return this.#fill(source, to, signal);
     const [row, rows] = [4 * rowSize(source), rowsIn(source)];
-    const step = block === undefined ? rows : block * Math.max(1, Math.floor(STAGED / (block * row)));
+    const step = block === undefined ? rows : stagedRows(row, block);
+    const images = imagesOfLoad(block, source);
     for (let first = 0; first < rows; first += step) {
       const end = Math.min(first + step, rows);
-      await readRows(source, this.#memory.numbers(modelEnd, ((end - first) * row) / 4), { first, end });
-      for (const { function: name, tasks } of kernel.phases(imagesOfLoad(block, source))) {
-        const range = block === undefined ? [0, tasks] : [first / block, Math.ceil(end / block)];
-        const from = modelEnd - first * row;
-        this.#memory.call(kernel.name, name, [from, to, 0, imagesOfLoad(block, source), ...range]);
-      }
+      await this.#write(source, modelEnd, { first, end }, signal);
+      const values = [modelEnd - first * row, to, 0, images];
+      const calls = kernel.phases(images).map(({ function: name, first: start = 0, tasks }): Call => {
+        const range = block === undefined ? [start, start + tasks] : [first / block, Math.ceil(end / block)];
+        const work = Math.max(1, (kernel.work * images) / tasks);
+        return { kernel: kernel.name, function: name, values, first: range[0]!, end: range[1]!, work };
+      });
+      await this.#runner.run(calls, signal);
     }
   }
 
-  async #fill(source: Source, address: number): Promise<void> {
-    await readRows(source, this.#memory.numbers(address, sizeOf(source.shape)));
+  /** Rows as they are, part by part. */
+  async #fill(source: Source, address: number, signal: Signal | undefined): Promise<void> {
+    const [row, rows] = [4 * rowSize(source), rowsIn(source)];
+    const step = stagedRows(row, 1);
+    for (let first = 0; first < rows; first += step)
+      await this.#write(source, address + first * row, { first, end: Math.min(first + step, rows) }, signal);
   }
 
-  get #memory(): Engine {
-    return this.#engine!; // the shell runs nothing after dispose
+  async #write(source: Source, address: number, rows: Rows, signal: Signal | undefined): Promise<void> {
+    throwIfAborted(signal);
+    const length = (rows.end - rows.first) * rowSize(source);
+    await this.#runner.write(address, length, (into) => readRows(source, into, rows));
+  }
+
+  async #warmUp({ signal, onProgress }: WorkOptions): Promise<void> {
+    const calls = warmUpCalls(this.#calls, WARM_UP);
+    for (const [done, call] of calls.entries()) {
+      await this.#runner.run([call], signal);
+      onProgress?.({ stage: "warm up", done: done + 1, total: calls.length });
+    }
   }
 
   async run(
     inputs: { readonly [name: string]: Tensor<"float32"> },
     { batch, signal }: RunOptions,
   ): Promise<{ [name: string]: Tensor<"float32"> }> {
-    this.#prepare(batch);
-    const { of, scratch } = this.#addresses;
+    await this.#prepare(batch);
     for (const [name, place] of Object.entries(this.#plan.inputs)) {
       const { data } = inputs[name]!;
-      this.#memory.numbers(of[place]!, data.length).set(data);
+      await this.#runner.write(this.#addresses.of[place]!, data.length, (into) => into.set(data));
     }
-    let turn = performance.now();
-    for (const [at, { kernel, images: own, reads, writes }] of this.#plan.steps.entries()) {
-      if (performance.now() - turn > TURN) {
-        await nextTurn();
-        throwIfAborted(signal);
-        turn = performance.now();
-      }
-      const images = imagesIn(own, batch);
-      const pointers = [...reads, writes].map((place) => of[place]!);
-      for (const { function: name, first = 0, tasks } of kernel.phases(images))
-        this.#memory.call(kernel.name, name, [...pointers, scratch[at]!, images, first, first + tasks]);
-    }
-    return mapValues(this.#plan.outputs, ({ place, shape }) => this.#read(place, concrete(shape, batch)));
+    await this.#runner.run(this.#calls, signal);
+    return this.#read(mapValues(this.#plan.outputs, ({ place, shape }) => ({ place, shape: concrete(shape, batch) })));
   }
 
   /** Memory for a batch. */
-  #prepare(batch: number): void {
+  async #prepare(batch: number): Promise<void> {
     if (batch === this.#batch) return;
     const addresses = addressesOf(this.#plan, batch);
-    this.#memory.reserve(addresses.end);
+    await this.#runner.reserve(addresses.end);
     [this.#batch, this.#addresses] = [batch, addresses];
+    this.#calls = callsOf(this.#plan, addresses, batch);
   }
 
-  #read(place: number, shape: readonly number[]): Tensor<"float32"> {
-    return tensorOf("float32", shape, this.#memory.numbers(this.#addresses.of[place]!, sizeOf(shape)).slice());
+  async #read(values: {
+    readonly [name: string]: { readonly place: number; readonly shape: readonly number[] };
+  }): Promise<{ [name: string]: Tensor<"float32"> }> {
+    const found: { [name: string]: Tensor<"float32"> } = {};
+    for (const [name, { place, shape }] of Object.entries(values))
+      found[name] = tensorOf("float32", shape, await this.#runner.read(this.#addresses.of[place]!, sizeOf(shape)));
+    return found;
   }
 
-  /** All updates see the variables from before. */
   commit(): void {
     const { of } = this.#addresses;
-    const next = this.#plan.updates.map(({ variable, place }) => ({
-      to: this.#placeOf(variable),
-      numbers: this.#memory.numbers(of[place]!, sizeOf(variable.shape)).slice(),
-    }));
-    for (const { to, numbers } of next) this.#memory.numbers(of[to]!, numbers.length).set(numbers);
-  }
-
-  #placeOf(wanted: Variable): number {
-    return this.#plan.variables.find(({ variable }) => variable === wanted)!.place;
+    const moves = this.#plan.updates.map(({ variable, place }) => {
+      const { place: held } = this.#plan.variables.find((each) => each.variable === variable)!;
+      return { from: of[place]!, to: of[held]!, length: sizeOf(variable.shape) };
+    });
+    this.#runner.move(moves);
   }
 
   async read(names: readonly string[]): Promise<{ [name: string]: Tensor<"float32"> }> {
     const wanted = this.#plan.variables.filter(({ variable }) => names.includes(variable.name));
-    return Object.fromEntries(wanted.map(({ variable: { name, shape }, place }) => [name, this.#read(place, shape)]));
+    return this.#read(
+      Object.fromEntries(wanted.map(({ variable: { name, shape }, place }) => [name, { place, shape }])),
+    );
   }
 
-  async dispose(): Promise<void> {
-    this.#engine = undefined; // its memory goes with it
+  dispose(): Promise<void> {
+    return this.#runner.close();
   }
 }
 
 /** Images of a constant that is converted; weights are packed as one. */
 function imagesOfLoad(block: number | undefined, { shape }: Source): number {
-  if (block !== undefined) return 1;
-  return shape.length === 4 || shape.length === 2 ? shape[0]! : 1;
+  return block === undefined ? imagesOf(shape) : 1;
+}
+
+/** Rows that are read at a time: whole blocks. */
+function stagedRows(rowBytes: number, block: number): number {
+  return block * Math.max(1, Math.floor(STAGED / (block * rowBytes)));
 }
 
 function stagedBytes({ constant: { source }, kernel, block }: Load): number {
   if (!kernel) return 0;
   const whole = 4 * sizeOf(source.shape);
   return block === undefined ? whole : Math.min(whole, Math.max(STAGED, 4 * block * rowSize(source)));
-}
-
-declare class MessageChannel {
-  readonly port1: { onmessage: (() => void) | null; close(): void };
-  readonly port2: { postMessage(message: undefined): void };
-}
-declare const performance: { now(): number };
-
-/** A timer would wait for a millisecond or more. */
-function nextTurn(): Promise<void> {
-  const { port1, port2 } = new MessageChannel();
-  return new Promise((resolve) => {
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
 }

@@ -88,7 +88,10 @@ interface Tenant {
  * Gives addresses to places. Values of a run share memory by the time that they live: the largest is placed first, each
  * at the lowest address that none of its time has taken (Pisarchyk and Lee 2020, greedy by size).
  */
-export function addressesOf({ places, steps, inputs, outputs, updates }: Plan, batch: number): Addresses {
+export function addressesOf(
+  { places, steps, inputs, outputs, updates }: Omit<Plan, "loads">,
+  batch: number,
+): Addresses {
   const of = places.map(() => 0);
   let modelEnd = START;
   for (const [place, { bytes, images, life }] of places.entries()) {

@@ -2,7 +2,7 @@ import { evaluateOp, fill, type Pads, tensorOf } from "@residual/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Instructions } from "../encode/function.ts";
-import { hasRelaxedSimd } from "../engine.ts";
+import { hasRelaxedSimd } from "../platform.ts";
 import { LayerRun } from "../testing/layer-run.ts";
 import { direct } from "./direct.ts";
 import type { ConvolutionLayer } from "./layer.ts";

@@ -2,9 +2,9 @@ import { constant, evaluateOp, fill, graph, input, ops, type Pads, tensorOf } fr
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Instructions } from "../encode/function.ts";
-import { hasRelaxedSimd } from "../engine.ts";
 import { lowerToPlan } from "../lower.ts";
 import { printPlan } from "../plan.ts";
+import { hasRelaxedSimd } from "../platform.ts";
 import { LayerRun } from "../testing/layer-run.ts";
 import type { ConvolutionLayer } from "./layer.ts";
 import { type Choice, choose, strategiesFor } from "./strategies.ts";

@@ -1,4 +1,6 @@
-import { MEMORY, type ModuleBuilder } from "../encode/module.ts";
+import { MEMORY, type ModuleBuilder, type Target } from "../encode/module.ts";
+import { compileModule, Engine, makeMemory } from "../engine.ts";
+import type { Kernel } from "../kernels/kernel.ts";
 
 /** The part of the platform's WebAssembly that tests use: the package is checked without the DOM. */
 interface Memory {
@@ -37,4 +39,11 @@ export function runOnce(module: ModuleBuilder, ...values: readonly number[]): Da
   const memory = memoryOf(PAGE);
   instance(module.encode(), memory).run!(...values);
   return new DataView(memory.buffer);
+}
+
+/** A new memory with kernels that work on it. */
+export async function engineOf(target: Target, bytes: number, kernels: readonly Kernel[]): Promise<Engine> {
+  const engine = new Engine(makeMemory(bytes, target.isShared));
+  for (const kernel of kernels) engine.add([[kernel.name, await compileModule(kernel.emit(target))]]);
+  return engine;
 }

@@ -1,8 +1,9 @@
 import { type ConvolutionLayer, operandsOf } from "../convolution/layer.ts";
 import type { Strategy } from "../convolution/strategy.ts";
 import type { Target } from "../encode/module.ts";
-import { Engine } from "../engine.ts";
+import type { Engine } from "../engine.ts";
 import { imageBytes, type Layout, originOf, pixelBytes, planeBytes, quadsOf, rowBytes } from "../layout.ts";
+import { engineOf } from "./engine.ts";
 
 /** Numbers in the host's order. */
 export interface LayerNumbers {
@@ -66,8 +67,7 @@ export class LayerRun {
       residual: take(residual ? images * imageBytes(residual) : 0),
       y: take(images * imageBytes(y)),
     };
-    const engine = new Engine(target, end);
-    await engine.add([kernel, ...(packing ? [packing.kernel] : [])]);
+    const engine = await engineOf(target, end, [kernel, ...(packing ? [packing.kernel] : [])]);
     engine.numbers(START, (end - START) / 4).fill(Number.NaN);
     engine.numbers(host, numbers.weight.length).set(numbers.weight);
     if (numbers.bias) engine.numbers(at.bias, numbers.bias.length).set(numbers.bias);

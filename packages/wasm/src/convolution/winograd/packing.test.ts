@@ -1,6 +1,6 @@
 import { fill } from "@residual/core";
 import { expect, it } from "vitest";
-import { Engine } from "../../engine.ts";
+import { engineOf } from "../../testing/engine.ts";
 import type { ConvolutionLayer } from "../layer.ts";
 import { packingOf } from "./packing.ts";
 import { f2, f4, type Matrix } from "./points.ts";
@@ -23,8 +23,8 @@ it.each([
   const packing = packingOf(points, layer);
   const weight = fill("packing", "weight", [outputs, channels, 3, 3], -1, 1).data;
   const [from, to] = [1024, 65536];
-  const engine = new Engine({ instructions: "mul and add", isShared: false }, to + packing.bytes);
-  await engine.add([packing.kernel]);
+  const target = { instructions: "mul and add", isShared: false } as const;
+  const engine = await engineOf(target, to + packing.bytes, [packing.kernel]);
   engine.numbers(from, weight.length).set(weight);
   for (const { function: name, tasks } of packing.kernel.phases(1))
     for (let task = tasks - 1; task >= 0; task--)

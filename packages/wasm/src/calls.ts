@@ -1,0 +1,47 @@
+import { type Addresses, imagesIn, type Plan } from "./plan.ts";
+
+/** One phase of a kernel's work: all that its function is called with, and the tasks to be done. Plain data. */
+export interface Call {
+  readonly kernel: string;
+  readonly function: string;
+  /** Addresses of the operands and of scratch memory, and images. */
+  readonly values: readonly number[];
+  /** Its tasks, which may be done in any order. */
+  readonly first: number;
+  readonly end: number;
+  /** Multiply-adds, or numbers, of a task. */
+  readonly work: number;
+}
+
+/** What a run of a plan calls, in order. A call is done before the next begins. */
+export function callsOf({ steps }: Pick<Plan, "steps">, { of, scratch }: Addresses, batch: number): readonly Call[] {
+  return steps.flatMap(({ kernel, images: own, reads, writes }, at) => {
+    const images = imagesIn(own, batch);
+    const values = [...[...reads, writes].map((place) => of[place]!), scratch[at]!, images];
+    const phases = kernel.phases(images);
+    const tasksInAll = phases.reduce((sum, { tasks }) => sum + tasks, 0);
+    const work = Math.max(1, (kernel.work * images) / Math.max(1, tasksInAll));
+    return phases.map(({ function: name, first = 0, tasks }): Call => {
+      return { kernel: kernel.name, function: name, values, first, end: first + tasks, work };
+    });
+  });
+}
+
+/** Multiply-adds and numbers of all calls. */
+export function workOf(calls: readonly Call[]): number {
+  return calls.reduce((sum, { first, end, work }) => sum + (end - first) * work, 0);
+}
+
+/**
+ * Of each phase of each kernel, as many tasks as have some work: an engine compiles a function anew, for speed, once
+ * enough of it has run.
+ */
+export function warmUpCalls(calls: readonly Call[], work: number): readonly Call[] {
+  const seen = new Map<string, Call>();
+  for (const call of calls) {
+    const key = `${call.kernel} ${call.function}`;
+    const tasks = Math.min(call.end - call.first, Math.ceil(work / call.work));
+    if (!seen.has(key)) seen.set(key, { ...call, end: call.first + tasks });
+  }
+  return [...seen.values()];
+}

@@ -1,0 +1,82 @@
+import type { Call } from "./calls.ts";
+import type { Engine } from "./engine.ts";
+
+/** Milliseconds after which others are given the thread. */
+export const TURN = 8;
+
+/** Milliseconds that clocks of browsers tell apart. */
+const CLOCK = 0.1;
+
+/** How many tasks of a call take some milliseconds, by what earlier ones took. */
+export class Pace {
+  /** Milliseconds of a unit of work, by kernel and function. */
+  readonly #known = new Map<string, number>();
+
+  /** At least one, and one of a kernel that was never done. */
+  tasksIn({ kernel, function: name, work }: Call, milliseconds: number): number {
+    const known = this.#known.get(`${kernel} ${name}`) ?? Infinity;
+    return Math.max(1, Math.floor(milliseconds / (known * work)));
+  }
+
+  /** Does tasks of a call, and learns what they take. */
+  do(engine: Engine, call: Call, first: number, end: number): void {
+    const begin = performance.now();
+    engine.call(call.kernel, call.function, [...call.values, first, end]);
+    this.#learn(call, end - first, performance.now() - begin);
+  }
+
+  /** What is too short for the clock tells only that it is not longer. */
+  #learn({ kernel, function: name, work }: Call, tasks: number, elapsed: number): void {
+    const key = `${kernel} ${name}`;
+    const found = Math.max(elapsed, CLOCK) / (tasks * work);
+    const known = this.#known.get(key) ?? Infinity;
+    this.#known.set(key, elapsed >= CLOCK ? found : Math.min(known, found));
+  }
+}
+
+/** Milliseconds after which a run is taken not to follow the one before at once. */
+const PAUSE = 0.5;
+
+/** The turn that this thread is at: runs that follow one another at once have it together. */
+const turn = { end: 0, left: -Infinity };
+
+/** Does all calls on this thread, in slices. `breathe` lets others have the thread, and throws to end the run. */
+export async function runInSlices(
+  engine: Engine,
+  calls: readonly Call[],
+  pace: Pace,
+  breathe: () => Promise<void>,
+): Promise<void> {
+  const begin = performance.now();
+  if (begin - turn.left > PAUSE) turn.end = begin + TURN;
+  for (const call of calls) {
+    for (let first = call.first; first < call.end; ) {
+      if (turn.end - performance.now() < TURN / 8) {
+        await breathe();
+        turn.end = performance.now() + TURN;
+      }
+      const next = Math.min(call.end, first + pace.tasksIn(call, turn.end - performance.now()));
+      pace.do(engine, call, first, next);
+      first = next;
+    }
+  }
+  turn.left = performance.now();
+}
+
+declare class MessageChannel {
+  readonly port1: { onmessage: (() => void) | null; close(): void };
+  readonly port2: { postMessage(message: undefined): void };
+}
+declare const performance: { now(): number };
+
+/** Lets others have the thread. A timer would wait for a millisecond or more. */
+export function nextTurn(): Promise<void> {
+  const { port1, port2 } = new MessageChannel();
+  return new Promise((resolve) => {
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
+}

@@ -1,0 +1,136 @@
+import { BackendUnavailableError, type Signal, throwIfAborted } from "@residual/core";
+import { type Call, workOf } from "../calls.ts";
+import { DirectRunner } from "../direct-runner.ts";
+import type { Target } from "../encode/module.ts";
+import type { Engine } from "../engine.ts";
+import { Pool } from "./pool.ts";
+import { abortRun, controlOf, resetControl } from "./team.ts";
+import type { Thread } from "./thread.ts";
+
+/** How threads share a run. */
+export interface TeamSettings {
+  readonly threads: number;
+  /**
+   * Whether runs of little work may take fewer threads, or the caller's, and all runs where threads do not start. Else
+   * each run takes so many.
+   */
+  readonly isFlexible: boolean;
+  /** Where the code of threads lies, if not beside this package's. */
+  readonly code: string | undefined;
+}
+
+/** What a thread was told. */
+interface Told {
+  readonly modules: number;
+  readonly calls: readonly Call[];
+}
+
+/** Work of a run that threads do not make quicker: it takes some 0.1 ms to tell them, and some µs a call to wait. */
+const SHORT = 20_000_000;
+
+/** Whether threads do not make so much work quicker. */
+export function isShort(work: number): boolean {
+  return work <= SHORT;
+}
+
+/** Memory that threads share with the caller's. */
+export class TeamRunner extends DirectRunner {
+  readonly #settings: TeamSettings;
+  readonly #told = new Map<Thread, Told>();
+  #pool: Pool | undefined;
+  #program = 0;
+  #starting: Promise<void> | undefined;
+  /** Threads did not start. */
+  #isAlone = false;
+
+  private constructor(target: Target, engine: Engine, settings: TeamSettings) {
+    super(target, engine);
+    this.#settings = settings;
+  }
+
+  static async openTeam(target: Target, bytes: number, settings: TeamSettings): Promise<TeamRunner> {
+    return new TeamRunner(target, await DirectRunner.engine(target, bytes), settings);
+  }
+
+  /** Begins to start threads, if runs of so much work take any. */
+  warmUp(work: number): void {
+    if (this.#threadsFor(work) > 0) this.#start().catch(() => {}); // the run that takes them tells
+  }
+
+  override async run(calls: readonly Call[], signal?: Signal): Promise<void> {
+    throwIfAborted(signal);
+    const threads = this.#threadsFor(workOf(calls));
+    if (threads > 0) await this.#start();
+    if (threads === 0 || this.#isAlone) return super.run(calls, signal);
+    const team = await this.#pool!.take(threads);
+    try {
+      await this.#runOn(team, calls, signal);
+    } finally {
+      this.#pool!.give(team);
+    }
+    throwIfAborted(signal);
+  }
+
+  override async close(): Promise<void> {
+    for (const thread of this.#told.keys()) thread.post(this.#program, { kind: "close" });
+    await this.#pool?.leave();
+    await super.close();
+  }
+
+  #threadsFor(work: number): number {
+    const { threads, isFlexible } = this.#settings;
+    if (!isFlexible) return threads;
+    return this.#isAlone || isShort(work) ? 0 : threads;
+  }
+
+  /** Starts threads, and waits until they speak. */
+  #start(): Promise<void> {
+    this.#starting ??= this.#startAll().catch((error: unknown) => {
+      if (!this.#settings.isFlexible || !(error instanceof BackendUnavailableError)) throw error;
+      this.#isAlone = true;
+    });
+    return this.#starting;
+  }
+
+  async #startAll(): Promise<void> {
+    const pool = Pool.join(this.#settings.code);
+    this.#pool = pool;
+    this.#program = pool.newProgram();
+    const team = await pool.take(this.#settings.threads);
+    const { memory } = this.engine;
+    try {
+      await Promise.all(team.map((thread) => thread.request(this.#program, { kind: "open", memory })));
+      for (const thread of team) this.#told.set(thread, { modules: 0, calls: [] });
+    } finally {
+      pool.give(team);
+    }
+  }
+
+  async #runOn(team: readonly Thread[], calls: readonly Call[], signal: Signal | undefined): Promise<void> {
+    const control = controlOf(this.engine);
+    resetControl(control);
+    const abort = () => abortRun(control);
+    signal?.addEventListener("abort", abort, { once: true });
+    if (signal?.aborted) abort();
+    const answers = await Promise.allSettled(
+      team.map((thread) => {
+        this.#tell(thread, calls);
+        return thread.request(this.#program, { kind: "take part", threads: team.length });
+      }),
+    );
+    signal?.removeEventListener("abort", abort);
+    for (const answer of answers) if (answer.status === "rejected") throw answer.reason;
+  }
+
+  /** What a thread has to know before it takes part. */
+  #tell(thread: Thread, calls: readonly Call[]): void {
+    const { memory } = this.engine;
+    if (!this.#told.has(thread)) thread.post(this.#program, { kind: "open", memory });
+    const told = this.#told.get(thread) ?? { modules: 0, calls: [] };
+    const modules = this.engine.modules();
+    if (modules.length > told.modules)
+      thread.post(this.#program, { kind: "add", modules: modules.slice(told.modules) });
+    if (told.calls !== calls) thread.post(this.#program, { kind: "calls", calls });
+    this.#told.set(thread, { modules: modules.length, calls });
+  }
+}

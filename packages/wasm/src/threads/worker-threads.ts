@@ -1,0 +1,11 @@
+/**
+ * Node's threads, which Deno and Bun have too; undefined in browsers. There is no import, which bundlers would resolve.
+ */
+export function workerThreads(): typeof import("node:worker_threads") | undefined {
+  const { process } = globalThis as { readonly process?: Partial<Builtins> };
+  return process?.getBuiltinModule?.("node:worker_threads");
+}
+
+interface Builtins {
+  getBuiltinModule(name: "node:worker_threads"): typeof import("node:worker_threads");
+}
