@@ -56,8 +56,7 @@ export class Writer {
       larger.set(this.#bytes);
       this.#bytes = larger;
     }
-    if (bytes.length > 64) this.#bytes.set(bytes, this.#length);
-    else for (let at = 0; at < bytes.length; at++) this.#bytes[this.#length + at] = bytes[at]!;
+    this.#bytes.set(bytes, this.#length);
     this.#length = end;
   }
 
