@@ -2,8 +2,9 @@ import { type ConvolutionLayer, operandsOf } from "../convolution/layer.ts";
 import type { Strategy } from "../convolution/strategy.ts";
 import type { Target } from "../encode/module.ts";
 import type { Engine } from "../engine.ts";
-import { imageBytes, type Layout, originOf, pixelBytes, planeBytes, quadsOf, rowBytes } from "../layout.ts";
+import { imageBytes, quadsOf } from "../layout.ts";
 import { engineOf } from "./engine.ts";
+import { eachNumber, laidOut, writable } from "./images.ts";
 
 /** Numbers in the host's order. */
 export interface LayerNumbers {
@@ -72,8 +73,11 @@ export class LayerRun {
     engine.numbers(host, numbers.weight.length).set(numbers.weight);
     if (numbers.bias) engine.numbers(at.bias, numbers.bias.length).set(numbers.bias);
     const filled = [[layer.x, at.x, numbers.x] as const, [residual, at.residual, numbers.residual] as const];
-    for (const [layout, place, given] of filled)
-      if (layout && given) fill(engine.numbers(place, (images * imageBytes(layout)) / 4), layout, images, given);
+    for (const [layout, place, data] of filled) {
+      if (!layout || !data) continue;
+      const memory = laidOut({ layout, images, data });
+      engine.numbers(place, memory.length).set(new Float32Array(memory.buffer));
+    }
     for (const { function: name, tasks } of packing?.kernel.phases(1) ?? [])
       engine.call(packing!.kernel.name, name, [host, at.weight, 0, 1, 0, tasks]);
     const pointers = operandsOf(layer).map((operand) => at[operand as keyof typeof at]);
@@ -104,39 +108,22 @@ export class LayerRun {
 
   /** y in the host's order. */
   read(): Float32Array {
-    const { y } = this.#layer;
-    const memory = this.#engine.numbers(this.#y, (this.#images * imageBytes(y)) / 4);
-    return Float32Array.from(placesOf(y, this.#images), (place) => memory[place]!);
+    const { channels, height, width } = this.#layer.y;
+    const data = new Float32Array(this.#images * channels * height * width);
+    const memory = this.#memoryOfY();
+    eachNumber(this.#layer.y, this.#images, (index, place) => {
+      data[index] = memory[place]!;
+    });
+    return data;
   }
 
   /** Whether the border of y is as it was. */
   hasCleanBorder(): boolean {
-    const { y } = this.#layer;
-    const memory = this.#engine.numbers(this.#y, (this.#images * imageBytes(y)) / 4).slice();
-    for (const place of placesOf({ ...y, channels: 4 * quadsOf(y) }, this.#images)) memory[place] = Number.NaN;
-    return memory.every(Number.isNaN);
+    const own = writable(this.#layer.y, this.#images);
+    return this.#memoryOfY().every((value, place) => own.has(place) || Number.isNaN(value));
   }
-}
 
-/** Where each number of images in the host's order lies in a layout. */
-function placesOf(layout: Layout, images: number): number[] {
-  const { order, channels, height, width } = layout;
-  const [right, together] = [pixelBytes(layout) / 4, order === "quads" ? 4 : channels]; // channels side by side
-  const places: number[] = [];
-  for (let image = 0; image < images; image++)
-    for (let c = 0; c < channels; c++)
-      for (let i = 0; i < height; i++)
-        for (let j = 0; j < width; j++) {
-          const plane = image * imageBytes(layout) + Math.floor(c / together) * planeBytes(layout) + originOf(layout);
-          places.push((plane + i * rowBytes(layout)) / 4 + right * j + (c % together));
-        }
-  return places;
-}
-
-/** Zeros in the border, and NaN in lanes behind the last channel. */
-function fill(memory: Float32Array, layout: Layout, images: number, numbers: Float32Array): void {
-  memory.fill(0);
-  const lanes = layout.order === "quads" ? 4 * quadsOf(layout) : layout.channels;
-  for (const place of placesOf({ ...layout, channels: lanes }, images)) memory[place] = Number.NaN;
-  for (const [at, place] of placesOf(layout, images).entries()) memory[place] = numbers[at]!;
+  #memoryOfY(): Float32Array {
+    return this.#engine.numbers(this.#y, (this.#images * imageBytes(this.#layer.y)) / 4);
+  }
 }
