@@ -83,7 +83,7 @@ function losses(plan: Plan, { of, scratch, end }: Addresses, batch: number): rea
   const write = (owner: number | "scratch", address: number, bytes: number) =>
     owners.fill(owner, address, address + bytes);
   const check = (place: number, who: string) => {
-    const isWhole = owners.slice(of[place]!, of[place]! + size(place)).every((owner) => owner === place);
+    const isWhole = owners.slice(of[place], of[place]! + size(place)).every((owner) => owner === place);
     if (!isWhole) lost.push(`${who} finds something else in place ${place}`);
   };
   const isWritten = new Set<number>();
@@ -96,7 +96,7 @@ function losses(plan: Plan, { of, scratch, end }: Addresses, batch: number): rea
     write(writes, of[writes]!, size(writes));
     isWritten.add(writes);
     for (const place of reads) check(place, node);
-    const isMixed = owners.slice(scratch[at]!, scratch[at]! + bytes).some((owner) => owner !== "scratch");
+    const isMixed = owners.slice(scratch[at], scratch[at]! + bytes).some((owner) => owner !== "scratch");
     if (isMixed) lost.push(`${node} writes into its own scratch memory`);
   }
   for (const [name, { place }] of Object.entries(plan.outputs)) check(place, name);
