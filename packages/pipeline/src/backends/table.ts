@@ -24,7 +24,7 @@ const rows = {
     async () => "npm install webgpu",
   ),
   wasm: row(
-    async () => (await import("@residual/wasm")).wasm(),
+    async ({ threads }) => (await import("@residual/wasm")).wasm(threads === undefined ? {} : { threads }),
     async () => "",
   ),
   "onnx-cuda": onDevice("cuda"),
