@@ -63,16 +63,22 @@ export async function runInSlices(
   turn.left = performance.now();
 }
 
+declare const performance: { now(): number };
+/** Node, Deno and Bun have it, pages do not. */
+declare const setImmediate: ((callback: () => void) => void) | undefined;
 declare class MessageChannel {
   readonly port1: { onmessage: (() => void) | null; close(): void };
   readonly port2: { postMessage(message: undefined): void };
 }
-declare const performance: { now(): number };
 
-/** Lets others have the thread. A timer would wait for a millisecond or more. */
+/** Lets others have the thread. A timer would wait for a millisecond or more, and Node's MessageChannel for four. */
 export function nextTurn(): Promise<void> {
-  const { port1, port2 } = new MessageChannel();
   return new Promise((resolve) => {
+    if (typeof setImmediate === "function") {
+      setImmediate(resolve);
+      return;
+    }
+    const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {
       port1.close();
       resolve();
