@@ -31,9 +31,9 @@ import {
   toTorchvision,
   Weights,
   type WeightsSource,
+  withEpsilon,
 } from "@residual/weights";
 import { differenceText, recognize } from "./fitting.ts";
-import { checkSteps } from "./keras-steps.ts";
 import { OptionError } from "./option-error.ts";
 import { rememberSources } from "./weights-references.ts";
 
@@ -167,13 +167,10 @@ interface Unnamed {
 function describe({ name, spec: asked }: Model, weights: Unnamed, options: PrepareOptions): Identified {
   const { raw } = weights;
   const keras = kerasNetwork(raw);
-  const epsilon = keras?.epsilon ?? asked.epsilon ?? 1e-5;
-  const row = epsilon === (asked.epsilon ?? 1e-5) ? asked : { ...asked, epsilon };
-  const recorded = rescaled(keras, row, raw.preprocessing);
-  const preprocessing = preprocessingOf(row, recorded, options.preprocessing);
+  const row = withEpsilon(asked, raw.epsilon);
+  const preprocessing = preprocessingOf(row, recordedPreprocessing(raw, row, keras), options.preprocessing);
   const input = options.input ?? inputOf(row, preprocessing);
   const model = resnet(row, { name, input });
-  checkSteps(keras?.convolutions, model, weights.name);
   const { tensors, notes } = weights.under(model); // names depend on neither classes nor input channels
   const fitted = fittedTo(row, model, tensors);
   const spec = fitted.spec;
@@ -337,11 +334,14 @@ export function preprocessingOf(
   return known || Object.keys(changes).length > 0 ? checkPreprocessing({ ...known, ...changes }) : undefined;
 }
 
-/** What is recorded, with the scale, mean and std of Keras' Rescaling layers, which the model's graph does not have. */
-function rescaled(
-  keras: KerasNetwork | undefined,
+/**
+ * What the weights say, with the scale, mean and std of Keras' Rescaling and Normalization layers, which the model's
+ * graph does not have.
+ */
+export function recordedPreprocessing(
+  { preprocessing: recorded }: Pick<Weights, "preprocessing">,
   row: ResNetSpec,
-  recorded: Preprocessing | undefined,
+  keras: KerasNetwork | undefined,
 ): Preprocessing | undefined {
   if (!keras?.rescaling) return recorded;
   const { layers: _, side, ...colours } = keras.rescaling;
