@@ -13,6 +13,18 @@ const networkOf = (...layers: Layer[]) =>
     stored: undefined,
   });
 
+/** Arithmetic as Keras 3 writes it, of the layer whose name is the number before. */
+const applied = ([kind, operand]: readonly [kind: string, operand: number], index: number) => ({
+  class_name: kind,
+  config: { name: String(index + 1) },
+  inbound_nodes: [
+    {
+      args: [{ class_name: "__keras_tensor__", config: { keras_history: [String(index), 0, 0] } }, operand],
+      kwargs: {},
+    },
+  ],
+});
+
 const input: Layer = ["InputLayer", { batch_shape: [null, 160, 160, 3] }];
 const conv: Layer = ["Conv2D", { activation: "linear" }];
 const relu: Layer = ["Activation", { activation: "relu" }];
@@ -60,6 +72,40 @@ describe("layers before the first convolution", () => {
   ])("a Normalization of %s becomes preprocessing", (_, layer, expected) => {
     const { mean, ...found } = networkOf(input, layer, conv, relu, pool, dense())!.rescaling!;
     expect({ ...found, mean: mean.map((each) => Number(each.toFixed(12))) }).toMatchObject(expected);
+  });
+
+  it.each<[string, readonly (readonly [kind: string, operand: number])[], object]>([
+    // "tf" mode of Keras' applications
+    [
+      "x / 127.5 - 1",
+      [
+        ["TrueDivide", 127.5],
+        ["Subtract", 1],
+      ],
+      { scale: 127.5, mean: [1, 1, 1], std: [1, 1, 1] },
+    ],
+    // (x * 2 + 1) / 4 = (x - -1/2) / 2
+    [
+      "(x * 2 + 1) / 4",
+      [
+        ["Multiply", 2],
+        ["Add", 1],
+        ["TrueDivide", 4],
+      ],
+      { scale: 2, mean: [-0.25, -0.25, -0.25] },
+    ],
+  ])("arithmetic becomes preprocessing: %s", (_, steps, expected) => {
+    const layers = [{ class_name: "InputLayer", config: { name: "0" }, inbound_nodes: [] }, ...steps.map(applied)];
+    const model = { config: { layers, output_layers: [[String(steps.length), 0, 0]] } };
+    expect(
+      kerasNetwork({ metadata: { "keras.config": JSON.stringify(model) }, stored: undefined })?.rescaling,
+    ).toMatchObject(expected);
+  });
+
+  it("a division by a negative number is refused", () => {
+    const layers = [{ class_name: "InputLayer", config: { name: "0" } }, applied(["TrueDivide", -1], 0)];
+    const metadata = { "keras.config": JSON.stringify({ config: { layers } }) };
+    expect(() => kerasNetwork({ metadata, stored: undefined })).toThrow("its layer 1 is a TrueDivide by -1, which");
   });
 
   it("a Normalization that was adapted has its numbers among the weights", () => {

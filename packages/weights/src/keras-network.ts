@@ -75,7 +75,7 @@ function rescalingOf(
 ): Rescaling {
   const { mean, std } = layers.reduce<Colours>(
     (before, layer) => {
-      const after = layer.kind === "Rescaling" ? ofRescaling(layer, refuse) : ofNorm(layer, tensors, refuse);
+      const after = ofLayer(layer, tensors, refuse);
       return {
         mean: before.mean.map((each, i) => each + after.mean[i]! * before.std[i]!),
         std: before.std.map((each, i) => each * after.std[i]!),
@@ -93,6 +93,17 @@ function rescalingOf(
     std: std.map((each) => each / scale),
     channels: "rgb",
   };
+}
+
+function ofLayer(layer: ScalingLayer, tensors: ReadonlyMap<string, NamedSource>, refuse: Refuse): Colours {
+  const { kind, operand } = layer;
+  if (kind === "Rescaling") return ofRescaling(layer, refuse);
+  if (operand === undefined) return ofNorm(layer, tensors, refuse);
+  const all = (mean: number, std: number): Colours => ({ mean: [mean, mean, mean], std: [std, std, std] });
+  if (/subtract$/i.test(kind)) return all(operand, 1);
+  if (/add$/i.test(kind)) return all(-operand, 1);
+  if (operand <= 0) refuse(layer, `by ${operand}`);
+  return all(0, /multiply$/i.test(kind) ? 1 / operand : operand);
 }
 
 function ofRescaling(layer: ScalingLayer, refuse: Refuse): Colours {

@@ -11,10 +11,12 @@ export interface KerasLayer {
 }
 
 /** One application of a layer. */
-interface Call {
+export interface Call {
   readonly from: readonly Reference[];
   /** Whether it computes as in training, whatever the model is used for. */
   readonly isTraining: boolean;
+  /** The number that arithmetic has after a tensor: 127.5 in `x / 127.5`. */
+  readonly operand: number | undefined;
 }
 
 /** The answer of a layer's application: `node` counts them. */
@@ -34,8 +36,10 @@ export function layersIn(model: unknown): readonly KerasLayer[] | undefined {
 function layerOf(entry: unknown): KerasLayer | undefined {
   const { class_name: registered, config, inbound_nodes: nodes, name } = recordOf(entry);
   if (typeof registered !== "string") return undefined;
-  const kind = registered.slice(registered.lastIndexOf(">") + 1); // "package>Class" for a user's own
   const settings = recordOf(config);
+  const { function: called } = settings;
+  const isFunction = registered === "TFOpLambda" && typeof called === "string"; // `x / 2` is "math.truediv" in Keras 2
+  const kind = isFunction ? called : registered.slice(registered.lastIndexOf(">") + 1); // "package>Class", a user's own
   const own = [settings.name, name].find((each) => typeof each === "string");
   return { kind, name: own ?? kind, settings, calls: Array.isArray(nodes) ? nodes.map(callOf) : [], entry };
 }
@@ -48,10 +52,13 @@ function callOf(node: unknown): Call {
   if (!Array.isArray(node)) {
     const { args, kwargs } = recordOf(node);
     const from = [...referencesIn(args, DEEPEST), ...referencesIn(kwargs, DEEPEST)];
-    return { from, isTraining: recordOf(kwargs).training === true };
+    const [, operand] = Array.isArray(args) && args.length === 2 ? (args as readonly unknown[]) : [];
+    return { from, isTraining: recordOf(kwargs).training === true, operand: isNumber(operand) ? operand : undefined };
   }
-  const isTraining = node.some((each: unknown) => Array.isArray(each) && recordOf(each[3]).training === true);
-  return { from: referencesIn(node, DEEPEST), isTraining };
+  const applied: readonly unknown[] = typeof node[0] === "string" ? [node] : node;
+  const given = applied.map((each: unknown) => recordOf(Array.isArray(each) ? each[3] : undefined));
+  const [operand] = given.map(({ y }) => y).filter(isNumber);
+  return { from: referencesIn(node, DEEPEST), isTraining: given.some(({ training }) => training === true), operand };
 }
 
 /** Lists in lists, at most. */

@@ -58,6 +58,8 @@ describe("the network in a Keras configuration", () => {
     "a norm",
     "a norm that was learnt",
     "an inverted norm",
+    "arithmetic",
+    "arithmetic of Keras 2",
     "nested",
     "zeros in a layer",
     "an epsilon",
@@ -92,6 +94,8 @@ describe("the network in a Keras configuration", () => {
     ["two epsilons", /BatchNormalization "\w+" with epsilon (0\.001|0\.00001), expected 0\.\d+ for \S+bn/],
     ["steps elsewhere", /Conv2D "conv2d_\d+" with stride 1×1, expected 2×2 for layer2\.0\.conv1/],
     ["in training", /found Functional as in training "base"/],
+    ["a number before", /found Subtract "\w+" after InputLayer "\w+", expected conv2d for conv1/],
+    ["a number before, of Keras 2", /found nothing after InputLayer "\w+", expected conv2d for conv1/],
     ["two readers", /found pictures that several layers read, expected one layer, rescaling/],
     ["a resize", /found Resizing "resizing" after InputLayer "\w+", expected conv2d for conv1/],
     ["a layer between", /found Dense "dense_\d+" after Dense "dense_\d+", expected the end/],
@@ -109,6 +113,15 @@ describe("the network in a Keras configuration", () => {
     expect(named("a head of sigmoids").activation).toBe("sigmoid");
     expect(named("a head of logits").activation).toBeUndefined();
     expect(named("a rescaling").scaling.map(({ name }) => name)).toEqual([expect.stringMatching(/^rescaling/)]);
+    expect(named("arithmetic").scaling.map(({ kind, operand }) => [kind, operand])).toEqual([
+      ["TrueDivide", 127.5],
+      ["Subtract", 1],
+    ]);
+    expect(named("arithmetic of Keras 2").scaling.map(({ kind, operand }) => [kind, operand])).toEqual([
+      ["math.multiply", 2],
+      ["__operators__.add", 1],
+      ["math.truediv", 4],
+    ]);
     expect(named("nested").scaling).toHaveLength(1);
     const { mean, variance } = named("a norm that was learnt").scaling[0]!.tensors;
     expect(mean).toMatch(/^normalization\w*\/mean$/);

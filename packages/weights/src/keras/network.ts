@@ -24,6 +24,8 @@ export interface KerasReading {
 
 /** A layer that scales pictures, with the names of its variables' tensors that are there. */
 export interface ScalingLayer extends KerasLayer {
+  /** What arithmetic computes with: 127.5 in `x / 127.5`. */
+  readonly operand: number | undefined;
   readonly tensors: Readonly<Record<string, string>>;
 }
 
@@ -42,6 +44,12 @@ export function readNetwork(model: unknown, tensors: Tensors): KerasReading | un
 const isIdentity = (kind: string): boolean =>
   /^(Identity|ActivityRegularization|(Spatial|Gaussian|Alpha)?Dropout(2D)?|GaussianNoise)$/.test(kind) ||
   /^(Rand(om(?!Crop)\w+|Augment)|AugMix|MixUp|CutMix)$/.test(kind);
+
+/** What `x / 127.5 - 1` and the like are called, by Keras 3 and by Keras 2. */
+const isArithmetic = (kind: string): boolean =>
+  /^(True)?Divide$|^(Multiply|Subtract|Add)$|^math\.(truediv|divide|multiply|subtract|add)$|^__operators__\.add$/.test(
+    kind,
+  );
 
 /** Models within models, at most. */
 const DEEPEST = 16;
@@ -125,7 +133,7 @@ class Translator {
         const found =
           call.isTraining && isOtherInTraining(layer) ? [this.#other(layer, from, " as in training")] : undefined;
         const known = answers.get(layer.name) ?? [];
-        known[index] = found ?? this.#apply(layer, from, path);
+        known[index] = found ?? this.#apply(layer, from, path, call.operand);
         answers.set(layer.name, known);
         return false;
       });
@@ -148,7 +156,7 @@ class Translator {
     return node;
   }
 
-  #apply(layer: KerasLayer, from: Answers, path: readonly string[]): Answers {
+  #apply(layer: KerasLayer, from: Answers, path: readonly string[], operand?: number): Answers {
     const [x, ...more] = from;
     if (!x || this.#builder.nodes.length >= MOST_NODES) return [];
     const { kind } = layer;
@@ -156,8 +164,9 @@ class Translator {
       return this.#model(layer.entry, x, [...path, layer.name]);
     if (isIdentity(kind)) return [x];
     if (kind === "Add" && more.length === 1) return [this.#add(layer, { op: "add" }, from)];
-    if (isOp(x, "image") && (kind === "Rescaling" || kind === "Normalization")) {
-      this.#scaling.push({ ...layer, tensors: this.#scalingTensors(layer, path) });
+    const isScaling = kind === "Rescaling" || kind === "Normalization" || (isArithmetic(kind) && operand !== undefined);
+    if (isOp(x, "image") && isScaling && more.length === 0) {
+      this.#scaling.push({ ...layer, operand, tensors: this.#scalingTensors(layer, path) });
       return [x];
     }
     const rule = Object.hasOwn(operations, kind) ? operations[kind] : undefined;

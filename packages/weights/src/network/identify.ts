@@ -99,22 +99,22 @@ function modelsOf(network: Network, recorded = ""): { readonly fits: readonly Fi
 }
 
 /**
- * Models that compute the same differ in how pictures are prepared. So the recorded one is taken, else those of as many
- * classes; where the file's images have their channels last, as TensorFlow's have, Keras' rows come first.
+ * Models that compute the same differ in how pictures are prepared. So the recorded one is taken, else those of the
+ * file's epsilon, and of as many classes; where the file's images have their channels last, as TensorFlow's have, Keras'
+ * rows come first.
  */
 function likeliest(fits: readonly Fit[], network: Network, recorded: ModelName | undefined): readonly Fit[] {
   const { image } = network;
   const epsilon = epsilonOf(network);
   const known = fits.filter(({ name }) => name === recorded);
   if (known.length > 0) return known;
+  const own = fits.filter(({ name }) => withEpsilon(variants[name], epsilon) === variants[name]);
   const classesOf = ({ name }: Fit) => (variants[name] as ResNetSpec).classes ?? 1000;
-  const alike = fits.filter((fit) => fit.found.parameters.get("fc.weight")?.shape[0] === classesOf(fit));
+  const likely = own.length > 0 ? own : fits;
+  const alike = likely.filter((fit) => fit.found.parameters.get("fc.weight")?.shape[0] === classesOf(fit));
   const isChannelsLast = isOp(image, "image") && image.operation.isChannelsLast;
   const isUnlikely = ({ name }: Fit) => Number(name.startsWith("keras_") !== isChannelsLast);
-  const isChanged = ({ name }: Fit) => Number(withEpsilon(variants[name], epsilon) !== variants[name]);
-  return (alike.length > 0 ? alike : fits).toSorted(
-    (a, b) => isChanged(a) - isChanged(b) || isUnlikely(a) - isUnlikely(b),
-  );
+  return (alike.length > 0 ? alike : likely).toSorted((a, b) => isUnlikely(a) - isUnlikely(b));
 }
 
 function countedWords({ nodes }: Network, convolutions: number): string {
