@@ -340,6 +340,19 @@ describe("weights", () => {
     expect((await prepare(asked)).graph.outputs.logits?.shape).toEqual(["N", spec.classes]);
   });
 
+  it("whose list of classes has another length say so, and name none", async () => {
+    const metadata = { model: "cifar_resnet20", classes: JSON.stringify(["cat", "dog", "fish"]) };
+    const weights = weightsOf(variants.cifar_resnet20, metadata);
+    const { labels, notes } = await identify({ weights });
+    expect(labels).toBeUndefined();
+    expect(notes).toContain(
+      "the given weights: found names for 3 classes, and the last layer has 10: the names are left out; " +
+        "give `labels` (--labels FILE) with a name for each",
+    );
+    const own = await identify({ weights, labels: cifar10Labels });
+    expect([own.labels, own.notes.filter((note) => note.includes("left out"))]).toEqual([cifar10Labels, []]);
+  });
+
   it("that fit no model are told with the nearest, in ten lines", async () => {
     const { tensors } = weightsOf(variants.cifar_resnet20);
     const cut = new Map([...tensors].slice(20));

@@ -181,6 +181,7 @@ function describe({ name, spec: asked }: Model, weights: Unnamed, options: Prepa
   const guesses = [
     ...(preprocessing ? guessNote(weights.name, name, preprocessingSource, keras) : []),
     ...labelsNote(weights.name, name, labels, labelsSource),
+    ...otherLabelsNote(weights, spec, options),
   ];
   return {
     model: name,
@@ -401,6 +402,18 @@ function labelsNote(
       ? `: those in ${weights} were a guess when the file was written`
       : `: nothing in ${weights} names its ${labels.length} classes, so those of the model ${model} are taken`;
   return [`labels are guessed${found}; give \`labels\` (--labels FILE) where they are others`];
+}
+
+/** A list of another length names no class: which of the two is another network's is not known. */
+function otherLabelsNote(
+  { name, raw: { labels } }: Unnamed,
+  spec: ResNetSpec,
+  { labels: given }: PrepareOptions,
+): string[] {
+  const { classes = 1000 } = spec;
+  if (given || !labels || labels.length === classes || classes === 0) return [];
+  const found = `${name}: found names for ${counted(labels.length, "class", "classes")}, and the last layer has ${classes}`;
+  return [`${found}: the names are left out; give \`labels\` (--labels FILE) with a name for each`];
 }
 
 function listOf(layers: readonly string[]): string {

@@ -58,7 +58,8 @@ export async function inspect(weights: Weights, { signal, onProgress }: WorkOpti
   const recognition = recognize(weights);
   const { models, nearest } = recognition;
   const said = weights.model === undefined ? undefined : modelNameOf(weights.model);
-  const model = said ?? models[0] ?? null;
+  const fitting = weights.graph?.mismatch === undefined ? models[0] : undefined; // a graph of another model is refused
+  const model = said ?? fitting ?? null;
   const row = model === null ? undefined : variants[modelNameOf(model)!];
   const fitted = row && under(weights, row, model!);
   return {
@@ -106,6 +107,7 @@ function classesOf({ labels, labelsSource, isKnown }: Weights, row: ResNetSpec, 
   if (count === undefined)
     return (row.classes ?? 1000) === 0 ? "none: the model ends with features" : "none: the last layer is missing";
   if (labels?.length === count) return `${count}, named in the file${labelsSource === "guess" ? " by a guess" : ""}`;
+  if (labels) return `${count}, without names: the file has ${counted(labels.length, "name")}`;
   const own = row.labels !== undefined && count === (row.classes ?? 1000);
   if (!own) return `${count}, without names`;
   return `${count}, named by the model${isKnown ? "" : ", which is a guess"}`;
