@@ -100,8 +100,8 @@ function modelsOf(network: Network, recorded = ""): { readonly fits: readonly Fi
 
 /**
  * Models that compute the same differ in how pictures are prepared. So the recorded one is taken, else those of the
- * file's epsilon, and of as many classes; where the file's images have their channels last, as TensorFlow's have, Keras'
- * rows come first.
+ * file's epsilon, and of as many classes. Where the file's images have their channels last, as TensorFlow's have,
+ * Keras' rows come first.
  */
 function likeliest(fits: readonly Fit[], network: Network, recorded: ModelName | undefined): readonly Fit[] {
   const { image } = network;
