@@ -1,3 +1,4 @@
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expectLine, output, type Row, type Site } from "./site.ts";
 
@@ -46,6 +47,28 @@ const full = {
   },
 };
 
+/** What `npm install residual` brings where optional packages are left out, so that sharp is not there either. */
+const alone = async (site: Site) => {
+  const others = ["@residual/conformance", "@residual/webgpu-software"];
+  const ours = site.packages.filter((name) => !others.includes(name));
+  return site.project({ name: "alone", ours, withoutOptional: true });
+};
+
+/** Of `residual` with all that it depends on, in bytes. */
+const MOST_INSTALLED = 12e6;
+
+const sizeRow: Row = {
+  where: "npm",
+  what: `residual alone, at most ${MOST_INSTALLED / 1e6} MB`,
+  isQuick: true,
+  async run(site) {
+    const folder = join(await alone(site), "node_modules");
+    const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((each) => each.isFile());
+    const bytes = files.reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0);
+    if (bytes > MOST_INSTALLED) throw new Error(`found ${bytes} bytes`);
+  },
+};
+
 function rowsOf({ name: where, isQuick = false, words = [], hasGpu, command }: Runtime): readonly Row[] {
   const run = async (site: Site, line: string, ...program: readonly string[]) =>
     expectLine(line, { command: await command(site), words: [...words, ...program], cwd: await site.project(full) });
@@ -61,6 +84,19 @@ function rowsOf({ name: where, isQuick = false, words = [], hasGpu, command }: R
       const meant = backend === "webgpu" && !hasGpu ? "software" : backend;
       return { where, what: `load(), ${backend}`, isQuick, run: (site) => run(site, "cat", "classify.js", meant) };
     }),
+    {
+      where,
+      what: "a PNG and a JPEG without sharp",
+      isQuick,
+      async run(site) {
+        const cwd = await alone(site);
+        await expectLine("portable: cat, ship", {
+          command: await command(site),
+          words: [...words, "portable.js"],
+          cwd,
+        });
+      },
+    },
     ...(hasGpu ? [] : [{ where, what: "webgpu's own adapter", isQuick, run: findsAdapter }]),
     {
       where,
@@ -81,4 +117,4 @@ function rowsOf({ name: where, isQuick = false, words = [], hasGpu, command }: R
   ];
 }
 
-export const runtimeRows: readonly Row[] = runtimes.flatMap(rowsOf);
+export const runtimeRows: readonly Row[] = [sizeRow, ...runtimes.flatMap(rowsOf)];

@@ -11,9 +11,9 @@ import { checkSize } from "./size-limit.ts";
  * The pixels of a JPEG, by libjpeg-turbo in WebAssembly: the same integer IDCT and the same upsampling as sharp and
  * Pillow have.
  *
- * libjpeg-turbo's warnings are errors here, since it does not say which it gave. So a damaged file is a FormatError, and
- * so is a whole one with stray bytes behind its pixels, which sharp takes. Throws BackendUnavailableError for what sharp
- * alone decodes: CMYK, and rare ways of coding.
+ * libjpeg-turbo's warnings are errors here, since it does not say which it gave. So a damaged file is a FormatError,
+ * and so is a whole file with stray bytes behind its pixels, which sharp takes. Throws BackendUnavailableError for CMYK
+ * and rare codings, which sharp alone decodes, and OutOfMemoryError for a picture beyond the codec's memory.
  */
 export async function decodeJpeg(bytes: Uint8Array, options: PortableOptions): Promise<Pixels> {
   const { width, height, orientation } = readImageFile(bytes, "JPEG");
@@ -39,7 +39,7 @@ const SAMPLINGS = [
   ...["2x1", "1x2", "3x1", "1x3"].map((all) => `${all} ${all} ${all}`),
 ];
 
-/** An empty scan is a few bytes, and costs a pass over the picture. Source: libjpeg-turbo, turbojpeg.h, TJFLAG_LIMITSCANS. */
+/** A scan of a few bytes costs a pass over the picture. Source: libjpeg-turbo, turbojpeg.h, TJFLAG_LIMITSCANS. */
 const MAX_SCANS = 500;
 
 function checkCoding({ process, precision, sampling, scans }: JpegFrame, whyNoSharp: string): void {

@@ -27,8 +27,8 @@ let resting: JpegCodec | undefined;
 let smallest = Number.POSITIVE_INFINITY;
 
 /**
- * The codec that was kept, or a new one; the caller's alone until it is kept again. Throws BackendUnavailableError where
- * it does not load.
+ * The codec that was kept, or a new one; the caller's alone until it is kept again. Throws BackendUnavailableError
+ * where it does not load.
  */
 export async function takeCodec(whyNoSharp: string): Promise<JpegCodec> {
   const taken = resting;

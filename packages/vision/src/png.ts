@@ -137,7 +137,8 @@ async function inflated(parts: readonly Uint8Array[], length: number): Promise<U
   const options = { maxOutputLength: length };
   const rows = await promisify<Uint8Array, typeof options, Uint8Array>(inflate)(Buffer.concat(parts), options).catch(
     (cause: Error & { code?: string }) => {
-      throw new FormatError(`found a damaged or cut PNG (${cause.message}); get the file anew`, { cause });
+      const why = cause.code === "ERR_BUFFER_TOO_LARGE" ? `it holds more than ${length} bytes of rows` : cause.message;
+      throw new FormatError(`found a damaged or cut PNG (${why}); get the file anew`, { cause });
     },
   );
   if (rows.length === length) return rows;

@@ -17,8 +17,8 @@ const decoders: { readonly [format in ImageFormat]?: () => Promise<Decode> } = {
 };
 
 /**
- * The pixels of a JPEG or PNG file without sharp, bit for bit those that sharp gives. Throws BackendUnavailableError for
- * what sharp alone decodes.
+ * The pixels of a JPEG or PNG file without sharp, bit for bit those that sharp gives. Throws BackendUnavailableError
+ * for what sharp alone decodes.
  */
 export async function decodePortably(
   bytes: Uint8Array,
