@@ -22,7 +22,9 @@ export async function decodeJpeg(bytes: Uint8Array, options: PortableOptions): P
   checkCoding(frame, options.whyNoSharp);
   checkMemory(width, height, frame, options.whyNoSharp);
   const pixels = await decodeWhole(frame.file, options.whyNoSharp);
-  if (pixels.width !== width || pixels.height !== height) throw new FormatError("found two sizes in a JPEG");
+  if (pixels.width !== width || pixels.height !== height) {
+    throw new FormatError(`found a JPEG of two sizes, expected ${width} x ${height}; get the file anew`);
+  }
   return options.upright ? turned(pixels, orientation) : pixels;
 }
 
@@ -46,13 +48,14 @@ function checkCoding({ process, precision, sampling, scans }: JpegFrame, whyNoSh
   const refuse = (found: string) => {
     throw new BackendUnavailableError(`found a JPEG ${found}, which sharp alone decodes; ${whyNoSharp}`);
   };
-  if (scans > MAX_SCANS) throw new FormatError(`found a JPEG of ${scans} scans, expected at most ${MAX_SCANS}`);
+  if (scans > MAX_SCANS)
+    throw new FormatError(`found a JPEG of ${scans} scans, expected at most ${MAX_SCANS}; save it anew`);
   if (sampling.length === 4) refuse("of four inks (CMYK)");
   if (!PROCESSES.includes(process) || precision !== 8) refuse(`of ${precision} bits, coded as SOF${process}`);
   if (sampling.length !== 1 && !SAMPLINGS.includes(sampling.join(" "))) refuse(`sampled ${sampling.join(", ")}`);
 }
 
-/** A WebAssembly memory of 32 bits as the codec grows it, less what the codec itself takes, in bytes. */
+/** In bytes: the codec's memory grows to 2 GiB, of which it uses less than 64 MiB for itself. */
 const MOST_MEMORY = 2 ** 31 - 2 ** 26;
 
 /** With several scans the codec holds coefficients of 16 bits for all of the picture, three a pixel. */

@@ -49,15 +49,18 @@ function readChunks(bytes: Uint8Array): Chunks {
   let palette: Palette | undefined;
   let orientation = 1;
   for (const [kind, data] of pngChunks(bytes)) {
-    if ((kind === "IHDR") !== (header === undefined)) throw new FormatError("found a PNG's header out of place");
+    if ((kind === "IHDR") !== (header === undefined))
+      throw new FormatError("found a PNG's header out of place, expected one, at the start; get the file anew");
     if (kind === "IHDR") header = readHeader(data);
     else if (kind === "PLTE") palette = readPalette(data);
     else if (kind === "IDAT") deflated.push(data);
     else if (kind === "eXIf") orientation = exifOrientation(data);
-    else if (!/^([a-z][a-zA-Z]{3}|IEND)$/.test(kind)) throw new FormatError(`found the chunk ${kind}, which PNG lacks`);
+    else if (!/^([a-z][a-zA-Z]{3}|IEND)$/.test(kind))
+      throw new FormatError(`found the chunk ${kind}, which no PNG has; get the file anew`);
   }
-  if (!header) throw new FormatError("found a PNG without a header");
-  if (header.type === PALETTE && !palette) throw new FormatError("found a PNG without the palette that it needs");
+  if (!header) throw new FormatError("found a PNG without a header; get the file anew");
+  if (header.type === PALETTE && !palette)
+    throw new FormatError("found a PNG without the palette that it needs; get the file anew");
   return { header, palette, orientation, deflated };
 }
 
