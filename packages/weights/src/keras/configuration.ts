@@ -11,7 +11,7 @@ export interface KerasLayer {
 }
 
 /** One application of a layer. */
-export interface Call {
+interface Call {
   readonly from: readonly Reference[];
   /** Whether it computes as in training, whatever the model is used for. */
   readonly isTraining: boolean;

@@ -98,6 +98,7 @@ describe("the network in a Keras configuration", () => {
     ["a number before, of Keras 2", /found nothing after InputLayer "\w+", expected conv2d for conv1/],
     ["two readers", /found pictures that several layers read, expected one layer, rescaling/],
     ["a resize", /found Resizing "resizing" after InputLayer "\w+", expected conv2d for conv1/],
+    ["a layer of one's own", /found Lambda "lambda" after Flatten "flatten_\d+", expected linear for fc/],
     ["a layer between", /found Dense "dense_\d+" after Dense "dense_\d+", expected the end/],
   ])("with %s is refused, with the layer, what was found and what the model has", (variant, message) => {
     const { metadata, graph } = named(variant);

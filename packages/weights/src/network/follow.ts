@@ -274,7 +274,8 @@ class Step {
   difference(): { readonly found: string; readonly expected: string } {
     const { name, op } = this.#node;
     if (this.#differing) return { found: this.#differing.found, expected: `${this.#differing.expected} for ${name}` };
-    const [before] = Object.keys(this.#node.inputs).flatMap((input) => this.all(input));
+    // of the nodes that an input may be the last is furthest on: a shape that was changed comes after the value
+    const [before] = Object.keys(this.#node.inputs).flatMap((input) => this.all(input).at(-1) ?? []);
     const after = before ? ` after ${called(before.at)}` : "";
     return { found: `${listed(before?.at.readers ?? [])}${after}`, expected: `${op} for ${name}` };
   }

@@ -176,6 +176,21 @@ describe("files that are damaged, or lie", () => {
     await expect(cut(301)).rejects.toThrow(/have 881 bytes, expected 880/);
   });
 
+  it("a layers model has the same configuration where TensorFlow.js itself saved it", async () => {
+    const config = { name: "own", layers: [{ class_name: "InputLayer", config: { name: "in" } }] };
+    const { metadata, graph } = await edit((model) => {
+      model.modelTopology = {
+        class_name: "Model",
+        config,
+        keras_version: "tfjs-layers 4.22.0",
+        backend: "tensor_flow.js",
+      };
+    });
+    expect(JSON.parse(metadata["keras.config"]!)).toEqual({ class_name: "Model", config });
+    expect(metadata["keras.version"]).toBe("tfjs-layers 4.22.0");
+    expect(graph?.mismatch).toMatch(/^found 0 convolutions/);
+  });
+
   it("nodes that read one another are an error when they are followed", async () => {
     const { graph } = await edit((model) => {
       model.modelTopology = {
