@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { gunzipSync } from "node:zlib";
 import {
   FormatError,
   fixtureWeights,
@@ -6,6 +8,7 @@ import {
   type ResNetSpec,
   resnet,
   tensor,
+  tensorOf,
   UnsupportedError,
   variants,
   WeightsError,
@@ -289,6 +292,25 @@ describe("weights", () => {
     await expect(notIt).rejects.toThrow(
       /resnet8\.keras: its graph is not that of cifar_resnet20: found Conv2D "conv2d" with a bias before a norm, /,
     );
+  });
+
+  it("that have Keras' numbers of layers, and no configuration, are guessed to be a model's", async () => {
+    const file = new URL("../../weights/src/keras/fixtures/networks/variants.json.gz", import.meta.url);
+    const variantsOf = JSON.parse(gunzipSync(await readFile(file)).toString()) as Readonly<
+      Record<string, { readonly shapes: Readonly<Record<string, readonly number[]>> }>
+    >;
+    const tensors = Object.entries(variantsOf.plain!.shapes).map(([name, shape]) => {
+      const size = shape.reduce((product, axis) => product * axis, 1);
+      return [name, tensorOf("float32", shape, new Float32Array(size))] as const;
+    });
+    const weights = new Weights(new Map(tensors));
+    const guess: unknown = expect.stringMatching(
+      /^the model is guessed: the given weights holds weights alone, in the shapes of /,
+    );
+    const { model, notes } = await identify({ weights });
+    expect(model).toBe("mlperf_tiny_resnet8");
+    expect(notes).toContainEqual(guess);
+    expect((await identify({ weights, model })).notes).not.toContainEqual(guess);
   });
 
   it("have the epsilon that their metadata say, which is a positive number", async () => {

@@ -304,10 +304,24 @@ function recognizedModel(name: string, weights: Weights): Model & Pick<Identifie
     throw new WeightsError(`${name}: no model here has its ${tensors}: ${differenceText(recognition)}`);
   }
   const spec: ResNetSpec = variants[model];
-  if (others.length === 0) return { name: model, spec, notes: [] };
+  const alone = weights.graph ? [] : weightsAloneNote(name, model, recognition.scheme);
+  if (others.length === 0) return { name: model, spec, notes: alone };
   const alike = `weights of ${model} and ${others.slice(0, 3).join(" and ")} look alike`;
   if (spec.classes === 0) throw new OptionError(`${name}: ${alike}; name the model with \`model\``);
-  return { name: model, spec, notes: [`${name}: ${alike}; ${model} is taken; name the model to take another`] };
+  return {
+    name: model,
+    spec,
+    notes: [...alone, `${name}: ${alike}; ${model} is taken; name the model to take another`],
+  };
+}
+
+/** Numbers of layers are Keras' own for every network: shapes that are a model's do not make it that model. */
+function weightsAloneNote(file: string, model: string, scheme: string): readonly string[] {
+  if (scheme !== "keras-numbered") return [];
+  return [
+    `the model is guessed: ${file} holds weights alone, in the shapes of ${model}; padding, activations and epsilon may ` +
+      "be others. A file of the whole model (model.save in Keras) tells them",
+  ];
 }
 
 /** The weights that ship for a model. Nothing is downloaded that was not asked for. */
