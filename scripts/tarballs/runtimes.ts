@@ -1,5 +1,6 @@
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { expectLine, output, type ProjectSpec, type Row, type Site } from "./site.ts";
+import { expectLine, output, type Row, type Site } from "./site.ts";
 
 interface Runtime {
   readonly name: string;
@@ -46,22 +47,32 @@ const full = {
   },
 };
 
-/** What installing `residual` brings: no runtime of another's. */
-const alone = {
-  name: "alone",
-  ours: [
-    "residual",
-    ...["core", "kit", "onnx", "pipeline", "tfjs", "vision", "wasm", "webgpu", "weights"].map(
-      (name) => `@residual/${name}`,
-    ),
-  ],
+/** What `npm install residual` brings where optional packages are left out, so that sharp is not there either. */
+const alone = async (site: Site) => {
+  const others = ["@residual/conformance", "@residual/webgpu-software"];
+  const ours = site.packages.filter((name) => !others.includes(name));
+  return site.project({ name: "alone", ours, withoutOptional: true });
+};
+
+/** Of `residual` with all that it depends on, in bytes. */
+const MOST_INSTALLED = 12e6;
+
+const sizeRow: Row = {
+  where: "npm",
+  what: `residual alone, at most ${MOST_INSTALLED / 1e6} MB`,
+  isQuick: true,
+  async run(site) {
+    const folder = join(await alone(site), "node_modules");
+    const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((each) => each.isFile());
+    const bytes = files.reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0);
+    if (bytes > MOST_INSTALLED) throw new Error(`found ${bytes} bytes`);
+  },
 };
 
 function rowsOf({ name: where, isQuick = false, words = [], hasGpu, command }: Runtime): readonly Row[] {
   const run = async (site: Site, line: string, ...program: readonly string[]) =>
     expectLine(line, { command: await command(site), words: [...words, ...program], cwd: await site.project(full) });
-  const classifies = async (site: Site, project: ProjectSpec, remark: RegExp) => {
-    const cwd = await site.project(project);
+  const classifies = async (site: Site, cwd: string, remark: RegExp) => {
     const program = [...words, join(cwd, "node_modules/residual/bin/residual.js"), "classify", "cat.png"];
     const { stdout, stderr } = await output({ command: await command(site), words: program, cwd });
     if (!/^ +98\.2 % .* cat$/m.test(stdout) || !remark.test(stderr)) throw new Error(`found ${stdout}${stderr}`);
@@ -78,15 +89,33 @@ function rowsOf({ name: where, isQuick = false, words = [], hasGpu, command }: R
       const meant = backend === "webgpu" && !hasGpu ? "software" : backend;
       return { where, what: `load(), ${backend}`, isQuick, run: (site) => run(site, "cat", "classify.js", meant) };
     }),
+    {
+      where,
+      what: "a PNG and a JPEG without sharp",
+      isQuick,
+      async run(site) {
+        const cwd = await alone(site);
+        await expectLine("portable: cat, ship", {
+          command: await command(site),
+          words: [...words, "portable.js"],
+          cwd,
+        });
+      },
+    },
     ...(hasGpu ? [] : [{ where, what: "webgpu's own adapter", isQuick, run: findsAdapter }]),
-    { where, what: "residual classify", isQuick, run: (site) => classifies(site, full, /^auto took \w+: /m) },
+    {
+      where,
+      what: "residual classify",
+      isQuick,
+      run: async (site) => classifies(site, await site.project(full), /^auto took \w+: /m),
+    },
     {
       where,
       what: "residual classify, nothing else installed",
       isQuick,
-      run: (site) => classifies(site, alone, /^auto took wasm: /m),
+      run: async (site) => classifies(site, await alone(site), /^auto took wasm: /m),
     },
   ];
 }
 
-export const runtimeRows: readonly Row[] = runtimes.flatMap(rowsOf);
+export const runtimeRows: readonly Row[] = [sizeRow, ...runtimes.flatMap(rowsOf)];

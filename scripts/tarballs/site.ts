@@ -32,7 +32,10 @@ export interface Command {
 }
 
 const PROGRAMS = fileURLToPath(new URL("programs/", import.meta.url));
-const CAT = fileURLToPath(new URL("../../photos/chelsea.png", import.meta.url));
+/** From the names that programs know them by to where they are. */
+const PHOTOS = Object.entries({ "cat.png": "chelsea.png", "ship.jpg": "rocket.jpg" }).map(
+  ([name, photo]) => [name, fileURLToPath(new URL(`../../photos/${photo}`, import.meta.url))] as const,
+);
 const TIMEOUT_MS = 300_000;
 
 /** A folder outside of the workspace, with tarballs of its packages and the projects that install them. */
@@ -50,7 +53,7 @@ export class Site {
     return [...this.#tarballs.keys()];
   }
 
-  /** The folder of a project with the programs and a photo in it, installed by npm when first asked for. */
+  /** The folder of a project with the programs and two photos in it, installed by npm when first asked for. */
   project(spec: ProjectSpec): Promise<string> {
     const found = this.#projects.get(spec.name) ?? this.#install(spec);
     this.#projects.set(spec.name, found);
@@ -60,7 +63,7 @@ export class Site {
   async #install({ name, ours = this.packages, others = {}, withoutOptional }: ProjectSpec): Promise<string> {
     const cwd = join(this.folder, name);
     cpSync(PROGRAMS, cwd, { recursive: true });
-    cpSync(CAT, join(cwd, "cat.png"));
+    for (const [name, photo] of PHOTOS) cpSync(photo, join(cwd, name));
     const tarballs = Object.fromEntries(ours.map((each) => [each, `file:${this.#tarballs.get(each)!}`]));
     const manifest = { private: true, type: "module", dependencies: { ...tarballs, ...others } };
     writeFileSync(join(cwd, "package.json"), JSON.stringify(manifest, null, 2));

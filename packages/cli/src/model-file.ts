@@ -1,5 +1,12 @@
 import { extname } from "node:path";
-import { constantsOf, type NamedSource, type WorkOptions } from "@residual/core";
+import {
+  constantsOf,
+  modelNameOf,
+  type NamedSource,
+  type ResNetSpec,
+  variants,
+  type WorkOptions,
+} from "@residual/core";
 import { checkPlace } from "@residual/kit/files";
 import { writeOnnx } from "@residual/onnx";
 import { isGuess, type Prepared } from "@residual/pipeline";
@@ -71,7 +78,9 @@ function fileWriter(to: string, ending: string, option: string, external: boolea
     return {
       writeBare: undefined,
       async write(prepared, work) {
-        await writeOnnx(prepared.graph, to, { ...work, external, metadata: metadataOf(prepared) });
+        const { spec } = modelMetadata(prepared); // the graph itself tells the rest
+        const metadata = { ...(spec !== undefined && { spec }), ...metadataOf(prepared) };
+        await writeOnnx(prepared.graph, to, { ...work, external, metadata });
         return undefined;
       },
     };
@@ -80,9 +89,9 @@ function fileWriter(to: string, ending: string, option: string, external: boolea
     throw new UsageError(`${option} ${to} ends in ${extname(to)}; expected ${ENDINGS}, or no ending for a folder`);
   return {
     writeBare: ({ tensors, metadata }, work) => write(to, tensors, metadata, work),
-    async write({ graph, ...prepared }, work) {
-      const tensors = new Map(constantsOf(graph).map(({ name, source }) => [name, source]));
-      await write(to, tensors, { format: "pt", model: prepared.model, ...metadataOf(prepared) }, work);
+    async write(prepared, work) {
+      const tensors = new Map(constantsOf(prepared.graph).map(({ name, source }) => [name, source]));
+      await write(to, tensors, { format: "pt", ...modelMetadata(prepared), ...metadataOf(prepared) }, work);
       return undefined;
     },
   };
@@ -101,7 +110,7 @@ function graphModelWriter(to: string, { quantize, engine }: ModelFileOptions): M
       writeGraphModel(prepared.graph, to, {
         ...options,
         ...work,
-        metadata: { model: prepared.model, ...metadataOf(prepared) },
+        metadata: { ...modelMetadata(prepared), ...metadataOf(prepared) },
       }),
   };
 }
@@ -119,6 +128,17 @@ export function reportWords({ bytes, shards, quantization }: GraphModelReport): 
     `the furthest in ${worst.weight}:`,
     `by up to ${worst.error.toPrecision(2)}, ${percent(worst.error / worst.largest)} of its largest number`,
   ];
+}
+
+/** What tells the model: its name, with the epsilon of its norms where the row has another one; else its structure. */
+function modelMetadata({ model, spec }: Pick<Prepared, "model" | "spec">): Readonly<Record<string, string>> {
+  const name = modelNameOf(model);
+  if (name === undefined) {
+    const { preprocessing: _, labels: __, ...structure } = spec;
+    return { spec: JSON.stringify(structure) };
+  }
+  const row: ResNetSpec = variants[name];
+  return { model, ...(spec.epsilon !== row.epsilon && { epsilon: String(spec.epsilon) }) };
 }
 
 /** What readers of the file need beside the numbers. `guessed` names the entries that were guesses. */

@@ -39,16 +39,30 @@ export function remarkInLines(text: string): void {
 }
 
 function sayAside(text: string, width: number): void {
-  const shown = printable(text, process.stderr); // before it is broken: what a file holds breaks no line
-  const lines = Number.isFinite(width) ? wrapAnsi(shown, Math.max(40, width)).split("\n") : [shown];
+  const lines = brokenAt(text, width);
   process.stderr.write(lines.map((line) => `${printable(styled("dim", line), process.stderr)}\n`).join(""));
 }
 
-/** `code: message` on stderr. A message may end in a list, each item on an indented line of its own. */
+/**
+ * `code: message` on stderr. A message may end in a list, each item on an indented line of its own. Wider lines than a
+ * terminal are broken between words; in a pipe they stay whole.
+ */
 export function complain(code: string, message: string): void {
+  const width = process.stderr.isTTY ? process.stderr.columns : Number.POSITIVE_INFINITY;
   const [first = "", ...items] = message.split(/\n(?= {2})/);
-  const lines = [styled("red", `${code}: ${first}`), ...items];
+  const lines = [
+    ...brokenAt(`${code}: ${first}`, width).map((line) => styled("red", line)),
+    ...items.flatMap((item) =>
+      brokenAt(item.trimStart(), width - 4).map((line, i) => (i === 0 ? "  " : "    ") + line),
+    ),
+  ];
   process.stderr.write(lines.map((line) => `${printable(line, process.stderr)}\n`).join(""));
+}
+
+/** A text in lines of at most `width` columns, 40 at least. What the text holds of other people's breaks no line. */
+function brokenAt(text: string, width: number): readonly string[] {
+  const shown = printable(text, process.stderr);
+  return Number.isFinite(width) ? wrapAnsi(shown, Math.max(40, width)).split("\n") : [shown];
 }
 
 export const bold = (text: string): string => styled("bold", text);

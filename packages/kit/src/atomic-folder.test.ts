@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FormatError } from "@residual/core";
@@ -45,6 +45,42 @@ it("of many at a time with keep the first one stays, whole", async () => {
   await Promise.all(names.map((name) => writeFolderAtomic(target(), fillWith(name), "keep")));
   expect(await readdir(target())).toHaveLength(1);
   expect(await readdir(parent)).toEqual(["target"]);
+});
+
+it.each(["replace", "keep"] as const)(
+  "a symbolic link to a folder stays one: %s goes by the folder",
+  async (ifTaken) => {
+    await mkdir(join(parent, "elsewhere"));
+    await writeFile(join(parent, "elsewhere", "old"), "old");
+    await symlink("elsewhere", target());
+    await writeFolderAtomic(target(), fillWith("new"), ifTaken);
+    expect(await readlink(target())).toBe("elsewhere");
+    expect(await textsIn(join(parent, "elsewhere"))).toEqual([ifTaken === "keep" ? "old" : "new"]);
+    expect((await readdir(parent)).toSorted()).toEqual(["elsewhere", "target"]);
+  },
+);
+
+it.each([
+  ["leads nowhere", "missing"],
+  ["leads to itself", "target"],
+])("refuses a symbolic link that %s, which stays", async (_, to) => {
+  await symlink(to, target());
+  const refused = new FormatError(
+    `${target()}: found a symbolic link that leads to no folder; remove it, or make that folder`,
+  );
+  await expect(writeFolderAtomic(target(), fillWith("new"))).rejects.toThrow(refused);
+  expect(await readdir(parent)).toEqual(["target"]);
+  expect(await readlink(target())).toBe(to);
+});
+
+it.each([false, true])("refuses a file in the folder's place, behind a link: %s", async (isLink) => {
+  const file = isLink ? join(parent, "file") : target();
+  await writeFile(file, "old");
+  if (isLink) await symlink("file", target());
+  await expect(writeFolderAtomic(target(), fillWith("new"))).rejects.toThrow(
+    new FormatError(`${target()}: found a file, expected a path for a folder`),
+  );
+  expect(await readFile(target(), "utf8")).toBe("old");
 });
 
 it("where it cannot be filled the old folder stays", async () => {

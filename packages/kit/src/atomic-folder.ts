@@ -1,21 +1,24 @@
-import { mkdir, rename, rm } from "node:fs/promises";
+import { lstat, mkdir, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { FormatError } from "@residual/core";
 import { removeAtExit } from "./at-exit.ts";
 import { refusedAs } from "./atomic.ts";
 import { ownedName, removeAbandoned } from "./owned-name.ts";
 
 /**
  * Makes a folder that appears whole or not at all: `fill` writes into a new folder beside `path`, which is then
- * renamed. A folder that is at `path` already is replaced, or, with "keep", left as it is: another process was first.
+ * renamed. A folder that is at `path` already is replaced, or, with "keep", left as it is: another process was first. A
+ * symbolic link to a folder keeps its target, which is replaced.
  *
- * Throws FormatError where the file system refuses, and what `fill` throws; then what was there before is there still.
+ * Throws FormatError where the file system refuses, or the path is taken by a file or by a symbolic link that leads to
+ * no folder, and what `fill` throws; then what was there before is there still.
  */
 export async function writeFolderAtomic<T>(
   path: string,
   fill: (folder: string) => Promise<T>,
   ifTaken: "replace" | "keep" = "replace",
 ): Promise<T> {
-  const target = resolve(path); // as the current folder may change
+  const target = await targetOf(path);
   const parent = dirname(target);
   const [part, old] = [join(parent, ownedName("part")), join(parent, ownedName("old"))];
   const keep = removeAtExit(part);
@@ -33,6 +36,17 @@ export async function writeFolderAtomic<T>(
     for (const each of [part, old]) await rm(each, { recursive: true, force: true });
     keep();
   }
+}
+
+/** The folder that is made, resolved, as the current folder may change. */
+async function targetOf(path: string): Promise<string> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) return realpath(path);
+  if (found) throw new FormatError(`${path}: found a file, expected a path for a folder`);
+  const isLink = (await lstat(path).catch(() => undefined))?.isSymbolicLink();
+  if (isLink)
+    throw new FormatError(`${path}: found a symbolic link that leads to no folder; remove it, or make that folder`);
+  return resolve(path);
 }
 
 /**

@@ -26,6 +26,7 @@ export {
   type PrepareOptions,
   type PreprocessingSource,
   preprocessingOf,
+  recordedPreprocessing,
 } from "./identify.ts";
 export type { Load, LoadOptions } from "./load.ts";
 export { OptionError } from "./option-error.ts";

@@ -47,6 +47,8 @@ describe("every model is told by names and shapes", () => {
 });
 
 const resnet50: ResNetSpec = variants.resnet50;
+/** As kuangliu/pytorch-cifar saves a network, wrapped by DataParallel. */
+const kuangliu: Rename = (name) => `module.${name.replace(".downsample.", ".shortcut.").replace(/^fc\./, "linear.")}`;
 const withoutHead: Rename = (name) => (name.startsWith("fc.") ? undefined : name);
 
 it.each<[string, Weights, string]>([
@@ -58,6 +60,9 @@ it.each<[string, Weights, string]>([
   ["one input channel", weightsOf({ ...resnet50, inputChannels: 1 }), "resnet50"],
   ["one input channel in a deep stem", weightsOf({ ...variants.resnet50d, inputChannels: 1 }), "resnet50d"],
   ["100 classes of CIFAR", weightsOf(variants.cifar100_resnet20), "cifar100_resnet20"],
+  ["kuangliu's names", weightsOf(variants.cifar_resnet18, kuangliu), "cifar_resnet18"],
+  ["kuangliu's names of bottlenecks", weightsOf(variants.cifar_resnet50, kuangliu), "cifar_resnet50"],
+  ["kuangliu's names of akamaster's option B", weightsOf(variants.cifar10_resnet20, kuangliu), "cifar10_resnet20"],
   ["7 classes", weightsOf({ ...variants.cifar100_resnet20, classes: 7 }), "cifar10_resnet20"],
 ])("weights with %s are recognized", (_, weights, model) => {
   expect(recognize(weights).models[0]).toBe(model);

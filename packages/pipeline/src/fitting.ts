@@ -219,7 +219,7 @@ function hasLayersOf(
   const isDeep = /^(deep|tiered)/.test(stem);
   return (
     has("conv1.0.weight") === isDeep &&
-    (isDeep || has("conv1.bias") === (bias !== false)) &&
+    (isDeep || has("conv1.bias") === (bias === true || bias === "unnormalized")) &&
     has("layer1.0.conv3.weight") === (first === "bottleneck") &&
     has("layer1.0.se.fc1.weight") === (squeeze !== undefined)
   );

@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { gunzipSync } from "node:zlib";
 import {
   FormatError,
   fixtureWeights,
@@ -6,6 +8,8 @@ import {
   type ResNetSpec,
   resnet,
   tensor,
+  tensorOf,
+  UnsupportedError,
   variants,
   WeightsError,
 } from "@residual/core";
@@ -273,26 +277,48 @@ describe("weights", () => {
     await expect(identify({ weights })).rejects.toThrow(/no model here has its one tensor/);
   });
 
-  it("have the epsilon that Keras' configuration has", async () => {
-    const norms = [1e-3, 1e-3].map((epsilon) => ({ class_name: "BatchNormalization", config: { epsilon } }));
-    const config = JSON.stringify({ class_name: "Functional", config: { layers: norms } });
-    const weights = weightsOf(variants.cifar_resnet20, { "keras.config": config });
-    const { spec, notes } = await identify({ model: "cifar_resnet20", weights });
-    expect(spec.epsilon).toBe(1e-3);
+  it("have the epsilon and the preprocessing that a Keras file has", async () => {
+    const file = new URL("../../weights/src/keras/fixtures/networks/resnet8.keras", import.meta.url);
+    const { model, spec, preprocessing, notes } = await identify({ weights: file });
+    expect([model, spec]).toEqual(["mlperf_tiny_resnet8", { ...variants.mlperf_tiny_resnet8, epsilon: 1e-4 }]);
     expect(notes).toContain(
-      "the file's norms have an epsilon of 0.001, which is taken; those of cifar_resnet20 have 0.00001",
+      "the file's norms have an epsilon of 0.0001, which is taken; those of mlperf_tiny_resnet8 have 0.001",
     );
-    const same = weightsOf(variants.mlperf_tiny_resnet8, { "keras.config": config });
-    expect((await identify({ model: "mlperf_tiny_resnet8", weights: same })).spec).toBe(variants.mlperf_tiny_resnet8);
+    // make.py: variances of 3600, 2500 and 1600
+    const expected = { resize: 32, crop: 32, interpolation: "bilinear", scale: 1, channels: "rgb" };
+    expect(preprocessing).toEqual({ ...expected, mean: [125, 120, 115], std: [60, 50, 40] });
+    const notIt = identify({ weights: file, model: "cifar_resnet20" });
+    await expect(notIt).rejects.toThrow(UnsupportedError);
+    await expect(notIt).rejects.toThrow(
+      /resnet8\.keras: its graph is not that of cifar_resnet20: found Conv2D "conv2d" with a bias before a norm, /,
+    );
   });
 
-  it("are refused where a convolution of Keras' configuration steps otherwise than the model's", async () => {
-    const settings = { name: "conv", filters: 16, kernel_size: [3, 3], strides: [2, 2], activation: "linear" };
-    const config = JSON.stringify({ config: { layers: [{ class_name: "Conv2D", config: settings }] } });
-    const weights = weightsOf(variants.cifar_resnet20, { "keras.config": config });
-    await expect(identify({ model: "cifar_resnet20", weights })).rejects.toThrow(
-      /the given weights: its configuration has a convolution 3×3 to 16 channels with the stride 2×2 /,
+  it("that have Keras' numbers of layers, and no configuration, are guessed to be a model's", async () => {
+    const file = new URL("../../weights/src/keras/fixtures/networks/variants.json.gz", import.meta.url);
+    const variantsOf = JSON.parse(gunzipSync(await readFile(file)).toString()) as Readonly<
+      Record<string, { readonly shapes: Readonly<Record<string, readonly number[]>> }>
+    >;
+    const tensors = Object.entries(variantsOf.plain!.shapes).map(([name, shape]) => {
+      const size = shape.reduce((product, axis) => product * axis, 1);
+      return [name, tensorOf("float32", shape, new Float32Array(size))] as const;
+    });
+    const weights = new Weights(new Map(tensors));
+    const guess: unknown = expect.stringMatching(
+      /^the model is guessed: the given weights holds weights alone, in the shapes of /,
     );
+    const { model, notes } = await identify({ weights });
+    expect(model).toBe("mlperf_tiny_resnet8");
+    expect(notes).toContainEqual(guess);
+    expect((await identify({ weights, model })).notes).not.toContainEqual(guess);
+  });
+
+  it("have the epsilon that their metadata say, which is a positive number", async () => {
+    const weights = (epsilon: string) => weightsOf(variants.cifar_resnet20, { model: "cifar_resnet20", epsilon });
+    expect((await identify({ weights: weights("0.001") })).spec.epsilon).toBe(1e-3);
+    expect((await identify({ weights: weights("0.00001") })).spec).toBe(variants.cifar_resnet20);
+    for (const epsilon of ["0", "-1", "NaN", "x", ""])
+      await expect(identify({ weights: weights(epsilon) })).rejects.toThrow("expected a positive number");
   });
 
   it("have the Rescaling layer of Keras' configuration as preprocessing", async () => {
@@ -334,6 +360,19 @@ describe("weights", () => {
     await expect(loading).rejects.toThrow(OptionError);
     await expect(loading).rejects.toThrow(message);
     expect((await prepare(asked)).graph.outputs.logits?.shape).toEqual(["N", spec.classes]);
+  });
+
+  it("whose list of classes has another length say so, and name none", async () => {
+    const metadata = { model: "cifar_resnet20", classes: JSON.stringify(["cat", "dog", "fish"]) };
+    const weights = weightsOf(variants.cifar_resnet20, metadata);
+    const { labels, notes } = await identify({ weights });
+    expect(labels).toBeUndefined();
+    expect(notes).toContain(
+      "the given weights: found names for 3 classes, and the last layer has 10: the names are left out; " +
+        "give `labels` (--labels FILE) with a name for each",
+    );
+    const own = await identify({ weights, labels: cifar10Labels });
+    expect([own.labels, own.notes.filter((note) => note.includes("left out"))]).toEqual([cifar10Labels, []]);
   });
 
   it("that fit no model are told with the nearest, in ten lines", async () => {

@@ -31,9 +31,9 @@ import {
   toTorchvision,
   Weights,
   type WeightsSource,
+  withEpsilon,
 } from "@residual/weights";
 import { differenceText, recognize } from "./fitting.ts";
-import { checkSteps } from "./keras-steps.ts";
 import { OptionError } from "./option-error.ts";
 import { rememberSources } from "./weights-references.ts";
 
@@ -167,13 +167,10 @@ interface Unnamed {
 function describe({ name, spec: asked }: Model, weights: Unnamed, options: PrepareOptions): Identified {
   const { raw } = weights;
   const keras = kerasNetwork(raw);
-  const epsilon = keras?.epsilon ?? asked.epsilon ?? 1e-5;
-  const row = epsilon === (asked.epsilon ?? 1e-5) ? asked : { ...asked, epsilon };
-  const recorded = rescaled(keras, row, raw.preprocessing);
-  const preprocessing = preprocessingOf(row, recorded, options.preprocessing);
+  const row = withEpsilon(asked, raw.epsilon);
+  const preprocessing = preprocessingOf(row, recordedPreprocessing(raw, row, keras), options.preprocessing);
   const input = options.input ?? inputOf(row, preprocessing);
   const model = resnet(row, { name, input });
-  checkSteps(keras?.convolutions, model, weights.name);
   const { tensors, notes } = weights.under(model); // names depend on neither classes nor input channels
   const fitted = fittedTo(row, model, tensors);
   const spec = fitted.spec;
@@ -184,6 +181,7 @@ function describe({ name, spec: asked }: Model, weights: Unnamed, options: Prepa
   const guesses = [
     ...(preprocessing ? guessNote(weights.name, name, preprocessingSource, keras) : []),
     ...labelsNote(weights.name, name, labels, labelsSource),
+    ...otherLabelsNote(weights, spec, options),
   ];
   return {
     model: name,
@@ -306,10 +304,24 @@ function recognizedModel(name: string, weights: Weights): Model & Pick<Identifie
     throw new WeightsError(`${name}: no model here has its ${tensors}: ${differenceText(recognition)}`);
   }
   const spec: ResNetSpec = variants[model];
-  if (others.length === 0) return { name: model, spec, notes: [] };
+  const alone = weights.graph ? [] : weightsAloneNote(name, model, recognition.scheme);
+  if (others.length === 0) return { name: model, spec, notes: alone };
   const alike = `weights of ${model} and ${others.slice(0, 3).join(" and ")} look alike`;
   if (spec.classes === 0) throw new OptionError(`${name}: ${alike}; name the model with \`model\``);
-  return { name: model, spec, notes: [`${name}: ${alike}; ${model} is taken; name the model to take another`] };
+  return {
+    name: model,
+    spec,
+    notes: [...alone, `${name}: ${alike}; ${model} is taken; name the model to take another`],
+  };
+}
+
+/** Numbers of layers are Keras' own for every network: shapes that are a model's do not make it that model. */
+function weightsAloneNote(file: string, model: string, scheme: string): readonly string[] {
+  if (scheme !== "keras-numbered") return [];
+  return [
+    `the model is guessed: ${file} holds weights alone, in the shapes of ${model}; padding, activations and epsilon may ` +
+      "be others. A file of the whole model (model.save in Keras) tells them",
+  ];
 }
 
 /** The weights that ship for a model. Nothing is downloaded that was not asked for. */
@@ -337,11 +349,14 @@ export function preprocessingOf(
   return known || Object.keys(changes).length > 0 ? checkPreprocessing({ ...known, ...changes }) : undefined;
 }
 
-/** What is recorded, with the scale, mean and std of Keras' Rescaling layers, which the model's graph does not have. */
-function rescaled(
-  keras: KerasNetwork | undefined,
+/**
+ * What the weights say, with the scale, mean and std of Keras' Rescaling and Normalization layers, which the model's
+ * graph does not have.
+ */
+export function recordedPreprocessing(
+  { preprocessing: recorded }: Pick<Weights, "preprocessing">,
   row: ResNetSpec,
-  recorded: Preprocessing | undefined,
+  keras: KerasNetwork | undefined,
 ): Preprocessing | undefined {
   if (!keras?.rescaling) return recorded;
   const { layers: _, side, ...colours } = keras.rescaling;
@@ -401,6 +416,18 @@ function labelsNote(
       ? `: those in ${weights} were a guess when the file was written`
       : `: nothing in ${weights} names its ${labels.length} classes, so those of the model ${model} are taken`;
   return [`labels are guessed${found}; give \`labels\` (--labels FILE) where they are others`];
+}
+
+/** A list of another length names no class: which of the two is another network's is not known. */
+function otherLabelsNote(
+  { name, raw: { labels } }: Unnamed,
+  spec: ResNetSpec,
+  { labels: given }: PrepareOptions,
+): string[] {
+  const { classes = 1000 } = spec;
+  if (given || !labels || labels.length === classes || classes === 0) return [];
+  const found = `${name}: found names for ${counted(labels.length, "class", "classes")}, and the last layer has ${classes}`;
+  return [`${found}: the names are left out; give \`labels\` (--labels FILE) with a name for each`];
 }
 
 function listOf(layers: readonly string[]): string {

@@ -68,7 +68,7 @@ export async function decodeImage(source: Picture, options: DecodeOptions = {}):
 /** What decodes pictures here, for reports. */
 export async function describePictures(): Promise<PictureSupport> {
   const formats = imageFormats.filter((format) => format !== "TIFF");
-  return { available: true, library: "createImageBitmap", formats, reason: undefined };
+  return { library: "createImageBitmap", formats };
 }
 
 /** The fields that tell apart what a page can draw. */

@@ -1,5 +1,7 @@
+import { BackendUnavailableError } from "@residual/core";
 import { readBytes } from "@residual/kit/bytes";
-import { type DecodeOptions, imageDecoder, type Picture } from "./decode.ts";
+import { type DecodeOptions, type FileOptions, type ImagePlatform, imageDecoder, type Picture } from "./decode.ts";
+import { type ImageFormat, imageFormats } from "./image-format.ts";
 import type { PictureSupport } from "./picture-support.ts";
 import type { Pixels } from "./pixels.ts";
 
@@ -17,13 +19,27 @@ import type { Pixels } from "./pixels.ts";
  * do not fit their size, AbortError, OutOfMemoryError, and BackendUnavailableError where sharp, which decodes JPEG,
  * PNG, WebP and TIFF, cannot be loaded.
  */
-export const decodeImage: (source: Picture, options?: DecodeOptions) => Promise<Pixels> = imageDecoder({
-  readBytes,
-  decodeFile: async (...args) => (await import("./sharp.ts")).decodeWithSharp(...args),
-});
+export const decodeImage: (source: Picture, options?: DecodeOptions) => Promise<Pixels> = decoderBy(decodeFile);
+
+/** `decodeImage`, with another decoder of files. */
+export function decoderBy(decode: ImagePlatform["decodeFile"]): typeof decodeImage {
+  return imageDecoder({ readBytes, decodeFile: decode, errors: [BackendUnavailableError] });
+}
+
+/** By sharp where it loads. */
+async function decodeFile(bytes: Uint8Array, format: ImageFormat, options: FileOptions): Promise<Pixels> {
+  const { decodeWithSharp, findSharp } = await import("./sharp.ts");
+  const { sharp, why } = await findSharp();
+  if (sharp) return decodeWithSharp(sharp, bytes, format, options);
+  const { decodePortably } = await import("./portable.ts");
+  return decodePortably(bytes, format, { ...options, whyNoSharp: why });
+}
 
 /** What decodes pictures here, for reports and for `residual doctor`. Never throws. */
 export async function describePictures(): Promise<PictureSupport> {
-  const sharp = await import("./sharp.ts");
-  return sharp.describePictures();
+  const { findSharp } = await import("./sharp.ts");
+  const { sharp, why } = await findSharp();
+  if (!sharp) return { library: "portable", formats: ["JPEG", "PNG", "GIF", "BMP", "PNM"], reason: why };
+  const { sharp: version, vips } = sharp.versions;
+  return { library: `sharp ${version} (libvips ${vips})`, formats: imageFormats };
 }

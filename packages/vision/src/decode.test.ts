@@ -1,13 +1,13 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AbortError, FormatError } from "@residual/core";
+import { AbortError, type BackendUnavailableError, FormatError } from "@residual/core";
 import sharp from "sharp";
-import { afterAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import type { DecodeOptions } from "./decode.ts";
-import { decodeImage } from "./decode-node.ts";
-import { describePictures, whyMissing } from "./sharp.ts";
-import { goldenBytes, goldenCases, goldenPath, sha256 } from "./testing/golden.ts";
+import { decodeImage, describePictures } from "./decode-node.ts";
+import { whyMissing } from "./sharp.ts";
+import { goldenBytes, goldenCases, goldenPath, picture, sha256 } from "./testing/golden.ts";
 import { png } from "./testing/png.ts";
 import { randomBytes, seeded } from "./testing/random.ts";
 
@@ -225,53 +225,89 @@ describe("abort", () => {
 });
 
 describe("sharp", () => {
-  /** What import("sharp") fails with. */
-  const failing = async (cause: Error & { code?: string }) => {
-    vi.resetModules();
-    vi.doMock("sharp", () => {
-      throw cause;
-    });
-    try {
-      const fresh = await import("./sharp.ts");
-      const error = await fresh.decodeWithSharp(small, "PNG", { upright: false, maxPixels: 1e6 }).catch(identity);
-      return { error: error as Error, described: await fresh.describePictures() };
-    } finally {
-      vi.doUnmock("sharp");
-    }
-  };
-  const identity = (thrown: unknown) => thrown;
-
   it("whose binary is missing is told in its own words, on one line; one that is absent otherwise", () => {
     const words =
       'Could not load the "sharp" module using the linux-x64 runtime\nPossible solutions:\n' +
       "- Ensure optional dependencies can be installed:\n    npm install --include=optional sharp\n";
     expect(whyMissing(new Error(words))).toContain(
-      'is installed but does not load (Could not load the "sharp" module using the linux-x64 runtime; Possible ' +
+      'sharp is installed but does not load (Could not load the "sharp" module using the linux-x64 runtime; Possible ' +
         "solutions: Ensure optional dependencies can be installed: npm install --include=optional sharp); npm install --os=",
     );
     const absent = Object.assign(new Error("Cannot find package 'sharp' imported from /a.js"), {
       code: "ERR_MODULE_NOT_FOUND",
     });
-    expect(whyMissing(absent)).toBe("sharp, which decodes images in Node, is not installed; npm install sharp");
-  });
-
-  it("that does not load is an error with the way out, and so described", async () => {
-    const { error, described } = await failing(new Error("no binary for this platform"));
-    expect(error).toMatchObject({ code: "BackendUnavailableError" });
-    expect(error.message).toContain("is installed but does not load");
-    expect(error.message).toContain(
-      `npm install --os=${process.platform} --cpu=${process.arch} --include=optional sharp`,
-    );
-    expect(error.message.length).toBeLessThan(1000);
-    expect(described).toMatchObject({ available: false, formats: ["GIF", "BMP", "PNM"], reason: error.message });
+    expect(whyMissing(absent)).toBe("sharp is not installed; npm install sharp");
   });
 
   it("that is there is described with its version", async () => {
     expect(await describePictures()).toEqual({
-      available: true,
       library: expect.stringMatching(/^sharp \d+\.\d+\.\d+ \(libvips \d+\.\d+\.\d+\)$/) as string,
       formats: ["JPEG", "PNG", "WebP", "GIF", "TIFF", "BMP", "PNM"],
-      reason: undefined,
+    });
+  });
+});
+
+describe("sharp that does not load", () => {
+  const way = `npm install --os=${process.platform} --cpu=${process.arch} --include=optional sharp`;
+  /** Modules of their own, for which import("sharp") fails. */
+  const modules = async () => {
+    vi.resetModules();
+    vi.doMock("sharp", () => {
+      throw new Error(`no binary for this platform ${"and many words more ".repeat(50)}`);
+    });
+    const [node, encoding] = await Promise.all([import("./decode-node.ts"), import("./encode-node.ts")]);
+    return { ...node, ...encoding };
+  };
+  afterEach(() => vi.doUnmock("sharp"));
+
+  it("is passed over: JPEG and PNG are decoded to the same pixels", async () => {
+    const { decodeImage: decodeWithout } = await modules();
+    for (const image of ["images/jpeg444-360x270.jpg", "images/tiny-40x31.png"]) {
+      const { data } = await decodeWithout(goldenPath(image));
+      expect(sha256(data)).toBe(goldenCases.find((each) => each.image === image)!.decodedRgbSha256);
+    }
+  });
+
+  it("is why nothing else is decoded, and nothing written, with the way out", async () => {
+    const { decodeImage: decodeWithout, encodeImage: encodeWithout } = await modules();
+    const red = { width: 1, height: 1, data: Uint8Array.of(255, 0, 0, 255) };
+    for (const [work, words] of [
+      [
+        decodeWithout(picture("webp-lossy")),
+        "image: found WebP, which sharp alone decodes; sharp is installed but does not load (",
+      ],
+      [encodeWithout(red), "sharp alone writes pictures in Node; sharp is installed but does not load ("],
+    ] as const) {
+      const { code, message } = await work.then(
+        () => ({ code: "none", message: "" }),
+        (thrown: unknown) => thrown as BackendUnavailableError,
+      );
+      expect([code, message.startsWith(words), message.endsWith(`; ${way}`)]).toEqual([
+        "BackendUnavailableError",
+        true,
+        true,
+      ]);
+    }
+  });
+
+  it("and libjpeg-turbo that does not either: it is said to be missing, and not the file to be damaged", async () => {
+    vi.doMock("@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs", () => ({
+      default: () => Promise.reject(new Error("no WebAssembly here")),
+    }));
+    const { decodeImage: decodeWithout } = await modules();
+    await expect(decodeWithout(jpeg)).rejects.toMatchObject({
+      code: "BackendUnavailableError",
+      message: expect.stringMatching(/does not load \(.*no WebAssembly here\); sharp is installed but does/) as string,
+    });
+    vi.doUnmock("@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs");
+  });
+
+  it("is so described", async () => {
+    const { describePictures: describeWithout } = await modules();
+    expect(await describeWithout()).toEqual({
+      library: "portable",
+      formats: ["JPEG", "PNG", "GIF", "BMP", "PNM"],
+      reason: expect.stringContaining(way) as string,
     });
   });
 });

@@ -23,72 +23,85 @@ export function readImageFile(bytes: Uint8Array, format: ImageFormat): ImageFile
   return read(bytes);
 }
 
-/** Source: ITU T.81, annex B; EXIF 2.3, 4.7.2. */
-function readJpeg(bytes: Uint8Array): ImageFile {
-  const reader = new ByteReader(bytes, { at: 2, littleEndian: false });
-  const parts: Uint8Array[] = [];
-  let [begin, orientation] = [0, 1];
-  let size: { readonly width: number; readonly height: number } | undefined;
-  for (;;) {
-    const at = reader.at;
+/** A part of a file, which begins and ends at these bytes, by its name. */
+type Part<Name> = readonly [name: Name, data: Uint8Array, begin: number, end: number];
+
+/**
+ * The segments of a JPEG by their markers, up to the start of its first scan (SOS), without stray bytes before them.
+ * Source: ITU T.81, annex B.
+ */
+export function* jpegSegments(bytes: Uint8Array): Generator<Part<number>> {
+  const reader = bigEndian(bytes, 2);
+  for (let marker = 0; marker !== 0xda; ) {
     while (reader.u8() !== 0xff); // Pillow passes stray bytes over
-    let marker = reader.u8();
-    while (marker === 0xff) marker = reader.u8();
-    if (marker === 0xda) break;
+    do marker = reader.u8();
+    while (marker === 0xff);
     if (marker === 0xd9) throw new FormatError("found a JPEG without pixels");
-    const segment = reader.take(reader.u16() - 2);
-    if (isFrame(marker)) {
-      const frame = new ByteReader(segment, { at: 1, littleEndian: false });
-      size = { height: frame.u16(), width: frame.u16() };
-    } else if (marker === 0xe1 && textAt(segment, 0, 6) === "Exif\0\0") {
-      orientation = exifOrientation(segment.subarray(6));
-      parts.push(bytes.subarray(begin, at));
-      begin = reader.at;
-    }
+    const begin = reader.at - 2;
+    const data = reader.take(reader.u16() - 2);
+    yield [marker, data, begin, reader.at];
   }
-  if (!size) throw new FormatError("found a JPEG without a frame's header");
-  if (!endsWithImage(bytes, reader.at)) throw new FormatError("found a JPEG without its end; the file is cut");
-  parts.push(bytes.subarray(begin));
-  return { ...size, hasAlpha: false, orientation, parts };
 }
 
-/** SOF0 to SOF15, but for DHT, JPG and DAC. */
-function isFrame(marker: number): boolean {
-  return marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
-}
-
-/** Whether an EOI stands behind `from`. Bytes after it do no harm. */
-function endsWithImage(bytes: Uint8Array, from: number): boolean {
-  for (let at = bytes.length - 2; at >= from; at--) if (bytes[at] === 0xff && bytes[at + 1] === 0xd9) return true;
-  return false;
-}
-
-/** Source: the PNG specification, 5 and 11. */
-function readPng(bytes: Uint8Array): ImageFile {
-  const reader = new ByteReader(bytes, { at: 8, littleEndian: false });
+/** Source: EXIF 2.3, 4.7.2. */
+function readJpeg(bytes: Uint8Array): ImageFile {
   const parts: Uint8Array[] = [];
-  let [begin, orientation, width, height, hasAlpha] = [0, 1, 0, 0, false];
-  for (;;) {
-    const at = reader.at;
+  let [from, pixels, orientation] = [0, 0, 1];
+  let frame: Uint8Array | undefined;
+  for (const [marker, data, begin, end] of jpegSegments(bytes)) {
+    if (isFrame(marker)) frame = data;
+    if (marker === 0xe1 && textAt(data, 0, 6) === "Exif\0\0") {
+      orientation = exifOrientation(data.subarray(6));
+      parts.push(bytes.subarray(from, begin));
+      from = end;
+    }
+    pixels = end;
+  }
+  if (!frame) throw new FormatError("found a JPEG without a frame");
+  let end = bytes.length - 2; // bytes after the end of the image do no harm
+  while (end >= pixels && !(bytes[end] === 0xff && bytes[end + 1] === 0xd9)) end--;
+  if (end < pixels) throw new FormatError("found a JPEG without its end; the file is cut");
+  parts.push(bytes.subarray(from));
+  const reader = bigEndian(frame, 1);
+  return { height: reader.u16(), width: reader.u16(), hasAlpha: false, orientation, parts };
+}
+
+/** SOF0 to SOF15. Every fourth marker among them is another: DHT, JPG and DAC. */
+export function isFrame(marker: number): boolean {
+  return marker >> 4 === 0xc && (marker === 0xc0 || marker % 4 !== 0);
+}
+
+/** The chunks of a PNG, up to its end, each of which has its checksum. Source: the PNG specification, 5. */
+export function* pngChunks(bytes: Uint8Array): Generator<Part<string>> {
+  const reader = bigEndian(bytes, 8);
+  for (let kind = ""; kind !== "IEND"; ) {
+    const begin = reader.at;
     const length = reader.u32();
     const chunk = reader.take(4 + length);
-    const kind = textAt(chunk, 0, 4);
+    kind = textAt(chunk, 0, 4);
     if (reader.u32() !== crc32(chunk)) throw new FormatError(`found a wrong checksum of the chunk ${kind}`);
+    yield [kind, chunk.subarray(4), begin, reader.at];
+  }
+}
+
+/** Source: the PNG specification, 11. */
+function readPng(bytes: Uint8Array): ImageFile {
+  const parts: Uint8Array[] = [];
+  let [from, orientation, width, height, hasAlpha] = [0, 1, 0, 0, false];
+  for (const [kind, data, begin, end] of pngChunks(bytes)) {
     if (kind === "IHDR") {
-      const header = new ByteReader(chunk, { at: 4, littleEndian: false });
+      const header = bigEndian(data, 0);
       [width, height] = [header.u32(), header.u32()];
-      header.take(1);
-      hasAlpha = (header.u8() & 4) !== 0;
+      hasAlpha = data[9]! > 3; // colour types 4 and 6
     }
     if (kind === "tRNS") hasAlpha = true;
     if (kind === "eXIf") {
-      orientation = exifOrientation(chunk.subarray(4));
-      parts.push(bytes.subarray(begin, at));
-      begin = reader.at;
+      orientation = exifOrientation(data);
+      parts.push(bytes.subarray(from, begin));
+      from = end;
     }
-    if (kind === "IEND") break;
   }
-  parts.push(bytes.subarray(begin));
+  parts.push(bytes.subarray(from));
   return { width, height, hasAlpha, orientation, parts };
 }
 
@@ -154,6 +167,10 @@ function webpSize(kind: string, chunk: Uint8Array): { width: number; height: num
 
 function u24(reader: ByteReader): number {
   return reader.u16() + reader.u8() * 65536;
+}
+
+function bigEndian(bytes: Uint8Array, at: number): ByteReader {
+  return new ByteReader(bytes, { at, littleEndian: false });
 }
 
 function textAt(bytes: Uint8Array, at: number, length: number): string {

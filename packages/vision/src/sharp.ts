@@ -3,8 +3,7 @@ import { shown } from "@residual/kit/bytes";
 import type { Metadata, Sharp, SharpOptions } from "sharp";
 import { rgbOfCmyk } from "./cmyk.ts";
 import type { FileOptions } from "./decode.ts";
-import { type ImageFormat, imageFormats } from "./image-format.ts";
-import type { PictureSupport } from "./picture-support.ts";
+import type { ImageFormat } from "./image-format.ts";
 import { checkRgba, type EncodedFormat, type Pixels, type RgbaImage } from "./pixels.ts";
 import { rgbOfPremultiplied } from "./premultiplied.ts";
 import { checkSize } from "./size-limit.ts";
@@ -23,8 +22,12 @@ const UNSUPPORTED = /is not (configured|implemented)/;
 const LOSS = /premature end|bad (huffman|arithmetic) code|instead of RST/i;
 
 /** The pixels of a JPEG, PNG, WebP or TIFF file, by sharp. Its header is read and checked before any pixel is. */
-export async function decodeWithSharp(bytes: Uint8Array, format: ImageFormat, options: FileOptions): Promise<Pixels> {
-  const { default: sharp } = await loadSharp();
+export async function decodeWithSharp(
+  sharp: typeof import("sharp").default,
+  bytes: Uint8Array,
+  format: ImageFormat,
+  options: FileOptions,
+): Promise<Pixels> {
   const page = format === "TIFF" ? tiffPage(bytes) : undefined;
   // `maxPixels` stands in for sharp's own limit
   const settings: SharpOptions = { ignoreIcc: true, autoOrient: options.upright, limitInputPixels: false };
@@ -112,20 +115,28 @@ async function samplesOf(image: Sharp, depth: Metadata["depth"]): Promise<Sample
 export async function encodeWithSharp(image: RgbaImage, format: EncodedFormat): Promise<Uint8Array<ArrayBuffer>> {
   checkRgba(image);
   const { width, height, data } = image;
-  const { default: sharp } = await loadSharp();
+  const { sharp, why } = await findSharp();
+  if (!sharp) throw new BackendUnavailableError(`sharp alone writes pictures in Node; ${why}`);
   const whole = sharp(data, { raw: { width, height, channels: 4 } });
   const isOpaque = data.every((value, i) => i % 4 !== 3 || value === 255);
   const options = format === "png" ? {} : { quality: 90 }; // a PNG with a quality has a palette
   return Uint8Array.from(await (isOpaque ? whole.removeAlpha() : whole).toFormat(format, options).toBuffer());
 }
 
-/** Imported when first used. */
-async function loadSharp(): Promise<typeof import("sharp")> {
-  try {
-    return await import("sharp");
-  } catch (cause) {
-    throw new BackendUnavailableError(whyMissing(cause), { cause });
-  }
+/** sharp, or why it does not load, with the command that mends it. */
+export type FoundSharp =
+  | { readonly sharp: typeof import("sharp").default; readonly why: undefined }
+  | { readonly sharp: undefined; readonly why: string };
+
+let found: Promise<FoundSharp> | undefined;
+
+/** Imports sharp when first asked for. Never rejects. */
+export function findSharp(): Promise<FoundSharp> {
+  found ??= import("sharp").then(
+    ({ default: sharp }) => ({ sharp, why: undefined }),
+    (cause: unknown) => ({ sharp: undefined, why: whyMissing(cause) }),
+  );
+  return found;
 }
 
 /**
@@ -135,27 +146,15 @@ async function loadSharp(): Promise<typeof import("sharp")> {
 export function whyMissing(cause: unknown): string {
   const message = cause instanceof Error ? cause.message : String(cause);
   const isAbsent = (cause as { code?: unknown } | null)?.code === "ERR_MODULE_NOT_FOUND" && /'sharp'/.test(message);
-  if (isAbsent) return "sharp, which decodes images in Node, is not installed; npm install sharp";
+  if (isAbsent) return "sharp is not installed; npm install sharp";
   const { platform, arch } = process;
   const words = shown(
     message
       .trim()
       .replaceAll(/\s*\n[\s-]*/g, "; ")
       .replaceAll(":;", ":"),
-    500,
+    200,
   );
   const way = `npm install --os=${platform} --cpu=${arch} --include=optional sharp`;
-  return `sharp, which decodes images in Node, is installed but does not load (${words}); ${way}`;
-}
-
-/** What decodes pictures here, for reports and for `residual doctor`. Never throws. */
-export async function describePictures(): Promise<PictureSupport> {
-  try {
-    const { default: sharp } = await loadSharp();
-    const { sharp: version, vips } = sharp.versions;
-    const library = `sharp ${version ?? "unknown"} (libvips ${vips})`;
-    return { available: true, library, formats: imageFormats, reason: undefined };
-  } catch (error) {
-    return { available: false, library: "sharp", formats: ["GIF", "BMP", "PNM"], reason: (error as Error).message };
-  }
+  return `sharp is installed but does not load (${words}); ${way}`;
 }

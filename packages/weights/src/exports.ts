@@ -1,7 +1,8 @@
 // What Node and browsers have alike.
 
 export { encodeSafetensors } from "./encode-safetensors.ts";
-export { type KerasConvolution, type KerasNetwork, kerasNetwork, type Rescaling } from "./keras-network.ts";
+export { withEpsilon } from "./epsilon.ts";
+export { type KerasNetwork, kerasNetwork, type Rescaling } from "./keras-network.ts";
 export type { KnownWeights } from "./known/known-weights.ts";
 export { bestWeightsFor } from "./known/names.ts";
 export { type Known, knownWeights, shippedWeights } from "./known.ts";

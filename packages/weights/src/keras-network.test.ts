@@ -1,4 +1,4 @@
-import { UnsupportedError } from "@residual/core";
+import { type Tensor, tensorOf, UnsupportedError } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { kerasNetwork } from "./keras-network.ts";
 
@@ -13,19 +13,24 @@ const networkOf = (...layers: Layer[]) =>
     stored: undefined,
   });
 
+/** Arithmetic as Keras 3 writes it, of the layer whose name is the number before. */
+const applied = ([kind, operand]: readonly [kind: string, operand: number], index: number) => ({
+  class_name: kind,
+  config: { name: String(index + 1) },
+  inbound_nodes: [
+    {
+      args: [{ class_name: "__keras_tensor__", config: { keras_history: [String(index), 0, 0] } }, operand],
+      kwargs: {},
+    },
+  ],
+});
+
 const input: Layer = ["InputLayer", { batch_shape: [null, 160, 160, 3] }];
 const conv: Layer = ["Conv2D", { activation: "linear" }];
 const relu: Layer = ["Activation", { activation: "relu" }];
 const pool: Layer = ["GlobalAveragePooling2D"];
 const dense = (activation: unknown = "softmax"): Layer => ["Dense", { activation }];
 const rescaling = (scale: unknown, offset?: unknown): Layer => ["Rescaling", { scale, offset }];
-
-it("has its convolutions, where the configuration says all of each", () => {
-  const of = (settings: object): Layer => ["Conv2D", { activation: "linear", ...settings }];
-  const whole = of({ filters: 8, kernel_size: 3, strides: [2, 1] });
-  expect(networkOf(whole, pool)?.convolutions).toEqual([{ channels: 8, kernel: [3, 3], stride: [2, 1] }]);
-  expect(networkOf(whole, of({ filters: 8, kernel_size: [3, 3] }))?.convolutions).toBeUndefined();
-});
 
 describe("layers before the first convolution", () => {
   const colours = { channels: "rgb", side: 160, layers: ["rescaling"], std: [1, 1, 1] };
@@ -51,51 +56,98 @@ describe("layers before the first convolution", () => {
     expect(found?.rescaling).toMatchObject({ scale: 2, mean: [-7, -7, -7], std: [1, 1, 1] });
   });
 
+  it.each<[string, Layer, object]>([
+    // (x - 1) / 2, (x - 2) / 4, (x - 3) / 8
+    [
+      "each channel",
+      ["Normalization", { axis: [-1], mean: [1, 2, 3], variance: [4, 16, 64] }],
+      { scale: 1, mean: [1, 2, 3], std: [2, 4, 8] },
+    ],
+    // (x - 127.5) / 50 = x / 50 - 2.55
+    [
+      "all",
+      ["Normalization", { mean: 127.5, variance: 2500 }],
+      { scale: 50, mean: [2.55, 2.55, 2.55], std: [1, 1, 1] },
+    ],
+  ])("a Normalization of %s becomes preprocessing", (_, layer, expected) => {
+    const { mean, ...found } = networkOf(input, layer, conv, relu, pool, dense())!.rescaling!;
+    expect({ ...found, mean: mean.map((each) => Number(each.toFixed(12))) }).toMatchObject(expected);
+  });
+
+  it.each<[string, readonly (readonly [kind: string, operand: number])[], object]>([
+    // "tf" mode of Keras' applications
+    [
+      "x / 127.5 - 1",
+      [
+        ["TrueDivide", 127.5],
+        ["Subtract", 1],
+      ],
+      { scale: 127.5, mean: [1, 1, 1], std: [1, 1, 1] },
+    ],
+    // (x * 2 + 1) / 4 = (x - -1/2) / 2
+    [
+      "(x * 2 + 1) / 4",
+      [
+        ["Multiply", 2],
+        ["Add", 1],
+        ["TrueDivide", 4],
+      ],
+      { scale: 2, mean: [-0.25, -0.25, -0.25] },
+    ],
+  ])("arithmetic becomes preprocessing: %s", (_, steps, expected) => {
+    const layers = [{ class_name: "InputLayer", config: { name: "0" }, inbound_nodes: [] }, ...steps.map(applied)];
+    const model = { config: { layers, output_layers: [[String(steps.length), 0, 0]] } };
+    expect(
+      kerasNetwork({ metadata: { "keras.config": JSON.stringify(model) }, stored: undefined })?.rescaling,
+    ).toMatchObject(expected);
+  });
+
+  it("a division by a negative number is refused", () => {
+    const layers = [{ class_name: "InputLayer", config: { name: "0" } }, applied(["TrueDivide", -1], 0)];
+    const metadata = { "keras.config": JSON.stringify({ config: { layers } }) };
+    expect(() => kerasNetwork({ metadata, stored: undefined })).toThrow("its layer 1 is a TrueDivide by -1, which");
+  });
+
+  it("a Normalization that was adapted has its numbers among the weights", () => {
+    const tensors = new Map<string, Tensor>([
+      ["normalization/mean", tensorOf("float32", [3], Float32Array.of(1, 2, 3))],
+      ["normalization/variance", tensorOf("float32", [3], Float32Array.of(4, 16, 64))],
+    ]);
+    const layers = layersOf([input, ["Normalization", { axis: [-1], mean: null, variance: null }], conv]);
+    const metadata = { "keras.config": JSON.stringify({ config: { layers } }) };
+    expect(kerasNetwork({ metadata, stored: undefined, tensors })?.rescaling).toMatchObject({
+      scale: 1,
+      mean: [1, 2, 3],
+      std: [2, 4, 8],
+    });
+  });
+
   it.each<[string, Layer]>([
-    ["Normalization", ["Normalization", { mean: [1, 2, 3], variance: [1, 1, 1] }]],
-    ["CenterCrop", ["CenterCrop", { height: 160, width: 160 }]],
-    ["Resizing", ["Resizing", { height: 160, width: 160 }]],
-    ["RandomCrop", ["RandomCrop", { height: 160, width: 160 }]],
-    ["Lambda", ["Lambda"]],
-    ["GetItem", ["GetItem"]],
-    ["Mine", ["my_package>Mine"]],
-    ["Rescaling", rescaling("a text")],
-    ["Rescaling", rescaling([1, 2])],
-    ["Rescaling", rescaling(0)],
-  ])("a layer of the kind %s is refused by its name", (kind, layer) => {
+    ["Rescaling whose scale is neither a number nor three", rescaling("a text")],
+    ["Rescaling whose scale is neither a number nor three", rescaling([1, 2])],
+    ["Rescaling whose scale is not positive", rescaling(0)],
+    ["Rescaling whose offset is neither a number nor three", rescaling(1, "x")],
+    ["Normalization that is no norm of colours", ["Normalization", { mean: 1, variance: 4, invert: true }]],
+    ["Normalization that is no norm of colours", ["Normalization", { mean: [1], variance: [4], axis: [1] }]],
+    ["Normalization whose mean is neither a number nor three", ["Normalization", { mean: null, variance: null }]],
+    ["Normalization whose variance is not positive", ["Normalization", { mean: 1, variance: 0 }]],
+  ])("a %s is refused by its name", (problem, layer) => {
     const refused = () => networkOf(input, layer, conv, relu, pool, dense());
     expect(refused).toThrow(UnsupportedError);
-    expect(refused).toThrow(`its layer ${layer[0].toLowerCase()} is a ${kind}, which no model here computes`);
+    expect(refused).toThrow(`its layer ${layer[0].toLowerCase()} is a ${problem}, which preprocessing here cannot do`);
   });
 
   it.each(["RandomFlip", "RandomRotation", "RandAugment", "GaussianNoise", "SpatialDropout2D", "Identity"])(
     "%s does nothing in a trained model",
     (kind) => {
-      expect(networkOf(input, [kind], conv, relu, pool, dense())?.rescaling).toBeUndefined();
+      expect(networkOf(input, [kind], rescaling(1 / 2), conv, relu, pool, dense())?.rescaling).toMatchObject({
+        scale: 2,
+      });
     },
   );
-});
 
-describe("layers within", () => {
-  it.each<[Layer, string]>([
-    [rescaling(1 / 255), "is a Rescaling"],
-    [["GlobalMaxPooling2D"], "is a GlobalMaxPooling2D"],
-    [["LeakyReLU"], "is a LeakyReLU"],
-    [["ReLU", { max_value: 6 }], "is a ReLU with a slope, a threshold or a largest value"],
-    [["Activation", { activation: "swish" }], "is a Activation with the activation swish"],
-    [["Conv2D", { activation: "relu" }], "is a Conv2D with the activation relu"],
-    [["Activation", { activation: { class_name: "LeakyReLU" } }], "with the activation leakyrelu"],
-    [["Conv2D", { dilation_rate: [2, 2] }], "is a Conv2D with a dilation"],
-  ])("%j is refused", (layer, message) => {
-    expect(() => networkOf(input, conv, layer, pool, dense())).toThrow(message);
-  });
-
-  it("norms of two epsilons are refused: a model here has one", () => {
-    const norm = (epsilon: number): Layer => ["BatchNormalization", { epsilon }];
-    expect(networkOf(input, conv, norm(1e-3), conv, norm(1e-3), pool, dense())?.epsilon).toBe(1e-3);
-    expect(() => networkOf(input, conv, norm(1e-3), conv, norm(0.1), pool, dense())).toThrow(
-      "is a BatchNormalization with an epsilon of 0.1 after others with 0.001",
-    );
+  it.each(["RandomCrop", "CenterCrop", "Resizing", "Lambda"])("what stands after a %s prepares no pictures", (kind) => {
+    expect(networkOf(input, [kind], rescaling(1 / 2), conv, relu, pool, dense())?.rescaling).toBeUndefined();
   });
 });
 

@@ -1,28 +1,18 @@
-import { type Preprocessing, UnsupportedError } from "@residual/core";
+import { isTensor, type NamedSource, type Preprocessing, UnsupportedError } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
+import { isNumber } from "./keras/configuration.ts";
+import { readNetwork, type ScalingLayer } from "./keras/network.ts";
+import { isOp } from "./network/network.ts";
 import type { Weights } from "./weights.ts";
 
-/** What the configuration of a Keras model says that neither names nor shapes of its weights show. */
+/** What the configuration of a Keras model says that is no part of its graph. */
 export interface KerasNetwork {
-  /** That of its norms; undefined where there are none. */
-  readonly epsilon: number | undefined;
   /** What the last layer makes of its logits, where that is not softmax: `sigmoid`, … */
   readonly activation: string | undefined;
   readonly rescaling: Rescaling | undefined;
-  /** Its convolutions, in the configuration's order; undefined where it does not say all of each. */
-  readonly convolutions: readonly KerasConvolution[] | undefined;
 }
 
-/** What a convolution's shapes do not show is its step; channels and kernel tell convolutions apart. */
-export interface KerasConvolution {
-  readonly channels: number;
-  /** Height and width, in pixels. */
-  readonly kernel: readonly [number, number];
-  /** Down and to the right, in pixels. */
-  readonly stride: readonly [number, number];
-}
-
-/** Rescaling layers before all else, as preprocessing: the model reads bytes, and scales them itself. */
+/** Layers that scale pictures before all else, as preprocessing: the model reads bytes, and scales them itself. */
 export interface Rescaling extends Required<Pick<Preprocessing, "scale" | "mean" | "std" | "channels">> {
   /** The names of the layers. */
   readonly layers: readonly string[];
@@ -30,180 +20,123 @@ export interface Rescaling extends Required<Pick<Preprocessing, "scale" | "mean"
   readonly side: number | undefined;
 }
 
-interface Layer {
-  readonly kind: string;
-  readonly name: string;
-  readonly settings: Readonly<Record<string, unknown>>;
-}
+type Given = Pick<Weights, "metadata" | "stored"> & Partial<Pick<Weights, "tensors">>;
 
 /**
- * Layers that make up a residual net, and that its parameters show. A network within a network has its layers in the
- * list of all.
- */
-const residual: ReadonlySet<string> = new Set([
-  "Functional",
-  "Sequential",
-  "Model",
-  "InputLayer",
-  "Conv2D",
-  "BatchNormalization",
-  "BatchNormalizationV1",
-  "ZeroPadding2D",
-  "Add",
-  "ReLU",
-  "Activation",
-  "MaxPool2D",
-  "MaxPooling2D",
-  "AveragePool2D",
-  "AveragePooling2D",
-  "GlobalAveragePool2D",
-  "GlobalAveragePooling2D",
-  "Flatten",
-  "Dense",
-  "Softmax",
-]);
-
-/** Layers that do nothing once a model is trained. RandomCrop is none of them: it cuts out the middle. */
-const inTraining = (kind: string): boolean =>
-  /^(Identity|ActivityRegularization|(Spatial|Gaussian|Alpha)?Dropout(2D)?|GaussianNoise)$/.test(kind) ||
-  /^(Rand(om(?!Crop)\w+|Augment)|AugMix|MixUp|CutMix)$/.test(kind);
-
-/**
- * The network of a Keras file, by the configuration in it. Undefined for other files.
+ * What the configuration in a Keras file tells. Undefined for other files, and for a configuration that is damaged or
+ * lists no layers: such a file still has its weights.
  *
- * Throws UnsupportedError that names the layer, where the network computes something that no model here does: another
- * pooling or activation, a dilation, norms of two epsilons, a layer that prepares pictures and is no `Rescaling`, an
- * unknown layer.
+ * Throws UnsupportedError that names the layer, where a `Rescaling` or `Normalization` before all else computes what
+ * scale, mean and std of preprocessing cannot say.
  */
-export function kerasNetwork({ metadata, stored }: Pick<Weights, "metadata" | "stored">): KerasNetwork | undefined {
-  const config = metadata["keras.config"];
-  if (config === undefined) return undefined;
-  let model: unknown;
-  try {
-    model = JSON.parse(config);
-  } catch {
-    return undefined; // a file whose configuration is damaged still has its weights
-  }
-  const layers = layersIn(model, DEEPEST);
-  const file = stored ? `${stored.name}: ` : "";
-  const refuse = ({ kind, name }: Layer, of = ""): never => {
+export function kerasNetwork({ metadata, stored, tensors = new Map() }: Given): KerasNetwork | undefined {
+  const found = stored?.tensors ?? tensors;
+  const reading = readNetwork(configurationIn(metadata), found);
+  if (!reading) return undefined;
+  const { network, scaling, activation } = reading;
+  const refuse = ({ kind, name }: ScalingLayer, why: string): never => {
     throw new UnsupportedError(
-      `${file}its layer ${shown(name)} is a ${shown(kind)}${of}, which no model here computes; ` +
-        "save a model without it, or one that has a layer of a residual net in its place",
+      `${stored ? `${stored.name}: ` : ""}its layer ${shown(name)} is a ${kind} ${why}, which preprocessing here ` +
+        "cannot do; save a model without it, and give `preprocessing`",
     );
   };
-  const firstConv = layers.findIndex(({ kind }) => kind === "Conv2D");
-  const lastDense = layers.findLastIndex(({ kind }) => kind === "Dense");
-  const rescalings: Layer[] = [];
-  let activation: string | undefined;
-  for (const [at, layer] of layers.entries()) {
-    const { kind, settings } = layer;
-    const isOfHead = lastDense >= 0 && at >= lastDense;
-    if (kind === "Rescaling" && at < firstConv) rescalings.push(layer);
-    else if (!residual.has(kind) && !inTraining(kind)) refuse(layer);
-    if ([settings.dilation_rate ?? 1].flat().some((rate) => rate !== 1)) refuse(layer, " with a dilation");
-    const bent = activationOf(layer);
-    if (bent === "linear" || (isOfHead && bent === "softmax")) continue;
-    if (isOfHead) activation = activation === undefined ? bent : `${activation}, then ${bent}`;
-    else if (bent !== "relu" || kind === "Conv2D" || kind === "Dense") refuse(layer, ` with the activation ${bent}`);
-    const isPlain = (setting: string) => (settings[setting] ?? 0) === 0;
-    if (kind === "ReLU" && !(settings.max_value == null && isPlain("negative_slope") && isPlain("threshold")))
-      refuse(layer, " with a slope, a threshold or a largest value");
-  }
-  const norms = layers.filter(({ kind, settings }) => kind.startsWith("BatchNorm") && isNumber(settings.epsilon));
-  const [epsilon] = norms.map(({ settings }) => settings.epsilon as number);
-  const other = norms.find(({ settings }) => settings.epsilon !== epsilon);
-  if (other) refuse(other, ` with an epsilon of ${String(other.settings.epsilon)} after others with ${epsilon}`);
+  const [, , height, width] =
+    ("nodes" in network && isOp(network.image, "image") && network.image.operation.shape) || [];
   return {
-    epsilon,
-    activation,
-    rescaling: rescalings.length > 0 ? rescalingOf(rescalings, sideIn(layers), refuse) : undefined,
-    convolutions: convolutionsIn(layers),
+    activation: activation === "softmax" ? undefined : activation,
+    rescaling:
+      scaling.length > 0 ? rescalingOf(scaling, height === width ? height : undefined, found, refuse) : undefined,
   };
 }
 
-function convolutionsIn(layers: readonly Layer[]): readonly KerasConvolution[] | undefined {
-  const found = layers
-    .filter(({ kind }) => kind === "Conv2D")
-    .map(({ settings: { filters, kernel_size, strides } }) => {
-      const [kernel, stride] = [pairOf(kernel_size), pairOf(strides)];
-      return isNumber(filters) && kernel && stride ? { channels: filters, kernel, stride } : undefined;
-    });
-  return found.every((each) => each !== undefined) ? found : undefined;
-}
-
-function pairOf(value: unknown): readonly [number, number] | undefined {
-  if (isNumber(value)) return [value, value];
-  const [first, second, ...more] = (Array.isArray(value) ? value : []) as readonly unknown[];
-  return isNumber(first) && isNumber(second) && more.length === 0 ? [first, second] : undefined;
-}
-
-/** Networks within networks, at most. */
-const DEEPEST = 16;
-
-/** A network's layers with those of the networks within it, in the order of the configuration: input first. */
-function layersIn(model: unknown, depth: number): readonly Layer[] {
-  const { layers } = recordOf(recordOf(model).config);
-  if (!Array.isArray(layers) || depth === 0) return [];
-  return layers.flatMap((layer: unknown): readonly Layer[] => {
-    const { class_name: registered, config } = recordOf(layer);
-    if (typeof registered !== "string") return [];
-    const settings = recordOf(config);
-    const kind = registered.slice(registered.lastIndexOf(">") + 1); // "package>Class" for a user's own
-    return [
-      { kind, name: typeof settings.name === "string" ? settings.name : kind, settings },
-      ...layersIn(layer, depth - 1),
-    ];
-  });
-}
-
-/** The name of a layer's activation. Keras 3 writes one that is no function's name as an object. */
-function activationOf({ kind, settings }: Layer): string {
-  if (kind === "Softmax") return "softmax";
-  if (kind === "ReLU") return "relu";
-  const { activation } = settings;
-  if (typeof activation === "string") return activation;
-  const { class_name: own } = recordOf(activation);
-  if (typeof own === "string") return own.toLowerCase();
-  return activation == null ? "linear" : "of its own";
-}
-
-/** x · gain + offset for red, green and blue: (x / scale − mean) / std, with one scale where there is one gain. */
-function rescalingOf(layers: readonly Layer[], side: number | undefined, refuse: (layer: Layer) => never): Rescaling {
-  let gain = [1, 1, 1];
-  let offset = [0, 0, 0];
-  for (const layer of layers) {
-    const by = threeOf(layer.settings.scale) ?? refuse(layer);
-    const plus = threeOf(layer.settings.offset ?? 0) ?? refuse(layer);
-    if (by.some((each) => each <= 0)) refuse(layer);
-    gain = gain.map((each, i) => each * by[i]!);
-    offset = offset.map((each, i) => each * by[i]! + plus[i]!);
+/** The configuration in a file's metadata; undefined where there is none, or one that is damaged. */
+export function configurationIn({ "keras.config": config }: Weights["metadata"]): unknown {
+  try {
+    return config === undefined ? undefined : JSON.parse(config);
+  } catch {
+    return undefined;
   }
-  const isOne = gain.every((each) => each === gain[0]);
-  const scale = isOne ? 1 / gain[0]! : 1;
+}
+
+/** (x − mean) / std, for red, green and blue. */
+interface Colours {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+type Refuse = (layer: ScalingLayer, why: string) => never;
+
+/** The layers one after the other as (x / scale − mean) / std, with one scale where there is one std. */
+function rescalingOf(
+  layers: readonly ScalingLayer[],
+  side: number | undefined,
+  tensors: ReadonlyMap<string, NamedSource>,
+  refuse: Refuse,
+): Rescaling {
+  const { mean, std } = layers.reduce<Colours>(
+    (before, layer) => {
+      const after = ofLayer(layer, tensors, refuse);
+      return {
+        mean: before.mean.map((each, i) => each + after.mean[i]! * before.std[i]!),
+        std: before.std.map((each, i) => each * after.std[i]!),
+      };
+    },
+    { mean: [0, 0, 0], std: [1, 1, 1] },
+  );
+  const isOne = std.every((each) => each === std[0]);
+  const scale = isOne ? std[0]! : 1;
   return {
     layers: layers.map(({ name }) => name),
     side,
     scale: Math.abs(scale - Math.round(scale)) < 1e-9 * scale ? Math.round(scale) : scale, // 1 / (1 / 255) is 255
-    mean: offset.map((each, i) => 0 - (isOne ? each : each / gain[i]!)),
-    std: gain.map((each) => (isOne ? 1 : 1 / each)),
+    mean: mean.map((each) => each / scale),
+    std: std.map((each) => each / scale),
     channels: "rgb",
   };
 }
 
+function ofLayer(layer: ScalingLayer, tensors: ReadonlyMap<string, NamedSource>, refuse: Refuse): Colours {
+  const { kind, operand } = layer;
+  if (kind === "Rescaling") return ofRescaling(layer, refuse);
+  if (operand === undefined) return ofNorm(layer, tensors, refuse);
+  const all = (mean: number, std: number): Colours => ({ mean: [mean, mean, mean], std: [std, std, std] });
+  if (/subtract$/i.test(kind)) return all(operand, 1);
+  if (/add$/i.test(kind)) return all(-operand, 1);
+  if (operand <= 0) refuse(layer, `by ${operand}`);
+  return all(0, /multiply$/i.test(kind) ? 1 / operand : operand);
+}
+
+function ofRescaling(layer: ScalingLayer, refuse: Refuse): Colours {
+  const scale = threeOf(layer.settings.scale) ?? refuse(layer, "whose scale is neither a number nor three");
+  const offset = threeOf(layer.settings.offset ?? 0) ?? refuse(layer, "whose offset is neither a number nor three");
+  if (scale.some((each) => each <= 0)) refuse(layer, "whose scale is not positive");
+  return { mean: offset.map((each, i) => (each === 0 ? 0 : -each / scale[i]!)), std: scale.map((each) => 1 / each) };
+}
+
+/** Its mean and variance are settings, or learnt by `adapt`. Source: keras/src/layers/preprocessing/normalization.py */
+function ofNorm(layer: ScalingLayer, tensors: ReadonlyMap<string, NamedSource>, refuse: Refuse): Colours {
+  const { invert, axis } = layer.settings;
+  const axes = [axis ?? -1].flat() as readonly unknown[];
+  if (invert === true || axes.length !== 1 || (axes[0] !== -1 && axes[0] !== 3))
+    refuse(layer, "that is no norm of colours");
+  const [mean, variance] = (["mean", "variance"] as const).map((variable) => {
+    const { [variable]: name } = layer.tensors;
+    const tensor = name === undefined ? undefined : tensors.get(name);
+    const learnt = tensor && isTensor(tensor) ? Array.from<number | bigint, number>(tensor.data, Number) : undefined;
+    const set = layer.settings[variable];
+    return threeOf(set == null ? learnt : set) ?? refuse(layer, `whose ${variable} is neither a number nor three`);
+  }) as [readonly number[], readonly number[]];
+  if (variance.some((each) => each <= 0)) refuse(layer, "whose variance is not positive");
+  return { mean, std: variance.map(Math.sqrt) };
+}
+
+/** Three numbers, or one that stands for three, in whatever lists. */
 function threeOf(value: unknown): readonly number[] | undefined {
-  if (isNumber(value)) return [value, value, value];
-  return Array.isArray(value) && value.length === 3 && value.every(isNumber) ? value : undefined;
+  const numbers: readonly unknown[] = Array.isArray(value) ? value.flat(DEEPEST) : [value];
+  if (!numbers.every(isNumber)) return undefined;
+  if (numbers.length === 1) return [numbers[0]!, numbers[0]!, numbers[0]!];
+  return numbers.length === 3 ? numbers : undefined;
 }
 
-function sideIn(layers: readonly Layer[]): number | undefined {
-  const shapes = layers.map(({ settings }) => settings.batch_shape ?? settings.batch_input_shape);
-  const [, height, width] = (shapes.find(Array.isArray) ?? []) as readonly unknown[];
-  return Number.isSafeInteger(height) && height === width ? (height as number) : undefined;
-}
-
-const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
-
-function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
-}
+/** Keras keeps a mean as [1, 1, 1, 3]. */
+const DEEPEST = 4;

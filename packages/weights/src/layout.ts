@@ -25,7 +25,7 @@ export interface Layout {
     tensors: ReadonlyMap<string, NamedSource>,
     metadata: Readonly<Record<string, string>> | undefined,
     known: string | undefined,
-  ) => FollowedTensors;
+  ) => FollowedTensors | undefined;
 }
 
 /** Tensors as a file's graph names them, with the model that it computes among the metadata. */

@@ -23,7 +23,9 @@ const readers: { readonly [F in ReadFormat]: () => Promise<FormatReader> } = {
 /** The weights of an open file, whose bytes tell its format. Throws what its format's reader throws. */
 export async function readOpen(file: OpenFile, options: ReadingOptions): Promise<Weights> {
   const { format, layout } = await opened(file, options);
-  return weightsOf(layout, file, format, options);
+  const hasKeras = layout.metadata?.["keras.config"] !== undefined && !layout.follow; // whatever the format is
+  const follow = hasKeras ? (await import("./keras/follow.ts")).followKeras(file.name) : layout.follow;
+  return weightsOf({ ...layout, ...(follow && { follow }) }, file, format, options);
 }
 
 async function opened(

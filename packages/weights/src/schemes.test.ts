@@ -118,6 +118,17 @@ it("reads Gluon's numbers as blocks, of networks of either block", () => {
     const numberOf = (weights: Weights, name: string) => (weights.tensors.get(name) as Tensor).data[0];
     for (const [file, target] of layers) expect(numberOf(renamed, target!)).toBe(numberOf(source, prefix + file!));
   }
+  const ofV1 = ["conv0_weight", "conv0_bias", "conv1_weight", "conv2_bias", "conv3_weight", "conv4_bias"];
+  const v1 = [...ofV1, ...[0, 1, 2, 3].map((i) => `batchnorm${i}_gamma`)].map((name) => `resnetv17_stage1_${name}`);
+  expect(names(weightsNamed(...v1), resnet(variants.mxnet_resnet50_v1))).toEqual([
+    "layer1.0.conv1.weight",
+    "layer1.0.conv1.bias",
+    "layer1.0.conv2.weight",
+    "layer1.0.conv3.bias",
+    "layer1.0.downsample.0.weight",
+    "layer1.1.conv1.bias",
+    ...["bn1", "bn2", "bn3", "downsample.1"].map((norm) => `layer1.0.${norm}.weight`),
+  ]);
   const basic = names(
     weightsNamed("stage1_conv0_weight", "stage2_conv0_weight", "stage2_conv1_weight", "stage2_conv2_weight"),
     resnet(variants.resnet18v2),

@@ -22,7 +22,8 @@ interface Scheme {
 /**
  * The schemes of names that are not torchvision's. Sources: keras-team/keras (commit 3422977a), applications/resnet.py,
  * resnet_v2.py, saving/saving_lib.py; fchollet/deep-learning-models (134615aa), resnet50.py; Apache MXNet,
- * gluon/model_zoo/vision/resnet.py; huggingface/transformers (00cbbe53), models/resnet/modeling_resnet.py.
+ * gluon/model_zoo/vision/resnet.py; huggingface/transformers (00cbbe53), models/resnet/modeling_resnet.py;
+ * kuangliu/pytorch-cifar (49b7aa97), models/resnet.py.
  */
 const schemes: readonly Scheme[] = [
   {
@@ -77,13 +78,23 @@ const schemes: readonly Scheme[] = [
   {
     name: "gluon",
     tell: /(^|_)stage1_conv0_weight$/,
-    models: /^resnet(18|34|\d+_v1|\d+v2)(_trunk)?$/,
+    models: /^(resnet(18|34|\d+v2)(_trunk)?|mxnet_resnet\d+_v1)$/,
     counted: "as built",
   },
   {
     name: "transformers",
     tell: /(^|\.)encoder\.stages\.0\.layers\.0\.layer\.0\.convolution\./,
     layers: transformersPatterns,
+  },
+  {
+    name: "pytorch-cifar",
+    tell: /(^|\.)layer[1-4]\.\d{1,3}\.shortcut\.0\.weight$/,
+    layers: [
+      [
+        /(?<=^|\.)layer(?<stage>[1-4])\.(?<block>\d{1,3})\.shortcut\.(?<i>[01])$/,
+        "layer{stage}.{block}.downsample.{i}",
+      ],
+    ],
   },
 ];
 

@@ -51,6 +51,8 @@ export interface FileGraph {
   fit(graph: Graph): { readonly tensors: ReadonlyMap<string, NamedSource>; readonly notes: readonly string[] };
   /** Why the file's graph is that of no model; undefined where the tensors have a model's names. */
   readonly mismatch: string | undefined;
+  /** That of its norms, where all have the same: names and shapes do not show it. */
+  readonly epsilon?: number | undefined;
 }
 
 /**
@@ -133,6 +135,19 @@ export class Weights<Source extends NamedSource = NamedSource> {
   /** What the network makes of its logits, where the file says that it is not softmax: `sigmoid`. */
   get activation(): string | undefined {
     return this.metadata.activation;
+  }
+
+  /**
+   * Added to the variance of each norm, where the file says it. Throws FormatError where its metadata say no positive
+   * number.
+   */
+  get epsilon(): number | undefined {
+    const { epsilon } = this.metadata;
+    if (epsilon === undefined) return this.graph?.epsilon;
+    return this.#ofFile(() => {
+      if (Number(epsilon) > 0 && Number.isFinite(Number(epsilon))) return Number(epsilon);
+      throw new FormatError(`epsilon: found ${quote(epsilon)}, expected a positive number`);
+    });
   }
 
   /** The licence that they are published under, SPDX. Undefined where nobody says it. */

@@ -3,12 +3,12 @@ import { once } from "node:events";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { imagenetLabels } from "@residual/vision";
+import { encodeImage, imagenetLabels } from "@residual/vision";
 import { readWeights, writeSafetensors } from "@residual/weights";
 import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
 import { visionFile } from "../testing/golden.ts";
-import { bin, document, ended, photo, residual, start, succeed } from "../testing/residual.ts";
+import { bin, document, ended, photo, residual, start, succeed, without } from "../testing/residual.ts";
 
 interface Row {
   readonly image: string;
@@ -50,6 +50,20 @@ describe("with no options", () => {
     expect(row!.predictions[0]).toEqual({ label: "cat", index: 3, probability: expect.closeTo(0.982, 3) as number });
     expect(row!.predictions[1]).toEqual({ label: "dog", index: 5, probability: expect.closeTo(0.012, 3) as number });
   });
+});
+
+it("where sharp cannot be imported gives the same answers for a PNG and a JPEG, and says what a WebP needs", async () => {
+  const env = without(/^sharp$/);
+  const words = ["classify", "photos/chelsea.png", "photos/rocket.jpg"];
+  expect(await document(words, { env })).toEqual(await document(words));
+  const webp = await encodeImage({ width: 1, height: 1, data: new Uint8Array(4) }, "webp");
+  await writeFile(folder.in("dot.webp"), webp);
+  const { stderr, code } = await residual(["classify", folder.in("dot.webp")], { env });
+  expect(code).toBe(1);
+  expect(stderr).toContain("BackendUnavailableError: ");
+  expect(stderr).toContain(
+    "dot.webp: found WebP, which sharp alone decodes; sharp is not installed; npm install sharp",
+  );
 });
 
 it("names classes by a file of --labels", async () => {

@@ -1,11 +1,19 @@
 import { copyFile, readdir, writeFile } from "node:fs/promises";
-import { type NamedSource, readTensor, tensor } from "@residual/core";
+import { join } from "node:path";
+import { fixtureWeights, type NamedSource, type ResNetSpec, readTensor, resnet, tensor } from "@residual/core";
 import { encodeSafetensors, readWeights, writeSafetensors } from "@residual/weights";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
-import { document, photo, residual, shippedFile as shipped, succeed } from "../testing/residual.ts";
+import { document, photo, residual, root, shippedFile as shipped, succeed } from "../testing/residual.ts";
 
 const folder = temporaryFolder();
+const keras = (name: string): string => join(root, "packages/weights/src/keras/fixtures/networks", name);
+
+async function probabilities(weights: string): Promise<readonly number[]> {
+  const words = ["classify", photo("chelsea.png"), "--weights", weights, "--top", "10"];
+  const [found] = await document<readonly { predictions: readonly { index: number; probability: number }[] }[]>(words);
+  return found!.predictions.toSorted((a, b) => a.index - b.index).map(({ probability }) => probability);
+}
 
 describe("convert", () => {
   it.each(["weights.safetensors", "weights.pth", "weights.npz", "weights.onnx"])(
@@ -44,6 +52,34 @@ describe("convert", () => {
     expect(words).toContain("labels are guessed: those in ");
     expect((await readWeights(folder.in("again.npz"))).metadata.guessed).toBe("preprocessing,classes");
   });
+
+  it.each(["e.safetensors", "e.pth", "e.npz", "e.onnx", "e"])(
+    "to %s keeps the epsilon of a Keras file's norms, and what its layers do to pictures",
+    async (name) => {
+      const [from, there] = [keras("resnet8.keras"), folder.in(name)];
+      await succeed(["convert", from, there]);
+      const { metadata, epsilon } = await readWeights(there);
+      expect(JSON.parse(metadata.preprocessing!)).toMatchObject({ crop: 32, scale: 1 });
+      if (!/^e(\.onnx)?$/.test(name)) expect(epsilon).toBe(1e-4); // the others fold it into convolutions
+      const [before, after] = await Promise.all([from, there].map((weights) => probabilities(weights)));
+      for (const [i, each] of after!.entries()) expect(each).toBeCloseTo(before![i]!, 5);
+    },
+  );
+
+  it.each(["s.safetensors", "s.pth", "s.npz", "s.onnx", "s"])(
+    "to %s keeps a structure that has no name",
+    async (name) => {
+      const spec: ResNetSpec = { block: "basic", depths: [1, 1], width: [8, 12], stem: "cifar", classes: 3 };
+      const [from, there] = [folder.in("structure.safetensors"), folder.in(name)];
+      await writeSafetensors(from, fixtureWeights(resnet(spec), "v1").tensors, { spec: JSON.stringify(spec) });
+      await succeed(["convert", from, there]);
+      expect(JSON.parse((await readWeights(there)).metadata.spec!)).toEqual(spec);
+      await succeed(["convert", there, folder.in(`${name}.npz`)]);
+      expect(await document(["diff", folder.in(`${name}.npz`), from])).toMatchObject(
+        name === "s" ? {} : { identical: true },
+      );
+    },
+  );
 
   it("to a graph model folds norms, says so, and gives the same answers up to rounding", async () => {
     const there = folder.in("graph");

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { describe, expect, it } from "vitest";
-import { bin, document, ended, residual, start, succeed } from "../testing/residual.ts";
+import { bin, document, ended, residual, start, succeed, without } from "../testing/residual.ts";
 
 /** Whatever Vulkan driver this machine has is not looked at, so that the answer is the same everywhere. */
 const noDriver = { env: { VK_ICD_FILENAMES: "/none", VK_DRIVER_FILES: "/none" } };
@@ -16,7 +16,8 @@ it("tries each backend, best first", async () => {
   });
   const version = expect.stringMatching(/^\d+\.\d+\.\d+$/) as string;
   const why = expect.stringMatching(/^native code on the CPU/) as string;
-  const pictures = { name: "sharp", available: true, version, verified: true, reason: null, install: null };
+  const formats = ["JPEG", "PNG", "WebP", "GIF", "TIFF", "BMP", "PNM"];
+  const pictures = { name: "sharp", available: true, version, verified: true, reason: null, install: null, formats };
   expect(report).toEqual({
     pictures,
     browser: ["webgpu", "wasm", "onnx", "tfjs-wasm", "tfjs-webgpu", "tfjs-cpu"], // as installed for the tests here
@@ -64,7 +65,7 @@ describe("for people", () => {
     expect(stdout).toMatch(/^Node [\d.]+ on \w+-\w+\n\n(✓ .+\n)+(– .+\n( +\S.*\n)*)+\nauto takes onnx: .+\n$/);
     expect(stdout).toMatch(/^✓ onnx +[\d.]+, cpu$/m);
     expect(stdout).toMatch(/^✓ wasm +[\d.]+, cpu, .*relaxed.*, \d+ threads?/m);
-    expect(stdout).toMatch(/^✓ pictures +sharp [\d.]+$/m);
+    expect(stdout).toMatch(/^✓ pictures +sharp [\d.]+, since it loads here$/m);
     expect(stdout).toMatch(/^– onnx-cuda +npm install onnxruntime-node --onnxruntime-node-install=cuda12$/m);
     expect(stdout).toMatch(/^– tfjs-webgpu +as webgpu$|apt install/m);
     for (const command of stdout.match(/npm install \S+/g)!)
@@ -73,13 +74,8 @@ describe("for people", () => {
   });
 
   it("is content with wasm where no runtime is installed", async () => {
-    const hooks = `import { registerHooks } from "node:module";
-      registerHooks({ resolve(name, context, next) {
-        if (/^(onnxruntime|@tensorflow|webgpu$)/.test(name)) throw Object.assign(new Error("no " + name), { code: "ERR_MODULE_NOT_FOUND" });
-        return next(name, context);
-      } });`;
-    const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(hooks)}`;
-    const { stdout, code } = await residual(["doctor"], { env: { ...none, NODE_OPTIONS } });
+    const env = { ...none, ...without(/^(onnxruntime|@tensorflow|webgpu$)/) };
+    const { stdout, code } = await residual(["doctor"], { env });
     expect(stdout.match(/^✓ .*/gm)).toEqual([
       expect.stringMatching("✓ wasm"),
       expect.stringMatching("✓ reference"),
@@ -88,6 +84,23 @@ describe("for people", () => {
     ]);
     expect(stdout).toContain("auto takes wasm");
     expect(code).toBe(0);
+  });
+});
+
+it("says that pictures are decoded without sharp, and why, where it is missing", async () => {
+  const env = { ...noDriver.env, ...without(/^sharp$/) };
+  const { stdout } = await succeed(["doctor"], { env });
+  expect(stdout).toMatch(/^✓ pictures +portable, since sharp is not installed; npm install sharp$/m);
+  const formats = ["JPEG", "PNG", "GIF", "BMP", "PNM"];
+  const reason = "sharp is not installed; npm install sharp";
+  expect((await document<{ pictures: object }>(["doctor"], { env })).pictures).toEqual({
+    name: "portable",
+    available: true,
+    version: null,
+    verified: true,
+    reason,
+    install: "npm install sharp",
+    formats,
   });
 });
 

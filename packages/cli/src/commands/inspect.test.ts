@@ -1,9 +1,10 @@
 import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { tensor, tensorOf } from "@residual/core";
-import { encodeSafetensors } from "@residual/weights";
+import { encodeSafetensors, readWeights, writeSafetensors } from "@residual/weights";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
-import { document, shippedFile as shipped, succeed } from "../testing/residual.ts";
+import { document, root, shippedFile as shipped, succeed } from "../testing/residual.ts";
 
 const folder = temporaryFolder();
 
@@ -11,6 +12,7 @@ interface Inspection {
   readonly format: string;
   readonly scheme: string;
   readonly model: string | null;
+  readonly preprocessing: string;
   readonly models: readonly string[];
   readonly tensors: readonly { readonly name: string; readonly [key: string]: unknown }[];
   readonly metadata: Readonly<Record<string, string>>;
@@ -71,6 +73,34 @@ describe("inspect", () => {
     const found = await document<Inspection>(["inspect", to]);
     expect(found).toMatchObject({ model, problems: [] });
     expect(new Set(found.tensors.map(({ dtype }) => dtype))).toEqual(new Set(["float32"]));
+  });
+
+  it("tells the model of a Keras file by its graph, and its layers for pictures as preprocessing", async () => {
+    const file = join(root, "packages/weights/src/keras/fixtures/networks/resnet8.keras");
+    const found = await document<Inspection>(["inspect", file]);
+    expect(found).toMatchObject({
+      format: "Keras",
+      scheme: "keras-numbered",
+      model: "mlperf_tiny_resnet8",
+      problems: [],
+    });
+    expect(found.preprocessing).toMatch(/ \/ 1, mean 125 120 115, std 60 50 40: colours by the file's norm, the rest /);
+    expect(found.tensors[0]!.name).toBe("conv2d/kernel");
+  });
+
+  it("tells what layers do to pictures that no preprocessing does", async () => {
+    const layers = [
+      { class_name: "Normalization", config: { name: "norm", mean: 1, variance: 4, invert: true } },
+      { class_name: "Conv2D", config: { name: "conv" } },
+    ];
+    const { tensors } = await readWeights(shipped);
+    const file = folder.in("inverted.safetensors");
+    await writeSafetensors(file, tensors, { "keras.config": JSON.stringify({ config: { layers } }) });
+    const { problems } = await document<Inspection>(["inspect", file]);
+    expect(problems).toContainEqual(
+      expect.stringMatching(/its layer norm is a Normalization that is no norm of colours/),
+    );
+    expect(problems).toContainEqual(expect.stringMatching(/^its graph is that of no model here/));
   });
 
   it("has the statistics of numbers, worked out by hand", async () => {

@@ -24,8 +24,10 @@ export interface BackendHealth {
   readonly install: string | null;
 }
 
-/** Whether pictures can be decoded. */
-export type PicturesHealth = Omit<BackendHealth, "device" | "driver">;
+/** Which decoder pictures have here, and why. */
+export interface PicturesHealth extends Omit<BackendHealth, "device" | "driver"> {
+  readonly formats: readonly string[];
+}
 
 /** Tries a backend on a small network. */
 export async function examineBackend(name: BackendName, signal: Signal): Promise<BackendHealth> {
@@ -42,21 +44,36 @@ export async function examineBackend(name: BackendName, signal: Signal): Promise
   }
 }
 
-/** Finds the library that decodes pictures, and has it decode one of one pixel. */
+/** Finds what decodes pictures, and has it decode a PNG and a JPEG of one pixel. */
 export async function examinePictures(): Promise<PicturesHealth> {
-  const { available, library, reason } = await describePictures();
+  const { library, formats, reason = null } = await describePictures();
   const [, name = library, version = null] = /^(\S+) (\S+)/.exec(library) ?? [];
-  if (!available) {
-    const install = /npm install .*$/.exec(reason ?? "")?.[0] ?? null;
-    return { name, available, version, verified: false, reason: reason ?? null, install };
-  }
-  const { data } = await decodeImage(Buffer.from(ORANGE, "base64"));
-  const verified = Buffer.from(data).equals(Buffer.from([255, 128, 0]));
-  return { name, available, version, verified, reason: verified ? null : "its pixels are wrong", install: null };
+  const install = /npm install .*$/.exec(reason ?? "")?.[0] ?? null;
+  const wrong = await wrongPixels();
+  return { name, available: true, version, verified: wrong === null, reason: wrong ?? reason, install, formats };
 }
 
-/** A PNG of one pixel, 255 128 0. */
-const ORANGE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP438AAAAQBAYDFKhhdAAAAAElFTkSuQmCC";
+async function wrongPixels(): Promise<string | null> {
+  try {
+    for (const [file, pixel] of pictures) {
+      const { data } = await decodeImage(Buffer.from(file, "base64"));
+      if (!Buffer.from(data).equals(Buffer.from(pixel))) return "its pixels are wrong";
+    }
+    return null;
+  } catch (error) {
+    return error instanceof ResidualError ? error.message : String(error);
+  }
+}
+
+/** A PNG and a JPEG of one pixel, and the pixel. */
+const pictures = [
+  ["iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP438AAAAQBAYDFKhhdAAAAAElFTkSuQmCC", [255, 128, 0]],
+  [
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE" +
+      "BAQEBAQH/wAALCAABAAEBAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAAP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AP//Z",
+    [128, 128, 128],
+  ],
+] as const;
 
 /** What the backends of a page need beside the browser's own. */
 const ofPages: { readonly [Name in BackendName]?: readonly string[] } = {

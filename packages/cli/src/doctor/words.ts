@@ -48,9 +48,10 @@ export function words({ node, platform, backends, pictures, browser, auto }: Doc
   ];
 }
 
-function pictureRow({ name, version, verified, ...why }: PicturesHealth): Row {
-  if (verified) return { mark: "✓", name: "pictures", text: [name, version].filter(Boolean).join(" ") };
-  return { mark: "✗", name: "pictures", text: way(why) };
+function pictureRow({ name, version, verified, reason, ...why }: PicturesHealth): Row {
+  if (!verified) return { mark: "✗", name: "pictures", text: way({ reason, ...why }) };
+  const decoder = [name, version].filter(Boolean).join(" ");
+  return { mark: "✓", name: "pictures", text: `${decoder}, since ${reason ?? "it loads here"}` };
 }
 
 /** The command, else the last clause of the reason, which is the way out. `--json` has the reasons in full. */

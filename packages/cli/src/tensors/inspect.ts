@@ -7,12 +7,14 @@ import {
   type ResNetSpec,
   resnet,
   throwIfAborted,
+  UnsupportedError,
   variants,
   type WorkOptions,
 } from "@residual/core";
+import { shown } from "@residual/kit/bytes";
 import { counted } from "@residual/kit/names";
-import { recognize } from "@residual/pipeline";
-import { toTorchvision, type Weights } from "@residual/weights";
+import { recognize, recordedPreprocessing } from "@residual/pipeline";
+import { kerasNetwork, namingScheme, toTorchvision, Weights } from "@residual/weights";
 import { type Statistics, statisticsOf } from "./statistics.ts";
 
 /** A tensor of a file, under its name there. */
@@ -54,14 +56,15 @@ export async function inspect(weights: Weights, { signal, onProgress }: WorkOpti
     described.push(await describe(name, source, dtypes.get(name) ?? source.dtype));
   }
   const recognition = recognize(weights);
-  const { scheme, models, nearest } = recognition;
+  const { models, nearest } = recognition;
   const said = weights.model === undefined ? undefined : modelNameOf(weights.model);
-  const model = said ?? models[0] ?? null;
+  const fitting = weights.graph?.mismatch === undefined ? models[0] : undefined; // a graph of another model is refused
+  const model = said ?? fitting ?? null;
   const row = model === null ? undefined : variants[modelNameOf(model)!];
   const fitted = row && under(weights, row, model!);
   return {
     format,
-    scheme: model === null && nearest === undefined ? null : scheme,
+    scheme: model === null && nearest === undefined ? null : schemeOf(weights, recognition.scheme),
     classes: row ? classesOf(weights, row, fitted!) : "unknown",
     preprocessing: row ? preprocessingOf(weights, row) : "unknown",
     model,
@@ -71,6 +74,22 @@ export async function inspect(weights: Weights, { signal, onProgress }: WorkOpti
     problems: [...described.flatMap(problemsOf), ...misfits(weights, model, recognition), ...badMetadata(weights)],
     notes: [...(fitted ?? weights).notes, ...(said === undefined ? alike(models) : [])],
   };
+}
+
+/**
+ * Whose names the tensors have in the file. A file's graph gives its tensors other names, and tells none of its own.
+ */
+function schemeOf(weights: Weights, recognized: string): string | null {
+  const { graph, stored } = weights;
+  if (!graph || !stored) return recognized;
+  try {
+    const { name } = namingScheme(new Weights(stored.tensors));
+    const isOwn = [...stored.tensors.keys()].some((key) => weights.tensors.has(key));
+    return name !== "torchvision" || isOwn ? name : null;
+  } catch (error) {
+    if (error instanceof ResidualError) return null; // two tensors of one name
+    throw error;
+  }
 }
 
 /** The weights under the names of a model; as they are where they do not fit it, which is told as a problem. */
@@ -88,6 +107,7 @@ function classesOf({ labels, labelsSource, isKnown }: Weights, row: ResNetSpec, 
   if (count === undefined)
     return (row.classes ?? 1000) === 0 ? "none: the model ends with features" : "none: the last layer is missing";
   if (labels?.length === count) return `${count}, named in the file${labelsSource === "guess" ? " by a guess" : ""}`;
+  if (labels) return `${count}, without names: the file has ${counted(labels.length, "name")}`;
   const own = row.labels !== undefined && count === (row.classes ?? 1000);
   if (!own) return `${count}, without names`;
   return `${count}, named by the model${isKnown ? "" : ", which is a guess"}`;
@@ -95,10 +115,13 @@ function classesOf({ labels, labelsSource, isKnown }: Weights, row: ResNetSpec, 
 
 function preprocessingOf(weights: Weights, row: ResNetSpec): string {
   let said: Preprocessing | undefined;
+  let keras: ReturnType<typeof kerasNetwork>;
   try {
-    said = weights.preprocessing;
+    keras = kerasNetwork(weights);
+    said = recordedPreprocessing(weights, row, keras);
   } catch (error) {
     if (error instanceof FormatError) return "malformed in the file";
+    if (error instanceof UnsupportedError) return "by layers of the file that scale, mean and std cannot express";
     throw error;
   }
   const found = said ?? row.preprocessing;
@@ -113,7 +136,8 @@ function preprocessingOf(weights: Weights, row: ResNetSpec): string {
   const by = weights.preprocessingSource === undefined ? "a guess by the model" : source[weights.preprocessingSource];
   const sizes = `resize ${resize} (${interpolation}), crop ${crop}`;
   const colours = `/ ${scale}, mean ${mean.join(" ")}, std ${std.join(" ")}${channels === "bgr" ? ", blue first" : ""}`;
-  return `${sizes}, ${colours}: ${by}`;
+  const layers = keras?.rescaling?.layers.map((layer) => shown(layer)).join(" and ");
+  return `${sizes}, ${colours}: ${layers === undefined ? by : `colours by the file's ${layers}, the rest ${by}`}`;
 }
 
 async function describe(name: string, source: NamedSource, dtype: string): Promise<Described> {
@@ -157,9 +181,10 @@ function badMetadata(weights: Weights): readonly string[] {
       : [];
   try {
     void weights.preprocessing;
+    void kerasNetwork(weights);
     return unknown;
   } catch (error) {
-    if (error instanceof FormatError) return [...unknown, error.message];
+    if (error instanceof FormatError || error instanceof UnsupportedError) return [...unknown, error.message];
     throw error;
   }
 }

@@ -30,6 +30,16 @@ function environment(env: Where["env"]): NodeJS.ProcessEnv {
   return { PATH, HOME, NODE_COMPILE_CACHE: join(tmpdir(), "residual-test-cache"), ...env };
 }
 
+/** Variables with which the packages of these names are not found. */
+export function without(names: RegExp): { readonly NODE_OPTIONS: string } {
+  const hooks = `import { registerHooks } from "node:module";
+    registerHooks({ resolve(name, context, next) {
+      if (!${names}.test(name)) return next(name, context);
+      throw Object.assign(new Error("Cannot find package '" + name + "'"), { code: "ERR_MODULE_NOT_FOUND" });
+    } });`;
+  return { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hooks)}` };
+}
+
 /** A program, started as a user's shell would, with pipes instead of a terminal, and nothing on its stdin. */
 export function start(program: string, words: readonly string[], { cwd = root, env }: Where = {}): ChildProcess {
   return spawn(program, words, { cwd, env: environment(env), stdio: ["ignore", "pipe", "pipe"] });

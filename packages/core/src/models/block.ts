@@ -25,11 +25,14 @@ const layers: { readonly [Kind in BlockKind]: (spec: ResNetSpec, options: BlockO
     { kernel: 3, outputs: channels },
   ],
   /** 1×1 narrows, 3×3 mixes, 1×1 widens. */
-  bottleneck: ({ groups = 1, strideOn = "conv2", narrowing = 1 }, { width, channels, stride }) => [
-    { kernel: 1, outputs: Math.floor(width / narrowing), stride: strideOn === "conv1" ? stride : 1 },
-    { kernel: 3, outputs: width, stride: strideOn === "conv2" ? stride : 1, groups },
-    { kernel: 1, outputs: channels },
-  ],
+  bottleneck({ groups = 1, strideOn = "conv2", narrowing = 1, bias }, { width, channels, stride }) {
+    const pointwise = { kernel: 1, ...(bias === "pointwise" && { bias: true }) };
+    return [
+      { ...pointwise, outputs: Math.floor(width / narrowing), stride: strideOn === "conv1" ? stride : 1 },
+      { kernel: 3, outputs: width, stride: strideOn === "conv2" ? stride : 1, groups },
+      { ...pointwise, outputs: channels },
+    ];
+  },
 };
 
 /** A residual block: relu(branch(x) + shortcut(x)), or branch(x) + shortcut(x) where activation comes first. */

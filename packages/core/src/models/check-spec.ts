@@ -80,7 +80,7 @@ const fields: { readonly [Name in keyof Required<ResNetSpec>]: Field } = {
       value === "cifar100" ||
       (Array.isArray(value) && value.every((label) => typeof label === "string")),
   },
-  bias: oneOf(true, false, "unnormalized"),
+  bias: oneOf(true, false, "unnormalized", "pointwise"),
   epsilon: number("a number from 0 on", (value) => value >= 0),
   padding: oneOf("same"),
   reluAfterAdd: flag,

@@ -28,6 +28,8 @@ it.each(Object.entries(family.sizes))("%s has its authors' number of parameters 
 const small: { readonly [name: string]: Partial<ResNetSpec> } = {
   test_resnet: {},
   cifar10_resnet20: {},
+  cifar_resnet18: { depths: [1, 1, 1, 1] },
+  mxnet_resnet50_v1: { depths: [2, 2, 2, 2] },
   keras_resnet50: { depths: [2, 2, 2, 2] },
   keras_resnet50v2: { depths: [2, 2, 2, 2] },
 };

@@ -14,7 +14,7 @@ export interface ConvOptions {
 /** A convolution with parameters of its own: `NAME.weight`, and `NAME.bias` where the spec or the options have one. */
 export function convolution(spec: ResNetSpec, x: Value, name: string, outputs: number, options: ConvOptions): Value {
   const { kernel, stride = 1, groups = 1, normalized = true } = options;
-  const bias = options.bias ?? (spec.bias === "unnormalized" ? !normalized : (spec.bias ?? false));
+  const bias = options.bias ?? (spec.bias === true || (spec.bias === "unnormalized" && !normalized));
   const [, inputs, h, w] = x.shape as [unknown, number, number, number];
   const weight = parameter(`${name}.weight`, [outputs, inputs / groups, kernel, kernel]);
   const padding = paddingOf(spec, [h, w], kernel, stride);

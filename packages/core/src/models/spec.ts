@@ -76,8 +76,11 @@ export interface ResNetSpec {
    * classes.
    */
   readonly labels?: LabelSetName | readonly string[];
-  /** Whether convolutions have a bias: all, none, or those without a norm right after them. false */
-  readonly bias?: boolean | "unnormalized";
+  /**
+   * Whether convolutions have a bias: all, none, those without a norm right after them, or the 1×1 of bottlenecks.
+   * false
+   */
+  readonly bias?: boolean | "unnormalized" | "pointwise";
   /** Added to the variance of each norm. 1e-5 */
   readonly epsilon?: number;
   /** "same" pads as TensorFlow does, the larger half behind; else (kernel − 1) / 2 on all sides. */

@@ -93,6 +93,16 @@ const chenyaofo100 = {
   classes: 100,
 } as const;
 
+/** Source: kuangliu/pytorch-cifar, main.py and models/resnet.py (commit 49b7aa97). */
+const kuangliu = {
+  ...cifar10,
+  preprocessing: { ...cifar10.preprocessing, std: [0.2023, 0.1994, 0.201] },
+  stem: "cifar",
+} as const;
+
+/** Source: Apache MXNet, gluon/model_zoo/vision/resnet.py, BottleneckV1: its 1×1 convolutions have biases. */
+const mxnetV1 = { ...imagenet, block: "bottleneck", strideOn: "conv1", bias: "pointwise" } as const;
+
 /**
  * The family: torchvision's and timm's names as they are, and for the rest the paper's depth after what it is.
  * A new member is a line: its structure, and the preprocessing and labels that go with it. A timm row has the
@@ -212,6 +222,13 @@ export const variants = {
   cifar100_resnet44: { ...chenyaofo100, depths: [7, 7, 7] },
   cifar100_resnet56: { ...chenyaofo100, depths: [9, 9, 9] },
 
+  // ImageNet's networks with the stem of CIFAR's, as kuangliu/pytorch-cifar trains them
+  cifar_resnet18: { ...kuangliu, block: "basic", depths: [2, 2, 2, 2] },
+  cifar_resnet34: { ...kuangliu, block: "basic", depths: [3, 4, 6, 3] },
+  cifar_resnet50: { ...kuangliu, block: "bottleneck", depths: [3, 4, 6, 3] },
+  cifar_resnet101: { ...kuangliu, block: "bottleneck", depths: [3, 4, 23, 3] },
+  cifar_resnet152: { ...kuangliu, block: "bottleneck", depths: [3, 8, 36, 3] },
+
   // Pre-activation. He et al. 2016; the authors' own code has the stride on the first 1×1
   cifar_preact20: { ...cifar10, block: "basic", depths: [3, 3, 3], stem: "bare", width: 16, shortcut: "padEven", preActivation: true },
   cifar_preact20_proj: { ...cifar10, block: "basic", depths: [3, 3, 3], stem: "bare", width: 16, shortcut: "preactivated", preActivation: true },
@@ -226,7 +243,10 @@ export const variants = {
     ...cifar10, block: "bottleneck", depths: [111, 111, 111], stem: "bare", width: 16, shortcut: "preactivated", preActivation: true,
     strideOn: "conv1",
   },
-  // MXNet's, as the ONNX model zoo has it
+  // MXNet's, as the ONNX model zoo has them. What MXNet calls resnet50_v1 is not the paper's: it has biases
+  mxnet_resnet50_v1: { ...mxnetV1, depths: [3, 4, 6, 3] },
+  mxnet_resnet101_v1: { ...mxnetV1, depths: [3, 4, 23, 3] },
+  mxnet_resnet152_v1: { ...mxnetV1, depths: [3, 8, 36, 3] },
   resnet18v2: { ...imagenet, block: "basic", depths: [2, 2, 2, 2], stem: "imagenetV2", shortcut: "preactivated", preActivation: true },
   resnet34v2: { ...imagenet, block: "basic", depths: [3, 4, 6, 3], stem: "imagenetV2", shortcut: "preactivated", preActivation: true },
   resnet50v2: { ...imagenet, block: "bottleneck", depths: [3, 4, 6, 3], stem: "imagenetV2", shortcut: "preactivated", preActivation: true },

@@ -73,12 +73,26 @@ const formats = new URL("../../golden/formats/pictures.json", import.meta.url);
 const recorded = JSON.parse(readFileSync(formats, "utf8")) as { readonly pictures: readonly RecordedPicture[] };
 
 /** What golden/formats/make.py made: small files of every format and kind. */
-export const goldenPictures: readonly GoldenPicture[] = recorded.pictures.map((each) => ({
-  ...each,
-  bytes: new Uint8Array(Buffer.from(each.file, "base64")),
-}));
+export const goldenPictures: readonly GoldenPicture[] = recorded.pictures.map(withBytes);
 
 /** The file of that name. */
 export function picture(name: string): Uint8Array {
   return goldenPictures.find((each) => each.name === name)!.bytes;
+}
+
+const codings = new URL("../../golden/codings/pictures.json", import.meta.url);
+const coded = JSON.parse(readFileSync(codings, "utf8")) as {
+  readonly [kind in "pictures" | "sharpAlone"]: readonly (RecordedPicture & { readonly sha256: string })[];
+};
+
+/** What golden/codings/make.py made: JPEG and PNG files of every way to code pixels. */
+export const codedPictures: readonly CodedPicture[] = coded.pictures.map(withBytes);
+
+/** JPEG files that sharp alone decodes. */
+export const codedForSharp: readonly CodedPicture[] = coded.sharpAlone.map(withBytes);
+
+type CodedPicture = GoldenPicture & { readonly sha256: string };
+
+function withBytes<Recorded extends RecordedPicture>(each: Recorded): Recorded & { readonly bytes: Uint8Array } {
+  return { ...each, bytes: new Uint8Array(Buffer.from(each.file, "base64")) };
 }

@@ -8,7 +8,8 @@ import { gzipSync } from "node:zlib";
 import { AbortError, type Progress, type ResidualError, WeightsError, type WorkOptions } from "@residual/core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { etagOf, FileServer, type Mischief, sha256Of, stallAfter, status } from "../testing/file-server.ts";
-import { fetchFile, NotThere, partOf, type Wanted } from "./fetch-file.ts";
+import { fetchFile, partOf, type Wanted } from "./fetch-file.ts";
+import { NotThere } from "./retry.ts";
 import { defaults, type Settings } from "./settings.ts";
 import { openTransport, type Transport } from "./transport.ts";
 

@@ -2,10 +2,10 @@ import { type FileHandle, open, readFile, rename, rm, stat, statfs, writeFile } 
 import { dirname } from "node:path";
 import { FormatError, WeightsError, type WorkOptions } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
-import { delay } from "@residual/kit/files";
 import { longestIndex } from "../shards.ts";
 import { type Digest, differenceOf, digestOf, type Expected } from "./digest.ts";
-import { type Linked, Passing, type Response, request, Watch, waitOf, wholeNumber } from "./request.ts";
+import { type Linked, type Response, request, Watch, wholeNumber } from "./request.ts";
+import { Passing, pause, refusal, waitAfter } from "./retry.ts";
 import type { Settings } from "./settings.ts";
 import type { Answer } from "./transport.ts";
 
@@ -19,9 +19,6 @@ export interface Wanted extends Expected {
   /** Is told the SHA-256 as soon as it is known: by the hub's word before anything is written, then by the bytes. */
   readonly check?: (sha256: string) => void;
 }
-
-/** Thrown for a file that the server does not have. */
-export class NotThere extends WeightsError {}
 
 /** A half downloaded file, and what is known of the whole one. */
 export function partOf(path: string): { readonly data: string; readonly note: string } {
@@ -102,18 +99,15 @@ async function download(wanted: Wanted, settings: Settings, options: WorkOptions
     const size = await sizeOf(partOf(wanted.path).data);
     failures = size > before ? 1 : failures + 1;
     before = size;
-    const { longestWait, backoff, retries, restarts } = settings;
-    const giveUp = (why = "") => {
+    const { restarts } = settings;
+    const giveUp = (why: string) => {
       throw new WeightsError(failure.message + why, { cause: failure });
     };
-    if (failures > (failure.isUnreached ? Math.min(2, retries) : retries)) giveUp();
+    const wait = waitAfter(failure, failures, settings);
     if (tally.restarts > restarts)
       giveUp(`; the download has begun anew ${tally.restarts} times, expected at most ${restarts}`);
     if (connections === settings.connections) giveUp(`; the file is not whole after ${connections} connections`);
-    const wait = failure.wait ?? Math.min(backoff * 2 ** (failures - 1), longestWait) * (0.75 + Math.random() / 2);
-    if (failure.wait !== undefined && failure.wait > longestWait)
-      throw new WeightsError(`${failure.message}; it asks to wait for ${Math.ceil(failure.wait / 1000)} s`);
-    await delay(wait, options.signal);
+    await pause(wait, options.signal);
   }
 }
 
@@ -247,21 +241,6 @@ function packingOf({ headers }: Answer): string | undefined {
 function versionOf({ headers }: Answer): string | undefined {
   const tag = headers.get("etag");
   return tag?.startsWith('"') ? tag : (headers.get("last-modified") ?? undefined);
-}
-
-/** What a status means that brings no bytes. */
-function refusal(answer: Answer): Error {
-  const { status, headers } = answer;
-  const code = headers.get("x-error-code"); // the hub's
-  const words = `the server answered ${status}${code ? ` ${code.slice(0, 40)}` : ""}`;
-  if (status === 206) return new WeightsError(`${words}, a piece of the file, where all of it was asked for`);
-  if (status === 408 || status === 425 || status === 429 || status >= 500)
-    return new Passing(words, { wait: waitOf(answer) });
-  if (status === 401 || status === 403)
-    return new WeightsError(`${words}; check the name, and set HF_TOKEN where it is private or asks for consent`);
-  if ((status === 404 || status === 410) && code !== "RepoNotFound" && code !== "RevisionNotFound")
-    return new NotThere(words);
-  return new WeightsError(words);
 }
 
 function checkTotal(total: number | undefined, expected: number | undefined, { maxBytes }: Wanted): void {

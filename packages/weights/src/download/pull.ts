@@ -8,10 +8,11 @@ import type { HubRepository, Named } from "../known/names.ts";
 import { filesOfIndex, longestIndex } from "../shards.ts";
 import { placeOf, weightsFolder } from "./cache.ts";
 import { differenceOf, digestOf, type Expected } from "./digest.ts";
-import { fetchFile, NotThere, partOf } from "./fetch-file.ts";
+import { fetchFile, partOf } from "./fetch-file.ts";
 import { mirrored, offlineVariable } from "./hub.ts";
 import { addPin, ChangedFile, checkPin, pinOf, pinsFile } from "./pins.ts";
 import { hubUrl, weightFiles } from "./repository.ts";
+import { NotThere } from "./retry.ts";
 import { defaults, type Settings } from "./settings.ts";
 import { openTransport } from "./transport.ts";
 

@@ -1,6 +1,7 @@
 import { abortError, WeightsError, type WorkOptions } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
 import { authorization, isHub } from "./hub.ts";
+import { Passing } from "./retry.ts";
 import type { Settings } from "./settings.ts";
 import type { Answer } from "./transport.ts";
 
@@ -15,20 +16,6 @@ export interface Response {
   /** Whoever reads the body holds this: undici cancels the body of an answer that is garbage. */
   readonly answer: Answer;
   readonly linked: Linked;
-}
-
-/** A failure that another try may mend. */
-export class Passing extends Error {
-  /** How long the server asks to wait, in milliseconds. */
-  readonly wait: number | undefined;
-  /** Whether the server was not even reached. */
-  readonly isUnreached: boolean;
-
-  constructor(message: string, { cause, wait }: { readonly cause?: unknown; readonly wait?: number | undefined } = {}) {
-    super(message, { cause });
-    this.wait = wait;
-    this.isUnreached = /^(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|EHOST|ENET)/.test(codeOf(cause) ?? "");
-  }
 }
 
 const MOST_REDIRECTIONS = 10;
@@ -67,7 +54,9 @@ export class Watch {
     if (this.#outer?.aborted) return abortError(this.#outer);
     if (error instanceof Passing || error instanceof WeightsError) return error;
     if (this.#isStalled) return new Passing(`nothing came for ${this.#stall / 1000} s`, { cause: error });
-    return isOfConnection(error) ? new Passing(wordsOf(error), { cause: error }) : error;
+    if (!isOfConnection(error)) return error;
+    const isUnreached = /^(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|EHOST|ENET)/.test(codeOf(error) ?? "");
+    return new Passing(wordsOf(error), { cause: error, isUnreached });
   }
 
   end(): void {
@@ -139,12 +128,4 @@ function linkedOf({ headers }: Answer): Linked {
 /** A header's number; undefined where it is none. */
 export function wholeNumber(text: string | null | undefined): number | undefined {
   return /^\d{1,15}$/.test(text ?? "") ? Number(text) : undefined;
-}
-
-/** The milliseconds that Retry-After asks for, in seconds or as a date. */
-export function waitOf({ headers }: Answer): number | undefined {
-  const text = headers.get("retry-after");
-  if (text === null) return undefined;
-  const wait = /^\d{1,9}$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
-  return Number.isFinite(wait) ? Math.max(0, wait) : undefined;
 }

@@ -87,6 +87,31 @@ describe("weights by a name, in a browser", () => {
     expect((await readWeights("hf:me/net")).model).toBe("cifar_resnet20");
   });
 
+  it.each([500, 503, 429])("come after an answer %i, when the server says", async (status) => {
+    let answers = 0;
+    web.set(`${HUB}/me/net/resolve/main/${file}`, () =>
+      answers++ === 0 ? new Response("", { status, headers: { "retry-after": "0" } }) : new Response(weights),
+    );
+    expect((await readWeights("hf:me/net")).model).toBe("cifar_resnet20");
+    expect(answers).toBe(2);
+  });
+
+  it.each([
+    [401, {}, /the server answered 401; check the name, and download it yourself where it is private/],
+    [400, {}, /the server answered 400, from/],
+    [503, { "retry-after": "3600" }, /the server answered 503; it asks to wait for 3600 s, from/],
+  ])("that are refused with %i are asked for once", async (status, headers, message) => {
+    let answers = 0;
+    web.set(`${HUB}/me/net/resolve/main/${file}`, () => {
+      answers++;
+      return new Response("", { status, headers });
+    });
+    const refused = readWeights("hf:me/net");
+    await expect(refused).rejects.toThrow(WeightsError);
+    await expect(refused).rejects.toThrow(message);
+    expect(answers).toBe(1);
+  });
+
   it("that nobody has, or that are asked for offline, are a WeightsError", async () => {
     await expect(readWeights("hf:me/other")).rejects.toThrow(WeightsError);
     await expect(readWeights("hf:me/other")).rejects.toThrow(/has none of the files model.safetensors/);

@@ -1,9 +1,10 @@
-import { abortError, throwIfAborted, WeightsError, type WorkOptions } from "@residual/core";
+import { OutOfMemoryError, throwIfAborted, WeightsError, type WorkOptions } from "@residual/core";
 import { readBytes } from "@residual/kit/bytes";
 import { type Configuration, configurationFiles, longestConfiguration } from "../configuration.ts";
 import type { Named } from "../known/names.ts";
 import { heldFile, type OpenFile } from "../open-file.ts";
 import { HUB, hubUrl, weightFiles } from "./repository.ts";
+import { NotThere, Passing, pause, refusal, retryDefaults, waitAfter } from "./retry.ts";
 
 interface WebOptions extends WorkOptions {
   readonly offline?: boolean | undefined;
@@ -18,9 +19,6 @@ interface Expected {
 }
 
 const MOST_BYTES = 2 ** 32;
-
-/** How often a request that failed is made again, and milliseconds before the first of these. */
-const [RETRIES, BACKOFF] = [2, 500];
 
 /** Opened weights, and what lies beside them and says what they are. */
 interface Opened {
@@ -92,27 +90,47 @@ async function bytesOf(
   return bytes;
 }
 
-/** With retries: of connections that fail, and of answers that pass. */
+/** With retries, by the rule of all downloads. Undefined where the server does not have the file. */
 async function fetched(
+  url: string,
+  expected: Expected,
+  name: string,
+  options: WebOptions,
+): Promise<Uint8Array | undefined> {
+  for (let failures = 1; ; failures++) {
+    try {
+      const found = await attempt(url, expected, name, options);
+      if (!(found instanceof Passing)) return found;
+      await pause(waitAfter(found, failures, retryDefaults), options.signal);
+    } catch (cause) {
+      if (cause instanceof NotThere) return undefined;
+      if (!(cause instanceof WeightsError)) throw cause;
+      throw new WeightsError(`${name}: ${cause.message}, from ${url}; check the network`, { cause });
+    }
+  }
+}
+
+/** One request. Gives back what another may mend: a connection that fails, an answer that passes. */
+async function attempt(
   url: string,
   { bytes }: Expected,
   name: string,
   { signal, onProgress, maxBytes = MOST_BYTES }: WebOptions,
-): Promise<Uint8Array | undefined> {
-  for (let failures = 0; ; failures++) {
+): Promise<Uint8Array | Passing> {
+  let response: Response | undefined;
+  try {
     throwIfAborted(signal);
-    try {
-      const response = await fetch(url, { signal: signal as AbortSignal | null });
-      if (response.status === 404) return undefined;
-      const reading = { signal, onProgress, stage: "download", name };
-      return await readBytes(response, { ...reading, maxBytes: bytes ?? maxBytes });
-    } catch (cause) {
-      throwIfAborted(signal);
-      if (failures === RETRIES)
-        throw new WeightsError(`${name}: ${(cause as Error).message}, from ${url}; check the network`, { cause });
-      await pause(BACKOFF * 2 ** failures, signal);
-    }
+    response = await fetch(url, { signal: signal as AbortSignal | null });
+    if (response.status === 200)
+      return await readBytes(response, { signal, onProgress, stage: "download", name, maxBytes: bytes ?? maxBytes });
+  } catch (cause) {
+    throwIfAborted(signal);
+    if (cause instanceof OutOfMemoryError) throw cause;
+    return new Passing((cause as Error).message, { cause, isUnreached: response === undefined });
   }
+  const refused = refusal(response, "download it yourself where it is private or asks for consent");
+  if (refused instanceof Passing) return refused;
+  throw refused;
 }
 
 /** Pages that are not served over TLS have no crypto.subtle; nor do they have a cache to keep anything in. */
@@ -157,20 +175,6 @@ interface CacheStorage {
 async function openCache(): Promise<Awaited<ReturnType<CacheStorage["open"]>> | undefined> {
   const { caches } = globalThis as { readonly caches?: CacheStorage };
   return caches?.open("residual-weights").catch(() => undefined); // refused in private windows
-}
-
-function pause(milliseconds: number, signal: WorkOptions["signal"]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", abort);
-      resolve();
-    }, milliseconds);
-    const abort = () => {
-      clearTimeout(timer);
-      reject(abortError(signal!));
-    };
-    signal?.addEventListener("abort", abort, { once: true });
-  });
 }
 
 function refuse(name: string, problem: string): never {

@@ -1,9 +1,10 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FormatError, UnsupportedError } from "@residual/core";
+import { FormatError, resnet, UnsupportedError, variants } from "@residual/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readWeights } from "../read-weights.ts";
+import { toTorchvision } from "../schemes.ts";
 import { bitsOf } from "../testing/bits.ts";
 import { sharedPath } from "../testing/shared.ts";
 
@@ -120,11 +121,12 @@ describe("what Keras and h5py wrote (fixtures/make.py)", () => {
 
 const published = sharedPath("data/weights/mlperf-tiny-resnet8");
 describe.skipIf(!published)("MLPerf Tiny's ResNet-8, by Keras 2.4", () => {
-  it("has the names and bits of its safetensors", async () => {
+  it("has the model's names, and the bits of its safetensors", async () => {
     const weights = await readWeights(join(published!, "pretrainedResnet.h5"));
-    expect(await bitsOf(weights)).toEqual(
-      await bitsOf(await readWeights(join(published!, "pretrainedResnet.safetensors"))),
-    );
+    const graph = resnet(variants.mlperf_tiny_resnet8, { name: "mlperf_tiny_resnet8" });
+    const named = toTorchvision(await readWeights(join(published!, "pretrainedResnet.safetensors")), graph);
+    expect(await bitsOf(weights)).toEqual(await bitsOf(named));
+    expect(weights.model).toBe("mlperf_tiny_resnet8");
     expect(weights.metadata["keras.version"]).toBe("2.4.0");
     expect(weights.notes).toEqual(["left out the optimizer's numbers"]);
   });

@@ -1,3 +1,5 @@
+import { recordOf } from "./configuration.ts";
+
 /** A layer as a model's configuration has it. */
 interface Layer {
   readonly name: string;
@@ -84,8 +86,4 @@ function toSnakeCase(name: string): string {
 
 function settingsOf(layer: unknown): Readonly<Record<string, unknown>> {
   return recordOf(recordOf(layer).config);
-}
-
-function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
 }

@@ -12,6 +12,7 @@ import {
   type Value,
   valuesOf,
 } from "@residual/core";
+import { shown } from "@residual/kit/bytes";
 import { quote } from "../json-reader.ts";
 import {
   isOp,
@@ -206,7 +207,7 @@ function namesOf(outputs: readonly NetworkOutput[]): string {
 }
 
 function called({ operator, name }: NetworkNode): string {
-  return `${operator} ${quote(name)}`;
+  return `${shown(operator, 60)} ${quote(name)}`;
 }
 
 function listed(nodes: readonly NetworkNode[]): string {
@@ -233,7 +234,7 @@ class Step {
   readonly matches: Match[] = [];
   readonly #node: AnyNode;
   readonly #matchesOf: (value: Value) => readonly Match[];
-  #differing: { readonly found: string; readonly expected: string } | undefined;
+  #differing: { readonly found: string; readonly expected: string; readonly isLike: boolean } | undefined;
 
   constructor(node: AnyNode, matchesOf: (value: Value) => readonly Match[]) {
     this.#node = node;
@@ -264,15 +265,17 @@ class Step {
     this.matches.push({ at, from, parameters: new Map(named), owesNorm });
   }
 
-  /** A node does the value's kind of thing, but not the same. */
-  differs(node: NetworkNode, found: string, expected: string): void {
-    this.#differing ??= { found: `${called(node)} with ${found}`, expected };
+  /** A node does the value's kind of thing, but not the same. The first whose weights have the shape is told. */
+  differs(node: NetworkNode, [found, expected]: readonly [found: string, expected: string], isLike = true): void {
+    if (this.#differing?.isLike || (this.#differing && !isLike)) return;
+    this.#differing = { found: `${called(node)} with ${found}`, expected, isLike };
   }
 
   difference(): { readonly found: string; readonly expected: string } {
     const { name, op } = this.#node;
     if (this.#differing) return { found: this.#differing.found, expected: `${this.#differing.expected} for ${name}` };
-    const [before] = Object.keys(this.#node.inputs).flatMap((input) => this.all(input));
+    // of the nodes that an input may be the last is furthest on: a shape that was changed comes after the value
+    const [before] = Object.keys(this.#node.inputs).flatMap((input) => this.all(input).at(-1) ?? []);
     const after = before ? ` after ${called(before.at)}` : "";
     return { found: `${listed(before?.at.readers ?? [])}${after}`, expected: `${op} for ${name}` };
   }
@@ -304,7 +307,7 @@ function reshapes(node: NetworkNode): NetworkNode[] {
 type Rule<Name extends OpName> = (node: AnyNode & Node<Name>, step: Step) => void;
 
 const unary =
-  (op: "relu" | "sigmoid" | "softmax"): Rule<OpName> =>
+  (op: "relu" | "sigmoid"): Rule<OpName> =>
   (_, step) => {
     for (const x of step.paid("x")) for (const reader of readersOf(x, op)) step.add(reader, { x });
   };
@@ -326,7 +329,14 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
   multiply: binary("multiply", "x", "gate"),
   relu: unary("relu"),
   sigmoid: unary("sigmoid"),
-  softmax: unary("softmax"),
+  softmax(_, step) {
+    for (const x of step.paid("x")) {
+      const readers = readersOf(x, "softmax");
+      for (const reader of readers) step.add(reader, { x });
+      // a network may leave it to its users to make probabilities of its logits
+      if (readers.length === 0 && isOp(x.at, "linear")) step.add(x.at, { x });
+    }
+  },
   conv2d(node, step) {
     const { inputs, attributes } = node;
     for (const x of step.paid("x"))
@@ -335,13 +345,14 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
         const { operation } = reader;
         const { weight, bias } = operation;
         const window = inputs.weight.shape.slice(2) as number[];
+        const misshapen = unlike("weights of", weight.shape, inputs.weight.shape as number[], formatShape);
         const difference =
-          unlike("weights of", weight.shape, inputs.weight.shape as number[], formatShape) ??
+          misshapen ??
           unlike("stride", operation.stride, attributes.stride, formatShape) ??
           unlike("padding", padsOf(operation, node, window, around), attributes.padding) ??
           unlike("dilation", operation.dilation, attributes.dilation, formatShape) ??
           unlike("groups", [operation.groups], [attributes.groups]);
-        if (difference) step.differs(reader, ...difference);
+        if (difference) step.differs(reader, difference, !misshapen);
         else {
           const zeros = inputs.bias && made(inputs.bias, 0);
           const found: FoundParameter | undefined = bias ?? zeros;
@@ -362,7 +373,7 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
         const difference =
           unlike("channels", operation.mean.shape, inputs.mean.shape as number[]) ??
           (found === expected ? undefined : ([`epsilon ${operation.epsilon}`, String(epsilon)] as const));
-        if (difference) step.differs(reader, ...difference);
+        if (difference) step.differs(reader, difference);
         else
           step.add(reader, { x }, [
             [inputs.scale, operation.scale ?? made(inputs.scale, 1)],
@@ -373,7 +384,11 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
       }
     // folded, as the docstring of `follow` says
     for (const x of step.all("x")) {
-      if (!isOp(x.at, "conv2d") || readersOf(x, "batchNorm").length > 0) continue;
+      if (!isOp(x.at, "conv2d")) continue;
+      if (readersOf(x, "batchNorm").length > 0) {
+        if (x.owesNorm) step.differs(x.at, ["a bias before a norm", "no bias"]);
+        continue;
+      }
       const bias = x.owesNorm ? [[inputs.shift, x.at.operation.bias!] as const] : [];
       step.add(x.at, { x }, [...identityNorm(norm), ...bias]);
     }
@@ -391,7 +406,7 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
           unlike("stride", operation.stride, attributes.stride, formatShape) ??
           unlike("padding", padsOf(operation, node, attributes.window, around), attributes.padding) ??
           unlike("an output of", stepsOf(operation, node, around), node.shape.slice(2) as number[], formatShape);
-        if (difference) step.differs(reader, ...difference);
+        if (difference) step.differs(reader, difference);
         else step.add(reader, { x });
       }
     }
@@ -408,7 +423,7 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
           unlike("padding at the top and left", [top, left], [0, 0]) ??
           (bottom + right > 0 && operation.countsPadding ? (["padding that counts", "none"] as const) : undefined) ??
           unlike("an output of", stepsOf(operation, node, undefined), node.shape.slice(2) as number[], formatShape);
-        if (difference) step.differs(reader, ...difference);
+        if (difference) step.differs(reader, difference);
         else step.add(reader, { x });
       }
   },
@@ -432,7 +447,7 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
       for (const reader of readersOf(x, "linear")) {
         const { weight, bias } = reader.operation;
         const difference = unlike("inputs", [weight.shape[1]!], [width]);
-        if (difference) step.differs(reader, ...difference);
+        if (difference) step.differs(reader, difference);
         else
           step.add(reader, { x }, [
             [inputs.weight, weight],
@@ -445,7 +460,7 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
       for (const reader of readersOf(x, "pad2d")) {
         if (reader.operation.value !== 0) continue;
         const difference = unlike("zeros of", reader.operation.padding, padding);
-        if (difference) step.differs(reader, ...difference);
+        if (difference) step.differs(reader, difference);
         else step.add(reader, { x });
       }
   },
@@ -454,7 +469,7 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
       for (const reader of readersOf(x, "padChannels")) {
         const { operation } = reader;
         const difference = unlike("channels of zeros", [operation.before, operation.after], [before, after]);
-        if (difference) step.differs(reader, ...difference);
+        if (difference) step.differs(reader, difference);
         else step.add(reader, { x });
       }
   },
@@ -466,7 +481,7 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
         const difference =
           unlike("stride", found, stride, formatShape) ??
           (ends[0] >= height! && ends[1] >= width! ? undefined : ([`an end at ${ends.join("×")}`, "none"] as const));
-        if (difference) step.differs(reader, ...difference);
+        if (difference) step.differs(reader, difference);
         else step.add(reader, { x });
       }
       for (const reader of readersOf(x, "maxPool2d")) {

@@ -12,6 +12,7 @@ import {
   UnsupportedError,
   variants,
 } from "@residual/core";
+import { withEpsilon } from "../epsilon.ts";
 import { quote } from "../json-reader.ts";
 import type { FollowedTensors } from "../layout.ts";
 import { reshape } from "../reshape.ts";
@@ -52,7 +53,8 @@ export function nameByGraph(
   const { fits, mismatch } =
     "nodes" in network ? modelsOf(network, recorded) : { fits: [], mismatch: inWords(network) };
   const [best, ...others] = fits;
-  if (!best) return { tensors, metadata, notes: [], graph: { fit, mismatch } };
+  const epsilon = "nodes" in network ? epsilonOf(network) : undefined;
+  if (!best) return { tensors, metadata, notes: [], graph: { fit, mismatch, epsilon } };
   const alike = others.map(({ graph }) => graph.name).join(", ");
   return {
     tensors: named(best.graph, best.found),
@@ -61,8 +63,15 @@ export function nameByGraph(
       ...(alike === "" ? [] : [`the graph of ${file} is that of ${best.graph.name}, and of ${alike} as well`]),
       ...leftOut(best.found),
     ],
-    graph: { fit, mismatch: undefined },
+    graph: { fit, mismatch: undefined, epsilon },
   };
+}
+
+/** The epsilon of a network's norms, where all have the same. */
+function epsilonOf({ nodes }: Network): number | undefined {
+  const norms = nodes.filter((node) => isOp(node, "batchNorm"));
+  const epsilon = norms[0]?.operation.epsilon;
+  return norms.every(({ operation }) => operation.epsilon === epsilon) ? epsilon : undefined;
 }
 
 interface Fit {
@@ -90,17 +99,22 @@ function modelsOf(network: Network, recorded = ""): { readonly fits: readonly Fi
 }
 
 /**
- * Models that compute the same differ in how pictures are prepared. So the recorded one is taken, else those of as many
- * classes; where the file's images have their channels last, as TensorFlow's have, Keras' rows come first.
+ * Models that compute the same differ in how pictures are prepared. So the recorded one is taken, else those of the
+ * file's epsilon, and of as many classes. Where the file's images have their channels last, as TensorFlow's have,
+ * Keras' rows come first.
  */
-function likeliest(fits: readonly Fit[], { image }: Network, recorded: ModelName | undefined): readonly Fit[] {
+function likeliest(fits: readonly Fit[], network: Network, recorded: ModelName | undefined): readonly Fit[] {
+  const { image } = network;
+  const epsilon = epsilonOf(network);
   const known = fits.filter(({ name }) => name === recorded);
   if (known.length > 0) return known;
+  const own = fits.filter(({ name }) => withEpsilon(variants[name], epsilon) === variants[name]);
   const classesOf = ({ name }: Fit) => (variants[name] as ResNetSpec).classes ?? 1000;
-  const alike = fits.filter((fit) => fit.found.parameters.get("fc.weight")?.shape[0] === classesOf(fit));
+  const likely = own.length > 0 ? own : fits;
+  const alike = likely.filter((fit) => fit.found.parameters.get("fc.weight")?.shape[0] === classesOf(fit));
   const isChannelsLast = isOp(image, "image") && image.operation.isChannelsLast;
   const isUnlikely = ({ name }: Fit) => Number(name.startsWith("keras_") !== isChannelsLast);
-  return (alike.length > 0 ? alike : fits).toSorted((a, b) => isUnlikely(a) - isUnlikely(b));
+  return (alike.length > 0 ? alike : likely).toSorted((a, b) => isUnlikely(a) - isUnlikely(b));
 }
 
 function countedWords({ nodes }: Network, convolutions: number): string {
@@ -117,9 +131,10 @@ function isNear({ depths, squeeze }: ResNetSpec, convolutions: number): boolean 
   return convolutions >= 2 * blocks && convolutions <= most;
 }
 
-/** The model for the network's size of images; undefined where it does not take such images. */
-function graphFor({ image }: Network, name: ModelName): Graph | undefined {
-  const row: ResNetSpec = variants[name];
+/** The model for the network's images and epsilon; undefined where it does not take such images. */
+function graphFor(network: Network, name: ModelName): Graph | undefined {
+  const { image } = network;
+  const row = withEpsilon(variants[name], epsilonOf(network));
   const { inputChannels = 3, size = 224 } = row;
   const [, channels = inputChannels, height = size, width = size] =
     (isOp(image, "image") && image.operation.shape) || [];

@@ -137,7 +137,15 @@ function nodeOf({ name, op, input, attr }: { name: string; op: string } & Record
 
 /** What a layers model says of its network, under the keys that Keras' own files have it. */
 function kerasOf(topology: unknown): Record<string, string> {
-  const { keras_version: version, model_config: config } = isRecord(topology) ? topology : {};
+  const {
+    keras_version: version,
+    model_config: converted,
+    class_name: kind,
+    config: own,
+  } = isRecord(topology) ? topology : {};
+  // TensorFlow.js itself saves the model where the converter puts `model_config`
+  const config =
+    converted ?? (typeof kind === "string" && own !== undefined ? { class_name: kind, config: own } : undefined);
   return {
     ...(typeof version === "string" && { "keras.version": version }),
     ...(isRecord(config) && { "keras.config": JSON.stringify(config) }),

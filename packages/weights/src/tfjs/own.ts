@@ -20,6 +20,7 @@ import {
   variants,
   WeightsError,
 } from "@residual/core";
+import { withEpsilon } from "../epsilon.ts";
 import { quote } from "../json-reader.ts";
 import type { FollowedTensors } from "../layout.ts";
 import { identityNorm } from "../network/follow.ts";
@@ -49,8 +50,10 @@ export function nameOwn(
       notes: [],
       graph: { fit, mismatch: "Residual wrote it without its model; name the model" },
     };
+  // norms that are not folded have the file's own epsilon
+  const row = withEpsilon(variants[model], metadata.epsilon === undefined ? undefined : Number(metadata.epsilon));
   return {
-    ...fit(resnet(variants[model], { name: model })),
+    ...fit(resnet(row, { name: model })),
     metadata,
     graph: { fit, mismatch: undefined },
   };

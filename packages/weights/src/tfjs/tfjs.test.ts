@@ -37,7 +37,7 @@ describe("what TensorFlow.js' converter wrote (fixtures/make.py)", () => {
     async (name) => {
       for (const path of [fixture(name), fixture(`${name}/model.json`)]) {
         const { tensors, graph, metadata } = await readWeights(path);
-        expect(graph).toBeUndefined();
+        expect(graph?.mismatch).toMatch(/^found 1 convolutions/);
         expect(JSON.parse(metadata["keras.config"]!)).toMatchObject({ config: { name: "tiny" } });
         expect([...tensors.keys()]).toContain("conv1_bn/moving_variance");
         expect(tensors.size).toBe(8);
@@ -174,6 +174,21 @@ describe("files that are damaged, or lie", () => {
     const cut = (length: number) => edit(() => {}, undefined, new Uint8Array(length));
     await expect(cut(299)).rejects.toThrow(/have 879 bytes, expected 880; one is cut off/);
     await expect(cut(301)).rejects.toThrow(/have 881 bytes, expected 880/);
+  });
+
+  it("a layers model has the same configuration where TensorFlow.js itself saved it", async () => {
+    const config = { name: "own", layers: [{ class_name: "InputLayer", config: { name: "in" } }] };
+    const { metadata, graph } = await edit((model) => {
+      model.modelTopology = {
+        class_name: "Model",
+        config,
+        keras_version: "tfjs-layers 4.22.0",
+        backend: "tensor_flow.js",
+      };
+    });
+    expect(JSON.parse(metadata["keras.config"]!)).toEqual({ class_name: "Model", config });
+    expect(metadata["keras.version"]).toBe("tfjs-layers 4.22.0");
+    expect(graph?.mismatch).toMatch(/^found 0 convolutions/);
   });
 
   it("nodes that read one another are an error when they are followed", async () => {

@@ -1,0 +1,171 @@
+"""JPEGs and PNGs of every way to code pixels, with Pillow's own pixels, into pictures.json beside this file.
+
+    apt install libjpeg-turbo-progs=1:2.1.5-2 && pip install pillow==13.0.0 numpy==2.4.6 && python make.py
+
+cjpeg writes the JPEGs, since Pillow writes few samplings. 16-bit grey is by its high byte, where Pillow clips.
+"""
+import base64, hashlib, io, json, random, struct, subprocess, zlib
+from pathlib import Path
+
+import numpy
+import PIL
+from PIL import Image
+
+HERE = Path(__file__).parent
+W, H = 35, 27  # no multiple of a block, odd for every sampling
+
+SAMPLINGS = ["1x1", "2x1", "2x2", "1x2", "4x1", "1x4", "2x2,1x2,1x2", "2x2,2x1,2x1", "2x1,2x1,2x1"]
+RARE = ["4x2", "2x4", "3x1", "2x2,1x1,2x1", "1x1,2x2,2x2"]
+
+
+def photo(channels=3):
+    """Edges and noise over a slope: what shows each step of the IDCT and of upsampling."""
+    y, x, c = numpy.mgrid[0:H, 0:W, 0:channels]
+    noise = numpy.random.default_rng(7).integers(-25, 25, (H, W, channels))
+    return (((x * 5 + y * 3 + c * 70) + noise + 90 * ((x // 6 + y // 5) % 2)).clip(0, 255)).astype(numpy.uint8)
+
+
+def cjpeg(*words, image=None):
+    file = io.BytesIO()
+    (image or Image.fromarray(photo())).save(file, "PPM")
+    return subprocess.run(["cjpeg", *words], input=file.getvalue(), capture_output=True, check=True).stdout
+
+
+def cmyk(**options):
+    file = io.BytesIO()
+    Image.fromarray(photo(4), "CMYK").save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def adobe(file, transform, keep_jfif=False):
+    """The file with Adobe's marker; without JFIF's unless it is kept."""
+    jfif = 4 + struct.unpack(">H", file[4:6])[0]
+    marker = b"" if transform is None else b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0" + bytes([transform])
+    return (file[:jfif] if keep_jfif else file[:2]) + marker + file[jfif:]
+
+
+def named_rgb(file):
+    """Components called R, G and B, which then are so, in a file without a marker that says otherwise."""
+    file = bytearray(adobe(file, None))
+    frame, scan = file.find(b"\xff\xc0"), file.find(b"\xff\xda")
+    for i, name in enumerate(b"RGB"):
+        file[frame + 10 + 3 * i] = file[scan + 5 + 2 * i] = name
+    return bytes(file)
+
+
+def without_scans(file, kept):
+    """A progressive file that ends after so many scans."""
+    at = 0
+    for _ in range(kept):
+        at = file.find(b"\xff\xda", at + 2)
+    return file[: min(file.find(mark, at + 2) for mark in [b"\xff\xc4", b"\xff\xda"])] + b"\xff\xd9"
+
+
+def jpegs():
+    grey = Image.fromarray(photo()).convert("L")
+    for sampling in SAMPLINGS:
+        yield f"jpeg-{sampling}", cjpeg("-quality", "90", "-sample", sampling)
+        yield f"jpeg-{sampling}-progressive", cjpeg("-quality", "60", "-progressive", "-sample", sampling)
+    for quality in ["1", "25", "100"]:
+        yield f"jpeg-quality-{quality}", cjpeg("-quality", quality)
+    yield "jpeg-restart", cjpeg("-restart", "1")
+    yield "jpeg-optimized", cjpeg("-optimize")
+    yield "jpeg-arithmetic", cjpeg("-arithmetic")
+    yield "jpeg-arithmetic-progressive", cjpeg("-arithmetic", "-progressive")
+    yield "jpeg-rgb", cjpeg("-rgb")
+    yield "jpeg-grey", cjpeg(image=grey)
+    yield "jpeg-grey-progressive", cjpeg("-progressive", image=grey)
+    yield "jpeg-grey-sampled", cjpeg("-sample", "2x2", image=grey)
+    yield "jpeg-adobe-rgb", adobe(cjpeg("-sample", "1x1"), 0)
+    yield "jpeg-adobe-ycc", adobe(cjpeg(), 1)
+    yield "jpeg-adobe-beside-jfif", adobe(cjpeg("-sample", "1x1"), 0, keep_jfif=True)
+    yield "jpeg-no-jfif", adobe(cjpeg(), None)
+    yield "jpeg-named-rgb", named_rgb(cjpeg("-sample", "1x1"))
+    for kept in [1, 4, 7]:
+        yield f"jpeg-{kept}-scans", without_scans(cjpeg("-progressive"), kept)
+
+
+def sharp_alone():
+    for sampling in RARE:
+        yield f"jpeg-{sampling}", cjpeg("-sample", sampling)
+    yield "jpeg-cmyk", cmyk(subsampling=0)
+    file = bytearray(cmyk(subsampling=2))
+    file[file.find(b"Adobe") + 11] = 2
+    yield "jpeg-ycck", bytes(file)
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+
+
+def png(kind, depth, interlaced, extra=b"", filters=5, size=(13, 9), split=1 << 20):
+    """Rows of random bytes behind filters in turn: whatever they hold, there is one picture that they are."""
+    width, height = size
+    draw = random.Random(f"{kind} {depth} {interlaced} {size}")
+    rows = b""
+    for x, y, across, down in ADAM7 if interlaced else [(0, 0, 1, 1)]:
+        columns, lines = -((x - width) // across), -((y - height) // down)
+        for i in range(lines if columns > 0 else 0):
+            rows += bytes([i % filters]) + draw.randbytes((columns * depth * SAMPLES[kind] + 7) // 8)
+    deflated = zlib.compress(rows, 9)
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, interlaced)
+    data = b"".join(chunk(b"IDAT", deflated[i : i + split]) for i in range(0, len(deflated), split))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + data + chunk(b"IEND", b"")
+
+
+def palette(colours):
+    return chunk(b"PLTE", random.Random(colours).randbytes(3 * colours))
+
+
+def pngs():
+    keys = {0: b"\0\1", 2: b"\0\1\0\2\0\3", 3: bytes(range(0, 4))}
+    for interlaced in [0, 1]:
+        where = "-interlaced" if interlaced else ""
+        for kind, depths in {0: [1, 2, 4, 8], 2: [8, 16], 3: [1, 2, 4, 8], 4: [8, 16], 6: [8, 16]}.items():
+            for depth in depths:
+                colours = palette(1 << depth) if kind == 3 else b""
+                yield f"png-type-{kind}-{depth}{where}", png(kind, depth, interlaced, colours)
+        for kind, key in keys.items():
+            extra = (palette(4) if kind == 3 else b"") + chunk(b"tRNS", key)
+            yield f"png-type-{kind}-transparent{where}", png(kind, 2 if kind != 2 else 8, interlaced, extra)
+        for size in [(1, 1), (2, 5), (5, 2), (1, 9)]:
+            yield f"png-{size[0]}x{size[1]}{where}", png(2, 8, interlaced, size=size)
+    yield "png-gamma", png(2, 8, 0, chunk(b"gAMA", struct.pack(">I", 100000)))
+    yield "png-significant-bits", png(2, 8, 0, chunk(b"sBIT", bytes([5, 5, 5])))
+    yield "png-rgb-with-palette", png(2, 8, 0, palette(16))
+    yield "png-palette-lacks-colours", png(3, 8, 0, palette(5))
+    yield "png-many-chunks", png(2, 8, 0, split=7)
+
+
+def high_bytes():
+    """16-bit grey, without filters, so that its rows are its samples."""
+    file = png(0, 16, 0, filters=1)
+    at = file.find(b"IDAT")
+    rows = zlib.decompress(file[at + 4 : at + 4 + struct.unpack(">I", file[at - 4 : at])[0]])
+    samples = numpy.frombuffer(rows, numpy.uint8).reshape(9, 27)[:, 1::2]
+    return "png-type-0-16", file, Image.fromarray(samples)
+
+
+def answer(name, file, image=None):
+    image = image or Image.open(io.BytesIO(file))
+    rgb = image.convert("RGB").tobytes()
+    digest = hashlib.sha256(rgb).hexdigest()
+    return {"name": name, "file": base64.b64encode(file).decode(), "size": list(image.size), "sha256": digest}
+
+
+def lines(pictures):
+    return ",\n".join(json.dumps(picture) for picture in pictures)
+
+
+def main():
+    both = [answer(*high_bytes()), *(answer(*each) for maker in [jpegs, pngs] for each in maker())]
+    alone = [answer(*each) for each in sharp_alone()]
+    head = '{ "madeWith": "Pillow %s", "pictures": [\n' % PIL.__version__
+    (HERE / "pictures.json").write_text(head + lines(both) + '\n], "sharpAlone": [\n' + lines(alone) + "\n] }\n")
+
+
+main()

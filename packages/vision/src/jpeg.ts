@@ -1,0 +1,93 @@
+import { BackendUnavailableError, FormatError, OutOfMemoryError } from "@residual/core";
+import { readImageFile } from "./image-file.ts";
+import { type JpegFrame, jpegFrame } from "./jpeg-frame.ts";
+import { keepCodec, takeCodec } from "./libjpeg-turbo.ts";
+import { turned } from "./orientation.ts";
+import type { Pixels } from "./pixels.ts";
+import type { PortableOptions } from "./portable.ts";
+import { checkSize } from "./size-limit.ts";
+
+/**
+ * The pixels of a JPEG, by libjpeg-turbo in WebAssembly: the same integer IDCT and the same upsampling as sharp and
+ * Pillow have.
+ *
+ * libjpeg-turbo's warnings are errors here, since it does not say which it gave. So a damaged file is a FormatError,
+ * and so is a whole file with stray bytes behind its pixels, which sharp takes. Throws BackendUnavailableError for CMYK
+ * and rare codings, which sharp alone decodes, and OutOfMemoryError for a picture beyond the codec's memory.
+ */
+export async function decodeJpeg(bytes: Uint8Array, options: PortableOptions): Promise<Pixels> {
+  const { width, height, orientation } = readImageFile(bytes, "JPEG");
+  checkSize(width, height, options.maxPixels);
+  const frame = jpegFrame(bytes);
+  checkCoding(frame, options.whyNoSharp);
+  checkMemory(width, height, frame, options.whyNoSharp);
+  const pixels = await decodeWhole(frame.file, options.whyNoSharp);
+  if (pixels.width !== width || pixels.height !== height) {
+    throw new FormatError(`found a JPEG of two sizes, expected ${width} x ${height}; get the file anew`);
+  }
+  return options.upright ? turned(pixels, orientation) : pixels;
+}
+
+/** Huffman and arithmetic coding, baseline and progressive. */
+const PROCESSES = [0, 1, 2, 9, 10];
+
+/**
+ * Sampling factors of three components that TurboJPEG's interface takes: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:4:1, and
+ * other ways to write some of them. Source: libjpeg-turbo, src/turbojpeg.c, getSubsamp.
+ */
+const SAMPLINGS = [
+  ...["1x1", "2x1", "2x2", "1x2", "4x1", "1x4"].map((luma) => `${luma} 1x1 1x1`),
+  ...["1x2", "2x1"].map((chroma) => `2x2 ${chroma} ${chroma}`),
+  ...["2x1", "1x2", "3x1", "1x3"].map((all) => `${all} ${all} ${all}`),
+];
+
+/** A scan of a few bytes costs a pass over the picture. Source: libjpeg-turbo, turbojpeg.h, TJFLAG_LIMITSCANS. */
+const MAX_SCANS = 500;
+
+function checkCoding({ process, precision, sampling, scans }: JpegFrame, whyNoSharp: string): void {
+  const refuse = (found: string) => {
+    throw new BackendUnavailableError(`found a JPEG ${found}, which sharp alone decodes; ${whyNoSharp}`);
+  };
+  if (scans > MAX_SCANS)
+    throw new FormatError(`found a JPEG of ${scans} scans, expected at most ${MAX_SCANS}; save it anew`);
+  if (sampling.length === 4) refuse("of four inks (CMYK)");
+  if (!PROCESSES.includes(process) || precision !== 8) refuse(`of ${precision} bits, coded as SOF${process}`);
+  if (sampling.length !== 1 && !SAMPLINGS.includes(sampling.join(" "))) refuse(`sampled ${sampling.join(", ")}`);
+}
+
+/** In bytes: the codec's memory grows to 2 GiB, of which it uses less than 64 MiB for itself. */
+const MOST_MEMORY = 2 ** 31 - 2 ** 26;
+
+/** With several scans the codec holds coefficients of 16 bits for all of the picture, three a pixel. */
+function checkMemory(width: number, height: number, { scans, file }: JpegFrame, whyNoSharp: string): void {
+  const needed = width * height * (scans > 1 ? 9 : 3) + file.length;
+  if (needed <= MOST_MEMORY) return;
+  throw new OutOfMemoryError(
+    `found ${width} x ${height} pixels, which need ${needed} bytes, expected at most ${MOST_MEMORY} without sharp; ` +
+      `shrink it, or use sharp (${whyNoSharp})`,
+  );
+}
+
+async function decodeWhole(file: Uint8Array, whyNoSharp: string): Promise<Pixels> {
+  const codec = await takeCodec(whyNoSharp);
+  const decoder = new codec.JPEGDecoder();
+  decoder.getEncodedBuffer(file.length).set(file);
+  try {
+    decoder.decode();
+  } catch (cause) {
+    const found = "found a damaged or cut JPEG, or one with stray bytes, which sharp can tell apart";
+    throw new FormatError(`${found}; get the file anew, or use sharp (${whyNoSharp})`, { cause });
+  }
+  const { width, height, componentCount } = decoder.getFrameInfo();
+  const samples = new Uint8Array(decoder.getDecodedBuffer().buffer);
+  decoder.delete();
+  keepCodec(codec);
+  return { width, height, data: componentCount === 1 ? repeated(samples) : samples };
+}
+
+/** Grey as RGB. */
+function repeated(grey: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array(grey.length * 3);
+  for (let i = 0, to = 0; i < grey.length; i++, to += 3) rgb.fill(grey[i]!, to, to + 3);
+  return rgb;
+}

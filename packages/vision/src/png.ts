@@ -1,0 +1,221 @@
+import { FormatError } from "@residual/core";
+import { ByteReader } from "./byte-reader.ts";
+import { pngChunks } from "./image-file.ts";
+import { turned } from "./orientation.ts";
+import type { Palette } from "./palette.ts";
+import type { Pixels } from "./pixels.ts";
+import type { PortableOptions } from "./portable.ts";
+import { checkSize } from "./size-limit.ts";
+import { exifOrientation } from "./tiff.ts";
+
+/**
+ * The pixels of a PNG as libpng has them: of 16 bits the high byte, alpha dropped, neither gamma nor a profile applied.
+ * The rows are inflated by node:zlib, never beyond the bytes that the header's size has. Throws FormatError for a
+ * damaged or cut file. Source: the PNG specification.
+ */
+export async function decodePng(bytes: Uint8Array, { upright, maxPixels }: PortableOptions): Promise<Pixels> {
+  const { header, palette, orientation, deflated } = readChunks(bytes);
+  checkSize(header.width, header.height, maxPixels);
+  const passes = passesOf(header);
+  const rows = await inflated(deflated, passes.at(-1)!.end);
+  const data = new Uint8Array(header.width * header.height * 3);
+  const draw = rowDrawer(header, palette, data);
+  for (const pass of passes) drawPass(pass, rows, header.bits, draw);
+  const pixels = { width: header.width, height: header.height, data };
+  return upright ? turned(pixels, orientation) : pixels;
+}
+
+interface Header {
+  readonly width: number;
+  readonly height: number;
+  /** Bits of a sample, and of a pixel. */
+  readonly depth: number;
+  readonly bits: number;
+  readonly type: number;
+  readonly isInterlaced: boolean;
+}
+
+interface Chunks {
+  readonly header: Header;
+  readonly palette: Palette | undefined;
+  readonly orientation: number;
+  readonly deflated: readonly Uint8Array[];
+}
+
+function readChunks(bytes: Uint8Array): Chunks {
+  if (bytes[6] !== 0x1a || bytes[7] !== 0x0a) throw new FormatError("found a damaged mark of a PNG; get the file anew");
+  const deflated: Uint8Array[] = [];
+  let header: Header | undefined;
+  let palette: Palette | undefined;
+  let orientation = 1;
+  for (const [kind, data] of pngChunks(bytes)) {
+    if ((kind === "IHDR") !== (header === undefined))
+      throw new FormatError("found a PNG's header out of place, expected one, at the start; get the file anew");
+    if (kind === "IHDR") header = readHeader(data);
+    else if (kind === "PLTE") palette = readPalette(data);
+    else if (kind === "IDAT") deflated.push(data);
+    else if (kind === "eXIf") orientation = exifOrientation(data);
+    else if (!/^([a-z][a-zA-Z]{3}|IEND)$/.test(kind))
+      throw new FormatError(`found the chunk ${kind}, which no PNG has; get the file anew`);
+  }
+  if (!header) throw new FormatError("found a PNG without a header; get the file anew");
+  if (header.type === PALETTE && !palette)
+    throw new FormatError("found a PNG without the palette that it needs; get the file anew");
+  return { header, palette, orientation, deflated };
+}
+
+const [GREY, RGB, PALETTE, GREY_ALPHA, RGBA] = [0, 2, 3, 4, 6];
+
+/** Samples of a pixel, and the depths there are, by colour type. Source: the PNG specification, table 11.1. */
+const types: { readonly [type: number]: readonly [samples: number, depths: readonly number[]] } = {
+  [GREY]: [1, [1, 2, 4, 8, 16]],
+  [RGB]: [3, [8, 16]],
+  [PALETTE]: [1, [1, 2, 4, 8]],
+  [GREY_ALPHA]: [2, [8, 16]],
+  [RGBA]: [4, [8, 16]],
+};
+
+function readHeader(data: Uint8Array): Header {
+  const reader = new ByteReader(data, { littleEndian: false });
+  const [width, height] = [reader.u32(), reader.u32()];
+  const [depth, type] = [reader.u8(), reader.u8()];
+  const [compression, filter, interlace] = [reader.u8(), reader.u8(), reader.u8()];
+  const [samples, depths] = types[type] ?? [0, []];
+  if (!depths.includes(depth) || compression !== 0 || filter !== 0 || interlace > 1) {
+    throw new FormatError(`found a header of ${data.subarray(8).join(" ")}, which no PNG has; get the file anew`);
+  }
+  return { width, height, depth, bits: depth * samples, type, isInterlaced: interlace === 1 };
+}
+
+function readPalette(data: Uint8Array): Palette {
+  if (data.length % 3 !== 0 || data.length > 768) {
+    throw new FormatError(`found a palette of ${data.length} bytes, expected three for each of at most 256 colours`);
+  }
+  const palette = new Uint8Array(768); // colours that it lacks are black
+  palette.set(data);
+  return palette;
+}
+
+/** Pixels of the picture that stand one behind the other in the file: every `stepX`-th column, every `stepY`-th row. */
+interface Pass {
+  readonly x: number;
+  readonly y: number;
+  readonly stepX: number;
+  readonly stepY: number;
+  readonly columns: number;
+  readonly rows: number;
+  /** Of a row, without its filter's byte. */
+  readonly rowBytes: number;
+  /** In the inflated rows. */
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** Source: the PNG specification, 8.2. */
+const adam7 = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+] as const;
+
+function passesOf({ width, height, bits, isInterlaced }: Header): readonly Pass[] {
+  let end = 0;
+  return (isInterlaced ? adam7 : ([[0, 0, 1, 1]] as const)).map(([x, y, stepX, stepY]) => {
+    const columns = Math.max(0, Math.ceil((width - x) / stepX));
+    const rows = columns === 0 ? 0 : Math.max(0, Math.ceil((height - y) / stepY));
+    const rowBytes = Math.ceil((columns * bits) / 8);
+    const begin = end;
+    end += rows * (1 + rowBytes);
+    return { x, y, stepX, stepY, columns, rows, rowBytes, begin, end };
+  });
+}
+
+/** The rows of all passes, each behind its filter's byte. */
+async function inflated(parts: readonly Uint8Array[], length: number): Promise<Uint8Array> {
+  const [{ inflate }, { promisify }] = await Promise.all([import("node:zlib"), import("node:util")]);
+  const options = { maxOutputLength: length };
+  const rows = await promisify<Uint8Array, typeof options, Uint8Array>(inflate)(Buffer.concat(parts), options).catch(
+    (cause: Error & { code?: string }) => {
+      const why = cause.code === "ERR_BUFFER_TOO_LARGE" ? `it holds more than ${length} bytes of rows` : cause.message;
+      throw new FormatError(`found a damaged or cut PNG (${why}); get the file anew`, { cause });
+    },
+  );
+  if (rows.length === length) return rows;
+  throw new FormatError(`found ${rows.length} bytes of pixels, expected ${length}; the file is cut`);
+}
+
+type DrawRow = (line: Uint8Array, pass: Pass, row: number) => void;
+
+function drawPass(pass: Pass, rows: Uint8Array, bits: number, draw: DrawRow): void {
+  let above: Uint8Array = new Uint8Array(pass.rowBytes);
+  for (let row = 0, at = pass.begin; row < pass.rows; row++, at += 1 + pass.rowBytes) {
+    const line = rows.subarray(at + 1, at + 1 + pass.rowBytes);
+    unfilter(rows[at]!, line, above, Math.max(1, bits >> 3));
+    draw(line, pass, row);
+    above = line;
+  }
+}
+
+/** Undoes a row's filter, in place; `step` is the bytes of a pixel. Source: the PNG specification, 9.2. */
+function unfilter(filter: number, line: Uint8Array, above: Uint8Array, step: number): void {
+  if (filter > 4) throw new FormatError(`found the filter ${filter}, expected at most 4; get the file anew`);
+  if (filter === 1) for (let i = step; i < line.length; i++) line[i]! += line[i - step]!;
+  if (filter === 2) for (let i = 0; i < line.length; i++) line[i]! += above[i]!;
+  if (filter === 3) for (let i = 0; i < line.length; i++) line[i]! += ((line[i - step] ?? 0) + above[i]!) >> 1;
+  if (filter === 4) {
+    for (let i = 0; i < line.length; i++) line[i]! += paeth(line[i - step] ?? 0, above[i]!, above[i - step] ?? 0);
+  }
+}
+
+/** Whichever of left, up and their corner is nearest to `left + up - corner`. */
+function paeth(left: number, up: number, corner: number): number {
+  const [toLeft, toUp, toCorner] = [Math.abs(up - corner), Math.abs(left - corner), Math.abs(left + up - 2 * corner)];
+  if (toLeft <= toUp && toLeft <= toCorner) return left;
+  return toUp <= toCorner ? up : corner;
+}
+
+/** Writes rows into `data`, the picture as RGB. */
+function rowDrawer(header: Header, palette: Palette | undefined, data: Uint8Array): DrawRow {
+  const { width, depth, type } = header;
+  const isIndexed = type === PALETTE || (type === GREY && depth <= 8);
+  const draw = isIndexed ? indexed(depth, type === PALETTE ? palette! : greys(depth), data) : sampled(header, data);
+  return (line, { x, y, stepX, stepY, columns }, row) => {
+    draw(line, columns, ((y + row * stepY) * width + x) * 3, stepX * 3);
+  };
+}
+
+/** Writes a row's pixels from byte `to` on, every `step` bytes. */
+type DrawPixels = (line: Uint8Array, columns: number, to: number, step: number) => void;
+
+function indexed(depth: number, colours: Palette, data: Uint8Array): DrawPixels {
+  const mask = (1 << depth) - 1;
+  return (line, columns, begin, step) => {
+    for (let i = 0, bit = 0, to = begin; i < columns; i++, bit += depth, to += step) {
+      const from = ((line[bit >> 3]! >> (8 - depth - (bit & 7))) & mask) * 3;
+      data[to] = colours[from]!;
+      data[to + 1] = colours[from + 1]!;
+      data[to + 2] = colours[from + 2]!;
+    }
+  };
+}
+
+/** Every grey of that depth, from black to white. */
+function greys(depth: number): Palette {
+  const most = (1 << depth) - 1;
+  return Uint8Array.from({ length: 3 * (most + 1) }, (_, i) => (Math.floor(i / 3) * 255) / most);
+}
+
+function sampled({ depth, bits, type }: Header, data: Uint8Array): DrawPixels {
+  const next = type === RGB || type === RGBA ? depth >> 3 : 0; // grey is repeated
+  return (line, columns, begin, step) => {
+    for (let i = 0, from = 0, to = begin; i < columns; i++, from += bits >> 3, to += step) {
+      data[to] = line[from]!;
+      data[to + 1] = line[from + next]!;
+      data[to + 2] = line[from + 2 * next]!;
+    }
+  };
+}

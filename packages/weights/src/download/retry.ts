@@ -1,0 +1,91 @@
+import { abortError, throwIfAborted, WeightsError, type WorkOptions } from "@residual/core";
+import type { Answer } from "./transport.ts";
+
+/** When a request is made again. The same in Node and in browsers. */
+export interface RetrySettings {
+  /** How often it is tried again without one byte more. */
+  readonly retries: number;
+  /** Milliseconds before the first retry, twice as long before each further one, up to `longestWait`. */
+  readonly backoff: number;
+  /** Milliseconds: a server that asks for a longer wait is not waited for. */
+  readonly longestWait: number;
+}
+
+export const retryDefaults: RetrySettings = { retries: 4, backoff: 500, longestWait: 60_000 };
+
+/** A failure that another try may mend. */
+export class Passing extends Error {
+  /** How long the server asks to wait, in milliseconds. */
+  readonly wait: number | undefined;
+  /** Whether the server was not even reached. */
+  readonly isUnreached: boolean;
+
+  constructor(
+    message: string,
+    { cause, wait, isUnreached = false }: { cause?: unknown; wait?: number | undefined; isUnreached?: boolean } = {},
+  ) {
+    super(message, { cause });
+    this.wait = wait;
+    this.isUnreached = isUnreached;
+  }
+}
+
+/** Thrown for a file that the server does not have. */
+export class NotThere extends WeightsError {}
+
+/** Most tries after the first of a server that is not reached: a wrong address does not mend. */
+const UNREACHED = 2;
+
+/**
+ * Milliseconds to wait before the next try, after so many failures in a row. Throws WeightsError where no further try
+ * is made.
+ */
+export function waitAfter(failure: Passing, failures: number, settings: RetrySettings): number {
+  const { retries, backoff, longestWait } = settings;
+  const { message, wait, isUnreached } = failure;
+  if (failures > (isUnreached ? Math.min(UNREACHED, retries) : retries))
+    throw new WeightsError(message, { cause: failure });
+  if (wait !== undefined && wait > longestWait)
+    throw new WeightsError(`${message}; it asks to wait for ${Math.ceil(wait / 1000)} s`, { cause: failure });
+  return wait ?? Math.min(backoff * 2 ** (failures - 1), longestWait) * (0.75 + Math.random() / 2);
+}
+
+/** What a status means that brings no bytes. `consent` is the way to what is not for everybody. */
+export function refusal(
+  { status, headers }: Pick<Answer, "status" | "headers">,
+  consent = "set HF_TOKEN where it is private or asks for consent",
+): Error {
+  const code = headers.get("x-error-code"); // the hub's
+  const words = `the server answered ${status}${code ? ` ${code.slice(0, 40)}` : ""}`;
+  if (status === 206) return new WeightsError(`${words}, a piece of the file, where all of it was asked for`);
+  if (status === 408 || status === 425 || status === 429 || status >= 500)
+    return new Passing(words, { wait: waitOf(headers) });
+  if (status === 401 || status === 403) return new WeightsError(`${words}; check the name, and ${consent}`);
+  if ((status === 404 || status === 410) && code !== "RepoNotFound" && code !== "RevisionNotFound")
+    return new NotThere(words);
+  return new WeightsError(words);
+}
+
+/** The milliseconds that Retry-After asks for, in seconds or as a date. */
+function waitOf(headers: Answer["headers"]): number | undefined {
+  const text = headers.get("retry-after");
+  if (text === null) return undefined;
+  const wait = /^\d{1,9}$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+  return Number.isFinite(wait) ? Math.max(0, wait) : undefined;
+}
+
+/** Waits. Throws AbortError as soon as the signal is aborted. */
+export async function pause(milliseconds: number, signal: WorkOptions["signal"]): Promise<void> {
+  throwIfAborted(signal);
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    }, milliseconds);
+    const abort = () => {
+      clearTimeout(timer);
+      reject(abortError(signal!));
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+  });
+}
