@@ -1,3 +1,4 @@
+import { wasm } from "@residual/wasm";
 import { describe, expect, it } from "vitest";
 import { backends } from "./testing/backends.ts";
 import { holdFloat32, holdReference } from "./testing/outside/hold.ts";
@@ -32,6 +33,7 @@ const groups = [
 const holders = {
   reference: (calls: readonly Recorded[]) => holdReference(backends.reference!, calls),
   onnx: (calls: readonly Recorded[]) => holdFloat32(backends.onnx!, calls),
+  wasm: (calls: readonly Recorded[]) => holdFloat32(wasm({ threads: 1, winograd: false }), calls),
 };
 
 /** What is not as it should be, in words. */
