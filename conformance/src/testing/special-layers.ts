@@ -56,7 +56,9 @@ export function carriesSpecialValues(name: string, backend: WebgpuBackend, kerne
   });
 }
 
-/** As `carriesSpecialValues`, on a backend that does not show its kernels: `winograd` where it may take F(4 × 4, 3 × 3). */
+/**
+ * As `carriesSpecialValues`, on a backend that does not show its kernels: `winograd` where it may take F(4 × 4, 3 × 3).
+ */
 export function carriesSpecialValuesOn(name: string, backend: Backend, { winograd }: { winograd: boolean }): void {
   describe(`special values in convolutions: ${name}`, () => {
     it.each(Object.entries(layers))("%s", async (_, layer) => {

@@ -34,7 +34,7 @@ export interface Load {
   readonly block?: number;
 }
 
-export interface PlannedOutput {
+interface PlannedOutput {
   readonly place: number;
   readonly shape: Shape;
 }

@@ -9,7 +9,7 @@ const common = ["scratch", "images", "first", "end"] as const;
  * A part of a kernel's work, done before the next part begins. Its tasks may be done in any order and by several
  * threads, each of which calls the function for a range of them.
  */
-export interface Phase {
+interface Phase {
   /** The exported function. Its parameters are the kernel's operands, and then scratch, images, first and end. */
   readonly function: string;
   /** The number of its first task; 0 where not given. */

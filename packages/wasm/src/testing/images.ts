@@ -12,7 +12,7 @@ export interface Images {
 }
 
 /** Where a number of an image lies, in float32 numbers. Worked out from what layout.ts says, not by its functions. */
-export function placeOf(
+function placeOf(
   { order, channels, height, width, border: [top, left, bottom, right] }: Layout,
   [image, channel, row, column]: readonly [number, number, number, number],
 ): number {
