@@ -313,3 +313,30 @@ it("runs on wasm where no runtime is installed, and tells in 80 columns why, wit
   expect(stderr).toMatch(/^auto took wasm: WebAssembly on the CPU \(onnx: onnxruntime-node/m);
   for (const line of stderr.trimEnd().split("\n")) expect(line.length, line).toBeLessThanOrEqual(80);
 });
+
+it("passes over a native runtime that gives wrong answers, and shows one", async () => {
+  const wrong = `
+    import { createRequire } from "node:module";
+    const { InferenceSession } = createRequire(${JSON.stringify(bin)})("onnxruntime-node");
+    const { create } = InferenceSession;
+    InferenceSession.create = async (...words) => {
+      const session = await create.apply(InferenceSession, words);
+      const run = session.run.bind(session);
+      session.run = async (...feeds) => {
+        const answers = await run(...feeds);
+        for (const { data } of Object.values(answers)) data.forEach((value, i) => { data[i] = value * 1.001; });
+        return answers;
+      };
+      return session;
+    };`;
+  const env = {
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(wrong)}`,
+    XDG_CACHE_HOME: folder.in("no-check-is-kept"),
+  };
+  const { stdout, stderr } = await succeed(["classify", photo("chelsea.png")], { env });
+  expect(stdout).toMatch(/98\.2 % .* cat/);
+  expect(stderr.replaceAll("\n", " ")).toMatch(
+    /^auto runs on wasm: onnx: it gives wrong answers \(\w+\[\d+\] of a small network is \S+, expected \S+ ± \S+\); install onnxruntime-node again, or another version of it /,
+  );
+  expect(stderr).toMatch(/^auto took wasm: /m);
+});
