@@ -26,7 +26,7 @@ interface Told {
 }
 
 /** Work of a run that threads do not make quicker: it takes some 0.1 ms to tell them, and some µs a call to wait. */
-const SHORT = 20_000_000;
+const SHORT = 100_000_000;
 
 /** Whether threads do not make so much work quicker. */
 export function isShort(work: number): boolean {
