@@ -15,12 +15,15 @@ export interface ConvolutionLayer {
 }
 
 /** The operands of every kernel that computes one. */
-export function operandsOf({ hasBias, residual }: Pick<ConvolutionLayer, "hasBias" | "residual">) {
+export function operandsOf({ hasBias, residual }: Pick<ConvolutionLayer, "hasBias" | "residual">): readonly string[] {
   return ["x", "weight", ...(hasBias ? ["bias"] : []), ...(residual ? ["residual"] : []), "y"];
 }
 
 /** Channels of x and of y that a group has. */
-export function groupOf({ x, y, attributes: { groups } }: ConvolutionLayer) {
+export function groupOf({ x, y, attributes: { groups } }: ConvolutionLayer): {
+  readonly inputs: number;
+  readonly outputs: number;
+} {
   return { inputs: x.channels / groups, outputs: y.channels / groups };
 }
 

@@ -12,7 +12,7 @@ export interface Panels {
   readonly taps: number;
   /** Outputs of a panel, a multiple of 4. The last panel may be short of some: zeros stand for them. */
   readonly width: number;
-  /** `quads`: [channels / 4][tap][4], and what is left of the channels as [tap][channels % 4]; `pixels`: [tap][channels]. */
+  /** `quads`: [channels / 4][tap][4], and the last channels as [tap][channels % 4]; `pixels`: [tap][channels]. */
   readonly order: "quads" | "pixels";
 }
 

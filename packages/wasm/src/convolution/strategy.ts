@@ -1,4 +1,4 @@
-import type { Algorithm, Pads } from "@residual/core";
+import type { Algorithm } from "@residual/core";
 import type { Kernel } from "../kernels/kernel.ts";
 import type { Layout } from "../layout.ts";
 import type { ConvolutionLayer } from "./layer.ts";
@@ -27,5 +27,3 @@ export interface Strategy {
   /** The kernel, once it is known how x, y and the residual lie. */
   emit(layer: ConvolutionLayer): Kernel;
 }
-
-export const noBorder: Pads = [0, 0, 0, 0];

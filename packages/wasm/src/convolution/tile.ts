@@ -42,7 +42,7 @@ export interface Tile {
   readonly next: TilePixel;
 }
 
-export const tileParameters = ["x", "weight", "bias", "residual", "y", "count"] as const;
+const tileParameters = ["x", "weight", "bias", "residual", "y", "count"] as const;
 export type TileFunction = WasmFunction<(typeof tileParameters)[number]>;
 
 /** A function that does `count` tiles in a row, one at least. */

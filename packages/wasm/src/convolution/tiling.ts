@@ -78,7 +78,9 @@ export interface Bands {
   readonly cost: number;
 }
 
-/** Tiles of one row, or of two where that is cheaper: 7 × 7 pixels are 3 × (2 × 3 + 2 × 2 + 2 × 2) and a row of 4 + 3. */
+/**
+ * Tiles of one row, or of two where that is cheaper: 7 × 7 pixels are 3 × (2 × 3 + 2 × 2 + 2 × 2) and a row of 4 + 3.
+ */
 export function bandsOf(height: number, width: number, costs: TileCosts): Bands {
   const single = split(width, costs);
   const tilesOf = ({ runs }: Split) => runs.map(({ pixels, count }) => ({ width: pixels, count }));
@@ -102,7 +104,7 @@ export function streamTime(bytes: number, times: number): number {
   return (bytes * times) / gigabytesPerSecond;
 }
 
-/** What a layer streams: bytes of its weights and of an image, and the panels that each part of the image is read for. */
+/** What a layer streams: bytes of its weights and of an image, and the panels that read each part of the image. */
 export interface Traffic {
   readonly weights: number;
   readonly image: number;

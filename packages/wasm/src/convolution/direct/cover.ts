@@ -14,7 +14,7 @@ export interface Cover {
   readonly emit: (body: Body, part: CoveredPart) => void;
 }
 
-export interface CoveredPart {
+interface CoveredPart {
   readonly block: I32;
   readonly tiles: Tiles;
   /** Of channels. */

@@ -46,8 +46,8 @@ function sharesLoads({ kernel: [, columns], attributes }: ConvolutionLayer, vect
 }
 
 /**
- * Taps that are unrolled at the most; with more, one row of them is. The code of a tap takes some 200 bytes, and all 36 of
- * a 3 × 3 are no faster than 12.
+ * Taps that are unrolled at the most; with more, one row of them is. The code of a tap takes some 200 bytes, and all
+ * 36 of a 3 × 3 are no faster than 12.
  */
 const UNROLLED = 16;
 

@@ -73,7 +73,7 @@ export interface Cursor {
   readonly residual: Local<"i32">;
 }
 
-export const pointers = ["x", "y", "residual"] as const satisfies readonly (keyof Cursor)[];
+const pointers = ["x", "y", "residual"] as const satisfies readonly (keyof Cursor)[];
 
 export function newCursor(body: Body): Cursor {
   return { x: body.local("i32"), y: body.local("i32"), residual: body.local("i32") };
