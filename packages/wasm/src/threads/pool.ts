@@ -23,6 +23,7 @@ export class Pool {
   readonly #idle = new Set<Thread>();
   readonly #waiting: Waiting[] = [];
   #lost: ResidualError | undefined;
+  #ending: Promise<unknown> | undefined;
 
   private constructor(code: string | undefined) {
     this.#code = code;
@@ -63,8 +64,9 @@ export class Pool {
     return this.#programs++;
   }
 
+  /** No thread of a pool that is lost works on any memory after it. */
   async leave(): Promise<void> {
-    if (--this.#members > 0) return;
+    if (--this.#members > 0 && !this.#lost) return;
     if (pools.get(this.#code) === this) pools.delete(this.#code);
     await this.#end();
   }
@@ -97,6 +99,7 @@ export class Pool {
   }
 
   async #end(): Promise<void> {
-    await Promise.all(this.#threads.splice(0).map((thread) => thread.end()));
+    this.#ending ??= Promise.all(this.#threads.map((thread) => thread.end()));
+    await this.#ending;
   }
 }
