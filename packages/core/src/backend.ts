@@ -109,6 +109,9 @@ export interface Executable<In extends string = string, Out extends string = str
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** What runs are checked by. */
+export type Signature = Pick<Graph, "name" | "inputs">;
+
 /**
  * Refuses inputs that a graph does not take, for every backend in the same words, and tells the batch of this run.
  *
@@ -116,7 +119,7 @@ export interface Executable<In extends string = string, Out extends string = str
  * B2  each is a float32 tensor whose data has the size of its shape (a detached buffer has none).
  * B3  each has its declared shape; an open batch is the same for all.
  */
-export function checkInputs(graph: Graph, inputs: { readonly [name: string]: Tensor }): number {
+export function checkInputs(graph: Signature, inputs: { readonly [name: string]: Tensor }): number {
   const expected = Object.keys(graph.inputs);
   const taken = `${graph.name} takes { ${shortList(expected)} }`;
   check(typeof inputs === "object" && inputs !== null, "run.B1", `${taken}, found ${describeValue(inputs)}`);

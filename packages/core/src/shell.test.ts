@@ -1,9 +1,11 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import type { Executable } from "./backend.ts";
 import { AbortError, UnsupportedError } from "./ir/errors.ts";
 import { graph } from "./ir/graph.ts";
 import { tensor } from "./ir/tensor.ts";
-import { input, parameter, variable } from "./ir/value.ts";
+import { constant, input, parameter, variable } from "./ir/value.ts";
 import { linear, relu } from "./ops/index.ts";
 import { backendOf, type LoadedGraph } from "./shell.ts";
 
@@ -148,4 +150,24 @@ describe("backendOf", () => {
       "b: 1 parameters of open are open (w, …); bind them first",
     );
   });
+});
+
+it("keeps no weights of a graph that its caller has dropped", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const describe = async () => ({ library: "none", version: "0", device: "cpu", dtypes: ["float32"] as const });
+  const backend = backendOf({ name: "slow", describe, load: async () => new Slow() });
+  const compile = async () => {
+    const source = tensor([2, 2], [1, 2, 3, 4]);
+    const outputs = { y: linear({ x, weight: constant("weight", source) }) };
+    return {
+      kept: new WeakRef(source),
+      executable: await backend.compile(graph({ name: "g", inputs: { x }, outputs })),
+    };
+  };
+  const { kept, executable } = await compile();
+  await new Promise((resolve) => setTimeout(resolve)); // a WeakRef holds its target until the turn ends
+  collect();
+  expect(kept.deref()).toBeUndefined();
+  await executable.dispose();
 });

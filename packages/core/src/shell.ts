@@ -4,6 +4,7 @@ import {
   type BackendDescription,
   checkInputs,
   type Executable,
+  type Signature,
   type WorkOptions,
 } from "./backend.ts";
 import { abortError, check, type Signal, throwIfAborted, UnsupportedError } from "./ir/errors.ts";
@@ -137,7 +138,11 @@ export function executableOf<In extends string, Out extends string, D extends Re
   loaded: Loaded & LoadedGraph<D>,
 ): Compiled<In, Out, D, Loaded> {
   const bytesOf = largestValue(graph);
-  const isQueued = !overlaps || graph.updates.length > 0; // state goes from one run to the next
+  const known = variablesOf(graph).map((variable) => variable.name);
+  const hasUpdates = graph.updates.length > 0;
+  const isQueued = !overlaps || hasUpdates; // state goes from one run to the next
+  /** All that runs need of the graph, whose weights are the caller's to drop. */
+  const taken: Signature = { name: graph.name, inputs: graph.inputs };
   const underWay = new Set<Promise<unknown>>();
   let last: Promise<unknown> = Promise.resolve();
   let disposed: Promise<void> | undefined;
@@ -169,7 +174,7 @@ export function executableOf<In extends string, Out extends string, D extends Re
     });
   };
   const commit = () => {
-    if (graph.updates.length > 0) loaded.commit?.();
+    if (hasUpdates) loaded.commit?.();
   };
   const enqueue: Enqueue = (work, signal) => inTurn(work, signal, commit);
 
@@ -182,8 +187,8 @@ export function executableOf<In extends string, Out extends string, D extends Re
     async run(inputs, options) {
       const work = checkWork("run", options);
       checkOpen(work.signal);
-      const batch = checkInputs(graph, inputs);
-      checkMemory(bytesOf(batch), `${name}: ${runOf(graph, batch)}`, "take a smaller batch or image");
+      const batch = checkInputs(taken, inputs);
+      checkMemory(bytesOf(batch), `${name}: ${runOf(taken, batch)}`, "take a smaller batch or image");
       const given = mapValues<Tensor<"float32">, Tensor<"float32">>(inputs, ({ shape, data }) => {
         const own = tensorOf("float32", shape, data);
         return isQueued ? copyOf(own) : own; // the caller may go on with it
@@ -196,13 +201,12 @@ export function executableOf<In extends string, Out extends string, D extends Re
       checkOpen(signal);
       const isList = typeof names === "object" && names !== null && Symbol.iterator in names;
       check(isList, "read.V1", `expected names in an array, found ${describeValue(names)}`);
-      const known = variablesOf(graph).map((variable) => variable.name);
       const asked = [...names]; // the caller may go on with the list
       for (const each of asked) {
         check(
           known.includes(each),
           "read.V1",
-          `${graph.name} has no variable ${shortText(each)}; it has ${shortList(known) || "none"}`,
+          `${taken.name} has no variable ${shortText(each)}; it has ${shortList(known) || "none"}`,
         );
       }
       return inTurn(async () => (await loaded.read?.(asked)) ?? {}, signal, ignore);
@@ -216,7 +220,7 @@ export function executableOf<In extends string, Out extends string, D extends Re
 const ignore = () => {};
 
 /** For messages: `a run of resnet18 on image 8×3×224×224`. */
-export function runOf(graph: Graph, batch: number): string {
+export function runOf(graph: Signature, batch: number): string {
   const inputs = Object.values<Input>(graph.inputs).map(({ name, shape }) => {
     return `${name} ${formatShape(concrete(shape, batch))}`;
   });
