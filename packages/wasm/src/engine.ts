@@ -17,7 +17,8 @@ declare const WebAssembly: {
   validate(bytes: Uint8Array<ArrayBuffer>): boolean;
 };
 
-const PAGE = 65536;
+/** Bytes by which memories are measured. */
+export const PAGE = 65536;
 
 /** All that 32 bits address: 4 GiB. */
 export const MOST_BYTES = MOST_PAGES * PAGE;
