@@ -61,7 +61,7 @@ async function openRunner(plan: Plan, choice: Choice, threads: ThreadChoice): Pr
   if (threads.mode === "own memory") return RemoteRunner.open(threads.code, alone, bytes);
   const isOpen = plan.steps.some(({ images }) => images === "N");
   const work = workOf(callsOf(plan, addressesOf(plan, 1), 1));
-  if (threads.mode === "caller" || (threads.isFlexible && !isOpen && isShort(work)))
+  if (threads.mode === "caller" || (threads.least === 0 && !isOpen && isShort(work)))
     return DirectRunner.open(alone, bytes);
   const team = await TeamRunner.openTeam(choice, bytes, threads);
   team.warmUp(work);

@@ -34,7 +34,8 @@ export interface WasmOptions {
 export interface ThreadChoice {
   readonly threads: number;
   readonly mode: "caller" | "shared memory" | "own memory";
-  readonly isFlexible: boolean;
+  /** Threads of a run of little work: 0 is the caller's, on which all runs are done too where no thread starts. */
+  readonly least: number;
   readonly code: string | undefined;
 }
 
@@ -49,10 +50,10 @@ export function chooseThreads({ threads: asked, worker }: WasmOptions): ThreadCh
   }
   const threads = worker === false ? 1 : (asked ?? (canShare() ? cores() : 1));
   const isInWorker = worker !== undefined && worker !== false;
-  const isFlexible = !isInWorker && asked === undefined;
+  const least = asked ?? (isInWorker ? 1 : 0);
   const code = typeof worker === "object" ? worker.href : typeof worker === "string" ? worker : undefined;
-  if (threads === 1 && !isInWorker) return { threads, mode: "caller", isFlexible, code };
-  return { threads, mode: canShare() ? "shared memory" : "own memory", isFlexible, code };
+  if (threads === 1 && !isInWorker) return { threads, mode: "caller", least, code };
+  return { threads, mode: canShare() ? "shared memory" : "own memory", least, code };
 }
 
 function checkWorker(worker: WasmOptions["worker"]): void {

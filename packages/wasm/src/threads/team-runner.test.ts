@@ -1,11 +1,25 @@
 import { DeviceLostError } from "@residual/core";
 import { wasm } from "@residual/wasm";
-import { expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import type { Call } from "../calls.ts";
 import { f32, i32 } from "../encode/expression.ts";
 import { plainKernel } from "../kernels/kernel.ts";
 import { bitsOf, imageOf, residual } from "../testing/graphs.ts";
+import type { Job } from "./protocol.ts";
 import { TeamRunner } from "./team-runner.ts";
+import { Thread } from "./thread.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const target = { instructions: "mul and add", isShared: true } as const;
+
+/** The jobs of one kind that threads are asked to do from now on. */
+function jobsOf(kind: Job["kind"]): () => readonly Job[] {
+  const asked = vi.spyOn(Thread.prototype, "request");
+  return () => asked.mock.calls.map(([, job]) => job).filter((job) => job.kind === kind);
+}
 
 /** Adds 1 to the number of each task. */
 const count = plainKernel({
@@ -22,8 +36,7 @@ const count = plainKernel({
 it.each([1, 2, 3, 5])(
   "%d threads do each task of each call once, and no call before the one ahead of it",
   async (threads) => {
-    const target = { instructions: "mul and add", isShared: true } as const;
-    const runner = await TeamRunner.openTeam(target, 1 << 20, { threads, isFlexible: false, code: undefined });
+    const runner = await TeamRunner.openTeam(target, 1 << 20, { threads, least: threads, code: undefined });
     await runner.add([count]);
     const [address, tasks] = [4096, 5000];
     const call: Call = {
@@ -44,8 +57,7 @@ it.each([1, 2, 3, 5])(
 );
 
 it("hands on what a call throws, and goes on", async () => {
-  const target = { instructions: "mul and add", isShared: true } as const;
-  const runner = await TeamRunner.openTeam(target, 1 << 20, { threads: 3, isFlexible: false, code: undefined });
+  const runner = await TeamRunner.openTeam(target, 1 << 20, { threads: 3, least: 3, code: undefined });
   await runner.add([count]);
   const call: Call = { kernel: "count", function: "run", values: [4096, 0, 9], first: 0, end: 9, work: 1 };
   const outside: Call = { ...call, values: [2 ** 31, 0, 9] };
@@ -53,6 +65,34 @@ it("hands on what a call throws, and goes on", async () => {
   await runner.run([call]);
   expect([...(await runner.read(4096, 10))]).toEqual([2, 2, 2, 2, 2, 2, 2, 2, 2, 0]);
   await runner.close();
+});
+
+it("takes as few threads as it may for little work", async () => {
+  const runner = await TeamRunner.openTeam(target, 1 << 20, { threads: 3, least: 1, code: undefined });
+  await runner.add([count]);
+  const parts = jobsOf("take part");
+  const little: Call = { kernel: "count", function: "run", values: [4096, 0, 9], first: 0, end: 9, work: 1 };
+  for (const [work, threads] of [
+    [1, 1],
+    [1e9, 3],
+    [1, 1],
+  ] as const) {
+    const before = parts().length;
+    await runner.run([{ ...little, work }]);
+    expect(parts().slice(before)).toEqual(Array(threads).fill({ kind: "take part", threads }));
+  }
+  expect([...(await runner.read(4096, 10))]).toEqual([3, 3, 3, 3, 3, 3, 3, 3, 3, 0]);
+  await runner.close();
+});
+
+it("closes what its threads opened, if it is closed while they start", async () => {
+  await using _ = await wasm({ threads: 2 }).compile(residual(12)); // it keeps the threads
+  const [opened, closed] = [jobsOf("open"), jobsOf("close")];
+  const runner = await TeamRunner.openTeam(target, 1 << 20, { threads: 2, least: 2, code: undefined });
+  runner.warmUp(1);
+  await runner.close();
+  expect(opened()).toHaveLength(2);
+  expect(closed()).toHaveLength(2);
 });
 
 it("is lost with a thread that ends by itself, and all that runs with it; the next compile works", async () => {

@@ -3,21 +3,13 @@ import { type Call, workOf } from "../calls.ts";
 import { DirectRunner } from "../direct-runner.ts";
 import type { Target } from "../encode/module.ts";
 import type { Engine } from "../engine.ts";
+import type { ThreadChoice } from "../options.ts";
 import { Pool } from "./pool.ts";
 import { abortRun, controlOf, resetControl } from "./team.ts";
 import type { Thread } from "./thread.ts";
 
 /** How threads share a run. */
-export interface TeamSettings {
-  readonly threads: number;
-  /**
-   * Whether runs of little work may take fewer threads, or the caller's, and all runs where threads do not start. Else
-   * each run takes so many.
-   */
-  readonly isFlexible: boolean;
-  /** Where the code of threads lies, if not beside this package's. */
-  readonly code: string | undefined;
-}
+type TeamSettings = Pick<ThreadChoice, "threads" | "least" | "code">;
 
 /** What a thread was told. */
 interface Told {
@@ -54,13 +46,14 @@ export class TeamRunner extends DirectRunner {
 
   /** Begins to start threads, if runs of so much work take any. */
   warmUp(work: number): void {
-    if (this.#threadsFor(work) > 0) this.#start().catch(() => {}); // the run that takes them tells
+    const threads = this.#threadsFor(work);
+    if (threads > 0) this.#start(threads).catch(() => {}); // the run that takes them tells
   }
 
   override async run(calls: readonly Call[], signal?: Signal): Promise<void> {
     throwIfAborted(signal);
     const threads = this.#threadsFor(workOf(calls));
-    if (threads > 0) await this.#start();
+    if (threads > 0) await this.#start(threads);
     if (threads === 0 || this.#isAlone) return super.run(calls, signal);
     const team = await this.#pool!.take(threads);
     try {
@@ -72,31 +65,32 @@ export class TeamRunner extends DirectRunner {
   }
 
   override async close(): Promise<void> {
+    await this.#starting?.catch(() => {}); // a thread that opens the memory after this would keep it
     for (const thread of this.#told.keys()) thread.post(this.#program, { kind: "close" });
     await this.#pool?.leave();
     await super.close();
   }
 
   #threadsFor(work: number): number {
-    const { threads, isFlexible } = this.#settings;
-    if (!isFlexible) return threads;
-    return this.#isAlone || isShort(work) ? 0 : threads;
+    const { threads, least } = this.#settings;
+    if (this.#isAlone) return 0;
+    return isShort(work) ? least : threads;
   }
 
-  /** Starts threads, and waits until they speak. */
-  #start(): Promise<void> {
-    this.#starting ??= this.#startAll().catch((error: unknown) => {
-      if (!this.#settings.isFlexible || !(error instanceof BackendUnavailableError)) throw error;
+  /** Starts the threads of the first run that takes any, and waits until they speak. */
+  #start(threads: number): Promise<void> {
+    this.#starting ??= this.#startAll(threads).catch((error: unknown) => {
+      if (this.#settings.least > 0 || !(error instanceof BackendUnavailableError)) throw error;
       this.#isAlone = true;
     });
     return this.#starting;
   }
 
-  async #startAll(): Promise<void> {
+  async #startAll(threads: number): Promise<void> {
     const pool = Pool.join(this.#settings.code);
     this.#pool = pool;
     this.#program = pool.newProgram();
-    const team = await pool.take(this.#settings.threads);
+    const team = await pool.take(threads);
     const { memory } = this.engine;
     try {
       await Promise.all(team.map((thread) => thread.request(this.#program, { kind: "open", memory })));
