@@ -136,6 +136,14 @@ describe.each(places)("on %s", (...place) => {
     expect(bitsOf((await executable.run({ x: one })).y)).toEqual(bitsOf(y));
   });
 
+  it("compiles no module twice", async () => {
+    const compile = vi.spyOn(WebAssembly, "compile");
+    await using _ = await backend().compile(residual(12));
+    const modules = compile.mock.calls.map(([bytes]) => bytes.join());
+    expect(modules.length).toBeGreaterThan(5);
+    expect(modules).toEqual([...new Set(modules)]);
+  });
+
   it("hands on why weights cannot be read", async () => {
     const x = input("x", [1, 2]);
     const read = () => Promise.reject(new Error("the disk is gone"));
@@ -191,6 +199,10 @@ describe("refuses", () => {
     expect(() => wasm({ threads: 2, worker: false })).toThrow("needs workers");
     expect(() => wasm(unchecked({ worker: 3 }))).toThrow("worker is the number 3, expected true, false, or a path");
     expect(() => wasm(unchecked({ instructions: "fast" }))).toThrow("instructions is the string fast");
+    expect(() => wasm(unchecked({ winograd: "false" }))).toThrow(UnsupportedError);
+    expect(() => wasm(unchecked({ winograd: "false" }))).toThrow(
+      "winograd is the string false, expected true or false",
+    );
   });
 
   it("threads in a page that is not isolated", () => {
@@ -222,6 +234,7 @@ describe("refuses", () => {
   it("one that forbids to compile", async () => {
     vi.spyOn(WebAssembly, "compile").mockRejectedValue(new EvalError("blocked by CSP"));
     await expectUnavailable(/blocked by CSP.*add 'wasm-unsafe-eval' to its script-src/);
+    await expectUnavailable(/^[^;]*'wasm-unsafe-eval'/); // `auto` shows what is before the way out
   });
 
   it("a worker that is not where it should be", async () => {
@@ -229,7 +242,7 @@ describe("refuses", () => {
     for (const worker of ["/nowhere/wasm-worker.js", new URL("file:///nowhere/wasm-worker.js")]) {
       await expect(compile({ worker })).rejects.toThrow(BackendUnavailableError);
       await expect(compile({ worker })).rejects.toThrow(
-        /does not start \(\/nowhere\/wasm-worker\.js is missing\).*wasm\(\{ worker: url \}\)/,
+        /does not start \(\/nowhere\/wasm-worker\.js is missing\).*wasm\(\{ worker: url \}\).*worker-src/,
       );
     }
   });

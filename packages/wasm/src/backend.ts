@@ -4,7 +4,7 @@ import type { Choice } from "./convolution/strategies.ts";
 import { DirectRunner } from "./direct-runner.ts";
 import { lowerToPlan } from "./lower.ts";
 import { bytesToLoad, WasmModel } from "./model.ts";
-import { chooseThreads, type ThreadChoice, type WasmOptions } from "./options.ts";
+import { checkWinograd, chooseThreads, type ThreadChoice, type WasmOptions } from "./options.ts";
 import { addressesOf, type Plan } from "./plan.ts";
 import { checkInstructions, checkPlatform, hasRelaxedSimd } from "./platform.ts";
 import type { Runner } from "./runner.ts";
@@ -25,6 +25,7 @@ export function wasm(options: WasmOptions = {}): Backend<"float32"> {
 
 function partsOf(options: WasmOptions): BackendParts<"float32"> {
   const { winograd = true } = options;
+  checkWinograd(winograd);
   checkInstructions(options.instructions);
   const threads = chooseThreads(options);
   const instructions = () => options.instructions ?? (hasRelaxedSimd() ? "relaxed madd" : "mul and add");

@@ -63,3 +63,8 @@ function checkWorker(worker: WasmOptions["worker"]): void {
     `wasm: worker is ${describeValue(worker)}, expected true, false, or a path or URL of its code`,
   );
 }
+
+export function checkWinograd(winograd: WasmOptions["winograd"]): void {
+  if (winograd === undefined || typeof winograd === "boolean") return;
+  throw new UnsupportedError(`wasm: winograd is ${describeValue(winograd)}, expected true or false`);
+}

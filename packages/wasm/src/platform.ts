@@ -64,8 +64,8 @@ async function compiled(bytes: Uint8Array<ArrayBuffer>): Promise<WasmModule> {
     const found = cause instanceof Error ? cause.message : String(cause);
     if (!isValid(bytes)) throw new Error(`wasm: a module is invalid (internal error; please report it): ${found}`);
     throw new BackendUnavailableError(
-      `wasm: this platform does not compile WebAssembly (${found}); where a page's Content-Security-Policy forbids it, ` +
-        "add 'wasm-unsafe-eval' to its script-src",
+      `wasm: this platform does not compile WebAssembly (${found}), as a page whose Content-Security-Policy lacks ` +
+        "'wasm-unsafe-eval'; add 'wasm-unsafe-eval' to its script-src",
       { cause },
     );
   }

@@ -39,12 +39,13 @@ export class RemoteRunner implements Runner {
   }
 
   async add(kernels: Iterable<Kernel>): Promise<void> {
-    const missing = [...kernels].filter(({ name }) => !this.#sent.has(name));
+    const missing = new Map([...kernels].map((kernel) => [kernel.name, kernel] as const));
+    for (const name of this.#sent) missing.delete(name);
     const modules = await Promise.all(
-      missing.map(async (kernel) => [kernel.name, await moduleOf(kernel, this.#target)] as const),
+      [...missing].map(async ([name, kernel]) => [name, await moduleOf(kernel, this.#target)] as const),
     );
     await this.#request({ kind: "add", modules });
-    for (const { name } of missing) this.#sent.add(name);
+    for (const name of missing.keys()) this.#sent.add(name);
   }
 
   async reserve(bytes: number): Promise<void> {
