@@ -19,6 +19,22 @@ describe.each(forms)("%s", (form) => {
     );
   });
 
+  it.each(kinds)("no other tiles of kind %s cover a row for less", (kind) => {
+    const costs = tileCosts(form, kind);
+    const least = [0];
+    for (let pixels = 1; pixels <= 1000; pixels++) {
+      const widths = Object.keys(costs).map(Number);
+      const fitting = widths.filter((width) => width <= pixels);
+      least.push(Math.min(...fitting.map((width) => least[pixels - width]! + costs[width]!)));
+      expect(split(pixels, costs).cost).toBeCloseTo(least[pixels]!, 9);
+    }
+  });
+
+  it.each(kinds)("tiles of kind %s cover a row as long as memory holds", (kind) => {
+    const { runs } = split(2 ** 28, tileCosts(form, kind)); // a table of all its pixels has no room
+    expect(runs.reduce((sum, run) => sum + run.pixels * run.count, 0)).toBe(2 ** 28);
+  });
+
   it.each(kinds)("tiles of kind %s cover an image once, no dearer than row by row", (kind) => {
     const costs = tileCosts(form, kind);
     fc.assert(

@@ -44,11 +44,18 @@ export interface Split {
   readonly cost: number;
 }
 
-/** The cheapest way to cover a row of pixels by tiles. Costs hold a tile of one pixel. */
+/**
+ * The cheapest way to cover a row of pixels by tiles. Costs hold a tile of one pixel. Fewer than n tiles are not of the
+ * size n that is cheapest for a pixel, since some of any n tiles add up to a multiple of n: so of a long row all but
+ * its last pixels are covered by that size, and a row of 10⁸ pixels takes no more time and memory than one of 100.
+ */
 export function split(pixels: number, costs: TileCosts): Split {
   const sizes = Object.keys(costs).map(Number);
+  const main = sizes.reduce((best, size) => (costs[size]! / size < costs[best]! / best ? size : best));
+  const repeated = Math.max(0, Math.ceil((pixels - main * Math.max(...sizes)) / main));
+  const rest = pixels - repeated * main;
   const best: { cost: number; size: number }[] = [{ cost: 0, size: 0 }];
-  for (let covered = 1; covered <= pixels; covered++) {
+  for (let covered = 1; covered <= rest; covered++) {
     let cheapest = { cost: Infinity, size: 1 };
     for (const size of sizes) {
       if (size > covered) continue;
@@ -57,11 +64,11 @@ export function split(pixels: number, costs: TileCosts): Split {
     }
     best.push(cheapest);
   }
-  const counts = new Map<number, number>();
-  for (let left = pixels; left > 0; left -= best[left]!.size)
+  const counts = new Map(repeated > 0 ? [[main, repeated]] : []);
+  for (let left = rest; left > 0; left -= best[left]!.size)
     counts.set(best[left]!.size, (counts.get(best[left]!.size) ?? 0) + 1);
   const runs = [...counts].map(([size, count]) => ({ pixels: size, count })).sort((a, b) => b.pixels - a.pixels);
-  return { runs, cost: best[pixels]!.cost };
+  return { runs, cost: best[rest]!.cost + repeated * costs[main]! };
 }
 
 /** Rows of an image that are covered alike: `height` rows at a time, by tiles that are `height` rows high. */
