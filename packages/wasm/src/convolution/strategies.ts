@@ -20,7 +20,15 @@ export function strategiesFor(layer: ConvolutionLayer, choice: Choice): readonly
   return [...algorithms, ...direct(layer, instructions), plain(layer)];
 }
 
-/** The cheapest. */
+/**
+ * Nanoseconds of an image that a byte of packed weights has to save. F(4, 3) saves 0.12 at 14 pixels, where it is left,
+ * and F(2, 3) 0.21 at 7: ResNet-18 takes 16 MB less for 2 % more time, and loads sooner.
+ */
+const BYTE = 0.13;
+
+/** The cheapest, with what its weights take. */
 export function choose(layer: ConvolutionLayer, choice: Choice): Strategy {
-  return strategiesFor(layer, choice).reduce((best, each) => (each.cost < best.cost ? each : best));
+  const { images = 1 } = layer;
+  const price = ({ cost, packing }: Strategy) => cost + (BYTE * (packing?.bytes ?? 0)) / images;
+  return strategiesFor(layer, choice).reduce((best, each) => (price(each) < price(best) ? each : best));
 }
