@@ -165,3 +165,4 @@ export {
 } from "./shell.ts";
 export { type LayerSummary, type MemorySummary, type Summary, summarize } from "./summary.ts";
 export { version } from "./version.ts";
+export { type WinogradPoints, winogradF2, winogradF4 } from "./winograd.ts";

@@ -1,9 +1,9 @@
+import { winogradF2, winogradF4 } from "@residual/core";
 import type { Target } from "../encode/module.ts";
 import { direct } from "./direct.ts";
 import type { ConvolutionLayer } from "./layer.ts";
 import { plain } from "./plain.ts";
 import type { Strategy } from "./strategy.ts";
-import { f2, f4 } from "./winograd/points.ts";
 import { isWinograd, winograd } from "./winograd.ts";
 
 /** What a strategy may be chosen by, beside the layer. */
@@ -16,7 +16,7 @@ export interface Choice extends Target {
 export function strategiesFor(layer: ConvolutionLayer, choice: Choice): readonly Strategy[] {
   const { instructions } = choice;
   const isOffered = choice.winograd && isWinograd(layer);
-  const algorithms = isOffered ? [f2, f4].map((points) => winograd(points, layer, instructions)) : [];
+  const algorithms = isOffered ? [winogradF2, winogradF4].map((points) => winograd(points, layer, instructions)) : [];
   return [...algorithms, ...direct(layer, instructions), plain(layer)];
 }
 

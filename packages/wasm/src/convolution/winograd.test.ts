@@ -1,4 +1,16 @@
-import { constant, evaluateOp, fill, graph, input, ops, type Pads, tensorOf } from "@residual/core";
+import {
+  constant,
+  evaluateOp,
+  fill,
+  graph,
+  input,
+  ops,
+  type Pads,
+  tensorOf,
+  type WinogradPoints,
+  winogradF2,
+  winogradF4,
+} from "@residual/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Instructions } from "../encode/function.ts";
@@ -8,7 +20,7 @@ import { hasRelaxedSimd } from "../platform.ts";
 import { LayerRun } from "../testing/layer-run.ts";
 import type { ConvolutionLayer } from "./layer.ts";
 import { type Choice, choose, strategiesFor } from "./strategies.ts";
-import { f2, f4, type Matrix, type Points } from "./winograd/points.ts";
+import type { Matrix } from "./winograd/transform.ts";
 import { winograd } from "./winograd.ts";
 
 const forms: readonly Instructions[] = hasRelaxedSimd() ? ["relaxed madd", "mul and add"] : ["mul and add"];
@@ -118,7 +130,7 @@ const roundings = { "winograd-f2": 10, "winograd-f4": 22 } as const;
 
 /** γₖ·(|Aᵀ|·[Σ (|G|·|g|·|Gᵀ|) ⊙ (|Bᵀ|·|d|·|B|)]·|A| + |bias| + |residual|) for each output: docs/tolerances.md. */
 function boundsOf(
-  { name, input, kernel, output }: Points,
+  { name, input, kernel, output }: WinogradPoints,
   { x, y, attributes }: ConvolutionLayer,
   images: number,
   given: Numbers,
@@ -163,7 +175,7 @@ function wrongOf(found: Float32Array, expected: Float64Array, bounds: Float64Arr
   });
 }
 
-describe.each([f2, f4])("$name", (points) => {
+describe.each([winogradF2, winogradF4])("$name", (points) => {
   it.each(forms)("comes as near as its bound, at any size, padding, border and batch: %s", async (instructions) => {
     await fc.assert(
       fc.asyncProperty(cases, async (each) => {
@@ -259,7 +271,7 @@ describe("the choice", () => {
     expect(choose(layer(channels, side, images), choice).name).toBe(name);
   });
 
-  it.each([f2, f4])("counts an open batch as one image: $name", (points) => {
+  it.each([winogradF2, winogradF4])("counts an open batch as one image: $name", (points) => {
     const costs = [true, false].map(
       (isOpen) =>
         winograd(points, layerOf({ ...usual, channels: 64, outputs: 64, images: 1, isOpen }), "relaxed madd").cost,

@@ -1,3 +1,4 @@
+import type { WinogradPoints } from "@residual/core";
 import type { Instructions } from "../encode/function.ts";
 import { ModuleBuilder } from "../encode/module.ts";
 import type { Kernel } from "../kernels/kernel.ts";
@@ -8,7 +9,6 @@ import { costOf } from "./winograd/cost.ts";
 import { inputPhase } from "./winograd/input.ts";
 import { outputPhase } from "./winograd/output.ts";
 import { packingOf } from "./winograd/packing.ts";
-import type { Points } from "./winograd/points.ts";
 import { productPhase } from "./winograd/products.ts";
 import { blocksOf, borderFor, panelsOf, scratchOf, type Tiling, tilingOf } from "./winograd/tiling.ts";
 
@@ -22,7 +22,7 @@ export function isWinograd({ kernel, attributes: { stride, dilation, groups } }:
  * transforms of the output. `mostRows` is as many rows of tiles as a block may have, where memory allows more.
  */
 export function winograd(
-  points: Points,
+  points: WinogradPoints,
   layer: ConvolutionLayer,
   instructions: Instructions,
   mostRows?: number,
@@ -42,7 +42,7 @@ export function winograd(
 /** Tiles that are multiplied together: as many as 15 registers hold the sums of, for a panel of two vectors. */
 const LARGEST_GROUP = { "relaxed madd": 6, "mul and add": 5 } as const satisfies { [I in Instructions]: number };
 
-function winogradKernel(points: Points, layer: ConvolutionLayer, tiling: Tiling): Kernel {
+function winogradKernel(points: WinogradPoints, layer: ConvolutionLayer, tiling: Tiling): Kernel {
   const { x, y } = layer;
   const scratch = scratchOf(tiling, layer);
   const tasks = (rows: number) => ({

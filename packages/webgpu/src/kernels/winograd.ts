@@ -1,15 +1,14 @@
+import { type WinogradPoints, winogradF2, winogradF4 } from "@residual/core";
 import { four, type WeightOrder } from "../layout.ts";
 import { type Packing, repackGrid } from "../packing.ts";
 import { ending, type KernelIn, lines, OUTSIDE, plain } from "./kernel.ts";
 
 /**
- * Winograd's minimal filtering, Lavin and Gray 2015, section 4.1: a tile of m × m outputs of a 3 × 3 convolution is
- * Aᵀ·[(G·g·Gᵀ) ⊙ (Bᵀ·d·B)]·A of the (m + 2) × (m + 2) pixels d that it sees. Summed over channels, ⊙ is a matrix
- * product for each of the (m + 2)² positions, which the convolution's own kernel works out: 16 products for 4 outputs
- * (F(2, 3), 2.25 times fewer than 36) or 36 for 16 (F(4, 3), 4 times fewer than 144).
+ * Winograd's algorithm (core/src/winograd.ts) as kernels. ⊙ is a matrix product for each position, which the
+ * convolution's own kernel works out.
  */
 export interface Winograd {
-  readonly name: "winograd-f2" | "winograd-f4";
+  readonly name: WinogradPoints["name"];
   /** Outputs of a tile, along each axis. */
   readonly outputs: number;
   /** Pixels that a tile sees, along each axis. */
@@ -21,63 +20,10 @@ export interface Winograd {
   readonly kernelMatrix: readonly (readonly number[])[];
 }
 
-interface Points {
-  readonly name: Winograd["name"];
-  /** Bᵀ, G and Aᵀ. */
-  readonly input: readonly (readonly number[])[];
-  readonly kernel: readonly (readonly number[])[];
-  readonly output: readonly (readonly number[])[];
-}
+export const f2: Winograd = winograd(winogradF2);
+export const f4: Winograd = winograd(winogradF4);
 
-/** The points 0, ±1, ∞. */
-export const f2: Winograd = winograd({
-  name: "winograd-f2",
-  input: [
-    [1, 0, -1, 0],
-    [0, 1, 1, 0],
-    [0, -1, 1, 0],
-    [0, 1, 0, -1],
-  ],
-  kernel: [
-    [1, 0, 0],
-    [1 / 2, 1 / 2, 1 / 2],
-    [1 / 2, -1 / 2, 1 / 2],
-    [0, 0, 1],
-  ],
-  output: [
-    [1, 1, 1, 0],
-    [0, 1, -1, -1],
-  ],
-});
-
-/** The points 0, ±1, ±2, ∞. */
-export const f4: Winograd = winograd({
-  name: "winograd-f4",
-  input: [
-    [4, 0, -5, 0, 1, 0],
-    [0, -4, -4, 1, 1, 0],
-    [0, 4, -4, -1, 1, 0],
-    [0, -2, -1, 2, 1, 0],
-    [0, 2, -1, -2, 1, 0],
-    [0, 4, 0, -5, 0, 1],
-  ],
-  kernel: [
-    [1 / 4, 0, 0],
-    [-1 / 6, -1 / 6, -1 / 6],
-    [-1 / 6, 1 / 6, -1 / 6],
-    [1 / 24, 1 / 12, 1 / 6],
-    [1 / 24, -1 / 12, 1 / 6],
-    [0, 0, 1],
-  ],
-  output: [
-    [1, 1, 1, 1, 1, 0],
-    [0, 1, -1, 2, -2, 0],
-    [0, 1, 1, 4, 4, 0],
-    [0, 1, -1, 8, -8, 1],
-  ],
-});
-
-function winograd({ name, input, kernel, output }: Points): Winograd {
+function winograd({ name, input, kernel, output }: WinogradPoints): Winograd {
   const [inputs, outputs] = [input.length, output.length];
   return {
     name,

@@ -1,9 +1,9 @@
+import type { WinogradPoints } from "@residual/core";
 import type { Instructions } from "../../encode/function.ts";
 import { quadsOf } from "../../layout.ts";
 import type { ConvolutionLayer } from "../layer.ts";
 import { streamTime, tileCosts } from "../tiling.ts";
 import type { WinogradPacking } from "./packing.ts";
-import type { Points } from "./points.ts";
 import { blocksOf, bytesOfRow, groupsIn, panelsOf, type Tiling } from "./tiling.ts";
 
 /**
@@ -13,10 +13,10 @@ import { blocksOf, bytesOfRow, groupsIn, panelsOf, type Tiling } from "./tiling.
 const TRANSFORMS = {
   "winograd-f2": { input: 10.5, output: 9.5 },
   "winograd-f4": { input: 28, output: 31 },
-} as const satisfies { readonly [Name in Points["name"]]: { readonly input: number; readonly output: number } };
+} as const satisfies { readonly [Name in WinogradPoints["name"]]: { readonly input: number; readonly output: number } };
 
 export interface Costed {
-  readonly points: Points;
+  readonly points: WinogradPoints;
   readonly layer: ConvolutionLayer;
   readonly tiling: Tiling;
   readonly packing: WinogradPacking;

@@ -1,20 +1,20 @@
-import { fill } from "@residual/core";
+import { fill, winogradF2, winogradF4 } from "@residual/core";
 import { expect, it } from "vitest";
 import { engineOf } from "../../testing/engine.ts";
 import type { ConvolutionLayer } from "../layer.ts";
 import { packingOf } from "./packing.ts";
-import { f2, f4, type Matrix } from "./points.ts";
 import { PANEL } from "./tiling.ts";
+import type { Matrix } from "./transform.ts";
 
 const product = (a: Matrix, b: Matrix) =>
   a.map((row) => b[0]!.map((_, j) => row.reduce((sum, v, k) => sum + v * b[k]![j]!, 0)));
 const transposed = (a: Matrix) => a[0]!.map((_, j) => a.map((row) => row[j]!));
 
 it.each([
-  [f2, 1, 1],
-  [f2, 17, 20],
-  [f4, 3, 8],
-  [f4, 33, 13],
+  [winogradF2, 1, 1],
+  [winogradF2, 17, 20],
+  [winogradF4, 3, 8],
+  [winogradF4, 33, 13],
 ])("U is G·g·Gᵀ, rounded once: $name, %d -> %d", async (points, channels, outputs) => {
   const quads = (count: number) =>
     ({ order: "quads", channels: count, height: 4, width: 4, border: [0, 0, 0, 0] }) as const;

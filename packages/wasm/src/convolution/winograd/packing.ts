@@ -1,11 +1,12 @@
+import type { WinogradPoints } from "@residual/core";
 import { f64x2, type I32, i32, type Local, v128 } from "../../encode/expression.ts";
 import type { Body, WasmFunction } from "../../encode/function.ts";
 import { ModuleBuilder } from "../../encode/module.ts";
 import { phase } from "../../kernels/kernel.ts";
 import type { ConvolutionLayer } from "../layer.ts";
 import type { Packing } from "../strategy.ts";
-import type { Matrix, Points } from "./points.ts";
 import { PANEL, panelsOf, spread } from "./tiling.ts";
+import type { Matrix } from "./transform.ts";
 import { float64s, timesRows } from "./transform.ts";
 
 /** How U = G·g·Gᵀ lies: U[position][outputs / 8][channels][8]. */
@@ -22,7 +23,7 @@ const CHANNELS = 16;
 const KERNEL = 36;
 
 /** Of a layer's weights. A task of the kernel is a panel of outputs. */
-export function packingOf(points: Points, { x, y }: ConvolutionLayer): WinogradPacking {
+export function packingOf(points: WinogradPoints, { x, y }: ConvolutionLayer): WinogradPacking {
   const { name, kernel } = points;
   const panel = 4 * PANEL * x.channels;
   const position = spread(panelsOf(y) * panel);

@@ -1,11 +1,11 @@
+import type { WinogradPoints } from "@residual/core";
 import type { ConvolutionLayer } from "../layer.ts";
 import type { WinogradPacking } from "./packing.ts";
-import type { Points } from "./points.ts";
 import type { Scratch, Tiling } from "./tiling.ts";
 
 /** What the phases of a kernel are made for. */
 export interface Parts {
-  readonly points: Points;
+  readonly points: WinogradPoints;
   readonly layer: ConvolutionLayer;
   readonly tiling: Tiling;
   readonly scratch: Scratch;

@@ -1,9 +1,8 @@
-import type { Pads } from "@residual/core";
+import type { Pads, WinogradPoints } from "@residual/core";
 import { type I32, i32, type Local } from "../../encode/expression.ts";
 import type { Body } from "../../encode/function.ts";
 import { quadsOf } from "../../layout.ts";
 import type { ConvolutionLayer } from "../layer.ts";
-import type { Points } from "./points.ts";
 
 /**
  * How the outputs of a layer are cut into tiles. Rows of tiles are numbered through all images of a batch, and worked
@@ -35,7 +34,7 @@ export function bytesOfRow(
   return positions * columns * 16 * (quadsOf(x) + 2 * panelsOf(y));
 }
 
-export function tilingOf({ output }: Points, layer: ConvolutionLayer, most = Infinity): Tiling {
+export function tilingOf({ output }: WinogradPoints, layer: ConvolutionLayer, most = Infinity): Tiling {
   const { x, y, images } = layer;
   const outputs = output.length;
   const positions = (outputs + 2) ** 2;

@@ -1,6 +1,8 @@
+import type { WinogradPoints } from "@residual/core";
 import { f64x2, type Local, type V128, v128 } from "../../encode/expression.ts";
 import type { Body } from "../../encode/function.ts";
-import type { Matrix } from "./points.ts";
+
+export type Matrix = WinogradPoints["kernel"];
 
 /** Sums of vectors in the body of a function. */
 export interface Arithmetic {

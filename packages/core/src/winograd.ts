@@ -2,9 +2,9 @@
  * Winograd's minimal filtering, Lavin and Gray 2015, section 4.1: a tile of m × m outputs of a 3 × 3 convolution is
  * Aᵀ·[(G·g·Gᵀ) ⊙ (Bᵀ·d·B)]·A of the (m + 2) × (m + 2) pixels d that it sees. Summed over channels, ⊙ is a matrix
  * product for each of the (m + 2)² positions: 16 products for 4 outputs (F(2, 3), 2.25 times fewer than 36), or 36 for
- * 16 (F(4, 3), 4 times fewer than 144).
+ * 16 (F(4, 3), 4 times fewer than 144). The matrices are exact but for the thirds in G.
  */
-export interface Points {
+export interface WinogradPoints {
   readonly name: "winograd-f2" | "winograd-f4";
   /** Bᵀ */
   readonly input: Matrix;
@@ -14,10 +14,10 @@ export interface Points {
   readonly output: Matrix;
 }
 
-export type Matrix = readonly (readonly number[])[];
+type Matrix = readonly (readonly number[])[];
 
 /** The points 0, ±1, ∞. */
-export const f2: Points = {
+export const winogradF2: WinogradPoints = {
   name: "winograd-f2",
   input: [
     [1, 0, -1, 0],
@@ -38,7 +38,7 @@ export const f2: Points = {
 };
 
 /** The points 0, ±1, ±2, ∞. */
-export const f4: Points = {
+export const winogradF4: WinogradPoints = {
   name: "winograd-f4",
   input: [
     [4, 0, -5, 0, 1, 0],
