@@ -1,9 +1,10 @@
 /**
- * @residual/wasm beside onnxruntime-node without its AVX-512 kernels, one thread each, by turns: what processors with
- * vectors of 256 bits do, measured on one with 512. The library looks by itself which vectors the processor has; a copy
- * of it is made that does not find those of 512 bits. CPU time, medians; the ratio of pairs is ours to theirs.
+ * @residual/wasm with fused multiply-adds, without them, and onnxruntime-node without its AVX-512 kernels: one thread
+ * each, by turns. The third shows what native code does on a processor with vectors of 256 bits: onnxruntime asks the
+ * processor which vectors it has, and a copy of its library is made that does not find those of 512 bits. CPU time in
+ * milliseconds, medians. Each ratio is the median of pairs, to the first.
  *
- *   node --conditions=@residual/source scripts/native-256.ts [MODEL…]     Linux x64, onnxruntime-node 1.30
+ *   node --conditions=@residual/source scripts/wasm-forms.ts [MODEL…]     Linux x64, onnxruntime-node 1.30
  */
 import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -63,7 +64,7 @@ const median = (values: readonly number[]): number => values.toSorted((a, b) => 
 const models = process.argv.length > 2 ? process.argv.slice(2) : ["resnet18", "resnet50", "resnext50_32x4d"];
 try {
   const { InferenceSession, Tensor: OnnxTensor } = withoutAvx512();
-  console.log("| model | wasm, ms | onnxruntime-node, 256 bits, ms | ratio |\n| - | - | - | - |");
+  console.log("| model | wasm | wasm, mul and add | onnxruntime-node, 256 bits |\n| - | - | - | - |");
   for (const model of models) {
     const name = modelNameOf(model);
     if (name === undefined) throw new Error(`no model is called ${model}`);
@@ -73,11 +74,12 @@ try {
     const path = join(folder, "model.onnx");
     await writeOnnx(graph, path);
     const session = await InferenceSession.create(path, { intraOpNumThreads: 1, interOpNumThreads: 1 });
-    await using ours = await wasm({ threads: 1 }).compile(graph);
+    await using fused = await wasm({ threads: 1 }).compile(graph);
+    await using plain = await wasm({ threads: 1, instructions: "mul and add" }).compile(graph);
     const image: Tensor<"float32"> = fixtureInput("v1", shape);
     const feeds = { image: new OnnxTensor("float32", image.data, shape) };
-    const runs = [() => ours.run({ image }), () => session.run(feeds)];
-    const pairs: number[][] = [];
+    const runs = [() => fused.run({ image }), () => plain.run({ image }), () => session.run(feeds)];
+    const rounds: number[][] = [];
     for (let round = -5; round < 15; round++) {
       const times: number[] = [];
       for (const run of runs) {
@@ -85,10 +87,13 @@ try {
         await run();
         times.push(cpuTime() - start);
       }
-      if (round >= 0) pairs.push(times); // the first warm up
+      if (round >= 0) rounds.push(times); // the first warm up
     }
-    const [mine, theirs] = [0, 1].map((at) => median(pairs.map((pair) => pair[at]!)).toFixed(1));
-    console.log(`| ${model} | ${mine} | ${theirs} | ${median(pairs.map(([a, b]) => a! / b!)).toFixed(2)} |`);
+    const cells = runs.map((_, at) => {
+      const ratio = median(rounds.map((times) => times[at]! / times[0]!));
+      return `${median(rounds.map((times) => times[at]!)).toFixed(1)} (${ratio.toFixed(2)})`;
+    });
+    console.log(`| ${model} | ${cells.join(" | ")} |`);
     await session.release();
   }
 } finally {
