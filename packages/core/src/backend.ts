@@ -5,7 +5,7 @@ import { type DType, ownArray, type RealDType, sizeOf, type Tensor } from "./ir/
 import { formatShape, type Shape } from "./ir/value.ts";
 import type { OpName } from "./ops/nodes.ts";
 
-/** How far a long piece of work has come. `total` is in the same unit as `done`. */
+/** Progress of a long operation. `total` has the same unit as `done`. */
 export interface Progress {
   readonly stage: string;
   readonly done: number;
@@ -13,31 +13,31 @@ export interface Progress {
 }
 
 export interface WorkOptions {
-  /** Aborts the work, which then rejects with an AbortError. An AbortSignal fits. */
+  /** Aborts the work, which then rejects with AbortError. Takes an AbortSignal. */
   readonly signal?: Signal | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
-/** What a backend runs on, for reports and for `residual doctor`. */
+/** The runtime and device of a backend, for reports and for `residual doctor`. */
 export interface BackendDescription {
-  /** The runtime beneath: `onnxruntime-node`. */
+  /** The runtime's library: `onnxruntime-node`. */
   readonly library: string;
   readonly version: string;
   /** `cpu`, or the adapter's name. */
   readonly device: string;
   readonly driver?: string;
-  /** What it computes in. */
+  /** The dtypes of its arithmetic. */
   readonly dtypes: readonly DType[];
-  /** What it does otherwise than in plain float32, which has errors of its own; float32 throughout where not given. */
+  /** Algorithms that are not plain float32; each has its own error bound. Without the field: float32 throughout. */
   readonly algorithms?: readonly Algorithm[];
-  /** Where its results are known to differ from the spec's, usually because of the runtime beneath. */
+  /** Known differences from the spec; most come from the runtime. */
   readonly deviations?: readonly Deviation[];
 }
 
 /**
- * Winograd's F(2×2, 3×3) and F(4×4, 3×3) for convolutions; float16 for what is kept between nodes, for products of
- * convolutions and sums of four of them as well, or for all sums; 8 bits for the inputs and weights of convolutions and
- * linear layers.
+ * `winograd-f2` and `winograd-f4`: Winograd's F(2×2, 3×3) and F(4×4, 3×3) for convolutions. `float16-storage`: values
+ * between nodes are held in float16. `float16-products`: also the products of convolutions, and sums of four products.
+ * `float16`: all sums too. `int8`: 8 bits for the inputs and weights of convolutions and linear layers.
  */
 export type Algorithm = "winograd-f2" | "winograd-f4" | "float16-storage" | "float16-products" | "float16" | "int8";
 
@@ -56,9 +56,7 @@ export const traits = {
 
 export type Trait = keyof typeof traits;
 
-/**
- * A difference from the spec that a backend is known to have. Conformance fails if none of its cases shows it any more.
- */
+/** A known difference from the spec. Conformance fails once none of its cases shows the difference. */
 export interface Deviation {
   readonly op: OpName;
   readonly trait: Trait;
@@ -66,20 +64,21 @@ export interface Deviation {
 }
 
 /**
- * Something that runs graphs. The whole of what Residual asks of a backend, and all that conformance knows of one.
+ * Runs graphs. This interface is all that Residual asks of a backend, and all that conformance knows of it.
  *
  * `compile` takes any graph whose parameters are bound. It optimizes, lowers and allocates, once. It throws
- * UnsupportedError for a graph it cannot run, BackendUnavailableError where its runtime is missing. `backendOf` makes a
- * backend of what is peculiar to a runtime.
+ * UnsupportedError for a graph that the backend cannot run, and BackendUnavailableError if its runtime is missing.
+ * `backendOf` makes a backend from the parts that depend on the runtime.
  *
- * `D` is the dtype that its executables answer in: float64 for the reference, float32 for the others.
+ * `D` is the dtype of the outputs: float64 for the reference, float32 for the others.
  */
 export interface Backend<D extends RealDType = RealDType> {
   readonly name: string;
   describe(): Promise<BackendDescription>;
   /**
-   * Begins what a compile needs first, such as loading a runtime, while the caller reads weights. The next compile
-   * takes it over, and tells what is missing. The caller disposes the result after that compile, or instead of it.
+   * Starts the first steps of a compile, such as loading a runtime, while the caller reads weights. The next compile
+   * takes the result over, and reports a missing runtime. The caller disposes the result after that compile, or instead
+   * of it.
    */
   warmUp?(): AsyncDisposable;
   compile<In extends string, Out extends string>(
@@ -88,36 +87,34 @@ export interface Backend<D extends RealDType = RealDType> {
   ): Promise<Executable<In, Out, D>>;
 }
 
-/** The numbers that a backend answers in. */
+/** An output of a run. */
 export type Answer<D extends RealDType = RealDType> = Tensor<D>;
 
 /**
- * A graph made ready. Calls of `run` may overlap, each gets its own answer; inputs are never changed. `dispose` frees
- * all that `compile` and `run` allocated, waits for what still runs, and may be called again; `run` after it is an
- * error.
+ * A compiled graph. Calls of `run` may overlap, and each returns its own outputs. Inputs are never changed. `dispose`
+ * frees all that `compile` and `run` allocated, waits for unfinished runs, and may be called again. `run` after
+ * `dispose` throws UnsupportedError.
  *
- * Variables stay on the device from run to run. A run reads them as the run called before it left them. A run that
- * fails or is aborted leaves them as they were.
+ * Variables stay on the device from run to run. A run reads the values that the previously called run wrote. A run that
+ * fails or is aborted changes no variable.
  */
 export interface Executable<In extends string = string, Out extends string = string, D extends RealDType = RealDType> {
   run(inputs: { readonly [K in In]: Tensor<"float32"> }, options?: WorkOptions): Promise<{ [K in Out]: Answer<D> }>;
-  /**
-   * Copies variables off the device, after the runs called so far. Throws ShapeError for a name that no variable has.
-   */
+  /** Copies variables off the device, after the runs called so far. Throws ShapeError for an unknown name. */
   read(names: readonly string[], options?: WorkOptions): Promise<{ [name: string]: Answer<D> }>;
   dispose(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** What runs are checked by. */
+/** The part of a graph that inputs are checked against. */
 export type Signature = Pick<Graph, "name" | "inputs">;
 
 /**
- * Refuses inputs that a graph does not take, for every backend in the same words, and tells the batch of this run.
+ * Checks the inputs of a run, with the same messages for every backend. Returns the run's batch.
  *
- * B1  each input of the graph is there, and no other.
- * B2  each is a float32 tensor whose data has the size of its shape (a detached buffer has none).
- * B3  each has its declared shape; an open batch is the same for all.
+ * B1  the inputs have exactly the names of the graph's inputs.
+ * B2  each is a float32 tensor whose data has the size of its shape (the data of a detached buffer is empty).
+ * B3  each has its declared shape; an open batch is the same for all inputs.
  */
 export function checkInputs(graph: Signature, inputs: { readonly [name: string]: Tensor }): number {
   const expected = Object.keys(graph.inputs);

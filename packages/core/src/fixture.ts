@@ -7,13 +7,13 @@ import { sizeOf, type Tensor, tensorOf } from "./ir/tensor.ts";
 import type { AnyNode } from "./ir/value.ts";
 import { rolesOf } from "./ops/nodes.ts";
 
-/** Weights that no file holds. */
+/** Deterministic weights, generated instead of read from a file. */
 export interface FixtureWeights {
   readonly tensors: ReadonlyMap<string, Tensor<"float32">>;
   readonly metadata: { readonly fixture: string };
 }
 
-/** What sets a parameter's range. The names are those of the goldens. */
+/** The kind of parameter, which sets its range. The names are those of the goldens. */
 export type FixtureRole =
   | "conv_w"
   | "conv_b"
@@ -26,8 +26,8 @@ export type FixtureRole =
   | "fc_b";
 
 /**
- * The values of each role are in [lo, hi). With these a deep network neither dies out nor overflows: weights as He et
- * al. 2015 (arXiv 1502.01852) scale them, and each residual branch weak beside its shortcut.
+ * The values of each role are in [lo, hi). With these ranges a deep network neither dies out nor overflows: weights are
+ * scaled as in He et al. 2015 (arXiv 1502.01852), and each residual branch is weak compared to its shortcut.
  */
 const ranges: { readonly [R in FixtureRole]: (shape: readonly number[]) => readonly [lo: number, hi: number] } = {
   conv_w: ([, ...window]) => within(Math.sqrt(6 / sizeOf(window))),
@@ -45,7 +45,7 @@ function within(bound: number): readonly [number, number] {
   return [-bound, bound];
 }
 
-/** Browsers, Node, Deno and Bun all have it. */
+/** Available in browsers, Node, Deno and Bun. */
 declare const TextEncoder: new () => { encode(text: string): Uint8Array };
 
 /** The 32-bit FNV-1a hash of a text's UTF-8 bytes. */
@@ -66,8 +66,8 @@ export function hashU32(seed: number, i: number): number {
 }
 
 /**
- * A tensor of pseudo-random values in [lo, hi), the same everywhere: they depend on `salt`, `name` and each element's
- * row-major index alone. Worked out in float64, rounded once to float32. Throws OutOfMemoryError.
+ * A tensor of pseudo-random values in [lo, hi), the same on every platform: each depends only on `salt`, `name` and the
+ * element's row-major index. Computed in float64, rounded once to float32. Throws OutOfMemoryError.
  */
 export function fill(salt: string, name: string, shape: readonly number[], lo: number, hi: number): Tensor<"float32"> {
   const seed = fnv1a32(`${salt}/${name}`);
@@ -77,7 +77,7 @@ export function fill(salt: string, name: string, shape: readonly number[], lo: n
   return tensorOf("float32", shape, data);
 }
 
-/** Room for the numbers of a shape. */
+/** Memory for the numbers of a shape. */
 function numbersOf(shape: readonly number[]): Float32Array {
   const [what, wayOut] = [`a fixture of [${shortList(shape)}]`, "take a smaller shape"];
   checkMemory(4 * sizeOf(shape), what, wayOut);
@@ -89,8 +89,7 @@ function numbersOf(shape: readonly number[]): Float32Array {
 }
 
 /**
- * As `fill`, with whole numbers from `least` to `most`: sums of their products are exact in float32 while they are
- * small.
+ * Like `fill`, with whole numbers from `least` to `most`. Sums of products of small whole numbers are exact in float32.
  */
 export function fillWhole(
   salt: string,
@@ -105,15 +104,15 @@ export function fillWhole(
   return tensorOf("float32", shape, data);
 }
 
-/** A tensor filled as its role has it. */
+/** A tensor filled with the range of its role. */
 export function fillRole(salt: string, name: string, shape: readonly number[], role: FixtureRole): Tensor<"float32"> {
   return fill(salt, name, shape, ...ranges[role](shape));
 }
 
 /**
- * Weights for any graph with no download: each open parameter filled as its role has it, in `parametersOf` order. The
- * same salt gives the same bits everywhere; "v1" gives the goldens'. Throws UnsupportedError for a parameter without a
- * role.
+ * Weights for any graph, without a download: each open parameter is filled with the range of its role, in
+ * `parametersOf` order. The same salt gives the same bits everywhere; "v1" gives the goldens' weights. Throws
+ * UnsupportedError for a parameter without a role.
  */
 export function fixtureWeights(graph: Graph, salt: string): FixtureWeights {
   const tensors = new Map<string, Tensor<"float32">>();
@@ -139,7 +138,7 @@ export function fixtureRolesOf(graph: Graph): ReadonlyMap<string, FixtureRole> {
   return found;
 }
 
-/** The goldens' names of what norms read. */
+/** The goldens' names for the parameters of norms. */
 const normRoles: { readonly [Role in InputRole]?: FixtureRole } = {
   scale: "bn_gamma",
   shift: "bn_beta",
@@ -147,7 +146,7 @@ const normRoles: { readonly [Role in InputRole]?: FixtureRole } = {
   variance: "bn_var",
 };
 
-/** By the declaration of the op. A bank of kernels has rank 4, a matrix rank 2; their ranges differ. */
+/** From the declaration of the op. A kernel of rank 4 and a matrix of rank 2 have different ranges. */
 function fixtureRole(node: AnyNode, input: string): FixtureRole | undefined {
   const roles = rolesOf(node);
   const role = roles[input]!;
@@ -160,8 +159,7 @@ function fixtureRole(node: AnyNode, input: string): FixtureRole | undefined {
 }
 
 /**
- * Whether this is `<block>.bnK.weight` with K ≥ 2 and no `<block>.bn(K+1)` beside it: the last norm of a residual
- * block.
+ * True for the last norm of a residual block: `<block>.bnK.weight` with K ≥ 2 and no `<block>.bn(K+1)` in the graph.
  */
 function endsBlock(name: string, others: ReadonlyMap<string, unknown>): boolean {
   const [, block, index] = /^(.+)\.bn(\d+)\.weight$/.exec(name) ?? [];

@@ -17,12 +17,12 @@ import {
 } from "./ir/value.ts";
 import { applyOp, isOpName } from "./ops/nodes.ts";
 
-/** The version of the JSON below. A reader refuses any other. */
+/** The version of the JSON format. A reader refuses other versions. */
 const FORMAT = "residual-graph/1";
 
 /**
- * A graph as JSON: values in order, each named by its readers. Constants and variables hold their bytes in base64, or
- * none where their numbers are kept apart.
+ * A graph as JSON: values in order; readers refer to them by name. Constants and variables hold their bytes in base64,
+ * or none if their numbers are stored elsewhere.
  */
 export interface GraphJson {
   readonly format: string;
@@ -58,7 +58,7 @@ interface NodeJson {
 }
 
 export interface ToJsonOptions {
-  /** Leaves out the numbers of constants and variables, for which `fromJson` is then given sources. */
+  /** Leaves out the numbers of constants and variables; `fromJson` then takes them as sources. */
   readonly isHollow?: boolean;
 }
 
@@ -90,11 +90,11 @@ async function valueJson(value: Value, isHollow: boolean): Promise<ValueJson> {
 }
 
 /**
- * The graph that `toJson` wrote. Shapes are worked out anew, so a graph that is read is one that could have been built.
- * `sources` has, by the names of constants and variables, the numbers that the JSON leaves out.
+ * The graph that `toJson` wrote. Shapes are computed anew, so every graph that is read could have been built. `sources`
+ * maps names of constants and variables to the numbers that the JSON leaves out.
  *
- * Throws FormatError for JSON of another format or version, for values that are not as `toJson` writes them, and for
- * numbers that are nowhere; ShapeError where an op refuses its inputs or attributes.
+ * Throws FormatError for JSON of another format or version, for values in another form than `toJson` writes, and for
+ * missing numbers; ShapeError if an op refuses its inputs or attributes.
  */
 export function fromJson(json: unknown, sources: ReadonlyMap<string, Source> = new Map()): Graph {
   if (!isGraphJson(json)) return refuse("it has another format");
@@ -138,7 +138,7 @@ function readValue(part: ValueJson, find: (name: string) => Value, sources: Read
   }
 }
 
-/** Attributes are written out in full: what a reader would have to add or to change, another writer has written. */
+/** Attributes must be in canonical form: defaults differ between writers. */
 function readNode({ name, op, inputs, attributes }: NodeJson, find: (name: string) => Value): AnyNode {
   if (!isOpName(op)) refuse(`${shortText(name)} is a ${shortText(op)}, an op that this version does not know`);
   const node = applyOp(op, mapValues(inputs, find), attributes);
@@ -151,7 +151,7 @@ function inOrder(attributes: Attributes, order: Attributes): Attributes {
   return mapValues(order, (_, name) => attributes[name]!);
 }
 
-/** Enough to walk the JSON safely; the ops themselves check what the values say. Throws FormatError. */
+/** Checks the structure of the JSON; the ops check the values. Throws FormatError. */
 function isGraphJson(json: unknown): json is GraphJson {
   if (!isRecord(json)) return refuse(`expected an object, found ${describeValue(json)}`);
   if (json.format !== FORMAT) refuse(`the format is ${describeValue(json.format)}`);
@@ -199,7 +199,7 @@ function isDType(value: unknown): boolean {
   return value === "float32" || value === "float64";
 }
 
-/** Sizes from 1 on, so many that a number counts the elements; of an input's, the first may be open. */
+/** Sizes of at least 1 whose product is a safe integer. The first size of an input may be open. */
 function isShape(shape: unknown, mayBeOpen: boolean): boolean {
   if (!Array.isArray(shape)) return false;
   const given = Array.from<unknown>(shape); // without holes
@@ -237,7 +237,7 @@ function decode({ name, dtype, shape }: Omit<DataJson, "base64">, base64: string
   const bytes = bytesOf(base64, name);
   const size = dtype === "float64" ? 8 : 4;
   if (bytes.length !== sizeOf(shape) * size)
-    refuse(`${shortText(name)} is ${dtype} of shape [${shortList(shape)}] and holds ${bytes.length} bytes`);
+    refuse(`${shortText(name)} is ${dtype} of shape [${shortList(shape)}], but has ${bytes.length} bytes`);
   const { buffer } = Uint8Array.from(bytes, (character) => character.charCodeAt(0));
   return dtype === "float64"
     ? tensorOf("float64", shape, new Float64Array(buffer))
@@ -252,6 +252,6 @@ function bytesOf(base64: string, name: string): string {
   }
 }
 
-/** Base64 of strings of bytes: not in ECMAScript's library, but on every platform. */
+/** Base64 of binary strings: not in ECMAScript's library, but on every platform. */
 declare function btoa(bytes: string): string;
 declare function atob(base64: string): string;

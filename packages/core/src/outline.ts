@@ -1,7 +1,7 @@
 import { type Graph, nodesOf } from "./ir/graph.ts";
 import type { AnyNode, Value } from "./ir/value.ts";
 
-/** Nodes of a network that belong together: a stage, a block, or what shares the beginning of its names. */
+/** Nodes of a network that belong together: a stage, a block, or nodes whose names share a beginning. */
 export interface OutlineGroup {
   readonly kind: "group";
   readonly name: string;
@@ -11,7 +11,7 @@ export interface OutlineGroup {
 /** A node, or a group of them. */
 export type OutlinePart = AnyNode | OutlineGroup;
 
-/** What is filled while nodes are sorted into groups. */
+/** A group while nodes are sorted into groups. */
 interface Draft {
   readonly name: string;
   readonly parts: (AnyNode | Draft)[];
@@ -20,8 +20,8 @@ interface Draft {
 
 /**
  * The nodes of a graph as a tree, each once, in the order in which they run: stages (`stem`, `layer1`), blocks in them
- * (`layer1.0`), and further groups by the parts of names (`layer1.0.downsample`). A stage's nodes are those up to the
- * value that its alias names. A group of one node is that node, unless it is a stage.
+ * (`layer1.0`), and further groups by the parts of names (`layer1.0.downsample`). A stage ends with the value that its
+ * alias names. A group of one node is replaced by the node, unless it is a stage.
  */
 export function outlineOf(graph: Graph): readonly OutlinePart[] {
   const stages = stagesOf(graph);
@@ -40,7 +40,7 @@ export function outlineOf(graph: Graph): readonly OutlinePart[] {
   return root.parts.map((part) => (isDraft(part) ? closed(part, true) : part));
 }
 
-/** `layer1` and `layer1.0` of `layer1.0.conv1`. */
+/** `layer1` and `layer1.0` for `layer1.0.conv1`. */
 function prefixesOf(name: string): readonly string[] {
   const words = name.split(".");
   return words.slice(1).map((_, at) => words.slice(0, at + 1).join("."));
@@ -79,12 +79,15 @@ export function nodesIn(part: OutlinePart): readonly AnyNode[] {
   return part.kind === "node" ? [part] : part.parts.flatMap(nodesIn);
 }
 
-/** Whether two parts do the same with inputs of the same shapes: the ops, attributes, shapes and connections agree. */
+/**
+ * Whether two parts compute the same function of inputs of equal shapes: ops, attributes, shapes and connections are
+ * equal.
+ */
 export function isAlike(a: OutlinePart, b: OutlinePart): boolean {
   return a.kind === b.kind && descriptionOf(a) === descriptionOf(b);
 }
 
-/** What a part does, without names. */
+/** The computation of a part, without names. */
 function descriptionOf(part: OutlinePart): string {
   const nodes = nodesIn(part);
   const places = new Map<Value, number>(nodes.map((node, index) => [node, index]));
@@ -96,7 +99,7 @@ function descriptionOf(part: OutlinePart): string {
   return JSON.stringify(described);
 }
 
-/** Parts that follow one another and are alike, as one run. */
+/** Runs of consecutive parts that are equal. */
 export function runsOf(parts: readonly OutlinePart[]): readonly (readonly [OutlinePart, ...OutlinePart[]])[] {
   const runs: [OutlinePart, ...OutlinePart[]][] = [];
   for (const part of parts) {

@@ -11,11 +11,11 @@ import { backendOf, type LoadedGraph, type RunOptions, runOf } from "./shell.ts"
 import { version } from "./version.ts";
 
 /**
- * The plainest backend, and the one the others are held against: each op's own float64 evaluation, one node after the
- * other. Every sum runs in its natural order in one accumulator. Answers are float64 tensors. Alone among the backends
- * it does not optimize: passes are held against it too.
+ * The simplest backend, to which the others are compared: each op's own float64 evaluation, one node after the other.
+ * Every sum runs in its natural order in one accumulator. Outputs are float64 tensors. It is the only backend that does
+ * not optimize, since passes are compared to it too.
  *
- * Some 0.8·10⁹ multiply-adds a second on one core (Node 24, x86-64): ResNet-18 at 224 × 224 takes 2.2 s.
+ * About 0.8·10⁹ multiply-adds per second on one core (Node 24, x86-64): ResNet-18 at 224 × 224 takes 2.2 s.
  */
 export const reference: Backend<"float64"> = backendOf({
   name: "reference",
@@ -27,11 +27,11 @@ export const reference: Backend<"float64"> = backendOf({
 class Interpreter implements LoadedGraph<"float64"> {
   readonly #graph: Graph;
   readonly #nodes: readonly AnyNode[];
-  /** For each node, the values that nothing after it reads. */
+  /** For each node, the values that no later node reads. */
   readonly #spent: readonly (readonly Value[])[];
-  /** What variables are now. Those that no run has changed yet are read from their sources. */
+  /** Current values of variables. Variables that no run has changed are read from their sources. */
   readonly #state = new Map<Variable, Tensor<"float64">>();
-  /** What they become once the last run is committed. */
+  /** Values of the variables once the last run is committed. */
   #next: (readonly [Variable, Tensor<"float64">])[] = [];
 
   constructor(graph: Graph) {
@@ -66,7 +66,7 @@ class Interpreter implements LoadedGraph<"float64"> {
     return this.#finish(known);
   }
 
-  /** What a run holds at the most, in bytes: a lower bound, which leaves out what an op needs while it is evaluated. */
+  /** Peak memory of a run, in bytes: a lower bound, without the temporary memory of ops. */
   #bytes(batch: number): number {
     const bytesOf = ({ shape }: Value) => 8 * sizeOf(concrete(shape, batch));
     let held = Object.values<Value>(this.#graph.inputs).reduce((sum, value) => sum + bytesOf(value), 0);
@@ -80,7 +80,7 @@ class Interpreter implements LoadedGraph<"float64"> {
     return most;
   }
 
-  /** Outputs and updates see the variables from before the run. Answers are copies: the caller may write into them. */
+  /** Outputs and updates read the variables from before the run. Outputs are copies: the caller may write into them. */
   async #finish(known: ReadonlyMap<Value, Tensor<"float64">>): Promise<{ [name: string]: Tensor<"float64"> }> {
     const { outputs, updates } = this.#graph;
     const answers: { [name: string]: Tensor<"float64"> } = {};
@@ -111,7 +111,7 @@ class Interpreter implements LoadedGraph<"float64"> {
     }
   }
 
-  /** Constants are widened where they are read, and not kept: all of them at once would double a model's memory. */
+  /** Constants are widened to float64 when they are read, and not kept: keeping all would double a model's memory. */
   async #tensor(value: Value, known: ReadonlyMap<Value, Tensor<"float64">>): Promise<Tensor<"float64">> {
     const found = known.get(value) ?? (value.kind === "variable" ? this.#state.get(value) : undefined);
     if (found) return found;
@@ -135,10 +135,10 @@ class Interpreter implements LoadedGraph<"float64"> {
 
 const WAY_OUT = "take a smaller batch or image";
 
-/** About 50 ms of work, so that timers and an abort get their turn. */
+/** About 50 ms of work, after which timers and aborts get a turn. */
 const MACS_BETWEEN_PAUSES = 5e7;
 
-/** The one thing of the platform that core touches; browsers, Node, Deno and Bun all have it. */
+/** The only platform function that core uses; browsers, Node, Deno and Bun have it. */
 declare function setTimeout(callback: () => void, milliseconds: number): unknown;
 
 function copyOf({ shape, data }: Tensor<"float64">): Tensor<"float64"> {

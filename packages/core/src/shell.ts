@@ -19,58 +19,58 @@ import type { Pass } from "./passes/rewrite.ts";
 
 type NamedTensors = { readonly [name: string]: Tensor<"float32"> };
 
-/** What a run is given beside its inputs. `batch` is 1 where no input has an open batch. */
+/** The options of a run, and its batch. `batch` is 1 if no input has an open batch. */
 export interface RunOptions extends WorkOptions {
   readonly batch: number;
 }
 
-/** A graph on a runtime: what an adapter writes, and the shell makes an executable of. */
+/** A graph loaded into a runtime: an adapter writes it, and the shell turns it into an executable. */
 export interface LoadedGraph<D extends RealDType = RealDType> {
   /**
-   * One run. The inputs are checked: their names, shapes and dtypes are the graph's. Variables stay as they are until
-   * `commit`. It should look at the signal now and then; the shell answers the caller at once.
+   * One run. The inputs are already checked against the graph. Variables keep their values until `commit`. Long runs
+   * should check the signal now and then; after an abort the shell rejects at once.
    */
   run(inputs: NamedTensors, options: RunOptions): Promise<{ [name: string]: Answer<D> }>;
   /**
-   * Replaces variables by what the last run computed for them. Called before the next run begins, unless the run failed
-   * or was aborted; the next run then drops what it computed. Needed by graphs with updates.
+   * Replaces variables by the updates of the last run. Called before the next run begins, unless the run failed or was
+   * aborted; the next run then discards the updates. Required for graphs with updates.
    */
   commit?(): void;
-  /** The numbers of variables of these names, all of which the graph has. Needed by graphs with variables. */
+  /** The numbers of the named variables, all of which exist. Required for graphs with variables. */
   read?(names: readonly string[]): Promise<{ [name: string]: Answer<D> }>;
-  /** Frees what loading and runs allocated. Called once, when nothing runs any more. */
+  /** Frees the memory of loading and of runs. Called once, after all runs have ended. */
   dispose(): Promise<void>;
 }
 
-/** What is peculiar to a runtime. The shell has the rest, the same for every backend. */
+/** The parts of a backend that depend on the runtime. The shell has the rest, the same for every backend. */
 export interface BackendParts<D extends RealDType, Loaded extends LoadedGraph<D> = LoadedGraph<D>> {
   readonly name: string;
   describe(): Promise<BackendDescription>;
   /** Lowers and allocates. The graph is optimized and its parameters are bound. */
   load(graph: Graph, options: WorkOptions): Promise<Loaded>;
   /**
-   * Whether the runtime takes several runs at a time, and copies their inputs before `run` gives its promise. Else, and
-   * where runs update variables, runs wait for one another here, and their inputs are copied here.
+   * Whether the runtime runs several calls at a time, and copies their inputs before `run` returns its promise. If not,
+   * or if runs update variables, the shell queues the runs and copies their inputs.
    */
   readonly overlaps?: boolean;
   /** As `Backend.warmUp`. */
   warmUp?(): AsyncDisposable;
-  /** What `compile` makes of a graph first: `optimize` where not given. */
+  /** What `compile` applies to a graph first. Default `optimize` */
   readonly pass?: Pass;
 }
 
-/** Calls of an adapter's own beside `run`, which wait for their turn and end as `run` does. */
+/** Further calls of an adapter besides `run`; queued and ended as `run` is. */
 export type Enqueue = <T>(work: () => Promise<T>, signal?: Signal) => Promise<T>;
 
 /**
- * A backend: the runtime's parts with the manners that every backend has.
+ * Makes a backend from the parts that depend on the runtime, with the behaviour that all backends share.
  *
  * - `compile` refuses an aborted signal and open parameters, optimizes, and then loads.
- * - `run` refuses inputs that the graph does not take, and values that no memory can hold, and leaves the caller's
- * inputs alone.
- * - Runs are carried out in the order of their calls. An aborted signal rejects with AbortError at once, while the
- *   runtime comes to its end; the next run waits for that.
- * - `dispose` waits for what runs, frees once, and may be called again. `run` and `read` after it throw
+ * - `run` refuses inputs that do not fit the graph, and values that exceed all memory. It never changes the caller's
+ *   inputs.
+ * - Runs are carried out in the order of their calls. An aborted signal rejects with AbortError at once; the runtime
+ *   finishes in the background, and the next run waits for it.
+ * - `dispose` waits for unfinished runs, frees once, and may be called again. `run` and `read` after it throw
  *   UnsupportedError.
  */
 export function backendOf<D extends RealDType>(parts: BackendParts<D>): Backend<D> {
@@ -82,14 +82,14 @@ export function backendOf<D extends RealDType>(parts: BackendParts<D>): Backend<
   };
 }
 
-/** A compiled graph, with what an adapter needs to add calls of its own to the executable. */
+/** A compiled graph, with what an adapter needs to add calls to the executable. */
 export interface Compiled<In extends string, Out extends string, D extends RealDType, Loaded = LoadedGraph<D>> {
   readonly executable: Executable<In, Out, D>;
   readonly loaded: Loaded;
   readonly enqueue: Enqueue;
 }
 
-/** `compile` of a backend of these parts. */
+/** `compile` of a backend made from these parts. */
 export async function compileOn<
   In extends string,
   Out extends string,
@@ -105,7 +105,7 @@ export async function compileOn<
   return executableOf(parts, graph, await parts.load(pass(graph), work));
 }
 
-/** The options of a call from code that nobody has checked: null counts as none. */
+/** The options of a call, checked at run time: null counts as absent. */
 function checkWork(call: string, options: WorkOptions | null | undefined): WorkOptions {
   const work = options ?? {};
   check(isObject(work), `${call}.W1`, `expected options as an object, found ${describeValue(work)}`);
@@ -131,7 +131,7 @@ function checkBound(backend: string, graph: Graph): void {
   );
 }
 
-/** An executable of a loaded graph, for runtimes that load what is not a graph of ours: a file, say. */
+/** An executable of a loaded graph, for runtimes that load something other than a graph, such as a file. */
 export function executableOf<In extends string, Out extends string, D extends RealDType, Loaded extends LoadedGraph<D>>(
   { name, overlaps = false }: Pick<BackendParts<D>, "name" | "overlaps">,
   graph: Graph<In, Out>,
@@ -140,8 +140,8 @@ export function executableOf<In extends string, Out extends string, D extends Re
   const bytesOf = largestValue(graph);
   const known = variablesOf(graph).map((variable) => variable.name);
   const hasUpdates = graph.updates.length > 0;
-  const isQueued = !overlaps || hasUpdates; // state goes from one run to the next
-  /** All that runs need of the graph, whose weights are the caller's to drop. */
+  const isQueued = !overlaps || hasUpdates; // runs share the variables' state
+  /** Everything that runs need of the graph, but not its weights: the caller can let them be collected. */
   const taken: Signature = { name: graph.name, inputs: graph.inputs };
   const underWay = new Set<Promise<unknown>>();
   let last: Promise<unknown> = Promise.resolve();
@@ -152,7 +152,7 @@ export function executableOf<In extends string, Out extends string, D extends Re
     throwIfAborted(signal);
   };
 
-  /** `end` comes after the work, unless that failed or was aborted. From then on an abort comes too late. */
+  /** `end` is called after the work, unless the work failed or was aborted. After that call an abort has no effect. */
   const inTurn = async <T>(work: () => Promise<T>, signal: Signal | undefined, end: () => void): Promise<T> => {
     checkOpen(signal);
     return untilAborted(signal, (keep) => {
@@ -191,7 +191,7 @@ export function executableOf<In extends string, Out extends string, D extends Re
       checkMemory(bytesOf(batch), `${name}: ${runOf(taken, batch)}`, "take a smaller batch or image");
       const given = mapValues<Tensor<"float32">, Tensor<"float32">>(inputs, ({ shape, data }) => {
         const own = tensorOf("float32", shape, data);
-        return isQueued ? copyOf(own) : own; // the caller may go on with it
+        return isQueued ? copyOf(own) : own; // the caller may change the input meanwhile
       });
       const answers = await enqueue(() => loaded.run(given, { ...work, batch }), work.signal);
       return answers as { [K in Out]: Answer<D> };
@@ -201,7 +201,7 @@ export function executableOf<In extends string, Out extends string, D extends Re
       checkOpen(signal);
       const isList = typeof names === "object" && names !== null && Symbol.iterator in names;
       check(isList, "read.V1", `expected names in an array, found ${describeValue(names)}`);
-      const asked = [...names]; // the caller may go on with the list
+      const asked = [...names]; // the caller may change the list meanwhile
       for (const each of asked) {
         check(
           known.includes(each),
@@ -227,7 +227,9 @@ export function runOf(graph: Signature, batch: number): string {
   return `a run of ${graph.name} on ${shortList(inputs) || "no input"}`;
 }
 
-/** The bytes of a run's largest value in float32, by the batch: less memory does for no backend. */
+/**
+ * The bytes of a run's largest value in float32, as a function of the batch: every backend needs at least this memory.
+ */
 function largestValue(graph: Graph): (batch: number) => number {
   let [fixed, each] = [0, 0];
   for (const { shape } of nodesOf(graph)) {
@@ -242,7 +244,7 @@ function copyOf({ shape, data }: Tensor<"float32">): Tensor<"float32"> {
   return tensorOf("float32", shape, data.slice());
 }
 
-/** Rejects as soon as the signal is aborted, unless the work has called `keep`. The work comes to its own end. */
+/** Rejects as soon as the signal is aborted, unless the work has called `keep`. The work itself runs to its end. */
 function untilAborted<T>(signal: Signal | undefined, begin: (keep: () => void) => Promise<T>): Promise<T> {
   if (!signal) return begin(ignore);
   return new Promise((resolve, reject) => {

@@ -10,22 +10,22 @@ export interface LayerSummary {
   readonly name: string;
   readonly op: string;
   readonly shape: Shape;
-  /** Trainable numbers that this layer is the first to read. */
+  /** Trainable numbers, counted at the first layer that reads them. */
   readonly parameters: number;
-  /** Multiply-adds of convolutions and linear layers, for a batch of one where it is open. */
+  /** Multiply-adds of convolutions and linear layers; an open batch counts as 1. */
   readonly macs: number;
 }
 
-/** Bytes of a network's numbers in float32, for a batch of one where it is open. */
+/** Bytes of a network's numbers in float32; an open batch counts as 1. */
 export interface MemorySummary {
   readonly input: number;
   /** Trainable numbers and running statistics. */
   readonly parameters: number;
-  /** The outputs of all nodes together: one forward pass that keeps each of them, as training does. */
+  /** The outputs of all nodes together: a forward pass that keeps each output, as training does. */
   readonly activations: number;
   /**
-   * Activations, with the input, that inference needs at once: each is freed when the last node that reads it is done.
-   * Backends need less where they fuse nodes.
+   * Peak of the activations that inference needs at once, with the input: each is freed after its last reader. Backends
+   * that fuse nodes need less.
    */
   readonly peak: number;
 }
@@ -40,7 +40,7 @@ export interface Summary {
   readonly layers: readonly LayerSummary[];
 }
 
-/** What a graph consists of, layer by layer. Bound and open parameters count alike. */
+/** The layers of a graph. Bound and open parameters count alike. */
 export function summarize(graph: Graph): Summary {
   const seen = new Set<Value>();
   const layers = nodesOf(graph).map((node) => {
@@ -73,7 +73,7 @@ function memoryOf(graph: Graph): MemorySummary {
   };
 }
 
-/** The most bytes of activations that are alive at once, from those of the inputs on. */
+/** Peak bytes of the activations that are alive at once, starting with the inputs. */
 function peakOf(graph: Graph, inputs: number): number {
   const isActivation = ({ kind }: Value) => kind === "node" || kind === "input";
   const nodes = nodesOf(graph);
@@ -90,7 +90,7 @@ function peakOf(graph: Graph, inputs: number): number {
 
 const bytesOf = ({ shape }: Value): number => 4 * sizeOf(concrete(shape, 1));
 
-/** What training would change: a batch norm's mean and variance are running statistics. */
+/** Numbers that training updates by gradients; a batch norm's mean and variance are running statistics. */
 function trainable(node: AnyNode): Value[] {
   const roles = rolesOf(node);
   return Object.entries(node.inputs)

@@ -1,8 +1,8 @@
 /**
  * Winograd's minimal filtering, Lavin and Gray 2015, section 4.1: a tile of m × m outputs of a 3 × 3 convolution is
- * Aᵀ·[(G·g·Gᵀ) ⊙ (Bᵀ·d·B)]·A of the (m + 2) × (m + 2) pixels d that it sees. Summed over channels, ⊙ is a matrix
- * product for each of the (m + 2)² positions: 16 products for 4 outputs (F(2, 3), 2.25 times fewer than 36), or 36 for
- * 16 (F(4, 3), 4 times fewer than 144). The matrices are exact but for the thirds in G.
+ * Aᵀ·[(G·g·Gᵀ) ⊙ (Bᵀ·d·B)]·A of the (m + 2) × (m + 2) input pixels d. Summed over channels, ⊙ is a matrix product for
+ * each of the (m + 2)² positions: 16 products for 4 outputs (F(2, 3), 2.25 times fewer than 36), or 36 for 16 (F(4, 3),
+ * 4 times fewer than 144). The matrices are exact but for the thirds in G.
  */
 export interface WinogradPoints {
   readonly name: "winograd-f2" | "winograd-f4";

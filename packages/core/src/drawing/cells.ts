@@ -1,7 +1,7 @@
 import type { AnyNode, Shape, Value } from "../ir/value.ts";
 import { is, rolesOf } from "../ops/nodes.ts";
 
-/** What a box of the picture is, which decides its colour. */
+/** The kind of layer in a box; decides the box's colour. */
 export type Kind = "convolution" | "pooling" | "linear" | "gate" | "norm" | "join" | "other";
 
 /** Nodes that are drawn as one box: a convolution with its norm and ReLU, or a sum with its ReLU. */
@@ -9,14 +9,14 @@ export interface Cell {
   /** The name of the first node. */
   readonly name: string;
   readonly kind: Kind;
-  /** What the box says: first what it is, then the details. */
+  /** The text of the box: the layer first, then its details. */
   readonly lines: readonly string[];
-  /** What a place too narrow for `lines` says. */
+  /** The text for a place too narrow for `lines`. */
   readonly short: readonly string[];
   readonly nodes: readonly AnyNode[];
 }
 
-/** Ops that are drawn in the box of the node before. */
+/** Ops that are drawn in the box of the preceding node. */
 const details: { readonly [op: string]: string } = {
   batchNorm: "BN",
   relu: "ReLU",
@@ -26,14 +26,14 @@ const details: { readonly [op: string]: string } = {
   flatten: "flatten",
 };
 
-/** A norm says its epsilon where that is not the network's. */
+/** A norm's text includes its epsilon if the epsilon differs from the network's. */
 function detailOf(node: AnyNode, epsilon: number | undefined): string {
   const own = node.attributes.epsilon;
   const isOther = node.op === "batchNorm" && own !== epsilon;
   return isOther ? `BN ε ${(own as number).toExponential()}` : (details[node.op] ?? node.op);
 }
 
-/** The epsilon that most norms have; undefined where there is none. */
+/** The epsilon that most norms have; undefined without norms. */
 export function epsilonOf(nodes: readonly AnyNode[]): number | undefined {
   const counts = new Map<number, number>();
   for (const node of nodes) {
@@ -48,7 +48,7 @@ interface Words {
   readonly short: readonly string[];
 }
 
-/** What a node is called, where it begins a box. */
+/** The text of a box that begins with this node. */
 function wordsOf(node: AnyNode, epsilon: number | undefined): Words {
   if (is(node, "conv2d") || is(node, "fusedConv2d")) return convolutionWords(node);
   if (is(node, "maxPool2d") || is(node, "averagePool2d")) {
@@ -153,21 +153,21 @@ export function cellsOf(
   }));
 }
 
-/** The details in the last line, beside a bias that stands there. */
+/** The details in the last line, after the text for a bias if there is one. */
 function joinDetails(lines: readonly string[], details: readonly string[]): readonly string[] {
   if (details.length === 0) return lines;
   const last = lines.length > 1 && lines.at(-1) === "bias" ? ["bias"] : [];
   return [...lines.slice(0, lines.length - last.length), [...last, ...details].join(" · ")];
 }
 
-/** A squeeze-excitation, by the channels that it squeezes to. */
+/** A squeeze-excitation, with the number of channels that it squeezes to. */
 function gateWords(nodes: readonly AnyNode[]): Words {
   const channels = Math.min(...nodes.filter((node) => is(node, "conv2d")).map(({ shape }) => Number(shape[1])));
   const lines = ["squeeze-excite", ...(Number.isFinite(channels) ? [`${channels} channels`] : [])];
   return { kind: "gate", lines, short: ["SE"] };
 }
 
-/** The values that a node computes with, without its parameters. */
+/** The inputs of a node that are not parameters. */
 export function dataInputsOf(node: AnyNode): readonly Value[] {
   const roles = rolesOf(node);
   return Object.entries(node.inputs).flatMap(([name, value]) => (roles[name] === "data" ? [value] : []));

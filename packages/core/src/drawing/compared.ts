@@ -1,7 +1,9 @@
 import { freeName } from "../ir/names.ts";
 import type { Box, Change, Figure, Frame, Shortcut } from "./figure.ts";
 
-/** The figure of `b`, with what differs from `a`: what only `b` has is added, what only `a` has is removed. */
+/**
+ * The figure of `b`, with the differences from `a` marked: parts only in `b` are "added", parts only in `a` "removed".
+ */
 export function compared(a: Figure, b: Figure): Figure {
   const panels = merged(
     a.panels,
@@ -58,7 +60,7 @@ function marked(frame: Frame, change: Change): Frame {
   };
 }
 
-/** Both lists in one, each in its order; what has the same name in both is one. */
+/** Merges both lists, each in its order. Items with equal names become one item. */
 function merged<T, M>(
   a: readonly T[],
   b: readonly T[],

@@ -6,20 +6,20 @@ import { element, escaped } from "./svg.ts";
 const size = {
   padding: 5,
   box: 92,
-  /** Beside the boxes, for a shortcut. */
+  /** To the right of the boxes, for a shortcut. */
   lane: 32,
   title: 17,
   gap: 15,
-  /** Between boxes with a shape written there. */
+  /** Between boxes, with a shape written there. */
   labelledGap: 23,
   line: 12,
-  /** Radius of a sum. */
+  /** Radius of the circle of a sum. */
   join: 9,
   /** Radius of a bend. */
   bend: 6,
 } as const;
 
-/** Where the main path is, from a frame's left side. */
+/** Distance of the main path from a frame's left side. */
 export const FRAME_CENTRE: number = size.padding + size.box / 2;
 
 /** How wide frames are, with a lane for shortcuts or without. */
@@ -38,7 +38,7 @@ interface Span {
 
 const middleOf = ({ top, bottom }: Span): number => (top + bottom) / 2;
 
-/** A block, or as many alike: its boxes from top to bottom, shortcuts to their right. */
+/** A block, or several equal blocks: its boxes from top to bottom, shortcuts to their right. */
 export function drawFrame(run: readonly [Frame, ...Frame[]], width: number, look: Look): DrawnFrame {
   const [{ name, boxes, shortcuts, change }] = run;
   const isNamed = name !== "";
@@ -93,7 +93,7 @@ function titleOf(run: readonly [Frame, ...Frame[]], width: number): readonly str
   ];
 }
 
-/** From one box to the next, with the shape that changes there. */
+/** The line between two boxes, with the shape if it changes there. */
 function between({ shape }: Box, from: number, to: number): string {
   const label = shape === undefined ? "" : text(FRAME_CENTRE + 6, from + 14, squared(shape), { pixels: 9 });
   return arrow(FRAME_CENTRE, from, to) + label;
@@ -107,7 +107,7 @@ interface Line {
   readonly words: readonly { readonly word: string; readonly style: "text" | "muted" | "muted struck" }[];
 }
 
-/** The lines of a box. What another network has instead stands before each, struck out. */
+/** The lines of a box. The other network's text stands before each line, struck out. */
 function linesOf({ lines, before = lines }: Box): readonly Line[] {
   const [title = "", ...details] = lines;
   const [oldTitle = "", ...oldDetails] = before;
@@ -124,7 +124,7 @@ function linesOf({ lines, before = lines }: Box): readonly Line[] {
   ];
 }
 
-/** Words in lines that fit a box. */
+/** Words broken into lines that fit into a box. */
 function wrapped(words: Line["words"]): readonly Line[] {
   const lines: { pixels: number; words: Line["words"][number][] }[] = [];
   for (const each of words) {
@@ -165,7 +165,7 @@ function drawLine({ pixels, words }: Line, place: { readonly [name: string]: str
   return element("text", { ...place, "font-size": fitted(whole, pixels, room) }, ...parts);
 }
 
-/** A sum or a product as its sign in a circle, what follows it to the left. */
+/** A sum or a product: its sign in a circle, and the following layers to its left. */
 function drawJoin(box: Box, y: number, paint: string): string {
   const [[sign, ...details], x] = [box.lines, FRAME_CENTRE];
   const beside = linesOf(box).slice(1); // without the sign
@@ -194,7 +194,7 @@ interface Place {
   readonly exit: number;
 }
 
-/** An arc to the right of the boxes; one that computes something has a pill that says what. */
+/** An arc to the right of the boxes. A shortcut with layers has a label that lists them. */
 function drawShortcut({ from, to, short, lines, before, change }: Shortcut, place: Place, look: Look): string {
   const { boxes, spans, entry, exit } = place;
   const isJoin = boxes[to]?.kind === "join";

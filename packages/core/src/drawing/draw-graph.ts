@@ -12,13 +12,13 @@ import { element, escaped } from "./svg.ts";
 import { styleOf, type ThemeName } from "./theme.ts";
 
 export interface DrawGraphOptions {
-  /** 1 draws stages, 2 blocks, 3 their layers. 3 */
+  /** The level of detail: 1 draws stages, 2 blocks, 3 layers. Default 3 */
   readonly depth?: DrawingDepth;
-  /** Whether blocks that follow one another and are alike are drawn one by one, instead of once with "× 3". */
+  /** Draws equal consecutive blocks one by one, instead of once with "× 3". */
   readonly open?: boolean;
-  /** "auto" holds both themes, and follows the system of the viewer. "light" */
+  /** "auto" holds both themes, and follows the viewer's system. Default "light" */
   readonly theme?: ThemeName;
-  /** Another network: what it has more, has not, and has otherwise is coloured. */
+  /** Another network to compare with: layers added, removed and changed are coloured. */
   readonly compare?: Graph;
 }
 
@@ -28,11 +28,11 @@ const [MARGIN, TITLE, LEAST_LEGEND, WIDEST] = [10, 56, 440, 880];
 /**
  * A network as a picture: a self-contained SVG document of at most 900 pixels in width. Stages are panels, blocks lie
  * in them, shortcuts are arcs, and the shape of one image's values stands where it changes. A block has the boxes of
- * its longest path; what else leads to a sum is a shortcut. What has no place in such a picture is counted in the
- * legend. Words are text, which can be selected and is read aloud.
+ * its longest path; the other paths to a sum are shortcuts. The legend counts the connections and layers that are not
+ * drawn. Words are text: they can be selected, and screen readers read them.
  *
  * Throws ShapeError:
- * D1  a graph computes something.
+ * D1  a graph has at least one node.
  */
 export function drawGraph(graph: Graph, options: DrawGraphOptions = {}): string {
   const { depth = 3, open = false, theme = "light", compare } = options;
@@ -70,7 +70,7 @@ function totalsOf({ parameters, macs }: Summary): string {
   return `${compact(parameters)} parameters, ${compact(macs)} multiply-adds`;
 }
 
-/** What goes in at the top, and the names of what comes out at the end. */
+/** The input at the top, and the names of the outputs at the end. */
 function endsOf(graph: Graph): { readonly input: string; readonly outputs: readonly string[] } {
   const input = Object.values(graph.inputs).map(({ name, shape }) => `${name} ${imageShape(shape)}`);
   const last = nodesOf(graph).at(-1);
@@ -78,7 +78,7 @@ function endsOf(graph: Graph): { readonly input: string; readonly outputs: reado
   return { input: clipped(input.join(", "), 10, WIDEST / 2), outputs };
 }
 
-/** What a screen reader says. */
+/** The description for screen readers. */
 function descriptionOf({ inputs }: Graph, { panels }: Figure, totals: string): string {
   const input = Object.values(inputs).map(({ name, shape }) => `${name} ${formatShape(shape)}`);
   const stages = panels.map(({ name, frames, shape }) => {

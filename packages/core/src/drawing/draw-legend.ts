@@ -2,7 +2,7 @@ import type { Figure } from "./figure.ts";
 import { type Drawn, edge, type Look, path, text, textWidth } from "./pen.ts";
 import { element } from "./svg.ts";
 
-/** What an entry shows before its words, at a place; nothing where it explains words. */
+/** The sign before an entry's words, drawn at a place; undefined for entries that explain words. */
 type Mark = (x: number, y: number) => string;
 
 const swatch =
@@ -28,7 +28,7 @@ function isAllSame({ panels, epsilons }: Figure): boolean {
 const PIXELS = 10.5;
 const ROW = 17;
 
-/** What colours, lines and letters of a figure mean, of those that are in it, in rows of at most `room` pixels. */
+/** The meaning of the colours, lines and letters that the figure uses, in rows of at most `room` pixels. */
 export function drawLegend(figure: Figure, room: number, { isComparison }: Look): Drawn {
   const { panels, hidden, epsilons } = figure;
   const frames = panels.flatMap((panel) => panel.frames);

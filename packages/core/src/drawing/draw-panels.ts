@@ -5,11 +5,11 @@ import { element } from "./svg.ts";
 
 /** Pixels. */
 const size = {
-  /** Of all panels of a row: what a README shows. */
+  /** Width of a row of panels: that of a picture in a README. */
   row: 880,
   gutter: 16,
   padding: 5,
-  /** Above the panels: the input's name, and the way from one panel to the next. */
+  /** Above the panels: room for the input's name, and for the line from one panel to the next. */
   top: 32,
   rowGap: 36,
   header: 26,
@@ -19,28 +19,28 @@ const size = {
 } as const;
 
 export interface PanelOptions extends Look {
-  /** Whether blocks that are alike are drawn one by one. */
+  /** Draws equal blocks one by one. */
   readonly open: boolean;
   /** Trainable numbers of each node. */
   readonly parameters: ReadonlyMap<string, number>;
-  /** What goes in at the first panel, and what comes out of the last. */
+  /** The names of the input at the first panel and of the outputs at the last. */
   readonly input: string;
   readonly outputs: readonly string[];
 }
 
-/** A panel, with the place across of its main path, and the height at which that enters. */
+/** A panel, with the horizontal position of its main path and the height at which the path enters. */
 interface DrawnPanel extends Drawn {
   readonly centre: number;
   readonly entry: number;
 }
 
-/** A panel in its place. */
+/** A panel with its position. */
 interface PlacedPanel extends DrawnPanel {
   readonly x: number;
   readonly y: number;
 }
 
-/** Panels from left to right, in as many rows as they need, with the way from each to the next. */
+/** Panels from left to right, in as many rows as they need, with lines from each panel to the next. */
 export function drawPanels({ panels }: Figure, options: PanelOptions): Drawn {
   const placed = inRows(panels.map((panel) => drawPanel(panel, options)));
   const content = placed.map(({ x, y, content }) =>

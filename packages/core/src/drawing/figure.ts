@@ -4,7 +4,7 @@ import { is } from "../ops/nodes.ts";
 import { nodesIn, type OutlineGroup, type OutlinePart, outlineOf } from "../outline.ts";
 import { type Cell, cellsOf, dataInputsOf, epsilonOf, imageShape, type Kind } from "./cells.ts";
 
-/** How a part differs from another network's. */
+/** Difference of a part from the other network's. */
 export type Change = "same" | "added" | "removed" | "changed";
 
 /** A box on the main path of a block. */
@@ -13,18 +13,18 @@ export interface Box {
   readonly key: string;
   readonly kind: Kind;
   readonly lines: readonly string[];
-  /** What the box was in the other network. */
+  /** The text of the box in the other network. */
   readonly before?: readonly string[];
-  /** The shape after the box where it is another than before it. */
+  /** The shape after the box, if the box changes the shape. */
   readonly shape?: string;
   readonly change: Change;
 }
 
-/** A path beside the main one, from a box (or the entry, −1) to a box (or the exit, their number). */
+/** A path parallel to the main one, from a box (−1: the block's entry) to a box (the number of boxes: the exit). */
 export interface Shortcut {
   readonly from: number;
   readonly to: number;
-  /** What it computes: nothing for the identity. */
+  /** The text of its layers; empty for the identity. */
   readonly short: readonly string[];
   readonly lines: readonly string[];
   readonly before?: readonly string[];
@@ -43,7 +43,7 @@ export interface Frame {
 export interface Panel {
   readonly name: string;
   readonly frames: readonly Frame[];
-  /** The shape of what leaves it. */
+  /** The shape of its output. */
   readonly shape: string;
   readonly nodes: readonly AnyNode[];
 }
@@ -55,16 +55,18 @@ interface Hidden {
 
 export interface Figure {
   readonly panels: readonly Panel[];
-  /** What is not drawn: connections that pass over blocks or stages, and layers that lie on no path of a block. */
+  /**
+   * Parts that are not drawn: connections that pass over blocks or stages, and layers outside of every path of a block.
+   */
   readonly hidden: Hidden;
-  /** What norms add to the variance; two values of a comparison. */
+  /** The epsilons of the norms; a comparison has two. */
   readonly epsilons: readonly number[];
 }
 
-/** How far a picture opens: stages, blocks, or their layers. */
+/** Level of detail: 1 stages, 2 blocks, 3 layers. */
 export type DrawingDepth = 1 | 2 | 3;
 
-/** What is drawn of a graph, without places and sizes. */
+/** The contents of a graph's picture, without positions and sizes. */
 export function figureOf(graph: Graph, depth: DrawingDepth): Figure {
   const uses = usesOf(graph);
   const epsilon = epsilonOf(nodesOf(graph));
@@ -87,7 +89,7 @@ export function figureOf(graph: Graph, depth: DrawingDepth): Figure {
   return { panels, hidden: hiddenIn(drafts.flatMap(({ frames }) => frames)), epsilons };
 }
 
-/** Stages as they are; nodes between them together. */
+/** Stages, and groups of the nodes between stages. */
 function sections(parts: readonly OutlinePart[]): readonly OutlineGroup[] {
   const all: { kind: "group"; name: string; parts: OutlinePart[] }[] = [];
   for (const part of parts) {
@@ -98,7 +100,7 @@ function sections(parts: readonly OutlinePart[]): readonly OutlineGroup[] {
   return all;
 }
 
-/** Blocks, which hold a sum, and what lies between them. */
+/** Blocks that hold a sum, and groups of the layers between them. */
 function framesOf({ name, parts }: OutlineGroup): readonly OutlineGroup[] {
   const isBlock = (part: OutlinePart): part is OutlineGroup => part.kind === "group" && nodesIn(part).some(isSum);
   if (parts.some((part) => part.kind === "node" && isSum(part))) return [{ kind: "group", name, parts }];
@@ -113,7 +115,7 @@ function framesOf({ name, parts }: OutlineGroup): readonly OutlineGroup[] {
 
 const isSum = (node: AnyNode): boolean => is(node, "add") || (is(node, "fusedConv2d") && "residual" in node.inputs);
 
-/** A frame, with the layers that it leaves out, the values that it reads and the one that leaves it. */
+/** A frame, with the layers that it does not draw, the values that it reads, and its output. */
 interface Framed {
   readonly frame: Frame;
   readonly layers: number;
@@ -167,7 +169,7 @@ function gatesIn({ parts }: OutlineGroup): readonly (readonly AnyNode[])[] {
   return groups.filter((nodes) => is(nodes.at(-1), "multiply"));
 }
 
-/** The values from outside of a cell that it reads. */
+/** The values outside a cell that the cell reads. */
 function inputsOf({ nodes }: Cell): readonly Value[] {
   const own = new Set<Value>(nodes);
   return [...new Set(nodes.flatMap(dataInputsOf).filter((value) => !own.has(value)))];
@@ -181,7 +183,7 @@ function longestPath(cells: readonly Cell[], before: (cell: Cell) => readonly Ce
   return longest([...paths.values()]);
 }
 
-/** Layers that no frame draws, and reads of values other than the one that leaves the frame before. */
+/** Layers that no frame draws, and reads of values other than the preceding frame's output. */
 function hiddenIn(frames: readonly Framed[]): Hidden {
   const connections = frames.map(({ reads }, at) => {
     const before = frames[at - 1]?.exit;
@@ -191,7 +193,7 @@ function hiddenIn(frames: readonly Framed[]): Hidden {
   return { connections: sum(connections), layers: sum(frames.map(({ layers }) => layers)) };
 }
 
-/** Blocks as one box each, or a stage as one. */
+/** A box for each block, or one box for a stage. */
 function foldedTo(depth: DrawingDepth, frames: readonly Frame[], stage: string): readonly Frame[] {
   if (depth === 3) return frames;
   const folded = frames.map((frame): Frame => {
@@ -214,7 +216,7 @@ function foldedTo(depth: DrawingDepth, frames: readonly Frame[], stage: string):
   return [{ name: "", boxes: [{ ...last, lines }], shortcuts: [], change: "same" }];
 }
 
-/** Frames that follow one another and are alike, but for their names, as runs. */
+/** Runs of consecutive frames that are equal apart from their names. */
 export function runsOfFrames(frames: readonly Frame[]): readonly (readonly [Frame, ...Frame[]])[] {
   const runs: [Frame, ...Frame[]][] = [];
   const contentOf = (frame: Frame) => JSON.stringify({ ...frame, name: "" });

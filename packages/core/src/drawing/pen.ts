@@ -2,14 +2,14 @@ import type { Kind } from "./cells.ts";
 import type { Change } from "./figure.ts";
 import { element, escaped } from "./svg.ts";
 
-/** What is drawn, with its size in pixels. Its coordinates are from its top left. */
+/** A drawn part with its size in pixels; coordinates start at its top left. */
 export interface Drawn {
   readonly content: readonly string[];
   readonly width: number;
   readonly height: number;
 }
 
-/** How a figure is painted: boxes by their kind, or by what differs from another network. */
+/** The colours of a figure: boxes by kind, or by difference from the other network. */
 export interface Look {
   readonly isComparison: boolean;
 }
@@ -21,7 +21,7 @@ export function paintOf(kind: Kind, change: Change, { isComparison }: Look): str
   return kind === "join" ? "join" : "plain";
 }
 
-/** Letters that are narrow, wide, and of a capital's width, in parts of the font size: DejaVu Sans, a wide font. */
+/** Widths of narrow letters, wide letters and capitals, in parts of the font size. Source: DejaVu Sans, a wide font. */
 const widths: readonly (readonly [letters: RegExp, width: number])[] = [
   [/[ijl.,:;'|!I·]/, 0.32],
   [/[ frt()/-]/, 0.4],
@@ -30,18 +30,18 @@ const widths: readonly (readonly [letters: RegExp, width: number])[] = [
   [/[×+−<>=]/, 0.84],
 ];
 
-/** Pixels of a text. */
+/** Width of a text in pixels. */
 export function textWidth(words: string, pixels: number): number {
   const widthOf = (letter: string) => widths.find(([letters]) => letters.test(letter))?.[1] ?? 0.6;
   return pixels * Array.from(words).reduce((sum, letter) => sum + widthOf(letter), 0);
 }
 
-/** The largest font size, up to `pixels`, in which a text is as narrow as `width`. */
+/** The largest font size, at most `pixels`, at which the text is at most `width` wide. */
 export function fitted(words: string, pixels: number, width: number): number {
   return Math.max(4, Math.min(pixels, (pixels * width) / textWidth(words, pixels)));
 }
 
-/** A name of any length, without its end where it is wider than `width`. */
+/** A name of any length, shortened to `width`. */
 export function clipped(words: string, pixels: number, width: number): string {
   if (textWidth(words, pixels) <= width) return words;
   let kept = "";
@@ -81,12 +81,12 @@ export function arrow(x: number, from: number, to: number): string {
   return edge(path`M${x} ${from}V${to - 4}`) + tip;
 }
 
-/** The text of a path, its numbers in hundredths of a pixel. */
+/** The text of a path, with numbers rounded to hundredths of a pixel. */
 export function path(words: TemplateStringsArray, ...numbers: readonly number[]): string {
   return words.map((word, at) => word + (numbers[at] === undefined ? "" : rounded(numbers[at]))).join("");
 }
 
-/** Hundredths of a pixel. */
+/** Rounded to hundredths of a pixel. */
 const rounded = (value: number): string => String(Math.round(value * 100) / 100);
 
 /** `25.6 M`, in powers of a thousand. */
@@ -96,5 +96,5 @@ export function compact(count: number): string {
   return power === 0 ? String(count) : `${(count / 1000 ** power).toPrecision(3)} ${units[power]}`;
 }
 
-/** `64×56²` for `64×56×56`: room is scarce between boxes. */
+/** `64×56²` for `64×56×56`: short, for the space between boxes. */
 export const squared = (shape: string): string => shape.replace(/×(\d+)×\1$/, "×$1²");

@@ -1,6 +1,4 @@
-/**
- * Characters that no XML document can hold; a name from a file may have any. Source: XML 1.0, section 2.2.
- */
+/** Characters that XML does not allow; a name from a file may contain them. Source: XML 1.0, section 2.2. */
 const FORBIDDEN = /[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu;
 
 const entities: { readonly [char: string]: string } = {
@@ -11,7 +9,7 @@ const entities: { readonly [char: string]: string } = {
   "'": "&#39;",
 };
 
-/** A text as XML holds it. Characters that no XML document can hold become U+FFFD. */
+/** Text escaped for XML. Characters that XML does not allow become U+FFFD. */
 export function escaped(text: string): string {
   return text.replace(FORBIDDEN, "\u{FFFD}").replace(/[&<>"']/g, (char) => entities[char]!);
 }
@@ -19,7 +17,7 @@ export function escaped(text: string): string {
 /** Attributes of an element, in order. Numbers are rounded to hundredths; undefined is left out. */
 type Attributes = { readonly [name: string]: string | number | undefined };
 
-/** An element with what is in it, which is XML already. */
+/** An element around `content`, which is XML already. */
 export function element(name: string, attributes: Attributes, ...content: readonly string[]): string {
   const written = Object.entries(attributes).map(([key, value]) => {
     if (value === undefined) return "";

@@ -15,12 +15,12 @@ interface Theme {
   readonly line: string;
   readonly projection: string;
   readonly kinds: { readonly [K in Kind]: Paint };
-  /** Boxes of a comparison: colours are for what differs. */
+  /** Boxes of a comparison: only differences are coloured. */
   readonly plain: Paint;
   readonly changes: { readonly [C in Exclude<Change, "same">]: Paint };
 }
 
-/** Text has a contrast of at least 4.5 : 1 on what it stands on (WCAG 2.2, 1.4.3). */
+/** Text has a contrast of at least 4.5 : 1 to its background (WCAG 2.2, 1.4.3). */
 const themes: { readonly [Name in Exclude<ThemeName, "auto">]: Theme } = {
   light: {
     background: "#ffffff",
@@ -64,7 +64,7 @@ const themes: { readonly [Name in Exclude<ThemeName, "auto">]: Theme } = {
   },
 };
 
-/** The style sheet of a picture. Of `auto`, one that asks the reader's system, in the same file. */
+/** The style sheet of a picture. With "auto" it holds both themes, and a media query chooses. */
 export function styleOf(name: ThemeName): string {
   const base =
     'text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}' +

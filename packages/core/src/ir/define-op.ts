@@ -19,15 +19,15 @@ export type InputRecord<Required extends string, Optional extends string, T> = {
 };
 
 /**
- * What an input is for. `data` is computed anew in each run and has the batch as its first axis. The others are
- * parameters: training changes a weight, a bias, a scale and a shift; it gathers a mean and a variance.
+ * The role of an input. `data` differs from run to run and has the batch as its first axis. The other roles are
+ * parameters: training updates weight, bias, scale and shift by gradients, and collects mean and variance.
  */
 export type InputRole = "data" | "weight" | "bias" | "scale" | "shift" | "mean" | "variance";
 
 /** The role of each input, in the op's order. */
 export type InputRoles<Names extends string> = { readonly [K in Names]: InputRole };
 
-/** What an attribute holds: a number, [down, right], [top, left, bottom, right], or true or false. */
+/** The type of an attribute: a number, [down, right], [top, left, bottom, right], or a boolean. */
 export type AttributeKind = "number" | "pair" | "sides" | "flag";
 
 type KindOf<Value extends Attribute> = Value extends boolean
@@ -41,7 +41,7 @@ type KindOf<Value extends Attribute> = Value extends boolean
 /** The kind of each attribute. */
 type AttributeKinds<Canonical extends Attributes> = { readonly [K in keyof Canonical]: KindOf<Canonical[K]> };
 
-/** What every op states, however it is computed. */
+/** The properties that primitive and composite ops share. */
 interface OpDeclaration<
   Name extends string,
   Required extends string,
@@ -50,21 +50,22 @@ interface OpDeclaration<
   Canonical extends Attributes,
 > {
   readonly name: Name;
-  /** Inputs that must be given, with the role of each. */
+  /** Required inputs, each with its role. */
   readonly inputs: InputRoles<Required>;
-  /** Inputs that may be left out. */
+  /** Optional inputs, each with its role. */
   readonly optional?: InputRoles<Optional>;
-  /** What each attribute holds. Nodes are checked by it, since callers and files may hold anything. */
+  /** The kind of each attribute. Nodes are checked against it, since callers and files may pass anything. */
   readonly attributeKinds: AttributeKinds<Canonical>;
   /**
-   * Options as people write them (`stride: 2`) to the one form that nodes hold (`stride: [2, 2]`).
+   * Converts options as people write them (`stride: 2`) to the canonical form that nodes hold (`stride: [2, 2]`).
    *
-   * Law: canonical attributes are options too, and stay as they are. Passes feed the attributes of nodes back.
+   * Law: canonical attributes are valid options and stay unchanged, since passes build nodes from the attributes of
+   * other nodes.
    */
   attributes(options: Options): Canonical;
 }
 
-/** An op with a computation of its own. Its file states its shapes, its numbers, its cost and its gradient. */
+/** A primitive op: it has its own computation. Its file states shapes, numbers, cost and gradient. */
 export interface OpDefinition<
   Name extends string,
   Required extends string,
@@ -72,21 +73,21 @@ export interface OpDefinition<
   Options extends object,
   Canonical extends Attributes,
 > extends OpDeclaration<Name, Required, Optional, Options, Canonical> {
-  /** The output's shape. Throws ShapeError under the label of the constraint that does not hold. */
+  /** The output's shape. Throws ShapeError with the label of the violated constraint. */
   shape(inputs: InputRecord<Required, Optional, Shape>, attributes: Canonical): Shape;
-  /** The output's elements in float64, row-major. `shape` is the output's, so that no second formula works it out. */
+  /**
+   * The output's elements in float64, row-major. `shape` is the output's shape, so that no second formula computes it.
+   */
   evaluate(
     inputs: InputRecord<Required, Optional, Tensor<"float64">>,
     attributes: Canonical,
     shape: readonly number[],
   ): Float64Array;
-  /**
-   * Multiply-adds of one output of shape `shape`; 0 where not given. Bias and everything elementwise is not counted.
-   */
+  /** Multiply-adds for one output of shape `shape`; 0 if absent. Bias and elementwise arithmetic are not counted. */
   macs?(inputs: InputRecord<Required, Optional, Shape>, attributes: Canonical, shape: readonly number[]): number;
   /**
-   * The gradient of each input as a value of the IR, given the node, whose output some gradients read, and the
-   * output's.
+   * The gradient of each input as a value of the IR, from the node and the gradient of its output. (Some gradients read
+   * the node's output.)
    */
   gradient?(
     node: AnyNode & { readonly inputs: InputRecord<Required, Optional, Value>; readonly attributes: Canonical },
@@ -95,8 +96,8 @@ export interface OpDefinition<
 }
 
 /**
- * An op that other ops express. Its shape, evaluation, cost, error bound and gradient follow from those of its parts,
- * and a backend has a row for it only where it fuses the parts. ONNX calls such an op a function.
+ * A composite op: an op expressed by other ops. Its shape, evaluation, cost, error bound and gradient follow from its
+ * parts. A backend has a row for it only if it fuses the parts. ONNX calls such an op a function.
  */
 export interface CompositeDefinition<
   Name extends string,
@@ -105,11 +106,11 @@ export interface CompositeDefinition<
   Options extends object,
   Canonical extends Attributes,
 > extends OpDeclaration<Name, Required, Optional, Options, Canonical> {
-  /** Constraints beyond those of the parts. Throws ShapeError under the label of the constraint that does not hold. */
+  /** Constraints beyond those of the parts. Throws ShapeError with the label of the violated constraint. */
   check?(inputs: InputRecord<Required, Optional, Shape>, attributes: Canonical): void;
-  /** Multiply-adds, as OpDefinition has it, where they are not those of the parts. */
+  /** Multiply-adds, as in OpDefinition, if they differ from the sum over the parts. */
   macs?(inputs: InputRecord<Required, Optional, Shape>, attributes: Canonical, shape: readonly number[]): number;
-  /** The same output from other ops. */
+  /** The same output, computed by other ops. */
   decompose(inputs: InputRecord<Required, Optional, Value>, attributes: Canonical): AnyNode;
 }
 
@@ -139,7 +140,7 @@ export type CompositeOp<
   CompositeDefinition<Name, Required, Optional, Options, Canonical> &
   Pick<OpDefinition<Name, Required, Optional, Options, Canonical>, "shape">;
 
-/** Declares an op with a computation of its own, once: a file of `ops/` each. */
+/** Declares a primitive op. Each file of `ops/` declares one op. */
 export function defineOp<
   const Name extends string,
   const Required extends string,
@@ -172,7 +173,7 @@ export function defineComposite<
   });
 }
 
-/** The part of a definition that makes a node. */
+/** The part of a definition that building a node needs. */
 interface Applicable {
   readonly name: string;
   readonly inputs: InputRoles<string>;
@@ -183,8 +184,8 @@ interface Applicable {
 }
 
 /**
- * The function that applies a definition, with the definition's properties. Functions have a `name` of their own, which
- * must be made to be the op's.
+ * The function that applies a definition, with the definition's properties. `name` is redefined, since a function has a
+ * `name` property already.
  */
 function callable<Required extends string, Optional extends string, Options extends object, D extends Applicable>(
   definition: D,
@@ -196,7 +197,7 @@ function callable<Required extends string, Optional extends string, Options exte
   return Object.assign(named, rest) as Apply<Required, Optional, Options> & D;
 }
 
-/** A node of the op. Throws ShapeError for inputs and attributes that are missing, unknown or do not fit. */
+/** A node of the op. Throws ShapeError for inputs and attributes that are missing, unknown or of the wrong shape. */
 export function applyDefinition(
   op: Applicable,
   inputs: { readonly [input: string]: Value | undefined },
@@ -266,7 +267,7 @@ export function rank4(shape: Shape, label: string): readonly [Shape[0] & {}, num
   return [n!, c, h, w];
 }
 
-/** The four sizes of an image tensor whose batch is closed: what `evaluate` is handed. */
+/** The four sizes of an image tensor with a closed batch, as `evaluate` needs them. */
 export function dims4(shape: Shape): readonly [n: number, c: number, h: number, w: number] {
   const [n, c, h, w] = rank4(shape, "dims4");
   check(typeof n === "number", "dims4", () => `the batch of ${formatShape(shape)} is open`);

@@ -1,30 +1,30 @@
 import { shortMessage } from "./messages.ts";
 
-/** No message is longer, in characters. Those that show lists and texts of files use `shortList` and `shortText`. */
+/** The longest message, in characters. Messages with lists and texts from files use `shortList` and `shortText`. */
 const LONGEST = 4000;
 
 /**
- * What can go wrong, as classes with a stable `code` (the class's name, so that a line `code: message` reads well). A
- * message holds what was found, what was expected and the way out.
+ * Error classes, each with a stable `code`: the class's name, so that a line `code: message` reads well. A message
+ * holds what was found, what was expected and the way out.
  */
 export abstract class ResidualError extends Error {
   abstract readonly code: string;
 
-  /** `rule` comes after the message, however long that is. */
+  /** `rule` is appended to the message, whose length is limited before. */
   constructor(message: string, options?: { cause?: unknown }, rule?: string) {
     const text = shortMessage(message, LONGEST);
     super(rule === undefined ? text : `${text} (${rule})`, options);
   }
 
-  /** The code: minifiers change the names of classes. */
+  /** The class's name as a text, since minifiers rename classes. */
   override get name(): string {
     return this.code;
   }
 }
 
 /**
- * Shapes, names, dtypes or attributes that do not fit together. `label` is the broken constraint, as in an op's
- * docstring; the message ends with it in parentheses, so that it reads well for people who do not know the labels.
+ * Shapes, names, dtypes or attributes that do not fit together. `label` is the violated constraint of an op's
+ * docstring. The message ends with the label in parentheses, for readers who do not know labels.
  */
 export class ShapeError extends ResidualError {
   readonly code = "ShapeError";
@@ -36,27 +36,27 @@ export class ShapeError extends ResidualError {
   }
 }
 
-/** Weights that are not there, or do not fit a graph: problems are counted, and listed with what was found. */
+/** Weights are missing or do not fit the graph. The message counts the problems, and lists each with what was found. */
 export class WeightsError extends ResidualError {
   readonly code = "WeightsError";
 }
 
-/** A file, or a piece of one, that is not what its format says. */
+/** A file, or a part of a file, violates its format. */
 export class FormatError extends ResidualError {
   readonly code = "FormatError";
 }
 
-/** Something well formed that this part of Residual cannot do. */
+/** A valid request that this part of Residual does not support. */
 export class UnsupportedError extends ResidualError {
   readonly code = "UnsupportedError";
 }
 
-/** A backend's runtime or device is missing; the message names what to install. */
+/** A backend's runtime or device is missing. The message names the package to install. */
 export class BackendUnavailableError extends ResidualError {
   readonly code = "BackendUnavailableError";
 }
 
-/** The device went away in mid work. The next compile gets a new one. */
+/** The device was lost during work. The next compile opens a new device. */
 export class DeviceLostError extends ResidualError {
   readonly code = "DeviceLostError";
 }
@@ -71,14 +71,14 @@ export class AbortError extends ResidualError {
 }
 
 /**
- * Refuses with the label of the constraint that does not hold. `found` may be a function where its text takes time:
- * each node of a graph is checked many times.
+ * Throws ShapeError with `label` unless `holds`. `found` may be a function if its text is costly: each node of a graph
+ * is checked many times.
  */
 export function check(holds: boolean, label: string, found: string | (() => string)): asserts holds {
   if (!holds) throw new ShapeError(label, typeof found === "string" ? found : found());
 }
 
-/** The part of an AbortSignal that Residual reads: core knows no DOM. */
+/** The part of an AbortSignal that Residual reads, declared here since core does not use the DOM's types. */
 export interface Signal {
   readonly aborted: boolean;
   readonly reason: unknown;

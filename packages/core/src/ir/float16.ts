@@ -4,8 +4,8 @@
  */
 
 /**
- * Rounds each float32 to the bits of the nearest float16, ties to even; from 65,520 on infinite. `to` is as long as
- * `from`.
+ * Rounds each float32 to the bits of the nearest float16, ties to even; 65,520 and above become infinite. `to` has the
+ * length of `from`.
  */
 export function roundToFloat16(from: Float32Array, to: Uint16Array): void {
   for (let i = 0; i < from.length; i++) {
@@ -14,7 +14,7 @@ export function roundToFloat16(from: Float32Array, to: Uint16Array): void {
   }
 }
 
-/** The float32 of each float16, exactly: each half is a float32, signs and payloads of NaN included. */
+/** The float32 of each float16. Exact: each float16 is a float32, with the same sign and NaN payload. */
 export function widenFloat16(halves: Uint16Array): Float32Array {
   const wide = new Uint32Array(halves.length);
   for (let i = 0; i < halves.length; i++) wide[i] = float32Bits(halves[i]!);
@@ -36,9 +36,7 @@ function halfBits(wide: number): number {
   return shift > 24 ? sign : sign | rounded((size & 0x7fffff) | 0x800000, shift);
 }
 
-/**
- * `value` without its last `shift` bits, to the nearest, ties to even; a carry goes on into the exponent, as it should.
- */
+/** `value` without its last `shift` bits, rounded to nearest, ties to even. A carry into the exponent is intended. */
 function rounded(value: number, shift: number): number {
   const kept = value >>> shift;
   const rest = value & ((1 << shift) - 1);

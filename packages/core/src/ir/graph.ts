@@ -11,7 +11,7 @@ import {
   type Variable,
 } from "./value.ts";
 
-/** What a variable becomes after each run: a value of the graph, of the variable's shape. */
+/** The new value of a variable after each run: a value of the graph with the variable's shape. */
 export interface Update {
   readonly variable: Variable;
   readonly value: Value;
@@ -19,21 +19,21 @@ export interface Update {
 
 /**
  * A network: named inputs and outputs, and between them values that point at what they are computed from. Plain
- * immutable data. Every value has a name of its own, which any output can be selected by.
+ * immutable data. Every value has a unique name, by which `select` makes it an output.
  *
  * `aliases` are further names of values: stages (`layer3`) and blocks (`layer3.5`), as torchvision's feature extraction
  * names a module by its last value.
  *
- * `Names` are the names that `select` takes beside the outputs', as far as the compiler knows them.
+ * `Names` are the names that `select` takes beside the outputs', if the compiler can know them.
  */
 export interface Graph<In extends string = string, Out extends string = string, Names extends string = string> {
   readonly name: string;
   readonly inputs: { readonly [K in In]: Input };
   readonly outputs: { readonly [K in Out]: Value };
   readonly aliases: { readonly [alias: string]: string };
-  /** All take effect together, when a run has succeeded. A variable that no update names stays as it is. */
+  /** All updates take effect together, after a successful run. A variable without an update keeps its value. */
   readonly updates: readonly Update[];
-  /** For the compiler alone: no graph has it. */
+  /** Only for the compiler: no graph has this field. */
   readonly [selectable]?: Names;
 }
 declare const selectable: unique symbol;
@@ -73,7 +73,7 @@ function checkUpdates({ updates }: Graph): void {
   }
 }
 
-/** The graph, each of its nodes with a name of its own. Checks G1 and G2. */
+/** The graph with a unique name for each node. Checks G1 and G2. */
 function withNames<In extends string, Out extends string, Names extends string>(
   made: Graph<In, Out, Names>,
 ): Graph<In, Out, Names> {
@@ -92,7 +92,7 @@ function withNames<In extends string, Out extends string, Names extends string>(
   });
 }
 
-/** Each value once, inputs before what is computed from them, in the order of `state_dict` for torchvision's models. */
+/** Each value once, inputs before their readers; for torchvision's models in the order of `state_dict`. */
 export function valuesOf(graph: Graph): readonly Value[] {
   const known = orders.get(graph);
   if (known) return known;
@@ -102,7 +102,7 @@ export function valuesOf(graph: Graph): readonly Value[] {
 }
 const orders = new WeakMap<Graph, readonly Value[]>();
 
-/** Depth first, inputs in their op's order, without recursion: cifar_preact1001 is some 3,000 nodes deep. */
+/** Depth first, inputs in the op's order. Without recursion, since cifar_preact1001 is about 3,000 nodes deep. */
 function sort(graph: Graph): readonly Value[] {
   const order: Value[] = [];
   const done = new Set<Value>();
@@ -120,12 +120,12 @@ function sort(graph: Graph): readonly Value[] {
   return order;
 }
 
-/** What a run works out: outputs, and the updates of variables. */
+/** The values that a run computes: outputs, and updates of variables. */
 function targetsOf({ outputs, updates }: Graph): readonly Value[] {
   return [...Object.values<Value>(outputs), ...updates.flatMap(({ variable, value }) => [variable, value])];
 }
 
-/** What a value is computed from, in its op's order. */
+/** The inputs of a value, in the op's order. */
 export function inputsOf(value: Value): Value[] {
   return value.kind === "node" ? Object.values(value.inputs) : [];
 }
@@ -147,7 +147,7 @@ export function variablesOf(graph: Graph): readonly Variable[] {
   return valuesOf(graph).filter((value) => value.kind === "variable");
 }
 
-/** How often each value is read: by nodes, and once more by each output and each update. */
+/** The number of reads of each value: by nodes, outputs and updates. */
 export function usesOf(graph: Graph): ReadonlyMap<Value, number> {
   const uses = new Map<Value, number>();
   const read = (value: Value) => uses.set(value, (uses.get(value) ?? 0) + 1);
@@ -158,8 +158,8 @@ export function usesOf(graph: Graph): ReadonlyMap<Value, number> {
 }
 
 /**
- * The graph with each value replaced, bottom up: `replace` is handed a node whose inputs are replaced already, and
- * leaves as they are. Inputs and variables stay. What nothing changes keeps its identity, up to the graph itself.
+ * The graph with each value replaced, bottom up. `replace` gets a node whose inputs are already replaced, and returns
+ * the new value. Inputs and variables stay. Unchanged nodes, and an unchanged graph, keep their identity.
  */
 export function rebuild<In extends string, Out extends string, Names extends string>(
   source: Graph<In, Out, Names>,

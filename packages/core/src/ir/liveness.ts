@@ -1,13 +1,13 @@
-/** One step of a program: what it reads, and the one value that it writes. */
+/** One step of a program: the values that it reads, and the one value that it writes. */
 export interface Step<Value> {
   readonly reads: readonly Value[];
   readonly writes: Value;
 }
 
 /**
- * For each step, the values that are not needed once it is done, so that their memory is free for later steps: those it
- * is the last to read, in its order, and its own if no step reads that. `kept` are the values that outlive the program,
- * such as outputs and weights; they are never in the answer.
+ * For each step, the values whose memory is free after it: the values that it is the last to read, in its order, and
+ * its own value if no step reads that. Values in `kept` outlive the program, such as outputs and weights, and are never
+ * listed.
  */
 export function spentAfter<Value>(steps: readonly Step<Value>[], kept: Iterable<Value>): readonly (readonly Value[])[] {
   const needed = new Set(kept);

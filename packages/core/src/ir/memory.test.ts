@@ -16,7 +16,7 @@ it("refuses what is larger than all memory, and says how much it would take", ()
   checkMemory(1.9e9, "a run", "take a smaller batch");
   const refusal = () => checkMemory(2.51e9, "a run", "take a smaller batch");
   expect(refusal).toThrow(OutOfMemoryError);
-  expect(refusal).toThrow("a run needs 2.51 GB, there are 2.00 GB in all; take a smaller batch");
+  expect(refusal).toThrow("a run needs 2.51 GB, this process can have 2.00 GB; take a smaller batch");
   vi.spyOn(process, "constrainedMemory").mockReturnValue(0); // no limit: the machine's memory counts
   expect(() => checkMemory(1e18, "a run", "take a smaller batch")).toThrow("a run needs 1.00 EB");
 });

@@ -1,17 +1,18 @@
 import { OutOfMemoryError } from "./errors.ts";
 
-/** Below it nobody runs out of memory, and asking would take longer than it takes to go on. In bytes. */
+/** In bytes. Smaller allocations are not checked: they do not fail in practice, and the check would take longer. */
 const SMALL = 64 << 20;
 
-/** The part of Node's `process`, which Deno and Bun have too, that tells how much memory there is. */
+/** The part of Node's `process` (also in Deno and Bun) that reports the amount of memory. */
 interface Process {
   constrainedMemory?(): number | undefined;
   getBuiltinModule?(name: "node:os"): { totalmem(): number } | undefined;
 }
 
 /**
- * Refuses, before anything is allocated, what is larger than all memory that the process can have: systems promise such
- * memory, and end the process once it is used. Platforms that do not tell their memory refuse by a RangeError.
+ * Throws before an allocation that exceeds all memory of the process: operating systems grant such an allocation, and
+ * kill the process once the memory is used. On platforms that do not report their memory, the allocation itself throws
+ * a RangeError.
  *
  * Throws OutOfMemoryError with the bytes that `what` needs and the way out.
  */
@@ -19,10 +20,10 @@ export function checkMemory(bytes: number, what: string, wayOut: string): void {
   if (bytes < SMALL) return;
   const total = totalMemory();
   if (bytes <= total) return;
-  throw new OutOfMemoryError(`${what} needs ${inBytes(bytes)}, there are ${inBytes(total)} in all; ${wayOut}`);
+  throw new OutOfMemoryError(`${what} needs ${inBytes(bytes)}, this process can have ${inBytes(total)}; ${wayOut}`);
 }
 
-/** What a RangeError of an allocation means. Other errors are given back as they are. */
+/** Turns the RangeError of an allocation into an OutOfMemoryError. Other errors are returned unchanged. */
 export function memoryError(error: unknown, what: string, wayOut: string): unknown {
   return error instanceof RangeError
     ? new OutOfMemoryError(`${what} does not fit into memory (${error.message}); ${wayOut}`, { cause: error })
@@ -31,7 +32,7 @@ export function memoryError(error: unknown, what: string, wayOut: string): unkno
 
 function totalMemory(): number {
   const { process } = globalThis as { readonly process?: Process };
-  const limit = process?.constrainedMemory?.() || Infinity; // 0 where there is none
+  const limit = process?.constrainedMemory?.() || Infinity; // 0 without a limit
   return Math.min(limit, process?.getBuiltinModule?.("node:os")?.totalmem() ?? Infinity);
 }
 

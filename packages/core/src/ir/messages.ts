@@ -1,17 +1,17 @@
-/** Texts of messages, kept short: names and shapes may come from a file that somebody made to do harm. */
+/** Texts of messages, kept short: names and shapes may come from a hostile file. */
 
 const TEXT = 200;
 const ITEMS = 10;
 
-/** Controls and marks that turn the direction of text: on a terminal they rewrite what stands there. */
+/** Control characters, and characters that change the direction of text: on a terminal they overwrite other text. */
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 
-/** A text as a message shows it: on one line, and what lies beyond `most` characters is only counted. */
+/** A text for a message: on one line, at most `most` characters, then the number of characters left out. */
 export function shortText(text: string, most = TEXT): string {
   return cut(text, most).replaceAll(UNPRINTABLE, escaped);
 }
 
-/** A message as errors have it: cut as by `shortText`, and its lines are kept. */
+/** A whole message, shortened as by `shortText`, but with its line breaks. */
 export function shortMessage(message: string, most: number): string {
   return cut(message, most).replaceAll(UNPRINTABLE, (mark) => (mark === "\n" ? mark : escaped(mark)));
 }
@@ -26,14 +26,14 @@ function cut(text: string, most: number): string {
   return `${start}… (${(text.length - most).toLocaleString("en-US")} more characters)`;
 }
 
-/** A list as a message shows it: the first ten items, each as `shortText` has it, and how many more there are. */
+/** A list for a message: the first ten items, each as by `shortText`, then the number of items left out. */
 export function shortList(items: readonly unknown[], separator = ", "): string {
   const shown = items.slice(0, ITEMS).map((item) => shortText(String(item)));
   const more = items.length - shown.length;
   return [...shown, ...(more > 0 ? [`… and ${more.toLocaleString("en-US")} more`] : [])].join(separator);
 }
 
-/** The names, the most alike first, by the letters that have to change (Levenshtein). Case makes no difference. */
+/** The names, most similar first, by Levenshtein distance. Ignores case. */
 export function nearestFirst(name: string, names: readonly string[]): readonly string[] {
   const distances = new Map(names.map((each) => [each, distance(name.toLowerCase(), each.toLowerCase())]));
   return names.toSorted((a, b) => distances.get(a)! - distances.get(b)!);
@@ -52,7 +52,10 @@ function distance(a: string, b: string): number {
   return above[b.length]!;
 }
 
-/** A value of the wrong kind, for a message: `null`, `the number 42`, `a Promise; await it`, `an object {width}`. */
+/**
+ * A value of the wrong type, described for a message: `null`, `the number 42`, `a Promise; await it`, `an object
+ * {width}`.
+ */
 export function describeValue(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === "function") return "a function";

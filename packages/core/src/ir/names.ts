@@ -1,4 +1,4 @@
-/** A name that is not taken yet: the wanted one, or with `_1`, `_2` … behind it. The name is taken from then on. */
+/** The wanted name, or the first of `wanted_1`, `wanted_2` … that is not in `taken`. Adds the result to `taken`. */
 export function freeName(wanted: string, taken: Set<string>): string {
   let name = wanted;
   for (let count = 1; taken.has(name); count++) name = `${wanted}_${count}`;
@@ -6,7 +6,7 @@ export function freeName(wanted: string, taken: Set<string>): string {
   return name;
 }
 
-/** The same record with each value changed. */
+/** The record with each value mapped. */
 export function mapValues<A, B>(
   record: { readonly [name: string]: A },
   change: (value: A, name: string) => B,

@@ -26,7 +26,7 @@ function printNode(value: Value): string[] {
   return [`  ${value.name} : ${formatShape(value.shape)} = ${value.op}(${inputs.join(", ")})${suffix}`];
 }
 
-/** What is not a node's answer shows its shape where it is read; a constant is marked by its equals sign. */
+/** Values that are not nodes show their shape where they are read. A constant is marked by an equals sign. */
 function printOperand(value: Value): string {
   if (value.kind === "parameter") return `${value.name} ${formatShape(value.shape)}`;
   return value.kind === "constant" ? `${value.name} = ${formatShape(value.shape)}` : value.name;

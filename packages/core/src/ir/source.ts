@@ -8,34 +8,34 @@ export interface Rows {
   readonly end: number;
 }
 
-/** Memory that numbers are read into. */
+/** A typed array that numbers are read into. */
 export type RealArray = Float32Array | Float64Array;
 
-/** Numbers that are read when they are needed: from a file, or worked out from another source. */
+/** Numbers that are read on demand: from a file, or computed from another source. */
 export interface LazySource {
-  /** The narrower dtype that holds every number exactly. */
+  /** The narrowest dtype that holds every number exactly. */
   readonly dtype: "float32" | "float64";
   readonly shape: readonly number[];
-  /** What `firstNonFinite` finds, known beforehand: `bind` reads no numbers to find out. */
+  /** The result of `firstNonFinite`, if known beforehand: `bind` does not read the numbers for it. */
   readonly firstNonFinite: number;
-  /** No number is larger in magnitude, as far as it is known: the product with a gain need not be looked at then. */
+  /** An upper bound of the magnitudes, if known. A small bound saves checking the products with a gain. */
   readonly bound?: number;
-  /** Whether the numbers are worked out from tensors in memory. Backends stream what is elsewhere. */
+  /** Whether the numbers come from tensors in memory only. Backends stream all other sources. */
   readonly isResident?: boolean;
   /**
-   * Puts the numbers of some rows into `into`, row-major. Each number is rounded once, to the type of `into`, which
-   * must have the size of the rows. Calls may overlap. Throws FormatError where a file has changed since it was opened.
+   * Writes the numbers of some rows into `into`, row-major. Each number is rounded once, to the type of `into`, which
+   * must have the size of the rows. Calls may overlap. Throws FormatError if a file has changed since it was opened.
    */
   read(into: RealArray, rows: Rows): Promise<void>;
 }
 
-/** Where the numbers of a parameter come from: a tensor in memory, or a lazy source. */
+/** The numbers of a parameter: a tensor in memory, or a lazy source. */
 export type Source = RealTensor | LazySource;
 
-/** What a file of weights holds under a name. Whole numbers are always in memory. */
+/** A tensor of a weights file. Integer tensors are always in memory. */
 export type NamedSource = Tensor | LazySource;
 
-/** Whether the numbers are in memory. */
+/** Whether a source is a tensor in memory. */
 export function isTensor(source: Source): source is RealTensor;
 export function isTensor(source: NamedSource): source is Tensor;
 export function isTensor(source: NamedSource): source is Tensor {
@@ -57,7 +57,7 @@ export function rowSize({ shape: [, ...rest] }: { readonly shape: readonly numbe
   return sizeOf(rest);
 }
 
-/** Puts the numbers of some rows (all where not given) into `into`, which must have their size. */
+/** Writes the numbers of some rows (default: all) into `into`, which must have the size of the rows. */
 export async function readRows(source: Source, into: RealArray, rows: Rows = allRows(source)): Promise<void> {
   const row = rowSize(source);
   const expected = (rows.end - rows.first) * row;
@@ -71,7 +71,7 @@ export async function readRows(source: Source, into: RealArray, rows: Rows = all
   else await source.read(into, rows);
 }
 
-/** The whole source in memory, in its own dtype. A tensor is given back as it is. */
+/** The whole source in memory, in its own dtype. A tensor is returned as it is. */
 export async function readTensor(source: Source): Promise<RealTensor>;
 export async function readTensor(source: NamedSource): Promise<Tensor>;
 export async function readTensor(source: NamedSource): Promise<Tensor> {
@@ -96,14 +96,14 @@ export async function readFloat64(source: Source): Promise<Tensor<"float64">> {
   return tensorOf("float64", source.shape, data);
 }
 
-/** Whether the float32 next to a number is one: neither NaN nor infinite. */
+/** Whether a number is finite once rounded to float32. */
 export function isFiniteInFloat32(value: number): boolean {
   return Number.isFinite(Math.fround(value));
 }
 
 /**
- * Index of the first element that is NaN, infinite, or beyond the range of float32, which backends compute in; -1 if
- * there is none. Looks at every number of a tensor.
+ * Index of the first element that is NaN, infinite, or beyond the range of float32, in which backends compute; -1 if
+ * all are finite. Reads every number of a tensor.
  */
 export function firstNonFinite(source: Source): number {
   if (!isTensor(source)) return source.firstNonFinite;
@@ -114,14 +114,14 @@ export function firstNonFinite(source: Source): number {
   return -1;
 }
 
-/** Most tensors of a network are as short as this, and a search of V8's own needs no time to become fast. */
+/** Most tensors of a network are no longer than this. V8's built-in search needs no warm-up. */
 const SHORT = 4096;
 const specials = [NaN, Infinity, -Infinity];
 
 /**
- * Row c times gain[c], multiplied in float64 when rows are read: nobody has to hold the product. For passes: source and
- * gain are finite, since both come from bound weights. A read throws WeightsError, which calls the source by its name,
- * where a product is beyond float32.
+ * Row c times gain[c], multiplied in float64 when rows are read: materializing the product would double memory. For
+ * passes: source and gain are finite, since both come from bound weights. A read throws WeightsError, with the source's
+ * name, if a product is beyond float32.
  */
 export function scaleRows(source: Source, gain: Float64Array, name = "a weight"): Source {
   check(gain.length === rowsIn(source), "scaleRows.C1", `${gain.length} gains for ${rowsIn(source)} rows`);
@@ -147,13 +147,14 @@ export function scaleRows(source: Source, gain: Float64Array, name = "a weight")
   };
 }
 
-/** Numbers from here on are infinite in float32: half a step above the largest. */
+/** Numbers of at least this magnitude round to infinity in float32: half a step above the largest float32. */
 const FLOAT32_END = 2 ** 128 - 2 ** 103;
 
 /**
- * Multiplies rows whose products are known to be finite. As `multiplyRows` a plain loop in a function of its own: V8
- * takes twice as long over it in an async function, over `for … of`, or over arrays of two types. And eight numbers at
- * a time: once any buffer was detached, as WebGPU's mapped ones are, V8 looks in each turn whether this one is.
+ * Multiplies rows whose products are known to be finite. Like `multiplyRows`, a plain loop in a separate function: V8
+ * needs twice the time for the same loop in an async function, with `for … of`, or over arrays of two types. Eight
+ * numbers a turn, since V8 checks in each turn whether the buffer is detached, once any buffer was (as WebGPU's mapped
+ * buffers are).
  */
 function multiplyBounded(numbers: Float32Array, gain: Float64Array, row: number): void {
   for (let c = 0, i = 0; c < gain.length; c++) {
@@ -173,7 +174,7 @@ function multiplyBounded(numbers: Float32Array, gain: Float64Array, row: number)
   }
 }
 
-/** Answers whether all products are finite in float32. */
+/** Multiplies rows. Returns whether all products are finite in float32. */
 function multiplyRows(numbers: RealArray, gain: Float64Array, row: number): boolean {
   let fits = true;
   for (let c = 0, i = 0; c < gain.length; c++) {
@@ -192,8 +193,8 @@ function multiplyRows(numbers: RealArray, gain: Float64Array, row: number): bool
  * The axes in another order, as PyTorch's `permute`: axis i of the result is axis `order[i]` of the source. Keras'
  * kernels (HWIO) become PyTorch's (OIHW) by [3, 2, 0, 1].
  *
- * A row of the result is spread over the whole source. So the first read reads all of it, and the garbage collector
- * decides how long later reads find it in memory.
+ * A row of the result is spread over the whole source. So the first read loads the whole source, and later reads use
+ * that copy until it is garbage-collected.
  */
 export function permuteAxes(source: Source, order: readonly number[]): Source {
   const { shape } = source;
@@ -222,14 +223,14 @@ export function permuteAxes(source: Source, order: readonly number[]): Source {
   };
 }
 
-/** Where an element of a tensor of `shape` is once its axes are permuted. */
+/** Position of an element of a tensor of `shape` after its axes are permuted. */
 function permutedIndex(index: number, shape: readonly number[], order: readonly number[]): number {
   if (index < 0) return -1;
   const position = shape.map((size, axis) => Math.floor(index / sizeOf(shape.slice(axis + 1))) % size);
   return order.reduce((sum, axis) => sum * shape[axis]! + position[axis]!, 0);
 }
 
-/** The same numbers with `count` axes of size 1 behind the others. Nothing is copied. */
+/** The same numbers with `count` axes of size 1 appended. Nothing is copied. */
 export function withTrailingAxes(source: Source, count: number): Source {
   const shape = [...source.shape, ...Array.from({ length: count }, () => 1)];
   if (isTensor(source)) return { ...source, shape };
@@ -243,7 +244,7 @@ export function withTrailingAxes(source: Source, count: number): Source {
   };
 }
 
-/** One source after the other, along the first axis. */
+/** The sources one after another, along the first axis. */
 export function concatenateRows(parts: readonly Source[]): Source {
   const [head] = parts;
   if (!head || head.shape.length === 0)
@@ -267,7 +268,7 @@ export function concatenateRows(parts: readonly Source[]): Source {
     firstNonFinite: firsts.find((index) => index >= 0) ?? -1,
     isResident: parts.every(isResident),
     async read(into, { first, end }) {
-      let begin = 0; // of the part, among all rows
+      let begin = 0; // first row of the part, among all rows
       for (const part of parts) {
         const [from, to] = [Math.max(first, begin), Math.min(end, begin + rowsIn(part))];
         const piece = { first: from - begin, end: to - begin };

@@ -26,8 +26,8 @@ const arrays: { readonly [D in DType]: ArrayOf<DataOf[D]> } = {
 };
 
 /**
- * The same memory as a typed array of this realm, undefined where it is not one of the dtype. Frames, `node:vm` and
- * Jest have constructors of their own, and runtimes ask with `instanceof`.
+ * The same memory as a typed array of this realm; undefined if `data` is not an array of the dtype. Frames, `node:vm`
+ * and Jest have their own constructors, and runtimes use `instanceof`.
  */
 export function ownArray<D extends DType>(dtype: D, data: unknown): DataOf[D] | undefined {
   const { [dtype]: Own } = arrays;
@@ -42,7 +42,7 @@ export type Tensor<D extends DType = DType> = {
   [K in D]: { readonly dtype: K; readonly shape: readonly number[]; readonly data: DataOf[K] };
 }[D];
 
-/** The dtypes of real numbers: what backends answer in. */
+/** The dtypes of real numbers: those that outputs can have. */
 export type RealDType = "float32" | "float64";
 
 /** A tensor of real numbers. */
@@ -54,8 +54,8 @@ export function tensor(shape: readonly number[], data: Iterable<number>): Tensor
 }
 
 /**
- * A tensor over `data`, which it does not copy. Throws ShapeError where shape and data differ in size, or dtype and
- * data in kind.
+ * A tensor over `data`, which is not copied. Throws ShapeError if shape and data differ in size, or dtype and data in
+ * type.
  */
 export function tensorOf<D extends DType>(dtype: D, shape: readonly number[], data: DataOf[D]): Tensor<D> {
   const own = ownArray(dtype, data);
@@ -67,9 +67,7 @@ export function tensorOf<D extends DType>(dtype: D, shape: readonly number[], da
   return { dtype, shape: [...shape], data: own };
 }
 
-/**
- * The tensor over an array of this realm; undefined where its data are not of its dtype, or not of its shape's size.
- */
+/** The tensor over an array of this realm; undefined if the data do not have its dtype or the size of its shape. */
 export function ownTensor(tensor: RealTensor): RealTensor | undefined {
   const { dtype, shape } = tensor;
   const data = ownArray<RealDType>(dtype, tensor.data);
@@ -82,12 +80,12 @@ export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** The same numbers as float64, without a copy where they are that already. */
+/** The same numbers as float64; not copied if they are float64 already. */
 export function toFloat64(value: RealTensor): Tensor<"float64"> {
   return value.dtype === "float64" ? value : tensorOf("float64", value.shape, Float64Array.from(value.data));
 }
 
-/** Elements of a typed array that can be written. */
+/** The elements of a typed array, writable. */
 interface Elements {
   [index: number]: number | bigint;
   readonly length: number;

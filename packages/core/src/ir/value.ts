@@ -5,10 +5,10 @@ import type { Source } from "./source.ts";
 export type Dimension = number | "N";
 export type Shape = readonly Dimension[];
 
-/** Pixels around an image: [top, left, bottom, right]. */
+/** Pixels added around an image: [top, left, bottom, right]. */
 export type Pads = readonly [number, number, number, number];
 
-/** What an attribute may hold: plain JSON. */
+/** An attribute: plain JSON. */
 export type Attribute = number | boolean | string | readonly number[];
 export type Attributes = { readonly [name: string]: Attribute };
 
@@ -19,14 +19,14 @@ export interface Input {
   readonly shape: Shape;
 }
 
-/** A tensor still open: `bind` turns it into a constant. Names are torchvision's `state_dict` keys. */
+/** A tensor without numbers yet: `bind` replaces it by a constant. Names are torchvision's `state_dict` keys. */
 export interface Parameter {
   readonly kind: "parameter";
   readonly name: string;
   readonly shape: readonly number[];
 }
 
-/** A parameter with its numbers, or with where they come from. */
+/** A parameter with its numbers, or with a source of them. */
 export interface Constant {
   readonly kind: "constant";
   readonly name: string;
@@ -35,8 +35,8 @@ export interface Constant {
 }
 
 /**
- * State that an executable keeps from run to run: it begins as `source` says; after each run it is what the graph's
- * update of it came to. A run reads the value from before the run.
+ * State that an executable keeps from run to run. It starts as `source`, and each run replaces it by the result of its
+ * update. A run reads the value from before the run.
  */
 export interface Variable {
   readonly kind: "variable";
@@ -46,7 +46,7 @@ export interface Variable {
   readonly source: Source;
 }
 
-/** One application of an op. `ops/index.ts` knows what each op's node holds. */
+/** One application of an op. `ops/index.ts` has the exact type of each op's node. */
 export interface AnyNode {
   readonly kind: "node";
   readonly op: string;
@@ -58,12 +58,12 @@ export interface AnyNode {
 }
 
 /**
- * A value of a graph: a real-valued tensor. It has a shape and no dtype: how precisely it is held is a backend's
- * business, and how precisely it must be held is conformance's.
+ * A value of a graph: a real-valued tensor. It has a shape and no dtype: a backend chooses the precision, and
+ * conformance sets the precision it must reach.
  */
 export type Value = Input | Parameter | Constant | Variable | AnyNode;
 
-/** A value that is not computed. */
+/** A value that is not a node. */
 export type Leaf = Exclude<Value, AnyNode>;
 
 export function input(name: string, shape: Shape): Input {
@@ -93,7 +93,7 @@ export function formatShape(shape: Shape): string {
   return shortList(shape, "×");
 }
 
-/** The shape with the open batch closed by `batch`. */
+/** The shape with the open batch replaced by `batch`. */
 export function concrete(shape: Shape, batch: number): readonly number[] {
   return shape.map((size) => (size === "N" ? batch : size));
 }

@@ -6,9 +6,9 @@ import type { BlockKind, ResNetSpec } from "./spec.ts";
 
 export interface BlockOptions {
   readonly kind: BlockKind;
-  /** Channels of the 3×3. */
+  /** Channels of the 3×3 convolution. */
   readonly width: number;
-  /** Channels that leave the block. */
+  /** Channels of the block's output. */
   readonly channels: number;
   readonly stride: number;
 }
@@ -17,9 +17,9 @@ interface Layer extends ConvOptions {
   readonly outputs: number;
 }
 
-/** The convolutions of a block, in order; `conv1`, `conv2` and so on are their names. */
+/** The convolutions of a block, in order, named `conv1`, `conv2` and so on. */
 const layers: { readonly [Kind in BlockKind]: (spec: ResNetSpec, options: BlockOptions) => Layer[] } = {
-  /** Two 3×3; the first takes the stride. */
+  /** Two 3×3 convolutions; the first has the stride. */
   basic: (_, { channels, stride }) => [
     { kernel: 3, outputs: channels, stride },
     { kernel: 3, outputs: channels },
@@ -35,7 +35,7 @@ const layers: { readonly [Kind in BlockKind]: (spec: ResNetSpec, options: BlockO
   },
 };
 
-/** A residual block: relu(branch(x) + shortcut(x)), or branch(x) + shortcut(x) where activation comes first. */
+/** A residual block: relu(branch(x) + shortcut(x)); with pre-activation, branch(x) + shortcut(x). */
 export function block(spec: ResNetSpec, x: Value, name: string, options: BlockOptions): Value {
   return spec.preActivation ? preActivated(spec, x, name, options) : postActivated(spec, x, name, options);
 }
@@ -70,7 +70,10 @@ function reluName(name: string, call: number): string {
   return call === 0 ? `${name}.relu` : `${name}.relu_${call}`;
 }
 
-/** Each channel times a gate computed from all channels' means (Hu et al. 2018, section 3). Names are timm's. */
+/**
+ * Each channel times a gate that is computed from the means of all channels (Hu et al. 2018, section 3). Names are
+ * timm's.
+ */
 function squeezeExcite(x: Value, name: string, reduction: number): Value {
   const channels = x.shape[1] as number;
   const dense = (value: Value, layer: string, outputs: number) =>

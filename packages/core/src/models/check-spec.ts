@@ -12,13 +12,13 @@ interface Field {
   readonly holds: (value: unknown) => boolean;
 }
 
-/** More stages than this are a mistake or an attack: a published network has 3 to 5. */
+/** The most stages: published networks have 3 to 5. More are a mistake or an attack. */
 const MOST_STAGES = 8;
-/** So are more blocks in all stages together: the deepest published network has 600. Each takes time to build. */
+/** The most blocks in all stages together: the deepest published network has 600. Each takes time to build. */
 const MOST_BLOCKS = 2000;
-/** So are more channels of a convolution. */
+/** The most channels of a convolution. */
 export const MOST_CHANNELS = 65_536;
-/** So are more classes, input channels or pixels of a side. */
+/** The most classes, input channels, and pixels of a side. */
 const MOST = 1 << 24;
 
 const isWhole = (value: unknown, least: number, most = MOST): value is number =>
@@ -45,13 +45,13 @@ const number = (expected: string, holds: (value: number) => boolean): Field => (
   holds: (value) => typeof value === "number" && Number.isFinite(value) && holds(value),
 });
 const flag = oneOf(true, false);
-/** The one, or a list of it for the stages. */
+/** One value, or a list with a value for each stage. */
 const eachStage = (field: Field): Field => ({
   expected: `${field.expected}, or one for each stage`,
   holds: (value) => (Array.isArray(value) ? value.length > 0 && value.every(field.holds) : field.holds(value)),
 });
 
-/** What each field of a spec may hold. */
+/** The values that each field of a spec may have. */
 const fields: { readonly [Name in keyof Required<ResNetSpec>]: Field } = {
   block: eachStage(oneOf("basic", "bottleneck")),
   depths: wholes(MOST_BLOCKS),
@@ -88,7 +88,7 @@ const fields: { readonly [Name in keyof Required<ResNetSpec>]: Field } = {
   blockNames: oneOf("layer", "res", "block", "blocks"),
 };
 
-/** Refuses what `resnet` cannot build: its docstring has the labels. */
+/** Throws ShapeError for a spec that `resnet` cannot build; its docstring has the labels. */
 export function checkSpec(spec: ResNetSpec): void {
   check(
     typeof spec === "object" && spec !== null && !Array.isArray(spec),
@@ -107,7 +107,7 @@ export function checkSpec(spec: ResNetSpec): void {
   checkTogether(spec);
 }
 
-/** Fields that are each right, and say nothing together. */
+/** Checks of fields that are valid one by one, but not together. */
 function checkTogether(spec: ResNetSpec): void {
   const { depths, strides, groups = 1, widthPerGroup = 64, narrowing = 1, classes = 1000 } = spec;
   for (const [name, list] of Object.entries({ strides, block: spec.block, width: spec.width })) {
@@ -122,12 +122,12 @@ function checkTogether(spec: ResNetSpec): void {
   check(
     strides === undefined || !spec.transition,
     "resnet.R2",
-    "strides are of no use where a transition takes the step; leave one of them out",
+    "a transition takes the step, so strides have no effect; leave one of them out",
   );
   check(
     !Array.isArray(spec.width) || spec.growth === undefined,
     "resnet.R2",
-    "growth is of no use where each stage has its width; leave one of them out",
+    "width is a list, so growth has no effect; leave one of them out",
   );
   const isPlain = groups === 1 && widthPerGroup === 64 && narrowing === 1;
   const narrowed = narrowing === 1 ? "" : `, narrowing ${narrowing}`;
@@ -136,12 +136,12 @@ function checkTogether(spec: ResNetSpec): void {
   check(hasBottleneck || spec.strideOn !== "conv2", "resnet.R3", "the first 3×3 of a basic block is conv1");
   for (const name of ["squeeze", "reluAfterAdd"] as const) {
     const isUsed = spec[name] === undefined || !spec.preActivation;
-    check(isUsed, "resnet.R4", `${name} is of no use with preActivation; leave one of them out`);
+    check(isUsed, "resnet.R4", `${name} has no effect with preActivation; leave one of them out`);
   }
   check(classes > 0 || !spec.softmax, "resnet.R5", "a softmax needs classes, found 0");
 }
 
-/** Refuses an image of another layout or another number of channels than a spec has. */
+/** Throws for an image with axes in another order, or with another number of channels than the spec's. */
 export function checkInput(spec: ResNetSpec, shape: Shape): void {
   const isImage =
     Array.isArray(shape) &&

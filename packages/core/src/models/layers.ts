@@ -7,11 +7,11 @@ export interface ConvOptions {
   readonly stride?: number;
   readonly groups?: number;
   readonly bias?: boolean;
-  /** Whether a norm comes right after it. true */
+  /** Whether a norm follows directly. Default true */
   readonly normalized?: boolean;
 }
 
-/** A convolution with parameters of its own: `NAME.weight`, and `NAME.bias` where the spec or the options have one. */
+/** A convolution with new parameters: `NAME.weight`, and `NAME.bias` if the spec or the options ask for a bias. */
 export function convolution(spec: ResNetSpec, x: Value, name: string, outputs: number, options: ConvOptions): Value {
   const { kernel, stride = 1, groups = 1, normalized = true } = options;
   const bias = options.bias ?? (spec.bias === true || (spec.bias === "unnormalized" && !normalized));
@@ -23,7 +23,8 @@ export function convolution(spec: ResNetSpec, x: Value, name: string, outputs: n
 }
 
 /**
- * What to pad an image of [height, width] by. Keras's 'same' makes the output ⌈size / stride⌉, the larger half behind.
+ * The padding for an image of [height, width]. Keras's 'same' makes the output ⌈size / stride⌉; an odd pixel goes to
+ * the bottom and right.
  */
 export function paddingOf(spec: ResNetSpec, size: readonly [number, number], kernel: number, stride: number): Pads {
   if (spec.padding !== "same") {
@@ -55,12 +56,12 @@ export function fullyConnected(x: Value, name: string, outputs: number): Value {
   return named(name, linear({ x, weight, bias: parameter(`${name}.bias`, [outputs]) }));
 }
 
-/** Planes of a stage, counted from 0: what the 3×3 of a plain ResNet have. */
+/** Planes of a stage (counted from 0): the channels of the 3×3 convolutions of a plain ResNet. */
 export function planesOf({ width = 64, growth = 2 }: ResNetSpec, stage: number): number {
   return typeof width === "number" ? width * growth ** stage : width[stage]!;
 }
 
-/** What the blocks of a stage are, counted from 0. */
+/** The kind of block of a stage (counted from 0). */
 export function blockOf({ block }: ResNetSpec, stage: number): BlockKind {
   return typeof block === "string" ? block : block[stage]!;
 }

@@ -4,38 +4,40 @@ import { FormatError } from "../ir/errors.ts";
 export const interpolations = ["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"] as const;
 export type Interpolation = (typeof interpolations)[number];
 
-/** What becomes of a picture before a model sees it: torchvision's evaluation transform, in numbers. */
+/** The steps from a picture to a model's input: torchvision's evaluation transform, in numbers. */
 export interface Preprocessing {
-  /** What the shorter side becomes, in pixels. */
+  /** The shorter side after resizing, in pixels. */
   readonly resize: number;
-  /** Both sides of the square cut from the middle, in pixels. */
+  /** Side of the square that is cut from the middle, in pixels. */
   readonly crop: number;
   readonly interpolation: Interpolation;
-  /** What a byte is divided by: 255, or 1 for a model that reads raw bytes. */
+  /** Divisor of each byte: 255, or 1 for a model that reads raw bytes. */
   readonly scale: number;
-  /** Of red, green and blue, after the division. */
+  /** For red, green and blue, after the division. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
-  /** The order in which the model reads the channels. Mean and std are of red, green and blue all the same. "rgb" */
+  /**
+   * The order of channels that the model reads. Mean and std are always in the order red, green, blue. Default "rgb"
+   */
   readonly channels?: "rgb" | "bgr";
-  /** Whether a photo is turned as its EXIF data says, before all else. torchvision does not, a browser does. */
+  /** Whether a photo is first turned as its EXIF data says. torchvision does not turn photos; browsers do. */
   readonly upright?: boolean;
 }
 
-/** A crop of 4,096 is a tensor of 201 MB: what asks for more is a mistake or an attack. In pixels. */
+/** In pixels. A crop of 4,096 is a tensor of 201 MB; larger crops are a mistake or an attack. */
 const LARGEST_SIDE = 4096;
 
 /**
  * The preprocessing that a weights file carries as JSON: `{"resize": 256, "crop": 224, "interpolation": "bilinear",
- * "scale": 255, "mean": [r, g, b], "std": [r, g, b]}`. `size`, where it is there, has to say `[crop, crop]`; `channels`
- * and `upright` are optional; other fields are passed over. Throws FormatError that names the field, what was found and
- * what was expected.
+ * "scale": 255, "mean": [r, g, b], "std": [r, g, b]}`. If `size` is present, it must be `[crop, crop]`. `channels` and
+ * `upright` are optional, other fields are ignored. Throws FormatError with the field, what was found and what was
+ * expected.
  */
 export function readPreprocessing(json: string): Preprocessing {
   return checkPreprocessing(parse(json));
 }
 
-/** The same checks, on a value: what a caller put together from known numbers and options. */
+/** The same checks for an object that a caller made from known numbers and options. */
 export function checkPreprocessing(value: unknown): Preprocessing {
   const fields = objectOf(value);
   const crop = side(fields, "crop");
@@ -60,7 +62,7 @@ function parse(json: string): unknown {
   }
 }
 
-/** A Map, so that `__proto__` and its like are names as any other. */
+/** A Map, so that `__proto__` and similar names are ordinary keys. */
 function objectOf(value: unknown): ReadonlyMap<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new FormatError(
@@ -98,12 +100,12 @@ function isSide(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= LARGEST_SIDE;
 }
 
-/** Numbers are used as float32: one that overflows there is no number. */
+/** Numbers are used as float32; a number that overflows float32 is refused. */
 function isFloat32(value: unknown): value is number {
   return typeof value === "number" && Number.isFinite(Math.fround(value));
 }
 
-/** Above 0 as a float32 too, since it divides. */
+/** Above 0 also as a float32, since it is a divisor. */
 function isPositive(value: unknown): value is number {
   return isFloat32(value) && Math.fround(value) > 0;
 }
@@ -124,7 +126,7 @@ function isBoolean(value: unknown): value is boolean {
   return typeof value === "boolean";
 }
 
-/** Cut short: the value may be anything, of any length. */
+/** Shortened: the value may be anything, of any length. */
 function show(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;

@@ -10,38 +10,37 @@ import { stem } from "./stem.ts";
 import { variants } from "./variants.ts";
 
 export interface ResNetOptions {
-  /** The shape of `image`: [batch, channels, height, width]. The batch is left open ("N") where not given. */
+  /** The shape of `image`: [batch, channels, height, width]. Default: an open batch ("N") of the spec's size. */
   readonly input?: Shape;
   readonly name?: string;
 }
 
-/** Lets the compiler refuse a misspelt option, which a generic parameter alone would let pass. */
+/** Lets the compiler refuse a misspelt option, which a generic parameter would accept. */
 type OnlyKnown<Spec> = { readonly [K in Exclude<keyof Spec, keyof ResNetSpec>]: never };
 
-/** Values on their way through the network, with the stages passed so far. */
+/** The value reached so far, with the stages passed on the way. */
 interface Trunk {
   readonly x: Value;
   readonly aliases: { readonly [alias: string]: string };
 }
 
 /**
- * A residual network as a graph, its parameters open: `image` [N, C, H, W] in, `logits` [N, classes] out
- * (`probabilities` too where the spec has a softmax; `output` where it has no head). Stages are aliases: `stem`,
- * `layer1` … , `avgpool`, `logits`; so is each block by its name.
+ * A residual network as a graph, its parameters open: input `image` [N, C, H, W], output `logits` [N, classes]. A spec
+ * with a softmax adds the output `probabilities`; without a head the output is `output`. Stages (`stem`, `layer1` … ,
+ * `avgpool`, `logits`) and block names are aliases.
  *
  * R1  the spec has the fields of ResNetSpec and no others, each of its kind; depths are of 1 to 8 stages.
- * R2  depths are at most 2,000 blocks in all; strides, and lists of blocks and widths, are as many
- *     as depths; no transition takes the step; a list of widths has no growth.
- * R3  a basic block has 1 group and 64 channels in it, narrows nothing, and takes the step in its first convolution, as
+ * R2  depths sum to at most 2,000 blocks; strides, and lists of blocks and widths, have the length of depths; strides
+ *     exclude a transition; a list of widths excludes growth.
+ * R3  a basic block has 1 group of 64 channels, does not narrow, and has the stride in its first convolution, like
  *     torchvision's.
- * R4  a pre-activated block has no squeeze-excitation, and nothing after its sum.
- * R5  a softmax has classes.
+ * R4  a pre-activated block has no squeeze-excitation, and no ReLU after its sum.
+ * R5  a softmax needs at least one class.
  * R6  each stage has a whole number of channels, from 1 to 65,536.
  * R7  input is [batch, channels, height, width].
  * R8  input has the spec's inputChannels where they are given, and is not [batch, height, width, channels].
  * Throws ShapeError under these labels, and under those of the ops for an image that is too small; FormatError for
- * preprocessing.
- * Source: He et al. 2015; torchvision's resnet.py for names.
+ * preprocessing. Source: He et al. 2015; torchvision's resnet.py for names.
  */
 export function resnet<const Spec extends ResNetSpec>(
   spec: Spec & OnlyKnown<Spec>,
@@ -84,7 +83,7 @@ function defaultStep({ strideIn, depths }: ResNetSpec, stage: number): number {
   return stage === (strideIn === "last" ? depths.length - 1 : 0) ? 1 : 2;
 }
 
-/** The blocks of a stage: what they are, the channels of their 3×3, and those that leave them. */
+/** The blocks of a stage: their kind, the channels of their 3×3 convolution, and the channels of their output. */
 function widths(spec: ResNetSpec, stage: number): Omit<BlockOptions, "stride"> {
   const { groups = 1, widthPerGroup = 64, narrowing = 1 } = spec;
   const [kind, planes] = [blockOf(spec, stage), planesOf(spec, stage)];
@@ -116,7 +115,7 @@ function transition(spec: ResNetSpec, { x, aliases }: Trunk, stage: number): Tru
   return { x: rectify(norm(spec, conv, `bn${number}`), `relu${number}`), aliases };
 }
 
-/** What the last pre-activated block leaves to do. A trunk without a head is left as it is. */
+/** The norm and ReLU after the last pre-activated block. A trunk without a head has neither. */
 function finalActivation(spec: ResNetSpec, { x, aliases }: Trunk): Trunk {
   if (spec.classes === 0) return { x, aliases };
   return { x: rectify(norm(spec, x, "bn"), "final_relu"), aliases };

@@ -3,36 +3,39 @@ import { averagePool2d, padChannels, subsample } from "../ops/index.ts";
 import { convolution, norm } from "./layers.ts";
 import type { ResNetSpec, ShortcutName } from "./spec.ts";
 
-/**
- * Where a shortcut changes the shape: from x, whose pre-activation is `active`, to `channels` at a step of `stride`.
- */
+/** A shortcut that changes the shape: reads x, whose pre-activation is `active`, and has `channels` and `stride`. */
 interface Change {
   readonly x: Value;
-  /** What the block's first convolution reads: x itself, or relu(norm(x)) in a pre-activated block. */
+  /** The input of the block's first convolution: x itself, or relu(norm(x)) in a pre-activated block. */
   readonly active: Value;
   readonly name: string;
   readonly channels: number;
   readonly stride: number;
 }
 
-/** What a block adds: x itself where the shape stays (He et al. 2015, equation 1), else one of these (equation 2). */
+/**
+ * The shortcut of a block: x itself if the shape stays (He et al. 2015, equation 1), else one of these (equation 2).
+ */
 const changes: { readonly [Name in ShortcutName]: (spec: ResNetSpec, change: Change) => Value } = {
   /** A 1×1 convolution and a norm: torchvision's, option B. */
   projection: (spec, change) => project(spec, change, ["downsample.0", "downsample.1"]),
-  /** The same with a 3×3 where it takes a step, as SENet-154 has it (Hu et al. 2018, section 6.3). */
+  /** Like `projection`, but 3×3 with a stride above 1, as in SENet-154 (Hu et al. 2018, section 6.3). */
   projection3x3: (spec, change) => project(spec, change, ["downsample.0", "downsample.1"], change.stride === 1 ? 1 : 3),
-  /** The same under Paddle's names. */
+  /** Like `projection`, with Paddle's names. */
   paddle: (spec, change) => project(spec, change, ["shortcut", "shortcut_bn"]),
-  /** A 1×1 convolution alone, as MLPerf Tiny's Keras model has it. */
+  /** A 1×1 convolution without a norm, as in MLPerf Tiny's Keras model. */
   unnormalized: (spec, change) => project(spec, change, ["downsample.0"]),
-  /** A bare 1×1 convolution of the pre-activation (He et al. 2016, appendix). */
+  /** A 1×1 convolution of the pre-activation, without a norm (He et al. 2016, appendix). */
   preactivated: (spec, change) => project(spec, { ...change, x: change.active }, ["shortcut"]),
-  /** The same under other names, where channels are new; else every stride-th pixel of x. As in Keras' networks. */
+  /**
+   * As in Keras' networks: a 1×1 convolution of the pre-activation if the channels change; else every stride-th pixel
+   * of x.
+   */
   subsampled: (spec, change) =>
     change.x.shape[1] === change.channels
       ? step(change)
       : project(spec, { ...change, x: change.active }, ["downsample.0"]),
-  /** Average pooling takes the step, then a 1×1 convolution and a norm (He et al. 2019, figure 2c). */
+  /** Average pooling with the stride, then a 1×1 convolution and a norm (He et al. 2019, figure 2c). */
   pooled: (spec, { x, stride, ...change }) =>
     project(spec, { ...change, x: pool(x, change.name, stride), stride: 1 }, ["downsample.1", "downsample.2"]),
   /** Option A: every stride-th pixel, and zeros for the new channels, half of them in front. */

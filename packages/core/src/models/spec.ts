@@ -1,6 +1,6 @@
 import type { Preprocessing } from "./preprocessing.ts";
 
-/** How a network begins; `stem.ts` has a row for each. */
+/** The first layers of a network; `stem.ts` has a row for each. */
 export type StemName =
   | "imagenet"
   | "imagenetV2"
@@ -13,7 +13,7 @@ export type StemName =
   | "bare"
   | "none";
 
-/** What a block adds to its own answer where the shape changes; `shortcut.ts` has a row for each. */
+/** The shortcut of a block that changes the shape; `shortcut.ts` has a row for each. */
 export type ShortcutName =
   | "projection"
   | "projection3x3"
@@ -25,36 +25,39 @@ export type ShortcutName =
   | "padEven"
   | "padEnd";
 
-/** A basic block is two 3×3; a bottleneck is 1×1, 3×3, 1×1 with four times the width outside. */
+/** A basic block is two 3×3 convolutions; a bottleneck is 1×1, 3×3, 1×1, with four times the width outside. */
 export type BlockKind = "basic" | "bottleneck";
 
 /** A published list of class names; `@residual/vision` holds the words. */
 export type LabelSetName = "imagenet" | "cifar10" | "cifar100";
 
 /**
- * A member of the family: its structure as numbers, and what its users have to know of it. Where structure is not
- * given, torchvision's default holds; preprocessing and labels that are not given are unknown.
+ * A member of the family: its structure as numbers, its preprocessing and its labels. Absent fields of the structure
+ * have torchvision's defaults; absent preprocessing and labels are unknown.
  */
 export interface ResNetSpec {
-  /** What the blocks of each stage are, or those of all stages (He et al. 2015, figure 5). */
+  /** The kind of block for each stage, or for all stages (He et al. 2015, figure 5). */
   readonly block: BlockKind | readonly BlockKind[];
   /** Blocks in each stage. */
   readonly depths: readonly number[];
-  /** Groups of the 3×3 of a bottleneck: ResNeXt's cardinality. 1 */
+  /** Groups of a bottleneck's 3×3 convolution: ResNeXt's cardinality. Default 1 */
   readonly groups?: number;
-  /** Channels of each group of the 3×3 in the first stage: 64 is ResNet, 4 with 32 groups ResNeXt 32x4d, 128 wide. */
+  /**
+   * Channels of each group of the 3×3 convolution in the first stage: 64 in ResNet, 4 with 32 groups in ResNeXt 32x4d,
+   * 128 in wide ResNets.
+   */
   readonly widthPerGroup?: number;
-  /** Planes of each stage, or of the first one. 64 */
+  /** Planes of each stage, or of the first stage. Default 64 */
   readonly width?: number | readonly number[];
-  /** What the planes are multiplied by from stage to stage. 2 */
+  /** Ratio of the planes of a stage to the stage before. Default 2 */
   readonly growth?: number;
-  /** What divides the width of the first 1×1 of a bottleneck: 2 in SENet-154. 1 */
+  /** Divisor of the width of a bottleneck's first 1×1 convolution: 2 in SENet-154. Default 1 */
   readonly narrowing?: number;
-  /** Step of each stage. 1, then 2; where the last block takes it, 2, and 1 in the last stage */
+  /** Stride of each stage. Default: 1, then 2. If the last block has the stride: 2, and 1 in the last stage */
   readonly strides?: readonly number[];
-  /** Which block of a stage takes its step. The last one does in Keras' pre-activated networks. "first" */
+  /** The block of a stage that has the stride. In Keras' pre-activated networks it is the last. Default "first" */
   readonly strideIn?: "first" | "last";
-  /** Which convolution of a bottleneck takes the step: "conv1" is the paper's (v1), "conv2" torchvision's (v1.5). */
+  /** The convolution of a bottleneck that has the stride: "conv1" in the paper (v1), "conv2" in torchvision (v1.5). */
   readonly strideOn?: "conv1" | "conv2";
   readonly stem?: StemName;
   readonly shortcut?: ShortcutName;
@@ -62,38 +65,37 @@ export interface ResNetSpec {
   readonly preActivation?: boolean;
   /** Squeeze-excitation with this reduction (Hu et al. 2018). */
   readonly squeeze?: number;
-  /** Outputs of the last layer; 0 leaves the head off. 1000 */
+  /** Outputs of the last layer; 0 omits the head. Default 1000 */
   readonly classes?: number;
   /** Whether the model ends in a softmax. */
   readonly softmax?: boolean;
   readonly inputChannels?: number;
-  /** Side of the image that a graph is built for where no shape is given, in pixels. 224 */
+  /** Side of the image if no shape is given, in pixels. Default 224 */
   readonly size?: number;
-  /** What becomes of pictures before the model sees them, unless the weights say otherwise. */
+  /** The preprocessing of pictures, unless the weights specify another. */
   readonly preprocessing?: Preprocessing;
   /**
-   * The names of the classes, or of their list, unless the weights say otherwise. Passed over by another number of
-   * classes.
+   * The class names, or the name of a list of them, unless the weights specify others. Ignored if the number of classes
+   * differs.
    */
   readonly labels?: LabelSetName | readonly string[];
   /**
-   * Whether convolutions have a bias: all, none, those without a norm right after them, or the 1×1 of bottlenecks.
-   * false
+   * Which convolutions have a bias: all, none, those not followed by a norm, or the 1×1 of bottlenecks. Default false
    */
   readonly bias?: boolean | "unnormalized" | "pointwise";
-  /** Added to the variance of each norm. 1e-5 */
+  /** Added to the variance of each norm. Default 1e-5 */
   readonly epsilon?: number;
-  /** "same" pads as TensorFlow does, the larger half behind; else (kernel − 1) / 2 on all sides. */
+  /** "same" pads as TensorFlow does, with an odd pixel at the bottom and right; else (kernel − 1) / 2 on all sides. */
   readonly padding?: "same";
-  /** Whether a block ends with a ReLU. true */
+  /** Whether a block ends with a ReLU. Default true */
   readonly reluAfterAdd?: boolean;
-  /** Whether the step between stages is a convolution of its own, not the first block's. */
+  /** Whether a separate convolution between stages has the stride, instead of the stage's first block. */
   readonly transition?: boolean;
-  /** What blocks are called: `layer1.0`, `res1` counted through, `block`, or `blocks.0`. */
+  /** The naming of blocks: `layer1.0`, `res1` numbered through all stages, `block`, or `blocks.0`. */
   readonly blockNames?: "layer" | "res" | "block" | "blocks";
 }
 
-/** The names of what a model answers. */
+/** The names of a model's outputs. */
 export type OutputOf<Spec extends ResNetSpec> = Spec extends { readonly classes: 0 }
   ? "output"
   : Spec extends { readonly softmax: true }
@@ -101,8 +103,8 @@ export type OutputOf<Spec extends ResNetSpec> = Spec extends { readonly classes:
     : "logits";
 
 /**
- * The names of a model's values, as far as its row tells them: stages are known one by one, what lies in a block by the
- * block's name. Any name will do where the row itself is not known to the compiler.
+ * The names of a model's values, as far as its row defines them: one by one for stages, by the block's name for the
+ * values of a block. Any name is accepted if the compiler does not know the row.
  */
 export type ValueNameOf<Spec extends ResNetSpec> = Spec extends unknown
   ? ResNetSpec extends Spec
@@ -110,7 +112,7 @@ export type ValueNameOf<Spec extends ResNetSpec> = Spec extends unknown
     : "image" | OutputOf<Spec> | StageOf<Spec> | Within<BlockOf<Spec> | LayerOf<Spec>>
   : never;
 
-/** A value, or one that lies in it: `layer4.2` and `layer4.2.relu`, `conv1` and `conv1.weight`. */
+/** A value, or a value inside it: `layer4.2` and `layer4.2.relu`, `conv1` and `conv1.weight`. */
 type Within<Name extends string> = Name | `${Name}.${string}`;
 
 type StageOf<Spec extends ResNetSpec> =
@@ -118,7 +120,7 @@ type StageOf<Spec extends ResNetSpec> =
   | (Spec extends { readonly stem: "none" } ? never : "stem")
   | (Spec extends { readonly classes: 0 } ? never : "avgpool" | "logits" | "cam");
 
-/** 1 to the number of stages; any number where their number is not known. */
+/** 1 to the number of stages; any number if that is unknown. */
 type StageNumberOf<Spec extends ResNetSpec> = number extends Spec["depths"]["length"]
   ? number
   : Exclude<Extract<keyof (readonly [never, ...Spec["depths"]]), `${number}`>, "0">;
@@ -130,7 +132,7 @@ type BlockOf<Spec extends ResNetSpec> = {
   readonly blocks: `blocks.${number}`;
 }["blockNames" extends keyof Spec ? NonNullable<Spec["blockNames"]> : "layer"];
 
-/** Outside of the blocks. */
+/** Outside the blocks. */
 type LayerOf<Spec extends ResNetSpec> =
   | `${"conv" | "bn" | "relu"}${number | ""}`
   | "maxpool"

@@ -6,15 +6,15 @@ import type { ResNetSpec, StemName } from "./spec.ts";
 interface Stem {
   readonly kernel: number;
   readonly stride: number;
-  /** Outputs of the convolutions before the last one; they come with norm and ReLU. */
+  /** Outputs of the convolutions before the last, each followed by norm and ReLU. */
   readonly before?: readonly number[];
-  /** Outputs of the last convolution; the planes of the first stage where not given. */
+  /** Outputs of the last convolution. Default: the planes of the first stage. */
   readonly outputs?: number;
-  /** Whether norm and ReLU follow the last convolution; a pre-activated network may leave them to its first block. */
+  /** Whether norm and ReLU follow the last convolution. A pre-activated network may leave both to its first block. */
   readonly norm: boolean;
-  /** "zeros" pads the max pool with zeros, which take part in it, instead of −∞. */
+  /** "zeros" pads the max pool with zeros, which can be the maximum, instead of −∞. */
   readonly pool: boolean | "zeros";
-  /** Whether a norm comes first of all, instead of a fixed mean and deviation. */
+  /** Whether a norm comes before the first convolution, instead of a fixed mean and deviation. */
   readonly inputNorm?: boolean;
 }
 
@@ -31,8 +31,8 @@ const stems: { readonly [Name in Exclude<StemName, "none">]: Stem } = {
 };
 
 /**
- * Image to the first features: `conv1`, `bn1`, `relu`, `maxpool`. A deep stem is `conv1.0` to `conv1.6`, as timm has
- * it.
+ * From the image to the first features: `conv1`, `bn1`, `relu`, `maxpool`. The convolutions of a deep stem are named
+ * `conv1.0` to `conv1.6`, as in timm.
  */
 export function stem(spec: ResNetSpec, image: Value): Value {
   const name = spec.stem ?? "imagenet";

@@ -9,14 +9,14 @@ const imagenet = {
   labels: "imagenet",
 } as const;
 
-/** The same source's newer training recipe is evaluated with a resize of 232. */
+/** torchvision's newer training recipe is evaluated with a resize of 232. Same source. */
 const imagenet232 = { ...imagenet, preprocessing: { ...imagenet.preprocessing, resize: 232 } } as const;
 
 /** Source: timm's default_cfgs and results-imagenet.csv (commit aa4b5850); resize is ⌊crop / crop_pct⌋. */
 const timm = (resize: number, crop: number) =>
   ({ preprocessing: { resize, crop, interpolation: "bicubic", ...imagenetColours }, labels: "imagenet" }) as const;
 
-/** The test network of timm, at 160 pixels. */
+/** timm's test network, at 160 pixels. */
 const halves160 = {
   resize: 168,
   crop: 160,
@@ -40,13 +40,12 @@ const cifar10 = {
   labels: "cifar10",
 } as const;
 
-/** Bytes as they are: what MLPerf Tiny's model reads. Source: mlcommons/tiny (commit 1afd2c98). */
+/** Raw bytes, as MLPerf Tiny's model reads them. Source: mlcommons/tiny (commit 1afd2c98). */
 const rawBytes = { ...cifar10.preprocessing, scale: 1, mean: [0, 0, 0], std: [1, 1, 1] } as const;
 
 /**
- * Red, green and blue take ImageNet's mean from bytes as they are, and come in Caffe's order. No resize is published:
- * 256 is that of others' measurements. Source: keras/src/applications/imagenet_utils.py, mode "caffe" (commit
- * 3422977a).
+ * Raw bytes in Caffe's channel order, minus ImageNet's mean. No resize is published: 256 comes from measurements by
+ * others. Source: keras/src/applications/imagenet_utils.py, mode "caffe" (commit 3422977a).
  */
 const keras = {
   preprocessing: {
@@ -64,7 +63,7 @@ const keras = {
   softmax: true,
 } as const;
 
-/** Colours from −1 to 1: mode "tf" of the same source. The last block of a stage takes its step. */
+/** Colours from −1 to 1: mode "tf" of the same source. The last block of a stage has the stride. */
 const kerasV2 = {
   preprocessing: { ...imagenet.preprocessing, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
   labels: "imagenet",
@@ -104,10 +103,9 @@ const kuangliu = {
 const mxnetV1 = { ...imagenet, block: "bottleneck", strideOn: "conv1", bias: "pointwise" } as const;
 
 /**
- * The family: torchvision's and timm's names as they are, and for the rest the paper's depth after what it is.
- * A new member is a line: its structure, and the preprocessing and labels that go with it. A timm row has the
- * evaluation recipe of timm's default weights at the row's size; torchvision's row that of V1. Weights may say
- * otherwise.
+ * The family. Names are torchvision's and timm's; the other names are a prefix and the paper's depth. A new member is a
+ * line: its structure, preprocessing and labels. A timm row has the evaluation recipe of timm's default weights at the
+ * row's size, a torchvision row the recipe of V1. Weights may override both.
  */
 // biome-ignore format: a table reads by rows
 export const variants = {
@@ -303,7 +301,7 @@ export type ModelName = keyof typeof variants;
 
 export const modelNames: readonly ModelName[] = Object.keys(variants) as ModelName[];
 
-/** What PyTorch's recorded answers call the nets of tutorials. */
+/** The names of the tutorials' nets in PyTorch's recorded answers. */
 const goldenNames = {
   seed000_block: "paddle_unit",
   seed000_block_s1_id: "paddle_unit_s1_id",
@@ -318,7 +316,7 @@ const goldenNames = {
   seed004_net: "pytorch_tutorial_net",
 } as const satisfies Record<string, ModelName>;
 
-/** Names that stand for a model, and that no list of models shows. */
+/** Aliases of model names, which no list of models shows. */
 export type ModelAlias = keyof typeof goldenNames;
 
 // The table answers to them too, wherever a model is looked up by its name. Not enumerable: no list of models shows
@@ -326,7 +324,7 @@ export type ModelAlias = keyof typeof goldenNames;
 for (const [alias, name] of Object.entries(goldenNames))
   Object.defineProperty(variants, alias, { value: variants[name] });
 
-/** The table's own name for a model's name or alias; undefined for a name that it does not know. */
+/** The table's name for a model's name or alias; undefined for an unknown name. */
 export function modelNameOf(name: string): ModelName | undefined {
   if (!Object.hasOwn(variants, name)) return undefined;
   const aliases: Readonly<Record<string, ModelName>> = goldenNames;

@@ -3,7 +3,7 @@ import { check } from "../ir/errors.ts";
 import { formatShape } from "../ir/value.ts";
 
 /**
- * The sum, element by element: what makes a residual network one.
+ * The sum, element by element: joins the branch and the shortcut of a residual block.
  *
  *   a, b  ->  the same shape
  * C1  a and b have the same shape.

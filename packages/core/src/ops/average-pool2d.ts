@@ -5,9 +5,11 @@ import { formatShape } from "../ir/value.ts";
 export interface AveragePool2dOptions {
   /** Size in input pixels; one number or [height, width]. */
   readonly window: Pair;
-  /** Step, in input pixels; the window's size where not given. */
+  /** Step, in input pixels. Default: the window's size. */
   readonly stride?: Pair;
-  /** Whether a last window that sticks out at the bottom or right counts, with the pixels it sees. */
+  /**
+   * Whether to keep a last window that extends beyond the bottom or right, averaged over the pixels inside the image.
+   */
   readonly ceil?: boolean;
 }
 

@@ -10,7 +10,7 @@ export interface BatchNormOptions {
 export type BatchNormAttributes = { readonly epsilon: number };
 
 /**
- * Normalizes each channel by statistics gathered in training: (x − mean) / √(variance + epsilon) · scale + shift.
+ * Normalizes each channel by the running statistics of training: (x − mean) / √(variance + epsilon) · scale + shift.
  *
  *   x [N, C, H, W], scale [C], shift [C], mean [C], variance [C]  ->  [N, C, H, W]
  * C1  x has rank 4.

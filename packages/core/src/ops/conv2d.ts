@@ -23,11 +23,11 @@ export interface Conv2dOptions {
   readonly padding?: Padding;
   /** Distance between the taps of the kernel, in input pixels; 1 is a dense kernel. */
   readonly dilation?: Pair;
-  /** The channels are split into this many groups that see nothing of each other. */
+  /** Number of groups of channels; each group is convolved separately. */
   readonly groups?: number;
 }
 
-/** Conv2dOptions written out. */
+/** Conv2dOptions in canonical form. */
 export type Conv2dAttributes = {
   readonly stride: readonly [number, number];
   readonly padding: Pads;
@@ -47,9 +47,9 @@ function conv2dAttributes({ stride = 1, padding = 0, dilation = 1, groups = 1 }:
  * C1  x has rank 4.
  * C2  weight has rank 4.
  * C3  stride, dilation and groups are whole and at least 1, padding whole and at least 0.
- * C4  x has groups times the channels of weight.
+ * C4  x has `groups` times the channels of weight.
  * C5  groups divides O.
- * C6  bias, where there is one, has shape [O].
+ * C6  bias, if given, has shape [O].
  * C7  the kernel fits into the padded image at least once.
  * Padding reads as 0. Source: PyTorch Conv2d, ONNX Conv.
  */

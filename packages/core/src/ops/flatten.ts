@@ -1,7 +1,7 @@
 import { defineOp, noAttributes, type Op, rank4 } from "../ir/define-op.ts";
 
 /**
- * All of an image's numbers in one row.
+ * Each image's numbers in one row.
  *
  *   x [N, C, H, W]  ->  [N, C·H·W]
  * C1  x has rank 4.

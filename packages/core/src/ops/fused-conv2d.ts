@@ -6,7 +6,7 @@ import { type Conv2dAttributes, type Conv2dOptions, conv2d } from "./conv2d.ts";
 import { relu } from "./relu.ts";
 
 export interface FusedConv2dOptions extends Conv2dOptions {
-  /** Whether negative results become 0, after everything else. */
+  /** Whether a ReLU follows the sum. */
   readonly relu?: boolean;
 }
 
@@ -16,8 +16,8 @@ export type FusedConv2dAttributes = Conv2dAttributes & { readonly relu: boolean 
  * A convolution with the addition and the ReLU that follow it in a residual block: relu(conv2d(x, weight, bias) +
  * residual).
  *
- *   x, weight, bias as conv2d has them, residual [N, O, OH, OW]  ->  [N, O, OH, OW]
- * C1  residual, where it is given, has the output's shape.
+ *   x, weight, bias as in conv2d, residual [N, O, OH, OW]  ->  [N, O, OH, OW]
+ * C1  residual, if given, has the output's shape.
  * Composite of conv2d, add and relu. The pass fuseEpilogues makes it; models do not. Source: He et al. 2015, figure 2.
  */
 export const fusedConv2d: CompositeOp<

@@ -10,7 +10,7 @@ import { multiplyTransposed } from "./matrix.ts";
  *   x [N, I], weight [O, I], bias [O]  ->  [N, O]
  * C1  x has rank 2.
  * C2  weight is [O, I].
- * C3  bias, where there is one, has shape [O].
+ * C3  bias, if given, has shape [O].
  * Source: PyTorch Linear, ONNX Gemm with transB = 1.
  */
 export const linear: Op<"linear", "x" | "weight", "bias"> = defineOp({

@@ -2,7 +2,7 @@ import { defineOp, noAttributes, type Op, rank2 } from "../ir/define-op.ts";
 import { rowSum } from "./softmax.ts";
 
 /**
- * The logarithm of softmax, per row: x − log Σ e^x, without the underflow of taking it afterwards.
+ * The logarithm of softmax, per row: x − log Σ e^x. Avoids the underflow of log(softmax(x)).
  *
  *   x [N, C]  ->  [N, C]
  * C1  x has rank 2.

@@ -2,7 +2,7 @@ import { dims4 } from "../ir/define-op.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { Pads } from "../ir/value.ts";
 
-/** How windows step over an image. The attributes of a convolution fit. */
+/** Geometry of sliding windows. The attributes of a convolution fit. */
 interface Windows {
   readonly stride: readonly [number, number];
   readonly padding: Pads;
@@ -12,9 +12,8 @@ interface Windows {
 
 /**
  * y = a · bᵀ, all row-major: a [rows, inner], b [columns, inner], y [rows, columns]. Each element is summed in the
- * order of `inner`, in one accumulator: the plainest sum. Tiles of 4 × 2 keep eight sums in registers, so that six
- * loads feed eight multiply-adds; V8 neither vectorizes nor fuses them. Destructured arrays in the tile would cost
- * eight times that.
+ * order of `inner`, in one accumulator. Tiles of 4 × 2 keep eight sums in registers: six loads for eight multiply-adds,
+ * since V8 neither vectorizes nor fuses. Destructured arrays inside the tile take eight times as long.
  */
 export function multiplyTransposed(
   y: Float64Array,
@@ -92,7 +91,9 @@ function dot(a: Float64Array, b: Float64Array, a0: number, b0: number, inner: nu
   return sum;
 }
 
-/** The patch under each window of one image and group, a row each: [OH·OW, C/groups·KH·KW]. Padding reads as 0. */
+/**
+ * The patch under each window of one image and group, one row per window: [OH·OW, C/groups·KH·KW]. Padding reads as 0.
+ */
 export function imageRows(
   rows: Float64Array,
   x: Tensor<"float64">,

@@ -16,7 +16,7 @@ import { formatShape, type Pads } from "../ir/value.ts";
 export interface MaxPool2dOptions {
   /** Size in input pixels; one number or [height, width]. */
   readonly window: Pair;
-  /** Step, in input pixels; the window's size where not given. */
+  /** Step, in input pixels. Default: the window's size. */
   readonly stride?: Pair;
   /** Pixels of −∞ around the input; one number or [top, left, bottom, right]. */
   readonly padding?: Padding;
@@ -36,7 +36,7 @@ export type MaxPool2dAttributes = {
  * C2  window and stride are whole and at least 1, padding whole, at least 0 and at most half of the window, so that
  *     every window sees a pixel.
  * C3  the window fits into the padded image at least once.
- * Padding reads as −∞. A NaN under the window is the answer. A tie gives the whole gradient to the first in row order.
+ * Padding reads as −∞. A window with a NaN gives NaN. In a tie the first pixel in row order gets the whole gradient.
  * Source: PyTorch MaxPool2d.
  */
 export const maxPool2d: Op<"maxPool2d", "x", never, MaxPool2dOptions, MaxPool2dAttributes> = defineOp({

@@ -8,7 +8,7 @@ import { formatShape } from "../ir/value.ts";
  *   x [N, C, H, W], gate [N, C, 1, 1] or [N, C, H, W]  ->  [N, C, H, W]
  * C1  x has rank 4.
  * C2  gate is [N, C, 1, 1] or has the shape of x.
- * Source: Hu et al. 2018, equation 4; PyTorch mul and ONNX Mul, of whose broadcasting these are two cases.
+ * Source: Hu et al. 2018, equation 4; two cases of broadcasting in PyTorch mul and ONNX Mul.
  */
 export const multiply: Op<"multiply", "x" | "gate"> = defineOp({
   name: "multiply",
@@ -23,7 +23,7 @@ export const multiply: Op<"multiply", "x" | "gate"> = defineOp({
   },
   evaluate({ x, gate }, _, shape) {
     const [n, c, h, w] = dims4(shape);
-    const pixels = gate.data.length === n * c ? h * w : 1; // that share a gate
+    const pixels = gate.data.length === n * c ? h * w : 1; // pixels that share a gate
     return x.data.map((value, i) => value * gate.data[Math.floor(i / pixels)]!);
   },
 });

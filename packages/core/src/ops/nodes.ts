@@ -8,9 +8,7 @@ import { type Tensor, tensorOf, toFloat64 } from "../ir/tensor.ts";
 import { type AnyNode, concrete, type Input, input, type Leaf, type Shape, type Value } from "../ir/value.ts";
 import * as all from "./index.ts";
 
-/**
- * Every op. A new op is its file and a line in index.ts; the compiler then names each table that still lacks the op.
- */
+/** Every op. A new op is its file and a line in index.ts; the compiler then names each table without a row for it. */
 export const ops: typeof all = all;
 
 export type OpName = keyof typeof ops;
@@ -22,7 +20,7 @@ export type CompositeName = {
 
 type OpOf<Name extends OpName> = (typeof ops)[Name];
 
-/** The attributes a node of this op holds, in their one written-out form. */
+/** The attributes of a node of this op, in canonical form. */
 export type AttributesOf<Name extends OpName> = ReturnType<OpOf<Name>["attributes"]>;
 
 type Required<Name extends OpName> = keyof OpOf<Name>["inputs"] & string;
@@ -31,7 +29,7 @@ type Optional<Name extends OpName> = keyof NonNullable<OpOf<Name>["optional"]> &
 /** `{ x: T, weight: T, bias?: T }` for an op's inputs. */
 export type InputsOf<Name extends OpName, T> = InputRecord<Required<Name>, Optional<Name>, T>;
 
-/** A node of one op, or, as `Node`, of any. */
+/** A node of one op; plain `Node` is a node of any op. */
 export type Node<Name extends OpName = OpName> = {
   [K in Name]: Omit<AnyNode, "op" | "inputs" | "attributes"> & {
     readonly op: K;
@@ -52,15 +50,15 @@ export function isOpName(name: string): name is OpName {
 /** An op's definition, for code that treats all ops alike. */
 export interface PlainOp {
   readonly name: string;
-  /** Inputs that must be given, with the role of each. */
+  /** Required inputs, each with its role. */
   readonly inputs: InputRoles<string>;
-  /** Inputs that may be left out, with the role of each. */
+  /** Optional inputs, each with its role. */
   readonly optional?: InputRoles<string>;
-  /** What each attribute of a node holds. */
+  /** The kind of each attribute. */
   readonly attributeKinds: { readonly [attribute: string]: AttributeKind };
   attributes(options: object): AnyNode["attributes"];
   shape(inputs: { readonly [input: string]: Shape }, attributes: AnyNode["attributes"]): Shape;
-  /** Of primitive ops. `evaluateOp` works for all. */
+  /** Only primitive ops have it. `evaluateOp` works for all ops. */
   evaluate?(
     inputs: { readonly [input: string]: Tensor<"float64"> },
     attributes: AnyNode["attributes"],
@@ -71,11 +69,11 @@ export interface PlainOp {
     attributes: AnyNode["attributes"],
     shape: readonly number[],
   ): number;
-  /** Of composite ops. `partsOf` lists the nodes. */
+  /** Only composite ops have it. `partsOf` lists the nodes. */
   decompose?(inputs: { readonly [input: string]: Value }, attributes: AnyNode["attributes"]): AnyNode;
 }
 
-/** The definition of an op, by its name or that of a node's. Throws ShapeError for a name that no op has. */
+/** The definition of an op, by its name or by a node's. Throws ShapeError for an unknown name. */
 export function opOf(op: string | AnyNode): PlainOp {
   const name = typeof op === "string" ? op : op.op;
   if (isOpName(name)) return ops[name];
@@ -88,15 +86,15 @@ export function rolesOf(op: string | AnyNode): InputRoles<string> {
   return { ...inputs, ...optional };
 }
 
-/** A node of the op of that name, for names read at run time. Throws ShapeError as the op does. */
+/** A node of the op with that name, for names read at run time. Throws ShapeError as the op does. */
 export function applyOp(op: string, inputs: { readonly [input: string]: Value | undefined }, options: object): AnyNode {
   return applyDefinition(opOf(op), inputs, options);
 }
 
 /**
- * The values that a composite node is made of, inputs before their readers, the node that answers last. The last has
- * the composite's name; the names of the others begin with it: `layer1.0.conv1/conv2d`. The composite's inputs are not
- * among them. Empty for a primitive op.
+ * The nodes that a composite node consists of, inputs before their readers. The last node computes the result and has
+ * the composite's name; the other names begin with it: `layer1.0.conv1/conv2d`. The composite's inputs are not listed.
+ * Empty for a primitive op.
  */
 export function partsOf(node: AnyNode): readonly Exclude<Value, Input>[] {
   const answer = opOf(node).decompose?.(node.inputs, node.attributes);
@@ -120,7 +118,9 @@ export function partsOf(node: AnyNode): readonly Exclude<Value, Input>[] {
   return parts;
 }
 
-/** The output of an op in float64, row-major; that of a composite op by its parts. `shape` is the output's. */
+/**
+ * The output of an op in float64, row-major. A composite op is evaluated part by part. `shape` is the output's shape.
+ */
 export function evaluateOp(
   { op, attributes }: Pick<AnyNode, "op" | "attributes">,
   inputs: { readonly [input: string]: Tensor<"float64"> },
@@ -142,7 +142,7 @@ export function evaluateOp(
 function evaluatePart(part: Exclude<Value, Input>, known: ReadonlyMap<Value, Tensor<"float64">>): Tensor<"float64"> {
   if (part.kind === "node") {
     const inputs = mapValues(part.inputs, (value) => known.get(value)!);
-    const shape = concrete(part.shape, 1); // nothing is open any more
+    const shape = concrete(part.shape, 1); // closed already
     return tensorOf("float64", shape, evaluateOp(part, inputs, shape));
   }
   const isInMemory = part.kind === "constant" && isTensor(part.source);
@@ -150,22 +150,25 @@ function evaluatePart(part: Exclude<Value, Input>, known: ReadonlyMap<Value, Ten
   return toFloat64(part.source);
 }
 
-/** Multiply-adds of a node, with the open batch at `batch`; those of a composite are its parts', unless it says so. */
+/**
+ * Multiply-adds of a node, with the open batch at `batch`. Those of a composite are the sum over its parts, unless the
+ * op states them.
+ */
 export function macsOf(node: AnyNode, batch: number): number {
   const shapes = mapValues(node.inputs, ({ shape }) => shape);
   const own = opOf(node).macs?.(shapes, node.attributes, concrete(node.shape, batch));
   return own ?? partsOf(node).reduce((sum, part) => sum + (part.kind === "node" ? macsOf(part, batch) : 0), 0);
 }
 
-/** What a backend makes of a node of one op: a T for each input in, a T out. */
+/** A row: how a backend lowers a node of one op, from a T for each input to a T for the output. */
 type LoweringRow<Name extends OpName, T> = (node: AnyNode & Node<Name>, inputs: InputsOf<Name, T>) => T;
 
-/** A table with a row for every op. A backend may leave out the row of a composite op, whose parts are lowered then. */
+/** A table with a row for every op. A composite op may have no row; its parts are then lowered. */
 export type Lowering<T> = { readonly [Name in Exclude<OpName, CompositeName>]: LoweringRow<Name, T> } & {
   readonly [Name in CompositeName]?: LoweringRow<Name, T>;
 };
 
-/** Lowers every value of a graph, inputs before what is computed from them. */
+/** Lowers every value of a graph, inputs before their readers. */
 export function lower<T>(graph: Graph, lowering: Lowering<T>, leaf: (value: Leaf) => T): ReadonlyMap<Value, T> {
   const lowered = new Map<Value, T>();
   const visit = (value: Value) => {
@@ -187,8 +190,7 @@ export function lower<T>(graph: Graph, lowering: Lowering<T>, leaf: (value: Leaf
 }
 
 /**
- * A row of the table, for a node whose op is known at run time. The node's op is the row's, which an index cannot tell
- * the compiler.
+ * A row of the table, for a node whose op is known only at run time. The compiler cannot see that row and node agree.
  */
 function rowOf<T>(lowering: Lowering<T>, { op }: AnyNode) {
   return lowering[op as OpName] as ((node: AnyNode, inputs: { readonly [input: string]: T }) => T) | undefined;

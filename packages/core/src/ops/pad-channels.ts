@@ -10,7 +10,7 @@ export interface PadChannelsOptions {
 export type PadChannelsAttributes = { readonly before: number; readonly after: number };
 
 /**
- * Channels of zeros before and after those of x.
+ * Appends channels of zeros before and after the channels of x.
  *
  *   x [N, C, H, W]  ->  [N, before + C + after, H, W]
  * C1  x has rank 4.

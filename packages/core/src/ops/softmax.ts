@@ -1,7 +1,7 @@
 import { defineOp, noAttributes, type Op, rank2 } from "../ir/define-op.ts";
 
 /**
- * Logits to probabilities, per row: e^x / Σ e^x. The largest of the row is taken off first, so that nothing overflows.
+ * Logits to probabilities, per row: e^x / Σ e^x. The row's maximum is subtracted first, so that nothing overflows.
  *
  *   x [N, C]  ->  [N, C]
  * C1  x has rank 2.
@@ -25,15 +25,15 @@ export const softmax: Op<"softmax", "x"> = defineOp({
 });
 
 /**
- * `exp(x) / Σ exp(x)` in float64, with the largest taken off first so that no exp overflows. As in PyTorch, −∞ is a
- * plain 0, and a NaN, a +∞ or nothing but −∞ makes every probability NaN: such logits mean that the model broke.
+ * `exp(x) / Σ exp(x)` in float64. The maximum is subtracted first, so that no exp overflows. As in PyTorch, −∞ gives 0;
+ * a NaN, a +∞, or a row of −∞ alone makes every probability NaN, since such logits mean that the model broke.
  */
 export function softmaxRow(logits: ArrayLike<number> & Iterable<number>): Float64Array {
   const { largest, sum } = rowSum(logits);
   return Float64Array.from(logits, (logit) => Math.exp(logit - largest) / sum);
 }
 
-/** The largest of a row, and Σ e^(x − largest), which logSoftmax needs too. */
+/** The maximum of a row, and Σ e^(x − maximum), which logSoftmax needs too. */
 export function rowSum(logits: Iterable<number>): { largest: number; sum: number } {
   let largest = -Infinity;
   for (const logit of logits) largest = Math.max(largest, logit);

@@ -1,7 +1,7 @@
 import { checkWhole, defineOp, dims4, type Op, type Pair, pair, rank4 } from "../ir/define-op.ts";
 
 export interface SubsampleOptions {
-  /** Every stride-th pixel is kept, from the first; one number or [down, right]. */
+  /** Step between the pixels that are kept, starting with the first; one number or [down, right]. */
   readonly stride: Pair;
 }
 

@@ -11,13 +11,13 @@ export interface ZeroPad2dOptions {
 export type ZeroPad2dAttributes = { readonly padding: Pads };
 
 /**
- * Pixels of zeros around an image.
+ * Adds pixels of zeros around an image.
  *
  *   x [N, C, H, W]  ->  [N, C, top + H + bottom, left + W + right]
  * C1  x has rank 4.
  * C2  padding is whole and at least 0.
- * Composite: a convolution of each channel with the one number 1. It counts no multiply-adds, since a runtime that can
- * pad computes none. Source: PyTorch ZeroPad2d; Keras' ZeroPadding2D, whose zeros take part in the pooling that
+ * Composite: a convolution of each channel with a 1×1 kernel of 1. Its cost is 0 multiply-adds, since runtimes pad
+ * without arithmetic. Source: PyTorch ZeroPad2d; Keras' ZeroPadding2D, whose zeros take part in the pooling that
  * follows.
  */
 export const zeroPad2d: CompositeOp<"zeroPad2d", "x", never, ZeroPad2dOptions, ZeroPad2dAttributes> = defineComposite({

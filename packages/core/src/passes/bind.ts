@@ -20,12 +20,12 @@ export interface NamedSources {
 }
 
 /**
- * The graph with every parameter replaced by where its numbers come from. Nothing is read but what is in memory.
+ * The graph with every parameter replaced by a constant that holds its source. Reads only numbers in memory.
  *
- * Throws WeightsError where a parameter is missing, extra, misshapen, or not finite in float32, and where a norm cannot
- * divide by its running variance: it lists the first ten of these problems with what was found. Variances that are not
- * in memory are looked at when they are read, which throws it then. PyTorch's `num_batches_tracked` counters are passed
- * over: no answer depends on them.
+ * Throws WeightsError if a parameter is missing, extra, of the wrong shape, or not finite in float32, or if a norm
+ * cannot divide by its running variance. The error lists the first ten problems, each with what was found. Variances in
+ * a file are checked when they are read, and throw then. PyTorch's `num_batches_tracked` counters are ignored: no
+ * result depends on them.
  */
 export function bind<In extends string, Out extends string, Names extends string>(
   graph: Graph<In, Out, Names>,
@@ -78,7 +78,7 @@ function problemOf({ name, shape }: Parameter, given: NamedSource | undefined): 
   return [`${name} is not ${kind}: found ${isTensor(source) ? source.data[index] : unseen} at index ${index}`];
 }
 
-/** Refuses variances and scales in memory that a norm cannot compute with. */
+/** Problems of variances and scales in memory that a norm cannot compute with. */
 function checkNorms(graph: Graph, { tensors }: NamedSources): void {
   const numbersOf = ({ kind, name }: Value): RealArray | undefined => {
     const source = kind === "parameter" ? realSource(tensors.get(name)) : undefined;
@@ -103,7 +103,7 @@ function scaleProblem(scales: ArrayLike<number>, name: string, variances: RealAr
   for (let c = 0; c < scales.length; c++) {
     if (isFiniteInFloat32(scales[c]! / Math.sqrt(variances[c]! + epsilon))) continue;
     const divisor = `√(${variances[c]} + ${epsilon})`;
-    return `${name} is too large: found ${scales[c]} at index ${c}, which over ${divisor} is beyond float32`;
+    return `${name} is too large: found ${scales[c]} at index ${c}, and ${scales[c]} / ${divisor} is beyond float32`;
   }
   return undefined;
 }
@@ -116,7 +116,7 @@ function varianceProblem(variances: RealArray, name: string, epsilon: number, fi
   return `${name} is not a variance: found ${variances[index]} at index ${first + index}, expected a number ${needed}`;
 }
 
-/** The smallest epsilon that is added to each variance. */
+/** The smallest epsilon that a norm adds to each variance. */
 function epsilonsOf(graph: Graph): ReadonlyMap<Value, number> {
   const epsilons = new Map<Value, number>();
   for (const node of nodesOf(graph)) {
@@ -127,7 +127,7 @@ function epsilonsOf(graph: Graph): ReadonlyMap<Value, number> {
   return epsilons;
 }
 
-/** The same source, which throws WeightsError where it reads a number that is not a variance. */
+/** The same source; reading throws WeightsError for a number that is not a variance. */
 function checkedVariance(source: LazySource, { name }: Parameter, epsilon: number): LazySource {
   return {
     ...source,
@@ -139,7 +139,7 @@ function checkedVariance(source: LazySource, { name }: Parameter, epsilon: numbe
   };
 }
 
-/** Undefined for whole numbers, and for a tensor whose data are not what it says. */
+/** Undefined for integers, and for a tensor whose data do not match its dtype or shape. */
 function realSource(found: NamedSource | undefined): Source | undefined {
   if (found?.dtype !== "float32" && found?.dtype !== "float64") return undefined;
   return isTensor(found) ? ownTensor(found) : found;

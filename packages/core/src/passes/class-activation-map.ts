@@ -5,22 +5,22 @@ import { type AnyNode, constant, named } from "../ir/value.ts";
 import { conv2d } from "../ops/index.ts";
 import { is, type Node } from "../ops/nodes.ts";
 
-/** The name by which `select` gives the class activation maps. */
+/** The name that selects the class activation maps. */
 export const CAM = "cam";
 
 /**
- * The class activation maps of a network that ends in global average pooling and one linear layer: how much each pixel
- * of the last feature map f adds to each class.
+ * The class activation maps of a network that ends in global average pooling and one linear layer: the contribution of
+ * each pixel of the last feature map f to each class.
  *
  *   cam[n, k, y, x] = Σ_c weight[k, c] · f[n, c, y, x],   [N, classes, H, W]
  *
- * A convolution with a 1×1 kernel, the linear layer's weight, and without its bias. Pooling is linear, so the mean of
- * class k's map plus its bias is the class's logit. Source: Zhou et al. 2016, Learning Deep Features for Discriminative
- * Localization, section 2.
+ * The maps are a 1×1 convolution of f with the linear layer's weight, without its bias. Pooling is linear, so the mean
+ * of class k's map plus its bias is the class's logit. Source: Zhou et al. 2016, Learning Deep Features for
+ * Discriminative Localization, section 2.
  *
  * Throws ShapeError:
  * M1  `logits` are linear(flatten(globalAveragePool(f))).
- * M2  the linear layer's weight is bound: a map has the weight in another shape, which a parameter cannot have.
+ * M2  the linear layer's weight is bound: the map needs it in another shape, and an open parameter has one shape.
  */
 export function classActivationMap(graph: Graph): AnyNode {
   const head = headOf(graph);

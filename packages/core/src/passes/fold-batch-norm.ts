@@ -11,9 +11,9 @@ import { type Pass, rewrite } from "./rewrite.ts";
  *
  *   (w ∗ x + b − mean) · gain + shift  =  (w · gain) ∗ x + ((b − mean) · gain + shift)
  *
- * The convolution must have no other reader, which would still need it as it was. The statistics must be in memory; the
- * weight may be in a file, and is multiplied when it is read. Folded in float64: the backend rounds to float32, once. A
- * norm whose products are beyond float32 stays: apart, convolution and norm may well have answers.
+ * The convolution must have no other reader, which would need its unscaled result. The statistics must be in memory;
+ * the weight may be in a file, and is multiplied when it is read. Folded in float64: the backend rounds to float32,
+ * once. A norm whose products are beyond float32 stays: convolution and norm one after the other may still be finite.
  */
 export const foldBatchNorm: Pass = (graph) =>
   rewrite(graph, {
@@ -42,8 +42,8 @@ export const foldBatchNorm: Pass = (graph) =>
   });
 
 /**
- * Whether a product of a row and its gain is beyond float32. Weights in a file are not looked at: `scaleRows` refuses
- * such a product when it is read.
+ * Whether a product of a row and its gain is beyond float32. Weights in a file are not checked here: `scaleRows` throws
+ * for such a product when it is read.
  */
 function isTooLarge(weight: Source, gain: Float64Array): boolean {
   if (!isTensor(weight)) return false;
@@ -60,7 +60,7 @@ function largest(numbers: RealArray): number {
   return most;
 }
 
-/** Of a constant in memory. */
+/** The numbers of a constant in memory. */
 function known(value: Value): Tensor<"float64"> | undefined {
   return value.kind === "constant" && isTensor(value.source) ? toFloat64(value.source) : undefined;
 }

@@ -5,7 +5,10 @@ import { type AnyNode, concrete, constant, type Value } from "../ir/value.ts";
 import { evaluateOp } from "../ops/nodes.ts";
 import type { Pass } from "./rewrite.ts";
 
-/** A node of constants in memory answers the same in every run: it becomes that answer, by the op's own evaluation. */
+/**
+ * A node whose inputs are constants in memory has the same result in every run: it is replaced by that result, from the
+ * op's own evaluation.
+ */
 export const foldConstants: Pass = (graph) => rebuild(graph, (node) => fold(node));
 
 function fold(node: AnyNode): Value {

@@ -4,9 +4,9 @@ import { is, type Node } from "../ops/nodes.ts";
 import { type Pass, rewrite } from "./rewrite.ts";
 
 /**
- * What follows a convolution, element by element, becomes part of it: `relu(conv2d(x) + residual)` is one
- * `fusedConv2d`, which is defined as just that. The convolution must have no other reader. Of an add's two convolutions
- * the first is fused, the block's own branch: the shortcut's is then its residual.
+ * Elementwise ops after a convolution become part of it: `relu(conv2d(x) + residual)` is one `fusedConv2d`, which is
+ * defined as that expression. The convolution must have no other reader. If both operands of an add are convolutions,
+ * the first (the block's branch) is fused, and the second (the shortcut's) becomes its residual.
  */
 export const fuseEpilogues: Pass = (graph) =>
   rewrite(graph, {

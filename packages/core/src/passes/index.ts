@@ -4,8 +4,8 @@ import { fuseEpilogues } from "./fuse-epilogues.ts";
 import { pruneAliases } from "./prune-aliases.ts";
 import type { Pass } from "./rewrite.ts";
 
-/** In this order: norms fold into bare convolutions, so before epilogues are fused; names are cleared up last. */
+/** In this order: norms fold into plain convolutions, so before epilogues are fused; aliases are pruned last. */
 const passes: readonly Pass[] = [foldConstants, foldBatchNorm, fuseEpilogues, pruneAliases];
 
-/** A leaner graph with the same answers. Any graph will do; one whose parameters are open keeps its norms. */
+/** A graph with fewer nodes and the same outputs. Takes any graph; norms with open parameters stay. */
 export const optimize: Pass = (graph) => passes.reduce((lean, pass) => pass(lean), graph);

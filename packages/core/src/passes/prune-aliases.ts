@@ -1,7 +1,7 @@
 import { valuesOf } from "../ir/graph.ts";
 import type { Pass } from "./rewrite.ts";
 
-/** Removes aliases of values that other passes have removed. The graph's names are then those that `select` finds. */
+/** Removes aliases of values that other passes have removed, so that `select` finds every name the graph lists. */
 export const pruneAliases: Pass = (graph) => {
   const alive = new Set(valuesOf(graph).map(({ name }) => name));
   const aliases = Object.entries(graph.aliases);

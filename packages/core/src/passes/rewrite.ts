@@ -2,7 +2,7 @@ import { type Graph, rebuild, usesOf } from "../ir/graph.ts";
 import type { AnyNode, Value } from "../ir/value.ts";
 import type { Node, OpName } from "../ops/nodes.ts";
 
-/** Graph to graph, with the same answers. Each pass's docstring is its proof. */
+/** Graph to graph, with the same outputs. The docstring of each pass is its proof. */
 export type Pass = <In extends string, Out extends string, Names extends string>(
   graph: Graph<In, Out, Names>,
 ) => Graph<In, Out, Names>;
@@ -10,14 +10,14 @@ export type Pass = <In extends string, Out extends string, Names extends string>
 /** Whether this node is the only reader of its input of that name. */
 type HasSingleReader = (input: string) => boolean;
 
-/** What becomes of a node, per op; the node itself where nothing does. An op without a rule stays. */
+/** The replacement of a node, per op; a rule returns the node itself to keep it. Ops without a rule stay. */
 export type Rules = {
   readonly [Name in OpName]?: (node: AnyNode & Node<Name>, hasSingleReader: HasSingleReader) => Value;
 };
 
 /**
- * Applies the rules bottom up until none of them changes anything, so that a second call changes nothing either. What
- * no rule touches keeps its identity. A new node takes the name of the one it stands for.
+ * Applies the rules bottom up until none of them changes anything, so that a second call changes nothing. Nodes that no
+ * rule changes keep their identity. A new node takes the name of the node that it replaces.
  */
 export function rewrite<In extends string, Out extends string, Names extends string>(
   graph: Graph<In, Out, Names>,

@@ -11,13 +11,13 @@ export function select<In extends string, Name extends string>(
 ): Graph<In>;
 
 /**
- * The graph with other outputs: `select(graph, ["logits", "layer3", "layer4.2.relu"])`. A name is that of an output, of
- * a stage or block (an alias), or of any value. What the outputs do not need is gone.
+ * The graph with other outputs: `select(graph, ["logits", "layer3", "layer4.2.relu"])`. A name is the name of an
+ * output, of a stage or block (an alias), or of any value. Nodes that no output needs are dropped.
  *
- * `cam` gives the class activation maps of a classifier, [N, classes, H, W]. They are computed only where they are
- * selected, and of bound graphs only (`classActivationMap`).
+ * `cam` gives the class activation maps of a classifier, [N, classes, H, W]. They are computed only if selected, and
+ * only for bound graphs (`classActivationMap`).
  *
- * S1  each name is one that the graph has. After `optimize`, values inside of a fused node have none: select first.
+ * S1  each name exists in the graph. After `optimize`, values inside a fused node have no names: select first.
  */
 export function select<
   In extends string,
@@ -38,7 +38,7 @@ export function select(graph: Graph, names: readonly string[]): Graph {
         "residual summary lists all, which can be selected before optimize",
     );
   };
-  /** Stages, or all that the graph has where the name is that of something in a block. */
+  /** The stages; all names of the graph if the wanted name lies inside a block. */
   const namesLike = (name: string) => {
     const nodes = [...byName.values()].filter(({ kind }) => kind === "node").map((value) => value.name);
     const all = [...new Set([...Object.keys(graph.aliases), ...Object.keys(graph.outputs), ...nodes])];
@@ -50,7 +50,7 @@ export function select(graph: Graph, names: readonly string[]): Graph {
   return same ? graph : { ...graph, outputs };
 }
 
-/** Not what every object inherits: no value is named `constructor` unless the graph has one. */
+/** Own properties only: no value is named `constructor` unless the graph has such a value. */
 function own<T>(record: { readonly [name: string]: T }, name: string): T | undefined {
   return Object.hasOwn(record, name) ? record[name] : undefined;
 }
