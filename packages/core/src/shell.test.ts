@@ -154,7 +154,6 @@ describe("backendOf", () => {
 
 it("keeps no weights of a graph that its caller has dropped", async () => {
   setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
   const describe = async () => ({ library: "none", version: "0", device: "cpu", dtypes: ["float32"] as const });
   const backend = backendOf({ name: "slow", describe, load: async () => new Slow() });
   const compile = async () => {
@@ -167,7 +166,7 @@ it("keeps no weights of a graph that its caller has dropped", async () => {
   };
   const { kept, executable } = await compile();
   await new Promise((resolve) => setTimeout(resolve)); // a WeakRef holds its target until the turn ends
-  collect();
+  runInNewContext("gc()");
   expect(kept.deref()).toBeUndefined();
   await executable.dispose();
 });

@@ -10,7 +10,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-it("what cannot be removed keeps nothing else, and the exit goes on as it was", async () => {
+it("a path that cannot be removed leaves the other paths to be removed, and the exit code as it is", async () => {
   const code = `
     import { writeFileSync } from "node:fs";
     import { removeAtExit } from "./at-exit.ts";

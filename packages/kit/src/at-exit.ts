@@ -3,8 +3,8 @@ import { rmSync } from "node:fs";
 const paths = new Set<string>();
 
 /**
- * Removes a file or folder when the process exits, should it still be there and let itself be removed. What is given
- * back takes that back.
+ * Removes a file or folder when the process exits. A path that is missing or cannot be removed is passed over. Gives
+ * back a function that cancels the removal.
  */
 export function removeAtExit(path: string): () => void {
   if (paths.size === 0) process.on("exit", sweep);

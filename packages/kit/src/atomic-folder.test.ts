@@ -48,7 +48,7 @@ it("of many at a time with keep the first one stays, whole", async () => {
 });
 
 it.each(["replace", "keep"] as const)(
-  "a symbolic link to a folder stays one: %s goes by the folder",
+  "a symbolic link to a folder stays, and %s applies to the folder",
   async (ifTaken) => {
     await mkdir(join(parent, "elsewhere"));
     await writeFile(join(parent, "elsewhere", "old"), "old");

@@ -38,7 +38,7 @@ export async function writeFolderAtomic<T>(
   }
 }
 
-/** The folder that is made, resolved, as the current folder may change. */
+/** The absolute path of the folder that is made, since the current folder may change. */
 async function targetOf(path: string): Promise<string> {
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory()) return realpath(path);

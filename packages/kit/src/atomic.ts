@@ -140,9 +140,9 @@ export async function refusedAs<T>(path: string, work: Promise<T>): Promise<T> {
   });
 }
 
-/** What the system says, without the temporary name of what is written: nobody knows that. */
+/** The system's message, without a path that is temporary: the caller does not know such a name. */
 function wordsOf(error: Error): string {
-  const { message, path } = error as NodeJS.ErrnoException;
-  const isTemporary = path?.split(/[\\/]/).some((name) => ownerOf(name) !== undefined);
-  return isTemporary ? message.replace(/, \w+ '.*$/s, "") : message;
+  const path = "path" in error ? String(error.path) : "";
+  const isTemporary = path.split(/[\\/]/).some((name) => ownerOf(name) !== undefined);
+  return isTemporary ? error.message.replace(/, \w+ '.*$/s, "") : error.message;
 }

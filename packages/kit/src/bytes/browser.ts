@@ -2,7 +2,7 @@ import { FormatError } from "@residual/core";
 import { bytesReader, fetchBytes, type ReadOptions } from "./read.ts";
 import type { ByteSource } from "./source.ts";
 
-export type { ReadOptions } from "./read.ts";
+export { type ReadOptions, withResponse } from "./read.ts";
 export { shown } from "./shown.ts";
 export { type ByteSource, nameOf } from "./source.ts";
 

@@ -94,11 +94,8 @@ export function checkLength<T>(length: number, { name, maxBytes }: Reading, work
 /** Fetches text that a page or a server would: relative to the page in a browser. */
 export async function fetchBytes(url: string, reading: Reading): Promise<Uint8Array> {
   const { signal, name, expected, fetchAdvice } = reading;
-  const controller = new AbortController();
-  const abort = () => controller.abort();
-  signal?.addEventListener("abort", abort, { once: true });
   try {
-    return await readResponse(await fetch(url, { signal: controller.signal }), reading);
+    return await withResponse(url, signal, (response) => readResponse(response, reading));
   } catch (cause) {
     throwIfAborted(signal);
     if (cause instanceof ResidualError) throw cause;
@@ -106,9 +103,23 @@ export async function fetchBytes(url: string, reading: Reading): Promise<Uint8Ar
       `${name}: it could not be fetched (${reasonOf(cause)}), expected ${expected}; ${fetchAdvice}`,
       { cause },
     );
+  }
+}
+
+/** Fetches a URL for `read`. An answer that `read` does not read to its end is not downloaded in vain. */
+export async function withResponse<T>(
+  url: string,
+  signal: WorkOptions["signal"],
+  read: (response: ResponseLike) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController(); // the platform takes no signal but its own
+  const abort = () => controller.abort();
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    return await read(await fetch(url, { signal: controller.signal }));
   } finally {
     signal?.removeEventListener("abort", abort);
-    controller.abort(); // an answer that was refused is not downloaded in vain
+    abort();
   }
 }
 
