@@ -1,5 +1,3 @@
-import { readFile } from "node:fs/promises";
-import { gunzipSync } from "node:zlib";
 import {
   FormatError,
   fixtureWeights,
@@ -8,13 +6,12 @@ import {
   type ResNetSpec,
   resnet,
   tensor,
-  tensorOf,
   UnsupportedError,
   variants,
   WeightsError,
 } from "@residual/core";
 import { cifar10Labels, imagenetLabels } from "@residual/vision";
-import { encodeSafetensors, knownWeights, Weights } from "@residual/weights";
+import { encodeSafetensors, knownWeights, readWeights, Weights } from "@residual/weights";
 import { describe, expect, it } from "vitest";
 import { type GivenWeights, identify, type PrepareOptions } from "./identify.ts";
 import { load } from "./index.ts";
@@ -78,10 +75,10 @@ describe("labels are told where model or weights know them, and nowhere else", (
   ])("by %s, and it is said where they are guessed", async (_, asked, source) => {
     const { labelsSource, notes } = await identify({ model: "cifar_resnet20", ...asked });
     expect(labelsSource).toBe(source);
-    const found = {
-      model: ": nothing in the given weights names its 10 classes, so those of the model cifar_resnet20 are taken",
-      guess: ": those in the given weights were a guess when the file was written",
-    }[source as string];
+    const found = new Map<unknown, string>([
+      ["model", ": nothing in the given weights names its 10 classes, so those of the model cifar_resnet20 are taken"],
+      ["guess", ": those in the given weights were a guess when the file was written"],
+    ]).get(source);
     expect(notes.filter((note) => note.startsWith("labels"))).toEqual(
       found === undefined ? [] : [`labels are guessed${found}; give \`labels\` (--labels FILE) where they are others`],
     );
@@ -295,15 +292,10 @@ describe("weights", () => {
   });
 
   it("that have Keras' numbers of layers, and no configuration, are guessed to be a model's", async () => {
-    const file = new URL("../../weights/src/keras/fixtures/networks/variants.json.gz", import.meta.url);
-    const variantsOf = JSON.parse(gunzipSync(await readFile(file)).toString()) as Readonly<
-      Record<string, { readonly shapes: Readonly<Record<string, readonly number[]>> }>
-    >;
-    const tensors = Object.entries(variantsOf.plain!.shapes).map(([name, shape]) => {
-      const size = shape.reduce((product, axis) => product * axis, 1);
-      return [name, tensorOf("float32", shape, new Float32Array(size))] as const;
-    });
-    const weights = new Weights(new Map(tensors));
+    const file = new URL("../../weights/src/keras/fixtures/networks/resnet8.keras", import.meta.url);
+    const { stored } = await readWeights(file);
+    const ofLayers = [...stored!.tensors].filter(([name]) => !name.startsWith("normalization/"));
+    const weights = new Weights(new Map(ofLayers));
     const guess: unknown = expect.stringMatching(
       /^the model is guessed: the given weights holds weights alone, in the shapes of /,
     );

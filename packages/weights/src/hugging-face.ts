@@ -11,6 +11,7 @@ import {
 import { shown } from "@residual/kit/bytes";
 import type { Configuration } from "./configuration.ts";
 import { parseJson } from "./json-reader.ts";
+import { isNumber, isRecord } from "./json-values.ts";
 import type { Weights } from "./weights.ts";
 
 /**
@@ -45,8 +46,7 @@ function objectOf({ file, text }: Configuration): Part {
 }
 
 function partOf(file: string, path: string, value: unknown): Part {
-  if (typeof value === "object" && value !== null && !Array.isArray(value))
-    return { file, path, fields: new Map(Object.entries(value)) };
+  if (isRecord(value)) return { file, path, fields: new Map(Object.entries(value)) };
   return refuse({ file, path }, "", value, "an object");
 }
 
@@ -66,7 +66,6 @@ function read<T>(part: Part, field: string, expected: string, holds: (value: unk
 
 const isText = (value: unknown): value is string => typeof value === "string";
 const isFlag = (value: unknown): value is boolean => typeof value === "boolean";
-const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 1;
 const areCounts = (value: unknown): value is number[] =>
   Array.isArray(value) && value.length > 0 && value.every(isCount);
@@ -304,7 +303,7 @@ const steps: ReadonlySet<string> = new Set([
   "do_convert_rgb",
 ]);
 
-/** The first field that asks for a step, or a size, that `preprocessing` cannot tell. */
+/** The first field that asks for a step, or a size, that `preprocessing` cannot express. */
 function otherStep(part: Part): string | undefined {
   const { fields } = part;
   if (flag(part, "do_resize") === false) return "do_resize";

@@ -127,8 +127,10 @@ describe("layers before the first convolution", () => {
     ["Rescaling whose scale is neither a number nor three", rescaling([1, 2])],
     ["Rescaling whose scale is not positive", rescaling(0)],
     ["Rescaling whose offset is neither a number nor three", rescaling(1, "x")],
-    ["Normalization that is no norm of colours", ["Normalization", { mean: 1, variance: 4, invert: true }]],
-    ["Normalization that is no norm of colours", ["Normalization", { mean: [1], variance: [4], axis: [1] }]],
+    ["Normalization with invert: true", ["Normalization", { mean: 1, variance: 4, invert: true }]],
+    ["Normalization over the axis [1]", ["Normalization", { mean: [1], variance: [4], axis: [1] }]],
+    ["Normalization over the axis [2,3]", ["Normalization", { mean: 1, variance: 4, axis: [2, 3] }]],
+    ["Normalization over the axis [3,1]", ["Normalization", { mean: 1, variance: 4, axis: [3, 1] }]],
     ["Normalization whose mean is neither a number nor three", ["Normalization", { mean: null, variance: null }]],
     ["Normalization whose variance is not positive", ["Normalization", { mean: 1, variance: 0 }]],
   ])("a %s is refused by its name", (problem, layer) => {

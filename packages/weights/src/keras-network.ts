@@ -1,22 +1,22 @@
 import { isTensor, type NamedSource, type Preprocessing, UnsupportedError } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
-import { isNumber } from "./keras/configuration.ts";
+import { isList, isNumber } from "./json-values.ts";
 import { readNetwork, type ScalingLayer } from "./keras/network.ts";
 import { isOp } from "./network/network.ts";
 import type { Weights } from "./weights.ts";
 
-/** What the configuration of a Keras model says that is no part of its graph. */
+/** What the configuration of a Keras model tells besides its graph. */
 export interface KerasNetwork {
-  /** What the last layer makes of its logits, where that is not softmax: `sigmoid`, … */
+  /** The activation after the logits, other than softmax: `sigmoid`, …. Undefined for softmax and for none. */
   readonly activation: string | undefined;
   readonly rescaling: Rescaling | undefined;
 }
 
-/** Layers that scale pictures before all else, as preprocessing: the model reads bytes, and scales them itself. */
+/** The layers that scale pictures before all other layers, as preprocessing. The model reads bytes and scales them. */
 export interface Rescaling extends Required<Pick<Preprocessing, "scale" | "mean" | "std" | "channels">> {
   /** The names of the layers. */
   readonly layers: readonly string[];
-  /** Height and width of the model's input, where they are one number, in pixels. */
+  /** Height and width of the model's input, in pixels. Undefined where they differ. */
   readonly side: number | undefined;
 }
 
@@ -66,7 +66,7 @@ interface Colours {
 
 type Refuse = (layer: ScalingLayer, why: string) => never;
 
-/** The layers one after the other as (x / scale − mean) / std, with one scale where there is one std. */
+/** The layers, one after the other, as (x / scale − mean) / std. Three equal values of std become the scale. */
 function rescalingOf(
   layers: readonly ScalingLayer[],
   side: number | undefined,
@@ -116,21 +116,23 @@ function ofRescaling(layer: ScalingLayer, refuse: Refuse): Colours {
 /** Its mean and variance are settings, or learnt by `adapt`. Source: keras/src/layers/preprocessing/normalization.py */
 function ofNorm(layer: ScalingLayer, tensors: ReadonlyMap<string, NamedSource>, refuse: Refuse): Colours {
   const { invert, axis } = layer.settings;
-  const axes = [axis ?? -1].flat() as readonly unknown[];
-  if (invert === true || axes.length !== 1 || (axes[0] !== -1 && axes[0] !== 3))
-    refuse(layer, "that is no norm of colours");
-  const [mean, variance] = (["mean", "variance"] as const).map((variable) => {
+  const axes = isList(axis) ? axis : [axis ?? -1];
+  if (invert === true) refuse(layer, "with invert: true");
+  if (axes.length !== 1 || (axes[0] !== -1 && axes[0] !== 3))
+    refuse(layer, `over the axis ${shown(JSON.stringify(axis), 40)}`);
+  const numbersOf = (variable: "mean" | "variance") => {
     const { [variable]: name } = layer.tensors;
     const tensor = name === undefined ? undefined : tensors.get(name);
     const learnt = tensor && isTensor(tensor) ? Array.from<number | bigint, number>(tensor.data, Number) : undefined;
     const set = layer.settings[variable];
     return threeOf(set == null ? learnt : set) ?? refuse(layer, `whose ${variable} is neither a number nor three`);
-  }) as [readonly number[], readonly number[]];
+  };
+  const [mean, variance] = [numbersOf("mean"), numbersOf("variance")];
   if (variance.some((each) => each <= 0)) refuse(layer, "whose variance is not positive");
   return { mean, std: variance.map(Math.sqrt) };
 }
 
-/** Three numbers, or one that stands for three, in whatever lists. */
+/** Three numbers, in nested lists or not. A single number stands for all three. */
 function threeOf(value: unknown): readonly number[] | undefined {
   const numbers: readonly unknown[] = Array.isArray(value) ? value.flat(DEEPEST) : [value];
   if (!numbers.every(isNumber)) return undefined;

@@ -1,5 +1,6 @@
 import { FormatError, WeightsError } from "@residual/core";
 import { parseJson, quote } from "./json-reader.ts";
+import { isRecord } from "./json-values.ts";
 import type { Layout } from "./layout.ts";
 import type { OpenFile } from "./open-file.ts";
 
@@ -120,8 +121,4 @@ function checkComplete(missing: readonly (readonly [name: string, shard: string]
 /** An index in the place of a shard: it may name itself, without end. */
 export function refuseNested(file: string): never {
   throw new FormatError(`${file}: found an index of shards within another; name the files of weights in the outer one`);
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

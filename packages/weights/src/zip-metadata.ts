@@ -1,3 +1,5 @@
+import { isRecord } from "./json-values.ts";
+
 /** Metadata out of a zip's comment, where our writers put them; none where the comment is another's. */
 export function metadataIn(comment: string): Readonly<Record<string, string>> {
   try {
@@ -9,6 +11,5 @@ export function metadataIn(comment: string): Readonly<Record<string, string>> {
 }
 
 function isMetadata(found: unknown): found is Readonly<Record<string, string>> {
-  if (typeof found !== "object" || found === null || Array.isArray(found)) return false;
-  return Object.values(found).every((value) => typeof value === "string");
+  return isRecord(found) && Object.values(found).every((value) => typeof value === "string");
 }

@@ -98,7 +98,7 @@ describe("inspect", () => {
     await writeSafetensors(file, tensors, { "keras.config": JSON.stringify({ config: { layers } }) });
     const { problems } = await document<Inspection>(["inspect", file]);
     expect(problems).toContainEqual(
-      expect.stringMatching(/its layer norm is a Normalization that is no norm of colours/),
+      expect.stringMatching(/its layer norm is a Normalization with invert: true, which/),
     );
     expect(problems).toContainEqual(expect.stringMatching(/^its graph is that of no model here/));
   });

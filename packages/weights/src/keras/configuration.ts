@@ -1,25 +1,27 @@
+import { isList, isNumber, recordOf } from "../json-values.ts";
+
 /** A layer as a model's configuration has it. */
 export interface KerasLayer {
-  /** Its class, without the package of a user's own. */
+  /** Its class, without the package that a user registered it under. */
   readonly kind: string;
   readonly name: string;
   readonly settings: Readonly<Record<string, unknown>>;
-  /** The layers that it is applied to, one list for each time. Empty in a row of layers. */
+  /** Its applications, in their order. Empty in a Sequential model, whose layers follow one another. */
   readonly calls: readonly Call[];
-  /** The whole entry: a model within a model is a layer. */
+  /** The layer's whole entry. That of a model within a model lists layers. */
   readonly entry: unknown;
 }
 
 /** One application of a layer. */
 interface Call {
   readonly from: readonly Reference[];
-  /** Whether it computes as in training, whatever the model is used for. */
+  /** Whether the call has `training=True`: it computes as in training, also where the model only predicts. */
   readonly isTraining: boolean;
-  /** The number that arithmetic has after a tensor: 127.5 in `x / 127.5`. */
+  /** The number in arithmetic of a tensor and a number: 127.5 in `x / 127.5`. */
   readonly operand: number | undefined;
 }
 
-/** The answer of a layer's application: `node` counts them. */
+/** An output of an application of a layer. `node` is the index of the application. */
 export interface Reference {
   readonly layer: string;
   readonly node: number;
@@ -29,8 +31,8 @@ export interface Reference {
 /** The layers of a model, in its order; undefined where the configuration lists none. */
 export function layersIn(model: unknown): readonly KerasLayer[] | undefined {
   const { config } = recordOf(model);
-  const layers = Array.isArray(config) ? (config as readonly unknown[]) : recordOf(config).layers;
-  return Array.isArray(layers) ? layers.flatMap((layer: unknown) => layerOf(layer) ?? []) : undefined;
+  const layers = isList(config) ? config : recordOf(config).layers;
+  return isList(layers) ? layers.flatMap((layer) => layerOf(layer) ?? []) : undefined;
 }
 
 function layerOf(entry: unknown): KerasLayer | undefined {
@@ -41,7 +43,7 @@ function layerOf(entry: unknown): KerasLayer | undefined {
   const isFunction = registered === "TFOpLambda" && typeof called === "string"; // `x / 2` is "math.truediv" in Keras 2
   const kind = isFunction ? called : registered.slice(registered.lastIndexOf(">") + 1); // "package>Class", a user's own
   const own = [settings.name, name].find((each) => typeof each === "string");
-  return { kind, name: own ?? kind, settings, calls: Array.isArray(nodes) ? nodes.map(callOf) : [], entry };
+  return { kind, name: own ?? kind, settings, calls: isList(nodes) ? nodes.map(callOf) : [], entry };
 }
 
 /**
@@ -49,28 +51,28 @@ function layerOf(entry: unknown): KerasLayer | undefined {
  * output, kwargs]`.
  */
 function callOf(node: unknown): Call {
-  if (!Array.isArray(node)) {
+  if (!isList(node)) {
     const { args, kwargs } = recordOf(node);
     const from = [...referencesIn(args, DEEPEST), ...referencesIn(kwargs, DEEPEST)];
-    const [, operand] = Array.isArray(args) && args.length === 2 ? (args as readonly unknown[]) : [];
+    const [, operand] = isList(args) && args.length === 2 ? args : [];
     return { from, isTraining: recordOf(kwargs).training === true, operand: isNumber(operand) ? operand : undefined };
   }
-  const applied: readonly unknown[] = typeof node[0] === "string" ? [node] : node;
-  const given = applied.map((each: unknown) => recordOf(Array.isArray(each) ? each[3] : undefined));
+  const applied = typeof node[0] === "string" ? [node] : node;
+  const given = applied.map((each) => recordOf(isList(each) ? each[3] : undefined));
   const [operand] = given.map(({ y }) => y).filter(isNumber);
   return { from: referencesIn(node, DEEPEST), isTraining: given.some(({ training }) => training === true), operand };
 }
 
-/** Lists in lists, at most. */
+/** The deepest nesting of lists that is read. */
 const DEEPEST = 8;
 
 /** The references in a value of a configuration: `[layer, node, output]`, alone or in lists, or tensors of Keras 3. */
 export function referencesIn(value: unknown, depth = DEEPEST): readonly Reference[] {
   if (depth === 0) return [];
-  if (Array.isArray(value)) {
-    const [layer, node, output] = value as readonly unknown[];
+  if (isList(value)) {
+    const [layer, node, output] = value;
     if (typeof layer === "string" && typeof node === "number") return [{ layer, node, output: Number(output ?? 0) }];
-    return value.flatMap((each: unknown) => referencesIn(each, depth - 1));
+    return value.flatMap((each) => referencesIn(each, depth - 1));
   }
   const { class_name: kind, config } = recordOf(value);
   if (kind === "__keras_tensor__") return referencesIn(recordOf(config).keras_history, depth - 1);
@@ -79,7 +81,7 @@ export function referencesIn(value: unknown, depth = DEEPEST): readonly Referenc
   );
 }
 
-/** The name of a layer's activation; `linear` where it has none. Keras 3 writes a layer's as an object. */
+/** The name of a layer's activation; `linear` where it has none. Keras 3 writes an activation layer as an object. */
 export function activationOf({ settings: { activation } }: KerasLayer): string {
   if (typeof activation === "string") return activation;
   const { class_name: own, config } = recordOf(activation);
@@ -88,17 +90,9 @@ export function activationOf({ settings: { activation } }: KerasLayer): string {
   return activation == null ? "linear" : "of its own";
 }
 
-export function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
-}
-
-export function isNumber(value: unknown): value is number {
-  return typeof value === "number" && Number.isFinite(value);
-}
-
 /** Two numbers, or one that stands for both. */
 export function pairOf(value: unknown): readonly [number, number] | undefined {
   if (isNumber(value)) return [value, value];
-  const [first, second, ...more] = (Array.isArray(value) ? value : []) as readonly unknown[];
+  const [first, second, ...more] = isList(value) ? value : [];
   return isNumber(first) && isNumber(second) && more.length === 0 ? [first, second] : undefined;
 }

@@ -1,4 +1,4 @@
-import { recordOf } from "./configuration.ts";
+import { isList, recordOf } from "../json-values.ts";
 
 /** A layer as a model's configuration has it. */
 interface Layer {
@@ -22,9 +22,9 @@ export function layersOf(config: unknown): ReadonlyMap<string, Layer> {
 
 function addLayers(model: unknown, group: string, prefix: string, into: Map<string, Layer>): void {
   const { layers } = settingsOf(model);
-  if (!Array.isArray(layers) || group.split("/").length > 2 * DEEPEST) return;
+  if (!isList(layers) || group.split("/").length > 2 * DEEPEST) return;
   const counts = new Map<string, number>();
-  for (const layer of layers as readonly unknown[]) {
+  for (const layer of layers) {
     const { class_name: registered } = recordOf(layer);
     const { name } = settingsOf(layer);
     if (typeof registered !== "string" || typeof name !== "string") continue;

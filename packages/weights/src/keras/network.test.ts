@@ -8,6 +8,7 @@ import {
   type NamedSource,
   type RealTensor,
   type ResNetSpec,
+  readTensor,
   reference,
   resnet,
   sizeOf,
@@ -17,6 +18,7 @@ import {
   variants,
 } from "@residual/core";
 import { describe, expect, it } from "vitest";
+import { isList, recordOf } from "../json-values.ts";
 import { nameByGraph } from "../network/identify.ts";
 import { readWeights } from "../read-weights.ts";
 import { toTorchvision } from "../schemes.ts";
@@ -25,21 +27,33 @@ import { readNetwork } from "./network.ts";
 
 const fixtures = new URL("fixtures/networks/", import.meta.url);
 
-interface Variant {
-  readonly config: unknown;
-  readonly shapes: Readonly<Record<string, readonly number[]>>;
+/** What Keras says of the networks of fixtures/networks/make.py. */
+const known: unknown = JSON.parse(gunzipSync(readFileSync(new URL("variants.json.gz", fixtures))).toString());
+
+/** A network's configuration, and zeros in the shapes of its variables. */
+function variantOf(name: string): { readonly config: unknown; readonly tensors: ReadonlyMap<string, NamedSource> } {
+  const { config, shapes } = recordOf(recordOf(known)[name]);
+  const tensors = Object.entries(recordOf(shapes)).map(([tensor, sizes]): [string, NamedSource] => {
+    const shape = isList(sizes) ? sizes.map(Number) : [];
+    return [tensor, tensorOf("float32", shape, new Float32Array(sizeOf(shape)))];
+  });
+  return { config, tensors: new Map(tensors) };
 }
 
-/** What Keras says of the networks of fixtures/networks/make.py. */
-const known = JSON.parse(gunzipSync(readFileSync(new URL("variants.json.gz", fixtures))).toString()) as Readonly<
-  Record<string, Variant>
->;
+const image = (name: string, batch_shape: readonly unknown[] = [null, 8, 8, 3]) => ({
+  class_name: "InputLayer",
+  config: { name, batch_shape },
+});
 
-const zeros = (shape: readonly number[]): NamedSource => tensorOf("float32", shape, new Float32Array(sizeOf(shape)));
+/** A ReLU of another layer's output, as Keras 2 writes it. */
+const relu = (name: string, from: readonly [layer: string, node: number, output: number]) => ({
+  class_name: "ReLU",
+  config: { name },
+  inbound_nodes: [[[...from, {}]]],
+});
 
 function named(variant: string) {
-  const { config, shapes } = known[variant]!;
-  const tensors = new Map(Object.entries(shapes).map(([name, shape]) => [name, zeros(shape)]));
+  const { config, tensors } = variantOf(variant);
   const { network, ...told } = readNetwork(config, tensors)!;
   return { ...nameByGraph(network, "net.keras", tensors), ...told };
 }
@@ -134,15 +148,60 @@ describe("the network in a Keras configuration", () => {
     [{ negative_slope: 0.1 }, "found ReLU with a slope, a threshold or a largest value"],
     [{ threshold: 1 }, "found ReLU with a slope, a threshold or a largest value"],
   ])("has no ReLU of the settings %j", (settings, message) => {
-    const { config, shapes } = known.plain!;
-    const changed = JSON.parse(
+    const { config, tensors } = variantOf("plain");
+    const changed: unknown = JSON.parse(
       JSON.stringify(config).replace('"class_name":"Activation","config":{', (text) =>
         text.replace("Activation", "ReLU").concat(JSON.stringify(settings).slice(1, -1), ","),
       ),
-    ) as unknown;
-    const tensors = new Map(Object.entries(shapes).map(([name, shape]) => [name, zeros(shape)]));
+    );
     const { graph } = nameByGraph(readNetwork(changed, tensors)!.network, "net.keras", tensors);
     expect(graph.mismatch).toContain(message);
+  });
+
+  it("has one input", () => {
+    const inputs = ["a", "b"].map((name) => ({ class_name: "InputLayer", config: { name } }));
+    const model = { config: { layers: [...inputs, relu("r", ["a", 0, 0])], output_layers: [["r", 0, 0]] } };
+    expect(readNetwork(model, new Map())!.network).toEqual({ found: 'the inputs "a", "b"', expected: "one" });
+  });
+
+  it("may list its layers in any order, and call a layer's only application by another number", () => {
+    const layers = [relu("c", ["b", 3, 0]), relu("b", ["a", 0, 0]), relu("a", ["i", 0, 0]), image("i")];
+    const { network } = readNetwork({ config: { layers, output_layers: ["c", 0, 0] } }, new Map())!;
+    expect(network).toMatchObject({ outputs: [{ name: "c" }] });
+    expect("nodes" in network && network.nodes.map(({ name }) => name)).toEqual(["i", "a", "b", "c"]);
+  });
+
+  it("tells activations after a Dense in their order, and none where there is no Dense", () => {
+    const dense = { class_name: "Dense", config: { name: "d", activation: "relu" } };
+    const softmax = { class_name: "Softmax", config: { name: "s" } };
+    const activation = { class_name: "Activation", config: { name: "r", activation: "relu" } };
+    const row = (...layers: object[]) => readNetwork({ config: [image("i"), ...layers] }, new Map())!;
+    expect(row(dense, softmax).activation).toBe("relu, then softmax");
+    expect(row(activation).activation).toBeUndefined();
+    expect(row(activation).network).toMatchObject({ outputs: [{ name: "r" }] });
+  });
+
+  it.each(["outer/inner/c/kernel", "outer/c/kernel", "c/kernel"])(
+    "of models within models finds the tensor %s, and the format of its images",
+    (kernel) => {
+      const settings = { name: "c", data_format: "channels_first", use_bias: false };
+      const within = (name: string, layer: object) => ({ class_name: "Sequential", config: { name, layers: [layer] } });
+      const inner = within("inner", { class_name: "Conv2D", config: settings });
+      const config = [image("i", [null, 2, 8, 6]), within("outer", inner)];
+      const tensors = new Map([[kernel, { shape: [3, 3, 2, 4] }]]);
+      expect(readNetwork({ config }, tensors)!.network).toMatchObject({
+        image: { operation: { shape: [undefined, 2, 8, 6], isChannelsLast: false } },
+        outputs: [{ node: { operation: { op: "conv2d", weight: { tensor: kernel, shape: [4, 2, 3, 3] } } } }],
+      });
+    },
+  );
+
+  it.each(["mean", "vars/0"])("has the mean of a norm of pictures under norm/%s", (variable) => {
+    const norm = { class_name: "Normalization", config: { name: "norm" } };
+    const tensors = new Map([[`norm/${variable}`, { shape: [3] }]]);
+    expect(readNetwork({ config: [image("i"), norm] }, tensors)!.scaling[0]!.tensors).toEqual({
+      mean: `norm/${variable}`,
+    });
   });
 
   it("is not there in a configuration without layers, or in none", () => {
@@ -151,15 +210,8 @@ describe("the network in a Keras configuration", () => {
   });
 
   it("that reads itself, or that is endless, has no end", () => {
-    const layer = (name: string, from: string) => ({
-      class_name: "ReLU",
-      config: { name },
-      inbound_nodes: [[[from, 0, 0, {}]]],
-    });
-    const ofLoop = {
-      class_name: "Model",
-      config: { layers: [layer("a", "b"), layer("b", "a")], output_layers: [["a", 0, 0]] },
-    };
+    const layers = [relu("a", ["b", 0, 0]), relu("b", ["a", 0, 0])];
+    const ofLoop = { class_name: "Model", config: { layers, output_layers: [["a", 0, 0]] } };
     expect(readNetwork(ofLoop, new Map())!.network).toEqual({ found: "no input", expected: "one" });
     const base = { class_name: "Sequential", config: { layers: [{ class_name: "ReLU", config: { name: "r" } }] } };
     const twice = (inner: object) => ({ class_name: "Sequential", config: { layers: [inner, inner] } });
@@ -168,12 +220,17 @@ describe("the network in a Keras configuration", () => {
   });
 });
 
+async function numbersOf(source: NamedSource | undefined): Promise<Tensor<"float32">> {
+  const found = source && (await readTensor(source));
+  if (found?.dtype !== "float32") throw new Error(`found ${found?.dtype ?? "no tensor"}, expected float32`);
+  return found;
+}
+
 async function answerOf(
   weights: Weights,
   model: ModelName,
-  image: Tensor | undefined,
+  image: Tensor<"float32">,
 ): Promise<Record<string, RealTensor>> {
-  if (image?.dtype !== "float32") throw new Error("the image is no float32");
   const row: ResNetSpec = { ...variants[model], ...(weights.epsilon !== undefined && { epsilon: weights.epsilon }) };
   const spec: Graph<"image"> = resnet(row, { name: model, input: image.shape });
   await using executable = await reference.compile(bind(spec, toTorchvision(weights, spec)));
@@ -185,17 +242,17 @@ describe("what Keras saved, by its own answers", () => {
     ["resnet8.keras", "resnet8.safetensors", "mlperf_tiny_resnet8", "logits"],
     ["unit.h5", "unit.safetensors", "pytorch_unit", "output"],
   ] as const)("%s computes them", async (file, answers, model, output) => {
-    const expected = (await readWeights(new URL(answers, fixtures))).tensors as ReadonlyMap<string, Tensor>;
+    const { tensors } = await readWeights(new URL(answers, fixtures));
+    const [image, wanted] = [await numbersOf(tensors.get("image")), await numbersOf(tensors.get(output))];
     for (const source of [new URL(file, fixtures), await readFile(new URL(file, fixtures))]) {
       const weights = await readWeights(source);
       expect(weights.metadata.model).toBe(model);
-      const found = (await answerOf(weights, model, expected.get("image")))[output]!;
-      const wanted = expected.get(output)!;
+      const found = (await answerOf(weights, model, image))[output]!;
       expect(found.shape).toEqual(wanted.shape);
-      const largest = Math.max(...Array.from<number | bigint, number>(wanted.data, (each) => Math.abs(Number(each))));
+      const largest = Math.max(...wanted.data.map(Math.abs));
       // Keras computes in float32: sums of at most 576 products in 9 layers
       for (const [i, each] of found.data.entries())
-        expect(Math.abs(each - Number(wanted.data[i]))).toBeLessThan(1e-4 * largest);
+        expect(Math.abs(each - wanted.data[i]!)).toBeLessThan(1e-4 * largest);
     }
   });
 });

@@ -1,4 +1,5 @@
 import type { NamedSource } from "@residual/core";
+import { isList, recordOf } from "../json-values.ts";
 import {
   inputsUnlike,
   isOp,
@@ -10,7 +11,7 @@ import {
   type Unlike,
   type Weight,
 } from "../network/network.ts";
-import { activationOf, type KerasLayer, layersIn, type Reference, recordOf, referencesIn } from "./configuration.ts";
+import { activationOf, type KerasLayer, layersIn, type Reference, referencesIn } from "./configuration.ts";
 import { operations } from "./operations.ts";
 
 /** What the configuration of a Keras model tells. */
@@ -18,7 +19,7 @@ export interface KerasReading {
   readonly network: Network | Unlike;
   /** Layers that scale pictures before anything else reads them, in their order. The network begins after them. */
   readonly scaling: readonly ScalingLayer[];
-  /** What the model makes of the last layer's answers: `softmax`, `sigmoid`; undefined where nothing. */
+  /** The activation after the last layer: `softmax`, `sigmoid`. Undefined where there is none. */
   readonly activation: string | undefined;
 }
 
@@ -40,24 +41,24 @@ export function readNetwork(model: unknown, tensors: Tensors): KerasReading | un
   return layersIn(model) && new Translator(tensors, formatIn(model)).read(model);
 }
 
-/** Layers that do nothing once a model is trained. RandomCrop is none of them: it cuts out the middle. */
+/** Layers that do nothing once a model is trained. RandomCrop is not among them: it crops the centre. */
 const isIdentity = (kind: string): boolean =>
   /^(Identity|ActivityRegularization|(Spatial|Gaussian|Alpha)?Dropout(2D)?|GaussianNoise)$/.test(kind) ||
   /^(Rand(om(?!Crop)\w+|Augment)|AugMix|MixUp|CutMix)$/.test(kind);
 
-/** What `x / 127.5 - 1` and the like are called, by Keras 3 and by Keras 2. */
+/** Arithmetic such as `x / 127.5 - 1`, as Keras 3 and Keras 2 name it. */
 const isArithmetic = (kind: string): boolean =>
   /^(True)?Divide$|^(Multiply|Subtract|Add)$|^math\.(truediv|divide|multiply|subtract|add)$|^__operators__\.add$/.test(
     kind,
   );
 
-/** Models within models, at most. */
+/** The deepest nesting of models that is followed. */
 const DEEPEST = 16;
 
-/** The order of a model's layers is nearly that of its data: so many passes over them find the rest. */
+/** Most passes over a model's layers. They are listed nearly in the order of computation, so that few are needed. */
 const MOST_PASSES = 16;
 
-/** The answers of one application of a layer; a model may have several. */
+/** The outputs of one application of a layer. A model within a model may have several. */
 type Answers = readonly NetworkNode[];
 
 class Translator {
@@ -92,7 +93,7 @@ class Translator {
     return { image: image.node, nodes, outputs: ends.map((node) => ({ name: node.name, node })) };
   }
 
-  /** The answers of a model. `given` is what it is applied to; the outermost has an image of its own. */
+  /** The outputs of a model. `given` is its input; undefined for the outermost model, which begins with the image. */
   #model(model: unknown, given: NetworkNode | undefined, path: readonly string[]): Answers {
     const layers = layersIn(model) ?? [];
     const isRow = layers.every(({ calls }) => calls.length === 0);
@@ -149,7 +150,7 @@ class Translator {
 
   #input({ name, settings }: KerasLayer): NetworkNode {
     const sizes = settings.batch_shape ?? settings.batch_input_shape;
-    const shape = Array.isArray(sizes) && sizes.length === 4 ? imageShape(sizes, this.#format) : undefined;
+    const shape = isList(sizes) && sizes.length === 4 ? imageShape(sizes, this.#format) : undefined;
     const isChannelsLast = this.#format === "channels_last";
     const node = this.#builder.add("InputLayer", name, { op: "image", shape, isChannelsLast }, []);
     this.#inputs.push({ name, node });
@@ -215,7 +216,7 @@ class Translator {
     return Object.fromEntries(found);
   }
 
-  /** A layer's tensor, under one of some words for the variable: of a model within a model some files tell less. */
+  /** A layer's tensor, by the names of its variable. Some files leave out part of the path within nested models. */
   #weight(path: readonly string[], variables: readonly string[]): Weight | undefined {
     const layers = [path, path.length > 2 ? [path[0]!, path.at(-1)!] : path, path.slice(-1)];
     const names = layers.flatMap((layer) => variables.map((variable) => [...layer, variable].join("/")));
@@ -224,12 +225,12 @@ class Translator {
   }
 }
 
-/** Whether a layer computes something else in training. Layers that prepare pictures are always called as in it. */
+/** Whether a layer computes something else in training. Layers that prepare pictures are called so in every model. */
 function isOtherInTraining({ kind, entry }: KerasLayer): boolean {
   return layersIn(entry) !== undefined || /BatchNorm|Dropout|GaussianNoise/.test(kind);
 }
 
-/** How the first convolution has its images: `channels_last`, as Keras' default, or `channels_first`. */
+/** The layout of the first convolution's images: `channels_last`, Keras' default, or `channels_first`. */
 function formatIn(model: unknown, depth = DEEPEST): string {
   for (const { kind, settings, entry } of layersIn(model) ?? []) {
     if (kind === "Conv2D") return typeof settings.data_format === "string" ? settings.data_format : "channels_last";

@@ -1,18 +1,19 @@
+import { isList, isNumber } from "../json-values.ts";
 import type { NetworkPadding, Operation, Weight } from "../network/network.ts";
 import { changed } from "../network/values.ts";
-import { isNumber, pairOf } from "./configuration.ts";
+import { pairOf } from "./configuration.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
 
 /** What a layer's rule may look at besides its settings. */
 interface Surroundings {
-  /** The layer's tensor, by one of some words for the variable. */
+  /** The layer's tensor, under the first of these names of the variable that the file has. */
   readonly weightOf: (...variables: readonly string[]) => Weight | undefined;
-  /** How the network has its images: `channels_last` or `channels_first`. */
+  /** The layout of the network's images: `channels_last` or `channels_first`. */
   readonly format: string;
 }
 
-/** What a layer computes without its activation. A text says why no op of ours is that, after the layer's kind. */
+/** The operation of a layer without its activation. A text says why there is none; it follows the layer's kind. */
 type Rule = (settings: Settings, surroundings: Surroundings) => Operation | string | undefined;
 
 const NO_NUMBERS = " without its numbers in the file";
@@ -21,7 +22,7 @@ const reshape: Rule = () => ({ op: "reshape" });
 const pooled: Rule = (settings, { format }) =>
   isInFormat(settings, format) ? { op: "globalAveragePool" } : otherFormat(settings);
 const norm: Rule = ({ epsilon = 1e-3, axis = -1, scale = true, center = true }, { weightOf, format }) => {
-  const axes: readonly unknown[] = [axis].flat();
+  const axes = isList(axis) ? axis : [axis];
   const channels = format === "channels_last" ? [-1, 3] : [1, -3];
   if (axes.length !== 1 || !channels.includes(Number(axes[0]))) return ` over the axis ${axes.join(", ")}`;
   const [mean, variance] = [weightOf("moving_mean"), weightOf("moving_variance")];
@@ -70,7 +71,7 @@ export const operations: { readonly [kind: string]: Rule } = {
   },
   ZeroPadding2D(settings, { format }) {
     const { padding = 1 } = settings;
-    const [rows, columns] = Array.isArray(padding) ? (padding as readonly unknown[]) : [padding, padding];
+    const [rows, columns] = isList(padding) ? padding : [padding, padding];
     const [down, right] = [pairOf(rows), pairOf(columns)];
     if (!isInFormat(settings, format)) return otherFormat(settings);
     if (!down || !right) return " of unknown sizes";

@@ -1,6 +1,7 @@
 import { FormatError, sizeOf, UnsupportedError } from "@residual/core";
 import { byteSizes, type StoredDType } from "../dtypes.ts";
 import { quote } from "../json-reader.ts";
+import { isNumber, isRecord } from "../json-values.ts";
 import type { OpenFile } from "../open-file.ts";
 
 /** What a model.json of TensorFlow.js says: where its weights lie, and the graph, where it is a graph model. */
@@ -118,10 +119,6 @@ function weightOf(weight: unknown, file: string, refuse: (problem: string) => ne
   return { ...at, quantization: { dtype: type, scale, min } };
 }
 
-function isNumber(value: unknown): value is number {
-  return typeof value === "number" && Number.isFinite(value);
-}
-
 function shown(value: unknown): string {
   return quote(JSON.stringify(value) ?? "undefined");
 }
@@ -156,8 +153,4 @@ function kerasOf(topology: unknown): Record<string, string> {
 function textsOf(value: unknown): Record<string, string> {
   const entries = isRecord(value) ? Object.entries(value) : [];
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === "string"));
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
