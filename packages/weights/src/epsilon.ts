@@ -1,7 +1,8 @@
 import type { ResNetSpec } from "@residual/core";
 
 /**
- * The row with the epsilon that a file's norms have. One of the same float32 is the row's own, since files keep it so.
+ * The row with the epsilon of a file's norms. Files store it as float32: the row stays as it is where both round to the
+ * same float32.
  */
 export function withEpsilon(row: ResNetSpec, epsilon: number | undefined): ResNetSpec {
   const isSame = epsilon === undefined || Math.fround(epsilon) === Math.fround(row.epsilon ?? 1e-5);

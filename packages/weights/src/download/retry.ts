@@ -3,7 +3,7 @@ import type { Answer } from "./transport.ts";
 
 /** When a request is made again. The same in Node and in browsers. */
 export interface RetrySettings {
-  /** How often it is tried again without one byte more. */
+  /** Most retries in a row that bring no further byte. */
   readonly retries: number;
   /** Milliseconds before the first retry, twice as long before each further one, up to `longestWait`. */
   readonly backoff: number;
@@ -33,7 +33,7 @@ export class Passing extends Error {
 /** Thrown for a file that the server does not have. */
 export class NotThere extends WeightsError {}
 
-/** Most tries after the first of a server that is not reached: a wrong address does not mend. */
+/** Most retries of a server that is not reached: a wrong address stays wrong. */
 const UNREACHED = 2;
 
 /**
@@ -50,7 +50,7 @@ export function waitAfter(failure: Passing, failures: number, settings: RetrySet
   return wait ?? Math.min(backoff * 2 ** (failures - 1), longestWait) * (0.75 + Math.random() / 2);
 }
 
-/** What a status means that brings no bytes. `consent` is the way to what is not for everybody. */
+/** The error for a status without the file's bytes. `consent` says how to get a file that asks for consent. */
 export function refusal(
   { status, headers }: Pick<Answer, "status" | "headers">,
   consent = "set HF_TOKEN where it is private or asks for consent",

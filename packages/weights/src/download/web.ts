@@ -1,6 +1,7 @@
 import { OutOfMemoryError, throwIfAborted, WeightsError, type WorkOptions } from "@residual/core";
-import { readBytes } from "@residual/kit/bytes";
+import { readBytes, withResponse } from "@residual/kit/bytes";
 import { type Configuration, configurationFiles, longestConfiguration } from "../configuration.ts";
+import { isList, isNumber, recordOf } from "../json-values.ts";
 import type { Named } from "../known/names.ts";
 import { heldFile, type OpenFile } from "../open-file.ts";
 import { HUB, hubUrl, weightFiles } from "./repository.ts";
@@ -117,20 +118,21 @@ async function attempt(
   name: string,
   { signal, onProgress, maxBytes = MOST_BYTES }: WebOptions,
 ): Promise<Uint8Array | Passing> {
-  let response: Response | undefined;
+  let isUnreached = true;
   try {
     throwIfAborted(signal);
-    response = await fetch(url, { signal: signal as AbortSignal | null });
-    if (response.status === 200)
-      return await readBytes(response, { signal, onProgress, stage: "download", name, maxBytes: bytes ?? maxBytes });
+    return await withResponse(url, signal, (response) => {
+      isUnreached = false;
+      if (response.status !== 200)
+        throw refusal(response, "download it yourself where it is private or asks for consent");
+      return readBytes(response, { signal, onProgress, stage: "download", name, maxBytes: bytes ?? maxBytes });
+    });
   } catch (cause) {
     throwIfAborted(signal);
-    if (cause instanceof OutOfMemoryError) throw cause;
-    return new Passing((cause as Error).message, { cause, isUnreached: response === undefined });
+    if (cause instanceof Passing) return cause;
+    if (cause instanceof OutOfMemoryError || cause instanceof WeightsError) throw cause;
+    return new Passing(cause instanceof Error ? cause.message : String(cause), { cause, isUnreached });
   }
-  const refused = refusal(response, "download it yourself where it is private or asks for consent");
-  if (refused instanceof Passing) return refused;
-  throw refused;
 }
 
 /** Pages that are not served over TLS have no crypto.subtle; nor do they have a cache to keep anything in. */
@@ -152,13 +154,12 @@ async function hubsWord(url: string): Promise<Expected> {
   if (repository === undefined || path!.endsWith(".json")) return {}; // the list hashes large files alone
   try {
     const response = await fetch(`${HUB}/api/models/${repository}/tree/${revision}?recursive=true`);
-    const files = (await response.json()) as readonly {
-      readonly path: string;
-      readonly lfs?: Record<string, unknown>;
-    }[];
-    const { oid, size } = files.find((file) => file.path === path)?.lfs ?? {};
-    const isWord = typeof oid === "string" && /^[0-9a-f]{64}$/.test(oid) && Number.isSafeInteger(size);
-    return isWord ? { sha256: oid, bytes: size as number } : {};
+    const files: unknown = await response.json();
+    const entry = isList(files) ? files.map(recordOf).find((file) => file.path === path) : undefined;
+    const { oid, size } = recordOf(entry?.lfs);
+    const isWord =
+      typeof oid === "string" && /^[0-9a-f]{64}$/.test(oid) && isNumber(size) && Number.isSafeInteger(size);
+    return isWord ? { sha256: oid, bytes: size } : {};
   } catch {
     return {};
   }

@@ -1,11 +1,13 @@
 import {
   type AnyNode,
+  concrete,
   formatShape,
   type Graph,
   is,
   type Node,
   nodesOf,
   type OpName,
+  type Shape,
   sizeOf,
   type Tensor,
   tensorOf,
@@ -344,8 +346,8 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
         if (value !== 0) continue;
         const { operation } = reader;
         const { weight, bias } = operation;
-        const window = inputs.weight.shape.slice(2) as number[];
-        const misshapen = unlike("weights of", weight.shape, inputs.weight.shape as number[], formatShape);
+        const window = concrete(inputs.weight.shape, 1).slice(2);
+        const misshapen = unlike("weights of", weight.shape, inputs.weight.shape, formatShape);
         const difference =
           misshapen ??
           unlike("stride", operation.stride, attributes.stride, formatShape) ??
@@ -371,7 +373,7 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
         const { operation } = reader;
         const [found, expected] = [Math.fround(operation.epsilon), Math.fround(epsilon)];
         const difference =
-          unlike("channels", operation.mean.shape, inputs.mean.shape as number[]) ??
+          unlike("channels", operation.mean.shape, inputs.mean.shape) ??
           (found === expected ? undefined : ([`epsilon ${operation.epsilon}`, String(epsilon)] as const));
         if (difference) step.differs(reader, difference);
         else
@@ -405,7 +407,7 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
           unlike("window", operation.window, attributes.window, formatShape) ??
           unlike("stride", operation.stride, attributes.stride, formatShape) ??
           unlike("padding", padsOf(operation, node, attributes.window, around), attributes.padding) ??
-          unlike("an output of", stepsOf(operation, node, around), node.shape.slice(2) as number[], formatShape);
+          unlike("an output of", stepsOf(operation, node, around), node.shape.slice(2), formatShape);
         if (difference) step.differs(reader, difference);
         else step.add(reader, { x });
       }
@@ -422,7 +424,7 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
           unlike("stride", operation.stride, attributes.stride, formatShape) ??
           unlike("padding at the top and left", [top, left], [0, 0]) ??
           (bottom + right > 0 && operation.countsPadding ? (["padding that counts", "none"] as const) : undefined) ??
-          unlike("an output of", stepsOf(operation, node, undefined), node.shape.slice(2) as number[], formatShape);
+          unlike("an output of", stepsOf(operation, node, undefined), node.shape.slice(2), formatShape);
         if (difference) step.differs(reader, difference);
         else step.add(reader, { x });
       }
@@ -442,7 +444,7 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
     for (const x of step.paid("x")) step.add(x.at, { x });
   },
   linear({ inputs }, step) {
-    const width = inputs.weight.shape[1] as number;
+    const width = inputs.weight.shape[1]!;
     for (const x of step.paid("x"))
       for (const reader of readersOf(x, "linear")) {
         const { weight, bias } = reader.operation;
@@ -474,7 +476,7 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
       }
   },
   subsample({ inputs, attributes: { stride } }, step) {
-    const [, , height, width] = inputs.x.shape as readonly number[];
+    const [, , height, width] = concrete(inputs.x.shape, 1);
     for (const x of step.paid("x")) {
       for (const reader of readersOf(x, "subsample").flatMap(subsamples)) {
         const { stride: found, ends } = reader.operation;
@@ -557,15 +559,15 @@ function stepsOf(operation: OperationOf<"maxPool2d">, node: AnyNode, around: Pad
 }
 
 function inputSize(node: AnyNode): readonly number[] {
-  return node.inputs.x!.shape.slice(2) as number[];
+  return concrete(node.inputs.x!.shape, 1).slice(2);
 }
 
 /** What is found and expected where two lists differ. */
 function unlike(
   what: string,
-  found: readonly number[],
-  expected: readonly number[],
-  format: (list: readonly number[]) => string = (list) => list.join(", "),
+  found: Shape,
+  expected: Shape,
+  format: (list: Shape) => string = (list) => list.join(", "),
 ): readonly [found: string, expected: string] | undefined {
   if (found.length === expected.length && found.every((each, i) => each === expected[i])) return undefined;
   return [`${what} ${format(found)}`, format(expected)];

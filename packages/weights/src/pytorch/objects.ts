@@ -263,8 +263,8 @@ function tensorOf(args: readonly Pickled[], refuse: Refuse): TorchTensor {
 }
 
 /** Source: torch/_utils.py, `get_tensor_metadata`: the keys are `neg` and `conj`. */
-function checkBits(metadata: Pickled | undefined): void {
-  const set = [...((metadata ?? new Map()) as Map<Pickled, Pickled>)].find(([, value]) => value !== false);
+function checkBits(metadata: ReadonlyMap<unknown, unknown> = new Map()): void {
+  const set = [...metadata].find(([, value]) => value !== false);
   if (!set) return;
   const name = typeof set[0] === "string" ? JSON.stringify(set[0].slice(0, 20)) : "of another name";
   throw new UnsupportedError(
