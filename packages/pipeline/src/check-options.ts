@@ -1,5 +1,5 @@
 import { unknownName } from "@residual/kit/names";
-import { kindOf } from "./kind-of.ts";
+import { isObject, kindOf } from "./kind-of.ts";
 import { OptionError } from "./option-error.ts";
 
 /** For each option, whether a value fits, and what does in words. */
@@ -24,9 +24,8 @@ export function checkOptions(owner: string, options: unknown, checks: OptionChec
 const listOf = (checks: OptionChecks) => Object.keys(checks).join(", ");
 
 const isFunction = (value: unknown): boolean => typeof value === "function";
-const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 1;
-const isSignal = (value: unknown): boolean => isObject(value) && "addEventListener" in (value as object);
+const isSignal = (value: unknown): boolean => isObject(value) && "addEventListener" in value;
 
 /** The checks of options that several calls have. */
 export const checks = {

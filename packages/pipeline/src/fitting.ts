@@ -64,8 +64,9 @@ export function recognize(given: Weights): Recognition {
 
 /** Why the names cannot be those of a model though they have its body; undefined where they can. */
 function refusalOf(weights: Weights, model: ModelName): string | undefined {
+  const row: ResNetSpec = variants[model];
   try {
-    toTorchvision(weights, resnet(variants[model] as ResNetSpec, { name: model }));
+    toTorchvision(weights, resnet(row, { name: model }));
     return undefined;
   } catch (error) {
     if (error instanceof WeightsError) return error.message;
@@ -158,7 +159,10 @@ function sameShape(found: readonly number[], wanted: readonly number[], free: nu
   return found.length === wanted.length && found.every((size, axis) => size === wanted[axis] || axis === free);
 }
 
-/** The model whose body differs least, then that of fewest differences, where there is one with a tensor in common. */
+/**
+ * The model whose body differs least; among equals, the one with the fewest differences. Undefined where no model has a
+ * tensor in common.
+ */
 function nearestTo(weights: Weights): Difference | undefined {
   const differences = modelNames
     .filter((name) => variants[name].depths.reduce((sum: number, depth) => sum + depth, 0) < DEEP)

@@ -46,7 +46,7 @@ export type PreprocessingSource = "given" | RecordedSource | "model";
 /** Who says the names of classes: the caller, the weights, the list of known weights, or the model's row, a guess. */
 export type LabelsSource = Exclude<PreprocessingSource, "file name">;
 
-/** Whether it may be otherwise: nothing that the weights come with says it. */
+/** Whether a source is a guess: the weights may have been trained otherwise. */
 export function isGuess(source: PreprocessingSource | undefined): boolean {
   return source === "model" || source === "file name" || source === "guess";
 }
@@ -245,7 +245,7 @@ function labelsFor(
   );
 }
 
-/** A row of the caller's own says its labels itself. */
+/** The labels of a row that the caller made are the caller's. */
 function labelsSourceOf({ labels, model }: PrepareOptions, raw: Weights): LabelsSource {
   if (labels) return "given";
   if (raw.labelsSource) return raw.labelsSource;
@@ -315,12 +315,12 @@ function recognizedModel(name: string, weights: Weights): Model & Pick<Identifie
   };
 }
 
-/** Numbers of layers are Keras' own for every network: shapes that are a model's do not make it that model. */
+/** Keras numbers the layers of every network alike, so names and shapes alone do not prove the model. */
 function weightsAloneNote(file: string, model: string, scheme: string): readonly string[] {
   if (scheme !== "keras-numbered") return [];
   return [
-    `the model is guessed: ${file} holds weights alone, in the shapes of ${model}; padding, activations and epsilon may ` +
-      "be others. A file of the whole model (model.save in Keras) tells them",
+    `the model is guessed: ${file} holds weights alone, in the shapes of ${model}; ` +
+      "padding, activations and epsilon may be others. A file of the whole model (model.save in Keras) tells them",
   ];
 }
 
@@ -383,7 +383,7 @@ function epsilonNote(model: string, { epsilon: asked = 1e-5 }: ResNetSpec, { eps
   return [`the file's norms have an epsilon of ${epsilon}, which is taken; those of ${model} have ${asked}`];
 }
 
-/** Weights that say nothing of it may have been trained otherwise. */
+/** Weights without recorded preprocessing may have been trained with another one than the model's. */
 function guessNote(
   weights: string,
   model: string,
@@ -395,7 +395,8 @@ function guessNote(
   if (layers)
     return [
       `preprocessing is guessed in part: ${weights} scales pictures by its ${listOf(layers)}, ` +
-        `which becomes scale, mean and std; nothing in it says how they were resized. A tensor is taken as it comes out of ${layers.at(-1)}`,
+        "which becomes scale, mean and std; nothing in it says how they were resized. " +
+        `A tensor is taken as it comes out of ${layers.at(-1)}`,
     ];
   if (source === "guess") return [`preprocessing is guessed: that in ${weights} was a guess when the file was written`];
   if (!isGuess(source)) return [];
@@ -403,7 +404,7 @@ function guessNote(
   return [`preprocessing is guessed: nothing in ${weights} says how pictures were prepared, so ${taken}`];
 }
 
-/** A network with as many classes as a model's may have been trained to tell others. */
+/** A network with the model's number of classes may have been trained on other classes. */
 function labelsNote(
   weights: string,
   model: string,
@@ -418,7 +419,7 @@ function labelsNote(
   return [`labels are guessed${found}; give \`labels\` (--labels FILE) where they are others`];
 }
 
-/** A list of another length names no class: which of the two is another network's is not known. */
+/** A list whose length is not the number of classes is left out, and a note says so. */
 function otherLabelsNote(
   { name, raw: { labels } }: Unnamed,
   spec: ResNetSpec,
@@ -426,7 +427,8 @@ function otherLabelsNote(
 ): string[] {
   const { classes = 1000 } = spec;
   if (given || !labels || labels.length === classes || classes === 0) return [];
-  const found = `${name}: found names for ${counted(labels.length, "class", "classes")}, and the last layer has ${classes}`;
+  const named = counted(labels.length, "class", "classes");
+  const found = `${name}: found names for ${named}, and the last layer has ${classes}`;
   return [`${found}: the names are left out; give \`labels\` (--labels FILE) with a name for each`];
 }
 

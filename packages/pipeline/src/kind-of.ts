@@ -11,3 +11,8 @@ export function kindOf(value: unknown): string {
   if (names.length === 0) return `${what} {}`;
   return `${what} { ${shown}${names.length > 6 ? ", …" : ""} }`;
 }
+
+/** Whether a value has fields to look at. */
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}

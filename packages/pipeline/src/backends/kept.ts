@@ -1,7 +1,8 @@
 import { fnv1a32, version } from "@residual/core";
+import { isObject } from "../kind-of.ts";
 import type { Platform } from "../platform/platform.ts";
 
-/** Something found out on this machine, kept from process to process. A cache that fails holds nothing. */
+/** Something found out on this machine, kept from process to process. A cache that fails counts as empty. */
 export interface Kept {
   read(): Promise<{ readonly [name: string]: unknown } | undefined>;
   write(found: { readonly [name: string]: unknown }): Promise<void>;
@@ -28,8 +29,8 @@ export async function keptOn(platform: Platform, kind: string, facts: string): P
 /** What `write` wrote of the same facts; two of them may have the same key. */
 function parsed(text: string, identity: string): { readonly [name: string]: unknown } | undefined {
   try {
-    const found = JSON.parse(text) as { readonly [name: string]: unknown };
-    return found.identity === identity ? found : undefined;
+    const found: unknown = JSON.parse(text);
+    return isObject(found) && found.identity === identity ? found : undefined;
   } catch {
     return undefined;
   }

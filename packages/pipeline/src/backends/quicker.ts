@@ -23,8 +23,8 @@ export interface Compiled<Out extends string> extends Candidate {
 }
 
 /**
- * Milliseconds of runs that are timed, since engines take the first ones to compile kernels, and WebAssembly's to
- * compile them again, better.
+ * Milliseconds for which runs are timed. Engines compile kernels in the first runs, and those of WebAssembly optimize
+ * them in later runs.
  */
 const ENOUGH = 250;
 const [AT_LEAST, AT_MOST] = [2, 100];
