@@ -170,7 +170,10 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
     [
       ["summary", "cifar_resnet32", "--weights", known],
       1,
-      /^WeightsError: these weights are for cifar_resnet20: 60 problems .*(\n {2}layer\d.* is missing: expected .*){10}\n {2}… and 50 more$/,
+      new RegExp(
+        "^WeightsError: these weights are for cifar_resnet20: 60 problems .*" +
+          "(\\n {2}layer\\d.* is missing: expected .*){10}\\n {2}… and 50 more$",
+      ),
     ],
   ],
   "places to write to": [

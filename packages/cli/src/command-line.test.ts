@@ -156,7 +156,7 @@ it("in a clone, a Node that runs no TypeScript is told what does", async () => {
   );
   expect([stdout, code]).toEqual(["", 1]);
   expect(stderr).toBe(
-    "UnsupportedError: this is Node 20.20.2; 22.18 or newer runs the sources of this clone; run pnpm --silent residual, " +
-      "which brings its Node, or the built files: pnpm build, then RESIDUAL_BUILT=1\n",
+    "UnsupportedError: this is Node 20.20.2; 22.18 or newer runs the sources of this clone; " +
+      "run pnpm --silent residual, which brings its Node, or the built files: pnpm build, then RESIDUAL_BUILT=1\n",
   );
 });

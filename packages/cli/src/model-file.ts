@@ -130,7 +130,7 @@ export function reportWords({ bytes, shards, quantization }: GraphModelReport): 
   ];
 }
 
-/** What tells the model: its name, with the epsilon of its norms where the row has another one; else its structure. */
+/** The model's name, with the epsilon of its norms where it is not the row's; the structure where it has no name. */
 function modelMetadata({ model, spec }: Pick<Prepared, "model" | "spec">): Readonly<Record<string, string>> {
   const name = modelNameOf(model);
   if (name === undefined) {

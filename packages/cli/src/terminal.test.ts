@@ -24,7 +24,7 @@ it("other remarks stay whole in a pipe", () => {
 describe("errors", () => {
   const message = `${"because ".repeat(12).trim()}:\n  ${"one ".repeat(12).trim()}\n  a\x1b[31m\nb`;
 
-  /** As on a terminal of so many columns; in a pipe where there are none. */
+  /** The lines of an error on a terminal of this width; in a pipe where no width is given. */
   function complaint(columns?: number): readonly string[] {
     const { isTTY, columns: before } = process.stderr;
     Object.assign(process.stderr, { isTTY: columns !== undefined, columns });

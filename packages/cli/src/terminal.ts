@@ -44,8 +44,8 @@ function sayAside(text: string, width: number): void {
 }
 
 /**
- * `code: message` on stderr. A message may end in a list, each item on an indented line of its own. Wider lines than a
- * terminal are broken between words; in a pipe they stay whole.
+ * `code: message` on stderr. A message may end in a list, each item on an indented line of its own. On a terminal,
+ * lines are broken between words at its width. In a pipe they stay whole.
  */
 export function complain(code: string, message: string): void {
   const width = process.stderr.isTTY ? process.stderr.columns : Number.POSITIVE_INFINITY;
@@ -59,7 +59,7 @@ export function complain(code: string, message: string): void {
   process.stderr.write(lines.map((line) => `${printable(line, process.stderr)}\n`).join(""));
 }
 
-/** A text in lines of at most `width` columns, 40 at least. What the text holds of other people's breaks no line. */
+/** A text in lines of at most `width` columns, but not below 40. Line ends within the text are escaped. */
 function brokenAt(text: string, width: number): readonly string[] {
   const shown = printable(text, process.stderr);
   return Number.isFinite(width) ? wrapAnsi(shown, Math.max(40, width)).split("\n") : [shown];

@@ -17,6 +17,7 @@ it("tries each backend, best first", async () => {
   const version = expect.stringMatching(/^\d+\.\d+\.\d+$/) as string;
   const why = expect.stringMatching(/^native code on the CPU/) as string;
   const formats = ["JPEG", "PNG", "WebP", "GIF", "TIFF", "BMP", "PNM"];
+  const onThreads: unknown = expect.stringMatching(/relaxed.*, \d+ threads?/);
   const pictures = { name: "sharp", available: true, version, verified: true, reason: null, install: null, formats };
   expect(report).toEqual({
     pictures,
@@ -27,7 +28,7 @@ it("tries each backend, best first", async () => {
     backends: [
       { name: "onnx", version, ...works },
       { name: "webgpu", version: null, ...missing },
-      { name: "wasm", version, ...works, driver: expect.stringMatching(/relaxed.*, \d+ threads?/) as string },
+      { name: "wasm", version, ...works, driver: onThreads },
       {
         name: "onnx-cuda",
         version: null,

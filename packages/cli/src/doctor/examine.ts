@@ -24,7 +24,7 @@ export interface BackendHealth {
   readonly install: string | null;
 }
 
-/** Which decoder pictures have here, and why. */
+/** The decoder of pictures that is in use, and why. */
 export interface PicturesHealth extends Omit<BackendHealth, "device" | "driver"> {
   readonly formats: readonly string[];
 }

@@ -77,7 +77,8 @@ export async function inspect(weights: Weights, { signal, onProgress }: WorkOpti
 }
 
 /**
- * Whose names the tensors have in the file. A file's graph gives its tensors other names, and tells none of its own.
+ * The naming scheme of the names in the file; null where it is unknown. A reader that follows a file's graph renames
+ * the tensors, so the stored names are looked at.
  */
 function schemeOf(weights: Weights, recognized: string): string | null {
   const { graph, stored } = weights;
@@ -87,7 +88,7 @@ function schemeOf(weights: Weights, recognized: string): string | null {
     const isOwn = [...stored.tensors.keys()].some((key) => weights.tensors.has(key));
     return name !== "torchvision" || isOwn ? name : null;
   } catch (error) {
-    if (error instanceof ResidualError) return null; // two tensors of one name
+    if (error instanceof ResidualError) return null; // two tensors have the same name
     throw error;
   }
 }

@@ -30,7 +30,7 @@ function environment(env: Where["env"]): NodeJS.ProcessEnv {
   return { PATH, HOME, NODE_COMPILE_CACHE: join(tmpdir(), "residual-test-cache"), ...env };
 }
 
-/** Variables with which the packages of these names are not found. */
+/** Environment variables that hide the packages of these names. */
 export function without(names: RegExp): { readonly NODE_OPTIONS: string } {
   const hooks = `import { registerHooks } from "node:module";
     registerHooks({ resolve(name, context, next) {

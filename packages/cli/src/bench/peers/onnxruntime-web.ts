@@ -15,7 +15,7 @@ export const onnxruntimeWebWebgpu: Peer = async (task) => {
   return runnerOf(runtime, task, { executionProviders: ["webgpu"] });
 };
 
-/** Its engine for CPUs, as its package has it for Node; a page with threads is to have as many as there are cores. */
+/** Its engine for CPUs, in the build for Node; one thread per core where not given, as in a page with threads. */
 export const onnxruntimeWebWasm: Peer = async (task) => {
   type Runtime = OnnxRuntime & { readonly env: { readonly wasm: { numThreads: number } } };
   const runtime = await imported<Runtime>("onnxruntime-web");
