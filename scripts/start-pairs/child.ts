@@ -9,5 +9,5 @@ await load({ model: model as "resnet50", backend, weights, threads: 2 });
 const { user, system } = process.cpuUsage();
 /** In MiB. What getrusage says would hold the parent's too. */
 const peak = Number(/VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))![1]) / 1024;
-console.log(JSON.stringify({ ready: performance.now(), cpu: (user + system) / 1000, peak }));
+console.log(`${performance.now()} ${(user + system) / 1000} ${peak}`);
 process.exit(); // Dawn keeps the process as long as its GPU is held

@@ -15,7 +15,7 @@ import { writeSafetensors } from "../../packages/weights/src/index.ts";
 
 const [other, rounds = "11"] = process.argv.slice(2);
 if (other === undefined) throw new Error("usage: scripts/start-pairs/index.ts OTHER [ROUNDS]");
-const roots = [resolve(other), resolve(import.meta.dirname, "../..")] as const;
+const [otherRoot, root] = [resolve(other), resolve(import.meta.dirname, "../..")];
 const models = ["resnet18", "resnet50", "resnext50_32x4d"] as const satisfies readonly ModelName[];
 const backends = ["onnx", "webgpu", "tfjs-wasm"];
 const folder = mkdtempSync(join(tmpdir(), "residual-start-"));
@@ -23,11 +23,25 @@ const folder = mkdtempSync(join(tmpdir(), "residual-start-"));
 /** In milliseconds, milliseconds of the processor, and MiB. */
 type Found = Readonly<Record<"ready" | "cpu" | "peak", number>>;
 
-function start(root: string, words: readonly string[]): Found {
+interface Pair {
+  readonly before: Found;
+  readonly after: Found;
+}
+
+function start(checkout: string, words: readonly string[]): Found {
   const child = join(import.meta.dirname, "child.ts");
-  const { stdout, stderr, status } = spawnSync(process.execPath, [child, root, ...words], { encoding: "utf8" });
+  const { stdout, stderr, status } = spawnSync(process.execPath, [child, checkout, ...words], { encoding: "utf8" });
   if (status !== 0) throw new Error(stderr);
-  return JSON.parse(stdout) as Found;
+  const [ready, cpu, peak] = stdout.split(" ").map(Number);
+  if (ready === undefined || cpu === undefined || peak === undefined) throw new Error(`found ${stdout}`);
+  return { ready, cpu, peak };
+}
+
+/** The other checkout's start and this one's. The other goes first in even rounds. */
+function startBoth(round: number, words: readonly string[]): Pair {
+  const early = round % 2 === 1 ? start(root, words) : undefined;
+  const before = start(otherRoot, words);
+  return { before, after: early ?? start(root, words) };
 }
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
@@ -38,16 +52,12 @@ try {
     const path = join(folder, `${model}.safetensors`);
     await writeSafetensors(path, fixtureWeights(resnet(variants[model]), "v1").tensors);
     for (const backend of backends) {
-      const pairs = Array.from({ length: Number(rounds) }, (_, round) => {
-        const turns = round % 2 === 0 ? [0, 1] : [1, 0];
-        const found = turns.map((turn) => [turn, start(roots[turn]!, [model, backend, path])] as const);
-        return found.toSorted(([a], [b]) => a - b).map(([, each]) => each) as [Found, Found];
-      });
-      const both = (key: keyof Found) => pairs.map((pair) => pair.map((each) => each[key]) as [number, number]);
-      const of = (key: keyof Found) =>
-        [0, 1].map((turn) => Math.round(median(both(key).map((pair) => pair[turn]!)))).join(" to ");
-      const ratio = (key: keyof Found) => median(both(key).map(([before, after]) => after / before)).toFixed(2);
-      const cells = [backend, model, of("ready"), ratio("ready"), ratio("cpu"), of("peak"), ratio("peak")];
+      const pairs = Array.from({ length: Number(rounds) }, (_, round) => startBoth(round, [model, backend, path]));
+      const medianOf = (which: keyof Pair, key: keyof Found) =>
+        Math.round(median(pairs.map((pair) => pair[which][key])));
+      const both = (key: keyof Found) => `${medianOf("before", key)} to ${medianOf("after", key)}`;
+      const ratio = (key: keyof Found) => median(pairs.map(({ before, after }) => after[key] / before[key])).toFixed(2);
+      const cells = [backend, model, both("ready"), ratio("ready"), ratio("cpu"), both("peak"), ratio("peak")];
       console.log(`| ${cells.join(" | ")} |`);
     }
     rmSync(path);
