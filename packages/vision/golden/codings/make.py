@@ -1,8 +1,9 @@
-"""JPEGs and PNGs of every way to code pixels, with Pillow's own pixels, into pictures.json beside this file.
+"""A JPEG or PNG for each way to code pixels, with Pillow's own pixels, into pictures.json beside this file.
 
     apt install libjpeg-turbo-progs=1:2.1.5-2 && pip install pillow==13.0.0 numpy==2.4.6 && python make.py
 
-cjpeg writes the JPEGs, since Pillow writes few samplings. 16-bit grey is by its high byte, where Pillow clips.
+cjpeg writes the JPEGs, since Pillow writes few samplings. The answer for 16-bit grey is its high byte, where Pillow
+clips.
 """
 import base64, hashlib, io, json, random, struct, subprocess, zlib
 from pathlib import Path
@@ -12,14 +13,15 @@ import PIL
 from PIL import Image
 
 HERE = Path(__file__).parent
-W, H = 35, 27  # no multiple of a block, odd for every sampling
+W, H = 35, 27  # not a multiple of a block, odd for every sampling
 
-SAMPLINGS = ["1x1", "2x1", "2x2", "1x2", "4x1", "1x4", "2x2,1x2,1x2", "2x2,2x1,2x1", "2x1,2x1,2x1"]
-RARE = ["4x2", "2x4", "3x1", "2x2,1x1,2x1", "1x1,2x2,2x2"]
+SAMPLINGS = ["1x1", "2x1", "2x2", "1x2", "4x1", "1x4", "2x2,1x2,1x2", "2x2,2x1,2x1"]
+SAMPLINGS += [",".join([all_equal] * 3) for all_equal in ["2x1", "1x2", "3x1", "1x3"]]
+RARE = ["4x2", "2x4", "3x1", "2x2,1x1,2x1", "1x1,2x2,2x2", "2x1,1x2,1x2"]
 
 
 def photo(channels=3):
-    """Edges and noise over a slope: what shows each step of the IDCT and of upsampling."""
+    """Edges and noise over a slope, which show each step of the IDCT and of upsampling."""
     y, x, c = numpy.mgrid[0:H, 0:W, 0:channels]
     noise = numpy.random.default_rng(7).integers(-25, 25, (H, W, channels))
     return (((x * 5 + y * 3 + c * 70) + noise + 90 * ((x // 6 + y // 5) % 2)).clip(0, 255)).astype(numpy.uint8)
@@ -45,7 +47,7 @@ def adobe(file, transform, keep_jfif=False):
 
 
 def named_rgb(file):
-    """Components called R, G and B, which then are so, in a file without a marker that says otherwise."""
+    """The file without JFIF's marker, with components named R, G and B, which decoders then take for RGB."""
     file = bytearray(adobe(file, None))
     frame, scan = file.find(b"\xff\xc0"), file.find(b"\xff\xda")
     for i, name in enumerate(b"RGB"):
@@ -103,7 +105,7 @@ ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (
 
 
 def png(kind, depth, interlaced, extra=b"", filters=5, size=(13, 9), split=1 << 20):
-    """Rows of random bytes behind filters in turn: whatever they hold, there is one picture that they are."""
+    """Rows of random bytes, with each filter in turn: any bytes are the rows of some picture."""
     width, height = size
     draw = random.Random(f"{kind} {depth} {interlaced} {size}")
     rows = b""

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Interpolation } from "@residual/core";
+import coded from "../../golden/codings/pictures.json" with { type: "json" };
 
 type Pair = readonly [number, number];
 
@@ -80,19 +81,23 @@ export function picture(name: string): Uint8Array {
   return goldenPictures.find((each) => each.name === name)!.bytes;
 }
 
-const codings = new URL("../../golden/codings/pictures.json", import.meta.url);
-const coded = JSON.parse(readFileSync(codings, "utf8")) as {
-  readonly [kind in "pictures" | "sharpAlone"]: readonly (RecordedPicture & { readonly sha256: string })[];
-};
-
-/** What golden/codings/make.py made: JPEG and PNG files of every way to code pixels. */
+/** What golden/codings/make.py made: a JPEG or PNG file for each way to code pixels. */
 export const codedPictures: readonly CodedPicture[] = coded.pictures.map(withBytes);
 
 /** JPEG files that sharp alone decodes. */
 export const codedForSharp: readonly CodedPicture[] = coded.sharpAlone.map(withBytes);
 
-type CodedPicture = GoldenPicture & { readonly sha256: string };
+interface CodedPicture {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  /** Width and height. */
+  readonly size: readonly number[];
+  /** Of Pillow's pixels. */
+  readonly sha256: string;
+}
 
-function withBytes<Recorded extends RecordedPicture>(each: Recorded): Recorded & { readonly bytes: Uint8Array } {
+function withBytes<Recorded extends { readonly file: string }>(
+  each: Recorded,
+): Recorded & { readonly bytes: Uint8Array } {
   return { ...each, bytes: new Uint8Array(Buffer.from(each.file, "base64")) };
 }
