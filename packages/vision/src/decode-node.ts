@@ -1,6 +1,5 @@
-import { BackendUnavailableError } from "@residual/core";
 import { readBytes } from "@residual/kit/bytes";
-import { type DecodeOptions, type FileOptions, type ImagePlatform, imageDecoder, type Picture } from "./decode.ts";
+import { type DecodeOptions, type FileOptions, imageDecoder, type Picture } from "./decode.ts";
 import { type ImageFormat, imageFormats } from "./image-format.ts";
 import type { PictureSupport } from "./picture-support.ts";
 import type { Pixels } from "./pixels.ts";
@@ -16,17 +15,15 @@ import type { Pixels } from "./pixels.ts";
  *
  * The header is checked against `maxPixels` before any pixel is read. Throws FormatError for what is no whole image (or
  * not found, or too large), UnsupportedError for colours or compressions that are not read, ShapeError for pixels that
- * do not fit their size, AbortError, OutOfMemoryError, and BackendUnavailableError where sharp, which decodes JPEG,
- * PNG, WebP and TIFF, cannot be loaded.
+ * do not fit their size, AbortError, OutOfMemoryError, and BackendUnavailableError where sharp does not load, for WebP,
+ * TIFF and the JPEGs that sharp alone decodes.
  */
-export const decodeImage: (source: Picture, options?: DecodeOptions) => Promise<Pixels> = decoderBy(decodeFile);
+export const decodeImage: (source: Picture, options?: DecodeOptions) => Promise<Pixels> = imageDecoder({
+  readBytes,
+  decodeFile,
+});
 
-/** `decodeImage`, with another decoder of files. */
-export function decoderBy(decode: ImagePlatform["decodeFile"]): typeof decodeImage {
-  return imageDecoder({ readBytes, decodeFile: decode, errors: [BackendUnavailableError] });
-}
-
-/** By sharp where it loads. */
+/** By sharp where it loads, else without native code. */
 async function decodeFile(bytes: Uint8Array, format: ImageFormat, options: FileOptions): Promise<Pixels> {
   const { decodeWithSharp, findSharp } = await import("./sharp.ts");
   const { sharp, why } = await findSharp();
@@ -39,7 +36,10 @@ async function decodeFile(bytes: Uint8Array, format: ImageFormat, options: FileO
 export async function describePictures(): Promise<PictureSupport> {
   const { findSharp } = await import("./sharp.ts");
   const { sharp, why } = await findSharp();
-  if (!sharp) return { library: "portable", formats: ["JPEG", "PNG", "GIF", "BMP", "PNM"], reason: why };
+  if (!sharp) {
+    const { portableFormats } = await import("./portable.ts");
+    return { library: "portable", formats: portableFormats, reason: why };
+  }
   const { sharp: version, vips } = sharp.versions;
   return { library: `sharp ${version} (libvips ${vips})`, formats: imageFormats };
 }

@@ -1,5 +1,5 @@
 import {
-  type BackendUnavailableError,
+  BackendUnavailableError,
   FormatError,
   OutOfMemoryError,
   ResidualError,
@@ -43,8 +43,6 @@ export interface ImagePlatform {
   readonly readBytes: (source: ByteSource, options: ReadOptions) => Promise<Uint8Array>;
   /** Decodes a file of a format that is not decoded here. Errors that are not ours mean a damaged file. */
   readonly decodeFile: (bytes: Uint8Array, format: ImageFormat, options: FileOptions) => Promise<Pixels>;
-  /** Further errors of `decodeFile` that are told with the picture's name. */
-  readonly errors?: readonly (typeof BackendUnavailableError)[];
 }
 
 /** No camera's file comes near it; without a limit a mistaken path could fill the memory. In bytes. */
@@ -53,7 +51,7 @@ const MAX_BYTES = 1024 ** 3;
 type Decode = (bytes: Uint8Array, maxPixels: number) => Pixels;
 
 /** The formats that are decoded here, on every platform alike. Each is imported when there is such a file. */
-const own: { readonly [format in ImageFormat]?: () => Promise<Decode> } = {
+export const own: { readonly [format in ImageFormat]?: () => Promise<Decode> } = {
   GIF: async () => (await import("./gif.ts")).decodeGif,
   BMP: async () => (await import("./bmp.ts")).decodeBmp,
   PNM: async () => (await import("./pnm.ts")).decodePnm,
@@ -63,7 +61,6 @@ const own: { readonly [format in ImageFormat]?: () => Promise<Decode> } = {
 export function imageDecoder({
   readBytes,
   decodeFile,
-  errors = [],
 }: ImagePlatform): (source: Picture, options?: DecodeOptions) => Promise<Pixels> {
   return async (source, options = {}) => {
     const { signal, onProgress, upright = false, maxPixels = MAX_PIXELS } = options;
@@ -73,7 +70,7 @@ export function imageDecoder({
     if (given) return given;
     const reading = { name: "image", expected: "an image file", maxBytes: MAX_BYTES, stage: "read image" };
     const bytes = await readBytes(source as ByteSource, { ...reading, signal, onProgress });
-    const pixels = await orOurError(name, errors, async () => {
+    const pixels = await orOurError(name, async () => {
       const format = imageFormatOf(bytes);
       const decode = await own[format]?.();
       return decode ? decode(bytes, maxPixels) : decodeFile(bytes, format, { upright, maxPixels });
@@ -83,14 +80,12 @@ export function imageDecoder({
   };
 }
 
+const named = [FormatError, UnsupportedError, OutOfMemoryError, BackendUnavailableError];
+
 /**
  * Errors with the image's name. Those of a decoder, which are not ours, mean a damaged file, in the decoder's words.
  */
-async function orOurError<T>(
-  name: string,
-  errors: NonNullable<ImagePlatform["errors"]>,
-  work: () => Promise<T>,
-): Promise<T> {
+async function orOurError<T>(name: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
@@ -98,7 +93,7 @@ async function orOurError<T>(
       (cause instanceof Error ? cause.message : String(cause)).trim().replaceAll(/\s*\n\s*/g, "; "),
       600,
     );
-    const ours = [FormatError, UnsupportedError, OutOfMemoryError, ...errors].find((kind) => cause instanceof kind);
+    const ours = named.find((kind) => cause instanceof kind);
     if (ours) throw new ours(`${name}: ${found}`, { cause });
     if (cause instanceof ResidualError) throw cause;
     if (cause instanceof RangeError)

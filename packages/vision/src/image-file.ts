@@ -23,8 +23,14 @@ export function readImageFile(bytes: Uint8Array, format: ImageFormat): ImageFile
   return read(bytes);
 }
 
-/** A part of a file, which begins and ends at these bytes, by its name. */
-type Part<Name> = readonly [name: Name, data: Uint8Array, begin: number, end: number];
+/** A segment of a JPEG, named by its marker, or a chunk of a PNG, named by its type. */
+interface Part<Name> {
+  readonly name: Name;
+  readonly data: Uint8Array;
+  /** Bytes [begin, end) of the file: the data with its name, its length and, in a PNG, its checksum. */
+  readonly begin: number;
+  readonly end: number;
+}
 
 /**
  * The segments of a JPEG by their markers, up to the start of its first scan (SOS), without stray bytes before them.
@@ -37,19 +43,26 @@ export function* jpegSegments(bytes: Uint8Array): Generator<Part<number>> {
     do marker = reader.u8();
     while (marker === 0xff);
     if (marker === 0xd9) throw new FormatError("found a JPEG without pixels");
+    if (isWithoutSegment(marker)) continue;
     const begin = reader.at - 2;
     const data = reader.take(reader.u16() - 2);
-    yield [marker, data, begin, reader.at];
+    yield { name: marker, data, begin, end: reader.at };
   }
+}
+
+/** The segment of the frame, the last where there are several. Throws FormatError where there is none. */
+export function frameSegment(bytes: Uint8Array): Part<number> {
+  let frame: Part<number> | undefined;
+  for (const segment of jpegSegments(bytes)) if (isFrame(segment.name)) frame = segment;
+  if (!frame) throw new FormatError("found a JPEG without a frame");
+  return frame;
 }
 
 /** Source: EXIF 2.3, 4.7.2. */
 function readJpeg(bytes: Uint8Array): ImageFile {
   const parts: Uint8Array[] = [];
   let [from, pixels, orientation] = [0, 0, 1];
-  let frame: Uint8Array | undefined;
-  for (const [marker, data, begin, end] of jpegSegments(bytes)) {
-    if (isFrame(marker)) frame = data;
+  for (const { name: marker, data, begin, end } of jpegSegments(bytes)) {
     if (marker === 0xe1 && textAt(data, 0, 6) === "Exif\0\0") {
       orientation = exifOrientation(data.subarray(6));
       parts.push(bytes.subarray(from, begin));
@@ -57,22 +70,29 @@ function readJpeg(bytes: Uint8Array): ImageFile {
     }
     pixels = end;
   }
-  if (!frame) throw new FormatError("found a JPEG without a frame");
+  const frame = bigEndian(frameSegment(bytes).data, 1);
   let end = bytes.length - 2; // bytes after the end of the image do no harm
   while (end >= pixels && !(bytes[end] === 0xff && bytes[end + 1] === 0xd9)) end--;
   if (end < pixels) throw new FormatError("found a JPEG without its end; the file is cut");
   parts.push(bytes.subarray(from));
-  const reader = bigEndian(frame, 1);
-  return { height: reader.u16(), width: reader.u16(), hasAlpha: false, orientation, parts };
+  return { height: frame.u16(), width: frame.u16(), hasAlpha: false, orientation, parts };
 }
 
-/** SOF0 to SOF15. Every fourth marker among them is another: DHT, JPG and DAC. */
-export function isFrame(marker: number): boolean {
+/** TEM, RST0 to RST7, and a zero byte, which is no marker. Decoders pass them over between segments. */
+function isWithoutSegment(marker: number): boolean {
+  return marker <= 1 || (marker >= 0xd0 && marker <= 0xd7);
+}
+
+/** SOF0 to SOF15: 0xC0 to 0xCF without DHT (0xC4), JPG (0xC8) and DAC (0xCC). */
+function isFrame(marker: number): boolean {
   return marker >> 4 === 0xc && (marker === 0xc0 || marker % 4 !== 0);
 }
 
-/** The chunks of a PNG, up to its end, each of which has its checksum. Source: the PNG specification, 5. */
-export function* pngChunks(bytes: Uint8Array): Generator<Part<string>> {
+/**
+ * The chunks of a PNG, up to IEND. Throws FormatError for a wrong checksum of a chunk. Source: the PNG specification,
+ * section 5.
+ */
+export function* pngChunks(bytes: Uint8Array): Generator<Part<string>, undefined> {
   const reader = bigEndian(bytes, 8);
   for (let kind = ""; kind !== "IEND"; ) {
     const begin = reader.at;
@@ -80,15 +100,16 @@ export function* pngChunks(bytes: Uint8Array): Generator<Part<string>> {
     const chunk = reader.take(4 + length);
     kind = textAt(chunk, 0, 4);
     if (reader.u32() !== crc32(chunk)) throw new FormatError(`found a wrong checksum of the chunk ${kind}`);
-    yield [kind, chunk.subarray(4), begin, reader.at];
+    yield { name: kind, data: chunk.subarray(4), begin, end: reader.at };
   }
+  return undefined;
 }
 
 /** Source: the PNG specification, 11. */
 function readPng(bytes: Uint8Array): ImageFile {
   const parts: Uint8Array[] = [];
   let [from, orientation, width, height, hasAlpha] = [0, 1, 0, 0, false];
-  for (const [kind, data, begin, end] of pngChunks(bytes)) {
+  for (const { name: kind, data, begin, end } of pngChunks(bytes)) {
     if (kind === "IHDR") {
       const header = bigEndian(data, 0);
       [width, height] = [header.u32(), header.u32()];

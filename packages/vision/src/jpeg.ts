@@ -8,12 +8,12 @@ import type { PortableOptions } from "./portable.ts";
 import { checkSize } from "./size-limit.ts";
 
 /**
- * The pixels of a JPEG, by libjpeg-turbo in WebAssembly: the same integer IDCT and the same upsampling as sharp and
- * Pillow have.
+ * Decodes a JPEG by libjpeg-turbo in WebAssembly, which has the integer IDCT and the upsampling of sharp and Pillow.
  *
- * libjpeg-turbo's warnings are errors here, since it does not say which it gave. So a damaged file is a FormatError,
- * and so is a whole file with stray bytes behind its pixels, which sharp takes. Throws BackendUnavailableError for CMYK
- * and rare codings, which sharp alone decodes, and OutOfMemoryError for a picture beyond the codec's memory.
+ * Throws FormatError for a damaged file, and for any other that libjpeg-turbo warns of: its interface does not say what
+ * a warning was. So a whole file with stray bytes behind its pixels is refused, though sharp takes it. Throws
+ * BackendUnavailableError for CMYK and rare codings, which sharp alone decodes, and OutOfMemoryError for a picture
+ * that does not fit into the codec's memory.
  */
 export async function decodeJpeg(bytes: Uint8Array, options: PortableOptions): Promise<Pixels> {
   const { width, height, orientation } = readImageFile(bytes, "JPEG");
@@ -23,17 +23,20 @@ export async function decodeJpeg(bytes: Uint8Array, options: PortableOptions): P
   checkMemory(width, height, frame, options.whyNoSharp);
   const pixels = await decodeWhole(frame.file, options.whyNoSharp);
   if (pixels.width !== width || pixels.height !== height) {
-    throw new FormatError(`found a JPEG of two sizes, expected ${width} x ${height}; get the file anew`);
+    const found = `${pixels.width} x ${pixels.height} pixels`;
+    throw new FormatError(`found ${found}, expected ${width} x ${height} by the header; get the file anew`);
   }
   return options.upright ? turned(pixels, orientation) : pixels;
 }
 
-/** Huffman and arithmetic coding, baseline and progressive. */
-const PROCESSES = [0, 1, 2, 9, 10];
+/** SOF numbers, with Huffman and with arithmetic coding. */
+const SEQUENTIAL = [0, 1, 9];
+const PROGRESSIVE = [2, 10];
+const PROCESSES = [...SEQUENTIAL, ...PROGRESSIVE];
 
 /**
- * Sampling factors of three components that TurboJPEG's interface takes: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:4:1, and
- * other ways to write some of them. Source: libjpeg-turbo, src/turbojpeg.c, getSubsamp.
+ * Sampling factors of three components that TurboJPEG's interface takes: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1 and 4:4:1,
+ * some of them in several notations. Source: libjpeg-turbo, src/turbojpeg.c, getSubsamp.
  */
 const SAMPLINGS = [
   ...["1x1", "2x1", "2x2", "1x2", "4x1", "1x4"].map((luma) => `${luma} 1x1 1x1`),
@@ -41,7 +44,10 @@ const SAMPLINGS = [
   ...["2x1", "1x2", "3x1", "1x3"].map((all) => `${all} ${all} ${all}`),
 ];
 
-/** A scan of a few bytes costs a pass over the picture. Source: libjpeg-turbo, turbojpeg.h, TJFLAG_LIMITSCANS. */
+/**
+ * The most scans. Each is a pass over the picture, however few bytes it has. Source: libjpeg-turbo, turbojpeg.h,
+ * TJFLAG_LIMITSCANS.
+ */
 const MAX_SCANS = 500;
 
 function checkCoding({ process, precision, sampling, scans }: JpegFrame, whyNoSharp: string): void {
@@ -55,12 +61,13 @@ function checkCoding({ process, precision, sampling, scans }: JpegFrame, whyNoSh
   if (sampling.length !== 1 && !SAMPLINGS.includes(sampling.join(" "))) refuse(`sampled ${sampling.join(", ")}`);
 }
 
-/** In bytes: the codec's memory grows to 2 GiB, of which it uses less than 64 MiB for itself. */
+/** Bytes that a picture may take: the codec's memory grows to 2 GiB, of which its own data take less than 64 MiB. */
 const MOST_MEMORY = 2 ** 31 - 2 ** 26;
 
-/** With several scans the codec holds coefficients of 16 bits for all of the picture, three a pixel. */
-function checkMemory(width: number, height: number, { scans, file }: JpegFrame, whyNoSharp: string): void {
-  const needed = width * height * (scans > 1 ? 9 : 3) + file.length;
+/** A pixel takes 3 bytes, and 3 coefficients of 16 bits where scans add to one another. */
+function checkMemory(width: number, height: number, { process, scans, file }: JpegFrame, whyNoSharp: string): void {
+  const isInScans = scans > 1 || PROGRESSIVE.includes(process);
+  const needed = width * height * (isInScans ? 9 : 3) + file.length;
   if (needed <= MOST_MEMORY) return;
   throw new OutOfMemoryError(
     `found ${width} x ${height} pixels, which need ${needed} bytes, expected at most ${MOST_MEMORY} without sharp; ` +

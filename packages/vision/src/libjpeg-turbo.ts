@@ -19,16 +19,17 @@ interface JpegDecoder {
   delete(): void;
 }
 
-/** A variable, since the package reads its module from its own folder, and must not be bundled. */
+/** Imported by a variable, so that bundlers leave the package out: it reads its .wasm file from its own folder. */
 const NAME = "@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs";
 
-/** A codec at rest, as small as it was made. */
+/** The codec that waits for the next picture. */
 let resting: JpegCodec | undefined;
-let smallest = Number.POSITIVE_INFINITY;
+/** Bytes of memory that a new codec has. */
+let initialMemory = 0;
 
 /**
- * The codec that was kept, or a new one; the caller's alone until it is kept again. Throws BackendUnavailableError
- * where it does not load.
+ * The codec that waits, or a new one. No other caller gets it until it is kept again. Throws BackendUnavailableError
+ * where the codec does not load.
  */
 export async function takeCodec(whyNoSharp: string): Promise<JpegCodec> {
   const taken = resting;
@@ -36,7 +37,7 @@ export async function takeCodec(whyNoSharp: string): Promise<JpegCodec> {
   if (taken) return taken;
   try {
     const codec = await createCodec();
-    smallest = Math.min(smallest, codec.HEAPU8.length);
+    initialMemory = codec.HEAPU8.length;
     return codec;
   } catch (cause) {
     const why = shown(String(cause).replaceAll(/\s+/g, " "), 300);
@@ -51,7 +52,10 @@ async function createCodec(): Promise<JpegCodec> {
   return create();
 }
 
-/** For a codec that is whole and has grown no memory, which would never shrink: any other is let go. */
+/**
+ * Keeps a codec for the next picture unless its memory has grown, since WebAssembly's memory never shrinks. A codec
+ * that failed is not to be kept.
+ */
 export function keepCodec(codec: JpegCodec): void {
-  if (codec.HEAPU8.length <= smallest) resting = codec;
+  if (codec.HEAPU8.length === initialMemory) resting = codec;
 }

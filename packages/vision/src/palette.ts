@@ -4,11 +4,12 @@ import type { Pixels } from "./pixels.ts";
 export type Palette = Uint8Array;
 
 /**
- * 256 greys, from black to white: what a file's palette is written over. So colours that it lacks are greys, as in
- * Pillow 9.4; Pillow 13 has others.
+ * All greys of that many bits, from black to white. The palette of a GIF or BMP is written over those of 8 bits, so
+ * that colours that it lacks are greys, as in Pillow 9.4; Pillow 13 has others.
  */
-export function greys(): Palette {
-  return Uint8Array.from({ length: 768 }, (_, i) => Math.floor(i / 3));
+export function greys(bits = 8): Palette {
+  const white = 2 ** bits - 1;
+  return Uint8Array.from({ length: 3 * (white + 1) }, (_, i) => (Math.floor(i / 3) * 255) / white);
 }
 
 /** `[width × height]` indices to RGB. */

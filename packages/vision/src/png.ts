@@ -2,24 +2,24 @@ import { FormatError } from "@residual/core";
 import { ByteReader } from "./byte-reader.ts";
 import { pngChunks } from "./image-file.ts";
 import { turned } from "./orientation.ts";
-import type { Palette } from "./palette.ts";
+import { greys, type Palette } from "./palette.ts";
 import type { Pixels } from "./pixels.ts";
 import type { PortableOptions } from "./portable.ts";
 import { checkSize } from "./size-limit.ts";
 import { exifOrientation } from "./tiff.ts";
 
 /**
- * The pixels of a PNG as libpng has them: of 16 bits the high byte, alpha dropped, neither gamma nor a profile applied.
- * The rows are inflated by node:zlib, never beyond the bytes that the header's size has. Throws FormatError for a
- * damaged or cut file. Source: the PNG specification.
+ * Decodes a PNG as libpng does: samples of 16 bits keep their high byte, alpha is dropped, gamma and colour profiles
+ * are not applied. node:zlib inflates the rows, and stops where they take more bytes than the header's size needs.
+ * Throws FormatError for a damaged or cut file, and for more than `maxPixels`. Source: the PNG specification.
  */
 export async function decodePng(bytes: Uint8Array, { upright, maxPixels }: PortableOptions): Promise<Pixels> {
-  const { header, palette, orientation, deflated } = readChunks(bytes);
+  const { header, colours, orientation, deflated } = readChunks(bytes);
   checkSize(header.width, header.height, maxPixels);
   const passes = passesOf(header);
   const rows = await inflated(deflated, passes.at(-1)!.end);
   const data = new Uint8Array(header.width * header.height * 3);
-  const draw = rowDrawer(header, palette, data);
+  const draw = rowDrawer(header, colours, data);
   for (const pass of passes) drawPass(pass, rows, header.bits, draw);
   const pixels = { width: header.width, height: header.height, data };
   return upright ? turned(pixels, orientation) : pixels;
@@ -28,8 +28,9 @@ export async function decodePng(bytes: Uint8Array, { upright, maxPixels }: Porta
 interface Header {
   readonly width: number;
   readonly height: number;
-  /** Bits of a sample, and of a pixel. */
+  /** Bits of a sample. */
   readonly depth: number;
+  /** Bits of a pixel. */
   readonly bits: number;
   readonly type: number;
   readonly isInterlaced: boolean;
@@ -37,36 +38,45 @@ interface Header {
 
 interface Chunks {
   readonly header: Header;
-  readonly palette: Palette | undefined;
+  /** The colours that pixels are indices of; undefined where pixels are samples. */
+  readonly colours: Palette | undefined;
   readonly orientation: number;
-  readonly deflated: readonly Uint8Array[];
+  /** The data of all IDAT chunks. */
+  readonly deflated: Uint8Array;
 }
 
 function readChunks(bytes: Uint8Array): Chunks {
-  if (bytes[6] !== 0x1a || bytes[7] !== 0x0a) throw new FormatError("found a damaged mark of a PNG; get the file anew");
-  const deflated: Uint8Array[] = [];
-  let header: Header | undefined;
+  if (bytes[6] !== 0x1a || bytes[7] !== 0x0a) throw new FormatError("found a damaged PNG signature; get the file anew");
+  const deflated = new Uint8Array(bytes.length); // IDAT chunks are joined one by one, since a file may have millions
+  const chunks = pngChunks(bytes);
+  const first = chunks.next().value;
+  if (first?.name !== "IHDR")
+    throw new FormatError(`found the chunk ${first?.name} first, expected IHDR; get the file anew`);
+  const header = readHeader(first.data);
   let palette: Palette | undefined;
-  let orientation = 1;
-  for (const [kind, data] of pngChunks(bytes)) {
-    if ((kind === "IHDR") !== (header === undefined))
-      throw new FormatError("found a PNG's header out of place, expected one, at the start; get the file anew");
-    if (kind === "IHDR") header = readHeader(data);
-    else if (kind === "PLTE") palette = readPalette(data);
-    else if (kind === "IDAT") deflated.push(data);
+  let [length, orientation] = [0, 1];
+  for (const { name: kind, data } of chunks) {
+    if (kind === "PLTE") palette = readPalette(data);
     else if (kind === "eXIf") orientation = exifOrientation(data);
-    else if (!/^([a-z][a-zA-Z]{3}|IEND)$/.test(kind))
-      throw new FormatError(`found the chunk ${kind}, which no PNG has; get the file anew`);
+    else if (kind === "IDAT") {
+      deflated.set(data, length);
+      length += data.length;
+    } else if (!/^([a-z][a-zA-Z]{3}|IEND)$/.test(kind))
+      throw new FormatError(`found the chunk ${kind} where no PNG has it; get the file anew`);
   }
-  if (!header) throw new FormatError("found a PNG without a header; get the file anew");
-  if (header.type === PALETTE && !palette)
-    throw new FormatError("found a PNG without the palette that it needs; get the file anew");
-  return { header, palette, orientation, deflated };
+  return { header, colours: coloursOf(header, palette), orientation, deflated: deflated.subarray(0, length) };
+}
+
+function coloursOf({ type, depth }: Header, palette: Palette | undefined): Palette | undefined {
+  if (type === GREY && depth <= 8) return greys(depth);
+  if (type !== PALETTE) return undefined;
+  if (!palette) throw new FormatError("found a PNG without the palette that it needs; get the file anew");
+  return palette;
 }
 
 const [GREY, RGB, PALETTE, GREY_ALPHA, RGBA] = [0, 2, 3, 4, 6];
 
-/** Samples of a pixel, and the depths there are, by colour type. Source: the PNG specification, table 11.1. */
+/** By colour type: the samples of a pixel, and the allowed depths. Source: the PNG specification, table 11.1. */
 const types: { readonly [type: number]: readonly [samples: number, depths: readonly number[]] } = {
   [GREY]: [1, [1, 2, 4, 8, 16]],
   [RGB]: [3, [8, 16]],
@@ -82,21 +92,26 @@ function readHeader(data: Uint8Array): Header {
   const [compression, filter, interlace] = [reader.u8(), reader.u8(), reader.u8()];
   const [samples, depths] = types[type] ?? [0, []];
   if (!depths.includes(depth) || compression !== 0 || filter !== 0 || interlace > 1) {
-    throw new FormatError(`found a header of ${data.subarray(8).join(" ")}, which no PNG has; get the file anew`);
+    const found = `depth ${depth}, colour type ${type}, compression ${compression}, filter ${filter}`;
+    throw new FormatError(`found ${found}, interlacing ${interlace}, which no PNG has; get the file anew`);
   }
   return { width, height, depth, bits: depth * samples, type, isInterlaced: interlace === 1 };
 }
 
 function readPalette(data: Uint8Array): Palette {
   if (data.length % 3 !== 0 || data.length > 768) {
-    throw new FormatError(`found a palette of ${data.length} bytes, expected three for each of at most 256 colours`);
+    const expected = "expected 3 bytes for each of at most 256 colours";
+    throw new FormatError(`found a palette of ${data.length} bytes, ${expected}; get the file anew`);
   }
   const palette = new Uint8Array(768); // colours that it lacks are black
   palette.set(data);
   return palette;
 }
 
-/** Pixels of the picture that stand one behind the other in the file: every `stepX`-th column, every `stepY`-th row. */
+/**
+ * The pixels that follow one another in the file: every `stepX`-th column from `x` on, of every `stepY`-th row from `y`
+ * on. A file without interlacing has one pass.
+ */
 interface Pass {
   readonly x: number;
   readonly y: number;
@@ -104,9 +119,9 @@ interface Pass {
   readonly stepY: number;
   readonly columns: number;
   readonly rows: number;
-  /** Of a row, without its filter's byte. */
+  /** Bytes of a row, without its filter byte. */
   readonly rowBytes: number;
-  /** In the inflated rows. */
+  /** Bytes [begin, end) of the inflated rows. */
   readonly begin: number;
   readonly end: number;
 }
@@ -125,8 +140,8 @@ const adam7 = [
 function passesOf({ width, height, bits, isInterlaced }: Header): readonly Pass[] {
   let end = 0;
   return (isInterlaced ? adam7 : ([[0, 0, 1, 1]] as const)).map(([x, y, stepX, stepY]) => {
-    const columns = Math.max(0, Math.ceil((width - x) / stepX));
-    const rows = columns === 0 ? 0 : Math.max(0, Math.ceil((height - y) / stepY));
+    const columns = Math.ceil((width - x) / stepX); // at least 0, since x < stepX
+    const rows = columns === 0 ? 0 : Math.ceil((height - y) / stepY);
     const rowBytes = Math.ceil((columns * bits) / 8);
     const begin = end;
     end += rows * (1 + rowBytes);
@@ -134,18 +149,18 @@ function passesOf({ width, height, bits, isInterlaced }: Header): readonly Pass[
   });
 }
 
-/** The rows of all passes, each behind its filter's byte. */
-async function inflated(parts: readonly Uint8Array[], length: number): Promise<Uint8Array> {
+/** The rows of all passes, each behind its filter byte. Throws FormatError unless they take `length` bytes. */
+async function inflated(deflated: Uint8Array, length: number): Promise<Uint8Array> {
   const [{ inflate }, { promisify }] = await Promise.all([import("node:zlib"), import("node:util")]);
   const options = { maxOutputLength: length };
-  const rows = await promisify<Uint8Array, typeof options, Uint8Array>(inflate)(Buffer.concat(parts), options).catch(
+  const rows = await promisify<Uint8Array, typeof options, Uint8Array>(inflate)(deflated, options).catch(
     (cause: Error & { code?: string }) => {
       const why = cause.code === "ERR_BUFFER_TOO_LARGE" ? `it holds more than ${length} bytes of rows` : cause.message;
       throw new FormatError(`found a damaged or cut PNG (${why}); get the file anew`, { cause });
     },
   );
   if (rows.length === length) return rows;
-  throw new FormatError(`found ${rows.length} bytes of pixels, expected ${length}; the file is cut`);
+  throw new FormatError(`found ${rows.length} bytes of rows, expected ${length}; the file is cut`);
 }
 
 type DrawRow = (line: Uint8Array, pass: Pass, row: number) => void;
@@ -171,7 +186,7 @@ function unfilter(filter: number, line: Uint8Array, above: Uint8Array, step: num
   }
 }
 
-/** Whichever of left, up and their corner is nearest to `left + up - corner`. */
+/** The neighbour that is nearest to `left + up - corner`. In a tie left wins over up, and up over corner. */
 function paeth(left: number, up: number, corner: number): number {
   const [toLeft, toUp, toCorner] = [Math.abs(up - corner), Math.abs(left - corner), Math.abs(left + up - 2 * corner)];
   if (toLeft <= toUp && toLeft <= toCorner) return left;
@@ -179,12 +194,10 @@ function paeth(left: number, up: number, corner: number): number {
 }
 
 /** Writes rows into `data`, the picture as RGB. */
-function rowDrawer(header: Header, palette: Palette | undefined, data: Uint8Array): DrawRow {
-  const { width, depth, type } = header;
-  const isIndexed = type === PALETTE || (type === GREY && depth <= 8);
-  const draw = isIndexed ? indexed(depth, type === PALETTE ? palette! : greys(depth), data) : sampled(header, data);
+function rowDrawer(header: Header, colours: Palette | undefined, data: Uint8Array): DrawRow {
+  const draw = colours ? indexed(header.depth, colours, data) : sampled(header, data);
   return (line, { x, y, stepX, stepY, columns }, row) => {
-    draw(line, columns, ((y + row * stepY) * width + x) * 3, stepX * 3);
+    draw(line, columns, ((y + row * stepY) * header.width + x) * 3, stepX * 3);
   };
 }
 
@@ -201,12 +214,6 @@ function indexed(depth: number, colours: Palette, data: Uint8Array): DrawPixels 
       data[to + 2] = colours[from + 2]!;
     }
   };
-}
-
-/** Every grey of that depth, from black to white. */
-function greys(depth: number): Palette {
-  const most = (1 << depth) - 1;
-  return Uint8Array.from({ length: 3 * (most + 1) }, (_, i) => (Math.floor(i / 3) * 255) / most);
 }
 
 function sampled({ depth, bits, type }: Header, data: Uint8Array): DrawPixels {

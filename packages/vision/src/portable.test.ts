@@ -1,10 +1,11 @@
 import { crc32, deflateSync } from "node:zlib";
-import { BackendUnavailableError, FormatError, OutOfMemoryError } from "@residual/core";
+import { BackendUnavailableError, FormatError, OutOfMemoryError, ResidualError } from "@residual/core";
+import { readBytes } from "@residual/kit/bytes";
 import fc from "fast-check";
 import sharp from "sharp";
-import { describe, expect, it } from "vitest";
-import { decodeImage, decoderBy } from "./decode-node.ts";
-import { jpegFrame } from "./jpeg-frame.ts";
+import { assert, describe, expect, it } from "vitest";
+import { imageDecoder } from "./decode.ts";
+import { decodeImage } from "./decode-node.ts";
 import type { Pixels } from "./pixels.ts";
 import { decodePortably } from "./portable.ts";
 import {
@@ -16,15 +17,20 @@ import {
   picture,
   sha256,
 } from "./testing/golden.ts";
-import { png } from "./testing/png.ts";
+import { chunk, png } from "./testing/png.ts";
 import { randomBytes, seeded } from "./testing/random.ts";
 
 const whyNoSharp = "sharp is not installed; npm install sharp";
 
-/** decodeImage as it is where sharp does not load. */
-const decodeWithout = decoderBy((bytes, format, options) => decodePortably(bytes, format, { ...options, whyNoSharp }));
+const coded = (name: string) => codedPictures.find((each) => each.name === name)!.bytes;
 
-describe("Pillow's own pixels, without sharp as with it", () => {
+/** decodeImage, as where sharp does not load. */
+const decodeWithout = imageDecoder({
+  readBytes,
+  decodeFile: (bytes, format, options) => decodePortably(bytes, format, { ...options, whyNoSharp }),
+});
+
+describe("Pillow's own pixels, without sharp and with it", () => {
   it.each(codedPictures)("$name", async ({ bytes, size: [width, height], sha256: digest }) => {
     for (const decode of [decodeWithout, decodeImage]) {
       const pixels = await decode(bytes);
@@ -49,22 +55,39 @@ describe("what sharp alone decodes is refused, with the way out", () => {
   const refused = [...codedForSharp, ...goldenPictures.filter(({ name }) => /^(tiff|webp)-|^jpeg-cmyk$/.test(name))];
   it.each(refused)("$name", async ({ bytes }) => {
     const error: unknown = await decodeWithout(bytes).catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(BackendUnavailableError);
-    expect((error as Error).message).toMatch(/^image: found .*, which sharp alone decodes; .*npm install sharp$/);
+    assert.instanceOf(error, BackendUnavailableError);
+    expect(error.message).toMatch(/^image: found .*, which sharp alone decodes; .*npm install sharp$/);
   });
 
-  it.each(codedForSharp)("$name is Pillow's with sharp", async ({ bytes, sha256: digest }) => {
+  it.each(codedForSharp)("$name: sharp gives Pillow's pixels", async ({ bytes, sha256: digest }) => {
     expect(sha256((await decodeImage(bytes)).data)).toBe(digest);
+  });
+
+  it("four inks are called so", async () => {
+    for (const { bytes } of codedForSharp.filter(({ name }) => /cmyk|ycck/.test(name)))
+      await expect(decodeWithout(bytes)).rejects.toThrow("found a JPEG of four inks (CMYK), which sharp alone decodes");
   });
 
   it("a JPEG of 12 bits", async () => {
     const wide = goldenBytes("images/jpeg444-360x270.jpg").slice();
-    wide[wide.findIndex((byte, at) => byte === 0xff && wide[at + 1] === 0xc0) + 4] = 12;
+    wide[frameAt(wide) + 4] = 12;
     await expect(decodeWithout(wide)).rejects.toThrow("found a JPEG of 12 bits, coded as SOF0, which sharp alone");
+  });
+
+  it.each([3, 5, 6, 7, 11, 13, 14, 15])("a JPEG coded as SOF%i: lossless, hierarchical", async (process) => {
+    const other = goldenBytes("images/jpeg444-360x270.jpg").slice();
+    other[frameAt(other) + 1] = 0xc0 + process;
+    const words = `found a JPEG of 8 bits, coded as SOF${process}, which sharp alone decodes`;
+    await expect(decodeWithout(other)).rejects.toThrow(words);
   });
 });
 
-it("random pictures, as sharp writes them", async () => {
+/** Where the marker of a baseline or progressive frame stands. */
+function frameAt(jpeg: Uint8Array): number {
+  return jpeg.findIndex((byte, at) => byte === 0xff && (jpeg[at + 1] === 0xc0 || jpeg[at + 1] === 0xc2));
+}
+
+it("random pictures that sharp writes decode to the pixels that sharp reads", async () => {
   const sides = { width: fc.integer({ min: 1, max: 70 }), height: fc.integer({ min: 1, max: 70 }) };
   const jpegs = fc.record({
     format: fc.constant("jpeg" as const),
@@ -91,8 +114,8 @@ it("random pictures, as sharp writes them", async () => {
 
 async function refusal(bytes: Uint8Array, maxPixels?: number): Promise<string> {
   const error: unknown = await decodeWithout(bytes, { maxPixels }).catch((thrown: unknown) => thrown);
-  expect(error).toBeInstanceOf(FormatError);
-  return (error as FormatError).message;
+  assert.instanceOf(error, FormatError);
+  return error.message;
 }
 
 describe("damaged files", () => {
@@ -103,6 +126,15 @@ describe("damaged files", () => {
     const extra = Buffer.concat([jpeg.subarray(0, 20), Buffer.from([1, 2, 3]), jpeg.subarray(20), Buffer.from("end")]);
     expect(await decodeWithout(extra)).toEqual(await decodeImage(jpeg));
   });
+
+  it.each([0x00, 0x01, 0xd0, 0xd7])(
+    "a JPEG with the marker %i, which has no segment, before its headers",
+    async (marker) => {
+      const extra = Buffer.concat([jpeg.subarray(0, 2), Buffer.of(0xff, marker), jpeg.subarray(2)]);
+      expect(await decodeImage(extra)).toEqual(await decodeImage(jpeg));
+      expect(await decodeWithout(extra)).toEqual(await decodeImage(jpeg));
+    },
+  );
 
   it("a JPEG with stray bytes behind its pixels is refused, and sharp named, which takes it", async () => {
     const extra = Buffer.concat([jpeg.subarray(0, -2), Buffer.alloc(20), jpeg.subarray(-2)]);
@@ -171,44 +203,65 @@ function mendChecksums(file: Uint8Array): void {
 function outcomeOf(decoding: Promise<Pixels>): Promise<string> {
   return decoding.then(
     ({ width, height, data }) => (data.length === width * height * 3 ? "decoded" : "of a wrong size"),
-    (error: unknown) => (error as { code?: string }).code ?? String(error),
+    (error: unknown) => (error instanceof ResidualError ? error.code : String(error)),
   );
 }
 
-describe("a PNG that is well formed and no picture", () => {
+describe("a PNG whose checksums are right, and whose content is not", () => {
   const base = { width: 2, height: 1, kind: "rgb", depth: 8, samples: new Uint8Array(6) } as const;
-  const changed = (at: number, value: number) => {
-    const file = Uint8Array.from(png(base));
+  const changed = (at: number, value: number, of = png(base)) => {
+    const file = Uint8Array.from(of);
     file[at] = value;
     new DataView(file.buffer).setUint32(29, crc32(file.subarray(12, 29)));
     return file;
   };
 
+  const damaged = (at: number) => Uint8Array.from(png(base), (byte, i) => (i === at ? 0 : byte));
+  /** The file with another chunk, between its chunks. Byte 8 is the first chunk's, byte 33 the second's. */
+  const withChunk = (at: 8 | 33, name: string, data: Uint8Array = new Uint8Array(0)) =>
+    Buffer.concat([png(base).subarray(0, at), chunk(name, data), png(base).subarray(at)]);
+  const header = png(base).subarray(16, 29);
+
   it.each([
-    ["a depth that its colours do not have", changed(24, 4), "found a header of 4 2 0 0 0, which no PNG has"],
-    ["colours of no kind", changed(25, 5), "found a header of 8 5 0 0 0"],
-    ["a compression of no kind", changed(26, 1), "found a header of 8 2 1 0 0"],
-    ["an interlacing of no kind", changed(28, 2), "found a header of 8 2 0 0 2"],
+    ["an unknown compression", changed(26, 1), "compression 1, filter 0, interlacing 0, which no PNG has"],
+    ["an unknown filter method", changed(27, 1), "compression 0, filter 1, interlacing 0, which no PNG has"],
+    ["an unknown interlacing", changed(28, 2), "compression 0, filter 0, interlacing 2, which no PNG has"],
     ["no palette", changed(25, 3), "found a PNG without the palette that it needs"],
-    ["a damaged mark", Uint8Array.from(png(base), (byte, at) => (at === 6 ? 0 : byte)), "found a damaged mark"],
-    ["no pixels' width", changed(19, 0), "found 0 x 1 pixels, expected at least 1 x 1"],
-    ["fewer rows than its height", changed(23, 9), "found 7 bytes of pixels, expected 63; the file is cut"],
-    ["more rows than its height", png({ ...base, samples: new Uint8Array(60) }), "found a damaged or cut PNG"],
+    ["a signature damaged at byte 6", damaged(6), "found a damaged PNG signature"],
+    ["a signature damaged at byte 7", damaged(7), "found a damaged PNG signature"],
+    ["a chunk before the header", withChunk(8, "gAMA"), "found the chunk gAMA first, expected IHDR"],
+    ["two headers", withChunk(33, "IHDR", header), "found the chunk IHDR where no PNG has it"],
+    ["an unknown critical chunk", withChunk(33, "ABcD"), "found the chunk ABcD where no PNG has it"],
+    ["a chunk's name with a digit", withChunk(33, "a1cD"), "found the chunk a1cD where no PNG has it"],
+    ["a palette cut within a colour", withChunk(33, "PLTE", new Uint8Array(4)), "found a palette of 4 bytes"],
+    ["a palette of 257 colours", withChunk(33, "PLTE", new Uint8Array(771)), "found a palette of 771 bytes"],
+    ["a width of 0", changed(19, 0), "found 0 x 1 pixels, expected at least 1 x 1"],
+    ["fewer rows than its height", changed(23, 9), "found 7 bytes of rows, expected 63; the file is cut"],
+    ["a byte more than its rows", withRows(png(base), new Uint8Array(8)), "(it holds more than 7 bytes of rows)"],
+    ["an unknown filter of a row", withRows(png(base), Uint8Array.of(5, 0, 0, 0, 0, 0, 0)), "found the filter 5"],
   ])("%s", async (_, file, words) => expect(await refusal(file)).toContain(words));
 
-  it("a filter of no kind", async () => {
-    const file = withRows(png(base), Uint8Array.of(5, 0, 0, 0, 0, 0, 0));
-    expect(await refusal(file)).toContain("found the filter 5, expected at most 4");
+  it("a depth that the colour type does not allow, and an unknown colour type", async () => {
+    // Source: the PNG specification, table 11.1
+    const allowed = { 0: [1, 2, 4, 8, 16], 2: [8, 16], 3: [1, 2, 4, 8], 4: [8, 16], 6: [8, 16] };
+    const types = new Map<number, readonly number[]>(Object.entries(allowed).map(([type, depths]) => [+type, depths]));
+    for (let type = 0; type < 9; type++) {
+      for (let depth = 0; depth < 33; depth++) {
+        const file = changed(24, depth, changed(25, type));
+        const message = await decodeWithout(file).then(String, String);
+        expect(message.includes(`found depth ${depth}, colour type ${type}, `)).toBe(!types.get(type)?.includes(depth));
+      }
+    }
+  });
+
+  it("an unknown ancillary chunk is passed over", async () => {
+    expect(await decodeWithout(withChunk(33, "abCD"))).toEqual(await decodeWithout(png(base)));
   });
 });
 
-/** The PNG with other rows, each behind the byte of its filter. */
+/** The PNG with other rows. Each row follows its filter byte. */
 function withRows(file: Uint8Array, rows: Uint8Array): Uint8Array {
-  const named = Buffer.concat([Buffer.from("IDAT"), deflateSync(rows)]);
-  const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)];
-  length.writeUInt32BE(named.length - 4);
-  checksum.writeUInt32BE(crc32(named));
-  return Buffer.concat([file.subarray(0, 33), length, named, checksum, file.subarray(-12)]);
+  return Buffer.concat([file.subarray(0, 33), chunk("IDAT", deflateSync(rows)), file.subarray(-12)]);
 }
 
 describe("bounds, before any allocation", () => {
@@ -226,21 +279,43 @@ describe("bounds, before any allocation", () => {
     expect(process.memoryUsage.rss() - before).toBeLessThan(50e6);
   });
 
-  it("more scans than any picture has", async () => {
-    const file = codedPictures.find(({ name }) => name === "jpeg-2x2-progressive")!.bytes;
-    const last = Buffer.from(file).lastIndexOf(Buffer.of(0xff, 0xda));
-    const scan = file.subarray(last, -2);
-    const many = Buffer.concat([file.subarray(0, -2), ...Array.from({ length: 500 }, () => scan), file.subarray(-2)]);
-    expect(await refusal(many)).toContain(`found a JPEG of ${500 + jpegFrame(file).scans} scans, expected at most 500`);
+  it.each([
+    ["segments", goldenBytes("images/jpeg444-360x270.jpg"), 2, Buffer.of(0xff, 0xe1, 0, 2)],
+    ["chunks", goldenBytes("images/tiny-40x31.png"), 33, chunk("IDAT", Buffer.alloc(0))],
+  ])("a million empty %s, which take no memory each", async (_, file, at, empty) => {
+    const many = Buffer.concat([
+      file.subarray(0, at),
+      Buffer.alloc(empty.length * 1_000_000, empty),
+      file.subarray(at),
+    ]);
+    const before = process.memoryUsage.rss();
+    const { data } = await decodeWithout(many);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(80e6); // a list of them takes twice as much
+    expect(data).toEqual((await decodeImage(file)).data);
   });
 
-  it("a JPEG that needs more memory than WebAssembly has", async () => {
-    const huge = picture("jpeg-420").slice();
-    const at = huge.findIndex((byte, i) => byte === 0xff && huge[i + 1] === 0xc0);
+  it("more scans than any picture has", async () => {
+    const file = coded("jpeg-2x2-progressive");
+    const last = Buffer.from(file).lastIndexOf(Buffer.of(0xff, 0xda));
+    const scan = file.subarray(last, -2);
+    const more = (scans: number) =>
+      Buffer.concat([file.subarray(0, -2), ...Array.from({ length: scans }, () => scan), file.subarray(-2)]);
+    expect(await refusal(more(491))).toContain("found a JPEG of 501 scans, expected at most 500"); // cjpeg wrote ten
+    expect(await refusal(more(490))).toContain("found a damaged or cut JPEG"); // the codec refuses a scan twice
+  });
+
+  it.each([
+    ["jpeg-2x2", 3],
+    ["jpeg-2x2-progressive", 9],
+    ["jpeg-1-scans", 9], // progressive, though of one scan
+    ["jpeg-arithmetic-progressive", 9],
+  ])("%s of 65535 x 65535 pixels needs more memory than WebAssembly has", async (name, bytesOfPixel) => {
+    const huge = coded(name).slice();
+    const at = huge.findIndex((byte, i) => byte === 0xff && [0xc0, 0xc2, 0xca].includes(huge[i + 1]!));
     huge.fill(0xff, at + 5, at + 9);
-    await expect(decodeWithout(huge, { maxPixels: 2 ** 32 })).rejects.toThrow(OutOfMemoryError);
-    await expect(decodeWithout(huge, { maxPixels: 2 ** 32 })).rejects.toThrow(
-      "found 65535 x 65535 pixels, which need 12884",
-    );
+    const decoded = decodeWithout(huge, { maxPixels: 2 ** 32 });
+    const needed = bytesOfPixel * 65535 ** 2 + huge.length;
+    await expect(decoded).rejects.toThrow(OutOfMemoryError);
+    await expect(decoded).rejects.toThrow(`which need ${needed} bytes, expected at most 2080374784 without sharp`);
   });
 });

@@ -1,6 +1,6 @@
 import { BackendUnavailableError } from "@residual/core";
-import type { FileOptions } from "./decode.ts";
-import type { ImageFormat } from "./image-format.ts";
+import { type FileOptions, own } from "./decode.ts";
+import { type ImageFormat, imageFormats } from "./image-format.ts";
 import type { Pixels } from "./pixels.ts";
 
 export interface PortableOptions extends FileOptions {
@@ -10,15 +10,20 @@ export interface PortableOptions extends FileOptions {
 
 type Decode = (bytes: Uint8Array, options: PortableOptions) => Promise<Pixels>;
 
-/** The formats that are decoded without native code. Each decoder is imported when there is such a file. */
+/** Decoders without native code, in place of sharp's. Each is imported when the first such file comes. */
 const decoders: { readonly [format in ImageFormat]?: () => Promise<Decode> } = {
   JPEG: async () => (await import("./jpeg.ts")).decodeJpeg,
   PNG: async () => (await import("./png.ts")).decodePng,
 };
 
+/** The formats that are read without sharp. */
+export const portableFormats: readonly ImageFormat[] = imageFormats.filter(
+  (format) => own[format] !== undefined || decoders[format] !== undefined,
+);
+
 /**
  * The pixels of a JPEG or PNG file without sharp, bit for bit those that sharp gives. Throws BackendUnavailableError
- * for what sharp alone decodes.
+ * for files that sharp alone decodes, FormatError and OutOfMemoryError.
  */
 export async function decodePortably(
   bytes: Uint8Array,

@@ -32,7 +32,8 @@ export function png({ width, height, kind, depth, samples, profile }: PngOptions
   return Buffer.concat([signature, chunk("IHDR", header), color, body, chunk("IEND", Buffer.alloc(0))]);
 }
 
-function chunk(name: string, data: Buffer): Buffer {
+/** A chunk of a PNG, with its length and checksum. */
+export function chunk(name: string, data: Uint8Array): Buffer {
   const named = Buffer.concat([Buffer.from(name, "latin1"), data]);
   const [length, check] = [Buffer.alloc(4), Buffer.alloc(4)];
   length.writeUInt32BE(data.length);
