@@ -3,8 +3,8 @@ import { rmSync } from "node:fs";
 const paths = new Set<string>();
 
 /**
- * Removes a file or folder when the process exits. A path that is missing or cannot be removed is passed over. Gives
- * back a function that cancels the removal.
+ * Removes a file or folder when the process exits, if it still exists and can be removed. Returns a function that
+ * cancels the removal.
  */
 export function removeAtExit(path: string): () => void {
   if (paths.size === 0) process.on("exit", sweep);

@@ -6,12 +6,12 @@ import { refusedAs } from "./atomic.ts";
 import { ownedName, removeAbandoned } from "./owned-name.ts";
 
 /**
- * Makes a folder that appears whole or not at all: `fill` writes into a new folder beside `path`, which is then
- * renamed. A folder that is at `path` already is replaced, or, with "keep", left as it is: another process was first. A
- * symbolic link to a folder keeps its target, which is replaced.
+ * Makes a folder that appears whole or not at all: `fill` writes into a new folder next to `path`, which is then
+ * renamed. An existing folder at `path` is replaced; with "keep" it stays, since another process was first. For a
+ * symbolic link to a folder, the link's target is replaced.
  *
- * Throws FormatError where the file system refuses, or the path is taken by a file or by a symbolic link that leads to
- * no folder, and what `fill` throws; then what was there before is there still.
+ * Throws FormatError if the file system refuses, or if `path` is a file or a symbolic link to no folder, and errors of
+ * `fill`. After an error the old folder is still in place.
  */
 export async function writeFolderAtomic<T>(
   path: string,
@@ -38,7 +38,7 @@ export async function writeFolderAtomic<T>(
   }
 }
 
-/** The absolute path of the folder that is made, since the current folder may change. */
+/** The resolved path of the new folder, since the current folder may change. */
 async function targetOf(path: string): Promise<string> {
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory()) return realpath(path);
@@ -50,8 +50,8 @@ async function targetOf(path: string): Promise<string> {
 }
 
 /**
- * No system replaces a folder that holds files: the old one makes room first, and returns where the new one fails. It
- * gets a name that nobody removes for as long as there is no other.
+ * No file system replaces a folder that holds files. So the old folder is renamed first, and renamed back if the new
+ * one fails. Until then its name is one that no process removes.
  */
 async function replace(target: string, part: string, old: string): Promise<void> {
   const aside = `${target}.${crypto.randomUUID()}.old`;
@@ -69,7 +69,7 @@ async function replace(target: string, part: string, old: string): Promise<void>
   if (isReplaced) await rename(aside, old);
 }
 
-/** Passes over errors of the file system with these codes. Windows says EPERM for a folder that is taken. */
+/** Ignores file-system errors with these codes. On Windows, EPERM means that the target folder exists. */
 function unless(...codes: readonly string[]): (error: unknown) => void {
   return (error) => {
     if (!codes.includes((error as NodeJS.ErrnoException).code ?? "")) throw error;

@@ -4,36 +4,36 @@ import { FormatError, throwIfAborted, type WorkOptions } from "@residual/core";
 import { removeAtExit } from "./at-exit.ts";
 import { ownedName, ownerOf, removeAbandoned } from "./owned-name.ts";
 
-/** Bytes that are made while they are written. `length` is their number, over all chunks. */
+/** Bytes that are generated while they are written. `length` is the total number of bytes. */
 export interface LazyPiece {
   readonly length: number;
-  /** Each chunk is good until the next. */
+  /** Each chunk is valid until the next. */
   chunks(): AsyncIterable<Uint8Array>;
 }
 
-/** A file to be written, in pieces one after the other. */
+/** A file to write, in consecutive pieces. */
 export interface NewFile {
   readonly path: string;
   readonly pieces: readonly (Uint8Array | LazyPiece)[];
-  /** Permissions of a file that is new, as for chmod; those that the system gives where not given. */
+  /** Permissions of a new file, as for chmod. Default: the file system's */
   readonly mode?: number | undefined;
 }
 
 export interface WriteOptions extends WorkOptions {
-  /** What progress calls this stage; "write" where not given. Its unit is bytes, of all files together. */
+  /** Name of the stage for progress, whose unit is bytes over all files. Default "write" */
   readonly stage?: string;
 }
 
-/** Bytes between two looks at the signal. */
+/** Bytes between two checks of the signal. */
 const CHUNK = 8 << 20;
 
 /**
- * Writes files, each of which appears whole or not at all: under another name in its folder first, and renamed, in the
- * order given, once all of them are on the disk. A replaced file keeps its permissions; a symbolic link keeps its
- * target. What killed processes have left of such writes in these folders is removed.
+ * Writes files, each of which appears whole or not at all: first under a temporary name in the same folder; once all
+ * are on the disk, they are renamed in the order given. A replaced file keeps its permissions; for a symbolic link, the
+ * link's target is replaced. Leftovers of killed processes in these folders are removed.
  *
- * Throws FormatError where the file system refuses or the path is taken by something other than a file, AbortError once
- * the signal is aborted; then what was there before is there still.
+ * Throws FormatError if the file system refuses or the path is not a file, AbortError once the signal is aborted. After
+ * an error the old files are still in place.
  */
 export async function writeAtomic(files: readonly NewFile[], options: WriteOptions = {}): Promise<void> {
   const { signal, onProgress, stage = "write" } = options;
@@ -64,8 +64,8 @@ export async function writeAtomic(files: readonly NewFile[], options: WriteOptio
 }
 
 /**
- * Before any work is done for it: whether a file can be put there. Throws FormatError where a directory, a device, a
- * pipe or a symbolic link that leads to no file has the path, or its folder is missing or read-only.
+ * Checks that a file can be written there, before work is done for it. Throws FormatError if the path is a directory, a
+ * device, a pipe or a symbolic link to no file, or if its folder is missing or read-only.
  */
 export async function checkPlace(path: string): Promise<void> {
   await checkTaken(path);
@@ -77,13 +77,15 @@ export async function checkPlace(path: string): Promise<void> {
   });
 }
 
-/** The absolute path of a file, as the current folder may change. Throws FormatError for a path without a name. */
+/**
+ * The absolute path of a file, since the current folder may change. Throws FormatError for a path without a file name.
+ */
 export function filePath(path: string): string {
   if (path !== "" && !/[\\/]$/.test(path)) return resolve(path);
   throw new FormatError(`found ${JSON.stringify(path)} as the path of a file, expected one that ends in a name`);
 }
 
-/** The permissions of the file that has the path, if one has. */
+/** The permissions of an existing file; undefined if there is none. */
 async function checkTaken(path: string): Promise<number | undefined> {
   filePath(path);
   const found = await stat(path).catch(() => undefined);
@@ -94,12 +96,12 @@ async function checkTaken(path: string): Promise<number | undefined> {
   return found && found.mode & 0o7777;
 }
 
-/** The name that a file is written under, before it is renamed to its target. */
+/** The temporary name of a file, before it is renamed to its target. */
 interface Part {
   readonly name: string;
   readonly target: string;
   readonly mode: number | undefined;
-  /** No longer removes it when the process exits. */
+  /** Cancels the removal at exit. */
   readonly keep: () => void;
 }
 
@@ -116,7 +118,7 @@ async function writePart(
   advance: (bytes: number) => void,
 ): Promise<void> {
   await using file = await open(name, "wx", mode);
-  if (mode !== undefined) await file.chmod(mode); // what the umask took away
+  if (mode !== undefined) await file.chmod(mode); // undoes the umask
   for (const piece of pieces) {
     for await (const chunk of piece instanceof Uint8Array ? chunksOf(piece) : piece.chunks()) {
       await file.writeFile(chunk);
@@ -130,7 +132,7 @@ function* chunksOf(piece: Uint8Array): Generator<Uint8Array> {
   for (let begin = 0; begin < piece.length; begin += CHUNK) yield piece.subarray(begin, begin + CHUNK);
 }
 
-/** What the file system refuses, as a FormatError. */
+/** Turns a file-system error into a FormatError. */
 export async function refusedAs<T>(path: string, work: Promise<T>): Promise<T> {
   return work.catch((cause: unknown) => {
     if (!(cause instanceof Error && "syscall" in cause)) throw cause;
@@ -140,7 +142,7 @@ export async function refusedAs<T>(path: string, work: Promise<T>): Promise<T> {
   });
 }
 
-/** The system's message, without a path that is temporary: the caller does not know such a name. */
+/** The system's message without the temporary name, which users do not know. */
 function wordsOf(error: Error): string {
   const path = "path" in error ? String(error.path) : "";
   const isTemporary = path.split(/[\\/]/).some((name) => ownerOf(name) !== undefined);

@@ -2,8 +2,8 @@ import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 
 /**
- * The folder for what can be made or fetched again: `residual` in $XDG_CACHE_HOME, else in ~/.cache. A relative
- * $XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification asks. Undefined where the user has no home.
+ * The cache folder: `residual` in $XDG_CACHE_HOME, else in ~/.cache. A relative $XDG_CACHE_HOME is ignored, as the XDG
+ * Base Directory Specification asks. Undefined if the user has no home folder.
  */
 export function cacheFolder(): string | undefined {
   const { XDG_CACHE_HOME: given } = process.env;
@@ -12,7 +12,9 @@ export function cacheFolder(): string | undefined {
   return home && join(home, ".cache", "residual");
 }
 
-/** Undefined without $HOME and an entry in the user database, as in a container of a foreign user: then Node throws. */
+/**
+ * The home folder. Node throws without $HOME and an entry in the user database, as in a container with a foreign user.
+ */
 function homeFolder(): string | undefined {
   try {
     const home = homedir();

@@ -7,23 +7,23 @@ import { isOver, ownedName, ownerOf } from "./owned-name.ts";
 
 export interface ExclusiveOptions {
   readonly signal?: WorkOptions["signal"];
-  /** Is called before each look at others, while another process works. */
+  /** Called before each wait for another process. */
   readonly onWait?: (() => void) | undefined;
-  /** Milliseconds between two looks. 200 */
+  /** Milliseconds between two checks. Default 200 */
   readonly poll?: number | undefined;
-  /** Milliseconds without a sign of life after which a process of another machine counts as over. 60,000 */
+  /** Milliseconds without a heartbeat after which a process on another machine counts as ended. Default 60,000 */
   readonly silence?: number | undefined;
 }
 
 /**
- * Does work for a path while no other process does work for it, nor another call in this one: whoever comes second
- * waits. A process that was killed holds nobody up. Beside the path lies a file while the work goes on; its folder has
- * to be there.
+ * Runs work for a path while no other process, and no other call in this process, works for the same path; later
+ * callers wait. A killed process blocks nobody. While the work runs, a lock file lies next to the path; its folder must
+ * exist.
  *
- * Each process makes a file of a name of its own, and then looks for those of others. Of two that come at once at least
- * one sees the other, and steps back. Only the file of a process that is over is ever removed by another process.
+ * Each process creates a lock file with a unique name, and then looks for the files of others. If two processes start
+ * at once, at least one of them sees the other and steps back. Only files of ended processes are removed by others.
  *
- * Throws AbortError once the signal is aborted, what the file system says, and what the work throws.
+ * Throws AbortError once the signal is aborted, file-system errors, and errors of the work.
  */
 export async function exclusively<T>(
   path: string,
@@ -48,11 +48,11 @@ export async function exclusively<T>(
   }
 }
 
-/** Gives a sign of life every `interval` milliseconds while it does the work. */
+/** Touches the lock file every `interval` milliseconds while the work runs. */
 async function beating<T>(own: string, interval: number, work: () => Promise<T>): Promise<T> {
   const timer = setInterval(() => {
     const now = new Date();
-    utimes(own, now, now).catch(() => {}); // removed by hand: the work goes on without it
+    utimes(own, now, now).catch(() => {}); // the file was removed by hand: the work continues
   }, interval);
   timer.unref();
   try {
@@ -62,7 +62,7 @@ async function beating<T>(own: string, interval: number, work: () => Promise<T>)
   }
 }
 
-/** Whether another process works for the path. The files of those that are over are removed. */
+/** Whether another process works for the path. Removes the files of ended processes. */
 async function othersWork(path: string, own: string | undefined, silence: number): Promise<boolean> {
   const folder = dirname(path);
   const begin = `${basename(path)}.`;
@@ -82,7 +82,7 @@ async function isSilent(file: string, silence: number): Promise<boolean> {
   return found !== undefined && Date.now() - found.mtimeMs > silence;
 }
 
-/** Waits, or throws AbortError once the signal is aborted. */
+/** Waits `milliseconds`. Throws AbortError once the signal is aborted. */
 export async function delay(milliseconds: number, signal?: WorkOptions["signal"]): Promise<void> {
   throwIfAborted(signal);
   const controller = new AbortController();

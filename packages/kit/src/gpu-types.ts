@@ -1,6 +1,6 @@
 /**
- * A type of WebGPU's, as the environment of the compiler declares it: TypeScript's lib.dom, or @webgpu/types. `Else`
- * where nothing declares it. So the packages' declarations need neither, and are never in another's way.
+ * A type of WebGPU as the user's compiler environment declares it: TypeScript's lib.dom, or @webgpu/types. `Else` if
+ * neither does. So the packages' declarations need neither, and conflict with neither.
  */
 type Declared<Name extends string, Else> = typeof globalThis extends {
   readonly [K in Name]: { readonly prototype: infer T };
@@ -14,12 +14,12 @@ export type GpuBuffer = Declared<"GPUBuffer", BufferShape>;
 export type GpuDevice = Declared<"GPUDevice", DeviceShape>;
 /** A GPUComputePipeline. */
 export type GpuPipeline = Declared<"GPUComputePipeline", object>;
-/** The part of a GPUAdapter that is used here. */
+/** The part of a GPUAdapter that Residual uses. */
 export type GpuAdapter = Pick<Declared<"GPUAdapter", AdapterShape>, "features" | "info" | "limits" | "requestDevice">;
 /** A GPU, whose adapters run compute shaders. */
 export type Gpu = Declared<"GPU", GpuSource>;
 
-/** Where adapters come from. A GPU fits. */
+/** A source of adapters. A GPU fits. */
 export interface GpuSource {
   requestAdapter(options?: { readonly powerPreference?: "low-power" | "high-performance" }): Promise<GpuAdapter | null>;
 }
@@ -52,7 +52,7 @@ interface AdapterShape {
   requestDevice(descriptor?: object): Promise<DeviceShape>;
 }
 
-/** What an adapter tells of itself. A GPUAdapterInfo fits. */
+/** An adapter's description. A GPUAdapterInfo fits. */
 export interface AdapterInfo {
   readonly vendor: string;
   readonly architecture: string;

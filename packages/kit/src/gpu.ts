@@ -3,17 +3,18 @@ import type { AdapterInfo } from "./gpu-types.ts";
 
 export type { AdapterInfo, Gpu, GpuAdapter, GpuBuffer, GpuDevice, GpuPipeline, GpuSource } from "./gpu-types.ts";
 
-/** The package that brings WebGPU to Node: Dawn, Chromium's own. Browsers, Deno and Bun have WebGPU themselves. */
+/** The npm package of Dawn, Chromium's WebGPU, for Node. Browsers, Deno and Bun have their own WebGPU. */
 const DAWN = "webgpu";
 
-/** What the package exports. */
+/** The exports of the package. */
 interface Dawn<Gpu> {
   readonly create: (flags: readonly string[]) => Gpu;
   readonly globals: object;
 }
 
 /**
- * Where adapters come from, and what brought it. Dawn ends the process if `gpu` is collected while a device is used.
+ * A source of adapters, and the name of its library. Dawn ends the process if `gpu` is garbage-collected while a device
+ * is in use.
  */
 export interface PlatformGpu<Gpu> {
   readonly gpu: Gpu;
@@ -21,28 +22,28 @@ export interface PlatformGpu<Gpu> {
   readonly version: string;
 }
 
-/** Imports a module, or a file of JSON, for the package that declares it as a peer. */
+/** Imports a module or JSON file on behalf of the package that declares it as a peer. */
 type Import = (name: string) => Promise<unknown>;
 
-/** Whether this runs in a browser's page or worker: nothing else leaves `process` out. */
+/** Whether this runs in a browser's page or worker: all other platforms have `process`. */
 export function isBrowser(): boolean {
   const { process, Deno } = globalThis as { process?: { versions?: { node?: string } }; Deno?: object };
   return process?.versions?.node === undefined && Deno === undefined;
 }
 
 /**
- * The platform's GPU: `navigator.gpu` where there is one, else a new one of Dawn's, with flags
- * (`enable-dawn-features=…`). Dawn's globals (`GPUBufferUsage`, …) are set, as its documentation asks.
+ * The platform's GPU: `navigator.gpu` if present, else a new one from Dawn, with flags (`enable-dawn-features=…`).
+ * Defines Dawn's globals (`GPUBufferUsage`, …), as its documentation asks.
  *
- * Throws BackendUnavailableError in a browser without WebGPU, and where the package is not installed or does not load;
- * `owner` is the backend that asks.
+ * Throws BackendUnavailableError in a browser without WebGPU, and if the package is not installed or does not load;
+ * `owner` is the backend named in the message.
  */
 export async function platformGpu<Gpu>(
   owner: string,
   importFrom: Import,
   flags: readonly string[] = [],
 ): Promise<PlatformGpu<Gpu>> {
-  const scope: { readonly navigator?: object } = globalThis; // with no types of the DOM, or with them
+  const scope: { readonly navigator?: object } = globalThis; // typed without the DOM
   const own: { readonly gpu?: Gpu; readonly userAgent?: string } | undefined = scope.navigator;
   if (own?.gpu) return { gpu: own.gpu, library: "navigator.gpu", version: own.userAgent ?? "unknown" };
   if (isBrowser()) throw new BackendUnavailableError(`${owner}: ${reasonOfBrowser()}`);
@@ -57,7 +58,7 @@ export async function platformGpu<Gpu>(
   }
 }
 
-/** Browsers have WebGPU for pages of a secure origin alone. */
+/** Browsers offer WebGPU only to pages of a secure origin. */
 function reasonOfBrowser(): string {
   const { isSecureContext } = globalThis as { isSecureContext?: boolean };
   return isSecureContext === false
@@ -72,25 +73,25 @@ function reasonOf(cause: unknown): string {
   return `${DAWN} does not load (${why}); npm install ${DAWN}`;
 }
 
-/** The adapter's own name, as far as it tells one: `nvidia-geforce-rtx-4090`, else `nvidia ampere`. */
+/** The adapter's name: `nvidia-geforce-rtx-4090`; without a device name `nvidia ampere`. */
 export function adapterName({ vendor, architecture, device, description }: AdapterInfo): string {
   const family = [vendor, architecture].filter(Boolean).join(" ");
-  const slug = device.replace(/-+$/, ""); // Dawn writes a hyphen for the bracket that ends a name
+  const slug = device.replace(/-+$/, ""); // Dawn replaces a bracket at the end of a name by a hyphen
   return slug || description || family || "an adapter without a name";
 }
 
-/** The driver and its version. Dawn tells them as the description; most browsers tell none. */
+/** The driver and its version. Dawn reports both as the description; most browsers report neither. */
 export function adapterDriver({ description }: AdapterInfo): string | undefined {
   return description || undefined;
 }
 
-/** Whether the adapter runs on the CPU: lavapipe, SwiftShader, WARP, or what a browser falls back to. */
+/** Whether the adapter runs on the CPU: lavapipe, SwiftShader, WARP, or a browser's fallback adapter. */
 export function isSoftwareAdapter({ isFallbackAdapter, description, device, architecture }: AdapterInfo): boolean {
   const words = [description, device, architecture].join(" ");
   return isFallbackAdapter === true || /llvmpipe|lavapipe|swiftshader|warp/i.test(words);
 }
 
-/** What a browser without an adapter lacks. */
+/** Advice for a browser without an adapter. */
 const BROWSER_SETTINGS =
   "turn hardware acceleration on in the browser's settings, and on Linux WebGPU at chrome://flags/#enable-unsafe-webgpu " +
   "(chrome://gpu tells the reason)";
@@ -98,8 +99,8 @@ const BROWSER_SETTINGS =
 const DRIVER = "install a Vulkan driver (on Debian: apt install mesa-vulkan-drivers, 24 or newer)";
 
 /**
- * The error of a platform without an adapter, with the way out: a browser's settings, else what to install.
- * `alternatives` are for where packages can be installed.
+ * The error for a platform without an adapter, with the way out: browser settings, or packages to install.
+ * `alternatives` are named only on platforms that can install packages.
  */
 export function noAdapter(owner: string, ...alternatives: readonly string[]): BackendUnavailableError {
   const ways = isBrowser() ? [BROWSER_SETTINGS] : [DRIVER, ...alternatives];

@@ -2,9 +2,9 @@ import { mkdir, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 /**
- * Makes a folder, and those that lead to it, where they are not there yet. `mkdir({ recursive: true })` of Node loops
- * without end where a file system says ENOENT though the folder around is there, as /proc does. `mode` is that of
- * folders that are made, 0o777 where not given, less the umask. Throws the error of the file system where that refuses.
+ * Makes a folder and its parents if they are missing. `mkdir({ recursive: true })` of Node never ends on a file system
+ * that says ENOENT although the parent exists, such as /proc. `mode` is for new folders, less the umask; default 0o777.
+ * Throws the file system's error if it refuses.
  */
 export function makeFolder(path: string, mode?: number): Promise<void> {
   return make(resolve(path), mode);
@@ -16,11 +16,11 @@ async function make(path: string, mode: number | undefined): Promise<void> {
   const parent = dirname(path);
   if (error.code !== "ENOENT" || parent === path) throw error;
   if (!(await isFolder(parent))) await make(parent, mode);
-  const again = await refusal(path, mode); // once: somebody may have made the parent between the two looks
+  const again = await refusal(path, mode); // once more: another process may have made the parent in between
   if (again) throw again;
 }
 
-/** Undefined once the folder is there, whoever made it. */
+/** Undefined if the folder exists now, whoever made it. */
 async function refusal(path: string, mode: number | undefined): Promise<NodeJS.ErrnoException | undefined> {
   try {
     await mkdir(path, { mode });

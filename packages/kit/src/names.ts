@@ -1,14 +1,14 @@
 import { closest, distance } from "fastest-levenshtein";
 
-/** How many names a message lists; above that it says where they are listed. */
+/** The most names in a message; for longer lists it names the command that lists them. */
 const LISTED = 12;
 
-/** A number and what it counts: `1 class`, `10 classes`. */
+/** A number with its noun: `1 class`, `10 classes`. */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
-/** The sentence for a name that does not exist: the nearest name, else all of them, else `where` they are listed. */
+/** The message for an unknown name: with the nearest name, else all names, else `where` they are listed. */
 export function unknownName(name: string, names: readonly string[], what: string, where = ""): string {
   const nearest = nearestTo(name, names);
   const rest = names.length > LISTED && where !== "" ? `see ${where}` : `there are ${names.join(", ")}`;
@@ -16,8 +16,8 @@ export function unknownName(name: string, names: readonly string[], what: string
 }
 
 /**
- * What was most likely meant, whatever its case: the only name that ends so (webgl: tfjs-webgl), else the nearest.
- * Undefined where nothing is near; three letters (cpu, gpu) are no ending that says what was meant.
+ * The most likely name, ignoring case: the only name with this ending (webgl: tfjs-webgl), else the nearest. Undefined
+ * if none is near. Endings of three letters (cpu, gpu) are too ambiguous.
  */
 export function nearestTo(name: string, names: readonly string[]): string | undefined {
   const small = name.toLowerCase();
@@ -27,5 +27,5 @@ export function nearestTo(name: string, names: readonly string[]): string | unde
   return distance(small, nearest) <= Math.max(2, name.length / 3) ? nearest : undefined;
 }
 
-/** A name that is empty, or has blanks, is hard to see without quotes. */
+/** Quotes a name that is empty or has blanks. */
 const quoted = (name: string): string => (/^\S+$/.test(name) ? name : JSON.stringify(name));

@@ -7,17 +7,17 @@ import { fnv1a32 } from "@residual/core";
 /** The process that a name belongs to. */
 export interface Owner {
   readonly pid: number;
-  /** When it started, in clock ticks since the machine did: process numbers come again. 0 where that is not known. */
+  /** Start time in clock ticks since boot, since process ids are reused. 0 if unknown. */
   readonly start: string;
-  /** The machine's start. */
+  /** Time of the machine's boot. */
   readonly boot: string;
-  /** The machine and the container: those that share a folder number their processes by themselves. */
+  /** The machine and the container: containers that share a folder have separate process ids. */
   readonly place: string;
 }
 
 /**
- * A random name for something that this process removes by its end: `residual-onnx-1234.5678.0a1b2c3d.4e5f6a7b-Zx81qf`.
- * Should the process be killed, the name tells other processes so.
+ * A random name for a temporary file of this process: `residual-onnx-1234.5678.0a1b2c3d.4e5f6a7b-Zx81qf`. If the
+ * process is killed, other processes see from the name that the file is left over.
  */
 export function ownedName(use: string): string {
   return `${ownedPrefix(use)}${Math.random().toString(36).slice(2)}`;
@@ -30,8 +30,8 @@ export function ownedPrefix(use: string): string {
 }
 
 /**
- * Removes from a folder what has an owned name, belongs to this user, and whose process is over. Names of other
- * machines and containers stay: of their processes nothing is known here. Never throws.
+ * Removes the files in a folder whose names are owned names of ended processes, if they belong to this user. Files of
+ * other machines and containers stay, since their processes cannot be checked. Never throws.
  */
 export async function removeAbandoned(folder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
@@ -39,21 +39,21 @@ export async function removeAbandoned(folder: string): Promise<void> {
     if (!owner || !isOver(owner)) continue;
     const path = join(folder, name);
     const found = await lstat(path).catch(() => undefined);
-    // Windows has no numbers of users, and a temporary folder for each. A link may lead anywhere.
+    // Windows has no user ids, and a temporary folder for each user. A link may lead anywhere.
     const isMine = !process.getuid || found?.uid === process.getuid();
     const isOfOurs = found?.isDirectory() || found?.isFile();
     if (isMine && isOfOurs) await rm(path, { recursive: true, force: true }).catch(() => {});
   }
 }
 
-/** Undefined for a name that is not an owned one. */
+/** Undefined for other names. */
 export function ownerOf(name: string): Owner | undefined {
   const [, pid, start, boot, place] =
     /^residual-[\w-]+-(\d+)\.(\d+)\.([0-9a-f]{8})\.([0-9a-f]{8})-\w+$/.exec(name) ?? [];
   return pid === undefined ? undefined : { pid: Number(pid), start: start!, boot: boot!, place: place! };
 }
 
-/** Whether the process has ended. Undefined for processes of other machines and containers, since nothing tells it. */
+/** Whether the process has ended. Undefined for processes of other machines and containers. */
 export function isOver({ pid, start, boot, place }: Owner): boolean | undefined {
   const me = self();
   if (place !== me.place) return undefined;
@@ -75,7 +75,7 @@ function self(): Owner {
 
 const UNKNOWN = "0";
 
-/** Linux tells when a process started: field 22. Source: proc_pid_stat(5). Undefined where there is none. */
+/** Start time of a process, from Linux: field 22. Source: proc_pid_stat(5). Undefined elsewhere. */
 function startOf(pid: number | "self"): string | undefined {
   const fields = orNothing(() => readFileSync(`/proc/${pid}/stat`, "utf8"))
     .split(") ")
@@ -88,7 +88,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"; // alive, of another user
+    return (error as NodeJS.ErrnoException).code === "EPERM"; // alive, but another user's
   }
 }
 

@@ -1,12 +1,12 @@
 import { isTensor, readRows, rowSize, rowsIn, type Source, sizeOf } from "@residual/core";
 import type { LazyPiece } from "./atomic.ts";
 
-/** Bytes of rows that are in memory at a time, at least one row. */
+/** Bytes of rows in memory at a time; at least one row. */
 const CHUNK = 1 << 20;
 
 /**
- * The numbers of a source as bytes of a file, little-endian, rounded to `dtype`. A tensor of that dtype gives a view on
- * its own memory; all others are read row by row while they are written.
+ * The numbers of a source as bytes of a file, little-endian, rounded to `dtype`. A tensor of that dtype becomes a view
+ * of its memory; other sources are read row by row while they are written.
  */
 export function pieceOf(source: Source, dtype: Source["dtype"] = source.dtype): Uint8Array | LazyPiece {
   if (isTensor(source) && source.dtype === dtype) {

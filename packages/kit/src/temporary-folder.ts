@@ -9,8 +9,8 @@ export interface TemporaryFolder extends AsyncDisposable {
 }
 
 /**
- * A new folder in the system's temporary one, which the user alone can read. It goes when it is disposed, or with the
- * process; what killed processes of this user have left goes now.
+ * A new folder in the system's temporary folder, readable only by the user. Removed when it is disposed, or when the
+ * process exits. Removes leftovers of this user's killed processes.
  */
 export async function temporaryFolder(use: string): Promise<TemporaryFolder> {
   const parent = tmpdir();

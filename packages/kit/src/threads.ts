@@ -1,21 +1,21 @@
 import { BackendUnavailableError, DeviceLostError, OutOfMemoryError, type ResidualError } from "@residual/core";
 import type { UrlLike } from "./bytes/index.ts";
 
-/** The code of an adapter's thread. */
+/** The code of an adapter's worker thread. */
 export interface ThreadCode {
-  /** The adapter: `onnx`, of the package @residual/onnx and the function `onnx`. */
+  /** The adapter: `onnx` stands for the package @residual/onnx and its function `onnx`. */
   readonly owner: string;
   /** The file's name without its ending: `onnx-worker`. */
   readonly file: string;
-  /** URL of a module in the file's folder. A bundle to CommonJS has none. */
+  /** URL of a module in the file's folder. Undefined in a bundle to CommonJS. */
   readonly besideUrl: string | undefined;
-  /** Path or URL of the file, from the user; it lies beside the module where not given. */
+  /** Path or URL of the file, from the user. Default: next to the module. */
   readonly given: string | UrlLike | undefined;
 }
 
 /**
- * URL of the code of a thread in Node. Throws BackendUnavailableError where there is no such file, as in a bundle that
- * holds the adapter and not its thread.
+ * URL of the worker's code in Node. Throws BackendUnavailableError if the file does not exist, as in a bundle that
+ * holds the adapter without its worker.
  */
 export function urlOfThread({ owner, file, besideUrl, given }: ThreadCode): URL {
   const ending = besideUrl?.endsWith(".ts") ? "ts" : "js"; // Node strips types itself
@@ -30,7 +30,7 @@ export function urlOfThread({ owner, file, besideUrl, given }: ThreadCode): URL 
   );
 }
 
-/** The error of a thread that has ended by itself, before it has said anything or later. */
+/** The error for a thread that ended by itself, at its start or later. */
 export function threadError(owner: string, hasSpoken: boolean, cause?: unknown): ResidualError {
   const { code, message } = (cause ?? {}) as { readonly code?: string; readonly message?: string };
   if (code === "ERR_WORKER_OUT_OF_MEMORY")
@@ -61,5 +61,5 @@ function urlOf(given: string | UrlLike): URL {
   return builtin("node:url").pathToFileURL(builtin("node:path").resolve(given));
 }
 
-/** A module of Node, without an import that bundles for browsers would have to resolve. */
+/** A Node module, loaded without an import that browser bundles would have to resolve. */
 const builtin = ((name: string) => process.getBuiltinModule(name)) as typeof process.getBuiltinModule;

@@ -11,7 +11,7 @@ import {
 import { copyOf } from "./model-proto.ts";
 import type { RawTensors, Runtime, Session } from "./session.ts";
 
-/** The backend of a runtime. Making it starts nothing. */
+/** The backend of a runtime. Constructing it starts nothing. */
 export function backendOn(name: string, runtime: Runtime): Backend<"float32"> {
   return backendOf({
     name,
@@ -27,7 +27,7 @@ export function backendOn(name: string, runtime: Runtime): Backend<"float32"> {
   });
 }
 
-/** A session as core's shell takes it. Variables without an update are constants to the session. */
+/** A session with the interface that core's shell expects. Variables without an update are constants of the session. */
 export function loadedGraph(session: Session, graph: Graph): LoadedGraph<"float32"> {
   const tensorsOf = (raw: RawTensors) => mapValues(raw, ({ shape, data }) => tensorOf("float32", shape, data));
   const updated = new Set(graph.updates.map(({ variable }) => variable.name));

@@ -1,4 +1,4 @@
-// What browsers get of this package: there are no files to write or to open.
+// The package in browsers: without the functions that write and open files.
 export { type OnnxBytes, type OnnxExportOptions, type ToOnnxOptions, toOnnx } from "./export.ts";
 export { lowerToOnnx } from "./lower.ts";
 export type { ExternalData, Initializer, Model, OnnxAttribute, OnnxNode, ValueInfo } from "./model-proto.ts";

@@ -1,7 +1,7 @@
 import type { Deviation, OpName } from "@residual/core";
 import type { OnnxDevice } from "./options.ts";
 
-const keepsTheLarger = "onnxruntime's MaxPool takes the largest of the other numbers, as IEEE 754's maximumNumber does";
+const keepsTheLarger = "onnxruntime's MaxPool ignores NaN, as IEEE 754's maximumNumber does";
 const startsAtTheLeast = "onnxruntime's MaxPool starts at the least finite number, -3.4028235e38, and not at -infinity";
 
 const onCpu: readonly Deviation[] = [
@@ -11,29 +11,26 @@ const onCpu: readonly Deviation[] = [
 
 const dropsNaN = (op: OpName, because: string): Deviation => ({ op, trait: "drops NaN", because });
 
-/** The shaders that are quoted lie in the library as text. */
+/** The quoted shaders are texts in the library. */
 const onWebgpu: readonly Deviation[] = [
   ...onCpu,
   { op: "maxPool2d", trait: "starts at a finite number", because: startsAtTheLeast },
-  dropsNaN("relu", "onnxruntime's Relu is `select(0, a, a > 0)`, and NaN is not above 0"),
+  dropsNaN("relu", "onnxruntime's Relu is `select(0, a, a > 0)`, and NaN > 0 is false"),
   dropsNaN(
     "fusedConv2d",
-    "onnxruntime's Conv with Relu is `max(value, 0.0)`, and WGSL leaves open whether that keeps NaN",
+    "onnxruntime's Conv with Relu is `max(value, 0.0)`, and WGSL does not define whether `max` keeps NaN",
   ),
-  dropsNaN(
-    "softmax",
-    "onnxruntime's Softmax takes exponentials less a `max`, and WGSL leaves open whether that keeps NaN",
-  ),
+  dropsNaN("softmax", "onnxruntime's Softmax subtracts a `max`, and WGSL does not define whether `max` keeps NaN"),
 ];
 
 const onSwiftShader: readonly Deviation[] = [
   ...onWebgpu,
-  dropsNaN("sigmoid", "onnxruntime's Sigmoid leaves it to the driver what e^NaN is, and SwiftShader's is a number"),
+  dropsNaN("sigmoid", "onnxruntime's Sigmoid takes e^NaN from the driver, and SwiftShader returns a number"),
 ];
 
 /**
- * Where the results of onnxruntime 1.30 differ from PyTorch's. Finite weights and images show none of it. `adapter`
- * is WebGPU's.
+ * Known differences of onnxruntime 1.30 from PyTorch. They do not show with finite weights and images. `adapter` is the
+ * WebGPU adapter's.
  */
 export function deviationsOf(device: OnnxDevice, adapter = ""): readonly Deviation[] {
   if (device !== "webgpu") return onCpu;

@@ -4,23 +4,22 @@ import { lowerToOnnx } from "./lower.ts";
 import { encodeMetadata, encodeModel, type Model, readModel } from "./model-proto.ts";
 import { concatenate, type Encoded, join, piecesOf } from "./protobuf.ts";
 
-/** Key of metadata_props: SHA-256, in hex, of the file up to this entry, which is the last. `verifyOnnx` checks it. */
+/** Key of metadata_props: SHA-256, in hex, of the file before this entry, which is the last. `verifyOnnx` checks it. */
 const DIGEST_KEY = "residual.sha256";
-/** Key of metadata_props: SHA-256, in hex, of the weights file of a model that has one. */
+/** Key of metadata_props: SHA-256, in hex, of the external weights file. */
 export const WEIGHTS_DIGEST_KEY = "residual.weightsSha256";
 /** Key of metadata_props: the graph's name. */
 export const MODEL_KEY = "residual.model";
 
 export interface OnnxExportOptions {
   /**
-   * Further entries of metadata_props, such as labels or preprocessing. Keys that begin with `residual.` are
-   * reserved.
+   * Further entries of metadata_props, such as labels or preprocessing. Keys that begin with `residual.` are reserved.
    */
   readonly metadata?: { readonly [key: string]: string };
 }
 
 export interface ToOnnxOptions extends OnnxExportOptions {
-  /** Name of the file that is to hold the weights. It has to lie in the model's folder. */
+  /** Name of the file for the weights. It must lie in the model's folder. */
   readonly external?: string;
 }
 
@@ -28,7 +27,7 @@ export interface ToOnnxOptions extends OnnxExportOptions {
 export interface OnnxBytes {
   /** The .onnx file. */
   readonly model: Uint8Array<ArrayBuffer>;
-  /** The weights file in pieces, if one was asked for. */
+  /** The weights file in pieces, if `external` was given. */
   readonly external?: readonly Uint8Array[];
 }
 
@@ -46,10 +45,10 @@ export async function toOnnx(graph: Graph, options: ToOnnxOptions = {}): Promise
   return { model: concatenate(model), ...(external && { external: external.pieces }) };
 }
 
-/** SHA-256 of the pieces, one after the other, in hex. */
+/** SHA-256 of the concatenated pieces, in hex. */
 export type Sha256 = (pieces: readonly Uint8Array[]) => string | Promise<string>;
 
-/** The platform's, which takes all in one. */
+/** The platform's digest, which needs all bytes in one array. */
 async function sha256(pieces: readonly Uint8Array[]): Promise<string> {
   const { subtle } = globalThis.crypto as { readonly subtle?: typeof globalThis.crypto.subtle };
   if (!subtle) throw new UnsupportedError("onnx: there is no SHA-256 on a page of plain HTTP; serve it by HTTPS");
@@ -63,7 +62,7 @@ async function sha256(pieces: readonly Uint8Array[]): Promise<string> {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The files of a model, before their bytes are copied together. */
+/** The files of a model, with their bytes still in parts. */
 interface EncodedFiles {
   readonly model: Encoded;
   readonly external?: EncodedWeights;
@@ -75,10 +74,7 @@ interface EncodedWeights {
   readonly pieces: readonly Uint8Array[];
 }
 
-/**
- * The files of a model. The weights file, if there is to be one, is named by what `external` makes of its SHA-256.
- * Throws as `toOnnx` does.
- */
+/** The files of a model. `external` makes the name of the weights file from its SHA-256. Throws as `toOnnx` does. */
 export async function encodeFiles(
   sha256: Sha256,
   graph: Graph,
@@ -106,7 +102,7 @@ export async function encodeFiles(
   return { model, external: { location, pieces } };
 }
 
-/** The bytes of a model with their own digest at the very end: a file cut short anywhere has lost it. */
+/** The bytes of a model with their digest at the very end: a truncated file has no digest. */
 export async function seal(sha256: Sha256, model: Model): Promise<Encoded> {
   const body = encodeModel(model, version);
   return join(body, digestEntry(await sha256(piecesOf(body))));
@@ -116,11 +112,11 @@ function digestEntry(digest: string): Encoded {
   return encodeMetadata(DIGEST_KEY, digest);
 }
 
-/** What comes before the digest in each sealed model, and how long the digest is. */
+/** The bytes before the digest in each sealed model, and the digest's length. */
 const DIGEST_LENGTH = 64;
 const BEFORE_DIGEST = concatenate(digestEntry("0".repeat(DIGEST_LENGTH))).subarray(0, -DIGEST_LENGTH);
 
-/** A sealed model in its two parts. Undefined where it does not end in a digest. */
+/** A sealed model, split into content and digest. Undefined if it does not end in a digest. */
 export function unseal(bytes: Uint8Array): { readonly body: Uint8Array; readonly digest: string } | undefined {
   const length = bytes.length - BEFORE_DIGEST.length - DIGEST_LENGTH;
   if (length < 0 || BEFORE_DIGEST.some((byte, i) => bytes[length + i] !== byte)) return undefined;
@@ -128,11 +124,11 @@ export function unseal(bytes: Uint8Array): { readonly body: Uint8Array; readonly
   return { body: bytes.subarray(0, length), digest };
 }
 
-/** A file has no state. Variables without an update are constants. */
+/** Refuses updates, since a file has no state. Variables without an update are constants. */
 function checkStateless({ name, updates }: Graph): void {
   const [update] = updates;
   if (!update) return;
-  const wayOut = "an .onnx file keeps nothing from run to run; export the graph without its updates";
+  const wayOut = "an .onnx file has no state; export the graph without its updates";
   throw new UnsupportedError(`onnx: ${update.variable.name} of ${name} changes with each run; ${wayOut}`);
 }
 

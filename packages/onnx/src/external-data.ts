@@ -1,19 +1,19 @@
 import { UnsupportedError } from "@residual/core";
 import { byteLength, bytesOf, type Initializer, isWeight, type Model, type Weight } from "./model-proto.ts";
 
-/** Weights start at multiples of this many bytes: a cache line, and more than any dtype asks for. */
+/** Alignment of weights, in bytes: a cache line, more than any dtype requires. */
 const ALIGNMENT = 64;
 
-/** Largest model and largest tensor that onnxruntime takes, in bytes: protobuf's own limit. */
+/** Largest model and largest tensor of onnxruntime, in bytes: protobuf's limit. */
 export const LARGEST_BYTES: number = 2 ** 31 - 1;
 
-/** Weights and their place in the weights file, in bytes. */
+/** Weights and their position in the weights file, in bytes. */
 export interface PlacedWeight {
   readonly weight: Weight;
   readonly offset: number;
 }
 
-/** A model whose weights lie in a file of their own. */
+/** A model with its weights in a separate file. */
 export interface ExternalizedModel {
   readonly model: Model;
   readonly weights: readonly PlacedWeight[];
@@ -21,7 +21,7 @@ export interface ExternalizedModel {
   readonly length: number;
 }
 
-/** Moves the weights of a model into a file named `location`, one tensor after the other, aligned. */
+/** Moves the weights of a model into a file named `location`, one after another, aligned. */
 export function externalizeWeights(model: Model, location: string): ExternalizedModel {
   const weights: PlacedWeight[] = [];
   let length = 0;
@@ -36,7 +36,7 @@ export function externalizeWeights(model: Model, location: string): Externalized
   return { model: { ...model, initializers }, weights, length };
 }
 
-/** The weights file of a model that has been read, in pieces: each tensor by reference, with zeros in the gaps. */
+/** The weights file in pieces: each tensor by reference, zeros in the gaps. The weights must be in memory. */
 export function weightsFile({ weights }: ExternalizedModel): Uint8Array[] {
   let end = 0;
   return weights.flatMap(({ weight, offset }) => {
@@ -46,10 +46,10 @@ export function weightsFile({ weights }: ExternalizedModel): Uint8Array[] {
   });
 }
 
-/** Throws UnsupportedError for a tensor above 2 GB, which onnxruntime takes in no form. */
+/** Throws UnsupportedError for a tensor above 2 GB: onnxruntime cannot load one in any form. */
 export function checkSizes(model: Model): void {
   const large = model.initializers.find((each) => byteLength(each) > LARGEST_BYTES);
   if (!large) return;
-  const limit = `onnxruntime takes ${LARGEST_BYTES} a tensor; split the layer`;
+  const limit = `onnxruntime takes at most ${LARGEST_BYTES} per tensor; split the layer`;
   throw new UnsupportedError(`onnx: ${large.name} has ${byteLength(large)} bytes, ${limit}`);
 }

@@ -1,7 +1,7 @@
 import type { AnyNode, AttributesOf, Value } from "@residual/core";
 import type { ModelBuilder, OnnxAttributes, Step } from "./model-builder.ts";
 
-/** A convolution, fused or not. */
+/** A convolution, plain or fused. */
 type ConvolutionNode = AnyNode & {
   readonly attributes: AttributesOf<"conv2d">;
   readonly inputs: { readonly x: Value; readonly weight: Value };
@@ -16,7 +16,7 @@ interface Names {
 
 type Padding = AttributesOf<"conv2d">["padding"];
 
-/** A convolution: one operator, and what goes around it where onnxruntime's WebGPU gets it wrong. */
+/** A convolution: one operator, plus operators around it that avoid errors of onnxruntime's WebGPU. */
 export function convolution(model: ModelBuilder, node: ConvolutionNode, names: Names): Step[] {
   const { padding, groups } = node.attributes;
   const { x, weight, bias } = names;
@@ -42,9 +42,9 @@ function attributesOf({ attributes, inputs }: ConvolutionNode, padding: Padding,
 }
 
 /**
- * A kernel of one pixel, or of the image's size, becomes a product of matrices in onnxruntime 1.30, where padding at
- * the bottom and on the right is forgotten (webgpu/nn/conv.cc: `same_size || (kernel_height == 1 && …)` looks at
- * pads[0] and pads[1] alone). An operator of its own pads then.
+ * In onnxruntime 1.30 a kernel of 1×1, or of the image's size, becomes a matrix product, which ignores padding at the
+ * bottom and right (webgpu/nn/conv.cc: `same_size || (kernel_height == 1 && …)` checks only pads[0] and pads[1]). A
+ * separate operator pads then.
  */
 function isEndPaddingLost({ attributes: { padding, groups }, inputs: { x, weight } }: ConvolutionNode): boolean {
   const [top, left, bottom, right] = padding;
@@ -54,9 +54,9 @@ function isEndPaddingLost({ attributes: { padding, groups }, inputs: { x, weight
 }
 
 /**
- * Channels of zeros that the input is to have more. For 4n output channels onnxruntime 1.30 reads input channels in
- * threes where fours do not fit and threes do, and takes the wrong ones from the fourth on (webgpu/nn/conv2d_mm.cc:
- * `xCh / 4` where inner_element_size is 3). With zeros fours fit.
+ * The number of zero channels to append to the input. For 4n output channels onnxruntime 1.30 reads input channels in
+ * threes if their number is a multiple of 3 and not of 4, and takes wrong ones from the fourth on
+ * (webgpu/nn/conv2d_mm.cc: `xCh / 4` where inner_element_size is 3). With the zeros the number is a multiple of 4.
  */
 function missingChannels({ attributes: { groups }, inputs: { weight } }: ConvolutionNode): number {
   const [outputs, channels] = weight.shape as readonly number[];
@@ -65,16 +65,16 @@ function missingChannels({ attributes: { groups }, inputs: { weight } }: Convolu
 }
 
 /**
- * onnxruntime 1.30 works out as many output channels at a time as divide all of them, 4 or 2, from four a group on, as
- * if they were of one group (webgpu/nn/conv.cc: `GetMaxComponents(output_channels)`). That is so where they divide a
- * group's as well, or where there is an odd number of groups.
+ * onnxruntime 1.30 computes 4 or 2 output channels at a time if that divides the number of all output channels, ignoring
+ * group borders, for groups of at least four (webgpu/nn/conv.cc: `GetMaxComponents(output_channels)`). Results are
+ * right if that divisor also divides a group's channels, as it does if the number of groups is odd.
  */
 function isGroupedAcross({ attributes: { groups }, inputs: { weight } }: ConvolutionNode): boolean {
   const perGroup = (weight.shape[0] as number) / groups;
   return groups % 2 === 0 && perGroup > 4 && perGroup % 4 !== 0;
 }
 
-/** A group of zeros makes their number odd; what it gives is cut off. */
+/** An extra group of zeros makes the number of groups odd; its outputs are cut off. */
 function withOneMoreGroup(model: ModelBuilder, node: ConvolutionNode, { x, weight, bias }: Names): Step[] {
   const { padding, groups } = node.attributes;
   const [outputs, channels] = node.inputs.weight.shape as readonly [number, number, number, number];
@@ -92,7 +92,7 @@ function withOneMoreGroup(model: ModelBuilder, node: ConvolutionNode, { x, weigh
   ];
 }
 
-/** Zeros around a value, where there are to be any. */
+/** Zeros around a value, if the padding is not 0. */
 function padded(model: ModelBuilder, node: AnyNode, what: string, value: string, pads: readonly number[]): string {
   if (pads.every((each) => each === 0)) return value;
   const around = model.whole(node, `${what}/pads`, pads);

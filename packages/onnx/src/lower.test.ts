@@ -206,7 +206,7 @@ describe("names of outputs", () => {
 
   it("refuses an output named like an input that it is not", () => {
     expect(() => lowerToOnnx(named({ x: relu }))).toThrow(
-      "output x of outputs is relu, yet an input has its name; rename one",
+      "output x of outputs (relu) has the name of an input; rename one",
     );
   });
 

@@ -14,11 +14,11 @@ import { ModelBuilder, type OnnxAttributes, type OnnxDialect } from "./model-bui
 import type { Model, OnnxAttribute, ValueInfo } from "./model-proto.ts";
 
 /**
- * A graph as an ONNX model: plain data still, before any byte of it is written. Values keep their names, so that a
- * viewer shows `layer3.5.conv2`, and initializers are named like the parameters they come from. Both dialects are ONNX
- * of opset 17; "webgpu" goes around what onnxruntime's WebGPU lacks or gets wrong.
+ * A graph as an ONNX model: plain data, not yet encoded. Values keep their names, so that a viewer shows
+ * `layer3.5.conv2`, and initializers have the names of their parameters. Both dialects are ONNX of opset 17; "webgpu"
+ * avoids operators that onnxruntime's WebGPU lacks or computes wrongly.
  *
- * Throws UnsupportedError for open parameters, and for an output named like an input that it is not.
+ * Throws UnsupportedError for open parameters, and for an output with the name of an input unless it is that input.
  */
 export function lowerToOnnx(graph: Graph, dialect: OnnxDialect = "standard"): Model {
   checkBound(graph);
@@ -39,13 +39,13 @@ export function lowerToOnnx(graph: Graph, dialect: OnnxDialect = "standard"): Mo
   };
 }
 
-/** The computed values that are not outputs, each once: the last part of a composite has the composite's name. */
+/** The computed values that are not outputs, each once. A composite's last part has the composite's name. */
 function innerValues(names: ReadonlyMap<Value, string>, outputs: ReadonlySet<string>): readonly ValueInfo[] {
   const computed = [...names].filter(([{ kind }, name]) => kind === "node" && !outputs.has(name));
   return [...new Map(computed.map(([{ shape }, name]) => [name, { name, shape }])).values()];
 }
 
-/** Refuses open parameters. */
+/** Throws UnsupportedError for open parameters. */
 function checkBound(graph: Graph): void {
   const [open, ...others] = parametersOf(graph);
   if (!open) return;
@@ -53,7 +53,7 @@ function checkBound(graph: Graph): void {
   throw new UnsupportedError(`onnx: ${count} parameters of ${graph.name} are open (${open.name}, …); bind them first`);
 }
 
-/** What each op becomes. A T is the name of an ONNX value. onnxruntime fuses the parts of composite ops itself. */
+/** The lowering of each op. T is the name of an ONNX value. onnxruntime fuses the parts of composite ops itself. */
 const lowering = (model: ModelBuilder): Lowering<string> => ({
   add: (node, { a, b }) => model.emit("Add", node, [a, b]),
   averagePool2d: (node, { x }) => model.emit("AveragePool", node, [x], averagePool(node)),
@@ -67,7 +67,7 @@ const lowering = (model: ModelBuilder): Lowering<string> => ({
   linear: (node, { x, weight, bias }) => model.emit("Gemm", node, [x, weight, bias], { transB: { int: 1 } }),
   logSoftmax(node, { x }) {
     if (model.dialect === "standard") return model.emit("LogSoftmax", node, [x], { axis: { int: 1 } });
-    // onnxruntime's WebGPU has no LogSoftmax: x − max, less the logarithm of the sum of its exponentials.
+    // onnxruntime's WebGPU has no LogSoftmax: (x − max) − log Σ e^(x − max).
     const less = model.step("Sub", node, "Sub", [
       x,
       model.step("ReduceMax", node, "ReduceMax", [x], { axes: { ints: [1] } }),
@@ -95,14 +95,15 @@ const lowering = (model: ModelBuilder): Lowering<string> => ({
   zeroPad2d(node, { x }) {
     const [top, left, bottom, right] = node.attributes.padding;
     const pads = model.whole(node, "pads", [0, 0, top, left, 0, 0, bottom, right]);
-    // onnxruntime 1.30 makes zeros before a MaxPool its padding, which is −∞ (pad_fusion.cc). It leaves −0 alone.
+    // onnxruntime 1.30 merges zeros before a MaxPool into its padding, which is −∞ (pad_fusion.cc). It does not merge
+    // −0.
     return model.emit("Pad", node, [x, pads, model.number(node, "zero", -0)]);
   },
 });
 
 /**
- * A last window that sticks out is written as padding that does not count: the size is then what `node.shape` says,
- * whereas releases of onnxruntime read ceil_mode differently, and give no pixel for a window larger than the image.
+ * A last window beyond the border is written as padding that does not count, so that the size is `node.shape`. Releases
+ * of onnxruntime interpret ceil_mode differently, and compute no pixel for a window larger than the image.
  */
 function averagePool(
   node: AnyNode & { attributes: AttributesOf<"averagePool2d">; inputs: { x: Value } },

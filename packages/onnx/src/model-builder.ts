@@ -14,13 +14,13 @@ import type { Initializer, ModelVariable, OnnxNode } from "./model-proto.ts";
 
 export type OnnxAttributes = OnnxNode["attributes"];
 
-/** Which operators a model is written in. */
+/** The dialects of ONNX that a model can be written in. */
 export type OnnxDialect = "standard" | "webgpu";
 
-/** An operator, what it takes beside the answer of the step before it, and its attributes. */
+/** An operator, its inputs besides the result of the preceding step, and its attributes. */
 export type Step = readonly [operator: string, inputs: readonly (string | undefined)[], attributes?: OnnxAttributes];
 
-/** Collects nodes and constants, and sees that no two values share a name. */
+/** Collects nodes and constants, and keeps names unique. */
 export class ModelBuilder {
   readonly nodes: OnnxNode[] = [];
   readonly weights: Initializer[] = [];
@@ -29,7 +29,7 @@ export class ModelBuilder {
   readonly #graph: Graph;
   readonly #taken: Set<string>;
   readonly #outputs: Set<string>;
-  /** Names of the inputs of variables that runs replace. All others are constants. */
+  /** Names of the inputs for variables with updates. Other variables are constants. */
   readonly #variables: ReadonlyMap<Value, string>;
 
   constructor(graph: Graph, dialect: OnnxDialect) {
@@ -40,7 +40,7 @@ export class ModelBuilder {
     this.#variables = new Map(graph.updates.map(({ variable }) => [variable, this.#nameOf(variable)]));
   }
 
-  /** One operator for a node. An input left out at the end is not written. */
+  /** One operator for a node. A missing last input is not written. */
   emit(
     operator: string,
     node: AnyNode,
@@ -50,7 +50,7 @@ export class ModelBuilder {
     return this.#add(operator, this.#nameOf(node), inputs, attributes);
   }
 
-  /** An operator on the way to a node. */
+  /** An intermediate operator of a node. */
   step(
     operator: string,
     node: AnyNode,
@@ -61,7 +61,7 @@ export class ModelBuilder {
     return this.#add(operator, this.#free(`${node.name}/${purpose}`), inputs, attributes);
   }
 
-  /** Operators one after the other for one node; the last has its name. */
+  /** Consecutive operators for one node; the last has the node's name. */
   chain(node: AnyNode, steps: readonly Step[]): string {
     let before: string | undefined;
     for (const [index, [operator, inputs, attributes]] of steps.entries()) {
@@ -72,14 +72,14 @@ export class ModelBuilder {
     return before!;
   }
 
-  /** Whole numbers that an operator takes as an input. */
+  /** Integers that an operator takes as an input. */
   whole(node: AnyNode, purpose: string, list: readonly number[]): string {
     const name = this.#free(`${node.name}/${purpose}`);
     this.numbers.push({ name, source: tensorOf("int64", [list.length], BigInt64Array.from(list, BigInt)) });
     return name;
   }
 
-  /** A number that an operator takes as an input. */
+  /** A scalar that an operator takes as an input. */
   number(node: AnyNode, purpose: string, value: number): string {
     const name = this.#free(`${node.name}/${purpose}`);
     this.weights.push({ name, source: tensor([], [value]) });
@@ -95,20 +95,20 @@ export class ModelBuilder {
     return name;
   }
 
-  /** The input of a variable, and an output for what it becomes. */
+  /** The input of a variable, and an output for its update. */
   variable({ variable }: Update, found: string): ModelVariable {
     const { name, source } = variable;
-    // A value that is an output already would be in memory that the caller gets.
+    // A value that is an output already would be in memory that is given to the caller.
     const isOwn = this.nodes.some(({ output }) => output === found) && !this.#outputs.has(found);
     const update = isOwn ? found : this.#add("Identity", this.#free(`${name}/next`), [found], {});
     this.#outputs.add(update);
     return { name, source, input: this.#variables.get(variable)!, update };
   }
 
-  /** Gives a value the name of an output, unless it has it. */
+  /** Gives a value the name of an output, if it has another. */
   output(name: string, value: Value, found: string): void {
     if (found === name) return;
-    const clash = `onnx: output ${name} of ${this.#graph.name} is ${value.name}, yet an input has its name; rename one`;
+    const clash = `onnx: output ${name} of ${this.#graph.name} (${value.name}) has the name of an input; rename one`;
     if (Object.hasOwn(this.#graph.inputs, name)) throw new UnsupportedError(clash);
     this.#add("Identity", name, [found], {});
   }
@@ -119,7 +119,7 @@ export class ModelBuilder {
     return name;
   }
 
-  /** A value's own name, unless an output of another value has it. */
+  /** A value's own name, unless an output of another value has that name. */
   #nameOf(value: AnyNode | Variable): string {
     return this.#graph.outputs[value.name] === value ? value.name : this.#free(value.name);
   }

@@ -2,18 +2,18 @@ import { isTensor, type NamedSource, readRows, type Shape, type Source, sizeOf, 
 import { bytes, type Encoded, float, int, join, message, text } from "./protobuf.ts";
 
 /**
- * An ONNX model as plain data, and its encoding: the ten messages of onnx.proto that a network takes. Field numbers are
- * those of github.com/onnx/onnx, onnx/onnx.proto; each stands here, once.
+ * An ONNX model as plain data, and its encoding: the ten messages of onnx.proto that networks need. Field numbers are
+ * those of github.com/onnx/onnx, onnx/onnx.proto; each number is written once here.
  */
 export interface Model {
   readonly name: string;
   readonly nodes: readonly OnnxNode[];
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
-  /** What lies between inputs and outputs: viewers show these shapes, since they infer none. */
+  /** The shapes of intermediate values: viewers show them, since viewers do not infer shapes. */
   readonly values: readonly ValueInfo[];
   readonly initializers: readonly Initializer[];
-  /** Inputs that each run takes from the run before. Their inputs and outputs are among those of the model. */
+  /** Inputs whose values come from the preceding run. Their inputs and outputs are listed in the model's. */
   readonly variables: readonly ModelVariable[];
   readonly metadata: { readonly [key: string]: string };
 }
@@ -32,31 +32,31 @@ export type OnnxAttribute =
   | { readonly ints: readonly number[] }
   | { readonly float: number };
 
-/** A float32 value that goes into or out of a model. `"N"` is the open batch. */
+/** A float32 value that is an input or output of a model. `"N"` is the open batch. */
 export interface ValueInfo {
   readonly name: string;
   readonly shape: Shape;
 }
 
-/** A constant: weights, which a file holds as float32, or the whole numbers that some operators take as an input. */
+/** A constant: weights, stored as float32, or integers that an operator takes as an input. */
 export interface Initializer {
   readonly name: string;
   readonly source: Source | Tensor<"int64">;
-  /** Where the bytes are to lie outside the model; without it they lie inside. */
+  /** Position outside the model; without it the bytes are inside. */
   readonly external?: ExternalData;
 }
 
-/** A variable of a graph. A file has no state: whoever runs the model feeds `update` back as `input`. */
+/** A variable of a graph. A file has no state: the program that runs the model feeds `update` back as `input`. */
 export interface ModelVariable {
   readonly name: string;
   readonly input: string;
-  /** The output that replaces it after a run. */
+  /** The output that replaces the variable after a run. */
   readonly update: string;
-  /** The numbers before the first run. */
+  /** The value before the first run. */
   readonly source: Source;
 }
 
-/** An initializer that is weights. */
+/** An initializer with weights. */
 export interface Weight extends Initializer {
   readonly source: Source;
 }
@@ -65,7 +65,7 @@ export function isWeight(initializer: Initializer): initializer is Weight {
   return initializer.source.dtype !== "int64";
 }
 
-/** The model with all its weights in memory, rounded to float32: what can be encoded. */
+/** The model with all weights in memory, rounded to float32, ready to encode. */
 export async function readModel(model: Model): Promise<Model> {
   const initializers: Initializer[] = [];
   for (const each of model.initializers) {
@@ -78,7 +78,7 @@ async function readFloat32(source: Source): Promise<Tensor<"float32">> {
   return isTensor(source) && source.dtype === "float32" ? source : copyOf(source);
 }
 
-/** The numbers of a source as float32, in memory of their own. */
+/** The numbers of a source as float32, in new memory. */
 export async function copyOf(
   source: Source,
 ): Promise<Tensor<"float32"> & { readonly data: Float32Array<ArrayBuffer> }> {
@@ -95,7 +95,7 @@ export interface ExternalData {
   readonly length: number;
 }
 
-/** onnxruntime since 1.13, onnxruntime-web and transformers.js load these; nothing that we emit is newer. */
+/** Loaded by onnxruntime since 1.13, onnxruntime-web and transformers.js; the emitted operators need no newer opset. */
 const IR_VERSION = 8;
 const OPSET_VERSION = 17;
 
@@ -106,7 +106,7 @@ export const EXTERNAL = 1;
 /** AttributeProto.AttributeType. */
 const attributeTypes = { float: 1, int: 2, ints: 7 } as const;
 
-/** Field numbers, for what reads models as well as for what writes them. */
+/** Field numbers, shared by reader and writer. */
 export const fields = {
   model: { irVersion: 1, producerName: 2, producerVersion: 3, graph: 7, opsetImport: 8, metadata: 14 },
   graph: { node: 1, name: 2, initializer: 5, input: 11, output: 12, valueInfo: 13 },
@@ -122,9 +122,7 @@ export const fields = {
   entry: { key: 1, value: 2 },
 } as const;
 
-/**
- * The bytes of a model. Weights that are not external lie in it by reference, and must have been read (`readModel`).
- */
+/** The bytes of a model. Internal weights are kept by reference, and must be in memory (`readModel`). */
 export function encodeModel(model: Model, producerVersion: string): Encoded {
   const field = fields.model;
   return join(
@@ -137,7 +135,9 @@ export function encodeModel(model: Model, producerVersion: string): Encoded {
   );
 }
 
-/** An entry of metadata_props. It may follow an encoded model: values of a repeated field need not be neighbours. */
+/**
+ * An entry of metadata_props. It may follow an encoded model, since values of a repeated field need not be adjacent.
+ */
 export function encodeMetadata(key: string, value: string): Encoded {
   return entry(fields.model.metadata, key, value);
 }
@@ -210,7 +210,7 @@ function entry(field: number, key: string, value: string): Encoded {
   return message(field, text(fields.entry.key, key), text(fields.entry.value, value));
 }
 
-/** The bytes of an initializer that has been read, little-endian on every machine that onnxruntime runs on. */
+/** The bytes of an initializer in memory, little-endian on every machine that onnxruntime runs on. */
 export function bytesOf({ name, source }: Initializer): Uint8Array {
   const found: NamedSource = source;
   if (!isTensor(found) || found.dtype === "float64") throw new TypeError(`${name} is encoded before it is read`);
@@ -218,7 +218,7 @@ export function bytesOf({ name, source }: Initializer): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-/** Bytes that an initializer takes in a file. */
+/** Bytes of an initializer in a file. */
 export function byteLength(initializer: Initializer): number {
   return sizeOf(initializer.source.shape) * (isWeight(initializer) ? 4 : 8);
 }

@@ -1,7 +1,7 @@
 import { formatShape } from "@residual/core";
 import type { Model, OnnxAttribute, OnnxNode, ValueInfo } from "./model-proto.ts";
 
-/** A model for people: a line for what goes in and out, a line a node, in their order. */
+/** A model as text: a line for the inputs and outputs, then a line for each node, in order. */
 export function formatModel({ name, inputs, outputs, nodes }: Model): string {
   return [
     `${name} (${inputs.map(formatValue).join(", ")}) -> (${outputs.map(formatValue).join(", ")})`,

@@ -1,10 +1,10 @@
 import { FormatError } from "@residual/core";
 
 /**
- * The little of protobuf's wire format that an ONNX model takes. Source: protobuf.dev, "Encoding".
+ * The part of protobuf's wire format that ONNX models need. Source: protobuf.dev, "Encoding".
  *
- * Encoded bytes stay in a tree of parts until someone wants them in one: weights are kept by reference, and nothing is
- * copied at each level of nesting.
+ * Encoded bytes stay in a tree of parts until they are needed in one array: weights are kept by reference, and nothing
+ * is copied at each level of nesting.
  */
 export interface Encoded {
   /** In bytes, over all parts. */
@@ -12,13 +12,13 @@ export interface Encoded {
   readonly parts: readonly (Piece | Encoded)[];
 }
 
-/** Bytes. The many short ones are plain arrays, which are made ten times faster than typed ones. */
+/** Bytes. The many short ones are plain arrays, which are created ten times faster than typed arrays. */
 type Piece = Uint8Array | readonly number[];
 
 /** Wire types: what follows a field's tag. Groups (3 and 4) are not used by ONNX. */
 const wires = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
-/** int32, int64 or an enum. Negative numbers take ten bytes, as in two's complement of 64 bits. */
+/** int32, int64 or an enum. Negative numbers take ten bytes, as 64-bit two's complement. */
 export function int(field: number, value: number | bigint): Encoded {
   return whole([varint(tag(field, wires.varint)), varint(value)]);
 }
@@ -46,12 +46,12 @@ export function message(field: number, ...fields: readonly Encoded[]): Encoded {
   return whole([varint(tag(field, wires.bytes)), varint(body.length), body]);
 }
 
-/** Fields one after the other: a message without the tag that would nest it. */
+/** Consecutive fields: a message without the tag that would nest it. */
 export function join(...fields: readonly Encoded[]): Encoded {
   return whole(fields);
 }
 
-/** All parts in one. */
+/** All parts in one array. */
 export function concatenate(encoded: Encoded): Uint8Array<ArrayBuffer> {
   const all = new Uint8Array(encoded.length);
   let offset = 0;
@@ -62,7 +62,7 @@ export function concatenate(encoded: Encoded): Uint8Array<ArrayBuffer> {
   return all;
 }
 
-/** The bytes as a file is written from them: large ones by reference, and in one piece what lies between them. */
+/** The bytes in pieces for writing: large parts by reference, the small parts between them joined. */
 export function piecesOf(encoded: Encoded): Uint8Array[] {
   const pieces: Uint8Array[] = [];
   let small: number[] = [];
@@ -82,7 +82,7 @@ export function piecesOf(encoded: Encoded): Uint8Array[] {
   return pieces;
 }
 
-/** In bytes: what is rather copied than written by itself. */
+/** In bytes: smaller parts are copied instead of written separately. */
 const SMALL = 4096;
 
 function leavesOf(encoded: Encoded): readonly Piece[] {
@@ -107,7 +107,7 @@ function tag(field: number, wire: number): number {
   return field * 8 + wire;
 }
 
-/** Seven bits a byte, the lowest first; the top bit says that more follow. */
+/** Seven bits per byte, lowest first; the top bit marks that more bytes follow. */
 function varint(value: number | bigint): readonly number[] {
   if (value < 0 || value > 0x7fffffff) return longVarint(BigInt.asUintN(64, BigInt(value)));
   const groups: number[] = [];
@@ -124,16 +124,13 @@ function longVarint(value: bigint): readonly number[] {
   return [...groups, Number(rest)];
 }
 
-/** One field as it lies in a message: a whole number, or the bytes of anything else. */
+/** One field of a message: an integer, or the bytes of a value of another type. */
 export interface Field {
   readonly number: number;
   readonly value: bigint | Uint8Array;
 }
 
-/**
- * The fields of a message from an untrusted file, in their order. Throws FormatError where one does not fit into
- * `message`.
- */
+/** The fields of a message from an untrusted file, in order. Throws FormatError for a field that exceeds `message`. */
 export function* fieldsOf(message: Uint8Array): Generator<Field> {
   let offset = 0;
   const take = (length: number) => {
@@ -161,7 +158,7 @@ function sizeOf(wire: number, length: () => bigint): number {
   throw new FormatError(`protobuf: wire type ${wire}, expected one of ${Object.values(wires).join(", ")}`);
 }
 
-/** 64 bits are ten groups of seven at most. */
+/** At most ten groups of seven bits, for 64 bits. */
 function readVarint(message: Uint8Array, start: number): { value: bigint; size: number } {
   let value = 0n;
   for (let size = 0; size < 10 && start + size < message.length; size++) {

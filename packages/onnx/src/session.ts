@@ -1,6 +1,6 @@
 import type { BackendDescription, Graph, RunOptions, WorkOptions } from "@residual/core";
 
-/** A float32 tensor that onnxruntime takes or has answered. */
+/** A float32 tensor that is an input or output of onnxruntime. */
 export interface RawTensor {
   readonly shape: readonly number[];
   readonly data: Float32Array<ArrayBuffer>;
@@ -8,39 +8,37 @@ export interface RawTensor {
 
 export type RawTensors = { readonly [name: string]: RawTensor };
 
-/** Inputs of a run, in whatever memory the caller has them. */
+/** Inputs of a run, in the caller's memory. */
 export type GivenTensors = {
   readonly [name: string]: { readonly shape: readonly number[]; readonly data: Float32Array };
 };
 
-/** A graph that onnxruntime has loaded, on this thread or on another. */
+/** A graph loaded by onnxruntime, on this thread or another. */
 export interface Session {
-  /** One run. Inputs are copied before the promise is given. Aborting makes it do no more than it has begun. */
+  /** One run. Inputs are copied before the promise is returned. An abort stops it at the next opportunity. */
   run(inputs: GivenTensors, options: RunOptions): Promise<RawTensors>;
-  /** Replaces variables by what the last run computed for them. */
+  /** Replaces variables by the updates of the last run. */
   commit(): void;
-  /**
-   * Copies of what variables are after the runs called so far. Each of the names is that of a variable with an update.
-   */
+  /** Copies of the variables after the runs called so far. Each name must be that of a variable with an update. */
   read(names: readonly string[]): Promise<RawTensors>;
-  /** Waits for runs under way, then frees the session. May be called again. */
+  /** Waits for unfinished runs, then frees the session. May be called again. */
   close(): Promise<void>;
 }
 
-/** One of the packages of onnxruntime, on one of its devices. */
+/** A package of onnxruntime on one of its devices. */
 export interface Runtime {
-  /** Throws BackendUnavailableError where the package or the device is missing. */
+  /** Throws BackendUnavailableError if the package or the device is missing. */
   describe(): Promise<Omit<BackendDescription, "dtypes">>;
-  /** As core's `Backend.warmUp`. */
+  /** As `Backend.warmUp` of core. */
   warmUp?(): AsyncDisposable;
   /**
    * Lowers a graph and loads it. Throws UnsupportedError for a graph that onnxruntime refuses, BackendUnavailableError
-   * as describe does, AbortError.
+   * as `describe` does, AbortError.
    */
   load(graph: Graph, work: WorkOptions): Promise<Session>;
 }
 
-/** Inputs in memory that nobody else writes to. */
+/** Inputs in memory that only the callee writes to. */
 export function copiesOf(inputs: GivenTensors): RawTensors {
   return Object.fromEntries(
     Object.entries(inputs).map(([name, { shape, data }]) => [name, { shape, data: new Float32Array(data) }]),

@@ -7,11 +7,11 @@ export { shown } from "./shown.ts";
 export { type ByteSource, nameOf } from "./source.ts";
 
 /**
- * The bytes of whatever a page holds: see ByteSource. Text is fetched, relative to the page. Memory is not copied, so
- * the answer may be a view on the caller's bytes.
+ * The bytes of a ByteSource in a page. Text is a URL relative to the page. Memory is not copied, so the result may be a
+ * view of the caller's bytes.
  *
- * Throws FormatError for a value of another kind, a `file:` URL, an address that does not answer or answers with an
- * error's status, a stream that fails, and for more than `maxBytes`; AbortError; OutOfMemoryError.
+ * Throws FormatError for a value of another type, a `file:` URL, a failed request, an HTTP error status, a stream that
+ * fails, and more than `maxBytes`; AbortError; OutOfMemoryError.
  */
 export const readBytes: (source: ByteSource, options?: ReadOptions) => Promise<Uint8Array> = bytesReader({
   readPath: async (text, reading) => {
@@ -25,5 +25,5 @@ export const readBytes: (source: ByteSource, options?: ReadOptions) => Promise<U
   fetchAdvice: "check the address, the network, and that the server lets this page's origin read it (CORS)",
 });
 
-/** A browser reads no files by name. */
+/** Browsers cannot read files by path. */
 export async function pathOf(_source: unknown): Promise<undefined> {}

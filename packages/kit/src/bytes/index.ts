@@ -7,16 +7,15 @@ export { type ReadOptions, withResponse } from "./read.ts";
 export { shown } from "./shown.ts";
 export { type ByteSource, nameOf, type UrlLike } from "./source.ts";
 
-/** Bytes between two looks at the signal. */
+/** Bytes between two checks of the signal. */
 const CHUNK = 8 << 20;
 
 /**
- * The bytes of whatever a user holds: see ByteSource. Memory is not copied, so the answer may be a view on the caller's
- * bytes. A folder, a pipe or a device is refused, since a pipe need not end; give a stream of it.
+ * The bytes of a ByteSource. Memory is not copied, so the result may be a view of the caller's bytes. Folders, pipes
+ * and devices are refused, since a pipe need not end; pass a stream instead.
  *
- * Throws FormatError for a value of another kind, a file that is missing or cannot be read, an address that does not
- * answer or answers with an error's status, a stream that fails, and for more than `maxBytes`; AbortError;
- * OutOfMemoryError.
+ * Throws FormatError for a value of another type, a file that is missing or cannot be read, a failed request, an HTTP
+ * error status, a stream that fails, and more than `maxBytes`; AbortError; OutOfMemoryError.
  */
 export const readBytes: (source: ByteSource, options?: ReadOptions) => Promise<Uint8Array> = bytesReader({
   readPath: readFile,
@@ -24,8 +23,8 @@ export const readBytes: (source: ByteSource, options?: ReadOptions) => Promise<U
 });
 
 /**
- * The path of a source that is a file: of a path as it is, of a `file:` URL decoded. Undefined for all else. Throws
- * FormatError for a `file:` URL that names no path.
+ * The path of a source that is a file: a path unchanged, a `file:` URL decoded. Undefined for other sources. Throws
+ * FormatError for a `file:` URL without a path.
  */
 export async function pathOf(source: unknown): Promise<string | undefined> {
   const url = urlOf(source);
@@ -43,7 +42,7 @@ async function readFile(source: string, reading: Reading): Promise<Uint8Array> {
   const path = (await pathOf(source))!;
   const { open, stat } = await import("node:fs/promises");
   try {
-    checkFile(await stat(path), reading); // before it is opened: to open a pipe is to wait for its writer
+    checkFile(await stat(path), reading); // before opening: opening a pipe waits for its writer
     await using file = await open(path);
     const { size } = await file.stat();
     return await checkLength(size, reading, () => readAll(file, size, reading));
@@ -53,14 +52,14 @@ async function readFile(source: string, reading: Reading): Promise<Uint8Array> {
   }
 }
 
-/** Files of /proc say that they have 0 bytes, so the end is where nothing more is read. */
+/** Reads until the end of file, since files in /proc report a size of 0. */
 async function readAll(
   file: { read(into: Uint8Array, offset: number, length: number): Promise<{ bytesRead: number }> },
   size: number,
   reading: Reading,
 ): Promise<Uint8Array> {
   const { name, signal, onProgress, stage = "read" } = reading;
-  let bytes = allocate(size + 1, name); // one more, so that the end of a file that did not grow is seen at once
+  let bytes = allocate(size + 1, name); // one byte more, to notice the end of the file in the first read
   let done = 0;
   for (;;) {
     throwIfAborted(signal);

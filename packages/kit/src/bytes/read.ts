@@ -25,40 +25,40 @@ import {
 } from "./source.ts";
 
 export interface ReadOptions extends WorkOptions {
-  /** The most bytes that are taken; no bound where not given. Nothing longer is ever in memory. */
+  /** The most bytes to read; default: no limit. Longer data is never held in memory. */
   readonly maxBytes?: number | undefined;
-  /** What the bytes should be, for messages: `an image file`. */
+  /** The expected contents, for messages: `an image file`. */
   readonly expected?: string | undefined;
-  /** What messages call a source that has no name of its own: `image`. "the given bytes" where not given. */
+  /** The name of a source without a name, for messages: `image`. Default "the given bytes" */
   readonly name?: string | undefined;
-  /** What progress calls this stage; "read" where not given. Its unit is bytes; a total not known yet is Infinity. */
+  /** Name of the stage for progress; default "read". The unit is bytes; an unknown total is Infinity. */
   readonly stage?: string | undefined;
 }
 
-/** The options, with what messages need. */
+/** The options, with the texts for messages. */
 export interface Reading extends ReadOptions {
   readonly name: string;
   readonly expected: string;
   readonly maxBytes: number;
-  /** What to do about an address that cannot be fetched. */
+  /** Advice for an address that cannot be fetched. */
   readonly fetchAdvice: string;
 }
 
-/** Chunks of bytes from somewhere. */
+/** A source of chunks of bytes. */
 interface Chunks {
   next(): Promise<{ readonly done?: boolean | undefined; readonly value?: unknown }>;
-  /** Stops what is under way, also where `next` never settles. */
+  /** Cancels the source, even if `next` never settles. */
   stop(reason: unknown): void;
 }
 
-/** What platforms do in ways of their own. */
+/** The functions that differ between platforms. */
 export interface Platform {
-  /** Reads what the platform calls a path: text that is not an http(s), data or blob URL. */
+  /** Reads a path of the platform: text that is not an http(s), data or blob URL. */
   readonly readPath: (path: string, reading: Reading) => Promise<Uint8Array>;
   readonly fetchAdvice: string;
 }
 
-/** `readBytes` of a platform. */
+/** `readBytes` for a platform. */
 export function bytesReader({
   readPath,
   fetchAdvice,
@@ -85,13 +85,13 @@ async function readAny(source: ByteSource, reading: Reading, readPath: Platform[
   throw new FormatError(`${reading.name}: found ${describeValue(source)}, expected ${reading.expected} as ${KINDS}`);
 }
 
-/** Throws FormatError for more bytes than are taken. */
+/** Throws FormatError for more than `maxBytes`. */
 export function checkLength<T>(length: number, { name, maxBytes }: Reading, work: () => T): T {
   if (length <= maxBytes) return work();
   throw new FormatError(`${name}: found ${length} bytes, expected at most ${maxBytes}`);
 }
 
-/** Fetches text that a page or a server would: relative to the page in a browser. */
+/** Fetches a URL; in a browser, relative to the page. */
 export async function fetchBytes(url: string, reading: Reading): Promise<Uint8Array> {
   const { signal, name, expected, fetchAdvice } = reading;
   try {
@@ -133,7 +133,7 @@ async function readResponse(response: ResponseLike, reading: Reading): Promise<U
   if (response.bodyUsed) {
     throw new FormatError(`${name}: found a Response whose body was read before; give its clone() instead`);
   }
-  // of a compressed answer the header tells the length before it is unpacked
+  // for a compressed response the header has the compressed length
   const told = response.headers.get("content-encoding") ? null : response.headers.get("content-length");
   const length = told === null ? undefined : Number(told);
   if (length !== undefined) checkLength(length, reading, ignore);
@@ -157,7 +157,7 @@ function chunksOf(source: StreamLike | AsyncIterable<unknown>, { name }: Reading
   }
 }
 
-/** A Readable that stalls is destroyed: its iterator would only return after the next chunk. */
+/** A stalled Readable must be destroyed: its iterator would return only after the next chunk. */
 function chunksOfIterable(source: AsyncIterable<unknown> & { destroy?: () => void }): Chunks {
   const iterator = source[Symbol.asyncIterator]();
   return {
@@ -169,7 +169,7 @@ function chunksOfIterable(source: AsyncIterable<unknown> & { destroy?: () => voi
   };
 }
 
-/** All chunks in one piece of memory. It is allocated once where `length` is known, else it doubles as it fills. */
+/** All chunks in one array. It is allocated once if `length` is known; otherwise its size doubles as needed. */
 async function collect(chunks: Chunks, length: number | undefined, reading: Reading): Promise<Uint8Array> {
   const { name, signal, onProgress, stage = "read" } = reading;
   let bytes = allocate(length ?? 1 << 16, name);
@@ -203,7 +203,7 @@ function refuseChunk(value: unknown, name: string): never {
   throw new FormatError(`${name}: found a stream of ${hint}, expected a stream of bytes`);
 }
 
-/** Zeros to be written over. Throws OutOfMemoryError where there is no room. */
+/** Zero-filled memory. Throws OutOfMemoryError if the allocation fails. */
 export function allocate(length: number, name: string): Uint8Array {
   try {
     return new Uint8Array(length);
@@ -212,7 +212,7 @@ export function allocate(length: number, name: string): Uint8Array {
   }
 }
 
-/** Rejects with an AbortError once the signal is aborted, however long `work` takes. */
+/** Rejects with AbortError as soon as the signal is aborted, even if `work` never settles. */
 function untilAborted<T>(signal: WorkOptions["signal"], work: Promise<T>): Promise<T> {
   if (!signal) return work;
   return new Promise((resolve, reject) => {
@@ -223,11 +223,11 @@ function untilAborted<T>(signal: WorkOptions["signal"], work: Promise<T>): Promi
   });
 }
 
-/** The words of an error and of its cause: Node's fetch says no more than "fetch failed". */
+/** The messages of an error and of its cause: the message of Node's fetch is only "fetch failed". */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return describeValue(error);
   const { cause } = error as { readonly cause?: { readonly message?: string; readonly code?: string } };
-  const why = cause?.message || cause?.code; // of several addresses that were tried the message is empty
+  const why = cause?.message || cause?.code; // an AggregateError (several addresses tried) has no message
   return shown(withoutPassword(why ? `${error.message}: ${why}` : error.message));
 }
 

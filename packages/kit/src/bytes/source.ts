@@ -1,7 +1,7 @@
 import { FormatError } from "@residual/core";
 import { shown } from "./shown.ts";
 
-/** A URL object, of any realm. The declarations of packages need no global URL. */
+/** A URL object of any realm. Declared here, so that the packages' types do not need a global URL. */
 export interface UrlLike {
   readonly href: string;
 }
@@ -12,14 +12,14 @@ export interface BlobLike {
   arrayBuffer(): Promise<ArrayBuffer>;
 }
 
-/** What fetch answers with. */
+/** The Response of a fetch. */
 export interface ResponseLike {
   readonly ok: boolean;
   readonly status: number;
   readonly statusText: string;
   readonly url: string;
   readonly headers: { get(name: string): string | null };
-  /** node-fetch's is a Readable. */
+  /** node-fetch's body is a Readable. */
   readonly body: StreamLike | AsyncIterable<unknown> | null;
   readonly bodyUsed: boolean;
 }
@@ -33,8 +33,8 @@ export interface StreamLike {
 }
 
 /**
- * What bytes are read from: a path or a URL, as text or as a URL object; a Blob, File or Response; memory of any realm;
- * a ReadableStream, a Readable of Node's, or any other async iterable of bytes.
+ * A source of bytes: a path or URL as text, a URL object, a Blob, File or Response, memory of any realm, a
+ * ReadableStream, a Node Readable, or any other async iterable of bytes.
  */
 export type ByteSource =
   | string
@@ -49,18 +49,18 @@ export type ByteSource =
 /** The names of ByteSource's kinds, for messages. */
 export const KINDS = "a path, a URL, a Blob, a Response, bytes or a stream";
 
-/** The schemes of URLs that are read. Other text is a path: `C:\cat.png` has no scheme. */
+/** The schemes of readable URLs. All other text is a path: `C:\cat.png` has no scheme. */
 const SCHEME = /^(?:https?:\/\/|file:|data:|blob:)/i;
 
-/** Text or a URL object as a URL's text; undefined where it is a path, or neither. */
+/** The URL of a text or URL object; undefined for a path or another value. */
 export function urlOf(source: unknown): string | undefined {
   if (typeof source === "string") return SCHEME.test(source) ? source : undefined;
   return has(source, "href") && typeof source.href === "string" ? source.href : undefined;
 }
 
 /**
- * A view on memory of any realm, without a copy; undefined for anything else. A shared buffer is copied, since others
- * may write to it and the platform's decoders refuse it. Throws FormatError for memory that was transferred elsewhere.
+ * A view of memory of any realm, not copied; undefined for other values. A shared buffer is copied, since other threads
+ * may write to it and the platform's decoders refuse it. Throws FormatError for transferred memory.
  */
 export function memoryOf(source: unknown, name: string): Uint8Array | undefined {
   const isView = ArrayBuffer.isView(source);
@@ -71,7 +71,9 @@ export function memoryOf(source: unknown, name: string): Uint8Array | undefined 
     const view = isView ? new Uint8Array(buffer, source.byteOffset, source.byteLength) : new Uint8Array(buffer);
     return kind[1] ? view.slice() : view;
   } catch (cause) {
-    throw new FormatError(`${name}: found memory that was transferred elsewhere; give a copy of it`, { cause });
+    throw new FormatError(`${name}: found a detached buffer, whose memory was transferred; give a copy of it`, {
+      cause,
+    });
   }
 }
 
@@ -96,8 +98,8 @@ function has<K extends PropertyKey>(value: unknown, key: K): value is { readonly
 }
 
 /**
- * What a message calls a source: its path, its URL, a File's name; else `otherwise`. One line of at most about 200
- * characters; a `data:` URL is cut short, and a password is left out.
+ * The name of a source for messages: its path, its URL, or a File's name; else `otherwise`. One line of at most about
+ * 200 characters; `data:` URLs are shortened, passwords left out.
  */
 export function nameOf(source: unknown, otherwise: string): string {
   const url = isResponse(source) ? source.url || undefined : urlOf(source);

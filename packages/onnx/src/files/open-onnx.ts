@@ -5,8 +5,8 @@ import { openSession } from "../runtime/node/runtime.ts";
 import { type OnnxSummary, readVerified } from "./verify-onnx.ts";
 
 /**
- * An executable, on the CPU, from a file that `writeOnnx` wrote. It is verified first, as `verifyOnnx` does, and runs
- * from the memory that was verified: files that change later do not matter to it.
+ * An executable, on the CPU, from a file that `writeOnnx` wrote. The file is verified first, as by `verifyOnnx`, and
+ * the verified bytes are run: later changes of the file have no effect.
  *
  * Throws FormatError as `verifyOnnx` does, and what `onnx` and its `compile` throw.
  */

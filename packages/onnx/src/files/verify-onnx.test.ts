@@ -79,7 +79,7 @@ describe("verifyOnnx", () => {
       "another program wrote it",
     );
     const notOne = joinFields(int(fields.model.graph, 1));
-    await expect(verifyOnnx(await resealed(notOne))).rejects.toThrow("a number where bytes are expected");
+    await expect(verifyOnnx(await resealed(notOne))).rejects.toThrow("found a number, expected bytes");
   });
 
   it("V1: refuses more fields than a network has, before they fill the memory", async () => {
@@ -113,7 +113,7 @@ describe("verifyOnnx", () => {
       source: { ...each.source, shape: [...each.source.shape, 2] },
     }));
     await expect(verifyOnnx(await sealed({ initializers }))).rejects.toThrow(
-      "conv.weight has 324 bytes, its shape takes 648 (onnx.V2)",
+      "conv.weight has 324 bytes, its shape needs 648 (onnx.V2)",
     );
   });
 

@@ -8,15 +8,15 @@ import { dataTypes, EXTERNAL, type ExternalData, fields } from "../model-proto.t
 import { type Field, fieldsOf } from "../protobuf.ts";
 import type { ModelSource } from "../runtime/inference.ts";
 
-/** What an .onnx file that Residual wrote says of itself. */
+/** The description of an .onnx file that Residual wrote. */
 export interface OnnxSummary {
   /** The graph's name. */
   readonly model: string;
   /** `residual 0.1.0`. */
   readonly producer: string;
-  /** SHA-256 of the model up to the entry that holds it, in hex, as it was written and found again. */
+  /** SHA-256 of the model up to the entry with the digest, in hex: written and computed values are equal. */
   readonly sha256: string;
-  /** Names of the weights, in their order. */
+  /** Names of the weights, in file order. */
   readonly weights: readonly string[];
   readonly metadata: { readonly [key: string]: string };
   /** The shapes of the inputs, by name. */
@@ -24,24 +24,21 @@ export interface OnnxSummary {
 }
 
 /**
- * Checks that a file from `writeOnnx` or `toOnnx` holds what was written, its graph as well as its weights:
- * onnxruntime itself loads a file with flipped bits, and its results differ. Weights outside the model are looked for
- * beside `path`.
+ * Checks that graph and weights of a file from `writeOnnx` or `toOnnx` are unchanged: onnxruntime loads a file with
+ * flipped bits, and returns wrong results. External weights are looked for in the folder of `path`.
  *
- * V1  the file ends in the digest of the model, and the model is protobuf with a graph in it.
- * V2  each tensor has the bytes that its shape takes.
+ * V1  the file ends in the digest of the model, and the model is valid protobuf with a graph.
+ * V2  each tensor has the number of bytes of its shape.
  * V3  weights outside the model lie in one file of the same folder, within its size.
- * V4  the model and the weights file have the digests that were written.
+ * V4  the digests of the model and the weights file equal the written digests.
  *
- * Throws FormatError where one does not hold, AbortError once the signal is aborted. Progress counts bytes.
+ * Throws FormatError with the label of a violated rule, AbortError once the signal is aborted. Progress counts bytes.
  */
 export async function verifyOnnx(source: string | Uint8Array, options: WorkOptions = {}): Promise<OnnxSummary> {
   return (await verified(source, options)).summary;
 }
 
-/**
- * `verifyOnnx` of a file, with the very bytes that it has checked: what happens to the file later does not matter.
- */
+/** Like `verifyOnnx` of a file; also returns the checked bytes, so that later changes of the file have no effect. */
 export async function readVerified(
   path: string,
   options: WorkOptions = {},
@@ -51,7 +48,7 @@ export async function readVerified(
     weights = new Uint8Array(size);
     return weights;
   });
-  const model = new Uint8Array(bytes); // in memory of its own, which may go to a thread
+  const model = new Uint8Array(bytes); // in separate memory, which may be transferred to a thread
   return { summary, source: { model, ...(weights && { externalData: { path: location!, data: weights } }) } };
 }
 
@@ -59,11 +56,11 @@ interface Verified {
   readonly summary: OnnxSummary;
   /** The model's own file. */
   readonly bytes: Uint8Array;
-  /** The name of the weights file, if there is one. */
+  /** The name of the external weights file, if any. */
   readonly location: string | undefined;
 }
 
-/** `memoryFor` gives memory for a weights file of some bytes, should they be wanted. */
+/** `memoryFor` returns memory for the bytes of a weights file, if the caller wants them. */
 async function verified(
   source: string | Uint8Array,
   options: WorkOptions,
@@ -87,7 +84,7 @@ async function verified(
     check(folder !== undefined, `V3: the weights lie in ${first.location}; verify the model by its path`);
     await using file = await openBeside(folder, first.location);
     for (const { name, location, offset, length } of outside) {
-      check(location === first.location, `V3: ${name} lies in ${location}, and others in ${first.location}`);
+      check(location === first.location, `V3: ${name} lies in ${location}, other weights in ${first.location}`);
       const end = offset + length;
       check(end <= file.size, `V3: ${location} ends at byte ${file.size}, ${name} reaches to ${end}`);
     }
@@ -117,15 +114,15 @@ async function readModel(path: string): Promise<Uint8Array> {
     (found) => ({ size: found.size, isFile: found.isFile() }),
     () => ({ size: 0, isFile: false }),
   );
-  check(isFile, `V1: ${path} is no file; check the path`);
-  check(size <= LARGEST_BYTES, `V1: ${path} has ${size} bytes, a model at most ${LARGEST_BYTES}`);
+  check(isFile, `V1: ${path} is not a file; check the path`);
+  check(size <= LARGEST_BYTES, `V1: ${path} has ${size} bytes, expected at most ${LARGEST_BYTES}`);
   return readFile(path);
 }
 
-/** Bytes that are hashed in one turn of the event loop. */
+/** Bytes hashed in one turn of the event loop. */
 const CHUNK = 4 << 20;
 
-/** Tells how many bytes are done, of those of all files so far. */
+/** Reports progress in bytes over all files. */
 class ByteProgress {
   readonly #work: WorkOptions;
   #done = 0;
@@ -139,7 +136,7 @@ class ByteProgress {
     this.#total += bytes;
   }
 
-  /** Lets the event loop go round. Throws AbortError once the signal is aborted. */
+  /** Yields to the event loop. Throws AbortError once the signal is aborted. */
   async advance(bytes: number): Promise<void> {
     this.#done += bytes;
     this.#work.onProgress?.({ stage: "verify", done: this.#done, total: this.#total });
@@ -148,7 +145,7 @@ class ByteProgress {
   }
 }
 
-/** node:crypto takes 3 ms to load: it waits until there is a file to verify. */
+/** Imported only when there is a file to verify: node:crypto takes 3 ms to load. */
 async function sha256(): Promise<Hash> {
   const { createHash } = await import("node:crypto");
   return createHash("sha256");
@@ -174,14 +171,14 @@ interface OpenFile extends AsyncDisposable {
 async function openBeside(folder: string, location: string): Promise<OpenFile> {
   const path = join(folder, location);
   const found = await stat(path).catch(() => undefined);
-  // A pipe would never open.
+  // Opening a pipe would block.
   const size = found?.isFile() ? found.size : undefined;
   check(size !== undefined, `V3: ${location} with the weights is not a file beside the model`);
   const handle = await open(path);
   return { handle, location, size, [Symbol.asyncDispose]: () => handle.close() };
 }
 
-/** Reads a file into `memory` where given. */
+/** Reads a file, into `memory` if given. */
 async function digestOfFile(
   { handle, location, size }: OpenFile,
   progress: ByteProgress,
@@ -193,7 +190,7 @@ async function digestOfFile(
   for (let at = 0; at < size; ) {
     const place = memory ? at : 0;
     const { bytesRead } = await handle.read(buffer, place, Math.min(CHUNK, size - at), at);
-    check(bytesRead > 0, `V3: ${location} ends at byte ${at}, it had ${size} before`);
+    check(bytesRead > 0, `V3: ${location} ends at byte ${at}, expected ${size}`);
     hash.update(buffer.subarray(place, place + bytesRead));
     at += bytesRead;
     await progress.advance(bytesRead);
@@ -234,12 +231,12 @@ function parseInput(field: Field["value"]): readonly [name: string, shape: Shape
   return [textIn(info, fields.valueInfo.name), sizes];
 }
 
-/** A size, or the name of one that is open: the batch, which Residual calls N. */
+/** A size, or the name of an open one: the batch, which Residual calls N. */
 function parseSize(dimension: Message): Dimension {
   return dimension.has(fields.dimension.parameter) ? "N" : numberIn(dimension, fields.dimension.value);
 }
 
-/** Weights; nothing for the whole numbers that some operators take. */
+/** Weights; undefined for integers, which some operators take as inputs. */
 function parseTensor(value: Field["value"]): StoredTensor[] {
   const tensor = collect(asBytes(value));
   const field = fields.tensor;
@@ -248,26 +245,26 @@ function parseTensor(value: Field["value"]): StoredTensor[] {
   const data =
     numberIn(tensor, field.dataLocation) === EXTERNAL ? parseExternal(tensor) : bytesIn(tensor, field.rawData);
   const expected = 4 * sizeOf(all(tensor, field.dims).map(asNumber));
-  check(data.length === expected, `V2: ${name} has ${data.length} bytes, its shape takes ${expected}`);
+  check(data.length === expected, `V2: ${name} has ${data.length} bytes, its shape needs ${expected}`);
   return [{ name, data }];
 }
 
 function parseExternal(tensor: Message): ExternalData {
   const { location = "", offset = "0", length = "" } = entriesIn(tensor, fields.tensor.externalData);
   const beside = /^[^/\\\0]+$/.test(location) && location !== "..";
-  check(beside, `V3: ${JSON.stringify(location.slice(0, 100))} is not the name of a file beside the model`);
+  check(beside, `V3: ${JSON.stringify(location.slice(0, 100))} is not the name of a file in the model's folder`);
   const whole = /^\d{1,15}$/.test(offset) && /^\d{1,15}$/.test(length);
   check(whole, `V3: offset ${offset.slice(0, 100)} and length ${length.slice(0, 100)} are not whole numbers`);
   return { location, offset: Number(offset), length: Number(length) };
 }
 
-/** A message's values by their field's number. */
+/** The values of a message by field number. */
 type Message = ReadonlyMap<number, readonly Field["value"][]>;
 
-/** Fields of one message: far more than a network has, and few enough that a small file does not take much memory. */
+/** The most fields of a message: far more than any network has, and few enough to bound memory for a small file. */
 const MOST_FIELDS = 2 ** 17;
 
-/** The fields that are wanted, all where not given. */
+/** The wanted fields; default all. */
 function collect(bytes: Uint8Array, wanted?: readonly number[]): Message {
   const message = new Map<number, Field["value"][]>();
   let count = 0;
@@ -285,7 +282,7 @@ function all(message: Message, field: number): readonly Field["value"][] {
   return message.get(field) ?? [];
 }
 
-/** The last one counts, as in any protobuf reader. */
+/** The last value counts, as in any protobuf reader. */
 function bytesIn(message: Message, field: number): Uint8Array {
   return asBytes(all(message, field).at(-1) ?? new Uint8Array());
 }
@@ -308,17 +305,17 @@ function entriesIn(message: Message, field: number): { readonly [key: string]: s
 }
 
 function asBytes(value: Field["value"]): Uint8Array {
-  check(typeof value !== "bigint", "V1: a number where bytes are expected");
+  check(typeof value !== "bigint", "V1: found a number, expected bytes");
   return value;
 }
 
 function asNumber(value: Field["value"]): number {
   const fits = typeof value === "bigint" && value <= BigInt(Number.MAX_SAFE_INTEGER);
-  check(fits, "V1: a size that is no number, or negative, or too large");
+  check(fits, "V1: a size is not a number, negative or too large");
   return Number(value);
 }
 
-/** `problem` begins with the label of the rule that does not hold; the message ends with it. */
+/** `problem` begins with the label of the violated rule; the message ends with the label. */
 function check(holds: boolean, problem: string): asserts holds {
   const [, label, found] = /^(V\d): (.*)$/s.exec(problem) ?? [];
   if (!holds) throw new FormatError(`${found} (onnx.${label})`);

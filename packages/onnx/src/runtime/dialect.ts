@@ -1,20 +1,18 @@
 import type { OnnxDialect } from "../model-builder.ts";
 import type { OnnxDevice } from "../options.ts";
 
-/** The dialect that models for a device are written in. */
+/** The dialect for a device. */
 export function dialectOf(device: OnnxDevice): OnnxDialect {
   return device === "webgpu" ? "webgpu" : "standard";
 }
 
-/**
- * Passes of onnxruntime that graphs of ours do without: norms are folded already, but for those that would overflow.
- */
+/** Passes of onnxruntime that are not needed: norms are folded already, except norms that would overflow. */
 export const foldedAlready: readonly string[] = ["ConvBNFusion"];
 
 /**
- * Options of sessions that leave out some of onnxruntime's passes. On anything but the CPU a node that the device does
- * not run is refused, where onnxruntime would give it to the CPU. WebGPU's convolutions forget padding, so that theirs
- * is an operator of its own (lower-convolution.ts), which is not to be fused into them again.
+ * Options that disable passes of onnxruntime. On every device but the CPU, a node that the device cannot run is
+ * refused; onnxruntime would run it on the CPU. WebGPU's convolutions ignore some paddings, so these are separate
+ * operators (lower-convolution.ts), which must not be fused again.
  */
 export function deviceExtra(
   device: OnnxDevice,

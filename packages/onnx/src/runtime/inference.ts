@@ -1,9 +1,9 @@
 import type { RawTensor, RawTensors } from "../session.ts";
 
-// Part of what a thread loads, so that @residual/core is not imported here.
+// Loaded in the worker, so it does not import @residual/core.
 
 /**
- * The part of onnxruntime-node's interface that is used here. onnxruntime-web has the same. Declared here, so that the
+ * The part of onnxruntime-node's interface that Residual uses; onnxruntime-web has the same. Declared here, so that the
  * package's types need neither.
  */
 export interface OnnxRuntime {
@@ -26,7 +26,7 @@ interface OnnxTensor {
 
 type Feeds = { readonly [name: string]: OnnxTensor };
 
-/** The options of onnxruntime's sessions that are used here. */
+/** The options of onnxruntime's sessions that Residual uses. */
 export interface SessionOptions {
   readonly executionProviders?: readonly string[];
   readonly intraOpNumThreads?: number;
@@ -38,7 +38,8 @@ export interface SessionOptions {
 }
 
 /**
- * How a model reaches onnxruntime: by the path of a file that it maps, or as bytes, with or without the weights apart.
+ * The form in which onnxruntime gets a model: the path of a file that it maps, or bytes, with or without separate
+ * weights.
  */
 export interface ModelSource {
   readonly model: string | Uint8Array<ArrayBuffer>;
@@ -46,7 +47,7 @@ export interface ModelSource {
   readonly variables?: readonly SourceVariable[];
 }
 
-/** A variable of a model: the input and the output of the model that hold it, and its numbers before the first run. */
+/** A variable of a model: the names of its input and output in the model, and its value before the first run. */
 export interface SourceVariable {
   readonly name: string;
   readonly input: string;
@@ -66,15 +67,15 @@ function createSession(
 }
 
 /**
- * A session, and the state that it keeps from run to run. What a run makes of the variables counts once it is
- * committed: its caller may have aborted the run meanwhile.
+ * A session with its state. Updates of a run take effect only when they are committed, since the caller may abort the
+ * run.
  */
 export class StatefulSession {
   readonly #runtime: OnnxRuntime;
   readonly #session: InferenceSession;
   readonly #variables: readonly SourceVariable[];
   #state: Feeds;
-  /** What it becomes once the last run is committed. */
+  /** The values of the variables once the last run is committed. */
   #next: Feeds | undefined;
 
   private constructor(runtime: OnnxRuntime, session: InferenceSession, variables: readonly SourceVariable[]) {
@@ -108,7 +109,7 @@ export class StatefulSession {
     );
   }
 
-  /** Replaces the variables by what the last run computed for them. */
+  /** Replaces the variables by the updates of the last run. */
   commit(): void {
     this.#state = this.#next ?? this.#state;
     this.#next = undefined;

@@ -3,8 +3,8 @@ import type { Session } from "../session.ts";
 import type { OpenSession } from "./shared-thread.ts";
 
 /**
- * A session with its model loaded; closed again where that fails. An abort answers at once, and the thread closes it
- * when it can.
+ * A session with its model loaded. If loading fails the session is closed. An abort rejects at once, and the thread
+ * closes the session when it can.
  */
 export async function loadSession(
   session: OpenSession,
@@ -21,10 +21,13 @@ export async function loadSession(
   }
 }
 
-/** Aborted loads that have not come to their end. */
+/** Aborted loads that have not finished. */
 const aborted = new Set<Promise<void>>();
 
-/** One does not hold the next load up, and many do not pile up: each has a thread, and a copy of its weights. */
+/**
+ * One unfinished load does not delay the next. Their number is limited, since each has a thread and a copy of its
+ * weights.
+ */
 const MOST_ABORTED = 2;
 
 function keepTrack(closed: Promise<void>): void {
@@ -32,7 +35,7 @@ function keepTrack(closed: Promise<void>): void {
   aborted.add(over);
 }
 
-/** Waits until few aborted loads are still under way. */
+/** Waits until few aborted loads are left. */
 export async function fewAborted(): Promise<void> {
   while (aborted.size >= MOST_ABORTED) await Promise.race(aborted);
 }

@@ -5,7 +5,7 @@ import { byteLength, copyOf, encodeModel, type Model, readModel } from "../model
 import { concatenate } from "../protobuf.ts";
 import type { ModelSource, SourceVariable } from "./inference.ts";
 
-/** Weights up to this many bytes go into the model itself: a second buffer would cost more than it saves. */
+/** Weights up to this many bytes are stored inside the model: a second buffer would cost more than it saves. */
 const INLINE_BYTES = 1 << 20;
 
 /** The name of the weights file, in memory or on disk. */
@@ -16,7 +16,7 @@ export async function inMemory(model: Model): Promise<ModelSource> {
   checkSizes(model);
   const variables = await initialVariables(model);
   if (weightBytes(model) <= INLINE_BYTES) return { model: encode(await readModel(model)), variables };
-  // Apart from the model, so that protobuf neither limits them to 2 GB nor copies them once more.
+  // Separate from the model, so that protobuf neither limits them to 2 GB nor copies them again.
   const { model: small, weights, length } = externalizeWeights(model, WEIGHTS);
   const data = new Uint8Array(length);
   for (const { weight, offset } of weights) {
@@ -25,7 +25,7 @@ export async function inMemory(model: Model): Promise<ModelSource> {
   return { model: encode(small), externalData: { path: WEIGHTS, data }, variables };
 }
 
-/** The variables of a model, each with memory of its own for its first numbers. */
+/** The variables of a model, each with separate memory for its first value. */
 export async function initialVariables({ variables }: Model): Promise<readonly SourceVariable[]> {
   const initial: SourceVariable[] = [];
   for (const { source, ...names } of variables) {
@@ -35,13 +35,13 @@ export async function initialVariables({ variables }: Model): Promise<readonly S
   return initial;
 }
 
-/** A model of one node, which everything that onnxruntime has can run. */
+/** A model of one node, which all builds of onnxruntime can run. */
 export function smallestModel(): Uint8Array<ArrayBuffer> {
   const x = input("x", [1]);
   return encode(lowerToOnnx(graph({ name: "smallest", inputs: { x }, outputs: { y: ops.relu({ x }) } })));
 }
 
-/** The bytes of a model whose weights are external, or have been read. */
+/** The bytes of a model whose weights are external or in memory. */
 export function encode(model: Model): Uint8Array<ArrayBuffer> {
   return concatenate(encodeModel(model, version));
 }

@@ -1,9 +1,9 @@
 import type { RawTensors } from "../session.ts";
 import type { ModelSource, SessionOptions } from "./inference.ts";
 
-// What an onnxruntime thread and the thread that owns it say to each other.
+// Messages between an onnxruntime thread and the thread that owns it.
 
-/** Work for the thread, done in the order of the messages. `session` is a number that the sender has chosen. */
+/** Jobs for the thread, done in the order of the messages. `session` is a number chosen by the sender. */
 export type Job =
   | {
       readonly kind: "create";
@@ -19,14 +19,14 @@ export type NumberedJob = Job & { readonly id: number };
 
 export type ToThread =
   | NumberedJob
-  /** Replaces a session's variables by what its last run computed for them. */
+  /** Replaces a session's variables by the updates of its last run. */
   | { readonly kind: "commit"; readonly session: number }
-  /** Forgets a job that has not begun. */
+  /** Drops a job that has not begun. */
   | { readonly kind: "cancel"; readonly id: number };
 
-/** Each job gets one reply, under its number. */
+/** Each job gets one reply with its number. */
 export type FromThread =
-  /** `spent`: the inputs' memory, to be used again. */
+  /** `spent`: memory of the inputs, for reuse. */
   | {
       readonly kind: "done";
       readonly id: number;
@@ -34,5 +34,5 @@ export type FromThread =
       readonly spent: readonly ArrayBuffer[];
     }
   | { readonly kind: "cancelled"; readonly id: number }
-  /** `stage`: whether onnxruntime did not load, or refused the job. */
+  /** `stage`: whether loading onnxruntime or the job failed. */
   | { readonly kind: "failed"; readonly id: number; readonly stage: "load" | "job"; readonly message: string };

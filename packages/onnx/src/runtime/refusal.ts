@@ -1,6 +1,6 @@
 import { OutOfMemoryError, type ResidualError, UnsupportedError } from "@residual/core";
 
-/** What onnxruntime says of a job that it could not do, as an error of ours. */
+/** Turns onnxruntime's error for a job into a ResidualError. */
 export function refusal(message: string): ResidualError {
   const cause = new Error(message);
   const outOfMemory = /Failed to allocate memory|bad_alloc/i.test(message);

@@ -2,18 +2,18 @@ import type { RawTensors } from "../session.ts";
 import { type OnnxRuntime, StatefulSession } from "./inference.ts";
 import type { FromThread, NumberedJob, ToThread } from "./protocol.ts";
 
-/** What a platform's threads have for this. */
+/** The functions that differ between Node and browsers. */
 export interface ThreadHost {
   reply(message: FromThread, transfer: readonly ArrayBuffer[]): void;
-  /** Lets in the messages that have come meanwhile. */
+  /** Lets pending messages be delivered. */
   nextTurn(): Promise<void>;
-  /** Does what enters onnxruntime. */
+  /** Runs a call into onnxruntime. */
   enter<T>(work: () => Promise<T>): Promise<T>;
-  /** Whether a buffer that onnxruntime has answered in may leave the thread. */
+  /** Whether a result buffer of onnxruntime may be transferred. */
   isTransferable(buffer: ArrayBuffer): boolean;
 }
 
-/** The thread's end: takes messages, and does the jobs one after the other once onnxruntime is loaded. */
+/** The worker's side: receives messages, and does the jobs one after the other once onnxruntime is loaded. */
 export function serveJobs(loading: Promise<OnnxRuntime>, host: ThreadHost): (message: ToThread) => void {
   const sessions = new Map<number, StatefulSession>();
   const waiting: NumberedJob[] = [];
@@ -30,7 +30,7 @@ export function serveJobs(loading: Promise<OnnxRuntime>, host: ThreadHost): (mes
   async function work(): Promise<void> {
     isWorking = true;
     while (waiting.length > 0) {
-      await host.nextTurn(); // so that a job cancelled during the last one is not begun
+      await host.nextTurn(); // so that a job cancelled during the last one is dropped
       const job = waiting.shift();
       if (job) await perform(job);
     }
@@ -64,13 +64,13 @@ export function serveJobs(loading: Promise<OnnxRuntime>, host: ThreadHost): (mes
       case "release": {
         const session = sessions.get(job.session);
         sessions.delete(job.session);
-        await session?.release(); // there is none where it could not be created
+        await session?.release(); // undefined if creating it failed
         return {};
       }
     }
   }
 
-  /** Answers in memory of their own; a copy of those that are not. */
+  /** Results in transferable memory; the others are copied. */
   function toBeTransferred(answers: RawTensors): RawTensors {
     return Object.fromEntries(
       Object.entries(answers).map(([name, { shape, data }]) => {

@@ -3,27 +3,28 @@ import type { Session } from "../session.ts";
 import type { ModelSource, SessionOptions } from "./inference.ts";
 import type { ThreadClient } from "./thread-client.ts";
 
-/** A thread that runs. */
+/** A running thread. */
 export interface RuntimeThread {
   readonly client: ThreadClient;
-  /** Ends the thread, which is idle. */
+  /** Ends the idle thread. */
   end(): Promise<void>;
 }
 
-/** A session to be: its thread is being set up while the model is prepared. */
+/** A session to come: its thread starts while the model is prepared. */
 export interface OpenSession extends Session {
   /** Loads the model, once. Throws as `ThreadClient.create` does. */
   load(source: ModelSource, signal: Signal | undefined): Promise<void>;
 }
 
-/** A thread, and how many sessions it has. */
+/** A thread, and the number of its sessions. */
 interface Occupied {
   readonly thread: RuntimeThread;
   sessions: number;
 }
 
 /**
- * One thread for all sessions that are opened here. It starts with the first of them, and ends a while after the last.
+ * One thread for all sessions that are opened here. It starts with the first session, and ends some time after the
+ * last.
  */
 export class SharedThread {
   readonly #idleMilliseconds: number;
@@ -37,7 +38,7 @@ export class SharedThread {
     this.#idleMilliseconds = idleMilliseconds;
   }
 
-  /** Throws what `start` throws, which is called where no thread runs. */
+  /** Throws errors of `start`, which is called if no thread runs. */
   async open(start: () => RuntimeThread, options: SessionOptions): Promise<OpenSession> {
     clearTimeout(this.#idle);
     while (this.#ending) await this.#ending; // never two threads at a time
@@ -66,7 +67,7 @@ export class SharedThread {
     if (--occupied.sessions > 0) return;
     if (this.#idleMilliseconds === 0) return this.#end(occupied);
     this.#idle = setTimeout(() => void this.#end(occupied), this.#idleMilliseconds);
-    (this.#idle as { unref?(): void }).unref?.(); // in Node, where the process is not to wait for it
+    (this.#idle as { unref?(): void }).unref?.(); // in Node, whose process must not wait for it
   }
 
   async #end(occupied: Occupied): Promise<void> {

@@ -4,14 +4,14 @@ import type { ModelSource, SessionOptions } from "./inference.ts";
 import type { FromThread, Job, ToThread } from "./protocol.ts";
 import { refusal } from "./refusal.ts";
 
-/** What a platform's threads have for this. */
+/** The functions that differ between Node and browsers. */
 export interface ThreadPort {
   post(message: ToThread, transfer: readonly ArrayBuffer[]): void;
-  /** Told whenever the thread gets something to do, and when it has done all. */
+  /** Called when the thread gets its first job, and when it has finished all. */
   setBusy(isBusy: boolean): void;
 }
 
-/** Buffers of inputs that are kept for later runs. */
+/** The number of input buffers kept for later runs. */
 const RECYCLED = 4;
 
 interface Reply {
@@ -19,26 +19,26 @@ interface Reply {
   readonly reject: (error: Error) => void;
 }
 
-/** The owner's end of an onnxruntime thread: sends jobs, and settles each with its reply. */
+/** The owner's side of an onnxruntime thread: sends jobs, and settles each with its reply. */
 export class ThreadClient {
   readonly #port: ThreadPort;
   readonly #loadError: (message: string) => ResidualError;
-  /** Jobs that the thread has not answered yet, by number. */
+  /** Unanswered jobs, by number. */
   readonly #open = new Map<number, Reply>();
-  /** Memory of inputs that the thread is done with, of the latest runs. */
+  /** Input memory of the latest runs that the thread has returned. */
   readonly #recycled: ArrayBuffer[] = [];
   #jobs = 0;
   #lost: ResidualError | undefined;
 
-  /** `loadError` makes an error of what onnxruntime says where it does not load. */
+  /** `loadError` makes the error for an onnxruntime that does not load. */
   constructor(port: ThreadPort, loadError: (message: string) => ResidualError) {
     this.#port = port;
     this.#loadError = loadError;
   }
 
   /**
-   * Throws UnsupportedError for a model that onnxruntime refuses, what `loadError` makes where it does not load,
-   * AbortError.
+   * Throws UnsupportedError for a model that onnxruntime refuses, the error of `loadError` if onnxruntime does not
+   * load, AbortError.
    */
   async create(
     session: number,
@@ -65,7 +65,7 @@ export class ThreadClient {
     return this.#request({ kind: "read", session, names }, []);
   }
 
-  /** Frees a session, after the jobs sent so far. There is nothing to free on a thread that is lost. */
+  /** Frees a session after the jobs sent so far. On a lost thread there is nothing to free. */
   async release(session: number): Promise<void> {
     if (this.#lost) return;
     await this.#request({ kind: "release", session }, []).catch((error: unknown) => {
@@ -73,7 +73,7 @@ export class ThreadClient {
     });
   }
 
-  /** Whether the thread has ended by itself: all that is asked of it is rejected. */
+  /** Whether the thread has ended unexpectedly: all further jobs are rejected. */
   get isLost(): boolean {
     return this.#lost !== undefined;
   }
@@ -90,7 +90,7 @@ export class ThreadClient {
     if (this.#open.size === 0) this.#port.setBusy(false);
   }
 
-  /** Rejects what is open, and all that comes, with the error: the thread is gone, or about to go. */
+  /** Rejects all pending and future jobs with the error: the thread is gone, or about to go. */
   lose(error: ResidualError): void {
     this.#lost ??= error;
     for (const { reject } of this.#open.values()) reject(this.#lost);
@@ -98,8 +98,8 @@ export class ThreadClient {
   }
 
   /**
-   * Into memory that an earlier run has given back, if there is some: a fresh buffer of an image costs some 150 page
-   * faults. To let the port clone inputs would copy them twice, and whole buffers under views.
+   * Copies inputs into memory returned by an earlier run, if available: a new buffer for an image costs about 150 page
+   * faults. Letting the port clone inputs would copy them twice, and would copy whole buffers under views.
    */
   #copy(data: Float32Array): Float32Array<ArrayBuffer> {
     const index = this.#recycled.findIndex(({ byteLength }) => byteLength === data.byteLength);
@@ -119,7 +119,7 @@ export class ThreadClient {
     return answer;
   }
 
-  /** Settles with the thread's reply, or earlier, when the signal is aborted: then the late reply is dropped. */
+  /** Settles with the thread's reply, or rejects when the signal is aborted; a late reply is dropped. */
   #answer(id: number, signal: Signal | undefined): Promise<RawTensors> {
     return new Promise((resolve, reject) => {
       const abort = () => {

@@ -10,12 +10,12 @@ const INSTALL_CUDA = `npm install ${PACKAGE} --onnxruntime-node-install=cuda12`;
 type AddedDevice = Exclude<OnnxDevice, "cpu">;
 
 interface DeviceRow {
-  /** What it takes, beside the package. */
+  /** The requirements besides the package. */
   readonly needs: string;
-  /** A file of the package that its install script fetches. Where it is missing onnxruntime would say so on stderr. */
+  /** A file that the package's install script downloads. If it is missing, onnxruntime prints an error to stderr. */
   readonly library?: string;
   readonly options?: SessionOptions;
-  /** Whether onnxruntime has to be kept from using it on two threads at a time. */
+  /** Whether two threads must not use the device at the same time. */
   readonly isExclusive?: true;
 }
 
@@ -24,7 +24,7 @@ const devices: { readonly [Device in AddedDevice]: DeviceRow } = {
   webgpu: {
     needs:
       "a GPU driver: Vulkan on Linux x64 (Debian: apt install mesa-vulkan-drivers), Direct3D 12 on Windows, Metal on macOS",
-    // Two threads that run it at a time crash the process: github.com/microsoft/onnxruntime/issues/32561.
+    // Two threads that run it at the same time crash the process: github.com/microsoft/onnxruntime/issues/32561.
     isExclusive: true,
   },
   cuda: {
@@ -36,7 +36,7 @@ const devices: { readonly [Device in AddedDevice]: DeviceRow } = {
   coreml: { needs: "macOS" },
 };
 
-/** The options of sessions on a device that no other has. */
+/** Session options that only this device has. */
 export function deviceOptions(device: OnnxDevice): SessionOptions {
   if (device === "cpu") return { executionProviders: ["cpu"] };
   return { executionProviders: [device], ...devices[device].options };
@@ -46,12 +46,12 @@ export function isExclusive(device: OnnxDevice): boolean {
   return device !== "cpu" && devices[device].isExclusive === true;
 }
 
-/** The command that installs what a device needs of npm. */
+/** The command that installs a device's npm packages. */
 export function installOf(device: OnnxDevice): string {
   return device === "cuda" ? INSTALL_CUDA : INSTALL;
 }
 
-/** Throws BackendUnavailableError where a library of the device is not in the package. */
+/** Throws BackendUnavailableError if a library of the device is missing in the package. */
 export function checkLibrary(device: OnnxDevice, name: string): void {
   if (device === "cpu" || process.platform !== "linux") return;
   const { library } = devices[device];
@@ -62,7 +62,7 @@ export function checkLibrary(device: OnnxDevice, name: string): void {
   throw missingDevice(device, `there is no ${library} in ${folder}`);
 }
 
-/** What onnxruntime says where a device cannot be opened, as an error of ours. */
+/** Turns onnxruntime's error for a device that cannot be opened into a BackendUnavailableError. */
 export function missingDevice(device: AddedDevice, message: string): BackendUnavailableError {
   const [firstLine] = message.split("\n");
   const platform = `${process.platform}-${process.arch}`;

@@ -1,13 +1,14 @@
 /**
- * A process that ends tears its threads down, and aborts (SIGABRT) where one of them is inside onnxruntime. So at exit
- * each thread is told to enter it no more, and is waited for. Both threads see the same two numbers.
+ * A process that exits terminates its threads, and aborts (SIGABRT) if one of them is executing onnxruntime. So at exit
+ * each thread is told not to call onnxruntime any more, and the main thread waits for it. Both threads share two
+ * numbers.
  */
 export type ExitGuard = Int32Array<SharedArrayBuffer>;
 
-/** Whether the thread is inside onnxruntime, and whether it may no longer enter. */
+/** Whether the thread is inside onnxruntime, and whether it may still enter. */
 const [INSIDE, CLOSED] = [0, 1] as const;
 
-/** As long as the longest run that an exit waits for; whatever takes longer may as well abort. */
+/** The longest run that an exit waits for; longer runs abort the process. */
 const LONGEST_WAIT_MILLISECONDS = 30_000;
 
 const guards = new Set<ExitGuard>();
@@ -20,7 +21,7 @@ export function createExitGuard(): ExitGuard {
   return guard;
 }
 
-/** Forgets the guard of a thread that has ended. */
+/** Removes the guard of a thread that has ended. */
 export function removeExitGuard(guard: ExitGuard): void {
   guards.delete(guard);
   if (guards.size === 0) process.off("exit", closeAll);
@@ -31,7 +32,7 @@ function closeAll(): void {
   for (const guard of guards) Atomics.wait(guard, INSIDE, 1, LONGEST_WAIT_MILLISECONDS);
 }
 
-/** In the thread: does what enters onnxruntime, unless the process is about to end; then it never answers. */
+/** In the worker: runs a call into onnxruntime, unless the process is exiting; then it never settles. */
 export async function whileGuarded<T>(guard: ExitGuard, work: () => Promise<T>): Promise<T> {
   Atomics.store(guard, INSIDE, 1);
   try {

@@ -1,6 +1,6 @@
 import type { OnnxRuntime } from "../inference.ts";
 
-/** The package is CommonJS, which a dynamic import wraps. */
+/** The package is CommonJS; a dynamic import wraps it. */
 export async function importRuntime(url: string): Promise<OnnxRuntime> {
   disableTelemetry();
   const module = (await import(url)) as OnnxRuntime & { readonly default?: OnnxRuntime };
@@ -8,8 +8,8 @@ export async function importRuntime(url: string): Promise<OnnxRuntime> {
 }
 
 /**
- * onnxruntime-node 1.30 keeps usage data in the home and temporary folders unless told not to, before it loads. It is
- * not told from a user's worker whose environment is a copy.
+ * onnxruntime-node 1.30 writes usage data into the home and temporary folders unless this variable is set before it
+ * loads. In a user's worker whose environment is a copy, the variable has no effect.
  */
 export function disableTelemetry(): void {
   process.env.ORT_DISABLE_TELEMETRY ??= "1";

@@ -1,28 +1,28 @@
 import { concrete, constantsOf, type Graph, macsOf, nodesOf, sizeOf } from "@residual/core";
 
-/** Work of a run that may hold the event loop up, in multiply-adds: 8 ms on a core that does 2³⁴ of them a second. */
+/** The most work of a run that may block the event loop, in multiply-adds: 8 ms on a core with 2³⁴ per second. */
 export const MOST_INLINE: number = 2 ** 27;
 
-/** Multiply-adds that take as long as one number takes to be read or written: 1 ns. */
+/** The time to read or write one number, in multiply-adds: 1 ns. */
 const PER_NUMBER = 16;
 
-/** Multiply-adds that take as long as onnxruntime takes to begin any node: 2 µs. */
+/** The time that onnxruntime needs to start a node, in multiply-adds: 2 µs. */
 const PER_NODE = 2 ** 15;
 
 /**
- * The largest batch whose run is so short that it may hold the event loop up, rather than pay for messages to a thread:
- * 0 where none is, Infinity where all are, as for a fixed batch.
+ * The largest batch whose run is short enough to block the event loop, which saves messages to a thread. 0 if there is
+ * none, Infinity if every batch is, as with a fixed batch.
  */
 export function largestInlineBatch(graph: Graph, most: number = MOST_INLINE): number {
   if (most === Infinity) return Infinity;
   const [one, two] = [workOf(graph, 1), workOf(graph, 2)];
   if (one > most) return 0;
-  const perImage = two - one; // the same for each
-  if (perImage > 0 && graph.updates.length > 0) return 0; // state can be in one session only
+  const perImage = two - one; // the cost of each further image
+  if (perImage > 0 && graph.updates.length > 0) return 0; // only one session can hold the state
   return perImage === 0 ? Infinity : 1 + Math.floor((most - one) / perImage);
 }
 
-/** What a run costs, in multiply-adds. */
+/** The cost of a run, in multiply-adds. */
 export function workOf(graph: Graph, batch: number): number {
   const nodes = nodesOf(graph);
   const numbers =

@@ -5,8 +5,8 @@ import { refusal } from "../refusal.ts";
 import { loadRuntime, messageOf } from "./package.ts";
 
 /**
- * A session on the caller's own thread, for runs so short that they may hold the event loop up. They are carried out
- * one a turn of the loop, so that many of them do not add up.
+ * A session on the caller's thread, for runs short enough to block the event loop. One run executes per turn of the
+ * loop, so that many runs do not add up.
  *
  * Throws BackendUnavailableError where onnxruntime is missing, UnsupportedError for a model that it refuses.
  */
@@ -19,7 +19,7 @@ export async function openInline(name: string, options: SessionOptions, source: 
       const copies = copiesOf(inputs);
       const mine = last.then(() => {
         throwIfAborted(signal);
-        return session.run(copies).catch(refuse); // in a turn of its own: onnxruntime-node sees to that
+        return session.run(copies).catch(refuse); // in a separate turn: onnxruntime-node defers it
       });
       last = mine.catch(() => {});
       return mine;
@@ -33,10 +33,7 @@ export async function openInline(name: string, options: SessionOptions, source: 
   };
 }
 
-/**
- * A session with one for short runs, those of at most `largest` images, and another for all others, which the first
- * of them opens.
- */
+/** Two sessions: one for runs of at most `largest` images, and one for larger runs, opened by the first such run. */
 export function splitByBatch(short: Session, largest: number, openLong: () => Promise<Session>): Session {
   let long: Session | undefined;
   let opening: Promise<Session> | undefined;
@@ -45,7 +42,7 @@ export function splitByBatch(short: Session, largest: number, openLong: () => Pr
       long = await openLong();
       return long;
     } catch (error) {
-      opening = undefined; // the next run may have more luck
+      opening = undefined; // the next run tries again
       throw error;
     }
   };

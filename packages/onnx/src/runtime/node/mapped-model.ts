@@ -16,15 +16,15 @@ export interface MappedModel extends AsyncDisposable {
 }
 
 /**
- * Where most weights lie in files, a model whose weights stream from there into a file of its own, in a new temporary
- * folder, which onnxruntime maps: nobody ever holds them all. Undefined where that does not work, or does not pay.
+ * A model whose weights are copied from their files into a temporary file, which onnxruntime maps: the weights are
+ * never all in the process's memory. Undefined if most weights are in memory already, or if copying fails.
  */
 export async function onDisk(
   graph: Graph,
   dialect: OnnxDialect,
   work: WorkOptions = {},
 ): Promise<MappedModel | undefined> {
-  // Windows does not remove a file that is mapped.
+  // Windows cannot remove a mapped file.
   if (bytesInFiles(graph) < STREAMED_BYTES || platform() === "win32") return undefined;
   const { temporaryFolder } = await import("@residual/kit/files"); // while the thread starts
   const folder: TemporaryFolder | undefined = await temporaryFolder("onnx").catch(() => undefined);
@@ -38,11 +38,11 @@ export async function onDisk(
   } catch (error) {
     await folder[Symbol.asyncDispose]();
     if (!isOfFiles(error)) throw error;
-    return undefined; // there is still the way through memory
+    return undefined; // the caller loads through memory instead
   }
 }
 
-/** A full disk, say, or weights whose file is gone or has changed. */
+/** Such as a full disk, or a weights file that is gone or has changed. */
 function isOfFiles(error: unknown): boolean {
   return error instanceof FormatError || (error instanceof Error && "syscall" in error);
 }
@@ -52,5 +52,5 @@ function bytesInFiles(graph: Graph): number {
   return elsewhere.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
 }
 
-/** Weights from this many bytes on are rather streamed than held: less takes no time either way. */
+/** Weights of at least this many bytes are streamed: below, both ways take the same time. */
 const STREAMED_BYTES = 8 << 20;

@@ -1,8 +1,8 @@
 /**
- * onnxruntime-node in a thread of its own, since its create() and run() block the thread they are called on. Jobs are
- * done one after the other.
+ * onnxruntime-node in a worker thread, since its create() and run() block their thread. Jobs are done one after the
+ * other.
  */
-import threads from "node:worker_threads"; // by its default: Node 20 lacks one of its names
+import threads from "node:worker_threads"; // the default import, since Node 20 lacks a named export
 import { type OnnxRuntime, StatefulSession } from "../inference.ts";
 import type { ToThread } from "../protocol.ts";
 import { serveJobs } from "../serve-jobs.ts";
@@ -12,7 +12,7 @@ import type { ThreadSetup } from "./thread.ts";
 
 const port = threads.parentPort!;
 const { runtime: specifier, options, guard, warmUp } = threads.workerData as ThreadSetup;
-/** Node 20 cannot tell. */
+/** Node 20 cannot report it. */
 const { isMarkedAsUntransferable = () => true } = threads as Partial<typeof threads>;
 
 const receive = serveJobs(load(), {
@@ -23,7 +23,7 @@ const receive = serveJobs(load(), {
 });
 port.on("message", (message: ToThread) => receive(message));
 
-/** The first session takes 30 ms more than later ones, which it can take while the model is being prepared. */
+/** The first session takes 30 ms longer than later ones; it is created while the model is prepared. */
 async function load(): Promise<OnnxRuntime> {
   const runtime = await whileGuarded(guard, () => importRuntime(specifier));
   await whileGuarded(guard, async () => (await StatefulSession.create(runtime, { model: warmUp }, options)).release());
@@ -32,9 +32,9 @@ async function load(): Promise<OnnxRuntime> {
 }
 
 /**
- * Weights are copied from one place to another while they are optimized. glibc maps each copy that is larger than any
- * freed so far afresh, page by page; one large block, never touched and freed at once, makes it keep what is freed and
- * give it out again: 12,000 of 80,000 page faults less for ResNet-50. Elsewhere it does nothing. 32 MiB is glibc's own
+ * Weights are copied several times while onnxruntime optimizes. glibc maps each copy that is larger than any freed
+ * block anew, page by page. Allocating one large block and freeing it, untouched, makes glibc keep freed memory and
+ * reuse it: 12,000 of 80,000 page faults fewer for ResNet-50. On other systems it does nothing. 32 MiB is glibc's
  * limit.
  */
 function reuseFreedMemory(): void {

@@ -17,15 +17,15 @@ import { onDisk } from "./mapped-model.ts";
 import { loadRuntime, notLoading, PACKAGE, versionOf } from "./package.ts";
 import { startThread, type ThreadSettings } from "./thread.ts";
 
-/** What tests choose. */
+/** Options for tests. */
 interface Internals {
-  /** A package of onnxruntime-node's interface. */
+  /** A package with onnxruntime-node's interface. */
   readonly name?: string;
-  /** Work of a run that may be carried out on the caller's thread, in multiply-adds. */
+  /** The most work of a run on the caller's thread, in multiply-adds. */
   readonly mostInline?: number;
 }
 
-/** onnxruntime-node. Throws UnsupportedError where `threads` is out of range. */
+/** onnxruntime-node. Throws UnsupportedError if `threads` is out of range. */
 export function nodeRuntime(
   options: OnnxOptions = {},
   { name = PACKAGE, mostInline = MOST_INLINE }: Internals = {},
@@ -37,11 +37,11 @@ export function nodeRuntime(
   const most = worker === false ? Infinity : mostInline;
   const settings = threadSettings(options, foldedAlready, name);
   let spare: Promise<OpenSession> | undefined;
-  let loading: Promise<unknown> | undefined; // of onnxruntime, in this thread or in one of its own
+  let loading: Promise<unknown> | undefined; // of onnxruntime, in this thread or in a worker
   const loaded = (begin: () => Promise<unknown>): Promise<unknown> => {
     loading ??= begin();
     loading.catch(() => {
-      loading = undefined; // it may be installed by the next time
+      loading = undefined; // it may be installed by the next call
     });
     return loading;
   };
@@ -56,7 +56,7 @@ export function nodeRuntime(
   const warmUp = (): AsyncDisposable => {
     spare ??= openThread(settings);
     const opening = spare;
-    loaded(() => opening).catch(() => {}); // the compile that takes it tells
+    loaded(() => opening).catch(() => {}); // the next compile reports the error
     return {
       async [Symbol.asyncDispose]() {
         const unused = await takeSpare()?.catch(() => undefined);
@@ -81,7 +81,7 @@ export function nodeRuntime(
   };
 }
 
-/** A graph, and how it is to reach onnxruntime. */
+/** A graph, and the form in which onnxruntime gets it. */
 interface ModelToLoad {
   readonly graph: Graph;
   readonly dialect: OnnxDialect;
@@ -93,7 +93,10 @@ async function loadInThread(opening: Promise<OpenSession>, model: ModelToLoad, w
   return loadSession(await opening, (each) => withSource(model, work, (source) => each.load(source, work.signal)));
 }
 
-/** Maps the weights where that works. What onnxruntime says of a mapped model, it has to say of the plain one again. */
+/**
+ * Maps the weights if possible. If onnxruntime refuses the mapped model, the plain model is tried, and its error
+ * counts.
+ */
 async function withSource<T>(
   { graph, dialect, map }: ModelToLoad,
   work: WorkOptions,
@@ -112,8 +115,8 @@ async function withSource<T>(
 }
 
 /**
- * A session on the CPU from a model that is read while onnxruntime loads. Throws what `read` throws, and as the
- * runtime's `load` does.
+ * A session on the CPU from a model that is read while onnxruntime loads. Throws errors of `read`, and as the runtime's
+ * `load` does.
  */
 export async function openSession(
   options: OnnxOptions,
@@ -125,7 +128,7 @@ export async function openSession(
   return loadSession(await openThread(settings), async (each) => each.load(await read(), signal));
 }
 
-/** Opens a device, and closes it again. Throws BackendUnavailableError where it is missing. */
+/** Opens a device, and closes it again. Throws BackendUnavailableError if it is missing. */
 async function tryDevice(settings: Settings): Promise<void> {
   const opened = await openThread(settings);
   const session = await loadSession(opened, (each) => each.load({ model: smallestModel() }, undefined));
@@ -137,14 +140,14 @@ interface Settings extends ThreadSettings {
 }
 
 /**
- * Of devices that no two threads may use at a time. It takes a second to set one up, and what it compiles stays with
- * it.
+ * Threads of devices that no two threads may use at the same time. Opening the device takes a second, and the thread
+ * keeps the compiled kernels.
  */
 const exclusiveThread = new SharedThread(10_000);
 
 /**
- * Starts a thread with a session of these settings, unless its device has one that runs. Throws as `startThread`
- * does.
+ * Starts a thread with a session of these settings; reuses the running thread of an exclusive device. Throws as
+ * `startThread` does.
  */
 async function openThread(settings: Settings): Promise<OpenSession> {
   checkLibrary(settings.device, settings.runtime);
@@ -153,7 +156,7 @@ async function openThread(settings: Settings): Promise<OpenSession> {
   return thread.open(() => startThread(settings), settings.options);
 }
 
-/** `without` are passes of onnxruntime to leave out. Throws UnsupportedError where `threads` is out of range. */
+/** `without` lists passes of onnxruntime to disable. Throws UnsupportedError if `threads` is out of range. */
 function threadSettings(
   { device = "cpu", threads, spin = false, worker }: OnnxOptions,
   without: readonly string[] = [],
@@ -168,11 +171,11 @@ function threadSettings(
 /** How threads wait for work. */
 const waits = {
   asleep: { intra_op: { allow_spinning: "0" } },
-  /** Spinning, while a run is under way: a process that waits costs nothing. */
+  /** Threads spin during a run only: an idle process uses no CPU time. */
   spinning: { intra_op: { allow_spinning: "1" }, force_spinning_stop: "1" },
   /**
-   * Spinning for 200 µs: longer than most operators of a short run take, and than what lies between two runs that
-   * follow each other. To put a thread to sleep and to wake it takes longer. Before onnxruntime 1.26 they spin for
+   * Threads spin for 200 µs: longer than most operators of a short run, and longer than the pause between two
+   * consecutive runs. Putting a thread to sleep and waking it takes longer. Before onnxruntime 1.26, threads spin for
    * milliseconds.
    */
   briefly: { intra_op: { allow_spinning: "1", spin_duration_us: "200" } },
@@ -191,7 +194,7 @@ function sessionOptions(
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     graphOptimizationLevel: "all",
-    logSeverityLevel: 4, // fatal: what fails is thrown, and stderr is not ours to write to
+    logSeverityLevel: 4, // fatal: errors are thrown; a library must not write to stderr
     extra: {
       ...extra,
       session: { ...extra.session, ...waits[wait] },
@@ -199,7 +202,7 @@ function sessionOptions(
   };
 }
 
-/** onnxruntime hangs when it is asked for 100,000 threads. */
+/** onnxruntime hangs if 100,000 threads are requested. */
 function checkThreads(threads: number): void {
   const most = 4 * availableParallelism();
   if (Number.isSafeInteger(threads) && threads >= 1 && threads <= most) return;

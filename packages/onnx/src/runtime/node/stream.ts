@@ -2,13 +2,13 @@ import { type FileHandle, open } from "node:fs/promises";
 import { type Rows, readRows, rowSize, rowsIn, type Source, throwIfAborted, type WorkOptions } from "@residual/core";
 import type { PlacedWeight } from "../../external-data.ts";
 
-/** In bytes: what fits into a core's own cache, so that numbers are still there when they are scaled and written. */
+/** In bytes: fits into a core's cache, so that numbers are scaled and written while they are cached. */
 const CHUNK = 1 << 19;
 
-/** Chunks that are under way at a time: one is read while the other is written. */
+/** Concurrent chunks: one is read while another is written. */
 const LANES = 2;
 
-/** Some rows of a weight, and where their bytes are put in the new file. */
+/** Some rows of a weight, and the position of their bytes in the new file. */
 interface Chunk {
   readonly source: Source;
   readonly rows: Rows;
@@ -16,10 +16,10 @@ interface Chunk {
 }
 
 /**
- * Writes weights to a new file, each at its place, as float32. They are read row by row, so that no more than a few
- * chunks are ever in memory.
+ * Writes weights to a new file, each at its position, as float32. Rows are read in chunks, and only a few chunks are in
+ * memory at a time.
  *
- * Throws FormatError where a file has changed since it was opened, AbortError, and what the file system throws.
+ * Throws FormatError if a file has changed since it was opened, AbortError, and file-system errors.
  */
 export async function streamWeights(
   weights: readonly PlacedWeight[],
@@ -75,9 +75,7 @@ async function writeWhole(file: FileHandle, bytes: Uint8Array, position: number)
   }
 }
 
-/**
- * Waits for all, whatever becomes of them, since they share a file that is about to be closed; then the first failure.
- */
+/** Waits until all have settled, since they share a file that is about to be closed; then throws the first error. */
 async function allDone(work: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(work)) if (result.status === "rejected") throw result.reason;
 }

@@ -14,29 +14,29 @@ import { locate } from "./package.ts";
 export interface ThreadSettings {
   /** Name or path of onnxruntime-node. */
   readonly runtime: string;
-  /** Of the first session, by which onnxruntime sets up what all share. */
+  /** The model of the first session, with which onnxruntime initializes its shared state. */
   readonly options: SessionOptions;
-  /** Where the thread's code lies; beside this file where not given. */
+  /** URL of the worker's code; default: next to this file. */
   readonly worker: string | UrlLike | undefined;
-  /** Makes an error of what onnxruntime says where it, or its device, does not load. */
+  /** Makes the error for a library or device that does not load. */
   readonly loadError: (message: string) => ResidualError;
 }
 
-/** What the thread starts with. */
+/** The data that the thread starts with. */
 export interface ThreadSetup {
   /** URL of the runtime's entry point. */
   readonly runtime: string;
   readonly options: SessionOptions;
   readonly guard: ExitGuard;
-  /** The bytes of a model to be loaded, and dropped, before any other. */
+  /** The bytes of a model that is loaded and dropped before any other. */
   readonly warmUp: Uint8Array<ArrayBuffer>;
 }
 
 /**
- * Starts a thread, which begins to load onnxruntime. It keeps the process alive only while it has something to do, an
- * aborted job included, since it must not be torn down in mid run.
+ * Starts a thread, which begins to load onnxruntime. It keeps the process alive only while it has jobs, aborted jobs
+ * included, since it must not be terminated during a run.
  *
- * Throws BackendUnavailableError where onnxruntime is not installed, or the thread's code is not where it should be.
+ * Throws BackendUnavailableError if onnxruntime is not installed, or the worker's code is not found.
  */
 export function startThread({ runtime, options, worker: path, loadError }: ThreadSettings): RuntimeThread {
   const url = locate(runtime);
@@ -45,8 +45,8 @@ export function startThread({ runtime, options, worker: path, loadError }: Threa
   disableTelemetry();
   const guard = createExitGuard();
   const workerData: ThreadSetup = { runtime: url, options, guard, warmUp: smallestModel() };
-  // Its own flags: those of this thread may name loaders and conditions that the worker does not need.
-  // The environment of this thread, since onnxruntime itself does not see a copy.
+  // Without the flags of this thread, which may name loaders and conditions that the worker does not need. The
+  // environment of this thread, since onnxruntime itself does not see a copy.
   const worker = new Worker(code, { workerData, execArgv: [], env: SHARE_ENV, name: "residual-onnx" });
   let hasSpoken = false;
   const client = new ThreadClient(
@@ -70,7 +70,7 @@ export function startThread({ runtime, options, worker: path, loadError }: Threa
     client,
     async end() {
       worker.ref();
-      await worker.terminate(); // it is idle: to end it inside onnxruntime would abort the process
+      await worker.terminate(); // it is idle: terminating it inside onnxruntime would abort the process
       await ended;
     },
   };

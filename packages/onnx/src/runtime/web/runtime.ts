@@ -11,7 +11,7 @@ import { inMemory, smallestModel } from "../model-source.ts";
 import { SharedThread } from "../shared-thread.ts";
 import { startThread, type WebDevice } from "./thread.ts";
 
-/** The part of a page's global scope that is used here: the package is checked without the DOM. */
+/** The part of a page's global scope that Residual uses; the package is checked without the DOM's types. */
 interface PageScope {
   readonly crossOriginIsolated?: boolean;
   readonly navigator: {
@@ -22,15 +22,17 @@ interface PageScope {
 
 const page: PageScope = globalThis;
 
-/** It takes up to a second to set a worker up, and what WebGPU compiles stays with it. */
+/** Starting a worker takes up to a second, and the worker keeps the kernels that WebGPU compiled. */
 const IDLE_MILLISECONDS = 10_000;
 
-/** onnxruntime-web. Throws UnsupportedError where `threads` is out of range, or the page may have only one. */
+/**
+ * onnxruntime-web. Throws UnsupportedError if `threads` is out of range, or above 1 on a page that may have only one.
+ */
 export function webRuntime({ device = "cpu", threads, wasmPaths, worker }: OnnxOptions = {}): Runtime {
   checkThreads(threads);
   if (worker === false) {
     throw new UnsupportedError(
-      "onnx: { worker: false } is for Node: in a page onnxruntime-web would hold everything up",
+      "onnx: { worker: false } is for Node: in a page, runs of onnxruntime-web would block the page",
     );
   }
   const shared = new SharedThread(IDLE_MILLISECONDS);
@@ -74,7 +76,7 @@ function sessionOptions(device: OnnxDevice): SessionOptions {
   return {
     executionProviders: [device === "cpu" ? "wasm" : device],
     graphOptimizationLevel: "all",
-    logSeverityLevel: 4, // fatal: what fails is thrown, and the console is not ours to write to
+    logSeverityLevel: 4, // fatal: errors are thrown; a library must not write to the console
     extra: deviceExtra(device, foldedAlready),
   };
 }
@@ -86,7 +88,7 @@ function checkDevice(device: OnnxDevice): WebDevice {
   );
 }
 
-/** What onnxruntime-web would quietly make one thread. */
+/** Refuses thread counts that onnxruntime-web would silently reduce to one. */
 function checkThreads(threads: number | undefined): void {
   if (threads === undefined) return;
   const most = 4 * page.navigator.hardwareConcurrency;
@@ -101,7 +103,7 @@ function checkThreads(threads: number | undefined): void {
   );
 }
 
-/** The adapter that onnxruntime-web takes as well. */
+/** The adapter that onnxruntime-web will choose, too. */
 async function adapterInfo(): Promise<AdapterInfo | undefined> {
   return (await page.navigator.gpu?.requestAdapter())?.info;
 }

@@ -1,11 +1,11 @@
-/** onnxruntime-web in a worker, since its run() on the CPU blocks the thread that it is called on. */
+/** onnxruntime-web in a worker, since its run() on the CPU blocks its thread. */
 import type { Env } from "onnxruntime-web";
 import { type OnnxRuntime, StatefulSession } from "../inference.ts";
 import type { ToThread } from "../protocol.ts";
 import { serveJobs } from "../serve-jobs.ts";
 import { type FromWebThread, type ThreadSetup, WORKER_NAME } from "./protocol.ts";
 
-/** The part of a worker's global scope that is used here: the package is checked without the DOM. */
+/** The part of a worker's global scope that Residual uses; the package is checked without the DOM's types. */
 interface WorkerScope {
   readonly name: string;
   onmessage: (event: { readonly data: unknown }) => void;
@@ -17,9 +17,10 @@ declare class MessageChannel {
   readonly port2: { postMessage(message: undefined): void };
 }
 
-/** Takes the setup as its first message, and jobs as all others. */
+/** The first message is the setup, all others are jobs. */
 export function serve(runtime: OnnxRuntime & { readonly env: Env }): void {
-  // A bundler may have put onnxruntime-web's code into this file, which it then starts as its own threads too.
+  // A bundler may have merged onnxruntime-web's code into this file, which onnxruntime-web then also starts as its
+  // threads.
   if (self.name !== WORKER_NAME) return;
   self.onmessage = ({ data }) => {
     const receive = serveJobs(load(runtime, data as ThreadSetup), {
@@ -34,14 +35,15 @@ export function serve(runtime: OnnxRuntime & { readonly env: Env }): void {
 }
 
 /**
- * Compiles the WebAssembly and opens the device, both by the first session. This worker's settings are nobody else's.
+ * Compiles the WebAssembly and opens the device, both by creating a first session. The settings affect only this
+ * worker.
  */
 async function load(
   runtime: OnnxRuntime & { readonly env: Env },
   { options, threads, wasmPaths, warmUp }: ThreadSetup,
 ): Promise<OnnxRuntime> {
   const { env } = runtime;
-  env.logLevel = "fatal"; // what fails is thrown, and the console is not ours to write to
+  env.logLevel = "fatal"; // errors are thrown; a library must not write to the console
   if (threads !== undefined) env.wasm.numThreads = threads;
   if (wasmPaths !== undefined) env.wasm.wasmPaths = wasmPaths;
   await (await StatefulSession.create(runtime, { model: warmUp }, options)).release();
@@ -50,7 +52,7 @@ async function load(
 
 const { port1: here, port2: there } = new MessageChannel();
 
-/** A timer would wait for 4 ms. */
+/** A timer would take 4 ms. */
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     here.onmessage = () => resolve();

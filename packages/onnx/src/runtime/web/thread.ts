@@ -5,21 +5,21 @@ import type { RuntimeThread } from "../shared-thread.ts";
 import { ThreadClient } from "../thread-client.ts";
 import { type FromWebThread, type ThreadSetup, WORKER_NAME } from "./protocol.ts";
 
-/** What runs in a browser. */
+/** The runtimes in browsers. */
 export type WebDevice = "cpu" | "webgpu";
 
 export interface ThreadSettings extends ThreadSetup {
   readonly device: WebDevice;
-  /** Where the thread's code lies; beside this file where not given. */
+  /** URL of the worker's code; default: next to this file. */
   readonly worker: string | UrlLike | undefined;
 }
 
 export interface WebThread extends RuntimeThread {
-  /** onnxruntime-web's version. Throws as jobs do where the thread does not start. */
+  /** onnxruntime-web's version. Rejects, as jobs do, if the thread does not start. */
   readonly version: Promise<string>;
 }
 
-/** The part of a Worker that is used here: the package is checked without the DOM. */
+/** The part of a Worker that Residual uses; the package is checked without the DOM's types. */
 interface WebWorker {
   onmessage: (event: { readonly data: FromWebThread }) => void;
   onerror: (event: { readonly message?: string; preventDefault(): void }) => void;
@@ -28,14 +28,14 @@ interface WebWorker {
 }
 declare const Worker: new (url: string | URL, options: { readonly type: "module"; readonly name: string }) => WebWorker;
 
-/** Starts a worker, which begins to load onnxruntime-web. What goes wrong there is thrown by the jobs. */
+/** Starts a worker, which begins to load onnxruntime-web. Errors of the start are thrown by the jobs. */
 export function startThread({ device, worker: code, ...setup }: ThreadSettings): WebThread {
   let isReady: (version: string) => void;
   let isLost: (error: Error) => void;
   const version = new Promise<string>((resolve, reject) => {
     [isReady, isLost] = [resolve, reject];
   });
-  version.catch(() => {}); // jobs throw it too
+  version.catch(() => {}); // jobs reject with it too
   const worker = startWorker(device, code);
   const client = new ThreadClient(
     { post: (message, transfer) => worker.postMessage(message, transfer), setBusy: () => {} },
@@ -48,7 +48,7 @@ export function startThread({ device, worker: code, ...setup }: ThreadSettings):
     isReady(data.version);
   };
   worker.onerror = (event) => {
-    event.preventDefault(); // the console is not ours to write to
+    event.preventDefault(); // a library must not write to the console
     const error = hasStarted
       ? new DeviceLostError(
           `onnx: the worker that runs the model has failed (${event.message}); compile the graph again`,
@@ -66,8 +66,8 @@ export function startThread({ device, worker: code, ...setup }: ThreadSettings):
 }
 
 /**
- * Bundlers know workers by these very words, but for webpack, to which onnxruntime-web would be an error where it is
- * not installed.
+ * Bundlers recognize workers by exactly this expression. Webpack must ignore it: it would report an error if
+ * onnxruntime-web is not installed.
  */
 function startWorker(device: WebDevice, given: string | UrlLike | undefined): WebWorker {
   const { url } = import.meta;
@@ -76,7 +76,7 @@ function startWorker(device: WebDevice, given: string | UrlLike | undefined): We
     const code = typeof given === "object" ? given.href : given;
     if (code !== undefined) return new Worker(code, { type: "module", name: WORKER_NAME });
     if (/\.ts(\?|$)/.test(url)) {
-      // As it stands in the repository; no bundler is to look for it.
+      // In the repository; no bundler should look for it.
       return new Worker(url.replace(/[^/]*$/, `${name}.ts`), { type: "module", name: WORKER_NAME });
     }
     if (device === "cpu") {
@@ -96,7 +96,7 @@ function startWorker(device: WebDevice, given: string | UrlLike | undefined): We
   }
 }
 
-/** A browser gives no message where a worker's code, or a module that it imports, is not found. */
+/** Browsers report no message if a worker's code, or a module that it imports, is not found. */
 function notStarted(device: WebDevice, message?: string): BackendUnavailableError {
   const name = `onnx-worker-${device === "cpu" ? "wasm" : "webgpu"}.js`;
   const found = message
@@ -108,7 +108,7 @@ function notStarted(device: WebDevice, message?: string): BackendUnavailableErro
   );
 }
 
-/** What onnxruntime-web says where it does not load, as an error of ours. */
+/** Turns the error of an onnxruntime-web that does not load into a BackendUnavailableError. */
 function missing(device: WebDevice, message: string): BackendUnavailableError {
   const [firstLine] = message.split("\n");
   const needs =
