@@ -65,9 +65,9 @@ function missingChannels({ attributes: { groups }, inputs: { weight } }: Convolu
 }
 
 /**
- * onnxruntime 1.30 computes 4 or 2 output channels at a time if that divides the number of all output channels, ignoring
- * group borders, for groups of at least four (webgpu/nn/conv.cc: `GetMaxComponents(output_channels)`). Results are
- * right if that divisor also divides a group's channels, as it does if the number of groups is odd.
+ * onnxruntime 1.30 computes 4 or 2 output channels at a time if that divides the number of all output channels,
+ * ignoring group borders, for groups of at least four (webgpu/nn/conv.cc: `GetMaxComponents(output_channels)`). Results
+ * are right if that divisor also divides a group's channels, as it does if the number of groups is odd.
  */
 function isGroupedAcross({ attributes: { groups }, inputs: { weight } }: ConvolutionNode): boolean {
   const perGroup = (weight.shape[0] as number) / groups;
