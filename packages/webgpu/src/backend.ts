@@ -10,13 +10,14 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { adapterDriver, adapterName, type GpuDevice, type GpuSource } from "@residual/kit/gpu";
-import { checkBuffers, type DeviceBuffers } from "./buffers.ts";
-import type { WebgpuCache } from "./cache.ts";
-import { type Family, type Float16, type Gpu, gpuOn, type Known, type Tuning } from "./device.ts";
-import { WebgpuModel } from "./model.ts";
-import { type Program, printPlan, programsOf } from "./plan.ts";
-import { checkFloat16, type Lease, leaseDevice, openPlatform, SharedDevice } from "./shared-device.ts";
-import { type TunedLayer, type TuneOptions, tuneGraph } from "./tune.ts";
+import type { Float16, KernelSet } from "./decide/profiles.ts";
+import { checkBuffers, type DeviceBuffers } from "./device/buffers.ts";
+import type { WebgpuCache } from "./device/cache.ts";
+import { type Gpu, gpuOn, type Known, type Tuning } from "./device/gpu.ts";
+import { WebgpuModel } from "./device/model.ts";
+import { checkFloat16, type Lease, leaseDevice, openPlatform, SharedDevice } from "./device/shared-device.ts";
+import { type TunedLayer, type TuneOptions, tuneGraph } from "./device/tune.ts";
+import { printPlan } from "./lower/plan.ts";
 
 export interface WebgpuOptions {
   /** Where adapters come from: the browser's `navigator.gpu`, or in Node Dawn's, where not given. */
@@ -31,7 +32,7 @@ export interface WebgpuOptions {
    * Of convolutions: for adapters on the CPU, for GPUs, or plain ones for neither. As the adapter calls for where not
    * given.
    */
-  readonly kernels?: Family;
+  readonly kernels?: KernelSet;
   /**
    * "cold" has one tile and no transforms, for answers soon where kernels are compiled when they first run. It is the
    * default for a browser's software adapter. Drivers keep what they compiled, so "warm" is the default elsewhere.
@@ -84,6 +85,12 @@ export interface WebgpuExecutable<In extends string = string, Out extends string
   /** What a batch of one is made of, a dispatch a line, and the programs. */
   readonly plan: string;
   readonly programs: readonly Program[];
+}
+
+/** A kernel's WGSL. */
+export interface Program {
+  readonly name: string;
+  readonly wgsl: string;
 }
 
 /**
@@ -148,7 +155,7 @@ function leasing({ device, gpu, float16 }: WebgpuOptions): () => Promise<Lease> 
   return async () => leaseDevice(own ?? (await openPlatform()), float16 !== undefined);
 }
 
-function descriptionOf({ shared, choice }: Gpu, { float16 }: WebgpuOptions): BackendDescription {
+function descriptionOf({ shared, profile }: Gpu, { float16 }: WebgpuOptions): BackendDescription {
   const { adapter, library, version } = shared;
   const driver = adapterDriver(adapter);
   return {
@@ -157,7 +164,7 @@ function descriptionOf({ shared, choice }: Gpu, { float16 }: WebgpuOptions): Bac
     device: adapterName(adapter),
     ...(driver !== undefined && { driver }),
     dtypes: ["float32"],
-    algorithms: float16 ? [`float16-${float16}` as const] : (choice.winograd?.map(({ name }) => name) ?? []),
+    algorithms: float16 ? [`float16-${float16}` as const] : profile.algorithms,
   };
 }
 
@@ -176,10 +183,10 @@ async function compileWith<In extends string, Out extends string>(
       return enqueue(() => loaded.runOnDevice(buffers, { ...options, batch }), options.signal);
     },
     get plan() {
-      return printPlan(loaded.plan);
+      return printPlan(loaded.ofOne.plan);
     },
     get programs() {
-      return programsOf(loaded.plan);
+      return [...loaded.ofOne.kernels.values()].map(({ name, program }) => ({ name, wgsl: program }));
     },
   };
 }

@@ -1,7 +1,7 @@
-export { type WebgpuBackend, type WebgpuExecutable, type WebgpuOptions, webgpu } from "./backend.ts";
-export { browserCache } from "./browser-cache.ts";
-export type { DeviceBuffers } from "./buffers.ts";
-export type { WebgpuCache } from "./cache.ts";
-export { lowerToPlan } from "./lower.ts";
-export { printPlan } from "./plan.ts";
-export type { Timed, TunedLayer, TuneOptions } from "./tune.ts";
+export { type Program, type WebgpuBackend, type WebgpuExecutable, type WebgpuOptions, webgpu } from "./backend.ts";
+export { browserCache } from "./device/browser-cache.ts";
+export type { DeviceBuffers } from "./device/buffers.ts";
+export type { WebgpuCache } from "./device/cache.ts";
+export type { Timed, TunedLayer, TuneOptions } from "./device/tune.ts";
+export { lowerToPlan } from "./lower/lower.ts";
+export { printPlan } from "./lower/plan.ts";

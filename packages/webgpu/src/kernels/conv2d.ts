@@ -1,15 +1,22 @@
-import { ending, type KernelIn, plain, seen } from "./kernel.ts";
+import { type Cost, costOf } from "../decide/cost.ts";
+import { type Layer, tapsOf } from "../decide/layer.ts";
+import type { Strategy } from "../decide/strategy.ts";
+import type { Builder, Operand } from "../lower/builder.ts";
+import { addends, type Convolution, epilogueOf, windowOf } from "../lower/convolution.ts";
+import { layoutOf } from "../lower/layout.ts";
+import { epilogueParams, type KernelIn, plain, WORKGROUP, windowParams } from "./kernel.ts";
+import { pack } from "./order.ts";
 
 /**
  * relu(conv2d(x, weight) + bias + residual), four outputs an invocation: KH·KW·C/groups multiply-adds for each, each
  * with two loads. On software adapters loads set its speed: some 0.6 GFLOP/s a core. It is what faster kernels are
  * checked against, and takes whatever they do not: weights that the graph works out itself, groups of any size.
  */
-export const conv2d: KernelIn = plain({
+const conv2d: KernelIn = plain({
   name: "conv2d",
   operands: ["x", "weight", "bias", "residual", "y"],
   numbers: ["x", "weight", "bias"],
-  params: ["quads", "channels", "ow", ...seen, "perGroup", "weightQuads", "outputsPerGroup", ...ending],
+  params: ["quads", "channels", "ow", ...windowParams, "perGroup", "weightQuads", "outputsPerGroup", ...epilogueParams],
   code: /* wgsl */ `
   let column = pixel % p.ow; let row = pixel / p.ow; let image = plane / p.quads; let quad = plane % p.quads;
   var sums = vec4f();
@@ -39,3 +46,47 @@ export const conv2d: KernelIn = plain({
   if (p.relu == 1u) { sums = rectified(sums); }
   put(i, sums);`,
 });
+
+/** For every layer there is. */
+export const onePerFour: Strategy = {
+  name: "plain",
+  kernels: [conv2d],
+  packing: pack,
+  fits: () => true,
+  cost(layer, cost) {
+    const each = 4 * tapsOf(layer) * layer.weight[1] * (cost.step + 2 * cost.load + cost.fma);
+    return costOf(subgroupsPerFour(layer, cost), each, cost);
+  },
+  emit(builder, convolution) {
+    const weight = builder.interleaved(convolution.inputs.weight);
+    const [, perGroup] = convolution.layer.weight;
+    return emitPerFour(builder, convolution, { kernel: conv2d, weight, perGroup });
+  },
+};
+
+/** Subgroups of a kernel that runs once for four outputs of a pixel. */
+export function subgroupsPerFour({ y }: Layer, { lanes }: Cost): number {
+  const { images, quads, pixels } = layoutOf(y);
+  return (images * quads * Math.ceil(pixels / WORKGROUP) * WORKGROUP) / lanes;
+}
+
+interface PerFour {
+  readonly kernel: KernelIn;
+  readonly weight: Operand;
+  /** Channels of x that an output sees, or fours of them. */
+  readonly perGroup: number;
+}
+
+/** Emits a kernel that runs once for four outputs of a pixel. */
+export function emitPerFour(
+  builder: Builder,
+  { node, layer, inputs }: Convolution,
+  { kernel, weight, perGroup }: PerFour,
+): Operand {
+  const x = builder.interleaved(inputs.x);
+  const [bias, residual] = addends(builder, inputs, weight);
+  const outputsPerGroup = layer.weight[0] / layer.attributes.groups;
+  const weightQuads = layoutOf(layer.weight).quads;
+  const params = { perGroup, weightQuads, outputsPerGroup, ...windowOf(layer), ...epilogueOf(layer) };
+  return builder.emit(node, kernel, [x, weight, bias, residual], layer.y, { params });
+}

@@ -24,7 +24,7 @@ export const sigmoid: KernelIn = plain({
   let small = exp(-abs(x(i)));
   let positive = 1.0 / (1.0 + small);
   let whole = select(select(positive, small / (1.0 + small), isNegative(x(i))), x(i), isNan(x(i)));
-  put(i, filled(whole, plane % p.quads, p.channels));`,
+  put(i, zeroPadded(whole, plane % p.quads, p.channels));`,
 });
 
 export const multiply: KernelIn = plain({

@@ -1,4 +1,3 @@
-export { conv2d } from "./conv2d.ts";
 export { add, batchNorm, multiply, padChannels, relu, sigmoid, subsample } from "./elementwise.ts";
 export { flatten, pack, packRows, unpack } from "./order.ts";
 export { averagePool2d, maxPool2d } from "./pools.ts";

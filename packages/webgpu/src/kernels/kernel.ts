@@ -1,5 +1,5 @@
 import { UnsupportedError } from "@residual/core";
-import type { Layout } from "../layout.ts";
+import type { Layout } from "../lower/layout.ts";
 
 /**
  * What holds tensors in the device's order (layout.ts): storage buffers, or storage textures, of float32 or of float16.
@@ -26,7 +26,7 @@ export function formatOf(memory: Memory): "rgba32float" | "rgba16float" {
 }
 
 /** The same in float32, for what a node keeps for itself. */
-export function widened(memory: Memory): Memory {
+export function inFloat32(memory: Memory): Memory {
   return isTextures(memory) ? "textures" : "buffers";
 }
 
@@ -58,7 +58,7 @@ export interface Signature {
   /** Operands in the host's order. */
   readonly host?: readonly string[];
   /** Operands that are float32 in any memory, since a node keeps them for itself. */
-  readonly wide?: readonly string[];
+  readonly alwaysFloat32?: readonly string[];
   readonly params: readonly string[];
 }
 
@@ -72,7 +72,7 @@ interface Plain extends Signature {
 }
 
 /** Invocations of a workgroup: a multiple of every subgroup size there is. */
-const WORKGROUP = 64;
+export const WORKGROUP = 64;
 
 /** Workgroups that one axis of a dispatch may have: WebGPU's default limit. */
 export const MOST_WORKGROUPS = 65535;
@@ -119,9 +119,9 @@ export function kernelIn(signature: Signature, text: (memory: Memory) => string)
 }
 
 function kernelOf(signature: Signature, text: string, memory: Memory): Kernel {
-  const { name, operands, host = [], wide = [], params } = signature;
+  const { name, operands, host = [], alwaysFloat32 = [], params } = signature;
   const places = operands.map((operand) =>
-    host.includes(operand) ? "buffers" : wide.includes(operand) ? widened(memory) : memory,
+    host.includes(operand) ? "buffers" : alwaysFloat32.includes(operand) ? inFloat32(memory) : memory,
   );
   const program = `${enables(text, places)}struct Params { ${params.map((param) => `${param}: u32`).join(", ")} }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -130,7 +130,7 @@ ${places.some(isTextures) ? `fn place(i: u32) -> vec2u { return vec2u(i & ${TEXE
 ${bits}
 
 ${quotient}
-${places.some(isFloat16) ? `\n${halved}\n` : ""}
+${places.some(isFloat16) ? `\n${toFloat16Wgsl}\n` : ""}
 ${text.includes("putInside(") ? `${putInside(places.at(-1)!)}\n` : ""}${text}
 `;
   const textures = operands.flatMap((operand, i) => {
@@ -161,7 +161,7 @@ function declared({ operands, numbers = [] }: Signature, name: string, binding: 
   const [at, type] = [`@group(0) @binding(${binding}) var`, numbers.includes(name) ? "f32" : "vec4f"];
   if (isTextures(place)) {
     const variable = `${at} ${name}Texels: texture_storage_2d<${formatOf(place)}, ${isLast ? "write" : "read"}>;`;
-    const stored = isFloat16(place) ? "halved(four)" : "four";
+    const stored = isFloat16(place) ? "toFloat16(four)" : "four";
     if (isLast) return `${variable} fn put(i: u32, four: vec4f) { textureStore(${name}Texels, place(i), ${stored}); }`;
     const load =
       type === "f32" ? `textureLoad(${name}Texels, place(i / 4u))[i % 4u]` : `textureLoad(${name}Texels, place(i))`;
@@ -170,7 +170,7 @@ function declared({ operands, numbers = [] }: Signature, name: string, binding: 
   const held = isFloat16(place) ? { f32: "f16", vec4f: "vec4h" }[type]! : type;
   const variable = `${at}<storage, ${isLast ? "read_write" : "read"}> ${name}Numbers: array<${held}>;`;
   return isLast
-    ? `${variable} fn put(i: u32, four: vec4f) { ${name}Numbers[i] = ${held === "vec4h" ? "vec4h(halved(four))" : "four"}; }`
+    ? `${variable} fn put(i: u32, four: vec4f) { ${name}Numbers[i] = ${held === "vec4h" ? "vec4h(toFloat16(four))" : "four"}; }`
     : `${variable} fn ${name}(i: u32) -> ${type} { return ${type}(${name}Numbers[i]); }`;
 }
 
@@ -197,7 +197,7 @@ const quotient = `fn quotient(a: u32, b: u32) -> u32 {
  * cuts off, at 65,504 as well. Below 2⁻¹⁴ it is left to the driver. A finite number beyond the range becomes NaN, and
  * not infinity, which a ReLU or a sigmoid could turn into a number again: range.ts finds it in the results.
  */
-const halved = `fn halved(four: vec4f) -> vec4f {
+const toFloat16Wgsl = `fn toFloat16(four: vec4f) -> vec4f {
   let b = bitcast<vec4u>(four); let size = b & vec4u(0x7fffffffu);
   let near = (b + vec4u(0xfffu) + ((b >> vec4u(13u)) & vec4u(1u))) & vec4u(0xffffe000u);
   let whole = select(near, b | vec4u(0x7fc00000u), (size >= vec4u(0x477ff000u)) & (size < vec4u(0x7f800000u)));
@@ -216,18 +216,30 @@ fn bounded(x: vec4f) -> vec4f {
   return bitcast<vec4f>(select(b, b | vec4u(0x00400000u), (b & vec4u(0x7fffffffu)) == vec4u(0x7f800000u)));
 }
 /** Zeros behind the last channel. */
-fn filled(x: vec4f, quad: u32, channels: u32) -> vec4f {
+fn zeroPadded(x: vec4f, quad: u32, channels: u32) -> vec4f {
   return select(x, vec4f(), vec4u(0u, 1u, 2u, 3u) + 4u * quad >= vec4u(channels));
 }`;
 
 /** Params of what a convolution sees: an image, a window, and how it moves. */
-export const seen = ["h", "w", "xQuads", "kh", "kw", "down", "right", "top", "left", "dilationH", "dilationW"] as const;
+export const windowParams = [
+  "h",
+  "w",
+  "xQuads",
+  "kh",
+  "kw",
+  "down",
+  "right",
+  "top",
+  "left",
+  "dilationH",
+  "dilationW",
+] as const;
 
-/** Params of `ended`. */
-export const ending = ["hasBias", "hasResidual", "relu"] as const;
+/** Params of `epilogueWgsl`. */
+export const epilogueParams = ["hasBias", "hasResidual", "relu"] as const;
 
-/** What is added to a convolution's sums: bias, residual, ReLU. Params: `ending`; operands: bias, residual. */
-export const ended = `fn ended(sums: vec4f, quad: u32, i: u32) -> vec4f {
+/** What is added to a convolution's sums: bias, residual, ReLU. Params: `epilogueParams`; operands: bias, residual. */
+export const epilogueWgsl = `fn epilogue(sums: vec4f, quad: u32, i: u32) -> vec4f {
   var whole = sums;
   if (p.hasBias == 1u) { whole += bias(quad); }
   if (p.hasResidual == 1u) { whole += residual(i); }
@@ -284,12 +296,12 @@ interface Sums {
 }
 
 /**
- * The end of a tile's kernel, as `ended` has it; channels count from `first`, in fours, all of which are whole, and
- * pixels from `start`. Written out for textures, with each condition asked once for all sums: a loop over what lies in
+ * The end of a tile's kernel, as `epilogueWgsl` has it. Channels count from `first`, in fours, all of which are whole;
+ * pixels count from `start`. Written out for textures, with each condition asked once for all sums: a loop over what lies in
  * registers takes as long as the stores, and a condition for each store a third of the time to compile. In a loop for
  * buffers, since SwiftShader takes three times as long to compile it otherwise, and lavapipe half a minute.
  */
-export function ends({ quads, pixels, at, known, plane }: Sums, memory: Memory): string {
+export function tileEpilogue({ quads, pixels, at, known, plane }: Sums, memory: Memory): string {
   const each = (text: (quad: number, pixel: number) => string) =>
     lines(quads, (q) => lines(pixels, (n) => `  ${text(q, n)}`));
   if (!isTextures(memory)) {
@@ -301,7 +313,7 @@ ${each((q, n) => `r${q}_${n},`)}
     let at = ${at("n")};
     for (var q = 0u; q < ${quads}u; q++) {
       let quad = first + q; let i = start + at + quad * ${plane};
-      if (quad < p.quads) { put(i, ended(all[q * ${pixels}u + n], quad, i)); }
+      if (quad < p.quads) { put(i, epilogue(all[q * ${pixels}u + n], quad, i)); }
     }
   }`;
   }
@@ -329,7 +341,7 @@ export function plain({ code, ...rest }: Plain): KernelIn {
   const signature = { ...rest, params: ["planes", "pixels", ...rest.params] };
   return kernelIn(
     signature,
-    () => `${code.includes("ended(") ? `${ended}\n` : ""}@compute @workgroup_size(${WORKGROUP})
+    () => `${code.includes("epilogue(") ? `${epilogueWgsl}\n` : ""}@compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let pixel = id.x; let plane = id.y + id.z * ${MOST_WORKGROUPS}u;
   if (pixel >= p.pixels || plane >= p.planes) { return; }

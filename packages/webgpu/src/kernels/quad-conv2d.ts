@@ -1,5 +1,11 @@
-import { tapByTap, type WeightOrder } from "../layout.ts";
-import { ending, type KernelIn, plain, seen } from "./kernel.ts";
+import { costOf } from "../decide/cost.ts";
+import { hasWholeGroups, quadsPerGroup, tapsOf } from "../decide/layer.ts";
+import { type Strategy, trialOf } from "../decide/strategy.ts";
+import { inWeightOrder } from "../lower/convolution.ts";
+import { tapByTap, type WeightOrder } from "../lower/layout.ts";
+import { emitPerFour, subgroupsPerFour } from "./conv2d.ts";
+import { epilogueParams, type KernelIn, plain, windowParams } from "./kernel.ts";
+import { repack } from "./repack.ts";
 
 /**
  * conv2d four channels at a time: an invocation works out four outputs of a pixel, and for four channels of x at a tap
@@ -8,10 +14,10 @@ import { ending, type KernelIn, plain, seen } from "./kernel.ts";
  * and all invocations of a workgroup read the same weights, 9 vec4 for each of their outputs at 3 × 3 of 4 channels.
  * Also for whatever adapter has no subgroups to broadcast in.
  */
-export const quadConv2d: KernelIn = plain({
+const quadConv2d: KernelIn = plain({
   name: "conv2d in fours",
   operands: ["x", "weight", "bias", "residual", "y"],
-  params: ["quads", "channels", "ow", ...seen, "perGroup", "outputsPerGroup", ...ending],
+  params: ["quads", "channels", "ow", ...windowParams, "perGroup", "outputsPerGroup", ...epilogueParams],
   code: /* wgsl */ `
   let row = quotient(pixel, p.ow); let column = pixel - row * p.ow; let image = plane / p.quads; let quad = plane % p.quads;
   let first = image * p.xQuads + quad * 4u / p.outputsPerGroup * p.perGroup;
@@ -31,8 +37,27 @@ export const quadConv2d: KernelIn = plain({
       }
     }
   }
-  put(i, filled(ended(sums, quad, i), quad, p.channels));`,
+  put(i, zeroPadded(epilogue(sums, quad, i), quad, p.channels));`,
 });
+
+/** Where the channels of each group are whole fours. */
+export const inFours: Strategy = {
+  name: "conv2d in fours",
+  kernels: [quadConv2d],
+  packing: repack,
+  fits: hasWholeGroups,
+  cost(layer, cost) {
+    const steps = tapsOf(layer) * quadsPerGroup(layer);
+    const each = steps * (cost.step + 5 * cost.load + 16 * cost.fma) + 2 * cost.load + cost.store;
+    return costOf(subgroupsPerFour(layer, cost), each, cost);
+  },
+  emit(builder, convolution) {
+    const { layer, inputs } = convolution;
+    const weight = inWeightOrder(builder, inputs.weight, quadOrder(inputs.weight.shape));
+    return emitPerFour(builder, convolution, { kernel: quadConv2d, weight, perGroup: quadsPerGroup(layer) });
+  },
+  trial: trialOf({}),
+};
 
 /** [O / 4][KH][KW][C / 4][4][4], C filled up to fours. */
 export function quadOrder(shape: readonly number[]): WeightOrder {

@@ -1,16 +1,42 @@
-import { tapByTap, type WeightOrder } from "../layout.ts";
-import { ended, ending, type KernelIn, kernelIn, type Products, plain, productsIn, seen } from "./kernel.ts";
+import { type Cost, costOf, epilogueCost } from "../decide/cost.ts";
+import { type Layer, pixelsOf, quadsPerGroup, tapsOf } from "../decide/layer.ts";
+import { type Strategy, trialOf } from "../decide/strategy.ts";
+import { addends, epilogueOf, inWeightOrder } from "../lower/convolution.ts";
+import { tapByTap, type WeightOrder } from "../lower/layout.ts";
+import {
+  epilogueParams,
+  epilogueWgsl,
+  type KernelIn,
+  kernelIn,
+  type Products,
+  plain,
+  productsIn,
+  windowParams,
+} from "./kernel.ts";
+import { emitProduct, isDispatchable, type Product, productCost } from "./product.ts";
+import { repack } from "./repack.ts";
 
 /** Output channels, and pixels, of a workgroup. */
-export const SHARED = 64;
+const SHARED = 64;
 
 /** Fours of channels that lie in the workgroup's memory at a time. */
 const SLAB = 4;
 
-const shared = {
-  name: "conv2d in shared memory",
+const signature = {
   operands: ["x", "weight", "bias", "residual", "y"],
-  params: ["pixels", "plane", "ow", "channels", "quads", ...seen, "xStep", "weightStep", "yStep", "splits", ...ending],
+  params: [
+    "pixels",
+    "plane",
+    "ow",
+    "channels",
+    "quads",
+    ...windowParams,
+    "xStep",
+    "weightStep",
+    "yStep",
+    "splits",
+    ...epilogueParams,
+  ],
 };
 
 /**
@@ -25,7 +51,7 @@ const shared = {
  */
 const text = (products?: Products) => {
   const { four: vec4, within } = productsIn(products);
-  return /* wgsl */ `${ended}
+  return /* wgsl */ `${epilogueWgsl}
 
 var<workgroup> xs: array<${vec4}, ${SLAB * SHARED}>; // [fours][pixels], each four channels of x
 var<workgroup> ws: array<${vec4}, ${4 * SLAB * (SHARED / 4)}>; // [channels of x][fours], each four outputs
@@ -75,31 +101,83 @@ fn main(
     if (quad >= p.quads || pixel >= p.pixels) { continue; }
     let image = quotient(pixel, p.plane);
     let i = (image * p.quads + quad) * p.plane + pixel - image * p.plane;
-    put(group.z * p.yStep + i, filled(ended(${within("sums[n]")}, quad, i), quad, p.channels));
+    put(group.z * p.yStep + i, zeroPadded(epilogue(${within("sums[n]")}, quad, i), quad, p.channels));
   }
 }`;
 };
 
-export function sharedConv2d(products?: Products): KernelIn {
-  return kernelIn({ ...shared, name: `${shared.name}${productsIn(products).name}` }, () => text(products));
+const nameOf = (products?: Products) => `conv2d in shared memory${productsIn(products).name}`;
+
+/** A product whose blocks go through shared memory. Not for groups. */
+export function inSharedMemory(products?: Products): Product {
+  const name = nameOf(products);
+  return product(
+    name,
+    kernelIn({ ...signature, name }, () => text(products)),
+  );
 }
 
-/** The same for splits, whose sums wait in float32. */
-export function sharedParts(products?: Products): KernelIn {
-  const name = `${shared.name}, parts${productsIn(products).name}`;
-  return kernelIn({ ...shared, name, wide: ["y"] }, () => text(products));
+function product(name: string, kernel: KernelIn): Product {
+  return {
+    name,
+    kernel,
+    channels: SHARED,
+    pixels: SHARED,
+    fits: ({ attributes: { groups } }) => groups === 1,
+    cost: (layer, cost) => ((16 * 16) / cost.lanes) * (slabsOf(layer) * slabCost(cost) + epilogueCost(16, cost)),
+    order: sharedOrder,
+    trial: { outputs: SHARED + 4 },
+  };
+}
+
+/** Steps of the loop: four fours of channels at a tap. */
+function slabsOf(layer: Layer): number {
+  return tapsOf(layer) * Math.ceil(quadsPerGroup(layer) / SLAB);
+}
+
+function slabCost({ load, fma, step }: Cost): number {
+  return step + 2 * load + 256 * fma;
+}
+
+/** The same for few pixels: each block's sum in so many parts, which wait in float32 and are added up afterwards. */
+export function splitReduction(splits: number, products?: Products): Strategy {
+  const name = `${nameOf(products)}, parts`;
+  const parts = product(
+    name,
+    kernelIn({ ...signature, name, alwaysFloat32: ["y"] }, () => text(products)),
+  );
+  return {
+    name: `${nameOf(products)}, ${splits} splits`,
+    kernels: [parts.kernel, sumSplits],
+    packing: repack,
+    fits: (layer) => parts.fits(layer) && isDispatchable(parts, layer, { splits }) && splits <= slabsOf(layer),
+    cost(layer, cost) {
+      const sums = (pixelsOf(layer) * Math.ceil(layer.weight[0] / 4)) / cost.lanes;
+      return productCost(parts, layer, cost, { splits }) + costOf(sums, splits * cost.load + cost.store, cost);
+    },
+    emit(builder, { node, layer, inputs }) {
+      const weight = inWeightOrder(builder, inputs.weight, sharedOrder(inputs.weight.shape));
+      const bare = { ...layer, hasBias: false, hasResidual: false, attributes: { ...layer.attributes, relu: false } };
+      const ready = { x: builder.interleaved(inputs.x), weight };
+      const sums = emitProduct(builder, parts, { node: `${node}, parts`, layer: bare, inputs: ready }, { splits });
+      const [bias, residual] = addends(builder, inputs, sums);
+      const params = { splits, ...epilogueOf(layer) };
+      return builder.emit(node, sumSplits, [sums, bias, residual], layer.y, { params });
+    },
+    trial: trialOf(parts.trial),
+  };
 }
 
 /** The sums of all splits, one after the other, with what is behind a convolution. */
-export const sumSplits: KernelIn = plain({
+const sumSplits: KernelIn = plain({
   name: "sum of splits",
-  wide: ["x"],
+  alwaysFloat32: ["x"],
   operands: ["x", "bias", "residual", "y"],
-  params: ["quads", "splits", ...ending],
+  params: ["quads", "splits", ...epilogueParams],
   code: /* wgsl */ `
   var whole = vec4f();
   for (var split = 0u; split < p.splits; split++) { whole += x(split * p.planes * p.pixels + i); }
-  put(i, ended(whole, plane % p.quads, i));`,
+  put(i, epilogue(whole, plane % p.quads, i));`,
 });
 
 /** [O / 64][KH][KW][C][64], C filled up to fours. */

@@ -3,7 +3,7 @@ import { type KernelIn, plain } from "./kernel.ts";
 /** Of each row the largest, and Σ e^(x − largest): an invocation a row, since it is read a thousand times else. */
 export const rowSums: KernelIn = plain({
   name: "rowSums",
-  wide: ["y"],
+  alwaysFloat32: ["y"],
   operands: ["x", "y"],
   numbers: ["x"],
   params: ["classes", "width"],
@@ -18,20 +18,20 @@ export const rowSums: KernelIn = plain({
 
 export const softmax: KernelIn = plain({
   name: "softmax",
-  wide: ["sums"],
+  alwaysFloat32: ["sums"],
   operands: ["x", "sums", "y"],
   params: ["quads", "channels"],
   code: /* wgsl */ `
   let row = sums(plane / p.quads);
-  put(i, filled(exp(x(i) - row.x) / row.y, plane % p.quads, p.channels));`,
+  put(i, zeroPadded(exp(x(i) - row.x) / row.y, plane % p.quads, p.channels));`,
 });
 
 export const logSoftmax: KernelIn = plain({
   name: "logSoftmax",
-  wide: ["sums"],
+  alwaysFloat32: ["sums"],
   operands: ["x", "sums", "y"],
   params: ["quads", "channels"],
   code: /* wgsl */ `
   let row = sums(plane / p.quads);
-  put(i, filled(x(i) - row.x - log(row.y), plane % p.quads, p.channels));`,
+  put(i, zeroPadded(x(i) - row.x - log(row.y), plane % p.quads, p.channels));`,
 });

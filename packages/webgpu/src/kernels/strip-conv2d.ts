@@ -1,16 +1,22 @@
-import { four, type WeightOrder } from "../layout.ts";
+import { costOf, epilogueCost } from "../decide/cost.ts";
+import { hasWholeBlocks, type Layer, quadsPerGroup } from "../decide/layer.ts";
+import { type Strategy, trialOf } from "../decide/strategy.ts";
+import { addends, epilogueOf, inWeightOrder, windowOf } from "../lower/convolution.ts";
+import { four, type WeightOrder } from "../lower/layout.ts";
 import {
-  ended,
-  ending,
-  ends,
+  epilogueParams,
+  epilogueWgsl,
   isTextures,
   type KernelIn,
   kernelIn,
   lines,
   type Memory,
+  MOST_WORKGROUPS,
   type Products,
   productsIn,
+  tileEpilogue,
 } from "./kernel.ts";
+import { repack } from "./repack.ts";
 
 /**
  * What one subgroup works out of a convolution with three rows of taps: a strip, of so many rows, as wide as the
@@ -35,7 +41,7 @@ export interface Strip {
  * of 7 pixels. Where few outputs share what is loaded (ResNeXt's groups of 4) that is most of the work. A sum is also
  * loaded and stored once for three taps.
  */
-export function stripConv2d({ lanes, channels, rows, down, products }: Strip): KernelIn {
+function stripConv2d({ lanes, channels, rows, down, products }: Strip): KernelIn {
   const seen = (rows - 1) * down + 3;
   const loads = Math.ceil((3 * channels) / lanes);
   const quads = channels / 4;
@@ -45,7 +51,7 @@ export function stripConv2d({ lanes, channels, rows, down, products }: Strip): K
   };
   const text = (memory: Memory) => {
     const { four: vec4, bank, plus, within } = productsIn(products, memory);
-    return `${isTextures(memory) ? "" : ended}
+    return `${isTextures(memory) ? "" : epilogueWgsl}
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let block = quotient(group.y, p.across); // of rows
@@ -79,7 +85,7 @@ ${lines(rows, (n) => lines(3, (tap) => `        r${q}_${n} = ${plus(`r${q}_${n}`
   if (column >= p.ow) { return; }
 ${products === "float16" ? lines(quads, (q) => lines(rows, (n) => `  r${q}_${n} = ${within(`r${q}_${n}`)};`)) : ""}
   let first = group.x * ${quads}u; let start = group.z * p.quads * p.oh * p.ow + column;
-${ends(
+${tileEpilogue(
   {
     quads,
     pixels: rows,
@@ -92,15 +98,59 @@ ${ends(
 }`;
   };
   const { name } = productsIn(products);
-  return kernelIn({ ...strip, name: `conv2d ${channels}×${rows} in strips of ${lanes}, ${down} down${name}` }, text);
+  return kernelIn(
+    { ...signature, name: `conv2d ${channels}×${rows} in strips of ${lanes}, ${down} down${name}` },
+    text,
+  );
 }
 
-const seenInStrips = ["h", "w", "xQuads", "kw", "right", "top", "left"];
+const window = ["h", "w", "xQuads", "kw", "right", "top", "left"];
 
-const strip = {
+const signature = {
   operands: ["x", "weight", "bias", "residual", "y"],
-  params: ["oh", "ow", "across", "quads", "perGroup", "outputsPerGroup", ...seenInStrips, ...ending],
+  params: ["oh", "ow", "across", "quads", "perGroup", "outputsPerGroup", ...window, ...epilogueParams],
 };
+
+/** Strips, for groups: where all outputs see all of x a tile is as quick, and its weights are packed sooner. */
+export function strips(strip: Strip): Strategy {
+  const { lanes, channels, rows, down, products } = strip;
+  const kernel = stripConv2d(strip);
+  const workgroupsOf = ({ weight: [outputs], y: [n, , oh, ow] }: Layer) =>
+    [Math.ceil(outputs / channels), Math.ceil(ow / lanes) * Math.ceil(oh / rows), n] as const;
+  return {
+    name: `strips ${channels}×${rows} of ${lanes}, ${down} down${productsIn(products).name}`,
+    kernels: [kernel],
+    packing: repack,
+    fits(layer) {
+      const { stride, dilation, groups } = layer.attributes;
+      const isStrip = layer.weight[2] === 3 && Math.max(...dilation) === 1 && stride[0] === down && groups > 1;
+      return isStrip && hasWholeBlocks(layer, channels) && Math.max(...workgroupsOf(layer)) <= MOST_WORKGROUPS;
+    },
+    cost(layer, cost) {
+      const { load, broadcast, fma, keep } = cost;
+      const seen = (rows - 1) * down + 3;
+      const loads = seen + Math.ceil((3 * channels) / lanes);
+      const step = cost.step + loads * load + channels * (12 * (broadcast + rows * fma) + rows * keep);
+      const taps = layer.weight[3] * (seen * load + quadsPerGroup(layer) * step);
+      const [x, y, z] = workgroupsOf(layer);
+      return costOf(x * y * z, taps + epilogueCost(channels * rows, cost), cost);
+    },
+    emit(builder, { node, layer, inputs }) {
+      const weight = inWeightOrder(builder, inputs.weight, stripOrder(inputs.weight.shape, strip));
+      const x = builder.interleaved(inputs.x);
+      const [bias, residual] = addends(builder, inputs, weight);
+      const [, outputs, oh, ow] = layer.y;
+      const across = Math.ceil(ow / lanes);
+      const groups = { perGroup: quadsPerGroup(layer), outputsPerGroup: outputs / layer.attributes.groups };
+      const params = { oh, across, quads: outputs / 4, ...groups, ...windowOf(layer), ...epilogueOf(layer) };
+      return builder.emit(node, kernel, [x, weight, bias, residual], layer.y, {
+        params,
+        workgroups: workgroupsOf(layer),
+      });
+    },
+    trial: trialOf({ outputs: 2 * channels, stride: down, groups: 2 }),
+  };
+}
 
 /** Of weights [O, C, 3, KW]: [O / channels][KW][C / 4][3][channels][4]. */
 export function stripOrder(shape: readonly number[], { channels }: Strip): WeightOrder {

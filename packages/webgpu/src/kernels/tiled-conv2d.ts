@@ -1,8 +1,9 @@
-import { tapByTap, type WeightOrder } from "../layout.ts";
+import { epilogueCost } from "../decide/cost.ts";
+import { hasWholeBlocks, quadsPerGroup, tapsOf } from "../decide/layer.ts";
+import { tapByTap, type WeightOrder } from "../lower/layout.ts";
 import {
-  ended,
-  ending,
-  ends,
+  epilogueParams,
+  epilogueWgsl,
   isTextures,
   type KernelIn,
   kernelIn,
@@ -10,8 +11,10 @@ import {
   type Memory,
   type Products,
   productsIn,
-  seen,
+  tileEpilogue,
+  windowParams,
 } from "./kernel.ts";
+import type { Product } from "./product.ts";
 
 /** How much of the output one subgroup works out: so many channels, of so many pixels for each of its lanes. */
 export interface Tile {
@@ -41,13 +44,13 @@ export interface Tile {
  * may be many such products beside one another (`xStep`, `weightStep`, `yStep` apart), which is what Winograd's
  * algorithm asks for. Registers have to be variables of their own, so the text is generated; `program` is it.
  */
-export function tiledConv2d({ lanes, channels, pixels, products }: Tile): KernelIn {
+function tiledConv2d({ lanes, channels, pixels, products }: Tile): KernelIn {
   const loads = Math.ceil(channels / lanes);
   const quads = channels / 4;
   const weightOf = (m: number) => `subgroupBroadcast(w${Math.floor(m / lanes)}, ${m % lanes}u)`;
   const text = (memory: Memory) => {
     const { four, bank, plus, within } = productsIn(products, memory);
-    return `${isTextures(memory) ? "" : ended}
+    return `${isTextures(memory) ? "" : epilogueWgsl}
 fn placed(pixel: u32) -> u32 { return pixel + quotient(pixel, p.plane) * (p.quads - 1u) * p.plane; }
 
 @compute @workgroup_size(${lanes})
@@ -87,7 +90,7 @@ ${lines(pixels, (n) => `          r${q}_${n} = ${plus(`r${q}_${n}`, `v${n}`, "m"
   }
 ${products === "float16" ? lines(quads, (q) => lines(pixels, (n) => `  r${q}_${n} = ${within(`r${q}_${n}`)};`)) : ""}
   let first = group.x * ${quads}u; let start = group.z * p.yStep;
-${ends(
+${tileEpilogue(
   {
     quads,
     pixels,
@@ -100,16 +103,47 @@ ${ends(
 }`;
   };
   const { name } = productsIn(products);
-  return kernelIn({ ...tiled, name: `conv2d ${channels}×${pixels} on ${lanes} lanes${name}` }, text);
+  return kernelIn({ ...signature, name: `conv2d ${channels}×${pixels} on ${lanes} lanes${name}` }, text);
 }
 
 /** From one product to the next, where there are several beside one another. */
 const steps = ["xStep", "weightStep", "yStep"];
 
-const tiled = {
+const signature = {
   operands: ["x", "weight", "bias", "residual", "y"],
-  params: ["pixels", "plane", "ow", "quads", ...seen, "perGroup", "outputsPerGroup", ...steps, ...ending],
+  params: [
+    "pixels",
+    "plane",
+    "ow",
+    "quads",
+    ...windowParams,
+    "perGroup",
+    "outputsPerGroup",
+    ...steps,
+    ...epilogueParams,
+  ],
 };
+
+/** A product of tiles: a workgroup is a subgroup. */
+export function tiled(tile: Tile): Product {
+  const { lanes, channels, pixels, products } = tile;
+  return {
+    name: `${channels}×${pixels} on ${lanes} lanes${productsIn(products).name}`,
+    kernel: tiledConv2d(tile),
+    channels,
+    pixels: lanes * pixels,
+    fits: (layer) => hasWholeBlocks(layer, channels),
+    cost(layer, cost) {
+      const { load, broadcast, fma, keep } = cost;
+      const loads = pixels + Math.ceil(channels / lanes);
+      const step = cost.step + loads * load + channels * (4 * (broadcast + pixels * fma) + pixels * keep);
+      const taps = tapsOf(layer) * (pixels * load + quadsPerGroup(layer) * step); // a load's time to find a tap's pixel
+      return taps + epilogueCost(channels * pixels, cost);
+    },
+    order: (shape) => tileOrder(shape, tile),
+    trial: { outputs: channels + 4 },
+  };
+}
 
 /** [O / channels][KH][KW][C / 4][channels][4], C filled up to fours. */
 export function tileOrder(shape: readonly number[], { channels }: Tile): WeightOrder {

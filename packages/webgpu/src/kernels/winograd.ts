@@ -1,7 +1,12 @@
 import { type WinogradPoints, winogradF2, winogradF4 } from "@residual/core";
-import { four, type WeightOrder } from "../layout.ts";
-import { type Packing, repackGrid } from "../packing.ts";
-import { ending, type KernelIn, lines, OUTSIDE, plain } from "./kernel.ts";
+import { type Cost, costOf } from "../decide/cost.ts";
+import type { Layer } from "../decide/layer.ts";
+import { type Strategy, trialOf } from "../decide/strategy.ts";
+import { addends, epilogueOf } from "../lower/convolution.ts";
+import { four, type WeightOrder } from "../lower/layout.ts";
+import { type Packing, repackGrid } from "../lower/packing.ts";
+import { epilogueParams, type KernelIn, lines, OUTSIDE, plain } from "./kernel.ts";
+import { emitProduct, isDispatchable, type Product, productCost } from "./product.ts";
 
 /**
  * Winograd's algorithm (core/src/winograd.ts) as kernels. ⊙ is a matrix product for each position, which the
@@ -20,10 +25,10 @@ export interface Winograd {
   readonly kernelMatrix: readonly (readonly number[])[];
 }
 
-export const f2: Winograd = winograd(winogradF2);
-export const f4: Winograd = winograd(winogradF4);
+export const f2: Winograd = transformsOf(winogradF2);
+export const f4: Winograd = transformsOf(winogradF4);
 
-function winograd({ name, input, kernel, output }: WinogradPoints): Winograd {
+function transformsOf({ name, input, kernel, output }: WinogradPoints): Winograd {
   const [inputs, outputs] = [input.length, output.length];
   return {
     name,
@@ -34,6 +39,81 @@ function winograd({ name, input, kernel, output }: WinogradPoints): Winograd {
     weightTransform: weightTransform(name, kernel),
     kernelMatrix: kernel,
   };
+}
+
+/** By a product for each position of a tile. Not in float16: its bounds do not allow for tiles that are rounded. */
+export function winograd(transforms: Winograd, product: Product): Strategy {
+  const { name, inputs: side, inputTransform, outputTransform } = transforms;
+  const positions = side * side;
+  return {
+    name: `${name}, ${product.name}`,
+    kernels: [inputTransform, product.kernel, outputTransform],
+    packing: transforms.weightTransform,
+    fits(layer) {
+      const [, , kh, kw] = layer.weight;
+      const { stride, dilation, groups } = layer.attributes;
+      if (kh !== 3 || kw !== 3 || groups > 1 || Math.max(...stride, ...dilation) > 1) return false;
+      const products = productsOf(transforms, layer);
+      return product.fits(products) && isDispatchable(product, products, { positions });
+    },
+    cost(layer, cost) {
+      const products = productsOf(transforms, layer);
+      return productCost(product, products, cost, { positions }) + transformCost(transforms, layer, cost);
+    },
+    emit(builder, { node, layer, inputs }) {
+      const products = productsOf(transforms, layer);
+      const weight = builder.packed(
+        inputs.weight,
+        forWinograd(transforms, layer.weight, product.order(products.weight)),
+      );
+      const [, c, h, w] = layer.x;
+      const [, o, oh, ow] = layer.y;
+      const { tilesH, tilesW, total: pixels } = tilesOf(transforms, layer);
+      const [top, left] = layer.attributes.padding;
+      const gridOf = (channels: number) => ({ images: 1, channels, quads: Math.ceil(channels / 4), pixels });
+      const x = builder.interleaved(inputs.x);
+      const tiles = builder.emit(`${node}, tiles`, inputTransform, [x], [positions * pixels, c], {
+        params: { h, w, top, left, tilesH, tilesW },
+        grid: gridOf(c),
+      });
+      const request = { node: `${node}, products`, layer: products, inputs: { x: tiles, weight } };
+      const sums = emitProduct(builder, product, request, { positions });
+      const [bias, residual] = addends(builder, inputs, sums);
+      return builder.emit(node, outputTransform, [sums, bias, residual], layer.y, {
+        params: { oh, ow, tilesH, tilesW, ...epilogueOf(layer) },
+        grid: gridOf(o),
+      });
+    },
+    trial: trialOf({ ...product.trial, stride: 1, size: 20 }),
+  };
+}
+
+function tilesOf({ outputs }: Winograd, { y: [n, , oh, ow] }: Layer) {
+  const [tilesH, tilesW] = [Math.ceil(oh / outputs), Math.ceil(ow / outputs)];
+  return { tilesH, tilesW, total: n * tilesH * tilesW };
+}
+
+/** The matrix product of a position: tiles of all images are its pixels. */
+function productsOf(transforms: Winograd, layer: Layer): Layer {
+  const [o, c] = layer.weight;
+  const { total } = tilesOf(transforms, layer);
+  const attributes = { ...layer.attributes, padding: [0, 0, 0, 0] as const, relu: false };
+  const bare = { hasBias: false, hasResidual: false, isFromHost: false, attributes };
+  return { x: [1, c, 1, total], weight: [o, c, 1, 1], y: [1, o, 1, total], ...bare };
+}
+
+/** Both transforms load each number and store it once. */
+function transformCost(transforms: Winograd, layer: Layer, cost: Cost): number {
+  const { inputs, outputs } = transforms;
+  const [to, from] = layer.weight;
+  const { load, store, fma, lanes } = cost;
+  const [whole, end] = [inputs * inputs, outputs * outputs];
+  const sums = 4 * (2 * inputs * whole * fma); // a tile's four channels, along both axes
+  const input = whole * (load + store) + sums;
+  const output = whole * load + end * (store + load) + sums;
+  const { total } = tilesOf(transforms, layer);
+  const subgroups = (channels: number) => ((total / lanes) * channels) / 4;
+  return costOf(subgroups(from), input, cost) + costOf(subgroups(to), output, cost);
 }
 
 /** A row of a matrix times a vector of WGSL variables; products with 1 are left out. */
@@ -82,7 +162,7 @@ function outputTransform(name: string, matrix: readonly (readonly number[])[]): 
   return plain({
     name: `${name} output`,
     operands: ["x", "bias", "residual", "y"],
-    params: ["oh", "ow", "tilesH", "tilesW", ...ending],
+    params: ["oh", "ow", "tilesH", "tilesW", ...epilogueParams],
     code: /* wgsl */ `
   let image = quotient(pixel, p.tilesW * p.tilesH); let tile = pixel - image * p.tilesW * p.tilesH;
   let down = quotient(tile, p.tilesW);

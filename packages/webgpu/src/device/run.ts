@@ -1,5 +1,5 @@
 import { sizeOf, type Tensor, tensorOf, throwIfAborted, type WorkOptions } from "@residual/core";
-import type { Gpu } from "./device.ts";
+import type { Gpu } from "./gpu.ts";
 import { answered, type Calls, guarded } from "./guard.ts";
 import { type PreparedPlan, type Reading, readableBuffer, type Step, type Weights } from "./memory.ts";
 import { fenceOn, mapWhenDone } from "./wait.ts";

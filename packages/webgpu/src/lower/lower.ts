@@ -10,14 +10,17 @@ import {
   type Variable,
   variablesOf,
 } from "@residual/core";
+import type { Layer } from "../decide/layer.ts";
+import { type DeviceProfile, plainProfile } from "../decide/profiles.ts";
+import { choose } from "../decide/strategies.ts";
+import type { Strategy } from "../decide/strategy.ts";
+import * as kernels from "../kernels/index.ts";
+import type { Kernel, KernelIn } from "../kernels/kernel.ts";
 import { type Builder, builderOf, type Operand, type Uploaded } from "./builder.ts";
-import type { Choice } from "./choice.ts";
-import { convolution } from "./convolution.ts";
-import * as kernels from "./kernels/index.ts";
-import type { KernelIn } from "./kernels/kernel.ts";
-import { layoutOf } from "./layout.ts";
+import type { Convolution } from "./convolution.ts";
+import { four, layoutOf } from "./layout.ts";
 import { dense } from "./packing.ts";
-import { type Dispatch, keyOf, type Plan, planOf, type Repack, resultsOf, type Storage } from "./plan.ts";
+import { type Dispatch, keyOf, type Plan, planOf, type Repack, resultsOf } from "./plan.ts";
 
 export interface Lowered {
   readonly plan: Plan;
@@ -25,21 +28,38 @@ export interface Lowered {
   /** By their names in the plan. */
   readonly constants: ReadonlyMap<string, Uploaded>;
   readonly variables: ReadonlyMap<string, Variable>;
+  /** By their names in the plan. */
+  readonly kernels: ReadonlyMap<string, Kernel>;
+  readonly layers: readonly ChosenLayer[];
+}
+
+/** What computes a convolution or linear layer of a graph. */
+export interface ChosenLayer {
+  readonly node: AnyNode;
+  readonly layer: Layer;
+  readonly strategy: Strategy;
 }
 
 /**
- * A graph as a plan for one batch, with the kernels that were chosen for a device. Pure: no device is asked. Throws
+ * A graph as a plan for one batch, with the strategies that are chosen for a profile. Pure: no device is asked. Throws
  * UnsupportedError for a graph with open parameters.
  */
-export function lowerToPlan(graph: Graph, batch: number, choice: Choice = {}): Lowered {
+export function lowerToPlan(graph: Graph, batch: number, profile: DeviceProfile = plainProfile()): Lowered {
   const dispatches: Dispatch[] = [];
   const repacks = new Map<string, Repack>();
   const constants = new Map<string, Uploaded>();
+  const kernels = new Map<string, Kernel>();
+  const layers: ChosenLayer[] = [];
   const variables = new Map(variablesOf(graph).map((variable) => [variable.name, variable]));
-  const builder = builderOf({ dispatches, repacks, constants, variables }, choice.memory ?? "buffers");
+  const builder = builderOf({ dispatches, repacks, constants, variables, kernels }, profile.memory);
+  const convolve = (node: AnyNode, layer: Layer, inputs: Convolution["inputs"]) => {
+    const strategy = choose(profile, layer);
+    layers.push({ node, layer, strategy });
+    return strategy.emit(builder, { node: node.name, layer, inputs });
+  };
   const lowered = lower<Operand>(
     graph,
-    lowering(builder, choice, (node) => concrete(node.shape, batch)),
+    lowering(builder, convolve, (node) => concrete(node.shape, batch)),
     (value) => {
       const shape = concrete(value.shape, batch);
       if (value.kind === "parameter")
@@ -55,40 +75,24 @@ export function lowerToPlan(graph: Graph, batch: number, choice: Choice = {}): L
     outputs: mapValues<Value, Operand>(graph.outputs, inHostOrder),
     updates: graph.updates.map(({ variable, value }) => ({ variable: variable.name, ...inHostOrder(value) })),
   };
-  const { live, read } = liveDispatches(dispatches, resultsOf(results));
-  const isRead = (kind: "constant" | "packed", name: string) => read.has(keyOf({ kind, name }));
+  const read = new Set([...dispatches.flatMap(({ inputs }) => inputs), ...resultsOf(results)].map(keyOf));
+  const isRead = ([name]: readonly [name: string, Uploaded]) => read.has(keyOf({ kind: "constant", name }));
   return {
-    plan: planOf({
-      dispatches: live,
-      ...results,
-      repacks: [...repacks.values()].filter(({ output }) => isRead("packed", output)),
-    }),
+    plan: planOf({ dispatches, ...results, repacks: [...repacks.values()] }),
     inputs: new Map(Object.entries(graph.inputs).map(([name, { shape }]) => [name, concrete(shape, batch)])),
-    constants: new Map([...constants].filter(([name]) => isRead("constant", name))),
+    constants: new Map([...constants].filter(isRead)),
     variables,
+    kernels,
+    layers,
   };
 }
 
-/**
- * The dispatches that results depend on, and the keys of all storages that are read for them. Kernels that are tried
- * for a convolution, and then do not fit it, leave others behind.
- */
-function liveDispatches(
-  dispatches: readonly Dispatch[],
-  results: readonly Storage[],
-): { readonly live: readonly Dispatch[]; readonly read: ReadonlySet<string> } {
-  const read = new Set(results.map(keyOf));
-  const live: Dispatch[] = [];
-  for (const dispatch of dispatches.toReversed()) {
-    if (!read.has(keyOf({ kind: "value", id: dispatch.output }))) continue;
-    live.push(dispatch);
-    for (const storage of dispatch.inputs) read.add(keyOf(storage));
-  }
-  return { live: live.reverse(), read };
-}
-
 /** What each op is made of. Every number of a kernel's `params` comes from shapes and attributes. */
-function lowering(builder: Builder, choice: Choice, shapeOf: (node: AnyNode) => readonly number[]): Lowering<Operand> {
+function lowering(
+  builder: Builder,
+  convolve: (node: AnyNode, layer: Layer, inputs: Convolution["inputs"]) => Operand,
+  shapeOf: (node: AnyNode) => readonly number[],
+): Lowering<Operand> {
   const { emit } = builder;
   const ready = builder.interleaved;
   const simple =
@@ -101,7 +105,7 @@ function lowering(builder: Builder, choice: Choice, shapeOf: (node: AnyNode) => 
       const x = ready(given);
       const { images, channels: classes, quads } = layoutOf(x.shape);
       const params = { classes, width: 4 * quads };
-      const sums = emit(`${node.name}, sums`, kernels.rowSums, [x], [images, 2], { params, isWide: true });
+      const sums = emit(`${node.name}, sums`, kernels.rowSums, [x], [images, 2], { params, isFloat32: true });
       return emit(node.name, kernel, [x, sums], x.shape);
     };
   const window = (
@@ -115,19 +119,14 @@ function lowering(builder: Builder, choice: Choice, shapeOf: (node: AnyNode) => 
     return emit(node.name, kernel, [ready(x)], shape, { params: { h, w, oh, ow, ...params } });
   };
   return {
-    conv2d: (node, inputs) => {
-      const attributes = { ...node.attributes, relu: false };
-      return convolution(builder, choice, { node: node.name, shape: shapeOf(node), inputs, attributes });
-    },
-    fusedConv2d: (node, inputs) =>
-      convolution(builder, choice, { node: node.name, shape: shapeOf(node), inputs, attributes: node.attributes }),
+    conv2d: (node, inputs) =>
+      convolve(node, layerOf(inputs, shapeOf(node), { ...node.attributes, relu: false }), inputs),
+    fusedConv2d: (node, inputs) => convolve(node, layerOf(inputs, shapeOf(node), node.attributes), inputs),
     linear: (node, { x, weight, bias }) => {
       const asImage = (of: Operand) => ({ ...of, shape: [...of.shape, 1, 1] });
-      const attributes = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1, relu: false } as const;
       const inputs = { x: asImage(x), weight: asImage(weight), ...(bias && { bias }) };
       const shape = shapeOf(node);
-      const y = convolution(builder, choice, { node: node.name, shape: [...shape, 1, 1], inputs, attributes });
-      return { ...y, shape };
+      return { ...convolve(node, layerOf(inputs, [...shape, 1, 1], pointwise), inputs), shape };
     },
     batchNorm: (node, { x, scale, shift, mean, variance }) =>
       emit(
@@ -179,6 +178,15 @@ function lowering(builder: Builder, choice: Choice, shapeOf: (node: AnyNode) => 
       return emit(node.name, kernels.padChannels, [ready(x)], shapeOf(node), { params });
     },
   };
+}
+
+const pointwise = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], groups: 1, relu: false } as const;
+
+function layerOf(inputs: Convolution["inputs"], y: readonly number[], attributes: Layer["attributes"]): Layer {
+  const { x, weight, bias, residual } = inputs;
+  const isFromHost = x.order === "host";
+  const addends = { hasBias: bias !== undefined, hasResidual: residual !== undefined };
+  return { x: four(x.shape), weight: four(weight.shape), y: four(y), ...addends, isFromHost, attributes };
 }
 
 interface Windowed {

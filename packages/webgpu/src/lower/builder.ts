@@ -1,6 +1,6 @@
 import { permuteAxes, type Source, sizeOf, type Variable } from "@residual/core";
-import * as kernels from "./kernels/index.ts";
-import { isFloat16, type Kernel, type KernelIn, type Memory, widened, workgroupsFor } from "./kernels/kernel.ts";
+import { inFloat32, isFloat16, type Kernel, type KernelIn, type Memory, workgroupsFor } from "../kernels/kernel.ts";
+import { unpack } from "../kernels/order.ts";
 import { four, isDense, type Layout, layoutOf, lengthOf } from "./layout.ts";
 import { type HostPacking, interleaved, type Packing } from "./packing.ts";
 import { type Dispatch, keyOf, type Launch, type Repack, type Storage } from "./plan.ts";
@@ -57,34 +57,41 @@ interface Emitted {
   /** The order of the output. */
   readonly order?: Operand["order"];
   /** Whether the kernel writes float32 in any memory. */
-  readonly isWide?: boolean;
+  readonly isFloat32?: boolean;
   /** Numbers of the output on the device, where not its layout's. */
   readonly length?: number;
 }
 
-/** What a builder adds to. Constants are listed by their names in the plan, repacks by the names of their outputs. */
+/** What a builder adds to. All are listed by their names in the plan, repacks by the names of their outputs. */
 export interface Parts {
   readonly dispatches: Dispatch[];
   readonly repacks: Map<string, Repack>;
   readonly constants: Map<string, Uploaded>;
   readonly variables: ReadonlyMap<string, Variable>;
+  readonly kernels: Map<string, Kernel>;
 }
 
 /** [O, C, KH, KW] as [O, KW, C, KH]. */
 const COLUMNS_FIRST = [0, 3, 1, 2];
 
 /** Adds to `parts` what it is asked for. */
-export function builderOf({ dispatches, repacks, constants, variables }: Parts, memory: Memory): Builder {
+export function builderOf({ dispatches, repacks, constants, variables, kernels }: Parts, memory: Memory): Builder {
   const made = new Map<string, Operand>(); // what was brought into another order before
   const once = (key: string, make: () => Operand): Operand => {
     const operand = made.get(key) ?? make();
     made.set(key, operand);
     return operand;
   };
+  const known = (kernelIn: KernelIn) => {
+    const kernel = kernelIn(memory);
+    kernels.set(kernel.name, kernel);
+    return kernel;
+  };
   const builder: Builder = {
     memory,
-    emit(node, kernel, inputs, shape, options = {}) {
+    emit(node, kernelIn, inputs, shape, options = {}) {
       const output = dispatches.length;
+      const kernel = known(kernelIn);
       dispatches.push({ ...launchOf(memory, node, kernel, inputs, shape, options), output });
       return { storage: { kind: "value", id: output }, shape, order: options.order ?? "device" };
     },
@@ -103,7 +110,7 @@ export function builderOf({ dispatches, repacks, constants, variables }: Parts, 
       const grid = { images: 1, channels: 4, quads: 1, pixels: Math.ceil((images * channels * pixels) / 4) };
       const params = { c: channels, xPixels: pixels, xQuads: quads };
       return once(`host ${keyOf(storage)} ${shape.join("×")}`, () =>
-        builder.emit("to the host's order", kernels.unpack, [operand], shape, { params, grid, order: "host" }),
+        builder.emit("to the host's order", unpack, [operand], shape, { params, grid, order: "host" }),
       );
     },
     packed(operand, packing) {
@@ -120,7 +127,7 @@ export function builderOf({ dispatches, repacks, constants, variables }: Parts, 
       const options = { ...onDevice, length: packing.length };
       if (storage.kind === "variable") {
         const output = `${storage.name} ${nameIn(variables.get(storage.name)!.shape)}`;
-        const launch = launchOf(memory, storage.name, kernel, [operand], shape, options);
+        const launch = launchOf(memory, storage.name, known(kernel), [operand], shape, options);
         repacks.set(output, { ...launch, variable: storage.name, output });
         return { storage: { kind: "packed", name: output }, shape, order: "device" };
       }
@@ -143,23 +150,22 @@ function ownShape({ shape, columns }: Operand): readonly number[] {
 function launchOf(
   memory: Memory,
   node: string,
-  kernelIn: KernelIn,
+  kernel: Kernel,
   inputs: readonly Operand[],
   shape: readonly number[],
-  { params = {}, workgroups, grid, order = "device", isWide = false, length }: Emitted,
+  { params = {}, workgroups, grid, order = "device", isFloat32 = false, length }: Emitted,
 ): Launch {
-  const kernel = kernelIn(memory);
   const layout = grid ?? layoutOf(shape);
   const { images, quads } = layout;
   const all: { readonly [name: string]: number } = { planes: images * quads, ...layout, ...params };
   return {
     node,
-    kernel,
+    kernel: kernel.name,
     inputs: inputs.map(({ storage }) => storage),
     shape,
     ...(order === "host"
       ? { memory: "buffers", bytes: 16 * Math.ceil(sizeOf(shape) / 4) }
-      : inDevicesOrder(length ?? lengthOf(layoutOf(shape)), isWide ? widened(memory) : memory)),
+      : inDevicesOrder(length ?? lengthOf(layoutOf(shape)), isFloat32 ? inFloat32(memory) : memory)),
     params: Uint32Array.from(kernel.params, (name) => paramOf(all, name, kernel)),
     workgroups: workgroups ?? workgroupsFor(layout),
   };

@@ -7,11 +7,11 @@ import {
   variablesOf,
   type WorkOptions,
 } from "@residual/core";
+import { isFloat16 } from "../kernels/kernel.ts";
+import { type Lowered, lowerToPlan } from "../lower/lower.ts";
 import type { DeviceBuffers } from "./buffers.ts";
-import type { Gpu } from "./device.ts";
+import type { Gpu } from "./gpu.ts";
 import { type Calls, guarded, scoped } from "./guard.ts";
-import { isFloat16 } from "./kernels/kernel.ts";
-import { lowerToPlan } from "./lower.ts";
 import {
   allocateVariables,
   allocateWeights,
@@ -22,11 +22,13 @@ import {
   upload,
   variableUploads,
 } from "./memory.ts";
-import { kernelsOf, type Plan } from "./plan.ts";
 import { checkResults } from "./range.ts";
 import { commitUpdates, type Given, packVariables, readBack, readBuffers, runPlan } from "./run.ts";
-import { checkKernels } from "./verify.ts";
+import { checkKernels } from "./self-test.ts";
 import { napping } from "./wait.ts";
+
+/** A plan, and its kernels by name. */
+type Programmed = Pick<Lowered, "plan" | "kernels">;
 
 /** A graph on a device. Its runs share memory, so that there can be one at a time. */
 export class WebgpuModel implements LoadedGraph<"float32"> {
@@ -38,7 +40,7 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
   #variables: SharedMemory["variables"] | undefined;
   /** For the batch of the last run. */
   #prepared: PreparedPlan | undefined;
-  #planOfOne: Plan | undefined;
+  #ofOne: Programmed | undefined;
   /** What the device makes of the last updates. */
   #committed: Promise<void> | undefined;
   readonly #release: () => void;
@@ -56,7 +58,8 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
   static async load(gpu: Gpu, graph: Graph, options: WorkOptions, release: () => void): Promise<WebgpuModel> {
     const model = new WebgpuModel(gpu, graph, release);
     try {
-      model.#planOfOne = (await model.#preparedFor(1, options)).plan;
+      const { plan, kernels } = await model.#preparedFor(1, options);
+      model.#ofOne = { plan, kernels };
       return model;
     } catch (error) {
       await model.dispose();
@@ -65,9 +68,9 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
   }
 
   /** What a batch of one is made of. */
-  get plan(): Plan {
-    this.#planOfOne ??= lowerToPlan(this.#graph, 1, this.#gpu.choice).plan;
-    return this.#planOfOne;
+  get ofOne(): Programmed {
+    const { plan, kernels } = this.#ofOne ?? lowerToPlan(this.#graph, 1, this.#gpu.profile);
+    return { plan, kernels };
   }
 
   async run(
@@ -80,7 +83,7 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
       await runPlan(this.#gpu, calls, prepared, { inputs: given, signal });
       return readBack(calls, prepared);
     });
-    if (isFloat16(this.#gpu.choice.memory)) checkResults(this.#graph, inputs, results);
+    if (isFloat16(this.#gpu.profile.memory)) checkResults(this.#graph, inputs, results);
     return results;
   }
 
@@ -140,10 +143,10 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
 
   async #prepare(calls: Calls, batch: number, { signal, onProgress }: WorkOptions): Promise<PreparedPlan> {
     const gpu = this.#gpu;
-    const wanted = lowerToPlan(this.#graph, batch, gpu.choice);
-    const isTrusted = await checkKernels(gpu, wanted.plan, { signal, onProgress });
+    const wanted = lowerToPlan(this.#graph, batch, gpu.profile);
+    const isTrusted = await checkKernels(gpu, wanted, { signal, onProgress });
     throwIfAborted(signal);
-    const lowered = isTrusted ? wanted : lowerToPlan(this.#graph, batch, gpu.choice);
+    const lowered = isTrusted ? wanted : lowerToPlan(this.#graph, batch, gpu.profile);
     const before = this.#weights;
     const weights = calls(() => allocateWeights(gpu, lowered, before));
     this.#weights = weights;
@@ -157,7 +160,7 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
     preparing.catch(() => {}); // it is waited for below; other threads compile while weights go up
     try {
       await upload(gpu, calls, uploads, { signal, onProgress });
-      await compileKernels(gpu, lowered.plan, { signal, onProgress });
+      await compileKernels(gpu, lowered, { signal, onProgress });
       this.#prepared = await preparing;
       const prepared = this.#prepared;
       calls(() => packVariables(gpu, prepared, before));
@@ -178,8 +181,8 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
 }
 
 /** All programs of a plan at once; what is compiled already takes no time. */
-async function compileKernels(gpu: Gpu, plan: Plan, { signal, onProgress }: WorkOptions): Promise<void> {
-  const kernels = kernelsOf(plan);
+async function compileKernels(gpu: Gpu, lowered: Lowered, { signal, onProgress }: WorkOptions): Promise<void> {
+  const kernels = [...lowered.kernels.values()];
   let done = 0;
   const tell = () => onProgress?.({ stage: "compile kernels", done: done++, total: kernels.length });
   tell();

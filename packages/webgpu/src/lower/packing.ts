@@ -1,7 +1,7 @@
 import { sizeOf } from "@residual/core";
-import type { KernelIn } from "./kernels/kernel.ts";
-import { pack } from "./kernels/order.ts";
-import { repack } from "./kernels/repack.ts";
+import type { KernelIn } from "../kernels/kernel.ts";
+import { pack } from "../kernels/order.ts";
+import { repack } from "../kernels/repack.ts";
 import { type Four, type Layout, layoutOf, lengthOf, type WeightOrder } from "./layout.ts";
 
 /**

@@ -22,13 +22,21 @@ import {
 } from "@residual/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Choice, coldChoice, gpuChoice, softwareChoice } from "./choice.ts";
-import * as kernels from "./kernels/index.ts";
-import { quadConv2d, quadOrder } from "./kernels/quad-conv2d.ts";
-import { sharedConv2d, sharedOrder, sharedParts, sumSplits } from "./kernels/shared-conv2d.ts";
-import { stripConv2d, stripOrder } from "./kernels/strip-conv2d.ts";
-import { tiledConv2d, tileOrder } from "./kernels/tiled-conv2d.ts";
-import { f2, f4, forWinograd } from "./kernels/winograd.ts";
+import {
+  coldProfile,
+  type DeviceProfile,
+  gpuProfile,
+  lavapipeProfile,
+  plainProfile,
+  subgrouplessProfile,
+  swiftShaderProfile,
+} from "../decide/profiles.ts";
+import * as kernels from "../kernels/index.ts";
+import { quadOrder } from "../kernels/quad-conv2d.ts";
+import { sharedOrder } from "../kernels/shared-conv2d.ts";
+import { stripOrder } from "../kernels/strip-conv2d.ts";
+import { tileOrder } from "../kernels/tiled-conv2d.ts";
+import { f2, f4, forWinograd } from "../kernels/winograd.ts";
 import { lowerToPlan } from "./lower.ts";
 import { dense, type HostPacking, inOrder, interleaved } from "./packing.ts";
 import { bytesOf, type Launch, type Plan, planOf, printPlan, type Repack, resultsOf } from "./plan.ts";
@@ -126,7 +134,7 @@ describe("a plan", () => {
     const step = (output: number, size: number, reads: readonly number[]) => {
       const inputs = reads.map((id) => ({ kind: "value" as const, id }));
       const of = {
-        kernel: kernels.relu("buffers"),
+        kernel: "relu",
         params: Uint32Array.of(size),
         workgroups: [1, 1, 1] as const,
         bytes: 4 * size,
@@ -147,7 +155,10 @@ describe("a plan", () => {
   it("keeps textures and buffers apart, and leaves in the host's order", () => {
     const x = input("x", [1, 4, 1, 1]);
     const y = ops.relu({ x: ops.relu({ x }) });
-    const { plan } = lowerToPlan(graph({ name: "one", inputs: { x }, outputs: { y } }), 1, { memory: "textures" });
+    const { plan } = lowerToPlan(graph({ name: "one", inputs: { x }, outputs: { y } }), 1, {
+      ...plainProfile(),
+      memory: "textures",
+    });
     expect(printPlan(plan)).toBe(
       [
         "x: pack, in textures(x) -> #0 1×4×1×1",
@@ -201,26 +212,17 @@ describe("a plan", () => {
 
 describe("programs", () => {
   const lanes = 8;
-  const tiled = tiledConv2d({ lanes, channels: 16, pixels: 7 });
-  const strip = stripConv2d({ lanes, channels: 8, rows: 7, down: 1 });
-  const transforms = [f2, f4].flatMap(({ inputTransform, outputTransform, weightTransform }) => [
-    inputTransform,
-    outputTransform,
-    weightTransform,
-  ]);
+  const convolutions = [
+    lavapipeProfile("textures"),
+    swiftShaderProfile("buffers"),
+    gpuProfile(),
+    gpuProfile("products"),
+  ]
+    .flatMap(({ strategies }) => strategies)
+    .flatMap(({ kernels, packing }) => [...kernels, packing]);
 
   it.each(
-    [
-      ...Object.values(kernels),
-      tiled,
-      strip,
-      sharedConv2d(),
-      sharedConv2d("float16"),
-      sharedParts(),
-      sumSplits,
-      quadConv2d,
-      ...transforms,
-    ]
+    [...new Set([...Object.values(kernels), ...convolutions])]
       .flatMap((kernel) => (["buffers", "textures", "float16 buffers", "float16 textures"] as const).map(kernel))
       .map((kernel) => [kernel.name, kernel] as const),
   )("%s writes its last operand alone, reads all others, and takes all its params", (_, kernel) => {
@@ -235,25 +237,25 @@ describe("programs", () => {
   const planFor = (
     [channels, outputs, size, window]: readonly [number, number, number, number],
     groups = 1,
-    choice = softwareChoice(lanes, "textures"),
+    profile = lavapipeProfile("textures"),
     weightOf: (source: Source) => Value = (source) => constant("weight", source),
   ) => {
     const x = input("x", [1, channels, size, size]);
     const weight = weightOf(fill("v1", "weight", [outputs, channels / groups, window, window], -1, 1));
     const y = ops.conv2d({ x, weight }, { groups, padding: window >> 1 });
-    return lowerToPlan(graph({ name: "one", inputs: { x }, outputs: { y } }), 1, choice).plan;
+    return lowerToPlan(graph({ name: "one", inputs: { x }, outputs: { y } }), 1, profile).plan;
   };
-  const namesOf = (launches: readonly Launch[]) => launches.map(({ kernel }) => kernel.name);
+  const namesOf = (launches: readonly Launch[]) => launches.map(({ kernel }) => kernel);
   const kernelsFor = (...layer: Parameters<typeof planFor>) => namesOf(planFor(...layer).dispatches);
 
   it("tiles lie within groups, and there is none where no tile fits", () => {
     expect(kernelsFor([64, 64, 56, 1])).toContain("conv2d 32×7 on 8 lanes, in textures");
     expect(kernelsFor([128, 128, 8, 3], 32)).toContain("conv2d 4×7 in strips of 8, 1 down, in textures");
-    expect(kernelsFor([128, 128, 8, 1], 32)).toContain("conv2d 4×14 on 8 lanes, in textures");
+    expect(kernelsFor([128, 128, 56, 1], 32)).toContain("conv2d 4×14 on 8 lanes, in textures");
     expect(kernelsFor([6, 6, 8, 3], 2)).toContain("conv2d, in textures");
   });
 
-  it("what was begun for a kernel that does not fit is left out", () => {
+  it("outputs that are no whole fours are computed in fours", () => {
     expect(kernelsFor([3, 7, 8, 3])).toEqual([
       "pack, in textures",
       "conv2d in fours, in textures",
@@ -268,27 +270,29 @@ describe("programs", () => {
   });
 
   it("cold, one tile serves all but groups", () => {
-    const cold = coldChoice(softwareChoice(lanes, "textures"));
+    const cold = coldProfile(lavapipeProfile("textures"));
     expect(kernelsFor([64, 64, 56, 3], 1, cold)).toContain("conv2d 32×7 on 8 lanes, in textures");
     expect(kernelsFor([128, 128, 8, 3], 32, cold)).toContain("conv2d 4×14 on 8 lanes, in textures");
   });
 
   it("on GPUs products go through shared memory, in splits where there are few", () => {
-    expect(kernelsFor([64, 64, 96, 1], 1, gpuChoice)).toEqual(["pack", "conv2d in shared memory", "unpack"]);
-    expect(kernelsFor([64, 64, 7, 1], 1, gpuChoice)).toContain("sum of splits");
-    expect(kernelsFor([64, 64, 56, 3], 1, gpuChoice)).toContain("winograd-f4 output");
-    expect(kernelsFor([128, 128, 8, 3], 32, gpuChoice)).toContain("conv2d in fours");
+    expect(kernelsFor([64, 64, 96, 1], 1, gpuProfile())).toEqual(["pack", "conv2d in shared memory", "unpack"]);
+    expect(kernelsFor([64, 64, 7, 1], 1, gpuProfile())).toContain("sum of splits");
+    expect(kernelsFor([256, 256, 56, 3], 1, gpuProfile())).toContain("winograd-f4 output");
+    expect(kernelsFor([128, 128, 8, 3], 32, gpuProfile())).toContain("conv2d in fours");
   });
 
   /** Of every family of kernels one. */
-  const layers: readonly (readonly [string, readonly [number, number, number, number], number, Choice])[] = [
-    ["tiles", [64, 64, 56, 1], 1, softwareChoice(lanes, "textures")],
-    ["rows", [3, 64, 56, 7], 1, softwareChoice(lanes, "textures")],
-    ["strips", [128, 128, 8, 3], 32, softwareChoice(lanes, "textures")],
-    ["Winograd's algorithm", [64, 64, 56, 3], 1, softwareChoice(4, "buffers")],
-    ["shared memory", [64, 64, 96, 1], 1, gpuChoice],
-    ["Winograd's algorithm in shared memory", [64, 64, 56, 3], 1, gpuChoice],
-    ["fours", [128, 128, 8, 3], 32, gpuChoice],
+  const layers: readonly (readonly [string, readonly [number, number, number, number], number, DeviceProfile])[] = [
+    ["tiles", [64, 64, 56, 1], 1, lavapipeProfile("textures")],
+    ["rows", [3, 64, 56, 7], 1, lavapipeProfile("textures")],
+    ["strips", [128, 128, 8, 3], 32, lavapipeProfile("textures")],
+    ["Winograd's algorithm", [64, 64, 56, 3], 1, swiftShaderProfile("buffers")],
+    ["shared memory", [64, 64, 96, 1], 1, gpuProfile()],
+    ["Winograd's algorithm in shared memory", [256, 256, 56, 3], 1, gpuProfile()],
+    ["splits", [64, 64, 7, 1], 1, gpuProfile()],
+    ["fours", [128, 128, 8, 3], 32, gpuProfile()],
+    ["fours where there are no subgroups", [64, 64, 8, 3], 1, subgrouplessProfile()],
   ];
 
   it.each(layers)("of %s are the same for a weight that is a variable, which is packed apart", (_, ...layer) => {

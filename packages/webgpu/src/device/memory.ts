@@ -9,13 +9,13 @@ import {
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
-import type { Uploaded } from "./builder.ts";
-import type { Gpu } from "./device.ts";
+import { formatOf, isFloat16, isTextures, type Memory, TEXELS } from "../kernels/kernel.ts";
+import type { Uploaded } from "../lower/builder.ts";
+import type { Lowered } from "../lower/lower.ts";
+import { dense } from "../lower/packing.ts";
+import { bytesOf, keyOf, type Launch, type Output, type Plan, type Storage } from "../lower/plan.ts";
+import type { Gpu } from "./gpu.ts";
 import { answered, type Calls, guarded } from "./guard.ts";
-import { formatOf, isFloat16, isTextures, type Memory, TEXELS } from "./kernels/kernel.ts";
-import type { Lowered } from "./lower.ts";
-import { dense } from "./packing.ts";
-import { bytesOf, keyOf, type Launch, type Output, type Plan, type Storage } from "./plan.ts";
 import { checkConstant } from "./range.ts";
 import { napping } from "./wait.ts";
 
@@ -58,6 +58,7 @@ interface Update {
 export interface PreparedPlan {
   readonly batch: number;
   readonly plan: Plan;
+  readonly kernels: Lowered["kernels"];
   readonly inputs: ReadonlyMap<string, GPUBuffer>;
   /** Bytes of each input. */
   readonly sizes: ReadonlyMap<string, number>;
@@ -384,10 +385,12 @@ export async function preparePlan(
   batch: number,
   shared: SharedMemory,
 ): Promise<PreparedPlan> {
-  const { plan } = lowered;
+  const { plan, kernels } = lowered;
   using made = new Allocations();
   const memory = calls(() => allocatePlan(gpu, lowered, shared, made));
-  const compiling = [...plan.dispatches, ...plan.repacks].map(({ kernel }) => gpu.shared.pipeline(kernel));
+  const compiling = [...plan.dispatches, ...plan.repacks].map(({ kernel }) =>
+    gpu.shared.pipeline(kernels.get(kernel)!),
+  );
   const pipelines = await Promise.all(compiling);
   return calls(() => {
     const steps = stepsOf(gpu.device, memory.bindings, pipelines);
@@ -400,7 +403,7 @@ export async function preparePlan(
       }),
     );
     const { bindings: _, ...rest } = memory;
-    return { batch, plan, ...rest, steps: own, repacks, destroy: made.keep() };
+    return { batch, plan, kernels, ...rest, steps: own, repacks, destroy: made.keep() };
   });
 }
 

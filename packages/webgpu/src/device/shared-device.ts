@@ -11,8 +11,8 @@ import {
   type PlatformGpu,
   platformGpu,
 } from "@residual/kit/gpu";
+import type { Kernel } from "../kernels/kernel.ts";
 import { DeviceFault, type Guarded, scoped } from "./guard.ts";
-import type { Kernel } from "./kernels/kernel.ts";
 
 /** A device, with what was compiled and found out on it. All backends of one source of adapters share it. */
 export class SharedDevice implements Guarded {
@@ -23,7 +23,7 @@ export class SharedDevice implements Guarded {
   readonly version: string;
   /** Dawn ends the process if this is collected while the device is used. */
   readonly keep: unknown;
-  /** Self-tests of kernels, by the kernels' names (verify.ts). */
+  /** Self-tests of kernels, by strategy (self-test.ts). */
   readonly checks = new Tries<boolean>();
   readonly #pipelines = new Tries<GpuPipeline>();
   #lost: { readonly reason: string; readonly message: string } | undefined;

@@ -6,7 +6,6 @@ import {
   graph,
   type Input,
   input,
-  nodesOf,
   optimize,
   parametersOf,
   throwIfAborted,
@@ -14,14 +13,14 @@ import {
   type Value,
   type WorkOptions,
 } from "@residual/core";
-import type { Choice } from "./choice.ts";
-import type { Gpu } from "./device.ts";
+import { keyOf } from "../decide/layer.ts";
+import { strategiesFor } from "../decide/strategies.ts";
+import { type ChosenLayer, type Lowered, lowerToPlan } from "../lower/lower.ts";
+import type { Dispatch } from "../lower/plan.ts";
+import type { Gpu } from "./gpu.ts";
 import { answered, type Calls, guarded } from "./guard.ts";
-import { type Lowered, lowerToPlan } from "./lower.ts";
 import { loadPlan, type PreparedPlan } from "./memory.ts";
-import type { Plan } from "./plan.ts";
-import { type Candidate, candidatesOf, keyOf, layerOf } from "./tuning.ts";
-import { checkKernels } from "./verify.ts";
+import { checkKernels } from "./self-test.ts";
 
 export interface TuneOptions extends WorkOptions {
   /** Of a graph whose batch is open. 1 */
@@ -42,8 +41,9 @@ export interface TunedLayer {
   readonly tried: number;
 }
 
-/** Kernels, and how long they take: the median, in milliseconds. */
+/** A strategy, its dispatches, and how long they take: the median, in milliseconds. */
 export interface Timed {
+  readonly strategy: string;
   readonly kernels: string;
   readonly ms: number;
 }
@@ -73,39 +73,32 @@ export async function tuneGraph(
   const [open] = parametersOf(given);
   if (open)
     throw new UnsupportedError(`webgpu: parameters of ${given.name} are open (${open.name}, …); bind them first`);
-  const layers = [...layersOf(optimize(given), batch)];
-  const found: { readonly key: string; readonly way: string | undefined; readonly layer: TunedLayer }[] = [];
-  for (const [done, [key, nodes]] of layers.entries()) {
-    onProgress?.({ stage: `tune ${given.name}`, done, total: layers.length });
+  const layers = layersOf(lowerToPlan(optimize(given), batch, gpu.profile));
+  const found: { readonly key: string; readonly layer: TunedLayer }[] = [];
+  for (const [key, nodes] of layers) {
+    onProgress?.({ stage: `tune ${given.name}`, done: found.length, total: layers.size });
     throwIfAborted(signal);
-    const { way, layer } = await guarded(gpu.shared, nodes[0]!.name, (calls) =>
-      tuneLayer(gpu, calls, nodes, batch, signal),
-    );
-    found.push({ key, way, layer });
+    const layer = await guarded(gpu.shared, nodes[0]!.name, (calls) => tuneLayer(gpu, calls, nodes, batch, signal));
+    found.push({ key, layer });
   }
-  onProgress?.({ stage: `tune ${given.name}`, done: layers.length, total: layers.length });
-  for (const { key, way } of found) gpu.tuned.set(key, way ?? UNTUNED);
+  onProgress?.({ stage: `tune ${given.name}`, done: layers.size, total: layers.size });
+  for (const { key, layer } of found) gpu.tuned.set(key, layer.after.strategy);
   return found.map(({ layer }) => layer);
 }
 
-/** In the place of a way: what is taken where nothing was measured is the quickest. No candidate has this name. */
-const UNTUNED = "";
-
-/** The nodes of each kind of layer, by its key. */
-function layersOf(of: Graph, batch: number): ReadonlyMap<string, readonly AnyNode[]> {
-  const layers = new Map<string, AnyNode[]>();
-  for (const node of nodesOf(of)) {
-    const layer = layerOf(node, batch);
-    const kind = node.inputs.weight?.kind;
-    if (!layer || (kind !== "constant" && kind !== "variable")) continue;
-    layers.set(keyOf(layer), [...(layers.get(keyOf(layer)) ?? []), node]);
+/** The nodes of each kind of layer, by its key. Weights that a run computes are left out. */
+function layersOf({ layers }: Lowered): ReadonlyMap<string, readonly AnyNode[]> {
+  const nodes = new Map<string, AnyNode[]>();
+  for (const { node, layer } of layers) {
+    if (!["constant", "variable"].includes(node.inputs.weight!.kind)) continue;
+    nodes.set(keyOf(layer), [...(nodes.get(keyOf(layer)) ?? []), node]);
   }
-  return layers;
+  return nodes;
 }
 
-/** A way with its memory, and the costs of its runs. */
+/** A strategy with its memory on the device, and the costs of its runs. */
 interface Contender {
-  readonly name: string | undefined;
+  readonly strategy: string;
   readonly kernels: string;
   readonly ready: PreparedPlan;
   readonly steps: PreparedPlan["steps"];
@@ -118,61 +111,46 @@ async function tuneLayer(
   nodes: readonly AnyNode[],
   batch: number,
   signal: WorkOptions["signal"],
-): Promise<{ readonly way: string | undefined; readonly layer: TunedLayer }> {
+): Promise<TunedLayer> {
   const [node] = nodes as [AnyNode];
   const contenders: Contender[] = [];
   try {
-    for (const { name, lowered } of await waysOf(gpu, alone(node, batch), batch)) {
+    for (const lowered of await lowerings(gpu, alone(node, batch), batch)) {
       throwIfAborted(signal);
-      contenders.push(await contend(gpu, name, lowered));
+      contenders.push(await contend(gpu, lowered, node.inputs.x!.kind === "input"));
     }
     const [first] = contenders as [Contender];
     const left = await race(gpu, calls, contenders, signal);
     const quickest = left.toSorted((a, b) => median(a.costs) - median(b.costs))[0]!;
     const isWorth = median(quickest.costs) < (1 - WORTH) * median(first.costs);
-    const best = isWorth ? quickest : first;
-    const timed = ({ kernels, costs }: Contender): Timed => ({ kernels, ms: median(costs) });
+    const timed = ({ strategy, kernels, costs }: Contender): Timed => ({ strategy, kernels, ms: median(costs) });
     const alike = { name: node.name, count: nodes.length, op: node.op, shape: concrete(node.shape, batch) };
-    return { way: best.name, layer: { ...alike, tried: contenders.length, before: timed(first), after: timed(best) } };
+    return { ...alike, tried: contenders.length, before: timed(first), after: timed(isWorth ? quickest : first) };
   } finally {
     for (const { ready } of contenders) ready.destroy();
   }
 }
 
-/** The untuned way first, then every other that comes to other dispatches. */
-async function waysOf(
-  gpu: Gpu,
-  of: Graph,
-  batch: number,
-): Promise<readonly { readonly name: string | undefined; readonly lowered: Lowered }[]> {
-  const lower = (choice: Choice) => lowerToPlan(of, batch, { ...choice, tuned: new Map() });
-  const all = () => [{ name: undefined, choice: gpu.choice }, ...candidatesOf(gpu.choice)];
-  for (const { choice } of all()) await checkKernels(gpu, lower(choice).plan);
-  const ways = new Map<string, { name: Candidate["name"] | undefined; lowered: Lowered }>();
-  for (const { name, choice } of all()) {
-    const lowered = lower(choice);
-    const kernels = textOf(lowered.plan);
-    if (!ways.has(kernels)) ways.set(kernels, { name, lowered });
-  }
-  return [...ways.values()];
+/** A layer by each strategy that can compute it: first the one that is chosen where nothing is tuned. */
+async function lowerings(gpu: Gpu, of: Graph, batch: number): Promise<readonly Lowered[]> {
+  const all = () => {
+    const { tuned: _, ...profile } = gpu.profile;
+    const untuned = lowerToPlan(of, batch, profile);
+    const [{ layer, strategy }] = untuned.layers as [ChosenLayer];
+    const others = strategiesFor(profile, layer).filter((each) => each !== strategy);
+    return [untuned, ...others.map((each) => lowerToPlan(of, batch, { ...profile, strategies: [each] }))];
+  };
+  for (const each of all()) await checkKernels(gpu, each);
+  return all(); // fewer, where a check failed
 }
 
-async function contend(gpu: Gpu, name: string | undefined, lowered: Lowered): Promise<Contender> {
+async function contend(gpu: Gpu, lowered: Lowered, isFirst: boolean): Promise<Contender> {
+  const { plan, layers } = lowered;
+  const isOwn = ({ kernel }: Dispatch) => !/^unpack\b/.test(kernel) && (isFirst || !/^pack\b/.test(kernel));
   const ready = await loadPlan(gpu, lowered);
-  const steps = ready.steps.filter((_, i) => isOwn(lowered.plan.dispatches[i]!));
-  return { name, kernels: textOf(lowered.plan), ready, steps, costs: [] };
-}
-
-/** Not the change of order on the way in and out, which inside of a network there is none of. */
-function isOwn({ kernel }: Plan["dispatches"][number]): boolean {
-  return !/^(un)?pack\b/.test(kernel.name);
-}
-
-function textOf({ dispatches }: Plan): string {
-  return dispatches
-    .filter(isOwn)
-    .map(({ kernel, workgroups }) => `${kernel.name} ${workgroups.join("×")}`)
-    .join(" + ");
+  const steps = ready.steps.filter((_, i) => isOwn(plan.dispatches[i]!));
+  const launches = plan.dispatches.filter(isOwn).map(({ kernel, workgroups }) => `${kernel} ${workgroups.join("×")}`);
+  return { strategy: layers[0]!.strategy.name, kernels: launches.join(" + "), ready, steps, costs: [] };
 }
 
 /** Those that were worth timing, the first always, with their costs. */

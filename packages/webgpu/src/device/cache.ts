@@ -30,7 +30,7 @@ export interface Identity {
 export interface Findings {
   /** Whether kernels answered right, by their names. */
   readonly checked: ReadonlyMap<string, boolean>;
-  /** The quickest way for each layer (tuning.ts), by its key. */
+  /** The name of the quickest strategy for each layer, by the layer's key. */
   readonly tuned: ReadonlyMap<string, string>;
 }
 

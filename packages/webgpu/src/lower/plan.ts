@@ -1,5 +1,5 @@
 import { formatShape, sizeOf, spentAfter } from "@residual/core";
-import type { Kernel, Memory } from "./kernels/kernel.ts";
+import type { Memory } from "../kernels/kernel.ts";
 
 /**
  * Where numbers lie before memory is given out: in an input, a constant, a variable, a variable as a kernel reads it,
@@ -17,7 +17,8 @@ export function keyOf(storage: Storage): string {
 /** One run of a kernel. */
 export interface Launch {
   readonly node: string;
-  readonly kernel: Kernel;
+  /** Its name. */
+  readonly kernel: string;
   readonly inputs: readonly Storage[];
   /** Of the output. */
   readonly shape: readonly number[];
@@ -119,7 +120,7 @@ function idOf(storage: Storage): number[] {
 export function printPlan({ dispatches, repacks, updates, slots, slotOf }: Plan): string {
   const place = (storage: Storage) => (storage.kind === "value" ? `#${slotOf[storage.id]}` : storage.name);
   const line = ({ node, kernel, inputs, shape }: Launch, to: string) =>
-    `${node}: ${kernel.name}(${inputs.map(place).join(", ")}) -> ${to} ${formatShape(shape)}`;
+    `${node}: ${kernel}(${inputs.map(place).join(", ")}) -> ${to} ${formatShape(shape)}`;
   const lines = [
     ...repacks.map((repack) => line(repack, repack.output)),
     ...dispatches.map((dispatch) => line(dispatch, `#${slotOf[dispatch.output]}`)),
@@ -129,20 +130,4 @@ export function printPlan({ dispatches, repacks, updates, slots, slotOf }: Plan)
   const memories = [...new Set(slots.map(({ memory }) => memory))].sort();
   const counts = memories.map((memory) => `${slots.filter((slot) => slot.memory === memory).length} ${memory}`);
   return [...lines, `${counts.join(", ")}, ${total.toLocaleString("en-US")} bytes`].join("\n");
-}
-
-/** The kernels of a plan, each once. */
-export function kernelsOf({ dispatches, repacks }: Plan): readonly Kernel[] {
-  return [...new Map([...repacks, ...dispatches].map(({ kernel }) => [kernel.name, kernel])).values()];
-}
-
-/** A kernel's WGSL. */
-export interface Program {
-  readonly name: string;
-  readonly wgsl: string;
-}
-
-/** The programs of a plan, each once. */
-export function programsOf(plan: Plan): readonly Program[] {
-  return kernelsOf(plan).map(({ name, program }) => ({ name, wgsl: program }));
 }

@@ -1,0 +1,37 @@
+import { layoutOf } from "../lower/layout.ts";
+
+/** Nanoseconds of a subgroup, unless said otherwise. scripts/costs.ts measures them on an adapter. */
+export interface Cost {
+  /** Lanes of a subgroup. */
+  readonly lanes: number;
+  /** Workgroups that are computed at the same time. 1 on software adapters: each core takes its share of any work. */
+  readonly cores: number;
+  /** A vec4 for each lane. */
+  readonly load: number;
+  readonly store: number;
+  /** A number of a lane, given to all. */
+  readonly broadcast: number;
+  readonly fma: number;
+  /** A sum that lives through a step of a loop. */
+  readonly keep: number;
+  /** A step of a loop, whatever it does. */
+  readonly step: number;
+  /** A byte of weights: reading it once a run, and what its upload and its memory are worth. */
+  readonly byte: number;
+}
+
+/** Nanoseconds of a dispatch: workgroups that take `each`. */
+export function costOf(workgroups: number, each: number, { cores }: Cost): number {
+  return Math.max(1, workgroups / cores) * each;
+}
+
+/** Adds bias and perhaps a residual to sums, finds their places, and stores them. */
+export function epilogueCost(sums: number, { load, store }: Cost): number {
+  return (sums / 4) * (2 * load + store);
+}
+
+/** Brings an input into the device's order: four numbers from the host's order for each vec4. */
+export function packingCost(shape: readonly number[], cost: Cost): number {
+  const { images, quads, pixels } = layoutOf(shape);
+  return costOf((images * quads * pixels) / cost.lanes, 4 * cost.load + cost.store, cost);
+}

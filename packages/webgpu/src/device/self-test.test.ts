@@ -1,0 +1,44 @@
+import { describe, expect, it } from "vitest";
+import {
+  coldProfile,
+  type DeviceProfile,
+  gpuProfile,
+  lavapipeProfile,
+  subgrouplessProfile,
+  swiftShaderProfile,
+} from "../decide/profiles.ts";
+import { lowerToPlan } from "../lower/lower.ts";
+import { graphOf, selfTestsOf } from "./self-test.ts";
+
+const profiles: readonly (readonly [string, DeviceProfile])[] = [
+  ["lavapipe", lavapipeProfile("textures")],
+  ["SwiftShader", swiftShaderProfile("buffers")],
+  ["adapters without subgroups", subgrouplessProfile()],
+  ["GPUs", gpuProfile()],
+  ["lavapipe, cold", coldProfile(lavapipeProfile("textures"))],
+  ["lavapipe in float16", lavapipeProfile("textures", "products")],
+  ["GPUs in float16", gpuProfile("products")],
+];
+
+describe.each(profiles)("the self-test on %s", (_, profile) => {
+  const fast = profile.strategies.flatMap(({ trial, ...strategy }) => (trial ? [{ ...strategy, trial }] : []));
+
+  it.each(fast.map((strategy) => [strategy.name, strategy] as const))("runs all kernels of %s", (_name, strategy) => {
+    for (const packs of [false, true]) {
+      const { of } = graphOf({ trial: strategy.trial, packs });
+      const lowered = lowerToPlan(of, 1, { ...profile, strategies: [strategy] });
+      const names = strategy.kernels.map((kernel) => kernel(profile.memory).name);
+      expect([...lowered.kernels.keys()]).toEqual(expect.arrayContaining(names));
+      const tests = selfTestsOf(lowered, profile.memory);
+      expect(tests.map((test) => test.packs)).toEqual(packs ? [false, true] : [false]);
+      if (packs) expect(tests[1]!.kernels).toEqual([strategy.packing(profile.memory).name]);
+    }
+  });
+
+  it("runs twice, on different inputs", () => {
+    for (const { trial } of fast) {
+      const [first, second] = graphOf({ trial, packs: true }).inputs;
+      for (const name of ["x", "weight", "residual"]) expect(second![name]!.data).not.toEqual(first![name]!.data);
+    }
+  });
+});

@@ -1,0 +1,131 @@
+import {
+  constant,
+  fillWhole,
+  type Graph,
+  graph,
+  type Input,
+  input,
+  ops,
+  reference,
+  type Tensor,
+  throwIfAborted,
+  type WorkOptions,
+} from "@residual/core";
+import type { Strategy, Trial } from "../decide/strategy.ts";
+import type { KernelIn } from "../kernels/kernel.ts";
+import { type Lowered, lowerToPlan } from "../lower/lower.ts";
+import type { Gpu } from "./gpu.ts";
+import { guarded } from "./guard.ts";
+import { loadPlan } from "./memory.ts";
+import { type Given, readBack, runPlan } from "./run.ts";
+
+/** A small convolution for a strategy, and the names of the kernels that it tests. */
+export interface SelfTest {
+  readonly strategy: Strategy;
+  readonly trial: Trial;
+  readonly kernels: readonly string[];
+  /** Whether weights are packed on the device: they are an input then. */
+  readonly packs: boolean;
+}
+
+/**
+ * Tries the kernels of each strategy of a plan before their first use on a device, once. A driver that gets one wrong
+ * (they do: shader compilers are large) would else answer nonsense in silence. The cache remembers for the processes to
+ * come. Where one fails, the device has only the plain kernel from then on, `onWarning` is told, and the answer is
+ * false.
+ */
+export async function checkKernels(gpu: Gpu, lowered: Lowered, work: WorkOptions = {}): Promise<boolean> {
+  const before = gpu.checked.size;
+  try {
+    return await checkAll(gpu, selfTestsOf(lowered, gpu.profile.memory), work);
+  } finally {
+    if (gpu.checked.size > before) await gpu.remember().catch(() => {}); // then the next process tries them again
+  }
+}
+
+/** A test for each strategy of a plan, and another one where its weights are packed on the device. */
+export function selfTestsOf({ layers, kernels }: Lowered, memory: Gpu["profile"]["memory"]): readonly SelfTest[] {
+  const nameOf = (kernel: KernelIn) => kernel(memory).name;
+  return [...new Set(layers.map(({ strategy }) => strategy))].flatMap((strategy): SelfTest[] => {
+    const { trial } = strategy;
+    if (!trial) return [];
+    const own: SelfTest = { strategy, trial, kernels: strategy.kernels.map(nameOf), packs: false };
+    const packing = nameOf(strategy.packing);
+    return kernels.has(packing) ? [own, { ...own, kernels: [packing], packs: true }] : [own];
+  });
+}
+
+async function checkAll(gpu: Gpu, tests: readonly SelfTest[], { signal, onProgress }: WorkOptions): Promise<boolean> {
+  const isOpen = ({ kernels }: SelfTest) => kernels.some((name) => !gpu.checked.has(name));
+  const isWrong = ({ kernels }: SelfTest) => kernels.some((name) => gpu.checked.get(name) === false);
+  const total = tests.filter(isOpen).length;
+  let done = 0;
+  for (const test of tests) {
+    throwIfAborted(signal);
+    if (isOpen(test) && !isWrong(test)) {
+      onProgress?.({ stage: "test kernels", done: done++, total });
+      const key = [test.strategy.name, ...test.kernels].join();
+      const right = await gpu.shared.checks.get(key, () => isRight(gpu, test));
+      for (const name of test.kernels) if (!gpu.checked.has(name)) gpu.checked.set(name, right);
+    }
+    if (!isWrong(test)) continue;
+    gpu.distrust(test.kernels.filter((name) => gpu.checked.get(name) === false).join(" or "));
+    return false;
+  }
+  if (total > 0) onProgress?.({ stage: "test kernels", done: total, total });
+  return true;
+}
+
+/**
+ * Two runs with different inputs, since a driver is known that is right only at its first. Inputs are small whole
+ * numbers, so that the answers are whole as well, and exact in float32. In Winograd's F(4, 3), whose weights are sixths,
+ * the error is below γ₂₆·18²·4·100 = 0.2 (docs/tolerances.md), and the nearest whole number has to be right.
+ */
+async function isRight(gpu: Gpu, test: SelfTest): Promise<boolean> {
+  const { of, inputs } = graphOf(test);
+  const ready = await loadPlan(gpu, lowerToPlan(of, 1, { ...gpu.profile, strategies: [test.strategy] }));
+  try {
+    await using executable = await reference.compile(of);
+    for (const each of inputs) {
+      const { y: expected } = await executable.run(each);
+      const given = Object.entries(each).map(([name, { data }]): Given => ({ name, data: Float32Array.from(data) }));
+      const { y: found } = await guarded(gpu.shared, test.strategy.name, async (calls) => {
+        await runPlan(gpu, calls, ready, { inputs: given });
+        return readBack(calls, ready);
+      });
+      if (!expected!.data.every((value, i) => Math.abs(found!.data[i]! - value) < 0.5)) return false;
+    }
+    return true;
+  } finally {
+    ready.destroy();
+  }
+}
+
+/** The graph of a test, and the inputs of its runs. */
+export function graphOf({ trial, packs }: Pick<SelfTest, "trial" | "packs">): {
+  readonly of: Graph;
+  readonly inputs: readonly { readonly [name: string]: Tensor<"float32"> }[];
+} {
+  const { channels, outputs, stride, size, groups } = trial;
+  const side = Math.ceil(size / stride);
+  const shapes = { x: [2, groups * channels, size, size], residual: [2, outputs, side, side] };
+  const weights = pattern("weight", [outputs, channels, 3, 3]);
+  const weight = packs ? input("weight", weights.shape) : constant("weight", weights);
+  const [x, residual] = [input("x", shapes.x), input("residual", shapes.residual)];
+  const bias = constant("bias", pattern("bias", [outputs]));
+  const y = ops.fusedConv2d({ x, weight, bias, residual }, { stride, groups, padding: 1, relu: true });
+  const declared: { [name: string]: Input } = { x, residual, ...(weight.kind === "input" && { weight }) };
+  return {
+    of: graph({ name: "self-test", inputs: declared, outputs: { y } }),
+    inputs: ["", ", again"].map((run) => ({
+      x: pattern(`x${run}`, shapes.x),
+      residual: pattern(`residual${run}`, shapes.residual),
+      ...(packs && { weight: pattern(`weight${run}`, weights.shape) }),
+    })),
+  };
+}
+
+/** −1, 0 and 1. */
+function pattern(name: string, shape: readonly number[]): Tensor<"float32"> {
+  return fillWhole("self-test", name, shape, -1, 1);
+}

@@ -1,0 +1,149 @@
+import { type Cost, costOf, packingCost } from "../decide/cost.ts";
+import { hasWholeGroups, type Layer, pixelsOf, quadsPerGroup } from "../decide/layer.ts";
+import { type Strategy, type Trial, trialOf } from "../decide/strategy.ts";
+import type { Builder, Operand } from "../lower/builder.ts";
+import { addends, type Convolution, epilogueOf, inWeightOrder, windowOf } from "../lower/convolution.ts";
+import { layoutOf, type WeightOrder } from "../lower/layout.ts";
+import { type KernelIn, MOST_WORKGROUPS } from "./kernel.ts";
+import { packRows } from "./order.ts";
+import { repack } from "./repack.ts";
+
+/** A kernel that computes a convolution as a matrix product, in blocks of outputs and pixels of all images. */
+export interface Product {
+  readonly name: string;
+  readonly kernel: KernelIn;
+  /** Output channels of a workgroup. */
+  readonly channels: number;
+  /** Output pixels of a workgroup. */
+  readonly pixels: number;
+  readonly fits: (layer: Layer) => boolean;
+  /** Nanoseconds of a workgroup. */
+  readonly cost: (layer: Layer, cost: Cost) => number;
+  readonly order: (shape: readonly number[]) => WeightOrder;
+  readonly trial: Partial<Trial>;
+}
+
+/** Along z: products beside one another, or parts of a sum. */
+interface Depth {
+  readonly positions?: number;
+  readonly splits?: number;
+}
+
+/** The product as it is. */
+export function direct(product: Product): Strategy {
+  const { name, kernel, fits, order, trial } = product;
+  return {
+    name,
+    kernels: [kernel],
+    packing: repack,
+    fits: (layer) => fits(layer) && isDispatchable(product, layer),
+    cost: (layer, cost) => productCost(product, layer, cost),
+    emit(builder, { node, layer, inputs }) {
+      const weight = inWeightOrder(builder, inputs.weight, order(inputs.weight.shape));
+      const ready = { ...inputs, x: builder.interleaved(inputs.x), weight };
+      return emitProduct(builder, product, { node, layer, inputs: ready });
+    },
+    trial: trialOf(trial),
+  };
+}
+
+/** For the first convolution of a network, whose input has few channels: columns of the window become channels. */
+export function columnsAsChannels(product: Product): Strategy {
+  const whole = direct(product);
+  return {
+    ...whole,
+    name: `${product.name}, columns as channels`,
+    kernels: [packRows, product.kernel],
+    fits: (layer) => hasColumns(layer) && whole.fits(asRows(layer)),
+    cost(layer, cost) {
+      const rows = asRows(layer);
+      const instead = packingCost(layer.x, cost); // which all others need
+      return productCost(product, rows, cost) + packingCost(rows.x, cost) - instead;
+    },
+    emit(builder, { node, layer, inputs }) {
+      const rows = asRows(layer);
+      const [o, c, kh, kw] = layer.weight;
+      const [, , h, w] = layer.x;
+      const { right, left, dilationW, ow } = windowOf(layer);
+      const params = { c, h, w, kw, ow: ow!, right: right!, left: left!, dilationW: dilationW! };
+      const x = builder.emit(`${node}, rows`, packRows, [inputs.x], rows.x, { params });
+      const weight: Operand = { ...inputs.weight, shape: [o, c * kw, kh, 1], columns: kw };
+      return whole.emit(builder, { node, layer: rows, inputs: { ...inputs, x, weight } });
+    },
+    trial: trialOf({ ...product.trial, channels: 3 }),
+  };
+}
+
+function hasColumns({ isFromHost, weight: [, c, , kw], attributes: { groups } }: Layer): boolean {
+  return isFromHost && groups === 1 && c < 4 && kw > 1;
+}
+
+/** The layer behind packRows: [N, C·KW, H, OW] to [N, O, OH, OW] by KH × 1 taps. */
+function asRows(layer: Layer): Layer {
+  const [o, c, kh, kw] = layer.weight;
+  const [n, , h] = layer.x;
+  const { stride, padding, dilation } = layer.attributes;
+  return {
+    ...layer,
+    x: [n, c * kw, h, layer.y[3]],
+    weight: [o, c * kw, kh, 1],
+    isFromHost: false,
+    attributes: {
+      ...layer.attributes,
+      stride: [stride[0], 1],
+      padding: [padding[0], 0, padding[2], 0],
+      dilation: [dilation[0], 1],
+    },
+  };
+}
+
+function workgroupsOf({ channels, pixels }: Product, layer: Layer, { positions = 1, splits = 1 }: Depth = {}) {
+  const [outputs] = layer.weight;
+  const [blocks, rows] = [Math.ceil(outputs / channels), Math.ceil(pixelsOf(layer) / pixels)];
+  return [blocks, rows, Math.max(positions, splits)] as const;
+}
+
+export function isDispatchable(product: Product, layer: Layer, depth?: Depth): boolean {
+  return hasWholeGroups(layer) && Math.max(...workgroupsOf(product, layer, depth)) <= MOST_WORKGROUPS;
+}
+
+/** Nanoseconds of a product, or of each of several beside one another, with the worth of their weights' bytes. */
+export function productCost(product: Product, layer: Layer, cost: Cost, depth: Depth = {}): number {
+  const [x, y, z] = workgroupsOf(product, layer, depth);
+  const [outputs, , kh, kw] = layer.weight;
+  const bytes = 16 * kh * kw * quadsPerGroup(layer) * (depth.positions ?? 1) * outputs;
+  return costOf(x * y * z, product.cost(layer, cost) / (depth.splits ?? 1), cost) + bytes * cost.byte;
+}
+
+/** A dispatch of blocks; operands are in the order for it. `splits` needs a kernel that deals its sums out. */
+export function emitProduct(
+  builder: Builder,
+  product: Product,
+  { node, layer, inputs }: Convolution,
+  depth: Depth = {},
+): Operand {
+  const { x, weight } = inputs;
+  const { splits = 1 } = depth;
+  const [n, outputs, oh, ow] = layer.y;
+  const [bias, residual] = addends(builder, inputs, weight);
+  const [pixels, perGroup, { quads: xQuads }] = [pixelsOf(layer), quadsPerGroup(layer), layoutOf(layer.x)];
+  const quads = Math.ceil(outputs / 4);
+  const workgroups = workgroupsOf(product, layer, depth);
+  const params = {
+    pixels,
+    plane: oh * ow,
+    perGroup,
+    outputsPerGroup: outputs / layer.attributes.groups,
+    quads,
+    channels: outputs,
+    xStep: pixels * xQuads,
+    weightStep: workgroups[0] * perGroup * product.channels,
+    splits,
+    yStep: pixels * quads,
+    ...windowOf(layer),
+    ...epilogueOf(layer),
+  };
+  const shape = [workgroups[2] * n, outputs, oh, ow];
+  const isFloat32 = splits > 1;
+  return builder.emit(node, product.kernel, [x, weight, bias, residual], shape, { params, workgroups, isFloat32 });
+}
