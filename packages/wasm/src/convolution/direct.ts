@@ -1,13 +1,21 @@
 import { type I32, i32, type Local } from "../encode/expression.ts";
 import type { Body, Instructions } from "../encode/function.ts";
 import { ModuleBuilder } from "../encode/module.ts";
-import { type Kernel, phase } from "../kernels/kernel.ts";
+import type { Kernel } from "../kernels/kernel.ts";
 import { loadPixel, overPixels, planeOf, planeTask, storePixel } from "../kernels/planes.ts";
 import { imageBytes, inOrder, type Layout, originOf, pixelBytes, planeBytes, quadsOf, rowBytes } from "../layout.ts";
 import { type Cover, coverOf } from "./direct/cover.ts";
 import { costOf, type Design } from "./direct/design.ts";
 import { type Cursor, move, newCursor, place, Tiles } from "./direct/tiles.ts";
-import { type ConvolutionLayer, formatLayer, groupOf, macsOf, operandsOf } from "./layer.ts";
+import {
+  type ConvolutionLayer,
+  formatLayer,
+  groupOf,
+  type LayerValues,
+  layerPhase,
+  macsOf,
+  operandsOf,
+} from "./layer.ts";
 import { type Panels, panelBytes, panelCount, panelPacking } from "./panels.ts";
 import type { Strategy } from "./strategy.ts";
 
@@ -68,8 +76,8 @@ function emitRun(module: ModuleBuilder, design: Design, source: "x" | "scratch")
   const tiles = new Tiles(module, design);
   const cover = coverOf(design);
   const count = panelCount(design.panels);
-  phase(module, "run", operandsOf(design.layer), (body, values) => {
-    body.range(values.first!, values.end!, (task) => {
+  layerPhase(module, "run", design.layer, (body, values) => {
+    body.range(values.first, values.end, (task) => {
       const block = body.let(i32.divU(task, i32.const(count)));
       const panel = body.let(i32.sub(task, i32.times(block, count)));
       const given = { ...values, x: values[source] };
@@ -83,14 +91,14 @@ interface Task {
   readonly cover: Cover;
   readonly block: Local<"i32">;
   readonly panel: Local<"i32">;
-  readonly values: { readonly [name: string]: Local<"i32"> | undefined };
+  readonly values: LayerValues;
 }
 
 function emitTask(body: Body, design: Design, { tiles, cover, block, panel, values }: Task): void {
   const { layer, panels, vectors } = design;
   const { x, y, residual } = layer;
-  const weight = body.let(i32.add(values.weight!, i32.times(panel, panelBytes(panels))));
-  const bias = layer.hasBias ? body.let(i32.add(values.bias!, i32.times(panel, 16 * vectors))) : i32.const(0);
+  const weight = body.let(i32.add(values.weight, i32.times(panel, panelBytes(panels))));
+  const bias = values.bias ? body.let(i32.add(values.bias, i32.times(panel, 16 * vectors))) : i32.const(0);
   const image = firstPixels(body, design, panel, values);
   const cursor = newCursor(body);
   const part = (width: number) => {
@@ -100,7 +108,7 @@ function emitTask(body: Body, design: Design, { tiles, cover, block, panel, valu
   };
   const left = quadsOf(y) % vectors; // of the last panel
   const isLast = i32.eq(panel, i32.const(panelCount(panels) - 1));
-  body.times(values.images!, () => {
+  body.times(values.images, () => {
     place(body, cursor, image);
     if (left === 0) part(vectors);
     else
@@ -114,23 +122,18 @@ function emitTask(body: Body, design: Design, { tiles, cover, block, panel, valu
 }
 
 /** Where the first tap of a panel's first output lies in x, and that output in y and in the residual. */
-function firstPixels(
-  body: Body,
-  { layer, panels, vectors }: Design,
-  panel: I32,
-  values: { readonly [name: string]: Local<"i32"> | undefined },
-): Cursor {
+function firstPixels(body: Body, { layer, panels, vectors }: Design, panel: I32, values: LayerValues): Cursor {
   const { x, y, residual, attributes } = layer;
   const [top, left] = attributes.padding;
   const perGroup = panelCount(panels) / attributes.groups;
   const group = i32.times(i32.divU(panel, i32.const(perGroup)), (panels.channels / 4) * planeBytes(x));
-  const planes = attributes.groups > 1 ? i32.add(values.x!, group) : values.x!;
+  const planes = attributes.groups > 1 ? i32.add(values.x, group) : values.x;
   const own = (layout: Layout, pointer: I32) =>
     i32.plus(i32.add(pointer, i32.times(panel, vectors * planeBytes(layout))), originOf(layout));
   return {
     x: body.let(i32.plus(planes, originOf(x) - top * rowBytes(x) - left * pixelBytes(x))),
-    y: body.let(own(y, values.y!)),
-    residual: body.let(residual ? own(residual, values.residual!) : i32.const(0)),
+    y: body.let(own(y, values.y)),
+    residual: body.let(residual && values.residual ? own(residual, values.residual) : i32.const(0)),
   };
 }
 
@@ -141,7 +144,6 @@ function gatheredKernel(design: Design, layer: ConvolutionLayer): Kernel {
   const seen: Layout = { ...inOrder(x, "quads"), height: y.height, width: y.width };
   const dense: ConvolutionLayer = { ...layer, x: seen, attributes: { ...attributes, stride: [1, 1] } };
   const kernel = kernelOf({ ...design, layer: dense });
-  const operands = operandsOf(layer);
   return {
     ...kernel,
     name: `gathered ${formatLayer(layer)}`,
@@ -149,12 +151,12 @@ function gatheredKernel(design: Design, layer: ConvolutionLayer): Kernel {
     phases: (images) => [{ function: "gather", tasks: images * quadsOf(x) }, ...kernel.phases(images)],
     emit(target) {
       const module = new ModuleBuilder(target);
-      phase(module, "gather", operands, (body, { x: from, scratch, first, end }) =>
-        body.range(first!, end!, (task) => {
+      layerPhase(module, "gather", layer, (body, { x: from, scratch, first, end }) =>
+        body.range(first, end, (task) => {
           const at = planeTask(body, task, quadsOf(x));
           const planes = [
-            { at: planeOf(from!, x, at), layout: x, stride },
-            { at: planeOf(scratch!, seen, at), layout: seen },
+            { at: planeOf(from, x, at), layout: x, stride },
+            { at: planeOf(scratch, seen, at), layout: seen },
           ];
           overPixels(body, [y.height, y.width], planes, ([pixel, to]) => storePixel(body, to!, loadPixel(pixel!)));
         }),

@@ -1,4 +1,8 @@
 import type { AttributesOf } from "@residual/core";
+import type { Local } from "../encode/expression.ts";
+import type { Body } from "../encode/function.ts";
+import type { ModuleBuilder } from "../encode/module.ts";
+import { phase, type Values } from "../kernels/kernel.ts";
 import { formatLayout, type Layout } from "../layout.ts";
 
 /** What a convolution with its epilogue computes: y = relu(x ∗ weight + bias + residual). A linear layer is a 1 × 1. */
@@ -14,9 +18,25 @@ export interface ConvolutionLayer {
   readonly attributes: AttributesOf<"fusedConv2d">;
 }
 
-/** The operands of every kernel that computes one. */
-export function operandsOf({ hasBias, residual }: Pick<ConvolutionLayer, "hasBias" | "residual">): readonly string[] {
-  return ["x", "weight", ...(hasBias ? ["bias"] : []), ...(residual ? ["residual"] : []), "y"];
+export type LayerOperand = "x" | "weight" | "bias" | "residual" | "y";
+
+/** The operands of every kernel that computes a layer. */
+export function operandsOf({ hasBias, residual }: ConvolutionLayer): readonly LayerOperand[] {
+  const isOperand = { x: true, weight: true, bias: hasBias, residual: residual !== undefined, y: true };
+  return (["x", "weight", "bias", "residual", "y"] as const).filter((operand) => isOperand[operand]);
+}
+
+/** The parameters of a function of such a kernel: `bias` and `residual` only where the layer has them. */
+export type LayerValues = Values<"x" | "weight" | "y"> & { readonly [N in "bias" | "residual"]?: Local<"i32"> };
+
+/** Defines and exports one function of a layer's kernel. */
+export function layerPhase(
+  module: ModuleBuilder,
+  text: string,
+  layer: ConvolutionLayer,
+  define: (body: Body, values: LayerValues) => void,
+): void {
+  phase(module, text, operandsOf(layer), define);
 }
 
 /** Channels of x and of y that a group has. */

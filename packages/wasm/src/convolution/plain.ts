@@ -4,7 +4,7 @@ import { channelOf } from "../kernels/convert.ts";
 import { type Kernel, plainKernel } from "../kernels/kernel.ts";
 import { planeTask } from "../kernels/planes.ts";
 import { NO_BORDER, pixelBytes, rowBytes } from "../layout.ts";
-import { type ConvolutionLayer, formatLayer, groupOf, macsOf, operandsOf } from "./layer.ts";
+import { type ConvolutionLayer, formatLayer, groupOf, type LayerValues, macsOf, operandsOf } from "./layer.ts";
 import type { Strategy } from "./strategy.ts";
 
 /** Nanoseconds of a multiply-add. */
@@ -24,7 +24,7 @@ export function plain(layer: ConvolutionLayer): Strategy {
 }
 
 function plainConvolution(layer: ConvolutionLayer): Kernel {
-  const { y, residual, hasBias, attributes } = layer;
+  const { y, residual, attributes } = layer;
   const { inputs, outputs } = groupOf(layer);
   const taps = inputs * layer.kernel[0] * layer.kernel[1];
   return plainKernel({
@@ -32,19 +32,19 @@ function plainConvolution(layer: ConvolutionLayer): Kernel {
     operands: operandsOf(layer),
     tasks: (images) => images * y.channels,
     work: macsOf(layer),
-    task(body, task, values) {
+    task(body, task, values: LayerValues) {
       const { image, quad: channel } = planeTask(body, task, y.channels);
       const group = i32.divU(channel, i32.const(outputs));
       const firstInput = body.let(i32.times(group, inputs));
-      const weights = body.let(i32.add(values.weight!, i32.times(channel, 4 * taps)));
-      const to = body.let(channelOf(values.y!, y, image, channel));
-      const added = residual && body.let(channelOf(values.residual!, residual, image, channel));
+      const weights = body.let(i32.add(values.weight, i32.times(channel, 4 * taps)));
+      const to = body.let(channelOf(values.y, y, image, channel));
+      const added = residual && values.residual && body.let(channelOf(values.residual, residual, image, channel));
       const sum = body.local("f32");
       body.range(i32.const(0), i32.const(y.height), (i) => {
         body.range(i32.const(0), i32.const(y.width), (j) => {
-          const bias = hasBias ? f32.load(i32.add(values.bias!, i32.times(channel, 4))) : f32.const(0);
+          const bias = values.bias ? f32.load(i32.add(values.bias, i32.times(channel, 4))) : f32.const(0);
           body.set(sum, bias);
-          addTaps(body, sum, layer, { x: values.x!, image, firstInput, weights, i, j });
+          addTaps(body, sum, layer, { x: values.x, image, firstInput, weights, i, j });
           if (added) body.set(sum, f32.add(sum, f32.load(added)));
           body.store(to, attributes.relu ? f32.select(f32.lt(sum, f32.const(0)), f32.const(0), sum) : sum);
           body.advance(to, pixelBytes(y));

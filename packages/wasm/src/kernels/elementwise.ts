@@ -13,28 +13,25 @@ function sizeOfImage({ channels, height, width }: Layout): number {
 /**
  * `y = f(x…)`, four channels of a pixel at a time. Memory sets the speed: each number is read once and written once.
  */
-function pixelwise(
+function pixelwise<Operand extends string>(
   name: string,
-  inputs: { readonly [operand: string]: Layout },
+  inputs: readonly (readonly [Operand, Layout])[],
   y: Layout,
   make: (body: Body, values: readonly V128[]) => V128,
   unrolled = UNROLLED,
 ): Kernel {
-  const operands = Object.keys(inputs);
-  const layouts = Object.values(inputs);
   return plainKernel({
-    name: `${name} ${[...layouts, y].map(formatLayout).join(", ")}`,
-    operands: [...operands, "y"],
+    name: `${name} ${[...inputs.map(([, layout]) => layout), y].map(formatLayout).join(", ")}`,
+    operands: [...inputs.map(([operand]) => operand), "y"],
     tasks: planeTasks(y),
     work: sizeOfImage(y),
     task(body, task, values) {
       const at = planeTask(body, task, quadsOf(y));
-      const planes = operands.map((operand, i) => {
-        const layout = layouts[i]!;
+      const planes = inputs.map(([operand, layout]) => {
         const isPerChannel = layout.height * layout.width === 1;
-        return { at: planeOf(values[operand]!, layout, at), layout, ...(isPerChannel && { stride: [0, 0] as const }) };
+        return { at: planeOf(values[operand], layout, at), layout, ...(isPerChannel && { stride: [0, 0] as const }) };
       });
-      const target = { at: planeOf(values.y!, y, at), layout: y };
+      const target = { at: planeOf(values.y, y, at), layout: y };
       const visit = (pixels: readonly Pixel[]) =>
         storePixel(body, pixels.at(-1)!, make(body, pixels.slice(0, -1).map(loadPixel)));
       overPixels(body, [y.height, y.width], [...planes, target], visit, unrolled);
@@ -43,12 +40,28 @@ function pixelwise(
 }
 
 export function add(a: Layout, b: Layout, y: Layout): Kernel {
-  return pixelwise("add", { a, b }, y, (_, [left, right]) => v128.add(left!, right!));
+  return pixelwise(
+    "add",
+    [
+      ["a", a],
+      ["b", b],
+    ],
+    y,
+    (_, [left, right]) => v128.add(left!, right!),
+  );
 }
 
 /** x times a gate for each channel, or for each element. */
 export function multiply(x: Layout, gate: Layout, y: Layout): Kernel {
-  return pixelwise("multiply", { x, gate }, y, (_, [left, right]) => v128.mul(left!, right!));
+  return pixelwise(
+    "multiply",
+    [
+      ["x", x],
+      ["gate", gate],
+    ],
+    y,
+    (_, [left, right]) => v128.mul(left!, right!),
+  );
 }
 
 /** `x < 0 ? 0 : x`, which keeps a NaN. */
@@ -57,7 +70,7 @@ export function rectified(x: V128): V128 {
 }
 
 export function relu(x: Layout, y: Layout): Kernel {
-  return pixelwise("relu", { x }, y, (_, [value]) => rectified(value!));
+  return pixelwise("relu", [["x", x]], y, (_, [value]) => rectified(value!));
 }
 
 /** 1 / (1 + e⁻ˣ), lane by lane in float64, rounded once. */
@@ -72,7 +85,7 @@ export function sigmoid(x: Layout, y: Layout): Kernel {
     }
     return made;
   };
-  return pixelwise("sigmoid", { x }, y, make, 1);
+  return pixelwise("sigmoid", [["x", x]], y, make, 1);
 }
 
 /**

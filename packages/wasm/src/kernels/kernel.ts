@@ -33,7 +33,8 @@ export interface Kernel {
   emit(target: Target): Uint8Array<ArrayBuffer>;
 }
 
-type Values<Operand extends string> = { readonly [N in Operand | (typeof common)[number]]: Local<"i32"> };
+/** The parameters of a kernel's function, by their names. */
+export type Values<Operand extends string> = { readonly [N in Operand | (typeof common)[number]]: Local<"i32"> };
 
 /** Defines and exports one function of a kernel. */
 export function phase<Operand extends string>(

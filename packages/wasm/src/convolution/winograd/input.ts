@@ -1,10 +1,9 @@
 import { type I32, i32, v128 } from "../../encode/expression.ts";
 import type { Body, WasmFunction } from "../../encode/function.ts";
 import type { ModuleBuilder } from "../../encode/module.ts";
-import { phase } from "../../kernels/kernel.ts";
 import { planeOf, planeTask } from "../../kernels/planes.ts";
 import { quadsOf, rowBytes } from "../../layout.ts";
-import { operandsOf } from "../layer.ts";
+import { layerPhase } from "../layer.ts";
 import type { Parts } from "./parts.ts";
 import { blockOf, type Groups, groupsOf } from "./tiling.ts";
 import { float32s, timesRows } from "./transform.ts";
@@ -34,19 +33,19 @@ export function inputPhase(module: ModuleBuilder, parts: Parts): void {
   const [top, left] = attributes.padding;
   const quads = quadsOf(x);
   const transform = transformTile(module, parts);
-  phase(module, "input", operandsOf(layer), (body, values) => {
-    const block = blockOf(body, tiling, { images: values.images!, first: values.first! }, { perRow: quads });
+  layerPhase(module, "input", layer, (body, values) => {
+    const block = blockOf(body, tiling, values, { perRow: quads });
     const groups = groupsOf(body, body.let(i32.times(block.rows, tiling.columns)), largestGroup);
-    body.range(values.first!, values.end!, (task) => {
+    body.range(values.first, values.end, (task) => {
       const { image: row, quad } = planeTask(body, task, quads);
       const { image, quad: down } = planeTask(body, row, tiling.rows);
       const corner = i32.times(down, tiling.outputs * rowBytes(x));
-      const from = i32.plus(i32.add(planeOf(values.x!, x, { image, quad }), corner), -top * rowBytes(x) - 16 * left);
+      const from = i32.plus(i32.add(planeOf(values.x, x, { image, quad }), corner), -top * rowBytes(x) - 16 * left);
       const tile = i32.times(i32.sub(row, block.firstRow), tiling.columns);
       alongRow(body, transform, {
         from,
         tile,
-        v: values.scratch!,
+        v: values.scratch,
         quad,
         quads,
         groups,

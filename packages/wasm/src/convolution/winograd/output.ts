@@ -2,10 +2,9 @@ import { type I32, i32, v128 } from "../../encode/expression.ts";
 import type { Body, WasmFunction } from "../../encode/function.ts";
 import type { ModuleBuilder } from "../../encode/module.ts";
 import { rectified } from "../../kernels/elementwise.ts";
-import { phase } from "../../kernels/kernel.ts";
 import { planeOf, planeTask } from "../../kernels/planes.ts";
 import { type Layout, quadsOf, rowBytes } from "../../layout.ts";
-import { operandsOf } from "../layer.ts";
+import { layerPhase } from "../layer.ts";
 import type { Parts } from "./parts.ts";
 import { blockOf } from "./tiling.ts";
 import { float32s, timesColumns } from "./transform.ts";
@@ -70,19 +69,19 @@ export function outputPhase(module: ModuleBuilder, parts: Parts): void {
   });
   const lastRow = rowOf(cutHeight || outputs);
   const otherRows = cutHeight && rows > 1 ? rowOf(outputs) : lastRow;
-  phase(module, "output", operandsOf(layer), (body, values) => {
-    const block = blockOf(body, tiling, { images: values.images!, first: values.first! }, { perRow: quads });
-    body.range(values.first!, values.end!, (task) => {
+  layerPhase(module, "output", layer, (body, values) => {
+    const block = blockOf(body, tiling, values, { perRow: quads });
+    body.range(values.first, values.end, (task) => {
       const { image: quad, quad: row } = planeTask(body, i32.sub(task, block.firstTask), block.rows);
       const { image, quad: down } = planeTask(body, i32.add(block.firstRow, row), rows);
       const corner = (pointer: I32, layout: Layout) =>
         i32.add(planeOf(pointer, layout, { image, quad }), i32.times(down, outputs * rowBytes(layout)));
       const tile = i32.add(i32.times(quad, scratch.mQuad), i32.times(row, 16 * columns));
       const pointers = {
-        m: body.let(i32.plus(i32.add(values.scratch!, tile), scratch.m)),
+        m: body.let(i32.plus(i32.add(values.scratch, tile), scratch.m)),
         bias: body.let(values.bias ? i32.add(values.bias, i32.times(quad, 16)) : i32.const(0)),
-        residual: body.let(residual ? corner(values.residual!, residual) : i32.const(0)),
-        y: body.let(corner(values.y!, y)),
+        residual: body.let(residual && values.residual ? corner(values.residual, residual) : i32.const(0)),
+        y: body.let(corner(values.y, y)),
       };
       if (otherRows === lastRow) callRow(body, lastRow, pointers, { whole, outputs });
       else

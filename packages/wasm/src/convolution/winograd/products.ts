@@ -1,10 +1,9 @@
 import { type I32, i32 } from "../../encode/expression.ts";
 import type { Body } from "../../encode/function.ts";
 import type { ModuleBuilder } from "../../encode/module.ts";
-import { phase } from "../../kernels/kernel.ts";
 import { planeTask } from "../../kernels/planes.ts";
 import { quadsOf } from "../../layout.ts";
-import { operandsOf } from "../layer.ts";
+import { layerPhase } from "../layer.ts";
 import { type Part, type TileFunction, tileFunction } from "../tile.ts";
 import type { Parts } from "./parts.ts";
 import { blockOf, groupSizes, groupsOf, PANEL, panelsOf } from "./tiling.ts";
@@ -40,18 +39,18 @@ export function productPhase(module: ModuleBuilder, parts: Parts): void {
     size,
     multiply: multiplyGroups(module, parts, size),
   }));
-  phase(module, "products", operandsOf(layer), (body, values) => {
-    const block = blockOf(body, tiling, { images: values.images!, first: values.first! }, { perBlock });
+  layerPhase(module, "products", layer, (body, values) => {
+    const block = blockOf(body, tiling, values, { perBlock });
     const groups = groupsOf(body, body.let(i32.times(block.rows, tiling.columns)), largestGroup);
     const larger = body.let(i32.plus(groups.size, 1));
     const inLarger = body.let(i32.mul(groups.larger, larger));
-    body.range(values.first!, values.end!, (task) => {
+    body.range(values.first, values.end, (task) => {
       const { image: position, quad: panel } = planeTask(body, i32.sub(task, block.firstTask), panels);
-      const v = body.let(i32.add(values.scratch!, i32.times(position, scratch.vPosition)));
+      const v = body.let(i32.add(values.scratch, i32.times(position, scratch.vPosition)));
       const u = i32.add(i32.times(position, packing.position), i32.times(panel, packing.panel));
-      const weight = body.let(i32.add(values.weight!, u));
+      const weight = body.let(i32.add(values.weight, u));
       const m = i32.add(i32.times(position, scratch.mPosition), i32.times(panel, 2 * scratch.mQuad));
-      const to = body.let(i32.plus(i32.add(values.scratch!, m), scratch.m));
+      const to = body.let(i32.plus(i32.add(values.scratch, m), scratch.m));
       const first = { size: larger, x: v, weight, y: to, count: groups.larger };
       const second = {
         size: groups.size,
