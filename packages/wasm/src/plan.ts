@@ -170,6 +170,7 @@ export function printPlan(plan: Plan): string {
     ([name, { place, shape }]) => `${name} ${formatShape(shape)} is ${shown(place)}`,
   );
   const updates = plan.updates.map(({ variable, place }) => `${variable.name} becomes ${shown(place)}`);
-  const memory = `${(modelEnd - START).toLocaleString("en-US")} bytes of weights, ${(end - modelEnd).toLocaleString("en-US")} of values`;
+  const [weights, values] = [modelEnd - START, end - modelEnd].map((bytes) => bytes.toLocaleString("en-US"));
+  const memory = `${weights} bytes of weights, ${values} of values`;
   return [...lines, ...outputs, ...updates, memory].join("\n");
 }

@@ -13,11 +13,12 @@ import type { Kernel } from "./kernels/kernel.ts";
 
 /** The parts of platforms' global scopes that are used here: the package is checked without the DOM. */
 interface Platform {
+  readonly SharedArrayBuffer?: unknown;
   readonly crossOriginIsolated?: boolean;
   readonly navigator?: { readonly hardwareConcurrency?: number };
   readonly process?: { getBuiltinModule?(name: "node:os"): { availableParallelism(): number } | undefined };
 }
-const platform = globalThis as Platform;
+const platform: Platform = globalThis;
 
 /** Cores that this process may use. */
 export function cores(): number {
@@ -27,7 +28,7 @@ export function cores(): number {
 
 /** Whether threads may share memory: in a page it takes cross-origin isolation. */
 export function canShare(): boolean {
-  return typeof SharedArrayBuffer === "function" && platform.crossOriginIsolated !== false;
+  return platform.SharedArrayBuffer !== undefined && platform.crossOriginIsolated !== false;
 }
 
 /** Whether this engine has relaxed SIMD. */
@@ -45,8 +46,8 @@ export async function checkPlatform(): Promise<void> {
   }
   if (!isValid(probe("mul and add"))) {
     throw new BackendUnavailableError(
-      "wasm: this engine's WebAssembly has no SIMD; it takes Chrome 91, Firefox 89, Safari 16.4, Node 16.4, Deno 1.9, " +
-        "Bun 1.0 or a newer one",
+      "wasm: this engine's WebAssembly has no SIMD; it takes Chrome 91, Firefox 89, Safari 16.4, Node 16.4, " +
+        "Deno 1.9, Bun 1.0 or a newer one",
     );
   }
   await compiled(probe("mul and add"));

@@ -90,4 +90,4 @@ function meet(control: Control, threads: number): boolean {
 }
 
 /** Newer engines tell the processor that a loop waits. */
-const { pause } = Atomics as { readonly pause?: () => void };
+const { pause }: typeof Atomics & { readonly pause?: () => void } = Atomics;

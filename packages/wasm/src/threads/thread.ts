@@ -87,7 +87,7 @@ function notStarted(message: string | undefined): ResidualError {
   return new BackendUnavailableError(
     `wasm: the worker that runs models does not start${why}; its code is wasm-worker.js of @residual/wasm: where a ` +
       "bundler has parted it from the rest, bundle @residual/wasm/worker as a file of its own and name it, " +
-      "wasm({ worker: url }); where a page's Content-Security-Policy forbids it, allow it in worker-src; or run models " +
-      "on the caller's thread, wasm({ worker: false })",
+      "wasm({ worker: url }); where a page's Content-Security-Policy forbids it, allow it in worker-src; " +
+      "or run models on the caller's thread, wasm({ worker: false })",
   );
 }
