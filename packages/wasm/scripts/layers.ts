@@ -70,7 +70,7 @@ function time({ run, phases }: Timed): number {
 }
 
 for (const text of values.layers.split(",")) {
-  const [channels, side] = text.split("@").map(Number) as [number, number];
+  const [channels = Number.NaN, side = Number.NaN] = text.split("@").map(Number);
   const layer = layerOf(channels, side);
   const given = {
     x: numbers(images * channels * side * side),

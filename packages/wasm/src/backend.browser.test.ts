@@ -16,7 +16,8 @@ declare function addEventListener(
   listener: (event: { readonly source: object; readonly data: unknown }) => void,
 ): void;
 
-const { crossOriginIsolated } = globalThis as { readonly crossOriginIsolated?: boolean };
+declare const crossOriginIsolated: boolean;
+
 const image = imageOf(3, 20);
 
 /** Where runs are done in a page of this kind. */

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import type { WasmOptions } from "./options.ts";
+import type { Growth } from "./testing/program.ts";
 
 const program = fileURLToPath(new URL("testing/program.ts", import.meta.url));
 
@@ -39,8 +40,8 @@ describe.each(places)("a process with %j", (options) => {
   });
 
   it.each(["rounds", "roundsBeside"])("has its memory and its threads back: %s", async (name) => {
-    const [before, after] = (await run(name, options)) as { resident: number; threads: number }[];
-    expect(after!.threads).toBe(before!.threads);
-    expect(after!.resident - before!.resident).toBeLessThan(120); // 100 · 16 MB of weights, had they stayed
+    const growth = await run(name, options);
+    expect(growth).toMatchObject({ threads: 0 });
+    expect(growth).toSatisfy(({ megabytes }: Growth) => megabytes < 120); // 1600 MB of weights, had they stayed
   });
 });

@@ -16,10 +16,12 @@ export interface LayerNumbers {
 
 const START = 1024;
 
-/** A call of a function of the kernel. */
+/** A call of a function of the kernel, for the tasks [first, end). */
 interface Call {
   readonly phase: string;
   readonly values: readonly number[];
+  readonly first: number;
+  readonly end: number;
 }
 
 /** One layer in a memory of its own, computed by one strategy. */
@@ -80,29 +82,27 @@ export class LayerRun {
     }
     for (const { function: name, tasks } of packing?.kernel.phases(1) ?? [])
       engine.call(packing!.kernel.name, name, [host, at.weight, 0, 1, 0, tasks]);
-    const pointers = operandsOf(layer).map((operand) => at[operand as keyof typeof at]);
-    const calls = kernel.phases(images).map(({ function: phase, first = 0, tasks }) => ({
-      phase,
-      values: [...pointers, scratch, images, first, first + tasks],
-    }));
+    const values = [...operandsOf(layer).map((operand) => at[operand]), scratch, images];
+    const calls = kernel.phases(images).map(({ function: phase, first = 0, tasks }): Call => {
+      return { phase, values, first, end: first + tasks };
+    });
     return new LayerRun(engine, layer, images, { kernel: kernel.name, calls, y: at.y });
   }
 
   /** `after` is told the name of each phase that is done. */
   run(after?: (phase: string) => void): void {
-    for (const { phase, values } of this.#calls) {
-      this.#engine.call(this.#kernel, phase, values);
+    for (const { phase, values, first, end } of this.#calls) {
+      this.#engine.call(this.#kernel, phase, [...values, first, end]);
       after?.(phase);
     }
   }
 
   /** Each phase in ranges of so many tasks, the last first: threads may take them in any order. */
   runInRanges(count: number): void {
-    for (const { phase, values } of this.#calls) {
-      const [first, end] = values.slice(-2) as [number, number];
+    for (const { phase, values, first, end } of this.#calls) {
       const starts = Array.from({ length: Math.ceil((end - first) / count) }, (_, range) => first + range * count);
       for (const start of starts.reverse())
-        this.#engine.call(this.#kernel, phase, [...values.slice(0, -2), start, Math.min(start + count, end)]);
+        this.#engine.call(this.#kernel, phase, [...values, start, Math.min(start + count, end)]);
     }
   }
 

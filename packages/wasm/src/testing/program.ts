@@ -16,19 +16,20 @@ const image = imageOf(1, 20);
 /** Some hundred milliseconds. */
 const large = imageOf(64, 64);
 
-interface Footprint {
-  readonly resident: number;
+/** What rounds leave behind: megabytes of the resident set, and threads. */
+export interface Growth {
+  readonly megabytes: number;
   readonly threads: number;
 }
 
-/** What rounds of the same leave behind, after some to warm up: resident set in MB, threads. Nothing is collected. */
-async function footprints(rounds: number, round: () => Promise<void>): Promise<readonly Footprint[]> {
-  const measured: Footprint[] = [];
-  for (const count of [20, rounds]) {
-    for (let i = 0; i < count; i++) await round();
-    measured.push({ resident: process.memoryUsage.rss() / 2 ** 20, threads: threads() });
-  }
-  return measured;
+/** Of the rounds that follow 20 others. The garbage collector is not asked to run. */
+async function growth(rounds: number, round: () => Promise<void>): Promise<Growth> {
+  const measure = (): Growth => ({ megabytes: process.memoryUsage.rss() / 2 ** 20, threads: threads() });
+  for (let i = 0; i < 20; i++) await round();
+  const before = measure();
+  for (let i = 0; i < rounds; i++) await round();
+  const after = measure();
+  return { megabytes: after.megabytes - before.megabytes, threads: after.threads - before.threads };
 }
 
 const programs: { readonly [name: string]: (options: WasmOptions) => Promise<unknown> } = {
@@ -52,7 +53,7 @@ const programs: { readonly [name: string]: (options: WasmOptions) => Promise<unk
   /** Compiles, runs and disposes, over and over: 16 MB of weights each time. */
   rounds(options) {
     const graph = wide(1024, 4);
-    return footprints(100, async () => {
+    return growth(100, async () => {
       await using executable = await wasm(options).compile(graph);
       await executable.run({ x: { dtype: "float32", shape: [2, 1024], data: new Float32Array(2048) } });
     });
