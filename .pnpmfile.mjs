@@ -5,7 +5,12 @@ const UNSHIPPED = ["@residual/source"];
 function shipped(exports) {
   if (typeof exports !== "object" || exports === null) return exports;
   const kept = Object.entries(exports).filter(([condition]) => !UNSHIPPED.includes(condition));
-  return Object.fromEntries(kept.map(([condition, target]) => [condition, shipped(target)]));
+  return Object.fromEntries(kept.map(([condition, target]) => [condition, shipped(target)]).filter(isShipped));
+}
+
+/** Entries for the workspace's tests alone have no other condition. */
+function isShipped([, target]) {
+  return typeof target !== "object" || Object.keys(target).length > 0;
 }
 
 export const hooks = {

@@ -12,7 +12,7 @@ export async function launchOptions(): Promise<LaunchOptions> {
     "--no-sandbox",
     "--enable-unsafe-webgpu",
     "--use-webgpu-adapter=swiftshader",
-    "--js-flags=--expose-gc", // and this: memory without garbage (conformance/src/behaviour/resources.ts)
+    "--js-flags=--expose-gc", // and this: memory without garbage (packages/kit/src/resources.ts)
     "--enable-precise-memory-info",
   ];
   const executablePath = await chromium.executablePath();

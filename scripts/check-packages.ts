@@ -16,10 +16,10 @@ const run = (command: string, words: readonly string[], cwd = "."): boolean =>
  * has left behind. Where bundle.ts joins the modules, it removes what is left itself.
  */
 function isWholeBuild(each: string, tarball: string): boolean {
-  const sources = globSync("src/**/*.ts", {
-    cwd: each,
-    exclude: ["src/testing/**", "src/**/*.test.ts", "src/**/*.test-d.ts"],
-  });
+  const { exclude } = JSON.parse(readFileSync(join(each, "tsconfig.build.json"), "utf8")) as {
+    readonly exclude: readonly string[];
+  };
+  const sources = globSync("src/**/*.ts", { cwd: each, exclude: exclude.flatMap((path) => [path, `${path}/**`]) });
   const { scripts } = JSON.parse(readFileSync(join(each, "package.json"), "utf8")) as {
     readonly scripts: { readonly build: string };
   };

@@ -1,9 +1,4 @@
 export type { Deviation, Trait } from "@residual/core";
-export { type Bisection, type BisectOptions, bisect, explain } from "./bisect.ts";
-export { conform } from "./conform.ts";
-export type { ImageBatch, ImageSet } from "./levels/images.ts";
-export type { ConformOptions } from "./options.ts";
-export { quickModels } from "./plan.ts";
 export { toHtml } from "./report/html.ts";
 export { toJson } from "./report/json.ts";
 export { type KnownDeviation, knownDeviations, largestShare } from "./report/summary.ts";
@@ -16,3 +11,8 @@ export {
   type Section,
   type Worst,
 } from "./report/types.ts";
+export { type Bisection, type BisectOptions, bisect, explain } from "./suite/bisect.ts";
+export { conform } from "./suite/conform.ts";
+export type { ImageBatch, ImageSet } from "./suite/levels/images.ts";
+export type { ConformOptions } from "./suite/options.ts";
+export { quickModels } from "./suite/plan.ts";

@@ -1,9 +1,9 @@
 import type { Backend } from "@residual/core";
 import { describe, expect, it } from "vitest";
-import { hold, runTask } from "./conform.ts";
-import type { ConformOptions } from "./options.ts";
-import { plan } from "./plan.ts";
-import { type Task, titleOf } from "./task.ts";
+import { hold, runTask } from "./suite/conform.ts";
+import type { ConformOptions } from "./suite/options.ts";
+import { plan } from "./suite/plan.ts";
+import { type Task, titleOf } from "./suite/task.ts";
 
 /** No section of the quick level takes a tenth of that; those of the full one may take minutes. */
 const TIMEOUT = 3_600_000;

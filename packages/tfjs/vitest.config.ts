@@ -1,1 +1,5 @@
-export { default } from "../../vitest.base.ts";
+import { mergeConfig } from "vitest/config";
+import base from "../../vitest.base.ts";
+import browser from "../../vitest.browser.ts";
+
+export default mergeConfig(base, browser);

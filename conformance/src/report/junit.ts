@@ -1,5 +1,5 @@
 import { create } from "xmlbuilder2";
-import { titleOf } from "../task.ts";
+import { titleOf } from "../suite/task.ts";
 import type { Check, Report, Section } from "./types.ts";
 
 /** Reports as JUnit XML, which GitHub, GitLab and Jenkins read: a suite for each section, a case for each check. */

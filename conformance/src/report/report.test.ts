@@ -7,13 +7,13 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import fc from "fast-check";
 import { XMLParser, XMLValidator } from "fast-xml-parser";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { conform } from "../conform.ts";
-import { sample } from "../testing/sample.ts";
+import { conform } from "../suite/conform.ts";
 import { toBadge, toShields } from "./badge.ts";
 import { toHtml } from "./html.ts";
 import { toJson } from "./json.ts";
 import { toJunit } from "./junit.ts";
 import { parse, stringify } from "./numbers-json.ts";
+import { sample } from "./testing/sample.ts";
 import type { Check, Report } from "./types.ts";
 import { writeReports } from "./write.ts";
 

@@ -2,8 +2,8 @@ import { bind, resnet, select, type Tensor, tensorOf, toFloat64 } from "@residua
 import { cifar10, normalize, readCifar10, stack } from "@residual/vision";
 import { readWeights } from "@residual/weights";
 import { inject } from "vitest";
-import { specOf } from "../fixture-model.ts";
-import type { ImageBatch, ImageSet } from "../levels/images.ts";
+import { specOf } from "../suite/fixture-model.ts";
+import type { ImageBatch, ImageSet } from "../suite/levels/images.ts";
 
 declare module "vitest" {
   interface ProvidedContext {

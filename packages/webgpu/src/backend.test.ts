@@ -2,7 +2,7 @@ import { graph, input, ops, resnet, variants } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { webgpu } from "./backend.ts";
 
-// What needs a device is in conformance/src/webgpu.test.ts, on SwiftShader.
+// What needs a device is in life.test.ts, on SwiftShader.
 
 const small = () => {
   const x = input("x", [1, 2]);

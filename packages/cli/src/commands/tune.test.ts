@@ -1,11 +1,12 @@
-import { existsSync, globSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { readdir, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { lavapipeDriver } from "@residual/kit/testing/lavapipe";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
 import { bin, ended, residual, start, succeed } from "../testing/residual.ts";
 
-const [driver] = globSync("/{usr/share,usr/local/share,etc}/vulkan/icd.d/lvp_icd*.json");
+const driver = lavapipeDriver();
 if (driver === undefined) console.warn("SKIPPED: residual tune; there is no lavapipe (Debian: mesa-vulkan-drivers)");
 
 const folder = temporaryFolder();

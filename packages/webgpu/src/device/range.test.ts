@@ -2,7 +2,7 @@ import { constant, type Graph, graph, input, ops, tensor } from "@residual/core"
 import { describe, expect, it } from "vitest";
 import { checkConstant, checkResults } from "./range.ts";
 
-// What kernels make of numbers beyond the range is in conformance/src/webgpu-float16.test.ts, on lavapipe.
+// What kernels make of numbers beyond the range is in ../float16.test.ts, on lavapipe.
 
 it.each([[[1, -65_519]], [[Number.NaN, Number.POSITIVE_INFINITY]], [[]]])("constants %j fit", (numbers) => {
   expect(() => checkConstant("fc.weight", Float32Array.from(numbers))).not.toThrow();

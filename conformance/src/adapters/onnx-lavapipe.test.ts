@@ -1,0 +1,17 @@
+import { useLavapipe } from "@residual/kit/testing/lavapipe";
+import { onnx } from "@residual/onnx";
+import { it } from "vitest";
+import { pictures } from "../testing/pictures.ts";
+import { conforms } from "../vitest.ts";
+
+const missing = await useLavapipe("onnx on webgpu");
+if (missing === undefined) {
+  await conforms(onnx({ device: "webgpu" }), {
+    without: ["ops/layers of the family"], // a shader for each shape, some of which take seconds
+    models: ["cifar_resnet20", "paddle_unit_s2", "resnet18"],
+    images: await pictures(50),
+  });
+} else {
+  // A file without any test is a failure; Vitest prints the reason, and .ci/run installs the driver.
+  it("conforms on lavapipe", ({ skip }) => skip(missing));
+}

@@ -1,0 +1,25 @@
+import { useLavapipe } from "@residual/kit/testing/lavapipe";
+import { webgpu } from "@residual/webgpu";
+import { it } from "vitest";
+import { pictures } from "../testing/pictures.ts";
+import { carriesSpecialValues } from "../testing/special-layers.ts";
+import { conforms } from "../vitest.ts";
+
+const missing = await useLavapipe("the quick level of webgpu");
+if (missing === undefined) {
+  const backend = webgpu();
+  await conforms(backend, { images: await pictures(100) });
+  carriesSpecialValues("lavapipe", backend, [/winograd/, /lanes/, /strip/]);
+  // the rest of them is in webgpu.test.ts
+  const gpus = { ...webgpu({ kernels: "gpu" }), name: "webgpu, kernels of GPUs" };
+  const others = ["ops/by hand", "ops/special values", "ops/PyTorch's answers", "ops/random shapes"];
+  await conforms(gpus, { only: ["ops"], without: others });
+  for (const float16 of ["storage", "products"] as const) {
+    const models = ["cifar_resnet20", "paddle_unit_s2", "resnet18"] as const;
+    const half = { ...webgpu({ float16 }), name: `webgpu, float16 ${float16}` };
+    await conforms(half, { models, only: ["ops", "nodes", "models"] });
+  }
+} else {
+  // A file without any test is a failure; Vitest prints the reason, and .ci/run installs the driver.
+  it("conforms on lavapipe", ({ skip }) => skip(missing));
+}

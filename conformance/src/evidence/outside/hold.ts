@@ -1,0 +1,140 @@
+import {
+  type Answer,
+  type Backend,
+  constant,
+  type Graph,
+  graph,
+  type Input,
+  input,
+  type Tensor,
+  tensorOf,
+  type Value,
+} from "@residual/core";
+import { type Arithmetic, float32 } from "../../suite/arithmetic.ts";
+import { type Bounded, composedBound } from "../../suite/bounds.ts";
+import { compare } from "../../suite/trial.ts";
+import { roundingError } from "./formats.ts";
+import { type Operand, viewed } from "./operand.ts";
+import { isRefusal } from "./refusal.ts";
+import type { Recorded } from "./request.ts";
+import { translate } from "./translate/index.ts";
+import type { Leaf } from "./translate/translation.ts";
+
+const float64: Arithmetic = {
+  ...float32,
+  name: "float64",
+  unit: 2 ** -53,
+  smallest: 2 ** -1022,
+  largest: Number.MAX_VALUE,
+};
+
+type Tensors = { readonly [name: string]: Tensor<"float32"> };
+
+/** A call in our ops, with the numbers that go in, and the recorded answer laid out alike. */
+interface Made {
+  readonly y: Value;
+  readonly declared: { readonly [name: string]: Input };
+  readonly inputs: Tensors;
+  readonly expected: Float64Array;
+}
+
+/** What came of a call: the largest error over what is allowed, at most 1 where the answer is right. */
+export interface Result {
+  readonly share: number;
+  readonly message: string;
+}
+
+/**
+ * Holds the reference, on the vectors' numbers as they are: all of them are constants, which may be float64.
+ *
+ * Allowed is what float64 itself errs by, and what the recorded answer may be off by.
+ */
+export async function holdReference(backend: Backend, calls: readonly Recorded[]): Promise<readonly Result[]> {
+  const made = calls.map(exactly);
+  const answers = await run(backend, made);
+  return made.map((one, i) => {
+    const truth = composedBound(one.y, {}, float64);
+    return judged(answers[i]!, one, sum(truth.bound, recordedError(calls[i]!, one, truth)));
+  });
+}
+
+/**
+ * Holds a backend of float32, on the numbers rounded to that.
+ *
+ * Allowed is its bound, what the recorded answer may be off by, and how far the rounding of the inputs moves the
+ * answer: by nothing, where they are float32 numbers already, as all are but webnn-baseline's decimals.
+ */
+export async function holdFloat32(backend: Backend, calls: readonly Recorded[]): Promise<readonly Result[]> {
+  const made = calls.map(rounded);
+  const answers = await run(backend, made);
+  return made.map((one, i) => {
+    const exact = exactly(calls[i]!, i);
+    const truth = composedBound(exact.y, {}, float64);
+    const { value, bound } = composedBound(one.y, one.inputs, float32);
+    const moved = value.map((each, at) => Math.abs(each - truth.value[at]!));
+    return judged(answers[i]!, one, sum(sum(bound, moved), recordedError(calls[i]!, exact, truth)));
+  });
+}
+
+/**
+ * How far the recorded answer may be off the true one: by the error that computing in that format allows, and by
+ * the rounding to what is recorded. Where both sides are of float32, the two of them may thus be apart by twice its
+ * bound.
+ */
+function recordedError({ making }: Recorded, { y, expected }: Made, truth: Bounded): Float64Array {
+  const { computed, recorded } = making;
+  const bound = computed === "float64" ? truth.bound : composedBound(y, {}, float32).bound;
+  if (computed === recorded) return bound;
+  const exact = (at: number) => (bound[at] === 0 ? truth.value[at] : undefined);
+  return expected.map((each, at) => bound[at]! + roundingError(recorded, each, exact(at)));
+}
+
+function sum(a: Float64Array, b: Float64Array): Float64Array {
+  return a.map((each, i) => each + b[i]!);
+}
+
+/** All calls side by side in one graph that nothing connects: a backend compiles but once. */
+async function run(backend: Backend, made: readonly Made[]): Promise<readonly Answer[]> {
+  const merged: Graph = graph({
+    name: "vectors",
+    inputs: Object.assign({}, ...made.map(({ declared }) => declared)) as Made["declared"],
+    outputs: Object.fromEntries(made.map(({ y }, i) => [`y${i}`, y])),
+  });
+  await using executable = await backend.compile(merged);
+  const answers = await executable.run(Object.assign({}, ...made.map(({ inputs }) => inputs)) as Tensors);
+  return made.map((_, i) => answers[`y${i}`]!);
+}
+
+function judged({ data }: Answer, { expected }: Made, allowed: Float64Array): Result {
+  const { share, at } = compare(data, expected, allowed);
+  return { share, message: `element ${at} is ${data[at]}, expected ${expected[at]} ± ${allowed[at]}` };
+}
+
+function exactly(call: Recorded, index: number): Made {
+  let count = 0;
+  const leaf: Leaf = ({ shape, data }) => constant(`c${index}.${count++}`, tensorOf("float64", shape, data));
+  return { ...made(call, leaf), declared: {}, inputs: {} };
+}
+
+/** Inputs come in as such, and constants as constants. */
+function rounded(call: Recorded, index: number): Made {
+  const declared: { [name: string]: Input } = {};
+  const inputs: { [name: string]: Tensor<"float32"> } = {};
+  let count = 0;
+  const leaf: Leaf = ({ shape, data, constant: fixed }) => {
+    const tensor = tensorOf("float32", shape, Float32Array.from(data));
+    const name = `x${index}.${count++}`;
+    if (fixed) return constant(name, tensor);
+    inputs[name] = tensor;
+    declared[name] = input(name, shape);
+    return declared[name];
+  };
+  return { ...made(call, leaf), declared, inputs };
+}
+
+function made({ request, expected }: Recorded, leaf: Leaf): Pick<Made, "y" | "expected"> {
+  const translation = translate(request, leaf);
+  if (isRefusal(translation)) throw new RangeError(translation.because);
+  const { y, layout = (each: Operand) => each } = translation;
+  return { y, expected: viewed(layout(expected), y.shape as readonly number[]).data };
+}

@@ -1,5 +1,0 @@
-import { onnx } from "@residual/onnx";
-import { conforms } from "./vitest.ts";
-
-await conforms(onnx(), { only: ["ops", "nodes", "images", "behaviour"] });
-await conforms(onnx(), { level: "full", only: ["models"] });

@@ -1,0 +1,44 @@
+import { createHash } from "node:crypto";
+import { appendFile, readFile, rm, writeFile } from "node:fs/promises";
+import { parse, stringify } from "../report/numbers-json.ts";
+import type { Section } from "../report/types.ts";
+import type { ConformOptions } from "./options.ts";
+
+/** What `conform` needs to go on where an earlier run was interrupted. */
+export interface Checkpoint extends Required<Pick<ConformOptions, "done" | "onSection">> {
+  /** The run is complete: nothing needs to be kept. */
+  end(): Promise<void>;
+}
+
+/**
+ * Keeps sections in a file as they are done, a line each: the digest of its JSON, then the JSON. The first line says
+ * what they are sections `of` (the backend with its versions, the level): where that is another, nothing is taken over,
+ * nor is it with `fresh`. A line that was cut short or changed does not fit its digest, and is left out.
+ */
+export async function checkpoint(path: string, of: unknown, { fresh = false } = {}): Promise<Checkpoint> {
+  const head = stringify(of);
+  const before = fresh ? "" : await readFile(path, "utf8").catch(() => "");
+  const [first, ...lines] = before.split("\n");
+  const done = first === head ? lines.flatMap(sectionOf) : [];
+  await writeFile(path, [head, ...done.map(lineOf), ""].join("\n"));
+  return {
+    done,
+    onSection: (section) => appendFile(path, `${lineOf(section)}\n`),
+    end: () => rm(path, { force: true }),
+  };
+}
+
+function lineOf(section: Section): string {
+  const json = stringify(section);
+  return `${digestOf(json)} ${json}`;
+}
+
+function sectionOf(line: string): Section[] {
+  const [digest, json] = [line.slice(0, DIGITS), line.slice(DIGITS + 1)];
+  return digest === digestOf(json) ? [parse(json) as Section] : [];
+}
+
+/** Hexadecimal digits of a SHA-256. */
+const DIGITS = 64;
+
+const digestOf = (json: string): string => createHash("sha256").update(json).digest("hex");

@@ -1,0 +1,82 @@
+import { type Backend, type BackendDescription, type Deviation, throwIfAborted } from "@residual/core";
+import type { Check, Report, Section } from "../report/types.ts";
+import { arithmeticOf } from "./arithmetic.ts";
+import { inWords } from "./behaviour/subject.ts";
+import { checkDeviations, withDeviations } from "./deviations.ts";
+import { environment } from "./environment.ts";
+import type { ConformOptions } from "./options.ts";
+import { plan } from "./plan.ts";
+import { type Held, type Task, titleOf } from "./task.ts";
+
+/**
+ * Holds a backend against the suite. Any object that is a Backend will do.
+ *
+ * What does not conform is in the report and no error. Throws BackendUnavailableError where the backend's runtime is
+ * missing, AbortError where `signal` says so; `onSection` has by then been given all that is done.
+ */
+export async function conform(backend: Backend, options: ConformOptions = {}): Promise<Report> {
+  const [begin, started] = [performance.now(), new Date().toISOString()];
+  const { held, description, deviations } = await hold(backend, options);
+  const done = new Map(options.done?.map((section) => [titleOf(section), section]));
+  const tasks = await plan(options);
+  const sections: Section[] = [];
+  for (const [i, task] of tasks.entries()) {
+    options.onProgress?.({ stage: titleOf(task), done: i, total: tasks.length });
+    const before = done.get(titleOf(task));
+    const section = before ?? (await runTask(task, held, deviations));
+    sections.push(section);
+    if (!before) await options.onSection?.(section);
+  }
+  const checks = sections.flatMap((section) => section.checks);
+  return {
+    backend: { name: backend.name, ...description },
+    level: options.level ?? "quick",
+    environment: await environment(),
+    started,
+    milliseconds: Math.round(performance.now() - begin),
+    passed: checks.length > 0 && checks.every(({ passed }) => passed),
+    sections,
+  };
+}
+
+/** Runs one section. An error of the backend's is a failed check, not the end of the run. */
+export async function runTask(task: Task, held: Held, deviations: readonly Deviation[]): Promise<Section> {
+  const begin = performance.now();
+  const checks: Check[] = [];
+  const { level, name, variant, skipped } = task;
+  if (skipped === undefined) {
+    try {
+      for await (const check of task.run(held)) {
+        throwIfAborted(held.work.signal);
+        checks.push(check);
+      }
+    } catch (error) {
+      throwIfAborted(held.work.signal);
+      checks.push(broken(error));
+    }
+  }
+  const common = { level, name, ...(variant === undefined ? {} : { variant }) };
+  const milliseconds = Math.round(performance.now() - begin);
+  if (skipped !== undefined) return { ...common, milliseconds, checks, skipped };
+  return { ...common, milliseconds, checks: withDeviations(checks, deviations) };
+}
+
+/** A backend that throws anything at all, and not just what it should, has failed; the suite has not. */
+function broken(error: unknown): Check {
+  return { name: "runs to its end", passed: false, message: inWords(error) };
+}
+
+/**
+ * The backend with its description: its arithmetic, and its known deviations. Throws UnsupportedError for an algorithm
+ * or a trait that the suite does not know.
+ */
+export async function hold(
+  backend: Backend,
+  options: Pick<ConformOptions, "signal" | "deviations">,
+): Promise<{ held: Held; description: BackendDescription; deviations: readonly Deviation[] }> {
+  const description = await backend.describe();
+  const deviations = [...(description.deviations ?? []), ...(options.deviations ?? [])];
+  checkDeviations(deviations);
+  const held = { backend, arithmetic: arithmeticOf(description), work: { signal: options.signal } };
+  return { held, description, deviations };
+}

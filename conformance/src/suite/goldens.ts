@@ -1,0 +1,96 @@
+import { type ModelName, modelNameOf, type Tensor } from "@residual/core";
+import { readWeights } from "@residual/weights";
+
+/** PyTorch's float64 answers; `golden/README.md` says how they were made and what each field is. */
+// The module has its own URL in a constant: a bundler copies the file that `new URL(…, import.meta.url)` names.
+const here = import.meta.url;
+const folder = new URL("../../golden/", here);
+
+/** A file of the folder: read in Node, fetched in a browser. */
+async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  const url = new URL(path, folder);
+  if (url.protocol !== "file:") return new Uint8Array(await (await fetch(url)).arrayBuffer());
+  const { readFile } = await import("node:fs/promises");
+  return new Uint8Array(await readFile(url));
+}
+
+async function readJson<T>(path: string): Promise<T> {
+  return JSON.parse(new TextDecoder().decode(await readBytes(path))) as T;
+}
+
+/** What is recorded of a stage: statistics over all elements, and the values at `sampleIndex(k, n)`. */
+interface Activation {
+  readonly shape: readonly number[];
+  readonly mean: number;
+  readonly min: number;
+  readonly max: number;
+  readonly samples: readonly number[];
+}
+
+/** A tensor recorded whole. */
+export interface Values {
+  readonly shape: readonly number[];
+  readonly values: readonly number[];
+}
+
+export interface ModelGolden {
+  readonly id: string;
+  readonly salt: string;
+  readonly input: { readonly name: string; readonly shape: readonly number[]; readonly sha256: string };
+  readonly weightsSha256: string;
+  readonly activations?: { readonly [stage: string]: Activation };
+  readonly logits?: Values;
+  readonly probabilities?: Values;
+  readonly output?: Values;
+  readonly top5?: { readonly indices: readonly (readonly number[])[] };
+  /** How far torch's own float32 run was off, per stage: max |d| / max |reference|. */
+  readonly fp32: { readonly [stage: string]: { readonly relToMax: number } };
+}
+
+/** The ids of all whole models that are recorded. */
+export async function modelGoldenIds(): Promise<readonly string[]> {
+  return (await readJson<{ cases: string[] }>("infer/index.json")).cases;
+}
+
+export function modelGolden(id: string): Promise<ModelGolden> {
+  return readJson(`infer/${id}.json`);
+}
+
+/** The flat index of the k-th sample of n elements. */
+export function sampleIndex(k: number, n: number): number {
+  return (k * 1000003) % n;
+}
+
+/** Our model of a golden's id, which is without timm's prefix, and without the shape at the end. */
+export function modelName(id: string): ModelName {
+  const name = modelNameOf(id.replace(/^timm_/, "").replace(/_\d+x\d+x\d+x\d+$/, ""));
+  if (name === undefined) throw new TypeError(`golden ${id} is of no model`);
+  return name;
+}
+
+export interface OpGolden {
+  readonly id: string;
+  readonly op: string;
+  readonly file: string;
+  readonly attrs: { readonly [name: string]: unknown };
+  readonly inputs: { readonly [name: string]: { readonly tensor: string; readonly shape: readonly number[] } };
+  readonly outputs: { readonly [name: string]: { readonly tensor: string; readonly shape: readonly number[] } };
+}
+
+/** Single operators, with the file that holds their tensors. */
+export async function opGoldens(): Promise<readonly OpGolden[]> {
+  return (await readJson<{ cases: OpGolden[] }>("ops/index.json")).cases;
+}
+
+/** Float tensors only: labels and counters are of no op here. */
+export type FloatTensor = Tensor<"float32" | "float64">;
+
+/** The float tensors of a file of single operators, by name. */
+export async function opTensors(file: string): Promise<ReadonlyMap<string, FloatTensor>> {
+  const { tensors } = await readWeights(await readBytes(`ops/${file}`));
+  return new Map([...tensors].flatMap(([name, tensor]) => (isFloat(tensor) ? [[name, tensor]] : [])));
+}
+
+function isFloat(tensor: Tensor): tensor is FloatTensor {
+  return tensor.dtype === "float32" || tensor.dtype === "float64";
+}

@@ -1,0 +1,35 @@
+import { throwIfAborted } from "@residual/core";
+import type { Check } from "../../report/types.ts";
+import { answers } from "../behaviour/answers.ts";
+import { life } from "../behaviour/life.ts";
+import { refusals } from "../behaviour/refusals.ts";
+import { type Behaviour, inWords, Misbehaviour, subjectOf } from "../behaviour/subject.ts";
+import { variables } from "../behaviour/variables.ts";
+import type { Held, Task } from "../task.ts";
+
+/** How a backend behaves, whatever it computes. */
+export const behaviourTasks: readonly Task[] = Object.entries({ answers, life, refusals, variables }).map(
+  ([name, behaviours]) => ({
+    level: "behaviour",
+    name,
+    run: (held) => checksOf(held, behaviours),
+  }),
+);
+
+async function* checksOf(
+  { backend, work }: Held,
+  behaviours: { readonly [name: string]: Behaviour },
+): AsyncGenerator<Check> {
+  const subject = subjectOf(backend);
+  for (const [name, behave] of Object.entries(behaviours)) {
+    throwIfAborted(work.signal);
+    yield await behave(subject).then(
+      (what): Check => ({ name, passed: true, ...(typeof what === "string" && { what }) }),
+      (error: unknown) => ({
+        name,
+        passed: false,
+        message: error instanceof Misbehaviour ? error.message : inWords(error),
+      }),
+    );
+  }
+}

@@ -1,0 +1,36 @@
+import { formatShape, type ModelName, optimize, type Pass } from "@residual/core";
+import type { Check } from "../../report/types.ts";
+import { checkOf } from "../check.ts";
+import { fixtureModel, inputShapeOf } from "../fixture-model.ts";
+import { runNodes } from "../nodes.ts";
+import type { Held, Task } from "../task.ts";
+
+/**
+ * A graph as it is built, and as a backend is given it: fused groups are nodes too, and run as the backend fuses them.
+ */
+const forms: { readonly [form: string]: Pass } = { "as built": (graph) => graph, optimized: optimize };
+
+/** Each node of each model alone. `side` is that of the image, in pixels; a model's own where it is smaller. */
+export function nodeTasks(models: readonly ModelName[], side: number): readonly Task[] {
+  return models.flatMap((model) => {
+    const shape = inputShapeOf(model, side);
+    return Object.entries(forms).map(([form, pass]) => ({
+      level: "nodes" as const,
+      name: model,
+      variant: `${form}, ${formatShape(shape)}`,
+      run: (held: Held) => checksOf(held, model, shape, pass),
+    }));
+  });
+}
+
+async function* checksOf(
+  { backend, arithmetic, work }: Held,
+  model: ModelName,
+  shape: readonly number[],
+  pass: Pass,
+): AsyncGenerator<Check> {
+  const { graph, inputs } = fixtureModel(model, shape);
+  for await (const outcome of runNodes(backend, pass(graph), inputs, arithmetic, work)) {
+    yield checkOf(outcome);
+  }
+}

@@ -1,0 +1,286 @@
+import {
+  type AnyNode,
+  applyOp,
+  type Backend,
+  concrete,
+  constant,
+  evaluateOp,
+  type Graph,
+  graph,
+  input,
+  mapValues,
+  named,
+  type OpName,
+  ResidualError,
+  sizeOf,
+  type Tensor,
+  type Trait,
+  tensorOf,
+  toFloat64,
+  type Value,
+  type WorkOptions,
+} from "@residual/core";
+import type { Worst } from "../report/types.ts";
+import { type Arithmetic, float32 } from "./arithmetic.ts";
+import { type Bounded, boundOf } from "./bounds.ts";
+import { cutOut } from "./sample.ts";
+
+/** One application of an op to given numbers, all of them exact in float32. */
+export interface Trial {
+  readonly name: string;
+  readonly op: OpName;
+  readonly attributes: object;
+  /** By the op's own names. */
+  readonly inputs: { readonly [input: string]: Tensor<"float32"> };
+  /** Which of them a model holds as constants; backends lay those out anew, and may treat them by other code. */
+  readonly constants: ReadonlySet<string>;
+  /** What the graph that they are from calls them: of a fused group, whose weights it has. */
+  readonly names?: { readonly [input: string]: string };
+  /** In float64, where whoever made the trial knows it already. */
+  readonly answer?: Tensor<"float64">;
+  /** Traits of a backend that make it fail. */
+  readonly shows?: readonly Trait[];
+  /** Flat indices of the output that are held; all of them where not given. */
+  readonly samples?: readonly number[];
+}
+
+/** What came of a trial. */
+export interface Outcome {
+  readonly trial: Trial;
+  readonly shape: readonly number[];
+  /** The largest error over its bound; at most 1 conforms. Infinite where there is no number, or no answer. */
+  readonly share: number;
+  readonly worst?: Worst;
+  /** Why there is no answer. */
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+/** Bytes of inputs and outputs that one graph of trials may hold. */
+const LARGEST_GROUP = 96 << 20;
+
+/**
+ * Runs each trial alone: many side by side in one graph that nothing connects, so that none sees another's error and a
+ * backend compiles but a few times. Where such a graph is refused its trials are run one by one, and the refusal is the
+ * outcome of those that caused it. Yields outcomes in the order of the trials.
+ */
+export async function* runTrials(
+  backend: Backend,
+  trials: Iterable<Trial> | AsyncIterable<Trial>,
+  arithmetic: Arithmetic = float32,
+  options: WorkOptions = {},
+): AsyncGenerator<Outcome> {
+  for await (const group of grouped(trials)) {
+    const answers = await answersTo(backend, group, options);
+    for (const [i, trial] of group.entries()) yield outcomeOf(trial, answers[i]!, arithmetic);
+  }
+}
+
+/** The first few trials, as many as fit. */
+async function* grouped(trials: Iterable<Trial> | AsyncIterable<Trial>): AsyncGenerator<Trial[]> {
+  let group: Trial[] = [];
+  let bytes = 0;
+  for await (const trial of trials) {
+    const size = bytesOf(trial);
+    if (group.length > 0 && bytes + size > LARGEST_GROUP) {
+      yield group;
+      [group, bytes] = [[], 0];
+    }
+    group.push(trial);
+    bytes += size;
+  }
+  if (group.length > 0) yield group;
+}
+
+function bytesOf(trial: Trial): number {
+  const inputs = Object.values(trial.inputs).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return 4 * (inputs + sizeOf(shapeOf(nodeOf(trial))));
+}
+
+type Answer = Tensor<"float32" | "float64"> | ResidualError;
+
+async function answersTo(backend: Backend, group: readonly Trial[], options: WorkOptions): Promise<readonly Answer[]> {
+  try {
+    const { graph, inputs } = sideBySide(group);
+    await using executable = await backend.compile(graph, options);
+    const answers = await executable.run(inputs, options);
+    return group.map((_, i) => answers[`y${i}`]!);
+  } catch (error) {
+    if (!(error instanceof ResidualError) || error.code === "AbortError") throw error;
+    if (group.length === 1) return [error];
+    const alone: Answer[] = [];
+    for (const trial of group) alone.push((await answersTo(backend, [trial], options))[0]!);
+    return alone;
+  }
+}
+
+/** One graph of all trials: inputs `x0.x`, `x1.x`, …, outputs `y0`, `y1`, …. */
+function sideBySide(group: readonly Trial[]): {
+  readonly graph: Graph;
+  readonly inputs: { readonly [name: string]: Tensor<"float32"> };
+} {
+  const declared: { [name: string]: ReturnType<typeof input> } = {};
+  const inputs: { [name: string]: Tensor<"float32"> } = {};
+  const outputs: { [name: string]: Value } = {};
+  for (const [i, trial] of group.entries()) {
+    const values = Object.entries(trial.inputs).map(([key, tensor]): [string, Value] => {
+      const name = `x${i}.${key}`;
+      if (trial.constants.has(key)) return [key, constant(name, tensor)];
+      declared[name] = input(name, tensor.shape);
+      inputs[name] = tensor;
+      return [key, declared[name]];
+    });
+    outputs[`y${i}`] = named(`y${i}`, applyOp(trial.op, Object.fromEntries(values), trial.attributes));
+  }
+  return { graph: graph({ name: "trials", inputs: declared, outputs }), inputs };
+}
+
+/** The trial as a node of its inputs. */
+function nodeOf({ op, inputs, attributes }: Trial): AnyNode {
+  return applyOp(
+    op,
+    mapValues(inputs, ({ shape }, key) => input(key, shape)),
+    attributes,
+  );
+}
+
+/** A trial has no open batch. */
+const shapeOf = (node: AnyNode): readonly number[] => concrete(node.shape, 1);
+
+/** The trial's answer in float64, and how far off each element may be; of its samples alone, where it has some. */
+export function expectationOf(
+  trial: Trial,
+  arithmetic: Arithmetic = float32,
+): Bounded & { readonly shape: readonly number[] } {
+  if (trial.samples) return sampledExpectation(trial, trial.samples, arithmetic);
+  const { node, inputs, shape } = exactly(trial);
+  const value = trial.answer?.data ?? evaluateOp(node, inputs, shape);
+  return { value, bound: boundOf(node, inputs, { value, shape, arithmetic }), shape };
+}
+
+/** Each sample as a trial of its own, of what it is made of. */
+function sampledExpectation(
+  trial: Trial,
+  samples: readonly number[],
+  arithmetic: Arithmetic,
+): ReturnType<typeof expectationOf> {
+  const shape = shapeOf(nodeOf(trial));
+  const each = samples.map((at) => {
+    const cut = cutOut(trial.op, trial.inputs, trial.attributes, indexOf(at, shape));
+    if (!cut) throw new TypeError(`${trial.op} has no rule that cuts out an element: hold all of its output`);
+    const { at: place = 0, ...rest } = cut;
+    const { value, bound } = expectationOf(
+      { name: trial.name, op: trial.op, constants: trial.constants, ...rest },
+      arithmetic,
+    );
+    return { value: value[place]!, bound: bound[place]! };
+  });
+  return {
+    value: Float64Array.from(each, ({ value }) => value),
+    bound: Float64Array.from(each, ({ bound }) => bound),
+    shape,
+  };
+}
+
+/** The trial with its answer. */
+export function answered(trial: Trial): Trial & { readonly answer: Tensor<"float64"> } {
+  const { node, inputs, shape } = exactly(trial);
+  return { ...trial, answer: tensorOf("float64", shape, evaluateOp(node, inputs, shape)) };
+}
+
+/** The trial as a node, and its inputs in float64. */
+function exactly(trial: Trial): {
+  readonly node: AnyNode;
+  readonly inputs: { readonly [input: string]: Tensor<"float64"> };
+  readonly shape: readonly number[];
+} {
+  const node = nodeOf(trial);
+  return { node, inputs: mapValues(trial.inputs, toFloat64), shape: shapeOf(node) };
+}
+
+/** By the plain bound where it will do: Winograd's, wider ones take longer to work out than all the rest. */
+function outcomeOf(trial: Trial, answer: Answer, arithmetic: Arithmetic): Outcome {
+  const plain = outcomeWithin(trial, answer, { ...arithmetic, winograd: [] });
+  return plain.share <= 1 || arithmetic.winograd.length === 0 ? plain : outcomeWithin(trial, answer, arithmetic);
+}
+
+function outcomeWithin(trial: Trial, answer: Answer, arithmetic: Arithmetic): Outcome {
+  const { value, bound, shape } = expectationOf(trial, arithmetic);
+  if (answer instanceof ResidualError) {
+    const isTooLarge = answer.code === "UnsupportedError" && leavesRange(trial, value, bound, arithmetic);
+    if (isTooLarge) return { trial, shape, share: 0 };
+    return { trial, shape, share: Infinity, error: { code: answer.code, message: answer.message } };
+  }
+  if (answer.shape.join() !== shape.join()) {
+    const message = `the answer is [${answer.shape.join(", ")}], expected [${shape.join(", ")}]`;
+    return { trial, shape, share: Infinity, error: { code: "ShapeError", message } };
+  }
+  const { samples } = trial;
+  const found = samples ? samples.map((at) => answer.data[at]!) : answer.data;
+  const { share, at } = compare(found, value, bound, arithmetic);
+  const index = indexOf(samples?.[at] ?? at, shape);
+  const worst = { index, expected: value[at]!, found: found[at]!, bound: bound[at]! };
+  return { trial, shape, share, worst };
+}
+
+/** Whether finite numbers go in, or come out, that an arithmetic narrower than float32 does not hold and may refuse. */
+function leavesRange(
+  { inputs }: Trial,
+  value: ArrayLike<number>,
+  bound: ArrayLike<number>,
+  { largest }: Arithmetic,
+): boolean {
+  if (largest >= float32.largest) return false;
+  const numbers = Object.values(inputs).flatMap(({ data }) => [...data]);
+  const isBeyond = (number: number, off = 0) => Math.abs(number) + off > largest;
+  const isLeft =
+    numbers.some((each) => isBeyond(each)) || Array.from(value).some((each, i) => isBeyond(each, bound[i]));
+  return isLeft && numbers.every(Number.isFinite);
+}
+
+/**
+ * The largest share of its bound, and where. NaN for NaN and infinity for the same infinity are right, with any bound.
+ */
+export function compare(
+  found: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  bound: ArrayLike<number>,
+  { largest }: Pick<Arithmetic, "largest"> = float32,
+): { readonly share: number; readonly at: number } {
+  let [share, at] = [0, 0];
+  for (let i = 0; i < expected.length; i++) {
+    const each = shareOf(found[i]!, expected[i]!, bound[i]!, largest);
+    if (each > share) [share, at] = [each, i];
+  }
+  return { share, at };
+}
+
+function shareOf(found: number, expected: number, bound: number, largest: number): number {
+  if (found === expected || (Number.isNaN(found) && Number.isNaN(expected))) return 0;
+  const overflow = Math.abs(expected) + bound > largest && Math.abs(found) === Infinity;
+  if (overflow && Math.sign(found) === Math.sign(expected)) return 0; // too large a number: infinity is its answer
+  const share = Math.abs(found - expected) / bound;
+  return Number.isNaN(share) ? Infinity : share;
+}
+
+/** A flat index by axis. */
+export function indexOf(flat: number, shape: readonly number[]): number[] {
+  let rest = flat;
+  return shape
+    .toReversed()
+    .map((size) => {
+      const index = rest % size;
+      rest = Math.floor(rest / size);
+      return index;
+    })
+    .toReversed();
+}
+
+/**
+ * The numbers rounded to float32, as every backend is given them. Subnormal ones become 0, since a backend may read
+ * them as that (WGSL allows it), and no bound could tell what then comes of them.
+ */
+export function roundToFloat32({ shape, data }: Tensor<"float32" | "float64">): Tensor<"float32"> {
+  const rounded = new Float32Array(data);
+  for (let i = 0; i < rounded.length; i++) if (Math.abs(rounded[i]!) < float32.smallest) rounded[i] = 0;
+  return tensorOf("float32", shape, rounded);
+}

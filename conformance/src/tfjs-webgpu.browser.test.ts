@@ -1,9 +1,0 @@
-import { tfjs } from "@residual/tfjs";
-import { conforms } from "./vitest.ts";
-
-/** On SwiftShader, which takes minutes for whole layers of the family. */
-await conforms(tfjs({ engine: "webgpu" }), {
-  only: ["ops", "nodes", "models"],
-  without: ["ops/PyTorch's answers", "ops/random shapes", "ops/layers of the family"],
-  models: ["cifar_resnet20", "paddle_unit_s2"],
-});

@@ -1,0 +1,38 @@
+import { globSync } from "node:fs";
+import { BackendUnavailableError } from "@residual/core";
+import { adapterName, type GpuSource, platformGpu } from "../gpu.ts";
+
+/** The driver's file, where Vulkan's loader looks for it. Lavapipe is Mesa's driver for the CPU. */
+export function lavapipeDriver(): string | undefined {
+  return globSync("/{usr/share,usr/local/share,etc}/vulkan/icd.d/lvp_icd*.json")[0];
+}
+
+/**
+ * Makes lavapipe the one Vulkan driver of this process, for the tests that `what` names. Gives the reason, with a
+ * warning, where there is no lavapipe or Dawn does not take it.
+ */
+export async function useLavapipe(what: string): Promise<string | undefined> {
+  const driver = lavapipeDriver();
+  if (driver !== undefined) process.env.VK_ICD_FILENAMES = driver;
+  const found = driver === undefined ? "there is none" : await adapterFound();
+  if (found.startsWith("llvmpipe")) return undefined;
+  const missing = `${found} (Debian: mesa-vulkan-drivers 24 or newer, as .ci/run installs)`;
+  console.warn(`SKIPPED: ${what} on lavapipe; ${missing}`);
+  return missing;
+}
+
+/** The name of the adapter that Dawn gives, or why it gives none: Dawn takes no Mesa older than 24. */
+async function adapterFound(): Promise<string> {
+  try {
+    const { gpu } = await platformGpu<GpuSource>("lavapipe", importHere);
+    const adapter = await gpu.requestAdapter();
+    return adapter ? adapterName(adapter.info) : "Dawn gives no adapter";
+  } catch (error) {
+    if (error instanceof BackendUnavailableError) return error.message;
+    throw error;
+  }
+}
+
+function importHere(name: string): Promise<unknown> {
+  return name.endsWith(".json") ? import(name, { with: { type: "json" } }) : import(name);
+}

@@ -1,0 +1,28 @@
+/// <reference types="@webgpu/types" />
+import type { GpuSource } from "../gpu.ts";
+
+export interface Watched {
+  readonly gpu: GpuSource;
+  /** The devices that were given out, in their order. */
+  readonly devices: readonly GPUDevice[];
+}
+
+/** A GPU that keeps the devices it gives out, and may have them see other programs than they are given. */
+export function watchedGpu(gpu: GpuSource, rewritten?: (code: string, label: string) => string): Watched {
+  const devices: GPUDevice[] = [];
+  const requestAdapter: GpuSource["requestAdapter"] = async (options) => {
+    const adapter = (await gpu.requestAdapter(options))!;
+    const { info, limits, features } = adapter;
+    const requestDevice = async (descriptor?: GPUDeviceDescriptor) => {
+      const device = await adapter.requestDevice(descriptor);
+      devices.push(device);
+      if (rewritten) {
+        const create = device.createShaderModule.bind(device);
+        device.createShaderModule = (module) => create({ ...module, code: rewritten(module.code, module.label ?? "") });
+      }
+      return device;
+    };
+    return { info, limits, features, requestDevice };
+  };
+  return { gpu: { requestAdapter }, devices };
+}
