@@ -26,6 +26,14 @@ const known: { readonly [Name in EngineName]?: readonly Deviation[] } = {
     { op: "relu", trait: "turns infinity into NaN", because: timesZero },
     { op: "fusedConv2d", trait: "turns infinity into NaN", because: timesZero },
   ],
+  node: [
+    dropsNaN("maxPool2d", "TensorFlow's MaxPool keeps a number until a larger one comes, and no NaN is larger"),
+    {
+      op: "maxPool2d",
+      trait: "starts at a finite number",
+      because: "TensorFlow's MaxPool starts at the least finite number, -3.4028235e38, and not at -infinity",
+    },
+  ],
   webgpu: [{ op: "maxPool2d", trait: "pads with a finite number", because: startsLow }],
 };
 

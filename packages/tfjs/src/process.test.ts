@@ -30,7 +30,16 @@ describe("tfjs-node", () => {
       "stub-without-addon.ts",
       /its addon, .* npm rebuild @tensorflow\/tfjs-node --build-addon-from-source/,
     ],
-    ["libtensorflow", "stub-without-library.ts", /libraries that it needs; npm rebuild .* TFJS_NODE_CDN_STORAGE/],
+    [
+      "libtensorflow",
+      "stub-unlinked.ts?libtensorflow.so.2: cannot open shared object file",
+      /does not load \(libtensorflow\.so\.2: cannot open .*\); npm rebuild .* TFJS_NODE_CDN_STORAGE/,
+    ],
+    [
+      "an addon for this machine",
+      "stub-unlinked.ts?/lib/napi-v8/tfjs_binding.node: invalid ELF header",
+      /does not load \(.*tfjs_binding\.node: invalid ELF header\); npm rebuild .* fetches its addon/,
+    ],
     [
       "its version",
       "stub-of-yesterday.ts",
@@ -48,10 +57,18 @@ describe("tfjs-node", () => {
       library: "@tensorflow/tfjs-node",
       version: "4.22.0",
       device: "cpu",
+      driver: "libtensorflow 2.9.1",
     });
     expect(await run("best", working)).toBe("@tensorflow/tfjs-node");
-    const both = { ...working, "@tensorflow/tfjs-node-gpu": stub("stub-node.ts") };
+    const both = { ...working, "@tensorflow/tfjs-node-gpu": stub("stub-node.ts?gpu") };
     expect(await run("best", both)).toBe("@tensorflow/tfjs-node-gpu");
+  });
+
+  it("with a GPU that TensorFlow does not find is refused: TensorFlow would run on the CPU", async () => {
+    const without = { "@tensorflow/tfjs-node-gpu": stub("stub-node.ts") };
+    expect(await run("node-gpu", without)).toBe(
+      "BackendUnavailableError: tfjs: @tensorflow/tfjs-node-gpu finds no GPU; it needs CUDA 11.2 and cuDNN 8.1, or take tfjs-node",
+    );
   });
 
   // What its kernels refuse the stub refuses, and each calls util.isNullOrUndefined, which Node 24 has not.

@@ -16,11 +16,17 @@ import {
 /** tfjs-node brings all of tfjs with it, its own tfjs-core included. */
 type NodePackage = TensorFlow & { readonly version?: { readonly [name: string]: string } };
 
+/** What tfjs-node's engine says of itself. */
+type NodeEngine = EngineInstance & {
+  readonly isUsingGpuDevice: boolean;
+  readonly binding: { readonly TF_Version: string };
+};
+
 /**
  * Opens TensorFlow's C library through tfjs-node or tfjs-node-gpu. Neither is ever loaded but from here: their install
  * scripts fetch libtensorflow, which many machines may not.
  *
- * Throws BackendUnavailableError where the package, its addon or libtensorflow is missing.
+ * Throws BackendUnavailableError where the package, its addon, libtensorflow or node-gpu's GPU is missing.
  */
 export async function openNode(engine: "node" | "node-gpu", { tf: given }: EngineOptions): Promise<Opened> {
   const name = packageOf(engine);
@@ -28,9 +34,18 @@ export async function openNode(engine: "node" | "node-gpu", { tf: given }: Engin
   const module = (given as NodePackage | undefined) ?? (await importNode(name));
   checkVersion(name, module.version?.["tfjs-node"] ?? module.version_core);
   const tf = await loadCore(module);
-  const instance = tf.engine().findBackend("tensorflow") as EngineInstance | null;
+  const instance = tf.engine().findBackend("tensorflow") as NodeEngine | null;
   if (!instance) throw unavailable(name, "registers no engine named tensorflow");
-  return { registered: register(tf, "tensorflow", instance), device: engine === "node" ? "cpu" : "gpu" };
+  const { isUsingGpuDevice, binding } = instance;
+  // TensorFlow would run on the CPU
+  if (engine === "node-gpu" && !isUsingGpuDevice) {
+    throw unusable(name, `finds no GPU; it needs ${FOR_GPU}, or take tfjs-node`);
+  }
+  return {
+    registered: register(tf, "tensorflow", instance),
+    device: isUsingGpuDevice ? "gpu" : "cpu",
+    driver: `libtensorflow ${binding.TF_Version}`,
+  };
 }
 
 /** By a variable: neither the compiler nor a bundler is to look for it. */
@@ -38,26 +53,25 @@ async function importNode(name: string): Promise<NodePackage> {
   try {
     return await load(name, () => import(/* @vite-ignore */ /* webpackIgnore: true */ name) as Promise<NodePackage>);
   } catch (error) {
-    const text = textOf((error as { cause?: unknown }).cause);
-    const reason = reasons.find(([pattern]) => pattern.test(text))?.[1];
-    if (reason === undefined) throw error;
-    throw new BackendUnavailableError(`tfjs: ${name} ${reason(name)}`, { cause: error });
+    const { cause } = error as { readonly cause?: unknown };
+    if (/native addon module/.test(textOf(cause))) {
+      const wayOut = `allow it (pnpm approve-builds), or npm rebuild ${name} --build-addon-from-source`;
+      throw unusable(name, `does not load without its addon, which its install script fetches; ${wayOut}`, error);
+    }
+    if ((cause as { readonly code?: unknown }).code !== "ERR_DLOPEN_FAILED") throw error;
+    const wayOut = `npm rebuild ${name} fetches its addon and libtensorflow again`;
+    const mirror = "TFJS_NODE_CDN_STORAGE names a mirror where their host is out of reach";
+    const forGpu = name === packageOf("node-gpu") ? `; it needs ${FOR_GPU}` : "";
+    throw unusable(name, `does not load (${textOf(cause)}); ${wayOut}, ${mirror}${forGpu}`, error);
   }
 }
 
-/** What its own errors mean. */
-const reasons: readonly (readonly [pattern: RegExp, reason: (name: string) => string])[] = [
-  [
-    /tfjs_binding\.node|native addon module/,
-    (name) =>
-      `is installed without its addon, which its install script fetches; allow it (pnpm approve-builds), or npm rebuild ${name} --build-addon-from-source`,
-  ],
-  [
-    /libtensorflow|libcudart|libcudnn|libcublas/,
-    (name) =>
-      `does not find the libraries that it needs; npm rebuild ${name} fetches libtensorflow, TFJS_NODE_CDN_STORAGE names a mirror where its host is out of reach; the GPU's also needs CUDA 11.2 and cuDNN 8.1`,
-  ],
-];
+/** What tfjs-node-gpu 4.22 was built with. */
+const FOR_GPU = "CUDA 11.2 and cuDNN 8.1";
+
+function unusable(name: string, reason: string, cause?: unknown): BackendUnavailableError {
+  return new BackendUnavailableError(`tfjs: ${name} ${reason}`, { cause });
+}
 
 /** tfjs-node 4.22 calls what Node 23 took away (tensorflow/tfjs#8425), in nearly every op. */
 function restoreIsNullOrUndefined(): void {
