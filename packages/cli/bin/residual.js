@@ -5,7 +5,8 @@ import { existsSync } from "node:fs";
 const source = new URL("../src/main.ts", import.meta.url);
 // RESIDUAL_BUILT=1 runs a clone's built files, as they are published, after pnpm build.
 const inClone = existsSync(source) && !process.env.RESIDUAL_BUILT;
-const needed = inClone ? "22.18" : "20.19"; // TypeScript as it stands; the built files, as package.json's engines say
+// TypeScript as it stands, with `using`, which Node 22 does not know; the built files, as package.json's engines say
+const needed = inClone ? "24.0" : "20.19";
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 const [leastMajor = 0, leastMinor = 0] = needed.split(".").map(Number);
 if (major < leastMajor || (major === leastMajor && minor < leastMinor)) {

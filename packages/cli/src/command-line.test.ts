@@ -149,14 +149,17 @@ describe("on a terminal", async () => {
   });
 });
 
-it("in a clone, a Node that runs no TypeScript is told what does", async () => {
-  const old = "Object.defineProperty(process,'versions',{value:{...process.versions,node:'20.20.2'}})";
-  const { stdout, stderr, code } = await ended(
-    start(process.execPath, ["--import", `data:text/javascript,${old}`, bin, "models"]),
-  );
-  expect([stdout, code]).toEqual(["", 1]);
-  expect(stderr).toBe(
-    "UnsupportedError: this is Node 20.20.2; 22.18 or newer runs the sources of this clone; " +
-      "run pnpm --silent residual, which brings its Node, or the built files: pnpm build, then RESIDUAL_BUILT=1\n",
-  );
-});
+it.each(["20.20.2", "22.23.3"])(
+  "in a clone, Node %s, which does not run the sources, is told what does",
+  async (node) => {
+    const old = `Object.defineProperty(process,'versions',{value:{...process.versions,node:'${node}'}})`;
+    const { stdout, stderr, code } = await ended(
+      start(process.execPath, ["--import", `data:text/javascript,${old}`, bin, "models"]),
+    );
+    expect([stdout, code]).toEqual(["", 1]);
+    expect(stderr).toBe(
+      `UnsupportedError: this is Node ${node}; 24.0 or newer runs the sources of this clone; ` +
+        "run pnpm --silent residual, which brings its Node, or the built files: pnpm build, then RESIDUAL_BUILT=1\n",
+    );
+  },
+);
