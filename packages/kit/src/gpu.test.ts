@@ -11,14 +11,18 @@ const lavapipe = {
   device: "llvmpipe-llvm-15-0-6-256-bits-",
   description: "llvmpipe: Mesa 25.0.7 (LLVM 15.0.6) 0.0.1",
 };
+const inDeno = { vendor: "65541", architecture: "", device: "0", description: "llvmpipe (LLVM 15.0.6, 256 bits)" };
 const inChromium = { ...unknown, vendor: "nvidia", architecture: "ampere" };
 
 it("an adapter is named by its device, else by its description, else by its family", () => {
   const described = { ...unknown, vendor: "nvidia", description: "D3D12" };
-  expect([lavapipe, inChromium, described, unknown].map(adapterName)).toEqual([
+  const numbered = { ...inDeno, description: "" };
+  expect([lavapipe, inChromium, described, inDeno, numbered, unknown].map(adapterName)).toEqual([
     "llvmpipe-llvm-15-0-6-256-bits",
     "nvidia ampere",
     "D3D12",
+    "llvmpipe (LLVM 15.0.6, 256 bits)",
+    "an adapter without a name",
     "an adapter without a name",
   ]);
 });

@@ -73,10 +73,14 @@ function reasonOf(cause: unknown): string {
   return `${DAWN} does not load (${why}); npm install ${DAWN}`;
 }
 
-/** The adapter's name: `nvidia-geforce-rtx-4090`; without a device name `nvidia ampere`. */
+/**
+ * The adapter's name: `nvidia-geforce-rtx-4090`; without a device name `nvidia ampere`. Deno reports numbers as vendor and
+ * device, which are no names.
+ */
 export function adapterName({ vendor, architecture, device, description }: AdapterInfo): string {
-  const family = [vendor, architecture].filter(Boolean).join(" ");
-  const slug = device.replace(/-+$/, ""); // Dawn replaces a bracket at the end of a name by a hyphen
+  const isName = (text: string) => !/^\d*$/.test(text);
+  const family = [vendor, architecture].filter(isName).join(" ");
+  const slug = isName(device) ? device.replace(/-+$/, "") : ""; // Dawn replaces a bracket at the end by a hyphen
   return slug || description || family || "an adapter without a name";
 }
 
