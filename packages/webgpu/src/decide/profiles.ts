@@ -1,10 +1,11 @@
-import { type AdapterInfo, type GpuDevice, isSoftwareAdapter } from "@residual/kit/gpu";
+import { type AdapterInfo, isSoftwareAdapter } from "@residual/kit/gpu";
 import { onePerFour } from "../kernels/conv2d.ts";
 import * as plainKernels from "../kernels/index.ts";
 import type { Memory, Products } from "../kernels/kernel.ts";
 import { columnsAsChannels, direct, type Product } from "../kernels/product.ts";
 import { inFours } from "../kernels/quad-conv2d.ts";
 import { inSharedMemory, splitReduction } from "../kernels/shared-conv2d.ts";
+import type { Lanes } from "../kernels/step-weights.ts";
 import { strips } from "../kernels/strip-conv2d.ts";
 import { tiled } from "../kernels/tiled-conv2d.ts";
 import { f2, f4, type Winograd, winograd } from "../kernels/winograd.ts";
@@ -98,18 +99,26 @@ export function gpuProfile(float16?: Float16): DeviceProfile {
   });
 }
 
+function nameOf(adapter: string, { withoutSubgroups }: Lanes): string {
+  return withoutSubgroups ? `${adapter} without subgroups` : adapter;
+}
+
 /** Lavapipe of 8 lanes. F(2, 3) saves 2 to 5 % of a run of ResNet-18, for 5 % of its load and 7 MiB: left out. */
-export function lavapipeProfile(memory: "buffers" | "textures", float16?: Float16, lanes = 8): DeviceProfile {
+export function lavapipeProfile(
+  memory: "buffers" | "textures",
+  float16?: Float16,
+  of: Lanes = { lanes: 8 },
+): DeviceProfile {
   const inBuffers = { load: 40, store: 40, broadcast: 0.4, fma: 0.25, keep: 0.3, step: 10, byte: 0.4 };
   const products = productsFor(float16);
   const tiles = [
-    tiled({ lanes, channels: 32, pixels: 7, products }),
-    tiled({ lanes, channels: 4, pixels: 14, products }),
+    tiled({ ...of, channels: 32, pixels: 7, products }),
+    tiled({ ...of, channels: 4, pixels: 14, products }),
   ];
-  const strip = (channels: number, down: 1 | 2) => strips({ lanes, channels, rows: 7, down, products });
-  return profileOf("lavapipe", float16, {
+  const strip = (channels: number, down: 1 | 2) => strips({ ...of, channels, rows: 7, down, products });
+  return profileOf(nameOf("lavapipe", of), float16, {
     memory,
-    cost: { lanes, cores: 1, ...inBuffers, ...(memory === "textures" && { load: 10, store: 12 }) },
+    cost: { lanes: of.lanes, cores: 1, ...inBuffers, ...(memory === "textures" && { load: 10, store: 12 }) },
     cold: [...tiles.flatMap(alone), ...last],
     others: [strip(4, 1), strip(4, 2), strip(8, 1), strip(8, 2)],
     transforms: [f4],
@@ -118,9 +127,13 @@ export function lavapipeProfile(memory: "buffers" | "textures", float16?: Float1
 }
 
 /** SwiftShader of 4 lanes. */
-export function swiftShaderProfile(memory: "buffers" | "textures", float16?: Float16, lanes = 4): DeviceProfile {
+export function swiftShaderProfile(
+  memory: "buffers" | "textures",
+  float16?: Float16,
+  of: Lanes = { lanes: 4 },
+): DeviceProfile {
   const products = productsFor(float16);
-  const tile = (channels: number, pixels: number) => tiled({ lanes, channels, pixels, products });
+  const tile = (channels: number, pixels: number) => tiled({ ...of, channels, pixels, products });
   const first = tile(16, 7);
   const tiles = [
     first,
@@ -128,9 +141,9 @@ export function swiftShaderProfile(memory: "buffers" | "textures", float16?: Flo
     tile(16, 13), // 7 × 7 pixels in 52
     tile(32, 4), // and their 16 tiles of F(2, 3)
   ];
-  return profileOf("SwiftShader", float16, {
+  return profileOf(nameOf("SwiftShader", of), float16, {
     memory,
-    cost: { lanes, cores: 1, load: 160, store: 160, broadcast: 0, fma: 0.5, keep: 0, step: 0, byte: 0 },
+    cost: { lanes: of.lanes, cores: 1, load: 160, store: 160, broadcast: 0, fma: 0.5, keep: 0, step: 0, byte: 0 },
     cold: [...alone(first), ...last],
     others: tiles.slice(1).flatMap(alone),
     transforms: [f2, f4],
@@ -138,38 +151,41 @@ export function swiftShaderProfile(memory: "buffers" | "textures", float16?: Flo
   });
 }
 
-/** Software adapters without subgroups, or with subgroups of more than one size. */
-export function subgrouplessProfile(float16?: Float16): DeviceProfile {
-  const cost = { lanes: 8, cores: 1, load: 40, store: 40, broadcast: 0, fma: 0.25, keep: 0, step: 10, byte: 0 };
-  return profileOf("software without subgroups", float16, { memory: "buffers", cost, cold: last });
-}
-
 /** Where a fast kernel is wrong, or none is wanted. */
 export function plainProfile(float16?: Float16): DeviceProfile {
-  return { ...subgrouplessProfile(float16), name: "plain", strategies: [onePerFour], cold: [onePerFour] };
+  const cost = { lanes: 8, cores: 1, load: 40, store: 40, broadcast: 0, fma: 0.25, keep: 0, step: 10, byte: 0 };
+  return profileOf("plain", float16, { memory: "buffers", cost, cold: [onePerFour] });
+}
+
+/** What a profile depends on. */
+interface Capabilities {
+  readonly features: ReadonlySet<string>;
+  readonly limits: { readonly maxStorageTexturesPerShaderStage: number };
 }
 
 /** The profile of an adapter. */
 export function profileFor(
-  device: GpuDevice,
+  device: Capabilities,
   info: AdapterInfo,
   { kernels, float16 }: { readonly kernels?: KernelSet | undefined; readonly float16?: Float16 | undefined },
 ): DeviceProfile {
   if (kernels === "plain") return plainProfile(float16);
   if (kernels === "gpu" || (kernels === undefined && !isSoftwareAdapter(info))) return gpuProfile(float16);
-  // tiles need a workgroup that is one subgroup, so one size of these
-  const { subgroupMinSize: lanes, subgroupMaxSize } = info;
-  if (!device.features.has("subgroups") || lanes === undefined || lanes !== subgroupMaxSize)
-    return subgrouplessProfile(float16);
   const memory = memoryFor(device, info);
-  return lanes < 8 ? swiftShaderProfile(memory, float16, lanes) : lavapipeProfile(memory, float16, lanes);
+  const { subgroupMinSize, subgroupMaxSize } = info;
+  const size = subgroupMinSize === subgroupMaxSize ? subgroupMinSize : undefined;
+  // a workgroup has to be a whole subgroup
+  const withoutSubgroups = !device.features.has("subgroups") || size === undefined;
+  const of = { lanes: size ?? 8, withoutSubgroups };
+  const isLavapipe = withoutSubgroups ? memory === "textures" : of.lanes >= 8;
+  return (isLavapipe ? lavapipeProfile : swiftShaderProfile)(memory, float16, of);
 }
 
 /**
  * Textures on lavapipe, where a load from one takes a quarter of the time, if it binds as many as batch norm reads and
  * writes.
  */
-function memoryFor({ limits }: GpuDevice, info: AdapterInfo): "buffers" | "textures" {
+function memoryFor({ limits }: Capabilities, info: AdapterInfo): "buffers" | "textures" {
   const isLavapipe = /llvmpipe|lavapipe/i.test(`${info.device} ${info.description}`);
   return isLavapipe && limits.maxStorageTexturesPerShaderStage >= 6 ? "textures" : "buffers";
 }

@@ -9,7 +9,6 @@ import {
   kernelTexts,
   lavapipeProfile,
   plainProfile,
-  subgrouplessProfile,
   swiftShaderProfile,
 } from "./profiles.ts";
 import { strategiesFor } from "./strategies.ts";
@@ -20,7 +19,7 @@ const profiles: readonly DeviceProfile[] = [
   swiftShaderProfile("buffers"),
   gpuProfile(),
   gpuProfile("storage"),
-  subgrouplessProfile(),
+  lavapipeProfile("textures", undefined, { lanes: 8, withoutSubgroups: true }),
   plainProfile(),
 ];
 

@@ -236,8 +236,8 @@ function chunksOf({ source, packing: { length, block, planes }, memory }: Upload
 
 /** Bytes that are sent at once at least: small constants share a buffer. */
 const STAGING_BYTES = 2 ** 20;
-/** One is filled while others are under way. */
-const STAGING_BUFFERS = 4;
+/** One is filled while others are under way: Deno takes 10 ms to map a buffer that is ready, and weights 1 ms to pack. */
+const STAGING_BUFFERS = 8;
 
 /**
  * Brings numbers to the device through a few buffers that are filled again and again, since new pages take longer than

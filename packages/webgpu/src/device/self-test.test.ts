@@ -4,7 +4,6 @@ import {
   type DeviceProfile,
   gpuProfile,
   lavapipeProfile,
-  subgrouplessProfile,
   swiftShaderProfile,
 } from "../decide/profiles.ts";
 import { lowerToPlan } from "../lower/lower.ts";
@@ -13,7 +12,8 @@ import { graphOf, selfTestsOf } from "./self-test.ts";
 const profiles: readonly (readonly [string, DeviceProfile])[] = [
   ["lavapipe", lavapipeProfile("textures")],
   ["SwiftShader", swiftShaderProfile("buffers")],
-  ["adapters without subgroups", subgrouplessProfile()],
+  ["lavapipe without subgroups", lavapipeProfile("textures", undefined, { lanes: 8, withoutSubgroups: true })],
+  ["SwiftShader without subgroups", swiftShaderProfile("buffers", undefined, { lanes: 4, withoutSubgroups: true })],
   ["GPUs", gpuProfile()],
   ["lavapipe, cold", coldProfile(lavapipeProfile("textures"))],
   ["lavapipe in float16", lavapipeProfile("textures", "products")],

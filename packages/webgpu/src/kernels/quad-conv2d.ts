@@ -12,7 +12,6 @@ import { repack } from "./repack.ts";
  * it loads one vec4 of x and four of weights for 16 multiply-adds, where the plain kernel takes 32 loads. Needs no
  * subgroups and no shared memory. For groups on GPUs: those of ResNeXt have 4 to 32 channels, too few for a tile of 64,
  * and all invocations of a workgroup read the same weights, 9 vec4 for each of their outputs at 3 × 3 of 4 channels.
- * Also for whatever adapter has no subgroups to broadcast in.
  */
 const quadConv2d: KernelIn = plain({
   name: "conv2d in fours",

@@ -17,14 +17,13 @@ import {
   tileEpilogue,
 } from "./kernel.ts";
 import { repack } from "./repack.ts";
+import { type Lanes, stepWeights } from "./step-weights.ts";
 
 /**
- * What one subgroup works out of a convolution with three rows of taps: a strip, of so many rows, as wide as the
- * subgroup.
+ * What one workgroup works out of a convolution with three rows of taps: a strip, of so many rows, in which each lane
+ * has a column.
  */
-export interface Strip {
-  /** Lanes of a subgroup, each a column. */
-  readonly lanes: number;
+export interface Strip extends Lanes {
   /** Output channels, a multiple of 4. */
   readonly channels: number;
   /** Output rows, of which each lane works out all. */
@@ -41,14 +40,11 @@ export interface Strip {
  * of 7 pixels. Where few outputs share what is loaded (ResNeXt's groups of 4) that is most of the work. A sum is also
  * loaded and stored once for three taps.
  */
-function stripConv2d({ lanes, channels, rows, down, products }: Strip): KernelIn {
+function stripConv2d(strip: Strip): KernelIn {
+  const { lanes, channels, rows, down, products } = strip;
   const seen = (rows - 1) * down + 3;
-  const loads = Math.ceil((3 * channels) / lanes);
+  const { loads, first, apart, weight, name: lanesName } = stepWeights(3 * channels, strip);
   const quads = channels / 4;
-  const weightAt = (tap: number, m: number) => {
-    const at = tap * channels + m;
-    return `subgroupBroadcast(w${Math.floor(at / lanes)}, ${at % lanes}u)`;
-  };
   const text = (memory: Memory) => {
     const { four: vec4, bank, plus, within } = productsIn(products, memory);
     return `${isTextures(memory) ? "" : epilogueWgsl}
@@ -60,7 +56,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let seen = (group.z * p.xQuads + group.x * ${channels}u / p.outputsPerGroup * p.perGroup) * plane;
   let top = block * ${rows * down}u - p.top;
 ${lines(quads, (q) => lines(rows, (n) => `  var r${q}_${n} = vec4f();`))}
-  var at = group.x * p.kw * p.perGroup * ${3 * channels}u + lane;
+  var at = group.x * p.kw * p.perGroup * ${3 * channels}u + ${first};
   for (var b = 0u; b < p.kw; b++) {
     let q = column * p.right + b - p.left;
 ${lines(
@@ -70,13 +66,13 @@ ${lines(
 )}
     for (var c = 0u; c < p.perGroup; c++) {
       let next = c * plane;
-${lines(loads, (j) => `      let w${j} = ${vec4}(weight(at + ${j * lanes}u));`)}
+${lines(loads, (j) => `      let w${j} = ${vec4}(weight(at + ${j * apart}u));`)}
 ${lines(seen, (r) => `      let v${r} = ${vec4}(select(vec4f(), x(from${r} + next), in${r}));`)}
 ${lines(
   quads,
   (
     q,
-  ) => `      { ${[0, 1, 2].map((tap) => `let m${tap} = ${bank([0, 1, 2, 3].map((k) => weightAt(tap, 4 * q + k)))};`).join("\n        ")}
+  ) => `      { ${[0, 1, 2].map((tap) => `let m${tap} = ${bank([0, 1, 2, 3].map((k) => weight(tap * channels + 4 * q + k)))};`).join("\n        ")}
 ${lines(rows, (n) => lines(3, (tap) => `        r${q}_${n} = ${plus(`r${q}_${n}`, `v${n * down + tap}`, `m${tap}`)};`))} }`,
 )}
       at += ${3 * channels}u;
@@ -99,7 +95,7 @@ ${tileEpilogue(
   };
   const { name } = productsIn(products);
   return kernelIn(
-    { ...signature, name: `conv2d ${channels}×${rows} in strips of ${lanes}, ${down} down${name}` },
+    { ...signature, name: `conv2d ${channels}×${rows} in strips of ${lanes}, ${down} down${lanesName}${name}` },
     text,
   );
 }
@@ -115,10 +111,11 @@ const signature = {
 export function strips(strip: Strip): Strategy {
   const { lanes, channels, rows, down, products } = strip;
   const kernel = stripConv2d(strip);
+  const weights = stepWeights(3 * channels, strip);
   const workgroupsOf = ({ weight: [outputs], y: [n, , oh, ow] }: Layer) =>
     [Math.ceil(outputs / channels), Math.ceil(ow / lanes) * Math.ceil(oh / rows), n] as const;
   return {
-    name: `strips ${channels}×${rows} of ${lanes}, ${down} down${productsIn(products).name}`,
+    name: `strips ${channels}×${rows} of ${lanes}, ${down} down${weights.name}${productsIn(products).name}`,
     kernels: [kernel],
     packing: repack,
     fits(layer) {
@@ -129,8 +126,8 @@ export function strips(strip: Strip): Strategy {
     cost(layer, cost) {
       const { load, broadcast, fma, keep } = cost;
       const seen = (rows - 1) * down + 3;
-      const loads = seen + Math.ceil((3 * channels) / lanes);
-      const step = cost.step + loads * load + channels * (12 * (broadcast + rows * fma) + rows * keep);
+      const multiplyAdds = channels * rows * (12 * fma + keep);
+      const step = cost.step + (seen + weights.loads) * load + 4 * weights.broadcasts * broadcast + multiplyAdds;
       const taps = layer.weight[3] * (seen * load + quadsPerGroup(layer) * step);
       const [x, y, z] = workgroupsOf(layer);
       return costOf(x * y * z, taps + epilogueCost(channels * rows, cost), cost);

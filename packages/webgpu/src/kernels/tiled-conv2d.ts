@@ -15,11 +15,10 @@ import {
   windowParams,
 } from "./kernel.ts";
 import type { Product } from "./product.ts";
+import { type Lanes, stepWeights } from "./step-weights.ts";
 
-/** How much of the output one subgroup works out: so many channels, of so many pixels for each of its lanes. */
-export interface Tile {
-  /** Lanes of a subgroup. */
-  readonly lanes: number;
+/** How much of the output one workgroup works out: so many channels, of so many pixels for each of its lanes. */
+export interface Tile extends Lanes {
   /** Output channels, a multiple of 4. */
   readonly channels: number;
   /** Output pixels of each lane. */
@@ -44,10 +43,10 @@ export interface Tile {
  * may be many such products beside one another (`xStep`, `weightStep`, `yStep` apart), which is what Winograd's
  * algorithm asks for. Registers have to be variables of their own, so the text is generated; `program` is it.
  */
-function tiledConv2d({ lanes, channels, pixels, products }: Tile): KernelIn {
-  const loads = Math.ceil(channels / lanes);
+function tiledConv2d(tile: Tile): KernelIn {
+  const { lanes, channels, pixels, products } = tile;
+  const { loads, first, apart, weight, name: lanesName } = stepWeights(channels, tile);
   const quads = channels / 4;
-  const weightOf = (m: number) => `subgroupBroadcast(w${Math.floor(m / lanes)}, ${m % lanes}u)`;
   const text = (memory: Memory) => {
     const { four, bank, plus, within } = productsIn(products, memory);
     return `${isTextures(memory) ? "" : epilogueWgsl}
@@ -65,7 +64,7 @@ ${lines(
   let x${n} = group.z * p.xStep + (image${n} * p.xQuads + seen) * plane; let row${n} = down${n} * p.down - p.top; let column${n} = right${n} * p.right - p.left;`,
 )}
 ${lines(quads, (q) => lines(pixels, (n) => `  var r${q}_${n} = vec4f();`))}
-  var at = group.z * p.weightStep + group.x * p.kh * p.kw * p.perGroup * ${channels}u + lane;
+  var at = group.z * p.weightStep + group.x * p.kh * p.kw * p.perGroup * ${channels}u + ${first};
   for (var a = 0u; a < p.kh; a++) {
     for (var b = 0u; b < p.kw; b++) {
 ${lines(
@@ -77,11 +76,11 @@ ${lines(
 )}
       for (var c = 0u; c < p.perGroup; c++) {
         let next = c * plane;
-${lines(loads, (j) => `        let w${j} = ${four}(weight(at + ${j * lanes}u));`)}
+${lines(loads, (j) => `        let w${j} = ${four}(weight(at + ${j * apart}u));`)}
 ${lines(pixels, (n) => `        let v${n} = ${four}(select(vec4f(), x(from${n} + next), in${n}));`)}
 ${lines(
   quads,
-  (q) => `        { let m = ${bank([0, 1, 2, 3].map((k) => weightOf(4 * q + k)))};
+  (q) => `        { let m = ${bank([0, 1, 2, 3].map((k) => weight(4 * q + k)))};
 ${lines(pixels, (n) => `          r${q}_${n} = ${plus(`r${q}_${n}`, `v${n}`, "m")};`)} }`,
 )}
         at += ${channels}u;
@@ -103,7 +102,7 @@ ${tileEpilogue(
 }`;
   };
   const { name } = productsIn(products);
-  return kernelIn({ ...signature, name: `conv2d ${channels}×${pixels} on ${lanes} lanes${name}` }, text);
+  return kernelIn({ ...signature, name: `conv2d ${channels}×${pixels} on ${lanes} lanes${lanesName}${name}` }, text);
 }
 
 /** From one product to the next, where there are several beside one another. */
@@ -124,19 +123,20 @@ const signature = {
   ],
 };
 
-/** A product of tiles: a workgroup is a subgroup. */
+/** A product of tiles. */
 export function tiled(tile: Tile): Product {
   const { lanes, channels, pixels, products } = tile;
+  const weights = stepWeights(channels, tile);
   return {
-    name: `${channels}×${pixels} on ${lanes} lanes${productsIn(products).name}`,
+    name: `${channels}×${pixels} on ${lanes} lanes${weights.name}${productsIn(products).name}`,
     kernel: tiledConv2d(tile),
     channels,
     pixels: lanes * pixels,
     fits: (layer) => hasWholeBlocks(layer, channels),
     cost(layer, cost) {
       const { load, broadcast, fma, keep } = cost;
-      const loads = pixels + Math.ceil(channels / lanes);
-      const step = cost.step + loads * load + channels * (4 * (broadcast + pixels * fma) + pixels * keep);
+      const multiplyAdds = channels * pixels * (4 * fma + keep);
+      const step = cost.step + (pixels + weights.loads) * load + 4 * weights.broadcasts * broadcast + multiplyAdds;
       const taps = tapsOf(layer) * (pixels * load + quadsPerGroup(layer) * step); // a load's time to find a tap's pixel
       return taps + epilogueCost(channels * pixels, cost);
     },

@@ -28,7 +28,6 @@ import {
   gpuProfile,
   lavapipeProfile,
   plainProfile,
-  subgrouplessProfile,
   swiftShaderProfile,
 } from "../decide/profiles.ts";
 import * as kernels from "../kernels/index.ts";
@@ -212,8 +211,10 @@ describe("a plan", () => {
 
 describe("programs", () => {
   const lanes = 8;
+  const withoutSubgroups = lavapipeProfile("textures", undefined, { lanes, withoutSubgroups: true });
   const convolutions = [
     lavapipeProfile("textures"),
+    withoutSubgroups,
     swiftShaderProfile("buffers"),
     gpuProfile(),
     gpuProfile("products"),
@@ -255,6 +256,17 @@ describe("programs", () => {
     expect(kernelsFor([6, 6, 8, 3], 2)).toContain("conv2d, in textures");
   });
 
+  it("without subgroups there are the same tiles and strips", () => {
+    expect(kernelsFor([64, 64, 56, 1], 1, withoutSubgroups)).toEqual([
+      "pack, in textures",
+      "conv2d 32×7 on 8 lanes, without subgroups, in textures",
+      "unpack, in textures",
+    ]);
+    const strips = "conv2d 4×7 in strips of 8, 1 down, without subgroups, in textures";
+    expect(kernelsFor([128, 128, 8, 3], 32, withoutSubgroups)).toContain(strips);
+    expect(kernelsFor([64, 64, 56, 3], 1, withoutSubgroups)).toContain("winograd-f4 input, in textures");
+  });
+
   it("outputs that are no whole fours are computed in fours", () => {
     expect(kernelsFor([3, 7, 8, 3])).toEqual([
       "pack, in textures",
@@ -292,7 +304,8 @@ describe("programs", () => {
     ["Winograd's algorithm in shared memory", [256, 256, 56, 3], 1, gpuProfile()],
     ["splits", [64, 64, 7, 1], 1, gpuProfile()],
     ["fours", [128, 128, 8, 3], 32, gpuProfile()],
-    ["fours where there are no subgroups", [64, 64, 8, 3], 1, subgrouplessProfile()],
+    ["tiles without subgroups", [64, 64, 56, 1], 1, withoutSubgroups],
+    ["strips without subgroups", [128, 128, 8, 3], 32, withoutSubgroups],
   ];
 
   it.each(layers)("of %s are the same for a weight that is a variable, which is packed apart", (_, ...layer) => {
