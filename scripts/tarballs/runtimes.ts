@@ -102,7 +102,9 @@ function rowsOf({ name: where, isQuick = false, words = [], hasGpu, command }: R
         });
       },
     },
-    ...(hasGpu ? [] : [{ where, what: "webgpu's own adapter", isQuick, run: findsAdapter }]),
+    hasGpu
+      ? { where, what: "webgpu conforms", isQuick, run: (site: Site) => run(site, "conforms", "conform.js") }
+      : { where, what: "webgpu's own adapter", isQuick, run: findsAdapter },
     {
       where,
       what: "residual classify",

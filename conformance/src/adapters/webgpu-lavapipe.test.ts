@@ -1,4 +1,5 @@
-import { useLavapipe } from "@residual/kit/testing/lavapipe";
+import { gpuWithout } from "@residual/kit/testing/gpu-without";
+import { dawnGpu, useLavapipe } from "@residual/kit/testing/lavapipe";
 import { webgpu } from "@residual/webgpu";
 import { it } from "vitest";
 import { pictures } from "../testing/pictures.ts";
@@ -14,8 +15,11 @@ if (missing === undefined) {
   const gpus = { ...webgpu({ kernels: "gpu" }), name: "webgpu, kernels of GPUs" };
   const others = ["ops/by hand", "ops/special values", "ops/PyTorch's answers", "ops/random shapes"];
   await conforms(gpus, { only: ["ops"], without: others });
+  const models = ["cifar_resnet20", "paddle_unit_s2", "resnet18"] as const;
+  const without = webgpu({ gpu: gpuWithout(await dawnGpu(), "subgroups") });
+  await conforms({ ...without, name: "webgpu, without subgroups" }, { models, only: ["ops", "nodes", "models"] });
+  carriesSpecialValues("lavapipe without subgroups", without, [/winograd/, /lanes, without/, /strip.* without/]);
   for (const float16 of ["storage", "products"] as const) {
-    const models = ["cifar_resnet20", "paddle_unit_s2", "resnet18"] as const;
     const half = { ...webgpu({ float16 }), name: `webgpu, float16 ${float16}` };
     await conforms(half, { models, only: ["ops", "nodes", "models"] });
   }

@@ -1,4 +1,5 @@
 import { bind, fixtureWeights, resnet, variants } from "@residual/core";
+import { gpuWithout } from "@residual/kit/testing/gpu-without";
 import { watchedGpu } from "@residual/kit/testing/watched-gpu";
 import { type WebgpuCache, webgpu } from "@residual/webgpu";
 import { softwareGpu } from "@residual/webgpu-software";
@@ -15,6 +16,9 @@ const gpu = await softwareGpu();
 const backend = webgpu({ gpu });
 await conforms(backend, { models, images: await pictures(50) });
 carriesSpecialValues("SwiftShader", backend, [/winograd/, /lanes/]);
+
+const without = webgpu({ gpu: gpuWithout(gpu, "subgroups") });
+carriesSpecialValues("SwiftShader without subgroups", without, [/winograd/, /lanes, without/]);
 
 /**
  * GPUs' kernels, for lack of a GPU on the same adapter; twenty times slower there, so that lavapipe has the layers of

@@ -74,8 +74,8 @@ function reasonOf(cause: unknown): string {
 }
 
 /**
- * The adapter's name: `nvidia-geforce-rtx-4090`; without a device name `nvidia ampere`. Deno reports numbers as vendor and
- * device, which are no names.
+ * The adapter's name: `nvidia-geforce-rtx-4090`; without a device name `nvidia ampere`. Deno reports numbers as vendor
+ * and device, which are no names.
  */
 export function adapterName({ vendor, architecture, device, description }: AdapterInfo): string {
   const isName = (text: string) => !/^\d*$/.test(text);

@@ -1,23 +1,20 @@
 import { constant, fill, graph, input, ops } from "@residual/core";
-import { useLavapipe } from "@residual/kit/testing/lavapipe";
+import { gpuWithout } from "@residual/kit/testing/gpu-without";
+import { dawnGpu, useLavapipe } from "@residual/kit/testing/lavapipe";
 import { watchedGpu } from "@residual/kit/testing/watched-gpu";
 import { describe, expect, it } from "vitest";
 import { webgpu } from "./index.ts";
 import { followsVariables } from "./testing/variable-layers.ts";
 
-/** Dawn's own, which a backend does not hand out. */
-async function dawnOf(): Promise<{ readonly gpu: GPU }> {
-  const dawn = (await import("webgpu")) as { create(options: string[]): GPU };
-  return { gpu: dawn.create([]) };
-}
-
 const missing = await useLavapipe("webgpu");
-describe.skipIf(missing !== undefined)(`on lavapipe${missing ? ` (${missing})` : ""}`, () => {
+describe.skipIf(missing !== undefined)(`on lavapipe${missing ? ` (${missing})` : ""}`, async () => {
+  const dawn = await dawnGpu();
   followsVariables("float32", webgpu(), [/^repack/, /^winograd-f4 weights/, /lanes/, /strips/, /^packRows/]);
   followsVariables("float16", webgpu({ float16: "storage" }), [/^repack/, /lanes/, /strips/, /^packRows/]);
+  const withoutSubgroups = webgpu({ gpu: gpuWithout(dawn, "subgroups") });
+  followsVariables("without subgroups", withoutSubgroups, [/lanes, without/, /strips.* without/]);
 
   it("float16 is refused where a kernel answers wrong", async () => {
-    const { gpu: dawn } = await dawnOf();
     const { gpu } = watchedGpu(dawn, (code, label) =>
       label.includes("lanes") ? code.replace("toFloat16(four)", "toFloat16(-four)") : code,
     );

@@ -21,11 +21,15 @@ export async function useLavapipe(what: string): Promise<string | undefined> {
   return missing;
 }
 
+/** Dawn's GPU. */
+export async function dawnGpu(): Promise<GpuSource> {
+  return (await platformGpu<GpuSource>("Dawn", importHere)).gpu;
+}
+
 /** The name of the adapter that Dawn gives, or why it gives none: Dawn takes no Mesa older than 24. */
 async function adapterFound(): Promise<string> {
   try {
-    const { gpu } = await platformGpu<GpuSource>("lavapipe", importHere);
-    const adapter = await gpu.requestAdapter();
+    const adapter = await (await dawnGpu()).requestAdapter();
     return adapter ? adapterName(adapter.info) : "Dawn gives no adapter";
   } catch (error) {
     if (error instanceof BackendUnavailableError) return error.message;

@@ -16,7 +16,13 @@ const tile = "32×7 on 8 lanes, without subgroups";
 
 it.each([
   ["lavapipe", withSubgroups, { ...lavapipe, ...of(8, 8) }, "lavapipe", "32×7 on 8 lanes"],
-  ["lavapipe with subgroups of 4 to 16", withSubgroups, { ...lavapipe, ...of(4, 16) }, "lavapipe without subgroups", tile],
+  [
+    "lavapipe with subgroups of 4 to 16",
+    withSubgroups,
+    { ...lavapipe, ...of(4, 16) },
+    "lavapipe without subgroups",
+    tile,
+  ],
   ["lavapipe in Deno", without, { ...lavapipe, ...of(8, 8) }, "lavapipe without subgroups", tile],
   ["lavapipe that reports no size", without, lavapipe, "lavapipe without subgroups", tile],
   ["SwiftShader", withSubgroups, { ...swiftShader, ...of(4, 4) }, "SwiftShader", "16×7 on 4 lanes"],

@@ -236,7 +236,7 @@ function chunksOf({ source, packing: { length, block, planes }, memory }: Upload
 
 /** Bytes that are sent at once at least: small constants share a buffer. */
 const STAGING_BYTES = 2 ** 20;
-/** One is filled while others are under way: Deno takes 10 ms to map a buffer that is ready, and weights 1 ms to pack. */
+/** One is filled, in about a millisecond, while others are under way. Deno takes 10 ms to map one that is ready. */
 const STAGING_BUFFERS = 8;
 
 /**
