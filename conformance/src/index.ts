@@ -1,7 +1,7 @@
 export type { Deviation, Trait } from "@residual/core";
 export { toHtml } from "./report/html.ts";
 export { toJson } from "./report/json.ts";
-export { type KnownDeviation, knownDeviations, largestShare } from "./report/summary.ts";
+export { type KnownDeviation, knownDeviations, largestShare, verdictOf } from "./report/summary.ts";
 export {
   type Check,
   type Environment,

@@ -1,4 +1,5 @@
 import { badgen } from "badgen";
+import { verdictOf } from "./summary.ts";
 import type { Report } from "./types.ts";
 
 interface Badge {
@@ -12,10 +13,12 @@ const nameOn = (name: string): string => name.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu
 
 /** What fits on a badge: each backend, and how many of its checks passed. */
 function badgeOf(reports: readonly Report[]): Badge {
-  const parts = reports.map(({ backend, sections, passed }) => {
+  const parts = reports.map((report) => {
+    const { backend, sections, passed } = report;
     const checks = sections.flatMap((section) => section.checks);
     const failed = checks.filter((check) => !check.passed).length;
     const name = nameOn(backend.name);
+    if (!passed && failed === 0) return `${name} ${verdictOf(report)}`;
     return passed ? `${name} ${checks.length}` : `${name} ${failed} of ${checks.length} fail`;
   });
   const good = reports.length > 0 && reports.every(({ passed }) => passed);

@@ -1,6 +1,6 @@
 import { detailsOf } from "./html-details.ts";
 import { script, style } from "./style.ts";
-import { firstWrong, formatShare, modelsOf, ofModels, type Sum, sectionsOf, sumOf } from "./summary.ts";
+import { firstWrong, formatShare, modelsOf, ofModels, type Sum, sectionsOf, sumOf, verdictOf } from "./summary.ts";
 import { Html, html } from "./template.ts";
 import type { Report } from "./types.ts";
 
@@ -29,12 +29,14 @@ ${reports.map(detailsOf)}
 }
 
 function verdict(report: Report): Html {
-  const { backend, sections, passed, level, milliseconds, started } = report;
+  const { backend, sections, level, milliseconds, started, remaining = 0 } = report;
   const { checks, failed, deviations } = sumOf(sections);
-  const words = passed ? "conforms" : failed > 0 ? "does not conform" : "was held to nothing";
-  const known = deviations > 0 ? `, ${deviations} known deviations` : "";
-  return html`<li class="${passed ? "good" : "bad"}"><strong class="${passed ? "good" : "bad"}">${backend.name} <span>${words}</span></strong>
-<span>${(checks - failed).toLocaleString("en-US")} of ${checks.toLocaleString("en-US")} checks passed${known}</span>
+  const known = deviations > 0 ? `, ${deviations} of them excused by known deviations` : "";
+  const toCome = remaining > 0 ? `, ${remaining} sections still to run` : "";
+  const words = verdictOf(report);
+  const colour = report.passed ? "good" : words === "has not finished" ? "open" : "bad";
+  return html`<li class="${colour}"><strong class="${colour}">${backend.name} <span>${words}</span></strong>
+<span>${(checks - failed).toLocaleString("en-US")} of ${checks.toLocaleString("en-US")} checks passed${known}${toCome}</span>
 <span>${backend.library} ${backend.version}, ${backend.device}; level ${level}, ${(milliseconds / 1000).toFixed(0)} s on ${started.slice(0, 10)}</span></li>`;
 }
 

@@ -6,7 +6,7 @@ import { reference } from "@residual/core";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import fc from "fast-check";
 import { XMLParser, XMLValidator } from "fast-xml-parser";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { conform } from "../suite/conform.ts";
 import { toBadge, toShields } from "./badge.ts";
 import { toHtml } from "./html.ts";
@@ -15,7 +15,7 @@ import { toJunit } from "./junit.ts";
 import { parse, stringify } from "./numbers-json.ts";
 import { sample } from "./testing/sample.ts";
 import type { Check, Report } from "./types.ts";
-import { writeReports } from "./write.ts";
+import { growingReports, writeReports } from "./write.ts";
 
 const schema = JSON.parse(readFileSync(new URL("../../schema/conformance-1.json", import.meta.url), "utf8")) as object;
 const validate = new Ajv2020({ strict: true, allErrors: true }).compile(schema);
@@ -38,6 +38,7 @@ describe("JSON", () => {
     expect(changed({})).toBe(true);
     expect(changed({ level: "slow" })).toBe(false);
     expect(changed({ more: 1 })).toBe(false);
+    expect([changed({ remaining: 3 }), changed({ remaining: 0 })]).toEqual([true, false]);
   });
 
   it("keeps NaN and infinities", () => {
@@ -125,6 +126,14 @@ describe("HTML", () => {
     expect(page).not.toContain(`"><script>`);
   });
 
+  it("says that a run has not finished", () => {
+    const [report] = sample();
+    const page = toHtml([{ ...report!, passed: false, remaining: 12 }]);
+    expect(page).toContain("onnx <span>has not finished</span>");
+    expect(page).toContain("12 sections still to run");
+    expect(page).not.toContain("<span>conforms</span>");
+  });
+
   it("of nothing is a page still", () => expect(toHtml([])).toContain("</html>"));
 });
 
@@ -137,7 +146,7 @@ describe("badges", () => {
       color: "green",
     });
     expect(JSON.parse(toShields(sample()))).toMatchObject({
-      message: "onnx 3 | other 2 of 3 fail | third 0 of 0 fail",
+      message: "onnx 3 | other 2 of 3 fail | third was checked against nothing",
       color: "red",
     });
     expect(JSON.parse(toShields([]))).toMatchObject({ message: "nothing run", color: "red" });
@@ -174,5 +183,20 @@ describe("writing", () => {
       "junit.xml",
     ]);
     expect(await readFile(join(path, "conformance.json"), "utf8")).toBe(toJson(sample()));
+  });
+
+  it("of growing reports takes a twentieth of the time at most, and the first is written at once", async () => {
+    const path = join(folder, "growing");
+    const json = () => readFile(join(path, "conformance.json"), "utf8");
+    const times = [0, 100, 1999, 2000, 2010]; // the first write takes 100 ms, so that the next comes 1,900 ms later
+    const now = vi.spyOn(performance, "now").mockImplementation(() => times.shift() ?? Number.NaN);
+    const write = growingReports(path);
+    const [one, two] = [sample().slice(0, 1), sample()];
+    await write(one);
+    await write(two);
+    expect(await json()).toBe(toJson(one));
+    await write(two);
+    expect(await json()).toBe(toJson(two));
+    now.mockRestore();
   });
 });

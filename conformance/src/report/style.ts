@@ -19,7 +19,7 @@ a { color: inherit; } code, .mono { font-family: ui-monospace, SFMono-Regular, M
 .soft { color: var(--soft); } .good { color: var(--good); } .bad { color: var(--bad); }
 .verdicts { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1.25rem 0; padding: 0; list-style: none; }
 .verdicts li { flex: 1 1 16rem; padding: .8rem 1rem; border: 1px solid var(--line); border-left: .35rem solid; border-radius: .4rem; background: var(--raised); }
-.verdicts li.good { border-left-color: var(--good); } .verdicts li.bad { border-left-color: var(--bad); }
+.verdicts li.good { border-left-color: var(--good); } .verdicts li.bad { border-left-color: var(--bad); } .verdicts li.open { border-left-color: var(--soft); }
 .verdicts strong { font-size: 1.1rem; } .verdicts strong span { display: inline; font-size: inherit; color: inherit; } .verdicts > li > span { display: block; color: var(--soft); font-size: .87rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { padding: .3rem .6rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }

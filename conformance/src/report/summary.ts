@@ -24,6 +24,13 @@ export function sumOf(sections: readonly Section[]): Sum {
   };
 }
 
+/** What a report says of its backend, as the end of a sentence. */
+export function verdictOf({ passed, remaining, sections }: Report): string {
+  if (passed) return "conforms";
+  if (sections.some(({ checks }) => checks.some((check) => !check.passed))) return "does not conform";
+  return remaining === undefined ? "was checked against nothing" : "has not finished";
+}
+
 /** The largest share of a bound, 0 where none says anything: known deviations and results of one rounding do not. */
 export function largestShare(checks: readonly Check[]): number {
   const telling = checks.filter((check) => check.because === undefined && !isRoundedOnce(check));

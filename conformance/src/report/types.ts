@@ -62,8 +62,10 @@ export interface Report {
   /** ISO 8601. */
   readonly started: string;
   readonly milliseconds: number;
-  /** Whether every check passed, and there was at least one. */
+  /** Whether the run is complete, every check passed, and there was at least one. */
   readonly passed: boolean;
+  /** Sections that were still to run when this report was made, where there were any. */
+  readonly remaining?: number;
   readonly sections: readonly Section[];
 }
 

@@ -2,10 +2,13 @@ import { createHash } from "node:crypto";
 import { appendFile, readFile, rm, writeFile } from "node:fs/promises";
 import { parse, stringify } from "../report/numbers-json.ts";
 import type { Section } from "../report/types.ts";
-import type { ConformOptions } from "./options.ts";
 
 /** What `conform` needs to go on where an earlier run was interrupted. */
-export interface Checkpoint extends Required<Pick<ConformOptions, "done" | "onSection">> {
+export interface Checkpoint {
+  /** Sections of the earlier run. */
+  readonly done: readonly Section[];
+  /** Keeps a section that has run. */
+  onSection(section: Section): Promise<void>;
   /** The run is complete: nothing needs to be kept. */
   end(): Promise<void>;
 }

@@ -15,27 +15,41 @@ import { type Held, type Task, titleOf } from "./task.ts";
  * missing, AbortError where `signal` says so; `onSection` has by then been given all that is done.
  */
 export async function conform(backend: Backend, options: ConformOptions = {}): Promise<Report> {
-  const [begin, started] = [performance.now(), new Date().toISOString()];
   const { held, description, deviations } = await hold(backend, options);
+  const [tasks, reportOf] = await Promise.all([plan(options), reporter(backend.name, description, options)]);
   const done = new Map(options.done?.map((section) => [titleOf(section), section]));
-  const tasks = await plan(options);
   const sections: Section[] = [];
   for (const [i, task] of tasks.entries()) {
-    options.onProgress?.({ stage: titleOf(task), done: i, total: tasks.length });
-    const before = done.get(titleOf(task));
-    const section = before ?? (await runTask(task, held, deviations));
+    const stage = titleOf(task);
+    const tell = (part: number) => options.onProgress?.({ stage, done: i + part, total: tasks.length });
+    tell(0);
+    const before = done.get(stage);
+    const onPart: Held["onPart"] = (some, all) => tell(some / all);
+    const section = before ?? (await runTask(task, { ...held, onPart }, deviations));
     sections.push(section);
-    if (!before) await options.onSection?.(section);
+    if (!before) await options.onSection?.(section, reportOf(sections, tasks.length));
   }
-  const checks = sections.flatMap((section) => section.checks);
-  return {
-    backend: { name: backend.name, ...description },
-    level: options.level ?? "quick",
-    environment: await environment(),
-    started,
-    milliseconds: Math.round(performance.now() - begin),
-    passed: checks.length > 0 && checks.every(({ passed }) => passed),
-    sections,
+  return reportOf(sections, tasks.length);
+}
+
+/** Makes reports of the sections that have run, of `total`. The time counts from this call. */
+async function reporter(
+  name: string,
+  description: BackendDescription,
+  { level = "quick" }: ConformOptions,
+): Promise<(sections: readonly Section[], total: number) => Report> {
+  const [begin, started] = [performance.now(), new Date().toISOString()];
+  const common = { backend: { name, ...description }, level, environment: await environment(), started };
+  return (sections, total) => {
+    const checks = sections.flatMap((section) => section.checks);
+    const remaining = total - sections.length;
+    return {
+      ...common,
+      milliseconds: Math.round(performance.now() - begin),
+      passed: remaining === 0 && checks.length > 0 && checks.every(({ passed }) => passed),
+      ...(remaining > 0 && { remaining }),
+      sections: [...sections],
+    };
   };
 }
 
@@ -77,6 +91,7 @@ export async function hold(
   const description = await backend.describe();
   const deviations = [...(description.deviations ?? []), ...(options.deviations ?? [])];
   checkDeviations(deviations);
-  const held = { backend, arithmetic: arithmeticOf(description), work: { signal: options.signal } };
+  const work = { signal: options.signal };
+  const held = { backend, arithmetic: arithmeticOf(description), work, onPart: () => {} };
   return { held, description, deviations };
 }

@@ -1,5 +1,5 @@
 import type { Deviation, ModelName, WorkOptions } from "@residual/core";
-import type { Level, Section } from "../report/types.ts";
+import type { Level, Report, Section } from "../report/types.ts";
 import type { ImageSet } from "./levels/images.ts";
 
 export interface ConformOptions extends WorkOptions {
@@ -7,7 +7,8 @@ export interface ConformOptions extends WorkOptions {
   readonly level?: "quick" | "full";
   /** Which levels to run. All five */
   readonly only?: readonly Level[];
-  /** Sections to leave out, where they take too long on a device: by their title, as `ops/layers of the family`. */
+  /** Sections to leave out, where they take too long on a device: by their title, as `ops/layers of the family`. A title
+   * without its last part leaves out all sections that it begins. */
   readonly without?: readonly string[];
   /**
    * Which models to run. For "quick" one of each kind of block, stem and shortcut; for "full" every model with recorded
@@ -20,6 +21,11 @@ export interface ConformOptions extends WorkOptions {
   readonly deviations?: readonly Deviation[];
   /** Sections of an earlier run that was interrupted: they are not run again. */
   readonly done?: readonly Section[];
-  /** Told of each section as soon as it has been run, to be kept for `done`. */
-  readonly onSection?: (section: Section) => void | Promise<void>;
+  /**
+   * Told of each section as soon as it has run, to be kept for `done`, and of the report so far, whose `remaining`
+   * sections are still to come.
+   */
+  readonly onSection?: (section: Section, report: Report) => void | Promise<void>;
+  /** Told of the running section's title; `done` and `total` count sections, and `done` has a part of the running one. */
+  readonly onProgress?: WorkOptions["onProgress"];
 }

@@ -58,7 +58,11 @@ export async function plan(options: ConformOptions): Promise<readonly Task[]> {
     ...imageTasks(images.filter(({ model }) => !options.models || models.includes(model))),
     ...behaviourTasks,
   ];
-  return tasks.filter((task) => only.includes(task.level) && !without.includes(titleOf(task)));
+  return tasks.filter((task) => only.includes(task.level) && !without.some((title) => isTitled(task, title)));
+}
+
+function isTitled({ level, name, variant }: Task, title: string): boolean {
+  return title === titleOf({ level, name }) || (variant !== undefined && title === titleOf({ level, name, variant }));
 }
 
 /** The models that PyTorch's answers are recorded of, and those of other kinds. */

@@ -7,6 +7,8 @@ export interface Held {
   readonly backend: Backend;
   readonly arithmetic: Arithmetic;
   readonly work: WorkOptions;
+  /** Told how much of the running section is done; both numbers are in the section's own unit. */
+  readonly onPart: (done: number, total: number) => void;
 }
 
 /** A section that has not been run yet. */
@@ -15,6 +17,19 @@ export interface Task extends Pick<Section, "level" | "name" | "variant"> {
   run(held: Held): AsyncIterable<Check>;
   /** Why there is nothing to run. */
   readonly skipped?: string;
+}
+
+/** Passes checks on and tells `onPart` of each; `total` is how many the section has. */
+export async function* counted(
+  checks: AsyncIterable<Check>,
+  total: number,
+  { onPart }: Pick<Held, "onPart">,
+): AsyncGenerator<Check> {
+  let done = 0;
+  for await (const check of checks) {
+    yield check;
+    onPart(++done, total);
+  }
 }
 
 /** The checks of a section that has nothing to run. */

@@ -44,6 +44,12 @@ export interface Trial {
   readonly samples?: readonly number[];
 }
 
+/** Trials that are made when they are drawn, and how many there are. */
+export interface Trials {
+  readonly count: number;
+  readonly trials: Iterable<Trial>;
+}
+
 /** What came of a trial. */
 export interface Outcome {
   readonly trial: Trial;

@@ -44,7 +44,7 @@ export async function pictures(count: number): Promise<readonly ImageSet[]> {
       };
     }
   }
-  return [{ name: `CIFAR-10, first ${count}`, model: "cifar_resnet20", graph, relToMax: 1e-6, batches }];
+  return [{ name: `CIFAR-10, first ${count}`, model: "cifar_resnet20", graph, relToMax: 1e-6, batches, count }];
 }
 
 /** A file by its path in the repository, by way of Vite where this is a browser; undefined where there is none. */

@@ -92,19 +92,29 @@ export function progressBar(): Bar {
   if (!process.stderr.isTTY) return { onProgress: () => {}, clear: () => {}, end: () => {} };
   const format = "{stage} {bar} {percentage} % | {value} of {total} | {eta_formatted} left";
   const bar = new SingleBar(
-    { format, clearOnComplete: true, gracefulExit: false, hideCursor: true, barsize: 20, stream: process.stderr },
+    {
+      format,
+      formatValue: (value) => String(Math.floor(value)), // `done` may hold a part of a unit
+      clearOnComplete: true,
+      gracefulExit: false,
+      hideCursor: true,
+      barsize: 20,
+      stream: process.stderr,
+    },
     Presets.shades_classic,
   );
-  let stage: string | undefined;
+  let last: Progress | undefined;
   const onProgress = (progress: Progress) => {
-    const shown = shorten(printable(progress.stage, process.stderr), 30);
-    if (progress.stage !== stage) bar.start(progress.total, progress.done, { stage: shown });
-    else bar.update(progress.done);
-    stage = progress.stage;
+    const stage = shorten(printable(progress.stage, process.stderr), 30);
+    // a stage that goes on where the one before ended keeps the estimate of the time left
+    const goesOn = last !== undefined && last.total === progress.total && last.done <= progress.done;
+    if (goesOn) bar.update(progress.done, { stage });
+    else bar.start(progress.total, progress.done, { stage });
+    last = progress;
   };
   const clear = () => {
     bar.stop();
-    stage = undefined;
+    last = undefined;
   };
   const end = () => {
     process.removeListener("exit", end);

@@ -158,7 +158,7 @@ describe("the sweep", () => {
   });
 
   it("has a quick part of every op, with names of their own", () => {
-    const trials = [...sweepTrials("quick")];
+    const trials = [...sweepTrials("quick").trials];
     expect(new Set(trials.map(({ op }) => op)).size).toBe(6);
     expect(new Set(trials.map(({ name }) => name)).size).toBe(trials.length);
   });

@@ -22,7 +22,7 @@ import {
 } from "@residual/core";
 import { opNames, suites } from "../ops/suites.ts";
 import { samplesOf } from "../sample.ts";
-import type { Trial } from "../trial.ts";
+import type { Trial, Trials } from "../trial.ts";
 import { parametersAmong } from "./written.ts";
 
 /** Sides of the image in pixels (what people use, and odd ones, which no tile divides), and images of a batch. */
@@ -49,6 +49,14 @@ const swept: ReadonlySet<string> = new Set(opNames.filter((op) => "cut" in suite
  * optimized, at each of the sides and batches. The quick ones leave out what takes long.
  */
 export function applications(level: "quick" | "full"): readonly Application[] {
+  known[level] ??= distinct(level);
+  return known[level];
+}
+
+/** The full ones take two seconds to find, and each part of the sweep asks for them. */
+const known: { [level: string]: readonly Application[] } = {};
+
+function distinct(level: "quick" | "full"): readonly Application[] {
   const { sides, batches, most } = sweeps[level];
   const found = new Map<string, Application>();
   for (const spec of kinds()) {
@@ -150,9 +158,21 @@ function numbers(shape: readonly number[], offset: number): Tensor<"float32"> {
 /** Where each input's part of the pool begins: none may be another's, or sums of squares would hide a mistake. */
 const offsets = [0, 7919, 104_729, 15_485];
 
-/** Applications as trials, a few of whose elements are held. Numbers are made when a trial is drawn. */
-export function* sweepTrials(level: "quick" | "full"): Generator<Trial> {
-  for (const { op, attributes, shapes, shape } of applications(level)) {
+/** Which share of a list: every `parts`-th element from `part` on, so that all shares take about as long. */
+export interface Part {
+  readonly part: number;
+  readonly parts: number;
+}
+
+/** A part of the applications as trials, a few of whose elements are held. */
+export function sweepTrials(level: "quick" | "full", { part, parts }: Part = { part: 0, parts: 1 }): Trials {
+  const mine = applications(level).filter((_, i) => i % parts === part);
+  return { count: mine.length, trials: trialsOf(mine) };
+}
+
+/** Numbers are made when a trial is drawn. */
+function* trialsOf(all: readonly Application[]): Generator<Trial> {
+  for (const { op, attributes, shapes, shape } of all) {
     const names = Object.keys(shapes);
     const sizes = names.map((name) => `${name} ${formatShape(shapes[name]!)}`).join(", ");
     yield {

@@ -5,14 +5,14 @@ import { life } from "../behaviour/life.ts";
 import { refusals } from "../behaviour/refusals.ts";
 import { type Behaviour, inWords, Misbehaviour, subjectOf } from "../behaviour/subject.ts";
 import { variables } from "../behaviour/variables.ts";
-import type { Held, Task } from "../task.ts";
+import { counted, type Held, type Task } from "../task.ts";
 
 /** How a backend behaves, whatever it computes. */
 export const behaviourTasks: readonly Task[] = Object.entries({ answers, life, refusals, variables }).map(
   ([name, behaviours]) => ({
     level: "behaviour",
     name,
-    run: (held) => checksOf(held, behaviours),
+    run: (held) => counted(checksOf(held, behaviours), Object.keys(behaviours).length, held),
   }),
 );
 

@@ -4,7 +4,7 @@ import { composedBound } from "../bounds.ts";
 import { checkOf, heldAgainst, misshapen } from "../check.ts";
 import { graphOf, isForward } from "../golden-ops.ts";
 import { type FloatTensor, type OpGolden, opGoldens, opTensors } from "../goldens.ts";
-import type { Held, Task } from "../task.ts";
+import { counted, type Held, type Task } from "../task.ts";
 import { indexOf, runTrials, type Trial } from "../trial.ts";
 
 /** Single operators as PyTorch answered them in float64. */
@@ -12,6 +12,10 @@ export const goldenOpsTask: Task = { level: "ops", name: "PyTorch's answers", ru
 
 async function* checksOf(held: Held): AsyncGenerator<Check> {
   const goldens = (await opGoldens()).filter(isForward);
+  yield* counted(checks(held, goldens), goldens.length, held);
+}
+
+async function* checks(held: Held, goldens: readonly OpGolden[]): AsyncGenerator<Check> {
   const files = [...new Set(goldens.map(({ file }) => file))];
   const tensors = new Map(await Promise.all(files.map(async (file) => [file, await opTensors(file)] as const)));
   const cases = goldens.map((golden) => caseOf(golden, tensors.get(golden.file)!));

@@ -13,6 +13,8 @@ export interface ImageSet {
   /** How far PyTorch's own float32 logits were off: max |d| / max |logit|. A backend may be off by ten times that. */
   readonly relToMax: number;
   readonly batches: () => AsyncIterable<ImageBatch> | Iterable<ImageBatch>;
+  /** How many pictures all batches have, for progress within them. */
+  readonly count?: number;
 }
 
 export interface ImageBatch {
@@ -50,7 +52,10 @@ interface Seen {
   readonly label: number | undefined;
 }
 
-async function* checksOf({ backend, work }: Held, { graph, batches, relToMax }: ImageSet): AsyncGenerator<Check> {
+async function* checksOf(
+  { backend, work, onPart }: Held,
+  { graph, batches, relToMax, count }: ImageSet,
+): AsyncGenerator<Check> {
   await using executable = await backend.compile(graph, work);
   const seen: Seen[] = [];
   let largest = 0;
@@ -58,6 +63,7 @@ async function* checksOf({ backend, work }: Held, { graph, batches, relToMax }: 
     const found = await executable.run({ image }, work);
     largest = logits.data.reduce((most, each) => Math.max(most, Math.abs(each)), largest);
     seen.push(...compareRows(found.logits, logits, labels, seen.length));
+    if (count !== undefined) onPart(seen.length, count);
   }
   yield predictionsCheck(seen);
   yield logitsCheck(seen, 10 * relToMax * largest);

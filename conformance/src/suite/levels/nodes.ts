@@ -1,9 +1,9 @@
-import { formatShape, type ModelName, optimize, type Pass } from "@residual/core";
+import { formatShape, type ModelName, nodesOf, optimize, type Pass } from "@residual/core";
 import type { Check } from "../../report/types.ts";
 import { checkOf } from "../check.ts";
 import { fixtureModel, inputShapeOf } from "../fixture-model.ts";
 import { runNodes } from "../nodes.ts";
-import type { Held, Task } from "../task.ts";
+import { counted, type Held, type Task } from "../task.ts";
 
 /**
  * A graph as it is built, and as a backend is given it: fused groups are nodes too, and run as the backend fuses them.
@@ -23,14 +23,12 @@ export function nodeTasks(models: readonly ModelName[], side: number): readonly 
   });
 }
 
-async function* checksOf(
-  { backend, arithmetic, work }: Held,
-  model: ModelName,
-  shape: readonly number[],
-  pass: Pass,
-): AsyncGenerator<Check> {
-  const { graph, inputs } = fixtureModel(model, shape);
-  for await (const outcome of runNodes(backend, pass(graph), inputs, arithmetic, work)) {
-    yield checkOf(outcome);
+async function* checksOf(held: Held, model: ModelName, shape: readonly number[], pass: Pass): AsyncGenerator<Check> {
+  const { backend, arithmetic, work } = held;
+  const { graph: built, inputs } = fixtureModel(model, shape);
+  const graph = pass(built);
+  async function* checks() {
+    for await (const outcome of runNodes(backend, graph, inputs, arithmetic, work)) yield checkOf(outcome);
   }
+  yield* counted(checks(), nodesOf(graph).length, held);
 }

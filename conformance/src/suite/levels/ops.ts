@@ -5,30 +5,47 @@ import { sweepTrials } from "../cases/sweep.ts";
 import { writtenTrials } from "../cases/written.ts";
 import { checkOf, whatOf } from "../check.ts";
 import { opNames } from "../ops/suites.ts";
-import type { Held, Task } from "../task.ts";
-import { type Outcome, runTrials, type Trial } from "../trial.ts";
+import { counted, type Held, type Task } from "../task.ts";
+import { type Outcome, runTrials, type Trial, type Trials } from "../trial.ts";
 import { goldenOpsTask } from "./golden-ops.ts";
 
 /** Random trials of each op. */
 const RUNS = { quick: 25, full: 400 } as const;
 
+/** Sections that the layers of the family are divided into: a section is the least that an interrupted run repeats. */
+const PARTS = { quick: 1, full: 50 } as const;
+
+const listed = (trials: readonly Trial[]): Trials => ({ count: trials.length, trials });
+
+function partName(part: number, level: "quick" | "full"): string | undefined {
+  return PARTS[level] === 1 ? undefined : `part ${part + 1} of ${PARTS[level]}`;
+}
+
 /** Every op: cases written by hand, PyTorch's recorded answers, random shapes, and what the family's models ask for. */
 export function opTasks(level: "quick" | "full"): readonly Task[] {
-  const task = (name: string, trials: () => Iterable<Trial>): Task => ({
+  const task = (name: string, trials: () => Trials, variant?: string): Task => ({
     level: "ops",
     name,
+    ...(variant !== undefined && { variant }),
     run: (held) => checksOf(held, trials()),
   });
+  const sweep = (part: number) => () => sweepTrials(level, { part, parts: PARTS[level] });
   return [
-    task("by hand", () => writtenTrials("byHand")),
-    task("special values", () => writtenTrials("special")),
+    task("by hand", () => listed(writtenTrials("byHand"))),
+    task("special values", () => listed(writtenTrials("special"))),
     goldenOpsTask,
     { level: "ops", name: "random shapes", run: (held) => randomChecks(held, RUNS[level]) },
-    task("layers of the family", () => sweepTrials(level)),
+    ...Array.from({ length: PARTS[level] }, (_, part) =>
+      task("layers of the family", sweep(part), partName(part, level)),
+    ),
   ];
 }
 
-async function* checksOf({ backend, arithmetic, work }: Held, trials: Iterable<Trial>): AsyncGenerator<Check> {
+function checksOf(held: Held, { count, trials }: Trials): AsyncIterable<Check> {
+  return counted(outcomes(held, trials), count, held);
+}
+
+async function* outcomes({ backend, arithmetic, work }: Held, trials: Iterable<Trial>): AsyncGenerator<Check> {
   for await (const outcome of runTrials(backend, trials, arithmetic, work)) yield checkOf(outcome);
 }
 
@@ -36,7 +53,11 @@ async function* checksOf({ backend, arithmetic, work }: Held, trials: Iterable<T
 const SEED = 1;
 
 /** One check for each op: all of its trials, of which the worst is told, or the smallest that fails. */
-async function* randomChecks(held: Held, runs: number): AsyncGenerator<Check> {
+function randomChecks(held: Held, runs: number): AsyncIterable<Check> {
+  return counted(randomOutcomes(held, runs), opNames.length, held);
+}
+
+async function* randomOutcomes(held: Held, runs: number): AsyncGenerator<Check> {
   for (const op of opNames) yield await randomCheck(held, op, runs);
 }
 

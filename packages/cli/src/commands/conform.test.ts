@@ -1,15 +1,18 @@
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
 import { sharedPath } from "../testing/golden.ts";
-import { document, residual, succeed } from "../testing/residual.ts";
+import { bin, document, ended, residual, start, succeed } from "../testing/residual.ts";
 
 interface Document {
   readonly version: number;
   readonly reports: readonly {
     readonly backend: { readonly name: string };
     readonly passed: boolean;
+    readonly remaining?: number;
     readonly sections: readonly {
       readonly level: string;
       readonly name: string;
@@ -19,6 +22,8 @@ interface Document {
 }
 
 const folder = temporaryFolder();
+/** What a report is written to. */
+const files = ["badge.json", "badge.svg", "conformance.json", "index.html", "junit.xml"];
 const small = ["--models", "cifar_resnet20", "--only", "nodes,models"];
 
 describe("residual conform", () => {
@@ -31,7 +36,7 @@ describe("residual conform", () => {
       expect(sections.map(({ level }) => level)).toEqual(["nodes", "nodes", "models"]);
       expect(new Set(sections.map(({ name }) => name))).toEqual(new Set(["cifar_resnet20"]));
     }
-    expect(await readdir(path)).toEqual(["badge.json", "badge.svg", "conformance.json", "index.html", "junit.xml"]);
+    expect(await readdir(path)).toEqual(files);
     expect(JSON.parse(await readFile(`${path}/conformance.json`, "utf8"))).toEqual(found);
   });
 
@@ -65,9 +70,31 @@ describe("residual conform", () => {
     );
     const words = (backends: string) => ["conform", "--backends", backends, ...small, "--report", path];
     expect((await residual(words(`reference,${folder.in("fails.mjs")}`))).code).toBe(1);
-    expect(await readdir(path)).toEqual(["reference.progress"]);
+    expect(await readdir(path)).toEqual([...files, "reference.progress"]);
     const { stderr } = await succeed([...words("reference"), "--resume"]);
     expect(stderr).toMatch(/reference: \d+ sections are done already/);
+  });
+
+  it.each(["SIGKILL", "SIGINT"] as const)("leaves a report that can be read and continued after %s", async (signal) => {
+    const path = folder.in(signal);
+    const words = (models: string) => ["conform", "--backends", "reference", "--models", models, "--report", path];
+    const child = start(process.execPath, [bin, ...words("cifar_resnet20,resnet50"), "--only", "nodes"]);
+    const ending = ended(child);
+    while (!existsSync(`${path}/conformance.json`)) await sleep(10); // a second of cifar_resnet20, ten of resnet50
+    child.kill(signal);
+    const { code, stderr } = await ending;
+    const { reports } = JSON.parse(await readFile(`${path}/conformance.json`, "utf8")) as Document;
+    const [{ passed, remaining, sections }] = reports as [Document["reports"][0]];
+    expect(passed).toBe(false);
+    expect(remaining! + sections.length).toBe(4);
+    expect(await readFile(`${path}/index.html`, "utf8")).toContain("has not finished");
+    if (signal === "SIGINT") {
+      expect(code).toBe(130);
+      expect(stderr).toContain("--resume continues the run");
+    }
+    const resumed = await document<Document>([...words("cifar_resnet20"), "--only", "nodes", "--resume"]);
+    expect(resumed.reports[0]!.sections[0]).toEqual(sections[0]);
+    expect(resumed.reports[0]!.passed).toBe(true);
   });
 
   it("explains a model that conforms in a line, and exits with 0", async () => {

@@ -51,6 +51,7 @@ export async function openImageSet({
     graph,
     relToMax: OF_PYTORCH,
     batches,
+    count,
     [Symbol.asyncDispose]: () => data[Symbol.asyncDispose](),
   };
 }

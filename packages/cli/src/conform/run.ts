@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { bisect, conform, explain, type Level, levels, type Report, toJson } from "@residual/conformance";
-import { checkpoint, writeReports } from "@residual/conformance/node";
+import { bisect, conform, explain, type Level, levels, type Report, type Section, toJson } from "@residual/conformance";
+import { checkpoint, growingReports, writeReports } from "@residual/conformance/node";
 import { type ModelName, modelNameOf, modelNames } from "@residual/core";
 import { makeFolder } from "@residual/kit/files";
 import { backendNames, checkBackend, chooseBackend } from "@residual/pipeline";
@@ -95,22 +95,61 @@ async function conformAll(asked: Asked, options: Options, work: Work): Promise<H
   const { images: path, answers } = options;
   const images = path && answers ? [await openImageSet({ ...options, images: path, answers })] : [];
   const held: Awaited<ReturnType<typeof conformOne>>[] = [];
+  const growing = growth(options.report);
   try {
-    for (const name of asked.backends) held.push(await conformOne(name, asked, { ...options, sets: images }, work));
+    for (const name of asked.backends) {
+      const before = held.map(({ report }) => report);
+      const onReport = (report: Report) => growing.update([...before, report]);
+      held.push(await conformOne(name, asked, { ...options, sets: images, onReport }, work));
+    }
     return { reports: held.map(({ report }) => report), ends: held.map(({ end }) => end) };
+  } catch (error) {
+    await growing.flush();
+    throw error;
   } finally {
     for (const set of images) await set[Symbol.asyncDispose]();
   }
 }
 
+interface Growth {
+  update(reports: readonly Report[]): Promise<void>;
+  /** Writes the last reports, for a run that is interrupted. */
+  flush(): Promise<void>;
+}
+
+/** Reports in a folder while they grow; nothing where there is no folder. */
+function growth(folder: string | undefined): Growth {
+  if (folder === undefined) return { update: async () => {}, flush: async () => {} };
+  const write = growingReports(folder);
+  let last: readonly Report[] = [];
+  return {
+    update(reports) {
+      last = reports;
+      return write(reports);
+    },
+    async flush() {
+      if (last.length === 0) return;
+      await writeReports(folder, last);
+      remark(`${join(folder, "index.html")} has the sections that are done; --resume continues the run`);
+    },
+  };
+}
+
+interface OneOptions extends Options {
+  readonly sets: Awaited<ReturnType<typeof openImageSet>>[];
+  /** Told of the report each time that it has grown. */
+  readonly onReport: (report: Report) => Promise<void>;
+}
+
 async function conformOne(
   name: string,
   { models, only }: Asked,
-  { level, sets, report, resume, threads }: Options & { readonly sets: Awaited<ReturnType<typeof openImageSet>>[] },
+  { level, sets, report, resume, threads, onReport }: OneOptions,
   { signal, bar }: Work,
 ): Promise<{ readonly report: Report; readonly end: () => Promise<void> }> {
   const { backend, description } = await chooseBackend(name, { threads, onWarning: remarkInLines });
-  const onProgress: Bar["onProgress"] = ({ done, total }) => bar.onProgress({ stage: backend.name, done, total });
+  const onProgress: Bar["onProgress"] = ({ stage, done, total }) =>
+    bar.onProgress({ stage: `${backend.name} ${stage}`, done, total });
   const asked = { level, only, images: sets, signal, onProgress, ...(models && { models }) };
   if (report === undefined) return { report: await conform(backend, asked), end: async () => {} };
   await makeFolder(report);
@@ -118,7 +157,11 @@ async function conformOne(
   const path = join(report, `${backend.name.replaceAll(/[^\w.-]/g, "-")}.progress`);
   const kept = await checkpoint(path, { backend: backend.name, ...description, level }, { fresh: !resume });
   if (kept.done.length > 0) remark(`${backend.name}: ${kept.done.length} sections are done already`);
-  const found = await conform(backend, { ...asked, done: kept.done, onSection: kept.onSection });
+  const onSection = async (section: Section, soFar: Report) => {
+    await kept.onSection(section);
+    await onReport(soFar);
+  };
+  const found = await conform(backend, { ...asked, done: kept.done, onSection });
   return { report: found, end: () => kept.end() };
 }
 

@@ -6,6 +6,7 @@ import {
   levels,
   type Report,
   type Section,
+  verdictOf,
 } from "@residual/conformance";
 import { bold, dim, table } from "../terminal.ts";
 
@@ -14,14 +15,10 @@ const LISTED = 10;
 
 /** What came of it, for people. */
 export function words(report: Report): readonly string[] {
-  const { backend, sections, passed, milliseconds } = report;
+  const { backend, sections, milliseconds } = report;
   const checks = sections.flatMap((section) => section.checks);
   const failed = checks.filter((check) => !check.passed).length;
-  const verdict = passed
-    ? "conforms"
-    : failed > 0
-      ? `does not conform: ${failed} checks failed`
-      : "was held to nothing";
+  const verdict = failed > 0 ? `${verdictOf(report)}: ${failed} checks failed` : verdictOf(report);
   const head = `${backend.name} (${backend.library} ${backend.version}, ${backend.device}) ${verdict}`;
   const seconds = dim(`${checks.length.toLocaleString("en-US")} checks in ${(milliseconds / 1000).toFixed(0)} s`);
   return [`${bold(head)}  ${seconds}`, "", ...rows(sections), ...failures(sections), ...deviations(sections)];
