@@ -1,3 +1,4 @@
+import { type Column, tableOf } from "./html-table.ts";
 import {
   firstWrong,
   formatShare,
@@ -8,7 +9,7 @@ import {
   sectionsOf,
   sumOf,
 } from "./summary.ts";
-import { type Html, html } from "./template.ts";
+import { type Html, html, type Part } from "./template.ts";
 import type { Check, Report, Section } from "./types.ts";
 
 /** Worst elements that a table has: of those that failed, and where none did. */
@@ -36,7 +37,7 @@ function model(report: Report, name: string): Html {
 <h4>${name} <span class="${wrong ? "bad" : "soft"}">${verdict}</span></h4>
 ${firstWrongWords(firstWrong(sections))}
 ${sections.map(strip)}
-<details${wrong ? html` open` : undefined}><summary>Worst elements</summary>${worst(sections)}</details>
+<details${wrong ? html` open` : undefined}><summary>${wrong ? "Elements that failed" : "Elements nearest to their bounds"}</summary>${worst(sections)}</details>
 </section>\n`;
 }
 
@@ -48,7 +49,7 @@ function firstWrongWords(check: Check | undefined): Html | undefined {
 /** A cell for each check, in the order in which nodes run. */
 function strip(section: Section): Html {
   const { level, variant, checks, skipped: why } = section;
-  const head = html`<p class="soft">${level}, ${variant}${why === undefined ? `, ${checks.length}` : `: ${why}`}</p>`;
+  const head = html`<p class="soft">${level}, ${variant}: ${why ?? `${checks.length} checks`}</p>`;
   return html`${head}<div class="strip">${checks.map((check) => html`<i${colour(check)} data-tip="${wordsOf(check)}"></i>`)}</div>`;
 }
 
@@ -70,11 +71,13 @@ function wordsOf(check: Check): string {
 }
 
 function key(): Html {
-  const words = ["up to 0.001", "0.01", "0.1", "0.3", "0.7", "1"];
-  const cells = words.map((text, i) => html`<span><i style="background:var(--s${i})"></i>${text}</span>`);
+  const cells = ["up to 0.001", "0.01", "0.1", "0.3", "0.7", "1"].map(
+    (text, i) => html`<span><i style="background:var(--s${i})"></i>${text}</span>`,
+  );
   const once = html`<span><i class="once"></i>rounded once at most: as exact as float32 can be</span>`;
   const over = html`<span><i class="over"></i>over its bound: wrong</span>`;
-  return html`<p class="key">${cells}${once}${over}</p>`;
+  const words = "A cell is a check; nodes stand in the order in which they run. The colour is the share of the bound:";
+  return html`<p class="note">${words}</p><p class="key">${cells}${once}${over}</p>`;
 }
 
 /** The elements that are furthest from their bounds: those that failed, where any did. */
@@ -89,21 +92,46 @@ function worst(sections: readonly Section[]): Html | undefined {
 /** In as many digits as float32 has. */
 const digits = (value: number): string => String(Number.isFinite(value) ? Number(value.toPrecision(9)) : value);
 
+const elementColumns: readonly Column[] = [
+  { name: "share", meaning: "|found − expected| / bound", look: "number" },
+  { name: "name" },
+  { name: "at", meaning: "the element's index on each axis", look: "mono" },
+  { name: "expected", meaning: "in float64, by hand, from PyTorch or from the reference", look: "mono number" },
+  { name: "found", meaning: "what the backend computed", look: "mono number" },
+  { name: "bound", meaning: "the largest error that the backend's arithmetic allows there", look: "mono number" },
+  { name: "what", look: "soft mono" },
+];
+
 function table(checks: readonly Check[]): Html {
-  return html`<div class="wide"><table><thead><tr><th class="number">share</th><th>name</th><th>at</th><th>expected</th><th>found</th><th>what</th></tr></thead><tbody>
-${checks.map(
-  ({
-    name,
-    share,
-    worst: element,
-    what,
-    message,
-    passed,
-  }) => html`<tr><td class="number${passed ? "" : " bad"}">${share === undefined ? (passed ? "" : "✗") : formatShare(share)}</td>
-<td>${name}</td><td class="mono">${element ? `[${element.index.join(", ")}]` : ""}</td><td class="mono">${element ? digits(element.expected) : ""}</td><td class="mono">${element ? digits(element.found) : ""}</td>
-<td class="mono soft">${what ?? message}</td></tr>\n`,
-)}</tbody></table></div>`;
+  return tableOf(elementColumns, checks.map(elementRow), "cards");
 }
+
+function elementRow({ name, share, worst: element, what, message, passed }: Check): readonly Part[] {
+  const much = share === undefined ? (passed ? "" : "✗") : formatShare(share);
+  const numbers = element
+    ? [`[${element.index.join(", ")}]`, digits(element.expected), digits(element.found), element.bound.toPrecision(3)]
+    : ["", "", "", ""];
+  return [marked(much, !passed), name, ...numbers, what ?? (element ? "" : message)];
+}
+
+const marked = (text: Part, isBad: boolean): Html =>
+  html`<span${isBad ? html` class="bad"` : undefined}>${text}</span>`;
+
+const opColumns: readonly Column[] = [
+  { name: "op" },
+  { name: "checks", meaning: "cases, recorded answers and layers that were run", look: "number" },
+  { name: "failed", meaning: "checks over their bounds that nothing excuses", look: "number" },
+  {
+    name: "excused",
+    meaning: "checks over their bounds that a known deviation of the backend explains",
+    look: "number",
+  },
+  {
+    name: "largest share",
+    meaning: "of any check, excused ones and results of one rounding left out; 0 is exact",
+    look: "number",
+  },
+];
 
 function ops(report: Report): Html | undefined {
   const sections = sectionsOf(report, ["ops"]);
@@ -111,20 +139,22 @@ function ops(report: Report): Html | undefined {
   const checks = sections.flatMap((section) => section.checks);
   const names = [...new Set(checks.flatMap(({ op }) => op ?? []))].sort();
   const failed = checks.filter(({ passed }) => !passed);
+  const rows = names.map((name) =>
+    opRow(
+      name,
+      checks.filter(({ op }) => op === name),
+    ),
+  );
   return html`<h3 id="${report.backend.name}-ops">Ops</h3>
-<div class="wide"><table><thead><tr><th>op</th><th class="number">cases</th><th class="number">failed</th><th class="number">known deviations</th><th class="number">largest share</th></tr></thead><tbody>
-${names.map((name) =>
-  opRow(
-    name,
-    checks.filter(({ op }) => op === name),
-  ),
-)}</tbody></table></div>
-${failed.length > 0 ? html`<h3 class="bad">Cases that failed</h3>${table(failed.slice(0, LISTED))}` : undefined}`;
+${tableOf(opColumns, rows)}
+${failed.length > 0 ? html`<h3 class="bad">Checks of ops that failed${listedOf(failed.length)}</h3>${table(failed.slice(0, LISTED))}` : undefined}`;
 }
 
-function opRow(name: string, checks: readonly Check[]): Html {
-  const { failed, deviations: known, share } = sumOf([{ level: "ops", name, milliseconds: 0, checks }]);
-  return html`<tr><td>${name}</td><td class="number">${checks.length}</td><td class="number${failed > 0 ? " bad" : ""}">${failed}</td><td class="number">${known}</td><td class="number">${formatShare(share)}</td></tr>\n`;
+const listedOf = (count: number): string => (count > LISTED ? `, ${LISTED} of ${count}` : "");
+
+function opRow(name: string, checks: readonly Check[]): readonly Part[] {
+  const { failed, deviations: excused, share } = sumOf([{ level: "ops", name, milliseconds: 0, checks }]);
+  return [name, checks.length, marked(failed, failed > 0), excused, formatShare(share)];
 }
 
 function behaviour(report: Report): Html | undefined {
@@ -146,14 +176,15 @@ function skipped({ sections }: Report): Html | undefined {
 function deviations({ sections }: Report): Html | undefined {
   const known = knownDeviations(sections);
   if (known.length === 0) return undefined;
-  const rows = known.map(
-    ({ op, trait, checks, because }) =>
-      html`<tr><td>${op} ${trait}</td><td class="number">${checks}</td><td class="soft">${because}</td></tr>\n`,
-  );
-  const head = html`<tr><th>op and trait</th><th class="number">checks</th><th>reason</th></tr>`;
-  const table = html`<table><thead>${head}</thead><tbody>${rows}</tbody></table>`;
-  return html`<h3>Known deviations</h3><div class="wide">${table}</div>`;
+  const rows = known.map(({ op, trait, checks, because }) => [`${op} ${trait}`, checks, because]);
+  return html`<h3>Known deviations</h3>${tableOf(deviationColumns, rows)}`;
 }
+
+const deviationColumns: readonly Column[] = [
+  { name: "op and trait" },
+  { name: "checks", meaning: "how many the deviation excuses: they failed, and count as passed", look: "number" },
+  { name: "reason", look: "soft" },
+];
 
 function surroundings({ backend, environment, started }: Report): Html {
   const { versions, cpuFlags = [], ...rest } = environment;
@@ -164,7 +195,7 @@ function surroundings({ backend, environment, started }: Report): Html {
     "computes in": backend.dtypes.join(", "),
     runtime: rest.runtime,
     platform: rest.platform,
-    CPU: rest.cpu && `${rest.cpu}, ${rest.cores} cores, ${rest.memory} GiB`,
+    CPU: rest.cpu && `${rest.cpu}, ${rest.cores} cores, ${rest.memory} GiB of memory`,
     "CPU flags": cpuFlags.join(" "),
     versions: Object.entries(versions)
       .map((each) => each.join(" "))

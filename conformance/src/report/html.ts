@@ -4,6 +4,14 @@ import { firstWrong, formatShare, modelsOf, ofModels, type Sum, sectionsOf, sumO
 import { Html, html } from "./template.ts";
 import type { Report } from "./types.ts";
 
+const intro =
+  "A share is the error of a result divided by its bound, the largest error that the backend's arithmetic allows. It has no " +
+  "unit: 0 is exact, up to 1 conforms, more is wrong, for every op, model and backend. Results of a single rounding are " +
+  "checked too and left out of the shares, since their errors always fill the bound.";
+
+const matrixNote =
+  "✓: all checks passed, with the largest share among them. ✗: the first wrong node, or how many checks failed. –: not run.";
+
 /** Reports as one page that needs nothing beside it: what conforms first, and below where it does not. */
 export function toHtml(reports: readonly Report[]): string {
   const names = reports.map(({ backend }) => backend.name).join(", ");
@@ -17,7 +25,7 @@ export function toHtml(reports: readonly Report[]): string {
 </head>
 <body>
 <h1>Conformance</h1>
-<p class="soft">A share is the largest error divided by the error that the backend's arithmetic allows. At most 1 conforms, whatever the op, the model or the backend. Results of a single rounding are checked too, and left out of the shares: their errors always fill the bound.</p>
+<p class="soft">${intro}</p>
 <ul class="verdicts">${reports.map(verdict)}</ul>
 ${matrix(reports)}
 ${reports.map(detailsOf)}
@@ -37,7 +45,7 @@ function verdict(report: Report): Html {
   const colour = report.passed ? "good" : words === "has not finished" ? "open" : "bad";
   return html`<li class="${colour}"><strong class="${colour}">${backend.name} <span>${words}</span></strong>
 <span>${(checks - failed).toLocaleString("en-US")} of ${checks.toLocaleString("en-US")} checks passed${known}${toCome}</span>
-<span>${backend.library} ${backend.version}, ${backend.device}; level ${level}, ${(milliseconds / 1000).toFixed(0)} s on ${started.slice(0, 10)}</span></li>`;
+<span>${backend.library} ${backend.version}, ${backend.device}; level ${level}, run in ${(milliseconds / 1000).toFixed(0)} s on ${started.slice(0, 10)}</span></li>`;
 }
 
 function matrix(reports: readonly Report[]): Html {
@@ -55,7 +63,7 @@ function matrix(reports: readonly Report[]): Html {
 <tbody>${all.map(
     ({ name, at, of }) =>
       html`<tr><th scope="row">${name}</th>${reports.map((report) => html`<td>${cell(sumOf(of(report)), firstWrong(of(report))?.name, `${report.backend.name}-${at}`)}</td>`)}</tr>\n`,
-  )}</tbody></table></div>`;
+  )}</tbody></table></div><p class="note">${matrixNote}</p>`;
 }
 
 function cell({ checks, failed, share, skipped }: Sum, first: string | undefined, id: string): Html {

@@ -101,6 +101,23 @@ describe("HTML", () => {
     expect(page).not.toMatch(/https?:/); // it needs nothing beside it
   });
 
+  it("says of every number what it means", () => {
+    const page = toHtml(sample());
+    const tables = [
+      ...page.matchAll(/<table(?! class="matrix")[^>]*>.*?<\/table><\/div>(<p class="note">(.*?)<\/p>)?/gs),
+    ];
+    expect(tables).toHaveLength(3); // of elements, ops and deviations
+    for (const [table, , note] of tables) {
+      const numbers = [...table.matchAll(/<th scope="col" class="[^"]*number"( title="[^"]+")?>(.*?)<\/th>/g)];
+      expect(numbers.length).toBeGreaterThan(0);
+      for (const [, title, name] of numbers) {
+        expect(title, name).toBeDefined();
+        expect(note).toContain(`${name}: `);
+      }
+    }
+    for (const sign of ["✓: ", "✗: ", "–: ", "A share is "]) expect(page).toContain(sign);
+  });
+
   it("neither paints nor sums up what one rounding fills", () => {
     const [report] = sample();
     // The float32 sum of 0.1 and 0.2 has one rounding. The bound of one rounding is u·|y|.

@@ -21,10 +21,11 @@ a { color: inherit; } code, .mono { font-family: ui-monospace, SFMono-Regular, M
 .verdicts li { flex: 1 1 16rem; padding: .8rem 1rem; border: 1px solid var(--line); border-left: .35rem solid; border-radius: .4rem; background: var(--raised); }
 .verdicts li.good { border-left-color: var(--good); } .verdicts li.bad { border-left-color: var(--bad); } .verdicts li.open { border-left-color: var(--soft); }
 .verdicts strong { font-size: 1.1rem; } .verdicts strong span { display: inline; font-size: inherit; color: inherit; } .verdicts > li > span { display: block; color: var(--soft); font-size: .87rem; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .9rem; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; } table.cards { width: 100%; }
+.note { color: var(--soft); font-size: .82rem; margin: .4rem 0 .8rem; }
 th, td { padding: .3rem .6rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; } thead th { color: var(--soft); font-size: .8rem; } td.number, th.number { text-align: right; white-space: nowrap; }
-.matrix td { text-align: center; padding: .2rem .3rem; } .matrix th[scope=row] { font-weight: 500; white-space: nowrap; }
+th { font-weight: 600; } thead th { color: var(--soft); font-size: .8rem; } td.number, th.number { text-align: right; white-space: nowrap; } td.mono { white-space: nowrap; } td.soft.mono { white-space: normal; min-width: 18rem; }
+.matrix td { text-align: center; padding: .2rem .3rem; } .matrix th[scope=row] { font-weight: 500; white-space: nowrap; position: sticky; left: 0; background: var(--paper); }
 .matrix { width: auto; min-width: min(100%, 34rem); }
 .cell { display: block; min-width: 5.5rem; padding: .2rem .4rem; border-radius: .25rem; text-decoration: none; font-size: .85rem; white-space: nowrap; }
 .cell.good { background: var(--good-back); } .cell.bad { background: var(--bad-back); font-weight: 700; } .cell.none { color: var(--soft); }
@@ -38,14 +39,17 @@ h4 { font-size: .95rem; margin: 0; } h4 span { font-weight: 400; } summary { cur
 .strip i.over, .key i.over { width: 14px; background: repeating-linear-gradient(45deg, var(--over) 0 3px, color-mix(in srgb, var(--over) 55%, black) 3px 6px); outline: 1px solid var(--bad); }
 .strip i:hover { outline: 2px solid var(--ink); } .key { display: flex; flex-wrap: wrap; gap: .3rem .9rem; align-items: center; font-size: .8rem; color: var(--soft); }
 .key i { display: inline-block; width: 14px; height: 14px; margin-right: .3rem; vertical-align: -2px; border-radius: 2px; }
-.list { columns: 22rem; padding: 0; list-style: none; } .list li { break-inside: avoid; padding: .1rem 0; }
+.list { columns: 22rem; padding: 0; list-style: none; } .list li { break-inside: avoid; padding: .1rem 0 .1rem 1.2em; text-indent: -1.2em; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; font-size: .9rem; } dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 #tip { position: fixed; z-index: 1; max-width: 30rem; padding: .35rem .6rem; border-radius: .3rem; background: var(--ink); color: var(--paper); font-size: .82rem; pointer-events: none; }
 @media print { .model { break-inside: avoid; } }
-@media (max-width: 34rem) { body { padding: 1rem .7rem 3rem; } .strip i { width: 7px; } .cell { min-width: 4rem; } }
+@media (max-width: 56rem) { body { padding: 1rem .7rem 3rem; } .strip i { width: 7px; } .cell { min-width: 4rem; }
+  .cards thead { display: none; } .cards tr { display: flex; flex-wrap: wrap; gap: 0 1rem; padding: .5rem 0; border-bottom: 1px solid var(--line); }
+  .cards td { padding: 0; border: 0; text-align: left; } .cards td:empty { display: none; } .cards td.soft.mono { flex-basis: 100%; min-width: 0; }
+  .cards td:not([data-column=name], [data-column=what])::before { content: attr(data-column) " "; font: .8rem system-ui, sans-serif; color: var(--soft); } }
 `;
 
-/** A word beside a node, at once; without it the browser's own title does, later. */
+/** Shows a cell's words beside it, on hover and on touch. */
 export const script = `
 const tip = document.createElement("div"); tip.id = "tip"; tip.hidden = true; document.body.append(tip);
 const show = (target) => {

@@ -7,7 +7,7 @@ export class Html {
   }
 }
 
-type Part = Html | string | number | undefined | readonly Part[];
+export type Part = Html | string | number | undefined | readonly Part[];
 
 /** HTML with whatever is put into it escaped: names come from anybody's backend. */
 export function html(texts: TemplateStringsArray, ...parts: readonly Part[]): Html {

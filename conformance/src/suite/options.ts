@@ -7,8 +7,10 @@ export interface ConformOptions extends WorkOptions {
   readonly level?: "quick" | "full";
   /** Which levels to run. All five */
   readonly only?: readonly Level[];
-  /** Sections to leave out, where they take too long on a device: by their title, as `ops/layers of the family`. A title
-   * without its last part leaves out all sections that it begins. */
+  /**
+   * Sections to leave out, where they take too long on a device: by their title, as `ops/layers of the family`. A title
+   * without its variant leaves out the sections of all variants.
+   */
   readonly without?: readonly string[];
   /**
    * Which models to run. For "quick" one of each kind of block, stem and shortcut; for "full" every model with recorded
@@ -26,6 +28,6 @@ export interface ConformOptions extends WorkOptions {
    * sections are still to come.
    */
   readonly onSection?: (section: Section, report: Report) => void | Promise<void>;
-  /** Told of the running section's title; `done` and `total` count sections, and `done` has a part of the running one. */
+  /** Told of the running section's title. `done` and `total` count sections; `done` has a part of the running one. */
   readonly onProgress?: WorkOptions["onProgress"];
 }
