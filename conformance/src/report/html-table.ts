@@ -8,7 +8,7 @@ export interface Column {
   readonly look?: "number" | "mono number" | "mono" | "soft mono" | "soft";
 }
 
-/** A table under whose rows a note explains the columns. On narrow screens each row of "cards" is a block of its own. */
+/** A table, with a note below that explains its columns. On narrow screens each row of "cards" is a separate block. */
 export function tableOf(columns: readonly Column[], rows: readonly (readonly Part[])[], look: "" | "cards" = ""): Html {
   const head = columns.map(
     ({ name, meaning, look: kind }) => html`<th scope="col"${classed(kind)}${titled(meaning)}>${name}</th>`,
