@@ -1,5 +1,6 @@
 import { onnx } from "@residual/onnx";
+import { ciModels } from "../testing/ci-goldens.ts";
 import { conforms } from "../vitest.ts";
 
 await conforms(onnx(), { only: ["ops", "nodes", "images", "behaviour"] });
-await conforms(onnx(), { level: "full", only: ["models"] });
+await conforms(onnx(), { level: "full", only: ["models"], models: await ciModels() });

@@ -13,8 +13,8 @@ export interface ConformOptions extends WorkOptions {
    */
   readonly without?: readonly string[];
   /**
-   * Which models to run. For "quick" one of each kind of block, stem and shortcut; for "full" every model with recorded
-   * answers, and one of each kind without.
+   * Which models to run. For "quick" one of each kind of block, stem and shortcut; for "full" every model, but for the
+   * two whose weights take more than a gigabyte.
    */
   readonly models?: readonly ModelName[];
   /** Real pictures with PyTorch's answers; without any the level is reported as skipped. */
