@@ -45,7 +45,7 @@ def compare_tensors(a, b):
 
 
 class Difference:
-    """The largest difference of answers, in roundings of a stage's largest value, and the ratios of float32's errors."""
+    """The largest difference of answers, in roundings of a tensor's largest value, and ratios of float32's errors."""
 
     def __init__(self):
         self.roundings, self.at, self.deviation, self.ratios, self.other = 0, "", 0, [1.0], []
@@ -116,7 +116,7 @@ def statistics(a, b, where, found):
 
 
 def errors(a, b, found):
-    """Float32's errors are of the same size and not equal: the ratio of what the suite's tolerance comes from is told."""
+    """Float32's errors are of one size and not equal: the ratio of what the suite's tolerance comes from is told."""
     for stage in a.keys() & b.keys():
         if isinstance(a[stage], dict) and "relToMax" in a[stage] and b[stage]["relToMax"] > 0:
             found.ratios.append(a[stage]["relToMax"] / b[stage]["relToMax"])

@@ -43,6 +43,8 @@ export interface ModelGolden {
   readonly probabilities?: Values;
   readonly output?: Values;
   readonly top5?: { readonly indices: readonly (readonly number[])[] };
+  /** The weights' names, shapes and roles, in long records. */
+  readonly tensors?: readonly (readonly [name: string, shape: readonly number[], role: string])[];
   /** How far torch's own float32 run was off, per stage: max |d| / max |reference|. */
   readonly fp32: { readonly [stage: string]: { readonly relToMax: number } };
 }

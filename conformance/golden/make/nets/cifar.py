@@ -183,7 +183,9 @@ def plain(depth, padend=False, cases=(FOUR,), **more):
 
 
 def preact(id, says, depth, block, expansion=1, cases=(FOUR,), **more):
-    build = lambda: PreactCifar(depth, block, expansion)
+    def build():
+        return PreactCifar(depth, block, expansion)
+
     return net(id, says, build, family="cifar-v2", last="relu", cases=cases, **more)
 
 

@@ -103,10 +103,11 @@ def mxnet(depth):
 
 def cifar(depth):
     block, depths = DEPTHS[depth]
+    net = f"ResNet({block.__name__}, {depths})"
     return Net(
         id=f"cifar_resnet{depth}",
         family="torchvision",
-        says=f"torchvision ResNet({block.__name__}, {depths}) with a 3x3 stem and no max pool, as kuangliu/pytorch-cifar",
+        says=f"torchvision {net} with a 3x3 stem and no max pool, as kuangliu/pytorch-cifar",
         build=lambda: with_stem_of_cifar(block, depths),
         input=(1, 3, 32, 32),
         stages=stages_of(4, stem="relu"),
@@ -116,8 +117,12 @@ def cifar(depth):
 
 def wide_groups(width):
     says = f"ResNet(Bottleneck, [3, 4, 23, 3], groups=32, width_per_group={width})"
-    build = lambda: ResNet(Bottleneck, [3, 4, 23, 3], groups=32, width_per_group=width)
-    return made(f"resnext101_32x{width}d", says, build, cases=(SMALL,))
+    return made(
+        f"resnext101_32x{width}d",
+        says,
+        lambda: ResNet(Bottleneck, [3, 4, 23, 3], groups=32, width_per_group=width),
+        cases=(SMALL,),
+    )
 
 
 RESNET200 = made(

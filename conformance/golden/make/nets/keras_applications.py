@@ -36,7 +36,7 @@ class Block(nn.Module):
 
 
 class BlockV2(nn.Module):
-    """residual_block_v2: only what no norm follows has a bias. Without a projection a max pool of 1x1 takes the step."""
+    """residual_block_v2: bias where no norm follows. Without a projection a max pool of 1x1 takes the step."""
 
     def __init__(self, inputs, planes, stride, epsilon, projects):
         super().__init__()

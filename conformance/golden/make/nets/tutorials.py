@@ -203,7 +203,10 @@ def unit(id, says, build, *shapes, long=True):
 
 def units(prefix, title, ending, block):
     """The four small cases of a unit, and the unit at its own size."""
-    says = lambda inputs, stride: f"{title}({inputs}, 8, stride={stride}){ending}"
+
+    def says(inputs, stride):
+        return f"{title}({inputs}, 8, stride={stride}){ending}"
+
     return [
         unit(f"{prefix}_s1_id", says(8, 1), lambda: Alone(block(8, 8, 1)), (2, 8, 7, 6)),
         unit(f"{prefix}_s1_proj", says(6, 1), lambda: Alone(block(6, 8, 1)), (2, 6, 7, 6)),

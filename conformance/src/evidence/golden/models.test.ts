@@ -16,10 +16,11 @@ import { specOf } from "../../suite/fixture-model.ts";
 import { modelGolden, modelGoldenIds, modelName } from "../../suite/goldens.ts";
 import { argMax } from "../../suite/levels/arg-max.ts";
 import { expectedOf, foundOf, stagesOf } from "../../suite/levels/models.ts";
+import { ciGoldenIds, everyGolden } from "../../testing/ci-goldens.ts";
 import { expectWithin } from "./compare.ts";
 
 /** The reference does some 1e9 multiply-adds a second; `pnpm test:all` runs it on every case. */
-const REFERENCE_MACS = process.env.RESIDUAL_GOLDENS === "all" ? Number.POSITIVE_INFINITY : 3e8;
+const REFERENCE_MACS = everyGolden ? Number.POSITIVE_INFINITY : 3e8;
 
 /** Of the largest value: float64 sums in another order than PyTorch's stay far below that, and nothing else does. */
 const CLOSE = 1e-10;
@@ -31,7 +32,7 @@ it("lists every file", () => {
   expect(ids).toEqual(files.map((file) => file.replace(".json", "")).sort());
 });
 
-describe.each(ids)("%s", (id) => {
+describe.each(await ciGoldenIds())("%s", (id) => {
   it("has the weights and the input that PyTorch had, and PyTorch's answers on the reference", {
     timeout: 600_000,
   }, async () => {
