@@ -1,6 +1,6 @@
 import { onnx } from "@residual/onnx";
-import { ciModels } from "../testing/ci-goldens.ts";
+import { heldModels } from "../testing/held-goldens.ts";
 import { conforms } from "../vitest.ts";
 
 await conforms(onnx(), { only: ["ops", "nodes", "images", "behaviour"] });
-await conforms(onnx(), { level: "full", only: ["models"], models: await ciModels() });
+await conforms(onnx(), { level: "full", only: ["models"], models: await heldModels() });

@@ -1,8 +1,8 @@
 import { tfjs } from "@residual/tfjs";
-import { ciModels } from "../testing/ci-goldens.ts";
+import { heldModels } from "../testing/held-goldens.ts";
 import { conforms } from "../vitest.ts";
 
 const wasm = tfjs({ engine: "wasm" });
 
 await conforms(wasm, { only: ["ops", "nodes", "behaviour"] });
-await conforms(wasm, { level: "full", only: ["models"], models: await ciModels() });
+await conforms(wasm, { level: "full", only: ["models"], models: await heldModels() });

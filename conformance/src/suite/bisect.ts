@@ -35,8 +35,8 @@ export interface Bisection {
 }
 
 /**
- * Of the largest magnitude of a value: ten times the worst stage of any golden (PyTorch's own float32, 1.6e-6). Enough
- * for any order of summation in a network of hundreds of layers, and far below what a wrong node makes of it.
+ * Of the largest magnitude of a value: ten times 1.6e-6, the worst stage of the long goldens in PyTorch's own float32.
+ * Enough for any order of summation in a network of hundreds of layers, and far below what a wrong node makes of it.
  */
 const FAR_OFF = 1.6e-5;
 

@@ -23,8 +23,8 @@ export const quickModels: readonly ModelName[] = [
 ];
 
 /**
- * The models whose nodes level full holds against the reference: one of each kind, and the deep and the wide ones. Nodes
- * of the others differ in size alone, and level ops has all their layers.
+ * The models whose nodes level full holds against the reference: one of each kind, and the deep and the wide ones.
+ * Nodes of the others differ in size alone, and level ops has all their layers.
  */
 const nodeModels: readonly ModelName[] = [
   ...quickModels,

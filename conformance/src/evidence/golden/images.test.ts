@@ -5,7 +5,6 @@ import {
   bind,
   constant,
   type Graph,
-  type ModelName,
   named,
   ops,
   readTensor,
@@ -17,7 +16,6 @@ import {
   tensorOf,
 } from "@residual/core";
 import {
-  cifar10,
   decodeImage,
   imagenet,
   normalize,
@@ -33,73 +31,10 @@ import { specOf } from "../../suite/fixture-model.ts";
 import type { ImageBatch, ImageSet } from "../../suite/levels/images.ts";
 import { backends } from "../../testing/backends.ts";
 import { expectWithin, largest, relativeError, sumOf } from "./compare.ts";
+import { data, type Net, nets, path, trunk } from "./nets.ts";
 
-/** Other people's weights and pictures, beside the project, never in it. */
-const shared = new URL("../../../../../shared/", import.meta.url);
-const data = new URL("data/", shared);
 const missing = !existsSync(data);
 if (missing) console.warn(`SKIPPED: real weights and images; ${data.pathname} is missing`);
-
-interface Net {
-  readonly name: string;
-  readonly model: ModelName;
-  readonly weights: string;
-  readonly answers: URL;
-  readonly tensor: string;
-  readonly preprocessing: Preprocessing;
-  readonly correct: number;
-}
-
-const recorded = new URL("cifar10/logits_first2000.safetensors", data);
-/**
- * The answers on CIFAR-10 were made with means and deviations out of float32 tensors, the trunk's with float64 numbers.
- */
-const rounded = ({ mean, std, ...rest }: Preprocessing): Preprocessing => ({
-  ...rest,
-  mean: mean.map(Math.fround),
-  std: std.map(Math.fround),
-});
-const akamaster = rounded({ ...cifar10, mean: imagenet.mean, std: imagenet.std });
-const path = (file: string) => new URL(file, data).pathname;
-
-/** How many of the 2,000 are right: data/README.md, and the card of our own weights. */
-const nets: readonly Net[] = [
-  ...(
-    [
-      [20, "12fca82f", 1834],
-      [32, "d509ac18", 1854],
-      [44, "014dd654", 1866],
-    ] as const
-  ).map(
-    ([depth, hash, correct]): Net => ({
-      name: `resnet${depth}`,
-      model: `cifar_resnet${depth}`,
-      weights: path(`weights/cifar-resnet/resnet${depth}-${hash}.safetensors`),
-      answers: recorded,
-      tensor: `resnet${depth}`,
-      preprocessing: akamaster,
-      correct,
-    }),
-  ),
-  {
-    name: "resnet8 of MLPerf Tiny",
-    model: "mlperf_tiny_resnet8",
-    weights: path("weights/mlperf-tiny-resnet8/pretrainedResnet.safetensors"),
-    answers: recorded,
-    tensor: "resnet8",
-    preprocessing: raw32,
-    correct: 1759,
-  },
-  {
-    name: "our own resnet20",
-    model: "cifar_resnet20",
-    weights: "resnet20-cifar10",
-    answers: new URL("weights/resnet20-cifar10.answers.safetensors", shared),
-    tensor: "logits",
-    preprocessing: rounded(cifar10),
-    correct: 1791,
-  },
-];
 
 /** Of the largest logit. PyTorch's own float32 is off by 2e-5 of logits of up to 25 at most (margin_first2000.json). */
 const OF_PYTORCH = 1e-6;
@@ -201,10 +136,6 @@ interface Crop {
 describe.skipIf(missing)("the trunk of ResNet-50 v2", () => {
   const file = new URL("imagenet/crops.json", data);
   const crops = missing ? [] : (JSON.parse(readFileSync(file, "utf8")) as { images: Crop[] }).images;
-  const trunk = {
-    model: "resnet50v2_trunk" as const,
-    weights: path("weights/resnet50v2-trunk/stem-stage1-stage2.safetensors"),
-  };
 
   it.each(crops.map((crop, i) => [crop.crop, crop, i] as const))(
     "gives PyTorch's features of %s",

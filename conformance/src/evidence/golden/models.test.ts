@@ -16,7 +16,7 @@ import { specOf } from "../../suite/fixture-model.ts";
 import { modelGolden, modelGoldenIds, modelName } from "../../suite/goldens.ts";
 import { argMax } from "../../suite/levels/arg-max.ts";
 import { expectedOf, foundOf, stagesOf } from "../../suite/levels/models.ts";
-import { ciGoldenIds, everyGolden } from "../../testing/ci-goldens.ts";
+import { heldGoldenIds, everyGolden } from "../../testing/held-goldens.ts";
 import { expectWithin } from "./compare.ts";
 
 /** The reference does some 1e9 multiply-adds a second; `pnpm test:all` runs it on every case. */
@@ -32,7 +32,7 @@ it("lists every file", () => {
   expect(ids).toEqual(files.map((file) => file.replace(".json", "")).sort());
 });
 
-describe.each(await ciGoldenIds())("%s", (id) => {
+describe.each(await heldGoldenIds())("%s", (id) => {
   it("has the weights and the input that PyTorch had, and PyTorch's answers on the reference", {
     timeout: 600_000,
   }, async () => {

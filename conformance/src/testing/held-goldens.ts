@@ -8,17 +8,21 @@ export const everyGolden = process.env.RESIDUAL_GOLDENS === "all";
 /** Parameters that are drawn, hashed and loaded in some tenths of a second. */
 const MOST_PARAMETERS = 3e7;
 
-/** The goldens that CI has time for: all long records, and the short ones of models that are not too large. */
-export async function ciGoldenIds(): Promise<readonly string[]> {
+/** The goldens that every test run has time for: all long records, and the short ones of models that are not large. */
+export async function lightGoldenIds(): Promise<readonly string[]> {
   const ids = await modelGoldenIds();
-  if (everyGolden) return ids;
   const taken = await Promise.all(ids.map(async (id) => (await modelGolden(id)).tensors !== undefined || isLight(id)));
   return ids.filter((_, i) => taken[i]);
 }
 
+/** Those that this run holds. */
+export function heldGoldenIds(): Promise<readonly string[]> {
+  return everyGolden ? modelGoldenIds() : lightGoldenIds();
+}
+
 /** Their models. */
-export async function ciModels(): Promise<readonly ModelName[]> {
-  return [...new Set((await ciGoldenIds()).map(modelName))];
+export async function heldModels(): Promise<readonly ModelName[]> {
+  return [...new Set((await heldGoldenIds()).map(modelName))];
 }
 
 function isLight(id: string): boolean {

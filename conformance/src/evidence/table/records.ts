@@ -1,0 +1,78 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { type ModelName, modelNameOf, nodesOf, resnet } from "@residual/core";
+import { specOf } from "../../suite/fixture-model.ts";
+import { type ModelGolden, modelGolden, modelGoldenIds, modelName } from "../../suite/goldens.ts";
+import { nets, trunk } from "../golden/nets.ts";
+
+/** What is known of a model from outside of this project's code. */
+export interface Evidence {
+  readonly model: ModelName;
+  /** Whose PyTorch code the answers were recorded with. */
+  readonly madeBy: string;
+  /** Whether every parameter and layer is listed, or a digest of the lists. */
+  readonly structure: "listed" | "digest" | undefined;
+  readonly answers: readonly ModelGolden[];
+  /** Input shapes of recorded training steps. */
+  readonly gradients: readonly string[];
+  /** Pictures that trained weights were shown. */
+  readonly pictures: string | undefined;
+  /** The ops that the network is made of, and those among them that other people's vectors test. */
+  readonly ops: readonly string[];
+  readonly tested: readonly string[];
+}
+
+const root = new URL("../../../../", import.meta.url);
+const golden = new URL("conformance/golden/", root);
+
+const authors: { readonly [family: string]: string } = {
+  torchvision: "torchvision",
+  timm: "timm",
+  keras: "own modules, equal to Keras",
+};
+
+/** Of every model, in the order given. */
+export async function evidenceOf(models: readonly ModelName[]): Promise<readonly Evidence[]> {
+  const records = await Promise.all((await modelGoldenIds()).map(modelGolden));
+  const structures = structureRecords();
+  const runs = readdirSync(new URL("train/", golden)).map((file) => file.replace(/^train_|\.json$/g, ""));
+  const vectors = opsOfVectors();
+  return models.map((model) => {
+    const structure = structures.find(({ id }) => modelName(id) === model);
+    const answers = records.filter(({ id }) => modelName(id) === model);
+    const ops = [...new Set(nodesOf(resnet(specOf(model))).map(({ op }) => op))];
+    return {
+      model,
+      madeBy: authors[structure?.model.family ?? ""] ?? "own modules",
+      structure: structure && (structure.layers ? "listed" : "digest"),
+      answers,
+      gradients: runs.filter((id) => modelName(id) === model).map((id) => id.slice(id.lastIndexOf("_") + 1)),
+      pictures: picturesOf(model),
+      ops,
+      tested: ops.filter((op) => vectors.has(op)),
+    };
+  });
+}
+
+interface StructureRecord {
+  readonly id: string;
+  readonly model: { readonly family: string };
+  readonly layers?: readonly unknown[];
+}
+
+function structureRecords(): readonly StructureRecord[] {
+  const folder = new URL("structure/", golden);
+  const files = readdirSync(folder).filter((file) => file !== "index.json");
+  return files.map((file) => JSON.parse(readFileSync(new URL(file, folder), "utf8")) as StructureRecord);
+}
+
+function picturesOf(model: ModelName): string | undefined {
+  if (model === trunk.model) return "ImageNet, features of crops";
+  return nets.some((net) => modelNameOf(net.model) === model) ? "CIFAR-10, 2,000" : undefined;
+}
+
+/** The ops of the column "as" of docs/outside-vectors.md, which its own test keeps current. */
+function opsOfVectors(): ReadonlySet<string> {
+  const page = readFileSync(new URL("docs/outside-vectors.md", root), "utf8");
+  const rows = [...page.matchAll(/^\| [^|]+ \| \d+ \| [1-9]\d* \| ([^|]*) \|/gm)];
+  return new Set(rows.flatMap(([, as]) => as!.split(/[,;] ?/)));
+}
