@@ -9,8 +9,8 @@ import { followsVariables } from "./testing/variable-layers.ts";
 const missing = await useLavapipe("webgpu");
 describe.skipIf(missing !== undefined)(`on lavapipe${missing ? ` (${missing})` : ""}`, async () => {
   const dawn = await dawnGpu();
-  followsVariables("float32", webgpu(), [/^repack/, /^winograd-f4 weights/, /lanes/, /strips/, /^packRows/]);
-  followsVariables("float16", webgpu({ float16: "storage" }), [/^repack/, /lanes/, /strips/, /^packRows/]);
+  followsVariables("float32", webgpu(), [/^repack/, /^winograd-f4 weights/, /lanes/, /strips/]);
+  followsVariables("float16", webgpu({ float16: "storage" }), [/^repack/, /lanes/, /strips/]);
   const withoutSubgroups = webgpu({ gpu: gpuWithout(dawn, "subgroups") });
   followsVariables("without subgroups", withoutSubgroups, [/lanes, without/, /strips.* without/]);
 

@@ -26,7 +26,6 @@ followsVariables("SwiftShader", webgpu({ gpu }), [
   /^winograd-f. weights$/,
   /lanes$/,
   /in fours$/,
-  /^packRows$/,
   /^conv2d$/,
 ]);
 followsVariables("kernels of GPUs", webgpu({ gpu, kernels: "gpu" }), [

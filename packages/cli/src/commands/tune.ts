@@ -75,7 +75,7 @@ function words({ model, device, batch, layers }: Tuned): readonly string[] {
       formatShape(shape),
       before.ms.toFixed(3),
       after.ms.toFixed(3),
-      tried,
+      tried.length,
       after.kernels === before.kernels ? before.kernels : `${after.kernels} (was ${before.kernels})`,
     ]);
   const [before, after] = [sum("before"), sum("after")];

@@ -55,9 +55,13 @@ function isTooLarge(weight: Source, gain: Float64Array): boolean {
 }
 
 function largest(numbers: RealArray): number {
-  let most = 0;
-  for (let i = 0; i < numbers.length; i++) most = Math.max(most, Math.abs(numbers[i]!));
-  return most;
+  let [least, most] = [0, 0];
+  for (let i = 0; i < numbers.length; i++) {
+    const value = numbers[i]!;
+    if (value > most) most = value;
+    else if (value < least) least = value;
+  }
+  return Math.max(most, -least);
 }
 
 /** The numbers of a constant in memory. */

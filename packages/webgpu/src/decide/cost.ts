@@ -1,5 +1,3 @@
-import { layoutOf } from "../lower/layout.ts";
-
 /** Nanoseconds of a subgroup, unless said otherwise. scripts/costs.ts measures them on an adapter. */
 export interface Cost {
   /** Lanes of a subgroup. */
@@ -28,10 +26,4 @@ export function costOf(workgroups: number, each: number, { cores }: Cost): numbe
 /** Adds bias and perhaps a residual to sums, finds their places, and stores them. */
 export function epilogueCost(sums: number, { load, store }: Cost): number {
   return (sums / 4) * (2 * load + store);
-}
-
-/** Brings an input into the device's order: four numbers from the host's order for each vec4. */
-export function packingCost(shape: readonly number[], cost: Cost): number {
-  const { images, quads, pixels } = layoutOf(shape);
-  return costOf((images * quads * pixels) / cost.lanes, 4 * cost.load + cost.store, cost);
 }

@@ -11,8 +11,6 @@ export interface Layer {
   readonly y: Four;
   readonly hasBias: boolean;
   readonly hasResidual: boolean;
-  /** Whether x lies in the host's order, as the image of a network does. */
-  readonly isFromHost: boolean;
   readonly attributes: AttributesOf<"fusedConv2d">;
 }
 

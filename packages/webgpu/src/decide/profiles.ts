@@ -2,7 +2,8 @@ import { type AdapterInfo, isSoftwareAdapter } from "@residual/kit/gpu";
 import { onePerFour } from "../kernels/conv2d.ts";
 import * as plainKernels from "../kernels/index.ts";
 import type { Memory, Products } from "../kernels/kernel.ts";
-import { columnsAsChannels, direct, type Product } from "../kernels/product.ts";
+import { onePixel } from "../kernels/one-pixel.ts";
+import { direct, type Product } from "../kernels/product.ts";
 import { inFours } from "../kernels/quad-conv2d.ts";
 import { inSharedMemory, splitReduction } from "../kernels/shared-conv2d.ts";
 import type { Lanes } from "../kernels/step-weights.ts";
@@ -61,13 +62,8 @@ function productsFor(float16: Float16 | undefined): Products {
   return float16 === "products" ? "float16" : "float32";
 }
 
-/** A product as it is, and for the first convolution of a network. */
-function alone(product: Product): readonly Strategy[] {
-  return [direct(product), columnsAsChannels(product)];
-}
-
 /** For whatever the others do not fit. */
-const last = [inFours, onePerFour];
+const last = [onePixel, inFours, onePerFour];
 
 /**
  * Arithmetic, since no GPU was at hand (docs/decisions/2026-11-24-webgpu.md): 32 cores of 128 lanes, at 1.5 GHz, that
@@ -119,7 +115,7 @@ export function lavapipeProfile(
   return profileOf(nameOf("lavapipe", of), float16, {
     memory,
     cost: { lanes: of.lanes, cores: 1, ...inBuffers, ...(memory === "textures" && { load: 10, store: 12 }) },
-    cold: [...tiles.flatMap(alone), ...last],
+    cold: [...tiles.map(direct), ...last],
     others: [strip(4, 1), strip(4, 2), strip(8, 1), strip(8, 2)],
     transforms: [f4],
     products: tiles,
@@ -138,14 +134,14 @@ export function swiftShaderProfile(
   const tiles = [
     first,
     tile(32, 10),
-    tile(16, 13), // 7 × 7 pixels in 52
+    tile(32, 13), // 7 × 7 pixels in 52
     tile(32, 4), // and their 16 tiles of F(2, 3)
   ];
   return profileOf(nameOf("SwiftShader", of), float16, {
     memory,
     cost: { lanes: of.lanes, cores: 1, load: 160, store: 160, broadcast: 0, fma: 0.5, keep: 0, step: 0, byte: 0 },
-    cold: [...alone(first), ...last],
-    others: tiles.slice(1).flatMap(alone),
+    cold: [direct(first), ...last],
+    others: tiles.slice(1).map(direct),
     transforms: [f2, f4],
     products: tiles,
   });

@@ -20,18 +20,20 @@ export interface Strategy {
   readonly trial?: Trial;
 }
 
-/** A 3 × 3 convolution of two square images with padding 1, bias, residual and ReLU. */
+/** A convolution of two square images with bias, residual and ReLU, padded by half of its window. */
 export interface Trial {
   /** Channels of a group of x. */
-  readonly channels: 3 | 4;
+  readonly channels: number;
   readonly outputs: number;
   readonly stride: 1 | 2;
   /** Rows and columns of an image. */
   readonly size: number;
   readonly groups: 1 | 2;
+  /** Rows and columns of the window. */
+  readonly window: 1 | 3;
 }
 
 /** A trial that reaches beyond the edges of a kernel's blocks. */
 export function trialOf(changes: Partial<Trial>): Trial {
-  return { channels: 4, outputs: 8, stride: 2, size: 9, groups: 1, ...changes };
+  return { channels: 4, outputs: 8, stride: 2, size: 9, groups: 1, window: 3, ...changes };
 }

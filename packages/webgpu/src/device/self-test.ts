@@ -78,8 +78,8 @@ async function checkAll(gpu: Gpu, tests: readonly SelfTest[], { signal, onProgre
 
 /**
  * Two runs with different inputs, since a driver is known that is right only at its first. Inputs are small whole
- * numbers, so that the answers are whole as well, and exact in float32. In Winograd's F(4, 3), whose weights are sixths,
- * the error is below γ₂₆·18²·4·100 = 0.2 (docs/tolerances.md), and the nearest whole number has to be right.
+ * numbers, so that the answers are whole as well, and exact in float32. In Winograd's F(4, 3), whose weights are
+ * sixths, the error is below γ₂₆·18²·4·100 = 0.2 (docs/tolerances.md), and the nearest whole number has to be right.
  */
 async function isRight(gpu: Gpu, test: SelfTest): Promise<boolean> {
   const { of, inputs } = graphOf(test);
@@ -106,14 +106,14 @@ export function graphOf({ trial, packs }: Pick<SelfTest, "trial" | "packs">): {
   readonly of: Graph;
   readonly inputs: readonly { readonly [name: string]: Tensor<"float32"> }[];
 } {
-  const { channels, outputs, stride, size, groups } = trial;
+  const { channels, outputs, stride, size, groups, window } = trial;
   const side = Math.ceil(size / stride);
   const shapes = { x: [2, groups * channels, size, size], residual: [2, outputs, side, side] };
-  const weights = pattern("weight", [outputs, channels, 3, 3]);
+  const weights = pattern("weight", [outputs, channels, window, window]);
   const weight = packs ? input("weight", weights.shape) : constant("weight", weights);
   const [x, residual] = [input("x", shapes.x), input("residual", shapes.residual)];
   const bias = constant("bias", pattern("bias", [outputs]));
-  const y = ops.fusedConv2d({ x, weight, bias, residual }, { stride, groups, padding: 1, relu: true });
+  const y = ops.fusedConv2d({ x, weight, bias, residual }, { stride, groups, padding: window >> 1, relu: true });
   const declared: { [name: string]: Input } = { x, residual, ...(weight.kind === "input" && { weight }) };
   return {
     of: graph({ name: "self-test", inputs: declared, outputs: { y } }),

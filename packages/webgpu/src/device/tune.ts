@@ -37,8 +37,8 @@ export interface TunedLayer {
   /** As it is run where nothing is tuned. */
   readonly before: Timed;
   readonly after: Timed;
-  /** Ways that were timed; those that come to the same dispatches are one. */
-  readonly tried: number;
+  /** Every strategy that can compute it: the median of its runs, or one run where that was hopeless. */
+  readonly tried: readonly Timed[];
 }
 
 /** A strategy, its dispatches, and how long they take: the median, in milliseconds. */
@@ -117,7 +117,7 @@ async function tuneLayer(
   try {
     for (const lowered of await lowerings(gpu, alone(node, batch), batch)) {
       throwIfAborted(signal);
-      contenders.push(await contend(gpu, lowered, node.inputs.x!.kind === "input"));
+      contenders.push(await contend(gpu, lowered));
     }
     const [first] = contenders as [Contender];
     const left = await race(gpu, calls, contenders, signal);
@@ -125,7 +125,8 @@ async function tuneLayer(
     const isWorth = median(quickest.costs) < (1 - WORTH) * median(first.costs);
     const timed = ({ strategy, kernels, costs }: Contender): Timed => ({ strategy, kernels, ms: median(costs) });
     const alike = { name: node.name, count: nodes.length, op: node.op, shape: concrete(node.shape, batch) };
-    return { ...alike, tried: contenders.length, before: timed(first), after: timed(isWorth ? quickest : first) };
+    const [before, after] = [timed(first), timed(isWorth ? quickest : first)];
+    return { ...alike, tried: contenders.map(timed), before, after };
   } finally {
     for (const { ready } of contenders) ready.destroy();
   }
@@ -144,35 +145,35 @@ async function lowerings(gpu: Gpu, of: Graph, batch: number): Promise<readonly L
   return all(); // fewer, where a check failed
 }
 
-async function contend(gpu: Gpu, lowered: Lowered, isFirst: boolean): Promise<Contender> {
+/** Without the changes of order on the way in and out, which inside of a network there are none of. */
+async function contend(gpu: Gpu, lowered: Lowered): Promise<Contender> {
   const { plan, layers } = lowered;
-  const isOwn = ({ kernel }: Dispatch) => !/^unpack\b/.test(kernel) && (isFirst || !/^pack\b/.test(kernel));
+  const isOwn = ({ kernel }: Dispatch) => !/^(un)?pack\b/.test(kernel);
   const ready = await loadPlan(gpu, lowered);
   const steps = ready.steps.filter((_, i) => isOwn(plan.dispatches[i]!));
   const launches = plan.dispatches.filter(isOwn).map(({ kernel, workgroups }) => `${kernel} ${workgroups.join("×")}`);
   return { strategy: layers[0]!.strategy.name, kernels: launches.join(" + "), ready, steps, costs: [] };
 }
 
-/** Those that were worth timing, the first always, with their costs. */
+/** Those that were worth timing, the first always. All have their costs afterwards. */
 async function race(
   gpu: Gpu,
   calls: Calls,
   contenders: readonly Contender[],
   signal: WorkOptions["signal"],
 ): Promise<readonly Contender[]> {
-  const sights = new Map<Contender, number>();
   for (const contender of contenders) {
     throwIfAborted(signal);
     await timeOf(gpu, calls, contender, 1); // compiles, on software adapters
-    sights.set(contender, await timeOf(gpu, calls, contender, 1));
+    contender.costs.push(await timeOf(gpu, calls, contender, 1));
   }
-  const least = Math.min(...sights.values());
-  const left = contenders.filter((each, i) => i === 0 || sights.get(each)! < HOPELESS * least);
+  const sights = contenders.map(({ costs: [sight] }) => sight!);
+  const left = contenders.filter((_, i) => i === 0 || sights[i]! < HOPELESS * Math.min(...sights));
+  const times = left.map(({ costs }) => Math.min(100, Math.ceil(MEASURED / Math.max(costs.pop()!, 1e-3))));
   for (let round = 0; round < ROUNDS; round++) {
-    for (const contender of left) {
+    for (const [i, contender] of left.entries()) {
       throwIfAborted(signal);
-      const times = Math.min(100, Math.ceil(MEASURED / Math.max(sights.get(contender)!, 1e-3)));
-      contender.costs.push((await timeOf(gpu, calls, contender, times)) / times);
+      contender.costs.push((await timeOf(gpu, calls, contender, times[i]!)) / times[i]!);
     }
   }
   return left;

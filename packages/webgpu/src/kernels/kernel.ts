@@ -297,9 +297,9 @@ interface Sums {
 
 /**
  * The end of a tile's kernel, as `epilogueWgsl` has it. Channels count from `first`, in fours, all of which are whole;
- * pixels count from `start`. Written out for textures, with each condition asked once for all sums: a loop over what lies in
- * registers takes as long as the stores, and a condition for each store a third of the time to compile. In a loop for
- * buffers, since SwiftShader takes three times as long to compile it otherwise, and lavapipe half a minute.
+ * pixels count from `start`. Written out for textures, with each condition asked once for all sums: a loop over what
+ * lies in registers takes as long as the stores, and a condition for each store a third of the time to compile. In a
+ * loop for buffers, since SwiftShader takes three times as long to compile it otherwise, and lavapipe half a minute.
  */
 export function tileEpilogue({ quads, pixels, at, known, plane }: Sums, memory: Memory): string {
   const each = (text: (quad: number, pixel: number) => string) =>
@@ -308,12 +308,18 @@ export function tileEpilogue({ quads, pixels, at, known, plane }: Sums, memory: 
     return `  var all = array<vec4f, ${quads * pixels}>(
 ${each((q, n) => `r${q}_${n},`)}
   );
-  for (var n = 0u; n < ${pixels}u; n++) {
-    if (!(${known("n")})) { break; }
-    let at = ${at("n")};
-    for (var q = 0u; q < ${quads}u; q++) {
-      let quad = first + q; let i = start + at + quad * ${plane};
-      if (quad < p.quads) { put(i, epilogue(all[q * ${pixels}u + n], quad, i)); }
+  var places: array<u32, ${pixels}>;
+  var count = 0u;
+  for (; count < ${pixels}u && ${known("count")}; count++) { places[count] = start + ${at("count")}; }
+  for (var q = 0u; q < ${quads}u && first + q < p.quads; q++) {
+    var b = vec4f();
+    if (p.hasBias == 1u) { b = bias(first + q); }
+    for (var n = 0u; n < count; n++) {
+      let i = places[n] + (first + q) * ${plane};
+      var sums = all[q * ${pixels}u + n] + b;
+      if (p.hasResidual == 1u) { sums += residual(i); }
+      if (p.relu == 1u) { sums = rectified(sums); }
+      put(i, sums);
     }
   }`;
   }

@@ -1,11 +1,10 @@
-import { type Cost, costOf, packingCost } from "../decide/cost.ts";
+import { type Cost, costOf } from "../decide/cost.ts";
 import { hasWholeGroups, type Layer, pixelsOf, quadsPerGroup } from "../decide/layer.ts";
 import { type Strategy, type Trial, trialOf } from "../decide/strategy.ts";
 import type { Builder, Operand } from "../lower/builder.ts";
 import { addends, type Convolution, epilogueOf, inWeightOrder, windowOf } from "../lower/convolution.ts";
 import { layoutOf, type WeightOrder } from "../lower/layout.ts";
 import { type KernelIn, MOST_WORKGROUPS } from "./kernel.ts";
-import { packRows } from "./order.ts";
 import { repack } from "./repack.ts";
 
 /** A kernel that computes a convolution as a matrix product, in blocks of outputs and pixels of all images. */
@@ -44,56 +43,6 @@ export function direct(product: Product): Strategy {
       return emitProduct(builder, product, { node, layer, inputs: ready });
     },
     trial: trialOf(trial),
-  };
-}
-
-/** For the first convolution of a network, whose input has few channels: columns of the window become channels. */
-export function columnsAsChannels(product: Product): Strategy {
-  const whole = direct(product);
-  return {
-    ...whole,
-    name: `${product.name}, columns as channels`,
-    kernels: [packRows, product.kernel],
-    fits: (layer) => hasColumns(layer) && whole.fits(asRows(layer)),
-    cost(layer, cost) {
-      const rows = asRows(layer);
-      const instead = packingCost(layer.x, cost); // which all others need
-      return productCost(product, rows, cost) + packingCost(rows.x, cost) - instead;
-    },
-    emit(builder, { node, layer, inputs }) {
-      const rows = asRows(layer);
-      const [o, c, kh, kw] = layer.weight;
-      const [, , h, w] = layer.x;
-      const { right, left, dilationW, ow } = windowOf(layer);
-      const params = { c, h, w, kw, ow: ow!, right: right!, left: left!, dilationW: dilationW! };
-      const x = builder.emit(`${node}, rows`, packRows, [inputs.x], rows.x, { params });
-      const weight: Operand = { ...inputs.weight, shape: [o, c * kw, kh, 1], columns: kw };
-      return whole.emit(builder, { node, layer: rows, inputs: { ...inputs, x, weight } });
-    },
-    trial: trialOf({ ...product.trial, channels: 3 }),
-  };
-}
-
-function hasColumns({ isFromHost, weight: [, c, , kw], attributes: { groups } }: Layer): boolean {
-  return isFromHost && groups === 1 && c < 4 && kw > 1;
-}
-
-/** The layer behind packRows: [N, C·KW, H, OW] to [N, O, OH, OW] by KH × 1 taps. */
-function asRows(layer: Layer): Layer {
-  const [o, c, kh, kw] = layer.weight;
-  const [n, , h] = layer.x;
-  const { stride, padding, dilation } = layer.attributes;
-  return {
-    ...layer,
-    x: [n, c * kw, h, layer.y[3]],
-    weight: [o, c * kw, kh, 1],
-    isFromHost: false,
-    attributes: {
-      ...layer.attributes,
-      stride: [stride[0], 1],
-      padding: [padding[0], 0, padding[2], 0],
-      dilation: [dilation[0], 1],
-    },
   };
 }
 

@@ -3,9 +3,6 @@ import { type KernelIn, plain } from "./kernel.ts";
 /**
  * Weights in the host's order, [O, C, KH, KW], into that of a kernel (WeightOrder, layout.ts), zeros behind what there
  * is. An invocation writes four numbers: `together` channels of 4 / together outputs.
- *
- * Where a kernel takes the columns of its window for channels, [O, C / columns, KH, columns] is seen as [O, C, KH, 1],
- * the columns before the channels.
  */
 export const repack: KernelIn = plain({
   name: "repack weights",
@@ -15,7 +12,6 @@ export const repack: KernelIn = plain({
   params: [
     "outputs",
     "inputs",
-    "columns",
     "kh",
     "kw",
     "block",
@@ -29,12 +25,11 @@ export const repack: KernelIn = plain({
   let tap = plane % (p.kh * p.kw); let four = plane / (p.kh * p.kw);
   let a = tap / p.kw; let b = tap % p.kw;
   let firstOutput = pixel * 4u / p.together; let firstInput = four * p.together;
-  let width = p.kw * p.columns; let perColumn = p.inputs / p.columns;
   var whole = vec4f();
   for (var part = 0u; part < 4u; part++) {
     let o = firstOutput + select(part, 0u, p.together == 4u); let c = firstInput + select(0u, part, p.together == 4u);
     if (o < p.outputs && c < p.inputs) {
-      whole[part] = x(((o * perColumn + c % perColumn) * p.kh + a) * width + b + c / perColumn);
+      whole[part] = x(((o * p.inputs + c) * p.kh + a) * p.kw + b);
     }
   }
   let start = firstOutput / p.block * p.blockFours + firstOutput % p.block * p.together / 4u;

@@ -57,26 +57,25 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let top = block * ${rows * down}u - p.top;
 ${lines(quads, (q) => lines(rows, (n) => `  var r${q}_${n} = vec4f();`))}
   var at = group.x * p.kw * p.perGroup * ${3 * channels}u + ${first};
-  for (var b = 0u; b < p.kw; b++) {
-    let q = column * p.right + b - p.left;
+  var b = 0u; var c = 0u;
+  for (var step = p.kw * p.perGroup; step > 0u; step--) {
+    let q = column * p.right + b - p.left; let next = c * plane;
 ${lines(
   seen,
   (r) =>
     `    let in${r} = q < p.w && top + ${r}u < p.h; let from${r} = seen + select(0u, (top + ${r}u) * p.w + q, in${r});`,
 )}
-    for (var c = 0u; c < p.perGroup; c++) {
-      let next = c * plane;
-${lines(loads, (j) => `      let w${j} = ${vec4}(weight(at + ${j * apart}u));`)}
-${lines(seen, (r) => `      let v${r} = ${vec4}(select(vec4f(), x(from${r} + next), in${r}));`)}
+${lines(loads, (j) => `    let w${j} = ${vec4}(weight(at + ${j * apart}u));`)}
+${lines(seen, (r) => `    let v${r} = ${vec4}(select(vec4f(), x(from${r} + next), in${r}));`)}
 ${lines(
   quads,
   (
     q,
-  ) => `      { ${[0, 1, 2].map((tap) => `let m${tap} = ${bank([0, 1, 2, 3].map((k) => weight(tap * channels + 4 * q + k)))};`).join("\n        ")}
-${lines(rows, (n) => lines(3, (tap) => `        r${q}_${n} = ${plus(`r${q}_${n}`, `v${n * down + tap}`, `m${tap}`)};`))} }`,
+  ) => `    { ${[0, 1, 2].map((tap) => `let m${tap} = ${bank([0, 1, 2, 3].map((k) => weight(tap * channels + 4 * q + k)))};`).join("\n      ")}
+${lines(rows, (n) => lines(3, (tap) => `      r${q}_${n} = ${plus(`r${q}_${n}`, `v${n * down + tap}`, `m${tap}`)};`))} }`,
 )}
-      at += ${3 * channels}u;
-    }
+    at += ${3 * channels}u; c++;
+    b = select(b, b + 1u, c == p.perGroup); c = select(c, 0u, c == p.perGroup);
   }
   if (column >= p.ow) { return; }
 ${products === "float16" ? lines(quads, (q) => lines(rows, (n) => `  r${q}_${n} = ${within(`r${q}_${n}`)};`)) : ""}
@@ -128,9 +127,9 @@ export function strips(strip: Strip): Strategy {
       const seen = (rows - 1) * down + 3;
       const multiplyAdds = channels * rows * (12 * fma + keep);
       const step = cost.step + (seen + weights.loads) * load + 4 * weights.broadcasts * broadcast + multiplyAdds;
-      const taps = layer.weight[3] * (seen * load + quadsPerGroup(layer) * step);
+      const steps = layer.weight[3] * quadsPerGroup(layer) * step;
       const [x, y, z] = workgroupsOf(layer);
-      return costOf(x * y * z, taps + epilogueCost(channels * rows, cost), cost);
+      return costOf(x * y * z, steps + epilogueCost(channels * rows, cost), cost);
     },
     emit(builder, { node, layer, inputs }) {
       const weight = inWeightOrder(builder, inputs.weight, stripOrder(inputs.weight.shape, strip));

@@ -39,6 +39,9 @@ export interface Tile extends Lanes {
  * multiply-adds. With loads from textures (kernel.ts) all that is 4,400 instructions a step, in 20 KiB of the 32 that
  * the instruction cache has: half as many steps of twice the size are slower.
  *
+ * One loop runs over taps and channels: a loop within another one takes, each time that it is entered, as long as two
+ * steps, since all sums are moved.
+ *
  * Pixels count through all images. A tile lies within a group; x's channels of a group are whole fours. Along z there
  * may be many such products beside one another (`xStep`, `weightStep`, `yStep` apart), which is what Winograd's
  * algorithm asks for. Registers have to be variables of their own, so the text is generated; `program` is it.
@@ -65,27 +68,26 @@ ${lines(
 )}
 ${lines(quads, (q) => lines(pixels, (n) => `  var r${q}_${n} = vec4f();`))}
   var at = group.z * p.weightStep + group.x * p.kh * p.kw * p.perGroup * ${channels}u + ${first};
-  for (var a = 0u; a < p.kh; a++) {
-    for (var b = 0u; b < p.kw; b++) {
+  var a = 0u; var b = 0u; var c = 0u;
+  for (var step = p.kh * p.kw * p.perGroup; step > 0u; step--) {
 ${lines(
   pixels,
   (
     n,
-  ) => `      let q${n} = row${n} + a * p.dilationH; let r${n} = column${n} + b * p.dilationW; let in${n} = q${n} < p.h && r${n} < p.w;
-      let from${n} = x${n} + select(0u, q${n} * p.w + r${n}, in${n});`,
+  ) => `    let q${n} = row${n} + a * p.dilationH; let r${n} = column${n} + b * p.dilationW; let in${n} = q${n} < p.h && r${n} < p.w;
+    let from${n} = x${n} + select(0u, q${n} * p.w + r${n}, in${n});`,
 )}
-      for (var c = 0u; c < p.perGroup; c++) {
-        let next = c * plane;
-${lines(loads, (j) => `        let w${j} = ${four}(weight(at + ${j * apart}u));`)}
-${lines(pixels, (n) => `        let v${n} = ${four}(select(vec4f(), x(from${n} + next), in${n}));`)}
+    let next = c * plane;
+${lines(loads, (j) => `    let w${j} = ${four}(weight(at + ${j * apart}u));`)}
+${lines(pixels, (n) => `    let v${n} = ${four}(select(vec4f(), x(from${n} + next), in${n}));`)}
 ${lines(
   quads,
-  (q) => `        { let m = ${bank([0, 1, 2, 3].map((k) => weight(4 * q + k)))};
-${lines(pixels, (n) => `          r${q}_${n} = ${plus(`r${q}_${n}`, `v${n}`, "m")};`)} }`,
+  (q) => `    { let m = ${bank([0, 1, 2, 3].map((k) => weight(4 * q + k)))};
+${lines(pixels, (n) => `      r${q}_${n} = ${plus(`r${q}_${n}`, `v${n}`, "m")};`)} }`,
 )}
-        at += ${channels}u;
-      }
-    }
+    at += ${channels}u; c++;
+    b = select(b, b + 1u, c == p.perGroup); c = select(c, 0u, c == p.perGroup);
+    a = select(a, a + 1u, b == p.kw); b = select(b, 0u, b == p.kw);
   }
 ${products === "float16" ? lines(quads, (q) => lines(pixels, (n) => `  r${q}_${n} = ${within(`r${q}_${n}`)};`)) : ""}
   let first = group.x * ${quads}u; let start = group.z * p.yStep;
@@ -137,8 +139,7 @@ export function tiled(tile: Tile): Product {
       const { load, broadcast, fma, keep } = cost;
       const multiplyAdds = channels * pixels * (4 * fma + keep);
       const step = cost.step + (pixels + weights.loads) * load + 4 * weights.broadcasts * broadcast + multiplyAdds;
-      const taps = tapsOf(layer) * (pixels * load + quadsPerGroup(layer) * step); // a load's time to find a tap's pixel
-      return taps + epilogueCost(channels * pixels, cost);
+      return tapsOf(layer) * quadsPerGroup(layer) * step + epilogueCost(channels * pixels, cost);
     },
     order: (shape) => tileOrder(shape, tile),
     trial: { outputs: channels + 4 },

@@ -98,7 +98,7 @@ function productsOf(transforms: Winograd, layer: Layer): Layer {
   const [o, c] = layer.weight;
   const { total } = tilesOf(transforms, layer);
   const attributes = { ...layer.attributes, padding: [0, 0, 0, 0] as const, relu: false };
-  const bare = { hasBias: false, hasResidual: false, isFromHost: false, attributes };
+  const bare = { hasBias: false, hasResidual: false, attributes };
   return { x: [1, c, 1, total], weight: [o, c, 1, 1], y: [1, o, 1, total], ...bare };
 }
 

@@ -1,7 +1,7 @@
-import { permuteAxes, type Source, sizeOf, type Variable } from "@residual/core";
+import { type Source, sizeOf, type Variable } from "@residual/core";
 import { inFloat32, isFloat16, type Kernel, type KernelIn, type Memory, workgroupsFor } from "../kernels/kernel.ts";
 import { unpack } from "../kernels/order.ts";
-import { four, isDense, type Layout, layoutOf, lengthOf } from "./layout.ts";
+import { isDense, type Layout, layoutOf, lengthOf } from "./layout.ts";
 import { type HostPacking, interleaved, type Packing } from "./packing.ts";
 import { type Dispatch, keyOf, type Launch, type Repack, type Storage } from "./plan.ts";
 
@@ -10,11 +10,6 @@ export interface Operand {
   readonly storage: Storage;
   readonly shape: readonly number[];
   readonly order: "host" | "device";
-  /**
-   * Of weights [O, C·KW, KH, 1] that lie as [O, C, KH, KW] in the host's order: KW. A kernel takes the columns for
-   * channels.
-   */
-  readonly columns?: number;
 }
 
 /** Numbers on their way to the device: where they come from, and how they lie there. */
@@ -71,9 +66,6 @@ export interface Parts {
   readonly kernels: Map<string, Kernel>;
 }
 
-/** [O, C, KH, KW] as [O, KW, C, KH]. */
-const COLUMNS_FIRST = [0, 3, 1, 2];
-
 /** Adds to `parts` what it is asked for. */
 export function builderOf({ dispatches, repacks, constants, variables, kernels }: Parts, memory: Memory): Builder {
   const made = new Map<string, Operand>(); // what was brought into another order before
@@ -102,8 +94,7 @@ export function builderOf({ dispatches, repacks, constants, variables, kernels }
       return builder.packed(operand, interleaved(shape));
     },
     inHostOrder(operand) {
-      const { storage, order } = operand;
-      const shape = ownShape(operand);
+      const { storage, shape, order } = operand;
       const layout = layoutOf(shape);
       const { images, pixels, channels, quads } = layout;
       if (order === "host" || (memory === "buffers" && isDense(layout))) return operand;
@@ -114,13 +105,13 @@ export function builderOf({ dispatches, repacks, constants, variables, kernels }
       );
     },
     packed(operand, packing) {
-      const { storage, shape, columns } = operand;
+      const { storage, shape } = operand;
       const nameIn = (own: readonly number[]) =>
         [packing.name, ...(own.join() === shape.join() ? [] : [`as ${shape.join("×")}`])].join(" ");
       if (storage.kind === "constant") {
         const { source } = constants.get(storage.name)!;
         const name = `${storage.name} ${nameIn(source.shape)}`;
-        constants.set(name, { source: columns ? permuteAxes(source, COLUMNS_FIRST) : source, packing, memory });
+        constants.set(name, { source, packing, memory });
         return { storage: { kind: "constant", name }, shape, order: "device" };
       }
       const { kernel, ...onDevice } = packing.onDevice;
@@ -138,13 +129,6 @@ export function builderOf({ dispatches, repacks, constants, variables, kernels }
     },
   };
   return builder;
-}
-
-/** The shape that an operand's numbers lie in. */
-function ownShape({ shape, columns }: Operand): readonly number[] {
-  if (columns === undefined) return shape;
-  const [o, c, kh] = four(shape);
-  return [o, c / columns, kh, columns];
 }
 
 function launchOf(

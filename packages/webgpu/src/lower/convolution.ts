@@ -39,5 +39,5 @@ export function addends(
 
 /** Weights as a kernel reads them. */
 export function inWeightOrder({ packed }: Builder, weight: Operand, order: WeightOrder): Operand {
-  return packed(weight, inOrder(order, four(weight.shape), weight.columns));
+  return packed(weight, inOrder(order, four(weight.shape)));
 }

@@ -184,9 +184,8 @@ const pointwise = { stride: [1, 1], padding: [0, 0, 0, 0], dilation: [1, 1], gro
 
 function layerOf(inputs: Convolution["inputs"], y: readonly number[], attributes: Layer["attributes"]): Layer {
   const { x, weight, bias, residual } = inputs;
-  const isFromHost = x.order === "host";
   const addends = { hasBias: bias !== undefined, hasResidual: residual !== undefined };
-  return { x: four(x.shape), weight: four(weight.shape), y: four(y), ...addends, isFromHost, attributes };
+  return { x: four(x.shape), weight: four(weight.shape), y: four(y), ...addends, attributes };
 }
 
 interface Windowed {

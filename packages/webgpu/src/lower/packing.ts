@@ -36,11 +36,8 @@ export interface Packing extends HostPacking {
   };
 }
 
-/**
- * Weights [O, C, KH, KW] for a kernel. On the device they may also come as [O, C / columns, KH, columns], each column
- * of which the kernel takes for channels (KW is 1 then); on the host the source has its axes permuted.
- */
-export function inOrder(order: WeightOrder, [o, c, kh, kw]: Four, columns = 1): Packing {
+/** Weights [O, C, KH, KW] for a kernel. */
+export function inOrder(order: WeightOrder, [o, c, kh, kw]: Four): Packing {
   const { name, block, blockLength, together } = order;
   const taps = kh * kw;
   const length = Math.ceil(o / block) * blockLength;
@@ -76,7 +73,7 @@ export function inOrder(order: WeightOrder, [o, c, kh, kw]: Four, columns = 1): 
     downFours: order.down / 4,
     rightFours: order.right / 4,
   };
-  const params = { outputs: o, inputs: c, columns, kh, kw, block, together, ...fours };
+  const params = { outputs: o, inputs: c, kh, kw, block, together, ...fours };
   const grid = repackGrid([o, c, kh, kw], order);
   return { name, length, block, planes: 1, write, onDevice: { kernel: repack, params, grid } };
 }

@@ -297,7 +297,8 @@ describe("programs", () => {
   /** Of every family of kernels one. */
   const layers: readonly (readonly [string, readonly [number, number, number, number], number, DeviceProfile])[] = [
     ["tiles", [64, 64, 56, 1], 1, lavapipeProfile("textures")],
-    ["rows", [3, 64, 56, 7], 1, lavapipeProfile("textures")],
+    ["tiles at an image", [3, 64, 56, 7], 1, lavapipeProfile("textures")],
+    ["one pixel", [64, 36, 1, 1], 1, lavapipeProfile("textures")],
     ["strips", [128, 128, 8, 3], 32, lavapipeProfile("textures")],
     ["Winograd's algorithm", [64, 64, 56, 3], 1, swiftShaderProfile("buffers")],
     ["shared memory", [64, 64, 96, 1], 1, gpuProfile()],
