@@ -25,6 +25,8 @@ export interface DeviceProfile {
   readonly algorithms: readonly ("winograd-f2" | "winograd-f4")[];
   /** The name of the quickest strategy for a layer, by the layer's key. */
   readonly tuned?: ReadonlyMap<string, string>;
+  /** The profile to use where one of its kernels is wrong; the plain one where not given. */
+  readonly instead?: DeviceProfile;
 }
 
 /** What is float16: what lies in memory, or convolutions' products too. Sums are float32's. */
@@ -167,32 +169,31 @@ export function profileFor(
 ): DeviceProfile {
   if (kernels === "plain") return plainProfile(float16);
   if (kernels === "gpu" || (kernels === undefined && !isSoftwareAdapter(info))) return gpuProfile(float16);
-  const memory = memoryFor(device, info);
   const { subgroupMinSize, subgroupMaxSize } = info;
   const size = subgroupMinSize === subgroupMaxSize ? subgroupMinSize : undefined;
   // a workgroup has to be a whole subgroup
   const withoutSubgroups = !device.features.has("subgroups") || size === undefined;
   const of = { lanes: size ?? 8, withoutSubgroups };
-  const isLavapipe = withoutSubgroups ? memory === "textures" : of.lanes >= 8;
-  return (isLavapipe ? lavapipeProfile : swiftShaderProfile)(memory, float16, of);
+  const isLavapipe = /llvmpipe|lavapipe/i.test(`${info.device} ${info.description}`);
+  const hasTextures = isLavapipe && device.limits.maxStorageTexturesPerShaderStage >= BOUND;
+  const isLikeLavapipe = withoutSubgroups ? hasTextures : of.lanes >= 8;
+  const inBuffers = (isLikeLavapipe ? lavapipeProfile : swiftShaderProfile)("buffers", float16, of);
+  // lavapipe of Mesa 25.0 with vectors of 512 bits reads textures wrong
+  return hasTextures ? { ...lavapipeProfile("textures", float16, of), instead: inBuffers } : inBuffers;
 }
 
-/**
- * Textures on lavapipe, where a load from one takes a quarter of the time, if it binds as many as batch norm reads and
- * writes.
- */
-function memoryFor({ limits }: Capabilities, info: AdapterInfo): "buffers" | "textures" {
-  const isLavapipe = /llvmpipe|lavapipe/i.test(`${info.device} ${info.description}`);
-  return isLavapipe && limits.maxStorageTexturesPerShaderStage >= 6 ? "textures" : "buffers";
-}
+/** Textures that batch norm reads and writes, more than any other kernel. */
+const BOUND = 6;
 
 /** The strategies that compile soonest. */
 export function coldProfile(profile: DeviceProfile): DeviceProfile {
-  return { ...profile, strategies: profile.cold, algorithms: [] };
+  const { instead, ...rest } = profile;
+  return { ...rest, strategies: profile.cold, algorithms: [], ...(instead && { instead: coldProfile(instead) }) };
 }
 
 /** The programs that a profile may come to: a change of any makes what was found out about a device invalid. */
-export function kernelTexts({ memory, strategies }: DeviceProfile): readonly string[] {
+export function kernelTexts({ memory, strategies, instead }: DeviceProfile): readonly string[] {
   const convolutions = strategies.flatMap(({ kernels, packing }) => [...kernels, packing]);
-  return [...new Set([...Object.values(plainKernels), ...convolutions].map((kernel) => kernel(memory).program))];
+  const own = new Set([...Object.values(plainKernels), ...convolutions].map((kernel) => kernel(memory).program));
+  return [...own, ...(instead ? kernelTexts(instead) : [])];
 }

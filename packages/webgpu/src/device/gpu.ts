@@ -26,8 +26,8 @@ export interface Gpu {
   /** Puts what was checked and tuned into the cache, where there is one. */
   remember(): Promise<void>;
   /**
-   * Gives up the fast kernels, since one is wrong. Throws UnsupportedError where float16 was asked for, which has no
-   * others.
+   * Goes on with the profile to use instead, since a kernel is wrong. Throws UnsupportedError where float16 was asked
+   * for, which has no other.
    */
   distrust(kernel: string): void;
 }
@@ -94,12 +94,12 @@ async function ownPart(
     distrust(kernel) {
       if (float16) {
         throw new UnsupportedError(
-          `webgpu: ${adapterName(adapter)} works out ${kernel} wrong; leave float16 out, and it computes in float32`,
+          `webgpu: ${adapterName(adapter)} computes ${kernel} wrong; leave float16 out, and it computes in float32`,
         );
       }
-      profile = plainProfile();
+      profile = profile.instead ?? plainProfile();
       onWarning?.(
-        `webgpu: ${adapterName(adapter)} works out ${kernel} wrong: only the plain kernels are used on it, ` +
+        `webgpu: ${adapterName(adapter)} computes ${kernel} wrong: other kernels are used on it, ` +
           "which are slower; a newer driver may help",
       );
     },

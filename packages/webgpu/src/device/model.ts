@@ -143,10 +143,11 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
 
   async #prepare(calls: Calls, batch: number, { signal, onProgress }: WorkOptions): Promise<PreparedPlan> {
     const gpu = this.#gpu;
-    const wanted = lowerToPlan(this.#graph, batch, gpu.profile);
-    const isTrusted = await checkKernels(gpu, wanted, { signal, onProgress });
+    let lowered = lowerToPlan(this.#graph, batch, gpu.profile);
+    while (!(await checkKernels(gpu, lowered, { signal, onProgress }))) {
+      lowered = lowerToPlan(this.#graph, batch, gpu.profile);
+    }
     throwIfAborted(signal);
-    const lowered = isTrusted ? wanted : lowerToPlan(this.#graph, batch, gpu.profile);
     const before = this.#weights;
     const weights = calls(() => allocateWeights(gpu, lowered, before));
     this.#weights = weights;

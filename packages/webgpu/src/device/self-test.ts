@@ -31,8 +31,7 @@ export interface SelfTest {
 /**
  * Tries the kernels of each strategy of a plan before their first use on a device, once. A driver that gets one wrong
  * (they do: shader compilers are large) would else answer nonsense in silence. The cache remembers for the processes to
- * come. Where one fails, the device has only the plain kernel from then on, `onWarning` is told, and the answer is
- * false.
+ * come. Where one fails, the device goes on with another profile, `onWarning` is told, and the answer is false.
  */
 export async function checkKernels(gpu: Gpu, lowered: Lowered, work: WorkOptions = {}): Promise<boolean> {
   const before = gpu.checked.size;
