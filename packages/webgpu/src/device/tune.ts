@@ -51,8 +51,8 @@ export interface Timed {
 /** Turns of each way. */
 const ROUNDS = 7;
 
-/** What one measurement takes at least, in milliseconds, so that the round trip to the device is little of it. */
-const MEASURED = 4;
+/** What one measurement takes at least, in milliseconds and in round trips to the device, which are subtracted. */
+const MEASURED = { ms: 4, roundTrips: 2 };
 
 /** Times the quickest at first sight that others may take, to be worth a second look. */
 const HOPELESS = 3;
@@ -167,25 +167,32 @@ async function race(
   contenders: readonly Contender[],
   signal: WorkOptions["signal"],
 ): Promise<readonly Contender[]> {
+  const idle = Math.min(await timeOf(gpu, calls, [], 1), await timeOf(gpu, calls, [], 1));
+  const measured = Math.max(MEASURED.ms, MEASURED.roundTrips * idle);
+  const workOf = async ({ steps }: Contender, times: number) =>
+    Math.max(1e-3, (await timeOf(gpu, calls, steps, times)) - idle);
   for (const contender of contenders) {
     throwIfAborted(signal);
-    await timeOf(gpu, calls, contender, 1); // compiles, on software adapters
-    contender.costs.push(await timeOf(gpu, calls, contender, 1));
+    await workOf(contender, 1); // compiles, on software adapters
+    contender.costs.push(await workOf(contender, 1));
   }
   const sights = contenders.map(({ costs: [sight] }) => sight!);
   const left = contenders.filter((_, i) => i === 0 || sights[i]! < HOPELESS * Math.min(...sights));
-  const times = left.map(({ costs }) => Math.min(100, Math.ceil(MEASURED / Math.max(costs.pop()!, 1e-3))));
+  const times = left.map(({ costs }) => Math.min(100, Math.ceil(measured / costs.pop()!)));
   for (let round = 0; round < ROUNDS; round++) {
     for (const [i, contender] of left.entries()) {
       throwIfAborted(signal);
-      contender.costs.push((await timeOf(gpu, calls, contender, times[i]!)) / times[i]!);
+      contender.costs.push((await workOf(contender, times[i]!)) / times[i]!);
     }
   }
   return left;
 }
 
-/** Wall time, in milliseconds, of some runs in one submit. */
-async function timeOf({ device }: Gpu, calls: Calls, { steps }: Contender, times: number): Promise<number> {
+/**
+ * Wall time, in milliseconds, of some runs in one submit, with the round trip to the device: 11 ms in Deno, of which it
+ * sleeps for 10.
+ */
+async function timeOf({ device }: Gpu, calls: Calls, steps: Contender["steps"], times: number): Promise<number> {
   const commands = calls(() => {
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
