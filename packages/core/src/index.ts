@@ -70,7 +70,7 @@ export {
   type NamedSource,
   permuteAxes,
   type RealArray,
-  type Rows,
+  type RowRange,
   readFloat64,
   readRows,
   readTensor,

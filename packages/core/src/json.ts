@@ -234,7 +234,7 @@ function sourceOf({ base64, ...data }: DataJson, sources: ReadonlyMap<string, So
 }
 
 function decode({ name, dtype, shape }: Omit<DataJson, "base64">, base64: string): RealTensor {
-  const bytes = bytesOf(base64, name);
+  const bytes = decodeBase64(base64, name);
   const size = dtype === "float64" ? 8 : 4;
   if (bytes.length !== sizeOf(shape) * size)
     refuse(`${shortText(name)} is ${dtype} of shape [${shortList(shape)}], but has ${bytes.length} bytes`);
@@ -244,7 +244,7 @@ function decode({ name, dtype, shape }: Omit<DataJson, "base64">, base64: string
     : tensorOf("float32", shape, new Float32Array(buffer));
 }
 
-function bytesOf(base64: string, name: string): string {
+function decodeBase64(base64: string, name: string): string {
   try {
     return atob(base64);
   } catch {

@@ -68,14 +68,14 @@ class Interpreter implements LoadedGraph<"float64"> {
 
   /** Peak memory of a run, in bytes: a lower bound, without the temporary memory of ops. */
   #bytes(batch: number): number {
-    const bytesOf = ({ shape }: Value) => 8 * sizeOf(concrete(shape, batch));
-    let held = Object.values<Value>(this.#graph.inputs).reduce((sum, value) => sum + bytesOf(value), 0);
+    const float64Bytes = ({ shape }: Value) => 8 * sizeOf(concrete(shape, batch));
+    let held = Object.values<Value>(this.#graph.inputs).reduce((sum, value) => sum + float64Bytes(value), 0);
     let most = held;
     for (const [done, node] of this.#nodes.entries()) {
-      held += bytesOf(node);
+      held += float64Bytes(node);
       most = Math.max(most, held);
       for (const value of this.#spent[done]!)
-        if (value.kind === "node" || value.kind === "input") held -= bytesOf(value);
+        if (value.kind === "node" || value.kind === "input") held -= float64Bytes(value);
     }
     return most;
   }

@@ -137,7 +137,7 @@ export function executableOf<In extends string, Out extends string, D extends Re
   graph: Graph<In, Out>,
   loaded: Loaded & LoadedGraph<D>,
 ): Compiled<In, Out, D, Loaded> {
-  const bytesOf = largestValue(graph);
+  const leastBytes = largestValue(graph);
   const known = variablesOf(graph).map((variable) => variable.name);
   const hasUpdates = graph.updates.length > 0;
   const isQueued = !overlaps || hasUpdates; // runs share the variables' state
@@ -188,7 +188,7 @@ export function executableOf<In extends string, Out extends string, D extends Re
       const work = checkWork("run", options);
       checkOpen(work.signal);
       const batch = checkInputs(taken, inputs);
-      checkMemory(bytesOf(batch), `${name}: ${runOf(taken, batch)}`, "take a smaller batch or image");
+      checkMemory(leastBytes(batch), `${name}: ${runOf(taken, batch)}`, "take a smaller batch or image");
       const given = mapValues<Tensor<"float32">, Tensor<"float32">>(inputs, ({ shape, data }) => {
         const own = tensorOf("float32", shape, data);
         return isQueued ? copyOf(own) : own; // the caller may change the input meanwhile

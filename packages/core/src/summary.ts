@@ -63,7 +63,7 @@ export function summarize(graph: Graph): Summary {
 
 function memoryOf(graph: Graph): MemorySummary {
   const values = valuesOf(graph);
-  const bytes = (some: readonly Value[]) => some.reduce((sum, value) => sum + bytesOf(value), 0);
+  const bytes = (some: readonly Value[]) => some.reduce((sum, value) => sum + float32Bytes(value), 0);
   const inputs = values.filter(({ kind }) => kind === "input");
   return {
     input: bytes(inputs),
@@ -81,14 +81,14 @@ function peakOf(graph: Graph, inputs: number): number {
   const spent = spentAfter(steps, Object.values<Value>(graph.outputs));
   let [alive, peak] = [inputs, inputs];
   for (const [at, node] of nodes.entries()) {
-    alive += bytesOf(node);
+    alive += float32Bytes(node);
     peak = Math.max(peak, alive);
-    for (const value of spent[at]!) alive -= bytesOf(value);
+    for (const value of spent[at]!) alive -= float32Bytes(value);
   }
   return peak;
 }
 
-const bytesOf = ({ shape }: Value): number => 4 * sizeOf(concrete(shape, 1));
+const float32Bytes = ({ shape }: Value): number => 4 * sizeOf(concrete(shape, 1));
 
 /** Numbers that training updates by gradients; a batch norm's mean and variance are running statistics. */
 function trainable(node: AnyNode): Value[] {

@@ -45,12 +45,12 @@ export async function writeAtomic(files: readonly NewFile[], options: WriteOptio
     onProgress?.({ stage, done, total });
   };
   throwIfAborted(signal);
-  const parts: (Part & { readonly path: string })[] = [];
+  const parts: (TemporaryFile & { readonly path: string })[] = [];
   try {
     for (const { path, pieces, mode } of files) {
-      const part = { ...(await refusedAs(path, partFor(path, mode))), path };
+      const part = { ...(await refusedAs(path, temporaryFileFor(path, mode))), path };
       parts.push(part);
-      await refusedAs(path, writePart(part, pieces, advance));
+      await refusedAs(path, writeTemporary(part, pieces, advance));
     }
     throwIfAborted(signal);
     for (const folder of new Set(parts.map(({ name }) => dirname(name)))) await removeAbandoned(folder);
@@ -97,7 +97,7 @@ async function checkTaken(path: string): Promise<number | undefined> {
 }
 
 /** The temporary name of a file, before it is renamed to its target. */
-interface Part {
+interface TemporaryFile {
   readonly name: string;
   readonly target: string;
   readonly mode: number | undefined;
@@ -105,15 +105,15 @@ interface Part {
   readonly keep: () => void;
 }
 
-async function partFor(path: string, modeOfNew: number | undefined): Promise<Part> {
+async function temporaryFileFor(path: string, modeOfNew: number | undefined): Promise<TemporaryFile> {
   const mode = (await checkTaken(path)) ?? modeOfNew;
   const target = await realpath(path).catch(() => resolve(path)); // resolved, as the current folder may change
   const name = join(dirname(target), ownedName("part"));
   return { name, target, mode, keep: removeAtExit(name) };
 }
 
-async function writePart(
-  { name, mode }: Part,
+async function writeTemporary(
+  { name, mode }: TemporaryFile,
   pieces: NewFile["pieces"],
   advance: (bytes: number) => void,
 ): Promise<void> {

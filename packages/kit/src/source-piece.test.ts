@@ -2,7 +2,7 @@ import { readRows, type Source, scaleRows, tensor } from "@residual/core";
 import { expect, it } from "vitest";
 import { pieceOf } from "./source-piece.ts";
 
-async function bytesOf(source: Source, dtype?: Source["dtype"]): Promise<Buffer> {
+async function fileBytes(source: Source, dtype?: Source["dtype"]): Promise<Buffer> {
   const piece = pieceOf(source, dtype);
   if (piece instanceof Uint8Array) return Buffer.from(piece);
   const chunks: Buffer[] = [];
@@ -29,20 +29,22 @@ it("gives a view on a tensor's own memory", () => {
 });
 
 it("reads rows of a lazy source while they are written", async () => {
-  expect((await bytesOf(lazy)).equals(Buffer.from(large.data.buffer))).toBe(true);
+  expect((await fileBytes(lazy)).equals(Buffer.from(large.data.buffer))).toBe(true);
 });
 
 it("rounds to the dtype that is asked for", async () => {
   const third = scaleRows(lazy, new Float64Array(700).fill(1 / 3));
-  const bytes = await bytesOf(third, "float32");
+  const bytes = await fileBytes(third, "float32");
   expect(bytes.readFloatLE(4)).toBe(Math.fround(1 / 3));
-  expect((await bytesOf(third)).readDoubleLE(8)).toBe(1 / 3);
+  expect((await fileBytes(third)).readDoubleLE(8)).toBe(1 / 3);
 });
 
 it("reads one row where a row is larger than a chunk", async () => {
   const wide: Source = { ...lazy, shape: [1, 700_000] };
   const of = tensor([1, 700_000], large.data);
   expect(
-    (await bytesOf({ ...wide, read: (into, rows) => readRows(of, into, rows) })).equals(Buffer.from(large.data.buffer)),
+    (await fileBytes({ ...wide, read: (into, rows) => readRows(of, into, rows) })).equals(
+      Buffer.from(large.data.buffer),
+    ),
   ).toBe(true);
 });

@@ -1,5 +1,5 @@
 import { UnsupportedError } from "@residual/core";
-import { byteLength, bytesOf, type Initializer, isWeight, type Model, type Weight } from "./model-proto.ts";
+import { byteLength, type Initializer, initializerBytes, isWeight, type Model, type Weight } from "./model-proto.ts";
 
 /** Alignment of weights, in bytes: a cache line, more than any dtype requires. */
 const ALIGNMENT = 64;
@@ -42,7 +42,7 @@ export function weightsFile({ weights }: ExternalizedModel): Uint8Array[] {
   return weights.flatMap(({ weight, offset }) => {
     const gap = new Uint8Array(offset - end);
     end = offset + byteLength(weight);
-    return [gap, bytesOf(weight)];
+    return [gap, initializerBytes(weight)];
   });
 }
 

@@ -184,7 +184,7 @@ function encodeInitializer(initializer: Initializer): Encoded {
     ...source.shape.map((size) => int(field.dims, size)),
     int(field.dataType, isWeight(initializer) ? dataTypes.float : dataTypes.int64),
     text(field.name, name),
-    ...(external ? encodeExternal(external) : [bytes(field.rawData, bytesOf(initializer))]),
+    ...(external ? encodeExternal(external) : [bytes(field.rawData, initializerBytes(initializer))]),
   );
 }
 
@@ -211,7 +211,7 @@ function entry(field: number, key: string, value: string): Encoded {
 }
 
 /** The bytes of an initializer in memory, little-endian on every machine that onnxruntime runs on. */
-export function bytesOf({ name, source }: Initializer): Uint8Array {
+export function initializerBytes({ name, source }: Initializer): Uint8Array {
   const found: NamedSource = source;
   if (!isTensor(found) || found.dtype === "float64") throw new TypeError(`${name} is encoded before it is read`);
   const { buffer, byteOffset, byteLength } = found.data;

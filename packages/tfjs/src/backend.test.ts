@@ -176,7 +176,7 @@ describe("refusals", () => {
       code: "BackendUnavailableError",
       message: "tfjs: @tensorflow/tfjs-node is not installed; npm install @tensorflow/tfjs-node@4.22.0",
     });
-    await expect(tfjs({ engine: "webgl" }).describe()).rejects.toThrow("tfjs: there is no WebGL here");
+    await expect(tfjs({ engine: "webgl" }).describe()).rejects.toThrow("tfjs: WebGL exists only in browsers");
     const gpu = { requestAdapter: async () => null };
     await expect(tfjs({ engine: "webgpu", gpu }).describe()).rejects.toThrow(
       "there is no GPU adapter; install a Vulkan",

@@ -16,34 +16,34 @@ import { dialectOf, type EngineName } from "./dialects.ts";
 import type { Engine } from "./engine.ts";
 import { openBest, openEngine } from "./engines.ts";
 import { Network } from "./execute.ts";
-import { layOut, RowBuffer } from "./layout.ts";
+import { copyToLayout, RowBuffer } from "./layout.ts";
 import { lowerToProgram } from "./lower.ts";
 import type { GpuSource, TensorFlowCore } from "./options.ts";
 import type { Program, Weight } from "./program.ts";
 import { Session } from "./session.ts";
 
 export interface TfjsOptions {
-  /** The best there is where not given. `node` and `node-gpu` are TensorFlow itself, through tfjs-node. */
+  /** Default: the best available engine. `node` and `node-gpu` are TensorFlow's C library, through tfjs-node. */
   readonly engine?: EngineName;
-  /** The tfjs-core that the process has already, with its engines' packages imported. It is found where not given. */
+  /** The process's tfjs-core, with the packages of its engines imported. Default: found automatically. */
   readonly tf?: TensorFlowCore;
-  /** The folder, a URL or a path, that tfjs-backend-wasm's .wasm files are in; beside its code where not given. */
+  /** Folder (URL or path) of tfjs-backend-wasm's .wasm files; default: next to its code. */
   readonly wasmPaths?: string;
-  /** Where webgpu's adapters come from: the browser's `navigator.gpu`, or in Node Dawn's, where not given. */
+  /** Source of webgpu's adapters; default: the browser's `navigator.gpu`, in Node Dawn's. */
   readonly gpu?: GpuSource;
   /**
-   * Whether wasm runs in a thread of its own, one for each executable, so that the event loop waits for nothing.
-   * Without a thread the loop goes round every few milliseconds, between two layers. For Node. A path or URL names the
-   * thread's code, `@residual/tfjs/worker`, where a bundle has parted it from the rest of this package.
+   * Whether wasm runs in a thread for each executable, so that the event loop is never blocked. Without a thread, runs
+   * yield to the event loop every few milliseconds, between two layers. Only in Node. A path or URL locates the
+   * thread's code, `@residual/tfjs/worker`, if a bundle has separated it from this package.
    */
   readonly worker?: boolean | string | UrlLike;
 }
 
 /**
- * TensorFlow.js, on one of its engines, which is opened by the first compile, or by `describe`. What the process itself
- * does with tfjs, and which engine it has selected, is left alone.
+ * TensorFlow.js on one of its engines, opened by the first compile or by `describe`. The process's own use of tfjs, and
+ * its selected engine, are not affected.
  *
- * Variables with an update are tensors of the engine. A variable without one is a constant.
+ * Variables with an update are tensors of the engine. Variables without an update are constants.
  */
 export function tfjs(options: TfjsOptions = {}): Backend<"float32"> {
   const { worker = false, engine: name = worker === false ? undefined : "wasm" } = options;
@@ -74,15 +74,15 @@ export function tfjs(options: TfjsOptions = {}): Backend<"float32"> {
   });
 }
 
-/** Weights reach the engine one by one, each worked out from its source when it is its turn. */
+/** Weights are uploaded to the engine one by one, each read from its source just before. */
 async function load(engine: Engine, graph: Graph, work: WorkOptions): Promise<LoadedGraph<"float32">> {
   const program = lowerToProgram(graph, engine.dialect);
   const weights = weightsByName(program);
   const buffer = new RowBuffer();
-  return Network.load(engine, program, (name, target) => layOut(weights.get(name)!, target, buffer), work);
+  return Network.load(engine, program, (name, target) => copyToLayout(weights.get(name)!, target, buffer), work);
 }
 
-/** The same, the engine in a thread, which they are sent to. */
+/** As `load`, with the engine in a thread, to which the weights are sent. */
 async function loadInThread(
   graph: Graph,
   { wasmPaths, worker }: TfjsOptions,
@@ -94,7 +94,7 @@ async function loadInThread(
   const numbersOf = async (name: string) => {
     const weight = weights.get(name)!;
     const numbers = new Float32Array(sizeOf(weight.shape));
-    await layOut(weight, () => numbers, buffer);
+    await copyToLayout(weight, () => numbers, buffer);
     return numbers;
   };
   return Session.load(program, numbersOf, {

@@ -1,9 +1,9 @@
-import { type AnyNode, type AttributesOf, type Shape, sizeOf, type Value } from "@residual/core";
+import { type AnyNode, type AttributesOf, type Pads, type Shape, sizeOf, type Value } from "@residual/core";
 import type { Dialect } from "./dialect.ts";
-import type { OperatorAttributes, Pads, Pair } from "./operators.ts";
+import type { OperatorAttributes, Pair } from "./operators.ts";
 import type { Operand, ProgramBuilder, Step } from "./program-builder.ts";
 
-/** A convolution with the addition and the ReLU that may follow it. */
+/** A convolution with an optional addition and ReLU after it. */
 export interface ConvolutionParts {
   readonly node: AnyNode & {
     readonly attributes: AttributesOf<"conv2d">;
@@ -16,11 +16,11 @@ export interface ConvolutionParts {
   readonly relu: boolean;
 }
 
-/** A bank of kernels in groups, each of which reads `channels` channels. */
+/** Kernels in groups; each group reads `channels` channels. */
 interface Bank {
   readonly node: ConvolutionParts["node"];
   readonly weight: Operand;
-  /** Only where the operator is to add it. */
+  /** Only if the operator adds the bias. */
   readonly bias: Operand | undefined;
   readonly attributes: OperatorAttributes<"_FusedConv2D">;
   readonly groups: number;
@@ -28,7 +28,7 @@ interface Bank {
   readonly outputs: number;
 }
 
-/** relu(conv2d(x, weight, bias) + residual). Engines fuse a bias, and with it relu; a residual none of them. */
+/** relu(conv2d(x, weight, bias) + residual). Engines fuse a bias and a ReLU, but no residual. */
 export function convolution(to: ProgramBuilder, dialect: Dialect, parts: ConvolutionParts): string {
   const { node, weight, bias, residual, relu } = parts;
   const { stride, dilation, padding, groups } = node.attributes;
@@ -36,7 +36,7 @@ export function convolution(to: ProgramBuilder, dialect: Dialect, parts: Convolu
   const isDepthwise = groups > 1 && (channels === 1 || dialect.grouped(channels) === "depthwise");
   const fusesBias = bias !== undefined && !isDepthwise && areConstant(weight, bias);
   const fusesRelu = fusesBias && relu && residual === undefined;
-  // tfjs takes strides or dilations, not both: what a stride would leave out is then taken out afterwards.
+  // tfjs supports strides or dilations, not both: with both, the stride is applied afterwards.
   const isBoth = Math.max(...stride) > 1 && Math.max(...dilation) > 1;
   const pads: Pads = dialect.padsConvolutions ? padding : [0, 0, 0, 0];
   const attributes = { strides: isBoth ? ([1, 1] as const) : stride, pads, dilations: dilation, relu: fusesRelu };
@@ -72,8 +72,9 @@ export function matrixProduct(
 }
 
 /**
- * Whether one operator may add the bias too. XNNPACK packs kernels together with their bias, and keeps a note of the
- * pair until both are freed. Kernels that stay would be packed anew for each new bias, and the notes would pile up.
+ * Whether the operator may add the bias too. XNNPACK packs kernels together with their bias, and keeps an entry for
+ * each pair until both are freed. With a new bias in each run, constant kernels would be packed anew each time, and the
+ * entries would accumulate.
  */
 function areConstant(...operands: readonly Operand[]): boolean {
   return operands.every((operand) => typeof operand !== "string" && operand.kind === "constant");
@@ -83,7 +84,7 @@ function addition(to: ProgramBuilder, suffix: string, operand: Operand): Step {
   return [suffix, (x, name) => to.emit("AddV2", name, [x, to.channelsLast(operand)], {})];
 }
 
-/** Whether the dialect multiplies, and this can be: by windows only where they lie side by side. */
+/** Whether the dialect multiplies matrices here, and the convolution allows it: its windows must not overlap. */
 function isProduct(dialect: Dialect, { inputs, attributes, shape }: ConvolutionParts["node"]): boolean {
   const [, , height = 0, width = 0] = inputs.weight.shape as readonly number[];
   const [, , rows = 0, columns = 0] = shape as readonly number[];
@@ -98,7 +99,7 @@ function isProduct(dialect: Dialect, { inputs, attributes, shape }: ConvolutionP
   );
 }
 
-/** What each pixel of the answer is made of as rows, [N · OH · OW, KH · KW · C], times kernels as columns. */
+/** Each output pixel's window as a row, [N · OH · OW, KH · KW · C], times kernels as columns. */
 function product(to: ProgramBuilder, { node, weight, bias, channels, outputs, attributes }: Bank): [Step, ...Step[]] {
   const { strides, pads, dilations, relu } = attributes;
   const [, , height = 0, width = 0] = node.shape as readonly number[];
@@ -130,8 +131,9 @@ function product(to: ProgramBuilder, { node, weight, bias, channels, outputs, at
 }
 
 /**
- * Every pixel that a stride meets, from the first on. Rows and columns are cut into stretches as long as the stride.
- * The firsts of these are one slice: on CPUs tfjs's StridedSlice goes number by number, and takes 40 times as long.
+ * Every stride-th pixel, starting with the first. Rows and columns are cut into pieces as long as the stride, and the
+ * first pixel of each piece is taken by one slice: on CPUs tfjs's StridedSlice copies number by number, and takes 40
+ * times as long.
  */
 export function subsample(to: ProgramBuilder, shape: Shape, [down, right]: Pair): [Step, ...Step[]] {
   const [, channels, height, width] = shape as readonly [number, number, number, number];
@@ -150,7 +152,7 @@ export function subsample(to: ProgramBuilder, shape: Shape, [down, right]: Pair)
   ];
 }
 
-/** The shape of a convolution's answer if its stride were 1, with this number of terms of each sum apart. */
+/** The shape of a convolution's output with a stride of 1, and `terms` separate terms of each sum. */
 function everyPixel({ inputs, attributes, shape }: ConvolutionParts["node"], terms: number): Shape {
   const [, , height = 0, width = 0] = inputs.x.shape as readonly number[];
   const [, , down = 0, right = 0] = inputs.weight.shape as readonly number[];
@@ -160,7 +162,7 @@ function everyPixel({ inputs, attributes, shape }: ConvolutionParts["node"], ter
   return [batch, outputs * terms, height + top + bottom - a * (down - 1), width + left + rightmost - b * (right - 1)];
 }
 
-/** Each group as a convolution of its own; one group is just that. */
+/** Each group as a separate convolution; a single group stays one convolution. */
 function split(to: ProgramBuilder, { node, weight, bias, groups, channels, attributes }: Bank): Step {
   const { relu, ...plain } = attributes;
   const one = (x: string, name: string, group: number): string => {
@@ -183,9 +185,9 @@ function split(to: ProgramBuilder, { node, weight, bias, groups, channels, attri
 }
 
 /**
- * Each channel alone with each of its group's outputs, [N, OH, OW, C · outputs of a group], and then the sums of what
- * belongs to one output. A mean is the quicker sum, where kernels can be multiplied by the number of its terms exactly:
- * where that is a power of two.
+ * Each channel with each of its group's outputs, [N, OH, OW, C · outputs per group], then the sums for each output. A
+ * mean is faster than a sum, and is used if the kernels can be multiplied by the number of terms exactly: if that is a
+ * power of two.
  */
 function depthwise(to: ProgramBuilder, bank: Bank): [Step, ...Step[]] {
   const { node, weight, groups, channels, outputs } = bank;

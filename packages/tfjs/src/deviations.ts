@@ -5,20 +5,17 @@ const dropsNaN = (op: OpName, because: string): Deviation => ({ op, trait: "drop
 
 const keepsTheLarger = dropsNaN(
   "maxPool2d",
-  "tfjs's MaxPool keeps a number until a larger one comes, and no NaN is larger",
+  "tfjs's MaxPool replaces its maximum only by a larger number, and a comparison with NaN is false",
 );
 
-const startsLow = "tfjs's MaxPool starts at -1e20, and not at -infinity";
-const timesZero = "tfjs's relu multiplies by 0 what is below 0, and 0 times infinity is NaN";
+const startsLow = "tfjs's MaxPool starts at -1e20 instead of -infinity";
+const timesZero = "tfjs's relu multiplies negative numbers by 0, and 0 times infinity is NaN";
 
 const known: { readonly [Name in EngineName]?: readonly Deviation[] } = {
   cpu: [keepsTheLarger],
   wasm: [
-    dropsNaN("maxPool2d", "XNNPACK's MaxPool takes the larger of two numbers by a comparison, which no NaN wins"),
-    dropsNaN(
-      "averagePool2d",
-      "XNNPACK clamps its results to [-infinity, infinity], and a NaN becomes -infinity on the way",
-    ),
+    dropsNaN("maxPool2d", "XNNPACK's MaxPool compares two numbers, and a comparison with NaN is false"),
+    dropsNaN("averagePool2d", "XNNPACK clamps its results to [-infinity, infinity], which turns NaN into -infinity"),
   ],
   webgl: [
     keepsTheLarger,
@@ -37,21 +34,21 @@ const known: { readonly [Name in EngineName]?: readonly Deviation[] } = {
   webgpu: [{ op: "maxPool2d", trait: "pads with a finite number", because: startsLow }],
 };
 
-const ofTheDriver = "tfjs's kernel leaves it to the driver what e^NaN is, and SwiftShader's is a number";
+const ofTheDriver = "tfjs's kernel takes e^NaN from the driver, and SwiftShader returns a number";
 
 const onSwiftShader: readonly Deviation[] = [
   {
     op: "relu",
     trait: "keeps negative subnormals",
-    because: "SwiftShader takes a negative subnormal number for 0 when it compares, and so for the larger of the two",
+    because: "SwiftShader compares a negative subnormal number as 0",
   },
   dropsNaN("sigmoid", ofTheDriver),
   dropsNaN("softmax", ofTheDriver),
 ];
 
 /**
- * Where the results of an engine of tfjs 4.22 differ from PyTorch's. None of it shows while every value between the
- * layers is finite. Finite weights and images do not ensure that: sums may overflow float32.
+ * Known differences of tfjs 4.22's engines from PyTorch. They do not show while all values between layers are finite.
+ * Finite weights and images do not guarantee that: sums may overflow float32.
  */
 export function deviationsOf(engine: EngineName, device: string): readonly Deviation[] {
   const isSwiftShader = engine === "webgpu" && /swiftshader/i.test(device);

@@ -1,21 +1,21 @@
-/** How a convolution in groups is made of operators. dialects.ts has the reason for each engine's choice. */
+/** How a convolution in groups is composed of operators. dialects.ts gives the reason for each engine's form. */
 export type GroupedForm = "depthwise" | "split";
 
-/** What an engine's operators take, and in which form it is quickest. */
+/** The operators of an engine, and the forms that it runs fastest. */
 export interface Dialect {
-  /** Whether convolutions take a padding for each side; else the image is padded before. */
+  /** Whether convolutions have a padding for each side; if not, the image is padded first. */
   readonly padsConvolutions: boolean;
-  /** The same for max pools. */
+  /** As above, for max pools. */
   readonly padsPools: boolean;
   /** The form of a convolution with this number of input channels in each group. */
   readonly grouped: (channels: number) => GroupedForm;
-  /** Whether a convolution is a product of matrices. */
+  /** Whether a convolution is lowered to a matrix product. */
   readonly multiplies: (convolution: ProductSizes) => boolean;
 }
 
-/** What a convolution would be as a product of matrices. */
+/** The sizes of a convolution as a matrix product. */
 interface ProductSizes {
-  /** Pixels of the answer. */
+  /** Pixels of the output. */
   readonly pixels: number;
   /** Numbers of one kernel in one channel: height times width. */
   readonly taps: number;

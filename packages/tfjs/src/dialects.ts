@@ -1,19 +1,22 @@
 import type { Dialect } from "./dialect.ts";
 
-/** The engines of TensorFlow.js. `node` and `node-gpu` are TensorFlow itself. */
+/** The engines of TensorFlow.js. `node` and `node-gpu` are TensorFlow's C library. */
 export type EngineName = "cpu" | "wasm" | "webgl" | "webgpu" | "node" | "node-gpu";
 
-/** The one version that is used: all packages of tfjs share one engine, and it is reached where its interface ends. */
+/**
+ * The only supported version: all packages of tfjs share one engine, and Residual uses parts beyond its public
+ * interface.
+ */
 export const VERSION = "4.22.0";
 
 interface Entry {
-  /** The npm package that registers it. */
+  /** The npm package of the engine. */
   readonly package: string;
   readonly dialect: Dialect;
 }
 
 /**
- * Convolutions in groups, as measured on the seven shapes of ResNeXt-50 (docs/tfjs.md):
+ * The fastest form of convolutions in groups, measured on the seven shapes of ResNeXt-50 (docs/tfjs.md):
  *
  * - on CPUs each channel alone, and then sums. XNNPACK has quick kernels for it, at no more weights; a convolution for
  *   each group takes 1 to 12 times as long. From 64 channels in a group on, the products to be summed are too many.
@@ -27,16 +30,16 @@ const onCpu: Dialect = {
 };
 const onGpu: Dialect = { ...onCpu, grouped: () => "split" };
 /**
- * XNNPACK packs the kernels of a convolution into twice their memory, a matrix into its own size. Up to some 200 pixels
- * the two are as quick, with the same bits; for more a convolution takes half the time. Four fifths of ResNet-50's
- * kernels of one pixel have 196 pixels or less. To cut windows out of an image first adds a sixth to the time at 7 × 7,
- * where kernels have 9 MiB, and saves as much memory; elsewhere it is not worth it.
+ * XNNPACK packs the kernels of a convolution into twice their memory, and a matrix into its own size. Up to about 200
+ * output pixels both take the same time, with the same bits; above, a convolution takes half the time. Four fifths of
+ * ResNet-50's 1×1 kernels have at most 196 output pixels. Cutting windows out of an image first adds a sixth to the
+ * time at 7 × 7, where kernels have 9 MiB, and saves as much memory; elsewhere it is slower without saving much.
  */
 const onXnnpack: Dialect = {
   ...onCpu,
   multiplies: ({ pixels, taps, weights }) => (taps === 1 ? pixels <= 256 : pixels <= 64 && weights >= 2 ** 20),
 };
-/** TensorFlow's own kernels take a padding by its name alone, so images are padded before. */
+/** TensorFlow's own kernels take only named paddings, so images are padded first. */
 const inTensorFlow: Dialect = {
   multiplies: () => false,
   padsConvolutions: false,
@@ -55,7 +58,7 @@ const entries: { readonly [Name in EngineName]: Entry } = {
 
 export const engineNames: readonly EngineName[] = Object.keys(entries) as EngineName[];
 
-/** What an engine's programs are made of, whether or not it is here. */
+/** The dialect of an engine, whether or not the engine is available. */
 export function dialectOf(name: EngineName): Dialect {
   return entries[name].dialect;
 }
@@ -64,12 +67,12 @@ export function packageOf(name: EngineName): string {
   return entries[name].package;
 }
 
-/** What npm has to install for an engine: `@tensorflow/tfjs-backend-wasm@4.22.0 @tensorflow/tfjs-core@4.22.0`. */
+/** The npm packages of an engine: `@tensorflow/tfjs-backend-wasm@4.22.0 @tensorflow/tfjs-core@4.22.0`. */
 export function installOf(name: EngineName): string {
   return packagesFor(packageOf(name));
 }
 
-/** A package with all that it needs: those of engines bring neither tfjs-core along nor, in Node, WebGPU. */
+/** A package with its dependencies: engines do not depend on tfjs-core nor, in Node, on WebGPU. */
 export function packagesFor(name: string): string {
   const isEngine = name.startsWith("@tensorflow/tfjs-backend-");
   const all = [name, ...(isEngine ? ["@tensorflow/tfjs-core"] : [])].map((each) => `${each}@${VERSION}`);

@@ -8,25 +8,25 @@ export interface Engine extends Registered {
   readonly name: EngineName;
   readonly dialect: Dialect;
   readonly description: Pick<BackendDescription, "library" | "version" | "device" | "driver" | "algorithms">;
-  /** Whether it is an adapter on the CPU, which is slower than an engine for CPUs. */
+  /** Whether it is a software adapter, which is slower than an engine for CPUs. */
   readonly isSoftware?: boolean;
-  /** Rejects with DeviceLostError once the device is gone; never settles on an engine that has none. */
+  /** Rejects with DeviceLostError once the device is lost; never settles on an engine without a device. */
   readonly lost: Promise<never>;
-  /** Throws DeviceLostError once the engine is gone. */
+  /** Throws DeviceLostError once the engine is lost. */
   check(): void;
   isGone(): boolean;
   readonly heap?: Heap;
 }
 
-/** Of an engine whose tensors lie in memory that can be got at. */
+/** An engine whose tensors lie in accessible memory. */
 interface Heap {
-  /** A tensor's numbers in their place, until anything else is asked of the engine. */
+  /** A view of a tensor's numbers, valid until the next operation of the engine. */
   numbersOf(tensor: object): Float32Array;
-  /** Gives back the memory of a tensor that the engine has packed for itself, and does not read again. */
+  /** Frees the memory of a tensor that the engine has packed, and will not read again. */
   release(tensor: object): void;
 }
 
-/** What an opener answers; the rest is the same for all. */
+/** The result of an opener; the other properties are the same for all engines. */
 export interface Opened {
   readonly registered: Registered;
   readonly device: string;

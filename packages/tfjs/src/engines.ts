@@ -25,7 +25,7 @@ const openers: { readonly [Name in EngineName]: (options: EngineOptions) => Prom
   "node-gpu": (options) => openNode("node-gpu", options),
 };
 
-/** Opens an engine. Throws BackendUnavailableError where its package or its device is missing. */
+/** Opens an engine. Throws BackendUnavailableError if its package or its device is missing. */
 export async function openEngine(name: EngineName, options: EngineOptions = {}): Promise<Engine> {
   const opened = await openers[name](options);
   const { registered, device, driver, algorithms, isSoftware, heap } = opened;
@@ -36,7 +36,7 @@ export async function openEngine(name: EngineName, options: EngineOptions = {}):
       reject(lostError(name, why));
     });
   });
-  lost.catch(() => {}); // whoever runs is told
+  lost.catch(() => {}); // each run reports it
   return {
     ...registered,
     name,
@@ -53,7 +53,7 @@ export async function openEngine(name: EngineName, options: EngineOptions = {}):
     lost,
     check() {
       if (reason !== undefined) throw lostError(name, reason);
-      if (!isRegistered(registered)) throw lostError(name, "somebody removed it from tfjs");
+      if (!isRegistered(registered)) throw lostError(name, "it was removed from tfjs");
     },
     isGone: () => reason !== undefined || !isRegistered(registered),
   };
@@ -64,8 +64,8 @@ function lostError(name: EngineName, why: string): DeviceLostError {
 }
 
 /**
- * The best engine that is here: in Node TensorFlow itself, else wasm, since GPUs are better reached by
- * @residual/webgpu; in browsers what has a GPU, else wasm. Throws what the last of them throws where none is.
+ * The best available engine. In Node: TensorFlow's C library, else wasm (GPUs are faster through @residual/webgpu). In
+ * browsers: an engine on a GPU, else wasm. Throws the last engine's error if none is available.
  */
 export async function openBest(options: EngineOptions): Promise<Engine> {
   const isNode = (globalThis as { process?: { versions?: { node?: string } } }).process?.versions?.node !== undefined;
@@ -93,11 +93,11 @@ async function openCpu({ tf: given }: EngineOptions): Promise<Opened> {
     await importEngine(tf, packageOf("cpu"), packages["@tensorflow/tfjs-backend-cpu"]);
   const isNew = tf.engine().registry.cpu === undefined;
   const instance = tf.engine().findBackend("cpu");
-  if (isNew) Object.assign(instance, { firstUse: false }); // else it greets on stderr
+  if (isNew) Object.assign(instance, { firstUse: false }); // otherwise it prints a greeting to stderr
   return { registered: register(tf, "cpu", instance), device: "cpu" };
 }
 
-/** Shared with the process, as contexts of WebGL are few. */
+/** Shared with the process, since browsers limit the number of WebGL contexts. */
 async function openWebgl({ tf: given }: EngineOptions): Promise<Opened> {
   const tf = await loadCore(given, packageOf("webgl"));
   if (!(given && tf.engine().registryFactory.webgl))
@@ -106,7 +106,7 @@ async function openWebgl({ tf: given }: EngineOptions): Promise<Opened> {
     | (EngineInstance & { readonly gpgpu: { readonly gl: Gl } })
     | null;
   if (!instance)
-    throw new BackendUnavailableError("tfjs: there is no WebGL here, only in browsers; take tfjs-wasm or tfjs-webgpu");
+    throw new BackendUnavailableError("tfjs: WebGL exists only in browsers; take tfjs-wasm or tfjs-webgpu");
   const { gl } = instance.gpgpu;
   const named = gl.getExtension("WEBGL_debug_renderer_info");
   const device = String(named ? gl.getParameter(named.UNMASKED_RENDERER_WEBGL) : gl.getParameter(gl.RENDERER));
@@ -122,7 +122,7 @@ async function openWebgl({ tf: given }: EngineOptions): Promise<Opened> {
   };
 }
 
-/** The part of WebGLRenderingContext that is used here. */
+/** The part of WebGLRenderingContext that Residual uses. */
 interface Gl {
   readonly canvas: { addEventListener(type: string, listener: () => void, options: { once: boolean }): void };
   readonly RENDERER: number;

@@ -18,24 +18,24 @@ import type { BareProgram, Operation } from "./program.ts";
 import { textOf, within } from "./runtime.ts";
 import { TimeSlices } from "./time-slices.ts";
 
-/** As they come in and go out: NCHW. */
+/** Inputs and outputs, in NCHW. */
 export type NamedTensors = { readonly [name: string]: Tensor<"float32"> };
 
 /**
- * Puts the numbers of a weight, in its layout, or of a variable into the memory that `target` gives. It is called anew
- * after each wait: the memory of an engine may have moved.
+ * Writes the numbers of a weight (in its layout) or of a variable into the memory that `target` returns. `target` is
+ * called anew after each wait, since the memory of an engine may have moved.
  */
 export type Fill = (name: string, target: () => Float32Array) => Promise<void>;
 
-/** A program on an engine, with its weights and variables: all the tensors there are belong to it. */
+/** A program on an engine, with its weights and variables: it owns all its tensors. */
 export class Network implements LoadedGraph<"float32"> {
   readonly #engine: Engine;
   readonly #program: BareProgram;
   readonly #weights = new Map<string, tfjs.Tensor>();
   readonly #variables = new Map<string, tfjs.Tensor>();
-  /** What variables become once the last run is committed. */
+  /** Values of the variables once the last run is committed. */
   readonly #updates = new Map<string, tfjs.Tensor>();
-  /** What is not read any more once an operation is done. */
+  /** For each operation, the values that are not read after it. */
   readonly #spent: readonly (readonly string[])[];
 
   private constructor(engine: Engine, program: BareProgram) {
@@ -44,7 +44,7 @@ export class Network implements LoadedGraph<"float32"> {
     this.#spent = spentIn(program);
   }
 
-  /** Gives the weights to the engine one by one. What was given is freed where the last is not reached. */
+  /** Uploads the weights one by one. If one fails, the uploaded weights are freed. */
   static async load(engine: Engine, program: BareProgram, fill: Fill, work: WorkOptions = {}): Promise<Network> {
     const network = new Network(engine, program);
     try {
@@ -71,13 +71,13 @@ export class Network implements LoadedGraph<"float32"> {
       if (shape && !this.#weights.has(name)) await add(name, shape, this.#weights);
     };
     const pack = this.#engine.heap && packers(this.#engine, this.#program, this.#weights);
-    // The largest first: what one leaves behind as it is packed has room for the next.
+    // The largest first: memory freed when a weight is packed then has room for the next.
     const sizeOfWeights = ({ inputs }: Operation) => Math.max(...inputs.map((name) => sizeOf(shapes.get(name) ?? [0])));
     for (const operation of operations.toSorted((a, b) => sizeOfWeights(b) - sizeOfWeights(a))) {
       for (const name of operation.inputs) await addWeight(name);
       pack?.(operation);
     }
-    for (const { name } of weights) await addWeight(name); // those that are answers themselves
+    for (const { name } of weights) await addWeight(name); // weights that are outputs themselves
     for (const { name, shape } of variables) await add(name, shape, this.#variables);
     onProgress?.({ stage: "load", done: total, total });
   }
@@ -85,14 +85,14 @@ export class Network implements LoadedGraph<"float32"> {
   async #add(name: string, shape: readonly number[], fill: Fill, to: Map<string, tfjs.Tensor>): Promise<void> {
     const { tf, heap } = this.#engine;
     if (!heap) {
-      const numbers = new Float32Array(sizeOf(shape)); // a new one each: some engines keep it
+      const numbers = new Float32Array(sizeOf(shape)); // a new array each, since some engines keep it
       await fill(name, () => numbers);
       this.#engine.check();
       within(this.#engine, () => to.set(name, tf.keep(tf.tensor(numbers, [...shape]))));
       return;
     }
     const tensor = within(this.#engine, () => tf.keep(tf.fill([...shape], 0)));
-    to.set(name, tensor); // so that it is freed if its numbers cannot be read
+    to.set(name, tensor); // so that it is freed if reading its numbers fails
     await fill(name, () => {
       this.#engine.check();
       return heap.numbersOf(tensor);
@@ -100,15 +100,15 @@ export class Network implements LoadedGraph<"float32"> {
   }
 
   /**
-   * Carries the program out, operation by operation. The event loop goes round every few milliseconds, and the signal
-   * is looked at before each. Inputs belong to the run. Variables are as they were until `commit`.
+   * Executes the operations of the program in order. Yields to the event loop every few milliseconds, and checks the
+   * signal after each yield. Inputs are disposed with the run. Variables keep their values until `commit`.
    */
   async run(inputs: NamedTensors, { signal, onProgress }: WorkOptions): Promise<NamedTensors> {
     const { operations, outputs } = this.#program;
     const held = new Map<string, tfjs.Tensor>();
     const slices = new TimeSlices(signal, () => this.#engine.check());
     try {
-      disposeAll(this.#updates); // of a run that was not committed
+      disposeAll(this.#updates); // updates of a run that was not committed
       slices.begin();
       this.#give(inputs, held);
       let done = 0;
@@ -129,7 +129,7 @@ export class Network implements LoadedGraph<"float32"> {
     }
   }
 
-  /** Makes the updates of the last run the variables. */
+  /** Replaces the variables by the updates of the last run. */
   commit(): void {
     for (const [name, tensor] of this.#updates) {
       this.#variables.get(name)!.dispose();
@@ -138,7 +138,7 @@ export class Network implements LoadedGraph<"float32"> {
     this.#updates.clear();
   }
 
-  /** Copies of variables, whose names the program must have. */
+  /** Copies of variables; the names must exist in the program. */
   async read(names: readonly string[]): Promise<NamedTensors> {
     const answers: { [name: string]: Tensor<"float32"> } = {};
     try {
@@ -184,8 +184,8 @@ export class Network implements LoadedGraph<"float32"> {
   }
 
   /**
-   * Clones share the numbers, which nothing changes: several variables may have the same update, and it may be a
-   * weight, or another variable. All of them are made, or none.
+   * The updates as clones, which share memory: several variables may have the same update, which may also be a weight
+   * or another variable. Either all are cloned, or none.
    */
   #stageUpdates(held: ReadonlyMap<string, tfjs.Tensor>): void {
     const { tf } = this.#engine;
@@ -201,15 +201,15 @@ export class Network implements LoadedGraph<"float32"> {
     return (held.get(name) ?? this.#variables.get(name) ?? this.#weights.get(name))!;
   }
 
-  /** A copy: on some engines what is read is what the engine goes on with. */
+  /** A copy: on some engines, reading returns the engine's own memory. */
   async #read(tensor: tfjs.Tensor): Promise<Tensor<"float32">> {
     const data = await Promise.race([tensor.data<"float32">(), this.#engine.lost]);
     return tensorOf("float32", tensor.shape, Float32Array.from(data));
   }
 
-  /** What an engine says of a failure is a plain error, which says it in words. */
+  /** Engines throw plain errors, recognizable only by their text. */
   #typed(cause: unknown, operation?: string): unknown {
-    this.#engine.check(); // what comes of a device that is gone says nothing
+    this.#engine.check(); // errors after a device loss are meaningless
     if (cause instanceof ResidualError) return cause;
     const text = textOf(cause);
     const where = operation === undefined ? this.#program.name : `${this.#program.name}'s ${operation}`;
@@ -230,7 +230,10 @@ function disposeAll(tensors: Map<string, tfjs.Tensor>): void {
   tensors.clear();
 }
 
-/** For each operation, what no later one reads and is neither an answer nor an update. Weights and variables stay. */
+/**
+ * For each operation, the values that no later operation reads and that are neither output nor update. Weights and
+ * variables stay.
+ */
 function spentIn({ operations, outputs, weights, variables }: BareProgram): readonly (readonly string[])[] {
   const steps = operations.map(({ name, inputs }) => ({ reads: inputs, writes: name }));
   return spentAfter(steps, [

@@ -198,7 +198,7 @@ describe("writeGraphModel", () => {
     const path = join(folder, "mine");
     await mkdir(path);
     await writeFile(join(path, "letter.txt"), "dear");
-    await expect(writeGraphModel(tiny(), path)).rejects.toThrow(/the folder holds letter\.txt, which is no part/);
+    await expect(writeGraphModel(tiny(), path)).rejects.toThrow(/the folder holds letter\.txt, which is not part/);
     await expect(writeGraphModel(tiny(), join(path, "letter.txt"))).rejects.toThrow("found a file");
     await expect(writeGraphModel(tiny(), join(folder, "no", "where"))).rejects.toThrow(FormatError);
   });

@@ -9,7 +9,7 @@ import {
 } from "@residual/core";
 import { dialectOf, type EngineName } from "./dialects.ts";
 import { graphDefOf, type NamedParameter } from "./graph-def.ts";
-import { layOut, RowBuffer } from "./layout.ts";
+import { copyToLayout, RowBuffer } from "./layout.ts";
 import { lowerToProgram } from "./lower.ts";
 import { tensorShape } from "./node-def.ts";
 import type { Program, Weight } from "./program.ts";
@@ -17,30 +17,30 @@ import { type QuantizationName, type Quantized, quantize } from "./quantize.ts";
 
 export interface GraphModelOptions {
   /**
-   * The engine that the file is to be quickest on: convolutions in groups have a form for CPUs and one for GPUs. Any
-   * engine runs either. "wasm" where not given.
+   * The engine to optimize the file for: convolutions in groups have a form for CPUs and another for GPUs. Any engine
+   * runs both. Default "wasm"
    */
   readonly engine?: EngineName;
-  /** How kernels and matrices are stored; in float32, exactly, where not given. Vectors stay float32. */
+  /** The storage of kernels and matrices; default: float32, exact. Vectors always stay float32. */
   readonly quantization?: QuantizationName;
-  /** What tfjs shows as `userDefinedMetadata`, such as labels or preprocessing. */
+  /** tfjs returns it as `userDefinedMetadata`, such as labels or preprocessing. */
   readonly metadata?: { readonly [key: string]: string };
 }
 
-/** What was written. */
+/** A summary of the written model. */
 export interface GraphModelReport {
   /** Of all files. */
   readonly bytes: number;
   readonly shards: number;
-  /** What quantization has changed, where it was asked for. */
+  /** Errors of the quantization, if any. */
   readonly quantization?: QuantizationReport;
 }
 
 export interface QuantizationReport {
   readonly dtype: QuantizationName;
-  /** The weight that has moved furthest, measured by the largest number of its tensor. */
+  /** The weight with the largest error relative to the largest number of its tensor. */
   readonly worst: { readonly weight: string; readonly error: number; readonly largest: number };
-  /** √(Σ(stored − given)² / Σgiven²), over all that was quantized. */
+  /** √(Σ(stored − given)² / Σgiven²), over all quantized numbers. */
   readonly relative: number;
 }
 
@@ -50,28 +50,27 @@ export interface GraphModelFile {
   readonly bytes: Uint8Array;
 }
 
-/** As tfjs's own converter cuts them, since browsers keep files up to this size in their caches. */
+/** The size of tfjs's own converter; browsers cache files up to this size. */
 const SHARD_BYTES = 4 << 20;
 
 /**
- * A graph as a TensorFlow.js graph model, file by file: shards of weights of at most 4 MiB, and at last `model.json`,
- * which makes it a model. `tf.loadGraphModel` loads it with no code of ours. It takes and gives what the graph does, in
- * NCHW, under the same names, and answers with the bits of our own executable on `engine`. Each weight is read when it
- * is its turn.
+ * A graph as a TensorFlow.js graph model, file by file: shards of weights of at most 4 MiB, and finally `model.json`.
+ * `tf.loadGraphModel` loads it without Residual. It has the graph's inputs and outputs, in NCHW, under the same names,
+ * and gives the same bits as Residual's executable on `engine`. Each weight is read just before it is written.
  *
- * Throws UnsupportedError for open parameters, for variables with an update, and for numbers that a quantization cannot
- * hold; AbortError once the signal is aborted; what a source throws.
+ * Throws UnsupportedError for open parameters, for variables with an update, and for numbers beyond the range of a
+ * quantization; AbortError once the signal is aborted; errors of sources.
  */
 export function graphModelFiles(
   graph: Graph,
   { engine = "wasm", ...options }: GraphModelOptions & WorkOptions = {},
 ): AsyncGenerator<GraphModelFile, GraphModelReport> {
-  // The loader knows no padding of each side for pools, and explicit ones for convolutions, whatever runs them.
+  // tfjs's loader supports no padding per side for pools, but explicit paddings for convolutions, on every engine.
   const dialect = { ...dialectOf(engine), padsConvolutions: true, padsPools: false };
   return programFiles(lowerToProgram(optimize(graph), dialect), options);
 }
 
-/** The same of a program, as it is; of a dialect that pads no pools. */
+/** As graphModelFiles, from a program in a dialect that pads no pools. */
 export async function* programFiles(
   program: Program,
   { quantization, metadata, signal, onProgress }: Omit<GraphModelOptions, "engine"> & WorkOptions = {},
@@ -113,7 +112,7 @@ export async function* programFiles(
   };
 }
 
-/** Refuses variables with an update: a graph model of TensorFlow.js keeps nothing from one run to the next. */
+/** Refuses variables with an update: a TensorFlow.js graph model has no state. */
 function checkNoUpdates({ name, variables: [first] }: Program): void {
   if (!first) return;
   throw new UnsupportedError(
@@ -122,7 +121,7 @@ function checkNoUpdates({ name, variables: [first] }: Program): void {
   );
 }
 
-/** A graph model in memory: its files by their names. As graphModelFiles. */
+/** A graph model in memory: its files by name. Throws as graphModelFiles does. */
 export async function toGraphModel(
   graph: Graph,
   options: GraphModelOptions & WorkOptions = {},
@@ -161,22 +160,22 @@ async function store(
   const { name, shape } = entry;
   if (!("source" in entry)) {
     const { data } = entry;
-    return { name, shape, dtype: data instanceof Int32Array ? "int32" : "float32", bytes: bytesOf(data) };
+    return { name, shape, dtype: data instanceof Int32Array ? "int32" : "float32", bytes: viewAsBytes(data) };
   }
   const numbers = new Float32Array(sizeOf(shape));
-  await layOut(entry, () => numbers, buffer);
-  if (!quantization || !isQuantized(entry)) return { name, shape, dtype: "float32", bytes: bytesOf(numbers) };
+  await copyToLayout(entry, () => numbers, buffer);
+  if (!quantization || !isQuantized(entry)) return { name, shape, dtype: "float32", bytes: viewAsBytes(numbers) };
   const quantized = quantize(name, numbers, quantization);
   errors.add(name, numbers, quantized);
   return { name, shape, dtype: "float32", quantization: quantized.quantization, bytes: quantized.bytes };
 }
 
-/** Little-endian, as every machine that runs this. */
-function bytesOf({ buffer, byteOffset, byteLength }: Float32Array | Int32Array): Uint8Array {
+/** Little-endian, as on every supported machine. */
+function viewAsBytes({ buffer, byteOffset, byteLength }: Float32Array | Int32Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-/** Bytes in files of the same size, the last but one. */
+/** Splits bytes into files of equal size; the last may be shorter. */
 class Shards {
   readonly #paths: readonly string[];
   #written = 0;
@@ -197,7 +196,7 @@ class Shards {
     }
   }
 
-  /** What is left; an empty file where there is nothing at all. */
+  /** The remaining bytes; an empty file if there were none at all. */
   *rest(): Generator<GraphModelFile> {
     if (this.#written < this.#paths.length) yield this.#take();
   }
@@ -210,7 +209,7 @@ class Shards {
   }
 }
 
-/** How far quantization has moved weights. */
+/** The errors of the quantization so far. */
 class Errors {
   #worst = { weight: "", error: 0, largest: 1 };
   #squares = 0;
@@ -232,14 +231,12 @@ class Errors {
   }
 }
 
-/**
- * With these `predict` answers with an object of tensors by their names, where there are several, and with no array.
- */
+/** With this signature `predict` returns an object of tensors by name if there are several, instead of an array. */
 function keysOf({ outputs }: Program): { readonly structuredOutputKeys?: readonly string[] } {
   return outputs.length > 1 ? { structuredOutputKeys: outputs.map(({ name }) => name) } : {};
 }
 
-/** What goes in and comes out, by the graph's own names. */
+/** The inputs and outputs, by the graph's names. */
 function signatureOf({ inputs, outputs }: Program): object {
   const shapeOf = (shape: Program["inputs"][number]["shape"]) => ({
     dtype: "DT_FLOAT",

@@ -7,14 +7,15 @@ export interface NamedParameter extends ParameterValue {
   readonly name: string;
 }
 
-/** A program's nodes, and the parameters that they read beside its weights. */
+/** A program's nodes, and the parameters that they read besides its weights. */
 export interface GraphDef {
   readonly nodes: readonly NodeDef[];
   readonly parameters: readonly NamedParameter[];
 }
 
 /**
- * A program as nodes of a GraphDef: a Placeholder each input, a Const each weight and parameter, then the operations.
+ * A program as nodes of a GraphDef: a Placeholder for each input, a Const for each weight and parameter, then the
+ * operations.
  */
 export function graphDefOf(program: Program): GraphDef {
   const written = program.operations.map(writeOperation);

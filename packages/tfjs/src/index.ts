@@ -14,8 +14,8 @@ export { lowerToProgram } from "./lower.ts";
 export type { GpuSource, TensorFlowCore } from "./options.ts";
 export { formatProgram } from "./print.ts";
 export type {
-  Layout,
   Operation,
+  OperatorLayout,
   Program,
   ProgramVariable,
   Weight,

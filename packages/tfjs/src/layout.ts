@@ -1,8 +1,17 @@
-import { isTensor, type RealArray, type Rows, readRows, rowSize, rowsIn, type Source, sizeOf } from "@residual/core";
-import type { Layout, Weight } from "./program.ts";
+import {
+  isTensor,
+  type RealArray,
+  type RowRange,
+  readRows,
+  rowSize,
+  rowsIn,
+  type Source,
+  sizeOf,
+} from "@residual/core";
+import type { OperatorLayout, Weight } from "./program.ts";
 
 /** The shape of a constant in a layout. */
-export function shapeIn(layout: Layout, shape: readonly number[]): readonly number[] {
+export function shapeIn(layout: OperatorLayout, shape: readonly number[]): readonly number[] {
   const [first = 1, second = 1, height = 1, width = 1] = shape;
   switch (layout.kind) {
     case "plain":
@@ -21,11 +30,11 @@ export function shapeIn(layout: Layout, shape: readonly number[]): readonly numb
 }
 
 /**
- * Puts the numbers of a weight in their layout, in float32, rounded once. Lazy sources are read some rows at a time, by
- * way of `buffer`. `target` gives the memory, as long as the weight, that the numbers go to. It is called anew after
- * each wait: the memory of an engine may have moved.
+ * Writes the numbers of a weight in their layout, in float32, rounded once. Lazy sources are read in pieces, through
+ * `buffer`. `target` returns the memory to write to, which has the weight's length. It is called anew after each wait,
+ * since the memory of an engine may have moved.
  */
-export async function layOut(
+export async function copyToLayout(
   { layout, source }: Weight,
   target: () => Float32Array,
   buffer: RowBuffer = new RowBuffer(),
@@ -40,19 +49,19 @@ export async function layOut(
 }
 
 interface Piece {
-  readonly rows: Rows;
+  readonly rows: RowRange;
   readonly data: RealArray;
 }
 
-/** How many numbers of a lazy source are read at a time, unless a row has more: 1 MiB stays in a core's cache. */
+/** Numbers of a lazy source read at a time, at least one row: 1 MiB stays in a core's cache. */
 const NUMBERS_AT_A_TIME = 2 ** 18;
 
-/** Memory that rows of one source after the other are read into. */
+/** Reused memory for the rows of one source after another. */
 export class RowBuffer {
   #memory = new Float32Array(0);
 
-  /** Some rows of a source, in pieces. The numbers of a piece are good until the next is asked for. */
-  async *pieces(source: Source, { first, end }: Rows): AsyncGenerator<Piece> {
+  /** Some rows of a source, in pieces. A piece is valid until the next is requested. */
+  async *pieces(source: Source, { first, end }: RowRange): AsyncGenerator<Piece> {
     const row = rowSize(source);
     if (isTensor(source)) {
       yield { rows: { first, end }, data: source.data.subarray(first * row, end * row) };
@@ -71,8 +80,8 @@ export class RowBuffer {
 }
 
 /**
- * A source as rows of `channels` times `taps` numbers, and how many numbers of a layout there are from one row, channel
- * or tap to the next. Each `rowsPerGroup` rows are a group, and groups begin `group` numbers apart.
+ * A source as rows of `channels` times `taps` numbers, with the distances in the layout between neighbouring rows,
+ * channels and taps. Each `rowsPerGroup` rows form a group, and groups begin `group` numbers apart.
  */
 interface Steps {
   readonly channels: number;
@@ -85,7 +94,7 @@ interface Steps {
   readonly factor: number;
 }
 
-function stepsOf(layout: Layout, [rows = 1, channels = 1, ...rest]: readonly number[]): Steps {
+function stepsOf(layout: OperatorLayout, [rows = 1, channels = 1, ...rest]: readonly number[]): Steps {
   const taps = sizeOf(rest);
   const whole = { channels, taps, rowsPerGroup: rows, group: 0, factor: 1 };
   switch (layout.kind) {
@@ -108,13 +117,11 @@ function stepsOf(layout: Layout, [rows = 1, channels = 1, ...rest]: readonly num
   }
 }
 
-/**
- * As many rows as numbers fit into a cache line: where rows of a layout lie side by side, a line is written at a time.
- */
+/** The number of rows in a cache line: if rows of a layout are adjacent, whole lines are written at a time. */
 const ROWS_OF_A_BLOCK = 16;
 
-/** Puts rows in their places. `data` begins with the first of them. */
-function place(target: Float32Array, data: RealArray, { first, end }: Rows, steps: Steps): void {
+/** Writes rows to their positions. `data` begins with the first row. */
+function place(target: Float32Array, data: RealArray, { first, end }: RowRange, steps: Steps): void {
   const { channels, taps, row, channel, tap, group, rowsPerGroup, factor } = steps;
   const size = channels * taps;
   for (let begin = first; begin < end; ) {

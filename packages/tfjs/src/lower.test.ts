@@ -5,7 +5,7 @@ import {
   ops,
   optimize,
   permuteAxes,
-  type Rows,
+  type RowRange,
   type Source,
   scaleRows,
   sizeOf,
@@ -15,10 +15,10 @@ import {
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { dialectOf } from "./dialects.ts";
-import { layOut } from "./layout.ts";
+import { copyToLayout } from "./layout.ts";
 import { lowerToProgram } from "./lower.ts";
 import { formatProgram } from "./print.ts";
-import type { Layout, Weight } from "./program.ts";
+import type { OperatorLayout, Weight } from "./program.ts";
 import { fill, tiny } from "./testing/graphs.ts";
 
 /** A convolution by 3 × 3 in two groups, stride 2. */
@@ -122,7 +122,7 @@ describe("on wasm a bank of 2²⁰ weights", () => {
 
 describe("a layout", () => {
   const weightOf = (
-    layout: Layout,
+    layout: OperatorLayout,
     shape: readonly number[],
     data: readonly number[],
     laidOut: readonly number[],
@@ -135,13 +135,13 @@ describe("a layout", () => {
 
   const numbersOf = async (weight: Weight): Promise<number[]> => {
     const numbers = new Float32Array(sizeOf(weight.shape));
-    await layOut(weight, () => numbers);
+    await copyToLayout(weight, () => numbers);
     return [...numbers];
   };
 
   // [O = 4, I = 1, 1, 2] in two groups: output o, tap t is 10·o + t
   const bank = [0, 1, 10, 11, 20, 21, 30, 31];
-  it.each<[Layout, readonly number[], readonly number[]]>([
+  it.each<[OperatorLayout, readonly number[], readonly number[]]>([
     [{ kind: "kernel", group: 0, groups: 1 }, [1, 2, 1, 4], [0, 10, 20, 30, 1, 11, 21, 31]],
     [{ kind: "kernel", group: 1, groups: 2 }, [1, 2, 1, 2], [20, 30, 21, 31]],
     [{ kind: "depthwise", groups: 2, factor: 1 }, [1, 2, 2, 2], [0, 10, 20, 30, 1, 11, 21, 31]],
@@ -169,7 +169,7 @@ describe("a layout", () => {
 
   it("is read some rows at a time, and goes to where its memory is by then", async () => {
     const shape = [40, 2 ** 14, 1, 1]; // two and a half buffers of 2¹⁸ numbers
-    const asked: Rows[] = [];
+    const asked: RowRange[] = [];
     const source: Source = {
       dtype: "float32",
       shape,
@@ -181,7 +181,7 @@ describe("a layout", () => {
     };
     const weight: Weight = { ...weightOf({ kind: "columns" }, [1], [0], [2 ** 14, 40]), source };
     let memory = new Float32Array(sizeOf(shape));
-    await layOut(weight, () => {
+    await copyToLayout(weight, () => {
       memory = memory.slice(); // as an engine's memory that has grown
       return memory;
     });
@@ -202,8 +202,8 @@ describe("a layout", () => {
     const lazy = permuteAxes(whole, [0, 1]);
     const weight = (source: Source): Weight => ({ name: "w", shape: [row, rows], layout: { kind: "columns" }, source });
     const [found, expected] = [new Float32Array(rows * row), new Float32Array(rows * row)];
-    await layOut(weight(lazy), () => found);
-    await layOut(weight(whole), () => expected);
+    await copyToLayout(weight(lazy), () => found);
+    await copyToLayout(weight(whole), () => expected);
     expect(Buffer.compare(Buffer.from(found.buffer), Buffer.from(expected.buffer))).toBe(0);
   });
 
@@ -221,7 +221,7 @@ describe("a layout", () => {
         async ({ groups, outputs, channels, taps }, kind) => {
           const shape = [groups * outputs, channels, 1, taps];
           const numbers = Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => i);
-          const layouts: readonly Layout[] =
+          const layouts: readonly OperatorLayout[] =
             kind === "kernel"
               ? Array.from({ length: groups }, (_, group) => ({ kind, group, groups }) as const)
               : [kind === "depthwise" ? { kind, groups, factor: 1 } : { kind: "channels-last" }];

@@ -4,19 +4,19 @@ import {
   type Lowering,
   lower,
   type Node,
+  type Pads,
   sizeOf,
   UnsupportedError,
   type Value,
 } from "@residual/core";
 import { convolution, matrixProduct, subsample } from "./convolution.ts";
 import type { Dialect } from "./dialect.ts";
-import type { Pads } from "./operators.ts";
 import type { Program } from "./program.ts";
 import { type Operand, ProgramBuilder } from "./program-builder.ts";
 
 /**
- * A graph in TensorFlow's operators. Images are turned to NHWC where operators read them and back where they go out.
- * Any batch will do. A variable without an update is a constant.
+ * A graph in TensorFlow's operators. Images are transposed to NHWC for the operators, and back for the outputs. The
+ * batch may be open. A variable without an update is a constant.
  *
  * Throws UnsupportedError for open parameters.
  */
@@ -41,7 +41,7 @@ export function lowerToProgram(graph: Graph, dialect: Dialect): Program {
   return { name: graph.name, inputs, outputs, weights: [...weights.values()], variables, operations };
 }
 
-/** What each op becomes: one operator, or a few. */
+/** The lowering of each op: one operator, or a few. */
 const lowering = (to: ProgramBuilder, dialect: Dialect): Lowering<Operand> => ({
   add: (node, { a, b }) => to.emit("AddV2", node.name, [to.channelsLast(a), to.channelsLast(b)], {}),
   averagePool2d: (node, { x }) => averagePool(to, node, to.channelsLast(x)),
@@ -97,8 +97,8 @@ const lowering = (to: ProgramBuilder, dialect: Dialect): Lowering<Operand> => ({
 });
 
 /**
- * The mean of the pixels that a window sees. TensorFlow's pools leave out what is not there, but pad evenly or not at
- * all.
+ * The mean of the pixels that a window sees. TensorFlow's pools leave out pixels outside the image, but only with even
+ * padding or none.
  */
 function averagePool(to: ProgramBuilder, node: Node<"averagePool2d">, x: string): string {
   const { window, stride: strides } = node.attributes;
@@ -109,7 +109,7 @@ function averagePool(to: ProgramBuilder, node: Node<"averagePool2d">, x: string)
   const [bottom, right] = [beyond(0, height, outputHeight), beyond(1, width, outputWidth)];
   if (bottom === 0 && right === 0) return to.emit("AvgPool", node.name, [x], { window, strides, padding: "VALID" });
   const whole = [height / strides[0], width / strides[1]].map(Math.ceil).join();
-  // of one pixel the larger half is last
+  // for one extra pixel, the larger half is at the end
   const isSame = whole === [outputHeight, outputWidth].join() && bottom <= 1 && right <= 1;
   if (isSame) return to.emit("AvgPool", node.name, [x], { window, strides, padding: "SAME" });
   const padded = to.padded(node.name, x, [0, 0, bottom, right], 0);

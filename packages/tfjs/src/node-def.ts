@@ -1,6 +1,6 @@
 import type { Shape } from "@residual/core";
 
-/** A node of a GraphDef as tfjs reads it: protobuf's JSON, in which whole numbers are strings and strings base64. */
+/** A node of a GraphDef as tfjs reads it: protobuf's JSON, with integers as strings and strings as base64. */
 export interface NodeDef {
   readonly name: string;
   readonly op: string;
@@ -24,7 +24,7 @@ export interface TensorShape {
   readonly dim?: readonly { readonly size: string }[];
 }
 
-/** Numbers that TensorFlow takes as an input where Residual has an attribute: axes, paddings, sizes. */
+/** Numbers that are inputs in TensorFlow and attributes in Residual: axes, paddings, sizes. */
 export interface ParameterValue {
   readonly shape: readonly number[];
   readonly data: Int32Array | Float32Array;
@@ -62,7 +62,7 @@ export function shape(value: Shape): AttrValue {
   return { shape: tensorShape(value) };
 }
 
-/** The dtype and shape of a Const. Its numbers stand in the shards. */
+/** The dtype and shape of a Const. Its numbers are in the shards. */
 export function tensor(dtype: DataType, shape: Shape): AttrValue {
   return { tensor: { dtype, tensorShape: tensorShape(shape) } };
 }

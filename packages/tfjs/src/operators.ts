@@ -1,32 +1,27 @@
+import type { Pads } from "@residual/core";
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core";
 import * as def from "./node-def.ts";
 import type { Operation } from "./program.ts";
 import type { TensorFlow } from "./runtime.ts";
 
-/** All that is known of an operator: its attributes, how it is executed and how it is written. */
+/** The description of an operator: its attributes, its execution and its form in a file. */
 interface Operator<Attributes extends object = object> {
   apply(this: void, tf: TensorFlow, inputs: readonly Tensor[], attributes: Attributes): Tensor;
-  /** Nothing but inputs where not given. */
+  /** Default: inputs only. */
   write?(this: void, attributes: Attributes, inputs: readonly string[]): Written;
-  /**
-   * Of an operator whose second input XNNPACK packs for itself, given that input's shape: the shape of the smallest
-   * first input that goes with it.
-   */
+  /** For operators whose second input XNNPACK packs: the smallest shape of a first input that fits the second. */
   smallestInput?(this: void, packed: readonly number[], attributes: Attributes): number[];
 }
 
-/** What a node of a GraphDef holds. */
+/** The contents of a GraphDef node. */
 interface Written {
   readonly attr?: def.NodeDef["attr"];
-  /** Inputs after the operation's own, in their order. */
+  /** Inputs after the operation's own, in order. */
   readonly parameters?: { readonly [name: string]: def.ParameterValue };
 }
 
 /** [down, right], in pixels. */
 export type Pair = readonly [down: number, right: number];
-
-/** Pixels around an image: [top, left, bottom, right]. */
-export type Pads = readonly [top: number, left: number, bottom: number, right: number];
 
 interface ConvolutionAttributes {
   readonly strides: Pair;
@@ -84,7 +79,7 @@ const operators = {
     write: () => ({ attr: productAttr }),
     smallestInput: rowOf,
   }),
-  /** `pads` read as −∞. A graph model has none. */
+  /** `pads` read as −∞. Graph models have none. */
   MaxPool: operator<PoolAttributes & { readonly pads: Pads }>({
     apply: (tf, [x], { window, strides, pads }) => tf.maxPool(x as Tensor4D, [...window], [...strides], explicit(pads)),
     write: ({ window, strides }) => ({ attr: { ...poolAttr({ window, strides }), padding: def.string("VALID") } }),
@@ -114,7 +109,7 @@ const operators = {
     write: ({ shape }) => ({ parameters: { shape: def.intVector(shape) } }),
   }),
   Sigmoid: operator({ apply: (tf, [x]) => tf.sigmoid(x!) }),
-  /** A size of −1 reaches to the end. */
+  /** A size of −1 extends to the end. */
   Slice: operator<{ readonly begin: readonly number[]; readonly size: readonly number[] }>({
     apply: (tf, [x], { begin, size }) => tf.slice(x!, [...begin], [...size]),
     write: ({ begin, size }) => ({ parameters: { begin: def.intVector(begin), size: def.intVector(size) } }),
@@ -153,23 +148,23 @@ const operators = {
 
 export type OperatorName = keyof typeof operators;
 
-/** What an operation of this operator holds beside its inputs. */
+/** The attributes of an operation with this operator. */
 export type OperatorAttributes<Name extends OperatorName> =
   (typeof operators)[Name] extends Operator<infer Attributes> ? Attributes : never;
 
 /** The definition of an operation's operator, for code that treats all alike. */
 export function operatorOf({ operator }: Operation): Operator {
-  return operators[operator as OperatorName]; // as the builder has checked
+  return operators[operator as OperatorName]; // the builder has checked it
 }
 
-/** Says which attributes an operator has. */
+/** Declares an operator with its attributes' type. */
 function operator<Attributes extends object>(definition: Operator<Attributes>): Operator<Attributes> {
   return definition;
 }
 
 type ExplicitPadding = [[number, number], [number, number], [number, number], [number, number]];
 
-/** No padding is "valid", the one word that every engine takes. */
+/** No padding is "valid", the only name that every engine accepts. */
 function explicit([top, left, bottom, right]: Pads): "valid" | ExplicitPadding {
   const isNone = top + left + bottom + right === 0;
   if (isNone) return "valid";
@@ -189,7 +184,7 @@ function windowOf(
   return [1, down * (height - 1) + 1, right * (width - 1) + 1, channels];
 }
 
-/** One row that a matrix is multiplied by. */
+/** One row, the smallest left operand of a matrix product. */
 function rowOf([rows = 1]: readonly number[]): number[] {
   return [1, rows];
 }

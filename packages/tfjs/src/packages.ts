@@ -7,10 +7,10 @@ interface Packages {
 }
 
 /**
- * The packages of TensorFlow.js, each an optional peer, which is imported when it is first used.
+ * The packages of TensorFlow.js, each an optional peer, imported on first use.
  *
- * Bundlers read these words: one that is not installed is an error to webpack unless it is told to leave the import
- * alone, and to esbuild unless `.catch` follows.
+ * Bundlers read these expressions. A missing package is an error in webpack unless the import is marked to be ignored,
+ * and in esbuild unless `.catch` follows.
  */
 export const packages: Packages = {
   "@tensorflow/tfjs-core": () => import(/* webpackIgnore: true */ "@tensorflow/tfjs-core").catch(rethrow),

@@ -5,12 +5,12 @@ import type { BareProgram, Operation } from "./program.ts";
 import { within } from "./runtime.ts";
 
 /**
- * On engines that pack kernels and matrices for themselves when they are first used: makes the engine do so now, on
- * zeros, and gives the memory of the original back once every operation that reads it has its own packing. A network
- * then holds its weights once and not twice, and its first run takes no longer than any.
+ * For engines that pack kernels and matrices on first use: packs them now, by an operation on zeros, and frees the
+ * original memory once every operation that reads the weight has its packing. A network then holds its weights once
+ * instead of twice, and its first run is not slower than later ones.
  *
- * Only weights are packed ahead. Whatever a run works out has a new tensor in each run, and the engine frees a packing
- * with the tensor that it was made of.
+ * Only weights are packed ahead. Values computed in a run are new tensors in each run, and the engine frees a packing
+ * with its tensor.
  */
 export function packers(
   engine: Engine,

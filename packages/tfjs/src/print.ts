@@ -1,7 +1,7 @@
 import { formatShape } from "@residual/core";
 import type { Operation, Program } from "./program.ts";
 
-/** A program for people: a line for what goes in and out, a line an operation, in their order, a line an update. */
+/** A program as text: a line for the inputs and outputs, one for each operation in order, and one for each update. */
 export function formatProgram({ name, inputs, outputs, variables, operations }: Program): string {
   const taken = inputs.map((input) => `${input.name}: ${formatShape(input.shape)}`);
   const given = outputs.map((output) => `${output.name}: ${formatShape(output.shape)} = ${output.from}`);

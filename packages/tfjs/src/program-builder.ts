@@ -4,6 +4,7 @@ import {
   freeName,
   type Graph,
   type Input,
+  type Pads,
   type Shape,
   sizeOf,
   tensorOf,
@@ -12,16 +13,16 @@ import {
   valuesOf,
 } from "@residual/core";
 import { shapeIn } from "./layout.ts";
-import type { OperatorAttributes, OperatorName, Pads } from "./operators.ts";
-import type { Layout, Operation, Weight } from "./program.ts";
+import type { OperatorAttributes, OperatorName } from "./operators.ts";
+import type { Operation, OperatorLayout, Weight } from "./program.ts";
 
 /**
- * A value on its way through the lowering: the name of an operation, whose images are NHWC, or a leaf, which the graph
- * has in NCHW, and which gets a layout when an operator reads it.
+ * A value during lowering: the name of an operation (images in NHWC), or a leaf, which is in the graph's NCHW and gets
+ * a layout when an operator reads it.
  */
 export type Operand = string | Input | Constant | Variable;
 
-/** An operation on the answer of the one before it. `suffix` ends its name, unless it is the last of a chain. */
+/** An operation on the result of the preceding one. `suffix` ends its name, except for the last of a chain. */
 export type Step = readonly [suffix: string, emit: (x: string, name: string) => string];
 
 /** One of equal groups of outputs. */
@@ -33,14 +34,14 @@ export interface Group {
 const TO_CHANNELS_LAST = [0, 2, 3, 1];
 const TO_CHANNELS_FIRST = [0, 3, 1, 2];
 
-/** Gathers operations and weights, under names that are taken once. */
+/** Collects operations and weights under unique names. */
 export class ProgramBuilder {
   readonly operations: Operation[] = [];
   readonly weights = new Map<string, Weight>();
   readonly #made = new Map<string, string>();
-  /** Names that values of the graph have, or that were given out. */
+  /** Names that are taken: values of the graph, and names given out. */
   readonly #taken: Set<string>;
-  /** Names that leaves have, or operations so far. */
+  /** Names of leaves, and of the operations so far. */
   readonly #defined: Set<string>;
 
   constructor(graph: Graph) {
@@ -50,7 +51,7 @@ export class ProgramBuilder {
   }
 
   /**
-   * Adds an operation and gives its name: `name`, unless that is taken, as it may be for a part of a composite node.
+   * Adds an operation and returns its name: `name`, or a variation if that is taken, as for a part of a composite node.
    */
   emit<Name extends OperatorName>(
     operator: Name,
@@ -65,25 +66,25 @@ export class ProgramBuilder {
     return own;
   }
 
-  /** Steps one after the other. The last has the name of the whole. */
+  /** Consecutive operations. The last has the name of the whole. */
   chain(name: string, x: string, steps: readonly Step[]): string {
     return steps.reduce((from, [suffix, emit], i) => {
       return emit(from, i === steps.length - 1 ? name : this.#free(`${name}/${suffix}`));
     }, x);
   }
 
-  /** As operators read what is no kernel: images NHWC, all else as the graph has it. */
+  /** In the operators' layout for inputs that are not kernels: images NHWC, others unchanged. */
   channelsLast(operand: Operand): string {
     if (typeof operand === "string") return operand;
     return this.inLayout(operand, operand, { kind: operand.shape.length === 4 ? "channels-last" : "plain" });
   }
 
-  /** As the graph has it, and the caller gets it: images NCHW. An operation for it is called `name`. */
+  /** In the graph's and the caller's layout: images NCHW. The operation for it is named `name`. */
   channelsFirst(name: string, { shape }: Value, operand: Operand): string {
     if (typeof operand !== "string") return this.inLayout(operand, operand, { kind: "plain" });
     if (shape.length !== 4) return operand;
     const [, channels = 0, height = 0, width = 0] = shape as readonly number[];
-    const isSame = channels === 1 || height * width === 1; // in memory: only the shape is another
+    const isSame = channels === 1 || height * width === 1; // the same memory: only the shape differs
     const key = `${operand}/channels-first`;
     const turn = (free: string) =>
       isSame
@@ -93,10 +94,10 @@ export class ProgramBuilder {
   }
 
   /**
-   * A value in a layout, whatever it is: a constant is laid out when the program is loaded, all else by operations in
-   * each run. `value` is the operand as the graph has it.
+   * A value in a layout: a constant is laid out when the program is loaded, other values by operations in each run.
+   * `value` is the operand's value in the graph.
    */
-  inLayout(operand: Operand, value: Value, layout: Layout): string {
+  inLayout(operand: Operand, value: Value, layout: OperatorLayout): string {
     if (typeof operand !== "string" && operand.kind === "constant") return this.#weight(operand, layout);
     if (typeof operand === "string") {
       const plain = this.channelsFirst(`${operand}/channels-first`, value, operand);
@@ -112,13 +113,13 @@ export class ProgramBuilder {
     return this.emit("PadV2", this.#free(`${name}/padded`), [x], { paddings, value });
   }
 
-  /** Numbers that come from attributes. */
+  /** Constants from attributes. */
   numbers(name: string, shape: readonly number[], data: Float32Array): string {
     return this.#weight(constant(this.#free(name), tensorOf("float32", shape, data)), { kind: "plain" });
   }
 
-  /** A constant in a layout, under its own name where that is not taken by another of its layouts. */
-  #weight({ name, shape, source }: Constant, layout: Layout): string {
+  /** A constant in a layout, under its own name unless another layout of it has that name. */
+  #weight({ name, shape, source }: Constant, layout: OperatorLayout): string {
     return this.#once(nameIn(layout, name), (free) => {
       const isWhole = !("group" in layout) || layout.groups === 1;
       const own = isWhole && !this.weights.has(name) ? name : free;
@@ -127,14 +128,14 @@ export class ProgramBuilder {
     });
   }
 
-  /** Operations that bring a tensor, as the graph has it, into a layout. */
-  #laidOut(plain: string, shape: Shape, layout: Layout): string {
+  /** Operations that convert a tensor from the graph's layout. */
+  #laidOut(plain: string, shape: Shape, layout: OperatorLayout): string {
     const steps = this.#stepsTo(layout, shape);
     if (steps.length === 0) return plain;
     return this.#once(nameIn(layout, plain), (name) => this.chain(name, plain, steps));
   }
 
-  #stepsTo(layout: Layout, shape: Shape): Step[] {
+  #stepsTo(layout: OperatorLayout, shape: Shape): Step[] {
     const reshape = (suffix: string, to: readonly number[]): Step => [
       suffix,
       (x, name) => this.emit("Reshape", name, [x], { shape: to }),
@@ -180,7 +181,7 @@ export class ProgramBuilder {
     }
   }
 
-  /** One of the equal parts of the first axis. */
+  /** One of the equal parts along the first axis. */
   #partOf({ group, groups }: Group, shape: Shape): Step[] {
     if (groups === 1) return [];
     const [outputs = 0, ...rest] = shape as readonly number[];
@@ -189,7 +190,7 @@ export class ProgramBuilder {
     return [["part", (x, name) => this.emit("Slice", name, [x], slice)]];
   }
 
-  /** Makes what goes by this key the first time that it is asked for, under a free name. */
+  /** Creates the value of a key at its first request, under a free name. */
   #once(key: string, make: (name: string) => string, wanted = key): string {
     const known = this.#made.get(key);
     if (known !== undefined) return known;
@@ -203,8 +204,8 @@ export class ProgramBuilder {
   }
 }
 
-/** What tells one layout of a value from another. */
-function nameIn(layout: Layout, name: string): string {
+/** A key that distinguishes the layouts of a value. */
+function nameIn(layout: OperatorLayout, name: string): string {
   const { kind, ...numbers } = layout;
   return `${name}/${[kind, ...Object.values(numbers)].join("-")}`;
 }

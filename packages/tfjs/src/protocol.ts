@@ -2,7 +2,7 @@ import type { Progress } from "@residual/core";
 import type { NamedTensors } from "./execute.ts";
 import type { BareProgram } from "./program.ts";
 
-// What the main thread and the worker say to each other.
+// Messages between the main thread and the worker.
 
 export interface WorkerSetup {
   readonly program: BareProgram;
@@ -10,21 +10,21 @@ export interface WorkerSetup {
 }
 
 export type ToWorker =
-  /** The numbers of the weight or variable that was asked for. */
+  /** The numbers of the requested weight or variable. */
   | { readonly kind: "weight"; readonly data: Float32Array }
   | { readonly kind: "run"; readonly id: number; readonly inputs: NamedTensors }
-  /** Makes the updates of the last run the variables. */
+  /** Replaces the variables by the updates of the last run. */
   | { readonly kind: "commit" }
   | { readonly kind: "read"; readonly id: number; readonly names: readonly string[] }
-  /** Ends a run between two of its operations. */
+  /** Stops a run between two operations. */
   | { readonly kind: "abort"; readonly id: number };
 
 export type FromWorker =
-  /** Asks for a weight or a variable; one at a time. */
+  /** Requests a weight or a variable; one at a time. */
   | { readonly kind: "want"; readonly name: string }
   | { readonly kind: "progress"; readonly id: number; readonly progress: Progress }
   | { readonly kind: "done"; readonly id: number; readonly outputs: NamedTensors }
   | { readonly kind: "failed"; readonly id: number; readonly code: string; readonly message: string };
 
-/** The number of what a worker begins with, before any run: to open its engine and to load the program. */
+/** The job number of the worker's start: opening its engine and loading the program. */
 export const LOADING = 0;

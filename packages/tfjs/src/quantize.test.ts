@@ -13,7 +13,7 @@ describe("float16", () => {
   });
 
   it("refuses what it does not reach", () => {
-    expect(() => float16s([65520])).toThrow("tfjs: w holds 65520, float16 reaches to 65504; export it in float32");
+    expect(() => float16s([65520])).toThrow("tfjs: w holds 65520, the largest float16 is 65504; export it in float32");
     expect(float16s([65519])).toEqual(["7bff"]);
   });
 

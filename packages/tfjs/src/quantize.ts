@@ -1,27 +1,27 @@
 import { roundToFloat16, UnsupportedError, widenFloat16 } from "@residual/core";
 
-/** What weights are stored in; they are float32 again once they are loaded. */
+/** The storage type of weights; they are float32 again after loading. */
 export type QuantizationName = "uint8" | "float16";
 
-/** Stored numbers, and what tfjs's loader needs to know to have them back. */
+/** Stored numbers, with the data that tfjs's loader needs to restore them. */
 export interface Quantized {
   readonly bytes: Uint8Array;
   readonly quantization:
     | { readonly dtype: "uint8"; readonly scale: number; readonly min: number }
     | { readonly dtype: "float16"; readonly original_dtype: "float32" };
-  /** Of the numbers as they are loaded, the largest difference from those that were given. */
+  /** The largest difference between loaded and given numbers. */
   readonly error: number;
-  /** The sum of the squares of these differences. */
+  /** The sum of the squared differences. */
   readonly squares: number;
 }
 
-/** Throws UnsupportedError for numbers that float16 does not reach. */
+/** Throws UnsupportedError for numbers beyond float16. */
 export function quantize(name: string, numbers: Float32Array, dtype: QuantizationName): Quantized {
   return dtype === "uint8" ? toUint8(numbers) : toFloat16(name, numbers);
 }
 
 /**
- * 256 steps from the least to the greatest of a tensor, 0 among them, moved so that 0 is one of them and stays exact.
+ * 256 steps from the minimum to the maximum of a tensor (0 included), shifted so that 0 is a step and stays exact.
  * Loaded as stored · scale + min. Source: tensorflowjs's quantization.py, Jacob et al. 2018, equation 1.
  */
 function toUint8(numbers: Float32Array): Quantized {
@@ -30,7 +30,7 @@ function toUint8(numbers: Float32Array): Quantized {
     if (value < least) least = value;
     if (value > greatest) greatest = value;
   }
-  const scale = (greatest - least) / 255 || 1; // where all are 0
+  const scale = (greatest - least) / 255 || 1; // if all are 0
   const min = Math.round(least / scale) * scale;
   const bytes = new Uint8Array(numbers.length);
   let [error, squares] = [0, 0];
@@ -55,13 +55,13 @@ function toFloat16(name: string, numbers: Float32Array): Quantized {
     const [value, loaded] = [numbers[i]!, wide[i]!];
     if (!Number.isFinite(loaded)) {
       throw new UnsupportedError(
-        `tfjs: ${name} holds ${value}, float16 reaches to ${LARGEST_FLOAT16}; export it in float32, or in uint8`,
+        `tfjs: ${name} holds ${value}, the largest float16 is ${LARGEST_FLOAT16}; export it in float32, or in uint8`,
       );
     }
     const moved = Math.abs(loaded - value);
     error = Math.max(error, moved);
     squares += moved * moved;
   }
-  const bytes = new Uint8Array(halves.buffer); // little-endian, as every machine that runs this
+  const bytes = new Uint8Array(halves.buffer); // little-endian, as on every supported machine
   return { bytes, quantization: { dtype: "float16", original_dtype: "float32" }, error, squares };
 }

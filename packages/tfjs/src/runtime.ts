@@ -4,11 +4,11 @@ import { packagesFor, VERSION } from "./dialects.ts";
 import type { TensorFlowCore } from "./options.ts";
 import { packages } from "./packages.ts";
 
-/** tfjs-core, or what holds all of it: `@tensorflow/tfjs`, `@tensorflow/tfjs-node`. */
+/** tfjs-core, or a package that includes it: `@tensorflow/tfjs`, `@tensorflow/tfjs-node`. */
 export type TensorFlow = typeof import("@tensorflow/tfjs-core");
 export type EngineInstance = InstanceType<TensorFlow["KernelBackend"]>;
 
-/** What the engine of tfjs-core holds as the one that is used. It declares the half of it private. */
+/** tfjs-core's state of the selected engine. It declares half of it private. */
 interface Selection {
   backendName: string | undefined;
   backendInstance: EngineInstance | undefined;
@@ -22,7 +22,7 @@ export interface Registered {
   /** The name that its kernels are registered under. */
   readonly registered: string;
   readonly instance: EngineInstance;
-  /** What `within` selects. */
+  /** The engine that `within` selects. */
   readonly selection: Selection;
 }
 
@@ -33,8 +33,8 @@ export function selectionOf(tf: TensorFlow): Selection {
 }
 
 /**
- * Does synchronous work on an engine, in a scope of tensors of its own. The engine that the process has selected, the
- * user's, is selected again when it returns; nobody else runs meanwhile. What is to stay needs `tf.keep`.
+ * Runs synchronous work on an engine, in a separate scope of tensors. The engine that the process has selected is
+ * selected again afterwards; no other code runs in between. Tensors to keep need `tf.keep`.
  */
 export function within<T>({ tf, selection }: Registered, work: () => T): T {
   const before = selectionOf(tf);
@@ -48,7 +48,7 @@ export function within<T>({ tf, selection }: Registered, work: () => T): T {
   }
 }
 
-/** Registers an engine that is there, and sets its kernels up, as `tf.setBackend` does; nothing stays selected. */
+/** Registers an existing engine and sets its kernels up, as `tf.setBackend` does, without selecting it. */
 export function register(tf: TensorFlow, registered: string, instance: EngineInstance): Registered {
   const before = selectionOf(tf);
   const { registry, registryFactory } = tf.engine();
@@ -56,16 +56,15 @@ export function register(tf: TensorFlow, registered: string, instance: EngineIns
   if (isPublic && !keptAlone.has(instance)) keepAlone(tf, registered, instance);
   registry[registered] = instance;
   registryFactory[registered] ??= { factory: () => instance, priority: 0 };
-  void tf.setBackend(registered); // has done all when it returns: it waits only for engines that are not there yet
-  if (!isPublic) delete registryFactory[registered]; // nobody is to choose it by chance
+  void tf.setBackend(registered); // done when it returns: it waits only for engines that are not initialized
+  if (!isPublic) delete registryFactory[registered]; // so that tfjs does not choose it by itself
   const selection = { ...selectionOf(tf), pendingBackendInit: undefined };
   Object.assign(tf.engine(), before);
   return { tf, registered, instance, selection };
 }
 
 /**
- * `tf.ready()` and the like open the engine that they choose afresh, in the place of one that is open: they are to get
- * that one.
+ * `tf.ready()` and similar calls initialize the engine that they choose; for an open engine they must get that engine.
  */
 function keepAlone(tf: TensorFlow, registered: string, instance: EngineInstance): void {
   const { registry, registryFactory } = tf.engine();
@@ -77,21 +76,21 @@ function keepAlone(tf: TensorFlow, registered: string, instance: EngineInstance)
 
 const keptAlone = new WeakSet<EngineInstance>();
 
-/** Whether an engine has not been removed since, or replaced: then its tensors are gone. */
+/** Whether an engine is still registered. If not, its tensors are gone. */
 export function isRegistered({ tf, registered, instance }: Registered): boolean {
   return tf.engine().registry[registered] === instance;
 }
 
 /**
- * tfjs-core, the caller's own where given. Throws BackendUnavailableError where it is missing, or cannot be used; the
- * error names what has to be installed for the engine's package too.
+ * tfjs-core, the caller's own if given. Throws BackendUnavailableError if it is missing or unusable; the error names
+ * the packages to install, with the engine's.
  */
 export async function loadCore(given?: TensorFlowCore, enginePackage?: string): Promise<TensorFlow> {
   const tf =
     (given as TensorFlow | undefined) ??
     (await load("@tensorflow/tfjs-core", packages["@tensorflow/tfjs-core"], enginePackage));
   checkVersion("@tensorflow/tfjs-core", tf.version_core);
-  // All copies share what the first one keeps on globalThis, and none knows the others' classes.
+  // All copies share the state that the first one keeps on globalThis, but not its classes.
   if (Object.getPrototypeOf(tf.env()) === tf.Environment.prototype) return tf;
   throw new BackendUnavailableError(
     "tfjs: another copy of @tensorflow/tfjs-core was loaded before this one, and the two would share one engine; leave one of them " +
@@ -100,8 +99,8 @@ export async function loadCore(given?: TensorFlowCore, enginePackage?: string): 
 }
 
 /**
- * Imports a package that registers an engine as it is loaded. An engine that the process did not have so far gets the
- * last place among those that tfjs would choose from by itself.
+ * Imports a package that registers an engine. An engine new to the process gets the lowest priority in tfjs's own
+ * choice.
  */
 export async function importEngine<T>(tf: TensorFlow, name: string, importPackage: () => Promise<T>): Promise<T> {
   const { registryFactory } = tf.engine();
@@ -112,7 +111,8 @@ export async function importEngine<T>(tf: TensorFlow, name: string, importPackag
 }
 
 /**
- * Imports a package. Throws BackendUnavailableError, with what to install for `wanted`, where it is missing or broken.
+ * Imports a package. Throws BackendUnavailableError, with the packages to install for `wanted`, if it is missing or
+ * broken.
  */
 export async function load<T>(name: string, importPackage: () => Promise<T>, wanted: string = name): Promise<T> {
   try {
@@ -124,7 +124,7 @@ export async function load<T>(name: string, importPackage: () => Promise<T>, wan
   }
 }
 
-/** Node says it by a code; bundlers leave a module in the place of an optional peer that says it in words. */
+/** Node reports a missing module by a code; bundlers replace an optional peer by a module that throws a text. */
 export function isMissing(error: unknown, name: string): boolean {
   const { code } = error as { code?: string };
   const isNotFound = code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND";

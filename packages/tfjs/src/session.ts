@@ -15,10 +15,10 @@ import type { NamedTensors } from "./execute.ts";
 import type { Program } from "./program.ts";
 import { type FromWorker, LOADING, type ToWorker, type WorkerSetup } from "./protocol.ts";
 
-/** The part of a thread that is used here. */
+/** The part of a worker thread that Residual uses. */
 type Thread = import("node:worker_threads").Worker;
 
-/** The numbers of a weight, in memory of their own, which goes to the thread. */
+/** The numbers of a weight, in separate memory, which is transferred to the thread. */
 type NumbersOf = (name: string) => Promise<Float32Array>;
 
 interface Job {
@@ -27,12 +27,10 @@ interface Job {
   readonly onProgress: WorkOptions["onProgress"];
 }
 
-/**
- * A program on a wasm engine in a thread of its own, which keeps the process alive only while it has something to do.
- */
+/** A program on a wasm engine in a worker thread. The thread keeps the process alive only while it has jobs. */
 export class Session implements LoadedGraph<"float32"> {
   readonly #thread: Thread;
-  /** Until all are loaded: what it holds on to is then free. */
+  /** Held until all weights are loaded. */
   #numbersOf: NumbersOf | undefined;
   readonly #jobs = new Map<number, Job>();
   #last = LOADING;
@@ -49,9 +47,9 @@ export class Session implements LoadedGraph<"float32"> {
   }
 
   /**
-   * Starts a thread, and gives it the weights one by one, as it asks for them.
+   * Starts a thread, and sends it the weights one by one, as it requests them.
    *
-   * Throws BackendUnavailableError where the engine or the thread's code is missing, UnsupportedError outside of Node,
+   * Throws BackendUnavailableError if the engine or the thread's code is missing, UnsupportedError outside of Node,
    * AbortError.
    */
   static async load(
@@ -92,7 +90,7 @@ export class Session implements LoadedGraph<"float32"> {
     return this.#ask((id) => this.#send({ kind: "read", id, names }), {});
   }
 
-  /** Ends the thread, whatever it does. */
+  /** Ends the thread, even during a run. */
   async dispose(): Promise<void> {
     await this.#thread.terminate();
   }
@@ -110,7 +108,7 @@ export class Session implements LoadedGraph<"float32"> {
     return new Promise((resolve, reject) => {
       const abort = () => {
         if (id === LOADING) reject(abortError(signal!));
-        else this.#send({ kind: "abort", id }); // the thread answers once it has stopped
+        else this.#send({ kind: "abort", id }); // the thread replies once it has stopped
       };
       signal?.addEventListener("abort", abort, { once: true });
       const settle =
@@ -130,7 +128,7 @@ export class Session implements LoadedGraph<"float32"> {
     else this.#settle(message);
   }
 
-  /** What the caller's function throws is the job's failure: nothing else would hear of it. */
+  /** An exception of the caller's function fails the job: otherwise it would be lost. */
   #tell({ id, progress }: Extract<FromWorker, { kind: "progress" }>): void {
     const job = this.#jobs.get(id);
     try {
@@ -153,7 +151,7 @@ export class Session implements LoadedGraph<"float32"> {
       const data = await this.#numbersOf!(name);
       this.#send({ kind: "weight", data }, [data.buffer as ArrayBuffer]);
     } catch (error) {
-      this.#jobs.get(LOADING)?.reject(error as Error); // a file that has changed, say
+      this.#jobs.get(LOADING)?.reject(error as Error); // such as for a changed file
     }
   }
 
@@ -161,7 +159,7 @@ export class Session implements LoadedGraph<"float32"> {
     this.#thread.postMessage(message, transfer);
   }
 
-  /** The thread is gone, or about to go: what it owes is not coming. */
+  /** The thread is gone, or about to go: pending jobs are rejected. */
   #lose(cause?: unknown): void {
     this.#lost ??= threadError("tfjs", this.#hasSpoken, cause);
     for (const { reject } of this.#jobs.values()) reject(this.#lost);
@@ -173,9 +171,7 @@ async function threads(): Promise<typeof import("node:worker_threads")> {
   const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
   const found = process?.getBuiltinModule?.("node:worker_threads");
   if (found) return found as typeof import("node:worker_threads");
-  throw new UnsupportedError(
-    "tfjs: { worker: true } is for Node; in a browser call tfjs() inside of a Worker of yours",
-  );
+  throw new UnsupportedError("tfjs: { worker: true } is for Node; in a browser, call tfjs() in a Worker of your page");
 }
 
 const errors: { readonly [code: string]: new (message: string) => ResidualError } = {

@@ -13,7 +13,7 @@ import {
   unavailable,
 } from "./runtime.ts";
 
-/** tfjs-node brings all of tfjs with it, its own tfjs-core included. */
+/** tfjs-node includes all of tfjs, also its own tfjs-core. */
 type NodePackage = TensorFlow & { readonly version?: { readonly [name: string]: string } };
 
 /** What tfjs-node's engine says of itself. */
@@ -23,10 +23,10 @@ type NodeEngine = EngineInstance & {
 };
 
 /**
- * Opens TensorFlow's C library through tfjs-node or tfjs-node-gpu. Neither is ever loaded but from here: their install
- * scripts fetch libtensorflow, which many machines may not.
+ * Opens TensorFlow's C library through tfjs-node or tfjs-node-gpu. Only this file loads them: their install scripts
+ * download libtensorflow, which many machines do not allow.
  *
- * Throws BackendUnavailableError where the package, its addon, libtensorflow or node-gpu's GPU is missing.
+ * Throws BackendUnavailableError if the package, its addon, libtensorflow or the GPU of node-gpu is missing.
  */
 export async function openNode(engine: "node" | "node-gpu", { tf: given }: EngineOptions): Promise<Opened> {
   const name = packageOf(engine);
@@ -48,7 +48,7 @@ export async function openNode(engine: "node" | "node-gpu", { tf: given }: Engin
   };
 }
 
-/** By a variable: neither the compiler nor a bundler is to look for it. */
+/** Imported through a variable, so that neither the compiler nor a bundler resolves it. */
 async function importNode(name: string): Promise<NodePackage> {
   try {
     return await load(name, () => import(/* @vite-ignore */ /* webpackIgnore: true */ name) as Promise<NodePackage>);
@@ -73,7 +73,7 @@ function unusable(name: string, reason: string, cause?: unknown): BackendUnavail
   return new BackendUnavailableError(`tfjs: ${name} ${reason}`, { cause });
 }
 
-/** tfjs-node 4.22 calls what Node 23 took away (tensorflow/tfjs#8425), in nearly every op. */
+/** tfjs-node 4.22 calls a function that Node 23 removed (tensorflow/tfjs#8425), in nearly every op. */
 function restoreIsNullOrUndefined(): void {
   const { process } = globalThis as { process?: { getBuiltinModule?(name: "node:util"): Util } };
   const util = process?.getBuiltinModule?.("node:util");

@@ -1,6 +1,6 @@
 /**
- * One program on a wasm engine in a thread of its own. The engine works in slices of a few milliseconds here too, so
- * that an abort is heard between two operations. The thread may be ended at any time: it shares nothing.
+ * A program on a wasm engine in a worker thread. The engine yields every few milliseconds here too, so that an abort is
+ * received between two operations. The thread may be terminated at any time: it shares nothing.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { ResidualError } from "@residual/core";

@@ -3,7 +3,7 @@ import { type Signal, throwIfAborted } from "@residual/core";
 const MILLISECONDS_PER_SLICE = 8;
 
 /**
- * Slices of a few milliseconds, after each of which the event loop goes round: signals, timers and other runs wait no
+ * Time slices of a few milliseconds, with a turn of the event loop after each: signals, timers and other runs wait no
  * longer than the longest operation takes.
  */
 export class TimeSlices {
@@ -11,32 +11,32 @@ export class TimeSlices {
   readonly #check: () => void;
   #end = 0;
 
-  /** `check` is called when a slice begins, and throws where there is no point in going on. */
+  /** `check` is called at the start of a slice, and throws if the run must not continue. */
   constructor(signal: Signal | undefined, check: () => void) {
     this.#signal = signal;
     this.#check = check;
   }
 
-  /** Whether it is time to stop, or there is no point in going on. */
+  /** Whether the slice is over, or the run must not continue. */
   isOver(): boolean {
     return performance.now() > this.#end || this.#signal?.aborted === true;
   }
 
-  /** Throws AbortError once the signal is aborted, and what `check` throws. */
+  /** Throws AbortError once the signal is aborted, and errors of `check`. */
   begin(): void {
     throwIfAborted(this.#signal);
     this.#check();
     this.#end = performance.now() + MILLISECONDS_PER_SLICE;
   }
 
-  /** Goes on at once where the slice is not over. */
+  /** Returns at once if the slice is not over. */
   async next(): Promise<void> {
     if (performance.now() > this.#end) await pause();
     this.begin();
   }
 }
 
-/** Once round the event loop. Browsers stretch timers to 4 ms, and have messages instead. */
+/** One turn of the event loop. Browsers stretch timers to 4 ms, so a message is used there. */
 function pause(): Promise<void> {
   const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => void };
   return new Promise((resolve) => {

@@ -22,10 +22,10 @@ type WasmInstance = EngineInstance & {
 };
 
 /**
- * Opens the wasm engine, the process's own where there is one: its kernels are bound to one instance, whichever was set
- * up last, so there must be no second.
+ * Opens the wasm engine, or returns the process's own: its kernels are bound to the instance that was set up last, so
+ * there must be only one.
  *
- * Throws BackendUnavailableError where the package or its .wasm file is missing.
+ * Throws BackendUnavailableError if the package or its .wasm file is missing.
  */
 export async function openWasm({ tf: given, wasmPaths }: EngineOptions): Promise<Opened> {
   const tf = await loadCore(given, PACKAGE);
@@ -44,7 +44,7 @@ export async function openWasm({ tf: given, wasmPaths }: EngineOptions): Promise
       release(tensor) {
         const of = held(tensor);
         instance.wasm._free(of.memoryOffset);
-        of.memoryOffset = 0; // which free takes for nothing, when the tensor is disposed
+        of.memoryOffset = 0; // which frees memory without effect, when the tensor is disposed
       },
     },
   };
@@ -55,15 +55,15 @@ async function instanceOf(
   paths: string | undefined,
   setWasmPaths: ((paths: string) => void) | undefined,
 ): Promise<EngineInstance> {
-  await selectionOf(tf).pendingBackendInit; // somebody may be opening it just now
+  await selectionOf(tf).pendingBackendInit; // another caller may be opening it
   const { registry, registryFactory } = tf.engine();
   if (registry.wasm) return registry.wasm;
   const entry = registryFactory.wasm;
-  if (!entry) throw unavailable(PACKAGE, "registers no engine (somebody removed it from tfjs)");
+  if (!entry) throw unavailable(PACKAGE, "registers no engine (it was removed from tfjs)");
   if (paths !== undefined) setWasmPaths?.(await folderWithFile(paths));
   const { factory } = entry;
   const opening = withoutHandlers(async () => factory());
-  entry.factory = () => opening; // whoever asks for it meanwhile gets the same one
+  entry.factory = () => opening; // concurrent callers get the same engine
   try {
     const instance = await opening;
     return registry.wasm ?? instance;
@@ -81,10 +81,10 @@ function notFound(where: string, cause?: unknown): BackendUnavailableError {
   return new BackendUnavailableError(cause === undefined ? words : `${words} (${textOf(cause)})`, { cause });
 }
 
-/** What every engine for SIMD, and so every machine of these years, loads. */
+/** The file that engines for SIMD load, which all current machines have. */
 const FILE = "tfjs-backend-wasm-simd.wasm";
 
-/** Looks before tfjs does: once it has not found its file it can be told of no other place. */
+/** Checked before tfjs does: after tfjs fails to find its file, its path cannot be changed. */
 async function folderWithFile(paths: string): Promise<string> {
   const node = (globalThis as { process?: Partial<Builtins> }).process?.getBuiltinModule;
   let folder = paths.endsWith("/") ? paths : `${paths}/`;
@@ -94,7 +94,7 @@ async function folderWithFile(paths: string): Promise<string> {
     return folder;
   }
   const found = await fetch(`${folder}${FILE}`, { method: "HEAD" }).catch(() => undefined);
-  // some servers have a page for all
+  // some servers answer every path with a page
   const isThere = found?.ok === true && !found.headers.get("content-type")?.startsWith("text/html");
   if (!isThere) throw notFound(`in ${paths}`);
   return folder;
@@ -105,13 +105,13 @@ interface Builtins {
   getBuiltinModule(name: "node:url"): typeof import("node:url");
 }
 
-/** The part of Node's process that is used here. */
+/** The part of Node's process that Residual uses. */
 interface Emitter {
   readonly listeners: (event: string) => (() => void)[];
   readonly off: (event: string, listener: () => void) => void;
 }
 
-/** Emscripten would have a say in what becomes of the process's exceptions. */
+/** Emscripten would otherwise handle the process's uncaught exceptions. */
 async function withoutHandlers<T>(work: () => Promise<T>): Promise<T> {
   const node = (globalThis as { process?: Partial<Emitter> }).process;
   const handlers = () => events.map((event) => node?.listeners?.(event) ?? []);

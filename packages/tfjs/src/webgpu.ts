@@ -13,20 +13,20 @@ import { importEngine, loadCore, register, type TensorFlow } from "./runtime.ts"
 
 const PACKAGE = "@tensorflow/tfjs-backend-webgpu";
 
-/** The part of a GPUAdapter that is used here. */
+/** The part of a GPUAdapter that Residual uses. */
 type Adapter = Pick<GPUAdapter, "features" | "info" | "limits" | "requestDevice">;
 
 type Opening = Promise<Opened & { readonly lost: Promise<string> }>;
 
-/** What has been opened, by where its adapter came from: devices are shared by all executables. */
+/** Open devices by the source of their adapter: all executables share them. */
 const opened = new WeakMap<object, Opening>();
 let count = 0;
 
 /**
- * Opens a device of our own under a name of our own, so that the process's webgpu engine, if there is one, is not met;
- * in Node Dawn's.
+ * Opens a separate device under a separate name, so that the process's own webgpu engine is not affected. In Node the
+ * device is Dawn's.
  *
- * Throws BackendUnavailableError where a package or an adapter is missing.
+ * Throws BackendUnavailableError if a package or an adapter is missing.
  */
 export async function openWebgpu({ tf: given, gpu }: EngineOptions): Promise<Opened> {
   const tf = await loadCore(given, PACKAGE);
@@ -65,7 +65,7 @@ async function openOn(tf: TensorFlow, WebGPUBackend: EngineClass, gpu: GpuSource
   };
 }
 
-/** Those that tfjs's own opening asks for. */
+/** The features that tfjs requests itself. */
 function limitsOf({ limits }: Adapter): { [limit: string]: number } {
   const names = [
     "maxComputeWorkgroupStorageSize",
@@ -78,7 +78,7 @@ function limitsOf({ limits }: Adapter): { [limit: string]: number } {
   return Object.fromEntries(names.map((name) => [name, limits[name]]));
 }
 
-/** tfjs asks whether there is a `navigator.gpu` before it takes a device from anywhere. */
+/** tfjs checks for `navigator.gpu` before it uses any device. */
 function withNavigatorGpu<T>(gpu: GpuSource, work: () => T): T {
   const scope = globalThis as { navigator?: { gpu?: unknown } };
   if (scope.navigator?.gpu) return work();
@@ -93,13 +93,13 @@ function withNavigatorGpu<T>(gpu: GpuSource, work: () => T): T {
   }
 }
 
-/** The braces are spelled out, and the two calls apart, for bundlers: a variable's attributes they leave out. */
+/** Written as two calls with literal braces, for bundlers: they drop import attributes in a variable. */
 const importDawn = (name: string): Promise<unknown> =>
   name.endsWith(".json")
     ? import(/* @vite-ignore */ /* webpackIgnore: true */ name, { with: { type: "json" } })
     : import(/* @vite-ignore */ /* webpackIgnore: true */ name);
 
-/** The browser's, or in Node one that is kept: Dawn ends the process once it is collected. */
+/** The browser's GPU; in Node a stored one, since Dawn ends the process once it is garbage-collected. */
 async function ownGpu(): Promise<GpuSource> {
   dawn ??= platformGpu<GpuSource>("tfjs", importDawn);
   return dawn.then(

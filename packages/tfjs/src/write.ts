@@ -5,10 +5,10 @@ import { writeFolderAtomic } from "@residual/kit/files";
 import { type GraphModelOptions, type GraphModelReport, graphModelFiles } from "./export.ts";
 
 /**
- * Writes a graph model as a folder, which appears whole or not at all. A graph model that was there is replaced,
- * anything else is not.
+ * Writes a graph model as a folder, which appears whole or not at all. An existing graph model is replaced; other
+ * folders are not.
  *
- * Throws what graphModelFiles throws, FormatError where something is in the way or the file system refuses.
+ * Throws errors of graphModelFiles, FormatError if the path is taken or the file system refuses.
  */
 export async function writeGraphModel(
   graph: Graph,
@@ -25,9 +25,9 @@ export async function writeGraphModel(
 }
 
 /**
- * Before any work is done for it: whether a graph model may have this place.
+ * Checks that a graph model can be written there, before work is done for it.
  *
- * Throws FormatError where something else has it, or the folder around it is missing.
+ * Throws FormatError if the path is taken by something else, or its parent folder is missing.
  */
 export async function checkGraphModelFolder(folder: string): Promise<void> {
   const path = resolve(folder);
@@ -43,7 +43,7 @@ export async function checkGraphModelFolder(folder: string): Promise<void> {
   const foreign = names.find((name) => name !== "model.json" && !/^group1-shard\d+of\d+\.bin$/.test(name));
   if (foreign !== undefined) {
     throw new FormatError(
-      `${folder}: the folder holds ${foreign}, which is no part of a graph model; name a new folder`,
+      `${folder}: the folder holds ${foreign}, which is not part of a graph model; name a new folder`,
     );
   }
   if (path !== process.cwd()) return;

@@ -2,7 +2,7 @@ import {
   concrete,
   type LoadedGraph,
   mapValues,
-  type Rows,
+  type RowRange,
   type RunOptions,
   readRows,
   rowSize,
@@ -103,7 +103,7 @@ export class WasmModel implements LoadedGraph<"float32"> {
       await this.#write(source, address + first * row, { first, end: Math.min(first + step, rows) }, signal);
   }
 
-  async #write(source: Source, address: number, rows: Rows, signal: Signal | undefined): Promise<void> {
+  async #write(source: Source, address: number, rows: RowRange, signal: Signal | undefined): Promise<void> {
     throwIfAborted(signal);
     const length = (rows.end - rows.first) * rowSize(source);
     await this.#runner.write(address, length, (into) => readRows(source, into, rows));

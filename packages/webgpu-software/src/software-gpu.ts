@@ -12,7 +12,7 @@ import { isPrivate, sha256 } from "./trust.ts";
 
 const { resolve } = createRequire(import.meta.url);
 
-/** What Dawn's native module exports. */
+/** The exports of Dawn's native module. */
 interface Dawn {
   readonly create: (options: readonly string[]) => Gpu;
   readonly globals: object;
@@ -21,15 +21,15 @@ interface Dawn {
 let opened: Promise<Gpu> | undefined;
 
 /**
- * A `GPU` whose one adapter is SwiftShader: WebGPU on the CPU, with no driver and nothing of the system. For tests and
- * demos on bare machines; a Vulkan driver of the system (Mesa's lavapipe) is several times faster. Each call gives the
- * same one.
+ * A `GPU` whose only adapter is SwiftShader: WebGPU on the CPU, without a driver or libraries of the system. For tests
+ * and demos on bare machines; a system Vulkan driver (Mesa's lavapipe) is several times faster. Each call returns the
+ * same object.
  *
- * SwiftShader comes out of Chromium's build for servers. Dawn looks for Vulkan beside its own file first, so both are
- * put into one folder of the cache (8 MB beside Dawn's own), once. The folder is used if nobody else can write to it
- * and its files are those of the packages; else one that is this process's alone. Sets VK_ICD_FILENAMES and WebGPU's
- * globals; of a worker thread the main thread has to have called it first. Throws BackendUnavailableError on other
- * systems than Linux x64, and where `webgpu` is not installed.
+ * SwiftShader comes from Chromium's build for servers. Dawn first looks for Vulkan in its own folder, so both are
+ * copied once into a folder of the cache (8 MB plus Dawn). The folder is used if no other user can write to it and its
+ * files equal the packages'; otherwise a temporary folder of this process is used. Sets VK_ICD_FILENAMES and WebGPU's
+ * globals. Before a worker thread calls it, the main thread must have called it. Throws BackendUnavailableError on
+ * systems other than Linux x64, and if `webgpu` is not installed.
  */
 export async function softwareGpu(): Promise<Gpu> {
   const { platform, arch } = process;
@@ -40,7 +40,7 @@ export async function softwareGpu(): Promise<Gpu> {
   }
   opened ??= open();
   opened.catch(() => {
-    opened = undefined; // what is missing may be there by the next call
+    opened = undefined; // the missing part may be there at the next call
   });
   return opened;
 }
@@ -55,31 +55,29 @@ async function open(): Promise<Gpu> {
   return create([]);
 }
 
-/** The files that are put together. */
+/** The files that are copied. */
 interface Parts {
-  /** Dawn's own file. */
+  /** Dawn's native module. */
   readonly dawn: string;
-  /** SwiftShader, packed. */
+  /** SwiftShader, compressed. */
   readonly packed: string;
   /** Changes with the versions of both. */
   readonly name: string;
 }
 
-/** SHA-256 of what @sparticuz/chromium packs, at the version that is depended on. */
+/** SHA-256 of the compressed file of @sparticuz/chromium, at the pinned version. */
 const SWIFTSHADER = {
   "libvk_swiftshader.so": "2f3ceffaaca7d031bc3943f8eacf398a5d9c42c5fe0d15d8840b9acfa630b58e",
   "libvulkan.so.1": "8ee5ac00fd7968e863b05e0f6808057db16a00ad322777e5a05bed51d4f84085",
   "vk_swiftshader_icd.json": "c9eef28b6b984fec220ef0abfecc40b502d46946706e47bfe97707027cb818bd",
 };
 
-/**
- * The folder with all of it: in the user's cache, made where it is not there yet, else a temporary one of this process.
- */
+/** The folder with both: in the user's cache, created on first use; else a temporary folder of this process. */
 async function prepared(): Promise<string> {
   const parts = await partsOf();
-  const cached = await inCache(parts).catch(() => undefined); // full, or read-only
+  const cached = await inCache(parts).catch(() => undefined); // the cache is full or read-only
   if (cached !== undefined) return cached;
-  // Never a name in the temporary folder that others know: they could put code of theirs there.
+  // Not a predictable name in the temporary folder: other users could place their code there.
   const folder = join((await temporaryFolder("webgpu-software")).path, parts.name);
   await writeFolderAtomic(folder, (part) => unpack(part, parts));
   if (await isSound(folder, parts)) return folder;
@@ -95,7 +93,7 @@ async function partsOf(): Promise<Parts> {
   return { dawn, packed: join(chromium, "bin/swiftshader.tar.br"), name: ["swiftshader", ...versions].join("-") };
 }
 
-/** Undefined where the cache folder is not the user's alone. */
+/** Undefined if other users can write to the cache folder. */
 async function inCache(parts: Parts): Promise<string | undefined> {
   const cache = cacheFolder();
   if (cache === undefined) return undefined;
@@ -119,7 +117,7 @@ async function unpack(folder: string, { dawn, packed }: Parts): Promise<void> {
   await copyFile(dawn, join(folder, "dawn.node"));
 }
 
-/** Whether the files are those of the packages, and nobody else can change them. */
+/** Whether the files equal the packages', and no other user can change them. */
 async function isSound(folder: string, { dawn }: Parts): Promise<boolean> {
   const expected = { ...SWIFTSHADER, "dawn.node": await sha256(dawn) };
   const sound = Object.entries(expected).map(async ([name, digest]) => {

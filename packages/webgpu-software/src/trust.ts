@@ -12,9 +12,9 @@ export async function sha256(path: string): Promise<string> {
 }
 
 /**
- * Whether nobody but this user and the system's administrator can change a file, or put another in its place: it and
- * all folders above it belong to one of the two, and others cannot write to them. In a sticky folder, as the system's
- * temporary one is, others cannot rename what is not theirs.
+ * Whether only this user and the administrator can change a file, or replace it: the file and all folders above belong
+ * to one of the two, and others cannot write to them. In a sticky folder, such as the system's temporary folder, others
+ * cannot rename files of this user.
  */
 export async function isPrivate(path: string): Promise<boolean> {
   let at = await realpath(path);
@@ -23,7 +23,7 @@ export async function isPrivate(path: string): Promise<boolean> {
     const { uid, gid, mode } = await lstat(at);
     if (uid !== 0 && uid !== process.geteuid?.()) return false;
     const isSticky = !isLast && (mode & 0o1000) !== 0;
-    const isOwnGroup = gid === uid; // of many systems each user has a group of the same number, alone in it
+    const isOwnGroup = gid === uid; // on many systems each user has a private group with the same number
     const others = isOwnGroup ? 0o002 : 0o022;
     if ((mode & others) !== 0 && !isSticky) return false;
     const above = dirname(at);

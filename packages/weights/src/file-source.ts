@@ -6,7 +6,7 @@ import {
   type LazySource,
   OutOfMemoryError,
   type RealArray,
-  type Rows,
+  type RowRange,
   rowSize,
   tensorOf,
 } from "@residual/core";
@@ -89,7 +89,7 @@ export function fileSource(file: OpenedFile, offset: number, entry: LazyEntry, f
     shape,
     firstNonFinite: found.firstNonFinite,
     ...boundOf(found),
-    async read(into: RealArray, { first }: Rows) {
+    async read(into: RealArray, { first }: RowRange) {
       const from = start + first * rowSize({ shape }) * bytes;
       if (dtype === "F32" && into instanceof Float32Array) {
         file.readAgain(from, new Uint8Array(into.buffer, into.byteOffset, into.byteLength));

@@ -42,7 +42,7 @@ interface PlacedPanel extends DrawnPanel {
 
 /** Panels from left to right, in as many rows as they need, with lines from each panel to the next. */
 export function drawPanels({ panels }: Figure, options: PanelOptions): Drawn {
-  const placed = inRows(panels.map((panel) => drawPanel(panel, options)));
+  const placed = placeInRows(panels.map((panel) => drawPanel(panel, options)));
   const content = placed.map(({ x, y, content }) =>
     element("g", { transform: path`translate(${x} ${y})` }, ...content),
   );
@@ -62,7 +62,7 @@ export function drawPanels({ panels }: Figure, options: PanelOptions): Drawn {
   return { content: [...content, ...ways, ...ends], width, height };
 }
 
-function inRows(panels: readonly DrawnPanel[]): readonly PlacedPanel[] {
+function placeInRows(panels: readonly DrawnPanel[]): readonly PlacedPanel[] {
   let [x, bottom] = [0, 0];
   let y: number = size.top;
   return panels.map((panel) => {

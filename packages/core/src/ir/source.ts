@@ -3,7 +3,7 @@ import { shortList } from "./messages.ts";
 import { gather, type RealTensor, sizeOf, type Tensor, tensorOf } from "./tensor.ts";
 
 /** Half-open range [first, end) of rows, along a tensor's first axis. A scalar is one row. */
-export interface Rows {
+export interface RowRange {
   readonly first: number;
   readonly end: number;
 }
@@ -26,7 +26,7 @@ export interface LazySource {
    * Writes the numbers of some rows into `into`, row-major. Each number is rounded once, to the type of `into`, which
    * must have the size of the rows. Calls may overlap. Throws FormatError if a file has changed since it was opened.
    */
-  read(into: RealArray, rows: Rows): Promise<void>;
+  read(into: RealArray, rows: RowRange): Promise<void>;
 }
 
 /** The numbers of a parameter: a tensor in memory, or a lazy source. */
@@ -58,7 +58,7 @@ export function rowSize({ shape: [, ...rest] }: { readonly shape: readonly numbe
 }
 
 /** Writes the numbers of some rows (default: all) into `into`, which must have the size of the rows. */
-export async function readRows(source: Source, into: RealArray, rows: Rows = allRows(source)): Promise<void> {
+export async function readRows(source: Source, into: RealArray, rows: RowRange = allRows(source)): Promise<void> {
   const row = rowSize(source);
   const expected = (rows.end - rows.first) * row;
   const fits = 0 <= rows.first && rows.first <= rows.end && rows.end <= rowsIn(source) && into.length === expected;
@@ -279,6 +279,6 @@ export function concatenateRows(parts: readonly Source[]): Source {
   };
 }
 
-function allRows(source: Source): Rows {
+function allRows(source: Source): RowRange {
   return { first: 0, end: rowsIn(source) };
 }

@@ -1,5 +1,5 @@
 import {
-  type Rows,
+  type RowRange,
   readRows,
   roundToFloat16,
   rowSize,
@@ -202,7 +202,7 @@ function stagingBytes(length: number, memory: Memory): number {
 
 /** Some rows of a constant, and the numbers that they are packed to. */
 interface Chunk {
-  readonly rows: Rows;
+  readonly rows: RowRange;
   readonly length: number;
   /** Where the numbers go, in each plane of the packing. */
   readonly start: number;

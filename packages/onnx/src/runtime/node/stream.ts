@@ -1,5 +1,13 @@
 import { type FileHandle, open } from "node:fs/promises";
-import { type Rows, readRows, rowSize, rowsIn, type Source, throwIfAborted, type WorkOptions } from "@residual/core";
+import {
+  type RowRange,
+  readRows,
+  rowSize,
+  rowsIn,
+  type Source,
+  throwIfAborted,
+  type WorkOptions,
+} from "@residual/core";
 import type { PlacedWeight } from "../../external-data.ts";
 
 /** In bytes: fits into a core's cache, so that numbers are scaled and written while they are cached. */
@@ -11,7 +19,7 @@ const LANES = 2;
 /** Some rows of a weight, and the position of their bytes in the new file. */
 interface Chunk {
   readonly source: Source;
-  readonly rows: Rows;
+  readonly rows: RowRange;
   readonly offset: number;
 }
 
