@@ -160,7 +160,7 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
     [
       ["classify", chelsea, "--weights", "other.safetensors"],
       1,
-      /^FormatError: .* says it is for vit_b_16, which is no/,
+      /^FormatError: .* says it is for vit_b_16, an unknown model/,
     ],
     [
       ["classify", chelsea, "--weights", "garbled.safetensors"],

@@ -1,6 +1,6 @@
 import { type FrontDoor, frontDoor } from "./front-door.ts";
 import { web } from "./platform/web.ts";
 
-// What browsers get of this package: no module by its path, and no child process.
+// The package in browsers: without modules by path and without child processes.
 export * from "./exports.ts";
 export const { load, backendNamed, chooseBackend, compileOn, prepareOn, checkBackend }: FrontDoor = frontDoor(web);

@@ -2,12 +2,12 @@ import { unknownName } from "@residual/kit/names";
 import { isObject, kindOf } from "./kind-of.ts";
 import { OptionError } from "./option-error.ts";
 
-/** For each option, whether a value fits, and what does in words. */
+/** For each option, a check of the value, and a text that says which values are valid. */
 export type OptionChecks = { readonly [name: string]: readonly [fits: (value: unknown) => boolean, expected: string] };
 
 /**
- * Refuses options that are not an object, options of another name, and values of another kind, for callers whom no
- * compiler has checked. An option that is undefined is not given. Throws OptionError.
+ * Throws OptionError for options that are not an object, unknown names, and invalid values, for callers without a
+ * compiler. An option that is undefined counts as absent.
  */
 export function checkOptions(owner: string, options: unknown, checks: OptionChecks): void {
   if (typeof options !== "object" || options === null || Array.isArray(options))
@@ -27,7 +27,7 @@ const isFunction = (value: unknown): boolean => typeof value === "function";
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 1;
 const isSignal = (value: unknown): boolean => isObject(value) && "addEventListener" in value;
 
-/** The checks of options that several calls have. */
+/** Checks of options that several calls share. */
 export const checks = {
   count: [isCount, "a whole number from 1"],
   callback: [isFunction, "a function"],

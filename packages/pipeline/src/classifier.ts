@@ -37,79 +37,79 @@ import { predictionsOf, rowsOf } from "./predictions.ts";
 import type { Prepared } from "./prepare.ts";
 
 export interface ClassifyOptions {
-  /** Stops the work, which then rejects with an AbortError. */
+  /** Aborts the work, which then rejects with AbortError. */
   readonly signal?: WorkOptions["signal"];
-  /** How many classes of each picture, 5 where not given. */
+  /** Number of classes per picture. Default 5 */
   readonly top?: number | undefined;
 }
 
 export interface ClassifyAllOptions extends ClassifyOptions {
-  /** The most pictures of one run. Where not given, 32 of a small network, fewer where images are large. */
+  /** The most pictures of one run. Default: 32 for a small network, fewer for large images. */
   readonly batch?: number | undefined;
-  /** Counts pictures. `total` is that of all pictures where it is known beforehand, as of an array; else `done`. */
+  /** Counts pictures. `total` is the number of pictures if it is known, as for an array; else it equals `done`. */
   readonly onProgress?: WorkOptions["onProgress"];
 }
 
 export interface CamOptions extends ClassifyOptions {
-  /** The class of the map, by its index or its label. The likeliest where not given. */
+  /** The class of the map, by index or label. Default: the likeliest class. */
   readonly class?: number | string | undefined;
 }
 
-/** A class activation map, with what `overlayCam` needs to draw it over its picture. */
+/** A class activation map, with the data that `overlayCam` needs to draw it over its picture. */
 export interface ClassActivation extends CamPicture {
-  /** The class that the map is of. */
+  /** The class of the map. */
   readonly prediction: Prediction;
-  /** What `classify` answers. */
+  /** The result of `classify`. */
   readonly predictions: readonly Prediction[];
   /** The picture, decoded. */
   readonly pixels: CamPicture["pixels"];
-  /** How much each place adds to the class's logit, [H, W]. The mean plus the class's bias is the logit. */
+  /** The contribution of each position to the class's logit, [H, W]. The mean plus the class's bias is the logit. */
   readonly map: Tensor<"float32">;
-  /** The part of the picture that the model sees, and the map covers. */
+  /** The part of the picture that the model sees, and that the map covers. */
   readonly area: Area;
 }
 
-/** A picture with its likeliest classes, or with what is wrong with it. */
+/** A picture with its likeliest classes, or with its error. */
 export type Classified<Given = Picture> =
   | { readonly picture: Given; readonly predictions: readonly Prediction[]; readonly error?: never }
   | { readonly picture: Given; readonly predictions?: never; readonly error: ResidualError };
 
-/** The backend that a classifier runs on. */
+/** The backend of a classifier. */
 export interface UsedBackend extends BackendDescription {
   readonly name: string;
-  /** Why this backend, in one line for people. */
+  /** The reason for the backend, in one line. */
   readonly reason: string;
 }
 
 /**
- * A model ready to look at pictures. Dispose it to free what it holds: calls under way are answered first, and later
- * calls throw UnsupportedError.
+ * A compiled model with its preprocessing and labels. `dispose` waits for pending calls and then frees all memory;
+ * later calls throw UnsupportedError.
  *
- * `Names` are the names of the model's values, as far as the compiler knows them.
+ * `Names` are the names of the model's values, if the compiler can know them.
  */
 export interface Classifier<Names extends string = string> extends AsyncDisposable {
   readonly model: string;
   readonly weights: string;
   readonly backend: UsedBackend;
   readonly preprocessing: Preprocessing;
-  /** A name for each class; undefined where none are known, and predictions are called by their index. */
+  /** A name for each class; undefined if unknown. Predictions then have only an index. */
   readonly labels: readonly string[] | undefined;
-  /** What people should hear, as sentences: what was guessed, and which of the weights were left out. */
+  /** Messages for the user, as sentences: guesses, and weights that were left out. */
   readonly notes: readonly string[];
   /** The model bound to its weights: plain data, for another backend or for `select`. */
   readonly graph: Graph<"image", "logits", Names>;
-  /** The model as it was compiled: tensors in, logits out. */
+  /** The compiled model: tensors in, logits out. */
   readonly executable: Executable<"image", "logits", "float32">;
   /**
-   * The `top` likeliest classes of a picture, likeliest first. Throws FormatError for what is not a whole picture,
-   * WeightsError where the model answers NaN or infinity, AbortError.
+   * The `top` likeliest classes of a picture, likeliest first. Throws FormatError for a damaged or unknown picture,
+   * WeightsError if the model's output is NaN or infinite, AbortError.
    */
   classify(picture: Picture, options?: ClassifyOptions): Promise<readonly Prediction[]>;
   /**
-   * `classify` for many pictures, in their order, each as soon as it is there. The next pictures are decoded while the
-   * model runs. A picture that fails has its error in its place, and the rest goes on. Leaving the loop stops the work.
+   * `classify` for many pictures, in order, each as soon as it is ready. The next pictures are decoded while the model
+   * runs. A picture that fails has its error as result; the others continue. Leaving the loop stops the work.
    *
-   * Throws what the source of the pictures throws, what the backend throws, AbortError.
+   * Throws errors of the pictures' source and of the backend, AbortError.
    */
   classifyAll<Given extends Picture>(
     pictures: Iterable<Given> | AsyncIterable<Given>,
@@ -118,10 +118,10 @@ export interface Classifier<Names extends string = string> extends AsyncDisposab
   /**
    * Values within the model, by their names: stages (`avgpool`, `layer3`), blocks (`layer4.2`), or any other value that
    * `residual summary` prints. One picture is a batch of 1, an array of N pictures a batch of N. `avgpool` is flattened
-   * to [N, C]; every other value has the shape that it has in the graph.
+   * to [N, C]; every other value has its shape in the graph.
    *
-   * The model is compiled once for each set of names; `dispose` frees that too. Throws ShapeError for a name that the
-   * model does not have, and as `classify`.
+   * The model is compiled once for each set of names; `dispose` frees that too. Throws ShapeError for an unknown name,
+   * and as `classify` does.
    */
   features<const Name extends NoInfer<Names>>(
     name: Name,
@@ -134,12 +134,12 @@ export interface Classifier<Names extends string = string> extends AsyncDisposab
     options?: Pick<ClassifyOptions, "signal">,
   ): Promise<{ readonly [K in Name]: Tensor<"float32"> }>;
   /**
-   * Where in a picture a class is seen: the class activation map (Zhou et al. 2016), which needs no gradient.
+   * The class activation map of a picture (Zhou et al. 2016): which positions contribute to a class. Needs no gradient.
    * `overlayCam` of `@residual/vision` draws it over the picture: `overlayCam(await classifier.cam("cat.png"))`.
    *
-   * The model is compiled once more, for logits and maps; `dispose` frees that too. Throws OptionError for a class that
-   * the model does not have, ShapeError for a model that does not end in global average pooling and one linear layer,
-   * and as `classify`.
+   * The model is compiled once more, for logits and maps; `dispose` frees that too. Throws OptionError for an unknown
+   * class, ShapeError for a model that does not end in global average pooling and one linear layer, and as `classify`
+   * does.
    */
   cam(picture: Picture, options?: CamOptions): Promise<ClassActivation>;
   dispose(): Promise<void>;
@@ -151,14 +151,14 @@ export interface ClassifierParts {
   readonly backend: UsedBackend;
   readonly executable: Executable<"image", "logits">;
   readonly maxPixels: number | undefined;
-  /** Compiles the graph anew, for other outputs, on the same backend. */
+  /** Compiles the graph again, with other outputs, on the same backend. */
   compile(graph: Graph<"image">, work: WorkOptions): Promise<Executable<"image">>;
 }
 
-/** Numbers of the images of one run: 32 of 32 × 32 pixels, 4 of 224 × 224. */
+/** Numbers of the images of one run: 32 images of 32 × 32 pixels, 4 of 224 × 224. */
 const LARGEST_BATCH = { images: 32, numbers: 4 * 3 * 224 * 224 };
 
-/** How many images make a run quicker, and not the memory scarce. */
+/** The batch that makes runs faster without using much memory. */
 export function batchFor([, ...image]: Shape): number {
   const fitting = Math.floor(LARGEST_BATCH.numbers / sizeOf(image as readonly number[]));
   return Math.max(1, Math.min(LARGEST_BATCH.images, fitting));
@@ -245,7 +245,7 @@ export class ModelClassifier implements Classifier {
     checkOptions("features", options, { signal: checks.signal });
     const list = typeof names === "string" ? [names] : names;
     checkNames(list);
-    const given = (Array.isArray(pictures) ? Array.from(pictures) : [pictures]) as readonly Picture[]; // no holes
+    const given = (Array.isArray(pictures) ? Array.from(pictures) : [pictures]) as readonly Picture[]; // without holes
     if (given.length === 0) throw new OptionError("features: there are no pictures, expected one or more");
     const found = await this.#during(() => this.#featuresOf(list, given, options));
     return typeof names === "string" ? found[names]! : found;
@@ -278,7 +278,7 @@ export class ModelClassifier implements Classifier {
 
   async dispose(): Promise<void> {
     this.#isDisposed = true;
-    await Promise.allSettled(this.#underWay); // a picture that is being decoded has not come to the executable
+    await Promise.allSettled(this.#underWay); // a picture that is still being decoded has not reached the executable
     const features = await Promise.allSettled([...this.#features.values()].map(({ compiling }) => compiling));
     this.#features.clear();
     const executables = features.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
@@ -289,7 +289,7 @@ export class ModelClassifier implements Classifier {
     return this.dispose();
   }
 
-  /** For each image its predictions, or what is wrong with its logits. */
+  /** For each image its predictions, or the error of its logits. */
   async #predict(
     images: readonly Tensor<"float32">[],
     { signal, top = 5 }: ClassifyOptions,
@@ -298,7 +298,7 @@ export class ModelClassifier implements Classifier {
     return rowsOf(logits).map((row) => predictionsOf(row, top, this));
   }
 
-  /** In batches, so that what lies between the nodes of many pictures is not all in memory. */
+  /** In batches, so that the activations of many pictures are not in memory at once. */
   async #featuresOf(names: readonly string[], pictures: readonly Picture[], { signal }: ClassifyOptions) {
     const executable = await this.#compiledFor(names, signal);
     const batch = batchFor(this.graph.inputs.image.shape);
@@ -340,7 +340,7 @@ export class ModelClassifier implements Classifier {
   }
 }
 
-/** One compile for all calls that want it: it stops once each of them is aborted, and not with the first. */
+/** One compile for all calls that need it: it is aborted only when all of these calls are aborted. */
 class SharedCompile {
   readonly compiling: Promise<Executable<"image">>;
   readonly #stop = new AbortController();
@@ -351,7 +351,7 @@ class SharedCompile {
     this.compiling = compile(this.#stop.signal).then(async (executable) => {
       this.#isDone = true;
       if (!this.isStopped) return executable;
-      await executable.dispose(); // the backend had it ready when nobody wanted it any more
+      await executable.dispose(); // the compile finished after all callers had aborted
       throw abortError(this.#stop.signal);
     });
   }
@@ -379,13 +379,13 @@ const allChecks = {
   onProgress: checks.callback,
 };
 
-/** Throws ShapeError, as `topK` does, and calls the number by the name of the option. */
+/** Throws ShapeError as `topK` does, with the option's name in the message. */
 function checkTop(top: number | undefined): void {
   const holds = top === undefined || (Number.isInteger(top) && top >= 1);
   if (!holds) throw new ShapeError("topK.K2", `\`top\` is ${kindOf(top)}, expected a whole number from 1`);
 }
 
-/** Throws OptionError for an index beyond the classes, and for a label that no class has, or more than one. */
+/** Throws OptionError for an index out of range, and for a label of no class or of several. */
 function classIndex(given: unknown, { labels, graph, model }: Classifier): number {
   const classes = Number(graph.outputs.logits.shape[1]);
   if (typeof given === "number") {
@@ -400,7 +400,7 @@ function classIndex(given: unknown, { labels, graph, model }: Classifier): numbe
   throw new OptionError(`the classes ${found.join(" and ")} are both called ${given}; give the class as an index`);
 }
 
-/** The map [H, W] of one class, from those of all classes of one picture, [1, classes, H, W]. */
+/** The map [H, W] of one class, from the maps [1, classes, H, W] of a picture. */
 function mapOf({ shape, data }: Answer, index: number): Tensor<"float32"> {
   const [height = 0, width = 0] = shape.slice(2);
   const size = height * width;
@@ -412,13 +412,13 @@ function checkNames(names: unknown): asserts names is readonly string[] {
   throw new OptionError('features takes a name such as "avgpool", or a list of names, before the pictures');
 }
 
-/** How many pictures there are, where their source says it. */
+/** The number of pictures, if their source has a length. */
 function countOf(pictures: unknown): number | undefined {
   try {
     const { length, size } = pictures as { readonly length?: unknown; readonly size?: unknown };
     return [length, size].find((count) => typeof count === "number");
   } catch {
-    return undefined; // a getter may throw, which is no reason not to look at the pictures
+    return undefined; // a getter may throw; the pictures can be read nevertheless
   }
 }
 
@@ -426,7 +426,7 @@ function inFloat32({ dtype, shape, data }: Answer): Tensor<"float32"> {
   return tensorOf("float32", shape, dtype === "float32" ? data : Float32Array.from(data));
 }
 
-/** Batches of a value, one after the other. */
+/** Batches of a value, concatenated. */
 function joined(parts: readonly Tensor<"float32">[]): Tensor<"float32"> {
   const [first] = parts;
   if (first && parts.length === 1) return first;
@@ -441,7 +441,7 @@ function joined(parts: readonly Tensor<"float32">[]): Tensor<"float32"> {
   return tensorOf("float32", [images, ...rest], data);
 }
 
-/** [N, C, 1, 1] of the pooled features as [N, C], the shape in which they are compared. */
+/** [N, C, 1, 1] of the pooled features as [N, C], the shape used for comparisons. */
 function flattened(name: string, { shape, data }: Tensor<"float32">): Tensor<"float32"> {
   const [images = 0, ...rest] = shape;
   return tensorOf("float32", name === "avgpool" ? [images, sizeOf(rest)] : shape, data);

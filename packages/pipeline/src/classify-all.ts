@@ -3,22 +3,22 @@ import { kindOf } from "./kind-of.ts";
 import { OptionError } from "./option-error.ts";
 import { atATime, isOfPicture } from "./pictures.ts";
 
-/** What came of a picture: an answer, or what is wrong with the picture. */
+/** The result for a picture: an answer, or its error. */
 export type Outcome<Given, Answer> =
   | { readonly picture: Given; readonly answer: Answer; readonly error?: never }
   | { readonly picture: Given; readonly answer?: never; readonly error: ResidualError };
 
 export interface Stages<Given, Answer> {
-  /** A picture as the model sees it, [1, 3, H, W]. */
+  /** A picture as the model's input, [1, 3, H, W]. */
   decode(picture: Given, signal: Signal): Promise<Tensor<"float32">>;
-  /** Answers for images, in one run. An answer may be an error that concerns its image alone. */
+  /** Answers for images, in one run. An answer may be an error of one image. */
   run(images: readonly Tensor<"float32">[]): Promise<readonly (Answer | ResidualError)[]>;
   /** The most images of one run. */
   readonly batch: number;
   readonly signal: Signal | undefined;
 }
 
-/** A picture that is being decoded. `found` is there once it is. */
+/** A picture that is being decoded. `found` is set when it is done. */
 interface Entry<Given> {
   readonly picture: Given;
   readonly settled: Promise<void>;
@@ -26,12 +26,12 @@ interface Entry<Given> {
 }
 
 /**
- * Answers for pictures, in order. While a run is under way the next pictures are decoded, a few at a time. The next run
- * takes what is decoded by then: one picture where decoding or the source is slower, up to `batch` where it is not. So
- * an answer never waits for later pictures, and memory is bounded by twice the batch.
+ * Answers for pictures, in order. During a run the next pictures are decoded, a few at a time. The next run takes the
+ * pictures decoded by then: one if decoding is slower than the model, up to `batch` otherwise. So an answer never waits
+ * for later pictures, and memory is bounded by twice the batch.
  *
- * A picture that cannot be decoded has its error in its place. Throws what the source, a run or the signal throws,
- * after the answers that come before. A caller that leaves early closes the source.
+ * A picture that cannot be decoded has its error as result. Errors of the source, a run or the signal are thrown after
+ * the preceding answers. A caller that leaves early closes the source.
  */
 export async function* outcomesOf<Given, Answer>(
   pictures: Iterable<Given> | AsyncIterable<Given>,
@@ -55,7 +55,7 @@ export async function* outcomesOf<Given, Answer>(
   }
 }
 
-/** Pictures that are decoded ahead of what takes them. */
+/** Pictures that are decoded ahead of the runs. */
 class Lookahead<Given, Answer> {
   readonly #source: Iterator<Given> | AsyncIterator<Given>;
   readonly #stages: Stages<Given, Answer>;
@@ -63,9 +63,9 @@ class Lookahead<Given, Answer> {
   readonly #entries: Entry<Given>[] = [];
   #end: "none" | "ended" | { readonly error: unknown } = "none";
   #isPulling = false;
-  /** Aborted when the caller has left, or by the caller's signal. */
+  /** Aborted when the caller leaves, or by the caller's signal. */
   readonly #stop = new AbortController();
-  /** Settles when the source has answered. */
+  /** Settles when the source has replied. */
   #pulled: Promise<void> = Promise.resolve();
 
   constructor(pictures: Iterable<Given> | AsyncIterable<Given>, stages: Stages<Given, Answer>) {
@@ -77,8 +77,8 @@ class Lookahead<Given, Answer> {
   readonly #abort = () => this.#stop.abort(this.#stages.signal?.reason);
 
   /**
-   * The next pictures that are decoded, or will not be. They hold a whole batch of images, or a power of two, so that
-   * backends which plan for each size have few to plan. None at the end of the source.
+   * The next pictures whose decoding has finished or failed. They are a whole batch, or a power of two, so that
+   * backends which plan for each size have few plans to make. Empty at the end of the source.
    */
   async take(): Promise<readonly Entry<Given>[]> {
     const { signal } = this.#stages;
@@ -97,7 +97,7 @@ class Lookahead<Given, Answer> {
     return taken;
   }
 
-  /** How many entries from the first on make up the next run. */
+  /** The number of leading entries for the next run. */
   #ready(): number {
     let images = 0;
     let end = 0;
@@ -110,7 +110,7 @@ class Lookahead<Given, Answer> {
     return end;
   }
 
-  /** Has the source asked for more pictures while there is room for them. */
+  /** Requests more pictures from the source while there is room. */
   #fill(): void {
     if (this.#isPulling || this.#stop.signal.aborted || this.#end !== "none") return;
     if (this.#entries.length >= 2 * this.#stages.batch) return;
@@ -153,21 +153,21 @@ class Lookahead<Given, Answer> {
     return entry;
   }
 
-  /** Closes the source, and stops what is being decoded. */
+  /** Closes the source, and aborts decoding. */
   async close(): Promise<void> {
     this.#stages.signal?.removeEventListener("abort", this.#abort);
     this.#stop.abort();
     const isIdle = !this.#isPulling;
     const closing = this.#end === "none" ? Promise.resolve(closed(this.#source)) : undefined;
     if (isIdle)
-      await closing; // else the source may be waiting for a picture that never comes
+      await closing; // otherwise the source may be waiting for a picture that never comes
     else closing?.catch(() => {});
   }
 }
 
 /**
- * The iterator of an iterable, for callers whom no compiler has checked. Bytes and text are iterable too, and are a
- * picture, not pictures. Throws OptionError for what cannot be iterated.
+ * The iterator of an iterable, checked at run time. Bytes and text are iterable too, but are one picture. Throws
+ * OptionError for values that cannot be iterated.
  */
 function iteratorOf<T>(pictures: Iterable<T> | AsyncIterable<T>): Iterator<T> | AsyncIterator<T> {
   const expected = "classifyAll takes an iterable of pictures, such as an array; for one picture there is classify";
@@ -184,12 +184,12 @@ function iteratorOf<T>(pictures: Iterable<T> | AsyncIterable<T>): Iterator<T> | 
   throw new OptionError(`${expected} (its iterator has no method next)`);
 }
 
-/** Tells an iterator that nothing more is asked of it. */
+/** Tells an iterator that no more items are requested. */
 function closed(iterator: Iterator<unknown> | AsyncIterator<unknown>): unknown {
   return typeof iterator.return === "function" ? iterator.return() : undefined;
 }
 
-/** The work, or an AbortError as soon as the signal is aborted, while the work goes on. */
+/** The work's result, or an AbortError as soon as the signal is aborted, while the work continues. */
 export async function unlessAborted<T>(work: Promise<T>, signal: Signal | undefined): Promise<T> {
   if (!signal) return work;
   let stop = () => {};

@@ -6,12 +6,12 @@ import type { PrepareOptions } from "./identify.ts";
 import type { Platform } from "./platform/platform.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 
-/** Bytes of weights from which on a backend is warmed up: they take as long to scan as a runtime takes to load. */
+/** The weights' size, in bytes, from which a backend is warmed up: scanning them takes as long as loading a runtime. */
 const LARGE = 32 << 20;
 
 /**
- * Prepares a model and compiles what `graphOf` makes of it. While a large file of weights is scanned, the backend loads
- * its runtime. Throws what `prepare` and the backend's `compile` throw, and what `graphOf` throws, before it compiles.
+ * Prepares a model and compiles the graph that `graphOf` returns. While a large file of weights is scanned, the backend
+ * loads its runtime. Throws errors of `prepare`, of the backend's `compile`, and of `graphOf` before it compiles.
  */
 export async function prepareOn<Out extends string>(
   source: BackendSource,
@@ -22,7 +22,7 @@ export async function prepareOn<Out extends string>(
   return prepareWith(new Chooser(source, options, platform), options, graphOf);
 }
 
-/** `prepareOn` for a compiler that is there. */
+/** `prepareOn` for an existing compiler. */
 export async function prepareWith<Out extends string>(
   compiler: Compiler,
   options: PrepareOptions,
@@ -38,7 +38,7 @@ export async function prepareWith<Out extends string>(
       },
     });
     const graph = graphOf(prepared);
-    await warm; // compile takes over what was begun
+    await warm; // compile takes the warmed-up runtime over
     return { prepared, ...(await compiler.compile(graph, options)) };
   } finally {
     await (await warm)?.[Symbol.asyncDispose]();

@@ -1,4 +1,4 @@
-// What Node and browsers have alike.
+// Exports that Node and browsers share.
 
 export { unknownName } from "@residual/kit/names";
 export type { Picture } from "@residual/vision";

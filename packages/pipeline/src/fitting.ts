@@ -11,28 +11,28 @@ import {
 import { shown } from "@residual/kit/bytes";
 import { namingScheme, toTorchvision, Weights } from "@residual/weights";
 
-/** What names and shapes of weights say of them. */
+/** Facts about weights from their names and shapes. */
 export interface Recognition {
   /** The naming scheme: `torchvision`, `transformers`, `keras`, … */
   readonly scheme: string;
-  /** The models that the weights fit; the first is taken where nothing else is known. Empty where none fits. */
+  /** The models that the weights fit; the first is taken if nothing else is known. Empty if none fits. */
   readonly models: readonly ModelName[];
-  /** How the weights differ from the first of `models`, else from the model that they come nearest to. */
+  /** The differences of the weights from the first of `models`, or else from the nearest model. */
   readonly nearest: Difference | undefined;
-  /** Why weights that have the body of a model fit none: they are two sets, or have two last layers. */
+  /** Why weights with the body of a model fit none: they are two sets, or have two last layers. */
   readonly refusal?: string | undefined;
 }
 
-/** Names as the model has them, after prefixes and schemes. */
+/** Names as in the model, without prefixes and translated by the scheme. */
 export interface Difference {
   readonly model: ModelName;
   /** Parameters of the model that the weights lack. */
   readonly missing: readonly string[];
   /** Tensors that the model has no parameter for. */
   readonly leftOver: readonly string[];
-  /** Tensors of another shape than the parameter. */
+  /** Tensors whose shape differs from the parameter's. */
   readonly misshapen: readonly string[];
-  /** Tensors of the parameter's shape. */
+  /** Tensors with the parameter's shape. */
   readonly found: number;
 }
 
@@ -42,11 +42,11 @@ type Shapes = ReadonlyMap<string, readonly number[]>;
  * The models that weights fit, by names and shapes alone. The number of classes and of input channels may differ, and
  * the last layer may be missing.
  *
- * Of several models those come first whose files have the scheme's names, then those with as many classes; then the
- * order of core's table holds, which has the common model before its relatives.
+ * Several models are ordered: first those whose files have the scheme's names, then those with the same number of
+ * classes, then by core's table, which has common models before their relatives.
  */
 export function recognize(given: Weights): Recognition {
-  const weights = given.graph ? new Weights(given.tensors) : given; // names, whatever the file's graph computes
+  const weights = given.graph ? new Weights(given.tensors) : given; // only names and shapes, without the file's graph
   const naming = namingScheme(weights);
   const bodies = naming.shapes && bodiesIn(naming.shapes);
   const isUsual = (name: string) => naming.models?.test(name) ?? true;
@@ -62,7 +62,7 @@ export function recognize(given: Weights): Recognition {
   return { scheme: naming.name, models: [], nearest: nearestTo(weights), refusal };
 }
 
-/** Why the names cannot be those of a model though they have its body; undefined where they can. */
+/** Why the names cannot be a model's although its body fits; undefined if they can. */
 function refusalOf(weights: Weights, model: ModelName): string | undefined {
   const row: ResNetSpec = variants[model];
   try {
@@ -74,7 +74,7 @@ function refusalOf(weights: Weights, model: ModelName): string | undefined {
   }
 }
 
-/** The models whose parameters have the names and shapes of these weights, but for the number of classes. */
+/** The models whose parameters have the names and shapes of these weights, except for the number of classes. */
 export function modelsFitting(weights: Weights): readonly ModelName[] {
   return recognize(weights).models;
 }
@@ -93,7 +93,7 @@ function fittingOf(weights: Weights, names: readonly ModelName[]): readonly Diff
   return fitting.toSorted((a, b) => Number(hasClasses(b)) - Number(hasClasses(a))).map(({ difference }) => difference);
 }
 
-/** The fields of a row that no parameter's name or shape depends on. */
+/** The fields of a row that do not affect names and shapes of parameters. */
 const withoutParameters: ReadonlySet<string> = new Set<keyof ResNetSpec>([
   "strideOn",
   "epsilon",
@@ -105,7 +105,7 @@ const withoutParameters: ReadonlySet<string> = new Set<keyof ResNetSpec>([
   "labels",
 ]);
 
-/** Alike for rows whose parameters have the same names and shapes. */
+/** Equal for rows whose parameters have the same names and shapes. */
 function parametersKey(row: ResNetSpec): string {
   return JSON.stringify(row, (field, value: unknown) => {
     if (withoutParameters.has(field)) return undefined;
@@ -120,7 +120,7 @@ function isFit({ missing, leftOver, misshapen }: Difference): boolean {
   return (missing.length === 0 || isHeadless) && leftOver.length === 0 && misshapen.length === 0;
 }
 
-/** Undefined for weights whose names the model cannot read: two sets of them, or two last layers. */
+/** Undefined for weights whose names the model cannot have: two sets, or two last layers. */
 function differenceTo(
   weights: Weights,
   model: ModelName,
@@ -160,7 +160,7 @@ function sameShape(found: readonly number[], wanted: readonly number[], free: nu
 }
 
 /**
- * The model whose body differs least; among equals, the one with the fewest differences. Undefined where no model has a
+ * The model whose body differs least; among equals, the one with the fewest differences. Undefined if no model has a
  * tensor in common.
  */
 function nearestTo(weights: Weights): Difference | undefined {
@@ -173,10 +173,12 @@ function nearestTo(weights: Weights): Difference | undefined {
   return differences.toSorted((a, b) => ofBody(a) - ofBody(b) || namesOf(a).length - namesOf(b).length)[0];
 }
 
-/** Blocks of a network that takes long to build, and that weights are compared with only where its depth fits. */
+/**
+ * The number of blocks of a slow-to-build network. Weights are compared with such a network only if their depth fits.
+ */
 const DEEP = 200;
 
-/** A network in a file: the prefix of its names, and the blocks of each of its stages. */
+/** A network in a file: the prefix of its names, and the number of blocks of each stage. */
 interface Body {
   readonly prefix: string;
   readonly depths: string;
@@ -203,9 +205,9 @@ function depthsUnder(prefix: string, shapes: Shapes): readonly number[] {
 }
 
 /**
- * Whether weights can be those of a row, by what costs little: the number of their blocks, and the shapes of the stem
- * and the first block. 100 networks take 100 ms to build, and two or three are left. `bodies` is undefined where names
- * do not tell blocks.
+ * Whether weights may be those of a row, by cheap checks: the number of blocks, and the shapes of the stem and the
+ * first block. Building 100 networks takes 100 ms; two or three remain after these checks. `bodies` is undefined if
+ * names do not show blocks.
  */
 function isLikely(bodies: readonly Body[] | undefined, row: ResNetSpec): boolean {
   if (bodies === undefined) return true;
@@ -213,7 +215,7 @@ function isLikely(bodies: readonly Body[] | undefined, row: ResNetSpec): boolean
   return bodies.some((body) => body.depths === row.depths.join() && hasLayersOf(body, row) && hasFirstBlock(body, row));
 }
 
-/** A look at four names, before a graph is built. */
+/** Checks four names before a graph is built. */
 function hasLayersOf(
   { prefix, shapes }: Body,
   { stem = "imagenet", block, squeeze, bias = false }: ResNetSpec,
@@ -238,7 +240,7 @@ function hasFirstBlock({ prefix, shapes }: Body, row: ResNetSpec): boolean {
   });
 }
 
-/** The stem and the first block alone. */
+/** The stem and the first block only. */
 function firstBlockOf({ strides, block, width, ...row }: ResNetSpec): ResNetSpec {
   return {
     ...row,
@@ -251,7 +253,7 @@ function firstBlockOf({ strides, block, width, ...row }: ResNetSpec): ResNetSpec
   };
 }
 
-/** How weights differ from the model that they come nearest to, in at most ten lines. */
+/** The differences of weights from the nearest model, in at most ten lines. */
 export function differenceText({ scheme, nearest, refusal }: Recognition): string {
   if (refusal !== undefined) return refusal;
   if (!nearest) return "not one has the name and the shape of a parameter; give weights of a residual network";

@@ -9,34 +9,34 @@ import { type Load, type LoadOptions, loadOn } from "./load.ts";
 import type { Platform } from "./platform/platform.ts";
 import type { Prepared } from "./prepare.ts";
 
-/** What depends on the platform. `index.ts` and `browser.ts` export it for theirs. */
+/** The functions that depend on the platform. `index.ts` and `browser.ts` export those for their platform. */
 export interface FrontDoor {
   /**
-   * From names to a model that classifies: `await load()` for the weights that ship with the package, `await load({
-   * model: "resnet50", weights: "r50.safetensors" })` for others.
+   * Loads a classifier by names: `await load()` for the weights that ship with the package, `await load({ model:
+   * "resnet50", weights: "r50.safetensors" })` for others.
    *
-   * Throws OptionError, an UnsupportedError, for an option or a name that nothing has, WeightsError where weights and
-   * model do not fit, FormatError for a broken file, BackendUnavailableError where the backend's runtime is missing,
-   * AbortError. What was opened until then is closed.
+   * Throws OptionError (an UnsupportedError) for an unknown option or name, WeightsError if weights and model do not
+   * fit, FormatError for a damaged file, BackendUnavailableError if the backend's runtime is missing, AbortError. After
+   * an error everything that was opened is closed.
    */
   readonly load: Load;
-  /** A backend by its name. Throws BackendUnavailableError where its adapter is missing. */
+  /** A backend by name. Throws BackendUnavailableError if its adapter is missing. */
   readonly backendNamed: (name: BackendName, options?: BackendOptions) => Promise<Backend>;
   /**
-   * The backend that is meant: itself, by its name, by a module's path, or with `auto` the best that is available for a
-   * network of `macs` multiply-adds, a small one where not given.
+   * Resolves a backend: an object itself, a name, a module's path, or with `auto` the best available one for a network
+   * of `macs` multiply-adds (default: a small network).
    *
-   * Throws OptionError for an unknown name or a module without a backend, and what `describe` throws where the runtime
-   * of a named backend is missing.
+   * Throws OptionError for an unknown name or a module without a backend, and errors of `describe` if the runtime of a
+   * named backend is missing.
    */
   readonly chooseBackend: (
     source: BackendSource,
     options?: BackendOptions & { readonly macs?: number },
   ) => Promise<ChosenBackend>;
   /**
-   * Compiles a graph on the backend that is meant. With `auto` it goes on to the next backend where one does not load,
-   * or fails to compile the graph; of two that may be as quick both are timed, and the choice is kept for this machine.
-   * Throws as `chooseBackend`, and what the backend's `compile` throws.
+   * Compiles a graph on a backend. With `auto` the next backend is tried if one does not load or fails to compile the
+   * graph; two of similar speed are timed, and the choice is stored for this machine. Throws as `chooseBackend` does,
+   * and errors of the backend's `compile`.
    */
   readonly compileOn: <Out extends string>(
     source: BackendSource,
@@ -44,14 +44,14 @@ export interface FrontDoor {
     options?: BackendOptions & WorkOptions,
   ) => Promise<CompiledGraph<Out>>;
   /**
-   * Prepares a model, and compiles what `graphOf` makes of it. Throws as `prepare` and `compileOn`, and as `graphOf`.
+   * Prepares a model, and compiles the graph that `graphOf` returns. Throws as `prepare`, `compileOn` and `graphOf` do.
    */
   readonly prepareOn: <Out extends string>(
     source: BackendSource,
     options: PrepareOptions & BackendOptions,
     graphOf: (prepared: Prepared) => Graph<"image", Out>,
   ) => Promise<CompiledGraph<Out> & { readonly prepared: Prepared }>;
-  /** Throws OptionError for what is neither one of the names nor the path of a module that exports a backend. */
+  /** Throws OptionError for a text that is neither a backend's name nor a path of a module. */
   readonly checkBackend: (name: string, names?: readonly string[]) => Promise<void>;
 }
 

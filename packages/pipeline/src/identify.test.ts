@@ -215,7 +215,7 @@ describe("weights", () => {
       /^these weights fit .*, and are for \\u\{1b\}\[31m\\u\{a\}x{10,300}…x{10,300}: \d+ problems/,
     );
     await expect(identify({ weights: forged })).rejects.toThrow(
-      / says it is for \\u\{1b\}.{10,300}, which is no model/,
+      / says it is for \\u\{1b\}.{10,300}, an unknown model/,
     );
     const said = prepare({ model: "resnet18", weights: "resnet20-cifar10" });
     await expect(said).rejects.toThrow("these weights are for cifar_resnet20: ");
@@ -251,7 +251,7 @@ describe("weights", () => {
     async (arch) => {
       const refused = identify({ weights: new Weights(weightsOf(variants.cifar_resnet20).tensors, { arch }) });
       await expect(refused).rejects.toThrow(FormatError);
-      await expect(refused).rejects.toThrow(`says it is for ${arch}, which is no model here; name another`);
+      await expect(refused).rejects.toThrow(`says it is for ${arch}, an unknown model; name another`);
     },
   );
 

@@ -37,13 +37,18 @@ import { differenceText, recognize } from "./fitting.ts";
 import { OptionError } from "./option-error.ts";
 import { rememberSources } from "./weights-references.ts";
 
-/** What weights are read from, or weights that are read. */
+/** A source of weights, or weights that are already read. */
 export type GivenWeights = WeightsSource | Weights | (NamedSources & Partial<Pick<Weights, "metadata">>);
 
-/** Who says the preprocessing: the caller, all of it; else the weights; else the model's row, which is a guess. */
+/**
+ * The source of the preprocessing: the caller, if all of it is given; else the weights; else the model's row, as a
+ * guess.
+ */
 export type PreprocessingSource = "given" | RecordedSource | "model";
 
-/** Who says the names of classes: the caller, the weights, the list of known weights, or the model's row, a guess. */
+/**
+ * The source of the class names: the caller, the weights, the list of known weights, or the model's row, as a guess.
+ */
 export type LabelsSource = Exclude<PreprocessingSource, "file name">;
 
 /** Whether a source is a guess: the weights may have been trained otherwise. */
@@ -52,48 +57,51 @@ export function isGuess(source: PreprocessingSource | undefined): boolean {
 }
 
 export interface PrepareOptions extends WorkOptions {
-  /** A model's name, or a row of the caller's own; what the weights' metadata says where not given. */
+  /** A model's name, or a row of your own. Default: the model in the weights' metadata. */
   readonly model?: string | ResNetSpec | undefined;
   /**
-   * A path, a URL, known weights' name, which are downloaded once, `fixture:SALT`, a Blob, bytes, a stream, or weights
-   * that are read; those that ship where not given.
+   * A path, a URL, the name of known weights (downloaded once), `fixture:SALT`, a Blob, bytes, a stream, or weights
+   * that are already read. Default: the weights that ship with the package.
    */
   readonly weights?: GivenWeights | undefined;
-  /** Takes the tensors whose names begin so, as `readWeights` does: `"ema."` for the moving average in a checkpoint. */
+  /**
+   * Takes only tensors whose names have this prefix, as `readWeights` does: `"ema."` for the moving average of a
+   * checkpoint.
+   */
   readonly prefix?: string | undefined;
-  /** Downloads no known weights; RESIDUAL_OFFLINE=1 and HF_HUB_OFFLINE=1 ask for the same. false */
+  /** Forbids downloads of known weights, as RESIDUAL_OFFLINE=1 and HF_HUB_OFFLINE=1 do. Default false */
   readonly offline?: boolean | undefined;
-  /** A name for each class, in order; those of the weights or the model where not given. */
+  /** A name for each class, in order. Default: the weights' or the model's. */
   readonly labels?: readonly string[] | undefined;
-  /** What to change of the preprocessing that comes with the weights or the model. */
+  /** Changes to the preprocessing of the weights or the model. */
   readonly preprocessing?: Partial<Preprocessing> | undefined;
-  /** [batch, channels, height, width]; an open batch of the preprocessing's crop where not given. */
+  /** [batch, channels, height, width]. Default: an open batch of the preprocessing's crop. */
   readonly input?: Shape | undefined;
-  /** Is told by `prepare`, in words for people, the `notes` of what is identified. */
+  /** Called by `prepare` with each of the `notes`. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** Weights under the names of the model that they are for, and what is known of the two. */
+/** Weights with the names of their model, and the known facts about both. */
 export interface Identified extends NamedSources {
   readonly model: string;
   readonly weights: string;
-  /** The model's row, with as many classes as the weights have. */
+  /** The model's row, with the weights' number of classes. */
   readonly spec: ResNetSpec;
-  /** The model for the input that the options or the preprocessing ask for, its parameters open. */
+  /** The model's graph for the requested input size, with open parameters. */
   readonly open: Graph<"image">;
-  /** The model that the weights say they are for, or are known to be for. */
+  /** The model that the weights are for, from their metadata or their known name. */
   readonly recordedModel: string | undefined;
-  /** Undefined where neither weights nor model say how pictures become the model's input. */
+  /** Undefined if neither weights nor model define it. */
   readonly preprocessing: Preprocessing | undefined;
-  /** `isGuess` tells where the weights may have been trained otherwise. */
+  /** `isGuess`: the weights may have been trained otherwise. */
   readonly preprocessingSource: PreprocessingSource | undefined;
-  /** What the network that was trained makes of its logits, where that is not softmax: `sigmoid`, … */
+  /** The trained network's function of its logits, if it is not softmax: `sigmoid`, … */
   readonly activation: string | undefined;
-  /** A name for each class; undefined where neither weights nor model have one for each. */
+  /** A name for each class; undefined if neither weights nor model have one for each. */
   readonly labels: readonly string[] | undefined;
-  /** Undefined where there are no labels. */
+  /** Undefined without labels. */
   readonly labelsSource: LabelsSource | undefined;
-  /** What people should hear, as sentences: what was guessed, and which of the weights were left out. */
+  /** Messages for the user, as sentences: guesses, and weights that were left out. */
   readonly notes: readonly string[];
 }
 
@@ -103,8 +111,8 @@ interface Model {
 }
 
 /**
- * Reads the weights, once, and tells the model that they are for. Throws OptionError where the options name something
- * unknown or too little, FormatError where the weights' metadata do, else what `readWeights` and `toTorchvision` throw.
+ * Reads the weights, once, and identifies their model. Throws OptionError if the options name something unknown or too
+ * little, FormatError if the weights' metadata do, and errors of `readWeights` and `toTorchvision`.
  */
 export async function identify(options: PrepareOptions): Promise<Identified> {
   const asked = options.model === undefined ? undefined : modelOf(options.model);
@@ -131,10 +139,10 @@ function givenTensors({ tensors, metadata }: Extract<GivenWeights, NamedSources>
   return new Weights(tensors, metadata);
 }
 
-/** For callers whom no compiler has checked. */
+/** Checked at run time, for callers without a compiler. */
 function checkTensors(tensors: unknown): void {
   if (!(Object.prototype.toString.call(tensors) === "[object Map]"))
-    throw new OptionError("`weights` has tensors that are no Map of names to tensors, as `readWeights` makes it");
+    throw new OptionError("`weights`: expected `tensors` to be a Map of names to tensors, as `readWeights` returns");
   for (const [name, tensor] of tensors as ReadonlyMap<unknown, Partial<NamedSource> | null | undefined>) {
     if (typeof name === "string" && typeof tensor?.dtype === "string" && Array.isArray(tensor.shape)) continue;
     const found = `${shown(String(name))}: ${describeValue(tensor)}`;
@@ -157,7 +165,7 @@ function fixture(weights: string, model: Model | undefined, options: PrepareOpti
   return describe(model, { name: weights, raw, under }, options);
 }
 
-/** Weights whose tensors wait for the names that a model has for them. */
+/** Weights whose tensors get their names once the model is known. */
 interface Unnamed {
   readonly name: string;
   readonly raw: Weights;
@@ -171,7 +179,7 @@ function describe({ name, spec: asked }: Model, weights: Unnamed, options: Prepa
   const preprocessing = preprocessingOf(row, recordedPreprocessing(raw, row, keras), options.preprocessing);
   const input = options.input ?? inputOf(row, preprocessing);
   const model = resnet(row, { name, input });
-  const { tensors, notes } = weights.under(model); // names depend on neither classes nor input channels
+  const { tensors, notes } = weights.under(model); // names do not depend on classes or input channels
   const fitted = fittedTo(row, model, tensors);
   const spec = fitted.spec;
   const open = spec === row ? model : resnet(spec, { name, input: options.input ?? inputOf(spec, preprocessing) });
@@ -205,7 +213,9 @@ function describe({ name, spec: asked }: Model, weights: Unnamed, options: Prepa
   };
 }
 
-/** The row with as many classes and input channels as the weights have, and no last layer where they have none. */
+/**
+ * The row with the weights' number of classes and input channels, and without a last layer if the weights have none.
+ */
 function fittedTo(
   row: ResNetSpec,
   model: Graph,
@@ -226,12 +236,12 @@ function fittedTo(
   return { spec: { ...row, ...changes }, notes: isHeadless ? [note] : [] };
 }
 
-/** Whether every parameter is there, save those of the last layer. */
+/** Whether every parameter is present, except the last layer's. */
 function isWhole(parameters: ReturnType<typeof parametersOf>, tensors: NamedSources["tensors"]): boolean {
   return parameters.every(({ name }) => tensors.has(name) !== name.startsWith("fc."));
 }
 
-/** The caller's, else the weights' own, else the model's. Throws OptionError where the caller's are not one a class. */
+/** The caller's, else the weights', else the model's. Throws OptionError if the caller's are not one per class. */
 function labelsFor(
   spec: ResNetSpec,
   { labels: given }: PrepareOptions,
@@ -245,7 +255,7 @@ function labelsFor(
   );
 }
 
-/** The labels of a row that the caller made are the caller's. */
+/** The labels of a caller's own row count as the caller's. */
 function labelsSourceOf({ labels, model }: PrepareOptions, raw: Weights): LabelsSource {
   if (labels) return "given";
   if (raw.labelsSource) return raw.labelsSource;
@@ -253,7 +263,7 @@ function labelsSourceOf({ labels, model }: PrepareOptions, raw: Weights): Labels
   return typeof model === "object" && !modelNames.some((name) => variants[name] === model) ? "given" : "model";
 }
 
-/** An open batch of what the preprocessing makes of pictures; a model that reads no pictures has a size of its own. */
+/** An open batch with the preprocessing's crop; a model that does not read pictures has its own size. */
 function inputOf({ inputChannels = 3, size = 224 }: ResNetSpec, preprocessing: Preprocessing | undefined): Shape {
   const side = inputChannels === 3 && preprocessing ? preprocessing.crop : size;
   return ["N", inputChannels, side, side];
@@ -267,7 +277,7 @@ function modelOf(model: string | ResNetSpec): Model {
   return { name: model, spec: variants[known] };
 }
 
-/** The model that weights say they are for, are known to be for, or fit. */
+/** The model of weights: from metadata, from a known name, or by names and shapes. */
 function modelFor(name: string, weights: Weights): Model & Pick<Identified, "notes"> {
   const { model, metadata } = weights;
   if (metadata.arch !== undefined && relatives.test(metadata.arch)) refuseModel(name, metadata.arch);
@@ -278,20 +288,20 @@ function modelFor(name: string, weights: Weights): Model & Pick<Identified, "not
   return refuseModel(name, model);
 }
 
-/** Names and shapes of timm's networks with smoothed strides are those of models here, and their answers others. */
+/** timm's networks with smoothed strides have the names and shapes of models here, but other outputs. */
 const relatives = /^(se|eca)?resnex?t(aa|blur)\d/;
 
 function refuseModel(name: string, model: string): never {
-  throw new FormatError(`${name} says it is for ${shown(model)}, which is no model here; name another`);
+  throw new FormatError(`${name} says it is for ${shown(model)}, an unknown model; name another`);
 }
 
-/** Whether the names are those of another model's files than the one that the file's own name stands for. */
+/** Whether the tensors have the names of another model's files than the file's own name suggests. */
 function isOtherScheme(weights: Weights, model: string): boolean {
   const { models } = namingScheme(weights);
   return weights.metadata.model === undefined && models !== undefined && !models.test(model);
 }
 
-/** The model that weights fit by names and shapes. Models whose weights have the same shapes compute something else. */
+/** The model that weights fit by names and shapes. Models with the same shapes may compute something else. */
 function recognizedModel(name: string, weights: Weights): Model & Pick<Identified, "notes"> {
   const mismatch = weights.graph?.mismatch;
   if (mismatch !== undefined) throw new WeightsError(`${name}: its graph is that of no model here: ${mismatch}`);
@@ -315,7 +325,7 @@ function recognizedModel(name: string, weights: Weights): Model & Pick<Identifie
   };
 }
 
-/** Keras numbers the layers of every network alike, so names and shapes alone do not prove the model. */
+/** Keras numbers the layers of all networks alike, so names and shapes do not identify the model. */
 function weightsAloneNote(file: string, model: string, scheme: string): readonly string[] {
   if (scheme !== "keras-numbered") return [];
   return [
@@ -324,7 +334,7 @@ function weightsAloneNote(file: string, model: string, scheme: string): readonly
   ];
 }
 
-/** The weights that ship for a model. Nothing is downloaded that was not asked for. */
+/** The weights that ship for a model. Nothing is downloaded unless asked for. */
 async function weightsFor(model: Model | undefined): Promise<string> {
   const name = model && modelNameOf(model.name);
   if (!model || name === shippedWeights.model) return shippedWeights.name;
@@ -336,9 +346,9 @@ async function weightsFor(model: Model | undefined): Promise<string> {
 }
 
 /**
- * What comes with the weights, else with the model, changed where the caller asks. Undefined where nothing of it is
- * known.
- * Throws FormatError where a part is missing or no preprocessing can have it.
+ * The preprocessing of the weights, else of the model, with the caller's changes. Undefined if nothing of it is known.
+ *
+ * Throws FormatError if a part is missing or invalid.
  */
 export function preprocessingOf(
   spec: ResNetSpec,
@@ -350,8 +360,8 @@ export function preprocessingOf(
 }
 
 /**
- * What the weights say, with the scale, mean and std of Keras' Rescaling and Normalization layers, which the model's
- * graph does not have.
+ * The weights' preprocessing, with scale, mean and std from Keras' Rescaling and Normalization layers, which the
+ * model's graph does not contain.
  */
 export function recordedPreprocessing(
   { preprocessing: recorded }: Pick<Weights, "preprocessing">,
@@ -370,20 +380,20 @@ function sourceOf(raw: Weights, changes: Partial<Preprocessing> = {}): Preproces
   return parts.every((part) => changes[part] !== undefined) ? "given" : (raw.preprocessingSource ?? "model");
 }
 
-/** Models may differ in strides and padding alone: their weights fit one another's, and answer otherwise. */
+/** Models that differ only in strides or padding: each reads the other's weights, but gives other outputs. */
 function otherModelNote({ name, raw: { model: recorded } }: Unnamed, model: string): string[] {
   const asked = modelNameOf(model); // undefined for a row of the caller's own
   if (recorded === undefined || asked === undefined || modelNameOf(recorded) === asked) return [];
   return [`${name} is for ${shown(recorded)}, and ${model} was asked for`];
 }
 
-/** Names and shapes do not show an epsilon: the file's own is what the network was trained with. */
+/** Names and shapes do not show an epsilon: the file's own was used in training. */
 function epsilonNote(model: string, { epsilon: asked = 1e-5 }: ResNetSpec, { epsilon = 1e-5 }: ResNetSpec): string[] {
   if (epsilon === asked) return [];
   return [`the file's norms have an epsilon of ${epsilon}, which is taken; those of ${model} have ${asked}`];
 }
 
-/** Weights without recorded preprocessing may have been trained with another one than the model's. */
+/** Weights without recorded preprocessing may have been trained with another than the model's. */
 function guessNote(
   weights: string,
   model: string,
@@ -419,7 +429,7 @@ function labelsNote(
   return [`labels are guessed${found}; give \`labels\` (--labels FILE) where they are others`];
 }
 
-/** A list whose length is not the number of classes is left out, and a note says so. */
+/** A list of the wrong length is left out, with a note. */
 function otherLabelsNote(
   { name, raw: { labels } }: Unnamed,
   spec: ResNetSpec,

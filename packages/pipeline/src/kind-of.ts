@@ -1,4 +1,4 @@
-/** What a value is, in words: `null`, `"onx"`, `5`, `a function`, `an object { name, run }`. */
+/** A description of a value: `null`, `"onx"`, `5`, `a function`, `an object { name, run }`. */
 export function kindOf(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
@@ -12,7 +12,7 @@ export function kindOf(value: unknown): string {
   return `${what} { ${shown}${names.length > 6 ? ", …" : ""} }`;
 }
 
-/** Whether a value has fields to look at. */
+/** Whether a value can have fields. */
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null;
 }

@@ -114,7 +114,7 @@ describe("load refuses, with errors that have a class and a code", () => {
       OptionError,
       /`preprocessing`: there is no option resise; did you mean resize\?/,
     ],
-    [{ model: "resnet18", weights: { tensors: { get: () => undefined } } }, OptionError, /tensors that are no Map/],
+    [{ model: "resnet18", weights: { tensors: { get: () => undefined } } }, OptionError, /to be a Map of names/],
     [
       { model: "resnet18", weights: { tensors: new Map([["conv1.weight", 5]]) } },
       OptionError,

@@ -18,10 +18,10 @@ import type { PrepareOptions } from "./identify.ts";
 import type { Platform } from "./platform/platform.ts";
 import { checkClasses, checkLogits, knownPreprocessing } from "./prepare.ts";
 
-/** A model's name, or a row of the caller's own. */
+/** A model's name, or a row of your own. */
 type Model = ModelName | ModelAlias | ResNetSpec;
 
-/** The names of a model's values, where the compiler knows the model. */
+/** The names of a model's values, if the compiler knows the model. */
 type NamesOf<M extends Model> = M extends ModelName
   ? (typeof variants)[M] extends infer Row extends ResNetSpec
     ? ValueNameOf<Row>
@@ -31,28 +31,29 @@ type NamesOf<M extends Model> = M extends ModelName
     : string;
 
 export interface LoadOptions<M extends Model = Model> extends WorkOptions, BackendOptions {
-  /** What the weights' metadata say where not given. */
+  /** Default: the model in the weights' metadata. */
   readonly model?: M | undefined;
   readonly weights?: PrepareOptions["weights"];
-  /** Takes the tensors whose names begin so, as `readWeights` does: `"ema."` for the moving average in a checkpoint. */
-  readonly prefix?: string | undefined;
-  /** A name for each class, in order; those of the weights or the model where not given. */
-  readonly labels?: readonly string[] | undefined;
-  /** Downloads no known weights; RESIDUAL_OFFLINE=1 and HF_HUB_OFFLINE=1 ask for the same. false */
-  readonly offline?: boolean | undefined;
-  /** What to change of the preprocessing that comes with the weights or the model. */
-  readonly preprocessing?: Partial<Preprocessing> | undefined;
   /**
-   * A backend, a name of one, the path of a module that exports one, or `auto`, for the best that works here. `auto`
+   * Takes only tensors whose names have this prefix, as `readWeights` does: `"ema."` for the moving average of a
+   * checkpoint.
    */
+  readonly prefix?: string | undefined;
+  /** A name for each class, in order. Default: the weights' or the model's. */
+  readonly labels?: readonly string[] | undefined;
+  /** Forbids downloads of known weights, as RESIDUAL_OFFLINE=1 and HF_HUB_OFFLINE=1 do. Default false */
+  readonly offline?: boolean | undefined;
+  /** Changes to the preprocessing of the weights or the model. */
+  readonly preprocessing?: Partial<Preprocessing> | undefined;
+  /** A backend, its name, the path of a module that exports one, or `auto`: the best that works here. Default `auto` */
   readonly backend?: BackendSource | undefined;
   /**
-   * "process" runs the backend in a child process (Node): a crash of a native runtime, or of a thread that is ended in
-   * mid run, then ends the child, and not this process. Runs take some milliseconds longer. "none" where not given, but
-   * in a worker thread "process" for native backends, since whoever made the thread may end it.
+   * "process" runs the backend in a child process (Node): a crash of a native runtime, or of a thread that is
+   * terminated during a run, then ends the child instead of this process. Runs take a few milliseconds longer. Default
+   * "none"; for native backends in a worker thread "process", since the thread's creator may terminate it.
    */
   readonly isolation?: "none" | "process" | undefined;
-  /** The most pixels, width × height, that a picture may have. 178,956,970 where not given, as Pillow has it. */
+  /** The most pixels, width × height, of a picture. Default 178,956,970, as in Pillow */
   readonly maxPixels?: number | undefined;
 }
 
@@ -75,7 +76,7 @@ const optionChecks = {
   onWarning: checks.callback,
 } as const satisfies { readonly [Name in keyof LoadOptions]-?: unknown };
 
-/** `checkPreprocessing` looks at the values. A name that it does not know would change nothing, without a word. */
+/** `checkPreprocessing` checks the values. A name that it does not know would be ignored silently. */
 const preprocessingChecks = {
   resize: checks.anything,
   crop: checks.anything,
@@ -88,12 +89,12 @@ const preprocessingChecks = {
 } as const satisfies { readonly [Name in keyof Preprocessing]-?: unknown };
 
 /**
- * From names to a model that classifies: `await load()` for the weights that ship with the package, `await load({
- * model: "resnet50", weights: "r50.safetensors" })` for others.
+ * Loads a classifier by names: `await load()` for the weights that ship with the package, `await load({ model:
+ * "resnet50", weights: "r50.safetensors" })` for others.
  *
- * Throws OptionError, an UnsupportedError, for an option or a name that nothing has, WeightsError where weights and
- * model do not fit, FormatError for a broken file, BackendUnavailableError where the backend's runtime is missing,
- * AbortError. What was opened until then is closed.
+ * Throws OptionError (an UnsupportedError) for an unknown option or name, WeightsError if weights and model do not fit,
+ * FormatError for a damaged file, BackendUnavailableError if the backend's runtime is missing, AbortError. After an
+ * error everything that was opened is closed.
  */
 export async function loadOn(platform: Platform, options: LoadOptions = {}): Promise<Classifier> {
   checkOptions("load", options, optionChecks);

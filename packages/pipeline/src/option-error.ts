@@ -1,7 +1,7 @@
 import { UnsupportedError } from "@residual/core";
 
 /**
- * An option names something that does not exist, or is missing where nothing else tells its value. The message quotes
- * the names of options in backticks, which the command line shows as its flags.
+ * An option names something that does not exist, or is missing and has no default. The message quotes option names in
+ * backticks; the command line prints them as its flags.
  */
 export class OptionError extends UnsupportedError {}

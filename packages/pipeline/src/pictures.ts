@@ -6,7 +6,7 @@ export interface ReadOptions {
   readonly maxPixels: number | undefined;
 }
 
-/** A picture as a model sees it, [1, 3, H, W]. Throws what `decodeImage` throws. */
+/** A picture as the model's input, [1, 3, H, W]. Throws errors of `decodeImage`. */
 export async function imageOf(
   picture: Picture,
   { preprocessing, maxPixels }: ReadOptions,
@@ -16,10 +16,10 @@ export async function imageOf(
   return preprocess(await decodeImage(picture, { signal, upright, maxPixels }), preprocessing);
 }
 
-/** Pictures that are decoded at a time: a large photo takes hundreds of megabytes while it is. */
+/** Pictures decoded at a time: decoding a large photo takes hundreds of megabytes. */
 const DECODED_AT_A_TIME = 4;
 
-/** Runs at most as many pieces of work at a time, in the order in which they were given. */
+/** Runs at most this number of tasks at a time, in the given order. */
 export function atATime(limit: number = DECODED_AT_A_TIME): <T>(work: () => Promise<T>) => Promise<T> {
   let running = 0;
   const waiting: (() => void)[] = [];
@@ -36,7 +36,7 @@ export function atATime(limit: number = DECODED_AT_A_TIME): <T>(work: () => Prom
   };
 }
 
-/** Whether an error is of one picture alone, so that others may go on. */
+/** Whether an error concerns one picture only, so that others can continue. */
 export function isOfPicture(error: unknown): error is ResidualError {
   return error instanceof ResidualError && !["AbortError", "BackendUnavailableError"].includes(error.code);
 }

@@ -1,7 +1,7 @@
 import { type Answer, type Preprocessing, type Tensor, tensorOf, WeightsError } from "@residual/core";
 import { type Prediction, topK } from "@residual/vision";
 
-/** What is said of a model whose answers are not numbers. */
+/** The facts about a model for the message about outputs that are not finite. */
 interface Origin {
   readonly model: string;
   readonly weights: string;
@@ -16,10 +16,7 @@ export function rowsOf({ shape, data }: Answer): readonly Tensor<"float32">[] {
   );
 }
 
-/**
- * The `top` likeliest classes of an image's logits [1, C]; or an error where logits are NaN or infinite, and no class
- * is the likeliest.
- */
+/** The `top` likeliest classes of an image's logits [1, C]; an error if logits are NaN or infinite. */
 export function predictionsOf(
   logits: Tensor<"float32">,
   top: number,
@@ -28,7 +25,7 @@ export function predictionsOf(
   return nonFinite(logits, origin) ?? topK(logits, top, origin.labels)[0]!;
 }
 
-/** Refuses logits that are NaN or infinite, by which no class is the likeliest. Throws WeightsError. */
+/** Throws WeightsError for logits that are NaN or infinite. */
 export function checkFinite(logits: Answer, origin: Origin): void {
   const error = nonFinite(logits, origin);
   if (error) throw error;

@@ -20,7 +20,7 @@ export interface Prepared extends Identified {
   readonly graph: Graph<"image">;
 }
 
-/** Identifies weights and model, and binds the two. Throws what `identify` and `bindModel` throw. */
+/** Identifies weights and model, and binds the two. Throws errors of `identify` and `bindModel`. */
 export async function prepare(options: PrepareOptions): Promise<Prepared> {
   const prepared = bindModel(await identify(options));
   for (const note of prepared.notes) options.onWarning?.(note);
@@ -28,8 +28,8 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
 }
 
 /**
- * Binds an identified model, for another input where one is given. Throws what `resnet` and `bind` throw; the
- * WeightsError of weights that are another model's says which.
+ * Binds an identified model, with another input if one is given. Throws errors of `resnet` and `bind`. For weights of
+ * another model the WeightsError names that model.
  */
 export function bindModel(identified: Identified, input?: Shape): Prepared {
   const { model: name, spec } = identified;
@@ -41,7 +41,7 @@ export function bindModel(identified: Identified, input?: Shape): Prepared {
   }
 }
 
-/** The error, with the models that the weights fit and the one that they say they are for. */
+/** The error, with the models that the weights fit, and the model in their metadata. */
 function withOtherModels(error: WeightsError, { model, recordedModel, tensors }: Identified): WeightsError {
   const fitting = modelsFitting(new Weights(tensors));
   const known = modelNameOf(model) ?? model;
@@ -57,8 +57,8 @@ function withOtherModels(error: WeightsError, { model, recordedModel, tensors }:
 }
 
 /**
- * Where classes are what is asked for: throws OptionError for a model that ends before them, WeightsError for one whose
- * weights lack the last layer.
+ * For commands that need classes: throws OptionError for a model without logits, WeightsError if the weights lack the
+ * last layer.
  */
 export function checkLogits<In extends string, Names extends string>(
   graph: Graph<In, string, Names>,
@@ -75,8 +75,8 @@ export function checkLogits<In extends string, Names extends string>(
 }
 
 /**
- * Throws OptionError for a network that does not tell one class out of several: one that ends before its classes, that
- * has one output, or whose logits are not for softmax.
+ * Throws OptionError for a network that does not predict one class out of several: it has no logits, one output, or
+ * logits that are not for softmax.
  */
 export function checkClasses({
   graph,
@@ -96,8 +96,8 @@ export function checkClasses({
 }
 
 /**
- * The preprocessing of a model whose input is a picture. Throws OptionError where it is not known, and where the model
- * reads another number of channels than a picture has.
+ * The preprocessing of a model whose input is a picture. Throws OptionError if it is unknown, and if the model's number
+ * of channels is not a picture's.
  */
 export function knownPreprocessing({
   model,

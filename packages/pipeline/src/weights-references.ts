@@ -3,7 +3,7 @@ import type { WeightsReference } from "./child-process/protocol.ts";
 
 const references = new WeakMap<NamedSource, WeightsReference>();
 
-/** Remembers where sources come from, so that another process can read them for itself. */
+/** Remembers the origins of sources, so that another process can read them itself. */
 export function rememberSources(
   { weights, prefix }: Omit<WeightsReference, "tensor">,
   tensors: ReadonlyMap<string, NamedSource>,

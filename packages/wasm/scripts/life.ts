@@ -1,5 +1,5 @@
 /**
- * What rounds of compile, run and dispose leave in memory, and how soon a run ends that is aborted.
+ * Measures the memory left after rounds of compile, run and dispose, and how soon an aborted run ends.
  *
  *   node --conditions=@residual/source scripts/life.ts [ROUNDS]     in packages/wasm; on a quiet machine 2 minutes
  *
@@ -31,7 +31,7 @@ async function leaves(threads: number): Promise<void> {
   console.log(`rounds, ${threads} thread(s): ${found.join(", ")}`);
 }
 
-/** Milliseconds of a promise, whatever becomes of it. */
+/** Milliseconds until a promise settles. */
 async function timeOf(work: Promise<unknown>): Promise<number> {
   const start = performance.now();
   await work.catch(() => {});

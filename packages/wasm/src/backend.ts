@@ -1,6 +1,6 @@
 import { type Backend, type BackendParts, backendOf, type Graph, version, type WorkOptions } from "@residual/core";
 import { callsOf, workOf } from "./calls.ts";
-import type { Choice } from "./convolution/strategies.ts";
+import type { StrategyOptions } from "./convolution/strategies.ts";
 import { DirectRunner } from "./direct-runner.ts";
 import { lowerToPlan } from "./lower.ts";
 import { bytesToLoad, WasmModel } from "./model.ts";
@@ -12,12 +12,12 @@ import { RemoteRunner } from "./threads/remote-runner.ts";
 import { isShort, TeamRunner } from "./threads/team-runner.ts";
 
 /**
- * WebAssembly that is generated for each graph. Making the backend starts nothing; the executables of a process share
- * their threads, which start with the first `compile` that needs them and end with the last `dispose`.
+ * WebAssembly generated for each graph. Constructing the backend starts nothing. The executables of a process share
+ * threads, which start with the first `compile` that needs them and end with the last `dispose`.
  *
- * Throws UnsupportedError for options that make no sense, or that the platform cannot follow. `describe` and
- * `compile` throw BackendUnavailableError where the platform has no WebAssembly with SIMD, or forbids to compile it;
- * `compile` and `run` throw OutOfMemoryError where 4 GiB are too little.
+ * Throws UnsupportedError for options that are invalid, or that the platform does not support. `describe` and `compile`
+ * throw BackendUnavailableError if the platform has no WebAssembly with SIMD, or forbids compiling it; `compile` and
+ * `run` throw OutOfMemoryError if 4 GiB are not enough.
  */
 export function wasm(options: WasmOptions = {}): Backend<"float32"> {
   return backendOf(partsOf(options));
@@ -45,18 +45,27 @@ function partsOf(options: WasmOptions): BackendParts<"float32"> {
     },
     async load(graph, work) {
       await checkPlatform();
-      const choice: Choice = { instructions: instructions(), isShared: threads.mode === "shared memory", winograd };
+      const choice: StrategyOptions = {
+        instructions: instructions(),
+        isShared: threads.mode === "shared memory",
+        winograd,
+      };
       return load(graph, choice, threads, work);
     },
   };
 }
 
-async function load(graph: Graph, choice: Choice, threads: ThreadChoice, work: WorkOptions): Promise<WasmModel> {
+async function load(
+  graph: Graph,
+  choice: StrategyOptions,
+  threads: ThreadChoice,
+  work: WorkOptions,
+): Promise<WasmModel> {
   const plan = lowerToPlan(graph, choice);
   return WasmModel.load(plan, await openRunner(plan, choice, threads), work);
 }
 
-async function openRunner(plan: Plan, choice: Choice, threads: ThreadChoice): Promise<Runner> {
+async function openRunner(plan: Plan, choice: StrategyOptions, threads: ThreadChoice): Promise<Runner> {
   const bytes = bytesToLoad(plan);
   const alone = { ...choice, isShared: false };
   if (threads.mode === "own memory") return RemoteRunner.open(threads.code, alone, bytes);

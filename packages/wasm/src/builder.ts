@@ -1,22 +1,22 @@
 import type { Constant, Shape } from "@residual/core";
 import { border, convert } from "./kernels/convert.ts";
 import type { Kernel } from "./kernels/kernel.ts";
-import { formatLayout, hasBorder, imageBytes, imagesOf, isDense, type Layout, layoutOf } from "./layout.ts";
+import { formatLayout, hasBorder, type ImageLayout, imageBytes, imagesOf, isDense, layoutOf } from "./layout.ts";
 import type { Images, Load, Place, Step } from "./plan.ts";
 
-/** Numbers, and how they lie. Those of a constant have no place until something reads them. */
+/** A value and its layout. A constant gets memory only when a kernel reads it. */
 export interface Operand {
   readonly shape: Shape;
-  readonly layout: Layout;
+  readonly layout: ImageLayout;
   readonly images: Images;
   readonly from: { readonly place: number } | { readonly constant: Constant };
 }
 
-/** Weights in the order of a kernel. */
+/** Weights packed for a kernel. */
 export interface Packed {
   readonly name: string;
   readonly bytes: number;
-  /** Rows of the source that a task of the kernel takes. */
+  /** Rows of the source that one task of the kernel packs. */
   readonly block: number;
   readonly kernel: Kernel;
 }
@@ -26,7 +26,7 @@ export class Builder {
   readonly places: Place[] = [];
   readonly loads: Load[] = [];
   readonly steps: Step[] = [];
-  /** What lies in another order, too, by what it was made of. */
+  /** Values that are also stored in another layout, by their origin. */
   readonly #made = new Map<string, number>();
   readonly #constants = new Map<Constant, number>();
 
@@ -51,14 +51,14 @@ export class Builder {
   }
 
   /** A step that writes a value in a layout, with zeros in its border. */
-  emit(node: string, shape: Shape, layout: Layout, kernel: Kernel, reads: readonly number[]): Operand {
+  emit(node: string, shape: Shape, layout: ImageLayout, kernel: Kernel, reads: readonly number[]): Operand {
     const images = imagesOfShape(shape);
     const writes = this.place(imageBytes(layout), images, "run");
     this.#write({ node, kernel, images, reads, writes }, layout);
     return { shape, layout, images, from: { place: writes } };
   }
 
-  #write(step: Step, layout: Layout): void {
+  #write(step: Step, layout: ImageLayout): void {
     const { node, images, writes } = step;
     if (hasBorder(layout)) {
       this.steps.push({ node, kernel: border(layout), images, reads: [], writes });
@@ -66,8 +66,8 @@ export class Builder {
     } else this.steps.push(step);
   }
 
-  /** Where an operand lies in a layout. Numbers that lie otherwise are converted, once. */
-  in(operand: Operand, layout: Layout): number {
+  /** The place of an operand in a layout. Operands in another layout are converted, once. */
+  in(operand: Operand, layout: ImageLayout): number {
     const { from, images } = operand;
     const key = this.#keyOf(operand);
     const isSame =
@@ -82,7 +82,7 @@ export class Builder {
     });
   }
 
-  /** Where weights lie in the order of a kernel: packed once where they are a constant, in each run else. */
+  /** The place of the packed weights of a kernel: constants are packed once, other weights in each run. */
   packed(weights: Operand, packing: Packed | undefined): number {
     const host = layoutOf(sizesOf(weights.shape), "host");
     if (!packing) return this.in(weights, host);
@@ -122,7 +122,7 @@ export class Builder {
   }
 }
 
-/** The shape of one image, as a batch of 1 where the batch is open. */
+/** The shape of one image; an open batch counts as 1. */
 export function sizesOf(shape: Shape): readonly number[] {
   return shape.map((size) => (size === "N" ? 1 : size));
 }

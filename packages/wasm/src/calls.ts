@@ -1,6 +1,6 @@
 import { type Addresses, imagesIn, type Plan } from "./plan.ts";
 
-/** One phase of a kernel's work: all that its function is called with, and the tasks to be done. Plain data. */
+/** One phase of a kernel's work: the arguments of its function, and its tasks. Plain data. */
 export interface Call {
   readonly kernel: string;
   readonly function: string;
@@ -9,11 +9,11 @@ export interface Call {
   /** Its tasks, which may be done in any order. */
   readonly first: number;
   readonly end: number;
-  /** Multiply-adds, or numbers, of a task. */
+  /** Multiply-adds (or numbers) of a task. */
   readonly work: number;
 }
 
-/** What a run of a plan calls, in order. A call is done before the next begins. */
+/** The calls of a run of a plan, in order. Each call ends before the next begins. */
 export function callsOf({ steps }: Pick<Plan, "steps">, { of, scratch }: Addresses, batch: number): readonly Call[] {
   return steps.flatMap(({ kernel, images: own, reads, writes }, at) => {
     const images = imagesIn(own, batch);
@@ -33,8 +33,7 @@ export function workOf(calls: readonly Call[]): number {
 }
 
 /**
- * Of each phase of each kernel, as many tasks as have some work: an engine compiles a function anew, for speed, once
- * enough of it has run.
+ * For each phase of each kernel, enough tasks for some work: an engine optimizes a function once enough of it has run.
  */
 export function warmUpCalls(calls: readonly Call[], work: number): readonly Call[] {
   const seen = new Map<string, Call>();

@@ -10,7 +10,7 @@ import { nextTurn, Pace, runInSlices, TURN } from "./slices.ts";
 
 declare const performance: { now(): number };
 
-/** Memory of the caller's thread, on which runs are done too, in slices. */
+/** A runner with memory of the caller's thread, on which runs execute in slices. */
 export class DirectRunner implements Runner {
   readonly #target: Target;
   readonly #pace = new Pace();

@@ -2,12 +2,12 @@ import { v128 } from "./encode/expression.ts";
 import type { Instructions } from "./encode/function.ts";
 import { MEMORY, MOST_PAGES, ModuleBuilder } from "./encode/module.ts";
 
-/** The part of the platform's WebAssembly that is used here: the package is checked without the DOM. */
+/** The part of the platform's WebAssembly that Residual uses; the package is checked without the DOM's types. */
 export interface WasmMemory {
   readonly buffer: ArrayBufferLike;
   grow(pages: number): number;
 }
-/** A compiled module, which threads give to one another. */
+/** A compiled module, which can be sent to threads. */
 export type WasmModule = object;
 type Exports = { readonly [name: string]: (...values: readonly number[]) => void };
 declare const WebAssembly: {
@@ -17,46 +17,46 @@ declare const WebAssembly: {
   validate(bytes: Uint8Array<ArrayBuffer>): boolean;
 };
 
-/** Bytes by which memories are measured. */
+/** Bytes of a page, the unit of memory sizes. */
 export const PAGE = 65536;
 
-/** All that 32 bits address: 4 GiB. */
+/** The limit of 32-bit addresses: 4 GiB. */
 export const MOST_BYTES = MOST_PAGES * PAGE;
 
-/** `node --jitless` and some locked-down pages have none. */
+/** Undefined with `node --jitless` and in some lockdown modes. */
 export function hasWebAssembly(): boolean {
   return typeof WebAssembly === "object";
 }
 
-/** A module that uses SIMD: with the plain instructions, or with those of relaxed SIMD. */
+/** A module that uses SIMD, plain or relaxed. */
 export function probe(instructions: Instructions): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder({ instructions, isShared: false });
   module.function([], (body) => body.addProduct(body.local("v128"), v128.const(1), v128.const(1)));
   return module.encode();
 }
 
-/** Whether the engine knows all that a module uses. It rejects a module with one instruction that it lacks. */
+/** Whether the engine supports all instructions of a module. It rejects a module with an unknown instruction. */
 export function isValid(module: Uint8Array<ArrayBuffer>): boolean {
   return WebAssembly.validate(module);
 }
 
-/** Throws the engine's own error where the module is invalid, or the platform forbids to compile. */
+/** Throws the engine's error if the module is invalid, or the platform forbids compiling. */
 export function compileModule(bytes: Uint8Array<ArrayBuffer>): Promise<WasmModule> {
   return WebAssembly.compile(bytes);
 }
 
-/** Throws a RangeError where there is no memory of that size. */
+/** Throws RangeError if the memory cannot be allocated. */
 export function makeMemory(bytes: number, isShared: boolean): WasmMemory {
   return new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE), maximum: MOST_PAGES, shared: isShared });
 }
 
-/** Makes a memory at least so large. Throws a RangeError where that is too much. */
+/** Grows a memory to at least this size. Throws RangeError if that fails. */
 export function growMemory(memory: WasmMemory, bytes: number): void {
   const missing = Math.ceil((bytes - memory.buffer.byteLength) / PAGE);
   if (missing > 0) memory.grow(missing);
 }
 
-/** A memory, and modules that work on it. Each thread has an engine of its own; they may share the memory. */
+/** A memory, and modules that work on it. Each thread has a separate engine; engines may share memory. */
 export class Engine {
   readonly memory: WasmMemory;
   readonly #modules = new Map<string, WasmModule>();
@@ -66,7 +66,7 @@ export class Engine {
     this.memory = memory;
   }
 
-  /** Compiled modules, by the names of their kernels. Each is instantiated when it is first called. */
+  /** Compiled modules, by kernel name. Each is instantiated at its first call. */
   add(modules: Iterable<readonly [kernel: string, module: WasmModule]>): void {
     for (const [kernel, module] of modules) this.#modules.set(kernel, module);
   }
@@ -92,20 +92,17 @@ export class Engine {
     return exports;
   }
 
-  /**
-   * Makes memory at least so large. Views of memory that is not shared are detached. Throws a RangeError where that is
-   * too much.
-   */
+  /** Grows the memory to at least this size. Views of unshared memory are detached. Throws RangeError if that fails. */
   reserve(bytes: number): void {
     growMemory(this.memory, bytes);
   }
 
-  /** Numbers of memory, to read or to write. */
+  /** A view of numbers in memory, to read or write. */
   numbers(address: number, length: number): Float32Array {
     return new Float32Array(this.memory.buffer, address, length);
   }
 
-  /** A copy of numbers of memory. */
+  /** A copy of numbers in memory. */
   copyOf(address: number, length: number): Float32Array<ArrayBuffer> {
     return new Float32Array(this.numbers(address, length));
   }
@@ -117,7 +114,7 @@ export class Engine {
   }
 }
 
-/** Numbers of memory to be copied; addresses in bytes. */
+/** Numbers in memory to copy; addresses in bytes. */
 export interface Move {
   readonly from: number;
   readonly to: number;

@@ -1,13 +1,13 @@
 import { type Pads, sizeOf } from "@residual/core";
 
 /**
- * How the numbers of an image lie in memory. `host` is row-major, as tensors hold them. `quads` is
- * [channels / 4][height][width][4]: four channels of a pixel are one vector, neighbouring pixels are 16 bytes apart,
- * and lanes behind the last channel hold anything. `pixels` is [height][width][channels], for images of few channels.
- * Images follow one another. A border of zeros lies around an image in `quads` and `pixels`, so that a convolution
- * reads its padding like any pixel.
+ * The layout of an image in memory. `host` is row-major, as tensors hold them. `quads` is [channels /
+ * 4][height][width][4]: four channels of a pixel are one vector, neighbouring pixels are 16 bytes apart, and lanes
+ * after the last channel have any content. `pixels` is [height][width][channels], for images of few channels. Images
+ * follow one another. A border of zeros lies around an image in `quads` and `pixels`, so that a convolution reads its
+ * padding like any pixel.
  */
-export interface Layout {
+export interface ImageLayout {
   readonly order: "host" | "quads" | "pixels";
   readonly channels: number;
   readonly height: number;
@@ -18,8 +18,8 @@ export interface Layout {
 
 export const NO_BORDER: Pads = [0, 0, 0, 0];
 
-/** The numbers of a tensor as an image: one of two axes has one pixel, one of any other rank is all channels. */
-export function layoutOf(shape: readonly number[], order: Layout["order"] = "quads"): Layout {
+/** A tensor as images: rank 2 is one pixel, other ranks than 4 are all channels. */
+export function layoutOf(shape: readonly number[], order: ImageLayout["order"] = "quads"): ImageLayout {
   if (shape.length === 4) {
     const [, channels = 1, height = 1, width = 1] = shape;
     return { order, channels, height, width, border: NO_BORDER };
@@ -33,49 +33,49 @@ export function imagesOf(shape: readonly number[]): number {
   return shape.length === 4 || shape.length === 2 ? shape[0]! : 1;
 }
 
-export function inOrder(layout: Layout, order: Layout["order"]): Layout {
+export function inOrder(layout: ImageLayout, order: ImageLayout["order"]): ImageLayout {
   return { ...layout, order, border: NO_BORDER };
 }
 
-/** Fours of channels, the last of which may be short of some. */
-export function quadsOf({ channels }: Pick<Layout, "channels">): number {
+/** Quads of channels; the last may be incomplete. */
+export function quadsOf({ channels }: Pick<ImageLayout, "channels">): number {
   return Math.ceil(channels / 4);
 }
 
-/** From one pixel to the next, in bytes. */
-export function pixelBytes({ order, channels }: Layout): number {
+/** Bytes from one pixel to the next. */
+export function pixelBytes({ order, channels }: ImageLayout): number {
   return { host: 4, quads: 16, pixels: 4 * channels }[order];
 }
 
-/** From one row to the next, in bytes. */
-export function rowBytes(layout: Layout): number {
+/** Bytes from one row to the next. */
+export function rowBytes(layout: ImageLayout): number {
   const [, left, , right] = layout.border;
   return (left + layout.width + right) * pixelBytes(layout);
 }
 
-/** Of one plane: a channel in `host`, four in `quads`, all in `pixels`. */
-export function planeBytes(layout: Layout): number {
+/** Bytes of one plane: a channel in `host`, four in `quads`, all in `pixels`. */
+export function planeBytes(layout: ImageLayout): number {
   const [top, , bottom] = layout.border;
   return (top + layout.height + bottom) * rowBytes(layout);
 }
 
-/** Of one image. */
-export function imageBytes(layout: Layout): number {
+/** Bytes of one image. */
+export function imageBytes(layout: ImageLayout): number {
   return planeBytes(layout) * { host: layout.channels, quads: quadsOf(layout), pixels: 1 }[layout.order];
 }
 
-/** Where the first pixel is, behind the border. */
-export function originOf(layout: Layout): number {
+/** Offset of the first pixel, after the border. */
+export function originOf(layout: ImageLayout): number {
   const [top, left] = layout.border;
   return top * rowBytes(layout) + left * pixelBytes(layout);
 }
 
-export function hasBorder({ border }: Layout): boolean {
+export function hasBorder({ border }: ImageLayout): boolean {
   return border.some((pixels) => pixels > 0);
 }
 
-/** Whether an image's numbers lie as tensors hold them, in `quads` too: one pixel and no lane unused. */
-export function isDense({ order, channels, height, width, border }: Layout): boolean {
+/** Whether an image has the host's order even in `quads`: one pixel, and no unused lane. */
+export function isDense({ order, channels, height, width, border }: ImageLayout): boolean {
   return order === "host" || (channels % 4 === 0 && height * width === 1 && border.every((pixels) => pixels === 0));
 }
 
@@ -85,7 +85,7 @@ export function widest(a: Pads, b: Pads): Pads {
 }
 
 /** `quads 64×56×56 +1` */
-export function formatLayout({ order, channels, height, width, border }: Layout): string {
+export function formatLayout({ order, channels, height, width, border }: ImageLayout): string {
   const around = border.some((pixels) => pixels > 0) ? ` +${border.join("+")}` : "";
   return `${order} ${channels}×${height}×${width}${around}`;
 }

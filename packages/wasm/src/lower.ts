@@ -15,18 +15,18 @@ import {
 } from "@residual/core";
 import { Builder, imagesOfShape, type Operand, sizesOf } from "./builder.ts";
 import type { ConvolutionLayer } from "./convolution/layer.ts";
-import { type Choice, choose } from "./convolution/strategies.ts";
+import { choose, type StrategyOptions } from "./convolution/strategies.ts";
 import type { Strategy } from "./convolution/strategy.ts";
 import { flatten, padChannels, subsample, zeroPad2d } from "./kernels/convert.ts";
 import * as elementwise from "./kernels/elementwise.ts";
 import type { Kernel } from "./kernels/kernel.ts";
 import { averagePool2d, globalAveragePool, maxPool2d } from "./kernels/pools.ts";
 import { logSoftmax, softmax } from "./kernels/rows.ts";
-import { inOrder, type Layout, layoutOf, NO_BORDER, widest } from "./layout.ts";
+import { type ImageLayout, inOrder, layoutOf, NO_BORDER, widest } from "./layout.ts";
 import type { Plan, Step } from "./plan.ts";
 
-/** A graph as a plan. Pure: no engine is asked. Throws UnsupportedError for a graph with open parameters. */
-export function lowerToPlan(graph: Graph, choice: Choice): Plan {
+/** A graph as a plan. Pure: does not depend on the engine. Throws UnsupportedError for a graph with open parameters. */
+export function lowerToPlan(graph: Graph, choice: StrategyOptions): Plan {
   const builder = new Builder();
   const inputs: { [name: string]: number } = {};
   const variables = variablesOf(graph).map((variable) => ({
@@ -69,7 +69,7 @@ export function lowerToPlan(graph: Graph, choice: Choice): Plan {
   };
 }
 
-/** The steps that results depend on. */
+/** The steps that outputs and updates depend on. */
 function liveSteps(steps: readonly Step[], results: readonly number[]): readonly Step[] {
   const needed = new Set(results);
   const live = steps.toReversed().filter(({ reads, writes }) => {
@@ -80,8 +80,8 @@ function liveSteps(steps: readonly Step[], results: readonly number[]): readonly
   return live.reverse();
 }
 
-/** The border that each value is given: the widest that a reader of it wants. */
-function bordersOf(graph: Graph, choice: Choice): ReadonlyMap<Value, Pads> {
+/** The border of each value: the widest that one of its readers needs. */
+function bordersOf(graph: Graph, choice: StrategyOptions): ReadonlyMap<Value, Pads> {
   const borders = new Map<Value, Pads>();
   for (const node of nodesOf(graph)) {
     if (!is(node, "conv2d") && !is(node, "fusedConv2d")) continue;
@@ -97,7 +97,7 @@ type Convolution = AnyNode & {
   readonly attributes: AttributesOf<"conv2d"> & { readonly relu?: boolean };
 };
 
-/** A layer before it is known how its values lie. */
+/** A layer before the layouts of its values are known. */
 function layerOf(node: Convolution): ConvolutionLayer {
   const { x, weight, bias, residual } = node.inputs;
   const [, , kh, kw] = sizesOf(weight.shape);
@@ -113,19 +113,26 @@ function layerOf(node: Convolution): ConvolutionLayer {
   };
 }
 
-function lowering(builder: Builder, choice: Choice, borders: ReadonlyMap<Value, Pads>): Lowering<Operand> {
-  const quads = (operand: Operand): Layout =>
+function lowering(builder: Builder, choice: StrategyOptions, borders: ReadonlyMap<Value, Pads>): Lowering<Operand> {
+  const quads = (operand: Operand): ImageLayout =>
     operand.layout.order === "quads" ? operand.layout : layoutOf(sizesOf(operand.shape));
-  const yOf = (node: AnyNode): Layout => ({ ...layoutOf(sizesOf(node.shape)), border: borders.get(node) ?? NO_BORDER });
-  /** A step whose operands lie in quads. */
-  const emit = (node: AnyNode, inputs: readonly Operand[], make: (layouts: readonly Layout[], y: Layout) => Kernel) => {
+  const yOf = (node: AnyNode): ImageLayout => ({
+    ...layoutOf(sizesOf(node.shape)),
+    border: borders.get(node) ?? NO_BORDER,
+  });
+  /** A step whose operands are in quads. */
+  const emit = (
+    node: AnyNode,
+    inputs: readonly Operand[],
+    make: (layouts: readonly ImageLayout[], y: ImageLayout) => Kernel,
+  ) => {
     const layouts = inputs.map(quads);
     const y = yOf(node);
     const reads = inputs.map((each, at) => builder.in(each, layouts[at]!));
     return builder.emit(node.name, node.shape, y, make(layouts, y), reads);
   };
   const unary =
-    (make: (x: Layout, y: Layout) => Kernel) =>
+    (make: (x: ImageLayout, y: ImageLayout) => Kernel) =>
     (node: AnyNode, { x }: { readonly x: Operand }) =>
       emit(node, [x], ([from], y) => make(from!, y));
   const convolution = (node: AnyNode, layer: ConvolutionLayer, inputs: InputsOf<"fusedConv2d", Operand>): Operand =>
@@ -181,7 +188,7 @@ function convolve(
   node: AnyNode,
   planned: ConvolutionLayer,
   { x, weight, bias, residual }: InputsOf<"fusedConv2d", Operand>,
-  quads: (operand: Operand) => Layout,
+  quads: (operand: Operand) => ImageLayout,
 ): Operand {
   const { order, border } = strategy.wants;
   const given = order === "quads" ? quads(x) : inOrder(x.layout, order);

@@ -1,9 +1,8 @@
 import { growMemory, makeMemory, PAGE, type WasmMemory } from "./engine.ts";
 
 /**
- * Memories that nothing uses any more, and that the garbage collector has not taken yet. It takes its time, above all
- * for shared memories, of which V8 does not count the bytes: 300 of 64 MiB were all still there. So a memory is used
- * again where there is one.
+ * Unused memories for reuse. The garbage collector frees them late, above all shared memories, whose bytes V8 does not
+ * count: 300 unused memories of 64 MiB were all still allocated.
  */
 const spare = new Set<Spare>();
 
@@ -13,12 +12,12 @@ interface Spare {
 }
 
 /**
- * A memory does not shrink: one that is larger than this many times what is asked for is left to the garbage collector,
- * so that a small model does not keep the memory of a large one.
+ * A memory cannot shrink. A spare one that is larger than this multiple of the requested size is left to the garbage
+ * collector, so that a small model does not keep the memory of a large one.
  */
 const MOST_TIMES = 4;
 
-/** A memory of zeros, at least so large. Throws a RangeError where there is none. */
+/** A zero-filled memory of at least this size. Throws RangeError if the allocation fails. */
 export function takeMemory(bytes: number, isShared: boolean): WasmMemory {
   const found = largestSpare(MOST_TIMES * Math.max(bytes, PAGE), isShared);
   if (!found) return makeMemory(bytes, isShared);
@@ -27,7 +26,7 @@ export function takeMemory(bytes: number, isShared: boolean): WasmMemory {
   return found;
 }
 
-/** No longer spare. The largest: to grow a small one would leave a large one unused. */
+/** Takes the largest spare memory: growing a small one would leave a large one unused. */
 function largestSpare(mostBytes: number, isShared: boolean): WasmMemory | undefined {
   let largest: { readonly key: Spare; readonly memory: WasmMemory } | undefined;
   for (const key of spare) {
@@ -40,7 +39,7 @@ function largestSpare(mostBytes: number, isShared: boolean): WasmMemory | undefi
   return largest?.memory;
 }
 
-/** Once no thread uses it. */
+/** Called once no thread uses the memory. */
 export function giveMemory(memory: WasmMemory, isShared: boolean): void {
   spare.add({ isShared, memory: new WeakRef(memory) });
 }

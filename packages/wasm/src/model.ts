@@ -20,26 +20,26 @@ import { imagesOf } from "./layout.ts";
 import { type Addresses, addressesOf, type Load, type Plan } from "./plan.ts";
 import type { Runner } from "./runner.ts";
 
-/** Bytes of a source that are read at a time, if a task of the kernel that packs them takes no more. */
+/** Bytes of a source read at a time, or one task of the packing kernel if that is more. */
 const STAGED = 1 << 20;
 
 /**
- * Work of each kernel that `compile` does beforehand, so that the engine begins to make fast code. Ten times as much
- * saves 7 ms of a first run of ResNet-18, and takes 20.
+ * Work of each kernel that `compile` does in advance, so that the engine begins to optimize. Ten times as much would
+ * save 7 ms of ResNet-18's first run, and take 20 ms.
  */
 const WARM_UP = 1_000_000;
 
-/** Bytes that a plan's runs on a batch of one need, and its loads. */
+/** Bytes that a plan needs for runs of a batch of one, and for loading. */
 export function bytesToLoad(plan: Plan): number {
   const { end, modelEnd } = addressesOf(plan, 1);
   return Math.max(end, modelEnd + Math.max(0, ...plan.loads.map(stagedBytes)));
 }
 
-/** A plan in memory, without what it was loaded from. */
+/** A plan in memory, without its constants' sources. */
 export class WasmModel implements LoadedGraph<"float32"> {
   readonly #plan: Omit<Plan, "loads">;
   readonly #runner: Runner;
-  /** For the batch of the last run. */
+  /** Addresses for the batch of the last run. */
   #batch = 1;
   #addresses: Addresses;
   #calls: readonly Call[];
@@ -51,7 +51,7 @@ export class WasmModel implements LoadedGraph<"float32"> {
     this.#calls = callsOf(this.#plan, this.#addresses, 1);
   }
 
-  /** Has the runner's memory filled. The runner is closed where that fails. */
+  /** Fills the runner's memory. If that fails, the runner is closed. */
   static async load(plan: Plan, runner: Runner, work: WorkOptions): Promise<WasmModel> {
     try {
       const packers = plan.loads.flatMap(({ kernel }) => kernel ?? []);
@@ -74,7 +74,7 @@ export class WasmModel implements LoadedGraph<"float32"> {
     for (const { variable, place } of variables) await this.#fill(variable.source, this.#addresses.of[place]!, signal);
   }
 
-  /** Reads a constant, part by part, and packs each. */
+  /** Reads a constant part by part, and packs each part. */
   async #bringIn({ constant: { source }, place, kernel, block }: Load, signal: Signal | undefined): Promise<void> {
     const { of, modelEnd } = this.#addresses;
     const to = of[place]!;
@@ -95,7 +95,7 @@ export class WasmModel implements LoadedGraph<"float32"> {
     }
   }
 
-  /** Rows as they are, part by part. */
+  /** Copies rows unchanged, part by part. */
   async #fill(source: Source, address: number, signal: Signal | undefined): Promise<void> {
     const [row, rows] = [4 * rowSize(source), rowsIn(source)];
     const step = stagedRows(row, 1);
@@ -130,7 +130,7 @@ export class WasmModel implements LoadedGraph<"float32"> {
     return this.#read(mapValues(this.#plan.outputs, ({ place, shape }) => ({ place, shape: concrete(shape, batch) })));
   }
 
-  /** Memory for a batch. */
+  /** Grows the memory for a batch. */
   async #prepare(batch: number): Promise<void> {
     if (batch === this.#batch) return;
     const addresses = addressesOf(this.#plan, batch);
@@ -169,12 +169,12 @@ export class WasmModel implements LoadedGraph<"float32"> {
   }
 }
 
-/** Images of a constant that is converted; weights are packed as one. */
+/** Images of a constant that is converted; weights are packed as one image. */
 function imagesOfLoad(block: number | undefined, { shape }: Source): number {
   return block === undefined ? imagesOf(shape) : 1;
 }
 
-/** Rows that are read at a time: whole blocks. */
+/** Rows read at a time: whole blocks. */
 function stagedRows(rowBytes: number, block: number): number {
   return block * Math.max(1, Math.floor(STAGED / (block * rowBytes)));
 }

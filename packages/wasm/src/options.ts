@@ -2,44 +2,39 @@ import { describeValue, UnsupportedError } from "@residual/core";
 import type { Instructions } from "./encode/function.ts";
 import { canShare, checkThreads, cores } from "./platform.ts";
 
-/** The part of a URL that is read, so that one of any realm fits. */
+/** The part of a URL that Residual reads; a URL of any realm fits. */
 interface UrlLike {
   readonly href: string;
 }
 
 export interface WasmOptions {
-  /**
-   * Whether 3 × 3 convolutions may be computed by Winograd's algorithm: faster, and rounded otherwise. True where not
-   * given.
-   */
+  /** Whether 3 × 3 convolutions may use Winograd's algorithm: faster, with other rounding errors. Default true */
   readonly winograd?: boolean;
   /**
-   * Threads that share the work of each run, 1 to 4 per core; any number gives the same bits. Where not given, one per
-   * core in Node, Deno, Bun and pages with cross-origin isolation, but for runs of little work, which take one; 1 in
-   * other pages.
+   * Threads that share the work of each run, 1 to 4 per core; every number gives the same bits. Default: one per core
+   * in Node, Deno, Bun and cross-origin isolated pages, but 1 for runs with little work; 1 in other pages.
    */
   readonly threads?: number;
   /**
-   * `true` leaves the caller's thread free: all runs are done in workers, with one thread too. `false` starts none, so
-   * that `threads` is 1; runs let others have the thread every few milliseconds. A path or URL is `true`, and tells
-   * where the worker's code lies, for bundles that have parted it from the rest of this package:
-   * `@residual/wasm/worker`.
+   * `true` keeps the caller's thread free: all runs execute in workers, even with one thread. `false` starts no worker,
+   * so `threads` is 1; runs yield to the event loop every few milliseconds. A path or URL is `true` and locates the
+   * worker's code, `@residual/wasm/worker`, for bundles that separate it from this package.
    */
   readonly worker?: boolean | string | UrlLike;
-  /** How products are added, for tests; by the engine's relaxed SIMD where it has that, if not given. */
+  /** How products are added, for tests. Default: by relaxed SIMD if the engine has it. */
   readonly instructions?: Instructions;
 }
 
-/** Where runs are done, by what was asked for and what the platform has. */
+/** Where runs execute, from the options and the platform. */
 export interface ThreadChoice {
   readonly threads: number;
   readonly mode: "caller" | "shared memory" | "own memory";
-  /** Threads of a run of little work: 0 is the caller's, on which all runs are done too where no thread starts. */
+  /** Threads of a run with little work. 0 is the caller's thread, where all runs execute if no thread starts. */
   readonly least: number;
   readonly code: string | undefined;
 }
 
-/** Throws UnsupportedError for options that make no sense, or that the platform cannot follow. */
+/** Throws UnsupportedError for options that are invalid, or that the platform does not support. */
 export function chooseThreads({ threads: asked, worker }: WasmOptions): ThreadChoice {
   checkThreads(asked);
   checkWorker(worker);

@@ -1,36 +1,36 @@
 import { type Constant, formatShape, type Shape, spentAfter, type Variable } from "@residual/core";
 import type { Kernel } from "./kernels/kernel.ts";
 
-/** Images of a value: its own number, or those of the open batch. */
+/** Images of a value: a fixed number, or the open batch. */
 export type Images = number | "N";
 
-/** Memory that a value takes, before it has an address. */
+/** Memory for a value, before it has an address. */
 export interface Place {
-  /** Bytes of an image. */
+  /** Bytes per image. */
   readonly bytes: number;
   readonly images: Images;
-  /** `model` memory is written once and read in each run; `run` memory is another's again after its last reader. */
+  /** `model` memory is written once and read in each run; `run` memory is reused after its last reader. */
   readonly life: "model" | "run";
 }
 
-/** One run of a kernel. Places are numbered in their order. */
+/** One run of a kernel. Places are numbered in order. */
 export interface Step {
   readonly node: string;
   readonly kernel: Kernel;
   readonly images: Images;
-  /** Places of what it reads, in the order of the kernel's operands. */
+  /** Places of its inputs, in the order of the kernel's operands. */
   readonly reads: readonly number[];
-  /** The place of the operand that it writes, the last. */
+  /** The place of its output, the last operand. */
   readonly writes: number;
 }
 
-/** Numbers that are brought into place once, by a kernel where they lie otherwise than in the host's order. */
+/** Numbers that are copied once, through a kernel if their layout differs from the host's order. */
 export interface Load {
   readonly constant: Constant;
   readonly place: number;
-  /** Reads the host's order as its first operand. */
+  /** The kernel; its first operand is in the host's order. */
   readonly kernel?: Kernel;
-  /** Rows of the source that one task of the kernel takes; all where not given. */
+  /** Rows of the source for one task of the kernel; default: all. */
   readonly block?: number;
 }
 
@@ -40,7 +40,8 @@ interface PlannedOutput {
 }
 
 /**
- * What a graph is for WebAssembly: plain data, made without an engine. Inputs, variables and outputs lie as tensors.
+ * A graph lowered to WebAssembly: plain data, made without an engine. Inputs, variables and outputs have the layout of
+ * tensors.
  */
 export interface Plan {
   readonly places: readonly Place[];
@@ -56,17 +57,17 @@ export function imagesIn(images: Images, batch: number): number {
   return images === "N" ? batch : images;
 }
 
-/** Where each place begins, in bytes, for a batch. */
+/** Address of each place, in bytes, for a batch. */
 export interface Addresses {
   readonly of: readonly number[];
-  /** Scratch memory of each step; 0 where it needs none. */
+  /** Address of the scratch memory of each step; 0 without scratch. */
   readonly scratch: readonly number[];
-  /** Where memory that outlives a run ends, and where all memory ends. */
+  /** End of the memory that outlives a run, and end of all memory. */
   readonly modelEnd: number;
   readonly end: number;
 }
 
-/** Addresses begin here: nothing lies at 0. */
+/** The first address: 0 is never used. */
 const START = 1024;
 
 /** A cache line. */
@@ -76,7 +77,7 @@ function aligned(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
 
-/** Something that takes memory from one step to another, both included. */
+/** A user of memory, from one step to another, both included. */
 interface Tenant {
   readonly bytes: number;
   readonly from: number;
@@ -85,8 +86,8 @@ interface Tenant {
 }
 
 /**
- * Gives addresses to places. Values of a run share memory by the time that they live: the largest is placed first, each
- * at the lowest address that none of its time has taken (Pisarchyk and Lee 2020, greedy by size).
+ * Assigns addresses to places. Values of a run share memory if their lifetimes do not overlap. The largest is placed
+ * first, each at the lowest address that is free during its lifetime (Pisarchyk and Lee 2020, greedy by size).
  */
 export function addressesOf(
   { places, steps, inputs, outputs, updates }: Omit<Plan, "loads">,
@@ -114,7 +115,7 @@ export function addressesOf(
   return { of, scratch: scratch.map(({ address }) => address), modelEnd, end };
 }
 
-/** From the step that writes each value of a run to the last that reads it. */
+/** The lifetime of each value: from the step that writes it to its last reader. */
 function spansOf({
   places,
   steps,
@@ -155,7 +156,7 @@ function settle(tenants: readonly Tenant[], start: number): number {
   return end;
 }
 
-/** A plan to be read: a step a line, and the memory that it takes for a batch of one. */
+/** A plan as text: one line per step, and the memory for a batch of one. */
 export function printPlan(plan: Plan): string {
   const { of, modelEnd, end } = addressesOf(plan, 1);
   const at = (place: number) => `@${of[place]}`;

@@ -11,7 +11,7 @@ import type { Target } from "./encode/module.ts";
 import { compileModule, hasWebAssembly, isValid, MOST_BYTES, probe, type WasmModule } from "./engine.ts";
 import type { Kernel } from "./kernels/kernel.ts";
 
-/** The parts of platforms' global scopes that are used here: the package is checked without the DOM. */
+/** The part of the platforms' global scopes that Residual uses; the package is checked without the DOM's types. */
 interface Platform {
   readonly SharedArrayBuffer?: unknown;
   readonly crossOriginIsolated?: boolean;
@@ -20,13 +20,13 @@ interface Platform {
 }
 const platform: Platform = globalThis;
 
-/** Cores that this process may use. */
+/** Cores available to this process. */
 export function cores(): number {
   const os = platform.process?.getBuiltinModule?.("node:os");
   return os?.availableParallelism() ?? platform.navigator?.hardwareConcurrency ?? 1;
 }
 
-/** Whether threads may share memory: in a page it takes cross-origin isolation. */
+/** Whether threads may share memory; a page needs cross-origin isolation. */
 export function canShare(): boolean {
   return platform.SharedArrayBuffer !== undefined && platform.crossOriginIsolated !== false;
 }
@@ -36,7 +36,7 @@ export function hasRelaxedSimd(): boolean {
   return hasWebAssembly() && isValid(probe("relaxed madd"));
 }
 
-/** Throws BackendUnavailableError where there is no WebAssembly, none with SIMD, or none that may be compiled. */
+/** Throws BackendUnavailableError if WebAssembly is missing, has no SIMD, or may not be compiled. */
 export async function checkPlatform(): Promise<void> {
   if (!hasWebAssembly()) {
     throw new BackendUnavailableError(
@@ -53,7 +53,7 @@ export async function checkPlatform(): Promise<void> {
   await compiled(probe("mul and add"));
 }
 
-/** A kernel's module. Throws BackendUnavailableError where the platform forbids to compile it. */
+/** Compiles a kernel. Throws BackendUnavailableError if the platform forbids compiling. */
 export function moduleOf(kernel: Kernel, target: Target): Promise<WasmModule> {
   return compiled(kernel.emit(target));
 }
@@ -72,7 +72,10 @@ async function compiled(bytes: Uint8Array<ArrayBuffer>): Promise<WasmModule> {
   }
 }
 
-/** Makes memory of some bytes for `what`. Throws OutOfMemoryError, before anything is made where that can be told. */
+/**
+ * Allocates memory of some bytes for `what`. Throws OutOfMemoryError; before any allocation if the size is known to be
+ * too large.
+ */
 export async function allocated<T>(bytes: number, what: string, make: () => T | Promise<T>): Promise<T> {
   const wayOut = "take a smaller model, batch or image, or a backend that is not limited to 4 GiB, such as onnx";
   if (bytes > MOST_BYTES) {
@@ -95,7 +98,7 @@ export function checkInstructions(instructions: Instructions | undefined): void 
   );
 }
 
-/** Throws UnsupportedError for numbers of threads that make no sense, or that the page may not have. */
+/** Throws UnsupportedError for invalid numbers of threads, and for numbers that the page may not use. */
 export function checkThreads(threads: number | undefined): void {
   if (threads === undefined) return;
   const most = 4 * cores();

@@ -1,31 +1,31 @@
 import type { Call } from "./calls.ts";
 import type { Engine } from "./engine.ts";
 
-/** Milliseconds after which others are given the thread. */
+/** Milliseconds of a time slice, after which the thread yields. */
 export const TURN = 8;
 
-/** Milliseconds that clocks of browsers tell apart. */
+/** Resolution of browsers' clocks, in milliseconds. */
 const CLOCK = 0.1;
 
-/** How many tasks of a call take some milliseconds, by what earlier ones took. */
+/** Chooses the number of tasks that take a few milliseconds, from earlier times. */
 export class Pace {
-  /** Milliseconds of a unit of work, by kernel and function. */
+  /** Milliseconds per unit of work, by kernel and function. */
   readonly #known = new Map<string, number>();
 
-  /** At least one, and one of a kernel that was never done. */
+  /** At least one task; exactly one of a kernel that was never timed. */
   tasksIn({ kernel, function: name, work }: Call, milliseconds: number): number {
     const known = this.#known.get(`${kernel} ${name}`) ?? Infinity;
     return Math.max(1, Math.floor(milliseconds / (known * work)));
   }
 
-  /** Does tasks of a call, and learns what they take. */
+  /** Does tasks of a call, and records their time. */
   do(engine: Engine, call: Call, first: number, end: number): void {
     const begin = performance.now();
     engine.call(call.kernel, call.function, [...call.values, first, end]);
     this.#learn(call, end - first, performance.now() - begin);
   }
 
-  /** What is too short for the clock tells only that it is not longer. */
+  /** A time below the clock's resolution is only an upper bound. */
   #learn({ kernel, function: name, work }: Call, tasks: number, elapsed: number): void {
     const key = `${kernel} ${name}`;
     const found = Math.max(elapsed, CLOCK) / (tasks * work);
@@ -34,13 +34,13 @@ export class Pace {
   }
 }
 
-/** Milliseconds after which a run is taken not to follow the one before at once. */
+/** Milliseconds after which a run no longer counts as following the previous one directly. */
 const PAUSE = 0.5;
 
-/** The turn that this thread is at: runs that follow one another at once have it together. */
+/** The current turn of this thread; consecutive runs share it. */
 const turn = { end: 0, left: -Infinity };
 
-/** Does all calls on this thread, in slices. `breathe` lets others have the thread, and throws to end the run. */
+/** Does all calls on this thread, in slices. `breathe` yields to the event loop, and throws to end the run. */
 export async function runInSlices(
   engine: Engine,
   calls: readonly Call[],
@@ -64,14 +64,14 @@ export async function runInSlices(
 }
 
 declare const performance: { now(): number };
-/** Node, Deno and Bun have it, pages do not. */
+/** Node, Deno and Bun have it; pages do not. */
 declare const setImmediate: ((callback: () => void) => void) | undefined;
 declare class MessageChannel {
   readonly port1: { onmessage: (() => void) | null; close(): void };
   readonly port2: { postMessage(message: undefined): void };
 }
 
-/** Lets others have the thread. A timer would wait for a millisecond or more, and Node's MessageChannel for four. */
+/** Yields to the event loop. A timer would take a millisecond or more, and Node's MessageChannel four. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     if (typeof setImmediate === "function") {

@@ -1,7 +1,7 @@
 import type { ConvolutionLayer } from "../../../../packages/wasm/src/convolution/layer.ts";
 import type { Kernel } from "../../../../packages/wasm/src/kernels/kernel.ts";
 import type { Windows } from "../../../../packages/wasm/src/kernels/pools.ts";
-import type { Layout } from "../../../../packages/wasm/src/layout.ts";
+import type { ImageLayout } from "../../../../packages/wasm/src/layout.ts";
 import type { Load, Plan, Step } from "../../../../packages/wasm/src/plan.ts";
 
 /** Where a bug can be planted in the generated kernels and in the plan that calls them. */
@@ -13,9 +13,9 @@ export interface WasmBugs {
   /** A convolution's kernel, once it is made. */
   readonly kernel?: (kernel: Kernel) => Kernel;
   /** A pool's kernel is made for other windows or layouts. */
-  readonly pool?: (x: Layout, y: Layout, windows: Windows) => readonly [Layout, Layout, Windows];
+  readonly pool?: (x: ImageLayout, y: ImageLayout, windows: Windows) => readonly [ImageLayout, ImageLayout, Windows];
   /** A conversion's kernel is made for other layouts. */
-  readonly convert?: (x: Layout, y: Layout) => readonly [Layout, Layout];
+  readonly convert?: (x: ImageLayout, y: ImageLayout) => readonly [ImageLayout, ImageLayout];
   /** The plan is carried out otherwise. */
   readonly plan?: (plan: Plan) => Plan;
 }
@@ -174,7 +174,7 @@ export const wasmMutations: readonly WasmMutation[] = [
   },
 ];
 
-function shortened(layout: Layout, axis: "height" | "width"): Layout {
+function shortened(layout: ImageLayout, axis: "height" | "width"): ImageLayout {
   const [top, left, bottom, right] = layout.border;
   if (layout[axis] < 2) return layout;
   return axis === "height"
@@ -183,13 +183,13 @@ function shortened(layout: Layout, axis: "height" | "width"): Layout {
 }
 
 /** As many pixels as whole tiles of four have; the rest counts as border. */
-function cutToTiles(layout: Layout, axis: "height" | "width"): Layout {
+function cutToTiles(layout: ImageLayout, axis: "height" | "width"): ImageLayout {
   let cut = layout;
   while (cut[axis] % 4 !== 0 && cut[axis] > 4) cut = shortened(cut, axis);
   return cut;
 }
 
-function wider(layout: Layout): Layout {
+function wider(layout: ImageLayout): ImageLayout {
   const [top, left, bottom, right] = layout.border;
   return layout.height > 1 ? { ...layout, border: [top, left, bottom, right + 1] } : layout;
 }

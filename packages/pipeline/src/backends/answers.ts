@@ -17,7 +17,7 @@ import {
   tensorOf,
 } from "@residual/core";
 
-/** What a network answers: its values by their names, row-major. */
+/** The outputs of a network by name, row-major. */
 type Answers = { readonly [name: string]: ArrayLike<number> };
 
 type Change = (tensor: Tensor<"float32">) => Tensor<"float32">;
@@ -26,9 +26,9 @@ type Change = (tensor: Tensor<"float32">) => Tensor<"float32">;
 const magnitudes: Change = ({ shape, data }) => tensorOf("float32", shape, data.map(Math.abs));
 
 /**
- * The kinds of layers that a ResNet has, each on the image itself, since rounding would pile up from layer to layer and
- * hide what a single one does wrong: a 7 × 7 of step 2, a max pool, a 3 × 3 with a residual, a strided one, a 1 × 1, a
- * grouped 3 × 3. A head on the residual makes a short network of them. 0.3e6 multiply-adds.
+ * The kinds of layers of a ResNet, each applied to the image itself, since rounding errors of a chain would hide an
+ * error of one layer: a 7 × 7 with stride 2, a max pool, a 3 × 3 with a residual, a strided 3 × 3, a 1 × 1, a grouped 3
+ * × 3. A head on the residual makes it a short network. 0.3e6 multiply-adds.
  */
 function layers(change: Change): Graph<"image"> {
   const numbers = (name: string, ...shape: readonly number[]) =>
@@ -56,19 +56,19 @@ function layers(change: Change): Graph<"image"> {
   return graph({ name: "auto", inputs: { image }, outputs });
 }
 
-/** Sides that are odd, and no multiple of a vector or a tile. */
+/** Odd sides, and not a multiple of a vector or a tile. */
 const IMAGE = [1, 8, 13, 13];
 const CHANNELS = 8;
 const CLASSES = 10;
 
 /**
- * What is wrong with a backend's answers on a small network, in words; undefined where each element lies within
- * float32's bound of the float64 answer.
+ * A description of the first wrong output of a backend on a small network; undefined if each element is within
+ * float32's bound of the float64 result.
  *
- * The bound: let y be a value of the network, and M the same value where the image, weights and biases are replaced by
- * their magnitudes. Then |computed − y| ≤ γ_N·M, whatever the order of the sums, where N counts the roundings on the
- * way to y. By induction over the nodes: a sum of n products with inputs within γ_a of theirs is within γ_(a + n)
- * (Higham, Accuracy and Stability of Numerical Algorithms, lemma 3.3), and max and ReLU enlarge no difference.
+ * The bound: let y be a value of the network, and M the same value with image, weights and biases replaced by their
+ * magnitudes. Then |computed − y| ≤ γ_N·M for every order of the sums, where N is the number of roundings on the
+ * longest path to y. By induction over the nodes: a sum of n products with inputs within γ_a of theirs is within γ_(a +
+ * n) (Higham, Accuracy and Stability of Numerical Algorithms, lemma 3.3), and max and ReLU enlarge no difference.
  */
 export async function faultIn(backend: Backend): Promise<string | undefined> {
   const image = fill("auto", "image", IMAGE, -1, 1);
@@ -80,7 +80,7 @@ export async function faultIn(backend: Backend): Promise<string | undefined> {
     const gamma = gammaOf(nodesOf(select(plain, [name])));
     for (let index = 0; index < right.length; index++) {
       const [value, bound] = [found[name]?.[index] ?? Number.NaN, gamma * largest[name]![index]!];
-      if (Math.abs(value - right[index]!) <= bound) continue; // not where it is NaN
+      if (Math.abs(value - right[index]!) <= bound) continue; // false for NaN
       return `${name}[${index}] of a small network is ${value}, expected ${right[index]} ± ${bound.toExponential(1)}`;
     }
   }
@@ -93,16 +93,16 @@ async function answersOf(backend: Backend, net: Graph<"image">, image: Tensor<"f
   return Object.fromEntries(Object.entries(answers).map(([name, { data }]) => [name, data]));
 }
 
-/** γ of the roundings of nodes that follow one another. */
+/** γ for the roundings of consecutive nodes. */
 function gammaOf(nodes: readonly AnyNode[]): number {
   const roundings = nodes.reduce((sum, node) => sum + roundingsOf(node), 0) * UNIT;
   return roundings / (1 - roundings);
 }
 
-/** Half of the distance from 1 to the next float32. */
+/** Half the distance from 1 to the next float32. */
 const UNIT = 2 ** -24;
 
-/** The products or numbers that each element is summed up from; one more for a bias, and one for a mean's division. */
+/** The number of terms of each sum; one more for a bias, and one for a mean's division. */
 function roundingsOf(node: AnyNode): number {
   const [x] = Object.values(node.inputs);
   const summed = Math.max(macsOf(node, 1), sizeOf(concrete(x!.shape, 1)));

@@ -24,34 +24,34 @@ import { type Candidate, type Compiled, quicker } from "./quicker.ts";
 import { LARGE, type Ranked, rankBackends } from "./rank.ts";
 import { type BackendName, backendNames, checkThreads, createBackend } from "./table.ts";
 
-/** A backend, the name of one, `auto`, or the path of a module that exports one: `./mine.ts`. */
+/** A backend, a backend's name, `auto`, or the path of a module that exports a backend: `./mine.ts`. */
 export type BackendSource = Backend | string;
 
-/** A backend that was passed over. */
+/** A backend that was not chosen. */
 interface Passed {
   readonly name: string;
   readonly why: string;
-  /** What its user should know: it is installed, and does not work. */
+  /** A message for the user: the backend is installed, but does not work. */
   readonly fault?: string;
 }
 
-/** Native runtimes, whose answers `auto` checks before their first use; webgpu tries its kernels itself. */
+/** Native runtimes, whose results `auto` checks before their first use. webgpu tests its kernels itself. */
 const CHECKED: ReadonlySet<BackendName> = new Set(["onnx", "tfjs-node"]);
 
 /**
- * The choice of a backend for one network. A backend that is named is taken, or its error thrown. `auto` takes the best
- * one that works: it goes on to the next where a runtime is missing, does not load, gives wrong answers, or fails to
- * compile the network. Where a choice can be kept, two that may be as quick are timed.
+ * Chooses a backend for one network. A named backend is taken, or its error thrown. `auto` takes the best backend that
+ * works: it tries the next one if a runtime is missing, does not load, gives wrong results, or fails to compile the
+ * network. If the choice can be stored, two backends of similar speed are timed.
  */
 export class Chooser implements Compiler {
   readonly #source: BackendSource;
   readonly #options: BackendOptions;
   readonly #platform: Platform;
   readonly #create: (name: BackendName) => Promise<Backend>;
-  /** Why each checked backend is passed over; undefined where its answers are right. */
+  /** Why each checked backend was not chosen; undefined if its results are right. */
   readonly #checked = new Map<BackendName, Promise<Passed | undefined>>();
 
-  /** `create` makes a backend by its name. */
+  /** `create` makes a backend from its name. */
   constructor(source: BackendSource, options: BackendOptions, platform: Platform, create = createBackend) {
     checkThreads(options);
     this.#source = source;
@@ -66,8 +66,8 @@ export class Chooser implements Compiler {
   }
 
   /**
-   * The backend for a network of that many multiply-adds, before it is compiled. Throws OptionError for an unknown name
-   * or a module without a backend, and what `describe` throws where a named backend's runtime is missing.
+   * The backend for a network with this number of multiply-adds, before it is compiled. Throws OptionError for an
+   * unknown name or a module without a backend, and errors of `describe` if a named backend's runtime is missing.
    */
   async choose(macs: number): Promise<ChosenBackend> {
     if (this.#source !== "auto") return describedAsAsked(await this.#resolve(this.#source));
@@ -75,14 +75,14 @@ export class Chooser implements Compiler {
     return this.#tell(await this.#best(macs, passed), passed);
   }
 
-  /** Begins what compiling a large network needs first, while its weights are read. */
+  /** Starts the first steps of compiling a large network while its weights are read. */
   async warmUp(): Promise<AsyncDisposable | undefined> {
     try {
       const backend =
         this.#source === "auto" ? (await this.#best(LARGE, [])).backend : await this.#resolve(this.#source);
       return backend.warmUp?.();
     } catch {
-      return undefined; // compile tells why
+      return undefined; // compile reports the error
     }
   }
 
@@ -92,10 +92,10 @@ export class Chooser implements Compiler {
     throw nothingWorks(passed);
   }
 
-  /** Compiles a graph. Throws as `choose`, and what the backend's `compile` throws. */
+  /** Compiles a graph. Throws as `choose` does, and errors of the backend's `compile`. */
   async compile<Out extends string>(graph: Graph<"image", Out>, work: WorkOptions): Promise<CompiledGraph<Out>> {
     if (this.#source === "auto") return this.#compileOnBest(graph, work);
-    // compile tells, too, that a runtime is missing, and need not wait until the runtime is described
+    // compile also reports a missing runtime, and need not wait for the description
     const backend = await this.#resolve(this.#source);
     const executable = await backend.compile(graph, work);
     try {
@@ -127,7 +127,7 @@ export class Chooser implements Compiler {
     throw failure ?? nothingWorks(passed);
   }
 
-  /** The quicker one of a candidate and its rival, where it has one that works here. */
+  /** The faster of a candidate and its rival, if the rival works here. */
   async #timed<Out extends string>(
     first: Compiled<Out>,
     graph: Graph<"image", Out>,
@@ -144,7 +144,7 @@ export class Chooser implements Compiler {
     }
   }
 
-  /** As they rank, but the one that was measured to be the quickest first, if it is still what was measured. */
+  /** In ranked order, but with the backend that was measured as fastest first, if its runtime is unchanged. */
   async *#measuredFirst(
     measured: Measured | undefined,
     order: readonly Ranked[],
@@ -174,7 +174,7 @@ export class Chooser implements Compiler {
       const candidate = { ...ranked, backend, description };
       return (CHECKED.has(name) && (await this.#check(candidate))) || candidate;
     } catch (error) {
-      // an option that is wrong is told, and not passed over
+      // a wrong option is reported, not skipped
       if (!(error instanceof BackendUnavailableError || error instanceof DeviceLostError)) throw error;
       return { name, why: clauseOf(error), ...(isBroken(error) && { fault: error.message }) };
     }
@@ -186,7 +186,7 @@ export class Chooser implements Compiler {
     return checked;
   }
 
-  /** Before its first use on this machine, and again as long as its answers are wrong. */
+  /** Checked before the first use on this machine, and again while results are wrong. */
   async #checkOnce({ name, backend, description }: Candidate): Promise<Passed | undefined> {
     const kept = await keptOn(this.#platform, "answers", `${name} on ${runtimeOf(description)}`);
     if ((await kept?.read())?.areRight === true) return undefined;
@@ -212,7 +212,7 @@ export class Chooser implements Compiler {
     return this.#create(checkName(source, ["auto", ...backendNames]) as BackendName);
   }
 
-  /** The choice; a warning tells of what is installed and does not work. */
+  /** The choice. Warns about backends that are installed but do not work. */
   #tell({ name, backend, description, because }: Candidate, passed: readonly Passed[]): ChosenBackend {
     const faults = new Set(passed.flatMap(({ fault }) => fault ?? []));
     if (faults.size > 0) this.#options.onWarning?.(`auto runs on ${name}: ${[...faults].join("; ")}`);
@@ -230,18 +230,18 @@ async function describedAsAsked(backend: Backend): Promise<ChosenBackend> {
   return { backend, description: await backend.describe(), reason: "it was asked for" };
 }
 
-/** Each backend once, with the first clause of why it was passed over. */
+/** Each backend once, with the first clause of the reason. */
 function wordsOf(passed: readonly Passed[]): string {
   return [...new Map(passed.map(({ name, why }) => [name, `${name}: ${why}`])).values()].join("; ");
 }
 
-/** An error that says nothing against the network or the options, but against this backend, here. */
+/** An error that concerns this backend on this machine, not the network or the options. */
 function isUnusable(error: unknown): error is ResidualError {
   if (error instanceof OptionError) return false;
   return [BackendUnavailableError, DeviceLostError, UnsupportedError].some((kind) => error instanceof kind);
 }
 
-/** Whether a runtime is there, and does not load. */
+/** Whether a runtime is installed but does not load. */
 function isBroken({ message, cause }: ResidualError): boolean {
   return (
     /does not load/.test(message) || (/could not be loaded/.test(message) && codeOf(cause) !== "ERR_MODULE_NOT_FOUND")
@@ -250,21 +250,19 @@ function isBroken({ message, cause }: ResidualError): boolean {
 
 const codeOf = (error: unknown): unknown => (error as { readonly code?: unknown } | undefined)?.code;
 
-/** The message's first clause: what was found, without the way out. */
+/** The message's first clause: the finding, without the way out. */
 const clauseOf = ({ message }: ResidualError): string => message.split("; ")[0]!.replace(/^[\w-]+: /, "");
 
 function isSoftware({ device, driver = "" }: BackendDescription): boolean {
   return isSoftwareAdapter({ vendor: "", architecture: "", device, description: driver });
 }
 
-/** A path has a separator, or a script's ending. */
+/** A path has a separator, or a script's file extension. */
 function isModulePath(name: string): boolean {
   return /[\\/]|\.[cm]?[jt]s$/.test(name);
 }
 
-/**
- * Throws OptionError for text that is neither one of the names nor the path of a module that exports a backend.
- */
+/** Throws OptionError for a text that is neither a backend's name nor a path of a module. */
 export async function checkBackend(
   name: string,
   platform: Platform,

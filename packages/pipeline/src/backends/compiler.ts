@@ -3,18 +3,18 @@ import type { Backend, BackendDescription, Executable, Graph, WorkOptions } from
 export interface ChosenBackend {
   readonly backend: Backend;
   readonly description: BackendDescription;
-  /** Why this one, in one line for people. */
+  /** The reason for the choice, in one line. */
   readonly reason: string;
 }
 
-/** A graph made ready on the backend that was chosen for it. */
+/** A compiled graph, with the backend that was chosen for it. */
 export interface CompiledGraph<Out extends string = string> extends ChosenBackend {
   readonly executable: Executable<"image", Out>;
 }
 
-/** What compiles graphs, on a backend that may be chosen only when the graph is known. */
+/** Compiles graphs on a backend that may be chosen only once the graph is known. */
 export interface Compiler {
-  /** Begins what compiling a large network needs first, while its weights are read. */
+  /** Starts the first steps of compiling a large network while its weights are read. */
   warmUp(): Promise<AsyncDisposable | undefined>;
   compile<Out extends string>(graph: Graph<"image", Out>, work: WorkOptions): Promise<CompiledGraph<Out>>;
 }

@@ -5,20 +5,20 @@ import type { BackendOptions } from "./options.ts";
 import type { Candidate } from "./quicker.ts";
 import type { Ranked } from "./rank.ts";
 
-/** The backend that was measured to be the quickest, which needs no rival any more. */
+/** The fastest backend as measured; its rival is not timed again. */
 export interface Measured extends Ranked {
-  /** What it was measured on, as `runtimeOf` says it. */
+  /** The runtime that was measured, as text of `runtimeOf`. */
   readonly runtime: string;
 }
 
-/** What was measured for a network on this machine, kept from process to process. */
+/** The measurement for a network on this machine, stored across processes. */
 export interface KeptChoice {
-  /** The kept one of these; undefined where none is. */
+  /** The stored one of these backends; undefined if none is. */
   among(order: readonly Ranked[]): Promise<Measured | undefined>;
   keep(found: Candidate): Promise<void>;
 }
 
-/** The choice kept for a network; undefined where nothing outlives the process. */
+/** The stored choice for a network; undefined without persistent storage. */
 export async function keptChoice(
   platform: Platform,
   graph: Graph,
@@ -40,7 +40,7 @@ export async function keptChoice(
   };
 }
 
-/** A runtime, its version and its adapter. */
+/** The text of a runtime, its version and its adapter. */
 export function runtimeOf({ library, version, device, driver = "" }: BackendDescription): string {
   return [library, version, device, driver].join(", ");
 }

@@ -2,15 +2,15 @@ import { fnv1a32, version } from "@residual/core";
 import { isObject } from "../kind-of.ts";
 import type { Platform } from "../platform/platform.ts";
 
-/** Something found out on this machine, kept from process to process. A cache that fails counts as empty. */
+/** A finding about this machine, stored across processes. A failing cache counts as empty. */
 export interface Kept {
   read(): Promise<{ readonly [name: string]: unknown } | undefined>;
   write(found: { readonly [name: string]: unknown }): Promise<void>;
 }
 
 /**
- * The place for a finding that depends on `facts`, on this version of Residual and on the processors; undefined where
- * nothing outlives the process.
+ * The storage of a finding that depends on `facts`, on Residual's version and on the processors; undefined without
+ * persistent storage.
  */
 export async function keptOn(platform: Platform, kind: string, facts: string): Promise<Kept | undefined> {
   const cache = await platform.cache();
@@ -26,7 +26,7 @@ export async function keptOn(platform: Platform, kind: string, facts: string): P
   };
 }
 
-/** What `write` wrote of the same facts; two of them may have the same key. */
+/** The text that `write` stored for the same facts; two sets of facts may share a key. */
 function parsed(text: string, identity: string): { readonly [name: string]: unknown } | undefined {
   try {
     const found: unknown = JSON.parse(text);

@@ -11,7 +11,7 @@ import {
 } from "@residual/core";
 import type { Ranked } from "./rank.ts";
 
-/** A backend that works here, as far as it has been tried. */
+/** A backend that has not failed so far. */
 export interface Candidate extends Ranked {
   readonly backend: Backend;
   readonly description: BackendDescription;
@@ -23,15 +23,15 @@ export interface Compiled<Out extends string> extends Candidate {
 }
 
 /**
- * Milliseconds for which runs are timed. Engines compile kernels in the first runs, and those of WebAssembly optimize
- * them in later runs.
+ * Duration of a timing, in milliseconds. Engines compile kernels in the first runs, and WebAssembly engines optimize in
+ * later runs.
  */
 const ENOUGH = 250;
 const [AT_LEAST, AT_MOST] = [2, 100];
 
 /**
- * Times a network on two backends, with one image. Answers with the quicker one, `because` of its times; the other
- * executable is disposed. Undefined where the second does not compile the network; then the first stays as it is.
+ * Times a network on two backends, with one image. Returns the faster one, with the times as `because`; the other
+ * executable is disposed. Undefined if the second backend does not compile the network; the first is then unchanged.
  */
 export async function quicker<Out extends string>(
   first: Compiled<Out>,
@@ -67,7 +67,7 @@ async function compiled<Out extends string>(
   }
 }
 
-/** Milliseconds of the quickest run. */
+/** The fastest run, in milliseconds. */
 async function timeOf(
   executable: Executable<"image">,
   graph: Graph<"image">,

@@ -1,40 +1,40 @@
 import type { Platform } from "../platform/platform.ts";
 import type { BackendName } from "./table.ts";
 
-/** What the order of backends depends on. */
+/** The facts that the order of backends depends on. */
 export interface Facts {
   readonly platform: Platform["name"];
   /** Multiply-adds of the network for one image. */
   readonly macs: number;
 }
 
-/** A backend to be tried. */
+/** A backend to try. */
 export interface Ranked {
   readonly name: BackendName;
-  /** Whether it is passed over where its adapter is software, such as lavapipe or SwiftShader. */
+  /** Whether it is skipped on a software adapter, such as lavapipe or SwiftShader. */
   readonly onHardware?: true;
-  /** The backend that may be as quick on some machines: both are timed once, and the quicker one is kept. */
+  /** A backend that may be faster on some machines: both are timed once, and the result is stored. */
   readonly rival?: BackendName;
-  /** Why it stands here, in words for people. */
+  /** The reason for its rank, as a text. */
   readonly because: string;
 }
 
 interface Rule extends Ranked {
   readonly platforms: readonly Platform["name"][];
-  /** The smallest network that the rule is for, in multiply-adds. */
+  /** The smallest network of the rule, in multiply-adds. */
   readonly fromMacs?: number;
 }
 
 /**
- * Multiply-adds from which a network is large. ResNet-18 at 224 × 224 has 1.8e9 and takes 20 ms on two cores, where a
- * GPU's way there and back is a few milliseconds. CIFAR's ResNet-110 has 2.5e8 and takes 3 ms.
+ * The smallest large network, in multiply-adds. ResNet-18 at 224 × 224 has 1.8e9 and takes 20 ms on two cores; the
+ * round trip to a GPU takes a few milliseconds. CIFAR's ResNet-110 has 2.5e8 and takes 3 ms.
  */
 export const LARGE = 5e8;
 
 /**
- * Best first. The first rule that applies and whose backend works here decides. The last is wasm: it comes with
- * Residual, and one thread of it is quicker than onnxruntime's and TensorFlow.js's WebAssembly (docs/wasm.md), which a
- * page would have to download.
+ * Best first. The first rule that applies and whose backend works decides. The last is wasm: it comes with Residual,
+ * and on one thread it is faster than onnxruntime's and TensorFlow.js's WebAssembly (docs/wasm.md), which a page would
+ * have to download.
  */
 const rules: readonly Rule[] = [
   {

@@ -7,11 +7,11 @@ import type { BackendOptions } from "./options.ts";
 
 interface Row {
   create(options: BackendOptions, platform: Platform): Promise<Backend>;
-  /** The command that makes it available where it is not; empty where it always is. */
+  /** The command that installs it; empty if nothing needs installing. */
   install(): Promise<string>;
 }
 
-/** Imported when they are first asked for: none is needed, and a bundler makes a chunk of each. */
+/** Adapters are imported on first use: none is required, and a bundler makes a chunk for each. */
 const onnx = () => import("@residual/onnx").catch(unavailable("@residual/onnx"));
 const tfjs = () => import("@residual/tfjs").catch(unavailable("@residual/tfjs"));
 const webgpu = () => import("@residual/webgpu").catch(unavailable("@residual/webgpu"));
@@ -44,7 +44,7 @@ const rows = {
   ),
 };
 
-/** By its type, which names no adapter: declarations must not need packages that a user may not have. */
+/** Typed without the adapters, since declarations must not need packages that a user may lack. */
 function row(create: Row["create"], install: Row["install"]): Row {
   return { create, install };
 }
@@ -82,24 +82,24 @@ export type BackendName = keyof typeof rows;
 
 export const backendNames: readonly BackendName[] = Object.keys(rows) as BackendName[];
 
-/** Whether native code runs this backend: it ends the process where its thread is ended in mid run. */
+/** Whether the backend runs native code: ending its thread during a run ends the process. */
 export function isNative(name: string): boolean {
   return name === "auto" || /^(onnx|webgpu|tfjs-node|tfjs-webgpu)/.test(name);
 }
 
-/** A backend by its name. Throws BackendUnavailableError where its adapter is missing, OptionError for bad options. */
+/** A backend by name. Throws BackendUnavailableError if its adapter is missing, OptionError for bad options. */
 export async function createBackend(name: BackendName, options: BackendOptions, platform: Platform): Promise<Backend> {
   checkThreads(options);
   return rows[name].create(options, platform);
 }
 
-/** Before anything is tried: `auto` must not pass over a backend for an option that is wrong. */
+/** Checked before any backend is tried: `auto` must not skip a backend because of a wrong option. */
 export function checkThreads({ threads }: BackendOptions): void {
   if (threads === undefined || (Number.isSafeInteger(threads) && threads >= 1)) return;
   throw new OptionError(`\`threads\` is ${String(threads)}, expected a whole number from 1`);
 }
 
-/** The command that installs what this backend needs; empty where it needs nothing. */
+/** The command that installs the packages of this backend; empty if there are none. */
 export function installCommand(name: BackendName): Promise<string> {
   return rows[name].install();
 }

@@ -32,8 +32,9 @@ import { type Answers, errorOf, type FromChild, type Job, type ToChild, type Wei
 const IDLE = 1000;
 
 /**
- * Compiles in a child process, which starts with the first `describe` or `compile`, and ends a second after the last
- * `dispose`, or with this process. Weights that lie in a file are read from there; others go through a temporary file.
+ * Compiles in a child process. It starts with the first `describe` or `compile`, and ends one second after the last
+ * `dispose`, or with this process. The child reads weights of files itself; other weights are passed in a temporary
+ * file.
  */
 export class ChildCompiler implements Compiler {
   readonly #name: string;
@@ -80,7 +81,7 @@ export class ChildCompiler implements Compiler {
       const found = await child.request({ kind: "compile", executable, graph: json, ...weights.sent }, work, true);
       const compiled = executableIn(child, executable, found.name, graph, keep, weights.take());
       if (!work.signal?.aborted) return { ...found, executable: compiled };
-      await compiled.dispose(); // it was done before the child heard
+      await compiled.dispose(); // it was finished before the child received the abort
       throw abortError(work.signal);
     } catch (error) {
       keep();
@@ -94,7 +95,9 @@ export class ChildCompiler implements Compiler {
   }
 }
 
-/** Where the child finds the numbers of a graph. What was written for it stays until the executable is disposed. */
+/**
+ * The location of a graph's numbers for the child. Files written for the child stay until the executable is disposed.
+ */
 async function weightsOf(graph: Graph, work: WorkOptions) {
   const references = new Map<string, WeightsReference>();
   const others = new Map<string, NamedSource>();
@@ -114,7 +117,7 @@ async function weightsOf(graph: Graph, work: WorkOptions) {
   }
   return {
     sent: { references, file },
-    /** Hands the file over. */
+    /** Transfers the file's ownership to the child. */
     take(): () => Promise<void> {
       const taken = folder;
       folder = undefined;
@@ -124,7 +127,7 @@ async function weightsOf(graph: Graph, work: WorkOptions) {
   };
 }
 
-/** `release` lets the child go; `remove` removes what was written for it. */
+/** `release` lets the child end; `remove` removes the files written for it. */
 function executableIn<In extends string, Out extends string>(
   child: Child,
   executable: number,
@@ -147,7 +150,7 @@ function executableIn<In extends string, Out extends string>(
   const dispose = () => {
     disposed ??= Promise.allSettled(underWay).then(async () => {
       await child.request({ kind: "dispose", executable }).catch((error: unknown) => {
-        if (!child.isLost) throw error; // else there is nothing to free any more
+        if (!child.isLost) throw error; // otherwise there is nothing left to free
       });
       await remove();
       release();
@@ -177,7 +180,7 @@ interface Reply {
   readonly onProgress: ((progress: Progress) => void) | undefined;
 }
 
-/** A child process that runs. */
+/** A running child process. */
 class Child {
   readonly #process: ChildProcess;
   readonly #name: string;
@@ -201,12 +204,12 @@ class Child {
     this.#wait();
   }
 
-  /** Whether it has ended, or is about to. */
+  /** Whether it has ended, or is about to end. */
   get isLost(): boolean {
     return this.#lost !== undefined || !this.#process.connected;
   }
 
-  /** Keeps the child from being ended; the answer lets it go, once. */
+  /** Keeps the child alive; call the returned function once to release it. */
   keep(): () => void {
     clearTimeout(this.#idle);
     this.#users++;
@@ -220,8 +223,8 @@ class Child {
   }
 
   /**
-   * Sends a job at once, its inputs as they are now. An aborted signal rejects at once; where the job may change state,
-   * it is the child that says whether the job was done or aborted.
+   * Sends a job at once, with a copy of its inputs. An aborted signal rejects at once; but if the job may change state,
+   * the child decides whether the job was done or aborted.
    */
   request<Kind extends Job["kind"]>(
     job: Job & { readonly kind: Kind },
@@ -258,7 +261,7 @@ class Child {
   }
 
   #send(message: ToChild): void {
-    this.#process.send(message, () => {}); // that it has ended is told by its exit
+    this.#process.send(message, () => {}); // if the child has ended, its exit event reports it
   }
 
   #receive(message: FromChild): void {
@@ -286,7 +289,7 @@ class Child {
     clearTimeout(this.#idle);
   }
 
-  /** Has the child end unless it is used soon. */
+  /** Lets the child end unless it is used soon. */
   #wait(): void {
     if (this.#users > 0 || this.#lost) return;
     clearTimeout(this.#idle);
@@ -294,7 +297,7 @@ class Child {
     this.#idle.unref();
   }
 
-  /** This process waits for what the child is doing, and not for the child. */
+  /** This process waits for the child's jobs, but not for the child. */
   #hold(): void {
     this.#process.ref();
     this.#process.channel?.ref();
@@ -307,16 +310,16 @@ class Child {
 }
 
 /**
- * Whether children are handed over to the system as soon as they run. A thread that is terminated cannot wait for the
- * end of its children, which would stay as zombies until the process ends.
+ * Whether children are detached as soon as they run. A terminated thread cannot wait for its children, which would stay
+ * as zombies until the process ends.
  */
 const isOrphaned = !isMainThread && process.platform !== "win32";
 
 function start(program: string): ChildProcess {
   const execArgv = import.meta.url.endsWith(".ts") ? ["--conditions=@residual/source"] : [];
   const options = {
-    serialization: "advanced", // typed arrays as they are
-    stdio: ["ignore", 2, 2, "ipc"], // stdout is the parent's alone
+    serialization: "advanced", // keeps typed arrays
+    stdio: ["ignore", 2, 2, "ipc"], // stdout belongs to the parent
   } as const;
   if (!isOrphaned) return fork(program, { ...options, stdio: [...options.stdio], execArgv });
   const command = ["sh", process.execPath, ...execArgv, program];
@@ -325,7 +328,7 @@ function start(program: string): ChildProcess {
 
 const isAbort = (error: Error): boolean => (error as { code?: unknown }).code === "AbortError";
 
-/** Throws BackendUnavailableError where the child's code is not where it should be. */
+/** Throws BackendUnavailableError if the child's code is missing. */
 function programPath(): string {
   const { url } = import.meta as { readonly url?: string };
   const path = url && fileURLToPath(new URL(url.endsWith(".ts") ? "./child.ts" : "./child.js", url));

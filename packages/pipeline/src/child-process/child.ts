@@ -7,16 +7,16 @@ import { Chooser } from "../backends/choose.ts";
 import { node } from "../platform/node.ts";
 import { type Answers, type FromChild, type Job, sentError, type ToChild } from "./protocol.ts";
 
-/** Milliseconds that an orphan has for what is under way. */
+/** Milliseconds that an orphan has to finish its jobs. */
 const GRACE = 2000;
 
 const executables = new Map<number, Executable>();
-/** Files that the parent has written for this process: it may be gone before it removes them. */
+/** Files written by the parent for this process, in case the parent ends before it removes them. */
 const files = new Set<string>();
 const open = new Map<number, AbortController>();
 let chooser: Chooser | undefined;
 
-const send = (message: FromChild) => process.send?.(message, () => {}); // a parent that is gone needs no answer
+const send = (message: FromChild) => process.send?.(message, () => {}); // a missing parent needs no reply
 
 process.on("message", (message: ToChild) => {
   if (message.kind === "setup") {
@@ -25,7 +25,7 @@ process.on("message", (message: ToChild) => {
   } else if (message.kind === "abort") open.get(message.id)?.abort();
   else void answer(message);
 });
-process.on("SIGINT", () => {}); // Ctrl-C reaches the parent as well, which decides
+process.on("SIGINT", () => {}); // Ctrl-C reaches the parent too, which decides
 process.on("disconnect", () => void leave());
 
 async function answer({ id, ...job }: Job & { readonly id: number }): Promise<void> {
@@ -74,13 +74,13 @@ async function sourcesOf({ references, file }: CompileJob, signal: AbortSignal):
   return sources;
 }
 
-/** Constants are real numbers; a file of weights may hold others. */
+/** Constants are real numbers; a file of weights may contain other dtypes. */
 function addReal(sources: Map<string, Source>, name: string, source: ReturnType<Weights["tensors"]["get"]>): void {
   if (source && (!isTensor(source) || source.dtype === "float32" || source.dtype === "float64"))
     sources.set(name, source);
 }
 
-/** The parent has gone, or needs this process no more. */
+/** The parent has ended, or does not need this process any more. */
 async function leave(): Promise<void> {
   setTimeout(() => process.kill(process.pid, "SIGKILL"), GRACE);
   for (const controller of open.values()) controller.abort();

@@ -2,13 +2,13 @@ import type { Backend } from "@residual/core";
 import type { BackendOptions } from "../backends/options.ts";
 
 /**
- * A backend in a child process of its own: a name, `auto`, or the path of a module that exports one. A crash of a
- * native runtime, or the end of a thread in mid run, then ends the child, and not this process.
+ * A backend in a separate child process: a name, `auto`, or the path of a module that exports one. A crash of a native
+ * runtime, or the end of a thread during a run, then ends the child instead of this process.
  *
- * The child starts with the first `describe` or `compile`, and ends a second after the last `dispose`, or with this
- * process. It reads weights that lie in a file by itself; others reach it through a temporary file. Runs take some
- * milliseconds longer than in this process. `compile` and `run` throw DeviceLostError where the child ends; the next
- * `compile` starts another.
+ * The child starts with the first `describe` or `compile`, and ends one second after the last `dispose`, or with this
+ * process. It reads weights of files itself; other weights are passed in a temporary file. Runs take a few milliseconds
+ * longer than in this process. `compile` and `run` throw DeviceLostError if the child ends; the next `compile` starts a
+ * new child.
  */
 export function inChildProcess(name: string, options: BackendOptions = {}): Backend {
   let made: Promise<Backend> | undefined;

@@ -17,9 +17,9 @@ import {
 import type { BackendOptions } from "../backends/options.ts";
 import { OptionError } from "../option-error.ts";
 
-// What a process and its child say to each other.
+// Messages between a process and its child.
 
-/** What the child is started for; the first message. */
+/** The child's purpose; the first message. */
 interface Setup {
   readonly kind: "setup";
   /** A backend's name, a module's path, or `auto`. */
@@ -27,15 +27,15 @@ interface Setup {
   readonly options: Pick<BackendOptions, "threads" | "wasmPaths">;
 }
 
-/** Where a constant's numbers are: a tensor of weights that a name or path stands for, by its name there. */
+/** The location of a constant's numbers: a tensor in the weights that a name or path stands for. */
 export interface WeightsReference {
   readonly weights: string;
-  /** Of the weights' names, which `tensor` goes without. */
+  /** Prefix of the weights' names, not included in `tensor`. */
   readonly prefix?: string | undefined;
   readonly tensor: string;
 }
 
-/** Work for the child. `executable` is a number that the sender has chosen. */
+/** Jobs for the child. `executable` is a number chosen by the sender. */
 export type Job =
   | { readonly kind: "describe" }
   | {
@@ -44,7 +44,7 @@ export type Job =
       readonly graph: GraphJson;
       /** By the names of constants and variables. */
       readonly references: ReadonlyMap<string, WeightsReference>;
-      /** A safetensors file with those that no reference has, by the same names. */
+      /** A safetensors file with the numbers that have no reference, by the same names. */
       readonly file: string | undefined;
     }
   | {
@@ -55,7 +55,7 @@ export type Job =
   | { readonly kind: "read"; readonly executable: number; readonly names: readonly string[] }
   | { readonly kind: "dispose"; readonly executable: number };
 
-/** The answer to each kind of job. */
+/** The reply to each kind of job. */
 export interface Answers {
   describe: BackendDescription;
   compile: { readonly name: string; readonly description: BackendDescription; readonly reason: string };
@@ -72,7 +72,7 @@ export type FromChild =
   | { readonly kind: "progress"; readonly id: number; readonly progress: Progress }
   | { readonly kind: "warning"; readonly message: string };
 
-/** An error between processes, which know no classes of each other's. */
+/** An error in a message: classes do not pass between processes. */
 export interface SentError {
   readonly kind: string;
   readonly message: string;

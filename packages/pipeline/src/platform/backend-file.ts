@@ -9,11 +9,11 @@ import { OptionError } from "../option-error.ts";
 
 /**
  * The backend that a module exports, by the module's path from the current folder. The default export counts first,
- * then the only export that is a backend, then the only one that is a function. A function is called with `options`,
- * and may be asynchronous.
+ * then the only export that is a backend, then the only one that is a function. A function is called with `options`; it
+ * may be asynchronous.
  *
- * Throws OptionError if there is no such file, if the module throws, or if no export is a backend; and whatever typed
- * error a function throws.
+ * Throws OptionError if there is no such file, if the module throws, or if no export is a backend; and typed errors of
+ * a function.
  */
 export async function backendFromFile(path: string, options: object = {}): Promise<Backend> {
   const exported = await importModule(path);
@@ -26,7 +26,7 @@ async function importModule(path: string): Promise<object> {
   if (!found) throw new OptionError(`backend ${path}: there is no file ${full}`);
   if (!found.isFile())
     throw new OptionError(`backend ${path}: ${full} is a folder, expected a module (.ts, .js or .mjs)`);
-  const { registerHooks }: Partial<typeof nodeModule> = nodeModule; // of Node 22.15 and newer
+  const { registerHooks }: Partial<typeof nodeModule> = nodeModule; // in Node 22.15 and newer
   const hooks = registerHooks?.({ resolve: orFromHere });
   try {
     return (await import(pathToFileURL(full).href)) as object;
@@ -39,7 +39,7 @@ async function importModule(path: string): Promise<object> {
 
 type ResolveHook = NonNullable<Parameters<typeof nodeModule.registerHooks>[0]["resolve"]>;
 
-/** A module that lies outside of any project finds Residual's packages all the same: those of this installation. */
+/** Lets a module outside of any project import Residual's packages: those of this installation. */
 const orFromHere: ResolveHook = (name, context, next) => {
   try {
     return next(name, context);

@@ -5,8 +5,8 @@ import { cacheFolder, makeFolder, writeAtomic } from "@residual/kit/files";
 import type { TextCache } from "./platform.ts";
 
 /**
- * A file for each key, in the user's cache folder where no other is named; no cache where the user has none. `write`
- * throws FormatError where the folder or the file cannot be written.
+ * A file for each key, in the named folder; default: the user's cache folder. Without a cache folder there is no cache.
+ * `write` throws FormatError if the folder or the file cannot be written.
  */
 export function fileCache(folder: string): TextCache;
 export function fileCache(): TextCache | undefined;

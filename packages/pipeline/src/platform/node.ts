@@ -1,6 +1,6 @@
 import type { Platform } from "./platform.ts";
 
-/** Node, and what follows it: Deno and Bun. Each part is imported when it is first used. */
+/** Node, and compatible platforms: Deno and Bun. Each part is imported on first use. */
 export const node: Platform = {
   name: "node",
   async cache() {
@@ -15,7 +15,7 @@ export const node: Platform = {
   async mayHaveGpu() {
     if (process.platform !== "linux") return true;
     const { existsSync } = await import("node:fs");
-    return ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"].some((device) => existsSync(device)); // dxg: Windows' own, in WSL
+    return ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"].some((device) => existsSync(device)); // dxg: Windows' GPU in WSL
   },
   async isWorkerThread() {
     const { isMainThread } = await import("node:worker_threads");

@@ -13,7 +13,7 @@ export const web: Platform = {
     const { navigator } = globalThis as { navigator?: { gpu?: object } };
     return navigator?.gpu !== undefined;
   },
-  isWorkerThread: async () => false, // a browser ends its workers' native code without harm
+  isWorkerThread: async () => false, // a browser ends its workers' native code safely
   async backendInModule(path) {
     throw new OptionError(
       `backend ${path}: a browser loads no module by a path; import it, and give the backend itself`,
@@ -25,7 +25,7 @@ export const web: Platform = {
   warn: (message) => console.warn(message),
 };
 
-/** The part of the Cache API that is used here, which pages and workers have in secure contexts. */
+/** The part of the Cache API that Residual uses; pages and workers have it in secure contexts. */
 interface CacheStorage {
   open(name: string): Promise<{
     match(url: string): Promise<Response | undefined>;
@@ -33,7 +33,7 @@ interface CacheStorage {
   }>;
 }
 
-/** A response for each key, under a name that no server has. */
+/** A response for each key, under a host name that no server has. */
 function webCache(): TextCache | undefined {
   const { caches } = globalThis as { caches?: CacheStorage };
   if (!caches) return undefined;

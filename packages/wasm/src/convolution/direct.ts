@@ -3,7 +3,16 @@ import type { Body, Instructions } from "../encode/function.ts";
 import { ModuleBuilder } from "../encode/module.ts";
 import type { Kernel } from "../kernels/kernel.ts";
 import { loadPixel, overPixels, planeOf, planeTask, storePixel } from "../kernels/planes.ts";
-import { imageBytes, inOrder, type Layout, originOf, pixelBytes, planeBytes, quadsOf, rowBytes } from "../layout.ts";
+import {
+  type ImageLayout,
+  imageBytes,
+  inOrder,
+  originOf,
+  pixelBytes,
+  planeBytes,
+  quadsOf,
+  rowBytes,
+} from "../layout.ts";
 import { type Cover, coverOf } from "./direct/cover.ts";
 import { costOf, type Design } from "./direct/design.ts";
 import { type Cursor, move, newCursor, place, Tiles } from "./direct/tiles.ts";
@@ -20,8 +29,8 @@ import { type Panels, panelBytes, panelCount, panelPacking } from "./panels.ts";
 import type { Strategy } from "./strategy.ts";
 
 /**
- * A convolution as it is written, in register tiles: for a part of the rows, for each panel of outputs, for each tile.
- * x has its padding in its border. Offered for groups of a multiple of 4 channels in and out, or one group of any.
+ * Direct convolution in register tiles: loops over parts of the rows, panels of outputs and tiles. The padding of x is
+ * in its border. Supports groups whose input and output channels are multiples of 4, and single groups of any size.
  */
 export function direct(layer: ConvolutionLayer, instructions: Instructions): readonly Strategy[] {
   const { groups } = layer.attributes;
@@ -44,14 +53,14 @@ function directIn(order: Panels["order"], layer: ConvolutionLayer, instructions:
     order,
   };
   const isStridedPoint = panels.taps === 1 && layer.attributes.stride.some((step) => step > 1);
-  const gathered = isStridedPoint && order === "quads" && padding.every((pixels) => pixels === 0);
+  const isGathered = isStridedPoint && order === "quads" && padding.every((pixels) => pixels === 0);
   const design: Design = { layer, instructions, panels, vectors };
   return {
     name: `direct ${vectors * 4} ${order}`,
     wants: { order, border: padding },
     cost: costOf(design),
     packing: panelPacking(panels),
-    emit: (placed) => (gathered ? gatheredKernel(design, placed) : kernelOf({ ...design, layer: placed })),
+    emit: (placed) => (isGathered ? gatheredKernel(design, placed) : kernelOf({ ...design, layer: placed })),
   };
 }
 
@@ -71,7 +80,7 @@ function kernelOf(design: Design): Kernel {
   };
 }
 
-/** The tasks of a kernel: a panel of outputs for a part of all images. `source` is where x lies. */
+/** The tasks of a kernel: a panel of outputs for a part of all images. `source` is the layout of x. */
 function emitRun(module: ModuleBuilder, design: Design, source: "x" | "scratch"): void {
   const tiles = new Tiles(module, design);
   const cover = coverOf(design);
@@ -121,14 +130,14 @@ function emitTask(body: Body, design: Design, { tiles, cover, block, panel, valu
   });
 }
 
-/** Where the first tap of a panel's first output lies in x, and that output in y and in the residual. */
+/** Addresses of a panel's first output: of its first tap in x, of the output in y, and of the residual. */
 function firstPixels(body: Body, { layer, panels, vectors }: Design, panel: I32, values: LayerValues): Cursor {
   const { x, y, residual, attributes } = layer;
   const [top, left] = attributes.padding;
   const perGroup = panelCount(panels) / attributes.groups;
   const group = i32.times(i32.divU(panel, i32.const(perGroup)), (panels.channels / 4) * planeBytes(x));
   const planes = attributes.groups > 1 ? i32.add(values.x, group) : values.x;
-  const own = (layout: Layout, pointer: I32) =>
+  const own = (layout: ImageLayout, pointer: I32) =>
     i32.plus(i32.add(pointer, i32.times(panel, vectors * planeBytes(layout))), originOf(layout));
   return {
     x: body.let(i32.plus(planes, originOf(x) - top * rowBytes(x) - left * pixelBytes(x))),
@@ -137,16 +146,19 @@ function firstPixels(body: Body, { layer, panels, vectors }: Design, panel: I32,
   };
 }
 
-/** A 1 × 1 that steps over pixels: those it sees are brought together first, so that tiles read them in a row. */
+/**
+ * A strided 1 × 1 convolution: the pixels it reads are first copied next to each other, so that tiles read them as a
+ * row.
+ */
 function gatheredKernel(design: Design, layer: ConvolutionLayer): Kernel {
   const { x, y, attributes } = layer;
   const { stride } = attributes;
-  const seen: Layout = { ...inOrder(x, "quads"), height: y.height, width: y.width };
+  const seen: ImageLayout = { ...inOrder(x, "quads"), height: y.height, width: y.width };
   const dense: ConvolutionLayer = { ...layer, x: seen, attributes: { ...attributes, stride: [1, 1] } };
   const kernel = kernelOf({ ...design, layer: dense });
   return {
     ...kernel,
-    name: `gathered ${formatLayer(layer)}`,
+    name: `isGathered ${formatLayer(layer)}`,
     scratch: (images) => images * imageBytes(seen),
     phases: (images) => [{ function: "gather", tasks: images * quadsOf(x) }, ...kernel.phases(images)],
     emit(target) {

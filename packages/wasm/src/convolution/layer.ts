@@ -3,14 +3,17 @@ import type { Local } from "../encode/expression.ts";
 import type { Body } from "../encode/function.ts";
 import type { ModuleBuilder } from "../encode/module.ts";
 import { phase, type Values } from "../kernels/kernel.ts";
-import { formatLayout, type Layout } from "../layout.ts";
+import { formatLayout, type ImageLayout } from "../layout.ts";
 
-/** What a convolution with its epilogue computes: y = relu(x ∗ weight + bias + residual). A linear layer is a 1 × 1. */
+/**
+ * The computation of a convolution with its epilogue: y = relu(x ∗ weight + bias + residual). A linear layer is a 1 × 1
+ * convolution.
+ */
 export interface ConvolutionLayer {
-  readonly x: Layout;
-  readonly y: Layout;
-  readonly residual?: Layout;
-  /** Images of a batch, where it is not open. */
+  readonly x: ImageLayout;
+  readonly y: ImageLayout;
+  readonly residual?: ImageLayout;
+  /** Images of a batch, if it is not open. */
   readonly images?: number;
   readonly hasBias: boolean;
   /** [KH, KW] */
@@ -26,7 +29,7 @@ export function operandsOf({ hasBias, residual }: ConvolutionLayer): readonly La
   return (["x", "weight", "bias", "residual", "y"] as const).filter((operand) => isOperand[operand]);
 }
 
-/** The parameters of a function of such a kernel: `bias` and `residual` only where the layer has them. */
+/** The parameters of such a kernel's function; `bias` and `residual` only if the layer has them. */
 export type LayerValues = Values<"x" | "weight" | "y"> & { readonly [N in "bias" | "residual"]?: Local<"i32"> };
 
 /** Defines and exports one function of a layer's kernel. */
@@ -39,7 +42,7 @@ export function layerPhase(
   phase(module, text, operandsOf(layer), define);
 }
 
-/** Channels of x and of y that a group has. */
+/** Channels of x and of y in a group. */
 export function groupOf({ x, y, attributes: { groups } }: ConvolutionLayer): {
   readonly inputs: number;
   readonly outputs: number;
@@ -47,13 +50,13 @@ export function groupOf({ x, y, attributes: { groups } }: ConvolutionLayer): {
   return { inputs: x.channels / groups, outputs: y.channels / groups };
 }
 
-/** Multiply-adds of an image. */
+/** Multiply-adds per image. */
 export function macsOf(layer: ConvolutionLayer): number {
   const { y, kernel } = layer;
   return y.channels * y.height * y.width * groupOf(layer).inputs * kernel[0] * kernel[1];
 }
 
-/** All that a layer's kernels differ by, in words. */
+/** The properties in which kernels of a layer differ, as a text. */
 export function formatLayer({ x, y, residual, hasBias, kernel, attributes }: ConvolutionLayer): string {
   const { stride, padding, dilation, groups, relu } = attributes;
   const parts = [`${kernel.join("×")}`, `/${stride.join("×")}`, `+${padding.join("+")}`];

@@ -3,14 +3,14 @@ import type { Body } from "../encode/function.ts";
 import { type Kernel, plainKernel } from "../kernels/kernel.ts";
 import type { Packing } from "./strategy.ts";
 
-/** How weights [O, C, KH, KW] are packed: panels of outputs, which lie side by side at each tap. */
+/** The packing of weights [O, C, KH, KW]: panels of outputs, whose weights are adjacent at each tap. */
 export interface Panels {
   /** Outputs of all groups. */
   readonly outputs: number;
   /** Channels of a group, and taps of a channel. */
   readonly channels: number;
   readonly taps: number;
-  /** Outputs of a panel, a multiple of 4. The last panel may be short of some: zeros stand for them. */
+  /** Outputs of a panel, a multiple of 4. Missing outputs of the last panel are zeros. */
   readonly width: number;
   /** `quads`: [channels / 4][tap][4], and the last channels as [tap][channels % 4]; `pixels`: [tap][channels]. */
   readonly order: "quads" | "pixels";
@@ -25,7 +25,7 @@ export function panelCount({ outputs, width }: Pick<Panels, "outputs" | "width">
   return Math.ceil(outputs / width);
 }
 
-/** Four vectors of loads for each that is stored: some 5 ms for the 46 MB of ResNet-18. A task is a panel. */
+/** Four vectors are loaded for each one stored: about 5 ms for the 46 MB of ResNet-18. A task is a panel. */
 export function panelPacking(panels: Panels): Packing {
   const { outputs, channels, taps, width, order } = panels;
   const name = `panels of ${width} in ${order}`;
@@ -55,7 +55,7 @@ export function panelPacking(panels: Panels): Packing {
 interface PanelCopy {
   readonly from: I32;
   readonly to: I32;
-  /** Outputs that are there. */
+  /** Existing outputs of the panel. */
   readonly count: number;
 }
 
@@ -67,7 +67,7 @@ function packPanel(
   const from = body.let(first);
   const to = body.let(start);
   const row = 4 * channels * taps;
-  const step = 4 * width; // from one number of x to the next, as the panel counts them
+  const step = 4 * width; // bytes between numbers of x, in panel order
   const columns = (lanes: number) => {
     body.times(taps, () => {
       for (let vector = 0; vector < width / 4; vector++)
@@ -95,7 +95,7 @@ function packPanel(
   channelsOf(channels % 4);
 }
 
-/** One number each of four outputs, 0 for those that are not there. */
+/** One number of each of four outputs, 0 for missing outputs. */
 function column(from: I32, { row, first, count }: { row: number; first: number; count: number }): V128 {
   if (first >= count) return v128.const(0);
   let made = v128.loadZero(from, first * row);

@@ -11,8 +11,8 @@ import type { Strategy } from "./strategy.ts";
 const COST = 2;
 
 /**
- * Any convolution, one number of y after the other: bias + Σ x·w in the natural order, each tap asked whether it lies
- * inside the image. The fast families are held against it. A task is a channel of an image.
+ * Any convolution, one number of y after the other: bias + Σ x·w in natural order, with a check for each tap whether it
+ * is inside the image. Tests compare the fast kernels with it. A task is a channel of an image.
  */
 export function plain(layer: ConvolutionLayer): Strategy {
   return {
@@ -88,7 +88,10 @@ function addTaps(body: Body, sum: Local<"f32">, layer: ConvolutionLayer, place: 
   });
 }
 
-/** The pixel of x under a tap; negative, so beyond all as an unsigned number, or too large where it is outside. */
+/**
+ * The offset of the pixel of x under a tap. Outside the image it is negative (very large as an unsigned number) or too
+ * large.
+ */
 function positionOf(at: I32, tap: I32, [stride, before, dilation]: readonly [number, number, number]): I32 {
   return i32.plus(i32.add(i32.times(at, stride), i32.times(tap, dilation)), -before);
 }

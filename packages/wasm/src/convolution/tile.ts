@@ -3,19 +3,19 @@ import type { Body, WasmFunction } from "../encode/function.ts";
 import type { ModuleBuilder } from "../encode/module.ts";
 import { rectified } from "../kernels/elementwise.ts";
 
-/** What a sum reads of x: taps that are unrolled, in loops that move on over x. */
-export interface Part {
-  /** Where it begins, in bytes from the pixel's first tap. */
+/** The reads of x for a sum: unrolled taps, inside loops that advance over x. */
+export interface TapNest {
+  /** Offset in bytes from the first tap of the pixel. */
   readonly start: number;
-  /** From the outermost to the innermost: how often, and the bytes from one turn to the next. */
+  /** Loops from outermost to innermost: the count, and the bytes per turn. */
   readonly loops: readonly { readonly count: number; readonly step: number }[];
-  /** Bytes from where the loops are: a channel after the other, for each column of the kernel. */
+  /** Offsets of the taps in bytes: channel by channel, for each column of the kernel. */
   readonly taps: readonly number[];
-  /** Columns of the kernel, if pixels side by side share what they load. */
+  /** Columns of the kernel, if adjacent pixels share their loads. */
   readonly columns?: number;
 }
 
-/** Bytes from the first pixel of a tile. */
+/** Offsets of the tile's pixels from its first pixel, in bytes. */
 export interface TilePixel {
   readonly x: number;
   readonly y: number;
@@ -24,28 +24,28 @@ export interface TilePixel {
 
 /**
  * A register tile: the sums of some pixels and 4·`vectors` channels, all in registers. Each tap loads `vectors` vectors
- * of weights and broadcasts one number of x for each pixel, for pixels × vectors multiply-adds of four numbers.
+ * of weights, broadcasts one number of x per pixel, and does pixels × vectors multiply-adds of four numbers.
  */
 export interface Tile {
   readonly pixels: readonly TilePixel[];
   readonly vectors: number;
-  /** Vectors of weights at a tap, of which the first are used. */
+  /** Vectors of weights at a tap; the tile uses the first ones. */
   readonly columns: number;
-  /** Weights lie in the order of the parts' taps: [tap][4·columns]. */
-  readonly parts: readonly Part[];
+  /** Weights are in the order of the parts' taps: [tap][4·columns]. */
+  readonly parts: readonly TapNest[];
   /** Bytes from one vector of channels to the next. */
   readonly planes: { readonly y: number; readonly residual: number };
   readonly hasBias: boolean;
   readonly hasResidual: boolean;
   readonly relu: boolean;
-  /** From one tile of a run to the next. */
+  /** Bytes from one tile of a run to the next. */
   readonly next: TilePixel;
 }
 
 const tileParameters = ["x", "weight", "bias", "residual", "y", "count"] as const;
 export type TileFunction = WasmFunction<(typeof tileParameters)[number]>;
 
-/** A function that does `count` tiles in a row, one at least. */
+/** A function that computes `count` ≥ 1 tiles in a row. */
 export function tileFunction(module: ModuleBuilder, tile: Tile): TileFunction {
   return module.function(tileParameters, (body, { x, weight, bias, residual, y, count }) => {
     const sums = tile.pixels.map(() => Array.from({ length: tile.vectors }, () => body.local("v128")));
@@ -72,7 +72,7 @@ export function tileFunction(module: ModuleBuilder, tile: Tile): TileFunction {
   });
 }
 
-/** Adds what x and the weights give. `weight` stays where it is. */
+/** Adds the products of x and the weights. `weight` is not advanced. */
 function addParts(
   body: Body,
   { pixels, vectors, columns: width, parts }: Pick<Tile, "pixels" | "vectors" | "columns" | "parts">,
@@ -85,7 +85,7 @@ function addParts(
   const held = Array.from({ length: Math.max(...parts.map(({ columns = vectors }) => columns)) }, () =>
     body.local("v128"),
   );
-  const addTaps = ({ taps }: Part) => {
+  const addTaps = ({ taps }: TapNest) => {
     for (const [at, tap] of taps.entries()) {
       for (let vector = 0; vector < vectors; vector++)
         body.set(held[vector]!, v128.load(weights, 16 * (at * width + vector)));
@@ -95,8 +95,8 @@ function addParts(
       }
     }
   };
-  /** With one vector of weights a number feeds one sum; here it feeds that of each pixel that sees it. */
-  const addShared = ({ taps }: Part, columns: number) => {
+  /** With one vector of weights, each loaded number is used for every pixel whose window contains it. */
+  const addShared = ({ taps }: TapNest, columns: number) => {
     const channels = taps.length / columns;
     for (let channel = 0; channel < channels; channel++) {
       const readers = new Map<number, (readonly [pixel: number, column: number])[]>();
@@ -125,7 +125,7 @@ function addParts(
   }
 }
 
-function nest(body: Body, loops: Part["loops"], from: Local<"i32">, statements: () => void): void {
+function nest(body: Body, loops: TapNest["loops"], from: Local<"i32">, statements: () => void): void {
   const [outer, ...inner] = loops;
   if (!outer) {
     statements();

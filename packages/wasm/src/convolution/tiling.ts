@@ -1,7 +1,7 @@
 import type { Instructions } from "../encode/function.ts";
 
 /**
- * Nanoseconds that a register tile takes for a tap, by its pixels, measured on an EPYC of Zen 3 at 2.95 GHz. V8 has 15
+ * Nanoseconds of a register tile per tap, by its number of pixels, measured on an EPYC of Zen 3 at 2.95 GHz. V8 has 15
  * vector registers on x64: pixels × vectors + vectors + 1 of them are needed with a fused multiply-add, one fewer
  * without. A tile that needs more takes twice its time and is not listed.
  */
@@ -9,7 +9,7 @@ export interface TileCosts {
   readonly [pixels: number]: number;
 }
 
-/** By the vectors of channels, or `shared` for tiles of one vector whose pixels share what they load. */
+/** By vectors of channels; `shared` is for tiles of one vector whose pixels share loads. */
 export type TileKind = 1 | 2 | 8 | "shared";
 
 const costs: { readonly [I in Instructions]: { readonly [Kind in TileKind]: TileCosts } } = {
@@ -40,14 +40,15 @@ export interface Run {
 export interface Split {
   /** The largest tiles first. */
   readonly runs: readonly Run[];
-  /** Nanoseconds for a tap. */
+  /** Nanoseconds per tap. */
   readonly cost: number;
 }
 
 /**
- * The cheapest way to cover a row of pixels by tiles. Costs hold a tile of one pixel. Fewer than n tiles are not of the
- * size n that is cheapest for a pixel, since some of any n tiles add up to a multiple of n: so of a long row all but
- * its last pixels are covered by that size, and a row of 10⁸ pixels takes no more time and memory than one of 100.
+ * The cheapest cover of a row of pixels by tiles. Costs must contain a tile of one pixel. If n is the tile size with
+ * the lowest cost per pixel, fewer than n tiles have other sizes, since among any n tiles some sum to a multiple of n.
+ * So in a long row all but the last pixels are covered by tiles of size n, and a row of 10⁸ pixels takes no more time
+ * and memory than a row of 100.
  */
 export function split(pixels: number, costs: TileCosts): Split {
   const sizes = Object.keys(costs).map(Number);
@@ -71,7 +72,7 @@ export function split(pixels: number, costs: TileCosts): Split {
   return { runs, cost: best[rest]!.cost + repeated * costs[main]! };
 }
 
-/** Rows of an image that are covered alike: `height` rows at a time, by tiles that are `height` rows high. */
+/** Rows of an image with the same cover: `height` rows at a time, by tiles of that height. */
 export interface Band {
   readonly height: 1 | 2;
   /** Bands of this kind, one below the other. */
@@ -81,12 +82,13 @@ export interface Band {
 
 export interface Bands {
   readonly bands: readonly Band[];
-  /** Nanoseconds for a tap of the whole image. */
+  /** Nanoseconds per tap for the whole image. */
   readonly cost: number;
 }
 
 /**
- * Tiles of one row, or of two where that is cheaper: 7 × 7 pixels are 3 × (2 × 3 + 2 × 2 + 2 × 2) and a row of 4 + 3.
+ * Tiles of one row, or of two rows where that is cheaper: 7 × 7 pixels are 3 × (2 × 3 + 2 × 2 + 2 × 2) and a row of 4 +
+ * 3.
  */
 export function bandsOf(height: number, width: number, costs: TileCosts): Bands {
   const single = split(width, costs);
@@ -105,13 +107,16 @@ export function bandsOf(height: number, width: number, costs: TileCosts): Bands 
   return { bands, cost };
 }
 
-/** Nanoseconds to stream bytes from where a working set of that size lies: L2, L3 or memory, of the same machine. */
+/** Nanoseconds to stream bytes from L2, L3 or memory, depending on the size of the working set, on the same machine. */
 export function streamTime(bytes: number, times: number): number {
   const gigabytesPerSecond = bytes < 350 << 10 ? 57 : bytes < 12 << 20 ? 40 : 9.4;
   return (bytes * times) / gigabytesPerSecond;
 }
 
-/** What a layer streams: bytes of its weights and of an image, and the panels that read each part of the image. */
+/**
+ * The traffic of a layer: bytes of its weights and of an image, and the number of panels that read each part of the
+ * image.
+ */
 export interface Traffic {
   readonly weights: number;
   readonly image: number;
@@ -119,8 +124,8 @@ export interface Traffic {
 }
 
 /**
- * How many parts an image is done in, one after the other for all panels of weights: each part streams the weights
- * once, each panel the part. The number whose traffic takes least.
+ * The number of parts of an image, each processed for all panels of weights before the next part. Each part streams the
+ * weights once, and each panel streams the part. Returns the number with the least traffic.
  */
 export function blockCount(
   most: number,

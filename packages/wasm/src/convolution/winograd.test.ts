@@ -19,7 +19,7 @@ import { printPlan } from "../plan.ts";
 import { hasRelaxedSimd } from "../platform.ts";
 import { LayerRun } from "../testing/layer-run.ts";
 import type { ConvolutionLayer } from "./layer.ts";
-import { type Choice, choose, strategiesFor } from "./strategies.ts";
+import { choose, type StrategyOptions, strategiesFor } from "./strategies.ts";
 import type { Matrix } from "./winograd/transform.ts";
 import { winograd } from "./winograd.ts";
 
@@ -99,10 +99,10 @@ function numbersFor({ x, y, residual, hasBias }: ConvolutionLayer, images: numbe
   };
 }
 
-type Numbers = ReturnType<typeof numbersFor>;
+type LayerNumbers = ReturnType<typeof numbersFor>;
 
 /** By the reference, in float64. */
-function expectedOf({ x, y, attributes }: ConvolutionLayer, images: number, given: Numbers): Float64Array {
+function expectedOf({ x, y, attributes }: ConvolutionLayer, images: number, given: LayerNumbers): Float64Array {
   const wide = (shape: number[], data: ArrayLike<number>) => tensorOf("float64", shape, Float64Array.from(data));
   const shape = [images, y.channels, y.height, y.width];
   const inputs = {
@@ -133,7 +133,7 @@ function boundsOf(
   { name, input, kernel, output }: WinogradPoints,
   { x, y, attributes }: ConvolutionLayer,
   images: number,
-  given: Numbers,
+  given: LayerNumbers,
 ): Float64Array {
   const [m, side] = [output.length, input.length];
   const [top, left] = attributes.padding;
@@ -256,7 +256,7 @@ const usual: Case = {
 };
 
 describe("the choice", () => {
-  const choice: Choice = { ...targetOf("relaxed madd"), winograd: true };
+  const choice: StrategyOptions = { ...targetOf("relaxed madd"), winograd: true };
   const layer = (channels: number, side: number, images = 1) =>
     layerOf({ ...usual, channels, outputs: channels, height: side, width: side, images });
 

@@ -12,14 +12,14 @@ import { packingOf } from "./winograd/packing.ts";
 import { productPhase } from "./winograd/products.ts";
 import { blocksOf, borderFor, panelsOf, scratchOf, type Tiling, tilingOf } from "./winograd/tiling.ts";
 
-/** Whether a layer can be computed so: one group of 3 × 3 kernels, each step one pixel. */
+/** Whether Winograd's algorithm applies: one group of 3 × 3 kernels with stride 1. */
 export function isWinograd({ kernel, attributes: { stride, dilation, groups } }: ConvolutionLayer): boolean {
   return kernel.every((size) => size === 3) && [...stride, ...dilation, groups].every((step) => step === 1);
 }
 
 /**
  * A convolution by Winograd's algorithm, in three phases for each block of tiles: transforms of the input, products,
- * transforms of the output. `mostRows` is as many rows of tiles as a block may have, where memory allows more.
+ * transforms of the output. `mostRows` limits the rows of tiles of a block.
  */
 export function winograd(
   points: WinogradPoints,
@@ -39,7 +39,7 @@ export function winograd(
   };
 }
 
-/** Tiles that are multiplied together: as many as 15 registers hold the sums of, for a panel of two vectors. */
+/** Tiles multiplied together: as many as fit into 15 registers, for a panel of two vectors. */
 const LARGEST_GROUP = { "relaxed madd": 6, "mul and add": 5 } as const satisfies { [I in Instructions]: number };
 
 function winogradKernel(points: WinogradPoints, layer: ConvolutionLayer, tiling: Tiling): Kernel {

@@ -1,6 +1,6 @@
-/** Numbers as the binary format writes them. Source: WebAssembly Core Specification 2.0, section 5.2. */
+/** Numbers in the binary format. Source: WebAssembly Core Specification 2.0, section 5.2. */
 
-/** Unsigned LEB128. Throws RangeError for a number that is not whole, or not from 0 to below 2³². */
+/** Unsigned LEB128. Throws RangeError unless the number is an integer from 0 to below 2³². */
 export function unsigned(value: number): number[] {
   checkWhole(value, 0);
   const bytes: number[] = [];
@@ -14,8 +14,8 @@ export function unsigned(value: number): number[] {
 }
 
 /**
- * Signed LEB128 of an i32; a number of 2³¹ and above stands for the i32 of the same bits. Throws RangeError for a
- * number that is not whole, or not from −2³¹ to below 2³².
+ * Signed LEB128 of an i32; a number of at least 2³¹ stands for the i32 with the same bits. Throws RangeError unless the
+ * number is an integer from −2³¹ to below 2³².
  */
 export function signed(value: number): number[] {
   checkWhole(value, -(2 ** 31));
@@ -40,7 +40,7 @@ export function name(text: string): number[] {
   return [...unsigned(bytes.length), ...bytes];
 }
 
-/** Bytes that grow at their end. */
+/** A byte array that grows at its end. */
 export class Writer {
   #bytes = new Uint8Array(1024);
   #length = 0;
@@ -60,7 +60,7 @@ export class Writer {
     this.#length = end;
   }
 
-  /** A copy of what was put. */
+  /** A copy of the bytes. */
   bytes(): Uint8Array<ArrayBuffer> {
     return this.#bytes.slice(0, this.#length);
   }

@@ -1,13 +1,13 @@
 import { float32, float64, signed, unsigned } from "./bytes.ts";
 
-/** The types that a local may have, and the byte of each in the binary format. */
+/** The types of locals, each with its byte in the binary format. */
 export const valueTypes = { i32: 0x7f, f32: 0x7d, f64: 0x7c, v128: 0x7b } as const;
 
 export type ValueType = keyof typeof valueTypes;
 
 /**
- * Code that leaves one value of type `T` on the stack. Expressions are built from expressions, so that code that would
- * leave the stack wrong has no type: `v128.add(pointer, sum)` does not compile.
+ * Code that leaves one value of type `T` on the stack. Expressions are built from expressions, so that code with a
+ * wrong stack does not type-check: `v128.add(pointer, sum)` does not compile.
  */
 export interface Expression<T extends ValueType> {
   readonly type: T;
@@ -19,12 +19,14 @@ export type F32 = Expression<"f32">;
 export type F64 = Expression<"f64">;
 export type V128 = Expression<"v128">;
 
-/** A local variable, or a parameter. As an expression it is its value. */
+/** A local variable or a parameter. As an expression it is its value. */
 export interface Local<T extends ValueType> extends Expression<T> {
   readonly index: number;
 }
 
-/** By `concat`, which is quick before the engine has compiled this: a graph has some 100,000 expressions. */
+/**
+ * With `concat`, which is fast even before the engine optimizes this function: a graph has about 100,000 expressions.
+ */
 function expression<T extends ValueType>(
   type: T,
   first: readonly number[],
@@ -41,7 +43,7 @@ function binary<A extends ValueType, R extends ValueType>(result: R, _operands: 
   return (a: Expression<A>, b: Expression<A>): Expression<R> => expression(result, a.code, b.code, opcode);
 }
 
-/** Reads memory at `pointer + offset`, in bytes. No alignment is promised. */
+/** Reads memory at `pointer + offset`, in bytes. Alignment is not assumed. */
 function load<T extends ValueType>(type: T, ...opcode: readonly number[]) {
   return (pointer: I32, offset = 0): Expression<T> => expression(type, pointer.code, opcode, [0], unsigned(offset));
 }
@@ -57,9 +59,9 @@ export function local<T extends ValueType>(type: T, index: number): Local<T> {
 
 export const i32 = {
   const: (value: number): I32 => expression("i32", [0x41], signed(value)),
-  /** `a + b`, without an instruction where `b` is the number 0. */
+  /** `a + b`; just `a` if `b` is the number 0. */
   plus: (a: I32, b: number): I32 => (b === 0 ? a : i32.add(a, i32.const(b))),
-  /** `a · b`, without an instruction where `b` is the number 1. */
+  /** `a · b`; just `a` if `b` is the number 1. */
   times: (a: I32, b: number): I32 => (b === 1 ? a : i32.mul(a, i32.const(b))),
   load: load("i32", 0x28),
   add: binary("i32", "i32", 0x6a),
@@ -76,9 +78,9 @@ export const i32 = {
   ltU: binary("i32", "i32", 0x49),
   gtS: binary("i32", "i32", 0x4a),
   eqz: unary("i32", "i32", 0x45),
-  /** `condition` is not 0: `a`, else `b`. */
+  /** `a` if `condition` is not 0, else `b`. */
   select: (condition: I32, a: I32, b: I32): I32 => expression("i32", a.code, b.code, condition.code, [0x1b]),
-  /** The smaller of two numbers that have a sign. */
+  /** The smaller of two signed numbers. */
   minS: (a: I32, b: I32): I32 => i32.select(i32.ltS(a, b), a, b),
   maxS: (a: I32, b: I32): I32 => i32.select(i32.gtS(a, b), a, b),
 } as const;
@@ -94,7 +96,7 @@ export const f32 = {
   min: binary("f32", "f32", 0x96),
   sqrt: unary("f32", "f32", 0x91),
   lt: binary("i32", "f32", 0x5d),
-  /** `condition` is not 0: `a`, else `b`. */
+  /** `a` if `condition` is not 0, else `b`. */
   select: (condition: I32, a: F32, b: F32): F32 => expression("f32", a.code, b.code, condition.code, [0x1b]),
   convertI32: unary("f32", "i32", 0xb2),
   /** The nearest float32. */
@@ -114,36 +116,36 @@ export const f64 = {
   nearest: unary("f64", "f64", 0x9e),
   promoteF32: unary("f64", "f32", 0xbb),
   convertI32: unary("f64", "i32", 0xb7),
-  /** Toward 0; 0 for NaN. */
+  /** Rounds toward 0; NaN gives 0. */
   truncate: unary("i32", "f64", 0xfc, 2),
   /** 2ⁿ, for −1022 ≤ n ≤ 1023: its bits are n + 1023 behind 52 zeros. */
   powerOf2: (n: I32): F64 => expression("f64", i32.plus(n, 1023).code, [0xad, 0x42, 52, 0x86, 0xbf]),
-  /** ⌊log₂ x⌋ of a positive number that is not subnormal. */
+  /** ⌊log₂ x⌋ of a positive normal number. */
   exponent: (x: F64): I32 => expression("i32", x.code, [0xbd, 0x42, 52, 0x88, 0xa7], i32.const(1023).code, [0x6b]),
 } as const;
 
 const [RELAXED_MADD, RELAXED_NMADD] = [simd(0x105), simd(0x106)];
 
-/** Throws RangeError for a lane that no vector has. */
+/** Throws RangeError for an invalid lane. */
 export function checkLane(lane: number, count = 4): void {
   const fits = Number.isInteger(lane) && lane >= 0 && lane < count;
   if (!fits) throw new RangeError(`expected a lane from 0 to ${count - 1}, found ${lane}`);
 }
 
-/** The code that reads or changes one of four lanes. Throws RangeError for another lane. */
+/** The code that reads or changes one of four lanes. Throws RangeError for an invalid lane. */
 function atLane(number: number, lane: number): number[] {
   checkLane(lane);
   return [...simd(number), lane];
 }
 
-/** Four float32 numbers at once, by the names of f32x4's instructions. */
+/** Four float32 numbers at once, with the names of f32x4's instructions. */
 export const v128 = {
   load: load("v128", ...simd(0)),
   /** One float32, in all four lanes. */
   loadSplat: load("v128", ...simd(9)),
   /** One float32 in the first lane, 0 in the others. */
   loadZero: load("v128", ...simd(92)),
-  /** One float32 into a lane, the others as they are. */
+  /** Replaces one lane by a float32. */
   loadLane: (pointer: I32, into: V128, lane: number, offset = 0): V128 => {
     checkLane(lane);
     return expression("v128", pointer.code, into.code, simd(86), [0], unsigned(offset), [lane]);
@@ -155,7 +157,7 @@ export const v128 = {
   splat: unary("v128", "f32", ...simd(19)),
   lane: (a: V128, lane: number): F32 => expression("f32", a.code, atLane(31, lane)),
   withLane: (a: V128, lane: number, value: F32): V128 => expression("v128", a.code, value.code, atLane(32, lane)),
-  /** Lanes of `a` (0 to 3) and `b` (4 to 7), in any order. */
+  /** Any four lanes of `a` (0 to 3) and `b` (4 to 7), in any order. */
   shuffle: (a: V128, b: V128, lanes: readonly [number, number, number, number]): V128 => {
     for (const lane of lanes) checkLane(lane, 8);
     const bytes = lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]);
@@ -165,17 +167,17 @@ export const v128 = {
   sub: binary("v128", "v128", ...simd(229)),
   mul: binary("v128", "v128", ...simd(230)),
   div: binary("v128", "v128", ...simd(231)),
-  /** NaN where either is NaN. */
+  /** NaN if either is NaN. */
   max: binary("v128", "v128", ...simd(233)),
-  /** `a < b ? b : a`, one instruction on x64: a NaN in `a` stays, one in `b` is lost. */
+  /** `a < b ? b : a`, one instruction on x64: a NaN in `a` is kept, a NaN in `b` is lost. */
   pmax: binary("v128", "v128", ...simd(235)),
-  /** `a · b + c`, rounded once or twice as the engine likes. Relaxed SIMD. */
+  /** `a · b + c`, rounded once or twice, as the engine chooses. Relaxed SIMD. */
   relaxedMadd: (a: V128, b: V128, c: V128): V128 => expression("v128", a.code, b.code, c.code, RELAXED_MADD),
   /** `c − a · b`. Relaxed SIMD. */
   relaxedNmadd: (a: V128, b: V128, c: V128): V128 => expression("v128", a.code, b.code, c.code, RELAXED_NMADD),
 } as const;
 
-/** Two float64 numbers at once, by the names of f64x2's instructions. */
+/** Two float64 numbers at once, with the names of f64x2's instructions. */
 export const f64x2 = {
   const: (value: number): V128 => {
     const bytes = float64(value);

@@ -21,10 +21,10 @@ export interface WasmFunction<Name extends string = string> {
   readonly parameters: readonly Name[];
 }
 
-/** How products are added: by one relaxed instruction, which not every engine has, or by two. */
+/** How products are added: by one relaxed instruction, which some engines lack, or by two instructions. */
 export type Instructions = "relaxed madd" | "mul and add";
 
-/** The statements of a function, one after the other. */
+/** The statements of a function, in order. */
 export class Body {
   readonly #instructions: Instructions;
   readonly #parameters: number;
@@ -52,7 +52,7 @@ export class Body {
     this.#put(value.code, [0x21], unsigned(to.index));
   }
 
-  /** Sets several locals to one value, which is worked out once. */
+  /** Sets several locals to one value, which is computed once. */
   setAll<T extends ValueType>(locals: readonly Local<NoInfer<T>>[], value: Expression<T>): void {
     this.#put(value.code);
     for (const [at, { index }] of locals.entries())
@@ -69,7 +69,7 @@ export class Body {
     this.#put(pointer.code, value.code, stores[value.type], [0], unsigned(offset));
   }
 
-  /** Stores one of the four numbers of a vector. Throws RangeError for another lane. */
+  /** Stores one of the four numbers of a vector. Throws RangeError for an invalid lane. */
   storeLane(pointer: I32, value: V128, lane: number, offset = 0): void {
     checkLane(lane);
     this.#put(pointer.code, value.code, storeLane, [0], unsigned(offset), [lane]);
@@ -97,7 +97,7 @@ export class Body {
     this.#put([0x10], unsigned(callee.index));
   }
 
-  /** Sets `bytes` bytes to 0. A call of some 20 ns: not for a few numbers. */
+  /** Sets `bytes` bytes to 0. The call takes about 20 ns, too much for a few numbers. */
   clear(pointer: I32, bytes: I32): void {
     this.#put(pointer.code, i32.const(0).code, bytes.code, [0xfc, 11, 0]);
   }
@@ -116,9 +116,7 @@ export class Body {
     this.#put([0x0b]);
   }
 
-  /**
-   * Does the statements `count` times. A number that is known is unrolled where it is 0 or 1; one that is not may be 0.
-   */
+  /** Repeats the statements `count` times. A constant 0 or 1 is unrolled; a variable may be 0. */
   times(count: number | I32, statements: () => void): void {
     if (typeof count === "number") {
       if (count === 1) statements();
@@ -138,14 +136,14 @@ export class Body {
     });
   }
 
-  /** `do … while (--left)`: the cheapest loop there is. */
+  /** `do … while (--left)`: the cheapest loop. */
   #loop(left: Local<"i32">, statements: () => void): void {
     this.#put([0x03, 0x40]);
     statements();
     this.#put(i32.sub(left, i32.const(1)).code, [0x22], unsigned(left.index), [0x0d, 0, 0x0b]);
   }
 
-  /** The function's entry in the code section, its size included. */
+  /** The function's entry in the code section, with its size. */
   encode(): Uint8Array<ArrayBuffer> {
     const runs: [count: number, type: ValueType][] = [];
     for (const type of this.#types) {

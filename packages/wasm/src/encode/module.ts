@@ -2,17 +2,17 @@ import { name, section, unsigned, vector, Writer } from "./bytes.ts";
 import { type Local, local, valueTypes } from "./expression.ts";
 import { Body, type Instructions, type WasmFunction } from "./function.ts";
 
-/** What the engine offers, and what modules are made for. */
+/** The engine's features that modules are generated for. */
 export interface Target {
   readonly instructions: Instructions;
-  /** Whether memory is shared by threads. A module is made for the one or the other. */
+  /** Whether threads share memory. A module is generated for shared or for unshared memory. */
   readonly isShared: boolean;
 }
 
-/** Pages of 64 KiB: all that 32 bits address. */
+/** In pages of 64 KiB: the limit of 32-bit addresses. */
 export const MOST_PAGES = 65536;
 
-/** The names of the memory that each module imports. */
+/** The import names of the memory in each module. */
 export const MEMORY = ["host", "memory"] as const;
 
 /** A module of functions over one memory, in the binary format. Source: Core Specification 2.0, section 5.5. */
@@ -25,7 +25,7 @@ export class ModuleBuilder {
     this.target = target;
   }
 
-  /** A function, which functions that are made later may call. */
+  /** A function, which later functions may call. */
   function<Name extends string>(
     parameters: readonly Name[],
     define: (body: Body, values: { readonly [N in Name]: Local<"i32"> }) => void,

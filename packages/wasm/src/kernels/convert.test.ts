@@ -1,7 +1,7 @@
 import { input, ops } from "@residual/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { inOrder, type Layout, layoutOf } from "../layout.ts";
+import { type ImageLayout, inOrder, layoutOf } from "../layout.ts";
 import { shapeOf, sizesOf, target, wrongIn } from "../testing/hold.ts";
 import { content, type Images, numbers, quadsOfSize, sizes, someImages } from "../testing/images.ts";
 import { runKernel } from "../testing/run-kernel.ts";
@@ -16,7 +16,7 @@ const orders = fc.constantFrom("host", "quads", "pixels");
 const moved = fc
   .tuple(sizes, content, orders, orders, around, around)
   .map(([{ images, channels, height, width }, { seed, oddness }, from, to, before, after]) => {
-    const layout = (order: Layout["order"], { border: pads }: Layout): Layout => {
+    const layout = (order: ImageLayout["order"], { border: pads }: ImageLayout): ImageLayout => {
       const size = { order, channels, height, width };
       return order === "host" ? inOrder({ ...size, border: pads }, "host") : { ...size, border: pads };
     };
@@ -31,7 +31,7 @@ const moved = fc
 const bits = (numbers: Float32Array) => new Int32Array(numbers.buffer, numbers.byteOffset, numbers.length);
 
 describe("convert", () => {
-  const holds = (x: Images, y: Layout) =>
+  const holds = (x: Images, y: ImageLayout) =>
     expect(bits(runKernel(convert(x.layout, y), [x], { layout: y, images: x.images }))).toEqual(bits(x.data));
 
   it("keeps each number, from any order to any other", () => {
@@ -109,7 +109,7 @@ it("zeroPad2d puts zeros around", () => {
 
 describe("border", () => {
   /** The whole of a bordered layout, as an image without a border. */
-  function whole({ border: [top, left, bottom, right], ...layout }: Layout): Layout {
+  function whole({ border: [top, left, bottom, right], ...layout }: ImageLayout): ImageLayout {
     const [height, width] = [top + layout.height + bottom, left + layout.width + right];
     return { ...layout, height, width, border: [0, 0, 0, 0] };
   }
@@ -117,7 +117,7 @@ describe("border", () => {
   it.each(["quads", "pixels"] as const)("clears what lies around an image in %s, and nothing inside", (order) => {
     fc.assert(
       fc.property(someImages(), ({ layout: quads, images }) => {
-        const layout: Layout = { ...quads, order };
+        const layout: ImageLayout = { ...quads, order };
         const [top, left, bottom, right] = layout.border;
         fc.pre(top + left + bottom + right > 0);
         const all = whole(layout);

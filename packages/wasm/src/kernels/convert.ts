@@ -3,8 +3,8 @@ import type { Body } from "../encode/function.ts";
 import { ModuleBuilder } from "../encode/module.ts";
 import {
   formatLayout,
+  type ImageLayout,
   imageBytes,
-  type Layout,
   originOf,
   pixelBytes,
   planeBytes,
@@ -16,7 +16,7 @@ import { loadPixel, overPixels, planeOf, planeTask, planeTasks, storePixel } fro
 import { hostFromQuads, pixelsFromHost, quadsFromHost } from "./transpose.ts";
 
 /** The address of a channel's first pixel. */
-export function channelOf(pointer: I32, layout: Layout, image: I32, channel: I32): I32 {
+export function channelOf(pointer: I32, layout: ImageLayout, image: I32, channel: I32): I32 {
   const start = i32.plus(i32.add(pointer, i32.times(image, imageBytes(layout))), originOf(layout));
   switch (layout.order) {
     case "host":
@@ -32,7 +32,7 @@ export function channelOf(pointer: I32, layout: Layout, image: I32, channel: I32
 }
 
 /** Copies a channel's pixels, one by one. */
-function copyChannel(body: Body, x: { at: I32; layout: Layout }, y: { at: I32; layout: Layout }): void {
+function copyChannel(body: Body, x: { at: I32; layout: ImageLayout }, y: { at: I32; layout: ImageLayout }): void {
   const from = body.let(x.at);
   const to = body.let(y.at);
   const { height, width } = x.layout;
@@ -48,7 +48,7 @@ function copyChannel(body: Body, x: { at: I32; layout: Layout }, y: { at: I32; l
 }
 
 /** The same numbers in another layout. The border is not written. */
-export function convert(x: Layout, y: Layout): Kernel {
+export function convert(x: ImageLayout, y: ImageLayout): Kernel {
   const name = `convert ${formatLayout(x)}, ${formatLayout(y)}`;
   if (x.order === "quads" && y.order === "quads") return moveQuads(x, y);
   if (x.order === "host" && y.order === "quads") return quadsFromHost(name, y, imageBytes(x));
@@ -57,8 +57,8 @@ export function convert(x: Layout, y: Layout): Kernel {
   return byChannels(name, x, y);
 }
 
-/** Between any two orders. A task is a channel of an image. */
-function byChannels(name: string, x: Layout, y: Layout): Kernel {
+/** Converts between any two orders. A task is a channel of an image. */
+function byChannels(name: string, x: ImageLayout, y: ImageLayout): Kernel {
   const { channels } = x;
   return plainKernel({
     name,
@@ -76,17 +76,17 @@ function byChannels(name: string, x: Layout, y: Layout): Kernel {
   });
 }
 
-/** Into another border. */
-function moveQuads(x: Layout, y: Layout): Kernel {
+/** Copies into a layout with another border. */
+function moveQuads(x: ImageLayout, y: ImageLayout): Kernel {
   return strided("move", x, y, [1, 1]);
 }
 
 /** Every stride-th pixel. */
-export function subsample(x: Layout, y: Layout, stride: readonly [number, number]): Kernel {
+export function subsample(x: ImageLayout, y: ImageLayout, stride: readonly [number, number]): Kernel {
   return strided(`subsample ${stride.join("×")}`, x, y, stride);
 }
 
-function strided(name: string, x: Layout, y: Layout, stride: readonly [number, number]): Kernel {
+function strided(name: string, x: ImageLayout, y: ImageLayout, stride: readonly [number, number]): Kernel {
   return plainKernel({
     name: `${name} ${formatLayout(x)}, ${formatLayout(y)}`,
     operands: ["x", "y"],
@@ -103,21 +103,21 @@ function strided(name: string, x: Layout, y: Layout, stride: readonly [number, n
   });
 }
 
-/** All of an image's numbers in one row: from quads to quads of one pixel, which lie as the host has them. */
-export function flatten(x: Layout, y: Layout): Kernel {
+/** All of an image's numbers in one row: from quads to quads of one pixel, which have the host's order. */
+export function flatten(x: ImageLayout, y: ImageLayout): Kernel {
   return hostFromQuads(`flatten ${formatLayout(x)}, ${formatLayout(y)}`, x, imageBytes(y));
 }
 
 /** Channels of zeros before and behind those of x. */
-export function padChannels(x: Layout, y: Layout, before: number): Kernel {
+export function padChannels(x: ImageLayout, y: ImageLayout, before: number): Kernel {
   const name = `padChannels ${before} ${formatLayout(x)}, ${formatLayout(y)}`;
   return before % 4 === 0 && x.channels % 4 === 0
     ? padQuads(name, x, y, before / 4)
     : padByChannels(name, x, y, before);
 }
 
-/** Whole fours of channels: a task is one of them, copied or cleared. */
-function padQuads(name: string, x: Layout, y: Layout, before: number): Kernel {
+/** For channels in multiples of four: a task copies or clears four channels. */
+function padQuads(name: string, x: ImageLayout, y: ImageLayout, before: number): Kernel {
   return plainKernel({
     name,
     operands: ["x", "y"],
@@ -139,7 +139,7 @@ function padQuads(name: string, x: Layout, y: Layout, before: number): Kernel {
 }
 
 /** A task is a channel of y. */
-function padByChannels(name: string, x: Layout, y: Layout, before: number): Kernel {
+function padByChannels(name: string, x: ImageLayout, y: ImageLayout, before: number): Kernel {
   return plainKernel({
     name,
     operands: ["x", "y"],
@@ -158,7 +158,7 @@ function padByChannels(name: string, x: Layout, y: Layout, before: number): Kern
   });
 }
 
-function clearChannel(body: Body, { at, layout }: { at: I32; layout: Layout }): void {
+function clearChannel(body: Body, { at, layout }: { at: I32; layout: ImageLayout }): void {
   const to = body.let(at);
   body.times(layout.height, () => {
     body.times(layout.width, () => {
@@ -169,8 +169,8 @@ function clearChannel(body: Body, { at, layout }: { at: I32; layout: Layout }): 
   });
 }
 
-/** Pixels of zeros around an image: x into the middle of y, whose own pixels the padding is. */
-export function zeroPad2d(x: Layout, y: Layout, [top, left]: readonly [number, number]): Kernel {
+/** Pixels of zeros around an image: x is copied into the middle of y, whose own pixels include the padding. */
+export function zeroPad2d(x: ImageLayout, y: ImageLayout, [top, left]: readonly [number, number]): Kernel {
   return plainKernel({
     name: `zeroPad2d ${top}+${left} ${formatLayout(x)}, ${formatLayout(y)}`,
     operands: ["x", "y"],
@@ -190,8 +190,8 @@ export function zeroPad2d(x: Layout, y: Layout, [top, left]: readonly [number, n
   });
 }
 
-/** Zeros around an image, in its border. A task is a plane. */
-export function border(y: Layout): Kernel {
+/** Zeros in the border of an image. A task is a plane. */
+export function border(y: ImageLayout): Kernel {
   const planes = y.order === "pixels" ? 1 : quadsOf(y);
   const [top, left, bottom, right] = y.border;
   const [row, pixel] = [rowBytes(y), pixelBytes(y)];
@@ -221,7 +221,7 @@ export function border(y: Layout): Kernel {
   };
 }
 
-/** Zeros in a few bytes, a multiple of 4 from `offset` on: stores take less than a call of `memory.fill`. */
+/** Zeros in a few bytes, a multiple of 4, starting at `offset`: stores are cheaper than a call of `memory.fill`. */
 function clear(body: Body, pointer: I32, offset: number, bytes: number): void {
   const vectors = Math.floor(bytes / 16);
   for (let at = 0; at < vectors; at++) body.store(pointer, v128.const(0), offset + 16 * at);

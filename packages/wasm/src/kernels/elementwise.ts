@@ -1,22 +1,22 @@
 import { f32, f64, type V128, v128 } from "../encode/expression.ts";
 import type { Body } from "../encode/function.ts";
-import { formatLayout, type Layout, quadsOf } from "../layout.ts";
+import { formatLayout, type ImageLayout, quadsOf } from "../layout.ts";
 import { exponential } from "./exponential.ts";
 import { type Kernel, plainKernel } from "./kernel.ts";
 import { loadPixel, overPixels, type Pixel, planeOf, planeTask, planeTasks, storePixel, UNROLLED } from "./planes.ts";
 
-/** Numbers of an image. */
-function sizeOfImage({ channels, height, width }: Layout): number {
+/** Numbers per image. */
+function sizeOfImage({ channels, height, width }: ImageLayout): number {
   return channels * height * width;
 }
 
 /**
- * `y = f(x…)`, four channels of a pixel at a time. Memory sets the speed: each number is read once and written once.
+ * `y = f(x…)`, four channels of a pixel at a time. Memory limits the speed: each number is read once and written once.
  */
 function pixelwise<Operand extends string>(
   name: string,
-  inputs: readonly (readonly [Operand, Layout])[],
-  y: Layout,
+  inputs: readonly (readonly [Operand, ImageLayout])[],
+  y: ImageLayout,
   make: (body: Body, values: readonly V128[]) => V128,
   unrolled = UNROLLED,
 ): Kernel {
@@ -39,7 +39,7 @@ function pixelwise<Operand extends string>(
   });
 }
 
-export function add(a: Layout, b: Layout, y: Layout): Kernel {
+export function add(a: ImageLayout, b: ImageLayout, y: ImageLayout): Kernel {
   return pixelwise(
     "add",
     [
@@ -52,7 +52,7 @@ export function add(a: Layout, b: Layout, y: Layout): Kernel {
 }
 
 /** x times a gate for each channel, or for each element. */
-export function multiply(x: Layout, gate: Layout, y: Layout): Kernel {
+export function multiply(x: ImageLayout, gate: ImageLayout, y: ImageLayout): Kernel {
   return pixelwise(
     "multiply",
     [
@@ -64,17 +64,17 @@ export function multiply(x: Layout, gate: Layout, y: Layout): Kernel {
   );
 }
 
-/** `x < 0 ? 0 : x`, which keeps a NaN. */
+/** `x < 0 ? 0 : x`, which keeps NaN. */
 export function rectified(x: V128): V128 {
   return v128.pmax(x, v128.const(0));
 }
 
-export function relu(x: Layout, y: Layout): Kernel {
+export function relu(x: ImageLayout, y: ImageLayout): Kernel {
   return pixelwise("relu", [["x", x]], y, (_, [value]) => rectified(value!));
 }
 
 /** 1 / (1 + e⁻ˣ), lane by lane in float64, rounded once. */
-export function sigmoid(x: Layout, y: Layout): Kernel {
+export function sigmoid(x: ImageLayout, y: ImageLayout): Kernel {
   const make = (body: Body, [value]: readonly V128[]) => {
     const given = body.let(value!);
     const made = body.local("v128");
@@ -88,10 +88,8 @@ export function sigmoid(x: Layout, y: Layout): Kernel {
   return pixelwise("sigmoid", [["x", x]], y, make, 1);
 }
 
-/**
- * (x − mean) / √(variance + epsilon) · scale + shift. The gain is worked out in float64 and rounded once.
- */
-export function batchNorm(x: Layout, perChannel: Layout, epsilon: number, y: Layout): Kernel {
+/** (x − mean) / √(variance + epsilon) · scale + shift. The gain is computed in float64 and rounded once. */
+export function batchNorm(x: ImageLayout, perChannel: ImageLayout, epsilon: number, y: ImageLayout): Kernel {
   const operands = ["x", "scale", "shift", "mean", "variance", "y"] as const;
   return plainKernel({
     name: `batchNorm ${epsilon} ${[x, perChannel, y].map(formatLayout).join(", ")}`,

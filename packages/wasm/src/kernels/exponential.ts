@@ -2,13 +2,13 @@ import { type F64, f64, type Local } from "../encode/expression.ts";
 import type { Body } from "../encode/function.ts";
 
 /**
- * ln 2 in two parts, more exact than one float64: the first has zeros at its end, so that its products with small
- * integers are exact. Source: FreeBSD's e_exp.c.
+ * ln 2 in two parts, more exact than one float64. The first ends in zeros, so that its products with small integers are
+ * exact. Source: FreeBSD's e_exp.c.
  */
 const LN2_HIGH = 0.6931471803691238;
 const LN2_LOW = 1.9082149292705877e-10;
 
-/** Coefficients of eʳ, 1 / k!, the last first. At |r| ≤ ln 2 / 2 the first term that is left out is below 2⁻⁵⁶. */
+/** Coefficients of eʳ, 1 / k!, highest power first. For |r| ≤ ln 2 / 2 the first omitted term is below 2⁻⁵⁶. */
 const INVERSE_FACTORIALS = Array.from({ length: 14 }, (_, k) => {
   let factorial = 1;
   for (let each = 2; each <= k; each++) factorial *= each;
@@ -16,9 +16,8 @@ const INVERSE_FACTORIALS = Array.from({ length: 14 }, (_, k) => {
 }).reverse();
 
 /**
- * eˣ in float64: x = n·ln 2 + r, and eˣ = 2ⁿ·eʳ by Taylor's series. Within some units of float64's last place where
- * float32 has an answer; e⁻¹⁵⁰ stands for all below and e¹⁵⁰ for all above, since float32 rounds those to 0 and ∞.
- * NaN stays NaN.
+ * eˣ in float64: x = n·ln 2 + r, and eˣ = 2ⁿ·eʳ by Taylor's series. The error is a few units of float64's last place. x
+ * is limited to ±150, since float32 rounds e⁻¹⁵⁰ to 0 and e¹⁵⁰ to ∞. NaN stays NaN.
  */
 export function exponential(body: Body, of: F64): Local<"f64"> {
   const x = body.let(f64.max(f64.min(of, f64.const(150)), f64.const(-150)));
@@ -30,13 +29,14 @@ export function exponential(body: Body, of: F64): Local<"f64"> {
   return body.let(f64.mul(sum, f64.powerOf2(f64.truncate(n))));
 }
 
-/** Newton's steps: the error of the first guess is below 0.09, and each step squares it. */
+/** Newton's steps: the first guess has an error below 0.09, and each step squares it. */
 const STEPS = 4;
 
-/** ln x in float64 of a number from 1 to 2³¹: y + (x·e⁻ʸ − 1), over and over. NaN stays NaN. */
+/** ln x in float64 for x from 1 to 2³¹: y + (x·e⁻ʸ − 1), repeated. NaN stays NaN. */
 export function logarithm(body: Body, x: Local<"f64">): Local<"f64"> {
   const exponent = body.let(f64.exponent(x));
-  const fraction = f64.sub(f64.div(x, f64.powerOf2(exponent)), f64.const(1)); // ln (1 + f) is f, less 0.31 at the most
+  // f exceeds ln (1 + f) by at most 0.31.
+  const fraction = f64.sub(f64.div(x, f64.powerOf2(exponent)), f64.const(1));
   const y = body.let(
     f64.add(f64.mul(f64.convertI32(exponent), f64.const(Math.LN2)), f64.mul(fraction, f64.const(Math.LN2))),
   );

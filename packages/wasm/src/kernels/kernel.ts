@@ -2,38 +2,38 @@ import type { I32, Local } from "../encode/expression.ts";
 import type { Body } from "../encode/function.ts";
 import { ModuleBuilder, type Target } from "../encode/module.ts";
 
-/** What a part of a kernel is given beside its operands, each an i32. */
+/** The parameters of a phase besides its operands, each an i32. */
 const common = ["scratch", "images", "first", "end"] as const;
 
 /**
- * A part of a kernel's work, done before the next part begins. Its tasks may be done in any order and by several
- * threads, each of which calls the function for a range of them.
+ * A phase of a kernel's work, finished before the next phase begins. Its tasks may be done in any order and by several
+ * threads, each of which calls the function for a range of tasks.
  */
 interface Phase {
-  /** The exported function. Its parameters are the kernel's operands, and then scratch, images, first and end. */
+  /** The exported function. Its parameters are the kernel's operands, then scratch, images, first and end. */
   readonly function: string;
-  /** The number of its first task; 0 where not given. */
+  /** The number of its first task; default 0. */
   readonly first?: number;
   readonly tasks: number;
 }
 
-/** A kernel as plain data: what it is made for, and how its module is made. */
+/** A kernel as plain data: its purpose, and how its module is made. */
 export interface Kernel {
-  /** Unlike that of any other kernel that is not the same. */
+  /** A unique name: equal names mean equal kernels. */
   readonly name: string;
-  /** Pointers: what is read, then what is written. */
+  /** Pointers to inputs, then to the output. */
   readonly operands: readonly string[];
-  /** In their order, for so many images. */
+  /** The phases in order, for a number of images. */
   readonly phases: (images: number) => readonly Phase[];
-  /** Bytes that its phases share, for so many images. */
+  /** Bytes that its phases share, for a number of images. */
   readonly scratch?: (images: number) => number;
-  /** Multiply-adds, or numbers where it multiplies none, of an image: what a task takes is an equal share. */
+  /** Multiply-adds per image, or numbers if it does not multiply. Tasks have equal shares. */
   readonly work: number;
   /** The module, in the binary format. */
   emit(target: Target): Uint8Array<ArrayBuffer>;
 }
 
-/** The parameters of a kernel's function, by their names. */
+/** The parameters of a kernel's function, by name. */
 export type Values<Operand extends string> = { readonly [N in Operand | (typeof common)[number]]: Local<"i32"> };
 
 /** Defines and exports one function of a kernel. */
@@ -55,7 +55,7 @@ interface PlainKernel<Operand extends string> {
   readonly task: (body: Body, task: I32, values: Values<Operand>) => void;
 }
 
-/** A kernel of one phase whose tasks are done one by one. */
+/** A kernel of one phase, task by task. */
 export function plainKernel<Operand extends string>({
   name,
   operands,

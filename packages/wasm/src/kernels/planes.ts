@@ -1,15 +1,15 @@
 import { type I32, i32, type Local, type V128, v128 } from "../encode/expression.ts";
 import type { Body } from "../encode/function.ts";
-import { imageBytes, type Layout, originOf, planeBytes, quadsOf, rowBytes } from "../layout.ts";
+import { type ImageLayout, imageBytes, originOf, planeBytes, quadsOf, rowBytes } from "../layout.ts";
 
-/** What a task that works on one plane of four channels knows of its place. */
+/** Position of a task that processes one plane of four channels. */
 export interface PlaneTask {
   readonly image: Local<"i32">;
   /** Of channels in fours. */
   readonly quad: Local<"i32">;
 }
 
-/** Splits the number of a task into an image and a quad. */
+/** Splits a task's number into image and quad. */
 export function planeTask(body: Body, task: I32, quads: number | Local<"i32">): PlaneTask {
   const divisor = typeof quads === "number" ? i32.const(quads) : quads;
   const known = body.let(task);
@@ -19,19 +19,19 @@ export function planeTask(body: Body, task: I32, quads: number | Local<"i32">): 
 }
 
 /** The address of a plane's first pixel in `quads`. */
-export function planeOf(pointer: I32, layout: Layout, { image, quad }: PlaneTask): I32 {
+export function planeOf(pointer: I32, layout: ImageLayout, { image, quad }: PlaneTask): I32 {
   const within = i32.add(i32.times(image, imageBytes(layout)), i32.times(quad, planeBytes(layout)));
   return i32.plus(i32.add(pointer, within), originOf(layout));
 }
 
 export interface Planes {
   readonly at: I32;
-  readonly layout: Layout;
-  /** Rows and pixels from one step to the next. */
+  readonly layout: ImageLayout;
+  /** Rows and pixels per step. */
   readonly stride?: readonly [down: number, right: number];
 }
 
-/** Where a pixel of four channels lies. */
+/** The address of a pixel of four channels. */
 export interface Pixel {
   readonly pointer: Local<"i32">;
   readonly offset: number;
@@ -45,12 +45,12 @@ export function storePixel(body: Body, { pointer, offset }: Pixel, value: V128):
   body.store(pointer, value, offset);
 }
 
-/** Pixels whose code is written out in a row: the loop's own instructions are then a tenth of a copy's, not half. */
+/** Unrolled pixels: the loop's own instructions are then a tenth of the work, instead of half. */
 export const UNROLLED = 4;
 
 /**
- * Goes over `height` rows of `width` pixels in several planes side by side. `visit` writes the code of one pixel, given
- * where it lies in each plane; the code of `unrolled` pixels follows one another, numbered by `turn`.
+ * Loops over `height` rows of `width` pixels in several planes in parallel. `visit` writes the code of one pixel, given
+ * its address in each plane. The code is repeated for `unrolled` pixels, numbered by `turn`.
  */
 export function overPixels(
   body: Body,
@@ -88,7 +88,7 @@ export function overPixels(
   });
 }
 
-/** As many tasks as planes of all images. */
-export function planeTasks(layout: Layout): (images: number) => number {
+/** One task for each plane of all images. */
+export function planeTasks(layout: ImageLayout): (images: number) => number {
   return (images) => images * quadsOf(layout);
 }

@@ -1,7 +1,7 @@
 import { input, ops } from "@residual/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Layout, layoutOf } from "../layout.ts";
+import { type ImageLayout, layoutOf } from "../layout.ts";
 import { gamma } from "../testing/differences.ts";
 import { shapeOf, sizesOf, target, wrongIn } from "../testing/hold.ts";
 import { type Images, numbers, quadsOfSize, someImages } from "../testing/images.ts";
@@ -30,7 +30,7 @@ describe("maxPool2d", () => {
     padding: fc.tuple(whole(0, 2), whole(0, 2), whole(0, 2), whole(0, 2)),
   });
 
-  function wrong(x: Images, attributes: Attributes, border: Layout = layoutOf([1])): readonly string[] {
+  function wrong(x: Images, attributes: Attributes, border: ImageLayout = layoutOf([1])): readonly string[] {
     const shape = shapeOf(() => ops.maxPool2d({ x: input("x", sizesOf(x)) }, attributes));
     const y = target(shape, border);
     const [top, left] = attributes.padding;

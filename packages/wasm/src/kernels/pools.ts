@@ -1,42 +1,44 @@
 import { f32, type I32, i32, type Local, type V128, v128 } from "../encode/expression.ts";
 import type { Body } from "../encode/function.ts";
-import { formatLayout, type Layout, quadsOf, rowBytes } from "../layout.ts";
+import { formatLayout, type ImageLayout, quadsOf, rowBytes } from "../layout.ts";
 import { type Kernel, plainKernel } from "./kernel.ts";
 import { loadPixel, overPixels, planeOf, planeTask, planeTasks, UNROLLED } from "./planes.ts";
 
 export interface Windows {
   readonly window: readonly [number, number];
   readonly stride: readonly [number, number];
-  /** Pixels before the image, which no window sees. */
+  /** Pixels of padding, which no window sees. */
   readonly before: readonly [top: number, left: number];
 }
 
-/** How a pool makes one number of many. */
+/** The reduction of a pool. */
 interface Reduction {
   readonly name: string;
-  /** What it begins with, four times. */
+  /** The initial value, in four lanes. */
   readonly start: number;
   readonly combine: (a: V128, b: V128) => V128;
-  /** The answer, of what all pixels give and their number. */
+  /** The result, from the reduced value and the number of pixels. */
   readonly finish: (all: V128, pixels: V128) => V128;
 }
 
 interface Pool {
-  readonly x: Layout;
-  readonly y: Layout;
+  readonly x: ImageLayout;
+  readonly y: ImageLayout;
   readonly windows: Windows;
   readonly reduction: Reduction;
 }
 
-/** A window of more pixels is not written out pixel by pixel. */
+/** A window of more pixels is not unrolled. */
 const LARGEST_WINDOW = 64;
 
-/** Outputs side by side that share columns, whose numbers have to stay in registers: 4 of 3 / 2 have 9 columns. */
+/**
+ * Adjacent outputs that share columns, which must stay in registers: 4 outputs of a 3 × 3 with stride 2 have 9 columns.
+ */
 function tileOf({ window: [, width] }: Windows): number {
   return width <= 3 ? 4 : width <= 5 ? 2 : 1;
 }
 
-/** Outputs [first, end) of an axis whose windows lie inside the image as a whole. */
+/** Outputs [first, end) of an axis whose windows lie completely inside the image. */
 function wholeWindows({ x, y, windows: { window, stride, before } }: Pool, axis: 0 | 1): readonly [number, number] {
   const [size, count] = axis === 0 ? [x.height, y.height] : [x.width, y.width];
   if (window[0] * window[1] > LARGEST_WINDOW) return [0, 0];
@@ -46,10 +48,10 @@ function wholeWindows({ x, y, windows: { window, stride, before } }: Pool, axis:
 }
 
 /**
- * For each output and four channels: what a reduction makes of the pixels under the window. A task is a plane. A window
- * that sticks out of the image goes over the pixels that are inside; the code of one that lies inside is written out.
- * The columns of a window are reduced first, and shared by outputs side by side: 3 × 3 / 2 loads 6.75 pixels for an
- * output, not 9, and combines 6.5 times, not 8.
+ * For each output and four channels: the reduction of the pixels under the window. A task is a plane. A window at the
+ * border loops over its pixels inside the image; windows inside are unrolled. The columns of a window are reduced
+ * first, and shared by adjacent outputs: a 3 × 3 with stride 2 loads 6.75 pixels per output instead of 9, and combines
+ * 6.5 times instead of 8.
  */
 function poolKernel(pool: Pool): Kernel {
   const { x, y, windows, reduction } = pool;
@@ -97,7 +99,7 @@ interface EdgeWindows {
   readonly columns: readonly [number, number];
 }
 
-/** Outputs whose windows see what of them is inside the image. */
+/** Outputs at the border: their windows are clipped to the image. */
 function partialWindows(body: Body, { x, windows, reduction }: Pool, { from, to, row, columns }: EdgeWindows): void {
   if (columns[0] >= columns[1]) return;
   const { window, stride, before } = windows;
@@ -166,23 +168,24 @@ function insideTile(body: Body, { x, windows, reduction }: Pool, { corner, to, c
 }
 
 /**
- * The largest pixel under each window; a NaN wins. 3 × 3 / 2 on 64 × 112 × 112 reads 3.2 MB and writes 0.8 MB: 0.1 ms
- * from the second level of the cache. `f32x4.max` sets the limit: some 9 instructions on x64 for NaN and −0, 6.5 times
- * for each of 50,176 vectors, so 0.3 ms at 3 instructions a cycle. Measured: 0.28 ms; 0.67 ms without shared columns.
+ * The largest pixel under each window; NaN if the window has a NaN. 3 × 3 / 2 on 64 × 112 × 112 reads 3.2 MB and writes
+ * 0.8 MB: 0.1 ms from the second cache. `f32x4.max` sets the limit: about 9 instructions on x64, because of NaN and −0,
+ * 6.5 times for each of 50,176 vectors, so 0.3 ms at 3 instructions a cycle. Measured: 0.28 ms; 0.67 ms without shared
+ * columns.
  */
-export function maxPool2d(x: Layout, y: Layout, windows: Windows): Kernel {
+export function maxPool2d(x: ImageLayout, y: ImageLayout, windows: Windows): Kernel {
   const reduction = { name: "maxPool2d", start: -Infinity, combine: v128.max, finish: (largest: V128) => largest };
   return poolKernel({ x, y, windows, reduction });
 }
 
 /** The mean of the pixels under each window that are inside the image. */
-export function averagePool2d(x: Layout, y: Layout, windows: Windows): Kernel {
+export function averagePool2d(x: ImageLayout, y: ImageLayout, windows: Windows): Kernel {
   const reduction = { name: "averagePool2d", start: 0, combine: v128.add, finish: v128.div };
   return poolKernel({ x, y, windows, reduction });
 }
 
-/** The mean of each channel, in as many sums as hide the latency of an addition. */
-export function globalAveragePool(x: Layout, y: Layout): Kernel {
+/** The mean of each channel, in enough parallel sums to hide the latency of an addition. */
+export function globalAveragePool(x: ImageLayout, y: ImageLayout): Kernel {
   return plainKernel({
     name: `globalAveragePool ${formatLayout(x)}, ${formatLayout(y)}`,
     operands: ["x", "y"],

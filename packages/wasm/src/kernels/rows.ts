@@ -1,16 +1,16 @@
 import { type F32, f32, f64, i32, type Local } from "../encode/expression.ts";
 import type { Body } from "../encode/function.ts";
-import { formatLayout, imageBytes, type Layout } from "../layout.ts";
+import { formatLayout, type ImageLayout, imageBytes } from "../layout.ts";
 import { exponential, logarithm } from "./exponential.ts";
 import { type Kernel, plainKernel } from "./kernel.ts";
 
 /**
- * Of each row of logits [N, C], in float64: the largest is taken off, so that nothing overflows, and Σ e^(x − largest)
- * is worked out; then `finish` gives each answer. A task is a row.
+ * For each row of logits [N, C], in float64: subtracts the maximum, so that nothing overflows, and computes Σ e^(x −
+ * maximum). `finish` then computes each output. A task is a row.
  */
 function overRows(
   name: string,
-  [x, y]: readonly [Layout, Layout],
+  [x, y]: readonly [ImageLayout, ImageLayout],
   prepare: (body: Body, sum: Local<"f64">) => Local<"f64">,
   finish: (body: Body, shifted: Local<"f64">, prepared: Local<"f64">) => F32,
 ): Kernel {
@@ -50,7 +50,7 @@ function overRows(
 }
 
 /** e^x / Σ e^x of each row. */
-export function softmax(x: Layout, y: Layout): Kernel {
+export function softmax(x: ImageLayout, y: ImageLayout): Kernel {
   return overRows(
     "softmax",
     [x, y],
@@ -60,7 +60,7 @@ export function softmax(x: Layout, y: Layout): Kernel {
 }
 
 /** x − ln Σ e^x of each row. */
-export function logSoftmax(x: Layout, y: Layout): Kernel {
+export function logSoftmax(x: ImageLayout, y: ImageLayout): Kernel {
   return overRows(
     "logSoftmax",
     [x, y],

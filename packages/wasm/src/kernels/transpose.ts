@@ -1,10 +1,10 @@
 import { f32, type I32, i32, type Local, type V128, v128 } from "../encode/expression.ts";
 import type { Body } from "../encode/function.ts";
-import { type Layout, originOf, planeBytes, quadsOf, rowBytes } from "../layout.ts";
+import { type ImageLayout, originOf, planeBytes, quadsOf, rowBytes } from "../layout.ts";
 import { type Kernel, plainKernel } from "./kernel.ts";
 import { planeOf, planeTask, planeTasks } from "./planes.ts";
 
-/** Four vectors of four numbers, rows as columns. Its own inverse; 8 instructions for 16 numbers. */
+/** Transposes four vectors of four numbers. It is its own inverse; 8 instructions for 16 numbers. */
 function transposed(body: Body, rows: readonly V128[]): readonly V128[] {
   const [a, b, c, d] = rows.map((row) => body.let(row));
   const [low, high] = [
@@ -21,13 +21,13 @@ function transposed(body: Body, rows: readonly V128[]): readonly V128[] {
 interface Plane {
   readonly host: Local<"i32">;
   readonly quads: Local<"i32">;
-  /** Channels that are there. */
+  /** Existing channels. */
   readonly lanes: number;
 }
 
 type Copy = (body: Body, plane: Plane, channelBytes: number) => void;
 
-/** How four pixels are copied, and how one is. */
+/** The code that copies four pixels, and one pixel. */
 interface Direction {
   readonly four: Copy;
   readonly one: (body: Body, plane: Plane, channelBytes: number, pixel: number) => void;
@@ -60,7 +60,7 @@ const toHost: Direction = {
   },
 };
 
-function copyPlane(body: Body, layout: Layout, direction: Direction, plane: Plane): void {
+function copyPlane(body: Body, layout: ImageLayout, direction: Direction, plane: Plane): void {
   const { height, width } = layout;
   const isOneRow = rowBytes(layout) === 16 * width;
   const [rows, columns] = isOneRow ? [1, height * width] : [height, width];
@@ -79,10 +79,15 @@ function copyPlane(body: Body, layout: Layout, direction: Direction, plane: Plan
 }
 
 /**
- * Between the host's order and quads, 4 × 4 numbers at a time. A task is a plane of quads. Each number is read and
- * written once, in 32 instructions for 16 of them: memory sets the speed of large images.
+ * Converts between the host's order and quads, 4 × 4 numbers at a time. A task is a plane of quads. 16 numbers take 32
+ * instructions, each read and written once, so memory limits the speed of large images.
  */
-function transposeKernel(name: string, layout: Layout, hostImage: number, operands: readonly ["x" | "y", "x" | "y"]) {
+function transposeKernel(
+  name: string,
+  layout: ImageLayout,
+  hostImage: number,
+  operands: readonly ["x" | "y", "x" | "y"],
+) {
   const [hostOperand, quadsOperand] = operands;
   const direction = hostOperand === "x" ? toQuads : toHost;
   const quads = quadsOf(layout);
@@ -112,17 +117,17 @@ function transposeKernel(name: string, layout: Layout, hostImage: number, operan
   });
 }
 
-/** The numbers of host images, `bytes` apart, as quads. */
-export function quadsFromHost(name: string, y: Layout, bytes: number): Kernel {
+/** Converts host images, `bytes` apart, to quads. */
+export function quadsFromHost(name: string, y: ImageLayout, bytes: number): Kernel {
   return transposeKernel(name, y, bytes, ["x", "y"]);
 }
 
-/** The numbers of quads as host images, `bytes` apart. */
-export function hostFromQuads(name: string, x: Layout, bytes: number): Kernel {
+/** Converts quads to host images, `bytes` apart. */
+export function hostFromQuads(name: string, x: ImageLayout, bytes: number): Kernel {
   return transposeKernel(name, x, bytes, ["y", "x"]);
 }
 
-/** Red, green and blue of four pixels, as three vectors of what lies one behind the other. */
+/** Red, green and blue of four pixels, as three vectors of interleaved numbers. */
 function interleaved(body: Body, channels: readonly [V128, V128, V128]): readonly V128[] {
   const [red, green, blue] = [body.let(channels[0]), body.let(channels[1]), body.let(channels[2])];
   const start = v128.shuffle(red, green, [0, 4, 1, 5]); // r0 g0 r1 g1
@@ -135,8 +140,8 @@ function interleaved(body: Body, channels: readonly [V128, V128, V128]): readonl
   ];
 }
 
-/** Three channels of the host's as `pixels`, four pixels at a time. A task is a row of an image. */
-export function pixelsFromHost(name: string, y: Layout): Kernel {
+/** Converts three channels in the host's order to `pixels`, four pixels at a time. A task is a row of an image. */
+export function pixelsFromHost(name: string, y: ImageLayout): Kernel {
   const { height, width } = y;
   const channelBytes = 4 * height * width;
   return plainKernel({

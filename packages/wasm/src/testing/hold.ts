@@ -1,25 +1,33 @@
 import { type AnyNode, evaluateOp, type OpName, type Shape, ShapeError } from "@residual/core";
 import fc from "fast-check";
 import type { Kernel } from "../kernels/kernel.ts";
-import type { Layout } from "../layout.ts";
+import type { ImageLayout } from "../layout.ts";
 import { differences } from "./differences.ts";
 import { type Images, tensorOfImages } from "./images.ts";
 import { runKernel } from "./run-kernel.ts";
 
-interface Held {
+interface KernelCheck {
   readonly kernel: Kernel;
   readonly op: OpName;
   readonly attributes?: AnyNode["attributes"];
   readonly inputs: { readonly [input: string]: Images };
   /** Of the answer. */
   readonly shape: readonly number[];
-  readonly y: Layout;
+  readonly y: ImageLayout;
   /** How far from the exact answer each number may be, given the answer for |inputs|; not at all where not given. */
   readonly bound?: (exact: number, size: number) => number;
 }
 
 /** What a kernel gives otherwise than core's op in float64, in words. */
-export function wrongIn({ kernel, op, attributes = {}, inputs, shape, y, bound = () => 0 }: Held): readonly string[] {
+export function wrongIn({
+  kernel,
+  op,
+  attributes = {},
+  inputs,
+  shape,
+  y,
+  bound = () => 0,
+}: KernelCheck): readonly string[] {
   const answer = (change: (value: number) => number) => {
     const tensors = Object.entries(inputs).map(
       ([name, images]) => [name, tensorOfImages({ ...images, data: images.data.map(change) })] as const,
@@ -46,7 +54,7 @@ export function sizesOf({ layout: { channels, height, width }, images }: Images)
 }
 
 /** Where an answer of that shape is written, with the border of another layout. */
-export function target(shape: readonly number[], { border }: Layout): Layout {
+export function target(shape: readonly number[], { border }: ImageLayout): ImageLayout {
   const [, channels = 1, height = 1, width = 1] = shape;
   return { order: "quads", channels, height, width, border };
 }

@@ -1,10 +1,10 @@
 import { fill, type Tensor, tensorOf } from "@residual/core";
 import fc from "fast-check";
-import { type Layout, NO_BORDER } from "../layout.ts";
+import { type ImageLayout, NO_BORDER } from "../layout.ts";
 
 /** Images as tensors hold them: [images][channels][height][width]. */
 export interface Images {
-  readonly layout: Layout;
+  readonly layout: ImageLayout;
   readonly images: number;
   readonly data: Float32Array;
   /** The shape as core has it, where that is not [images, channels, height, width]. */
@@ -13,7 +13,7 @@ export interface Images {
 
 /** Where a number of an image lies, in float32 numbers. Worked out from what layout.ts says, not by its functions. */
 function placeOf(
-  { order, channels, height, width, border: [top, left, bottom, right] }: Layout,
+  { order, channels, height, width, border: [top, left, bottom, right] }: ImageLayout,
   [image, channel, row, column]: readonly [number, number, number, number],
 ): number {
   const [rows, columns] = [top + height + bottom, left + width + right];
@@ -29,14 +29,14 @@ function placeOf(
 }
 
 /** Numbers of memory that images take. */
-export function numbersOf({ order, channels, height, width, border }: Layout, images: number): number {
+export function numbersOf({ order, channels, height, width, border }: ImageLayout, images: number): number {
   const [top, left, bottom, right] = border;
   const pixels = (top + height + bottom) * (left + width + right);
   return images * pixels * (order === "quads" ? 4 * Math.ceil(channels / 4) : channels);
 }
 
 /** Visits each number of some images: its index as tensors hold them, and where it lies in a layout. */
-export function eachNumber(layout: Layout, images: number, visit: (index: number, place: number) => void): void {
+export function eachNumber(layout: ImageLayout, images: number, visit: (index: number, place: number) => void): void {
   let index = 0;
   for (let image = 0; image < images; image++)
     for (let channel = 0; channel < layout.channels; channel++)
@@ -59,7 +59,7 @@ export function laidOut({ layout, images, data }: Images): Uint32Array {
   return all;
 }
 
-function isUnusedLane({ order, channels, height, width, border }: Layout, at: number): boolean {
+function isUnusedLane({ order, channels, height, width, border }: ImageLayout, at: number): boolean {
   if (order !== "quads") return false;
   const pixels = (border[0] + height + border[2]) * (border[1] + width + border[3]);
   const quads = Math.ceil(channels / 4);
@@ -67,7 +67,7 @@ function isUnusedLane({ order, channels, height, width, border }: Layout, at: nu
 }
 
 /** What a kernel that writes images may change: their numbers, and lanes of their pixels that no channel has. */
-export function writable(layout: Layout, images: number): ReadonlySet<number> {
+export function writable(layout: ImageLayout, images: number): ReadonlySet<number> {
   const places = new Set<number>();
   const channels = layout.order === "quads" ? 4 * Math.ceil(layout.channels / 4) : layout.channels;
   eachNumber({ ...layout, channels }, images, (_, place) => places.add(place));
@@ -103,7 +103,7 @@ const side = fc.integer({ min: 0, max: 2 });
 const borders = fc.oneof(fc.constant(NO_BORDER), fc.tuple(side, side, side, side));
 
 /** A layout in quads, with and without a border. */
-export function quadsOfSize(channels: number, height: number, width: number): fc.Arbitrary<Layout> {
+export function quadsOfSize(channels: number, height: number, width: number): fc.Arbitrary<ImageLayout> {
   return borders.map((border) => ({ order: "quads", channels, height, width, border }));
 }
 

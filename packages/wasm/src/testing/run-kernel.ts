@@ -1,5 +1,5 @@
 import type { Kernel } from "../kernels/kernel.ts";
-import type { Layout } from "../layout.ts";
+import type { ImageLayout } from "../layout.ts";
 import { instance, memoryOf } from "./engine.ts";
 import { eachNumber, type Images, laidOut, numbersOf, UNTOUCHED, writable } from "./images.ts";
 
@@ -28,7 +28,7 @@ interface Run {
 export function runKernel(
   kernel: Kernel,
   inputs: readonly Images[],
-  y: { readonly layout: Layout; readonly images: number },
+  y: { readonly layout: ImageLayout; readonly images: number },
 ): Float32Array {
   const nothing: ReadonlySet<number> = new Set();
   const operands = [
@@ -80,7 +80,7 @@ function runOnce(kernel: Kernel, operands: readonly Operand[], images: number, {
   return all.slice(start, start + operands.at(-1)!.numbers.length);
 }
 
-function answerOf(memory: Float32Array, { layout, images }: { layout: Layout; images: number }): Float32Array {
+function answerOf(memory: Float32Array, { layout, images }: { layout: ImageLayout; images: number }): Float32Array {
   const data = new Float32Array(images * layout.channels * layout.height * layout.width);
   eachNumber(layout, images, (index, place) => {
     data[index] = memory[place]!;

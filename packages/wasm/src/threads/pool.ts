@@ -2,7 +2,7 @@ import type { ResidualError } from "@residual/core";
 import { cores } from "../platform.ts";
 import { Thread } from "./thread.ts";
 
-/** Of this process or page, by where the code of their threads lies. */
+/** The pools of this process or page, by the location of the worker's code. */
 const pools = new Map<string | undefined, Pool>();
 
 interface Waiting {
@@ -12,8 +12,8 @@ interface Waiting {
 }
 
 /**
- * Threads for all executables of a process. They start when they are needed, and end with the last executable. One that
- * ends by itself takes the pool with it: the next executable gets a new one.
+ * Threads for all executables of a process. They start when needed, and end with the last executable. If a thread ends
+ * unexpectedly, the whole pool ends, and the next executable gets a new pool.
  */
 export class Pool {
   readonly #code: string | undefined;
@@ -29,7 +29,7 @@ export class Pool {
     this.#code = code;
   }
 
-  /** The pool of this process, which lives until each that joined has left. */
+  /** The pool of this process, which lives until all its users have left. */
   static join(code: string | undefined): Pool {
     const pool = pools.get(code) ?? new Pool(code);
     pools.set(code, pool);
@@ -37,7 +37,7 @@ export class Pool {
     return pool;
   }
 
-  /** As many threads as asked for, for one alone until it gives them back. Throws BackendUnavailableError. */
+  /** The requested number of threads, reserved for one caller until returned. Throws BackendUnavailableError. */
   async take(count: number): Promise<readonly Thread[]> {
     if (this.#lost) throw this.#lost;
     this.#start(count);
@@ -52,26 +52,26 @@ export class Pool {
     this.#serveNext();
   }
 
-  /** The first thread, for those that work on one thread and do not mind others there. */
+  /** The first thread, shared by executables that use one thread. */
   first(): Thread {
     if (this.#lost) throw this.#lost;
     this.#start(1);
     return this.#threads[0]!;
   }
 
-  /** A number for a program, which no other one of this pool has. */
+  /** A unique number in this pool for a program. */
   newProgram(): number {
     return this.#programs++;
   }
 
-  /** No thread of a pool that is lost works on any memory after it. */
+  /** Resolves once no thread of a lost pool works on any memory. */
   async leave(): Promise<void> {
     if (--this.#members > 0 && !this.#lost) return;
     if (pools.get(this.#code) === this) pools.delete(this.#code);
     await this.#end();
   }
 
-  /** More threads where those that idle are too few, up to one a core or as many as are asked for at once. */
+  /** Starts more threads if too few are idle, up to one per core or the largest single request. */
   #start(count: number): void {
     const most = Math.max(count, cores());
     while (this.#idle.size < count && this.#threads.length < most) {

@@ -1,17 +1,17 @@
 import type { Call } from "../calls.ts";
 import type { Move, WasmMemory, WasmModule } from "../engine.ts";
 
-/** What a thread is asked to do for a program: a memory, and modules that work on it. */
+/** Jobs for a thread. A program is a memory, and modules that work on it. */
 export type Job =
-  /** With a memory that is shared, or to make one of so many bytes that it owns. */
+  /** Opens a program with a shared memory, or with a new memory of this size that the thread owns. */
   | { readonly kind: "open"; readonly memory: WasmMemory | { readonly bytes: number } }
   | { readonly kind: "add"; readonly modules: readonly (readonly [kernel: string, module: WasmModule])[] }
-  /** What the next runs call. */
+  /** The calls of the next runs. */
   | { readonly kind: "calls"; readonly calls: readonly Call[] }
-  /** To take part in a run of several threads, in shared memory. */
+  /** Joins a run of several threads, in shared memory. */
   | { readonly kind: "take part"; readonly threads: number }
   | { readonly kind: "run" }
-  /** To end a run. */
+  /** Ends a run. */
   | { readonly kind: "cancel" }
   | { readonly kind: "reserve"; readonly bytes: number }
   | { readonly kind: "write"; readonly address: number; readonly numbers: Float32Array<ArrayBuffer> }
@@ -21,12 +21,12 @@ export type Job =
 
 export type ToThread = Job & { readonly program: number; readonly id: number };
 
-/** The answer to a job: numbers that were read, or what was thrown. */
+/** The reply to a job: the numbers read, or the error. */
 export type FromThread =
   | { readonly id: number; readonly numbers?: Float32Array<ArrayBuffer> }
   | { readonly id: number; readonly failure: string; readonly isRangeError: boolean };
 
-/** A thread's end of the line. */
+/** A thread's side of the channel. */
 export interface Port {
   post(message: FromThread, transfer: readonly ArrayBuffer[]): void;
   onMessage(receive: (message: ToThread) => void): void;

@@ -9,7 +9,9 @@ import { Pool } from "./pool.ts";
 import type { Job } from "./protocol.ts";
 import type { Thread } from "./thread.ts";
 
-/** Memory that a thread owns, for platforms that share none: what goes in and out is sent there and back. */
+/**
+ * A runner whose memory belongs to a thread, for platforms without shared memory: inputs and outputs are transferred.
+ */
 export class RemoteRunner implements Runner {
   readonly #pool: Pool;
   readonly #thread: Thread;
@@ -25,7 +27,7 @@ export class RemoteRunner implements Runner {
     this.#target = target;
   }
 
-  /** Throws OutOfMemoryError, and BackendUnavailableError where the thread does not start. */
+  /** Throws OutOfMemoryError, and BackendUnavailableError if the thread does not start. */
   static async open(code: string | undefined, target: Target, bytes: number): Promise<RemoteRunner> {
     const pool = Pool.join(code);
     try {

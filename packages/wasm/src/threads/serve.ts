@@ -5,7 +5,7 @@ import { nextTurn, Pace, runInSlices } from "../slices.ts";
 import type { Job, Port, ToThread } from "./protocol.ts";
 import { takePart } from "./team.ts";
 
-interface Program {
+interface LoadedProgram {
   readonly engine: Engine;
   readonly isOwner: boolean;
   readonly pace: Pace;
@@ -13,13 +13,17 @@ interface Program {
   isCancelled: boolean;
 }
 
-/** Does the jobs that come to a port. */
+/** Does the jobs that arrive at a port. */
 export function serve(port: Port): void {
-  const programs = new Map<number, Program>();
+  const programs = new Map<number, LoadedProgram>();
   port.onMessage((message) => void answer(message, port, programs));
 }
 
-async function answer({ id, program, ...job }: ToThread, port: Port, programs: Map<number, Program>): Promise<void> {
+async function answer(
+  { id, program, ...job }: ToThread,
+  port: Port,
+  programs: Map<number, LoadedProgram>,
+): Promise<void> {
   try {
     const numbers = await carryOut(job, program, programs);
     port.post({ id, ...(numbers && { numbers }) }, numbers ? [numbers.buffer] : []);
@@ -29,11 +33,11 @@ async function answer({ id, program, ...job }: ToThread, port: Port, programs: M
   }
 }
 
-/** Jobs but for runs are done at once, so that they keep their order. */
+/** All jobs but runs are done at once, which keeps their order. */
 function carryOut(
   job: Job,
   id: number,
-  programs: Map<number, Program>,
+  programs: Map<number, LoadedProgram>,
 ): void | Float32Array<ArrayBuffer> | Promise<void> {
   if (job.kind === "open") {
     const isOwner = "bytes" in job.memory;
@@ -42,7 +46,7 @@ function carryOut(
     return;
   }
   const program = programs.get(id);
-  if (!program) return; // it was not opened for want of memory, say, and is closed
+  if (!program) return; // opening may have failed, for example for lack of memory
   const { engine, pace } = program;
   switch (job.kind) {
     case "add":
@@ -71,8 +75,8 @@ function carryOut(
   }
 }
 
-/** In slices, between which a cancel may come in. */
-async function run(program: Program): Promise<void> {
+/** In slices, between which a cancel can arrive. */
+async function run(program: LoadedProgram): Promise<void> {
   program.isCancelled = false;
   await runInSlices(program.engine, program.calls, program.pace, async () => {
     await nextTurn();

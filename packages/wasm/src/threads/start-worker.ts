@@ -1,22 +1,22 @@
 import type { FromThread, ToThread } from "./protocol.ts";
 import { workerThreads } from "./worker-threads.ts";
 
-/** What a worker tells of itself. */
+/** The events of a worker. */
 export interface Listener {
   message(message: FromThread): void;
-  /** Once, where it ends by itself. The message is what the platform says, if it says something. */
+  /** Called once if the worker ends unexpectedly, with the platform's message if there is one. */
   lost(message: string | undefined): void;
 }
 
 /** A worker of the platform. */
 export interface PlatformWorker {
   post(message: ToThread, transfer: readonly ArrayBuffer[]): void;
-  /** Whether the process waits for it. Of Node, Deno and Bun. */
+  /** Whether the process waits for the worker. In Node, Deno and Bun. */
   setBusy(isBusy: boolean): void;
   end(): Promise<void>;
 }
 
-/** The part of a web worker that is used here: the package is checked without the DOM. */
+/** The part of a web worker that Residual uses; the package is checked without the DOM's types. */
 interface WebWorker {
   onmessage: (event: { readonly data: FromThread }) => void;
   onerror: (event: { readonly message?: string; preventDefault(): void }) => void;
@@ -27,7 +27,7 @@ declare const Worker: new (url: string | URL, options: { readonly type: "module"
 
 const NAME = "residual-wasm";
 
-/** Starts a worker. Its code lies at a URL or path, beside this file where not given. Throws the platform's error. */
+/** Starts a worker. The default for the location of its code is next to this file. Throws the platform's error. */
 export function startWorker(code: string | undefined, listener: Listener): PlatformWorker {
   const node = workerThreads();
   return node ? startInNode(node, code, listener) : startInBrowser(code, listener);
@@ -38,7 +38,7 @@ function startInNode(
   code: string | undefined,
   listener: Listener,
 ): PlatformWorker {
-  // Its own flags: those of this thread may name loaders and conditions that the worker does not need.
+  // Without the flags of this thread, which may name loaders and conditions that the worker does not need.
   const worker = new NodeWorker(urlInNode(code), { execArgv: [], name: NAME });
   let isEnding = false;
   let said: string | undefined;
@@ -52,7 +52,7 @@ function startInNode(
   return {
     post: (message, transfer) => worker.postMessage(message, transfer),
     setBusy(isBusy) {
-      if (isEnding) return; // the process waits for that
+      if (isEnding) return; // the process waits for it
       if (isBusy) worker.ref();
       else worker.unref();
     },
@@ -65,9 +65,9 @@ function startInNode(
   };
 }
 
-/** Throws where there is no such file, as in a bundle that holds this package and not its worker. */
+/** Throws if the file does not exist, as in a bundle that holds this package without its worker. */
 function urlInNode(code: string | undefined): URL {
-  const { url } = import.meta as { readonly url?: string }; // a bundle to CommonJS has none
+  const { url } = import.meta as { readonly url?: string }; // undefined in a bundle to CommonJS
   const name = `wasm-worker.${url?.endsWith(".ts") ? "ts" : "js"}`; // Node strips types itself
   if (code === undefined && url === undefined) throw new Error(`${name} cannot be found`);
   const { pathToFileURL, fileURLToPath } = process.getBuiltinModule("node:url");
@@ -82,7 +82,7 @@ function startInBrowser(code: string | undefined, listener: Listener): PlatformW
   const worker = webWorker(code);
   worker.onmessage = ({ data }) => listener.message(data);
   worker.onerror = (event) => {
-    event.preventDefault(); // the console is not ours to write to
+    event.preventDefault(); // a library must not write to the console
     worker.terminate();
     listener.lost(event.message);
   };
@@ -95,12 +95,12 @@ function startInBrowser(code: string | undefined, listener: Listener): PlatformW
   };
 }
 
-/** Bundlers know workers by these very words. */
+/** Bundlers recognize workers by exactly this expression. */
 function webWorker(code: string | undefined): WebWorker {
   const { url } = import.meta;
   if (code !== undefined) return new Worker(code, { type: "module", name: NAME });
   if (/\.ts(\?|$)/.test(url)) {
-    // As it stands in the repository; no bundler is to look for it.
+    // In the repository; no bundler should look for it.
     return new Worker(url.replace(/[^/]*$/, "wasm-worker.ts"), { type: "module", name: NAME });
   }
   return new Worker(new URL("./wasm-worker.js", import.meta.url), { type: "module", name: NAME });

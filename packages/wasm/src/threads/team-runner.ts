@@ -11,21 +11,21 @@ import type { Thread } from "./thread.ts";
 /** How threads share a run. */
 type TeamSettings = Pick<ThreadChoice, "threads" | "least" | "code">;
 
-/** What a thread was told. */
+/** The messages that a thread has received. */
 interface Told {
   readonly modules: number;
   readonly calls: readonly Call[];
 }
 
-/** Work of a run that threads do not make quicker: it takes some 0.1 ms to tell them, and some µs a call to wait. */
+/** Work below which threads do not help: notifying them takes about 0.1 ms, and waiting some µs per call. */
 const SHORT = 100_000_000;
 
-/** Whether threads do not make so much work quicker. */
+/** Whether threads do not help for this amount of work. */
 export function isShort(work: number): boolean {
   return work <= SHORT;
 }
 
-/** Memory that threads share with the caller's. */
+/** A runner whose memory is shared by the caller's thread and other threads. */
 export class TeamRunner extends DirectRunner {
   readonly #settings: TeamSettings;
   readonly #told = new Map<Thread, Told>();
@@ -44,10 +44,10 @@ export class TeamRunner extends DirectRunner {
     return new TeamRunner(target, await DirectRunner.engine(target, bytes), settings);
   }
 
-  /** Begins to start threads, if runs of so much work take any. */
+  /** Starts threads in advance, if runs of this amount of work use any. */
   warmUp(work: number): void {
     const threads = this.#threadsFor(work);
-    if (threads > 0) this.#start(threads).catch(() => {}); // the run that takes them tells
+    if (threads > 0) this.#start(threads).catch(() => {}); // the first run that uses them reports the error
   }
 
   override async run(calls: readonly Call[], signal?: Signal): Promise<void> {
@@ -65,7 +65,7 @@ export class TeamRunner extends DirectRunner {
   }
 
   override async close(): Promise<void> {
-    await this.#starting?.catch(() => {}); // a thread that opens the memory after this would keep it
+    await this.#starting?.catch(() => {}); // a thread that opens the memory later would keep it
     for (const thread of this.#told.keys()) thread.post(this.#program, { kind: "close" });
     await this.#pool?.leave();
     await super.close();
@@ -77,7 +77,7 @@ export class TeamRunner extends DirectRunner {
     return isShort(work) ? least : threads;
   }
 
-  /** Starts the threads of the first run that takes any, and waits until they speak. */
+  /** Starts the threads for the first run that uses any, and waits until they reply. */
   #start(threads: number): Promise<void> {
     this.#starting ??= this.#startAll(threads).catch((error: unknown) => {
       if (this.#settings.least > 0 || !(error instanceof BackendUnavailableError)) throw error;
@@ -116,7 +116,7 @@ export class TeamRunner extends DirectRunner {
     for (const answer of answers) if (answer.status === "rejected") throw answer.reason;
   }
 
-  /** What a thread has to know before it takes part. */
+  /** The data that a thread needs before it joins a run. */
   #tell(thread: Thread, calls: readonly Call[]): void {
     const { memory } = this.engine;
     if (!this.#told.has(thread)) thread.post(this.#program, { kind: "open", memory });

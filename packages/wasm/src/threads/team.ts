@@ -3,48 +3,48 @@ import type { Engine } from "../engine.ts";
 import { type Pace, TURN } from "../slices.ts";
 
 /**
- * What the threads of a run tell one another, in shared memory below the first address that a plan gives out: 32-bit
- * numbers, each in a cache line of its own.
+ * The shared state of a run's threads, in memory below the first address of a plan: 32-bit numbers, each in a separate
+ * cache line.
  */
 export type Control = Int32Array;
 
-/** Threads that have done their part of the call. */
+/** Number of threads that have finished their part of the call. */
 const ARRIVED = 0;
-/** Counts calls; threads that wait sleep on it. */
+/** Counts calls; waiting threads sleep on it. */
 const CALL = 32;
-/** Tasks of the call that threads have taken. */
+/** Number of tasks of the call that threads have taken. */
 const NEXT = 64;
-/** 1 once the caller, or a thread that failed, wants the run to end. */
+/** 1 once the caller, or a thread that failed, wants to end the run. */
 const ABORTED = 96;
-/** 1 once all threads are to end: they have to agree, since each waits for the others. */
+/** 1 once all threads must end: they decide together, since each waits for the others. */
 const ENDED = 128;
 
-/** Multiply-adds of a range at least, if there are several: some 10 µs. */
+/** The least multiply-adds of a range, unless there is only one: about 10 µs. */
 const LEAST_WORK = 250_000;
 
-/** Ranges of a call for each thread: a thread that others hold up leaves the rest to the others. */
+/** Ranges of a call per thread: a delayed thread leaves the rest to the others. */
 const RANGES = 4;
 
-/** Looks at whether the others have come, before a thread sleeps: some 20 µs. To wake up takes longer. */
+/** Checks whether the others have arrived, before a thread sleeps: about 20 µs. Waking up takes longer. */
 const LOOKS = 1000;
 
 export function controlOf({ memory }: Engine): Control {
   return new Int32Array(memory.buffer, 0, 256);
 }
 
-/** Before a run, while no thread works on it. */
+/** Called before a run, while no thread works on it. */
 export function resetControl(control: Control): void {
   for (const at of [ARRIVED, NEXT, ABORTED, ENDED]) Atomics.store(control, at, 0);
 }
 
-/** Makes the threads of a run end it after the ranges that they are at. Takes no time. */
+/** Tells the threads of a run to stop after their current ranges. Does not wait. */
 export function abortRun(control: Control): void {
   Atomics.store(control, ABORTED, 1);
 }
 
 /**
- * A thread's part of a run: of each call the ranges that it comes to take, and then it waits for the other threads.
- * Results do not depend on who takes what. Throws what a call throws, once the others know.
+ * A thread's part of a run: it takes ranges of each call, and then waits for the other threads. Results do not depend
+ * on which thread takes which range. Rethrows the error of a call once the others know of it.
  */
 export function takePart(engine: Engine, calls: readonly Call[], threads: number, pace: Pace): void {
   const control = controlOf(engine);
@@ -73,7 +73,7 @@ function takeRanges(engine: Engine, call: Call, control: Control, threads: numbe
   }
 }
 
-/** Waits until all threads have come here. Answers whether the run goes on. */
+/** Waits until all threads have arrived. Returns whether the run continues. */
 function meet(control: Control, threads: number): boolean {
   const call = Atomics.load(control, CALL);
   if (Atomics.add(control, ARRIVED, 1) === threads - 1) {
@@ -89,5 +89,5 @@ function meet(control: Control, threads: number): boolean {
   return Atomics.load(control, ENDED) === 0;
 }
 
-/** Newer engines tell the processor that a loop waits. */
+/** Newer engines tell the processor that this is a waiting loop. */
 const { pause }: typeof Atomics & { readonly pause?: () => void } = Atomics;

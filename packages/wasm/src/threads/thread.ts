@@ -7,17 +7,19 @@ interface Reply {
   readonly reject: (error: Error) => void;
 }
 
-/** The owner's end of a thread: sends jobs, and settles each with its answer. */
+/** The owner's side of a thread: sends jobs, and settles each with its reply. */
 export class Thread {
   readonly #worker: PlatformWorker;
   readonly #onLost: (error: ResidualError) => void;
-  /** Jobs that are not answered yet, by number. */
+  /** Pending jobs, by number. */
   readonly #open = new Map<number, Reply>();
   #jobs = 0;
   #hasSpoken = false;
   #lost: ResidualError | undefined;
 
-  /** Starts it. `onLost` is told where it ends by itself. Throws BackendUnavailableError where it does not start. */
+  /**
+   * Starts the thread. `onLost` is called if it ends unexpectedly. Throws BackendUnavailableError if it does not start.
+   */
   constructor(code: string | undefined, onLost: (error: ResidualError) => void) {
     this.#onLost = onLost;
     try {
@@ -30,7 +32,7 @@ export class Thread {
     }
   }
 
-  /** Throws RangeError, and Error, as the thread did, and the error that it is lost with. */
+  /** Rethrows the thread's RangeError or Error, or the error of its loss. */
   request(
     program: number,
     job: Job,
@@ -46,12 +48,12 @@ export class Thread {
     return answer;
   }
 
-  /** As `request`, for jobs that cannot fail but by the loss of the thread, of which later ones tell. */
+  /** Like `request`, for jobs that fail only if the thread is lost, which later jobs report. */
   post(program: number, job: Job): void {
     this.request(program, job).catch(() => {});
   }
 
-  /** Rejects what is open, and all that comes. */
+  /** Rejects all pending and future jobs. */
   lose(error: ResidualError): void {
     this.#lost ??= error;
     for (const { reject } of this.#open.values()) reject(this.#lost);
@@ -81,7 +83,7 @@ function lostError(message: string | undefined): ResidualError {
   return new DeviceLostError(`wasm: a worker thread that runs the model has ended${why}; compile the graph again`);
 }
 
-/** Browsers give no message where a worker's code is not found. */
+/** Browsers report no message if a worker's code is not found. */
 function notStarted(message: string | undefined): ResidualError {
   const why = message ? ` (${message})` : "";
   return new BackendUnavailableError(

@@ -1,9 +1,9 @@
-/** The code of a thread. */
+/** The worker's code. */
 import type { FromThread, Port, ToThread } from "./protocol.ts";
 import { serve } from "./serve.ts";
 import { workerThreads } from "./worker-threads.ts";
 
-/** The part of a web worker's global scope that is used here: the package is checked without the DOM. */
+/** The part of a web worker's global scope that Residual uses; the package is checked without the DOM's types. */
 interface WorkerScope {
   onmessage: (event: { readonly data: ToThread }) => void;
   postMessage(message: FromThread, transfer: readonly ArrayBuffer[]): void;

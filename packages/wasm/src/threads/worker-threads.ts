@@ -1,5 +1,6 @@
 /**
- * Node's threads, which Deno and Bun have too; undefined in browsers. There is no import, which bundlers would resolve.
+ * Node's worker threads, which Deno and Bun have too; undefined in browsers. Not imported, since bundlers would resolve
+ * the import.
  */
 export function workerThreads(): typeof import("node:worker_threads") | undefined {
   const { process }: { readonly process?: Partial<Builtins> } = globalThis;

@@ -8,18 +8,18 @@ import { type Cursor, move, moveTimes, newCursor, place, stepsOf, type Tiles, ti
 
 /** How a task covers its part of an image. */
 export interface Cover {
-  /** Parts that an image is done in. */
+  /** Number of parts of an image. */
   readonly blocks: number;
-  /** The statements that do one part. */
+  /** The statements for one part. */
   readonly emit: (body: Body, part: CoveredPart) => void;
 }
 
 interface CoveredPart {
   readonly block: I32;
   readonly tiles: Tiles;
-  /** Of channels. */
+  /** Pointers for the channels. */
   readonly vectors: number;
-  /** At the image's first pixel. It is moved. */
+  /** Pointer to the image's first pixel; the loop advances it. */
   readonly cursor: Cursor;
   readonly call: (tile: TileFunction, at: Cursor, count: I32) => void;
 }
@@ -28,13 +28,13 @@ export function coverOf(design: Design): Cover {
   return isFlat(design) ? flatCover(design) : rowCover(design);
 }
 
-/** Whether all pixels may be taken for one row: each output sees its own pixel, and nothing lies between rows. */
+/** Whether all pixels may be treated as one row: each output reads only its own pixel, and rows have no gaps. */
 function isFlat({ panels, layer: { x, y, residual, attributes } }: Design): boolean {
   const isPoint = panels.taps === 1 && attributes.stride.every((step) => step === 1);
   return isPoint && [x, y, ...(residual ? [residual] : [])].every((each) => each.order === "quads" && !hasBorder(each));
 }
 
-/** All pixels in one row: parts of so many of the largest tile, and what is left with the last part. */
+/** All pixels as one row: each part has this number of largest tiles, and the last part also has the rest. */
 function flatCover(design: Design): Cover {
   const { y } = design.layer;
   const [largest, ...rest] = split(y.height * y.width, costsOf(design)).runs;
@@ -71,7 +71,7 @@ function emitRuns(
   }
 }
 
-/** Row by row; tiles of two rows where those are cheaper, and then an image is one part. */
+/** Row by row, or in tiles of two rows where they are cheaper; an image is then one part. */
 function rowCover(design: Design): Cover {
   const { y } = design.layer;
   const { bands } = bandsOf(y.height, y.width, costsOf(design));
@@ -91,7 +91,7 @@ function rowCover(design: Design): Cover {
   };
 }
 
-/** One band. The cursor is moved to the next. */
+/** One band. Moves the cursor to the next. */
 function emitBand(
   body: Body,
   { layer }: Design,

@@ -2,10 +2,10 @@ import type { Instructions } from "../../encode/function.ts";
 import { imageBytes, pixelBytes, planeBytes, rowBytes } from "../../layout.ts";
 import type { ConvolutionLayer } from "../layer.ts";
 import { type Panels, panelBytes, panelCount } from "../panels.ts";
-import type { Part } from "../tile.ts";
+import type { TapNest } from "../tile.ts";
 import { bandsOf, blockCount, type TileCosts, type Traffic, tileCosts } from "../tiling.ts";
 
-/** How the sums of a layer are laid out in registers, and what that takes. */
+/** How the sums of a layer are placed in registers, and the cost. */
 export interface Design {
   readonly layer: ConvolutionLayer;
   readonly instructions: Instructions;
@@ -14,12 +14,12 @@ export interface Design {
   readonly vectors: 1 | 2 | 8;
 }
 
-/** Of register tiles, by their pixels. */
+/** The sizes of register tiles, in pixels. */
 export function costsOf({ layer, instructions, vectors }: Design): TileCosts {
   return tileCosts(instructions, sharesLoads(layer, vectors) ? "shared" : vectors);
 }
 
-/** Nanoseconds of an image. */
+/** Nanoseconds per image. */
 export function costOf(design: Design): number {
   const { layer, panels } = design;
   const { y } = layer;
@@ -38,21 +38,21 @@ export function trafficOf({ layer: { x, attributes }, panels }: Pick<Design, "la
 }
 
 /**
- * With one vector of weights, as for groups of four channels, loads set the time: pixels side by side share those of a
- * kernel of three columns or fewer, all of whose weights are in registers.
+ * With one vector of weights, as for groups of four channels, loads limit the speed. Adjacent pixels then share the
+ * loads of a kernel of up to three columns, whose weights are all in registers.
  */
 function sharesLoads({ kernel: [, columns], attributes }: ConvolutionLayer, vectors: Design["vectors"]): boolean {
   return vectors === 1 && columns >= 2 && columns <= 3 && attributes.groups > 1;
 }
 
 /**
- * Taps that are unrolled at the most; with more, one row of them is. The code of a tap takes some 200 bytes, and all
- * 36 of a 3 × 3 are no faster than 12.
+ * The most taps that are unrolled; above, one row of taps is unrolled. A tap takes about 200 bytes of code, and
+ * unrolling all 36 of a 3 × 3 is not faster than 12.
  */
 const UNROLLED = 16;
 
-/** Of what x reads for a tile: parts of taps, in the order of the packed weights. */
-export function partsOf({ layer, panels, vectors }: Design): readonly Part[] {
+/** The reads of x for a tile: parts of taps, in the order of the packed weights. */
+export function partsOf({ layer, panels, vectors }: Design): readonly TapNest[] {
   const { x, kernel, attributes } = layer;
   const [kh, kw] = kernel;
   const down = attributes.dilation[0] * rowBytes(x);
@@ -66,7 +66,7 @@ export function partsOf({ layer, panels, vectors }: Design): readonly Part[] {
   const plane = planeBytes(x);
   const isShared = sharesLoads(layer, vectors);
   const isUnrolled = !isShared && 4 * kh * kw <= UNROLLED;
-  const parts: Part[] = [];
+  const parts: TapNest[] = [];
   if (kh * kw === 1 && quads % 2 === 0 && quads > 0) {
     const taps = [...whole(4), ...whole(4).map((tap) => plane + tap)];
     parts.push({ start: 0, loops: [{ count: quads / 2, step: 2 * plane }], taps });

@@ -3,10 +3,10 @@ import type { Body } from "../../encode/function.ts";
 import type { ModuleBuilder } from "../../encode/module.ts";
 import { pixelBytes, planeBytes, rowBytes } from "../../layout.ts";
 import type { ConvolutionLayer } from "../layer.ts";
-import { type Part, type Tile, type TileFunction, type TilePixel, tileFunction } from "../tile.ts";
+import { type TapNest, type Tile, type TileFunction, type TilePixel, tileFunction } from "../tile.ts";
 import { type Design, partsOf } from "./design.ts";
 
-/** From one pixel of y to the next, right and down, in each of what a tile touches. */
+/** Bytes between neighbouring pixels of y, across and down, in each array that a tile accesses. */
 export function stepsOf({ x, y, residual, attributes: { stride } }: ConvolutionLayer): {
   readonly right: TilePixel;
   readonly down: TilePixel;
@@ -24,11 +24,11 @@ function sum(a: TilePixel, b: TilePixel): TilePixel {
   return { x: a.x + b.x, y: a.y + b.y, residual: a.residual + b.residual };
 }
 
-/** The functions of a module's tiles, each made once. */
+/** The functions of a module's tiles, each defined once. */
 export class Tiles {
   readonly #module: ModuleBuilder;
   readonly #design: Design;
-  readonly #parts: readonly Part[];
+  readonly #parts: readonly TapNest[];
   readonly #made = new Map<string, TileFunction>();
 
   constructor(module: ModuleBuilder, design: Design) {
@@ -66,7 +66,7 @@ export class Tiles {
   }
 }
 
-/** Pointers that a task moves over the image. */
+/** Pointers that a task advances over the image. */
 export interface Cursor {
   readonly x: Local<"i32">;
   readonly y: Local<"i32">;
@@ -87,7 +87,7 @@ export function move(body: Body, cursor: Cursor, by: TilePixel): void {
   for (const each of pointers) body.advance(cursor[each], by[each]);
 }
 
-/** Moves by so many times a step. */
+/** Advances all pointers by `count` steps. */
 export function moveTimes(body: Body, cursor: Cursor, by: TilePixel, count: I32): void {
   for (const each of pointers) body.advance(cursor[each], i32.times(count, by[each]));
 }

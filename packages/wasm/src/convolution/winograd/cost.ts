@@ -7,8 +7,8 @@ import type { WinogradPacking } from "./packing.ts";
 import { blocksOf, bytesOfRow, groupsIn, panelsOf, type Tiling } from "./tiling.ts";
 
 /**
- * Nanoseconds that a transform takes for four channels of a tile. Measured by scripts/winograd.ts on an EPYC of Zen 5,
- * and scaled to the machine of tiling.ts by what the register tile takes on both, 2.09 and 1.5 ns.
+ * Nanoseconds of a transform for four channels of a tile. Measured by scripts/winograd.ts on an EPYC of Zen 5, and
+ * scaled to the machine of tiling.ts by the register tile's times on both, 2.09 and 1.5 ns.
  */
 const TRANSFORMS = {
   "winograd-f2": { input: 10.5, output: 9.5 },
@@ -25,8 +25,8 @@ export interface Costed {
 }
 
 /**
- * Nanoseconds of an image: the products, the transforms, V and M written and read, and as much of reading U as the
- * products of a panel's first group of tiles do not hide, since the groups behind it find the panel in cache.
+ * Nanoseconds per image: products, transforms, writing and reading V and M, and the part of reading U that the products
+ * of a panel's first group of tiles do not hide. Later groups find the panel in cache.
  */
 export function costOf({ points, layer, tiling, packing, instructions, largestGroup }: Costed): number {
   const { x, y, images = 1 } = layer;

@@ -8,7 +8,7 @@ import type { Parts } from "./parts.ts";
 import { blockOf, type Groups, groupsOf } from "./tiling.ts";
 import { float32s, timesRows } from "./transform.ts";
 
-/** V = Bᵀ·d·B of one tile, four channels of it. */
+/** V = Bᵀ·d·B of one tile, for four channels. */
 function transformTile(module: ModuleBuilder, { points: { input }, layer: { x }, scratch }: Parts) {
   const side = input.length;
   return module.function(["from", "to"], (body, { from, to }) => {
@@ -26,7 +26,7 @@ function transformTile(module: ModuleBuilder, { points: { input }, layer: { x },
   });
 }
 
-/** The phase that makes V of a block. A task is a row of tiles, four channels of each. */
+/** The phase that computes V of a block. A task is a row of tiles, four channels of each. */
 export function inputPhase(module: ModuleBuilder, parts: Parts): void {
   const { layer, tiling, largestGroup } = parts;
   const { x, attributes } = layer;
@@ -57,20 +57,20 @@ export function inputPhase(module: ModuleBuilder, parts: Parts): void {
 }
 
 interface Row {
-  /** The upper left pixel of its first tile. */
+  /** Pointer to the upper left pixel of its first tile. */
   readonly from: I32;
-  /** The number of its first tile in the block. */
+  /** Index of its first tile in the block. */
   readonly tile: I32;
   readonly v: I32;
   readonly quad: I32;
   readonly quads: number;
   readonly groups: Groups;
   readonly tiles: number;
-  /** From one tile to the next, in bytes. */
+  /** Bytes from one tile to the next. */
   readonly step: number;
 }
 
-/** Transforms the tiles of a row. Each group of tiles has its own numbers [channels / 4][tile][4]. */
+/** Transforms the tiles of a row. Each group of tiles has separate memory [channels / 4][tile][4]. */
 function alongRow(
   body: Body,
   transform: WasmFunction<"from" | "to">,

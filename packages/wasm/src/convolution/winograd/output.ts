@@ -3,7 +3,7 @@ import type { Body, WasmFunction } from "../../encode/function.ts";
 import type { ModuleBuilder } from "../../encode/module.ts";
 import { rectified } from "../../kernels/elementwise.ts";
 import { planeOf, planeTask } from "../../kernels/planes.ts";
-import { type Layout, quadsOf, rowBytes } from "../../layout.ts";
+import { type ImageLayout, quadsOf, rowBytes } from "../../layout.ts";
 import { layerPhase } from "../layer.ts";
 import type { Parts } from "./parts.ts";
 import { blockOf } from "./tiling.ts";
@@ -13,8 +13,8 @@ const parameters = ["m", "bias", "residual", "y", "tiles"] as const;
 type Transform = WasmFunction<(typeof parameters)[number]>;
 
 /**
- * Aᵀ·M·A of tiles side by side, four channels of each, with bias, residual and ReLU. Of each tile `height` × `width`
- * outputs are inside the image.
+ * Aᵀ·M·A of adjacent tiles, four channels of each, with bias, residual and ReLU. `height` × `width` outputs of each
+ * tile are inside the image.
  */
 function transformTiles(
   module: ModuleBuilder,
@@ -50,13 +50,13 @@ function transformTiles(
   });
 }
 
-/** The transforms of a row of tiles: of those that are whole, and of the one that the image's edge cuts off. */
+/** Transforms for a row of tiles: whole tiles, and the tile that the image's edge cuts off. */
 interface RowTransforms {
   readonly whole: Transform | undefined;
   readonly cut: Transform | undefined;
 }
 
-/** The phase that makes y of M of a block. A task is a row of tiles, four channels of each. */
+/** The phase that computes y from M of a block. A task is a row of tiles, four channels of each. */
 export function outputPhase(module: ModuleBuilder, parts: Parts): void {
   const { layer, tiling, scratch } = parts;
   const { y, residual } = layer;
@@ -74,7 +74,7 @@ export function outputPhase(module: ModuleBuilder, parts: Parts): void {
     body.range(values.first, values.end, (task) => {
       const { image: quad, quad: row } = planeTask(body, i32.sub(task, block.firstTask), block.rows);
       const { image, quad: down } = planeTask(body, i32.add(block.firstRow, row), rows);
-      const corner = (pointer: I32, layout: Layout) =>
+      const corner = (pointer: I32, layout: ImageLayout) =>
         i32.add(planeOf(pointer, layout, { image, quad }), i32.times(down, outputs * rowBytes(layout)));
       const tile = i32.add(i32.times(quad, scratch.mQuad), i32.times(row, 16 * columns));
       const pointers = {

@@ -9,14 +9,14 @@ import { PANEL, panelsOf, spread } from "./tiling.ts";
 import type { Matrix } from "./transform.ts";
 import { float64s, timesRows } from "./transform.ts";
 
-/** How U = G·g·Gᵀ lies: U[position][outputs / 8][channels][8]. */
+/** The layout of U = G·g·Gᵀ: U[position][outputs / 8][channels][8]. */
 export interface WinogradPacking extends Packing {
-  /** From one position to the next, and from one panel to the next, in bytes. */
+  /** Bytes between positions, and between panels. */
   readonly position: number;
   readonly panel: number;
 }
 
-/** Channels that are packed for two outputs before the next two: U's lines stay in the first cache. */
+/** Channels packed for two outputs before the next two, so that U's cache lines stay in the first cache. */
 const CHANNELS = 16;
 
 /** Bytes of a 3 × 3 kernel. */
@@ -45,7 +45,7 @@ export function packingOf(points: WinogradPoints, { x, y }: ConvolutionLayer): W
           body.range(first, end, (task) => {
             const rows = Array.from({ length: PANEL }, (_, output) => {
               const row = body.let(i32.plus(i32.times(task, PANEL), output));
-              const present = i32.minS(row, i32.const(y.channels - 1)); // copies of the last stand for those behind it
+              const present = i32.minS(row, i32.const(y.channels - 1)); // missing outputs are copies of the last one
               return body.let(i32.add(weight, i32.times(present, KERNEL * x.channels)));
             });
             packPanel(body, transform, rows, { to: i32.add(packed, i32.times(task, panel)), channels: x.channels });
@@ -80,7 +80,7 @@ function packPanel(
   });
 }
 
-/** G·g·Gᵀ of the kernels of two outputs for several channels, worked out in float64 and rounded once. */
+/** G·g·Gᵀ of the kernels of two outputs for several channels, computed in float64 and rounded once. */
 function transformPair(module: ModuleBuilder, kernel: Matrix, position: number): PairFunction {
   const side = kernel.length;
   return module.function(["a", "b", "to", "channels"], (body, { a, b, to, channels }) => {

@@ -4,7 +4,7 @@ import type { ModuleBuilder } from "../../encode/module.ts";
 import { planeTask } from "../../kernels/planes.ts";
 import { quadsOf } from "../../layout.ts";
 import { layerPhase } from "../layer.ts";
-import { type Part, type TileFunction, tileFunction } from "../tile.ts";
+import { type TapNest, type TileFunction, tileFunction } from "../tile.ts";
 import type { Parts } from "./parts.ts";
 import { blockOf, groupSizes, groupsOf, PANEL, panelsOf } from "./tiling.ts";
 
@@ -13,7 +13,7 @@ function multiplyGroups(module: ModuleBuilder, { layer: { x }, scratch }: Parts,
   const quad = 16 * size;
   const quads = Math.floor(x.channels / 4);
   const taps = (lanes: number) => Array.from({ length: lanes }, (_, lane) => 4 * lane);
-  const sums: Part[] = [
+  const sums: TapNest[] = [
     { start: 0, loops: [{ count: quads, step: quad }], taps: taps(4) },
     { start: quads * quad, loops: [], taps: taps(x.channels % 4) },
   ];
@@ -30,7 +30,7 @@ function multiplyGroups(module: ModuleBuilder, { layer: { x }, scratch }: Parts,
   });
 }
 
-/** The phase that makes M of a block. A task is a panel of outputs at one position. */
+/** The phase that computes M of a block. A task is a panel of outputs at one position. */
 export function productPhase(module: ModuleBuilder, parts: Parts): void {
   const { layer, tiling, scratch, packing, largestGroup } = parts;
   const panels = panelsOf(layer.y);
@@ -64,7 +64,7 @@ export function productPhase(module: ModuleBuilder, parts: Parts): void {
   });
 }
 
-/** A run of groups of tiles, and where their numbers lie. */
+/** A run of groups of tiles, and the addresses of their numbers. */
 interface Call {
   readonly size: I32;
   readonly x: I32;
@@ -73,7 +73,7 @@ interface Call {
   readonly count: I32;
 }
 
-/** Calls the function for groups of a size that is known only in the run. */
+/** Calls the function for groups whose size is known only at run time. */
 function callSized(
   body: Body,
   functions: readonly { readonly size: number; readonly multiply: TileFunction }[],

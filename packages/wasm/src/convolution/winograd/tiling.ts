@@ -5,8 +5,8 @@ import { quadsOf } from "../../layout.ts";
 import type { ConvolutionLayer } from "../layer.ts";
 
 /**
- * How the outputs of a layer are cut into tiles. Rows of tiles are numbered through all images of a batch, and worked
- * off in blocks of nearly equal size, which share one scratch memory.
+ * The division of a layer's outputs into tiles. Rows of tiles are numbered through all images of a batch, and processed
+ * in blocks of nearly equal size, which share one scratch memory.
  */
 export interface Tiling {
   /** Outputs of a tile along an axis: m. */
@@ -16,13 +16,13 @@ export interface Tiling {
   /** Rows of tiles of an image, and tiles of a row. */
   readonly rows: number;
   readonly columns: number;
-  /** Rows of tiles that a block has at the most. */
+  /** The most rows of tiles of a block. */
   readonly blockRows: number;
 }
 
 /**
- * V and M of a block may take 1 MiB, a core's second cache, or a quarter of U if that is more. Blocks of 4 MiB take
- * 10 % longer where x is not in the first caches.
+ * V and M of a block may take 1 MiB (a core's second cache), or a quarter of U if that is larger. Blocks of 4 MiB take
+ * 10 % longer if x is not in the first caches.
  */
 const BLOCK_BYTES = 1 << 20;
 
@@ -52,7 +52,7 @@ export function borderFor({ outputs, rows, columns }: Tiling, { x, attributes: {
   return [top, left, after(rows, top, x.height), after(columns, left, x.width)];
 }
 
-/** Rows of tiles of each block, and of the last, which may have fewer. */
+/** Rows of tiles of each block, and of the last, which may be smaller. */
 export function blocksOf({ rows, blockRows }: Tiling, images: number): { each: number; rows: readonly number[] } {
   const all = images * rows;
   const each = Math.ceil(all / Math.ceil(all / blockRows));
@@ -60,16 +60,16 @@ export function blocksOf({ rows, blockRows }: Tiling, images: number): { each: n
   return { each, rows: Array.from({ length: blocks }, (_, block) => Math.min(each, all - block * each)) };
 }
 
-/** A block as the functions of a kernel see it. */
+/** A block in the functions of a kernel. */
 export interface Block {
   /** The first of its tasks. */
   readonly firstTask: Local<"i32">;
-  /** The number of its first row of tiles, and how many it has. */
+  /** The index of its first row of tiles, and the number of its rows. */
   readonly firstRow: Local<"i32">;
   readonly rows: Local<"i32">;
 }
 
-/** The block that a range of tasks belongs to, from the number of the range's first task. */
+/** The block that contains a range of tasks, from the index of the range's first task. */
 export function blockOf(
   body: Body,
   { rows, blockRows }: Tiling,
@@ -90,9 +90,9 @@ function dividedUp(a: I32, b: I32): I32 {
   return i32.divU(i32.plus(i32.add(a, b), -1), b);
 }
 
-/** Where V = Bᵀ·d·B and M = U·V of a block lie in scratch memory, in bytes. */
+/** Addresses of V = Bᵀ·d·B and M = U·V of a block in scratch memory, in bytes. */
 export interface Scratch {
-  /** From one position to the next: V[position][group of tiles][channels / 4][tile][4]. */
+  /** Bytes from one position to the next: V[position][group of tiles][channels / 4][tile][4]. */
   readonly vPosition: number;
   readonly m: number;
   /** M[position][outputs / 4][tile][4] */
@@ -109,21 +109,21 @@ export function scratchOf({ positions, columns, blockRows }: Tiling, { x, y }: C
   return { vPosition, m, mPosition, mQuad: plane, bytes: m + positions * mPosition };
 }
 
-/** Outputs that are multiplied at a time: two vectors. */
+/** Outputs multiplied at a time: two vectors. */
 export const PANEL = 8;
 
 export function panelsOf({ channels }: { readonly channels: number }): number {
   return Math.ceil(channels / PANEL);
 }
 
-/** An odd number of cache lines: places so far apart do not fall into one set of a cache. */
+/** An odd number of cache lines: addresses at this distance do not fall into the same set of a cache. */
 export function spread(bytes: number): number {
   return (Math.ceil(bytes / 64) | 1) * 64;
 }
 
 /**
- * Tiles of a block in groups of nearly equal size, which are multiplied together: `larger` groups of `size` + 1, and
- * then `smaller` groups of `size`.
+ * Groups of nearly equal size of a block's tiles, which are multiplied together: `larger` groups of `size` + 1, then
+ * `smaller` groups of `size`.
  */
 export interface Groups {
   readonly size: Local<"i32">;
@@ -145,7 +145,7 @@ export function groupsIn(tiles: number, most: number): { size: number; larger: n
   return { size, larger, smaller: count - larger };
 }
 
-/** The sizes that groups of any block may have. */
+/** The sizes of groups that occur in any block. */
 export function groupSizes(tiling: Tiling, { images }: ConvolutionLayer, most: number): readonly number[] {
   const { columns, blockRows } = tiling;
   const any = Array.from({ length: blockRows }, (_, row) => row + 1);

@@ -13,7 +13,7 @@ export interface Arithmetic {
   addTimes(sum: Local<"v128">, a: V128, factor: number): void;
 }
 
-/** Four float32 numbers a vector. The magnitudes of a matrix's factors are kept in locals. */
+/** Four float32 numbers per vector. The magnitudes of a matrix's factors are kept in locals. */
 export function float32s(body: Body, matrix: Matrix): Arithmetic {
   const magnitudes = new Set(matrix.flat().map(Math.abs));
   const constants = new Map([...magnitudes].filter((each) => each > 1).map((f) => [f, body.let(v128.const(f))]));
@@ -29,7 +29,7 @@ export function float32s(body: Body, matrix: Matrix): Arithmetic {
   };
 }
 
-/** Two float64 numbers a vector. */
+/** Two float64 numbers per vector. */
 export function float64s(body: Body): Arithmetic {
   const times = (a: V128, factor: number) => f64x2.mul(a, f64x2.const(factor));
   return {
@@ -42,7 +42,7 @@ export function float64s(body: Body): Arithmetic {
 
 type Term = readonly [factor: number, value: Local<"v128">];
 
-/** Σ factor · value in a local, begun with a term that needs no product. */
+/** Σ factor · value in a local, starting with a term that needs no product. */
 function sumOf(body: Body, arithmetic: Arithmetic, terms: readonly Term[]): Local<"v128"> {
   const present = terms.filter(([factor]) => factor !== 0);
   const first = present.find(([factor]) => factor === 1) ?? present[0]!;
@@ -58,8 +58,8 @@ function sumOf(body: Body, arithmetic: Arithmetic, terms: readonly Term[]): Loca
 }
 
 /**
- * matrix · x, for Bᵀ and G. The rows of two opposite points differ by the sign of their odd columns, so that both are
- * made of the same two halves: even + odd, even − odd.
+ * matrix · x, for Bᵀ and G. The rows of two opposite points differ in the sign of their odd columns, so both are
+ * computed from two halves: even + odd, even − odd.
  */
 export function timesRows(
   body: Body,
@@ -85,8 +85,8 @@ export function timesRows(
 }
 
 /**
- * matrix · x, for Aᵀ. The columns of two opposite points differ by the sign of their odd rows, so that even rows take
- * the sum of their two numbers, and odd rows the difference.
+ * matrix · x, for Aᵀ. The columns of two opposite points differ in the sign of their odd rows, so even rows take the
+ * sum of their two numbers, and odd rows the difference.
  */
 export function timesColumns(
   body: Body,
@@ -107,13 +107,13 @@ export function timesColumns(
   });
 }
 
-/** Whether a row or column differs from another by the sign of its odd entries, some of which are not 0. */
+/** Whether a row or column differs from another in the sign of its odd entries, some of which are not 0. */
 function isOpposite(a: readonly number[], b: readonly number[] | undefined): boolean {
   const hasBoth = [0, 1].every((parity) => a.some((value, k) => k % 2 === parity && value !== 0));
   return hasBoth && b !== undefined && a.every((value, k) => value === (k % 2 === 0 ? b[k]! : -b[k]!));
 }
 
-/** What all numbers but 0 are but for their sign; 1 where they differ. */
+/** The common magnitude of all entries that are not 0; 1 if they differ. */
 function commonMagnitude(numbers: readonly number[]): number {
   const magnitudes = new Set(numbers.filter((value) => value !== 0).map(Math.abs));
   return magnitudes.size === 1 ? [...magnitudes][0]! : 1;
