@@ -95,7 +95,11 @@ const tables: { readonly [topic: string]: readonly Bad[] } = {
   ],
   "shapes and numbers": [
     ...["0x3x8x8", "1x3x8", "axbxcxd", "1x3x1e1x8", "1x 3x8x8", ""].map(
-      (shape): Bad => [shaped(shape), 2, /^UsageError: ".*" is no shape; write batch, channels, height and width as/],
+      (shape): Bad => [
+        shaped(shape),
+        2,
+        /^UsageError: ".*" is not a shape; write batch, channels, height and width as/,
+      ],
     ),
     [shaped("1x224x224x3"), 2, /^UsageError: 1x224x224x3 has its channels last .*: write 1x3x224x224$/],
     [["summary", "resnet50", "--input", "1x224x224x3"], 2, /^UsageError: .* shapes are NCHW here: write 1x3x224x224$/],

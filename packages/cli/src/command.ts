@@ -12,12 +12,14 @@ import { Command, Help, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "./errors.ts";
 import { oneOf } from "./names.ts";
 
-/** What every command gets: a signal that Ctrl-C aborts. */
+/** Passed to every command: a signal that Ctrl-C aborts. */
 export interface Context {
   readonly signal: NonNullable<WorkOptions["signal"]>;
 }
 
-/** A command with the flags that all of them have, and examples in its help: what follows `residual` in a shell. */
+/**
+ * A command with the common flags, and with examples in its help. An example is the text after `residual` in a shell.
+ */
 export function command(name: string, description: string, examples: readonly string[]): Command {
   return withExamples(new Command(name).description(description), examples)
     .option("--json", "print one JSON document on stdout", false)
@@ -31,12 +33,12 @@ export function withExamples(command: Command, examples: readonly string[]): Com
   );
 }
 
-/** Read before the words are parsed: an error about them may have colours too. */
+/** Read before the arguments are parsed, since errors about them may have colours too. */
 export function noColorOption(): Option {
   return new Option("--no-color", "print without colours, as NO_COLOR=1 does");
 }
 
-/** Marks the options without which a command does not run. */
+/** Marks the required options. */
 export const help: Partial<Help> = {
   styleTitle: (text) => styleText("bold", text, { validateStream: false }), // commander looks at the stream
   styleCommandText: (text) => styleText("cyan", text, { validateStream: false }),
@@ -60,7 +62,10 @@ export function threadsOption(): Option {
 }
 
 export function prefixOption(): Option {
-  return new Option("--prefix <p>", "take the weights whose names begin so: ema. for a moving average in the file");
+  return new Option(
+    "--prefix <p>",
+    "take only weights whose names have this prefix: ema. for a moving average in the file",
+  );
 }
 
 /** A whole number from 1. */
@@ -70,7 +75,7 @@ export function positive(text: string): number {
   throw new InvalidArgumentError("expected a whole number from 1");
 }
 
-/** The options that change, one by one, the preprocessing that comes with the weights. */
+/** Options that change single parts of the weights' preprocessing. */
 export interface PreprocessingOptions {
   readonly resize?: number;
   readonly crop?: number;
@@ -84,7 +89,7 @@ export interface PreprocessingOptions {
 
 export function withPreprocessing(command: Command): Command {
   return command
-    .optionsGroup("Preprocessing, where it is not to be that of the weights or the model:")
+    .optionsGroup("Preprocessing, if not that of the weights or the model:")
     .option("--resize <pixels>", "length of the shorter side after the resize", positive)
     .option("--crop <pixels>", "side of the centre crop", positive)
     .option("--interpolation <name>", interpolations.join(", "), (name) => oneOf(name, interpolations, "interpolation"))
@@ -95,7 +100,7 @@ export function withPreprocessing(command: Command): Command {
     .option("--max-pixels <n>", "the most pixels of a picture, width × height; 178956970 where not given", positive);
 }
 
-/** Throws UsageError for numbers that no preprocessing can have, whatever they are to change. */
+/** Throws UsageError for numbers that are invalid in any preprocessing. */
 export function preprocessingChanges(options: PreprocessingOptions): Partial<Preprocessing> {
   const { resize, crop, interpolation, mean, std, scale, upright } = options;
   const given = Object.entries({ resize, crop, interpolation, mean, std, scale, upright });

@@ -1,11 +1,11 @@
 import { OutOfMemoryError, ResidualError } from "@residual/core";
 
-/** Invalid usage of the command line: exit code 2, where every other error's is 1. */
+/** Invalid usage of the command line: exit code 2. All other errors have 1. */
 export class UsageError extends ResidualError {
   readonly code = "UsageError";
 }
 
-/** What a command says of an error: the error itself where it is one of ours, else the typed error that fits. */
+/** The error that a command prints: the error itself if it is a ResidualError, else the matching typed error. */
 export function typedOf(error: unknown): ResidualError | undefined {
   if (error instanceof ResidualError) return error;
   if (isAllocation(error))
@@ -15,7 +15,7 @@ export function typedOf(error: unknown): ResidualError | undefined {
   return undefined;
 }
 
-/** How V8 and WebAssembly say that memory ran out. */
+/** The messages of V8 and WebAssembly when memory ran out. */
 function isAllocation(error: unknown): error is Error {
   return (
     error instanceof RangeError &&

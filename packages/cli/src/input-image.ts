@@ -17,13 +17,13 @@ import { hasChannelsLast, parseInputShape } from "./shape.ts";
 /** An image whose shape is known before its model is built. */
 export interface GivenImage {
   readonly shape: readonly number[];
-  /** The image, made only once it is known to fit. */
+  /** The image, created only once its shape is known to fit. */
   tensor(): Tensor<"float32">;
 }
 
 /**
- * The image that `--input` gives as numbers: fixture:SALT of `--shape`, the tensor `image` of a safetensors file, or
- * the array of a .npy file. Undefined for a picture, which waits for the weights' preprocessing.
+ * The image of `--input`: fixture:SALT with `--shape`, the tensor `image` of a safetensors file, or the array of a .npy
+ * file. Undefined for a picture, which needs the weights' preprocessing first.
  */
 export async function givenImage(
   input: string,
@@ -37,7 +37,7 @@ export async function givenImage(
   return name === undefined ? undefined : imageIn(input, name);
 }
 
-/** The tensor that is the image, by the ending of its file. */
+/** The tensor with the image, by the file's extension. */
 const tensorNames: { readonly [ending: string]: string } = { ".safetensors": "image", ".npy": "array" };
 
 function fixture(salt: string, text: string | undefined, model: string): GivenImage {
@@ -54,7 +54,7 @@ function fixture(salt: string, text: string | undefined, model: string): GivenIm
 /** 2 GiB of float32. */
 const LARGEST_INPUT = 2 ** 29;
 
-/** What follows `fixture:`. */
+/** The text after `fixture:`. */
 function saltOf(input: string): string {
   const salt = input.slice("fixture:".length);
   if (salt === "") throw new UsageError("--input fixture: lacks its salt; write fixture:v1 for the goldens' values");
@@ -73,12 +73,12 @@ async function imageIn(file: string, name: string): Promise<GivenImage> {
   );
 }
 
-/** Names, or as many as say what it is. */
+/** Names, shortened to the first few. */
 function listOf(names: readonly string[]): string {
   return names.length <= 4 ? names.join(", ") : `${names.length} tensors, ${names.slice(0, 3).join(", ")} …`;
 }
 
-/** Throws FormatError for an image of another number of channels than the model and its weights have. */
+/** Throws FormatError for an image with another number of channels than the model's. */
 export function checkChannels(input: string, { shape }: GivenImage, model: string, spec: ResNetSpec): void {
   const { inputChannels = 3 } = spec;
   const channels = shape[1]!;

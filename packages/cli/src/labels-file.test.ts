@@ -33,7 +33,7 @@ it.each<[string, string]>([
   ['["cat", 5]', "class 1 has the number 5, expected a name"],
   ['{"0": "cat", "2": "dog"}', "class 1 has undefined, expected a name"],
   ['{"cat": 0, "dog": 2}', "class 1 has undefined"],
-  ["[cat, dog]", "begins as JSON and is not"],
+  ["[cat, dog]", "begins like JSON but is invalid"],
 ])("refuses %j", async (text, message) => {
   const refused = inFile(text);
   await expect(refused).rejects.toThrow(FormatError);

@@ -2,13 +2,13 @@ import { readFile, stat } from "node:fs/promises";
 import { describeValue, FormatError } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
 
-/** No list of names is longer, in bytes. */
+/** The longest file of names, in bytes. */
 const LONGEST = 8 << 20;
 
 /**
- * The names of classes, in order, from a file: one a line; or JSON: a list, an object of names by index (`{"0":
- * "cat"}`, also Keras' `{"0": ["n02123045", "cat"]}`), or of indices by name (`{"cat": 0}`). Of a config.json of
- * transformers its `id2label`. Throws FormatError.
+ * The names of classes, in order, from a file: one per line; or JSON: a list, an object of names by index (`{"0":
+ * "cat"}`, also Keras' `{"0": ["n02123045", "cat"]}`) or of indices by name (`{"cat": 0}`), or a transformers
+ * config.json with `id2label`. Throws FormatError.
  */
 export async function labelsIn(path: string): Promise<readonly string[]> {
   const file = shown(path);
@@ -35,7 +35,9 @@ function namesInJson(text: string, file: string): readonly unknown[] {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new FormatError(`${file}: found text that begins as JSON and is not; write one name a line`, { cause });
+    throw new FormatError(`${file}: found text that begins like JSON but is invalid; write one name per line`, {
+      cause,
+    });
   }
   if (Array.isArray(value)) return value;
   const { id2label } = value as { readonly id2label?: unknown };

@@ -30,7 +30,7 @@ import { complain } from "./terminal.ts";
 export async function main(words: readonly string[]): Promise<void> {
   using stopping = stopper();
   process.stdout.on("error", onStdoutError);
-  process.stderr.on("error", () => {}); // nobody reads what is said there; that is no failure of the job
+  process.stderr.on("error", () => {}); // a closed stderr is not a failure of the job
   if (words.includes("--no-color")) Object.assign(process.env, { NO_COLOR: "1", FORCE_COLOR: "0" });
   const root = program(stopping.signal);
   try {
@@ -38,7 +38,7 @@ export async function main(words: readonly string[]): Promise<void> {
     await root.parseAsync(words.join(" ") === "help help" ? ["help"] : words, { from: "user" });
   } catch (error) {
     const reason: unknown = stopping.signal.reason;
-    if (reason instanceof Stop) process.exit(fail("AbortError", reason.message, reason.exitCode)); // whatever lingers
+    if (reason instanceof Stop) process.exit(fail("AbortError", reason.message, reason.exitCode));
     process.exitCode = report(error, root);
   }
 }
@@ -74,7 +74,7 @@ function program(signal: AbortSignal): Command {
   return configured(root).showSuggestionAfterError();
 }
 
-/** For an unknown command commander would show the help, without a word, after `help` and before `--help`. */
+/** For an unknown command, commander would print only the help; this prints an error. */
 function checkCommand(words: readonly string[], root: Command): void {
   const [first, second] = words.filter((word) => word !== "--no-color");
   const name = first === "help" ? second : first;
@@ -85,7 +85,7 @@ function checkCommand(words: readonly string[], root: Command): void {
   throw new UsageError(`unknown command '${shown(name, 60)}'; ${wayOut}`);
 }
 
-/** Commander throws instead of exiting, so that whatever is open gets closed; and leaves its errors to `report`. */
+/** Makes commander throw instead of exiting, so that open resources are closed, and leave its errors to `report`. */
 function configured(command: Command): Command {
   for (const each of command.commands) configured(each);
   return command
@@ -94,7 +94,7 @@ function configured(command: Command): Command {
     .configureOutput({ outputError: () => {} });
 }
 
-/** Says what went wrong, `code: message`, and gives the exit code for it. */
+/** Prints the error as `code: message`, and returns its exit code. */
 function report(error: unknown, root: Command): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0; // --help, --version
@@ -110,9 +110,7 @@ function report(error: unknown, root: Command): number {
   return fail("InternalError", `${words} (please report it; RESIDUAL_DEBUG=1 shows where it was thrown)`, 1);
 }
 
-/**
- * Commander's words in one line, with a way out: the nearest name where there is one, else where the right ones stand.
- */
+/** Commander's message on one line, with a way out: the nearest name, else the help command. */
 function wordsOf({ message }: CommanderError, root: Command): string {
   const [found, nearest] = message
     .replace(/^error: /, "")
@@ -125,7 +123,7 @@ function wordsOf({ message }: CommanderError, root: Command): string {
   return `${found}; see residual ${command ? `${command.name()} ` : ""}--help`;
 }
 
-/** A file or a disk that would not: what Node says of it names both. */
+/** A file-system error: Node's message names the operation and the path. */
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && "syscall" in error && "errno" in error;
 }
@@ -135,7 +133,10 @@ function fail(code: string, message: string, exitCode: number): number {
   return exitCode;
 }
 
-/** `residual models | head` is no failure; a full disk is one. Either way there is nothing left to write to. */
+/**
+ * A closed stdout, as in `residual models | head`, is not a failure; a full disk is. In both cases nothing more can be
+ * written.
+ */
 function onStdoutError(error: NodeJS.ErrnoException): void {
   if (error.code === "EPIPE") process.exit(0);
   process.exit(fail("FormatError", `stdout: it cannot be written (${error.message}); check the space left`, 1));

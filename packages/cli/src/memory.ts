@@ -2,8 +2,8 @@ import { freemem } from "node:os";
 import { concrete, type Graph, OutOfMemoryError, sizeOf, valuesOf } from "@residual/core";
 
 /**
- * Throws OutOfMemoryError for a graph of which one value alone, beside the graph's input, is larger than the memory
- * that is left: a process that tried would be ended by the system, without a word. `way` says what to make smaller.
+ * Throws OutOfMemoryError if the graph's input and its largest value exceed the free memory: the system would kill a
+ * process that tried. `way` is the advice.
  */
 export function checkMemory(graph: Graph, way: string): void {
   const bytesOf = ({ shape }: { readonly shape: Graph["inputs"][string]["shape"] }) => 4 * sizeOf(concrete(shape, 1));

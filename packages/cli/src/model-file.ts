@@ -17,22 +17,22 @@ import { UsageError } from "./errors.ts";
 import { oneOf } from "./names.ts";
 import { checkNamed } from "./out-path.ts";
 
-/** How a model is to be written, beside where. */
+/** Options for writing a model. */
 export interface ModelFileOptions {
   readonly external?: true;
   readonly quantize?: string;
   readonly engine?: string;
 }
 
-/** Named tensors without a graph, as most formats of weights hold them. */
+/** Named tensors without a graph, as in most weights formats. */
 interface Bare {
   readonly tensors: ReadonlyMap<string, NamedSource>;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** What writes models to one path. */
+/** Writes models to one path. */
 export interface ModelWriter {
-  /** Undefined where the format holds a graph, and cannot be written without. */
+  /** Undefined if the format requires a graph. */
   readonly writeBare: ((weights: Bare, work: WorkOptions) => Promise<void>) | undefined;
   readonly write: (prepared: Prepared, work: WorkOptions) => Promise<GraphModelReport | undefined>;
 }
@@ -44,7 +44,7 @@ type WriteTensors = (
   options: WorkOptions,
 ) => Promise<void>;
 
-/** Writers of formats that hold tensors alone, by the ending of their files. */
+/** Writers of formats that hold only tensors, by file extension. */
 const tensorWriters: ReadonlyMap<string, WriteTensors> = new Map([
   [".safetensors", writeSafetensors],
   [".pth", writePyTorch],
@@ -54,7 +54,7 @@ const tensorWriters: ReadonlyMap<string, WriteTensors> = new Map([
 
 const ENDINGS = [...tensorWriters.keys(), ".onnx"].join(", ");
 
-/** Before any work is done: what the ending of `option`'s path asks for, and whether it can be put there. */
+/** Checked before work is done: the format of `option`'s path, and whether it can be written. */
 export async function modelWriter(to: string, option: string, options: ModelFileOptions = {}): Promise<ModelWriter> {
   const { external = false, quantize, engine } = options;
   checkNamed(to, option);
@@ -78,7 +78,7 @@ function fileWriter(to: string, ending: string, option: string, external: boolea
     return {
       writeBare: undefined,
       async write(prepared, work) {
-        const { spec } = modelMetadata(prepared); // the graph itself tells the rest
+        const { spec } = modelMetadata(prepared); // the file's graph defines the rest
         const metadata = { ...(spec !== undefined && { spec }), ...metadataOf(prepared) };
         await writeOnnx(prepared.graph, to, { ...work, external, metadata });
         return undefined;
@@ -115,7 +115,7 @@ function graphModelWriter(to: string, { quantize, engine }: ModelFileOptions): M
   };
 }
 
-/** What was written, in words. */
+/** A summary of the written model. */
 export function reportWords({ bytes, shards, quantization }: GraphModelReport): readonly string[] {
   const files = `${shards} ${shards === 1 ? "file" : "files"}`;
   const size = `a TensorFlow.js graph model of ${(bytes / 2 ** 20).toFixed(1)} MiB, its weights in ${files}`;
@@ -124,13 +124,13 @@ export function reportWords({ bytes, shards, quantization }: GraphModelReport): 
   const percent = (share: number) => `${(100 * share).toPrecision(2)} %`;
   return [
     `${size}, in ${dtype}`,
-    `that moves its numbers by ${percent(relative)} over all (root mean square),`,
-    `the furthest in ${worst.weight}:`,
+    `whose numbers change by ${percent(relative)} over all (root mean square),`,
+    `most in ${worst.weight}:`,
     `by up to ${worst.error.toPrecision(2)}, ${percent(worst.error / worst.largest)} of its largest number`,
   ];
 }
 
-/** The model's name, with the epsilon of its norms where it is not the row's; the structure where it has no name. */
+/** The model's name, and its norms' epsilon if it differs from the row's; the structure if it has no name. */
 function modelMetadata({ model, spec }: Pick<Prepared, "model" | "spec">): Readonly<Record<string, string>> {
   const name = modelNameOf(model);
   if (name === undefined) {
@@ -141,7 +141,7 @@ function modelMetadata({ model, spec }: Pick<Prepared, "model" | "spec">): Reado
   return { model, ...(spec.epsilon !== row.epsilon && { epsilon: String(spec.epsilon) }) };
 }
 
-/** What readers of the file need beside the numbers. `guessed` names the entries that were guesses. */
+/** The metadata that readers of the file need. `guessed` names the entries that were guesses. */
 function metadataOf({
   preprocessing,
   preprocessingSource,

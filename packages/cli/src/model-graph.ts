@@ -6,8 +6,8 @@ import { parseInputShape } from "./shape.ts";
 import { progressBar } from "./terminal.ts";
 
 /**
- * A model by its name, for one image where no shape is given. With weights it is bound, and has as many classes and
- * input channels as they have.
+ * A model by name; default shape: one image. With weights it is bound, and has their number of classes and input
+ * channels.
  */
 export async function graphOf(
   model: string,

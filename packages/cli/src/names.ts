@@ -19,18 +19,18 @@ export function oneOf<Name extends string>(name: string, names: readonly Name[],
   throw new UsageError(unknownName(name, names, what, where));
 }
 
-/** The line of a list that is empty: no name has the part `text`. Names the nearest one. */
+/** The message of an empty list: no name contains `text`. Names the nearest one. */
 export function noneNear(text: string, names: readonly string[]): string {
   const nearest = nearestTo(text, names);
-  return `no names have this part${nearest === undefined ? "" : `; did you mean ${nearest}?`}`;
+  return `no name contains this text${nearest === undefined ? "" : `; did you mean ${nearest}?`}`;
 }
 
-/** The model that a name or an alias stands for. Throws UsageError with the nearest name, where there is none. */
+/** The model of a name or an alias. Throws UsageError with the nearest name if it is unknown. */
 export function modelCalled(name: string): ModelName {
   return modelNameOf(name) ?? oneOf(name, modelNames, "model", "residual models");
 }
 
-/** The row of a model's name. Throws as `modelCalled`. */
+/** The row of a model's name. Throws as `modelCalled` does. */
 export function specNamed(name: string): ResNetSpec {
   return variants[modelCalled(name)];
 }

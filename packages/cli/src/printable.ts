@@ -4,8 +4,8 @@ import { inspect, styleText } from "node:util";
 export type Style = keyof typeof markers;
 
 /**
- * A style is a pair of noncharacters in the text, which Unicode reserves for a program's own use, until `printable`
- * makes escape sequences of them. So a sequence that was in the text before is never one of ours.
+ * Styles are marked by pairs of noncharacters in the text, which Unicode reserves for internal use, until `printable`
+ * turns them into escape sequences. So an escape sequence in the original text is never mistaken for a style.
  */
 const markers = {
   bold: ["\uFDD0", "\uFDD1"],
@@ -31,17 +31,17 @@ export function styled(style: Style, text: string): string {
 }
 
 /**
- * What moves a cursor, changes a terminal, turns the direction of writing or is not seen at all: controls (C0, C1),
- * formats but for the joiners that some scripts spell with, line and paragraph separators, lone surrogates,
- * noncharacters, and tags, unassigned ones too, which nothing shows. Source: Unicode Standard Annex 44, general
- * categories; Unicode Technical Report 36, section 3.
+ * Characters that move a cursor, change a terminal or the direction of text, or are invisible: controls (C0, C1),
+ * formats (except the joiners that some scripts need), line and paragraph separators, lone surrogates, noncharacters,
+ * and tags, assigned or not. Source: Unicode Standard Annex 44, general categories; Unicode Technical Report 36,
+ * section 3.
  */
 const UNSAFE = /(?![\u200C\u200D])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Noncharacter_Code_Point}\u{E0000}-\u{E00FF}]/gu;
 
-/** Characters of a line that are shown; no table of ours is nearly as wide. */
+/** The most characters of a line; Residual's tables are much narrower. */
 const LONGEST = 1000;
 
-/** One line of text as a stream may show it: unsafe characters as `\u001b`, a long line without its middle. */
+/** One line of text, safe to print: unsafe characters as `\u001b`, a long line shortened in the middle. */
 export function printable(line: string, stream: NodeJS.WritableStream): string {
   const colours = styleText("bold", "x", { stream }) !== "x";
   const shown = shorten(line, LONGEST).replace(UNSAFE, (char) => {
@@ -49,10 +49,10 @@ export function printable(line: string, stream: NodeJS.WritableStream): string {
     if (sequence === undefined) return escaped(char);
     return colours ? sequence : "";
   });
-  return colours && line.length > LONGEST ? `${shown}\x1b[0m` : shown; // its middle may have held the end of a style
+  return colours && line.length > LONGEST ? `${shown}\x1b[0m` : shown; // the middle may have held the end of a style
 }
 
-/** A text of at most `length` characters: the middle of a longer one is left out, since both ends tell something. */
+/** A text of at most `length` characters, shortened in the middle, since both ends are informative. */
 export function shorten(text: string, length: number): string {
   if (text.length <= length) return text;
   const note = length > 100 ? ` … (${text.length} characters) … ` : "…";
@@ -65,14 +65,14 @@ const names: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t"
 
 const escaped = (char: string): string => names[char] ?? unicodeEscape(char);
 
-/** As JSON escapes: `\u001b`, two of them for what lies beyond 16 bits. */
+/** As JSON escapes: `\u001b`; two escapes beyond 16 bits. */
 const unicodeEscape = (char: string): string =>
   char
     .split("")
     .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
     .join("");
 
-/** JSON whose strings show no unsafe character either; JSON.stringify escapes C0 alone. */
+/** JSON whose strings have no unsafe characters; JSON.stringify escapes only C0. */
 export function printableJson(json: string): string {
   return json.replace(UNSAFE, (char) => (char === "\n" ? char : unicodeEscape(char)));
 }

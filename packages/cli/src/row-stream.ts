@@ -1,8 +1,8 @@
 import { type Output, sayJson, sayLines } from "./terminal.ts";
 
 /**
- * Rows that are said as they come: for people with an empty line between, else as the elements of one JSON array. Rows
- * of failures do not begin it, so that nothing is on stdout where there was no success at all.
+ * Rows printed as they come: as text with an empty line between, or as the elements of one JSON array. The array begins
+ * with the first success, so that stdout stays empty if all rows fail.
  */
 export class RowStream<Row> {
   readonly #output: Output;
@@ -21,7 +21,7 @@ export class RowStream<Row> {
     this.#held = [];
   }
 
-  /** A failure, which is said in its place. */
+  /** A failure, printed in its position. */
   hold(row: Row): void {
     if (this.#isOpen) this.#say(row);
     else this.#held.push(row);

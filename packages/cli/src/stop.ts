@@ -1,6 +1,6 @@
-/** Why a command was stopped: the reason of its signal. */
+/** The reason for stopping a command, as its signal's reason. */
 export class Stop extends Error {
-  /** What a shell gives for a process that such a signal ended: 128 and its number. */
+  /** The exit code of a shell for a process ended by a signal: 128 plus the signal's number. */
   readonly exitCode: number;
 
   constructor(by: string, exitCode: number) {
@@ -15,7 +15,7 @@ const stops = [
   { signal: "SIGHUP", by: "SIGHUP", exitCode: 129 }, // the terminal was closed
 ] as const;
 
-/** The first Ctrl-C aborts the signal, so that the work ends and tidies up; the second ends the process at once. */
+/** The first Ctrl-C aborts the signal, so that the work ends and cleans up; the second ends the process at once. */
 export function stopper(): Disposable & { readonly signal: AbortSignal } {
   const controller = new AbortController();
   const listeners = stops.map(({ signal, by, exitCode }) => {

@@ -4,12 +4,12 @@ import stringWidth from "string-width";
 import wrapAnsi from "wrap-ansi";
 import { printable, printableJson, shorten, styled } from "./printable.ts";
 
-/** Where a command says what it found: JSON alone, or words for people. */
+/** The output of a command: JSON only, or text. */
 export interface Output {
   readonly json: boolean;
 }
 
-/** One JSON document, or the words, a string for each line. Nothing else is ever written to stdout. */
+/** One JSON document, or lines of text. Nothing else is written to stdout. */
 export function say(output: Output, document: unknown, words: () => readonly string[]): void {
   if (output.json) sayJson(JSON.stringify(document, undefined, 2));
   else sayLines(words());
@@ -20,20 +20,20 @@ export function sayJson(json: string, end = "\n"): void {
   process.stdout.write(printableJson(json) + end);
 }
 
-/** Lines for people. What a line holds of other people's text breaks no line and changes no terminal. */
+/** Lines of text. Text from files cannot break a line or change the terminal. */
 export function sayLines(lines: readonly string[]): void {
   process.stdout.write(lines.map((line) => `${printable(line, process.stdout)}\n`).join(""));
 }
 
 /**
- * An aside for people: on stderr, so that what is piped on stays clean. Wider ones than a terminal are broken between
- * words; in a pipe they stay whole.
+ * A remark on stderr, so that piped output stays clean. On a terminal it is wrapped between words; in a pipe it stays
+ * on one line.
  */
 export function remark(text: string): void {
   sayAside(text, process.stderr.isTTY ? process.stderr.columns : Number.POSITIVE_INFINITY);
 }
 
-/** A remark of several clauses, in lines of the terminal's width, 80 columns in a pipe. */
+/** A remark of several clauses, wrapped at the terminal's width, or at 80 columns in a pipe. */
 export function remarkInLines(text: string): void {
   sayAside(text, process.stderr.columns || 80);
 }
@@ -45,7 +45,7 @@ function sayAside(text: string, width: number): void {
 
 /**
  * `code: message` on stderr. A message may end in a list, each item on an indented line of its own. On a terminal,
- * lines are broken between words at its width. In a pipe they stay whole.
+ * lines are wrapped at its width; in a pipe they are not.
  */
 export function complain(code: string, message: string): void {
   const width = process.stderr.isTTY ? process.stderr.columns : Number.POSITIVE_INFINITY;
@@ -59,7 +59,7 @@ export function complain(code: string, message: string): void {
   process.stderr.write(lines.map((line) => `${printable(line, process.stderr)}\n`).join(""));
 }
 
-/** A text in lines of at most `width` columns, but not below 40. Line ends within the text are escaped. */
+/** A text in lines of at most `width` columns, but at least 40. Line ends within the text are escaped. */
 function brokenAt(text: string, width: number): readonly string[] {
   const shown = printable(text, process.stderr);
   return Number.isFinite(width) ? wrapAnsi(shown, Math.max(40, width)).split("\n") : [shown];
@@ -68,22 +68,20 @@ function brokenAt(text: string, width: number): readonly string[] {
 export const bold = (text: string): string => styled("bold", text);
 export const dim = (text: string): string => styled("dim", text);
 
-/** Columns that lines for people may fill: the terminal's; 80 in a pipe. */
+/** Columns of a line: the terminal's; 80 in a pipe. */
 export function columns(): number {
   return Math.max(40, process.stdout.columns || 80);
 }
 
-/** A text in lines of at most `width` columns, broken between words where there are any. */
+/** A text in lines of at most `width` columns, broken between words if possible. */
 export function wrapped(text: string, width: number): readonly string[] {
   return wrapAnsi(text, width, { hard: true }).split("\n");
 }
 
-/**
- * A progress bar on a terminal's stderr; nothing where it is no terminal. `end` clears it, and so does the process's.
- */
+/** A progress bar on stderr if that is a terminal. `end` clears it, as does the process's exit. */
 export interface Bar {
   readonly onProgress: NonNullable<WorkOptions["onProgress"]>;
-  /** Makes room for lines on stdout, which may be the same terminal; the bar comes back with the next progress. */
+  /** Clears the bar for lines on stdout, which may be the same terminal; the next progress draws it again. */
   clear(): void;
   end(): void;
 }
@@ -120,16 +118,16 @@ export function progressBar(): Bar {
     process.removeListener("exit", end);
     clear();
   };
-  process.once("exit", end); // a terminal must not be left without its cursor
+  process.once("exit", end); // restores the terminal's cursor
   return { onProgress, clear, end };
 }
 
-/** Groups of lines with an empty line between. */
+/** Groups of lines separated by empty lines. */
 export function paragraphs(groups: readonly (readonly string[])[]): readonly string[] {
   return groups.flatMap((lines, at) => (at === 0 ? lines : ["", ...lines]));
 }
 
-/** Lines of rows under a heading, in columns as wide as they need; columns of numbers are aligned on the right. */
+/** Rows under a heading, in columns as wide as needed; columns of numbers are right-aligned. */
 export function table(heading: readonly string[], rows: readonly (readonly (string | number)[])[]): readonly string[] {
   const texts = [heading, ...rows.map((row) => row.map(format))];
   const widths = heading.map((_, column) => Math.max(...texts.map((row) => stringWidth(row[column]!))));

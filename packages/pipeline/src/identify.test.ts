@@ -214,9 +214,7 @@ describe("weights", () => {
     await expect(prepare({ model: "resnet18", weights: forged })).rejects.toThrow(
       /^these weights fit .*, and are for \\u\{1b\}\[31m\\u\{a\}x{10,300}…x{10,300}: \d+ problems/,
     );
-    await expect(identify({ weights: forged })).rejects.toThrow(
-      / says it is for \\u\{1b\}.{10,300}, an unknown model/,
-    );
+    await expect(identify({ weights: forged })).rejects.toThrow(/ says it is for \\u\{1b\}.{10,300}, an unknown model/);
     const said = prepare({ model: "resnet18", weights: "resnet20-cifar10" });
     await expect(said).rejects.toThrow("these weights are for cifar_resnet20: ");
   });
@@ -463,7 +461,7 @@ describe("a file that holds a graph", () => {
 
   it("is refused with the first node that differs", async () => {
     await expect(identify({ weights: exported("torchscript-13") })).rejects.toThrow(
-      /its graph is that of no model here: .* found Conv "\/conv1\/Conv" with weights of 4×3×7×7, expected/,
+      /its graph fits no known model: .* found Conv "\/conv1\/Conv" with weights of 4×3×7×7, expected/,
     );
     const v1 = identify({ model: { ...row, block: "bottleneck" }, weights: exported("torchscript-v1") });
     await expect(v1).rejects.toThrow(/with stride 2×2, expected 1×1 for layer2\.0\.conv1/);

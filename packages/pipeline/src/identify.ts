@@ -304,7 +304,7 @@ function isOtherScheme(weights: Weights, model: string): boolean {
 /** The model that weights fit by names and shapes. Models with the same shapes may compute something else. */
 function recognizedModel(name: string, weights: Weights): Model & Pick<Identified, "notes"> {
   const mismatch = weights.graph?.mismatch;
-  if (mismatch !== undefined) throw new WeightsError(`${name}: its graph is that of no model here: ${mismatch}`);
+  if (mismatch !== undefined) throw new WeightsError(`${name}: its graph fits no known model: ${mismatch}`);
   const recognition = recognize(weights);
   const said = recognition.models.find((each) => each === modelNameOf(weights.metadata.arch ?? ""));
   const [model, ...others] = said === undefined ? recognition.models : [said];

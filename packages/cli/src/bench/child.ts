@@ -4,7 +4,7 @@ import { typedOf } from "../errors.ts";
 import { peers, type Runner } from "./peers/index.ts";
 import type { Answer, Cost, Order, Task } from "./protocol.ts";
 
-/** One candidate in a process of its own, so that its memory and CPU time are its own. Orders come one by one. */
+/** One candidate in a separate process, so that its memory and CPU time are measured alone. Orders come one by one. */
 const task = JSON.parse(process.argv[2]!) as Task;
 const image = fixtureInput("v1", task.input);
 let runner: Runner;
@@ -30,7 +30,7 @@ const answers: { readonly [Do in Order["do"]]: (order: Extract<Order, { do: Do }
   },
 };
 
-/** From the file of weights to an executable, as load() does it. */
+/** Loads from the weights file to an executable, as load() does. */
 async function ours({ candidate, model, files, input, threads }: Task): Promise<Runner> {
   const options = { model, weights: files.safetensors, input, threads };
   const { executable } = await prepareOn(candidate, options, ({ graph }) => select(graph, ["logits"]));
@@ -45,13 +45,13 @@ async function costOf(work: () => Promise<unknown>): Promise<Cost> {
 }
 
 process.on("SIGINT", () => {}); // a terminal sends Ctrl-C to all its processes; the parent ends this one
-process.on("disconnect", () => process.exit()); // the parent is gone, or done with this one
+process.on("disconnect", () => process.exit()); // the parent has ended, or does not need this process any more
 process.on("message", (order: Order) => {
   const answer = answers[order.do] as (order: Order) => Promise<Answer>;
   answer(order).then(tell, (error: unknown) => tell({ kind: "failed", ...wordsOf(error) }));
 });
 
-/** Nobody may be left to hear it: then this process is about to end, and need not complain. */
+/** Ignores a closed channel: this process is then about to end. */
 function tell(answer: Answer): void {
   process.send?.(answer, () => {});
 }

@@ -18,7 +18,7 @@ import {
   type Value,
 } from "@residual/core";
 
-/** What one layer costs on a backend. */
+/** The cost of one layer on a backend. */
 export interface LayerCost {
   readonly name: string;
   readonly op: string;
@@ -29,8 +29,8 @@ export interface LayerCost {
 }
 
 /**
- * Times each layer of a model alone, norms folded and epilogues fused, as a graph of its own: what a backend gains by
- * keeping its own layout from layer to layer does not show. Layers alike in all but their numbers are timed once.
+ * Times each layer of a model separately, as a graph of one layer, with norms folded and epilogues fused. The gain from
+ * keeping a backend's own layout between layers is therefore not measured. Equal layers are timed once.
  */
 export async function timeLayers(
   backend: Backend,
@@ -51,7 +51,7 @@ export async function timeLayers(
   return layers;
 }
 
-/** The same for layers that a backend runs by the same code on as much data. */
+/** Equal for layers that a backend runs by the same code on the same amount of data. */
 function kindOf({ op, attributes, inputs }: AnyNode): string {
   return JSON.stringify([op, attributes, Object.entries(inputs).map(([name, { kind, shape }]) => [name, kind, shape])]);
 }
@@ -68,7 +68,7 @@ async function timeAlone(backend: Backend, node: AnyNode, times: number, signal:
   return costs.sort((a, b) => a - b)[Math.floor(costs.length / 2)]!;
 }
 
-/** A node as a graph: what it reads of other nodes comes in as inputs, half of whose numbers are negative. */
+/** A node as a graph: its inputs from other nodes become graph inputs, with half of their numbers negative. */
 function alone(node: AnyNode): { graph: Graph; inputs: { readonly [name: string]: Tensor<"float32"> } } {
   const declared: { [name: string]: Input } = {};
   const inputs: { [name: string]: Tensor<"float32"> } = {};

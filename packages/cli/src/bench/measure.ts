@@ -6,34 +6,35 @@ import { env as environment } from "node:process";
 import { abortError, ResidualError, type Signal, throwIfAborted } from "@residual/core";
 import type { Answer, Cost, Order, Task } from "./protocol.ts";
 
-/** What was measured of one candidate on one model. Milliseconds; bytes. */
+/** Measurements of one candidate on one model, in milliseconds and bytes. */
 export interface Measurement {
   readonly candidate: string;
   readonly model: string;
   readonly batch: number;
-  /** From the weights' file on disk to ready; the runtime's own import is part of it. Median of the loads. */
+  /** From the weights file on disk to ready, including the import of the runtime. Median of the loads. */
   readonly load: Cost;
   readonly first: Cost;
-  /** From the weights' file on disk to the first answer. Median of the loads. */
+  /** From the weights file on disk to the first answer. Median of the loads. */
   readonly start: Cost;
   readonly median: Cost;
   readonly p95: Cost;
   readonly imagesPerSecond: number;
   readonly peakMemory: number;
   /**
-   * The first candidate's median over this one's, turn by turn, and the median of those: above 1, this one is quicker.
+   * The first candidate's time divided by this one's, turn by turn; the median of these ratios. Above 1, this one is
+   * faster.
    */
   readonly ratio: Cost;
-  /** The same of `start`, load by load. */
+  /** The same ratio for `start`, load by load. */
   readonly startRatio: Cost;
-  /** The first candidate's peak memory over this one's. */
+  /** The first candidate's peak memory divided by this one's. */
   readonly memoryRatio: number;
-  /** The largest difference of its logits from the first candidate's, of the largest logit. */
+  /** The largest difference of its logits from the first candidate's, relative to the largest logit. */
   readonly difference: number;
   readonly runs: number;
 }
 
-/** A candidate that could not be measured, in its own words. */
+/** The error of a candidate that could not be measured. */
 class CandidateError extends ResidualError {
   readonly code: string;
 
@@ -43,7 +44,7 @@ class CandidateError extends ResidualError {
   }
 }
 
-/** What one load in a process of its own came to. */
+/** The measurements of one load in a separate process. */
 interface Loaded {
   readonly load: Cost;
   readonly first: Cost;
@@ -54,14 +55,14 @@ interface Loaded {
 interface Runs {
   readonly task: Task;
   readonly loads: readonly Loaded[];
-  /** What the runs of each turn cost. */
+  /** The costs of the runs of each turn. */
   readonly turns: readonly (readonly Cost[])[];
 }
 
 /**
- * Every candidate in a process of its own, in turn: A B C A B C …, so that what drifts in the machine drifts for all.
- * First each is loaded and ended, `loads` times over, since a process that stays would have the next one look for
- * memory elsewhere. Then all stay, for `rounds` turns of `times` runs each, after one turn that is not counted.
+ * Every candidate in a separate process, in turn: A B C A B C …, so that changes of the machine's speed affect all.
+ * First each is loaded and ended, `loads` times, since the memory of a remaining process would affect the next one.
+ * Then all processes stay, for one warm-up turn and `rounds` turns of `times` runs each.
  */
 export async function measure(
   tasks: readonly Task[],
@@ -94,7 +95,7 @@ async function loadAndEnd(child: Child, { files }: Task): Promise<Loaded> {
   return { load, first, logits, peakMemory };
 }
 
-/** Starts a process for each task, and ends them all, whatever becomes of the work. */
+/** Starts a process for each task, and ends all processes when the work settles. */
 async function withProcesses<T>(
   tasks: readonly Task[],
   signal: Signal,
@@ -117,7 +118,7 @@ async function withProcesses<T>(
   }
 }
 
-/** A process, the candidate that it runs, and its end, which no answer comes after. */
+/** A process, its candidate, and its end, after which no reply comes. */
 interface Child {
   readonly candidate: string;
   readonly process: ChildProcess;
@@ -131,19 +132,19 @@ function start(task: Task): Child {
   const folder = dirname(task.files.onnx);
   const process = fork(new URL(child, import.meta.url), [JSON.stringify(task)], {
     execArgv,
-    // A process that is killed tidies nothing up. Of telemetry peers are as free as we are.
+    // A killed process cleans nothing up. Telemetry is off for peers too.
     env: { ...environment, TMPDIR: folder, TEMP: folder, TMP: folder, ORT_DISABLE_TELEMETRY: "1" },
-    stdio: ["ignore", 2, "inherit", "ipc"], // what a library prints must not get between our JSON
+    stdio: ["ignore", 2, "inherit", "ipc"], // a library's output must not mix with our JSON
   });
   const { candidate } = task;
   const gone = once(process, "exit").then(([code, signal]) => {
     throw endedEarly(candidate, code as number | null, signal as NodeJS.Signals | null);
   });
-  gone.catch(() => {}); // at the end each is gone, and nobody waits for it
+  gone.catch(() => {}); // at the end all processes are gone, and nobody waits
   return { candidate, process, gone };
 }
 
-/** Linux ends a process that takes too much memory by SIGKILL; V8 aborts its own. Exit codes: a shell's for them. */
+/** Linux ends a process that uses too much memory by SIGKILL; V8 aborts the process. Exit codes as in a shell. */
 function endedEarly(candidate: string, code: number | null, signal: NodeJS.Signals | null): CandidateError {
   const found = `its process ended with ${code ?? signal}`;
   const isMemory = signal === "SIGKILL" || signal === "SIGABRT" || code === 134 || code === 137;
@@ -154,9 +155,9 @@ function endedEarly(candidate: string, code: number | null, signal: NodeJS.Signa
 async function ask<Kind extends Answer["kind"]>(
   { candidate, process, gone }: Child,
   order: Order,
-  _kind: Kind, // for the compiler: each order has its own kind of answer
+  _kind: Kind, // only for the compiler: each order has its own kind of reply
 ): Promise<Extract<Answer, { kind: Kind }>> {
-  process.send(order, () => {}); // where it cannot be sent, the process is gone
+  process.send(order, () => {}); // if it cannot be sent, the process has ended
   const [answer] = (await Promise.race([once(process, "message"), gone])) as [Answer];
   if (answer.kind === "failed") throw new CandidateError(candidate, answer.code, answer.message);
   return answer as Extract<Answer, { kind: Kind }>;
@@ -215,7 +216,7 @@ function ratioOf(base: Cost, other: Cost): Cost {
   return { wall: base.wall / other.wall, cpu: base.cpu / other.cpu };
 }
 
-/** Reads the files once, so that the speed of a disk, and of what the system keeps of it, is no part of a load. */
+/** Reads the files once, so that the disk and the system's cache do not affect the loads. */
 async function intoPageCache({ safetensors, onnx }: Task["files"]): Promise<void> {
   for (const file of [safetensors, onnx]) for await (const _ of createReadStream(file, { highWaterMark: 1 << 20 }));
 }

@@ -1,14 +1,14 @@
-/** What one process of a benchmark measures: a backend of ours, or a peer on the same network. */
+/** The candidate of a benchmark process: a backend of Residual, or a peer on the same network. */
 export interface Task {
   readonly candidate: string;
   readonly model: string;
-  /** The network's weights as .safetensors, which our backends load, and as .onnx, which peers do. */
+  /** The network's weights as .safetensors, for our backends, and as .onnx, for peers. */
   readonly files: { readonly safetensors: string; readonly onnx: string };
   readonly input: readonly number[];
   readonly threads: number | undefined;
 }
 
-/** From the parent: load, then runs in turn with the other candidates, then the end. */
+/** Orders of the parent: load, then runs in turn with the other candidates, then end. */
 export type Order = { readonly do: "load" } | { readonly do: "run"; readonly times: number } | { readonly do: "end" };
 
 /** Milliseconds of wall time and of all threads' CPU time. */

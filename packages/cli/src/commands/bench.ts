@@ -27,7 +27,7 @@ interface Options extends Output {
   readonly layers?: true;
 }
 
-/** How fast backends are, in turn with one another and with other people's libraries on the same network. */
+/** Measures backends in turn with each other and with other libraries on the same network. */
 export function benchCommand({ signal }: Context): Command {
   return command("bench", "measure backends in turn: load, first run, latency, memory", [
     "bench resnet50 --peers",
@@ -66,7 +66,7 @@ export function benchCommand({ signal }: Context): Command {
     });
 }
 
-/** Each model's layers on each backend, dearest first for people. */
+/** Each model's layers on each backend, slowest first in the table. */
 async function benchLayers(models: readonly string[], options: Options, signal: Context["signal"]): Promise<void> {
   const bar = progressBar();
   const measured: { model: string; backend: string; batch: number; layers: readonly LayerCost[] }[] = [];
@@ -115,7 +115,7 @@ function layerWords({
   return [heading, "", ...table(["layer", "op", "output", "ms", "share", "10⁹/s"], rows)];
 }
 
-/** The network with the fixture's weights, written once for all candidates into a folder that goes away. */
+/** The network with the fixture's weights, written once for all candidates into a temporary folder. */
 async function measureModel(
   model: string,
   candidates: readonly string[],

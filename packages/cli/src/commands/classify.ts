@@ -46,17 +46,17 @@ interface Options extends Output, PreprocessingOptions {
   readonly threads?: number;
 }
 
-/** The class activation map of a picture: its file, and the class that it is of. */
+/** The class activation map of a picture: its file and its class. */
 interface CamRow extends Prediction {
   readonly file: string;
 }
 
-/** What became of a picture. */
+/** The result of a picture. */
 type Row =
   | { readonly image: string; readonly predictions: readonly Prediction[]; readonly cam?: CamRow }
   | { readonly image: string; readonly error: { readonly code: string; readonly message: string } };
 
-/** What is in each picture. */
+/** Classifies pictures. */
 export function classifyCommand({ signal }: Context): Command {
   const classify = command("classify", "say what is in pictures; offline, with the weights that ship inside", [
     "classify cat.png holiday/ 'photos/*.jpg' --cam maps/",
@@ -108,7 +108,7 @@ export function classifyCommand({ signal }: Context): Command {
   });
 }
 
-/** Before any weights are read: throws the last error, after the others are said, where there is no picture at all. */
+/** Checked before weights are read: if no picture exists, prints all errors and throws the last. */
 function checkAny(pictures: readonly Named[]): void {
   const errors = pictures.flatMap((picture) => ("error" in picture ? [picture.error] : []));
   if (errors.length < pictures.length) return;
@@ -117,8 +117,8 @@ function checkAny(pictures: readonly Named[]): void {
 }
 
 /**
- * Says each answer as it comes. A picture that cannot be classified is named on stderr, and the others are answered;
- * then the exit code is 1. Throws the error where it is that of the only picture.
+ * Prints each result as it comes. A picture that cannot be classified is named on stderr and sets the exit code to 1;
+ * the others continue. Throws the error if there is only one picture.
  */
 async function classifyAll(
   classifier: Classifier,
@@ -153,7 +153,7 @@ function readable(pictures: readonly Named[]): readonly string[] {
 
 type Paths = readonly string[] | undefined;
 
-/** As the classifier's classifyAll, with a file for each picture's class activation map. */
+/** Like the classifier's classifyAll, with a file for each picture's class activation map. */
 async function* camAll(
   classifier: Classifier,
   names: readonly string[],
@@ -174,13 +174,13 @@ async function* camAll(
   }
 }
 
-/** Whether other pictures may go on: the error is not of the model, the class, or the work as a whole. */
+/** Whether other pictures can continue: the error concerns neither the model, the class, nor the whole work. */
 function isOfPicture(error: unknown): error is ResidualError {
   if (!(error instanceof ResidualError) || error instanceof OptionError) return false;
   return !["AbortError", "BackendUnavailableError", "ShapeError"].includes(error.code);
 }
 
-/** A number is an index, unless a class is called so. */
+/** A number is an index, unless it is a class's name. */
 function classOf(given: string | undefined, { labels }: Classifier): string | number | undefined {
   return given !== undefined && /^\d+$/.test(given) && !labels?.includes(given) ? Number(given) : given;
 }
@@ -189,7 +189,7 @@ function origin({ model, weights, backend }: Classifier): string {
   return `${model} with ${weights}, on ${backend.name} (${backend.library} ${backend.version}, ${backend.device})`;
 }
 
-/** `10 classes: airplane … truck`: nothing else can be an answer. */
+/** `10 classes: airplane … truck`: the possible answers. */
 function knowledge({ labels, graph }: Classifier): string {
   const classes = labels?.length ?? graph.outputs.logits?.shape[1];
   if (!labels)
@@ -212,7 +212,7 @@ function words(row: Row): readonly string[] {
 
 const percentOf = (share: number): string => `${(share * 100).toFixed(1)} %`;
 
-/** A label of one line. A model's file may call a class by a text of any length. */
+/** A label on one line. A class name from a file may have any length. */
 function fitted(label: string, width: number): string {
   return stringWidth(label) <= width ? label : shorten(label, width);
 }

@@ -4,7 +4,7 @@ import { type Command, Option } from "commander";
 import { type Context, command, positive, threadsOption } from "../command.ts";
 import type { Options } from "../conform/run.ts";
 
-/** The suite's levels, which is not loaded until it is used. */
+/** The suite's levels, copied here because the suite is loaded only when used. */
 const levelNames = Object.keys({
   ops: true,
   nodes: true,
@@ -13,7 +13,7 @@ const levelNames = Object.keys({
   behaviour: true,
 } satisfies { readonly [Name in Level]: true });
 
-/** The suite is an optional peer. Throws BackendUnavailableError where it is not installed. */
+/** The suite is an optional peer. Throws BackendUnavailableError if it is not installed. */
 async function checkSuite(): Promise<void> {
   try {
     await import("@residual/conformance");
@@ -26,7 +26,7 @@ async function checkSuite(): Promise<void> {
   }
 }
 
-/** Holds backends against the conformance suite, and says where they differ. */
+/** Checks backends with the conformance suite, and names the differences. */
 export function conformCommand({ signal }: Context): Command {
   return command("conform", "check backends against PyTorch's answers, and name what differs", [
     "conform --backends onnx --report report",
@@ -50,7 +50,7 @@ export function conformCommand({ signal }: Context): Command {
     .addOption(threadsOption())
     .action(async (options: Options) => {
       await checkSuite();
-      const { holdAgainstSuite } = await import("../conform/run.ts"); // which takes a seventh of a start
+      const { holdAgainstSuite } = await import("../conform/run.ts"); // importing it takes a seventh of the start time
       await holdAgainstSuite(options, signal);
     });
 }

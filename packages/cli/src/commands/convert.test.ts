@@ -184,7 +184,7 @@ describe("convert", () => {
     const [from, to] = [folder.in("other.safetensors"), folder.in("copy.safetensors")];
     await writeFile(from, Buffer.concat(encodeSafetensors({ "head.w": tensor([2], [1, 2]) }, { author: "Ada" })));
     const { stderr } = await succeed(["convert", from, to]);
-    expect(stderr).toContain("fits no model here: its tensors keep their names");
+    expect(stderr).toContain("fits no known model: its tensors keep their names");
     const { tensors, metadata } = await readWeights(to);
     expect([...tensors]).toEqual([["head.w", tensor([2], [1, 2])]]);
     expect(metadata).toEqual({ author: "Ada" });

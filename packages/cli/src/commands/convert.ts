@@ -17,7 +17,7 @@ interface Options extends Output {
   readonly quantize?: string;
 }
 
-/** Weights of one format as those of another, which the ending of the second path tells. */
+/** Converts weights to the format of the second path's file extension. */
 export function convertCommand({ signal }: Context): Command {
   return command("convert", "write weights in another format, told by the ending of the path", [
     "convert resnet50.pth resnet50.safetensors",
@@ -62,13 +62,13 @@ function isSameFile(from: string, to: string): boolean {
 }
 
 interface Converted {
-  /** Null where the tensors fit no model, and keep their names. */
+  /** Null if the tensors fit no model; they then keep their names. */
   readonly model: string | null;
   readonly report: GraphModelReport | undefined;
   readonly notes: readonly string[];
 }
 
-/** Weights of no model here are written too, where the format takes tensors without a graph. */
+/** Weights of an unknown model are written too, if the format stores tensors without a graph. */
 async function convert(
   from: string,
   asked: string | undefined,
@@ -78,7 +78,7 @@ async function convert(
   const weights = from.startsWith("fixture:") ? from : await readWeights(from, { ...work, prefix });
   if (typeof weights !== "string" && writeBare && asked === undefined && isOfNoModel(weights)) {
     await writeBare(weights, work);
-    return { model: null, report: undefined, notes: [`${from} fits no model here: its tensors keep their names`] };
+    return { model: null, report: undefined, notes: [`${from} fits no known model: its tensors keep their names`] };
   }
   const prepared = await prepare({ ...work, model: asked, weights });
   const report = await write(prepared, work);

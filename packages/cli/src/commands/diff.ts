@@ -12,7 +12,7 @@ interface Options extends Output {
   readonly exitCode?: true;
 }
 
-/** How two files of weights differ, whatever their formats and the names in them. */
+/** Compares two files of weights, in any format and with any names. */
 export function diffCommand({ signal }: Context): Command {
   return command("diff", "compare two files of weights tensor by tensor", [
     "diff before.safetensors after.safetensors",

@@ -6,7 +6,7 @@ import { type BackendHealth, examineAuto, examineBackend, examineBrowser, examin
 import { type DoctorReport, words } from "../doctor/words.ts";
 import { type Output, progressBar, say } from "../terminal.ts";
 
-/** Which backends work on this machine, tried, best first. */
+/** Tries all backends on this machine, and lists them best first. */
 export function doctorCommand({ signal }: Context): Command {
   return command("doctor", "see which backends work here, and what to install for the others", [
     "doctor",
@@ -43,7 +43,7 @@ async function examineAll(
   };
 }
 
-/** Rejects at once when the signal is aborted: a driver that is being opened hears of no signal. */
+/** Rejects at once when the signal is aborted, since opening a driver cannot be aborted. */
 function unlessAborted<T>(work: Promise<T>, signal: Context["signal"]): Promise<T> {
   return new Promise((resolve, reject) => {
     signal.addEventListener("abort", () => reject(abortError(signal)), { once: true });

@@ -38,10 +38,10 @@ interface Options extends Output, PreprocessingOptions {
   readonly threads?: number;
 }
 
-/** Images of one run: enough to amortize a run's overhead, few enough to keep activations in the cache. */
+/** Images of one run: enough to amortize the cost of a run, few enough for activations to stay in the cache. */
 const BATCH = 32;
 
-/** How many of a set of labelled pictures a model gets right. */
+/** Counts correct predictions for labelled pictures. */
 export function evalCommand({ signal }: Context): Command {
   const evaluate = command("eval", "count how many labelled pictures a model gets right", [
     "eval cifar_resnet20 --data test_batch.bin",
@@ -94,13 +94,13 @@ interface Report {
   /** Pictures that were read and counted. */
   readonly images: number;
   readonly correct: number;
-  /** In percent, as PyTorch's tables have them. */
+  /** In percent, as in PyTorch's tables. */
   readonly top1: number;
   readonly top5: number;
   readonly predictions: readonly number[];
-  /** How labels were found, where that may surprise, and what was passed over; absent where there is nothing to say. */
+  /** How labels were assigned, if that is not obvious, and skipped files; absent if there is nothing to report. */
   readonly notes?: readonly string[];
-  /** Pictures that could not be read, which count neither as right nor as wrong; absent where there are none. */
+  /** Unreadable pictures, which are not counted; absent if there are none. */
   readonly unreadable?: readonly Unreadable[];
 }
 
@@ -110,7 +110,7 @@ interface Unreadable {
 }
 
 interface Outcome {
-  /** Of each picture that could be read: its class, and the five likeliest, best first. */
+  /** The class and the five likeliest classes, best first, of each readable picture. */
   readonly ranked: readonly { readonly label: number; readonly five: readonly number[] }[];
   readonly unreadable: readonly Unreadable[];
 }
@@ -121,7 +121,7 @@ interface Work extends Context {
 }
 
 /**
- * The five likeliest classes of each picture. Throws the error of the last picture where none could be read, and
+ * The five likeliest classes of each picture. Throws the last picture's error if no picture could be read, and
  * WeightsError for logits that are NaN or infinite.
  */
 async function rank(

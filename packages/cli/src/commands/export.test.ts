@@ -161,7 +161,7 @@ describe("a folder", () => {
     const words = ["export", "cifar_resnet20", "--weights", "resnet20-cifar10", "--quantize", "uint8", "--to", "small"];
     const { stdout } = await succeed(words, { cwd: folder.path });
     expect(stdout).toMatch(
-      /^small: cifar_resnet20 .*\na TensorFlow\.js graph model of 0\.3 MiB, .* in uint8\nthat moves/,
+      /^small: cifar_resnet20 .*\na TensorFlow\.js graph model of 0\.3 MiB, .* in uint8\nwhose numbers change/,
     );
     const metadata = JSON.parse(await readFile(join(folder.in("small"), "model.json"), "utf8")) as {
       userDefinedMetadata: { classes: string };

@@ -16,7 +16,7 @@ interface Options extends Output {
   readonly engine?: string;
 }
 
-/** A model with its weights as one file, or as a folder of them. */
+/** Writes a model with its weights as one file, or as a folder. */
 export function exportCommand({ signal }: Context): Command {
   return command("export", "write a model with its weights as .onnx, weights or a TensorFlow.js graph model", [
     "export resnet50 --weights r50.safetensors --to r50.onnx",

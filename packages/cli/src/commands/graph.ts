@@ -19,7 +19,7 @@ interface Options extends Output {
   readonly compare?: string;
 }
 
-/** A model as a picture. With weights, the model as they fit it. */
+/** Draws a model. With weights, the model is adapted to them. */
 export function graphCommand({ signal }: Context): Command {
   return command("graph", "draw a model as an SVG picture: stages, blocks, shortcuts, shapes", [
     "graph resnet50 --to resnet50.svg --theme auto",
@@ -58,7 +58,7 @@ export function graphCommand({ signal }: Context): Command {
     });
 }
 
-/** Before any work is done. Throws UsageError for another ending, and what `checkPlace` throws. */
+/** Checked before work is done. Throws UsageError for another file extension, and errors of `checkPlace`. */
 async function checkSvgPath(to: string): Promise<void> {
   checkNamed(to, "--to");
   const ending = extname(to);

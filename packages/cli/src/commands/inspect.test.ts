@@ -100,7 +100,7 @@ describe("inspect", () => {
     expect(problems).toContainEqual(
       expect.stringMatching(/its layer norm is a Normalization with invert: true, which/),
     );
-    expect(problems).toContainEqual(expect.stringMatching(/^its graph is that of no model here/));
+    expect(problems).toContainEqual(expect.stringMatching(/^its graph fits no known model/));
   });
 
   it("has the statistics of numbers, worked out by hand", async () => {
@@ -122,8 +122,8 @@ describe("inspect", () => {
       "bn1.running_var is a variance, and has -1",
       "x.weight has 2 numbers that are NaN or infinite",
       "y has 1 number that is NaN or infinite",
-      expect.stringMatching(/^its tensors fit no model here/),
-      "it says that it is for resnet51, which is no model here",
+      expect.stringMatching(/^its tensors fit no known model/),
+      "it says that it is for resnet51, an unknown model",
       expect.stringMatching(/preprocessing/),
     ]);
   });

@@ -12,7 +12,7 @@ interface Options extends Output {
   readonly top?: number;
 }
 
-/** What a file of weights holds, which model its tensors fit, and what is wrong with them. */
+/** Describes a file of weights: its contents, its model, and its problems. */
 export function inspectCommand({ signal }: Context): Command {
   return command("inspect", "tell what a file of weights holds, and which model it fits", [
     "inspect resnet50.pth",
@@ -41,8 +41,8 @@ function words(file: string, found: Inspection, { tensors: part, top }: Options)
   const dtypes = [...new Set(tensors.map(({ dtype }) => dtype))].join(", ");
   const facts: readonly (readonly [string, string])[] = [
     ["format", format ?? "none"],
-    ["names", scheme === null ? "those of no library that is known here" : `those of ${scheme}`],
-    ["model", model ?? "none that is known here"],
+    ["names", scheme === null ? "unknown" : `those of ${scheme}`],
+    ["model", model ?? "unknown"],
     ...(model === null ? [] : [["classes", classes] as const, ["pictures", preprocessing] as const]),
     ["tensors", `${tensors.length}, ${numbers.toLocaleString("en-US")} numbers in all: ${dtypes}`],
   ];
@@ -65,7 +65,7 @@ function marked(style: "red" | "green", mark: string, text: string): readonly st
   return wrapped(text, columns() - 2).map((line, i) => `${i === 0 ? styled(style, mark) : " "} ${line}`);
 }
 
-/** A line for each key; long texts in more, aligned. */
+/** A line for each key; long texts wrapped and aligned. */
 function entries(pairs: readonly (readonly [string, string])[]): readonly string[] {
   const width = Math.max(...pairs.map(([key]) => key.length));
   return pairs.flatMap(([key, text]) =>
@@ -76,7 +76,7 @@ function entries(pairs: readonly (readonly [string, string])[]): readonly string
 /** Three columns of numbers, with the blanks before each. */
 const NUMBERS = 3 * 11;
 
-/** Tensors that are shown unless more are asked for. */
+/** The number of tensors shown by default. */
 const SHOWN = 30;
 
 function tensorTable(all: readonly Described[], top: number): readonly string[] {
@@ -99,11 +99,11 @@ function tensorTable(all: readonly Described[], top: number): readonly string[] 
   ];
 }
 
-/** The end of a name tells more than its start: the layers of a network begin alike. */
+/** Shortened at the start: the names of a network's layers begin alike. */
 const ending = (name: string, length: number): string =>
   name.length <= length ? name : `…${name.slice(name.length - length + 1)}`;
 
-/** Four digits; in at most nine characters. */
+/** Four significant digits, in at most nine characters. */
 export function short(value: number | null): string {
   if (value === null) return "-";
   const text = Number(value.toPrecision(4)).toString();

@@ -56,7 +56,7 @@ it("lists the models whose names have a part", async () => {
   const { stdout } = await succeed(["models", "paddle"]);
   expect(stdout, "among those that only --all lists").toMatch(/^paddle_unit /m);
   expect(stdout).not.toContain("--all");
-  expect((await succeed(["models", "renset50"])).stdout).toBe("no names have this part; did you mean resnet50?\n");
+  expect((await succeed(["models", "renset50"])).stdout).toBe("no name contains this text; did you mean resnet50?\n");
 });
 
 describe("for people", () => {

@@ -25,7 +25,7 @@ interface Row {
   readonly weights: readonly string[];
 }
 
-/** Every model, with its size and the weights known for it. */
+/** Lists every model, with its size and its known weights. */
 export function modelsCommand(): Command {
   return command("models", "list the models, and the weights known for them", ["models", "models resnet50"])
     .argument("[text]", "a part of the names to list, of all models")
@@ -71,12 +71,12 @@ function familyOf(name: ModelName): (typeof families)[number] {
   return row.widthPerGroup === undefined ? "ResNet" : "Wide ResNet";
 }
 
-/** Parts of networks, and variants that nobody trains but to compare libraries. */
+/** Parts of networks, and variants that only serve comparisons with other libraries. */
 function isOddity(name: ModelName, { classes, shortcut }: ResNetSpec): boolean {
   return classes === 0 || shortcut === "padEnd" || /^test_|_tutorial_|_s3x3$/.test(name);
 }
 
-/** A table for each family, the models whose weights ship inside before all. */
+/** A table for each family, after the models whose weights ship with the package. */
 function words(models: readonly Row[], all: boolean): readonly string[] {
   const isReady = ({ weights }: Row) => weights.includes(shippedWeights.name);
   const shown = models.filter((row) => all || isReady(row) || familyOf(row.name) !== "For tests and tutorials");

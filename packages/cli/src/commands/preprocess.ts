@@ -20,9 +20,9 @@ interface Options extends Output, PreprocessingOptions {
   readonly out: string;
 }
 
-/** A picture as its model would see it: `image`, what goes in, and `pixels`, the bytes of the crop. */
+/** Writes a picture as its model reads it: `image`, the input, and `pixels`, the bytes of the crop. */
 export function preprocessCommand({ signal }: Context): Command {
-  const preprocess = command("preprocess", "write what a model sees of a picture", [
+  const preprocess = command("preprocess", "write a picture as the model's input", [
     "preprocess cat.png --out cat.safetensors",
     "preprocess cat.png --model resnet50 --out cat.safetensors",
   ])

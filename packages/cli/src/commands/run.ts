@@ -44,7 +44,7 @@ interface Options extends Output, PreprocessingOptions {
   readonly dumpWgsl?: string;
 }
 
-/** One run of a model, its outputs into a file: any value of the graph can be one. */
+/** Runs a model once and writes outputs, which can be any values of the graph. */
 export function runCommand({ signal }: Context): Command {
   const run = command("run", "run a model once and write its outputs", [
     "run resnet50 --weights r50.safetensors --input cat.png \\\n      --out out.safetensors",
@@ -109,7 +109,7 @@ export function runCommand({ signal }: Context): Command {
   });
 }
 
-/** What a webgpu executable runs: a file a program, and plan.txt, which says in which order. */
+/** Writes the shaders of a webgpu executable, one file each, and plan.txt with their order. */
 async function dumpPrograms(executable: Executable, folder: string): Promise<void> {
   if (!hasPrograms(executable)) {
     throw new UsageError("--dump-wgsl is for programs of the backend webgpu; add --backend webgpu");
@@ -126,7 +126,7 @@ function hasPrograms(executable: Executable): executable is WebgpuExecutable {
   return "programs" in executable;
 }
 
-/** The graph with the outputs that were asked for; with its own where none were. Throws UsageError for other names. */
+/** The graph with the requested outputs; default: its own. Throws UsageError for other names. */
 function withOutputs(graph: Graph<"image">, asked: string | undefined): Graph<"image"> {
   if (asked === undefined) return graph;
   try {

@@ -22,7 +22,7 @@ interface Options extends Output {
   readonly depth: number;
 }
 
-/** What a model consists of, as a tree. With weights, of the model as they fit it. */
+/** Prints the layers of a model as a tree. With weights, the model is adapted to them. */
 export function summaryCommand({ signal }: Context): Command {
   return command("summary", "show a model layer by layer", [
     "summary resnet50 --depth 3",
@@ -53,7 +53,7 @@ function words(graph: Graph, summary: Summary, depth: number): readonly string[]
 
 type Row = readonly [layer: string, op: string, output: string, parameters: number, macs: string];
 
-/** Rows of a tree down to a depth. What is folded has one row, and so have parts that are alike and folded. */
+/** Rows of a tree down to a depth. A folded part has one row; equal consecutive folded parts share one row. */
 function rowsOf(
   parts: readonly OutlinePart[],
   layers: ReadonlyMap<string, LayerSummary>,
@@ -75,7 +75,7 @@ function rowsOf(
   return visit(parts, 1, "", "");
 }
 
-/** `layer1.0`; `conv1` in a block, whose name stands above; `layer1.1 … layer1.2` for a run. */
+/** `layer1.0`; `conv1` inside a block, whose name stands above; `layer1.1 … layer1.2` for a run. */
 function labelOf(run: readonly [OutlinePart, ...OutlinePart[]], strip: string): string {
   const label = ({ name }: OutlinePart) => shorten(name.startsWith(strip) ? name.slice(strip.length) : name, 30);
   const last = run.at(-1)!;

@@ -19,7 +19,7 @@ interface Tuned {
   readonly layers: readonly TunedLayer[];
 }
 
-/** Measures on this machine's adapter which kernels are the quickest for each layer, and has them used from then on. */
+/** Measures the fastest kernels for each layer on this machine's adapter, and stores them for later use. */
 export function tuneCommand({ signal }: Context): Command {
   return command("tune", "find the quickest WebGPU kernels for this adapter, layer by layer, and keep them", [
     "tune",
@@ -31,7 +31,7 @@ export function tuneCommand({ signal }: Context): Command {
       const names = models.length > 0 ? models : ["resnet18", "resnet50", "resnext50_32x4d"];
       for (const name of names) specNamed(name);
       await checkCache();
-      // which keeps what it tunes, for all commands
+      // which stores the result for all commands
       const backend = (await backendNamed("webgpu", { onWarning: remarkInLines })) as WebgpuBackend;
       const { device } = await backend.describe();
       const bar = progressBar();
@@ -51,7 +51,7 @@ export function tuneCommand({ signal }: Context): Command {
     });
 }
 
-/** Before any work is done: throws FormatError where there is no place to keep the findings in. */
+/** Checked before work is done: throws FormatError if the findings cannot be stored. */
 async function checkCache(): Promise<void> {
   const folder = cacheFolder();
   if (folder === undefined)

@@ -96,10 +96,10 @@ describe("list", () => {
     expect(rows.map(({ name }) => name)).toContain("akamaster/resnet20");
     expect(rows).toHaveLength(6);
     expect((await succeed(["weights", "list", "akamonster"], { env })).stdout).toBe(
-      "no names have this part; did you mean akamaster?\n",
+      "no name contains this text; did you mean akamaster?\n",
     );
     expect((await succeed(["weights", "list", "renset50"], { env })).stdout).toContain("; did you mean resnet50?");
-    expect((await succeed(["weights", "list", "nonsense"], { env })).stdout).toBe("no names have this part\n");
+    expect((await succeed(["weights", "list", "nonsense"], { env })).stdout).toBe("no name contains this text\n");
   });
 
   it("says that files that are here are not checked", async () => {

@@ -18,10 +18,10 @@ import {
   wrapped,
 } from "../terminal.ts";
 
-/** Imported when it is used: the other commands need none of it. */
+/** Imported on use, since the other commands do not need it. */
 const cache = () => import("@residual/weights/cache");
 
-/** Weights that go by a name: which there are, and the folder that they are downloaded into. */
+/** Manages weights with names: the list, and the download folder. */
 export function weightsCommand(context: Context): Command {
   const group = new Command("weights").description("list, download and check weights that go by a name");
   for (const each of [listCommand(), pullCommand(context), verifyCommand(context), pruneCommand(), pathCommand()])
@@ -33,12 +33,12 @@ export function weightsCommand(context: Context): Command {
 interface Row {
   readonly name: string;
   readonly model: string | null;
-  /** In bytes: exact of what is there, else as it is published, which may be about. */
+  /** In bytes: exact for downloaded files, else the published size, which may be rounded. */
   readonly bytes: number | null;
   readonly top1: number | null;
   readonly license: string | null;
   readonly cached: boolean;
-  /** Why they cannot be used here. */
+  /** Why they cannot be used by Residual. */
   readonly refused?: string;
 }
 
@@ -73,7 +73,7 @@ function rowOf({ name, known, cached, bytes }: ListedWeights): Row {
   };
 }
 
-/** A table by publishers, then the weights that cannot be used, with their reasons. */
+/** A table for each publisher, then the unusable weights with the reasons. */
 function listed(rows: readonly Row[]): readonly string[] {
   const usable = rows.filter(({ refused }) => refused === undefined);
   const cells = usable.map(({ name, top1, bytes, license, cached }) => [
@@ -101,14 +101,14 @@ function listed(rows: readonly Row[]): readonly string[] {
 }
 
 function publisherOf({ name }: Row): string {
-  if (name.startsWith("hf:")) return "Downloaded of the Hugging Face hub";
+  if (name.startsWith("hf:")) return "Downloaded from the Hugging Face hub";
   return name.includes("/") ? name.replace(/\/.*/, "") : "Ships inside";
 }
 
 const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
 
 function pullCommand({ signal }: Context): Command {
-  return command("pull", "download weights, where they are not there yet", [
+  return command("pull", "download weights, unless they are downloaded already", [
     "weights pull resnet50",
     "weights pull timm/resnet50.a1_in1k hf:microsoft/resnet-50",
   ])
@@ -134,7 +134,7 @@ function pullCommand({ signal }: Context): Command {
     });
 }
 
-/** An error about one of several names; throws one that ends the whole command. */
+/** The error of one name among several; throws an error that ends the whole command. */
 function refusalOf(error: unknown, signal: Context["signal"]): ResidualError {
   const typed = typedOf(error);
   if (!typed || signal.aborted) throw error;
@@ -177,11 +177,11 @@ function wordsOf({ name, path, problem, pinned }: VerifiedFile): string {
 }
 
 function pruneCommand(): Command {
-  return command("prune", "remove downloaded weights, or what broken downloads left", [
+  return command("prune", "remove downloaded weights, or leftovers of interrupted downloads", [
     "weights prune",
     "weights prune torchvision/resnet50.v2",
   ])
-    .argument("[name...]", "weights to remove; the parts that broken downloads left where not given")
+    .argument("[name...]", "weights to remove; default: leftovers of interrupted downloads")
     .option("--all", "all that was downloaded", false)
     .action(async (names: readonly string[], { all, ...output }: Output & { readonly all: boolean }) => {
       const { pruneWeights } = await cache();

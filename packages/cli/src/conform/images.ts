@@ -17,19 +17,19 @@ import { openDataset } from "../dataset/open.ts";
 export interface ImageOptions {
   /** Labelled pictures, as `residual eval` takes them. */
   readonly images: string;
-  /** A safetensors file whose `logits` [N, classes] are PyTorch's of those pictures, in their order. */
+  /** A safetensors file whose `logits` [N, classes] are PyTorch's for these pictures, in order. */
   readonly answers: string;
   readonly weights?: string | undefined;
   readonly limit?: number | undefined;
 }
 
-/** Of the largest logit: what PyTorch's own float32 was off by on CIFAR-10 and on ImageNet crops, at most. */
+/** Relative to the largest logit: the largest error of PyTorch's float32 on CIFAR-10 and on ImageNet crops. */
 const OF_PYTORCH = 1e-6;
 
-/** Images of one run: few enough to keep activations in the cache. */
+/** Images of one run: few enough for activations to stay in the cache. */
 const BATCH = 32;
 
-/** Pictures, weights and PyTorch's answers as conformance takes them. */
+/** Pictures, weights and PyTorch's logits, in conformance's format. */
 export async function openImageSet({
   images,
   answers,
@@ -56,7 +56,7 @@ export async function openImageSet({
   };
 }
 
-/** The suite counts on every picture. */
+/** The suite needs every picture. */
 async function readable(sample: ReturnType<Dataset["sample"]>): Promise<Sample> {
   const found = await sample;
   if (found instanceof FormatError) throw found;

@@ -21,7 +21,7 @@ import {
 import { openImageSet } from "./images.ts";
 import { words } from "./words.ts";
 
-/** The words of `residual conform`. */
+/** The arguments of `residual conform`. */
 export interface Options extends Output {
   readonly backends: string;
   readonly models?: string;
@@ -37,7 +37,7 @@ export interface Options extends Output {
   readonly threads?: number;
 }
 
-/** Holds backends against the suite, or explains where they differ, and says so. */
+/** Checks backends with the suite, or explains their differences, and prints the result. */
 export async function holdAgainstSuite(options: Options, signal: Context["signal"]): Promise<void> {
   const asked = readWords(options);
   for (const name of asked.backends) await checkBackend(name, ["auto", ...backendNames]);
@@ -87,7 +87,7 @@ interface Work {
 
 interface Held {
   readonly reports: readonly Report[];
-  /** Each removes what is kept of a backend in case of an interruption. */
+  /** Each removes the saved progress of a backend. */
   readonly ends: readonly (() => Promise<void>)[];
 }
 
@@ -153,7 +153,7 @@ async function conformOne(
   const asked = { level, only, images: sets, signal, onProgress, ...(models && { models }) };
   if (report === undefined) return { report: await conform(backend, asked), end: async () => {} };
   await makeFolder(report);
-  // a name is anything that its maker likes
+  // a name may contain any characters
   const path = join(report, `${backend.name.replaceAll(/[^\w.-]/g, "-")}.progress`);
   const kept = await checkpoint(path, { backend: backend.name, ...description, level }, { fresh: !resume });
   if (kept.done.length > 0) remark(`${backend.name}: ${kept.done.length} sections are done already`);

@@ -10,10 +10,10 @@ import {
 } from "@residual/conformance";
 import { bold, dim, table } from "../terminal.ts";
 
-/** Failures that are listed; a report has them all. */
+/** Failures listed on the terminal; a report has all. */
 const LISTED = 10;
 
-/** What came of it, for people. */
+/** The result as text. */
 export function words(report: Report): readonly string[] {
   const { backend, sections, milliseconds } = report;
   const checks = sections.flatMap((section) => section.checks);
@@ -45,7 +45,7 @@ function rowOf(level: Level, sections: readonly Section[]): readonly (string | n
   return [level, checks.filter(({ passed }) => passed).length, checks.length, share, skippedOf(sections)];
 }
 
-/** Why sections of a level were skipped, and how many, each reason once: a report names them. */
+/** The reasons of skipped sections of a level, each once with its count; a report names the sections. */
 function skippedOf(sections: readonly Section[]): string {
   const counts = new Map<string, number>();
   for (const { skipped } of sections) if (skipped) counts.set(skipped, (counts.get(skipped) ?? 0) + 1);

@@ -11,7 +11,7 @@ import {
 import { type Classes, countOf, indexByName } from "./classes.ts";
 import type { Dataset } from "./dataset.ts";
 
-/** A file whose images are read one by one, so that its size is no matter. */
+/** A file whose images are read one by one, so that it may be larger than memory. */
 interface File extends AsyncDisposable {
   readonly path: string;
   readonly images: number;
@@ -56,7 +56,7 @@ export async function cifar10Files(paths: readonly string[], model: Classes): Pr
   };
 }
 
-/** CIFAR-10's classes as those of the model: by their names where the model has all ten, else by their indices. */
+/** CIFAR-10's classes as the model's: by name if the model has all ten names, else by index. */
 function classesOfCifar10({ labels }: Classes): {
   readonly classOf: (label: number) => number;
   readonly notes: readonly string[];
@@ -65,7 +65,7 @@ function classesOfCifar10({ labels }: Classes): {
   const classes = cifar10Labels.map((name) => known(name));
   if (classes.every(({ length }) => length === 1)) return { classOf: (label) => classes[label]![0]!, notes: [] };
   const found = `${labels?.[0]} … ${labels?.at(-1)}`;
-  const note = `the data's classes are CIFAR-10's, the model's are called otherwise (${found}): counted by index`;
+  const note = `the data's classes are CIFAR-10's, the model's have other names (${found}): compared by index`;
   return { classOf: (label) => label, notes: [note] };
 }
 

@@ -7,9 +7,8 @@ import { type Classes, classesOfFolders } from "./classes.ts";
 import type { Dataset } from "./dataset.ts";
 
 /**
- * A folder for each class, with its pictures in it and in folders of it, as torchvision's ImageFolder takes them.
- * Hidden folders and those of systems are passed over. Throws FormatError where the folders are not the model's
- * classes.
+ * A folder for each class, with pictures in it and in its subfolders, like torchvision's ImageFolder. Hidden folders
+ * and system folders are skipped. Throws FormatError if the folders are not the model's classes.
  */
 export async function classFolders(path: string, model: Classes): Promise<Dataset> {
   const folders = await foldersIn(path);

@@ -50,7 +50,12 @@ describe("folders are refused", () => {
     ["more than classes", ["a", "b", "c", "d"], model(3), "found 4 folders, but resnet18 has 3 classes"],
     ["more than classes, hidden ones apart", [...cifar10Labels, "zebra"], cifar, "found 11 folders"],
     ["fewer than classes without names", ["cat", "dog"], model(3), "for 3 classes, which have no names"],
-    ["an index too large", ["3", "10"], cifar, "the folder 10 is no index of resnet18's 10 classes, expected 0 to 9"],
+    [
+      "an index too large",
+      ["3", "10"],
+      cifar,
+      "the folder 10 is not an index of resnet18's 10 classes, expected 0 to 9",
+    ],
     ["a stranger among the names", ["cat", "zebra"], cifar, "the folder zebra is none of the model's 10 classes"],
     ["strangers all", ["x", "y", "z"], cifar, "the folders x, y, z are none of the model's 10 classes"],
     [

@@ -4,7 +4,7 @@ import { imagenetLabels } from "@residual/vision";
 import { shorten } from "../printable.ts";
 import { imagenetWnids } from "./imagenet-wnids.ts";
 
-/** What a data set has to know of the model that it is for. */
+/** The facts about a model that a data set needs. */
 export type Classes = Pick<Identified, "model" | "spec" | "labels">;
 
 export const countOf = ({ spec: { classes = 1000 } }: Classes): number => classes;
@@ -12,15 +12,15 @@ export const countOf = ({ spec: { classes = 1000 } }: Classes): number => classe
 export interface FolderClasses {
   /** The class of each folder. */
   readonly labels: readonly number[];
-  /** How they were found, where that may surprise. */
+  /** How the classes were assigned, if that is not obvious. */
   readonly note?: string;
 }
 
 /**
- * The class of each folder of a data set. The first rule that fits all names decides: they are names of the model's
- * classes, whatever their case; they are indices of classes; they are WordNet ids of ImageNet. Where the model's
- * classes have no names and there are as many folders, folders count in the order of their names, as in torchvision's
- * ImageFolder. Throws FormatError where no rule fits, or a folder is of a class that the model does not have.
+ * The class of each folder of a data set. The first rule that fits all names decides: names of the model's classes,
+ * ignoring case; indices of classes; WordNet ids of ImageNet. If the model's classes have no names and their number is
+ * that of the folders, folders are classes in alphabetical order, as in torchvision's ImageFolder. Throws FormatError
+ * if no rule fits, or a folder's class does not exist in the model.
  */
 export function classesOfFolders(path: string, names: readonly string[], model: Classes): FolderClasses {
   const classes = countOf(model);
@@ -53,7 +53,7 @@ function byName(path: string, names: readonly string[], { labels }: Classes): re
   });
 }
 
-/** Classes by their name, or by one of several with commas between. Case, blanks, `_` and `-` make no difference. */
+/** Classes by name, or by one of several names separated by commas. Case, blanks, `_` and `-` are ignored. */
 export function indexByName(labels: readonly string[]): (name: string) => readonly number[] {
   const whole = new Map<string, number[]>();
   const parts = new Map<string, number[]>();
@@ -81,7 +81,7 @@ function byIndex(path: string, names: readonly string[], model: Classes): readon
   const above = names.find((name) => Number(name) >= classes);
   if (above === undefined) return names.map(Number);
   throw new FormatError(
-    `${path}: the folder ${above} is no index of ${model.model}'s ${classes} classes, expected 0 to ${classes - 1}`,
+    `${path}: the folder ${above} is not an index of ${model.model}'s ${classes} classes, expected 0 to ${classes - 1}`,
   );
 }
 
@@ -102,7 +102,7 @@ function byWnid(path: string, names: readonly string[], model: Classes): readonl
     : undefined;
 }
 
-/** Whether the classes are those of ImageNet: by their number, and by most of their names where they have any. */
+/** Whether the classes are ImageNet's: by their number, and by most of their names if they have names. */
 function isImagenet(model: Classes): boolean {
   if (countOf(model) !== imagenetLabels.length || !model.labels) return countOf(model) === imagenetLabels.length;
   const alike = model.labels.filter((label, index) => indexByName([label])(imagenetLabels[index]!).length > 0);

@@ -8,8 +8,8 @@ import type { Classes } from "./classes.ts";
 import type { Dataset } from "./dataset.ts";
 
 /**
- * CIFAR-10's own files (one, or a folder of them), or a folder that holds a folder of pictures per class. Throws
- * FormatError for anything else, and where folders are not the model's classes.
+ * CIFAR-10's binary files (one, or a folder of them), or a folder with a folder of pictures per class. Throws
+ * FormatError for other data, and if folders are not the model's classes.
  */
 export async function openDataset(path: string, model: Classes): Promise<Dataset> {
   const found = await stat(path).catch(() => undefined);

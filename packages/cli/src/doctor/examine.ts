@@ -18,20 +18,20 @@ export interface BackendHealth {
   readonly version: string | null;
   readonly device: string | null;
   readonly driver: string | null;
-  /** Whether a small network gave the reference's answer here, now. */
+  /** Whether a small network gave the reference's answer just now. */
   readonly verified: boolean;
   readonly reason: string | null;
   readonly install: string | null;
 }
 
-/** The decoder of pictures that is in use, and why. */
+/** The picture decoder in use, and the reason. */
 export interface PicturesHealth extends Omit<BackendHealth, "device" | "driver"> {
   readonly formats: readonly string[];
 }
 
 /** Tries a backend on a small network. */
 export async function examineBackend(name: BackendName, signal: Signal): Promise<BackendHealth> {
-  const install = await installCommand(name).catch(() => ""); // its adapter is missing, which is found below
+  const install = await installCommand(name).catch(() => ""); // without its adapter, which is reported below
   try {
     const backend = await backendNamed(name);
     const { version, device, driver } = await backend.describe();
@@ -44,7 +44,7 @@ export async function examineBackend(name: BackendName, signal: Signal): Promise
   }
 }
 
-/** Finds what decodes pictures, and has it decode a PNG and a JPEG of one pixel. */
+/** Finds the picture decoder, and decodes a PNG and a JPEG of one pixel. */
 export async function examinePictures(): Promise<PicturesHealth> {
   const { library, formats, reason = null } = await describePictures();
   const [, name = library, version = null] = /^(\S+) (\S+)/.exec(library) ?? [];
@@ -75,7 +75,7 @@ const pictures = [
   ],
 ] as const;
 
-/** What the backends of a page need beside the browser's own. */
+/** The packages that backends in a page need besides the browser. */
 const ofPages: { readonly [Name in BackendName]?: readonly string[] } = {
   webgpu: [],
   wasm: [],
@@ -86,7 +86,7 @@ const ofPages: { readonly [Name in BackendName]?: readonly string[] } = {
   "tfjs-cpu": ["@tensorflow/tfjs-core", "@tensorflow/tfjs-backend-cpu"],
 };
 
-/** The backends that pages have, by what is installed here; no page is opened. */
+/** The backends for pages, from the packages installed here; no page is opened. */
 export function examineBrowser(): readonly string[] {
   const found = Object.entries(ofPages).filter(([, packages]) => packages.every(isInstalled));
   return found.map(([name]) => name);
@@ -100,7 +100,7 @@ function isInstalled(name: string): boolean {
   }
 }
 
-/** A backend that `auto` takes, and why. */
+/** The backend that `auto` takes, and the reason. */
 export interface Auto {
   readonly name: string;
   readonly reason: string;
@@ -109,24 +109,24 @@ export interface Auto {
 /** Multiply-adds of ResNet-50. */
 const LARGE = 4.1e9;
 
-/** Which backend `auto` takes here for a small network, and for a large one. */
+/** The backend that `auto` takes here for a small network, and for a large network. */
 export async function examineAuto(): Promise<Auto & { readonly large: Auto }> {
   const choose = async (macs: number) => {
-    const { backend, reason } = await chooseBackend("auto", { macs, onWarning: () => {} }); // the report says it all
+    const { backend, reason } = await chooseBackend("auto", { macs, onWarning: () => {} });
     return { name: backend.name, reason };
   };
   return { ...(await choose(0)), large: await choose(LARGE) };
 }
 
-/** An error that is not ours is a reason as well: a native library may throw anything. */
+/** The reason of any thrown value: a native library may throw values that are not errors. */
 function wayOut(error: unknown, install: string): { readonly reason: string; readonly install: string | null } {
   const reason = error instanceof ResidualError ? error.message : String(error);
-  // not where a driver is what is missing
+  // unless a driver is missing
   return { reason, install: install !== "" && reason.includes(install) ? install : null };
 }
 
 /**
- * ResNet-20 on the fixture's image: torch's own float32 run is off by 1.3e-7 of the largest logit; ten times that is
+ * ResNet-20 on the fixture's image: the error of torch's float32 is 1.3e-7 of the largest logit; ten times that is
  * allowed.
  */
 async function givesTheReferencesAnswer(backend: Backend, signal: Signal): Promise<boolean> {

@@ -7,7 +7,7 @@ export interface DoctorReport {
   readonly platform: string;
   readonly backends: readonly BackendHealth[];
   readonly pictures: PicturesHealth;
-  /** Backends that a page can use, by what is installed. */
+  /** Backends for pages, from the installed packages. */
   readonly browser: readonly string[];
   readonly auto: Auto & { readonly large: Auto };
 }
@@ -18,7 +18,7 @@ interface Row {
   readonly text: string;
 }
 
-/** What works, then what does not, each with one command or one cause; a cause that several have is said once. */
+/** Working backends, then the others, each with one command or cause; a common cause is printed once. */
 export function words({ node, platform, backends, pictures, browser, auto }: DoctorReport): readonly string[] {
   const works = backends.filter(({ verified }) => verified);
   const others = backends.filter(({ verified }) => !verified);
@@ -54,7 +54,7 @@ function pictureRow({ name, version, verified, reason, ...why }: PicturesHealth)
   return { mark: "✓", name: "pictures", text: `${decoder}, since ${reason ?? "it loads here"}` };
 }
 
-/** The command, else the last clause of the reason, which is the way out. `--json` has the reasons in full. */
+/** The command, else the last clause of the reason, which says what to do. `--json` has the full reasons. */
 function way({ reason, install }: Pick<BackendHealth, "reason" | "install">): string {
   return install ?? reason?.split("; ").at(-1) ?? "";
 }

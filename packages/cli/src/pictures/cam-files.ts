@@ -19,9 +19,9 @@ const formats: { readonly [ending: string]: EncodedFormat } = {
 const formatOf = (path: string): EncodedFormat | undefined => formats[extname(path).toLowerCase()];
 
 /**
- * Before any work is done, the path of each picture's map: one file for one picture, or a folder, made where it is not
- * there, with a PNG for each. Throws UsageError for another ending, for many pictures into one file, and for a file
- * that is one of the pictures; FormatError where nothing can be written there.
+ * The path of each picture's map, checked before work is done: a file for one picture, or a folder (made if missing)
+ * with a PNG for each picture. Throws UsageError for another file extension, for one file with many pictures, and for a
+ * file that is one of the pictures; FormatError if the path cannot be written.
  */
 export async function camPaths(to: string, pictures: readonly string[]): Promise<readonly string[]> {
   checkNamed(to, "--cam");
@@ -56,7 +56,7 @@ async function checkNoPicture(paths: readonly string[], pictures: readonly strin
     throw new UsageError(`--cam would write over the picture ${over}; give another name or folder`);
 }
 
-/** Writes a map over its picture. */
+/** Draws a map over its picture, and writes it. */
 export async function writeCam(path: string, cam: ClassActivation, { signal }: Context): Promise<void> {
   await writeAtomic([{ path, pieces: [await encodeImage(overlayCam(cam), formatOf(path))] }], { signal });
 }

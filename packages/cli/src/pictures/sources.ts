@@ -6,18 +6,18 @@ import { glob, isDynamicPattern } from "tinyglobby";
 import { UsageError } from "../errors.ts";
 import { compare, picturesIn } from "./walk.ts";
 
-/** A picture that a command line names: its name, or why there is none. */
+/** A picture of the command line: its name, or its error. */
 export type Named = { readonly name: string } | { readonly name: string; readonly error: ResidualError };
 
 export interface Sources {
   readonly pictures: readonly Named[];
-  /** What was passed over in folders, in words for people. */
+  /** Skipped files in folders, as messages. */
   readonly notes: readonly string[];
 }
 
 /**
- * The pictures that words mean, in their order: a file, a folder of pictures, a pattern such as `photos/*.png` (which
- * not every shell replaces by the files), a URL, or `-` for the bytes of one picture on stdin.
+ * The pictures of the arguments, in order: a file, a folder of pictures, a pattern such as `photos/*.png` (which some
+ * shells do not expand), a URL, or `-` for one picture on stdin.
  */
 export async function picturesOf(words: readonly string[]): Promise<Sources> {
   if (words.filter((word) => word === "-").length > 1)
@@ -48,7 +48,7 @@ async function expand(word: string): Promise<Expanded> {
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory()) return inFolder(path);
   const pattern = sep === "\\" ? word.replaceAll("\\", "/") : word;
-  if (found || !isDynamicPattern(pattern)) return of(word); // a file that is missing says so when it is read
+  if (found || !isDynamicPattern(pattern)) return of(word); // reading reports a missing file
   const options = { onlyFiles: false, expandDirectories: false, absolute: isAbsolute(word) };
   const paths = (await glob(pattern, options)).sort(compare);
   if (paths.length === 0) throw new FormatError(`${word}: no file matches; check the pattern`);

@@ -1,10 +1,7 @@
 import { FormatError } from "@residual/core";
 import { UsageError } from "../errors.ts";
 
-/**
- * A picture as it is read: stdin for `-`, else the word itself, a path or a URL. Throws UsageError where stdin is a
- * terminal.
- */
+/** The source of a picture: stdin for `-`, else the path or URL itself. Throws UsageError if stdin is a terminal. */
 export function pictureNamed(word: string): string | AsyncIterable<unknown> {
   if (word !== "-") return word;
   if (process.stdin.isTTY) throw new UsageError("- reads stdin, which is a terminal here; add < and a file");

@@ -1,28 +1,28 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
-/** Endings of the formats that decodeImage reads; a file that is named itself may have any. */
+/** File extensions that decodeImage reads; a file given by name may have any. */
 const PICTURE = /\.(jpe?g|jfif|png|webp|gif|tiff?|bmp|pnm|pbm|pgm|ppm)$/i;
 
-/** Endings of pictures in formats that it does not read. */
+/** File extensions of pictures that it does not read. */
 const UNREAD = /\.(avif|hei[cf]|jxl|jp2|svg|ico|psd)$/i;
 
-/** Folders that systems and programs put beside pictures: thumbnails, metadata, what was deleted. */
+/** Folders that systems and programs create next to pictures: thumbnails, metadata, deleted files. */
 const JUNK = new Set(["__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information"]);
 
-/** Whether a folder or file is passed over: it is hidden, as `.ipynb_checkpoints` is, or of a system's own. */
+/** Whether a folder or file is skipped: it is hidden, such as `.ipynb_checkpoints`, or belongs to the system. */
 export const isPassedOver = (name: string): boolean => name.startsWith(".") || JUNK.has(name);
 
 export interface Found {
   /** Paths of pictures, in the order of torchvision's ImageFolder: by folder, then by name. */
   readonly pictures: readonly string[];
-  /** What is called like a picture and is none, in words for people. */
+  /** Skipped pictures, as messages. */
   readonly notes: readonly string[];
 }
 
 /**
- * The pictures in a folder and in its folders, by the endings of their names. Links are followed. `isPassedOver` says
- * what is passed over.
+ * The pictures in a folder and its subfolders, by file extension. Links are followed. `isPassedOver` tells which
+ * folders and files are skipped.
  */
 export async function picturesIn(folder: string): Promise<Found> {
   const pictures: string[] = [];
@@ -36,7 +36,7 @@ export async function picturesIn(folder: string): Promise<Found> {
   return { pictures, notes };
 }
 
-/** `above` holds the real paths of the folders that lead here: a link to one of them would never end. */
+/** `above` holds the real paths of the parent folders: a link to one of them would be an endless loop. */
 async function walk(
   folder: string,
   above: ReadonlySet<string>,
@@ -60,5 +60,5 @@ async function walk(
   }
 }
 
-/** By code units, as Python sorts names, and not by a language's rules. */
+/** By code units, as in Python, independent of the language. */
 export const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -14,15 +14,15 @@ import { type Change, changeBetween, statisticsOf } from "./statistics.ts";
 
 export interface Comparison {
   readonly identical: boolean;
-  /** The model whose names the tensors have; null where they have those of the files. */
+  /** The model whose names the tensors have; null if they have the files' names. */
   readonly model: string | null;
-  /** Tensors of both files, those that changed most first. */
+  /** Tensors of both files, most changed first. */
   readonly tensors: readonly (Change & {
     readonly name: string;
     readonly shape: readonly number[];
     readonly size: number;
   })[];
-  /** What else people should know, as sentences. */
+  /** Notes for the user, as sentences. */
   readonly notes: readonly string[];
   readonly onlyInA: readonly string[];
   readonly onlyInB: readonly string[];
@@ -36,8 +36,8 @@ export interface Comparison {
 type Tensors = ReadonlyMap<string, NamedSource>;
 
 /**
- * Compares two sets of weights under the names of one model, where both fit one, else under those of their files.
- * Throws what `readWeights` throws, and AbortError.
+ * Compares two sets of weights, with the names of a model that both fit, else with the files' names. Throws errors of
+ * `readWeights`, and AbortError.
  */
 export async function compare(
   pair: readonly [string, string],
@@ -75,13 +75,13 @@ export async function compare(
   };
 }
 
-/** Where the two are of different models. */
+/** If the two are weights of different models. */
 function notesOn([a, b]: readonly [string, string], [one, other]: Named["models"]): readonly string[] {
   if (one === other || one === undefined || other === undefined) return [];
   return [`${a} is for ${one}, and ${b} for ${other}`];
 }
 
-/** A file whose exporter has folded norms into convolutions has other numbers, and the same answers. */
+/** A file with folded norms has other numbers, but the same outputs. */
 async function foldedNote([a, b]: readonly [string, string], [one, other]: Named["sides"]): Promise<readonly string[]> {
   const [first, second] = [await isFolded(one), await isFolded(other)];
   if (first === second) return [];
@@ -90,7 +90,7 @@ async function foldedNote([a, b]: readonly [string, string], [one, other]: Named
   ];
 }
 
-/** Every norm is an identity but for its shift. */
+/** Every norm is an identity apart from its shift. */
 async function isFolded(tensors: Tensors): Promise<boolean> {
   const means = [...tensors].filter(([name]) => name.endsWith(".running_mean"));
   for (const [, source] of means) {
@@ -102,7 +102,7 @@ async function isFolded(tensors: Tensors): Promise<boolean> {
 
 interface Named {
   readonly model: string | null;
-  /** What each is for by itself; undefined where that is unknown. */
+  /** The models of the two; undefined if one is unknown. */
   readonly models: readonly [string | undefined, string | undefined];
   readonly sides: readonly [Tensors, Tensors];
 }
@@ -124,7 +124,7 @@ async function named([a, b]: readonly [string, string], asked: string | undefine
   };
 }
 
-/** The model that weights say they are for, else those that they fit. */
+/** The model in the weights' metadata, else the models that they fit. */
 function modelsOf(weights: Weights): readonly string[] {
   const said = weights.model === undefined ? undefined : modelNameOf(weights.model);
   return said === undefined ? recognize(weights).models : [said];

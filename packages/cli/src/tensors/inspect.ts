@@ -17,32 +17,32 @@ import { recognize, recordedPreprocessing } from "@residual/pipeline";
 import { kerasNetwork, namingScheme, toTorchvision, Weights } from "@residual/weights";
 import { type Statistics, statisticsOf } from "./statistics.ts";
 
-/** A tensor of a file, under its name there. */
+/** A tensor of a file, with its name there. */
 export interface Described extends Statistics {
   readonly name: string;
-  /** By PyTorch's names, as it is stored. */
+  /** The dtype as stored, in PyTorch's names. */
   readonly dtype: string;
   readonly shape: readonly number[];
 }
 
 export interface Inspection {
-  /** Null for weights that come from no file. */
+  /** Null for weights that do not come from a file. */
   readonly format: string | null;
-  /** Whose names the tensors have; null where they have no library's. */
+  /** The library whose names the tensors have; null if unknown. */
   readonly scheme: string | null;
-  /** The model that would be run; null where the tensors fit none. */
+  /** The model that would be run; null if the tensors fit none. */
   readonly model: string | null;
-  /** How many classes the last layer has, and whether their names are known, in words. */
+  /** The number of classes of the last layer, and whether their names are known, as a text. */
   readonly classes: string;
-  /** What becomes of pictures, and who says so, in words. */
+  /** The preprocessing and its source, as a text. */
   readonly preprocessing: string;
   /** All models that the tensors fit. */
   readonly models: readonly string[];
   readonly tensors: readonly Described[];
   readonly metadata: Readonly<Record<string, string>>;
-  /** What is wrong, as sentences. */
+  /** Problems, as sentences. */
   readonly problems: readonly string[];
-  /** What else people should hear, as sentences. */
+  /** Notes for the user, as sentences. */
   readonly notes: readonly string[];
 }
 
@@ -58,7 +58,7 @@ export async function inspect(weights: Weights, { signal, onProgress }: WorkOpti
   const recognition = recognize(weights);
   const { models, nearest } = recognition;
   const said = weights.model === undefined ? undefined : modelNameOf(weights.model);
-  const fitting = weights.graph?.mismatch === undefined ? models[0] : undefined; // a graph of another model is refused
+  const fitting = weights.graph?.mismatch === undefined ? models[0] : undefined;
   const model = said ?? fitting ?? null;
   const row = model === null ? undefined : variants[modelNameOf(model)!];
   const fitted = row && under(weights, row, model!);
@@ -77,8 +77,8 @@ export async function inspect(weights: Weights, { signal, onProgress }: WorkOpti
 }
 
 /**
- * The naming scheme of the names in the file; null where it is unknown. A reader that follows a file's graph renames
- * the tensors, so the stored names are looked at.
+ * The naming scheme of the names in the file; null if unknown. A reader that follows a file's graph renames the
+ * tensors, so the stored names are checked.
  */
 function schemeOf(weights: Weights, recognized: string): string | null {
   const { graph, stored } = weights;
@@ -93,7 +93,7 @@ function schemeOf(weights: Weights, recognized: string): string | null {
   }
 }
 
-/** The weights under the names of a model; as they are where they do not fit it, which is told as a problem. */
+/** The weights with the names of a model; unchanged if they do not fit, which is listed as a problem. */
 function under(weights: Weights, row: ResNetSpec, name: string): Weights {
   try {
     return toTorchvision(weights, resnet(row, { name }));
@@ -158,17 +158,17 @@ function misfits(
   { models, nearest, refusal }: Omit<ReturnType<typeof recognize>, "models"> & { readonly models: readonly string[] },
 ): readonly string[] {
   const mismatch = weights.graph?.mismatch;
-  if (mismatch !== undefined) return [`its graph is that of no model here: ${mismatch}`];
+  if (mismatch !== undefined) return [`its graph fits no known model: ${mismatch}`];
   if (models.length === 0) {
     if (refusal !== undefined) return [refusal];
-    if (!nearest) return ["its tensors fit no model here"];
+    if (!nearest) return ["its tensors fit no known model"];
     const { missing, leftOver, misshapen } = nearest;
     const counts = [
       `${counted(missing.length, "tensor")} missing`,
       `${leftOver.length} left over`,
       `${misshapen.length} of another shape`,
     ];
-    return [`its tensors fit no model here; they come nearest to ${nearest.model}: ${counts.join(", ")}`];
+    return [`its tensors fit no known model; they come nearest to ${nearest.model}: ${counts.join(", ")}`];
   }
   if (model === null || models.includes(model)) return [];
   return [`it says that it is for ${model}, and its tensors fit ${models.slice(0, 3).join(", ")}`];
@@ -178,7 +178,7 @@ function badMetadata(weights: Weights): readonly string[] {
   const { model } = weights.metadata;
   const unknown =
     model !== undefined && modelNameOf(model) === undefined
-      ? [`it says that it is for ${model}, which is no model here`]
+      ? [`it says that it is for ${model}, an unknown model`]
       : [];
   try {
     void weights.preprocessing;

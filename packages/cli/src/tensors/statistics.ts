@@ -1,6 +1,6 @@
 import { isTensor, type NamedSource, readRows, rowSize, rowsIn, sizeOf } from "@residual/core";
 
-/** What a tensor's numbers are like. The first four are undefined where no number is finite. */
+/** Statistics of a tensor. The first four are undefined if no number is finite. */
 export interface Statistics {
   readonly min: number | null;
   readonly max: number | null;
@@ -14,7 +14,7 @@ export interface Statistics {
 /** Numbers in memory at a time. */
 const CHUNK = 1 << 17;
 
-/** The numbers of a source, some rows at a time, as float64. Throws FormatError where its file has changed. */
+/** The numbers of a source as float64, some rows at a time. Throws FormatError if its file has changed. */
 async function* chunksOf(source: NamedSource): AsyncGenerator<ArrayLike<number>> {
   if (isTensor(source) && source.dtype !== "float32" && source.dtype !== "float64") {
     yield source.dtype === "int64" ? Array.from(source.data, Number) : source.data;
@@ -34,7 +34,7 @@ async function* chunksOf(source: NamedSource): AsyncGenerator<ArrayLike<number>>
 
 export async function statisticsOf(source: NamedSource): Promise<Statistics> {
   let [min, max, sum, count, nonFinite] = [Infinity, -Infinity, 0, 0, 0];
-  let squares = 0; // of the differences from the first number, so that a large mean does not swallow them
+  let squares = 0; // of differences from the first number, so that a large mean does not cancel them
   let shift: number | undefined;
   for await (const numbers of chunksOf(source)) {
     for (let i = 0; i < numbers.length; i++) {
@@ -56,13 +56,13 @@ export async function statisticsOf(source: NamedSource): Promise<Statistics> {
   return { min, max, mean: shift + mean, std: Math.sqrt(Math.max(0, squares / count - mean ** 2)), nonFinite };
 }
 
-/** How the numbers of two sources of one shape differ. */
+/** The differences between two sources of the same shape. */
 export interface Change {
-  /** Numbers that are not the same; NaN is the same as NaN. */
+  /** Numbers that differ; NaN equals NaN. */
   readonly differing: number;
-  /** The largest difference; infinite where one number is finite and the other is not. */
+  /** The largest difference; infinite if one number is finite and the other is not. */
   readonly largest: number;
-  /** The root mean square of the differences over that of the first source's numbers. */
+  /** The root mean square of the differences, divided by that of the first source's numbers. */
   readonly relative: number;
 }
 

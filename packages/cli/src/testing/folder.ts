@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
 
-/** A folder for the tests of one file: made before the first, gone after the last. */
+/** A folder for the tests of one file: created before the first, removed after the last. */
 export function temporaryFolder(): { readonly path: string; in(name: string): string } {
   let path = "";
   beforeAll(async () => {

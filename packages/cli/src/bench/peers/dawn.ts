@@ -1,10 +1,7 @@
 /// <reference types="@webgpu/types" />
 import { noAdapter, platformGpu } from "@residual/kit/gpu";
 
-/**
- * Makes Node look like a browser to libraries that ask for `navigator.gpu`: Dawn answers, on the adapter that ours
- * takes.
- */
+/** Makes Node look like a browser to libraries that use `navigator.gpu`: Dawn, on the same adapter as ours. */
 export async function browserGpu(): Promise<GPU> {
   const { gpu } = await platformGpu<GPU>("webgpu", (name) =>
     name.endsWith(".json") ? import(name, { with: { type: "json" } }) : import(name),

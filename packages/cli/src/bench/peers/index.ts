@@ -10,7 +10,7 @@ import {
 
 export type { Runner } from "./runner.ts";
 
-/** Other people's libraries, each as its own documentation says to use it. */
+/** Other libraries, each used as its documentation says. */
 export const peers: { readonly [name: string]: Peer } = {
   "onnxruntime-node": onnxruntimeNode,
   "onnxruntime-node-nospin": onnxruntimeNodeNospin,
@@ -23,7 +23,7 @@ export const peers: { readonly [name: string]: Peer } = {
   "onnxruntime-web-webgpu": onnxruntimeWebWebgpu,
 };
 
-/** Those that one of our backends is to be compared with. */
+/** The peers to compare with one of our backends. */
 export const peersOf: { readonly [backend: string]: readonly string[] } = {
   onnx: ["onnxruntime-node", "onnxruntime-node-nospin"],
   "onnx-webgpu": ["onnxruntime-node-webgpu"],

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Task } from "../protocol.ts";
 import { imported, type Peer, type Runner } from "./runner.ts";
 
-/** The part of onnxruntime's interface that is used here; onnxruntime-web has the same. */
+/** The part of onnxruntime's interface that the bench uses; onnxruntime-web has the same. */
 export interface OnnxRuntime {
   readonly InferenceSession: { create(model: Uint8Array, options: object): Promise<Session> };
   readonly Tensor: new (dtype: "float32", data: Float32Array, dims: readonly number[]) => object;
@@ -15,11 +15,11 @@ interface Session {
 /** Default options. */
 export const onnxruntimeNode: Peer = (task) => inNode(task, {});
 
-/** The same without spinning threads, as our backend runs it. */
+/** Without spinning threads, as our backend runs it. */
 export const onnxruntimeNodeNospin: Peer = (task) =>
   inNode(task, { extra: { session: { intra_op: { allow_spinning: "0" } } } });
 
-/** Its own WebGPU engine, on the same adapter as ours. */
+/** onnxruntime's WebGPU engine, on the same adapter as ours. */
 export const onnxruntimeNodeWebgpu: Peer = (task) => inNode(task, { executionProviders: ["webgpu"] });
 
 async function inNode(task: Task, options: object): Promise<Runner> {

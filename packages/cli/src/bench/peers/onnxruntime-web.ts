@@ -5,8 +5,8 @@ import { type OnnxRuntime, runnerOf } from "./onnxruntime-node.ts";
 import { imported, type Peer } from "./runner.ts";
 
 /**
- * The WebGPU engine of onnxruntime for browsers, compiled to WebAssembly, on Dawn. The slowest to load of all: 4 s for
- * ResNet-18 at best.
+ * The WebGPU engine of onnxruntime for browsers, compiled to WebAssembly, on Dawn. It loads slowest: at least 4 s for
+ * ResNet-18.
  */
 export const onnxruntimeWebWebgpu: Peer = async (task) => {
   await browserGpu();
@@ -15,7 +15,7 @@ export const onnxruntimeWebWebgpu: Peer = async (task) => {
   return runnerOf(runtime, task, { executionProviders: ["webgpu"] });
 };
 
-/** Its engine for CPUs, in the build for Node; one thread per core where not given, as in a page with threads. */
+/** Its engine for CPUs, in the build for Node; default: one thread per core, as in a page with threads. */
 export const onnxruntimeWebWasm: Peer = async (task) => {
   type Runtime = OnnxRuntime & { readonly env: { readonly wasm: { numThreads: number } } };
   const runtime = await imported<Runtime>("onnxruntime-web");
@@ -23,7 +23,7 @@ export const onnxruntimeWebWasm: Peer = async (task) => {
   return runnerOf(runtime, task, { executionProviders: ["wasm"] });
 };
 
-/** The memory of its WebAssembly is shared, and Dawn in Node takes no view of such: it gets a copy. */
+/** Its WebAssembly memory is shared, which Dawn in Node does not accept, so Dawn gets a copy. */
 function acceptSharedMemory(): void {
   // oxlint-disable-next-line typescript/unbound-method -- called on its queue, below
   const { writeBuffer } = GPUQueue.prototype;

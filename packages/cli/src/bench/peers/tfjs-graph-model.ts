@@ -9,16 +9,16 @@ import { browserGpu } from "./dawn.ts";
 import { imported, type Peer, type Runner } from "./runner.ts";
 
 /**
- * The network as it is built, as a graph model that plain TensorFlow.js loads and runs: convolution, norm and ReLU are
- * an operator each, groups go by slices, a convolution each, and concat.
+ * The network unchanged, as a graph model that plain TensorFlow.js loads and runs: an operator for each convolution,
+ * norm and ReLU; groups by slices, a convolution each, and concat.
  */
 export const tfjsGraphModelWasm: Peer = (task) => start(task, "wasm");
 
-/** The same on its WebGPU engine, on Dawn. */
+/** The same graph model on the WebGPU engine, on Dawn. */
 export const tfjsGraphModelWebgpu: Peer = (task) => startOnDawn(task);
 
 /**
- * The same network as tensorflowjs_converter leaves it: norms folded, bias and ReLU fused into their convolution. In
+ * The same network as tensorflowjs_converter optimizes it: norms folded, bias and ReLU fused into the convolutions. In
  * Node the engine has one thread.
  */
 export const tfjsFusedGraphModelWasm: Peer = (task) => start(task, "wasm", optimize);
