@@ -1,4 +1,4 @@
-/** Files beside weights that say what model they are for, as transformers and timm write them. */
+/** Configuration files that define the model of weights, as transformers and timm write them. */
 export const configurationFiles = ["config.json", "preprocessor_config.json"] as const;
 
 /** No configuration is longer, in bytes: 20,000 class names take about one megabyte. */

@@ -1,6 +1,6 @@
 import { type AnyNode, type Graph, inputsOf, nodesOf } from "@residual/core";
 
-/** Layers that files count: by what they compute. */
+/** Layers that files number, by kind. */
 type Kind = "conv" | "norm" | "dense";
 
 const kinds: { readonly [op: string]: Kind } = { conv2d: "conv", batchNorm: "norm", linear: "dense" };

@@ -1,4 +1,4 @@
-// What Node and browsers have alike.
+// Exports that Node and browsers share.
 
 export { encodeSafetensors } from "./encode-safetensors.ts";
 export { withEpsilon } from "./epsilon.ts";

@@ -20,7 +20,7 @@ const fields: ReadonlyMap<string, string> = new Map([
   ["running_mean", "running_mean"],
   ["moving_variance", "running_var"],
   ["running_var", "running_var"],
-  ["running_std", "running_var"], // so Keras 1 calls what is a variance
+  ["running_std", "running_var"], // Keras 1's name for a variance
 ]);
 
 /** Keras' kernels, by rank: [in, out] and HWIO. PyTorch has [out, in] and OIHW. */
@@ -29,7 +29,7 @@ const kernelOrders: ReadonlyMap<number, readonly number[]> = new Map([
   [4, [3, 2, 0, 1]],
 ]);
 
-/** What `vars/0` and so on of a layer are, in Keras 3's files. */
+/** The variables `vars/0` and so on of a layer, in Keras 3's files. */
 const varsOf = (layer: string): readonly string[] =>
   /(^|_)(bn|batch_normalization)(_\d+)?$|^bn/.test(layer)
     ? ["gamma", "beta", "moving_mean", "moving_variance"]

@@ -13,14 +13,14 @@ import {
 import { decodeTensor } from "./decode-tensor.ts";
 import type { TensorEntry } from "./tensor-entry.ts";
 
-/** A file as it was when it was opened, to be read again later. */
+/** A file in its state at opening, for later reads. */
 export interface OpenedFile {
   readonly path: string;
-  /** Fills `bytes` from a position of the file. Throws FormatError where the file is not as it was. */
+  /** Fills `bytes` from a position of the file. Throws FormatError if the file has changed. */
   readAgain(offset: number, bytes: Uint8Array): void;
 }
 
-/** Remembers what tells whether a file has changed: its inode, its size, and when it was last written to. */
+/** Stores the facts that show a change of the file: inode, size, and modification time. */
 export async function openedFile(handle: FileHandle, path: string): Promise<OpenedFile> {
   const { closeSync, fstatSync, openSync, readSync } = await import("node:fs");
   // Programs can set mtime back, not ctime.
@@ -106,7 +106,7 @@ export function fileSource(file: OpenedFile, offset: number, entry: LazyEntry, f
   };
 }
 
-/** What a scan of a file's data found of an entry. */
+/** The result of scanning an entry's data. */
 export interface Scanned {
   /** Index of the first number that is not finite in float32, or -1. */
   readonly firstNonFinite: number;

@@ -3,10 +3,10 @@ import { quote } from "./json-reader.ts";
 import { isLegacy } from "./pytorch/is-legacy.ts";
 import { longestHeader, prefixLength } from "./safetensors.ts";
 
-/** Bytes of a file's start that tell its format. */
+/** Bytes at the start of a file that determine its format. */
 export const START = 4096;
 
-/** What messages expect: the usual endings. */
+/** The usual file extensions, for messages. */
 export const EXPECTED = "weights (.safetensors, .pth, .h5, .keras, .onnx, .npz or a TensorFlow.js model.json)";
 
 export const SAVED_MODEL = "a SavedModel of TensorFlow";
@@ -29,10 +29,10 @@ export type ReadFormat =
   | "ONNX"
   | "TensorFlow.js";
 
-/** What a file is: one that is read, or `refuse`, the error for one that is not. */
+/** The kind of a file: a readable format, or `refuse`, the error for an unreadable one. */
 export type Format = ReadFormat | { readonly refuse: (file: string) => ResidualError };
 
-/** The format of a file of `size` bytes, told by its first bytes (START of them, or all), whatever its name is. */
+/** The format of a file of `size` bytes, from its first bytes (START bytes, or all); its name does not matter. */
 export function formatOf(start: Uint8Array, size: number): Format {
   if (size === 0) return other("an empty file", "download or save it again");
   if (startsLikeSafetensors(start)) return "safetensors";
@@ -41,7 +41,7 @@ export function formatOf(start: Uint8Array, size: number): Format {
   if (start.every((byte) => byte === 0)) return other("zeros", "the download did not finish; download it again");
   const text = textOf(start);
   if (text !== undefined) return formatOfText(text);
-  return "safetensors"; // whose reader says what is wrong with its header
+  return "safetensors"; // the reader reports errors of its header
 }
 
 /** A header of a length that can be, which begins as JSON does. */
@@ -107,7 +107,7 @@ function isOnnx([field, version = 0, next = 0]: Uint8Array): boolean {
   return field === 0x08 && version >= 3 && version < 32 && [0x12, 0x1a, 0x22, 0x2a, 0x32, 0x3a, 0x42].includes(next);
 }
 
-/** What packed a zip file is told by the name of its first member. */
+/** The name of the first member shows which program wrote a zip file. */
 function formatOfZip(start: Uint8Array): Format {
   const length = start[26]! | (start[27]! << 8);
   const member = latin1(start.subarray(30, 30 + length));

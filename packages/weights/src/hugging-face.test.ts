@@ -145,7 +145,7 @@ describe("preprocessor_config.json", () => {
   it("that makes oblong pictures is not taken, with a note", () => {
     const weights = configured(undefined, { ...vit, size: { height: 224, width: 320 } });
     expect(weights.preprocessing).toBeUndefined();
-    expect(weights.notes).toEqual([expect.stringMatching(/^preprocessor_config\.json makes pictures that are no/)]);
+    expect(weights.notes).toEqual([expect.stringMatching(/^preprocessor_config\.json asks for pictures that are not/)]);
   });
 
   it.each<[string, object]>([

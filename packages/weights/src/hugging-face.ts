@@ -95,7 +95,10 @@ function configMetadata(config: Part, notes: string[]): Metadata {
   };
 }
 
-/** What logits mean. Source: huggingface/transformers (00cbbe53), loss/loss_utils.py, ForSequenceClassificationLoss. */
+/**
+ * The meaning of the logits. Source: huggingface/transformers (00cbbe53), loss/loss_utils.py,
+ * ForSequenceClassificationLoss.
+ */
 function problemMetadata(config: Part): Metadata {
   const problem = read(config, "problem_type", "a name", isText) ?? "single_label_classification";
   if (problem === "single_label_classification") return {};
@@ -163,7 +166,7 @@ function modelMetadata(spec: ResNetSpec): Metadata {
   return model ? { model } : { spec: JSON.stringify(spec) };
 }
 
-/** Fields that say nothing of structure, or that the weights tell. */
+/** Fields that do not describe structure, or that the weights determine. */
 const besides: ReadonlySet<string> = new Set<keyof ResNetSpec>(["preprocessing", "labels", "inputChannels"]);
 
 function structureOf(spec: ResNetSpec): string {
@@ -171,7 +174,10 @@ function structureOf(spec: ResNetSpec): string {
   return JSON.stringify(fields.toSorted(([a], [b]) => a.localeCompare(b)));
 }
 
-/** What timm pushes to the hub. Source: huggingface/pytorch-image-models (commit aa4b5850), models/_hub.py. */
+/**
+ * The configuration that timm uploads to the hub. Source: huggingface/pytorch-image-models (commit aa4b5850),
+ * models/_hub.py.
+ */
 function timmMetadata(config: Part, model: string, notes: string[]): Metadata {
   const recipe = config.fields.get("pretrained_cfg");
   const part = recipe === undefined || recipe === null ? config : partOf(config.file, "pretrained_cfg", recipe);
@@ -255,7 +261,9 @@ function preprocessorMetadata(part: Part, notes: string[]): Metadata {
   const cropped = sidesOf(part);
   const sides = cropped ?? squashed(part);
   if (!sides) {
-    notes.push(`${part.file} makes pictures that are no squares, which is not done here; nothing of it is taken`);
+    notes.push(
+      `${part.file} asks for pictures that are not squares, which is not supported; its preprocessing is ignored`,
+    );
     return {};
   }
   if (!cropped)
@@ -282,7 +290,7 @@ function preprocessorMetadata(part: Part, notes: string[]): Metadata {
 /** 1 / 255 as a float has a few digits too many. */
 const scaleOf = (factor: number): number => Math.round(1e6 / factor) / 1e6;
 
-/** Notes that a field asks for what is not done here, so that the preprocessing becomes a guess. */
+/** Notes that a field asks for an unsupported step, so that the preprocessing becomes a guess. */
 function putAside(part: Part, field: string, notes: string[]): Metadata {
   const where = [part.path, field].filter((each) => each !== "").join(".");
   const found = describeValue(part.fields.get(field));
@@ -307,7 +315,7 @@ const steps: ReadonlySet<string> = new Set([
 function otherStep(part: Part): string | undefined {
   const { fields } = part;
   if (flag(part, "do_resize") === false) return "do_resize";
-  // mean and std of preprocessing are those of red, green and blue in any order of channels
+  // mean and std of preprocessing are always in the order red, green, blue
   const isKnown = (name: string) => steps.has(name) || (name === FLIP && flag(part, "do_normalize") === false);
   const step = Array.from(fields.keys()).find(
     (name) => /^(do_|rescale_offset$|offset$)/.test(name) && fields.get(name) === true && !isKnown(name),
@@ -355,7 +363,7 @@ function sidesOf(part: Part): { readonly resize: number; readonly crop: number }
   return { resize: isLevit ? Math.floor((256 / 224) * size) : size, crop };
 }
 
-/** The middle of a picture for a square that the whole is squashed into; undefined where it is no square. */
+/** The central crop for a square into which the whole picture is squashed; undefined if it is not a square. */
 function squashed(part: Part): { readonly resize: number; readonly crop: number } | undefined {
   const height = sideOf(part, "size", "height");
   const isSquare = height === sideOf(part, "size", "width");
@@ -363,7 +371,7 @@ function squashed(part: Part): { readonly resize: number; readonly crop: number 
   return side === undefined ? undefined : { resize: side, crop: side };
 }
 
-/** A number, as older files have it, or that of an object. */
+/** A number, as in older files, or the number of an object. */
 function sideOf(part: Part, field: string, side: string): number | undefined {
   const value = part.fields.get(field);
   if (value === undefined || value === null || isCount(value)) return value ?? undefined;

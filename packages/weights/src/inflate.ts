@@ -44,7 +44,7 @@ const ALLOWANCE = 8 << 20;
 /** Weights hardly compress: float32 that were widened from bfloat16 shrink to half. */
 const RATIO = 4;
 
-/** Counts what the compressed parts of a file take in memory: a small file cannot ask for a large tensor. */
+/** Counts the memory of a file's decompressed parts, so that a small file cannot request a large tensor. */
 export class UnpackedBytes {
   readonly #file: string;
   readonly #most: number;

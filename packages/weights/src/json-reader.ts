@@ -1,7 +1,7 @@
 /** Half of a surrogate pair on its own: JSON can spell it, UTF-8 cannot, so two such names would end up the same. */
 const loneSurrogate = /\p{Surrogate}/u;
 
-/** Whether UTF-8 can hold this text as it is. */
+/** Whether the text can be encoded as UTF-8 without loss. */
 export function isWellFormed(text: string): boolean {
   return !loneSurrogate.test(text);
 }
@@ -33,7 +33,7 @@ export class JsonReader {
     });
   }
 
-  /** An array; `element` reads each, and is told how many there are with it. */
+  /** An array; `element` reads each element, and gets the array's length so far. */
   array<T>(element: (count: number) => T): T[] {
     const elements: T[] = [];
     this.#list("[", "]", () => elements.push(element(elements.length + 1)));

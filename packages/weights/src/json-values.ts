@@ -1,4 +1,4 @@
-/** What a value of a stranger's JSON is. */
+/** The type of a value in untrusted JSON. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !isList(value);
 }

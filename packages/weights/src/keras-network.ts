@@ -5,7 +5,7 @@ import { readNetwork, type ScalingLayer } from "./keras/network.ts";
 import { isOp } from "./network/network.ts";
 import type { Weights } from "./weights.ts";
 
-/** What the configuration of a Keras model tells besides its graph. */
+/** The facts in a Keras model's configuration besides its graph. */
 export interface KerasNetwork {
   /** The activation after the logits, other than softmax: `sigmoid`, …. Undefined for softmax and for none. */
   readonly activation: string | undefined;
@@ -49,7 +49,7 @@ export function kerasNetwork({ metadata, stored, tensors = new Map() }: Given): 
   };
 }
 
-/** The configuration in a file's metadata; undefined where there is none, or one that is damaged. */
+/** The configuration in a file's metadata; undefined if it is absent or damaged. */
 export function configurationIn({ "keras.config": config }: Weights["metadata"]): unknown {
   try {
     return config === undefined ? undefined : JSON.parse(config);

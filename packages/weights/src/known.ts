@@ -21,14 +21,14 @@ export async function knownWeights(): Promise<readonly KnownWeights[]> {
   return [shippedWeights, ...published];
 }
 
-/** What is known of weights though their file does not say it. */
+/** Known facts about weights that their file does not contain. */
 export interface Known {
   /** Its name in core. */
   readonly model: string;
   readonly preprocessing: Preprocessing | undefined;
   /** SPDX. */
   readonly license?: string | undefined;
-  /** What tells it: the weights' own numbers or name, or the name of their file. */
+  /** How the weights were recognized: by their numbers or name, or by the name of their file. */
   readonly source: "known weights" | "file name";
 }
 
@@ -94,10 +94,10 @@ function isClose(bias: readonly number[], data: Tensor["data"]): boolean {
   return bias.every((number, i) => Math.abs(Number(data[i]) - number) <= most);
 }
 
-/** What names of published files have, without their ending: it takes 3 ms to read the table for a name. */
+/** Patterns of published file names, without extension; reading the whole table for a name would take 3 ms. */
 const PUBLISHED = /[-_][0-9a-f]{8}$|\.|_tf_dim_ordering_|-v\d+-|^(pytorch_)?model$/;
 
-/** What is known of a published file by its name, which anybody can give to another file. */
+/** Known facts about a published file from its name, which may be wrong: any file can have that name. */
 export async function knownByName(path: string): Promise<Known | undefined> {
   const stem = path.replace(/^.*[\\/]/, "").replace(/\.[^.]*$/, "");
   if (!PUBLISHED.test(stem)) return undefined;

@@ -6,21 +6,21 @@ import type { OpenFile } from "./open-file.ts";
 import type { TensorEntry } from "./tensor-entry.ts";
 import { type FileGraph, Weights } from "./weights.ts";
 
-/** Where the tensors of weights lie, as the reader of their format tells it: none of their numbers are read for it. */
+/** The positions of tensors in weights files, as found by the reader of the format, without reading numbers. */
 export interface Layout {
-  /** Tensors whose numbers lie in files as they are, little-endian and row-major. */
+  /** Tensors whose numbers are stored in files unchanged, little-endian and row-major. */
   readonly stretches: readonly Stretch[];
-  /** Tensors whose numbers lie in no file as they are: they were packed, quantized or spread over chunks. */
+  /** Tensors whose numbers are not stored unchanged: they were compressed, quantized or split into chunks. */
   readonly made?: ReadonlyMap<string, Tensor>;
   /** Tensors whose entry is the stretch of numbers that they are scattered over, by name. */
   readonly views?: ReadonlyMap<string, View>;
-  /** All names, in the file's order; those of `stretches` and then of `made` where not given. */
+  /** All names, in the file's order; default: those of `stretches`, then of `made`. */
   readonly order?: readonly string[];
   /** Tensors that are constants of the file's graph, and no parameters: axes, sizes, the value of a padding. */
   readonly constants?: ReadonlySet<string>;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly notes?: readonly string[];
-  /** What the file's own graph tells of its tensors, where it has one. `known` is the model that they are known for. */
+  /** The tensors' roles in the file's own graph, if it has one. `known` is the model that they are known for. */
   readonly follow?: (
     tensors: ReadonlyMap<string, NamedSource>,
     metadata: Readonly<Record<string, string>> | undefined,
@@ -60,10 +60,10 @@ export interface ReadingOptions extends WorkOptions {
  */
 export type FormatReader = (file: OpenFile, options: ReadingOptions) => Promise<Layout>;
 
-/** Tensors of so many bytes in all stay in their files, and are read row by row. */
+/** Tensors of at least this many bytes in all stay in their files, and are read row by row. */
 const LARGE = 32 << 20;
 
-/** The weights that a layout tells of. Throws UnsupportedError for a dtype that core has no tensors for. */
+/** The weights of a layout. Throws UnsupportedError for a dtype that core does not have. */
 export async function weightsOf(
   layout: Layout,
   { name, place }: OpenFile,

@@ -23,7 +23,7 @@ function isMap<T>(tensors: Named<T>): tensors is ReadonlyMap<string, T> {
   return tensors instanceof Map;
 }
 
-/** Of a tensor's numbers, in a file. */
+/** Byte size of a tensor's numbers in a file. */
 export function byteLength({ dtype, shape }: NamedSource): number {
   return sizeOf(shape) * widths[dtype];
 }
@@ -32,7 +32,7 @@ export function bytesOf({ data }: Tensor): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** Metadata as JSON. Throws FormatError for what is not text, and for text that UTF-8 cannot hold. */
+/** Metadata as JSON. Throws FormatError for values that are not text, and for text that UTF-8 cannot encode. */
 export function metadataText(metadata: Metadata): string {
   for (const [key, value] of Object.entries<unknown>(metadata)) {
     checkName(key, "the metadata key");

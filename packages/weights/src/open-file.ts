@@ -34,7 +34,7 @@ interface TensorOptions extends WorkOptions {
 /** Opens the file at a path, relative to a held file's folder. */
 export type OpenBeside = (path: string) => Promise<OpenFile>;
 
-/** Bytes in memory as an open file. `beside` is given where it is known what lies beside them. */
+/** Bytes in memory as an open file. `beside` opens files in the same folder, if it is known. */
 export function heldFile(bytes: Uint8Array, name: string, place: string, beside?: OpenBeside): OpenFile {
   return {
     name,
@@ -46,7 +46,7 @@ export function heldFile(bytes: Uint8Array, name: string, place: string, beside?
   };
 }
 
-/** `size` bytes of a file from `offset` on, as a file. Nothing lies beside a part of a file. */
+/** `size` bytes of a file starting at `offset`, as a file. It has no neighbouring files. */
 export function partOf(file: OpenFile, offset: number, size: number): OpenFile {
   return {
     name: file.name,

@@ -57,7 +57,7 @@ export function underOnePrefix(weights: Weights, graph: Graph): Weights {
   return weights.withTensors(tensors, notesOn(leftOut, chosen.prefix, others));
 }
 
-/** What trainers call the numbers that they keep beside a network's. */
+/** Names that trainers give to numbers besides a network's parameters. */
 const counters = /(^|\.)(num_batches_tracked|n_averaged|(global_)?steps?|epochs?|iterations?|num_updates|decay|lr)$/;
 
 /** Ends the names of parameters where a file has no dots in names: Gluon's `conv0_weight`. */
@@ -73,14 +73,14 @@ export function isStray(name: string, { dtype, shape }: NamedSource): boolean {
   return size === 1 && (counters.test(name) || (!/[./]/.test(name) && !parameterWord.test(name)));
 }
 
-/** A tensor of a file; `bare` is its name as torchvision has it, without the wrappers of single modules. */
+/** A tensor of a file; `bare` is its torchvision name, without wrappers of single modules. */
 interface Entry {
   readonly name: string;
   readonly bare: string;
   readonly source: NamedSource;
 }
 
-/** What a graph wants to be given. */
+/** The parameters that a graph needs. */
 interface Network {
   readonly name: string;
   readonly wanted: ReadonlySet<string>;
@@ -94,7 +94,7 @@ interface Network {
 interface WeightSet {
   readonly prefix: string;
   readonly targets: ReadonlyMap<Entry, string>;
-  /** Parameters found, of those that are not of the last layer. */
+  /** Parameters found, except the last layer's. */
   readonly count: number;
   readonly isWhole: boolean;
 }
@@ -116,7 +116,7 @@ function moduleOf(parameter: string): string {
   return parameter.slice(0, Math.max(0, parameter.lastIndexOf(".")));
 }
 
-/** What torch.compile, FSDP and checkpointing put before the name of any module that they wrap. */
+/** Prefixes that torch.compile, FSDP and checkpointing add to the modules that they wrap. */
 const wrappers: ReadonlySet<string> = new Set(["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"]);
 
 export function withoutWrappers(name: string): string {
@@ -127,7 +127,7 @@ export function withoutWrappers(name: string): string {
     .join(".");
 }
 
-/** Names of more parts have no prefix: nobody nests so deep, and each part costs a look. */
+/** Names with more parts have no prefix: real models are not nested so deeply, and each part costs time. */
 const MOST_PARTS = 32;
 
 function setsIn(entries: readonly Entry[], { wanted, bodySize, head }: Network): WeightSet[] {
@@ -163,7 +163,7 @@ function longestOf(prefixes: ReadonlySet<string>, name: string): string | undefi
   return prefixesOf(name).findLast((prefix) => prefixes.has(prefix));
 }
 
-/** Words that name a moving average of weights, kept beside the weights themselves. */
+/** Words that mark a moving average of weights, stored with the weights themselves. */
 const isAverage = ({ prefix }: WeightSet): boolean => /(^|[._])(ema|swa|averaged?)[._]/.test(prefix);
 
 function oneOf(sets: readonly WeightSet[], { name }: Network): WeightSet {
@@ -186,7 +186,7 @@ function largestOf(sets: readonly WeightSet[], { bodySize }: Network): WeightSet
   return largest.find((set) => !isAverage(set)) ?? largest[0] ?? none;
 }
 
-/** What people call the last layer; a number where it is part of a sequence, after a dropout. */
+/** Usual names of the last layer; a number if it is in a sequence, after a dropout. */
 const headName = new RegExp(
   "^(fc|linear|head|heads|classifier|last_linear|logits|output|predictions|dense(_\\d{1,4})?)" +
     "(\\.(fc|head|linear))?(\\.\\d{1,3})?$",

@@ -40,7 +40,7 @@ export async function readFile(path: string, options: ReadingOptions): Promise<W
   return status.isDirectory() || weightFiles.includes(basename(file)) ? configured(weights, dirname(file)) : weights;
 }
 
-/** The weights with what the configurations in their folder say. */
+/** The weights with the configurations in their folder. */
 async function configured(weights: Weights, folder: string): Promise<Weights> {
   const found = await Promise.all(configurationFiles.map((name) => configurationAt(join(folder, name))));
   if (found.every((each) => each === undefined)) return weights;
@@ -57,7 +57,7 @@ async function configurationAt(path: string): Promise<Configuration | undefined>
   return { file, text: await readText(path, "utf8").catch((cause: unknown) => refusePath(path, cause)) };
 }
 
-/** What stands at a path, before it is opened: to open a pipe is to wait for whoever writes into it. */
+/** The kind of a path, checked before opening: opening a pipe waits for a writer. */
 async function statusOf(path: string): Promise<Stats> {
   const status = await stat(path).catch((cause: unknown) => refusePath(path, cause));
   if (status.isFile() || status.isDirectory()) return status;
@@ -108,7 +108,7 @@ async function readOpened(path: string, options: ReadingOptions): Promise<Weight
   }
 }
 
-/** A file on a disk. Its handle, and those of the files that are opened beside it, are put to `opened`. */
+/** A file on disk. Its handle, and those of files opened from it, are added to `opened`. */
 async function openFile(path: string, opened: FileHandle[]): Promise<OpenFile> {
   const name = shown(path);
   const handle = await open(path).catch((cause: unknown) => refusePath(path, cause));

@@ -10,7 +10,7 @@ import { toTorchvision } from "./schemes.ts";
 import type { Weights } from "./weights.ts";
 
 export interface ReadWeightsOptions extends WorkOptions {
-  /** The graph whose names the tensors get, as `toTorchvision` does it. The file's own where not given. */
+  /** The graph whose names the tensors get, as by `toTorchvision`. Default: the file's names. */
   readonly graph?: Graph | undefined;
   /**
    * Reads only the tensors with this prefix, and removes it: `"ema."` of a file that holds a moving average too. In a
@@ -23,7 +23,7 @@ export interface ReadWeightsOptions extends WorkOptions {
   readonly offline?: boolean | undefined;
 }
 
-/** What weights are read from: a path or URL, a Blob, File or Response, memory of any realm, a stream. */
+/** A source of weights: a path or URL, a Blob, File or Response, memory of any realm, a stream. */
 export type WeightsSource = ByteSource;
 
 /** Reads weights: see `readWeights`. */
@@ -37,7 +37,7 @@ export interface ReadWeights {
 
 const MOST_BYTES = 2 ** 32;
 
-/** What Node and browsers do each in a way of their own. */
+/** The functions that differ between Node and browsers. */
 export interface WeightsPlatform {
   /** Reads a path, where the platform has files. */
   readonly readFile?: (path: string, options: ReadWeightsOptions) => Promise<Weights>;
@@ -66,7 +66,7 @@ async function read(
   return path !== undefined && readFile ? readFile(path, options) : readHeld(source, options);
 }
 
-/** Undefined for what is no name of weights. */
+/** Undefined for a text that is not a name of weights. */
 async function byName(
   source: WeightsSource,
   platform: WeightsPlatform,
@@ -102,7 +102,7 @@ async function readHeld(source: WeightsSource, options: ReadWeightsOptions): Pro
   return readOpen(await fetched(source, options), options);
 }
 
-/** Whatever is no path, as an open file. What lies beside it is known where it has an address. */
+/** A source without a path as an open file. Neighbouring files are reachable if it has an address. */
 async function fetched(source: WeightsSource, options: ReadWeightsOptions): Promise<OpenFile> {
   const file = nameOf(source, "the given weights");
   const { signal, onProgress, maxBytes = MOST_BYTES } = options;

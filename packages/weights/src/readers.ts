@@ -20,7 +20,7 @@ const readers: { readonly [F in ReadFormat]: () => Promise<FormatReader> } = {
   Keras: async () => (await import("./keras/archive.ts")).kerasLayout,
 };
 
-/** The weights of an open file, whose bytes tell its format. Throws what its format's reader throws. */
+/** The weights of an open file, whose bytes determine its format. Throws errors of the format's reader. */
 export async function readOpen(file: OpenFile, options: ReadingOptions): Promise<Weights> {
   const { format, layout } = await opened(file, options);
   const hasKeras = layout.metadata?.["keras.config"] !== undefined && !layout.follow; // whatever the format is

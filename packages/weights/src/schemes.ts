@@ -104,17 +104,17 @@ function schemeFor(weights: Weights): Scheme | undefined {
   return schemes.find(({ tell }) => names.some((name) => tell.test(name)));
 }
 
-/** What the names of a file say without a graph. */
+/** The facts in a file's names, without a graph. */
 export interface NamingScheme {
   /** `torchvision`, which is timm's too, or another of docs/weights-names.md. */
   readonly name: string;
   /** Matches the models whose files are named so, where not all are. */
   readonly models: RegExp | undefined;
-  /** The shapes under torchvision's names, prefixes in place; undefined where layers are numbered: a graph tells. */
+  /** The shapes under torchvision's names, with prefixes; undefined if layers are numbered, which needs a graph. */
   readonly shapes: ReadonlyMap<string, readonly number[]> | undefined;
 }
 
-/** The naming scheme of weights as they are read. Throws WeightsError where two tensors have one name in it. */
+/** The naming scheme of weights as stored. Throws WeightsError if two tensors get the same name. */
 export function namingScheme(weights: Weights): NamingScheme {
   const scheme = schemeFor(weights);
   const { tensors } = scheme && !scheme.counted ? renamed(weights, scheme) : weights;

@@ -57,7 +57,7 @@ function textOf(bytes: Uint8Array, refuse: (found: string, cause: unknown) => ne
   }
 }
 
-/** The names of the shards beside an index. Throws FormatError as `shardedLayout` does. */
+/** The names of an index's shards. Throws FormatError as `shardedLayout` does. */
 export function filesOfIndex(bytes: Uint8Array, file: string): readonly string[] {
   return readIndex(bytes, file).files;
 }

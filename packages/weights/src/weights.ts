@@ -21,18 +21,18 @@ import { type Known, knownByNumbers } from "./known.ts";
  */
 export type PreprocessingSource = "weights" | "known weights" | "file name" | "guess";
 
-/** What weights come with besides their tensors and metadata. */
+/** The facts that come with weights besides their tensors and metadata. */
 export interface WeightsDetails {
-  /** What is known of them though the file does not say it; where not given, what their numbers tell. */
+  /** Known facts that the file does not contain; default: from the weights' numbers. */
   readonly known?: Known | undefined;
   readonly notes?: readonly string[] | undefined;
   readonly graph?: FileGraph | undefined;
   readonly stored?: Stored | undefined;
 }
 
-/** What a file holds, before anything is renamed. */
+/** The contents of a file, before names are translated. */
 export interface Stored {
-  /** What messages call the file: its path, or another name. */
+  /** The name of the file in messages: its path, or another name. */
   readonly name: string;
   /** `safetensors`, `PyTorch`, `ONNX`, … */
   readonly format: string;
@@ -61,9 +61,9 @@ export interface FileGraph {
  */
 export class Weights<Source extends NamedSource = NamedSource> {
   readonly tensors: ReadonlyMap<string, Source>;
-  /** What the file says of itself, as text. */
+  /** The file's own metadata, as text. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** What people should hear of how the weights were read, as sentences: which tensors were left out, and why. */
+  /** Messages about how the weights were read, as sentences: tensors left out, with reasons. */
   readonly notes: readonly string[];
   readonly graph: FileGraph | undefined;
   /** The file that they were read from; undefined for tensors that were given. */
@@ -109,14 +109,14 @@ export class Weights<Source extends NamedSource = NamedSource> {
     });
   }
 
-  /** What becomes of a picture before the model sees it. Throws FormatError where the file's metadata are malformed. */
+  /** The preprocessing of pictures. Throws FormatError if the file's metadata are malformed. */
   get preprocessing(): Preprocessing | undefined {
     const { preprocessing } = this.metadata;
     if (preprocessing === undefined) return this.#known?.preprocessing;
     return this.#ofFile(() => readPreprocessing(preprocessing));
   }
 
-  /** What a part of the metadata says. The FormatError of a malformed one begins with the file's name. */
+  /** A part of the metadata. The FormatError of a malformed part begins with the file's name. */
   #ofFile<T>(read: () => T): T {
     try {
       return read();
@@ -126,13 +126,13 @@ export class Weights<Source extends NamedSource = NamedSource> {
     }
   }
 
-  /** Who says the preprocessing; undefined where nobody does. */
+  /** The source of the preprocessing; undefined if unknown. */
   get preprocessingSource(): PreprocessingSource | undefined {
     if (this.metadata.preprocessing !== undefined) return this.#isGuessed("preprocessing") ? "guess" : "weights";
     return this.#known?.preprocessing && this.#known.source;
   }
 
-  /** What the network makes of its logits, where the file says that it is not softmax: `sigmoid`. */
+  /** The network's function of its logits, if the file says that it is not softmax: `sigmoid`. */
   get activation(): string | undefined {
     return this.metadata.activation;
   }
@@ -150,7 +150,7 @@ export class Weights<Source extends NamedSource = NamedSource> {
     });
   }
 
-  /** The licence that they are published under, SPDX. Undefined where nobody says it. */
+  /** The licence of their publication, SPDX. Undefined if unknown. */
   get license(): string | undefined {
     return this.metadata.license ?? this.#known?.license;
   }
@@ -171,7 +171,7 @@ export class Weights<Source extends NamedSource = NamedSource> {
     return this.#isGuessed("classes") ? "guess" : "weights";
   }
 
-  /** Whether they are weights of the list of known ones, told by their numbers or their name in it. */
+  /** Whether they are in the list of known weights, recognized by their numbers or their name. */
   get isKnown(): boolean {
     return this.#known?.source === "known weights";
   }
@@ -197,13 +197,13 @@ export class Weights<Source extends NamedSource = NamedSource> {
     });
   }
 
-  /** The same weights with other metadata. `notes` come after those that there are. */
+  /** The same weights with other metadata. `notes` are appended. */
   withMetadata(metadata: Readonly<Record<string, string>>, notes: readonly string[] = []): Weights<Source> {
     const { graph, stored } = this;
     return new Weights(this.tensors, metadata, { known: this.#known, notes: [...this.notes, ...notes], graph, stored });
   }
 
-  /** The same weights with other tensors: renamed, read, or fewer of them. `notes` come after those that there are. */
+  /** The same weights with other tensors: renamed, read, or fewer. `notes` are appended. */
   withTensors<Other extends NamedSource>(
     tensors: ReadonlyMap<string, Other>,
     notes: readonly string[] = [],
@@ -245,7 +245,7 @@ export async function readTensors(weights: Weights): Promise<Weights<Tensor>> {
 
 function specOf(json: string): ResNetSpec {
   try {
-    return JSON.parse(json) as ResNetSpec; // `resnet` checks what it holds
+    return JSON.parse(json) as ResNetSpec; // `resnet` checks it
   } catch (cause) {
     throw new FormatError("spec: found text that is not JSON, expected a model's structure", { cause });
   }

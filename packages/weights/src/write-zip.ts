@@ -128,7 +128,7 @@ export function layOutZip(
   return { heads, end: join([...directory, endOf(members.length, at, lengthOf(directory), comment)]) };
 }
 
-/** What ends a zip: where its directory lies. */
+/** The end of a zip: the position of its directory. */
 function endOf(count: number, at: number, size: number, comment: string): Uint8Array {
   const text = new TextEncoder().encode(comment);
   if (text.length > LONGEST)
@@ -181,7 +181,7 @@ function paddingAt(place: number): Uint8Array {
   return join([record([2, PADDING], [2, fits - 4]), new Uint8Array(fits - 4)]);
 }
 
-/** A number of so many bytes, little-endian. */
+/** An integer of this many bytes, little-endian. */
 type Field = readonly [bytes: number, value: number];
 
 function record(...fields: readonly Field[]): Uint8Array {

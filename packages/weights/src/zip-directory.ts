@@ -3,7 +3,7 @@ export interface Member {
   readonly name: string;
   /** In bytes, as it lies in the archive. */
   readonly size: number;
-  /** Whether its bytes lie there as they are, neither compressed nor encrypted. */
+  /** Whether its bytes are stored unchanged, neither compressed nor encrypted. */
   readonly isStored: boolean;
   /** Whether its bytes are compressed by deflate, and not encrypted. */
   readonly isDeflated: boolean;
@@ -15,7 +15,7 @@ export interface Member {
   readonly header: number;
 }
 
-/** What a zip says of itself, behind its members. */
+/** A zip's description at its end. */
 export interface Directory {
   readonly members: readonly Member[];
   /** A zip's own comment, as text. */
@@ -40,7 +40,7 @@ const LOCAL_SIZE = 30;
 /** Methods of compression. */
 const STORED = 0;
 const DEFLATED = 8;
-/** What a field of 32 bits says where one of 64 bits has its value. */
+/** The 32-bit value that marks a value of 64 bits elsewhere. */
 const IN_64 = 0xffff_ffff;
 
 /**
@@ -124,7 +124,7 @@ async function locate64(end: number, read: ReadRange, refuse: Refuse): Promise<O
   return { count: wide(record, 32, refuse), size: wide(record, 40, refuse), offset: wide(record, 48, refuse) };
 }
 
-/** Fields of 32 bits, those that say so replaced by the next ones of 64 bits in the extra field 1. */
+/** Fields of 32 bits; marked fields are replaced by the 64-bit fields in extra field 1. */
 function widened(fields: readonly number[], extra: DataView, refuse: Refuse): readonly number[] {
   if (!fields.includes(IN_64)) return fields;
   for (let at = 0; at + 4 <= extra.byteLength; at += 4 + extra.getUint16(at + 2, true)) {

@@ -10,7 +10,7 @@ export interface Digest {
   readonly md5?: string | undefined;
 }
 
-/** What is known of a file. Of its SHA-256 the first digits may be known alone. */
+/** The expected size and hash of a file. Only the first digits of its SHA-256 may be known. */
 export interface Expected {
   readonly bytes?: number | undefined;
   readonly sha256?: string | undefined;
@@ -19,7 +19,7 @@ export interface Expected {
 
 const CHUNK = 1 << 20;
 
-/** Reads a file whole, to be compared with what is known of it. `onProgress` counts bytes. */
+/** Reads a whole file, and compares it with the expected size and hash. `onProgress` counts bytes. */
 export async function digestOf(
   path: string,
   expected: Expected,
@@ -41,7 +41,7 @@ export async function digestOf(
   }
 }
 
-/** In what a file differs from what is known of it, in words; undefined where it does not. */
+/** The difference of a file from the expected size and hash, as a text; undefined if there is none. */
 export function differenceOf(found: Digest, expected: Expected): string | undefined {
   const { bytes = found.bytes, sha256 = found.sha256, md5 = found.md5 } = expected;
   if (found.bytes !== bytes) return `found ${found.bytes} bytes, expected ${bytes}`;

@@ -16,16 +16,19 @@ export interface Wanted extends Expected {
   readonly path: string;
   /** The most bytes that are taken. */
   readonly maxBytes: number;
-  /** Is told the SHA-256 as soon as it is known: by the hub's word before anything is written, then by the bytes. */
+  /**
+   * Called with the SHA-256 as soon as it is known: first from the hub's headers, before anything is written, then from
+   * the bytes.
+   */
   readonly check?: (sha256: string) => void;
 }
 
-/** A half downloaded file, and what is known of the whole one. */
+/** A partial download, and the known facts about the whole file. */
 export function partOf(path: string): { readonly data: string; readonly note: string } {
   return { data: `${path}.part`, note: `${path}.part.json` };
 }
 
-/** Tells whether the rest of a file, asked for later, belongs to what is there. */
+/** Identifies the file's version, so that a later request continues the same file. */
 interface Note {
   readonly url: string;
   /** The server's name for this version of the file: a strong ETag, else a date. */
@@ -34,8 +37,9 @@ interface Note {
 }
 
 /**
- * Downloads a file, and puts it in its place once it is whole and its hash right. What came stays in a part beside it,
- * also after an abort or a kill, and is gone on with. The caller sees to it that nobody else writes to the same part.
+ * Downloads a file, and renames it to its path once it is complete and its hash is right. Received bytes are kept in a
+ * partial file, also after an abort or a kill, and a later call continues it. The caller must ensure that no other
+ * process writes to the same partial file.
  *
  * Throws WeightsError where the server fails or refuses, or the hash is wrong; NotThere where it does not have the
  * file; FormatError where the disk refuses; AbortError.
@@ -81,7 +85,7 @@ interface Filled {
   readonly linked: Linked;
 }
 
-/** What counts for good, whatever has come meanwhile. */
+/** Marks the received bytes as permanent. */
 interface Tally {
   /** How often the part was thrown away to begin anew. */
   restarts: number;
@@ -111,7 +115,10 @@ async function download(wanted: Wanted, settings: Settings, options: WorkOptions
   }
 }
 
-/** One connection. Gives back what another may mend, else what the hub says of the file: then the part is whole. */
+/**
+ * One connection. Returns an error that a retry may fix; otherwise the hub's facts about the file, and the partial file
+ * is complete.
+ */
 async function attempt(
   wanted: Wanted,
   tally: Tally,
@@ -145,7 +152,9 @@ interface Part {
   readonly note: Note | undefined;
 }
 
-/** What can be gone on with. A part of which nothing tells its version is good where the whole's hash is known. */
+/**
+ * The partial file, if it can be continued. Without a version it is valid only if the hash of the whole file is known.
+ */
 async function resumable({ url, path, sha256 }: Wanted, tally: Tally): Promise<Part> {
   const { data, note: notePath } = partOf(path);
   const size = await sizeOf(data);
@@ -204,8 +213,8 @@ async function receive(
 }
 
 /**
- * What an answer is: bytes from `begin` on; "whole" where nothing is left to send; "other" where it is of another
- * version than the part. Throws what the status means.
+ * The kind of a response: bytes from `begin` on; "whole" if nothing is left to send; "other" if its version differs
+ * from the partial file's. Throws the error of the status.
  */
 function judge(
   answer: Answer,
@@ -249,7 +258,7 @@ function checkTotal(total: number | undefined, expected: number | undefined, { m
   if ((total ?? 0) > maxBytes) throw new WeightsError(`the file has ${total} bytes, expected at most ${maxBytes}`);
 }
 
-/** The most bytes of a packed answer where nothing tells the file's size: gzip may unpack one byte to a thousand. */
+/** The most bytes of a compressed response of unknown size: gzip can expand one byte to a thousand. */
 const MOST_UNPACKED = longestIndex;
 
 function checkPacking(answer: Answer, expected: number | undefined, { maxBytes }: Wanted): void {

@@ -20,7 +20,7 @@ export function isHub(url: URL): boolean {
   return url.origin === HUB || url.href.startsWith(`${endpoint()}/`);
 }
 
-/** The headers that tell who asks: of HF_TOKEN to the hub itself, over TLS, and to no other host. */
+/** The authorization headers: HF_TOKEN is sent only to the hub itself, over TLS. */
 export function authorization({ protocol, host }: URL): Readonly<Record<string, string>> {
   const token = process.env.HF_TOKEN?.trim();
   if (!token || protocol !== "https:" || host !== "huggingface.co") return {};

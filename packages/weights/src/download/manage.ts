@@ -19,7 +19,7 @@ export interface ListedWeights {
   readonly known: KnownWeights | undefined;
   /** Whether they are downloaded, or ship with the package. */
   readonly cached: boolean;
-  /** The size in bytes of what is there. */
+  /** The size in bytes of the downloaded file. */
   readonly bytes: number | undefined;
 }
 
@@ -51,11 +51,11 @@ export async function weightsPath(name: string): Promise<{ readonly path: string
   return { path, cached: (await filesOf(named, path)).length > 0 };
 }
 
-/** A downloaded file, and whether it is what it should be. */
+/** A downloaded file, and the result of its check. */
 export interface VerifiedFile {
   readonly name: string;
   readonly path: string;
-  /** How it differs from what is known of it; undefined where it does not. */
+  /** The difference from the expected size and hash; undefined if there is none. */
   readonly problem: string | undefined;
   /** Whether a hash is known of it. */
   readonly pinned: boolean;
@@ -84,7 +84,7 @@ async function verify(file: PulledFile, name: string, pins: string, options: Wor
   return { name, path: file.path, problem, pinned: (file.sha256 ?? file.md5 ?? pin) !== undefined };
 }
 
-/** What was removed. */
+/** A removed file. */
 export interface PrunedWeights {
   readonly files: number;
   readonly bytes: number;
@@ -117,7 +117,7 @@ export async function pruneWeights(names: readonly string[] | "all"): Promise<Pr
   return { files: sizes.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
 }
 
-/** What downloads that were given up have left: a part, its note, the sign of a process that was killed. */
+/** Leftovers of abandoned downloads: a partial file, its note, and the lock file of a killed process. */
 const LEFTOVER = /\.(part|part\.json|residual-lock-[\w.-]+)$/;
 
 /** Does nothing, and gives nothing back, where another process works on the file. */
@@ -132,7 +132,7 @@ async function unlessBusy(file: string, work: () => Promise<readonly number[]>):
   }
 }
 
-/** Gives back the sizes of those that were there. */
+/** Returns the sizes of the files that existed. */
 async function remove(paths: readonly string[]): Promise<readonly number[]> {
   const sizes: number[] = [];
   for (const path of paths) {
@@ -155,7 +155,7 @@ async function removeEmptyFolders(folder: string): Promise<void> {
   for (const each of folders.toSorted((a, b) => b.length - a.length)) await rmdir(each).catch(() => {}); // not empty
 }
 
-/** Everything that may be downloaded, the repositories being those that are. */
+/** All weights that can be downloaded; of repositories those that are downloaded. */
 async function all(): Promise<readonly Named[]> {
   const known = await knownWeights();
   return [...known.map((each): Named => ({ known: each })), ...(await repositories())];

@@ -29,7 +29,7 @@ export async function pinOf(file: string, url: string): Promise<Pin | undefined>
   return Object.hasOwn(pins, url) ? pins[url] : undefined;
 }
 
-/** Keeps a pin beside those that the file has, also while other processes do the same. */
+/** Adds a pin to those of the file, safely with concurrent processes. */
 export async function addPin(file: string, url: string, { bytes, sha256 }: Pin): Promise<void> {
   await makeFolder(dirname(file));
   await exclusively(file, async () => {
@@ -40,10 +40,10 @@ export async function addPin(file: string, url: string, { bytes, sha256 }: Pin):
   });
 }
 
-/** The file at an address is another than the one that was pinned. */
+/** The file at an address differs from the pinned file. */
 export class ChangedFile extends WeightsError {}
 
-/** Throws ChangedFile where a file is another than the one that was pinned. */
+/** Throws ChangedFile if a file differs from the pinned file. */
 export function checkPin(file: string, pin: Pin | undefined, sha256: string | undefined): void {
   if (!pin || sha256 === undefined || sha256 === pin.sha256) return;
   throw new ChangedFile(

@@ -28,9 +28,9 @@ export interface PullOptions extends WorkOptions {
 const MOST_BYTES = 2 ** 32;
 
 /**
- * The path of a name's weights, which are downloaded where they are not yet. `name` is what the caller calls them.
- * Throws WeightsError where they are not there and cannot be downloaded, with the file to fetch, the place for it and
- * the command; FormatError where the disk refuses; AbortError, after which a part stays to go on with.
+ * The path of a name's weights, which are downloaded if missing. `name` is the caller's name for them. Throws
+ * WeightsError where they are not there and cannot be downloaded, with the file to fetch, the place for it and the
+ * command; FormatError where the disk refuses; AbortError, after which a part stays to go on with.
  */
 export async function pull(name: string, named: Named, options: PullOptions = {}): Promise<string> {
   const place = placeOf(named);
@@ -56,7 +56,7 @@ export async function pull(name: string, named: Named, options: PullOptions = {}
  * which size and time it was. Throws WeightsError where it is another file.
  */
 async function checkOnce(name: string, known: KnownWeights, path: string, options: WorkOptions): Promise<void> {
-  if (known.url.startsWith("file:") || (await isNoted(path))) return; // those that ship are no downloads
+  if (known.url.startsWith("file:") || (await isNoted(path))) return; // shipped, not downloaded
   const found = await digestOf(path, known, options);
   const pin = await pinOf(await pinsFile(weightsFolder()), known.url);
   const difference = differenceOf(found, known) ?? (pin && differenceOf(found, pin));
@@ -67,7 +67,7 @@ async function checkOnce(name: string, known: KnownWeights, path: string, option
   );
 }
 
-/** What says that a file is known to be right. */
+/** The facts that mark a file as verified. */
 export function checkedNote(path: string): string {
   return `${path}.checked`;
 }
@@ -83,7 +83,7 @@ async function noteChecked(path: string): Promise<void> {
   await writeFile(checkedNote(path), `${size} ${mtimeMs}`).catch(() => {});
 }
 
-/** What all files of a name have in common. */
+/** The options that all files of a name share. */
 interface Context {
   readonly settings: Settings;
   readonly pins: string;
@@ -100,7 +100,7 @@ async function pullTo(place: string, named: Named, options: PullOptions): Promis
   } else await pullRepository(named.repository, place, context);
 }
 
-/** A file to be pulled: where it is, where it is to lie, and what is known of it. */
+/** A file to download: its address, its path, and its expected size and hash. */
 export interface PulledFile extends Expected {
   readonly url: string;
   readonly path: string;
@@ -191,7 +191,7 @@ async function shardsOf(index: string): Promise<readonly string[]> {
   }
 }
 
-/** What a user does who fetches the files by other means. */
+/** Advice for users who download the files by other means. */
 function byHand(named: Named, place: string): string {
   if ("known" in named) return `${CURL} ${JSON.stringify(place)} ${named.known.url}`;
   const [weights, , others] = weightFiles;
@@ -205,7 +205,7 @@ function byHand(named: Named, place: string): string {
 /** Without -f a server's page about a missing file would be kept in the file's place. */
 const CURL = "curl -fL --create-dirs -o";
 
-/** Whether a file is there, with as many bytes as it is known to have. */
+/** Whether a file exists with the expected size. */
 async function isWhole(path: string, { bytes }: Expected): Promise<boolean> {
   const found = await stat(path).catch(() => undefined);
   return found?.isFile() === true && found.size === (bytes ?? found.size);

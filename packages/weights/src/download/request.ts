@@ -5,7 +5,7 @@ import { Passing } from "./retry.ts";
 import type { Settings } from "./settings.ts";
 import type { Answer } from "./transport.ts";
 
-/** What the hub says of a file before it sends one elsewhere for it. */
+/** The hub's headers about a file, sent before it redirects to another host. */
 export interface Linked {
   /** 64 hexadecimal digits. */
   readonly sha256?: string;
@@ -49,7 +49,7 @@ export class Watch {
     }, this.#stall);
   }
 
-  /** What an error of the connection means. */
+  /** The meaning of a connection error. */
   meaningOf(error: unknown): unknown {
     if (this.#outer?.aborted) return abortError(this.#outer);
     if (error instanceof Passing || error instanceof WeightsError) return error;
@@ -71,7 +71,7 @@ function isOfConnection(error: unknown): boolean {
   return /^(UND_ERR|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOST|ENET|ERR_TLS|CERT|HPE_)/.test(codeOf(error) ?? "");
 }
 
-/** The code of an error, or of the one that caused it. */
+/** The code of an error, or of its cause. */
 function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, cause } = error as NodeJS.ErrnoException;

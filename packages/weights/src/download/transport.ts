@@ -1,6 +1,6 @@
 import { WeightsError } from "@residual/core";
 
-/** What fetch answers with, as far as downloads need it. */
+/** The part of a fetch response that downloads need. */
 export interface Answer {
   readonly status: number;
   readonly headers: { get(name: string): string | null };
@@ -28,7 +28,7 @@ export async function openTransport(): Promise<Transport> {
   return (url, init) => fetchThrough(url, { ...init, redirect: "manual", dispatcher });
 }
 
-/** What names a proxy is read when the agent is made. */
+/** The environment variables for a proxy are read when the agent is created. */
 function orProxyError<T>(make: () => T): T {
   try {
     return make();

@@ -12,7 +12,7 @@ interface WebOptions extends WorkOptions {
   readonly maxBytes?: number | undefined;
 }
 
-/** What is known of a file. */
+/** The expected size and hash of a file. */
 interface Expected {
   readonly bytes?: number | undefined;
   /** 64 hexadecimal digits, or the first ones. */
@@ -21,7 +21,7 @@ interface Expected {
 
 const MOST_BYTES = 2 ** 32;
 
-/** Opened weights, and what lies beside them and says what they are. */
+/** Opened weights, and the configuration files in their folder. */
 interface Opened {
   readonly file: OpenFile;
   readonly configurations: readonly (Configuration | undefined)[];
@@ -50,7 +50,7 @@ export async function openNamed(name: string, named: Named, options: WebOptions)
 async function configurationOf(url: string, name: string, options: WebOptions): Promise<Configuration | undefined> {
   const bytes = await bytesOf(url, {}, name, { ...options, maxBytes: longestConfiguration });
   if (bytes) return { file: url, text: new TextDecoder().decode(bytes) };
-  // what a repository lacks beside its weights is not asked for again
+  // missing files of a repository are not requested again
   if (!options.offline) await (await openCache())?.put(url, new Response(null, { status: 404 })).catch(() => {});
   return undefined;
 }
@@ -86,7 +86,7 @@ async function bytesOf(
   if (!bytes) return undefined;
   await check(bytes, known, name);
   const headers = { "content-length": String(bytes.length) };
-  // where there is no room it is fetched again next time
+  // without space it is downloaded again next time
   await cache?.put(url, new Response(bytes as Uint8Array<ArrayBuffer>, { headers })).catch(() => {});
   return bytes;
 }

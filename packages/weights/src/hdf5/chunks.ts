@@ -95,7 +95,7 @@ async function unfilter(
 /** Puts the bytes of each element together: shuffled are the first bytes of all, then the second of all, and so on. */
 function unshuffle(bytes: Uint8Array, size: number): Uint8Array {
   const count = Math.floor(bytes.length / size);
-  const whole = bytes.slice(); // what is left over stays behind
+  const whole = bytes.slice(); // the rest stays as it is
   for (let i = 0; i < count; i++)
     for (let byte = 0; byte < size; byte++) whole[i * size + byte] = bytes[byte * count + i]!;
   return whole;

@@ -13,10 +13,10 @@ export interface Dataset {
 
 type Storage = ContiguousStorage | { readonly kind: "held"; readonly bytes: Uint8Array } | ChunkedStorage;
 
-/** Numbers as they are. */
+/** Contiguous, uncompressed numbers. */
 export interface ContiguousStorage {
   readonly kind: "contiguous";
-  /** Of the first number; undefined where none were ever written. */
+  /** Position of the first number; undefined if none were written. */
   readonly address: number | undefined;
   /** In bytes. */
   readonly size: number;
@@ -24,7 +24,7 @@ export interface ContiguousStorage {
 
 export interface ChunkedStorage {
   readonly kind: "chunked";
-  /** Of the tree that lists the chunks. */
+  /** Position of the tree that lists the chunks. */
   readonly address: number | undefined;
   /** The shape of a chunk. */
   readonly chunk: readonly number[];

@@ -1,7 +1,7 @@
 import type { StoredDType } from "../dtypes.ts";
 import type { Fields } from "./structures.ts";
 
-/** What the elements of a dataset or an attribute are. */
+/** The type of the elements of a dataset or an attribute. */
 export type Datatype =
   | { readonly kind: "number"; readonly size: number; readonly stored: StoredDType; readonly isBigEndian: boolean }
   /** Text of `size` bytes, or of any length, in the global heap. */

@@ -8,7 +8,7 @@ import { readLinks } from "./links.ts";
 import { type Message, readMessages } from "./object-header.ts";
 import { Structures } from "./structures.ts";
 
-/** A group or a dataset of an HDF5 file. What is asked for is read once, and kept. */
+/** A group or a dataset of an HDF5 file. Each part is read once, on demand, and cached. */
 export class Hdf5Object {
   readonly #file: Hdf5File;
   readonly #messages: readonly Message[];
@@ -41,7 +41,7 @@ export class Hdf5Object {
     return found && readTexts(found, structures, heap);
   }
 
-  /** What a dataset holds; undefined for a group. */
+  /** The description of a dataset; undefined for a group. */
   dataset(): Dataset | undefined {
     return readDataset(this.#file.structures, this.#messages);
   }

@@ -33,7 +33,7 @@ export class TensorsOfHdf5 {
     this.#unpacked = new UnpackedBytes(file);
   }
 
-  /** Adds a dataset. What holds no numbers is left out. */
+  /** Adds a dataset. Datasets without numbers are left out. */
   async add(name: string, object: Hdf5Object): Promise<void> {
     const dataset = object.dataset() ?? this.#refuse(`${quote(name)} is no dataset`);
     if (this.#order.has(name)) this.#refuse(`it has two tensors ${quote(name)}`);
@@ -111,7 +111,7 @@ interface StoredAs {
   readonly isSwapped: boolean;
 }
 
-/** Keras stores bfloat16 as bytes, and says what they are in an attribute. Undefined where there are no numbers. */
+/** Keras stores bfloat16 as bytes, and marks them with an attribute. Undefined if there are no numbers. */
 async function storedAs(object: Hdf5Object, { type }: Dataset): Promise<StoredAs | undefined> {
   if (type.kind === "number") return { stored: type.stored, isSwapped: type.isBigEndian && type.size > 1 };
   if (type.kind !== "opaque" || type.size !== 2) return undefined;

@@ -1,6 +1,6 @@
 import { isList, isNumber, recordOf } from "../json-values.ts";
 
-/** A layer as a model's configuration has it. */
+/** A layer of a model's configuration. */
 export interface KerasLayer {
   /** Its class, without the package that a user registered it under. */
   readonly kind: string;
@@ -90,7 +90,7 @@ export function activationOf({ settings: { activation } }: KerasLayer): string {
   return activation == null ? "linear" : "of its own";
 }
 
-/** Two numbers, or one that stands for both. */
+/** Two numbers, or one number for both. */
 export function pairOf(value: unknown): readonly [number, number] | undefined {
   if (isNumber(value)) return [value, value];
   const [first, second, ...more] = isList(value) ? value : [];

@@ -36,7 +36,7 @@ export async function openH5(
   return { hdf5, root, refuse };
 }
 
-/** What a file says of its model, under the keys of metadata. */
+/** The file's metadata about its model, under the keys of Metadata. */
 export function kerasMetadata(
   version: string | undefined,
   config: string | undefined,
@@ -47,10 +47,10 @@ export function kerasMetadata(
   };
 }
 
-/** Groups that stand beside the weights: of Keras 3, and of old. */
+/** Groups besides the weights, in Keras 3's files and older ones. */
 const optimizers = ["optimizer", "optimizer_weights"];
 
-/** What is left out of a file. */
+/** Parts of a file that are not read. */
 export async function notesOn(root: Hdf5Object): Promise<readonly string[]> {
   const names = new Set(await root.names());
   return optimizers.some((name) => names.has(name)) ? ["left out the optimizer's numbers"] : [];
@@ -94,7 +94,7 @@ async function addLayers(
   layers: readonly string[],
   refuse: Refuse,
 ): Promise<void> {
-  const top = "top_level_model_weights"; // those that are of no layer
+  const top = "top_level_model_weights"; // weights that do not belong to a layer
   const groups = (await weights.names()).includes(top) ? [...layers, top] : layers;
   for (const layer of groups) {
     const group = (await weights.find(layer.split("/"))) ?? refuse(`it lacks the layer ${quote(layer)}`);

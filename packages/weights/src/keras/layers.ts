@@ -1,9 +1,9 @@
 import { isList, recordOf } from "../json-values.ts";
 
-/** A layer as a model's configuration has it. */
+/** A layer of a model's configuration. */
 interface Layer {
   readonly name: string;
-  /** What its variables are called, in their order; undefined for layers that no ResNet here has. */
+  /** The names of its variables, in order; undefined for layers that no supported ResNet has. */
   readonly variables: readonly string[] | undefined;
 }
 

@@ -14,7 +14,7 @@ import {
 import { activationOf, type KerasLayer, layersIn, type Reference, referencesIn } from "./configuration.ts";
 import { operations } from "./operations.ts";
 
-/** What the configuration of a Keras model tells. */
+/** The facts in the configuration of a Keras model. */
 export interface KerasReading {
   readonly network: Network | Unlike;
   /** Layers that scale pictures before anything else reads them, in their order. The network begins after them. */
@@ -25,7 +25,7 @@ export interface KerasReading {
 
 /** A layer that scales pictures, with the names of its variables' tensors that are there. */
 export interface ScalingLayer extends KerasLayer {
-  /** What arithmetic computes with: 127.5 in `x / 127.5`. */
+  /** The operands of arithmetic: 127.5 in `x / 127.5`. */
   readonly operand: number | undefined;
   readonly tensors: Readonly<Record<string, string>>;
 }

@@ -5,7 +5,7 @@ import { pairOf } from "./configuration.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
 
-/** What a layer's rule may look at besides its settings. */
+/** The context of a layer's rule, besides its settings. */
 interface Surroundings {
   /** The layer's tensor, under the first of these names of the variable that the file has. */
   readonly weightOf: (...variables: readonly string[]) => Weight | undefined;

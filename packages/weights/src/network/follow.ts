@@ -29,13 +29,13 @@ import {
   type Weight,
 } from "./network.ts";
 
-/** What a parameter of a graph is in a file: a weight of it, or numbers that the file's graph goes without. */
+/** The counterpart of a graph's parameter in a file: a weight, or a constant that the file's graph does not need. */
 export type FoundParameter = Weight | Tensor<"float32" | "float64">;
 
-/** A graph whose values were all found in a file's network, save those of the last layer where the file lacks it. */
+/** A graph whose values were all found in a file's network, except those of the last layer if the file lacks it. */
 export interface Followed {
   readonly parameters: ReadonlyMap<string, FoundParameter>;
-  /** Names of the network's outputs beside the graph's: other heads. */
+  /** Names of further outputs of the network: other heads. */
   readonly left: readonly string[];
 }
 
@@ -51,7 +51,7 @@ export interface Difference extends Unlike {
  */
 interface Match {
   readonly at: NetworkNode;
-  /** By the names of the value's inputs; only of those that are computed. */
+  /** By the names of the value's inputs; only for computed inputs. */
   readonly from: { readonly [input: string]: Match };
   readonly parameters: ReadonlyMap<string, FoundParameter>;
   /** Whether the node adds a bias that the value has not: its norm, which the exporter folded into it, has to. */
@@ -102,7 +102,7 @@ export function follow(graph: Graph, network: Network): Followed | Difference {
   return "left" in end ? { parameters, left: end.left } : { followed, ...end };
 }
 
-/** What is found of a graph in a network that ends with the features which the graph's last layer reads. */
+/** The part of a graph found in a network that ends with the features read by the graph's last layer. */
 function headless(graph: Graph, network: Network, matches: Matches): Followed | undefined {
   const last = nodesOf(graph).find((node) => is(node, "linear"));
   let features: Value | undefined = last?.inputs.x;
@@ -144,7 +144,7 @@ interface EndMatch {
 /** The network's other outputs, or why it does not end in a node. */
 type End = Pick<Followed, "left"> | Unlike;
 
-/** Of the nodes that a value may be, the first that the network ends in. `chainAt` is what may follow a node there. */
+/** The first candidate node for a value in which the network ends. `chainAt` gives the nodes that may follow it. */
 function endMatch(
   value: Value,
   matches: Matches,
@@ -156,7 +156,7 @@ function endMatch(
   return ends.find(({ end }) => "left" in end) ?? ends[0] ?? { value, match: undefined, end: { left: [] } };
 }
 
-/** How a network ends in a node: its first output, without those that the node is computed from, is in the chain. */
+/** How a network ends at a node: its first output (apart from earlier outputs on the way) is in the chain. */
 function endOf(at: NetworkNode, chain: readonly NetworkNode[], outputs: readonly NetworkOutput[]): End {
   const within = ancestorsOf(at);
   const isOurs = ({ node }: NetworkOutput) => node !== undefined && chain.includes(node);
@@ -176,12 +176,12 @@ function ancestorsOf(node: NetworkNode): ReadonlySet<NetworkNode> {
   return found;
 }
 
-/** What makes probabilities of a node. */
+/** Nodes that turn a node into probabilities. */
 function isOfEnd(reader: NetworkNode): boolean {
   return isOp(reader, "softmax") || isOp(reader, "reshape");
 }
 
-/** What makes an average over each channel. */
+/** Nodes that average each channel. */
 function isOfPooling(reader: NetworkNode): boolean {
   return isOp(reader, "globalAveragePool") || isOp(reader, "averagePool2d") || isOp(reader, "reshape");
 }
@@ -194,7 +194,7 @@ function throughHeads(features: NetworkNode): readonly NetworkNode[] {
   return [features, ...heads].flatMap((node) => chainOf(node, isOfEnd));
 }
 
-/** What a network has after the node that it should end in, or in its place. */
+/** The network's actual nodes after the expected end, or in its place. */
 function differenceAfter(end: NetworkNode, outputs: readonly NetworkOutput[]): Unlike {
   const last = chainOf(end, isOfEnd).find(({ readers }) => readers.some((reader) => !isOfEnd(reader)));
   if (!last) return { found: `the outputs ${namesOf(outputs)}`, expected: `that of ${called(end)}` };
@@ -243,12 +243,12 @@ class Step {
     this.#matchesOf = matchesOf;
   }
 
-  /** Of one of the value's inputs. */
+  /** For one of the value's inputs. */
   all(input: string): readonly Match[] {
     return this.#matchesOf(this.#node.inputs[input]!);
   }
 
-  /** The same, without those that owe a norm: nothing else may read them. */
+  /** Without candidates that still need a norm: no other node may read them. */
   paid(input: string): readonly Match[] {
     return this.all(input).filter(({ owesNorm }) => !owesNorm);
   }
@@ -267,7 +267,7 @@ class Step {
     this.matches.push({ at, from, parameters: new Map(named), owesNorm });
   }
 
-  /** A node does the value's kind of thing, but not the same. The first whose weights have the shape is told. */
+  /** A node of the value's kind that differs in detail. The first with weights of the right shape is reported. */
   differs(node: NetworkNode, [found, expected]: readonly [found: string, expected: string], isLike = true): void {
     if (this.#differing?.isLike || (this.#differing && !isLike)) return;
     this.#differing = { found: `${called(node)} with ${found}`, expected, isLike };
@@ -501,7 +501,7 @@ function subsamples(
   return chainOf(node, (reader): reader is typeof node => isOp(reader, "subsample"));
 }
 
-/** What reads a value, also with pixels of a value put around it before. */
+/** The readers of a value, also through padding. */
 function padded<Name extends "conv2d" | "maxPool2d">(
   x: Match,
   op: Name,
@@ -525,7 +525,7 @@ interface Windowed {
   readonly stride: readonly [number, number];
 }
 
-/** A node's padding at the size that the graph's value has, with what was put around before. */
+/** A node's padding for the graph's input size, including a preceding padding node. */
 function padsOf(
   { padding, stride }: Windowed,
   node: AnyNode,
@@ -562,7 +562,7 @@ function inputSize(node: AnyNode): readonly number[] {
   return concrete(node.inputs.x!.shape, 1).slice(2);
 }
 
-/** What is found and expected where two lists differ. */
+/** The found and expected items where two lists differ. */
 function unlike(
   what: string,
   found: Shape,

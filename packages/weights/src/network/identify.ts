@@ -80,7 +80,7 @@ interface Fit {
   readonly found: Followed;
 }
 
-/** The models that compute what the network does, the likeliest first; and why there is none. */
+/** The models that compute the same as the network, likeliest first; and the reason if there is none. */
 function modelsOf(network: Network, recorded = ""): { readonly fits: readonly Fit[]; readonly mismatch: string } {
   const convolutions = network.nodes.filter((node) => isOp(node, "conv2d")).length;
   const fits: Fit[] = [];
@@ -123,7 +123,7 @@ function countedWords({ nodes }: Network, convolutions: number): string {
   return `found ${convolutions} convolutions with numbers in the file${first}; expected as many as a model here has`;
 }
 
-/** Whether a model may have so many convolutions: a graph that cannot fit is not built. */
+/** Whether a model can have this number of convolutions: other graphs are not built. */
 function isNear({ depths, squeeze }: ResNetSpec, convolutions: number): boolean {
   const blocks = depths.reduce((sum, depth) => sum + depth, 0);
   // a block has two or three, and two more for its gate; a stem has three at most, a stage two beside its blocks

@@ -5,17 +5,17 @@ export type NetworkPadding = readonly [number, number, number, number] | "same";
 
 type Pair = readonly [number, number];
 
-/** A tensor of a file, with what the file's graph makes of it before it is used as a weight. */
+/** A tensor of a file, with the operations that the file's graph applies to it before using it as a weight. */
 export interface Weight {
   readonly tensor: string;
   readonly shape: readonly number[];
   readonly changes: readonly Change[];
 }
 
-/** Another order of axes, as `permuteAxes` has it, or another shape of the same numbers. */
+/** Permuted axes, as in `permuteAxes`, or another shape of the same numbers. */
 export type Change = { readonly order: readonly number[] } | { readonly shape: readonly number[] };
 
-/** What a node of a file computes, in the words of core's ops: images are NCHW, kernels OIHW, matrices [out, in]. */
+/** The computation of a file's node, in core's ops: images are NCHW, kernels OIHW, matrices [out, in]. */
 export type Operation =
   /** In NCHW, as all shapes; the file's own images may have their channels last. */
   | {
@@ -57,7 +57,7 @@ export type Operation =
   /** Every stride-th pixel before `ends`. */
   | { readonly op: "subsample"; readonly stride: Pair; readonly ends: Pair }
   | { readonly op: "add" | "multiply" | "relu" | "sigmoid" | "softmax" | "globalAveragePool" | "reshape" }
-  /** What no op of ours is. */
+  /** A computation that no op of core has. */
   | { readonly op: "other" };
 
 export type OperationName = Operation["op"];
@@ -71,7 +71,7 @@ export interface NetworkNode {
   readonly operator: string;
   readonly name: string;
   operation: Operation;
-  /** What it is computed from, without constants. */
+  /** Its computed inputs, without constants. */
   readonly inputs: readonly NetworkNode[];
   /** The nodes that are computed from it. */
   readonly readers: NetworkNode[];
@@ -82,7 +82,7 @@ export const MOST_NODES = 20_000;
 
 /** The graph of a file that has one. */
 export interface Network {
-  /** The only input that is no weight. */
+  /** Its only input that is not a weight. */
   readonly image: NetworkNode;
   readonly nodes: readonly NetworkNode[];
   /** In the file's order. */
@@ -101,7 +101,7 @@ export interface Unlike {
   readonly expected: string;
 }
 
-/** The graph has another number of inputs than the one that is an image. */
+/** The graph does not have exactly one image as input. */
 export function inputsUnlike(names: readonly string[]): Unlike {
   return { found: names.length === 0 ? "no input" : `the inputs ${namesInWords(names)}`, expected: "one" };
 }

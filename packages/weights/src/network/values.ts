@@ -3,7 +3,7 @@ import type { Change, NetworkNode, Weight } from "./network.ts";
 /** The order of the axes of an image. */
 export type ImageLayout = "NCHW" | "NHWC";
 
-/** What a name stands for while a graph is read. */
+/** The value of a name while a graph is read. */
 export type NamedValue =
   | { readonly kind: "computed"; readonly node: NetworkNode; readonly layout: ImageLayout }
   | Constant;
@@ -30,7 +30,7 @@ export function changed(weight: Weight, change: Change): Weight | undefined {
   return { ...weight, shape, changes: [...weight.changes, change] };
 }
 
-/** A vector of so many numbers, whatever axes of size 1 it has; undefined for other tensors. */
+/** A vector of this length, with any axes of size 1; undefined for other tensors. */
 export function vectorOf(weight: Weight, size: number): Weight | undefined {
   const { shape } = weight;
   if (shape.length === 1) return shape[0] === size ? weight : undefined;
@@ -39,7 +39,7 @@ export function vectorOf(weight: Weight, size: number): Weight | undefined {
   return isVector ? changed(weight, { shape: [size] }) : undefined;
 }
 
-/** Axes of an image in NCHW, given those of its layout. */
+/** Axes of an image in NCHW, from axes of its layout. */
 export function channelsFirst<T>(layout: ImageLayout, axes: readonly T[]): readonly T[] {
   if (layout === "NCHW" || axes.length !== 4) return axes;
   const [n, h, w, c] = axes as readonly [T, T, T, T];

@@ -2,7 +2,7 @@ import { isStoredDType, type StoredDType } from "../dtypes.ts";
 import { quote } from "../json-reader.ts";
 import type { Refuse } from "../zip-directory.ts";
 
-/** What an array says of itself, and where its numbers begin. */
+/** An array's dtype and shape, and the offset of its numbers. */
 export interface NpyHeader {
   readonly dtype: NpyDType;
   readonly shape: readonly number[];
@@ -152,7 +152,7 @@ class HeaderReader {
     return this.#peek(pattern) ?? this.#fail(expected);
   }
 
-  /** What a sticky pattern finds next, which is passed; undefined where it finds nothing. */
+  /** The next match of a sticky pattern, which is consumed; undefined if there is none. */
   #peek(pattern: RegExp): string | undefined {
     pattern.lastIndex = this.#at;
     const found = pattern.exec(this.#text)?.[0];

@@ -36,7 +36,7 @@ export const onnxLayout: FormatReader = async (file) => {
   };
 };
 
-/** What Residual's own files say of their bytes, which no other file with the same tensors has. */
+/** The digests in Residual's own files, which identify them. */
 function isDigest(key: string): boolean {
   return /^residual\.(weightsS|s)ha256$/.test(key);
 }

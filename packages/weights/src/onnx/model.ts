@@ -5,7 +5,7 @@ import { MOST_NODES } from "../network/network.ts";
 import type { OpenFile } from "../open-file.ts";
 import { type Field, varintsOf, WireReader, wires } from "./wire.ts";
 
-/** What a file says of a model, and where the numbers of its tensors lie: none of them is read. */
+/** A model's description, and the positions of its tensors' numbers; no numbers are read. */
 export interface OnnxModel {
   readonly nodes: readonly OnnxNode[];
   /** Initializers. Constants of nodes are among the attributes. */

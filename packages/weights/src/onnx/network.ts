@@ -92,7 +92,7 @@ class Translator {
     else this.#other(view);
   }
 
-  /** What a node gives; undefined for what no op of ours is. */
+  /** The result of a node; undefined if no op of core computes it. */
   #valueOf(view: NodeView): NamedValue | undefined {
     const { operator } = view.node;
     const data = view.computed(0);
@@ -184,7 +184,7 @@ class NodeView {
     return value?.kind === "constant" ? value : undefined;
   }
 
-  /** What a ConstantOfShape is filled with. */
+  /** The fill value of a ConstantOfShape. */
   get fill(): Constant | undefined {
     const value = this.#values.get(fillOf(this.node.outputs[0]!));
     return value?.kind === "constant" ? value : undefined;
@@ -239,7 +239,7 @@ function transposed(layout: ImageLayout, order: readonly number[] | undefined): 
 /** More numbers than the parameters of an operator have, which are all that is worked out. */
 const MOST_NUMBERS = 64;
 
-/** What becomes of constants: weights are handed on, and short lists of numbers are worked out. */
+/** Operators on constants: weights are passed on, and short lists of numbers are evaluated. */
 const constantRules: { readonly [operator: string]: (view: NodeView) => Constant | undefined } = {
   Identity: (view) => view.value(0),
   Cast(view) {
@@ -335,7 +335,7 @@ const softmax: Rule = (view, { node }) => {
   return axis === 1 || (isFlat && axis === -1) ? { op: "softmax" } : undefined;
 };
 
-/** What each operator computes of one value and constants; undefined where no op of ours is that. */
+/** The computation of each operator with one computed input and constants; undefined if no op of core has it. */
 const rules: { readonly [operator: string]: Rule } = {
   Relu: () => ({ op: "relu" }),
   Sigmoid: () => ({ op: "sigmoid" }),
@@ -364,7 +364,7 @@ const rules: { readonly [operator: string]: Rule } = {
     const [scale, shift, mean, variance] = [1, 2, 3, 4].map((index) => view.constant(index));
     if (layout !== "NCHW" || !scale || !shift || !mean || !variance || view.number("spatial", 1) !== 1)
       return undefined;
-    // more outputs than one are the statistics of a batch, as which versions before 14 tell training
+    // several outputs are batch statistics, which mark training before version 14
     const isTraining = view.number("training_mode", 0) !== 0 || view.number("is_test", 1) === 0;
     if (isTraining || view.node.outputs.slice(1).some((name) => name !== "")) return undefined;
     return { op: "batchNorm", scale, shift, mean, variance, epsilon: view.number("epsilon", 1e-5) };
@@ -441,7 +441,7 @@ function paddingOf(view: NodeView): NetworkPadding | undefined {
   return pads && pads.length !== 4 ? undefined : [top!, left!, bottom!, right!];
 }
 
-/** What is put before and behind each axis, in NCHW: eight numbers. */
+/** The padding before and after each axis, in NCHW: eight numbers. */
 function padsOf(view: NodeView, layout: ImageLayout): readonly number[] | undefined {
   const list = view.list("pads", 1);
   if (!list) return undefined;

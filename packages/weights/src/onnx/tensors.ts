@@ -7,10 +7,10 @@ import type { OpenFile } from "../open-file.ts";
 import type { Range, StoredTensor } from "./model.ts";
 import { unpackVarints, type WholeArray, wires } from "./wire.ts";
 
-/** Tensors of at most so many numbers may be the parameters of an operator: sizes, axes, a value to pad with. */
+/** Tensors with at most this many numbers may be parameters of an operator: sizes, axes, a padding value. */
 const MOST_SMALL = 16;
 
-/** Lists of numbers take at most so many bytes more than the file, once they are unpacked. */
+/** Unpacked lists of numbers may exceed the file's size by at most this many bytes. */
 const MOST_UNPACKED = 16 << 20;
 
 /** Where the numbers of a model's tensors lie. */
@@ -65,7 +65,7 @@ function numbersOf({ data }: Tensor): readonly number[] {
   return Array.from<number | bigint, number>(data, Number);
 }
 
-/** Where a tensor's numbers lie as they are; undefined for a list of packed ones. */
+/** The position of a tensor's unchanged numbers; undefined for a packed list. */
 async function placeOf(
   file: OpenFile,
   tensor: StoredNumbers,

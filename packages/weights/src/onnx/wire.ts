@@ -4,7 +4,7 @@ import type { OpenFile } from "../open-file.ts";
 export interface Field {
   readonly number: number;
   readonly wire: number;
-  /** Of a varint, as a signed number of 64 bits; those beyond 2⁵³ are rounded. */
+  /** A varint as a signed 64-bit number; rounded beyond 2⁵³. */
   readonly value: number;
   /** The range of its value in the file, in bytes, without the length that stands before it. */
   readonly begin: number;
@@ -14,11 +14,11 @@ export interface Field {
 /** Wire types: what follows a field's tag. Groups (3 and 4) are not used by ONNX. */
 export const wires = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
-/** A tag and a length take at most so many bytes: ten each. */
+/** The most bytes of a tag and a length: ten each. */
 const LONGEST_HEAD = 20;
 /** Bytes that are read at a time. */
 const WINDOW = 64 << 10;
-/** A model has a few thousand fields; more than so many are no model, and would take seconds. */
+/** Models have a few thousand fields; a file with more than this would take seconds, and is refused. */
 const MOST_FIELDS = 1 << 20;
 /** The longest text that is read, in bytes: names and metadata. */
 const LONGEST_TEXT = 4 << 20;
@@ -54,7 +54,7 @@ export class WireReader {
     }
   }
 
-  /** The bytes of a field, in memory of their own. */
+  /** The bytes of a field, copied. */
   async bytes({ begin, end }: Pick<Field, "begin" | "end">): Promise<Uint8Array> {
     const [from, to] = [begin - this.#start, end - this.#start];
     if (from >= 0 && to <= this.#window.length) return this.#window.slice(from, to);

@@ -1,2 +1,2 @@
-// What reading weights needs for a PyTorch file, and imports when there is one.
+// The code for PyTorch files, imported when such a file is read.
 export { legacyLayout, zipLayout } from "./layout.ts";

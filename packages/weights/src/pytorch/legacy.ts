@@ -11,7 +11,7 @@ const PROTOCOL = 1001;
 /** Bytes of the pickles that are read at first, and at most: they name tensors, and hold none. */
 const [FIRST, MOST] = [1 << 20, 64 << 20];
 
-/** What a file of torch.save holds: an object, and where the numbers of its storages lie. */
+/** The contents of a torch.save file: an object, and the positions of its storages' numbers. */
 export interface Saved {
   readonly root: Pickled;
   /** In bytes of the file. */

@@ -6,7 +6,7 @@ import { type Pickled, PickledObject, type PickleFunction, type PickleGlobal, Un
 export class TorchStorage {
   /** By which the file calls it. */
   readonly key: string;
-  /** Undefined for bytes, whose tensors say what they hold. */
+  /** Undefined for bytes, whose tensors have a dtype. */
   readonly dtype: StoredDType | undefined;
   /** In numbers of its dtype, or bytes. */
   readonly size: number;
@@ -18,7 +18,7 @@ export class TorchStorage {
   }
 }
 
-/** A tensor as PyTorch has it: a view of a storage. Offset and strides count numbers of its dtype. */
+/** A tensor in PyTorch's form: a view of a storage. Offset and strides count elements. */
 export class TorchTensor {
   readonly storage: TorchStorage;
   readonly dtype: StoredDType;
@@ -41,14 +41,14 @@ export class TorchTensor {
   }
 }
 
-/** What a storage takes of a file. */
+/** Bytes of a storage in a file. */
 export function bytesOf({ dtype = "U8", size }: TorchStorage): number {
   return size * byteSizes[dtype];
 }
 
 type Refuse = (problem: string) => never;
 
-/** What a reader of a pickle throws. */
+/** Makes the error of a pickle's reader. */
 export interface Failures {
   readonly refuse: Refuse;
   readonly end: () => never;
@@ -113,7 +113,7 @@ class TorchType {
   }
 }
 
-/** Objects that stand beside weights in checkpoints: they are kept as they are, and never looked at. */
+/** Objects in checkpoints besides weights: they are kept unchanged, and never inspected. */
 const bystanders = [
   "argparse.Namespace",
   "types.SimpleNamespace",
@@ -203,7 +203,7 @@ function globalsFor(refuse: Refuse, bytes: number): ReadonlyMap<string, PickleGl
   ]);
 }
 
-/** Python 2 and 3 call the module of their own names differently. */
+/** Python 2 and 3 name the module of builtins differently. */
 function both(name: string, known: PickleGlobal): [string, PickleGlobal][] {
   return [
     [`builtins.${name}`, known],
@@ -255,7 +255,7 @@ function tensorOf(args: readonly Pickled[], refuse: Refuse): TorchTensor {
   const [storage, offset, shape, strides, , , type] = args;
   checkBits(args.slice(6).find((each) => each instanceof Map));
   const isView = isCounts(shape) && isCounts(strides) && shape.length === strides.length && isCount(offset);
-  if (!(storage instanceof TorchStorage) || !isView) return refuse("its pickle: a tensor is not as torch.save has it");
+  if (!(storage instanceof TorchStorage) || !isView) return refuse("its pickle: a tensor is not in torch.save's form");
   const dtype = type instanceof TorchType ? type.dtype : storage.dtype;
   if (!dtype) return refuse("its pickle: a tensor does not say its dtype");
   checkView(storage, dtype, { offset, shape, strides }, refuse);

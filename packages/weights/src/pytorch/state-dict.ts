@@ -6,10 +6,10 @@ import { type Pickled, PickledObject } from "./unpickler.ts";
 /** The tensors of a checkpoint's state dict, by name, in its order. */
 type StateDict = ReadonlyMap<string, TorchTensor>;
 
-/** What people call the state dict in a checkpoint, likeliest first. */
+/** Usual names of the state dict in a checkpoint, likeliest first. */
 const usualKeys = ["state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params"];
 
-/** And the moving average of one, which is taken where there is no other. */
+/** Usual names of its moving average, which is taken if there is no state dict. */
 const averageKeys = ["ema", "state_dict_ema", "model_ema", "ema_state_dict"];
 
 /** Levels of dictionaries that are looked into: `{ checkpoint: { model: { state_dict: … } } }`. */
@@ -63,7 +63,7 @@ function usualOf(own: Found, all: readonly Found[]): Found | undefined {
   return found.length === 1 ? found[0] : undefined;
 }
 
-/** A dictionary with its names as they are nested, whole and without the outer ones. */
+/** A dictionary with the full names of its nested dictionaries, with and without outer names. */
 function nestedNames({ path, tensors }: Found): readonly Found[] {
   return path.map((_, depth) => {
     const inner = path.slice(depth);
@@ -148,7 +148,7 @@ function tensorsOf(value: Pickled): StateDict {
   );
 }
 
-/** What a checkpoint without a state dict is. Every name is a stranger's. */
+/** A description of a checkpoint without a state dict. Its names are untrusted. */
 function contentsOf(root: Pickled): string {
   if (root instanceof TorchTensor) return `a tensor [${shortList(root.shape)}]`;
   if (Array.isArray(root)) {

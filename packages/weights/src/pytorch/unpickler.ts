@@ -5,7 +5,7 @@ import { UnsupportedError } from "@residual/core";
  */
 export type Pickled = null | boolean | number | bigint | string | object;
 
-/** What a pickle may name: a function, called with the arguments that the pickle gives, or a value. */
+/** The values that a pickle may name: a function, called with the pickle's arguments, or a value. */
 export type PickleGlobal = PickleFunction | PickleValue;
 
 export interface PickleFunction {
@@ -19,9 +19,9 @@ interface PickleValue {
 export interface UnpicklerOptions {
   /** All that the pickle may name, by `module.name`. Nothing else is ever looked up, and nothing is executed. */
   readonly globals: ReadonlyMap<string, PickleGlobal>;
-  /** What a persistent id stands for. */
+  /** The object of a persistent id. */
   readonly persistent: (id: Pickled) => Pickled;
-  /** Throws, and is told what is wrong. */
+  /** Throws the error for a problem. */
   readonly refuse: (problem: string) => never;
   /** Throws: the bytes end before the pickle does. */
   readonly end: () => never;
@@ -74,7 +74,7 @@ export class Unpickler {
     }
   }
 
-  // What opcodes are made of.
+  // Operands of opcodes.
 
   push(value: Pickled | typeof MARK): void {
     this.#stack.push(value);
@@ -167,7 +167,7 @@ export class Unpickler {
     this.push(this.#options.persistent(id));
   }
 
-  // What bytes are read as.
+  // Decoded bytes.
 
   #byte(): number {
     const byte = this.#bytes[this.#at];
@@ -294,9 +294,9 @@ const STOP = 0x2e;
 
 type Run = (from: Unpickler) => void;
 
-/** All opcodes but STOP. Names are those of pickletools. */
+/** All opcodes but STOP, with the names of pickletools. */
 const opcodes = new Map<number, Run>([
-  // PROTO, FRAME: what they say is known from the opcodes that follow.
+  // PROTO and FRAME are skipped: the following opcodes determine their contents.
   [0x80, (from) => void from.take(1)],
   [0x95, (from) => void from.take(8)],
   // MARK, POP, POP_MARK, DUP
@@ -396,7 +396,7 @@ function callWith(from: Unpickler, args: readonly Pickled[]): void {
   from.call(from.pop(), args);
 }
 
-/** The class, its arguments and those that go by name, which no listed class takes. */
+/** The class, its arguments and its keyword arguments, which no listed class takes. */
 function newObject(from: Unpickler): void {
   from.pop();
   callWith(from, from.popArray("arguments"));

@@ -55,7 +55,7 @@ class Archive {
     return new Archive(zip, members, refuse);
   }
 
-  /** What our own writer says of the tensors. */
+  /** The description that our own writer adds about the tensors. */
   get metadata(): Readonly<Record<string, string>> {
     return metadataIn(this.#zip.comment);
   }

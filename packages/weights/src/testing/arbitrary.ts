@@ -14,7 +14,7 @@ const kinds: {
 const shapes = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 4 });
 const dtypes = fc.constantFrom<DType>("float32", "float64", "int32", "int64", "uint8");
 
-/** Of any bits at all: NaN of every payload, −0, subnormals. */
+/** With any bits: NaN of every payload, −0, subnormals. */
 const tensors: fc.Arbitrary<Tensor> = fc.tuple(dtypes, shapes).chain(([dtype, shape]) => {
   const [size, of] = kinds[dtype];
   const length = sizeOf(shape) * size;

@@ -9,7 +9,7 @@ export function join(pieces: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
-/** A file of this header, as it is, and this data; `claimed` is the header's length as the file has it. */
+/** A file of this header and data; `claimed` is the header's length in the file. */
 export function fileOf(header: string | Uint8Array, data: Uint8Array, claimed?: bigint): Uint8Array {
   const text = typeof header === "string" ? new TextEncoder().encode(header) : header;
   const prefix = new Uint8Array(8);

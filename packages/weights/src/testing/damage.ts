@@ -52,7 +52,7 @@ type Outcome = "read" | "FormatError" | "UnsupportedError" | "WeightsError";
 
 /** In bytes: what reading may take beyond the file's own size. */
 const ALLOWANCE = 16 << 20;
-/** In microseconds of the processor's time: other processes may have it meanwhile. */
+/** In microseconds of processor time, since other processes run too. */
 const LONGEST = 1_000_000;
 
 /**

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What a server may do to the answer of one request. */
+/** Faults that a server may add to a response. */
 export type Mischief = (request: IncomingMessage, response: ServerResponse, file: Uint8Array) => void;
 
 /**
@@ -14,7 +14,7 @@ export class FileServer implements AsyncDisposable {
   /** Headers of every answer, by path. */
   readonly headers = new Map<string, Record<string, string>>();
   readonly next: Mischief[] = [];
-  /** What was asked for: method, path and headers. */
+  /** A received request: method, path and headers. */
   readonly requests: { readonly url: string; readonly headers: IncomingMessage["headers"] }[] = [];
   #server: Server | undefined;
 

@@ -1,4 +1,4 @@
-/** An array as `np.save` writes it, its header padded to a multiple of 64 bytes; `header` may say what is not so. */
+/** An array as `np.save` writes it, with the header padded to a multiple of 64 bytes; `header` may be invalid. */
 export function npyOf(
   header: { readonly descr: string; readonly shape: readonly number[]; readonly isFortran?: boolean },
   data: Uint8Array,

@@ -1,6 +1,6 @@
 import { zipOf } from "./zip.ts";
 
-/** A zip as torch.save writes it: members stored as they are, each of them aligned to 64 bytes. */
+/** A zip as torch.save writes it: members uncompressed and aligned to 64 bytes. */
 export function torchZip(members: { readonly [name: string]: Uint8Array }, folder = "archive"): Uint8Array {
   return zipOf(
     Object.entries(members).map(([name, bytes]) => ({ name: `${folder}/${name}`, bytes })),

@@ -1,6 +1,6 @@
 import { crc32, deflateRawSync } from "node:zlib";
 
-/** A member of a zip to be made. What is not given is as it should be; a hostile zip says otherwise. */
+/** A member of a zip for tests. Absent fields are valid; a hostile zip overrides them. */
 export interface ZipMember {
   readonly name: string;
   readonly bytes: Uint8Array;

@@ -18,7 +18,7 @@ import { bytesOf, readTfjsModel, type TfjsWeight } from "./model.ts";
 import { networkOf } from "./network.ts";
 import { nameOwn } from "./own.ts";
 
-/** A model of 4 GiB has so many files of the size that TensorFlow.js cuts. All of them are open at once. */
+/** The most files of a model: as many as a model of 4 GiB has in TensorFlow.js's size. All are open at once. */
 const MOST_FILES = 1024;
 
 /**
@@ -73,7 +73,7 @@ function isOperand({ dtype, shape }: TfjsWeight): boolean {
   return dtype !== "F32" || shape.length === 0;
 }
 
-/** Tensors of at most so many numbers may be the parameters of an operator: axes, paddings, an order of axes. */
+/** Tensors with at most this many numbers may be parameters of an operator: axes, paddings, an order of axes. */
 const MOST_SMALL = 16;
 
 async function numbersOf(

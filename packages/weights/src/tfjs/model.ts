@@ -4,7 +4,7 @@ import { quote } from "../json-reader.ts";
 import { isNumber, isRecord } from "../json-values.ts";
 import type { OpenFile } from "../open-file.ts";
 
-/** What a model.json of TensorFlow.js says: where its weights lie, and the graph, where it is a graph model. */
+/** The contents of TensorFlow.js's model.json: the positions of weights, and the graph of a graph model. */
 export interface TfjsModel {
   readonly groups: readonly WeightGroup[];
   /** A GraphDef's nodes; undefined for a layers model. */
@@ -24,7 +24,7 @@ export interface TfjsWeight {
   readonly name: string;
   readonly shape: readonly number[];
   readonly dtype: "F32" | "I32" | "BOOL";
-  /** How the numbers are stored where it is not as they are: each is stored · scale + min, of float16 the number. */
+  /** The storage if it is not unchanged: quantized numbers (stored · scale + min), or float16. */
   readonly quantization: Quantization | undefined;
 }
 
@@ -132,7 +132,7 @@ function nodeOf({ name, op, input, attr }: { name: string; op: string } & Record
   return { name, op, input: inputs, attr: isRecord(attr) ? attr : {} };
 }
 
-/** What a layers model says of its network, under the keys that Keras' own files have it. */
+/** A layers model's description of its network, under the keys of Keras' own files. */
 function kerasOf(topology: unknown): Record<string, string> {
   const {
     keras_version: version,

@@ -135,7 +135,7 @@ class Translator {
   }
 }
 
-/** The nodes that a node is computed from: `name`, `name:0`; `^name` is one that is only waited for. */
+/** The inputs of a node: `name` or `name:0`; `^name` is a control dependency. */
 function inputsOf({ input }: GraphNode): string[] {
   return input.filter((name) => !name.startsWith("^")).map((name) => name.replace(/:\d+$/, ""));
 }
@@ -245,7 +245,7 @@ function isAsRead(view: NodeView, layout: ImageLayout): boolean {
 
 const reshape: Rule = () => ({ op: "reshape" });
 
-/** What each operator computes of one value and constants; undefined where no op of ours is that. */
+/** The computation of each operator with one computed input and constants; undefined if no op of core has it. */
 const rules: { readonly [operator: string]: Rule } = {
   Relu: () => ({ op: "relu" }),
   Sigmoid: () => ({ op: "sigmoid" }),
@@ -325,7 +325,7 @@ function pool(view: NodeView, layout: ImageLayout, op: "maxPool2d" | "averagePoo
   return { op, window, stride, padding, ceil: false, countsPadding: false };
 }
 
-/** Of a list for each axis of an image, what it says of the height and the width. */
+/** The entries for height and width of a list with an entry per axis of an image. */
 function spatial(view: NodeView, layout: ImageLayout, name: string): Pair | undefined {
   const list = view.ints(name) ?? [1, 1, 1, 1];
   const [n, c, down, right] = channelsFirst(layout, list);

@@ -161,7 +161,7 @@ function restored(tensors: Tensors, name: string, shape: readonly number[], file
   return shape.length === 1 && held.length === count ? joined(held) : concatenateRows(parts);
 }
 
-/** Vectors in memory as one, also in memory: passes fold what they can look at. */
+/** Vectors in memory joined into one in memory, so that passes can fold it. */
 function joined(parts: readonly RealTensor[]): RealTensor {
   const data = Float32Array.from(parts.flatMap((part) => [...part.data]));
   return tensorOf("float32", [data.length], data);
