@@ -5,7 +5,7 @@ import type { ConformOptions } from "./suite/options.ts";
 import { plan } from "./suite/plan.ts";
 import { type Task, titleOf } from "./suite/task.ts";
 
-/** No section of the quick level takes a tenth of that; those of the full one may take minutes. */
+/** Sections of the quick level take less than a tenth of this; sections of the full level may take minutes. */
 const TIMEOUT = 3_600_000;
 
 /**

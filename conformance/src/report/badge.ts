@@ -11,7 +11,7 @@ interface Badge {
 /** A backend is called what its maker likes, and XML has no characters for controls. */
 const nameOn = (name: string): string => name.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, "\u{FFFD}");
 
-/** What fits on a badge: each backend, and how many of its checks passed. */
+/** The text of a badge: each backend, and the number of passed checks. */
 function badgeOf(reports: readonly Report[]): Badge {
   const parts = reports.map((report) => {
     const { backend, sections, passed } = report;

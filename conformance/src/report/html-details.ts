@@ -12,7 +12,7 @@ import {
 import { type Html, html, type Part } from "./template.ts";
 import type { Check, Report, Section } from "./types.ts";
 
-/** Worst elements that a table has: of those that failed, and where none did. */
+/** The number of worst elements in a table: the failed ones, or without failures the nearest to their bounds. */
 const [LISTED, FEW] = [20, 5];
 
 /** All of one backend: what failed, its models, ops, behaviour, deviations and surroundings. */
@@ -80,7 +80,7 @@ function key(): Html {
   return html`<p class="note">${words}</p><p class="key">${cells}${once}${over}</p>`;
 }
 
-/** The elements that are furthest from their bounds: those that failed, where any did. */
+/** The elements with the largest share of their bounds: the failed ones, if there are any. */
 function worst(sections: readonly Section[]): Html | undefined {
   const checks = sections.flatMap((section) => section.checks).filter((check) => check.worst ?? !check.passed);
   const failed = checks.filter(({ passed }) => !passed);

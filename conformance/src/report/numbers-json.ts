@@ -1,4 +1,4 @@
-/** What JSON has no numbers for, as text. */
+/** Numbers that JSON cannot represent, as text. */
 const named: { readonly [text: string]: number } = { NaN: Number.NaN, Infinity, "-Infinity": -Infinity };
 
 /** Fields of reports that hold numbers which may be none. */
@@ -9,7 +9,7 @@ export function stringify(value: unknown, space?: number): string {
   return JSON.stringify(value, (_, each: unknown) => (isOdd(each) ? String(each) : each), space);
 }
 
-/** The same numbers again. Throws SyntaxError for what is no JSON. */
+/** Converts back to numbers. Throws SyntaxError for invalid JSON. */
 export function parse(text: string): unknown {
   return JSON.parse(text, (key, each: unknown) =>
     fields.has(key) && typeof each === "string" ? (named[each] ?? each) : each,

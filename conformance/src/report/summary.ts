@@ -1,7 +1,7 @@
 import type { Deviation, OpName } from "@residual/core";
 import type { Check, Level, Report, Section } from "./types.ts";
 
-/** What some checks come to. */
+/** A summary of some checks. */
 export interface Sum {
   readonly checks: number;
   readonly failed: number;
@@ -90,7 +90,7 @@ export function firstWrong(sections: readonly Section[]): Check | undefined {
     .find(({ passed }) => !passed);
 }
 
-/** A share in as few digits as tell it: 0.25, 3.7e+4. */
+/** A share with as few digits as needed: 0.25, 3.7e+4. */
 export function formatShare(share: number): string {
   if (share === 0 || !Number.isFinite(share)) return share === 0 ? "0" : "∞";
   return share < 0.001 || share >= 1e4 ? share.toExponential(1) : share.toPrecision(2);

@@ -14,7 +14,7 @@ export interface Worst {
   readonly bound: number;
 }
 
-/** One thing that a backend was held to. */
+/** One check of a backend. */
 export interface Check {
   /** Unique in its section: a node's name, a case's, a stage's. */
   readonly name: string;
@@ -45,16 +45,16 @@ export interface Section {
   readonly level: Level;
   /** A model's name, an op's, or a group of checks'. */
   readonly name: string;
-  /** What apart from the name it was run with: `optimized`, `1×3×64×64`. */
+  /** The variation of the model: `optimized`, `1×3×64×64`. */
   readonly variant?: string;
   readonly milliseconds: number;
   /** In the order in which they ran: the first failing node is the one at fault. */
   readonly checks: readonly Check[];
-  /** Why there are no checks, where there are none. */
+  /** Why there are no checks, if there are none. */
   readonly skipped?: string;
 }
 
-/** What a backend's conformance came to. */
+/** The conformance of a backend. */
 export interface Report {
   readonly backend: BackendDescription & { readonly name: string };
   readonly level: "quick" | "full";
@@ -81,6 +81,6 @@ export interface Environment {
   readonly memory?: number;
   /** Those that decide how numbers are rounded or summed: `avx2`, `fma`, `avx512f`, … */
   readonly cpuFlags?: readonly string[];
-  /** Of what computes: `@residual/conformance`, the runtime's own libraries. */
+  /** Versions of the software: `@residual/conformance` and the runtime's libraries. */
   readonly versions: { readonly [name: string]: string };
 }

@@ -14,7 +14,7 @@ const files: { readonly [name: string]: (reports: readonly Report[]) => string }
   "badge.json": toShields,
 };
 
-/** Writes reports in all their forms into a folder, which is made; each file whole, or left as it was. */
+/** Writes reports in all formats into a folder, which is created. Each file appears whole, or stays unchanged. */
 export async function writeReports(folder: string, reports: readonly Report[]): Promise<void> {
   await makeFolder(folder);
   const written = Object.entries(files).map(([name, make]) => ({

@@ -37,7 +37,7 @@ export const float32: Arithmetic = {
 
 const half = { stored: 2 ** -11, smallest: 2 ** -14, largest: 65504 } as const;
 
-/** What each algorithm changes. */
+/** The effect of each algorithm on the arithmetic. */
 const changes: { readonly [Name in Algorithm]: Partial<Arithmetic> } = {
   "winograd-f2": { winograd: ["winograd-f2"] },
   "winograd-f4": { winograd: ["winograd-f4"] },
@@ -48,7 +48,7 @@ const changes: { readonly [Name in Algorithm]: Partial<Arithmetic> } = {
   int8: { int8: true },
 };
 
-/** What the bounds take, from what a backend says of itself. */
+/** The parameters of the bounds, from a backend's description. */
 export function arithmeticOf({ algorithms = [] }: Pick<BackendDescription, "algorithms">): Arithmetic {
   const unknown = algorithms.find((each) => !(each in changes));
   if (unknown !== undefined) {
@@ -76,7 +76,7 @@ export function gamma(n: number, { name, unit }: Pick<Arithmetic, "name" | "unit
 }
 
 /**
- * n roundings in a row, and `stored` roundings to what is kept between nodes: 1 + θ is within (1 + γₙ)·(1 + uₛ)^stored.
+ * n consecutive roundings, plus `stored` roundings to the stored precision: 1 + θ is within (1 + γₙ)·(1 + uₛ)^stored.
  */
 export function growth(n: number, stored: number, arithmetic: Arithmetic): number {
   const computed = gamma(n, arithmetic);

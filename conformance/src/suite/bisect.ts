@@ -23,7 +23,7 @@ export interface Bisection {
   readonly model: ModelName;
   readonly shape: readonly number[];
   readonly nodes: number;
-  /** Of the whole graph, in execution order: the first value that is further off than float32 explains. */
+  /** In the whole graph, in execution order: the first value with a larger error than float32 explains. */
   readonly firstWrongValue?: {
     readonly name: string;
     readonly op: string;
@@ -121,7 +121,7 @@ async function answersOf(
   return executable.run(inputs, work);
 }
 
-/** Of the largest magnitude; infinite where there is no number. */
+/** Relative to the largest magnitude; infinite if it is not a number. */
 function relativeError(found: Answer, expected: Answer): number {
   let [largest, worst] = [Number.MIN_VALUE, 0];
   for (let i = 0; i < expected.data.length; i++) {

@@ -41,7 +41,7 @@ interface Known {
   readonly error?: Float64Array | undefined;
 }
 
-/** The bound of a composite op, from those of its parts (docs/tolerances.md, Composite ops). */
+/** The bound of a composite op, from the bounds of its parts (docs/tolerances.md, Composite ops). */
 export function derivedBound({ op, attributes }: Application, inputs: Tensors, arithmetic: Arithmetic): Float64Array {
   const leaves = mapValues(inputs, ({ shape }, name) => input(name, shape));
   const known = new Map<Value, Known>(Object.entries(leaves).map(([name, leaf]) => [leaf, { tensor: inputs[name]! }]));

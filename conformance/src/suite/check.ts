@@ -12,12 +12,12 @@ export function checkOf(outcome: Outcome): Check {
   return { ...common, message: error ? `${error.code}: ${error.message}` : offBy(worst!, share) };
 }
 
-/** Numbers that a backend answered, beside what they should be, and how far off they may be. */
+/** Numbers of a backend, with the expected numbers and the allowed errors. */
 interface Numbers {
   readonly found: ArrayLike<number>;
   readonly expected: ArrayLike<number>;
   readonly bound: ArrayLike<number>;
-  /** Of the number at a place, by axis of the tensor that it is of. */
+  /** The position of a number, by axis of its tensor. */
   readonly indexAt: (place: number) => readonly number[];
 }
 
@@ -29,7 +29,7 @@ export function heldAgainst(of: Pick<Check, "name" | "op">, { found, expected, b
   return common.passed ? common : { ...common, message: offBy(worst, share) };
 }
 
-/** An answer that cannot be held against anything, being of another shape. */
+/** An answer that cannot be compared because its shape is wrong. */
 export function misshapen(
   of: Pick<Check, "name" | "op">,
   found: readonly number[],

@@ -75,7 +75,7 @@ export async function runTask(task: Task, held: Held, deviations: readonly Devia
   return { ...common, milliseconds, checks: withDeviations(checks, deviations) };
 }
 
-/** A backend that throws anything at all, and not just what it should, has failed; the suite has not. */
+/** A backend that throws an unexpected error has failed the check; the suite continues. */
 function broken(error: unknown): Check {
   return { name: "runs to its end", passed: false, message: inWords(error) };
 }

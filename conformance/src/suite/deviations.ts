@@ -31,7 +31,7 @@ function untrue({ op, trait, because }: Deviation): Check {
   return { name: `${op} ${trait}`, op, passed: false, trait, because, message };
 }
 
-/** Throws UnsupportedError for a trait that no case of its op shows: nothing could tell whether it is true. */
+/** Throws UnsupportedError for a trait that no case of its op tests: nothing could confirm it. */
 export function checkDeviations(deviations: readonly Deviation[]): void {
   for (const { op, trait } of deviations) {
     if (traitsShownBy(op).includes(trait)) continue;

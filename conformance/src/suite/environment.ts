@@ -4,7 +4,7 @@ import type { Environment } from "../report/types.ts";
 /** CPU flags that decide how numbers are multiplied, summed and rounded. */
 const telling = /^(sse4_[12]|avx|avx2|fma|f16c|avx512\w*|avx_vnni|amx_\w+|neon|asimd\w*|sve\w*|fphp|bf16|i8mm)$/;
 
-/** Where this runs: Node, or a browser, which tells less. */
+/** The platform: Node, or a browser, which measures less. */
 export async function environment(): Promise<Environment> {
   const versions = { "@residual/conformance": version };
   if (typeof process === "undefined" || process.versions?.node === undefined) {

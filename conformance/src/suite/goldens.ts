@@ -18,7 +18,7 @@ async function readJson<T>(path: string): Promise<T> {
   return JSON.parse(new TextDecoder().decode(await readBytes(path))) as T;
 }
 
-/** What is recorded of a stage: statistics over all elements, and the values at `sampleIndex(k, n)`. */
+/** The recorded facts of a stage: statistics over all elements, and the values at `sampleIndex(k, n)`. */
 interface Activation {
   readonly shape: readonly number[];
   readonly mean: number;

@@ -2,7 +2,7 @@ import { hashU32, type OpName, sizeOf } from "@residual/core";
 import type { Cut } from "./ops/op-suite.ts";
 import { suiteOf } from "./ops/suites.ts";
 
-/** What one element is made of; undefined for an op whose elements are not worth cutting out. */
+/** The inputs of one element; undefined for an op whose elements are not cut out. */
 export function cutOut(
   op: OpName,
   inputs: Cut["inputs"],
@@ -12,7 +12,7 @@ export function cutOut(
   return suiteOf(op).cut?.(inputs, attributes, index);
 }
 
-/** How many elements are drawn beside the corners. */
+/** The number of random elements in addition to the corners. */
 const DRAWN = 40;
 
 /**

@@ -2,7 +2,7 @@ import type { Backend, WorkOptions } from "@residual/core";
 import type { Check, Level, Section } from "../report/types.ts";
 import type { Arithmetic } from "./arithmetic.ts";
 
-/** The backend that is held against the suite, and the arithmetic that it says it has. */
+/** The backend under test, and its declared arithmetic. */
 export interface Held {
   readonly backend: Backend;
   readonly arithmetic: Arithmetic;
@@ -13,7 +13,7 @@ export interface Held {
 
 /** A section that has not been run yet. */
 export interface Task extends Pick<Section, "level" | "name" | "variant"> {
-  /** Its checks, each as soon as it is known. */
+  /** Its checks, as they are finished. */
   run(held: Held): AsyncIterable<Check>;
   /** Why there is nothing to run. */
   readonly skipped?: string;
@@ -35,7 +35,7 @@ export async function* counted(
 /** The checks of a section that has nothing to run. */
 export async function* nothing(): AsyncGenerator<Check> {}
 
-/** What tells a section from all others: `nodes/resnet50/optimized 1×3×64×64`. */
+/** A unique name of a section: `nodes/resnet50/optimized 1×3×64×64`. */
 export function titleOf({ level, name, variant }: { level: Level; name: string; variant?: string }): string {
   return [level, name, ...(variant === undefined ? [] : [variant])].join("/");
 }

@@ -96,7 +96,10 @@ function fitting(expected: number, found: number, isSpread: boolean): boolean {
   return Number.isFinite(expected) ? Math.abs(found - expected) < 0.5 : Object.is(expected, found);
 }
 
-/** Whether an output lies in a tile of 4 × 4, of which 2 × 2 are parts, one of whose 6 × 6 inputs is no number. */
+/**
+ * Whether an output lies in a 4 × 4 tile (which includes its 2 × 2 tiles) with a NaN or infinity among its 6 × 6
+ * inputs.
+ */
 function tilesAround({ data, shape }: Tensor<"float32">): (at: number, shape: readonly number[]) => boolean {
   const [, , h, w] = shape as [number, number, number, number];
   const odd = [...data].flatMap((value, at) =>

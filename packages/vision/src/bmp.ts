@@ -11,7 +11,7 @@ const HEADERS = [12, 40, 52, 56, 64, 108, 124];
 
 interface Header {
   readonly width: number;
-  /** Of the picture, whichever row comes first. */
+  /** Height of the picture, whichever row comes first. */
   readonly height: number;
   readonly topDown: boolean;
   readonly bits: number;
@@ -127,7 +127,7 @@ function indexed(rows: Uint8Array, stride: number, { width, height, bits, palett
   return lookedUp(width, height, indices, palette);
 }
 
-/** What the runs of a row do not reach is colour 0. */
+/** Pixels that no run covers have colour 0. */
 function runLengths(reader: ByteReader, { width, height, bits, palette }: Header): Pixels {
   const indices = new Uint8Array(width * height);
   let [x, y] = [0, 0];

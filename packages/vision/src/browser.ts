@@ -1,4 +1,4 @@
-// What browsers get of this package.
+// The package in browsers.
 export { decodeImage, describePictures } from "./decode-browser.ts";
 export { encodeImage } from "./encode-browser.ts";
 export * from "./shared.ts";

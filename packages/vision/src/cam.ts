@@ -27,7 +27,7 @@ export interface CamPicture {
   readonly pixels: Pixels;
   /** How much each place adds to the class, [H, W]. */
   readonly map: Tensor<"float32" | "float64">;
-  /** What the map covers. The whole picture where not given. */
+  /** The area that the map covers; default: the whole picture. */
   readonly area?: Area;
 }
 
@@ -42,8 +42,8 @@ const LUMA = [0.299, 0.587, 0.114] as const;
 /**
  * A class activation map over its picture, opaque, of the picture's size. The map's least value has the first colour of
  * `inferno`, its largest the last; between the centres of its cells it is interpolated linearly, as by PyTorch's
- * `interpolate(mode="bilinear", align_corners=False)`. What lies outside of the area, unseen by the model, is grey and
- * darkened. A map whose values are all alike has the first colour.
+ * `interpolate(mode="bilinear", align_corners=False)`. Pixels outside the area, which the model does not see, are grey
+ * and darkened. A constant map has the first colour.
  *
  * Throws ShapeError unless
  * C1  the map has two axes, and finite numbers in them;

@@ -17,7 +17,10 @@ const RECORD = 1 + 3 * PLANE;
 /** Bytes of one image in a CIFAR-10 binary file. */
 export const CIFAR10_RECORD: number = RECORD;
 
-/** The images in so many bytes. Throws FormatError where they are not whole records of 3,073 bytes, or none. */
+/**
+ * The number of images in a file of this size. Throws FormatError unless the size is a positive multiple of 3,073
+ * bytes.
+ */
 export function countCifar10(bytes: number): number {
   const count = bytes / RECORD;
   if (count > 0 && Number.isInteger(count)) return count;
@@ -27,7 +30,7 @@ export function countCifar10(bytes: number): number {
 }
 
 /**
- * The images of a CIFAR-10 binary file, in order, or of a stretch of one that begins with image `first`. Throws
+ * The images of a CIFAR-10 binary file, in order, or of a part of the file that begins with image `first`. Throws
  * FormatError before any image is made: for a size that is not whole records of 3,073 bytes, and for a label above 9.
  */
 export function readCifar10(bytes: Uint8Array, first = 0): readonly LabelledPixels[] {

@@ -57,21 +57,21 @@ const decodeFile = imageDecoder({ readBytes, decodeFile: decodeInBrowser });
  * deviation: a CMYK JPEG differs by at most one level, since browsers do not give its inks. Colours beneath alpha are
  * read by way of WebGL 2, as a canvas loses them. TIFF is not read, since browsers do not decode it.
  *
- * The header is checked against `maxPixels` before any pixel is read. Throws FormatError for what is no whole image (or
- * not found, or too large), UnsupportedError for what this browser does not decode, ShapeError for pixels that do not
- * fit their size, AbortError, OutOfMemoryError.
+ * The header is checked against `maxPixels` before any pixel is read. Throws FormatError for a file that is not a
+ * complete image, not found or too large, UnsupportedError for formats that this browser does not decode, ShapeError
+ * for pixels that do not fit their size, AbortError, OutOfMemoryError.
  */
 export async function decodeImage(source: Picture, options: DecodeOptions = {}): Promise<Pixels> {
   return decodeFile(drawn(source) ?? source, options);
 }
 
-/** What decodes pictures here, for reports. */
+/** The picture decoder, for reports. */
 export async function describePictures(): Promise<PictureSupport> {
   const formats = imageFormats.filter((format) => format !== "TIFF");
   return { library: "createImageBitmap", formats };
 }
 
-/** The fields that tell apart what a page can draw. */
+/** The fields that distinguish sources that a page can draw. */
 interface Drawable {
   readonly currentSrc?: unknown;
   readonly src?: unknown;
@@ -98,7 +98,7 @@ function drawn(source: Picture): string | RgbaImage | undefined {
   return canvas && !has2d(canvas) ? drawnAt(canvas, canvas.width, canvas.height) : undefined;
 }
 
-/** A canvas with a context of another kind answers with null, one that was given away with an error. */
+/** Returns null for a canvas with a context of another kind, and throws for a transferred canvas. */
 function has2d(canvas: CanvasLike): boolean {
   try {
     return canvas.getContext("2d") !== null;

@@ -8,15 +8,15 @@ import type { Pixels } from "./pixels.ts";
  * The pixels of an image: of a file from a path, a URL, a Blob, a Response, bytes or a stream; or those that ImageData,
  * a canvas, or an object `{ width, height, data }` of RGB or RGBA holds.
  *
- * JPEG, PNG, WebP, GIF, TIFF, BMP, PBM, PGM and PPM files give the bits of Pillow's `convert("RGB")`: grey is
- * repeated, a palette looked up, alpha dropped and never blended, a colour profile not applied; of an animation or of
- * pages the first. Two answers are not Pillow's: 16-bit grey is read by its high byte, where Pillow clips, and a file
- * that lost pixels is refused, where Pillow takes some JPEGs.
+ * JPEG, PNG, WebP, GIF, TIFF, BMP, PBM, PGM and PPM files give the bits of Pillow's `convert("RGB")`: grey is repeated,
+ * a palette looked up, alpha dropped and never blended, a colour profile not applied; of an animation or of pages the
+ * first. Two answers are not Pillow's: 16-bit grey is read by its high byte, where Pillow clips, and a file that lost
+ * pixels is refused, where Pillow takes some JPEGs.
  *
- * The header is checked against `maxPixels` before any pixel is read. Throws FormatError for what is no whole image (or
- * not found, or too large), UnsupportedError for colours or compressions that are not read, ShapeError for pixels that
- * do not fit their size, AbortError, OutOfMemoryError, and BackendUnavailableError where sharp does not load, for WebP,
- * TIFF and the JPEGs that sharp alone decodes.
+ * The header is checked against `maxPixels` before any pixel is read. Throws FormatError for a file that is not a
+ * complete image, not found or too large, UnsupportedError for unsupported colours or compressions, ShapeError for
+ * pixels that do not fit their size, AbortError, OutOfMemoryError, and BackendUnavailableError where sharp does not
+ * load, for WebP, TIFF and the JPEGs that sharp alone decodes.
  */
 export const decodeImage: (source: Picture, options?: DecodeOptions) => Promise<Pixels> = imageDecoder({
   readBytes,
@@ -32,7 +32,7 @@ async function decodeFile(bytes: Uint8Array, format: ImageFormat, options: FileO
   return decodePortably(bytes, format, { ...options, whyNoSharp: why });
 }
 
-/** What decodes pictures here, for reports and for `residual doctor`. Never throws. */
+/** The picture decoder in use, for reports and for `residual doctor`. Never throws. */
 export async function describePictures(): Promise<PictureSupport> {
   const { findSharp } = await import("./sharp.ts");
   const { sharp, why } = await findSharp();

@@ -14,13 +14,16 @@ import type { Pixels, RgbaImage } from "./pixels.ts";
 import { MAX_PIXELS } from "./size-limit.ts";
 
 export interface DecodeOptions extends WorkOptions {
-  /** Turn the image as its EXIF data says. torchvision's loader does not. A TIFF is always turned, as by Pillow. */
+  /**
+   * Whether to turn the image as its EXIF data says. torchvision's loader does not. A TIFF is always turned, as in
+   * Pillow.
+   */
   readonly upright?: boolean | undefined;
-  /** The most pixels, width × height, that the header may claim: 178,956,970, Pillow's own limit, unless told. */
+  /** The most pixels, width × height, that a header may declare. Default 178,956,970, Pillow's limit */
   readonly maxPixels?: number | undefined;
 }
 
-/** What a page can draw: an image or video element, a VideoFrame, an ImageBitmap. Taken in browsers only. */
+/** A source that a page can draw: an image or video element, a VideoFrame, an ImageBitmap. Only in browsers. */
 export type DrawableLike =
   | { readonly currentSrc: string; readonly src: string }
   | { readonly videoWidth: number; readonly videoHeight: number }
@@ -33,7 +36,7 @@ export type DrawableLike =
  */
 export type Picture = ByteSource | Pixels | RgbaImage | CanvasLike | DrawableLike;
 
-/** What the platform's own decoder is told. */
+/** The options of the platform's own decoder. */
 export interface FileOptions {
   readonly upright: boolean;
   readonly maxPixels: number;

@@ -13,7 +13,7 @@ export const filters = {
   hamming: { support: 1, weight: hamming },
   bicubic: { support: 2, weight: bicubic },
   lanczos: { support: 3, weight: (x: number) => (x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0) },
-} as const satisfies { readonly [Name in Exclude<Interpolation, "nearest">]: Filter }; // nearest takes a pixel as it is
+} as const satisfies { readonly [Name in Exclude<Interpolation, "nearest">]: Filter }; // nearest has no kernel
 
 function hamming(x: number): number {
   if (x === 0) return 1;

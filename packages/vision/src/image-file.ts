@@ -3,14 +3,14 @@ import { ByteReader } from "./byte-reader.ts";
 import type { ImageFormat } from "./image-format.ts";
 import { exifOrientation } from "./tiff.ts";
 
-/** What a file says of itself before it is decoded. */
+/** The facts in a file's header. */
 export interface ImageFile {
   readonly width: number;
   readonly height: number;
   readonly hasAlpha: boolean;
   /** How the picture stands, as EXIF counts: 1 where nothing is said. */
   readonly orientation: number;
-  /** The file without its EXIF data, which browsers obey in ways of their own. */
+  /** The file without its EXIF data, which browsers interpret differently. */
   readonly parts: readonly Uint8Array[];
 }
 
@@ -78,7 +78,7 @@ function readJpeg(bytes: Uint8Array): ImageFile {
   return { height: frame.u16(), width: frame.u16(), hasAlpha: false, orientation, parts };
 }
 
-/** TEM, RST0 to RST7, and a zero byte, which is no marker. Decoders pass them over between segments. */
+/** TEM, RST0 to RST7, and a zero byte, which is not a marker. Decoders skip them between segments. */
 function isWithoutSegment(marker: number): boolean {
   return marker <= 1 || (marker >= 0xd0 && marker <= 0xd7);
 }

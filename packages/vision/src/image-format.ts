@@ -16,7 +16,7 @@ const starts: readonly (readonly [start: RegExp, format: ImageFormat])[] = [
   [/^P[1-6][\s#]/, "PNM"],
 ];
 
-/** Image formats that people try and that are not read, with the way out. */
+/** Unsupported image formats, with advice. */
 const others: readonly (readonly [start: RegExp, found: string, wayOut: string])[] = [
   [
     /^....ftyp(avif|avis)/s,
@@ -42,8 +42,8 @@ const others: readonly (readonly [start: RegExp, found: string, wayOut: string])
 ];
 
 /**
- * The format that the bytes begin as, whatever their name ends in. Told before any decoder sees them: SVG and the like
- * are programs more than images. Throws FormatError for any other.
+ * The format of the bytes, whatever the file's name. Determined before any decoder runs: SVG and similar formats are
+ * programs. Throws FormatError for an unknown format.
  */
 export function imageFormatOf(bytes: Uint8Array): ImageFormat {
   const start = String.fromCharCode(...bytes.subarray(0, 16));

@@ -14,7 +14,7 @@ export interface JpegFrame {
   readonly file: Uint8Array;
 }
 
-/** Throws FormatError where there is no frame. Source: ITU T.81, B.2.2. */
+/** Throws FormatError for a file without a frame. Source: ITU T.81, B.2.2. */
 export function jpegFrame(bytes: Uint8Array): JpegFrame {
   const { name: marker, data } = frameSegment(bytes);
   const reader = new ByteReader(data, { littleEndian: false });

@@ -1,7 +1,7 @@
 import { BackendUnavailableError } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
 
-/** The part of libjpeg-turbo's WebAssembly build that is used here; the package has no types of its own. */
+/** The part of libjpeg-turbo's WebAssembly build that Residual uses; the package has no types. */
 export interface JpegCodec {
   readonly JPEGDecoder: new () => JpegDecoder;
   /** All of the codec's memory. */

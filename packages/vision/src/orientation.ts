@@ -1,6 +1,6 @@
 import type { Pixels } from "./pixels.ts";
 
-/** A picture that stands as EXIF's orientation says, turned upright; 1, and what is no orientation, leave it. */
+/** Turns a picture upright, from its EXIF orientation. Orientation 1 and invalid values change nothing. */
 export function turned(pixels: Pixels, orientation: number): Pixels {
   if (!(orientation >= 2 && orientation <= 8)) return pixels;
   const { width, height, data } = pixels;

@@ -1,6 +1,6 @@
 import type { ImageFormat } from "./image-format.ts";
 
-/** What decodes pictures on this machine. */
+/** The picture decoder of this machine. */
 export interface PictureSupport {
   /** With its version: `sharp 0.35.5 (libvips 8.18.7)`. `portable`: decoders without native code, in place of sharp. */
   readonly library: string;

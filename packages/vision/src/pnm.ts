@@ -2,7 +2,7 @@ import { FormatError } from "@residual/core";
 import type { Pixels } from "./pixels.ts";
 import { checkSize } from "./size-limit.ts";
 
-/** What the digit behind `P` says. */
+/** The format of the digit after `P`. */
 const kinds = {
   1: { channels: 1, plain: true, bilevel: true },
   2: { channels: 1, plain: true, bilevel: false },
@@ -98,7 +98,7 @@ function plainSamples(tokens: Tokens, count: number, bilevel: boolean, maximum: 
 
 const HASH = 35;
 
-/** What stands between white space; from `#` on a line is a comment. */
+/** Words between white space; `#` starts a comment up to the line's end. */
 class Tokens {
   readonly bytes: Uint8Array;
   at: number;

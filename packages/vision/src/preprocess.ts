@@ -102,7 +102,7 @@ export function normalize(
   return tensorOf("float32", [1, 3, height, width], image);
 }
 
-/** What each of the 256 bytes becomes in one channel. */
+/** The value of each of the 256 bytes in one channel. */
 function valuesOfBytes(
   { scale, mean, std }: Pick<Preprocessing, "scale" | "mean" | "std">,
   channel: number,

@@ -1,6 +1,6 @@
 import { type Preprocessing, variants } from "@residual/core";
 
-/** What torchvision's ImageNet models are evaluated with. */
+/** The preprocessing of torchvision's ImageNet models for evaluation. */
 export const imagenet: Preprocessing = variants.resnet50.preprocessing;
 
 /** CIFAR-10's own mean and deviation, for images that are 32 x 32 or become so. */

@@ -1,4 +1,4 @@
-// What Node and browsers have in common; index.ts and browser.ts add how images are decoded there.
+// The part that Node and browsers share; index.ts and browser.ts add the decoders.
 export { type Interpolation, type Preprocessing, softmaxRow as softmax } from "@residual/core";
 export { type Area, type CamOverlayOptions, type CamPicture, cropArea, overlayCam } from "./cam.ts";
 export { CIFAR10_RECORD, countCifar10, type LabelledPixels, readCifar10 } from "./cifar10-file.ts";

@@ -11,7 +11,7 @@ import { tiffPage } from "./tiff.ts";
 
 type FailOn = "warning" | "error";
 
-/** What libtiff says of compressions that it was built without. */
+/** libtiff's message for a compression that it was built without. */
 const UNSUPPORTED = /is not (configured|implemented)/;
 
 /**
@@ -76,7 +76,7 @@ async function decode(image: Sharp, header: Metadata): Promise<Pixels> {
   throw new FormatError(`found ${info.channels} channels of ${header.space}, expected RGB; save it as an RGB PNG`);
 }
 
-/** CMYK is read as it is, since sharp's own way to RGB is a colour profile and Pillow's is not. */
+/** CMYK is read unconverted: sharp converts to RGB by a colour profile, Pillow by arithmetic. */
 async function decodeCmyk(image: Sharp, { depth }: Metadata): Promise<Pixels> {
   const inks = image.removeAlpha().pipelineColourspace("cmyk").toColourspace("cmyk");
   const { width, height, samples } = await samplesOf(inks, depth);
@@ -139,10 +139,7 @@ export function findSharp(): Promise<FoundSharp> {
   return found;
 }
 
-/**
- * sharp is absent, or it is there and its binary for this platform is not: the commonest trouble there is, for which
- * sharp has words of its own.
- */
+/** sharp's errors are replaced by typed ones. */
 export function whyMissing(cause: unknown): string {
   const message = cause instanceof Error ? cause.message : String(cause);
   const isAbsent = (cause as { code?: unknown } | null)?.code === "ERR_MODULE_NOT_FOUND" && /'sharp'/.test(message);

@@ -42,7 +42,7 @@ export function exifOrientation(exif: Uint8Array): number {
   try {
     return readDirectory(exif).entries.find(({ id }) => id === tag.orientation)?.value ?? 1;
   } catch (error) {
-    if (error instanceof FormatError) return 1; // as libvips and Pillow have it
+    if (error instanceof FormatError) return 1; // as in libvips and Pillow
     throw error;
   }
 }
@@ -53,7 +53,7 @@ export interface TiffPage {
   readonly file: Uint8Array;
   /** Whether colours were multiplied by alpha, as ExtraSamples 1 says. */
   readonly isPremultiplied: boolean;
-  /** From what the file decodes to, to the picture: tiles are put in their places, and it is turned as it stands. */
+  /** From the decoded file to the picture: tiles are put in their places, and the picture is turned upright. */
   finish(decoded: Pixels): Pixels;
 }
 
@@ -99,7 +99,7 @@ interface Directory {
 
 interface Entry {
   readonly id: number;
-  /** The number, where it is one that stands in the entry itself. */
+  /** The number of an entry that holds a single number. */
   readonly value: number | undefined;
   readonly values: number;
   /** As in the file: id, type, count, value or offset. */
@@ -202,7 +202,7 @@ function withEntries(bytes: Uint8Array, { at, isBig, littleEndian }: Directory, 
   return copy;
 }
 
-/** Tiles below one another, to rows of tiles. What hangs over the picture's edges is cut off. */
+/** From a column of tiles to rows of tiles. Pixels beyond the picture's edges are cut off. */
 function inPlaces({ data }: Pixels, { width, height, tileWidth, tileHeight, across }: Tiles): Pixels {
   const picture = new Uint8Array(width * height * 3);
   for (let y = 0; y < height; y++) {

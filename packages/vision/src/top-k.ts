@@ -8,7 +8,7 @@ export interface Prediction {
 }
 
 export interface TopKOptions {
-  /** The model ends in a softmax of its own: what it gives is the probability already. */
+  /** Whether the model ends in a softmax: its output is then a probability already. */
   readonly probabilities?: boolean;
 }
 

@@ -29,10 +29,10 @@ import {
 
 export type Inputs = { readonly [input: string]: Tensor<"float32"> };
 
-/** What a node answers, rounded to float32. Attributes are those of the op. */
+/** The result of a node, rounded to float32. Attributes are the op's. */
 export type Kernel = (inputs: Inputs, attributes: never, shape: readonly number[]) => Float32Array;
 
-/** What is known while a graph runs, for bugs that lie between the nodes. */
+/** The state of a running graph, for bugs between nodes. */
 export interface Running {
   readonly graph: Graph;
   readonly known: Map<Value, Tensor<"float32">>;

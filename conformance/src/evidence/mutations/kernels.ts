@@ -60,7 +60,7 @@ export function transposed(weight: Tensor<"float32">): Tensor<"float32"> {
   });
 }
 
-/** To so many bits of mantissa, the leading one among them: 11 is float16's and TF32's, 8 bfloat16's. */
+/** Rounds to this many bits of mantissa, including the leading one: 11 for float16 and TF32, 8 for bfloat16. */
 export function toBits(bits: number): (value: number) => number {
   return (value) => {
     if (value === 0 || !Number.isFinite(value)) return value;

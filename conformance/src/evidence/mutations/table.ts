@@ -93,7 +93,7 @@ function wrapped(change: (honest: Executable) => Partial<Executable>): Bugs {
   return { executable: (honest) => ({ ...honest, ...change(honest) }) };
 }
 
-/** Takes whatever it is given for what the graph says. */
+/** Accepts inputs without checking them against the graph. */
 const unchecked: Bugs["check"] = (graph, inputs) => {
   const [[name, { shape }] = ["", { shape: [] }]] = Object.entries(graph.inputs);
   const given = Object.values(inputs)[0];
@@ -859,7 +859,7 @@ function packedOnce(): Kernel {
   };
 }
 
-/** What was leaked on purpose is let go. */
+/** Releases memory that was leaked on purpose. */
 export function tidyUp(): void {
   for (const each of leaked.splice(0))
     if (typeof each === "object" && each !== null && "hasRef" in each) clearInterval(each as NodeJS.Timeout);

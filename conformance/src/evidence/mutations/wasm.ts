@@ -8,7 +8,7 @@ import type { Load, Plan, Step } from "../../../../packages/wasm/src/plan.ts";
 export interface WasmBugs {
   /** A convolution's kernel is made for another layer than it is called for. */
   readonly layer?: (layer: ConvolutionLayer) => ConvolutionLayer;
-  /** Which ways to compute a convolution have the bug: by the strategy's name. All where not given. */
+  /** The strategies that have the bug, by name. Default: all. */
   readonly strategies?: RegExp;
   /** A convolution's kernel, once it is made. */
   readonly kernel?: (kernel: Kernel) => Kernel;
@@ -194,7 +194,7 @@ function wider(layout: ImageLayout): ImageLayout {
   return layout.height > 1 ? { ...layout, border: [top, left, bottom, right + 1] } : layout;
 }
 
-/** Reads and packs all outputs but those of the last panel. */
+/** Reads and packs all outputs except the last panel's. */
 function withoutLastPanel(load: Load): Load {
   const { constant, block } = load;
   const [rows = 1, ...row] = constant.source.shape;

@@ -38,7 +38,7 @@ interface Made {
   readonly expected: Float64Array;
 }
 
-/** What came of a call: the largest error over what is allowed, at most 1 where the answer is right. */
+/** The result of a call: the largest error divided by its bound, at most 1 if the answer is right. */
 export interface Result {
   readonly share: number;
   readonly message: string;

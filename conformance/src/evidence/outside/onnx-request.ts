@@ -190,7 +190,7 @@ function pad({ inputs: [x, pads, value, axes], attributes }: OnnxNode): PadReque
   };
 }
 
-/** Ends beyond the last are the last; one that is negative counts from there. */
+/** Ends beyond the last element mean the last; negative ends count from it. */
 function slice({ inputs: [x, starts, ends, axes, steps] }: OnnxNode): SliceRequest {
   const named = axes ? [...axes.data] : [...starts!.data.keys()];
   const pick = (list: Operand | undefined, otherwise: (size: number) => number) =>

@@ -28,7 +28,7 @@ export function viewed({ data, constant }: Operand, shape: readonly number[]): O
   return operand(shape, data, constant);
 }
 
-/** Axis i of the answer is axis `axes[i]` of what is given, as NumPy's transpose has it. */
+/** Axis i of the result is axis `axes[i]` of the input, as in NumPy's transpose. */
 export function permuted({ shape, data, constant }: Operand, axes: readonly number[]): Operand {
   const steps = stridesOf(shape);
   return gathered(
@@ -51,7 +51,7 @@ export function leading(shape: readonly number[], rank: number): readonly number
   return [...Array.from({ length: rank - shape.length }, () => 1), ...shape];
 }
 
-/** What two operands broadcast to. */
+/** The shape to which two operands broadcast. */
 export function broadcast(a: readonly number[], b: readonly number[]): readonly number[] {
   const rank = Math.max(a.length, b.length);
   const [left, right] = [leading(a, rank), leading(b, rank)];

@@ -1,6 +1,6 @@
 import { checkInputs, type DType, graph, input, type OpName, ops, ShapeError, type Tensor } from "@residual/core";
 
-/** Why a vector is not held: no graph of ours says what it says. */
+/** Why a vector is not tested: no graph of core can express it. */
 export interface Refusal {
   readonly because: string;
   /**
@@ -13,12 +13,12 @@ export function isRefusal(value: object): value is Refusal {
   return "because" in value;
 }
 
-/** There is no op of any of these names. */
+/** Core has no op for these names. */
 export function noOp(names: readonly string[], because: string): Refusal {
   return { because, holds: () => names.every((name) => !(name in ops)) };
 }
 
-/** The op is there and cannot be told so: nothing of that name is among what its nodes hold. */
+/** Core has the op, but without this attribute. */
 export function noAttribute(op: OpName, attribute: string, because: string): Refusal {
   const definition = ops[op] as { attributes(options: object): object };
   return { because, holds: () => !(attribute in definition.attributes({ window: 1, stride: 1 })) };
@@ -45,7 +45,7 @@ export function noFormat(format: string): Refusal {
   return constraint("run.B2", take, `${format}: inputs are float32`);
 }
 
-/** The vector itself does not say what it means. */
+/** The vector itself is ambiguous. */
 export function unreadable(because: string, holds: () => boolean): Refusal {
   return { because, holds };
 }

@@ -21,7 +21,7 @@ export interface PoolRequest {
   readonly kind: "pool";
   readonly of: "max" | "average";
   readonly x: Operand;
-  /** All of the image where not given. */
+  /** Default: the whole image. */
   readonly window?: Two | undefined;
   readonly stride: Two;
   readonly padding: Four;
@@ -132,7 +132,7 @@ export interface TransposeRequest {
   readonly x: Operand;
 }
 
-/** What a vector asks for, in words that its origin has no part in. */
+/** The computation of a vector, independent of its origin. */
 export type Request =
   | BatchNormRequest
   | BinaryRequest
@@ -169,10 +169,10 @@ export interface Recorded {
 /** A call, or why it is not even read. */
 export type Call = Recorded | Refusal;
 
-/** The collections, by their folder beside the project. */
+/** The collections, by folder next to the project. */
 export type Suite = "onnx/node" | "onnx/pytorch-converted" | "onnx/pytorch-operator" | "webnn/baseline" | "webnn/wpt";
 
-/** Somebody else's test case. A few apply their operator several times. */
+/** A test case of another project. A few apply their operator several times. */
 export interface Vector {
   readonly suite: Suite;
   readonly name: string;

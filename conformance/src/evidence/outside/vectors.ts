@@ -7,7 +7,7 @@ import { translate } from "./translate/index.ts";
 import type { Translation } from "./translate/translation.ts";
 import { baselineVectors, wptVectors } from "./webnn-files.ts";
 
-/** Other people's data, beside the project, never in it. */
+/** Data of other projects, next to this project and never in it. */
 const folder = new URL("../../../../../shared/data/", import.meta.url);
 
 /** Where the vectors are expected and are not; undefined where they are. */

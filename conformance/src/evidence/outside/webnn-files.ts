@@ -83,7 +83,7 @@ const positions: { readonly [operator: string]: readonly string[] } = {
   softmax: ["input", "axis"],
 };
 
-/** What a network would hold as its parameters. */
+/** The inputs that a network would hold as parameters. */
 const parameters = ["filter", "bias", "mean", "variance", "scale"];
 
 function tensorsIn(given: { readonly [name: string]: unknown }): WebnnArguments {

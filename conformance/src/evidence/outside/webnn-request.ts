@@ -3,10 +3,10 @@ import { noOp, type Refusal } from "./refusal.ts";
 import type { BinaryRequest, Conv2dRequest, PoolRequest, Recorded, Request } from "./request.ts";
 
 type Two = readonly [number, number];
-/** WebNN's order, which is not ours: both ends of the height, then those of the width. */
+/** WebNN's order of padding: begin and end of the height, then of the width. */
 type Ends = readonly [top: number, bottom: number, left: number, right: number];
 
-/** What WebNN's operators take, by its own names; of each only some are there. */
+/** The attributes of WebNN's operators, by WebNN's names; each operator has some of them. */
 export interface WebnnArguments {
   readonly input?: Operand;
   readonly inputs?: readonly Operand[];

@@ -1,6 +1,6 @@
 import type { Check, Report } from "../types.ts";
 
-/** Reports of every kind: one that conforms with a known deviation, one that does not, one with nothing run. */
+/** Reports of every kind: one that passes with a known deviation, one that fails, one without checks. */
 export function sample(name = "onnx", hostile = ""): readonly Report[] {
   const backend = { name, library: "lib", version: "1", device: "cpu", dtypes: ["float32"] } as const;
   const common: Omit<Report, "sections" | "passed"> = {

@@ -18,7 +18,10 @@ const deterministic: Behaviour = async (subject) => {
   expectThat(sameBits(expected, await logitsOf(subject, second, "a")), "a second executable gives other bits");
 };
 
-/** Of the largest logit: what ten times PyTorch's own float32 run of this network is off by, on either side. */
+/**
+ * The allowed difference between two runs, relative to the largest logit: ten times the error of PyTorch's float32 run
+ * of this network.
+ */
 const OF_LARGEST = 2 * 10 * 1.3e-7;
 
 const batchIsItsParts: Behaviour = async (subject) => {

@@ -113,10 +113,10 @@ const neighbours: Behaviour = async (subject) => {
 
 const WARM_UP = 40;
 const ROUNDS = 200;
-/** Measurements on either side, of which the least counts: what is freed late is not held against anybody. */
+/** Measurements before and after; the smallest counts, so that memory freed late is not counted. */
 const MEASURED = 10;
 
-/** What is counted exactly, and has to be as much as before. */
+/** Resources that are counted exactly, and must be as many as before. */
 const counted = ["threads", "files", "handles", "gpuMemory"] as const;
 
 type Measured = Resources & { readonly gpuMemory: number | undefined };
@@ -158,7 +158,7 @@ const leavesNothing: Behaviour = async ({ compile, image, bytes }) => {
   return told.length > 0 ? `measured: ${told.join(", ")}` : "nothing of it can be measured here";
 };
 
-/** Undefined for what cannot be told here. */
+/** Undefined if it cannot be measured here. */
 function growth(before: readonly Measured[], after: readonly Measured[], what: keyof Measured): number | undefined {
   const least = (measured: readonly Measured[]) => Math.min(...measured.map((each) => each[what] ?? Number.NaN));
   const grown = least(after) - least(before);

@@ -3,7 +3,7 @@ import { type Behaviour, expectRefusal, expectThat, type Subject, sameBits } fro
 
 type Inputs = { readonly [name: string]: Tensor };
 
-/** Inputs that do not fit, by what is wrong with them. */
+/** Invalid inputs, by what is wrong with them. */
 const wrong: { readonly [what: string]: (image: Tensor<"float32">) => Inputs } = {
   "no input": () => ({}),
   "a wrong name": (picture) => ({ picture }),

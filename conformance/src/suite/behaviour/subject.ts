@@ -11,7 +11,7 @@ import {
 } from "@residual/core";
 import { fixtureModel } from "../fixture-model.ts";
 
-/** What behaviour is tried on: a backend, and a network small enough to be compiled hundreds of times. */
+/** The subject of behaviour checks: a backend, and a network small enough to be compiled hundreds of times. */
 export interface Subject {
   readonly backend: Backend;
   readonly graph: Graph<"image", "logits">;
@@ -19,7 +19,7 @@ export interface Subject {
   readonly compile: () => Promise<Executable<"image", "logits">>;
   /** An image for it, another for each salt. */
   readonly image: (salt: string, batch?: number) => Tensor<"float32">;
-  /** What its weights take. */
+  /** Bytes of its weights. */
   readonly bytes: number;
 }
 
@@ -40,12 +40,12 @@ export function subjectOf(backend: Backend): Subject {
 }
 
 /**
- * One way in which a backend is to behave: settles where it does, throws what is wrong where it does not. May answer
- * what it saw, in words.
+ * One required behaviour: settles if the backend has it, throws a description of the fault otherwise. May return a
+ * remark.
  */
 export type Behaviour = (subject: Subject) => Promise<unknown>;
 
-/** What is wrong. */
+/** The fault. */
 export class Misbehaviour extends Error {}
 
 export function expectThat(holds: boolean, message: string): asserts holds {

@@ -25,13 +25,13 @@ import { samplesOf } from "../sample.ts";
 import type { Trial, Trials } from "../trial.ts";
 import { parametersAmong } from "./written.ts";
 
-/** Sides of the image in pixels (what people use, and odd ones, which no tile divides), and images of a batch. */
+/** Sides of the image in pixels (common ones, and odd ones that no tile divides), and images of a batch. */
 const sweeps = {
   quick: { sides: [33, 224], batches: [1, 2], most: 1.2e8 },
   full: { sides: [32, 33, 64, 97, 128, 131, 160, 192, 224, 225, 256, 299, 320], batches: [1, 2, 3, 8], most: Infinity },
 } as const;
 
-/** What a network asks of an op: all that tells one application from another, and no numbers. */
+/** An op's application in a network: the properties that distinguish it from others, without numbers. */
 export interface Application {
   readonly op: OpName;
   readonly attributes: object;
@@ -87,7 +87,7 @@ export function shallow(spec: ResNetSpec): ResNetSpec {
 /** How many of each op are quick. */
 const QUICK = 50;
 
-/** Of each op as many, from the smallest to the largest. */
+/** The same number for each op, from the smallest to the largest. */
 function spread(all: readonly Application[]): readonly Application[] {
   return [...swept].flatMap((op) => {
     const sorted = all.filter((each) => each.op === op).toSorted((a, b) => a.macs - b.macs);
@@ -96,7 +96,7 @@ function spread(all: readonly Application[]): readonly Application[] {
   });
 }
 
-/** A model as it is built, and as it is optimized, at each side that it takes. */
+/** A model unchanged and optimized, at each side that it accepts. */
 function* graphsOf(spec: ResNetSpec, sides: readonly number[]): Generator<Graph> {
   const { inputChannels = 3 } = spec;
   for (const side of sides) {

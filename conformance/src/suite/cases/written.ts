@@ -20,7 +20,7 @@ function trialOf(op: OpName, { name, inputs, options = {}, expected, shows }: Op
   };
 }
 
-/** The inputs that a model holds as constants: those of an op that are not data. */
+/** The inputs that a model holds as constants: an op's inputs that are not data. */
 export function parametersAmong(op: OpName, inputs: readonly string[]): ReadonlySet<string> {
   const roles = rolesOf(op);
   return new Set(inputs.filter((name) => roles[name] !== "data"));

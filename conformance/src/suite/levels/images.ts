@@ -5,7 +5,7 @@ import { argMax } from "./arg-max.ts";
 
 /** Pictures that a trained model was shown, and what PyTorch made of them in float64. */
 export interface ImageSet {
-  /** What the pictures are: `CIFAR-10, the first 2,000 of the test set`. */
+  /** A description of the pictures: `CIFAR-10, the first 2,000 of the test set`. */
   readonly name: string;
   readonly model: ModelName;
   /** Bound to the trained weights, its batch open. */

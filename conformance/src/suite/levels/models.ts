@@ -71,7 +71,7 @@ export interface Expected {
   readonly scale: number;
 }
 
-/** What is recorded of a stage: the samples, and then the statistics over all, which a large error anywhere moves. */
+/** The recorded facts of a stage: samples, then statistics over all elements, which a large error anywhere changes. */
 export function expectedOf(golden: ModelGolden, stage: string): Expected {
   const recorded = golden.activations?.[stage];
   if (!recorded) return wholeOf(golden[stage as "logits"]!);

@@ -67,7 +67,7 @@ export function convolved(
   return bound.map((each, i) => each + cost(Math.floor(i / (oh * ow)) % outputs, ofX[i]!));
 }
 
-/** What one element of a convolution is made of. */
+/** The terms of one element of a convolution. */
 export function cutConvolution(
   { x, weight, bias, residual }: Operands<"fusedConv2d", "float32">,
   { stride, padding: [top, left], dilation, groups }: AttributesOf<"conv2d">,

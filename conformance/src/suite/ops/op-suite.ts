@@ -4,7 +4,7 @@ import type { Arithmetic } from "../arithmetic.ts";
 
 /** An op on a few numbers, with the answer worked out by hand. */
 export interface OpCase<Name extends OpName> {
-  /** What the case checks; with the op's name, unique. Reports show it, and nothing else depends on it. */
+  /** The purpose of the case; unique within the op. Only reports show it. */
   readonly name: string;
   readonly inputs: InputsOf<Name, Tensor<"float32">>;
   readonly options?: NonNullable<Parameters<(typeof ops)[Name]>[1]>;
@@ -32,7 +32,7 @@ export interface ExactAnswer {
 export interface Cut {
   readonly inputs: { readonly [input: string]: Tensor<"float32"> };
   readonly attributes: object;
-  /** Flat index of the element in the smaller output; 0 where not given. */
+  /** Flat index of the element in the smaller output; default 0. */
   readonly at?: number;
 }
 
@@ -76,7 +76,7 @@ interface Cases<Name extends OpName> {
   readonly special: readonly OpCase<Name>[];
   /** Shapes and attributes for random trials. The op takes every draft. */
   readonly draft: Arbitrary<Draft>;
-  /** Half-open range of the random numbers of an input; [-2, 2) where not given. */
+  /** Half-open range of the random numbers of an input; default [-2, 2). */
   readonly ranges?: { readonly [Input in keyof InputsOf<Name, unknown>]?: readonly [from: number, to: number] };
   /**
    * How far errors of the inputs move each element of the output, for composites that this op is a part of. An input

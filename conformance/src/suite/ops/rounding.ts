@@ -17,11 +17,11 @@ export function shiftedRoundings(difference: number): number {
   return exponentialRoundings(difference) + Math.min(Math.abs(difference), 128);
 }
 
-/** What else a sum's bound depends on, where numbers are stored in less than they are summed in. */
+/** Further parameters of a sum's bound, if numbers are stored in lower precision than they are summed in. */
 interface Stored {
-  /** Roundings of each term by storage: those of its factors, and of the result. */
+  /** Storage roundings of each term: of its factors, and of the result. */
   readonly stored: number;
-  /** Whose numbers may be flushed to 0 when they are stored, which costs as much as they are multiplied by. */
+  /** The numbers that storage may flush to 0; the loss is multiplied by their factor. */
   readonly factors?: readonly Tensor<"float64">[];
 }
 
@@ -50,10 +50,10 @@ export function rounded({ value, arithmetic }: ExactAnswer, stored: number): Flo
   return value.map((each) => factor * Math.abs(each) + arithmetic.smallest);
 }
 
-/** What a number that is stored may lose by being flushed to 0. */
+/** The loss of a stored number that is flushed to 0. */
 export const storedFlush = ({ stored, smallest }: Arithmetic): number => (stored === 0 ? 0 : 2 * smallest);
 
-/** What only chooses or moves numbers makes no error; but between subnormal ones a GPU may choose either, or 0. */
+/** Ops that only choose or move numbers make no error. But of two subnormal numbers a GPU may choose either, or 0. */
 export function exact({ value, arithmetic }: ExactAnswer): Float64Array {
   const { smallest, stored } = arithmetic;
   if (stored > 0) return value.map((each) => (Number.isFinite(each) ? stored * Math.abs(each) + 2 * smallest : 0));

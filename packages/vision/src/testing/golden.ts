@@ -73,7 +73,7 @@ interface GoldenPicture extends RecordedPicture {
 const formats = new URL("../../golden/formats/pictures.json", import.meta.url);
 const recorded = JSON.parse(readFileSync(formats, "utf8")) as { readonly pictures: readonly RecordedPicture[] };
 
-/** What golden/formats/make.py made: small files of every format and kind. */
+/** The files of golden/formats/make.py: small files of every format and kind. */
 export const goldenPictures: readonly GoldenPicture[] = recorded.pictures.map(withBytes);
 
 /** The file of that name. */
@@ -81,7 +81,7 @@ export function picture(name: string): Uint8Array {
   return goldenPictures.find((each) => each.name === name)!.bytes;
 }
 
-/** What golden/codings/make.py made: a JPEG or PNG file for each way to code pixels. */
+/** The files of golden/codings/make.py: a JPEG or PNG file for each way to code pixels. */
 export const codedPictures: readonly CodedPicture[] = coded.pictures.map(withBytes);
 
 /** JPEG files that sharp alone decodes. */
@@ -92,7 +92,7 @@ interface CodedPicture {
   readonly bytes: Uint8Array;
   /** Width and height. */
   readonly size: readonly number[];
-  /** Of Pillow's pixels. */
+  /** From Pillow's pixels. */
   readonly sha256: string;
 }
 

@@ -8,7 +8,7 @@ export type Leaf = (operand: Operand) => Value;
 /** A request in our ops. */
 interface Expressed {
   readonly y: Value;
-  /** How the recorded answer is to be laid out to be compared, but for its shape; as it is where not given. */
+  /** The layout of the recorded answer for the comparison, without its shape; default: unchanged. */
   readonly layout?: (expected: Operand) => Operand;
 }
 
