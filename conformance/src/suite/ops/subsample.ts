@@ -15,19 +15,19 @@ export const subsample: OpSuite<"subsample"> = {
       expected: tensor([1, 1, 2, 2], [1, 3, 9, 11]),
     },
     {
-      name: "an odd side keeps its last",
+      name: "an odd side keeps its last pixel",
       inputs: { x: nine },
       options: { stride: 2 },
       expected: tensor([1, 1, 2, 2], [1, 3, 7, 9]),
     },
     {
-      name: "down and right each its own",
+      name: "separate strides down and right",
       inputs: { x: nine },
       options: { stride: [1, 3] },
       expected: tensor([1, 1, 3, 1], [1, 4, 7]),
     },
     {
-      name: "each plane for itself",
+      name: "each plane separately",
       inputs: { x: counting([2, 2, 1, 2]) },
       options: { stride: 2 },
       expected: tensor([2, 2, 1, 1], [1, 3, 5, 7]),
@@ -35,7 +35,7 @@ export const subsample: OpSuite<"subsample"> = {
   ],
   special: [
     {
-      name: "NaN and infinities are moved as they are",
+      name: "NaN and infinities are moved unchanged",
       inputs: { x: tensor([1, 1, 1, 3], [nan, 1, -inf]) },
       options: { stride: 2 },
       expected: tensor([1, 1, 1, 2], [nan, -inf]),

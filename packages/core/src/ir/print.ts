@@ -26,13 +26,13 @@ function printNode(value: Value): string[] {
   return [`  ${value.name} : ${formatShape(value.shape)} = ${value.op}(${inputs.join(", ")})${suffix}`];
 }
 
-/** Values that are not nodes show their shape where they are read. A constant is marked by an equals sign. */
+/** A parameter prints with its shape; a constant also has an equals sign. */
 function printOperand(value: Value): string {
   if (value.kind === "parameter") return `${value.name} ${formatShape(value.shape)}`;
   return value.kind === "constant" ? `${value.name} = ${formatShape(value.shape)}` : value.name;
 }
 
-/** Equal sides are one number. */
+/** A list of equal numbers prints as one number. */
 function printAttribute(attribute: Attribute): string {
   if (typeof attribute !== "object") return String(attribute);
   return attribute.every((side) => side === attribute[0]) ? String(attribute[0]) : `[${attribute.join(", ")}]`;

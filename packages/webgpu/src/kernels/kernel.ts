@@ -2,13 +2,13 @@ import { UnsupportedError } from "@residual/core";
 import type { Layout } from "../lower/layout.ts";
 
 /**
- * What holds tensors in the device's order (layout.ts): storage buffers, or storage textures, of float32 or of float16.
- * What is in the host's order lies in buffers of float32 always.
+ * The storage of tensors in the device's layout (layout.ts): storage buffers or storage textures, of float32 or
+ * float16. Tensors in the host's layout are always in float32 buffers.
  *
- * A load from a buffer is, on lavapipe, a branch and a bounds check for each number of each lane, written out in place:
- * 320 instructions for a vec4 of 8 lanes, and 2 KiB of code. Of a texture it calls one small function, which gets a
- * vec4 of a lane at a time and turns them round in registers: 80 instructions. SwiftShader has it the other way round,
- * 110 ns for 60, and GPUs like buffers.
+ * On lavapipe, a load from a buffer is an inlined branch and bounds check for each number of each lane: 320
+ * instructions and 2 KiB of code for a vec4 on 8 lanes. A load from a texture is a call of one small function, which
+ * loads a vec4 per lane and transposes in registers: 80 instructions. On SwiftShader textures are slower (110 ns
+ * instead of 60), as on GPUs.
  */
 export type Memory = "buffers" | "textures" | "float16 buffers" | "float16 textures";
 
@@ -20,66 +20,66 @@ export function isFloat16(memory: Memory | undefined): boolean {
   return memory?.startsWith("float16") === true;
 }
 
-/** The format of textures that hold it. */
+/** The format of the textures. */
 export function formatOf(memory: Memory): "rgba32float" | "rgba16float" {
   return isFloat16(memory) ? "rgba16float" : "rgba32float";
 }
 
-/** The same in float32, for what a node keeps for itself. */
+/** The same storage in float32, for a node's temporary tensors. */
 export function inFloat32(memory: Memory): Memory {
   return isTextures(memory) ? "textures" : "buffers";
 }
 
 /**
- * A WGSL program. What varies comes in as whole numbers, so that a few serve all shapes: software adapters take seconds
+ * A WGSL program. Sizes are integer parameters, so that a few programs serve all shapes: software adapters take seconds
  * to compile one.
  */
 export interface Kernel {
-  /** Unlike any other's: the compiled program is kept by it. */
+  /** Unique: the key of the compiled program. */
   readonly name: string;
-  /** What it binds, in order, behind `params` at 0; the last is written, and none else. */
+  /** Bound operands, in order, after `params` at binding 0. Only the last is written. */
   readonly operands: readonly string[];
-  /** Those of them that are textures, and their format. */
+  /** The operands that are textures, with their formats. */
   readonly textures: { readonly [operand: string]: "rgba32float" | "rgba16float" };
   /** The numbers of `params` by name, in order. */
   readonly params: readonly string[];
   readonly program: string;
 }
 
-/** A kernel for each memory; the texts differ in how they load and store. */
+/** A kernel for each kind of memory; the texts differ in their loads and stores. */
 export type KernelIn = (memory: Memory) => Kernel;
 
-/** What a kernel binds, and sees it as. */
+/** A kernel's operands and parameters. */
 export interface Signature {
   readonly name: string;
   readonly operands: readonly string[];
-  /** Operands that are seen as single numbers; the others are vec4f. */
+  /** Operands accessed as single numbers; the others are accessed as vec4f. */
   readonly numbers?: readonly string[];
-  /** Operands in the host's order. */
+  /** Operands in the host's layout. */
   readonly host?: readonly string[];
-  /** Operands that are float32 in any memory, since a node keeps them for itself. */
+  /** Temporary operands, which are always float32. */
   readonly alwaysFloat32?: readonly string[];
   readonly params: readonly string[];
 }
 
-/** What a kernel is made of that runs once for each four numbers of its output. */
+/** A kernel with one invocation per vec4 of its output. */
 interface Plain extends Signature {
   /**
-   * The body. Of the output, `i` is the index in fours, `pixel` that in its plane, `plane` the four channels among
-   * those of all images.
+   * The body. `i` is the index of the output's vec4, `pixel` the index in its plane, and `plane` the index of its four
+   * channels through all images.
    */
   readonly code: string;
 }
 
-/** Invocations of a workgroup: a multiple of every subgroup size there is. */
+/** Invocations of a workgroup: a multiple of every subgroup size. */
 export const WORKGROUP = 64;
 
-/** Workgroups that one axis of a dispatch may have: WebGPU's default limit. */
+/** The most workgroups along an axis of a dispatch: WebGPU's default limit. */
 export const MOST_WORKGROUPS = 65535;
 
 /**
- * Workgroups of a plain kernel: pixels along x, planes along y and where these are too many along z. Throws
- * UnsupportedError for more than `quotient` takes.
+ * Workgroups of a plain kernel: pixels along x, planes along y, and along z if there are too many. Throws
+ * UnsupportedError beyond the range of `quotient`.
  */
 export function workgroupsFor({ images, pixels, quads }: Layout): readonly [x: number, y: number, z: number] {
   const planes = images * quads;
@@ -97,17 +97,17 @@ export function workgroupsFor({ images, pixels, quads }: Layout): readonly [x: n
 }
 
 /**
- * Texels of a row of a texture that holds a tensor: rows are whole pages then, and 8192 of them, which all have, are
- * 128 MiB.
+ * Texels per row of a tensor's texture: a row is then a whole number of memory pages, and the 8192 rows that every
+ * adapter supports are 128 MiB.
  */
 export const TEXELS = 1024;
 
-/** What has been written, since texts are long, and each layer asks for its own. */
+/** Kernels by name: texts are long, and many layers use the same kernel. */
 const written = new Map<string, Kernel>();
 
 /**
- * A kernel whose program is its text behind its parameters and operands: `x(i)` is a number, or four, of x; `put(i,
- * four)` writes the last.
+ * A kernel whose program is the declarations of its parameters and operands, then `text`. In the text `x(i)` reads a
+ * number or a vec4 of operand x, and `put(i, four)` writes the last operand.
  */
 export function kernelIn(signature: Signature, text: (memory: Memory) => string): KernelIn {
   return (memory) => {
@@ -258,17 +258,17 @@ interface ProductsIn {
   readonly four: "vec4f" | "vec4h";
   /** The weights of four outputs, each of four channels. */
   readonly bank: (weights: readonly string[]) => string;
-  /** Four sums with the products of four channels and a bank. */
+  /** Four sums plus the products of four channels with a 4 × 4 bank of weights. */
   readonly plus: (sums: string, channels: string, bank: string) => string;
-  /** Sums whose products may be infinite, as these are NaN: sums of finite numbers passed float16's range. */
+  /** Turns infinite sums into NaN: they come from finite numbers beyond float16's range. */
   readonly within: (sums: string) => string;
-  /** Tells a kernel's name from another's. */
+  /** Suffix of the kernel's name. */
   readonly name: string;
 }
 
 /**
- * A vector times a matrix is the shortest text, and so soonest compiled. On SwiftShader, whose memory is buffers, the
- * dot products that it is made of were a sixth slower than chains of `fma`.
+ * A vector times a matrix is the shortest text, and compiles fastest. On SwiftShader, whose memory is buffers, its dot
+ * products are a sixth slower than chains of `fma`.
  */
 export function productsIn(products: Products = "float32", memory: Memory = "textures"): ProductsIn {
   const isHalf = products === "float16";
@@ -285,7 +285,7 @@ export function productsIn(products: Products = "float32", memory: Memory = "tex
   return { four: "vec4f", bank, plus, within: (sums) => sums, name: "" };
 }
 
-/** A tile's sums, `r0_0` and so on: each a vec4 of four channels of a pixel. */
+/** A tile's sums, named `r0_0` and so on: each is a vec4 of four channels of a pixel. */
 interface Sums {
   readonly quads: number;
   readonly pixels: number;

@@ -6,23 +6,23 @@ export interface Lanes {
   readonly withoutSubgroups?: boolean;
 }
 
-/** The weights of a step of a loop in WGSL, each a vec4 that all lanes need: `w0`, `w1`, … are what a lane loads. */
+/** WGSL for the weights of a step, each a vec4 that all lanes need. A lane loads `w0`, `w1`, …. */
 interface StepWeights {
-  /** Loads of a lane. */
+  /** Number of loads per lane. */
   readonly loads: number;
   readonly broadcasts: number;
-  /** The lane's first weight, from the first weight of the step. */
+  /** Index of the lane's first weight in the step. */
   readonly first: string;
-  /** From a lane's weight to its next. */
+  /** Distance between consecutive weights of a lane. */
   readonly apart: number;
   readonly weight: (i: number) => string;
-  /** Tells a kernel's name from another's. */
+  /** Suffix of the kernel's name. */
   readonly name: string;
 }
 
 /**
- * In a subgroup each lane loads its part of the weights, and broadcasts it. Without subgroups each lane loads them all:
- * 39 loads for a 32 × 7 tile instead of 11, which takes a fifth longer on lavapipe. Memory of the workgroup is slower
+ * In a subgroup each lane loads its part of the weights, and broadcasts it. Without subgroups each lane loads all
+ * weights: 39 loads for a 32 × 7 tile instead of 11, which takes a fifth longer on lavapipe. Workgroup memory is slower
  * there than loads from a texture.
  */
 export function stepWeights(count: number, { lanes, withoutSubgroups }: Lanes): StepWeights {

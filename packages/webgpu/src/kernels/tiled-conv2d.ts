@@ -17,34 +17,31 @@ import {
 import type { Product } from "./product.ts";
 import { type Lanes, stepWeights } from "./step-weights.ts";
 
-/** How much of the output one workgroup works out: so many channels, of so many pixels for each of its lanes. */
+/** The part of the output that one workgroup computes. */
 export interface Tile extends Lanes {
   /** Output channels, a multiple of 4. */
   readonly channels: number;
   /** Output pixels of each lane. */
   readonly pixels: number;
-  /** Of products, and of sums of four; float32 where not given. */
+  /** The dtype of products, and of sums of four products. Default float32 */
   readonly products?: Products;
 }
 
 /**
- * conv2d for adapters on which a load costs as much as 36 multiply-adds and memory of a workgroup is no cheaper
- * (software ones). A workgroup is a subgroup without barriers. Each lane keeps channels × pixels sums in registers. At
- * each step (four channels of x, a tap) it loads a vec4 of x for each pixel, and its part of the step's weights, which
- * the subgroup then broadcasts: a 32 × 7 tile of 8 lanes takes 11 loads for 896 multiply-adds a lane, where the plain
- * kernel takes 1792.
+ * conv2d for software adapters, on which a load takes as long as 36 multiply-adds, and workgroup memory is not faster.
+ * A workgroup is one subgroup, without barriers. Each lane keeps channels × pixels sums in registers. A step covers
+ * four channels of x at one tap of the kernel. In a step each lane loads a vec4 of x per pixel and its part of the
+ * step's weights, and the subgroup broadcasts the weights. A 32 × 7 tile on 8 lanes takes 11 loads for 896
+ * multiply-adds per lane; the plain kernel takes 1792 loads.
  *
- * What lavapipe makes of it, read in its machine code: a multiply-add is two instructions, and a sum that lives through
- * the loop is loaded, blended by the mask of active lanes and stored again at each step, three more for its four
- * multiply-adds. With loads from textures (kernel.ts) all that is 4,400 instructions a step, in 20 KiB of the 32 that
- * the instruction cache has: half as many steps of twice the size are slower.
+ * In lavapipe's machine code a multiply-add is two instructions. A sum that lives through the loop is also loaded,
+ * blended with the mask of active lanes and stored in each step: three more instructions for every four multiply-adds.
+ * With loads from textures (kernel.ts) a step has 4,400 instructions in 20 KiB, and the instruction cache has 32 KiB.
+ * Larger steps would leave the cache.
  *
- * One loop runs over taps and channels: a loop within another one takes, each time that it is entered, as long as two
- * steps, since all sums are moved.
- *
- * Pixels count through all images. A tile lies within a group; x's channels of a group are whole fours. Along z there
- * may be many such products beside one another (`xStep`, `weightStep`, `yStep` apart), which is what Winograd's
- * algorithm asks for. Registers have to be variables of their own, so the text is generated; `program` is it.
+ * Pixels are numbered through all images. A tile lies within a group, whose channels of x are a multiple of four. For
+ * Winograd's algorithm the z axis runs over several products, at distances of `xStep`, `weightStep` and `yStep`. Each
+ * register is a separate variable, so the text is generated; `program` has the result.
  */
 function tiledConv2d(tile: Tile): KernelIn {
   const { lanes, channels, pixels, products } = tile;
@@ -107,7 +104,7 @@ ${tileEpilogue(
   return kernelIn({ ...signature, name: `conv2d ${channels}×${pixels} on ${lanes} lanes${lanesName}${name}` }, text);
 }
 
-/** From one product to the next, where there are several beside one another. */
+/** Distances between consecutive products, for Winograd's algorithm. */
 const steps = ["xStep", "weightStep", "yStep"];
 
 const signature = {
@@ -125,7 +122,7 @@ const signature = {
   ],
 };
 
-/** A product of tiles. */
+/** The tiled kernel as a candidate, with its cost. */
 export function tiled(tile: Tile): Product {
   const { lanes, channels, pixels, products } = tile;
   const weights = stepWeights(channels, tile);
@@ -146,7 +143,7 @@ export function tiled(tile: Tile): Product {
   };
 }
 
-/** [O / channels][KH][KW][C / 4][channels][4], C filled up to fours. */
+/** [O / channels][KH][KW][C / 4][channels][4], with C padded to a multiple of four. */
 export function tileOrder(shape: readonly number[], { channels }: Tile): WeightOrder {
   return tapByTap(`in tiles of ${channels}`, shape, { block: channels, together: 4 });
 }
