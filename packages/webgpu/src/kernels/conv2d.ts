@@ -8,9 +8,9 @@ import { epilogueParams, type KernelIn, plain, WORKGROUP, windowParams } from ".
 import { pack } from "./order.ts";
 
 /**
- * relu(conv2d(x, weight) + bias + residual), four outputs an invocation: KH·KW·C/groups multiply-adds for each, each
- * with two loads. On software adapters loads set its speed: some 0.6 GFLOP/s a core. It is what faster kernels are
- * checked against, and takes whatever they do not: weights that the graph works out itself, groups of any size.
+ * relu(conv2d(x, weight) + bias + residual), four outputs per invocation: KH·KW·C/groups multiply-adds for each output,
+ * each with two loads. On software adapters loads limit the speed: about 0.6 GFLOP/s per core. Faster kernels are
+ * checked against it. It takes all layers that they do not support: weights computed by the graph, groups of any size.
  */
 const conv2d: KernelIn = plain({
   name: "conv2d",
@@ -27,7 +27,7 @@ const conv2d: KernelIn = plain({
     var sum = 0.0;
     if (p.hasBias == 1u) { sum = bias(channel); }
     for (var a = 0u; a < p.kh; a++) {
-      let at = row * p.down + a * p.dilationH - p.top; // above the image it wraps, and is no row
+      let at = row * p.down + a * p.dilationH - p.top; // wraps above the image
       if (at >= p.h) { continue; }
       for (var b = 0u; b < p.kw; b++) {
         let q = column * p.right + b * p.dilationW - p.left;
@@ -47,7 +47,7 @@ const conv2d: KernelIn = plain({
   put(i, sums);`,
 });
 
-/** For every layer there is. */
+/** Supports every layer. */
 export const onePerFour: Strategy = {
   name: "plain",
   kernels: [conv2d],
@@ -64,7 +64,7 @@ export const onePerFour: Strategy = {
   },
 };
 
-/** Subgroups of a kernel that runs once for four outputs of a pixel. */
+/** Number of subgroups of a kernel with one invocation per four outputs of a pixel. */
 export function subgroupsPerFour({ y }: Layer, { lanes }: Cost): number {
   const { images, quads, pixels } = layoutOf(y);
   return (images * quads * Math.ceil(pixels / WORKGROUP) * WORKGROUP) / lanes;
@@ -73,11 +73,11 @@ export function subgroupsPerFour({ y }: Layer, { lanes }: Cost): number {
 interface PerFour {
   readonly kernel: KernelIn;
   readonly weight: Operand;
-  /** Channels of x that an output sees, or fours of them. */
+  /** Channels of x, or quads of channels, that an output depends on. */
   readonly perGroup: number;
 }
 
-/** Emits a kernel that runs once for four outputs of a pixel. */
+/** Emits a kernel with one invocation per four outputs of a pixel. */
 export function emitPerFour(
   builder: Builder,
   { node, layer, inputs }: Convolution,

@@ -1,6 +1,6 @@
 import { type KernelIn, plain } from "./kernel.ts";
 
-/** One number in, or a few, and one out: memory sets their speed. */
+/** One to three loads and one store per invocation: memory limits the speed of these kernels. */
 export const add: KernelIn = plain({
   name: "add",
   operands: ["a", "b", "y"],
@@ -15,7 +15,7 @@ export const relu: KernelIn = plain({
   code: "  put(i, rectified(x(i)));",
 });
 
-/** Of e^−|x|, which cannot overflow. */
+/** Computed from e^−|x|, which cannot overflow. */
 export const sigmoid: KernelIn = plain({
   name: "sigmoid",
   operands: ["x", "y"],
@@ -54,7 +54,7 @@ export const subsample: KernelIn = plain({
   put(i, x((plane * p.h + row * p.down) * p.w + column * p.right));`,
 });
 
-/** Channels of zeros before and behind. */
+/** Channels of zeros before and after x. */
 export const padChannels: KernelIn = plain({
   name: "padChannels",
   operands: ["x", "y"],
@@ -63,7 +63,7 @@ export const padChannels: KernelIn = plain({
   code: /* wgsl */ `
   var whole = vec4f();
   for (var part = 0u; part < 4u; part++) {
-    let source = plane % p.quads * 4u + part - p.before; // before x it wraps, and is no channel
+    let source = plane % p.quads * 4u + part - p.before; // wraps before x
     if (source < p.xChannels) {
       whole[part] = x(((plane / p.quads * p.xQuads + source / 4u) * p.pixels + pixel) * 4u + source % 4u);
     }

@@ -141,21 +141,21 @@ ${text.includes("putInside(") ? `${putInside(places.at(-1)!)}\n` : ""}${text}
 }
 
 /**
- * Behind all that there is, and twice as far still below 2³²: what lies there is not stored, and what is loaded from
- * there not needed.
+ * An index beyond every tensor; twice the index is still below 2³². Stores to it are dropped, and loads from it are not
+ * used.
  */
 export const OUTSIDE = 2 ** 30;
 
 /**
- * `put` for places that may be OUTSIDE: of a texture that is nothing (WGSL, textureStore), of a buffer it would be its
- * last element.
+ * `put` for indices that may be OUTSIDE. WGSL drops such a store to a texture; to a buffer it would write the last
+ * element.
  */
 function putInside(place: Memory): string {
   const code = isTextures(place) ? "put(i, four);" : `if (i < ${OUTSIDE}u) { put(i, four); }`;
   return `fn putInside(i: u32, four: vec4f) { ${code} }`;
 }
 
-/** An operand, and the function that kernels get at it by. */
+/** An operand's declaration, and the function that reads it. */
 function declared({ operands, numbers = [] }: Signature, name: string, binding: number, place: Memory): string {
   const isLast = name === operands.at(-1);
   const [at, type] = [`@group(0) @binding(${binding}) var`, numbers.includes(name) ? "f32" : "vec4f"];
@@ -183,8 +183,8 @@ function enables(text: string, places: readonly Memory[]): string {
 }
 
 /**
- * `/` for u32 where what is divided is below 2²⁴, and a float32 thus exact: its quotient is off by one at most.
- * Software adapters divide integers lane by lane, which takes as long as two loads.
+ * `/` for u32 dividends below 2²⁴, which are exact in float32: the quotient in float32 is off by at most one. Software
+ * adapters divide integers lane by lane, which takes as long as two loads.
  */
 const quotient = `fn quotient(a: u32, b: u32) -> u32 {
   let q = u32(f32(a) / f32(b));
@@ -193,9 +193,10 @@ const quotient = `fn quotient(a: u32, b: u32) -> u32 {
 }`;
 
 /**
- * The nearest float16, ties to even, as a float32: WGSL leaves it to a driver where a conversion goes, and lavapipe
- * cuts off, at 65,504 as well. Below 2⁻¹⁴ it is left to the driver. A finite number beyond the range becomes NaN, and
- * not infinity, which a ReLU or a sigmoid could turn into a number again: range.ts finds it in the results.
+ * The nearest float16, ties to even, as a float32. WGSL does not define the rounding of conversions, and lavapipe
+ * truncates, also at 65,504. Below 2⁻¹⁴ the driver decides. A finite number beyond the range becomes NaN instead of
+ * infinity: a ReLU or a sigmoid could turn infinity into a finite number, but keeps NaN, which range.ts finds in the
+ * results.
  */
 const toFloat16Wgsl = `fn toFloat16(four: vec4f) -> vec4f {
   let b = bitcast<vec4u>(four); let size = b & vec4u(0x7fffffffu);
@@ -204,7 +205,7 @@ const toFloat16Wgsl = `fn toFloat16(four: vec4f) -> vec4f {
   return bitcast<vec4f>(select(whole, b, size > vec4u(0x7f800000u)));
 }`;
 
-/** x > 0 and x != x may be folded away by a driver that takes numbers for finite; bits are not. */
+/** A driver that assumes finite numbers may remove x > 0 and x != x, but not a test of bits. */
 const bits = `fn isNan(x: vec4f) -> vec4<bool> { return (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u); }
 // −∞ to before −0
 fn isNegative(x: vec4f) -> vec4<bool> { return bitcast<vec4u>(x) - vec4u(0x80000001u) < vec4u(0x7f800000u); }
@@ -215,12 +216,12 @@ fn bounded(x: vec4f) -> vec4f {
   let b = bitcast<vec4u>(x);
   return bitcast<vec4f>(select(b, b | vec4u(0x00400000u), (b & vec4u(0x7fffffffu)) == vec4u(0x7f800000u)));
 }
-/** Zeros behind the last channel. */
+/** Zeros in the lanes after the last channel. */
 fn zeroPadded(x: vec4f, quad: u32, channels: u32) -> vec4f {
   return select(x, vec4f(), vec4u(0u, 1u, 2u, 3u) + 4u * quad >= vec4u(channels));
 }`;
 
-/** Params of what a convolution sees: an image, a window, and how it moves. */
+/** Params of a convolution's window: the image, the window, and its stride. */
 export const windowParams = [
   "h",
   "w",
@@ -238,7 +239,9 @@ export const windowParams = [
 /** Params of `epilogueWgsl`. */
 export const epilogueParams = ["hasBias", "hasResidual", "relu"] as const;
 
-/** What is added to a convolution's sums: bias, residual, ReLU. Params: `epilogueParams`; operands: bias, residual. */
+/**
+ * Adds bias and residual to a convolution's sums, and applies ReLU. Params: `epilogueParams`; operands: bias, residual.
+ */
 export const epilogueWgsl = `fn epilogue(sums: vec4f, quad: u32, i: u32) -> vec4f {
   var whole = sums;
   if (p.hasBias == 1u) { whole += bias(quad); }
@@ -247,16 +250,14 @@ export const epilogueWgsl = `fn epilogue(sums: vec4f, quad: u32, i: u32) -> vec4
   return whole;
 }`;
 
-/**
- * What a convolution's products are rounded to, and sums of four of them; the rest is summed in float32 in either case.
- */
+/** The dtype of a convolution's products, and of sums of four products. Longer sums are always float32. */
 export type Products = "float32" | "float16";
 
-/** How a kernel says so. */
+/** WGSL for a dtype of products. */
 interface ProductsIn {
-  /** Four factors. */
+  /** The type of four factors. */
   readonly four: "vec4f" | "vec4h";
-  /** The weights of four outputs, each of four channels. */
+  /** A matrix of the weights of four outputs, for four channels each. */
   readonly bank: (weights: readonly string[]) => string;
   /** Four sums plus the products of four channels with a 4 × 4 bank of weights. */
   readonly plus: (sums: string, channels: string, bank: string) => string;
@@ -289,17 +290,20 @@ export function productsIn(products: Products = "float32", memory: Memory = "tex
 interface Sums {
   readonly quads: number;
   readonly pixels: number;
-  /** Where the first four of a pixel goes, whether it is one of the output's, and how far apart its fours are. */
+  /**
+   * For a pixel of the tile: the index of its first vec4, whether it lies inside the output, and the distance between
+   * its vec4s.
+   */
   readonly at: (pixel: string) => string;
   readonly known: (pixel: string) => string;
   readonly plane: string;
 }
 
 /**
- * The end of a tile's kernel, as `epilogueWgsl` has it. Channels count from `first`, in fours, all of which are whole;
- * pixels count from `start`. Written out for textures, with each condition asked once for all sums: a loop over what
- * lies in registers takes as long as the stores, and a condition for each store a third of the time to compile. In a
- * loop for buffers, since SwiftShader takes three times as long to compile it otherwise, and lavapipe half a minute.
+ * The end of a tile's kernel: `epilogueWgsl` for all sums. Channels start at `first`, counted in quads, all complete;
+ * pixels start at `start`. For textures the code is unrolled, with each condition tested once for all sums: a loop over
+ * registers takes as long as the stores, and a condition per store a third of the compile time. For buffers it is a
+ * loop: unrolled code compiles three times as long on SwiftShader, and half a minute on lavapipe.
  */
 export function tileEpilogue({ quads, pixels, at, known, plane }: Sums, memory: Memory): string {
   const each = (text: (quad: number, pixel: number) => string) =>
@@ -340,8 +344,8 @@ ${each((q, n) => `putInside(at${n} + four${q}, r${q}_${n});`)}`;
 }
 
 /**
- * A kernel that runs once for four channels of a pixel, in the device's order (layout.ts). What is behind the last
- * channel has to be zero. Its first params are `planes`, and `pixels` of each.
+ * A kernel with one invocation per four channels of a pixel, in the device's layout (layout.ts). Lanes after the last
+ * channel must be zero. Its first params are `planes` and the `pixels` of each.
  */
 export function plain({ code, ...rest }: Plain): KernelIn {
   const signature = { ...rest, params: ["planes", "pixels", ...rest.params] };
@@ -357,7 +361,7 @@ ${code}
   );
 }
 
-/** A line of text for each of so many. */
+/** A line of text for each index below `count`. */
 export function lines(count: number, text: (i: number) => string): string {
   return Array.from({ length: count }, (_, i) => text(i)).join("\n");
 }

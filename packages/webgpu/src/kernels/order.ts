@@ -1,6 +1,6 @@
 import { type KernelIn, plain } from "./kernel.ts";
 
-/** From the host's order, [N, C, pixels], to the device's. */
+/** From the host's layout, [N, C, pixels], to the device's. */
 export const pack: KernelIn = plain({
   name: "pack",
   host: ["x"],
@@ -35,8 +35,8 @@ export const flatten: KernelIn = plain({
 });
 
 /**
- * Back to the host's order. For this kernel the output is one row, of which each invocation writes four: the last one's
- * may be no numbers.
+ * Back to the host's layout. The output is treated as one row, of which each invocation writes four numbers; the last
+ * invocation may write fewer.
  */
 export const unpack: KernelIn = plain({
   name: "unpack",

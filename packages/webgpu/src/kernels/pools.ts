@@ -1,14 +1,14 @@
 import { type KernelIn, plain } from "./kernel.ts";
 
-/** The largest of a window, or its mean: an invocation loads its window's pixels. */
+/** The maximum or the mean of a window: each invocation loads its whole window. */
 export const maxPool2d: KernelIn = plain({
   name: "maxPool2d",
   operands: ["x", "y"],
   params: ["h", "w", "ow", "windowH", "windowW", "down", "right", "top", "left", "negativeInfinity"],
   code: /* wgsl */ `
   let row = quotient(pixel, p.ow); let column = pixel - row * p.ow;
-  var best = vec4f(bitcast<f32>(p.negativeInfinity)); // WGSL has no literal for it, and refuses one that it can see
-  var nan = vec4f(); // of a NaN and a number max may answer either
+  var best = vec4f(bitcast<f32>(p.negativeInfinity)); // WGSL refuses −∞ in constant expressions
+  var nan = vec4f(); // max of a NaN and a number may return either
   for (var a = 0u; a < p.windowH; a++) {
     let at = row * p.down + a - p.top;
     if (at >= p.h) { continue; }
@@ -23,7 +23,7 @@ export const maxPool2d: KernelIn = plain({
   put(i, select(best, nan, isNan(nan)));`,
 });
 
-/** Windows may stick out at the bottom and on the right; they are divided by what they see. */
+/** Windows may extend beyond the bottom and the right; they are divided by the number of pixels inside. */
 export const averagePool2d: KernelIn = plain({
   name: "averagePool2d",
   operands: ["x", "y"],

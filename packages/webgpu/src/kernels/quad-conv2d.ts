@@ -8,10 +8,10 @@ import { epilogueParams, type KernelIn, plain, windowParams } from "./kernel.ts"
 import { repack } from "./repack.ts";
 
 /**
- * conv2d four channels at a time: an invocation works out four outputs of a pixel, and for four channels of x at a tap
- * it loads one vec4 of x and four of weights for 16 multiply-adds, where the plain kernel takes 32 loads. Needs no
- * subgroups and no shared memory. For groups on GPUs: those of ResNeXt have 4 to 32 channels, too few for a tile of 64,
- * and all invocations of a workgroup read the same weights, 9 vec4 for each of their outputs at 3 × 3 of 4 channels.
+ * conv2d four channels at a time. An invocation computes four outputs of a pixel. For four channels of x at a tap it
+ * loads one vec4 of x and four of weights for 16 multiply-adds; the plain kernel takes 32 loads. Needs neither
+ * subgroups nor shared memory. For groups on GPUs: ResNeXt's groups have 4 to 32 channels, too few for a tile of 64.
+ * All invocations of a workgroup read the same weights, 9 vec4 per output for a 3 × 3 of 4 channels.
  */
 const quadConv2d: KernelIn = plain({
   name: "conv2d in fours",
@@ -22,7 +22,7 @@ const quadConv2d: KernelIn = plain({
   let first = image * p.xQuads + quad * 4u / p.outputsPerGroup * p.perGroup;
   var sums = vec4f();
   for (var a = 0u; a < p.kh; a++) {
-    let at = row * p.down + a * p.dilationH - p.top; // above the image it wraps, and is no row
+    let at = row * p.down + a * p.dilationH - p.top; // wraps above the image
     if (at >= p.h) { continue; }
     for (var b = 0u; b < p.kw; b++) {
       let q = column * p.right + b * p.dilationW - p.left;
@@ -39,7 +39,7 @@ const quadConv2d: KernelIn = plain({
   put(i, zeroPadded(epilogue(sums, quad, i), quad, p.channels));`,
 });
 
-/** Where the channels of each group are whole fours. */
+/** Supports layers whose groups have a multiple of four channels. */
 export const inFours: Strategy = {
   name: "conv2d in fours",
   kernels: [quadConv2d],
@@ -58,7 +58,7 @@ export const inFours: Strategy = {
   trial: trialOf({}),
 };
 
-/** [O / 4][KH][KW][C / 4][4][4], C filled up to fours. */
+/** [O / 4][KH][KW][C / 4][4][4], with C padded to a multiple of four. */
 export function quadOrder(shape: readonly number[]): WeightOrder {
   return tapByTap("in fours", shape, { block: 4, together: 4 });
 }

@@ -1,8 +1,11 @@
 import { type KernelIn, plain } from "./kernel.ts";
 
 /**
- * Weights in the host's order, [O, C, KH, KW], into that of a kernel (WeightOrder, layout.ts), zeros behind what there
- * is. An invocation writes four numbers: `together` channels of 4 / together outputs.
+ * Weights from the host's layout, [O, C, KH, KW], to a kernel's (WeightOrder, layout.ts), padded with zeros. An
+ * invocation writes four numbers: `together` channels of 4 / together outputs.
+ *
+ * If a kernel treats the columns of its window as channels, [O, C / columns, KH, columns] is read as [O, C, KH, 1],
+ * with the columns before the channels.
  */
 export const repack: KernelIn = plain({
   name: "repack weights",

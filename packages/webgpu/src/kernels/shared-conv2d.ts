@@ -19,7 +19,7 @@ import { repack } from "./repack.ts";
 /** Output channels, and pixels, of a workgroup. */
 const SHARED = 64;
 
-/** Fours of channels that lie in the workgroup's memory at a time. */
+/** Quads of channels in workgroup memory at a time. */
 const SLAB = 4;
 
 const signature = {
@@ -40,14 +40,14 @@ const signature = {
 };
 
 /**
- * conv2d as a matrix product, for GPUs. A workgroup of 16 × 16 works out 64 channels of 64 pixels, each invocation four
- * channels of four pixels. Slabs of 16 channels of x at a tap, and of their weights, go through the workgroup's memory,
- * 8 KiB of it: each number is loaded from memory once for 64 outputs. Of a slab an invocation reads 32 vec4 for 256
- * multiply-adds, and brings two.
+ * conv2d as a matrix product, for GPUs. A workgroup of 16 × 16 computes 64 channels of 64 pixels, each invocation four
+ * channels of four pixels. Slabs of 16 channels of x at a tap, with their weights, are copied to workgroup memory (8
+ * KiB), so each number is loaded once for 64 outputs. For each slab an invocation copies 2 vec4, reads 32 vec4 from
+ * workgroup memory, and does 256 multiply-adds.
  *
- * At 7 × 7 pixels of 512 channels there are 8 workgroups, which is fewer than a GPU has cores. So the slabs may be
- * dealt out to several along z (`splits`), whose sums are added up by `sumSplits` afterwards. Without splits z counts
- * products beside one another, as in tiledConv2d.
+ * For 7 × 7 pixels of 512 channels there are 8 workgroups, fewer than a GPU's cores. So the slabs may be divided among
+ * several workgroups along z (`splits`), whose sums `sumSplits` adds. Without splits the z axis runs over several
+ * products, as in tiledConv2d.
  */
 const text = (products?: Products) => {
   const { four: vec4, within } = productsIn(products);
@@ -63,7 +63,7 @@ fn main(
   @builtin(local_invocation_index) index: u32,
 ) {
   let product = select(group.z, 0u, p.splits > 1u);
-  // The pixel that this invocation brings.
+  // The pixel that this invocation copies.
   let mine = min(group.y * ${SHARED}u + index % ${SHARED}u, p.pixels - 1u); let part = index / ${SHARED}u;
   let image = quotient(mine, p.plane); let inside = mine - image * p.plane;
   let row = quotient(inside, p.ow); let column = inside - row * p.ow;
@@ -108,7 +108,7 @@ fn main(
 
 const nameOf = (products?: Products) => `conv2d in shared memory${productsIn(products).name}`;
 
-/** A product whose blocks go through shared memory. Not for groups. */
+/** A product whose blocks go through workgroup memory. Not for groups. */
 export function inSharedMemory(products?: Products): Product {
   const name = nameOf(products);
   return product(
@@ -130,7 +130,7 @@ function product(name: string, kernel: KernelIn): Product {
   };
 }
 
-/** Steps of the loop: four fours of channels at a tap. */
+/** Steps of the loop: four quads of channels at a tap. */
 function slabsOf(layer: Layer): number {
   return tapsOf(layer) * Math.ceil(quadsPerGroup(layer) / SLAB);
 }
@@ -139,7 +139,7 @@ function slabCost({ load, fma, step }: Cost): number {
   return step + 2 * load + 256 * fma;
 }
 
-/** The same for few pixels: each block's sum in so many parts, which wait in float32 and are added up afterwards. */
+/** For few pixels: each block's sum is split into `splits` parts, which are stored in float32 and added afterwards. */
 export function splitReduction(splits: number, products?: Products): Strategy {
   const name = `${nameOf(products)}, parts`;
   const parts = product(
@@ -168,7 +168,7 @@ export function splitReduction(splits: number, products?: Products): Strategy {
   };
 }
 
-/** The sums of all splits, one after the other, with what is behind a convolution. */
+/** Adds the sums of all splits, and applies the convolution's epilogue. */
 const sumSplits: KernelIn = plain({
   name: "sum of splits",
   alwaysFloat32: ["x"],
@@ -180,7 +180,7 @@ const sumSplits: KernelIn = plain({
   put(i, epilogue(whole, plane % p.quads, i));`,
 });
 
-/** [O / 64][KH][KW][C][64], C filled up to fours. */
+/** [O / 64][KH][KW][C][64], with C padded to a multiple of four. */
 export function sharedOrder(shape: readonly number[]): WeightOrder {
   return tapByTap("for shared memory", shape, { block: SHARED, together: 1 });
 }

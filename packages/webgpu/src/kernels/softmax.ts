@@ -1,6 +1,6 @@
 import { type KernelIn, plain } from "./kernel.ts";
 
-/** Of each row the largest, and Σ e^(x − largest): an invocation a row, since it is read a thousand times else. */
+/** The maximum and Σ e^(x − maximum) of each row: one invocation per row, so that a row is not read once per class. */
 export const rowSums: KernelIn = plain({
   name: "rowSums",
   alwaysFloat32: ["y"],

@@ -20,25 +20,25 @@ import { repack } from "./repack.ts";
 import { type Lanes, stepWeights } from "./step-weights.ts";
 
 /**
- * What one workgroup works out of a convolution with three rows of taps: a strip, of so many rows, in which each lane
- * has a column.
+ * The part of a convolution with three rows of taps that one workgroup computes: a strip of `rows` output rows, in
+ * which each lane computes a column.
  */
 export interface Strip extends Lanes {
   /** Output channels, a multiple of 4. */
   readonly channels: number;
-  /** Output rows, of which each lane works out all. */
+  /** Output rows; each lane computes all of them. */
   readonly rows: number;
-  /** From one output row to the next, in rows of x. */
+  /** The vertical stride. */
   readonly down: 1 | 2;
-  /** Of products, and of sums of four; float32 where not given. */
+  /** The dtype of products, and of sums of four products. Default float32 */
   readonly products?: Products;
 }
 
 /**
- * conv2d with three rows of taps, for the same adapters as tiledConv2d and in its manner. A lane's pixels lie one above
- * the other, so that a row of x, once loaded, serves all taps that see it: 9 loads instead of 21 for a column of taps
- * of 7 pixels. Where few outputs share what is loaded (ResNeXt's groups of 4) that is most of the work. A sum is also
- * loaded and stored once for three taps.
+ * conv2d with three rows of taps, for software adapters, built like tiledConv2d. A lane's pixels lie in a column, so
+ * each loaded row of x is used for all taps that need it: 9 loads instead of 21 for a column of taps of 7 pixels. If
+ * few outputs share a load (ResNeXt's groups of 4), loads are most of the work. Each sum is loaded and stored once for
+ * three taps.
  */
 function stripConv2d(strip: Strip): KernelIn {
   const { lanes, channels, rows, down, products } = strip;
@@ -106,7 +106,7 @@ const signature = {
   params: ["oh", "ow", "across", "quads", "perGroup", "outputsPerGroup", ...window, ...epilogueParams],
 };
 
-/** Strips, for groups: where all outputs see all of x a tile is as quick, and its weights are packed sooner. */
+/** For grouped convolutions. Without groups a tile is as fast, and its weights are packed faster. */
 export function strips(strip: Strip): Strategy {
   const { lanes, channels, rows, down, products } = strip;
   const kernel = stripConv2d(strip);
@@ -148,7 +148,7 @@ export function strips(strip: Strip): Strategy {
   };
 }
 
-/** Of weights [O, C, 3, KW]: [O / channels][KW][C / 4][3][channels][4]. */
+/** Weights [O, C, 3, KW] become [O / channels][KW][C / 4][3][channels][4]. */
 export function stripOrder(shape: readonly number[], { channels }: Strip): WeightOrder {
   const [, c, kh, kw] = four(shape);
   const down = 4 * channels;

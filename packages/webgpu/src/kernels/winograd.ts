@@ -9,18 +9,18 @@ import { epilogueParams, type KernelIn, lines, OUTSIDE, plain } from "./kernel.t
 import { emitProduct, isDispatchable, type Product, productCost } from "./product.ts";
 
 /**
- * Winograd's algorithm (core/src/winograd.ts) as kernels. ⊙ is a matrix product for each position, which the
- * convolution's own kernel works out.
+ * Winograd's algorithm (core/src/winograd.ts) as kernels. ⊙ is a matrix product for each position, computed by a
+ * convolution kernel.
  */
 export interface Winograd {
   readonly name: WinogradPoints["name"];
   /** Outputs of a tile, along each axis. */
   readonly outputs: number;
-  /** Pixels that a tile sees, along each axis. */
+  /** Input pixels of a tile, along each axis. */
   readonly inputs: number;
   readonly inputTransform: KernelIn;
   readonly outputTransform: KernelIn;
-  /** For weights that are on the device. */
+  /** For weights on the device. */
   readonly weightTransform: KernelIn;
   readonly kernelMatrix: readonly (readonly number[])[];
 }
@@ -41,7 +41,7 @@ function transformsOf({ name, input, kernel, output }: WinogradPoints): Winograd
   };
 }
 
-/** By a product for each position of a tile. Not in float16: its bounds do not allow for tiles that are rounded. */
+/** With a matrix product for each position of a tile. Not in float16: its bounds do not cover rounded tiles. */
 export function winograd(transforms: Winograd, product: Product): Strategy {
   const { name, inputs: side, inputTransform, outputTransform } = transforms;
   const positions = side * side;
@@ -108,7 +108,7 @@ function transformCost(transforms: Winograd, layer: Layer, cost: Cost): number {
   const [to, from] = layer.weight;
   const { load, store, fma, lanes } = cost;
   const [whole, end] = [inputs * inputs, outputs * outputs];
-  const sums = 4 * (2 * inputs * whole * fma); // a tile's four channels, along both axes
+  const sums = 4 * (2 * inputs * whole * fma); // four channels of a tile, along both axes
   const input = whole * (load + store) + sums;
   const output = whole * load + end * (store + load) + sums;
   const { total } = tilesOf(transforms, layer);
@@ -128,7 +128,8 @@ function sumOf(row: readonly number[], variable: (k: number) => string): string 
 }
 
 /**
- * x to [positions][channels / 4][tiles][4], tiles of all images in a row: an invocation takes four channels of a tile.
+ * Transforms x to [positions][channels / 4][tiles][4], with the tiles of all images in a row. An invocation takes four
+ * channels of a tile.
  */
 function inputTransform(name: string, matrix: readonly (readonly number[])[]): KernelIn {
   const side = matrix.length;
@@ -153,8 +154,8 @@ ${lines(side, (r) => lines(side, (j) => `  put(${r * side + j}u * step + i, ${su
 }
 
 /**
- * From there to y, with bias, residual and ReLU: each condition is asked once for all outputs of a tile, and each place
- * worked out once.
+ * Transforms the products to y, with bias, residual and ReLU. Each condition is tested once for all outputs of a tile,
+ * and each index computed once.
  */
 function outputTransform(name: string, matrix: readonly (readonly number[])[]): KernelIn {
   const [outputs, side] = [matrix.length, matrix[0]!.length];
@@ -191,8 +192,8 @@ ${each((r, c) => `  putInside(row${r} + column${c}, y${r}_${c});`)}`,
 }
 
 /**
- * G·g·Gᵀ of weights in the host's order, [O, C, 3, 3], for each position in the order of a kernel. An invocation writes
- * four numbers of each position, as `repack` does, in float32.
+ * G·g·Gᵀ of weights in the host's layout, [O, C, 3, 3], for each position in a kernel's layout. An invocation writes
+ * four numbers of each position, as in `repack`, in float32.
  */
 function weightTransform(name: string, matrix: readonly (readonly number[])[]): KernelIn {
   const side = matrix.length;
