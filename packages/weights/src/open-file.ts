@@ -35,7 +35,7 @@ interface TensorOptions extends WorkOptions {
 export type OpenBeside = (path: string) => Promise<OpenFile>;
 
 /** Bytes in memory as an open file. `beside` opens files in the same folder, if it is known. */
-export function heldFile(bytes: Uint8Array, name: string, place: string, beside?: OpenBeside): OpenFile {
+export function memoryFile(bytes: Uint8Array, name: string, place: string, beside?: OpenBeside): OpenFile {
   return {
     name,
     place,

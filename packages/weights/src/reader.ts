@@ -4,7 +4,7 @@ import { EXPECTED } from "./format.ts";
 import type { KnownWeights } from "./known/known-weights.ts";
 import type { Named } from "./known/names.ts";
 import { shippedWeights } from "./known.ts";
-import { heldFile, type OpenFile } from "./open-file.ts";
+import { memoryFile, type OpenFile } from "./open-file.ts";
 import { readOpen } from "./readers.ts";
 import { toTorchvision } from "./schemes.ts";
 import type { Weights } from "./weights.ts";
@@ -109,10 +109,10 @@ async function fetched(source: WeightsSource, options: ReadWeightsOptions): Prom
   const reading = { signal, onProgress, expected: EXPECTED, name: file, stage: "read weights" };
   const bytes = await readBytes(source, { ...reading, maxBytes });
   const address = addressOf(source);
-  if (!address) return heldFile(bytes, file, file);
+  if (!address) return memoryFile(bytes, file, file);
   const beside = (path: string) =>
     fetched(new URL(path.split("/").map(encodeURIComponent).join("/"), address), options);
-  return heldFile(bytes, file, address.pathname, beside);
+  return memoryFile(bytes, file, address.pathname, beside);
 }
 
 /** The address on the web of a URL, of text that is one, or of a Response; relative to a browser's page. */

@@ -2,7 +2,7 @@ import { UnsupportedError } from "@residual/core";
 import { crc32 } from "./crc32.ts";
 import { inflate, type UnpackedBytes } from "./inflate.ts";
 import { quote } from "./json-reader.ts";
-import { heldFile, type OpenFile, partOf } from "./open-file.ts";
+import { memoryFile, type OpenFile, partOf } from "./open-file.ts";
 import { type Member, offsetOf, type ReadRange, type Refuse, readDirectory } from "./zip-directory.ts";
 
 /** A zip, whose members are files in a file. Its methods call `refuse` where the zip is damaged. */
@@ -62,6 +62,6 @@ export class ZipArchive {
     const packed = await this.file.read(offset, member.size);
     const bytes = await inflate(packed, "deflate-raw", member.unpackedSize, this.#refuse);
     if (crc32(bytes) !== member.crc) this.#refuse(`its ${name} has another checksum than its zip says`);
-    return heldFile(bytes, this.file.name, this.file.place);
+    return memoryFile(bytes, this.file.name, this.file.place);
   }
 }

@@ -5,7 +5,7 @@ import { shown } from "@residual/kit/bytes";
 import { longestIndex } from "../shards.ts";
 import { type Digest, differenceOf, digestOf, type Expected } from "./digest.ts";
 import { type Linked, type Response, request, Watch, wholeNumber } from "./request.ts";
-import { Passing, pause, refusal, waitAfter } from "./retry.ts";
+import { pause, refusal, TransientFailure, waitAfter } from "./retry.ts";
 import type { Settings } from "./settings.ts";
 import type { Answer } from "./transport.ts";
 
@@ -99,7 +99,7 @@ async function download(wanted: Wanted, settings: Settings, options: WorkOptions
   const hadPart = before > 0;
   for (let connections = 1; ; connections++) {
     const failure = await attempt(wanted, tally, settings, options);
-    if (!(failure instanceof Passing)) return { isResumed: hadPart || connections > 1, linked: failure };
+    if (!(failure instanceof TransientFailure)) return { isResumed: hadPart || connections > 1, linked: failure };
     const size = await sizeOf(partOf(wanted.path).data);
     failures = size > before ? 1 : failures + 1;
     before = size;
@@ -124,7 +124,7 @@ async function attempt(
   tally: Tally,
   settings: Settings,
   options: WorkOptions,
-): Promise<Passing | Linked> {
+): Promise<TransientFailure | Linked> {
   const watch = new Watch(options.signal, settings.stall);
   let response: Response | undefined;
   try {
@@ -140,7 +140,7 @@ async function attempt(
   } catch (error) {
     await response?.answer.body?.cancel().catch(() => {}); // else a refused answer holds its connection
     const meaning = watch.meaningOf(error);
-    if (meaning instanceof Passing) return meaning;
+    if (meaning instanceof TransientFailure) return meaning;
     throw meaning;
   } finally {
     watch.end();
@@ -180,7 +180,7 @@ async function receive(
   if (judged === "other") {
     tally.restarts++;
     await removePart(wanted.path);
-    throw new Passing("the file has changed on the server");
+    throw new TransientFailure("the file has changed on the server");
   }
   const { begin, total } = judged;
   const expected = wanted.bytes ?? linked.bytes;
@@ -208,7 +208,8 @@ async function receive(
     done += chunk.length;
     told();
   }
-  if (total !== undefined && done < total) throw new Passing(`the connection ended after ${done} of ${total} bytes`);
+  if (total !== undefined && done < total)
+    throw new TransientFailure(`the connection ended after ${done} of ${total} bytes`);
   await file.sync(); // else the rename may reach the disk before the data
 }
 

@@ -1,7 +1,7 @@
 import { abortError, WeightsError, type WorkOptions } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
 import { authorization, isHub } from "./hub.ts";
-import { Passing } from "./retry.ts";
+import { TransientFailure } from "./retry.ts";
 import type { Settings } from "./settings.ts";
 import type { Answer } from "./transport.ts";
 
@@ -52,11 +52,11 @@ export class Watch {
   /** The meaning of a connection error. */
   meaningOf(error: unknown): unknown {
     if (this.#outer?.aborted) return abortError(this.#outer);
-    if (error instanceof Passing || error instanceof WeightsError) return error;
-    if (this.#isStalled) return new Passing(`nothing came for ${this.#stall / 1000} s`, { cause: error });
+    if (error instanceof TransientFailure || error instanceof WeightsError) return error;
+    if (this.#isStalled) return new TransientFailure(`nothing came for ${this.#stall / 1000} s`, { cause: error });
     if (!isOfConnection(error)) return error;
     const isUnreached = /^(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|EHOST|ENET)/.test(codeOf(error) ?? "");
-    return new Passing(wordsOf(error), { cause: error, isUnreached });
+    return new TransientFailure(wordsOf(error), { cause: error, isUnreached });
   }
 
   end(): void {
@@ -87,7 +87,7 @@ function wordsOf(error: unknown): string {
 
 /**
  * Asks for a file, and follows redirections: the hub's token goes to the hub alone, and nothing is fetched over http
- * that was asked for over https. Throws Passing and WeightsError.
+ * that was asked for over https. Throws TransientFailure and WeightsError.
  */
 export async function request(
   from: string,

@@ -13,8 +13,8 @@ export interface RetrySettings {
 
 export const retryDefaults: RetrySettings = { retries: 4, backoff: 500, longestWait: 60_000 };
 
-/** A failure that another try may mend. */
-export class Passing extends Error {
+/** A failure that a retry may fix. */
+export class TransientFailure extends Error {
   /** How long the server asks to wait, in milliseconds. */
   readonly wait: number | undefined;
   /** Whether the server was not even reached. */
@@ -37,10 +37,10 @@ export class NotThere extends WeightsError {}
 const UNREACHED = 2;
 
 /**
- * Milliseconds to wait before the next try, after so many failures in a row. Throws WeightsError where no further try
- * is made.
+ * Milliseconds to wait before the next try, after `failures` consecutive failures. Throws WeightsError if no retries
+ * are left.
  */
-export function waitAfter(failure: Passing, failures: number, settings: RetrySettings): number {
+export function waitAfter(failure: TransientFailure, failures: number, settings: RetrySettings): number {
   const { retries, backoff, longestWait } = settings;
   const { message, wait, isUnreached } = failure;
   if (failures > (isUnreached ? Math.min(UNREACHED, retries) : retries))
@@ -59,7 +59,7 @@ export function refusal(
   const words = `the server answered ${status}${code ? ` ${code.slice(0, 40)}` : ""}`;
   if (status === 206) return new WeightsError(`${words}, a piece of the file, where all of it was asked for`);
   if (status === 408 || status === 425 || status === 429 || status >= 500)
-    return new Passing(words, { wait: waitOf(headers) });
+    return new TransientFailure(words, { wait: waitOf(headers) });
   if (status === 401 || status === 403) return new WeightsError(`${words}; check the name, and ${consent}`);
   if ((status === 404 || status === 410) && code !== "RepoNotFound" && code !== "RevisionNotFound")
     return new NotThere(words);

@@ -3,9 +3,9 @@ import { readBytes, withResponse } from "@residual/kit/bytes";
 import { type Configuration, configurationFiles, longestConfiguration } from "../configuration.ts";
 import { isList, isNumber, recordOf } from "../json-values.ts";
 import type { Named } from "../known/names.ts";
-import { heldFile, type OpenFile } from "../open-file.ts";
+import { memoryFile, type OpenFile } from "../open-file.ts";
 import { HUB, hubUrl, weightFiles } from "./repository.ts";
-import { NotThere, Passing, pause, refusal, retryDefaults, waitAfter } from "./retry.ts";
+import { NotThere, pause, refusal, retryDefaults, TransientFailure, waitAfter } from "./retry.ts";
 
 interface WebOptions extends WorkOptions {
   readonly offline?: boolean | undefined;
@@ -28,8 +28,8 @@ interface Opened {
 }
 
 /**
- * Opens the weights of a name, in a browser: from Cache storage, or fetched and put there. Throws WeightsError where
- * they cannot be had, AbortError.
+ * Opens the weights of a name, in a browser: from Cache storage, or fetched and put there. Throws WeightsError if
+ * they are unavailable, AbortError.
  */
 export async function openNamed(name: string, named: Named, options: WebOptions): Promise<Opened> {
   if ("known" in named) {
@@ -59,11 +59,11 @@ function refuseMissing(name: string, { offline }: WebOptions, problem: string): 
   return refuse(name, offline ? "it is not downloaded, and `offline` is set" : problem);
 }
 
-/** Undefined where the server does not have the file, and where it is not kept and nothing may be fetched. */
+/** Undefined if the server does not have the file, or if it is not in the cache and `offline` is set. */
 async function open(url: string, expected: Expected, name: string, options: WebOptions): Promise<OpenFile | undefined> {
   const bytes = await bytesOf(url, expected, name, options);
   if (!bytes) return undefined;
-  return heldFile(bytes, name, new URL(url).pathname, async (path) => {
+  return memoryFile(bytes, name, new URL(url).pathname, async (path) => {
     const beside = new URL(path.split("/").map(encodeURIComponent).join("/"), url).href;
     return (
       (await open(beside, {}, name, options)) ?? refuseMissing(name, options, `the server does not have ${beside}`)
@@ -81,7 +81,7 @@ async function bytesOf(
   const kept = await cache?.match(url);
   if (kept) return kept.ok ? new Uint8Array(await kept.arrayBuffer()) : undefined;
   if (options.offline) return undefined;
-  const known = expected.sha256 === undefined ? { ...expected, ...(await hubsWord(url)) } : expected;
+  const known = expected.sha256 === undefined ? { ...expected, ...(await digestFromHub(url)) } : expected;
   const bytes = await fetched(url, known, name, options);
   if (!bytes) return undefined;
   await check(bytes, known, name);
@@ -91,7 +91,7 @@ async function bytesOf(
   return bytes;
 }
 
-/** With retries, by the rule of all downloads. Undefined where the server does not have the file. */
+/** Fetches with retries. Undefined if the server does not have the file. */
 async function fetched(
   url: string,
   expected: Expected,
@@ -101,7 +101,7 @@ async function fetched(
   for (let failures = 1; ; failures++) {
     try {
       const found = await attempt(url, expected, name, options);
-      if (!(found instanceof Passing)) return found;
+      if (!(found instanceof TransientFailure)) return found;
       await pause(waitAfter(found, failures, retryDefaults), options.signal);
     } catch (cause) {
       if (cause instanceof NotThere) return undefined;
@@ -111,13 +111,13 @@ async function fetched(
   }
 }
 
-/** One request. Gives back what another may mend: a connection that fails, an answer that passes. */
+/** One request. Returns a failure that a retry may fix: a failed connection, or a temporary status. */
 async function attempt(
   url: string,
   { bytes }: Expected,
   name: string,
   { signal, onProgress, maxBytes = MOST_BYTES }: WebOptions,
-): Promise<Uint8Array | Passing> {
+): Promise<Uint8Array | TransientFailure> {
   let isUnreached = true;
   try {
     throwIfAborted(signal);
@@ -129,13 +129,13 @@ async function attempt(
     });
   } catch (cause) {
     throwIfAborted(signal);
-    if (cause instanceof Passing) return cause;
+    if (cause instanceof TransientFailure) return cause;
     if (cause instanceof OutOfMemoryError || cause instanceof WeightsError) throw cause;
-    return new Passing(cause instanceof Error ? cause.message : String(cause), { cause, isUnreached });
+    return new TransientFailure(cause instanceof Error ? cause.message : String(cause), { cause, isUnreached });
   }
 }
 
-/** Pages that are not served over TLS have no crypto.subtle; nor do they have a cache to keep anything in. */
+/** Pages that are not served over TLS have neither crypto.subtle nor a cache. */
 async function check(bytes: Uint8Array, { bytes: size = bytes.length, sha256 }: Expected, name: string): Promise<void> {
   if (bytes.length !== size) refuse(name, `found ${bytes.length} bytes, expected ${size}`);
   const { crypto } = globalThis as { readonly crypto?: Partial<typeof globalThis.crypto> };
@@ -146,10 +146,10 @@ async function check(bytes: Uint8Array, { bytes: size = bytes.length, sha256 }: 
 }
 
 /**
- * The SHA-256 and the size that the hub's list of a repository's files has for one of them. A page does not see the
- * headers of redirections. Empty where the list has none, or is not to be had.
+ * The SHA-256 and the size of a file from the hub's list of its repository. (A page cannot see the headers of
+ * redirections.) Empty if the list is unavailable or does not have them.
  */
-async function hubsWord(url: string): Promise<Expected> {
+async function digestFromHub(url: string): Promise<Expected> {
   const [, repository, revision, path] = new RegExp(`^${HUB}/([^/]+/[^/]+)/resolve/([^/]+)/(.+)$`).exec(url) ?? [];
   if (repository === undefined || path!.endsWith(".json")) return {}; // the list hashes large files alone
   try {
@@ -165,7 +165,7 @@ async function hubsWord(url: string): Promise<Expected> {
   }
 }
 
-/** The part of the Cache API that is used here, which pages and workers have in secure contexts. */
+/** The part of the Cache API that Residual uses; pages and workers have it in secure contexts. */
 interface CacheStorage {
   open(name: string): Promise<{
     match(url: string): Promise<Response | undefined>;

@@ -1,6 +1,6 @@
 import type { Fields } from "./structures.ts";
 
-/** The library's own limit. */
+/** The limit of the HDF5 library. */
 const MOST_AXES = 32;
 
 /**

@@ -2,7 +2,7 @@ import { formatShape, shortList, sizeOf, UnsupportedError } from "@residual/core
 import { UnpackedBytes } from "../inflate.ts";
 import { quote } from "../json-reader.ts";
 import type { Layout, Stretch } from "../layout.ts";
-import { heldFile, type OpenFile } from "../open-file.ts";
+import { memoryFile, type OpenFile } from "../open-file.ts";
 import { swapBytes } from "../swap-bytes.ts";
 import type { TensorEntry } from "../tensor-entry.ts";
 import type { Refuse } from "../zip-directory.ts";
@@ -51,7 +51,7 @@ export class TensorsOfHdf5 {
       this.#stretches.push({ file: this.#file, offset: this.#offsetOf(entry, storage), entries: [entry] });
     else {
       const bytes = await this.#read(entry, dataset, dtype.isSwapped);
-      this.#held.push({ file: heldFile(bytes, this.#file.name, this.#file.place), offset: 0, entries: [entry] });
+      this.#held.push({ file: memoryFile(bytes, this.#file.name, this.#file.place), offset: 0, entries: [entry] });
     }
   }
 

@@ -3,7 +3,7 @@ import { byteSizes } from "../dtypes.ts";
 import { UnpackedBytes } from "../inflate.ts";
 import { quote } from "../json-reader.ts";
 import type { FormatReader, Stretch, View } from "../layout.ts";
-import { heldFile, type OpenFile } from "../open-file.ts";
+import { memoryFile, type OpenFile } from "../open-file.ts";
 import { swapBytes } from "../swap-bytes.ts";
 import type { TensorEntry } from "../tensor-entry.ts";
 import { ZipArchive } from "../zip-archive.ts";
@@ -70,7 +70,7 @@ async function stretchOf({ entry, content, offset, isSwapped }: FoundArray, name
   const entries = [{ ...entry, name }];
   if (!isSwapped) return { file: content, offset, entries };
   const swapped = swapBytes(await content.read(offset, entry.end), byteSizes[entry.dtype]);
-  return { file: heldFile(swapped, content.name, content.place), offset: 0, entries };
+  return { file: memoryFile(swapped, content.name, content.place), offset: 0, entries };
 }
 
 interface FoundArray {

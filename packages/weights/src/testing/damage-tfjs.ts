@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { WeightsError } from "@residual/core";
-import { heldFile } from "../open-file.ts";
+import { memoryFile } from "../open-file.ts";
 import { readOpen } from "../readers.ts";
 import type { Weights } from "../weights.ts";
 import { type Damage, damageBytes } from "./damage.ts";
@@ -24,9 +24,9 @@ export function readTfjs(bytes: Uint8Array): Promise<Weights> {
     const [folder = "", file = ""] = path.split("/");
     const found = folders[Number(folder)]?.get(file);
     if (!found || (isCut && file.includes("shard2"))) throw new WeightsError(`${path}: there is no such file`);
-    return heldFile(isCut ? found.subarray(0, 200) : found, path, path);
+    return memoryFile(isCut ? found.subarray(0, 200) : found, path, path);
   };
-  return readOpen(heldFile(bytes, "model.json", "model.json", open), {});
+  return readOpen(memoryFile(bytes, "model.json", "model.json", open), {});
 }
 
 const pieces = [
