@@ -90,7 +90,7 @@ async function measure(): Promise<Measured> {
 }
 
 /** The code of the error, or that there was none. */
-async function endOf(attempt: Attempt): Promise<string> {
+async function outcomeOf(attempt: Attempt): Promise<string> {
   try {
     await (await attempt())?.dispose();
     return "succeeded";
@@ -104,7 +104,7 @@ const ends = new Map<string, number>();
 let first: Measured | undefined;
 for (let round = 1; round <= rounds; round++) {
   const [name, attempt] = kinds[round % kinds.length]!;
-  const end = await endOf(attempt);
+  const end = await outcomeOf(attempt);
   ends.set(`${name}: ${end}`, (ends.get(`${name}: ${end}`) ?? 0) + 1);
   if (round % 100 > 0 && round < rounds) continue;
   const measured = await measure();

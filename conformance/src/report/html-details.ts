@@ -9,7 +9,7 @@ import {
   sectionsOf,
   sumOf,
 } from "./summary.ts";
-import { type Html, html, type Part } from "./template.ts";
+import { type Html, type HtmlPart, html } from "./template.ts";
 import type { Check, Report, Section } from "./types.ts";
 
 /** The number of worst elements in a table: the failed ones, or without failures the nearest to their bounds. */
@@ -106,7 +106,7 @@ function table(checks: readonly Check[]): Html {
   return tableOf(elementColumns, checks.map(elementRow), "cards");
 }
 
-function elementRow({ name, share, worst: element, what, message, passed }: Check): readonly Part[] {
+function elementRow({ name, share, worst: element, what, message, passed }: Check): readonly HtmlPart[] {
   const much = share === undefined ? (passed ? "" : "✗") : formatShare(share);
   const numbers = element
     ? [`[${element.index.join(", ")}]`, digits(element.expected), digits(element.found), element.bound.toPrecision(3)]
@@ -114,7 +114,7 @@ function elementRow({ name, share, worst: element, what, message, passed }: Chec
   return [marked(much, !passed), name, ...numbers, what ?? (element ? "" : message)];
 }
 
-const marked = (text: Part, isBad: boolean): Html =>
+const marked = (text: HtmlPart, isBad: boolean): Html =>
   html`<span${isBad ? html` class="bad"` : undefined}>${text}</span>`;
 
 const opColumns: readonly Column[] = [
@@ -152,7 +152,7 @@ ${failed.length > 0 ? html`<h3 class="bad">Checks of ops that failed${listedOf(f
 
 const listedOf = (count: number): string => (count > LISTED ? `, ${LISTED} of ${count}` : "");
 
-function opRow(name: string, checks: readonly Check[]): readonly Part[] {
+function opRow(name: string, checks: readonly Check[]): readonly HtmlPart[] {
   const { failed, deviations: excused, share } = sumOf([{ level: "ops", name, milliseconds: 0, checks }]);
   return [name, checks.length, marked(failed, failed > 0), excused, formatShare(share)];
 }

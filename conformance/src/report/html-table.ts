@@ -1,4 +1,4 @@
-import { type Html, html, type Part } from "./template.ts";
+import { type Html, type HtmlPart, html } from "./template.ts";
 
 export interface Column {
   readonly name: string;
@@ -9,7 +9,11 @@ export interface Column {
 }
 
 /** A table, with a note below that explains its columns. On narrow screens each row of "cards" is a separate block. */
-export function tableOf(columns: readonly Column[], rows: readonly (readonly Part[])[], look: "" | "cards" = ""): Html {
+export function tableOf(
+  columns: readonly Column[],
+  rows: readonly (readonly HtmlPart[])[],
+  look: "" | "cards" = "",
+): Html {
   const head = columns.map(
     ({ name, meaning, look: kind }) => html`<th scope="col"${classed(kind)}${titled(meaning)}>${name}</th>`,
   );
@@ -19,7 +23,7 @@ export function tableOf(columns: readonly Column[], rows: readonly (readonly Par
 ${body}</tbody></table></div>${notes.length > 0 ? html`<p class="note">${notes.join(" ")}</p>` : undefined}`;
 }
 
-function cellOf({ name, look }: Column, cell: Part): Html {
+function cellOf({ name, look }: Column, cell: HtmlPart): Html {
   return html`<td${classed(look)} data-column="${name}">${cell}</td>`;
 }
 

@@ -13,7 +13,7 @@ export function checkOf(outcome: Outcome): Check {
 }
 
 /** Numbers of a backend, with the expected numbers and the allowed errors. */
-interface Numbers {
+interface ComparedNumbers {
   readonly found: ArrayLike<number>;
   readonly expected: ArrayLike<number>;
   readonly bound: ArrayLike<number>;
@@ -22,7 +22,10 @@ interface Numbers {
 }
 
 /** Holds numbers against their bounds. */
-export function heldAgainst(of: Pick<Check, "name" | "op">, { found, expected, bound, indexAt }: Numbers): Check {
+export function heldAgainst(
+  of: Pick<Check, "name" | "op">,
+  { found, expected, bound, indexAt }: ComparedNumbers,
+): Check {
   const { share, at } = compare(found, expected, bound);
   const worst = { index: indexAt(at), expected: expected[at]!, found: found[at]!, bound: bound[at]! };
   const common = { ...of, passed: share <= 1, share, worst };

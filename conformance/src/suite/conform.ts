@@ -6,7 +6,7 @@ import { checkDeviations, withDeviations } from "./deviations.ts";
 import { environment } from "./environment.ts";
 import type { ConformOptions } from "./options.ts";
 import { plan } from "./plan.ts";
-import { type Held, type Task, titleOf } from "./task.ts";
+import { type BackendUnderTest, type Task, titleOf } from "./task.ts";
 
 /**
  * Holds a backend against the suite. Any object that is a Backend will do.
@@ -24,7 +24,7 @@ export async function conform(backend: Backend, options: ConformOptions = {}): P
     const tell = (part: number) => options.onProgress?.({ stage, done: i + part, total: tasks.length });
     tell(0);
     const before = done.get(stage);
-    const onPart: Held["onPart"] = (some, all) => tell(some / all);
+    const onPart: BackendUnderTest["onPart"] = (some, all) => tell(some / all);
     const section = before ?? (await runTask(task, { ...held, onPart }, deviations));
     sections.push(section);
     if (!before) await options.onSection?.(section, reportOf(sections, tasks.length));
@@ -54,7 +54,7 @@ async function reporter(
 }
 
 /** Runs one section. An error of the backend's is a failed check, not the end of the run. */
-export async function runTask(task: Task, held: Held, deviations: readonly Deviation[]): Promise<Section> {
+export async function runTask(task: Task, held: BackendUnderTest, deviations: readonly Deviation[]): Promise<Section> {
   const begin = performance.now();
   const checks: Check[] = [];
   const { level, name, variant, skipped } = task;
@@ -87,7 +87,7 @@ function broken(error: unknown): Check {
 export async function hold(
   backend: Backend,
   options: Pick<ConformOptions, "signal" | "deviations">,
-): Promise<{ held: Held; description: BackendDescription; deviations: readonly Deviation[] }> {
+): Promise<{ held: BackendUnderTest; description: BackendDescription; deviations: readonly Deviation[] }> {
   const description = await backend.describe();
   const deviations = [...(description.deviations ?? []), ...(options.deviations ?? [])];
   checkDeviations(deviations);

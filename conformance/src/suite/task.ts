@@ -3,7 +3,7 @@ import type { Check, Level, Section } from "../report/types.ts";
 import type { Arithmetic } from "./arithmetic.ts";
 
 /** The backend under test, and its declared arithmetic. */
-export interface Held {
+export interface BackendUnderTest {
   readonly backend: Backend;
   readonly arithmetic: Arithmetic;
   readonly work: WorkOptions;
@@ -14,7 +14,7 @@ export interface Held {
 /** A section that has not been run yet. */
 export interface Task extends Pick<Section, "level" | "name" | "variant"> {
   /** Its checks, as they are finished. */
-  run(held: Held): AsyncIterable<Check>;
+  run(held: BackendUnderTest): AsyncIterable<Check>;
   /** Why there is nothing to run. */
   readonly skipped?: string;
 }
@@ -23,7 +23,7 @@ export interface Task extends Pick<Section, "level" | "name" | "variant"> {
 export async function* counted(
   checks: AsyncIterable<Check>,
   total: number,
-  { onPart }: Pick<Held, "onPart">,
+  { onPart }: Pick<BackendUnderTest, "onPart">,
 ): AsyncGenerator<Check> {
   let done = 0;
   for await (const check of checks) {

@@ -86,7 +86,7 @@ async function* grouped(trials: Iterable<Trial> | AsyncIterable<Trial>): AsyncGe
   let group: Trial[] = [];
   let bytes = 0;
   for await (const trial of trials) {
-    const size = bytesOf(trial);
+    const size = trialBytes(trial);
     if (group.length > 0 && bytes + size > LARGEST_GROUP) {
       yield group;
       [group, bytes] = [[], 0];
@@ -97,14 +97,18 @@ async function* grouped(trials: Iterable<Trial> | AsyncIterable<Trial>): AsyncGe
   if (group.length > 0) yield group;
 }
 
-function bytesOf(trial: Trial): number {
+function trialBytes(trial: Trial): number {
   const inputs = Object.values(trial.inputs).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   return 4 * (inputs + sizeOf(shapeOf(nodeOf(trial))));
 }
 
-type Answer = Tensor<"float32" | "float64"> | ResidualError;
+type TrialAnswer = Tensor<"float32" | "float64"> | ResidualError;
 
-async function answersTo(backend: Backend, group: readonly Trial[], options: WorkOptions): Promise<readonly Answer[]> {
+async function answersTo(
+  backend: Backend,
+  group: readonly Trial[],
+  options: WorkOptions,
+): Promise<readonly TrialAnswer[]> {
   try {
     const { graph, inputs } = sideBySide(group);
     await using executable = await backend.compile(graph, options);
@@ -113,7 +117,7 @@ async function answersTo(backend: Backend, group: readonly Trial[], options: Wor
   } catch (error) {
     if (!(error instanceof ResidualError) || error.code === "AbortError") throw error;
     if (group.length === 1) return [error];
-    const alone: Answer[] = [];
+    const alone: TrialAnswer[] = [];
     for (const trial of group) alone.push((await answersTo(backend, [trial], options))[0]!);
     return alone;
   }
@@ -204,12 +208,12 @@ function exactly(trial: Trial): {
 }
 
 /** By the plain bound where it will do: Winograd's, wider ones take longer to work out than all the rest. */
-function outcomeOf(trial: Trial, answer: Answer, arithmetic: Arithmetic): Outcome {
+function outcomeOf(trial: Trial, answer: TrialAnswer, arithmetic: Arithmetic): Outcome {
   const plain = outcomeWithin(trial, answer, { ...arithmetic, winograd: [] });
   return plain.share <= 1 || arithmetic.winograd.length === 0 ? plain : outcomeWithin(trial, answer, arithmetic);
 }
 
-function outcomeWithin(trial: Trial, answer: Answer, arithmetic: Arithmetic): Outcome {
+function outcomeWithin(trial: Trial, answer: TrialAnswer, arithmetic: Arithmetic): Outcome {
   const { value, bound, shape } = expectationOf(trial, arithmetic);
   if (answer instanceof ResidualError) {
     const isTooLarge = answer.code === "UnsupportedError" && leavesRange(trial, value, bound, arithmetic);

@@ -6,9 +6,10 @@ import { concrete, type Graph, OutOfMemoryError, sizeOf, valuesOf } from "@resid
  * process that tried. `way` is the advice.
  */
 export function checkMemory(graph: Graph, way: string): void {
-  const bytesOf = ({ shape }: { readonly shape: Graph["inputs"][string]["shape"] }) => 4 * sizeOf(concrete(shape, 1));
-  const inputs = Object.values(graph.inputs).reduce((sum, input) => sum + bytesOf(input), 0);
-  const largest = valuesOf(graph).reduce((most, value) => Math.max(most, bytesOf(value)), 0);
+  const float32Bytes = ({ shape }: { readonly shape: Graph["inputs"][string]["shape"] }) =>
+    4 * sizeOf(concrete(shape, 1));
+  const inputs = Object.values(graph.inputs).reduce((sum, input) => sum + float32Bytes(input), 0);
+  const largest = valuesOf(graph).reduce((most, value) => Math.max(most, float32Bytes(value)), 0);
   const needed = inputs + largest;
   const left = Math.min(freemem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
   if (needed <= left) return;

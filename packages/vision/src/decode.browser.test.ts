@@ -38,19 +38,19 @@ declare class VideoFrame {
 }
 declare const document: { createElement(name: "video"): { readonly videoWidth: number; readonly videoHeight: number } };
 
-interface Answer {
+interface GoldenAnswer {
   readonly size: readonly [number, number];
   readonly rgb?: string;
   readonly sha256?: string;
 }
-interface Recorded extends Answer {
+interface Recorded extends GoldenAnswer {
   readonly name: string;
   readonly file: string;
-  readonly upright?: Answer;
+  readonly upright?: GoldenAnswer;
 }
 
 const golden = `/@fs${inject("repository")}packages/vision/golden/`;
-const bytesOf = (base64: string) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+const decodeBase64 = (base64: string) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
 const sha256 = async (bytes: Uint8Array<ArrayBuffer>) =>
   Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)), (byte) =>
     byte.toString(16).padStart(2, "0"),
@@ -61,11 +61,15 @@ beforeAll(async () => {
   const answer = (await (await fetch(`${golden}formats/pictures.json`)).json()) as { pictures: readonly Recorded[] };
   pictures = answer.pictures;
 });
-const picture = (name: string) => bytesOf(pictures.find((each) => each.name === name)!.file);
+const picture = (name: string) => decodeBase64(pictures.find((each) => each.name === name)!.file);
 
-async function expectPixels({ width, height, data }: Pixels, { size, rgb, sha256: digest }: Answer, name: string) {
+async function expectPixels(
+  { width, height, data }: Pixels,
+  { size, rgb, sha256: digest }: GoldenAnswer,
+  name: string,
+) {
   expect([width, height], name).toEqual(size);
-  if (rgb) expect([...data], name).toEqual([...bytesOf(rgb)]);
+  if (rgb) expect([...data], name).toEqual([...decodeBase64(rgb)]);
   else expect(await sha256(new Uint8Array(data)), name).toBe(digest);
 }
 
@@ -74,7 +78,7 @@ describe("the pixels of Node and Pillow", () => {
     const same = pictures.filter(({ name }) => !/^tiff|cmyk/.test(name));
     expect(same.length).toBeGreaterThan(60);
     for (const recorded of same) {
-      const bytes = bytesOf(recorded.file);
+      const bytes = decodeBase64(recorded.file);
       await expectPixels(await decodeImage(bytes), recorded, recorded.name);
       const { upright = recorded, name } = recorded;
       await expectPixels(await decodeImage(bytes, { upright: true }), upright, `${name}, upright`);
@@ -99,7 +103,7 @@ describe("the pixels of Node and Pillow", () => {
 
   it("of a CMYK JPEG, to within one level", async () => {
     const { data } = await decodeImage(picture("jpeg-cmyk"));
-    const expected = bytesOf(pictures.find(({ name }) => name === "jpeg-cmyk")!.rgb!);
+    const expected = decodeBase64(pictures.find(({ name }) => name === "jpeg-cmyk")!.rgb!);
     expect(data.length).toBe(expected.length);
     expect(Math.max(...data.map((value, i) => Math.abs(value - expected[i]!)))).toBeLessThanOrEqual(1);
   });

@@ -24,7 +24,7 @@ export function readImageFile(bytes: Uint8Array, format: ImageFormat): ImageFile
 }
 
 /** A segment of a JPEG, named by its marker, or a chunk of a PNG, named by its type. */
-interface Part<Name> {
+interface FilePart<Name> {
   readonly name: Name;
   readonly data: Uint8Array;
   /** Bytes [begin, end) of the file: the data with its name, its length and, in a PNG, its checksum. */
@@ -36,7 +36,7 @@ interface Part<Name> {
  * The segments of a JPEG by their markers, up to the start of its first scan (SOS), without stray bytes before them.
  * Source: ITU T.81, annex B.
  */
-export function* jpegSegments(bytes: Uint8Array): Generator<Part<number>> {
+export function* jpegSegments(bytes: Uint8Array): Generator<FilePart<number>> {
   const reader = bigEndian(bytes, 2);
   for (let marker = 0; marker !== 0xda; ) {
     while (reader.u8() !== 0xff); // Pillow passes stray bytes over
@@ -51,8 +51,8 @@ export function* jpegSegments(bytes: Uint8Array): Generator<Part<number>> {
 }
 
 /** The segment of the frame, the last where there are several. Throws FormatError where there is none. */
-export function frameSegment(bytes: Uint8Array): Part<number> {
-  let frame: Part<number> | undefined;
+export function frameSegment(bytes: Uint8Array): FilePart<number> {
+  let frame: FilePart<number> | undefined;
   for (const segment of jpegSegments(bytes)) if (isFrame(segment.name)) frame = segment;
   if (!frame) throw new FormatError("found a JPEG without a frame");
   return frame;
@@ -92,7 +92,7 @@ function isFrame(marker: number): boolean {
  * The chunks of a PNG, up to IEND. Throws FormatError for a wrong checksum of a chunk. Source: the PNG specification,
  * section 5.
  */
-export function* pngChunks(bytes: Uint8Array): Generator<Part<string>, undefined> {
+export function* pngChunks(bytes: Uint8Array): Generator<FilePart<string>, undefined> {
   const reader = bigEndian(bytes, 8);
   for (let kind = ""; kind !== "IEND"; ) {
     const begin = reader.at;

@@ -1,6 +1,6 @@
 import { type DType, FormatError, type NamedSource, type Tensor } from "@residual/core";
 import { byteSizes, type StoredDType } from "./dtypes.ts";
-import { byteLength, bytesOf, checkedTensors, type Metadata, metadataText, type Named } from "./named-tensors.ts";
+import { byteLength, checkedTensors, type Metadata, metadataText, type Named, tensorBytes } from "./named-tensors.ts";
 import { prefixLength } from "./safetensors.ts";
 
 const storedAs = { float32: "F32", float64: "F64", int32: "I32", int64: "I64", uint8: "U8" } as const satisfies Record<
@@ -14,12 +14,12 @@ const storedAs = { float32: "F32", float64: "F64", int32: "I32", int64: "I64", u
  * Throws FormatError for a tensor whose data are not of its dtype and shape, and for names that the format cannot hold.
  */
 export function encodeSafetensors(tensors: Named<Tensor>, metadata: Metadata = {}): Uint8Array[] {
-  const { header, data } = layOut(tensors, metadata);
-  return [header, ...data.map(bytesOf)];
+  const { header, data } = placeTensors(tensors, metadata);
+  return [header, ...data.map(tensorBytes)];
 }
 
 /** The header of a file, and the order of its data. */
-export function layOut<T extends NamedSource>(
+export function placeTensors<T extends NamedSource>(
   tensors: Named<T>,
   metadata: Metadata,
 ): { header: Uint8Array; data: T[] } {

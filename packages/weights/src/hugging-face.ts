@@ -32,25 +32,30 @@ export function withConfiguration(weights: Weights, config?: Configuration, prep
 }
 
 /** An object of a configuration, with the way to it for messages. */
-interface Part {
+interface JsonPart {
   readonly file: string;
   readonly path: string;
   readonly fields: ReadonlyMap<string, unknown>;
 }
 
-function objectOf({ file, text }: Configuration): Part {
+function objectOf({ file, text }: Configuration): JsonPart {
   const value = parseJson(text, (found, cause) => {
     throw new FormatError(`${file}: found ${found}; download it again`, { cause });
   });
   return partOf(file, "", value);
 }
 
-function partOf(file: string, path: string, value: unknown): Part {
+function partOf(file: string, path: string, value: unknown): JsonPart {
   if (isRecord(value)) return { file, path, fields: new Map(Object.entries(value)) };
   return refuse({ file, path }, "", value, "an object");
 }
 
-function refuse({ file, path }: Pick<Part, "file" | "path">, field: string, found: unknown, expected: string): never {
+function refuse(
+  { file, path }: Pick<JsonPart, "file" | "path">,
+  field: string,
+  found: unknown,
+  expected: string,
+): never {
   const where = [path, field].filter((part) => part !== "").join(".");
   throw new FormatError(
     `${file}: ${where === "" ? "" : `${where}: `}found ${describeValue(found)}, expected ${expected}`,
@@ -58,7 +63,12 @@ function refuse({ file, path }: Pick<Part, "file" | "path">, field: string, foun
 }
 
 /** A field, where it is there and not null. */
-function read<T>(part: Part, field: string, expected: string, holds: (value: unknown) => value is T): T | undefined {
+function read<T>(
+  part: JsonPart,
+  field: string,
+  expected: string,
+  holds: (value: unknown) => value is T,
+): T | undefined {
   const value = part.fields.get(field);
   if (value === undefined || value === null) return undefined;
   return holds(value) ? value : refuse(part, field, value, expected);
@@ -84,7 +94,7 @@ type Metadata = {
   readonly activation?: string;
 };
 
-function configMetadata(config: Part, notes: string[]): Metadata {
+function configMetadata(config: JsonPart, notes: string[]): Metadata {
   const architecture = read(config, "architecture", "a name", isText);
   if (architecture !== undefined) return timmMetadata(config, architecture, notes);
   if (config.fields.get("model_type") !== "resnet") return {};
@@ -99,7 +109,7 @@ function configMetadata(config: Part, notes: string[]): Metadata {
  * The meaning of the logits. Source: huggingface/transformers (00cbbe53), loss/loss_utils.py,
  * ForSequenceClassificationLoss.
  */
-function problemMetadata(config: Part): Metadata {
+function problemMetadata(config: JsonPart): Metadata {
   const problem = read(config, "problem_type", "a name", isText) ?? "single_label_classification";
   if (problem === "single_label_classification") return {};
   if (problem === "multi_label_classification") return { activation: "sigmoid" };
@@ -113,7 +123,7 @@ function problemMetadata(config: Part): Metadata {
 }
 
 /** Labels by index: a list, or an object with the keys "0", "1", …. Transformers' `LABEL_0` and so on name no class. */
-function classMetadata(part: Part, field: string): Metadata {
+function classMetadata(part: JsonPart, field: string): Metadata {
   const given = part.fields.get(field);
   if (given === undefined || given === null) return {};
   const list: readonly unknown[] = Array.isArray(given) ? given : listOf(partOf(part.file, field, given));
@@ -123,7 +133,7 @@ function classMetadata(part: Part, field: string): Metadata {
   return { classes: JSON.stringify(list) };
 }
 
-function listOf(labels: Part): readonly unknown[] {
+function listOf(labels: JsonPart): readonly unknown[] {
   return Array.from(labels.fields, (_, index) => {
     const label = labels.fields.get(String(index));
     return label ?? refuse(labels, String(index), label, "a label, as each index from 0 on has one");
@@ -131,7 +141,7 @@ function listOf(labels: Part): readonly unknown[] {
 }
 
 /** Source: huggingface/transformers (commit 00cbbe53), models/resnet/configuration_resnet.py, with its defaults. */
-function transformersSpec(config: Part): ResNetSpec {
+function transformersSpec(config: JsonPart): ResNetSpec {
   const depths = read(config, "depths", "whole numbers from 1", areCounts) ?? [3, 4, 6, 3];
   const sizes = read(config, "hidden_sizes", "whole numbers from 1", areCounts) ?? [256, 512, 1024, 2048];
   const stem = read(config, "embedding_size", "a whole number from 1", isCount) ?? 64;
@@ -178,7 +188,7 @@ function structureOf(spec: ResNetSpec): string {
  * The configuration that timm uploads to the hub. Source: huggingface/pytorch-image-models (commit aa4b5850),
  * models/_hub.py.
  */
-function timmMetadata(config: Part, model: string, notes: string[]): Metadata {
+function timmMetadata(config: JsonPart, model: string, notes: string[]): Metadata {
   const recipe = config.fields.get("pretrained_cfg");
   const part = recipe === undefined || recipe === null ? config : partOf(config.file, "pretrained_cfg", recipe);
   const labels = { ...classMetadata(part, "label_names"), ...classMetadata(config, "label_names") };
@@ -204,7 +214,7 @@ const plainArguments: Readonly<Record<string, (value: unknown) => boolean>> = {
  * Refuses what makes another network of the same tensors. Source: huggingface/pytorch-image-models (commit aa4b5850),
  * models/resnet.py, `ResNet.__init__`.
  */
-function checkArguments(config: Part, model: string): void {
+function checkArguments(config: JsonPart, model: string): void {
   const given = config.fields.get("model_args") ?? {};
   const { fields } = partOf(config.file, "model_args", given);
   const pool = config.fields.get("global_pool") ?? "avg";
@@ -220,7 +230,7 @@ function checkArguments(config: Part, model: string): void {
 }
 
 /** At the size that the accuracy is given for, where there is one (`test_input_size`). */
-function timmPreprocessing(part: Part, notes: string[]): Metadata {
+function timmPreprocessing(part: JsonPart, notes: string[]): Metadata {
   const size = read(part, "test_input_size", "3 numbers", areThree) ?? read(part, "input_size", "3 numbers", areThree);
   if (!size) return {};
   const [channels, height, width] = size;
@@ -255,7 +265,7 @@ const isInterpolation = (name: string): name is Interpolation => (filters as rea
  * taken instead, and a note says so. Nothing is taken of a processor that does more, and a note names the field.
  * Source: huggingface/transformers (commit 00cbbe53), models/convnext/image_processing_convnext.py.
  */
-function preprocessorMetadata(part: Part, notes: string[]): Metadata {
+function preprocessorMetadata(part: JsonPart, notes: string[]): Metadata {
   const other = otherStep(part);
   if (other !== undefined) return putAside(part, other, notes);
   const cropped = sidesOf(part);
@@ -291,7 +301,7 @@ function preprocessorMetadata(part: Part, notes: string[]): Metadata {
 const scaleOf = (factor: number): number => Math.round(1e6 / factor) / 1e6;
 
 /** Notes that a field asks for an unsupported step, so that the preprocessing becomes a guess. */
-function putAside(part: Part, field: string, notes: string[]): Metadata {
+function putAside(part: JsonPart, field: string, notes: string[]): Metadata {
   const where = [part.path, field].filter((each) => each !== "").join(".");
   const found = describeValue(part.fields.get(field));
   notes.push(
@@ -300,7 +310,7 @@ function putAside(part: Part, field: string, notes: string[]): Metadata {
   return {};
 }
 
-const flag = (part: Part, field: string): boolean | undefined => read(part, field, "true or false", isFlag);
+const flag = (part: JsonPart, field: string): boolean | undefined => read(part, field, "true or false", isFlag);
 
 /** The steps of a processor that `preprocessing` has a field for. */
 const steps: ReadonlySet<string> = new Set([
@@ -312,7 +322,7 @@ const steps: ReadonlySet<string> = new Set([
 ]);
 
 /** The first field that asks for a step, or a size, that `preprocessing` cannot express. */
-function otherStep(part: Part): string | undefined {
+function otherStep(part: JsonPart): string | undefined {
   const { fields } = part;
   if (flag(part, "do_resize") === false) return "do_resize";
   // mean and std of preprocessing are always in the order red, green, blue
@@ -334,23 +344,23 @@ function otherStep(part: Part): string | undefined {
 const FLIP = "do_flip_channel_order";
 
 /** The sides of a size that is an object. */
-function sizesOf(part: Part, field: string): ReadonlyMap<string, unknown> | undefined {
+function sizesOf(part: JsonPart, field: string): ReadonlyMap<string, unknown> | undefined {
   const value = part.fields.get(field);
   if (value === undefined || value === null || isCount(value)) return undefined;
   return partOf(part.file, field, value).fields;
 }
 
-function processorOf(part: Part): string {
+function processorOf(part: JsonPart): string {
   const type = part.fields.get("image_processor_type") ?? part.fields.get("feature_extractor_type");
   return isText(type) ? type : "";
 }
 
-const isConvNext = (part: Part): boolean => processorOf(part).startsWith("ConvNext");
+const isConvNext = (part: JsonPart): boolean => processorOf(part).startsWith("ConvNext");
 
 /** ConvNext's processors crop pictures that become smaller than this, in pixels, and squash larger ones. */
 const CROPPED_BELOW = 384;
 
-function sidesOf(part: Part): { readonly resize: number; readonly crop: number } | undefined {
+function sidesOf(part: JsonPart): { readonly resize: number; readonly crop: number } | undefined {
   const size = sideOf(part, "size", "shortest_edge");
   if (size === undefined) return undefined;
   if (isConvNext(part)) {
@@ -364,7 +374,7 @@ function sidesOf(part: Part): { readonly resize: number; readonly crop: number }
 }
 
 /** The central crop for a square into which the whole picture is squashed; undefined if it is not a square. */
-function squashed(part: Part): { readonly resize: number; readonly crop: number } | undefined {
+function squashed(part: JsonPart): { readonly resize: number; readonly crop: number } | undefined {
   const height = sideOf(part, "size", "height");
   const isSquare = height === sideOf(part, "size", "width");
   const side = (isSquare ? height : undefined) ?? sideOf(part, "size", "shortest_edge");
@@ -372,7 +382,7 @@ function squashed(part: Part): { readonly resize: number; readonly crop: number 
 }
 
 /** A number, as in older files, or the number of an object. */
-function sideOf(part: Part, field: string, side: string): number | undefined {
+function sideOf(part: JsonPart, field: string, side: string): number | undefined {
   const value = part.fields.get(field);
   if (value === undefined || value === null || isCount(value)) return value ?? undefined;
   return read(partOf(part.file, field, value), side, "a whole number from 1", isCount);

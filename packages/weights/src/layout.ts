@@ -7,7 +7,7 @@ import type { TensorEntry } from "./tensor-entry.ts";
 import { type FileGraph, Weights } from "./weights.ts";
 
 /** The positions of tensors in weights files, as found by the reader of the format, without reading numbers. */
-export interface Layout {
+export interface WeightsLayout {
   /** Tensors whose numbers are stored in files unchanged, little-endian and row-major. */
   readonly stretches: readonly Stretch[];
   /** Tensors whose numbers are not stored unchanged: they were compressed, quantized or split into chunks. */
@@ -58,14 +58,14 @@ export interface ReadingOptions extends WorkOptions {
  * Reads the layout of one format. Throws FormatError for a damaged file, UnsupportedError for one that holds what no
  * network here has.
  */
-export type FormatReader = (file: OpenFile, options: ReadingOptions) => Promise<Layout>;
+export type FormatReader = (file: OpenFile, options: ReadingOptions) => Promise<WeightsLayout>;
 
 /** Tensors of at least this many bytes in all stay in their files, and are read row by row. */
 const LARGE = 32 << 20;
 
 /** The weights of a layout. Throws UnsupportedError for a dtype that core does not have. */
 export async function weightsOf(
-  layout: Layout,
+  layout: WeightsLayout,
   { name, place }: OpenFile,
   format: string,
   options: WorkOptions,
@@ -102,12 +102,15 @@ export async function weightsOf(
   });
 }
 
-function parametersIn({ constants }: Layout, tensors: ReadonlyMap<string, NamedSource>): typeof tensors {
+function parametersIn({ constants }: WeightsLayout, tensors: ReadonlyMap<string, NamedSource>): typeof tensors {
   return constants ? new Map([...tensors].filter(([name]) => !constants.has(name))) : tensors;
 }
 
 /** The dtype that each tensor has in the file, by PyTorch's names. */
-function dtypesOf({ stretches }: Layout, tensors: ReadonlyMap<string, NamedSource>): ReadonlyMap<string, string> {
+function dtypesOf(
+  { stretches }: WeightsLayout,
+  tensors: ReadonlyMap<string, NamedSource>,
+): ReadonlyMap<string, string> {
   const stored = new Map(
     stretches.flatMap(({ entries }) => entries.map(({ name, dtype }) => [name, dtypeNames[dtype]])),
   );

@@ -28,7 +28,7 @@ export function byteLength({ dtype, shape }: NamedSource): number {
   return sizeOf(shape) * widths[dtype];
 }
 
-export function bytesOf({ data }: Tensor): Uint8Array {
+export function tensorBytes({ data }: Tensor): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 

@@ -1,8 +1,8 @@
 import { isTensor, type NamedSource } from "@residual/core";
 import { type LazyPiece, pieceOf } from "@residual/kit/files";
-import { bytesOf } from "./named-tensors.ts";
+import { tensorBytes } from "./named-tensors.ts";
 
 /** The numbers of a tensor as bytes of a file, little-endian and row-major. A lazy source is read row by row. */
 export function numbersOf(source: NamedSource): Uint8Array | LazyPiece {
-  return isTensor(source) ? bytesOf(source) : pieceOf(source);
+  return isTensor(source) ? tensorBytes(source) : pieceOf(source);
 }

@@ -1,5 +1,5 @@
 import { formatOf, type ReadFormat, START } from "./format.ts";
-import { type FormatReader, type Layout, type ReadingOptions, weightsOf } from "./layout.ts";
+import { type FormatReader, type ReadingOptions, type WeightsLayout, weightsOf } from "./layout.ts";
 import type { OpenFile } from "./open-file.ts";
 import { safetensorsLayout } from "./safetensors.ts";
 import { refuseNested, shardedLayout } from "./shards.ts";
@@ -32,7 +32,7 @@ async function opened(
   file: OpenFile,
   options: ReadingOptions,
   isShard = false,
-): Promise<{ readonly format: string; readonly layout: Layout }> {
+): Promise<{ readonly format: string; readonly layout: WeightsLayout }> {
   const format = formatOf(await file.read(0, Math.min(file.size, START)), file.size);
   if (typeof format === "object") throw format.refuse(file.name);
   if (isShard && format === "index") refuseNested(file.name);

@@ -1,7 +1,7 @@
 import { FormatError, WeightsError } from "@residual/core";
 import { parseJson, quote } from "./json-reader.ts";
 import { isRecord } from "./json-values.ts";
-import type { Layout } from "./layout.ts";
+import type { WeightsLayout } from "./layout.ts";
 import type { OpenFile } from "./open-file.ts";
 
 /** Tensors by the file that holds each, as `model.safetensors.index.json` says. */
@@ -66,13 +66,16 @@ export function filesOfIndex(bytes: Uint8Array, file: string): readonly string[]
  * Where the tensors of all shards lie, in the index's order. `layoutOf` reads one shard. Throws FormatError as
  * `readIndex` does, WeightsError where a shard lacks a tensor that the index says it has.
  */
-export async function shardedLayout(file: OpenFile, layoutOf: (shard: OpenFile) => Promise<Layout>): Promise<Layout> {
+export async function shardedLayout(
+  file: OpenFile,
+  layoutOf: (shard: OpenFile) => Promise<WeightsLayout>,
+): Promise<WeightsLayout> {
   if (file.size > longestIndex)
     throw new FormatError(
       `${file.name}: found an index of ${file.size} bytes, expected at most ${longestIndex}; name the files of weights`,
     );
   const { fileOf, files } = readIndex(await file.read(0, file.size), file.name);
-  const layouts: Layout[] = [];
+  const layouts: WeightsLayout[] = [];
   const found = new Map<string, ReadonlySet<string>>();
   for (const shard of files) {
     const layout = await layoutOf(await file.beside(shard));
@@ -92,15 +95,15 @@ export async function shardedLayout(file: OpenFile, layoutOf: (shard: OpenFile) 
   };
 }
 
-function namesIn({ stretches, made }: Layout): readonly string[] {
+function namesIn({ stretches, made }: WeightsLayout): readonly string[] {
   return [...stretches.flatMap(({ entries }) => entries.map(({ name }) => name)), ...(made?.keys() ?? [])];
 }
 
 /** A layout without the tensors that the index finds in another file. */
 function only(
   isOwn: (name: string) => boolean,
-  { stretches, made = new Map(), views = new Map(), ...rest }: Layout,
-): Layout {
+  { stretches, made = new Map(), views = new Map(), ...rest }: WeightsLayout,
+): WeightsLayout {
   return {
     ...rest,
     stretches: stretches.map((each) => ({ ...each, entries: each.entries.filter(({ name }) => isOwn(name)) })),

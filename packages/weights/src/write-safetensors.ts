@@ -1,6 +1,6 @@
 import type { NamedSource, WorkOptions } from "@residual/core";
 import { writeAtomic } from "@residual/kit/files";
-import { layOut } from "./encode-safetensors.ts";
+import { placeTensors } from "./encode-safetensors.ts";
 import type { Metadata, Named } from "./named-tensors.ts";
 import { numbersOf } from "./numbers-of.ts";
 
@@ -15,7 +15,7 @@ export async function writeSafetensors(
   metadata: Metadata = {},
   options: WorkOptions = {},
 ): Promise<void> {
-  const { header, data } = layOut(tensors, metadata);
+  const { header, data } = placeTensors(tensors, metadata);
   const pieces = [header, ...data.map(numbersOf)];
   await writeAtomic([{ path, pieces }], { ...options, stage: "write weights" });
 }

@@ -125,11 +125,11 @@ export function layOutZip(
     heads.push(head);
     at += head.length + size;
   }
-  return { heads, end: join([...directory, endOf(members.length, at, lengthOf(directory), comment)]) };
+  return { heads, end: join([...directory, directoryEnd(members.length, at, lengthOf(directory), comment)]) };
 }
 
 /** The end of a zip: the position of its directory. */
-function endOf(count: number, at: number, size: number, comment: string): Uint8Array {
+function directoryEnd(count: number, at: number, size: number, comment: string): Uint8Array {
   const text = new TextEncoder().encode(comment);
   if (text.length > LONGEST)
     throw new FormatError(

@@ -31,10 +31,10 @@ export interface Stored {
   readonly value: Operand;
 }
 
-type Numbers = Float32Array | Float64Array | Uint8Array | BigInt64Array;
+type ProtoNumbers = Float32Array | Float64Array | Uint8Array | BigInt64Array;
 
 /** TensorProto.DataType, as far as the vectors go. */
-const formats: { readonly [type: number]: readonly [name: string, read: (bytes: ArrayBuffer) => Numbers] } = {
+const formats: { readonly [type: number]: readonly [name: string, read: (bytes: ArrayBuffer) => ProtoNumbers] } = {
   1: ["float32", (bytes) => new Float32Array(bytes)],
   2: ["uint8", (bytes) => new Uint8Array(bytes)],
   7: ["int64", (bytes) => new BigInt64Array(bytes)],

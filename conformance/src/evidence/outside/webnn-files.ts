@@ -13,7 +13,7 @@ interface RawTensor {
 }
 
 /** An operator's answer, and how far upstream's own code is off it. */
-interface Answer extends RawTensor {
+interface RecordedAnswer extends RawTensor {
   readonly of: number;
   readonly maxAbsDiffOfUpstreamReference: number;
 }
@@ -21,7 +21,7 @@ interface Answer extends RawTensor {
 interface Baseline {
   readonly name: string;
   readonly operators: readonly { readonly op: string; readonly args: readonly unknown[] }[];
-  readonly expected: readonly Answer[];
+  readonly expected: readonly RecordedAnswer[];
 }
 
 interface Described {
@@ -56,7 +56,7 @@ export function baselineVectors(folder: URL): readonly Vector[] {
   }));
 }
 
-function baselineCall({ op, args }: Baseline["operators"][number], answer: Answer): Call {
+function baselineCall({ op, args }: Baseline["operators"][number], answer: RecordedAnswer): Call {
   const names = op.includes("uantize") ? [] : (positions[op] ?? ["input", "options"]);
   const { options, ...rest } = Object.fromEntries(names.map((name, i) => [name, args[i]])) as { options?: object };
   const given = tensorsIn({ ...rest, ...options });

@@ -108,9 +108,9 @@ function* graphsOf(spec: ResNetSpec, sides: readonly number[]): Generator<Graph>
 /** The shapes that `optimize` comes to, with no weights to fold: a norm after a convolution leaves it a bias. */
 export function fused(graph: Graph): Graph {
   const folded = rewrite(graph, {
-    batchNorm(norm, sole) {
+    batchNorm(norm, hasSingleReader) {
       const { x: conv, scale } = norm.inputs;
-      if (!is(conv, "conv2d") || !sole("x")) return norm;
+      if (!is(conv, "conv2d") || !hasSingleReader("x")) return norm;
       return ops.conv2d(
         { ...conv.inputs, bias: parameter(`${norm.name}.bias`, scale.shape as readonly number[]) },
         conv.attributes,
@@ -159,13 +159,13 @@ function numbers(shape: readonly number[], offset: number): Tensor<"float32"> {
 const offsets = [0, 7919, 104_729, 15_485];
 
 /** Which share of a list: every `parts`-th element from `part` on, so that all shares take about as long. */
-export interface Part {
+export interface SweepPart {
   readonly part: number;
   readonly parts: number;
 }
 
 /** A part of the applications as trials, a few of whose elements are held. */
-export function sweepTrials(level: "quick" | "full", { part, parts }: Part = { part: 0, parts: 1 }): Trials {
+export function sweepTrials(level: "quick" | "full", { part, parts }: SweepPart = { part: 0, parts: 1 }): Trials {
   const mine = applications(level).filter((_, i) => i % parts === part);
   return { count: mine.length, trials: trialsOf(mine) };
 }

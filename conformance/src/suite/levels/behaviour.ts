@@ -5,7 +5,7 @@ import { life } from "../behaviour/life.ts";
 import { refusals } from "../behaviour/refusals.ts";
 import { type Behaviour, inWords, Misbehaviour, subjectOf } from "../behaviour/subject.ts";
 import { variables } from "../behaviour/variables.ts";
-import { counted, type Held, type Task } from "../task.ts";
+import { type BackendUnderTest, counted, type Task } from "../task.ts";
 
 /** How a backend behaves, whatever it computes. */
 export const behaviourTasks: readonly Task[] = Object.entries({ answers, life, refusals, variables }).map(
@@ -17,7 +17,7 @@ export const behaviourTasks: readonly Task[] = Object.entries({ answers, life, r
 );
 
 async function* checksOf(
-  { backend, work }: Held,
+  { backend, work }: BackendUnderTest,
   behaviours: { readonly [name: string]: Behaviour },
 ): AsyncGenerator<Check> {
   const subject = subjectOf(backend);

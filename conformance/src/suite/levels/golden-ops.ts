@@ -4,18 +4,18 @@ import { composedBound } from "../bounds.ts";
 import { checkOf, heldAgainst, misshapen } from "../check.ts";
 import { graphOf, isForward } from "../golden-ops.ts";
 import { type FloatTensor, type OpGolden, opGoldens, opTensors } from "../goldens.ts";
-import { counted, type Held, type Task } from "../task.ts";
+import { type BackendUnderTest, counted, type Task } from "../task.ts";
 import { indexOf, runTrials, type Trial } from "../trial.ts";
 
 /** Single operators as PyTorch answered them in float64. */
 export const goldenOpsTask: Task = { level: "ops", name: "PyTorch's answers", run: checksOf };
 
-async function* checksOf(held: Held): AsyncGenerator<Check> {
+async function* checksOf(held: BackendUnderTest): AsyncGenerator<Check> {
   const goldens = (await opGoldens()).filter(isForward);
   yield* counted(checks(held, goldens), goldens.length, held);
 }
 
-async function* checks(held: Held, goldens: readonly OpGolden[]): AsyncGenerator<Check> {
+async function* checks(held: BackendUnderTest, goldens: readonly OpGolden[]): AsyncGenerator<Check> {
   const files = [...new Set(goldens.map(({ file }) => file))];
   const tensors = new Map(await Promise.all(files.map(async (file) => [file, await opTensors(file)] as const)));
   const cases = goldens.map((golden) => caseOf(golden, tensors.get(golden.file)!));
@@ -56,7 +56,10 @@ function trialOf({ id, graph, given, expected }: Case): Trial {
 }
 
 /** A case of two ops in a row. */
-async function checkInARow({ backend, arithmetic, work }: Held, { id, graph, given, expected }: Case): Promise<Check> {
+async function checkInARow(
+  { backend, arithmetic, work }: BackendUnderTest,
+  { id, graph, given, expected }: Case,
+): Promise<Check> {
   const inputs = mapValues(graph.inputs, (_, name) => given[name] as Tensor<"float32">);
   const { bound } = composedBound(graph.outputs.y!, inputs, arithmetic);
   await using executable = await backend.compile(graph, work);

@@ -1,6 +1,6 @@
 import type { Graph, ModelName, Tensor } from "@residual/core";
 import type { Check, Worst } from "../../report/types.ts";
-import { type Held, nothing, type Task } from "../task.ts";
+import { type BackendUnderTest, nothing, type Task } from "../task.ts";
 import { argMax } from "./arg-max.ts";
 
 /** Pictures that a trained model was shown, and what PyTorch made of them in float64. */
@@ -53,7 +53,7 @@ interface Seen {
 }
 
 async function* checksOf(
-  { backend, work, onPart }: Held,
+  { backend, work, onPart }: BackendUnderTest,
   { graph, batches, relToMax, count }: ImageSet,
 ): AsyncGenerator<Check> {
   await using executable = await backend.compile(graph, work);

@@ -4,7 +4,7 @@ import { type Arithmetic, float32 } from "../arithmetic.ts";
 import { heldAgainst, misshapen } from "../check.ts";
 import { fixtureModel } from "../fixture-model.ts";
 import { type ModelGolden, modelGolden, modelName, sampleIndex, type Values } from "../goldens.ts";
-import type { Held, Task } from "../task.ts";
+import type { BackendUnderTest, Task } from "../task.ts";
 import { indexOf } from "../trial.ts";
 import { argMax } from "./arg-max.ts";
 
@@ -18,7 +18,7 @@ export function modelTasks(ids: readonly string[]): readonly Task[] {
   }));
 }
 
-async function* checksOf({ backend, arithmetic, work }: Held, id: string): AsyncGenerator<Check> {
+async function* checksOf({ backend, arithmetic, work }: BackendUnderTest, id: string): AsyncGenerator<Check> {
   const golden = await modelGolden(id);
   const stages = stagesOf(golden);
   const { graph, inputs } = fixtureModel(modelName(id), golden.input.shape, golden.salt);

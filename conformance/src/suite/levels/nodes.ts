@@ -3,7 +3,7 @@ import type { Check } from "../../report/types.ts";
 import { checkOf } from "../check.ts";
 import { fixtureModel, inputShapeOf } from "../fixture-model.ts";
 import { runNodes } from "../nodes.ts";
-import { counted, type Held, type Task } from "../task.ts";
+import { type BackendUnderTest, counted, type Task } from "../task.ts";
 
 /**
  * A graph as it is built, and as a backend is given it: fused groups are nodes too, and run as the backend fuses them.
@@ -18,12 +18,17 @@ export function nodeTasks(models: readonly ModelName[], side: number): readonly 
       level: "nodes" as const,
       name: model,
       variant: `${form}, ${formatShape(shape)}`,
-      run: (held: Held) => checksOf(held, model, shape, pass),
+      run: (held: BackendUnderTest) => checksOf(held, model, shape, pass),
     }));
   });
 }
 
-async function* checksOf(held: Held, model: ModelName, shape: readonly number[], pass: Pass): AsyncGenerator<Check> {
+async function* checksOf(
+  held: BackendUnderTest,
+  model: ModelName,
+  shape: readonly number[],
+  pass: Pass,
+): AsyncGenerator<Check> {
   const { backend, arithmetic, work } = held;
   const { graph: built, inputs } = fixtureModel(model, shape);
   const graph = pass(built);

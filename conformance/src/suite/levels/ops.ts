@@ -5,7 +5,7 @@ import { sweepTrials } from "../cases/sweep.ts";
 import { writtenTrials } from "../cases/written.ts";
 import { checkOf, whatOf } from "../check.ts";
 import { opNames } from "../ops/suites.ts";
-import { counted, type Held, type Task } from "../task.ts";
+import { type BackendUnderTest, counted, type Task } from "../task.ts";
 import { type Outcome, runTrials, type Trial, type Trials } from "../trial.ts";
 import { goldenOpsTask } from "./golden-ops.ts";
 
@@ -41,11 +41,14 @@ export function opTasks(level: "quick" | "full"): readonly Task[] {
   ];
 }
 
-function checksOf(held: Held, { count, trials }: Trials): AsyncIterable<Check> {
+function checksOf(held: BackendUnderTest, { count, trials }: Trials): AsyncIterable<Check> {
   return counted(outcomes(held, trials), count, held);
 }
 
-async function* outcomes({ backend, arithmetic, work }: Held, trials: Iterable<Trial>): AsyncGenerator<Check> {
+async function* outcomes(
+  { backend, arithmetic, work }: BackendUnderTest,
+  trials: Iterable<Trial>,
+): AsyncGenerator<Check> {
   for await (const outcome of runTrials(backend, trials, arithmetic, work)) yield checkOf(outcome);
 }
 
@@ -53,15 +56,15 @@ async function* outcomes({ backend, arithmetic, work }: Held, trials: Iterable<T
 const SEED = 1;
 
 /** One check for each op: all of its trials, of which the worst is told, or the smallest that fails. */
-function randomChecks(held: Held, runs: number): AsyncIterable<Check> {
+function randomChecks(held: BackendUnderTest, runs: number): AsyncIterable<Check> {
   return counted(randomOutcomes(held, runs), opNames.length, held);
 }
 
-async function* randomOutcomes(held: Held, runs: number): AsyncGenerator<Check> {
+async function* randomOutcomes(held: BackendUnderTest, runs: number): AsyncGenerator<Check> {
   for (const op of opNames) yield await randomCheck(held, op, runs);
 }
 
-async function randomCheck({ backend, arithmetic, work }: Held, op: OpName, runs: number): Promise<Check> {
+async function randomCheck({ backend, arithmetic, work }: BackendUnderTest, op: OpName, runs: number): Promise<Check> {
   let worst: Outcome | undefined;
   for await (const outcome of runTrials(backend, randomTrials(op, { seed: SEED, runs }), arithmetic, work)) {
     if (!worst || outcome.share > worst.share) worst = outcome;

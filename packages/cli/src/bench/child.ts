@@ -2,14 +2,14 @@ import { fixtureInput, select, type Tensor } from "@residual/core";
 import { prepareOn } from "@residual/pipeline";
 import { typedOf } from "../errors.ts";
 import { peers, type Runner } from "./peers/index.ts";
-import type { Answer, Cost, Order, Task } from "./protocol.ts";
+import type { BenchReply, Cost, Order, Task } from "./protocol.ts";
 
 /** One candidate in a separate process, so that its memory and CPU time are measured alone. Orders come one by one. */
 const task = JSON.parse(process.argv[2]!) as Task;
 const image = fixtureInput("v1", task.input);
 let runner: Runner;
 
-const answers: { readonly [Do in Order["do"]]: (order: Extract<Order, { do: Do }>) => Promise<Answer> } = {
+const answers: { readonly [Do in Order["do"]]: (order: Extract<Order, { do: Do }>) => Promise<BenchReply> } = {
   async load() {
     const load = await costOf(async () => {
       runner = await (peers[task.candidate] ?? ours)(task);
@@ -47,12 +47,12 @@ async function costOf(work: () => Promise<unknown>): Promise<Cost> {
 process.on("SIGINT", () => {}); // a terminal sends Ctrl-C to all its processes; the parent ends this one
 process.on("disconnect", () => process.exit()); // the parent has ended, or does not need this process any more
 process.on("message", (order: Order) => {
-  const answer = answers[order.do] as (order: Order) => Promise<Answer>;
+  const answer = answers[order.do] as (order: Order) => Promise<BenchReply>;
   answer(order).then(tell, (error: unknown) => tell({ kind: "failed", ...wordsOf(error) }));
 });
 
 /** Ignores a closed channel: this process is then about to end. */
-function tell(answer: Answer): void {
+function tell(answer: BenchReply): void {
   process.send?.(answer, () => {});
 }
 

@@ -4,7 +4,7 @@ import { createReadStream } from "node:fs";
 import { dirname } from "node:path";
 import { env as environment } from "node:process";
 import { abortError, ResidualError, type Signal, throwIfAborted } from "@residual/core";
-import type { Answer, Cost, Order, Task } from "./protocol.ts";
+import type { BenchReply, Cost, Order, Task } from "./protocol.ts";
 
 /** Measurements of one candidate on one model, in milliseconds and bytes. */
 export interface Measurement {
@@ -152,15 +152,15 @@ function endedEarly(candidate: string, code: number | null, signal: NodeJS.Signa
   return new CandidateError(candidate, "OutOfMemoryError", `${found}, as for want of memory; give a smaller --batch`);
 }
 
-async function ask<Kind extends Answer["kind"]>(
+async function ask<Kind extends BenchReply["kind"]>(
   { candidate, process, gone }: Child,
   order: Order,
   _kind: Kind, // only for the compiler: each order has its own kind of reply
-): Promise<Extract<Answer, { kind: Kind }>> {
+): Promise<Extract<BenchReply, { kind: Kind }>> {
   process.send(order, () => {}); // if it cannot be sent, the process has ended
-  const [answer] = (await Promise.race([once(process, "message"), gone])) as [Answer];
+  const [answer] = (await Promise.race([once(process, "message"), gone])) as [BenchReply];
   if (answer.kind === "failed") throw new CandidateError(candidate, answer.code, answer.message);
-  return answer as Extract<Answer, { kind: Kind }>;
+  return answer as Extract<BenchReply, { kind: Kind }>;
 }
 
 function compare(all: readonly Runs[]): Measurement[] {

@@ -17,7 +17,7 @@ export interface Cost {
   readonly cpu: number;
 }
 
-export type Answer =
+export type BenchReply =
   | { readonly kind: "loaded"; readonly load: Cost; readonly first: Cost; readonly logits: readonly number[] }
   | { readonly kind: "ran"; readonly costs: readonly Cost[] }
   | { readonly kind: "ended"; readonly peakMemory: number }

@@ -85,13 +85,13 @@ interface Work {
   readonly bar: Bar;
 }
 
-interface Held {
+interface Outcome {
   readonly reports: readonly Report[];
   /** Each removes the saved progress of a backend. */
   readonly ends: readonly (() => Promise<void>)[];
 }
 
-async function conformAll(asked: Asked, options: Options, work: Work): Promise<Held> {
+async function conformAll(asked: Asked, options: Options, work: Work): Promise<Outcome> {
   const { images: path, answers } = options;
   const images = path && answers ? [await openImageSet({ ...options, images: path, answers })] : [];
   const held: Awaited<ReturnType<typeof conformOne>>[] = [];

@@ -53,17 +53,17 @@ export function sha256(bytes: Uint8Array): string {
 }
 
 /** Pillow's pixels, `[height, width, 3]`, in base64; of a large picture their digest only. */
-interface Answer {
+interface GoldenAnswer {
   readonly size: Pair;
   readonly rgb?: string;
   readonly sha256?: string;
 }
 
-interface RecordedPicture extends Answer {
+interface RecordedPicture extends GoldenAnswer {
   readonly name: string;
   readonly file: string;
   /** Turned as its EXIF data says, where it has any. */
-  readonly upright?: Answer;
+  readonly upright?: GoldenAnswer;
 }
 
 interface GoldenPicture extends RecordedPicture {

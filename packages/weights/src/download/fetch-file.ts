@@ -7,7 +7,7 @@ import { type Digest, differenceOf, digestOf, type Expected } from "./digest.ts"
 import { type Linked, type Response, request, Watch, wholeNumber } from "./request.ts";
 import { pause, refusal, TransientFailure, waitAfter } from "./retry.ts";
 import type { Settings } from "./settings.ts";
-import type { Answer } from "./transport.ts";
+import type { HttpAnswer } from "./transport.ts";
 
 /** A file that is to be downloaded. */
 export interface Wanted extends Expected {
@@ -147,7 +147,7 @@ async function attempt(
   }
 }
 
-interface Part {
+interface PartialFile {
   readonly size: number;
   readonly note: Note | undefined;
 }
@@ -155,7 +155,7 @@ interface Part {
 /**
  * The partial file, if it can be continued. Without a version it is valid only if the hash of the whole file is known.
  */
-async function resumable({ url, path, sha256 }: Wanted, tally: Tally): Promise<Part> {
+async function resumable({ url, path, sha256 }: Wanted, tally: Tally): Promise<PartialFile> {
   const { data, note: notePath } = partOf(path);
   const size = await sizeOf(data);
   const note = size === 0 ? undefined : await readNote(notePath);
@@ -168,7 +168,7 @@ async function resumable({ url, path, sha256 }: Wanted, tally: Tally): Promise<P
 
 async function receive(
   { answer, linked }: Response,
-  part: Part,
+  part: PartialFile,
   wanted: Wanted,
   tally: Tally,
   watch: Watch,
@@ -218,8 +218,8 @@ async function receive(
  * from the partial file's. Throws the error of the status.
  */
 function judge(
-  answer: Answer,
-  { size, note }: Part,
+  answer: HttpAnswer,
+  { size, note }: PartialFile,
 ): "whole" | "other" | { readonly begin: number; readonly total: number | undefined } {
   const { status, headers } = answer;
   if (status === 200) {
@@ -242,13 +242,13 @@ function judge(
 }
 
 /** How an answer is packed, though `identity` was asked for; undefined where it is not. */
-function packingOf({ headers }: Answer): string | undefined {
+function packingOf({ headers }: HttpAnswer): string | undefined {
   const packing = headers.get("content-encoding");
   return packing === null || /^\s*(identity\s*)?$/i.test(packing) ? undefined : packing;
 }
 
 /** A strong ETag, else the date of the last change: what If-Range takes. Source: RFC 9110, section 13.1.5. */
-function versionOf({ headers }: Answer): string | undefined {
+function versionOf({ headers }: HttpAnswer): string | undefined {
   const tag = headers.get("etag");
   return tag?.startsWith('"') ? tag : (headers.get("last-modified") ?? undefined);
 }
@@ -262,7 +262,7 @@ function checkTotal(total: number | undefined, expected: number | undefined, { m
 /** The most bytes of a compressed response of unknown size: gzip can expand one byte to a thousand. */
 const MOST_UNPACKED = longestIndex;
 
-function checkPacking(answer: Answer, expected: number | undefined, { maxBytes }: Wanted): void {
+function checkPacking(answer: HttpAnswer, expected: number | undefined, { maxBytes }: Wanted): void {
   const packing = packingOf(answer);
   if (packing === undefined || expected !== undefined || maxBytes <= MOST_UNPACKED) return;
   throw new WeightsError(

@@ -3,7 +3,7 @@ import { shown } from "@residual/kit/bytes";
 import { authorization, isHub } from "./hub.ts";
 import { TransientFailure } from "./retry.ts";
 import type { Settings } from "./settings.ts";
-import type { Answer } from "./transport.ts";
+import type { HttpAnswer } from "./transport.ts";
 
 /** The hub's headers about a file, sent before it redirects to another host. */
 export interface Linked {
@@ -14,7 +14,7 @@ export interface Linked {
 
 export interface Response {
   /** Whoever reads the body holds this: undici cancels the body of an answer that is garbage. */
-  readonly answer: Answer;
+  readonly answer: HttpAnswer;
   readonly linked: Linked;
 }
 
@@ -119,7 +119,7 @@ function nextAfter(url: URL, location: string): URL {
   throw new WeightsError(`the server sends on from ${url.origin} to ${shown(location, 80)}, expected an https address`);
 }
 
-function linkedOf({ headers }: Answer): Linked {
+function linkedOf({ headers }: HttpAnswer): Linked {
   const sha256 = /^(?:W\/)?"?([0-9a-f]{64})"?$/.exec(headers.get("x-linked-etag") ?? "")?.[1];
   const bytes = wholeNumber(headers.get("x-linked-size"));
   return { ...(sha256 !== undefined && { sha256 }), ...(bytes !== undefined && { bytes }) };

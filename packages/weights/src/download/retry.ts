@@ -1,5 +1,5 @@
 import { abortError, throwIfAborted, WeightsError, type WorkOptions } from "@residual/core";
-import type { Answer } from "./transport.ts";
+import type { HttpAnswer } from "./transport.ts";
 
 /** When a request is made again. The same in Node and in browsers. */
 export interface RetrySettings {
@@ -52,7 +52,7 @@ export function waitAfter(failure: TransientFailure, failures: number, settings:
 
 /** The error for a status without the file's bytes. `consent` says how to get a file that asks for consent. */
 export function refusal(
-  { status, headers }: Pick<Answer, "status" | "headers">,
+  { status, headers }: Pick<HttpAnswer, "status" | "headers">,
   consent = "set HF_TOKEN where it is private or asks for consent",
 ): Error {
   const code = headers.get("x-error-code"); // the hub's
@@ -67,7 +67,7 @@ export function refusal(
 }
 
 /** The milliseconds that Retry-After asks for, in seconds or as a date. */
-function waitOf(headers: Answer["headers"]): number | undefined {
+function waitOf(headers: HttpAnswer["headers"]): number | undefined {
   const text = headers.get("retry-after");
   if (text === null) return undefined;
   const wait = /^\d{1,9}$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();

@@ -1,7 +1,7 @@
 import { WeightsError } from "@residual/core";
 
 /** The part of a fetch response that downloads need. */
-export interface Answer {
+export interface HttpAnswer {
   readonly status: number;
   readonly headers: { get(name: string): string | null };
   readonly body: (AsyncIterable<Uint8Array> & { cancel(): Promise<void> }) | null;
@@ -11,7 +11,7 @@ export interface Answer {
 export type Transport = (
   url: string,
   init: { readonly headers: Readonly<Record<string, string>>; readonly signal: AbortSignal },
-) => Promise<Answer>;
+) => Promise<HttpAnswer>;
 
 /**
  * The transport of Node, which goes through the proxies that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name. Node's own

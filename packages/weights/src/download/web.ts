@@ -48,7 +48,7 @@ export async function openNamed(name: string, named: Named, options: WebOptions)
 }
 
 async function configurationOf(url: string, name: string, options: WebOptions): Promise<Configuration | undefined> {
-  const bytes = await bytesOf(url, {}, name, { ...options, maxBytes: longestConfiguration });
+  const bytes = await fetchBytes(url, {}, name, { ...options, maxBytes: longestConfiguration });
   if (bytes) return { file: url, text: new TextDecoder().decode(bytes) };
   // missing files of a repository are not requested again
   if (!options.offline) await (await openCache())?.put(url, new Response(null, { status: 404 })).catch(() => {});
@@ -61,7 +61,7 @@ function refuseMissing(name: string, { offline }: WebOptions, problem: string): 
 
 /** Undefined if the server does not have the file, or if it is not in the cache and `offline` is set. */
 async function open(url: string, expected: Expected, name: string, options: WebOptions): Promise<OpenFile | undefined> {
-  const bytes = await bytesOf(url, expected, name, options);
+  const bytes = await fetchBytes(url, expected, name, options);
   if (!bytes) return undefined;
   return memoryFile(bytes, name, new URL(url).pathname, async (path) => {
     const beside = new URL(path.split("/").map(encodeURIComponent).join("/"), url).href;
@@ -71,7 +71,7 @@ async function open(url: string, expected: Expected, name: string, options: WebO
   });
 }
 
-async function bytesOf(
+async function fetchBytes(
   url: string,
   expected: Expected,
   name: string,

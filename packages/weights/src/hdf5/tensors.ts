@@ -1,7 +1,7 @@
 import { formatShape, shortList, sizeOf, UnsupportedError } from "@residual/core";
 import { UnpackedBytes } from "../inflate.ts";
 import { quote } from "../json-reader.ts";
-import type { Layout, Stretch } from "../layout.ts";
+import type { Stretch, WeightsLayout } from "../layout.ts";
 import { memoryFile, type OpenFile } from "../open-file.ts";
 import { swapBytes } from "../swap-bytes.ts";
 import type { TensorEntry } from "../tensor-entry.ts";
@@ -56,7 +56,7 @@ export class TensorsOfHdf5 {
   }
 
   /** All of them, in the order in which they were added. Calls `refuse` where two have numbers in common. */
-  layout(metadata: Readonly<Record<string, string>>, notes: readonly string[]): Layout {
+  layout(metadata: Readonly<Record<string, string>>, notes: readonly string[]): WeightsLayout {
     let covered = 0;
     for (const { offset, entries } of this.#stretches.toSorted((a, b) => a.offset - b.offset)) {
       const { name, end } = entries[0]!;

@@ -7,6 +7,7 @@ import {
   type Node,
   nodesOf,
   type OpName,
+  type Pads,
   type Shape,
   sizeOf,
   type Tensor,
@@ -152,12 +153,14 @@ function endMatch(
   chainAt: (node: NetworkNode) => readonly NetworkNode[],
 ): EndMatch {
   const found = matches.get(value)?.filter(({ owesNorm }) => !owesNorm) ?? [];
-  const ends = found.map((match): EndMatch => ({ value, match, end: endOf(match.at, chainAt(match.at), outputs) }));
+  const ends = found.map(
+    (match): EndMatch => ({ value, match, end: networkEndOf(match.at, chainAt(match.at), outputs) }),
+  );
   return ends.find(({ end }) => "left" in end) ?? ends[0] ?? { value, match: undefined, end: { left: [] } };
 }
 
 /** How a network ends at a node: its first output (apart from earlier outputs on the way) is in the chain. */
-function endOf(at: NetworkNode, chain: readonly NetworkNode[], outputs: readonly NetworkOutput[]): End {
+function networkEndOf(at: NetworkNode, chain: readonly NetworkNode[], outputs: readonly NetworkOutput[]): End {
   const within = ancestorsOf(at);
   const isOurs = ({ node }: NetworkOutput) => node !== undefined && chain.includes(node);
   const isWithin = ({ node }: NetworkOutput) => node !== undefined && within.has(node);
@@ -517,8 +520,6 @@ function padded<Name extends "conv2d" | "maxPool2d">(
     ),
   ];
 }
-
-type Pads = Exclude<NetworkPadding, "same">;
 
 interface Windowed {
   readonly padding: NetworkPadding;

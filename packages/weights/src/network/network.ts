@@ -1,7 +1,8 @@
+import type { Pads } from "@residual/core";
 import { quote } from "../json-reader.ts";
 
-/** Pixels around an image: [top, left, bottom, right]. "same" pads as TensorFlow does, the larger half behind. */
-export type NetworkPadding = readonly [number, number, number, number] | "same";
+/** Pixels around an image. "same" pads as TensorFlow does, with an odd pixel at the bottom and right. */
+export type NetworkPadding = Pads | "same";
 
 type Pair = readonly [number, number];
 
@@ -52,7 +53,7 @@ export type Operation =
       readonly countsPadding: boolean;
     }
   /** Pixels of a value around an image. */
-  | { readonly op: "pad2d"; readonly padding: Exclude<NetworkPadding, "same">; readonly value: number }
+  | { readonly op: "pad2d"; readonly padding: Pads; readonly value: number }
   | { readonly op: "padChannels"; readonly before: number; readonly after: number }
   /** Every stride-th pixel before `ends`. */
   | { readonly op: "subsample"; readonly stride: Pair; readonly ends: Pair }

@@ -1,7 +1,7 @@
 import { FormatError, shortList, sizeOf, UnsupportedError } from "@residual/core";
 import { byteSizes } from "../dtypes.ts";
 import { quote } from "../json-reader.ts";
-import type { FormatReader, Layout, ReadingOptions, View } from "../layout.ts";
+import type { FormatReader, ReadingOptions, View, WeightsLayout } from "../layout.ts";
 import type { OpenFile } from "../open-file.ts";
 import type { TensorEntry } from "../tensor-entry.ts";
 import { readLegacy } from "./legacy.ts";
@@ -26,7 +26,11 @@ export const legacyLayout: FormatReader = (file, options) => torchLayout(file, r
  * Reads where the tensors of a checkpoint lie, and none of their numbers. Throws FormatError for a damaged file,
  * UnsupportedError for one that does not hold one state dict of plain tensors.
  */
-async function torchLayout(file: OpenFile, read: typeof readLegacy, { prefix }: ReadingOptions): Promise<Layout> {
+async function torchLayout(
+  file: OpenFile,
+  read: typeof readLegacy,
+  { prefix }: ReadingOptions,
+): Promise<WeightsLayout> {
   const { name } = file;
   const refuse = (problem: string): never => {
     throw new FormatError(`${name}: ${problem}; the PyTorch file is damaged: download or save it again`);

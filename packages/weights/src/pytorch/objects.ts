@@ -42,7 +42,7 @@ export class TorchTensor {
 }
 
 /** Bytes of a storage in a file. */
-export function bytesOf({ dtype = "U8", size }: TorchStorage): number {
+export function storageBytes({ dtype = "U8", size }: TorchStorage): number {
   return size * byteSizes[dtype];
 }
 

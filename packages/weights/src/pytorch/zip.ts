@@ -4,7 +4,7 @@ import { ZipArchive } from "../zip-archive.ts";
 import type { Member } from "../zip-directory.ts";
 import { metadataIn } from "../zip-metadata.ts";
 import type { Saved } from "./legacy.ts";
-import { bytesOf, type Failures, type TorchStorage, torchUnpickler } from "./objects.ts";
+import { type Failures, storageBytes, type TorchStorage, torchUnpickler } from "./objects.ts";
 
 /** The longest pickle that is read, in bytes: it names tensors, and holds none. */
 const LONGEST_PICKLE = 64 << 20;
@@ -27,7 +27,7 @@ export async function readZip(file: OpenFile, refuse: Failures["refuse"]): Promi
   const root = torchUnpickler(pickle ?? refuse("it has no data.pkl"), storages, { refuse, end }).read();
   const offsets = await Promise.all(
     [...storages.values()].map(
-      async (storage) => [storage, await archive.offset(`data/${storage.key}`, bytesOf(storage))] as const,
+      async (storage) => [storage, await archive.offset(`data/${storage.key}`, storageBytes(storage))] as const,
     ),
   );
   return { root, offsets: new Map(offsets), metadata: archive.metadata };

@@ -24,10 +24,10 @@ export function torchPickle(
   return Uint8Array.from(`${parts.join("")}u.`, (character) => character.charCodeAt(0));
 }
 
-const int = (value: number): string => `J${bytesOf(value)}`;
+const int = (value: number): string => `J${sizeBytes(value)}`;
 const tuple = (values: readonly number[]): string => `(${values.map(int).join("")}t`;
-const text = (value: string): string => `X${bytesOf(value.length)}${value}`;
+const text = (value: string): string => `X${sizeBytes(value.length)}${value}`;
 
-function bytesOf(value: number): string {
+function sizeBytes(value: number): string {
   return [0, 8, 16, 24].map((shift) => String.fromCharCode((value >>> shift) & 255)).join("");
 }

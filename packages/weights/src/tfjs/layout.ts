@@ -10,11 +10,11 @@ import {
 } from "@residual/core";
 import { decodeTensor } from "../decode-tensor.ts";
 import { quote } from "../json-reader.ts";
-import type { FormatReader, Layout, Stretch } from "../layout.ts";
+import type { FormatReader, Stretch, WeightsLayout } from "../layout.ts";
 import { nameByGraph } from "../network/identify.ts";
 import type { Constant } from "../network/values.ts";
 import type { OpenFile } from "../open-file.ts";
-import { bytesOf, readTfjsModel, type TfjsWeight } from "./model.ts";
+import { readTfjsModel, type TfjsWeight, weightBytes } from "./model.ts";
 import { networkOf } from "./network.ts";
 import { nameOwn } from "./own.ts";
 
@@ -42,11 +42,11 @@ export const tfjsLayout: FormatReader = async (file, options) => {
     );
   for (const group of groups) {
     const bytes = new JoinedFiles(file, await openAll(file, group.paths, options));
-    bytes.checkLength(group.weights.reduce((sum, weight) => sum + bytesOf(weight), 0));
+    bytes.checkLength(group.weights.reduce((sum, weight) => sum + weightBytes(weight), 0));
     let at = 0;
     for (const weight of group.weights) {
       const { name, dtype, shape, quantization } = weight;
-      const length = bytesOf(weight);
+      const length = weightBytes(weight);
       const place = quantization ? undefined : bytes.placeOf(at, length);
       if (place) {
         stretches.push({ ...place, entries: [{ name, dtype, shape, begin: 0, end: length }] });
@@ -63,8 +63,8 @@ export const tfjsLayout: FormatReader = async (file, options) => {
   }
   const constants = nodes && new Set(all.filter(isOperand).map(({ name }) => name));
   const network = nodes && !isOwn ? networkOf(nodes, known) : undefined;
-  const named: Layout["follow"] = network && ((...tensors) => nameByGraph(network, file.name, ...tensors));
-  const follow: Layout["follow"] = isOwn ? (tensors, metadata) => nameOwn(file.name, tensors, metadata) : named;
+  const named: WeightsLayout["follow"] = network && ((...tensors) => nameByGraph(network, file.name, ...tensors));
+  const follow: WeightsLayout["follow"] = isOwn ? (tensors, metadata) => nameOwn(file.name, tensors, metadata) : named;
   return { stretches, made, order, metadata, ...(constants && { constants }), ...(follow && { follow }) };
 };
 

@@ -47,7 +47,7 @@ const dtypes: Readonly<Record<string, TfjsWeight["dtype"]>> = { float32: "F32", 
 const stored: Readonly<Record<string, Quantization["dtype"]>> = { uint8: "U8", uint16: "U16", float16: "F16" };
 
 /** Bytes of a weight in its files. */
-export function bytesOf({ shape, dtype, quantization }: TfjsWeight): number {
+export function weightBytes({ shape, dtype, quantization }: TfjsWeight): number {
   return sizeOf(shape) * byteSizes[(quantization?.dtype ?? dtype) satisfies StoredDType];
 }
 

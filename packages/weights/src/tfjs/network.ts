@@ -1,4 +1,4 @@
-import { sizeOf } from "@residual/core";
+import { type Pads, sizeOf } from "@residual/core";
 import {
   inputsUnlike,
   isOp,
@@ -21,7 +21,6 @@ import {
 import type { GraphNode } from "./model.ts";
 
 type Computed = Extract<NamedValue, { kind: "computed" }>;
-type Pads = Exclude<NetworkPadding, "same">;
 type Pair = readonly [number, number];
 
 /**
