@@ -184,7 +184,7 @@ describe("folders", () => {
     for (const file of ["Thumbs.db", ".DS_Store"]) await writeFile(folder.in(`${data}/${file}`), "junk");
     expect(await evaluate(data)).toEqual({
       ...expected(byFolder, (i) => kept[i % 3]!),
-      notes: [`passed over, since no class is called so: ${junk}`],
+      notes: [`skipped folders that are not class names: ${junk}`],
     });
   });
 

@@ -19,7 +19,7 @@ export async function classFolders(path: string, model: Classes): Promise<Datase
   const pictures: { readonly file: string; readonly label: number }[] = [];
   const notes = note === undefined ? [] : [note];
   const passedOver = folders.filter(isPassedOver);
-  if (passedOver.length > 0) notes.push(`passed over, since no class is called so: ${passedOver.join(", ")}`);
+  if (passedOver.length > 0) notes.push(`skipped folders that are not class names: ${passedOver.join(", ")}`);
   const empty: string[] = [];
   for (const [at, name] of names.entries()) {
     const found = await picturesIn(join(path, name));

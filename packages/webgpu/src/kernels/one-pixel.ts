@@ -10,8 +10,8 @@ import { repack } from "./repack.ts";
 const WIDTH = 8;
 
 /**
- * A linear layer, or a 1 × 1 convolution of one pixel: a matrix times a vector. Each weight is loaded once, four for
- * four outputs at a step, by the lane that sums these outputs. A tile of pixels would compute 56 of which one is there.
+ * A linear layer, or a 1 × 1 convolution of one pixel: a matrix times a vector. A lane sums four outputs. In each step
+ * it loads 4 × 4 weights; each weight is loaded once. A tile of 56 pixels would waste 55 of them.
  */
 const kernel: KernelIn = kernelIn(
   {
@@ -61,7 +61,7 @@ export const onePixel: Strategy = {
   trial: trialOf({ outputs: 4 * WIDTH + 4, size: 1, window: 1, stride: 1 }),
 };
 
-/** [O / 32][C / 4][32][4], both filled up. */
+/** [O / 32][C / 4][32][4], with O and C padded. */
 function order(shape: readonly number[]): WeightOrder {
   return tapByTap("of one pixel", shape, { block: 4 * WIDTH, together: 4 });
 }
