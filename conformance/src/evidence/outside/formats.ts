@@ -1,10 +1,10 @@
-/** The formats of floating point that vectors are recorded in. */
+/** The floating-point formats of recorded vectors. */
 export type FloatFormat = "float16" | "float32" | "float64";
 
 interface Format {
   /** Unit roundoff. */
   readonly unit: number;
-  /** Below this the numbers are this far apart from each other as there: subnormal. */
+  /** The smallest normal number; the spacing of numbers is constant below it. */
   readonly least: number;
   readonly round: (value: number) => number;
 }
@@ -15,7 +15,7 @@ const floatFormats: { readonly [Name in FloatFormat]: Format } = {
   float64: { unit: 2 ** -53, least: 2 ** -1022, round: (value) => value },
 };
 
-/** To the nearest of float16; of two that are as near, to the larger one, which is no matter for what is read here. */
+/** The nearest float16; ties round up, which is exact enough for `roundingError`. */
 function toFloat16(value: number): number {
   if (value === 0 || !Number.isFinite(value)) return value;
   const step = 2 ** (Math.max(Math.floor(Math.log2(Math.abs(value))), -14) - 10);
@@ -27,8 +27,8 @@ export function isFloat(format: string): format is FloatFormat {
 }
 
 /**
- * How far a number may have been moved when it was rounded to what is now recorded: by at most u of what came out
- * (Higham 2002, theorem 2.2) or of the smallest normal number, and by nothing where it was one of the format's already.
+ * The largest error of rounding a number to the recorded one: u times the recorded number (Higham 2002, theorem 2.2) or
+ * times the smallest normal number; 0 if the exact number is known and needs no rounding.
  */
 export function roundingError(format: FloatFormat, recorded: number, exact: number | undefined): number {
   const { unit, least, round } = floatFormats[format];

@@ -28,7 +28,7 @@ export function classesOfFolders(path: string, names: readonly string[], model: 
     throw new FormatError(`${path}: found ${names.length} folders, but ${model.model} has ${classes} classes`);
   const labels = byName(path, names, model) ?? byIndex(path, names, model) ?? byWnid(path, names, model);
   if (labels) return { labels };
-  if (model.labels) throw strangers(path, names, model.labels);
+  if (model.labels) throw unknownFolders(path, names, model.labels);
   if (names.length < classes) {
     throw new FormatError(
       `${path}: found ${names.length} folders (${some(names)}) for ${classes} classes, which have no names; ` +
@@ -109,7 +109,7 @@ function isImagenet(model: Classes): boolean {
   return alike.length > imagenetLabels.length / 2;
 }
 
-function strangers(path: string, names: readonly string[], labels: readonly string[]): FormatError {
+function unknownFolders(path: string, names: readonly string[], labels: readonly string[]): FormatError {
   const known = indexByName(labels);
   const unknown = names.filter((name) => known(name).length === 0);
   const which = unknown.length === 1 ? `the folder ${unknown[0]} is` : `the folders ${some(unknown)} are`;
