@@ -1,4 +1,4 @@
-/** Nanoseconds of a subgroup, unless said otherwise. scripts/costs.ts measures them on an adapter. */
+/** Nanoseconds of a subgroup, unless said otherwise. scripts/costs.ts measures how well they choose. */
 export interface Cost {
   /** Lanes of a subgroup. */
   readonly lanes: number;
@@ -17,6 +17,9 @@ export interface Cost {
   /** A byte of weights: reading it once a run, and what its upload and its memory are worth. */
   readonly byte: number;
 }
+
+/** What costs nothing unless said otherwise. */
+export const free = { broadcast: 0, keep: 0, step: 0, byte: 0 };
 
 /** Nanoseconds of a dispatch: workgroups that take `each`. */
 export function costOf(workgroups: number, each: number, { cores }: Cost): number {

@@ -8,9 +8,9 @@ import { inFours } from "../kernels/quad-conv2d.ts";
 import { inSharedMemory, splitReduction } from "../kernels/shared-conv2d.ts";
 import type { Lanes } from "../kernels/step-weights.ts";
 import { strips } from "../kernels/strip-conv2d.ts";
-import { tiled } from "../kernels/tiled-conv2d.ts";
+import { type Tile, tiled } from "../kernels/tiled-conv2d.ts";
 import { f2, f4, type Winograd, winograd } from "../kernels/winograd.ts";
-import type { Cost } from "./cost.ts";
+import { type Cost, free } from "./cost.ts";
 import type { Strategy } from "./strategy.ts";
 
 /** What a class of devices is good at. */
@@ -35,29 +35,26 @@ export type Float16 = "storage" | "products";
 /** The kernels of convolutions: for adapters on the CPU, for GPUs, or for any. */
 export type KernelSet = "software" | "gpu" | "plain";
 
-interface Parts {
+/** What a profile lists, by family. */
+interface Lists {
   readonly memory: "buffers" | "textures";
   readonly cost: Cost;
+  /** Those that compile soonest. */
   readonly cold: readonly Strategy[];
   readonly others?: readonly Strategy[];
-  /** Winograd's algorithms, by each of these products. */
+  /** By each of these products. */
   readonly transforms?: readonly Winograd[];
   readonly products?: readonly Product[];
 }
 
 /** In float16 there is no Winograd's algorithm: its bounds do not allow for transformed tiles that are rounded. */
-function profileOf(name: string, float16: Float16 | undefined, parts: Parts): DeviceProfile {
-  const { memory, cost, cold, others = [], products = [] } = parts;
-  const transforms = float16 ? [] : (parts.transforms ?? []);
+function profileOf(name: string, float16: Float16 | undefined, lists: Lists): DeviceProfile {
+  const { memory, cost, cold, others = [], products = [] } = lists;
+  const transforms = float16 ? [] : (lists.transforms ?? []);
   const transformed = transforms.flatMap((each) => products.map((product) => winograd(each, product)));
-  return {
-    name,
-    memory: float16 ? `float16 ${memory}` : memory,
-    cost,
-    strategies: [...cold, ...others, ...transformed],
-    cold,
-    algorithms: transforms.map((each) => each.name),
-  };
+  const strategies = [...cold, ...others, ...transformed];
+  const algorithms = transforms.map((each) => each.name);
+  return { name, memory: float16 ? `float16 ${memory}` : memory, cost, strategies, cold, algorithms };
 }
 
 function productsFor(float16: Float16 | undefined): Products {
@@ -71,17 +68,7 @@ const last = [onePixel, inFours, onePerFour];
  * Arithmetic, since no GPU was at hand (docs/decisions/2026-11-24-webgpu.md): 32 cores of 128 lanes, at 1.5 GHz, that
  * load 64 bytes a clock.
  */
-const gpuCost: Cost = {
-  lanes: 64,
-  cores: 32,
-  load: 10,
-  store: 10,
-  broadcast: 0,
-  fma: 0.35,
-  keep: 0,
-  step: 1,
-  byte: 0,
-};
+const gpuCost = { ...free, lanes: 64, cores: 32, load: 10, store: 10, fma: 0.35, step: 1 };
 
 export function gpuProfile(float16?: Float16): DeviceProfile {
   const products = productsFor(float16);
@@ -97,62 +84,72 @@ export function gpuProfile(float16?: Float16): DeviceProfile {
   });
 }
 
-function nameOf(adapter: string, { withoutSubgroups }: Lanes): string {
-  return withoutSubgroups ? `${adapter} without subgroups` : adapter;
+/** A kind of software adapters, of some lanes. `scripts/costs.ts` measures how well the costs choose. */
+interface Software {
+  readonly name: string;
+  readonly lanes: number;
+  readonly cost: { readonly [memory in Lists["memory"]]: Omit<Cost, "lanes"> };
+  readonly tiles: readonly Omit<Tile, "lanes">[];
+  /** How many of the tiles, from the first, compile soonest. */
+  readonly coldTiles: number;
+  /** Channels of strips of seven rows. */
+  readonly strips: readonly number[];
+  readonly transforms: readonly Winograd[];
 }
 
-/** Lavapipe of 8 lanes. F(2, 3) saves 2 to 5 % of a run of ResNet-18, for 5 % of its load and 7 MiB: left out. */
-export function lavapipeProfile(
-  memory: "buffers" | "textures",
-  float16?: Float16,
-  of: Lanes = { lanes: 8 },
-): DeviceProfile {
-  const inBuffers = { load: 40, store: 40, broadcast: 0.4, fma: 0.25, keep: 0.3, step: 10, byte: 0.4 };
-  const products = productsFor(float16);
-  const tiles = [
-    tiled({ ...of, channels: 32, pixels: 7, products }),
-    tiled({ ...of, channels: 4, pixels: 14, products }),
-  ];
-  const strip = (channels: number, down: 1 | 2) => strips({ ...of, channels, rows: 7, down, products });
-  return profileOf(nameOf("lavapipe", of), float16, {
-    memory,
-    cost: { lanes: of.lanes, cores: 1, ...inBuffers, ...(memory === "textures" && { load: 10, store: 12 }) },
-    cold: [...tiles.map(direct), ...last],
-    others: [strip(4, 1), strip(4, 2), strip(8, 1), strip(8, 2)],
-    transforms: [f4],
-    products: tiles,
-  });
-}
+const tile = (channels: number, pixels: number) => ({ channels, pixels });
 
-/** SwiftShader of 4 lanes. */
-export function swiftShaderProfile(
-  memory: "buffers" | "textures",
+const inBuffers = { ...free, cores: 1, load: 40, store: 40, broadcast: 0.4, fma: 0.25, keep: 0.3, step: 10, byte: 0.4 };
+
+/** F(2, 3) saves 2 to 5 % of a run of ResNet-18, for 5 % of its load and 7 MiB: left out. */
+export const lavapipe: Software = {
+  name: "lavapipe",
+  lanes: 8,
+  cost: { buffers: inBuffers, textures: { ...inBuffers, load: 10, store: 12 } },
+  tiles: [tile(32, 7), tile(4, 14)],
+  coldTiles: 2,
+  strips: [4, 8],
+  transforms: [f4],
+};
+
+const swiftShaderCost = { ...free, cores: 1, load: 160, store: 160, fma: 0.5 };
+
+/** 32 × 13 covers 7 × 7 pixels by 52, and 32 × 4 their 16 tiles of F(2, 3). */
+export const swiftShader: Software = {
+  name: "SwiftShader",
+  lanes: 4,
+  cost: { buffers: swiftShaderCost, textures: swiftShaderCost },
+  tiles: [tile(16, 7), tile(32, 10), tile(32, 13), tile(32, 4)],
+  coldTiles: 1,
+  strips: [],
+  transforms: [f2, f4],
+};
+
+export function softwareProfile(
+  { name, cost, tiles, coldTiles, transforms, ...kind }: Software,
+  memory: Lists["memory"],
   float16?: Float16,
-  of: Lanes = { lanes: 4 },
+  of: Lanes = { lanes: kind.lanes },
 ): DeviceProfile {
-  const products = productsFor(float16);
-  const tile = (channels: number, pixels: number) => tiled({ ...of, channels, pixels, products });
-  const first = tile(16, 7);
-  const tiles = [
-    first,
-    tile(32, 10),
-    tile(32, 13), // 7 × 7 pixels in 52
-    tile(32, 4), // and their 16 tiles of F(2, 3)
-  ];
-  return profileOf(nameOf("SwiftShader", of), float16, {
+  const common = { ...of, products: productsFor(float16) };
+  const products = tiles.map((each) => tiled({ ...common, ...each }));
+  const all = products.map(direct);
+  const inStrips = kind.strips.flatMap((channels) =>
+    ([1, 2] as const).map((down) => strips({ ...common, channels, rows: 7, down })),
+  );
+  return profileOf(of.withoutSubgroups ? `${name} without subgroups` : name, float16, {
     memory,
-    cost: { lanes: of.lanes, cores: 1, load: 160, store: 160, broadcast: 0, fma: 0.5, keep: 0, step: 0, byte: 0 },
-    cold: [direct(first), ...last],
-    others: tiles.slice(1).map(direct),
-    transforms: [f2, f4],
-    products: tiles,
+    cost: { ...cost[memory], lanes: of.lanes },
+    cold: [...all.slice(0, coldTiles), ...last],
+    others: [...all.slice(coldTiles), ...inStrips],
+    transforms,
+    products,
   });
 }
 
 /** Where a fast kernel is wrong, or none is wanted. */
 export function plainProfile(float16?: Float16): DeviceProfile {
-  const cost = { lanes: 8, cores: 1, load: 40, store: 40, broadcast: 0, fma: 0.25, keep: 0, step: 10, byte: 0 };
-  return profileOf("plain", float16, { memory: "buffers", cost, cold: [onePerFour] });
+  return profileOf("plain", float16, { memory: "buffers", cost: { ...inBuffers, lanes: 8 }, cold: [onePerFour] });
 }
 
 /** What a profile depends on. */
@@ -176,10 +173,10 @@ export function profileFor(
   const of = { lanes: size ?? 8, withoutSubgroups };
   const isLavapipe = /llvmpipe|lavapipe/i.test(`${info.device} ${info.description}`);
   const hasTextures = isLavapipe && device.limits.maxStorageTexturesPerShaderStage >= BOUND;
-  const isLikeLavapipe = withoutSubgroups ? hasTextures : of.lanes >= 8;
-  const inBuffers = (isLikeLavapipe ? lavapipeProfile : swiftShaderProfile)("buffers", float16, of);
+  const like = (withoutSubgroups ? hasTextures : of.lanes >= 8) ? lavapipe : swiftShader;
+  const profile = softwareProfile(like, "buffers", float16, of);
   // lavapipe of Mesa 25.0 with vectors of 512 bits reads textures wrong
-  return hasTextures ? { ...lavapipeProfile("textures", float16, of), instead: inBuffers } : inBuffers;
+  return hasTextures ? { ...softwareProfile(lavapipe, "textures", float16, of), instead: profile } : profile;
 }
 
 /** Textures that batch norm reads and writes, more than any other kernel. */

@@ -7,19 +7,20 @@ import {
   type DeviceProfile,
   gpuProfile,
   kernelTexts,
-  lavapipeProfile,
+  lavapipe,
   plainProfile,
-  swiftShaderProfile,
+  softwareProfile,
+  swiftShader,
 } from "./profiles.ts";
 import { strategiesFor } from "./strategies.ts";
 
 const profiles: readonly DeviceProfile[] = [
-  lavapipeProfile("textures"),
-  lavapipeProfile("textures", "products"),
-  swiftShaderProfile("buffers"),
+  softwareProfile(lavapipe, "textures"),
+  softwareProfile(lavapipe, "textures", "products"),
+  softwareProfile(swiftShader, "buffers"),
   gpuProfile(),
   gpuProfile("storage"),
-  lavapipeProfile("textures", undefined, { lanes: 8, withoutSubgroups: true }),
+  softwareProfile(lavapipe, "textures", undefined, { lanes: 8, withoutSubgroups: true }),
   plainProfile(),
 ];
 
@@ -68,7 +69,7 @@ describe.each(profiles.map((profile) => [profile.name, profile.memory, profile] 
 );
 
 it("what no strategy fits is an error that names the layer", () => {
-  const [strip] = lavapipeProfile("textures").strategies.filter(({ name }) => name.startsWith("strips"));
+  const [strip] = softwareProfile(lavapipe, "textures").strategies.filter(({ name }) => name.startsWith("strips"));
   expect(() => lowered({ ...plainProfile(), strategies: [strip!] })).toThrow(
     /^no strategy of plain computes x 2×3×32×32, weight 16×3×3×3, bias true, /,
   );

@@ -61,7 +61,8 @@ function writeInputs({ queue }: GPUDevice, { inputs: to }: PreparedPlan, inputs:
   for (const { name, data } of inputs) if (data) queue.writeBuffer(to.get(name)!, 0, data);
 }
 
-function encodeSteps(encoder: GPUCommandEncoder, steps: readonly Step[]): void {
+/** Dispatches in a pass of their own. */
+export function encodeSteps(encoder: GPUCommandEncoder, steps: readonly Step[]): void {
   const pass = encoder.beginComputePass();
   for (const { pipeline, group, workgroups } of steps) {
     pass.setPipeline(pipeline);

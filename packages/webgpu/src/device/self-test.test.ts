@@ -3,20 +3,27 @@ import {
   coldProfile,
   type DeviceProfile,
   gpuProfile,
-  lavapipeProfile,
-  swiftShaderProfile,
+  lavapipe,
+  softwareProfile,
+  swiftShader,
 } from "../decide/profiles.ts";
 import { lowerToPlan } from "../lower/lower.ts";
 import { graphOf, selfTestsOf } from "./self-test.ts";
 
 const profiles: readonly (readonly [string, DeviceProfile])[] = [
-  ["lavapipe", lavapipeProfile("textures")],
-  ["SwiftShader", swiftShaderProfile("buffers")],
-  ["lavapipe without subgroups", lavapipeProfile("textures", undefined, { lanes: 8, withoutSubgroups: true })],
-  ["SwiftShader without subgroups", swiftShaderProfile("buffers", undefined, { lanes: 4, withoutSubgroups: true })],
+  ["lavapipe", softwareProfile(lavapipe, "textures")],
+  ["SwiftShader", softwareProfile(swiftShader, "buffers")],
+  [
+    "lavapipe without subgroups",
+    softwareProfile(lavapipe, "textures", undefined, { lanes: 8, withoutSubgroups: true }),
+  ],
+  [
+    "SwiftShader without subgroups",
+    softwareProfile(swiftShader, "buffers", undefined, { lanes: 4, withoutSubgroups: true }),
+  ],
   ["GPUs", gpuProfile()],
-  ["lavapipe, cold", coldProfile(lavapipeProfile("textures"))],
-  ["lavapipe in float16", lavapipeProfile("textures", "products")],
+  ["lavapipe, cold", coldProfile(softwareProfile(lavapipe, "textures"))],
+  ["lavapipe in float16", softwareProfile(lavapipe, "textures", "products")],
   ["GPUs in float16", gpuProfile("products")],
 ];
 

@@ -20,6 +20,7 @@ import type { Dispatch } from "../lower/plan.ts";
 import type { Gpu } from "./gpu.ts";
 import { answered, type Calls, guarded } from "./guard.ts";
 import { loadPlan, type PreparedPlan } from "./memory.ts";
+import { encodeSteps } from "./run.ts";
 import { checkKernels } from "./self-test.ts";
 
 export interface TuneOptions extends WorkOptions {
@@ -97,9 +98,7 @@ function layersOf({ layers }: Lowered): ReadonlyMap<string, readonly AnyNode[]> 
 }
 
 /** A strategy with its memory on the device, and the costs of its runs. */
-interface Contender {
-  readonly strategy: string;
-  readonly kernels: string;
+interface Contender extends Omit<Timed, "ms"> {
   readonly ready: PreparedPlan;
   readonly steps: PreparedPlan["steps"];
   readonly costs: number[];
@@ -195,15 +194,7 @@ async function race(
 async function timeOf({ device }: Gpu, calls: Calls, steps: Contender["steps"], times: number): Promise<number> {
   const commands = calls(() => {
     const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    for (let run = 0; run < times; run++) {
-      for (const { pipeline, group, workgroups } of steps) {
-        pass.setPipeline(pipeline);
-        pass.setBindGroup(0, group);
-        pass.dispatchWorkgroups(...workgroups);
-      }
-    }
-    pass.end();
+    encodeSteps(encoder, Array.from({ length: times }, () => steps).flat());
     return encoder.finish();
   });
   const start = performance.now();

@@ -26,9 +26,10 @@ import {
   coldProfile,
   type DeviceProfile,
   gpuProfile,
-  lavapipeProfile,
+  lavapipe,
   plainProfile,
-  swiftShaderProfile,
+  softwareProfile,
+  swiftShader,
 } from "../decide/profiles.ts";
 import * as kernels from "../kernels/index.ts";
 import { quadOrder } from "../kernels/quad-conv2d.ts";
@@ -211,11 +212,11 @@ describe("a plan", () => {
 
 describe("programs", () => {
   const lanes = 8;
-  const withoutSubgroups = lavapipeProfile("textures", undefined, { lanes, withoutSubgroups: true });
+  const withoutSubgroups = softwareProfile(lavapipe, "textures", undefined, { lanes, withoutSubgroups: true });
   const convolutions = [
-    lavapipeProfile("textures"),
+    softwareProfile(lavapipe, "textures"),
     withoutSubgroups,
-    swiftShaderProfile("buffers"),
+    softwareProfile(swiftShader, "buffers"),
     gpuProfile(),
     gpuProfile("products"),
   ]
@@ -238,7 +239,7 @@ describe("programs", () => {
   const planFor = (
     [channels, outputs, size, window]: readonly [number, number, number, number],
     groups = 1,
-    profile = lavapipeProfile("textures"),
+    profile = softwareProfile(lavapipe, "textures"),
     weightOf: (source: Source) => Value = (source) => constant("weight", source),
   ) => {
     const x = input("x", [1, channels, size, size]);
@@ -282,7 +283,7 @@ describe("programs", () => {
   });
 
   it("cold, one tile serves all but groups", () => {
-    const cold = coldProfile(lavapipeProfile("textures"));
+    const cold = coldProfile(softwareProfile(lavapipe, "textures"));
     expect(kernelsFor([64, 64, 56, 3], 1, cold)).toContain("conv2d 32×7 on 8 lanes, in textures");
     expect(kernelsFor([128, 128, 8, 3], 32, cold)).toContain("conv2d 4×14 on 8 lanes, in textures");
   });
@@ -296,11 +297,11 @@ describe("programs", () => {
 
   /** Of every family of kernels one. */
   const layers: readonly (readonly [string, readonly [number, number, number, number], number, DeviceProfile])[] = [
-    ["tiles", [64, 64, 56, 1], 1, lavapipeProfile("textures")],
-    ["tiles at an image", [3, 64, 56, 7], 1, lavapipeProfile("textures")],
-    ["one pixel", [64, 36, 1, 1], 1, lavapipeProfile("textures")],
-    ["strips", [128, 128, 8, 3], 32, lavapipeProfile("textures")],
-    ["Winograd's algorithm", [64, 64, 56, 3], 1, swiftShaderProfile("buffers")],
+    ["tiles", [64, 64, 56, 1], 1, softwareProfile(lavapipe, "textures")],
+    ["tiles at an image", [3, 64, 56, 7], 1, softwareProfile(lavapipe, "textures")],
+    ["one pixel", [64, 36, 1, 1], 1, softwareProfile(lavapipe, "textures")],
+    ["strips", [128, 128, 8, 3], 32, softwareProfile(lavapipe, "textures")],
+    ["Winograd's algorithm", [64, 64, 56, 3], 1, softwareProfile(swiftShader, "buffers")],
     ["shared memory", [64, 64, 96, 1], 1, gpuProfile()],
     ["Winograd's algorithm in shared memory", [256, 256, 56, 3], 1, gpuProfile()],
     ["splits", [64, 64, 7, 1], 1, gpuProfile()],
