@@ -1,7 +1,7 @@
 /**
  * How well the numbers of a software adapter's profile (src/decide/profiles.ts) choose strategies.
  *
- *   node --conditions=@residual/source scripts/costs.ts [MODEL…]     in packages/webgpu; on a quiet machine some minutes
+ *   node --conditions=@residual/source scripts/costs.ts [MODEL…]     in packages/webgpu; quiet, some minutes
  *
  * The adapter is the one that VK_ICD_FILENAMES names. Each strategy of each layer is timed, as `residual tune` does.
  * Printed is how long the layers take by the strategies of the least cost, over their time by the quickest strategies:
