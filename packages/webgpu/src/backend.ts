@@ -24,7 +24,7 @@ export interface WebgpuOptions {
   readonly gpu?: GpuSource;
   /**
    * A device of the caller's, to share buffers with it. Only what it was requested with can be used: without the
-   * feature "subgroups" convolutions take 1.2 times as long on lavapipe. It is never destroyed here; once lost, so is
+   * feature "subgroups" convolutions take 1.4 times as long on lavapipe. It is never destroyed here; once lost, so is
    * this backend.
    */
   readonly device?: GpuDevice;

@@ -22,8 +22,8 @@ interface StepWeights {
 
 /**
  * In a subgroup each lane loads its part of the weights, and broadcasts it. Without subgroups each lane loads all
- * weights: 39 loads for a 32 × 7 tile instead of 11, which takes a fifth longer on lavapipe. Workgroup memory is slower
- * there than loads from a texture.
+ * weights: 39 loads for a 32 × 7 tile instead of 11. On lavapipe a run then takes 1.2 to 1.5 times as long. Weights in
+ * the workgroup's memory take three times as long (docs/decisions/2026-11-30-webgpu-without-subgroups.md).
  */
 export function stepWeights(count: number, { lanes, withoutSubgroups }: Lanes): StepWeights {
   if (withoutSubgroups) {
