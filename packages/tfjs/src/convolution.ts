@@ -33,7 +33,7 @@ export function convolution(to: ProgramBuilder, dialect: Dialect, parts: Convolu
   const { node, weight, bias, residual, relu } = parts;
   const { stride, dilation, padding, groups } = node.attributes;
   const [outputs = 0, channels = 0] = node.inputs.weight.shape as readonly number[];
-  const isDepthwise = groups > 1 && (channels === 1 || dialect.grouped(channels) === "depthwise");
+  const isDepthwise = groups > 1 && dialect.grouped({ channels, stride, dilation }) === "depthwise";
   const fusesBias = bias !== undefined && !isDepthwise && areConstant(weight, bias);
   const fusesRelu = fusesBias && relu && residual === undefined;
   // tfjs supports strides or dilations, not both: with both, the stride is applied afterwards.

@@ -7,10 +7,19 @@ export interface Dialect {
   readonly padsConvolutions: boolean;
   /** As above, for max pools. */
   readonly padsPools: boolean;
-  /** The form of a convolution with this number of input channels in each group. */
-  readonly grouped: (channels: number) => GroupedForm;
+  /** The form of a convolution in groups. */
+  readonly grouped: (convolution: GroupedSizes) => GroupedForm;
   /** Whether a convolution is lowered to a matrix product. */
   readonly multiplies: (convolution: ProductSizes) => boolean;
+}
+
+/** The sizes that the form of a convolution in groups depends on. */
+export interface GroupedSizes {
+  /** Input channels in each group. */
+  readonly channels: number;
+  /** Down and right, as in the graph. */
+  readonly stride: readonly [number, number];
+  readonly dilation: readonly [number, number];
 }
 
 /** The sizes of a convolution as a matrix product. */

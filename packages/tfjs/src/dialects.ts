@@ -1,4 +1,4 @@
-import type { Dialect } from "./dialect.ts";
+import type { Dialect, GroupedSizes } from "./dialect.ts";
 
 /** The engines of TensorFlow.js. `node` and `node-gpu` are TensorFlow's C library. */
 export type EngineName = "cpu" | "wasm" | "webgl" | "webgpu" | "node" | "node-gpu";
@@ -26,9 +26,9 @@ const onCpu: Dialect = {
   multiplies: () => false,
   padsConvolutions: true,
   padsPools: true,
-  grouped: (channels) => (channels < 64 ? "depthwise" : "split"),
+  grouped: ({ channels }) => (channels < 64 ? "depthwise" : "split"),
 };
-const onGpu: Dialect = { ...onCpu, grouped: () => "split" };
+const onGpu: Dialect = { ...onCpu, grouped: ({ channels }) => (channels === 1 ? "depthwise" : "split") };
 /**
  * XNNPACK packs the kernels of a convolution into twice their memory, and a matrix into its own size. Up to about 200
  * output pixels both take the same time, with the same bits; above, a convolution takes half the time. Four fifths of
@@ -39,13 +39,25 @@ const onXnnpack: Dialect = {
   ...onCpu,
   multiplies: ({ pixels, taps, weights }) => (taps === 1 ? pixels <= 256 : pixels <= 64 && weights >= 2 ** 20),
 };
-/** TensorFlow's own kernels take only named paddings, so images are padded first. */
+/**
+ * TensorFlow's own kernels take only named paddings, so images are padded first. Without oneDNN, which TensorFlow uses
+ * on processors with AVX512-VNNI and the like, its depthwise kernel refuses dilations and unequal strides. With
+ * depthwise convolutions ResNeXt-50 takes 6 to 24 % less CPU time than with one convolution for each group.
+ */
 const inTensorFlow: Dialect = {
   multiplies: () => false,
   padsConvolutions: false,
   padsPools: false,
-  grouped: () => "split",
+  grouped: (sizes) => (isPlain(sizes) ? onCpu.grouped(sizes) : "split"),
 };
+const inTensorFlowOnGpu: Dialect = {
+  ...inTensorFlow,
+  grouped: (sizes) => (isPlain(sizes) ? onGpu.grouped(sizes) : "split"),
+};
+
+function isPlain({ stride: [down, right], dilation }: GroupedSizes): boolean {
+  return down === right && Math.max(...dilation) === 1;
+}
 
 const entries: { readonly [Name in EngineName]: Entry } = {
   cpu: { package: "@tensorflow/tfjs-backend-cpu", dialect: onCpu },
@@ -53,7 +65,7 @@ const entries: { readonly [Name in EngineName]: Entry } = {
   webgl: { package: "@tensorflow/tfjs-backend-webgl", dialect: onGpu },
   webgpu: { package: "@tensorflow/tfjs-backend-webgpu", dialect: onGpu },
   node: { package: "@tensorflow/tfjs-node", dialect: inTensorFlow },
-  "node-gpu": { package: "@tensorflow/tfjs-node-gpu", dialect: inTensorFlow },
+  "node-gpu": { package: "@tensorflow/tfjs-node-gpu", dialect: inTensorFlowOnGpu },
 };
 
 export const engineNames: readonly EngineName[] = Object.keys(entries) as EngineName[];

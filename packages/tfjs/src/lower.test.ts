@@ -79,6 +79,21 @@ describe("a program", () => {
     expect(weights.map(({ shape }) => shape)).toEqual([[3, 3, 2, 4], [4], [3, 3, 2, 4], [4]]);
   });
 
+  // TensorFlow's own depthwise kernel refuses the others (seen with TF_ENABLE_ONEDNN_OPTS=0)
+  it.each([
+    ["node", { stride: 2 }, true],
+    ["node", { stride: [1, 2] }, false],
+    ["node", { dilation: 2 }, false],
+    ["node-gpu", { dilation: [1, 2] }, false],
+    ["wasm", { stride: [1, 2], dilation: 2 }, true],
+  ] as const)("on %s with %o has a channel alone as a depthwise convolution: %s", (engine, attributes, isDepthwise) => {
+    const x = input("x", [1, 2, 6, 6]);
+    const weight = constant("w", fill([2, 1, 2, 2], 1));
+    const y = ops.conv2d({ x, weight }, { groups: 2, ...attributes });
+    const { operations } = lowerToProgram(graph({ name: "g", inputs: { x }, outputs: { y } }), dialectOf(engine));
+    expect(operations.some(({ operator }) => operator === "DepthwiseConv2dNative")).toBe(isDepthwise);
+  });
+
   it.each([
     ["node", 1, ["PadV2", "MaxPool"], { pads: [0, 0, 0, 0] }],
     ["node", 0, ["MaxPool"], { pads: [0, 0, 0, 0] }],
