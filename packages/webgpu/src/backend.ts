@@ -2,6 +2,7 @@ import {
   type Backend,
   type BackendDescription,
   type BackendParts,
+  check,
   compileOn,
   type Executable,
   type Graph,
@@ -50,6 +51,13 @@ export interface WebgpuOptions {
    * browsers have `browserCache()`, and other processes start anew.
    */
   readonly cache?: WebgpuCache | undefined;
+  /**
+   * Runs from one spot check to the next; 1,000 where not given, Infinity for none. In that run 16 outputs of one
+   * convolution or linear layer are computed again in float64, from the layer's own inputs and its weights, which takes
+   * some milliseconds. Runs of all models of the backend count. If an output is off by more than its derived bound
+   * (docs/tolerances.md), the run rejects with UnsupportedError, and other kernels are used from then on.
+   */
+  readonly spotCheckEvery?: number;
   /** Is told, in words for people, if a driver computes a fast kernel wrong, so that slower kernels are used. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
@@ -95,9 +103,12 @@ export interface Program {
 
 /**
  * Raw WebGPU compute. The first compile opens a device, which all backends with the same source of adapters share. It
- * is destroyed soon after the last executable, and opened anew once lost.
+ * is destroyed soon after the last executable, and opened anew once lost. Throws ShapeError for a `spotCheckEvery` that
+ * is not a number from 1 on.
  */
 export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
+  const { spotCheckEvery = 1 } = options;
+  check(spotCheckEvery >= 1, "webgpu.O1", `spotCheckEvery is ${spotCheckEvery}, expected a number from 1 to Infinity`);
   const lease = leasing(options);
   const known: Known = new Map();
   /** Work with the device, which stays open meanwhile. */

@@ -5,6 +5,7 @@ import { watchedGpu } from "@residual/kit/testing/watched-gpu";
 import { describe, expect, it } from "vitest";
 import { webgpu } from "./index.ts";
 import { followsVariables } from "./testing/variable-layers.ts";
+import { findsWrongKernels } from "./testing/wrong-kernels.ts";
 
 const missing = await useLavapipe("webgpu");
 describe.skipIf(missing !== undefined)(`on lavapipe${missing ? ` (${missing})` : ""}`, async () => {
@@ -25,6 +26,10 @@ describe.skipIf(missing !== undefined)(`on lavapipe${missing ? ` (${missing})` :
     expect(executable.programs.map(({ name }) => name)).toContain("conv2d 32×7 on 8 lanes");
     expect(warnings).toEqual([expect.stringMatching(/computes conv2d .* in textures wrong: other kernels/)]);
   });
+
+  for (const options of [{}, { kernels: "gpu" }, { float16: "storage" }, { float16: "products" }] as const) {
+    describe(`the spot check with ${JSON.stringify(options)}`, () => findsWrongKernels(dawn, options));
+  }
 
   it("float16 is refused where a kernel answers wrong", async () => {
     const { gpu } = watchedGpu(dawn, (code, label) =>

@@ -1,3 +1,4 @@
+import type { WinogradPoints } from "@residual/core";
 import type { KernelIn } from "../kernels/kernel.ts";
 import type { Builder, Operand } from "../lower/builder.ts";
 import type { Convolution } from "../lower/convolution.ts";
@@ -16,6 +17,8 @@ export interface Strategy {
   /** Nanoseconds. */
   readonly cost: (layer: Layer, cost: Cost) => number;
   readonly emit: (builder: Builder, convolution: Convolution) => Operand;
+  /** Winograd's algorithm, if the strategy uses one. Its rounding errors have a bound of their own. */
+  readonly winograd?: WinogradPoints;
   /** The layer that the self-test runs; none for the plain kernel, which takes over where another kernel fails. */
   readonly trial?: Trial;
 }

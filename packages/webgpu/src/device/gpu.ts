@@ -19,6 +19,7 @@ export interface Gpu {
   readonly device: GpuDevice;
   /** Its strategies are those whose kernels did not fail the self-test. */
   readonly profile: DeviceProfile;
+  readonly float16: Float16 | undefined;
   /** Whether fast kernels answered right, by their names (self-test.ts). */
   readonly checked: Map<string, boolean>;
   /** The name of the quickest strategy for a layer, by the layer's key. */
@@ -30,6 +31,8 @@ export interface Gpu {
    * for, which has no other.
    */
   distrust(kernel: string): void;
+  /** Counts a run. Gives the number of its spot check, if one is due (spot-check.ts). */
+  nextCheck(): number | undefined;
 }
 
 export interface GpuOptions {
@@ -38,7 +41,11 @@ export interface GpuOptions {
   readonly cache?: WebgpuCache | undefined;
   readonly float16?: Float16 | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;
+  readonly spotCheckEvery?: number | undefined;
 }
+
+/** Runs from one spot check to the next. A check takes some 4 ms (docs/webgpu.md), so 4 µs a run. */
+const SPOT_CHECK_EVERY = 1000;
 
 /** For answers soon, or for many: software adapters compile a kernel for seconds when it first runs. */
 export type Tuning = "cold" | "warm";
@@ -61,10 +68,12 @@ export async function gpuOn(shared: SharedDevice, options: GpuOptions, known: Kn
     get profile() {
       return part.profile;
     },
+    float16: part.float16,
     checked: part.checked,
     tuned: part.tuned,
     remember: () => part.remember(),
     distrust: (kernel) => part.distrust(kernel),
+    nextCheck: () => part.nextCheck(),
   };
 }
 
@@ -77,17 +86,22 @@ async function ownPart(
   adapter: AdapterInfo,
   identity: Identity,
   all: DeviceProfile,
-  { tuning = tuningFor(adapter), cache = browserCache(), float16, onWarning }: GpuOptions,
+  options: GpuOptions,
 ): Promise<Omit<Gpu, "shared" | "device">> {
+  const { tuning = tuningFor(adapter), cache = browserCache(), float16, onWarning } = options;
+  const { spotCheckEvery = SPOT_CHECK_EVERY } = options;
   const found = cache && (await readFindings(cache, identity));
   const [checked, tuned] = [new Map(found?.checked), new Map(found?.tuned)];
   let profile = tuning === "cold" ? coldProfile(all) : all;
+  let runs = 0;
   return {
     get profile() {
       return tuned.size > 0 ? { ...profile, tuned } : profile;
     },
+    float16,
     checked,
     tuned,
+    nextCheck: () => (++runs % spotCheckEvery === 0 ? runs / spotCheckEvery : undefined),
     async remember() {
       if (cache) await writeFindings(cache, identity, { checked, tuned });
     },

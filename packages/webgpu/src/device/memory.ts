@@ -20,7 +20,7 @@ import { checkConstant } from "./range.ts";
 import { napping } from "./wait.ts";
 
 /** Memory on the device. */
-type Allocation = GPUBuffer | GPUTexture;
+export type Allocation = GPUBuffer | GPUTexture;
 
 /** A dispatch with all that it takes, made once. */
 export interface Step {
@@ -59,6 +59,8 @@ export interface PreparedPlan {
   readonly batch: number;
   readonly plan: Plan;
   readonly kernels: Lowered["kernels"];
+  readonly layers: Lowered["layers"];
+  readonly placeOf: (storage: Storage) => Allocation;
   readonly inputs: ReadonlyMap<string, GPUBuffer>;
   /** Bytes of each input. */
   readonly sizes: ReadonlyMap<string, number>;
@@ -179,11 +181,11 @@ export async function upload(
 }
 
 /** Bytes of so many numbers. */
-function bytesIn(memory: Memory, count: number): number {
+export function bytesIn(memory: Memory, count: number): number {
   return (isFloat16(memory) ? 2 : 4) * count;
 }
 
-function bytesPerTextureRow(memory: Memory): number {
+export function bytesPerTextureRow(memory: Memory): number {
   return bytesIn(memory, 4 * TEXELS);
 }
 
@@ -385,7 +387,7 @@ export async function preparePlan(
   batch: number,
   shared: SharedMemory,
 ): Promise<PreparedPlan> {
-  const { plan, kernels } = lowered;
+  const { plan, kernels, layers } = lowered;
   using made = new Allocations();
   const memory = calls(() => allocatePlan(gpu, lowered, shared, made));
   const compiling = [...plan.dispatches, ...plan.repacks].map(({ kernel }) =>
@@ -403,7 +405,7 @@ export async function preparePlan(
       }),
     );
     const { bindings: _, ...rest } = memory;
-    return { batch, plan, kernels, ...rest, steps: own, repacks, destroy: made.keep() };
+    return { batch, plan, kernels, layers, ...rest, steps: own, repacks, destroy: made.keep() };
   });
 }
 
@@ -413,7 +415,7 @@ interface Bindings {
   readonly workgroups: Launch["workgroups"];
 }
 
-type PlanMemory = Pick<PreparedPlan, "inputs" | "sizes" | "readings" | "updates" | "mapped"> & {
+type PlanMemory = Pick<PreparedPlan, "placeOf" | "inputs" | "sizes" | "readings" | "updates" | "mapped"> & {
   /** Those of dispatches, and of repacks behind them. */
   readonly bindings: readonly Bindings[];
 };
@@ -460,7 +462,7 @@ function allocatePlan(
   });
   const mapped = made.add(readableBuffer(device, Math.max(16, total)));
   const sizes = new Map([...shapes].map(([name, shape]) => [name, 4 * sizeOf(shape)]));
-  return { inputs, sizes, readings, updates, mapped, bindings };
+  return { placeOf, inputs, sizes, readings, updates, mapped, bindings };
 }
 
 function stepsOf(
@@ -532,7 +534,7 @@ function storageTexture({ device }: Gpu, memory: Memory, label: string, bytes: n
       `webgpu: ${label} takes ${bytes} bytes, a texture of this adapter ${row * most} at most; a smaller image or batch may do`,
     );
   }
-  const usage = GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST;
+  const usage = GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST | GPUTextureUsage.COPY_SRC;
   return device.createTexture({ label, size: [TEXELS, height], format: formatOf(memory), usage });
 }
 

@@ -25,6 +25,7 @@ import {
 import { checkResults } from "./range.ts";
 import { commitUpdates, type Given, packVariables, readBack, readBuffers, runPlan } from "./run.ts";
 import { checkKernels } from "./self-test.ts";
+import { spotCheckOf } from "./spot-check.ts";
 import { napping } from "./wait.ts";
 
 /** A plan, and its kernels by name. */
@@ -80,8 +81,11 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
     const prepared = await this.#preparedFor(batch);
     const given = Object.entries(inputs).map(([name, { data }]): Given => ({ name, data }));
     const results = await guarded(this.#gpu.shared, "a run", async (calls) => {
-      await runPlan(this.#gpu, calls, prepared, { inputs: given, signal });
-      return readBack(calls, prepared);
+      using check = spotCheckOf(this.#gpu, calls, prepared);
+      await runPlan(this.#gpu, calls, prepared, { inputs: given, signal, copies: check?.copies });
+      const read = await readBack(calls, prepared);
+      await check?.verify();
+      return read;
     });
     if (isFloat16(this.#gpu.profile.memory)) checkResults(this.#graph, inputs, results);
     return results;
@@ -91,9 +95,11 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
   async runOnDevice({ inputs, outputs }: DeviceBuffers, { batch, signal }: RunOptions): Promise<void> {
     const prepared = await this.#preparedFor(batch);
     const given = Object.entries(inputs).map(([name, buffer]): Given => ({ name, buffer }));
-    await guarded(this.#gpu.shared, "a run", (calls) =>
-      runPlan(this.#gpu, calls, prepared, { inputs: given, outputs, signal }),
-    );
+    await guarded(this.#gpu.shared, "a run", async (calls) => {
+      using check = spotCheckOf(this.#gpu, calls, prepared);
+      await runPlan(this.#gpu, calls, prepared, { inputs: given, outputs, signal, copies: check?.copies });
+      await check?.verify();
+    });
   }
 
   commit(): void {
@@ -130,7 +136,7 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
   /** Memory for a batch. Memory for another batch is freed. */
   async #preparedFor(batch: number, options: WorkOptions = {}): Promise<PreparedPlan> {
     await this.#ready();
-    if (this.#prepared?.batch === batch) return this.#prepared;
+    if (this.#prepared?.batch === batch && isTrusted(this.#gpu, this.#prepared)) return this.#prepared;
     this.#prepared?.destroy();
     this.#prepared = undefined;
     try {
@@ -179,6 +185,12 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
     for (const each of this.#weights.values()) each.destroy();
     this.#weights = new Map();
   }
+}
+
+/** Whether no kernel of a plan was found wrong since. */
+function isTrusted({ checked }: Gpu, { kernels }: PreparedPlan): boolean {
+  for (const name of kernels.keys()) if (checked.get(name) === false) return false;
+  return true;
 }
 
 /** All programs of a plan at once; what is compiled already takes no time. */

@@ -15,7 +15,11 @@ interface Run {
   /** Where outputs are copied; where not given, to where the host reads them. */
   readonly outputs?: { readonly [name: string]: GPUBuffer | undefined };
   readonly signal?: WorkOptions["signal"];
+  readonly copies?: Copies | undefined;
 }
+
+/** Copies before a step of a plan, by the step's index; the number of steps stands for the end. */
+export type Copies = ReadonlyMap<number, (encoder: GPUCommandEncoder) => void>;
 
 /** Dispatches between two looks at a signal. */
 const GROUP = 8;
@@ -28,7 +32,7 @@ export async function runPlan(
   { device }: Gpu,
   calls: Calls,
   prepared: PreparedPlan,
-  { inputs, outputs, signal }: Run,
+  { inputs, outputs, signal, copies }: Run,
 ): Promise<void> {
   const { steps } = prepared;
   const size = signal ? GROUP : steps.length;
@@ -38,7 +42,9 @@ export async function runPlan(
     if (group === 0) writeInputs(device, prepared, inputs);
     const encoder = device.createCommandEncoder();
     if (group === 0) copyInputs(encoder, prepared, inputs);
-    encodeSteps(encoder, steps.slice(group * size, (group + 1) * size));
+    const first = group * size;
+    encodeSteps(encoder, steps.slice(first, first + size), first, copies);
+    if (isLast) copies?.get(steps.length)?.(encoder);
     if (isLast) copyOutputs(encoder, prepared, outputs);
     const fence = (isLast ? outputs : signal) && fenceOn(device); // else readBack waits for the last
     fence?.mark(encoder);
@@ -61,10 +67,16 @@ function writeInputs({ queue }: GPUDevice, { inputs: to }: PreparedPlan, inputs:
   for (const { name, data } of inputs) if (data) queue.writeBuffer(to.get(name)!, 0, data);
 }
 
-/** Dispatches in a pass of their own. */
-export function encodeSteps(encoder: GPUCommandEncoder, steps: readonly Step[]): void {
-  const pass = encoder.beginComputePass();
-  for (const { pipeline, group, workgroups } of steps) {
+/** Steps in one pass, or in several if there are copies between them. `first` is the index of the first step. */
+export function encodeSteps(encoder: GPUCommandEncoder, steps: readonly Step[], first = 0, copies?: Copies): void {
+  let pass = encoder.beginComputePass();
+  for (const [i, { pipeline, group, workgroups }] of steps.entries()) {
+    const copy = copies?.get(first + i);
+    if (copy) {
+      pass.end();
+      copy(encoder);
+      pass = encoder.beginComputePass();
+    }
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, group);
     pass.dispatchWorkgroups(...workgroups);

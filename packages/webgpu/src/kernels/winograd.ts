@@ -14,6 +14,7 @@ import { emitProduct, isDispatchable, type Product, productCost } from "./produc
  */
 export interface Winograd {
   readonly name: WinogradPoints["name"];
+  readonly points: WinogradPoints;
   /** Outputs of a tile, along each axis. */
   readonly outputs: number;
   /** Input pixels of a tile, along each axis. */
@@ -28,10 +29,12 @@ export interface Winograd {
 export const f2: Winograd = transformsOf(winogradF2);
 export const f4: Winograd = transformsOf(winogradF4);
 
-function transformsOf({ name, input, kernel, output }: WinogradPoints): Winograd {
+function transformsOf(points: WinogradPoints): Winograd {
+  const { name, input, kernel, output } = points;
   const [inputs, outputs] = [input.length, output.length];
   return {
     name,
+    points,
     inputs,
     outputs,
     inputTransform: inputTransform(name, input),
@@ -49,6 +52,7 @@ export function winograd(transforms: Winograd, product: Product): Strategy {
     name: `${name}, ${product.name}`,
     kernels: [inputTransform, product.kernel, outputTransform],
     packing: transforms.weightTransform,
+    winograd: transforms.points,
     fits(layer) {
       const [, , kh, kw] = layer.weight;
       const { stride, dilation, groups } = layer.attributes;

@@ -38,6 +38,11 @@ export interface ChosenLayer {
   readonly node: AnyNode;
   readonly layer: Layer;
   readonly strategy: Strategy;
+  readonly inputs: Convolution["inputs"];
+  readonly output: Operand;
+  /** Its dispatches in the plan: [first, end). */
+  readonly first: number;
+  readonly end: number;
 }
 
 /**
@@ -54,8 +59,10 @@ export function lowerToPlan(graph: Graph, batch: number, profile: DeviceProfile 
   const builder = builderOf({ dispatches, repacks, constants, variables, kernels }, profile.memory);
   const convolve = (node: AnyNode, layer: Layer, inputs: Convolution["inputs"]) => {
     const strategy = choose(profile, layer);
-    layers.push({ node, layer, strategy });
-    return strategy.emit(builder, { node: node.name, layer, inputs });
+    const first = dispatches.length;
+    const output = strategy.emit(builder, { node: node.name, layer, inputs });
+    layers.push({ node, layer, strategy, inputs, output, first, end: dispatches.length });
+    return output;
   };
   const lowered = lower<Operand>(
     graph,
