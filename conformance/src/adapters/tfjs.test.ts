@@ -5,4 +5,4 @@ import { conforms } from "../vitest.ts";
 const wasm = tfjs({ engine: "wasm" });
 
 await conforms(wasm, { only: ["ops", "nodes", "behaviour"] });
-await conforms(wasm, { level: "full", only: ["models"], models: await heldModels() });
+await conforms(wasm, { level: "full", only: ["models"], ...(await heldModels()) });

@@ -1,6 +1,7 @@
-import { type ModelName, resnet, summarize } from "@residual/core";
+import { resnet, summarize } from "@residual/core";
 import { specOf } from "../suite/fixture-model.ts";
 import { modelGolden, modelGoldenIds, modelName } from "../suite/goldens.ts";
+import type { ConformOptions } from "../suite/options.ts";
 
 /** Whether to hold every golden, which takes several minutes: `pnpm test:all`. */
 export const everyGolden = process.env.RESIDUAL_GOLDENS === "all";
@@ -20,9 +21,9 @@ export function heldGoldenIds(): Promise<readonly string[]> {
   return everyGolden ? modelGoldenIds() : lightGoldenIds();
 }
 
-/** Their models. */
-export async function heldModels(): Promise<readonly ModelName[]> {
-  return [...new Set((await heldGoldenIds()).map(modelName))];
+/** What level models is asked for: the models of the light goldens, or all that level full has room for. */
+export async function heldModels(): Promise<Pick<ConformOptions, "models">> {
+  return everyGolden ? {} : { models: [...new Set((await lightGoldenIds()).map(modelName))] };
 }
 
 function isLight(id: string): boolean {
