@@ -21,7 +21,7 @@ async function fetchBytes(url: URL): Promise<Uint8Array<ArrayBuffer>> {
     return new Uint8Array(await answer.arrayBuffer());
   }
   throw new FormatError(
-    `${url}: found no file with PyTorch's answers; serve the modules of @residual/conformance unbundled, beside its ` +
+    `${url.href}: found no file with PyTorch's answers; serve the modules of @residual/conformance unbundled, beside its ` +
       `folder golden (Vite: optimizeDeps.exclude)`,
   );
 }
