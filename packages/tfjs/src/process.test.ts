@@ -64,6 +64,14 @@ describe("tfjs-node", () => {
     expect(await run("best", both)).toBe("@tensorflow/tfjs-node-gpu");
   });
 
+  it.each([
+    ["tfjs-node-gpu", "stub-node.ts"], // without a GPU
+    ["tfjs-node", "stub-of-yesterday.ts"],
+    ["tfjs-node", "stub-unlinked.ts?libtensorflow.so.2"],
+  ])("as an unusable %s (%s) leaves the choice to wasm", async (name, file) => {
+    expect(await run("best", { [`@tensorflow/${name}`]: stub(file) })).toBe("@tensorflow/tfjs-backend-wasm");
+  });
+
   it("with a GPU that TensorFlow does not find is refused: TensorFlow would run on the CPU", async () => {
     const without = { "@tensorflow/tfjs-node-gpu": stub("stub-node.ts") };
     expect(await run("node-gpu", without)).toBe(

@@ -126,7 +126,7 @@ export async function load<T>(name: string, importPackage: () => Promise<T>, wan
 
 /** Node reports a missing module by a code; bundlers replace an optional peer by a module that throws a text. */
 export function isMissing(error: unknown, name: string): boolean {
-  const { code } = error as { code?: string };
+  const { code } = (error ?? {}) as { code?: string };
   const isNotFound = code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND";
   return (isNotFound || /could not resolve|failed to resolve/i.test(textOf(error))) && textOf(error).includes(name);
 }
