@@ -92,11 +92,11 @@ export interface WebgpuExecutable<In extends string = string, Out extends string
   runOnDevice(buffers: DeviceBuffers<In, Out>, options?: WorkOptions & { readonly batch?: number }): Promise<void>;
   /** What a batch of one is made of, a dispatch a line, and the programs. */
   readonly plan: string;
-  readonly programs: readonly Program[];
+  readonly programs: readonly WgslProgram[];
 }
 
 /** A kernel's WGSL. */
-export interface Program {
+export interface WgslProgram {
   readonly name: string;
   readonly wgsl: string;
 }

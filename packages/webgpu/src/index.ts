@@ -1,4 +1,4 @@
-export { type Program, type WebgpuBackend, type WebgpuExecutable, type WebgpuOptions, webgpu } from "./backend.ts";
+export { type WebgpuBackend, type WebgpuExecutable, type WebgpuOptions, type WgslProgram, webgpu } from "./backend.ts";
 export { browserCache } from "./device/browser-cache.ts";
 export type { DeviceBuffers } from "./device/buffers.ts";
 export type { WebgpuCache } from "./device/cache.ts";

@@ -1,4 +1,4 @@
-import { sizeOf } from "@residual/core";
+import { sizeOf, stridedTensor } from "@residual/core";
 
 /** A tensor of a vector. float64 holds every number of the formats that are read, so that nothing is lost here. */
 export interface Operand {
@@ -31,7 +31,7 @@ export function viewed({ data, constant }: Operand, shape: readonly number[]): O
 /** Axis i of the result is axis `axes[i]` of the input, as in NumPy's transpose. */
 export function permuted({ shape, data, constant }: Operand, axes: readonly number[]): Operand {
   const steps = stridesOf(shape);
-  return gathered(
+  return fromStrides(
     axes.map((axis) => shape[axis]!),
     axes.map((axis) => steps[axis]!),
     data,
@@ -43,7 +43,7 @@ export function permuted({ shape, data, constant }: Operand, axes: readonly numb
 export function expanded({ shape, data, constant }: Operand, to: readonly number[]): Operand {
   const full = leading(shape, to.length);
   const steps = stridesOf(full).map((step, axis) => (full[axis] === 1 ? 0 : step));
-  return gathered(to, steps, data, constant);
+  return fromStrides(to, steps, data, constant);
 }
 
 /** The shape with ones in front, up to this rank. */
@@ -62,17 +62,11 @@ function stridesOf(shape: readonly number[]): readonly number[] {
   return shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
 }
 
-function gathered(shape: readonly number[], steps: readonly number[], from: Float64Array, constant: boolean): Operand {
-  const data = new Float64Array(sizeOf(shape));
-  const index = shape.map(() => 0);
-  for (let to = 0, at = 0; to < data.length; to++) {
-    data[to] = from[at]!;
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      at += steps[axis]!;
-      if (++index[axis]! < shape[axis]!) break;
-      at -= shape[axis]! * steps[axis]!;
-      index[axis] = 0;
-    }
-  }
-  return { shape, data, constant };
+function fromStrides(
+  shape: readonly number[],
+  steps: readonly number[],
+  from: Operand["data"],
+  constant: boolean,
+): Operand {
+  return { shape, data: stridedTensor("float64", from, shape, steps).data, constant };
 }

@@ -1,10 +1,10 @@
 import { type AdapterInfo, isSoftwareAdapter } from "@residual/kit/gpu";
-import { onePerFour } from "../kernels/conv2d.ts";
+import { plainStrategy } from "../kernels/conv2d.ts";
 import * as plainKernels from "../kernels/index.ts";
 import type { Memory, Products } from "../kernels/kernel.ts";
 import { onePixel } from "../kernels/one-pixel.ts";
 import { direct, type Product } from "../kernels/product.ts";
-import { inFours } from "../kernels/quad-conv2d.ts";
+import { quadStrategy } from "../kernels/quad-conv2d.ts";
 import { inSharedMemory, splitReduction } from "../kernels/shared-conv2d.ts";
 import type { Lanes } from "../kernels/step-weights.ts";
 import { strips } from "../kernels/strip-conv2d.ts";
@@ -62,7 +62,7 @@ function productsFor(float16: Float16 | undefined): Products {
 }
 
 /** For whatever the others do not fit. */
-const last = [onePixel, inFours, onePerFour];
+const last = [onePixel, quadStrategy, plainStrategy];
 
 /**
  * Arithmetic, since no GPU was at hand (docs/decisions/2026-11-24-webgpu.md): 32 cores of 128 lanes, at 1.5 GHz, that
@@ -149,7 +149,7 @@ export function softwareProfile(
 
 /** Where a fast kernel is wrong, or none is wanted. */
 export function plainProfile(float16?: Float16): DeviceProfile {
-  return profileOf("plain", float16, { memory: "buffers", cost: { ...inBuffers, lanes: 8 }, cold: [onePerFour] });
+  return profileOf("plain", float16, { memory: "buffers", cost: { ...inBuffers, lanes: 8 }, cold: [plainStrategy] });
 }
 
 /** What a profile depends on. */

@@ -48,29 +48,29 @@ const conv2d: KernelIn = plain({
 });
 
 /** Supports every layer. */
-export const onePerFour: Strategy = {
+export const plainStrategy: Strategy = {
   name: "plain",
   kernels: [conv2d],
   packing: pack,
   fits: () => true,
   cost(layer, cost) {
     const each = 4 * tapsOf(layer) * layer.weight[1] * (cost.step + 2 * cost.load + cost.fma);
-    return costOf(subgroupsPerFour(layer, cost), each, cost);
+    return costOf(subgroupsPerQuad(layer, cost), each, cost);
   },
   emit(builder, convolution) {
     const weight = builder.interleaved(convolution.inputs.weight);
     const [, perGroup] = convolution.layer.weight;
-    return emitPerFour(builder, convolution, { kernel: conv2d, weight, perGroup });
+    return emitPerQuad(builder, convolution, { kernel: conv2d, weight, perGroup });
   },
 };
 
 /** Number of subgroups of a kernel with one invocation per four outputs of a pixel. */
-export function subgroupsPerFour({ y }: Layer, { lanes }: Cost): number {
+export function subgroupsPerQuad({ y }: Layer, { lanes }: Cost): number {
   const { images, quads, pixels } = layoutOf(y);
   return (images * quads * Math.ceil(pixels / WORKGROUP) * WORKGROUP) / lanes;
 }
 
-interface PerFour {
+interface PerQuad {
   readonly kernel: KernelIn;
   readonly weight: Operand;
   /** Channels of x, or quads of channels, that an output depends on. */
@@ -78,10 +78,10 @@ interface PerFour {
 }
 
 /** Emits a kernel with one invocation per four outputs of a pixel. */
-export function emitPerFour(
+export function emitPerQuad(
   builder: Builder,
   { node, layer, inputs }: Convolution,
-  { kernel, weight, perGroup }: PerFour,
+  { kernel, weight, perGroup }: PerQuad,
 ): Operand {
   const x = builder.interleaved(inputs.x);
   const [bias, residual] = addends(builder, inputs, weight);

@@ -3,7 +3,7 @@ import { hasWholeGroups, quadsPerGroup, tapsOf } from "../decide/layer.ts";
 import { type Strategy, trialOf } from "../decide/strategy.ts";
 import { inWeightOrder } from "../lower/convolution.ts";
 import { tapByTap, type WeightOrder } from "../lower/layout.ts";
-import { emitPerFour, subgroupsPerFour } from "./conv2d.ts";
+import { emitPerQuad, subgroupsPerQuad } from "./conv2d.ts";
 import { epilogueParams, type KernelIn, plain, windowParams } from "./kernel.ts";
 import { repack } from "./repack.ts";
 
@@ -40,7 +40,7 @@ const quadConv2d: KernelIn = plain({
 });
 
 /** Supports layers whose groups have a multiple of four channels. */
-export const inFours: Strategy = {
+export const quadStrategy: Strategy = {
   name: "conv2d in fours",
   kernels: [quadConv2d],
   packing: repack,
@@ -48,12 +48,12 @@ export const inFours: Strategy = {
   cost(layer, cost) {
     const steps = tapsOf(layer) * quadsPerGroup(layer);
     const each = steps * (cost.step + 5 * cost.load + 16 * cost.fma) + 2 * cost.load + cost.store;
-    return costOf(subgroupsPerFour(layer, cost), each, cost);
+    return costOf(subgroupsPerQuad(layer, cost), each, cost);
   },
   emit(builder, convolution) {
     const { layer, inputs } = convolution;
     const weight = inWeightOrder(builder, inputs.weight, quadOrder(inputs.weight.shape));
-    return emitPerFour(builder, convolution, { kernel: quadConv2d, weight, perGroup: quadsPerGroup(layer) });
+    return emitPerQuad(builder, convolution, { kernel: quadConv2d, weight, perGroup: quadsPerGroup(layer) });
   },
   trial: trialOf({}),
 };
