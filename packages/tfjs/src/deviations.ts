@@ -24,7 +24,10 @@ const known: { readonly [Name in EngineName]?: readonly Deviation[] } = {
     { op: "fusedConv2d", trait: "turns infinity into NaN", because: timesZero },
   ],
   node: [
-    dropsNaN("maxPool2d", "TensorFlow's MaxPool keeps a number until a larger one comes, and no NaN is larger"),
+    dropsNaN(
+      "maxPool2d",
+      "TensorFlow's MaxPool replaces its maximum only by a larger number, and a comparison with NaN is false",
+    ),
     {
       op: "maxPool2d",
       trait: "starts at a finite number",

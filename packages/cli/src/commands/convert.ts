@@ -32,7 +32,7 @@ export function convertCommand({ signal }: Context): Command {
     .option("--model <name>", "the model that the weights are for; told by the weights where not given")
     .addOption(prefixOption())
     .option("--external", "an .onnx with its weights in a .bin file beside it")
-    .option("--quantize <dtype>", "store a graph model's kernels as uint8 or float16, and tell how far that moves them")
+    .option("--quantize <dtype>", "store a graph model's kernels as uint8 or float16, and report how much they change")
     .action(async (from: string, to: string, { model: asked, ...options }: Options) => {
       if (asked !== undefined) modelCalled(asked);
       if (isSameFile(from, to)) throw new UsageError(`${to} is the file to be read; give another path`);

@@ -31,7 +31,7 @@ export function exportCommand({ signal }: Context): Command {
     )
     .option("--input <shape>", "fix the input's shape, as 1x3x224x224; an open batch where not given")
     .option("--external", "an .onnx with its weights in a .bin file beside it")
-    .option("--quantize <dtype>", "store a graph model's kernels as uint8 or float16, and tell how far that moves them")
+    .option("--quantize <dtype>", "store a graph model's kernels as uint8 or float16, and report how much they change")
     .option("--engine <name>", "the engine that a graph model is optimized for; wasm where not given")
     .action(async (model: string, options: Options) => {
       const spec = specNamed(model);
