@@ -56,6 +56,7 @@ export type Known = Map<string, Promise<Omit<Gpu, "shared" | "device">>>;
 /** A device as a backend of these options uses it. */
 export async function gpuOn(shared: SharedDevice, options: GpuOptions, known: Known): Promise<Gpu> {
   const { device, adapter } = shared;
+  await shared.ready;
   const all = profileFor(device, adapter, options);
   const identity = identityOf(shared, all);
   const key = identityKey(identity);

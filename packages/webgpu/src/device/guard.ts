@@ -1,10 +1,13 @@
 /// <reference types="@webgpu/types" />
 import { DeviceLostError, OutOfMemoryError, ResidualError, UnsupportedError } from "@residual/core";
 import type { GpuDevice } from "@residual/kit/gpu";
+import { type Nudge, nudged } from "./nudge.ts";
 
 /** A device that tells whether it is lost. */
 export interface Guarded {
   readonly device: GpuDevice;
+  /** For a queue that does not answer by itself. */
+  readonly nudge?: Nudge | undefined;
   /** Throws DeviceLostError once the device is gone. */
   check(): void;
 }
@@ -28,13 +31,12 @@ export class DeviceFault extends Error {
  */
 export async function guarded<T>(shared: Guarded, name: string, work: (calls: Calls) => Promise<T>): Promise<T> {
   const verdicts: Promise<void>[] = [];
-  const [outcome] = await Promise.allSettled([
-    work((make) => {
-      const { value, verdict } = scoped(shared.device, make);
-      verdicts.push(verdict);
-      return value;
-    }),
-  ]);
+  const calls: Calls = (make) => {
+    const { value, verdict } = scoped(shared.device, make);
+    verdicts.push(verdict);
+    return value;
+  };
+  const [outcome] = await Promise.allSettled([nudged(work(calls), shared.nudge)]);
   try {
     await Promise.all(verdicts);
     if (outcome.status === "rejected") throw outcome.reason;

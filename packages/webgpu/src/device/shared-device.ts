@@ -13,6 +13,7 @@ import {
 } from "@residual/kit/gpu";
 import type { Kernel } from "../kernels/kernel.ts";
 import { DeviceFault, type Guarded, scoped } from "./guard.ts";
+import { type Nudge, nudgeFor } from "./nudge.ts";
 
 /** A device, with what was compiled and found out on it. All backends of one source of adapters share it. */
 export class SharedDevice implements Guarded {
@@ -23,6 +24,9 @@ export class SharedDevice implements Guarded {
   readonly version: string;
   /** Dawn ends the process if this is collected while the device is used. */
   readonly keep: unknown;
+  /** Resolves once `nudge` is known. */
+  readonly ready: Promise<void>;
+  nudge: Nudge | undefined;
   /** Self-tests of kernels, by strategy (self-test.ts). */
   readonly checks = new Tries<boolean>();
   readonly #pipelines = new Tries<GpuPipeline>();
@@ -34,6 +38,9 @@ export class SharedDevice implements Guarded {
     this.library = library;
     this.version = version;
     this.keep = gpu;
+    this.ready = nudgeFor(device.queue).then((nudge) => {
+      this.nudge = nudge;
+    });
     void device.lost.then((info) => {
       this.#lost = info;
     });
