@@ -9,7 +9,7 @@ import { type Task, titleOf } from "./suite/task.ts";
 const TIMEOUT = 3_600_000;
 
 /**
- * The suite as Vitest's tests, one for each section; call it at the top of a test file, awaited:
+ * The suite as Vitest's tests, one for each section. Call `conforms` with `await` at the top of a test file:
  *
  *   await conforms(backend, { level: "quick" });
  */

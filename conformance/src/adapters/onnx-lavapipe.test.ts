@@ -7,11 +7,11 @@ import { conforms } from "../vitest.ts";
 const missing = await useLavapipe("onnx on webgpu");
 if (missing === undefined) {
   await conforms(onnx({ device: "webgpu" }), {
-    without: ["ops/layers of the family"], // a shader for each shape, some of which take seconds
+    without: ["ops/layers of the family"], // each shape takes a shader, some of them seconds
     models: ["cifar_resnet20", "paddle_unit_s2", "resnet18"],
     images: await pictures(50),
   });
 } else {
-  // A file without any test is a failure; Vitest prints the reason, and .ci/run installs the driver.
+  // Vitest fails a file without tests. So this test is skipped with the reason. .ci/run installs the driver.
   it("conforms on lavapipe", ({ skip }) => skip(missing));
 }

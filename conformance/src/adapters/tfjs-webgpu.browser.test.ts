@@ -1,7 +1,7 @@
 import { tfjs } from "@residual/tfjs";
 import { conforms } from "../vitest.ts";
 
-/** On SwiftShader, which takes minutes for whole layers of the family. */
+/** Runs on SwiftShader, which takes minutes for the layers of the family. */
 await conforms(tfjs({ engine: "webgpu" }), {
   only: ["ops", "nodes", "models"],
   without: ["ops/PyTorch's answers", "ops/random shapes", "ops/layers of the family"],

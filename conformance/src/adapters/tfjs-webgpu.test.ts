@@ -2,7 +2,7 @@ import { tfjs } from "@residual/tfjs";
 import { softwareGpu } from "@residual/webgpu-software";
 import { conforms } from "../vitest.ts";
 
-/** On SwiftShader, the same on every machine, which takes minutes for whole layers of the family. */
+/** Runs on SwiftShader, which is the same on every machine. The layers of the family would take minutes. */
 await conforms(tfjs({ engine: "webgpu", gpu: await softwareGpu() }), {
   only: ["ops", "models"],
   without: ["ops/layers of the family"],

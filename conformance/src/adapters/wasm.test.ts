@@ -8,11 +8,11 @@ const onThreads = wasm({ threads: 2 });
 
 await conforms(wasm({ threads: 1 }));
 
-/** The other ways to compute: no matter of how a backend behaves, but for threads. */
+/** The other ways to compute. Only threads among them change how a backend behaves. */
 const arithmetic = { only: ["ops", "nodes", "models"], models: ["cifar_resnet20", "resnet10t"] } as const;
 await conforms({ ...inTwo, name: "wasm, mul and add" }, arithmetic);
 await conforms({ ...direct, name: "wasm, direct" }, arithmetic);
-/** Its 200 rounds of compile and dispose start threads 200 times, which takes a minute. */
+/** The 200 rounds of compile and dispose would start threads 200 times, which takes a minute. */
 const without = ["behaviour/life"];
 await conforms({ ...onThreads, name: "wasm, two threads" }, { models: ["cifar_resnet20"], without });
 

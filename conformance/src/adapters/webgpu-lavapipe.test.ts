@@ -11,7 +11,7 @@ if (missing === undefined) {
   const backend = webgpu();
   await conforms(backend, { images: await pictures(100) });
   carriesSpecialValues("lavapipe", backend, [/winograd/, /lanes/, /strip/]);
-  // the rest of them is in webgpu.test.ts
+  // the other checks of these kernels are in webgpu.test.ts
   const gpus = { ...webgpu({ kernels: "gpu" }), name: "webgpu, kernels of GPUs" };
   const others = ["ops/by hand", "ops/special values", "ops/PyTorch's answers", "ops/random shapes"];
   await conforms(gpus, { only: ["ops"], without: others });
@@ -24,6 +24,6 @@ if (missing === undefined) {
     await conforms(half, { models, only: ["ops", "nodes", "models"] });
   }
 } else {
-  // A file without any test is a failure; Vitest prints the reason, and .ci/run installs the driver.
+  // Vitest fails a file without tests. So this test is skipped with the reason. .ci/run installs the driver.
   it("conforms on lavapipe", ({ skip }) => skip(missing));
 }

@@ -9,7 +9,7 @@ import { pictures } from "../testing/pictures.ts";
 import { carriesSpecialValues } from "../testing/special-layers.ts";
 import { conforms } from "../vitest.ts";
 
-/** SwiftShader: slow, and the same on every machine. Small models, then. */
+/** SwiftShader is slow, and the same on every machine. So the models are small. */
 const models = ["cifar_resnet20", "paddle_unit_s2"] as const;
 
 const gpu = await softwareGpu();
@@ -21,8 +21,8 @@ const without = webgpu({ gpu: gpuWithout(gpu, "subgroups") });
 carriesSpecialValues("SwiftShader without subgroups", without, [/winograd/, /lanes, without/]);
 
 /**
- * GPUs' kernels, for lack of a GPU on the same adapter; twenty times slower there, so that lavapipe has the layers of
- * the family. How a backend behaves is no matter of kernels.
+ * The kernels of GPUs on the software adapter, for lack of a GPU. They are twenty times slower there, so the layers of
+ * the family run on lavapipe. Kernels do not change how a backend behaves.
  */
 const shared = webgpu({ gpu, kernels: "gpu" });
 const gpus = { ...shared, name: "webgpu, kernels of GPUs" };
@@ -36,7 +36,7 @@ carriesSpecialValues("kernels of GPUs", shared, [/winograd/, /shared/, /splits/]
 
 carriesSpecialValues("plain kernels", webgpu({ gpu, kernels: "plain" }), [/^conv2d$/]);
 
-/** Keeps in memory what `tune` finds. */
+/** A cache in memory for the results of `tune`. */
 function inMemory(): WebgpuCache {
   const kept = new Map<string, string>();
   return {
@@ -47,11 +47,11 @@ function inMemory(): WebgpuCache {
 
 describe("tuned", () => {
   it("each layer answers within its bounds", async () => {
-    const tuned = webgpu({ gpu: watchedGpu(gpu).gpu, cache: inMemory(), tuning: "cold" }); // compiled soonest
+    const tuned = webgpu({ gpu: watchedGpu(gpu).gpu, cache: inMemory(), tuning: "cold" }); // compiles fastest
     const open = resnet(variants.mlperf_tiny_resnet8, { input: [1, 3, 32, 32] });
     const layers = await tuned.tune(bind(open, fixtureWeights(open, "v1")));
     expect(layers.length).toBeGreaterThan(5);
-    // optimized, they are the layers that were tuned
+    // the optimized nodes are the layers that were tuned
     const nodes = { only: ["nodes"], models: ["mlperf_tiny_resnet8"] } as const;
     expect(await conform(tuned, nodes)).toMatchObject({ passed: true });
   });

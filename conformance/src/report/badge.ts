@@ -8,7 +8,7 @@ interface Badge {
   readonly color: "green" | "red";
 }
 
-/** A backend is called what its maker likes, and XML has no characters for controls. */
+/** Third parties choose the names of their backends, and XML cannot represent control characters. */
 const nameOn = (name: string): string => name.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, "\u{FFFD}");
 
 /** The text of a badge: each backend, and the number of passed checks. */
@@ -31,7 +31,7 @@ export function toBadge(reports: readonly Report[]): string {
   return `${badgen({ label, status: message, color })}\n`;
 }
 
-/** The same for shields.io's endpoint, which draws it: https://shields.io/badges/endpoint-badge */
+/** The badge's text for shields.io's endpoint, which draws the badge: https://shields.io/badges/endpoint-badge */
 export function toShields(reports: readonly Report[]): string {
   return `${JSON.stringify({ schemaVersion: 1, ...badgeOf(reports) })}\n`;
 }

@@ -15,7 +15,7 @@ import type { Check, Report, Section } from "./types.ts";
 /** The number of worst elements in a table: the failed ones, or without failures the nearest to their bounds. */
 const [LISTED, FEW] = [20, 5];
 
-/** All of one backend: what failed, its models, ops, behaviour, deviations and surroundings. */
+/** All details of one backend: failures, models, ops, behaviour, deviations and environment. */
 export function detailsOf(report: Report): Html {
   const { backend } = report;
   const models = modelsOf([report]).map((name) => model(report, name));
@@ -89,7 +89,7 @@ function worst(sections: readonly Section[]): Html | undefined {
   return sorted.length === 0 ? undefined : table(sorted.slice(0, failed.length > 0 ? LISTED : FEW));
 }
 
-/** In as many digits as float32 has. */
+/** A number with as many digits as float32 has. */
 const digits = (value: number): string => String(Number.isFinite(value) ? Number(value.toPrecision(9)) : value);
 
 const elementColumns: readonly Column[] = [

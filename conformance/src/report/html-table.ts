@@ -2,7 +2,7 @@ import { type Html, type HtmlPart, html } from "./template.ts";
 
 export interface Column {
   readonly name: string;
-  /** What a number of the column means; the note under the table says it. */
+  /** The meaning of the column's numbers, for the note under the table. */
   readonly meaning?: string;
   /** How cells look: aligned as numbers, of one width, or in the background. */
   readonly look?: "number" | "mono number" | "mono" | "soft mono" | "soft";

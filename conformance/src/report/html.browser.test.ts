@@ -3,7 +3,7 @@ import { toHtml } from "./html.ts";
 import { sample } from "./testing/sample.ts";
 import type { Check, Report } from "./types.ts";
 
-/** The part of the DOM that is used here: the packages are checked without it. */
+/** The part of the DOM that this test uses: the packages are type-checked without the DOM. */
 interface Box {
   getBoundingClientRect(): { readonly width: number; readonly height: number };
 }
@@ -19,7 +19,7 @@ interface Frame {
 }
 declare const document: { createElement(name: "iframe"): Frame; readonly body: { append(frame: Frame): void } };
 
-/** As long as those of a deep network. */
+/** A failed check with names as long as in a deep network. */
 const failed: Check = {
   name: "layer3.17.downsample.conv1",
   op: "fusedConv2d",

@@ -12,7 +12,7 @@ const intro =
 const matrixNote =
   "✓: all checks passed, with the largest share among them. ✗: the first wrong node, or how many checks failed. –: not run.";
 
-/** Reports as one page that needs nothing beside it: what conforms first, and below where it does not. */
+/** Reports as one page without other files. The page shows the conforming results first and the failures below. */
 export function toHtml(reports: readonly Report[]): string {
   const names = reports.map(({ backend }) => backend.name).join(", ");
   const page = html`<!doctype html>

@@ -2,9 +2,9 @@ import { create } from "xmlbuilder2";
 import { titleOf } from "../suite/task.ts";
 import type { Check, Report, Section } from "./types.ts";
 
-/** Reports as JUnit XML, which GitHub, GitLab and Jenkins read: a suite for each section, a case for each check. */
+/** Reports as JUnit XML, which GitHub, GitLab and Jenkins read. Each section is a suite, and each check is a case. */
 export function toJunit(reports: readonly Report[]): string {
-  // A name may hold what XML has no characters for.
+  // A name may hold characters that XML cannot represent.
   const document = create({ version: "1.0", encoding: "UTF-8", invalidCharReplacement: "\u{FFFD}" });
   const suites = reports.flatMap(({ backend, sections, started }) =>
     sections.map((section) => suiteOf(backend.name, section, started)),

@@ -1,10 +1,10 @@
 /** Numbers that JSON cannot represent, as text. */
 const named: { readonly [text: string]: number } = { NaN: Number.NaN, Infinity, "-Infinity": -Infinity };
 
-/** Fields of reports that hold numbers which may be none. */
+/** The fields of reports that may hold NaN or an infinity. */
 const fields = new Set(["share", "expected", "found", "bound"]);
 
-/** JSON, with NaN and infinities as text: JSON.stringify alone would make them null. */
+/** JSON with NaN and infinities as text. JSON.stringify alone writes null for these numbers. */
 export function stringify(value: unknown, space?: number): string {
   return JSON.stringify(value, (_, each: unknown) => (isOdd(each) ? String(each) : each), space);
 }

@@ -96,9 +96,9 @@ describe("HTML", () => {
     const page = toHtml(sample());
     expect(page).toContain("First wrong node: layer1.0.conv1");
     expect(page).toContain("none given");
-    // Ops, behaviour and a model, of three backends.
+    // Ops, behaviour and a model, for each of three backends.
     expect(page.match(/class="cell (good|bad|none)"/g)).toHaveLength(3 * 3);
-    expect(page).not.toMatch(/https?:/); // it needs nothing beside it
+    expect(page).not.toMatch(/https?:/); // the page needs no other file
   });
 
   it("says of every number what it means", () => {
@@ -205,7 +205,7 @@ describe("writing", () => {
   it("of growing reports takes a twentieth of the time at most, and the first is written at once", async () => {
     const path = join(folder, "growing");
     const json = () => readFile(join(path, "conformance.json"), "utf8");
-    const times = [0, 100, 1999, 2000, 2010]; // the first write takes 100 ms, so that the next comes 1,900 ms later
+    const times = [0, 100, 1999, 2000, 2010]; // the first write takes 100 ms, so the next write comes 1,900 ms later
     const now = vi.spyOn(performance, "now").mockImplementation(() => times.shift() ?? Number.NaN);
     const write = growingReports(path);
     const [one, two] = [sample().slice(0, 1), sample()];

@@ -1,6 +1,6 @@
 /**
- * The page's looks. Shares are drawn on a scale of one hue that is read by lightness, so that it needs no colour
- * vision; what is over its bound is another hue, larger, and hatched.
+ * The page's style. Shares have a scale of one hue that is read by lightness, so the scale needs no colour vision.
+ * Shares over the bound have another hue, are larger, and are hatched.
  */
 export const style = `
 :root { color-scheme: light dark;
@@ -49,7 +49,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; fon
   .cards td:not([data-column=name], [data-column=what])::before { content: attr(data-column) " "; font: .8rem system-ui, sans-serif; color: var(--soft); } }
 `;
 
-/** Shows a cell's words beside it, on hover and on touch. */
+/** Shows a cell's text beside the cell, on hover and on touch. */
 export const script = `
 const tip = document.createElement("div"); tip.id = "tip"; tip.hidden = true; document.body.append(tip);
 const show = (target) => {

@@ -6,9 +6,9 @@ export interface Sum {
   readonly checks: number;
   readonly failed: number;
   readonly deviations: number;
-  /** The largest share of a bound among results of several roundings, known deviations left aside. */
+  /** The largest share of a bound among results of several roundings, without known deviations. */
   readonly share: number;
-  /** Why nothing was run. */
+  /** The reason why nothing was run. */
   readonly skipped?: string;
 }
 
@@ -24,14 +24,16 @@ export function sumOf(sections: readonly Section[]): Sum {
   };
 }
 
-/** What a report says of its backend, as the end of a sentence. */
+/** The report's verdict on its backend, as the end of a sentence. */
 export function verdictOf({ passed, remaining, sections }: Report): string {
   if (passed) return "conforms";
   if (sections.some(({ checks }) => checks.some((check) => !check.passed))) return "does not conform";
   return remaining === undefined ? "was checked against nothing" : "has not finished";
 }
 
-/** The largest share of a bound, 0 where none says anything: known deviations and results of one rounding do not. */
+/**
+ * The largest share of a bound. Known deviations and results of one rounding do not count; 0 if nothing else is left.
+ */
 export function largestShare(checks: readonly Check[]): number {
   const telling = checks.filter((check) => check.because === undefined && !isRoundedOnce(check));
   return telling.reduce((most, { share = 0 }) => Math.max(most, share), 0);
@@ -41,8 +43,9 @@ export function largestShare(checks: readonly Check[]): number {
 const u = 2 ** -24;
 
 /**
- * Whether a check passed whose bound is one rounding: sums and products of two numbers. Among many such results some
- * error is always near half a unit in the last place, which is all of the bound. So their shares say nothing.
+ * Whether a check passed with a bound of one rounding, as for the sum or product of two numbers. Among many such
+ * results, some error is always near half a unit in the last place, which is the whole bound. So their shares say
+ * nothing.
  */
 export function isRoundedOnce({ passed, worst }: Check): boolean {
   return passed && worst !== undefined && worst.bound <= u * Math.abs(worst.expected) * (1 + 1e-6);
@@ -50,7 +53,7 @@ export function isRoundedOnce({ passed, worst }: Check): boolean {
 
 const isDeviation = ({ passed, because }: Check): boolean => passed && because !== undefined;
 
-/** A declared trait that excused some checks, and how many. */
+/** A declared trait that excused checks, and the number of these checks. */
 export interface KnownDeviation extends Deviation {
   readonly checks: number;
 }

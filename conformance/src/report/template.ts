@@ -1,4 +1,4 @@
-/** Text that is HTML already. */
+/** Text that is already HTML. */
 export class Html {
   readonly text: string;
 
@@ -9,7 +9,7 @@ export class Html {
 
 export type HtmlPart = Html | string | number | undefined | readonly HtmlPart[];
 
-/** HTML with whatever is put into it escaped: names come from anybody's backend. */
+/** HTML with all inserted text escaped: third parties choose the names of their backends. */
 export function html(texts: TemplateStringsArray, ...parts: readonly HtmlPart[]): Html {
   return new Html(texts.map((text, i) => text + (i < parts.length ? textOf(parts[i]) : "")).join(""));
 }

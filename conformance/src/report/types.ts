@@ -1,13 +1,13 @@
 import type { BackendDescription, Trait } from "@residual/core";
 
-/** Each harder to pass than the one before. */
+/** Each level is harder to pass than the level before. */
 export const levels = ["ops", "nodes", "models", "images", "behaviour"] as const;
 
 export type Level = (typeof levels)[number];
 
 /** The element that is furthest from its bound. */
 export interface Worst {
-  /** By axis. */
+  /** The index by axis. */
   readonly index: readonly number[];
   readonly expected: number;
   readonly found: number;
@@ -16,41 +16,42 @@ export interface Worst {
 
 /** One check of a backend. */
 export interface Check {
-  /** Unique in its section: a node's name, a case's, a stage's. */
+  /** Unique in its section: the name of a node, a case or a stage. */
   readonly name: string;
   readonly passed: boolean;
   readonly op?: string;
   /**
-   * The largest error over its bound, at most 1 where it conforms; infinite where there is no number. None for what is
-   * yes or no.
+   * The largest error over its bound; a share of at most 1 conforms. Infinite if a number is missing. Absent if the
+   * check only says yes or no.
    */
   readonly share?: number;
   /**
-   * What was computed, with its inputs' shapes and attributes: `conv2d(x 1×16×32×32, …, stride [1,1]) -> 1×16×32×32`.
+   * The computation, with its attributes and the shapes of its inputs:
+   * `conv2d(x 1×16×32×32, …, stride [1,1]) -> 1×16×32×32`.
    */
   readonly what?: string;
   readonly worst?: Worst;
-  /** Why it failed, in a line. */
+  /** The reason of the failure, in one line. */
   readonly message?: string;
-  /** Traits that would make a backend fail this check. */
+  /** Traits that make a backend fail this check. */
   readonly shows?: readonly Trait[];
-  /** The declared trait that excuses this check, or that nothing shows any more. */
+  /** The declared trait that excuses this check, or that no check shows any more. */
   readonly trait?: Trait;
-  /** The reason that the backend gives for the trait. */
+  /** The backend's reason for the trait. */
   readonly because?: string;
 }
 
-/** Checks that belong together: one model's nodes, say, or the cases of one op. */
+/** Checks that belong together, such as one model's nodes or the cases of one op. */
 export interface Section {
   readonly level: Level;
-  /** A model's name, an op's, or a group of checks'. */
+  /** The name of a model, an op, or a group of checks. */
   readonly name: string;
   /** The variation of the model: `optimized`, `1×3×64×64`. */
   readonly variant?: string;
   readonly milliseconds: number;
-  /** In the order in which they ran: the first failing node is the one at fault. */
+  /** The checks in the order in which they ran: the first failing node is at fault. */
   readonly checks: readonly Check[];
-  /** Why there are no checks, if there are none. */
+  /** The reason why there are no checks. */
   readonly skipped?: string;
 }
 
@@ -59,17 +60,17 @@ export interface Report {
   readonly backend: BackendDescription & { readonly name: string };
   readonly level: "quick" | "full";
   readonly environment: Environment;
-  /** ISO 8601. */
+  /** The start of the run in ISO 8601. */
   readonly started: string;
   readonly milliseconds: number;
-  /** Whether the run is complete, every check passed, and there was at least one. */
+  /** Whether the run is complete, has at least one check, and passed every check. */
   readonly passed: boolean;
-  /** Sections that were still to run when this report was made, where there were any. */
+  /** The number of sections that had not run yet when this report was made, if there were any. */
   readonly remaining?: number;
   readonly sections: readonly Section[];
 }
 
-/** Where it ran. */
+/** The environment of a run. */
 export interface Environment {
   /** `Node 24.21.0`, `Deno 2.9.6`, `Bun 1.4.5`, or a browser's user agent. */
   readonly runtime: string;
@@ -77,9 +78,9 @@ export interface Environment {
   readonly platform: string;
   readonly cpu?: string;
   readonly cores?: number;
-  /** In GiB. */
+  /** Memory in GiB. */
   readonly memory?: number;
-  /** Those that decide how numbers are rounded or summed: `avx2`, `fma`, `avx512f`, … */
+  /** The CPU flags that decide how numbers are rounded or summed: `avx2`, `fma`, `avx512f`, … */
   readonly cpuFlags?: readonly string[];
   /** Versions of the software: `@residual/conformance` and the runtime's libraries. */
   readonly versions: { readonly [name: string]: string };

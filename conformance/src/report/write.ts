@@ -14,7 +14,10 @@ const files: { readonly [name: string]: (reports: readonly Report[]) => string }
   "badge.json": toShields,
 };
 
-/** Writes reports in all formats into a folder, which is created. Each file appears whole, or stays unchanged. */
+/**
+ * Writes reports in all formats into a folder, and creates the folder. Each file is replaced as a whole or stays
+ * unchanged.
+ */
 export async function writeReports(folder: string, reports: readonly Report[]): Promise<void> {
   await makeFolder(folder);
   const written = Object.entries(files).map(([name, make]) => ({
@@ -24,12 +27,12 @@ export async function writeReports(folder: string, reports: readonly Report[]): 
   await writeAtomic(written);
 }
 
-/** Of the time since the last write ended, as many times what that write took. */
+/** The pause after a write, in multiples of the write's own time. */
 const PAUSE = 19;
 
 /**
- * Writes reports while they grow, so that an interrupted run leaves them readable. A call writes nothing where the last
- * write is so recent that writing would take more than a twentieth of all time.
+ * Writes reports while they grow, so that an interrupted run leaves readable reports. A call soon after the last write
+ * writes nothing: writing takes at most a twentieth of all time.
  */
 export function growingReports(folder: string): (reports: readonly Report[]) => Promise<void> {
   let next = -Infinity;

@@ -32,7 +32,7 @@ const values = (shape: readonly number[], at: (i: number) => number): Tensor<"fl
     Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => at(i)),
   );
 
-/** Pseudo-random, of either sign. */
+/** Pseudo-random numbers of either sign. */
 const noise = (seed: number) => (i: number) => Math.sin(i * 12.9898 + seed * 78.233) * 1.7;
 
 function convolution(x: Tensor<"float32">, weight: Tensor<"float32">, attributes: object = { padding: 1 }): Trial {
@@ -42,7 +42,7 @@ function convolution(x: Tensor<"float32">, weight: Tensor<"float32">, attributes
 
 type Matrix = readonly (readonly number[])[];
 
-/** Lavin and Gray 2015, section 4, with their signs. */
+/** Lavin and Gray 2015, section 4: the matrices with their signs. */
 const signed: {
   readonly [Name in WinogradName]: {
     readonly tile: number;
@@ -97,7 +97,7 @@ const signed: {
   },
 };
 
-/** M·d·Mᵀ, each product and each sum rounded to float32, the matrix's own numbers too. */
+/** M·d·Mᵀ. Each product, each sum and the matrix's own numbers are rounded to float32. */
 function sandwich(matrix: Matrix, d: Matrix): number[][] {
   const times = (rows: Matrix, columns: Matrix) =>
     rows.map((row) => columns.map((column) => row.reduce((sum, m, k) => f(sum + f(f(m) * column[k]!)), 0)));
@@ -105,7 +105,7 @@ function sandwich(matrix: Matrix, d: Matrix): number[][] {
   return times(times(matrix, transpose(d)), matrix);
 }
 
-/** A 3 × 3 convolution with padding 1 by Winograd's way, in float32 throughout. */
+/** A 3 × 3 convolution with padding 1 by Winograd's algorithm, in float32 throughout. */
 function winograd({ tile, B, G, A }: (typeof signed)[WinogradName], { x, weight }: Trial["inputs"]): Float32Array {
   const [, c, h, w] = x!.shape as [number, number, number, number];
   const outputs = weight!.shape[0]!;
@@ -187,7 +187,7 @@ describe.each(["winograd-f2", "winograd-f4"] as const)("%s", (name) => {
   });
 });
 
-/** To the nearest float16, ties to even; subnormal ones too. */
+/** The nearest float16, ties to even, subnormal numbers included. */
 function half(x: number): number {
   if (x === 0 || !Number.isFinite(x)) return x;
   const unit = 2 ** Math.max(Math.floor(Math.log2(Math.abs(x))) - 10, -24);
@@ -245,7 +245,7 @@ describe("float16", () => {
   });
 
   it("sums in float16 are within its bound, and beyond that of float16 storage", () => {
-    const n = 1500; // from 1024 on each 1.4 is added as 1
+    const n = 1500; // from 1024 on, each 1.4 adds 1
     const trial = convolution(
       values([1, n, 1, 1], () => half(1.4)),
       values([1, n, 1, 1], () => 1),
@@ -285,7 +285,7 @@ describe("int8", () => {
   );
   const { x, weight } = trial.inputs;
 
-  /** x by one affine scale, weights by a scale for each output; as onnxruntime and TFLite have it. */
+  /** x has one affine scale, and the weights have a scale for each output, as in onnxruntime and TFLite. */
   function quantized(skew = 1): Trial {
     const [low, high] = [Math.min(0, ...x!.data), Math.max(0, ...x!.data)];
     const step = (high - low) / 255;

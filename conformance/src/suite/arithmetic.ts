@@ -2,11 +2,11 @@ import { type Algorithm, type BackendDescription, UnsupportedError } from "@resi
 import type { WinogradName } from "./winograd.ts";
 
 /**
- * How a backend computes, as far as its rounding errors go.
+ * The rounding properties of a backend's arithmetic.
  *
- * `unit` is the unit roundoff u of products and sums: 2⁻²⁴ for float32. `stored` is that of what is kept between nodes,
- * 0 where that is no narrower. `smallest` is the smallest number that it can be counted on to keep: below, a backend
- * may answer 0 (WGSL and many GPUs flush subnormals). Beyond `largest` it answers infinity.
+ * `unit` is the unit roundoff u of products and sums: 2⁻²⁴ for float32. `stored` is the unit roundoff of values between
+ * nodes, or 0 if their format is no narrower. `smallest` is the smallest number that is certain to be kept. A backend
+ * may answer 0 below `smallest` (WGSL and many GPUs flush subnormals), and answers infinity beyond `largest`.
  */
 export interface Arithmetic {
   readonly name: string;
@@ -15,12 +15,13 @@ export interface Arithmetic {
   readonly smallest: number;
   readonly largest: number;
   /**
-   * Roundings of a convolution's term to what is stored before it is summed: its product, and the sums of four such.
+   * The number of roundings of a convolution's term to the stored format before the sum: the roundings of its product
+   * and of a sum of four products.
    */
   readonly products: number;
-  /** Convolutions may be computed so; the errors of each, and of the plain way, are allowed. */
+  /** The algorithms that convolutions may use besides the direct sum. The bound allows the error of each. */
   readonly winograd: readonly WinogradName[];
-  /** Whether convolutions and linear layers take their inputs and weights in 8 bits. */
+  /** Whether convolutions and linear layers quantize their inputs and weights to 8 bits. */
   readonly int8: boolean;
 }
 
@@ -42,7 +43,7 @@ const changes: { readonly [Name in Algorithm]: Partial<Arithmetic> } = {
   "winograd-f2": { winograd: ["winograd-f2"] },
   "winograd-f4": { winograd: ["winograd-f4"] },
   "float16-storage": half,
-  // A product and three sums, each off by a whole step where WGSL lets it be.
+  // A product and three sums. WGSL allows each an error of a whole step.
   "float16-products": { ...half, products: 8 },
   float16: { ...half, unit: 2 ** -11 },
   int8: { int8: true },
@@ -63,8 +64,8 @@ export function arithmeticOf({ algorithms = [] }: Pick<BackendDescription, "algo
 }
 
 /**
- * γₙ = n·u / (1 − n·u): what n roundings in a row amount to at most (Higham 2002, lemma 3.1). n may be any number: an
- * error of 2.5u is 2.5 roundings. Throws UnsupportedError from n·u = 1 on, where no bound holds.
+ * γₙ = n·u / (1 − n·u): the largest relative error of n roundings in a row (Higham 2002, lemma 3.1). n need not be
+ * whole: an error of 2.5u is 2.5 roundings. Throws UnsupportedError if n·u ≥ 1, where no bound holds.
  */
 export function gamma(n: number, { name, unit }: Pick<Arithmetic, "name" | "unit">): number {
   if (n * unit >= 1) {

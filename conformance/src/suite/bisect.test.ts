@@ -2,7 +2,7 @@ import { type Backend, ops, type Rules, reference, rewrite } from "@residual/cor
 import { describe, expect, it } from "vitest";
 import { bisect, explain } from "./bisect.ts";
 
-/** The reference, were it to read graphs as the rules rewrite them. */
+/** The reference on graphs that `rules` rewrites first. */
 function broken(rules: Rules, when: (nodes: number) => boolean = () => true): Backend {
   return {
     ...reference,

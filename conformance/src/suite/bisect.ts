@@ -18,32 +18,34 @@ import { hold } from "./conform.ts";
 import { fixtureModel, inputShapeOf } from "./fixture-model.ts";
 import { runNodes } from "./nodes.ts";
 
-/** Where a model goes wrong on a backend. */
+/** The place where a model goes wrong on a backend. */
 export interface Bisection {
   readonly model: ModelName;
   readonly shape: readonly number[];
   readonly nodes: number;
-  /** In the whole graph, in execution order: the first value with a larger error than float32 explains. */
+  /** The first value of the whole graph, in execution order, whose error is larger than float32 explains. */
   readonly firstWrongValue?: {
     readonly name: string;
     readonly op: string;
     readonly index: number;
     readonly error: number;
   };
-  /** The nodes that are over their bound when run alone, in execution order: the first of them is at fault. */
+  /** The nodes that exceed their bounds when run alone, in execution order. The first of these nodes is at fault. */
   readonly wrongNodes: readonly Check[];
 }
 
 /**
- * Of the largest magnitude of a value: ten times 1.6e-6, the worst stage of the long goldens in PyTorch's own float32.
- * Enough for any order of summation in a network of hundreds of layers, and far below what a wrong node makes of it.
+ * Allowed share of a value's largest magnitude: ten times 1.6e-6, the error of the worst stage of the long goldens in
+ * PyTorch's own float32. Any order of summation stays below it in a network of hundreds of layers. A wrong node's error
+ * is far above it.
  */
 const FAR_OFF = 1.6e-5;
 
 /**
- * Finds the first node of a model that a backend computes wrongly: each node alone, and, for what is wrong between
- * nodes (fusing, buffers, layouts), the first wrong value of the whole graph, by halving. `side` is the image's, in
- * pixels.
+ * Finds the first node of a model that a backend computes wrongly.
+ *
+ * Runs each node alone. For faults between nodes (fusing, buffers, layouts), also finds the first wrong value of the
+ * whole graph by bisection. `side` is the image's side in pixels.
  */
 export async function bisect(
   backend: Backend,
@@ -69,9 +71,9 @@ export interface BisectOptions extends WorkOptions {
 type Inputs = { readonly image: Tensor<"float32"> };
 
 /**
- * Halves the nodes: each time a graph that ends in the middle one, so that all before it are joined as they are in the
- * whole. A right value beside a wrong one (a shortcut) misleads the halving, so from where it ends wrong inputs are
- * followed.
+ * Bisects the nodes. Each step runs a graph that ends in the middle node, so all nodes before it are connected as in
+ * the whole graph. A right value beside a wrong value (a shortcut) misleads the bisection. So the search then follows
+ * wrong inputs backwards.
  */
 async function firstWrong(
   backend: Backend,
@@ -121,18 +123,18 @@ async function answersOf(
   return executable.run(inputs, work);
 }
 
-/** Relative to the largest magnitude; infinite if it is not a number. */
+/** The error relative to the largest magnitude; infinite if a number is NaN. */
 function relativeError(found: Answer, expected: Answer): number {
   let [largest, worst] = [Number.MIN_VALUE, 0];
   for (let i = 0; i < expected.data.length; i++) {
     largest = Math.max(largest, Math.abs(expected.data[i]!));
     const error = Math.abs(found.data[i]! - expected.data[i]!);
-    worst = Math.max(worst, error); // a NaN stays
+    worst = Math.max(worst, error); // keeps a NaN
   }
   return Number.isNaN(worst) ? Infinity : worst / largest;
 }
 
-/** One screen of words. */
+/** A text of at most one screen. */
 export function explain(backend: string, { model, shape, nodes, wrongNodes, firstWrongValue }: Bisection): string {
   const head = `${model} on ${backend}, ${shape.join("×")}, ${nodes} nodes as optimized`;
   const [first] = wrongNodes;

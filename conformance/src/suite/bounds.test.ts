@@ -17,7 +17,10 @@ import { derivedBound } from "./bounds.ts";
 import { arbitraryTrial } from "./cases/random.ts";
 import { compare, expectationOf, type Trial } from "./trial.ts";
 
-/** Answers in honest float32, each operation rounded, have to be within every bound; answers with a mistake, beyond. */
+/**
+ * Honest float32 answers, with each operation rounded, have to be within every bound. Answers with a mistake have to
+ * exceed their bound.
+ */
 const u = 2 ** -24;
 const f = Math.fround;
 const seeds = Array.from({ length: 40 }, (_, i) => `seed ${i}`);
@@ -31,7 +34,7 @@ function shareOf(trial: Trial, found: ArrayLike<number>): number {
   return compare(found, value, bound).share;
 }
 
-/** Numbers of either sign and of 0.5 to 1.5, so that to lose one of them is no rounding error. */
+/** Numbers of either sign with magnitudes from 0.5 to 1.5, so that a lost number is no rounding error. */
 function signed(seed: string, name: string, shape: readonly number[]): Tensor<"float32"> {
   const { data } = fill(seed, name, shape, -1, 1);
   const away = data.map((value) => value + (value < 0 ? -0.5 : 0.5));
@@ -81,13 +84,15 @@ describe("by hand", () => {
 
 const plus = (a: number, b: number): number => f(a + b);
 
-/** Ways to add up exact products in float32: each product and each sum is rounded, or with fused, each sum alone. */
+/**
+ * Ways to add exact products in float32. Each product and each sum is rounded; with fused, only each sum is rounded.
+ */
 const orders: { readonly [name: string]: (products: readonly number[]) => number } = {
   forward: (products) => products.map(f).reduce(plus),
   reverse: (products) => products.map(f).reduceRight(plus),
   shuffled: (products) => shuffled(products).map(f).reduce(plus),
   pairwise: (products) => pairwise(products.map(f)),
-  fused: (products) => products.reduce(plus, 0), // a product is exact in float64, and its sum nearly
+  fused: (products) => products.reduce(plus, 0), // a product is exact in float64, and its sum is nearly exact
 };
 
 function shuffled(products: readonly number[]): number[] {
@@ -102,7 +107,8 @@ function pairwise(terms: readonly number[]): number {
 }
 
 /**
- * An op as sums: the exact products of each element, with its bias and residual last, and what becomes of their sum.
+ * An op as sums: the exact terms of each element (products, then bias and residual), and the function applied to their
+ * sum.
  */
 interface Sums {
   readonly trial: Trial;
@@ -112,7 +118,7 @@ interface Sums {
 
 type Four = readonly [number, number, number, number];
 
-/** What `make` gives for each index [n, c, h, w] of the trial's answer. */
+/** The result of `make` for each index [n, c, h, w] of the trial's answer. */
 function each<T>(trial: Trial, make: (n: number, c: number, h: number, w: number) => T): T[] {
   const [n, c, h, w] = expectationOf(trial).shape as Four;
   return Array.from({ length: n * c * h * w }, (_, i) =>
@@ -125,7 +131,7 @@ function at({ shape, data }: Tensor<"float32">, n: number, c: number, h: number,
   return h < 0 || h >= height || w < 0 || w >= width ? 0 : data[((n * channels + c) * height + h) * width + w]!;
 }
 
-/** 4 channels to 6 in 2 groups, with all that is uneven: padding, stride and dilation of each side. */
+/** 4 channels to 6 in 2 groups. Padding, stride and dilation differ on each side. */
 function convolution(seed: string, op: "conv2d" | "fusedConv2d"): Sums {
   const x = signed(seed, "x", [2, 4, 5, 6]);
   const weight = signed(seed, "weight", [6, 2, 3, 2]);
@@ -204,7 +210,7 @@ describe.each(Object.entries(summing))("%s", (_, make) => {
   });
 });
 
-/** To 11 bits, as TF32 and float16 hold a number (Veltkamp's splitting). */
+/** Rounds to 11 bits, the mantissa of TF32 and float16 (Veltkamp's splitting). */
 function toHalf(value: number): number {
   const scaled = f(value * (2 ** 13 + 1));
   return f(scaled - f(scaled - value));
@@ -219,7 +225,7 @@ it.each(["conv2d", "fusedConv2d"] as const)("%s in products of 11 bits is beyond
 });
 
 describe("batchNorm", () => {
-  /** Ways to 1 / √v: two correct operations, or one that is 2 ulp off, either way. */
+  /** Ways to compute 1 / √v: two correct operations, or one operation that is 2 ulp off in either direction. */
   const roots: { readonly [name: string]: (variance: number) => number } = {
     "a division by a root": (variance) => f(1 / f(Math.sqrt(variance))),
     "a reciprocal root 2 ulp below": (variance) => f((1 - 3 * u) / Math.sqrt(variance)),
@@ -255,7 +261,7 @@ describe("batchNorm", () => {
   });
 });
 
-/** Exponentials as good as they have to be: rounded once, and 3 + 2·|x| ulp off, either way. */
+/** Exponentials at the limits of the requirement: rounded once, or 3 + 2·|x| ulp off in either direction. */
 const exponentials: { readonly [name: string]: (x: number) => number } = {
   "correctly rounded": (x) => f(Math.exp(x)),
   "as low as WGSL allows": (x) => f(Math.exp(x) * (1 - (5 + 4 * Math.abs(x)) * u)),
@@ -263,7 +269,7 @@ const exponentials: { readonly [name: string]: (x: number) => number } = {
 };
 
 describe.each(Object.entries(exponentials))("with an e^x %s", (_, exp) => {
-  /** A row of logits, and each raised after the largest is taken off. */
+  /** A row of logits, and e^(x − largest) of each logit. */
   function row(seed: string) {
     const x = fill(seed, "x", [1, 50], -20, 20);
     const largest = Math.max(...x.data);

@@ -17,7 +17,10 @@ import type { Arithmetic } from "./arithmetic.ts";
 import type { ExactAnswer } from "./ops/op-suite.ts";
 import { suiteOf } from "./ops/suites.ts";
 
-/** A value in float64, and how far from it each element of a correct answer may be. 0 asks for the very number. */
+/**
+ * A value in float64, and the largest error of each element of a correct answer. A bound of 0 requires the exact
+ * number.
+ */
 export interface Bounded {
   readonly value: Float64Array;
   readonly bound: Float64Array;
@@ -25,17 +28,17 @@ export interface Bounded {
 
 type Tensors = { readonly [input: string]: Tensor<"float64"> };
 
-/** An op with its attributes: a node without the values that it reads. */
+/** An op with its attributes: a node without its inputs. */
 type Application = Pick<AnyNode, "op" | "attributes">;
 
-/** How far off an op's answer each element may be, for inputs that are exact in the backend's arithmetic. */
+/** The largest error of each element of an op's answer, for inputs that are exact in the backend's arithmetic. */
 export function boundOf({ op, attributes }: Application, inputs: Tensors, answer: ExactAnswer): Float64Array {
   const suite = suiteOf(op);
   if (suite.bound) return suite.bound(inputs, attributes, answer);
   return derivedBound({ op, attributes }, inputs, answer.arithmetic);
 }
 
-/** A value, and how far off its elements may be by then; no error where each is the very number. */
+/** A value, and the largest error of each of its elements so far. No error: all elements are exact. */
 interface Known {
   readonly tensor: Tensor<"float64">;
   readonly error?: Float64Array | undefined;
@@ -49,9 +52,10 @@ export function derivedBound({ op, attributes }: Application, inputs: Tensors, a
 }
 
 /**
- * A value in float64, and how far off it each element of a backend's may be: the bound of each node, on inputs as large
- * as their errors may make them, and those errors carried on. Of one node it is the node's bound to the letter.
- * Constants are exact.
+ * A value in float64, and the largest error of each element of a backend's value.
+ *
+ * A node's error is its own bound plus the carried errors of its inputs. The bound is taken at inputs enlarged by their
+ * errors. A single node gets exactly its own bound. Constants are exact.
  */
 export function composedBound(
   y: Value,
@@ -78,7 +82,7 @@ const errorOf = ({ tensor, error }: Known): Float64Array => error ?? new Float64
 function answerOf(node: AnyNode, known: Map<Value, Known>, arithmetic: Arithmetic): Known {
   const given = mapValues(node.inputs, (value) => known.get(value)!);
   const inputs = mapValues(given, ({ tensor }) => tensor);
-  const shape = concrete(node.shape, 1); // nothing is open in a trial
+  const shape = concrete(node.shape, 1); // trials have no open sizes
   if (Object.values(given).every(({ error }) => error === undefined)) {
     const value = evaluateOp(node, inputs, shape);
     const error = nonZero(boundOf(node, inputs, { value, shape, arithmetic }));
@@ -93,7 +97,7 @@ function answerOf(node: AnyNode, known: Map<Value, Known>, arithmetic: Arithmeti
   return { tensor: tensorOf("float64", shape, value), error: own.map((each, i) => each + carried[i]!) };
 }
 
-/** A composite by its parts. Constants among these are rounded to float32 by backends. */
+/** A composite's value by way of its parts. Backends round the constants among these parts to float32. */
 function throughParts(node: AnyNode, known: Map<Value, Known>, arithmetic: Arithmetic): Known {
   const parts = partsOf(node);
   if (parts.length === 0) throw new RangeError(`${node.op}: no rule says how it carries an error on`);
@@ -108,7 +112,7 @@ function rounded(tensor: Tensor<"float64">): Known {
   return { tensor, error: nonZero(tensor.data.map((each) => Math.abs(each - Math.fround(each)))) };
 }
 
-/** An exact answer stays one: what no error has come into needs none carried. */
+/** Undefined if all elements are exact: exact inputs carry no error. */
 function nonZero(bound: Float64Array): Float64Array | undefined {
   return bound.some((each) => each > 0) ? bound : undefined;
 }

@@ -21,7 +21,7 @@ interface ComparedNumbers {
   readonly indexAt: (place: number) => readonly number[];
 }
 
-/** Holds numbers against their bounds. */
+/** Compares numbers with their bounds. */
 export function heldAgainst(
   of: Pick<Check, "name" | "op">,
   { found, expected, bound, indexAt }: ComparedNumbers,
@@ -32,7 +32,7 @@ export function heldAgainst(
   return common.passed ? common : { ...common, message: offBy(worst, share) };
 }
 
-/** An answer that cannot be compared because its shape is wrong. */
+/** An answer that cannot be compared, since its shape is wrong. */
 export function misshapen(
   of: Pick<Check, "name" | "op">,
   found: readonly number[],
@@ -51,14 +51,14 @@ export function whatOf({ op, inputs, attributes, names = {} }: Trial, shape: rea
   return `${op}(${[...tensors, ...options].join(", ")}) -> ${formatShape(shape)}`;
 }
 
-/** The element that is furthest off, in words. */
+/** A text about the element with the largest error. */
 function offBy({ index, expected, found, bound }: Worst, share: number): string {
   const off =
     bound === 0 ? "where nothing is rounded" : `${share.toPrecision(3)} times its bound of ${bound.toPrecision(3)}`;
   return `at [${index.join(", ")}] expected ${expected}, got ${found}, ${off}`;
 }
 
-/** An outcome in a line. */
+/** An outcome as one line. */
 export function describeOutcome(outcome: Outcome): string {
   const { name, what, message, share } = checkOf(outcome);
   return `${name}: ${what}: ${message ?? `${share!.toPrecision(3)} of its bound`}`;

@@ -3,20 +3,22 @@ import { appendFile, readFile, rm, writeFile } from "node:fs/promises";
 import { parse, stringify } from "../report/numbers-json.ts";
 import type { Section } from "../report/types.ts";
 
-/** What `conform` needs to go on where an earlier run was interrupted. */
+/** The state that `conform` needs to continue an interrupted run. */
 export interface Checkpoint {
   /** Sections of the earlier run. */
   readonly done: readonly Section[];
-  /** Keeps a section that has run. */
+  /** Stores a finished section. */
   onSection(section: Section): Promise<void>;
-  /** The run is complete: nothing needs to be kept. */
+  /** Ends the run: the stored sections are no longer needed. */
   end(): Promise<void>;
 }
 
 /**
- * Keeps sections in a file as they are done, a line each: the digest of its JSON, then the JSON. The first line says
- * what they are sections `of` (the backend with its versions, the level): where that is another, nothing is taken over,
- * nor is it with `fresh`. A line that was cut short or changed does not fit its digest, and is left out.
+ * Stores finished sections in a file, one line each: the SHA-256 of the section's JSON, then the JSON.
+ *
+ * The first line names the run that the sections are `of` (the backend with its versions, the level). Sections of
+ * another run are ignored, as are all sections with `fresh`. A line that was cut short or changed does not match its
+ * digest and is left out.
  */
 export async function checkpoint(path: string, of: unknown, { fresh = false } = {}): Promise<Checkpoint> {
   const head = stringify(of);

@@ -6,7 +6,7 @@ import type { ConformOptions } from "./options.ts";
 
 const small: ConformOptions = {
   only: ["ops", "nodes"],
-  without: ["ops/random shapes", "ops/layers of the family"], // the reference takes seconds for them
+  without: ["ops/random shapes", "ops/layers of the family"], // the reference takes seconds for these
   models: ["paddle_unit_s2"],
 };
 

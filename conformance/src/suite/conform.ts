@@ -9,10 +9,10 @@ import { plan } from "./plan.ts";
 import { type BackendUnderTest, type Task, titleOf } from "./task.ts";
 
 /**
- * Holds a backend against the suite. Any object that is a Backend will do.
+ * Tests a backend with the suite. Any object that is a Backend will do.
  *
- * What does not conform is in the report and no error. Throws BackendUnavailableError where the backend's runtime is
- * missing, AbortError where `signal` says so; `onSection` has by then been given all that is done.
+ * A failed check is in the report and is not thrown. Throws BackendUnavailableError if the backend's runtime is
+ * missing, and AbortError if `signal` aborts. `onSection` has received all finished sections by then.
  */
 export async function conform(backend: Backend, options: ConformOptions = {}): Promise<Report> {
   const { held, description, deviations } = await hold(backend, options);
@@ -32,7 +32,7 @@ export async function conform(backend: Backend, options: ConformOptions = {}): P
   return reportOf(sections, tasks.length);
 }
 
-/** Makes reports of the sections that have run, of `total`. The time counts from this call. */
+/** Makes reports of the sections that have run, out of `total`. The time counts from this call. */
 async function reporter(
   name: string,
   description: BackendDescription,
@@ -53,7 +53,7 @@ async function reporter(
   };
 }
 
-/** Runs one section. An error of the backend's is a failed check, not the end of the run. */
+/** Runs one section. An error of the backend is a failed check and does not end the run. */
 export async function runTask(task: Task, held: BackendUnderTest, deviations: readonly Deviation[]): Promise<Section> {
   const begin = performance.now();
   const checks: Check[] = [];
@@ -75,7 +75,7 @@ export async function runTask(task: Task, held: BackendUnderTest, deviations: re
   return { ...common, milliseconds, checks: withDeviations(checks, deviations) };
 }
 
-/** A backend that throws an unexpected error has failed the check; the suite continues. */
+/** The failed check of a backend that throws an unexpected error. */
 function broken(error: unknown): Check {
   return { name: "runs to its end", passed: false, message: inWords(error) };
 }

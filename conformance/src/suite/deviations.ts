@@ -3,9 +3,11 @@ import type { Check } from "../report/types.ts";
 import { suites } from "./ops/suites.ts";
 
 /**
- * A section's checks in the light of the deviations that a backend declares. A check that failed passes, with the
- * reason, if its case shows a declared trait and the backend gave numbers; an error is not excused. A declared
- * deviation that no check of the section shows any more fails: the list has to be true.
+ * A section's checks after the backend's declared deviations are applied.
+ *
+ * A failed check passes, with the declared reason, if its case shows a declared trait and the backend gave numbers. An
+ * error is not excused. A declared deviation fails if no check of the section shows its trait any more, so the list
+ * stays true.
  */
 export function withDeviations(checks: readonly Check[], deviations: readonly Deviation[]): readonly Check[] {
   const showing = (deviation: Deviation) => checks.filter((check) => shows(check, deviation));
@@ -31,7 +33,7 @@ function untrue({ op, trait, because }: Deviation): Check {
   return { name: `${op} ${trait}`, op, passed: false, trait, because, message };
 }
 
-/** Throws UnsupportedError for a trait that no case of its op tests: nothing could confirm it. */
+/** Throws UnsupportedError for a trait that no case of its op tests: no check could confirm the trait. */
 export function checkDeviations(deviations: readonly Deviation[]): void {
   for (const { op, trait } of deviations) {
     if (traitsShownBy(op).includes(trait)) continue;
@@ -48,7 +50,7 @@ export function checkDeviations(deviations: readonly Deviation[]): void {
 const quote = (text: string): string => JSON.stringify(text);
 const list = (all: readonly string[]): string => all.map(quote).join(", ") || "none";
 
-/** The traits that the cases of an op show; none for an op that there is not. */
+/** The traits that an op's cases show; none for an unknown op. */
 export function traitsShownBy(op: OpName): readonly Trait[] {
   const { byHand, special } = suites[op] ?? { byHand: [], special: [] };
   return [...new Set([...byHand, ...special].flatMap(({ shows = [] }) => shows))];

@@ -24,20 +24,23 @@ export async function environment(): Promise<Environment> {
   };
 }
 
-/** Deno and Bun tell of the Node that they stand in for as well. */
+/** The runtime's name. Deno and Bun also report the Node version that they emulate. */
 function runtimeName(): string {
   const { deno, bun, node } = process.versions;
   if (deno !== undefined) return `Deno ${deno}`;
   return bun === undefined ? `Node ${node}` : `Bun ${bun}`;
 }
 
-/** Bun's engine is WebKit's; the version of V8 that it tells is of the Node that it stands in for. */
+/**
+ * The version of the engine. Bun's engine is WebKit's; the V8 version that Bun reports belongs to the Node that Bun
+ * emulates.
+ */
 function engineVersion(): { readonly [engine: string]: string } {
   const { bun, webkit, v8 } = process.versions;
   return bun === undefined || webkit === undefined ? { v8 } : { webkit };
 }
 
-/** As Linux lists them; none elsewhere. */
+/** The CPU flags from Linux; none on other platforms. */
 async function cpuFlags(): Promise<readonly string[]> {
   const { readFile } = await import("node:fs/promises");
   const text = await readFile("/proc/cpuinfo", "utf8").catch(() => "");

@@ -3,26 +3,26 @@ import type { FloatTensor, OpGolden } from "./goldens.ts";
 import type { Recorded } from "./ops/op-suite.ts";
 import { opNames, suites } from "./ops/suites.ts";
 
-/** How a case of the goldens is said in our ops. What is not here is of training, which no op of the IR does yet. */
+/** The graph for each kind of golden case. The other kinds belong to training, and the IR has no ops for them yet. */
 const cases: { readonly [golden: string]: Recorded } = Object.fromEntries(
   opNames.flatMap((op) => Object.entries(suites[op].recorded ?? {})),
 );
 
-/** Whether a case is of an op that the IR has; the rest are gradients, losses and optimizers. */
+/** Whether the IR has the op of a case. The other cases are gradients, losses and optimizers. */
 export function isForward({ op }: OpGolden): boolean {
   return op in cases;
 }
 
 /**
- * The case as a graph. Data comes in as inputs, and what a model would hold as its parameters as constants: backends
- * treat the two differently, onnxruntime lays out constant weights anew.
+ * The case as a graph. Data are inputs, and a model's parameters are constants. Backends treat the two differently:
+ * onnxruntime changes the layout of constant weights.
  */
 export function graphOf(golden: OpGolden, tensors: { readonly [name: string]: FloatTensor }): Graph {
   const { nodes } = drawn(golden, tensors, new Set());
   return drawn(golden, tensors, new Set(nodes.flatMap(parametersOf))).graph;
 }
 
-/** The case with constants of these names, and inputs of the others. */
+/** The case with the named tensors as constants, and all others as inputs. */
 function drawn(golden: OpGolden, tensors: { readonly [name: string]: FloatTensor }, constants: ReadonlySet<string>) {
   const inputs = mapValues(tensors, ({ shape }, name) => input(name, shape));
   const values = mapValues(tensors, (tensor, name) => (constants.has(name) ? constant(name, tensor) : inputs[name]!));

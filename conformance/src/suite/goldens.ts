@@ -1,12 +1,12 @@
 import { FormatError, type ModelName, modelNameOf, type Tensor } from "@residual/core";
 import { readWeights } from "@residual/weights";
 
-/** PyTorch's float64 answers; `golden/README.md` says how they were made and what each field is. */
+/** PyTorch's float64 answers. `golden/README.md` describes how they were made, and every field. */
 // The module has its own URL in a constant: a bundler copies the file that `new URL(…, import.meta.url)` names.
 const here = import.meta.url;
 const folder = new URL("../../golden/", here);
 
-/** A file of the folder: read in Node, fetched in a browser. */
+/** A file of the golden folder: read in Node, fetched in a browser. */
 async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
   const url = new URL(path, folder);
   if (url.protocol !== "file:") return fetchBytes(url);
@@ -16,7 +16,7 @@ async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
 
 async function fetchBytes(url: URL): Promise<Uint8Array<ArrayBuffer>> {
   const answer = await fetch(url);
-  // a server that answers every path has a page for it
+  // some servers answer an unknown path with an HTML page
   if (answer.ok && !answer.headers.get("content-type")?.startsWith("text/html")) {
     return new Uint8Array(await answer.arrayBuffer());
   }
@@ -57,11 +57,11 @@ export interface ModelGolden {
   readonly top5?: { readonly indices: readonly (readonly number[])[] };
   /** The weights' names, shapes and roles, in long records. */
   readonly tensors?: readonly (readonly [name: string, shape: readonly number[], role: string])[];
-  /** How far torch's own float32 run was off, per stage: max |d| / max |reference|. */
+  /** The error of torch's own float32 run at each stage: max |d| / max |reference|. */
   readonly fp32: { readonly [stage: string]: { readonly relToMax: number } };
 }
 
-/** The ids of all whole models that are recorded. */
+/** The ids of all recorded whole models. */
 export async function modelGoldenIds(): Promise<readonly string[]> {
   return (await readJson<{ cases: string[] }>("infer/index.json")).cases;
 }
@@ -75,7 +75,7 @@ export function sampleIndex(k: number, n: number): number {
   return (k * 1000003) % n;
 }
 
-/** Our model of a golden's id, which is without timm's prefix, and without the shape at the end. */
+/** Our model's name for a golden's id: the id without timm's prefix and without the shape at the end. */
 export function modelName(id: string): ModelName {
   const name = modelNameOf(id.replace(/^timm_/, "").replace(/_\d+x\d+x\d+x\d+$/, ""));
   if (name === undefined) throw new TypeError(`golden ${id} is of no model`);
@@ -91,12 +91,12 @@ export interface OpGolden {
   readonly outputs: { readonly [name: string]: { readonly tensor: string; readonly shape: readonly number[] } };
 }
 
-/** Single operators, with the file that holds their tensors. */
+/** The cases of single operators, with the file that holds their tensors. */
 export async function opGoldens(): Promise<readonly OpGolden[]> {
   return (await readJson<{ cases: OpGolden[] }>("ops/index.json")).cases;
 }
 
-/** Float tensors only: labels and counters are of no op here. */
+/** Float tensors only: no op here reads labels or counters. */
 export type FloatTensor = Tensor<"float32" | "float64">;
 
 /** The float tensors of a file of single operators, by name. */

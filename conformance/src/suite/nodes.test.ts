@@ -22,7 +22,10 @@ import type { Outcome } from "./trial.ts";
 
 const plain: Pass = (graph) => graph;
 
-/** With weights and an input that need no download; shapes small, and uneven where a window can stick out. */
+/**
+ * A model with weights and an input that need no download. Shapes are small, and uneven where windows can reach beyond
+ * the border.
+ */
 function fixture(spec: ResNetSpec, input: readonly number[]) {
   const model = resnet(spec, { input });
   return { graph: bind(model, fixtureWeights(model, "v1")), inputs: { image: fixtureInput("v1", input) } };
@@ -36,7 +39,7 @@ async function outcomesOf(backend: Backend, { graph, inputs }: ReturnType<typeof
 
 const isOver = ({ share }: Outcome): boolean => !(share <= 1);
 
-/** onnx, were it to read graphs as the rules rewrite them. */
+/** onnx on graphs that `rules` rewrites first. */
 function broken(rules: Rules): Backend {
   const { onnx } = backends;
   return { ...onnx!, compile: (graph, options) => onnx!.compile(rewrite(graph, rules), options) };

@@ -15,8 +15,8 @@ import { type Arithmetic, float32 } from "./arithmetic.ts";
 import { answered, type Outcome, roundToFloat32, runTrials, type Trial } from "./trial.ts";
 
 /**
- * One trial for each node of a bound graph, in the graph's order: fed what the reference answers before it, rounded
- * to float32. Rounding cannot pile up, so a node over its bound is itself at fault.
+ * One trial for each node of a bound graph, in the graph's order. A node's inputs are the reference's answers, rounded
+ * to float32. Rounding errors thus do not accumulate: a node over its bound is itself at fault.
  */
 async function* trialsOf(
   graph: Graph,
@@ -64,7 +64,7 @@ function trialOf(node: AnyNode, known: ReadonlyMap<Value, Tensor<"float32">>): T
   };
 }
 
-/** For each node, the values that nothing after it reads. */
+/** For each node, the values that no later node reads. */
 function lastReaders(graph: Graph): ReadonlyMap<Value, readonly Value[]> {
   const reader = new Map<Value, AnyNode>();
   for (const node of nodesOf(graph)) for (const value of Object.values(node.inputs)) reader.set(value, node);

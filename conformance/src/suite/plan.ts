@@ -9,7 +9,7 @@ import { opTasks } from "./levels/ops.ts";
 import type { ConformOptions } from "./options.ts";
 import { nothing, type Task, titleOf } from "./task.ts";
 
-/** One of each kind of block, stem, shortcut and padding. */
+/** One model of each kind of block, stem, shortcut and padding. */
 export const quickModels: readonly ModelName[] = [
   "resnet18",
   "resnet50",
@@ -23,8 +23,8 @@ export const quickModels: readonly ModelName[] = [
 ];
 
 /**
- * The models whose nodes level full holds against the reference: one of each kind, and the deep and the wide ones.
- * Nodes of the others differ in size alone, and level ops has all their layers.
+ * The models whose nodes level full compares with the reference: one of each kind, the deep models and the wide models.
+ * Nodes of the other models differ only in size, and level ops checks all their layers.
  */
 const nodeModels: readonly ModelName[] = [
   ...quickModels,
@@ -65,10 +65,10 @@ const nodeModels: readonly ModelName[] = [
   "keras_resnet50v2",
 ];
 
-/** Models whose weights take 1.9 and 3.3 GB. Level full runs them where they are asked for by name. */
+/** Models whose weights take 1.9 and 3.3 GB. Level full runs these models only if they are named. */
 const largeModels: readonly ModelName[] = ["resnext101_32x32d", "resnext101_32x48d"];
 
-/** Side of the images of level nodes, in pixels: deep enough for every stage to have a few. */
+/** Side of the images of level nodes, in pixels. Every stage has a few pixels at this side. */
 const QUICK_SIDE = 64;
 
 /** The sections that the options ask for, in the order of the levels. */
@@ -92,7 +92,7 @@ function isTitled({ level, name, variant }: Task, title: string): boolean {
   return title === titleOf({ level, name }) || (variant !== undefined && title === titleOf({ level, name, variant }));
 }
 
-/** What is recorded of these models; of several sizes the smallest, unless all are asked for. */
+/** The ids of the models' recorded answers. Of several sizes only the smallest is taken, unless `full` is set. */
 async function goldensOf(models: readonly ModelName[], full: boolean): Promise<readonly string[]> {
   const ids = await modelGoldenIds();
   return models.flatMap((model) => {
@@ -101,13 +101,13 @@ async function goldensOf(models: readonly ModelName[], full: boolean): Promise<r
   });
 }
 
-/** A report names what was not run, so that nobody takes it for checked. */
+/** Reports a model that was not run, so that nobody takes it for checked. */
 function leftOut(name: ModelName): Task {
   const skipped = `its weights take more than a gigabyte; it is run where it is named: --models ${name}`;
   return { level: "models", name, skipped, run: nothing };
 }
 
-/** Numbers of an id's input: `resnet18_1x3x97x131`. */
+/** The element count of an id's input: `resnet18_1x3x97x131`. */
 function sizeOf(id: string): number {
   const shape = id.slice(id.lastIndexOf("_") + 1);
   return shape.split("x").reduce((product, size) => product * Number(size), 1);

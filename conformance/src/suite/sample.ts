@@ -2,7 +2,7 @@ import { hashU32, type OpName, sizeOf } from "@residual/core";
 import type { Cut } from "./ops/op-suite.ts";
 import { suiteOf } from "./ops/suites.ts";
 
-/** The inputs of one element; undefined for an op whose elements are not cut out. */
+/** The inputs of one element; undefined if the op has no rule to cut out elements. */
 export function cutOut(
   op: OpName,
   inputs: Cut["inputs"],
@@ -16,8 +16,8 @@ export function cutOut(
 const DRAWN = 40;
 
 /**
- * Flat indices of an output that are worth a look: the corners of the first and last plane, where padding, tails of
- * tiles and the end of a batch show, and some drawn from all over, the same each time.
+ * Flat indices of the output elements to check: the corners of the first and last plane, and some random elements, the
+ * same each time. Padding, tails of tiles and the end of a batch show at the corners.
  */
 export function samplesOf(shape: readonly number[], seed: number): readonly number[] {
   const size = sizeOf(shape);

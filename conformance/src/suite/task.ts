@@ -7,19 +7,19 @@ export interface BackendUnderTest {
   readonly backend: Backend;
   readonly arithmetic: Arithmetic;
   readonly work: WorkOptions;
-  /** Told how much of the running section is done; both numbers are in the section's own unit. */
+  /** Called with the finished part of the running section. Both numbers have the section's own unit. */
   readonly onPart: (done: number, total: number) => void;
 }
 
 /** A section that has not been run yet. */
 export interface Task extends Pick<Section, "level" | "name" | "variant"> {
-  /** Its checks, as they are finished. */
+  /** Yields each check when it is finished. */
   run(held: BackendUnderTest): AsyncIterable<Check>;
-  /** Why there is nothing to run. */
+  /** The reason why the section has nothing to run. */
   readonly skipped?: string;
 }
 
-/** Passes checks on and tells `onPart` of each; `total` is how many the section has. */
+/** Passes checks on and calls `onPart` after each. `total` is the number of checks in the section. */
 export async function* counted(
   checks: AsyncIterable<Check>,
   total: number,

@@ -40,7 +40,7 @@ describe("compare", () => {
 
   it.each([1, -1])("takes infinity for what overflows, with sign %d", (sign) => {
     expect(share(sign * Infinity, sign * 2 * largest)).toBe(0);
-    expect(share(sign * Infinity, sign * largest, largest * 2 ** -24)).toBe(0); // may round up
+    expect(share(sign * Infinity, sign * largest, largest * 2 ** -24)).toBe(0); // may round up to infinity
     expect(share(sign * Infinity, sign * largest, 0)).toBe(Infinity);
     expect(share(sign * -Infinity, sign * 2 * largest)).toBe(Infinity);
     expect(share(sign * largest, sign * 2 * largest)).toBeGreaterThan(1); // saturated

@@ -25,39 +25,47 @@ import { type Arithmetic, float32 } from "./arithmetic.ts";
 import { type Bounded, boundOf } from "./bounds.ts";
 import { cutOut } from "./sample.ts";
 
-/** One application of an op to given numbers, all of them exact in float32. */
+/** One application of an op to given numbers. float32 holds all of the numbers exactly. */
 export interface Trial {
   readonly name: string;
   readonly op: OpName;
   readonly attributes: object;
-  /** By the op's own names. */
+  /** The inputs by the op's own names. */
   readonly inputs: { readonly [input: string]: Tensor<"float32"> };
-  /** Which of them a model holds as constants; backends lay those out anew, and may treat them by other code. */
+  /**
+   * The names of the inputs that a model holds as constants. Backends change the layout of constants, and may use other
+   * code for them.
+   */
   readonly constants: ReadonlySet<string>;
-  /** What the graph that they are from calls them: of a fused group, whose weights it has. */
+  /**
+   * The names of the inputs in the graph that the trial comes from. For a fused group, these are the weights' names.
+   */
   readonly names?: { readonly [input: string]: string };
-  /** In float64, where whoever made the trial knows it already. */
+  /** The answer in float64, if the maker of the trial knows it already. */
   readonly answer?: Tensor<"float64">;
-  /** Traits of a backend that make it fail. */
+  /** Traits that make a backend fail this trial. */
   readonly shows?: readonly Trait[];
-  /** Flat indices of the output that are held; all of them where not given. */
+  /** Flat indices of the output elements to check. Default: all elements. */
   readonly samples?: readonly number[];
 }
 
-/** Trials that are made when they are drawn, and how many there are. */
+/** Trials that are made when they are taken, and their number. */
 export interface Trials {
   readonly count: number;
   readonly trials: Iterable<Trial>;
 }
 
-/** What came of a trial. */
+/** The outcome of a trial. */
 export interface Outcome {
   readonly trial: Trial;
   readonly shape: readonly number[];
-  /** The largest error over its bound; at most 1 conforms. Infinite where there is no number, or no answer. */
+  /**
+   * The largest error over its bound; a share of at most 1 conforms. Infinite if a number or the whole answer is
+   * missing.
+   */
   readonly share: number;
   readonly worst?: Worst;
-  /** Why there is no answer. */
+  /** The reason why there is no answer. */
   readonly error?: { readonly code: string; readonly message: string };
 }
 
@@ -65,9 +73,9 @@ export interface Outcome {
 const LARGEST_GROUP = 96 << 20;
 
 /**
- * Runs each trial alone: many side by side in one graph that nothing connects, so that none sees another's error and a
- * backend compiles but a few times. Where such a graph is refused its trials are run one by one, and the refusal is the
- * outcome of those that caused it. Yields outcomes in the order of the trials.
+ * Runs each trial alone. Many trials share one graph of unconnected nodes. So no trial sees another's error, and a
+ * backend compiles only a few times. If a backend refuses such a graph, its trials run one by one; a trial that is
+ * refused again has the refusal as its outcome. Yields outcomes in the order of the trials.
  */
 export async function* runTrials(
   backend: Backend,
@@ -81,7 +89,7 @@ export async function* runTrials(
   }
 }
 
-/** The first few trials, as many as fit. */
+/** The next trials, as many as one graph may hold. */
 async function* grouped(trials: Iterable<Trial> | AsyncIterable<Trial>): AsyncGenerator<Trial[]> {
   let group: Trial[] = [];
   let bytes = 0;
@@ -156,7 +164,10 @@ function nodeOf({ op, inputs, attributes }: Trial): AnyNode {
 /** A trial has no open batch. */
 const shapeOf = (node: AnyNode): readonly number[] => concrete(node.shape, 1);
 
-/** The trial's answer in float64, and how far off each element may be; of its samples alone, where it has some. */
+/**
+ * The trial's answer in float64, and the largest error of each element. A trial with samples gets both for its samples
+ * only.
+ */
 export function expectationOf(
   trial: Trial,
   arithmetic: Arithmetic = float32,
@@ -167,7 +178,7 @@ export function expectationOf(
   return { value, bound: boundOf(node, inputs, { value, shape, arithmetic }), shape };
 }
 
-/** Each sample as a trial of its own, of what it is made of. */
+/** Treats each sample as a separate trial with the sample's own inputs. */
 function sampledExpectation(
   trial: Trial,
   samples: readonly number[],
@@ -207,7 +218,7 @@ function exactly(trial: Trial): {
   return { node, inputs: mapValues(trial.inputs, toFloat64), shape: shapeOf(node) };
 }
 
-/** By the plain bound where it will do: Winograd's, wider ones take longer to work out than all the rest. */
+/** Uses the plain bound first. Winograd's bound is wider, and takes longer to compute than all other work. */
 function outcomeOf(trial: Trial, answer: TrialAnswer, arithmetic: Arithmetic): Outcome {
   const plain = outcomeWithin(trial, answer, { ...arithmetic, winograd: [] });
   return plain.share <= 1 || arithmetic.winograd.length === 0 ? plain : outcomeWithin(trial, answer, arithmetic);
@@ -232,7 +243,10 @@ function outcomeWithin(trial: Trial, answer: TrialAnswer, arithmetic: Arithmetic
   return { trial, shape, share, worst };
 }
 
-/** Whether finite numbers go in, or come out, that an arithmetic narrower than float32 does not hold and may refuse. */
+/**
+ * Whether finite inputs or outputs exceed the range of an arithmetic narrower than float32. The backend may refuse
+ * them.
+ */
 function leavesRange(
   { inputs }: Trial,
   value: ArrayLike<number>,
@@ -247,9 +261,7 @@ function leavesRange(
   return isLeft && numbers.every(Number.isFinite);
 }
 
-/**
- * The largest share of its bound, and where. NaN for NaN and infinity for the same infinity are right, with any bound.
- */
+/** The largest share of a bound, and its place. NaN for NaN, or the same infinity, is always right. */
 export function compare(
   found: ArrayLike<number>,
   expected: ArrayLike<number>,
@@ -267,12 +279,12 @@ export function compare(
 function shareOf(found: number, expected: number, bound: number, largest: number): number {
   if (found === expected || (Number.isNaN(found) && Number.isNaN(expected))) return 0;
   const overflow = Math.abs(expected) + bound > largest && Math.abs(found) === Infinity;
-  if (overflow && Math.sign(found) === Math.sign(expected)) return 0; // too large a number: infinity is its answer
+  if (overflow && Math.sign(found) === Math.sign(expected)) return 0; // the number is too large, so infinity is right
   const share = Math.abs(found - expected) / bound;
   return Number.isNaN(share) ? Infinity : share;
 }
 
-/** A flat index by axis. */
+/** A flat index as an index by axis. */
 export function indexOf(flat: number, shape: readonly number[]): number[] {
   let rest = flat;
   return shape
@@ -286,8 +298,8 @@ export function indexOf(flat: number, shape: readonly number[]): number[] {
 }
 
 /**
- * The numbers rounded to float32, as every backend is given them. Subnormal ones become 0, since a backend may read
- * them as that (WGSL allows it), and no bound could tell what then comes of them.
+ * The numbers rounded to float32, as every backend gets them. Subnormal numbers become 0, since a backend may read them
+ * as 0 (WGSL allows it), and no bound covers the consequences.
  */
 export function roundToFloat32({ shape, data }: Tensor<"float32" | "float64">): Tensor<"float32"> {
   const rounded = new Float32Array(data);

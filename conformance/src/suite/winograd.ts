@@ -1,6 +1,6 @@
 import type { AttributesOf, Tensor } from "@residual/core";
 
-/** Lavin and Gray 2015, section 4: the points 0, ±1, ∞, and 0, ±1, ±2, ∞. Magnitudes alone are needed here. */
+/** Lavin and Gray 2015, section 4: the points 0, ±1, ∞, and 0, ±1, ±2, ∞. The bounds need magnitudes only. */
 const transforms = {
   "winograd-f2": {
     tile: 2,
@@ -52,7 +52,7 @@ const transforms = {
 
 export type WinogradName = keyof typeof transforms;
 
-/** Whether a convolution can be computed so: 3 × 3, each step one pixel. */
+/** Whether Winograd's algorithm can compute a convolution: 3 × 3 kernels, with steps of one pixel. */
 export function isWinograd(
   { stride, dilation }: Pick<AttributesOf<"conv2d">, "stride" | "dilation">,
   { shape }: Tensor,
@@ -60,7 +60,7 @@ export function isWinograd(
   return shape[2] === 3 && shape[3] === 3 && [...stride, ...dilation].every((step) => step === 1);
 }
 
-/** Roundings on the longest path, beside one for each channel: those of the three transforms (docs/tolerances.md). */
+/** Roundings on the longest path of the three transforms, without the one rounding per channel (docs/tolerances.md). */
 export function winogradRoundings(name: WinogradName): number {
   return transforms[name].roundings;
 }
@@ -68,8 +68,9 @@ export function winogradRoundings(name: WinogradName): number {
 type Matrix = readonly (readonly number[])[];
 
 /**
- * |Aᵀ|·[Σ (|G|·|g|·|Gᵀ|) ⊙ (|Bᵀ|·|d|·|B|)]·|A|, the sum over channels, for each output: what its roundings are relative
- * to. Tiles begin at the first output, and take in pixels that the output itself does not see: those count too.
+ * |Aᵀ|·[Σ (|G|·|g|·|Gᵀ|) ⊙ (|Bᵀ|·|d|·|B|)]·|A|, summed over channels, for each output: the unit of the output's
+ * rounding errors. Tiles begin at the first output. They cover pixels outside the output's own window; these pixels
+ * count too.
  */
 export function winogradMagnitudes(
   name: WinogradName,
@@ -109,7 +110,7 @@ export function winogradMagnitudes(
   return y;
 }
 
-/** |Bᵀ|·|d|·|B| of each channel's tile, whose upper left pixel is at that row and column. */
+/** |Bᵀ|·|d|·|B| of each channel's tile. The tile's upper left pixel is at the given row and column. */
 function pixelsOf(
   x: Tensor<"float64">,
   image: number,

@@ -3,25 +3,25 @@ import { specOf } from "../suite/fixture-model.ts";
 import { modelGolden, modelGoldenIds, modelName } from "../suite/goldens.ts";
 import type { ConformOptions } from "../suite/options.ts";
 
-/** Whether to hold every golden, which takes several minutes: `pnpm test:all`. */
+/** Whether to check every golden, which takes several minutes: `pnpm test:all`. */
 export const everyGolden = process.env.RESIDUAL_GOLDENS === "all";
 
-/** Parameters that are drawn, hashed and loaded in some tenths of a second. */
+/** The parameters of the largest light model. Drawing, hashing and loading them takes some tenths of a second. */
 const MOST_PARAMETERS = 3e7;
 
-/** The goldens that every test run has time for: all long records, and the short ones of models that are not large. */
+/** The goldens that every test run checks: all long records, and the short records of models that are not large. */
 export async function lightGoldenIds(): Promise<readonly string[]> {
   const ids = await modelGoldenIds();
   const taken = await Promise.all(ids.map(async (id) => (await modelGolden(id)).tensors !== undefined || isLight(id)));
   return ids.filter((_, i) => taken[i]);
 }
 
-/** Those that this run holds. */
+/** The goldens that this run checks. */
 export function heldGoldenIds(): Promise<readonly string[]> {
   return everyGolden ? modelGoldenIds() : lightGoldenIds();
 }
 
-/** What level models is asked for: the models of the light goldens, or all that level full has room for. */
+/** The models for level models: the models of the light goldens, or all that level full runs. */
 export async function heldModels(): Promise<Pick<ConformOptions, "models">> {
   return everyGolden ? {} : { models: [...new Set((await lightGoldenIds()).map(modelName))] };
 }

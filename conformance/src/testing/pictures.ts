@@ -16,7 +16,7 @@ const BATCH = 10;
 
 /**
  * The ResNet-20 that ships with the project, and the first pictures of CIFAR-10's test set, in Node and in browsers.
- * None, with a warning, where the pictures are missing, which are not the project's to give.
+ * The project may not distribute the pictures. Without them the result is empty, with a warning.
  */
 export async function pictures(count: number): Promise<readonly ImageSet[]> {
   const weights = await fileOf("packages/weights/known/resnet20-cifar10.safetensors");
@@ -33,7 +33,7 @@ export async function pictures(count: number): Promise<readonly ImageSet[]> {
   const graph: ImageSet["graph"] = select(bind(model, await readWeights(weights)), ["logits"]);
   const all = readCifar10(records).slice(0, count);
   const logits = toFloat64((await readWeights(answers)).tensors.get("logits") as Tensor<"float64">);
-  const [mean, std] = [cifar10.mean.map(Math.fround), cifar10.std.map(Math.fround)]; // as the answers were made with
+  const [mean, std] = [cifar10.mean.map(Math.fround), cifar10.std.map(Math.fround)]; // the recorded answers used these
   function* batches(): Generator<ImageBatch> {
     for (let start = 0; start < count; start += BATCH) {
       const batch = all.slice(start, start + BATCH);
@@ -47,7 +47,7 @@ export async function pictures(count: number): Promise<readonly ImageSet[]> {
   return [{ name: `CIFAR-10, first ${count}`, model: "cifar_resnet20", graph, relToMax: 1e-6, batches, count }];
 }
 
-/** A file by its path in the repository, by way of Vite where this is a browser; undefined where there is none. */
+/** A file by its path in the repository; undefined if there is none. A browser reads the file by way of Vite. */
 async function fileOf(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const file = new URL(path, `file://${inject("repository")}`);
   if (typeof process === "undefined" || process.versions?.node === undefined) {

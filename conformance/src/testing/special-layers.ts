@@ -14,7 +14,7 @@ import {
 import type { WebgpuBackend } from "@residual/webgpu";
 import { describe, expect, it } from "vitest";
 
-/** A convolution, large enough for fast kernels: the cases of level ops are too small for most. */
+/** A convolution large enough for fast kernels. Most cases of level ops are too small for these kernels. */
 interface Layer {
   readonly image: readonly [c: number, side: number];
   readonly weight: readonly [o: number, c: number, window: number];
@@ -35,10 +35,10 @@ const layers: { readonly [name: string]: Layer } = {
 };
 
 /**
- * NaN and infinities travel through the fast convolutions as IEEE 754 has it, from the image and from the residual,
- * through ReLU, and to nobody who does not see them; padding, tails of tiles and groups beside them stay clean. In
- * Winograd's algorithm all that lies in the tile of one who sees them may be NaN. The kernels that were tried must be
- * of all the kinds given.
+ * NaN and infinities propagate through the fast convolutions as in IEEE 754: from the image, from the residual, and
+ * through ReLU. They reach only outputs that read them. Padding, tails of tiles and neighbouring groups stay clean. In
+ * Winograd's algorithm, every output of a tile that reads such a number may be NaN. The tested kernels must include
+ * every kind in `kernels`.
  */
 export function carriesSpecialValues(name: string, backend: WebgpuBackend, kernels: readonly RegExp[]): void {
   describe(`special values in convolutions: ${name}`, () => {
@@ -57,7 +57,8 @@ export function carriesSpecialValues(name: string, backend: WebgpuBackend, kerne
 }
 
 /**
- * As `carriesSpecialValues`, on a backend that does not show its kernels: `winograd` where it may take F(4 × 4, 3 × 3).
+ * As `carriesSpecialValues`, for a backend that does not list its kernels. `winograd` is set if the backend may use
+ * F(4 × 4, 3 × 3).
  */
 export function carriesSpecialValuesOn(name: string, backend: Backend, { winograd }: { winograd: boolean }): void {
   describe(`special values in convolutions: ${name}`, () => {
@@ -89,7 +90,8 @@ async function carries(
 }
 
 /**
- * Numbers are small and whole, so that they are exact; but for Winograd's F(4 × 4, 3 × 3), whose weights are sixths.
+ * Numbers are small and whole, so results are exact. Winograd's F(4 × 4, 3 × 3) is the exception: its weights become
+ * sixths.
  */
 function fitting(expected: number, found: number, isSpread: boolean): boolean {
   if (isSpread && Number.isNaN(found)) return true;
@@ -119,7 +121,7 @@ function graphOf({ image: [c, side], weight: [o, perGroup, window], stride = 1, 
   const out = Math.ceil(side / stride);
   const [image, sum] = [pattern([1, c, side, side], 1), pattern([1, o, out, out], 2)];
   const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
-  // Corners and edges, where tiles end and padding begins; the first channel and the last.
+  // At corners and edges, where tiles end and padding begins; in the first channel and the last.
   image.data[0] = nan;
   image.data[side * side - 1] = inf;
   image.data[(c - 1) * side * side + side * (side - 1)] = -inf;
@@ -143,7 +145,7 @@ function pattern(shape: readonly number[], seed: number): Tensor<"float32"> {
   return fillWhole("pattern", String(seed), shape, -2, 2);
 }
 
-/** Infinity times 0 would be NaN in every answer; by hand there is a case of that in level ops. */
+/** A weight of 0 would turn infinity into NaN in every answer. Level ops has a case of this by hand. */
 function nonZero({ shape, data }: Tensor<"float32">): Tensor<"float32"> {
   return tensorOf(
     "float32",

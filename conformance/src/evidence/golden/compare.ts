@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 
-/** The largest magnitude, at least the smallest number there is, so that it can be divided by. */
+/** The largest magnitude, but at least the smallest positive number, so that callers can divide by the result. */
 export function largest(values: ArrayLike<number>): number {
   let best = Number.MIN_VALUE;
   for (let i = 0; i < values.length; i++) best = Math.max(best, Math.abs(values[i]!));
@@ -18,7 +18,7 @@ export function relativeError(found: ArrayLike<number>, expected: ArrayLike<numb
   return worst / scale;
 }
 
-/** Fails with a message that names what differs. */
+/** Fails with a message that names `what`. */
 export function expectWithin(what: string, error: number, bound: number): void {
   expect(
     error <= bound,

@@ -36,15 +36,18 @@ import { data, type Net, nets, path, trunk } from "./nets.ts";
 const missing = !existsSync(data);
 if (missing) console.warn(`SKIPPED: real weights and images; ${data.pathname} is missing`);
 
-/** Of the largest logit. PyTorch's own float32 is off by 2e-5 of logits of up to 25 at most (margin_first2000.json). */
+/**
+ * Allowed share of the largest logit. PyTorch's own float32 errs by at most 2e-5 on logits of up to 25
+ * (margin_first2000.json).
+ */
 const OF_PYTORCH = 1e-6;
 
-/** Of the largest value, in float64; a few pictures, since the reference is slow. */
+/** Allowed share of the largest value, in float64. The reference is slow, so it gets only a few pictures. */
 const CLOSE = 1e-10;
 
 /**
- * PyTorch's answers were made from pixels that were normalized in float64. Bytes are exact in float32, so the reference
- * is given those, and a first layer that normalizes: (x − 255·mean) / √(255·std)², in its own float64.
+ * PyTorch's answers come from pixels that were normalized in float64. float32 holds bytes exactly, so the reference
+ * gets the bytes. A first layer then normalizes the bytes in the reference's float64: (x − 255·mean) / √(255·std)².
  */
 function normalizing(graph: Graph<"image">, { scale, mean, std }: Preprocessing): Graph<"image"> {
   const perChannel = (name: string, values: readonly number[]) =>
@@ -98,7 +101,7 @@ describe.skipIf(missing).each(nets.map((net) => [net.name, net] as const))("%s",
   });
 });
 
-/** All 2,000, in batches that keep their activations in the cache. */
+/** All 2,000 images, in batches whose activations fit the cache. */
 async function imageSet(net: Net): Promise<ImageSet> {
   const graph = (await boundGraph(net, [1, 3, 32, 32])) as ImageSet["graph"];
   const logits = await answersOf(net);
@@ -119,7 +122,7 @@ async function answersOf({ answers, tensor }: Net): Promise<Float64Array> {
   return (await readTensor((await readWeights(answers)).tensors.get(tensor)!)).data as Float64Array;
 }
 
-/** What is recorded of a stage: its channels' means, the sums over all, and the first eight values. */
+/** The record of a stage: the mean of each channel, the sums over all elements, and the first eight values. */
 interface Features {
   readonly shape: readonly number[];
   readonly channelMeans: readonly number[];
@@ -144,7 +147,7 @@ describe.skipIf(missing)("the trunk of ResNet-50 v2", () => {
       const graph = await boundGraph(trunk, [1, 3, 224, 224]);
       const onOnnx = { backend: backends.onnx!, given: graph, preprocessing: imagenet, bound: 10 * OF_PYTORCH };
       const onReference = {
-        backend: reference, // for ten seconds, so on one of them
+        backend: reference, // takes ten seconds, so it runs on one crop only
         given: normalizing(graph, imagenet),
         preprocessing: { ...imagenet, ...raw32 },
         bound: CLOSE,
@@ -162,7 +165,7 @@ describe.skipIf(missing)("the trunk of ResNet-50 v2", () => {
   );
 });
 
-/** Of the largest that is recorded; sums of all elements in units of the sum of their magnitudes. */
+/** The error as a share of the largest recorded value. The unit of sums over all elements is the sum of magnitudes. */
 function featureError(
   values: Float32Array | Float64Array,
   { shape, channelMeans, sum, absSum, first8 }: Features,

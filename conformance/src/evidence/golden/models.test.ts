@@ -19,10 +19,14 @@ import { expectedOf, foundOf, stagesOf } from "../../suite/levels/models.ts";
 import { heldGoldenIds, everyGolden } from "../../testing/held-goldens.ts";
 import { expectWithin } from "./compare.ts";
 
-/** The reference does some 1e9 multiply-adds a second; `pnpm test:all` runs it on every case. */
+/**
+ * The largest model for the reference, in multiply-adds. It does about 1e9 a second. `pnpm test:all` runs every case.
+ */
 const REFERENCE_MACS = everyGolden ? Number.POSITIVE_INFINITY : 3e8;
 
-/** Of the largest value: float64 sums in another order than PyTorch's stay far below that, and nothing else does. */
+/**
+ * Allowed share of the largest value. float64 sums in another order than PyTorch's stay far below it; a fault does not.
+ */
 const CLOSE = 1e-10;
 
 const ids = await modelGoldenIds();
@@ -57,7 +61,7 @@ describe.each(await heldGoldenIds())("%s", (id) => {
   });
 });
 
-/** In hex, of tensors' float32 bytes (little-endian), one after the other. */
+/** SHA-256 in hex of the float32 bytes (little-endian) of all tensors, one after the other. */
 function sha256(tensors: readonly Tensor<"float32">[]): string {
   const hash = createHash("sha256");
   for (const { data } of tensors) hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));

@@ -1,11 +1,11 @@
 import type { ModelName } from "@residual/core";
 import { cifar10, imagenet, type Preprocessing, raw32 } from "@residual/vision";
 
-/** Other people's weights and pictures, beside the project, never in it. */
+/** Other people's weights and pictures. The folder lies beside the project, never in it. */
 const shared = new URL("../../../../../shared/", import.meta.url);
 export const data = new URL("data/", shared);
 
-/** Trained weights, and what PyTorch made of pictures with them. */
+/** Trained weights, and PyTorch's answers to pictures with these weights. */
 export interface Net {
   readonly name: string;
   readonly model: ModelName;
@@ -18,7 +18,8 @@ export interface Net {
 
 const recorded = new URL("cifar10/logits_first2000.safetensors", data);
 /**
- * The answers on CIFAR-10 were made with means and deviations out of float32 tensors, the trunk's with float64 numbers.
+ * PyTorch's answers on CIFAR-10 were made with means and deviations from float32 tensors. The trunk's answers were made
+ * with float64 numbers.
  */
 const rounded = ({ mean, std, ...rest }: Preprocessing): Preprocessing => ({
   ...rest,
@@ -28,7 +29,9 @@ const rounded = ({ mean, std, ...rest }: Preprocessing): Preprocessing => ({
 const akamaster = rounded({ ...cifar10, mean: imagenet.mean, std: imagenet.std });
 export const path = (file: string): string => new URL(file, data).pathname;
 
-/** How many of the 2,000 are right: data/README.md, and the card of our own weights. */
+/**
+ * The counts of right answers among the 2,000 pictures come from data/README.md and from the card of our own weights.
+ */
 export const nets: readonly Net[] = [
   ...(
     [
@@ -67,7 +70,7 @@ export const nets: readonly Net[] = [
   },
 ];
 
-/** The first two stages of a ResNet-50 v2; features are recorded of it. */
+/** The first two stages of a ResNet-50 v2. The recorded answers are features of these stages. */
 export const trunk = {
   model: "resnet50v2_trunk" as const,
   weights: path("weights/resnet50v2-trunk/stem-stage1-stage2.safetensors"),

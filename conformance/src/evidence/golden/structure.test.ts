@@ -4,7 +4,7 @@ import { modelNames, parametersOf, type ResNetSpec, resnet, summarize, valuesOf,
 import { describe, expect, it } from "vitest";
 import { modelName } from "../../suite/goldens.ts";
 
-/** A tensor of a case: its name, shape and role in the hash fill. */
+/** A tensor of a case: its name, its shape and its role in the hash fill. */
 type Listed = readonly [name: string, shape: readonly number[], role: string];
 
 interface StructureGolden {
@@ -13,7 +13,7 @@ interface StructureGolden {
   readonly params: number;
   readonly macs: { readonly total: number };
   readonly stages: { readonly [stage: string]: readonly number[] };
-  /** Parameters and statistics, and leaf modules in the order they run; a short file has the digests of both. */
+  /** Parameters and statistics, and leaf modules in execution order. A short file has digests of both lists instead. */
   readonly stateDict?: readonly Listed[];
   readonly layers?: readonly (readonly [name: string, type: string, shape: readonly number[]])[];
   readonly stateDictSha256?: string;
@@ -33,10 +33,10 @@ const index = read<{ models: StructureGolden[] }>("index.json").models;
 
 const specOf = (id: string): ResNetSpec => variants[modelName(id)];
 
-/** Of rows with a line feed between them. */
+/** SHA-256 of the rows, joined by line feeds. */
 const sha256 = (rows: readonly string[]): string => createHash("sha256").update(rows.join("\n")).digest("hex");
 
-/** What our ops are called among PyTorch's modules. */
+/** The op for each type of PyTorch module. */
 const kinds: { readonly [type: string]: string } = {
   Conv2d: "conv2d",
   KerasConv: "conv2d",

@@ -29,7 +29,7 @@ import {
 
 export type Inputs = { readonly [input: string]: Tensor<"float32"> };
 
-/** The result of a node, rounded to float32. Attributes are the op's. */
+/** Computes the result of a node, rounded to float32. The attributes are those of the op. */
 export type Kernel = (inputs: Inputs, attributes: never, shape: readonly number[]) => Float32Array;
 
 /** The state of a running graph, for bugs between nodes. */
@@ -39,22 +39,22 @@ export interface Running {
   readonly batch: number;
 }
 
-/** Where a bug can be planted. */
+/** The places where a bug can be planted. */
 export interface Bugs {
-  /** The graph is read otherwise. */
+  /** Rewrites the graph before the backend reads it. */
   readonly rules?: Rules;
   readonly kernels?: { readonly [Name in OpName]?: Kernel };
-  /** After each node, whose answer is known by then. */
+  /** Called after each node. `running.known` has the node's answer by then. */
   readonly after?: (node: AnyNode, running: Running) => void;
   readonly check?: (graph: Graph, inputs: Inputs) => number;
   readonly executable?: (honest: Executable, graph: Graph) => Executable;
-  /** Where an executable keeps its constants and variables, given the state that it begins with. */
+  /** The storage of an executable's constants and variables, given their initial values. */
   readonly state?: (graph: Graph, fresh: State) => State;
-  /** At the end of a run: puts the values of updates into the state. */
+  /** Writes the values of updates into the state at the end of a run. */
   readonly update?: (state: State, updates: Graph["updates"], known: Running["known"]) => void;
 }
 
-/** The numbers of constants, and what variables are now. */
+/** The numbers of constants, and the current numbers of variables. */
 export type State = Map<Value, Tensor<"float32">>;
 
 /** The plain kernel of an op: its own evaluation, rounded once. */
@@ -123,7 +123,7 @@ async function evaluate(graph: Graph, given: Inputs, { batch, bugs, state, signa
     if ("source" in value) known.set(value, state.get(value)!);
     if (value.kind !== "node") continue;
     throwIfAborted(signal);
-    if (batch > 8) await new Promise((resolve) => setTimeout(resolve, 0)); // so that an abort gets its turn
+    if (batch > 8) await new Promise((resolve) => setTimeout(resolve, 0)); // gives an abort its turn
     known.set(value, answerOf(value, known, batch, bugs));
     bugs.after?.(value, { graph, known, batch });
     for (const input of inputsOf(value)) {

@@ -1,7 +1,7 @@
 import { type AttributesOf, type OpName, sizeOf, type Tensor, tensorOf } from "@residual/core";
 import { type Inputs, type Kernel, plain } from "./float32-backend.ts";
 
-/** A kernel that is given other inputs or attributes than it should be. */
+/** A kernel that gets other inputs or attributes than those of its node. */
 export function misled<Name extends OpName>(
   op: Name,
   mislead: (
@@ -20,7 +20,7 @@ export function misled<Name extends OpName>(
   };
 }
 
-/** A kernel whose answer is spoilt afterwards. */
+/** A kernel whose answer is changed afterwards. */
 export function spoilt<Name extends OpName>(
   op: Name,
   spoil: (y: Float32Array, shape: readonly number[], inputs: Inputs, attributes: AttributesOf<Name>) => void,
@@ -32,7 +32,7 @@ export function spoilt<Name extends OpName>(
   };
 }
 
-/** A kernel that never looks at one of its inputs. */
+/** A kernel that ignores one of its inputs. */
 export function lacking(op: OpName, input: string): Kernel {
   return (inputs, attributes, shape) => {
     const rest = Object.entries(inputs).filter(([name]) => name !== input);
@@ -60,7 +60,7 @@ export function transposed(weight: Tensor<"float32">): Tensor<"float32"> {
   });
 }
 
-/** Rounds to this many bits of mantissa, including the leading one: 11 for float16 and TF32, 8 for bfloat16. */
+/** Rounds to `bits` bits of mantissa, including the leading bit: 11 for float16 and TF32, 8 for bfloat16. */
 export function toBits(bits: number): (value: number) => number {
   return (value) => {
     if (value === 0 || !Number.isFinite(value)) return value;
@@ -69,7 +69,7 @@ export function toBits(bits: number): (value: number) => number {
   };
 }
 
-/** A convolution that sums one product after the other, each sum rounded by `round`. */
+/** A convolution that adds its products one after the other. `round` rounds each sum. */
 export function summing(round: (value: number) => number): Kernel {
   return ({ x, weight, bias }, attributes, [n = 0, o = 0, oh = 0, ow = 0]) => {
     const { stride, padding, dilation, groups } = attributes as AttributesOf<"conv2d">;

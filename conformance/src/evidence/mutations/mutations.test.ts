@@ -14,7 +14,7 @@ import { type Catch, type Mutation, mutations, tidyUp } from "./table.ts";
 
 const behaviours = { ...answers, ...life, ...refusals, ...variables };
 
-/** The checks of the section where a bug is to be caught. */
+/** The checks of the section that has to catch a bug. */
 async function checksAt(backend: Backend, where: Catch): Promise<readonly Check[]> {
   if (where.level === "behaviour") return [await behaviourCheck(backend, where.check)];
   const models = "model" in where ? [where.model] : [];
@@ -34,7 +34,7 @@ async function behaviourCheck(backend: Backend, name: string): Promise<Check> {
   );
 }
 
-/** A linear layer with as many weights as the network, for what takes hundreds of rounds. */
+/** A linear layer with as many weights as the network, for checks that take hundreds of rounds. */
 function smallSubject(backend: Backend): Subject {
   const image = input("image", ["N", 270]);
   const weight = constant("weight", fill("small", "weight", [10, 270], -1, 1));

@@ -16,7 +16,7 @@ import type { Bugs, Inputs, Kernel, Running, State } from "./float32-backend.ts"
 import { copyOf, plain } from "./float32-backend.ts";
 import { lacking, mapped, misled, pointwise, spoilt, summing, toBits, transposed } from "./kernels.ts";
 
-/** Where the suite has to catch a bug: one check, or the first node of a model that fails. */
+/** The place where the suite has to catch a bug: one check, or the first node of a model that fails. */
 export type Catch =
   | {
       readonly level: "ops";
@@ -35,9 +35,9 @@ export type Catch =
 export interface Mutation {
   readonly bug: string;
   readonly bugs: Bugs;
-  /** Each of these has to catch it. */
+  /** Every check of this list has to catch the bug. */
   readonly caught: readonly Catch[];
-  /** Levels that it is known to slip through: why the next is there. */
+  /** Levels that are known to miss the bug. They show why the next level exists. */
   readonly slips?: readonly ("ops" | "nodes")[];
 }
 
@@ -60,7 +60,7 @@ const fused = (node: string, model: ModelName = "cifar_resnet20"): Catch => ({
 const whole = (check: string, model: ModelName = "cifar_resnet20"): Catch => ({ level: "models", model, check });
 const behaves = (check: string): Catch => ({ level: "behaviour", check });
 
-/** The same bug in convolutions alone and fused ones. */
+/** The same bug in plain and in fused convolutions. */
 const convolutions = (kernel: (op: "conv2d" | "fusedConv2d") => Kernel): Bugs => ({
   kernels: { conv2d: kernel("conv2d"), fusedConv2d: kernel("fusedConv2d") },
 });
@@ -69,8 +69,8 @@ const halfWeights = (round: (value: number) => number): Bugs =>
   convolutions((op) => misled(op, ({ weight }) => ({ inputs: { weight: mapped(weight!, round) } })));
 
 /**
- * Values between nodes that a planner has let go too early: each answer lies where the last one of its size was, if it
- * has been read once.
+ * A planner that frees memory between nodes too early: an answer overwrites an input of its node that has the same size
+ * and was read by only one node so far.
  */
 function overlapping(): Bugs {
   const read = new WeakMap<Running["known"], Map<unknown, number>>();
@@ -88,7 +88,7 @@ function overlapping(): Bugs {
   };
 }
 
-/** An executable whose calls go through something else first. */
+/** An executable with some of its methods replaced. */
 function wrapped(change: (honest: Executable) => Partial<Executable>): Bugs {
   return { executable: (honest) => ({ ...honest, ...change(honest) }) };
 }
@@ -112,7 +112,7 @@ const unchecked: Bugs["check"] = (graph, inputs) => {
 let runs = 0;
 const leaked: unknown[] = [];
 
-/** Failures that the runs which failed did not tell. */
+/** Errors of failed runs that were not reported. */
 const failures: UnsupportedError[] = [];
 const sharedConstants = new Map<string, RealTensor>();
 
@@ -262,7 +262,7 @@ export const mutations: readonly Mutation[] = [
     bug: "weights of a square linear layer transposed",
     bugs: { kernels: { linear: misled("linear", ({ weight }) => ({ inputs: { weight: transposed(weight!) } })) } },
     caught: [byHand("linear: weights of a square layer are [out, in]")],
-    slips: ["nodes"], // no network of the family has one
+    slips: ["nodes"], // no network of the family has a square linear layer
   },
   {
     bug: "dilation ignored",
@@ -848,7 +848,7 @@ function sharedByGraph(): NonNullable<Bugs["state"]> {
   };
 }
 
-/** Keeps the first weights of each shape for good. */
+/** Keeps using the first weights of each shape. */
 function packedOnce(): Kernel {
   const packed = new Map<string, Tensor<"float32">>();
   return (inputs, attributes, shape) => {

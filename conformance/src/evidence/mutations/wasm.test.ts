@@ -4,7 +4,7 @@ import { hold } from "../../suite/conform.ts";
 import { plan } from "../../suite/plan.ts";
 import { type WasmBugs, type WasmSection, wasmMutations } from "./wasm.ts";
 
-/** The bugs that are planted now. */
+/** The currently planted bugs. */
 const planted = vi.hoisted((): { bugs: WasmBugs } => ({ bugs: {} }));
 
 vi.mock(import("../../../../packages/wasm/src/convolution/strategies.ts"), async (original) => {
@@ -44,7 +44,7 @@ vi.mock(import("../../../../packages/wasm/src/lower.ts"), async (original) => {
   };
 });
 
-/** The first check of a section that fails with these bugs; an error counts as one. */
+/** The first check of a section that fails with these bugs. An error counts as a failed check. */
 async function firstFailure(section: WasmSection, bugs: WasmBugs): Promise<string | undefined> {
   planted.bugs = bugs;
   const task = (await plan({ only: ["ops"] })).find(({ name }) => name === section)!;
@@ -58,7 +58,7 @@ async function firstFailure(section: WasmSection, bugs: WasmBugs): Promise<strin
 }
 
 describe("bugs of generated kernels", () => {
-  /** As do the layers of the family, in wasm.test.ts. */
+  /** The layers of the family pass too, in adapters/wasm.test.ts. */
   it.each<WasmSection>(["by hand", "random shapes"])("without any, %s passes", async (section) => {
     expect(await firstFailure(section, {})).toBeUndefined();
   });

@@ -6,17 +6,17 @@ import type { Load, Plan, Step } from "../../../../packages/wasm/src/plan.ts";
 
 /** Where a bug can be planted in the generated kernels and in the plan that calls them. */
 export interface WasmBugs {
-  /** A convolution's kernel is made for another layer than it is called for. */
+  /** Replaces the layer that a convolution's kernel is made for. Calls keep the original layer. */
   readonly layer?: (layer: ConvolutionLayer) => ConvolutionLayer;
   /** The strategies that have the bug, by name. Default: all. */
   readonly strategies?: RegExp;
-  /** A convolution's kernel, once it is made. */
+  /** Changes a convolution's kernel after it is made. */
   readonly kernel?: (kernel: Kernel) => Kernel;
-  /** A pool's kernel is made for other windows or layouts. */
+  /** Replaces the layouts and windows that a pool's kernel is made for. */
   readonly pool?: (x: ImageLayout, y: ImageLayout, windows: Windows) => readonly [ImageLayout, ImageLayout, Windows];
-  /** A conversion's kernel is made for other layouts. */
+  /** Replaces the layouts that a conversion's kernel is made for. */
   readonly convert?: (x: ImageLayout, y: ImageLayout) => readonly [ImageLayout, ImageLayout];
-  /** The plan is carried out otherwise. */
+  /** Changes the plan before it is carried out. */
   readonly plan?: (plan: Plan) => Plan;
 }
 
@@ -31,7 +31,7 @@ export interface WasmMutation {
 
 const isConvolution = ({ kernel }: Step) => kernel.operands.includes("weight");
 
-/** All tasks of a kernel's last phase but the last. */
+/** Drops the last task of a kernel's last phase. */
 function withoutLastTask(kernel: Kernel): Kernel {
   const phases: Kernel["phases"] = (images) => {
     const all = kernel.phases(images);
@@ -182,7 +182,7 @@ function shortened(layout: ImageLayout, axis: "height" | "width"): ImageLayout {
     : { ...layout, width: layout.width - 1, border: [top, left, bottom, right + 1] };
 }
 
-/** As many pixels as whole tiles of four have; the rest counts as border. */
+/** Cuts an axis to whole tiles of four pixels. The remaining pixels count as border. */
 function cutToTiles(layout: ImageLayout, axis: "height" | "width"): ImageLayout {
   let cut = layout;
   while (cut[axis] % 4 !== 0 && cut[axis] > 4) cut = shortened(cut, axis);

@@ -4,7 +4,7 @@ export type FloatFormat = "float16" | "float32" | "float64";
 interface Format {
   /** Unit roundoff. */
   readonly unit: number;
-  /** The smallest normal number; the spacing of numbers is constant below it. */
+  /** The smallest normal number. The spacing of numbers is constant below this number. */
   readonly least: number;
   readonly round: (value: number) => number;
 }
@@ -15,7 +15,7 @@ const floatFormats: { readonly [Name in FloatFormat]: Format } = {
   float64: { unit: 2 ** -53, least: 2 ** -1022, round: (value) => value },
 };
 
-/** The nearest float16; ties round up, which is exact enough for `roundingError`. */
+/** The nearest float16. Ties round up, which is exact enough for `roundingError`. */
 function toFloat16(value: number): number {
   if (value === 0 || !Number.isFinite(value)) return value;
   const step = 2 ** (Math.max(Math.floor(Math.log2(Math.abs(value))), -14) - 10);
@@ -27,8 +27,8 @@ export function isFloat(format: string): format is FloatFormat {
 }
 
 /**
- * The largest error of rounding a number to the recorded one: u times the recorded number (Higham 2002, theorem 2.2) or
- * times the smallest normal number; 0 if the exact number is known and needs no rounding.
+ * The largest error of rounding a number to `recorded`: u·|recorded| (Higham 2002, theorem 2.2), and at least u times
+ * the smallest normal number. The error is 0 if `exact` is known and needs no rounding.
  */
 export function roundingError(format: FloatFormat, recorded: number, exact: number | undefined): number {
   const { unit, least, round } = floatFormats[format];

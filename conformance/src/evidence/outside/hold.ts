@@ -30,7 +30,7 @@ const float64: Arithmetic = {
 
 type Tensors = { readonly [name: string]: Tensor<"float32"> };
 
-/** A call in our ops, with the numbers that go in, and the recorded answer laid out alike. */
+/** A call in our ops: its inputs, and the recorded answer in the layout of `y`. */
 interface Made {
   readonly y: Value;
   readonly declared: { readonly [name: string]: Input };
@@ -45,9 +45,9 @@ export interface Result {
 }
 
 /**
- * Holds the reference, on the vectors' numbers as they are: all of them are constants, which may be float64.
+ * Checks the reference on the vectors' exact numbers. All numbers are constants, since constants may be float64.
  *
- * Allowed is what float64 itself errs by, and what the recorded answer may be off by.
+ * The allowed error is the error of float64 plus the possible error of the recorded answer.
  */
 export async function holdReference(backend: Backend, calls: readonly Recorded[]): Promise<readonly Result[]> {
   const made = calls.map(exactly);
@@ -59,10 +59,11 @@ export async function holdReference(backend: Backend, calls: readonly Recorded[]
 }
 
 /**
- * Holds a backend of float32, on the numbers rounded to that.
+ * Checks a float32 backend on numbers rounded to float32.
  *
- * Allowed is its bound, what the recorded answer may be off by, and how far the rounding of the inputs moves the
- * answer: by nothing, where they are float32 numbers already, as all are but webnn-baseline's decimals.
+ * The allowed error is a sum of three: the backend's bound, the possible error of the recorded answer, and the change
+ * of the answer by rounding the inputs. This change is 0 for inputs that are float32 already; only webnn-baseline's
+ * decimals are not.
  */
 export async function holdFloat32(backend: Backend, calls: readonly Recorded[]): Promise<readonly Result[]> {
   const made = calls.map(rounded);
@@ -77,9 +78,8 @@ export async function holdFloat32(backend: Backend, calls: readonly Recorded[]):
 }
 
 /**
- * How far the recorded answer may be off the true one: by the error that computing in that format allows, and by
- * the rounding to what is recorded. Where both sides are of float32, the two of them may thus be apart by twice its
- * bound.
+ * The possible error of the recorded answer: the bound of its computation, plus the error of rounding to the recorded
+ * format. If both sides are float32, they may thus differ by twice the float32 bound.
  */
 function recordedError({ making }: Recorded, { y, expected }: Made, truth: Bounded): Float64Array {
   const { computed, recorded } = making;
@@ -93,7 +93,7 @@ function sum(a: Float64Array, b: Float64Array): Float64Array {
   return a.map((each, i) => each + b[i]!);
 }
 
-/** All calls side by side in one graph that nothing connects: a backend compiles but once. */
+/** Runs all calls in one graph of unconnected parts, so that a backend compiles only once. */
 async function run(backend: Backend, made: readonly Made[]): Promise<readonly Answer[]> {
   const merged: Graph = graph({
     name: "vectors",
@@ -116,7 +116,7 @@ function exactly(call: Recorded, index: number): Made {
   return { ...made(call, leaf), declared: {}, inputs: {} };
 }
 
-/** Inputs come in as such, and constants as constants. */
+/** Inputs stay inputs, and constants stay constants. */
 function rounded(call: Recorded, index: number): Made {
   const declared: { [name: string]: Input } = {};
   const inputs: { [name: string]: Tensor<"float32"> } = {};

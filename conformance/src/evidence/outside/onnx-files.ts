@@ -6,7 +6,7 @@ import type { Operand } from "./operand.ts";
 import { isRefusal, unreadable } from "./refusal.ts";
 import type { Call, Suite, Vector } from "./request.ts";
 
-/** ONNX's backend tests: a folder each, with a model of one node, its inputs and its outputs. */
+/** ONNX's backend tests. Each test is a folder with a model of one node, its inputs and its outputs. */
 export function onnxVectors(folder: URL, suite: Suite): readonly Vector[] {
   const names = readdirSync(folder).filter((name) => name.startsWith("test_"));
   return names.toSorted().map((name) => vector(new URL(`${name}/`, folder), name, suite));

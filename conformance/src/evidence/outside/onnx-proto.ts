@@ -1,7 +1,7 @@
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { type Operand, operand } from "./operand.ts";
 
-/** The fields of a message by number: numbers, and the bytes of all that is nested. */
+/** The fields of a message by field number: numbers, or the bytes of strings and nested messages. */
 type Fields = ReadonlyMap<number, readonly (number | Uint8Array)[]>;
 
 function fieldsOf(bytes: Uint8Array): Fields {
@@ -33,7 +33,7 @@ export interface Stored {
 
 type ProtoNumbers = Float32Array | Float64Array | Uint8Array | BigInt64Array;
 
-/** TensorProto.DataType, as far as the vectors go. */
+/** TensorProto.DataType, limited to the types that the vectors use. */
 const formats: { readonly [type: number]: readonly [name: string, read: (bytes: ArrayBuffer) => ProtoNumbers] } = {
   1: ["float32", (bytes) => new Float32Array(bytes)],
   2: ["uint8", (bytes) => new Uint8Array(bytes)],
@@ -41,7 +41,7 @@ const formats: { readonly [type: number]: readonly [name: string, read: (bytes: 
   11: ["float64", (bytes) => new Float64Array(bytes)],
 };
 
-/** A TensorProto whose numbers lie in `raw_data`, as they all do. */
+/** Reads a TensorProto whose numbers lie in `raw_data`, as in all vectors. */
 export function readTensor(bytes: Uint8Array, constant = false): Stored {
   const fields = fieldsOf(bytes);
   const shape = (fields.get(1) ?? []).flatMap((each) => (typeof each === "number" ? [each] : packed(each)));
@@ -63,10 +63,10 @@ export type OnnxAttributes = { readonly [name: string]: number | string | readon
 /** A model of one node. */
 export interface OneNode {
   readonly operator: string;
-  /** Names; an optional input that is left out is "". */
+  /** Names of the inputs. An optional input that is left out has the name "". */
   readonly inputs: readonly string[];
   readonly attributes: OnnxAttributes;
-  /** The inputs that come from outside, in the order of the files. */
+  /** The inputs without an initializer, in the order of the input files. */
   readonly given: readonly string[];
   readonly initializers: readonly Stored[];
 }
@@ -86,7 +86,7 @@ export function readModel(bytes: Uint8Array): OneNode {
   };
 }
 
-/** AttributeProto: a float, an int, a text, or ints. */
+/** AttributeProto: a float, an int, a string, or ints. */
 function attribute(fields: Fields): [string, OnnxAttributes[string]] {
   const [name] = texts(fields, 1) as [string];
   const [number] = (fields.get(2) ?? fields.get(3) ?? []) as readonly number[];

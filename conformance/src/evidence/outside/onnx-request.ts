@@ -141,7 +141,7 @@ function poolOf(of: PoolRequest["of"], { inputs: [x], attributes, expected }: On
   return { kind: "pool", of, x: image, window, stride, padding, dilation: pair(both("dilations")), size };
 }
 
-/** As much as the steps need, the odd pixel at the bottom and right. */
+/** The padding that gives the output size. An odd pixel goes to the bottom and right. */
 function samePadding(
   shape: readonly number[],
   window: readonly number[],
@@ -172,7 +172,7 @@ function gemm({ inputs: [a, b, c], attributes }: OnnxNode): GemmRequest {
   return { kind: "gemm", a: plain(a!, "transA"), b: plain(b!, "transB"), c, alpha, beta };
 }
 
-/** Padding is an attribute up to opset 10, and an input from 11 on. */
+/** `pads` is an attribute up to opset 10, and an input from opset 11 on. */
 function pad({ inputs: [x, pads, value, axes], attributes }: OnnxNode): PadRequest {
   const sizes = pads ? [...pads.data] : listOf(attributes, "pads", []);
   const named = axes ? [...axes.data] : [...x!.shape.keys()];
@@ -190,7 +190,7 @@ function pad({ inputs: [x, pads, value, axes], attributes }: OnnxNode): PadReque
   };
 }
 
-/** Ends beyond the last element mean the last; negative ends count from it. */
+/** An end beyond the axis is cut to the axis's size. A negative end counts from the end of the axis. */
 function slice({ inputs: [x, starts, ends, axes, steps] }: OnnxNode): SliceRequest {
   const named = axes ? [...axes.data] : [...starts!.data.keys()];
   const pick = (list: Operand | undefined, otherwise: (size: number) => number) =>

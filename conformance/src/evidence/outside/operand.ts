@@ -1,10 +1,10 @@
 import { sizeOf, stridedTensor } from "@residual/core";
 
-/** A tensor of a vector. float64 holds every number of the formats that are read, so that nothing is lost here. */
+/** A tensor of a vector. float64 holds every number of the formats read here, so nothing is lost. */
 export interface Operand {
   readonly shape: readonly number[];
   readonly data: Float64Array;
-  /** Whether a model would hold it as a parameter: backends lay those out anew. */
+  /** Whether a model would hold this tensor as a parameter. Backends change the layout of parameters. */
   readonly constant: boolean;
 }
 
@@ -14,7 +14,7 @@ export function operand(shape: readonly number[], data: ArrayLike<number>, const
   return { shape, data: data instanceof Float64Array ? data : Float64Array.from(data), constant };
 }
 
-/** The same number everywhere: what an operator takes where it is not given its scale, its bound or its bias. */
+/** A tensor of one repeated number: the default for a scale, a bound or a bias that is not given. */
 export function filled(shape: readonly number[], value: number): Operand {
   return operand(shape, new Float64Array(sizeOf(shape)).fill(value), true);
 }
@@ -39,14 +39,14 @@ export function permuted({ shape, data, constant }: Operand, axes: readonly numb
   );
 }
 
-/** The numbers repeated along the axes that are 1 or missing in front, as broadcasting does it. */
+/** The tensor repeated along axes of size 1 and along missing leading axes, as in broadcasting. */
 export function expanded({ shape, data, constant }: Operand, to: readonly number[]): Operand {
   const full = leading(shape, to.length);
   const steps = stridesOf(full).map((step, axis) => (full[axis] === 1 ? 0 : step));
   return fromStrides(to, steps, data, constant);
 }
 
-/** The shape with ones in front, up to this rank. */
+/** The shape with ones in front, up to the given rank. */
 export function leading(shape: readonly number[], rank: number): readonly number[] {
   return [...Array.from({ length: rank - shape.length }, () => 1), ...shape];
 }

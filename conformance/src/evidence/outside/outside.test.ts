@@ -12,7 +12,7 @@ const vectors = allVectors().map(sorted);
 const listed = vectors.filter(isListed);
 const expressed = vectors.filter((vector): vector is ExpressedVector => !isListed(vector));
 
-/** Two vectors have 36 million numbers each, all of them alike: some 15 s. */
+/** Two vectors have 36 million equal numbers each. They take about 15 s. */
 const LARGE = 1e7;
 const large = expressed.filter((vector) => largest(vector) > LARGE);
 const groups = [
@@ -28,7 +28,7 @@ const holders = {
   wasm: (calls: readonly Recorded[]) => holdFloat32(wasm({ threads: 1, winograd: false }), calls),
 };
 
-/** What is not as it should be, in words. */
+/** The answers over their bound, one message each. */
 async function failures(hold: (typeof holders)["onnx"], members: readonly ExpressedVector[]): Promise<string[]> {
   const calls = members.flatMap((vector) => vector.calls.map((call) => ({ name: vector.name, call })));
   const results = await hold(calls.map(({ call }) => call));

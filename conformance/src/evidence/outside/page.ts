@@ -51,7 +51,7 @@ No answer of the reference's or of onnx's is wrong. Of the vectors:
   has no such numbers.
 `;
 
-/** docs/outside-vectors.md. */
+/** The text of docs/outside-vectors.md. */
 export function page(vectors: readonly Sorted[]): string {
   const suites = [...Map.groupBy(vectors, ({ suite }) => suite)];
   return [intro, ...suites.map(([suite, members]) => section(suite, members))].join("\n");

@@ -1,11 +1,9 @@
 import { checkInputs, type DType, graph, input, type OpName, ops, ShapeError, type Tensor } from "@residual/core";
 
-/** Why a vector is not tested: no graph of core can express it. */
+/** The reason why a vector is not tested: no graph of core can express the vector. */
 export interface Refusal {
   readonly because: string;
-  /**
-   * Whether that is still so. An op that is added, or a constraint that goes, turns the refusal into a failing test.
-   */
+  /** Whether the reason still holds. A new op, or the end of a constraint, turns the refusal into a failing test. */
   readonly holds: () => boolean;
 }
 
@@ -24,7 +22,7 @@ export function noAttribute(op: OpName, attribute: string, because: string): Ref
   return { because, holds: () => !(attribute in definition.attributes({ window: 1, stride: 1 })) };
 }
 
-/** The op is there and refuses these shapes, under this label. */
+/** Core has the op, but the op refuses these shapes with this label. */
 export function constraint(label: string, apply: () => unknown, because: string): Refusal {
   const holds = () => {
     try {
@@ -37,7 +35,7 @@ export function constraint(label: string, apply: () => unknown, because: string)
   return { because: `${because} (${label})`, holds };
 }
 
-/** Every backend takes float32 and nothing else. */
+/** Every backend takes float32 only. */
 export function noFormat(format: string): Refusal {
   const x = input("x", [1]);
   const given = { dtype: format as DType, shape: [1], data: Float64Array.of(1) } as unknown as Tensor;

@@ -5,7 +5,7 @@ import type { Refusal } from "./refusal.ts";
 type Two = readonly [number, number];
 type Four = readonly [top: number, left: number, bottom: number, right: number];
 
-/** Images are [N, C, H, W] and weights [O, C/groups, KH, KW]: whoever reads a vector has laid them out so. */
+/** Images are [N, C, H, W] and weights [O, C/groups, KH, KW]. The readers of vectors convert to these layouts. */
 export interface Conv2dRequest {
   readonly kind: "conv2d";
   readonly x: Operand;
@@ -26,7 +26,7 @@ export interface PoolRequest {
   readonly stride: Two;
   readonly padding: Four;
   readonly dilation: Two;
-  /** Height and width of the answer, as the vector has them: rounding modes differ in nothing else. */
+  /** Height and width of the recorded answer. Rounding modes differ in nothing else. */
   readonly size: Two;
 }
 
@@ -68,7 +68,7 @@ export interface ClampRequest {
   readonly most?: number | undefined;
 }
 
-/** alpha · A · B + beta · C, both matrices in their plain order. */
+/** alpha · A · B + beta · C, with neither matrix transposed. */
 export interface GemmRequest {
   readonly kind: "gemm";
   readonly a: Operand;
@@ -101,7 +101,7 @@ export interface PadRequest {
 
 export interface ReduceRequest {
   readonly kind: "reduce";
-  /** As WebNN names it, without `reduce`: Mean, SumSquare. */
+  /** The name in WebNN, without `reduce`: Mean, SumSquare. */
   readonly of: string;
   readonly x: Operand;
   readonly axes: readonly number[];
@@ -152,7 +152,8 @@ export type Request =
   | UnaryRequest;
 
 /**
- * How a recorded answer was made: in one format throughout, in an order that nobody knows, and then rounded to another.
+ * How a recorded answer was made: computed in one format, with sums in an unknown order, then rounded to another
+ * format.
  */
 export interface Making {
   readonly computed: "float32" | "float64";
@@ -166,7 +167,7 @@ export interface Recorded {
   readonly making: Making;
 }
 
-/** A call, or why it is not even read. */
+/** A call, or the reason why the call cannot be read. */
 export type Call = Recorded | Refusal;
 
 /** The collections, by folder next to the project. */
@@ -176,7 +177,7 @@ export type Suite = "onnx/node" | "onnx/pytorch-converted" | "onnx/pytorch-opera
 export interface Vector {
   readonly suite: Suite;
   readonly name: string;
-  /** As its origin names it. */
+  /** The operator's name in its collection. */
   readonly operator: string;
   readonly calls: readonly Call[];
 }

@@ -7,13 +7,13 @@ import { translate } from "./translate/index.ts";
 import type { Translation } from "./translate/translation.ts";
 import { baselineVectors, wptVectors } from "./webnn-files.ts";
 
-/** Data of other projects, next to this project and never in it. */
+/** Data of other projects. The folder lies next to this project, never in it. */
 const folder = new URL("../../../../../shared/data/", import.meta.url);
 
-/** Where the vectors are expected and are not; undefined where they are. */
+/** The path where the vectors are missing. Undefined if the vectors are there. */
 export const missing: string | undefined = existsSync(folder) ? undefined : folder.pathname;
 
-/** All of them, or none where the data is missing. */
+/** All vectors, or none if the data is missing. */
 export function allVectors(): readonly Vector[] {
   if (missing !== undefined) return [];
   const onnx: readonly Suite[] = ["onnx/node", "onnx/pytorch-converted", "onnx/pytorch-operator"];
@@ -24,12 +24,12 @@ export function allVectors(): readonly Vector[] {
   ];
 }
 
-/** A vector that can be held: each of its calls has a graph. */
+/** A vector that can be tested: each of its calls has a graph. */
 export interface ExpressedVector extends Vector {
   readonly calls: readonly Recorded[];
 }
 
-/** A vector that cannot, for the first of its calls that has none. */
+/** A vector that cannot be tested. `refusal` belongs to its first call without a graph. */
 export interface ListedVector extends Vector {
   readonly refusal: Refusal;
 }
@@ -51,7 +51,7 @@ function refusalOf(call: Recorded): Refusal | undefined {
   return isRefusal(translation) ? translation : undefined;
 }
 
-/** The names of the ops that a vector takes, each once. */
+/** The names of the ops in a vector's graphs, each once. */
 export function opsOf({ calls }: ExpressedVector): readonly string[] {
   const nodes = calls.map(inOurOps).flatMap((translation) => {
     if (isRefusal(translation)) return [];
@@ -60,7 +60,7 @@ export function opsOf({ calls }: ExpressedVector): readonly string[] {
   return [...new Set(nodes.flatMap((value) => (value.kind === "node" ? [value.op] : [])))].toSorted();
 }
 
-/** Numbers of its largest answer. */
+/** The number of elements in the vector's largest answer. */
 export function largest({ calls }: ExpressedVector): number {
   return Math.max(...calls.map(({ expected }) => expected.data.length));
 }

@@ -6,13 +6,16 @@ import { isRefusal, noFormat, unreadable } from "./refusal.ts";
 import type { Call, Making, Vector } from "./request.ts";
 import { type WebnnArguments, webnnCall } from "./webnn-request.ts";
 
-/** As both collections write a tensor; a single number stands for all, null for what JSON cannot write. */
+/**
+ * A tensor as both collections write it. A single number fills the tensor. null stands for numbers that JSON cannot
+ * write.
+ */
 interface RawTensor {
   readonly shape?: readonly number[];
   readonly data: number | readonly (number | null)[];
 }
 
-/** An operator's answer, and how far upstream's own code is off it. */
+/** An operator's answer, and its largest difference from the answer of upstream's own code. */
 interface RecordedAnswer extends RawTensor {
   readonly of: number;
   readonly maxAbsDiffOfUpstreamReference: number;
@@ -46,7 +49,7 @@ function testsOf<Test>(folder: URL): readonly Test[] {
     .flatMap((file) => (JSON.parse(readFileSync(new URL(file, folder), "utf8")) as { tests: Test[] }).tests);
 }
 
-/** The cases of webnn-baseline: decimal numbers, and answers that were computed in float64. */
+/** The cases of webnn-baseline. Inputs are decimal numbers. Answers were computed in float64. */
 export function baselineVectors(folder: URL): readonly Vector[] {
   return testsOf<Baseline>(folder).map(({ name, operators, expected }) => ({
     suite: "webnn/baseline",
@@ -65,7 +68,7 @@ function baselineCall({ op, args }: Baseline["operators"][number], answer: Recor
   return made(webnnCall(op, given, float32Decimals(answer)), inside("float32"));
 }
 
-/** Answers that upstream wrote down from elsewhere, and its own code does not give: float32 numbers in eight digits. */
+/** Answers that upstream copied from elsewhere and its own code does not give: float32 numbers in eight digits. */
 function float32Decimals({ shape, data }: RawTensor): Operand {
   const numbers = (data as readonly number[]).map(Math.fround);
   return rawOperand(shape ? { shape, data: numbers } : { data: numbers }, false);
@@ -123,7 +126,7 @@ function wptCall({ name, arguments: given }: Wpt["graph"]["operators"][number], 
   const lost = () => Object.values(values).includes(null) || tensors.some(({ data }) => hasNull(data));
   if (lost()) return unreadable("its infinities and NaN were lost on the way into JSON, as null", lost);
   const described = (value: unknown): unknown => {
-    // An option of float16 too: its vectors come out so, and not by one cast to float16.
+    // Options of float16 operators are float32 too: the recorded answers follow from float32 options, not from float16.
     if (typeof value === "number") return Math.fround(value);
     return isName(value, graph.inputs) ? wptOperand(graph.inputs[value]!) : value;
   };
@@ -136,7 +139,10 @@ function wptCall({ name, arguments: given }: Wpt["graph"]["operators"][number], 
   return made(call, { computed, recorded });
 }
 
-/** Off by up to 2 ulp of the float64 result, as the data's own README says; all others are that result rounded once. */
+/**
+ * Off by up to 2 ulp of the float64 result, says the data's README. All other answers are the float64 result rounded
+ * once.
+ */
 const float32Made = ["batchNormalization"];
 
 function inside(format: "float32" | "float64"): Making {

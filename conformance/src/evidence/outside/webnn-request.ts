@@ -44,7 +44,7 @@ export interface WebnnArguments {
   readonly sizes?: readonly number[];
 }
 
-/** NHWC and NCHW differ in the order of the data and in nothing else. */
+/** NHWC and NCHW differ only in the order of the data. */
 const toChannelsFirst: readonly number[] = [0, 3, 1, 2];
 
 const filterAxes: { readonly [layout: string]: readonly number[] } = {
@@ -54,7 +54,7 @@ const filterAxes: { readonly [layout: string]: readonly number[] } = {
   ihwo: [3, 0, 1, 2],
 };
 
-/** A call of WebNN as a request, defaults filled in. */
+/** Converts a call of WebNN to a request, with defaults filled in. */
 export function webnnCall(
   operator: string,
   given: WebnnArguments,

@@ -21,7 +21,7 @@ records lie in [conformance/golden](../conformance/golden/README.md), which says
 const head = `| model | PyTorch code | structure | answers | float32 | gradients | pictures | outside vectors |
 |---|---|---|---|---|---|---|---|`;
 
-/** docs/evidence.md. `light` are the records that every test run holds. */
+/** The text of docs/evidence.md. `light` has the ids of the records that every test run checks. */
 export function page(evidence: readonly Evidence[], light: ReadonlySet<string>): string {
   return [intro, totals(evidence), "", head, ...evidence.map((each) => row(each, light)), ""].join("\n");
 }

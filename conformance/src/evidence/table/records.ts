@@ -4,19 +4,19 @@ import { specOf } from "../../suite/fixture-model.ts";
 import { type ModelGolden, modelGolden, modelGoldenIds, modelName } from "../../suite/goldens.ts";
 import { nets, trunk } from "../golden/nets.ts";
 
-/** What is known of a model from outside of this project's code. */
+/** Facts about a model from outside this project's code. */
 export interface Evidence {
   readonly model: ModelName;
-  /** Whose PyTorch code the answers were recorded with. */
+  /** The author of the PyTorch code that recorded the answers. */
   readonly madeBy: string;
-  /** Whether every parameter and layer is listed, or a digest of the lists. */
+  /** "listed" if every parameter and layer is listed, "digest" if only a digest of the lists is recorded. */
   readonly structure: "listed" | "digest" | undefined;
   readonly answers: readonly ModelGolden[];
   /** Input shapes of recorded training steps. */
   readonly gradients: readonly string[];
-  /** Pictures that trained weights were shown. */
+  /** Pictures with recorded answers by trained weights. */
   readonly pictures: string | undefined;
-  /** The ops that the network is made of, and those among them that other people's vectors test. */
+  /** The ops of the network, and those among them that other people's vectors test. */
   readonly ops: readonly string[];
   readonly tested: readonly string[];
 }
@@ -30,7 +30,7 @@ const authors: { readonly [family: string]: string } = {
   keras: "own modules, equal to Keras",
 };
 
-/** Of every model, in the order given. */
+/** The evidence for each model, in the given order. */
 export async function evidenceOf(models: readonly ModelName[]): Promise<readonly Evidence[]> {
   const records = await Promise.all((await modelGoldenIds()).map(modelGolden));
   const structures = structureRecords();
@@ -70,7 +70,7 @@ function picturesOf(model: ModelName): string | undefined {
   return nets.some((net) => modelNameOf(net.model) === model) ? "CIFAR-10, 2,000" : undefined;
 }
 
-/** The ops of the column "as" of docs/outside-vectors.md, which its own test keeps current. */
+/** The ops in the column "as" of docs/outside-vectors.md. The test of that page keeps the page current. */
 function opsOfVectors(): ReadonlySet<string> {
   const page = readFileSync(new URL("docs/outside-vectors.md", root), "utf8");
   const rows = [...page.matchAll(/^\| [^|]+ \| \d+ \| [1-9]\d* \| ([^|]*) \|/gm)];

@@ -19,8 +19,8 @@ const deterministic: Behaviour = async (subject) => {
 };
 
 /**
- * The allowed difference between two runs, relative to the largest logit: ten times the error of PyTorch's float32 run
- * of this network.
+ * The allowed difference between two runs, as a share of the largest logit: twice ten times the error of PyTorch's
+ * float32 run of this network.
  */
 const OF_LARGEST = 2 * 10 * 1.3e-7;
 
@@ -102,7 +102,7 @@ const inputsStay: Behaviour = async (subject) => {
   );
 };
 
-/** A caller may reuse its buffer, or write into an answer, once a run has settled. */
+/** After a run has settled, a caller may reuse its buffers and may write into the answers. */
 const answersStay: Behaviour = async (subject) => {
   await using executable = await subject.compile();
   const first = await logitsOf(subject, executable, "a");
@@ -116,7 +116,7 @@ const answersStay: Behaviour = async (subject) => {
   expectThat(second.data.every(Number.isFinite), "dispose took an answer away");
 };
 
-/** An output may be an input or a constant, and two outputs the same value. */
+/** An output may be an input or a constant. Two outputs may be the same value. */
 const outputsOfAnyKind: Behaviour = async ({ backend }) => {
   const x = input("x", [1, 2]);
   const shift = constant("shift", tensor([1, 2], [10, 20]));

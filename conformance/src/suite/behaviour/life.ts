@@ -19,7 +19,7 @@ const abortedBefore: Behaviour = async ({ backend, graph, compile, image }) => {
   await expectRefusal(() => backend.compile(graph, { signal }), "a compile with an aborted signal", ["AbortError"]);
 };
 
-/** The batch makes it long enough to be met in the middle. */
+/** The batch makes the run long enough for an abort in the middle. */
 const abortedInside: Behaviour = async ({ compile, image }) => {
   await using executable = await compile();
   const expected = (await executable.run({ image: image("a") })).logits;
@@ -61,7 +61,7 @@ const disposedInside: Behaviour = async ({ compile, image }) => {
   expectThat(await running, "a run that dispose met gave a wrong answer");
 };
 
-/** Weights that turn out to be unreadable when a backend reads them. */
+/** A graph whose weights throw an error when a backend reads them. */
 function unreadable(): Graph {
   const x = input("x", [1, 2]);
   const read = () => Promise.reject(new Error("the disk is gone"));
@@ -69,12 +69,12 @@ function unreadable(): Graph {
   return graph({ name: "unreadable", inputs: { x }, outputs: { y: ops.linear({ x, weight }) } });
 }
 
-/** Work that fails, by name. It gets an executable that no other call uses. */
+/** Work that fails, by name. Each failure gets an executable that no other call uses. */
 const failing: {
   readonly [what: string]: (subject: Subject, own: Executable<"image">) => Promise<unknown>;
 } = {
   "a model whose weights cannot be read": async ({ backend }) => {
-    await using model = await backend.compile(unreadable()); // or the run, which may read them
+    await using model = await backend.compile(unreadable()); // or run throws: a backend may read weights there
     await model.run({ x: tensor([1, 2], [1, 2]) });
   },
   "a run of two channels": ({ image }, own) => {
@@ -84,7 +84,7 @@ const failing: {
   "an aborted run": ({ image }, own) => own.run({ image: image("a") }, { signal: AbortSignal.abort() }),
 };
 
-/** Rounds of each failure: which of two that run at the same time is ahead is a matter of chance. */
+/** Rounds of each failure. Chance decides which of two simultaneous runs is ahead. */
 const NEIGHBOURS = 3;
 
 const neighbours: Behaviour = async (subject) => {
@@ -113,17 +113,18 @@ const neighbours: Behaviour = async (subject) => {
 
 const WARM_UP = 40;
 const ROUNDS = 200;
-/** Measurements before and after; the smallest counts, so that memory freed late is not counted. */
+/** Measurements before and after the rounds. The smallest counts, so that memory freed late is not counted. */
 const MEASURED = 10;
 
-/** Resources that are counted exactly, and must be as many as before. */
+/** Resources that are counted exactly. */
 const counted = ["threads", "files", "handles", "gpuMemory"] as const;
 
 type Measured = Resources & { readonly gpuMemory: number | undefined };
 
 /**
- * A leak is told from noise where each round keeps half of the weights; buffers and textures of GPUs, handles, files
- * and threads are counted exactly. Browsers tell less than Node: the check says what it could measure.
+ * Memory has leaked if each round keeps half of the weights; less is noise. Buffers and textures of GPUs, handles,
+ * files and threads are counted exactly. Browsers report fewer resources than Node. The check says which resources it
+ * measured.
  */
 const leavesNothing: Behaviour = async ({ compile, image, bytes }) => {
   using gpu = watchGpuMemory();
@@ -138,7 +139,7 @@ const leavesNothing: Behaviour = async ({ compile, image, bytes }) => {
     for (let i = 0; i < rounds; i++) {
       await round();
       if (i < rounds - MEASURED) continue;
-      await new Promise((resolve) => setTimeout(resolve, 0)); // what closes late gets its turn
+      await new Promise((resolve) => setTimeout(resolve, 0)); // gives resources that close late their turn
       found.push({ ...(await resources()), gpuMemory: gpu.count() });
     }
     return found;
@@ -158,7 +159,7 @@ const leavesNothing: Behaviour = async ({ compile, image, bytes }) => {
   return told.length > 0 ? `measured: ${told.join(", ")}` : "nothing of it can be measured here";
 };
 
-/** Undefined if it cannot be measured here. */
+/** The growth of a resource; undefined if the resource cannot be measured here. */
 function growth(before: readonly Measured[], after: readonly Measured[], what: keyof Measured): number | undefined {
   const least = (measured: readonly Measured[]) => Math.min(...measured.map((each) => each[what] ?? Number.NaN));
   const grown = least(after) - least(before);

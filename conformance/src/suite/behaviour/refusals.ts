@@ -3,7 +3,7 @@ import { type Behaviour, expectRefusal, expectThat, type Subject, sameBits } fro
 
 type Inputs = { readonly [name: string]: Tensor };
 
-/** Invalid inputs, by what is wrong with them. */
+/** Invalid inputs, by their fault. */
 const wrong: { readonly [what: string]: (image: Tensor<"float32">) => Inputs } = {
   "no input": () => ({}),
   "a wrong name": (picture) => ({ picture }),
@@ -29,7 +29,7 @@ function detached(): Tensor<"float32"> {
   return { dtype: "float32", shape: [1, 3, 32, 32], data };
 }
 
-/** Refused with a typed error, and the executable is as good as before. */
+/** The backend throws a typed error, and the executable still works. */
 function refuses(what: string, make: (image: Tensor<"float32">) => Inputs): Behaviour {
   return async ({ compile, image }: Subject) => {
     await using executable = await compile();

@@ -15,17 +15,17 @@ import { fixtureModel } from "../fixture-model.ts";
 export interface Subject {
   readonly backend: Backend;
   readonly graph: Graph<"image", "logits">;
-  /** Compiles the network, its batch open; the caller disposes it. */
+  /** Compiles the network with an open batch. The caller disposes of the executable. */
   readonly compile: () => Promise<Executable<"image", "logits">>;
-  /** An image for it, another for each salt. */
+  /** An image for the network. Each salt gives another image. */
   readonly image: (salt: string, batch?: number) => Tensor<"float32">;
-  /** Bytes of its weights. */
+  /** Size of the network's weights in bytes. */
   readonly bytes: number;
 }
 
 /**
- * ResNet-20 of CIFAR: convolutions, shortcuts of both kinds, a pool and a linear layer, in 1.1 MB and 41 million
- * multiply-adds.
+ * ResNet-20 of CIFAR: convolutions, both kinds of shortcuts, a pool and a linear layer. It has 1.1 MB of weights and 41
+ * million multiply-adds.
  */
 export function subjectOf(backend: Backend): Subject {
   const { graph } = fixtureModel("cifar_resnet20", ["N", 3, 32, 32]);
@@ -40,12 +40,12 @@ export function subjectOf(backend: Backend): Subject {
 }
 
 /**
- * One required behaviour: settles if the backend has it, throws a description of the fault otherwise. May return a
- * remark.
+ * One required behaviour. Resolves if the backend has the behaviour, possibly with a remark. Otherwise throws a
+ * description of the fault.
  */
 export type Behaviour = (subject: Subject) => Promise<unknown>;
 
-/** The fault. */
+/** The description of a fault. */
 export class Misbehaviour extends Error {}
 
 export function expectThat(holds: boolean, message: string): asserts holds {
@@ -57,12 +57,12 @@ export function sameBits(a: Answer, b: Answer): boolean {
   return a.shape.join() === b.shape.join() && a.data.every((value, i) => Object.is(value, b.data[i]));
 }
 
-/** Whatever was thrown: backends may be anybody's. */
+/** The message of any thrown value: a third party's backend may throw anything. */
 export function inWords(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : JSON.stringify(error);
 }
 
-/** Expects work to be refused with a typed error; which codes will do, where that matters. */
+/** Expects work to throw a typed error, with one of the given codes if any are given. */
 export async function expectRefusal(
   work: () => Promise<unknown>,
   what: string,

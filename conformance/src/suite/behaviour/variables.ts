@@ -18,7 +18,7 @@ import { type Behaviour, expectRefusal, expectThat } from "./subject.ts";
 
 const one = (value: number): Tensor<"float32"> => tensor([1, 1], [value]);
 
-/** y = x + count, and count grows by 1 with each run. */
+/** y = x + count. Each run adds 1 to count. */
 function counter(): Graph<"x", "y"> {
   const x = input("x", [1, 1]);
   const count = variable("count", one(0));
@@ -77,7 +77,7 @@ const together: Behaviour = async ({ backend }) => {
   expectNumbers("b after two swaps", await read(executable, "b"), [2]);
 };
 
-/** mean ← ¾·mean + ¼·(the mean of the image), in numbers that float32 holds exactly. */
+/** mean ← ¾·mean + ¼·(mean of the image), with numbers that float32 holds exactly. */
 const runningMean: Behaviour = async ({ backend }) => {
   const x = input("x", [1, 2, 1, 2]);
   const mean = variable("mean", tensor([1, 2, 1, 1], [0, 0]));
@@ -94,7 +94,7 @@ const runningMean: Behaviour = async ({ backend }) => {
 };
 
 /**
- * A convolution large enough for a fast kernel. Its weights are eighths and grow by 1/4, so that sums of them are
+ * A convolution large enough for a fast kernel. Its weights are multiples of 1/8 and grow by 1/4, so their sums are
  * exact.
  */
 const changingWeight: Behaviour = async ({ backend }) => {
@@ -134,7 +134,7 @@ const changingWeight: Behaviour = async ({ backend }) => {
   }
 };
 
-/** At any time of a run, also between its end and its answer. */
+/** The abort may come at any time, also between the end of a run and its answer. */
 const keptByAborts: Behaviour = async ({ backend }) => {
   await using executable = await backend.compile(counter());
   let fulfilled = 0;
@@ -152,7 +152,7 @@ const keptByAborts: Behaviour = async ({ backend }) => {
   }
 };
 
-/** y and z are the value that the count becomes. */
+/** The outputs y and z are the new value of the count. */
 const outputsOfTheirOwn: Behaviour = async ({ backend }) => {
   const x = input("x", [1, 1]);
   const count = variable("count", one(0));
@@ -203,7 +203,7 @@ const refusedReads: Behaviour = async ({ backend }) => {
   await expectRefusal(() => executable.read(["count"]), "a read after dispose");
 };
 
-/** State that stays on the device from run to run. */
+/** State that stays on the device between runs. */
 export const variables: { readonly [name: string]: Behaviour } = {
   "a counter counts the runs of its executable": counts,
   "overlapping runs see variables in the order of their calls": inOrder,

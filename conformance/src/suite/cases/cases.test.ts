@@ -97,7 +97,7 @@ describe("samples", () => {
         expect(part.bound[i]! / whole.bound[at]!).toBeCloseTo(1, 9);
       }
     });
-    // A bound of 0 asks for the very number.
+    // A bound of 0 requires the exact number.
     fc.assert(op === "maxPool2d" ? exactProperty(op) : property, { numRuns: 60 });
   });
 

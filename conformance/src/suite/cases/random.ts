@@ -6,8 +6,8 @@ import { type Outcome, runTrials, type Trial } from "../trial.ts";
 import { parametersAmong } from "./written.ts";
 
 /**
- * Each input's numbers: the same for the same shapes, so that what is printed of a trial is all that it takes to repeat
- * it.
+ * The numbers of each input. They depend only on the op, the input and its shape, so a printed trial is enough to
+ * repeat the trial.
  */
 function numbersOf(op: OpName, input: string, shape: readonly number[]): Tensor<"float32"> {
   const ranges: { readonly [input: string]: readonly [number, number] } = suites[op].ranges ?? {};
@@ -16,7 +16,8 @@ function numbersOf(op: OpName, input: string, shape: readonly number[]): Tensor<
 }
 
 /**
- * Which inputs are constants: weights usually are, but may be computed; the second operand of a sum may be a constant.
+ * Which inputs are constants. Weights usually are, but a graph may compute them. The second operand of a sum may be a
+ * constant.
  */
 const constancies = {
   parameters: parametersAmong,
@@ -26,7 +27,7 @@ const constancies = {
 
 type Constancy = keyof typeof constancies;
 
-/** Any application of an op, small enough to be looked at. */
+/** Any application of an op, small enough for a reader to check. */
 export function arbitraryTrial(op: OpName): Arbitrary<Trial> {
   const kinds = Object.keys(constancies) as Constancy[];
   return fc.tuple(suites[op].draft, fc.constantFrom(...kinds)).map(([{ shapes, attributes = {} }, constancy]) => {
@@ -41,12 +42,12 @@ export interface RandomOptions {
   readonly runs: number;
 }
 
-/** So many trials of an op; the same for the same seed. */
+/** `runs` trials of an op. The same seed gives the same trials. */
 export function randomTrials(op: OpName, { seed, runs }: RandomOptions): readonly Trial[] {
   return fc.sample(arbitraryTrial(op), { seed, numRuns: runs });
 }
 
-/** The smallest trial that still fails, where one of those did; undefined where each passes when run by itself. */
+/** The smallest trial that still fails when run by itself; undefined if none does. */
 export async function shrink(
   backend: Backend,
   op: OpName,

@@ -25,35 +25,37 @@ import { samplesOf } from "../sample.ts";
 import type { Trial, Trials } from "../trial.ts";
 import { parametersAmong } from "./written.ts";
 
-/** Sides of the image in pixels (common ones, and odd ones that no tile divides), and images of a batch. */
+/**
+ * Sides of the image in pixels, and images per batch. The sides are common sizes, and odd sizes that no tile divides.
+ */
 const sweeps = {
   quick: { sides: [33, 224], batches: [1, 2], most: 1.2e8 },
   full: { sides: [32, 33, 64, 97, 128, 131, 160, 192, 224, 225, 256, 299, 320], batches: [1, 2, 3, 8], most: Infinity },
 } as const;
 
-/** An op's application in a network: the properties that distinguish it from others, without numbers. */
+/** An op's application in a network: all properties that distinguish it from others, without numbers. */
 export interface Application {
   readonly op: OpName;
   readonly attributes: object;
   readonly shapes: { readonly [input: string]: readonly number[] };
-  /** Of the output. */
+  /** The shape of the output. */
   readonly shape: readonly number[];
   readonly macs: number;
 }
 
-/** The ops of which single elements can be held. */
+/** The ops that can be checked at single elements. */
 const swept: ReadonlySet<string> = new Set(opNames.filter((op) => "cut" in suites[op]));
 
 /**
- * Every distinct convolution, pool and linear layer that a network of the family asks for, as it is built and as it is
- * optimized, at each of the sides and batches. The quick ones leave out what takes long.
+ * Every distinct convolution, pool and linear layer in the family's networks, as built and as optimized, at each side
+ * and batch. Level quick leaves out the slow applications.
  */
 export function applications(level: "quick" | "full"): readonly Application[] {
   known[level] ??= distinct(level);
   return known[level];
 }
 
-/** The full ones take two seconds to find, and each part of the sweep asks for them. */
+/** The applications found so far. Level full takes two seconds to find, and each part of the sweep asks for it. */
 const known: { [level: string]: readonly Application[] } = {};
 
 function distinct(level: "quick" | "full"): readonly Application[] {
@@ -73,7 +75,10 @@ function distinct(level: "quick" | "full"): readonly Application[] {
   return level === "full" ? [...found.values()] : spread([...found.values()]);
 }
 
-/** The family, two blocks to a stage: the third and all after it are as the second. Many differ in depth alone. */
+/**
+ * The family with two blocks per stage. The third block and all later ones equal the second. Many networks differ in
+ * depth only.
+ */
 function kinds(): readonly ResNetSpec[] {
   const specs = Object.values<ResNetSpec>(variants).map((spec) => shallow(spec));
   return [...new Map(specs.map((spec) => [JSON.stringify(spec), spec])).values()];
@@ -84,10 +89,10 @@ export function shallow(spec: ResNetSpec): ResNetSpec {
   return { ...spec, depths: spec.depths.map((depth) => Math.min(depth, 2)) };
 }
 
-/** How many of each op are quick. */
+/** The number of applications of each op at level quick. */
 const QUICK = 50;
 
-/** The same number for each op, from the smallest to the largest. */
+/** The same number of applications of each op, from the smallest to the largest. */
 function spread(all: readonly Application[]): readonly Application[] {
   return [...swept].flatMap((op) => {
     const sorted = all.filter((each) => each.op === op).toSorted((a, b) => a.macs - b.macs);
@@ -96,7 +101,7 @@ function spread(all: readonly Application[]): readonly Application[] {
   });
 }
 
-/** A model unchanged and optimized, at each side that it accepts. */
+/** A model as built and as optimized, at each side that the model accepts. */
 function* graphsOf(spec: ResNetSpec, sides: readonly number[]): Generator<Graph> {
   const { inputChannels = 3 } = spec;
   for (const side of sides) {
@@ -105,7 +110,7 @@ function* graphsOf(spec: ResNetSpec, sides: readonly number[]): Generator<Graph>
   }
 }
 
-/** The shapes that `optimize` comes to, with no weights to fold: a norm after a convolution leaves it a bias. */
+/** The graph with the shapes that `optimize` gives, without folding weights: a convolution with a norm gets a bias. */
 export function fused(graph: Graph): Graph {
   const folded = rewrite(graph, {
     batchNorm(norm, hasSingleReader) {
@@ -120,7 +125,7 @@ export function fused(graph: Graph): Graph {
   return fuseEpilogues(folded);
 }
 
-/** Undefined for an image that is too small for the network. */
+/** The network for an image size; undefined if the image is too small for the network. */
 function builtAt(spec: ResNetSpec, input: readonly number[]): Graph | undefined {
   try {
     return resnet(spec, { input });
@@ -144,8 +149,8 @@ function applicationOf(node: AnyNode, batch: number): Application {
 const keyOf = ({ op, attributes, shapes }: Application): string => JSON.stringify([op, attributes, shapes]);
 
 /**
- * The same numbers for all, of which each input takes a part: to draw them anew for each would take longer than to run
- * it.
+ * The numbers of all trials. Each input takes a part of them: drawing new numbers for each input would take longer than
+ * the trial's run.
  */
 let pool: Float32Array = new Float32Array(0);
 
@@ -155,22 +160,22 @@ function numbers(shape: readonly number[], offset: number): Tensor<"float32"> {
   return tensorOf("float32", shape, pool.subarray(offset, offset + size));
 }
 
-/** Where each input's part of the pool begins: none may be another's, or sums of squares would hide a mistake. */
+/** The start of each input's part of the pool. Equal parts would give sums of squares, which hide mistakes. */
 const offsets = [0, 7919, 104_729, 15_485];
 
-/** Which share of a list: every `parts`-th element from `part` on, so that all shares take about as long. */
+/** A share of a list: every `parts`-th element from `part` on. All shares take about as long. */
 export interface SweepPart {
   readonly part: number;
   readonly parts: number;
 }
 
-/** A part of the applications as trials, a few of whose elements are held. */
+/** A part of the applications as trials. A few elements of each trial are checked. */
 export function sweepTrials(level: "quick" | "full", { part, parts }: SweepPart = { part: 0, parts: 1 }): Trials {
   const mine = applications(level).filter((_, i) => i % parts === part);
   return { count: mine.length, trials: trialsOf(mine) };
 }
 
-/** Numbers are made when a trial is drawn. */
+/** Draws the numbers of a trial only when the trial is taken. */
 function* trialsOf(all: readonly Application[]): Generator<Trial> {
   for (const { op, attributes, shapes, shape } of all) {
     const names = Object.keys(shapes);

@@ -3,7 +3,7 @@ import type { OpCase } from "../ops/op-suite.ts";
 import { opNames, suites } from "../ops/suites.ts";
 import type { Trial } from "../trial.ts";
 
-/** The cases of every op that are written down. */
+/** The cases that are written by hand, of every op. */
 export function writtenTrials(kind: "byHand" | "special"): readonly Trial[] {
   return opNames.flatMap((op) => suites[op][kind].map((each) => trialOf(op, each)));
 }

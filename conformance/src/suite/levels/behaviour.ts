@@ -7,7 +7,7 @@ import { type Behaviour, inWords, Misbehaviour, subjectOf } from "../behaviour/s
 import { variables } from "../behaviour/variables.ts";
 import { type BackendUnderTest, counted, type Task } from "../task.ts";
 
-/** How a backend behaves, whatever it computes. */
+/** Checks of a backend's behaviour, independent of the network. */
 export const behaviourTasks: readonly Task[] = Object.entries({ answers, life, refusals, variables }).map(
   ([name, behaviours]) => ({
     level: "behaviour",

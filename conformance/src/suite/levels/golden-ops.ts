@@ -7,7 +7,7 @@ import { type FloatTensor, type OpGolden, opGoldens, opTensors } from "../golden
 import { type BackendUnderTest, counted, type Task } from "../task.ts";
 import { indexOf, runTrials, type Trial } from "../trial.ts";
 
-/** Single operators as PyTorch answered them in float64. */
+/** Single operators, with PyTorch's float64 answers. */
 export const goldenOpsTask: Task = { level: "ops", name: "PyTorch's answers", run: checksOf };
 
 async function* checksOf(held: BackendUnderTest): AsyncGenerator<Check> {

@@ -3,29 +3,29 @@ import type { Check, Worst } from "../../report/types.ts";
 import { type BackendUnderTest, nothing, type Task } from "../task.ts";
 import { argMax } from "./arg-max.ts";
 
-/** Pictures that a trained model was shown, and what PyTorch made of them in float64. */
+/** Pictures, and a trained model's float64 logits for them from PyTorch. */
 export interface ImageSet {
   /** A description of the pictures: `CIFAR-10, the first 2,000 of the test set`. */
   readonly name: string;
   readonly model: ModelName;
-  /** Bound to the trained weights, its batch open. */
+  /** The graph with trained weights and an open batch. */
   readonly graph: Graph<"image", "logits">;
-  /** How far PyTorch's own float32 logits were off: max |d| / max |logit|. A backend may be off by ten times that. */
+  /** The error of PyTorch's own float32 logits: max |d| / max |logit|. A backend may err by ten times as much. */
   readonly relToMax: number;
   readonly batches: () => AsyncIterable<ImageBatch> | Iterable<ImageBatch>;
-  /** How many pictures all batches have, for progress within them. */
+  /** The number of pictures in all batches, for progress within the batches. */
   readonly count?: number;
 }
 
 export interface ImageBatch {
-  /** Preprocessed: [N, C, H, W]. */
+  /** Preprocessed pictures [N, C, H, W]. */
   readonly image: Tensor<"float32">;
-  /** PyTorch's, [N, classes]. */
+  /** PyTorch's logits [N, classes]. */
   readonly logits: Tensor<"float64">;
   readonly labels?: readonly number[];
 }
 
-/** The same predictions as PyTorch, image by image. */
+/** Compares the predictions with PyTorch's, image by image. */
 export function imageTasks(sets: readonly ImageSet[]): readonly Task[] {
   if (sets.length > 0) {
     return sets.map((set) => ({
@@ -39,14 +39,14 @@ export function imageTasks(sets: readonly ImageSet[]): readonly Task[] {
   return [{ level: "images", name: "pictures", skipped, run: nothing }];
 }
 
-/** One image: the classes, how clear the call was, and how far off the logits are. */
+/** One image: the classes, the margin between the two likeliest classes, and the error of the logits. */
 interface Seen {
   readonly index: number;
   readonly expected: number;
   readonly found: number;
-  /** Between PyTorch's two largest logits. */
+  /** The difference between PyTorch's two largest logits. */
   readonly margin: number;
-  /** The largest error of a logit. */
+  /** The largest error of any logit. */
   readonly error: number;
   readonly worst: Omit<Worst, "bound">;
   readonly label: number | undefined;
@@ -114,7 +114,7 @@ function closest(seen: readonly Seen[]): readonly Seen[] {
   return seen.toSorted((a, b) => a.margin - b.margin).slice(0, CLOSEST);
 }
 
-/** The class is certain where twice the error, once up and once down, is less than the margin. */
+/** The class is certain if the margin is more than twice the error: one logit may be too high and the other too low. */
 function marginCheck({ index, margin, error, expected, found }: Seen): Check {
   const share = (2 * error) / margin;
   const what = `margin ${margin.toPrecision(3)}`;

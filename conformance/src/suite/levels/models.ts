@@ -29,20 +29,21 @@ async function* checksOf({ backend, arithmetic, work }: BackendUnderTest, id: st
   if (golden.top5) yield classCheck(answers.logits!, golden.top5.indices);
 }
 
-/** Every stage that is recorded, with `logits`, `probabilities` or `output`. */
+/** Every recorded stage, with `logits`, `probabilities` or `output`. */
 export function stagesOf(golden: ModelGolden): readonly string[] {
   const whole = (["logits", "probabilities", "output"] as const).filter((name) => golden[name]);
   return [...Object.keys(golden.activations ?? {}), ...whole];
 }
 
 /**
- * Ten times what torch's own float32 run of the case was off by, as the goldens' README has it: over a hundred layers a
- * bound by γ grows beyond any use, and orders of summation differ by a small factor (docs/tolerances.md, Whole models).
+ * Ten times the error of torch's own float32 run of the case, as the goldens' README states. A bound by γ is too wide
+ * to be of use after a hundred layers. Orders of summation differ by a small factor (docs/tolerances.md, Whole models).
  */
 const TOLERANCE = 10;
 
 /**
- * To first order all errors grow with the unit roundoff: where values are kept in less than float32, by so much more.
+ * To first order, all errors grow with the unit roundoff. So the tolerance grows by the same factor if values are
+ * stored in less than float32.
  */
 function toleranceFor({ stored }: Arithmetic): number {
   return TOLERANCE * Math.max(1, stored / float32.unit);
@@ -67,11 +68,14 @@ function stageCheck(stage: string, answer: Answer, golden: ModelGolden, toleranc
 export interface Expected {
   readonly shape: readonly number[];
   readonly values: readonly number[];
-  /** The largest magnitude, which relative errors are relative to. */
+  /** The largest magnitude: the unit of relative errors. */
   readonly scale: number;
 }
 
-/** The recorded facts of a stage: samples, then statistics over all elements, which a large error anywhere changes. */
+/**
+ * The recorded facts of a stage: samples, then statistics over all elements. A large error anywhere changes the
+ * statistics.
+ */
 export function expectedOf(golden: ModelGolden, stage: string): Expected {
   const recorded = golden.activations?.[stage];
   if (!recorded) return wholeOf(golden[stage as "logits"]!);
@@ -83,7 +87,7 @@ function wholeOf({ shape, values }: Values): Expected {
   return { shape, values, scale: values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) };
 }
 
-/** The same of an answer. */
+/** The same facts of an answer. */
 export function foundOf({ data }: Answer, golden: ModelGolden, stage: string): ArrayLike<number> {
   const samples = golden.activations?.[stage]?.samples;
   if (!samples) return data;

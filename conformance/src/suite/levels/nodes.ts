@@ -5,12 +5,13 @@ import { fixtureModel, inputShapeOf } from "../fixture-model.ts";
 import { runNodes } from "../nodes.ts";
 import { type BackendUnderTest, counted, type Task } from "../task.ts";
 
-/**
- * A graph as it is built, and as a backend is given it: fused groups are nodes too, and run as the backend fuses them.
- */
+/** A graph as built, and as optimized for a backend. Fused groups are nodes too, and run as the backend fuses them. */
 const forms: { readonly [form: string]: Pass } = { "as built": (graph) => graph, optimized: optimize };
 
-/** Each node of each model alone. `side` is that of the image, in pixels; a model's own where it is smaller. */
+/**
+ * Checks each node of each model alone. The image has `side` × `side` pixels, or the model's own size if that is
+ * smaller.
+ */
 export function nodeTasks(models: readonly ModelName[], side: number): readonly Task[] {
   return models.flatMap((model) => {
     const shape = inputShapeOf(model, side);

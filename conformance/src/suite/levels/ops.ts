@@ -9,10 +9,10 @@ import { type BackendUnderTest, counted, type Task } from "../task.ts";
 import { type Outcome, runTrials, type Trial, type Trials } from "../trial.ts";
 import { goldenOpsTask } from "./golden-ops.ts";
 
-/** Random trials of each op. */
+/** The number of random trials of each op. */
 const RUNS = { quick: 25, full: 400 } as const;
 
-/** Sections that the layers of the family are divided into: a section is the least that an interrupted run repeats. */
+/** The number of sections for the layers of the family. An interrupted run repeats at least one whole section. */
 const PARTS = { quick: 1, full: 50 } as const;
 
 const listed = (trials: readonly Trial[]): Trials => ({ count: trials.length, trials });
@@ -21,7 +21,10 @@ function partName(part: number, level: "quick" | "full"): string | undefined {
   return PARTS[level] === 1 ? undefined : `part ${part + 1} of ${PARTS[level]}`;
 }
 
-/** Every op: cases written by hand, PyTorch's recorded answers, random shapes, and what the family's models ask for. */
+/**
+ * Checks every op: cases written by hand, PyTorch's recorded answers, random shapes, and the layers of the family's
+ * models.
+ */
 export function opTasks(level: "quick" | "full"): readonly Task[] {
   const task = (name: string, trials: () => Trials, variant?: string): Task => ({
     level: "ops",
@@ -52,10 +55,10 @@ async function* outcomes(
   for await (const outcome of runTrials(backend, trials, arithmetic, work)) yield checkOf(outcome);
 }
 
-/** The same trials each time, so that two runs can be compared. */
+/** A fixed seed gives the same trials in each run, so that runs can be compared. */
 const SEED = 1;
 
-/** One check for each op: all of its trials, of which the worst is told, or the smallest that fails. */
+/** One check for each op over all of its trials. It reports the smallest failing trial, or else the worst. */
 function randomChecks(held: BackendUnderTest, runs: number): AsyncIterable<Check> {
   return counted(randomOutcomes(held, runs), opNames.length, held);
 }

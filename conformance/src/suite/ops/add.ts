@@ -54,7 +54,7 @@ export const add: OpSuite<"add"> = {
   ],
   draft: fc.oneof(image, rows).map((a) => ({ shapes: { a, b: a } })),
   bound: ({ a, b }, _, answer) => {
-    const inputs = answer.arithmetic.stored; // each may have been rounded before they cancel
+    const inputs = answer.arithmetic.stored; // inputs may have been rounded before they cancel
     return rounded(answer, 1).map((bound, i) => bound + 2 * inputs * (Math.abs(a.data[i]!) + Math.abs(b.data[i]!)));
   },
   carry: ({ a, b }, errors) => sum(orZeros(errors.a, a).data, orZeros(errors.b, b).data),

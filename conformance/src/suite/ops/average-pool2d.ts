@@ -70,7 +70,7 @@ export const averagePool2d: OpSuite<"averagePool2d"> = {
       const sides = [least[0]! + extra[0], least[1]! + extra[1]];
       return { shapes: { x: [...planes, ...sides] }, attributes: { window, stride: step, ceil } };
     }),
-  /** n − 1 sums, and a division good to 2.5 ulp, or a product with 1/n rounded. */
+  /** n − 1 sums, and either a division good to 2.5 ulp or a product with the rounded 1/n. */
   bound: (inputs, attributes, { shape, arithmetic }) => {
     const size = ops.averagePool2d.evaluate(magnitudes(inputs), attributes, shape);
     return summed(size, attributes.window[0] * attributes.window[1] - 1 + DIVISION, arithmetic, { stored: 2 });

@@ -88,9 +88,9 @@ export const batchNorm: OpSuite<"batchNorm"> = {
   })),
   ranges: { variance: [0.5, 1.5] },
   /**
-   * (x − mean)·g + shift, or x·g + (shift − mean·g), with g = scale / √(variance + ε). Six roundings of g where it is
-   * made by a reciprocal root good to 2 ulp, three by division; then a product and two sums, of |x·g|, |mean·g| and
-   * |shift|.
+   * (x − mean)·g + shift, or x·g + (shift − mean·g), with g = scale / √(variance + ε). g has six roundings if it comes
+   * from a reciprocal root good to 2 ulp, and three if it comes from a division. A product and two sums of |x·g|,
+   * |mean·g| and |shift| follow.
    */
   bound: (inputs, attributes, { shape, arithmetic }) => {
     const { x, scale, mean, variance } = inputs;
@@ -100,7 +100,7 @@ export const batchNorm: OpSuite<"batchNorm"> = {
     return summed(size, 9, arithmetic, { stored: 4, factors: [x, scale, mean] }).map((bound, i) => {
       const c = Math.floor(i / pixels) % shape[1]!;
       const gain = scale.data[c]! / Math.sqrt(variance.data[c]! + attributes.epsilon);
-      // Of an x − mean or a g that is flushed.
+      // The loss if x − mean or g is flushed to 0.
       const factors = Math.abs(gain) + Math.abs(mean.data[c]!) + Math.abs(x.data[i]!);
       return bound + 2 * arithmetic.smallest * factors;
     });

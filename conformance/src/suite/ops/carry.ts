@@ -3,18 +3,20 @@ import { magnitudes } from "./rounding.ts";
 
 type Tensors = { readonly [input: string]: Tensor<"float64"> };
 
-/** How far errors of the inputs move each element of an op's answer. An input that is not among the errors is exact. */
+/**
+ * The effect of the inputs' errors on each element of an op's answer. An input without an entry in `errors` is exact.
+ */
 export type Carry = (inputs: Tensors, errors: Tensors, attributes: object, shape: readonly number[]) => Float64Array;
 
 /**
- * For ops that are linear in x with weights that are not negative, choose among its numbers, or move them:
+ * For ops that choose or move the numbers of x, and for ops that are linear in x without negative weights:
  * |max(a, b) − max(c, d)| ≤ max(|a − c|, |b − d|), and the same for a mean.
  */
 export function throughX(op: OpName): Carry {
   return (_, errors, attributes, shape) => evaluate(op, { x: errors.x! }, attributes, shape);
 }
 
-/** For sums of products: |x·w − x′·w′| ≤ e(x)·(|w| + e(w)) + |x|·e(w), and the error of a bias as it is. */
+/** For sums of products: |x·w − x′·w′| ≤ e(x)·(|w| + e(w)) + |x|·e(w). A bias adds its own error. */
 export function throughProducts(op: OpName): Carry {
   return (inputs, errors, attributes, shape) => {
     const { x, weight } = magnitudes(inputs);

@@ -7,7 +7,7 @@ import type { Cut, ExactAnswer, Operands } from "./op-suite.ts";
 import { eightBits } from "./quantized.ts";
 import { absolute, magnitudes, summed } from "./rounding.ts";
 
-/** Kernels and paddings of all kinds, and an image that the kernel fits into at least once, by construction. */
+/** Kernels and paddings of all kinds. The kernel fits into the image at least once by construction. */
 export const convolution = fc
   .record({
     batch: upTo(3),
@@ -39,7 +39,7 @@ export const convolution = fc
     };
   });
 
-/** A convolution by any of the ways that its arithmetic may take. */
+/** The bound of a convolution by any algorithm that the arithmetic allows. */
 export function convolved(
   inputs: Operands<"fusedConv2d", "float64">,
   attributes: AttributesOf<"conv2d">,
@@ -54,7 +54,7 @@ export function convolved(
     for (const name of arithmetic.winograd) {
       const transformed = winogradMagnitudes(name, { x, weight }, attributes, shape);
       const roundings = weight.shape[1]! + winogradRoundings(name) + others;
-      const whole = transformed.map((each, i) => each + size[i]!); // bias and residual are in size
+      const whole = transformed.map((each, i) => each + size[i]!); // bias and residual are part of size
       const other = summed(whole, roundings, arithmetic, { stored: 3 + arithmetic.products, factors: [x, weight] });
       for (let i = 0; i < bound.length; i++) bound[i] = Math.max(bound[i]!, other[i]!);
     }
@@ -74,7 +74,7 @@ export function cutConvolution(
   [n = 0, o = 0, i = 0, j = 0]: readonly number[],
 ): Cut {
   const [outputs, perGroup, kh, kw] = weight.shape as [number, number, number, number];
-  // Winograd's tiles reach over pixels that the element itself does not see, and its bound depends on them.
+  // Winograd's tiles cover pixels outside the element's own window, and the bound depends on these pixels.
   const tile = isWinograd({ stride, dilation }, weight) ? TILE : 1;
   const corner = [n, o, i - (i % tile), j - (j % tile)];
   const reach = [dilation[0] * (kh - 1) + tile, dilation[1] * (kw - 1) + tile] as const;
@@ -88,10 +88,10 @@ export function cutConvolution(
   return { inputs, attributes: { stride: [1, 1], padding, dilation, groups: 1 }, at };
 }
 
-/** A side that the tiles of F(2×2, 3×3) and of F(4×4, 3×3) both divide. */
+/** A tile side that the tiles of F(2×2, 3×3) and of F(4×4, 3×3) both divide. */
 const TILE = 4;
 
-/** The element's own residual, and zeros around it. */
+/** The element's own residual, with zeros around. */
 function residualAt(
   residual: Tensor<"float32"> | undefined,
   index: readonly number[],

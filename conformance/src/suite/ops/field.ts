@@ -8,7 +8,7 @@ export function biasAt(bias: Tensor<"float32"> | undefined, o: number): Cut["inp
 
 type Span = readonly [from: number, to: number];
 
-/** Rows and columns of the input under a window; outside of the image where there is padding. */
+/** The rows and columns of the input under a window. They lie outside of the image where the window covers padding. */
 export function fieldOf(
   [, , i = 0, j = 0]: readonly number[],
   [top, left]: readonly [number, number],
@@ -22,7 +22,7 @@ export function fieldOf(
   ];
 }
 
-/** A part of an image, and the padding that makes up for what lies outside of it. */
+/** A part of an image, and the padding that replaces the area outside of the image. */
 export function cutImage(
   x: Tensor<"float32">,
   n: number,
@@ -48,7 +48,8 @@ export function cutImage(
 }
 
 /**
- * The part of a span that lies inside of an axis, and how much lies before and behind; all before where none is inside.
+ * The part of a span that lies inside an axis, and the lengths before and behind it. A span outside of the axis counts
+ * as before.
  */
 function clip([from, to]: Span, size: number): { inside: Span; before: number; behind: number } {
   const [first, last] = [Math.max(from, 0), Math.min(to, size)];

@@ -103,7 +103,7 @@ export const fusedConv2d: OpSuite<"fusedConv2d"> = {
     shapes: { x, weight, ...bias, ...residual },
     attributes: { ...attributes, relu },
   })),
-  /** The same with one more term. ReLU lets no error grow: |max(a, 0) − max(b, 0)| ≤ |a − b|. */
+  /** conv2d's bound with one more term. ReLU does not enlarge an error: |max(a, 0) − max(b, 0)| ≤ |a − b|. */
   bound: (inputs, attributes, answer) => convolved(inputs, attributes, answer),
   cut: (inputs, attributes, index) => {
     const cut = cutConvolution(inputs, attributes, index);

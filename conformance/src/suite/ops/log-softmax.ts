@@ -45,7 +45,10 @@ export const logSoftmax: OpSuite<"logSoftmax"> = {
   ],
   draft: oneRows,
   ranges: { x: [-12, 12] },
-  /** x − largest − log Σ, or x − (largest + log Σ): the sum's relative error is the logarithm's absolute one. */
+  /**
+   * x − largest − log Σ, or x − (largest + log Σ). The relative error of the sum is the absolute error of its
+   * logarithm.
+   */
   bound: ({ x }, _, { value, shape, arithmetic }) => {
     const bound = new Float64Array(value.length);
     eachRow(x, shape, value.map(Math.exp), ({ start, classes, largest, sum, ofSum, ofInputs }) => {

@@ -7,7 +7,7 @@ import { counting, inf, nan, nine } from "./numbers.ts";
 import type { Draft, OpCase, OpSuite } from "./op-suite.ts";
 import { exact } from "./rounding.ts";
 
-/** A window of 3 × 3 with a NaN in each place in turn. */
+/** 3 × 3 windows with one NaN each, at a different place in each. */
 const nanInEachPlace = Array.from(
   { length: 9 },
   (_, place): OpCase<"maxPool2d"> => ({

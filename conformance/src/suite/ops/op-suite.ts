@@ -21,14 +21,14 @@ export interface Draft {
 
 export type Operands<Name extends OpName, Type extends "float32" | "float64"> = InputsOf<Name, Tensor<Type>>;
 
-/** A node's answer in float64, and the arithmetic that a backend may compute it in. */
+/** A node's answer in float64, and the arithmetic that a backend may use. */
 export interface ExactAnswer {
   readonly value: Float64Array;
   readonly shape: readonly number[];
   readonly arithmetic: Arithmetic;
 }
 
-/** An op applied to the inputs of one element of its output, and little more. */
+/** An op applied to the inputs of one output element, with few other inputs. */
 export interface Cut {
   readonly inputs: { readonly [input: string]: Tensor<"float32"> };
   readonly attributes: object;
@@ -49,18 +49,18 @@ interface RecordedAttributes {
   readonly channelsAfter?: number;
 }
 
-/** A recorded case as values of our ops. */
+/** Builds a recorded case from our ops. */
 export type Recorded = (inputs: { readonly [name: string]: Value }, attributes: RecordedAttributes) => Value;
 
-/** Everything that the suite knows of one op: the cases that it runs, and the error that it allows. */
+/** The suite's complete knowledge of one op: the cases to run, and the allowed error. */
 export type OpSuite<Name extends OpName> = Cases<Name> &
   (Name extends CompositeName ? Partial<Bounds<Name>> : Bounds<Name>);
 
 interface Bounds<Name extends OpName> {
   /**
-   * The largest error of each element in float32, for inputs that float32 holds exactly: in any order of summation,
-   * with fused multiply-adds or without. docs/tolerances.md derives each bound. The bound of a composite follows from
-   * its parts; a composite that backends fuse states a bound.
+   * The largest error of each element in float32, for inputs that float32 holds exactly. It holds for any order of
+   * summation, with or without fused multiply-adds. docs/tolerances.md derives each bound. The bound of a composite
+   * follows from its parts; a composite that backends fuse states a bound.
    */
   bound(inputs: Operands<Name, "float64">, attributes: AttributesOf<Name>, answer: ExactAnswer): Float64Array;
 }
@@ -69,9 +69,9 @@ interface Cases<Name extends OpName> {
   /** At least four cases, each worked out on paper. */
   readonly byHand: readonly OpCase<Name>[];
   /**
-   * NaN, infinities, subnormal numbers, and numbers near the largest of float32. The expected answers are PyTorch's and
-   * IEEE 754's: NaN propagates, ∞ − ∞ and 0 · ∞ are NaN, a sum beyond the largest number is ∞. −0 counts as 0, and a
-   * subnormal number may be 0 (docs/tolerances.md).
+   * NaN, infinities, subnormal numbers, and numbers near the largest of float32. The expected answers follow PyTorch
+   * and IEEE 754: NaN propagates, ∞ − ∞ and 0 · ∞ are NaN, and a sum beyond the largest number is ∞. −0 counts as 0,
+   * and a subnormal number may become 0 (docs/tolerances.md).
    */
   readonly special: readonly OpCase<Name>[];
   /** Shapes and attributes for random trials. The op takes every draft. */
@@ -79,9 +79,9 @@ interface Cases<Name extends OpName> {
   /** Half-open range of the random numbers of an input; default [-2, 2). */
   readonly ranges?: { readonly [Input in keyof InputsOf<Name, unknown>]?: readonly [from: number, to: number] };
   /**
-   * How far errors of the inputs move each element of the output, for composites that this op is a part of. An input
-   * that is not among the errors is exact. The bound of the op must grow with the size of its inputs. A composite needs
-   * none: its parts carry.
+   * The effect of the inputs' errors on each element of the output, for composites with this op as a part. An input
+   * without an entry in `errors` is exact. The bound of the op must grow with the size of its inputs. A composite needs
+   * no `carry`: its parts have one.
    */
   carry?(
     inputs: Operands<Name, "float64">,
@@ -90,10 +90,10 @@ interface Cases<Name extends OpName> {
     shape: readonly number[],
   ): Float64Array;
   /**
-   * For ops whose output takes too long to evaluate in float64 at the sizes of real networks. The receptive field of
-   * one element is cut out, and the op evaluates and bounds that field: no formula is written twice.
+   * For ops whose output takes too long to evaluate in float64 at the sizes of real networks. Cuts out the receptive
+   * field of one element. The op then evaluates and bounds this field, so no formula is written twice.
    */
   cut?(inputs: Operands<Name, "float32">, attributes: AttributesOf<Name>, index: readonly number[]): Cut;
-  /** PyTorch's recorded answers (golden/ops), by the name that the goldens have for the op. */
+  /** PyTorch's recorded answers (golden/ops), by the goldens' name for the op. */
   readonly recorded?: { readonly [golden: string]: Recorded };
 }

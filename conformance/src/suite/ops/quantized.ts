@@ -1,8 +1,9 @@
 import type { Tensor } from "@residual/core";
 
 /**
- * What 8 bits cost a sum of products: x off by a step of its range (half a step, and half for the zero point), the
- * weights of an output by half of theirs. `ofX` is the sum of |x| that the output sees. The answer is not quantized.
+ * The error of a sum of products in 8 bits. x is off by a step of its range: half a step, and another half for the zero
+ * point. The weights of an output are off by half a step of their range. `ofX` is the sum of |x| over the output's
+ * inputs. The answer is not quantized.
  */
 export function eightBits(x: Tensor<"float64">, weight: Tensor<"float64">): (output: number, ofX: number) => number {
   const [low, high] = x.data.reduce<readonly [number, number]>(

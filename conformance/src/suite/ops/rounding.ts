@@ -2,32 +2,30 @@ import { mapValues, type Tensor } from "@residual/core";
 import { type Arithmetic, growth } from "../arithmetic.ts";
 import type { ExactAnswer } from "./op-suite.ts";
 
-/** Roundings that a division amounts to: 2.5 ulp, as Vulkan and WGSL allow; 1 on a CPU. */
+/** A division in roundings: 2.5 ulp, as Vulkan and WGSL allow. A CPU needs 1 rounding. */
 export const DIVISION = 5;
 
-/**
- * Roundings that e^x amounts to: 3 + 2·|x| ulp, as Vulkan and WGSL allow. Beyond 128 there is but 0 or infinity left.
- */
+/** e^x in roundings: 3 + 2·|x| ulp, as Vulkan and WGSL allow. Beyond |x| = 128 the result is 0 or infinity. */
 export function exponentialRoundings(x: number): number {
   return 6 + 4 * Math.min(Math.abs(x), 128);
 }
 
-/** Roundings of e^(x − largest). A rounding of the difference d changes the result by |d| roundings. */
+/** e^(x − largest) in roundings. A rounding of the difference d changes the result by |d| roundings. */
 export function shiftedRoundings(difference: number): number {
   return exponentialRoundings(difference) + Math.min(Math.abs(difference), 128);
 }
 
-/** Further parameters of a sum's bound, if numbers are stored in lower precision than they are summed in. */
+/** Further parameters of a sum's bound, if the stored precision is lower than the precision of the sums. */
 interface Stored {
-  /** Storage roundings of each term: of its factors, and of the result. */
+  /** The number of storage roundings of each term: roundings of its factors, and of the result. */
   readonly stored: number;
-  /** The numbers that storage may flush to 0; the loss is multiplied by their factor. */
+  /** The numbers that storage may flush to 0. The loss is multiplied by the other factor. */
   readonly factors?: readonly Tensor<"float64">[];
 }
 
 /**
- * γₙ times the sum of the terms' magnitudes; and what n terms lose where each may be flushed to 0. A sum with an
- * infinity or a NaN in it has but one answer.
+ * γₙ times the sum of the terms' magnitudes, plus the loss of n terms that may be flushed to 0. A sum with an infinity
+ * or a NaN has only one right answer, so its bound is 0.
  */
 export function summed(
   size: Float64Array,
@@ -53,19 +51,21 @@ export function rounded({ value, arithmetic }: ExactAnswer, stored: number): Flo
 /** The loss of a stored number that is flushed to 0. */
 export const storedFlush = ({ stored, smallest }: Arithmetic): number => (stored === 0 ? 0 : 2 * smallest);
 
-/** Ops that only choose or move numbers make no error. But of two subnormal numbers a GPU may choose either, or 0. */
+/**
+ * Ops that only choose or move numbers make no error. A GPU may, however, choose either of two subnormal numbers, or 0.
+ */
 export function exact({ value, arithmetic }: ExactAnswer): Float64Array {
   const { smallest, stored } = arithmetic;
   if (stored > 0) return value.map((each) => (Number.isFinite(each) ? stored * Math.abs(each) + 2 * smallest : 0));
   return value.map((each) => (each !== 0 && Math.abs(each) < smallest ? 2 * smallest : 0));
 }
 
-/** A logit's magnitude, as far as what it is rounded to moves its exponential: float16 has nothing beyond. */
+/** A logit's magnitude, for the effect of its rounding on its exponential. 65,504 is the largest float16. */
 export const finite = (x: number): number => Math.min(Math.abs(x), 65504);
 
 export function absolute(tensor: Tensor<"float64">): Tensor<"float64"> {
   const data = tensor.data.slice();
-  // Weights of millions: map is several times slower.
+  // There may be millions of weights, and `map` is several times slower.
   for (let i = 0; i < data.length; i++) data[i] = Math.abs(data[i]!);
   return { ...tensor, data };
 }
@@ -76,23 +76,26 @@ export function negative(tensor: Tensor<"float64">): Tensor<"float64"> {
 
 type Tensors = { readonly [input: string]: Tensor<"float64"> };
 
-/** The same inputs with the size of each number. */
+/** The same inputs with the magnitude of each number. */
 export function magnitudes<Inputs extends Tensors>(inputs: Inputs): Inputs {
   return mapValues(inputs, absolute) as Inputs;
 }
 
-/** A row of logits: where it starts, and Σ e^(x − largest) with the roundings that it amounts to. */
+/** A row of logits: its start, and Σ e^(x − largest) with the number of its roundings. */
 interface Row {
   readonly start: number;
   readonly classes: number;
   readonly largest: number;
   readonly sum: number;
   readonly ofSum: number;
-  /** Σ p·|x|: what the sum depends on the logits' own roundings. */
+  /** Σ p·|x|: the effect of the logits' own roundings on the sum. */
   readonly ofInputs: number;
 }
 
-/** The sum's roundings are its C − 1 additions, and those of its terms, each in proportion to its part of the sum. */
+/**
+ * Visits each row. The roundings of a sum are its C − 1 additions, plus the roundings of its terms in proportion to
+ * their share.
+ */
 export function eachRow(
   x: Tensor<"float64">,
   shape: readonly number[],

@@ -35,12 +35,12 @@ export const sigmoid: OpSuite<"sigmoid"> = {
   draft: imageOrRows,
   ranges: { x: [-12, 12] },
   /**
-   * 1 / (1 + e^−x): a sum, a division, and 1 − y of the exponential's error; or a library's own formula, good to 4u.
+   * 1 / (1 + e^−x): a sum, a division, and 1 − y times the exponential's error. A library's own formula is good to 4u.
    */
   bound: ({ x }, _, { value, arithmetic }) =>
     value.map((y, i) => {
       const roundings = (1 - y) * exponentialRoundings(x.data[i]!) + 1 + DIVISION;
-      const stored = 1 + (1 - y) * finite(x.data[i]!); // x itself, and y
+      const stored = 1 + (1 - y) * finite(x.data[i]!); // the roundings of x and of y
       return Math.max(y * growth(roundings, stored, arithmetic), 4 * arithmetic.unit) + storedFlush(arithmetic);
     }),
   recorded: {

@@ -55,7 +55,7 @@ export const softmax: OpSuite<"softmax"> = {
   ],
   draft: oneRows,
   ranges: { x: [-12, 12] },
-  /** Each exponential's own roundings, the sum's, and a reciprocal of it and a product. */
+  /** The roundings of each exponential and of the sum, a reciprocal of the sum, and a product. */
   bound: ({ x }, _, { value, shape, arithmetic }) => {
     const bound = new Float64Array(value.length);
     eachRow(x, shape, value, ({ start, classes, largest, ofSum, ofInputs }) => {

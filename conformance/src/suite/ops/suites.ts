@@ -2,21 +2,19 @@ import { type AnyNode, type OpName, ops, type Tensor } from "@residual/core";
 import * as all from "./index.ts";
 import type { Cut, ExactAnswer, OpSuite } from "./op-suite.ts";
 
-/**
- * The suite's part of every op. A new op is its file and a line in index.ts; without the line this does not compile.
- */
+/** The suite of every op. A new op is its file and a line in index.ts; without the line this table does not compile. */
 export const suites: { readonly [Name in OpName]: OpSuite<Name> } = all;
 
 type Tensors = { readonly [input: string]: Tensor<"float64"> };
 
-/** The suite's part of an op, for code that treats all ops alike. */
+/** The suite of an op, for code that treats all ops alike. */
 export interface PlainSuite {
   bound?(inputs: Tensors, attributes: AnyNode["attributes"], answer: ExactAnswer): Float64Array;
   carry?(inputs: Tensors, errors: Tensors, attributes: object, shape: readonly number[]): Float64Array;
   cut?(inputs: Cut["inputs"], attributes: object, index: readonly number[]): Cut;
 }
 
-/** The suite's part of an op, by its name or by a node. */
+/** The suite of an op, by its name. */
 export function suiteOf(op: string): PlainSuite {
   return suites[op as OpName];
 }

@@ -18,7 +18,7 @@ export function leakyRelu({ x, alpha }: LeakyReluRequest, leaf: Leaf): Translati
   return { y: ops.add({ a: ops.relu({ x: value }), b: below }) };
 }
 
-/** The upper bound last, as both ONNX and WebNN order them. */
+/** Applies the upper bound last, as ONNX and WebNN do. */
 export function clamp({ x, least, most }: ClampRequest, leaf: Leaf): Translation {
   let y: Value = leaf(asImage(x));
   if (least !== undefined) y = atLeast(y, least, leaf);
@@ -43,7 +43,7 @@ const composed = {
   min: (a: Value, b: Value, leaf: Leaf) => difference(a, ops.relu({ x: difference(a, b, leaf) }), leaf),
 };
 
-/** x² is x · x: each number is its own gate. */
+/** x² is x · x, with x as its own gate. */
 function power(x: Operand, exponents: Float64Array, leaf: Leaf): Translation {
   const exponent = exponents[0] ?? Number.NaN;
   const whole = Number.isInteger(exponent) && exponent >= 1 && exponents.every((each) => each === exponent);
@@ -58,7 +58,10 @@ function difference(a: Value, b: Value, leaf: Leaf): AnyNode {
   return ops.add({ a, b: negated(b, leaf) });
 }
 
-/** Ours adds equal shapes only: what is broadcast is repeated beforehand, so that the sum is tested, and not that. */
+/**
+ * Our add takes equal shapes only. A smaller operand is repeated beforehand, so only the sum is tested, not
+ * broadcasting.
+ */
 function sameShape(a: Operand, b: Operand): readonly [Operand, Operand] {
   const shape = broadcast(a.shape, b.shape);
   const repeat = (each: Operand) => (each.shape.join() === shape.join() ? each : expanded(each, shape));
@@ -66,7 +69,8 @@ function sameShape(a: Operand, b: Operand): readonly [Operand, Operand] {
 }
 
 /**
- * The axes that the smaller one has are channels, those that it is repeated along pixels: a gate, as multiply has it.
+ * Multiplies by a gate, as our multiply does. The axes of the smaller operand become channels. The axes along which it
+ * repeats become pixels.
  */
 function multiplied(a: Operand, b: Operand, leaf: Leaf): Translation {
   const shape = broadcast(a.shape, b.shape);

@@ -10,7 +10,7 @@ export function conv2d({ x, weight, bias, ...options }: Conv2dRequest, leaf: Lea
   return { y: ops.conv2d(inputs, { stride, padding, dilation, groups }) };
 }
 
-/** A window over all of the image is a global pool. */
+/** A window over the whole image is a global pool. */
 export function pool(request: PoolRequest, leaf: Leaf): Translation {
   if (Math.max(...request.dilation) > 1) {
     const op = request.of === "max" ? "maxPool2d" : "averagePool2d";
@@ -19,7 +19,7 @@ export function pool(request: PoolRequest, leaf: Leaf): Translation {
   return request.of === "max" ? maxPool(request, leaf) : averagePool(request, leaf);
 }
 
-/** Windows that stick out see −∞ there, and so does padding: rounding up is padding at the bottom and right. */
+/** Windows read −∞ in the padding and beyond it. So rounding up equals padding at the bottom and right. */
 function maxPool({ x, window = image(x.shape), stride, padding, size }: PoolRequest, leaf: Leaf): Translation {
   const options = { window, stride, padding: reaching(padding, x.shape, window, stride, size) };
   const [top, left, bottom, right] = options.padding;
@@ -45,7 +45,7 @@ function image(shape: readonly number[]): readonly [number, number] {
   return [shape[2]!, shape[3]!];
 }
 
-/** The padding at the bottom and right that makes as many steps as the vector's answer has. */
+/** The padding at the bottom and right that gives the output size of the recorded answer. */
 function reaching(
   [top, left, bottom, right]: PoolRequest["padding"],
   shape: readonly number[],
@@ -58,7 +58,7 @@ function reaching(
   return [top, left, Math.max(bottom, down), Math.max(right, across)];
 }
 
-/** Row-major numbers can be seen as [before, C, after, 1], whichever axis C is. */
+/** Row-major numbers can be viewed as [before, C, after, 1], for any axis C. */
 export function batchNorm(request: BatchNormRequest, leaf: Leaf): Translation {
   const { x, mean, variance, epsilon } = request;
   if (request.training)
@@ -79,7 +79,7 @@ export function batchNorm(request: BatchNormRequest, leaf: Leaf): Translation {
   return { y };
 }
 
-/** The axis goes last; all others are rows. */
+/** Moves the axis to the end. All other axes become rows. */
 export function softmax({ x, axis }: SoftmaxRequest, leaf: Leaf): Translation {
   const sizes = around(x.shape, axisOf(axis, x.shape.length));
   const last = permuted(viewed(x, sizes), [0, 2, 1]);

@@ -6,7 +6,7 @@ import { concat, pad, reshape, slice, transpose } from "./movement.ts";
 import { reduce } from "./reduce.ts";
 import type { Leaf, Translation } from "./translation.ts";
 
-/** One for each kind of request; a new kind does not compile without its own. */
+/** A translation for each kind of request. A new kind without a translation does not compile. */
 const translations: {
   readonly [Kind in Request["kind"]]: (request: Extract<Request, { kind: Kind }>, leaf: Leaf) => Translation;
 } = {
@@ -29,11 +29,11 @@ const translations: {
 };
 
 /**
- * A request as a graph of our ops, or why there is none.
+ * A request as a graph of our ops, or the reason why no graph exists.
  *
- * Several ops may stand for one operator where that is an identity for all real numbers. Numbers may be permuted, seen
- * under another shape, or repeated before they go in, and never selected by products with ones and zeros: that would
- * hold a matrix product, and not what the vector is about.
+ * Several ops may stand for one operator if the two are identical for all real numbers. Operands may be permuted,
+ * reshaped or repeated. They are never selected by products with ones and zeros: the test would then check a matrix
+ * product, not the operator.
  */
 export function translate(request: Request, leaf: Leaf): Translation {
   const translation = translations[request.kind] as (request: Request, leaf: Leaf) => Translation;

@@ -4,7 +4,7 @@ import { noOp } from "../refusal.ts";
 import type { GemmRequest, MatmulRequest } from "../request.ts";
 import { type Leaf, scaled, type Translation } from "./translation.ts";
 
-/** A bias for each column goes into linear; a whole matrix, or a factor, takes ops of its own. */
+/** A bias for each column goes into linear. A whole matrix, or a factor, takes further ops. */
 export function gemm(request: GemmRequest, leaf: Leaf): Translation {
   const { a, b, c, alpha, beta } = request;
   const [rows, columns] = [a.shape[0]!, b.shape[1]!];
@@ -16,7 +16,7 @@ export function gemm(request: GemmRequest, leaf: Leaf): Translation {
   return { y: ops.add({ a: product, b: addend(expanded(c, [rows, columns]), beta, leaf) }) };
 }
 
-/** linear answers in rank 2, which nothing multiplies: the same product as a convolution of single pixels. */
+/** The output of linear has rank 2, and no op scales rank 2. So a convolution of single pixels computes the product. */
 function times(a: Operand, weight: Operand, alpha: number, leaf: Leaf): AnyNode {
   const product = ops.conv2d({
     x: leaf(viewed(a, [...a.shape, 1, 1])),
@@ -30,7 +30,7 @@ function addend(c: Operand, beta: number, leaf: Leaf) {
   return ops.flatten({ x: scaled(leaf(viewed(c, [...c.shape, 1, 1])), beta, leaf) });
 }
 
-/** Vectors as a row on the left and a column on the right. */
+/** A vector on the left becomes a row. A vector on the right becomes a column. */
 export function matmul(request: MatmulRequest, leaf: Leaf): Translation {
   const a = request.a.shape.length === 1 ? viewed(request.a, [1, ...request.a.shape]) : request.a;
   const b = request.b.shape.length === 1 ? viewed(request.b, [...request.b.shape, 1]) : request.b;
@@ -41,8 +41,8 @@ export function matmul(request: MatmulRequest, leaf: Leaf): Translation {
 }
 
 /**
- * A matrix for each of several: a convolution in groups, x [N, G·K, M, 1] with weight [G·O, K, 1, 1]. N are the axes
- * that b is repeated along, G those it has.
+ * Products of several matrices as one grouped convolution: x [N, G·K, M, 1] with weight [G·O, K, 1, 1]. N counts the
+ * repetitions of b, and G counts the matrices in b.
  */
 function batched(a: Operand, b: Operand, leaf: Leaf): Translation {
   const batch = a.shape.slice(0, -2);

@@ -4,7 +4,7 @@ import { noOp } from "../refusal.ts";
 import type { ConcatRequest, PadRequest, ReshapeRequest, SliceRequest, TransposeRequest } from "../request.ts";
 import { around, axisOf, type Leaf, shifted, type Translation } from "./translation.ts";
 
-/** Each part with channels of zeros where the others are, and their sum: x + 0 is x. */
+/** Pads each part with channels of zeros in place of the other parts, and adds the padded parts: x + 0 is x. */
 export function concat({ parts, axis: given }: ConcatRequest, leaf: Leaf): Translation {
   const axis = axisOf(given, parts[0]!.shape.length);
   const channels = parts.map(({ shape }) => shape[axis]!);
@@ -22,7 +22,8 @@ function sum(sizes: readonly number[]): number {
 }
 
 /**
- * Zeros around rows and columns are a convolution's, whose kernel of one pixel is 1; another value is taken off first.
+ * A convolution by a single 1 pads rows and columns with zeros. Any other padding value is subtracted before and added
+ * afterwards.
  */
 export function pad(request: PadRequest, leaf: Leaf): Translation {
   const { x, mode, value } = request;
@@ -47,7 +48,7 @@ function bordered(x: Value, padding: readonly [number, number, number, number], 
   return ops.conv2d({ x, weight }, { padding, groups: channels });
 }
 
-/** flatten alone changes a shape: it keeps the first axis, or is given a first one of 1. */
+/** Only flatten changes a shape. It keeps the first axis, or gets a first axis of size 1. */
 export function reshape({ x, shape }: ReshapeRequest, leaf: Leaf): Translation {
   const [rows, rest] = shape;
   const keeps = shape.length === 2 && sizeOf(x.shape) > 0 && (rows === x.shape[0] || rows === 1);
@@ -59,7 +60,7 @@ export function reshape({ x, shape }: ReshapeRequest, leaf: Leaf): Translation {
   return { y };
 }
 
-/** subsample keeps every stride-th from the first; where a range starts or ends inside, nothing cuts it out. */
+/** subsample keeps every n-th pixel from the first on. No op cuts out a range. */
 export function slice({ x, starts, ends, steps }: SliceRequest, leaf: Leaf): Translation {
   const whole = x.shape.every((size, axis) => starts[axis] === 0 && ends[axis] === size);
   const strided = [...x.shape.keys()].filter((axis) => steps[axis]! > 1);

@@ -7,7 +7,7 @@ import { axisOf, type Leaf, negated, type Translation } from "./translation.ts";
 
 type Reduction = (x: Value, leaf: Leaf) => AnyNode;
 
-/** Of x [kept, 1, reduced, 1]. */
+/** Reductions of x [kept, 1, reduced, 1]. */
 const reductions: { readonly [of: string]: Reduction } = {
   Mean: (x) => ops.globalAveragePool({ x }),
   Max: greatest,
@@ -27,7 +27,7 @@ const refusals: { readonly [of: string]: readonly [ops: readonly string[], becau
   LogSumExp: [["log", "logSumExp"], "logarithm of a sum of exponentials: logSoftmax takes it off x"],
 };
 
-/** The axes to reduce go last, the others are rows. */
+/** Moves the reduced axes to the end. The other axes become rows. */
 export function reduce({ of, x, axes: given }: ReduceRequest, leaf: Leaf): Translation {
   const refusal = refusals[of];
   if (refusal) return noOp(...refusal);
@@ -44,7 +44,7 @@ function greatest(x: Value): AnyNode {
   return ops.maxPool2d({ x }, { window: [x.shape[2] as number, 1] });
 }
 
-/** Each number is its own gate. */
+/** Multiplies each number by itself as its gate. */
 function squares(leaf: Leaf, x: Parameters<Leaf>[0]): AnyNode {
   const value = leaf(x);
   return rowSums(ops.flatten({ x: ops.multiply({ x: value, gate: value }) }), leaf);
