@@ -4,8 +4,8 @@ import { readOpen } from "./readers.ts";
 export * from "./exports.ts";
 
 /**
- * The weights of whatever a page holds: a File that the user chose, a URL or text, which is fetched, the name of known
- * weights, a Response, a Blob, bytes, a stream. As in Node, but for files: all numbers are in memory.
+ * Reads weights in a page, as `readWeights` does in Node, except from paths. Sources: a File that the user chose, a URL
+ * (fetched), the name of known weights, a Response, a Blob, bytes, a stream. All numbers are in memory.
  */
 export const readWeights: ReadWeights = weightsReader({
   isPlace: async (text) =>

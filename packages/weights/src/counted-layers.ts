@@ -1,11 +1,11 @@
 import { type AnyNode, type Graph, inputsOf, nodesOf } from "@residual/core";
 
-/** Layers that files number, by kind. */
+/** Kinds of layers that files number. */
 type Kind = "conv" | "norm" | "dense";
 
 const kinds: { readonly [op: string]: Kind } = { conv2d: "conv", batchNorm: "norm", linear: "dense" };
 
-/** How files call a kind of layer: Keras `conv2d_3`, Gluon `resnetv20_stage1_conv3`. */
+/** Patterns of layer names, with the kind of the layer: Keras `conv2d_3`, Gluon `resnetv20_stage1_conv3`. */
 const words: readonly (readonly [RegExp, Kind])[] = [
   [/^conv2d(?:_(?<index>\d+))?$/, "conv"],
   [/^batch_normalization(?:_(?<index>\d+))?$/, "norm"],
@@ -16,11 +16,11 @@ const words: readonly (readonly [RegExp, Kind])[] = [
 ];
 
 /**
- * The modules of numbered layers: the first convolution of a file is the first of the graph, and so on for each kind
- * and stage, whatever number the file begins to count at.
+ * The modules of numbered layers. Layers are paired in order, for each kind and stage: the first convolution of the
+ * file is the first convolution of the graph. The file's first number does not matter.
  *
- * "as built" is the order of the graph's parameters: a block's shortcut comes after the block. "by depth" is that of
- * Keras' `model.layers`: a layer further from the output comes first, and of two the shortcut.
+ * "as built" is the order of the graph's parameters: a block's shortcut comes after the block. "by depth" is the order
+ * of Keras' `model.layers`: layers farther from the output come first; at equal distance the shortcut comes first.
  */
 export function countedLayers(
   names: ReadonlySet<string>,
@@ -46,7 +46,7 @@ export function countedLayers(
   for (const [key, layers] of counted) {
     const own = modules.get(key) ?? [];
     const sorted = layers.toSorted((a, b) => a.index - b.index);
-    // a layer too many: the counts are of another network, or of a head with more layers
+    // extra layers belong to another network, or to a head with more layers
     for (const [i, { name }] of sorted.slice(0, own.length).entries()) found.set(name, own[i]!);
   }
   return found;
@@ -71,7 +71,7 @@ function layersOf(graph: Graph, order: "as built" | "by depth"): readonly Layer[
   return layers.toSorted((a, b) => b.depth - a.depth || Number(isShortcut(b)) - Number(isShortcut(a)));
 }
 
-/** How many nodes lie between each node and the output, on the longest way. */
+/** The length of the longest path from each node to the output, in nodes. */
 function depthsOf(graph: Graph): ReadonlyMap<AnyNode, number> {
   const depths = new Map<AnyNode, number>();
   for (const node of nodesOf(graph).toReversed()) {

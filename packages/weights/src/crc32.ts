@@ -4,7 +4,7 @@ const table = Uint32Array.from({ length: 256 }, (_, byte) => {
   return value;
 });
 
-/** The checksum of a zip's members. Source: PKWARE's APPNOTE 6.3.10, section 4.4.7. */
+/** The CRC-32 checksum of a zip's members. Source: PKWARE's APPNOTE 6.3.10, section 4.4.7. */
 export function crc32(bytes: Uint8Array): number {
   let value = 0xffff_ffff;
   for (let i = 0; i < bytes.length; i++) value = table[(value ^ bytes[i]!) & 0xff]! ^ (value >>> 8);

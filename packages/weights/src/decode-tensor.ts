@@ -6,9 +6,9 @@ import type { TensorEntry } from "./tensor-entry.ts";
 type Decode = (shape: readonly number[], bytes: Uint8Array) => Tensor;
 
 /**
- * How each stored dtype becomes one of core's. F16 and BF16 widen to float32, exactly: every one of their values, NaN
- * payloads too, is one of float32's. Views take the machine's byte order to be the file's, little-endian, as it is
- * wherever Residual's backends run.
+ * The conversion of each stored dtype to a dtype of core. F16 and BF16 widen to float32 exactly: float32 can represent
+ * all their values, NaN payloads included. Views assume that the machine is little-endian, as files are. This holds on
+ * every platform where Residual's backends run.
  */
 const decoders: { readonly [D in StoredDType]?: Decode } = {
   F64: (shape, bytes) => tensorOf("float64", shape, viewOf(Float64Array, bytes)),
@@ -18,10 +18,10 @@ const decoders: { readonly [D in StoredDType]?: Decode } = {
   I64: (shape, bytes) => tensorOf("int64", shape, viewOf(BigInt64Array, bytes)),
   I32: (shape, bytes) => tensorOf("int32", shape, viewOf(Int32Array, bytes)),
   U8: (shape, bytes) => tensorOf("uint8", shape, viewOf(Uint8Array, bytes)),
-  BOOL: (shape, bytes) => tensorOf("uint8", shape, viewOf(Uint8Array, bytes)), // flags of trainers
+  BOOL: (shape, bytes) => tensorOf("uint8", shape, viewOf(Uint8Array, bytes)), // flags that trainers store
 };
 
-/** Throws UnsupportedError for a dtype that core has no tensors for; `file` names it in the message. */
+/** Throws UnsupportedError for a dtype that core does not have; `file` names the file in the message. */
 export function checkReadable({ name, dtype }: TensorEntry, file: string): void {
   if (decoders[dtype]) return;
   const readable = Object.keys(decoders).join(", ");
@@ -29,8 +29,8 @@ export function checkReadable({ name, dtype }: TensorEntry, file: string): void 
 }
 
 /**
- * The tensor of an entry, out of the file's data section. It is a view on `data`, save where it is widened or where its
- * bytes are not aligned for its dtype. The entry has passed `parseHeader` and `checkReadable`.
+ * Decodes an entry from the file's data section. The tensor is a view on `data`, except where numbers are widened or
+ * the bytes are not aligned for the dtype. The entry must have passed `parseHeader` and `checkReadable`.
  */
 export function decodeTensor({ dtype, shape, begin, end }: TensorEntry, data: Uint8Array): Tensor {
   return decoders[dtype]!(shape, data.subarray(begin, end));
@@ -42,7 +42,7 @@ interface View<T> {
 }
 
 function viewOf<T>(View: View<T>, bytes: Uint8Array): T {
-  // Not bytes.slice(), which for a Node Buffer copies nothing.
+  // bytes.slice() does not copy where `bytes` is a Node Buffer
   const aligned = bytes.byteOffset % View.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
   return new View(aligned.buffer, aligned.byteOffset, aligned.byteLength / View.BYTES_PER_ELEMENT);
 }

@@ -1,6 +1,6 @@
 /**
- * Bytes of one element of each dtype that a safetensors file may name. Those of less than a byte (F4, F6) are left out:
- * no ResNet is stored in them. Source: `enum Dtype` of safetensors/src/tensor.rs.
+ * Bytes per element of each dtype that safetensors files may have. Dtypes smaller than a byte (F4, F6) are left out: no
+ * ResNet is stored in them. Source: `enum Dtype` of safetensors/src/tensor.rs.
  */
 export const byteSizes = {
   BOOL: 1,
@@ -22,7 +22,7 @@ export const byteSizes = {
   C64: 8,
 } as const;
 
-/** PyTorch's names of the dtypes. */
+/** PyTorch's name of each dtype. */
 export const dtypeNames: { readonly [D in StoredDType]: string } = {
   BOOL: "bool",
   U8: "uint8",

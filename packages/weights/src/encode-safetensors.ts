@@ -9,9 +9,11 @@ const storedAs = { float32: "F32", float64: "F64", int32: "I32", int64: "I64", u
 >;
 
 /**
- * The bytes of a safetensors file, in pieces to be joined: the header, then views on the tensors' own data. The header
- * lists the tensors in the order given; the data of wider dtypes come first, so that each tensor is aligned.
- * Throws FormatError for a tensor whose data are not of its dtype and shape, and for names that the format cannot hold.
+ * Encodes a safetensors file as pieces to be concatenated: the header, then views on the tensors' data. The header
+ * lists the tensors in the given order. Data of wider dtypes come first, so that every tensor is aligned.
+ *
+ * Throws FormatError for a tensor whose data do not match its dtype and shape, and for names that the format cannot
+ * represent.
  */
 export function encodeSafetensors(tensors: Named<Tensor>, metadata: Metadata = {}): Uint8Array[] {
   const { header, data } = placeTensors(tensors, metadata);
@@ -47,7 +49,7 @@ function entryText(source: NamedSource, begin: number): string {
   return JSON.stringify({ dtype: storedAs[dtype], shape, data_offsets: [begin, begin + byteLength(source)] });
 }
 
-/** The length, then the text, filled up with spaces so that the data start at a multiple of 8 bytes. */
+/** The length of the header, then its text. Spaces pad the text so that the data start at a multiple of 8 bytes. */
 function encodeHeader(text: string): Uint8Array {
   const encoded = new TextEncoder().encode(text);
   const length = Math.ceil(encoded.length / 8) * 8;

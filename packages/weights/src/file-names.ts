@@ -1,13 +1,13 @@
 /** A variable of a layer, as a file names it. */
 export interface FileVariable {
   readonly layer: string;
-  /** The field of torchvision's module: `weight`, `bias`, `running_mean` or `running_var`. */
+  /** The name of the parameter in torchvision's module: `weight`, `bias`, `running_mean` or `running_var`. */
   readonly field: string;
   /** How axes are reordered: axis i of the result is axis order[i] of the file's tensor. */
   readonly order?: readonly number[];
 }
 
-/** Fields by the word for a variable. */
+/** Torchvision's parameter name for each name that files use. */
 const fields: ReadonlyMap<string, string> = new Map([
   ["kernel", "weight"],
   ["W", "weight"],
@@ -20,16 +20,16 @@ const fields: ReadonlyMap<string, string> = new Map([
   ["running_mean", "running_mean"],
   ["moving_variance", "running_var"],
   ["running_var", "running_var"],
-  ["running_std", "running_var"], // Keras 1's name for a variance
+  ["running_std", "running_var"], // Keras 1's name of the variance
 ]);
 
-/** Keras' kernels, by rank: [in, out] and HWIO. PyTorch has [out, in] and OIHW. */
+/** Axis orders of Keras' kernels, by rank. Keras stores [in, out] and HWIO; PyTorch stores [out, in] and OIHW. */
 const kernelOrders: ReadonlyMap<number, readonly number[]> = new Map([
   [2, [1, 0]],
   [4, [3, 2, 0, 1]],
 ]);
 
-/** The variables `vars/0` and so on of a layer, in Keras 3's files. */
+/** The names of a layer's variables in Keras 3 files: `vars/0` and so on. */
 const varsOf = (layer: string): readonly string[] =>
   /(^|_)(bn|batch_normalization)(_\d+)?$|^bn/.test(layer)
     ? ["gamma", "beta", "moving_mean", "moving_variance"]
@@ -52,7 +52,7 @@ const forms: readonly RegExp[] = [
   /^(?<layer>[^/]+)\.(?<variable>weight|bias|running_mean|running_var)$/,
 ];
 
-/** The layer and variable that a name stands for; undefined for one of no form. */
+/** The layer and the variable in a tensor's name; undefined if the name has none of these forms. */
 export function variableOf(name: string, rank: number): FileVariable | undefined {
   const found = forms.map((form) => form.exec(name)?.groups).find((groups) => groups !== undefined);
   if (!found) return undefined;
@@ -65,12 +65,13 @@ export function variableOf(name: string, rank: number): FileVariable | undefined
 }
 
 /**
- * A layer's name in a file, and its module: `{block}` is what the group matched, `{block-1}` and `{block+1}` the number
- * before and after. A letter is its place in the alphabet, from 0.
+ * A pattern for layer names in a file, and the torchvision module that it stands for. In the module, `{block}` is the
+ * number in the pattern's group; `{block-1}` and `{block+1}` are the numbers before and after. A letter counts as its
+ * position in the alphabet, from 0.
  */
 export type NamePattern = readonly [name: RegExp, module: string];
 
-/** The module of a layer; undefined for a name that the pattern does not match. */
+/** The module of a layer; undefined if the pattern does not match the name. */
 export function renderName([pattern, module]: NamePattern, name: string): string | undefined {
   const found = pattern.exec(name);
   if (!found) return undefined;

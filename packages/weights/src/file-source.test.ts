@@ -24,7 +24,7 @@ import { readWeights } from "./read-weights.ts";
 import type { Weights } from "./weights.ts";
 import { writeSafetensors } from "./write-safetensors.ts";
 
-/** Above 32 MiB, and cut by chunks of 1 MiB at places that are no tensor's edge. */
+/** More than 32 MiB in all. Chunks of 1 MiB end in the middle of tensors. */
 const sizes = { a: [3, 1000, 1100], tiny: [7], b: [2, 2, 1400000] } as const;
 
 let folder: string;
@@ -52,11 +52,12 @@ beforeEach(() => writeSafetensors(file, tensors, { model: "large" }));
 describe("a file of 32 MiB or more", () => {
   it("bounds its numbers, and knows no bound of infinity", async () => {
     const place = 4_567_890;
-    // the exponents of 3 and of 1/2 have together the bits of infinity: no bound, and no number to refuse
+    // The exponents of 3 and of 1/2 combined have all exponent bits of infinity: there is no bound, but all numbers are
+    // finite.
     const cases: readonly [number, number | undefined][] = [
       [1.5, 2],
       [3, undefined],
-      [1e-40, 2], // exponents 126 and 125, of 1/2 and 1/4, have together the bits of 127
+      [1e-40, 2], // the exponents of 1/2 and 1/4 (126 and 125) combined have the bits of 127
       [Infinity, undefined],
     ];
     for (const [number, bound] of cases) {
@@ -157,7 +158,7 @@ describe("a file of 32 MiB or more", () => {
 });
 
 describe("a large file of halves", () => {
-  /** Halves of 1, 2, 3, … by their bits: F16 as in IEEE 754, BF16 the upper half of float32. */
+  /** Bits of 16-bit floats. F16 is IEEE 754's binary16; BF16 is the upper half of a float32. */
   const stored = {
     F16: { one: 0x3c00, wide: (bits: number) => 1 + (bits - 0x3c00) / 1024, infinity: 0x7c00 },
     BF16: { one: 0x3f80, wide: (bits: number) => 1 + (bits - 0x3f80) / 128, infinity: 0x7f80 },
@@ -203,15 +204,15 @@ it("reads rows of F64, and finds infinity among them", async () => {
 });
 
 it("finds numbers of F64 that are beyond float32", async () => {
-  const data = new Float64Array(5 << 20).fill(3.4028235677973362e38); // the largest that rounds down
+  const data = new Float64Array(5 << 20).fill(3.4028235677973362e38); // the largest that rounds to a finite float32
   await writeSafetensors(file, { w: tensorOf("float64", [5, 1 << 20], data) });
   expect(lazyIn(await readWeights(file), "w").firstNonFinite).toBe(-1);
-  data[3_000_001] = -3.4028235677973366e38; // half a step above float32's largest, 2¹²⁸ − 2¹⁰³
+  data[3_000_001] = -3.4028235677973366e38; // halfway between float32's largest and 2¹²⁸: 2¹²⁸ − 2¹⁰³
   await writeSafetensors(file, { w: tensorOf("float64", [5, 1 << 20], data) });
   expect(lazyIn(await readWeights(file), "w").firstNonFinite).toBe(3_000_001);
 });
 
-/** Dtypes with the bytes of a number, and of a NaN. */
+/** The size of a number in bytes and the bytes of a NaN, by dtype. */
 const storable = {
   F32: [4, [0, 0, 0xc0, 0x7f]],
   F64: [8, [1, 0, 0, 0, 0, 0, 0xf0, 0xff]],
@@ -223,11 +224,11 @@ const storable = {
 describe("a header in any order, over data in any", () => {
   const part = fc.record({
     dtype: fc.constantFrom("F32", "F64", "F16", "BF16", "U8" as const),
-    /** Of all numbers of the file. */
+    /** Share of the file's numbers that belong to the tensor. */
     share: fc.oneof(fc.constant(0), fc.double({ min: 0.001, max: 1, noNaN: true })),
-    /** Where in the header. */
+    /** Position of the tensor in the header, relative to the others. */
     rank: fc.integer(),
-    /** Where a NaN is, in share of the tensor; none if above 1. */
+    /** Position of a NaN as a fraction of the tensor. Above 1: no NaN. */
     nan: fc.double({ min: 0, max: 3, noNaN: true }),
   });
 
@@ -257,7 +258,7 @@ describe("a header in any order, over data in any", () => {
       prefix.writeBigUInt64LE(BigInt(text.length));
       await using handle = await open(file, "w");
       await handle.write(Buffer.concat([prefix, text]));
-      await handle.truncate(8 + text.length + end); // zeros
+      await handle.truncate(8 + text.length + end); // fills the data with zeros
       for (const { dtype, begin, index } of laid) {
         const [bytes, nan] = storable[dtype];
         if (index >= 0) await handle.write(Uint8Array.from(nan), 0, bytes, 8 + text.length + begin + index * bytes);
@@ -314,7 +315,7 @@ function lazyIn({ tensors: found }: Weights, name: string): LazySource {
 
 const x = input("x", [1, 1]);
 const flat = (name: keyof typeof sizes) => parameter(name, sizes[name]);
-/** Only its parameters matter: convolutions as large as the tensors would be no graph. */
+/** Only the parameters matter: the tensors' shapes do not fit any convolution. */
 const model = graph({
   name: "large",
   inputs: { x },

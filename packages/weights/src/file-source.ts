@@ -13,17 +13,17 @@ import {
 import { decodeTensor } from "./decode-tensor.ts";
 import type { TensorEntry } from "./tensor-entry.ts";
 
-/** A file in its state at opening, for later reads. */
+/** A file as it was when opened, for later reads. */
 export interface OpenedFile {
   readonly path: string;
   /** Fills `bytes` from a position of the file. Throws FormatError if the file has changed. */
   readAgain(offset: number, bytes: Uint8Array): void;
 }
 
-/** Stores the facts that show a change of the file: inode, size, and modification time. */
+/** Opens a file for later reads. Inode, size and times of change are recorded, to detect a changed file. */
 export async function openedFile(handle: FileHandle, path: string): Promise<OpenedFile> {
   const { closeSync, fstatSync, openSync, readSync } = await import("node:fs");
-  // Programs can set mtime back, not ctime.
+  // ctime as well, because programs can reset mtime
   const stamp = ({ ino, size, mtimeMs, ctimeMs }: Stats) => `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
   const opened = stamp(await handle.stat());
   const changed = (cause?: unknown) =>
@@ -36,7 +36,7 @@ export async function openedFile(handle: FileHandle, path: string): Promise<Open
       try {
         descriptor = openSync(path, "r");
         const isWhole = readSync(descriptor, bytes, 0, length, offset) === length;
-        // asked after the read, which a change may have met
+        // checked after the read, because the file may have changed during it
         if (isWhole && stamp(fstatSync(descriptor)) === opened) return;
       } catch (cause) {
         throw changed(cause);
@@ -48,15 +48,14 @@ export async function openedFile(handle: FileHandle, path: string): Promise<Open
   };
 }
 
-/** The exponent's bits in a float32; all of them are set in NaN and infinity. */
+/** The exponent bits of a float32. All are set in NaN and infinity. */
 const EXPONENT = 0x7f800000;
 
 /**
- * Dtypes whose numbers are read from a file row by row: the bytes of a number, and the bits that are all set in NaN and
- * infinity.
+ * Dtypes that can be read from a file row by row: the bytes of a number, and the bits that are set in NaN and infinity.
  */
 const lazyDTypes = {
-  F64: { bytes: 8, exponent: 0 }, // scanned as numbers, which may be finite and beyond float32
+  F64: { bytes: 8, exponent: 0 }, // scanned as numbers, since finite numbers may exceed float32
   F32: { bytes: 4, exponent: EXPONENT },
   F16: { bytes: 2, exponent: 0x7c00 },
   BF16: { bytes: 2, exponent: 0x7f80 },
@@ -64,7 +63,7 @@ const lazyDTypes = {
 
 type LazyDType = keyof typeof lazyDTypes;
 
-/** An entry whose numbers can be read row by row, where the file lets them: each must lie at a multiple of its size. */
+/** An entry that can be read row by row. Its numbers must be aligned in the file to their size. */
 export interface LazyEntry extends TensorEntry {
   readonly dtype: LazyDType;
 }
@@ -73,12 +72,13 @@ export function isLazy(entry: TensorEntry): entry is LazyEntry {
   return Object.hasOwn(lazyDTypes, entry.dtype) && entry.begin % lazyDTypes[entry.dtype as LazyDType].bytes === 0;
 }
 
-/** In bytes: what fits into a core's own cache, so that numbers are still there when they are widened or scanned. */
+/** In bytes. A chunk fits into a core's own cache, so that widening and scanning do not wait for memory. */
 const CHUNK = 1 << 19;
 
 /**
- * Rows of a tensor in a file, read on this thread: what other threads read lies in their caches, and takes twice the
- * CPU time. F16 and BF16 are widened to float32, exactly. `offset` is where the file's data section begins, in bytes.
+ * Rows of a tensor in a file. Reads run on this thread: data read by another thread would be in another core's cache,
+ * which doubles CPU time. F16 and BF16 are widened to float32 exactly. `offset` is the start of the file's data
+ * section, in bytes.
  */
 export function fileSource(file: OpenedFile, offset: number, entry: LazyEntry, found: Scanned): LazySource {
   const { dtype, shape, begin } = entry;
@@ -110,15 +110,15 @@ export function fileSource(file: OpenedFile, offset: number, entry: LazyEntry, f
 export interface Scanned {
   /** Index of the first number that is not finite in float32, or -1. */
   readonly firstNonFinite: number;
-  /** The bits that any number of an F32 entry has. */
+  /** The bitwise OR of all numbers of an F32 entry. */
   readonly bits: number;
-  /** The bytes of an entry that was to be kept. */
+  /** The entry's bytes, if `isKept` selects the entry. */
   readonly bytes: Uint8Array | undefined;
 }
 
 /**
- * Goes through a file's data once, in order: looks for numbers in lazy entries that are not finite in float32, and
- * keeps the bytes of the entries that `isKept` says. `offset` is where the data begin in the file, in bytes.
+ * Reads a file's data once, in order. Finds numbers in lazy entries that are not finite in float32, and keeps the bytes
+ * of the entries that `isKept` selects. `offset` is the start of the data in the file, in bytes.
  */
 export async function scan(
   handle: FileHandle,
@@ -134,10 +134,10 @@ export async function scan(
       { firstNonFinite: -1, bits: entry.dtype === "F32" ? 0 : -1, bytes: kept.get(entry) },
     ]),
   );
-  // A header may list them in another order, and empty ones anywhere.
+  // A header may list entries in another order than the data, and empty entries anywhere.
   const inOrder = entries.filter(({ begin, end }) => end > begin).toSorted((a, b) => a.begin - b.begin);
   const end = inOrder.at(-1)?.end ?? 0;
-  let first = 0; // the first entry that is not over yet
+  let first = 0; // the first entry that is not finished
   for await (const { begin, bytes } of chunksOf(handle, path, offset, end)) {
     while (inOrder[first]!.end <= begin) first++;
     for (let i = first; i < inOrder.length && inOrder[i]!.begin < begin + bytes.length; i++) {
@@ -158,7 +158,7 @@ export async function scan(
   return found;
 }
 
-/** Aligned pieces of one buffer, one for each entry. Hundreds of small buffers would have to be garbage-collected. */
+/** Aligned pieces of one buffer, one per entry. Hundreds of small buffers would burden the garbage collector. */
 function memoryFor(entries: readonly TensorEntry[], path: string): ReadonlyMap<TensorEntry, Uint8Array> {
   let length = 0;
   const places = entries.map(({ begin, end }) => {
@@ -171,7 +171,8 @@ function memoryFor(entries: readonly TensorEntry[], path: string): ReadonlyMap<T
 }
 
 /**
- * A file's data chunk by chunk, in order, each good until the next. Other tasks of this thread have a turn after each.
+ * The chunks of a file's data, in order. A chunk is valid until the next one is requested. Other tasks of this thread
+ * can run between chunks.
  */
 async function* chunksOf(
   handle: FileHandle,
@@ -194,12 +195,12 @@ async function* chunksOf(
   }
 }
 
-/** Refuses a file that has become shorter than it was. */
+/** Throws FormatError for a file that became shorter after it was opened. */
 export function endedAt(position: number, path: string): never {
   throw new FormatError(`${path}: it ended at byte ${position} while it was read; read it again once it is written`);
 }
 
-/** Fills `into` from a position of the file. Throws FormatError where the file ends before. */
+/** Fills `into` from a position of the file. Throws FormatError if the file ends too early. */
 export async function readWhole<T extends Uint8Array>(
   handle: FileHandle,
   path: string,
@@ -214,7 +215,7 @@ export async function readWhole<T extends Uint8Array>(
   return into;
 }
 
-/** A buffer whose memory is not cleared: all of it is about to be read over. Throws OutOfMemoryError. */
+/** Allocates a buffer without clearing it, since a read fills all of it. Throws OutOfMemoryError. */
 export function allocate(length: number, path: string): Uint8Array {
   try {
     return Buffer.allocUnsafeSlow(length);
@@ -244,7 +245,7 @@ function wordsOf({ buffer, byteOffset, byteLength }: Uint8Array): Int32Array {
   return new Int32Array(buffer, byteOffset, byteLength / 4);
 }
 
-/** The bits that any of the words has. Numbers below 2, as most weights are, have not all bits of the exponent so. */
+/** The bitwise OR of all words. If all numbers are below 2, as in most weights, the exponent's highest bit is 0. */
 function bitsOf(words: Int32Array): number {
   let bits = 0;
   for (let i = 0; i < words.length; i++) bits |= words[i]!;
@@ -255,12 +256,14 @@ function isFiniteBits(bits: number): boolean {
   return (bits & EXPONENT) !== EXPONENT;
 }
 
-/** A number whose exponent has no other bits than these is smaller than the power of two above the largest of them. */
+/** An upper bound of an entry's numbers: no exponent is larger than the bitwise OR of all exponents. */
 function boundOf({ bits }: Scanned): Pick<LazySource, "bound"> {
   return isFiniteBits(bits) ? { bound: 2 ** (((bits & EXPONENT) >>> 23) - 126) } : {};
 }
 
-/** Whether float32 numbers, as words, are all finite. Without a branch, in a loop that V8 keeps in registers. */
+/**
+ * Whether float32 numbers, given as words, are all finite. The loop has no branch, so that V8 keeps it in registers.
+ */
 function isFiniteThroughout(words: Int32Array): boolean {
   let carry = 0;
   for (let i = 0; i < words.length; i++) carry |= (words[i]! & 0x7f800000) + (1 << 23);

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-/** The start of a zip file whose first member has this name. Source: APPNOTE.TXT 4.3.7. */
+/** The start of a zip file whose first member has the given name. Source: APPNOTE.TXT 4.3.7. */
 function zip(member: string): Buffer {
   const head = Buffer.alloc(30);
   head.writeUInt32LE(0x04034b50);

@@ -3,7 +3,7 @@ import { quote } from "./json-reader.ts";
 import { isLegacy } from "./pytorch/is-legacy.ts";
 import { longestHeader, prefixLength } from "./safetensors.ts";
 
-/** Bytes at the start of a file that determine its format. */
+/** The number of bytes at the start of a file that determine its format. */
 export const START = 4096;
 
 /** The usual file extensions, for messages. */
@@ -11,12 +11,12 @@ export const EXPECTED = "weights (.safetensors, .pth, .h5, .keras, .onnx, .npz o
 
 export const SAVED_MODEL = "a SavedModel of TensorFlow";
 
-/** The way out of a SavedModel, whose folder is `folder`. */
+/** Advice for a SavedModel in `folder`: how to convert it. */
 export function convertSavedModel(folder: string): string {
   return `convert it: python -m tf2onnx.convert --saved-model ${folder} --output model.onnx`;
 }
 
-/** Formats that are read; `index` is that of shards. */
+/** Readable formats; `index` is the index of shards. */
 export type ReadFormat =
   | "safetensors"
   | "index"
@@ -29,10 +29,13 @@ export type ReadFormat =
   | "ONNX"
   | "TensorFlow.js";
 
-/** The kind of a file: a readable format, or `refuse`, the error for an unreadable one. */
+/** A readable format, or `refuse`, which makes the error for an unreadable file. */
 export type Format = ReadFormat | { readonly refuse: (file: string) => ResidualError };
 
-/** The format of a file of `size` bytes, from its first bytes (START bytes, or all); its name does not matter. */
+/**
+ * The format of a file of `size` bytes, from its first START bytes (all bytes of a shorter file). The file's name is
+ * ignored.
+ */
 export function formatOf(start: Uint8Array, size: number): Format {
   if (size === 0) return other("an empty file", "download or save it again");
   if (startsLikeSafetensors(start)) return "safetensors";
@@ -44,7 +47,7 @@ export function formatOf(start: Uint8Array, size: number): Format {
   return "safetensors"; // the reader reports errors of its header
 }
 
-/** A header of a length that can be, which begins as JSON does. */
+/** Whether a plausible header length is followed by the start of JSON. */
 function startsLikeSafetensors(start: Uint8Array): boolean {
   if (start.length <= prefixLength || start[prefixLength] !== 0x7b) return false;
   return new DataView(start.buffer, start.byteOffset).getBigUint64(0, true) <= longestHeader;
@@ -64,7 +67,7 @@ interface BinaryFormat {
 const unpack = (kind: string): Format => other(`a file packed by ${kind}`, "unpack it first");
 const picture = (kind: string): Format => other(`a picture (${kind})`, "give a file of weights");
 
-/** Formats by their magic numbers. */
+/** Formats that are recognized by magic numbers. */
 const formats: readonly BinaryFormat[] = [
   { is: magic("PK\x03\x04"), format: (start) => formatOfZip(start) },
   { is: magic("\x89HDF\r\n\x1a\n"), format: () => "HDF5" },
@@ -73,7 +76,7 @@ const formats: readonly BinaryFormat[] = [
     is: (start) => start[0] === 0x80 && start[1]! >= 2 && start[1]! <= 5,
     format: () => other("a pickle", "save the tensors with torch.save"),
   },
-  // a ModelProto: ir_version, then opset, producer or graph
+  // the fields of a ModelProto: ir_version, then opset, producer or graph
   { is: isOnnx, format: () => "ONNX" },
   { is: magic("\x08\x01\x12"), format: () => other(SAVED_MODEL, convertSavedModel("its folder")) },
   { is: magic("PK\x05\x06"), format: () => other("an empty zip archive", "download or save it again") },
@@ -107,7 +110,7 @@ function isOnnx([field, version = 0, next = 0]: Uint8Array): boolean {
   return field === 0x08 && version >= 3 && version < 32 && [0x12, 0x1a, 0x22, 0x2a, 0x32, 0x3a, 0x42].includes(next);
 }
 
-/** The name of the first member shows which program wrote a zip file. */
+/** The format of a zip file. The name of the first member shows which program wrote the zip. */
 function formatOfZip(start: Uint8Array): Format {
   const length = start[26]! | (start[27]! << 8);
   const member = latin1(start.subarray(30, 30 + length));
@@ -126,11 +129,11 @@ function latin1(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes.subarray(0, 1000));
 }
 
-/** The start as text; undefined where it is none. */
+/** The first bytes as text; undefined if they are not UTF-8. */
 function textOf(start: Uint8Array): string | undefined {
   if (start.includes(0)) return undefined;
   try {
-    // the last character may be cut
+    // `stream` allows a last character that is cut off
     return new TextDecoder("utf-8", { fatal: true }).decode(start, { stream: true }).trimStart();
   } catch {
     return undefined;
@@ -150,7 +153,7 @@ function formatOfText(text: string): Format {
   return other(`text that begins ${startOf(text, 40)}`, "download or save it again");
 }
 
-/** The first `most` characters in quotation marks, on one line. Runs of blanks and line ends become one blank. */
+/** Quotes the first `most` characters on one line. A run of spaces and line ends becomes one space. */
 function startOf(text: string, most: number): string {
   return quote(text.replaceAll(/\s+/g, " ").slice(0, most));
 }

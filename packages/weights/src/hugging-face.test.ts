@@ -17,7 +17,7 @@ const configured = (config?: unknown, preprocessor?: unknown) =>
     preprocessor === undefined ? undefined : { file: "preprocessor_config.json", text: JSON.stringify(preprocessor) },
   );
 
-/** microsoft/resnet-50's own config.json, save its 1,000 labels. */
+/** The config.json of microsoft/resnet-50, without its 1,000 labels. */
 const resnet50 = {
   architectures: ["ResNetForImageClassification"],
   depths: [3, 4, 6, 3],
@@ -167,9 +167,9 @@ describe("preprocessor_config.json", () => {
   });
 
   it.each<[string, object, object]>([
-    // int((256 / 224) * 224) pixels, as models/levit/image_processing_levit.py has it
+    // resized to int((256 / 224) · 224) pixels, as in models/levit/image_processing_levit.py
     ["Levit's", { image_processor_type: "LevitImageProcessor", size: 224, crop_size: 224 }, { resize: 256, crop: 224 }],
-    // neither is read by models/convnext/image_processing_convnext.py
+    // models/convnext/image_processing_convnext.py reads neither of the two
     ["ConvNext's, with a crop", { ...convnext, size: 224, crop_size: 192, do_center_crop: false }, { crop: 224 }],
     [
       "blue first, as it is",

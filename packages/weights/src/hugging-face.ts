@@ -15,11 +15,11 @@ import { isNumber, isRecord } from "./json-values.ts";
 import type { Weights } from "./weights.ts";
 
 /**
- * Weights with what the configurations beside them say, as metadata: `model` or `spec`, `classes`, `preprocessing`,
- * `activation`. The weights' own metadata comes first. `config` and `preprocessor` are those of transformers; timm has
- * all in `config`. A configuration of something else is passed over.
+ * Adds the facts in configuration files to the weights' metadata: `model` or `spec`, `classes`, `preprocessing`,
+ * `activation`. Metadata of the weights take precedence. `config` and `preprocessor` are the files of transformers;
+ * timm writes only `config`. A configuration of another program is ignored.
  *
- * Throws FormatError for malformed ones, UnsupportedError for a ResNet that `resnet` cannot build.
+ * Throws FormatError for malformed configurations, UnsupportedError for a ResNet that `resnet` cannot build.
  */
 export function withConfiguration(weights: Weights, config?: Configuration, preprocessor?: Configuration): Weights {
   const notes: string[] = [];
@@ -31,7 +31,7 @@ export function withConfiguration(weights: Weights, config?: Configuration, prep
   return weights.withMetadata(metadata, notes);
 }
 
-/** An object of a configuration, with the way to it for messages. */
+/** An object in a configuration, with its path for messages. */
 interface JsonPart {
   readonly file: string;
   readonly path: string;
@@ -62,7 +62,7 @@ function refuse(
   );
 }
 
-/** A field, where it is there and not null. */
+/** The value of a field; undefined if the field is missing or null. */
 function read<T>(
   part: JsonPart,
   field: string,
@@ -106,14 +106,14 @@ function configMetadata(config: JsonPart, notes: string[]): Metadata {
 }
 
 /**
- * The meaning of the logits. Source: huggingface/transformers (00cbbe53), loss/loss_utils.py,
+ * The meaning of the logits, as metadata. Source: huggingface/transformers (00cbbe53), loss/loss_utils.py,
  * ForSequenceClassificationLoss.
  */
 function problemMetadata(config: JsonPart): Metadata {
   const problem = read(config, "problem_type", "a name", isText) ?? "single_label_classification";
   if (problem === "single_label_classification") return {};
   if (problem === "multi_label_classification") return { activation: "sigmoid" };
-  if (problem === "regression") return { activation: "linear" }; // which stands for no softmax either
+  if (problem === "regression") return { activation: "linear" }; // linear: no softmax
   return refuse(
     config,
     "problem_type",
@@ -122,7 +122,10 @@ function problemMetadata(config: JsonPart): Metadata {
   );
 }
 
-/** Labels by index: a list, or an object with the keys "0", "1", …. Transformers' `LABEL_0` and so on name no class. */
+/**
+ * Labels by index: a list, or an object with the keys "0", "1", …. The default labels of transformers (`LABEL_0`, …)
+ * are not names of classes, and are ignored.
+ */
 function classMetadata(part: JsonPart, field: string): Metadata {
   const given = part.fields.get(field);
   if (given === undefined || given === null) return {};
@@ -140,7 +143,10 @@ function listOf(labels: JsonPart): readonly unknown[] {
   });
 }
 
-/** Source: huggingface/transformers (commit 00cbbe53), models/resnet/configuration_resnet.py, with its defaults. */
+/**
+ * The structure in a configuration of transformers, with its defaults. Source: huggingface/transformers (commit
+ * 00cbbe53), models/resnet/configuration_resnet.py.
+ */
 function transformersSpec(config: JsonPart): ResNetSpec {
   const depths = read(config, "depths", "whole numbers from 1", areCounts) ?? [3, 4, 6, 3];
   const sizes = read(config, "hidden_sizes", "whole numbers from 1", areCounts) ?? [256, 512, 1024, 2048];
@@ -170,13 +176,13 @@ function transformersSpec(config: JsonPart): ResNetSpec {
   };
 }
 
-/** The name of the row that has this structure; else the structure itself. */
+/** The name of the row with this structure, or the structure itself if no row has it. */
 function modelMetadata(spec: ResNetSpec): Metadata {
   const model = modelNames.find((name) => structureOf(variants[name]) === structureOf(spec));
   return model ? { model } : { spec: JSON.stringify(spec) };
 }
 
-/** Fields that do not describe structure, or that the weights determine. */
+/** Fields that do not describe the structure, or that follow from the weights. */
 const besides: ReadonlySet<string> = new Set<keyof ResNetSpec>(["preprocessing", "labels", "inputChannels"]);
 
 function structureOf(spec: ResNetSpec): string {
@@ -185,8 +191,8 @@ function structureOf(spec: ResNetSpec): string {
 }
 
 /**
- * The configuration that timm uploads to the hub. Source: huggingface/pytorch-image-models (commit aa4b5850),
- * models/_hub.py.
+ * The metadata in the configuration that timm uploads to the hub. Source: huggingface/pytorch-image-models (commit
+ * aa4b5850), models/_hub.py.
  */
 function timmMetadata(config: JsonPart, model: string, notes: string[]): Metadata {
   const recipe = config.fields.get("pretrained_cfg");
@@ -197,7 +203,9 @@ function timmMetadata(config: JsonPart, model: string, notes: string[]): Metadat
   return { model, ...labels, ...timmPreprocessing(part, notes) };
 }
 
-/** Arguments of timm's ResNets that the weights show, or that only training needs, with the values they may have. */
+/**
+ * Checks of arguments of timm's ResNets that do not change the network beyond its weights, or matter only in training.
+ */
 const plainArguments: Readonly<Record<string, (value: unknown) => boolean>> = {
   num_classes: () => true,
   in_chans: () => true,
@@ -211,8 +219,8 @@ const plainArguments: Readonly<Record<string, (value: unknown) => boolean>> = {
 };
 
 /**
- * Refuses what makes another network of the same tensors. Source: huggingface/pytorch-image-models (commit aa4b5850),
- * models/resnet.py, `ResNet.__init__`.
+ * Refuses arguments that change the computation but not the tensors. Source: huggingface/pytorch-image-models (commit
+ * aa4b5850), models/resnet.py, `ResNet.__init__`.
  */
 function checkArguments(config: JsonPart, model: string): void {
   const given = config.fields.get("model_args") ?? {};
@@ -229,7 +237,7 @@ function checkArguments(config: JsonPart, model: string): void {
   }
 }
 
-/** At the size that the accuracy is given for, where there is one (`test_input_size`). */
+/** The preprocessing at the size of the published accuracy (`test_input_size`), if the configuration has one. */
 function timmPreprocessing(part: JsonPart, notes: string[]): Metadata {
   const size = read(part, "test_input_size", "3 numbers", areThree) ?? read(part, "input_size", "3 numbers", areThree);
   if (!size) return {};
@@ -254,16 +262,16 @@ function timmPreprocessing(part: JsonPart, notes: string[]): Metadata {
   return { preprocessing: JSON.stringify(preprocessing) };
 }
 
-/** Pillow's numbers for its filters. */
+/** Pillow's filters in the order of their numbers. */
 const filters: readonly Interpolation[] = ["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"];
 
 const isInterpolation = (name: string): name is Interpolation => (filters as readonly string[]).includes(name);
 
 /**
- * Preprocessing of transformers' image processors: ConvNext's, which resizes to size / crop_pct and cuts out size, and
- * those with a `crop_size`. Others squash a picture into a square, which is not done here: the middle of the picture is
- * taken instead, and a note says so. Nothing is taken of a processor that does more, and a note names the field.
- * Source: huggingface/transformers (commit 00cbbe53), models/convnext/image_processing_convnext.py.
+ * The preprocessing of transformers' image processors. ConvNext's resizes to size / crop_pct and crops to size. Others
+ * crop to `crop_size`. Processors without a crop stretch the whole picture to a square, which Residual does not do: the
+ * centre of the picture is taken instead, with a note. A processor with further steps is ignored; a note names the
+ * step's field. Source: huggingface/transformers (commit 00cbbe53), models/convnext/image_processing_convnext.py.
  */
 function preprocessorMetadata(part: JsonPart, notes: string[]): Metadata {
   const other = otherStep(part);
@@ -297,10 +305,10 @@ function preprocessorMetadata(part: JsonPart, notes: string[]): Metadata {
   return { preprocessing: JSON.stringify(preprocessing) };
 }
 
-/** 1 / 255 as a float has a few digits too many. */
+/** The scale of a factor such as 1 / 255, without the rounding error of the stored float. */
 const scaleOf = (factor: number): number => Math.round(1e6 / factor) / 1e6;
 
-/** Notes that a field asks for an unsupported step, so that the preprocessing becomes a guess. */
+/** Adds a note that the processor's step in `field` is not supported, so that the preprocessing is a guess. */
 function putAside(part: JsonPart, field: string, notes: string[]): Metadata {
   const where = [part.path, field].filter((each) => each !== "").join(".");
   const found = describeValue(part.fields.get(field));
@@ -312,7 +320,7 @@ function putAside(part: JsonPart, field: string, notes: string[]): Metadata {
 
 const flag = (part: JsonPart, field: string): boolean | undefined => read(part, field, "true or false", isFlag);
 
-/** The steps of a processor that `preprocessing` has a field for. */
+/** The steps of a processor that `preprocessing` can express. */
 const steps: ReadonlySet<string> = new Set([
   "do_resize",
   "do_center_crop",
@@ -321,17 +329,17 @@ const steps: ReadonlySet<string> = new Set([
   "do_convert_rgb",
 ]);
 
-/** The first field that asks for a step, or a size, that `preprocessing` cannot express. */
+/** The first field with a step or a size that `preprocessing` cannot express; undefined if there is none. */
 function otherStep(part: JsonPart): string | undefined {
   const { fields } = part;
   if (flag(part, "do_resize") === false) return "do_resize";
-  // mean and std of preprocessing are always in the order red, green, blue
+  // the mean and std of `preprocessing` are always in the order red, green, blue
   const isKnown = (name: string) => steps.has(name) || (name === FLIP && flag(part, "do_normalize") === false);
   const step = Array.from(fields.keys()).find(
     (name) => /^(do_|rescale_offset$|offset$)/.test(name) && fields.get(name) === true && !isKnown(name),
   );
   if (step !== undefined) return step;
-  if (isConvNext(part)) return undefined; // which reads neither crop_size nor do_center_crop
+  if (isConvNext(part)) return undefined; // ConvNext's reads neither crop_size nor do_center_crop
   if ((fields.get("crop_pct") ?? undefined) !== undefined) return "crop_pct";
   const [size, crop] = [sizesOf(part, "size"), sizesOf(part, "crop_size")];
   if (size?.has("longest_edge")) return "size";
@@ -343,7 +351,7 @@ function otherStep(part: JsonPart): string | undefined {
 
 const FLIP = "do_flip_channel_order";
 
-/** The sides of a size that is an object. */
+/** The sides in a size field; undefined if the field is not an object. */
 function sizesOf(part: JsonPart, field: string): ReadonlyMap<string, unknown> | undefined {
   const value = part.fields.get(field);
   if (value === undefined || value === null || isCount(value)) return undefined;
@@ -357,7 +365,7 @@ function processorOf(part: JsonPart): string {
 
 const isConvNext = (part: JsonPart): boolean => processorOf(part).startsWith("ConvNext");
 
-/** ConvNext's processors crop pictures that become smaller than this, in pixels, and squash larger ones. */
+/** In pixels. ConvNext's processors crop to sizes below this, and stretch pictures to larger sizes. */
 const CROPPED_BELOW = 384;
 
 function sidesOf(part: JsonPart): { readonly resize: number; readonly crop: number } | undefined {
@@ -373,7 +381,7 @@ function sidesOf(part: JsonPart): { readonly resize: number; readonly crop: numb
   return { resize: isLevit ? Math.floor((256 / 224) * size) : size, crop };
 }
 
-/** The central crop for a square into which the whole picture is squashed; undefined if it is not a square. */
+/** The central crop that replaces stretching the whole picture to a square; undefined if the size is not square. */
 function squashed(part: JsonPart): { readonly resize: number; readonly crop: number } | undefined {
   const height = sideOf(part, "size", "height");
   const isSquare = height === sideOf(part, "size", "width");
@@ -381,7 +389,7 @@ function squashed(part: JsonPart): { readonly resize: number; readonly crop: num
   return side === undefined ? undefined : { resize: side, crop: side };
 }
 
-/** A number, as in older files, or the number of an object. */
+/** The size in a field: a plain number, as in older files, or the entry `side` of an object. */
 function sideOf(part: JsonPart, field: string, side: string): number | undefined {
   const value = part.fields.get(field);
   if (value === undefined || value === null || isCount(value)) return value ?? undefined;

@@ -2,12 +2,12 @@ import { UnsupportedError } from "@residual/core";
 import type { TensorEntry } from "./tensor-entry.ts";
 import type { Refuse } from "./zip-directory.ts";
 
-/** Bytes that are given at a time. Deflate makes at most 1032 times as many of them, and browsers hold all of those. */
+/** In bytes. Deflate expands a piece to at most 1032 times its size, and browsers hold the expanded piece in memory. */
 const PIECE = 8 << 10;
 
 /**
- * Unpacks bytes of the deflate algorithm: `deflate-raw` in a zip, `deflate` with zlib's header and checksum. Calls
- * `refuse` where they are damaged, or are not `size` bytes once unpacked; no more memory than that is taken.
+ * Decompresses deflate data: `deflate-raw` in a zip, `deflate` with zlib's header and checksum. Calls `refuse` if the
+ * data are damaged or do not decompress to exactly `size` bytes. Takes no more memory than `size`.
  */
 export async function inflate(
   bytes: Uint8Array,
@@ -20,7 +20,7 @@ export async function inflate(
   const packed = new ReadableStream<Uint8Array<ArrayBuffer>>({
     pull(controller) {
       if (given === bytes.length) return controller.close();
-      controller.enqueue(new Uint8Array(bytes.subarray(given, given + PIECE))); // which the stream may detach
+      controller.enqueue(new Uint8Array(bytes.subarray(given, given + PIECE))); // the stream may detach the copy
       given = Math.min(given + PIECE, bytes.length);
     },
   });
@@ -30,7 +30,7 @@ export async function inflate(
     const { value } = await reader.read().catch(() => refuse("its compressed data are damaged"));
     if (!value) break;
     if (done + value.length > size) {
-      await reader.cancel().catch(() => {}); // the stream may have failed meanwhile: no more of it is read
+      await reader.cancel().catch(() => {}); // rejects if the stream failed meanwhile
       return refuse(`its compressed data are more than the ${size} bytes that it says`);
     }
     unpacked.set(value, done);
@@ -39,9 +39,9 @@ export async function inflate(
   return done === size ? unpacked : refuse(`its compressed data are ${done} bytes, expected ${size}`);
 }
 
-/** In bytes: small files may grow by so much. */
+/** In bytes. A file may always expand by this much. */
 const ALLOWANCE = 8 << 20;
-/** Weights hardly compress: float32 that were widened from bfloat16 shrink to half. */
+/** Weights hardly compress: float32 numbers that were widened from bfloat16 shrink to half. */
 const RATIO = 4;
 
 /** Counts the memory of a file's decompressed parts, so that a small file cannot request a large tensor. */
@@ -55,7 +55,7 @@ export class UnpackedBytes {
     this.#most = Math.max(ALLOWANCE, RATIO * size);
   }
 
-  /** Takes what an entry's numbers need once they are unpacked, to be in the machine's order, float32 and in a row. */
+  /** Counts the memory for copies of an entry's numbers: byte order swapped, widened to float32, or made contiguous. */
   takeCopies(
     { dtype, end }: Pick<TensorEntry, "dtype" | "end">,
     { isSwapped, isScattered = false }: { readonly isSwapped: boolean; readonly isScattered?: boolean },
@@ -64,7 +64,7 @@ export class UnpackedBytes {
     this.take((isSwapped ? end : 0) + widened + (isScattered ? widened || end : 0));
   }
 
-  /** Throws UnsupportedError where all that was taken is more than the file may grow to. */
+  /** Throws UnsupportedError if the counted memory exceeds the limit for the file's size. */
   take(bytes: number): void {
     this.#taken += bytes;
     if (this.#taken <= this.#most) return;

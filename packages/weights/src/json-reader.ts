@@ -1,4 +1,4 @@
-/** Half of a surrogate pair on its own: JSON can spell it, UTF-8 cannot, so two such names would end up the same. */
+/** An unpaired surrogate. JSON can contain it but UTF-8 cannot, so that two such names would become equal. */
 const loneSurrogate = /\p{Surrogate}/u;
 
 /** Whether the text can be encoded as UTF-8 without loss. */
@@ -7,9 +7,9 @@ export function isWellFormed(text: string): boolean {
 }
 
 /**
- * Reads JSON piece by piece, as the caller's grammar expects it. Unlike JSON.parse it refuses a key that comes twice
- * (JSON.parse keeps the last), numbers that are not plain whole ones, and any nesting that nobody asked for.
- * `refuse` throws; it is told what is wrong.
+ * Reads JSON piece by piece, guided by the caller's grammar. In contrast to JSON.parse it refuses duplicate keys
+ * (JSON.parse keeps the last), numbers other than plain whole numbers, and nesting that the grammar does not expect.
+ * `refuse` throws; its argument says what is wrong.
  */
 export class JsonReader {
   readonly #text: string;
@@ -21,7 +21,7 @@ export class JsonReader {
     this.#refuse = refuse;
   }
 
-  /** An object; `member` reads the value of each key. */
+  /** Reads an object. `member` reads the value of each key. */
   object(member: (key: string) => void): void {
     const keys = new Set<string>();
     this.#list("{", "}", () => {
@@ -33,14 +33,14 @@ export class JsonReader {
     });
   }
 
-  /** An array; `element` reads each element, and gets the array's length so far. */
+  /** Reads an array. `element` reads an element; its argument is the number of elements so far, including this one. */
   array<T>(element: (count: number) => T): T[] {
     const elements: T[] = [];
     this.#list("[", "]", () => elements.push(element(elements.length + 1)));
     return elements;
   }
 
-  /** Whether null comes next; it is read then. */
+  /** Returns whether `null` comes next, and consumes it. */
   isNull(): boolean {
     if (!this.#next("n") || !this.#text.startsWith("null", this.#at)) return false;
     this.#at += "null".length;
@@ -57,7 +57,7 @@ export class JsonReader {
     return unescaped;
   }
 
-  /** A whole number from 0 to 2⁵³ − 1, in digits alone. */
+  /** Reads a whole number from 0 to 2⁵³ − 1, written in digits only. */
   whole(): number {
     this.#skipSpace();
     number.lastIndex = this.#at;
@@ -68,7 +68,7 @@ export class JsonReader {
     return value;
   }
 
-  /** Nothing but space is left. */
+  /** Refuses anything but white space at the end. */
   end(): void {
     this.#skipSpace();
     if (this.#at < this.#text.length) this.#fail("the end");
@@ -97,7 +97,7 @@ export class JsonReader {
     while (isSpace(this.#text.charCodeAt(this.#at))) this.#at++;
   }
 
-  // A loop, since a regular expression runs out of stack on a name of many megabytes.
+  // A loop, since a regular expression overflows the stack on a name of many megabytes.
   #endOfString(from: number): number {
     for (let at = from; at < this.#text.length; at++) {
       const code = this.#text.charCodeAt(at);
@@ -125,12 +125,12 @@ export class JsonReader {
   }
 }
 
-/** The deepest nesting of JSON that is parsed, and the most values, each of which JSON.parse needs memory for. */
+/** The deepest nesting and the most values of JSON that is parsed: JSON.parse needs memory for each value. */
 const most = { depth: 64, values: 200_000 } as const;
 
 /**
- * Parses a stranger's JSON. `refuse` throws; it is told what was found in its place. The bounds are checked first, as
- * JSON.parse takes about a hundred bytes of memory for each bracket of a deep nest.
+ * Parses untrusted JSON. `refuse` throws; its argument says what was found. The limits are checked before JSON.parse
+ * runs, because JSON.parse takes about a hundred bytes of memory for each bracket of deeply nested JSON.
  */
 export function parseJson(text: string, refuse: (found: string, cause?: unknown) => never): unknown {
   let [depth, values] = [0, 0];
@@ -151,19 +151,21 @@ export function parseJson(text: string, refuse: (found: string, cause?: unknown)
   }
 }
 
-/** Where the string that begins at `from` ends. */
+/** The end of the string that begins at `from`. */
 function lastOfString(text: string, from: number): number {
   let at = from + 1;
   for (; at < text.length && text.charCodeAt(at) !== quotationMark; at++) if (text.charCodeAt(at) === backslash) at++;
   return at;
 }
 
-/** Text of a stranger's for an error message: on one line and not too long. */
+/** Quotes untrusted text for an error message: on one line, and shortened. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
 }
 
-/** All that could be meant as a number, so that the message shows it whole; longer ones are too large anyway. */
+/**
+ * Text that could be meant as a number, so that the message shows all of it. Longer numbers are too large in any case.
+ */
 const number = /[-+.\w]{1,40}/y;
 
 const quotationMark = 0x22;

@@ -7,12 +7,12 @@ export function isList(value: unknown): value is readonly unknown[] {
   return Array.isArray(value);
 }
 
-/** A finite number: JSON spells infinity as 1e999. */
+/** Whether a value is a finite number. JSON can express infinity as 1e999. */
 export function isNumber(value: unknown): value is number {
   return typeof value === "number" && Number.isFinite(value);
 }
 
-/** An object's fields; none of any other value. */
+/** The fields of an object; no fields for other values. */
 export function recordOf(value: unknown): Readonly<Record<string, unknown>> {
   return isRecord(value) ? value : {};
 }

@@ -13,7 +13,7 @@ const networkOf = (...layers: Layer[]) =>
     stored: undefined,
   });
 
-/** Arithmetic as Keras 3 writes it, of the layer whose name is the number before. */
+/** An arithmetic operation as Keras 3 writes it. Layers are named by number; the layer before is the input. */
 const applied = ([kind, operand]: readonly [kind: string, operand: number], index: number) => ({
   class_name: kind,
   config: { name: String(index + 1) },
@@ -37,7 +37,7 @@ describe("layers before the first convolution", () => {
 
   it.each<[string, Layer, object]>([
     ["one factor", rescaling(1 / 255, 0), { ...colours, scale: 255, mean: [0, 0, 0] }],
-    // x / 127.5 - 1, as tf.keras.applications' "tf" mode
+    // x / 127.5 - 1, the "tf" mode of tf.keras.applications
     ["a factor and an offset", rescaling(1 / 127.5, -1), { ...colours, scale: 127.5, mean: [1, 1, 1] }],
     // x * [1/2, 1/4, 1/8] + [1, 2, 3] = (x - [-2, -8, -24]) / [2, 4, 8]
     [
@@ -75,7 +75,7 @@ describe("layers before the first convolution", () => {
   });
 
   it.each<[string, readonly (readonly [kind: string, operand: number])[], object]>([
-    // "tf" mode of Keras' applications
+    // the "tf" mode of tf.keras.applications
     [
       "x / 127.5 - 1",
       [

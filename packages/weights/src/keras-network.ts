@@ -5,14 +5,16 @@ import { readNetwork, type ScalingLayer } from "./keras/network.ts";
 import { isOp } from "./network/network.ts";
 import type { Weights } from "./weights.ts";
 
-/** The facts in a Keras model's configuration besides its graph. */
+/** The facts in a Keras model's configuration, without its graph. */
 export interface KerasNetwork {
-  /** The activation after the logits, other than softmax: `sigmoid`, …. Undefined for softmax and for none. */
+  /**
+   * The activation after the logits, such as `sigmoid`. Undefined for softmax, and for a model without an activation.
+   */
   readonly activation: string | undefined;
   readonly rescaling: Rescaling | undefined;
 }
 
-/** The layers that scale pictures before all other layers, as preprocessing. The model reads bytes and scales them. */
+/** Preprocessing that a model's first layers compute. The model reads bytes and scales them itself. */
 export interface Rescaling extends Required<Pick<Preprocessing, "scale" | "mean" | "std" | "channels">> {
   /** The names of the layers. */
   readonly layers: readonly string[];
@@ -23,11 +25,11 @@ export interface Rescaling extends Required<Pick<Preprocessing, "scale" | "mean"
 type Given = Pick<Weights, "metadata" | "stored"> & Partial<Pick<Weights, "tensors">>;
 
 /**
- * What the configuration in a Keras file tells. Undefined for other files, and for a configuration that is damaged or
- * lists no layers: such a file still has its weights.
+ * The facts in the configuration of a Keras file. Undefined for other files, and for a configuration that is damaged or
+ * lists no layers; the weights of such a file are still read.
  *
- * Throws UnsupportedError that names the layer, where a `Rescaling` or `Normalization` before all else computes what
- * scale, mean and std of preprocessing cannot say.
+ * Throws UnsupportedError if a `Rescaling` or `Normalization` layer at the start of the model computes a function that
+ * scale, mean and std of preprocessing cannot express. The message names the layer.
  */
 export function kerasNetwork({ metadata, stored, tensors = new Map() }: Given): KerasNetwork | undefined {
   const found = stored?.tensors ?? tensors;
@@ -58,7 +60,7 @@ export function configurationIn({ "keras.config": config }: Weights["metadata"])
   }
 }
 
-/** (x − mean) / std, for red, green and blue. */
+/** (x − mean) / std for red, green and blue. */
 interface Colours {
   readonly mean: readonly number[];
   readonly std: readonly number[];
@@ -66,7 +68,9 @@ interface Colours {
 
 type Refuse = (layer: ScalingLayer, why: string) => never;
 
-/** The layers, one after the other, as (x / scale − mean) / std. Three equal values of std become the scale. */
+/**
+ * Combines consecutive layers to (x / scale − mean) / std. If the three values of std are equal, they become the scale.
+ */
 function rescalingOf(
   layers: readonly ScalingLayer[],
   side: number | undefined,
@@ -113,7 +117,10 @@ function ofRescaling(layer: ScalingLayer, refuse: Refuse): Colours {
   return { mean: offset.map((each, i) => (each === 0 ? 0 : -each / scale[i]!)), std: scale.map((each) => 1 / each) };
 }
 
-/** Its mean and variance are settings, or learnt by `adapt`. Source: keras/src/layers/preprocessing/normalization.py */
+/**
+ * The mean and variance of a Normalization layer: settings, or variables that `adapt` computed. Source:
+ * keras/src/layers/preprocessing/normalization.py
+ */
 function ofNorm(layer: ScalingLayer, tensors: ReadonlyMap<string, NamedSource>, refuse: Refuse): Colours {
   const { invert, axis } = layer.settings;
   const axes = isList(axis) ? axis : [axis ?? -1];
@@ -132,7 +139,7 @@ function ofNorm(layer: ScalingLayer, tensors: ReadonlyMap<string, NamedSource>, 
   return { mean, std: variance.map(Math.sqrt) };
 }
 
-/** Three numbers, in nested lists or not. A single number stands for all three. */
+/** Three numbers in a list, which may be nested. A single number counts three times. */
 function threeOf(value: unknown): readonly number[] | undefined {
   const numbers: readonly unknown[] = Array.isArray(value) ? value.flat(DEEPEST) : [value];
   if (!numbers.every(isNumber)) return undefined;
@@ -140,5 +147,5 @@ function threeOf(value: unknown): readonly number[] | undefined {
   return numbers.length === 3 ? numbers : undefined;
 }
 
-/** Keras keeps a mean as [1, 1, 1, 3]. */
+/** The deepest nesting of lists: Keras stores a mean as [1, 1, 1, 3]. */
 const DEEPEST = 4;

@@ -30,7 +30,7 @@ interface PublishedRow {
   readonly mean: readonly number[];
   readonly std: readonly number[];
   readonly scale?: number;
-  /** Of plain inference, where the accuracy is given for larger images. */
+  /** The settings for plain inference, if the accuracy was measured on larger images. */
   readonly default?: { readonly resize: number; readonly crop: number };
 }
 

@@ -5,7 +5,7 @@ import type { KnownWeights } from "./known/known-weights.ts";
 export const shippedWeights: KnownWeights = {
   name: "resnet20-cifar10",
   model: "cifar_resnet20",
-  /** Bundlers for browsers find the file here. */
+  /** Bundlers for browsers recognize this form, and include the file. */
   get url() {
     return new URL("../known/resnet20-cifar10.safetensors", import.meta.url).href;
   },
@@ -15,7 +15,7 @@ export const shippedWeights: KnownWeights = {
   license: "CC0-1.0",
 };
 
-/** All weights that go by a name: the ones that the package ships, then the published ones. */
+/** All weights with a name: first the shipped ones, then the published ones. */
 export async function knownWeights(): Promise<readonly KnownWeights[]> {
   const { published } = await import("./known/published.ts");
   return [shippedWeights, ...published];
@@ -23,12 +23,12 @@ export async function knownWeights(): Promise<readonly KnownWeights[]> {
 
 /** Known facts about weights that their file does not contain. */
 export interface Known {
-  /** Its name in core. */
+  /** The model's name in core. */
   readonly model: string;
   readonly preprocessing: Preprocessing | undefined;
-  /** SPDX. */
+  /** SPDX identifier. */
   readonly license?: string | undefined;
-  /** How the weights were recognized: by their numbers or name, or by the name of their file. */
+  /** How the weights were recognized: by their numbers or their name, or only by the file's name. */
   readonly source: "known weights" | "file name";
 }
 
@@ -37,11 +37,11 @@ const imagenetColours = { scale: 255, mean: [0.485, 0.456, 0.406], std: [0.229, 
 const asImagenet: Preprocessing = { ...cifar, ...imagenetColours };
 const rawBytes: Preprocessing = { ...cifar, scale: 1, mean: [0, 0, 0], std: [1, 1, 1] };
 
-/** Published weights whose file says nothing of itself. */
+/** Published weights whose files contain no metadata. */
 interface Recognized {
   readonly model: string;
   readonly preprocessing: Preprocessing;
-  /** The numbers of the last layer's bias, to four digits: no other training ends in the same. */
+  /** The numbers of the last layer's bias, to four digits. They identify a training. */
   readonly bias: readonly number[];
 }
 
@@ -72,12 +72,12 @@ const recognized: readonly Recognized[] = [
   },
 ];
 
-/** Relative to the largest number: bfloat16 keeps 8 bits. */
+/** Tolerance relative to the largest number: bfloat16 has 8 significant bits. */
 const CLOSE = 2 ** -8;
 
 /**
- * What is known of weights by their numbers, under whatever names, in whatever dtype and order they are stored. A
- * network that was trained on has other ones.
+ * Recognizes weights by the numbers of the last layer's bias, whatever the names, dtype and order of the tensors.
+ * Further training changes these numbers.
  */
 export function knownByNumbers(tensors: ReadonlyMap<string, NamedSource>): Known | undefined {
   for (const source of tensors.values()) {
@@ -94,10 +94,10 @@ function isClose(bias: readonly number[], data: Tensor["data"]): boolean {
   return bias.every((number, i) => Math.abs(Number(data[i]) - number) <= most);
 }
 
-/** Patterns of published file names, without extension; reading the whole table for a name would take 3 ms. */
+/** Patterns of published file names without extension. They avoid reading the whole table, which takes 3 ms. */
 const PUBLISHED = /[-_][0-9a-f]{8}$|\.|_tf_dim_ordering_|-v\d+-|^(pytorch_)?model$/;
 
-/** Known facts about a published file from its name, which may be wrong: any file can have that name. */
+/** Recognizes a published file by its name. The result may be wrong, because any file can have the name. */
 export async function knownByName(path: string): Promise<Known | undefined> {
   const stem = path.replace(/^.*[\\/]/, "").replace(/\.[^.]*$/, "");
   if (!PUBLISHED.test(stem)) return undefined;

@@ -6,21 +6,24 @@ import type { OpenFile } from "./open-file.ts";
 import type { TensorEntry } from "./tensor-entry.ts";
 import { type FileGraph, Weights } from "./weights.ts";
 
-/** The positions of tensors in weights files, as found by the reader of the format, without reading numbers. */
+/** The positions of tensors in files of weights. The reader of a format makes it without reading numbers. */
 export interface WeightsLayout {
   /** Tensors whose numbers are stored in files unchanged, little-endian and row-major. */
   readonly stretches: readonly Stretch[];
   /** Tensors whose numbers are not stored unchanged: they were compressed, quantized or split into chunks. */
   readonly made?: ReadonlyMap<string, Tensor>;
-  /** Tensors whose entry is the stretch of numbers that they are scattered over, by name. */
+  /** Tensors with strides, by name. The tensor's entry covers all its numbers in the file. */
   readonly views?: ReadonlyMap<string, View>;
-  /** All names, in the file's order; default: those of `stretches`, then of `made`. */
+  /** All names, in the file's order. Default: the names of `stretches`, then those of `made`. */
   readonly order?: readonly string[];
-  /** Tensors that are constants of the file's graph, and no parameters: axes, sizes, the value of a padding. */
+  /** Tensors that are constants of the file's graph and not parameters: axes, sizes, a padding value. */
   readonly constants?: ReadonlySet<string>;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly notes?: readonly string[];
-  /** The tensors' roles in the file's own graph, if it has one. `known` is the model that they are known for. */
+  /**
+   * Assigns the tensors to parameters by following the file's own graph, if the file has one. `known` is the model that
+   * the tensors are known to belong to.
+   */
   readonly follow?: (
     tensors: ReadonlyMap<string, NamedSource>,
     metadata: Readonly<Record<string, string>> | undefined,
@@ -28,7 +31,7 @@ export interface WeightsLayout {
   ) => FollowedTensors | undefined;
 }
 
-/** Tensors as a file's graph names them, with the model that it computes among the metadata. */
+/** Tensors under their names in a graph, with metadata that include the model. */
 export interface FollowedTensors {
   readonly tensors: ReadonlyMap<string, NamedSource>;
   readonly metadata: Readonly<Record<string, string>>;
@@ -36,34 +39,34 @@ export interface FollowedTensors {
   readonly graph: FileGraph;
 }
 
-/** Entries of one file; `begin` and `end` of each count from `offset`, in bytes. */
+/** Entries of one file. `offset` is in bytes; each entry's `begin` and `end` count from it. */
 export interface Stretch {
   readonly file: OpenFile;
   readonly offset: number;
   readonly entries: readonly TensorEntry[];
 }
 
-/** A tensor whose numbers do not lie in order: its shape, and how far apart they are, by axis. */
+/** The shape and strides of a tensor that is not stored in row-major order. Strides count elements. */
 export interface View {
   readonly shape: readonly number[];
   readonly strides: readonly number[];
 }
 
 export interface ReadingOptions extends WorkOptions {
-  /** Begins the names of the tensors that are asked for. Formats of one set of tensors have no use for it. */
+  /** The prefix of the requested tensors' names. Formats with a single set of tensors ignore it. */
   readonly prefix?: string | undefined;
 }
 
 /**
- * Reads the layout of one format. Throws FormatError for a damaged file, UnsupportedError for one that holds what no
- * network here has.
+ * Reads the layout of one format. Throws FormatError for a damaged file, UnsupportedError for content that no supported
+ * network has.
  */
 export type FormatReader = (file: OpenFile, options: ReadingOptions) => Promise<WeightsLayout>;
 
-/** Tensors of at least this many bytes in all stay in their files, and are read row by row. */
+/** Above this total size in bytes, tensors stay in their files and are read row by row. */
 const LARGE = 32 << 20;
 
-/** The weights of a layout. Throws UnsupportedError for a dtype that core does not have. */
+/** Makes the weights of a layout. Throws UnsupportedError for a dtype that core does not have. */
 export async function weightsOf(
   layout: WeightsLayout,
   { name, place }: OpenFile,
@@ -106,7 +109,7 @@ function parametersIn({ constants }: WeightsLayout, tensors: ReadonlyMap<string,
   return constants ? new Map([...tensors].filter(([name]) => !constants.has(name))) : tensors;
 }
 
-/** The dtype that each tensor has in the file, by PyTorch's names. */
+/** The dtype of each tensor in the file, by PyTorch's name. */
 function dtypesOf(
   { stretches }: WeightsLayout,
   tensors: ReadonlyMap<string, NamedSource>,

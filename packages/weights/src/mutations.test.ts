@@ -58,7 +58,7 @@ function splice(random: Random): Uint8Array {
   return join([to.subarray(0, cut), from.subarray(start, start + random(60)), to.subarray(cut + random(60))]);
 }
 
-/** The text of the header with a number or a piece changed; the length in front of it fits again. */
+/** Replaces a number or another piece in the header's text. The length before the header is corrected. */
 function editText(random: Random): Uint8Array {
   let text = header;
   for (let edits = 1 + random(2); edits > 0; edits--) {
@@ -70,7 +70,7 @@ function editText(random: Random): Uint8Array {
   return fileOf(text, data);
 }
 
-/** A header that is JSON all right, of other entries: other shapes, dtypes and offsets, keys left out or added. */
+/** Replaces entries in a header that stays valid JSON: shapes, dtypes and offsets change; keys are removed or added. */
 function editEntries(random: Random): Uint8Array {
   const entries = JSON.parse(header) as Record<string, Record<string, unknown>>;
   const entry = entries[pick(random, Object.keys(entries))]!;
@@ -90,7 +90,7 @@ function editEntries(random: Random): Uint8Array {
   return fileOf(JSON.stringify(entries), random(4) ? data : data.slice(0, random(44)));
 }
 
-/** Another dtype, of the same size or not, on entries that otherwise stay. */
+/** Replaces dtypes in entries that otherwise stay valid. The new dtype may have another size. */
 function swapDTypes(random: Random): Uint8Array {
   const names = [
     "BOOL",
@@ -115,7 +115,7 @@ function swapDTypes(random: Random): Uint8Array {
   );
 }
 
-/** Data are any bits at all, so these stay weights. */
+/** Flips a bit of the data. The file stays valid, because all bits are valid data. */
 function flipDataBytes(random: Random): Uint8Array {
   const bytes = original.slice();
   bytes[original.length - 1 - random(data.length)]! ^= 1 << random(8);
@@ -169,6 +169,6 @@ it("reads or refuses 100,000 damaged files: never another error, a wrong size or
     if (count % 500 === 0) most = Math.max(most, process.memoryUsage().arrayBuffers - before);
   }
   expect(counts.read + counts.FormatError + counts.UnsupportedError).toBe(100_000);
-  for (const outcome of Object.values(counts)) expect(outcome).toBeGreaterThan(500); // each kind is met
-  expect(most).toBeLessThan(64 * 2 ** 20); // what is not collected yet; any hostile shape is more
+  for (const outcome of Object.values(counts)) expect(outcome).toBeGreaterThan(500); // every kind of outcome occurs
+  expect(most).toBeLessThan(64 * 2 ** 20); // leaves room for garbage; a hostile shape would take more
 });

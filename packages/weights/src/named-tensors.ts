@@ -1,16 +1,16 @@
 import { type DType, FormatError, formatShape, isTensor, type NamedSource, sizeOf, type Tensor } from "@residual/core";
 import { isWellFormed, quote } from "./json-reader.ts";
 
-/** By name, in the file's order. */
+/** Values by name, in the file's order. */
 export type Named<T> = ReadonlyMap<string, T> | Readonly<Record<string, T>>;
 export type Metadata = Readonly<Record<string, string>>;
 
-/** Bytes of a number. */
+/** Bytes per number of each dtype. */
 const widths = { float32: 4, float64: 8, int32: 4, int64: 8, uint8: 1 } as const satisfies Record<DType, number>;
 
 /**
- * Tensors to be written, with their names. Throws FormatError for a tensor whose data are not of its dtype and shape,
- * and for a name that UTF-8 cannot hold.
+ * The tensors to write, with their names. Throws FormatError for a tensor whose data do not match its dtype and shape,
+ * and for a name that UTF-8 cannot encode.
  */
 export function checkedTensors<T extends NamedSource>(tensors: Named<T>): readonly [string, T][] {
   const named: [string, T][] = isMap(tensors) ? [...tensors] : Object.entries(tensors);
@@ -18,12 +18,12 @@ export function checkedTensors<T extends NamedSource>(tensors: Named<T>): readon
   return named;
 }
 
-/** `instanceof` alone would make it a map of anything to anything. */
+/** A type guard, because `instanceof` alone would narrow to Map<any, any>. */
 function isMap<T>(tensors: Named<T>): tensors is ReadonlyMap<string, T> {
   return tensors instanceof Map;
 }
 
-/** Byte size of a tensor's numbers in a file. */
+/** The size of a tensor's numbers in a file, in bytes. */
 export function byteLength({ dtype, shape }: NamedSource): number {
   return sizeOf(shape) * widths[dtype];
 }

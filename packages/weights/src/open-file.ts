@@ -3,22 +3,22 @@ import { decodeTensor } from "./decode-tensor.ts";
 import { quote } from "./json-reader.ts";
 import type { TensorEntry } from "./tensor-entry.ts";
 
-/** A file that is open: its bytes are read from any position. */
+/** An open file, which can be read from any position. */
 export interface OpenFile {
-  /** The file as messages call it. */
+  /** The file's name in messages. */
   readonly name: string;
-  /** The path or address, by which published weights are known. */
+  /** The path or address. Published weights are recognized by it. */
   readonly place: string;
-  /** In bytes. */
+  /** The size in bytes. */
   readonly size: number;
-  /** `length` bytes from `position` on. The range lies within the size. */
+  /** Reads `length` bytes from `position` on. The range must lie within the file. */
   read(position: number, length: number): Promise<Uint8Array>;
   /**
-   * Opens another file; `path` is relative to this one's folder. It stays open as long as this one. Throws FormatError
-   * where the path leads out of the folder, and where nothing is known to lie beside this file.
+   * Opens another file; `path` is relative to this file's folder. It stays open as long as this file. Throws
+   * FormatError if the path leaves the folder, or if this file's folder is not known.
    */
   beside(path: string): Promise<OpenFile>;
-  /** The tensors of entries, in their order; `begin` and `end` of an entry count from `offset`, in bytes. */
+  /** The tensors of entries, in order. `begin` and `end` of an entry count from `offset`, in bytes. */
   tensors(
     entries: readonly TensorEntry[],
     offset: number,
@@ -27,14 +27,16 @@ export interface OpenFile {
 }
 
 interface TensorOptions extends WorkOptions {
-  /** Whether large tensors stay in the file, to be read row by row. Those of bytes in memory are views on them. */
+  /**
+   * Whether large tensors stay in the file and are read row by row. Otherwise tensors are in memory, as views on bytes.
+   */
   readonly isLazy: boolean;
 }
 
-/** Opens the file at a path, relative to a held file's folder. */
+/** Opens the file at a path relative to the folder of a file in memory. */
 export type OpenBeside = (path: string) => Promise<OpenFile>;
 
-/** Bytes in memory as an open file. `beside` opens files in the same folder, if it is known. */
+/** Bytes in memory as an open file. `beside` opens files in the same folder, if the folder is known. */
 export function memoryFile(bytes: Uint8Array, name: string, place: string, beside?: OpenBeside): OpenFile {
   return {
     name,
@@ -46,7 +48,7 @@ export function memoryFile(bytes: Uint8Array, name: string, place: string, besid
   };
 }
 
-/** `size` bytes of a file starting at `offset`, as a file. It has no neighbouring files. */
+/** A part of a file as a file: `size` bytes from `offset` on. It has no folder. */
 export function partOf(file: OpenFile, offset: number, size: number): OpenFile {
   return {
     name: file.name,
@@ -70,7 +72,9 @@ export function decodeAll(entries: readonly TensorEntry[], data: Uint8Array): Re
   return new Map(entries.map((entry) => [entry.name, decodeTensor(entry, data)]));
 }
 
-/** A relative path that names a file in the folder of `file`, or in a folder below. Throws FormatError for others. */
+/**
+ * Checks that a relative path stays in the folder of `file`, or in folders below. Throws FormatError for other paths.
+ */
 export function checkInside(path: string, file: string): string {
   const isInside = path !== "" && !/[\\:\0]/.test(path) && path.split("/").every((part) => !/^\.*$/.test(part));
   if (isInside) return path;

@@ -16,7 +16,7 @@ import { toTorchvision } from "./schemes.ts";
 import { sharedPath } from "./testing/shared.ts";
 import { Weights } from "./weights.ts";
 
-/** One block a stage: few parameters, and names of every kind. */
+/** One block per stage: few parameters, but all kinds of names. */
 const small = (row: ResNetSpec): ResNetSpec => ({ ...row, depths: row.depths.map(() => 1), width: 8, classes: 7 });
 const graph = resnet(small(variants.resnet18), { name: "small" });
 const deeper = resnet({ ...small(variants.resnet18), depths: [2, 1, 1, 1] });
@@ -28,7 +28,7 @@ type Named = readonly (readonly [string, NamedSource])[];
 const under = (prefix: string, tensors: Named = own): Named =>
   tensors.map(([name, source]) => [prefix + name, source] as const);
 
-/** The last layer under another name: "" leaves it out. */
+/** Renames the last layer. "" removes it. */
 const withHead = (head: string, tensors: Named = own): Named =>
   tensors.flatMap(([name, source]): Named => {
     const isHead = /(^|\.)fc\.(weight|bias)$/.test(name);
@@ -37,7 +37,7 @@ const withHead = (head: string, tensors: Named = own): Named =>
 
 const weights = (tensors: Named): Weights => new Weights(new Map(tensors), { a: "b" });
 
-/** Those very sources, by their parameters. */
+/** Expects the sources of `own`, under the names of their parameters. */
 function expectOwn({ tensors, metadata }: Weights): void {
   expect([...tensors.keys()].toSorted()).toEqual(own.map(([name]) => name).toSorted());
   for (const [name, source] of own) expect(tensors.get(name), name).toBe(source);
@@ -55,7 +55,7 @@ const strays: Named = [
   ["module.layer1.0.bn1.num_batches_tracked", counter],
   ["bn1.num_batches_tracked", counter],
   ["queue", tensor([0, 128], [])],
-  ["initted", tensorOf("uint8", [1], Uint8Array.of(1))], // a flag
+  ["initted", tensorOf("uint8", [1], Uint8Array.of(1))], // a flag of a trainer
 ];
 
 describe("one prefix", () => {
@@ -251,7 +251,7 @@ it.skipIf(!akamaster)("maps akamaster's linear onto fc", async () => {
 
 describe("layers between the body and a last layer outside of its prefix", () => {
   const body = under("base.", withHead(""));
-  const features = 64; // of the small network: 8 channels, doubled thrice
+  const features = 64; // the small network's features: 8 channels, doubled three times
   const head: Named = [["classifier.weight", tensor([7, features], new Float32Array(7 * features))]];
   const norm = (name: string): Named =>
     ["weight", "bias", "running_mean", "running_var"].map((part) => [

@@ -3,21 +3,23 @@ import { quote } from "./json-reader.ts";
 import type { Weights } from "./weights.ts";
 
 /**
- * Weights of a network that is wrapped, or part of a larger one: DataParallel puts `module.` before every name,
- * Lightning the name of a field (`model.`, `net.`), a trainer's checkpoint `state_dict.`, in any nesting. One rule
- * holds for all: the prefix is the one under which every parameter of the graph is found, except the last layer's.
+ * Removes the prefix from names of a wrapped network, or of a part of a larger one. DataParallel puts `module.` before
+ * every name, Lightning a field's name (`model.`, `net.`), a trainer's checkpoint `state_dict.`, in any nesting. The
+ * rule: the prefix is the one under which every parameter of the graph is found, except the last layer's.
  *
- * - A set of weights without a prefix comes first. Of a set and its moving average (`ema.`, `model_ema.module.`) the
- *   set is taken, as `load_state_dict` does. Two other sets are refused, since nothing says which one is meant.
- * - The last layer has the graph's name for it (`fc`). A layer of another name (`linear`, `head`, `classifier`,
- *   `head.fc`, `fc.1`, `last_linear`), under the prefix or beside it (`backbone.conv1`, `head`), takes its place where
- *   the file holds one such layer and no more.
- * - A tensor outside of the prefix, or of another set, is left out, and `notes` says so. A tensor under the prefix that
- *   the graph does not have stays, for `bind` to refuse: the network that was trained computes with it. Counters and
- *   empty tensors are left out everywhere.
- * - Where no prefix has every parameter, the one that has most is removed, so that `bind` lists what is missing.
+ * - A set of weights without a prefix takes precedence. If a set and its moving average (`ema.`, `model_ema.module.`)
+ *   are found, the set is used, as in `load_state_dict`. Two other sets are refused, because nothing tells which one is
+ *   meant.
+ * - The last layer may have another name than in the graph (`fc`): `linear`, `head`, `classifier`, `head.fc`, `fc.1`,
+ *   `last_linear`. It may be under the prefix or outside of it (`backbone.conv1`, `head`). It must be the only such
+ *   layer.
+ * - Tensors outside of the prefix, and of other sets, are left out; `notes` lists them. Tensors under the prefix that
+ *   the graph does not have stay, and `bind` refuses them: the trained network computes with them. Counters and empty
+ *   tensors are left out everywhere.
+ * - If no prefix has every parameter, the prefix with the most parameters is removed, so that `bind` lists the missing
+ *   ones.
  *
- * Throws WeightsError for two sets, two last layers, and two tensors of one name. Takes linear time.
+ * Throws WeightsError for two sets, two last layers, and two tensors with the same name. Takes linear time.
  */
 export function underOnePrefix(weights: Weights, graph: Graph): Weights {
   const network = networkOf(graph);
@@ -33,7 +35,7 @@ export function underOnePrefix(weights: Weights, graph: Graph): Weights {
   const chosen = whole.length > 0 ? oneOf(whole, network) : largestOf(sets, network);
   const prefixes = new Set(whole.map(({ prefix }) => prefix));
   const rest = entries.filter((entry) => !chosen.targets.has(entry) && !isStray(entry.bare, entry.source));
-  // where no set is whole, nothing is left out: `bind` lists it
+  // if no set is complete, nothing is left out: `bind` lists the differences
   const isOutside = ({ bare }: Entry) => chosen.isWhole && longestOf(prefixes, bare) !== chosen.prefix;
   const isOfAnother = ({ bare }: Entry) => (longestOf(prefixes, bare) ?? chosen.prefix) !== chosen.prefix;
   const head = lastLayer(
@@ -57,15 +59,16 @@ export function underOnePrefix(weights: Weights, graph: Graph): Weights {
   return weights.withTensors(tensors, notesOn(leftOut, chosen.prefix, others));
 }
 
-/** Names that trainers give to numbers besides a network's parameters. */
+/** Names that trainers use for numbers that are not parameters. */
 const counters = /(^|\.)(num_batches_tracked|n_averaged|(global_)?steps?|epochs?|iterations?|num_updates|decay|lr)$/;
 
-/** Ends the names of parameters where a file has no dots in names: Gluon's `conv0_weight`. */
+/** Ends of parameter names in files without dots in names, such as Gluon's `conv0_weight`. */
 const parameterWord = /(weight|bias|gamma|beta|mean|var|kernel)$/;
 
 /**
- * Whether a tensor can be left out wherever it is: an empty one, whole numbers, or a single number that no module has
- * or that is called as a counter. A single number of a module may be a gain that was learnt (ReZero, SkipInit).
+ * Whether a tensor can be left out everywhere. This holds for empty tensors, whole numbers, and single numbers that
+ * belong to no module or have the name of a counter. Other single numbers of a module may be trained gains (ReZero,
+ * SkipInit).
  */
 export function isStray(name: string, { dtype, shape }: NamedSource): boolean {
   const size = sizeOf(shape);
@@ -73,7 +76,7 @@ export function isStray(name: string, { dtype, shape }: NamedSource): boolean {
   return size === 1 && (counters.test(name) || (!/[./]/.test(name) && !parameterWord.test(name)));
 }
 
-/** A tensor of a file; `bare` is its torchvision name, without wrappers of single modules. */
+/** A tensor of a file. `bare` is its torchvision name, without the names of wrappers. */
 interface Entry {
   readonly name: string;
   readonly bare: string;
@@ -84,17 +87,17 @@ interface Entry {
 interface Network {
   readonly name: string;
   readonly wanted: ReadonlySet<string>;
-  /** The parameters that are not of the last layer. */
+  /** The number of parameters outside of the last layer. */
   readonly bodySize: number;
   /** The module of the last layer. */
   readonly head: string | undefined;
 }
 
-/** The graph's parameters that are found under one prefix. */
+/** The graph's parameters under one prefix. */
 interface WeightSet {
   readonly prefix: string;
   readonly targets: ReadonlyMap<Entry, string>;
-  /** Parameters found, except the last layer's. */
+  /** The number of parameters found, without the last layer's. */
   readonly count: number;
   readonly isWhole: boolean;
 }
@@ -116,7 +119,7 @@ function moduleOf(parameter: string): string {
   return parameter.slice(0, Math.max(0, parameter.lastIndexOf(".")));
 }
 
-/** Prefixes that torch.compile, FSDP and checkpointing add to the modules that they wrap. */
+/** Name segments that torch.compile, FSDP and checkpointing insert for the modules that they wrap. */
 const wrappers: ReadonlySet<string> = new Set(["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"]);
 
 export function withoutWrappers(name: string): string {
@@ -127,7 +130,7 @@ export function withoutWrappers(name: string): string {
     .join(".");
 }
 
-/** Names with more parts have no prefix: real models are not nested so deeply, and each part costs time. */
+/** The most parts of a name with a prefix: real models are not nested so deeply, and each part costs time. */
 const MOST_PARTS = 32;
 
 function setsIn(entries: readonly Entry[], { wanted, bodySize, head }: Network): WeightSet[] {
@@ -147,7 +150,7 @@ function setsIn(entries: readonly Entry[], { wanted, bodySize, head }: Network):
   });
 }
 
-/** `""`, `"a."`, `"a.b."` of `a.b.weight`, the longest last. */
+/** The possible prefixes of a name, shortest first: `""`, `"a."`, `"a.b."` for `a.b.weight`. */
 function prefixesOf(name: string): string[] {
   const parts = name.split(".", MOST_PARTS + 1);
   if (parts.length > MOST_PARTS) return [];
@@ -163,7 +166,7 @@ function longestOf(prefixes: ReadonlySet<string>, name: string): string | undefi
   return prefixesOf(name).findLast((prefix) => prefixes.has(prefix));
 }
 
-/** Words that mark a moving average of weights, stored with the weights themselves. */
+/** Whether a prefix is that of a moving average, which checkpoints store besides the weights. */
 const isAverage = ({ prefix }: WeightSet): boolean => /(^|[._])(ema|swa|averaged?)[._]/.test(prefix);
 
 function oneOf(sets: readonly WeightSet[], { name }: Network): WeightSet {
@@ -178,7 +181,7 @@ function oneOf(sets: readonly WeightSet[], { name }: Network): WeightSet {
   );
 }
 
-/** The set that has most, where it has more than half; else a set without a prefix, which has nothing. */
+/** The set with the most parameters, if it has more than half of them; otherwise an empty set without a prefix. */
 function largestOf(sets: readonly WeightSet[], { bodySize }: Network): WeightSet {
   const most = sets.reduce((best, set) => Math.max(best, set.count), 0);
   const largest = sets.filter(({ count }) => count === most && 2 * count > bodySize);
@@ -186,15 +189,15 @@ function largestOf(sets: readonly WeightSet[], { bodySize }: Network): WeightSet
   return largest.find((set) => !isAverage(set)) ?? largest[0] ?? none;
 }
 
-/** Usual names of the last layer; a number if it is in a sequence, after a dropout. */
+/** Usual names of the last layer. A number is its index in a sequence, where a dropout may precede it. */
 const headName = new RegExp(
   "^(fc|linear|head|heads|classifier|last_linear|logits|output|predictions|dense(_\\d{1,4})?)" +
     "(\\.(fc|head|linear))?(\\.\\d{1,3})?$",
 );
 
 /**
- * The tensors of the last layer where the graph's name for it is not found under the prefix: those of the only linear
- * layer of another name. None where its module holds other tensors too, since such a head is more than one layer.
+ * The tensors of a last layer that does not have the graph's name for it: the only linear layer under a usual name.
+ * Empty if the layer's module holds other tensors, because such a head has several layers.
  */
 function lastLayer(
   rest: readonly Entry[],
@@ -204,7 +207,7 @@ function lastLayer(
   const found = new Map<Entry, string>();
   const { head } = network;
   if (head === undefined) return found;
-  const scopes = prefixesOf(prefix.slice(0, -1)).concat(prefix).toReversed(); // "a.b.", "a.", ""
+  const scopes = prefixesOf(prefix.slice(0, -1)).concat(prefix).toReversed(); // for "a.b.": "a.b.", "a.", ""
   const scopeOf = (module: string) =>
     scopes.find((scope) => module.startsWith(scope) && headName.test(module.slice(scope.length)));
   const named = [...targets].filter(([, target]) => target === `${head}.weight`).map(([entry]) => entry);
@@ -215,7 +218,7 @@ function lastLayer(
   const [layer] = others;
   if (!layer) return found;
   if (named.length + others.length > 1) {
-    if (!isWhole) return found; // other weights altogether
+    if (!isWhole) return found; // the weights are of another network
     const layers = [...named, ...others];
     const names = layers.slice(0, LISTED).map(({ name }) => quote(moduleOf(name)));
     throw new WeightsError(
@@ -240,14 +243,14 @@ function lastLayer(
   return found;
 }
 
-/** Whether a tensor is of a norm or a linear layer with as many outputs as the last layer has inputs. */
+/** Whether a tensor belongs to a norm or linear layer with as many outputs as the last layer has inputs. */
 function feeds(name: string, { shape }: NamedSource, { shape: [, inputs] }: NamedSource): boolean {
   const isNorm = name.endsWith(".running_var") && shape.length === 1;
   const isLinear = name.endsWith(".weight") && shape.length === 2;
   return (isNorm || isLinear) && shape[0] === inputs;
 }
 
-/** The network that was trained computes with layers that stand between its body and its last layer. */
+/** Refuses layers between the body and the last layer: the trained network computes with them. */
 function refuseBetween(between: readonly Entry[], layer: Entry, { name: model }: Network): void {
   if (between.length === 0) return;
   const names = between.slice(0, LISTED).map(({ name }) => quote(moduleOf(name)));
@@ -257,7 +260,7 @@ function refuseBetween(between: readonly Entry[], layer: Entry, { name: model }:
   );
 }
 
-/** Names in a note; the rest are counted. */
+/** The most names in a note; further names are counted. */
 const LISTED = 3;
 
 function notesOn(leftOut: readonly string[], prefix: string, [other]: readonly string[]): string[] {

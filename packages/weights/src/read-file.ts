@@ -22,16 +22,16 @@ import type { TensorEntry } from "./tensor-entry.ts";
 import type { Weights } from "./weights.ts";
 
 /**
- * In bytes. Reading a cached file is mostly the kernel's filling of fresh pages, which two reads at a time share
- * between two cores: measured with 102 MB, 55 ms for two lanes of 4 MB, 79 for one, 95 for one of 16 MB, 75 for
- * readFileSync.
+ * In bytes. When a cached file is read, most of the time is the kernel's, for filling fresh pages; two parallel reads
+ * use two cores for this. Measured with 102 MB: two lanes of 4 MB 55 ms, one lane of 4 MB 79 ms, one lane of 16 MB 95
+ * ms, readFileSync 75 ms.
  */
 const chunkLength = 4 << 20;
 
 /**
- * The weights of a file, or of the only file of weights in a folder. Throws WeightsError for a file that is missing or
- * cannot be opened, FormatError for one that is no file of weights or a damaged one, UnsupportedError for formats and
- * dtypes that are not read.
+ * Reads the weights of a file, or of the only file of weights in a folder. Throws WeightsError for a file that is
+ * missing or cannot be opened, FormatError for a file that is damaged or not a file of weights, UnsupportedError for
+ * formats and dtypes that are not supported.
  */
 export async function readFile(path: string, options: ReadingOptions): Promise<Weights> {
   const status = await statusOf(path);
@@ -40,7 +40,7 @@ export async function readFile(path: string, options: ReadingOptions): Promise<W
   return status.isDirectory() || weightFiles.includes(basename(file)) ? configured(weights, dirname(file)) : weights;
 }
 
-/** The weights with the configurations in their folder. */
+/** Adds the configurations in the folder to the weights. */
 async function configured(weights: Weights, folder: string): Promise<Weights> {
   const found = await Promise.all(configurationFiles.map((name) => configurationAt(join(folder, name))));
   if (found.every((each) => each === undefined)) return weights;
@@ -57,7 +57,7 @@ async function configurationAt(path: string): Promise<Configuration | undefined>
   return { file, text: await readText(path, "utf8").catch((cause: unknown) => refusePath(path, cause)) };
 }
 
-/** The kind of a path, checked before opening: opening a pipe waits for a writer. */
+/** The status of a path. Checked before opening, because opening a pipe waits for a writer. */
 async function statusOf(path: string): Promise<Stats> {
   const status = await stat(path).catch((cause: unknown) => refusePath(path, cause));
   if (status.isFile() || status.isDirectory()) return status;
@@ -81,7 +81,7 @@ async function hintFor(path: string): Promise<string> {
   return "check the path, or take weights that are known by a name: residual weights list";
 }
 
-/** Files that a folder may hold: as the hub lays it out, an exported model, a model of TensorFlow.js. */
+/** The names of files that a folder is searched for: the hub's, an exported model's, a TensorFlow.js model's. */
 const inFolders: readonly string[] = [...weightFiles, "model.onnx", "model.json"];
 
 async function fileIn(folder: string): Promise<string> {
@@ -108,13 +108,13 @@ async function readOpened(path: string, options: ReadingOptions): Promise<Weight
   }
 }
 
-/** A file on disk. Its handle, and those of files opened from it, are added to `opened`. */
+/** Opens a file on disk. Its handle, and the handles of files opened from it, are added to `opened`. */
 async function openFile(path: string, opened: FileHandle[]): Promise<OpenFile> {
   const name = shown(path);
   const handle = await open(path).catch((cause: unknown) => refusePath(path, cause));
   opened.push(handle);
   const { size } = await handle.stat();
-  const place = resolve(path); // the current folder may change before the rows of a large file are read
+  const place = resolve(path); // absolute, because the current folder may change before rows of a large file are read
   return {
     name,
     place,
@@ -134,7 +134,7 @@ async function openFile(path: string, opened: FileHandle[]): Promise<OpenFile> {
   };
 }
 
-/** In bytes: reads up to this length take less time on this thread than the way to another one and back. */
+/** In bytes. Up to this length, a synchronous read is faster than a switch to another thread. */
 const SHORT = 16 << 10;
 
 function readShort(handle: FileHandle, path: string, position: number, length: number): Uint8Array {
@@ -147,10 +147,13 @@ function readShort(handle: FileHandle, path: string, position: number, length: n
   return bytes;
 }
 
-/** Tensors up to this size, in bytes, are held in memory even so: passes fold the statistics of norms at once. */
+/** In bytes. Smaller tensors are always in memory, so that passes can fold statistics of norms at once. */
 const SMALL = 64 << 10;
 
-/** The tensors of a large file: small tensors, and tensors of dtypes without rows, in memory, the others lazy. */
+/**
+ * The tensors of a large file. Small tensors, and tensors of dtypes that cannot be read by rows, are in memory; others
+ * are lazy.
+ */
 async function scanned(
   handle: FileHandle,
   entries: readonly TensorEntry[],
@@ -172,7 +175,7 @@ async function scanned(
   return new Map(tensors);
 }
 
-/** `length` bytes of the file from `position` on, chunk by chunk in two lanes. */
+/** Reads `length` bytes from `position` on, in chunks, with two reads in flight. */
 async function readRange(
   handle: FileHandle,
   path: string,
@@ -203,10 +206,7 @@ async function readRange(
   return bytes;
 }
 
-/**
- * Waits for all, whatever becomes of them (nothing may still read from a handle once it is closed); then the first
- * failure.
- */
+/** Waits until all work has ended, because no read may outlast its file handle. Then throws the first error. */
 async function allDone(work: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(work)) if (result.status === "rejected") throw result.reason;
 }

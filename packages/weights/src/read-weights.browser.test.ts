@@ -9,7 +9,7 @@ declare module "vitest" {
   }
 }
 
-/** The part of the DOM that is used here: the packages are checked without it. */
+/** The part of the DOM that this test uses: packages are type-checked without the DOM's types. */
 declare const location: { readonly href: string };
 
 const x = tensor([2, 3], [1, 2, 3, 4, 5, 6]);

@@ -207,7 +207,7 @@ it("says what a bundle lacks where the file that ships is not there", async () =
     await expect(readWeights(shippedWeights.name)).rejects.toThrow(
       /there is no such file.*mark @residual\/weights as external/,
     );
-    missing.mockImplementation(() => new URL("../known/none.safetensors", undefined).href); // as in CommonJS
+    missing.mockImplementation(() => new URL("../known/none.safetensors", undefined).href); // as in a CommonJS bundle
     await expect(readWeights(shippedWeights.name)).rejects.toThrow(/Invalid URL.*mark @residual\/weights as external/);
   } finally {
     missing.mockRestore();
@@ -354,7 +354,7 @@ describe("what is refused", () => {
     await writeFile(hostile, fileOf("{}", new Uint8Array(200), 100_000_000n));
     expect(await refusal(hostile)).toMatch(/its header claims 100000000 bytes, expected at most 202/);
     await writeFile(hostile, fileOf("{}", new Uint8Array(200), 2n ** 40n));
-    await truncate(hostile, 2 ** 40); // sparse: takes no room on the disk
+    await truncate(hostile, 2 ** 40); // a sparse file
     expect(await refusal(hostile)).toMatch(/its header claims 1099511627776 bytes, expected at most 100000000/);
   });
 

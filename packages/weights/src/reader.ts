@@ -10,16 +10,16 @@ import { toTorchvision } from "./schemes.ts";
 import type { Weights } from "./weights.ts";
 
 export interface ReadWeightsOptions extends WorkOptions {
-  /** The graph whose names the tensors get, as by `toTorchvision`. Default: the file's names. */
+  /** The graph whose names the tensors get, as with `toTorchvision`. Default: the file's names. */
   readonly graph?: Graph | undefined;
   /**
-   * Reads only the tensors with this prefix, and removes it: `"ema."` of a file that holds a moving average too. In a
-   * PyTorch checkpoint of nested dictionaries it may be a dictionary's name: `"model_ema."`.
+   * Reads only the tensors with this prefix, and removes it: `"ema."` for a file that also holds a moving average. For
+   * a PyTorch checkpoint of nested dictionaries, it may be a dictionary's key: `"model_ema."`.
    */
   readonly prefix?: string | undefined;
-  /** The most bytes that are downloaded, or read from a stream, a Blob or memory. 4 GiB */
+  /** The most bytes that are downloaded, or read from a stream, a Blob or memory. Default: 4 GiB. */
   readonly maxBytes?: number | undefined;
-  /** Downloads no known weights; RESIDUAL_OFFLINE=1 and HF_HUB_OFFLINE=1 ask for the same. false */
+  /** Does not download known weights. RESIDUAL_OFFLINE=1 and HF_HUB_OFFLINE=1 have the same effect. Default: false. */
   readonly offline?: boolean | undefined;
 }
 
@@ -39,15 +39,15 @@ const MOST_BYTES = 2 ** 32;
 
 /** The functions that differ between Node and browsers. */
 export interface WeightsPlatform {
-  /** Reads a path, where the platform has files. */
+  /** Reads the weights at a path. Undefined on platforms without files. */
   readonly readFile?: (path: string, options: ReadWeightsOptions) => Promise<Weights>;
-  /** Whether text is a path or an address, and no name of weights. */
+  /** Whether text is a path or an address, and not a name of weights. */
   readonly isPlace: (text: string) => Promise<boolean>;
-  /** Reads weights that go by a name, which are downloaded where they are not yet. */
+  /** Reads the weights of a name. Missing weights are downloaded. */
   readonly readNamed: (name: string, named: Named, options: ReadWeightsOptions) => Promise<Weights>;
 }
 
-/** `readWeights` of a platform. */
+/** Makes `readWeights` for a platform. */
 export function weightsReader(platform: WeightsPlatform): ReadWeights {
   return (async (source: WeightsSource, options: ReadWeightsOptions = {}): Promise<Weights> => {
     throwIfAborted(options.signal);
@@ -66,7 +66,7 @@ async function read(
   return path !== undefined && readFile ? readFile(path, options) : readHeld(source, options);
 }
 
-/** Undefined for a text that is not a name of weights. */
+/** Reads the weights of a name. Undefined for text that is not a name of weights. */
 async function byName(
   source: WeightsSource,
   platform: WeightsPlatform,
@@ -82,8 +82,8 @@ async function byName(
 }
 
 /**
- * The weights that the package ships. A bundle for Node does not take their file along, and one of CommonJS does not
- * know where it is itself.
+ * Reads the weights that the package ships. They may be missing in bundles: a bundle for Node does not include their
+ * file, and a CommonJS bundle does not know its own location.
  */
 async function shipped(known: KnownWeights, read: (file: string) => Promise<Weights>): Promise<Weights> {
   try {
@@ -102,7 +102,9 @@ async function readHeld(source: WeightsSource, options: ReadWeightsOptions): Pro
   return readOpen(await fetched(source, options), options);
 }
 
-/** A source without a path as an open file. Neighbouring files are reachable if it has an address. */
+/**
+ * Reads a source without a path, as an open file. If the source has an address, files in the same folder can be opened.
+ */
 async function fetched(source: WeightsSource, options: ReadWeightsOptions): Promise<OpenFile> {
   const file = nameOf(source, "the given weights");
   const { signal, onProgress, maxBytes = MOST_BYTES } = options;
@@ -115,7 +117,7 @@ async function fetched(source: WeightsSource, options: ReadWeightsOptions): Prom
   return memoryFile(bytes, file, address.pathname, beside);
 }
 
-/** The address on the web of a URL, of text that is one, or of a Response; relative to a browser's page. */
+/** The web address of a URL, of text or of a Response. Relative addresses are resolved against the browser's page. */
 function addressOf(source: WeightsSource): URL | undefined {
   const held = typeof source === "string" ? { href: source } : (source as { href?: unknown; url?: unknown });
   const text = held.href ?? held.url;

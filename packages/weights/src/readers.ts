@@ -5,7 +5,7 @@ import { safetensorsLayout } from "./safetensors.ts";
 import { refuseNested, shardedLayout } from "./shards.ts";
 import type { Weights } from "./weights.ts";
 
-/** The reader of each format. Those of formats that few files have are imported when there is one. */
+/** The reader of each format. Readers of rare formats are imported on demand. */
 const readers: { readonly [F in ReadFormat]: () => Promise<FormatReader> } = {
   safetensors: async () => safetensorsLayout,
   index: async () => (file, options) =>
@@ -20,10 +20,10 @@ const readers: { readonly [F in ReadFormat]: () => Promise<FormatReader> } = {
   Keras: async () => (await import("./keras/archive.ts")).kerasLayout,
 };
 
-/** The weights of an open file, whose bytes determine its format. Throws errors of the format's reader. */
+/** Reads the weights of an open file. Its bytes determine the format. Throws the errors of the format's reader. */
 export async function readOpen(file: OpenFile, options: ReadingOptions): Promise<Weights> {
   const { format, layout } = await opened(file, options);
-  const hasKeras = layout.metadata?.["keras.config"] !== undefined && !layout.follow; // whatever the format is
+  const hasKeras = layout.metadata?.["keras.config"] !== undefined && !layout.follow; // in any format
   const follow = hasKeras ? (await import("./keras/follow.ts")).followKeras(file.name) : layout.follow;
   return weightsOf({ ...layout, ...(follow && { follow }) }, file, format, options);
 }

@@ -16,7 +16,7 @@ const numbers = tensor(
   [4, 3, 2],
   Array.from({ length: 24 }, (_, i) => i),
 );
-/** Lazy, with the same numbers in the same order. */
+/** A lazy source with the same numbers in the same order. */
 const lazy = permuteAxes(permuteAxes(numbers, [2, 1, 0]), [2, 1, 0]) as LazySource;
 
 it("has the numbers of the source in their order, rows as they are asked for", () =>

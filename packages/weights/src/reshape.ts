@@ -1,8 +1,8 @@
 import { check, isResident, isTensor, readRows, rowSize, rowsIn, type Source, shortList, sizeOf } from "@residual/core";
 
 /**
- * The same numbers, in their order, under another shape of the same size. Of a lazy source, the rows that hold the
- * numbers are read. Throws ShapeError under C1 for another size.
+ * Reshapes a source; the order of its numbers stays the same. A lazy source reads only the rows that hold the requested
+ * numbers. Throws ShapeError under C1 if the size changes.
  */
 export function reshape(source: Source, shape: readonly number[]): Source {
   const fits = sizeOf(shape) === sizeOf(source.shape);

@@ -5,21 +5,21 @@ import type { FormatReader } from "./layout.ts";
 import type { TensorEntry } from "./tensor-entry.ts";
 
 export interface Header {
-  /** In the header's order, which need not be that of the data. */
+  /** The entries in the header's order, which may differ from the order of the data. */
   readonly entries: readonly TensorEntry[];
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** The bytes before the header: its length, as a 64-bit little-endian number. */
+/** The number of bytes before the header. They hold its length, as a 64-bit little-endian number. */
 export const prefixLength = 8;
 
-/** The reference implementation's own limit, in bytes. */
+/** In bytes. The reference implementation has the same limit. */
 export const longestHeader = 100_000_000;
 
-/** More than any model here has: bounds the memory that a header of that length can ask for. */
+/** Limits above all models here. They bound the memory that a header can request. */
 const most = { tensors: 100_000, metadata: 10_000, axes: 64 } as const;
 
-/** Where the tensors of a safetensors file lie. Throws FormatError as `parseHeader` does. */
+/** The layout of a safetensors file. Throws FormatError as `parseHeader` does. */
 export const safetensorsLayout: FormatReader = async (file) => {
   const prefix = await file.read(0, Math.min(file.size, prefixLength));
   const offset = prefixLength + headerLength(prefix, file.size, file.name);
@@ -29,8 +29,8 @@ export const safetensorsLayout: FormatReader = async (file) => {
 };
 
 /**
- * The length of the header in bytes, from the first 8 bytes of a file of `fileLength` bytes.
- * Throws FormatError where the file is too short for it or it is over 100 MB; `file` names it in the message.
+ * The length of the header in bytes, from the first 8 bytes of a file of `fileLength` bytes. Throws FormatError if the
+ * file is too short for the header, or if the header exceeds 100 MB. `file` is the file's name in the message.
  */
 export function headerLength(prefix: Uint8Array, fileLength: number, file: string): number {
   if (fileLength < prefixLength || prefix.length < prefixLength) {
@@ -43,9 +43,11 @@ export function headerLength(prefix: Uint8Array, fileLength: number, file: strin
 }
 
 /**
- * What a header says, once all of it holds: a JSON object that starts at once, no key twice, known dtypes, and tensors
- * that cover `dataLength` bytes of data without hole or overlap. Allocates no more than the header's own size suggests.
- * Throws FormatError, which names `file` and the tensor. Source: https://huggingface.co/docs/safetensors, and
+ * Parses and checks a header. It must be a JSON object without space before it, without duplicate keys, and with known
+ * dtypes. The tensors must cover `dataLength` bytes of data without gaps or overlaps. Memory is proportional to the
+ * header's size.
+ *
+ * Throws FormatError, whose message names `file` and the tensor. Source: https://huggingface.co/docs/safetensors, and
  * `Metadata::validate` of its Rust implementation.
  */
 export function parseHeader(bytes: Uint8Array, dataLength: number, file: string): Header {
@@ -55,7 +57,7 @@ export function parseHeader(bytes: Uint8Array, dataLength: number, file: string)
   return header;
 }
 
-/** Refuses a file, with the way out. */
+/** Throws FormatError with the problem and a remedy. */
 function refuse(file: string, problem: string): never {
   throw new FormatError(`${file}: ${problem}; it is damaged or no safetensors file: download or save it again`);
 }
@@ -98,7 +100,7 @@ function subjectOf(name: string): string {
   return name === metadataKey ? `its ${name}` : `tensor ${quote(name)}`;
 }
 
-// fromEntries defines properties, so that a key `__proto__` is a key like any other.
+// fromEntries defines properties, so that a key `__proto__` is an ordinary key.
 function readMetadata(reader: JsonReader, file: string): Record<string, string> {
   const pairs: [string, string][] = [];
   reader.object((key) => {
@@ -148,7 +150,7 @@ function checkEntry({ name, dtype, shape, begin, end }: TensorEntry, dataLength:
   }
 }
 
-/** In bytes; undefined where a step of the product leaves the safe integers. */
+/** The size of a tensor in bytes; undefined if the product exceeds the safe integers. */
 function byteSize(shape: readonly number[], dtype: StoredDType): number | undefined {
   let size: number = byteSizes[dtype];
   for (const length of shape) {

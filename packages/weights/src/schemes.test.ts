@@ -31,7 +31,7 @@ describe("Keras' numbered names", () => {
     const kernel = tensor(
       [2, 1, 3, 2],
       Array.from({ length: 12 }, (_, i) => i),
-    ); // at h, i, o: 6h + 2i + o
+    ); // the number at h, i, o is 6h + 2i + o
     const tensors = new Map<string, Tensor>([
       ["conv2d/kernel", kernel],
       ["dense/kernel", tensor([2, 3], [1, 2, 3, 4, 5, 6])],
@@ -89,7 +89,7 @@ describe("Keras' numbered names", () => {
   });
 });
 
-/** The file's name of each parameter, by scheme: MXNet's own function, in Python, of resnet50_v2. */
+/** Expected names from MXNet's own function in Python, for resnet50_v2. */
 it("reads Gluon's numbers as blocks, of networks of either block", () => {
   const layers = [
     ["stage1_conv0_weight", "layer1.0.conv1.weight"],
@@ -105,7 +105,7 @@ it("reads Gluon's numbers as blocks, of networks of either block", () => {
     ["dense0_weight", "fc.weight"],
     ["dense0_bias", "fc.bias"],
   ];
-  // every convolution and norm of the file, so that they can be counted
+  // all convolutions and norms of the file, because layers are counted
   const counts = [10, 13, 19, 10];
   const others = counts.flatMap((convs, i) => [
     ...Array.from({ length: convs }, (_, k) => `stage${i + 1}_conv${k}_weight`),
@@ -151,7 +151,7 @@ interface KerasVariable {
 }
 const kerasNames = sharedPath("data/known/naming-keras.json");
 
-/** fchollet's names of Keras' layers: conv2_block1_0_conv is res2a_branch1. */
+/** The names of Keras' layers in fchollet's files of 2016: conv2_block1_0_conv is res2a_branch1. */
 function nameOf2016(layer: string): string {
   const [, stage, block, part, kind] = /^conv(\d)_block(\d)_(\d)_(conv|bn)$/.exec(layer) ?? [];
   if (!stage) return { conv1_conv: "conv1", conv1_bn: "bn_conv1", predictions: "fc1000" }[layer]!;
@@ -166,7 +166,7 @@ describe.each([
   it.skipIf(!kerasNames).each(layouts)("%s: each tensor becomes the parameter that it is", async (layout) => {
     const table = JSON.parse(await readFile(kerasNames!, "utf8")) as Record<string, readonly KerasVariable[]>;
     const shapes = new Map(parametersOf(resnet(variants[model])).map(({ name, shape }) => [name, shape]));
-    const graph = resnet({ ...variants[model], width: 4, classes: 10 }); // as many layers, in a fraction of the time
+    const graph = resnet({ ...variants[model], width: 4, classes: 10 }); // narrow, so that the test is fast
     const twin = fixtureWeights(graph, "keras").tensors;
     const inFile = new Map<string, NamedSource>();
     for (const variable of table[published]!) {
@@ -210,7 +210,7 @@ const normKeys = (norm: string) =>
   ["weight", "bias", "running_mean", "running_var"].map((suffix) => `${norm}.${suffix}`);
 const convKeys = (conv: string) => [`${conv}.weight`, `${conv}.bias`];
 
-/** Sorted numbers of all tensors: what no renaming and no transpose changes. */
+/** The sorted numbers of all tensors, which renaming and transposing do not change. */
 async function allNumbers(weights: Weights): Promise<Float64Array> {
   const { tensors } = await readTensors(weights);
   return Float64Array.from([...tensors.values()].flatMap(({ data }) => Array.from(data as Float32Array))).sort();

@@ -6,21 +6,21 @@ import { isStray, underOnePrefix, withoutWrappers } from "./prefix.ts";
 import { transformersPatterns } from "./transformers-names.ts";
 import type { Weights } from "./weights.ts";
 
-/** How a family of files names its layers. */
+/** A naming scheme of a family of files. */
 interface Scheme {
   readonly name: string;
-  /** Holds for the name of a tensor that every file of the family has. */
+  /** Matches the name of a tensor that every file of the family has. */
   readonly tell: RegExp;
-  /** A layer's name in the file, and its module in torchvision's scheme. The first that matches counts. */
+  /** Patterns of layer names with their torchvision modules. The first match counts. */
   readonly layers?: readonly NamePattern[];
-  /** Where layers are numbered: by which order of the graph's. */
+  /** The order in which layers are numbered, for schemes with numbered layers. */
   readonly counted?: "as built" | "by depth";
-  /** The models whose files are named so, where not all are. */
+  /** Matches the models whose files use the scheme. Undefined if all models' files may use it. */
   readonly models?: RegExp;
 }
 
 /**
- * The schemes of names that are not torchvision's. Sources: keras-team/keras (commit 3422977a), applications/resnet.py,
+ * The naming schemes other than torchvision's. Sources: keras-team/keras (commit 3422977a), applications/resnet.py,
  * resnet_v2.py, saving/saving_lib.py; fchollet/deep-learning-models (134615aa), resnet50.py; Apache MXNet,
  * gluon/model_zoo/vision/resnet.py; huggingface/transformers (00cbbe53), models/resnet/modeling_resnet.py;
  * kuangliu/pytorch-cifar (49b7aa97), models/resnet.py.
@@ -98,19 +98,22 @@ const schemes: readonly Scheme[] = [
   },
 ];
 
-/** The scheme of a file's names; undefined for torchvision's own. */
+/** The scheme of the names in a file; undefined for torchvision's scheme. */
 function schemeFor(weights: Weights): Scheme | undefined {
   const names = [...weights.tensors.keys()].map(withoutWrappers);
   return schemes.find(({ tell }) => names.some((name) => tell.test(name)));
 }
 
-/** The facts in a file's names, without a graph. */
+/** The naming scheme of a file, found without a graph. */
 export interface NamingScheme {
-  /** `torchvision`, which is timm's too, or another of docs/weights-names.md. */
+  /** `torchvision` (also timm's scheme), or another scheme in docs/weights-names.md. */
   readonly name: string;
-  /** Matches the models whose files are named so, where not all are. */
+  /** Matches the models whose files use the scheme. Undefined if all models' files may use it. */
   readonly models: RegExp | undefined;
-  /** The shapes under torchvision's names, with prefixes; undefined if layers are numbered, which needs a graph. */
+  /**
+   * Shapes by torchvision's names, prefixes included. Undefined if layers are numbered, because names then need a
+   * graph.
+   */
   readonly shapes: ReadonlyMap<string, readonly number[]> | undefined;
 }
 
@@ -125,17 +128,18 @@ export function namingScheme(weights: Weights): NamingScheme {
 }
 
 /**
- * `readWeights(source, { graph })` for weights that are read already, as where their metadata tell the model.
+ * Gives the tensors the names of a graph, as `readWeights(source, { graph })` does. For weights that are already read,
+ * such as when their metadata determine the model.
  *
- * Names as files in the wild have them become the graph's, which are torchvision's `state_dict` keys. The scheme of the
- * file is told by the name of one tensor, which every file of the scheme has; docs/weights-names.md lists the schemes.
- * What a scheme does not know keeps its name. Then the one prefix under which the graph's parameters are found is
- * removed, and a last layer of another name becomes the graph's (see prefix.ts). Of a file that has a graph, whose
- * names are the exporter's, the two graphs are followed (see network/follow.ts).
+ * The graph's names are torchvision's `state_dict` keys. The name of one tensor, which every file of a scheme has,
+ * identifies the scheme; docs/weights-names.md lists the schemes. Names that the scheme does not know stay the same.
+ * Then the prefix of the graph's parameters is removed, and a last layer of another name gets the graph's (see
+ * prefix.ts). If the file has a graph, its names are the exporter's; parameters are found by following both graphs
+ * instead (see network/follow.ts).
  *
- * Nothing is copied: a reordered tensor becomes a lazy source. Tensors that no parameter can be (counters, empty ones)
- * are left out, and `notes` says what else is. Throws WeightsError where two tensors would end up under one name, or
- * where two sets of weights fit alike; UnsupportedError for a tensor of the wrong rank.
+ * No numbers are copied: a reordered tensor becomes a lazy source. Tensors that cannot be parameters (counters, empty
+ * tensors) are left out; `notes` lists other tensors that are left out. Throws WeightsError if two tensors would get
+ * the same name, or if two sets of weights fit; UnsupportedError for a tensor of the wrong rank.
  */
 export function toTorchvision(weights: Weights, graph: Graph): Weights {
   const isNamed = weights.graph?.mismatch === undefined && modelNameOf(graph.name) === weights.model;
@@ -173,7 +177,10 @@ function renamed(weights: Weights, scheme: Scheme, graph?: Graph): Weights {
   return weights.withTensors(tensors, optimizer.length > 0 ? [note] : []);
 }
 
-/** The module of a layer, by its name in the file; undefined for a layer that the scheme does not know. */
+/**
+ * Returns a function that maps a layer's name in the file to its module; undefined for a layer that the scheme does not
+ * know.
+ */
 function modulesOf(
   { layers = [], counted }: Scheme,
   variables: readonly (FileVariable | undefined)[],
@@ -186,7 +193,7 @@ function modulesOf(
   return (layer) => modules.get(layer);
 }
 
-/** The source with its axes in another order. */
+/** Permutes the axes of a source. */
 function reorder(name: string, source: NamedSource, order: readonly number[]): NamedSource {
   const { dtype, shape } = source;
   const isReal = dtype === "float32" || dtype === "float64";

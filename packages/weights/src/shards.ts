@@ -4,24 +4,24 @@ import { isRecord } from "./json-values.ts";
 import type { WeightsLayout } from "./layout.ts";
 import type { OpenFile } from "./open-file.ts";
 
-/** Tensors by the file that holds each, as `model.safetensors.index.json` says. */
+/** The file of each tensor, as `model.safetensors.index.json` lists them. */
 interface ShardIndex {
   readonly fileOf: ReadonlyMap<string, string>;
   readonly files: readonly string[];
 }
 
-/** The longest index that is read, in bytes: it names each tensor once. */
+/** The longest index that is read, in bytes. An index names each tensor once. */
 export const longestIndex: number = 32 << 20;
 
 /**
- * The most tensors in an index, as in a header of safetensors; the most shards; and the longest name of a shard, in
- * bytes, that file systems take.
+ * The most tensors in an index, as in a safetensors header; the most shards; the longest name of a shard in bytes, as
+ * in file systems.
  */
 const most = { tensors: 100_000, shards: 1000, name: 255 } as const;
 
 /**
- * Reads an index of shards, which lie beside it. Throws FormatError, which names `file`, where it is not one, and where
- * it names a shard in another folder.
+ * Reads an index of shards. Throws FormatError for a malformed index, and for a shard in another folder; the message
+ * names `file`.
  */
 function readIndex(bytes: Uint8Array, file: string): ShardIndex {
   const refuse = (problem: string, cause?: unknown): never => {
@@ -57,14 +57,14 @@ function textOf(bytes: Uint8Array, refuse: (found: string, cause: unknown) => ne
   }
 }
 
-/** The names of an index's shards. Throws FormatError as `shardedLayout` does. */
+/** The file names of an index's shards. Throws FormatError as `shardedLayout` does. */
 export function filesOfIndex(bytes: Uint8Array, file: string): readonly string[] {
   return readIndex(bytes, file).files;
 }
 
 /**
- * Where the tensors of all shards lie, in the index's order. `layoutOf` reads one shard. Throws FormatError as
- * `readIndex` does, WeightsError where a shard lacks a tensor that the index says it has.
+ * The combined layout of all shards, in the index's order. `layoutOf` reads one shard. Throws FormatError as
+ * `readIndex` does; WeightsError if a shard lacks a tensor that the index lists for it.
  */
 export async function shardedLayout(
   file: OpenFile,
@@ -99,7 +99,7 @@ function namesIn({ stretches, made }: WeightsLayout): readonly string[] {
   return [...stretches.flatMap(({ entries }) => entries.map(({ name }) => name)), ...(made?.keys() ?? [])];
 }
 
-/** A layout without the tensors that the index finds in another file. */
+/** A layout without the tensors that the index lists for other files. */
 function only(
   isOwn: (name: string) => boolean,
   { stretches, made = new Map(), views = new Map(), ...rest }: WeightsLayout,
@@ -121,7 +121,7 @@ function checkComplete(missing: readonly (readonly [name: string, shard: string]
   );
 }
 
-/** An index in the place of a shard: it may name itself, without end. */
+/** Refuses an index in place of a shard: indexes could refer to one another endlessly. */
 export function refuseNested(file: string): never {
   throw new FormatError(`${file}: found an index of shards within another; name the files of weights in the outer one`);
 }

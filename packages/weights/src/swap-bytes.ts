@@ -1,4 +1,4 @@
-/** A copy of numbers of `size` bytes each, with the bytes of each in the other order. */
+/** A copy of numbers with `size` bytes each, in which the byte order of each number is reversed. */
 export function swapBytes(bytes: Uint8Array, size: number): Uint8Array {
   const swapped = new Uint8Array(bytes.length);
   for (let at = 0; at < bytes.length; at += size)

@@ -1,6 +1,6 @@
 import type { StoredDType } from "./dtypes.ts";
 
-/** One tensor of a file. `begin` and `end` count bytes from the start of the data section. */
+/** A tensor of a file. `begin` and `end` count bytes from the start of the data section. */
 export interface TensorEntry {
   readonly name: string;
   readonly dtype: StoredDType;

@@ -1,7 +1,7 @@
 import type { NamePattern } from "./file-names.ts";
 
 /**
- * Layers of transformers' ResNetModel, whatever comes before them:
+ * Names of layers in transformers' ResNetModel, without prefixes, and their torchvision modules:
  *
  *   embedder.embedder.convolution                    conv1
  *   encoder.stages.0.layers.1.layer.2.normalization  layer1.1.bn3

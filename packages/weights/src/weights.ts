@@ -15,48 +15,51 @@ import type { KnownWeights } from "./known/known-weights.ts";
 import { type Known, knownByNumbers } from "./known.ts";
 
 /**
- * Who says how pictures become a model's input: the file's metadata; the list of known weights, which tells them by
- * their numbers; a published file's name, which anybody can give to another file; or whoever wrote the file, who says
- * that it was a guess.
+ * The origin of the preprocessing: the file's metadata; the list of known weights, which recognizes weights by their
+ * numbers; the name of a published file, which any file can have; or the writer of the file, who marked it as a guess.
  */
 export type PreprocessingSource = "weights" | "known weights" | "file name" | "guess";
 
-/** The facts that come with weights besides their tensors and metadata. */
+/** Facts about weights besides their tensors and metadata. */
 export interface WeightsDetails {
-  /** Known facts that the file does not contain; default: from the weights' numbers. */
+  /** Facts that the file does not contain. Default: found by the weights' numbers. */
   readonly known?: Known | undefined;
   readonly notes?: readonly string[] | undefined;
   readonly graph?: FileGraph | undefined;
   readonly stored?: Stored | undefined;
 }
 
-/** The contents of a file, before names are translated. */
+/** The contents of a file, before tensors are renamed. */
 export interface Stored {
-  /** The name of the file in messages: its path, or another name. */
+  /** The file's name in messages: its path, or another name. */
   readonly name: string;
-  /** `safetensors`, `PyTorch`, `ONNX`, … */
+  /** The format, such as `safetensors`, `PyTorch` or `ONNX`. */
   readonly format: string;
-  /** The parameters, by their names in the file, in its order; not the other constants of its graph. */
+  /** The parameters by their names in the file, in its order, without other constants of the file's graph. */
   readonly tensors: ReadonlyMap<string, NamedSource>;
-  /** The dtype of each tensor in the file, by PyTorch's names: bfloat16 numbers are read as float32. */
+  /**
+   * The dtype of each tensor in the file, by PyTorch's name. It may differ from the tensor's: bfloat16 is read as
+   * float32.
+   */
   readonly dtypes: ReadonlyMap<string, string>;
 }
 
-/** The graph of a file that has one, as .onnx files do. */
+/** The graph in a file, as in .onnx files. */
 export interface FileGraph {
   /**
-   * The tensors under the names of another graph's parameters, found by following the file's graph, and notes of what
-   * of it is left out. Throws UnsupportedError, which tells the first difference, where the two compute otherwise.
+   * Names the tensors after another graph's parameters, by following the file's graph. The notes list parts of the
+   * file's graph that are left out. Throws UnsupportedError with the first difference if the graphs compute different
+   * functions.
    */
   fit(graph: Graph): { readonly tensors: ReadonlyMap<string, NamedSource>; readonly notes: readonly string[] };
-  /** Why the file's graph is that of no model; undefined where the tensors have a model's names. */
+  /** Why no model has the file's graph; undefined if the tensors have a model's names. */
   readonly mismatch: string | undefined;
-  /** That of its norms, where all have the same: names and shapes do not show it. */
+  /** The epsilon of the graph's norms, if all norms have the same. Names and shapes do not show it. */
   readonly epsilon?: number | undefined;
 }
 
 /**
- * Named tensors and lazy sources, in their file's order, with what is known of them. `readWeights` makes them;
+ * Named tensors and lazy sources in their file's order, with the known facts about them. `readWeights` makes them;
  * `toTorchvision` gives the tensors the names of a graph's parameters.
  */
 export class Weights<Source extends NamedSource = NamedSource> {
@@ -66,7 +69,7 @@ export class Weights<Source extends NamedSource = NamedSource> {
   /** Messages about how the weights were read, as sentences: tensors left out, with reasons. */
   readonly notes: readonly string[];
   readonly graph: FileGraph | undefined;
-  /** The file that they were read from; undefined for tensors that were given. */
+  /** The file that the weights were read from; undefined for tensors in memory. */
   readonly stored: Stored | undefined;
   readonly #known: Known | undefined;
 
@@ -85,14 +88,14 @@ export class Weights<Source extends NamedSource = NamedSource> {
     this.#known = isOfAnotherModel ? undefined : known;
   }
 
-  /** The model that they are for, as the file calls it, or by its name in core. */
+  /** The model, by its name in the file or in core. */
   get model(): string | undefined {
     return this.metadata.model ?? this.#known?.model;
   }
 
   /**
-   * The model's structure, where no name stands for it. Throws FormatError where the file's metadata are malformed, or
-   * say more blocks than the file has tensors.
+   * The model's structure, if the metadata have it instead of a name. Throws FormatError if the metadata are malformed,
+   * or list more blocks than the file has tensors.
    */
   get spec(): ResNetSpec | undefined {
     if (this.metadata.spec === undefined) return undefined;
@@ -116,7 +119,7 @@ export class Weights<Source extends NamedSource = NamedSource> {
     return this.#ofFile(() => readPreprocessing(preprocessing));
   }
 
-  /** A part of the metadata. The FormatError of a malformed part begins with the file's name. */
+  /** Reads a part of the metadata. The FormatError of a malformed part begins with the file's name. */
   #ofFile<T>(read: () => T): T {
     try {
       return read();
@@ -126,20 +129,20 @@ export class Weights<Source extends NamedSource = NamedSource> {
     }
   }
 
-  /** The source of the preprocessing; undefined if unknown. */
+  /** The origin of the preprocessing; undefined if there is none. */
   get preprocessingSource(): PreprocessingSource | undefined {
     if (this.metadata.preprocessing !== undefined) return this.#isGuessed("preprocessing") ? "guess" : "weights";
     return this.#known?.preprocessing && this.#known.source;
   }
 
-  /** The network's function of its logits, if the file says that it is not softmax: `sigmoid`. */
+  /** The function after the logits, if the file names another one than softmax, such as `sigmoid`. */
   get activation(): string | undefined {
     return this.metadata.activation;
   }
 
   /**
-   * Added to the variance of each norm, where the file says it. Throws FormatError where its metadata say no positive
-   * number.
+   * The number that norms add to the variance, if the file has it. Throws FormatError if the metadata's value is not a
+   * positive number.
    */
   get epsilon(): number | undefined {
     const { epsilon } = this.metadata;
@@ -150,38 +153,38 @@ export class Weights<Source extends NamedSource = NamedSource> {
     });
   }
 
-  /** The licence of their publication, SPDX. Undefined if unknown. */
+  /** The licence of the published weights, as an SPDX identifier. Undefined if unknown. */
   get license(): string | undefined {
     return this.metadata.license ?? this.#known?.license;
   }
 
-  /** A name for each class, in order. Undefined where the file has no such list, or a blank one in it. */
+  /** The name of each class, in order. Undefined if the file has no list of names, or if a name is blank. */
   get labels(): readonly string[] | undefined {
     try {
       const names: unknown = JSON.parse(this.metadata.classes ?? "null");
       return Array.isArray(names) && names.every(isLabel) ? names : undefined;
     } catch {
-      return undefined; // labels are an ornament: weights whose metadata has none to read still run
+      return undefined; // weights run without labels, so malformed ones are ignored
     }
   }
 
-  /** Who says the labels: the file's metadata, or who wrote the file, as a guess. Undefined where it has none. */
+  /** The origin of the labels: the file's metadata, or a guess of the file's writer. Undefined without labels. */
   get labelsSource(): "weights" | "guess" | undefined {
     if (this.labels === undefined) return undefined;
     return this.#isGuessed("classes") ? "guess" : "weights";
   }
 
-  /** Whether they are in the list of known weights, recognized by their numbers or their name. */
+  /** Whether the list of known weights has these, recognized by their numbers or their name. */
   get isKnown(): boolean {
     return this.#known?.source === "known weights";
   }
 
-  /** Metadata that were a guess when the file was written stay one: `guessed` has their names. */
+  /** Whether a part of the metadata is a guess. The file's writer listed such parts in `guessed`. */
   #isGuessed(name: "preprocessing" | "classes"): boolean {
     return this.metadata.guessed?.split(",").includes(name) ?? false;
   }
 
-  /** The same weights as ones that are known by a name. */
+  /** The same weights, with the facts of known weights. */
   knownAs({ model, preprocessing, license }: KnownWeights): Weights<Source> {
     const known: Known = {
       model,
@@ -214,8 +217,8 @@ export class Weights<Source extends NamedSource = NamedSource> {
   }
 
   /**
-   * Those whose names begin with a prefix, without it. The dot after it need not be given. Throws WeightsError where
-   * there are none.
+   * The tensors whose names begin with a prefix, without the prefix. The dot after the prefix is optional. Throws
+   * WeightsError if there are none.
    */
   under(prefix: string): Weights<Source> {
     const found = [...this.tensors].filter(([name]) => name.startsWith(prefix));
@@ -236,7 +239,7 @@ export class Weights<Source extends NamedSource = NamedSource> {
   }
 }
 
-/** The same weights with all numbers in memory. Throws FormatError where their file has changed. */
+/** Reads all numbers to memory. Throws FormatError if the file has changed. */
 export async function readTensors(weights: Weights): Promise<Weights<Tensor>> {
   const read = new Map<string, Tensor>();
   for (const [name, source] of weights.tensors) read.set(name, await readTensor(source));
@@ -245,13 +248,13 @@ export async function readTensors(weights: Weights): Promise<Weights<Tensor>> {
 
 function specOf(json: string): ResNetSpec {
   try {
-    return JSON.parse(json) as ResNetSpec; // `resnet` checks it
+    return JSON.parse(json) as ResNetSpec; // checked by `resnet`
   } catch (cause) {
     throw new FormatError("spec: found text that is not JSON, expected a model's structure", { cause });
   }
 }
 
-/** A blank text names no class. */
+/** Whether a value is the name of a class. Blank text is not. */
 function isLabel(name: unknown): name is string {
   return typeof name === "string" && name.trim() !== "";
 }

@@ -5,20 +5,20 @@ import { checkedTensors, type Metadata, type Named } from "./named-tensors.ts";
 import { numbersOf } from "./numbers-of.ts";
 import { zipPieces } from "./write-zip.ts";
 
-/** As NumPy spells dtypes. */
+/** NumPy's names of the dtypes. */
 const dtypes = { float32: "<f4", float64: "<f8", int32: "<i4", int64: "<i8", uint8: "|u1" } as const satisfies Record<
   DType,
   string
 >;
 
 /**
- * Writes tensors as an archive of NumPy, as `np.savez` does, for `np.load` and `readWeights` to give back bit for bit.
- * Lazy sources are read while they are written, twice: a checksum stands before them. Metadata are kept in the zip's
- * comment, which NumPy passes over. `path` holds the old file or the whole new one at any time. `options.onProgress`
- * counts bytes.
+ * Writes tensors as a NumPy archive, as `np.savez` does. `np.load` and `readWeights` return them bit for bit. Lazy
+ * sources are read twice while the file is written, because checksums precede the numbers. Metadata go to the zip's
+ * comment, which NumPy ignores. At any time, `path` holds either the old file or the complete new one.
+ * `options.onProgress` counts bytes.
  *
- * Throws FormatError for a tensor whose data are not of its dtype and shape, for names that a zip cannot hold, for
- * metadata of more than 64 KiB, and where `path` cannot be written; AbortError.
+ * Throws FormatError for a tensor whose data do not match its dtype and shape, for names that a zip cannot hold, for
+ * metadata of more than 64 KiB, and if `path` cannot be written; AbortError.
  */
 export async function writeNpz(
   path: string,
@@ -37,7 +37,10 @@ export async function writeNpz(
   });
 }
 
-/** Version 1.0, filled up so that the numbers begin at a multiple of 64 bytes. Source: numpy/lib/_format_impl.py. */
+/**
+ * A header of version 1.0, padded so that the numbers begin at a multiple of 64 bytes. Source:
+ * numpy/lib/_format_impl.py.
+ */
 function headerOf({ dtype, shape }: NamedSource): Uint8Array {
   const sizes = shape.map((size) => `${size},`).join(" ");
   const text = `{'descr': '${dtypes[dtype]}', 'fortran_order': False, 'shape': (${sizes}), }`;

@@ -5,13 +5,13 @@ import { numbersOf } from "./numbers-of.ts";
 import { zipPieces } from "./write-zip.ts";
 
 /**
- * Writes tensors as `torch.save(state_dict, path)` does since PyTorch 1.6, for `torch.load` and `readWeights` to give
- * back bit for bit: `torch.load(path, weights_only=True)` gives an OrderedDict of tensors. Lazy sources are read while
- * they are written, twice: a checksum stands before them. Metadata are kept in the zip's comment, which PyTorch passes
- * over. `path` holds the old file or the whole new one at any time. `options.onProgress` counts bytes.
+ * Writes tensors as `torch.save(state_dict, path)` does since PyTorch 1.6. `torch.load` and `readWeights` return them
+ * bit for bit; `torch.load(path, weights_only=True)` returns an OrderedDict of tensors. Lazy sources are read twice
+ * while the file is written, because checksums precede the numbers. Metadata go to the zip's comment, which PyTorch
+ * ignores. At any time, `path` holds either the old file or the complete new one. `options.onProgress` counts bytes.
  *
- * Throws FormatError for a tensor whose data are not of its dtype and shape, for metadata of more than 64 KiB, and
- * where `path` cannot be written; AbortError.
+ * Throws FormatError for a tensor whose data do not match its dtype and shape, for metadata of more than 64 KiB, and if
+ * `path` cannot be written; AbortError.
  */
 export async function writePyTorch(
   path: string,
@@ -42,8 +42,9 @@ const storages = {
 } as const satisfies Record<DType, string>;
 
 /**
- * A pickle of protocol 2: an OrderedDict of tensors, each with a storage of its own, which is called by its index.
- * Source: pickletools.py of Python; torch/_tensor.py, `_reduce_ex_internal`; torch/serialization.py, `_save`.
+ * A pickle of protocol 2 that holds an OrderedDict of tensors. Each tensor has its own storage, whose key is the
+ * tensor's index. Source: pickletools.py of Python; torch/_tensor.py, `_reduce_ex_internal`; torch/serialization.py,
+ * `_save`.
  */
 function stateDict(named: readonly (readonly [string, NamedSource])[]): Uint8Array {
   const pickle = new Pickle();
@@ -53,7 +54,7 @@ function stateDict(named: readonly (readonly [string, NamedSource])[]): Uint8Arr
     pickle.text(name).global("torch._utils", "_rebuild_tensor_v2").code("((").text("storage");
     pickle.global("torch", storages[dtype]).text(String(i)).text("cpu").whole(sizeOf(shape)).code("tQ");
     pickle.whole(0).tuple(shape).tuple(strides);
-    // it needs no gradient, and has no hooks
+    // requires_grad is false, and there are no hooks
     pickle.code("\x89").global("collections", "OrderedDict").code(")RtR");
   }
   return pickle.code("u.").bytes();
@@ -63,7 +64,7 @@ function stateDict(named: readonly (readonly [string, NamedSource])[]): Uint8Arr
 class Pickle {
   readonly #bytes: number[] = [0x80, 2];
 
-  /** Opcodes without an argument. */
+  /** Writes opcodes that have no argument. */
   code(opcodes: string): this {
     for (const opcode of opcodes) this.#bytes.push(opcode.charCodeAt(0));
     return this;
@@ -80,7 +81,7 @@ class Pickle {
     return this;
   }
 
-  /** A whole number from 0 to 2⁵³ − 1. */
+  /** Writes a whole number from 0 to 2⁵³ − 1. */
   whole(value: number): this {
     if (value < 2 ** 31) return this.code("J").#number(value, 4);
     this.code("\x8a").#number(8, 1);

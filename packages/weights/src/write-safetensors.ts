@@ -5,9 +5,10 @@ import type { Metadata, Named } from "./named-tensors.ts";
 import { numbersOf } from "./numbers-of.ts";
 
 /**
- * Writes tensors as a safetensors file, for `readWeights` to give back bit for bit. Lazy sources are read while they
- * are written. `path` holds the old file or the whole new one at any time. `options.onProgress` counts bytes.
- * Throws FormatError as encodeSafetensors does and where `path` cannot be written, AbortError.
+ * Writes tensors as a safetensors file. `readWeights` returns them bit for bit. Lazy sources are read while the file is
+ * written. At any time, `path` holds either the old file or the complete new one. `options.onProgress` counts bytes.
+ *
+ * Throws FormatError as encodeSafetensors does, and if `path` cannot be written; AbortError.
  */
 export async function writeSafetensors(
   path: string,

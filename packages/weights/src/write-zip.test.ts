@@ -7,7 +7,7 @@ const refuse = (message: string): never => {
   throw new FormatError(message);
 };
 
-/** A zip whose members are not there: zeros are read in their place. */
+/** A zip without the members' bytes: zeros are read in their place. */
 function sparse(members: readonly ZipMember[], comment: string): { readonly size: number; readonly read: ReadRange } {
   const { heads, end } = layOutZip(members, comment);
   let at = 0;

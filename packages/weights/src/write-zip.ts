@@ -5,19 +5,19 @@ import { type Metadata, metadataText } from "./named-tensors.ts";
 
 type Piece = Uint8Array | LazyPiece;
 
-/** A file to be put into a zip, in pieces one after the other. */
+/** A file to add to a zip, as consecutive pieces. */
 export interface NewMember {
   readonly name: string;
   readonly pieces: readonly Piece[];
 }
 
-/** The bytes of each member begin at a multiple of it, as torch.save has them: so numbers are read in place. */
+/** In bytes. Members are aligned as in torch.save, so that numbers can be read in place. */
 const ALIGNMENT = 64;
 
 /**
- * The pieces of a zip whose members are stored as they are. Each piece is gone through twice: a member's checksum
- * stands before it. Metadata become the zip's comment, as JSON, which other programs pass over. Throws FormatError for
- * metadata that are no text or are longer than a comment can be, and for names that are too long; AbortError.
+ * The pieces of a zip whose members are not compressed. Each piece is read twice, because a member's checksum precedes
+ * it. Metadata become the zip's comment, as JSON, which other programs ignore. Throws FormatError for metadata that are
+ * not text or exceed the length of a comment, and for names that are too long; AbortError.
  */
 export async function zipPieces(
   members: readonly NewMember[],
@@ -48,7 +48,7 @@ async function checksumOf(pieces: readonly Piece[], signal: WorkOptions["signal"
 
 export interface ZipMember {
   readonly name: string;
-  /** In bytes. */
+  /** The size of the member, in bytes. */
   readonly size: number;
   readonly crc: number;
 }
@@ -59,25 +59,25 @@ const CENTRAL = 0x02014b50;
 const END_64 = 0x06064b50;
 const LOCATOR_64 = 0x07064b50;
 const END = 0x06054b50;
-/** Sizes, places and counts from here on stand in fields of 64 bits, and these in their stead. */
+/** Values from here on are stored in 64-bit fields. The 32-bit or 16-bit field then holds this mark. */
 const IN_64 = 0xffff_ffff;
 const COUNT_IN_64 = 0xffff;
-/** Versions that a reader needs: 2.0, or 4.5 for zip64. */
+/** The version that a reader needs: 2.0, or 4.5 for zip64. */
 const VERSION = 20;
 const VERSION_64 = 45;
-/** Names and the comment are UTF-8. */
+/** The flag for UTF-8 names and comments. */
 const UTF_8 = 1 << 11;
-/** 1980-01-01, the first day that a zip knows: the same tensors give the same bytes. */
+/** 1980-01-01, the first date in a zip. A fixed date makes the bytes depend only on the tensors. */
 const DATE = 0x21;
-/** Extra fields: of zip64, and what fills a head up, which PyTorch calls so too. */
+/** Extra fields: zip64, and padding under PyTorch's identifier. */
 const ZIP64 = 1;
 const PADDING = 0x4246;
 /** The longest name or comment, in bytes. */
 const LONGEST = 0xffff;
 
 /**
- * What stands before each member, and behind the last. Source: PKWARE's APPNOTE 6.3.10, sections 4.3 and 4.5.3. Throws
- * FormatError for a name or a comment of 64 KiB or more.
+ * The bytes before each member, and those after the last. Source: PKWARE's APPNOTE 6.3.10, sections 4.3 and 4.5.3.
+ * Throws FormatError for a name or a comment of 64 KiB or more.
  */
 export function layOutZip(
   members: readonly ZipMember[],
@@ -128,7 +128,7 @@ export function layOutZip(
   return { heads, end: join([...directory, directoryEnd(members.length, at, lengthOf(directory), comment)]) };
 }
 
-/** The end of a zip: the position of its directory. */
+/** The records at the end of a zip, which hold the position of the directory. */
 function directoryEnd(count: number, at: number, size: number, comment: string): Uint8Array {
   const text = new TextEncoder().encode(comment);
   if (text.length > LONGEST)
@@ -168,20 +168,20 @@ function directoryEnd(count: number, at: number, size: number, comment: string):
   return join([...wide, end, text]);
 }
 
-/** An extra field of zip64, where there are values for it. */
+/** An extra field of zip64; empty if there are no values. */
 function extraOf(values: readonly number[]): Uint8Array {
   if (values.length === 0) return new Uint8Array();
   return record([2, ZIP64], [2, 8 * values.length], ...values.map((value): Field => [8, value]));
 }
 
-/** An extra field after which the next byte has a place that is a multiple of ALIGNMENT. */
+/** An extra field that ends at a multiple of ALIGNMENT. */
 function paddingAt(place: number): Uint8Array {
-  const length = ALIGNMENT - (place % ALIGNMENT); // a field has 4 bytes, or more
+  const length = ALIGNMENT - (place % ALIGNMENT); // an extra field has at least 4 bytes
   const fits = length < 4 ? length + ALIGNMENT : length;
   return join([record([2, PADDING], [2, fits - 4]), new Uint8Array(fits - 4)]);
 }
 
-/** An integer of this many bytes, little-endian. */
+/** A little-endian integer with this number of bytes. */
 type Field = readonly [bytes: number, value: number];
 
 function record(...fields: readonly Field[]): Uint8Array {

@@ -5,11 +5,11 @@ import { quote } from "./json-reader.ts";
 import { memoryFile, type OpenFile, partOf } from "./open-file.ts";
 import { type Member, offsetOf, type ReadRange, type Refuse, readDirectory } from "./zip-directory.ts";
 
-/** A zip, whose members are files in a file. Its methods call `refuse` where the zip is damaged. */
+/** A zip whose members can be opened as files. Its methods call `refuse` if the zip is damaged. */
 export class ZipArchive {
   readonly file: OpenFile;
   readonly members: readonly Member[];
-  /** A zip's own comment, as text. */
+  /** The zip's comment, as text. */
   readonly comment: string;
   readonly #read: ReadRange;
   readonly #refuse: Refuse;
@@ -27,7 +27,7 @@ export class ZipArchive {
     this.#refuse = refuse;
   }
 
-  /** Reads what a zip lists, and none of its members. */
+  /** Reads the directory of a zip, without its members. */
   static async open(file: OpenFile, refuse: Refuse): Promise<ZipArchive> {
     const read: ReadRange = async (offset, size) => {
       if (!(offset >= 0 && offset + size <= file.size))
@@ -37,7 +37,7 @@ export class ZipArchive {
     return new ZipArchive(file, await readDirectory(file.size, read, refuse), read, refuse);
   }
 
-  /** Where a member's bytes begin in the file: all of them lie in it. An empty member lies at the file's end. */
+  /** The position of a member's bytes, all of which lie in the file. An empty member is at the file's end. */
   async offset(member: Member): Promise<number> {
     if (member.size === 0) return this.file.size;
     const offset = await offsetOf(member, this.#read, this.#refuse);
@@ -47,8 +47,9 @@ export class ZipArchive {
   }
 
   /**
-   * A member as a file: a part of this one, or bytes in memory where it is compressed; `unpacked` counts those. Throws
-   * UnsupportedError where it is encrypted, or compressed by anything but deflate.
+   * Opens a member: a part of the zip's file, or bytes in memory if the member is compressed. `unpacked` counts the
+   * decompressed bytes. Throws UnsupportedError if the member is encrypted, or compressed by another method than
+   * deflate.
    */
   async open(member: Member, unpacked: UnpackedBytes): Promise<OpenFile> {
     const offset = await this.offset(member);

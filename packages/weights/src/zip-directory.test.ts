@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { type Member, offsetOf, type ReadRange, readDirectory } from "./zip-directory.ts";
 
 /**
- * By zipfile of Python 3.11.7, with its ZIP64_LIMIT and ZIP_FILECOUNT_LIMIT set to 0, so that all goes into the fields
- * of zip64: a/data.pkl holds "hello", a/data/0 "world!".
+ * Made with zipfile of Python 3.11.7. ZIP64_LIMIT and ZIP_FILECOUNT_LIMIT were set to 0, so that all values are in
+ * fields of zip64. a/data.pkl holds "hello", a/data/0 "world!".
  */
 const zip64 = Buffer.from(
   "UEsDBC0AAAAAAAAAIQCGphA2//////////8KABQAYS9kYXRhLnBrbAEAEAAFAAAAAAAAAAUAAAAAAAAAaGVsbG9QSwMELQAAAAAAAAAhAOiYhHH//////////wgAFABhL2RhdGEvMAEAEAAGAAAAAAAAAAYAAAAAAAAAd29ybGQhUEsBAi0DLQAAAAAAAAAhAIamEDb//////////woAFAAAAAAAAAAAAIABAAAAAGEvZGF0YS5wa2wBABAABQAAAAAAAAAFAAAAAAAAAFBLAQItAy0AAAAAAAAAIQDomIRx//////////8IABwAAAAAAAAAAACAAf////9hL2RhdGEvMAEAGAAGAAAAAAAAAAYAAAAAAAAAQQAAAAAAAABQSwYGLAAAAAAAAAAtAC0AAAAAAAAAAAACAAAAAAAAAAIAAAAAAAAAngAAAAAAAACBAAAAAAAAAFBLBgcAAAAAHwEAAAAAAAABAAAAUEsFBgAAAAACAAIAngAAAIEAAAAAAA==",

@@ -1,28 +1,28 @@
 /** A file within a zip. */
 export interface Member {
   readonly name: string;
-  /** In bytes, as it lies in the archive. */
+  /** The size in the archive, in bytes. */
   readonly size: number;
-  /** Whether its bytes are stored unchanged, neither compressed nor encrypted. */
+  /** Whether the bytes are stored unchanged, neither compressed nor encrypted. */
   readonly isStored: boolean;
-  /** Whether its bytes are compressed by deflate, and not encrypted. */
+  /** Whether the bytes are compressed with deflate, and not encrypted. */
   readonly isDeflated: boolean;
-  /** In bytes, once it is unpacked. */
+  /** The size after decompression, in bytes. */
   readonly unpackedSize: number;
-  /** CRC-32 of the unpacked bytes. */
+  /** CRC-32 of the decompressed bytes. */
   readonly crc: number;
-  /** Where its local header begins, in bytes. The header is followed by the member. */
+  /** The position of the member's local header, in bytes. The member follows the header. */
   readonly header: number;
 }
 
-/** A zip's description at its end. */
+/** The directory at the end of a zip. */
 export interface Directory {
   readonly members: readonly Member[];
-  /** A zip's own comment, as text. */
+  /** The zip's comment, as text. */
   readonly comment: string;
 }
 
-/** Reads `size` bytes from `offset` on; refuses what does not lie in the file. */
+/** Reads `size` bytes from `offset` on. Refuses a range outside of the file. */
 export type ReadRange = (offset: number, size: number) => Promise<Uint8Array>;
 export type Refuse = (message: string) => never;
 
@@ -32,20 +32,20 @@ const END_64 = 0x06064b50;
 const LOCATOR_64 = 0x07064b50;
 const MEMBER = 0x02014b50;
 const LOCAL = 0x04034b50;
-/** Sizes of records without what varies, in bytes. */
+/** Sizes of records without their variable parts, in bytes. */
 const END_SIZE = 22;
 const LOCATOR_SIZE = 20;
 const MEMBER_SIZE = 46;
 const LOCAL_SIZE = 30;
-/** Methods of compression. */
+/** Compression methods. */
 const STORED = 0;
 const DEFLATED = 8;
-/** The 32-bit value that marks a value of 64 bits elsewhere. */
+/** The 32-bit value that stands for a 64-bit value elsewhere. */
 const IN_64 = 0xffff_ffff;
 
 /**
- * The members that a zip's central directory lists, zip64 included. Source: PKWARE's APPNOTE 6.3.10, sections 4.3 and
- * 4.5.3. Calls `refuse` for what is no zip, or a damaged one.
+ * Reads the members in a zip's central directory, zip64 included. Calls `refuse` if the bytes are not a zip, or are
+ * damaged. Source: PKWARE's APPNOTE 6.3.10, sections 4.3 and 4.5.3.
  */
 export async function readDirectory(size: number, read: ReadRange, refuse: Refuse): Promise<Directory> {
   const place = await locate(size, read, refuse);
@@ -62,7 +62,7 @@ export async function readDirectory(size: number, read: ReadRange, refuse: Refus
     ];
     const next = at + MEMBER_SIZE + name + extra + comment;
     if (next > bytes.length) refuse(`its zip lists ${members.length} of ${place.count} members`);
-    const fields = [24, 20, 42].map((field) => view.getUint32(at + field, true)); // size, size compressed, header
+    const fields = [24, 20, 42].map((field) => view.getUint32(at + field, true)); // size, compressed size, header
     const extraAt = at + MEMBER_SIZE + name;
     const [whole, stored, header] = widened(fields, viewOf(bytes.subarray(extraAt, extraAt + extra)), refuse);
     const [flags, method] = [view.getUint16(at + 8, true), view.getUint16(at + 10, true)];
@@ -81,7 +81,7 @@ export async function readDirectory(size: number, read: ReadRange, refuse: Refus
   return { members, comment: place.comment };
 }
 
-/** Where a member's bytes begin: behind its local header. */
+/** The position of a member's bytes, after its local header. */
 export async function offsetOf({ name, header }: Member, read: ReadRange, refuse: Refuse): Promise<number> {
   const view = viewOf(await read(header, LOCAL_SIZE));
   if (view.getUint32(0, true) !== LOCAL)
@@ -96,7 +96,10 @@ interface Place {
   readonly comment: string;
 }
 
-/** Where the central directory lies: the record at the file's end says it, before a comment of at most 65,535 bytes. */
+/**
+ * The position of the central directory. The record at the file's end contains it; a comment of at most 65,535 bytes
+ * may follow the record.
+ */
 async function locate(size: number, read: ReadRange, refuse: Refuse): Promise<Place> {
   const length = Math.min(size, END_SIZE + 0xffff);
   const bytes = await read(size - length, length);
@@ -124,7 +127,7 @@ async function locate64(end: number, read: ReadRange, refuse: Refuse): Promise<O
   return { count: wide(record, 32, refuse), size: wide(record, 40, refuse), offset: wide(record, 48, refuse) };
 }
 
-/** Fields of 32 bits; marked fields are replaced by the 64-bit fields in extra field 1. */
+/** Fields of 32 bits. Marked fields are replaced by the 64-bit values in extra field 1. */
 function widened(fields: readonly number[], extra: DataView, refuse: Refuse): readonly number[] {
   if (!fields.includes(IN_64)) return fields;
   for (let at = 0; at + 4 <= extra.byteLength; at += 4 + extra.getUint16(at + 2, true)) {

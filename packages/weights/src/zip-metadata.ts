@@ -1,6 +1,6 @@
 import { isRecord } from "./json-values.ts";
 
-/** Metadata out of a zip's comment, where our writers put them; none where the comment is another's. */
+/** Reads the metadata that Residual's writers put in a zip's comment. Empty for other comments. */
 export function metadataIn(comment: string): Readonly<Record<string, string>> {
   try {
     const found: unknown = JSON.parse(comment);

@@ -5,7 +5,7 @@ import { cacheFolder } from "@residual/kit/files";
 import type { KnownWeights } from "../known/known-weights.ts";
 import type { HubRepository, Named } from "../known/names.ts";
 
-/** Where downloaded weights lie: `weights` in the user's cache folder. Throws WeightsError where the user has none. */
+/** The folder of downloaded weights: `weights` in the user's cache folder. Throws WeightsError if the user has none. */
 export function weightsFolder(): string {
   const folder = cacheFolder();
   if (folder !== undefined) return join(folder, "weights");
@@ -14,13 +14,13 @@ export function weightsFolder(): string {
   );
 }
 
-/** Where a name's weights lie once they are downloaded: a file, or for a repository a folder as the hub lays it out. */
+/** The place of a name's downloaded weights: a file; for a repository, a folder in the hub's layout. */
 export function placeOf(named: Named): string {
   return "known" in named ? fileOf(named.known) : folderOf(named.repository);
 }
 
 function fileOf({ name, url }: KnownWeights): string {
-  if (url.startsWith("file:")) return fileURLToPath(url); // they ship with the package
+  if (url.startsWith("file:")) return fileURLToPath(url); // shipped with the package
   return join(weightsFolder(), ...name.split("/"), basename(new URL(url).pathname));
 }
 

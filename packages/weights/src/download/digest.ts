@@ -6,11 +6,11 @@ import { throwIfAborted, type WorkOptions } from "@residual/core";
 export interface Digest {
   readonly bytes: number;
   readonly sha256: string;
-  /** Where it is asked for: it is slow. */
+  /** Computed only on request, because MD5 is slow. */
   readonly md5?: string | undefined;
 }
 
-/** The expected size and hash of a file. Only the first digits of its SHA-256 may be known. */
+/** The expected size and hash of a file. `sha256` may be only the first digits. */
 export interface Expected {
   readonly bytes?: number | undefined;
   readonly sha256?: string | undefined;
@@ -41,7 +41,7 @@ export async function digestOf(
   }
 }
 
-/** The difference of a file from the expected size and hash, as a text; undefined if there is none. */
+/** Describes how a file differs from the expected size and hash; undefined if it does not differ. */
 export function differenceOf(found: Digest, expected: Expected): string | undefined {
   const { bytes = found.bytes, sha256 = found.sha256, md5 = found.md5 } = expected;
   if (found.bytes !== bytes) return `found ${found.bytes} bytes, expected ${bytes}`;

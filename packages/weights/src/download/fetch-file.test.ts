@@ -52,7 +52,7 @@ async function refusal(change: Partial<Wanted> = {}, settings: Partial<Settings>
   return error as WeightsError;
 }
 
-/** What there is in the end: the file, and nothing beside it. */
+/** Expects the whole file, and no other file in its folder. */
 async function expectWhole(bytes: Uint8Array = file): Promise<void> {
   expect(Buffer.compare(await readFile(path), bytes)).toBe(0);
   expect(await readdir(folder)).toEqual(["weights.bin"]);
@@ -167,7 +167,7 @@ describe("a file comes whole", () => {
 
   it("of parts that do not belong together it is fetched once more", async () => {
     server.next.push((request, response, file) => {
-      server.dropAfter(100_000)(request, response, file.with(5, 0)); // under the etag of the right bytes
+      server.dropAfter(100_000)(request, response, file.with(5, 0)); // wrong bytes under the etag of the right ones
     });
     server.headers.set("/w", { etag: etagOf(file.with(5, 0)) });
     await fetched({ sha256 });
@@ -229,7 +229,7 @@ describe("a file comes whole", () => {
     };
     const transport: Transport = async (...request) => {
       const answer = await quick.transport(...request);
-      setImmediate(collectSoon, 8); // while the answer is looked at, and its file is opened
+      setImmediate(collectSoon, 8); // collect while the answer is judged and its file is opened
       return answer;
     };
     for (let i = 0; i < 4; i++) {
@@ -351,7 +351,7 @@ describe("refused, with what was found and what was expected", () => {
       const headers = { "content-length": file.length, ...(tag && { etag: tag }) };
       if (request.headers.range) response.writeHead(206, { ...headers, "content-range": "bytes 9-9/10", ...ranged });
       else response.writeHead(200, headers);
-      // each time some bytes more than before: no sign of an end
+      // each answer is a few bytes longer, so that none looks like the end
       const sent = 1000 + server.requests.length;
       response.write(file.subarray(0, sent), () => setTimeout(() => response.destroy(), 20));
     };

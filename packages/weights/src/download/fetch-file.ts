@@ -9,21 +9,21 @@ import { pause, refusal, TransientFailure, waitAfter } from "./retry.ts";
 import type { Settings } from "./settings.ts";
 import type { HttpAnswer } from "./transport.ts";
 
-/** A file that is to be downloaded. */
+/** A file to download. */
 export interface Wanted extends Expected {
   readonly url: string;
-  /** Where it is to lie. */
+  /** The path at which the file is stored. */
   readonly path: string;
-  /** The most bytes that are taken. */
+  /** The largest allowed size of the file, in bytes. */
   readonly maxBytes: number;
   /**
-   * Called with the SHA-256 as soon as it is known: first from the hub's headers, before anything is written, then from
-   * the bytes.
+   * Called with the SHA-256 as soon as it is known: before anything is written if the hub's headers have it, and again
+   * with the hash of the received bytes.
    */
   readonly check?: (sha256: string) => void;
 }
 
-/** A partial download, and the known facts about the whole file. */
+/** The paths of a partial download: the received bytes, and a note with the known facts about the whole file. */
 export function partOf(path: string): { readonly data: string; readonly note: string } {
   return { data: `${path}.part`, note: `${path}.part.json` };
 }
@@ -37,12 +37,12 @@ interface Note {
 }
 
 /**
- * Downloads a file, and renames it to its path once it is complete and its hash is right. Received bytes are kept in a
- * partial file, also after an abort or a kill, and a later call continues it. The caller must ensure that no other
- * process writes to the same partial file.
+ * Downloads a file to a partial file. Renames it to its path once it is complete and its hash is right. The partial
+ * file survives an abort or a kill, and a later call continues it. The caller must ensure that no other process writes
+ * to the same partial file.
  *
- * Throws WeightsError where the server fails or refuses, or the hash is wrong; NotThere where it does not have the
- * file; FormatError where the disk refuses; AbortError.
+ * Throws WeightsError if the server fails or refuses, or if the hash is wrong; NotThere if the server does not have the
+ * file; FormatError if the disk refuses; AbortError.
  */
 export async function fetchFile(wanted: Wanted, settings: Settings, options: WorkOptions): Promise<Digest> {
   for (let attempt = 0; ; attempt++) {
@@ -57,12 +57,12 @@ export async function fetchFile(wanted: Wanted, settings: Settings, options: Wor
       return found;
     }
     await removePart(wanted.path);
-    // joined from parts: the file may have changed in between
+    // the file was joined from several answers, and may have changed on the server in between
     if (!isResumed || attempt > 0) throw new WeightsError(`what was downloaded is not the file: ${difference}`);
   }
 }
 
-/** A part that is refused whole is not gone on with. */
+/** Removes the partial file if the check fails, so that it is not continued. */
 async function orRemove({ path }: Wanted, check: () => void): Promise<void> {
   try {
     check();
@@ -78,20 +78,20 @@ async function removePart(path: string): Promise<void> {
   await rm(note, { force: true });
 }
 
-/** How a part was filled. */
+/** The result of filling the partial file. */
 interface Filled {
   /** Whether more than one connection was needed. */
   readonly isResumed: boolean;
   readonly linked: Linked;
 }
 
-/** Marks the received bytes as permanent. */
+/** Counters of one download. */
 interface Tally {
-  /** How often the part was thrown away to begin anew. */
+  /** How often the partial file was discarded to begin again. */
   restarts: number;
 }
 
-/** Fills the part, with retries. */
+/** Fills the partial file, with retries. */
 async function download(wanted: Wanted, settings: Settings, options: WorkOptions): Promise<Filled> {
   const tally: Tally = { restarts: 0 };
   let failures = 0;
@@ -138,7 +138,7 @@ async function attempt(
     await receive(response, part, wanted, tally, watch, options);
     return response.linked;
   } catch (error) {
-    await response?.answer.body?.cancel().catch(() => {}); // else a refused answer holds its connection
+    await response?.answer.body?.cancel().catch(() => {}); // an unread body would hold its connection
     const meaning = watch.meaningOf(error);
     if (meaning instanceof TransientFailure) return meaning;
     throw meaning;
@@ -152,9 +152,7 @@ interface PartialFile {
   readonly note: Note | undefined;
 }
 
-/**
- * The partial file, if it can be continued. Without a version it is valid only if the hash of the whole file is known.
- */
+/** The partial file, if it can be continued. If the note has no version, the hash of the whole file must be known. */
 async function resumable({ url, path, sha256 }: Wanted, tally: Tally): Promise<PartialFile> {
   const { data, note: notePath } = partOf(path);
   const size = await sizeOf(data);
@@ -210,7 +208,7 @@ async function receive(
   }
   if (total !== undefined && done < total)
     throw new TransientFailure(`the connection ended after ${done} of ${total} bytes`);
-  await file.sync(); // else the rename may reach the disk before the data
+  await file.sync(); // otherwise the rename may reach the disk before the data
 }
 
 /**
@@ -223,7 +221,7 @@ function judge(
 ): "whole" | "other" | { readonly begin: number; readonly total: number | undefined } {
   const { status, headers } = answer;
   if (status === 200) {
-    // of a packed answer the length is another
+    // the length of a compressed response is not the file's
     const told = packingOf(answer) ? undefined : wholeNumber(headers.get("content-length"));
     return { begin: 0, total: told };
   }
@@ -233,7 +231,7 @@ function judge(
   if (status === 206 && size > 0) {
     const version = versionOf(answer);
     const isOther = note?.version !== undefined && version !== undefined && version !== note.version;
-    // of a packed answer it is a range of other bytes
+    // a range of a compressed response is not a range of the file
     if (Number(first) !== size || isOther || packingOf(answer) || !isSame) return "other";
     return { begin: size, total: Number(total) };
   }
@@ -241,13 +239,15 @@ function judge(
   throw refusal(answer);
 }
 
-/** How an answer is packed, though `identity` was asked for; undefined where it is not. */
+/**
+ * The compression of a response, which a server may apply despite `identity`; undefined for an uncompressed response.
+ */
 function packingOf({ headers }: HttpAnswer): string | undefined {
   const packing = headers.get("content-encoding");
   return packing === null || /^\s*(identity\s*)?$/i.test(packing) ? undefined : packing;
 }
 
-/** A strong ETag, else the date of the last change: what If-Range takes. Source: RFC 9110, section 13.1.5. */
+/** A strong ETag, else the date of the last change, as If-Range requires. Source: RFC 9110, section 13.1.5. */
 function versionOf({ headers }: HttpAnswer): string | undefined {
   const tag = headers.get("etag");
   return tag?.startsWith('"') ? tag : (headers.get("last-modified") ?? undefined);
@@ -270,9 +270,9 @@ function checkPacking(answer: HttpAnswer, expected: number | undefined, { maxByt
   );
 }
 
-/** Before a disk is filled for nothing. */
+/** Checks the free space before the download, so that a full disk fails early. */
 async function checkSpace(path: string, needed: number): Promise<void> {
-  const found = await statfs(dirname(path)).catch(() => undefined); // not everywhere
+  const found = await statfs(dirname(path)).catch(() => undefined); // not supported by every file system
   const free = found ? found.bavail * found.bsize : Number.POSITIVE_INFINITY;
   if (needed > free)
     throw new FormatError(`${path}: it needs ${needed} bytes of space, and ${free} are free; make room there`);
@@ -298,6 +298,6 @@ async function readNote(path: string): Promise<Note | undefined> {
       /^(number|undefined)$/.test(typeof total);
     return isNote ? ({ url, version, total } as Note) : undefined;
   } catch {
-    return undefined; // half written, or missing: the part is worth nothing
+    return undefined; // a missing or truncated note makes the partial file useless
   }
 }

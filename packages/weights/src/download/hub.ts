@@ -2,7 +2,7 @@ import { WeightsError } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
 import { HUB } from "./repository.ts";
 
-/** The address that stands for the hub's: that of a mirror where HF_ENDPOINT names one. */
+/** The hub's address, or that of a mirror if HF_ENDPOINT is set. */
 function endpoint(): string {
   const { HF_ENDPOINT: given } = process.env;
   if (!given) return HUB;
@@ -10,12 +10,12 @@ function endpoint(): string {
   throw new WeightsError(`HF_ENDPOINT: found ${shown(given, 80)}, expected an http(s) address, as ${HUB}`);
 }
 
-/** Where a file is downloaded from: one of the hub's from HF_ENDPOINT. */
+/** The address to download a file from. Files of the hub come from HF_ENDPOINT if it is set. */
 export function mirrored(url: string): string {
   return url.startsWith(`${HUB}/`) ? endpoint() + url.slice(HUB.length) : url;
 }
 
-/** Whether a server's `X-Linked-…` headers are the hub's word on a file. */
+/** Whether the `X-Linked-…` headers of a server can be trusted: only those of the hub. */
 export function isHub(url: URL): boolean {
   return url.origin === HUB || url.href.startsWith(`${endpoint()}/`);
 }
@@ -28,7 +28,10 @@ export function authorization({ protocol, host }: URL): Readonly<Record<string, 
   throw new WeightsError("HF_TOKEN: found characters that no token has; set it to the token alone, as hf_…");
 }
 
-/** The variable that says not to use the network; undefined where none does. Source: huggingface_hub, constants.py. */
+/**
+ * The environment variable that forbids network access; undefined if none is set. Source: huggingface_hub,
+ * constants.py.
+ */
 export function offlineVariable(): string | undefined {
   return ["RESIDUAL_OFFLINE", "HF_HUB_OFFLINE"].find((name) => /^(1|on|yes|true)$/i.test(process.env[name] ?? ""));
 }

@@ -12,18 +12,18 @@ import { partOf } from "./fetch-file.ts";
 import { PINS, pinOf, pinsFile } from "./pins.ts";
 import { checkedNote, filesOf, type PulledFile, type PullOptions, pull } from "./pull.ts";
 
-/** Weights that go by a name, and whether they are there. */
+/** Weights that have a name, and whether they are available locally. */
 export interface ListedWeights {
   readonly name: string;
-  /** Undefined for a repository of the hub. */
+  /** Undefined for a repository on the hub. */
   readonly known: KnownWeights | undefined;
-  /** Whether they are downloaded, or ship with the package. */
+  /** Whether the weights are downloaded, or ship with the package. */
   readonly cached: boolean;
   /** The size in bytes of the downloaded file. */
   readonly bytes: number | undefined;
 }
 
-/** All known weights, then the repositories of the hub that are downloaded. */
+/** All known weights, followed by the downloaded repositories of the hub. */
 export async function listWeights(): Promise<readonly ListedWeights[]> {
   const folder = cacheFolder();
   const known = (await knownWeights()).map(async (each): Promise<ListedWeights> => {
@@ -39,12 +39,12 @@ export async function listWeights(): Promise<readonly ListedWeights[]> {
   return Promise.all([...known, ...downloaded]);
 }
 
-/** Downloads the weights of a name where they are not yet, and gives their path. Throws as `readWeights` does. */
+/** Downloads the weights of a name if they are missing, and returns their path. Throws as `readWeights` does. */
 export async function pullWeights(name: string, options: PullOptions = {}): Promise<string> {
   return pull(name, await resolved(name), options);
 }
 
-/** Where the weights of a name are or would be: a file, or a folder. Throws WeightsError for an unknown name. */
+/** The path of a name's weights, downloaded or not: a file, or a folder. Throws WeightsError for an unknown name. */
 export async function weightsPath(name: string): Promise<{ readonly path: string; readonly cached: boolean }> {
   const named = await resolved(name);
   const path = placeOf(named);
@@ -57,13 +57,13 @@ export interface VerifiedFile {
   readonly path: string;
   /** The difference from the expected size and hash; undefined if there is none. */
   readonly problem: string | undefined;
-  /** Whether a hash is known of it. */
+  /** Whether a hash of the file is known. */
   readonly pinned: boolean;
 }
 
 /**
- * Compares downloaded files with the hashes of the table and of the lock file: those of one name, or all. `onProgress`
- * counts bytes. Throws WeightsError where a name is unknown or not downloaded, AbortError.
+ * Compares downloaded files with the hashes of the table and of the lock file: the files of one name, or all.
+ * `onProgress` counts bytes. Throws WeightsError if the name is unknown or not downloaded; AbortError.
  */
 export async function verifyWeights(name?: string, options: WorkOptions = {}): Promise<readonly VerifiedFile[]> {
   const verified: VerifiedFile[] = [];
@@ -91,9 +91,9 @@ export interface PrunedWeights {
 }
 
 /**
- * Removes the downloaded weights of names; "all" of them; or, of no names, what downloads that were given up have left.
- * What a process is downloading stays, and so does the lock file. Throws WeightsError for an unknown name, FormatError
- * where the disk refuses.
+ * Removes downloaded weights: those of the given names, or "all". An empty list removes the leftovers of abandoned
+ * downloads. Files that a process is downloading and the lock file stay. Throws WeightsError for an unknown name,
+ * FormatError if the disk refuses.
  */
 export async function pruneWeights(names: readonly string[] | "all"): Promise<PrunedWeights> {
   const folder = weightsFolder();
@@ -120,7 +120,7 @@ export async function pruneWeights(names: readonly string[] | "all"): Promise<Pr
 /** Leftovers of abandoned downloads: a partial file, its note, and the lock file of a killed process. */
 const LEFTOVER = /\.(part|part\.json|residual-lock-[\w.-]+)$/;
 
-/** Does nothing, and gives nothing back, where another process works on the file. */
+/** Runs `work` with the file locked. Returns an empty list if another process holds the lock. */
 async function unlessBusy(file: string, work: () => Promise<readonly number[]>): Promise<readonly number[]> {
   const controller = new AbortController();
   const { signal } = controller;
@@ -132,7 +132,7 @@ async function unlessBusy(file: string, work: () => Promise<readonly number[]>):
   }
 }
 
-/** Returns the sizes of the files that existed. */
+/** Removes files, and returns the sizes of the ones that existed. */
 async function remove(paths: readonly string[]): Promise<readonly number[]> {
   const sizes: number[] = [];
   for (const path of paths) {
@@ -152,16 +152,16 @@ async function filesIn(folder: string): Promise<readonly string[]> {
 async function removeEmptyFolders(folder: string): Promise<void> {
   const found = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
   const folders = found.filter((entry) => entry.isDirectory()).map(({ parentPath, name }) => join(parentPath, name));
-  for (const each of folders.toSorted((a, b) => b.length - a.length)) await rmdir(each).catch(() => {}); // not empty
+  for (const each of folders.toSorted((a, b) => b.length - a.length)) await rmdir(each).catch(() => {}); // if not empty
 }
 
-/** All weights that can be downloaded; of repositories those that are downloaded. */
+/** All weights of the table, and the downloaded repositories. */
 async function all(): Promise<readonly Named[]> {
   const known = await knownWeights();
   return [...known.map((each): Named => ({ known: each })), ...(await repositories())];
 }
 
-/** The repositories of the hub that are downloaded: `hf/owner/name/revision` in the cache folder. */
+/** The downloaded repositories of the hub: `hf/owner/name/revision` in the cache folder. */
 async function repositories(): Promise<readonly RepositoryNamed[]> {
   const folder = cacheFolder();
   if (folder === undefined) return [];

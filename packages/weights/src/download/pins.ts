@@ -4,7 +4,7 @@ import { FormatError, WeightsError } from "@residual/core";
 import { exclusively, makeFolder, writeAtomic } from "@residual/kit/files";
 import type { Digest } from "./digest.ts";
 
-/** The lock file: which bytes an address had when it was first downloaded from. */
+/** The lock file: the size and hash of each address's file at its first download. */
 export const PINS = "residual.weights.json";
 
 /** The file's size in bytes, and its SHA-256 in 64 hexadecimal digits. */
@@ -13,8 +13,8 @@ export type Pin = Pick<Digest, "bytes" | "sha256">;
 type Pins = Readonly<Record<string, Pin>>;
 
 /**
- * The lock file that holds here: that of the current folder or the nearest folder around it, so that a project brings
- * its own; else that of the cache folder.
+ * The lock file that applies: the nearest one in the current folder or a folder above, so that a project can bring a
+ * lock file; otherwise the one in the cache folder.
  */
 export async function pinsFile(cache: string): Promise<string> {
   for (let folder = resolve("."); ; folder = dirname(folder)) {
@@ -29,7 +29,7 @@ export async function pinOf(file: string, url: string): Promise<Pin | undefined>
   return Object.hasOwn(pins, url) ? pins[url] : undefined;
 }
 
-/** Adds a pin to those of the file, safely with concurrent processes. */
+/** Adds a pin to the lock file. Safe with concurrent processes. */
 export async function addPin(file: string, url: string, { bytes, sha256 }: Pin): Promise<void> {
   await makeFolder(dirname(file));
   await exclusively(file, async () => {

@@ -49,7 +49,7 @@ function known(change: Partial<KnownWeights> = {}): { readonly known: KnownWeigh
 const place = () => join(home, "residual", "weights", "test", "net.v1", "w.safetensors");
 const pins = () => join(home, "residual", "weights", "residual.weights.json");
 
-/** Files of a repository on the hub. */
+/** Serves the files of a repository on the hub. */
 function serveRepository(
   files: { readonly [name: string]: Uint8Array | string },
   repository = "me/net",
@@ -351,7 +351,7 @@ describe("repositories of the hub", () => {
 });
 
 describe("HF_TOKEN", () => {
-  /** What the hub is asked, and with which token; the server stands for the hub. */
+  /** Returns the requests to the hub with their tokens; the server stands for the hub. */
   async function asked(
     location?: string,
   ): Promise<readonly { readonly url: string; readonly token: string | undefined }[]> {
@@ -448,7 +448,7 @@ describe("proxies", () => {
 });
 
 describe("several at once", () => {
-  /** Pulls in a process of its own; says when it begins and when it is done. */
+  /** Pulls in a separate process, which reports when it begins and when it is done. */
   function child() {
     const code = `
       import { pull } from "./pull.ts";
@@ -504,7 +504,7 @@ describe("several at once", () => {
     killed.kill("SIGKILL");
     await once(killed, "exit");
     expect(existsSync(partOf(place()).data)).toBe(true);
-    expect(await readdir(dirname(place()))).toHaveLength(3); // the part, its note, and the dead process's lock
+    expect(await readdir(dirname(place()))).toHaveLength(3); // the partial file, its note, and the dead process's lock
     await pull("net", known(), { settings });
     expect(server.ranges).toEqual([undefined, "bytes=400000-"]);
     expect(sha256Of(await readFile(place()))).toBe(sha256);

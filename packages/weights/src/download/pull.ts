@@ -17,9 +17,9 @@ import { defaults, type Settings } from "./settings.ts";
 import { openTransport } from "./transport.ts";
 
 export interface PullOptions extends WorkOptions {
-  /** Downloads nothing; RESIDUAL_OFFLINE=1 and HF_HUB_OFFLINE=1 ask for the same. false */
+  /** Downloads nothing. RESIDUAL_OFFLINE=1 and HF_HUB_OFFLINE=1 have the same effect. Default: false. */
   readonly offline?: boolean | undefined;
-  /** The most bytes that a file may have. 4 GiB */
+  /** The most bytes that a file may have. Default: 4 GiB. */
   readonly maxBytes?: number | undefined;
   /** For tests. */
   readonly settings?: Partial<Settings> | undefined;
@@ -28,9 +28,11 @@ export interface PullOptions extends WorkOptions {
 const MOST_BYTES = 2 ** 32;
 
 /**
- * The path of a name's weights, which are downloaded if missing. `name` is the caller's name for them. Throws
- * WeightsError where they are not there and cannot be downloaded, with the file to fetch, the place for it and the
- * command; FormatError where the disk refuses; AbortError, after which a part stays to go on with.
+ * Returns the path of a name's weights. Missing weights are downloaded. `name` is the name that the caller used.
+ *
+ * Throws WeightsError if the weights are missing and cannot be downloaded: the message has the address of the file, its
+ * path and a command. Throws FormatError if the disk refuses; AbortError, after which a later call continues the
+ * partial file.
  */
 export async function pull(name: string, named: Named, options: PullOptions = {}): Promise<string> {
   const place = placeOf(named);
@@ -52,8 +54,8 @@ export async function pull(name: string, named: Named, options: PullOptions = {}
 }
 
 /**
- * Compares a file that was put in its place by other means with what is known of it, once: a note beside it says of
- * which size and time it was. Throws WeightsError where it is another file.
+ * Verifies a file that was not downloaded by Residual, once. A note beside the file records its size and modification
+ * time, so that later calls skip the check. Throws WeightsError if the file is not the expected one.
  */
 async function checkOnce(name: string, known: KnownWeights, path: string, options: WorkOptions): Promise<void> {
   if (known.url.startsWith("file:") || (await isNoted(path))) return; // shipped, not downloaded
@@ -77,13 +79,13 @@ async function isNoted(path: string): Promise<boolean> {
   return (await readFile(checkedNote(path), "utf8").catch(() => "")) === `${size} ${mtimeMs}`;
 }
 
-/** Where it cannot be written, the file is compared again the next time. */
+/** If the note cannot be written, the next call compares the file again. */
 async function noteChecked(path: string): Promise<void> {
   const { size, mtimeMs } = await stat(path);
   await writeFile(checkedNote(path), `${size} ${mtimeMs}`).catch(() => {});
 }
 
-/** The options that all files of a name share. */
+/** The context that all files of a name share. */
 interface Context {
   readonly settings: Settings;
   readonly pins: string;
@@ -107,7 +109,7 @@ export interface PulledFile extends Expected {
   readonly maxBytes?: number;
 }
 
-/** Downloads a file, unless another process has done so by the time that it is this one's turn. */
+/** Downloads a file. Waits for another process that downloads it, and then does nothing if the file is complete. */
 async function pullFile({ url, path, maxBytes, ...expected }: PulledFile, context: Context): Promise<void> {
   const { settings, options, pins } = context;
   await makeFolder(dirname(path));
@@ -133,7 +135,7 @@ async function pullFile({ url, path, maxBytes, ...expected }: PulledFile, contex
   );
 }
 
-/** The progress of the process that downloads the file. */
+/** Reports the progress of another process that downloads the file. */
 async function tellOther(path: string, onProgress: PullOptions["onProgress"]): Promise<void> {
   const found = await stat(partOf(path).data).catch(() => undefined);
   const note = await readFile(partOf(path).note, "utf8").catch(() => "{}");
@@ -143,7 +145,7 @@ async function tellOther(path: string, onProgress: PullOptions["onProgress"]): P
 
 async function pullRepository(repository: HubRepository, folder: string, context: Context): Promise<void> {
   const fileOf = (file: string) => ({ url: hubUrl(repository, file), path: join(folder, file) });
-  // before the weights, which are the sign that all is there
+  // before the weights: if the weights exist, the download counts as complete
   for (const file of configurationFiles)
     await pullIfThere({ ...fileOf(file), maxBytes: longestConfiguration }, context);
   for (const file of weightFiles) {
@@ -167,8 +169,8 @@ async function pullIfThere(file: PulledFile, context: Context): Promise<boolean>
 }
 
 /**
- * The files of a name that lie in their place, by their addresses, whether they were downloaded or put there by hand;
- * none where weights are missing. Of a damaged index the shards are not known: its reader says what is wrong with it.
+ * The existing files of a name with their addresses, whether downloaded or placed by hand. Empty if weights are
+ * missing. For a damaged index, its shards are unknown: the index's reader reports the damage.
  */
 export async function filesOf(named: Named, place: string): Promise<readonly PulledFile[]> {
   if ("known" in named) return (await isFile(place)) ? [{ ...named.known, path: place }] : [];
@@ -191,7 +193,7 @@ async function shardsOf(index: string): Promise<readonly string[]> {
   }
 }
 
-/** Advice for users who download the files by other means. */
+/** Advice for users who must download the files by other means. */
 function byHand(named: Named, place: string): string {
   if ("known" in named) return `${CURL} ${JSON.stringify(place)} ${named.known.url}`;
   const [weights, , others] = weightFiles;
@@ -202,7 +204,7 @@ function byHand(named: Named, place: string): string {
   );
 }
 
-/** Without -f a server's page about a missing file would be kept in the file's place. */
+/** Without -f, curl would store a server's error page as the file. */
 const CURL = "curl -fL --create-dirs -o";
 
 /** Whether a file exists with the expected size. */

@@ -5,7 +5,7 @@ import { TransientFailure } from "./retry.ts";
 import type { Settings } from "./settings.ts";
 import type { HttpAnswer } from "./transport.ts";
 
-/** The hub's headers about a file, sent before it redirects to another host. */
+/** The hub's headers about a file, from the response that redirects to another host. */
 export interface Linked {
   /** 64 hexadecimal digits. */
   readonly sha256?: string;
@@ -13,14 +13,14 @@ export interface Linked {
 }
 
 export interface Response {
-  /** Whoever reads the body holds this: undici cancels the body of an answer that is garbage. */
+  /** Readers of the body must keep this reference: undici cancels the body once the response is garbage-collected. */
   readonly answer: HttpAnswer;
   readonly linked: Linked;
 }
 
 const MOST_REDIRECTIONS = 10;
 
-/** A signal of one's own that goes with the caller's, and aborts by itself once nothing has come for a while. */
+/** An abort signal that follows the caller's signal, and also aborts after a time without data. */
 export class Watch {
   readonly #controller = new AbortController();
   readonly #outer: WorkOptions["signal"];
@@ -40,7 +40,7 @@ export class Watch {
     return this.#controller.signal;
   }
 
-  /** Something came. */
+  /** Reports that data arrived. */
   alive(): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
@@ -49,7 +49,7 @@ export class Watch {
     }, this.#stall);
   }
 
-  /** The meaning of a connection error. */
+  /** Converts a connection error to the error to throw. */
   meaningOf(error: unknown): unknown {
     if (this.#outer?.aborted) return abortError(this.#outer);
     if (error instanceof TransientFailure || error instanceof WeightsError) return error;
@@ -65,7 +65,7 @@ export class Watch {
   }
 }
 
-/** Errors of fetch and of sockets, not of the file system. */
+/** Whether an error comes from fetch or a socket, and not from the file system. */
 function isOfConnection(error: unknown): boolean {
   if (error instanceof TypeError && /fetch|terminated|network|body/i.test(error.message)) return true;
   return /^(UND_ERR|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOST|ENET|ERR_TLS|CERT|HPE_)/.test(codeOf(error) ?? "");
@@ -78,7 +78,7 @@ function codeOf(error: unknown): string | undefined {
   return code ?? codeOf(cause);
 }
 
-/** Node's fetch says no more than "fetch failed". */
+/** The message of an error's cause: Node's fetch itself says only "fetch failed". */
 function wordsOf(error: unknown): string {
   const { message, cause } = error as Error;
   const { message: why, code } = (cause ?? {}) as { readonly message?: string; readonly code?: string };
@@ -86,8 +86,8 @@ function wordsOf(error: unknown): string {
 }
 
 /**
- * Asks for a file, and follows redirections: the hub's token goes to the hub alone, and nothing is fetched over http
- * that was asked for over https. Throws TransientFailure and WeightsError.
+ * Requests a file and follows redirections. The hub's token is sent only to the hub. A redirection from https to http
+ * is refused. Throws TransientFailure and WeightsError.
  */
 export async function request(
   from: string,
@@ -125,7 +125,7 @@ function linkedOf({ headers }: HttpAnswer): Linked {
   return { ...(sha256 !== undefined && { sha256 }), ...(bytes !== undefined && { bytes }) };
 }
 
-/** A header's number; undefined where it is none. */
+/** The whole number in a header; undefined if the header is missing or malformed. */
 export function wholeNumber(text: string | null | undefined): number | undefined {
   return /^\d{1,15}$/.test(text ?? "") ? Number(text) : undefined;
 }

@@ -1,13 +1,13 @@
 import { abortError, throwIfAborted, WeightsError, type WorkOptions } from "@residual/core";
 import type { HttpAnswer } from "./transport.ts";
 
-/** When a request is made again. The same in Node and in browsers. */
+/** When a request is repeated. Node and browsers share these settings. */
 export interface RetrySettings {
-  /** Most retries in a row that bring no further byte. */
+  /** The most consecutive retries that bring no further byte. */
   readonly retries: number;
-  /** Milliseconds before the first retry, twice as long before each further one, up to `longestWait`. */
+  /** Milliseconds before the first retry. Each further wait is twice as long, up to `longestWait`. */
   readonly backoff: number;
-  /** Milliseconds: a server that asks for a longer wait is not waited for. */
+  /** Milliseconds. The download fails if the server asks for a longer wait. */
   readonly longestWait: number;
 }
 
@@ -15,9 +15,9 @@ export const retryDefaults: RetrySettings = { retries: 4, backoff: 500, longestW
 
 /** A failure that a retry may fix. */
 export class TransientFailure extends Error {
-  /** How long the server asks to wait, in milliseconds. */
+  /** The wait that the server asks for, in milliseconds. */
   readonly wait: number | undefined;
-  /** Whether the server was not even reached. */
+  /** Whether the server could not be reached at all. */
   readonly isUnreached: boolean;
 
   constructor(
@@ -33,7 +33,7 @@ export class TransientFailure extends Error {
 /** Thrown for a file that the server does not have. */
 export class NotThere extends WeightsError {}
 
-/** Most retries of a server that is not reached: a wrong address stays wrong. */
+/** The most retries of a server that cannot be reached: a wrong address stays wrong. */
 const UNREACHED = 2;
 
 /**
@@ -50,12 +50,12 @@ export function waitAfter(failure: TransientFailure, failures: number, settings:
   return wait ?? Math.min(backoff * 2 ** (failures - 1), longestWait) * (0.75 + Math.random() / 2);
 }
 
-/** The error for a status without the file's bytes. `consent` says how to get a file that asks for consent. */
+/** The error for a response without the file's bytes. `consent` tells how to get a file that requires consent. */
 export function refusal(
   { status, headers }: Pick<HttpAnswer, "status" | "headers">,
   consent = "set HF_TOKEN where it is private or asks for consent",
 ): Error {
-  const code = headers.get("x-error-code"); // the hub's
+  const code = headers.get("x-error-code"); // set by the hub
   const words = `the server answered ${status}${code ? ` ${code.slice(0, 40)}` : ""}`;
   if (status === 206) return new WeightsError(`${words}, a piece of the file, where all of it was asked for`);
   if (status === 408 || status === 425 || status === 429 || status >= 500)
@@ -66,7 +66,7 @@ export function refusal(
   return new WeightsError(words);
 }
 
-/** The milliseconds that Retry-After asks for, in seconds or as a date. */
+/** The wait that Retry-After asks for, in seconds or as a date; converted to milliseconds. */
 function waitOf(headers: HttpAnswer["headers"]): number | undefined {
   const text = headers.get("retry-after");
   if (text === null) return undefined;

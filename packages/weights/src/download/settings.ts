@@ -1,16 +1,16 @@
 import { type RetrySettings, retryDefaults } from "./retry.ts";
 import type { Transport } from "./transport.ts";
 
-/** How downloads go about it. Tests shorten the times. */
+/** Limits and times of downloads. Tests shorten the times. */
 export interface Settings extends RetrySettings {
   readonly transport: Transport;
-  /** Milliseconds without a byte after which a connection is given up. */
+  /** Milliseconds without data after which a connection is closed. */
   readonly stall: number;
-  /** How often what came is thrown away to begin anew, as where the file changes on the server. */
+  /** The most times that received data are discarded to begin again, such as after the file changes on the server. */
   readonly restarts: number;
-  /** The most connections for one file, however many bytes each brings. */
+  /** The most connections for one file, whether or not they bring bytes. */
   readonly connections: number;
-  /** Milliseconds between two looks at another process that downloads the same file. */
+  /** Milliseconds between checks of another process that downloads the same file. */
   readonly poll: number;
 }
 

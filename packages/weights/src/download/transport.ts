@@ -7,15 +7,15 @@ export interface HttpAnswer {
   readonly body: (AsyncIterable<Uint8Array> & { cancel(): Promise<void> }) | null;
 }
 
-/** One request, without following redirections. */
+/** Sends one request, and does not follow redirections. */
 export type Transport = (
   url: string,
   init: { readonly headers: Readonly<Record<string, string>>; readonly signal: AbortSignal },
 ) => Promise<HttpAnswer>;
 
 /**
- * The transport of Node, which goes through the proxies that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name. Node's own
- * fetch knows them since Node 24 alone; that of Deno and of Bun does.
+ * Opens Node's transport, which uses the proxies in HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Node's own fetch supports
+ * them only since Node 24. The fetch of Deno and of Bun supports them.
  */
 export async function openTransport(): Promise<Transport> {
   const { versions } = process as { versions: Readonly<Record<string, string | undefined>> };
@@ -28,7 +28,7 @@ export async function openTransport(): Promise<Transport> {
   return (url, init) => fetchThrough(url, { ...init, redirect: "manual", dispatcher });
 }
 
-/** The environment variables for a proxy are read when the agent is created. */
+/** Reports a malformed proxy address: the environment variables are read when the agent is created. */
 function orProxyError<T>(make: () => T): T {
   try {
     return make();

@@ -2,7 +2,7 @@ import { AbortError, type Progress, tensor, WeightsError } from "@residual/core"
 import { encodeSafetensors, readWeights, shippedWeights } from "@residual/weights";
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
 
-/** The part of the DOM that is used here: the packages are checked without it. */
+/** The part of the DOM that this test uses: packages are type-checked without the DOM's types. */
 declare const caches: { delete(name: string): Promise<boolean> };
 
 const page = globalThis.fetch;
@@ -10,7 +10,7 @@ const weights = await (
   await page(`/@fs${inject("repository")}packages/weights/known/resnet20-cifar10.safetensors`)
 ).bytes();
 
-/** What the web has, by address. */
+/** Responses of the simulated web, by address. */
 const web = new Map<string, (signal: AbortSignal | undefined) => Response | Promise<Response>>();
 let asked: string[] = [];
 const HUB = "https://huggingface.co";

@@ -28,8 +28,8 @@ interface Opened {
 }
 
 /**
- * Opens the weights of a name, in a browser: from Cache storage, or fetched and put there. Throws WeightsError if
- * they are unavailable, AbortError.
+ * Opens the weights of a name in a browser. Cached weights come from Cache storage; others are fetched and cached.
+ * Throws WeightsError if the weights are unavailable; AbortError.
  */
 export async function openNamed(name: string, named: Named, options: WebOptions): Promise<Opened> {
   if ("known" in named) {
@@ -50,7 +50,7 @@ export async function openNamed(name: string, named: Named, options: WebOptions)
 async function configurationOf(url: string, name: string, options: WebOptions): Promise<Configuration | undefined> {
   const bytes = await fetchBytes(url, {}, name, { ...options, maxBytes: longestConfiguration });
   if (bytes) return { file: url, text: new TextDecoder().decode(bytes) };
-  // missing files of a repository are not requested again
+  // cached, so that missing files of a repository are not requested again
   if (!options.offline) await (await openCache())?.put(url, new Response(null, { status: 404 })).catch(() => {});
   return undefined;
 }
@@ -59,7 +59,7 @@ function refuseMissing(name: string, { offline }: WebOptions, problem: string): 
   return refuse(name, offline ? "it is not downloaded, and `offline` is set" : problem);
 }
 
-/** Undefined if the server does not have the file, or if it is not in the cache and `offline` is set. */
+/** Returns undefined if the server does not have the file, or if `offline` is set and the file is not cached. */
 async function open(url: string, expected: Expected, name: string, options: WebOptions): Promise<OpenFile | undefined> {
   const bytes = await fetchBytes(url, expected, name, options);
   if (!bytes) return undefined;
@@ -86,12 +86,12 @@ async function fetchBytes(
   if (!bytes) return undefined;
   await check(bytes, known, name);
   const headers = { "content-length": String(bytes.length) };
-  // without space it is downloaded again next time
+  // if storage is full, the next call downloads the file again
   await cache?.put(url, new Response(bytes as Uint8Array<ArrayBuffer>, { headers })).catch(() => {});
   return bytes;
 }
 
-/** Fetches with retries. Undefined if the server does not have the file. */
+/** Fetches a file, with retries. Returns undefined if the server does not have the file. */
 async function fetched(
   url: string,
   expected: Expected,
@@ -111,7 +111,7 @@ async function fetched(
   }
 }
 
-/** One request. Returns a failure that a retry may fix: a failed connection, or a temporary status. */
+/** Sends one request. Returns a failure that a retry may fix: a failed connection, or a temporary status. */
 async function attempt(
   url: string,
   { bytes }: Expected,
@@ -135,7 +135,7 @@ async function attempt(
   }
 }
 
-/** Pages that are not served over TLS have neither crypto.subtle nor a cache. */
+/** Checks the size and the hash. Pages that are not served over TLS have neither crypto.subtle nor a cache. */
 async function check(bytes: Uint8Array, { bytes: size = bytes.length, sha256 }: Expected, name: string): Promise<void> {
   if (bytes.length !== size) refuse(name, `found ${bytes.length} bytes, expected ${size}`);
   const { crypto } = globalThis as { readonly crypto?: Partial<typeof globalThis.crypto> };
@@ -146,12 +146,12 @@ async function check(bytes: Uint8Array, { bytes: size = bytes.length, sha256 }: 
 }
 
 /**
- * The SHA-256 and the size of a file from the hub's list of its repository. (A page cannot see the headers of
- * redirections.) Empty if the list is unavailable or does not have them.
+ * The SHA-256 and the size of a file, from the hub's list of the repository's files: a page cannot read the headers of
+ * redirections. Empty if the list is unavailable or does not have them.
  */
 async function digestFromHub(url: string): Promise<Expected> {
   const [, repository, revision, path] = new RegExp(`^${HUB}/([^/]+/[^/]+)/resolve/([^/]+)/(.+)$`).exec(url) ?? [];
-  if (repository === undefined || path!.endsWith(".json")) return {}; // the list hashes large files alone
+  if (repository === undefined || path!.endsWith(".json")) return {}; // the list has hashes of large files only
   try {
     const response = await fetch(`${HUB}/api/models/${repository}/tree/${revision}?recursive=true`);
     const files: unknown = await response.json();

@@ -5,10 +5,10 @@ import type { GlobalHeap } from "./global-heap.ts";
 import { type Message, message } from "./object-header.ts";
 import { Fields, type Structures } from "./structures.ts";
 
-/** An attribute, whose value is not looked at yet. */
+/** An attribute whose value is not parsed yet. */
 export interface Attribute {
   readonly name: string;
-  /** Each gives its fields from the first on. */
+  /** `type`, `space` and `data` each return their fields from the first one. */
   readonly type: () => Fields;
   readonly space: () => Fields;
   readonly data: () => Fields;
@@ -43,8 +43,8 @@ function readAttribute(fields: Fields, { refuse }: Structures): Attribute {
 }
 
 /**
- * The texts of an attribute. One without elements has no texts, whatever its type: NumPy takes an empty list to be one
- * of float64. Throws UnsupportedError for an attribute that is no text.
+ * The texts of an attribute. An attribute without elements has no texts, whatever its type: NumPy stores an empty list
+ * as float64. Throws UnsupportedError for an attribute of another type.
  */
 export async function readTexts(
   { name, type: described, space, data: value }: Attribute,
@@ -70,7 +70,7 @@ export async function readTexts(
   return texts;
 }
 
-/** Text up to its first zero: it is padded by zeros, or ends with one. */
+/** Decodes text up to its first zero. Fixed-size texts are padded with zeros, other texts end with a zero. */
 function textOf(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));

@@ -3,15 +3,15 @@ import { inflate, type UnpackedBytes } from "../inflate.ts";
 import type { ChunkedStorage, Filter } from "./dataset.ts";
 import type { Structures } from "./structures.ts";
 
-/** The shape of a dataset, and the bytes of one of its elements. */
+/** The shape of a dataset, and the size of an element in bytes. */
 interface Elements {
   readonly shape: readonly number[];
   readonly size: number;
 }
 
 /**
- * The bytes of a dataset whose numbers lie in chunks, in row-major order. `unpacked` counts what they take in memory.
- * Source: HDF5 File Format Specification 3.0, III.A.1.
+ * The bytes of a chunked dataset, in row-major order. `unpacked` counts the memory of the decompressed bytes. Source:
+ * HDF5 File Format Specification 3.0, III.A.1.
  */
 export async function readChunks(
   structures: Structures,
@@ -45,12 +45,12 @@ export async function readChunks(
 }
 
 interface ChunkPlace {
-  /** Its first element, by axis. */
+  /** Index of the chunk's first element on each axis. */
   readonly place: readonly number[];
   readonly bytes: { readonly address: number; readonly length: number; readonly mask: number };
 }
 
-/** In bytes. */
+/** Size of a tree node's head, in bytes. */
 const NODE_HEAD = 24;
 
 async function* placesOf(structures: Structures, tree: number | undefined, rank: number): AsyncGenerator<ChunkPlace> {
@@ -68,7 +68,7 @@ async function* placesOf(structures: Structures, tree: number | undefined, rank:
     for (let i = 0; i < count; i++) {
       const [length, mask] = [entries.u32(), entries.u32()] as const;
       const place = Array.from({ length: rank }, () => entries.u64());
-      entries.skip(8); // within an element
+      entries.skip(8); // offset within an element
       const address = entries.address();
       if (level > 0) nodes.push(address);
       else if (address === undefined || address + length > structures.file.size)
@@ -92,10 +92,12 @@ async function unfilter(
   return bytes.length === chunkBytes ? bytes : refuse(`a chunk has ${bytes.length} bytes, expected ${chunkBytes}`);
 }
 
-/** Puts the bytes of each element together: shuffled are the first bytes of all, then the second of all, and so on. */
+/**
+ * Reverses the shuffle filter, which stores the first bytes of all elements, then the second bytes of all, and so on.
+ */
 function unshuffle(bytes: Uint8Array, size: number): Uint8Array {
   const count = Math.floor(bytes.length / size);
-  const whole = bytes.slice(); // the rest stays as it is
+  const whole = bytes.slice(); // bytes after the last whole element are not shuffled
   for (let i = 0; i < count; i++)
     for (let byte = 0; byte < size; byte++) whole[i * size + byte] = bytes[byte * count + i]!;
   return whole;
@@ -103,13 +105,13 @@ function unshuffle(bytes: Uint8Array, size: number): Uint8Array {
 
 interface Block extends Elements {
   readonly chunk: readonly number[];
-  /** The chunk's first element in the dataset. */
+  /** Index of the chunk's first element in the dataset, on each axis. */
   readonly origin: readonly number[];
 }
 
-/** Copies the part of a chunk that lies in the dataset: runs of elements that lie side by side in both. */
+/** Copies the part of a chunk that lies in the dataset, in runs of elements that are contiguous in both. */
 function copyChunk(into: Uint8Array, from: Uint8Array, { shape, size, chunk, origin }: Block): void {
-  // axes behind the last one that the chunks divide
+  // after this axis, a chunk spans the whole dataset
   const last = Math.max(
     0,
     shape.findLastIndex((length, axis) => length !== chunk[axis]),
@@ -119,7 +121,7 @@ function copyChunk(into: Uint8Array, from: Uint8Array, { shape, size, chunk, ori
   const copyAxis = (axis: number, to: number, at: number): void => {
     if (axis === last) {
       const [begin, source] = [(to + origin[last]!) * step, at * step];
-      for (let i = 0; i < run; i++) into[begin + i] = from[source + i]!; // runs may be of one byte
+      for (let i = 0; i < run; i++) into[begin + i] = from[source + i]!; // a loop, since runs may be one byte long
       return;
     }
     const count = Math.min(chunk[axis]!, shape[axis]! - origin[axis]!);

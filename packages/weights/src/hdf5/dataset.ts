@@ -4,7 +4,7 @@ import { type Datatype, readDatatype } from "./datatype.ts";
 import { type Message, message } from "./object-header.ts";
 import type { Fields, Structures } from "./structures.ts";
 
-/** Numbers of a file, with their shape. */
+/** A dataset: the shape, type and storage of its numbers. */
 export interface Dataset {
   readonly type: Datatype;
   readonly shape: readonly number[];
@@ -16,7 +16,7 @@ type Storage = ContiguousStorage | { readonly kind: "held"; readonly bytes: Uint
 /** Contiguous, uncompressed numbers. */
 export interface ContiguousStorage {
   readonly kind: "contiguous";
-  /** Position of the first number; undefined if none were written. */
+  /** Position of the first number in the file; undefined if no numbers were written. */
   readonly address: number | undefined;
   /** In bytes. */
   readonly size: number;
@@ -24,11 +24,11 @@ export interface ContiguousStorage {
 
 export interface ChunkedStorage {
   readonly kind: "chunked";
-  /** Position of the tree that lists the chunks. */
+  /** Position in the file of the tree that lists the chunks. */
   readonly address: number | undefined;
   /** The shape of a chunk. */
   readonly chunk: readonly number[];
-  /** In the order in which they were applied. */
+  /** The filters in the order in which the writer applied them. */
   readonly filters: readonly Filter[];
 }
 
@@ -37,9 +37,9 @@ export type Filter = "deflate" | "shuffle";
 const filterNames: Readonly<Record<number, Filter>> = { 1: "deflate", 2: "shuffle" };
 
 /**
- * The dataset that an object's messages tell of; undefined for a group. Throws UnsupportedError where its numbers are
- * in other files, or are stored as HDF5 1.10 and later do when asked to. Source: HDF5 File Format Specification 3.0,
- * IV.A.2.b, d, i and l.
+ * The dataset that an object's messages describe; undefined for a group. Throws UnsupportedError if the numbers are
+ * stored in other files, or in the layouts that HDF5 1.10 added. Source: HDF5 File Format Specification 3.0, IV.A.2.b,
+ * d, i and l.
  */
 export function readDataset(structures: Structures, messages: readonly Message[]): Dataset | undefined {
   const find = (kind: number): Fields | undefined => {

@@ -1,10 +1,11 @@
 import type { Fields } from "./structures.ts";
 
-/** The limit of the HDF5 library. */
+/** The HDF5 library has the same limit. */
 const MOST_AXES = 32;
 
 /**
- * The shape of a dataset or an attribute; `[]` is one element. Source: HDF5 File Format Specification 3.0, IV.A.2.b.
+ * The shape of a dataset or an attribute; `[]` stands for one element. Source: HDF5 File Format Specification 3.0,
+ * IV.A.2.b.
  */
 export function readDataspace(fields: Fields): readonly number[] {
   const version = fields.u8();

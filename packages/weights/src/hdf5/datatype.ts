@@ -4,13 +4,13 @@ import type { Fields } from "./structures.ts";
 /** The type of the elements of a dataset or an attribute. */
 export type Datatype =
   | { readonly kind: "number"; readonly size: number; readonly stored: StoredDType; readonly isBigEndian: boolean }
-  /** Text of `size` bytes, or of any length, in the global heap. */
+  /** Text of `size` bytes, or text of variable length in the global heap. */
   | { readonly kind: "text"; readonly size: number; readonly isInHeap: boolean }
-  /** Bytes that the file says nothing of. */
+  /** Bytes of an unspecified meaning. */
   | { readonly kind: "opaque"; readonly size: number }
   | { readonly kind: "other"; readonly size: number };
 
-/** Classes of datatypes. */
+/** Classes of datatypes in the specification. */
 const FIXED_POINT = 0;
 const FLOATING_POINT = 1;
 const TEXT = 3;
@@ -18,7 +18,7 @@ const OPAQUE = 5;
 const ENUMERATION = 8;
 const VARIABLE_LENGTH = 9;
 
-/** Bits of the exponent and of the mantissa, the bias of the exponent. */
+/** Dtypes by the exponent bits, the mantissa bits and the exponent's bias. */
 const floats: Readonly<Record<string, StoredDType>> = {
   "2 5 10 15": "F16",
   "2 8 7 127": "BF16",
@@ -59,7 +59,7 @@ export function readDatatype(fields: Fields): Datatype {
   if (kind === VARIABLE_LENGTH)
     return (flags & 15) === 1 ? { kind: "text", size, isInHeap: true } : { kind: "other", size };
   if (kind === OPAQUE) return { kind: "opaque", size };
-  // h5py's bool
+  // h5py stores bool as an enumeration of one byte
   if (kind === ENUMERATION && size === 1) return { kind: "number", size, stored: "BOOL", isBigEndian: false };
   return { kind: "other", size };
 }

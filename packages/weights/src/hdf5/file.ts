@@ -8,7 +8,7 @@ import { readLinks } from "./links.ts";
 import { type Message, readMessages } from "./object-header.ts";
 import { Structures } from "./structures.ts";
 
-/** A group or a dataset of an HDF5 file. Each part is read once, on demand, and cached. */
+/** A group or a dataset of an HDF5 file. Parts are read on demand, and cached. */
 export class Hdf5Object {
   readonly #file: Hdf5File;
   readonly #messages: readonly Message[];
@@ -20,12 +20,12 @@ export class Hdf5Object {
     this.#messages = messages;
   }
 
-  /** The names of a group's members; a dataset has none. */
+  /** The names of a group's members. Empty for a dataset. */
   async names(): Promise<readonly string[]> {
     return [...(await this.#linksRead()).keys()];
   }
 
-  /** The member at a path below, its names in order; undefined where there is none. */
+  /** The object at a path below this group, given as a list of names; undefined if there is none. */
   async find(path: readonly string[]): Promise<Hdf5Object | undefined> {
     const [name, ...rest] = path;
     if (name === undefined) return this;
@@ -33,7 +33,7 @@ export class Hdf5Object {
     return address === undefined ? undefined : (await this.#file.object(address)).find(rest);
   }
 
-  /** The texts of an attribute; undefined where there is none of this name. */
+  /** The texts of an attribute; undefined if the object has no attribute of this name. */
   async texts(name: string): Promise<readonly string[] | undefined> {
     const { structures, heap } = this.#file;
     this.#attributes ??= readAttributes(structures, this.#messages);
@@ -53,9 +53,9 @@ export class Hdf5Object {
 }
 
 /**
- * An HDF5 file as h5py and Keras write it: superblocks of versions 0 to 3, groups as symbol tables or as links, text
- * attributes, datasets in one piece or in chunks. Only what is asked for is read. Calls `refuse` where the file is
- * damaged; throws UnsupportedError for what else HDF5 has. Source: HDF5 File Format Specification 3.0.
+ * An HDF5 file as h5py and Keras write it: superblocks of versions 0 to 3, groups as symbol tables or links, text
+ * attributes, contiguous and chunked datasets. Objects are read on demand. Calls `refuse` if the file is damaged.
+ * Throws UnsupportedError for other features of HDF5. Source: HDF5 File Format Specification 3.0.
  */
 export class Hdf5File {
   readonly structures: Structures;
@@ -67,7 +67,7 @@ export class Hdf5File {
     this.heap = new GlobalHeap(structures);
   }
 
-  /** Opens a file, and answers with its root. */
+  /** Opens a file, and returns it with its root group. */
   static async open(file: OpenFile, refuse: Refuse): Promise<{ readonly file: Hdf5File; readonly root: Hdf5Object }> {
     const structures = new Structures(file, refuse);
     const opened = new Hdf5File(structures);

@@ -2,7 +2,7 @@ import type { Fields, Structures } from "./structures.ts";
 
 type Collection = ReadonlyMap<number, Uint8Array>;
 
-/** Where texts of any length lie. Source: HDF5 File Format Specification 3.0, III.E. */
+/** The heap that holds texts of variable length. Source: HDF5 File Format Specification 3.0, III.E. */
 export class GlobalHeap {
   readonly #structures: Structures;
   readonly #collections = new Map<number, Collection>();
@@ -11,7 +11,7 @@ export class GlobalHeap {
     this.#structures = structures;
   }
 
-  /** The bytes that an element of variable length stands for. */
+  /** The bytes of an element of variable length. */
   async read(element: Fields): Promise<Uint8Array> {
     const length = element.u32();
     const address = element.address();
@@ -37,7 +37,7 @@ export class GlobalHeap {
     const found = new Map<number, Uint8Array>();
     while (fields.left >= HEAD) {
       const index = fields.u16();
-      if (index === 0) break; // free space, up to the end
+      if (index === 0) break; // index 0 marks the free space at the end
       fields.skip(6);
       const size = fields.u64();
       found.set(index, fields.bytes(size));
@@ -47,5 +47,5 @@ export class GlobalHeap {
   }
 }
 
-/** In bytes, of a collection and of an object in it. */
+/** Size of the head of a collection and of the head of an object, in bytes. */
 const HEAD = 16;

@@ -6,7 +6,7 @@ import { Structures } from "./structures.ts";
 
 const original = await readFile(new URL("../keras/fixtures/tf-weights.h5", import.meta.url));
 
-/** The places of a structure's signature. */
+/** The positions of a structure's signature in the file. */
 function placesOf(signature: string): number[] {
   const places: number[] = [];
   for (let at = original.indexOf(signature); at >= 0; at = original.indexOf(signature, at + 1)) places.push(at);
@@ -19,7 +19,7 @@ function patched(at: number, value: number): Uint8Array {
   return bytes;
 }
 
-/** Of the messages of the root's header, which begins at byte 96, the one of this kind. */
+/** The position of a message's data in the root's header, by the message's kind. The header begins at byte 96. */
 function messageAt(kind: number): number {
   const end = 96 + 16 + original.readUInt32LE(96 + 8);
   for (let at = 96 + 16; at < end; at += 8 + original.readUInt16LE(at + 2))
@@ -32,7 +32,7 @@ const nodes = placesOf("SNOD");
 
 it("a dataset that lacks a chunk is a typed error, and no zeros", async () => {
   const chunked = await readFile(new URL("../keras/fixtures/storage.h5", import.meta.url));
-  // a tree of chunks: its signature, the kind 1, the level 0, and the number of its entries
+  // the node of a chunk tree: signature, kind 1, level 0, number of entries
   const node = chunked.indexOf(Buffer.from("TREE\u0001\0"));
   const count = chunked.readUInt16LE(node + 6);
   expect(count).toBeGreaterThan(1);

@@ -4,9 +4,9 @@ import { type Message, message } from "./object-header.ts";
 import type { Structures } from "./structures.ts";
 
 /**
- * The objects in a group, by name: addresses of their headers. Links to other files, and links by name, are left out.
- * Throws UnsupportedError where they lie in a fractal heap, as in large groups of `libver="latest"`. Source: HDF5 File
- * Format Specification 3.0, III.A to III.D, IV.A.2.c and g.
+ * The addresses of the object headers of a group's members, by name. Soft links and links to other files are left out.
+ * Throws UnsupportedError if the links are in a fractal heap, as in large groups of `libver="latest"`. Source: HDF5
+ * File Format Specification 3.0, III.A to III.D, IV.A.2.c and g.
  */
 export async function readLinks(
   structures: Structures,
@@ -29,10 +29,10 @@ export async function readLinks(
 type Add = (name: string, address: number) => void;
 type MessageFields = ReturnType<Message["fields"]>;
 
-/** In bytes. */
+/** Size of a tree node's head, in bytes. */
 const NODE_HEAD = 24;
 const SYMBOL = 40;
-/** A symbol that is a link by name. */
+/** The cache type of a symbol that is a soft link. */
 const SOFT_LINK = 2;
 
 async function readSymbolTable(structures: Structures, table: MessageFields, add: Add): Promise<void> {
@@ -78,7 +78,7 @@ async function readSymbols(
   }
 }
 
-/** The names of a group's members, each of which ends with a zero. */
+/** Returns a function that reads the name of a group's member at an offset of the heap. Each name ends with a zero. */
 async function readHeap(structures: Structures, address: number | undefined): Promise<(at: number) => string> {
   structures.enter(address);
   const head = await structures.fields(address, 32);

@@ -1,6 +1,6 @@
 import { Fields, type Structures } from "./structures.ts";
 
-/** Kinds of messages that are read. */
+/** The kinds of messages that Residual reads. */
 export const message = {
   dataspace: 0x01,
   linkInfo: 0x02,
@@ -15,12 +15,12 @@ export const message = {
   attributeInfo: 0x15,
 } as const;
 
-/** One fact of an object. */
+/** A message of an object's header. */
 export interface Message {
   readonly kind: number;
-  /** Whether it only says where in the file the message is. */
+  /** Whether the message contains only the address of the actual message. */
   readonly isShared: boolean;
-  /** Its fields, from the first on. */
+  /** The message's fields from the first one. */
   readonly fields: () => Fields;
 }
 
@@ -78,14 +78,14 @@ async function readVersion2(structures: Structures, address: number): Promise<re
   return messages;
 }
 
-/** In bytes, behind each block of version 2. */
+/** Size of the checksum after each block of version 2, in bytes. */
 const CHECKSUM = 4;
 
 function messageOf(kind: number, flags: number, bytes: Uint8Array, { refuse }: Structures): Message {
   return { kind, isShared: (flags & 2) !== 0, fields: () => new Fields(bytes, refuse) };
 }
 
-/** Where an object's messages go on. */
+/** The position and size of the block that continues an object's messages. */
 function continuationOf(found: Message, structures: Structures): { readonly at: number; readonly length: number } {
   const fields = found.fields();
   const at = fields.address() ?? structures.refuse("an object's header goes on nowhere");

@@ -1,18 +1,18 @@
 import type { OpenFile } from "../open-file.ts";
 import type { Refuse } from "../zip-directory.ts";
 
-/** In bytes. Structures lie close together and are small: one read of a file gives many of them. */
+/** In bytes. Structures are small and close together: one read of the file returns many of them. */
 const BLOCK = 32 << 10;
-/** Blocks that are kept. */
+/** The most blocks in the cache. */
 const MOST_BLOCKS = 128;
 
-/** Structures are read once each, so that all together are no larger than the file; heads are read twice. */
+/** Limit of all reads, as a multiple of the file's size: heads of structures are read twice, the rest once. */
 const MOST_READ = 4;
 const ALLOWANCE = 64 << 10;
 
 /**
- * Reads the structures of an HDF5 file. They point at one another by their places in the file, and a hostile file may
- * let them go round: so none is entered twice, and what is read of them in all is bounded by the file's size.
+ * Reads the structures of an HDF5 file. Structures refer to one another by their positions, and a hostile file may
+ * contain cycles. So no structure is entered twice, and the file's size bounds the bytes that are read in all.
  */
 export class Structures {
   readonly file: OpenFile;
@@ -27,7 +27,7 @@ export class Structures {
     this.#left = MOST_READ * file.size + ALLOWANCE;
   }
 
-  /** The fields of a structure, `length` bytes from `address` on. */
+  /** The fields of a structure: `length` bytes from `address` on. */
   async fields(address: number | undefined, length: number): Promise<Fields> {
     if (address === undefined) return this.refuse("one of its structures lies nowhere");
     if (address + length > this.file.size)
@@ -40,14 +40,14 @@ export class Structures {
     return new Fields((await this.#block(first)).subarray(begin, begin + length), this.refuse);
   }
 
-  /** Marks a structure as entered, which must happen once. */
+  /** Marks a structure as entered. Calls `refuse` if it was entered before. */
   enter(address: number | undefined): void {
     if (address === undefined || this.#entered.has(address))
       this.refuse(`its structures go round, or two share byte ${address}`);
     else this.#entered.add(address);
   }
 
-  /** Counts bytes that are looked at, or copied out of the file. */
+  /** Counts bytes that are parsed, or copied from the file. Calls `refuse` above the limit. */
   spend(bytes: number): void {
     this.#left -= bytes;
     if (this.#left < 0) this.refuse("its structures are read more often than a file of its size can need");
@@ -64,7 +64,7 @@ export class Structures {
   }
 }
 
-/** Reads fields one behind the other, little-endian. Calls `refuse` where there are too few bytes. */
+/** Reads consecutive little-endian fields. Calls `refuse` if too few bytes are left. */
 export class Fields {
   readonly refuse: Refuse;
   readonly #bytes: Uint8Array;
@@ -77,7 +77,7 @@ export class Fields {
     this.refuse = refuse;
   }
 
-  /** Bytes that are left. */
+  /** The number of bytes that are left. */
   get left(): number {
     return this.#bytes.length - this.#at;
   }
@@ -94,14 +94,14 @@ export class Fields {
     return this.#view.getUint32(this.#next(4), true);
   }
 
-  /** A length in bytes or numbers. */
+  /** A length, in bytes or numbers. */
   u64(): number {
     const value = this.#view.getBigUint64(this.#next(8), true);
     if (value > BigInt(Number.MAX_SAFE_INTEGER)) this.refuse(`one of its lengths is ${value}`);
     return Number(value);
   }
 
-  /** A place in the file; undefined where it says that there is none. */
+  /** A position in the file; undefined for the "undefined address". */
   address(): number | undefined {
     const value = this.#view.getBigUint64(this.#next(8), true);
     if (value === 0xffff_ffff_ffff_ffffn) return undefined;
@@ -123,7 +123,7 @@ export class Fields {
     this.#next(length);
   }
 
-  /** Refuses what does not begin with these letters. */
+  /** Calls `refuse` if the next bytes are not the given signature. */
   expect(signature: string): void {
     const found = String.fromCharCode(...this.bytes(signature.length));
     if (found !== signature) this.refuse(`found ${JSON.stringify(found)}, expected the structure ${signature}`);

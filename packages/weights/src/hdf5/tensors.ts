@@ -10,17 +10,17 @@ import { readChunks } from "./chunks.ts";
 import type { ContiguousStorage, Dataset } from "./dataset.ts";
 import type { Hdf5File, Hdf5Object } from "./file.ts";
 
-/** Datasets of one file: more than any network here has parameters. */
+/** The most datasets in a file. No network here has as many parameters. */
 const MOST_TENSORS = 100_000;
 
-/** Gathers datasets of a file as tensors. Numbers in one piece stay in the file, all others are read. */
+/** Collects the datasets of a file as tensors. Contiguous numbers stay in the file; all others are read. */
 export class TensorsOfHdf5 {
   readonly #hdf5: Hdf5File;
   readonly #file: OpenFile;
   readonly #refuse: Refuse;
   readonly #unpacked: UnpackedBytes;
   readonly #stretches: Stretch[] = [];
-  /** Those whose numbers had to be read. */
+  /** Tensors whose numbers were read. */
   readonly #held: Stretch[] = [];
   readonly #order = new Set<string>();
   readonly #leftOut: string[] = [];
@@ -33,7 +33,7 @@ export class TensorsOfHdf5 {
     this.#unpacked = new UnpackedBytes(file);
   }
 
-  /** Adds a dataset. Datasets without numbers are left out. */
+  /** Adds a dataset. A dataset without numbers is left out. */
   async add(name: string, object: Hdf5Object): Promise<void> {
     const dataset = object.dataset() ?? this.#refuse(`${quote(name)} is no dataset`);
     if (this.#order.has(name)) this.#refuse(`it has two tensors ${quote(name)}`);
@@ -55,7 +55,7 @@ export class TensorsOfHdf5 {
     }
   }
 
-  /** All of them, in the order in which they were added. Calls `refuse` where two have numbers in common. */
+  /** The layout of all added tensors, in the order of `add`. Calls `refuse` if two tensors overlap in the file. */
   layout(metadata: Readonly<Record<string, string>>, notes: readonly string[]): WeightsLayout {
     let covered = 0;
     for (const { offset, entries } of this.#stretches.toSorted((a, b) => a.offset - b.offset)) {
@@ -77,7 +77,7 @@ export class TensorsOfHdf5 {
     };
   }
 
-  /** Where the numbers of a tensor lie in the file, all in one piece. */
+  /** The position in the file of a tensor's contiguous numbers. */
   #offsetOf({ name, shape, dtype, end }: TensorEntry, { address, size }: ContiguousStorage): number {
     if (size !== end)
       this.#refuse(
@@ -100,7 +100,7 @@ export class TensorsOfHdf5 {
   async #bytesOf(entry: TensorEntry, { storage, type, shape }: Dataset): Promise<Uint8Array> {
     const { structures } = this.#hdf5;
     if (entry.end === 0) return new Uint8Array();
-    if (storage.kind === "held") return storage.bytes.slice(); // which the structures' memory need not live for
+    if (storage.kind === "held") return storage.bytes.slice(); // a copy frees the structures' memory
     if (storage.kind === "chunked") return readChunks(structures, storage, { shape, size: type.size }, this.#unpacked);
     return this.#file.read(this.#offsetOf(entry, storage), entry.end);
   }
@@ -111,7 +111,10 @@ interface StoredAs {
   readonly isSwapped: boolean;
 }
 
-/** Keras stores bfloat16 as bytes, and marks them with an attribute. Undefined if there are no numbers. */
+/**
+ * The dtype of a dataset; undefined if it has no numbers. Keras stores bfloat16 as opaque bytes, with an attribute as
+ * the mark.
+ */
 async function storedAs(object: Hdf5Object, { type }: Dataset): Promise<StoredAs | undefined> {
   if (type.kind === "number") return { stored: type.stored, isSwapped: type.isBigEndian && type.size > 1 };
   if (type.kind !== "opaque" || type.size !== 2) return undefined;

@@ -7,15 +7,15 @@ import type { Refuse } from "../zip-directory.ts";
 import { datasetsIn, type FoundDataset, kerasMetadata, notesOn, openH5 } from "./h5.ts";
 import { layersOf, namesOf } from "./layers.ts";
 
-/** The longest JSON that is read, in bytes: that of ResNet-152 has 0.3 MB. */
+/** The longest JSON that is read, in bytes. The JSON of ResNet-152 has 0.3 MB. */
 const LONGEST_JSON = 8 << 20;
 
 /**
- * Where the tensors of a `.keras` file lie: a zip of `config.json`, `metadata.json` and `model.weights.h5`. The
- * configuration has the layers' names, so a tensor is called `<layer>/<variable>`, as in `.h5`. Metadata are Keras'
- * version and the configuration.
+ * The layout of a `.keras` file: a zip of `config.json`, `metadata.json` and `model.weights.h5`. The configuration has
+ * the layers' names, so tensors are called `<layer>/<variable>`, as in `.h5`. The metadata are Keras' version and the
+ * configuration.
  *
- * Throws FormatError for a damaged file, UnsupportedError for what Keras does not write.
+ * Throws FormatError for a damaged file, UnsupportedError for content that Keras does not write.
  */
 export const kerasLayout: FormatReader = async (file) => {
   const refuse: Refuse = (problem) => {

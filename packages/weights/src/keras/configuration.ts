@@ -2,33 +2,33 @@ import { isList, isNumber, recordOf } from "../json-values.ts";
 
 /** A layer of a model's configuration. */
 export interface KerasLayer {
-  /** Its class, without the package that a user registered it under. */
+  /** The layer's class, without the package under which a user registered it. */
   readonly kind: string;
   readonly name: string;
   readonly settings: Readonly<Record<string, unknown>>;
-  /** Its applications, in their order. Empty in a Sequential model, whose layers follow one another. */
+  /** The layer's applications, in order. Empty in a Sequential model, whose layers follow one another. */
   readonly calls: readonly Call[];
-  /** The layer's whole entry. That of a model within a model lists layers. */
+  /** The layer's complete entry in the configuration. If the layer is a model, the entry lists its layers. */
   readonly entry: unknown;
 }
 
 /** One application of a layer. */
 interface Call {
   readonly from: readonly Reference[];
-  /** Whether the call has `training=True`: it computes as in training, also where the model only predicts. */
+  /** Whether the call passes `training=True`. The layer then computes as in training, even in prediction. */
   readonly isTraining: boolean;
-  /** The number in arithmetic of a tensor and a number: 127.5 in `x / 127.5`. */
+  /** The number in an operation on a tensor and a number: 127.5 in `x / 127.5`. */
   readonly operand: number | undefined;
 }
 
-/** An output of an application of a layer. `node` is the index of the application. */
+/** An output of a layer. `node` is the index of the layer's application. */
 export interface Reference {
   readonly layer: string;
   readonly node: number;
   readonly output: number;
 }
 
-/** The layers of a model, in its order; undefined where the configuration lists none. */
+/** The layers of a model, in the configuration's order; undefined if the configuration lists none. */
 export function layersIn(model: unknown): readonly KerasLayer[] | undefined {
   const { config } = recordOf(model);
   const layers = isList(config) ? config : recordOf(config).layers;
@@ -40,15 +40,15 @@ function layerOf(entry: unknown): KerasLayer | undefined {
   if (typeof registered !== "string") return undefined;
   const settings = recordOf(config);
   const { function: called } = settings;
-  const isFunction = registered === "TFOpLambda" && typeof called === "string"; // `x / 2` is "math.truediv" in Keras 2
+  const isFunction = registered === "TFOpLambda" && typeof called === "string"; // Keras 2: `x / 2` is "math.truediv"
   const kind = isFunction ? called : registered.slice(registered.lastIndexOf(">") + 1); // "package>Class", a user's own
   const own = [settings.name, name].find((each) => typeof each === "string");
   return { kind, name: own ?? kind, settings, calls: isList(nodes) ? nodes.map(callOf) : [], entry };
 }
 
 /**
- * Keras 3 writes `{ args, kwargs }` with tensors that know where they come from, Keras 2 a list of `[layer, node,
- * output, kwargs]`.
+ * Reads a call. Keras 3 writes `{ args, kwargs }` with tensors that name their source. Keras 2 writes a list of
+ * `[layer, node, output, kwargs]`.
  */
 function callOf(node: unknown): Call {
   if (!isList(node)) {
@@ -66,7 +66,7 @@ function callOf(node: unknown): Call {
 /** The deepest nesting of lists that is read. */
 const DEEPEST = 8;
 
-/** The references in a value of a configuration: `[layer, node, output]`, alone or in lists, or tensors of Keras 3. */
+/** The references in a value of a configuration: tensors of Keras 3, or `[layer, node, output]`, alone or in lists. */
 export function referencesIn(value: unknown, depth = DEEPEST): readonly Reference[] {
   if (depth === 0) return [];
   if (isList(value)) {
@@ -81,7 +81,9 @@ export function referencesIn(value: unknown, depth = DEEPEST): readonly Referenc
   );
 }
 
-/** The name of a layer's activation; `linear` where it has none. Keras 3 writes an activation layer as an object. */
+/**
+ * The name of a layer's activation; `linear` if the layer has none. Keras 3 writes an activation layer as an object.
+ */
 export function activationOf({ settings: { activation } }: KerasLayer): string {
   if (typeof activation === "string") return activation;
   const { class_name: own, config } = recordOf(activation);

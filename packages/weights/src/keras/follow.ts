@@ -4,8 +4,8 @@ import { nameByGraph } from "../network/identify.ts";
 import { readNetwork } from "./network.ts";
 
 /**
- * What the configuration of a Keras model tells of its tensors: the model that it computes, whatever its layers are
- * called. A file without a configuration, or with one that lists no layers, has its tensors by their names.
+ * Matches the graph in a Keras configuration with the models of core, whatever the names of the layers. If the file has
+ * no configuration, or one that lists no layers, tensors keep their names in the file.
  */
 export function followKeras(file: string): NonNullable<WeightsLayout["follow"]> {
   return (tensors, metadata = {}, known) => {

@@ -7,12 +7,12 @@ import type { OpenFile } from "../open-file.ts";
 import type { Refuse } from "../zip-directory.ts";
 
 /**
- * Where the tensors of an HDF5 file of Keras lie. In the format of old (`.h5`, weights alone or the whole model) a
- * tensor is called `<layer>/<variable>`, in that of Keras 3 (`.weights.h5`) by its path (`layers/conv2d/vars/0`).
- * Kernels keep Keras' order: [height, width, in, out], dense ones [in, out]. The optimizer's numbers are left out,
- * which a note says. Metadata are Keras' version and the model's configuration, where the file has them.
+ * The layout of Keras' HDF5 files. In the legacy format (`.h5`, weights or whole models) tensors are called
+ * `<layer>/<variable>`. In Keras 3's format (`.weights.h5`) they are called by their path (`layers/conv2d/vars/0`).
+ * Kernels keep Keras' order: [height, width, in, out], and [in, out] in dense layers. The optimizer's tensors are left
+ * out, with a note. The metadata are Keras' version and the model's configuration, if present.
  *
- * Throws FormatError for a damaged file, UnsupportedError for what Keras does not write.
+ * Throws FormatError for a damaged file, UnsupportedError for content that Keras does not write.
  */
 export const h5Layout: FormatReader = async (file) => {
   const { hdf5, root, refuse } = await openH5(file);
@@ -36,7 +36,7 @@ export async function openH5(
   return { hdf5, root, refuse };
 }
 
-/** The file's metadata about its model, under the keys of Metadata. */
+/** The file's metadata about its model, under the keys that Residual uses. */
 export function kerasMetadata(
   version: string | undefined,
   config: string | undefined,
@@ -47,16 +47,16 @@ export function kerasMetadata(
   };
 }
 
-/** Groups besides the weights, in Keras 3's files and older ones. */
+/** The optimizer's groups in Keras 3's files and older files. */
 const optimizers = ["optimizer", "optimizer_weights"];
 
-/** Parts of a file that are not read. */
+/** Notes on the parts of a file that are not read. */
 export async function notesOn(root: Hdf5Object): Promise<readonly string[]> {
   const names = new Set(await root.names());
   return optimizers.some((name) => names.has(name)) ? ["left out the optimizer's numbers"] : [];
 }
 
-/** Groups in groups, at most: a network within a network adds four. */
+/** The deepest nesting of groups. A model within a model adds four levels. */
 const DEEPEST = 32;
 
 export interface FoundDataset {
@@ -64,7 +64,7 @@ export interface FoundDataset {
   readonly object: Hdf5Object;
 }
 
-/** All datasets but the optimizer's. Calls `refuse` where groups contain one another, or are nested without end. */
+/** All datasets except the optimizer's. Calls `refuse` if groups form a cycle, or are nested too deeply. */
 export async function* datasetsIn(root: Hdf5Object, refuse: Refuse): AsyncGenerator<FoundDataset> {
   const seen = new Set([root]);
   const stack: FoundDataset[] = [{ path: [], object: root }];
@@ -87,7 +87,7 @@ export async function* datasetsIn(root: Hdf5Object, refuse: Refuse): AsyncGenera
   }
 }
 
-/** Tensors in the format of old: a group lists its layers, and a layer's group its weights. */
+/** Adds the tensors of the legacy format: a root group lists its layers, and each layer's group lists its weights. */
 async function addLayers(
   tensors: TensorsOfHdf5,
   weights: Hdf5Object,
@@ -108,8 +108,8 @@ async function addLayers(
 }
 
 /**
- * What the weights of a layer are called in it: `kernel` for `conv1/kernel:0` and for Keras 3's
- * `sequential/conv1/kernel`; `conv1/kernel` where the layer is a network.
+ * The names of a layer's variables: `kernel` for `conv1/kernel:0`, and for Keras 3's `sequential/conv1/kernel`. If the
+ * layer is a model, the name includes the inner layer: `conv1/kernel`.
  */
 function variablesOf(names: readonly string[]): readonly string[] {
   const paths = names.map((name) => name.replace(/:\d+$/, "").split("/"));
@@ -119,7 +119,7 @@ function variablesOf(names: readonly string[]): readonly string[] {
 }
 
 /**
- * The texts of an attribute, which Keras splits where they are longer than an object's header can be: `layer_names0`,
+ * The texts of an attribute. Keras splits an attribute that exceeds the limit of an object's header: `layer_names0`,
  * `layer_names1`, and so on.
  */
 async function splitTexts(object: Hdf5Object, name: string): Promise<readonly string[] | undefined> {

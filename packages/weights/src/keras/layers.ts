@@ -3,16 +3,17 @@ import { isList, recordOf } from "../json-values.ts";
 /** A layer of a model's configuration. */
 interface Layer {
   readonly name: string;
-  /** The names of its variables, in order; undefined for layers that no supported ResNet has. */
+  /** The names of the layer's variables, in order; undefined for layers that no supported ResNet has. */
   readonly variables: readonly string[] | undefined;
 }
 
-/** Networks within networks, at most. */
+/** The deepest nesting of models. */
 const DEEPEST = 16;
 
 /**
- * The layers of a model, by the groups of `model.weights.h5` that hold their variables: `layers/conv2d_1` for the
- * second Conv2D of the configuration. Source: `_save_container_state` of keras/src/saving/saving_lib.py.
+ * The layers of a model, by the group of `model.weights.h5` that holds the layer's variables. For example,
+ * `layers/conv2d_1` holds the second Conv2D of the configuration. Source: `_save_container_state` of
+ * keras/src/saving/saving_lib.py.
  */
 export function layersOf(config: unknown): ReadonlyMap<string, Layer> {
   const found = new Map<string, Layer>();
@@ -28,7 +29,7 @@ function addLayers(model: unknown, group: string, prefix: string, into: Map<stri
     const { class_name: registered } = recordOf(layer);
     const { name } = settingsOf(layer);
     if (typeof registered !== "string" || typeof name !== "string") continue;
-    const kind = registered.slice(registered.lastIndexOf(">") + 1); // "package>Class" for a user's own
+    const kind = registered.slice(registered.lastIndexOf(">") + 1); // a user's own class is "package>Class"
     const base = toSnakeCase(kind);
     const count = counts.get(base) ?? 0;
     counts.set(base, count + 1);
@@ -38,7 +39,7 @@ function addLayers(model: unknown, group: string, prefix: string, into: Map<stri
   }
 }
 
-/** The variables of a layer, in Keras' order. Source: `save_own_variables` of each layer. */
+/** The names of a layer's variables, in Keras' order. Source: `save_own_variables` of each layer. */
 function variablesOf(kind: string, settings: Readonly<Record<string, unknown>>): readonly string[] | undefined {
   const given = (setting: string, name: string) => (settings[setting] === false ? [] : [name]);
   if (/^(Conv\dD|DepthwiseConv\dD|Dense)$/.test(kind)) return ["kernel", ...given("use_bias", "bias")];
@@ -47,15 +48,15 @@ function variablesOf(kind: string, settings: Readonly<Record<string, unknown>>):
 }
 
 /**
- * What tensors are called, by their paths, and which path each is of: in the order of the layers, then of the rest.
- * `<layer>/vars/<i>` where it is not known what the layer's variables are; the path where it is not known what the
- * layer is.
+ * The names of tensors, each with the index of its path. Tensors of known layers come first, in the order of the
+ * layers. If the variables of a layer are unknown, the name is `<layer>/vars/<i>`. If the layer is unknown, the name is
+ * the path.
  */
 export function namesOf(
   paths: readonly (readonly string[])[],
   layers: ReadonlyMap<string, Layer>,
 ): readonly { readonly name: string; readonly index: number }[] {
-  // Keras of TensorFlow 2.12 calls the group otherwise
+  // Keras of TensorFlow 2.12 has another name for the group
   const groupOf = (path: readonly string[]) =>
     path
       .slice(0, -2)
@@ -75,7 +76,7 @@ export function namesOf(
   return named.toSorted((a, b) => a.place - b.place);
 }
 
-/** Source: `to_snake_case` of keras/src/utils/naming.py. */
+/** Converts a class name to snake case. Source: `to_snake_case` of keras/src/utils/naming.py. */
 function toSnakeCase(name: string): string {
   return name
     .replace(/\W+/g, "")

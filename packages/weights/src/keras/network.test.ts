@@ -27,10 +27,10 @@ import { readNetwork } from "./network.ts";
 
 const fixtures = new URL("fixtures/networks/", import.meta.url);
 
-/** What Keras says of the networks of fixtures/networks/make.py. */
+/** Keras' own results for the networks of fixtures/networks/make.py. */
 const known: unknown = JSON.parse(gunzipSync(readFileSync(new URL("variants.json.gz", fixtures))).toString());
 
-/** A network's configuration, and zeros in the shapes of its variables. */
+/** A network's configuration, and tensors of zeros in the shapes of its variables. */
 function variantOf(name: string): { readonly config: unknown; readonly tensors: ReadonlyMap<string, NamedSource> } {
   const { config, shapes } = recordOf(recordOf(known)[name]);
   const tensors = Object.entries(recordOf(shapes)).map(([tensor, sizes]): [string, NamedSource] => {
@@ -45,7 +45,7 @@ const image = (name: string, batch_shape: readonly unknown[] = [null, 8, 8, 3]) 
   config: { name, batch_shape },
 });
 
-/** A ReLU of another layer's output, as Keras 2 writes it. */
+/** A ReLU on the output of another layer, as Keras 2 writes it. */
 const relu = (name: string, from: readonly [layer: string, node: number, output: number]) => ({
   class_name: "ReLU",
   config: { name },
@@ -87,7 +87,7 @@ describe("the network in a Keras configuration", () => {
   });
 
   it.each([
-    // 33 pixels, and a window every 2: TensorFlow pads one behind, PyTorch one on both sides
+    // 33 pixels with stride 2: TensorFlow pads one pixel at the end, PyTorch one at both ends
     ["PyTorch's padding", /Conv2D "conv2d_\d+" with padding 1, 1, 1, 1, expected 0, 0, 1, 1 for layer2\.0\.conv1/],
     ["no padding", /Conv2D "conv2d_\d+" with padding 0, 0, 0, 0, expected 1, 1, 1, 1 for conv1/],
     ["a pool in the stem", /found MaxPooling2D "max_pooling2d" after Activation of relu "\w+", expected conv2d for/],

@@ -17,15 +17,15 @@ import { operations } from "./operations.ts";
 /** The facts in the configuration of a Keras model. */
 export interface KerasReading {
   readonly network: Network | Unlike;
-  /** Layers that scale pictures before anything else reads them, in their order. The network begins after them. */
+  /** The layers that scale pictures before all other layers, in order. The network begins after them. */
   readonly scaling: readonly ScalingLayer[];
-  /** The activation after the last layer: `softmax`, `sigmoid`. Undefined where there is none. */
+  /** The activation after the last layer: `softmax`, `sigmoid`. Undefined if there is none. */
   readonly activation: string | undefined;
 }
 
-/** A layer that scales pictures, with the names of its variables' tensors that are there. */
+/** A layer that scales pictures, with the names of the tensors of its variables. */
 export interface ScalingLayer extends KerasLayer {
-  /** The operands of arithmetic: 127.5 in `x / 127.5`. */
+  /** The number in an arithmetic operation: 127.5 in `x / 127.5`. */
   readonly operand: number | undefined;
   readonly tensors: Readonly<Record<string, string>>;
 }
@@ -33,20 +33,20 @@ export interface ScalingLayer extends KerasLayer {
 type Tensors = ReadonlyMap<string, Pick<NamedSource, "shape">>;
 
 /**
- * The network of a Keras model in the words of core's ops, as `onnx/network.ts` has that of an ONNX model. Undefined
- * where the configuration lists no layers, as a class of the user's own does. Activations after the last `Dense` are no
- * part of the network: `activation` tells them. Source: keras/src/models/functional.py, and the layers' own sources.
+ * Translates a Keras model to core's ops, as `onnx/network.ts` does for an ONNX model. Undefined if the configuration
+ * lists no layers, as with a user's own class. Activations after the last `Dense` are not part of the network:
+ * `activation` names them. Source: keras/src/models/functional.py, and the sources of the layers.
  */
 export function readNetwork(model: unknown, tensors: Tensors): KerasReading | undefined {
   return layersIn(model) && new Translator(tensors, formatIn(model)).read(model);
 }
 
-/** Layers that do nothing once a model is trained. RandomCrop is not among them: it crops the centre. */
+/** Layers that are the identity in a trained model. RandomCrop is not among them: it crops the centre. */
 const isIdentity = (kind: string): boolean =>
   /^(Identity|ActivityRegularization|(Spatial|Gaussian|Alpha)?Dropout(2D)?|GaussianNoise)$/.test(kind) ||
   /^(Rand(om(?!Crop)\w+|Augment)|AugMix|MixUp|CutMix)$/.test(kind);
 
-/** Arithmetic such as `x / 127.5 - 1`, as Keras 3 and Keras 2 name it. */
+/** Arithmetic such as `x / 127.5 - 1`, by its names in Keras 3 and Keras 2. */
 const isArithmetic = (kind: string): boolean =>
   /^(True)?Divide$|^(Multiply|Subtract|Add)$|^math\.(truediv|divide|multiply|subtract|add)$|^__operators__\.add$/.test(
     kind,
@@ -55,7 +55,9 @@ const isArithmetic = (kind: string): boolean =>
 /** The deepest nesting of models that is followed. */
 const DEEPEST = 16;
 
-/** Most passes over a model's layers. They are listed nearly in the order of computation, so that few are needed. */
+/**
+ * The most passes over a model's layers. Layers are listed almost in order of computation, so few passes are needed.
+ */
 const MOST_PASSES = 16;
 
 /** The outputs of one application of a layer. A model within a model may have several. */
@@ -93,7 +95,9 @@ class Translator {
     return { image: image.node, nodes, outputs: ends.map((node) => ({ name: node.name, node })) };
   }
 
-  /** The outputs of a model. `given` is its input; undefined for the outermost model, which begins with the image. */
+  /**
+   * Returns the outputs of a model. `given` is its input; undefined for the outermost model, whose input is the image.
+   */
   #model(model: unknown, given: NetworkNode | undefined, path: readonly string[]): Answers {
     const layers = layersIn(model) ?? [];
     const isRow = layers.every(({ calls }) => calls.length === 0);
@@ -191,7 +195,7 @@ class Translator {
     return node;
   }
 
-  /** The last layer before the activations that a model ends with. */
+  /** Removes the activations at the end of a model. */
   #withoutActivations(end: NetworkNode): { readonly node: NetworkNode; readonly activation: string | undefined } {
     const names: string[] = [];
     let node: NetworkNode | undefined = end;
@@ -216,7 +220,9 @@ class Translator {
     return Object.fromEntries(found);
   }
 
-  /** A layer's tensor, by the names of its variable. Some files leave out part of the path within nested models. */
+  /**
+   * A layer's tensor, by the possible names of its variable. Some files leave out part of the path in nested models.
+   */
   #weight(path: readonly string[], variables: readonly string[]): Weight | undefined {
     const layers = [path, path.length > 2 ? [path[0]!, path.at(-1)!] : path, path.slice(-1)];
     const names = layers.flatMap((layer) => variables.map((variable) => [...layer, variable].join("/")));
@@ -225,12 +231,15 @@ class Translator {
   }
 }
 
-/** Whether a layer computes something else in training. Layers that prepare pictures are called so in every model. */
+/**
+ * Whether a layer computes another function in training. Layers that prepare pictures do not count: every model calls
+ * them with `training=True`.
+ */
 function isOtherInTraining({ kind, entry }: KerasLayer): boolean {
   return layersIn(entry) !== undefined || /BatchNorm|Dropout|GaussianNoise/.test(kind);
 }
 
-/** The layout of the first convolution's images: `channels_last`, Keras' default, or `channels_first`. */
+/** The layout of the first convolution's input: `channels_last` (Keras' default) or `channels_first`. */
 function formatIn(model: unknown, depth = DEEPEST): string {
   for (const { kind, settings, entry } of layersIn(model) ?? []) {
     if (kind === "Conv2D") return typeof settings.data_format === "string" ? settings.data_format : "channels_last";
@@ -239,7 +248,7 @@ function formatIn(model: unknown, depth = DEEPEST): string {
   return "channels_last";
 }
 
-/** In NCHW; undefined for a size that is open. */
+/** The shape of the image in NCHW; sizes that are not fixed are undefined. */
 function imageShape([n, ...sizes]: readonly unknown[], format: string): readonly (number | undefined)[] {
   const [a, b, c] = sizes;
   const axes = format === "channels_last" ? [n, c, a, b] : [n, a, b, c];

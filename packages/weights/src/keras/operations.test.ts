@@ -9,7 +9,7 @@ const shapes: { readonly [variable: string]: readonly number[] } = {
   moving_variance: [4],
 };
 
-/** What a layer with all variables but `lacks` is, in a network whose first convolution has this format. */
+/** Translates a layer that has all variables except `lacks`. `format` is the layout of the network's images. */
 function operationOf(kind: string, settings: object, lacks: readonly string[] = [], format = "channels_last"): unknown {
   return operations[kind]!(Object.fromEntries(Object.entries(settings)), {
     format,

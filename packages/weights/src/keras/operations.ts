@@ -7,13 +7,16 @@ type Settings = Readonly<Record<string, unknown>>;
 
 /** The context of a layer's rule, besides its settings. */
 interface Surroundings {
-  /** The layer's tensor, under the first of these names of the variable that the file has. */
+  /** The layer's tensor under the first name that the file has. */
   readonly weightOf: (...variables: readonly string[]) => Weight | undefined;
   /** The layout of the network's images: `channels_last` or `channels_first`. */
   readonly format: string;
 }
 
-/** The operation of a layer without its activation. A text says why there is none; it follows the layer's kind. */
+/**
+ * Translates a layer without its activation. A text gives the reason if core has no such op; it follows the layer's
+ * class in the message.
+ */
 type Rule = (settings: Settings, surroundings: Surroundings) => Operation | string | undefined;
 
 const NO_NUMBERS = " without its numbers in the file";
@@ -41,7 +44,7 @@ const pool =
     return { op, window, stride, padding, ceil: false, countsPadding: false };
   };
 
-/** Layers by their class. Source: keras/src/layers. */
+/** The rules by class of the layer. Source: keras/src/layers. */
 export const operations: { readonly [kind: string]: Rule } = {
   Conv2D(settings, { weightOf, format }) {
     const kernel = weightOf("kernel");

@@ -1,26 +1,26 @@
 import type { Preprocessing } from "@residual/core";
 
-/** Trained weights that go by a name. */
+/** Trained weights that have a name. */
 export interface KnownWeights {
-  /** `torchvision/resnet50.v2` */
+  /** The name, such as `torchvision/resnet50.v2`. */
   readonly name: string;
-  /** The model that they are for, by its name in core. */
+  /** The name in core of the model that the weights belong to. */
   readonly model: string;
-  /** Where the file is. */
+  /** The address of the file. */
   readonly url: string;
-  /** The size of the file. Undefined where it is not published. */
+  /** The size of the file in bytes. Undefined if it is not published. */
   readonly bytes?: number | undefined;
-  /** About what the size is, where it is not known exactly. */
+  /** The approximate size in bytes, if the exact size is not known. */
   readonly bytesAbout?: number | undefined;
   /** The file's SHA-256 in hexadecimal digits: all 64, or the first 8. */
   readonly sha256?: string | undefined;
   readonly md5?: string | undefined;
-  /** What the published accuracy was measured with. */
+  /** The preprocessing with which the published accuracy was measured. */
   readonly preprocessing?: Preprocessing | undefined;
-  /** Top-1 accuracy in percent on the validation images of the data set that they were trained on. */
+  /** Top-1 accuracy in percent on the validation images of the training data set. */
   readonly top1?: number | undefined;
-  /** SPDX. Undefined where the publisher names none. */
+  /** SPDX identifier. Undefined if the publisher names no licence. */
   readonly license?: string | undefined;
-  /** Why they cannot be used here. Undefined where they can. */
+  /** The reason why Residual cannot use the weights. Undefined if it can. */
   readonly refused?: string | undefined;
 }

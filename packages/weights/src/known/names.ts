@@ -6,22 +6,23 @@ import type { KnownWeights } from "./known-weights.ts";
 
 /** A repository of the Hugging Face hub. */
 export interface HubRepository {
-  /** `microsoft` */
+  /** The owner, such as `microsoft`. */
   readonly owner: string;
-  /** `resnet-50` */
+  /** The name, such as `resnet-50`. */
   readonly name: string;
   /** A branch, a tag or a commit. */
   readonly revision: string;
 }
 
-/** What a name stands for. */
+/** The weights that a name refers to. */
 export type Named = { readonly known: KnownWeights } | { readonly repository: HubRepository };
 
 /**
- * What a name stands for: `torchvision/resnet50.v2`; `resnet50` for the best of torchvision's, else of all that are
- * published for the model; `hf:owner/name` and `hf:owner/name@revision` for a repository of the hub. Undefined for
- * other text. Throws WeightsError for a malformed `hf:` name, UnsupportedError for known weights that cannot be used
- * here.
+ * Resolves a name: `torchvision/resnet50.v2` for known weights; `resnet50` for the most accurate weights of a model,
+ * torchvision's if it has any; `hf:owner/name` and `hf:owner/name@revision` for a repository of the hub. Undefined for
+ * other text.
+ *
+ * Throws WeightsError for a malformed `hf:` name, UnsupportedError for known weights that Residual cannot use.
  */
 export async function namedAs(text: string): Promise<Named | undefined> {
   if (text.startsWith("hf:")) return { repository: repositoryOf(text) };
@@ -42,16 +43,16 @@ function repositoryOf(text: string): HubRepository {
   );
 }
 
-/** The weights that a model's plain name stands for: torchvision's where there are any, of these the most accurate. */
+/** The most accurate weights of a model. Torchvision's take precedence over others. */
 export async function bestWeightsFor(model: string): Promise<KnownWeights | undefined> {
   const fitting = (await knownWeights()).filter((known) => known.model === model && known.refused === undefined);
   const torchvision = fitting.filter(({ name }) => name.startsWith("torchvision/"));
   return (torchvision.length > 0 ? torchvision : fitting)
-    .toSorted((a, b) => (b.top1 ?? 0) - (a.top1 ?? 0)) // stable: of equals the first
+    .toSorted((a, b) => (b.top1 ?? 0) - (a.top1 ?? 0)) // a stable sort: the first of several equals wins
     .at(0);
 }
 
-/** The name of weights that a misspelt one may be for; undefined where none is near. */
+/** The nearest name of known weights or of a model; undefined if none is near. */
 export async function nearestName(text: string): Promise<string | undefined> {
   const names = new Set((await knownWeights()).flatMap(({ name, model }) => [name, model]));
   return nearestTo(text, [...names]);

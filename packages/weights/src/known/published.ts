@@ -9,7 +9,7 @@ const colours = {
   cifar100: { mean: [0.507, 0.4865, 0.4409], std: [0.2673, 0.2564, 0.2761] },
 } as const;
 
-/** The rows of the table, each with the names that its files may have. */
+/** The rows of the table, each with the possible names of its file. */
 const rows = groups.flatMap((group) =>
   group.rows.map((row) => ({ known: knownOf(group, row), files: filesOf(group, row) })),
 );
@@ -17,14 +17,14 @@ const rows = groups.flatMap((group) =>
 /** The weights of the table, in its order. */
 export const published: readonly KnownWeights[] = rows.map(({ known }) => known);
 
-/** Reversed, since of a file that timm has a copy of the first publisher's recipe holds. */
+/** Reversed, so that the first row of a file wins: timm has copies of files that others published first. */
 const byFile: ReadonlyMap<string, KnownWeights> = new Map(
   rows.toReversed().flatMap(({ known, files }) => files.map((file) => [file, known] as const)),
 );
 
-/** Names without an ending: of files, and of folders on the hub. */
+/** Names without extension of a row's files and of its folders on the hub. */
 function filesOf({ owner }: Group, [name, file]: Row): readonly string[] {
-  const isTimm = owner === "timm"; // whose names tell the training too
+  const isTimm = owner === "timm"; // timm's names include the training recipe
   return [`${owner}/${name}`, ...(isTimm ? [name] : []), ...(file === "" ? [] : [file.replace(/\.[a-z]\w+$/, "")])];
 }
 
@@ -64,15 +64,15 @@ function preprocessingOf(text: string): Preprocessing {
 }
 
 /**
- * The published weights that a file has by its name, which anybody can give to another file. A file called `model` or
- * `pytorch_model`, as hubs call all of theirs, goes by the folders that it lies in.
+ * Finds published weights by the name of a file. The result may be wrong, because any file can have the name. Hubs call
+ * their files `model` or `pytorch_model`; such a file is found by the names of its folders.
  */
 export function publishedAs(path: string): KnownWeights | undefined {
   const [file = "", ...folders] = path.split(/[\\/]/).toReversed();
   const stem = file.replace(/\.[^.]*$/, "");
   if (!/^(pytorch_)?model(\.(safetensors|bin)\.index)?$/.test(stem)) return byFile.get(stem);
   const names = folders.flatMap((folder, i) => [
-    folder.replace(/^models--/, "").replace("--", "/"), // huggingface_hub's cache
+    folder.replace(/^models--/, "").replace("--", "/"), // the form in huggingface_hub's cache
     `${folders[i + 1]}/${folder}`,
   ]);
   return names.map((name) => byFile.get(name)).find((known) => known !== undefined);

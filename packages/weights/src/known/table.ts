@@ -1,26 +1,30 @@
-/** Where files of weights lie, and what is published of them. A file's name is kept apart from what it holds. */
+/** Published files that share an address and an owner. A row separates the weights' name from the file's name. */
 export interface Group {
-  /** What names begin with: `torchvision` of `torchvision/resnet50.v2`. */
+  /** The start of the names: `torchvision` in `torchvision/resnet50.v2`. */
   readonly owner: string;
-  /** The address that files' names follow. */
+  /** The start of the address; the name of the file follows. */
   readonly at: string;
-  /** SPDX. Undefined where no licence is published with the files. */
+  /** SPDX identifier. Undefined if no licence is published with the files. */
   readonly license?: string;
-  /** The file of a repository on the Hugging Face hub, whose name follows `at`. */
+  /** The file in a repository on the Hugging Face hub. The name of the repository follows `at`. */
   readonly file?: string;
-  /** Why none of these can be read. */
+  /** The reason why none of the files can be read. */
   readonly refused?: string;
-  /** The model's name in core. */
+  /** The name in core of a row's model. */
   readonly model: (name: string) => string;
   readonly rows: readonly Row[];
 }
 
 /**
- * The name; the file's name, or for a repository on the hub the name that its weights were first published under; the
- * preprocessing of the published accuracy, as `resize/crop interpolation`, and the colours where they are not
- * ImageNet's; top-1 accuracy in percent; about how many megabytes the file has, where `bytes` are not known.
+ * A row of the table:
+ * - `name`: the name of the weights, without the owner.
+ * - `file`: the file's name; for a repository on the hub, the name under which the weights were first published.
+ * - `preprocessing`: as in the published accuracy, `resize/crop interpolation`, and the colours if they are not
+ *   ImageNet's.
+ * - `top1`: accuracy in percent.
+ * - `megabytes`: the approximate size of the file, if `bytes` is not known.
  *
- * Of a file whose name ends in eight digits of its SHA-256 these are checked where `sha256` is not given.
+ * If `sha256` is missing, the eight hexadecimal digits at the end of many files' names are checked.
  */
 export type Row = readonly [
   name: string,
@@ -40,8 +44,8 @@ export type Row = readonly [
 const QUANTIZED = "they are quantized to 8 bits";
 
 /**
- * Published weights. Sources: torchvision, models/resnet.py; timm (commit aa4b5850), default_cfgs and
- * results-imagenet.csv, at the size that the accuracy is given for; transformers (04ae7571),
+ * Published weights. The rows of timm have the image size of the published accuracy. Sources: torchvision,
+ * models/resnet.py; timm (commit aa4b5850), default_cfgs and results-imagenet.csv; transformers (04ae7571),
  * convert_resnet_to_pytorch.py; keras (3422977a), applications/resnet.py; onnx/models (b1eeaa1a);
  * chenyaofo/pytorch-cifar-models (786c1625); akamaster/pytorch_resnet_cifar10 (d5489e89).
  */

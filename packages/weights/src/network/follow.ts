@@ -30,54 +30,55 @@ import {
   type Weight,
 } from "./network.ts";
 
-/** The counterpart of a graph's parameter in a file: a weight, or a constant that the file's graph does not need. */
+/** The counterpart of a graph's parameter: a weight of the file, or a constant that the file's graph does not need. */
 export type FoundParameter = Weight | Tensor<"float32" | "float64">;
 
-/** A graph whose values were all found in a file's network, except those of the last layer if the file lacks it. */
+/** A match for every value of a graph in a file's network. The last layer may be missing in the file. */
 export interface Followed {
   readonly parameters: ReadonlyMap<string, FoundParameter>;
-  /** Names of further outputs of the network: other heads. */
+  /** The names of the network's other outputs, which belong to other heads. */
   readonly left: readonly string[];
 }
 
-/** The first value of a graph that a file's network has no node for, in the order in which they are computed. */
+/** The first value of a graph, in order of computation, for which a file's network has no node. */
 export interface Difference extends Unlike {
-  /** How many of the graph's values came before. */
+  /** The number of the graph's values that matched before. */
   readonly followed: number;
 }
 
 /**
- * A node of the network that computes the same as a value of the graph, from nodes that compute the same as the value's
- * inputs, and so on up to the image.
+ * A node of the network that computes a value of the graph. Its inputs match the value's inputs, and so on up to the
+ * image.
  */
 interface Match {
   readonly at: NetworkNode;
-  /** By the names of the value's inputs; only for computed inputs. */
+  /** The matches of the value's inputs, by the inputs' names. Only computed inputs are included. */
   readonly from: { readonly [input: string]: Match };
   readonly parameters: ReadonlyMap<string, FoundParameter>;
-  /** Whether the node adds a bias that the value has not: its norm, which the exporter folded into it, has to. */
+  /** Whether the node's bias still awaits the value's norm, which the exporter folded into the node. */
   readonly owesNorm: boolean;
 }
 
 /**
- * Finds a graph's values among a network's nodes, from the image on. Each value has the nodes that compute the same of
- * the nodes of its inputs: usually one, and more where two branches begin alike. So the walk takes linear time, and the
- * first value that has no node is the first difference.
+ * Matches the values of a graph with the nodes of a network, from the image on. The candidates for a value are the
+ * nodes that compute the same function of candidates for the value's inputs. Most values have one candidate; where two
+ * branches begin alike there are more. The number of candidates is bounded, so the search takes linear time. The first
+ * value without a candidate is the first difference.
  *
- * A norm that follows a convolution may be missing: exporters fold it into the convolution, which then has a bias
+ * The norm after a convolution may be missing: exporters fold the norm into the convolution, which then has a bias
  *
  *   (w ∗ x − mean) · scale / √(variance + ε) + shift  =  (w · gain) ∗ x + bias,
  *
- * with gain = scale / √(variance + ε) and bias = shift − mean · gain. The parameters that give this back are scale 1,
- * shift = bias, mean 0 and variance = 1 − ε in float64, where (1 − ε) + ε is 1 exactly: 1 − ε is rounded by 2⁻⁵⁴ at
- * most, and so is the sum, which 1 is nearest to. So the folded weight and bias are the file's own bits. They still are
- * where the variance was stored in float32 in between: that moves variance + ε by 2⁻²⁵ at most, hence the gain by 2⁻²⁶
- * relative, and a float32 weight by less than half a step.
+ * with gain = scale / √(variance + ε) and bias = shift − mean · gain. The graph then gets the parameters of an identity
+ * norm plus the bias: scale 1, shift = bias, mean 0 and variance = 1 − ε in float64, where (1 − ε) + ε is exactly 1.
+ * (Rounding changes 1 − ε by at most 2⁻⁵⁴, and 1 is the float64 nearest to the sum.) So the folded weight and bias are
+ * the bits of the file. The bits stay the same if the variance is stored in float32 in between: variance + ε then
+ * changes by at most 2⁻²⁵, the gain by at most 2⁻²⁶ relative, and a float32 weight by less than half a step.
  *
- * The last layer may have any number of outputs. A network without one may end with the features that it would read,
- * pooled or not. The network must end where the graph does, but for what makes probabilities: its first output, save
- * values that the graph goes through, must be the graph's. A graph of features may also be followed in a network that
- * goes on from them to classes.
+ * The last layer may have any number of outputs. A network without a last layer may end with the features that the
+ * layer would read, pooled or not. The network must end where the graph ends, apart from nodes that compute
+ * probabilities. Its first output must be the graph's; outputs that lie within the graph do not count. A graph of
+ * features may also match a network that continues to classes.
  */
 export function follow(graph: Graph, network: Network): Followed | Difference {
   const matches = new Map<Value, readonly Match[]>();
@@ -103,7 +104,7 @@ export function follow(graph: Graph, network: Network): Followed | Difference {
   return "left" in end ? { parameters, left: end.left } : { followed, ...end };
 }
 
-/** The part of a graph found in a network that ends with the features read by the graph's last layer. */
+/** Matches a graph without its last layer. The network must end with the features that the last layer reads. */
 function headless(graph: Graph, network: Network, matches: Matches): Followed | undefined {
   const last = nodesOf(graph).find((node) => is(node, "linear"));
   let features: Value | undefined = last?.inputs.x;
@@ -117,7 +118,7 @@ function headless(graph: Graph, network: Network, matches: Matches): Followed | 
 
 type Matches = ReadonlyMap<Value, readonly Match[]>;
 
-/** The parameters on the way back from values. Undefined where a value would have to be two nodes. */
+/** The parameters of all matches, found backwards from the ends. Undefined if a value would match two nodes. */
 function traced(ends: readonly EndMatch[]): Followed["parameters"] | undefined {
   const chosen = new Map<Value, Match>();
   const parameters = new Map<string, FoundParameter>();
@@ -135,17 +136,17 @@ function traced(ends: readonly EndMatch[]): Followed["parameters"] | undefined {
   return parameters;
 }
 
-/** A value with which the graph ends, the node that it is, and how the network ends there. */
+/** A value at the end of the graph, its match, and the end of the network at that match. */
 interface EndMatch {
   readonly value: Value;
   readonly match: Match | undefined;
   readonly end: End;
 }
 
-/** The network's other outputs, or why it does not end in a node. */
+/** The network's other outputs; or the difference if the network does not end at the node. */
 type End = Pick<Followed, "left"> | Unlike;
 
-/** The first candidate node for a value in which the network ends. `chainAt` gives the nodes that may follow it. */
+/** The first match of a value at which the network ends. `chainAt` returns the nodes that may follow the match. */
 function endMatch(
   value: Value,
   matches: Matches,
@@ -159,7 +160,10 @@ function endMatch(
   return ends.find(({ end }) => "left" in end) ?? ends[0] ?? { value, match: undefined, end: { left: [] } };
 }
 
-/** How a network ends at a node: its first output (apart from earlier outputs on the way) is in the chain. */
+/**
+ * The end of a network at a node. The chain must contain the network's first output. Outputs before the node do not
+ * count.
+ */
 function networkEndOf(at: NetworkNode, chain: readonly NetworkNode[], outputs: readonly NetworkOutput[]): End {
   const within = ancestorsOf(at);
   const isOurs = ({ node }: NetworkOutput) => node !== undefined && chain.includes(node);
@@ -172,24 +176,24 @@ function networkEndOf(at: NetworkNode, chain: readonly NetworkNode[], outputs: r
   return { left: ends.filter((end) => !isOurs(end)).map(({ name }) => name) };
 }
 
-/** The nodes that a node is computed from. */
+/** All nodes that a node depends on. */
 function ancestorsOf(node: NetworkNode): ReadonlySet<NetworkNode> {
   const found = new Set<NetworkNode>(node.inputs);
   for (const each of found) for (const input of each.inputs) found.add(input);
   return found;
 }
 
-/** Nodes that turn a node into probabilities. */
+/** Whether a node turns logits into probabilities, or reshapes them. */
 function isOfEnd(reader: NetworkNode): boolean {
   return isOp(reader, "softmax") || isOp(reader, "reshape");
 }
 
-/** Nodes that average each channel. */
+/** Whether a node averages each channel, or reshapes. */
 function isOfPooling(reader: NetworkNode): boolean {
   return isOp(reader, "globalAveragePool") || isOp(reader, "averagePool2d") || isOp(reader, "reshape");
 }
 
-/** The ends of a network that may go on from features to classes. */
+/** The nodes at which a network may end: the features, or the classes of a head on them. */
 function throughHeads(features: NetworkNode): readonly NetworkNode[] {
   const heads = chainOf(features, isOfPooling)
     .flatMap(({ readers }) => readers.slice(0, MOST_READERS))
@@ -197,7 +201,7 @@ function throughHeads(features: NetworkNode): readonly NetworkNode[] {
   return [features, ...heads].flatMap((node) => chainOf(node, isOfEnd));
 }
 
-/** The network's actual nodes after the expected end, or in its place. */
+/** The difference in a network that continues after the expected end, or has other outputs. */
 function differenceAfter(end: NetworkNode, outputs: readonly NetworkOutput[]): Unlike {
   const last = chainOf(end, isOfEnd).find(({ readers }) => readers.some((reader) => !isOfEnd(reader)));
   if (!last) return { found: `the outputs ${namesOf(outputs)}`, expected: `that of ${called(end)}` };
@@ -219,7 +223,7 @@ function listed(nodes: readonly NetworkNode[]): string {
   return nodes.slice(0, LISTED).map(called).join(", ") || "nothing";
 }
 
-/** A node, and the nodes of some kind that read it, one after the other: up to MOST_IN_CHAIN of them. */
+/** A node and the chain of matching nodes that read it, up to MOST_IN_CHAIN. */
 function chainOf<N extends NetworkNode>(node: N, isNext: (reader: NetworkNode) => reader is N): N[];
 function chainOf(node: NetworkNode, isNext: (reader: NetworkNode) => boolean): NetworkNode[];
 function chainOf(node: NetworkNode, isNext: (reader: NetworkNode) => boolean): NetworkNode[] {
@@ -229,12 +233,12 @@ function chainOf(node: NetworkNode, isNext: (reader: NetworkNode) => boolean): N
   return chain;
 }
 
-/** More than exporters write. Following takes linear time for this. */
+/** Limits that no exporter's network reaches. They keep the search linear. */
 const MOST_IN_CHAIN = 64;
 const MOST_READERS = 64;
 const MOST_MATCHES = 32;
 
-/** The nodes that a value of the graph may be. */
+/** The matches of one value of the graph. */
 class Step {
   readonly matches: Match[] = [];
   readonly #node: AnyNode;
@@ -246,12 +250,12 @@ class Step {
     this.#matchesOf = matchesOf;
   }
 
-  /** For one of the value's inputs. */
+  /** All matches of an input. */
   all(input: string): readonly Match[] {
     return this.#matchesOf(this.#node.inputs[input]!);
   }
 
-  /** Without candidates that still need a norm: no other node may read them. */
+  /** The matches of an input, except nodes that await a norm: only the norm may read them. */
   paid(input: string): readonly Match[] {
     return this.all(input).filter(({ owesNorm }) => !owesNorm);
   }
@@ -270,7 +274,10 @@ class Step {
     this.matches.push({ at, from, parameters: new Map(named), owesNorm });
   }
 
-  /** A node of the value's kind that differs in detail. The first with weights of the right shape is reported. */
+  /**
+   * Records a node of the right kind that differs in detail. The first node with weights of the right shape is
+   * reported.
+   */
   differs(node: NetworkNode, [found, expected]: readonly [found: string, expected: string], isLike = true): void {
     if (this.#differing?.isLike || (this.#differing && !isLike)) return;
     this.#differing = { found: `${called(node)} with ${found}`, expected, isLike };
@@ -279,14 +286,14 @@ class Step {
   difference(): { readonly found: string; readonly expected: string } {
     const { name, op } = this.#node;
     if (this.#differing) return { found: this.#differing.found, expected: `${this.#differing.expected} for ${name}` };
-    // of the nodes that an input may be the last is furthest on: a shape that was changed comes after the value
+    // the last match of an input is the farthest one, since reshapes come after the value
     const [before] = Object.keys(this.#node.inputs).flatMap((input) => this.all(input).at(-1) ?? []);
     const after = before ? ` after ${called(before.at)}` : "";
     return { found: `${listed(before?.at.readers ?? [])}${after}`, expected: `${op} for ${name}` };
   }
 }
 
-/** Nodes in a message. */
+/** The most nodes in a message. */
 const LISTED = 3;
 
 function readersOf<Name extends OperationName>(
@@ -304,7 +311,7 @@ function readersIn<Name extends OperationName>(
   return few.filter((reader): reader is NetworkNode & { operation: OperationOf<Name> } => isOp(reader, op));
 }
 
-/** Nodes that hand on what a pooled value holds, under another shape: of one pixel all shapes have the same order. */
+/** A node and its reshapes. A pooled value has one pixel, so that all its shapes have the same order. */
 function reshapes(node: NetworkNode): NetworkNode[] {
   return chainOf(node, (reader) => isOp(reader, "reshape"));
 }
@@ -317,7 +324,7 @@ const unary =
     for (const x of step.paid("x")) for (const reader of readersOf(x, op)) step.add(reader, { x });
   };
 
-/** Two values, in either order. */
+/** Matches an op on two values, in either order. */
 const binary =
   (op: "add" | "multiply", a: string, b: string): Rule<OpName> =>
   (_, step) => {
@@ -328,7 +335,7 @@ const binary =
       }
   };
 
-/** Which nodes of a network a value can be. A graph with another op cannot be followed. */
+/** The rule of each op, which adds the matches of a value. A graph with another op cannot be followed. */
 const rules: { readonly [Name in OpName]?: Rule<Name> } = {
   add: binary("add", "a", "b"),
   multiply: binary("multiply", "x", "gate"),
@@ -338,7 +345,7 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
     for (const x of step.paid("x")) {
       const readers = readersOf(x, "softmax");
       for (const reader of readers) step.add(reader, { x });
-      // a network may leave it to its users to make probabilities of its logits
+      // a network may end with logits and leave probabilities to its users
       if (readers.length === 0 && isOp(x.at, "linear")) step.add(x.at, { x });
     }
   },
@@ -387,7 +394,7 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
             [inputs.variance, operation.variance],
           ]);
       }
-    // folded, as the docstring of `follow` says
+    // a folded norm; see `follow`
     for (const x of step.all("x")) {
       if (!isOp(x.at, "conv2d")) continue;
       if (readersOf(x, "batchNorm").length > 0) {
@@ -401,7 +408,7 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
   maxPool2d(node, step) {
     const { attributes, inputs } = node;
     for (const x of step.paid("x")) {
-      // padding reads as −∞; so do zeros after a ReLU, since no answer of it is below them
+      // padding counts as −∞; after a ReLU, zeros have the same effect, because no value is below them
       const isRectified = is(inputs.x, "relu");
       for (const { reader, around, value } of padded(x, "maxPool2d")) {
         if (around && value === 0 && !isRectified) continue;
@@ -497,14 +504,17 @@ const rules: { readonly [Name in OpName]?: Rule<Name> } = {
   },
 };
 
-/** A Slice may follow a Slice, one for each axis; each knows what all of them do. */
+/**
+ * A subsampling and the ones that follow it: exporters write a Slice for each axis. Each node describes the whole
+ * chain.
+ */
 function subsamples(
   node: NetworkNode & { operation: OperationOf<"subsample"> },
 ): (NetworkNode & { operation: OperationOf<"subsample"> })[] {
   return chainOf(node, (reader): reader is typeof node => isOp(reader, "subsample"));
 }
 
-/** The readers of a value, also through padding. */
+/** The readers of a value, directly or through a padding node. */
 function padded<Name extends "conv2d" | "maxPool2d">(
   x: Match,
   op: Name,
@@ -543,7 +553,10 @@ function padsOf(
   return [top + Math.floor(h / 2), left + Math.floor(w / 2), bottom + Math.ceil(h / 2), right + Math.ceil(w / 2)];
 }
 
-/** How many windows of a pool fit, down and right. A last one must begin before the padding behind. */
+/**
+ * The number of windows of a pool, vertically and horizontally. The last window must begin before the padding at the
+ * end.
+ */
 function stepsOf(operation: OperationOf<"maxPool2d">, node: AnyNode, around: Pads | undefined): readonly number[] {
   const [top, left, bottom, right] = padsOf(operation, node, operation.window, around);
   const sizes = inputSize(node);
@@ -563,7 +576,7 @@ function inputSize(node: AnyNode): readonly number[] {
   return concrete(node.inputs.x!.shape, 1).slice(2);
 }
 
-/** The found and expected items where two lists differ. */
+/** The found and the expected list if they differ. */
 function unlike(
   what: string,
   found: Shape,
@@ -587,7 +600,7 @@ export function identityNorm({
   ];
 }
 
-/** A parameter of one number throughout. */
+/** A parameter whose numbers all have the same value. */
 function made({ shape }: Pick<Value, "shape">, value: number): Tensor<"float32" | "float64"> {
   const size = sizeOf(shape as readonly number[]);
   if (Math.fround(value) !== value) return tensorOf("float64", [size], new Float64Array(size).fill(value));

@@ -24,9 +24,9 @@ import { isOp, type Network, namesInWords, type Unlike } from "./network.ts";
 type Tensors = ReadonlyMap<string, NamedSource>;
 
 /**
- * Tensors under the names of the model that a file's graph computes, which becomes the metadata's `model`. Where no
- * model computes the same they stay as they are. `file` names the file in messages, `known` the model that its tensors
- * are known for.
+ * Renames tensors after the model that a file's graph computes. The metadata's `model` becomes this model. If no model
+ * computes the same function, the tensors keep their names. `file` is the file's name in messages. `known` is the model
+ * that the tensors are known to belong to.
  */
 export function nameByGraph(
   network: Network | Unlike,
@@ -67,7 +67,7 @@ export function nameByGraph(
   };
 }
 
-/** The epsilon of a network's norms, where all have the same. */
+/** The epsilon of a network's norms, if all norms have the same. */
 function epsilonOf({ nodes }: Network): number | undefined {
   const norms = nodes.filter((node) => isOp(node, "batchNorm"));
   const epsilon = norms[0]?.operation.epsilon;
@@ -80,7 +80,7 @@ interface Fit {
   readonly found: Followed;
 }
 
-/** The models that compute the same as the network, likeliest first; and the reason if there is none. */
+/** The models that compute the same function as the network, likeliest first; the reason if there are none. */
 function modelsOf(network: Network, recorded = ""): { readonly fits: readonly Fit[]; readonly mismatch: string } {
   const convolutions = network.nodes.filter((node) => isOp(node, "conv2d")).length;
   const fits: Fit[] = [];
@@ -99,9 +99,9 @@ function modelsOf(network: Network, recorded = ""): { readonly fits: readonly Fi
 }
 
 /**
- * Models that compute the same differ in how pictures are prepared. So the recorded one is taken, else those of the
- * file's epsilon, and of as many classes. Where the file's images have their channels last, as TensorFlow's have,
- * Keras' rows come first.
+ * Chooses among models that compute the same function, and differ only in preprocessing. The recorded model wins.
+ * Otherwise models with the file's epsilon, and with its number of classes, are preferred. If the file's images have
+ * channels last, as in TensorFlow, Keras' rows come first.
  */
 function likeliest(fits: readonly Fit[], network: Network, recorded: ModelName | undefined): readonly Fit[] {
   const { image } = network;
@@ -123,15 +123,15 @@ function countedWords({ nodes }: Network, convolutions: number): string {
   return `found ${convolutions} convolutions with numbers in the file${first}; expected as many as a model here has`;
 }
 
-/** Whether a model can have this number of convolutions: other graphs are not built. */
+/** Whether a model can have this number of convolutions. Graphs of other models are not built. */
 function isNear({ depths, squeeze }: ResNetSpec, convolutions: number): boolean {
   const blocks = depths.reduce((sum, depth) => sum + depth, 0);
-  // a block has two or three, and two more for its gate; a stem has three at most, a stage two beside its blocks
+  // a block has two or three convolutions and a gate two more; a stem has at most three; a stage two besides its blocks
   const most = blocks * (squeeze === undefined ? 3 : 5) + 3 + 2 * depths.length;
   return convolutions >= 2 * blocks && convolutions <= most;
 }
 
-/** The model for the network's images and epsilon; undefined where it does not take such images. */
+/** A model's graph for the network's images and epsilon; undefined if the model does not accept such images. */
 function graphFor(network: Network, name: ModelName): Graph | undefined {
   const { image } = network;
   const row = withEpsilon(variants[name], epsilonOf(network));
@@ -150,7 +150,7 @@ function inWords({ found, expected }: Unlike): string {
   return `found ${found}, expected ${expected}`;
 }
 
-/** A parameter's numbers: a tensor of the file with its axes in another order, or under another shape. */
+/** The numbers of a parameter: a tensor of the file, permuted or reshaped. */
 function sourceOf(parameter: FoundParameter, tensors: Tensors, what: string): NamedSource {
   if ("data" in parameter) return parameter;
   const { tensor, changes } = parameter;

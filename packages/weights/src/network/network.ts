@@ -6,19 +6,19 @@ export type NetworkPadding = Pads | "same";
 
 type Pair = readonly [number, number];
 
-/** A tensor of a file, with the operations that the file's graph applies to it before using it as a weight. */
+/** A tensor of a file, with the changes that the file's graph makes before the tensor is used as a weight. */
 export interface Weight {
   readonly tensor: string;
   readonly shape: readonly number[];
   readonly changes: readonly Change[];
 }
 
-/** Permuted axes, as in `permuteAxes`, or another shape of the same numbers. */
+/** A permutation of axes, as in `permuteAxes`, or a reshape. */
 export type Change = { readonly order: readonly number[] } | { readonly shape: readonly number[] };
 
-/** The computation of a file's node, in core's ops: images are NCHW, kernels OIHW, matrices [out, in]. */
+/** The computation of a node in core's ops. Images are NCHW, kernels OIHW, matrices [out, in]. */
 export type Operation =
-  /** In NCHW, as all shapes; the file's own images may have their channels last. */
+  /** `shape` is in NCHW, like all shapes. The file's own images may have channels last. */
   | {
       readonly op: "image";
       readonly shape: readonly (number | undefined)[] | undefined;
@@ -47,62 +47,64 @@ export type Operation =
       readonly window: Pair;
       readonly stride: Pair;
       readonly padding: NetworkPadding;
-      /** Whether a last window that sticks out counts. */
+      /** Whether a last window that exceeds the input counts. */
       readonly ceil: boolean;
-      /** Whether an average counts the pixels of the padding. */
+      /** Whether an average includes the pixels of the padding. */
       readonly countsPadding: boolean;
     }
-  /** Pixels of a value around an image. */
+  /** Pads an image with `value`. */
   | { readonly op: "pad2d"; readonly padding: Pads; readonly value: number }
   | { readonly op: "padChannels"; readonly before: number; readonly after: number }
-  /** Every stride-th pixel before `ends`. */
+  /** Takes every stride-th pixel before `ends`. */
   | { readonly op: "subsample"; readonly stride: Pair; readonly ends: Pair }
   | { readonly op: "add" | "multiply" | "relu" | "sigmoid" | "softmax" | "globalAveragePool" | "reshape" }
-  /** A computation that no op of core has. */
+  /** A computation for which core has no op. */
   | { readonly op: "other" };
 
 export type OperationName = Operation["op"];
-/** The operation of a name, also where several names share a type. */
+/** The operation with a given name. Some types have several names. */
 export type OperationOf<Name extends OperationName> = HasName<Operation, Name>;
 type HasName<Each extends Operation, Name> = Each extends unknown ? (Name extends Each["op"] ? Each : never) : never;
 
 /** A node of a file's graph. */
 export interface NetworkNode {
-  /** As the file calls them. */
+  /** `operator` and `name` as in the file. */
   readonly operator: string;
   readonly name: string;
   operation: Operation;
-  /** Its computed inputs, without constants. */
+  /** The computed inputs, without constants. */
   readonly inputs: readonly NetworkNode[];
-  /** The nodes that are computed from it. */
+  /** The nodes that read this one. */
   readonly readers: NetworkNode[];
 }
 
-/** A network of 1202 layers has 5,000, and as many constants. Reading and following more would take seconds. */
+/**
+ * The most nodes. A network of 1202 layers has 5,000 nodes, and as many constants. Larger graphs would take seconds.
+ */
 export const MOST_NODES = 20_000;
 
-/** The graph of a file that has one. */
+/** The graph of a file. */
 export interface Network {
-  /** Its only input that is not a weight. */
+  /** The only input that is not a weight. */
   readonly image: NetworkNode;
   readonly nodes: readonly NetworkNode[];
-  /** In the file's order. */
+  /** The outputs, in the file's order. */
   readonly outputs: readonly NetworkOutput[];
 }
 
-/** An output of a file's graph, by its name in the file. `node` is undefined where no node computes it. */
+/** An output of a file's graph, by its name in the file. `node` is undefined if no node computes the output. */
 export interface NetworkOutput {
   readonly name: string;
   readonly node: NetworkNode | undefined;
 }
 
-/** Why a file's graph is none that a model can have. */
+/** The difference between a file's graph and the models. */
 export interface Unlike {
   readonly found: string;
   readonly expected: string;
 }
 
-/** The graph does not have exactly one image as input. */
+/** The difference if a graph does not have exactly one image as input. */
 export function inputsUnlike(names: readonly string[]): Unlike {
   return { found: names.length === 0 ? "no input" : `the inputs ${namesInWords(names)}`, expected: "one" };
 }
@@ -112,7 +114,7 @@ export function namesInWords(names: readonly string[]): string {
   return names.slice(0, LISTED).map(quote).join(", ") + (names.length > LISTED ? ", …" : "");
 }
 
-/** Names in a message. */
+/** The most names in a message. */
 const LISTED = 3;
 
 /** Makes the nodes of a network. */

@@ -11,13 +11,15 @@ import type { Member, Refuse } from "../zip-directory.ts";
 import { metadataIn } from "../zip-metadata.ts";
 import { LONGEST_START, readNpyHeader } from "./npy-header.ts";
 
-/** Arrays that are looked at in one file: more than any network here has parameters. */
+/** The most arrays in a file. No network here has as many parameters. */
 const MOST_ARRAYS = 100_000;
 
 /**
- * Where the arrays of an archive of NumPy lie. Those of `np.savez` are read in place, those of `np.savez_compressed`
- * are unpacked into memory. Arrays of anything but numbers are left out, which a note says. Throws FormatError for a
- * damaged file, UnsupportedError where no array holds numbers, and for compressed data too large to be a network's.
+ * The layout of NumPy's archives. Arrays of `np.savez` stay in the file; arrays of `np.savez_compressed` are
+ * decompressed to memory. Arrays that do not hold numbers are left out, with a note.
+ *
+ * Throws FormatError for a damaged file; UnsupportedError if no array holds numbers, or if the decompressed data are
+ * too large for a network.
  */
 export const npzLayout: FormatReader = async (file) => {
   const refuse: Refuse = (problem) => {
@@ -54,8 +56,8 @@ export const npzLayout: FormatReader = async (file) => {
 };
 
 /**
- * Where the one array of a file of `np.save` lies: the tensor `array`. Throws FormatError for a damaged file,
- * UnsupportedError for an array of anything but numbers.
+ * The layout of a file of `np.save`, which holds one array: the tensor `array`. Throws FormatError for a damaged file,
+ * UnsupportedError for an array that does not hold numbers.
  */
 export const npyLayout: FormatReader = async (file) => {
   const found = await arrayIn(file, (problem) => {
@@ -75,14 +77,14 @@ async function stretchOf({ entry, content, offset, isSwapped }: FoundArray, name
 
 interface FoundArray {
   readonly entry: Omit<TensorEntry, "name">;
-  /** Where the first axis is the innermost one. */
+  /** Set if the first axis is the innermost. */
   readonly view: View | undefined;
   readonly content: OpenFile;
   readonly offset: number;
   readonly isSwapped: boolean;
 }
 
-/** The array in a member; undefined where it holds no numbers. */
+/** The array in a member; undefined if it does not hold numbers. */
 async function openArray(
   archive: ZipArchive,
   member: Member,
@@ -93,7 +95,7 @@ async function openArray(
   return arrayIn(content, (problem) => refuse(`array ${quote(member.name)}: ${problem}`));
 }
 
-/** The array of a .npy file; undefined where it holds no numbers. */
+/** The array in a .npy file; undefined if it does not hold numbers. */
 async function arrayIn(content: OpenFile, refuse: Refuse): Promise<FoundArray | undefined> {
   const header = readNpyHeader(await content.read(0, Math.min(content.size, LONGEST_START)), refuse);
   const { dtype } = header;

@@ -7,7 +7,7 @@ const refuse = (problem: string): never => {
   throw new FormatError(problem);
 };
 
-/** The start of an array with this header, as `np.save` pads it, in version 1. */
+/** The start of an array with the given header: version 1, padded as `np.save` does. */
 function start(header: string): Uint8Array {
   const text = `${header}\n`;
   const prefix = Buffer.from("\x93NUMPY\x01\0\0\0", "latin1");

@@ -6,27 +6,30 @@ import type { Refuse } from "../zip-directory.ts";
 export interface NpyHeader {
   readonly dtype: NpyDType;
   readonly shape: readonly number[];
-  /** Whether the first axis is the one whose numbers lie side by side, as in Fortran. */
+  /** Whether the first axis is contiguous, as in Fortran. */
   readonly isFortran: boolean;
-  /** In bytes, from the array's start. */
+  /** The length of the header, in bytes from the array's start. */
   readonly length: number;
 }
 
-/** Numbers, or `described`: NumPy's own word for what no tensor holds (text, dates, objects, records). */
+/**
+ * The dtype of numbers; or `described`, NumPy's name of a type without a counterpart: text, dates, objects, records.
+ */
 type NpyDType =
   | { readonly stored: StoredDType; readonly isBigEndian: boolean }
   | { readonly stored: undefined; readonly described: string };
 
-/** Bytes of the longest start: NumPy reads no longer header either. */
+/** The longest start of an array, in bytes. NumPy has the same limit. */
 export const LONGEST_START = 10_000 + 12;
 
 const MAGIC = "\x93NUMPY";
-/** NumPy's own limit is 64. */
+/** NumPy has the same limit. */
 const MOST_AXES = 64;
 
 /**
- * Reads the header of an array, as `np.save` writes it: versions 1 to 3. `start` is the array's first bytes: all of
- * them, or LONGEST_START. Calls `refuse` where it is damaged. Source: numpy/lib/_format_impl.py.
+ * Reads the header of an array as `np.save` writes it, in versions 1 to 3. `start` is the first LONGEST_START bytes of
+ * the array, or all bytes if there are fewer. Calls `refuse` if the header is damaged. Source:
+ * numpy/lib/_format_impl.py.
  */
 export function readNpyHeader(start: Uint8Array, refuse: Refuse): NpyHeader {
   if (latin1(start.subarray(0, MAGIC.length)) !== MAGIC) refuse("it does not begin as an array of NumPy");
@@ -57,7 +60,10 @@ function utf8(bytes: Uint8Array, refuse: Refuse): string {
   }
 }
 
-/** A dictionary of Python's literals with the keys descr, fortran_order and shape, each once, in any order. */
+/**
+ * Reads a dictionary of Python literals with the keys descr, fortran_order and shape. Each key occurs once, in any
+ * order.
+ */
 class HeaderReader {
   readonly #text: string;
   readonly #refuse: Refuse;
@@ -92,7 +98,7 @@ class HeaderReader {
     return { stored: undefined, described: "records" };
   }
 
-  /** The fields of records: nothing is read of them. They nest. */
+  /** Skips the fields of a record type, which may be nested. */
   #records(): void {
     let depth = 0;
     do {
@@ -105,7 +111,7 @@ class HeaderReader {
   #shape(): readonly number[] {
     const shape: number[] = [];
     this.#list("(", ")", () => {
-      // Python 2 wrote 3L
+      // Python 2 writes 3 as 3L
       const size = Number(this.#take(/\s*(?:0|[1-9]\d{0,15})(?=[L\s,)])/y, "a size"));
       this.#peek(/L/y);
       if (!Number.isSafeInteger(size)) this.#refuse(`its shape has the size ${size}`);
@@ -124,7 +130,7 @@ class HeaderReader {
       .slice(1, -1);
   }
 
-  /** Items between two brackets, with a comma behind each but the last, which may have one. */
+  /** Reads items between two brackets. Commas separate the items; the last item may have one too. */
   #list(open: string, close: string, item: () => void): void {
     this.#expect(open);
     for (let mayEnd = true; !(mayEnd && this.#next(close)); ) {
@@ -152,7 +158,7 @@ class HeaderReader {
     return this.#peek(pattern) ?? this.#fail(expected);
   }
 
-  /** The next match of a sticky pattern, which is consumed; undefined if there is none. */
+  /** Consumes and returns the match of a sticky pattern; undefined, and nothing is consumed, without a match. */
   #peek(pattern: RegExp): string | undefined {
     pattern.lastIndex = this.#at;
     const found = pattern.exec(this.#text)?.[0];
@@ -168,7 +174,7 @@ class HeaderReader {
 
 const kinds: Readonly<Record<string, string>> = { f: "F", i: "I", u: "U" };
 
-/** A dtype as NumPy spells it: the order of bytes, a letter, and the bytes of a number. */
+/** The dtype of NumPy's notation: byte order, a letter, bytes per number. */
 function dtypeOf(described: string): NpyDType {
   const [, order, kind, size] = /^([<>|=]?)([fiub])(\d{1,2})$/.exec(described) ?? [];
   const name = kind === "b" && size === "1" ? "BOOL" : `${kinds[kind ?? ""]}${8 * Number(size)}`;

@@ -61,7 +61,7 @@ describe("large archives", () => {
       return Float32Array.from({ length: size }, (_, i) => Math.sin(i * (k + 1)));
     });
     const members = data.map((numbers, i) => ({
-      name: `${"t".repeat(i + 1)}.npy`, // names of all lengths, so that the numbers begin anywhere
+      name: `${"t".repeat(i + 1)}.npy`, // names of all lengths, so that numbers begin at every offset
       bytes: npyOf({ descr: "<f4", shape: shapes[i]! }, new Uint8Array(numbers.buffer)),
     }));
     const file = join(folder, "large.npz");

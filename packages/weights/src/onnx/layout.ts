@@ -7,9 +7,10 @@ import { fillOf, type KnownConstant, networkOf } from "./network.ts";
 import { placeTensors, type StoredNumbers } from "./tensors.ts";
 
 /**
- * Where the tensors of an ONNX model lie: its initializers, and the floats among its Constant nodes. Where the model's
- * graph is that of a model of ours, they get the names of its parameters; else they keep their own. Throws FormatError
- * for a damaged file, UnsupportedError for sparse and quantized tensors.
+ * The layout of an ONNX model. Its tensors are the initializers, and the float tensors among its Constant nodes. If the
+ * graph is that of a model in core, the tensors get the names of the model's parameters; otherwise they keep theirs.
+ *
+ * Throws FormatError for a damaged file, UnsupportedError for sparse and quantized tensors.
  */
 export const onnxLayout: FormatReader = async (file) => {
   const model = await readModel(file);
@@ -25,7 +26,7 @@ export const onnxLayout: FormatReader = async (file) => {
   const isFloat = ({ dtype }: { dtype: string }) => /^B?F\d/.test(dtype);
   const isWeight = ({ name, dtype, shape }: { name: string; dtype: string; shape: readonly number[] }) =>
     initializers.has(name) || (isFloat({ dtype }) && sizeOf(shape) > 1);
-  // axes, sizes and the value of a padding: parameters are lists
+  // axes, sizes and padding values; parameters are float tensors with at least one axis
   const operands = stored.filter((tensor) => !isFloat(tensor) || tensor.shape.length === 0);
   return {
     stretches: placed.stretches.filter(({ entries }) => entries.every(isWeight)),
@@ -36,7 +37,7 @@ export const onnxLayout: FormatReader = async (file) => {
   };
 };
 
-/** The digests in Residual's own files, which identify them. */
+/** Whether a metadata key is a digest that identifies files written by Residual. */
 function isDigest(key: string): boolean {
   return /^residual\.(weightsS|s)ha256$/.test(key);
 }
@@ -45,7 +46,7 @@ function isNumbers(tensor: StoredTensor): tensor is StoredNumbers {
   return tensor.dtype !== undefined;
 }
 
-/** The tensors of Constant nodes, under the names of their outputs, and the values of ConstantOfShape nodes. */
+/** The tensors of Constant nodes, under the names of their outputs, and the fill values of ConstantOfShape nodes. */
 function constantsOf(model: OnnxModel): StoredTensor[] {
   return model.nodes.flatMap(({ operator, domain, outputs: [name = ""], attributes }) => {
     const value = attributes.get("value");
@@ -55,7 +56,7 @@ function constantsOf(model: OnnxModel): StoredTensor[] {
   });
 }
 
-/** Constant nodes whose few numbers are an attribute. */
+/** The numbers of Constant nodes that store numbers in an attribute. */
 function numbersOf(model: OnnxModel): [string, KnownConstant][] {
   return model.nodes.flatMap(({ operator, domain, outputs: [name = ""], attributes }): [string, KnownConstant][] => {
     if (operator !== "Constant" || domain !== "") return [];

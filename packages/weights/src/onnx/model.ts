@@ -5,20 +5,20 @@ import { MOST_NODES } from "../network/network.ts";
 import type { OpenFile } from "../open-file.ts";
 import { type Field, varintsOf, WireReader, wires } from "./wire.ts";
 
-/** A model's description, and the positions of its tensors' numbers; no numbers are read. */
+/** The description of a model, with the positions of its tensors' numbers. The numbers are not read. */
 export interface OnnxModel {
   readonly nodes: readonly OnnxNode[];
-  /** Initializers. Constants of nodes are among the attributes. */
+  /** The initializers. Tensors of Constant nodes are attributes of the nodes. */
   readonly tensors: readonly StoredTensor[];
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** One application of an operator. Inputs and outputs are names of values; `""` is an input that is left out. */
+/** An application of an operator. Inputs and outputs are names of values; `""` stands for an omitted input. */
 export interface OnnxNode {
   readonly operator: string;
-  /** `""` for ONNX's own operators. */
+  /** The operator set; `""` is ONNX's own. */
   readonly domain: string;
   readonly name: string;
   readonly inputs: readonly string[];
@@ -26,14 +26,14 @@ export interface OnnxNode {
   readonly attributes: ReadonlyMap<string, OnnxAttribute>;
 }
 
-/** A subgraph or a list of texts or tensors is `undefined`: no operator that is followed has one. */
+/** The value of an attribute. Subgraphs and lists of texts or tensors are undefined: no supported operator has them. */
 export type OnnxAttribute = number | string | readonly number[] | StoredTensor | undefined;
 
 interface ValueInfo {
   readonly name: string;
-  /** TensorProto.DataType. */
+  /** The number of a TensorProto.DataType. */
   readonly type: number | undefined;
-  /** Sizes that are not fixed are `undefined`; so is the whole shape where none is given. */
+  /** Sizes that are not fixed are undefined. The whole shape is undefined if the file has none. */
   readonly shape: readonly (number | undefined)[] | undefined;
 }
 
@@ -43,20 +43,20 @@ export interface Range {
   readonly end: number;
 }
 
-/** A tensor and where its numbers lie. */
+/** A tensor and the position of its numbers. */
 export interface StoredTensor {
   readonly name: string;
-  /** Undefined for texts. */
+  /** Undefined for tensors of texts. */
   readonly dtype: StoredDType | undefined;
   readonly shape: readonly number[];
   readonly data:
     | { readonly kind: "raw"; readonly range: Range }
     | { readonly kind: "external"; readonly location: string; readonly offset: number; readonly length?: number }
-    /** A list of numbers: packed varints, or floats of 4 or 8 bytes each. */
+    /** A list of numbers: packed varints, float32 or float64. */
     | { readonly kind: "varints" | "floats" | "doubles"; readonly ranges: readonly (Range & { wire: number })[] };
 }
 
-/** TensorProto.DataType by its number. Source: onnx.proto. */
+/** Dtypes by the number of the TensorProto.DataType. Source: onnx.proto. */
 const dtypes: ReadonlyMap<number, StoredDType> = new Map([
   [1, "F32"],
   [2, "U8"],
@@ -77,13 +77,13 @@ const dtypes: ReadonlyMap<number, StoredDType> = new Map([
 ]);
 const TEXT = 8;
 
-/** A TensorProto.DataType, by PyTorch's name where it has one. */
+/** The name of a TensorProto.DataType: PyTorch's name if it has one. */
 export function typeName(type: number): string {
   const dtype = dtypes.get(type);
   return dtype ? dtypeNames[dtype] : `data type ${type}`;
 }
 
-/** Field numbers. Source: github.com/onnx/onnx, onnx/onnx.proto. */
+/** Numbers of protobuf fields. Source: github.com/onnx/onnx, onnx/onnx.proto. */
 const fields = {
   model: { graph: 7, metadata: 14 },
   graph: { node: 1, initializer: 5, input: 11, output: 12, sparseInitializer: 15 },
@@ -111,15 +111,15 @@ const fields = {
   entry: { key: 1, value: 2 },
 } as const;
 
-/** More axes than any tensor of a network has. */
+/** The most axes of a tensor. */
 const MOST_AXES = 16;
-/** A network of 1202 layers has 6,000; each is read by itself. */
+/** The most tensors, each of which is read separately. A network of 1202 layers has 6,000. */
 const MOST_TENSORS = 10_000;
-/** More numbers than a list of attributes has. */
+/** The most numbers in an attribute. */
 const MOST_IN_LIST = 4096;
 
 /**
- * Reads a ModelProto by position: names, attributes and ranges, and no weights. Throws FormatError for a damaged file,
+ * Reads names, attributes and byte ranges of a ModelProto, without its weights. Throws FormatError for a damaged file,
  * UnsupportedError for sparse tensors.
  */
 export async function readModel(file: OpenFile): Promise<OnnxModel> {
@@ -307,7 +307,7 @@ class ModelReader {
     return sizes;
   }
 
-  /** The fields of one number in a message. */
+  /** Visits the fields with one number in a message. */
   async #within(message: Field, number: number, visit: (field: Field) => void | Promise<void>): Promise<void> {
     await this.#wire.fields(this.#message(message), (field) => (field.number === number ? visit(field) : undefined));
   }
@@ -332,7 +332,7 @@ class ModelReader {
     return field;
   }
 
-  /** A whole number, or several that are packed. */
+  /** Reads one whole number, or several packed ones. */
   async #wholes(field: Field): Promise<readonly number[]> {
     if (field.wire === wires.varint) return [field.value];
     this.#checkShort(field, 10);

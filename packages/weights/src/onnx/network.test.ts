@@ -41,16 +41,16 @@ const head = (name: string, to: string) => node("Gemm", ["flat", `${name}.w`, `$
 interface Parts {
   readonly inputs?: readonly Uint8Array[];
   readonly outputs?: readonly string[];
-  /** Between the image and the first convolution, which reads `x`. */
+  /** Nodes between the image and the first convolution, whose input is `x`. */
   readonly before?: readonly Uint8Array[];
-  /** Between the first convolution, which gives `c`, and its ReLU, which reads `n`. */
+  /** Nodes between the first convolution, whose output is `c`, and its ReLU, whose input is `n`. */
   readonly norm?: readonly Uint8Array[];
   readonly last?: readonly Uint8Array[];
-  /** Behind the last layer, which gives `fc`. */
+  /** Nodes after the last layer, whose output is `fc`. */
   readonly after?: readonly Uint8Array[];
 }
 
-/** A model of one block, whose norms are folded into its convolutions, save a `norm` that is given. */
+/** A model of one block. Norms are folded into convolutions, except a given `norm`. */
 function modelOf({ inputs = [input("image")], outputs = ["fc"], before, norm, last, after = [] }: Parts): Uint8Array {
   return modelProto(
     ...inputs,

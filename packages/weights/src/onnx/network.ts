@@ -20,10 +20,10 @@ import {
 } from "../network/values.ts";
 import { type OnnxAttribute, type OnnxModel, type OnnxNode, typeName } from "./model.ts";
 
-/** A tensor of the file: its shape, and its numbers where they are few. */
+/** A tensor of the file: its shape, and its numbers if there are few. */
 export type KnownConstant = Pick<Constant, "shape" | "numbers">;
 
-/** The name under which the value of a ConstantOfShape node is known. */
+/** The name under which the fill value of a ConstantOfShape node is stored. */
 export function fillOf(output: string): string {
   return `${output} (value)`;
 }
@@ -32,8 +32,8 @@ type Pair = readonly [number, number];
 type Computed = Extract<NamedValue, { kind: "computed" }>;
 
 /**
- * The graph of a model in the words of core's ops. What changes no number (Identity, Dropout, a Cast between floats, a
- * Transpose to another layout of images) is left out; what no op of ours is stays as an `other`. Undefined where the
+ * Translates a model's graph to core's ops. Nodes that change no numbers are removed: Identity, Dropout, a Cast between
+ * floats, a Transpose to another image layout. A node without a counterpart in core becomes `other`. Undefined if the
  * model has no nodes. Source: github.com/onnx/onnx, docs/Operators.md.
  */
 export function networkOf(
@@ -85,14 +85,14 @@ class Translator {
 
   #translate(node: OnnxNode): void {
     const [output] = node.outputs;
-    if (!output || this.#values.has(output)) return; // a constant node, whose tensor is known
+    if (!output || this.#values.has(output)) return; // the output of a Constant node, which is known already
     const view = new NodeView(node, this.#values);
     const value = node.domain === "" ? this.#valueOf(view) : undefined;
     if (value) this.#values.set(output, value);
     else this.#other(view);
   }
 
-  /** The result of a node; undefined if no op of core computes it. */
+  /** The value of a node; undefined if core has no such op. */
   #valueOf(view: NodeView): NamedValue | undefined {
     const { operator } = view.node;
     const data = view.computed(0);
@@ -108,21 +108,21 @@ class Translator {
     return this.#add(view, operation, [data], operation.op === "reshape" ? "NCHW" : data.layout);
   }
 
-  /** A sum or a product of two values, or a bias that is added. */
+  /** A sum or product of two values, or the addition of a bias. */
   #ofTwo(view: NodeView): NamedValue | undefined {
     const { operator, inputs } = view.node;
     const op = operator === "Mul" ? "multiply" : operator === "Add" || operator === "Sum" ? "add" : undefined;
     if (!op || inputs.length !== 2) return undefined;
     const [a, b] = [view.computed(0), view.computed(1)];
     if (a && b) {
-      const isPooled = a.layout === b.layout || op === "multiply"; // a gate of one pixel lies alike in both
+      const isPooled = a.layout === b.layout || op === "multiply"; // a gate has one pixel: both layouts are the same
       return isPooled ? this.#add(view, { op }, [a, b], a.layout) : undefined;
     }
     const [value, bias] = [a ?? b, view.constant(a ? 1 : 0)];
     return op === "add" && value && bias ? this.#withBias(inputs[a ? 0 : 1]!, value, bias) : undefined;
   }
 
-  /** A bias of a convolution or matrix that has none, and that nothing else reads. */
+  /** Adds a bias to a convolution or matrix product that has none, and whose output nothing else reads. */
   #withBias(name: string, value: Computed, constant: Weight): NamedValue | undefined {
     const { node } = value;
     if (this.#uses.get(name) !== 1 || !(isOp(node, "conv2d") || isOp(node, "linear")) || node.operation.bias)
@@ -155,7 +155,7 @@ class Translator {
   }
 }
 
-/** A node, and what its inputs are. */
+/** A node with its input values. */
 class NodeView {
   readonly node: OnnxNode;
   readonly #values: ReadonlyMap<string, NamedValue>;
@@ -169,7 +169,7 @@ class NodeView {
     return this.node.name === "" ? this.node.outputs[0]! : this.node.name;
   }
 
-  /** Whether an input is given. */
+  /** Whether the node has an input at this index. */
   has(index: number): boolean {
     return (this.node.inputs[index] ?? "") !== "";
   }
@@ -194,7 +194,9 @@ class NodeView {
     return this.value(index)?.weight;
   }
 
-  /** The numbers of an attribute, or of the constant input that newer versions of an operator have in its place. */
+  /**
+   * The numbers of an attribute, or of the constant input that replaces the attribute in newer versions of an operator.
+   */
   list(name: string, index: number): readonly number[] | undefined {
     return this.ints(name) ?? this.value(index)?.numbers;
   }
@@ -219,10 +221,10 @@ class NodeView {
   }
 }
 
-/** TensorProto.DataType of floats. */
+/** Numbers of TensorProto.DataTypes that are floats. */
 const floatTypes: readonly number[] = [1, 10, 11, 16];
 
-/** Operators that change no number. */
+/** Whether a node changes no numbers. */
 function isTransparent(view: NodeView): boolean {
   const { operator } = view.node;
   if (operator === "Cast") return floatTypes.includes(view.number("to", 0));
@@ -236,16 +238,16 @@ function transposed(layout: ImageLayout, order: readonly number[] | undefined): 
   return layout === "NCHW" && text === "0,2,3,1" ? "NHWC" : undefined;
 }
 
-/** More numbers than the parameters of an operator have, which are all that is worked out. */
+/** The most numbers of a constant that is evaluated. Parameters of operators have fewer. */
 const MOST_NUMBERS = 64;
 
-/** Operators on constants: weights are passed on, and short lists of numbers are evaluated. */
+/** Rules for operators on constants. Weights are passed on; short lists of numbers are evaluated. */
 const constantRules: { readonly [operator: string]: (view: NodeView) => Constant | undefined } = {
   Identity: (view) => view.value(0),
   Cast(view) {
     const [value, type] = [view.value(0), view.number("to", 0)];
     if (!value || floatTypes.includes(type)) return value;
-    const { shape, numbers } = value; // a weight that is cut to whole numbers is no longer the file's
+    const { shape, numbers } = value; // truncated numbers are no longer a weight of the file
     return type === 6 || type === 7 ? { kind: "constant", shape, numbers: numbers?.map(Math.trunc) } : undefined;
   },
   ConstantOfShape(view) {
@@ -266,7 +268,7 @@ const constantRules: { readonly [operator: string]: (view: NodeView) => Constant
     const [start, end, axis, step] = [1, 2, 3, 4].map((i) => view.value(i)?.numbers?.[0]);
     const [rows = 0, ...rest] = shape;
     if (!numbers || axis !== 0 || step !== -1 || start !== -1 || !(end! <= -rows)) return undefined;
-    const width = product(rest); // whole, from behind: all that exporters make of pads
+    const width = product(rest); // rows reversed: the only Slice that exporters write for pads
     return {
       kind: "constant",
       shape,
@@ -328,14 +330,14 @@ type Rule = (view: NodeView, data: Computed) => Operation | { readonly alias: tr
 
 const alias = { alias: true } as const;
 const reshape: Rule = () => ({ op: "reshape" });
-/** Over classes. An image has them on axis 1, any other value here on its last one too. */
+/** Softmax over classes: axis 1 of images, axis 1 or the last axis of other values. */
 const softmax: Rule = (view, { node }) => {
   const isFlat = isOp(node, "linear") || isOp(node, "reshape");
-  const axis = view.number("axis", isFlat ? 1 : Number.NaN); // 1 before version 13, then −1
+  const axis = view.number("axis", isFlat ? 1 : Number.NaN); // default: 1 before version 13, then −1
   return axis === 1 || (isFlat && axis === -1) ? { op: "softmax" } : undefined;
 };
 
-/** The computation of each operator with one computed input and constants; undefined if no op of core has it. */
+/** The rules for operators with one computed input; other inputs are constants. Undefined if core has no such op. */
 const rules: { readonly [operator: string]: Rule } = {
   Relu: () => ({ op: "relu" }),
   Sigmoid: () => ({ op: "sigmoid" }),
@@ -364,7 +366,7 @@ const rules: { readonly [operator: string]: Rule } = {
     const [scale, shift, mean, variance] = [1, 2, 3, 4].map((index) => view.constant(index));
     if (layout !== "NCHW" || !scale || !shift || !mean || !variance || view.number("spatial", 1) !== 1)
       return undefined;
-    // several outputs are batch statistics, which mark training before version 14
+    // batch statistics as further outputs mark training before version 14
     const isTraining = view.number("training_mode", 0) !== 0 || view.number("is_test", 1) === 0;
     if (isTraining || view.node.outputs.slice(1).some((name) => name !== "")) return undefined;
     return { op: "batchNorm", scale, shift, mean, variance, epsilon: view.number("epsilon", 1e-5) };

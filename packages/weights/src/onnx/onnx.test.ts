@@ -58,7 +58,7 @@ describe("what exporters wrote (fixtures/make.py)", () => {
     const expected = (await readTensor(answers.get(`${name}/logits`)!)).data as Float64Array;
     const largest = Math.max(...expected.map(Math.abs));
     expect(logits!.shape).toEqual([1, 5]);
-    // both in float64, where a sum of n products is off by n · 2⁻⁵³; no path adds 4096
+    // Both are in float64, where the error of a sum of n products is at most n · 2⁻⁵³. No path sums 4096 products.
     for (const [i, value] of expected.entries())
       expect(Math.abs(logits!.data[i]! - value)).toBeLessThan(largest * 2 ** -41);
   });

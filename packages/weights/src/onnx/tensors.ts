@@ -10,26 +10,26 @@ import { unpackVarints, type WholeArray, wires } from "./wire.ts";
 /** Tensors with at most this many numbers may be parameters of an operator: sizes, axes, a padding value. */
 const MOST_SMALL = 16;
 
-/** Unpacked lists of numbers may exceed the file's size by at most this many bytes. */
+/** Limit of the unpacked lists of numbers, in bytes above the file's size. */
 const MOST_UNPACKED = 16 << 20;
 
-/** Where the numbers of a model's tensors lie. */
+/** The positions of the numbers of a model's tensors. */
 export interface PlacedTensors {
-  /** One for each tensor, so that its numbers are aligned in memory, wherever they lie in the file. */
+  /** One stretch per tensor, so that its numbers are aligned in memory whatever their position in the file. */
   readonly stretches: readonly Stretch[];
-  /** The tensors that are lists of packed numbers. */
+  /** Tensors that are stored as lists of numbers. */
   readonly made: ReadonlyMap<string, Tensor>;
   /** The numbers of small tensors. */
   readonly small: ReadonlyMap<string, readonly number[]>;
 }
 
-/** A tensor of numbers. */
+/** A tensor that holds numbers. */
 export type StoredNumbers = StoredTensor & { readonly dtype: StoredDType };
 
 /**
- * Finds the numbers of tensors, in the model's file and in those beside it. Throws FormatError for a tensor that lies
- * outside of its file or has another size than its shape; UnsupportedError for lists that unpack to much more than they
- * take.
+ * Finds the numbers of tensors in the model's file and in its external data files. Throws FormatError for a tensor that
+ * exceeds its file, or whose size does not match its shape; UnsupportedError for lists of numbers that unpack to much
+ * more than the file's size.
  */
 export async function placeTensors(file: OpenFile, tensors: readonly StoredNumbers[]): Promise<PlacedTensors> {
   const stretches: Stretch[] = [];
@@ -65,7 +65,7 @@ function numbersOf({ data }: Tensor): readonly number[] {
   return Array.from<number | bigint, number>(data, Number);
 }
 
-/** The position of a tensor's unchanged numbers; undefined for a packed list. */
+/** The position of a tensor's numbers, if they are stored unchanged; undefined for a list of numbers. */
 async function placeOf(
   file: OpenFile,
   tensor: StoredNumbers,
@@ -110,7 +110,7 @@ function refuseSize(file: OpenFile, { name, shape, dtype }: StoredNumbers, found
   );
 }
 
-/** The array that a list of whole numbers is unpacked into. float16 numbers are lists of their bits. */
+/** Makes the array that a list of whole numbers is unpacked into. Lists of float16 numbers contain their bits. */
 const wholes: { readonly [D in StoredDType]?: (size: number) => BigInt64Array | WholeArray } = {
   I64: (size) => new BigInt64Array(size),
   I32: (size) => new Int32Array(size),
@@ -124,7 +124,7 @@ function isDecoded(dtype: StoredDType): boolean {
   return Object.hasOwn(wholes, dtype) || dtype === "F32" || dtype === "F64";
 }
 
-/** A tensor whose numbers are packed, or stand one by one. */
+/** Reads a tensor that is stored as a list of numbers. */
 async function unpack(file: OpenFile, tensor: StoredNumbers, bytes: number): Promise<Tensor> {
   const { name, dtype, shape, data } = tensor;
   if (data.kind === "raw" || data.kind === "external") throw new TypeError(`${name} lies in place`);
@@ -146,7 +146,7 @@ async function unpack(file: OpenFile, tensor: StoredNumbers, bytes: number): Pro
   const make = wholes[dtype];
   if (!make)
     throw new UnsupportedError(`${file.name}: tensor ${quote(name)} is a list of ${dtype}; export it as float32`);
-  if (size > stored) return refuse(); // a number takes a byte at least, so no memory is taken for a lie
+  if (size > stored) return refuse(); // a number takes at least a byte: a false shape cannot request memory
   const into = make(size);
   let next: number | undefined = 0;
   await eachOf(file, data.ranges, (part) => {
@@ -157,7 +157,7 @@ async function unpack(file: OpenFile, tensor: StoredNumbers, bytes: number): Pro
   return decodeTensor({ name, dtype, shape, begin: 0, end: bytes }, new Uint8Array(buffer, byteOffset, byteLength));
 }
 
-/** Bytes of many short ranges that are read at once. */
+/** Visits the bytes of many short ranges with a single read. */
 async function eachOf(
   file: OpenFile,
   ranges: readonly Range[],

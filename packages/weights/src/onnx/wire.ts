@@ -4,28 +4,28 @@ import type { OpenFile } from "../open-file.ts";
 export interface Field {
   readonly number: number;
   readonly wire: number;
-  /** A varint as a signed 64-bit number; rounded beyond 2⁵³. */
+  /** The value of a varint as a signed 64-bit number. Rounded above 2⁵³. */
   readonly value: number;
-  /** The range of its value in the file, in bytes, without the length that stands before it. */
+  /** The range of the field's value in the file, in bytes, without the length before it. */
   readonly begin: number;
   readonly end: number;
 }
 
-/** Wire types: what follows a field's tag. Groups (3 and 4) are not used by ONNX. */
+/** Wire types by number. ONNX does not use groups (3 and 4). */
 export const wires = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
-/** The most bytes of a tag and a length: ten each. */
+/** The most bytes of a tag and a length: ten bytes each. */
 const LONGEST_HEAD = 20;
-/** Bytes that are read at a time. */
+/** The number of bytes per read. */
 const WINDOW = 64 << 10;
-/** Models have a few thousand fields; a file with more than this would take seconds, and is refused. */
+/** The most fields in a file. Models have a few thousand; a file with more would take seconds. */
 const MOST_FIELDS = 1 << 20;
-/** The longest text that is read, in bytes: names and metadata. */
+/** The longest text that is read, in bytes. Texts are names and metadata. */
 const LONGEST_TEXT = 4 << 20;
 
 /**
- * Reads messages of a file by position: it looks at a field's head, and skips its bytes unless someone asks for them.
- * `refuse` throws; it is told what is wrong.
+ * Reads messages of a file by position. It reads the head of each field, and skips the value unless the caller requests
+ * it. `refuse` throws; its argument says what is wrong.
  */
 export class WireReader {
   readonly #file: OpenFile;
@@ -39,7 +39,7 @@ export class WireReader {
     this.#refuse = refuse;
   }
 
-  /** The fields of a message, in their order. `visit` is done with one before it sees the next. */
+  /** Visits the fields of a message in order. Waits for `visit` before the next field. */
   async fields(
     { begin, end }: Pick<Field, "begin" | "end">,
     visit: (field: Field) => void | Promise<void>,
@@ -54,7 +54,7 @@ export class WireReader {
     }
   }
 
-  /** The bytes of a field, copied. */
+  /** A copy of a field's bytes. */
   async bytes({ begin, end }: Pick<Field, "begin" | "end">): Promise<Uint8Array> {
     const [from, to] = [begin - this.#start, end - this.#start];
     if (from >= 0 && to <= this.#window.length) return this.#window.slice(from, to);
@@ -73,7 +73,7 @@ export class WireReader {
     this.#window = new Uint8Array(await this.#file.read(at, Math.min(WINDOW, this.#file.size - at)));
   }
 
-  /** The field at a position that the window holds. */
+  /** The field at a position within the window. */
   #field(at: number, end: number): Field {
     this.#fields++;
     if (this.#fields > MOST_FIELDS) this.#refuse(`found more than ${MOST_FIELDS} fields`);
@@ -99,14 +99,14 @@ export class WireReader {
 
 const decoder = new TextDecoder();
 
-/** A number of at most ten bytes of seven bits, the lowest first, as a signed one of 64 bits. */
+/** Reads a varint: at most ten bytes of seven bits, lowest first, as a signed 64-bit number. */
 function readVarint(bytes: Uint8Array, at: number): { readonly value: number; readonly size: number } | undefined {
   const last = Math.min(10, bytes.length - at);
   let value = 0;
   let scale = 1;
   for (let i = 0; i < last; i++) {
     const byte = bytes[at + i]!;
-    // bit 63 is the sign: beyond 2⁵³ nothing but the sign of a small number is of use
+    // the tenth byte holds bit 63, the sign: small negative numbers must be exact
     if (i === 9) return byte < 0x80 ? { value: Number(exact(bytes, at, 10)), size: 10 } : undefined;
     value += (byte & 0x7f) * scale;
     if (byte < 0x80) return { value, size: i + 1 };
@@ -121,10 +121,7 @@ function exact(bytes: Uint8Array, at: number, size: number): bigint {
   return BigInt.asIntN(64, value);
 }
 
-/**
- * The numbers of a packed field, of which there may be `most`; undefined where the bytes are not just that, or hold
- * more.
- */
+/** The numbers of a packed field. Undefined if the bytes are malformed, or contain more than `most` numbers. */
 export function varintsOf(bytes: Uint8Array, most: number): number[] | undefined {
   const numbers: number[] = [];
   for (let at = 0; at < bytes.length; ) {
@@ -137,8 +134,8 @@ export function varintsOf(bytes: Uint8Array, most: number): number[] | undefined
 }
 
 /**
- * Writes the numbers of a packed field into whole numbers of any width, from `at` on; answers where the next belongs.
- * Undefined where the bytes are not just such numbers, or more than there is place for.
+ * Writes the numbers of a packed field into an array of whole numbers, from index `at`. Returns the index after the
+ * last number. Undefined if the bytes are malformed, or contain more numbers than fit.
  */
 export function unpackVarints(bytes: Uint8Array, into: BigInt64Array | WholeArray, at: number): number | undefined {
   let index = at;
@@ -152,5 +149,5 @@ export function unpackVarints(bytes: Uint8Array, into: BigInt64Array | WholeArra
   return index;
 }
 
-/** Arrays that keep the low bits of a number. */
+/** Arrays that keep only the low bits of a number. */
 export type WholeArray = Uint8Array | Uint16Array | Int32Array;

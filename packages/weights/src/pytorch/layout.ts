@@ -8,23 +8,23 @@ import { readLegacy } from "./legacy.ts";
 import { checkpointMetadata, type FoundStateDict, findStateDict } from "./state-dict.ts";
 
 /**
- * Tensors may be views of one storage, as tied weights are, or one number over and over (`expand`); all together are at
- * most so many times as large as the file, which each of them is copied out of.
+ * The most bytes of all tensors together, as a multiple of the file's size. Tensors may share a storage, as tied
+ * weights do, or repeat a number (`expand`), but each tensor is copied to memory.
  */
 const MOST_SHARING = 8;
 
-/** Where the tensors of a file of `torch.save` lie, which is a zip since PyTorch 1.6. */
+/** The layout of a file of `torch.save` since PyTorch 1.6, which is a zip. */
 export const zipLayout: FormatReader = async (file, options) => {
   const { readZip } = await import("./zip.ts");
   return torchLayout(file, readZip, options);
 };
 
-/** Where the tensors of a file from before PyTorch 1.6 lie, which is a row of pickles. */
+/** The layout of a file from before PyTorch 1.6, which is a sequence of pickles. */
 export const legacyLayout: FormatReader = (file, options) => torchLayout(file, readLegacy, options);
 
 /**
- * Reads where the tensors of a checkpoint lie, and none of their numbers. Throws FormatError for a damaged file,
- * UnsupportedError for one that does not hold one state dict of plain tensors.
+ * Reads the layout of a checkpoint, without numbers. Throws FormatError for a damaged file, UnsupportedError for a file
+ * that does not hold exactly one state dict of plain tensors.
  */
 async function torchLayout(
   file: OpenFile,
@@ -64,7 +64,7 @@ async function torchLayout(
     const said = { ...checkpointMetadata(root), ...metadata };
     return { stretches: [{ file, offset, entries }], views, metadata: said, notes: notesOn(found) };
   } catch (error) {
-    // what a pickle's reader throws does not know the file
+    // errors of the pickle's reader do not contain the file's name
     if (error instanceof UnsupportedError && !error.message.startsWith(name))
       throw new UnsupportedError(`${name}: ${error.message}`, { cause: error });
     throw error;
@@ -78,13 +78,13 @@ function notesOn({ others }: FoundStateDict): readonly string[] {
   return [`the file has other tensors under ${names}, which are left out; \`prefix\` ${quote(first)} takes them`];
 }
 
-/** Numbers from a tensor's first to its last. */
+/** The number of elements between the first and the last of a tensor, inclusive. */
 function lengthOf({ shape, strides }: View): number {
   if (shape.includes(0)) return 0;
   return 1 + shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis]!, 0);
 }
 
-/** Whether the numbers lie in row-major order, without gaps. Strides of axes of one element mean nothing. */
+/** Whether a tensor is row-major and without gaps. Strides of axes of size 1 do not matter. */
 function isInOrder({ shape, strides }: View): boolean {
   let expected = 1;
   for (let axis = shape.length - 1; axis >= 0; axis--) {

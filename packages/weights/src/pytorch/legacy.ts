@@ -4,27 +4,27 @@ import type { OpenFile } from "../open-file.ts";
 import { type Failures, type TorchStorage, torchUnpickler } from "./objects.ts";
 import type { Pickled } from "./unpickler.ts";
 
-/** PyTorch's own mark of the format before 1.6: a row of pickles, then the storages. */
+/** PyTorch's magic number of the format before 1.6: a sequence of pickles, followed by the storages. */
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL = 1001;
 
-/** Bytes of the pickles that are read at first, and at most: they name tensors, and hold none. */
+/** Bytes of pickles that are read at first, and at most. Pickles name tensors, and do not hold numbers. */
 const [FIRST, MOST] = [1 << 20, 64 << 20];
 
-/** The contents of a torch.save file: an object, and the positions of its storages' numbers. */
+/** The contents of a file of torch.save: an object, and the positions of its storages. */
 export interface Saved {
   readonly root: Pickled;
-  /** In bytes of the file. */
+  /** Positions in the file, in bytes. */
   readonly offsets: ReadonlyMap<TorchStorage, number>;
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-/** Thrown where the bytes at hand end within a pickle. */
+/** Thrown if the available bytes end within a pickle. */
 class Cut extends Error {}
 
 /**
- * A file in the format before PyTorch 1.6. Throws what `refuse` throws, and UnsupportedError for what a state dict does
- * not hold. Source: torch/serialization.py, `_legacy_save`.
+ * Reads a file in the format before PyTorch 1.6. Throws the error of `refuse`, and UnsupportedError for content that a
+ * state dict does not have. Source: torch/serialization.py, `_legacy_save`.
  */
 export async function readLegacy(file: OpenFile, refuse: Failures["refuse"]): Promise<Saved> {
   for (let length = FIRST; ; length *= 2) {
@@ -52,7 +52,7 @@ async function readPickles(bytes: Uint8Array, file: OpenFile, refuse: Failures["
   return { root: root!, offsets: await offsetsOf(keys as Pickled[], storages, unpickler.position, file, refuse) };
 }
 
-/** Each storage takes 8 bytes, which are its size, and then its numbers. */
+/** The positions of the storages' numbers. The size of a storage precedes its numbers, in 8 bytes. */
 async function offsetsOf(
   keys: readonly Pickled[],
   storages: ReadonlyMap<string, TorchStorage>,

@@ -2,13 +2,13 @@ import { sizeOf, UnsupportedError } from "@residual/core";
 import { byteSizes, type StoredDType } from "../dtypes.ts";
 import { type Pickled, PickledObject, type PickleFunction, type PickleGlobal, Unpickler } from "./unpickler.ts";
 
-/** A run of numbers that tensors are views of. */
+/** A storage of PyTorch: contiguous numbers, on which tensors are views. */
 export class TorchStorage {
-  /** By which the file calls it. */
+  /** The storage's name in the file. */
   readonly key: string;
-  /** Undefined for bytes, whose tensors have a dtype. */
+  /** Undefined for untyped storages, whose tensors have a dtype. */
   readonly dtype: StoredDType | undefined;
-  /** In numbers of its dtype, or bytes. */
+  /** The size in numbers of the dtype, or in bytes if untyped. */
   readonly size: number;
 
   constructor(key: string, dtype: StoredDType | undefined, size: number) {
@@ -41,23 +41,23 @@ export class TorchTensor {
   }
 }
 
-/** Bytes of a storage in a file. */
+/** The size of a storage in a file, in bytes. */
 export function storageBytes({ dtype = "U8", size }: TorchStorage): number {
   return size * byteSizes[dtype];
 }
 
 type Refuse = (problem: string) => never;
 
-/** Makes the error of a pickle's reader. */
+/** Makes the errors of a pickle's reader. */
 export interface Failures {
   readonly refuse: Refuse;
   readonly end: () => never;
 }
 
 /**
- * Reads the pickles of a file that `torch.save` wrote. Tensors become TorchTensor, which name a storage; the numbers
- * stay where they are. Only the names below are known, and none of them executes anything but what stands here. Each
- * storage that is named is put into `storages`, by its key.
+ * A reader of the pickles in a file of `torch.save`. Tensors become TorchTensor objects, which refer to a storage; the
+ * numbers stay in the file. Only the listed names are known, and they only run the functions in this file. Each storage
+ * is added to `storages` by its key.
  */
 export function torchUnpickler(bytes: Uint8Array, storages: Map<string, TorchStorage>, fail: Failures): Unpickler {
   const persistent = (id: Pickled) => {
@@ -71,7 +71,7 @@ export function torchUnpickler(bytes: Uint8Array, storages: Map<string, TorchSto
   return new Unpickler(bytes, { globals: globalsFor(fail.refuse, bytes.length), persistent, ...fail });
 }
 
-/** PyTorch's storage classes of old, each with the dtype that it holds. */
+/** PyTorch's legacy storage classes with their dtypes. */
 const storageTypes: Readonly<Record<string, StoredDType>> = {
   DoubleStorage: "F64",
   FloatStorage: "F32",
@@ -104,7 +104,7 @@ const dtypes: Readonly<Record<string, StoredDType>> = {
   bool: "BOOL",
 };
 
-/** A class or dtype that pickles name as a value. */
+/** A class or dtype that pickles contain as a value. */
 class TorchType {
   readonly dtype: StoredDType | undefined;
 
@@ -113,7 +113,7 @@ class TorchType {
   }
 }
 
-/** Objects in checkpoints besides weights: they are kept unchanged, and never inspected. */
+/** Classes of objects in checkpoints that are not weights. The objects are kept, and never inspected. */
 const bystanders = [
   "argparse.Namespace",
   "types.SimpleNamespace",
@@ -140,7 +140,7 @@ const bystanders = [
   "torch._C._GradScalerState",
 ];
 
-/** Tensors without plain numbers behind them. */
+/** Functions that rebuild tensors without plain numbers, with a description for messages. */
 const unread: Readonly<Record<string, string>> = {
   "torch._utils._rebuild_qtensor": "a quantized tensor",
   "torch._utils._rebuild_sparse_tensor": "a sparse tensor",
@@ -150,7 +150,10 @@ const unread: Readonly<Record<string, string>> = {
   "torch.storage._load_from_bytes": "a tensor that was pickled by itself, without torch.save",
 };
 
-/** Values that calls may be given in all, for each byte of the pickle: it spells each once, and may repeat some. */
+/**
+ * The most arguments of all calls together, per byte of the pickle. A pickle contains each value once and may repeat
+ * some.
+ */
 const REPEATS = 4;
 
 function globalsFor(refuse: Refuse, bytes: number): ReadonlyMap<string, PickleGlobal> {
@@ -203,7 +206,7 @@ function globalsFor(refuse: Refuse, bytes: number): ReadonlyMap<string, PickleGl
   ]);
 }
 
-/** Python 2 and 3 name the module of builtins differently. */
+/** Python 2 and 3 have different names for the module of builtins. */
 function both(name: string, known: PickleGlobal): [string, PickleGlobal][] {
   return [
     [`builtins.${name}`, known],
@@ -232,13 +235,13 @@ function itemsOf(items: Pickled): readonly Pickled[] {
   return Array.isArray(items) ? (items as Pickled[]) : [];
 }
 
-/** Bytes that a pickle of protocol 2 spells as a text, one character a byte. */
+/** The bytes in a text: pickles of protocol 2 store bytes as text, one character per byte. */
 function latin1(text: Pickled, refuse: Refuse): Uint8Array {
   if (typeof text !== "string") return refuse("its pickle: found no text where bytes are spelt as one");
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
-/** `("storage", type, key, location, size)`, and in the old format a view of it as the sixth. */
+/** Reads `("storage", type, key, location, size)`. In the legacy format a view of the storage is the sixth item. */
 function storageOf(id: Pickled, refuse: Refuse): TorchStorage {
   const [tag, type, key, , size, view = null] = itemsOf(id);
   const isStorage = tag === "storage" && type instanceof TorchType && typeof key === "string" && isCount(size);
@@ -248,8 +251,8 @@ function storageOf(id: Pickled, refuse: Refuse): TorchStorage {
 }
 
 /**
- * The arguments of `_rebuild_tensor` and its successors: storage, offset, size, strides; of the third, the dtype too.
- * Metadata come last: bits that change the numbers of a tensor where they are read.
+ * Reads the arguments of `_rebuild_tensor` and its successors: storage, offset, size, strides; the third version adds
+ * the dtype. The last argument is metadata: bits that change the tensor's numbers when they are read.
  */
 function tensorOf(args: readonly Pickled[], refuse: Refuse): TorchTensor {
   const [storage, offset, shape, strides, , , type] = args;
@@ -262,7 +265,7 @@ function tensorOf(args: readonly Pickled[], refuse: Refuse): TorchTensor {
   return new TorchTensor(storage, dtype, offset, shape, strides);
 }
 
-/** Source: torch/_utils.py, `get_tensor_metadata`: the keys are `neg` and `conj`. */
+/** Refuses tensors with the bits `neg` or `conj` set. Source: torch/_utils.py, `get_tensor_metadata`. */
 function checkBits(metadata: ReadonlyMap<unknown, unknown> = new Map()): void {
   const set = [...metadata].find(([, value]) => value !== false);
   if (!set) return;
@@ -274,7 +277,10 @@ function checkBits(metadata: ReadonlyMap<unknown, unknown> = new Map()): void {
   );
 }
 
-/** A tensor lies in its storage. One that is expanded, with strides of 0, may be larger: the layout adds up sizes. */
+/**
+ * Checks that a tensor lies within its storage. A tensor expanded with strides of 0 may be larger than its storage: the
+ * layout limits the sum of sizes.
+ */
 function checkView(
   storage: TorchStorage,
   dtype: StoredDType,

@@ -52,8 +52,8 @@ describe("what torch.save wrote (fixtures/make.py)", () => {
 
   it.each<[string, object]>([
     ["arch.pth", { arch: "resnet18", classes: '["cat","dog"]' }],
-    ["args.pth", { arch: "resnet50", classes: '["cat","dog"]' }], // by class_to_idx, whatever its order
-    ["checkpoint.pth", { arch: "resnet18" }], // its classes are a set, which has no order
+    ["args.pth", { arch: "resnet50", classes: '["cat","dog"]' }], // ordered by the indices of class_to_idx
+    ["checkpoint.pth", { arch: "resnet18" }], // its classes are a set, without an order
     ["checkpoint-legacy.pth", { arch: "resnet18" }],
     ["parameters.pth", {}],
   ])("%s says its architecture and classes", async (name, metadata) => {
@@ -95,7 +95,7 @@ describe("large files", () => {
   });
 });
 
-/** A pickle in a zip beside one float32 number. */
+/** A file of torch.save with the given pickle and a storage of one float32 number. */
 const zipOf = (pickle: string) =>
   torchZip({
     "data.pkl": Buffer.from(pickle, "latin1"),
@@ -198,7 +198,7 @@ describe("hostile pickles execute nothing, and are typed errors", () => {
   ])("%s, again and again, take no quadratic time", async (_, pickle) => {
     const begin = performance.now();
     await expect(readWeights(zipOf(`\x80\x02${pickle}`))).rejects.toThrow("it repeats values too often");
-    expect(performance.now() - begin).toBeLessThan(2000); // 10,000 and more before
+    expect(performance.now() - begin).toBeLessThan(2000); // over 10,000 ms without the limit
   });
 
   it("a thousand tensors out of one storage are not copied", async () => {
@@ -228,7 +228,7 @@ describe("hostile pickles execute nothing, and are typed errors", () => {
       expect([...tensors.keys()]).toEqual(["a", "b"]);
     }
     const { tensors } = await readWeights(zipOf(`\x80\x02}(${long("a")}${one}${long("model")}}${long("b")}${one}su.`));
-    expect([...tensors.keys()]).toEqual(["a"]); // no more tensors than beside it
+    expect([...tensors.keys()]).toEqual(["a"]); // a tie: the root wins
   });
 
   it("several state dicts that are equally good are named", async () => {

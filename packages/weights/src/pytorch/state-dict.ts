@@ -3,33 +3,33 @@ import { quote } from "../json-reader.ts";
 import { TorchTensor } from "./objects.ts";
 import { type Pickled, PickledObject } from "./unpickler.ts";
 
-/** The tensors of a checkpoint's state dict, by name, in its order. */
+/** The tensors of a state dict by name, in the checkpoint's order. */
 type StateDict = ReadonlyMap<string, TorchTensor>;
 
-/** Usual names of the state dict in a checkpoint, likeliest first. */
+/** Usual keys of the state dict in a checkpoint, likeliest first. */
 const usualKeys = ["state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params"];
 
-/** Usual names of its moving average, which is taken if there is no state dict. */
+/** Usual keys of the moving average, which is used if there is no state dict. */
 const averageKeys = ["ema", "state_dict_ema", "model_ema", "ema_state_dict"];
 
-/** Levels of dictionaries that are looked into: `{ checkpoint: { model: { state_dict: … } } }`. */
+/** The deepest nesting of dictionaries that is searched: `{ checkpoint: { model: { state_dict: … } } }`. */
 const DEEPEST = 4;
 
-/** The state dict that is taken of a checkpoint, and the names of others in it. */
+/** The state dict of a checkpoint, and the names of other ones. */
 export interface FoundStateDict {
   readonly tensors: StateDict;
-  /** As `{ prefix }` takes each: `model_ema.`. */
+  /** The value of the `prefix` option for each other state dict: `model_ema.`. */
   readonly others: readonly string[];
 }
 
 /**
- * The state dict of a checkpoint: the object itself, or a dictionary in it that has more tensors and a usual name. Of
- * several the one with a usual name counts, then a moving average, then the only one that there is. What stands beside
- * it (an epoch, an optimizer, the best accuracy as a tensor) is passed over.
+ * Finds the state dict of a checkpoint: the object itself, or a dictionary in it that has more tensors and a usual key.
+ * If there are several, a usual key comes first, then a moving average, then the only dictionary of tensors. Other
+ * entries (an epoch, an optimizer, the best accuracy as a tensor) are ignored.
  *
- * A `prefix` that no tensor of it has, and that begins with the name of another dictionary (`model_ema.module.`), takes
- * that one. Its tensors then have names with that of the dictionary in front. Throws UnsupportedError where there is no
- * dictionary of tensors, or where several are equally good.
+ * A `prefix` that begins with the key of another dictionary (`model_ema.module.`) selects this dictionary, unless a
+ * tensor of the state dict has the prefix. The names of its tensors then begin with the key. Throws UnsupportedError if
+ * there is no dictionary of tensors, or if several are equally likely.
  */
 export function findStateDict(root: Pickled, prefix?: string): FoundStateDict {
   const own: Found = { path: [], tensors: tensorsOf(root) };
@@ -63,7 +63,7 @@ function usualOf(own: Found, all: readonly Found[]): Found | undefined {
   return found.length === 1 ? found[0] : undefined;
 }
 
-/** A dictionary with the full names of its nested dictionaries, with and without outer names. */
+/** A nested dictionary whose tensors have the dictionary's keys in front: all keys, and fewer outer ones. */
 function nestedNames({ path, tensors }: Found): readonly Found[] {
   return path.map((_, depth) => {
     const inner = path.slice(depth);
@@ -76,9 +76,9 @@ function prefixOf({ path }: Found): string {
 }
 
 /**
- * What a checkpoint says of its network beside the tensors, as metadata. `arch` is the name that the training script
- * was given (`arch`, or `args.arch` and `args.model` of torchvision's references and timm), without timm's tag of the
- * training. `classes` are the names of ImageFolder: `class_to_idx`, else `classes`.
+ * Facts about the network in a checkpoint, as metadata. `arch` is the model's name in the training script's arguments
+ * (`arch`, or `args.arch` and `args.model` in torchvision's references and timm), without timm's tag of the training.
+ * `classes` are the names of ImageFolder: `class_to_idx`, otherwise `classes`.
  */
 export function checkpointMetadata(root: Pickled): Readonly<Record<string, string>> {
   if (!(root instanceof Map)) return {};
@@ -97,13 +97,13 @@ function fieldsOf(value: Pickled): ReadonlyMap<Pickled, Pickled> {
   return value instanceof Map ? (value as ReadonlyMap<Pickled, Pickled>) : new Map();
 }
 
-/** The keys of a dictionary of indices, by index; undefined where it is none, or where an index is missing. */
+/** The keys of a dictionary of indices, ordered by index; undefined for other values, and if an index is missing. */
 function byIndex(value: Pickled = null): readonly string[] | undefined {
   const indices = new Map([...fieldsOf(value)].map(([name, index]) => [index, name]));
   return listOf(Array.from({ length: indices.size }, (_, index) => indices.get(index) ?? null));
 }
 
-/** A list of names. A set of them has no order. */
+/** A list of names; undefined for other values, including sets, which have no order. */
 function listOf(value: Pickled = null): readonly string[] | undefined {
   const isList = Array.isArray(value) && value.length > 0 && value.every((name) => typeof name === "string");
   return isList ? value : undefined;
@@ -114,7 +114,10 @@ interface Found {
   readonly tensors: StateDict;
 }
 
-/** Breadth first, so that shorter paths come first. Each object is looked at once: it may contain itself. */
+/**
+ * Finds dictionaries of tensors, breadth first, so that shorter paths come first. Each object is visited once, because
+ * it may contain itself.
+ */
 function dictionariesIn(root: Pickled): readonly Found[] {
   const seen = new Set<Pickled>([root]);
   const found: Found[] = [];
@@ -148,7 +151,7 @@ function tensorsOf(value: Pickled): StateDict {
   );
 }
 
-/** A description of a checkpoint without a state dict. Its names are untrusted. */
+/** Describes a checkpoint without a state dict. Its names are untrusted. */
 function contentsOf(root: Pickled): string {
   if (root instanceof TorchTensor) return `a tensor [${shortList(root.shape)}]`;
   if (Array.isArray(root)) {

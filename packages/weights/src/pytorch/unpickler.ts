@@ -1,11 +1,9 @@
 import { UnsupportedError } from "@residual/core";
 
-/**
- * A value that a pickle holds. Lists and tuples are arrays. What a global or a persistent id stands for is an object.
- */
+/** A value in a pickle. Lists and tuples are arrays. Globals and persistent ids stand for objects. */
 export type Pickled = null | boolean | number | bigint | string | object;
 
-/** The values that a pickle may name: a function, called with the pickle's arguments, or a value. */
+/** An entity that a pickle may name: a value, or a function that is called with the pickle's arguments. */
 export type PickleGlobal = PickleFunction | PickleValue;
 
 export interface PickleFunction {
@@ -17,29 +15,29 @@ interface PickleValue {
 }
 
 export interface UnpicklerOptions {
-  /** All that the pickle may name, by `module.name`. Nothing else is ever looked up, and nothing is executed. */
+  /** Everything that the pickle may name, by `module.name`. Other names are refused, and no code of the pickle runs. */
   readonly globals: ReadonlyMap<string, PickleGlobal>;
-  /** The object of a persistent id. */
+  /** Returns the object of a persistent id. */
   readonly persistent: (id: Pickled) => Pickled;
   /** Throws the error for a problem. */
   readonly refuse: (problem: string) => never;
-  /** Throws: the bytes end before the pickle does. */
+  /** Throws the error for bytes that end within a pickle. */
   readonly end: () => never;
 }
 
-/** In bytes: longer whole numbers are of no use in a file of weights, and take quadratic time to read. */
+/** In bytes. Reading longer integers takes quadratic time, and files of weights have none. */
 const LONGEST_INTEGER = 1024;
 
-/** Marks the begin of a run of values on the stack. */
+/** Marks the start of a run of values on the stack. */
 const MARK = Symbol("mark");
 
 /**
- * Reads pickles of protocols 0 to 5 out of bytes, one after the other. Every opcode takes constant time, or time for as
- * many values and bytes as the pickle itself spells, so a pickle of n bytes takes O(n) time and memory.
+ * Reads consecutive pickles of protocols 0 to 5 from bytes. Each opcode takes constant time, or time proportional to
+ * values and bytes that the pickle contains. So a pickle of n bytes takes O(n) time and memory.
  *
- * Throws what `refuse` throws where the bytes are no pickle, what `end` throws where they end too early, and
- * UnsupportedError for a global that is not listed and for opcodes that need a registry or buffers out of band. Source:
- * CPython's Lib/pickletools.py.
+ * Throws the error of `refuse` if the bytes are not a pickle, the error of `end` if they end too early, and
+ * UnsupportedError for unknown globals and for opcodes that need a registry or out-of-band buffers. Source: CPython's
+ * Lib/pickletools.py.
  */
 export class Unpickler {
   readonly #bytes: Uint8Array;
@@ -56,12 +54,12 @@ export class Unpickler {
     this.#at = at;
   }
 
-  /** Where the next pickle begins, in bytes. */
+  /** The position of the next pickle, in bytes. */
   get position(): number {
     return this.#at;
   }
 
-  /** The next pickle's value. */
+  /** Reads the value of the next pickle. */
   read(): Pickled {
     this.#stack = [];
     this.#memo = new Map();
@@ -80,7 +78,7 @@ export class Unpickler {
     this.#stack.push(value);
   }
 
-  /** The values down to the last mark, which goes as well. */
+  /** Removes and returns the values above the last mark, and removes the mark. */
   popMark(): Pickled[] {
     const mark = this.#stack.lastIndexOf(MARK);
     if (mark < 0) this.#fail("a mark is missing");
@@ -95,7 +93,7 @@ export class Unpickler {
     return value;
   }
 
-  /** Takes away a value, or a mark. */
+  /** Removes a value, or a mark. */
   drop(): void {
     if (this.#stack.pop() === undefined) this.#fail("a value is missing");
   }
@@ -156,7 +154,7 @@ export class Unpickler {
     this.push(callee.call(args));
   }
 
-  /** Gives an object its state. A dictionary that is an object's attributes is passed over: they hold no weights. */
+  /** Sets the state of an object of a listed class. The state of other objects is ignored: it holds no weights. */
   build(): void {
     const state = this.pop();
     const object = this.top();
@@ -201,7 +199,7 @@ export class Unpickler {
   float(): number {
     const begin = this.#at;
     this.take(8);
-    return this.#view.getFloat64(begin); // big-endian, as alone in a pickle
+    return this.#view.getFloat64(begin); // big-endian, unlike all other numbers in a pickle
   }
 
   text(length: number): string {
@@ -224,7 +222,7 @@ export class Unpickler {
     return text;
   }
 
-  /** A whole number in two's complement, little-endian. */
+  /** Reads an integer in two's complement, little-endian. */
   long(length: number): number | bigint {
     if (length > LONGEST_INTEGER)
       this.#fail(`a whole number takes ${length} bytes, expected ${LONGEST_INTEGER} at most`);
@@ -254,7 +252,7 @@ export class Unpickler {
   }
 }
 
-/** An object of a listed class whose attributes are kept and mean nothing to Residual. */
+/** An object of a listed class. Residual keeps its attributes, and does not interpret them. */
 export class PickledObject {
   readonly type: string;
   state: Pickled = null;
@@ -294,7 +292,7 @@ const STOP = 0x2e;
 
 type Run = (from: Unpickler) => void;
 
-/** All opcodes but STOP, with the names of pickletools. */
+/** All opcodes except STOP, under the names in pickletools. */
 const opcodes = new Map<number, Run>([
   // PROTO and FRAME are skipped: the following opcodes determine their contents.
   [0x80, (from) => void from.take(1)],

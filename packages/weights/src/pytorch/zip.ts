@@ -6,12 +6,12 @@ import { metadataIn } from "../zip-metadata.ts";
 import type { Saved } from "./legacy.ts";
 import { type Failures, storageBytes, type TorchStorage, torchUnpickler } from "./objects.ts";
 
-/** The longest pickle that is read, in bytes: it names tensors, and holds none. */
+/** The longest pickle that is read, in bytes. Pickles name tensors, and do not hold numbers. */
 const LONGEST_PICKLE = 64 << 20;
 
 /**
- * A file of torch.save since PyTorch 1.6: a zip whose members are stored as they are, so that tensors are read in
- * place. Throws what `refuse` throws, and UnsupportedError for what a state dict does not hold. Source:
+ * Reads a file of torch.save since PyTorch 1.6, which is a zip. Its members are not compressed, so that tensors stay in
+ * the file. Throws the error of `refuse`, and UnsupportedError for content that a state dict does not have. Source:
  * torch/serialization.py, `_save`; caffe2/serialize/inline_container.h.
  */
 export async function readZip(file: OpenFile, refuse: Failures["refuse"]): Promise<Saved> {
@@ -33,7 +33,7 @@ export async function readZip(file: OpenFile, refuse: Failures["refuse"]): Promi
   return { root, offsets: new Map(offsets), metadata: archive.metadata };
 }
 
-/** A zip of torch.save. All members lie in one folder, which is called as the file was at first. */
+/** A zip of torch.save. All members are in one folder, whose name is the file's original name. */
 class Archive {
   readonly #zip: ZipArchive;
   readonly #members: ReadonlyMap<string, Member>;
@@ -55,12 +55,15 @@ class Archive {
     return new Archive(zip, members, refuse);
   }
 
-  /** The description that our own writer adds about the tensors. */
+  /** The metadata that Residual's writer adds. */
   get metadata(): Readonly<Record<string, string>> {
     return metadataIn(this.#zip.comment);
   }
 
-  /** Where a member's bytes begin in the file, of which there are `least` or more. An empty one lies at its end. */
+  /**
+   * The position of a member's bytes in the file. The member must have at least `least` bytes. An empty member is at
+   * the file's end.
+   */
   async offset(name: string, least = 0): Promise<number> {
     const member = this.#members.get(name) ?? this.#refuse(`its zip lacks ${JSON.stringify(name.slice(0, 100))}`);
     if (!member.isStored)

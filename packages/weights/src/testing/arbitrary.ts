@@ -1,7 +1,7 @@
 import { type DType, sizeOf, type Tensor, tensorOf } from "@residual/core";
 import fc from "fast-check";
 
-/** The bytes of a number of each dtype, and a tensor of such bytes. */
+/** The size of a number of each dtype in bytes, and a function that views bytes as a tensor. */
 const kinds: {
   readonly [D in DType]: readonly [size: number, of: (shape: number[], bytes: ArrayBuffer) => Tensor<D>];
 } = {
@@ -14,7 +14,7 @@ const kinds: {
 const shapes = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 4 });
 const dtypes = fc.constantFrom<DType>("float32", "float64", "int32", "int64", "uint8");
 
-/** With any bits: NaN of every payload, −0, subnormals. */
+/** Tensors of arbitrary bits: NaN of every payload, −0, subnormals. */
 const tensors: fc.Arbitrary<Tensor> = fc.tuple(dtypes, shapes).chain(([dtype, shape]) => {
   const [size, of] = kinds[dtype];
   const length = sizeOf(shape) * size;
@@ -27,7 +27,7 @@ const names = fc.oneof(
 );
 const texts = fc.string({ unit: "grapheme" });
 
-/** Tensors of any names. */
+/** Tensors with arbitrary names. */
 export const namedTensors: fc.Arbitrary<ReadonlyMap<string, Tensor>> = fc
   .array(fc.tuple(names, tensors))
   .map((named) => new Map(named));

@@ -1,7 +1,7 @@
 import { readTensor } from "@residual/core";
 import type { Weights } from "../weights.ts";
 
-/** All that tensors are, by name and in the names' order, to be compared. */
+/** The dtype, shape and bits of all tensors, sorted by name, for comparisons. */
 export async function bitsOf({ tensors }: Weights): Promise<ReadonlyMap<string, unknown>> {
   const read = new Map<string, unknown>();
   for (const [name, source] of tensors) {

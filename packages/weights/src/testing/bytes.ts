@@ -1,4 +1,4 @@
-/** Pieces as one array. */
+/** Concatenates pieces. */
 export function join(pieces: readonly Uint8Array[]): Uint8Array {
   const joined = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let at = 0;
@@ -9,7 +9,7 @@ export function join(pieces: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
-/** A file of this header and data; `claimed` is the header's length in the file. */
+/** A safetensors file of this header and data. `claimed` overrides the header's length in the file. */
 export function fileOf(header: string | Uint8Array, data: Uint8Array, claimed?: bigint): Uint8Array {
   const text = typeof header === "string" ? new TextEncoder().encode(header) : header;
   const prefix = new Uint8Array(8);

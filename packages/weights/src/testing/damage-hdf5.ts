@@ -9,7 +9,7 @@ const damages = ["tf-weights.h5", "keras3.weights.h5", "storage.h5", "newest.h5"
   damageBytes(fixture(name)),
 );
 
-/** Files of HDF5: in the format of old, in Keras 3's, with chunks and filters, with groups as links. */
+/** Damages HDF5 files: the legacy format, Keras 3's, chunks with filters, groups as links. */
 export const damageHdf5: Damage = (random) => pick(random, damages)(random);
 
 const config = JSON.stringify({
@@ -47,7 +47,7 @@ const pieces = [
   "[".repeat(9999),
 ];
 
-/** Files of Keras 3: their zip, and the configuration in it. */
+/** Damages files of Keras 3: the zip, or the configuration in it. */
 export const damageKeras: Damage = (random) => {
   if (random(2)) return pick(random, damagedArchives)(random);
   const places = [...config.matchAll(/"[^"]*"|[[\]{},:]|true/g)];

@@ -11,7 +11,7 @@ const members: readonly ZipMember[] = [
   { name: "labels.npy", bytes: npyOf({ descr: "<U2", shape: [6] }, numbers) },
 ];
 
-/** An archive as NumPy writes it: stored, compressed, big-endian, in Fortran's order, with text. */
+/** An archive as NumPy writes it: stored, compressed, big-endian, in Fortran order, with text. */
 export const npz: Uint8Array = zipOf(members);
 
 const pieces = [
@@ -51,7 +51,7 @@ const pieces = [
   "1,".repeat(99),
 ];
 
-/** The header of one array with a piece of its text changed; the zip around it is as it should be. */
+/** Replaces a piece of one array's header. The zip around the array stays valid. */
 function editHeader(random: Random): Uint8Array {
   const edited = pick(random, members);
   const bytes = Buffer.from(edited.bytes);

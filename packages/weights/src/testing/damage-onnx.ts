@@ -6,7 +6,7 @@ import { pick, type Random } from "./random.ts";
 
 const fixture = (name: string) => new Uint8Array(readFileSync(new URL(`../onnx/fixtures/${name}`, import.meta.url)));
 
-/** Models as exporters write them: numbers for names and Constant nodes, every kind of list, a unit of a network. */
+/** Models as exporters write them: numbers as names, Constant nodes, all kinds of lists, one unit of a network. */
 export const onnxFiles: readonly Uint8Array[] = ["tensors.onnx", "numbers.onnx", "unit.onnx"].map(fixture);
 
 const hostile = [
@@ -43,7 +43,7 @@ const operators = [
 const attributes = ["value", "perm", "pads", "strides", "kernel_shape", "axes", "to", "group", "auto_pad", "epsilon"];
 const names = ["x", "w", "y", "z", ""];
 
-/** A model of hostile fields that are where they should be: shapes, lists, places of data, nodes. */
+/** A model with hostile values in well-formed fields: shapes, lists, positions of data, nodes. */
 function anyModel(random: Random): Uint8Array {
   const number = () => pick(random, hostile);
   const packed = () => join(Array.from({ length: random(6) }, () => varint(number())));

@@ -9,8 +9,8 @@ const damagesOf = (names: readonly string[]): Damage => {
   return (random) => pick(random, damages)(random);
 };
 
-/** Files of torch.save: a checkpoint, and tensors that are views of one storage. */
+/** Damages files of torch.save: a checkpoint, and tensors that share a storage. */
 export const damagePyTorch: Damage = damagesOf(["checkpoint.pth", "views.pth"]);
 
-/** The same, as before PyTorch 1.6. */
+/** Damages the same files in the format before PyTorch 1.6. */
 export const damageLegacy: Damage = damagesOf(["checkpoint-legacy.pth", "views-legacy.pth"]);

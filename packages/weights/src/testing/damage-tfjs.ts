@@ -11,13 +11,16 @@ const folders = ["layers", "layers-uint8", "layers-uint16", "layers-float16", "g
   return new Map(readdirSync(folder).map((file) => [file, new Uint8Array(readFileSync(new URL(file, folder)))]));
 });
 
-/** Each model.json, with what tells in it which folder its shards are in. */
+/** Each model.json, with the number of its folder added to the paths of its shards. */
 export const tfjsFiles: readonly Uint8Array[] = folders.map((files, i) => {
   const json = new TextDecoder().decode(files.get("model.json"));
   return new TextEncoder().encode(json.replaceAll('"group1-', `"${i}/group1-`));
 });
 
-/** Reads a model.json whose shards are those of the fixtures, save every fourth, which is cut or missing. */
+/**
+ * Reads a model.json with the shards of the fixtures. If the length of `bytes` is a multiple of 4, shards are truncated
+ * or missing.
+ */
 export function readTfjs(bytes: Uint8Array): Promise<Weights> {
   const isCut = bytes.length % 4 === 0;
   const open = async (path: string) => {
@@ -58,7 +61,7 @@ const pieces = [
   '{"list":7}',
 ];
 
-/** The text with values changed, left out or put elsewhere: JSON all right. */
+/** Replaces, removes or moves values in the text, which stays valid JSON. */
 function editValues(random: Random): Uint8Array {
   let text = new TextDecoder().decode(pick(random, tfjsFiles));
   for (let edits = 1 + random(3); edits > 0; edits--) {

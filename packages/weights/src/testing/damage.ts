@@ -4,15 +4,15 @@ import { readTensors, type Weights } from "../weights.ts";
 import { join } from "./bytes.ts";
 import { pick, type Random, randomFrom } from "./random.ts";
 
-/** Damaged files of one format: each call makes another. */
+/** Returns another damaged file of a format at each call. */
 export type Damage = (random: Random) => Uint8Array;
 
-/** Fields as damaged and hostile files have them, in bits. */
+/** Hostile values of fields, as 64-bit numbers. */
 const hostileFields = [0n, 1n, 2n ** 16n - 1n, 2n ** 31n, 2n ** 32n - 1n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n];
 
 /**
- * Damage that a file of any format can take: flipped bits, other numbers in its fields, an end too early, a part of it
- * moved. `isData` says which bytes are numbers of tensors, which any bits are.
+ * Damage to files of any format: flipped bits, other numbers in fields, a truncated file, a moved part. `isData`
+ * selects bytes that are not damaged: numbers of tensors, in which all bits are valid.
  */
 export function damageBytes(original: Uint8Array, isData: (at: number) => boolean = () => false): Damage {
   const places = Array.from(original.keys()).filter((at) => !isData(at));
@@ -27,7 +27,7 @@ export function damageBytes(original: Uint8Array, isData: (at: number) => boolea
       return bytes;
     },
     (random, bytes) => setField(bytes, place(random), pick(random, [2, 4, 8]), pick(random, hostileFields)),
-    // a place in the file, where another is expected: loops, overlaps
+    // a position in the file as the value of a field, which causes cycles and overlaps
     (random, bytes) => setField(bytes, place(random) & ~7, pick(random, [2, 4, 8]), BigInt(place(random))),
     (random, bytes) => {
       const [from, to] = [place(random) & ~7, place(random) & ~7];
@@ -50,15 +50,15 @@ function setField(bytes: Uint8Array, at: number, size: number, value: bigint): U
 
 type Outcome = "read" | "FormatError" | "UnsupportedError" | "WeightsError";
 
-/** In bytes: what reading may take beyond the file's own size. */
+/** The most bytes that reading may take besides twice the file's size. */
 const ALLOWANCE = 16 << 20;
-/** In microseconds of processor time, since other processes run too. */
+/** In microseconds of CPU time, because other processes may run. */
 const LONGEST = 1_000_000;
 
 /**
- * Reads `count` damaged files. Throws where one is neither read nor refused by a typed error, gives a tensor of a wrong
- * size or more numbers than its size allows, or takes over a second; the message holds the file. Answers how often
- * which happened.
+ * Reads `count` damaged files, and returns how often each outcome occurred. Throws if a file is neither read nor
+ * refused by a typed error, if the sizes of its tensors are wrong or exceed the limit, or if reading takes over a
+ * second. The message contains the file.
  */
 export async function readDamaged(
   damage: Damage,

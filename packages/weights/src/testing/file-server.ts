@@ -5,13 +5,10 @@ import type { AddressInfo } from "node:net";
 /** Faults that a server may add to a response. */
 export type Mischief = (request: IncomingMessage, response: ServerResponse, file: Uint8Array) => void;
 
-/**
- * A server of files that does as it should, ranges and all, unless `next` holds something else to do for the next
- * requests, one each.
- */
+/** A file server that supports ranges. `next` holds faults for the next requests, one for each. */
 export class FileServer implements AsyncDisposable {
   readonly files = new Map<string, Uint8Array>();
-  /** Headers of every answer, by path. */
+  /** Additional headers of responses, by path. */
   readonly headers = new Map<string, Record<string, string>>();
   readonly next: Mischief[] = [];
   /** A received request: method, path and headers. */
@@ -28,14 +25,14 @@ export class FileServer implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server!.address() as AddressInfo).port}`;
   }
 
-  /** The ranges that were asked for, in order. */
+  /** The requested ranges, in order. */
   get ranges(): readonly (string | undefined)[] {
     return this.requests.map(({ headers }) => headers.range);
   }
 
   /**
-   * Sends the first `bytes` of what is asked for, in good order, and drops the connection once `reached` says that they
-   * have arrived: what arrives with a drop is lost.
+   * Sends the first `bytes` of the requested file, and closes the connection once `reached` is called: bytes that
+   * arrive together with the close would be lost.
    */
   dropAfter(bytes: number, { etag = true } = {}): Mischief {
     return (request, response, file) => {
@@ -52,7 +49,7 @@ export class FileServer implements AsyncDisposable {
 
   readonly #drops = new Map<number, () => void>();
 
-  /** So many bytes of the file have arrived. */
+  /** Reports that `done` bytes of the file have arrived. */
   reached(done: number): void {
     this.#drops.get(done)?.();
     this.#drops.delete(done);
@@ -73,7 +70,7 @@ export class FileServer implements AsyncDisposable {
     else response.writeHead(404, { "x-error-code": "EntryNotFound" }).end("not here");
   }
 
-  /** Answers as it should: with the file, or the range of it that is asked for. */
+  /** Answers correctly, with the file or the requested range. */
   serve(request: IncomingMessage, response: ServerResponse, file: Uint8Array): void {
     const etag = this.headers.get(request.url!)?.etag ?? etagOf(file);
     const { range, "if-range": ifRange } = request.headers;
@@ -99,7 +96,7 @@ export function sha256Of(file: Uint8Array): string {
   return createHash("sha256").update(file).digest("hex");
 }
 
-/** Sends the first `bytes` and then nothing more. */
+/** Sends the first `bytes`, and then nothing. */
 export function stallAfter(bytes: number): Mischief {
   return (_, response, file) => {
     response.writeHead(200, { etag: etagOf(file), "content-length": file.length });
@@ -107,7 +104,7 @@ export function stallAfter(bytes: number): Mischief {
   };
 }
 
-/** Answers with a status, and no file. */
+/** Answers with a status and no file. */
 export function status(code: number, headers: Record<string, string> = {}): Mischief {
   return (_, response) => void response.writeHead(code, headers).end("<html>an error page</html>");
 }

@@ -1,6 +1,6 @@
 import { join } from "./bytes.ts";
 
-/** Fields of protobuf's wire format, for files that no library would write. */
+/** Fields of protobuf's wire format, for files that no library writes. */
 export function varint(value: number | bigint): Uint8Array {
   const bytes: number[] = [];
   let rest = BigInt.asUintN(64, BigInt(value));
@@ -12,7 +12,7 @@ export function whole(field: number, value: number | bigint): Uint8Array {
   return join([varint(field * 8), varint(value)]);
 }
 
-/** A text, bytes or a message. `claimed` is the length that stands before it. */
+/** A field of text, bytes or a message. `claimed` overrides the length before the value. */
 export function bytes(field: number, value: string | Uint8Array, claimed?: number | bigint): Uint8Array {
   const content = typeof value === "string" ? new TextEncoder().encode(value) : value;
   return join([varint(field * 8 + 2), varint(claimed ?? content.length), content]);
@@ -22,7 +22,7 @@ export function message(field: number, ...fields: readonly Uint8Array[]): Uint8A
   return bytes(field, join(fields));
 }
 
-/** A TensorProto's fields: `data` is more of them. */
+/** The fields of a TensorProto; `data` are further fields. */
 export function tensorProto(
   name: string,
   type: number,
@@ -32,7 +32,7 @@ export function tensorProto(
   return join([...dims.map((size) => whole(1, size)), whole(2, type), bytes(8, name), ...data]);
 }
 
-/** Where a tensor lies outside of its model. */
+/** The external data fields of a tensor that is stored outside of its model. */
 export function external(entries: Readonly<Record<string, string>>): Uint8Array {
   return join([
     ...Object.entries(entries).map(([key, value]) => message(13, bytes(1, key), bytes(2, value))),
@@ -40,7 +40,7 @@ export function external(entries: Readonly<Record<string, string>>): Uint8Array 
   ]);
 }
 
-/** A ModelProto around the fields of a graph. */
+/** A ModelProto with the given fields of a graph. */
 export function modelProto(...graph: readonly Uint8Array[]): Uint8Array {
   return join([whole(1, 8), bytes(2, "test"), message(7, ...graph), message(8, bytes(1, ""), whole(2, 17))]);
 }

@@ -1,6 +1,6 @@
 import { fnv1a32, hashU32 } from "@residual/core";
 
-/** A seeded source of whole numbers: each call gives one in [0, below). */
+/** A seeded generator of whole numbers: each call returns a number in [0, below). */
 export type Random = (below: number) => number;
 
 export function randomFrom(seed: string): Random {

@@ -8,7 +8,7 @@ export function torchZip(members: { readonly [name: string]: Uint8Array }, folde
   );
 }
 
-/** A pickle of protocol 2 of a dictionary of float32 tensors, with the storages "0", "1", …, one for each */
+/** A pickle of protocol 2 that holds a dictionary of float32 tensors. Each has a storage: "0", "1", …. */
 export function torchPickle(
   tensors: readonly { readonly name: string; readonly shape: readonly number[] }[],
 ): Uint8Array {

@@ -1,6 +1,6 @@
 import { crc32, deflateRawSync } from "node:zlib";
 
-/** A member of a zip for tests. Absent fields are valid; a hostile zip overrides them. */
+/** A member of a zip for tests. Fields that are not given get valid values; a hostile zip overrides them. */
 export interface ZipMember {
   readonly name: string;
   readonly bytes: Uint8Array;
@@ -9,7 +9,7 @@ export interface ZipMember {
   readonly crc?: number;
 }
 
-/** A zip, the bytes of each of its members at a multiple of `alignment`. */
+/** A zip in which each member's bytes are aligned to `alignment`. */
 export function zipOf(members: readonly ZipMember[], alignment = 1): Uint8Array {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
@@ -37,7 +37,7 @@ export function zipOf(members: readonly ZipMember[], alignment = 1): Uint8Array 
   return new Uint8Array(Buffer.concat([...parts, central, end]));
 }
 
-/** The head of a member, beside it or in the directory: what both say of it stands from byte `from` on. */
+/** The head of a member, local or in the directory. The fields that both kinds share begin at byte `from`. */
 function headOf(
   { name, bytes, isDeflated, unpackedSize = bytes.length, crc = crc32(bytes) }: ZipMember,
   packed: Uint8Array,

@@ -18,14 +18,17 @@ import { readTfjsModel, type TfjsWeight, weightBytes } from "./model.ts";
 import { networkOf } from "./network.ts";
 import { nameOwn } from "./own.ts";
 
-/** The most files of a model: as many as a model of 4 GiB has in TensorFlow.js's size. All are open at once. */
+/**
+ * The most files of a model, all of which are open at once. A model of 4 GiB in TensorFlow.js's shards has this number.
+ */
 const MOST_FILES = 1024;
 
 /**
- * Where the weights of a TensorFlow.js model lie, under the names that they have in its model.json: those of Keras'
- * variables in a layers model, those of nodes in a graph model. A weight that lies in one file as it is is read in
- * place; one that is quantized or reaches over several files is put together in memory. Throws FormatError for files
- * that are damaged, too short or in another folder; WeightsError for one that is missing.
+ * The layout of a TensorFlow.js model. Weights have their names in model.json: those of Keras' variables in a layers
+ * model, those of nodes in a graph model. A weight that is stored unchanged in one file stays in the file; a weight
+ * that is quantized or spans several files is assembled in memory.
+ *
+ * Throws FormatError for files that are damaged, too short or in another folder; WeightsError for a missing file.
  */
 export const tfjsLayout: FormatReader = async (file, options) => {
   const { groups, metadata, nodes, isOwn } = await readTfjsModel(file);
@@ -68,7 +71,10 @@ export const tfjsLayout: FormatReader = async (file, options) => {
   return { stretches, made, order, metadata, ...(constants && { constants }), ...(follow && { follow }) };
 };
 
-/** Whether a constant of a graph is an operand as axes, sizes and the value of a padding are: parameters are lists. */
+/**
+ * Whether a constant of a graph is an operand, such as axes, sizes or a padding value. Parameters are float tensors
+ * with at least one axis.
+ */
 function isOperand({ dtype, shape }: TfjsWeight): boolean {
   return dtype !== "F32" || shape.length === 0;
 }
@@ -93,7 +99,7 @@ async function openAll(file: OpenFile, paths: readonly string[], { signal }: Wor
   return opened;
 }
 
-/** The bytes of several files, one after the other. */
+/** Several files as one concatenation. */
 class JoinedFiles {
   readonly #model: OpenFile;
   readonly #files: readonly { readonly file: OpenFile; readonly begin: number; readonly end: number }[];
@@ -117,7 +123,7 @@ class JoinedFiles {
     );
   }
 
-  /** Where a range lies, if it lies in one file. */
+  /** The position of a range; undefined unless one file holds all of it. */
   placeOf(at: number, length: number): { readonly file: OpenFile; readonly offset: number } | undefined {
     const found = this.#files.find(({ begin, end }) => begin <= at && at + length <= end);
     return found && { file: found.file, offset: at - found.begin };
@@ -133,14 +139,14 @@ class JoinedFiles {
   }
 }
 
-/** A weight's numbers: quantized ones as stored · scale + min, rounded once, as tfjs itself restores them. */
+/** A weight's numbers. Quantized numbers are stored · scale + min, rounded once, as in tfjs itself. */
 function restored({ name, shape, dtype, quantization }: TfjsWeight, bytes: Uint8Array, file: string): Tensor {
   if (!quantization) return decodeTensor({ name, dtype, shape, begin: 0, end: bytes.length }, bytes);
   if (dtype !== "F32")
     throw new UnsupportedError(
       `${file}: weight ${quote(name)} is quantized ${dtype}, expected float32; convert it otherwise`,
     );
-  const { buffer } = bytes; // as `read` made it
+  const { buffer } = bytes; // aligned, because `read` allocates it
   if (quantization.dtype === "F16") return tensorOf("float32", shape, widenFloat16(new Uint16Array(buffer)));
   const { scale, min } = quantization;
   const numbers = quantization.dtype === "U8" ? bytes : new Uint16Array(buffer);

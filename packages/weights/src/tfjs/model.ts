@@ -4,17 +4,17 @@ import { quote } from "../json-reader.ts";
 import { isNumber, isRecord } from "../json-values.ts";
 import type { OpenFile } from "../open-file.ts";
 
-/** The contents of TensorFlow.js's model.json: the positions of weights, and the graph of a graph model. */
+/** The contents of a model.json: the positions of weights, and the graph of a graph model. */
 export interface TfjsModel {
   readonly groups: readonly WeightGroup[];
-  /** A GraphDef's nodes; undefined for a layers model. */
+  /** The nodes of the GraphDef; undefined for a layers model. */
   readonly nodes: readonly GraphNode[] | undefined;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Whether Residual wrote it. */
+  /** Whether Residual wrote the file. */
   readonly isOwn: boolean;
 }
 
-/** Weights that lie one after the other in the bytes of these files, put together. */
+/** Consecutive weights in the concatenation of some files. */
 interface WeightGroup {
   readonly paths: readonly string[];
   readonly weights: readonly TfjsWeight[];
@@ -24,7 +24,7 @@ export interface TfjsWeight {
   readonly name: string;
   readonly shape: readonly number[];
   readonly dtype: "F32" | "I32" | "BOOL";
-  /** The storage if it is not unchanged: quantized numbers (stored · scale + min), or float16. */
+  /** The encoding of a weight that is not stored unchanged: quantized numbers (stored · scale + min), or float16. */
   readonly quantization: Quantization | undefined;
 }
 
@@ -32,7 +32,7 @@ type Quantization =
   | { readonly dtype: "U8" | "U16"; readonly scale: number; readonly min: number }
   | { readonly dtype: "F16" };
 
-/** A node of a GraphDef in protobuf's JSON. */
+/** A node of a GraphDef, in protobuf's JSON. */
 export interface GraphNode {
   readonly name: string;
   readonly op: string;
@@ -40,20 +40,20 @@ export interface GraphNode {
   readonly attr: Readonly<Record<string, unknown>>;
 }
 
-/** The longest model.json that is read, in bytes: it holds no weights. */
+/** The longest model.json that is read, in bytes. It does not contain weights. */
 const LONGEST = 32 << 20;
 
 const dtypes: Readonly<Record<string, TfjsWeight["dtype"]>> = { float32: "F32", int32: "I32", bool: "BOOL" };
 const stored: Readonly<Record<string, Quantization["dtype"]>> = { uint8: "U8", uint16: "U16", float16: "F16" };
 
-/** Bytes of a weight in its files. */
+/** The size of a weight in its files, in bytes. */
 export function weightBytes({ shape, dtype, quantization }: TfjsWeight): number {
   return sizeOf(shape) * byteSizes[(quantization?.dtype ?? dtype) satisfies StoredDType];
 }
 
 /**
- * Reads a model.json. Throws FormatError for one that is damaged, UnsupportedError for weights that are no numbers.
- * Source: tfjs-core, io/types.ts, WeightsManifestConfig; tfjs-converter, data/compiled_api.ts.
+ * Reads a model.json. Throws FormatError for a damaged file, UnsupportedError for weights that are not numbers. Source:
+ * tfjs-core, io/types.ts, WeightsManifestConfig; tfjs-converter, data/compiled_api.ts.
  */
 export async function readTfjsModel(file: OpenFile): Promise<TfjsModel> {
   const refuse = (problem: string, cause?: unknown): never => {
@@ -132,7 +132,7 @@ function nodeOf({ name, op, input, attr }: { name: string; op: string } & Record
   return { name, op, input: inputs, attr: isRecord(attr) ? attr : {} };
 }
 
-/** A layers model's description of its network, under the keys of Keras' own files. */
+/** A layers model's description of its network, under the keys that Residual uses for Keras files. */
 function kerasOf(topology: unknown): Record<string, string> {
   const {
     keras_version: version,
@@ -140,7 +140,7 @@ function kerasOf(topology: unknown): Record<string, string> {
     class_name: kind,
     config: own,
   } = isRecord(topology) ? topology : {};
-  // TensorFlow.js itself saves the model where the converter puts `model_config`
+  // TensorFlow.js saves the model itself in the place of the converter's `model_config`
   const config =
     converted ?? (typeof kind === "string" && own !== undefined ? { class_name: kind, config: own } : undefined);
   return {
@@ -149,7 +149,7 @@ function kerasOf(topology: unknown): Record<string, string> {
   };
 }
 
-/** Metadata that are texts; others are passed over. */
+/** The entries of metadata that are texts. Other entries are ignored. */
 function textsOf(value: unknown): Record<string, string> {
   const entries = isRecord(value) ? Object.entries(value) : [];
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === "string"));

@@ -24,8 +24,8 @@ type Computed = Extract<NamedValue, { kind: "computed" }>;
 type Pair = readonly [number, number];
 
 /**
- * The graph of a graph model in the words of core's ops, as `onnx/network.ts` has that of an ONNX model. Source:
- * tensorflow/core/ops, and the op_list of tfjs-converter.
+ * Translates a graph model to core's ops, as `onnx/network.ts` does for an ONNX model. Source: tensorflow/core/ops, and
+ * the op_list of tfjs-converter.
  */
 export function networkOf(
   nodes: readonly GraphNode[],
@@ -93,7 +93,7 @@ class Translator {
     return operation && this.#add(view, operation, [data], operation.op === "reshape" ? "NCHW" : data.layout);
   }
 
-  /** A convolution or a product with a bias, and the ReLU that may follow. */
+  /** A convolution or matrix product with a bias, which a ReLU may follow. */
   #fused(view: NodeView, data: Computed, operator: string): NamedValue | undefined {
     const fused = view.texts("fused_ops");
     const operation = rules[operator]?.(view, data);
@@ -104,7 +104,7 @@ class Translator {
     return fused[1] === "Relu" ? this.#add(view, { op: "relu" }, [value]) : undefined;
   }
 
-  /** A bias of a convolution or matrix that has none, and that nothing else reads. */
+  /** Adds a bias to a convolution or matrix product that has none, and whose output nothing else reads. */
   #withBias(view: NodeView, value: Computed): NamedValue | undefined {
     const { node } = value;
     const bias = view.constant(1)?.weight;
@@ -134,12 +134,12 @@ class Translator {
   }
 }
 
-/** The inputs of a node: `name` or `name:0`; `^name` is a control dependency. */
+/** The names of a node's inputs: `name` or `name:0`. `^name` is a control dependency, and left out. */
 function inputsOf({ input }: GraphNode): string[] {
   return input.filter((name) => !name.startsWith("^")).map((name) => name.replace(/:\d+$/, ""));
 }
 
-/** Nodes after the nodes that they read, without recursion. Those that read themselves come anywhere. */
+/** The nodes in topological order, found without recursion. Nodes on a cycle have an arbitrary position. */
 function inOrder(nodes: ReadonlyMap<string, GraphNode>): GraphNode[] {
   const order: GraphNode[] = [];
   const begun = new Set<string>();
@@ -158,7 +158,7 @@ function inOrder(nodes: ReadonlyMap<string, GraphNode>): GraphNode[] {
   return order;
 }
 
-/** A node, and what its inputs and attributes are. Whole numbers are texts, texts base64. */
+/** A node with its input values and attributes. In the JSON, whole numbers are texts, and texts are base64. */
 class NodeView {
   readonly node: GraphNode;
   readonly inputs: readonly string[];
@@ -219,7 +219,7 @@ function textOf(value: unknown): string | undefined {
   }
 }
 
-/** Sizes of a shape attribute; −1 and less stand for an open one. */
+/** The sizes in a shape attribute. Negative sizes are not fixed, and become undefined. */
 function shapeOf(attribute: unknown): readonly (number | undefined)[] | undefined {
   const { shape } = (attribute ?? {}) as { readonly shape?: { readonly dim?: unknown } };
   if (!Array.isArray(shape?.dim)) return undefined;
@@ -237,14 +237,14 @@ function transposed(view: NodeView, data: Computed): Computed | undefined {
 
 type Rule = (view: NodeView, data: Computed) => Operation | undefined;
 
-/** Whether an operator reads images as its attribute says, and these are so. */
+/** Whether the images have the layout of the operator's attribute. */
 function isAsRead(view: NodeView, layout: ImageLayout): boolean {
   return (view.text("data_format") ?? "NHWC") === layout;
 }
 
 const reshape: Rule = () => ({ op: "reshape" });
 
-/** The computation of each operator with one computed input and constants; undefined if no op of core has it. */
+/** The rules for operators with one computed input; other inputs are constants. Undefined if core has no such op. */
 const rules: { readonly [operator: string]: Rule } = {
   Relu: () => ({ op: "relu" }),
   Sigmoid: () => ({ op: "sigmoid" }),
@@ -324,7 +324,7 @@ function pool(view: NodeView, layout: ImageLayout, op: "maxPool2d" | "averagePoo
   return { op, window, stride, padding, ceil: false, countsPadding: false };
 }
 
-/** The entries for height and width of a list with an entry per axis of an image. */
+/** The entries for height and width in a list with one entry per axis. */
 function spatial(view: NodeView, layout: ImageLayout, name: string): Pair | undefined {
   const list = view.ints(name) ?? [1, 1, 1, 1];
   const [n, c, down, right] = channelsFirst(layout, list);
@@ -339,7 +339,7 @@ function paddingOf(view: NodeView, layout: ImageLayout): NetworkPadding | undefi
   return padding === "EXPLICIT" && pads?.length === 8 ? padsOf(layout, pads)?.spatial : undefined;
 }
 
-/** Numbers before and after each axis of an image. */
+/** The padding before and after each axis of an image. */
 function padsOf(layout: ImageLayout, list: readonly number[]): { spatial: Pads; channels: Pair } | undefined {
   const [before, after] = [0, 1].map((side) =>
     channelsFirst(

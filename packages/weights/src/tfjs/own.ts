@@ -29,12 +29,12 @@ import { reshape } from "../reshape.ts";
 type Tensors = ReadonlyMap<string, NamedSource>;
 
 /**
- * Weights of a graph model that Residual wrote, under the names of the model that it was written of, where it says so.
- * Its constants have the names of parameters, or those of a convolution with its norm folded into it
- * (`conv1.folded.weight`, `conv1.folded.bias`), in the order of axes that TensorFlow's operators want. So a graph's
- * names find them; its operators, which are chosen for an engine, need not be followed.
+ * Names the weights of a graph model that Residual wrote, if the file names its model. Constants have the names of
+ * parameters, or of a convolution with its norm folded in (`conv1.folded.weight`, `conv1.folded.bias`). Their axes are
+ * in the order of TensorFlow's operators. So parameters are found by name, and the file's operators, which are chosen
+ * for an engine, are not followed.
  *
- * The number of classes and of input channels is the file's own. The last layer may be missing.
+ * The file determines the number of classes and of input channels. The last layer may be missing.
  */
 export function nameOwn(
   file: string,
@@ -50,7 +50,7 @@ export function nameOwn(
       notes: [],
       graph: { fit, mismatch: "Residual wrote it without its model; name the model" },
     };
-  // norms that are not folded have the file's own epsilon
+  // norms that are not folded have the epsilon of the file
   const row = withEpsilon(variants[model], metadata.epsilon === undefined ? undefined : Number(metadata.epsilon));
   return {
     ...fit(resnet(row, { name: model })),
@@ -62,14 +62,14 @@ export function nameOwn(
 function parametersIn(tensors: Tensors, graph: Graph, file: string): Tensors {
   const found = new Map<string, NamedSource>();
   const missing: string[] = [];
-  /** A weight in the order of axes that a parameter has, under its own name or that of the folded one. */
+  /** Takes a weight under the name `stored`, with the axes of the parameter. */
   const take = ({ name, shape }: Value, stored: string): void => {
     const source = restored(tensors, stored, freed(name, shape as readonly number[], tensors.get(stored)), file);
     if (source) found.set(name, source);
     else missing.push(stored);
   };
   const stem = parametersOf(graph).find(({ shape }) => shape.length === 4)?.name;
-  /** The parameter's shape, with the file's own number of input channels or of classes. */
+  /** The parameter's shape, with the file's number of input channels or classes. */
   const freed = (name: string, shape: readonly number[], stored: NamedSource | undefined): readonly number[] => {
     if (stored && name === stem) return [shape[0]!, channelsOf(stored, shape), ...shape.slice(2)];
     const isOfHead = stored !== undefined && name.startsWith("fc.");
@@ -100,7 +100,7 @@ function parametersIn(tensors: Tensors, graph: Graph, file: string): Tensors {
   return new Map(parametersOf(graph).flatMap(({ name }) => (found.has(name) ? [[name, found.get(name)!]] : [])));
 }
 
-/** How many channels a stored convolution reads, by its layout; as many as the parameter where that is another. */
+/** The number of input channels of a stored convolution, by its layout; the parameter's number for other layouts. */
 function channelsOf(
   { shape: stored }: NamedSource,
   [, channels = 0, height = 1, width = 1]: readonly number[],
@@ -118,7 +118,7 @@ function isStored(tensors: Tensors, name: string): boolean {
   return tensors.has(name) || groupOf(tensors, name, 0) !== undefined;
 }
 
-/** The part of a weight that is one group's: `NAME/kernel-0-32` is the first of 32, `NAME/vector-0-32` its bias. */
+/** The weight of one group: `NAME/kernel-0-32` is the first of 32 groups, `NAME/vector-0-32` its bias. */
 function groupOf(tensors: Tensors, name: string, group: number): NamedSource | undefined {
   const counts = groupCounts(tensors);
   const count = counts.get(name);
@@ -127,7 +127,7 @@ function groupOf(tensors: Tensors, name: string, group: number): NamedSource | u
     : (tensors.get(`${name}/kernel-${group}-${count}`) ?? tensors.get(`${name}/vector-${group}-${count}`));
 }
 
-/** Weights that are stored group by group, and in how many. */
+/** The weights that are stored by group, with their numbers of groups. */
 function groupCounts(tensors: Tensors): ReadonlyMap<string, number> {
   const known = counted.get(tensors);
   if (known) return known;
@@ -142,8 +142,8 @@ function groupCounts(tensors: Tensors): ReadonlyMap<string, number> {
 const counted = new WeakMap<Tensors, ReadonlyMap<string, number>>();
 
 /**
- * A weight with its axes as the parameter has them. Throws UnsupportedError for a shape that none of the layouts has.
- * Source: `shapeIn` of @residual/tfjs.
+ * A weight with the axes of the parameter. Throws UnsupportedError for a shape of no known layout. Source: `shapeIn` of
+ * @residual/tfjs.
  */
 function restored(tensors: Tensors, name: string, shape: readonly number[], file: string): NamedSource | undefined {
   const stored = tensors.get(name);
@@ -161,7 +161,7 @@ function restored(tensors: Tensors, name: string, shape: readonly number[], file
   return shape.length === 1 && held.length === count ? joined(held) : concatenateRows(parts);
 }
 
-/** Vectors in memory joined into one in memory, so that passes can fold it. */
+/** Concatenates vectors in memory, so that passes can fold the result. */
 function joined(parts: readonly RealTensor[]): RealTensor {
   const data = Float32Array.from(parts.flatMap((part) => [...part.data]));
   return tensorOf("float32", [data.length], data);
@@ -186,7 +186,10 @@ function inOrder(source: NamedSource, shape: readonly number[]): NamedSource | u
   return depthwise(source, shape);
 }
 
-/** Each channel of a group with each of its outputs: [height, width, groups · channels, outputs of a group]. */
+/**
+ * A grouped convolution that is stored as a depthwise one: [height, width, groups · channels, outputs per group].
+ * Undefined for other shapes.
+ */
 function depthwise(source: Source, shape: readonly number[]): Source | undefined {
   const [outputs = 0, channels = 0, height = 0, width = 0] = shape;
   const [h, w, all = 0, own = 0] = source.shape;
@@ -194,7 +197,7 @@ function depthwise(source: Source, shape: readonly number[]): Source | undefined
   if (source.shape.length !== 4 || h !== height || w !== width || groups * own !== outputs) return undefined;
   const apart = reshape(source, [height, width, groups, channels, own]);
   const whole = reshape(permuteAxes(apart, [2, 4, 3, 0, 1]), shape);
-  // a power of two is multiplied in, and taken out again exactly
+  // the stored weights contain this factor; division by a power of two is exact
   const factor = Number.isInteger(Math.log2(channels)) ? channels : 1;
   return factor === 1 ? whole : scaleRows(whole, new Float64Array(outputs).fill(1 / factor));
 }

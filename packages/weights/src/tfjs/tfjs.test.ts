@@ -47,8 +47,8 @@ describe("what TensorFlow.js' converter wrote (fixtures/make.py)", () => {
     },
   );
 
-  // The converter folds norms in float32, which takes a sum, a root, two products and a difference: six roundings of
-  // 2⁻²⁴; float16 keeps 11 bits.
+  // The converter folds norms in float32: a sum, a root, two products and a difference, hence at most six roundings of
+  // 2⁻²⁴. float16 has 11 significant bits.
   it.each([
     ["graph", 6 * 2 ** -24],
     ["graph-float16", 2 ** -11 + 6 * 2 ** -24],
@@ -64,7 +64,7 @@ describe("what TensorFlow.js' converter wrote (fixtures/make.py)", () => {
       const [found, wanted] = [folded.get(key.slice("graph/".length))!.source, await readTensor(source)];
       expect(found.shape).toEqual(wanted.shape);
       const { data } = await readTensor(found);
-      // a bias is a difference of numbers up to 2
+      // a bias is the difference of numbers up to 2
       const scale = (i: number) => (key.endsWith("bias") ? 2 : Math.abs(Number(wanted.data[i])));
       for (let i = 0; i < data.length; i++)
         expect(Math.abs(Number(data[i]) - Number(wanted.data[i]))).toBeLessThanOrEqual(precision * scale(i) + 2 ** -24);
