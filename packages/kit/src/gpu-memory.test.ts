@@ -5,7 +5,7 @@ import { create, globals } from "webgpu";
 import { watchGpuMemory } from "./gpu-memory.ts";
 
 Object.assign(globalThis, globals);
-/** Dawn without any driver: objects are made, and nothing is computed. */
+/** Dawn without a driver: it makes objects, and computes nothing. */
 const gpu = create(["backend=null"]);
 
 it("counts buffers and textures that are kept, on devices that are kept", async () => {
@@ -23,7 +23,7 @@ it("counts buffers and textures that are kept, on devices that are kept", async 
   a.destroy();
   a.destroy();
   b.destroy();
-  before.destroy(); // is none of those made since
+  before.destroy(); // was not made since the start
   expect(watched.count()).toBe(2);
   second.destroy();
   expect(watched.count()).toBe(1);

@@ -1,4 +1,4 @@
-/** The part of WebGPU that is watched, which only some runtimes have. */
+/** The globals of WebGPU that are watched. Only some runtimes have them. */
 interface WebGpu {
   readonly GPUDevice?: { readonly prototype: Device };
   readonly GPUBuffer?: { readonly prototype: Piece };
@@ -18,15 +18,15 @@ interface Piece {
 
 export interface GpuMemory extends Disposable {
   /**
-   * Buffers and textures made since, that are not destroyed, on devices that are not; undefined where there is no
+   * The buffers and textures made since, without those that were destroyed or whose device was. Undefined without
    * WebGPU.
    */
   count(): number | undefined;
 }
 
 /**
- * Counts the buffers and textures of every WebGPU device. What lies on a device is part of no figure that a browser
- * gives of its memory, and garbage collection comes too late for it, so dispose has to destroy it by name.
+ * Counts the buffers and textures of every WebGPU device. No browser includes them in its memory figures. Garbage
+ * collection frees them too late, so every dispose must destroy them explicitly.
  */
 export function watchGpuMemory(): GpuMemory {
   const { GPUDevice, GPUBuffer, GPUTexture } = globalThis as WebGpu;
@@ -68,7 +68,7 @@ export function watchGpuMemory(): GpuMemory {
   };
 }
 
-/** Puts a method in the place of another; what is answered puts the other back. */
+/** Replaces a method. Returns a function that restores it. */
 function replace<T extends object, Name extends keyof T>(prototype: T, name: Name, by: (method: T[Name]) => T[Name]) {
   const method = prototype[name];
   prototype[name] = by(method);

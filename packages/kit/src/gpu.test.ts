@@ -69,7 +69,7 @@ describe("platformGpu", () => {
   });
 });
 
-/** A page: there is no process of Node's. */
+/** Runs as in a page, without Node's `process`. */
 function inBrowser(scope: { readonly navigator?: object; readonly isSecureContext?: boolean } = {}): void {
   vi.stubGlobal("process", Object.create(process, { versions: { value: {} } }));
   vi.stubGlobal("navigator", scope.navigator ?? {});

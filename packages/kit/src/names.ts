@@ -1,6 +1,6 @@
 import { closest, distance } from "fastest-levenshtein";
 
-/** The most names in a message; for longer lists it names the command that lists them. */
+/** The most names in a message. For more names, a message gives the command that lists them. */
 const LISTED = 12;
 
 /** A number with its noun: `1 class`, `10 classes`. */

@@ -17,7 +17,7 @@ function nameOf(change: { pid?: string; start?: string; boot?: string; place?: s
   return `${head}${Object.values({ pid, start, boot, place, ...change }).join(".")}${random}`;
 }
 
-const NOBODY = String(2 ** 31 - 2); // more than the kernel gives out
+const NOBODY = String(2 ** 31 - 2); // larger than any process id of Linux
 
 async function isRemoved(name: string): Promise<boolean> {
   await mkdir(join(folder, name));

@@ -1,21 +1,22 @@
 export { type GpuMemory, watchGpuMemory } from "./gpu-memory.ts";
 
-/** What a process holds; undefined where it cannot be told. */
+/** The resources that a process holds. A field is undefined if the platform does not report it. */
 export interface Resources {
-  /** Memory of the whole process, native too. */
+  /** Bytes of the whole process, including native memory. */
   readonly resident: number | undefined;
-  /** What of it JavaScript still reaches: objects, and the buffers that they own. */
+  /** Bytes that JavaScript can reach: objects, and the buffers that they own. */
   readonly reachable: number | undefined;
   readonly threads: number | undefined;
   /** Open files, sockets and pipes. */
   readonly files: number | undefined;
-  /** Of the event loop: timers, workers, ports. */
+  /** Active handles of the event loop: timers, workers, ports. */
   readonly handles: number | undefined;
 }
 
 /**
- * In Node, Deno and Bun, exactly, where there is a /proc, and without garbage. Of browsers only Chromium tells of its
- * heap, and without garbage only where it was started with --js-flags=--expose-gc and --enable-precise-memory-info.
+ * Collects garbage, then reads the process's resources. Node, Deno and Bun report exact numbers; threads and files need
+ * /proc. Among browsers only Chromium reports `reachable`, and only if it was started with --js-flags=--expose-gc and
+ * --enable-precise-memory-info.
  */
 export async function resources(): Promise<Resources> {
   if (typeof process === "undefined" || process.versions?.node === undefined) return ofBrowser();
@@ -43,7 +44,7 @@ function ofBrowser(): Resources {
 
 let collect: (() => void) | undefined;
 
-/** The runtime's own garbage collection: garbage of earlier work, let go in the middle, would hide a leak. */
+/** The runtime's garbage collection. Without it, memory freed between two readings could hide a leak. */
 async function collector(): Promise<() => void> {
   const { Bun } = globalThis as { readonly Bun?: { gc(waits: boolean): void } };
   if (Bun) return () => Bun.gc(true);

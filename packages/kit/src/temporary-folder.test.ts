@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { temporaryFolder } from "./temporary-folder.ts";
 import { runUntilItSpeaks } from "./testing/child.ts";
 
-/** A temporary folder of this test's own, in which nobody else leaves anything. */
+/** A temporary folder for this test alone, without leftovers of other processes. */
 let system: string;
 beforeAll(async () => {
   system = await mkdtemp(join(tmpdir(), "residual-test-"));

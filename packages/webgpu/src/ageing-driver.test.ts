@@ -28,7 +28,7 @@ const gpu = await softwareGpu();
 
 const weight = fill("v1", "weight", [16, 16, 1, 1], -1, 1);
 
-/** A convolution that tiles are chosen for. */
+/** A convolution for which a tiled strategy is chosen. */
 function tiled(source: Source = weight): Graph<"x", "y"> {
   const x = input("x", [1, 16, 6, 6]);
   const y = named("layer", ops.conv2d({ x, weight: constant("weight", source) }));
@@ -46,7 +46,7 @@ async function expectRight({ data }: Tensor<"float32">, run: number): Promise<vo
 
 const isFast = (kernel: string) => kernel.includes("lanes");
 
-/** A backend on a driver of its own, with all that the backend warned of. */
+/** A backend with its own driver, and all warnings of the backend. */
 function ageingBackend(options: WebgpuOptions) {
   const ageing = ageingGpu(gpu);
   const warnings: string[] = [];

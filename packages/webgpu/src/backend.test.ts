@@ -2,7 +2,7 @@ import { graph, input, ops, resnet, variants } from "@residual/core";
 import { describe, expect, it } from "vitest";
 import { webgpu } from "./backend.ts";
 
-// What needs a device is in life.test.ts, on SwiftShader.
+// Tests that need a device are in life.test.ts, on SwiftShader.
 
 const small = () => {
   const x = input("x", [1, 2]);

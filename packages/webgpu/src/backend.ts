@@ -21,58 +21,64 @@ import { type TunedLayer, type TuneOptions, tuneGraph } from "./device/tune.ts";
 import { printPlan } from "./lower/plan.ts";
 
 export interface WebgpuOptions {
-  /** Where adapters come from: the browser's `navigator.gpu`, or in Node Dawn's, where not given. */
+  /** The source of adapters. Default: `navigator.gpu`, or Dawn in Node */
   readonly gpu?: GpuSource;
   /**
-   * A device of the caller's, to share buffers with it. Only what it was requested with can be used: without the
-   * feature "subgroups" convolutions take 1.4 times as long on lavapipe. It is never destroyed here; once lost, so is
-   * this backend.
+   * The caller's own device, to share buffers with it. The backend uses only the features and limits that the device
+   * was requested with: without the feature "subgroups" convolutions take 1.4 times as long on lavapipe. The backend
+   * never destroys this device. Once the device is lost, the backend can compile and run nothing.
    */
   readonly device?: GpuDevice;
   /**
-   * Of convolutions: for adapters on the CPU, for GPUs, or plain ones for neither. As the adapter calls for where not
-   * given.
+   * The convolution kernels: "software" for adapters on the CPU, "gpu" for GPUs, "plain" for any adapter. Default: the
+   * set for the adapter
    */
   readonly kernels?: KernelSet;
   /**
-   * "cold" has one tile and no transforms, for answers soon where kernels are compiled when they first run. It is the
-   * default for a browser's software adapter. Drivers keep what they compiled, so "warm" is the default elsewhere.
+   * "cold" uses few kernels and no Winograd transforms, for a fast first answer. "warm" uses all kernels, for fast
+   * runs. Default: "cold" for a software adapter in a browser, which compiles kernels anew for each page; else "warm",
+   * since drivers cache compiled kernels
    */
   readonly tuning?: Tuning;
   /**
-   * Half the memory, and on GPUs less time, for 11 bits of precision: "storage" keeps what lies between nodes, and
-   * weights, in float16; "products" multiplies so as well, in convolutions. Sums are float32's in either case. Not by
-   * Winograd's algorithm. UnsupportedError for an adapter without shader-f16, for one that gets a kernel wrong, for
-   * weights beyond 65,504, and for a run whose results a number beyond 65,504 spoils; `runOnDevice` gives NaN for them.
+   * Computes with float16, which has 11 bits of precision: half the memory and, on GPUs, less time. With "storage",
+   * weights and the values between nodes are float16. With "products", the products in convolutions are float16 too.
+   * Sums are always float32. Winograd's algorithm is not used. Default: all numbers are float32
+   *
+   * Compiling throws UnsupportedError for an adapter without shader-f16, for an adapter that fails the test of a
+   * kernel, and for weights beyond 65,504. A run throws UnsupportedError if a number beyond 65,504 spoils a result;
+   * `runOnDevice` does not read results, and leaves NaN in them.
    */
   readonly float16?: Float16;
   /**
-   * Where it is kept, by adapter and driver, which kernels answered right, and what `tune` measured. Where not given,
-   * browsers have `browserCache()`, and other processes start anew.
+   * The store for findings about each adapter and driver: which kernels passed their tests, and what `tune` measured.
+   * Default: `browserCache()` in browsers; elsewhere none, so each process starts anew
    */
   readonly cache?: WebgpuCache | undefined;
   /**
-   * Runs from one spot check to the next; 1,000 where not given, Infinity for none. In that run 16 outputs of one
-   * convolution or linear layer are computed again in float64, from the layer's own inputs and its weights, which takes
-   * some milliseconds. Runs of all models of the backend count. If an output is off by more than its derived bound
-   * (docs/tolerances.md), the run rejects with UnsupportedError, and other kernels are used from then on.
+   * Runs from one spot check to the next, counted over all models of the backend. Infinity turns spot checks off.
+   * Default 1,000
+   *
+   * A spot check computes 16 outputs of one convolution or linear layer again in float64, from the layer's own inputs
+   * and weights. It takes some milliseconds. If an output is off by more than its derived bound (docs/tolerances.md),
+   * the run rejects with UnsupportedError, and later runs use other kernels.
    */
   readonly spotCheckEvery?: number;
-  /** Is told, in words for people, if a driver computes a fast kernel wrong, so that slower kernels are used. */
+  /** Called with a message if a driver computes a fast kernel wrong, so that slower kernels are used. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 export interface WebgpuBackend extends Backend<"float32"> {
   /**
-   * The device that executables run on; opened where none is yet. One that is opened in Node does not clear memory
-   * before its first use: of a buffer that is written in part the rest holds anything.
+   * The device that executables run on; opened if it is not open. A device opened in Node does not clear memory before
+   * its first use: the part of a buffer that was never written holds arbitrary data.
    */
   device(): Promise<GpuDevice>;
   /**
-   * Times on this adapter each way to run each convolution and linear layer of a graph. The quickest are taken by the
-   * next compiles, and by those of later processes where there is a cache. Takes some seconds on a GPU, a minute or so
-   * on a software adapter; the machine should have nothing else to do. An abort leaves what was known before. Throws
-   * what the cache throws, where it cannot be written.
+   * Times each strategy for each convolution and linear layer of a graph on this adapter. Later compiles use the
+   * fastest strategies, as do later processes that share the cache. Takes some seconds on a GPU, about a minute on a
+   * software adapter; the machine should be idle otherwise. An abort discards the new measurements. Throws the cache's
+   * error if it cannot be written.
    */
   tune(graph: Graph, options?: TuneOptions): Promise<readonly TunedLayer[]>;
   compile<In extends string, Out extends string>(
@@ -84,14 +90,17 @@ export interface WebgpuBackend extends Backend<"float32"> {
 export interface WebgpuExecutable<In extends string = string, Out extends string = string>
   extends Executable<In, Out, "float32"> {
   /**
-   * As `run`, from buffers and into buffers of the same device: nothing is read back, and the next model may go on with
-   * what this one answers. Numbers are float32 in row-major order. Resolves once the device is done.
+   * As `run`, but reads inputs from buffers of the device and writes outputs to such buffers. Nothing is copied to the
+   * host, so another model can use the outputs directly. Numbers are float32 in row-major order. Resolves once the
+   * device is done.
    *
-   * Throws UnsupportedError for a buffer that is too small or lacks COPY_SRC (inputs) or COPY_DST (outputs).
+   * Throws UnsupportedError for a buffer that is too small or lacks COPY_SRC (inputs) or COPY_DST (outputs), and
+   * ShapeError for a missing input or an unknown name.
    */
   runOnDevice(buffers: DeviceBuffers<In, Out>, options?: WorkOptions & { readonly batch?: number }): Promise<void>;
-  /** What a batch of one is made of, a dispatch a line, and the programs. */
+  /** The plan for a batch of one as text, one dispatch per line. */
   readonly plan: string;
+  /** The programs of this plan. */
   readonly programs: readonly WgslProgram[];
 }
 
@@ -102,16 +111,16 @@ export interface WgslProgram {
 }
 
 /**
- * Raw WebGPU compute. The first compile opens a device, which all backends with the same source of adapters share. It
- * is destroyed soon after the last executable, and opened anew once lost. Throws ShapeError for a `spotCheckEvery` that
- * is not a number from 1 on.
+ * A backend on raw WebGPU compute. The first compile opens a device, which all backends with the same source of
+ * adapters share. The device is destroyed one second after the last executable is disposed. After a loss of the device
+ * the next compile opens a new one. Throws ShapeError if `spotCheckEvery` is not at least 1.
  */
 export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
   const { spotCheckEvery = 1 } = options;
   check(spotCheckEvery >= 1, "webgpu.O1", `spotCheckEvery is ${spotCheckEvery}, expected a number from 1 to Infinity`);
   const lease = leasing(options);
   const known: Known = new Map();
-  /** Work with the device, which stays open meanwhile. */
+  /** Runs work with the device, which stays open until the work ends. */
   const withDevice = async <T>(work: (gpu: Gpu, lease: Lease) => T | Promise<T>): Promise<T> => {
     const leased = await lease();
     try {
@@ -141,7 +150,7 @@ export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
       throwIfAborted(work.signal);
       return withDevice(async (gpu) => {
         gpu.shared.check();
-        await gpu.remember(); // a cache that cannot be written is told now, and not after minutes of work
+        await gpu.remember(); // a cache that cannot be written fails here, before minutes of work
         const layers = await tuneGraph(gpu, graph, work);
         await gpu.remember();
         return layers;
@@ -151,7 +160,7 @@ export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
   };
 }
 
-/** What opens a backend's device, or shares one that is open. */
+/** A function that opens the backend's device, or shares one that is open. */
 function leasing({ device, gpu, float16 }: WebgpuOptions): () => Promise<Lease> {
   if (device) {
     const from = { gpu: device, library: "a device of the caller's", version: "unknown" };

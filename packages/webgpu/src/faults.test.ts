@@ -17,7 +17,7 @@ import { type Fault, faultyGpu } from "./testing/faulty-gpu.ts";
 
 const gpu = await softwareGpu();
 
-/** A convolution that a fast kernel is tried for, and a plain kernel. */
+/** A convolution with a fast kernel, and a node with a plain kernel. */
 const network = () => {
   const image = input("x", [1, 16, 6, 6]);
   const weight = constant("weight", fill("v1", "weight", [16, 16, 1, 1], -1, 1));
@@ -28,9 +28,9 @@ const x = fixtureInput("v1", [1, 16, 6, 6]);
 await using exact = await reference.compile(network());
 const expected = (await exact.run({ x })).y.data;
 
-/** Compiles and runs, with the fault at one call; undefined where nothing was thrown. */
+/** Compiles and runs, with the fault at one call. Then compiles and runs again without it. */
 async function attempt(at: number, fault: Fault, options: WebgpuOptions) {
-  const { gpu: fresh, devices } = watchedGpu(gpu); // whose device nothing is known of
+  const { gpu: fresh, devices } = watchedGpu(gpu); // a new device, without findings
   const backend = webgpu({ gpu: fresh, ...options });
   const answer = async () => {
     await using executable = await backend.compile(network());
@@ -53,7 +53,10 @@ function isRight(found: string | ArrayLike<number>): boolean {
   return typeof found !== "string" && Array.from(found).every((value, i) => Math.abs(value - expected[i]!) < 1e-4);
 }
 
-/** A fault at each third call of plain kernels; of fast ones, whose self-test makes many calls alike, at some. */
+/**
+ * The fault occurs at every third call with plain kernels, and at every 17th with fast kernels, whose self-test repeats
+ * its calls.
+ */
 const ways: readonly (readonly [string, WebgpuOptions, number])[] = [
   ["plain kernels", { kernels: "plain" }, 3],
   ["fast kernels", { tuning: "cold" }, 17],
@@ -76,7 +79,7 @@ describe.each(ways)("on %s", (_, options, step) => {
       const error: unknown = outcome.status === "rejected" ? outcome.reason : undefined;
       const isFine =
         outcome.status === "fulfilled"
-          ? isRight(outcome.value) // its answer was there already, or nobody needed the call
+          ? isRight(outcome.value) // the answer had arrived already, or the call was not needed
           : fault === "lost"
             ? error instanceof DeviceLostError
             : error instanceof ResidualError && error.code !== "AbortError";

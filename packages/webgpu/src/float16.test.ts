@@ -6,7 +6,7 @@ import { type WebgpuOptions, webgpu } from "./index.ts";
 const CHANNELS = 16;
 const image = (value: number) => ({ x: tensor([1, CHANNELS, 4, 4], new Float32Array(CHANNELS * 16).fill(value)) });
 
-/** A 1 × 1 convolution that sums the channels, times a number; with a bias. */
+/** A 1 × 1 convolution that sums the channels and multiplies the sum by `times`, with a bias. */
 function summed(x: Value, name: string, times: number, bias = 0): Value {
   const weight = constant(
     `${name}.weight`,
@@ -19,7 +19,7 @@ function summed(x: Value, name: string, times: number, bias = 0): Value {
   });
 }
 
-/** Of a constant image relu(2000 − 16 · 16 · x / 1000), by way of 16 · x. */
+/** For a constant image x: relu(2000 − 16 · 16 · x / 1000), with 16 · x as a value in between. */
 function thereAndBack(): Graph {
   const x = input("x", [1, CHANNELS, 4, 4]);
   const large = summed(x, "first", 1);
@@ -37,9 +37,9 @@ describe.skipIf(missing !== undefined)(`numbers beyond float16${missing ? ` (${m
   it.each(ways)("on the way are refused, though the results would be numbers: %s", async (_, options) => {
     await using executable = await webgpu(options).compile(thereAndBack());
     const run = async (value: number) => (await executable.run(image(value))).y!.data[0]!;
-    // 16 · 12.5 = 200, and 2,000 − 200 · 16 / 1000 = 1,996.8, beside which float16 has 1,997
+    // 16 · 12.5 = 200, and 2,000 − 200 · 16 / 1000 = 1,996.8; the nearest float16 is 1,997
     expect(Math.abs((await run(12.5)) - 1996.8)).toBeLessThan(1);
-    // 16 · 4,500 = 72,000 is beyond 65,504: of infinity ReLU would make 0, where 848 is right
+    // 16 · 4,500 = 72,000 is beyond 65,504: with infinity ReLU would give 0, but 848 is right
     const refusal: { [field: string]: unknown } = {
       code: "UnsupportedError",
       message: expect.stringMatching(/y of there holds NaN in float16.*leave float16 out/),
@@ -56,7 +56,7 @@ describe.skipIf(missing !== undefined)(`numbers beyond float16${missing ? ` (${m
     const run = async (value: number) => (await executable.run(image(value))).y.data[0]!;
     expect(Math.abs((await run(65_504)) / (65.504 * 16) - 1)).toBeLessThan(0.01);
     await expect(run(1e5)).rejects.toMatchObject({ code: "UnsupportedError" });
-    expect(await run(Number.POSITIVE_INFINITY)).not.toBe(0); // no finite number: the caller's own
+    expect(await run(Number.POSITIVE_INFINITY)).not.toBe(0); // infinity was the caller's own input
   });
 
   it.each(ways)("among the weights are refused by compile, by name: %s", async (_, options) => {

@@ -37,7 +37,7 @@ interface Record {
  */
 const backendWith = (cache: WebgpuCache) => webgpu({ gpu: watchedGpu(gpu).gpu, cache, tuning: "cold" });
 
-/** Runs of the device until the network is ready: those of the self-test. */
+/** Counts the device's runs during a compile: the runs of the self-test. */
 async function runsOfCompile(cache: WebgpuCache): Promise<number> {
   const backend = backendWith(cache);
   await backend.device();

@@ -24,7 +24,7 @@ import { softwareGpu } from "@residual/webgpu-software";
 import { describe, expect, it, vi } from "vitest";
 import { type DeviceBuffers, type WebgpuExecutable, webgpu } from "./index.ts";
 
-/** Cold where a network is compiled: SwiftShader takes 15 s for all tiles, and a life is the same with one. */
+/** Networks are compiled with "cold": SwiftShader takes 15 s to compile all tiles, and these tests need only one. */
 const gpu = await softwareGpu();
 
 const small = () => {
@@ -34,7 +34,7 @@ const small = () => {
 const x = tensor([1, 2], [-1, 2]);
 const positive = Float32Array.of(0, 2);
 
-/** A convolution that tiles are chosen for. */
+/** A convolution for which a tiled strategy is chosen. */
 const tiled = () => {
   const image = input("x", [1, 16, 6, 6]);
   const weight = constant("weight", fill("v1", "weight", [16, 16, 1, 1], -1, 1));
@@ -83,21 +83,21 @@ it("after thousands of rounds, more leave no memory behind", async () => {
       await using executable = await backend.compile(tiled());
       await executable.run({ x: fixtureInput("v1", [1, 16, 6, 6]) });
     }
-    return (await resources()).resident!; // without garbage
+    return (await resources()).resident!; // measured after a garbage collection
   };
-  let last = await rounds(2500); // until then allocators and SwiftShader's own caches grow
+  let last = await rounds(2500); // allocators and SwiftShader's caches grow until then
   const grown: number[] = [];
   while (grown.length < 3 && !(grown.at(-1)! < 20e3)) {
     const now = await rounds(500);
     grown.push((now - last) / 500);
     last = now;
   }
-  // A leak grows each time, what the system does with pages meanwhile does not. Over 4,000 rounds: nothing; a round's
-  // own buffers are 30 kB.
+  // A leak grows each time; other memory does not. Measured over 4,000 rounds: no growth. A round's buffers are
+  // 30 kB.
   expect(Math.min(...grown)).toBeLessThan(20e3);
 });
 
-/** Round by round: what a process that opens a backend for each model holds. */
+/** The resources of a process that opens a backend for each model. */
 it("a hundred backends, one after the other, share a device, and leave no memory, thread or file", async () => {
   const round = async () => {
     const backend = webgpu({ gpu: await softwareGpu() });
@@ -261,12 +261,12 @@ describe("compile", () => {
     const weights = stage("upload weights");
     expect(weights.map(({ done }) => done)).toEqual(weights.map((_, i) => i));
     expect(weights.length).toBe(weights[0]!.total);
-    expect(weights.length).toBeGreaterThan(20); // of its layers
+    expect(weights.length).toBeGreaterThan(20); // one or more for each layer
   });
 
   it.each(["compile kernels", "upload weights"])("aborted while it is to %s leaves nothing behind", async (stage) => {
     const backend = webgpu({ gpu, tuning: "cold" });
-    await using before = await backend.compile(resnet20()); // kernels were tried
+    await using before = await backend.compile(resnet20()); // its kernels have passed the self-test
     using memory = watchGpuMemory();
     const stop = new AbortController();
     const onProgress = (progress: { stage: string }) => progress.stage === stage && stop.abort();
@@ -279,12 +279,12 @@ describe("compile", () => {
 });
 
 describe("more than a device has", () => {
-  /** Of 256 MiB, twice what WebGPU promises of a binding. */
+  /** An input of 256 MiB: twice what WebGPU guarantees for a binding. */
   const huge = () => {
     const image = input("x", [1, 64, 1024, 1024]);
     return graph({ name: "huge", inputs: { x: image }, outputs: { y: ops.maxPool2d({ x: image }, { window: 8 }) } });
   };
-  // the limits that all have, and no features
+  // the default limits, and no features
   const ownDevice = async () => (await gpu.requestAdapter())!.requestDevice();
 
   it("is refused by name, and nothing is left behind", async () => {
@@ -349,7 +349,7 @@ it("an abort leaves the rest undone, and the next run is none the worse", async 
   });
   await expect(executable.run({ image }, { signal: stop.signal })).rejects.toMatchObject({ code: "AbortError" });
   const { logits } = await executable.run({ image });
-  expect(submit.mock.calls.length).toBeLessThanOrEqual(2); // that one, and the last run's
+  expect(submit.mock.calls.length).toBeLessThanOrEqual(2); // the aborted run's submit, and the last run's
   expect(whole).toBeGreaterThan(2);
   expect(logits.data).toEqual(expected.data);
 });
@@ -370,11 +370,11 @@ it("a kernel that a driver gets wrong is found out, and the plain ones take over
   const { y } = await executable.run({ x: image });
   await using exact = await reference.compile(tiled());
   const { y: expected } = await exact.run({ x: image });
-  // bounds are conformance's matter
+  // conformance checks the bounds
   for (const [i, value] of expected.data.entries()) expect(y.data[i]).toBeCloseTo(value, 4);
 });
 
-/** For a thread or process of its own: a script, which imports from this folder. */
+/** A script for a separate thread or process, which imports from this folder. */
 const script = (told: string) => `(async () => {
   const { webgpu } = await import("@residual/webgpu");
   const { softwareGpu } = await import("@residual/webgpu-software");

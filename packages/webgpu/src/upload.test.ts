@@ -10,7 +10,7 @@ describe("weights that go up in parts", () => {
     ["software adapters", webgpu({ gpu })],
     ["GPUs", webgpu({ gpu, kernels: "gpu" })],
   ])("are all there, on kernels of %s", async (_, of) => {
-    const [x, channels] = [input("x", [1, 512, 1, 1]), 1500]; // 2.9 MiB, the last block short of some
+    const [x, channels] = [input("x", [1, 512, 1, 1]), 1500]; // 2.9 MiB, with a partial last block
     const weight = constant("weight", fill("v1", "weight", [channels, 512, 1, 1], -1, 1));
     const product = graph({ name: "large", inputs: { x }, outputs: { y: ops.conv2d({ x, weight }) } });
     const image = { x: tensor([1, 512, 1, 1], Float32Array.from(fill("v1", "x", [1, 512, 1, 1], -1, 1).data)) };

@@ -115,7 +115,7 @@ describe("variables", () => {
   });
 });
 
-/** Running sums of a weight of 16 × 16, in whose order kernels differ by batch. */
+/** Running sums of a weight of 16 × 16, for which kernels of different batches need different orders. */
 function summing(): {
   of: Graph<"x" | "step", "y">;
   inputs: (batch: number) => { x: Tensor<"float32">; step: Tensor<"float32"> };
@@ -170,7 +170,7 @@ describe("running sums", () => {
       submit.mockRestore();
       return outcome;
     };
-    expect(await abortAt(1)).toBe("AbortError"); // all dispatches; the copies to variables have a submit of their own
+    expect(await abortAt(1)).toBe("AbortError"); // one submit has all dispatches; the copies to variables have another
     expect(await executable.read(["weight"])).toEqual(before);
     expect(await abortAt(0)).toHaveProperty("y");
     const after = await executable.read(["weight"]);
@@ -185,7 +185,7 @@ describe("running sums", () => {
     const updates = [{ variable: changing, value: still }];
     const packed = graph({ name: "packed", inputs: { x }, outputs: { y }, updates });
     const backend = webgpu({ gpu });
-    await using before = await backend.compile(packed); // kernels were tried
+    await using before = await backend.compile(packed); // its kernels have passed the self-test
     const dispatches = vi.spyOn(GPUComputePassEncoder.prototype, "dispatchWorkgroups");
     const during = async (work: () => Promise<unknown>) => {
       dispatches.mockClear();
@@ -219,7 +219,7 @@ describe("running sums", () => {
 
   it("leave nothing on the device", async () => {
     const backend = webgpu({ gpu });
-    await using before = await backend.compile(of); // kernels were tried
+    await using before = await backend.compile(of); // its kernels have passed the self-test
     await before.run(inputs(1));
     using memory = watchGpuMemory();
     const executable = await backend.compile(of);
@@ -237,6 +237,6 @@ describe("running sums", () => {
     const write = vi.spyOn(devices[0]!.queue, "writeBuffer");
     await executable.run(inputs(1));
     const written = write.mock.calls.map(([, , data]) => (data as Float32Array).length);
-    expect(written).toEqual([16 * 64, 16 * 16 * 9]); // the inputs, and nothing else
+    expect(written).toEqual([16 * 64, 16 * 16 * 9]); // only the inputs
   });
 });

@@ -21,7 +21,7 @@ writeFileSync(path, bytes);
 
 let server: Server;
 let address: string;
-/** How many bytes the endless answer has sent. */
+/** The bytes that the endless response has sent. */
 let sent = 0;
 beforeAll(async () => {
   server = createServer((request, response) => {

@@ -106,13 +106,13 @@ export async function fetchBytes(url: string, reading: Reading): Promise<Uint8Ar
   }
 }
 
-/** Fetches a URL for `read`. An answer that `read` does not read to its end is not downloaded in vain. */
+/** Fetches a URL, and passes the response to `read`. The download stops once `read` returns. */
 export async function withResponse<T>(
   url: string,
   signal: WorkOptions["signal"],
   read: (response: ResponseLike) => Promise<T>,
 ): Promise<T> {
-  const controller = new AbortController(); // the platform takes no signal but its own
+  const controller = new AbortController(); // fetch takes only the platform's own AbortSignal
   const abort = () => controller.abort();
   signal?.addEventListener("abort", abort, { once: true });
   try {

@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 
 /**
- * Runs TypeScript in a Node of its own, beside the module at `url`, until it says something on stdout; then kills it or
- * lets it end.
+ * Runs TypeScript in a new Node process, in the folder of the module at `url`. Once the process writes to stdout, kills
+ * it if `kill` is true, else waits for its end. Returns the first text written.
  */
 export async function runUntilItSpeaks(
   url: string,

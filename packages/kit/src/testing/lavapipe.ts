@@ -2,14 +2,16 @@ import { globSync } from "node:fs";
 import { BackendUnavailableError } from "@residual/core";
 import { adapterName, type GpuSource, platformGpu } from "../gpu.ts";
 
-/** The driver's file, where Vulkan's loader looks for it. Lavapipe is Mesa's driver for the CPU. */
+/**
+ * The path of lavapipe's driver file, where Vulkan's loader looks for it. Lavapipe is Mesa's Vulkan driver for the CPU.
+ */
 export function lavapipeDriver(): string | undefined {
   return globSync("/{usr/share,usr/local/share,etc}/vulkan/icd.d/lvp_icd*.json")[0];
 }
 
 /**
- * Makes lavapipe the one Vulkan driver of this process, for the tests that `what` names. Gives the reason, with a
- * warning, where there is no lavapipe or Dawn does not take it.
+ * Makes lavapipe the only Vulkan driver of this process, for the tests that `what` names. If there is no lavapipe, or
+ * Dawn refuses it, warns and returns the reason.
  */
 export async function useLavapipe(what: string): Promise<string | undefined> {
   const driver = lavapipeDriver();
@@ -26,7 +28,7 @@ export async function dawnGpu(): Promise<GpuSource> {
   return (await platformGpu<GpuSource>("Dawn", importHere)).gpu;
 }
 
-/** The name of the adapter that Dawn gives, or why it gives none: Dawn takes no Mesa older than 24. */
+/** The name of Dawn's adapter, or the reason why there is none. Dawn refuses Mesa older than 24. */
 async function adapterFound(): Promise<string> {
   try {
     const adapter = await (await dawnGpu()).requestAdapter();

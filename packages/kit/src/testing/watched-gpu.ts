@@ -3,11 +3,11 @@ import type { GpuSource } from "../gpu.ts";
 
 export interface Watched {
   readonly gpu: GpuSource;
-  /** The devices that were given out, in their order. */
+  /** The devices opened so far, in order. */
   readonly devices: readonly GPUDevice[];
 }
 
-/** A GPU that keeps the devices it gives out, and may have them see other programs than they are given. */
+/** A GPU that lists the devices it opens. `rewritten`, if given, replaces the code of each shader module. */
 export function watchedGpu(gpu: GpuSource, rewritten?: (code: string, label: string) => string): Watched {
   const devices: GPUDevice[] = [];
   const requestAdapter: GpuSource["requestAdapter"] = async (options) => {

@@ -1,7 +1,10 @@
 import { type AttributesOf, formatShape } from "@residual/core";
 import type { Four } from "../lower/layout.ts";
 
-/** A convolution with what follows it, as far as the choice of a strategy depends on it. A linear layer is a 1 × 1. */
+/**
+ * A convolution with its bias, residual and ReLU, as far as the choice of a strategy depends on them. A linear layer is
+ * a 1 × 1 convolution.
+ */
 export interface Layer {
   /** [N, C, H, W] */
   readonly x: Four;
@@ -14,7 +17,10 @@ export interface Layer {
   readonly attributes: AttributesOf<"fusedConv2d">;
 }
 
-/** Equal for layers that take the same time: `x 1×64×56×56, weight 64×64×3×3, bias true, residual false, …`. */
+/**
+ * A key that is equal for layers that take the same time: `x 1×64×56×56, weight 64×64×3×3, bias true, residual false,
+ * …`.
+ */
 export function keyOf({ x, weight, hasBias, hasResidual, attributes }: Layer): string {
   const { stride, padding, dilation, groups, relu } = attributes;
   const parts = { bias: hasBias, residual: hasResidual, stride, padding, dilation, groups, relu };
@@ -22,12 +28,12 @@ export function keyOf({ x, weight, hasBias, hasResidual, attributes }: Layer): s
   return [...shapes, ...Object.entries(parts).map(([name, value]) => `${name} ${String(value)}`)].join(", ");
 }
 
-/** Pixels of the output in all images. */
+/** Output pixels of all images. */
 export function pixelsOf({ y: [n, , h, w] }: Layer): number {
   return n * h * w;
 }
 
-/** Channels of x, in fours, that an output sees. */
+/** Quads (sets of four) of input channels that an output depends on. */
 export function quadsPerGroup({ weight }: Layer): number {
   return Math.ceil(weight[1] / 4);
 }
@@ -36,12 +42,12 @@ export function tapsOf({ weight: [, , kh, kw] }: Layer): number {
   return kh * kw;
 }
 
-/** Whether a group's inputs and outputs are both whole fours; they are where there is one group. */
+/** Whether each group has a multiple of four inputs and of four outputs. Always true for one group, which is padded. */
 export function hasWholeGroups({ weight: [o, perGroup], attributes: { groups } }: Layer): boolean {
   return groups === 1 || (perGroup % 4 === 0 && (o / groups) % 4 === 0);
 }
 
-/** Whether blocks of so many output channels lie within groups, and no channel of the last four is missing. */
+/** Whether each block of `channels` outputs lies within a group, and the number of outputs is a multiple of four. */
 export function hasWholeBlocks(layer: Layer, channels: number): boolean {
   const [outputs] = layer.weight;
   const { groups } = layer.attributes;

@@ -13,41 +13,41 @@ import { f2, f4, type Winograd, winograd } from "../kernels/winograd.ts";
 import { type Cost, free } from "./cost.ts";
 import type { Strategy } from "./strategy.ts";
 
-/** What a class of devices is good at. */
+/** The memory, costs and strategies for a class of devices. */
 export interface DeviceProfile {
   readonly name: string;
   readonly memory: Memory;
   readonly cost: Cost;
   readonly strategies: readonly Strategy[];
-  /** Those of them that compile soonest. */
+  /** The strategies that compile fastest. */
   readonly cold: readonly Strategy[];
   /** Winograd's algorithms among the strategies. */
   readonly algorithms: readonly ("winograd-f2" | "winograd-f4")[];
-  /** The name of the quickest strategy for a layer, by the layer's key. */
+  /** The name of the fastest strategy for a layer, by the layer's key. */
   readonly tuned?: ReadonlyMap<string, string>;
-  /** The profile to use where one of its kernels is wrong; the plain one where not given. */
+  /** The profile to use if one of this profile's kernels is wrong. Default: the plain profile */
   readonly instead?: DeviceProfile;
 }
 
-/** What is float16: what lies in memory, or convolutions' products too. Sums are float32's. */
+/** The numbers that are float16: all stored numbers, or also the products in convolutions. Sums are always float32. */
 export type Float16 = "storage" | "products";
 
-/** The kernels of convolutions: for adapters on the CPU, for GPUs, or for any. */
+/** The convolution kernels: for adapters on the CPU, for GPUs, or for any adapter. */
 export type KernelSet = "software" | "gpu" | "plain";
 
-/** What a profile lists, by family. */
+/** The parts from which `profileOf` lists a profile's strategies. */
 interface Lists {
   readonly memory: "buffers" | "textures";
   readonly cost: Cost;
-  /** Those that compile soonest. */
+  /** The strategies that compile fastest. */
   readonly cold: readonly Strategy[];
   readonly others?: readonly Strategy[];
-  /** By each of these products. */
+  /** Winograd transforms. Each is combined with each of `products`. */
   readonly transforms?: readonly Winograd[];
   readonly products?: readonly Product[];
 }
 
-/** In float16 there is no Winograd's algorithm: its bounds do not allow for transformed tiles that are rounded. */
+/** Float16 leaves out Winograd's algorithm: its bounds do not cover transformed tiles that are rounded to float16. */
 function profileOf(name: string, float16: Float16 | undefined, lists: Lists): DeviceProfile {
   const { memory, cost, cold, others = [], products = [] } = lists;
   const transforms = float16 ? [] : (lists.transforms ?? []);
@@ -61,12 +61,12 @@ function productsFor(float16: Float16 | undefined): Products {
   return float16 === "products" ? "float16" : "float32";
 }
 
-/** For whatever the others do not fit. */
+/** Strategies for layers that no other strategy fits. */
 const last = [onePixel, quadStrategy, plainStrategy];
 
 /**
- * Arithmetic, since no GPU was at hand (docs/decisions/2026-11-24-webgpu.md): 32 cores of 128 lanes, at 1.5 GHz, that
- * load 64 bytes a clock.
+ * Estimated, since no GPU was available (docs/decisions/2026-11-24-webgpu.md): 32 cores of 128 lanes at 1.5 GHz, each
+ * of which loads 64 bytes per clock cycle.
  */
 const gpuCost = { ...free, lanes: 64, cores: 32, load: 10, store: 10, fma: 0.35, step: 1 };
 
@@ -84,15 +84,15 @@ export function gpuProfile(float16?: Float16): DeviceProfile {
   });
 }
 
-/** A kind of software adapters, of some lanes. `scripts/costs.ts` measures how well the costs choose. */
+/** A kind of software adapter. `scripts/costs.ts` measures how well strategies are chosen by the costs. */
 interface Software {
   readonly name: string;
   readonly lanes: number;
   readonly cost: { readonly [memory in Lists["memory"]]: Omit<Cost, "lanes"> };
   readonly tiles: readonly Omit<Tile, "lanes">[];
-  /** How many of the tiles, from the first, compile soonest. */
+  /** The number of tiles, from the first, that compile fastest. */
   readonly coldTiles: number;
-  /** Channels of strips of seven rows. */
+  /** Output channels of the strips, which have seven rows. */
   readonly strips: readonly number[];
   readonly transforms: readonly Winograd[];
 }
@@ -101,7 +101,7 @@ const tile = (channels: number, pixels: number) => ({ channels, pixels });
 
 const inBuffers = { ...free, cores: 1, load: 40, store: 40, broadcast: 0.4, fma: 0.25, keep: 0.3, step: 10, byte: 0.4 };
 
-/** F(2, 3) saves 2 to 5 % of a run of ResNet-18, for 5 % of its load and 7 MiB: left out. */
+/** F(2, 3) is left out: it shortens a run of ResNet-18 by 2 to 5 %, but lengthens its load by 5 % and takes 7 MiB. */
 export const lavapipe: Software = {
   name: "lavapipe",
   lanes: 8,
@@ -114,7 +114,10 @@ export const lavapipe: Software = {
 
 const swiftShaderCost = { ...free, cores: 1, load: 160, store: 160, fma: 0.5 };
 
-/** 32 × 13 covers 7 × 7 pixels by 52, and 32 × 4 their 16 tiles of F(2, 3). */
+/**
+ * Each tile has 4 lanes. 32 × 13 covers 52 pixels, enough for an output of 7 × 7. 32 × 4 covers 16 pixels, enough for
+ * the 16 tiles of F(2, 3) in such an output.
+ */
 export const swiftShader: Software = {
   name: "SwiftShader",
   lanes: 4,
@@ -147,12 +150,12 @@ export function softwareProfile(
   });
 }
 
-/** Where a fast kernel is wrong, or none is wanted. */
+/** The profile for an adapter that computes a fast kernel wrong, and for `kernels: "plain"`. */
 export function plainProfile(float16?: Float16): DeviceProfile {
   return profileOf("plain", float16, { memory: "buffers", cost: { ...inBuffers, lanes: 8 }, cold: [plainStrategy] });
 }
 
-/** What a profile depends on. */
+/** The features and limits that a profile depends on. */
 interface Capabilities {
   readonly features: ReadonlySet<string>;
   readonly limits: { readonly maxStorageTexturesPerShaderStage: number };
@@ -168,27 +171,27 @@ export function profileFor(
   if (kernels === "gpu" || (kernels === undefined && !isSoftwareAdapter(info))) return gpuProfile(float16);
   const { subgroupMinSize, subgroupMaxSize } = info;
   const size = subgroupMinSize === subgroupMaxSize ? subgroupMinSize : undefined;
-  // a workgroup has to be a whole subgroup
+  // a kernel's workgroup must be one whole subgroup, so the size must be known
   const withoutSubgroups = !device.features.has("subgroups") || size === undefined;
   const of = { lanes: size ?? 8, withoutSubgroups };
   const isLavapipe = /llvmpipe|lavapipe/i.test(`${info.device} ${info.description}`);
   const hasTextures = isLavapipe && device.limits.maxStorageTexturesPerShaderStage >= BOUND;
   const like = (withoutSubgroups ? hasTextures : of.lanes >= 8) ? lavapipe : swiftShader;
   const profile = softwareProfile(like, "buffers", float16, of);
-  // lavapipe of Mesa 25.0 with vectors of 512 bits reads textures wrong
+  // lavapipe of Mesa 25.0 reads textures wrong on CPUs with 512-bit vectors
   return hasTextures ? { ...softwareProfile(lavapipe, "textures", float16, of), instead: profile } : profile;
 }
 
-/** Textures that batch norm reads and writes, more than any other kernel. */
+/** The textures that batch norm binds, the most of any kernel. */
 const BOUND = 6;
 
-/** The strategies that compile soonest. */
+/** A profile with only the strategies that compile fastest. */
 export function coldProfile(profile: DeviceProfile): DeviceProfile {
   const { instead, ...rest } = profile;
   return { ...rest, strategies: profile.cold, algorithms: [], ...(instead && { instead: coldProfile(instead) }) };
 }
 
-/** The programs that a profile may come to: a change of any makes what was found out about a device invalid. */
+/** The WGSL of all kernels that a profile may use. A change of any text invalidates earlier findings about a device. */
 export function kernelTexts({ memory, strategies, instead }: DeviceProfile): readonly string[] {
   const convolutions = strategies.flatMap(({ kernels, packing }) => [...kernels, packing]);
   const own = new Set([...Object.values(plainKernels), ...convolutions].map((kernel) => kernel(memory).program));

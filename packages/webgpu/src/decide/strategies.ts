@@ -2,12 +2,14 @@ import { keyOf, type Layer } from "./layer.ts";
 import type { DeviceProfile } from "./profiles.ts";
 import type { Strategy } from "./strategy.ts";
 
-/** Every strategy that can compute a layer on devices of a profile. */
+/** Every strategy of a profile that can compute a layer. */
 export function strategiesFor({ strategies }: DeviceProfile, layer: Layer): readonly Strategy[] {
   return strategies.filter(({ fits }) => fits(layer));
 }
 
-/** The strategy that was measured to be the quickest for a layer, else the one of the least cost. */
+/**
+ * The strategy that was measured as the fastest for a layer. Without a measurement, the strategy with the lowest cost.
+ */
 export function choose(profile: DeviceProfile, layer: Layer): Strategy {
   const { tuned, cost } = profile;
   const all = strategiesFor(profile, layer);

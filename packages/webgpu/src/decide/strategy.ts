@@ -7,25 +7,25 @@ import type { Layer } from "./layer.ts";
 
 /** One way to compute a convolution. */
 export interface Strategy {
-  /** Unlike the name of any other strategy. Tuning remembers a strategy by its name. */
+  /** Unique. Tuning remembers a strategy by its name. */
   readonly name: string;
-  /** All that it dispatches, beside changes of order. */
+  /** The kernels that it dispatches, without those that change the order of an operand. */
   readonly kernels: readonly KernelIn[];
-  /** The kernel that packs its weights on the device. */
+  /** The kernel that packs the weights on the device. */
   readonly packing: KernelIn;
   readonly fits: (layer: Layer) => boolean;
-  /** Nanoseconds. */
+  /** Nanoseconds of a run. */
   readonly cost: (layer: Layer, cost: Cost) => number;
   readonly emit: (builder: Builder, convolution: Convolution) => Operand;
-  /** Winograd's algorithm, if the strategy uses one. Its rounding errors have a bound of their own. */
+  /** Winograd's algorithm, if the strategy uses one. Its rounding errors have a separate bound. */
   readonly winograd?: WinogradPoints;
-  /** The layer that the self-test runs; none for the plain kernel, which takes over where another kernel fails. */
+  /** The layer that the self-test runs. Undefined for the plain kernel, which replaces kernels that fail. */
   readonly trial?: Trial;
 }
 
-/** A convolution of two square images with bias, residual and ReLU, padded by half of its window. */
+/** A convolution of two square images with bias, residual and ReLU. The padding is half the window. */
 export interface Trial {
-  /** Channels of a group of x. */
+  /** Input channels of a group. */
   readonly channels: number;
   readonly outputs: number;
   readonly stride: 1 | 2;
@@ -36,7 +36,7 @@ export interface Trial {
   readonly window: 1 | 3;
 }
 
-/** A trial that reaches beyond the edges of a kernel's blocks. */
+/** A trial with the given changes. Its sizes leave partial blocks at the edges of the output. */
 export function trialOf(changes: Partial<Trial>): Trial {
   return { channels: 4, outputs: 8, stride: 2, size: 9, groups: 1, window: 3, ...changes };
 }

@@ -19,10 +19,10 @@ const network = () => {
   return select(bind(model, fixtureWeights(model, "v1")), ["logits"]);
 };
 
-/** A new device, of which nothing is known in this page. */
+/** A new device, for which this page has no findings. */
 const fresh = () => watchedGpu((navigator as { gpu: GPU }).gpu).gpu;
 
-/** The stages that a compile tells of. */
+/** The stages that a compile reports. */
 async function stagesOfCompile(): Promise<ReadonlySet<string>> {
   const stages = new Set<string>();
   const onProgress = ({ stage }: { readonly stage: string }) => stages.add(stage);

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { browserCache } from "./browser-cache.ts";
 
-// With a browser's own CacheStorage it is tried in browser-cache.browser.test.ts.
+// A browser's own CacheStorage is tested in browser-cache.browser.test.ts.
 
 afterEach(() => vi.unstubAllGlobals());
 

@@ -1,6 +1,6 @@
 import type { WebgpuCache } from "./cache.ts";
 
-/** The part of a page's CacheStorage that is used here: the package is checked without the DOM. */
+/** The part of a page's CacheStorage that is used here. Declared here, since the package is checked without the DOM. */
 interface Storage {
   open(name: string): Promise<{
     match(url: string): Promise<{ text(): Promise<string> } | undefined>;
@@ -8,13 +8,13 @@ interface Storage {
   }>;
 }
 
-/** CacheStorage keeps answers by URL. No host has this one (RFC 6761), and none is asked. */
+/** CacheStorage stores responses by URL. No host has this name (RFC 6761), and no request is sent. */
 const URL_OF_KEYS = "https://residual.invalid/";
 
 /**
- * Keeps what was found out about adapters in the browser, for the pages and workers of one origin: in CacheStorage,
- * which workers have too. It keeps nothing where storage is forbidden or full, and says nothing of it. Undefined where
- * there is no CacheStorage, as in Node.
+ * A cache in the browser for findings about adapters, shared by the pages and workers of an origin. It uses
+ * CacheStorage, which workers have too. If storage is forbidden or full, nothing is stored, and no error is thrown.
+ * Undefined without CacheStorage, as in Node.
  */
 export function browserCache(): WebgpuCache | undefined {
   const storage = storageOfOrigin();
@@ -29,14 +29,14 @@ export function browserCache(): WebgpuCache | undefined {
           const cache = await storage.open("residual");
           await cache.put(URL_OF_KEYS + key, new Response(text));
         } catch {
-          // forbidden, or full
+          // storage is forbidden or full
         }
       },
     }
   );
 }
 
-/** The getter itself throws in a sandboxed frame. */
+/** The page's CacheStorage. In a sandboxed frame even its getter throws. */
 function storageOfOrigin(): Storage | undefined {
   try {
     return (globalThis as { caches?: Storage }).caches;

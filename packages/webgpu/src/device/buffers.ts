@@ -2,13 +2,16 @@
 import { concrete, type Graph, ShapeError, sizeOf, UnsupportedError } from "@residual/core";
 import type { GpuBuffer } from "@residual/kit/gpu";
 
-/** Buffers of the caller's, by the names of a graph's inputs and outputs. Outputs that are not named are not copied. */
+/** The caller's buffers, by the names of a graph's inputs and outputs. An output without a buffer is not copied. */
 export interface DeviceBuffers<In extends string = string, Out extends string = string> {
   readonly inputs: { readonly [K in In]: GpuBuffer };
   readonly outputs: { readonly [K in Out]?: GpuBuffer };
 }
 
-/** Throws ShapeError for names that the graph does not have, UnsupportedError for a buffer that will not do. */
+/**
+ * Throws ShapeError for a missing input or an unknown name, UnsupportedError for a buffer that is too small or lacks a
+ * usage.
+ */
 export function checkBuffers(graph: Graph, batch: number, { inputs, outputs }: DeviceBuffers): void {
   const expected = Object.keys(graph.inputs);
   if (Object.keys(inputs).sort().join() !== expected.toSorted().join()) {

@@ -1,8 +1,8 @@
 import { fnv1a32, version } from "@residual/core";
 
 /**
- * Text that outlives the process, by key: files, `localStorage`, or what there is. Keys are short, of letters, digits
- * and `-`. What is read is checked here, and may be rubbish, or what another version wrote.
+ * A store of texts that outlives the process: files, `localStorage`, or another store. Keys are short and consist of
+ * letters, digits and `-`. The backend checks what it reads, and ignores invalid texts and those of other versions.
  */
 export interface WebgpuCache {
   read(key: string): Promise<string | undefined>;
@@ -10,50 +10,49 @@ export interface WebgpuCache {
 }
 
 /**
- * What makes a device's figures its own: the adapter, its driver as far as it is told, the library, and our kernels'
- * texts.
+ * The properties that findings about a device depend on: the adapter, its driver if known, the library, and the texts
+ * of our kernels.
  */
 export interface Identity {
   readonly vendor: string;
   readonly architecture: string;
   readonly device: string;
-  /** On Vulkan it holds the driver's version. */
+  /** On Vulkan it contains the driver's version. */
   readonly description: string;
   readonly library: string;
   readonly libraryVersion: string;
-  /** Whether there are subgroups. */
+  /** Whether the device has subgroups. */
   readonly subgroups: boolean;
+  /** A hash of the kernels' texts. */
   readonly kernels: string;
 }
 
-/** What was found out about a device. */
+/** The findings about a device. */
 export interface Findings {
-  /** Whether kernels answered right, by their names. */
+  /** Whether a kernel passed its test, by the kernel's name. */
   readonly checked: ReadonlyMap<string, boolean>;
-  /** The name of the quickest strategy for each layer, by the layer's key. */
+  /** The name of the fastest strategy for a layer, by the layer's key. */
   readonly tuned: ReadonlyMap<string, string>;
 }
 
-/** Of a record's text, in characters: far more than a thousand layers take. */
+/** The maximum length of a record in characters: far more than a thousand layers take. */
 const LONGEST = 4e6;
 
 const none: Findings = { checked: new Map(), tuned: new Map() };
 
-/**
- * What is known of a device; nothing where the cache fails, or holds what this version did not write for this device.
- */
+/** Reads the findings about a device. Empty if the cache fails, or if its record is of another device or version. */
 export async function readFindings(cache: WebgpuCache, identity: Identity): Promise<Findings> {
   try {
     const text = await cache.read(identityKey(identity));
     return text === undefined || text.length > LONGEST ? none : parsed(JSON.parse(text), identity);
   } catch {
-    return none; // a help, and no more
+    return none; // the cache only saves time, so its failure is no error
   }
 }
 
 /**
- * Adds to what is known; of other processes' findings since, those that are not contradicted stay. Throws what the
- * cache throws.
+ * Adds findings to a device's record. Findings that other processes wrote in the meantime stay, unless the new ones
+ * contradict them. Throws the cache's error.
  */
 export async function writeFindings(cache: WebgpuCache, identity: Identity, findings: Findings): Promise<void> {
   const before = await readFindings(cache, identity);
@@ -65,7 +64,7 @@ export async function writeFindings(cache: WebgpuCache, identity: Identity, find
   await cache.write(identityKey(identity), JSON.stringify(record, undefined, 1));
 }
 
-/** The key that a device's record has in a cache. */
+/** The key of a device's record in a cache. */
 export function identityKey(identity: Identity): string {
   const text = textOf(identity);
   return `webgpu-${[text, `${text}.`].map((each) => fnv1a32(each).toString(16).padStart(8, "0")).join("")}`;
@@ -75,7 +74,7 @@ const textOf = (identity: Identity): string => JSON.stringify({ ...identity, res
 
 function parsed(record: unknown, identity: Identity): Findings {
   if (!isObject(record) || !isObject(record.identity)) return none;
-  if (JSON.stringify(record.identity) !== textOf(identity)) return none; // two keys may fall together
+  if (JSON.stringify(record.identity) !== textOf(identity)) return none; // keys are hashes, and may collide
   const entries = <T>(of: unknown, is: (value: unknown) => value is T) =>
     new Map(Object.entries(isObject(of) ? of : {}).filter((entry): entry is [string, T] => is(entry[1])));
   return {

@@ -21,7 +21,7 @@ const float32: Arithmetic = { memory: "float32", hasFloat16Products: false };
 
 type Inputs = { readonly [name: string]: Tensor<"float32"> };
 
-/** A layer with numbers, and the reference's answer. */
+/** A layer with its numbers, and the reference's result. */
 async function answered(layer: Layer) {
   const { x: ofX, weight: ofWeight, y: ofY, hasBias, hasResidual, attributes } = layer;
   const tensors = {
@@ -89,7 +89,7 @@ it("an output is the reference's, for layers of all kinds", async () => {
         const [channel, row] = [Math.floor(at / (height * width)), Math.floor(at / width) % height];
         const inputs = inputsOf(layer, tensors, channel, at);
         const { value, bound } = exactOutput(layer, float32, inputs, { channel, row, column: at % width });
-        expect(value).toBeCloseTo(Number(expected.data[at]), 12); // both in float64, in another order
+        expect(value).toBeCloseTo(Number(expected.data[at]), 12); // both sums are in float64, but in different orders
         expect(bound).toBeGreaterThan(0);
       }
     }),

@@ -3,7 +3,7 @@ import type { Layer } from "../decide/layer.ts";
 
 /** How a kernel rounds. docs/tolerances.md derives the bound of each arithmetic. */
 export interface Arithmetic {
-  /** Of values between nodes and of weights. Sums are float32. */
+  /** The dtype of weights and of values between nodes. Sums are always float32. */
   readonly memory: "float32" | "float16";
   /** Whether a convolution's products, and sums of four products, are float16. */
   readonly hasFloat16Products: boolean;
@@ -11,9 +11,9 @@ export interface Arithmetic {
   readonly winograd?: WinogradPoints | undefined;
 }
 
-/** The inputs of one output of a convolution: x is one image, the weights are those of the output's channel. */
+/** The inputs of one output of a convolution: x of one image, and the weights of the output's channel. */
 export interface OutputInputs {
-  /** x of a channel, at a pixel `row * width + column`. */
+  /** The number of x in a channel, at the pixel `row * width + column`. */
   readonly x: (channel: number, pixel: number) => number;
   /** [C / groups, KH, KW] */
   readonly weight: ArrayLike<number>;
@@ -22,21 +22,27 @@ export interface OutputInputs {
   readonly residual: number;
 }
 
-/** One output in float64, and the error that the bound allows. */
+/** One output in float64, and its bound. */
 export interface ExactOutput {
   readonly value: number;
-  /** Infinity where the arithmetic has no bound: a result or a part of its sum may lie outside the range. */
+  /**
+   * The largest allowed error. Infinity if the arithmetic has no bound: the result or a partial sum may exceed the
+   * range.
+   */
   readonly bound: number;
 }
 
-/** The place of an output in its image. */
+/** The position of an output in its image. */
 export interface Place {
   readonly channel: number;
   readonly row: number;
   readonly column: number;
 }
 
-/** WGSL leaves the direction of rounding open, so a correct + or · is off by up to one ulp, twice IEEE 754's 2⁻²⁴. */
+/**
+ * The unit roundoff. WGSL leaves the direction of rounding open, so a correct + or · is off by up to one ulp. This is
+ * twice IEEE 754's 2⁻²⁴.
+ */
 const UNIT = 2 ** -23;
 
 const ranges = {
@@ -44,11 +50,15 @@ const ranges = {
   float16: { stored: 2 ** -11, smallest: 2 ** -14, largest: 65_504 },
 } as const;
 
-/** Roundings of a term by float16: of x, the weight and the result, and of products and sums of four, twice each. */
+/**
+ * The number of times that a term is rounded to float16. In storage: x, the weight and the result. With float16
+ * products also the product and sums of four: four roundings, each counted twice, since WGSL leaves their direction
+ * open.
+ */
 const STORED = 3;
 const STORED_PRODUCTS = 8;
 
-/** An output of a layer, computed in float64. */
+/** Computes an output of a layer in float64, and its bound. */
 export function exactOutput(layer: Layer, arithmetic: Arithmetic, inputs: OutputInputs, place: Place): ExactOutput {
   const { bias, residual } = inputs;
   const terms = windowTerms(layer, inputs, place);
@@ -71,7 +81,10 @@ export function exactOutput(layer: Layer, arithmetic: Arithmetic, inputs: Output
   return { value: layer.attributes.relu ? Math.max(value, 0) : value, bound };
 }
 
-/** γₙ·size, and the loss of n terms that may each be flushed to 0. */
+/**
+ * The bound of an output's error: γₙ·size, plus the loss if each of n terms is flushed to 0. `size` is the sum of the
+ * terms' absolute values.
+ */
 function boundOf({ memory, hasFloat16Products }: Arithmetic, size: number, n: number, largest: number): number {
   const range = ranges[memory];
   const gamma = (n * UNIT) / (1 - n * UNIT);
@@ -79,7 +92,7 @@ function boundOf({ memory, hasFloat16Products }: Arithmetic, size: number, n: nu
   const growth = (1 + gamma) * (1 + range.stored) ** stored - 1;
   const flushed = 2 * n * range.smallest * (memory === "float16" ? 1 + largest : 1);
   const bound = growth * size + flushed;
-  return n * UNIT < 1 && size + bound < range.largest ? bound : Number.POSITIVE_INFINITY; // also where size is NaN
+  return n * UNIT < 1 && size + bound < range.largest ? bound : Number.POSITIVE_INFINITY; // also if size is NaN
 }
 
 interface Term {
@@ -87,7 +100,7 @@ interface Term {
   readonly weight: number;
 }
 
-/** The products of an output; those with padding are left out. */
+/** The products that an output sums. Products with padding are left out. */
 function windowTerms(layer: Layer, { x, weight }: OutputInputs, { channel, row, column }: Place): readonly Term[] {
   const [, perGroup, kh, kw] = layer.weight;
   const [, , h, w] = layer.x;
@@ -115,8 +128,9 @@ function firstChannel({ weight: [outputs, perGroup], attributes: { groups } }: L
 type Matrix = readonly (readonly number[])[];
 
 /**
- * Roundings of the three transforms, each along two axes: of a row with k terms k − 1 sums, and a product unless all
- * factors are powers of two, which also rounds the factors themselves unless they are whole.
+ * The number of roundings in the three transforms, each along two axes. A row with k terms has k − 1 sums. If some
+ * factor is not a power of two, the row's products are rounded too. If some factor is not whole, the factors are
+ * rounded as well.
  */
 export function winogradRoundings({ input, kernel, output }: WinogradPoints): number {
   const ofRow = (row: readonly number[]) => {
@@ -130,8 +144,8 @@ export function winogradRoundings({ input, kernel, output }: WinogradPoints): nu
 }
 
 /**
- * |Aᵀ|·[Σ (|G|·|g|·|Gᵀ|) ⊙ (|Bᵀ|·|d|·|B|)]·|A| of one output, over the pixels d of its whole tile. Tiles begin at the
- * first output of an image.
+ * |Aᵀ|·[Σ (|G|·|g|·|Gᵀ|) ⊙ (|Bᵀ|·|d|·|B|)]·|A| for one output, where d is the output's whole tile of x. The first tile
+ * starts at the first output of an image.
  */
 function winogradMagnitude(
   { input, kernel, output }: WinogradPoints,

@@ -13,25 +13,24 @@ import { browserCache } from "./browser-cache.ts";
 import { type Identity, identityKey, readFindings, type WebgpuCache, writeFindings } from "./cache.ts";
 import type { SharedDevice } from "./shared-device.ts";
 
-/** A device as one backend uses it: its own profile, and what it knows of them. */
+/** A device as one backend uses it: with the backend's own profile and findings. */
 export interface Gpu {
   readonly shared: SharedDevice;
   readonly device: GpuDevice;
-  /** Its strategies are those whose kernels did not fail the self-test. */
+  /** The current profile. `distrust` replaces it. */
   readonly profile: DeviceProfile;
   readonly float16: Float16 | undefined;
-  /** Whether fast kernels answered right, by their names (self-test.ts). */
+  /** Whether fast kernels passed their tests, by their names (self-test.ts). */
   readonly checked: Map<string, boolean>;
-  /** The name of the quickest strategy for a layer, by the layer's key. */
+  /** The name of the fastest strategy for a layer, by the layer's key. */
   readonly tuned: Map<string, string>;
-  /** Puts what was checked and tuned into the cache, where there is one. */
+  /** Writes `checked` and `tuned` into the cache, if there is one. */
   remember(): Promise<void>;
   /**
-   * Goes on with the profile to use instead, since a kernel is wrong. Throws UnsupportedError where float16 was asked
-   * for, which has no other.
+   * Replaces the profile, since a kernel is wrong. Throws UnsupportedError with float16, which has no other profile.
    */
   distrust(kernel: string): void;
-  /** Counts a run. Gives the number of its spot check, if one is due (spot-check.ts). */
+  /** Counts a run. Returns the number of the run's spot check, if one is due (spot-check.ts). */
   nextCheck(): number | undefined;
 }
 
@@ -44,16 +43,19 @@ export interface GpuOptions {
   readonly spotCheckEvery?: number | undefined;
 }
 
-/** Runs from one spot check to the next. A check takes some 4 ms (docs/webgpu.md), so 4 µs a run. */
+/** Runs from one spot check to the next. A check takes about 4 ms (docs/webgpu.md): 4 µs per run on average. */
 const SPOT_CHECK_EVERY = 1000;
 
-/** For answers soon, or for many: software adapters compile a kernel for seconds when it first runs. */
+/**
+ * "cold" for a fast first answer, "warm" for fast runs. A software adapter takes seconds to compile a kernel when it
+ * first runs.
+ */
 export type Tuning = "cold" | "warm";
 
-/** What one backend found out, by the identities of its devices: a device may be closed and opened again. */
+/** The findings of one backend, by the identities of its devices. A device may be closed and opened again. */
 export type Known = Map<string, Promise<Omit<Gpu, "shared" | "device">>>;
 
-/** A device as a backend of these options uses it. */
+/** A device as a backend with these options uses it. */
 export async function gpuOn(shared: SharedDevice, options: GpuOptions, known: Known): Promise<Gpu> {
   const { device, adapter } = shared;
   await shared.ready;
@@ -78,7 +80,10 @@ export async function gpuOn(shared: SharedDevice, options: GpuOptions, known: Kn
   };
 }
 
-/** A software adapter compiles anew for each page that is opened, a second for each fast kernel. */
+/**
+ * The default tuning. In a browser, a software adapter compiles kernels anew for each page: about a second per fast
+ * kernel.
+ */
 function tuningFor(adapter: AdapterInfo): Tuning {
   return isBrowser() && isSoftwareAdapter(adapter) ? "cold" : "warm";
 }

@@ -3,19 +3,21 @@ import { DeviceLostError, OutOfMemoryError, ResidualError, UnsupportedError } fr
 import type { GpuDevice } from "@residual/kit/gpu";
 import { type Nudge, nudged } from "./nudge.ts";
 
-/** A device that tells whether it is lost. */
+/** A device that reports whether it is lost. */
 export interface Guarded {
   readonly device: GpuDevice;
-  /** For a queue that does not answer by itself. */
+  /** Makes the queue check whether its work is done. Undefined for a queue that checks by itself. */
   readonly nudge?: Nudge | undefined;
   /** Throws DeviceLostError once the device is gone. */
   check(): void;
 }
 
-/** Makes calls of the device, all in one turn of the event loop, and gives what they give. */
+/** Runs `make`, which makes calls of the device in one turn of the event loop. Returns the result of `make`. */
 export type Calls = <T>(make: () => T) => T;
 
-/** What a device threw, rejected with or told of a call. `guarded` makes one of core's errors of it. */
+/**
+ * An error that a device threw, rejected with, or reported for a call. `guarded` turns it into one of core's errors.
+ */
 export class DeviceFault extends Error {
   readonly kind: "failed" | "refused" | "out of memory";
 
@@ -26,8 +28,8 @@ export class DeviceFault extends Error {
 }
 
 /**
- * Does work with a device. `name` is the subject of errors. Throws what the work throws, and of the device:
- * DeviceLostError where it is lost, OutOfMemoryError, and UnsupportedError where it refuses a call.
+ * Runs work with a device. `name` is the subject of error messages. Throws errors of the work; DeviceLostError if the
+ * device is lost; OutOfMemoryError; UnsupportedError if the device refuses a call.
  */
 export async function guarded<T>(shared: Guarded, name: string, work: (calls: Calls) => Promise<T>): Promise<T> {
   const verdicts: Promise<void>[] = [];
@@ -40,14 +42,14 @@ export async function guarded<T>(shared: Guarded, name: string, work: (calls: Ca
   try {
     await Promise.all(verdicts);
     if (outcome.status === "rejected") throw outcome.reason;
-    shared.check(); // a lost device takes calls, and does nothing
+    shared.check(); // a lost device accepts calls and does nothing
     return outcome.value;
   } catch (error) {
     throw error instanceof DeviceFault ? await typed(shared, name, error) : error;
   }
 }
 
-/** What the device answers. Throws DeviceFault where it rejects. */
+/** The device's answer. Throws DeviceFault if the device rejects. */
 export async function answered<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
@@ -59,9 +61,9 @@ export async function answered<T>(answer: Promise<T>): Promise<T> {
 const FILTERS = ["internal", "out-of-memory", "validation"] as const satisfies readonly GPUErrorFilter[];
 
 /**
- * Makes calls of the device in one turn, with error scopes open meanwhile and no longer: a device has one stack of
- * scopes, so that a scope which is open across an `await` hears of others' calls, and misses its own. Throws
- * DeviceFault where a call throws; `verdict` rejects with one where the device refuses a call.
+ * Makes calls of the device in one turn of the event loop, within error scopes. A device has one stack of scopes: a
+ * scope that is open across an `await` would catch errors of other calls and miss its own. So all scopes are closed in
+ * the same turn. Throws DeviceFault if a call throws; `verdict` rejects with DeviceFault if the device refuses a call.
  */
 export function scoped<T>(device: GpuDevice, make: () => T): { readonly value: T; readonly verdict: Promise<void> } {
   const verdicts: Promise<GPUError | null>[] = [];
@@ -78,16 +80,16 @@ export function scoped<T>(device: GpuDevice, make: () => T): { readonly value: T
   } finally {
     for (; open > 0; open--) {
       const verdict = popped(device);
-      verdict.catch(() => {}); // heard by `judged`, unless a call threw
+      verdict.catch(() => {}); // `judged` handles it, unless a call threw
       verdicts.push(verdict);
     }
   }
   const verdict = judged(verdicts);
-  verdict.catch(() => {}); // may be waited for later
+  verdict.catch(() => {}); // the caller may await it later
   return { value, verdict };
 }
 
-/** A call that throws rejects. */
+/** Async, so that an exception becomes a rejection. */
 async function popped(device: GpuDevice): Promise<GPUError | null> {
   return device.popErrorScope();
 }
@@ -101,12 +103,12 @@ async function judged(verdicts: readonly Promise<GPUError | null>[]): Promise<vo
 
 function faultOf(cause: unknown): Error {
   if (cause instanceof ResidualError || cause instanceof DeviceFault) return cause;
-  const kind = cause instanceof RangeError ? "out of memory" : "failed"; // a buffer that could not be mapped
+  const kind = cause instanceof RangeError ? "out of memory" : "failed"; // of createBuffer, if memory cannot be mapped
   const { name, message } = cause as Partial<Error>;
   return new DeviceFault(kind, [name, message].filter(Boolean).join(": ") || String(cause), cause);
 }
 
-/** How long a device has to say that it is lost, once a call of it has failed. */
+/** How long to wait after a failed call for the device to report its loss, in milliseconds. */
 const LOSS_MILLISECONDS = 50;
 
 async function typed(shared: Guarded, name: string, { kind, message, cause }: DeviceFault): Promise<Error> {
@@ -123,7 +125,7 @@ async function typed(shared: Guarded, name: string, { kind, message, cause }: De
   if (kind === "refused") {
     return new UnsupportedError(`webgpu: ${name} was refused by the device: ${message}`, options);
   }
-  // Nothing else of ours aborts what is asked of a device.
+  // Only the loss of a device aborts a pending call.
   if ((cause as Partial<Error>).name === "AbortError") {
     return new DeviceLostError(`webgpu: the device did not answer for ${name} (${message}); compile again`, options);
   }

@@ -22,21 +22,21 @@ import { napping } from "./wait.ts";
 /** Memory on the device. */
 export type Allocation = GPUBuffer | GPUTexture;
 
-/** A dispatch with all that it takes, made once. */
+/** A dispatch with its pipeline and bind group, made once. */
 export interface Step {
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
   readonly workgroups: Launch["workgroups"];
 }
 
-/** A variable's packing into the order of a kernel. */
+/** A dispatch that packs a variable into a kernel's order. */
 interface RepackStep extends Step {
   readonly variable: string;
   /** The key of the packed variable. */
   readonly output: string;
 }
 
-/** Numbers that are copied to where the host reads them, at an offset in bytes. */
+/** Numbers to copy to the buffer that the host maps, at an offset in bytes. */
 export interface Reading {
   readonly name: string;
   readonly shape: readonly number[];
@@ -44,13 +44,13 @@ export interface Reading {
   readonly offset: number;
 }
 
-/** A copy to a variable, in bytes. */
+/** A copy to a variable. `size` is in bytes. */
 interface Update {
   readonly variable: string;
   readonly from: GPUBuffer;
   readonly to: GPUBuffer;
   readonly size: number;
-  /** Where the numbers wait while other variables are replaced: those of a variable, which may be among them. */
+  /** A temporary buffer for numbers that come from another variable, which the same update may replace. */
   readonly waiting?: GPUBuffer;
 }
 
@@ -68,17 +68,17 @@ export interface PreparedPlan {
   readonly repacks: readonly RepackStep[];
   readonly readings: readonly Reading[];
   readonly updates: readonly Update[];
-  /** What the host maps. */
+  /** The buffer that the host maps to read outputs. */
   readonly mapped: GPUBuffer;
   readonly destroy: () => void;
 }
 
-/** Memory of a plan that outlives a run, by the keys of storages: constants, and variables that are packed. */
+/** Memory that outlives a run: constants and packed variables, by the keys of their storages. */
 export type Weights = ReadonlyMap<string, Allocation>;
 
 /**
- * Memory for constants and packed variables, not filled yet; what is there already is kept, and what is not needed
- * freed.
+ * Allocates memory for constants and packed variables. Memory in `before` is kept if it is still needed, and destroyed
+ * otherwise. New memory is not filled yet.
  */
 export function allocateWeights(gpu: Gpu, { constants, plan }: Lowered, before: Weights = new Map()): Weights {
   const wanted = [
@@ -111,7 +111,7 @@ export function allocateWeights(gpu: Gpu, { constants, plan }: Lowered, before: 
   return new Map(all);
 }
 
-/** Memory for variables, not filled yet, by their names. */
+/** Allocates memory for variables, by their names. It is not filled yet. */
 export function allocateVariables(gpu: Gpu, { variables }: Lowered): ReadonlyMap<string, GPUBuffer> {
   using made = new Allocations();
   const all = [...variables].map(
@@ -121,14 +121,14 @@ export function allocateVariables(gpu: Gpu, { variables }: Lowered): ReadonlyMap
   return new Map(all);
 }
 
-/** Numbers for memory on the device. */
+/** Numbers to upload, and their memory on the device. */
 export interface Upload extends Uploaded {
-  /** Of the constant or the variable. */
+  /** The name of the constant or the variable. */
   readonly name: string;
   readonly to: Allocation;
 }
 
-/** The constants of a plan that were not on the device before. */
+/** Uploads for the constants of a plan that were not on the device before. */
 export function constantUploads({ constants }: Lowered, to: Weights, before: Weights = new Map()): readonly Upload[] {
   return [...constants].flatMap(([name, each]) => {
     const key = keyOf({ kind: "constant", name });
@@ -136,7 +136,7 @@ export function constantUploads({ constants }: Lowered, to: Weights, before: Wei
   });
 }
 
-/** What variables begin with. */
+/** Uploads for the initial numbers of variables. */
 export function variableUploads({ variables }: Lowered, to: ReadonlyMap<string, GPUBuffer>): readonly Upload[] {
   return [...variables].map(([name, { shape, source }]) => ({
     name,
@@ -147,14 +147,14 @@ export function variableUploads({ variables }: Lowered, to: ReadonlyMap<string, 
   }));
 }
 
-/** Reads numbers as float32, packs them, and brings them to the device. */
+/** Reads numbers as float32, packs them, and copies them to the device. */
 export async function upload(
   gpu: Gpu,
   calls: Calls,
   uploads: readonly Upload[],
   { signal, onProgress }: WorkOptions = {},
 ): Promise<void> {
-  // a small one between two large would be sent alone
+  // sorted by length, so that small constants share a staging buffer
   const sorted = uploads.toSorted((a, b) => b.packing.length - a.packing.length);
   const pieces = sorted.flatMap((load, i) => chunksOf(load).map((chunk) => ({ load, chunk, i })));
   const uploader = new StagingUploader(
@@ -180,7 +180,7 @@ export async function upload(
   }
 }
 
-/** Bytes of so many numbers. */
+/** Bytes of `count` numbers. */
 export function bytesIn(memory: Memory, count: number): number {
   return (isFloat16(memory) ? 2 : 4) * count;
 }
@@ -190,35 +190,41 @@ export function bytesPerTextureRow(memory: Memory): number {
 }
 
 /**
- * Numbers that can be written at once: a row of a texture, a vec4 of a buffer. Writes begin and end at multiples of it.
+ * The unit of writes, in numbers: a row of a texture, or a vec4 of a buffer. Writes begin and end at multiples of it.
  */
 function rowGranularity(memory: Memory): number {
   return isTextures(memory) ? 4 * TEXELS : 4;
 }
 
-/** Bytes of numbers in a staging buffer, filled up to whole rows. */
+/** Bytes that `length` numbers take in a staging buffer, padded to the unit of writes. */
 function stagingBytes(length: number, memory: Memory): number {
   const granularity = rowGranularity(memory);
   return bytesIn(memory, granularity * Math.max(1, Math.ceil(length / granularity)));
 }
 
-/** Some rows of a constant, and the numbers that they are packed to. */
+/** Some rows of a constant. `length` is the count of their packed numbers. */
 interface Chunk {
   readonly rows: RowRange;
   readonly length: number;
-  /** Where the numbers go, in each plane of the packing. */
+  /** The index of the first packed number in each plane of the packing. */
   readonly start: number;
-  /** Planes that the packed numbers are dealt out to. A whole constant lies as it is to already, and counts as one. */
+  /**
+   * The planes that the packed numbers are divided among. 1 for a whole constant, since its numbers are already in the
+   * order of the device's memory.
+   */
   readonly planes: number;
 }
 
 /**
- * Bytes of a chunk, unless a block has more: what is read for it, and what it is packed to, are to fit into a core's
- * own cache.
+ * The maximum bytes of a chunk, unless one block has more. The numbers read and the packed numbers should fit into a
+ * core's own cache.
  */
 const CHUNK_BYTES = 2 ** 19;
 
-/** As many blocks together as whole rows of memory hold; all at once where no number of them does. */
+/**
+ * Splits a constant into chunks whose packed numbers fill whole units of writes. If no number of blocks does so, the
+ * constant is one chunk.
+ */
 function chunksOf({ source, packing: { length, block, planes }, memory }: Uploaded): readonly Chunk[] {
   const count = rowsIn(source);
   const blocks = Math.ceil(count / block);
@@ -236,15 +242,15 @@ function chunksOf({ source, packing: { length, block, planes }, memory }: Upload
   });
 }
 
-/** Bytes that are sent at once at least: small constants share a buffer. */
+/** Bytes of a staging buffer, which small constants share. Larger if a chunk is larger, smaller if all uploads are. */
 const STAGING_BYTES = 2 ** 20;
-/** One is filled, in about a millisecond, while others are under way. Deno takes 10 ms to map one that is ready. */
+/**
+ * The number of staging buffers. One is filled, in about a millisecond, while the device copies the others. Deno takes
+ * 10 ms to map a buffer that is ready.
+ */
 const STAGING_BUFFERS = 8;
 
-/**
- * Brings numbers to the device through a few buffers that are filled again and again, since new pages take longer than
- * the copy.
- */
+/** Uploads numbers through a few staging buffers, which are reused: to touch new pages takes longer than the copy. */
 class StagingUploader {
   readonly #device: GPUDevice;
   readonly #size: number;
@@ -253,10 +259,10 @@ class StagingUploader {
   readonly #underWay: { readonly buffer: GPUBuffer; readonly back: Promise<unknown> }[] = [];
   #mapped: GPUBuffer | undefined;
   #encoder: GPUCommandEncoder | undefined;
-  /** Bytes of the mapped buffer. */
+  /** Bytes used in the mapped buffer. */
   #used = 0;
 
-  /** `sizes` are the bytes of all that will be added. */
+  /** `sizes`: the bytes of each chunk that will be added. */
   constructor(device: GPUDevice, calls: Calls, sizes: readonly number[]) {
     const total = sizes.reduce((sum, each) => sum + each, 0);
     this.#device = device;
@@ -264,7 +270,7 @@ class StagingUploader {
     this.#size = Math.max(4, Math.min(STAGING_BYTES, total), ...sizes);
   }
 
-  /** Reads the numbers of a chunk into `numbers`, and packs them while they are in the cache. */
+  /** Reads the numbers of a chunk into `numbers`, and packs them while they are in the CPU's cache. */
   async add(upload: Upload, chunk: Chunk, numbers: Float32Array): Promise<void> {
     const bytes = stagingBytes(chunk.length, upload.memory);
     if (this.#used + bytes > this.#size) this.#send();
@@ -276,7 +282,7 @@ class StagingUploader {
     this.#used += bytes;
   }
 
-  /** Packs numbers into a mapped buffer, and has them copied from there. */
+  /** Packs numbers into a mapped buffer, and encodes their copies to the device. */
   #write(
     mapped: GPUBuffer,
     { to, packing, memory }: Upload,
@@ -322,7 +328,7 @@ class StagingUploader {
       if (encoder) this.#device.queue.submit([encoder.finish()]);
       return buffer.mapAsync(GPUMapMode.WRITE);
     });
-    back.catch(() => {}); // it is waited for below, unless something else fails first
+    back.catch(() => {}); // awaited in #next or end, unless another call fails first
     this.#underWay.push({ buffer, back });
     this.#encoder = undefined;
     this.#mapped = undefined;
@@ -341,7 +347,7 @@ class StagingUploader {
     return buffer;
   }
 
-  /** Sends the rest, and waits for all. */
+  /** Sends the last buffer, and waits until the device has copied all. */
   async end(): Promise<void> {
     this.#send();
     for (const { back } of this.#underWay) await napping(answered(back));
@@ -352,7 +358,7 @@ class StagingUploader {
   }
 }
 
-/** A plan with its constants, for one image; they are destroyed together. For graphs without variables. */
+/** Prepares a plan for one image and uploads its constants. `destroy` frees both. For graphs without variables. */
 export async function loadPlan(gpu: Gpu, lowered: Lowered): Promise<PreparedPlan> {
   const made: (() => void)[] = [];
   const destroy = () => {
@@ -373,13 +379,13 @@ export async function loadPlan(gpu: Gpu, lowered: Lowered): Promise<PreparedPlan
   }
 }
 
-/** Memory of a model that its plans for all batches share. */
+/** Memory that a model's plans for all batches share. */
 export interface SharedMemory {
   readonly weights: Weights;
   readonly variables: ReadonlyMap<string, GPUBuffer>;
 }
 
-/** Memory, pipelines and bind groups of a plan. */
+/** Allocates a plan's memory, compiles its pipelines, and makes its bind groups. */
 export async function preparePlan(
   gpu: Gpu,
   calls: Calls,
@@ -409,18 +415,18 @@ export async function preparePlan(
   });
 }
 
-/** What a launch binds, in order. */
+/** The buffers and textures that a launch binds, in order. */
 interface Bindings {
   readonly bound: readonly Allocation[];
   readonly workgroups: Launch["workgroups"];
 }
 
 type PlanMemory = Pick<PreparedPlan, "placeOf" | "inputs" | "sizes" | "readings" | "updates" | "mapped"> & {
-  /** Those of dispatches, and of repacks behind them. */
+  /** The bindings of dispatches, then those of repacks. */
   readonly bindings: readonly Bindings[];
 };
 
-/** The memory of a plan; all that is allocated is put into `made`. */
+/** Allocates the memory of a plan. Every allocation is added to `made`. */
 function allocatePlan(
   gpu: Gpu,
   { plan, inputs: shapes }: Lowered,
@@ -438,7 +444,7 @@ function allocatePlan(
     if (storage.kind === "variable") return variables.get(storage.name)!;
     return weights.get(keyOf(storage))!;
   };
-  const bufferOf = ({ storage }: Output) => placeOf(storage) as GPUBuffer; // results are in the host's order
+  const bufferOf = ({ storage }: Output) => placeOf(storage) as GPUBuffer; // the host's order: always a buffer
   const bindingsOf = (launch: Launch, output: Storage): Bindings => {
     const params = made.add(paramsOf(device, launch));
     return { bound: [params, ...[...launch.inputs, output].map(placeOf)], workgroups: launch.workgroups };
@@ -470,7 +476,7 @@ function stepsOf(
   bindings: readonly Bindings[],
   pipelines: readonly GPUComputePipeline[],
 ): readonly Step[] {
-  const resources = new Map<Allocation, GPUBindingResource>(); // one for each, however often it is bound
+  const resources = new Map<Allocation, GPUBindingResource>(); // one per allocation, even if it is bound several times
   const resourceOf = (of: Allocation): GPUBindingResource => {
     const resource = resources.get(of) ?? ("createView" in of ? of.createView() : { buffer: of });
     resources.set(of, resource);
@@ -484,12 +490,15 @@ function stepsOf(
   });
 }
 
-/** A buffer that the host can map to read. */
+/** A buffer that the host can map for reading. */
 export function readableBuffer(device: GPUDevice, size: number): GPUBuffer {
   return device.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
 }
 
-/** What is allocated on the way to something: destroyed where that fails, and else by what `keep` gives. */
+/**
+ * The allocations of several steps. They are destroyed if a step fails; after `keep`, only by the function that `keep`
+ * returned.
+ */
 class Allocations implements Disposable {
   readonly #all: Allocation[] = [];
   #isKept = false;
@@ -499,7 +508,7 @@ class Allocations implements Disposable {
     return each;
   }
 
-  /** Gives the function that destroys all. */
+  /** Returns the function that destroys all. */
   keep(): () => void {
     this.#isKept = true;
     return () => this.#destroy();

@@ -31,18 +31,18 @@ import { napping } from "./wait.ts";
 /** A plan, and its kernels by name. */
 type Programmed = Pick<Lowered, "plan" | "kernels">;
 
-/** A graph on a device. Its runs share memory, so that there can be one at a time. */
+/** A graph on a device. Runs share memory, so only one run may be in progress. */
 export class WebgpuModel implements LoadedGraph<"float32"> {
   readonly #gpu: Gpu;
   readonly #graph: Graph;
-  /** Constants and packed variables in the orders of kernels, which may differ by batch. */
+  /** Constants and packed variables, in the orders of kernels. These may differ by batch. */
   #weights: SharedMemory["weights"] = new Map();
-  /** In the host's order, so that they outlive a change of batch. Undefined until they have their first numbers. */
+  /** In the host's order, which does not depend on the batch. Undefined until the model is loaded. */
   #variables: SharedMemory["variables"] | undefined;
-  /** For the batch of the last run. */
+  /** The plan for the batch of the last run, with its memory. */
   #prepared: PreparedPlan | undefined;
   #ofOne: Programmed | undefined;
-  /** What the device makes of the last updates. */
+  /** Rejects if the device refused the last updates of variables. */
   #committed: Promise<void> | undefined;
   readonly #release: () => void;
 
@@ -53,8 +53,8 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
   }
 
   /**
-   * `release` is called when the model is disposed, or could not be loaded. Throws what the device and the sources of
-   * constants and variables throw.
+   * Loads a graph onto a device. `release` is called when the model is disposed, or if it cannot be loaded. Throws
+   * errors of the device, and of the sources of constants and variables.
    */
   static async load(gpu: Gpu, graph: Graph, options: WorkOptions, release: () => void): Promise<WebgpuModel> {
     const model = new WebgpuModel(gpu, graph, release);
@@ -68,7 +68,7 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
     }
   }
 
-  /** What a batch of one is made of. */
+  /** The plan for a batch of one, and its kernels. */
   get ofOne(): Programmed {
     const { plan, kernels } = this.#ofOne ?? lowerToPlan(this.#graph, 1, this.#gpu.profile);
     return { plan, kernels };
@@ -91,7 +91,7 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
     return results;
   }
 
-  /** As `run`, between buffers of the device. */
+  /** As `run`, but from and to buffers of the device. */
   async runOnDevice({ inputs, outputs }: DeviceBuffers, { batch, signal }: RunOptions): Promise<void> {
     const prepared = await this.#preparedFor(batch);
     const given = Object.entries(inputs).map(([name, buffer]): Given => ({ name, buffer }));
@@ -106,7 +106,7 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
     const prepared = this.#prepared;
     if (!prepared) return;
     const { verdict } = scoped(this.#gpu.device, () => commitUpdates(this.#gpu, prepared));
-    this.#committed = verdict; // the next run, or read, tells
+    this.#committed = verdict; // the next run or read throws it
   }
 
   async read(names: readonly string[]): Promise<{ [name: string]: Tensor<"float32"> }> {
@@ -125,7 +125,7 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
     this.#release();
   }
 
-  /** Throws once the device is gone, and if it refused the last updates of variables. */
+  /** Throws if the device is lost, or if it refused the last updates of variables. */
   async #ready(): Promise<void> {
     const { shared } = this.#gpu;
     shared.check();
@@ -133,7 +133,7 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
     if (committed) await guarded(shared, "the update of variables", () => committed);
   }
 
-  /** Memory for a batch. Memory for another batch is freed. */
+  /** The plan for a batch, with its memory. The memory of another batch's plan is freed. */
   async #preparedFor(batch: number, options: WorkOptions = {}): Promise<PreparedPlan> {
     await this.#ready();
     if (this.#prepared?.batch === batch && isTrusted(this.#gpu, this.#prepared)) return this.#prepared;
@@ -164,7 +164,7 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
     ];
     this.#variables = variables;
     const preparing = preparePlan(gpu, calls, lowered, batch, { weights, variables });
-    preparing.catch(() => {}); // it is waited for below; other threads compile while weights go up
+    preparing.catch(() => {}); // awaited below: other threads compile during the upload of weights
     try {
       await upload(gpu, calls, uploads, { signal, onProgress });
       await compileKernels(gpu, lowered, { signal, onProgress });
@@ -178,7 +178,7 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
     }
   }
 
-  /** Frees all but the variables. */
+  /** Frees all memory except that of variables. */
   #freePlan(): void {
     this.#prepared?.destroy();
     this.#prepared = undefined;
@@ -187,13 +187,13 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
   }
 }
 
-/** Whether no kernel of a plan was found wrong since. */
+/** Whether no kernel of a plan was found to be wrong since the plan was prepared. */
 function isTrusted({ checked }: Gpu, { kernels }: PreparedPlan): boolean {
   for (const name of kernels.keys()) if (checked.get(name) === false) return false;
   return true;
 }
 
-/** All programs of a plan at once; what is compiled already takes no time. */
+/** Compiles all programs of a plan at once. A program that is compiled already takes no time. */
 async function compileKernels(gpu: Gpu, lowered: Lowered, { signal, onProgress }: WorkOptions): Promise<void> {
   const kernels = [...lowered.kernels.values()];
   let done = 0;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { nudged, nudgeFor } from "./nudge.ts";
 
-/** A queue of Firefox's: it looks whether work is done every 100 ms, and whenever something is submitted. */
+/** A queue like Firefox's: it checks every 100 ms whether work is done, and whenever something is submitted. */
 function queueOfFirefox(phase: number) {
   const waiting: { readonly done: number; readonly resolve: () => void }[] = [];
   const look = () => {
@@ -12,7 +12,7 @@ function queueOfFirefox(phase: number) {
   };
   setTimeout(() => setInterval(look, 100), phase);
   const submit = vi.fn(look);
-  /** Resolves once work of so many milliseconds is seen to be done. */
+  /** Resolves once the queue sees that work of `milliseconds` is done. */
   const work = (duration: number) =>
     new Promise<void>((resolve) => waiting.push({ done: performance.now() + duration, resolve }));
   return { submit, work, onSubmittedWorkDone: () => work(0) };
@@ -23,7 +23,7 @@ class FakePort extends EventTarget {
   close() {}
 }
 
-/** A channel whose messages arrive at once, as the fake clock knows none. */
+/** A channel whose messages arrive at once, since the fake clock does not handle messages. */
 class FakeChannel {
   readonly port1 = new FakePort();
   readonly port2 = { postMessage: () => queueMicrotask(() => this.port1.dispatchEvent(new Event("message"))) };
@@ -39,7 +39,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** What a promise gives, and the milliseconds that it took. */
+/** The result of a promise, and the milliseconds that it took. */
 async function timed<T>(promise: Promise<T>): Promise<{ readonly value: T; readonly ms: number }> {
   const begun = performance.now();
   let end: number | undefined;
@@ -67,7 +67,7 @@ describe("a queue that looks every 100 ms", () => {
     expect(ms).toBeLessThanOrEqual(duration + 5);
     const nudges = queue.submit.mock.calls.length;
     await vi.advanceTimersByTimeAsync(100);
-    expect(queue.submit).toHaveBeenCalledTimes(nudges); // none once it is done
+    expect(queue.submit).toHaveBeenCalledTimes(nudges); // none after the work is done
   });
 
   it("is left alone once the work fails, and the error is the work's", async () => {

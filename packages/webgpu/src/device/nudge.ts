@@ -1,6 +1,6 @@
 import { isBrowser } from "@residual/kit/gpu";
 
-/** Has a queue look whether its work is done. */
+/** Makes a queue check whether its work is done. */
 export type Nudge = () => void;
 
 interface Queue {
@@ -8,14 +8,17 @@ interface Queue {
   onSubmittedWorkDone(): Promise<unknown>;
 }
 
-/** Milliseconds that an idle queue may take to answer. One that answers by itself takes less than one. */
+/**
+ * The longest time that an idle queue may take to answer, in milliseconds, to be left without nudges. A queue that
+ * checks by itself takes less than one.
+ */
 const PROMPT = 20;
 
 /**
- * How to have a browser's queue look whether its work is done; undefined where it answers by itself. Firefox looks
- * every 100 ms, and whenever something is submitted (https://bugzilla.mozilla.org/show_bug.cgi?id=1870699). So an idle
- * queue is asked, twice: the first question may come just before Firefox looks, the second comes just after. Deno
- * answers after 11 ms, with empty submits or without.
+ * The nudge for a browser's queue. Undefined if the queue checks by itself whether its work is done. Firefox's queue
+ * checks every 100 ms, and whenever something is submitted (https://bugzilla.mozilla.org/show_bug.cgi?id=1870699). So
+ * the idle queue is timed twice: the first time may end just before such a check, the second then starts just after it.
+ * Deno's queue answers after 11 ms, with empty submits or without.
  */
 export async function nudgeFor(queue: Queue): Promise<Nudge | undefined> {
   if (!isBrowser()) return undefined;
@@ -30,15 +33,15 @@ async function isAnsweredPromptly(queue: Queue): Promise<boolean> {
   });
   const answered = queue.onSubmittedWorkDone().then(
     () => true,
-    () => true, // of a lost device, which other calls tell
+    () => true, // the device is lost, which other calls report
   );
   return Promise.race([answered, late]).finally(() => clearTimeout(timer));
 }
 
-/** Pauses between two nudges, in milliseconds: a sixteenth of the time waited so far. */
+/** Limits of the pause between two nudges, in milliseconds. A pause is a sixteenth of the time waited so far. */
 const PAUSE = { least: 1, most: 4 };
 
-/** Work with a device, during which its queue is nudged. Answers come a pause after the device has them, at most. */
+/** Nudges the device's queue until the work settles. An answer arrives at most one pause after the device has it. */
 export function nudged<T>(work: Promise<T>, nudge: Nudge | undefined): Promise<T> {
   if (nudge) void nudgeUntilSettled(work, nudge);
   return work;
@@ -58,7 +61,7 @@ async function nudgeUntilSettled(work: Promise<unknown>, nudge: Nudge): Promise<
   }
 }
 
-/** Browsers raise a timer's delay to 4 ms if a timer started it, and not if a message did. */
+/** Waits. Browsers raise a timer's delay to 4 ms if a timer started it, so a message starts this one. */
 async function pause(milliseconds: number): Promise<void> {
   const { port1, port2 } = new MessageChannel();
   await new Promise((resolve) => {

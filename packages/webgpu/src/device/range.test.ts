@@ -2,13 +2,13 @@ import { constant, type Graph, graph, input, ops, tensor } from "@residual/core"
 import { describe, expect, it } from "vitest";
 import { checkConstant, checkResults } from "./range.ts";
 
-// What kernels make of numbers beyond the range is in ../float16.test.ts, on lavapipe.
+// Kernels are tested with numbers beyond the range in ../float16.test.ts, on lavapipe.
 
 it.each([[[1, -65_519]], [[Number.NaN, Number.POSITIVE_INFINITY]], [[]]])("constants %j fit", (numbers) => {
   expect(() => checkConstant("fc.weight", Float32Array.from(numbers))).not.toThrow();
 });
 
-// IEEE 754: 65,520 lies half way between 65,504 and 65,536, which would be next, and a tie goes to the even one
+// IEEE 754: 65,520 is the middle of 65,504 and 65,536, the next number if there were one; a tie rounds to even
 it.each([65_520, -1e38])("a constant of %d does not, and is named", (value) => {
   expect(() => checkConstant("fc.weight", Float32Array.of(1, value))).toThrow(
     /webgpu: fc.weight holds -?\d\S*, float16 holds 65,504 at most; leave float16 out/,

@@ -1,11 +1,11 @@
 import { constantsOf, firstNonFinite, type Graph, type Tensor, UnsupportedError } from "@residual/core";
 
-/** What rounds to more than 65,504, the largest number of float16. */
+/** The smallest number that float16 rounds to infinity. The largest float16 is 65,504. */
 const BEYOND = 65_520;
 
 const WAY_OUT = "leave float16 out, and it computes in float32";
 
-/** Throws UnsupportedError where float16 holds a finite number of a constant as infinity. */
+/** Throws UnsupportedError if float16 rounds a finite number of a constant to infinity. */
 export function checkConstant(name: string, numbers: Float32Array): void {
   const found = numbers.find((value) => Math.abs(value) >= BEYOND && Number.isFinite(value));
   if (found === undefined) return;
@@ -13,8 +13,8 @@ export function checkConstant(name: string, numbers: Float32Array): void {
 }
 
 /**
- * Throws UnsupportedError for NaN among the results of a run in float16 whose inputs and constants are finite. Kernels
- * make NaN of a number that passes float16's range, and it reaches all results that depend on the number.
+ * Throws UnsupportedError if results of a float16 run hold NaN although all inputs and constants are finite. Kernels
+ * turn a number beyond float16's range into NaN, and the NaN reaches all results that depend on the number.
  */
 export function checkResults(
   graph: Graph,

@@ -4,7 +4,7 @@ import { answered, type Calls } from "./guard.ts";
 import { type Allocation, bytesIn, bytesPerTextureRow, readableBuffer } from "./memory.ts";
 import { mapWhenDone } from "./wait.ts";
 
-/** Numbers on the device: `count` from the number `first` on, both multiples of 4 unless in buffers of float32. */
+/** `count` numbers on the device, from the number `first` on. Both are multiples of 4, except in float32 buffers. */
 export interface Slice {
   readonly from: Allocation;
   readonly memory: Memory;
@@ -12,16 +12,21 @@ export interface Slice {
   readonly count: number;
 }
 
-/** A slice, or the whole rows of a texture around it, with its place in bytes in the mapped buffer. */
+/**
+ * The copy of a slice, or of the texture rows that contain it. `offset` and `bytes` are its place in the mapped buffer.
+ */
 interface Placed {
   readonly slice: Slice;
   readonly offset: number;
   readonly bytes: number;
-  /** Numbers before the slice. */
+  /** Copied numbers before the slice. */
   readonly skipped: number;
 }
 
-/** Copies slices to the host: first `copy` for each, in any command encoder, then `read` once these were submitted. */
+/**
+ * Copies slices to the host. Call `copy` for each slice, with any command encoder, and `read` once all copies are
+ * submitted.
+ */
 export class Readout implements Disposable {
   readonly #mapped: GPUBuffer;
   readonly #placed: ReadonlyMap<Slice, Placed>;
@@ -31,7 +36,7 @@ export class Readout implements Disposable {
     const placed = slices.map((slice): [Slice, Placed] => {
       const { bytes, skipped } = extentOf(slice);
       const offset = total;
-      total += Math.ceil(bytes / 16) * 16; // a texel
+      total += Math.ceil(bytes / 16) * 16; // the offset of a texture's copy must be a multiple of a texel
       return [slice, { slice, offset, bytes, skipped }];
     });
     this.#placed = new Map(placed);
@@ -54,7 +59,7 @@ export class Readout implements Disposable {
     } else encoder.copyBufferToBuffer(from, bytesIn(memory, first), buffer, offset, bytes);
   }
 
-  /** The numbers of each slice, in the order of the slices. To be called once. */
+  /** Returns the numbers of each slice, in the order of the slices. Call it once. */
   async read(calls: Calls): Promise<readonly Float32Array[]> {
     await answered(mapWhenDone(this.#mapped, GPUMapMode.READ));
     return calls(() => {
@@ -72,7 +77,7 @@ export class Readout implements Disposable {
   }
 }
 
-/** Bytes of a copy, which takes whole rows of a texture, and the numbers before the slice. */
+/** The bytes of a slice's copy, and the numbers in the copy before the slice. From a texture whole rows are copied. */
 export function extentOf({ memory, first, count }: Slice): Pick<Placed, "bytes" | "skipped"> {
   if (!isTextures(memory)) return { bytes: bytesIn(memory, count), skipped: 0 };
   const numbers = 4 * TEXELS;

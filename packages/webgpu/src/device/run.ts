@@ -4,7 +4,7 @@ import { answered, type Calls, guarded } from "./guard.ts";
 import { type PreparedPlan, type Reading, readableBuffer, type Step, type Weights } from "./memory.ts";
 import { fenceOn, mapWhenDone } from "./wait.ts";
 
-/** An input, from the host or from a buffer of the caller's. */
+/** An input's numbers, on the host or in the caller's buffer. */
 export type Given = { readonly name: string } & (
   | { readonly data: Float32Array; readonly buffer?: never }
   | { readonly buffer: GPUBuffer; readonly data?: never }
@@ -12,21 +12,24 @@ export type Given = { readonly name: string } & (
 
 interface Run {
   readonly inputs: readonly Given[];
-  /** Where outputs are copied; where not given, to where the host reads them. */
+  /** The buffers that outputs are copied to. Default: the buffer that the host reads */
   readonly outputs?: { readonly [name: string]: GPUBuffer | undefined };
   readonly signal?: WorkOptions["signal"];
   readonly copies?: Copies | undefined;
 }
 
-/** Copies before a step of a plan, by the step's index; the number of steps stands for the end. */
+/**
+ * Copies to encode before a step of a plan, by the step's index. The number of steps is the index of the plan's end.
+ */
 export type Copies = ReadonlyMap<number, (encoder: GPUCommandEncoder) => void>;
 
-/** Dispatches between two looks at a signal. */
+/** Dispatches between two checks of the signal. */
 const GROUP = 8;
 
 /**
- * One run: the inputs up, all dispatches in one pass and one submit. With a signal they go in groups, of which two are
- * under way, so that an abort leaves the rest undone, and the device never waits for us.
+ * Runs a plan once: uploads the inputs and submits all dispatches in one pass. With a signal, dispatches are submitted
+ * in groups, so that an abort skips the remaining groups. Two groups are in flight at a time, so the device never waits
+ * for the host.
  */
 export async function runPlan(
   { device }: Gpu,
@@ -46,7 +49,7 @@ export async function runPlan(
     encodeSteps(encoder, steps.slice(first, first + size), first, copies);
     if (isLast) copies?.get(steps.length)?.(encoder);
     if (isLast) copyOutputs(encoder, prepared, outputs);
-    const fence = (isLast ? outputs : signal) && fenceOn(device); // else readBack waits for the last
+    const fence = (isLast ? outputs : signal) && fenceOn(device); // without a fence, readBack waits for the last group
     fence?.mark(encoder);
     device.queue.submit([encoder.finish()]);
     return fence;
@@ -56,7 +59,7 @@ export async function runPlan(
     throwIfAborted(signal);
     const fence = calls(() => submit(group));
     const done = fence && answered(fence.reached());
-    done?.catch(() => {}); // after an abort nobody waits for it
+    done?.catch(() => {}); // after an abort nothing awaits it
     await before;
     before = done;
   }
@@ -67,7 +70,9 @@ function writeInputs({ queue }: GPUDevice, { inputs: to }: PreparedPlan, inputs:
   for (const { name, data } of inputs) if (data) queue.writeBuffer(to.get(name)!, 0, data);
 }
 
-/** Steps in one pass, or in several if there are copies between them. `first` is the index of the first step. */
+/**
+ * Encodes steps in one pass, or in several if there are copies between them. `first` is the index of the first step.
+ */
 export function encodeSteps(encoder: GPUCommandEncoder, steps: readonly Step[], first = 0, copies?: Copies): void {
   let pass = encoder.beginComputePass();
   for (const [i, { pipeline, group, workgroups }] of steps.entries()) {
@@ -84,7 +89,7 @@ export function encodeSteps(encoder: GPUCommandEncoder, steps: readonly Step[], 
   pass.end();
 }
 
-/** Replaces variables, all at once, by what the last run computed for them, and packs them anew. In one submit. */
+/** Replaces all variables in one submit by the values that the last run computed for them, and packs them again. */
 export function commitUpdates({ device }: Gpu, { updates, repacks }: PreparedPlan): void {
   if (updates.length === 0) return;
   const encoder = device.createCommandEncoder();
@@ -98,7 +103,7 @@ export function commitUpdates({ device }: Gpu, { updates, repacks }: PreparedPla
   device.queue.submit([encoder.finish()]);
 }
 
-/** Packs variables that a plan reads in an order that they did not lie in before. */
+/** Packs variables for a plan, if they were not packed in the plan's orders before. */
 export function packVariables({ device }: Gpu, { repacks }: PreparedPlan, before: Weights): void {
   const missing = repacks.filter(({ output }) => !before.has(output));
   if (missing.length === 0) return;
@@ -107,7 +112,7 @@ export function packVariables({ device }: Gpu, { repacks }: PreparedPlan, before
   device.queue.submit([encoder.finish()]);
 }
 
-/** Numbers of buffers, by the names of what lies in them. */
+/** Reads buffers. Returns tensors by the names given in `buffers`. */
 export async function readBuffers(
   gpu: Gpu,
   buffers: readonly Omit<Reading, "offset">[],
@@ -151,7 +156,7 @@ function copyOutputs(
   }
 }
 
-/** What the last run answered. */
+/** Returns the tensors in a mapped buffer, once the device has copied them. */
 export async function readBack(
   calls: Calls,
   { readings, mapped }: Pick<PreparedPlan, "readings" | "mapped">,

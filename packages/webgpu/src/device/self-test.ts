@@ -19,30 +19,30 @@ import { guarded } from "./guard.ts";
 import { loadPlan } from "./memory.ts";
 import { type Given, readBack, runPlan } from "./run.ts";
 
-/** A small convolution for a strategy, and the names of the kernels that it tests. */
+/** A small convolution that tests a strategy, and the names of the tested kernels. */
 export interface SelfTest {
   readonly strategy: Strategy;
   readonly trial: Trial;
   readonly kernels: readonly string[];
-  /** Whether weights are packed on the device: they are an input then. */
+  /** Whether the test packs its weights on the device. Then they are an input of the test's graph. */
   readonly packs: boolean;
 }
 
 /**
- * Tries the kernels of each strategy of a plan before their first use on a device, once. A driver that gets one wrong
- * (they do: shader compilers are large) would else answer nonsense in silence. The cache remembers for the processes to
- * come. Where one fails, the device goes on with another profile, `onWarning` is told, and the answer is false.
+ * Tests the kernels of each strategy of a plan, before their first use on a device. Some shader compilers compile a
+ * kernel wrong, and its results would be wrong without an error. The cache keeps the findings for later processes. If a
+ * kernel fails, the backend replaces its profile, calls `onWarning`, and the result is false.
  */
 export async function checkKernels(gpu: Gpu, lowered: Lowered, work: WorkOptions = {}): Promise<boolean> {
   const before = gpu.checked.size;
   try {
     return await checkAll(gpu, selfTestsOf(lowered, gpu.profile.memory), work);
   } finally {
-    if (gpu.checked.size > before) await gpu.remember().catch(() => {}); // then the next process tries them again
+    if (gpu.checked.size > before) await gpu.remember().catch(() => {}); // the next process tests again
   }
 }
 
-/** A test for each strategy of a plan, and another one where its weights are packed on the device. */
+/** A test for each strategy of a plan, and another if the strategy's weights are packed on the device. */
 export function selfTestsOf({ layers, kernels }: Lowered, memory: Gpu["profile"]["memory"]): readonly SelfTest[] {
   const nameOf = (kernel: KernelIn) => kernel(memory).name;
   return [...new Set(layers.map(({ strategy }) => strategy))].flatMap((strategy): SelfTest[] => {
@@ -76,9 +76,10 @@ async function checkAll(gpu: Gpu, tests: readonly SelfTest[], { signal, onProgre
 }
 
 /**
- * Two runs with different inputs, since a driver is known that is right only at its first. Inputs are small whole
- * numbers, so that the answers are whole as well, and exact in float32. In Winograd's F(4, 3), whose weights are
- * sixths, the error is below γ₂₆·18²·4·100 = 0.2 (docs/tolerances.md), and the nearest whole number has to be right.
+ * Whether a strategy computes its trial right, in two runs with different inputs: a driver is known that is right only
+ * in the first. Numbers are small and whole, so results are whole too, and exact in float32. Winograd's F(4, 3)
+ * multiplies by multiples of 1/24. Its error is below γ₂₆·18²·4·100 = 0.2 (docs/tolerances.md), so its results must be
+ * nearest to the right whole numbers.
  */
 async function isRight(gpu: Gpu, test: SelfTest): Promise<boolean> {
   const { of, inputs } = graphOf(test);
@@ -124,7 +125,7 @@ export function graphOf({ trial, packs }: Pick<SelfTest, "trial" | "packs">): {
   };
 }
 
-/** −1, 0 and 1. */
+/** A tensor of the numbers −1, 0 and 1. */
 function pattern(name: string, shape: readonly number[]): Tensor<"float32"> {
   return fillWhole("self-test", name, shape, -1, 1);
 }

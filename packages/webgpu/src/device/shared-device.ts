@@ -15,19 +15,24 @@ import type { Kernel } from "../kernels/kernel.ts";
 import { DeviceFault, type Guarded, scoped } from "./guard.ts";
 import { type Nudge, nudgeFor } from "./nudge.ts";
 
-/** A device, with what was compiled and found out on it. All backends of one source of adapters share it. */
+/**
+ * A device, with its compiled pipelines and the results of its self-tests. All backends with the same source of
+ * adapters share it.
+ */
 export class SharedDevice implements Guarded {
   readonly device: GpuDevice;
   readonly adapter: AdapterInfo;
-  /** `webgpu` of npm and its version, or the browser's. */
+  /**
+   * The library that made the device, and its version: npm's `webgpu`, or `navigator.gpu` and the browser's user agent.
+   */
   readonly library: string;
   readonly version: string;
-  /** Dawn ends the process if this is collected while the device is used. */
+  /** Referenced here, since Dawn ends the process if this object is garbage-collected while the device is in use. */
   readonly keep: unknown;
   /** Resolves once `nudge` is known. */
   readonly ready: Promise<void>;
   nudge: Nudge | undefined;
-  /** Self-tests of kernels, by strategy (self-test.ts). */
+  /** Results of self-tests, by strategy and kernels (self-test.ts). */
   readonly checks = new Tries<boolean>();
   readonly #pipelines = new Tries<GpuPipeline>();
   #lost: { readonly reason: string; readonly message: string } | undefined;
@@ -46,7 +51,7 @@ export class SharedDevice implements Guarded {
     });
   }
 
-  /** A kernel's program, compiled once. */
+  /** A kernel's pipeline, compiled once. */
   pipeline(kernel: Kernel): Promise<GpuPipeline> {
     return this.#pipelines.get(kernel.name, () => compiled(this, kernel));
   }
@@ -64,7 +69,10 @@ export class SharedDevice implements Guarded {
   }
 }
 
-/** Results by name, each made once. One that could not be made is forgotten, and made anew when it is next needed. */
+/**
+ * Results by name, each computed once. A failed computation is forgotten, and tried again when the result is next
+ * needed.
+ */
 class Tries<T> {
   readonly #made = new Map<string, Promise<T>>();
 
@@ -78,7 +86,10 @@ class Tries<T> {
   }
 }
 
-/** Layouts are written out: one made from the program would leave out what a path of it does not use. */
+/**
+ * Compiles a kernel. The bind group layout is explicit: an automatic layout leaves out bindings that the program does
+ * not use.
+ */
 async function compiled({ device }: Guarded, kernel: Kernel): Promise<GpuPipeline> {
   const { name, operands, textures } = kernel;
   const visibility = GPUShaderStage.COMPUTE;
@@ -114,15 +125,15 @@ async function compiled({ device }: Guarded, kernel: Kernel): Promise<GpuPipelin
   }
 }
 
-/** A device in use. `release` may be called again. */
+/** A device in use. `release` may be called again, without effect. */
 export interface Lease {
   readonly shared: SharedDevice;
-  /** The device stays open when nobody leases it: its buffers are somebody's. */
+  /** Keeps the device open after the last lease, since the caller may hold its buffers. */
   readonly keepOpen: () => void;
   readonly release: () => void;
 }
 
-/** A source's device, and how many use it. */
+/** The device of a source, and its number of leases. */
 interface Entry {
   readonly source: GpuSource;
   readonly float16: boolean;
@@ -134,19 +145,20 @@ interface Entry {
 const entries = new Set<Entry>();
 
 /**
- * How long a device that nobody uses stays open. The next model of a program that compiles one after the other finds
- * its kernels compiled.
+ * How long a device without a lease stays open. A program that compiles one model after another then finds its kernels
+ * compiled.
  */
 const IDLE_MILLISECONDS = 1000;
 
-/** The one device that nobody uses and that is open still, and when it closes. */
+/** The open device without a lease, of which there is at most one, and the timer that closes it. */
 let idle: { readonly entry: Entry; readonly timer: ReturnType<typeof setTimeout> } | undefined;
 
 /**
- * The device of a source of adapters, opened where it is not open yet. It is destroyed soon after the last lease ends.
+ * Leases the device of a source of adapters; opens the device if it is not open. It is destroyed one second after the
+ * last lease ends.
  *
- * Throws BackendUnavailableError where there is no adapter, or it gives no device; UnsupportedError where `float16` is
- * asked for and the adapter has none.
+ * Throws BackendUnavailableError if there is no adapter or the adapter gives no device; UnsupportedError if `float16`
+ * is true and the adapter lacks it.
  */
 export async function leaseDevice(from: PlatformGpu<GpuSource>, float16: boolean): Promise<Lease> {
   const known = [...entries].find((each) => each.source === from.gpu && each.float16 === float16);
@@ -162,7 +174,7 @@ export async function leaseDevice(from: PlatformGpu<GpuSource>, float16: boolean
   };
   try {
     const shared = await entry.opening;
-    if (shared.isLost && known) return await leaseDevice(from, float16); // before it was forgotten
+    if (shared.isLost && known) return await leaseDevice(from, float16); // its loss has not removed the entry yet
     const keepOpen = () => {
       entry.isKept = true;
     };
@@ -185,16 +197,16 @@ function added(from: PlatformGpu<GpuSource>, float16: boolean): Entry {
   return entry;
 }
 
-/** At most one device idles: one that idles already is closed. */
+/** Closes the device after a while. At most one device idles: an earlier one is closed at once. */
 function startIdling(entry: Entry): void {
-  if (!entries.has(entry)) return; // lost, or never opened
+  if (!entries.has(entry)) return; // the device was lost, or never opened
   const before = stopIdling();
   if (before) close(before);
   const timer = setTimeout(() => {
     idle = undefined;
     close(entry);
   }, IDLE_MILLISECONDS);
-  (timer as { unref?: () => void }).unref?.(); // Node's: a process need not wait for it
+  (timer as { unref?: () => void }).unref?.(); // in Node: the timer must not keep the process alive
   idle = { entry, timer };
 }
 
@@ -211,32 +223,38 @@ function close(entry: Entry): void {
 }
 
 /**
- * Dawn clears textures and buffers that are not written as a whole at first. All that a plan reads it has written, and
- * on an adapter on the CPU the zeros of ResNet-18 take 80 ms.
+ * Without this flag Dawn clears each texture and buffer whose first write covers only a part. A plan reads only what it
+ * has written, so clearing is not needed. For ResNet-18 it takes 80 ms on an adapter on the CPU.
  */
 const UNCLEARED = "disable-dawn-features=lazy_clear_resource_on_first_use";
 
 let platform: Promise<PlatformGpu<GpuSource>> | undefined;
 
-/** The braces are spelled out, and the two calls apart, for bundlers: a variable's attributes they leave out. */
+/**
+ * Bundlers drop import attributes that are in a variable. So the attributes are literal, and the two calls are
+ * separate.
+ */
 const importDawn = (name: string): Promise<unknown> =>
   name.endsWith(".json")
     ? import(/* @vite-ignore */ /* webpackIgnore: true */ name, { with: { type: "json" } })
     : import(/* @vite-ignore */ /* webpackIgnore: true */ name);
 
-/** The platform's GPU, one for all backends. Throws BackendUnavailableError where the platform has none. */
+/** The platform's GPU, shared by all backends. Throws BackendUnavailableError if the platform has none. */
 export function openPlatform(): Promise<PlatformGpu<GpuSource>> {
   platform ??= platformGpu<GpuSource>("webgpu", importDawn, [UNCLEARED]);
   platform.catch(forgetPlatform);
   return platform;
 }
 
-/** The next call looks anew: for the package, or since Dawn itself does not look for drivers twice. */
+/**
+ * Makes the next call open the platform again. The package may be installed by then, and a new instance of Dawn looks
+ * for drivers again, which an old one does not.
+ */
 function forgetPlatform(): void {
   platform = undefined;
 }
 
-/** Limits that are asked for, as far as the adapter goes. */
+/** Limits that are requested at the adapter's maximum. */
 const LIMITS = [
   "maxStorageBufferBindingSize",
   "maxBufferSize",
@@ -274,7 +292,7 @@ async function requestAdapter(gpu: GpuSource): Promise<GpuAdapter | null> {
   }
 }
 
-/** Throws UnsupportedError for an adapter, or a device, without float16 in shaders. */
+/** Throws UnsupportedError if an adapter or a device lacks float16 in shaders. */
 export function checkFloat16({ features }: Pick<GpuAdapter, "features">, info: AdapterInfo): void {
   if (features.has(FLOAT16)) return;
   throw new UnsupportedError(
@@ -282,7 +300,7 @@ export function checkFloat16({ features }: Pick<GpuAdapter, "features">, info: A
   );
 }
 
-/** Linux x64 can do without a driver of the system's, since there is one on npm. */
+/** The way out on Linux x64, where npm has a driver for the CPU. */
 function alternatives(): readonly string[] {
   const { process } = globalThis as { process?: { platform?: string; arch?: string } };
   if (process?.platform !== "linux" || process.arch !== "x64") return [];

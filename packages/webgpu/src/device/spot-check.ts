@@ -13,29 +13,36 @@ import type { PreparedPlan } from "./memory.ts";
 import { extentOf, Readout, type Slice } from "./readout.ts";
 import type { Copies } from "./run.ts";
 
-/** Outputs that a check computes: a kernel that gets a share s of its outputs wrong passes (1 − s)¹⁶ of the checks. */
+/**
+ * The outputs that a check computes. A kernel that gets a share s of its outputs wrong passes a check with probability
+ * (1 − s)¹⁶.
+ */
 const SAMPLES = 16;
 
-/** Bytes that a check copies at most, so that it fits where a run fits. Larger layers are not checked. */
+/** The maximum bytes that a check copies, so that a check fits where a run fits. Larger layers are not checked. */
 const MOST_BYTES = 2 ** 26;
 
-/** Multiples of it, less their whole parts, are spread evenly over [0, 1). */
+/** The golden ratio's inverse: the fractional parts of its multiples are spread evenly over [0, 1). */
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
 
-/** A run's check of one layer. */
+/** The check of one layer in one run. */
 export interface SpotCheck extends Disposable {
-  /** Steps share memory: inputs are copied before the layer's first step, its result after the last. */
+  /**
+   * The copies of the layer's inputs before its first step, and of its result after its last step. At other steps the
+   * memory may hold other values.
+   */
   readonly copies: Copies;
   /**
-   * To be called once the run is done. Throws UnsupportedError for an output that is off by more than its bound; the
-   * layer's kernels are not used again.
+   * Call it once the run is done. Throws UnsupportedError if an output is off by more than its bound. Then the layer's
+   * kernels are not used again.
    */
   readonly verify: () => Promise<void>;
 }
 
 /**
- * The check of a run, if one is due: some outputs of one layer, computed again in float64 from the layer's own inputs.
- * The self-test (self-test.ts) sees the first runs of a kernel only, of small layers. Layers and outputs take turns.
+ * The check of a run, if one is due. It computes some outputs of one layer again in float64, from the layer's own
+ * inputs. The self-test (self-test.ts) covers only small layers, in a kernel's first runs. Checks take layers and
+ * outputs in turn.
  */
 export function spotCheckOf(gpu: Gpu, calls: Calls, prepared: PreparedPlan): SpotCheck | undefined {
   const number = gpu.nextCheck();
@@ -59,12 +66,12 @@ export function spotCheckOf(gpu: Gpu, calls: Calls, prepared: PreparedPlan): Spo
   };
 }
 
-/** An operand's numbers of one image. */
+/** The numbers of one image in an operand. */
 interface ImageSlice extends Slice {
   readonly operand: Operand;
 }
 
-/** A layer with the slices that a check copies. */
+/** A layer, and the slices that a check copies. */
 interface CheckedLayer {
   readonly chosen: ChosenLayer;
   readonly image: number;
@@ -73,7 +80,10 @@ interface CheckedLayer {
   readonly y: ImageSlice;
 }
 
-/** Undefined for layers that are not checked: too large, or with weights or inputs of a kind that few graphs have. */
+/**
+ * The slices of a layer. Undefined for a layer that is not checked: it is larger than MOST_BYTES, its weights are not
+ * constants, or an input is a constant or a variable.
+ */
 function slicesOf(prepared: PreparedPlan, chosen: ChosenLayer, number: number): CheckedLayer | undefined {
   const { node, inputs, output, layer } = chosen;
   const isConstant = (value: Value | undefined) => value === undefined || value.kind === "constant";
@@ -96,7 +106,7 @@ function imageSlice({ plan, placeOf }: PreparedPlan, operand: Operand, image: nu
   return { operand, from: placeOf(storage), memory, first: image * count, count };
 }
 
-/** A number of a channel, at a pixel, of one image. */
+/** Reads a number of one image, in a channel at a pixel. */
 type NumberAt = (channel: number, pixel: number) => number;
 
 function numbersOf({ shape, order }: Operand, data: Float32Array): NumberAt {
@@ -128,7 +138,7 @@ async function mismatchOf(
     const inputs = { x: xAt, ...parameters, residual: residualAt(place.channel, pixel) };
     const { value, bound } = exactOutput(layer, arithmetic, inputs, place);
     const found = yAt(place.channel, pixel);
-    const isWrong = bound < Infinity && !(Math.abs(found - value) <= bound); // NaN too
+    const isWrong = bound < Infinity && !(Math.abs(found - value) <= bound); // true for NaN too
     if (isWrong) return { place, found, value, bound };
   }
   return undefined;
@@ -150,7 +160,10 @@ function placesOf({ y: [, channels, height, width] }: Layer, number: number): re
   });
 }
 
-/** The weights and the bias of a channel. Undefined if they cannot be read again: a check must not fail a run. */
+/**
+ * The weights and the bias of an output channel. Undefined if their source cannot be read again: a check must not fail
+ * a run.
+ */
 async function parametersOf(
   { node }: ChosenLayer,
   channel: number,
@@ -160,11 +173,11 @@ async function parametersOf(
     const [own, [offset = 0] = []] = [await rowOf(weight, channel), await rowOf(bias, channel)];
     return own && { weight: own, bias: offset };
   } catch {
-    return undefined; // a file that is gone, say
+    return undefined; // for example, the file is gone
   }
 }
 
-/** Numbers as they were uploaded. */
+/** A row of a constant, as it was uploaded. */
 async function rowOf(value: Value | undefined, row: number): Promise<Float32Array | undefined> {
   if (value?.kind !== "constant") return undefined;
   const into = new Float32Array(rowSize(value.source));
@@ -172,15 +185,15 @@ async function rowOf(value: Value | undefined, row: number): Promise<Float32Arra
   return into;
 }
 
-/** The error of a run; the layer's kernels are not used again, nor by later processes that share the cache. */
+/** The error of a run. Marks the layer's kernels as wrong, also for later processes that share the cache. */
 async function refusal(gpu: Gpu, { chosen, image, y }: CheckedLayer, mismatch: Mismatch): Promise<UnsupportedError> {
   const { node, strategy } = chosen;
   const { place, found, value, bound } = mismatch;
   const kernels = strategy.kernels.map((kernel) => kernel(y.memory).name);
   const at = [image, place.channel, place.row, place.column].join(", ");
   if (strategy.trial) {
-    for (const name of kernels) gpu.checked.set(name, false); // the next compile, or run, goes on without them
-    await gpu.remember().catch(() => {}); // then a later process finds out for itself
+    for (const name of kernels) gpu.checked.set(name, false); // the next compile or run uses other kernels
+    await gpu.remember().catch(() => {}); // without the cache, a later process finds out by itself
   }
   return new UnsupportedError(
     `webgpu: ${adapterName(gpu.shared.adapter)} computes ${node.name} wrong by ${kernels.join(" + ")}: ` +

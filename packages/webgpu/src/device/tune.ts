@@ -24,47 +24,55 @@ import { encodeSteps } from "./run.ts";
 import { checkKernels } from "./self-test.ts";
 
 export interface TuneOptions extends WorkOptions {
-  /** Of a graph whose batch is open. 1 */
+  /** The batch size for a graph whose batch is open. Default 1 */
   readonly batch?: number;
 }
 
-/** A layer, and what was measured of it. */
+/** A layer, and its measured times. */
 export interface TunedLayer {
-  /** The first of the nodes that are alike in all but their weights, and how many there are. */
+  /** The first of the nodes that differ only in their weights. */
   readonly name: string;
+  /** The number of these nodes. */
   readonly count: number;
   readonly op: string;
   readonly shape: readonly number[];
-  /** As it is run where nothing is tuned. */
+  /** The strategy without tuning. */
   readonly before: Timed;
+  /** The strategy with tuning. */
   readonly after: Timed;
-  /** Every strategy that can compute it: the median of its runs, or one run where that was hopeless. */
+  /**
+   * Every strategy that can compute the layer. `ms` is the median of its runs, or its only run if it was too slow to
+   * repeat.
+   */
   readonly tried: readonly Timed[];
 }
 
-/** A strategy, its dispatches, and how long they take: the median, in milliseconds. */
+/** A strategy, its dispatches, and the median of their time in milliseconds. */
 export interface Timed {
   readonly strategy: string;
   readonly kernels: string;
   readonly ms: number;
 }
 
-/** Turns of each way. */
+/** The timed rounds. Each round times every strategy once. */
 const ROUNDS = 7;
 
-/** What one measurement takes at least, in milliseconds and in round trips to the device, which are subtracted. */
+/**
+ * The minimum duration of a measurement, in milliseconds and in round trips to the device. The time of a round trip is
+ * subtracted from each measurement.
+ */
 const MEASURED = { ms: 4, roundTrips: 2 };
 
-/** Times the quickest at first sight that others may take, to be worth a second look. */
+/** A strategy whose first run takes this many times as long as the fastest strategy's is not timed further. */
 const HOPELESS = 3;
 
-/** What a way has to save, so that noise does not decide. */
+/** The share of time that another strategy must save to be chosen, so that noise does not decide. */
 const WORTH = 0.03;
 
 /**
- * Times each way to run each convolution and linear layer of a graph, alone and in turn, A B C A B C …, and puts the
- * quickest into `gpu.tuned` once all are known. Layers alike are timed once. Throws UnsupportedError for open
- * parameters.
+ * Times each strategy for each convolution and linear layer of a graph. A layer's strategies run alone and in turn: A B
+ * C A B C …. The fastest are put into `gpu.tuned` once all layers are timed. Layers that differ only in their weights
+ * are timed once. Throws UnsupportedError for open parameters.
  */
 export async function tuneGraph(
   gpu: Gpu,
@@ -87,7 +95,7 @@ export async function tuneGraph(
   return found.map(({ layer }) => layer);
 }
 
-/** The nodes of each kind of layer, by its key. Weights that a run computes are left out. */
+/** The nodes that share a key, by the key. Layers whose weights are computed in each run are left out. */
 function layersOf({ layers }: Lowered): ReadonlyMap<string, readonly AnyNode[]> {
   const nodes = new Map<string, AnyNode[]>();
   for (const { node, layer } of layers) {
@@ -97,7 +105,7 @@ function layersOf({ layers }: Lowered): ReadonlyMap<string, readonly AnyNode[]> 
   return nodes;
 }
 
-/** A strategy with its memory on the device, and the costs of its runs. */
+/** A strategy with its memory on the device, and the times of its runs in milliseconds. */
 interface Contender extends Omit<Timed, "ms"> {
   readonly ready: PreparedPlan;
   readonly steps: PreparedPlan["steps"];
@@ -131,7 +139,10 @@ async function tuneLayer(
   }
 }
 
-/** A layer by each strategy that can compute it: first the one that is chosen where nothing is tuned. */
+/**
+ * The layer's plan for each strategy that can compute it. The first plan has the strategy that is chosen without
+ * tuning.
+ */
 async function lowerings(gpu: Gpu, of: Graph, batch: number): Promise<readonly Lowered[]> {
   const all = () => {
     const { tuned: _, ...profile } = gpu.profile;
@@ -143,13 +154,16 @@ async function lowerings(gpu: Gpu, of: Graph, batch: number): Promise<readonly L
   let found = all();
   for (let i = 0; i < found.length; i++) {
     if (await checkKernels(gpu, found[i]!)) continue;
-    found = all(); // those of another profile
+    found = all(); // checkKernels has replaced the profile
     i = -1;
   }
   return found;
 }
 
-/** Without the changes of order on the way in and out, which inside of a network there are none of. */
+/**
+ * Prepares a strategy. Its steps leave out the changes of order before and after the layer, which do not occur inside a
+ * network.
+ */
 async function contend(gpu: Gpu, lowered: Lowered): Promise<Contender> {
   const { plan, layers } = lowered;
   const isOwn = ({ kernel }: Dispatch) => !/^(un)?pack\b/.test(kernel);
@@ -159,7 +173,7 @@ async function contend(gpu: Gpu, lowered: Lowered): Promise<Contender> {
   return { strategy: layers[0]!.strategy.name, kernels: launches.join(" + "), ready, steps, costs: [] };
 }
 
-/** Those that were worth timing, the first always. All have their costs afterwards. */
+/** Times all contenders once, then the fast ones in rounds. Returns the fast ones, and always the first contender. */
 async function race(
   gpu: Gpu,
   calls: Calls,
@@ -172,7 +186,7 @@ async function race(
     Math.max(1e-3, (await timeOf(gpu, calls, steps, times)) - idle);
   for (const contender of contenders) {
     throwIfAborted(signal);
-    await workOf(contender, 1); // compiles, on software adapters
+    await workOf(contender, 1); // software adapters compile a kernel when it first runs
     contender.costs.push(await workOf(contender, 1));
   }
   const sights = contenders.map(({ costs: [sight] }) => sight!);
@@ -188,8 +202,8 @@ async function race(
 }
 
 /**
- * Wall time, in milliseconds, of some runs in one submit, with the round trip to the device: 11 ms in Deno, of which it
- * sleeps for 10.
+ * Wall time in milliseconds of `times` runs in one submit, including the round trip to the device. In Deno a round trip
+ * takes 11 ms, 10 of them asleep.
  */
 async function timeOf({ device }: Gpu, calls: Calls, steps: Contender["steps"], times: number): Promise<number> {
   const commands = calls(() => {
@@ -210,12 +224,12 @@ function median(costs: readonly number[]): number {
   return costs.toSorted((a, b) => a - b)[Math.floor(costs.length / 2)]!;
 }
 
-/** A node as a graph: results of other nodes are its inputs, and variables are constants. */
+/** The graph of a single node. Results of other nodes become inputs, and variables become constants. */
 function alone(node: AnyNode, batch: number): Graph {
   const declared: { [name: string]: Input } = {};
   const entries = Object.entries(node.inputs).map(([name, value]): [string, Value] => {
     if (value.kind === "constant") return [name, value];
-    if (value.kind === "variable") return [name, constant(value.name, value.source)]; // packed once, as between updates
+    if (value.kind === "variable") return [name, constant(value.name, value.source)]; // also packed only once
     declared[name] = input(name, concrete(value.shape, batch));
     return [name, declared[name]];
   });

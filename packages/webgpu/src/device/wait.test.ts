@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { mapWhenDone, napping } from "./wait.ts";
 
-/** A buffer of Dawn in Node, which asks at every turn of the event loop while a mapping is open. */
+/** A buffer like Dawn's in Node, which polls in every turn of the event loop while a mapping is pending. */
 function bufferOfDawn(duration: number) {
   const end = performance.now() + duration;
   let open: { resolve: () => void; reject: (error: Error) => void } | undefined;
@@ -71,7 +71,7 @@ describe("mapWhenDone", () => {
     });
     await pass(200);
     expect(end).toBeGreaterThanOrEqual(start + 100);
-    expect(end).toBeLessThan(start + 100 + 4 + 4); // a pause, and turns, of which each takes 1 ms here
+    expect(end).toBeLessThan(start + 100 + 4 + 4); // one pause, and four turns of 1 ms each
     const delays = pauses.mock.calls.map(([, delay]) => delay!);
     expect(delays.length).toBeGreaterThan(8);
     for (const [i, delay] of delays.entries()) expect(delay).toBeGreaterThanOrEqual(delays[i - 1] ?? 0);

@@ -1,17 +1,23 @@
-/** Milliseconds in which the device is asked at every turn of the event loop: as long as a run takes on a GPU. */
+/**
+ * How long the device is polled in every turn of the event loop, in milliseconds: about as long as a run takes on a
+ * GPU.
+ */
 const AT_ONCE = 2;
-/** The longest pause between two questions, in milliseconds. */
+/** The longest pause between two polls, in milliseconds. */
 const SELDOM = 4;
-/** Turns of the event loop that a question is open for at least. Dawn settles one in its second turn, if it can. */
+/**
+ * The minimum turns of the event loop that a mapping stays requested. Dawn settles a mapping in its second turn, if the
+ * work is done.
+ */
 const TURNS = 4;
 
 /**
- * Maps a buffer once the work submitted so far is done with it. Rejects as `mapAsync` does.
+ * Maps a buffer once the work submitted so far is done. Rejects as `mapAsync` does.
  *
- * Dawn in Node asks the device whether it is done at every turn of the event loop for as long as any promise of WebGPU
- * is open, and so keeps a core busy. On an adapter that runs on the CPU that core is missing from the work waited for:
- * ResNet-18 on two cores takes 1.4 times as long. So a mapping that is not done after 2 ms is taken back, which the
- * specification allows, and asked for again after a pause: a sixteenth of the time waited so far, 4 ms at most.
+ * While any promise of WebGPU is pending, Dawn in Node polls the device in every turn of the event loop, which keeps a
+ * core busy. If the adapter runs on the CPU, its work lacks that core: ResNet-18 on two cores takes 1.4 times as long.
+ * So a mapping that is not done after 2 ms is cancelled by `unmap`, as the specification allows, and requested again
+ * after a pause. The pause is a sixteenth of the time waited so far, at most 4 ms.
  */
 export async function mapWhenDone(buffer: Pick<GPUBuffer, "mapAsync" | "unmap">, mode: GPUMapModeFlags): Promise<void> {
   const turn = turnOfNode();
@@ -23,24 +29,27 @@ export async function mapWhenDone(buffer: Pick<GPUBuffer, "mapAsync" | "unmap">,
     const mapping = buffer.mapAsync(mode).finally(() => {
       isSettled = true;
     });
-    mapping.catch(() => {}); // awaited below, unless it was taken back
+    mapping.catch(() => {}); // awaited below, unless it is cancelled
     for (let turns = 0; !isSettled && (turns < TURNS || elapsed() < AT_ONCE); turns++) await turn();
     if (isSettled) return mapping;
     buffer.unmap();
-    await mapping.catch(() => {}); // Dawn stops asking once its promise is settled
+    await mapping.catch(() => {}); // Dawn stops polling once the promise is settled
     await new Promise((resolve) => setTimeout(resolve, Math.min(SELDOM, elapsed() / 16)));
   }
 }
 
-/** A place in the queue's order that can be waited for, as `mapWhenDone` waits. */
+/** A point in the queue that can be awaited, as `mapWhenDone` waits. */
 export interface Fence {
-  /** To be called last, before the commands are submitted. */
+  /** Call it last, before the commands are submitted. */
   readonly mark: (commands: GPUCommandEncoder) => void;
-  /** Resolves once the marked commands are done. To be called once. */
+  /** Resolves once the marked commands are done. Call it once. */
   readonly reached: () => Promise<void>;
 }
 
-/** A buffer is mapped, since that fails on a device that is lost, whose submitted work counts as done. */
+/**
+ * Makes a fence. The fence maps a buffer, since that rejects if the device is lost. `onSubmittedWorkDone` would
+ * resolve.
+ */
 export function fenceOn(device: GPUDevice): Fence {
   const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
   const buffer = device.createBuffer({ label: "fence", size: 4, usage });
@@ -54,13 +63,13 @@ export function fenceOn(device: GPUDevice): Fence {
 const NAP = 1;
 
 /**
- * Waits for what other threads of this process do while a model loads, such as compiling kernels, which cannot be taken
- * back: Dawn asks at every turn of the event loop, so this thread sleeps through 1 ms of each, and leaves them the
- * core.
+ * Waits for work of other threads of this process, such as compiling kernels while a model loads. Such work cannot be
+ * cancelled and requested again, and Dawn polls in every turn of the event loop. So this thread sleeps for 1 ms of each
+ * turn, and leaves the core to the other threads.
  */
 export async function napping<T>(work: Promise<T>): Promise<T> {
   const turn = turnOfNode();
-  if (!turn) return work; // and a page may have no SharedArrayBuffer
+  if (!turn) return work; // browsers do not poll, and a page may lack SharedArrayBuffer
   const nobody = new Int32Array(new SharedArrayBuffer(4));
   let isSettled = false;
   const settle = () => {
@@ -75,8 +84,8 @@ export async function napping<T>(work: Promise<T>): Promise<T> {
 }
 
 /**
- * Once round the event loop; undefined in browsers and in Deno, which ask devices without it. Deno answers a mapping
- * after 16 ms, and never one that is taken back before.
+ * Waits for one turn of the event loop. Undefined in browsers and in Deno, which poll devices without it. Deno answers
+ * a mapping after 16 ms, and never answers one that is cancelled before.
  */
 function turnOfNode(): (() => Promise<void>) | undefined {
   const { setImmediate, Deno } = globalThis as { setImmediate?: (callback: () => void) => unknown; Deno?: object };

@@ -9,8 +9,9 @@ import { pack } from "./order.ts";
 
 /**
  * relu(conv2d(x, weight) + bias + residual), four outputs per invocation: KH·KW·C/groups multiply-adds for each output,
- * each with two loads. On software adapters loads limit the speed: about 0.6 GFLOP/s per core. Faster kernels are
- * checked against it. It takes all layers that they do not support: weights computed by the graph, groups of any size.
+ * each with two loads. On software adapters loads limit the speed: about 0.6 GFLOP/s per core. The results of faster
+ * kernels are checked against this kernel's. It supports layers that faster kernels do not: weights computed by the
+ * graph, groups of any size.
  */
 const conv2d: KernelIn = plain({
   name: "conv2d",

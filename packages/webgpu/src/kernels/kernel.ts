@@ -2,13 +2,13 @@ import { UnsupportedError } from "@residual/core";
 import type { Layout } from "../lower/layout.ts";
 
 /**
- * The storage of tensors in the device's layout (layout.ts): storage buffers or storage textures, of float32 or
- * float16. Tensors in the host's layout are always in float32 buffers.
+ * How tensors in the device's order (layout.ts) are stored: in storage buffers or storage textures, of float32 or
+ * float16. Tensors in the host's order are always in float32 buffers.
  *
  * On lavapipe, a load from a buffer is an inlined branch and bounds check for each number of each lane: 320
  * instructions and 2 KiB of code for a vec4 on 8 lanes. A load from a texture is a call of one small function, which
- * loads a vec4 per lane and transposes in registers: 80 instructions. On SwiftShader textures are slower (110 ns
- * instead of 60), as on GPUs.
+ * loads a vec4 per lane and transposes in registers: 80 instructions. On SwiftShader a load from a texture takes
+ * longer, 110 ns instead of 60. Textures are slower on GPUs too.
  */
 export type Memory = "buffers" | "textures" | "float16 buffers" | "float16 textures";
 
@@ -55,7 +55,7 @@ export interface Signature {
   readonly operands: readonly string[];
   /** Operands accessed as single numbers; the others are accessed as vec4f. */
   readonly numbers?: readonly string[];
-  /** Operands in the host's layout. */
+  /** Operands in the host's order. */
   readonly host?: readonly string[];
   /** Temporary operands, which are always float32. */
   readonly alwaysFloat32?: readonly string[];
@@ -344,7 +344,7 @@ ${each((q, n) => `putInside(at${n} + four${q}, r${q}_${n});`)}`;
 }
 
 /**
- * A kernel with one invocation per four channels of a pixel, in the device's layout (layout.ts). Lanes after the last
+ * A kernel with one invocation per four channels of a pixel, in the device's order (layout.ts). Lanes after the last
  * channel must be zero. Its first params are `planes` and the `pixels` of each.
  */
 export function plain({ code, ...rest }: Plain): KernelIn {

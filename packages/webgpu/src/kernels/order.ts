@@ -1,6 +1,6 @@
 import { type KernelIn, plain } from "./kernel.ts";
 
-/** From the host's layout, [N, C, pixels], to the device's. */
+/** From the host's order, [N, C, pixels], to the device's. */
 export const pack: KernelIn = plain({
   name: "pack",
   host: ["x"],
@@ -16,7 +16,7 @@ export const pack: KernelIn = plain({
   put(i, whole);`,
 });
 
-/** An image's numbers in one row, in the host's order. */
+/** The numbers of an image as one row of channels. The row keeps the host's order of the image. */
 export const flatten: KernelIn = plain({
   name: "flatten",
   operands: ["x", "y"],
@@ -35,8 +35,8 @@ export const flatten: KernelIn = plain({
 });
 
 /**
- * Back to the host's layout. The output is treated as one row, of which each invocation writes four numbers; the last
- * invocation may write fewer.
+ * From the device's order to the host's. The output is treated as one row, of which each invocation writes four
+ * numbers; the last invocation may write fewer.
  */
 export const unpack: KernelIn = plain({
   name: "unpack",

@@ -1,6 +1,6 @@
 import { type KernelIn, plain } from "./kernel.ts";
 
-/** The maximum or the mean of a window: each invocation loads its whole window. */
+/** The maximum of a window. Each invocation loads its whole window. */
 export const maxPool2d: KernelIn = plain({
   name: "maxPool2d",
   operands: ["x", "y"],
@@ -23,7 +23,10 @@ export const maxPool2d: KernelIn = plain({
   put(i, select(best, nan, isNan(nan)));`,
 });
 
-/** Windows may extend beyond the bottom and the right; they are divided by the number of pixels inside. */
+/**
+ * The mean of a window. A window may extend beyond the bottom and the right; its sum is divided by the number of pixels
+ * inside.
+ */
 export const averagePool2d: KernelIn = plain({
   name: "averagePool2d",
   operands: ["x", "y"],

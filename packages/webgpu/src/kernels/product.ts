@@ -22,13 +22,13 @@ export interface Product {
   readonly trial: Partial<Trial>;
 }
 
-/** Along z: products beside one another, or parts of a sum. */
+/** The z axis of a dispatch: several products (`positions`), or the parts of a sum (`splits`). */
 interface Depth {
   readonly positions?: number;
   readonly splits?: number;
 }
 
-/** The product as it is. */
+/** A strategy that computes a convolution by one product, without transforms. */
 export function direct(product: Product): Strategy {
   const { name, kernel, fits, order, trial } = product;
   return {
@@ -56,7 +56,7 @@ export function isDispatchable(product: Product, layer: Layer, depth?: Depth): b
   return hasWholeGroups(layer) && Math.max(...workgroupsOf(product, layer, depth)) <= MOST_WORKGROUPS;
 }
 
-/** Nanoseconds of a product, or of each of several beside one another, with the worth of their weights' bytes. */
+/** Nanoseconds of a product, or of all `positions`, plus the cost of the bytes of weights. */
 export function productCost(product: Product, layer: Layer, cost: Cost, depth: Depth = {}): number {
   const [x, y, z] = workgroupsOf(product, layer, depth);
   const [outputs, , kh, kw] = layer.weight;
@@ -64,7 +64,10 @@ export function productCost(product: Product, layer: Layer, cost: Cost, depth: D
   return costOf(x * y * z, product.cost(layer, cost) / (depth.splits ?? 1), cost) + bytes * cost.byte;
 }
 
-/** A dispatch of blocks; operands are in the order for it. `splits` needs a kernel that deals its sums out. */
+/**
+ * Emits the dispatch of a product. Operands are in the product's orders. `splits` needs a kernel that stores the parts
+ * of its sums.
+ */
 export function emitProduct(
   builder: Builder,
   product: Product,

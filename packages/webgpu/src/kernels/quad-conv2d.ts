@@ -10,8 +10,10 @@ import { repack } from "./repack.ts";
 /**
  * conv2d four channels at a time. An invocation computes four outputs of a pixel. For four channels of x at a tap it
  * loads one vec4 of x and four of weights for 16 multiply-adds; the plain kernel takes 32 loads. Needs neither
- * subgroups nor shared memory. For groups on GPUs: ResNeXt's groups have 4 to 32 channels, too few for a tile of 64.
- * All invocations of a workgroup read the same weights, 9 vec4 per output for a 3 × 3 of 4 channels.
+ * subgroups nor shared memory.
+ *
+ * Used for groups on GPUs: ResNeXt's groups have 4 to 32 channels, too few for a tile of 64. All invocations of a
+ * workgroup read the same weights: 9 vec4 per output for a 3 × 3 window of 4 channels.
  */
 const quadConv2d: KernelIn = plain({
   name: "conv2d in fours",

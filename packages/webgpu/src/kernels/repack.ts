@@ -1,7 +1,7 @@
 import { type KernelIn, plain } from "./kernel.ts";
 
 /**
- * Weights from the host's layout, [O, C, KH, KW], to a kernel's (WeightOrder, layout.ts), padded with zeros. An
+ * Packs weights [O, C, KH, KW] from the host's order into a kernel's (WeightOrder, layout.ts), padded with zeros. An
  * invocation writes four numbers: `together` channels of 4 / together outputs.
  *
  * If a kernel treats the columns of its window as channels, [O, C / columns, KH, columns] is read as [O, C, KH, 1],

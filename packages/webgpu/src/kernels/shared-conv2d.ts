@@ -108,7 +108,7 @@ fn main(
 
 const nameOf = (products?: Products) => `conv2d in shared memory${productsIn(products).name}`;
 
-/** A product whose blocks go through workgroup memory. Not for groups. */
+/** A product that copies its operands through workgroup memory. Groups are not supported. */
 export function inSharedMemory(products?: Products): Product {
   const name = nameOf(products);
   return product(

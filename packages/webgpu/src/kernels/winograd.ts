@@ -9,8 +9,8 @@ import { epilogueParams, type KernelIn, lines, OUTSIDE, plain } from "./kernel.t
 import { emitProduct, isDispatchable, type Product, productCost } from "./product.ts";
 
 /**
- * Winograd's algorithm (core/src/winograd.ts) as kernels. ⊙ is a matrix product for each position, computed by a
- * convolution kernel.
+ * The kernels of Winograd's algorithm (core/src/winograd.ts). A convolution kernel computes ⊙, as a matrix product for
+ * each position of a tile.
  */
 export interface Winograd {
   readonly name: WinogradPoints["name"];
@@ -44,7 +44,10 @@ function transformsOf(points: WinogradPoints): Winograd {
   };
 }
 
-/** With a matrix product for each position of a tile. Not in float16: its bounds do not cover rounded tiles. */
+/**
+ * A strategy with the transforms, and a matrix product for each position of a tile. Not in float16: its bounds do not
+ * cover rounded tiles.
+ */
 export function winograd(transforms: Winograd, product: Product): Strategy {
   const { name, inputs: side, inputTransform, outputTransform } = transforms;
   const positions = side * side;
@@ -97,7 +100,7 @@ function tilesOf({ outputs }: Winograd, { y: [n, , oh, ow] }: Layer) {
   return { tilesH, tilesW, total: n * tilesH * tilesW };
 }
 
-/** The matrix product of a position: tiles of all images are its pixels. */
+/** The matrix product of a position, as a 1 × 1 convolution. The tiles of all images are its pixels. */
 function productsOf(transforms: Winograd, layer: Layer): Layer {
   const [o, c] = layer.weight;
   const { total } = tilesOf(transforms, layer);
@@ -196,8 +199,8 @@ ${each((r, c) => `  putInside(row${r} + column${c}, y${r}_${c});`)}`,
 }
 
 /**
- * G·g·Gᵀ of weights in the host's layout, [O, C, 3, 3], for each position in a kernel's layout. An invocation writes
- * four numbers of each position, as in `repack`, in float32.
+ * Packs weights [O, C, 3, 3] in the host's order as G·g·Gᵀ: a matrix [O, C] for each position, in a product's order.
+ * Computes in float32. An invocation writes four numbers of each position, as in `repack`.
  */
 function weightTransform(name: string, matrix: readonly (readonly number[])[]): KernelIn {
   const side = matrix.length;
@@ -223,8 +226,8 @@ ${lines(side, (r) => lines(side, (s) => `  put(${r * side + s}u * p.positionFour
 }
 
 /**
- * G·g·Gᵀ of each 3 × 3 kernel as products read it: a matrix [O, C] for each position. The host computes in float64 and
- * rounds once.
+ * Packs each 3 × 3 kernel g as G·g·Gᵀ: a matrix [O, C] for each position, in a product's order. The host computes in
+ * float64 and rounds once.
  */
 export function forWinograd(
   { name, kernelMatrix, inputs: side, weightTransform }: Winograd,

@@ -5,25 +5,29 @@ import { isDense, type Layout, layoutOf, lengthOf } from "./layout.ts";
 import { type HostPacking, interleaved, type Packing } from "./packing.ts";
 import { type Dispatch, keyOf, type Launch, type Repack, type Storage } from "./plan.ts";
 
-/** Numbers, the shape that they are seen in, and whose order they lie in (layout.ts). */
+/**
+ * The numbers in a storage, seen as a tensor of `shape`. They are in the host's order (row-major), or in an order of
+ * the device (layout.ts).
+ */
 export interface Operand {
   readonly storage: Storage;
   readonly shape: readonly number[];
   readonly order: "host" | "device";
 }
 
-/** Numbers on their way to the device: where they come from, and how they lie there. */
+/** Numbers to upload: their source, their packing, and the memory that they are packed for. */
 export interface Uploaded {
   readonly source: Source;
   readonly packing: HostPacking;
   readonly memory: Memory;
 }
 
-/** What dispatches are made with, one after the other. */
+/** Makes the dispatches of a plan, one after the other. */
 export interface Builder {
   readonly memory: Memory;
   /**
-   * A dispatch whose output has a shape. `params` are the kernel's; those that all plain kernels have are filled in.
+   * Adds a dispatch, and returns its output, of the given shape. `params` are the kernel's own; the params that all
+   * plain kernels have are filled in.
    */
   readonly emit: (
     node: string,
@@ -32,32 +36,35 @@ export interface Builder {
     shape: readonly number[],
     options?: Emitted,
   ) => Operand;
-  /** In the device's order. */
+  /** The operand in the device's order. */
   readonly interleaved: (operand: Operand) => Operand;
-  /** In the host's order. */
+  /** The operand in the host's order. */
   readonly inHostOrder: (operand: Operand) => Operand;
   /**
-   * In the order of a kernel. A constant is packed on its way to the device, a variable whenever it has changed, and
-   * what a run computes or is given in each run.
+   * The operand in a kernel's order. A constant is packed during its upload, a variable after each update, a computed
+   * value or an input in each run.
    */
   readonly packed: (operand: Operand, packing: Packing) => Operand;
 }
 
 interface Emitted {
   readonly params?: { readonly [name: string]: number };
-  /** Those of plain kernels where not given. */
+  /** Default: the workgroups of a plain kernel */
   readonly workgroups?: Dispatch["workgroups"];
-  /** What a plain kernel runs over, where that is not the output's layout. */
+  /** The layout that a plain kernel runs over. Default: the output's */
   readonly grid?: Layout;
-  /** The order of the output. */
+  /** The output's order. Default "device" */
   readonly order?: Operand["order"];
-  /** Whether the kernel writes float32 in any memory. */
+  /** Whether the output is float32 even in float16 memory. */
   readonly isFloat32?: boolean;
-  /** Numbers of the output on the device, where not its layout's. */
+  /** The count of the output's numbers on the device. Default: the count in its layout */
   readonly length?: number;
 }
 
-/** What a builder adds to. All are listed by their names in the plan, repacks by the names of their outputs. */
+/**
+ * The parts of a plan that a builder adds to. Each map has the names used in the plan; repacks have the names of their
+ * outputs.
+ */
 export interface Parts {
   readonly dispatches: Dispatch[];
   readonly repacks: Map<string, Repack>;
@@ -66,9 +73,9 @@ export interface Parts {
   readonly kernels: Map<string, Kernel>;
 }
 
-/** Adds to `parts` what it is asked for. */
+/** A builder that adds to `parts`. */
 export function builderOf({ dispatches, repacks, constants, variables, kernels }: Parts, memory: Memory): Builder {
-  const made = new Map<string, Operand>(); // what was brought into another order before
+  const made = new Map<string, Operand>(); // operands that were brought into another order before
   const once = (key: string, make: () => Operand): Operand => {
     const operand = made.get(key) ?? make();
     made.set(key, operand);
@@ -159,7 +166,10 @@ function inDevicesOrder(length: number, memory: Memory): Pick<Launch, "memory" |
   return { memory, bytes: (isFloat16(memory) ? 2 : 4) * length };
 }
 
-/** A param that nobody gave would be 0 on the device, and wrong in silence. */
+/**
+ * Throws TypeError for a param without a value: on the device it would be 0, and results would be wrong without an
+ * error.
+ */
 function paramOf(all: { readonly [name: string]: number }, name: string, kernel: Kernel): number {
   const value = all[name];
   if (value === undefined) throw new TypeError(`${kernel.name} is given no ${name}`);

@@ -4,7 +4,7 @@ import type { Builder, Operand } from "./builder.ts";
 import { four, layoutOf, type WeightOrder } from "./layout.ts";
 import { inOrder } from "./packing.ts";
 
-/** A convolution to lower: a layer, and where its numbers lie. */
+/** A convolution to lower: its layer, and its operands. */
 export interface Convolution {
   readonly node: string;
   readonly layer: Layer;
@@ -13,12 +13,12 @@ export interface Convolution {
 
 type Params = { readonly [name: string]: number };
 
-/** `epilogueParams` of kernels. */
+/** The values of `epilogueParams` (kernel.ts). */
 export function epilogueOf({ hasBias, hasResidual, attributes: { relu } }: Layer): Params {
   return { hasBias: Number(hasBias), hasResidual: Number(hasResidual), relu: Number(relu) };
 }
 
-/** `windowParams` of kernels, and the output's width. */
+/** The values of `windowParams` (kernel.ts), and the output's width. */
 export function windowOf({ x, weight: [, , kh, kw], y, attributes }: Layer): Params {
   const [down, right] = attributes.stride;
   const [top, left] = attributes.padding;
@@ -28,7 +28,7 @@ export function windowOf({ x, weight: [, , kh, kw], y, attributes }: Layer): Par
   return { h, w, xQuads, ow: y[3], kh, kw, down, right, top, left, dilationH, dilationW };
 }
 
-/** Bias and residual; a kernel binds something in the place of one that is missing. */
+/** The operands for bias and residual. A kernel must bind both, so `instead` is bound for a missing one. */
 export function addends(
   { interleaved }: Builder,
   { bias, residual }: Convolution["inputs"],
@@ -37,7 +37,7 @@ export function addends(
   return [bias ? interleaved(bias) : instead, residual ? interleaved(residual) : instead];
 }
 
-/** Weights as a kernel reads them. */
+/** The weights in a kernel's order. */
 export function inWeightOrder({ packed }: Builder, weight: Operand, order: WeightOrder): Operand {
   return packed(weight, inOrder(order, four(weight.shape)));
 }

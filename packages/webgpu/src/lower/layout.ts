@@ -1,16 +1,18 @@
 import { sizeOf } from "@residual/core";
 
 /**
- * How a tensor lies on the device: [images][channels / 4][pixels][4], zeros behind the last channel. What a lane loads
- * at once is four channels of a pixel, as a vec4, and what neighbouring lanes load lies together. (With all channels of
- * a pixel together the lanes are 2 KiB apart in a layer of 512 channels, all in the same few sets of the cache:
- * measured, and half as fast.) A tensor of one axis is a row of channels, one of two has one pixel.
+ * The sizes of a tensor in the device's order, [images][channels / 4][pixels][4], with zeros after the last channel. A
+ * lane loads four channels of a pixel as one vec4, and neighbouring lanes load consecutive vec4s. A tensor of one axis
+ * is a row of channels. A tensor of two axes has one pixel.
+ *
+ * The order [images][pixels][channels] was measured to be half as fast: in a layer of 512 channels, lanes load at
+ * distances of 2 KiB, which fall into a few sets of the cache.
  */
 export interface Layout {
   readonly images: number;
   readonly pixels: number;
   readonly channels: number;
-  /** Channels in fours: of these a pixel has so many. */
+  /** The number of quads: four channels each, the last padded with zeros. */
   readonly quads: number;
 }
 
@@ -19,20 +21,20 @@ export function layoutOf(shape: readonly number[]): Layout {
   return { images: images ?? 1, pixels: sizeOf(rest), channels, quads: Math.ceil(channels / 4) };
 }
 
-/** Numbers of a tensor on the device, zeros included. */
+/** The count of a tensor's numbers on the device, including the zeros. */
 export function lengthOf({ images, pixels, quads }: Layout): number {
   return images * pixels * quads * 4;
 }
 
-/** Whether the device's order is the host's as well. */
+/** Whether the device's order equals the host's. */
 export function isDense({ pixels, channels }: Layout): boolean {
   return pixels === 1 && channels % 4 === 0;
 }
 
-/** [N, C, H, W] of an image, [O, C, KH, KW] of weights. */
+/** [N, C, H, W] of images, or [O, C, KH, KW] of weights. */
 export type Four = readonly [number, number, number, number];
 
-/** A shape of rank 4, which core has made sure of for every convolution. */
+/** A shape of rank 4. Throws TypeError for another rank, which core rejects for every convolution. */
 export function four(shape: readonly number[]): Four {
   const [a, b, c, d, ...rest] = shape;
   if (a === undefined || b === undefined || c === undefined || d === undefined || rest.length > 0)
@@ -41,24 +43,25 @@ export function four(shape: readonly number[]): Four {
 }
 
 /**
- * Where a kernel reads the weights [O, C, KH, KW] of a convolution: blocks of outputs one after the other, zeros behind
- * what there is.
+ * The order in which a kernel reads the weights [O, C, KH, KW] of a convolution: blocks of outputs, padded with zeros.
  */
 export interface WeightOrder {
   readonly name: string;
-  /** Outputs of a block, side by side at each tap. */
+  /** The outputs of a block. They are consecutive at each tap. */
   readonly block: number;
-  /** Numbers of a block. */
+  /** The numbers of a block. */
   readonly blockLength: number;
-  /** Channels of an output that lie together. */
+  /** The number of consecutive channels of an output. */
   readonly together: 1 | 4;
-  /** From so many channels to the next, and from one tap to the next. */
+  /** The distance, in numbers, from `together` channels to the next. */
   readonly channels: number;
+  /** The distance from a tap to the tap below it. */
   readonly down: number;
+  /** The distance from a tap to the tap at its right. */
   readonly right: number;
 }
 
-/** [O / block][KH][KW][C / together][block][together], C filled up to fours. */
+/** The order [O / block][KH][KW][C / together][block][together], with C padded to a multiple of four. */
 export function tapByTap(
   name: string,
   shape: readonly number[],

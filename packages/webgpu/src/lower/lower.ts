@@ -22,8 +22,10 @@ import { four, layoutOf } from "./layout.ts";
 import { dense } from "./packing.ts";
 import { type Dispatch, keyOf, type Plan, planOf, type Repack, resultsOf } from "./plan.ts";
 
+/** A graph lowered for one batch size: the plan, and the constants, variables and kernels that the plan names. */
 export interface Lowered {
   readonly plan: Plan;
+  /** The shapes of the graph's inputs. */
   readonly inputs: ReadonlyMap<string, readonly number[]>;
   /** By their names in the plan. */
   readonly constants: ReadonlyMap<string, Uploaded>;
@@ -33,7 +35,7 @@ export interface Lowered {
   readonly layers: readonly ChosenLayer[];
 }
 
-/** What computes a convolution or linear layer of a graph. */
+/** A convolution or linear layer of a graph, and the strategy that computes it. */
 export interface ChosenLayer {
   readonly node: AnyNode;
   readonly layer: Layer;
@@ -46,8 +48,8 @@ export interface ChosenLayer {
 }
 
 /**
- * A graph as a plan for one batch, with the strategies that are chosen for a profile. Pure: no device is asked. Throws
- * UnsupportedError for a graph with open parameters.
+ * Lowers a graph to a plan for one batch size, with the strategies that are chosen for a profile. Pure: no device is
+ * needed. Throws UnsupportedError for a graph with open parameters.
  */
 export function lowerToPlan(graph: Graph, batch: number, profile: DeviceProfile = plainProfile()): Lowered {
   const dispatches: Dispatch[] = [];
@@ -72,7 +74,7 @@ export function lowerToPlan(graph: Graph, batch: number, profile: DeviceProfile 
       if (value.kind === "parameter")
         throw new UnsupportedError(`webgpu: ${value.name} is open; bind the graph's parameters first`);
       if (value.kind !== "constant") return { storage: { kind: value.kind, name: value.name }, shape, order: "host" };
-      const name = `${value.name}:${constants.size}`; // names may repeat
+      const name = `${value.name}:${constants.size}`; // names of constants may repeat
       constants.set(name, { source: value.source, packing: dense(shape), memory: "buffers" });
       return { storage: { kind: "constant", name }, shape, order: "host" };
     },
@@ -94,7 +96,7 @@ export function lowerToPlan(graph: Graph, batch: number, profile: DeviceProfile 
   };
 }
 
-/** What each op is made of. Every number of a kernel's `params` comes from shapes and attributes. */
+/** The dispatches of each op. Every number of a kernel's `params` comes from shapes and attributes. */
 function lowering(
   builder: Builder,
   convolve: (node: AnyNode, layer: Layer, inputs: Convolution["inputs"]) => Operand,
@@ -204,7 +206,7 @@ function windowOf({ window: [windowH, windowW], stride: [down, right] }: Windowe
   return { windowH, windowW, down, right };
 }
 
-/** A number's bits, as float32. */
+/** The bits of a number as a float32. */
 function bitsOf(value: number): number {
   return new Uint32Array(Float32Array.of(value).buffer)[0]!;
 }

@@ -5,30 +5,30 @@ import { repack } from "../kernels/repack.ts";
 import { type Four, type Layout, layoutOf, lengthOf, type WeightOrder } from "./layout.ts";
 
 /**
- * How a constant is written to the device, in blocks of its first axis, so that one that is large can be written in
- * parts.
+ * How the host packs a constant for the device. A constant is packed in blocks of its first axis, so that a large one
+ * can be uploaded in parts.
  */
 export interface HostPacking {
-  /** Unlike that of any other packing of the same numbers. */
+  /** Unique among the packings of the same numbers. */
   readonly name: string;
+  /** The count of packed numbers, including padding. */
   readonly length: number;
-  /** How many along the first axis a block takes; the last may be short of some. */
+  /** The rows of the first axis in a block. The last block may have fewer. */
   readonly block: number;
   /**
-   * Parts of the device's memory of equal length. Each block has an equal share in each plane; a plane holds them in
-   * order.
+   * The number of planes: parts of the packed numbers, of equal length. Each block has an equal share in each plane. A
+   * plane has the shares in the order of the blocks.
    */
   readonly planes: number;
   /**
-   * Packs the numbers of whole blocks: their shares in the first plane, then in the next. Every number of `to` is
-   * written.
+   * Packs the numbers of whole blocks: their shares in the first plane, then in the next. Writes every number of `to`.
    */
   readonly write: (from: Float32Array, to: Float32Array) => void;
 }
 
-/** The same for numbers that are on the device already. */
+/** A packing that also works for numbers that are on the device already. */
 export interface Packing extends HostPacking {
-  /** Packs numbers in the host's order: a plain kernel, its params, and what it runs over. */
+  /** The plain kernel that packs numbers in the host's order, its params, and the layout that it runs over. */
   readonly onDevice: {
     readonly kernel: KernelIn;
     readonly params: { readonly [name: string]: number };
@@ -36,7 +36,7 @@ export interface Packing extends HostPacking {
   };
 }
 
-/** Weights [O, C, KH, KW] for a kernel. */
+/** Packs weights [O, C, KH, KW] into a kernel's order. */
 export function inOrder(order: WeightOrder, [o, c, kh, kw]: Four): Packing {
   const { name, block, blockLength, together } = order;
   const taps = kh * kw;
@@ -53,7 +53,7 @@ export function inOrder(order: WeightOrder, [o, c, kh, kw]: Four): Packing {
         for (let tap = 0; tap < taps; tap++) {
           const right = tap % kw;
           let into = start + ((tap - right) / kw) * order.down + right * order.right;
-          // What is written lies together, what is read is in the nearest cache from the first tap on.
+          // Writes are consecutive. Reads are not, but they hit the L1 cache from the second tap on.
           for (let out = first; out < last; out++, into += together) {
             const from = (out * c + k) * taps + tap;
             if (count === 4) {
@@ -79,24 +79,25 @@ export function inOrder(order: WeightOrder, [o, c, kh, kw]: Four): Packing {
 }
 
 /**
- * What a kernel that packs weights runs over: for each plane of channels and taps the outputs, four numbers at a time.
+ * The layout that a kernel runs over to pack weights. It has a plane for each tap of `together` channels. A plane has
+ * the outputs, four numbers per invocation.
  */
 export function repackGrid([o, c, kh, kw]: Four, { block, together }: WeightOrder): Layout {
   const planes = (Math.ceil(c / 4) * 4 * kh * kw) / together;
   return { images: 1, channels: planes, quads: planes, pixels: (Math.ceil(o / block) * block * together) / 4 };
 }
 
-/** In the host's order. */
+/** Copies numbers in the host's order. */
 export function dense(shape: readonly number[]): HostPacking {
   const write: Packing["write"] = (data, to) => to.set(data);
   return { name: "as it is", length: sizeOf(shape), block: 1, planes: 1, write };
 }
 
-/** In the device's order. */
+/** Packs a tensor into the device's order. */
 export function interleaved(shape: readonly number[]): Packing {
   const layout = layoutOf(shape);
   const { pixels, channels, quads } = layout;
-  const isRow = shape.length === 1; // its first axis is that of channels
+  const isRow = shape.length === 1; // the first axis is the channels
   const write: Packing["write"] = (data, to) => {
     to.fill(0);
     for (let image = 0, from = 0; from < data.length; image++) {

@@ -47,12 +47,12 @@ const network = (batch: number) => {
 };
 
 function written({ length, write }: HostPacking, { data }: Pick<Tensor<"float32">, "data">): number[] {
-  const to = new Float32Array(length).fill(Number.NaN); // as memory that has been used
+  const to = new Float32Array(length).fill(Number.NaN); // like memory that was used before
   write(data, to);
   return [...to];
 }
 
-/** As `written`, so many blocks at a time. */
+/** As `written`, but packs some blocks at a time. */
 function inParts(
   { length, block, planes, write }: HostPacking,
   { shape, data }: Tensor<"float32">,
@@ -74,7 +74,7 @@ function inParts(
   return [...all];
 }
 
-/** No value may lie where another one lies that is read later. */
+/** Asserts that no value overwrites another value that is read later. */
 function overlaps({ dispatches, slotOf, ...results }: Plan): readonly string[] {
   const found: string[] = [];
   for (const [time, { output, node }] of dispatches.entries()) {
@@ -295,7 +295,7 @@ describe("programs", () => {
     expect(kernelsFor([128, 128, 8, 3], 32, gpuProfile())).toContain("conv2d in fours");
   });
 
-  /** Of every family of kernels one. */
+  /** A layer for each family of kernels. */
   const layers: readonly (readonly [string, readonly [number, number, number, number], number, DeviceProfile])[] = [
     ["tiles", [64, 64, 56, 1], 1, softwareProfile(lavapipe, "textures")],
     ["tiles at an image", [3, 64, 56, 7], 1, softwareProfile(lavapipe, "textures")],
@@ -368,7 +368,7 @@ describe("programs", () => {
     const tile = { lanes, channels: 4, pixels: 1 } as const;
     const all = written(forWinograd(f2, weight.shape, tileOrder([1, 1, 1, 1], tile)), weight);
     const positions = Array.from({ length: 16 }, (_, z) => all[z * 16]); // four outputs of four channels each
-    // By hand: rows g0, (g0 + g1 + g2) / 2, (g0 − g1 + g2) / 2, g2 of the kernel, then the same of columns.
+    // By hand: the kernel's rows become g0, (g0 + g1 + g2) / 2, (g0 − g1 + g2) / 2, g2; then its columns likewise.
     expect(positions).toEqual([1, 3, 1, 3, 6, 11.25, 3.75, 9, 2, 3.75, 1.25, 3, 7, 12, 4, 9]);
   });
 

@@ -2,14 +2,14 @@ import { formatShape, sizeOf, spentAfter } from "@residual/core";
 import type { Memory } from "../kernels/kernel.ts";
 
 /**
- * Where numbers lie before memory is given out: in an input, a constant, a variable, a variable as a kernel reads it,
- * or a value that a dispatch computes. Inputs and variables lie in the host's order.
+ * Where numbers are stored, before memory is allocated: in an input, a constant, a variable, a variable packed for a
+ * kernel ("packed"), or a value that a dispatch computes. Inputs and variables are in the host's order.
  */
 export type Storage =
   | { readonly kind: "input" | "constant" | "variable" | "packed"; readonly name: string }
   | { readonly kind: "value"; readonly id: number };
 
-/** Unlike that of any other storage of a plan. */
+/** A key for a storage, unique in its plan. */
 export function keyOf(storage: Storage): string {
   return `${storage.kind} ${storage.kind === "value" ? storage.id : storage.name}`;
 }
@@ -17,28 +17,28 @@ export function keyOf(storage: Storage): string {
 /** One run of a kernel. */
 export interface Launch {
   readonly node: string;
-  /** Its name. */
+  /** The kernel's name. */
   readonly kernel: string;
   readonly inputs: readonly Storage[];
-  /** Of the output. */
+  /** The output's shape. */
   readonly shape: readonly number[];
-  /** That the output takes on the device, and what it lies in. */
+  /** The bytes that the output takes on the device, in `memory`. */
   readonly bytes: number;
   readonly memory: Memory;
-  /** Those of the kernel, as bits. */
+  /** The kernel's params, as bits. */
   readonly params: Uint32Array<ArrayBuffer>;
   readonly workgroups: readonly [x: number, y: number, z: number];
 }
 
 /** One run of a kernel, for one node. */
 export interface Dispatch extends Launch {
-  /** The value that it computes. */
+  /** The id of the value that it computes. */
   readonly output: number;
 }
 
 /**
- * One run of a kernel that puts a variable into the order of another. It is needed once, and after each update of the
- * variable.
+ * One run of a kernel that packs a variable into another kernel's order. It runs once at first, then after each update
+ * of the variable.
  */
 export interface Repack extends Launch {
   readonly variable: string;
@@ -51,7 +51,7 @@ export interface Output {
   readonly shape: readonly number[];
 }
 
-/** What replaces a variable after a run: numbers in the host's order. */
+/** The value that replaces a variable after a run, in the host's order. */
 interface PlannedUpdate extends Output {
   readonly variable: string;
 }
@@ -62,26 +62,25 @@ interface Slot {
   readonly bytes: number;
 }
 
-/** What a graph is for a GPU: plain data, made without one. */
+/** A graph as work for a GPU. Plain data, made without a GPU. */
 export interface Plan {
   readonly dispatches: readonly Dispatch[];
   readonly outputs: { readonly [name: string]: Output };
   readonly updates: readonly PlannedUpdate[];
   readonly repacks: readonly Repack[];
   readonly slots: readonly Slot[];
-  /** Which of them each value lies in, by its id. */
+  /** The index of each value's slot, by the value's id. */
   readonly slotOf: readonly number[];
 }
 
-/** Bytes of a float32 tensor in the host's order; never less than a vec4, as the smallest that a kernel binds. */
+/** Bytes of a float32 tensor in the host's order; at least 16, the smallest buffer that a kernel can bind. */
 export function bytesOf(shape: readonly number[]): number {
   return Math.max(16, 4 * sizeOf(shape));
 }
 
 /**
- * Gives memory to values by the time that they live: a buffer is another's again after its value's last reader. One
- * that a dispatch reads is not the one that it writes, which WebGPU forbids. Best fit, since large and small values
- * take turns.
+ * Assigns slots to values. A slot is free again after the last reader of its value. A dispatch never writes into a slot
+ * that it reads, since WebGPU forbids it. The smallest slot that fits is taken, since large and small values alternate.
  */
 export function planOf(parts: Omit<Plan, "slots" | "slotOf">): Plan {
   const steps = parts.dispatches.map(({ inputs, output }) => ({ reads: inputs.flatMap(idOf), writes: output }));
@@ -99,7 +98,7 @@ export function planOf(parts: Omit<Plan, "slots" | "slotOf">): Plan {
 function take({ bytes, memory }: Slot, slots: Slot[], free: number[]): number {
   const bytesOf = (slot: number) => slots[slot]!.bytes;
   const alike = free.filter((slot) => slots[slot]!.memory === memory).sort((a, b) => bytesOf(a) - bytesOf(b));
-  // one that is too small grows: values of the past had less
+  // if all are too small, the largest grows: the values before it needed less
   const slot = alike.find((each) => bytesOf(each) >= bytes) ?? alike.at(-1);
   if (slot === undefined) return slots.push({ bytes, memory }) - 1;
   free.splice(free.indexOf(slot), 1);
@@ -116,7 +115,7 @@ function idOf(storage: Storage): number[] {
   return storage.kind === "value" ? [storage.id] : [];
 }
 
-/** A plan to be read: a dispatch a line, what becomes of variables, and the memory that values take. */
+/** A plan as text: a line for each dispatch, the updates of variables, and the memory of values. */
 export function printPlan({ dispatches, repacks, updates, slots, slotOf }: Plan): string {
   const place = (storage: Storage) => (storage.kind === "value" ? `#${slotOf[storage.id]}` : storage.name);
   const line = ({ node, kernel, inputs, shape }: Launch, to: string) =>

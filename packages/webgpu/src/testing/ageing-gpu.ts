@@ -1,13 +1,13 @@
 import type { GpuDevice, GpuSource } from "@residual/kit/gpu";
 
-/** A GPU whose driver computes right at first. */
+/** A GPU whose driver computes right at first, and wrong once spoiled. */
 export interface AgeingGpu {
   readonly gpu: GpuSource;
-  /** From now on numbers that a kernel stores are off by a quarter where this holds for the kernel's name. */
+  /** From now on, kernels for whose name `isWrong` is true store numbers that are 25 % too large. */
   spoil(isWrong: (kernel: string) => boolean): void;
 }
 
-/** Programs are compiled twice, right and wrong; a compute pass takes the one or the other. */
+/** Each program is compiled twice, right and wrong; a compute pass runs one of the two. */
 export function ageingGpu(gpu: GpuSource): AgeingGpu {
   let isWrong: (kernel: string) => boolean = () => false;
   const requestAdapter: GpuSource["requestAdapter"] = async (options) => {

@@ -8,7 +8,7 @@ interface Scope {
 
 const scope = globalThis as typeof globalThis & Scope;
 
-/** Answers with what the worker's cache holds under a key. */
+/** Answers with the text that the worker's cache has under a key. */
 scope.onmessage = ({ data: key }) => {
   void browserCache()
     ?.read(key)

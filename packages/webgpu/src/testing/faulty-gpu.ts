@@ -1,10 +1,10 @@
-/** What the runtime does at one call: the call throws or rejects with the error, or the device is lost before it. */
+/** What happens at one call: the call throws or rejects with the error, or the device is lost before the call. */
 export type Fault = { readonly error: Error } | "lost";
 
 export interface FaultyGpu extends Disposable {
-  /** Calls of WebGPU since, of whatever object. */
+  /** The number of calls of WebGPU's methods since the start, on any object. */
   readonly calls: () => number;
-  /** Names of methods that a fault has met. */
+  /** The name of the method that failed. */
   readonly met: () => string | undefined;
 }
 
@@ -20,7 +20,7 @@ const classes = [
   "GPUComputePipeline",
 ] as const;
 
-/** Methods that answer with a promise. */
+/** Methods that return a promise. */
 const asynchronous = [
   "requestDevice",
   "popErrorScope",
@@ -31,8 +31,8 @@ const asynchronous = [
 ];
 
 /**
- * Has the call number `at` of WebGPU's methods fail, of every device of this process until it is disposed. `devices`
- * are those that a loss takes with it.
+ * Makes the call number `at` of WebGPU's methods fail, counted over all devices of this process, until it is disposed.
+ * `devices` are the devices that are lost if the fault is a loss.
  */
 export function faultyGpu(at: number, fault: Fault, devices: readonly GPUDevice[] = []): FaultyGpu {
   let calls = 0;

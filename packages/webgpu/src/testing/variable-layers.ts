@@ -21,7 +21,7 @@ interface Layer {
   readonly groups?: number;
 }
 
-/** At least one for each family of kernels. */
+/** At least one layer for each family of kernels. */
 const layers: { readonly [name: string]: Layer } = {
   "1 × 1": { x: [2, 16, 12, 12], weight: [32, 16, 1, 1] },
   "1 × 1 of odd sizes": { x: [1, 6, 5, 5], weight: [7, 6, 1, 1] },
@@ -40,15 +40,15 @@ function applied({ stride = 1, groups = 1 }: Layer, x: Value, weight: Value, bia
   return ops.conv2d({ x, weight, bias }, { stride, groups, padding: (window! - 1) / 2 });
 }
 
-/** −1, 0 and 1. */
+/** A tensor of the numbers −1, 0 and 1. */
 export function pattern(shape: readonly number[], seed: number): Tensor<"float32"> {
   return fillWhole("pattern", String(seed), shape, -1, 1);
 }
 
 /**
- * Asserts the reference's answers, which are whole numbers here. Sums of whole numbers are exact in float32. Sums of
- * Winograd's F(4, 3) over 16 channels are off by at most γ₃₈·48²·16 = 0.08 (docs/tolerances.md): along an axis a sum of
- * |Aᵀ|·(|G|·1)⊙(|Bᵀ|·1) is at most 48.
+ * Asserts that results equal the reference's, which are whole numbers here. Sums of whole numbers are exact in float32.
+ * Sums of Winograd's F(4, 3) over 16 channels are off by at most γ₃₈·48²·16 = 0.08 (docs/tolerances.md): along an axis
+ * a sum of |Aᵀ|·(|G|·1)⊙(|Bᵀ|·1) is at most 48.
  */
 export function expectAnswers(found: NamedTensors, expected: NamedTensors): void {
   expect(Object.keys(found).sort()).toEqual(Object.keys(expected).sort());
@@ -65,7 +65,8 @@ export function expectAnswers(found: NamedTensors, expected: NamedTensors): void
 type NamedTensors = { readonly [name: string]: Tensor };
 
 /**
- * Asserts that a backend answers runs, and changes variables, as the reference does. Gives the names of its programs.
+ * Asserts that a backend's results and variables equal the reference's after each run. Returns the names of its
+ * programs.
  */
 export async function expectRunsAlike(
   backend: WebgpuBackend,
@@ -81,7 +82,8 @@ export async function expectRunsAlike(
 }
 
 /**
- * A layer whose variables, weight and bias, are replaced by inputs after each run. A computed weight is a sum with one.
+ * A layer whose weight and bias are variables. Inputs replace them after each run. If `isComputed`, the layer uses the
+ * sum of the weight and an input.
  */
 export function learning(
   name: string,
@@ -114,7 +116,7 @@ export function learning(
   return { of, inputs };
 }
 
-/** The answers follow variables from run to run, on kernels that match each of the patterns. */
+/** Tests that results follow variables from run to run, and that each pattern matches a kernel that ran. */
 export function followsVariables(name: string, backend: WebgpuBackend, kinds: readonly RegExp[]): void {
   describe(`weights that are variables: ${name}`, () => {
     const used = new Set<string>();

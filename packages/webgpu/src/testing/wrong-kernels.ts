@@ -9,7 +9,7 @@ import { ageingGpu } from "./ageing-gpu.ts";
 
 type Inputs = { readonly [name: string]: Tensor<"float32"> };
 
-/** A layer with a residual, between others with which it shares memory. */
+/** A layer with a residual, between other nodes with which it shares memory. */
 function networkOf({ channels, outputs, stride, size, groups, window }: Trial): Graph {
   const side = Math.ceil(size / stride);
   const [image, gate] = [
@@ -34,7 +34,7 @@ function inputsOf({ inputs }: Graph, run: number): Inputs {
   return Object.fromEntries(named);
 }
 
-/** A model by one strategy, each of whose runs is checked. */
+/** A model with one strategy, whose every run is checked. */
 async function modelBy(gpu: Gpu, strategy: Strategy, of: Graph): Promise<WebgpuModel> {
   let checks = 0;
   const { profile, ...rest } = gpu;
@@ -51,8 +51,8 @@ async function modelBy(gpu: Gpu, strategy: Strategy, of: Graph): Promise<WebgpuM
 }
 
 /**
- * Of each strategy of an adapter: runs are not refused while its driver computes right, and the next one is once the
- * driver gets any of its kernels wrong.
+ * Tests each strategy of an adapter: runs succeed while its driver computes right, and the next run is refused once the
+ * driver computes one of the strategy's kernels wrong.
  */
 export async function findsWrongKernels(source: GpuSource, options: GpuOptions = {}): Promise<void> {
   const ageing = ageingGpu(source);
