@@ -18,8 +18,8 @@ interface Piece {
 
 export interface GpuMemory extends Disposable {
   /**
-   * The buffers and textures made since, without those that were destroyed or whose device was. Undefined without
-   * WebGPU.
+   * The buffers and textures made since, except those that were destroyed and those on destroyed devices. Undefined
+   * without WebGPU.
    */
   count(): number | undefined;
 }

@@ -20,7 +20,7 @@ export interface Cost {
   readonly keep: number;
   /** The overhead of one step of a loop. */
   readonly step: number;
-  /** A byte of weights: its read in each run, and a share for its upload and its memory. */
+  /** A byte of weights: reading it in each run, and a share of its upload and its memory. */
   readonly byte: number;
 }
 

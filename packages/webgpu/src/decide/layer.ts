@@ -18,7 +18,7 @@ export interface Layer {
 }
 
 /**
- * A key that is equal for layers that take the same time: `x 1×64×56×56, weight 64×64×3×3, bias true, residual false,
+ * A key of the properties that a layer's time depends on: `x 1×64×56×56, weight 64×64×3×3, bias true, residual false,
  * …`.
  */
 export function keyOf({ x, weight, hasBias, hasResidual, attributes }: Layer): string {
@@ -38,11 +38,15 @@ export function quadsPerGroup({ weight }: Layer): number {
   return Math.ceil(weight[1] / 4);
 }
 
+/** The taps of a window: its KH × KW positions. */
 export function tapsOf({ weight: [, , kh, kw] }: Layer): number {
   return kh * kw;
 }
 
-/** Whether each group has a multiple of four inputs and of four outputs. Always true for one group, which is padded. */
+/**
+ * Whether each group has a multiple of four inputs and of four outputs. A single group always qualifies, since its
+ * channels are padded.
+ */
 export function hasWholeGroups({ weight: [o, perGroup], attributes: { groups } }: Layer): boolean {
   return groups === 1 || (perGroup % 4 === 0 && (o / groups) % 4 === 0);
 }

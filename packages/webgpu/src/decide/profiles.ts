@@ -35,7 +35,7 @@ export type Float16 = "storage" | "products";
 /** The convolution kernels: for adapters on the CPU, for GPUs, or for any adapter. */
 export type KernelSet = "software" | "gpu" | "plain";
 
-/** The parts from which `profileOf` lists a profile's strategies. */
+/** The costs and strategies from which `profileOf` makes a profile. */
 interface Lists {
   readonly memory: "buffers" | "textures";
   readonly cost: Cost;
@@ -115,8 +115,8 @@ export const lavapipe: Software = {
 const swiftShaderCost = { ...free, cores: 1, load: 160, store: 160, fma: 0.5 };
 
 /**
- * Each tile has 4 lanes. 32 × 13 covers 52 pixels, enough for an output of 7 × 7. 32 × 4 covers 16 pixels, enough for
- * the 16 tiles of F(2, 3) in such an output.
+ * Tiles are channels × pixels of a lane, with 4 lanes. 32 × 13 covers 52 pixels, enough for an output of 7 × 7. 32 × 4
+ * covers 16 pixels, enough for the 16 tiles of F(2, 3) in such an output.
  */
 export const swiftShader: Software = {
   name: "SwiftShader",

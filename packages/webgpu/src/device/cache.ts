@@ -1,8 +1,8 @@
 import { fnv1a32, version } from "@residual/core";
 
 /**
- * A store of texts that outlives the process: files, `localStorage`, or another store. Keys are short and consist of
- * letters, digits and `-`. The backend checks what it reads, and ignores invalid texts and those of other versions.
+ * A store of texts that outlives the process, such as files or `localStorage`. Keys are short and consist of letters,
+ * digits and `-`. The backend checks what it reads, and ignores invalid texts and texts of other versions.
  */
 export interface WebgpuCache {
   read(key: string): Promise<string | undefined>;
@@ -17,7 +17,7 @@ export interface Identity {
   readonly vendor: string;
   readonly architecture: string;
   readonly device: string;
-  /** On Vulkan it contains the driver's version. */
+  /** On Vulkan the description contains the driver's version. */
   readonly description: string;
   readonly library: string;
   readonly libraryVersion: string;

@@ -9,8 +9,8 @@ interface Queue {
 }
 
 /**
- * The longest time that an idle queue may take to answer, in milliseconds, to be left without nudges. A queue that
- * checks by itself takes less than one.
+ * The longest time, in milliseconds, that an idle queue may take to answer. A slower queue gets nudges. A queue that
+ * checks by itself takes less than 1 ms.
  */
 const PROMPT = 20;
 

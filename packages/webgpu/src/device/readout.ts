@@ -4,7 +4,10 @@ import { answered, type Calls } from "./guard.ts";
 import { type Allocation, bytesIn, bytesPerTextureRow, readableBuffer } from "./memory.ts";
 import { mapWhenDone } from "./wait.ts";
 
-/** `count` numbers on the device, from the number `first` on. Both are multiples of 4, except in float32 buffers. */
+/**
+ * `count` numbers on the device, from the number `first` on. `first` and `count` are multiples of 4, except in float32
+ * buffers.
+ */
 export interface Slice {
   readonly from: Allocation;
   readonly memory: Memory;

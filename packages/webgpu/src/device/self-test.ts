@@ -76,10 +76,10 @@ async function checkAll(gpu: Gpu, tests: readonly SelfTest[], { signal, onProgre
 }
 
 /**
- * Whether a strategy computes its trial right, in two runs with different inputs: a driver is known that is right only
- * in the first. Numbers are small and whole, so results are whole too, and exact in float32. Winograd's F(4, 3)
- * multiplies by multiples of 1/24. Its error is below γ₂₆·18²·4·100 = 0.2 (docs/tolerances.md), so its results must be
- * nearest to the right whole numbers.
+ * Whether a strategy computes its trial right. It runs twice with different inputs, since one known driver is right
+ * only in its first run. Numbers are small and whole, so results are whole too, and exact in float32. Winograd's F(4,
+ * 3) multiplies by multiples of 1/24. Its error is below γ₂₆·18²·4·100 = 0.2 (docs/tolerances.md), so its results must
+ * round to the right whole numbers.
  */
 async function isRight(gpu: Gpu, test: SelfTest): Promise<boolean> {
   const { of, inputs } = graphOf(test);

@@ -38,7 +38,7 @@ export async function mapWhenDone(buffer: Pick<GPUBuffer, "mapAsync" | "unmap">,
   }
 }
 
-/** A point in the queue that can be awaited, as `mapWhenDone` waits. */
+/** A point in the queue that can be awaited. It is awaited by `mapWhenDone`. */
 export interface Fence {
   /** Call it last, before the commands are submitted. */
   readonly mark: (commands: GPUCommandEncoder) => void;
@@ -47,7 +47,7 @@ export interface Fence {
 }
 
 /**
- * Makes a fence. The fence maps a buffer, since that rejects if the device is lost. `onSubmittedWorkDone` would
+ * Makes a fence. The fence maps a buffer, since a mapping rejects if the device is lost. `onSubmittedWorkDone` would
  * resolve.
  */
 export function fenceOn(device: GPUDevice): Fence {

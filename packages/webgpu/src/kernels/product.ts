@@ -56,7 +56,7 @@ export function isDispatchable(product: Product, layer: Layer, depth?: Depth): b
   return hasWholeGroups(layer) && Math.max(...workgroupsOf(product, layer, depth)) <= MOST_WORKGROUPS;
 }
 
-/** Nanoseconds of a product, or of all `positions`, plus the cost of the bytes of weights. */
+/** Nanoseconds of a dispatch of products, plus the cost of the bytes of their weights. */
 export function productCost(product: Product, layer: Layer, cost: Cost, depth: Depth = {}): number {
   const [x, y, z] = workgroupsOf(product, layer, depth);
   const [outputs, , kh, kw] = layer.weight;

@@ -28,7 +28,7 @@ export function windowOf({ x, weight: [, , kh, kw], y, attributes }: Layer): Par
   return { h, w, xQuads, ow: y[3], kh, kw, down, right, top, left, dilationH, dilationW };
 }
 
-/** The operands for bias and residual. A kernel must bind both, so `instead` is bound for a missing one. */
+/** The operands for bias and residual. A kernel binds both, so `instead` takes the place of a missing one. */
 export function addends(
   { interleaved }: Builder,
   { bias, residual }: Convolution["inputs"],
