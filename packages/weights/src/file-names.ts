@@ -66,8 +66,8 @@ export function variableOf(name: string, rank: number): FileVariable | undefined
 
 /**
  * A pattern for layer names in a file, and the torchvision module that it stands for. In the module, `{block}` is the
- * number in the pattern's group; `{block-1}` and `{block+1}` are the numbers before and after. A letter counts as its
- * position in the alphabet, from 0.
+ * text that the group `block` matches; `{block-1}` and `{block+1}` are the numbers before and after. A letter counts as
+ * its position in the alphabet, from 0.
  */
 export type NamePattern = readonly [name: RegExp, module: string];
 

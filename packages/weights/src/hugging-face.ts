@@ -204,7 +204,8 @@ function timmMetadata(config: JsonPart, model: string, notes: string[]): Metadat
 }
 
 /**
- * Checks of arguments of timm's ResNets that do not change the network beyond its weights, or matter only in training.
+ * The arguments of timm's ResNets that follow from the weights, or matter only in training. Each has a check of its
+ * value.
  */
 const plainArguments: Readonly<Record<string, (value: unknown) => boolean>> = {
   num_classes: () => true,

@@ -63,7 +63,7 @@ export interface ReadingOptions extends WorkOptions {
  */
 export type FormatReader = (file: OpenFile, options: ReadingOptions) => Promise<WeightsLayout>;
 
-/** Above this total size in bytes, tensors stay in their files and are read row by row. */
+/** From this total size in bytes on, tensors stay in their files and are read row by row. */
 const LARGE = 32 << 20;
 
 /** Makes the weights of a layout. Throws UnsupportedError for a dtype that core does not have. */

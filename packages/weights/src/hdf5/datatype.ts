@@ -18,7 +18,7 @@ const OPAQUE = 5;
 const ENUMERATION = 8;
 const VARIABLE_LENGTH = 9;
 
-/** Dtypes by the exponent bits, the mantissa bits and the exponent's bias. */
+/** Dtypes by size in bytes, exponent bits, mantissa bits and exponent bias. */
 const floats: Readonly<Record<string, StoredDType>> = {
   "2 5 10 15": "F16",
   "2 8 7 127": "BF16",
