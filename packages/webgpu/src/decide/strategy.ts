@@ -9,7 +9,7 @@ import type { Layer } from "./layer.ts";
 export interface Strategy {
   /** Unique. Tuning remembers a strategy by its name. */
   readonly name: string;
-  /** The kernels that it dispatches, without those that change the order of an operand. */
+  /** The kernels that the strategy dispatches, without kernels that change the order of an operand. */
   readonly kernels: readonly KernelIn[];
   /** The kernel that packs the weights on the device. */
   readonly packing: KernelIn;

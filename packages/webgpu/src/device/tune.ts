@@ -30,7 +30,7 @@ export interface TuneOptions extends WorkOptions {
 
 /** A layer, and its measured times. */
 export interface TunedLayer {
-  /** The first of the nodes that differ only in their weights. */
+  /** The name of the first of the nodes that differ only in their weights. */
   readonly name: string;
   /** The number of these nodes. */
   readonly count: number;
@@ -95,7 +95,7 @@ export async function tuneGraph(
   return found.map(({ layer }) => layer);
 }
 
-/** The nodes that share a key, by the key. Layers whose weights are computed in each run are left out. */
+/** The nodes of layers with the same key, by the key. Layers whose weights are computed in each run are left out. */
 function layersOf({ layers }: Lowered): ReadonlyMap<string, readonly AnyNode[]> {
   const nodes = new Map<string, AnyNode[]>();
   for (const { node, layer } of layers) {
@@ -203,7 +203,7 @@ async function race(
 
 /**
  * Wall time in milliseconds of `times` runs in one submit, including the round trip to the device. In Deno a round trip
- * takes 11 ms, 10 of them asleep.
+ * takes 11 ms, of which Deno sleeps for 10 ms.
  */
 async function timeOf({ device }: Gpu, calls: Calls, steps: Contender["steps"], times: number): Promise<number> {
   const commands = calls(() => {

@@ -1,11 +1,8 @@
 import { type KernelIn, plain } from "./kernel.ts";
 
 /**
- * Packs weights [O, C, KH, KW] from the host's order into a kernel's (WeightOrder, layout.ts), padded with zeros. An
- * invocation writes four numbers: `together` channels of 4 / together outputs.
- *
- * If a kernel treats the columns of its window as channels, [O, C / columns, KH, columns] is read as [O, C, KH, 1],
- * with the columns before the channels.
+ * Packs weights [O, C, KH, KW] from the host's order into a kernel's order (WeightOrder, layout.ts), padded with zeros.
+ * An invocation writes four numbers: `together` channels of 4 / together outputs.
  */
 export const repack: KernelIn = plain({
   name: "repack weights",
