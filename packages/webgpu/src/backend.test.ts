@@ -80,3 +80,16 @@ it("float16 is refused by an adapter without shader-f16, by name", async () => {
   expect(found).toMatchObject({ code: "UnsupportedError" });
   expect(String(found)).toContain("an old GPU has no shader-f16; leave float16 out");
 });
+
+it.each([
+  ["spotCheckEvery", 0, /spotCheckEvery is 0, expected a whole number from 1 on, or Infinity \(webgpu\.O1\)/],
+  ["spotCheckEvery", 1.1, /spotCheckEvery is 1\.1/],
+  ["spotCheckEvery", "3", /spotCheckEvery is 3/],
+  ["spotCheckEvery", Symbol("n"), /spotCheckEvery is Symbol/],
+  ["kernels", "fast", /kernels is fast, expected software or gpu or plain \(webgpu\.O2\)/],
+  ["tuning", "hot", /tuning is hot, expected cold or warm/],
+  ["float16", "bfloat", /float16 is bfloat, expected storage or products/],
+  ["float16", true, /float16 is true/],
+])("option %s of %s is refused", (name, value, message) => {
+  expect(() => webgpu({ [name]: value })).toThrow(message);
+});

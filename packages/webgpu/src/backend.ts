@@ -113,11 +113,10 @@ export interface WgslProgram {
 /**
  * A backend on raw WebGPU compute. The first compile opens a device, which all backends with the same source of
  * adapters share. The device is destroyed one second after the last executable is disposed. After a loss of the device
- * the next compile opens a new one. Throws ShapeError if `spotCheckEvery` is not at least 1.
+ * the next compile opens a new one. Throws ShapeError for an option of another value.
  */
 export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
-  const { spotCheckEvery = 1 } = options;
-  check(spotCheckEvery >= 1, "webgpu.O1", `spotCheckEvery is ${spotCheckEvery}, expected a number from 1 to Infinity`);
+  checkOptions(options);
   const lease = leasing(options);
   const known: Known = new Map();
   /** Runs work with the device, which stays open until the work ends. */
@@ -158,6 +157,26 @@ export function webgpu(options: WebgpuOptions = {}): WebgpuBackend {
     },
     compile: (graph, work) => compileWith(parts, graph, work),
   };
+}
+
+/** JavaScript may pass any value. */
+function checkOptions({ spotCheckEvery = Infinity, kernels, tuning, float16 }: WebgpuOptions): void {
+  const isCount = Number.isInteger(spotCheckEvery) && spotCheckEvery >= 1;
+  const expected = "expected a whole number from 1 on, or Infinity";
+  check(
+    isCount || spotCheckEvery === Infinity,
+    "webgpu.O1",
+    `spotCheckEvery is ${String(spotCheckEvery)}, ${expected}`,
+  );
+  const choices: readonly (readonly [name: string, value: string | undefined, allowed: readonly string[]])[] = [
+    ["kernels", kernels, ["software", "gpu", "plain"]],
+    ["tuning", tuning, ["cold", "warm"]],
+    ["float16", float16, ["storage", "products"]],
+  ];
+  for (const [name, value, allowed] of choices) {
+    const isKnown = value === undefined || allowed.includes(value);
+    check(isKnown, "webgpu.O2", `${name} is ${String(value)}, expected ${allowed.join(" or ")}`);
+  }
 }
 
 /** A function that opens the backend's device, or shares one that is open. */

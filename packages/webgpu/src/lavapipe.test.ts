@@ -4,6 +4,7 @@ import { dawnGpu, useLavapipe } from "@residual/kit/testing/lavapipe";
 import { watchedGpu } from "@residual/kit/testing/watched-gpu";
 import { describe, expect, it } from "vitest";
 import { webgpu } from "./index.ts";
+import { ageingGpu } from "./testing/ageing-gpu.ts";
 import { followsVariables } from "./testing/variable-layers.ts";
 import { findsWrongKernels } from "./testing/wrong-kernels.ts";
 
@@ -30,6 +31,20 @@ describe.skipIf(missing !== undefined)(`on lavapipe${missing ? ` (${missing})` :
   for (const options of [{}, { kernels: "gpu" }, { float16: "storage" }, { float16: "products" }] as const) {
     describe(`the spot check with ${JSON.stringify(options)}`, () => findsWrongKernels(dawn, options));
   }
+
+  it("goes on in buffers at once where textures are found wrong in a later run", async () => {
+    const ageing = ageingGpu(dawn);
+    const x = input("x", [1, 16, 6, 6]);
+    const weight = constant("weight", fill("v1", "weight", [16, 16, 1, 1], -1, 1));
+    const of = graph({ name: "tiled", inputs: { x }, outputs: { y: ops.conv2d({ x, weight }) } });
+    const image = fill("v1", "x", [1, 16, 6, 6], -1, 1);
+    await using executable = await webgpu({ gpu: ageing.gpu, spotCheckEvery: 1, onWarning() {} }).compile(of);
+    const { y: before } = await executable.run({ x: image });
+    ageing.spoil((kernel) => kernel.endsWith("lanes, in textures"));
+    await expect(executable.run({ x: image })).rejects.toThrow(/run it again/);
+    const { y } = await executable.run({ x: image });
+    for (const [i, value] of before.data.entries()) expect(y.data[i]).toBeCloseTo(value, 4);
+  });
 
   it("float16 is refused where a kernel answers wrong", async () => {
     const { gpu } = watchedGpu(dawn, (code, label) =>

@@ -7,7 +7,7 @@ import {
   variablesOf,
   type WorkOptions,
 } from "@residual/core";
-import { isFloat16 } from "../kernels/kernel.ts";
+import { isFloat16, type Memory } from "../kernels/kernel.ts";
 import { type Lowered, lowerToPlan } from "../lower/lower.ts";
 import type { DeviceBuffers } from "./buffers.ts";
 import type { Gpu } from "./gpu.ts";
@@ -37,6 +37,8 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
   readonly #graph: Graph;
   /** Constants and packed variables, in the orders of kernels. These may differ by batch. */
   #weights: SharedMemory["weights"] = new Map();
+  /** What the weights lie in. Another profile may use another kind of memory. */
+  #memory: Memory | undefined;
   /** In the host's order, which does not depend on the batch. Undefined until the model is loaded. */
   #variables: SharedMemory["variables"] | undefined;
   /** The plan for the batch of the last run, with its memory. */
@@ -154,6 +156,8 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
       lowered = lowerToPlan(this.#graph, batch, gpu.profile);
     }
     throwIfAborted(signal);
+    if (this.#memory !== gpu.profile.memory) this.#freeWeights();
+    this.#memory = gpu.profile.memory;
     const before = this.#weights;
     const weights = calls(() => allocateWeights(gpu, lowered, before));
     this.#weights = weights;
@@ -182,6 +186,10 @@ export class WebgpuModel implements LoadedGraph<"float32"> {
   #freePlan(): void {
     this.#prepared?.destroy();
     this.#prepared = undefined;
+    this.#freeWeights();
+  }
+
+  #freeWeights(): void {
     for (const each of this.#weights.values()) each.destroy();
     this.#weights = new Map();
   }
