@@ -1,8 +1,8 @@
 """Records PyTorch's answers. README.md beside this folder says what they are.
 
 python conformance/golden/make resnet50 keras_resnet50   these models, into conformance/golden
-python conformance/golden/make --all --out /tmp/goldens  everything, into another folder
-python conformance/golden/make --compare /tmp/goldens    how far conformance/golden is from that folder
+python conformance/golden/make --all --out FOLDER  everything, into another folder
+python conformance/golden/make --compare FOLDER    how far conformance/golden is from that folder
 """
 
 import argparse

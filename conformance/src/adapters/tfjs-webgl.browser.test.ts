@@ -1,7 +1,7 @@
 import { tfjs } from "@residual/tfjs";
 import { conforms } from "../vitest.ts";
 
-/** Each shape needs a shader of its own on SwiftShader. So sections with many shapes take minutes. */
+/** WebGL compiles a shader for each shape. On SwiftShader sections with many shapes take minutes. */
 await conforms(tfjs({ engine: "webgl" }), {
   only: ["ops", "nodes", "models"],
   without: ["ops/PyTorch's answers", "ops/random shapes", "ops/layers of the family"],

@@ -57,7 +57,7 @@ async function shownAt(width: number): Promise<Frame["contentDocument"]> {
 }
 
 describe.each([360, 390, 800, 1280])("a page of %i pixels", (width) => {
-  it("is no wider than its window", async () => {
+  it("fits into the width of its window", async () => {
     expect((await shownAt(width)).documentElement.scrollWidth).toBeLessThanOrEqual(width);
   });
 

@@ -34,7 +34,7 @@ function shareOf(trial: Trial, found: ArrayLike<number>): number {
   return compare(found, value, bound).share;
 }
 
-/** Numbers of either sign with magnitudes from 0.5 to 1.5, so that a lost number is no rounding error. */
+/** Positive and negative numbers of 0.5 to 1.5: a sum that lacks one of them is off by more than rounding. */
 function signed(seed: string, name: string, shape: readonly number[]): Tensor<"float32"> {
   const { data } = fill(seed, name, shape, -1, 1);
   const away = data.map((value) => value + (value < 0 ? -0.5 : 0.5));

@@ -44,7 +44,7 @@ function sayAside(text: string, width: number): void {
 }
 
 /**
- * `code: message` on stderr. A message may end in a list, each item on an indented line of its own. On a terminal,
+ * `code: message` on stderr. A message may end in a list with one indented line for each item. On a terminal,
  * lines are wrapped at its width; in a pipe they are not.
  */
 export function complain(code: string, message: string): void {

@@ -20,7 +20,7 @@ async function make(path: string, mode: number | undefined): Promise<void> {
   if (again) throw again;
 }
 
-/** Undefined if the folder exists now, whoever made it. */
+/** The error of `mkdir`. Undefined if the folder exists now: another process may have made it. */
 async function refusal(path: string, mode: number | undefined): Promise<NodeJS.ErrnoException | undefined> {
   try {
     await mkdir(path, { mode });

@@ -100,7 +100,7 @@ interface Report {
   readonly predictions: readonly number[];
   /** How labels were assigned, if that is not obvious, and skipped files; absent if there is nothing to report. */
   readonly notes?: readonly string[];
-  /** Unreadable pictures, which are not counted; absent if there are none. */
+  /** Pictures that could not be read. They are not counted in `images`. Absent if all could be read. */
   readonly unreadable?: readonly Unreadable[];
 }
 
