@@ -5,12 +5,13 @@ import { Html, html } from "./template.ts";
 import type { Report } from "./types.ts";
 
 const intro =
-  "A share is the error of a result divided by its bound, the largest error that the backend's arithmetic allows. It has no " +
-  "unit: 0 is exact, up to 1 conforms, more is wrong, for every op, model and backend. Results of a single rounding are " +
+  "A share is the error of a result divided by its bound, the largest error that the backend's arithmetic allows. It " +
+  "has no unit: 0 is exact, up to 1 conforms, more is wrong, for every op, model and backend. Results of a single rounding are " +
   "checked too and left out of the shares, since their errors always fill the bound.";
 
 const matrixNote =
-  "✓: all checks passed, with the largest share among them. ✗: the first wrong node, or how many checks failed. –: not run.";
+  "✓: all checks passed, with the largest share among them. ✗: the first wrong node, or how many checks failed. " +
+  "–: not run.";
 
 /** Reports as one page without other files. The page shows the conforming results first and the failures below. */
 export function toHtml(reports: readonly Report[]): string {

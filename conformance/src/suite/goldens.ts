@@ -21,8 +21,8 @@ async function fetchBytes(url: URL): Promise<Uint8Array<ArrayBuffer>> {
     return new Uint8Array(await answer.arrayBuffer());
   }
   throw new FormatError(
-    `${url.href}: found no file with PyTorch's answers; serve the modules of @residual/conformance unbundled, beside its ` +
-      `folder golden (Vite: optimizeDeps.exclude)`,
+    `${url.href}: found no file with PyTorch's answers; serve the modules of @residual/conformance unbundled, beside ` +
+      `its folder golden (Vite: optimizeDeps.exclude)`,
   );
 }
 

@@ -23,7 +23,7 @@ it("every model has answers of PyTorch", async () => {
   expect([...recorded].sort()).toEqual([...modelNames].sort());
 });
 
-it("the layers of the family are many sections in the full level, which go by one name and share out all layers", async () => {
+it("the layers of the family are many sections of one name in the full level, and share out all layers", async () => {
   const full = { level: "full", only: ["ops"] } as const;
   const titles = (await plan(full)).map(titleOf);
   const parts = titles.filter((title) => title.startsWith("ops/layers of the family/"));

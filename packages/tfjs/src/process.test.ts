@@ -75,7 +75,8 @@ describe("tfjs-node", () => {
   it("with a GPU that TensorFlow does not find is refused: TensorFlow would run on the CPU", async () => {
     const without = { "@tensorflow/tfjs-node-gpu": stub("stub-node.ts") };
     expect(await run("node-gpu", without)).toBe(
-      "BackendUnavailableError: tfjs: @tensorflow/tfjs-node-gpu finds no GPU; it needs CUDA 11.2 and cuDNN 8.1, or take tfjs-node",
+      "BackendUnavailableError: tfjs: @tensorflow/tfjs-node-gpu finds no GPU; " +
+        "it needs CUDA 11.2 and cuDNN 8.1, or take tfjs-node",
     );
   });
 

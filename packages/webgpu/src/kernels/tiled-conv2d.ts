@@ -69,9 +69,8 @@ ${lines(quads, (q) => lines(pixels, (n) => `  var r${q}_${n} = vec4f();`))}
   for (var step = p.kh * p.kw * p.perGroup; step > 0u; step--) {
 ${lines(
   pixels,
-  (
-    n,
-  ) => `    let q${n} = row${n} + a * p.dilationH; let r${n} = column${n} + b * p.dilationW; let in${n} = q${n} < p.h && r${n} < p.w;
+  (n) => `    let q${n} = row${n} + a * p.dilationH; let r${n} = column${n} + b * p.dilationW;
+    let in${n} = q${n} < p.h && r${n} < p.w;
     let from${n} = x${n} + select(0u, q${n} * p.w + r${n}, in${n});`,
 )}
     let next = c * plane;
