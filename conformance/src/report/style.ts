@@ -77,7 +77,8 @@ const tip = document.createElement("div"); tip.id = "tip"; tip.hidden = true; do
 const show = (target) => {
   tip.hidden = !target; if (!target) return;
   tip.textContent = target.dataset.tip; const box = target.getBoundingClientRect();
-  tip.style.top = box.bottom + 6 + "px"; tip.style.left = Math.max(4, Math.min(box.left, innerWidth - tip.offsetWidth - 8)) + "px";
+  tip.style.top = box.bottom + 6 + "px";
+  tip.style.left = Math.max(4, Math.min(box.left, innerWidth - tip.offsetWidth - 8)) + "px";
 };
 addEventListener("pointerover", (event) => show(event.target.closest?.("[data-tip]")));
 addEventListener("scroll", () => show(), true);

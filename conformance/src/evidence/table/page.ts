@@ -5,8 +5,8 @@ import type { Evidence } from "./records.ts";
 const columns: readonly (readonly [column: string, says: string, checked: string])[] = [
   [
     "PyTorch code",
-    "Whose code computed the records. Own modules follow the published definition; those of Keras' networks gave Keras' " +
-      "logits to 5e-15 of the largest.",
+    "Whose code computed the records. Own modules follow the published definition; those of Keras' networks gave " +
+      "Keras' logits to 5e-15 of the largest.",
     "the scripts of `golden/make`",
   ],
   [
@@ -17,8 +17,8 @@ const columns: readonly (readonly [column: string, says: string, checked: string
   ],
   [
     "answers",
-    "Input shape, and how many stages and outputs are recorded in float64. Without a mark every test run checks them: " +
-      "drawn weights and input by digest, the reference within 1e-10 up to 3e8 multiply-adds, onnx and tfjs' wasm " +
+    "Input shape, and how many stages and outputs are recorded in float64. Without a mark every test run checks " +
+      "them: drawn weights and input by digest, the reference within 1e-10 up to 3e8 multiply-adds, onnx and tfjs' wasm " +
       "within the tolerance. With \\* only `pnpm test:all` does.",
     "`evidence/golden/models.test.ts`, level *models* of the suite",
   ],
@@ -41,8 +41,8 @@ const columns: readonly (readonly [column: string, says: string, checked: string
   ],
   [
     "outside vectors",
-    "Ops of the network that [other people's vectors](outside-vectors.md) test, of all its ops, and the ops that they " +
-      "do not.",
+    "Ops of the network that [other people's vectors](outside-vectors.md) test, of all its ops, and the ops that " +
+      "they do not.",
     "`evidence/outside`",
   ],
 ];
