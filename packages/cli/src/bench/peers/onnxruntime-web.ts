@@ -25,9 +25,10 @@ export const onnxruntimeWebWasm: Peer = async (task) => {
 
 /** Its WebAssembly memory is shared, which Dawn in Node does not accept, so Dawn gets a copy. */
 function acceptSharedMemory(): void {
-  // oxlint-disable-next-line typescript/unbound-method -- called on its queue, below
-  const { writeBuffer } = GPUQueue.prototype;
-  GPUQueue.prototype.writeBuffer = function (this: GPUQueue, buffer, offset, data, from = 0, size?: number): undefined {
+  type Write = (this: GPUQueue, ...args: Parameters<GPUQueue["writeBuffer"]>) => undefined;
+  const queue: { writeBuffer: Write } = GPUQueue.prototype;
+  const { writeBuffer } = queue;
+  queue.writeBuffer = function (buffer, offset, data, from = 0, size?: number) {
     if (!(data instanceof Uint8Array && data.buffer instanceof SharedArrayBuffer))
       return writeBuffer.call(this, buffer, offset, data, from, size);
     return writeBuffer.call(this, buffer, offset, data.slice(from, size === undefined ? size : from + size));
