@@ -4,7 +4,7 @@ import type { ByteSource } from "./source.ts";
 
 export { type ReadOptions, withResponse } from "./read.ts";
 export { shown } from "./shown.ts";
-export { type ByteSource, nameOf } from "./source.ts";
+export { type ByteSource, nameOf, type UrlLike } from "./source.ts";
 
 /**
  * The bytes of a ByteSource in a page. Text is a URL relative to the page. Memory is not copied, so the result may be a

@@ -135,10 +135,15 @@ async function attempt(
   }
 }
 
+/** The part of SubtleCrypto that Residual uses; the package is checked with and without the DOM's types. */
+interface Digests {
+  digest(algorithm: "SHA-256", bytes: Uint8Array): Promise<ArrayBuffer>;
+}
+
 /** Checks the size and the hash. Pages that are not served over TLS have neither crypto.subtle nor a cache. */
 async function check(bytes: Uint8Array, { bytes: size = bytes.length, sha256 }: Expected, name: string): Promise<void> {
   if (bytes.length !== size) refuse(name, `found ${bytes.length} bytes, expected ${size}`);
-  const { crypto } = globalThis as { readonly crypto?: Partial<typeof globalThis.crypto> };
+  const { crypto } = globalThis as { readonly crypto?: { readonly subtle?: Digests } };
   if (sha256 === undefined || !crypto?.subtle) return;
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   const found = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,0 +1,3 @@
+export function Inside() {
+  return <section aria-label="Inside" />;
+}
