@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { type Identity, readFindings, type WebgpuCache, writeFindings } from "./cache.ts";
 
 const identity: Identity = {
@@ -61,6 +61,18 @@ describe("findings", () => {
       tuned: findings.tuned,
     });
   });
+});
+
+it("a cache that never answers is empty", async () => {
+  vi.useFakeTimers();
+  try {
+    const found = readFindings({ read: () => new Promise(() => {}), write: async () => {} }, identity);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(await found).toEqual(nothing);
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 describe("rubbish", () => {

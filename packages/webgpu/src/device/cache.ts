@@ -40,10 +40,16 @@ const LONGEST = 4e6;
 
 const none: Findings = { checked: new Map(), tuned: new Map() };
 
-/** Reads the findings about a device. Empty if the cache fails, or if its record is of another device or version. */
+/** Milliseconds until a read counts as failed: about as long as the tests of the kernels take, which it saves. */
+const SLOWEST = 2000;
+
+/**
+ * Reads the findings about a device. Empty if the cache fails or takes more than 2 seconds, or if its record is of
+ * another device or version.
+ */
 export async function readFindings(cache: WebgpuCache, identity: Identity): Promise<Findings> {
   try {
-    const text = await cache.read(identityKey(identity));
+    const text = await within(SLOWEST, cache.read(identityKey(identity)));
     return text === undefined || text.length > LONGEST ? none : parsed(JSON.parse(text), identity);
   } catch {
     return none; // the cache only saves time, so its failure is no error
@@ -62,6 +68,19 @@ export async function writeFindings(cache: WebgpuCache, identity: Identity, find
     tuned: Object.fromEntries([...before.tuned, ...findings.tuned]),
   };
   await cache.write(identityKey(identity), JSON.stringify(record, undefined, 1));
+}
+
+/** The result of work; undefined if the work takes longer. */
+async function within<T>(milliseconds: number, work: Promise<T>): Promise<T | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, milliseconds, undefined);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The key of a device's record in a cache. */
