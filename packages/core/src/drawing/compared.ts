@@ -48,7 +48,7 @@ function mergedFrame(before: Frame | undefined, after: Frame | undefined): Frame
       return old.lines.join() === now.lines.join() ? now : { ...now, before: old.lines, change: "changed" };
     },
   );
-  return { name: after.name, boxes, shortcuts, change: "same" };
+  return { name: after.name, input: after.input, boxes, shortcuts, change: "same" };
 }
 
 function marked(frame: Frame, change: Change): Frame {

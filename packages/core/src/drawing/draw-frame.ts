@@ -25,10 +25,11 @@ export const FRAME_CENTRE: number = size.padding + size.box / 2;
 /** How wide frames are, with a lane for shortcuts or without. */
 export const frameWidth = (hasLane: boolean): number => 2 * size.padding + size.box + (hasLane ? size.lane : 0);
 
-/** A frame, with the heights at which the main path enters and leaves it. */
+/** A frame, with the heights at which the main path enters and leaves it, and its last value. */
 interface DrawnFrame extends Drawn {
   readonly entry: number;
   readonly exit: number;
+  readonly output: string;
 }
 
 interface Span {
@@ -40,28 +41,38 @@ const middleOf = ({ top, bottom }: Span): number => (top + bottom) / 2;
 
 /** A block, or several equal blocks: its boxes from top to bottom, shortcuts to their right. */
 export function drawFrame(run: readonly [Frame, ...Frame[]], width: number, look: Look): DrawnFrame {
-  const [{ name, boxes, shortcuts, change }] = run;
+  const [{ name, input, boxes, shortcuts, change }] = run;
   const isNamed = name !== "";
   const start = isNamed ? size.title : 0;
   const spans = spansOf(boxes, start + firstGap(run[0]));
   const last = spans.at(-1)!.bottom;
   const hasExitArc = shortcuts.some(({ to }) => to === boxes.length);
   const height = last + (hasExitArc ? size.gap + 4 : isNamed ? 8 : 4);
-  const place: Place = { boxes, spans, entry: start, exit: height };
+  const place: Place = { input, boxes, spans, entry: start, exit: height };
+  const output = outputOf(run.at(-1)!.boxes.at(-1)!);
   const differs = look.isComparison && change !== "same";
   const card = { class: differs ? `frame dashed ${change}` : "frame", width, height, rx: 6 };
   const content = [
     ...(isNamed
       ? [element("rect", { ...card, "fill-opacity": differs ? 0.25 : undefined }), ...titleOf(run, width)]
       : []),
-    ...(isNamed ? [edge(path`M${FRAME_CENTRE} ${start}V${spans[0]!.top}`)] : []),
-    edge(path`M${FRAME_CENTRE} ${last}V${height}`),
-    ...shortcuts.map((shortcut) => drawShortcut(shortcut, place, look)),
+    ...(isNamed ? [edge(path`M${FRAME_CENTRE} ${start}V${spans[0]!.top}`, input)] : []),
+    edge(path`M${FRAME_CENTRE} ${last}V${height}`, output),
+    ...shortcuts.map((shortcut, at) => {
+      const nodes = run.flatMap((frame) => frame.shortcuts[at]!.nodes);
+      return drawShortcut({ ...shortcut, nodes }, place, look);
+    }),
     ...boxes.slice(1).map((_, at) => between(boxes[at]!, spans[at]!.bottom, spans[at + 1]!.top)),
-    ...boxes.map((box, at) => drawBox(box, spans[at]!, look)),
+    ...boxes.map((box, at) => {
+      const nodes = run.flatMap((frame) => frame.boxes[at]!.nodes);
+      return drawBox({ ...box, nodes }, spans[at]!, look);
+    }),
   ];
-  return { content, width, height, entry: isNamed ? 0 : spans[0]!.top, exit: height };
+  return { content, width, height, entry: isNamed ? 0 : spans[0]!.top, exit: height, output };
 }
+
+/** The name of a box's last value. */
+const outputOf = ({ nodes }: Box): string => nodes.at(-1)!;
 
 /** Room for the name, and for a shortcut that begins above the first box. */
 function firstGap({ name, shortcuts }: Frame): number {
@@ -94,9 +105,10 @@ function titleOf(run: readonly [Frame, ...Frame[]], width: number): readonly str
 }
 
 /** The line between two boxes, with the shape if it changes there. */
-function between({ shape }: Box, from: number, to: number): string {
+function between(box: Box, from: number, to: number): string {
+  const { shape } = box;
   const label = shape === undefined ? "" : text(FRAME_CENTRE + 6, from + 14, squared(shape), { pixels: 9 });
-  return arrow(FRAME_CENTRE, from, to) + label;
+  return arrow(FRAME_CENTRE, from, to, outputOf(box)) + label;
 }
 
 const DOT = " · ";
@@ -140,6 +152,11 @@ function boxHeight(box: Box): number {
   return box.kind === "join" ? 2 * size.join + 2 : 10 + size.line * linesOf(box).length;
 }
 
+/** The nodes of a box, so that a page can find and mark it: `[data-nodes~="layer1.0.conv1"]`. */
+function namesIn({ nodes }: Pick<Box, "nodes">): { readonly "data-nodes": string } {
+  return { "data-nodes": nodes.join(" ") };
+}
+
 function drawBox(box: Box, span: Span, look: Look): string {
   const { kind, change } = box;
   const paint = paintOf(kind, change, look);
@@ -153,7 +170,8 @@ function drawBox(box: Box, span: Span, look: Look): string {
       size.box - 6,
     ),
   );
-  return element("g", {}, element("rect", { ...rect, "stroke-width": 1.2, "stroke-dasharray": dashes }), ...lines);
+  const shape = element("rect", { ...rect, "stroke-width": 1.2, "stroke-dasharray": dashes });
+  return element("g", namesIn(box), shape, ...lines);
 }
 
 function drawLine({ pixels, words }: Line, place: { readonly [name: string]: string | number }, room: number): string {
@@ -178,7 +196,7 @@ function drawJoin(box: Box, y: number, paint: string): string {
   const top = y + 3.5 - 5 * (beside.length - 1);
   return element(
     "g",
-    {},
+    namesIn(box),
     element("title", {}, [sign === "+" ? "sum" : "product", ...details].join(", ")),
     element("circle", { class: paint, cx: x, cy: y, r: size.join, "stroke-width": 1.4 }),
     edge(cross),
@@ -188,6 +206,8 @@ function drawJoin(box: Box, y: number, paint: string): string {
 
 /** The boxes that a shortcut passes, and the heights at which it may begin and end. */
 interface Place {
+  /** The name of the value above the first box. */
+  readonly input: string;
   readonly boxes: readonly Box[];
   readonly spans: readonly Span[];
   readonly entry: number;
@@ -195,8 +215,10 @@ interface Place {
 }
 
 /** An arc to the right of the boxes. A shortcut with layers has a label that lists them. */
-function drawShortcut({ from, to, short, lines, before, change }: Shortcut, place: Place, look: Look): string {
-  const { boxes, spans, entry, exit } = place;
+function drawShortcut(shortcut: Shortcut, place: Place, look: Look): string {
+  const { from, to, short, lines, before, change } = shortcut;
+  const { input, boxes, spans, entry, exit } = place;
+  const value = from < 0 ? input : outputOf(boxes[from]!);
   const isJoin = boxes[to]?.kind === "join";
   const target = spans[to];
   const top = from < 0 ? entry + 5 : spans[from]!.bottom + 6;
@@ -210,7 +232,7 @@ function drawShortcut({ from, to, short, lines, before, change }: Shortcut, plac
   const out = path`M${FRAME_CENTRE} ${top}H${lane - r}q${r} 0 ${r} ${r}`;
   const arc = out + path`V${bottom - r}q0 ${r} ${-r} ${r}H${end + (target ? 5 : 0)}`;
   const tip = element("path", { class: `tip ${style}`.trim(), d: path`M${end + 1} ${bottom}l6 -3.2v6.4z` });
-  const whole = [edge(arc, style), ...(target ? [tip] : [])];
+  const whole = [edge(arc, value, style), ...(target ? [tip] : [])];
   if (kind === "") return element("g", {}, ...whole);
   const beside = spans.slice(Math.max(from + 1, 0), to).map(middleOf); // where no shape is written
   const middle = nearestTo(middleOf({ top, bottom }), beside);
@@ -219,7 +241,7 @@ function drawShortcut({ from, to, short, lines, before, change }: Shortcut, plac
   const y = middle - pill.height / 2;
   return element(
     "g",
-    {},
+    namesIn(shortcut),
     element("title", {}, escaped(words)),
     ...whole,
     element("rect", { ...pill, y, "stroke-width": 1.4 }),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { fixtureWeights } from "../fixture.ts";
-import { graph } from "../ir/graph.ts";
+import { type Graph, graph, nodesOf } from "../ir/graph.ts";
 import { input, named, parameter, type Value } from "../ir/value.ts";
 import { resnet } from "../models/resnet.ts";
 import { type ModelName, modelNames, variants } from "../models/variants.ts";
@@ -9,7 +9,7 @@ import { bind } from "../passes/bind.ts";
 import { optimize } from "../passes/index.ts";
 import { select } from "../passes/select.ts";
 import { compared } from "./compared.ts";
-import { drawGraph } from "./draw-graph.ts";
+import { type DrawGraphOptions, drawGraph } from "./draw-graph.ts";
 import { type Figure, figureOf } from "./figure.ts";
 import { escaped } from "./svg.ts";
 
@@ -174,6 +174,48 @@ describe("drawGraph", () => {
     expect(svg).toContain("@media(prefers-color-scheme:dark)");
     expect(drawGraph(of("resnet18"))).not.toContain("prefers-color-scheme");
     expect(svg).not.toMatch(/<script|href|url\(|NaN|undefined/);
+  });
+
+  describe("says of each part what it shows", () => {
+    const listed = (svg: string, attribute: string) =>
+      [...svg.matchAll(new RegExp(` ${attribute}="([^"]*)"`, "g"))].map(([, names]) => names!);
+    const named = (graph: Graph) => nodesOf(graph).map(({ name }) => name);
+
+    it.each<DrawGraphOptions>([{ depth: 1 }, { depth: 2 }, { depth: 3 }, { depth: 3, open: true }])(
+      "each node lies in one box of each network: %o",
+      (options) => {
+        for (const name of modelNames) {
+          const graph = of(name);
+          const names = listed(drawGraph(graph, options), "data-nodes").flatMap((all) => all.split(" "));
+          expect(names.toSorted(), name).toEqual(named(graph).toSorted());
+        }
+      },
+    );
+
+    it("lines carry values of the network, the first its input and the last its output", () => {
+      for (const name of modelNames) {
+        const graph = of(name);
+        const values = listed(drawGraph(graph), "data-value");
+        expect(
+          values.filter((value) => value !== "image" && !named(graph).includes(value)),
+          name,
+        ).toEqual([]);
+        expect(values).toContain("image");
+        expect(values.at(-1)).toBe(named(graph).at(-1));
+      }
+    });
+
+    it("a shortcut carries the value where it begins, and names its layers", () => {
+      const svg = drawGraph(of("resnet18"), { open: true });
+      expect(listed(svg, "data-nodes")).toContain("layer2.0.downsample.0 layer2.0.downsample.1");
+      expect(/<path class="edge projection" [^>]*data-value="([^"]*)"/.exec(svg)![1]).toBe("layer1.1.relu_1");
+    });
+
+    it("a box of equal blocks has the nodes of all of them", () => {
+      expect(listed(drawGraph(of("resnet18")), "data-nodes")).toContain(
+        "layer1.0.conv1 layer1.0.bn1 layer1.0.relu layer1.1.conv1 layer1.1.bn1 layer1.1.relu",
+      );
+    });
   });
 
   it("is the same text each time", () => {

@@ -31,6 +31,9 @@ const [MARGIN, TITLE, LEAST_LEGEND, WIDEST] = [10, 56, 440, 880];
  * its longest path; the other paths to a sum are shortcuts. The legend counts the connections and layers that are not
  * drawn. Words are text: they can be selected, and screen readers read them.
  *
+ * A page can find each part: a box has the names of its nodes in `data-nodes`, separated by spaces (a box that stands
+ * for several equal blocks has all of theirs), and a line has the name of the value that it carries in `data-value`.
+ *
  * Throws ShapeError:
  * D1  a graph has at least one node.
  */

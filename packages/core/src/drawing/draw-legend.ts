@@ -13,7 +13,7 @@ const swatch =
 const line =
   (style: string): Mark =>
   (x, y) =>
-    edge(path`M${x} ${y + 1}q8 -13 16 0`, style);
+    edge(path`M${x} ${y + 1}q8 -13 16 0`, undefined, style);
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
 

@@ -28,10 +28,12 @@ export interface PanelOptions extends Look {
   readonly outputs: readonly string[];
 }
 
-/** A panel, with the horizontal position of its main path and the height at which the path enters. */
+/** A panel, with the horizontal position of its main path, the height at which the path enters, and its values. */
 interface DrawnPanel extends Drawn {
   readonly centre: number;
   readonly entry: number;
+  readonly input: string;
+  readonly output: string;
 }
 
 /** A panel with its position. */
@@ -50,9 +52,9 @@ export function drawPanels({ panels }: Figure, options: PanelOptions): Drawn {
   const [first, last] = [placed[0]!, placed.at(-1)!];
   const [into, out, bottom] = [first.x + first.centre, last.x + last.centre, last.y + last.height];
   const ends = [
-    arrow(into, first.y - 26, first.y + first.entry),
+    arrow(into, first.y - 26, first.y + first.entry, first.input),
     text(into + 6, first.y - 17, options.input, { pixels: 10 }),
-    arrow(out, bottom, bottom + 12),
+    arrow(out, bottom, bottom + 12, last.output),
     ...options.outputs.map((name, at) =>
       text(out + 6, bottom + 12 + 12 * at, name, { pixels: fitted(name, 10, last.x + last.width - out) }),
     ),
@@ -81,13 +83,13 @@ function drawPanel({ name, frames, shape, nodes }: Panel, options: PanelOptions)
   const centre = size.padding + FRAME_CENTRE;
   const content: string[] = [];
   let y: number = size.header;
-  let [entry, from] = [0, 0];
+  let [entry, from, output] = [0, 0, ""];
   for (const run of runs) {
     const frame = drawFrame(run, inner, options);
     if (from === 0) entry = y + frame.entry;
-    else content.push(arrow(centre, from, y + frame.entry));
+    else content.push(arrow(centre, from, y + frame.entry, output));
     content.push(element("g", { transform: path`translate(${size.padding} ${y})` }, ...frame.content));
-    from = y + frame.exit;
+    [from, output] = [y + frame.exit, frame.output];
     y += frame.height + size.frameGap;
   }
   const height = from + size.footer;
@@ -96,10 +98,10 @@ function drawPanel({ name, frames, shape, nodes }: Panel, options: PanelOptions)
   const words = [
     text(size.padding + 2, 17, clipped(name, 12, centre - size.padding), { pixels: 12, style: "text", weight: 600 }),
     ...(parameters > 0 ? [text(width - size.padding - 2, 17, compact(parameters), { pixels: 10, anchor: "end" })] : []),
-    edge(path`M${centre} ${from}V${height}`),
+    edge(path`M${centre} ${from}V${height}`, output),
     text(centre + 6, height - 8, squared(shape), { pixels: 10 }),
   ];
-  return { content: [card, ...content, ...words], width, height, centre, entry };
+  return { content: [card, ...content, ...words], width, height, centre, entry, input: frames[0]!.input, output };
 }
 
 /** From the bottom of a panel to the top of the next: up the gutter, or down to the next row. */
@@ -107,16 +109,17 @@ function wayTo(next: PlacedPanel, before: PlacedPanel): string {
   const r = size.bend;
   const [x1, y1] = [before.x + before.centre, before.y + before.height];
   const [x2, y2] = [next.x + next.centre, next.y + next.entry];
+  const value = before.output;
   if (next.y > before.y) {
     const middle = next.y - 17;
     return (
-      edge(path`M${x1} ${y1}V${middle - r}q0 ${r} ${-r} ${r}H${x2 + r}q${-r} 0 ${-r} ${r}V${middle + 2 * r}`) +
-      arrow(x2, middle + 2 * r, y2)
+      edge(path`M${x1} ${y1}V${middle - r}q0 ${r} ${-r} ${r}H${x2 + r}q${-r} 0 ${-r} ${r}V${middle + 2 * r}`, value) +
+      arrow(x2, middle + 2 * r, y2, value)
     );
   }
   const gutter = before.x + before.width + size.gutter / 2;
   const [down, up] = [y1 + 9, next.y - 9];
   const along = path`q0 ${r} ${r} ${r}H${gutter - r}q${r} 0 ${r} ${-r}`;
   const over = path`V${up + r}q0 ${-r} ${r} ${-r}H${x2 - r}q${r} 0 ${r} ${r}`;
-  return edge(path`M${x1} ${y1}V${down - r}` + along + over) + arrow(x2, up + r, y2);
+  return edge(path`M${x1} ${y1}V${down - r}` + along + over, value) + arrow(x2, up + r, y2, value);
 }

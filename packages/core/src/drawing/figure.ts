@@ -17,6 +17,8 @@ export interface Box {
   readonly before?: readonly string[];
   /** The shape after the box, if the box changes the shape. */
   readonly shape?: string;
+  /** The names of its nodes. The last is the box's output. */
+  readonly nodes: readonly string[];
   readonly change: Change;
 }
 
@@ -28,12 +30,16 @@ export interface Shortcut {
   readonly short: readonly string[];
   readonly lines: readonly string[];
   readonly before?: readonly string[];
+  /** The names of its layers' nodes, in execution order. */
+  readonly nodes: readonly string[];
   readonly change: Change;
 }
 
 /** A block, or the layers between blocks, which have no name. */
 export interface Frame {
   readonly name: string;
+  /** The name of the value that enters its first box. */
+  readonly input: string;
   readonly boxes: readonly Box[];
   readonly shortcuts: readonly Shortcut[];
   readonly change: Change;
@@ -135,7 +141,8 @@ function frameOf(group: OutlineGroup, uses: ReadonlyMap<Value, number>, epsilon:
     const before = inputs.get(cell)![0];
     const after = imageShape(cell.nodes.at(-1)!.shape);
     const isNew = before === undefined || imageShape(before.shape) !== after;
-    return { key: key(cell), kind: cell.kind, lines: cell.lines, change: "same", ...(isNew && { shape: after }) };
+    const { kind, lines } = cell;
+    return { key: key(cell), kind, lines, nodes: namesOf([cell]), change: "same", ...(isNew && { shape: after }) };
   });
   const paths = main.flatMap((cell, to) =>
     inputs.get(cell)!.map((value) => {
@@ -152,16 +159,18 @@ function frameOf(group: OutlineGroup, uses: ReadonlyMap<Value, number>, epsilon:
     .filter(({ from, to, path }) => path.length > 0 || from !== to - 1)
     .map(({ from, to, path }): Shortcut => {
       const [short, lines] = [path.flatMap((cell) => cell.short), path.flatMap((cell) => cell.lines)];
-      return { from, to, short, lines, change: "same" };
+      return { from, to, short, lines, nodes: namesOf(path), change: "same" };
     });
   const drawn = new Set([...main, ...paths.flatMap(({ path }) => path)]);
   return {
-    frame: { name: group.name, boxes, shortcuts, change: "same" },
+    frame: { name: group.name, input: inputs.get(main[0]!)![0]?.name ?? "", boxes, shortcuts, change: "same" },
     layers: cells.length - drawn.size,
     reads: new Set([...inputs.values()].flat().filter((value) => !cellOf.has(value))),
     exit: main.at(-1)!.nodes.at(-1)!,
   };
 }
+
+const namesOf = (cells: readonly Cell[]) => cells.flatMap(({ nodes }) => nodes.map(({ name }) => name));
 
 /** Groups within a block that end in a product: gates. */
 function gatesIn({ parts }: OutlineGroup): readonly (readonly AnyNode[])[] {
@@ -202,24 +211,31 @@ function foldedTo(depth: DrawingDepth, frames: readonly Frame[], stage: string):
       kind === "convolution" ? [lines[0]!] : kind === "gate" ? ["SE"] : [],
     );
     const shape = frame.boxes.flatMap((box) => box.shape ?? []).at(-1);
-    const box: Box = { key: "", kind: "convolution", lines, change: "same", ...(shape !== undefined && { shape }) };
+    const [shortcut, ...undrawn] = frame.shortcuts;
+    const nodes = nodesOfParts([...undrawn, ...frame.boxes]);
+    const size = shape !== undefined && { shape };
     return {
       ...frame,
-      boxes: [box],
-      shortcuts: frame.shortcuts.slice(0, 1).map((each) => ({ ...each, from: -1, to: 1 })),
+      boxes: [{ key: "", kind: "convolution", lines, nodes, change: "same", ...size }],
+      shortcuts: shortcut ? [{ ...shortcut, from: -1, to: 1 }] : [],
     };
   });
   if (depth === 2 || stage === "" || folded.every(({ name }) => name === "")) return folded;
   const blocks = folded.filter(({ name }) => name !== "");
   const last = blocks.at(-1)!.boxes[0]!;
   const lines = [`${blocks.length} ${blocks.length === 1 ? "block" : "blocks"}`, ...last.lines];
-  return [{ name: "", boxes: [{ ...last, lines }], shortcuts: [], change: "same" }];
+  const nodes = nodesOfParts(folded.flatMap(({ shortcuts, boxes }) => [...shortcuts, ...boxes]));
+  const { input } = folded[0]!;
+  return [{ name: "", input, boxes: [{ ...last, lines, nodes }], shortcuts: [], change: "same" }];
 }
+
+const nodesOfParts = (parts: readonly (Box | Shortcut)[]) => parts.flatMap(({ nodes }) => nodes);
 
 /** Runs of consecutive frames that are equal apart from their names. */
 export function runsOfFrames(frames: readonly Frame[]): readonly (readonly [Frame, ...Frame[]])[] {
   const runs: [Frame, ...Frame[]][] = [];
-  const contentOf = (frame: Frame) => JSON.stringify({ ...frame, name: "" });
+  const isName = (key: string) => key === "name" || key === "input" || key === "nodes";
+  const contentOf = (frame: Frame) => JSON.stringify(frame, (key, value) => (isName(key) ? undefined : value));
   for (const frame of frames) {
     const run = runs.at(-1);
     if (run && frame.name !== "" && run[0].name !== "" && contentOf(run[0]) === contentOf(frame)) run.push(frame);

@@ -70,15 +70,15 @@ export function text(
   return element("text", { x, y, class: style, ...font }, escaped(words));
 }
 
-/** A connection along a path. */
-export function edge(d: string, style = ""): string {
-  return element("path", { class: `edge ${style}`.trim(), d });
+/** A connection along a path, with the name of the value that it carries. */
+export function edge(d: string, value?: string, style = ""): string {
+  return element("path", { class: `edge ${style}`.trim(), d, "data-value": value });
 }
 
 /** A line down, with a tip. */
-export function arrow(x: number, from: number, to: number): string {
-  const tip = element("path", { class: "tip", d: path`M${x} ${to}l-3.2 -6h6.4z` });
-  return edge(path`M${x} ${from}V${to - 4}`) + tip;
+export function arrow(x: number, from: number, to: number, value: string): string {
+  const tip = element("path", { class: "tip", d: path`M${x} ${to}l-3.2 -6h6.4z`, "data-value": value });
+  return edge(path`M${x} ${from}V${to - 4}`, value) + tip;
 }
 
 /** The text of a path, with numbers rounded to hundredths of a pixel. */
