@@ -1,8 +1,8 @@
 import { render } from "preact";
 import { App } from "./app/app.tsx";
 import { loadNetwork, request } from "./app/state.ts";
-import "./design/tokens.css";
-import "./design/base.css";
+import "./app/ready.ts";
+import "./design/index.css";
 
 render(<App />, document.getElementById("app")!);
 void loadNetwork(request.value);

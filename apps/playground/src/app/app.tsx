@@ -37,7 +37,7 @@ export function App() {
         <div class="task" role="status">
           {task.value.title}
           <progress value={task.value.progress?.done} max={task.value.progress?.total} />
-          <button type="button" onClick={task.value.cancel}>
+          <button type="button" onClick={() => task.value?.cancel()}>
             Cancel
           </button>
         </div>

@@ -1,5 +1,7 @@
 import { type Signal, signal } from "@preact/signals";
 import type { ComponentType } from "preact";
+import { Mark } from "../design/mark.tsx";
+import { fail } from "./state.ts";
 
 /** A component that is fetched when it is first shown. */
 export interface Lazy {
@@ -10,14 +12,20 @@ export interface Lazy {
 export function lazy(load: () => Promise<ComponentType>): Lazy {
   const component = signal<ComponentType | undefined>(undefined);
   let isAsked = false;
+  const fetch = async () => {
+    try {
+      component.value = await load();
+    } catch (error) {
+      isAsked = false; // asked again when the room is entered again
+      fail(error);
+    }
+  };
   return {
     component,
     fetch() {
       if (isAsked) return;
       isAsked = true;
-      load().then((found) => {
-        component.value = found;
-      });
+      void fetch();
     },
   };
 }
@@ -25,5 +33,11 @@ export function lazy(load: () => Promise<ComponentType>): Lazy {
 export function Suspense({ of }: { readonly of: Lazy }) {
   of.fetch();
   const Component = of.component.value;
-  return Component ? <Component /> : <p class="waiting">One moment …</p>;
+  if (Component) return <Component />;
+  return (
+    <div class="waiting" role="status">
+      <Mark size={48} isBusy />
+      <span class="aloud">One moment</span>
+    </div>
+  );
 }

@@ -1,6 +1,7 @@
 import { computed, signal } from "@preact/signals";
 import type { Progress } from "@residual/core";
 import { type Engine, startEngine } from "../engine/engine.ts";
+import { type Problem, problemOf } from "../engine/problem.ts";
 import type { Loaded, LoadRequest } from "../engine/session.ts";
 
 /** What the whole page shares: the picture, the network, and the one thing that is being done. */
@@ -20,10 +21,6 @@ export interface GivenPicture {
 }
 export const picture = signal<GivenPicture | undefined>(undefined);
 
-export interface Problem {
-  readonly code: string;
-  readonly message: string;
-}
 export const problem = signal<Problem | undefined>(undefined);
 
 export interface Task {
@@ -40,6 +37,12 @@ export const request = signal<LoadRequest>({ backend: "auto" });
 export const isReady = computed(() => network.value !== undefined);
 
 export const engine: Engine = startEngine();
+
+/** Shows an error; an AbortError, which somebody asked for, is not shown. */
+export function fail(error: unknown): void {
+  const { code, message } = problemOf(error);
+  if (code !== "AbortError") problem.value = { code, message };
+}
 
 /** Runs cancellable work, shows it, and shows its error. Undefined where it failed or was cancelled. */
 export async function during<T>(
@@ -58,8 +61,7 @@ export async function during<T>(
       },
     });
   } catch (error) {
-    const { code, message } = error as Problem;
-    if (code !== "AbortError") problem.value = { code: code ?? "InternalError", message };
+    fail(error);
     return undefined;
   } finally {
     task.value = undefined;

@@ -1,4 +1,5 @@
-import { AbortError, type Progress, ResidualError, type WorkOptions } from "@residual/core";
+import { AbortError, type Progress, type WorkOptions } from "@residual/core";
+import { type Problem, problemOf, RemoteError } from "./problem.ts";
 
 /**
  * Calls from a page into a worker, with what `WorkOptions` has: a signal, progress, and errors that keep their code.
@@ -8,29 +9,19 @@ export type Methods = {
   readonly [name: string]: (argument: never, work: WorkOptions) => Promise<unknown>;
 };
 
-type ToWorker =
-  | { readonly kind: "call"; readonly id: number; readonly method: string; readonly argument: unknown }
-  | { readonly kind: "abort"; readonly id: number };
+interface Call {
+  readonly kind: "call";
+  readonly id: number;
+  readonly method: string;
+  readonly argument: unknown;
+}
+
+type ToWorker = Call | { readonly kind: "abort"; readonly id: number };
 
 type FromWorker =
   | { readonly kind: "progress"; readonly id: number; readonly progress: Progress }
   | { readonly kind: "done"; readonly id: number; readonly value: unknown }
-  | { readonly kind: "failed"; readonly id: number; readonly error: Failure };
-
-/** An error that has crossed from a worker: the class is lost there, the code is not. */
-interface Failure {
-  readonly code: string;
-  readonly message: string;
-}
-
-/** The error of a call, with the code that it had in the worker. */
-export class RemoteError extends Error {
-  readonly code: string;
-  constructor({ code, message }: Failure) {
-    super(message);
-    this.code = code;
-  }
-}
+  | { readonly kind: "failed"; readonly id: number; readonly error: Problem };
 
 /** A worker's own scope, or a test's port. */
 interface Scope {
@@ -51,9 +42,7 @@ export class Moved<T> {
 /** Answers calls in a worker. */
 export function serve(methods: Methods, scope: Scope): void {
   const running = new Map<number, AbortController>();
-  scope.onmessage = async ({ data }) => {
-    if (data.kind === "abort") return running.get(data.id)?.abort();
-    const { id, method, argument } = data;
+  const answer = async ({ id, method, argument }: Call): Promise<void> => {
     const controller = new AbortController();
     running.set(id, controller);
     try {
@@ -61,20 +50,19 @@ export function serve(methods: Methods, scope: Scope): void {
         signal: controller.signal,
         onProgress: (progress) => scope.postMessage({ kind: "progress", id, progress }),
       };
-      const answer = await methods[method]!(argument as never, work);
-      const { value, transfer } = answer instanceof Moved ? answer : new Moved(answer, []);
+      const found = await methods[method]!(argument as never, work);
+      const { value, transfer } = found instanceof Moved ? (found as Moved<unknown>) : new Moved(found, []);
       scope.postMessage({ kind: "done", id, value }, { transfer: [...transfer] });
     } catch (error) {
-      scope.postMessage({ kind: "failed", id, error: failureOf(error) });
+      scope.postMessage({ kind: "failed", id, error: problemOf(error) });
     } finally {
       running.delete(id);
     }
   };
-}
-
-function failureOf(error: unknown): Failure {
-  if (error instanceof ResidualError) return { code: error.code, message: error.message };
-  return { code: "InternalError", message: error instanceof Error ? error.message : String(error) };
+  scope.onmessage = ({ data }) => {
+    if (data.kind === "abort") running.get(data.id)?.abort();
+    else void answer(data);
+  };
 }
 
 type Argument<Method> = Method extends (argument: infer A, work: WorkOptions) => Promise<unknown> ? A : never;
@@ -83,6 +71,11 @@ type Answered<Method> = Method extends (argument: never, work: WorkOptions) => P
     ? T
     : R
   : never;
+
+export interface CallOptions extends WorkOptions {
+  /** What is moved, rather than copied, to the worker. */
+  readonly transfer?: readonly Transferable[] | undefined;
+}
 
 interface Waiting {
   readonly resolve: (value: never) => void;
@@ -110,12 +103,12 @@ export class Remote<Of extends Methods> {
   call<Name extends keyof Of & string>(
     method: Name,
     argument: Argument<Of[Name]>,
-    { signal, onProgress }: WorkOptions = {},
+    { signal, onProgress, transfer = [] }: CallOptions = {},
   ): Promise<Answered<Of[Name]>> {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       const abort = (): void => {
-        this.#post({ kind: "abort", id });
+        this.#worker.postMessage({ kind: "abort", id } satisfies ToWorker);
         this.#waiting.delete(id);
         reject(new AbortError(`${method} was cancelled`));
       };
@@ -123,7 +116,7 @@ export class Remote<Of extends Methods> {
       signal?.addEventListener("abort", abort);
       const settled = () => signal?.removeEventListener("abort", abort);
       this.#waiting.set(id, { resolve, reject, settled, onProgress });
-      this.#post({ kind: "call", id, method, argument });
+      this.#worker.postMessage({ kind: "call", id, method, argument } satisfies ToWorker, [...transfer]);
     });
   }
 
@@ -131,10 +124,6 @@ export class Remote<Of extends Methods> {
   end(): void {
     this.#worker.terminate();
     this.#loseAll("the worker was ended");
-  }
-
-  #post(message: ToWorker): void {
-    this.#worker.postMessage(message);
   }
 
   #receive(message: FromWorker): void {
