@@ -218,6 +218,13 @@ describe("drawGraph", () => {
     });
   });
 
+  it.each([320, 480, 900])("is at most %i pixels wide where one panel fits into that", (width) => {
+    for (const name of modelNames) {
+      const svg = drawGraph(of(name), { width });
+      expect(Number(/<svg [^>]*? width="([\d.]+)"/.exec(svg)![1]), name).toBeLessThanOrEqual(width);
+    }
+  });
+
   it("is the same text each time", () => {
     expect(drawGraph(of("resnet50"))).toBe(drawGraph(of("resnet50")));
   });

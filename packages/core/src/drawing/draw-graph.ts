@@ -18,18 +18,20 @@ export interface DrawGraphOptions {
   readonly open?: boolean;
   /** "auto" holds both themes, and follows the viewer's system. Default "light" */
   readonly theme?: ThemeName;
+  /** Largest width, in pixels: panels go into as many rows as they need. A single panel may be wider. Default 900 */
+  readonly width?: number;
   /** Another network to compare with: layers added, removed and changed are coloured. */
   readonly compare?: Graph;
 }
 
 /** Pixels. */
-const [MARGIN, TITLE, LEAST_LEGEND, WIDEST] = [10, 56, 440, 880];
+const [MARGIN, TITLE, LEAST_LEGEND] = [10, 56, 440];
 
 /**
- * A network as a picture: a self-contained SVG document of at most 900 pixels in width. Stages are panels, blocks lie
- * in them, shortcuts are arcs, and the shape of one image's values stands where it changes. A block has the boxes of
- * its longest path; the other paths to a sum are shortcuts. The legend counts the connections and layers that are not
- * drawn. Words are text: they can be selected, and screen readers read them.
+ * A network as a picture: a self-contained SVG document. Stages are panels, blocks lie in them, shortcuts are arcs, and
+ * the shape of one image's values stands where it changes. A block has the boxes of its longest path; the other paths
+ * to a sum are shortcuts. The legend counts the connections and layers that are not drawn. Words are text: they can be
+ * selected, and screen readers read them.
  *
  * A page can find each part: a box has the names of its nodes in `data-nodes`, separated by spaces (a box that stands
  * for several equal blocks has all of theirs), and a line has the name of the value that it carries in `data-value`.
@@ -38,7 +40,8 @@ const [MARGIN, TITLE, LEAST_LEGEND, WIDEST] = [10, 56, 440, 880];
  * D1  a graph has at least one node.
  */
 export function drawGraph(graph: Graph, options: DrawGraphOptions = {}): string {
-  const { depth = 3, open = false, theme = "light", compare } = options;
+  const { depth = 3, open = false, theme = "light", width: most = 900, compare } = options;
+  const row = most - 2 * MARGIN;
   for (const each of [graph, ...(compare ? [compare] : [])])
     check(nodesOf(each).length > 0, "drawGraph.D1", `${each.name} has no layers to draw`);
   const own = figureOf(graph, depth);
@@ -46,11 +49,11 @@ export function drawGraph(graph: Graph, options: DrawGraphOptions = {}): string 
   const look = { isComparison: compare !== undefined };
   const summaries = [graph, ...(compare ? [compare] : [])].map(summarize);
   const title = summaries.map(({ model }) => model).join(" → ");
-  const heading = clipped(title, 17, WIDEST);
+  const heading = clipped(title, 17, row);
   const totals = summaries.map(totalsOf).join(" → ");
   const parameters = new Map(summaries.flatMap(({ layers }) => layers.map((layer) => [layer.name, layer.parameters])));
-  const panels = drawPanels(figure, { ...look, open, parameters, ...endsOf(compare ?? graph) });
-  const legend = drawLegend(figure, Math.max(panels.width, LEAST_LEGEND), look);
+  const panels = drawPanels(figure, { ...look, open, row, parameters, ...endsOf(compare ?? graph, row) });
+  const legend = drawLegend(figure, Math.max(panels.width, Math.min(LEAST_LEGEND, row)), look);
   const widest = Math.max(panels.width, legend.width, textWidth(heading, 17), textWidth(totals, 11));
   const [width, height] = [widest + 2 * MARGIN, TITLE + panels.height + legend.height + MARGIN];
   const frame = { width, height, viewBox: path`0 0 ${width} ${height}` };
@@ -74,11 +77,11 @@ function totalsOf({ parameters, macs }: Summary): string {
 }
 
 /** The input at the top, and the names of the outputs at the end. */
-function endsOf(graph: Graph): { readonly input: string; readonly outputs: readonly string[] } {
+function endsOf(graph: Graph, row: number): { readonly input: string; readonly outputs: readonly string[] } {
   const input = Object.values(graph.inputs).map(({ name, shape }) => `${name} ${imageShape(shape)}`);
   const last = nodesOf(graph).at(-1);
   const outputs = Object.entries<Value>(graph.outputs).flatMap(([name, value]) => (value === last ? [name] : []));
-  return { input: clipped(input.join(", "), 10, WIDEST / 2), outputs };
+  return { input: clipped(input.join(", "), 10, row / 2), outputs };
 }
 
 /** The description for screen readers. */

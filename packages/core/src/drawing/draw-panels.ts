@@ -5,8 +5,6 @@ import { element } from "./svg.ts";
 
 /** Pixels. */
 const size = {
-  /** Width of a row of panels: that of a picture in a README. */
-  row: 880,
   gutter: 16,
   padding: 5,
   /** Above the panels: room for the input's name, and for the line from one panel to the next. */
@@ -21,6 +19,8 @@ const size = {
 export interface PanelOptions extends Look {
   /** Draws equal blocks one by one. */
   readonly open: boolean;
+  /** Width of a row of panels. */
+  readonly row: number;
   /** Trainable numbers of each node. */
   readonly parameters: ReadonlyMap<string, number>;
   /** The names of the input at the first panel and of the outputs at the last. */
@@ -44,7 +44,10 @@ interface PlacedPanel extends DrawnPanel {
 
 /** Panels from left to right, in as many rows as they need, with lines from each panel to the next. */
 export function drawPanels({ panels }: Figure, options: PanelOptions): Drawn {
-  const placed = placeInRows(panels.map((panel) => drawPanel(panel, options)));
+  const placed = placeInRows(
+    panels.map((panel) => drawPanel(panel, options)),
+    options.row,
+  );
   const content = placed.map(({ x, y, content }) =>
     element("g", { transform: path`translate(${x} ${y})` }, ...content),
   );
@@ -64,11 +67,11 @@ export function drawPanels({ panels }: Figure, options: PanelOptions): Drawn {
   return { content: [...content, ...ways, ...ends], width, height };
 }
 
-function placeInRows(panels: readonly DrawnPanel[]): readonly PlacedPanel[] {
+function placeInRows(panels: readonly DrawnPanel[], row: number): readonly PlacedPanel[] {
   let [x, bottom] = [0, 0];
   let y: number = size.top;
   return panels.map((panel) => {
-    if (x > 0 && x + panel.width > size.row) [x, y] = [0, bottom + size.rowGap];
+    if (x > 0 && x + panel.width > row) [x, y] = [0, bottom + size.rowGap];
     const placed = { ...panel, x, y };
     x += panel.width + size.gutter;
     bottom = Math.max(bottom, y + panel.height);
