@@ -13,6 +13,7 @@ export {
 } from "./report/types.ts";
 export { type Bisection, type BisectOptions, bisect, explain } from "./suite/bisect.ts";
 export { conform } from "./suite/conform.ts";
+export { type ElementBound, elementBound } from "./suite/element.ts";
 export type { ImageBatch, ImageSet } from "./suite/levels/images.ts";
 export type { ConformOptions } from "./suite/options.ts";
 export { quickModels } from "./suite/plan.ts";
