@@ -18,7 +18,7 @@ export async function graphOf(
   const shapeFor = ({ size = 224, inputChannels = 3 } = row) => given ?? [1, inputChannels, size, size];
   if (weights === undefined) return modelNamed(model, shapeFor());
   const identified = await identifiedFor(model, weights, signal);
-  return bindModel(identified, shapeFor(identified.spec)).graph;
+  return (await bindModel(identified, shapeFor(identified.spec))).graph;
 }
 
 async function identifiedFor(model: string, weights: string, signal: Context["signal"]): Promise<Identified> {

@@ -16,7 +16,7 @@ export type {
   ClassifyOptions,
   UsedBackend,
 } from "./classifier.ts";
-export { type Difference, type Recognition, recognize } from "./fitting.ts";
+export type { Difference, Recognition } from "./fitting.ts";
 export {
   type GivenWeights,
   type Identified,
@@ -32,3 +32,4 @@ export type { Load, LoadOptions } from "./load.ts";
 export { OptionError } from "./option-error.ts";
 export { checkFinite } from "./predictions.ts";
 export { bindModel, checkClasses, checkLogits, knownPreprocessing, type Prepared, prepare } from "./prepare.ts";
+export { recognize } from "./recognize.ts";

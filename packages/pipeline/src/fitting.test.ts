@@ -1,7 +1,7 @@
 import { modelNames, type NamedSource, parametersOf, type ResNetSpec, resnet, variants } from "@residual/core";
 import { Weights } from "@residual/weights";
 import { describe, expect, it } from "vitest";
-import { differenceText, recognize } from "./fitting.ts";
+import { differenceText, recognitionOf } from "./fitting.ts";
 
 /** A tensor whose numbers nobody reads. */
 const unread = (shape: readonly number[]): NamedSource => ({
@@ -39,7 +39,7 @@ const twins: { readonly [name: string]: string } = {
 
 describe("every model is told by names and shapes", () => {
   it.each(modelNames)("%s", (name) => {
-    const { models, nearest } = recognize(weightsOf(rows[name]!));
+    const { models, nearest } = recognitionOf(weightsOf(rows[name]!));
     expect(models).toContain(name);
     expect(models[0]).toBe(twins[name] ?? name);
     expect(nearest).toMatchObject({ missing: [], leftOver: [], misshapen: [] });
@@ -65,7 +65,7 @@ it.each<[string, Weights, string]>([
   ["kuangliu's names of akamaster's option B", weightsOf(variants.cifar10_resnet20, kuangliu), "cifar10_resnet20"],
   ["7 classes", weightsOf({ ...variants.cifar100_resnet20, classes: 7 }), "cifar10_resnet20"],
 ])("weights with %s are recognized", (_, weights, model) => {
-  expect(recognize(weights).models[0]).toBe(model);
+  expect(recognitionOf(weights).models[0]).toBe(model);
 });
 
 const kerasFields: Readonly<Record<string, string>> = {
@@ -100,11 +100,11 @@ function kerasWeights(spec: ResNetSpec): Weights {
 }
 
 it("a scheme tells which of two models its files are for", () => {
-  expect(recognize(kerasWeights(variants.keras_resnet50))).toMatchObject({
+  expect(recognitionOf(kerasWeights(variants.keras_resnet50))).toMatchObject({
     scheme: "keras",
     models: ["keras_resnet50"],
   });
-  const untold = recognize(weightsOf(variants.keras_resnet50));
+  const untold = recognitionOf(weightsOf(variants.keras_resnet50));
   expect(untold).toMatchObject({ scheme: "torchvision", models: ["keras_resnet50", "keras_resnet50_v02"] });
 });
 
@@ -114,7 +114,7 @@ describe("where no model fits", () => {
     const cut = new Map([...tensors].filter(([name]) => name !== "net.layer3.5.conv2.weight"));
     cut.set("net.layer3.5.attention.weight", unread([256, 256]));
     cut.set("net.layer1.0.conv1.weight", unread([64, 64, 3, 3]));
-    const found = recognize(new Weights(cut));
+    const found = recognitionOf(new Weights(cut));
     expect(found.models).toEqual([]);
     expect(found.nearest).toMatchObject({
       model: "resnet50",
@@ -132,7 +132,7 @@ describe("where no model fits", () => {
 
   it("another network altogether is told so", () => {
     const tensors = new Map([["squeezenet0_conv0_weight", unread([64, 3, 3, 3])]]);
-    const found = recognize(new Weights(tensors));
+    const found = recognitionOf(new Weights(tensors));
     expect(found).toMatchObject({ models: [], nearest: undefined });
     expect(differenceText(found)).toBe(
       "not one has the name and the shape of a parameter; give weights of a residual network",
@@ -143,7 +143,7 @@ describe("where no model fits", () => {
 it("two sets of weights in one file are named, with the way to choose one", () => {
   const student = weightsOf(variants.cifar_resnet20, (name) => `student.${name}`);
   const teacher = weightsOf(variants.cifar_resnet20, (name) => `teacher.${name}`);
-  const recognition = recognize(new Weights(new Map([...student.tensors, ...teacher.tensors])));
+  const recognition = recognitionOf(new Weights(new Map([...student.tensors, ...teacher.tensors])));
   expect(recognition.models).toEqual([]);
   expect(differenceText(recognition)).toBe(
     'these weights fit cifar_resnet20 twice, under the names "student." and "teacher."; ' +
@@ -157,7 +157,7 @@ it.each([
 ])("a head of two layers, as %s names them, is told of the body's model", (_, first, second) => {
   const body = weightsOf(variants.resnet18, withoutHead).tensors;
   const head = [`${first}.weight`, `${second}.weight`].map((name) => [name, unread([512, 512])] as const);
-  const recognition = recognize(new Weights(new Map([...body, ...head])));
+  const recognition = recognitionOf(new Weights(new Map([...body, ...head])));
   expect(recognition.models).toEqual([]);
   expect(differenceText(recognition)).toBe(
     `the body of these weights is that of resnet18, and their head has 2 layers, "${first}", "${second}", ` +

@@ -38,14 +38,8 @@ export interface Difference {
 
 type Shapes = ReadonlyMap<string, readonly number[]>;
 
-/**
- * The models that weights fit, by names and shapes alone. The number of classes and of input channels may differ, and
- * the last layer may be missing.
- *
- * Several models are ordered: first those whose files have the scheme's names, then those with the same number of
- * classes, then by core's table, which has common models before their relatives.
- */
-export function recognize(given: Weights): Recognition {
+/** `recognize` says what is found. */
+export function recognitionOf(given: Weights): Recognition {
   const weights = given.graph ? new Weights(given.tensors) : given; // only names and shapes, without the file's graph
   const naming = namingScheme(weights);
   const bodies = naming.shapes && bodiesIn(naming.shapes);
@@ -76,7 +70,7 @@ function refusalOf(weights: Weights, model: ModelName): string | undefined {
 
 /** The models whose parameters have the names and shapes of these weights, except for the number of classes. */
 export function modelsFitting(weights: Weights): readonly ModelName[] {
-  return recognize(weights).models;
+  return recognitionOf(weights).models;
 }
 
 function fittingOf(weights: Weights, names: readonly ModelName[]): readonly Difference[] | undefined {

@@ -10,7 +10,8 @@ import {
   variants,
   WeightsError,
 } from "@residual/core";
-import { cifar10Labels, imagenetLabels } from "@residual/vision";
+import { cifar10Labels } from "@residual/vision";
+import { imagenetLabels } from "@residual/vision/imagenet-labels";
 import { encodeSafetensors, knownWeights, readWeights, Weights } from "@residual/weights";
 import { describe, expect, it } from "vitest";
 import { type GivenWeights, identify, type PrepareOptions } from "./identify.ts";
@@ -132,7 +133,7 @@ describe("preprocessing", () => {
     expect((await identify({ model, weights })).preprocessing).toEqual(variants.cifar_resnet20.preprocessing);
     const changed = await identify({ model, weights: recorded, preprocessing: { crop: 28 } });
     expect(changed.preprocessing).toEqual({ ...given, crop: 28 });
-    expect(bindModel(changed).graph.inputs.image.shape).toEqual(["N", 3, 28, 28]);
+    expect((await bindModel(changed)).graph.inputs.image.shape).toEqual(["N", 3, 28, 28]);
   });
 
   it("is said to be guessed where no weights say it", async () => {
@@ -194,7 +195,7 @@ describe("weights", () => {
     ["tensors", () => ({ tensors: fixtureWeights(resnet(row), "v1").tensors })],
   ])("of %s", async (_, make) => {
     const identified = await identify({ model: row, weights: await make() });
-    expect([...bindModel(identified).graph.outputs.logits!.shape]).toEqual(["N", 1000]);
+    expect([...(await bindModel(identified)).graph.outputs.logits!.shape]).toEqual(["N", 1000]);
   });
 
   it("of another kind are a typed error that names it", async () => {

@@ -33,7 +33,6 @@ import {
   type WeightsSource,
   withEpsilon,
 } from "@residual/weights";
-import { differenceText, recognize } from "./fitting.ts";
 import { OptionError } from "./option-error.ts";
 import { rememberSources } from "./weights-references.ts";
 
@@ -121,8 +120,8 @@ export async function identify(options: PrepareOptions): Promise<Identified> {
   const name = nameOf(source, "the given weights");
   const raw = await weightsOf(source, options);
   if (typeof source === "string") rememberSources({ weights: source, prefix: options.prefix }, raw.tensors);
-  const { notes, ...model } = asked ? { ...asked, notes: [] } : modelFor(name, raw);
-  const identified = describe(model, { name, raw, under: (open) => toTorchvision(raw, open) }, options);
+  const { notes, ...model } = asked ? { ...asked, notes: [] } : await modelFor(name, raw);
+  const identified = await describe(model, { name, raw, under: (open) => toTorchvision(raw, open) }, options);
   return { ...identified, notes: [...notes, ...identified.notes] };
 }
 
@@ -156,7 +155,7 @@ function holdsTensors(source: GivenWeights): source is Extract<GivenWeights, Nam
   );
 }
 
-function fixture(weights: string, model: Model | undefined, options: PrepareOptions): Identified {
+async function fixture(weights: string, model: Model | undefined, options: PrepareOptions): Promise<Identified> {
   const salt = weights.slice("fixture:".length);
   if (salt === "") throw new OptionError("`weights` fixture: lacks its salt; write fixture:v1 for the goldens' values");
   if (!model) throw new OptionError(`${weights} fits every model; name one with \`model\``);
@@ -172,9 +171,9 @@ interface Unnamed {
   under(open: Graph): Weights;
 }
 
-function describe({ name, spec: asked }: Model, weights: Unnamed, options: PrepareOptions): Identified {
+async function describe({ name, spec: asked }: Model, weights: Unnamed, options: PrepareOptions): Promise<Identified> {
   const { raw } = weights;
-  const keras = kerasNetwork(raw);
+  const keras = await kerasNetwork(raw);
   const row = withEpsilon(asked, raw.epsilon);
   const preprocessing = preprocessingOf(row, recordedPreprocessing(raw, row, keras), options.preprocessing);
   const input = options.input ?? inputOf(row, preprocessing);
@@ -184,7 +183,7 @@ function describe({ name, spec: asked }: Model, weights: Unnamed, options: Prepa
   const spec = fitted.spec;
   const open = spec === row ? model : resnet(spec, { name, input: options.input ?? inputOf(spec, preprocessing) });
   const preprocessingSource = preprocessing && sourceOf(raw, options.preprocessing);
-  const labels = labelsFor(spec, options, raw);
+  const labels = await labelsFor(spec, options, raw);
   const labelsSource = labels && labelsSourceOf(options, raw);
   const guesses = [
     ...(preprocessing ? guessNote(weights.name, name, preprocessingSource, keras) : []),
@@ -242,11 +241,11 @@ function isWhole(parameters: ReturnType<typeof parametersOf>, tensors: NamedSour
 }
 
 /** The caller's, else the weights', else the model's. Throws OptionError if the caller's are not one per class. */
-function labelsFor(
+async function labelsFor(
   spec: ResNetSpec,
   { labels: given }: PrepareOptions,
   { labels: recorded }: Weights,
-): readonly string[] | undefined {
+): Promise<readonly string[] | undefined> {
   const { classes = 1000 } = spec;
   if (!given) return labelsOf(recorded ? { ...spec, labels: recorded } : spec);
   if (given.length === classes && given.every((label) => typeof label === "string")) return given;
@@ -278,7 +277,7 @@ function modelOf(model: string | ResNetSpec): Model {
 }
 
 /** The model of weights: from metadata, from a known name, or by names and shapes. */
-function modelFor(name: string, weights: Weights): Model & Pick<Identified, "notes"> {
+async function modelFor(name: string, weights: Weights): Promise<Model & Pick<Identified, "notes">> {
   const { model, metadata } = weights;
   if (metadata.arch !== undefined && relatives.test(metadata.arch)) refuseModel(name, metadata.arch);
   if (model === undefined)
@@ -302,10 +301,11 @@ function isOtherScheme(weights: Weights, model: string): boolean {
 }
 
 /** The model that weights fit by names and shapes. Models with the same shapes may compute something else. */
-function recognizedModel(name: string, weights: Weights): Model & Pick<Identified, "notes"> {
+async function recognizedModel(name: string, weights: Weights): Promise<Model & Pick<Identified, "notes">> {
   const mismatch = weights.graph?.mismatch;
   if (mismatch !== undefined) throw new WeightsError(`${name}: its graph fits no known model: ${mismatch}`);
-  const recognition = recognize(weights);
+  const { differenceText, recognitionOf } = await import("./fitting.ts"); // most files name their model
+  const recognition = recognitionOf(weights);
   const said = recognition.models.find((each) => each === modelNameOf(weights.metadata.arch ?? ""));
   const [model, ...others] = said === undefined ? recognition.models : [said];
   const { size } = weights.tensors;

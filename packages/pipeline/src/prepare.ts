@@ -11,7 +11,6 @@ import {
 } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
 import { Weights } from "@residual/weights";
-import { modelsFitting } from "./fitting.ts";
 import { type Identified, identify, type PrepareOptions } from "./identify.ts";
 import { OptionError } from "./option-error.ts";
 
@@ -22,7 +21,7 @@ export interface Prepared extends Identified {
 
 /** Identifies weights and model, and binds the two. Throws errors of `identify` and `bindModel`. */
 export async function prepare(options: PrepareOptions): Promise<Prepared> {
-  const prepared = bindModel(await identify(options));
+  const prepared = await bindModel(await identify(options));
   for (const note of prepared.notes) options.onWarning?.(note);
   return prepared;
 }
@@ -31,18 +30,22 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
  * Binds an identified model, with another input if one is given. Throws errors of `resnet` and `bind`. For weights of
  * another model the WeightsError names that model.
  */
-export function bindModel(identified: Identified, input?: Shape): Prepared {
+export async function bindModel(identified: Identified, input?: Shape): Promise<Prepared> {
   const { model: name, spec } = identified;
   const open = input ? resnet(spec, { name, input }) : identified.open;
   try {
     return { ...identified, graph: bind(open, identified) };
   } catch (error) {
-    throw error instanceof WeightsError ? withOtherModels(error, identified) : error;
+    throw error instanceof WeightsError ? await withOtherModels(error, identified) : error;
   }
 }
 
 /** The error, with the models that the weights fit, and the model in their metadata. */
-function withOtherModels(error: WeightsError, { model, recordedModel, tensors }: Identified): WeightsError {
+async function withOtherModels(
+  error: WeightsError,
+  { model, recordedModel, tensors }: Identified,
+): Promise<WeightsError> {
+  const { modelsFitting } = await import("./fitting.ts");
   const fitting = modelsFitting(new Weights(tensors));
   const known = modelNameOf(model) ?? model;
   if (fitting.some((name) => name === known)) return error;

@@ -1,7 +1,4 @@
 import type { LabelSetName, ResNetSpec } from "@residual/core";
-import { imagenetLabels } from "./imagenet-labels.ts";
-
-export { imagenetLabels } from "./imagenet-labels.ts";
 
 /** CIFAR-10's classes, in its order. Source: batches.meta.txt of the data set. */
 export const cifar10Labels: readonly string[] = [
@@ -31,17 +28,18 @@ telephone, television, tiger, tractor, train, trout, tulip, turtle, wardrobe, wh
   .split(/,\s+/)
   .map((name) => name.replaceAll("_", " "));
 
-const labelSets: { readonly [Name in LabelSetName]: readonly string[] } = {
-  imagenet: imagenetLabels,
-  cifar10: cifar10Labels,
-  cifar100: cifar100Labels,
+/** ImageNet's names are imported on demand: they take 5 kB of a page, compressed. */
+const labelSets: { readonly [Name in LabelSetName]: () => Promise<readonly string[]> } = {
+  imagenet: async () => (await import("./imagenet-labels.ts")).imagenetLabels,
+  cifar10: async () => cifar10Labels,
+  cifar100: async () => cifar100Labels,
 };
 
 /**
  * The names of a model's classes: those that its spec has, where there is one for each class. Undefined where the spec
  * has none, or where it was changed to another number of classes: `{ ...variants.resnet18, classes: 10 }` has none.
  */
-export function labelsOf({ labels, classes = 1000 }: ResNetSpec): readonly string[] | undefined {
-  const names = typeof labels === "string" ? labelSets[labels] : labels;
+export async function labelsOf({ labels, classes = 1000 }: ResNetSpec): Promise<readonly string[] | undefined> {
+  const names = typeof labels === "string" ? await labelSets[labels]() : labels;
   return names?.length === classes ? names : undefined;
 }

@@ -5,7 +5,7 @@ export { CIFAR10_RECORD, countCifar10, type LabelledPixels, readCifar10 } from "
 export type { DecodeOptions, DrawableLike, Picture } from "./decode.ts";
 export type { CanvasLike } from "./given-pixels.ts";
 export { type ImageFormat, imageFormats } from "./image-format.ts";
-export { cifar10Labels, imagenetLabels, labelsOf } from "./labels.ts";
+export { cifar10Labels, labelsOf } from "./labels.ts";
 export type { PictureSupport } from "./picture-support.ts";
 export { checkPixels, type EncodedFormat, type Pixels, pixelsOfRgba, type RgbaImage } from "./pixels.ts";
 export { crop, cropOffset, normalize, preprocess, resizedSize, stack } from "./preprocess.ts";

@@ -2,7 +2,8 @@
 
 export { encodeSafetensors } from "./encode-safetensors.ts";
 export { withEpsilon } from "./epsilon.ts";
-export { type KerasNetwork, kerasNetwork, type Rescaling } from "./keras-network.ts";
+export type { KerasNetwork, Rescaling } from "./keras/facts.ts";
+export { kerasNetwork } from "./keras-network.ts";
 export type { KnownWeights } from "./known/known-weights.ts";
 export { bestWeightsFor } from "./known/names.ts";
 export { type Known, knownWeights, shippedWeights } from "./known.ts";

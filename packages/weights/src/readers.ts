@@ -2,14 +2,15 @@ import { formatOf, type ReadFormat, START } from "./format.ts";
 import { type FormatReader, type ReadingOptions, type WeightsLayout, weightsOf } from "./layout.ts";
 import type { OpenFile } from "./open-file.ts";
 import { safetensorsLayout } from "./safetensors.ts";
-import { refuseNested, shardedLayout } from "./shards.ts";
 import type { Weights } from "./weights.ts";
 
 /** The reader of each format. Readers of rare formats are imported on demand. */
 const readers: { readonly [F in ReadFormat]: () => Promise<FormatReader> } = {
   safetensors: async () => safetensorsLayout,
-  index: async () => (file, options) =>
-    shardedLayout(file, async (shard) => (await opened(shard, options, true)).layout),
+  index: async () => {
+    const { shardedLayout } = await import("./shards.ts");
+    return (file, options) => shardedLayout(file, async (shard) => (await opened(shard, options, true)).layout);
+  },
   PyTorch: async () => (await import("./pytorch/index.ts")).zipLayout,
   "TensorFlow.js": async () => (await import("./tfjs/layout.ts")).tfjsLayout,
   ONNX: async () => (await import("./onnx/layout.ts")).onnxLayout,
@@ -35,7 +36,7 @@ async function opened(
 ): Promise<{ readonly format: string; readonly layout: WeightsLayout }> {
   const format = formatOf(await file.read(0, Math.min(file.size, START)), file.size);
   if (typeof format === "object") throw format.refuse(file.name);
-  if (isShard && format === "index") refuseNested(file.name);
+  if (isShard && format === "index") (await import("./shards.ts")).refuseNested(file.name);
   const read = await readers[format]();
   return { format: format === "index" ? "safetensors, sharded" : format, layout: await read(file, options) };
 }

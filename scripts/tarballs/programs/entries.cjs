@@ -11,6 +11,7 @@ module.exports = [
   "@residual/tfjs",
   "@residual/tfjs/node",
   "@residual/vision",
+  "@residual/vision/imagenet-labels",
   "@residual/wasm",
   "@residual/webgpu",
   "@residual/webgpu-software",

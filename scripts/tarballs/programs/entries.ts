@@ -8,6 +8,7 @@ import * as pipeline from "@residual/pipeline";
 import * as tfjs from "@residual/tfjs";
 import * as tfjsNode from "@residual/tfjs/node";
 import * as vision from "@residual/vision";
+import * as imagenetLabels from "@residual/vision/imagenet-labels";
 import * as wasm from "@residual/wasm";
 import * as webgpu from "@residual/webgpu";
 import * as softwareGpu from "@residual/webgpu-software";
@@ -20,6 +21,7 @@ export const entries = [
   core,
   files,
   gpu,
+  imagenetLabels,
   onnx,
   pipeline,
   residual,

@@ -76,7 +76,7 @@ async function convert(
   { prefix, ...work }: WorkOptions & { readonly prefix: string | undefined },
 ): Promise<Converted> {
   const weights = from.startsWith("fixture:") ? from : await readWeights(from, { ...work, prefix });
-  if (typeof weights !== "string" && writeBare && asked === undefined && isOfNoModel(weights)) {
+  if (typeof weights !== "string" && writeBare && asked === undefined && (await isOfNoModel(weights))) {
     await writeBare(weights, work);
     return { model: null, report: undefined, notes: [`${from} fits no known model: its tensors keep their names`] };
   }
@@ -92,8 +92,7 @@ function widenedNote(from: string, { stored }: Weights): readonly string[] {
   return halves.length > 0 ? [`numbers of ${from} are ${halves.join(" and ")}, and written as float32`] : [];
 }
 
-function isOfNoModel(weights: Weights): boolean {
-  return (
-    weights.model === undefined && (weights.graph?.mismatch !== undefined || recognize(weights).models.length === 0)
-  );
+async function isOfNoModel(weights: Weights): Promise<boolean> {
+  if (weights.model !== undefined) return false;
+  return weights.graph?.mismatch !== undefined || (await recognize(weights)).models.length === 0;
 }

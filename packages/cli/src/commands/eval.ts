@@ -64,7 +64,7 @@ export function evalCommand({ signal }: Context): Command {
       const asked = { ...work, model, weights: options.weights, prefix: options.prefix, preprocessing };
       const identified = await identify(asked);
       await using data = await openDataset(options.data, identified);
-      const prepared = bindModel(identified, data.input);
+      const prepared = await bindModel(identified, data.input);
       checkLogits(prepared.graph);
       checkClasses(prepared);
       const { threads } = options;

@@ -80,7 +80,7 @@ export function runCommand({ signal }: Context): Command {
         preprocessing,
       });
       if (given) checkChannels(options.input, given, model, identified.spec);
-      const prepared = bindModel(identified, given?.shape);
+      const prepared = await bindModel(identified, given?.shape);
       const graph = withOutputs(prepared.graph, options.outputs);
       const image =
         given?.tensor() ?? (await pictureOf(prepared, options.input, { signal, maxPixels: options.maxPixels }));

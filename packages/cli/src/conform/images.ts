@@ -38,7 +38,7 @@ export async function openImageSet({
 }: ImageOptions): Promise<ImageSet & AsyncDisposable> {
   const identified = await identify({ weights });
   const data = await openDataset(images, identified);
-  const prepared = bindModel(identified, data.input);
+  const prepared = await bindModel(identified, data.input);
   checkLogits(prepared.graph);
   checkClasses(prepared);
   const logits = await answersOf(answers, data);

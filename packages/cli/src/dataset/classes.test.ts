@@ -1,5 +1,6 @@
 import { type ResNetSpec, variants } from "@residual/core";
-import { cifar10Labels, imagenetLabels } from "@residual/vision";
+import { cifar10Labels } from "@residual/vision";
+import { imagenetLabels } from "@residual/vision/imagenet-labels";
 import { describe, expect, it } from "vitest";
 import { classesOfFolders } from "./classes.ts";
 import { imagenetWnids } from "./imagenet-wnids.ts";

@@ -1,6 +1,6 @@
 import { FormatError } from "@residual/core";
 import type { Identified } from "@residual/pipeline";
-import { imagenetLabels } from "@residual/vision";
+import { imagenetLabels } from "@residual/vision/imagenet-labels";
 import { shorten } from "../printable.ts";
 import { imagenetWnids } from "./imagenet-wnids.ts";
 

@@ -114,7 +114,7 @@ async function named([a, b]: readonly [string, string], asked: string | undefine
     return { model, models: [model, model], sides: [await side(a), await side(b)] };
   }
   const both = [await readWeights(a, work), await readWeights(b, work)] as const;
-  const [ours, theirs] = both.map(modelsOf) as [readonly string[], readonly string[]];
+  const [ours, theirs] = [await modelsOf(both[0]), await modelsOf(both[1])];
   const model = ours.find((name) => theirs.includes(name)) ?? null;
   const side = (weights: Weights) => (model === null ? weights.tensors : under(weights, model));
   return {
@@ -125,9 +125,9 @@ async function named([a, b]: readonly [string, string], asked: string | undefine
 }
 
 /** The model in the weights' metadata, else the models that they fit. */
-function modelsOf(weights: Weights): readonly string[] {
+async function modelsOf(weights: Weights): Promise<readonly string[]> {
   const said = weights.model === undefined ? undefined : modelNameOf(weights.model);
-  return said === undefined ? recognize(weights).models : [said];
+  return said === undefined ? (await recognize(weights)).models : [said];
 }
 
 function under(weights: Weights, model: string): Tensors {

@@ -13,7 +13,7 @@ import {
 } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
 import { counted } from "@residual/kit/names";
-import { recognize, recordedPreprocessing } from "@residual/pipeline";
+import { type Recognition, recognize, recordedPreprocessing } from "@residual/pipeline";
 import { kerasNetwork, namingScheme, toTorchvision, Weights } from "@residual/weights";
 import { type Statistics, statisticsOf } from "./statistics.ts";
 
@@ -55,7 +55,7 @@ export async function inspect(weights: Weights, { signal, onProgress }: WorkOpti
     onProgress?.({ stage: "look at tensors", done: described.length, total: tensors.size });
     described.push(await describe(name, source, dtypes.get(name) ?? source.dtype));
   }
-  const recognition = recognize(weights);
+  const recognition = await recognize(weights);
   const { models, nearest } = recognition;
   const said = weights.model === undefined ? undefined : modelNameOf(weights.model);
   const fitting = weights.graph?.mismatch === undefined ? models[0] : undefined;
@@ -66,12 +66,16 @@ export async function inspect(weights: Weights, { signal, onProgress }: WorkOpti
     format,
     scheme: model === null && nearest === undefined ? null : schemeOf(weights, recognition.scheme),
     classes: row ? classesOf(weights, row, fitted!) : "unknown",
-    preprocessing: row ? preprocessingOf(weights, row) : "unknown",
+    preprocessing: row ? await preprocessingOf(weights, row) : "unknown",
     model,
     models,
     tensors: described,
     metadata: weights.metadata,
-    problems: [...described.flatMap(problemsOf), ...misfits(weights, model, recognition), ...badMetadata(weights)],
+    problems: [
+      ...described.flatMap(problemsOf),
+      ...misfits(weights, model, recognition),
+      ...(await badMetadata(weights)),
+    ],
     notes: [...(fitted ?? weights).notes, ...(said === undefined ? alike(models) : [])],
   };
 }
@@ -114,11 +118,11 @@ function classesOf({ labels, labelsSource, isKnown }: Weights, row: ResNetSpec, 
   return `${count}, named by the model${isKnown ? "" : ", which is a guess"}`;
 }
 
-function preprocessingOf(weights: Weights, row: ResNetSpec): string {
+async function preprocessingOf(weights: Weights, row: ResNetSpec): Promise<string> {
   let said: Preprocessing | undefined;
-  let keras: ReturnType<typeof kerasNetwork>;
+  let keras: Awaited<ReturnType<typeof kerasNetwork>>;
   try {
-    keras = kerasNetwork(weights);
+    keras = await kerasNetwork(weights);
     said = recordedPreprocessing(weights, row, keras);
   } catch (error) {
     if (error instanceof FormatError) return "malformed in the file";
@@ -155,7 +159,7 @@ function problemsOf({ name, min, nonFinite }: Described): readonly string[] {
 function misfits(
   weights: Weights,
   model: string | null,
-  { models, nearest, refusal }: Omit<ReturnType<typeof recognize>, "models"> & { readonly models: readonly string[] },
+  { models, nearest, refusal }: Omit<Recognition, "models"> & { readonly models: readonly string[] },
 ): readonly string[] {
   const mismatch = weights.graph?.mismatch;
   if (mismatch !== undefined) return [`its graph fits no known model: ${mismatch}`];
@@ -174,7 +178,7 @@ function misfits(
   return [`it says that it is for ${model}, and its tensors fit ${models.slice(0, 3).join(", ")}`];
 }
 
-function badMetadata(weights: Weights): readonly string[] {
+async function badMetadata(weights: Weights): Promise<readonly string[]> {
   const { model } = weights.metadata;
   const unknown =
     model !== undefined && modelNameOf(model) === undefined
@@ -182,7 +186,7 @@ function badMetadata(weights: Weights): readonly string[] {
       : [];
   try {
     void weights.preprocessing;
-    void kerasNetwork(weights);
+    await kerasNetwork(weights);
     return unknown;
   } catch (error) {
     if (error instanceof FormatError || error instanceof UnsupportedError) return [...unknown, error.message];

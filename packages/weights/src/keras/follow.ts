@@ -1,6 +1,6 @@
-import { configurationIn } from "../keras-network.ts";
 import type { WeightsLayout } from "../layout.ts";
 import { nameByGraph } from "../network/identify.ts";
+import { configurationIn } from "./facts.ts";
 import { readNetwork } from "./network.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { type Tensor, tensorOf, UnsupportedError } from "@residual/core";
 import { describe, expect, it } from "vitest";
-import { kerasNetwork } from "./keras-network.ts";
+import { factsOf } from "./facts.ts";
 
 type Layer = readonly [kind: string, settings?: object];
 
@@ -8,7 +8,7 @@ const layersOf = (layers: readonly Layer[]) =>
   layers.map(([kind, settings]) => ({ class_name: kind, config: { name: kind.toLowerCase(), ...settings } }));
 
 const networkOf = (...layers: Layer[]) =>
-  kerasNetwork({
+  factsOf({
     metadata: { "keras.config": JSON.stringify({ class_name: "Functional", config: { layers: layersOf(layers) } }) },
     stored: undefined,
   });
@@ -98,14 +98,14 @@ describe("layers before the first convolution", () => {
     const layers = [{ class_name: "InputLayer", config: { name: "0" }, inbound_nodes: [] }, ...steps.map(applied)];
     const model = { config: { layers, output_layers: [[String(steps.length), 0, 0]] } };
     expect(
-      kerasNetwork({ metadata: { "keras.config": JSON.stringify(model) }, stored: undefined })?.rescaling,
+      factsOf({ metadata: { "keras.config": JSON.stringify(model) }, stored: undefined })?.rescaling,
     ).toMatchObject(expected);
   });
 
   it("a division by a negative number is refused", () => {
     const layers = [{ class_name: "InputLayer", config: { name: "0" } }, applied(["TrueDivide", -1], 0)];
     const metadata = { "keras.config": JSON.stringify({ config: { layers } }) };
-    expect(() => kerasNetwork({ metadata, stored: undefined })).toThrow("its layer 1 is a TrueDivide by -1, which");
+    expect(() => factsOf({ metadata, stored: undefined })).toThrow("its layer 1 is a TrueDivide by -1, which");
   });
 
   it("a Normalization that was adapted has its numbers among the weights", () => {
@@ -115,7 +115,7 @@ describe("layers before the first convolution", () => {
     ]);
     const layers = layersOf([input, ["Normalization", { axis: [-1], mean: null, variance: null }], conv]);
     const metadata = { "keras.config": JSON.stringify({ config: { layers } }) };
-    expect(kerasNetwork({ metadata, stored: undefined, tensors })?.rescaling).toMatchObject({
+    expect(factsOf({ metadata, stored: undefined, tensors })?.rescaling).toMatchObject({
       scale: 1,
       mean: [1, 2, 3],
       std: [2, 4, 8],
@@ -169,6 +169,6 @@ describe("the last layer", () => {
 });
 
 it("a configuration that is damaged says nothing, as one that is not there", () => {
-  expect(kerasNetwork({ metadata: { "keras.config": "{" }, stored: undefined })).toBeUndefined();
-  expect(kerasNetwork({ metadata: {}, stored: undefined })).toBeUndefined();
+  expect(factsOf({ metadata: { "keras.config": "{" }, stored: undefined })).toBeUndefined();
+  expect(factsOf({ metadata: {}, stored: undefined })).toBeUndefined();
 });
