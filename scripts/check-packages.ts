@@ -20,17 +20,19 @@ function isWholeBuild(each: string, tarball: string): boolean {
     readonly exclude: readonly string[];
   };
   const sources = globSync("src/**/*.ts", { cwd: each, exclude: exclude.flatMap((path) => [path, `${path}/**`]) });
-  const { scripts } = JSON.parse(readFileSync(join(each, "package.json"), "utf8")) as {
+  const { scripts, exports } = JSON.parse(readFileSync(join(each, "package.json"), "utf8")) as {
     readonly scripts: { readonly build: string };
+    readonly exports: { readonly [entry: string]: { readonly node?: string } };
   };
-  const isBundled = scripts.build.includes("bundle.ts");
+  const forNode = Object.values(exports).flatMap(({ node }) => node?.replace("./", "package/") ?? []);
+  const isBundled = scripts.build.includes("bundle.ts") && forNode.length === 0;
   const expected = new Set(
     sources.flatMap((path) => {
       const stem = path.replaceAll("\\", "/").replace(/^src\/(.*)\.ts$/, "package/dist/$1");
       return isBundled ? [`${stem}.d.ts`] : [`${stem}.js`, `${stem}.d.ts`];
     }),
   );
-  for (const text of ["package/README.md", "package/LICENSE"]) expected.add(text);
+  for (const text of ["package/README.md", "package/LICENSE", ...forNode]) expected.add(text);
   const { stdout } = spawnSync("tar", ["-tzf", tarball], { encoding: "utf8" });
   const isOurs = (path: string) =>
     (path.startsWith("package/dist/") && !(isBundled && path.endsWith(".js"))) ||
