@@ -1,6 +1,7 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { expect, it } from "vitest";
+import { budgets, mostOf } from "./sizes/budgets.ts";
 
 const pages = globSync([
   "*.md",
@@ -48,4 +49,11 @@ it.each([
   const listed = linksOf(index).map((link) => basename(link));
   const others = globSync(folder).filter((page) => page !== index);
   for (const page of others) expect(listed).toContain(basename(page));
+});
+
+it("docs/browser.md has the budgets of sizes", () => {
+  const rows = readFileSync("docs/browser.md", "utf8").matchAll(/^\| (.*) \| ([\d.]+) kB \|$/gm);
+  expect([...rows].map(([, name, most]) => [name, Number(most)])).toEqual(
+    budgets.map((budget) => [budget.name, mostOf(budget)]),
+  );
 });

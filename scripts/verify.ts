@@ -8,6 +8,7 @@ const steps = [
   ["tsc"],
   ["vitest", "run"],
   ["node", "scripts/check-packages.ts"],
+  ["node", "scripts/sizes/index.ts"],
   ["node", "scripts/tarballs/index.ts", "--quick"],
   ["biome", "check", "."],
   ["node", "scripts/check-comments.ts"],

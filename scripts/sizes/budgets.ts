@@ -1,0 +1,61 @@
+/** What a page imports, and what it may weigh: docs/browser.md has the same table. */
+export interface Budget {
+  /** As the table names it. */
+  readonly name: string;
+  /** The page's import. */
+  readonly code: string;
+  /** A package that `code` imports on demand, whose chunk is weighed: what a page fetches besides the first chunk. */
+  readonly chunk?: string;
+  /** For each package that may be in it, at most so many kB (1,000 bytes), minified and compressed by gzip. */
+  readonly most: { readonly [packageName: string]: number };
+}
+
+const load = 'export { load } from "residual"';
+
+export const budgets: readonly Budget[] = [
+  {
+    name: "a model alone: `bind` and `resnet` of `@residual/core`",
+    code: 'export { bind, resnet, select, variants } from "@residual/core"',
+    most: { "@residual/core": 15.5 },
+  },
+  {
+    name: "core, webgpu, weights and vision",
+    code: `
+      export { bind, resnet, select, variants } from "@residual/core";
+      export { readWeights } from "@residual/weights";
+      export { decodeImage, preprocess, topK } from "@residual/vision";
+      export { webgpu } from "@residual/webgpu"`,
+    most: {
+      "@residual/core": 23,
+      "@residual/kit": 3.5,
+      "@residual/vision": 7.5,
+      "@residual/webgpu": 34.5,
+      "@residual/weights": 14.5,
+      "fastest-levenshtein": 1,
+    },
+  },
+  {
+    name: "`load` of `residual`",
+    code: load,
+    most: {
+      "@residual/core": 24,
+      "@residual/kit": 4,
+      "@residual/pipeline": 14.5,
+      "@residual/vision": 8.5,
+      "@residual/weights": 15.5,
+      "fastest-levenshtein": 1,
+    },
+  },
+  { name: "its chunk for `wasm`", code: load, chunk: "@residual/wasm", most: { "@residual/wasm": 28 } },
+  { name: "its chunk for `webgpu`", code: load, chunk: "@residual/webgpu", most: { "@residual/webgpu": 34.5 } },
+  { name: "its chunk for `onnx`", code: load, chunk: "@residual/onnx", most: { "@residual/onnx": 9.5 } },
+  {
+    name: "its chunk for `tfjs`",
+    code: load,
+    chunk: "@residual/tfjs",
+    most: { "@residual/kit": 1, "@residual/tfjs": 17 },
+  },
+];
+
+/** The sum of the packages' shares, in kB. */
+export const mostOf = ({ most }: Budget): number => Object.values(most).reduce((sum, each) => sum + each, 0);
