@@ -1,4 +1,3 @@
 export { toBadge, toShields } from "./report/badge.ts";
-export { toJunit } from "./report/junit.ts";
 export { growingReports, writeReports } from "./report/write.ts";
 export { type Checkpoint, checkpoint } from "./suite/checkpoint.ts";

@@ -1,16 +1,29 @@
-import { create } from "xmlbuilder2";
+import XMLBuilder from "fast-xml-builder";
 import { titleOf } from "../suite/task.ts";
 import type { Check, Report, Section } from "./types.ts";
 
 /** Reports as JUnit XML, which GitHub, GitLab and Jenkins read. Each section is a suite, and each check is a case. */
 export function toJunit(reports: readonly Report[]): string {
-  // A name may hold characters that XML cannot represent.
-  const document = create({ version: "1.0", encoding: "UTF-8", invalidCharReplacement: "\u{FFFD}" });
   const suites = reports.flatMap(({ backend, sections, started }) =>
     sections.map((section) => suiteOf(backend.name, section, started)),
   );
-  return document.ele({ testsuites: { "@name": "residual conform", testsuite: suites } }).end({ prettyPrint: true });
+  const document = { "?xml": declaration, testsuites: { "@name": "residual conform", testsuite: suites } };
+  return builder.build(document).replace(forbidden, "\u{FFFD}");
 }
+
+const declaration = { "@version": "1.0", "@encoding": "UTF-8" };
+
+const builder = new XMLBuilder({
+  ignoreAttributes: false,
+  attributeNamePrefix: "@",
+  textNodeName: "#",
+  format: true,
+  suppressBooleanAttributes: false,
+  suppressEmptyNode: true,
+});
+
+/** Characters that XML cannot represent; a name may hold them. Source: XML 1.0, section 2.2. */
+const forbidden = /[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu;
 
 function suiteOf(backend: string, section: Section, started: string): object {
   const { checks, milliseconds, skipped } = section;

@@ -1,14 +1,10 @@
 import {
-  type Answer,
   type AnyNode,
   type Backend,
-  type Graph,
   type ModelName,
   nodesOf,
   optimize,
-  reference,
   select,
-  type Tensor,
   type Value,
   type WorkOptions,
 } from "@residual/core";
@@ -16,11 +12,12 @@ import type { Check } from "../report/types.ts";
 import { checkOf } from "./check.ts";
 import { hold } from "./conform.ts";
 import { fixtureModel, inputShapeOf } from "./fixture-model.ts";
-import { runNodes } from "./nodes.ts";
+import { type NodeAnswer, runNodes, type Subject } from "./nodes.ts";
 
 /** The place where a model goes wrong on a backend. */
 export interface Bisection {
-  readonly model: ModelName;
+  /** The graph's name. */
+  readonly model: string;
   readonly shape: readonly number[];
   readonly nodes: number;
   /** The first value of the whole graph, in execution order, whose error is larger than float32 explains. */
@@ -41,34 +38,57 @@ export interface Bisection {
  */
 const FAR_OFF = 1.6e-5;
 
+export interface BisectOptions extends WorkOptions {
+  /** The side of a named model's image, in pixels. Default 64 */
+  readonly side?: number;
+  /**
+   * The right answers, from `nodeAnswers` of the same graph and inputs. Several backends can share them. Default: they
+   * are computed.
+   */
+  readonly answers?: readonly NodeAnswer[] | undefined;
+  /** Called with the check of each node alone, in execution order. */
+  readonly onNode?: ((check: Check) => void) | undefined;
+}
+
 /**
- * Finds the first node of a model that a backend computes wrongly.
+ * Finds the first node of a model that a backend computes wrongly. The model is a name, with weights and an image that
+ * need no download, or a bound graph with the inputs of a run.
  *
  * Runs each node alone. For faults between nodes (fusing, buffers, layouts), also finds the first wrong value of the
- * whole graph by bisection. `side` is the image's side in pixels.
+ * whole graph by bisection. Throws AbortError, and ShapeError:
+ * A1  `answers` are of the same graph and inputs.
  */
 export async function bisect(
   backend: Backend,
-  model: ModelName,
-  { side = 64, ...work }: BisectOptions = {},
+  model: ModelName | Subject,
+  { side = 64, answers, onNode, ...work }: BisectOptions = {},
 ): Promise<Bisection> {
-  const shape = inputShapeOf(model, side);
-  const { graph, inputs } = fixtureModel(model, shape);
-  const lean = optimize(graph);
+  const { graph, inputs } = typeof model === "string" ? fixtureModel(model, inputShapeOf(model, side)) : model;
+  const lean = { graph: optimize(graph), inputs };
   const { held } = await hold(backend, work);
   const wrongNodes: Check[] = [];
-  for await (const outcome of runNodes(backend, lean, inputs, held.arithmetic, work)) {
-    if (!(outcome.share <= 1)) wrongNodes.push(checkOf(outcome));
+  const expected: Expected = new Map();
+  for await (const outcome of runNodes(backend, lean, held.arithmetic, { ...work, answers })) {
+    const check = checkOf(outcome);
+    if (!check.passed) wrongNodes.push(check);
+    expected.set(check.name, outcome.trial.answer!.data);
+    onNode?.(check);
   }
-  const firstWrongValue = await firstWrong(backend, lean, inputs, work);
-  return { model, shape, nodes: nodesOf(lean).length, wrongNodes, ...(firstWrongValue && { firstWrongValue }) };
+  const firstWrongValue = await firstWrong(backend, lean, expected, work);
+  return {
+    model: graph.name,
+    shape: Object.values(inputs)[0]!.shape,
+    nodes: nodesOf(lean.graph).length,
+    wrongNodes,
+    ...(firstWrongValue && { firstWrongValue }),
+  };
 }
 
-export interface BisectOptions extends WorkOptions {
-  readonly side?: number;
-}
-
-type Inputs = { readonly image: Tensor<"float32"> };
+/**
+ * The value of each node by name. Values are rounded to float32 between nodes, once where a backend rounds each product
+ * and sum.
+ */
+type Expected = Map<string, Float64Array>;
 
 /**
  * Bisects the nodes. Each step runs a graph that ends in the middle node, so all nodes before it are connected as in
@@ -77,16 +97,16 @@ type Inputs = { readonly image: Tensor<"float32"> };
  */
 async function firstWrong(
   backend: Backend,
-  graph: Graph<"image">,
-  inputs: Inputs,
+  { graph, inputs }: Subject,
+  expected: Expected,
   work: WorkOptions,
 ): Promise<Bisection["firstWrongValue"]> {
   const nodes = nodesOf(graph);
-  const names = nodes.map(({ name }) => name);
-  const expected = await answersOf(reference, graph, names, inputs, work);
   const errorAt = async (at: number): Promise<number> => {
-    const name = names[at]!;
-    return relativeError((await answersOf(backend, graph, [name], inputs, work))[name]!, expected[name]!);
+    const { name } = nodes[at]!;
+    await using executable = await backend.compile(select(graph, [name]), work);
+    const answers = await executable.run(inputs, work);
+    return relativeError(answers[name]!.data, expected.get(name)!);
   };
   let [right, wrong, error] = [-1, nodes.length - 1, await errorAt(nodes.length - 1)];
   if (error <= FAR_OFF) return undefined;
@@ -112,23 +132,12 @@ function placeOf(value: Value, nodes: readonly AnyNode[]): number[] {
   return value.kind === "node" ? [nodes.indexOf(value)] : [];
 }
 
-async function answersOf(
-  backend: Backend,
-  graph: Graph<"image">,
-  names: readonly string[],
-  inputs: Inputs,
-  work: WorkOptions,
-): Promise<{ readonly [name: string]: Answer }> {
-  await using executable = await backend.compile(select(graph, names), work);
-  return executable.run(inputs, work);
-}
-
 /** The error relative to the largest magnitude; infinite if a number is NaN. */
-function relativeError(found: Answer, expected: Answer): number {
+function relativeError(found: ArrayLike<number>, expected: Float64Array): number {
   let [largest, worst] = [Number.MIN_VALUE, 0];
-  for (let i = 0; i < expected.data.length; i++) {
-    largest = Math.max(largest, Math.abs(expected.data[i]!));
-    const error = Math.abs(found.data[i]! - expected.data[i]!);
+  for (let i = 0; i < expected.length; i++) {
+    largest = Math.max(largest, Math.abs(expected[i]!));
+    const error = Math.abs(found[i]! - expected[i]!);
     worst = Math.max(worst, error); // keeps a NaN
   }
   return Number.isNaN(worst) ? Infinity : worst / largest;

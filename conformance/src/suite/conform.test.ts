@@ -1,3 +1,7 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { type Progress, reference } from "@residual/core";
 import { expect, it } from "vitest";
 import type { Report, Section } from "../report/types.ts";
@@ -38,5 +42,22 @@ it("gives the report so far with each section, which is not passed before the en
     expect(sections).toEqual(report.sections.slice(0, i + 1));
     const left = report.sections.length - 1 - i;
     expect([passed, remaining]).toEqual(left === 0 ? [true, undefined] : [false, left]);
+  }
+});
+
+it("compares with PyTorch's answers in the folder that it is given", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "residual-goldens-"));
+  try {
+    await cp(new URL("../../golden/infer", import.meta.url), join(folder, "infer"), { recursive: true });
+    const options = { only: ["models"], models: ["paddle_unit_s2"], goldens: pathToFileURL(`${folder}/`) } as const;
+    expect((await conform(reference, options)).passed).toBe(true);
+    const file = join(folder, "infer/seed000_block_s2_1x8x7x9.json");
+    const golden = JSON.parse(await readFile(file, "utf8")) as { output: { values: number[] } };
+    golden.output.values[0]! += 1;
+    await writeFile(file, JSON.stringify(golden));
+    const [section] = (await conform(reference, options)).sections;
+    expect(section!.checks.filter(({ passed }) => !passed).map(({ name }) => name)).toEqual(["output"]);
+  } finally {
+    await rm(folder, { recursive: true });
   }
 });

@@ -4,6 +4,7 @@ import { arithmeticOf } from "./arithmetic.ts";
 import { inWords } from "./behaviour/subject.ts";
 import { checkDeviations, withDeviations } from "./deviations.ts";
 import { environment } from "./environment.ts";
+import { folderOf } from "./goldens.ts";
 import type { ConformOptions } from "./options.ts";
 import { plan } from "./plan.ts";
 import { type BackendUnderTest, type Task, titleOf } from "./task.ts";
@@ -86,12 +87,13 @@ function broken(error: unknown): Check {
  */
 export async function hold(
   backend: Backend,
-  options: Pick<ConformOptions, "signal" | "deviations">,
+  options: Pick<ConformOptions, "signal" | "deviations" | "goldens">,
 ): Promise<{ held: BackendUnderTest; description: BackendDescription; deviations: readonly Deviation[] }> {
   const description = await backend.describe();
   const deviations = [...(description.deviations ?? []), ...(options.deviations ?? [])];
   checkDeviations(deviations);
   const work = { signal: options.signal };
-  const held = { backend, arithmetic: arithmeticOf(description), work, onPart: () => {} };
+  const goldens = folderOf(options);
+  const held = { backend, arithmetic: arithmeticOf(description), goldens, work, onPart: () => {} };
   return { held, description, deviations };
 }

@@ -1,5 +1,6 @@
-import { FormatError } from "@residual/core";
+import { FormatError, reference } from "@residual/core";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { conform } from "./conform.ts";
 import { modelGoldenIds } from "./goldens.ts";
 
 afterEach(() => vi.unstubAllGlobals());
@@ -14,7 +15,15 @@ describe("answers that a page is not served", () => {
     missing(answer);
     await expect(modelGoldenIds()).rejects.toThrow(FormatError);
     await expect(modelGoldenIds()).rejects.toThrow(
-      /index\.json: found no file with PyTorch's answers; serve .* beside/,
+      /golden\/infer\/index\.json: found no file with PyTorch's answers; give the URL of a copy .* option goldens$/,
+    );
+  });
+
+  it("are looked for where the page says", async () => {
+    missing(() => new Response("not found", { status: 404 }));
+    const goldens = new URL("/assets/pytorch", import.meta.url);
+    await expect(conform(reference, { goldens, only: ["models"] })).rejects.toThrow(
+      /\/assets\/pytorch\/infer\/index\.json: found no file/,
     );
   });
 

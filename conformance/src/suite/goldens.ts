@@ -4,10 +4,16 @@ import { readWeights } from "@residual/weights";
 /** PyTorch's float64 answers. `golden/README.md` describes how they were made, and every field. */
 // The module has its own URL in a constant: a bundler copies the file that `new URL(…, import.meta.url)` names.
 const here = import.meta.url;
-const folder = new URL("../../golden/", here);
+/** The folder in the package. */
+const ownGoldens: URL = new URL("../../golden/", here);
+
+/** The folder of a run, with or without a slash at its end. Throws TypeError for a text that is no absolute URL. */
+export function folderOf({ goldens }: { readonly goldens?: string | URL | undefined }): URL {
+  return goldens === undefined ? ownGoldens : new URL(`${String(goldens).replace(/\/$/, "")}/`);
+}
 
 /** A file of the golden folder: read in Node, fetched in a browser. */
-async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
+async function readBytes(path: string, folder: URL): Promise<Uint8Array<ArrayBuffer>> {
   const url = new URL(path, folder);
   if (url.protocol !== "file:") return fetchBytes(url);
   const { readFile } = await import("node:fs/promises");
@@ -21,13 +27,13 @@ async function fetchBytes(url: URL): Promise<Uint8Array<ArrayBuffer>> {
     return new Uint8Array(await answer.arrayBuffer());
   }
   throw new FormatError(
-    `${url.href}: found no file with PyTorch's answers; serve the modules of @residual/conformance unbundled, beside ` +
-      `its folder golden (Vite: optimizeDeps.exclude)`,
+    `${url.href}: found no file with PyTorch's answers; give the URL of a copy of @residual/conformance's folder ` +
+      "golden as the option goldens",
   );
 }
 
-async function readJson<T>(path: string): Promise<T> {
-  return JSON.parse(new TextDecoder().decode(await readBytes(path))) as T;
+async function readJson<T>(path: string, folder: URL): Promise<T> {
+  return JSON.parse(new TextDecoder().decode(await readBytes(path, folder))) as T;
 }
 
 /** The recorded facts of a stage: statistics over all elements, and the values at `sampleIndex(k, n)`. */
@@ -62,12 +68,12 @@ export interface ModelGolden {
 }
 
 /** The ids of all recorded whole models. */
-export async function modelGoldenIds(): Promise<readonly string[]> {
-  return (await readJson<{ cases: string[] }>("infer/index.json")).cases;
+export async function modelGoldenIds(folder: URL = ownGoldens): Promise<readonly string[]> {
+  return (await readJson<{ cases: string[] }>("infer/index.json", folder)).cases;
 }
 
-export function modelGolden(id: string): Promise<ModelGolden> {
-  return readJson(`infer/${id}.json`);
+export function modelGolden(id: string, folder: URL = ownGoldens): Promise<ModelGolden> {
+  return readJson(`infer/${id}.json`, folder);
 }
 
 /** The flat index of the k-th sample of n elements. */
@@ -92,16 +98,16 @@ export interface OpGolden {
 }
 
 /** The cases of single operators, with the file that holds their tensors. */
-export async function opGoldens(): Promise<readonly OpGolden[]> {
-  return (await readJson<{ cases: OpGolden[] }>("ops/index.json")).cases;
+export async function opGoldens(folder: URL = ownGoldens): Promise<readonly OpGolden[]> {
+  return (await readJson<{ cases: OpGolden[] }>("ops/index.json", folder)).cases;
 }
 
 /** Float tensors only: no op here reads labels or counters. */
 export type FloatTensor = Tensor<"float32" | "float64">;
 
 /** The float tensors of a file of single operators, by name. */
-export async function opTensors(file: string): Promise<ReadonlyMap<string, FloatTensor>> {
-  const { tensors } = await readWeights(await readBytes(`ops/${file}`));
+export async function opTensors(file: string, folder: URL = ownGoldens): Promise<ReadonlyMap<string, FloatTensor>> {
+  const { tensors } = await readWeights(await readBytes(`ops/${file}`, folder));
   return new Map([...tensors].flatMap(([name, tensor]) => (isFloat(tensor) ? [[name, tensor]] : [])));
 }
 

@@ -33,7 +33,7 @@ function fixture(spec: ResNetSpec, input: readonly number[]) {
 
 async function outcomesOf(backend: Backend, { graph, inputs }: ReturnType<typeof fixture>, pass: Pass = plain) {
   const outcomes: Outcome[] = [];
-  for await (const outcome of runNodes(backend, pass(graph), inputs)) outcomes.push(outcome);
+  for await (const outcome of runNodes(backend, { graph: pass(graph), inputs })) outcomes.push(outcome);
   return outcomes;
 }
 

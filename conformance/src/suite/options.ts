@@ -19,6 +19,11 @@ export interface ConformOptions extends WorkOptions {
   readonly models?: readonly ModelName[];
   /** Real pictures with PyTorch's answers. Without pictures, the level is reported as skipped. */
   readonly images?: readonly ImageSet[];
+  /**
+   * The URL of the folder with PyTorch's answers: in a bundled page, of a copy of this package's folder `golden`.
+   * Default: the folder beside the package's modules.
+   */
+  readonly goldens?: string | URL;
   /** Known deviations, in addition to the backend's own list. */
   readonly deviations?: readonly Deviation[];
   /** Sections of an interrupted earlier run. These sections are not run again. */

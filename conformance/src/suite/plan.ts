@@ -1,6 +1,6 @@
 import { type ModelName, modelNameOf, modelNames } from "@residual/core";
 import { levels } from "../report/types.ts";
-import { modelGoldenIds, modelName } from "./goldens.ts";
+import { folderOf, modelGoldenIds, modelName } from "./goldens.ts";
 import { behaviourTasks } from "./levels/behaviour.ts";
 import { imageTasks } from "./levels/images.ts";
 import { modelTasks } from "./levels/models.ts";
@@ -80,7 +80,7 @@ export async function plan(options: ConformOptions): Promise<readonly Task[]> {
   const tasks = [
     ...opTasks(level),
     ...nodeTasks(named ?? (full ? nodeModels : quickModels), full ? Infinity : QUICK_SIDE),
-    ...modelTasks(await goldensOf(models, full)),
+    ...modelTasks(await goldensOf(models, full, folderOf(options))),
     ...(full && !named ? largeModels.map(leftOut) : []),
     ...imageTasks(images.filter(({ model }) => !options.models || models.includes(model))),
     ...behaviourTasks,
@@ -93,8 +93,8 @@ function isTitled({ level, name, variant }: Task, title: string): boolean {
 }
 
 /** The ids of the models' recorded answers. Of several sizes only the smallest is taken, unless `full` is set. */
-async function goldensOf(models: readonly ModelName[], full: boolean): Promise<readonly string[]> {
-  const ids = await modelGoldenIds();
+async function goldensOf(models: readonly ModelName[], full: boolean, folder: URL): Promise<readonly string[]> {
+  const ids = await modelGoldenIds(folder);
   return models.flatMap((model) => {
     const recorded = ids.filter((id) => modelName(id) === model);
     return full ? recorded : recorded.toSorted((a, b) => sizeOf(a) - sizeOf(b)).slice(0, 1);

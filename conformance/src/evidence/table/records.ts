@@ -32,7 +32,7 @@ const authors: { readonly [family: string]: string } = {
 
 /** The evidence for each model, in the given order. */
 export async function evidenceOf(models: readonly ModelName[]): Promise<readonly Evidence[]> {
-  const records = await Promise.all((await modelGoldenIds()).map(modelGolden));
+  const records = await Promise.all((await modelGoldenIds()).map((id) => modelGolden(id)));
   const structures = structureRecords();
   const runs = readdirSync(new URL("train/", golden)).map((file) => file.replace(/^train_|\.json$/g, ""));
   const vectors = opsOfVectors();

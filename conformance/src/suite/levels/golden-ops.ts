@@ -11,13 +11,14 @@ import { indexOf, runTrials, type Trial } from "../trial.ts";
 export const goldenOpsTask: Task = { level: "ops", name: "PyTorch's answers", run: checksOf };
 
 async function* checksOf(held: BackendUnderTest): AsyncGenerator<Check> {
-  const goldens = (await opGoldens()).filter(isForward);
+  const goldens = (await opGoldens(held.goldens)).filter(isForward);
   yield* counted(checks(held, goldens), goldens.length, held);
 }
 
 async function* checks(held: BackendUnderTest, goldens: readonly OpGolden[]): AsyncGenerator<Check> {
   const files = [...new Set(goldens.map(({ file }) => file))];
-  const tensors = new Map(await Promise.all(files.map(async (file) => [file, await opTensors(file)] as const)));
+  const read = files.map(async (file) => [file, await opTensors(file, held.goldens)] as const);
+  const tensors = new Map(await Promise.all(read));
   const cases = goldens.map((golden) => caseOf(golden, tensors.get(golden.file)!));
   const alone = cases.filter(({ graph }) => nodesOf(graph).length === 1).map(trialOf);
   for await (const outcome of runTrials(held.backend, alone, held.arithmetic, held.work)) yield checkOf(outcome);

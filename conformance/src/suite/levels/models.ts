@@ -18,8 +18,9 @@ export function modelTasks(ids: readonly string[]): readonly Task[] {
   }));
 }
 
-async function* checksOf({ backend, arithmetic, work }: BackendUnderTest, id: string): AsyncGenerator<Check> {
-  const golden = await modelGolden(id);
+async function* checksOf(held: BackendUnderTest, id: string): AsyncGenerator<Check> {
+  const { backend, arithmetic, goldens, work } = held;
+  const golden = await modelGolden(id, goldens);
   const stages = stagesOf(golden);
   const { graph, inputs } = fixtureModel(modelName(id), golden.input.shape, golden.salt);
   await using executable = await backend.compile(select(graph, stages), work);

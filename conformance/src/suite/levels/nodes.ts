@@ -34,7 +34,7 @@ async function* checksOf(
   const { graph: built, inputs } = fixtureModel(model, shape);
   const graph = pass(built);
   async function* checks() {
-    for await (const outcome of runNodes(backend, graph, inputs, arithmetic, work)) yield checkOf(outcome);
+    for await (const outcome of runNodes(backend, { graph, inputs }, arithmetic, work)) yield checkOf(outcome);
   }
   yield* counted(checks(), nodesOf(graph).length, held);
 }

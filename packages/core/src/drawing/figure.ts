@@ -235,7 +235,7 @@ const nodesOfParts = (parts: readonly (Box | Shortcut)[]) => parts.flatMap(({ no
 export function runsOfFrames(frames: readonly Frame[]): readonly (readonly [Frame, ...Frame[]])[] {
   const runs: [Frame, ...Frame[]][] = [];
   const isName = (key: string) => key === "name" || key === "input" || key === "nodes";
-  const contentOf = (frame: Frame) => JSON.stringify(frame, (key, value) => (isName(key) ? undefined : value));
+  const contentOf = (frame: Frame) => JSON.stringify(frame, (key, value: unknown) => (isName(key) ? undefined : value));
   for (const frame of frames) {
     const run = runs.at(-1);
     if (run && frame.name !== "" && run[0].name !== "" && contentOf(run[0]) === contentOf(frame)) run.push(frame);
