@@ -1,4 +1,21 @@
 import { defineConfig, type UserConfigFnObject } from "vite";
+import { offline } from "./scripts/offline-plugin.ts";
+import { staticFiles } from "./scripts/static-files-plugin.ts";
+
+const photo = (name: string) => new URL(`../../photos/${name}`, import.meta.url);
+/** TensorFlow.js asks for its WebAssembly by these names, in a folder that the page tells it. */
+const tfjsWasm = (name: string) => new URL(import.meta.resolve(`@tensorflow/tfjs-backend-wasm/dist/${name}`));
+
+const files = {
+  "photos/chelsea.png": photo("chelsea.png"),
+  "photos/coffee.png": photo("coffee.png"),
+  "photos/rocket.jpg": photo("rocket.jpg"),
+  "tfjs/tfjs-backend-wasm.wasm": tfjsWasm("tfjs-backend-wasm.wasm"),
+  "tfjs/tfjs-backend-wasm-simd.wasm": tfjsWasm("tfjs-backend-wasm-simd.wasm"),
+  "tfjs/tfjs-backend-wasm-threaded-simd.wasm": tfjsWasm("tfjs-backend-wasm-threaded-simd.wasm"),
+};
+
+const kept = offline(["mark.svg", "theme.js", "manifest.webmanifest", "icon-192.png", "icon-512.png"]);
 
 /**
  * Static files that any server serves, from any path. The build takes the packages as they are published; `vite` (dev)
@@ -7,7 +24,8 @@ import { defineConfig, type UserConfigFnObject } from "vite";
 const config: UserConfigFnObject = defineConfig(({ command }) => ({
   base: "./",
   resolve: command === "serve" ? { conditions: ["@residual/source", "browser", "module", "development"] } : {},
-  worker: { format: "es" as const },
+  plugins: [staticFiles(files), kept.page()],
+  worker: { format: "es" as const, plugins: () => [kept.worker()] },
   optimizeDeps: { exclude: ["onnxruntime-web"] },
   build: { target: "es2023", chunkSizeWarningLimit: 10_000 },
 }));

@@ -1,8 +1,15 @@
 import { render } from "preact";
 import { App } from "./app/app.tsx";
-import { loadNetwork, request } from "./app/state.ts";
+import { keepOffline } from "./app/offline.ts";
+import { fail, loadNetwork, request } from "./app/state.ts";
 import "./app/ready.ts";
+import { openOnSample } from "./classify/samples.tsx";
 import "./design/index.css";
+import "./app/app.css";
+import "./classify/classify.css";
+import "./network/network.css";
 
-render(<App />, document.getElementById("app")!);
 void loadNetwork(request.value);
+void openOnSample();
+render(<App />, document.getElementById("app")!);
+keepOffline().catch(fail);

@@ -20,7 +20,7 @@ const screens = {
   phone: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true },
 } as const;
 
-export interface OpenOptions {
+interface OpenOptions {
   readonly screen?: keyof typeof screens;
   readonly theme?: "light" | "dark";
   /** The part of the address after the page: `#compare`. */

@@ -1,47 +1,32 @@
 import { Classify } from "../classify/classify.tsx";
+import { NetworkBar } from "../network/network-bar.tsx";
+import { NetworkDialog } from "../network/network-dialog.tsx";
+import { DropTarget } from "./drop.tsx";
+import { Footer } from "./footer.tsx";
+import { Header } from "./header.tsx";
 import { lazy, Suspense } from "./lazy.tsx";
-import { problem, type Room, room, task } from "./state.ts";
+import { Notices } from "./problem.tsx";
+import { room } from "./state.ts";
+import { TaskBar } from "./task-bar.tsx";
 
 const Compare = lazy(async () => (await import("../compare/compare.tsx")).Compare);
 const Inside = lazy(async () => (await import("../inside/inside.tsx")).Inside);
 
-const titles: { readonly [R in Room]: string } = { classify: "Classify", compare: "Compare", inside: "Look inside" };
-
 export function App() {
   return (
     <>
-      <header class="top">
-        <a class="brand" href="#classify">
-          <img src="./mark.svg" alt="" width="28" height="28" />
-          Residual
-        </a>
-        <nav aria-label="Rooms">
-          {Object.entries(titles).map(([name, title]) => (
-            <a href={`#${name}`} aria-current={room.value === name ? "page" : undefined}>
-              {title}
-            </a>
-          ))}
-        </nav>
-      </header>
+      <Header />
+      <NetworkBar />
       <main>
-        {problem.value && (
-          <div class="problem" role="alert">
-            <b>{problem.value.code}</b> {problem.value.message}
-          </div>
-        )}
+        <Notices />
         {room.value === "classify" && <Classify />}
         {room.value === "compare" && <Suspense of={Compare} />}
         {room.value === "inside" && <Suspense of={Inside} />}
       </main>
-      {task.value && (
-        <div class="task" role="status">
-          {task.value.title}
-          <progress value={task.value.progress?.done} max={task.value.progress?.total} />
-          <button type="button" onClick={() => task.value?.cancel()}>
-            Cancel
-          </button>
-        </div>
-      )}
+      <Footer />
+      <TaskBar />
+      <NetworkDialog />
+      <DropTarget />
     </>
   );
 }

@@ -1,33 +1,74 @@
-import { signal } from "@preact/signals";
-import { during, engine, network, picture } from "../app/state.ts";
-import type { Seen } from "../engine/session.ts";
+import { takeFiles } from "../app/intake.ts";
+import { picture } from "../app/state.ts";
+import { Button } from "../design/components.tsx";
+import { Icon } from "../design/icon.tsx";
+import { Mark } from "../design/mark.tsx";
+import { camera, startCamera, stopCamera } from "./camera.ts";
+import { Facts } from "./facts.tsx";
+import { MapControls } from "./map-controls.tsx";
+import { Results } from "./results.tsx";
+import { Samples } from "./samples.tsx";
+import { Stage } from "./stage.tsx";
 
-const seen = signal<Seen | undefined>(undefined);
-
-async function classify(file: File): Promise<void> {
-  picture.value = { name: file.name, file };
-  seen.value = await during("Classifying", (work) =>
-    engine.call("classify", { picture: file, top: 5, cam: true }, work),
+export function Classify() {
+  const isEmpty = !picture.value && !camera.value;
+  return (
+    <section class="classify" aria-labelledby="classify-title">
+      <h1 id="classify-title" class="aloud">
+        Classify a picture
+      </h1>
+      <figure class="look">
+        {isEmpty ? <EmptyStage /> : <Stage />}
+        <MapControls />
+      </figure>
+      <div class="give">
+        <Intake />
+        <Samples current={picture.value?.name} />
+      </div>
+      <div class="answer">
+        <Results />
+        <Facts />
+      </div>
+    </section>
   );
 }
 
-export function Classify() {
+function EmptyStage() {
   return (
-    <section aria-label="Classify a picture">
-      <input
-        type="file"
-        accept="image/*"
-        aria-label="Picture"
-        onChange={(event) => void classify(event.currentTarget.files![0]!)}
-      />
-      <ol>
-        {seen.value?.predictions.map(({ index, label, probability }) => (
-          <li>
-            {label ?? `class ${index}`} {(100 * probability).toFixed(1)} %
-          </li>
-        ))}
-      </ol>
-      <p>{network.value && `${network.value.model} on ${network.value.backend.name}`}</p>
-    </section>
+    <div class="stage empty">
+      <Mark size={72} />
+      <p>Drop a picture anywhere, or paste one</p>
+    </div>
+  );
+}
+
+function Intake() {
+  return (
+    <div class="intake">
+      <label class="file-field">
+        <input
+          type="file"
+          accept="image/*"
+          aria-label="Picture"
+          onChange={({ currentTarget }) => {
+            takeFiles(currentTarget.files);
+            currentTarget.value = ""; // so that the same file can be chosen again
+          }}
+        />
+        <span class="button primary">
+          <Icon name="picture" /> Choose a picture
+        </span>
+      </label>
+      {camera.value ? (
+        <Button icon="stop" onClick={stopCamera}>
+          Stop the camera
+        </Button>
+      ) : (
+        <Button icon="camera" onClick={() => void startCamera()}>
+          Camera
+        </Button>
+      )}
+      <span class="small quiet">or drop one anywhere</span>
+    </div>
   );
 }

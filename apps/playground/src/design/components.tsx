@@ -40,7 +40,7 @@ export function Card({ title, children }: CardProps) {
   );
 }
 
-export interface Choice<Value extends string> {
+interface Choice<Value extends string> {
   readonly value: Value;
   readonly label: string;
   /** Shown in place of the label, which is then read aloud. */

@@ -89,13 +89,17 @@ export class Remote<Of extends Methods> {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
+  /** Why there will be no answers any more. */
+  #loss: RemoteError | undefined;
 
   constructor(worker: Worker) {
     this.#worker = worker;
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#receive(data);
     worker.onerror = (event) => {
       event.preventDefault();
-      this.#loseAll(`the worker has failed (${event.message || "its code did not load"}); reload the page`);
+      const { message } = event; // an event without one: the script itself was not fetched
+      if (message) this.#lose("WorkerLost", `the worker has failed (${message}); reload the page`);
+      else this.#lose("NetworkError", "the part of this page that computes could not be fetched; connect, and reload");
     };
   }
 
@@ -105,6 +109,7 @@ export class Remote<Of extends Methods> {
     argument: Argument<Of[Name]>,
     { signal, onProgress, transfer = [] }: CallOptions = {},
   ): Promise<Answered<Of[Name]>> {
+    if (this.#loss) return Promise.reject(this.#loss);
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       const abort = (): void => {
@@ -123,7 +128,7 @@ export class Remote<Of extends Methods> {
   /** Ends the worker, and frees all that it holds. Calls that wait are rejected. */
   end(): void {
     this.#worker.terminate();
-    this.#loseAll("the worker was ended");
+    this.#lose("WorkerLost", "the worker was ended");
   }
 
   #receive(message: FromWorker): void {
@@ -139,10 +144,11 @@ export class Remote<Of extends Methods> {
     else waiting.reject(new RemoteError(message.error));
   }
 
-  #loseAll(message: string): void {
+  #lose(code: string, message: string): void {
+    this.#loss = new RemoteError({ code, message });
     for (const { reject, settled } of this.#waiting.values()) {
       settled();
-      reject(new RemoteError({ code: "WorkerLost", message }));
+      reject(this.#loss);
     }
     this.#waiting.clear();
   }

@@ -1,6 +1,8 @@
-import type { Preprocessing, WorkOptions } from "@residual/core";
-import { type BackendName, type Classifier, load } from "@residual/pipeline";
-import { overlayCam, type Prediction } from "@residual/vision";
+import { modelNames, type Preprocessing, type WorkOptions } from "@residual/core";
+import { type BackendName, type Classifier, checkFinite, load } from "@residual/pipeline";
+import { decodeImage, type Picture, type Prediction, preprocess, topK } from "@residual/vision";
+import { knownWeights } from "@residual/weights";
+import { type ClassMaps, type Heat, heatOf, mapsOf } from "./class-maps.ts";
 import { Moved } from "./rpc.ts";
 
 export interface LoadRequest {
@@ -8,6 +10,8 @@ export interface LoadRequest {
   readonly weights?: Blob | string;
   readonly model?: string;
   readonly backend: BackendName | "auto";
+  /** Forbids downloads: a name whose weights are not kept yet is refused at once. */
+  readonly offline?: boolean;
 }
 
 /** What the page says of the network that is loaded. */
@@ -30,58 +34,146 @@ export interface Loaded {
 export interface ClassifyRequest {
   readonly picture: Blob | ImageData;
   readonly top: number;
-  /** Whether to make a class activation map, and of which class: by default the likeliest. */
-  readonly cam?: boolean;
-  readonly class?: number;
+}
+
+/** Milliseconds of each step, by the worker's clock. */
+export interface Times {
+  readonly decode: number;
+  readonly preprocess: number;
+  readonly run: number;
 }
 
 export interface Seen {
   readonly predictions: readonly Prediction[];
-  /** Decoding, preprocessing and the run, as the worker's clock has them. */
-  readonly ms: number;
-  readonly cam?: { readonly width: number; readonly height: number; readonly rgba: ArrayBuffer };
+  readonly times: Times;
 }
+
+export interface MapRequest {
+  /** Names the picture, so that the maps of its other classes need no second run. */
+  readonly id: number;
+  readonly picture: Blob;
+  readonly class: number;
+  /** The longer side of the map that is drawn, in pixels. */
+  readonly side: number;
+}
+
+export interface WatchRequest {
+  readonly frame: ImageBitmap;
+  readonly top: number;
+  /** The longer side of the map that is drawn, in pixels; 0 for no map. */
+  readonly side: number;
+  /** The class of the map. Default: the likeliest. */
+  readonly class?: number | undefined;
+}
+
+export interface Watched {
+  readonly predictions: readonly Prediction[];
+  readonly heat: Heat | undefined;
+}
+
+/** Weights that have a name, as the list of them shows them. */
+export interface Listed {
+  readonly name: string;
+  readonly model: string;
+  readonly bytes: number | undefined;
+  readonly top1: number | undefined;
+  readonly license: string | undefined;
+  /** The side of the square that the model reads, in pixels. */
+  readonly side: number | undefined;
+}
+
+/** A picture of more pixels takes a gigabyte while it is decoded, which phones do not give a page. */
+const MAX_PIXELS = 64e6;
 
 /** The classifier of this worker. A second `load` frees the first. */
 let current: Classifier | undefined;
+/** The maps of the last picture, of all classes. */
+let lastMaps: { readonly id: number; readonly maps: ClassMaps } | undefined;
 
 export function classifier(): Classifier {
   if (current) return current;
-  throw new Error("no network is loaded yet");
+  throw new Error("no network is loaded yet; choose one");
 }
 
+/** The folder of the page: this code lies one below it in the built page. */
+const page = new URL(import.meta.env.DEV ? "/" : "../", self.location.href);
+
 export const session = {
-  async load({ backend, model, weights }: LoadRequest, work: WorkOptions): Promise<Loaded> {
+  async load({ backend, model, weights, offline }: LoadRequest, work: WorkOptions): Promise<Loaded> {
     const start = performance.now();
-    const wasmPaths = { tfjs: import.meta.env.BASE_URL, onnx: import.meta.env.BASE_URL };
     const next = await load({
       backend,
       ...(weights && { weights }),
       ...(model && { model: model as never }),
-      wasmPaths,
+      ...(offline && { offline }),
+      maxPixels: MAX_PIXELS,
+      wasmPaths: { tfjs: new URL("tfjs/", page).href },
       ...work,
     });
-    await current?.dispose();
+    const previous = current;
     current = next;
+    lastMaps = undefined;
+    await previous?.dispose();
     return { ...factsOf(next), loadMs: performance.now() - start };
   },
 
-  async classify(
-    { picture, top, cam, class: of }: ClassifyRequest,
-    { signal }: WorkOptions,
-  ): Promise<Moved<Seen> | Seen> {
+  async classify({ picture, top }: ClassifyRequest, { signal }: WorkOptions): Promise<Seen> {
+    const { executable, preprocessing, labels, model, weights } = classifier();
     const start = performance.now();
-    if (!cam) {
-      const predictions = await classifier().classify(picture, { top, signal });
-      return { predictions, ms: performance.now() - start };
+    const pixels = await decode(picture, signal);
+    const decoded = performance.now();
+    const image = preprocess(pixels, preprocessing);
+    const prepared = performance.now();
+    const { logits } = await executable.run({ image }, { signal });
+    const end = performance.now();
+    checkFinite(logits, { model, weights });
+    const predictions = topK(logits, top, labels)[0]!;
+    return { predictions, times: { decode: decoded - start, preprocess: prepared - decoded, run: end - prepared } };
+  },
+
+  /** The class activation map of one class. Throws ShapeError for a network that has none. */
+  async map({ id, picture, class: of, side }: MapRequest, { signal }: WorkOptions): Promise<Moved<Heat>> {
+    if (lastMaps?.id !== id) {
+      const pixels = await decode(picture, signal);
+      lastMaps = { id, maps: await mapsOf(classifier(), pixels, signal) };
     }
-    const found = await classifier().cam(picture, { top, signal, ...(of !== undefined && { class: of }) });
-    const ms = performance.now() - start;
-    const { width, height, data } = overlayCam(found, { opacity: 0.55 });
-    const rgba = data.buffer as ArrayBuffer;
-    return new Moved({ predictions: found.predictions, ms, cam: { width, height, rgba } }, [rgba]);
+    const heat = heatOf(lastMaps.maps, of, side);
+    return new Moved(heat, [heat.rgba]);
+  },
+
+  /** Classes and map of a frame of a video, in one run. */
+  async watch(
+    { frame, top, side, class: of }: WatchRequest,
+    { signal }: WorkOptions,
+  ): Promise<Watched | Moved<Watched>> {
+    try {
+      if (side === 0) return { predictions: await classifier().classify(frame, { top, signal }), heat: undefined };
+      const maps = await mapsOf(classifier(), await decodeImage(frame, { signal }), signal);
+      const predictions = topK(maps.logits, top, classifier().labels)[0]!;
+      const heat = heatOf(maps, of ?? predictions[0]!.index, side);
+      return new Moved({ predictions, heat }, [heat.rgba]);
+    } finally {
+      frame.close();
+    }
+  },
+
+  /** The weights that have a name, and that Residual reads. */
+  async known(): Promise<readonly Listed[]> {
+    return (await knownWeights())
+      .filter(({ refused }) => refused === undefined)
+      .map(({ name, model, bytes, bytesAbout, top1, license, preprocessing }) => {
+        return { name, model, bytes: bytes ?? bytesAbout, top1, license, side: preprocessing?.crop };
+      });
+  },
+
+  async models(): Promise<readonly string[]> {
+    return modelNames;
   },
 };
+
+function decode(picture: Picture, signal: WorkOptions["signal"]) {
+  return decodeImage(picture, { signal, upright: classifier().preprocessing.upright, maxPixels: MAX_PIXELS });
+}
 
 function factsOf({ model, weights, notes, backend, preprocessing, graph }: Classifier): Omit<Loaded, "loadMs"> {
   const { name, library, version, device, reason } = backend;

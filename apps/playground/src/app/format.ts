@@ -1,0 +1,12 @@
+/** Bytes in decimal units, as file managers and download pages have them. */
+export function bytes(count: number): string {
+  if (count < 1e6) return `${Math.round(count / 1e3)} kB`;
+  return `${(count / 1e6).toFixed(count < 1e8 ? 1 : 0)} MB`;
+}
+
+export function milliseconds(ms: number): string {
+  if (ms >= 1000) return `${(ms / 1000).toFixed(2)} s`;
+  return `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+}
+
+export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

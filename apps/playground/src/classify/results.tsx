@@ -1,0 +1,65 @@
+import type { Prediction } from "@residual/vision";
+import { percent } from "../app/format.ts";
+import { Meter } from "../design/components.tsx";
+import { heat, isMapShown, mapClass, seen, showClass } from "./state.ts";
+
+/** The likeliest class in large, then the top five. A class that is chosen shows its own map. */
+export function Results() {
+  const { predictions = [] } = seen.value ?? {};
+  const [best] = predictions;
+  if (!best) return <Empty />;
+  return (
+    <div class="results">
+      <p class="best" aria-live="polite">
+        <span class="label">{nameOf(best)}</span>
+        <span class="share figures">{percent(best.probability)}</span>
+      </p>
+      <ol aria-label="Top five">
+        {predictions.map((each) => (
+          <Row key={each.index} prediction={each} />
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+function Row({ prediction }: { readonly prediction: Prediction }) {
+  const { index, probability } = prediction;
+  const isMapped = index === mapClass.value;
+  const isShown = isMapped && isMapShown.value && heat.value !== undefined;
+  return (
+    <li>
+      <button type="button" class="class" aria-pressed={isShown} onClick={() => showClass(index)}>
+        <span class="label">{nameOf(prediction)}</span>
+        <span class="share figures">{percent(probability)}</span>
+        <Meter share={probability} tone={isMapped ? "strong" : undefined} />
+      </button>
+    </li>
+  );
+}
+
+/** A class without a name is called by its number. */
+function nameOf({ label, index }: Prediction): string {
+  return label === String(index) ? `class ${index}` : label;
+}
+
+/** Five bars to come. */
+function Empty() {
+  return (
+    <div class="results empty" aria-hidden="true">
+      <p class="best">
+        <span class="label">…</span>
+      </p>
+      <ol>
+        {[84, 46, 30, 18, 10].map((width) => (
+          <li key={width}>
+            <span class="class">
+              <span class="line" style={{ width: `${width}%` }} />
+              <Meter share={0} />
+            </span>
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
+}
