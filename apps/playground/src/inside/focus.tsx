@@ -1,0 +1,214 @@
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { Caption, Card } from "../design/components.tsx";
+import { paint } from "./colours.ts";
+import { Histogram } from "./histogram.tsx";
+import type { Channel, Maps, Opened } from "./methods.ts";
+import type { ReceptiveField, Region } from "./receptive-field.ts";
+import { channel, channelFacts, explained, maps, opened, palette, pinned, place, pointed, type Spot } from "./state.ts";
+import { numberWords } from "./words.ts";
+
+/** One map at a size to point into, and what each of its numbers sees of the photo. */
+export function Focus() {
+  const [of, found, view] = [maps.value!, channelFacts.value, opened.value!];
+  if (!found) return null;
+  const [, height, width] = of.shape;
+  const field = explained.value?.field;
+  return (
+    <Card title={height * width === 1 ? `Number ${channel.value}` : `Map ${channel.value}`}>
+      <div class="inside-focus">
+        {height * width > 1 && (
+          <figure>
+            <MapFigure of={of} found={found} />
+            <Caption>Point at a number, or walk with the arrow keys. A click keeps the place.</Caption>
+          </figure>
+        )}
+        <figure>
+          <PhotoFigure view={view} region={field?.region} />
+          <Caption>{field ? fieldWords(field, view.input) : " "}</Caption>
+        </figure>
+      </div>
+      {found.spots.length > 1 && <Spots view={view} found={found} />}
+      {height * width > 1 && <Histogram statistics={found.statistics} label={`The numbers of map ${channel.value}`} />}
+    </Card>
+  );
+}
+
+function fieldWords({ height, width }: ReceptiveField, [rows, columns]: readonly [number, number]): string {
+  if (height >= 2 * rows - 1 && width >= 2 * columns - 1) return "This number depends on the whole picture.";
+  return `This number sees ${height} × ${width} of the network's ${rows} × ${columns} pixels.`;
+}
+
+function MapFigure({ of, found }: { readonly of: Maps; readonly found: Channel }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const [, height, width] = of.shape;
+  const theme = palette.value;
+  useLayoutEffect(() => {
+    const { min, max } = found.statistics;
+    const pixels = new Uint8ClampedArray(4 * height * width);
+    paint(found.numbers, Math.max(Math.abs(min), Math.abs(max)), theme, pixels);
+    canvas.current!.getContext("2d")!.putImageData(new ImageData(pixels, width, height), 0, 0);
+  }, [found, height, width, theme]);
+  const at = place.value;
+  const placeOf = (event: MouseEvent): Spot => {
+    const box = canvas.current!.getBoundingClientRect();
+    const within = (share: number, size: number) => Math.min(Math.max(Math.floor(share * size), 0), size - 1);
+    return {
+      row: within((event.clientY - box.top) / box.height, height),
+      column: within((event.clientX - box.left) / box.width, width),
+    };
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const step = steps[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const within = (value: number, size: number) => Math.min(Math.max(value, 0), size - 1);
+    pointed.value = undefined;
+    pinned.value = { row: within(at.row + step[0], height), column: within(at.column + step[1], width) };
+  };
+  return (
+    <div
+      class="inside-stage"
+      role="slider"
+      tabIndex={0}
+      aria-label={`A place of map ${channel.value}`}
+      aria-valuemin={0}
+      aria-valuemax={height * width - 1}
+      aria-valuenow={at.row * width + at.column}
+      aria-valuetext={`row ${at.row}, column ${at.column}: ${numberWords(found.numbers[at.row * width + at.column]!)}`}
+      onKeyDown={onKeyDown}
+      onPointerMove={(event) => {
+        if (event.pointerType === "mouse") pointed.value = placeOf(event);
+      }}
+      onPointerLeave={() => {
+        pointed.value = undefined;
+      }}
+      onClick={(event) => {
+        pinned.value = placeOf(event);
+      }}
+    >
+      <canvas ref={canvas} class="crisp" width={width} height={height} />
+      <Outline
+        region={{ rows: { first: at.row, last: at.row }, columns: { first: at.column, last: at.column } }}
+        of={[height, width]}
+        look="cell"
+      />
+    </div>
+  );
+}
+
+const steps: { readonly [key: string]: readonly [down: number, right: number] } = {
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+};
+
+interface OutlineProps {
+  readonly region: Region;
+  readonly of: readonly [height: number, width: number];
+  readonly look: "cell" | "field";
+}
+
+/** A rectangle over a picture of `of` pixels. */
+export function Outline({ region: { rows, columns }, of: [height, width], look }: OutlineProps) {
+  return (
+    <span
+      class={`inside-outline ${look}`}
+      style={{
+        top: `${(100 * rows.first) / height}%`,
+        left: `${(100 * columns.first) / width}%`,
+        height: `${(100 * (rows.last - rows.first + 1)) / height}%`,
+        width: `${(100 * (columns.last - columns.first + 1)) / width}%`,
+      }}
+    />
+  );
+}
+
+function PhotoFigure({ view, region }: { readonly view: Opened; readonly region: Region | undefined }) {
+  return (
+    <div class="inside-stage">
+      <PhotoImage view={view} />
+      {region && <Outline region={region} of={view.input} look="field" />}
+    </div>
+  );
+}
+
+function PhotoImage({ view: { photo } }: { readonly view: Opened }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  useLayoutEffect(() => {
+    canvas.current!.getContext("2d")!.putImageData(imageOf(photo), 0, 0);
+  }, [photo]);
+  return (
+    <canvas
+      ref={canvas}
+      width={photo.side}
+      height={photo.side}
+      role="img"
+      aria-label="The part of the photo that the network sees"
+    />
+  );
+}
+
+const imageOf = ({ side, rgba }: Opened["photo"]): ImageData => new ImageData(new Uint8ClampedArray(rgba), side, side);
+
+/** The patches of the photo that this channel answers to most: what it looks for, without any gradient. */
+function Spots({ view, found }: { readonly view: Opened; readonly found: Channel }) {
+  return (
+    <div class="inside-spots">
+      <h4>What it answers to most</h4>
+      <ul>
+        {found.spots.map((spot) => (
+          <li key={`${spot.row} ${spot.column}`}>
+            <button
+              type="button"
+              class="inside-spot"
+              aria-label={`row ${spot.row}, column ${spot.column}: ${numberWords(spot.value)}`}
+              onClick={() => {
+                pinned.value = spot;
+              }}
+            >
+              <Crop view={view} region={spot.field.region} />
+              <span class="figures">{numberWords(spot.value)}</span>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+const CROP = 96;
+
+function Crop({
+  view: { photo, input },
+  region: { rows, columns },
+}: {
+  readonly view: Opened;
+  readonly region: Region;
+}) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  useEffect(() => {
+    let isWanted = true;
+    const [down, right] = [photo.side / input[0], photo.side / input[1]];
+    const [height, width] = [rows.last - rows.first + 1, columns.last - columns.first + 1];
+    void createImageBitmap(imageOf(photo), columns.first * right, rows.first * down, width * right, height * down).then(
+      (bitmap) => {
+        if (isWanted) draw(canvas.current!, bitmap);
+        bitmap.close();
+      },
+    );
+    return () => {
+      isWanted = false;
+    };
+  }, [photo, input, rows.first, rows.last, columns.first, columns.last]);
+  return <canvas ref={canvas} width={CROP} height={CROP} />;
+}
+
+/** The whole bitmap, as large as it fits. */
+function draw(canvas: HTMLCanvasElement, bitmap: ImageBitmap): void {
+  const context = canvas.getContext("2d")!;
+  const fit = CROP / Math.max(bitmap.width, bitmap.height);
+  const [width, height] = [bitmap.width * fit, bitmap.height * fit];
+  context.clearRect(0, 0, CROP, CROP);
+  context.drawImage(bitmap, (CROP - width) / 2, (CROP - height) / 2, width, height);
+}

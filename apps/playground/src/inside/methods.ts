@@ -1,0 +1,228 @@
+import { type AnyNode, drawGraph, nodesOf, type Tensor, type WorkOptions } from "@residual/core";
+import { Moved } from "../engine/rpc.ts";
+import { classifier } from "../engine/session.ts";
+import { Activations } from "./activations.ts";
+import { type Palette, paint } from "./colours.ts";
+import { factsOf, type ValueFacts } from "./facts.ts";
+import { type Photo, seenPart } from "./photo.ts";
+import { type Explanation, explain, numberAt, type Place, resultOf } from "./products.ts";
+import { type ReceptiveField, receptiveField } from "./receptive-field.ts";
+import { dataInputsOf, readersOf, stepsThrough } from "./sections.ts";
+import { peaksOf, type Statistics, statisticsOf, strongestFirst } from "./statistics.ts";
+
+/** The room's part of the worker, fetched when the room is first entered. */
+
+export interface Opened {
+  readonly photo: Photo;
+  /** Height and width of the network's input, in pixels. */
+  readonly input: readonly [number, number];
+  readonly values: readonly ValueFacts[];
+  readonly labels: readonly string[] | undefined;
+}
+
+export interface DrawRequest {
+  readonly depth: 1 | 2 | 3;
+  /** The largest width of the drawing, in pixels. */
+  readonly width: number;
+}
+
+export interface Maps {
+  readonly name: string;
+  /** [channels, height, width] */
+  readonly shape: readonly [number, number, number];
+  readonly statistics: Statistics;
+  /** The largest number of each channel. */
+  readonly peaks: Float32Array<ArrayBuffer>;
+  /** Channels by their peaks, the strongest first. */
+  readonly strongest: Uint32Array<ArrayBuffer>;
+}
+
+export interface PaintRequest {
+  readonly name: string;
+  /** Whether to paint the node's own maps, or those of its first input. */
+  readonly of: "output" | "input";
+  readonly channels: readonly number[];
+  /** The number that has the strongest colour: each map's own largest, or the whole layer's. */
+  readonly scale: "map" | "layer";
+  readonly palette: Palette;
+}
+
+/** A place of the picture that a channel answers to. */
+export interface Spot {
+  readonly row: number;
+  readonly column: number;
+  readonly value: number;
+  readonly field: ReceptiveField;
+}
+
+export interface Channel {
+  readonly statistics: Statistics;
+  /** [height, width] */
+  readonly numbers: Float32Array<ArrayBuffer>;
+  /** The strongest places that lie apart, the strongest first. */
+  readonly spots: readonly Spot[];
+}
+
+export interface ExplainRequest extends Place {
+  readonly name: string;
+  /** The number of terms of a sum that are given in full. */
+  readonly limit: number;
+}
+
+/** One number of the network: how it came about, and how far the backend's is from the exact one. */
+export interface Explained {
+  readonly explanation: Explanation;
+  /** The number as the backend computed it, in float32. */
+  readonly found: number;
+  /** The same arithmetic on the backend's own inputs, in float64. */
+  readonly exact: number;
+  /** The largest difference that float32 allows here (docs/tolerances.md). */
+  readonly bound: number;
+  readonly field: ReceptiveField;
+  /** The number's way through the steps that keep its position. */
+  readonly steps: readonly { readonly name: string; readonly op: string; readonly value: number }[];
+}
+
+let opened: Activations | undefined;
+
+function current(): Activations {
+  if (opened?.classifier === classifier()) return opened;
+  throw new Error("the picture has not been opened for this network yet");
+}
+
+export const inside = {
+  /** Looks at a picture with the network in use. The calls after it are about this picture. */
+  async openPicture({ picture }: { readonly picture: Blob }, work: WorkOptions): Promise<Moved<Opened>> {
+    const using = classifier();
+    const photo = await seenPart(using, picture, work);
+    opened = new Activations(using, picture);
+    const { graph, labels } = using;
+    const [, , height, width] = graph.inputs.image.shape.map(Number);
+    return new Moved({ photo, input: [height!, width!] as const, values: factsOf(graph), labels }, [photo.rgba]);
+  },
+
+  /** The network's picture, SVG. */
+  async drawNetwork({ depth, width }: DrawRequest): Promise<string> {
+    return drawGraph(current().classifier.graph, { depth, width, open: true });
+  },
+
+  async mapsOf({ name }: { readonly name: string }, work: WorkOptions): Promise<Maps> {
+    const view = current();
+    const value = await view.valueOf(view.node(name), work);
+    const shape = planesOf(value);
+    const peaks = peaksOf(value.data, shape[0]);
+    return { name, shape, statistics: statisticsOf(value.data), peaks, strongest: strongestFirst(peaks) };
+  },
+
+  /** Maps as pixels, RGBA, one after another. */
+  async paintMaps({ name, of, channels, scale, palette }: PaintRequest): Promise<Moved<ArrayBuffer>> {
+    const view = current();
+    const node = view.node(name);
+    const value = (await view.sectionOf(node)).get(of === "output" ? name : dataInputsOf(node)[0]!.name)!;
+    const [, height, width] = planesOf(value);
+    const size = height * width;
+    const pixels = new Uint8ClampedArray(4 * size * channels.length);
+    const ofLayer = scale === "layer" ? magnitude(value.data) : undefined;
+    for (const [at, channel] of channels.entries()) {
+      const numbers = value.data.subarray(channel * size, (channel + 1) * size);
+      paint(numbers, ofLayer ?? magnitude(numbers), palette, pixels.subarray(4 * size * at, 4 * size * (at + 1)));
+    }
+    return new Moved(pixels.buffer, [pixels.buffer]);
+  },
+
+  async channelOf({ name, channel }: { readonly name: string; readonly channel: number }): Promise<Moved<Channel>> {
+    const view = current();
+    const node = view.node(name);
+    const value = await view.valueOf(node);
+    const [, height, width] = planesOf(value);
+    const size = height * width;
+    const numbers = value.data.slice(channel * size, (channel + 1) * size);
+    const spots = spotsOf(numbers, width).map((at) => {
+      const [row, column] = [Math.floor(at / width), at % width];
+      const field = receptiveField(view.classifier.graph, node, row, column);
+      return { row, column, value: numbers[at]!, field };
+    });
+    return new Moved({ statistics: statisticsOf(numbers), numbers, spots }, [numbers.buffer]);
+  },
+
+  async explainNumber({ name, limit, ...place }: ExplainRequest): Promise<Explained> {
+    const view = current();
+    const node = view.node(name);
+    const [values, inputs] = [await view.sectionOf(node), await view.inputsOf(node)];
+    const value = values.get(name)!;
+    const explanation = explain(node, inputs, place, limit);
+    const [found, exact] = [numberAt(value, place), resultOf(explanation, copiedFrom(explanation, inputs))];
+    return {
+      explanation,
+      found,
+      exact,
+      bound: await boundOf(view, node, inputs, flatIndex(value, place), Math.abs(found - exact)),
+      field: receptiveField(view.classifier.graph, node, place.row, place.column),
+      steps: stepsOf(view, node, values, place),
+    };
+  },
+};
+
+/**
+ * The bound of plain float32; of the backend's own algorithms, such as Winograd's, only for a difference that needs it.
+ * conformance is large, and nothing else needs it here.
+ */
+async function boundOf(
+  { classifier }: Activations,
+  node: AnyNode,
+  inputs: Parameters<typeof explain>[1],
+  at: number,
+  difference: number,
+): Promise<number> {
+  const { elementBound } = await import("@residual/conformance");
+  const plain = elementBound(node, inputs, at).bound;
+  return difference <= plain ? plain : elementBound(node, inputs, at, classifier.backend).bound;
+}
+
+function copiedFrom(explanation: Explanation, { x }: { readonly [input: string]: Tensor<"float32"> }): number {
+  return explanation.kind === "copy" && explanation.from ? numberAt(x!, explanation.from) : 0;
+}
+
+/** The steps of the node's own section: those of the next are not computed yet. */
+function stepsOf(
+  { classifier }: Activations,
+  node: AnyNode,
+  values: ReadonlyMap<string, Tensor<"float32">>,
+  place: Place,
+): Explained["steps"] {
+  return stepsThrough(node, readersOf(nodesOf(classifier.graph))).flatMap(({ name, op }) => {
+    const value = values.get(name);
+    return value ? [{ name, op, value: numberAt(value, place) }] : [];
+  });
+}
+
+/** [1, C, H, W] as [C, H, W]; [1, C] has maps of one number. */
+function planesOf({ shape }: Tensor<"float32">): readonly [number, number, number] {
+  const [, channels = 1, height = 1, width = 1] = shape;
+  return [channels, height, width];
+}
+
+function flatIndex(value: Tensor<"float32">, { channel, row, column }: Place): number {
+  const [, height, width] = planesOf(value);
+  return (channel * height + row) * width + column;
+}
+
+function magnitude(numbers: Float32Array): number {
+  let largest = 0;
+  for (const each of numbers) largest = Math.max(largest, Math.abs(each));
+  return largest;
+}
+
+const MOST_SPOTS = 8;
+
+/** Flat indices of the strongest positive numbers, no two of them neighbours. */
+function spotsOf(numbers: Float32Array, width: number): readonly number[] {
+  const spots: number[] = [];
+  const isNear = (a: number, b: number) =>
+    Math.abs(Math.floor(a / width) - Math.floor(b / width)) <= 1 && Math.abs((a % width) - (b % width)) <= 1;
+  for (const at of strongestFirst(numbers)) {
+    if (spots.length === MOST_SPOTS || numbers[at]! <= 0) break;
+    if (!spots.some((spot) => isNear(spot, at))) spots.push(at);
+  }
+  return spots;
+}

@@ -1,0 +1,224 @@
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { engine, fail } from "../app/state.ts";
+import { Button } from "../design/components.tsx";
+import { cssColour } from "./colours.ts";
+import { Outline } from "./focus.tsx";
+import { Heat, magnitudeOf } from "./heat.tsx";
+import type { Explanation, Term, Window } from "./products.ts";
+import { type ExplainedNumber, facts, limit, palette, selectNumber } from "./state.ts";
+import { countWords, numberWords } from "./words.ts";
+
+type Sum = Extract<Explanation, { kind: "sum" }>;
+
+interface ProductsProps {
+  readonly value: ExplainedNumber;
+  readonly sum: Sum;
+}
+
+/** A convolution's number: for each input map the patch, times the kernel, makes products; all of them are summed. */
+export function Products({ value, sum }: ProductsProps) {
+  const [rows, columns] = sum.kernel;
+  const patches = magnitudeOf(...sum.terms.map(({ patch }) => patch));
+  const kernels = magnitudeOf(...sum.terms.map(({ kernel }) => kernel));
+  const products = magnitudeOf(...sum.terms.map(productsOf));
+  const source = facts.value.get(value.name)!.reads[0]!;
+  const thumbs = useThumbs(value.name, sum);
+  const isImage = facts.value.get(source)?.op === "input";
+  return (
+    <div class="inside-products">
+      <p>
+        {countWords(sum.products)} products: {rows * columns === 1 ? "one number" : `a patch of ${rows} × ${columns}`}{" "}
+        from {sum.sums.length === 1 ? "one map" : `each of ${countWords(sum.sums.length)} maps`} of <b>{source}</b>,
+        times the kernel. The strongest first.
+      </p>
+      <div class="inside-terms">
+        <div class="inside-term small quiet" aria-hidden="true">
+          <span class="from">{isImage ? "colour" : "map before"}</span>
+          <span class="patch">patch</span>
+          <span class="kernel">kernel</span>
+          <span class="made">products</span>
+          <span class="part">sum</span>
+        </div>
+        {sum.terms.map((term) => (
+          <div class="inside-term" key={term.channel}>
+            <Source
+              term={term}
+              window={sum.window}
+              pixels={thumbs.get(term.channel)}
+              name={isImage ? (colourNames[term.channel] ?? `${term.channel}`) : `map ${term.channel}`}
+              onOpen={isImage ? undefined : () => selectNumber(source, placeIn(sum.window, term.channel))}
+            />
+            <Heat numbers={term.patch} columns={columns} largest={patches} label="Patch" />
+            <span class="inside-sign">×</span>
+            <Heat numbers={term.kernel} columns={columns} largest={kernels} label="Kernel" />
+            <span class="inside-sign">=</span>
+            <Heat numbers={productsOf(term)} columns={columns} largest={products} label="Products" />
+            <span class="inside-sign">Σ</span>
+            <b class="figures inside-part">{numberWords(term.sum)}</b>
+          </div>
+        ))}
+      </div>
+      {sum.rest.count > 0 && (
+        <div class="inside-rest">
+          <span>
+            {sum.rest.count === 1 ? "The other map" : `The other ${countWords(sum.rest.count)} maps together`}:{" "}
+            <b class="figures">{numberWords(sum.rest.sum)}</b>
+          </span>
+          <Button
+            size="compact"
+            onClick={() => {
+              limit.value += 9;
+            }}
+          >
+            Show more
+          </Button>
+        </div>
+      )}
+      {sum.sums.length > 3 && <Parts sum={sum} />}
+      <Total sum={sum} result={value.exact} />
+    </div>
+  );
+}
+
+const colourNames = ["red", "green", "blue"];
+
+const productsOf = ({ patch, kernel }: Term): readonly (number | null)[] =>
+  patch.map((each, i) => (each === null ? null : each * kernel[i]!));
+
+/** The middle of the window, cut to the map. */
+function placeIn({ top, left, height, width, of }: Window, channel: number) {
+  const within = (at: number, size: number) => Math.min(Math.max(at, 0), size - 1);
+  return {
+    channel,
+    row: within(top + Math.floor(height / 2), of[0]),
+    column: within(left + Math.floor(width / 2), of[1]),
+  };
+}
+
+/** All parts of the sum as bars, from the strongest. */
+function Parts({ sum: { sums, channels } }: { readonly sum: Sum }) {
+  const largest = Math.abs(sums[0]!);
+  const shown = sums.slice(0, 256);
+  const step = 100 / shown.length;
+  const theme = palette.value;
+  return (
+    <figure class="inside-parts">
+      <svg viewBox="0 -50 100 100" preserveAspectRatio="none" role="img" aria-label="The parts of the sum, map by map">
+        {shown.map((part, at) => {
+          const height = largest === 0 ? 0 : (48 * Math.abs(part)) / largest;
+          const fill = cssColour(Math.sign(part) * Math.max(Math.abs(part), 0.4 * largest), largest, theme);
+          return (
+            <rect
+              key={channels[at]}
+              x={at * step}
+              width={step * 0.82}
+              y={part > 0 ? -height : 0}
+              height={height}
+              fill={fill}
+            >
+              <title>{`map ${channels[at]}: ${numberWords(part)}`}</title>
+            </rect>
+          );
+        })}
+        <path d="M0 0H100" stroke="var(--edge)" vector-effect="non-scaling-stroke" />
+      </svg>
+      <figcaption class="caption">
+        What each input map adds (up) or takes away (down), from the strongest
+        {sums.length > shown.length ? `: ${shown.length} of ${countWords(sums.length)}` : ""}.
+      </figcaption>
+    </figure>
+  );
+}
+
+/** Products + bias = the number. */
+function Total({ sum: { sums, bias, residual, relu }, result }: { readonly sum: Sum; readonly result: number }) {
+  const total = sums.reduceRight((all, each) => all + each, 0);
+  if (bias === undefined && residual === undefined && !relu)
+    return (
+      <p class="inside-formula figures">
+        All of them sum to <b>{numberWords(result, 6)}</b>
+      </p>
+    );
+  return (
+    <p class="inside-formula figures">
+      {numberWords(total)}
+      {bias !== undefined && ` + bias ${numberWords(bias)}`}
+      {residual !== undefined && ` + shortcut ${numberWords(residual)}`}
+      {relu && ", at least 0"} = <b>{numberWords(result, 6)}</b>
+    </p>
+  );
+}
+
+interface SourceProps {
+  readonly term: Term;
+  readonly window: Window;
+  readonly pixels: Uint8ClampedArray<ArrayBuffer> | undefined;
+  readonly name: string;
+  readonly onOpen: (() => void) | undefined;
+}
+
+/** The input map that a term comes from, with the window on it. */
+function Source({ window, pixels, name, onOpen }: SourceProps) {
+  const [height, width] = window.of;
+  const rows = { first: Math.max(window.top, 0), last: Math.min(window.top + window.height, height) - 1 };
+  const columns = { first: Math.max(window.left, 0), last: Math.min(window.left + window.width, width) - 1 };
+  const content = (
+    <>
+      {height * width > 1 && (
+        <span class="inside-stage thumb">
+          <Thumb pixels={pixels} height={height} width={width} />
+          <Outline region={{ rows, columns }} of={window.of} look="cell" />
+        </span>
+      )}
+      <span class="small quiet">{name}</span>
+    </>
+  );
+  if (!onOpen) return <span class="inside-source">{content}</span>;
+  return (
+    <button type="button" class="inside-source" aria-label={`Open ${name} of the layer before`} onClick={onOpen}>
+      {content}
+    </button>
+  );
+}
+
+interface ThumbProps {
+  readonly pixels: Uint8ClampedArray<ArrayBuffer> | undefined;
+  readonly height: number;
+  readonly width: number;
+}
+
+function Thumb({ pixels, height, width }: ThumbProps) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  useLayoutEffect(() => {
+    if (pixels) canvas.current!.getContext("2d")!.putImageData(new ImageData(pixels, width, height), 0, 0);
+  }, [pixels, height, width]);
+  return <canvas ref={canvas} width={width} height={height} class={width > 64 ? "" : "crisp"} />;
+}
+
+type Thumbs = ReadonlyMap<number, Uint8ClampedArray<ArrayBuffer>>;
+
+/** Input maps of the terms, as pixels. */
+function useThumbs(name: string, { terms, window }: Sum): Thumbs {
+  const [thumbs, setThumbs] = useState<Thumbs>(new Map());
+  const channels = terms.map(({ channel }) => channel);
+  const key = `${name} ${palette.value} ${channels.toSorted((a, b) => a - b).join()}`;
+  useEffect(() => {
+    if (window.of[0] * window.of[1] === 1) return undefined;
+    let isWanted = true;
+    const request = { name, of: "input", channels, scale: "map", palette: palette.value } as const;
+    engine.call("paintMaps", request).then(
+      (buffer) => {
+        const size = buffer.byteLength / channels.length;
+        const pixels = channels.map(
+          (channel, at) => [channel, new Uint8ClampedArray(buffer, at * size, size)] as const,
+        );
+        if (isWanted) setThumbs(new Map(pixels));
+      },
+      (error: unknown) => isWanted && fail(error),
+    );
+    return () => {
+      isWanted = false;
+    };
+  }, [key]);
+  return thumbs;
+}

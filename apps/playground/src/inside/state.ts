@@ -1,0 +1,200 @@
+import { batch, computed, effect, signal } from "@preact/signals";
+import { during, engine, fail, network, picture } from "../app/state.ts";
+import type { Palette } from "./colours.ts";
+import type { ValueFacts } from "./facts.ts";
+import type { Channel, DrawRequest, Explained, Maps, Opened } from "./methods.ts";
+import type { Place } from "./products.ts";
+
+/** What is looked at: a layer's maps, or a connection between layers. */
+export type Selection =
+  | {
+      readonly kind: "layer";
+      readonly name: string /** The layers of the box that was opened. */;
+      readonly box: readonly string[];
+    }
+  | { readonly kind: "connection"; readonly name: string };
+
+/** A place within one map. */
+export interface Spot {
+  readonly row: number;
+  readonly column: number;
+}
+
+export const opened = signal<Opened | undefined>(undefined);
+export const drawing = signal<string | undefined>(undefined);
+export const depth = signal<DrawRequest["depth"]>(3);
+export const selection = signal<Selection | undefined>(undefined);
+export const maps = signal<Maps | undefined>(undefined);
+export const order = signal<"strongest" | "number">("strongest");
+export const scale = signal<"map" | "layer">("map");
+export const channel = signal(0);
+export const channelFacts = signal<Channel | undefined>(undefined);
+/** The place that was chosen, and the one that is pointed at. */
+export const pinned = signal<Spot>({ row: 0, column: 0 });
+export const pointed = signal<Spot | undefined>(undefined);
+export const place = computed(() => pointed.value ?? pinned.value);
+/** A number with its place. */
+export interface ExplainedNumber extends Explained, Place {
+  readonly name: string;
+}
+export const explained = signal<ExplainedNumber | undefined>(undefined);
+/** The number of terms of a sum that are shown in full. */
+export const limit = signal(3);
+
+export const facts = computed<ReadonlyMap<string, ValueFacts>>(
+  () => new Map(opened.value?.values.map((value) => [value.name, value])),
+);
+
+/** The width that two panels of the drawing need, side by side. */
+const DRAWING_WIDTH = 340;
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const themeOf = (): Palette => {
+  const { theme } = document.documentElement.dataset;
+  return theme === "light" || theme === "dark" ? theme : dark.matches ? "dark" : "light";
+};
+export const palette = signal<Palette>(themeOf());
+const followTheme = () => {
+  palette.value = themeOf();
+};
+dark.addEventListener("change", followTheme);
+new MutationObserver(followTheme).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+
+const SAMPLE = new URL("../../../../photos/chelsea.png", import.meta.url).href;
+
+async function sample(): Promise<void> {
+  const response = await fetch(SAMPLE);
+  const file = await response.blob();
+  picture.value ??= { name: "chelsea.png", file };
+}
+
+/** A call into the worker whose answer counts only while `isWanted`. Shows an error, unless nobody waits for it. */
+async function ask<T>(call: Promise<T>, isWanted: () => boolean): Promise<T | undefined> {
+  try {
+    const answer = await call;
+    return isWanted() ? answer : undefined;
+  } catch (error) {
+    if (isWanted()) fail(error);
+    return undefined;
+  }
+}
+
+/** Opens the picture in use with the network in use, whenever either changes. Ends with the function it returns. */
+export function follow(): () => void {
+  const ends = [effect(openPicture), effect(draw), effect(lookAtLayer), effect(lookAtChannel), effect(lookAtNumber)];
+  return () => {
+    for (const end of ends) end();
+  };
+}
+
+function openPicture(): void {
+  const [using, given] = [network.value, picture.value];
+  if (!using) return;
+  if (!given) {
+    sample().catch(fail);
+    return;
+  }
+  void (async () => {
+    const found = await during("Opening the picture", (work) =>
+      engine.call("openPicture", { picture: given.file }, work),
+    );
+    if (!found || network.peek() !== using || picture.peek() !== given) return;
+    batch(() => {
+      const known = new Set(found.values.map(({ name }) => name));
+      maps.value = undefined;
+      opened.value = found;
+      if (!known.has(selection.peek()?.name ?? "")) select(firstOf(found.values));
+      else selection.value = { ...selection.peek()! };
+    });
+  })();
+}
+
+/** The first convolution: its input is the picture itself. */
+function firstOf(values: readonly ValueFacts[]): string {
+  const layers = values.filter(({ op }) => op !== "input");
+  return (layers.find(({ op }) => op === "conv2d") ?? layers[0])!.name;
+}
+
+function draw(): void {
+  const request = { depth: depth.value, width: DRAWING_WIDTH };
+  const of = opened.value;
+  if (!of) return;
+  void ask(engine.call("drawNetwork", request), () => opened.peek() === of && depth.peek() === request.depth).then(
+    (svg) => {
+      if (svg !== undefined) drawing.value = svg;
+    },
+  );
+}
+
+function lookAtLayer(): void {
+  const [selected, of] = [selection.value, opened.value];
+  if (!of || selected?.kind !== "layer") return;
+  void (async () => {
+    const isWanted = () => selection.peek() === selected && opened.peek() === of;
+    const found = await ask(engine.call("mapsOf", { name: selected.name }), isWanted);
+    if (!found) return;
+    const [channels] = found.shape;
+    const wanted = next?.name === selected.name ? next : undefined;
+    next = undefined;
+    batch(() => {
+      maps.value = found;
+      channelFacts.value = undefined;
+      channel.value = wanted && wanted.channel < channels ? wanted.channel : found.strongest[0]!;
+      pointed.value = undefined;
+      isPlaced = wanted !== undefined;
+      if (wanted) pinned.value = wanted;
+    });
+  })();
+}
+
+/** The channel and the place that the next layer opens with, such as by following a number back. */
+let next: (Spot & { readonly name: string; readonly channel: number }) | undefined;
+/** Whether the place was chosen; otherwise it is the channel's strongest. */
+let isPlaced = false;
+
+function lookAtChannel(): void {
+  const [of, at] = [maps.value, channel.value];
+  if (!of || opened.peek() === undefined) return;
+  const isWanted = () => maps.peek() === of && channel.peek() === at;
+  void ask(engine.call("channelOf", { name: of.name, channel: at }), isWanted).then((found) => {
+    if (!found) return;
+    batch(() => {
+      if (!isPlaced) pinned.value = found.spots[0] ?? { row: 0, column: 0 };
+      isPlaced = false;
+      channelFacts.value = found;
+    });
+  });
+}
+
+let asked = 0;
+function lookAtNumber(): void {
+  const [of, facts, { row, column }, most] = [maps.value, channelFacts.value, place.value, limit.value];
+  if (!of || !facts) return;
+  const turn = ++asked;
+  const request = { name: of.name, channel: channel.peek(), row, column, limit: most };
+  void ask(engine.call("explainNumber", request), () => turn === asked && maps.peek() === of).then((found) => {
+    if (found) explained.value = { ...found, ...request };
+  });
+}
+
+export function select(name: string, box: readonly string[] = [name]): void {
+  limit.value = 3;
+  explained.value = undefined;
+  selection.value = { kind: "layer", name, box };
+}
+
+/** Opens a layer at one of its numbers. */
+export function selectNumber(name: string, at: Spot & { readonly channel: number }): void {
+  next = { name, ...at };
+  const box = selection.peek();
+  select(name, box?.kind === "layer" && box.box.includes(name) ? box.box : [name]);
+}
+
+export function selectConnection(name: string): void {
+  selection.value = { kind: "connection", name };
+}
+
+export function selectChannel(index: number): void {
+  pointed.value = undefined;
+  channel.value = index;
+}
