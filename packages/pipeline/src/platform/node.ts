@@ -15,7 +15,11 @@ export const node: Platform = {
   async mayHaveGpu() {
     if (process.platform !== "linux") return true;
     const { existsSync } = await import("node:fs");
-    return ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"].some((device) => existsSync(device)); // dxg: Windows' GPU in WSL
+    try {
+      return ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"].some((device) => existsSync(device)); // dxg: Windows' GPU in WSL
+    } catch {
+      return true; // Deno lets only `--allow-all` look into /dev; its own WebGPU needs no permission
+    }
   },
   async isWorkerThread() {
     const { isMainThread } = await import("node:worker_threads");
