@@ -42,6 +42,16 @@ export class ByteReader {
     return this.bytes.subarray(begin, begin + length);
   }
 
+  /** The next bytes as latin-1. */
+  text(length: number): string {
+    return String.fromCharCode(...this.take(length));
+  }
+
+  /** Whether the bytes begin with the text, as latin-1. */
+  startsWith(text: string): boolean {
+    return String.fromCharCode(...this.bytes.subarray(0, text.length)) === text;
+  }
+
   /** Moves on by `length`, and returns where that began. */
   #skip(length: number): number {
     const begin = this.at;

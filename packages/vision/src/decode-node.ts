@@ -1,8 +1,10 @@
+import { BackendUnavailableError } from "@residual/core";
 import { readBytes } from "@residual/kit/bytes";
 import { type DecodeOptions, type FileOptions, imageDecoder, type Picture } from "./decode.ts";
 import { type ImageFormat, imageFormats } from "./image-format.ts";
 import type { PictureSupport } from "./picture-support.ts";
 import type { Pixels } from "./pixels.ts";
+import type { PortablePlatform } from "./portable.ts";
 
 /**
  * The pixels of an image: of a file from a path, a URL, a Blob, a Response, bytes or a stream; or those that ImageData,
@@ -16,7 +18,7 @@ import type { Pixels } from "./pixels.ts";
  * The header is checked against `maxPixels` before any pixel is read. Throws FormatError for a file that is not a
  * complete image, not found or too large, UnsupportedError for unsupported colours or compressions, ShapeError for
  * pixels that do not fit their size, AbortError, OutOfMemoryError, and BackendUnavailableError where sharp does not
- * load, for WebP, TIFF and the JPEGs that sharp alone decodes.
+ * load, for TIFF and the JPEGs that sharp alone decodes.
  */
 export const decodeImage: (source: Picture, options?: DecodeOptions) => Promise<Pixels> = imageDecoder({
   readBytes,
@@ -29,7 +31,16 @@ async function decodeFile(bytes: Uint8Array, format: ImageFormat, options: FileO
   const { sharp, why } = await findSharp();
   if (sharp) return decodeWithSharp(sharp, bytes, format, options);
   const { decodePortably } = await import("./portable.ts");
-  return decodePortably(bytes, format, { ...options, whyNoSharp: why });
+  return decodePortably(bytes, format, { ...options, platform: withoutSharp(why) });
+}
+
+/** Exported for tests. */
+export function withoutSharp(why: string): PortablePlatform {
+  return {
+    refusal: (found) => new BackendUnavailableError(`found ${found}, which sharp alone decodes; ${why}`),
+    otherwise: `use sharp (${why})`,
+    codecAdvice: why,
+  };
 }
 
 /** The picture decoder in use, for reports and for `residual doctor`. Never throws. */

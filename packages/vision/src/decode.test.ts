@@ -7,9 +7,11 @@ import { afterAll, afterEach, assert, describe, expect, it, vi } from "vitest";
 import type { DecodeOptions } from "./decode.ts";
 import { decodeImage, describePictures } from "./decode-node.ts";
 import { whyMissing } from "./sharp.ts";
-import { goldenBytes, goldenCases, goldenPath, picture, sha256 } from "./testing/golden.ts";
+import { goldenBytes, goldenCases, goldenPath, goldenPictures, picture, sha256 } from "./testing/golden.ts";
 import { png } from "./testing/png.ts";
 import { randomBytes, seeded } from "./testing/random.ts";
+
+declare const WebAssembly: { compile(bytes: Uint8Array): Promise<object> };
 
 const jpeg = goldenBytes("images/jpeg444-360x270.jpg");
 const small = goldenBytes("images/tiny-40x31.png");
@@ -260,19 +262,21 @@ describe("sharp that does not load", () => {
   };
   afterEach(() => vi.doUnmock("sharp"));
 
-  it("leaves JPEG and PNG to other decoders, which give the same pixels", async () => {
+  it("leaves JPEG, PNG and WebP to other decoders, which give the same pixels", async () => {
     const { decodeImage: decodeWithout } = await modules();
     for (const image of ["images/jpeg444-360x270.jpg", "images/tiny-40x31.png"]) {
       const { data } = await decodeWithout(goldenPath(image));
       expect(sha256(data)).toBe(goldenCases.find((each) => each.image === image)!.decodedRgbSha256);
     }
+    const { data } = await decodeWithout(picture("webp-lossy"));
+    expect(sha256(data)).toBe(goldenPictures.find(({ name }) => name === "webp-lossy")!.sha256);
   });
 
-  it("leaves WebP unread and pictures unwritten: the error says why, and ends with the command", async () => {
+  it("leaves TIFF unread and pictures unwritten: the error says why, and ends with the command", async () => {
     const { decodeImage: decodeWithout, encodeImage: encodeWithout } = await modules();
     const red = { width: 1, height: 1, data: Uint8Array.of(255, 0, 0, 255) };
     for (const [work, words] of [
-      [() => decodeWithout(picture("webp-lossy")), "image: found WebP, which sharp alone decodes"],
+      [() => decodeWithout(picture("tiff-lzw")), "image: found TIFF, which sharp alone decodes"],
       [() => encodeWithout(red), "sharp alone writes pictures in Node"],
     ] as const) {
       await expect(work()).rejects.toHaveProperty("code", "BackendUnavailableError");
@@ -281,21 +285,21 @@ describe("sharp that does not load", () => {
     }
   });
 
-  it("nor libjpeg-turbo: the error says that it does not load, not that the file is damaged", async () => {
-    vi.doMock("@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs", () => ({
-      default: () => Promise.reject(new Error("no WebAssembly here")),
-    }));
+  it("nor WebAssembly: the error says that it does not load, not that the file is damaged", async () => {
+    using compile = vi.spyOn(WebAssembly, "compile").mockRejectedValue(new Error("no WebAssembly here"));
     const { decodeImage: decodeWithout } = await modules();
-    const decoded = decodeWithout(jpeg);
-    await expect(decoded).rejects.toHaveProperty("code", "BackendUnavailableError");
-    await expect(decoded).rejects.toThrow(/does not load \(.*no WebAssembly here\); sharp is installed but does/);
-    vi.doUnmock("@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs");
+    for (const file of [jpeg, picture("webp-lossy")]) {
+      const decoded = decodeWithout(file);
+      await expect(decoded).rejects.toHaveProperty("code", "BackendUnavailableError");
+      await expect(decoded).rejects.toThrow(/does not load \(.*no WebAssembly here\); sharp is installed but does/);
+    }
+    expect(compile).toHaveBeenCalledTimes(2);
   });
 
   it("is described as portable, with the formats that are left, and the command", async () => {
     const { describePictures: describeWithout } = await modules();
     const { reason, ...support } = await describeWithout();
-    expect(support).toEqual({ library: "portable", formats: ["JPEG", "PNG", "GIF", "BMP", "PNM"] });
+    expect(support).toEqual({ library: "portable", formats: ["JPEG", "PNG", "WebP", "GIF", "BMP", "PNM"] });
     expect(reason).toContain(way);
   });
 });

@@ -1,4 +1,5 @@
 import { UnsupportedError } from "@residual/core";
+import { checkCanvasReads } from "./canvas-reads.ts";
 import { checkRgba, type EncodedFormat, type RgbaImage } from "./pixels.ts";
 
 /** The part of the DOM that is used here: the packages are checked without it. */
@@ -14,10 +15,11 @@ declare class ImageData {
 /**
  * An image file of 8 bits a channel: a PNG, or a JPEG or WebP of quality 90, without alpha in a JPEG. Colours beneath
  * alpha are those that a canvas keeps. Throws ShapeError where size and data differ, UnsupportedError where the browser
- * has no canvas of the size, or does not write the format.
+ * has no canvas of the size, does not write the format, or changes what is read from a canvas.
  */
 export async function encodeImage(image: RgbaImage, format: EncodedFormat = "png"): Promise<Uint8Array<ArrayBuffer>> {
   checkRgba(image);
+  checkCanvasReads("image", "exempt this site from that protection");
   const { width, height, data } = image;
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d");

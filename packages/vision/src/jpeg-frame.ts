@@ -1,5 +1,5 @@
 import { ByteReader } from "./byte-reader.ts";
-import { frameSegment, jpegSegments } from "./image-file.ts";
+import { frameSegment, jpegSegments } from "./jpeg-file.ts";
 
 /** How a JPEG's pixels are coded, by its headers. */
 export interface JpegFrame {
@@ -16,7 +16,7 @@ export interface JpegFrame {
 
 /** Throws FormatError for a file without a frame. Source: ITU T.81, B.2.2. */
 export function jpegFrame(bytes: Uint8Array): JpegFrame {
-  const { name: marker, data } = frameSegment(bytes);
+  const { marker, data } = frameSegment(bytes);
   const reader = new ByteReader(data, { littleEndian: false });
   const precision = reader.u8();
   reader.take(4); // height and width

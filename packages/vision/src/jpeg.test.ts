@@ -1,5 +1,6 @@
 import { FormatError } from "@residual/core";
 import { expect, it, vi } from "vitest";
+import { withoutSharp } from "./decode-node.ts";
 import { decodeJpeg } from "./jpeg.ts";
 import { goldenBytes } from "./testing/golden.ts";
 
@@ -23,7 +24,7 @@ it.each([
 ])("a codec's picture of %i x %i, where the header has 360 x 270, is refused", async (width, height) => {
   const [file, options] = [
     goldenBytes("images/jpeg444-360x270.jpg"),
-    { upright: false, maxPixels: 1e6, whyNoSharp: "" },
+    { upright: false, maxPixels: 1e6, platform: withoutSharp("") },
   ];
   Object.assign(answered, { width: 360, height: 270 });
   expect(await decodeJpeg(file, options)).toMatchObject({ width: 360, height: 270 });

@@ -1,10 +1,10 @@
-import { BackendUnavailableError, FormatError, OutOfMemoryError } from "@residual/core";
-import { readImageFile } from "./image-file.ts";
+import { FormatError, OutOfMemoryError } from "@residual/core";
+import { readJpegHeader } from "./jpeg-file.ts";
 import { type JpegFrame, jpegFrame } from "./jpeg-frame.ts";
 import { keepCodec, takeCodec } from "./libjpeg-turbo.ts";
 import { turned } from "./orientation.ts";
 import type { Pixels } from "./pixels.ts";
-import type { PortableOptions } from "./portable.ts";
+import type { PortableOptions, PortablePlatform } from "./portable.ts";
 import { checkSize } from "./size-limit.ts";
 
 /**
@@ -16,12 +16,12 @@ import { checkSize } from "./size-limit.ts";
  * that does not fit into the codec's memory.
  */
 export async function decodeJpeg(bytes: Uint8Array, options: PortableOptions): Promise<Pixels> {
-  const { width, height, orientation } = readImageFile(bytes, "JPEG");
+  const { width, height, orientation } = readJpegHeader(bytes);
   checkSize(width, height, options.maxPixels);
   const frame = jpegFrame(bytes);
-  checkCoding(frame, options.whyNoSharp);
-  checkMemory(width, height, frame, options.whyNoSharp);
-  const pixels = await decodeWhole(frame.file, options.whyNoSharp);
+  checkCoding(frame, options.platform);
+  checkMemory(width, height, frame, options.platform);
+  const pixels = await decodeWhole(frame.file, options.platform);
   if (pixels.width !== width || pixels.height !== height) {
     const found = `${pixels.width} x ${pixels.height} pixels`;
     throw new FormatError(`found ${found}, expected ${width} x ${height} by the header; get the file anew`);
@@ -50,9 +50,9 @@ const SAMPLINGS = [
  */
 const MAX_SCANS = 500;
 
-function checkCoding({ process, precision, sampling, scans }: JpegFrame, whyNoSharp: string): void {
+function checkCoding({ process, precision, sampling, scans }: JpegFrame, { refusal }: PortablePlatform): void {
   const refuse = (found: string) => {
-    throw new BackendUnavailableError(`found a JPEG ${found}, which sharp alone decodes; ${whyNoSharp}`);
+    throw refusal(`a JPEG ${found}`);
   };
   if (scans > MAX_SCANS)
     throw new FormatError(`found a JPEG of ${scans} scans, expected at most ${MAX_SCANS}; save it anew`);
@@ -65,25 +65,26 @@ function checkCoding({ process, precision, sampling, scans }: JpegFrame, whyNoSh
 const MOST_MEMORY = 2 ** 31 - 2 ** 26;
 
 /** A pixel takes 3 bytes, and 3 coefficients of 16 bits where scans add to one another. */
-function checkMemory(width: number, height: number, { process, scans, file }: JpegFrame, whyNoSharp: string): void {
+function checkMemory(width: number, height: number, frame: JpegFrame, { otherwise }: PortablePlatform): void {
+  const { process, scans, file } = frame;
   const isInScans = scans > 1 || PROGRESSIVE.includes(process);
   const needed = width * height * (isInScans ? 9 : 3) + file.length;
   if (needed <= MOST_MEMORY) return;
   throw new OutOfMemoryError(
-    `found ${width} x ${height} pixels, which need ${needed} bytes, expected at most ${MOST_MEMORY} without sharp; ` +
-      `shrink it, or use sharp (${whyNoSharp})`,
+    `found ${width} x ${height} pixels, which need ${needed} bytes, expected at most ${MOST_MEMORY}; ` +
+      `shrink it, or ${otherwise}`,
   );
 }
 
-async function decodeWhole(file: Uint8Array, whyNoSharp: string): Promise<Pixels> {
-  const codec = await takeCodec(whyNoSharp);
+async function decodeWhole(file: Uint8Array, { otherwise, codecAdvice }: PortablePlatform): Promise<Pixels> {
+  const codec = await takeCodec(codecAdvice);
   const decoder = new codec.JPEGDecoder();
   decoder.getEncodedBuffer(file.length).set(file);
   try {
     decoder.decode();
   } catch (cause) {
-    const found = "found a damaged or cut JPEG, or one with stray bytes, which sharp can tell apart";
-    throw new FormatError(`${found}; get the file anew, or use sharp (${whyNoSharp})`, { cause });
+    const found = "found a damaged or cut JPEG, or one with stray bytes behind its pixels";
+    throw new FormatError(`${found}; get the file anew, or ${otherwise}`, { cause });
   }
   const { width, height, componentCount } = decoder.getFrameInfo();
   const samples = new Uint8Array(decoder.getDecodedBuffer().buffer);

@@ -1,23 +1,24 @@
 import { FormatError } from "@residual/core";
+import { inflate } from "@residual/kit/bytes";
 import { ByteReader } from "./byte-reader.ts";
-import { pngChunks } from "./image-file.ts";
 import { turned } from "./orientation.ts";
 import { greys, type Palette } from "./palette.ts";
 import type { Pixels } from "./pixels.ts";
+import { pngChunks } from "./png-chunks.ts";
 import type { PortableOptions } from "./portable.ts";
 import { checkSize } from "./size-limit.ts";
 import { exifOrientation } from "./tiff.ts";
 
 /**
  * Decodes a PNG as libpng does: samples of 16 bits keep their high byte, alpha is dropped, gamma and colour profiles
- * are not applied. node:zlib inflates the rows, and stops where they take more bytes than the header's size needs.
+ * are not applied. The platform inflates the rows, and stops where they take more bytes than the header's size needs.
  * Throws FormatError for a damaged or cut file, and for more than `maxPixels`. Source: the PNG specification.
  */
 export async function decodePng(bytes: Uint8Array, { upright, maxPixels }: PortableOptions): Promise<Pixels> {
   const { header, colours, orientation, deflated } = readChunks(bytes);
   checkSize(header.width, header.height, maxPixels);
   const passes = passesOf(header);
-  const rows = await inflated(deflated, passes.at(-1)!.end);
+  const rows = await inflate(deflated, "deflate", passes.at(-1)!.end, refuse);
   const data = new Uint8Array(header.width * header.height * 3);
   const draw = rowDrawer(header, colours, data);
   for (const pass of passes) drawPass(pass, rows, header.bits, draw);
@@ -149,18 +150,8 @@ function passesOf({ width, height, bits, isInterlaced }: Header): readonly Pass[
   });
 }
 
-/** The rows of all passes, each behind its filter byte. Throws FormatError unless they take `length` bytes. */
-async function inflated(deflated: Uint8Array, length: number): Promise<Uint8Array> {
-  const [{ inflate }, { promisify }] = await Promise.all([import("node:zlib"), import("node:util")]);
-  const options = { maxOutputLength: length };
-  const rows = await promisify<Uint8Array, typeof options, Uint8Array>(inflate)(deflated, options).catch(
-    (cause: Error & { code?: string }) => {
-      const why = cause.code === "ERR_BUFFER_TOO_LARGE" ? `it holds more than ${length} bytes of rows` : cause.message;
-      throw new FormatError(`found a damaged or cut PNG (${why}); get the file anew`, { cause });
-    },
-  );
-  if (rows.length === length) return rows;
-  throw new FormatError(`found ${rows.length} bytes of rows, expected ${length}; the file is cut`);
+function refuse(reason: string): never {
+  throw new FormatError(`found a damaged or cut PNG (${reason}); get the file anew`);
 }
 
 type DrawRow = (line: Uint8Array, pass: Pass, row: number) => void;

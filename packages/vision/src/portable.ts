@@ -1,29 +1,40 @@
-import { BackendUnavailableError } from "@residual/core";
+import type { BackendUnavailableError, UnsupportedError } from "@residual/core";
 import { type FileOptions, own } from "./decode.ts";
 import { type ImageFormat, imageFormats } from "./image-format.ts";
 import type { Pixels } from "./pixels.ts";
 
+/** What a platform says of files that are not decoded here. */
+export interface PortablePlatform {
+  /** The error for a kind of picture that is not decoded: `a JPEG of 12 bits`. */
+  readonly refusal: (found: string) => BackendUnavailableError | UnsupportedError;
+  /** Another way to have a picture decoded: `save it as PNG`. */
+  readonly otherwise: string;
+  /** What to do where WebAssembly does not load. */
+  readonly codecAdvice: string;
+}
+
 export interface PortableOptions extends FileOptions {
-  /** Why sharp does not decode, with the command that installs it. */
-  readonly whyNoSharp: string;
+  readonly platform: PortablePlatform;
 }
 
 type Decode = (bytes: Uint8Array, options: PortableOptions) => Promise<Pixels>;
 
-/** Decoders without native code, in place of sharp's. Each is imported when the first such file comes. */
+/** Decoders without native code. Each is imported when the first such file comes. */
 const decoders: { readonly [format in ImageFormat]?: () => Promise<Decode> } = {
   JPEG: async () => (await import("./jpeg.ts")).decodeJpeg,
   PNG: async () => (await import("./png.ts")).decodePng,
+  WebP: async () => (await import("./webp.ts")).decodeWebp,
 };
 
-/** The formats that are read without sharp. */
+/** The formats that are decoded without native code. */
 export const portableFormats: readonly ImageFormat[] = imageFormats.filter(
   (format) => own[format] !== undefined || decoders[format] !== undefined,
 );
 
 /**
- * The pixels of a JPEG or PNG file without sharp, bit for bit those that sharp gives. Throws BackendUnavailableError
- * for files that sharp alone decodes, FormatError and OutOfMemoryError.
+ * The pixels of a JPEG, PNG or WebP file without native code, bit for bit those that sharp gives: in browsers, and in
+ * Node where sharp does not load. Throws the platform's refusal for other files, FormatError, OutOfMemoryError, and
+ * BackendUnavailableError where WebAssembly does not load.
  */
 export async function decodePortably(
   bytes: Uint8Array,
@@ -32,5 +43,5 @@ export async function decodePortably(
 ): Promise<Pixels> {
   const decode = await decoders[format]?.();
   if (decode) return decode(bytes, options);
-  throw new BackendUnavailableError(`found ${format}, which sharp alone decodes; ${options.whyNoSharp}`);
+  throw options.platform.refusal(format);
 }

@@ -1,8 +1,9 @@
 import { UnsupportedError } from "@residual/core";
+import { inflate } from "@residual/kit/bytes";
 import { crc32 } from "./crc32.ts";
-import { inflate, type UnpackedBytes } from "./inflate.ts";
 import { quote } from "./json-reader.ts";
 import { memoryFile, type OpenFile, partOf } from "./open-file.ts";
+import type { UnpackedBytes } from "./unpacked-bytes.ts";
 import { type Member, offsetOf, type ReadRange, type Refuse, readDirectory } from "./zip-directory.ts";
 
 /** A zip whose members can be opened as files. Its methods call `refuse` if the zip is damaged. */

@@ -1,5 +1,6 @@
 import { sizeOf } from "@residual/core";
-import { inflate, type UnpackedBytes } from "../inflate.ts";
+import { inflate } from "@residual/kit/bytes";
+import type { UnpackedBytes } from "../unpacked-bytes.ts";
 import type { ChunkedStorage, Filter } from "./dataset.ts";
 import type { Structures } from "./structures.ts";
 

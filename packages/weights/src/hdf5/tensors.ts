@@ -1,5 +1,5 @@
 import { formatShape, shortList, sizeOf, UnsupportedError } from "@residual/core";
-import { UnpackedBytes } from "../inflate.ts";
+import { UnpackedBytes } from "../unpacked-bytes.ts";
 import { quote } from "../json-reader.ts";
 import type { Stretch, WeightsLayout } from "../layout.ts";
 import { memoryFile, type OpenFile } from "../open-file.ts";

@@ -1,6 +1,6 @@
 import { FormatError, UnsupportedError } from "@residual/core";
 import { TensorsOfHdf5 } from "../hdf5/tensors.ts";
-import { UnpackedBytes } from "../inflate.ts";
+import { UnpackedBytes } from "../unpacked-bytes.ts";
 import type { FormatReader } from "../layout.ts";
 import { ZipArchive } from "../zip-archive.ts";
 import type { Refuse } from "../zip-directory.ts";

@@ -1,6 +1,6 @@
 import { FormatError, formatShape, shortList, sizeOf, UnsupportedError } from "@residual/core";
 import { byteSizes } from "../dtypes.ts";
-import { UnpackedBytes } from "../inflate.ts";
+import { UnpackedBytes } from "../unpacked-bytes.ts";
 import { quote } from "../json-reader.ts";
 import type { FormatReader, Stretch, View } from "../layout.ts";
 import { memoryFile, type OpenFile } from "../open-file.ts";
