@@ -64,7 +64,8 @@ export async function codecModule({ package: name, program, licences, edits }: C
   const wasm = readFileSync(`${path}.wasm`);
   const packed = deflateRawSync(wasm, { level: 9 }).toString("base64");
   return [
-    `// ${name} ${version} (${licences}), joined by scripts/codecs.ts: run it instead of editing this file.`,
+    `// Written by scripts/codecs.ts from ${name} ${version}.`,
+    `// Licences: ${licences}. Their texts are in LICENSES.md.`,
     `export const wasm = { size: ${wasm.length}, packed: "${packed}" };`,
     code,
   ].join("\n");

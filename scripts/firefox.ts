@@ -38,7 +38,10 @@ export async function inFirefox({
   const profile = mkdtempSync(join(tmpdir(), "residual-firefox-"));
   const lines = Object.entries(preferences).map(([name, value]) => `user_pref("${name}", ${value});\n`);
   writeFileSync(join(profile, "user.js"), lines.join(""));
-  const { promise: told, resolve: tell } = Promise.withResolvers<string>();
+  let tell!: (text: string) => void;
+  const told = new Promise<string>((resolve) => {
+    tell = resolve;
+  });
   const server = createServer((request, response) => {
     const { url = "/" } = request;
     const script = scripts.get(url);
@@ -48,10 +51,12 @@ export async function inFirefox({
     else if (url !== "/told") response.end('<meta charset="utf-8"><script type="module" src="page.js"></script>');
     else {
       let text = "";
-      request.on("data", (part: Buffer) => (text += String(part))).on("end", () => {
-        response.end();
-        tell(text);
-      });
+      request
+        .on("data", (part: Buffer) => (text += String(part)))
+        .on("end", () => {
+          response.end();
+          tell(text);
+        });
     }
   }).listen(0);
   const { port } = server.address() as AddressInfo;

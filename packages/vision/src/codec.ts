@@ -13,7 +13,7 @@ declare const WebAssembly: {
 interface CodecModule<Codec> {
   readonly wasm: { readonly size: number; readonly packed: string };
   /** Emscripten's program. It needs neither a file nor an address, if it gets `instantiateWasm`. */
-  default(options: object): Promise<Codec>;
+  readonly default: (options: object) => Promise<Codec>;
 }
 
 /**

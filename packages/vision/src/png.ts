@@ -173,13 +173,16 @@ function unfilter(filter: number, line: Uint8Array, above: Uint8Array, step: num
   if (filter === 2) for (let i = 0; i < line.length; i++) line[i]! += above[i]!;
   if (filter === 3) for (let i = 0; i < line.length; i++) line[i]! += ((line[i - step] ?? 0) + above[i]!) >> 1;
   if (filter === 4) {
-    for (let i = 0; i < line.length; i++) line[i]! += paeth(line[i - step] ?? 0, above[i]!, above[i - step] ?? 0);
+    for (let i = 0; i < step; i++) line[i]! += above[i]!; // left and corner are 0
+    for (let i = step; i < line.length; i++) line[i]! += paeth(line[i - step]!, above[i]!, above[i - step]!);
   }
 }
 
 /** The neighbour that is nearest to `left + up - corner`. In a tie left wins over up, and up over corner. */
 function paeth(left: number, up: number, corner: number): number {
-  const [toLeft, toUp, toCorner] = [Math.abs(up - corner), Math.abs(left - corner), Math.abs(left + up - 2 * corner)];
+  const toLeft = Math.abs(up - corner);
+  const toUp = Math.abs(left - corner);
+  const toCorner = Math.abs(left + up - 2 * corner);
   if (toLeft <= toUp && toLeft <= toCorner) return left;
   return toUp <= toCorner ? up : corner;
 }
@@ -207,7 +210,8 @@ function indexed(depth: number, colours: Palette, data: Uint8Array): DrawPixels 
   };
 }
 
-function sampled({ depth, bits, type }: Header, data: Uint8Array): DrawPixels {
+function sampled({ depth, bits, type, isInterlaced }: Header, data: Uint8Array): DrawPixels {
+  if (type === RGB && depth === 8 && !isInterlaced) return (line, _, begin) => data.set(line, begin);
   const next = type === RGB || type === RGBA ? depth >> 3 : 0; // grey is repeated
   return (line, columns, begin, step) => {
     for (let i = 0, from = 0, to = begin; i < columns; i++, from += bits >> 3, to += step) {

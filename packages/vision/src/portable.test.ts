@@ -139,9 +139,7 @@ describe("damaged files", () => {
   it("a JPEG with stray bytes behind its pixels is refused, and sharp named, which takes it", async () => {
     const extra = Buffer.concat([jpeg.subarray(0, -2), Buffer.alloc(20), jpeg.subarray(-2)]);
     expect(await decodeImage(extra)).toEqual(await decodeImage(jpeg));
-    expect(await refusal(extra)).toMatch(
-      /stray bytes behind its pixels; get .* use sharp \(.*npm install sharp\)$/,
-    );
+    expect(await refusal(extra)).toMatch(/stray bytes behind its pixels; get .* use sharp \(.*npm install sharp\)$/);
   });
 
   it("a codec that failed is not used again", async () => {
@@ -237,7 +235,11 @@ describe("a PNG whose checksums are right, and whose content is not", () => {
     ["a palette of 257 colours", withChunk(33, "PLTE", new Uint8Array(771)), "found a palette of 771 bytes"],
     ["a width of 0", changed(19, 0), "found 0 x 1 pixels, expected at least 1 x 1"],
     ["fewer rows than its height", changed(23, 9), "(its compressed data are 7 bytes, expected 63)"],
-    ["a byte more than its rows", withRows(png(base), new Uint8Array(8)), "(its compressed data are more than 7 bytes)"],
+    [
+      "a byte more than its rows",
+      withRows(png(base), new Uint8Array(8)),
+      "(its compressed data are more than 7 bytes)",
+    ],
     ["an unknown filter of a row", withRows(png(base), Uint8Array.of(5, 0, 0, 0, 0, 0, 0)), "found the filter 5"],
   ])("%s", async (_, file, words) => expect(await refusal(file)).toContain(words));
 

@@ -1,5 +1,5 @@
 /** In bytes. Deflate expands a piece to at most 1032 times its size, and browsers hold the expanded piece in memory. */
-const PIECE = 8 << 10;
+const PIECE = 32 << 10;
 
 /** Source: RFC 1951: two bits stand for 258 bytes at best. */
 const MOST_EXPANSION = 1032;
@@ -14,7 +14,8 @@ export async function inflate(
   size: number,
   refuse: (reason: string) => never,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (size > bytes.length * MOST_EXPANSION) refuse(`its compressed data are ${bytes.length} bytes, too few for ${size}`);
+  if (size > bytes.length * MOST_EXPANSION)
+    refuse(`its compressed data are ${bytes.length} bytes, too few for ${size}`);
   const unpacked = new Uint8Array(size);
   let [given, done] = [0, 0];
   const packed = new ReadableStream<Uint8Array<ArrayBuffer>>({

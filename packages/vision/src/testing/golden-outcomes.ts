@@ -57,7 +57,9 @@ async function outcomeOf(work: () => Promise<boolean>): Promise<string> {
   try {
     return (await work()) ? "same" : "differs";
   } catch (error) {
-    return error instanceof ResidualError ? `${error.code}: ${error.message}` : `an error of another kind: ${error}`;
+    return error instanceof ResidualError
+      ? `${error.code}: ${error.message}`
+      : `an error of another kind: ${String(error)}`;
   }
 }
 

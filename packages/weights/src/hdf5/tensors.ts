@@ -1,10 +1,10 @@
 import { formatShape, shortList, sizeOf, UnsupportedError } from "@residual/core";
-import { UnpackedBytes } from "../unpacked-bytes.ts";
 import { quote } from "../json-reader.ts";
 import type { Stretch, WeightsLayout } from "../layout.ts";
 import { memoryFile, type OpenFile } from "../open-file.ts";
 import { swapBytes } from "../swap-bytes.ts";
 import type { TensorEntry } from "../tensor-entry.ts";
+import { UnpackedBytes } from "../unpacked-bytes.ts";
 import type { Refuse } from "../zip-directory.ts";
 import { readChunks } from "./chunks.ts";
 import type { ContiguousStorage, Dataset } from "./dataset.ts";

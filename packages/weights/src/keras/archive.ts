@@ -1,7 +1,7 @@
 import { FormatError, UnsupportedError } from "@residual/core";
 import { TensorsOfHdf5 } from "../hdf5/tensors.ts";
-import { UnpackedBytes } from "../unpacked-bytes.ts";
 import type { FormatReader } from "../layout.ts";
+import { UnpackedBytes } from "../unpacked-bytes.ts";
 import { ZipArchive } from "../zip-archive.ts";
 import type { Refuse } from "../zip-directory.ts";
 import { datasetsIn, type FoundDataset, kerasMetadata, notesOn, openH5 } from "./h5.ts";

@@ -1,11 +1,11 @@
 import { FormatError, formatShape, shortList, sizeOf, UnsupportedError } from "@residual/core";
 import { byteSizes } from "../dtypes.ts";
-import { UnpackedBytes } from "../unpacked-bytes.ts";
 import { quote } from "../json-reader.ts";
 import type { FormatReader, Stretch, View } from "../layout.ts";
 import { memoryFile, type OpenFile } from "../open-file.ts";
 import { swapBytes } from "../swap-bytes.ts";
 import type { TensorEntry } from "../tensor-entry.ts";
+import { UnpackedBytes } from "../unpacked-bytes.ts";
 import { ZipArchive } from "../zip-archive.ts";
 import type { Member, Refuse } from "../zip-directory.ts";
 import { metadataIn } from "../zip-metadata.ts";
