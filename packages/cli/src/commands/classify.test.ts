@@ -57,18 +57,17 @@ describe("with no options", () => {
   });
 });
 
-it("without sharp a PNG and a JPEG have the same answers, and a WebP has an error that names sharp", async () => {
+it("without sharp PNG, JPEG and WebP have the same answers, and a TIFF has an error that names sharp", async () => {
   const env = without(/^sharp$/);
-  const words = ["classify", "photos/chelsea.png", "photos/rocket.jpg"];
-  expect(await document(words, { env })).toEqual(await document(words));
   const webp = await encodeImage({ width: 1, height: 1, data: new Uint8Array(4) }, "webp");
   await writeFile(folder.in("dot.webp"), webp);
-  const { stderr, code } = await residual(["classify", folder.in("dot.webp")], { env });
+  const words = ["classify", "photos/chelsea.png", "photos/rocket.jpg", folder.in("dot.webp")];
+  expect(await document(words, { env })).toEqual(await document(words));
+  await writeFile(folder.in("dot.tif"), "II*\0");
+  const { stderr, code } = await residual(["classify", folder.in("dot.tif")], { env });
   expect(code).toBe(1);
   expect(stderr).toContain("BackendUnavailableError: ");
-  expect(stderr).toContain(
-    "dot.webp: found WebP, which sharp alone decodes; sharp is not installed; npm install sharp",
-  );
+  expect(stderr).toContain("dot.tif: found TIFF, which sharp alone decodes; sharp is not installed; npm install sharp");
 });
 
 it("names classes by a file of --labels", async () => {

@@ -97,7 +97,7 @@ it("says that pictures are decoded without sharp, and why, where it is missing",
   const env = { ...noDriver.env, ...without(/^sharp$/) };
   const { stdout } = await succeed(["doctor"], { env });
   expect(stdout).toMatch(/^✓ pictures +portable, since sharp is not installed; npm install sharp$/m);
-  const formats = ["JPEG", "PNG", "GIF", "BMP", "PNM"];
+  const formats = ["JPEG", "PNG", "WebP", "GIF", "BMP", "PNM"];
   const reason = "sharp is not installed; npm install sharp";
   expect((await document<{ pictures: object }>(["doctor"], { env })).pictures).toEqual({
     name: "portable",
