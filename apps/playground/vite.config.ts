@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { defineConfig, type UserConfigFnObject } from "vite";
 import { offline } from "./scripts/offline-plugin.ts";
 import { staticFiles } from "./scripts/static-files-plugin.ts";
@@ -6,7 +7,14 @@ const photo = (name: string) => new URL(`../../photos/${name}`, import.meta.url)
 /** TensorFlow.js asks for its WebAssembly by these names, in a folder that the page tells it. */
 const tfjsWasm = (name: string) => new URL(import.meta.resolve(`@tensorflow/tfjs-backend-wasm/dist/${name}`));
 
+/** PyTorch's answers for the conformance suite, by their names in the package. */
+const golden = new URL(import.meta.resolve("@residual/conformance/golden/README.md"));
+const goldens = ["infer", "ops"].flatMap((folder) =>
+  readdirSync(new URL(`${folder}/`, golden)).map((name) => `${folder}/${name}`),
+);
+
 const files = {
+  ...Object.fromEntries(goldens.map((name) => [`golden/${name}`, new URL(name, golden)])),
   "photos/chelsea.png": photo("chelsea.png"),
   "photos/coffee.png": photo("coffee.png"),
   "photos/rocket.jpg": photo("rocket.jpg"),

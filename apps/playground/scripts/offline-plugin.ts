@@ -6,7 +6,7 @@ import { type Plugin, type Rollup, transformWithOxc } from "vite";
 /** Code of backends: kept when it is first used, and not before. wasm comes with the page. */
 const BACKENDS = /onnxruntime-web|@tensorflow|packages\/(onnx|tfjs|webgpu)\/|conformance\//;
 /** Assets that the page opens with. */
-const OPENS_WITH = /\.(css|woff2|safetensors)$|^photos\//;
+const OPENS_WITH = /^assets\/.*\.(css|woff2|safetensors)$|^photos\//;
 
 const source = new URL("../service-worker/service-worker.ts", import.meta.url);
 

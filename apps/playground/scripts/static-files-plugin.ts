@@ -6,6 +6,8 @@ const types: { readonly [extension: string]: string } = {
   png: "image/png",
   jpg: "image/jpeg",
   wasm: "application/wasm",
+  json: "application/json",
+  safetensors: "application/octet-stream",
 };
 
 /** Files from elsewhere, under names of their own in the page's folder: emitted by the build, served in development. */

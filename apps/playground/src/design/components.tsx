@@ -28,13 +28,16 @@ export function Button({ look, size, icon, label, children, ...rest }: ButtonPro
 
 interface CardProps {
   readonly title?: string | undefined;
+  /** The level of the title's heading: 2 directly under the room's own. Default 3 */
+  readonly level?: 2 | 3;
   readonly children: ComponentChildren;
 }
 
-export function Card({ title, children }: CardProps) {
+export function Card({ title, level = 3, children }: CardProps) {
+  const Heading = level === 2 ? "h2" : "h3";
   return (
     <section class="card" aria-label={title}>
-      {title && <h3>{title}</h3>}
+      {title && <Heading>{title}</Heading>}
       {children}
     </section>
   );

@@ -4,6 +4,7 @@ import { decodeImage, type Picture, type Prediction, preprocess, topK } from "@r
 import { knownWeights } from "@residual/weights";
 import { type ClassMaps, type Heat, heatOf, mapsOf } from "./class-maps.ts";
 import { Moved } from "./rpc.ts";
+import { MAX_PIXELS, wasmPaths } from "./site.ts";
 
 export interface LoadRequest {
   /** A file of weights, a known name, or nothing for the weights that ship inside. */
@@ -82,9 +83,6 @@ export interface Listed {
   readonly side: number | undefined;
 }
 
-/** A picture of more pixels takes a gigabyte while it is decoded, which phones do not give a page. */
-const MAX_PIXELS = 64e6;
-
 /** The classifier of this worker. A second `load` frees the first. */
 let current: Classifier | undefined;
 /** The maps of the last picture, of all classes. */
@@ -95,9 +93,6 @@ export function classifier(): Classifier {
   throw new Error("no network is loaded yet; choose one");
 }
 
-/** The folder of the page: this code lies one below it in the built page. */
-const page = new URL(import.meta.env.DEV ? "/" : "../", self.location.href);
-
 export const session = {
   async load({ backend, model, weights, offline }: LoadRequest, work: WorkOptions): Promise<Loaded> {
     const start = performance.now();
@@ -107,7 +102,7 @@ export const session = {
       ...(model && { model: model as never }),
       ...(offline && { offline }),
       maxPixels: MAX_PIXELS,
-      wasmPaths: { tfjs: new URL("tfjs/", page).href },
+      wasmPaths,
       ...work,
     });
     const previous = current;

@@ -1,0 +1,171 @@
+import { AxeBuilder } from "@axe-core/playwright";
+import { bisect, conform, type Report } from "@residual/conformance";
+import { load } from "@residual/pipeline";
+import { decodeImage, preprocess } from "@residual/vision";
+import { wasm } from "@residual/wasm";
+import type { Page } from "playwright";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { isReady, photos, type Site, startSite } from "./site.ts";
+
+let site: Site;
+beforeAll(async () => {
+  site = await startSite();
+});
+afterAll(() => site[Symbol.asyncDispose]());
+
+/** The room, with these backends chosen and no others. */
+async function roomWith(engines: readonly string[], options: Parameters<Site["open"]>[0] = {}): Promise<Page> {
+  const page = await site.open({ at: "#compare", ...options });
+  await isReady(page);
+  for (const name of await page.locator(".engine .engine-name").allTextContents()) {
+    const box = page.getByRole("checkbox", { name: new RegExp(`^${name}\\b(?!-)`) });
+    await box.setChecked(engines.includes(name));
+  }
+  return page;
+}
+
+async function compare(page: Page): Promise<void> {
+  await page.getByText("5", { exact: true }).click(); // runs
+  await page.getByRole("button", { name: /^(Compare|Run) \d/ }).click();
+  await page.getByRole("button", { name: /^(Compare|Run) \d/ }).waitFor({ timeout: 120_000 });
+}
+
+const rowOf = (page: Page, name: string) =>
+  page
+    .locator(".results tbody tr")
+    .filter({ has: page.getByRole("rowheader", { name: new RegExp(`^${name}\\b(?!-)`) }) });
+
+it("all backends agree, with the answers and shares that Node has", async () => {
+  const page = await roomWith(["wasm", "webgpu", "onnx", "onnx-webgpu", "tfjs-wasm", "tfjs-webgl", "tfjs-webgpu"]);
+  await compare(page);
+  await using classifier = await load({ backend: "wasm" });
+  const picture = `${photos}chelsea.png`;
+  const [best] = await classifier.classify(picture, { top: 1 });
+  const rows = page.locator(".results tbody tr");
+  const answers = await rows.locator('[data-column="Answer"]').allTextContents();
+  expect(answers).toEqual(Array.from({ length: 8 }, () => `${best!.label} ${(100 * best!.probability).toFixed(1)} %`));
+  expect(await rows.getByText("of its bound").count()).toBe(7);
+  await page.getByRole("heading", { name: "Where they differ: nowhere" }).waitFor();
+
+  const image = preprocess(await decodeImage(picture), classifier.preprocessing);
+  const expected: (readonly [string, number])[] = [];
+  await bisect(
+    wasm(),
+    { graph: classifier.graph, inputs: { image } },
+    { onNode: ({ name, share }) => expected.push([name, share!]) },
+  );
+  expect(await sharesIn(page)).toEqual(expected);
+});
+
+/** Every layer with the share of the first backend, with all the bits that the page has. */
+async function sharesIn(page: Page): Promise<readonly (readonly [string, number])[]> {
+  const rows = await page.locator(".data-scroll tbody tr").all();
+  return Promise.all(
+    rows.map(async (row) => {
+      const [name] = (await row.locator("th").textContent())!.split(" ");
+      return [name!, Number(await row.locator("td").first().getAttribute("data-share"))] as const;
+    }),
+  );
+}
+
+/** What a worker's code sees before it runs: the GPU's device is lost in the middle of the timed runs. */
+const losesItsDevice = `
+  const { requestDevice } = GPUAdapter.prototype;
+  let device;
+  GPUAdapter.prototype.requestDevice = async function (...given) {
+    device = await requestDevice.apply(this, given);
+    return device;
+  };
+  let read = 0;
+  const { mapAsync } = GPUBuffer.prototype;
+  GPUBuffer.prototype.mapAsync = function (...given) {
+    if (++read === 12) device.destroy();
+    return mapAsync.apply(this, given);
+  };
+`;
+
+describe("the room", () => {
+  it("fetches nothing of a backend that is not chosen, and what the page says of those that are", async () => {
+    const fetched: { readonly path: string; readonly bytes: number }[] = [];
+    const page = await roomWith(["wasm", "tfjs-wasm"], {
+      prepare: async (opened) => {
+        opened.on("response", async (response) => {
+          const body = await response.body().catch(() => undefined);
+          fetched.push({ path: new URL(response.url()).pathname, bytes: body?.length ?? 0 });
+        });
+      },
+    });
+    const before = fetched.length;
+    await compare(page);
+    const after = fetched.slice(before).map(({ path }) => path);
+    expect(after.filter((path) => /ort-wasm|onnx-worker/.test(path))).toEqual([]);
+    expect(after).toContain("/tfjs/tfjs-backend-wasm-simd.wasm");
+  });
+
+  it("finds a fault that is planted, at its layer, and lights it", async () => {
+    const page = await roomWith(["wasm", "Break one on purpose"]);
+    await compare(page);
+    await page.getByRole("heading", { name: "Where broken differs" }).waitFor();
+    await rowOf(page, "broken").getByText("differs at layer2.0.relu").click();
+    const lit = page.locator(".drawing [data-nodes].lit");
+    expect(await lit.getAttribute("data-nodes")).toBe("layer2.0.relu");
+    const [frame, box] = [await page.locator(".drawing").boundingBox(), await lit.boundingBox()];
+    expect(box!.y).toBeGreaterThanOrEqual(frame!.y);
+    expect(box!.y + box!.height).toBeLessThanOrEqual(frame!.y + frame!.height);
+    const facts = await page.locator(".element dd").allTextContents();
+    expect(facts[0]).toMatch(/^\[0, \d+, \d+, \d+\]$/);
+    expect(facts[1]).not.toBe(facts[2]);
+    expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([]);
+  });
+
+  it("stops at once, and leaves no worker behind", async () => {
+    const page = await roomWith(["wasm", "webgpu"]);
+    await page.getByRole("button", { name: /^Compare/ }).click();
+    await rowOf(page, "webgpu").getByText("loads").waitFor();
+    await page.getByRole("button", { name: "Stop" }).click();
+    await rowOf(page, "webgpu").getByText("stopped").waitFor();
+    await expect.poll(() => page.workers().filter((worker) => worker.url().includes("compare-worker")).length).toBe(0);
+    await compare(page); // and begins again
+    await rowOf(page, "webgpu").getByText("of its bound").waitFor();
+  });
+
+  it("goes on with the others when a device is lost", async () => {
+    const page = await roomWith(["wasm", "webgpu", "tfjs-wasm"], {
+      context: { serviceWorkers: "block" },
+      prepare: (opened) =>
+        opened.route(/compare-worker/, async (route) => {
+          const response = await route.fetch();
+          await route.fulfill({ response, body: losesItsDevice + (await response.text()) });
+        }),
+    });
+    await compare(page);
+    expect(await rowOf(page, "webgpu").textContent()).toMatch(/device/i);
+    for (const name of ["wasm", "tfjs-wasm"]) await rowOf(page, name).getByText("of its bound").waitFor();
+  });
+
+  it("runs the suite, and its report is that of `residual conform`", async () => {
+    const page = await roomWith([]);
+    await page.getByText("This network", { exact: true }).click();
+    await page.getByRole("checkbox", { name: "Ops" }).uncheck();
+    const downloading = runSuite(page);
+    const only = ["nodes", "models", "behaviour"] as const;
+    const expected = await conform(wasm(), { models: ["cifar_resnet20"], only });
+    const { reports } = JSON.parse(await downloading) as { readonly reports: readonly Report[] };
+    const told = ({ passed, sections }: Report) => ({
+      passed,
+      // a browser measures less
+      checks: sections.map(({ level, name, variant, checks }) => ({
+        section: [level, name, variant],
+        checks: checks.map(({ what, ...check }) => (what?.startsWith("measured: ") ? check : { what, ...check })),
+      })),
+    });
+    expect(reports.map(told)).toEqual([expected].map(told));
+  });
+});
+
+async function runSuite(page: Page): Promise<string> {
+  await page.getByRole("button", { name: "Run the suite" }).click();
+  const link = page.getByRole("link", { name: "JSON" });
+  await link.waitFor({ timeout: 120_000 });
+  return page.evaluate(async (url) => (await fetch(url)).text(), (await link.getAttribute("href"))!);
+}

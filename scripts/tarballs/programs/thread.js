@@ -1,3 +1,0 @@
-import { answers } from "./answers.js";
-
-answers(["wasm"]).then((said) => postMessage(said));
