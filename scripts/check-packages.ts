@@ -50,10 +50,16 @@ function isWholeBuild(each: string, tarball: string): boolean {
 function namesWhatItShips(each: string, tarball: string): boolean {
   const tar = (...words: readonly string[]) => spawnSync("tar", [...words], { encoding: "utf8" }).stdout;
   const { exports } = JSON.parse(tar("-xzOf", tarball, "package/package.json")) as { readonly exports: object };
-  const shipped = new Set(tar("-tzf", tarball).split(/\r?\n/));
+  const shipped = tar("-tzf", tarball).split(/\r?\n/);
+  const isShipped = (target: string) => {
+    const [start, end = ""] = target.replace("./", "package/").split("*");
+    return shipped.some((path) =>
+      target.includes("*") ? path.startsWith(start!) && path.endsWith(end) : path === start,
+    );
+  };
   const targets = (node: object | string): readonly string[] =>
     typeof node === "string" ? [node] : Object.values(node).flatMap((inner) => targets(inner as object | string));
-  const missing = targets(exports).filter((target) => !shipped.has(target.replace("./", "package/")));
+  const missing = targets(exports).filter((target) => !isShipped(target));
   if (missing.length > 0) console.log(`${each} exports ${missing.join(", ")}, which it does not ship (.pnpmfile.mjs)`);
   return missing.length === 0;
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { copyFileSync, cpSync, globSync, mkdirSync } from "node:fs";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { type BuildOptions, build as esbuild } from "esbuild";
@@ -39,15 +39,21 @@ function copyWeights(from: string, to: string): void {
   copyFileSync(join(from, WEIGHTS), join(to, "weights.safetensors"));
 }
 
-/** Serves a folder, whose page has to say that it sees a cat. */
-async function expectPage(folder: string, query: string): Promise<void> {
-  const server = await preview({ root: folder, build: { outDir: "." }, preview: { port: 0 }, logLevel: "error" });
+/** Serves a folder, and opens its page. */
+async function titleIn(folder: string, headers: { readonly [name: string]: string } = {}): Promise<string> {
+  const settings = { port: 0, headers };
+  const server = await preview({ root: folder, build: { outDir: "." }, preview: settings, logLevel: "error" });
   try {
-    const title = await titleOf(`${server.resolvedUrls!.local[0]!}?${query}`);
-    if (!/^(cat\b.*)+$/.test(title)) throw new Error(title);
+    return await titleOf(server.resolvedUrls!.local[0]!);
   } finally {
     await server.close();
   }
+}
+
+/** The page of a folder has to say that it sees a cat. */
+async function expectCat(folder: string): Promise<void> {
+  const title = await titleIn(folder);
+  if (!/^(cat\b.*)+$/.test(title)) throw new Error(title);
 }
 
 async function withEsbuild(options: BuildOptions): Promise<void> {
@@ -81,12 +87,37 @@ function esbuildForNode(format: "esm" | "cjs", ending: string): Row {
   };
 }
 
-/** A page that `build` has bundled, in a project that has `backends`. */
+const pageWith = (program: string): string => `<!doctype html>
+<title></title>
+<link rel="icon" href="data:," />
+<script type="module" src="${program}"></script>
+`;
+
+/** What a page under a policy that forbids WebAssembly is told, for each backend. */
+const policyRow: Row = {
+  where: "esbuild",
+  what: "for browsers, a Content-Security-Policy without wasm-unsafe-eval",
+  isQuick: true,
+  async run(site) {
+    const cwd = await site.project(projects.full);
+    const outdir = join(cwd, "out", "policy");
+    mkdirSync(outdir, { recursive: true });
+    writeFileSync(join(outdir, "index.html"), pageWith("./page.js"));
+    await esbuildPageOfAll(cwd, outdir, "./policy-page.js");
+    const title = await titleIn(outdir, { "Content-Security-Policy": "script-src 'self'; worker-src 'self'" });
+    const [auto = "", ...named] = title.split("|");
+    const isTold = (text: string) => /^BackendUnavailableError: .*; add 'wasm-unsafe-eval' to .*script-src/.test(text);
+    const isSummed = /^BackendUnavailableError: auto: .*'wasm-unsafe-eval'; reference works everywhere/.test(auto);
+    if (!isSummed || named.length !== 4 || !named.every(isTold)) throw new Error(title);
+  },
+};
+
+/** A program that `build` has bundled to `page.js` in a folder, which a page then runs. */
 function inBrowser(
   [where, what, isQuick]: readonly [string, string, boolean],
   project: ProjectSpec,
-  build: (cwd: string, outdir: string) => Promise<void>,
-  query: string,
+  build: (cwd: string, outdir: string, program: string) => Promise<void>,
+  program: string,
 ): Row {
   return {
     where,
@@ -95,35 +126,45 @@ function inBrowser(
     async run(site) {
       const cwd = await site.project(project);
       const outdir = join(cwd, "out", where);
-      copyWeights(cwd, outdir);
+      mkdirSync(outdir, { recursive: true });
       copyFileSync(join(cwd, "cat.png"), join(outdir, "cat.png"));
-      copyFileSync(join(cwd, "page.html"), join(outdir, "index.html"));
-      const wasm = join(cwd, "node_modules/@tensorflow/tfjs-backend-wasm/dist");
-      for (const file of globSync("*.wasm", { cwd: wasm })) cpSync(join(wasm, file), join(outdir, "wasm", file));
-      await build(cwd, outdir);
-      await expectPage(outdir, query);
+      writeFileSync(join(outdir, "index.html"), pageWith("./page.js"));
+      await build(cwd, outdir, program);
+      await expectCat(outdir);
     },
   };
 }
 
-async function esbuildPage(cwd: string, outdir: string): Promise<void> {
-  await withEsbuild({ absWorkingDir: cwd, entryPoints: ["page.js"], format: "esm", splitting: true, outdir });
-}
+const esbuildPage =
+  (workers: { readonly [name: string]: string }) =>
+  async (cwd: string, outdir: string, program: string): Promise<void> => {
+    const loader = { ".safetensors": "file", ".wasm": "file" } as const;
+    const entryPoints = { page: program, ...workers };
+    await withEsbuild({ absWorkingDir: cwd, entryPoints, loader, format: "esm", splitting: true, outdir });
+  };
 
-async function vitePage(cwd: string, outDir: string): Promise<void> {
+/** esbuild copies no file that code names by URL. */
+const esbuildPageOfAll = async (cwd: string, outdir: string, program: string): Promise<void> => {
+  const file = "ort-wasm-simd-threaded.wasm";
+  copyFileSync(join(cwd, "node_modules/onnxruntime-web/dist", file), join(outdir, file));
+  await esbuildPage({ worker: "@residual/wasm/worker", "onnx-worker": "@residual/onnx/worker" })(cwd, outdir, program);
+};
+
+async function vitePage(cwd: string, outDir: string, program: string): Promise<void> {
   const said: string[] = [];
   const warn = (text: string) => void said.push(text);
   const customLogger = { ...createLogger("warn"), warn, warnOnce: warn };
   // The size of a chunk is no fault of it: TensorFlow.js and onnxruntime-web are larger than what Vite likes.
   // Nor is how long its plugins take.
   const checks = { pluginTimings: false };
+  writeFileSync(join(cwd, "index.html"), pageWith(program));
   const build = { outDir, emptyOutDir: false, chunkSizeWarningLimit: 10_000, rolldownOptions: { checks } };
-  await viteBuild({ root: cwd, customLogger, build });
+  await viteBuild({ root: cwd, logLevel: "warn", customLogger, build });
   if (said.length > 0) throw new Error(said.join("\n"));
 }
 
-const webpackPage = (entry: string) => (cwd: string) =>
-  expectLine("built", { command: process.execPath, words: ["webpack-build.js", entry], cwd });
+const webpackPage = (cwd: string, _: string, program: string) =>
+  expectLine("built", { command: process.execPath, words: ["webpack-build.js", program], cwd });
 
 const freePort = (): Promise<number> =>
   new Promise((resolve) => {
@@ -149,18 +190,15 @@ export const bundlerRows: readonly Row[] = [
   inBrowser(
     ["esbuild", "nothing optional", true],
     projects.alone,
-    esbuildPage,
-    "backends=auto,wasm,reference&weights=weights.safetensors",
+    esbuildPage({ worker: "@residual/wasm/worker" }),
+    "./esbuild-page.js",
   ),
-  inBrowser(["Vite", "nothing optional", false], projects.alone, vitePage, "backends=auto,wasm,reference"),
-  inBrowser(["Vite", "all backends", false], projects.full, vitePage, "backends=auto,wasm,onnx,tfjs-wasm,reference"),
-  inBrowser(
-    ["webpack", "nothing optional", false],
-    projects.webpackAlone,
-    webpackPage("./page.js"),
-    "backends=auto,wasm,reference",
-  ),
-  inBrowser(["webpack", "all backends", false], projects.webpack, webpackPage("./webpack-page.js"), ""),
+  inBrowser(["esbuild", "all backends", false], projects.full, esbuildPageOfAll, "./esbuild-page-of-all.js"),
+  inBrowser(["Vite", "nothing optional", true], projects.alone, vitePage, "./page.js"),
+  inBrowser(["Vite", "all backends", false], projects.full, vitePage, "./page-of-all.js"),
+  inBrowser(["webpack", "nothing optional", false], projects.webpackAlone, webpackPage, "./page.js"),
+  inBrowser(["webpack", "all backends", false], projects.webpack, webpackPage, "./page-that-hands-over.js"),
+  policyRow,
   {
     where: "Next.js",
     what: "a route on the server",

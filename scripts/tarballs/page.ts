@@ -12,7 +12,7 @@ export async function titleOf(url: string): Promise<string> {
     });
     page.on("pageerror", (error) => said.push(String(error)));
     await page.goto(url);
-    await page.waitForFunction("document.title !== ''", undefined, { timeout: 120_000 });
+    await page.locator("title:not(:empty)").waitFor({ state: "attached", timeout: 120_000 });
     const title = await page.title();
     if (said.length > 0) throw new Error([title, ...said].join("\n"));
     return title;

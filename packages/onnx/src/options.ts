@@ -6,6 +6,19 @@ import type { UrlLike } from "@residual/kit/bytes";
  */
 export type OnnxDevice = "cpu" | "webgpu" | "cuda" | "dml" | "coreml";
 
+/** The part of a web worker that Residual uses; the package is checked without the DOM's types. */
+export interface WorkerLike {
+  postMessage(message: unknown, transfer?: ArrayBuffer[]): void;
+  addEventListener(type: "message" | "error", listener: (event: WorkerEvent) => void): void;
+  terminate(): void;
+}
+
+interface WorkerEvent {
+  readonly data?: unknown;
+  readonly message?: string;
+  preventDefault(): void;
+}
+
 export interface OnnxOptions {
   /** Default "cpu". A missing device is an error: there is no fallback. */
   readonly device?: OnnxDevice;
@@ -25,11 +38,13 @@ export interface OnnxOptions {
    */
   readonly map?: boolean;
   /**
-   * Path or URL of the worker's code, for bundles that separate it from this package: `@residual/onnx/worker` in Node,
-   * onnx-worker-wasm.js or onnx-worker-webgpu.js in browsers. Default: found automatically. `false` runs models on the
-   * caller's thread and blocks its event loop during each run; only on Node's CPU.
+   * Path or URL of the worker's code, `@residual/onnx/worker`, for bundles that separate it from this package; for
+   * "webgpu" in browsers `@residual/onnx/worker-webgpu`. In browsers also a function that starts it, which bundlers
+   * follow: `() => new Worker(new URL("@residual/onnx/worker", import.meta.url), { type: "module" })`. Default: found
+   * automatically. `false` runs models on the caller's thread and blocks its event loop during each run; only on Node's
+   * CPU.
    */
-  readonly worker?: string | UrlLike | false;
+  readonly worker?: string | UrlLike | false | (() => WorkerLike);
   /** URL of the folder with onnxruntime-web's .wasm files; default: next to its code. Only in browsers. */
   readonly wasmPaths?: string;
 }

@@ -18,7 +18,7 @@ import { openBest, openEngine } from "./engines.ts";
 import { Network } from "./execute.ts";
 import { copyToLayout, RowBuffer } from "./layout.ts";
 import { lowerToProgram } from "./lower.ts";
-import type { GpuSource, TensorFlowCore } from "./options.ts";
+import type { GpuSource, TensorFlowCore, WasmPaths } from "./options.ts";
 import type { Program, Weight } from "./program.ts";
 import { Session } from "./session.ts";
 
@@ -27,8 +27,8 @@ export interface TfjsOptions {
   readonly engine?: EngineName;
   /** The process's tfjs-core, with the packages of its engines imported. Default: found automatically. */
   readonly tf?: TensorFlowCore;
-  /** Folder (URL or path) of tfjs-backend-wasm's .wasm files; default: next to its code. */
-  readonly wasmPaths?: string;
+  /** Where tfjs-backend-wasm's .wasm files lie; default: next to its code. */
+  readonly wasmPaths?: WasmPaths;
   /** Source of webgpu's adapters; default: the browser's `navigator.gpu`, in Node Dawn's. */
   readonly gpu?: GpuSource;
   /**

@@ -11,7 +11,7 @@ export {
   toGraphModel,
 } from "./export.ts";
 export { lowerToProgram } from "./lower.ts";
-export type { GpuSource, TensorFlowCore } from "./options.ts";
+export type { GpuSource, TensorFlowCore, WasmPaths } from "./options.ts";
 export { formatProgram } from "./print.ts";
 export type {
   Operation,

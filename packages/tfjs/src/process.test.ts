@@ -118,6 +118,10 @@ describe("a process", () => {
       /^BackendUnavailableError: .*found no \.wasm file in \/nowhere; .*wasmPaths/,
     ) as unknown;
     expect(await run("nowhere")).toEqual({ wrong, device: "cpu" });
+    const unnamed = expect.stringMatching(
+      /^BackendUnavailableError: .*found no \.wasm file named tfjs-backend-wasm-simd\.wasm in wasmPaths; /,
+    ) as unknown;
+    expect(await run("named")).toEqual({ wrong: unnamed, device: "cpu" });
   });
 
   it("ends by itself when an executable in a thread was never disposed", async () => {

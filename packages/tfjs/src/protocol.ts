@@ -1,12 +1,13 @@
 import type { Progress } from "@residual/core";
 import type { NamedTensors } from "./execute.ts";
+import type { WasmPaths } from "./options.ts";
 import type { BareProgram } from "./program.ts";
 
 // Messages between the main thread and the worker.
 
 export interface WorkerSetup {
   readonly program: BareProgram;
-  readonly wasmPaths: string | undefined;
+  readonly wasmPaths: WasmPaths | undefined;
 }
 
 export type ToWorker =

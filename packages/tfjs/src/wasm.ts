@@ -1,6 +1,7 @@
-import { BackendUnavailableError } from "@residual/core";
+import { BackendUnavailableError, mapValues } from "@residual/core";
+import { webAssemblyRefusal } from "@residual/kit/web-assembly";
 import type { Opened } from "./engine.ts";
-import type { EngineOptions } from "./options.ts";
+import type { EngineOptions, TensorFlowCore, WasmPaths } from "./options.ts";
 import { packages } from "./packages.ts";
 import {
   type EngineInstance,
@@ -25,13 +26,15 @@ type WasmInstance = EngineInstance & {
  * Opens the wasm engine, or returns the process's own: its kernels are bound to the instance that was set up last, so
  * there must be only one.
  *
- * Throws BackendUnavailableError if the package or its .wasm file is missing.
+ * Throws BackendUnavailableError if the package or its .wasm file is missing, or WebAssembly may not be compiled.
  */
 export async function openWasm({ tf: given, wasmPaths }: EngineOptions): Promise<Opened> {
+  const refusal = await webAssemblyRefusal();
+  if (refusal !== undefined) throw new BackendUnavailableError(`tfjs: ${refusal}`);
   const tf = await loadCore(given, PACKAGE);
-  const isThere = given && wasmPaths === undefined && tf.engine().registryFactory.wasm;
-  const imported = isThere ? undefined : await importEngine(tf, PACKAGE, packages[PACKAGE]);
-  const instance = (await instanceOf(tf, wasmPaths, imported?.setWasmPaths)) as WasmInstance;
+  const isThere = given && tf.engine().registryFactory.wasm && (wasmPaths === undefined || given.setWasmPaths);
+  const { setWasmPaths } = isThere ? given : await importEngine(tf, PACKAGE, packages[PACKAGE]);
+  const instance = (await instanceOf(tf, wasmPaths, setWasmPaths)) as WasmInstance;
   const held = (tensor: object) => instance.dataIdMap.get((tensor as { dataId: object }).dataId);
   return {
     registered: register(tf, "wasm", instance),
@@ -52,15 +55,17 @@ export async function openWasm({ tf: given, wasmPaths }: EngineOptions): Promise
 
 async function instanceOf(
   tf: TensorFlow,
-  paths: string | undefined,
-  setWasmPaths: ((paths: string) => void) | undefined,
+  paths: WasmPaths | undefined,
+  setWasmPaths: TensorFlowCore["setWasmPaths"],
 ): Promise<EngineInstance> {
   await selectionOf(tf).pendingBackendInit; // another caller may be opening it
   const { registry, registryFactory } = tf.engine();
   if (registry.wasm) return registry.wasm;
   const entry = registryFactory.wasm;
   if (!entry) throw unavailable(PACKAGE, "registers no engine (it was removed from tfjs)");
-  if (paths !== undefined) setWasmPaths?.(await folderWithFile(paths));
+  const found = paths === undefined ? undefined : await checkedPaths(paths);
+  if (typeof found === "object" && !(THREADED in found)) tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
+  if (found !== undefined) setWasmPaths?.(typeof found === "string" ? found : withAll(found));
   const { factory } = entry;
   const opening = withoutHandlers(async () => factory());
   entry.factory = () => opening; // concurrent callers get the same engine
@@ -68,7 +73,7 @@ async function instanceOf(
     const instance = await opening;
     return registry.wasm ?? instance;
   } catch (cause) {
-    throw notFound(paths === undefined ? "beside its code" : `in ${paths}`, cause);
+    throw notFound(paths === undefined ? "beside its code" : `by wasmPaths (${JSON.stringify(paths)})`, cause);
   } finally {
     entry.factory = factory;
   }
@@ -81,23 +86,34 @@ function notFound(where: string, cause?: unknown): BackendUnavailableError {
   return new BackendUnavailableError(cause === undefined ? words : `${words} (${textOf(cause)})`, { cause });
 }
 
-/** The file that engines for SIMD load, which all current machines have. */
+/** The file that engines with SIMD load, which all current machines have. */
 const FILE = "tfjs-backend-wasm-simd.wasm";
+/** The file for threads that share memory. Without it runs have one thread. */
+const THREADED = "tfjs-backend-wasm-threaded-simd.wasm";
+
+/** tfjs refuses a list that lacks a file, even one that it will not load. */
+function withAll(files: Exclude<WasmPaths, string>): Exclude<WasmPaths, string> {
+  const file = files[FILE]!;
+  return { "tfjs-backend-wasm.wasm": file, [THREADED]: file, ...files };
+}
 
 /** Checked before tfjs does: after tfjs fails to find its file, its path cannot be changed. */
-async function folderWithFile(paths: string): Promise<string> {
+async function checkedPaths(paths: WasmPaths): Promise<WasmPaths> {
   const node = (globalThis as { process?: Partial<Builtins> }).process?.getBuiltinModule;
-  let folder = paths.endsWith("/") ? paths : `${paths}/`;
-  if (node) {
-    if (folder.startsWith("file:")) folder = node("node:url").fileURLToPath(folder);
-    if (!node("node:fs").existsSync(`${folder}${FILE}`)) throw notFound(`in ${paths}`);
-    return folder;
-  }
-  const found = await fetch(`${folder}${FILE}`, { method: "HEAD" }).catch(() => undefined);
+  const path = (given: string) => (node && given.startsWith("file:") ? node("node:url").fileURLToPath(given) : given);
+  const isFolder = typeof paths === "string";
+  const found = isFolder ? path(paths.endsWith("/") ? paths : `${paths}/`) : mapValues(paths, path);
+  const file = typeof found === "string" ? `${found}${FILE}` : found[FILE];
+  if (file === undefined) throw notFound(`named ${FILE} in wasmPaths`);
+  if (!(node ? node("node:fs").existsSync(file) : await isServed(file)))
+    throw notFound(isFolder ? `in ${paths}` : `at ${file}`);
+  return found;
+}
+
+async function isServed(url: string): Promise<boolean> {
+  const found = await fetch(url, { method: "HEAD" }).catch(() => undefined);
   // some servers answer every path with a page
-  const isThere = found?.ok === true && !found.headers.get("content-type")?.startsWith("text/html");
-  if (!isThere) throw notFound(`in ${paths}`);
-  return folder;
+  return found?.ok === true && !found.headers.get("content-type")?.startsWith("text/html");
 }
 
 interface Builtins {

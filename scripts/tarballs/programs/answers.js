@@ -2,7 +2,7 @@ import { load } from "residual";
 
 /** What each backend says of the photo. */
 export async function answers(backends, options = {}) {
-  const picture = await (await fetch("cat.png")).blob();
+  const picture = await (await fetch(new URL("/cat.png", location.href))).blob();
   const said = [];
   for (const backend of backends) {
     try {

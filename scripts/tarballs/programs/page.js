@@ -1,8 +1,8 @@
+import { wasm } from "@residual/wasm";
 import { answers } from "./answers.js";
 
-const parameters = new URL(location.href).searchParams;
-const weights = parameters.get("weights");
-document.title = await answers(parameters.get("backends").split(","), {
-  wasmPaths: { tfjs: new URL("wasm/", location.href).href },
-  ...(weights && { weights: new URL(weights, location.href) }),
+const said = await answers(["auto", "wasm", wasm({ worker: true }), "reference"]);
+const thread = new Worker(new URL("./thread.js", import.meta.url), { type: "module" });
+thread.addEventListener("message", ({ data }) => {
+  document.title = `${said}, ${data}`;
 });

@@ -1,14 +1,12 @@
 import webpack from "webpack";
 
 const [page] = process.argv.slice(2);
-const entry = { page };
-if (page === "./webpack-page.js") entry["onnx-worker"] = "@residual/onnx/worker";
 
 webpack(
   {
     mode: "production",
     target: "web",
-    entry,
+    entry: { page },
     output: { path: `${import.meta.dirname}/out/webpack`, filename: "[name].js" },
     performance: { hints: false }, // the size of a file is no fault of it
   },

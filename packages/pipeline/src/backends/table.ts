@@ -31,7 +31,7 @@ const rows = {
   "onnx-dml": onDevice("dml"),
   "onnx-coreml": onDevice("coreml"),
   "onnx-webgpu": onDevice("webgpu"),
-  tfjs: row(async (options) => (await tfjs()).tfjs(folderOf(options.wasmPaths?.tfjs)), installFor("wasm")),
+  tfjs: row(async (options) => (await tfjs()).tfjs(at(options.wasmPaths?.tfjs)), installFor("wasm")),
   "tfjs-node-gpu": onEngine("node-gpu"),
   "tfjs-node": onEngine("node"),
   "tfjs-wasm": onEngine("wasm"),
@@ -52,23 +52,20 @@ function row(create: Row["create"], install: Row["install"]): Row {
 function onDevice(device: OnnxDevice): Row {
   return row(
     async ({ threads, wasmPaths }) =>
-      (await onnx()).onnx({ device, ...(threads !== undefined && { threads }), ...folderOf(wasmPaths?.onnx) }),
+      (await onnx()).onnx({ device, ...(threads !== undefined && { threads }), ...at(wasmPaths?.onnx) }),
     async () => (await onnx()).installOf(device),
   );
 }
 
 function onEngine(engine: EngineName): Row {
-  return row(
-    async (options) => (await tfjs()).tfjs({ engine, ...folderOf(options.wasmPaths?.tfjs) }),
-    installFor(engine),
-  );
+  return row(async (options) => (await tfjs()).tfjs({ engine, ...at(options.wasmPaths?.tfjs) }), installFor(engine));
 }
 
 function installFor(engine: EngineName): () => Promise<string> {
   return async () => `npm install ${(await tfjs()).installOf(engine)}`;
 }
 
-const folderOf = (wasmPaths: string | undefined) => (wasmPaths === undefined ? {} : { wasmPaths });
+const at = <Paths>(wasmPaths: Paths | undefined) => (wasmPaths === undefined ? {} : { wasmPaths });
 
 function unavailable(adapter: string): (cause: unknown) => never {
   return (cause) => {

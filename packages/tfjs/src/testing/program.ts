@@ -27,6 +27,8 @@ function inWords(error: unknown): string {
   throw error;
 }
 
+const folder = () => new URL(".", import.meta.resolve("@tensorflow/tfjs-backend-wasm")).href;
+
 const programs: { readonly [name: string]: () => Promise<unknown> } = {
   /** What tfjs-node says of itself, or why it does not. */
   node: () => tfjs({ engine: "node" }).describe().catch(inWords),
@@ -65,11 +67,18 @@ const programs: { readonly [name: string]: () => Promise<unknown> } = {
     delete require.cache[require.resolve("@tensorflow/tfjs-core")]; // whoever loads it next gets a copy
     return tfjs({ engine: "wasm" }).describe().catch(inWords);
   },
-  /** Wasm where its file is not. */
+  /** Wasm where its file is not, then in its folder. */
   async nowhere() {
     const wrong = await tfjs({ engine: "wasm", wasmPaths: "/nowhere" }).describe().catch(inWords);
-    const folder = new URL(".", import.meta.resolve("@tensorflow/tfjs-backend-wasm")).href;
-    const { device } = await tfjs({ engine: "wasm", wasmPaths: folder }).describe();
+    const { device } = await tfjs({ engine: "wasm", wasmPaths: folder() }).describe();
+    return { wrong, device };
+  },
+  /** Wasm with files by name: none of them the one that is needed, then that one. */
+  async named() {
+    const plain = { "tfjs-backend-wasm.wasm": `${folder()}tfjs-backend-wasm.wasm` };
+    const wrong = await tfjs({ engine: "wasm", wasmPaths: plain }).describe().catch(inWords);
+    const simd = { "tfjs-backend-wasm-simd.wasm": `${folder()}tfjs-backend-wasm-simd.wasm` };
+    const { device } = await tfjs({ engine: "wasm", wasmPaths: simd }).describe();
     return { wrong, device };
   },
   /** Never disposes, and is done. */

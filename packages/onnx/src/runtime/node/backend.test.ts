@@ -194,6 +194,11 @@ describe("the backend", () => {
   });
 });
 
+it("a function that starts a worker is for pages", () => {
+  const start = () => expect.unreachable("started");
+  expect(() => onnx({ worker: start })).toThrow("in Node give the path or URL of the worker's code");
+});
+
 describe("worker: false", () => {
   it("runs all on the caller's thread", async () => {
     const here = onnx({ worker: false, threads: 1 });

@@ -165,7 +165,14 @@ function threadSettings(
   const options = sessionOptions(device, threads, spin ? "spinning" : "asleep", without);
   const loadError = (message: string) =>
     device === "cpu" ? notLoading(runtime, message, new Error(message)) : missingDevice(device, message);
-  return { runtime, device, options, worker: worker || undefined, loadError };
+  return { runtime, device, options, worker: codeOf(worker), loadError };
+}
+
+function codeOf(worker: OnnxOptions["worker"]): Settings["worker"] {
+  if (typeof worker !== "function") return worker || undefined;
+  throw new UnsupportedError(
+    "onnx: { worker: () => … } starts a web worker; in Node give the path or URL of the worker's code",
+  );
 }
 
 /** How threads wait for work. */

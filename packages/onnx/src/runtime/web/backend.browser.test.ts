@@ -8,10 +8,13 @@ import {
   tensor,
   UnsupportedError,
 } from "@residual/core";
-import { formatModel, lowerToOnnx, type OnnxDevice, onnx, toOnnx } from "@residual/onnx";
+import { formatModel, lowerToOnnx, type OnnxDevice, type OnnxOptions, onnx, toOnnx } from "@residual/onnx";
 import { describe, expect, it } from "vitest";
+import type { WorkerLike } from "../../options.ts";
 import { tiny, wide } from "../../testing/graphs.ts";
 import { fill } from "../../testing/values.ts";
+
+declare const Worker: new (url: URL, options: { readonly type: "module" }) => WorkerLike;
 
 const image = fill([2, 3, 8, 8], 1);
 
@@ -23,9 +26,15 @@ describe("in a browser", () => {
     expect(device).toMatch(/swiftshader/i);
   });
 
-  it.each(["cpu", "webgpu"] as const)("answers as the reference does on %s", async (device) => {
+  const startWorker = () => new Worker(new URL("./onnx-worker-wasm.ts", import.meta.url), { type: "module" });
+
+  it.each<[string, OnnxOptions]>([
+    ["cpu", {}],
+    ["webgpu", { device: "webgpu" }],
+    ["a worker that the page starts", { worker: startWorker }],
+  ])("answers as the reference does on %s", async (_, options) => {
     await using expected = await reference.compile(tiny());
-    await using executable = await onnx({ device }).compile(tiny());
+    await using executable = await onnx(options).compile(tiny());
     const [found, numbers] = [await executable.run({ image }), await expected.run({ image })];
     expect(found.logits.shape).toEqual([2, 5]);
     const scale = Math.max(...Array.from(numbers.logits.data, Math.abs));

@@ -14,5 +14,5 @@ export interface ThreadSetup {
 /** Messages of the thread: first that its code is loaded, with onnxruntime-web's version; then replies. */
 export type FromWebThread = { readonly kind: "ready"; readonly version: string } | FromThread;
 
-/** The name that marks a worker as one that runs models. */
+/** The name of the worker, for who debugs a page. */
 export const WORKER_NAME = "residual-onnx";

@@ -1,9 +1,10 @@
 /** onnxruntime-web in a worker, since its run() on the CPU blocks its thread. */
+import { webAssemblyRefusal } from "@residual/kit/web-assembly";
 import type { Env } from "onnxruntime-web";
 import { type OnnxRuntime, StatefulSession } from "../inference.ts";
 import type { ToThread } from "../protocol.ts";
 import { serveJobs } from "../serve-jobs.ts";
-import { type FromWebThread, type ThreadSetup, WORKER_NAME } from "./protocol.ts";
+import type { FromWebThread, ThreadSetup } from "./protocol.ts";
 
 /** The part of a worker's global scope that Residual uses; the package is checked without the DOM's types. */
 interface WorkerScope {
@@ -20,8 +21,8 @@ declare class MessageChannel {
 /** The first message is the setup, all others are jobs. */
 export function serve(runtime: OnnxRuntime & { readonly env: Env }): void {
   // A bundler may have merged onnxruntime-web's code into this file, which onnxruntime-web then also starts as its
-  // threads.
-  if (self.name !== WORKER_NAME) return;
+  // threads. Emscripten tells them by this name.
+  if (self.name.startsWith("em-pthread")) return;
   self.onmessage = ({ data }) => {
     const receive = serveJobs(load(runtime, data as ThreadSetup), {
       reply: (message, transfer) => self.postMessage(message, transfer),
@@ -42,6 +43,8 @@ async function load(
   runtime: OnnxRuntime & { readonly env: Env },
   { options, threads, wasmPaths, warmUp }: ThreadSetup,
 ): Promise<OnnxRuntime> {
+  const refusal = await webAssemblyRefusal();
+  if (refusal !== undefined) throw new Error(refusal);
   const { env } = runtime;
   env.logLevel = "fatal"; // errors are thrown; a library must not write to the console
   if (threads !== undefined) env.wasm.numThreads = threads;

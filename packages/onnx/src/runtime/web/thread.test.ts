@@ -16,10 +16,10 @@ const settings: ThreadSettings = {
 /** What startThread says of a worker that fails as given: an event without a message is a module that is not found. */
 async function reasonFor(message: string | undefined): Promise<string> {
   class FailingWorker {
-    onerror: (event: object) => void = () => {};
-    postMessage(): void {
-      queueMicrotask(() => this.onerror({ message, preventDefault: () => {} }));
+    addEventListener(type: string, listener: (event: object) => void): void {
+      if (type === "error") queueMicrotask(() => listener({ message, preventDefault: () => {} }));
     }
+    postMessage(): void {}
     terminate(): void {}
   }
   vi.stubGlobal("Worker", FailingWorker);

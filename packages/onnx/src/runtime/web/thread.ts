@@ -1,6 +1,7 @@
 import { BackendUnavailableError, DeviceLostError } from "@residual/core";
 import type { UrlLike } from "@residual/kit/bytes";
-import type { FromThread, ToThread } from "../protocol.ts";
+import type { WorkerLike } from "../../options.ts";
+import type { FromThread } from "../protocol.ts";
 import type { RuntimeThread } from "../shared-thread.ts";
 import { ThreadClient } from "../thread-client.ts";
 import { type FromWebThread, type ThreadSetup, WORKER_NAME } from "./protocol.ts";
@@ -10,8 +11,8 @@ export type WebDevice = "cpu" | "webgpu";
 
 export interface ThreadSettings extends ThreadSetup {
   readonly device: WebDevice;
-  /** URL of the worker's code; default: next to this file. */
-  readonly worker: string | UrlLike | undefined;
+  /** URL of the worker's code, or a function that starts it; default: next to this file. */
+  readonly worker: string | UrlLike | (() => WorkerLike) | undefined;
 }
 
 export interface WebThread extends RuntimeThread {
@@ -19,14 +20,10 @@ export interface WebThread extends RuntimeThread {
   readonly version: Promise<string>;
 }
 
-/** The part of a Worker that Residual uses; the package is checked without the DOM's types. */
-interface WebWorker {
-  onmessage: (event: { readonly data: FromWebThread }) => void;
-  onerror: (event: { readonly message?: string; preventDefault(): void }) => void;
-  postMessage(message: ThreadSetup | ToThread, transfer?: readonly ArrayBuffer[]): void;
-  terminate(): void;
-}
-declare const Worker: new (url: string | URL, options: { readonly type: "module"; readonly name: string }) => WebWorker;
+declare const Worker: new (
+  url: string | URL,
+  options: { readonly type: "module"; readonly name: string },
+) => WorkerLike;
 
 /** Starts a worker, which begins to load onnxruntime-web. Errors of the start are thrown by the jobs. */
 export function startThread({ device, worker: code, ...setup }: ThreadSettings): WebThread {
@@ -38,16 +35,17 @@ export function startThread({ device, worker: code, ...setup }: ThreadSettings):
   version.catch(() => {}); // jobs reject with it too
   const worker = startWorker(device, code);
   const client = new ThreadClient(
-    { post: (message, transfer) => worker.postMessage(message, transfer), setBusy: () => {} },
+    { post: (message, transfer) => worker.postMessage(message, [...transfer]), setBusy: () => {} },
     (message) => missing(device, message),
   );
   let hasStarted = false;
-  worker.onmessage = ({ data }) => {
-    if (data.kind !== "ready") return client.receive(data satisfies FromThread);
+  worker.addEventListener("message", ({ data }) => {
+    const message = data as FromWebThread;
+    if (message.kind !== "ready") return client.receive(message satisfies FromThread);
     hasStarted = true;
-    isReady(data.version);
-  };
-  worker.onerror = (event) => {
+    isReady(message.version);
+  });
+  worker.addEventListener("error", (event) => {
     event.preventDefault(); // a library must not write to the console
     const error = hasStarted
       ? new DeviceLostError(
@@ -56,7 +54,7 @@ export function startThread({ device, worker: code, ...setup }: ThreadSettings):
       : notStarted(device, event.message);
     client.lose(error);
     isLost(error);
-  };
+  });
   worker.postMessage(setup);
   return {
     client,
@@ -69,10 +67,11 @@ export function startThread({ device, worker: code, ...setup }: ThreadSettings):
  * Bundlers recognize workers by exactly this expression. Webpack must ignore it: it would report an error if
  * onnxruntime-web is not installed.
  */
-function startWorker(device: WebDevice, given: string | UrlLike | undefined): WebWorker {
+function startWorker(device: WebDevice, given: ThreadSettings["worker"]): WorkerLike {
   const { url } = import.meta;
   const name = `onnx-worker-${device === "cpu" ? "wasm" : "webgpu"}`;
   try {
+    if (typeof given === "function") return given();
     const code = typeof given === "object" ? given.href : given;
     if (code !== undefined) return new Worker(code, { type: "module", name: WORKER_NAME });
     if (/\.ts(\?|$)/.test(url)) {
@@ -104,13 +103,17 @@ function notStarted(device: WebDevice, message?: string): BackendUnavailableErro
     : "onnxruntime-web is missing (npm install onnxruntime-web), or the worker that imports it";
   return new BackendUnavailableError(
     `onnx: ${found}; the worker needs onnxruntime-web (npm install onnxruntime-web) and its code ${name}, ` +
-      "which has to be served from the page's origin: name it where a bundler has moved it, onnx({ worker: url })",
+      "which has to be served from the page's origin: where a bundler has moved it or cannot follow it, name it, " +
+      "onnx({ worker: url }), or start it, onnx({ worker: () => new Worker(…) })",
   );
 }
 
 /** Turns the error of an onnxruntime-web that does not load into a BackendUnavailableError. */
 function missing(device: WebDevice, message: string): BackendUnavailableError {
   const [firstLine] = message.split("\n");
+  const cause = new Error(message);
+  if (/WebAssembly here|compile WebAssembly/.test(message))
+    return new BackendUnavailableError(`onnx: ${firstLine}`, { cause });
   const needs =
     device === "webgpu"
       ? "a browser with WebGPU, and an adapter"
@@ -118,6 +121,6 @@ function missing(device: WebDevice, message: string): BackendUnavailableError {
         "load({ wasmPaths: { onnx: url } }) or onnx({ wasmPaths: url })";
   return new BackendUnavailableError(
     `onnx: onnxruntime-web does not load for the device "${device}" (${firstLine}); it needs ${needs}`,
-    { cause: new Error(message) },
+    { cause },
   );
 }
