@@ -71,6 +71,11 @@ export function cssColour(value: number, largest: number, palette: Palette): str
   return `rgb(${r} ${g} ${b})`;
 }
 
+/** The same for bars, which have to stand out from the page even where their number is small. */
+export function barColour(value: number, largest: number, palette: Palette): string {
+  return cssColour((value < 0 ? -1 : 1) * Math.max(Math.abs(value), 0.4 * largest), largest, palette);
+}
+
 /** Black or white: whichever can be read on a number's colour. */
 export function inkOn(value: number, largest: number, palette: Palette): string {
   const at = 3 * levelOf(value, largest);

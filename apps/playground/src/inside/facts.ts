@@ -29,6 +29,11 @@ export interface ValueFacts {
   readonly kernel?: readonly [number, number];
 }
 
+/** Whether a layer has maps; otherwise it has one number for each channel. */
+export function hasMaps({ shape: [, , height = 1, width = 1] }: Pick<ValueFacts, "shape">): boolean {
+  return height * width > 1;
+}
+
 /** The nodes of a graph in the order in which they run, after its inputs. */
 export function factsOf(graph: Graph): readonly ValueFacts[] {
   const nodes = nodesOf(graph);

@@ -1,6 +1,7 @@
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { engine, fail } from "../app/state.ts";
 import { Card, Segmented } from "../design/components.tsx";
+import { cssColour, inkOn } from "./colours.ts";
 import { Histogram } from "./histogram.tsx";
 import { Legend } from "./legend.tsx";
 import type { Maps } from "./methods.ts";
@@ -20,8 +21,8 @@ const scales = [
 export function FeatureMaps() {
   const of = maps.value!;
   const [count, height, width] = of.shape;
-  const title =
-    height * width === 1 ? `${countWords(count)} numbers` : `${countWords(count)} maps of ${height} × ${width} numbers`;
+  const isMaps = height * width > 1;
+  const title = !isMaps ? `${countWords(count)} numbers` : `${countWords(count)} maps of ${height} × ${width} numbers`;
   return (
     <Card title={title}>
       <div class="inside-tools">
@@ -33,14 +34,16 @@ export function FeatureMaps() {
             order.value = value;
           }}
         />
-        <Segmented
-          label="Strongest colour for the largest of"
-          choices={scales}
-          value={scale.value}
-          onChange={(value) => {
-            scale.value = value;
-          }}
-        />
+        {isMaps && (
+          <Segmented
+            label="Strongest colour for the largest of"
+            choices={scales}
+            value={scale.value}
+            onChange={(value) => {
+              scale.value = value;
+            }}
+          />
+        )}
         <Legend isSigned={of.statistics.min < 0} />
       </div>
       <MapGrid of={of} />
@@ -56,7 +59,7 @@ const AHEAD = 2;
 
 /** Pixels of a map's side: few maps are shown larger. */
 function sideFor([count, height, width]: Maps["shape"]): number {
-  if (height * width === 1) return 44;
+  if (height * width === 1) return 56;
   return count <= 16 ? 84 : count <= 64 ? 68 : 52;
 }
 
@@ -65,7 +68,8 @@ function MapGrid({ of }: { readonly of: Maps }) {
   const scroller = useRef<HTMLDivElement>(null);
   const [view, setView] = useState({ top: 0, height: 400, width: 600 });
   const id = useId();
-  const [count] = of.shape;
+  const [count, height, width] = of.shape;
+  const isMaps = height * width > 1;
   const side = sideFor(of.shape);
   const columns = Math.max(1, Math.floor((view.width + GAP) / (side + GAP)));
   const rowHeight = side + LABEL + GAP;
@@ -74,7 +78,7 @@ function MapGrid({ of }: { readonly of: Maps }) {
   const end = Math.min(count, Math.ceil((view.top + view.height) / rowHeight + AHEAD) * columns);
   const indexAt = (at: number) => (order.value === "strongest" ? of.strongest[at]! : at);
   const shown = Array.from({ length: Math.max(end - first, 0) }, (_, i) => indexAt(first + i));
-  const painted = usePainted(of, shown);
+  const painted = usePainted(of, isMaps ? shown : []);
   const chosen = channel.value;
   const placeOf = (index: number) => (order.value === "strongest" ? of.strongest.indexOf(index) : index);
 
@@ -153,7 +157,11 @@ function MapGrid({ of }: { readonly of: Maps }) {
               aria-label={`${nameOf(of, index)}, largest number ${numberWords(of.peaks[index]!)}`}
               style={{ width: `${side}px`, transform: `translate(${left}px, ${top}px)` }}
             >
-              <MapImage pixels={painted.of(index)} of={of} side={side} />
+              {isMaps ? (
+                <MapImage pixels={painted.of(index)} of={of} side={side} />
+              ) : (
+                <NumberTile of={of} index={index} side={side} />
+              )}
               <span class="figures">{nameOf(of, index)}</span>
             </div>
           );
@@ -164,9 +172,26 @@ function MapGrid({ of }: { readonly of: Maps }) {
 }
 
 /** A class has a name; other channels have a number. */
-function nameOf({ shape: [count, height, width] }: Maps, index: number): string {
+export function nameOf({ shape: [count, height, width] }: Maps, index: number): string {
   const labels = opened.value?.labels;
   return labels && labels.length === count && height * width === 1 ? labels[index]! : `${index}`;
+}
+
+interface NumberTileProps {
+  readonly of: Maps;
+  readonly index: number;
+  readonly side: number;
+}
+
+/** The one number of a channel. Its colour is of the layer's scale: alone it would have the strongest. */
+function NumberTile({ of: { peaks, statistics }, index, side }: NumberTileProps) {
+  const [number, largest] = [peaks[index]!, Math.max(Math.abs(statistics.min), Math.abs(statistics.max))];
+  const [background, color] = [cssColour(number, largest, palette.value), inkOn(number, largest, palette.value)];
+  return (
+    <b class="inside-tile figures" style={{ width: `${side}px`, height: `${side}px`, background, color }}>
+      {numberWords(number, 2)}
+    </b>
+  );
 }
 
 interface Painted {
@@ -187,6 +212,7 @@ function usePainted(of: Maps, shown: readonly number[]): Painted {
     const { pixels, asked } = current;
     for (const index of missing) asked.add(index);
     const request = {
+      ...opened.peek()!.look,
       name: of.name,
       of: "output",
       channels: missing,

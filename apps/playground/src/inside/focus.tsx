@@ -11,31 +11,33 @@ import { numberWords } from "./words.ts";
 export function Focus() {
   const [of, found, view] = [maps.value!, channelFacts.value, opened.value!];
   if (!found) return null;
-  const [, height, width] = of.shape;
   const field = explained.value?.field;
   return (
-    <Card title={height * width === 1 ? `Number ${channel.value}` : `Map ${channel.value}`}>
+    <Card title={`Map ${channel.value}`}>
       <div class="inside-focus">
-        {height * width > 1 && (
-          <figure>
-            <MapFigure of={of} found={found} />
-            <Caption>Point at a number, or walk with the arrow keys. A click keeps the place.</Caption>
-          </figure>
-        )}
+        <figure>
+          <MapFigure of={of} found={found} />
+          <Caption>Point at a number, or walk with the arrow keys. A click keeps the place.</Caption>
+        </figure>
         <figure>
           <PhotoFigure view={view} region={field?.region} />
           <Caption>{field ? fieldWords(field, view.input) : " "}</Caption>
         </figure>
+        <div class="inside-beside">
+          {found.spots.length > 1 && <Spots view={view} found={found} />}
+          <Histogram statistics={found.statistics} label={`The numbers of map ${channel.value}`} />
+        </div>
       </div>
-      {found.spots.length > 1 && <Spots view={view} found={found} />}
-      {height * width > 1 && <Histogram statistics={found.statistics} label={`The numbers of map ${channel.value}`} />}
     </Card>
   );
 }
 
 function fieldWords({ height, width }: ReceptiveField, [rows, columns]: readonly [number, number]): string {
-  if (height >= 2 * rows - 1 && width >= 2 * columns - 1) return "This number depends on the whole picture.";
-  return `This number sees ${height} × ${width} of the network's ${rows} × ${columns} pixels.`;
+  if (!Number.isFinite(height)) return "This number depends on the whole picture.";
+  const [size, of] = [`${height} × ${width}`, `${rows} × ${columns}`];
+  if (height > rows || width > columns)
+    return `Its receptive field, ${size} pixels, is larger than the picture's ${of}.`;
+  return `This number sees ${size} of the network's ${of} pixels.`;
 }
 
 function MapFigure({ of, found }: { readonly of: Maps; readonly found: Channel }) {

@@ -27,7 +27,7 @@ export function Heat(props: HeatProps) {
   const read = hasDigits ? numbers.map((each) => (each === null ? "padding" : numberWords(each, 2))).join(", ") : "";
   return (
     <div
-      class={`heat ${hasDigits ? "" : "fine"}`}
+      class={`inside-heat ${hasDigits ? "" : "fine"}`}
       role="img"
       aria-label={read ? `${label}: ${read}` : label}
       style={{ gridTemplateColumns: `repeat(${columns}, auto)` }}
@@ -63,7 +63,9 @@ function HeatImage({ numbers, columns, largest, label }: HeatProps) {
     );
     canvas.current!.getContext("2d")!.putImageData(new ImageData(pixels, columns, rows), 0, 0);
   }, [numbers, columns, rows, largest, theme]);
-  return <canvas ref={canvas} class="heat-image crisp" width={columns} height={rows} role="img" aria-label={label} />;
+  return (
+    <canvas ref={canvas} class="inside-heat-image crisp" width={columns} height={rows} role="img" aria-label={label} />
+  );
 }
 
 /** The largest magnitude among numbers. */

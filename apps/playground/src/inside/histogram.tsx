@@ -1,4 +1,4 @@
-import { cssColour } from "./colours.ts";
+import { barColour } from "./colours.ts";
 import { Fact } from "./connection.tsx";
 import { palette } from "./state.ts";
 import type { Statistics } from "./statistics.ts";
@@ -26,7 +26,7 @@ export function Histogram({ statistics, label }: { readonly statistics: Statisti
                 width={step - 0.4}
                 y={HEIGHT - height}
                 height={height}
-                fill={cssColour(middleOf(bin), largest, palette.value)}
+                fill={barColour(middleOf(bin), largest, palette.value)}
               />
             );
           })}

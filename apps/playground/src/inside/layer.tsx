@@ -1,4 +1,5 @@
 import { Fact } from "./connection.tsx";
+import { hasMaps } from "./facts.ts";
 import { FeatureMaps } from "./feature-maps.tsx";
 import { Focus } from "./focus.tsx";
 import { NumberCard } from "./number-card.tsx";
@@ -51,7 +52,7 @@ export function Layer({ name, box }: LayerProps) {
         </dl>
       </header>
       {isHere && <FeatureMaps />}
-      {isHere && <Focus />}
+      {isHere && hasMaps(value) && <Focus />}
       {isHere && explained.value?.name === name && <NumberCard value={explained.value} />}
     </>
   );

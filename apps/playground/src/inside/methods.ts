@@ -12,6 +12,12 @@ import { peaksOf, type Statistics, statisticsOf, strongestFirst } from "./statis
 
 /** The room's part of the worker, fetched when the room is first entered. */
 
+/** A picture to look at. Its id tells it from another, so that what is computed for it is kept. */
+export interface Look {
+  readonly id: number;
+  readonly picture: Blob;
+}
+
 export interface Opened {
   readonly photo: Photo;
   /** Height and width of the network's input, in pixels. */
@@ -37,7 +43,7 @@ export interface Maps {
   readonly strongest: Uint32Array<ArrayBuffer>;
 }
 
-export interface PaintRequest {
+export interface PaintRequest extends Look {
   readonly name: string;
   /** Whether to paint the node's own maps, or those of its first input. */
   readonly of: "output" | "input";
@@ -63,7 +69,7 @@ export interface Channel {
   readonly spots: readonly Spot[];
 }
 
-export interface ExplainRequest extends Place {
+export interface ExplainRequest extends Place, Look {
   readonly name: string;
   /** The number of terms of a sum that are given in full. */
   readonly limit: number;
@@ -83,31 +89,40 @@ export interface Explained {
   readonly steps: readonly { readonly name: string; readonly op: string; readonly value: number }[];
 }
 
-let opened: Activations | undefined;
+/** A layer, or one of its channels, for a picture. */
+interface LayerRequest extends Look {
+  readonly name: string;
+}
+interface ChannelRequest extends LayerRequest {
+  readonly channel: number;
+}
 
-function current(): Activations {
-  if (opened?.classifier === classifier()) return opened;
-  throw new Error("the picture has not been opened for this network yet");
+let latest: { readonly id: number; readonly activations: Activations } | undefined;
+
+/** Another picture, or another network, begins anew. */
+function activationsOf({ id, picture }: Look): Activations {
+  const using = classifier();
+  if (latest?.id !== id || latest.activations.classifier !== using)
+    latest = { id, activations: new Activations(using, picture) };
+  return latest.activations;
 }
 
 export const inside = {
-  /** Looks at a picture with the network in use. The calls after it are about this picture. */
-  async openPicture({ picture }: { readonly picture: Blob }, work: WorkOptions): Promise<Moved<Opened>> {
-    const using = classifier();
-    const photo = await seenPart(using, picture, work);
-    opened = new Activations(using, picture);
-    const { graph, labels } = using;
+  /** What the room shows of a picture and of the network in use, before any layer is computed. */
+  async openPicture({ picture }: Look, work: WorkOptions): Promise<Moved<Opened>> {
+    const { graph, labels } = classifier();
+    const photo = await seenPart(classifier(), picture, work);
     const [, , height, width] = graph.inputs.image.shape.map(Number);
     return new Moved({ photo, input: [height!, width!] as const, values: factsOf(graph), labels }, [photo.rgba]);
   },
 
   /** The network's picture, SVG. */
   async drawNetwork({ depth, width }: DrawRequest): Promise<string> {
-    return drawGraph(current().classifier.graph, { depth, width, open: true });
+    return drawGraph(classifier().graph, { depth, width, open: true });
   },
 
-  async mapsOf({ name }: { readonly name: string }, work: WorkOptions): Promise<Maps> {
-    const view = current();
+  async mapsOf({ name, ...look }: LayerRequest, work: WorkOptions): Promise<Maps> {
+    const view = activationsOf(look);
     const value = await view.valueOf(view.node(name), work);
     const shape = planesOf(value);
     const peaks = peaksOf(value.data, shape[0]);
@@ -115,8 +130,8 @@ export const inside = {
   },
 
   /** Maps as pixels, RGBA, one after another. */
-  async paintMaps({ name, of, channels, scale, palette }: PaintRequest): Promise<Moved<ArrayBuffer>> {
-    const view = current();
+  async paintMaps({ name, of, channels, scale, palette, ...look }: PaintRequest): Promise<Moved<ArrayBuffer>> {
+    const view = activationsOf(look);
     const node = view.node(name);
     const value = (await view.sectionOf(node)).get(of === "output" ? name : dataInputsOf(node)[0]!.name)!;
     const [, height, width] = planesOf(value);
@@ -130,8 +145,8 @@ export const inside = {
     return new Moved(pixels.buffer, [pixels.buffer]);
   },
 
-  async channelOf({ name, channel }: { readonly name: string; readonly channel: number }): Promise<Moved<Channel>> {
-    const view = current();
+  async channelOf({ name, channel, ...look }: ChannelRequest): Promise<Moved<Channel>> {
+    const view = activationsOf(look);
     const node = view.node(name);
     const value = await view.valueOf(node);
     const [, height, width] = planesOf(value);
@@ -145,8 +160,8 @@ export const inside = {
     return new Moved({ statistics: statisticsOf(numbers), numbers, spots }, [numbers.buffer]);
   },
 
-  async explainNumber({ name, limit, ...place }: ExplainRequest): Promise<Explained> {
-    const view = current();
+  async explainNumber({ name, limit, id, picture, ...place }: ExplainRequest): Promise<Explained> {
+    const view = activationsOf({ id, picture });
     const node = view.node(name);
     const [values, inputs] = [await view.sectionOf(node), await view.inputsOf(node)];
     const value = values.get(name)!;

@@ -1,13 +1,15 @@
 import { Card, Meter } from "../design/components.tsx";
+import { hasMaps } from "./facts.ts";
+import { nameOf } from "./feature-maps.tsx";
 import { How } from "./how.tsx";
-import { type ExplainedNumber, selectNumber } from "./state.ts";
+import { type ExplainedNumber, facts, maps, selectNumber } from "./state.ts";
 import { float32Words, float64Words, numberWords, opWords, percentWords } from "./words.ts";
 
 /** One number: how it is made, and whether the backend's is right. */
 export function NumberCard({ value }: { readonly value: ExplainedNumber }) {
   const { channel, row, column, steps } = value;
   return (
-    <Card title={`${numberWords(value.found)}, at row ${row}, column ${column} of map ${channel}`}>
+    <Card title={`${numberWords(value.found)}, ${whereWords(value)}`}>
       {steps.length > 1 && (
         <ol class="inside-steps" aria-label="The number's way">
           {steps.map((step) => (
@@ -29,6 +31,12 @@ export function NumberCard({ value }: { readonly value: ExplainedNumber }) {
       <Check value={value} />
     </Card>
   );
+}
+
+function whereWords({ name, channel, row, column }: ExplainedNumber): string {
+  if (hasMaps(facts.value.get(name)!)) return `at row ${row}, column ${column} of map ${channel}`;
+  const label = nameOf(maps.value!, channel);
+  return label === `${channel}` ? `number ${channel} of ${name}` : `for ${label}`;
 }
 
 /** The backend's number beside the exact one. */

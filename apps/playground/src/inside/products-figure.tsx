@@ -1,11 +1,11 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { engine, fail } from "../app/state.ts";
 import { Button } from "../design/components.tsx";
-import { cssColour } from "./colours.ts";
+import { barColour } from "./colours.ts";
 import { Outline } from "./focus.tsx";
 import { Heat, magnitudeOf } from "./heat.tsx";
 import type { Explanation, Term, Window } from "./products.ts";
-import { type ExplainedNumber, facts, limit, palette, selectNumber } from "./state.ts";
+import { type ExplainedNumber, facts, limit, opened, palette, selectNumber } from "./state.ts";
 import { countWords, numberWords } from "./words.ts";
 
 type Sum = Extract<Explanation, { kind: "sum" }>;
@@ -24,45 +24,54 @@ export function Products({ value, sum }: ProductsProps) {
   const source = facts.value.get(value.name)!.reads[0]!;
   const thumbs = useThumbs(value.name, sum);
   const isImage = facts.value.get(source)?.op === "input";
+  const isSingle = rows * columns === 1;
+  const hasMaps = sum.window.of[0] * sum.window.of[1] > 1;
+  const thing = hasMaps ? "map" : "number";
+  const nameOf = (index: number) => (isImage ? (colourNames[index] ?? `${index}`) : `${thing} ${index}`);
   return (
     <div class="inside-products">
       <p>
-        {countWords(sum.products)} products: {rows * columns === 1 ? "one number" : `a patch of ${rows} × ${columns}`}{" "}
-        from {sum.sums.length === 1 ? "one map" : `each of ${countWords(sum.sums.length)} maps`} of <b>{source}</b>,
-        times the kernel. The strongest first.
+        {countWords(sum.products)} products: {isSingle ? "one number" : `a patch of ${rows} × ${columns}`}{" "}
+        {sum.sums.length === 1 ? "" : `${hasMaps ? "from each of" : "for each of the"} `}
+        {countWords(sum.sums.length)} {thing}
+        {sum.sums.length === 1 ? "" : "s"} of <b>{source}</b>, times {isSingle ? "its weight" : "the kernel"}. The
+        strongest first.
       </p>
-      <div class="inside-terms">
+      <div class={isSingle ? "inside-terms single" : "inside-terms"}>
         <div class="inside-term small quiet" aria-hidden="true">
-          <span class="from">{isImage ? "colour" : "map before"}</span>
-          <span class="patch">patch</span>
-          <span class="kernel">kernel</span>
-          <span class="made">products</span>
-          <span class="part">sum</span>
+          <span>{isImage ? "colour" : `${thing} before`}</span>
+          <span class="patch">{isSingle ? "number" : "patch"}</span>
+          <span class="kernel">{isSingle ? "weight" : "kernel"}</span>
+          {!isSingle && <span class="made">products</span>}
+          <span class="part">{isSingle ? "product" : "sum"}</span>
         </div>
         {sum.terms.map((term) => (
           <div class="inside-term" key={term.channel}>
             <Source
-              term={term}
               window={sum.window}
               pixels={thumbs.get(term.channel)}
-              name={isImage ? (colourNames[term.channel] ?? `${term.channel}`) : `map ${term.channel}`}
+              name={nameOf(term.channel)}
               onOpen={isImage ? undefined : () => selectNumber(source, placeIn(sum.window, term.channel))}
             />
             <Heat numbers={term.patch} columns={columns} largest={patches} label="Patch" />
             <span class="inside-sign">×</span>
             <Heat numbers={term.kernel} columns={columns} largest={kernels} label="Kernel" />
             <span class="inside-sign">=</span>
-            <Heat numbers={productsOf(term)} columns={columns} largest={products} label="Products" />
-            <span class="inside-sign">Σ</span>
-            <b class="figures inside-part">{numberWords(term.sum)}</b>
+            {!isSingle && (
+              <>
+                <Heat numbers={productsOf(term)} columns={columns} largest={products} label="Products" />
+                <span class="inside-sign inside-sigma">Σ</span>
+              </>
+            )}
+            <b class="figures inside-part part">{numberWords(term.sum)}</b>
           </div>
         ))}
       </div>
       {sum.rest.count > 0 && (
         <div class="inside-rest">
           <span>
-            {sum.rest.count === 1 ? "The other map" : `The other ${countWords(sum.rest.count)} maps together`}:{" "}
-            <b class="figures">{numberWords(sum.rest.sum)}</b>
+            {sum.rest.count === 1 ? `The other ${thing}` : `The other ${countWords(sum.rest.count)} ${thing}s together`}
+            : <b class="figures">{numberWords(sum.rest.sum)}</b>
           </span>
           <Button
             size="compact"
@@ -74,7 +83,7 @@ export function Products({ value, sum }: ProductsProps) {
           </Button>
         </div>
       )}
-      {sum.sums.length > 3 && <Parts sum={sum} />}
+      {sum.sums.length > 3 && <Parts sum={sum} thing={thing} />}
       <Total sum={sum} result={value.exact} />
     </div>
   );
@@ -95,35 +104,35 @@ function placeIn({ top, left, height, width, of }: Window, channel: number) {
   };
 }
 
-/** All parts of the sum as bars, from the strongest. */
-function Parts({ sum: { sums, channels } }: { readonly sum: Sum }) {
+/** Most bars of a figure: beyond, none could be told from its neighbour. */
+const MOST_BARS = 256;
+
+/** The parts of the sum as bars, from the strongest. */
+function Parts({ sum: { sums, channels }, thing }: { readonly sum: Sum; readonly thing: string }) {
+  const shown = sums.slice(0, MOST_BARS);
   const largest = Math.abs(sums[0]!);
-  const shown = sums.slice(0, 256);
+  const [top, bottom] = [Math.max(...shown, 0), Math.min(...shown, 0)];
+  const scale = 100 / (top - bottom || 1);
   const step = 100 / shown.length;
-  const theme = palette.value;
   return (
     <figure class="inside-parts">
-      <svg viewBox="0 -50 100 100" preserveAspectRatio="none" role="img" aria-label="The parts of the sum, map by map">
-        {shown.map((part, at) => {
-          const height = largest === 0 ? 0 : (48 * Math.abs(part)) / largest;
-          const fill = cssColour(Math.sign(part) * Math.max(Math.abs(part), 0.4 * largest), largest, theme);
-          return (
-            <rect
-              key={channels[at]}
-              x={at * step}
-              width={step * 0.82}
-              y={part > 0 ? -height : 0}
-              height={height}
-              fill={fill}
-            >
-              <title>{`map ${channels[at]}: ${numberWords(part)}`}</title>
-            </rect>
-          );
-        })}
-        <path d="M0 0H100" stroke="var(--edge)" vector-effect="non-scaling-stroke" />
+      <svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="The parts of the sum">
+        {shown.map((part, at) => (
+          <rect
+            key={channels[at]}
+            x={at * step}
+            width={step * 0.82}
+            y={scale * (top - Math.max(part, 0))}
+            height={scale * Math.abs(part)}
+            fill={barColour(part, largest, palette.value)}
+          >
+            <title>{`${thing} ${channels[at]}: ${numberWords(part)}`}</title>
+          </rect>
+        ))}
+        <path d={`M0 ${scale * top}H100`} stroke="var(--edge)" vector-effect="non-scaling-stroke" />
       </svg>
       <figcaption class="caption">
-        What each input map adds (up) or takes away (down), from the strongest
+        What each {thing} adds (up) or takes away (down), from the strongest
         {sums.length > shown.length ? `: ${shown.length} of ${countWords(sums.length)}` : ""}.
       </figcaption>
     </figure>
@@ -150,7 +159,6 @@ function Total({ sum: { sums, bias, residual, relu }, result }: { readonly sum: 
 }
 
 interface SourceProps {
-  readonly term: Term;
   readonly window: Window;
   readonly pixels: Uint8ClampedArray<ArrayBuffer> | undefined;
   readonly name: string;
@@ -205,7 +213,14 @@ function useThumbs(name: string, { terms, window }: Sum): Thumbs {
   useEffect(() => {
     if (window.of[0] * window.of[1] === 1) return undefined;
     let isWanted = true;
-    const request = { name, of: "input", channels, scale: "map", palette: palette.value } as const;
+    const request = {
+      ...opened.peek()!.look,
+      name,
+      of: "input",
+      channels,
+      scale: "map",
+      palette: palette.value,
+    } as const;
     engine.call("paintMaps", request).then(
       (buffer) => {
         const size = buffer.byteLength / channels.length;

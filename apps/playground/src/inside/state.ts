@@ -1,8 +1,9 @@
-import { batch, computed, effect, signal } from "@preact/signals";
+import { batch, computed, effect, signal, untracked } from "@preact/signals";
 import { during, engine, fail, network, picture } from "../app/state.ts";
+import { theme } from "../app/theme.ts";
 import type { Palette } from "./colours.ts";
 import type { ValueFacts } from "./facts.ts";
-import type { Channel, DrawRequest, Explained, Maps, Opened } from "./methods.ts";
+import type { Channel, DrawRequest, Explained, Look, Maps, Opened } from "./methods.ts";
 import type { Place } from "./products.ts";
 
 /** What is looked at: a layer's maps, or a connection between layers. */
@@ -20,7 +21,8 @@ export interface Spot {
   readonly column: number;
 }
 
-export const opened = signal<Opened | undefined>(undefined);
+/** The picture that is looked at, and what is known of it before any layer is computed. */
+export const opened = signal<(Opened & { readonly look: Look }) | undefined>(undefined);
 export const drawing = signal<string | undefined>(undefined);
 export const depth = signal<DrawRequest["depth"]>(3);
 export const selection = signal<Selection | undefined>(undefined);
@@ -49,24 +51,14 @@ export const facts = computed<ReadonlyMap<string, ValueFacts>>(
 const DRAWING_WIDTH = 340;
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const themeOf = (): Palette => {
-  const { theme } = document.documentElement.dataset;
-  return theme === "light" || theme === "dark" ? theme : dark.matches ? "dark" : "light";
-};
-export const palette = signal<Palette>(themeOf());
-const followTheme = () => {
-  palette.value = themeOf();
-};
-dark.addEventListener("change", followTheme);
-new MutationObserver(followTheme).observe(document.documentElement, { attributeFilter: ["data-theme"] });
-
-const SAMPLE = new URL("../../../../photos/chelsea.png", import.meta.url).href;
-
-async function sample(): Promise<void> {
-  const response = await fetch(SAMPLE);
-  const file = await response.blob();
-  picture.value ??= { name: "chelsea.png", file };
-}
+const isSystemDark = signal(dark.matches);
+dark.addEventListener("change", ({ matches }) => {
+  isSystemDark.value = matches;
+});
+export const palette = computed<Palette>(() => {
+  if (theme.value !== "system") return theme.value;
+  return isSystemDark.value ? "dark" : "light";
+});
 
 /** A call into the worker whose answer counts only while `isWanted`. Shows an error, unless nobody waits for it. */
 async function ask<T>(call: Promise<T>, isWanted: () => boolean): Promise<T | undefined> {
@@ -87,26 +79,35 @@ export function follow(): () => void {
   };
 }
 
+let looks = 0;
+
 function openPicture(): void {
   const [using, given] = [network.value, picture.value];
-  if (!using) return;
-  if (!given) {
-    sample().catch(fail);
-    return;
-  }
-  void (async () => {
-    const found = await during("Opening the picture", (work) =>
-      engine.call("openPicture", { picture: given.file }, work),
-    );
-    if (!found || network.peek() !== using || picture.peek() !== given) return;
-    batch(() => {
-      const known = new Set(found.values.map(({ name }) => name));
-      maps.value = undefined;
-      opened.value = found;
-      if (!known.has(selection.peek()?.name ?? "")) select(firstOf(found.values));
-      else selection.value = { ...selection.peek()! };
-    });
-  })();
+  if (using !== openedWith) forget();
+  openedWith = using;
+  if (using && given) void untracked(() => open({ id: ++looks, picture: given.file }));
+}
+
+async function open(look: Look): Promise<void> {
+  const found = await during("Opening the picture", (work) => engine.call("openPicture", look, work));
+  if (!found || look.id !== looks) return;
+  batch(() => {
+    const known = new Set(found.values.map(({ name }) => name));
+    opened.value = { ...found, look };
+    if (!known.has(selection.peek()?.name ?? "")) select(firstOf(found.values));
+  });
+}
+let openedWith = network.peek();
+
+/** What was shown of another network. */
+function forget(): void {
+  batch(() => {
+    opened.value = undefined;
+    drawing.value = undefined;
+    maps.value = undefined;
+    channelFacts.value = undefined;
+    explained.value = undefined;
+  });
 }
 
 /** The first convolution: its input is the picture itself. */
@@ -126,25 +127,32 @@ function draw(): void {
   );
 }
 
+/** Ends the work for a layer that is no longer looked at. */
+let stop = new AbortController();
+
 function lookAtLayer(): void {
   const [selected, of] = [selection.value, opened.value];
-  if (!of || selected?.kind !== "layer") return;
-  void (async () => {
-    const isWanted = () => selection.peek() === selected && opened.peek() === of;
-    const found = await ask(engine.call("mapsOf", { name: selected.name }), isWanted);
-    if (!found) return;
-    const [channels] = found.shape;
-    const wanted = next?.name === selected.name ? next : undefined;
-    next = undefined;
-    batch(() => {
-      maps.value = found;
-      channelFacts.value = undefined;
-      channel.value = wanted && wanted.channel < channels ? wanted.channel : found.strongest[0]!;
-      pointed.value = undefined;
-      isPlaced = wanted !== undefined;
-      if (wanted) pinned.value = wanted;
-    });
-  })();
+  if (of && selected?.kind === "layer") void untracked(() => openLayer(selected.name, of.look));
+}
+
+async function openLayer(name: string, look: Look): Promise<void> {
+  stop.abort();
+  stop = new AbortController();
+  const other = stop.signal;
+  const found = await during(`Computing ${name}`, ({ signal, onProgress }) =>
+    engine.call("mapsOf", { ...look, name }, { signal: AbortSignal.any([signal, other]), onProgress }),
+  );
+  if (!found || other.aborted) return;
+  const wanted = next?.name === name && next.channel < found.shape[0] ? next : undefined;
+  next = undefined;
+  isPlaced = wanted !== undefined;
+  batch(() => {
+    maps.value = found;
+    channelFacts.value = undefined;
+    channel.value = wanted?.channel ?? found.strongest[0]!;
+    pointed.value = undefined;
+    if (wanted) pinned.value = wanted;
+  });
 }
 
 /** The channel and the place that the next layer opens with, such as by following a number back. */
@@ -154,9 +162,10 @@ let isPlaced = false;
 
 function lookAtChannel(): void {
   const [of, at] = [maps.value, channel.value];
-  if (!of || opened.peek() === undefined) return;
+  const look = opened.peek()?.look;
+  if (!of || !look) return;
   const isWanted = () => maps.peek() === of && channel.peek() === at;
-  void ask(engine.call("channelOf", { name: of.name, channel: at }), isWanted).then((found) => {
+  void ask(engine.call("channelOf", { ...look, name: of.name, channel: at }), isWanted).then((found) => {
     if (!found) return;
     batch(() => {
       if (!isPlaced) pinned.value = found.spots[0] ?? { row: 0, column: 0 };
@@ -169,12 +178,15 @@ function lookAtChannel(): void {
 let asked = 0;
 function lookAtNumber(): void {
   const [of, facts, { row, column }, most] = [maps.value, channelFacts.value, place.value, limit.value];
-  if (!of || !facts) return;
+  const look = opened.peek()?.look;
+  if (!of || !facts || !look) return;
   const turn = ++asked;
   const request = { name: of.name, channel: channel.peek(), row, column, limit: most };
-  void ask(engine.call("explainNumber", request), () => turn === asked && maps.peek() === of).then((found) => {
-    if (found) explained.value = { ...found, ...request };
-  });
+  void ask(engine.call("explainNumber", { ...look, ...request }), () => turn === asked && maps.peek() === of).then(
+    (found) => {
+      if (found) explained.value = { ...found, ...request };
+    },
+  );
 }
 
 export function select(name: string, box: readonly string[] = [name]): void {

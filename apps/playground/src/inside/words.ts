@@ -30,12 +30,13 @@ export function opWords({ op, kernel }: Pick<ValueFacts, "op" | "kernel">): stri
 /** `1 × 16 × 32 × 32` */
 export const shapeWords = (shape: readonly number[]): string => shape.join(" × ");
 
-const counts = new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 3, notation: "compact" });
-const exactCounts = new Intl.NumberFormat("en-GB");
+const counts = new Intl.NumberFormat("en-GB");
 
-/** `2,320`, or `1.18M` from a million on. */
-export const countWords = (count: number): string =>
-  count < 1_000_000 ? exactCounts.format(count) : counts.format(count);
+/** `2,320`, or `1.18 M` from a million on. */
+export function countWords(count: number): string {
+  if (count < 1e6) return counts.format(count);
+  return count < 1e9 ? `${(count / 1e6).toPrecision(3)} M` : `${(count / 1e9).toPrecision(3)} G`;
+}
 
 export function byteWords(bytes: number): string {
   const units = ["bytes", "KiB", "MiB", "GiB"];
