@@ -11,7 +11,6 @@ import "./inside.css";
 /** The room in which a network is taken apart, down to the products that make one number. */
 export function Inside() {
   useEffect(follow, []);
-  const selected = selection.value;
   return (
     <section class="inside" aria-label="Look inside">
       <header class="inside-head">

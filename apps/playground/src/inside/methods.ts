@@ -82,8 +82,11 @@ export interface Explained {
   readonly found: number;
   /** The same arithmetic on the backend's own inputs, in float64. */
   readonly exact: number;
-  /** The largest difference that float32 allows here (docs/tolerances.md). */
-  readonly bound: number;
+  /**
+   * The largest difference that float32 allows here (docs/tolerances.md). Undefined offline, until the code for it has
+   * been fetched once.
+   */
+  readonly bound: number | undefined;
   readonly field: ReceptiveField;
   /** The number's way through the steps that keep its position. */
   readonly steps: readonly { readonly name: string; readonly op: string; readonly value: number }[];
@@ -178,20 +181,28 @@ export const inside = {
   },
 };
 
-/**
- * The bound of plain float32; of the backend's own algorithms, such as Winograd's, only for a difference that needs it.
- * conformance is large, and nothing else needs it here.
- */
+/** The bound of plain float32; of the backend's own algorithms, such as Winograd's, only if the difference needs it. */
 async function boundOf(
   { classifier }: Activations,
   node: AnyNode,
   inputs: Parameters<typeof explain>[1],
   at: number,
   difference: number,
-): Promise<number> {
-  const { elementBound } = await import("@residual/conformance");
-  const plain = elementBound(node, inputs, at).bound;
-  return difference <= plain ? plain : elementBound(node, inputs, at, classifier.backend).bound;
+): Promise<number | undefined> {
+  const conformance = await fetchConformance();
+  if (!conformance) return undefined;
+  const plain = conformance.elementBound(node, inputs, at).bound;
+  return difference <= plain ? plain : conformance.elementBound(node, inputs, at, classifier.backend).bound;
+}
+
+/** Large, and only the bound needs it. */
+async function fetchConformance() {
+  try {
+    const { elementBound } = await import("@residual/conformance");
+    return { elementBound };
+  } catch {
+    return undefined;
+  }
 }
 
 function copiedFrom(explanation: Explanation, { x }: { readonly [input: string]: Tensor<"float32"> }): number {

@@ -80,19 +80,36 @@ const linesIn = (root: ShadowRoot): readonly SVGElement[] => [
 
 /** Makes boxes and lines into buttons that a keyboard reaches and a screen reader names. */
 function prepare(root: ShadowRoot): void {
-  const svg = root.querySelector("svg")!;
-  svg.setAttribute("role", "group");
+  root.querySelector("svg")!.setAttribute("role", "group");
   for (const line of linesIn(root)) {
     nameButton(line, connectionWords(facts.value.get(line.dataset.value!)!));
-    const hit = line.cloneNode() as SVGElement;
-    hit.setAttribute("class", "edge hit");
-    for (const name of ["role", "aria-label", "tabindex"]) hit.removeAttribute(name);
-    line.after(hit);
+    line.after(hitArea(line));
   }
+  for (const group of root.querySelectorAll<SVGElement>("g[data-nodes]:has([data-value])")) takeLinesOut(group);
   for (const box of boxesIn(root)) {
-    nameButton(box, boxWords(namesOf(box).map((name) => facts.value.get(name)!)));
+    const lines = [...box.querySelectorAll("text")];
+    for (const line of lines) line.before(" "); // so that what is read aloud begins with what is seen
+    const seen = lines.map(({ textContent }) => textContent).join(" ");
+    const words = boxWords(namesOf(box).map((name) => facts.value.get(name)!));
+    nameButton(box, seen === "" ? words : `${seen}: ${words}`);
   }
   boxesIn(root)[0]?.setAttribute("tabindex", "0");
+}
+
+/** A shortcut's lines are buttons of their own, beside the one for its layers. */
+function takeLinesOut(group: SVGElement): void {
+  const box = group.cloneNode() as SVGElement;
+  delete group.dataset.nodes;
+  box.append(...[...group.children].filter((child) => !child.matches("[data-value]")));
+  group.append(box);
+}
+
+/** A broad invisible line, easier to hit. */
+function hitArea(line: SVGElement): SVGElement {
+  const hit = line.cloneNode() as SVGElement;
+  hit.setAttribute("class", "edge hit");
+  for (const name of ["role", "aria-label", "tabindex"]) hit.removeAttribute(name);
+  return hit;
 }
 
 function nameButton(element: SVGElement, words: string): void {

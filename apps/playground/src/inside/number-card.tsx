@@ -42,8 +42,6 @@ function whereWords({ name, channel, row, column }: ExplainedNumber): string {
 /** The backend's number beside the exact one. */
 function Check({ value: { found, exact, bound } }: { readonly value: ExplainedNumber }) {
   const difference = Math.abs(found - exact);
-  const share = bound === 0 ? (difference === 0 ? 0 : Number.POSITIVE_INFINITY) : difference / bound;
-  const isRight = share <= 1;
   return (
     <div class="inside-check">
       <dl class="inside-ledger figures">
@@ -59,17 +57,29 @@ function Check({ value: { found, exact, bound } }: { readonly value: ExplainedNu
           <dt>Difference</dt>
           <dd data-difference={difference}>{numberWords(difference)}</dd>
         </div>
-        <div>
-          <dt>Largest that rounding allows</dt>
-          <dd data-bound={bound}>{numberWords(bound)}</dd>
-        </div>
+        {bound !== undefined && (
+          <div>
+            <dt>Largest that rounding allows</dt>
+            <dd data-bound={bound}>{numberWords(bound)}</dd>
+          </div>
+        )}
       </dl>
-      <div class="inside-verdict">
-        <Meter share={share} tone={isRight ? "good" : "bad"} />
-        <p class="small">
-          {isRight ? verdictOf(share, bound) : `This number is wrong: ${numberWords(share)} times the bound.`}
-        </p>
-      </div>
+      {bound === undefined ? (
+        <p class="small quiet">Connect to the network to see how large a difference rounding allows.</p>
+      ) : (
+        <Verdict difference={difference} bound={bound} />
+      )}
+    </div>
+  );
+}
+
+function Verdict({ difference, bound }: { readonly difference: number; readonly bound: number }) {
+  const share = difference === 0 ? 0 : difference / bound;
+  const isRight = share <= 1;
+  return (
+    <div class="inside-verdict">
+      <Meter share={share} tone={isRight ? "good" : "bad"} />
+      <p class="small">{isRight ? verdictOf(share, bound) : "This number is wrong: rounding does not explain it."}</p>
     </div>
   );
 }
