@@ -16,7 +16,8 @@ export const node: Platform = {
     if (process.platform !== "linux") return true;
     const { existsSync } = await import("node:fs");
     try {
-      return ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"].some((device) => existsSync(device)); // dxg: Windows' GPU in WSL
+      const devices = ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"]; // dxg: Windows' GPU in WSL
+      return devices.some((device) => existsSync(device));
     } catch {
       return true; // Deno lets only `--allow-all` look into /dev; its own WebGPU needs no permission
     }
