@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -67,13 +67,28 @@ export class Site {
     const tarballs = Object.fromEntries(ours.map((each) => [each, `file:${this.#tarballs.get(each)!}`]));
     const manifest = { private: true, type: "module", dependencies: { ...tarballs, ...others } };
     writeFileSync(join(cwd, "package.json"), JSON.stringify(manifest, null, 2));
-    // onnxruntime-node's install script fetches CUDA from elsewhere than the registry; no other script is needed.
-    const words = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"];
-    if (withoutOptional) words.push("--omit=optional");
-    // behind a proxy with a certificate of its own only the system's list knows the registry
-    await output({ command: "npm", words, cwd, env: { NODE_USE_SYSTEM_CA: "1" } });
+    await install(cwd, withoutOptional ? ["--omit=optional"] : []);
     return cwd;
   }
+
+  /** Installs a project of the workspace that was copied: its packages of the workspace are the tarballs. */
+  async install(cwd: string): Promise<void> {
+    const file = join(cwd, "package.json");
+    const manifest = JSON.parse(readFileSync(file, "utf8")) as { dependencies: { [name: string]: string } };
+    const tarballs = [...this.#tarballs].map(([name, path]) => [name, `file:${path}`] as const);
+    const isOwn = ([name]: readonly [string, string]) => name in manifest.dependencies;
+    Object.assign(manifest.dependencies, Object.fromEntries(tarballs.filter(isOwn)));
+    writeFileSync(file, JSON.stringify({ ...manifest, overrides: Object.fromEntries(tarballs) }, null, 2));
+    await install(cwd);
+  }
+}
+
+/** Runs `npm install`. */
+async function install(cwd: string, options: readonly string[] = []): Promise<void> {
+  // onnxruntime-node's install script fetches CUDA from elsewhere than the registry; no other script is needed.
+  const words = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", ...options];
+  // behind a proxy with a certificate of its own only the system's list knows the registry
+  await output({ command: "npm", words, cwd, env: { NODE_USE_SYSTEM_CA: "1" } });
 }
 
 /** Packs every package as it would be published: from their names to the paths of their tarballs. */
@@ -111,7 +126,7 @@ export function output({ command, words, cwd, env }: Command): Promise<Output> {
 }
 
 /** This process's variables, without those by which npm, pnpm and Node pass on this workspace's settings. */
-function cleanEnv(): NodeJS.ProcessEnv {
+export function cleanEnv(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
     ([name]) => !/^(npm_|pnpm_|NODE_(ENV|OPTIONS|PATH)$|INIT_CWD$)/i.test(name),
   );
