@@ -1,11 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { type BuildOptions, build as esbuild } from "esbuild";
 import { createLogger, preview, build as viteBuild } from "vite";
 import { titleOf } from "./page.ts";
-import { expectLine, output, type ProjectSpec, type Row } from "./site.ts";
+import { expectLine, type ProjectSpec, type Row } from "./site.ts";
 
 /** What a page or a program needs of the registry, besides the packages. */
 const runtimes = {
@@ -25,10 +23,6 @@ const projects = {
   full: { name: "bundled", others: runtimes },
   webpackAlone: { name: "webpack-alone", others: { webpack: "5.113.0" } },
   webpack: { name: "webpack", others: { ...runtimes, webpack: "5.113.0" } },
-};
-const withNext = {
-  name: "next",
-  others: { ...runtimes, next: "16.4.6", react: "19.3.1", "react-dom": "19.3.1" },
 };
 
 /** esbuild bundles no files that code names by URL: the weights are told, as docs/bundlers.md says. */
@@ -166,24 +160,6 @@ async function vitePage(cwd: string, outDir: string, program: string): Promise<v
 const webpackPage = (cwd: string, _: string, program: string) =>
   expectLine("built", { command: process.execPath, words: ["webpack-build.js", program], cwd });
 
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, () => {
-      const { port } = server.address() as { readonly port: number };
-      server.close(() => resolve(port));
-    });
-  });
-
-/** Asks a server until it answers. */
-async function answerOf(url: string, server: ChildProcess): Promise<string> {
-  for (;;) {
-    if (server.exitCode !== null) throw new Error(`the server ended with ${server.exitCode}`);
-    const answer = await fetch(url).catch(() => undefined);
-    if (answer) return await answer.text();
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
 export const bundlerRows: readonly Row[] = [
   esbuildForNode("esm", "mjs"),
   esbuildForNode("cjs", "cjs"),
@@ -199,24 +175,4 @@ export const bundlerRows: readonly Row[] = [
   inBrowser(["webpack", "nothing optional", false], projects.webpackAlone, webpackPage, "./page.js"),
   inBrowser(["webpack", "all backends", false], projects.webpack, webpackPage, "./page-that-hands-over.js"),
   policyRow,
-  {
-    where: "Next.js",
-    what: "a route on the server",
-    isQuick: false,
-    async run(site) {
-      const cwd = await site.project(withNext);
-      const command = join(cwd, "node_modules/.bin/next");
-      const { stdout, stderr } = await output({ command, words: ["build"], cwd });
-      const warnings = `${stdout}${stderr}`.split("\n").filter((line) => /warn|⚠/i.test(line));
-      if (warnings.length > 0) throw new Error(`${stdout}${stderr}`);
-      const port = await freePort();
-      const server = spawn(command, ["start", "--port", `${port}`], { cwd, stdio: "ignore" });
-      try {
-        const answer = await answerOf(`http://localhost:${port}/classify`, server);
-        if (answer !== "cat") throw new Error(answer);
-      } finally {
-        server.kill();
-      }
-    },
-  },
 ];

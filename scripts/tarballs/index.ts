@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { bundlerRows } from "./bundlers.ts";
 import { runtimeRows } from "./runtimes.ts";
 import { type Row, Site } from "./site.ts";
+import { starterRows } from "./starters.ts";
 import { typeRows } from "./types.ts";
 
 const words = process.argv.slice(2).filter((word) => word !== "--quick");
@@ -20,7 +21,7 @@ const folder = mkdtempSync(join(tmpdir(), "residual-tarballs-"));
 const failures: string[] = [];
 try {
   const site = new Site(folder);
-  for (const row of [...runtimeRows, ...bundlerRows, ...typeRows].filter(isMeant)) {
+  for (const row of [...runtimeRows, ...bundlerRows, ...starterRows, ...typeRows].filter(isMeant)) {
     const start = performance.now();
     const message = await row.run(site).then(() => undefined, String);
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
