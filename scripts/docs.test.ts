@@ -9,6 +9,7 @@ const pages = globSync([
   "packages/*/*.md",
   "packages/*/known/*.md",
   "conformance/*.md",
+  "apps/*.md",
   "apps/*/*.md",
   "photos/*.md",
 ]);
