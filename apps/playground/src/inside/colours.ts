@@ -86,12 +86,7 @@ export function inkOn(value: number, largest: number, palette: Palette): string 
 }
 
 /** Numbers as pixels, RGBA. NaN is transparent. */
-export function paint(
-  numbers: Float32Array,
-  largest: number,
-  palette: Palette,
-  into: Uint8ClampedArray<ArrayBuffer>,
-): void {
+export function paint(numbers: Float32Array, largest: number, palette: Palette, into: Uint8ClampedArray): void {
   const table = coloursOf(palette);
   for (let i = 0; i < numbers.length; i++) {
     const at = 3 * levelOf(numbers[i]!, largest);

@@ -1,11 +1,11 @@
-import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { engine, fail } from "../app/state.ts";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Card, Segmented } from "../design/components.tsx";
 import { cssColour, inkOn } from "./colours.ts";
 import { Histogram } from "./histogram.tsx";
 import { Legend } from "./legend.tsx";
 import type { Maps } from "./methods.ts";
 import { channel, maps, opened, order, palette, scale, selectChannel } from "./state.ts";
+import { Strip } from "./strip.tsx";
 import { countWords, numberWords } from "./words.ts";
 
 const orders = [
@@ -54,7 +54,7 @@ export function FeatureMaps() {
 
 const GAP = 8;
 const LABEL = 18;
-/** Rows that are painted above and below those in view. */
+/** Rows that are in the document above and below those in view. */
 const AHEAD = 2;
 
 /** Pixels of a map's side: few maps are shown larger. */
@@ -63,28 +63,26 @@ function sideFor([count, height, width]: Maps["shape"]): number {
   return count <= 16 ? 84 : count <= 64 ? 68 : 52;
 }
 
-/** The maps in view: of 2,048 only those are in the document, and painted, by the worker. */
+/** The maps in view: of 2,048 only those are in the document. */
 function MapGrid({ of }: { readonly of: Maps }) {
   const scroller = useRef<HTMLDivElement>(null);
-  const [view, setView] = useState({ top: 0, height: 400, width: 600 });
+  const [view, setView] = useState({ top: 0, height: 340, width: 600 });
   const id = useId();
-  const [count, height, width] = of.shape;
-  const isMaps = height * width > 1;
+  const [count] = of.shape;
   const side = sideFor(of.shape);
   const columns = Math.max(1, Math.floor((view.width + GAP) / (side + GAP)));
   const rowHeight = side + LABEL + GAP;
   const rows = Math.ceil(count / columns);
-  const first = Math.max(0, Math.floor(view.top / rowHeight) - AHEAD) * columns;
-  const end = Math.min(count, Math.ceil((view.top + view.height) / rowHeight + AHEAD) * columns);
-  const indexAt = (at: number) => (order.value === "strongest" ? of.strongest[at]! : at);
-  const shown = Array.from({ length: Math.max(end - first, 0) }, (_, i) => indexAt(first + i));
-  const painted = usePainted(of, isMaps ? shown : []);
+  const first = Math.max(0, Math.floor(view.top / rowHeight) - AHEAD);
+  const end = Math.min(rows, Math.ceil((view.top + view.height) / rowHeight) + AHEAD);
+  const isStrongestFirst = order.value === "strongest";
+  const indexAt = (at: number) => (isStrongestFirst ? of.strongest[at]! : at);
+  const placeOf = (index: number) => (isStrongestFirst ? of.strongest.indexOf(index) : index);
   const chosen = channel.value;
-  const placeOf = (index: number) => (order.value === "strongest" ? of.strongest.indexOf(index) : index);
 
   const measure = () => {
     const { scrollTop, clientHeight, clientWidth } = scroller.current!;
-    setView({ top: scrollTop, height: clientHeight, width: clientWidth });
+    setView({ top: scrollTop, height: clientHeight, width: clientWidth - 2 * PADDING });
   };
   useLayoutEffect(() => {
     const observer = new ResizeObserver(measure);
@@ -93,7 +91,7 @@ function MapGrid({ of }: { readonly of: Maps }) {
   }, []);
   useLayoutEffect(() => {
     scroller.current!.scrollTop = 0;
-  }, [of, order.value]);
+  }, [of.name, isStrongestFirst]);
 
   const choose = (place: number) => {
     const at = Math.min(Math.max(place, 0), count - 1);
@@ -104,18 +102,7 @@ function MapGrid({ of }: { readonly of: Maps }) {
     if (top + rowHeight > scrollTop + clientHeight) scroller.current!.scrollTop = top + rowHeight - clientHeight;
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    const page = columns * Math.max(1, Math.floor(view.height / rowHeight));
-    const steps: { readonly [key: string]: number } = {
-      ArrowRight: 1,
-      ArrowLeft: -1,
-      ArrowDown: columns,
-      ArrowUp: -columns,
-      PageDown: page,
-      PageUp: -page,
-      Home: -count,
-      End: count,
-    };
-    const step = steps[event.key];
+    const step = stepOf(event.key, columns, columns * Math.max(1, Math.floor(view.height / rowHeight)), count);
     if (step === undefined) return;
     event.preventDefault();
     choose(placeOf(chosen) + step);
@@ -124,7 +111,7 @@ function MapGrid({ of }: { readonly of: Maps }) {
     const map = target instanceof Element ? target.closest<HTMLElement>("[data-channel]") : null;
     if (map) selectChannel(Number(map.dataset.channel));
   };
-  const isShown = shown.includes(chosen);
+  const row = Math.floor(placeOf(chosen) / columns);
   return (
     <div
       ref={scroller}
@@ -132,42 +119,82 @@ function MapGrid({ of }: { readonly of: Maps }) {
       role="listbox"
       tabIndex={0}
       aria-label="Feature maps"
-      aria-activedescendant={isShown ? `${id}-${chosen}` : undefined}
+      aria-activedescendant={first <= row && row < end ? `${id}-${chosen}` : undefined}
       onScroll={measure}
       onClick={onClick}
       onKeyDown={onKeyDown}
-      data-painted={painted.isWhole ? of.name : undefined}
     >
       <div role="presentation" style={{ height: `${rows * rowHeight - GAP}px` }}>
-        {shown.map((index, i) => {
-          const at = first + i;
-          const left = (at % columns) * (side + GAP);
-          const top = Math.floor(at / columns) * rowHeight;
-          return (
-            <div
-              key={index}
-              data-channel={index}
-              id={`${id}-${index}`}
-              class="inside-map"
-              role="option"
-              tabIndex={-1}
-              aria-selected={index === chosen}
-              aria-setsize={count}
-              aria-posinset={at + 1}
-              aria-label={`${nameOf(of, index)}, largest number ${numberWords(of.peaks[index]!)}`}
-              style={{ width: `${side}px`, transform: `translate(${left}px, ${top}px)` }}
-            >
-              {isMaps ? (
-                <MapImage pixels={painted.of(index)} of={of} side={side} />
-              ) : (
-                <NumberTile of={of} index={index} side={side} />
+        {Array.from({ length: Math.max(end - first, 0) }, (_, i) => first + i).map((row) => (
+          <div class="inside-row" role="presentation" key={row} style={{ top: `${row * rowHeight}px` }}>
+            <MapRow
+              of={of}
+              id={id}
+              side={side}
+              first={row * columns}
+              channels={Array.from({ length: Math.min(columns, count - row * columns) }, (_, i) =>
+                indexAt(row * columns + i),
               )}
-              <span class="figures">{nameOf(of, index)}</span>
-            </div>
-          );
-        })}
+            />
+          </div>
+        ))}
       </div>
     </div>
+  );
+}
+
+/** As in inside.css, around the maps. */
+const PADDING = 4;
+
+/** How far a key moves along the list. */
+function stepOf(key: string, row: number, page: number, all: number): number | undefined {
+  const steps: { readonly [key: string]: number } = {
+    ArrowRight: 1,
+    ArrowLeft: -1,
+    ArrowDown: row,
+    ArrowUp: -row,
+    PageDown: page,
+    PageUp: -page,
+    Home: -all,
+    End: all,
+  };
+  return steps[key];
+}
+
+interface MapRowProps {
+  readonly of: Maps;
+  readonly id: string;
+  readonly side: number;
+  /** The place of the first in the list. */
+  readonly first: number;
+  readonly channels: readonly number[];
+}
+
+function MapRow({ of, id, side, first, channels }: MapRowProps) {
+  const [count, height, width] = of.shape;
+  const isMaps = height * width > 1;
+  return (
+    <>
+      {isMaps && <Strip name={of.name} of="output" channels={channels} scale={scale.value} side={side} gap={GAP} />}
+      {channels.map((index, i) => (
+        <div
+          key={index}
+          data-channel={index}
+          id={`${id}-${index}`}
+          class="inside-map"
+          role="option"
+          tabIndex={-1}
+          aria-selected={index === channel.value}
+          aria-setsize={count}
+          aria-posinset={first + i + 1}
+          aria-label={`${nameOf(of, index)}, largest number ${numberWords(of.peaks[index]!)}`}
+          style={{ width: `${side}px`, left: `${i * (side + GAP)}px` }}
+        >
+          {isMaps ? <i style={{ height: `${side}px` }} /> : <NumberTile of={of} index={index} side={side} />}
+          <span class="figures">{nameOf(of, index)}</span>
+        </div>
+      ))}
+    </>
   );
 }
 
@@ -191,72 +218,5 @@ function NumberTile({ of: { peaks, statistics }, index, side }: NumberTileProps)
     <b class="inside-tile figures" style={{ width: `${side}px`, height: `${side}px`, background, color }}>
       {numberWords(number, 2)}
     </b>
-  );
-}
-
-interface Painted {
-  readonly of: (index: number) => Uint8ClampedArray<ArrayBuffer> | undefined;
-  readonly isWhole: boolean;
-}
-
-/** Pixels of the maps that are shown. Those that are known, or asked for, are not painted again. */
-function usePainted(of: Maps, shown: readonly number[]): Painted {
-  const key = `${of.name} ${scale.value} ${palette.value}`;
-  const [store, setStore] = useState(() => emptyStore(key, of));
-  const [, paintAgain] = useState(0);
-  const current = store.key === key && store.of === of ? store : emptyStore(key, of);
-  const missing = shown.filter((index) => !current.asked.has(index));
-  useEffect(() => {
-    if (current !== store) setStore(current);
-    if (missing.length === 0) return;
-    const { pixels, asked } = current;
-    for (const index of missing) asked.add(index);
-    const request = {
-      ...opened.peek()!.look,
-      name: of.name,
-      of: "output",
-      channels: missing,
-      scale: scale.value,
-      palette: palette.value,
-    } as const;
-    engine.call("paintMaps", request).then((buffer) => {
-      const size = buffer.byteLength / missing.length;
-      for (const [at, index] of missing.entries()) pixels.set(index, new Uint8ClampedArray(buffer, at * size, size));
-      paintAgain((turn) => turn + 1);
-    }, fail);
-  });
-  return {
-    of: (index) => current.pixels.get(index),
-    isWhole: shown.every((index) => current.pixels.has(index)),
-  };
-}
-
-const emptyStore = (key: string, of: Maps) => ({
-  key,
-  of,
-  pixels: new Map<number, Uint8ClampedArray<ArrayBuffer>>(),
-  asked: new Set<number>(),
-});
-
-interface MapImageProps {
-  readonly pixels: Uint8ClampedArray<ArrayBuffer> | undefined;
-  readonly of: Maps;
-  readonly side: number;
-}
-
-function MapImage({ pixels, of, side }: MapImageProps) {
-  const canvas = useRef<HTMLCanvasElement>(null);
-  const [, height, width] = of.shape;
-  useLayoutEffect(() => {
-    if (pixels) canvas.current!.getContext("2d")!.putImageData(new ImageData(pixels, width, height), 0, 0);
-  }, [pixels, width, height]);
-  return (
-    <canvas
-      ref={canvas}
-      width={width}
-      height={height}
-      style={{ width: `${side}px`, height: `${side}px` }}
-      class={width > side ? "" : "crisp"}
-    />
   );
 }

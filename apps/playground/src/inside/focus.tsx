@@ -195,7 +195,7 @@ function Crop({
     const [height, width] = [rows.last - rows.first + 1, columns.last - columns.first + 1];
     void createImageBitmap(imageOf(photo), columns.first * right, rows.first * down, width * right, height * down).then(
       (bitmap) => {
-        if (isWanted) draw(canvas.current!, bitmap);
+        if (isWanted && canvas.current) draw(canvas.current, bitmap);
         bitmap.close();
       },
     );

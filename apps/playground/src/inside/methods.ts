@@ -2,8 +2,9 @@ import { type AnyNode, drawGraph, nodesOf, type Tensor, type WorkOptions } from 
 import { Moved } from "../engine/rpc.ts";
 import { classifier } from "../engine/session.ts";
 import { Activations } from "./activations.ts";
-import { type Palette, paint } from "./colours.ts";
+import type { Palette } from "./colours.ts";
 import { factsOf, type ValueFacts } from "./facts.ts";
+import { paintStrip, planesOf } from "./paint-strip.ts";
 import { type Photo, seenPart } from "./photo.ts";
 import { type Explanation, explain, numberAt, type Place, resultOf } from "./products.ts";
 import { type ReceptiveField, receptiveField } from "./receptive-field.ts";
@@ -48,6 +49,9 @@ export interface PaintRequest extends Look {
   /** Whether to paint the node's own maps, or those of its first input. */
   readonly of: "output" | "input";
   readonly channels: readonly number[];
+  /** Side of a map, and the distance between two, in pixels of the picture. */
+  readonly side: number;
+  readonly gap: number;
   /** The number that has the strongest colour: each map's own largest, or the whole layer's. */
   readonly scale: "map" | "layer";
   readonly palette: Palette;
@@ -132,20 +136,22 @@ export const inside = {
     return { name, shape, statistics: statisticsOf(value.data), peaks, strongest: strongestFirst(peaks) };
   },
 
-  /** Maps as pixels, RGBA, one after another. */
-  async paintMaps({ name, of, channels, scale, palette, ...look }: PaintRequest): Promise<Moved<ArrayBuffer>> {
+  /** Maps side by side, as a picture. */
+  async paintMaps({
+    name,
+    of,
+    channels,
+    side,
+    gap,
+    scale,
+    palette,
+    ...look
+  }: PaintRequest): Promise<Moved<ImageBitmap>> {
     const view = activationsOf(look);
     const node = view.node(name);
     const value = (await view.sectionOf(node)).get(of === "output" ? name : dataInputsOf(node)[0]!.name)!;
-    const [, height, width] = planesOf(value);
-    const size = height * width;
-    const pixels = new Uint8ClampedArray(4 * size * channels.length);
-    const ofLayer = scale === "layer" ? magnitude(value.data) : undefined;
-    for (const [at, channel] of channels.entries()) {
-      const numbers = value.data.subarray(channel * size, (channel + 1) * size);
-      paint(numbers, ofLayer ?? magnitude(numbers), palette, pixels.subarray(4 * size * at, 4 * size * (at + 1)));
-    }
-    return new Moved(pixels.buffer, [pixels.buffer]);
+    const bitmap = paintStrip(value, channels, { side, gap, scale, palette });
+    return new Moved(bitmap, [bitmap]);
   },
 
   async channelOf({ name, channel, ...look }: ChannelRequest): Promise<Moved<Channel>> {
@@ -222,21 +228,9 @@ function stepsOf(
   });
 }
 
-/** [1, C, H, W] as [C, H, W]; [1, C] has maps of one number. */
-function planesOf({ shape }: Tensor<"float32">): readonly [number, number, number] {
-  const [, channels = 1, height = 1, width = 1] = shape;
-  return [channels, height, width];
-}
-
 function flatIndex(value: Tensor<"float32">, { channel, row, column }: Place): number {
   const [, height, width] = planesOf(value);
   return (channel * height + row) * width + column;
-}
-
-function magnitude(numbers: Float32Array): number {
-  let largest = 0;
-  for (const each of numbers) largest = Math.max(largest, Math.abs(each));
-  return largest;
 }
 
 const MOST_SPOTS = 8;

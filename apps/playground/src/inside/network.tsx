@@ -130,6 +130,15 @@ function mark(root: ShadowRoot): void {
     element.toggleAttribute("data-open", isOpen === true);
     if (element.getAttribute("role") === "button") element.setAttribute("aria-pressed", `${isOpen === true}`);
   }
+  const open = root.querySelector("[data-nodes][data-open]") ?? root.querySelector("[data-open]");
+  if (open) bringIntoView(open, root.host);
+}
+
+/** Scrolls the drawing, and not the page. */
+function bringIntoView(part: Element, scroller: Element): void {
+  const [inner, outer] = [part.getBoundingClientRect(), scroller.getBoundingClientRect()];
+  if (inner.top < outer.top || inner.bottom > outer.bottom)
+    scroller.scrollBy({ top: inner.top - outer.top - (outer.height - inner.height) / 2 });
 }
 
 /** The layer that a box opens with: a stage or block shows what it gives on, a layer what it computes itself. */
@@ -153,8 +162,8 @@ function walk(event: KeyboardEvent, root: ShadowRoot): void {
   if (!to) return;
   for (const each of root.querySelectorAll('[tabindex="0"]')) each.setAttribute("tabindex", "-1");
   to.setAttribute("tabindex", "0");
-  to.focus();
-  to.scrollIntoView({ block: "nearest" });
+  to.focus({ preventScroll: true });
+  bringIntoView(to, root.host);
 }
 
 /** Where a key leads: from box to box, or onto a line and off at either end. */

@@ -1,11 +1,10 @@
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { engine, fail } from "../app/state.ts";
 import { Button } from "../design/components.tsx";
 import { barColour } from "./colours.ts";
 import { Outline } from "./focus.tsx";
 import { Heat, magnitudeOf } from "./heat.tsx";
 import type { Explanation, Term, Window } from "./products.ts";
-import { type ExplainedNumber, facts, limit, opened, palette, selectNumber } from "./state.ts";
+import { type ExplainedNumber, facts, limit, palette, selectNumber } from "./state.ts";
+import { Strip } from "./strip.tsx";
 import { countWords, numberWords } from "./words.ts";
 
 type Sum = Extract<Explanation, { kind: "sum" }>;
@@ -22,7 +21,6 @@ export function Products({ value, sum }: ProductsProps) {
   const kernels = magnitudeOf(...sum.terms.map(({ kernel }) => kernel));
   const products = magnitudeOf(...sum.terms.map(productsOf));
   const source = facts.value.get(value.name)!.reads[0]!;
-  const thumbs = useThumbs(value.name, sum);
   const isImage = facts.value.get(source)?.op === "input";
   const isSingle = rows * columns === 1;
   const hasMaps = sum.window.of[0] * sum.window.of[1] > 1;
@@ -48,8 +46,9 @@ export function Products({ value, sum }: ProductsProps) {
         {sum.terms.map((term) => (
           <div class="inside-term" key={term.channel}>
             <Source
+              layer={value.name}
+              channel={term.channel}
               window={sum.window}
-              pixels={thumbs.get(term.channel)}
               name={nameOf(term.channel)}
               onOpen={isImage ? undefined : () => selectNumber(source, placeIn(sum.window, term.channel))}
             />
@@ -159,14 +158,15 @@ function Total({ sum: { sums, bias, residual, relu }, result }: { readonly sum: 
 }
 
 interface SourceProps {
+  readonly layer: string;
+  readonly channel: number;
   readonly window: Window;
-  readonly pixels: Uint8ClampedArray<ArrayBuffer> | undefined;
   readonly name: string;
   readonly onOpen: (() => void) | undefined;
 }
 
 /** The input map that a term comes from, with the window on it. */
-function Source({ window, pixels, name, onOpen }: SourceProps) {
+function Source({ layer, channel, window, name, onOpen }: SourceProps) {
   const [height, width] = window.of;
   const rows = { first: Math.max(window.top, 0), last: Math.min(window.top + window.height, height) - 1 };
   const columns = { first: Math.max(window.left, 0), last: Math.min(window.left + window.width, width) - 1 };
@@ -174,7 +174,7 @@ function Source({ window, pixels, name, onOpen }: SourceProps) {
     <>
       {height * width > 1 && (
         <span class="inside-stage thumb">
-          <Thumb pixels={pixels} height={height} width={width} />
+          <Strip name={layer} of="input" channels={[channel]} scale="map" side={64} />
           <Outline region={{ rows, columns }} of={window.of} look="cell" />
         </span>
       )}
@@ -187,53 +187,4 @@ function Source({ window, pixels, name, onOpen }: SourceProps) {
       {content}
     </button>
   );
-}
-
-interface ThumbProps {
-  readonly pixels: Uint8ClampedArray<ArrayBuffer> | undefined;
-  readonly height: number;
-  readonly width: number;
-}
-
-function Thumb({ pixels, height, width }: ThumbProps) {
-  const canvas = useRef<HTMLCanvasElement>(null);
-  useLayoutEffect(() => {
-    if (pixels) canvas.current!.getContext("2d")!.putImageData(new ImageData(pixels, width, height), 0, 0);
-  }, [pixels, height, width]);
-  return <canvas ref={canvas} width={width} height={height} class={width > 64 ? "" : "crisp"} />;
-}
-
-type Thumbs = ReadonlyMap<number, Uint8ClampedArray<ArrayBuffer>>;
-
-/** Input maps of the terms, as pixels. */
-function useThumbs(name: string, { terms, window }: Sum): Thumbs {
-  const [thumbs, setThumbs] = useState<Thumbs>(new Map());
-  const channels = terms.map(({ channel }) => channel);
-  const key = `${name} ${palette.value} ${channels.toSorted((a, b) => a - b).join()}`;
-  useEffect(() => {
-    if (window.of[0] * window.of[1] === 1) return undefined;
-    let isWanted = true;
-    const request = {
-      ...opened.peek()!.look,
-      name,
-      of: "input",
-      channels,
-      scale: "map",
-      palette: palette.value,
-    } as const;
-    engine.call("paintMaps", request).then(
-      (buffer) => {
-        const size = buffer.byteLength / channels.length;
-        const pixels = channels.map(
-          (channel, at) => [channel, new Uint8ClampedArray(buffer, at * size, size)] as const,
-        );
-        if (isWanted) setThumbs(new Map(pixels));
-      },
-      (error: unknown) => isWanted && fail(error),
-    );
-    return () => {
-      isWanted = false;
-    };
-  }, [key]);
-  return thumbs;
 }
