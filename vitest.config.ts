@@ -8,5 +8,6 @@ if (!isSupported) console.warn(`skipped: ${starters}; their browser and runtimes
 
 /** The workspace's own tests: of what holds for all packages. Each package has its tests beside its files. */
 export default mergeConfig(base, {
-  test: { include: ["scripts/**/*.test.ts"], exclude: isSupported ? [] : [starters] },
+  // servers and a browser are started in hooks; like testTimeout, it ends only what hangs
+  test: { hookTimeout: 300_000, include: ["scripts/**/*.test.ts"], exclude: isSupported ? [] : [starters] },
 });

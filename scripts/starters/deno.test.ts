@@ -1,11 +1,11 @@
 import { expect, it } from "vitest";
-import { expectAnswers } from "./http.ts";
+import { expectAnswers, sendTo } from "./http.ts";
 import { Program } from "./starter.ts";
 
 it("answers pictures, and ends on Ctrl-C", async () => {
   const program = new Program("deno", "start");
   const url = await program.url();
-  await expectAnswers((body) => fetch(url, { method: "POST", body }));
+  await expectAnswers(sendTo(url));
   expect((await fetch(url)).status).toBe(405);
   expect(await program.stop()).toBe(0);
   expect(program.said.trim().split("\n")).toHaveLength(1); // its address, and no warning

@@ -1,23 +1,46 @@
+import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
 import { expect } from "vitest";
 import { photo } from "./starter.ts";
 
-export type Body = Uint8Array<ArrayBuffer>;
+/** A request's body, and the length that its header gives. */
+export type Send = (body: Uint8Array<ArrayBuffer>, length: number) => Promise<Answer>;
 
-/** What every server among the starters answers. `send` sends a request. */
-export async function expectAnswers(send: (body: Body) => Promise<Response>): Promise<void> {
-  const [cats, text, ships, tooLarge] = await Promise.all([
-    send(new Uint8Array(photo("chelsea.png"))),
-    send(new TextEncoder().encode("hello")),
-    send(new Uint8Array(photo("rocket.jpg"))),
-    send(new Uint8Array(20_000_001)),
+interface Answer {
+  readonly status: number;
+  json(): Promise<unknown>;
+}
+
+const tooLong = 20_000_001;
+
+/** POSTs to a server. Of a body that is too long only the header is sent: the server answers without reading it. */
+export const sendTo =
+  (url: string): Send =>
+  async (body, length) => {
+    if (length === body.length) return fetch(url, { method: "POST", body });
+    const asking = request(url, { method: "POST", headers: { "content-length": length } });
+    asking.flushHeaders();
+    const [{ statusCode: status }] = (await once(asking, "response")) as [IncomingMessage];
+    asking.on("error", () => {}).destroy();
+    return { status: status!, json: async () => undefined };
+  };
+
+/** What every server among the starters answers. */
+export async function expectAnswers(send: Send): Promise<void> {
+  const ask = (body: Uint8Array<ArrayBuffer>) => send(body, body.length);
+  const [cat, text, ship, long] = await Promise.all([
+    ask(new Uint8Array(photo("chelsea.png"))),
+    ask(new TextEncoder().encode("hello")),
+    ask(new Uint8Array(photo("rocket.jpg"))),
+    send(new Uint8Array(0), tooLong),
   ]);
-  expect(cats.status).toBe(200);
-  const { predictions } = (await cats.json()) as { predictions: readonly { probability: number }[] };
+  expect(cat.status).toBe(200);
+  const { predictions } = (await cat.json()) as { predictions: readonly { probability: number }[] };
   expect(predictions).toMatchObject([{ label: "cat", index: 3 }, {}, {}, {}, {}]);
   expect(predictions[0]!.probability).toBeCloseTo(0.982, 3); // the card of the weights
-  expect(await ships.json()).toMatchObject({ predictions: [{ label: "ship" }, {}, {}, {}, {}] });
+  expect(await ship.json()).toMatchObject({ predictions: [{ label: "ship" }, {}, {}, {}, {}] });
   expect(text.status).toBe(415);
   const message = expect.stringMatching(/"hello", expected JPEG, PNG/) as string;
   expect(await text.json()).toEqual({ code: "FormatError", message });
-  expect(tooLarge.status).toBe(413);
+  expect(long.status).toBe(413);
 }
