@@ -309,7 +309,7 @@ async function tasksOf(page: Page, work: () => Promise<void>): Promise<readonly 
   await complete;
   const mains = events.filter(({ name, args }) => name === "thread_name" && args.name === "CrRendererMain");
   const isMain = ({ pid, tid }: TraceEvent) => mains.some((main) => main.pid === pid && main.tid === tid);
-  return events.flatMap((event) => (/RunTask$/.test(event.name) && isMain(event) ? [(event.tdur ?? 0) / 1000] : []));
+  return events.flatMap((event) => (event.name.endsWith("RunTask") && isMain(event) ? [(event.tdur ?? 0) / 1000] : []));
 }
 
 test.each([

@@ -2,9 +2,8 @@ import { type AnyNode, drawGraph, nodesOf, type Tensor, type WorkOptions } from 
 import { Moved } from "../engine/rpc.ts";
 import { classifier } from "../engine/session.ts";
 import { Activations } from "./activations.ts";
-import type { Palette } from "./colours.ts";
 import { factsOf, type ValueFacts } from "./facts.ts";
-import { paintStrip, planesOf } from "./paint-strip.ts";
+import { paintStrip, planesOf, type StripLook } from "./paint-strip.ts";
 import { type Photo, seenPart } from "./photo.ts";
 import { type Explanation, explain, numberAt, type Place, resultOf } from "./products.ts";
 import { type ReceptiveField, receptiveField } from "./receptive-field.ts";
@@ -44,17 +43,11 @@ export interface Maps {
   readonly strongest: Uint32Array<ArrayBuffer>;
 }
 
-export interface PaintRequest extends Look {
+export interface PaintRequest extends Look, StripLook {
   readonly name: string;
   /** Whether to paint the node's own maps, or those of its first input. */
   readonly of: "output" | "input";
   readonly channels: readonly number[];
-  /** Side of a map, and the distance between two, in pixels of the picture. */
-  readonly side: number;
-  readonly gap: number;
-  /** The number that has the strongest colour: each map's own largest, or the whole layer's. */
-  readonly scale: "map" | "layer";
-  readonly palette: Palette;
 }
 
 /** A place of the picture that a channel answers to. */

@@ -1,12 +1,20 @@
 import type { Tensor } from "@residual/core";
-import { paint } from "./colours.ts";
-import type { PaintRequest } from "./methods.ts";
+import { type Palette, paint } from "./colours.ts";
+
+export interface StripLook {
+  /** Side of a map, and the distance between two, in pixels. */
+  readonly side: number;
+  readonly gap: number;
+  /** The number that has the strongest colour: each map's own largest, or the whole layer's. */
+  readonly scale: "map" | "layer";
+  readonly palette: Palette;
+}
 
 /** Maps of a value side by side, each `side` pixels wide. Small maps stay pixels, large ones are averaged. */
 export function paintStrip(
   value: Tensor<"float32">,
   channels: readonly number[],
-  { side, gap, scale, palette }: Pick<PaintRequest, "side" | "gap" | "scale" | "palette">,
+  { side, gap, scale, palette }: StripLook,
 ): ImageBitmap {
   const [, height, width] = planesOf(value);
   const size = height * width;
