@@ -47,3 +47,14 @@ describe.each(globSync(["packages/*", "conformance"]).toSorted())("%s/package.js
     for (const [name, version] of own) expect(version, name).toBe("workspace:*");
   });
 });
+
+it.each(globSync("apps/*/package.json").toSorted())("%s is private, and names exact versions", (path) => {
+  const manifest = JSON.parse(readFileSync(path, "utf8")) as {
+    readonly private?: boolean;
+    readonly dependencies?: { readonly [name: string]: string };
+    readonly devDependencies?: { readonly [name: string]: string };
+  };
+  expect(manifest.private).toBe(true);
+  for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies }))
+    expect(version, name).toMatch(/^(residual|@residual\/)/.test(name) ? /^workspace:\*$/ : /^\d+\.\d+\.\d+$/);
+});

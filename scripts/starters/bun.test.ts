@@ -1,9 +1,10 @@
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { expectAnswers, sendTo } from "./http.ts";
 import { Program } from "./starter.ts";
 
 it("answers pictures, and ends on Ctrl-C", async () => {
   const program = new Program("bun", "start");
+  onTestFinished(async () => void (await program.stop()));
   const url = await program.url();
   await expectAnswers(sendTo(url));
   expect((await fetch(url)).status).toBe(404);

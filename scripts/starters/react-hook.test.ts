@@ -20,8 +20,7 @@ beforeAll(async () => {
   [browser, url] = await Promise.all([open(), program.url()]);
 });
 afterAll(async () => {
-  await browser.close();
-  await program.stop();
+  await Promise.all([program.stop(), browser.close()]);
 });
 
 async function openPage(address: string, where = "worker"): Promise<{ page: Page; complaints: readonly string[] }> {
