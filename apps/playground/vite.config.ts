@@ -35,6 +35,6 @@ const config: UserConfigFnObject = defineConfig(({ command }) => ({
   plugins: [staticFiles(files), kept.page()],
   worker: { format: "es" as const, plugins: () => [kept.worker()] },
   optimizeDeps: { exclude: ["onnxruntime-web"] },
-  build: { target: "es2023", chunkSizeWarningLimit: 10_000 },
+  build: { target: "es2023", modulePreload: { polyfill: false }, chunkSizeWarningLimit: 10_000 },
 }));
 export default config;

@@ -1,4 +1,6 @@
 import { mergeConfig } from "vitest/config";
 import base from "../../vitest.base.ts";
 
-export default mergeConfig(base, { test: { include: ["tests/*.test.ts"], fileParallelism: false } });
+export default mergeConfig(base, {
+  test: { include: ["tests/*.test.ts"], fileParallelism: false, expect: { poll: { timeout: 30_000 } } },
+});

@@ -90,3 +90,26 @@ async function openPage(browser: Browser, url: string, options: OpenOptions): Pr
 export async function isReady(page: Page): Promise<void> {
   await page.locator("html[data-ready]").waitFor();
 }
+
+/** A file that is made here. */
+export interface MadeFile {
+  readonly name: string;
+  readonly mimeType: string;
+  readonly buffer: Buffer;
+}
+
+/** Gives the page a picture, as a person does with the button. */
+export async function givePicture(page: Page, file: string | MadeFile): Promise<void> {
+  await page.getByLabel("Picture", { exact: true }).setInputFiles(file);
+}
+
+/** The classes that the page shows, likeliest first, with the probabilities in float32. */
+export async function shownClasses(page: Page): Promise<readonly (readonly [label: string, probability: number])[]> {
+  const rows = await page.getByRole("list", { name: "Top five" }).getByRole("listitem").all();
+  return Promise.all(
+    rows.map(async (row) => {
+      const label = await row.locator(".label").textContent();
+      return [label!, Math.fround(Number(await row.locator("data").getAttribute("value")))] as const;
+    }),
+  );
+}

@@ -10,3 +10,7 @@ export function milliseconds(ms: number): string {
 }
 
 export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+/** Short facts in a line. */
+export const dotted = (facts: readonly (string | undefined)[]): string =>
+  facts.filter((fact) => fact !== undefined).join("\u2002·\u2002");

@@ -30,18 +30,30 @@ const actions: { readonly [code: string]: readonly [label: string, act: () => vo
 };
 
 export function ProblemWords({ of: { code, message } }: { readonly of: Problem }) {
+  const [first = "", ...more] = message.split("\n");
   return (
     <>
       <b>{titles[code] ?? "Something went wrong"}</b>
       <br />
-      {sentence(message)}
+      {sentence(first)}
+      {more.length > 0 && (
+        <details>
+          <summary>All that was found</summary>
+          <ul>
+            {more.map((line) => (
+              <li key={line}>{line.trim()}</li>
+            ))}
+          </ul>
+        </details>
+      )}
     </>
   );
 }
 
-/** The libraries' messages begin with a small letter and end without a full stop. */
+/** The libraries' messages begin with a small letter, or with a file's name; they end without a full stop. */
 function sentence(message: string): string {
-  return `${message[0]?.toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? "" : "."}`;
+  const isName = /^\S+:/.test(message);
+  return `${isName ? message[0] : message[0]?.toUpperCase()}${message.slice(1)}${/[.!?:]$/.test(message) ? "" : "."}`;
 }
 
 /** The page's errors and notes, each with its way out and a button that puts it away. */

@@ -14,7 +14,7 @@ export function TaskBar() {
       <div>
         <span role="status">
           {title}
-          {progress && <span class="quiet figures"> · {wordsOf(progress)}</span>}
+          {progress && <span class="quiet figures">: {wordsOf(progress)}</span>}
         </span>
         <Progress label={title} share={progress && progress.total > 0 ? progress.done / progress.total : undefined} />
       </div>

@@ -38,7 +38,7 @@ export async function startCamera(): Promise<void> {
     });
   } catch (error) {
     const { name, message } = error as Error;
-    problem.value = { code: "CameraError", message: reasons[name] ?? message };
+    problem.value = { code: "CameraError", message: reasons[name] ?? `${message}; choose a picture instead` };
   }
 }
 

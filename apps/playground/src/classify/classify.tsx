@@ -25,10 +25,8 @@ export function Classify() {
         <Intake />
         <Samples current={picture.value?.name} />
       </div>
-      <div class="answer">
-        <Results />
-        <Facts />
-      </div>
+      <Results />
+      <Facts />
     </section>
   );
 }

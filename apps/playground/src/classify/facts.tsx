@@ -51,13 +51,19 @@ function TimeFact({ times: { decode, preprocess, run } }: { readonly times: Time
           <span key={name} style={{ flexGrow: ms }} />
         ))}
       </span>
-      <span class="figures">{steps.map(({ name, ms }) => `${name} ${milliseconds(ms)}`).join(" · ")}</span>
+      <span class="steps">
+        {steps.map(({ name, ms }) => (
+          <span key={name}>
+            {name} <b>{milliseconds(ms)}</b>
+          </span>
+        ))}
+      </span>
     </Fact>
   );
 }
 
-function backendWords({ backend: { name, library, version, device, reason } }: Loaded): string {
-  return `${name}: ${library} ${version} on ${device}. Chosen because: ${reason}.`;
+function backendWords({ backend: { library, version, device, reason } }: Loaded): string {
+  return `${library} ${version} on ${device}. Why this one: ${reason}.`;
 }
 
 /** Three numbers, one where they are equal. */

@@ -12,7 +12,7 @@ export function Results() {
     <div class="results">
       <p class="best" aria-live="polite">
         <span class="label">{nameOf(best)}</span>
-        <span class="share figures">{percent(best.probability)}</span>
+        <Share of={best} />
       </p>
       <ol aria-label="Top five">
         {predictions.map((each) => (
@@ -31,10 +31,19 @@ function Row({ prediction }: { readonly prediction: Prediction }) {
     <li>
       <button type="button" class="class" aria-pressed={isShown} onClick={() => showClass(index)}>
         <span class="label">{nameOf(prediction)}</span>
-        <span class="share figures">{percent(probability)}</span>
+        <Share of={prediction} />
         <Meter share={probability} tone={isMapped ? "strong" : undefined} />
       </button>
     </li>
+  );
+}
+
+/** The element holds the exact number too. */
+function Share({ of: { probability } }: { readonly of: Prediction }) {
+  return (
+    <data class="share figures" value={probability}>
+      {percent(probability)}
+    </data>
   );
 }
 

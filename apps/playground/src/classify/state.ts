@@ -1,5 +1,5 @@
 import { batch, computed, effect, signal, untracked } from "@preact/signals";
-import { during, engine, fail, network, picture, problem } from "../app/state.ts";
+import { during, engine, network, picture, problem } from "../app/state.ts";
 import type { Heat } from "../engine/class-maps.ts";
 import { problemOf } from "../engine/problem.ts";
 import type { Seen } from "../engine/session.ts";
@@ -60,17 +60,21 @@ function forget(): void {
   });
 }
 
-async function drawMap(id: number, file: Blob, signal?: AbortSignal): Promise<void> {
+async function drawMap(id: number, file: Blob, stopped?: AbortSignal): Promise<void> {
   const of = mapClass.peek();
   if (of === undefined) return;
-  try {
-    const found = await engine.call("map", { id, picture: file, class: of, side: MAP_SIDE }, { signal });
-    if (id === lastId) heat.value = found;
-  } catch (error) {
-    const { code, message } = problemOf(error);
-    if (code === "ShapeError") noMap.value = message;
-    else fail(error);
-  }
+  const found = await during("Mapping the class", async ({ signal }) => {
+    const either = stopped ? AbortSignal.any([signal, stopped]) : signal;
+    try {
+      return await engine.call("map", { id, picture: file, class: of, side: MAP_SIDE }, { signal: either });
+    } catch (error) {
+      const { code, message } = problemOf(error);
+      if (code !== "ShapeError") throw error;
+      noMap.value = message;
+      return undefined;
+    }
+  });
+  if (found && id === lastId) heat.value = found;
 }
 
 /** Shows the map of a class. While the camera runs, each frame brings it. */

@@ -1,6 +1,6 @@
-import { modelNames, type Preprocessing, type WorkOptions } from "@residual/core";
+import { FormatError, modelNames, type Preprocessing, type WorkOptions } from "@residual/core";
 import { type BackendName, type Classifier, checkFinite, load } from "@residual/pipeline";
-import { decodeImage, type Picture, type Prediction, preprocess, topK } from "@residual/vision";
+import { decodeImage, type Picture, type Pixels, type Prediction, preprocess, topK } from "@residual/vision";
 import { knownWeights } from "@residual/weights";
 import { type ClassMaps, type Heat, heatOf, mapsOf } from "./class-maps.ts";
 import { Moved } from "./rpc.ts";
@@ -166,8 +166,15 @@ export const session = {
   },
 };
 
-function decode(picture: Picture, signal: WorkOptions["signal"]) {
-  return decodeImage(picture, { signal, upright: classifier().preprocessing.upright, maxPixels: MAX_PIXELS });
+async function decode(picture: Picture, signal: WorkOptions["signal"]): Promise<Pixels> {
+  const { upright } = classifier().preprocessing;
+  try {
+    return await decodeImage(picture, { signal, upright, maxPixels: MAX_PIXELS });
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    // in a page nobody sets options
+    throw new FormatError(error.message.replace(/, or raise maxPixels.*/, ""), { cause: error });
+  }
 }
 
 function factsOf({ model, weights, notes, backend, preprocessing, graph }: Classifier): Omit<Loaded, "loadMs"> {

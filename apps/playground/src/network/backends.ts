@@ -2,18 +2,20 @@ import type { BackendName } from "@residual/pipeline";
 
 export interface OfferedBackend {
   readonly name: BackendName | "auto";
-  /** What it is, and what is fetched when it is first chosen, compressed. */
   readonly words: string;
+  /** Bytes that are fetched when it is first chosen, compressed with gzip. A test compares them. */
+  readonly bytes?: number;
 }
 
 /** The backends that run in a page. */
 export const offeredBackends: readonly OfferedBackend[] = [
   { name: "auto", words: "The quickest that works here: WebGPU on a hardware GPU, else WebAssembly" },
-  { name: "wasm", words: "Residual's WebAssembly, generated for the network · 25 kB" },
-  { name: "webgpu", words: "Residual's WebGPU kernels, on the GPU · 50 kB" },
-  { name: "onnx", words: "onnxruntime-web, WebAssembly · 3.8 MB" },
-  { name: "onnx-webgpu", words: "onnxruntime-web, WebGPU · 6.8 MB" },
-  { name: "tfjs-wasm", words: "TensorFlow.js, WebAssembly · 0.5 MB" },
-  { name: "tfjs-webgl", words: "TensorFlow.js, WebGL · 0.3 MB" },
-  { name: "tfjs-webgpu", words: "TensorFlow.js, WebGPU · 0.3 MB" },
+  { name: "wasm", words: "Residual's WebAssembly, generated for the network", bytes: 28e3 },
+  { name: "webgpu", words: "Residual's WebGPU kernels, on the GPU", bytes: 30e3 },
+  { name: "onnx", words: "onnxruntime-web, WebAssembly", bytes: 3.73e6 },
+  { name: "onnx-webgpu", words: "onnxruntime-web, WebGPU", bytes: 6.75e6 },
+  { name: "tfjs-wasm", words: "TensorFlow.js, WebAssembly", bytes: 280e3 },
+  { name: "tfjs-webgl", words: "TensorFlow.js, WebGL", bytes: 195e3 },
+  { name: "tfjs-webgpu", words: "TensorFlow.js, WebGPU", bytes: 175e3 },
+  { name: "reference", words: "The float64 reference: exact, in plain JavaScript, and about 100 times slower" },
 ];

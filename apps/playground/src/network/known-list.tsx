@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import { bytes } from "../app/format.ts";
+import { bytes, dotted } from "../app/format.ts";
 import { engine, fail } from "../app/state.ts";
 import { Mark } from "../design/mark.tsx";
 import type { Listed } from "../engine/session.ts";
@@ -38,7 +38,7 @@ export function KnownList({ chosen }: { readonly chosen: string | undefined }) {
         onInput={({ currentTarget: { value } }) => (wanted.value = value)}
       />
       <p class="small quiet" role="status">
-        {found.length} of {known.value.length} · fetched once, then kept in this browser
+        {dotted([`${found.length} of ${known.value.length}`, "fetched once, then kept in this browser"])}
       </p>
       <ul class="options scroll">
         {found.map((each) => (
@@ -64,11 +64,10 @@ export function KnownList({ chosen }: { readonly chosen: string | undefined }) {
 }
 
 function factsOf({ bytes: size, top1, license, side }: Listed): string {
-  const facts = [
+  return dotted([
     size === undefined ? "size not published" : bytes(size),
-    top1 !== undefined && `${top1.toFixed(1)} % top-1`,
-    side !== undefined && `${side} × ${side}`,
+    top1 === undefined ? undefined : `${top1.toFixed(1)} % top-1`,
+    side === undefined ? undefined : `${side} × ${side}`,
     license ?? "no licence named",
-  ];
-  return facts.filter(Boolean).join(" · ");
+  ]);
 }

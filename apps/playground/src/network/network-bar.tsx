@@ -39,7 +39,7 @@ function Fact({ name, value, more }: FactProps) {
       <dt>{name}</dt>
       <dd title={value}>
         {value}
-        {more && <span class="quiet"> · {more}</span>}
+        {more && <span class="quiet">, {more}</span>}
       </dd>
     </div>
   );

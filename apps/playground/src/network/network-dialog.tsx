@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import { bytes } from "../app/format.ts";
+import { bytes, dotted } from "../app/format.ts";
 import { ProblemWords } from "../app/problem.tsx";
 import { engine, fail, loadNetwork, problem } from "../app/state.ts";
 import { Button, Dialog, Notice, Segmented } from "../design/components.tsx";
@@ -67,7 +67,7 @@ function Form({ chosen }: { readonly chosen: Draft }) {
       <fieldset>
         <legend>Backend</legend>
         <ul class="options">
-          {offeredBackends.map(({ name, words }) => (
+          {offeredBackends.map(({ name, words, bytes: size }) => (
             <li key={name}>
               <label>
                 <input
@@ -78,7 +78,7 @@ function Form({ chosen }: { readonly chosen: Draft }) {
                 />
                 <span>
                   <b>{name}</b>
-                  <small>{words}</small>
+                  <small>{dotted([words, size === undefined ? undefined : bytes(size)])}</small>
                 </span>
               </label>
             </li>
@@ -124,6 +124,7 @@ function FileFields({ chosen: { file, model } }: { readonly chosen: Draft }) {
         <span class="field-name">Model</span>
         <select
           class="input"
+          aria-label="Model"
           value={model ?? ""}
           onChange={({ currentTarget: { value } }) => changeDraft({ model: value })}
         >
