@@ -2,8 +2,8 @@ import { chromium, type Page } from "playwright";
 import { preview } from "vite";
 import { launchOptions } from "../../../chromium.ts";
 
-// How long from the page's load to the first picture's classes, from a warm cache, with the embedded weights: the median
-// of several loads of the built page. And the longest task of the page's thread meanwhile.
+// How long from the page's load to the first picture's classes, from a warm cache, with the embedded weights: the
+// median of several loads of the built page. And the longest task of the page's thread meanwhile.
 // Run: node scripts/first-picture.ts [loads], on two cores: taskset -c 0,1 node scripts/first-picture.ts
 
 const LOADS = Number(process.argv[2] ?? 9);

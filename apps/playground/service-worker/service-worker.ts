@@ -18,7 +18,7 @@ self.addEventListener("message", ({ data }) => {
 });
 self.addEventListener("fetch", (event) => {
   const { request } = event;
-  const isOurs = request.method === "GET" && request.url.startsWith(self.registration.scope);
+  const isOurs = /^(GET|HEAD)$/.test(request.method) && request.url.startsWith(self.registration.scope);
   if (isOurs) event.respondWith(answer(request));
 });
 
@@ -39,6 +39,7 @@ async function answer(request: Request): Promise<Response> {
   const kept = await cache.match(request.url.replace(/\/index\.html$/, "/"), { ignoreSearch: true, ignoreVary: true });
   if (kept) return kept;
   const response = await fetch(request);
-  if (response.ok) await cache.put(request, response.clone()).catch(() => {}); // the storage is full: used, not kept
+  const isWhole = request.method === "GET" && response.status === 200;
+  if (isWhole) await cache.put(request, response.clone()).catch(() => {}); // the storage is full: used, not kept
   return response;
 }

@@ -17,7 +17,6 @@ export function takeFiles(files: Iterable<File> | null | undefined): void {
 export function takePicture(file: Blob, name: string): void {
   batch(() => {
     stopCamera();
-    problem.value = undefined;
     picture.value = { name, file };
   });
 }

@@ -57,7 +57,7 @@ function Empty() {
   return (
     <div class="results empty" aria-hidden="true">
       <p class="best">
-        <span class="label">…</span>
+        <span class="line" />
       </p>
       <ol>
         {[84, 46, 30, 18, 10].map((width) => (

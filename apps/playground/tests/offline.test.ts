@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { givePicture, isReady, photos, type Site, startSite } from "./site.ts";
+
+let site: Site;
+beforeAll(async () => {
+  site = await startSite();
+});
+afterAll(() => site[Symbol.asyncDispose]());
+
+test("after the first visit the page opens and classifies without a network, with a backend that was used", async () => {
+  const page = await site.open();
+  await page.getByText("Kept for use offline").waitFor();
+  await isReady(page);
+  await page.getByRole("button", { name: "Change" }).click();
+  await page.getByRole("radio", { name: /^tfjs-wasm / }).check();
+  await page.getByRole("button", { name: "Load", exact: true }).click();
+  await page.locator(".network dd", { hasText: "tfjs-wasm" }).waitFor();
+  await page.context().setOffline(true);
+  await page.reload();
+  await page.locator(".best", { hasText: "cat" }).waitFor();
+  await givePicture(page, `${photos}rocket.jpg`);
+  await page.locator(".best", { hasText: "ship" }).waitFor();
+  for (const [room, heading] of [
+    ["Compare", "Compare"],
+    ["Look inside", "Look inside"],
+  ] as const) {
+    await page.getByRole("link", { name: room }).click();
+    await page
+      .getByRole("region", { name: heading })
+      .or(page.getByRole("heading", { name: heading }))
+      .first()
+      .waitFor();
+  }
+  await page.getByRole("link", { name: "Classify" }).click();
+  await page.getByRole("button", { name: "Change" }).click();
+  await page.getByRole("radio", { name: /^tfjs-wasm / }).check();
+  await page.getByRole("button", { name: "Load", exact: true }).click();
+  await page.locator(".network dd", { hasText: "tfjs-wasm" }).waitFor();
+});
+
+test("a backend that was never fetched is a sentence without a network", async () => {
+  const page = await site.open({ expected: /ERR_INTERNET_DISCONNECTED|Failed to/ });
+  await page.getByText("Kept for use offline").waitFor();
+  await isReady(page);
+  await page.context().setOffline(true);
+  await page.getByRole("button", { name: "Change" }).click();
+  await page.getByRole("radio", { name: /^tfjs-webgl / }).check();
+  await page.getByRole("button", { name: "Load", exact: true }).click();
+  expect(await page.getByRole("alert").textContent()).toMatch(/could not be (fetched|loaded)/);
+  await page.locator(".network dd", { hasText: "wasm, chosen by auto" }).waitFor();
+});
+
+test("a page whose worker is not fetched says so", async () => {
+  const page = await site.open({
+    prepare: (page) => page.context().route(/worker-[^/]*\.js/, (route) => route.abort()),
+    context: { serviceWorkers: "block" },
+    expected: /ERR_FAILED/,
+  });
+  expect(await page.getByRole("alert").textContent()).toContain("The network is not reached");
+});

@@ -1,0 +1,54 @@
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build, type Rollup } from "vite";
+import { expect, test } from "vitest";
+
+const built = fileURLToPath(new URL("../dist/", import.meta.url));
+const compressed = (text: string | Buffer) => gzipSync(text, { level: 9 }).length;
+
+/**
+ * What counts: every file that the page needs before it paints, which are its HTML, its style sheet, and its scripts
+ * with all that they import; and all that the worker takes of core. What does not: the font and the rest of the
+ * worker, which load beside the paint, and the rooms' code.
+ */
+test("page and core are at most 60 kB, compressed, at first paint", async () => {
+  const html = await readFile(`${built}index.html`, "utf8");
+  const needed = [
+    ...html.matchAll(/<(?:script[^>]*src|link rel="(?:stylesheet|modulepreload)"[^>]*href)="\.\/([^"]*)"/g),
+  ];
+  const files = needed.map(([, file]) => file!);
+  expect(files.filter((file) => file.endsWith(".js")).length).toBeGreaterThanOrEqual(2);
+  expect(files.filter((file) => file.endsWith(".css"))).toHaveLength(1);
+  const sizes = await Promise.all(files.map(async (file) => compressed(await readFile(built + file))));
+  const page = compressed(html) + sizes.reduce((sum, size) => sum + size, 0);
+  const core = compressed(await bundledCore());
+  console.log(`at first paint: page ${page}, core ${core} bytes`);
+  expect(page + core).toBeLessThanOrEqual(60_000);
+});
+
+test("all that the page's script imports is named in the HTML, and so counted", async () => {
+  const html = await readFile(`${built}index.html`, "utf8");
+  const [, entry] = /<script type="module"[^>]*src="\.\/([^"]*)"/.exec(html)!;
+  const script = await readFile(built + entry!, "utf8");
+  for (const [, file] of script.matchAll(/(?:from|import)\s*"\.\/([^"]+)"/g)) expect(html).toContain(file);
+});
+
+/** What the worker takes of core, as the build makes it, in a chunk of its own. */
+async function bundledCore(): Promise<string> {
+  const groups = [{ name: "core", test: /packages\/core\// }];
+  const { output } = (await build({
+    configFile: false,
+    logLevel: "error",
+    build: {
+      write: false,
+      rolldownOptions: {
+        input: fileURLToPath(new URL("../src/engine/worker.ts", import.meta.url)),
+        output: { codeSplitting: { groups } },
+      },
+    },
+  })) as Rollup.RollupOutput;
+  const core = output.filter((file) => file.type === "chunk" && file.name === "core");
+  expect(core).toHaveLength(1);
+  return core.map((file) => (file.type === "chunk" ? file.code : "")).join("");
+}
