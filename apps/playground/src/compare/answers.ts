@@ -10,7 +10,6 @@ import {
 } from "@residual/core";
 import { type LoadOptions, load } from "@residual/pipeline";
 import { decodeImage, type Prediction, preprocess, topK } from "@residual/vision";
-import { Moved } from "../engine/rpc.ts";
 import { MAX_PIXELS } from "../engine/site.ts";
 
 /** The work of the worker that computes what is right, once for all backends. */
@@ -35,14 +34,17 @@ export interface RightAnswers {
   readonly weights: string;
   /** The picture as every backend gets it. */
   readonly image: Tensor<"float32">;
-  readonly answers: Answers;
+  /** The layers, of which the worker keeps the answers. */
+  readonly layers: number;
   readonly predictions: readonly Prediction[];
   /** SVG of the network as backends run it, for each theme. */
   readonly drawings: { readonly light: string; readonly dark: string };
 }
 
+let kept: Answers = [];
+
 export const reference = {
-  async answer({ network, picture, width }: AnswersRequest, work: WorkOptions): Promise<Moved<RightAnswers>> {
+  async answer({ network, picture, width }: AnswersRequest, work: WorkOptions): Promise<RightAnswers> {
     const { nodeAnswers } = await import("@residual/conformance");
     await using classifier = await load({ ...optionsOf(network), backend: "reference", ...work });
     const { graph, preprocessing, labels, model, weights } = classifier;
@@ -55,10 +57,14 @@ export const reference = {
     const predictions = topK(logitsOf(lean, answers), 3, labels)[0]!;
     const drawn = (theme: "light" | "dark") => drawGraph(lean, { open: true, theme, width });
     const drawings = { light: drawn("light"), dark: drawn("dark") };
-    return new Moved(
-      { model, weights, image, answers, predictions, drawings },
-      answers.flatMap(({ value, bound }) => [value.buffer as ArrayBuffer, bound.buffer as ArrayBuffer]),
-    );
+    kept = answers;
+    return { model, weights, image, layers: answers.length, predictions, drawings };
+  },
+
+  /** Gives the answers to another worker. They pass by the page, whose thread 200 MB of them would hold up. */
+  async share({ port }: { readonly port: MessagePort }): Promise<void> {
+    port.postMessage(kept);
+    port.close();
   },
 };
 

@@ -84,7 +84,10 @@ export const bench = {
   },
 
   /** Holds what `measure` has loaded against the right answers, node by node. */
-  async hold({ answers }: { readonly answers: Answers }, work: WorkOptions): Promise<Verdict> {
+  async hold({ port }: { readonly port: MessagePort }, work: WorkOptions): Promise<Verdict> {
+    const answers = await new Promise<Answers>((resolve) => {
+      port.onmessage = ({ data }: MessageEvent<Answers>) => resolve(data);
+    });
     const { bisect, largestShare } = await import("@residual/conformance");
     const { backend, classifier, image } = subject;
     const checks: Check[] = [];

@@ -57,7 +57,7 @@ function RightRow() {
       </th>
       <Cell name="Answer">{best ? <Answer {...best} /> : <span class="quiet">is computed …</span>}</Cell>
       <td colspan={5} class="quiet small">
-        {right.value && `${right.value.answers.length} layers of ${right.value.model}, worked out once`}
+        {right.value && `${right.value.layers} layers of ${right.value.model}, worked out once`}
       </td>
     </tr>
   );

@@ -83,7 +83,12 @@ async function measure(engine: Engine, answers: RightAnswers, work: Work): Promi
       const browserBytes = await browserMemory(work.signal);
       const measured = { ...found, browserBytes };
       set({ state: "running", stage: "is checked", measured });
-      const verdict = await worker.call("hold", { answers: answers.answers }, work);
+      const { port1, port2 } = new MessageChannel();
+      const sharing = keeper!.call("share", { port: port1 }, { transfer: [port1] });
+      const [verdict] = await Promise.all([
+        worker.call("hold", { port: port2 }, { ...work, transfer: [port2] }),
+        sharing,
+      ]);
       set({ state: "done", measured, verdict });
     });
   } catch (error) {
@@ -92,7 +97,15 @@ async function measure(engine: Engine, answers: RightAnswers, work: Work): Promi
   }
 }
 
-let lastAsked: { readonly network: NetworkChoice; readonly picture: Blob; readonly width: number } | undefined;
+interface Asked {
+  readonly network: NetworkChoice;
+  readonly picture: Blob;
+  readonly width: number;
+}
+
+/** The worker that keeps the right answers, and what they are of. */
+let keeper: Remote<CompareMethods> | undefined;
+let lastAsked: Asked | undefined;
 
 /** The right answers of the network and the picture in use; computed again when one of them has changed. */
 async function rightAnswers(work: Work): Promise<RightAnswers> {
@@ -100,13 +113,18 @@ async function rightAnswers(work: Work): Promise<RightAnswers> {
   const { file } = picture.value ?? (await samplePicture());
   const asked = { network: { weights, model }, picture: file, width: drawingWidth.value };
   if (right.value && lastAsked && isSame(asked, lastAsked)) return right.value;
-  right.value = undefined;
-  right.value = await inWorker((worker) => worker.call("answer", asked, work));
-  lastAsked = asked;
-  return right.value;
+  keeper?.end();
+  [keeper, lastAsked, right.value] = [startWorker(), asked, undefined];
+  try {
+    right.value = await keeper.call("answer", asked, work);
+    return right.value;
+  } catch (error) {
+    keeper.end(); // what was cancelled would be computed to its end
+    throw error;
+  }
 }
 
-function isSame(a: NonNullable<typeof lastAsked>, b: NonNullable<typeof lastAsked>): boolean {
+function isSame(a: Asked, b: Asked): boolean {
   const { network, picture, width } = a;
   const isNetwork = network.weights === b.network.weights && network.model === b.network.model;
   return isNetwork && picture === b.picture && width === b.width;
@@ -120,12 +138,15 @@ async function samplePicture(): Promise<GivenPicture> {
 
 /** A worker for one task. It ends with the task, and so frees all that a backend holds. */
 export async function inWorker<T>(task: (worker: Remote<CompareMethods>) => Promise<T>): Promise<T> {
-  const worker = new Remote<CompareMethods>(
-    new Worker(new URL("./compare-worker.ts", import.meta.url), { type: "module", name: "compare" }),
-  );
+  const worker = startWorker();
   try {
     return await task(worker);
   } finally {
     worker.end();
   }
 }
+
+const startWorker = () =>
+  new Remote<CompareMethods>(
+    new Worker(new URL("./compare-worker.ts", import.meta.url), { type: "module", name: "compare" }),
+  );
