@@ -4,8 +4,6 @@ import { offline } from "./scripts/offline-plugin.ts";
 import { staticFiles } from "./scripts/static-files-plugin.ts";
 
 const photo = (name: string) => new URL(`../../photos/${name}`, import.meta.url);
-/** TensorFlow.js asks for its WebAssembly by these names, in a folder that the page tells it. */
-const tfjsWasm = (name: string) => new URL(import.meta.resolve(`@tensorflow/tfjs-backend-wasm/dist/${name}`));
 
 /** PyTorch's answers for the conformance suite, by their names in the package. */
 const golden = new URL(import.meta.resolve("@residual/conformance/golden/README.md"));
@@ -18,9 +16,6 @@ const files = {
   "photos/chelsea.png": photo("chelsea.png"),
   "photos/coffee.png": photo("coffee.png"),
   "photos/rocket.jpg": photo("rocket.jpg"),
-  "tfjs/tfjs-backend-wasm.wasm": tfjsWasm("tfjs-backend-wasm.wasm"),
-  "tfjs/tfjs-backend-wasm-simd.wasm": tfjsWasm("tfjs-backend-wasm-simd.wasm"),
-  "tfjs/tfjs-backend-wasm-threaded-simd.wasm": tfjsWasm("tfjs-backend-wasm-threaded-simd.wasm"),
 };
 
 const kept = offline(["mark.svg", "theme.js", "manifest.webmanifest", "icon-192.png", "icon-512.png"]);

@@ -8,6 +8,10 @@ export interface MemoryText {
   readonly about: string;
 }
 
+const isolation = crossOriginIsolated
+  ? "and this browser does not tell"
+  : "of which browsers tell cross-origin isolated pages only";
+
 /** What can be said of a backend's memory. A figure is only what was counted. */
 export function memoryText({ name }: Engine, { held, browserBytes }: Measured): MemoryText {
   const gpu = held.gpu > 0 ? `${bytes(held.gpu)} in GPU buffers` : "";
@@ -15,11 +19,7 @@ export function memoryText({ name }: Engine, { held, browserBytes }: Measured): 
     const about = ["JavaScript and WebAssembly, as the browser counts", gpu].filter(Boolean).join("; and ");
     return { figure: bytes(browserBytes), about };
   }
-  if (name.startsWith("onnx"))
-    return {
-      about:
-        "not measurable here: it runs in a worker of its own, which only a cross-origin isolated page may ask about",
-    };
+  if (name.startsWith("onnx")) return { about: `not measurable here: it runs in a worker of its own, ${isolation}` };
   if (name === "tfjs-webgl") return { about: "not measurable here: WebGL does not tell what its textures take" };
   if (held.gpu > 0) return { figure: bytes(held.gpu), about: "GPU buffers" };
   if (held.wasm > 0) return { figure: bytes(held.wasm), about: "WebAssembly's memory" };
