@@ -6,7 +6,7 @@ const jpegs = [...codedPictures, ...codedForSharp].filter(({ name }) => name.sta
 
 /** What cjpeg was asked for, by golden/codings/make.py: components that are not named have a sampling of 1x1. */
 describe("coding", () => {
-  const sampled = jpegs.filter(({ name }) => /\dx\d/.test(name));
+  const sampled = jpegs.filter(({ name }) => /^jpeg-\dx\d/.test(name));
   it.each(sampled)("$name: its sampling, process and scans", ({ name, bytes }) => {
     const asked = name.match(/\dx\d/g)!;
     const isProgressive = name.endsWith("-progressive");
@@ -26,6 +26,8 @@ describe("coding", () => {
     ["jpeg-grey", { process: 0, sampling: ["1x1"], scans: 1 }],
     ["jpeg-grey-progressive", { process: 2, sampling: ["1x1"], scans: 6 }],
     ["jpeg-4-scans", { process: 2, scans: 4 }],
+    ["jpeg-inks-2x2,1x1,1x1,2x2-ycck", { process: 0, sampling: ["2x2", "1x1", "1x1", "2x2"], scans: 1 }],
+    ["jpeg-inks-2x2,1x1,1x1,2x2-ycck-apart", { process: 0, scans: 4 }],
     ["jpeg-cmyk", { process: 0, sampling: ["1x1", "1x1", "1x1", "1x1"], scans: 1 }],
   ])("%s", (name, coding) => expect(frameOf(name)).toMatchObject(coding));
 });

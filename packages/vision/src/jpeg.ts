@@ -1,7 +1,8 @@
 import { FormatError, OutOfMemoryError } from "@residual/core";
 import { readJpegHeader } from "./jpeg-file.ts";
 import { type JpegFrame, jpegFrame } from "./jpeg-frame.ts";
-import { keepCodec, takeCodec } from "./libjpeg-turbo.ts";
+import { blackCopy, decodeInks } from "./jpeg-inks.ts";
+import { decodeTidied, decodeWhole } from "./jpeg-pixels.ts";
 import { turned } from "./orientation.ts";
 import type { Pixels } from "./pixels.ts";
 import type { PortableOptions, PortablePlatform } from "./portable.ts";
@@ -10,10 +11,8 @@ import { checkSize } from "./size-limit.ts";
 /**
  * Decodes a JPEG by libjpeg-turbo in WebAssembly, which has the integer IDCT and the upsampling of sharp and Pillow.
  *
- * Throws FormatError for a damaged file, and for any other that libjpeg-turbo warns of: its interface does not say what
- * a warning was. So a whole file with stray bytes behind its pixels is refused, though sharp takes it. Throws
- * BackendUnavailableError for CMYK and rare codings, which sharp alone decodes, and OutOfMemoryError for a picture
- * that does not fit into the codec's memory.
+ * Throws FormatError for a damaged file, the platform's refusal for rare codings, OutOfMemoryError for a picture that
+ * does not fit into the codec's memory, and BackendUnavailableError where WebAssembly does not load.
  */
 export async function decodeJpeg(bytes: Uint8Array, options: PortableOptions): Promise<Pixels> {
   const { width, height, orientation } = readJpegHeader(bytes);
@@ -21,12 +20,21 @@ export async function decodeJpeg(bytes: Uint8Array, options: PortableOptions): P
   const frame = jpegFrame(bytes);
   checkCoding(frame, options.platform);
   checkMemory(width, height, frame, options.platform);
-  const pixels = await decodeWhole(frame.file, options.platform);
+  const pixels = await decodeFrame(frame, options.platform);
   if (pixels.width !== width || pixels.height !== height) {
     const found = `${pixels.width} x ${pixels.height} pixels`;
     throw new FormatError(`found ${found}, expected ${width} x ${height} by the header; get the file anew`);
   }
   return options.upright ? turned(pixels, orientation) : pixels;
+}
+
+async function decodeFrame(frame: JpegFrame, { codecAdvice, refusal }: PortablePlatform): Promise<Pixels> {
+  const { file, process, sampling } = frame;
+  if (sampling.length < 4 && process <= 1) return decodeTidied(file, sampling.length, codecAdvice);
+  if (sampling.length < 4) return decodeWhole(file, codecAdvice);
+  const pixels = await decodeInks(file, blackCopy(sampling)!, codecAdvice);
+  if (pixels) return pixels;
+  throw refusal("a JPEG whose scans mix its inks");
 }
 
 /** SOF numbers, with Huffman and with arithmetic coding. */
@@ -56,9 +64,16 @@ function checkCoding({ process, precision, sampling, scans }: JpegFrame, { refus
   };
   if (scans > MAX_SCANS)
     throw new FormatError(`found a JPEG of ${scans} scans, expected at most ${MAX_SCANS}; save it anew`);
-  if (sampling.length === 4) refuse("of four inks (CMYK)");
   if (!PROCESSES.includes(process) || precision !== 8) refuse(`of ${precision} bits, coded as SOF${process}`);
-  if (sampling.length !== 1 && !SAMPLINGS.includes(sampling.join(" "))) refuse(`sampled ${sampling.join(", ")}`);
+  if (sampling.length === 4 && process > 2) refuse("of four inks (CMYK) in arithmetic codes");
+  if (!samplingsToDecode(sampling).every((each) => SAMPLINGS.includes(each))) refuse(`sampled ${sampling.join(", ")}`);
+}
+
+/** The samplings of three components that the codec is to decode. */
+function samplingsToDecode(sampling: readonly string[]): readonly string[] {
+  if (sampling.length === 1) return [];
+  const three = sampling.slice(0, 3).join(" ");
+  return sampling.length === 4 ? [three, blackCopy(sampling)?.sampling ?? "none"] : [sampling.join(" ")];
 }
 
 /** Bytes that a picture may take: the codec's memory grows to 2 GiB, of which its own data take less than 64 MiB. */
@@ -74,28 +89,4 @@ function checkMemory(width: number, height: number, frame: JpegFrame, { otherwis
     `found ${width} x ${height} pixels, which need ${needed} bytes, expected at most ${MOST_MEMORY}; ` +
       `shrink it, or ${otherwise}`,
   );
-}
-
-async function decodeWhole(file: Uint8Array, { otherwise, codecAdvice }: PortablePlatform): Promise<Pixels> {
-  const codec = await takeCodec(codecAdvice);
-  const decoder = new codec.JPEGDecoder();
-  decoder.getEncodedBuffer(file.length).set(file);
-  try {
-    decoder.decode();
-  } catch (cause) {
-    const found = "found a damaged or cut JPEG, or one with stray bytes behind its pixels";
-    throw new FormatError(`${found}; get the file anew, or ${otherwise}`, { cause });
-  }
-  const { width, height, componentCount } = decoder.getFrameInfo();
-  const samples = new Uint8Array(decoder.getDecodedBuffer().buffer);
-  decoder.delete();
-  keepCodec(codec);
-  return { width, height, data: componentCount === 1 ? repeated(samples) : samples };
-}
-
-/** Grey as RGB. */
-function repeated(grey: Uint8Array): Uint8Array {
-  const rgb = new Uint8Array(grey.length * 3);
-  for (let i = 0, to = 0; i < grey.length; i++, to += 3) rgb.fill(grey[i]!, to, to + 3);
-  return rgb;
 }

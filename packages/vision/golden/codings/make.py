@@ -2,7 +2,7 @@
 
     apt install libjpeg-turbo-progs=1:2.1.5-2 && pip install pillow==13.0.0 numpy==2.4.6 && python make.py
 
-cjpeg writes the JPEGs, since Pillow writes few samplings. The answer for 16-bit grey is its high byte, where Pillow
+cjpeg writes the JPEGs, since Pillow writes few samplings, and jpegtran codes those of four components anew. The answer for 16-bit grey is its high byte, where Pillow
 clips.
 """
 import base64, hashlib, io, json, random, struct, subprocess, zlib
@@ -87,13 +87,91 @@ def jpegs():
         yield f"jpeg-{kept}-scans", without_scans(cjpeg("-progressive"), kept)
 
 
-def sharp_alone():
-    for sampling in RARE:
-        yield f"jpeg-{sampling}", cjpeg("-sample", sampling)
+def jpegtran(file, *words):
+    return subprocess.run(["jpegtran", "-copy", "all", *words], input=file, capture_output=True, check=True).stdout
+
+
+def segments(file):
+    """Pairs of a marker and its bytes with the marker; those of a scan hold its coded pixels."""
+    at, found = 2, []
+    while file[at + 1] != 0xD9:
+        marker, end = file[at + 1], at + 2 + struct.unpack(">H", file[at + 2 : at + 4])[0]
+        while marker == 0xDA and not (file[end] == 0xFF and file[end + 1] not in [0, *range(0xD0, 0xD8)]):
+            end += 1
+        found.append((marker, file[at:end]))
+        at = end
+    return found
+
+
+def scripted(work, script):
+    """What `work` does with a file of a script of scans."""
+    path = HERE / "scans.txt"
+    path.write_text(script)
+    try:
+        return work("-scans", str(path))
+    finally:
+        path.unlink()
+
+
+def four_inks(sampling, transform):
+    """A file of four components, each in a scan of its own, from one of three and one of grey."""
+    colours = ",".join(sampling.split(",")[:3])
+    three = segments(scripted(lambda *words: cjpeg("-quality", "85", "-sample", colours, *words), "0;\n1;\n2;\n"))
+    factors = [tuple(map(int, each.split("x"))) for each in sampling.split(",")]
+    across, down = factors[3]
+    width = -(-W * across // max(x for x, _ in factors))
+    height = -(-H * down // max(y for _, y in factors))
+    grey = Image.fromarray(255 - photo()[:height, :width, 1])
+    fourth = [data for marker, data in segments(cjpeg("-quality", "85", image=grey)) if marker == 0xDA][0]
+    file = b"\xff\xd8"
+    if transform is not None:
+        file += b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0" + bytes([transform])
+    for marker, data in three:
+        if marker == 0xC0:
+            data = data[:2] + struct.pack(">H", 20) + data[4:9] + b"\4" + data[10:] + bytes([4, across << 4 | down, 0])
+        if marker not in [0xE0, 0xEE]:
+            file += data
+    return file + fourth.replace(b"\xff\xda\0\x08\1\1", b"\xff\xda\0\x08\1\4", 1) + b"\xff\xd9"
+
+
+def inks():
     yield "jpeg-cmyk", cmyk(subsampling=0)
+    yield "jpeg-cmyk-progressive", cmyk(subsampling=0, progressive=True)
+    yield "jpeg-cmyk-no-adobe", adobe(cmyk(subsampling=0), None)
     file = bytearray(cmyk(subsampling=2))
     file[file.find(b"Adobe") + 11] = 2
     yield "jpeg-ycck", bytes(file)
+    for sampling in ["1x1,1x1,1x1,1x1", "2x2,1x1,1x1,2x2", "1x2,1x1,1x1,1x1"]:
+        for transform in [0, 2]:
+            name = f"jpeg-inks-{sampling}-{'ycck' if transform else 'cmyk'}"
+            apart = four_inks(sampling, transform)
+            yield f"{name}-apart", apart
+            yield name, jpegtran(apart)
+            yield f"{name}-progressive", jpegtran(apart, "-progressive")
+    yield "jpeg-inks-restart", jpegtran(apart, "-restart", "1B")
+    yield "jpeg-inks-optimized", jpegtran(apart, "-optimize")
+
+
+def stray(file, marker, bytes_before):
+    """The file with bytes before each such marker, which no code uses."""
+    return file.replace(marker, bytes_before + marker)
+
+
+def strays():
+    """Sequential files, in which stray bytes do no harm."""
+    yield "jpeg-stray-bytes", stray(cjpeg(), b"\xff\xd9", bytes(20))
+    yield "jpeg-stray-bytes-grey", stray(cjpeg(image=Image.fromarray(photo()).convert("L")), b"\xff\xd9", b"\x2a")
+    yield "jpeg-stray-bytes-restart", stray(cjpeg("-restart", "1"), b"\xff\xd0", bytes(3))
+
+
+def sharp_alone():
+    for sampling in RARE:
+        yield f"jpeg-{sampling}", cjpeg("-sample", sampling)
+    yield "jpeg-inks-2x2,1x1,2x1,1x1", jpegtran(four_inks("2x2,1x1,2x1,1x1", 0))
+    yield "jpeg-inks-2x2,1x1,1x1,2x1", jpegtran(four_inks("2x2,1x1,1x1,2x1", 0))
+    whole = four_inks("2x2,1x1,1x1,2x2", 0)
+    yield "jpeg-inks-mixed-scans", scripted(lambda *words: jpegtran(whole, *words), "0,3;\n1,2;\n")
+    yield "jpeg-inks-arithmetic", jpegtran(cmyk(subsampling=0), "-arithmetic")
 
 
 def chunk(kind, data):
@@ -164,7 +242,7 @@ def lines(pictures):
 
 
 def main():
-    both = [answer(*high_bytes()), *(answer(*each) for maker in [jpegs, pngs] for each in maker())]
+    both = [answer(*high_bytes()), *(answer(*each) for maker in [jpegs, inks, strays, pngs] for each in maker())]
     alone = [answer(*each) for each in sharp_alone()]
     head = '{ "madeWith": "Pillow %s", "pictures": [\n' % PIL.__version__
     (HERE / "pictures.json").write_text(head + lines(both) + '\n], "sharpAlone": [\n' + lines(alone) + "\n] }\n")
