@@ -72,7 +72,7 @@ function Plot({ lines, width }: { readonly lines: readonly Line[]; readonly widt
           )}
         </g>
       ))}
-      {lines.map(({ name, verdict }) => (
+      {lines.toReversed().map(({ name, verdict }) => (
         <g key={name} class={`plot-line of-${name}`}>
           <path d={pathOf(verdict, placeOf)} />
           {verdict.checks.map((check, at) => (

@@ -123,7 +123,8 @@ function Fact({ name, value, isBad = false }: FactProps) {
 const drawingStyle = `
   svg { display: block; max-width: none; }
   .background { fill: none; }
-  [data-nodes] > :is(rect, circle) { fill: var(--tint); }
+  [data-nodes] > :is(rect, circle) { fill: color-mix(in oklab, var(--tint) 65%, var(--raised)); }
+  [data-nodes] .muted { fill: var(--ink); }
   ${steps.map((_, i) => `.s${i} { --tint: var(--share-${i}); }`).join(" ")}
   .over { --tint: var(--bad-soft); }
   .over > :is(rect, circle) { stroke: var(--bad); }
