@@ -1,4 +1,15 @@
-import { type Backend, type BackendParts, backendOf, type Graph, version, type WorkOptions } from "@residual/core";
+import {
+  type Backend,
+  type BackendDescription,
+  type BackendParts,
+  backendOf,
+  type Graph,
+  UnsupportedError,
+  version,
+  type WorkOptions,
+} from "@residual/core";
+import { choiceOf } from "./ahead.ts";
+import { AheadRunner } from "./ahead-runner.ts";
 import { callsOf, workOf } from "./calls.ts";
 import type { StrategyOptions } from "./convolution/strategies.ts";
 import { DirectRunner } from "./direct-runner.ts";
@@ -24,34 +35,54 @@ export function wasm(options: WasmOptions = {}): Backend<"float32"> {
 }
 
 function partsOf(options: WasmOptions): BackendParts<"float32"> {
-  const { winograd = true } = options;
+  const { winograd = true, module } = options;
+  if (module !== undefined) return partsAhead(module, options);
   checkWinograd(winograd);
   checkInstructions(options.instructions);
   const threads = chooseThreads(options);
-  const instructions = () => options.instructions ?? (hasRelaxedSimd() ? "relaxed madd" : "mul and add");
+  const choice = (): StrategyOptions => ({
+    instructions: options.instructions ?? (hasRelaxedSimd() ? "relaxed madd" : "mul and add"),
+    isShared: threads.mode === "shared memory",
+    winograd,
+  });
   return {
     name: "wasm",
     async describe() {
       await checkPlatform();
-      const simd = instructions() === "relaxed madd" ? "relaxed SIMD" : "SIMD without relaxed";
-      return {
-        library: "@residual/wasm",
-        version,
-        device: "cpu",
-        driver: `${simd}, ${inWords(threads)}`,
-        dtypes: ["float32"],
-        ...(winograd && { algorithms: ["winograd-f2", "winograd-f4"] }),
-      };
+      return describe(choice(), inWords(threads));
     },
     async load(graph, work) {
       await checkPlatform();
-      const choice: StrategyOptions = {
-        instructions: instructions(),
-        isShared: threads.mode === "shared memory",
-        winograd,
-      };
-      return load(graph, choice, threads, work);
+      return load(graph, choice(), threads, work);
     },
+  };
+}
+
+/** Parts that run a module made ahead, and compile nothing. */
+function partsAhead(module: object, options: WasmOptions): BackendParts<"float32"> {
+  const [other] = Object.keys(options).filter((name) => name !== "module");
+  if (other !== undefined)
+    throw new UnsupportedError(`wasm: \`${other}\` is settled by how \`module\` was made; leave one of them out`);
+  const choice = choiceOf(module);
+  return {
+    name: "wasm",
+    describe: async () => describe(choice, "1 thread, compiled ahead"),
+    async load(graph, work) {
+      const plan = lowerToPlan(graph, choice);
+      return WasmModel.load(plan, await AheadRunner.openAhead(choice, bytesToLoad(plan), module), work);
+    },
+  };
+}
+
+function describe({ instructions, winograd }: StrategyOptions, threads: string): BackendDescription {
+  const simd = instructions === "relaxed madd" ? "relaxed SIMD" : "SIMD without relaxed";
+  return {
+    library: "@residual/wasm",
+    version,
+    device: "cpu",
+    driver: `${simd}, ${threads}`,
+    dtypes: ["float32"],
+    ...(winograd && { algorithms: ["winograd-f2", "winograd-f4"] }),
   };
 }
 

@@ -10,9 +10,11 @@ export interface WasmMemory {
 /** A compiled module, which can be sent to threads. */
 export type WasmModule = object;
 type Exports = { readonly [name: string]: (...values: readonly number[]) => void };
+declare const TextDecoder: new () => { decode(bytes: ArrayBuffer): string };
 declare const WebAssembly: {
   readonly Memory: new (limits: { initial: number; maximum: number; shared: boolean }) => WasmMemory;
   readonly Instance: new (module: WasmModule, imports: object) => { readonly exports: Exports };
+  readonly Module: { customSections(module: WasmModule, name: string): readonly ArrayBuffer[] };
   compile(bytes: Uint8Array<ArrayBuffer>): Promise<WasmModule>;
   validate(bytes: Uint8Array<ArrayBuffer>): boolean;
 };
@@ -56,6 +58,16 @@ export function growMemory(memory: WasmMemory, bytes: number): void {
   if (missing > 0) memory.grow(missing);
 }
 
+function instanceOf(module: WasmModule, memory: WasmMemory): Exports {
+  const [from, what] = MEMORY;
+  return new WebAssembly.Instance(module, { [from]: { [what]: memory } }).exports;
+}
+
+/** The texts of a module's custom sections of a name. Throws TypeError for another value than a module. */
+export function customTexts(module: WasmModule, section: string): readonly string[] {
+  return WebAssembly.Module.customSections(module, section).map((bytes) => new TextDecoder().decode(bytes));
+}
+
 /** A memory, and modules that work on it. Each thread has a separate engine; engines may share memory. */
 export class Engine {
   readonly memory: WasmMemory;
@@ -71,8 +83,19 @@ export class Engine {
     for (const [kernel, module] of modules) this.#modules.set(kernel, module);
   }
 
+  /** The kernels of one module, whose exports are named `kernel/function`. */
+  addWhole(module: WasmModule): void {
+    const kernels = new Map<string, { [name: string]: Exports[string] }>();
+    for (const [text, call] of Object.entries(instanceOf(module, this.memory))) {
+      const end = text.lastIndexOf("/");
+      const kernel = text.slice(0, end);
+      kernels.set(kernel, { ...kernels.get(kernel), [text.slice(end + 1)]: call });
+    }
+    for (const [kernel, exports] of kernels) this.#exports.set(kernel, exports);
+  }
+
   has(kernel: string): boolean {
-    return this.#modules.has(kernel);
+    return this.#modules.has(kernel) || this.#exports.has(kernel);
   }
 
   modules(): readonly (readonly [kernel: string, module: WasmModule])[] {
@@ -86,8 +109,7 @@ export class Engine {
   }
 
   #instantiate(kernel: string): Exports {
-    const [from, what] = MEMORY;
-    const { exports } = new WebAssembly.Instance(this.#modules.get(kernel)!, { [from]: { [what]: this.memory } });
+    const exports = instanceOf(this.#modules.get(kernel)!, this.memory);
     this.#exports.set(kernel, exports);
     return exports;
   }

@@ -17,7 +17,7 @@ import {
 } from "@residual/core";
 import { type Call, callsOf, warmUpCalls } from "./calls.ts";
 import { imagesOf } from "./layout.ts";
-import { type Addresses, addressesOf, type Load, type Plan } from "./plan.ts";
+import { type Addresses, addressesOf, kernelsOf, type Load, type Plan } from "./plan.ts";
 import type { Runner } from "./runner.ts";
 
 /** Bytes of a source read at a time, or one task of the packing kernel if that is more. */
@@ -54,8 +54,7 @@ export class WasmModel implements LoadedGraph<"float32"> {
   /** Fills the runner's memory. If that fails, the runner is closed. */
   static async load(plan: Plan, runner: Runner, work: WorkOptions): Promise<WasmModel> {
     try {
-      const packers = plan.loads.flatMap(({ kernel }) => kernel ?? []);
-      await runner.add([...plan.steps.map(({ kernel }) => kernel), ...packers]);
+      await runner.add(kernelsOf(plan));
       const model = new WasmModel(plan, runner);
       await model.#bringAllIn(plan, work);
       await model.#warmUp(work);

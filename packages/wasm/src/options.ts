@@ -21,6 +21,11 @@ export interface WasmOptions {
    * worker's code, `@residual/wasm/worker`, for bundles that separate it from this package.
    */
   readonly worker?: boolean | string | UrlLike;
+  /**
+   * A WebAssembly.Module made ahead by `wasmModule`, for platforms that compile none at run time. Runs execute on the
+   * caller's thread, as the module was made: no other option may be given.
+   */
+  readonly module?: object;
   /** How products are added, for tests. Default: by relaxed SIMD if the engine has it. */
   readonly instructions?: Instructions;
 }

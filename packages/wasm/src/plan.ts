@@ -53,6 +53,11 @@ export interface Plan {
   readonly updates: readonly { readonly variable: Variable; readonly place: number }[];
 }
 
+/** The kernels of its steps and loads, some more than once. */
+export function kernelsOf({ steps, loads }: Pick<Plan, "steps" | "loads">): readonly Kernel[] {
+  return [...steps.map(({ kernel }) => kernel), ...loads.flatMap(({ kernel }) => kernel ?? [])];
+}
+
 export function imagesIn(images: Images, batch: number): number {
   return images === "N" ? batch : images;
 }

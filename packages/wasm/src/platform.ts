@@ -9,7 +9,7 @@ import {
 import type { Instructions } from "./encode/function.ts";
 import type { Target } from "./encode/module.ts";
 import { compileModule, hasWebAssembly, isValid, MOST_BYTES, probe, type WasmModule } from "./engine.ts";
-import type { Kernel } from "./kernels/kernel.ts";
+import { encodeKernel, type Kernel } from "./kernels/kernel.ts";
 
 /** The part of the platforms' global scopes that Residual uses; the package is checked without the DOM's types. */
 interface Platform {
@@ -55,7 +55,7 @@ export async function checkPlatform(): Promise<void> {
 
 /** Compiles a kernel. Throws BackendUnavailableError if the platform forbids compiling. */
 export function moduleOf(kernel: Kernel, target: Target): Promise<WasmModule> {
-  return compiled(kernel.emit(target));
+  return compiled(encodeKernel(kernel, target));
 }
 
 async function compiled(bytes: Uint8Array<ArrayBuffer>): Promise<WasmModule> {
@@ -66,7 +66,8 @@ async function compiled(bytes: Uint8Array<ArrayBuffer>): Promise<WasmModule> {
     if (!isValid(bytes)) throw new Error(`wasm: a module is invalid (internal error; please report it): ${found}`);
     throw new BackendUnavailableError(
       `wasm: this platform does not compile WebAssembly (${found}), as a page whose Content-Security-Policy lacks ` +
-        "'wasm-unsafe-eval'; add 'wasm-unsafe-eval' to its script-src",
+        "'wasm-unsafe-eval'; add 'wasm-unsafe-eval' to its script-src, or, in a Cloudflare worker, give a module made " +
+        "ahead: wasm({ module })",
       { cause },
     );
   }

@@ -1,6 +1,6 @@
 import { type I32, i32, type Local } from "../encode/expression.ts";
 import type { Body, Instructions } from "../encode/function.ts";
-import { ModuleBuilder } from "../encode/module.ts";
+import type { ModuleBuilder } from "../encode/module.ts";
 import type { Kernel } from "../kernels/kernel.ts";
 import { loadPixel, overPixels, planeOf, planeTask, storePixel } from "../kernels/planes.ts";
 import {
@@ -72,10 +72,8 @@ function kernelOf(design: Design): Kernel {
     operands: operandsOf(layer),
     work: macsOf(layer),
     phases: () => [{ function: "run", tasks: blocks * panelCount(panels) }],
-    emit(target) {
-      const module = new ModuleBuilder(target);
+    define(module) {
       emitRun(module, design, "x");
-      return module.encode();
     },
   };
 }
@@ -161,8 +159,7 @@ function gatheredKernel(design: Design, layer: ConvolutionLayer): Kernel {
     name: `isGathered ${formatLayer(layer)}`,
     scratch: (images) => images * imageBytes(seen),
     phases: (images) => [{ function: "gather", tasks: images * quadsOf(x) }, ...kernel.phases(images)],
-    emit(target) {
-      const module = new ModuleBuilder(target);
+    define(module) {
       layerPhase(module, "gather", layer, (body, { x: from, scratch, first, end }) =>
         body.range(first, end, (task) => {
           const at = planeTask(body, task, quadsOf(x));
@@ -174,7 +171,6 @@ function gatheredKernel(design: Design, layer: ConvolutionLayer): Kernel {
         }),
       );
       emitRun(module, { ...design, layer: dense }, "scratch");
-      return module.encode();
     },
   };
 }

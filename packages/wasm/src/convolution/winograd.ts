@@ -1,6 +1,5 @@
 import type { WinogradPoints } from "@residual/core";
 import type { Instructions } from "../encode/function.ts";
-import { ModuleBuilder } from "../encode/module.ts";
 import type { Kernel } from "../kernels/kernel.ts";
 import { quadsOf } from "../layout.ts";
 import { type ConvolutionLayer, formatLayer, macsOf, operandsOf } from "./layer.ts";
@@ -63,14 +62,12 @@ function winogradKernel(points: WinogradPoints, layer: ConvolutionLayer, tiling:
         return before.map(([name, count], at) => ({ function: name, first: block * count, tasks: own[at]! }));
       });
     },
-    emit(target) {
-      const module = new ModuleBuilder(target);
-      const largestGroup = LARGEST_GROUP[target.instructions];
+    define(module) {
+      const largestGroup = LARGEST_GROUP[module.target.instructions];
       const parts = { points, layer, tiling, scratch, packing: packingOf(points, layer), largestGroup };
       inputPhase(module, parts);
       productPhase(module, parts);
       outputPhase(module, parts);
-      return module.encode();
     },
   };
 }

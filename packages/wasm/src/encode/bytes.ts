@@ -35,8 +35,15 @@ function checkWhole(value: number, least: number): void {
   if (!fits) throw new RangeError(`expected a whole number from ${least} to below 4294967296, found ${value}`);
 }
 
+declare const TextEncoder: new () => { encode(text: string): Uint8Array };
+
+export function utf8(text: string): number[] {
+  return [...new TextEncoder().encode(text)];
+}
+
+/** A name in UTF-8, after its length. */
 export function name(text: string): number[] {
-  const bytes = [...new Uint8Array(Array.from(text, (character) => character.charCodeAt(0)))]; // names here are ASCII
+  const bytes = utf8(text);
   return [...unsigned(bytes.length), ...bytes];
 }
 

@@ -1,6 +1,5 @@
 import { f32, type I32, i32, v128 } from "../encode/expression.ts";
 import type { Body } from "../encode/function.ts";
-import { ModuleBuilder } from "../encode/module.ts";
 import {
   formatLayout,
   type ImageLayout,
@@ -200,8 +199,7 @@ export function border(y: ImageLayout): Kernel {
     operands: ["y"],
     work: planeBytes(y) / 4,
     phases: (images) => [{ function: "run", tasks: images * planes }],
-    emit(target) {
-      const module = new ModuleBuilder(target);
+    define(module) {
       phase(module, "run", ["y"], (body, { y: pointer, first, end }) => {
         body.range(first, end, (task) => {
           const at = body.let(i32.add(pointer, i32.times(task, planeBytes(y))));
@@ -216,7 +214,6 @@ export function border(y: ImageLayout): Kernel {
             });
         });
       });
-      return module.encode();
     },
   };
 }

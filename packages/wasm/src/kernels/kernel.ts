@@ -17,7 +17,7 @@ interface Phase {
   readonly tasks: number;
 }
 
-/** A kernel as plain data: its purpose, and how its module is made. */
+/** A kernel as plain data: its purpose, and how its functions are made. */
 export interface Kernel {
   /** A unique name: equal names mean equal kernels. */
   readonly name: string;
@@ -29,8 +29,15 @@ export interface Kernel {
   readonly scratch?: (images: number) => number;
   /** Multiply-adds per image, or numbers if it does not multiply. Tasks have equal shares. */
   readonly work: number;
-  /** The module, in the binary format. */
-  emit(target: Target): Uint8Array<ArrayBuffer>;
+  /** Adds its functions to a module, and exports one for each phase. */
+  define(module: ModuleBuilder): void;
+}
+
+/** A module with one kernel, in the binary format. */
+export function encodeKernel(kernel: Kernel, target: Target): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder(target);
+  kernel.define(module);
+  return module.encode();
 }
 
 /** The parameters of a kernel's function, by name. */
@@ -68,12 +75,10 @@ export function plainKernel<Operand extends string>({
     operands,
     work,
     phases: (images) => [{ function: "run", tasks: tasks(images) }],
-    emit(target) {
-      const module = new ModuleBuilder(target);
+    define(module) {
       phase(module, "run", operands, (body, values) =>
         body.range(values.first, values.end, (index) => task(body, index, values)),
       );
-      return module.encode();
     },
   };
 }

@@ -1,6 +1,6 @@
 import { MEMORY, type ModuleBuilder, type Target } from "../encode/module.ts";
 import { compileModule, Engine, makeMemory } from "../engine.ts";
-import type { Kernel } from "../kernels/kernel.ts";
+import { encodeKernel, type Kernel } from "../kernels/kernel.ts";
 
 /** The part of the platform's WebAssembly that tests use: the package is checked without the DOM. */
 interface Memory {
@@ -44,6 +44,6 @@ export function runOnce(module: ModuleBuilder, ...values: readonly number[]): Da
 /** A new memory with kernels that work on it. */
 export async function engineOf(target: Target, bytes: number, kernels: readonly Kernel[]): Promise<Engine> {
   const engine = new Engine(makeMemory(bytes, target.isShared));
-  for (const kernel of kernels) engine.add([[kernel.name, await compileModule(kernel.emit(target))]]);
+  for (const kernel of kernels) engine.add([[kernel.name, await compileModule(encodeKernel(kernel, target))]]);
   return engine;
 }

@@ -1,4 +1,4 @@
-import type { Kernel } from "../kernels/kernel.ts";
+import { encodeKernel, type Kernel } from "../kernels/kernel.ts";
 import type { ImageLayout } from "../layout.ts";
 import { instance, memoryOf } from "./engine.ts";
 import { eachNumber, type Images, laidOut, numbersOf, UNTOUCHED, writable } from "./images.ts";
@@ -65,7 +65,7 @@ function runOnce(kernel: Kernel, operands: readonly Operand[], images: number, {
   const addresses = operands.map((_, operand) => starts.get(operand) ?? 0);
   for (const [operand, { numbers }] of operands.entries()) all.set(numbers, addresses[operand]);
   const before = all.slice();
-  const functions = instance(kernel.emit({ instructions: "mul and add", isShared: false }), memory);
+  const functions = instance(encodeKernel(kernel, { instructions: "mul and add", isShared: false }), memory);
   const pointers = addresses.map((address) => 4 * address);
   for (const { function: name, tasks } of kernel.phases(images)) {
     const run = (first: number, end: number) => functions[name]!(...pointers, 0, images, first, end);

@@ -1,7 +1,7 @@
 import type { WinogradPoints } from "@residual/core";
 import { f64x2, type I32, i32, type Local, v128 } from "../../encode/expression.ts";
 import type { Body, WasmFunction } from "../../encode/function.ts";
-import { ModuleBuilder } from "../../encode/module.ts";
+import type { ModuleBuilder } from "../../encode/module.ts";
 import { phase } from "../../kernels/kernel.ts";
 import type { ConvolutionLayer } from "../layer.ts";
 import type { Packing } from "../strategy.ts";
@@ -38,8 +38,7 @@ export function packingOf(points: WinogradPoints, { x, y }: ConvolutionLayer): W
       operands: ["weight", "packed"],
       work: x.channels * y.channels * 9,
       phases: () => [{ function: "run", tasks: panelsOf(y) }],
-      emit(target) {
-        const module = new ModuleBuilder(target);
+      define(module) {
         const transform = transformPair(module, kernel, position);
         phase(module, "run", ["weight", "packed"], (body, { weight, packed, first, end }) =>
           body.range(first, end, (task) => {
@@ -51,7 +50,6 @@ export function packingOf(points: WinogradPoints, { x, y }: ConvolutionLayer): W
             packPanel(body, transform, rows, { to: i32.add(packed, i32.times(task, panel)), channels: x.channels });
           }),
         );
-        return module.encode();
       },
     },
   };
