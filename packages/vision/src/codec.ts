@@ -1,5 +1,6 @@
 import { BackendUnavailableError } from "@residual/core";
 import { inflate, shown } from "@residual/kit/bytes";
+import { type CodecFormat, codecGiven } from "./set-codec.ts";
 
 /** The part of WebAssembly that is used here: the packages are checked without the DOM. */
 type Program = object;
@@ -17,23 +18,31 @@ interface CodecModule<Codec> {
 }
 
 /**
- * Compiles a codec, and returns a function that makes instances of it, each with memory that no other has. Throws
- * BackendUnavailableError with `advice` where WebAssembly does not compile, as under a Content-Security-Policy.
+ * Compiles a codec, unless it was handed over, and returns a function that makes instances of it, each with memory that
+ * no other has. Throws BackendUnavailableError with `advice` where WebAssembly does not compile, as under a
+ * Content-Security-Policy.
  */
 export async function compileCodec<Codec>(
-  format: string,
+  format: CodecFormat,
   load: () => Promise<CodecModule<Codec>>,
   advice: string,
 ): Promise<() => Promise<Codec>> {
-  try {
-    const { wasm, default: create } = await load();
-    const packed = Uint8Array.from(atob(wasm.packed), (char) => char.charCodeAt(0));
-    const program = await WebAssembly.compile(await inflate(packed, "deflate-raw", wasm.size, refuse));
-    return () => instanceOf(program, create);
-  } catch (cause) {
+  const unavailable = (cause: unknown): never => {
     const why = shown(String(cause).replaceAll(/\s+/g, " "), 300);
     throw new BackendUnavailableError(`the decoder of ${format} does not load (${why}); ${advice}`, { cause });
+  };
+  try {
+    const { wasm, default: create } = await load();
+    const program = codecGiven(format) ?? (await WebAssembly.compile(await unpacked(wasm)));
+    return () => instanceOf(program, create).catch(unavailable);
+  } catch (cause) {
+    return unavailable(cause);
   }
+}
+
+export function unpacked({ size, packed }: CodecModule<unknown>["wasm"]): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = Uint8Array.from(atob(packed), (char) => char.charCodeAt(0));
+  return inflate(bytes, "deflate-raw", size, refuse);
 }
 
 function refuse(reason: string): never {

@@ -48,7 +48,8 @@ const browser: PortablePlatform = {
   refusal: (found) => new UnsupportedError(`found ${found}, which is not decoded in browsers; save it as PNG`),
   otherwise: "save it as PNG",
   codecAdvice:
-    "if the page has a Content-Security-Policy, add 'wasm-unsafe-eval' to its script-src; a PNG needs no WebAssembly",
+    "if the page has a Content-Security-Policy, add 'wasm-unsafe-eval' to its script-src; a Cloudflare worker hands the " +
+    "decoder over by setCodec; a PNG needs no WebAssembly",
 };
 
 async function decodeInBrowser(bytes: Uint8Array, format: ImageFormat, options: FileOptions): Promise<Pixels> {

@@ -11,4 +11,5 @@ export { checkPixels, type EncodedFormat, type Pixels, pixelsOfRgba, type RgbaIm
 export { crop, cropOffset, normalize, preprocess, resizedSize, stack } from "./preprocess.ts";
 export { cifar10, imagenet, raw32 } from "./preprocessing.ts";
 export { resample, type Size, type Window } from "./resample.ts";
+export { type CodecFormat, codecBytes, setCodec } from "./set-codec.ts";
 export { type Prediction, type TopKOptions, topK } from "./top-k.ts";
