@@ -198,6 +198,16 @@ test("the page shows the number, and follows it back along the network", async (
   await page.getByText(/^max\(/).waitFor();
 });
 
+test("another picture is looked at through the same layer", async () => {
+  const page = await enter();
+  await page.getByRole("button", { name: /: layer1\.0\.conv2, / }).press("Enter");
+  await page.getByRole("heading", { name: "layer1.0.conv2", exact: true }).waitFor();
+  const { names } = sectionsOf(node.graph).find(({ nodes }) => nodes.includes(named("layer1.0.conv2")))!;
+  const { data } = (await node.features(names, `${photos}rocket.jpg`))["layer1.0.conv2"]!;
+  await page.getByRole("button", { name: "a rocket" }).click();
+  await page.locator(`[data-found="${data.reduce((most, each) => Math.max(most, each))}"]`).waitFor();
+});
+
 test("a place is found with the mouse and with the keyboard, and its field is drawn on the photo", async () => {
   const page = await enter();
   const map = page.getByRole("slider", { name: "A place of map" });
@@ -256,12 +266,13 @@ test("2,048 maps take no task of 100 ms of the page's thread, and only those in 
   try {
     const spec = resnet(variants.resnet14t, { name: "resnet14t" });
     await writeSafetensors(join(folder, "resnet14t.safetensors"), fixtureWeights(spec, "v1").tensors);
-    const page = await site.open();
-    await page.getByLabel("Picture", { exact: true }).setInputFiles(join(folder, "resnet14t.safetensors"));
-    await page.getByText("resnet14t").first().waitFor();
-    await isReady(page);
+    const page = await enter();
+    await page.getByRole("button", { name: "Change" }).click();
+    await page.getByText("From a file").click();
+    await page.getByLabel("File of weights").setInputFiles(join(folder, "resnet14t.safetensors"));
     const tasks = await tasksOf(page, async () => {
-      await page.getByRole("link", { name: "Look inside" }).click();
+      await page.getByRole("button", { name: "Load", exact: true }).click();
+      await page.getByText("64 maps of 112 × 112 numbers").or(page.getByText("24 maps of 112 × 112 numbers")).waitFor();
       await page.getByText("Stages", { exact: true }).click();
       await page.locator("[data-nodes^='layer4.0.'][data-nodes*='conv1'][data-nodes*='conv3']").press("Enter");
       await page.getByRole("heading", { name: "2,048 maps of 7 × 7 numbers" }).waitFor();

@@ -144,13 +144,15 @@ function bringIntoView(part: Element, scroller: Element): void {
 /** The layer that a box opens with: a stage or block shows what it gives on, a layer what it computes itself. */
 function open(target: SVGElement | undefined): void {
   if (!target) return;
-  if (target.dataset.value !== undefined) {
-    selectConnection(target.dataset.value);
-    return;
-  }
-  const names = namesOf(target);
-  select(depth.value === 3 ? names[0]! : names.at(-1)!, names);
+  if (target.dataset.value === undefined) {
+    const names = namesOf(target);
+    select(depth.value === 3 ? names[0]! : names.at(-1)!, names);
+  } else selectConnection(target.dataset.value);
+  if (isNarrow.matches) document.querySelector(".inside-detail")?.scrollIntoView();
 }
+
+/** What is opened lies below the drawing, as in inside.css. */
+const isNarrow = matchMedia("(max-width: 1000px)");
 
 function walk(event: KeyboardEvent, root: ShadowRoot): void {
   const from = targetOf(event);

@@ -175,18 +175,31 @@ function lookAtChannel(): void {
   });
 }
 
-let asked = 0;
+let isAsking = false;
+/** The number that was pointed at while another was computed: only the last of them is asked for. */
+let pending: (() => Promise<void>) | undefined;
+
 function lookAtNumber(): void {
   const [of, facts, { row, column }, most] = [maps.value, channelFacts.value, place.value, limit.value];
   const look = opened.peek()?.look;
   if (!of || !facts || !look) return;
-  const turn = ++asked;
   const request = { name: of.name, channel: channel.peek(), row, column, limit: most };
-  void ask(engine.call("explainNumber", { ...look, ...request }), () => turn === asked && maps.peek() === of).then(
-    (found) => {
-      if (found) explained.value = { ...found, ...request };
-    },
-  );
+  const explain = async () => {
+    const isWanted = () => maps.peek() === of && pending === undefined;
+    const found = await ask(engine.call("explainNumber", { ...look, ...request }), isWanted);
+    if (found) explained.value = { ...found, ...request };
+  };
+  if (isAsking) pending = explain;
+  else void untracked(() => askInTurn(explain));
+}
+
+async function askInTurn(first: () => Promise<void>): Promise<void> {
+  isAsking = true;
+  for (let next: typeof pending = first; next; next = pending) {
+    pending = undefined;
+    await next();
+  }
+  isAsking = false;
 }
 
 export function select(name: string, box: readonly string[] = [name]): void {
