@@ -1,0 +1,94 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import pixelmatch from "pixelmatch";
+import type { Page } from "playwright";
+import sharp from "sharp";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { givePicture, isReady, type Site, startSite } from "./site.ts";
+
+// What the page looks like. After a change that is meant: UPDATE_GOLDEN=1 pnpm exec vitest run tests/golden.test.ts
+// writes these pictures again, and those of the README; look at each.
+
+const isUpdate = process.env.UPDATE_GOLDEN === "1";
+const golden = fileURLToPath(new URL("golden/", import.meta.url));
+const docs = fileURLToPath(new URL("../../../docs/pictures/", import.meta.url));
+
+let site: Site;
+beforeAll(async () => {
+  site = await startSite();
+});
+afterAll(() => site[Symbol.asyncDispose]());
+
+/** Of slow changes only, so that the golden pictures are small. */
+const gradient = await sharp({
+  create: { width: 480, height: 320, channels: 3, background: "#c8d4e8" },
+})
+  .composite([
+    { input: Buffer.from('<svg width="480" height="320"><circle cx="240" cy="170" r="90" fill="#a4542c"/></svg>') },
+  ])
+  .png()
+  .toBuffer();
+
+const looks = (["light", "dark"] as const).flatMap((theme) =>
+  (["desktop", "phone"] as const).map((screen) => ({ theme, screen })),
+);
+
+/** What changes from run to run. */
+const volatile = ".times, .steps b { display: none }";
+
+test.each(looks)("classify and the network's dialog look as they did: $theme, $screen", async (look) => {
+  const page = await site.open(look);
+  await givePicture(page, { name: "disc.png", mimeType: "image/png", buffer: gradient });
+  await page.getByAltText("disc.png").waitFor();
+  await atRest(page);
+  await compare(page, `classify-${look.theme}-${look.screen}`, true);
+  await page.getByRole("button", { name: "Change" }).click();
+  await page.getByRole("radio", { name: "By name" }).check();
+  await page.getByRole("radio", { name: "torchvision/resnet18.v1" }).check();
+  await compare(page, `network-${look.theme}-${look.screen}`, false);
+});
+
+async function atRest(page: Page): Promise<void> {
+  await page.getByText("Kept for use offline").waitFor();
+  await isReady(page);
+  await page.evaluate(async () => {
+    await document.fonts.ready;
+    await Promise.all([...document.images].map((image) => image.decode()));
+  });
+  await page.mouse.move(0, 0);
+}
+
+async function compare(page: Page, name: string, fullPage: boolean): Promise<void> {
+  const found = await page.screenshot({ fullPage, style: volatile, animations: "disabled", caret: "hide" });
+  const file = `${golden}${name}.png`;
+  if (isUpdate) {
+    await mkdir(golden, { recursive: true });
+    await writeFile(file, await sharp(found).png({ compressionLevel: 9 }).toBuffer());
+  }
+  const [now, then] = await Promise.all([pixelsOf(found), pixelsOf(await readFile(file))]);
+  expect(now.size, name).toEqual(then.size);
+  const { width, height } = now.size;
+  // pixels that differ by anti-aliasing alone do not count
+  const differing = pixelmatch(now.data, then.data, undefined, width, height, { threshold: 0.1 });
+  expect(differing, `${name}: pixels that differ from ${file}`).toBe(0);
+}
+
+async function pixelsOf(png: Buffer): Promise<{ data: Buffer; size: { width: number; height: number } }> {
+  const { data, info } = await sharp(png).ensureAlpha().raw().toBuffer({ resolveWithObject: true });
+  return { data, size: { width: info.width, height: info.height } };
+}
+
+/** The pictures of the README: a photo, with the times of this machine. */
+test.runIf(isUpdate).each([
+  { name: "light", theme: "light", screen: "desktop" },
+  { name: "dark", theme: "dark", screen: "desktop" },
+  { name: "phone", theme: "light", screen: "phone" },
+] as const)("the README's picture is made: $name", async ({ name, ...look }) => {
+  const page = await site.open({ ...look, context: { deviceScaleFactor: 2 } });
+  await page.locator(".best", { hasText: "cat" }).waitFor();
+  await atRest(page);
+  await sharp(await page.screenshot({ animations: "disabled" }))
+    .resize({ width: look.screen === "phone" ? 585 : 1600 })
+    .webp({ quality: 86 })
+    .toFile(`${docs}playground-${name}.webp`);
+});
