@@ -85,7 +85,7 @@ async function focused(page: Page): Promise<string> {
     const element = document.activeElement!;
     const shown = element.closest("label") ?? element;
     const words = element.getAttribute("aria-label") ?? shown.querySelector(".label, .aloud, b, img")?.textContent;
-    const name = words || shown.querySelector("img")?.alt || shown.textContent!;
+    const name = words || shown.querySelector("img")?.alt || shown.textContent;
     return name.trim();
   });
 }
