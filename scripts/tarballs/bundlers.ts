@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BuildOptions, build as esbuild } from "esbuild";
-import { createLogger, preview, build as viteBuild } from "vite";
+import { createLogger, preview, type UserConfig, build as viteBuild } from "vite";
 import { titleOf } from "./page.ts";
 import { expectLine, type ProjectSpec, type Row } from "./site.ts";
 
@@ -144,7 +144,12 @@ const esbuildPageOfAll = async (cwd: string, outdir: string, program: string): P
   await esbuildPage({ worker: "@residual/wasm/worker", "onnx-worker": "@residual/onnx/worker" })(cwd, outdir, program);
 };
 
-async function vitePage(cwd: string, outDir: string, program: string): Promise<void> {
+/** With workers of ES modules, in which each backend is a chunk. */
+async function vitePageOfAll(cwd: string, outdir: string, program: string): Promise<void> {
+  await vitePage(cwd, outdir, program, { worker: { format: "es" } });
+}
+
+async function vitePage(cwd: string, outDir: string, program: string, config: UserConfig = {}): Promise<void> {
   const said: string[] = [];
   const warn = (text: string) => void said.push(text);
   const customLogger = { ...createLogger("warn"), warn, warnOnce: warn };
@@ -153,7 +158,7 @@ async function vitePage(cwd: string, outDir: string, program: string): Promise<v
   const checks = { pluginTimings: false };
   writeFileSync(join(cwd, "index.html"), pageWith(program));
   const build = { outDir, emptyOutDir: false, chunkSizeWarningLimit: 10_000, rolldownOptions: { checks } };
-  await viteBuild({ root: cwd, logLevel: "warn", customLogger, build });
+  await viteBuild({ ...config, root: cwd, logLevel: "warn", customLogger, build });
   if (said.length > 0) throw new Error(said.join("\n"));
 }
 
@@ -171,7 +176,7 @@ export const bundlerRows: readonly Row[] = [
   ),
   inBrowser(["esbuild", "all backends", false], projects.full, esbuildPageOfAll, "./esbuild-page-of-all.js"),
   inBrowser(["Vite", "nothing optional", true], projects.alone, vitePage, "./page.js"),
-  inBrowser(["Vite", "all backends", false], projects.full, vitePage, "./page-of-all.js"),
+  inBrowser(["Vite", "all backends", false], projects.full, vitePageOfAll, "./page-of-all.js"),
   inBrowser(["webpack", "nothing optional", false], projects.webpackAlone, webpackPage, "./page.js"),
   inBrowser(["webpack", "all backends", false], projects.webpack, webpackPage, "./page-that-hands-over.js"),
   policyRow,
