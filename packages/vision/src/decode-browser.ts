@@ -6,7 +6,7 @@ import type { CanvasLike } from "./given-pixels.ts";
 import type { ImageFormat } from "./image-format.ts";
 import type { PictureSupport } from "./picture-support.ts";
 import type { Pixels, RgbaImage } from "./pixels.ts";
-import type { PortablePlatform } from "./portable.ts";
+import { decodePortably, type PortablePlatform, portableFormats } from "./portable.ts";
 
 /** The part of the DOM that is used here: the packages are checked without it. */
 declare class OffscreenCanvas {
@@ -40,7 +40,6 @@ export async function decodeImage(source: Picture, options: DecodeOptions = {}):
 
 /** The picture decoder, for reports. */
 export async function describePictures(): Promise<PictureSupport> {
-  const { portableFormats } = await import("./portable.ts");
   return { library: "portable", formats: portableFormats };
 }
 
@@ -52,8 +51,7 @@ const browser: PortablePlatform = {
     "decoder over by setCodec; a PNG needs no WebAssembly",
 };
 
-async function decodeInBrowser(bytes: Uint8Array, format: ImageFormat, options: FileOptions): Promise<Pixels> {
-  const { decodePortably } = await import("./portable.ts");
+function decodeInBrowser(bytes: Uint8Array, format: ImageFormat, options: FileOptions): Promise<Pixels> {
   return decodePortably(bytes, format, { ...options, platform: browser });
 }
 

@@ -45,7 +45,20 @@ declare class VideoFrame {
   constructor(source: unknown, options: { readonly timestamp: number });
   close(): void;
 }
-declare const document: { createElement(name: "video"): { readonly videoWidth: number; readonly videoHeight: number } };
+interface Frame {
+  srcdoc: string;
+  readonly contentWindow: object;
+  remove(): void;
+}
+declare const document: {
+  readonly body: { append(element: Frame): void };
+  createElement(name: "video"): { readonly videoWidth: number; readonly videoHeight: number };
+  createElement(name: "iframe"): Frame;
+};
+declare function addEventListener(
+  type: "message",
+  listener: (event: { readonly source: unknown; readonly data: unknown }) => void,
+): void;
 
 const golden = `/@fs${inject("repository")}packages/vision/golden/`;
 
@@ -134,6 +147,35 @@ describe("refused", () => {
     const error = await decodeImage(picture("tiff-lzw")).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(UnsupportedError);
     expect((error as Error).message).toContain("image: found TIFF, which is not decoded in browsers; save it as PNG");
+  });
+
+  it("a text with a picture's name, and what it is", async () => {
+    const file = new File(["<p>Not found</p>"], "cat.jpg", { type: "image/jpeg" });
+    const decoded = decodeImage(file);
+    await expect(decoded).rejects.toBeInstanceOf(FormatError);
+    await expect(decoded).rejects.toThrow('cat.jpg: found text that begins "<p>Not found</p>", expected JPEG, PNG');
+  });
+
+  it("JPEG and WebP on a page whose policy forbids WebAssembly, with the directive; a PNG decodes", async () => {
+    const module = new URL("testing/forbidden.ts", import.meta.url);
+    const photos = ["images/jpeg444-360x270.jpg", "images/tiny-40x31.png"].map((name) => `${golden}preprocess/${name}`);
+    const webp = `data:image/webp;base64,${pictures.find(({ name }) => name === "webp-lossy")!.file}`;
+    for (const each of [...photos, webp]) module.searchParams.append("picture", new URL(each, location.href).href);
+    const frame = document.createElement("iframe");
+    const told = new Promise((resolve) => {
+      addEventListener("message", ({ source, data }) => {
+        if (source === frame.contentWindow) resolve(data);
+      });
+    });
+    frame.srcdoc =
+      `<meta http-equiv="Content-Security-Policy" content="script-src 'self' 'unsafe-inline'">` +
+      "<script>__vitest_browser_runner__ = { wrapDynamicImport: (load) => load() };</script>" +
+      `<script type="module" src="${module.href}"></script>`;
+    document.body.append(frame);
+    const words = (format: string) =>
+      new RegExp(`^BackendUnavailableError: .*the decoder of ${format} does not load .*add 'wasm-unsafe-eval' to its`);
+    expect(await told).toEqual([expect.stringMatching(words("JPEG")), 40, expect.stringMatching(words("WebP"))]);
+    frame.remove();
   });
 
   it("files that are cut anywhere", async () => {

@@ -10,6 +10,7 @@ import {
 import { type ByteSource, nameOf, type ReadOptions, shown } from "@residual/kit/bytes";
 import { type CanvasLike, givenPixels } from "./given-pixels.ts";
 import { type ImageFormat, imageFormatOf } from "./image-format.ts";
+import { loadDecoder } from "./load-decoder.ts";
 import type { Pixels, RgbaImage } from "./pixels.ts";
 import { MAX_PIXELS } from "./size-limit.ts";
 
@@ -75,8 +76,9 @@ export function imageDecoder({
     const bytes = await readBytes(source as ByteSource, { ...reading, signal, onProgress });
     const pixels = await orOurError(name, async () => {
       const format = imageFormatOf(bytes);
-      const decode = await own[format]?.();
-      return decode ? decode(bytes, maxPixels) : decodeFile(bytes, format, { upright, maxPixels });
+      const load = own[format];
+      if (!load) return decodeFile(bytes, format, { upright, maxPixels });
+      return (await loadDecoder(format, load))(bytes, maxPixels);
     });
     throwIfAborted(signal);
     return pixels;

@@ -1,6 +1,7 @@
 import type { BackendUnavailableError, UnsupportedError } from "@residual/core";
 import { type FileOptions, own } from "./decode.ts";
 import { type ImageFormat, imageFormats } from "./image-format.ts";
+import { loadDecoder } from "./load-decoder.ts";
 import type { Pixels } from "./pixels.ts";
 
 /** What a platform says of files that are not decoded here. */
@@ -41,7 +42,7 @@ export async function decodePortably(
   format: ImageFormat,
   options: PortableOptions,
 ): Promise<Pixels> {
-  const decode = await decoders[format]?.();
-  if (decode) return decode(bytes, options);
-  throw options.platform.refusal(format);
+  const load = decoders[format];
+  if (!load) throw options.platform.refusal(format);
+  return (await loadDecoder(format, load))(bytes, options);
 }

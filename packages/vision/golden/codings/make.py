@@ -1,4 +1,4 @@
-"""A JPEG or PNG for each way to code pixels, with Pillow's own pixels, into pictures.json beside this file.
+"""A JPEG, WebP or PNG for each way to code pixels, with Pillow's own pixels, into pictures.json beside this file.
 
     apt install libjpeg-turbo-progs=1:2.1.5-2 && pip install pillow==13.0.0 numpy==2.4.6 && python make.py
 
@@ -174,6 +174,56 @@ def sharp_alone():
     yield "jpeg-inks-arithmetic", jpegtran(cmyk(subsampling=0), "-arithmetic")
 
 
+def webp(image, **options):
+    file = io.BytesIO()
+    image.save(file, "WEBP", **options)
+    return file.getvalue()
+
+
+def riff(kind, data):
+    return kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+
+
+def u24(value):
+    return struct.pack("<I", value)[:3]
+
+
+def animation(canvas, frames):
+    """An animation of still WebPs, each at a place that is even."""
+    body = b"WEBP" + riff(b"VP8X", b"\x12\0\0\0" + u24(canvas[0] - 1) + u24(canvas[1] - 1)) + riff(b"ANIM", bytes([9, 8, 7, 255, 0, 0]))
+    for left, top, image, options in frames:
+        still = webp(image, **options)
+        chunks = still[30:] if still[12:16] == b"VP8X" else still[12:]
+        place = u24(left // 2) + u24(top // 2) + u24(image.width - 1) + u24(image.height - 1)
+        body += riff(b"ANMF", place + u24(100) + b"\0" + chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def webps():
+    rgb, rgba = Image.fromarray(photo()), Image.fromarray(photo(4), "RGBA")
+    few = rgb.quantize(5)
+    noise = Image.fromarray(numpy.random.default_rng(3).integers(0, 256, (H, W, 4)).astype(numpy.uint8), "RGBA")
+    for quality in [1, 60, 100]:
+        yield f"webp-lossy-{quality}", webp(rgb, quality=quality)
+    yield "webp-lossy-fast", webp(rgb, method=0)
+    for quality in [20, 100]:
+        yield f"webp-lossy-alpha-{quality}", webp(rgba, alpha_quality=quality)
+    yield "webp-lossless", webp(rgb, lossless=True)
+    yield "webp-lossless-slow", webp(rgb, lossless=True, method=6, quality=100)
+    yield "webp-lossless-few-colours", webp(few.convert("RGB"), lossless=True)
+    yield "webp-lossless-alpha", webp(rgba, lossless=True, exact=True)
+    yield "webp-lossless-alpha-noise", webp(noise, lossless=True, exact=True)
+    yield "webp-lossless-transparent-changed", webp(noise, lossless=True, exact=False)
+    yield "webp-described", webp(rgb, icc_profile=b"p" * 130, xmp=b"<x/>", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0")
+    for size in [(1, 1), (1, 9), (16, 16), (17, 33)]:
+        yield f"webp-{size[0]}x{size[1]}", webp(rgb.resize(size))
+        yield f"webp-{size[0]}x{size[1]}-lossless", webp(rgb.resize(size), lossless=True)
+    small, exact = noise.resize((9, 7)), {"lossless": True, "exact": True}
+    yield "webp-animation", animation((W, H), [(0, 0, rgb, {}), (4, 2, small, exact)])
+    yield "webp-animation-small-frame", animation((W, H), [(6, 4, small, exact), (0, 0, rgb, {})])
+    yield "webp-animation-small-frame-lossy", animation((W, H), [(2, 0, small, {}), (0, 0, rgb, {})])
+
+
 def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -242,7 +292,7 @@ def lines(pictures):
 
 
 def main():
-    both = [answer(*high_bytes()), *(answer(*each) for maker in [jpegs, inks, strays, pngs] for each in maker())]
+    both = [answer(*high_bytes()), *(answer(*each) for maker in [jpegs, inks, strays, webps, pngs] for each in maker())]
     alone = [answer(*each) for each in sharp_alone()]
     head = '{ "madeWith": "Pillow %s", "pictures": [\n' % PIL.__version__
     (HERE / "pictures.json").write_text(head + lines(both) + '\n], "sharpAlone": [\n' + lines(alone) + "\n] }\n")

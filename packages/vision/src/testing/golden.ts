@@ -81,7 +81,7 @@ export function picture(name: string): Uint8Array {
   return goldenPictures.find((each) => each.name === name)!.bytes;
 }
 
-/** The files of golden/codings/make.py: a JPEG or PNG file for each way to code pixels. */
+/** The files of golden/codings/make.py: a JPEG, WebP or PNG file for each way to code pixels. */
 export const codedPictures: readonly CodedPicture[] = coded.pictures.map(withBytes);
 
 /** JPEG files that sharp alone decodes. */
