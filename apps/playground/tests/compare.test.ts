@@ -142,7 +142,7 @@ describe("the room", () => {
     await page.getByText("This network", { exact: true }).click();
     for (const level of ["Ops", "Behaviour"]) await page.getByRole("checkbox", { name: level }).uncheck();
     const downloading = runSuite(page);
-    const expected = await conform(wasm(), { models: ["cifar_resnet20"], only: ["nodes", "models"] });
+    const expected = await conform(wasm(), { models: ["cifar_resnet20"], only: ["nodes", "models", "images"] });
     const { reports } = JSON.parse(await downloading) as { readonly reports: readonly Report[] };
     const told = ({ passed, sections }: Report) => ({
       passed,

@@ -1,4 +1,11 @@
+import type { Verdict } from "./bench.ts";
+
 /** Numbers as this room writes them, and what is computed of them. */
+
+/** The layer that is at fault: the first that is wrong alone, else the first wrong value of the whole network. */
+export function faultOf({ bisection: { wrongNodes, firstWrongValue } }: Verdict): string | undefined {
+  return wrongNodes[0]?.name ?? firstWrongValue?.name;
+}
 
 /** A share with as few digits as it needs: 0.25, 3.7e+4. */
 export function shareText(share: number): string {

@@ -3,15 +3,16 @@ import { milliseconds, percent } from "../app/format.ts";
 import { Card, Meter } from "../design/components.tsx";
 import { Icon } from "../design/icon.tsx";
 import type { Measured, Verdict } from "./bench.ts";
-import { median, shareText, stepOf } from "./figures.ts";
+import { faultOf, median, shareText, stepOf } from "./figures.ts";
 import { memoryText } from "./memory-text.ts";
-import { type Row, right, rows, runs, shown } from "./state.ts";
+import { isRunning, type Row, right, rows, runs, shown } from "./state.ts";
 
 /** The table that the room is about. On a phone each row is a card. */
 export function Results() {
   const columns = ["Backend", "Answer", "Within its bound", "Load", "First run", `Median of ${runs.value}`, "Memory"];
   return (
     <Card level={2} title="Results">
+      <Summary />
       <table class="results">
         <thead>
           <tr>
@@ -37,6 +38,27 @@ export function Results() {
     </Card>
   );
 }
+
+/** The outcome in a sentence, read aloud when it changes. */
+function Summary() {
+  const held = rows.value.filter(({ verdict }) => verdict);
+  const wrong = held.filter(({ verdict }) => faultOf(verdict!) !== undefined).map(({ engine }) => engine.name);
+  const missing = rows.value.filter(({ state }) => state === "failed").length;
+  const words =
+    wrong.length > 0 ? `${listed.format(wrong)} ${wrong.length === 1 ? "differs" : "differ"}` : agreed(held.length);
+  const rest = missing > 0 ? `; ${missing} did not run` : "";
+  const isOver = !isRunning.value && held.length > 0;
+  return (
+    <p class={`outcome ${wrong.length > 0 ? "bad" : "good"}`} role="status">
+      {isOver && `${words}${rest}.`}
+    </p>
+  );
+}
+
+const listed = new Intl.ListFormat("en");
+
+const agreed = (count: number): string =>
+  count === 1 ? "Every number is within its bound" : `All ${count} backends agree, each number within its bound`;
 
 function Cell({ name, children }: { readonly name: string; readonly children: ComponentChildren }) {
   return (
@@ -116,8 +138,8 @@ function Figures({ row, measured }: { readonly row: Row; readonly measured: Meas
 }
 
 function Agreement({ row, verdict }: { readonly row: Row; readonly verdict: Verdict }) {
-  const { share, checks, bisection } = verdict;
-  const wrong = bisection.wrongNodes[0]?.name ?? bisection.firstWrongValue?.name;
+  const { share, checks } = verdict;
+  const wrong = faultOf(verdict);
   return (
     <div class="agreement">
       <span class={wrong ? "bad" : "good"}>

@@ -3,16 +3,16 @@ import { theme } from "../app/theme.ts";
 import { Notice } from "../design/components.tsx";
 import type { Verdict } from "./bench.ts";
 import { faults } from "./faults.ts";
-import { digits, shareText, stepOf, steps } from "./figures.ts";
+import { digits, faultOf, shareText, stepOf, steps } from "./figures.ts";
 import { Scroller } from "./scroller.tsx";
 import { fault, right, rows, shown } from "./state.ts";
 
 /** The network's picture with the shares of one backend, and the first layer that is wrong on it, lit. */
 export function Where() {
   const held = rows.value.flatMap(({ engine, verdict }) => (verdict ? [{ name: engine.name, verdict }] : []));
-  const differing = held.filter(({ verdict }) => firstWrong(verdict) !== undefined);
+  const differing = held.filter(({ verdict }) => faultOf(verdict) !== undefined);
   const current = held.find(({ name }) => name === shown.value) ?? differing[0] ?? held[0]!;
-  const wrong = firstWrong(current.verdict);
+  const wrong = faultOf(current.verdict);
   return (
     <section class="card where" id="where" aria-labelledby="where-title">
       <div class="where-head">
@@ -29,7 +29,7 @@ export function Where() {
             {held.map(({ name, verdict }) => (
               <option key={name} value={name}>
                 {name}
-                {firstWrong(verdict) === undefined ? "" : " (differs)"}
+                {faultOf(verdict) === undefined ? "" : " (differs)"}
               </option>
             ))}
           </select>
@@ -49,11 +49,6 @@ export function Where() {
       <Key />
     </section>
   );
-}
-
-/** The layer that is at fault: the first that is wrong alone, else the first wrong value of the whole network. */
-function firstWrong({ bisection: { wrongNodes, firstWrongValue } }: Verdict): string | undefined {
-  return wrongNodes[0]?.name ?? firstWrongValue?.name;
 }
 
 interface AgreedProps {
