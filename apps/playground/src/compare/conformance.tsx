@@ -87,7 +87,7 @@ export function Conformance() {
         <fieldset class="suite-levels" disabled={isRunning.value}>
           <legend class="aloud">Levels</legend>
           {Object.entries(allLevels).map(([level, title]) => (
-            <label key={level}>
+            <label class="level" key={level}>
               <input
                 type="checkbox"
                 checked={levels.value.includes(level as Level)}

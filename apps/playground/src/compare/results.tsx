@@ -161,7 +161,7 @@ function Agreement({ row, verdict }: { readonly row: Row; readonly verdict: Verd
           class="link small"
           onClick={() => {
             shown.value = row.engine.name;
-            document.getElementById("where")?.scrollIntoView({ behavior: "smooth" });
+            showWhere();
           }}
         >
           differs at {wrong}
@@ -169,6 +169,11 @@ function Agreement({ row, verdict }: { readonly row: Row; readonly verdict: Verd
       )}
     </div>
   );
+}
+
+function showWhere(): void {
+  const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  document.getElementById("where")?.scrollIntoView({ behavior: isCalm ? "instant" : "smooth" });
 }
 
 function Pending({ row }: { readonly row: Row }) {
