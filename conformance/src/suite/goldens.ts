@@ -1,19 +1,22 @@
 import { FormatError, type ModelName, modelNameOf, type Tensor } from "@residual/core";
 import { readWeights } from "@residual/weights";
+import type { ConformOptions } from "./options.ts";
 
 /** PyTorch's float64 answers. `golden/README.md` describes how they were made, and every field. */
 // The module has its own URL in a constant: a bundler copies the file that `new URL(…, import.meta.url)` names.
 const here = import.meta.url;
-/** The folder in the package. */
-const ownGoldens: URL = new URL("../../golden/", here);
+/** The URL of the folder in the package. Folders are texts, since not every platform's types declare URL. */
+const ownGoldens: string = new URL("../../golden/", here).href;
 
 /** The folder of a run, with or without a slash at its end. Throws TypeError for a text that is no absolute URL. */
-export function folderOf({ goldens }: { readonly goldens?: string | URL | undefined }): URL {
-  return goldens === undefined ? ownGoldens : new URL(`${String(goldens).replace(/\/$/, "")}/`);
+export function folderOf({ goldens }: { readonly goldens?: ConformOptions["goldens"] | undefined }): string {
+  if (goldens === undefined) return ownGoldens;
+  const text = typeof goldens === "string" ? goldens : goldens.href;
+  return new URL(`${text.replace(/\/$/, "")}/`).href;
 }
 
 /** A file of the golden folder: read in Node, fetched in a browser. */
-async function readBytes(path: string, folder: URL): Promise<Uint8Array<ArrayBuffer>> {
+async function readBytes(path: string, folder: string): Promise<Uint8Array<ArrayBuffer>> {
   const url = new URL(path, folder);
   if (url.protocol !== "file:") return fetchBytes(url);
   const { readFile } = await import("node:fs/promises");
@@ -32,7 +35,7 @@ async function fetchBytes(url: URL): Promise<Uint8Array<ArrayBuffer>> {
   );
 }
 
-async function readJson<T>(path: string, folder: URL): Promise<T> {
+async function readJson<T>(path: string, folder: string): Promise<T> {
   return JSON.parse(new TextDecoder().decode(await readBytes(path, folder))) as T;
 }
 
@@ -68,11 +71,11 @@ export interface ModelGolden {
 }
 
 /** The ids of all recorded whole models. */
-export async function modelGoldenIds(folder: URL = ownGoldens): Promise<readonly string[]> {
+export async function modelGoldenIds(folder: string = ownGoldens): Promise<readonly string[]> {
   return (await readJson<{ cases: string[] }>("infer/index.json", folder)).cases;
 }
 
-export function modelGolden(id: string, folder: URL = ownGoldens): Promise<ModelGolden> {
+export function modelGolden(id: string, folder: string = ownGoldens): Promise<ModelGolden> {
   return readJson(`infer/${id}.json`, folder);
 }
 
@@ -98,7 +101,7 @@ export interface OpGolden {
 }
 
 /** The cases of single operators, with the file that holds their tensors. */
-export async function opGoldens(folder: URL = ownGoldens): Promise<readonly OpGolden[]> {
+export async function opGoldens(folder: string = ownGoldens): Promise<readonly OpGolden[]> {
   return (await readJson<{ cases: OpGolden[] }>("ops/index.json", folder)).cases;
 }
 
@@ -106,7 +109,7 @@ export async function opGoldens(folder: URL = ownGoldens): Promise<readonly OpGo
 export type FloatTensor = Tensor<"float32" | "float64">;
 
 /** The float tensors of a file of single operators, by name. */
-export async function opTensors(file: string, folder: URL = ownGoldens): Promise<ReadonlyMap<string, FloatTensor>> {
+export async function opTensors(file: string, folder: string = ownGoldens): Promise<ReadonlyMap<string, FloatTensor>> {
   const { tensors } = await readWeights(await readBytes(`ops/${file}`, folder));
   return new Map([...tensors].flatMap(([name, tensor]) => (isFloat(tensor) ? [[name, tensor]] : [])));
 }

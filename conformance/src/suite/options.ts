@@ -23,7 +23,7 @@ export interface ConformOptions extends WorkOptions {
    * The URL of the folder with PyTorch's answers: in a bundled page, of a copy of this package's folder `golden`.
    * Default: the folder beside the package's modules.
    */
-  readonly goldens?: string | URL;
+  readonly goldens?: string | { readonly href: string };
   /** Known deviations, in addition to the backend's own list. */
   readonly deviations?: readonly Deviation[];
   /** Sections of an interrupted earlier run. These sections are not run again. */

@@ -93,7 +93,7 @@ function isTitled({ level, name, variant }: Task, title: string): boolean {
 }
 
 /** The ids of the models' recorded answers. Of several sizes only the smallest is taken, unless `full` is set. */
-async function goldensOf(models: readonly ModelName[], full: boolean, folder: URL): Promise<readonly string[]> {
+async function goldensOf(models: readonly ModelName[], full: boolean, folder: string): Promise<readonly string[]> {
   const ids = await modelGoldenIds(folder);
   return models.flatMap((model) => {
     const recorded = ids.filter((id) => modelName(id) === model);

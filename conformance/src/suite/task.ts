@@ -6,8 +6,8 @@ import type { Arithmetic } from "./arithmetic.ts";
 export interface BackendUnderTest {
   readonly backend: Backend;
   readonly arithmetic: Arithmetic;
-  /** The folder with PyTorch's answers. */
-  readonly goldens: URL;
+  /** The URL of the folder with PyTorch's answers. */
+  readonly goldens: string;
   readonly work: WorkOptions;
   /** Called with the finished part of the running section. Both numbers have the section's own unit. */
   readonly onPart: (done: number, total: number) => void;
