@@ -1,3 +1,4 @@
+import { elementBound } from "@residual/conformance";
 import {
   type AnyNode,
   applyOp,
@@ -26,10 +27,12 @@ import {
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { cssColour, inkOn } from "../src/inside/colours.ts";
-import { explain, numberAt, type Place, resultOf } from "../src/inside/products.ts";
+import type { Place } from "../src/inside/explanation.ts";
+import { explain, inPlace, inputsAlone, numberAt, resultOf } from "../src/inside/products.ts";
 import { receptiveField } from "../src/inside/receptive-field.ts";
 import { readersOf, sectionsOf, stepsThrough } from "../src/inside/sections.ts";
-import { peaksOf, statisticsOf, strongestFirst } from "../src/inside/statistics.ts";
+import { peaksOf, spotsOf, statisticsOf, strongestFirst } from "../src/inside/statistics.ts";
+import { byteWords, cellWords, countWords, numberWords, percentWords } from "../src/inside/words.ts";
 
 const of = (name: ModelName): Graph => resnet(variants[name], { name });
 const nodeIn = (whole: Graph, name: string): AnyNode =>
@@ -247,6 +250,16 @@ describe("explain", () => {
     }
   });
 
+  it.each([...inPlace])("%s has the same bound for one number alone as for all", (op) => {
+    const [inputs, options] = cases[op as OpName];
+    const attributes = ops[op as OpName].attributes(options as never);
+    for (const [at, place] of placesOf(answerOf(op, inputs, attributes).shape).entries())
+      if (at % 7 === 0)
+        expect(elementBound({ op, attributes }, inputsAlone(inputs, place), 0)).toEqual(
+          elementBound({ op, attributes }, inputs, at),
+        );
+  });
+
   it("a product with a gate for each element", () => {
     const gate = random("gate", [1, 4, 5, 6]);
     const { value } = answerOf("multiply", { x: map, gate }, {});
@@ -330,6 +343,11 @@ describe("statistics", () => {
   });
 });
 
+it("a map's strongest places lie apart, and are above 0", () => {
+  const map = Float32Array.of(9, 8, 0, 7, 6, 0, 5, -1, 0, 1, 0, 0, 0, 0, -4, 0); // 4 × 4: 8 and 6 are neighbours of 9
+  expect(spotsOf(map, 4)).toEqual([0, 3, 9]);
+});
+
 describe("colours", () => {
   it.each(["light", "dark"] as const)("digits can be read on each of them, %s", (palette) => {
     for (let level = -255; level <= 255; level++) {
@@ -357,3 +375,35 @@ function luminanceOf(css: string): number {
     .map((share) => (share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!;
 }
+
+describe("words", () => {
+  it.each([
+    [0, "0"],
+    [-0.0784, "−.078"],
+    [0.385, ".39"],
+    [-1.37, "−1.4"],
+    [12.3, "12"],
+    [-9999, "−9999"],
+    [123456, "1e+5"],
+  ])("of %f for a cell", (value, words) => {
+    expect(cellWords(value)).toBe(words);
+  });
+
+  it.each([
+    [0, "0"],
+    [-0.000123456, "−1.23e−4"],
+    [4.96459, "4.96"],
+    [-1000, "−1000"],
+  ])("of %f in three digits", (value, words) => {
+    expect(numberWords(value)).toBe(words);
+  });
+
+  it("of counts and bytes", () => {
+    expect([2320, 1_179_648, 4.09e9].map(countWords)).toEqual(["2,320", "1.18 M", "4.09 G"]);
+    expect([40, 1024, 65536, 3_211_264].map(byteWords)).toEqual(["40 bytes", "1.00 KiB", "64.0 KiB", "3.06 MiB"]);
+  });
+
+  it("of shares: a small share is not none", () => {
+    expect([0, 0.0004, 0.052, 0.5].map(percentWords)).toEqual(["0 %", "< 0.1 %", "5.2 %", "50 %"]);
+  });
+});

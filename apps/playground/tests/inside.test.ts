@@ -21,7 +21,8 @@ import { writeSafetensors } from "@residual/weights";
 import type { Page } from "playwright";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { cssColour } from "../src/inside/colours.ts";
-import type { Channel, Explained } from "../src/inside/methods.ts";
+import type { Explained } from "../src/inside/explain-number.ts";
+import type { Channel } from "../src/inside/methods.ts";
 import { sectionsOf } from "../src/inside/sections.ts";
 import { isReady, photos, type Site, startSite } from "./site.ts";
 

@@ -1,8 +1,8 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { cssColour, inkOn, paint } from "./colours.ts";
-import type { Patch } from "./products.ts";
+import type { Patch } from "./explanation.ts";
 import { palette } from "./state.ts";
-import { numberWords } from "./words.ts";
+import { cellWords, numberWords } from "./words.ts";
 
 interface HeatProps {
   readonly numbers: Patch;
@@ -42,7 +42,7 @@ export function Heat(props: HeatProps) {
             title={numberWords(each, 5)}
             style={{ background: cssColour(each, largest, theme), color: inkOn(each, largest, theme) }}
           >
-            {hasDigits && numberWords(each, 2)}
+            {hasDigits && cellWords(each)}
           </span>
         ),
       )}

@@ -1,5 +1,5 @@
+import type { Explanation } from "./explanation.ts";
 import { Heat, magnitudeOf } from "./heat.tsx";
-import type { Explanation } from "./products.ts";
 import { Products } from "./products-figure.tsx";
 import { type ExplainedNumber, facts, selectNumber } from "./state.ts";
 import { countWords, numberWords } from "./words.ts";

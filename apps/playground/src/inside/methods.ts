@@ -1,14 +1,15 @@
-import { type AnyNode, drawGraph, nodesOf, type Tensor, type WorkOptions } from "@residual/core";
+import { drawGraph, type WorkOptions } from "@residual/core";
 import { Moved } from "../engine/rpc.ts";
 import { classifier } from "../engine/session.ts";
 import { Activations } from "./activations.ts";
+import { type Explained, explainNumber } from "./explain-number.ts";
+import type { Place } from "./explanation.ts";
 import { factsOf, type ValueFacts } from "./facts.ts";
 import { paintStrip, planesOf, type StripLook } from "./paint-strip.ts";
 import { type Photo, seenPart } from "./photo.ts";
-import { type Explanation, explain, numberAt, type Place, resultOf } from "./products.ts";
 import { type ReceptiveField, receptiveField } from "./receptive-field.ts";
-import { dataInputsOf, readersOf, stepsThrough } from "./sections.ts";
-import { peaksOf, type Statistics, statisticsOf, strongestFirst } from "./statistics.ts";
+import { dataInputsOf } from "./sections.ts";
+import { peaksOf, type Statistics, spotsOf, statisticsOf, strongestFirst } from "./statistics.ts";
 
 /** The room's part of the worker, fetched when the room is first entered. */
 
@@ -72,23 +73,6 @@ export interface ExplainRequest extends Place, Look {
   readonly limit: number;
 }
 
-/** One number of the network: how it came about, and how far the backend's is from the exact one. */
-export interface Explained {
-  readonly explanation: Explanation;
-  /** The number as the backend computed it, in float32. */
-  readonly found: number;
-  /** The same arithmetic on the backend's own inputs, in float64. */
-  readonly exact: number;
-  /**
-   * The largest difference that float32 allows here (docs/tolerances.md). Undefined offline, until the code for it has
-   * been fetched once.
-   */
-  readonly bound: number | undefined;
-  readonly field: ReceptiveField;
-  /** The number's way through the steps that keep its position. */
-  readonly steps: readonly { readonly name: string; readonly op: string; readonly value: number }[];
-}
-
 /** A layer, or one of its channels, for a picture. */
 interface LayerRequest extends Look {
   readonly name: string;
@@ -130,20 +114,11 @@ export const inside = {
   },
 
   /** Maps side by side, as a picture. */
-  async paintMaps({
-    name,
-    of,
-    channels,
-    side,
-    gap,
-    scale,
-    palette,
-    ...look
-  }: PaintRequest): Promise<Moved<ImageBitmap>> {
-    const view = activationsOf(look);
-    const node = view.node(name);
-    const value = (await view.sectionOf(node)).get(of === "output" ? name : dataInputsOf(node)[0]!.name)!;
-    const bitmap = paintStrip(value, channels, { side, gap, scale, palette });
+  async paintMaps(request: PaintRequest): Promise<Moved<ImageBitmap>> {
+    const view = activationsOf(request);
+    const node = view.node(request.name);
+    const name = request.of === "output" ? node.name : dataInputsOf(node)[0]!.name;
+    const bitmap = paintStrip((await view.sectionOf(node)).get(name)!, request.channels, request);
     return new Moved(bitmap, [bitmap]);
   },
 
@@ -163,79 +138,6 @@ export const inside = {
   },
 
   async explainNumber({ name, limit, id, picture, ...place }: ExplainRequest): Promise<Explained> {
-    const view = activationsOf({ id, picture });
-    const node = view.node(name);
-    const [values, inputs] = [await view.sectionOf(node), await view.inputsOf(node)];
-    const value = values.get(name)!;
-    const explanation = explain(node, inputs, place, limit);
-    const [found, exact] = [numberAt(value, place), resultOf(explanation, copiedFrom(explanation, inputs))];
-    return {
-      explanation,
-      found,
-      exact,
-      bound: await boundOf(view, node, inputs, flatIndex(value, place), Math.abs(found - exact)),
-      field: receptiveField(view.classifier.graph, node, place.row, place.column),
-      steps: stepsOf(view, node, values, place),
-    };
+    return explainNumber(activationsOf({ id, picture }), name, place, limit);
   },
 };
-
-/** The bound of plain float32; of the backend's own algorithms, such as Winograd's, only if the difference needs it. */
-async function boundOf(
-  { classifier }: Activations,
-  node: AnyNode,
-  inputs: Parameters<typeof explain>[1],
-  at: number,
-  difference: number,
-): Promise<number | undefined> {
-  const conformance = await fetchConformance();
-  if (!conformance) return undefined;
-  const plain = conformance.elementBound(node, inputs, at).bound;
-  return difference <= plain ? plain : conformance.elementBound(node, inputs, at, classifier.backend).bound;
-}
-
-/** Large, and only the bound needs it. */
-async function fetchConformance() {
-  try {
-    const { elementBound } = await import("@residual/conformance");
-    return { elementBound };
-  } catch {
-    return undefined;
-  }
-}
-
-function copiedFrom(explanation: Explanation, { x }: { readonly [input: string]: Tensor<"float32"> }): number {
-  return explanation.kind === "copy" && explanation.from ? numberAt(x!, explanation.from) : 0;
-}
-
-/** The steps of the node's own section: those of the next are not computed yet. */
-function stepsOf(
-  { classifier }: Activations,
-  node: AnyNode,
-  values: ReadonlyMap<string, Tensor<"float32">>,
-  place: Place,
-): Explained["steps"] {
-  return stepsThrough(node, readersOf(nodesOf(classifier.graph))).flatMap(({ name, op }) => {
-    const value = values.get(name);
-    return value ? [{ name, op, value: numberAt(value, place) }] : [];
-  });
-}
-
-function flatIndex(value: Tensor<"float32">, { channel, row, column }: Place): number {
-  const [, height, width] = planesOf(value);
-  return (channel * height + row) * width + column;
-}
-
-const MOST_SPOTS = 8;
-
-/** Flat indices of the strongest positive numbers, no two of them neighbours. */
-function spotsOf(numbers: Float32Array, width: number): readonly number[] {
-  const spots: number[] = [];
-  const isNear = (a: number, b: number) =>
-    Math.abs(Math.floor(a / width) - Math.floor(b / width)) <= 1 && Math.abs((a % width) - (b % width)) <= 1;
-  for (const at of strongestFirst(numbers)) {
-    if (spots.length === MOST_SPOTS || numbers[at]! <= 0) break;
-    if (!spots.some((spot) => isNear(spot, at))) spots.push(at);
-  }
-  return spots;
-}

@@ -1,7 +1,7 @@
 import { Card, Meter } from "../design/components.tsx";
 import { hasMaps } from "./facts.ts";
-import { nameOf } from "./feature-maps.tsx";
 import { How } from "./how.tsx";
+import { nameOf } from "./map-grid.tsx";
 import { type ExplainedNumber, facts, maps, selectNumber } from "./state.ts";
 import { float32Words, float64Words, numberWords, opWords, percentWords } from "./words.ts";
 

@@ -1,8 +1,8 @@
 import { Button } from "../design/components.tsx";
 import { barColour } from "./colours.ts";
-import { Outline } from "./focus.tsx";
+import type { Explanation, Term, Window } from "./explanation.ts";
 import { Heat, magnitudeOf } from "./heat.tsx";
-import type { Explanation, Term, Window } from "./products.ts";
+import { Outline } from "./outline.tsx";
 import { type ExplainedNumber, facts, limit, palette, selectNumber } from "./state.ts";
 import { Strip } from "./strip.tsx";
 import { countWords, numberWords } from "./words.ts";

@@ -2,83 +2,15 @@ import {
   type AnyNode,
   type AttributesOf,
   type InputsOf,
+  mapValues,
   type OpName,
   type RealTensor,
   type Tensor,
+  tensor,
   toFloat64,
 } from "@residual/core";
 
-/** Where a number of a value stands: [N, C, H, W] with one image; `row` and `column` are 0 for [N, C]. */
-export interface Place {
-  readonly channel: number;
-  readonly row: number;
-  readonly column: number;
-}
-
-/** Numbers under a window, row by row; null is padding. */
-export type Patch = readonly (number | null)[];
-
-/** One input channel's part of a sum of products. */
-export interface Term {
-  readonly channel: number;
-  readonly patch: Patch;
-  readonly kernel: readonly number[];
-  /** Σ patch × kernel. */
-  readonly sum: number;
-}
-
-/** The window of an input map that a number is made from. It may reach over the border, into padding. */
-export interface Window {
-  readonly top: number;
-  readonly left: number;
-  readonly height: number;
-  readonly width: number;
-  /** Height and width of the input's maps. */
-  readonly of: readonly [number, number];
-}
-
-/** The arithmetic that makes one number, in float64. */
-export type Explanation =
-  | {
-      readonly kind: "sum";
-      /** Height and width of the kernel. */
-      readonly kernel: readonly [number, number];
-      readonly window: Window;
-      /** The parts of largest magnitude, largest first. */
-      readonly terms: readonly Term[];
-      /** The magnitude order of all parts: input channels, and their sums. */
-      readonly channels: readonly number[];
-      readonly sums: readonly number[];
-      /** The parts that `terms` leaves out. */
-      readonly rest: { readonly count: number; readonly sum: number };
-      readonly products: number;
-      readonly bias?: number;
-      readonly residual?: number;
-      readonly relu: boolean;
-    }
-  | {
-      readonly kind: "norm";
-      readonly x: number;
-      readonly mean: number;
-      readonly variance: number;
-      readonly epsilon: number;
-      readonly scale: number;
-      readonly shift: number;
-      readonly gain: number;
-    }
-  | { readonly kind: "join"; readonly sign: "+" | "×"; readonly a: number; readonly b: number }
-  | {
-      readonly kind: "window";
-      readonly how: "max" | "mean";
-      /** Height and width of the patch. */
-      readonly size: readonly [number, number];
-      readonly window: Window;
-      readonly patch: Patch;
-    }
-  | { readonly kind: "function"; readonly name: "relu" | "sigmoid"; readonly x: number }
-  | { readonly kind: "softmax"; readonly log: boolean; readonly x: number; readonly total: number }
-  /** Without `from` the number is a zero that the layer adds. */
-  | { readonly kind: "copy"; readonly from?: Place };
+import type { Explanation, Patch, Place, Term, Window } from "./explanation.ts";
 
 type Given = Tensor<"float32">;
 
@@ -114,10 +46,9 @@ const explanations: { readonly [Name in OpName]: Explain<Name> } = {
   relu: ({ x }, _, at) => ({ kind: "function", name: "relu", x: numberAt(x, at) }),
   sigmoid: ({ x }, _, at) => ({ kind: "function", name: "sigmoid", x: numberAt(x, at) }),
   add: ({ a, b }, _, at) => ({ kind: "join", sign: "+", a: numberAt(a, at), b: numberAt(b, at) }),
-  multiply: ({ x, gate }, _, at) => {
-    const isWhole = gate.shape.join() === x.shape.join();
-    const b = numberAt(gate, isWhole ? at : { ...at, row: 0, column: 0 });
-    return { kind: "join", sign: "×", a: numberAt(x, at), b };
+  multiply: (inputs, _, at) => {
+    const { x, gate } = inputsAlone(inputs, at);
+    return { kind: "join", sign: "×", a: x!.data[0]!, b: gate!.data[0]! };
   },
   maxPool2d: ({ x }, { window, stride, padding }, at) => pooled("max", x, at, window, cornerOf(at, stride, padding)),
   averagePool2d: ({ x }, { window, stride }, at) => pooled("mean", x, at, window, cornerOf(at, stride, [0, 0])),
@@ -226,6 +157,22 @@ function copied(x: Given, from: Place): Explanation {
   const { channel, row, column } = from;
   const isInside = [channel, row, column].every((each) => each >= 0);
   return isInside && channel < channels && row < height && column < width ? { kind: "copy", from } : { kind: "copy" };
+}
+
+/** Ops that keep a position: each number comes from the numbers at the same place. */
+export const inPlace: ReadonlySet<string> = new Set(["batchNorm", "relu", "sigmoid", "add", "multiply"]);
+
+/** The inputs of one number of an op that keeps a position, as tensors of one number. */
+export function inputsAlone(
+  inputs: { readonly [input: string]: Given },
+  at: Place,
+): { readonly [input: string]: Given } {
+  return mapValues(inputs, (given) => {
+    if (given.shape.length === 1) return tensor([1], [given.data[at.channel]!]); // one for each channel
+    const [, , height, width] = sizes(given);
+    const isGate = height * width === 1;
+    return tensor([1, 1, 1, 1], [numberAt(given, isGate ? { ...at, row: 0, column: 0 } : at)]);
+  });
 }
 
 /** The four sizes of an image tensor; [N, C] counts as [N, C, 1, 1]. */

@@ -8,6 +8,7 @@ import {
   rolesOf,
   type Value,
 } from "@residual/core";
+import { inPlace } from "./products.ts";
 
 /** Nodes whose values are computed and kept together: a stage, or the layers between two stages. */
 export interface Section {
@@ -44,9 +45,6 @@ export function readersOf(nodes: readonly AnyNode[]): ReadonlyMap<Value, readonl
     for (const value of inputsOf(node)) readers.set(value, [...(readers.get(value) ?? []), node]);
   return readers;
 }
-
-/** Ops that keep a position: each number comes from the numbers at the same place. */
-const inPlace = new Set(["batchNorm", "relu", "sigmoid", "add", "multiply"]);
 
 /** The way of one number: the convolution or pool that makes it, and the steps in place up to the block's next one. */
 export function stepsThrough(node: AnyNode, readers: ReadonlyMap<Value, readonly AnyNode[]>): readonly AnyNode[] {

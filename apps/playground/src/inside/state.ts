@@ -2,9 +2,10 @@ import { batch, computed, effect, signal, untracked } from "@preact/signals";
 import { during, engine, fail, network, picture } from "../app/state.ts";
 import { theme } from "../app/theme.ts";
 import type { Palette } from "./colours.ts";
+import type { Explained } from "./explain-number.ts";
+import type { Place } from "./explanation.ts";
 import type { ValueFacts } from "./facts.ts";
-import type { Channel, DrawRequest, Explained, Look, Maps, Opened } from "./methods.ts";
-import type { Place } from "./products.ts";
+import type { Channel, DrawRequest, Look, Maps, Opened } from "./methods.ts";
 
 /** What is looked at: a layer's maps, or a connection between layers. */
 export type Selection =

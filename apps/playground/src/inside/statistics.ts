@@ -45,3 +45,17 @@ export function peaksOf(numbers: Float32Array, channels: number): Float32Array<A
 export function strongestFirst(numbers: ArrayLike<number>): Uint32Array<ArrayBuffer> {
   return Uint32Array.from({ length: numbers.length }, (_, at) => at).sort((a, b) => numbers[b]! - numbers[a]! || a - b);
 }
+
+const MOST_SPOTS = 8;
+
+/** Flat indices of a map's strongest positive numbers, at most eight, no two of them neighbours. */
+export function spotsOf(numbers: Float32Array, width: number): readonly number[] {
+  const spots: number[] = [];
+  const isNear = (a: number, b: number) =>
+    Math.abs(Math.floor(a / width) - Math.floor(b / width)) <= 1 && Math.abs((a % width) - (b % width)) <= 1;
+  for (const at of strongestFirst(numbers)) {
+    if (spots.length === MOST_SPOTS || numbers[at]! <= 0) break;
+    if (!spots.some((spot) => isNear(spot, at))) spots.push(at);
+  }
+  return spots;
+}

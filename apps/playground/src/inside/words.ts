@@ -53,15 +53,24 @@ export function numberWords(value: number, digits = 3): string {
   return text.replaceAll("-", "−");
 }
 
+/** A number in the five characters that a cell has room for: `.078`, `−1.4`, `12`. */
+export function cellWords(value: number): string {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  const digits = size < 0.1 ? 3 : size < 1 ? 2 : size < 10 ? 1 : 0;
+  return size < 1e4 ? signed(value.toFixed(digits)).replace("0.", ".") : numberWords(value, 1);
+}
+
 /** A float32 number with all of the digits that distinguish it. */
 export const float32Words = (value: number): string => signed(value.toPrecision(9));
 export const float64Words = (value: number): string => signed(value.toPrecision(15));
 const signed = (text: string): string => text.replaceAll("-", "−");
 
-export const percentWords = (share: number): string => {
+export function percentWords(share: number): string {
   const percent = 100 * share;
-  return `${percent !== 0 && percent < 0.1 ? "< 0.1" : percent.toFixed(percent < 10 ? 1 : 0)} %`;
-};
+  if (percent === 0) return "0 %";
+  return `${percent < 0.1 ? "< 0.1" : percent.toFixed(percent < 10 ? 1 : 0)} %`;
+}
 
 /** What a screen reader says of a box: the layers in it, and what they cost. */
 export function boxWords(box: readonly ValueFacts[]): string {
