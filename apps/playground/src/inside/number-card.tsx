@@ -46,7 +46,7 @@ function Check({ value: { found, exact, bound } }: { readonly value: ExplainedNu
     <div class="inside-check">
       <dl class="inside-ledger figures">
         <div>
-          <dt>In float64, exactly</dt>
+          <dt>Computed in float64</dt>
           <dd data-exact={exact}>{float64Words(exact)}</dd>
         </div>
         <div>
