@@ -3,9 +3,10 @@
  *
  *   node --conditions=@residual/source scripts/firefox-runs.ts [FIREFOX]     firefox-esr where not given
  *
- * Prints the quartiles of 40 runs in milliseconds, and of the time that a run may have lost by waiting: Firefox sees that
- * work is done when something is submitted, so the loss is less than the time between the last two submits. On Linux
- * WebGPU has to be turned on, which the profile made here does. Firefox takes the adapter that VK_ICD_FILENAMES names.
+ * Prints the quartiles of 40 runs in milliseconds, and of the time that a run may have lost by waiting: Firefox sees
+ * that work is done when something is submitted, so the loss is less than the time between the last two submits. On
+ * Linux WebGPU has to be turned on, which the profile made here does. Firefox takes the adapter that VK_ICD_FILENAMES
+ * names.
  */
 import { inFirefox } from "./firefox.ts";
 

@@ -34,7 +34,9 @@ const looks = (["light", "dark"] as const).flatMap((theme) =>
 );
 
 /** What changes from run to run. */
-const volatile = ".times, .steps b { display: none }";
+const volatile =
+  ".times, .steps b { display: none } .compare-figures > :last-child, " +
+  ":is([data-column=Load], [data-column='First run'], [data-column^=Median]) > div { visibility: hidden }";
 
 test.each(looks)("classify and the network's dialog look as they did: $theme, $screen", async (look) => {
   const page = await site.open(look);
@@ -47,6 +49,25 @@ test.each(looks)("classify and the network's dialog look as they did: $theme, $s
   await page.getByRole("radio", { name: "torchvision/resnet18.v1" }).check();
   await compare(page, `network-${look.theme}-${look.screen}`, false);
 });
+
+test.each([
+  { theme: "light", screen: "desktop" },
+  { theme: "dark", screen: "phone" },
+] as const)("a comparison with a fault looks as it did: $theme, $screen", async (look) => {
+  const page = await site.open({ ...look, at: "#compare" });
+  await compareOn(page, ["wasm", "Break one on purpose"]);
+  await atRest(page);
+  await compare(page, `compare-${look.theme}-${look.screen}`, true);
+});
+
+/** Compares these backends and no others. */
+async function compareOn(page: Page, backends: readonly string[]): Promise<void> {
+  await isReady(page);
+  await page.getByRole("checkbox", { name: /^webgpu/ }).uncheck();
+  for (const name of backends) await page.getByRole("checkbox", { name: new RegExp(`^${name}\\b(?!-)`) }).check();
+  await page.getByRole("button", { name: /^(Compare|Run) \d/ }).click();
+  await page.locator(".outcome", { hasText: /./ }).waitFor({ timeout: 120_000 });
+}
 
 async function atRest(page: Page): Promise<void> {
   await page.getByText("Kept for use offline").waitFor();
@@ -91,4 +112,20 @@ test.runIf(isUpdate).each([
     .resize({ width: look.screen === "phone" ? 585 : 1600 })
     .webp({ quality: 86 })
     .toFile(`${docs}playground-${name}.webp`);
+});
+
+test.runIf(isUpdate).each(["light", "dark"] as const)("the picture of a comparison is made: %s", async (theme) => {
+  const page = await site.open({ theme, at: "#compare", context: { deviceScaleFactor: 2 } });
+  const backends = ["wasm", "webgpu", "onnx", "tfjs-wasm", "tfjs-webgl", "Break one on purpose"];
+  await compareOn(page, backends);
+  await atRest(page);
+  const [above, below] = [
+    await page.locator(".card", { has: page.locator(".results") }).boundingBox(),
+    await page.locator(".compare-figures").boundingBox(),
+  ];
+  const clip = { x: 0, y: above!.y - 24, width: 1280, height: below!.y + below!.height - above!.y + 48 };
+  await sharp(await page.screenshot({ animations: "disabled", fullPage: true, clip }))
+    .resize({ width: 1600 })
+    .webp({ quality: 86 })
+    .toFile(`${docs}playground-compare-${theme}.webp`);
 });
