@@ -210,6 +210,28 @@ describe("a page that cannot do everything", () => {
     await backendShown(page, "wasm, chosen by auto");
   });
 
+  test("under the README's policy can do all", async () => {
+    const readme = await readFile(new URL("../README.md", import.meta.url), "utf8");
+    const policy = /^default-src .*$/m.exec(readme)![0];
+    await using strict = await startSite({ isIsolated: true, headers: { "Content-Security-Policy": policy } });
+    const page = await strict.open(); // which fails on the first thing that the policy blocks
+    await page.locator(".best", { hasText: "cat" }).waitFor();
+    await page.getByText("Kept for use offline").waitFor();
+    for (const name of ["onnx", "tfjs-wasm", "webgpu"]) {
+      await page.getByRole("button", { name: "Change" }).click();
+      await page.getByRole("radio", { name: new RegExp(`^${name} `) }).check();
+      await load(page);
+      await backendShown(page, name);
+      await isReady(page);
+    }
+    await page.getByRole("link", { name: "Compare" }).click();
+    await page.getByRole("button", { name: /^Compare \d backends/ }).waitFor();
+    await page.getByRole("link", { name: "Look inside" }).click();
+    await page.getByRole("heading", { name: "Look inside" }).waitFor();
+    await page.locator(".waiting").waitFor({ state: "detached" });
+    await isReady(page);
+  });
+
   test("whose server forbids WebAssembly says what the server has to allow", async () => {
     const policy = "script-src 'self'; object-src 'none'";
     await using strict = await startSite({ headers: { "Content-Security-Policy": policy } });

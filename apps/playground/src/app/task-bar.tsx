@@ -11,7 +11,7 @@ export function TaskBar() {
   return (
     <div class="task">
       <Mark size={28} isBusy />
-      <div>
+      <div class="task-words">
         <span role="status">
           {title}
           {progress && <span class="quiet figures">: {wordsOf(progress)}</span>}

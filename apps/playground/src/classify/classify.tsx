@@ -58,8 +58,8 @@ function Intake() {
         </span>
       </label>
       {camera.value ? (
-        <Button icon="stop" onClick={stopCamera}>
-          Stop the camera
+        <Button icon="stop" label="Stop the camera" onClick={stopCamera}>
+          Stop
         </Button>
       ) : (
         <Button icon="camera" onClick={() => void startCamera()}>

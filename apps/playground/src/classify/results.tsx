@@ -1,6 +1,8 @@
 import type { Prediction } from "@residual/vision";
 import { percent } from "../app/format.ts";
+import { request } from "../app/state.ts";
 import { Meter } from "../design/components.tsx";
+import { openDialog } from "../network/dialog-state.ts";
 import { heat, isMapShown, mapClass, seen, showClass } from "./state.ts";
 
 /** The likeliest class in large, then the top five. A class that is chosen shows its own map. */
@@ -19,6 +21,14 @@ export function Results() {
           <Row key={each.index} prediction={each} />
         ))}
       </ol>
+      {request.value.weights === undefined && (
+        <p class="larger small quiet">
+          The embedded network knows ten classes.{" "}
+          <button type="button" class="link" onClick={() => openDialog({ kind: "known" })}>
+            Take a larger one
+          </button>
+        </p>
+      )}
     </div>
   );
 }

@@ -150,22 +150,6 @@ export function Dialog({ title, isOpen, children, onClose }: DialogProps) {
   );
 }
 
-interface TooltipProps {
-  readonly text: string;
-  readonly side?: "below";
-  readonly children: ComponentChildren;
-}
-
-/** Words on a thing that is pointed at, or has the focus. They must say nothing that is not elsewhere. */
-export function Tooltip({ text, side, children }: TooltipProps) {
-  return (
-    <span class={side ? `tooltip ${side}` : "tooltip"}>
-      {children}
-      <span role="tooltip">{text}</span>
-    </span>
-  );
-}
-
 /** Beneath a figure: what it shows, in a sentence. */
 export function Caption({ children }: { readonly children: ComponentChildren }) {
   return <figcaption class="caption">{children}</figcaption>;
