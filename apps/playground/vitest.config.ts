@@ -2,5 +2,10 @@ import { mergeConfig } from "vitest/config";
 import base from "../../vitest.base.ts";
 
 export default mergeConfig(base, {
-  test: { include: ["tests/*.test.ts"], fileParallelism: false, expect: { poll: { timeout: 30_000 } } },
+  test: {
+    include: ["tests/*.test.ts"],
+    fileParallelism: false,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 30_000 } },
+  },
 });

@@ -3,8 +3,11 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Plugin, type Rollup, transformWithOxc } from "vite";
 
-/** Code of backends: kept when it is first used, and not before. wasm comes with the page. */
-const BACKENDS = /onnxruntime-web|@tensorflow|packages\/(onnx|tfjs|webgpu)\/|conformance\//;
+/**
+ * Code of backends: kept when it is first used, and not before. wasm comes with the page. An address of a file (`?url`)
+ * is no code.
+ */
+const BACKENDS = /(onnxruntime-web|@tensorflow|packages\/(onnx|tfjs|webgpu)|conformance)\/.*(?<!\?url)$/;
 /** Assets that the page opens with. */
 const OPENS_WITH = /^assets\/.*\.(css|woff2|safetensors)$|^photos\//;
 
