@@ -248,6 +248,7 @@ test("the keyboard walks along the network; screen readers hear each layer, and 
   await page.keyboard.press("ArrowLeft");
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "layer1.0.relu", exact: true }).waitFor();
+  expect(await page.locator(".inside-drawing [tabindex='0']").getAttribute("data-value")).toBe("layer1.0.relu");
   expect(await page.locator(".inside-detail").textContent()).toContain("64.0 KiB (65,536)");
   await page.getByRole("button", { name: /^layer1\.0\.conv2 / }).waitFor();
 

@@ -77,8 +77,16 @@ function mark(root: ShadowRoot): void {
     element.toggleAttribute("data-open", isOpen === true);
     if (element.getAttribute("role") === "button") element.setAttribute("aria-pressed", `${isOpen === true}`);
   }
-  const open = root.querySelector("[data-nodes][data-open]") ?? root.querySelector("[data-open]");
-  if (open) bringIntoView(open, root.host);
+  const open = root.querySelector("[data-nodes][data-open]") ?? root.querySelector(".edge[data-open]:not(.hit)");
+  if (!open) return;
+  bringIntoView(open, root.host);
+  makeTabStop(open, root);
+}
+
+/** The Tab key reaches one part of the drawing; arrow keys lead on from there. */
+function makeTabStop(part: Element, root: ShadowRoot): void {
+  for (const each of root.querySelectorAll('[tabindex="0"]')) each.setAttribute("tabindex", "-1");
+  part.setAttribute("tabindex", "0");
 }
 
 /** Scrolls the drawing, and not the page. */
@@ -109,8 +117,7 @@ function walk(event: KeyboardEvent, root: ShadowRoot): void {
   if (!to && event.key !== "Enter" && event.key !== " ") return;
   event.preventDefault();
   if (!to) return;
-  for (const each of root.querySelectorAll('[tabindex="0"]')) each.setAttribute("tabindex", "-1");
-  to.setAttribute("tabindex", "0");
+  makeTabStop(to, root);
   to.focus({ preventScroll: true });
   bringIntoView(to, root.host);
 }
