@@ -1,4 +1,5 @@
 import { type Signal, throwIfAborted } from "@residual/core";
+import { nextTurn } from "@residual/kit/turns";
 
 const MILLISECONDS_PER_SLICE = 8;
 
@@ -31,22 +32,7 @@ export class TimeSlices {
 
   /** Returns at once if the slice is not over. */
   async next(): Promise<void> {
-    if (performance.now() > this.#end) await pause();
+    if (performance.now() > this.#end) await nextTurn();
     this.begin();
   }
-}
-
-/** One turn of the event loop. Browsers stretch timers to 4 ms, so a message is used there. */
-function pause(): Promise<void> {
-  const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => void };
-  return new Promise((resolve) => {
-    if (setImmediate) return setImmediate(resolve);
-    const { port1, port2 } = new MessageChannel();
-    const come = () => {
-      port1.close();
-      resolve();
-    };
-    Object.assign(port1, { onmessage: come });
-    port2.postMessage(undefined);
-  });
 }

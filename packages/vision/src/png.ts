@@ -1,5 +1,6 @@
 import { FormatError } from "@residual/core";
 import { inflate } from "@residual/kit/bytes";
+import { timeSlices } from "@residual/kit/turns";
 import { ByteReader } from "./byte-reader.ts";
 import { turned } from "./orientation.ts";
 import { greys, type Palette } from "./palette.ts";
@@ -12,16 +13,18 @@ import { exifOrientation } from "./tiff.ts";
 /**
  * Decodes a PNG as libpng does: samples of 16 bits keep their high byte, alpha is dropped, gamma and colour profiles
  * are not applied. The platform inflates the rows, and stops where they take more bytes than the header's size needs.
- * Throws FormatError for a damaged or cut file, and for more than `maxPixels`. Source: the PNG specification.
+ * Yields to the event loop every few milliseconds. Throws FormatError for a damaged or cut file, and for more than
+ * `maxPixels`. Source: the PNG specification.
  */
 export async function decodePng(bytes: Uint8Array, { upright, maxPixels }: PortableOptions): Promise<Pixels> {
-  const { header, colours, orientation, deflated } = readChunks(bytes);
+  const breathe = timeSlices();
+  const { header, colours, orientation, deflated } = await readChunks(bytes, breathe);
   checkSize(header.width, header.height, maxPixels);
   const passes = passesOf(header);
   const rows = await inflate(deflated, "deflate", passes.at(-1)!.end, refuse);
   const data = new Uint8Array(header.width * header.height * 3);
   const draw = rowDrawer(header, colours, data);
-  for (const pass of passes) drawPass(pass, rows, header.bits, draw);
+  for (const pass of passes) await drawPass(pass, rows, header.bits, draw, breathe);
   const pixels = { width: header.width, height: header.height, data };
   return upright ? turned(pixels, orientation) : pixels;
 }
@@ -46,7 +49,9 @@ interface Chunks {
   readonly deflated: Uint8Array;
 }
 
-function readChunks(bytes: Uint8Array): Chunks {
+type Breathe = () => Promise<void>;
+
+async function readChunks(bytes: Uint8Array, breathe: Breathe): Promise<Chunks> {
   if (bytes[6] !== 0x1a || bytes[7] !== 0x0a) throw new FormatError("found a damaged PNG signature; get the file anew");
   const deflated = new Uint8Array(bytes.length); // IDAT chunks are joined one by one, since a file may have millions
   const chunks = pngChunks(bytes);
@@ -57,6 +62,7 @@ function readChunks(bytes: Uint8Array): Chunks {
   let palette: Palette | undefined;
   let [length, orientation] = [0, 1];
   for (const { name: kind, data } of chunks) {
+    await breathe();
     if (kind === "PLTE") palette = readPalette(data);
     else if (kind === "eXIf") orientation = exifOrientation(data);
     else if (kind === "IDAT") {
@@ -156,13 +162,14 @@ function refuse(reason: string): never {
 
 type DrawRow = (line: Uint8Array, pass: Pass, row: number) => void;
 
-function drawPass(pass: Pass, rows: Uint8Array, bits: number, draw: DrawRow): void {
+async function drawPass(pass: Pass, rows: Uint8Array, bits: number, draw: DrawRow, breathe: Breathe): Promise<void> {
   let above: Uint8Array = new Uint8Array(pass.rowBytes);
   for (let row = 0, at = pass.begin; row < pass.rows; row++, at += 1 + pass.rowBytes) {
     const line = rows.subarray(at + 1, at + 1 + pass.rowBytes);
     unfilter(rows[at]!, line, above, Math.max(1, bits >> 3));
     draw(line, pass, row);
     above = line;
+    await breathe();
   }
 }
 

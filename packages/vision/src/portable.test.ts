@@ -3,7 +3,7 @@ import { BackendUnavailableError, FormatError, OutOfMemoryError, ResidualError }
 import { readBytes } from "@residual/kit/bytes";
 import fc from "fast-check";
 import sharp from "sharp";
-import { assert, describe, expect, it } from "vitest";
+import { assert, describe, expect, it, vi } from "vitest";
 import { imageDecoder } from "./decode.ts";
 import { decodeImage, withoutSharp } from "./decode-node.ts";
 import type { Pixels } from "./pixels.ts";
@@ -282,6 +282,20 @@ describe("a PNG whose checksums are right, and whose content is not", () => {
 function withRows(file: Uint8Array, rows: Uint8Array): Uint8Array {
   return Buffer.concat([file.subarray(0, 33), chunk("IDAT", deflateSync(rows)), file.subarray(-12)]);
 }
+
+it("a large PNG yields to the event loop while it is decoded", async () => {
+  let time = 0;
+  const now = vi.spyOn(performance, "now").mockImplementation(() => (time += 7)); // each row takes long
+  let turns = 0;
+  let counting = setImmediate(function count() {
+    turns++;
+    counting = setImmediate(count);
+  });
+  await decodeWithout(goldenBytes("images/photo-523x391.png"));
+  clearImmediate(counting);
+  now.mockRestore();
+  expect(turns).toBeGreaterThan(100);
+});
 
 describe("bounds, before any allocation", () => {
   it("a size beyond maxPixels", async () => {

@@ -1,3 +1,5 @@
+import { timeSlices } from "../turns.ts";
+
 /** In bytes. Deflate expands a piece to at most 1032 times its size, and browsers hold the expanded piece in memory. */
 const PIECE = 32 << 10;
 
@@ -6,7 +8,8 @@ const MOST_EXPANSION = 1032;
 
 /**
  * Decompresses deflate data: `deflate-raw` in a zip, `deflate` with zlib's header and checksum. Calls `refuse` if the
- * data are damaged or do not decompress to exactly `size` bytes. Takes no more memory than `size`.
+ * data are damaged or do not decompress to exactly `size` bytes. Takes no more memory than `size`, and yields to the event
+ * loop every few milliseconds.
  */
 export async function inflate(
   bytes: Uint8Array,
@@ -27,6 +30,7 @@ export async function inflate(
   });
   const stream: ReadableStream<Uint8Array> = packed.pipeThrough(new DecompressionStream(format));
   const reader = stream.getReader();
+  const breathe = timeSlices();
   for (;;) {
     const { value } = await reader.read().catch(() => refuse("its compressed data are damaged"));
     if (!value) break;
@@ -36,6 +40,7 @@ export async function inflate(
     }
     unpacked.set(value, done);
     done += value.length;
+    await breathe();
   }
   return done === size ? unpacked : refuse(`its compressed data are ${done} bytes, expected ${size}`);
 }
