@@ -1,5 +1,6 @@
 import { BackendUnavailableError } from "@residual/core";
-import { inflate, shown } from "@residual/kit/bytes";
+import { shown } from "@residual/kit/bytes";
+import { inflate } from "@residual/kit/inflate";
 import { type CodecFormat, codecGiven } from "./set-codec.ts";
 
 /** The part of WebAssembly that is used here: the packages are checked without the DOM. */

@@ -1,5 +1,5 @@
 import { FormatError } from "@residual/core";
-import { inflate } from "@residual/kit/bytes";
+import { inflate } from "@residual/kit/inflate";
 import { timeSlices } from "@residual/kit/turns";
 import { ByteReader } from "./byte-reader.ts";
 import { turned } from "./orientation.ts";

@@ -1,5 +1,5 @@
 import { UnsupportedError } from "@residual/core";
-import { inflate } from "@residual/kit/bytes";
+import { inflate } from "@residual/kit/inflate";
 import { crc32 } from "./crc32.ts";
 import { quote } from "./json-reader.ts";
 import { memoryFile, type OpenFile, partOf } from "./open-file.ts";

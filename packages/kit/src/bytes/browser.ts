@@ -2,7 +2,6 @@ import { FormatError } from "@residual/core";
 import { bytesReader, fetchBytes, type ReadOptions } from "./read.ts";
 import type { ByteSource } from "./source.ts";
 
-export { inflate } from "./inflate.ts";
 export { type ReadOptions, withResponse } from "./read.ts";
 export { shown } from "./shown.ts";
 export { type ByteSource, nameOf, type UrlLike } from "./source.ts";

@@ -3,7 +3,6 @@ import { FormatError, ResidualError, throwIfAborted } from "@residual/core";
 import { allocate, bytesReader, checkLength, type Reading, type ReadOptions, reasonOf } from "./read.ts";
 import { type ByteSource, nameOf, urlOf } from "./source.ts";
 
-export { inflate } from "./inflate.ts";
 export { type ReadOptions, withResponse } from "./read.ts";
 export { shown } from "./shown.ts";
 export { type ByteSource, nameOf, type UrlLike } from "./source.ts";

@@ -1,5 +1,5 @@
 import { sizeOf } from "@residual/core";
-import { inflate } from "@residual/kit/bytes";
+import { inflate } from "@residual/kit/inflate";
 import type { UnpackedBytes } from "../unpacked-bytes.ts";
 import type { ChunkedStorage, Filter } from "./dataset.ts";
 import type { Structures } from "./structures.ts";

@@ -1,4 +1,4 @@
-import { timeSlices } from "../turns.ts";
+import { timeSlices } from "./turns.ts";
 
 /** In bytes. Deflate expands a piece to at most 1032 times its size, and browsers hold the expanded piece in memory. */
 const PIECE = 32 << 10;
@@ -8,7 +8,7 @@ const MOST_EXPANSION = 1032;
 
 /**
  * Decompresses deflate data: `deflate-raw` in a zip, `deflate` with zlib's header and checksum. Calls `refuse` if the
- * data are damaged or do not decompress to exactly `size` bytes. Takes no more memory than `size`, and yields to the event
+ * data are damaged or do not decompress to exactly `size` bytes. Takes no more memory than `size`. Yields to the event
  * loop every few milliseconds.
  */
 export async function inflate(
