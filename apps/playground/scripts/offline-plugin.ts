@@ -40,7 +40,7 @@ export function offline(more: readonly string[]): Offline {
 }
 
 function isKept(file: Rollup.OutputAsset | Rollup.OutputChunk): boolean {
-  if (file.type === "chunk") return !file.moduleIds.some((id) => BACKENDS.test(id) && !id.endsWith("?url")); // a name only
+  if (file.type === "chunk") return !file.moduleIds.some((id) => BACKENDS.test(id));
   return OPENS_WITH.test(file.fileName);
 }
 

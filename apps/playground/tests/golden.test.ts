@@ -36,7 +36,8 @@ const looks = (["light", "dark"] as const).flatMap((theme) =>
 /** What changes from run to run. */
 const volatile =
   ".times, .steps b { display: none } .compare-figures > :last-child, " +
-  ":is([data-column=Load], [data-column='First run'], [data-column^=Median]) > div { visibility: hidden }";
+  ":is([data-column=Load], [data-column='First run'], [data-column^=Median]) > div, " +
+  ".inside-check { visibility: hidden }";
 
 test.each(looks)("classify and the network's dialog look as they did: $theme, $screen", async (look) => {
   const page = await site.open(look);
@@ -58,6 +59,22 @@ test.each([
   await compareOn(page, ["wasm", "Break one on purpose"]);
   await atRest(page);
   await compare(page, `compare-${look.theme}-${look.screen}`, true);
+});
+
+test.each([
+  { theme: "light", screen: "desktop" },
+  { theme: "dark", screen: "phone" },
+] as const)("the products of a number look as they did: $theme, $screen", async (look) => {
+  const page = await site.open(look);
+  await givePicture(page, { name: "disc.png", mimeType: "image/png", buffer: gradient });
+  await page.getByAltText("disc.png").waitFor();
+  await isReady(page);
+  await page.getByRole("link", { name: "Look inside" }).click();
+  await page.getByRole("button", { name: /: layer1\.0\.conv1, / }).press("Enter");
+  await page.getByText("All of them sum to").waitFor();
+  await page.waitForFunction(() => document.querySelector("canvas[style]:not([data-painted])") === null);
+  await atRest(page);
+  await compare(page, `inside-${look.theme}-${look.screen}`, true);
 });
 
 /** Compares these backends and no others. */
