@@ -66,10 +66,14 @@ describe("refuses", () => {
     const target = { instructions: "mul and add", isShared: false } as const;
     const stamp = { version: "0.0.1", instructions: "mul and add", winograd: true };
     const old = new ModuleBuilder(target).encode({ name: "residual", text: JSON.stringify(stamp) });
-    const [stale, foreign] = [await compileModule(old), await compileModule(new ModuleBuilder(target).encode())];
+    const stale = await compileModule(old);
     expect(() => wasm({ module: stale })).toThrow(BackendUnavailableError);
     expect(() => wasm({ module: stale })).toThrow("was made by version 0.0.1 of @residual/wasm, and this is 0.1.0");
-    expect(() => wasm({ module: foreign })).toThrow("`module` was not made by wasmModule()");
+    for (const text of [undefined, "", "null", "{}", '"0.1.0"']) {
+      const custom = text === undefined ? undefined : { name: "residual", text };
+      const foreign = await compileModule(new ModuleBuilder(target).encode(custom));
+      expect(() => wasm({ module: foreign })).toThrow("`module` was not made by wasmModule()");
+    }
     expect(() => wasm({ module: new Uint8Array(8) })).toThrow(UnsupportedError);
     expect(() => wasm({ module: new Uint8Array(8) })).toThrow("expected a WebAssembly.Module");
   });

@@ -53,13 +53,23 @@ export function wasmModule(
  * BackendUnavailableError for a module of another version: equal names may mean other kernels there.
  */
 export function choiceOf(module: WasmModule): StrategyOptions {
-  const [text] = textsIn(module);
-  if (text === undefined) throw new UnsupportedError("wasm: `module` was not made by wasmModule(); make it with that");
-  const { version: made, instructions, winograd } = JSON.parse(text) as Stamp;
+  const stamp = stampOf(module);
+  if (!stamp) throw new UnsupportedError("wasm: `module` was not made by wasmModule(); make it with that");
+  const { version: made, instructions, winograd } = stamp;
   if (made === version) return { instructions, winograd, isShared: false };
   throw new BackendUnavailableError(
     `wasm: \`module\` was made by version ${shortText(made)} of @residual/wasm, and this is ${version}; make it again`,
   );
+}
+
+function stampOf(module: WasmModule): Stamp | undefined {
+  const [text = "null"] = textsIn(module);
+  try {
+    const stamp = JSON.parse(text) as Partial<Stamp> | null;
+    return typeof stamp?.version === "string" ? (stamp as Stamp) : undefined;
+  } catch {
+    return undefined; // somebody else's section
+  }
 }
 
 function textsIn(module: WasmModule): readonly string[] {

@@ -60,7 +60,9 @@ function partsOf(options: WasmOptions): BackendParts<"float32"> {
 
 /** Parts that run a module made ahead, and compile nothing. */
 function partsAhead(module: object, options: WasmOptions): BackendParts<"float32"> {
-  const [other] = Object.keys(options).filter((name) => name !== "module");
+  const [other] = Object.entries(options).flatMap(([name, given]) =>
+    name === "module" || given === undefined ? [] : [name],
+  );
   if (other !== undefined)
     throw new UnsupportedError(`wasm: \`${other}\` is settled by how \`module\` was made; leave one of them out`);
   const choice = choiceOf(module);
