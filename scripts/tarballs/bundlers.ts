@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BuildOptions, build as esbuild } from "esbuild";
-import { createLogger, preview, type UserConfig, build as viteBuild } from "vite";
+import { createLogger, createServer, preview, type UserConfig, build as viteBuild } from "vite";
 import { titleOf } from "./page.ts";
 import { expectLine, type ProjectSpec, type Row } from "./site.ts";
 
@@ -44,9 +44,8 @@ async function titleIn(folder: string, headers: { readonly [name: string]: strin
   }
 }
 
-/** The page of a folder has to say that it sees a cat. */
-async function expectCat(folder: string): Promise<void> {
-  const title = await titleIn(folder);
+/** The page has to say that it sees a cat. */
+function expectCat(title: string): void {
   if (!/^(cat\b.*)+$/.test(title)) throw new Error(title);
 }
 
@@ -87,6 +86,24 @@ const pageWith = (program: string): string => `<!doctype html>
 <script type="module" src="${program}"></script>
 `;
 
+/** Vite's own server, for development: it bundles packages by itself, and modules of the page not at all. */
+const developmentRow: Row = {
+  where: "Vite",
+  what: "for browsers, the development server",
+  isQuick: false,
+  async run(site) {
+    const cwd = await site.project(projects.full);
+    writeFileSync(join(cwd, "index.html"), pageWith("./page-of-all.js"));
+    const server = await createServer({ root: cwd, logLevel: "error" });
+    try {
+      await server.listen(0);
+      expectCat(await titleOf(server.resolvedUrls!.local[0]!));
+    } finally {
+      await server.close();
+    }
+  },
+};
+
 /** What a page under a policy that forbids WebAssembly is told, for each backend. */
 const policyRow: Row = {
   where: "esbuild",
@@ -124,7 +141,7 @@ function inBrowser(
       copyFileSync(join(cwd, "cat.png"), join(outdir, "cat.png"));
       writeFileSync(join(outdir, "index.html"), pageWith("./page.js"));
       await build(cwd, outdir, program);
-      await expectCat(outdir);
+      expectCat(await titleIn(outdir));
     },
   };
 }
@@ -179,5 +196,6 @@ export const bundlerRows: readonly Row[] = [
   inBrowser(["Vite", "all backends", false], projects.full, vitePageOfAll, "./page-of-all.js"),
   inBrowser(["webpack", "nothing optional", false], projects.webpackAlone, webpackPage, "./page.js"),
   inBrowser(["webpack", "all backends", false], projects.webpack, webpackPage, "./page-that-hands-over.js"),
+  developmentRow,
   policyRow,
 ];
