@@ -7,7 +7,9 @@ export interface Fault {
   readonly rules: Rules;
 }
 
-export const faults = {
+export type FaultName = "padding" | "relu" | "bias";
+
+export const faults: { readonly [Name in FaultName]: Fault } = {
   padding: {
     title: "Strided convolutions pad at the wrong end",
     story: "PyTorch pads all sides alike. TensorFlow's SAME begins a strided window one pixel later.",
@@ -38,13 +40,11 @@ export const faults = {
       linear: (layer) => (layer.inputs.bias ? ops.linear({ x: layer.inputs.x, weight: layer.inputs.weight }) : layer),
     },
   },
-} satisfies { readonly [name: string]: Fault };
-
-export type FaultName = keyof typeof faults;
+};
 
 /** A backend with a planted fault. */
 export function withFault(backend: Backend, fault: FaultName): Backend {
-  const { rules }: Fault = faults[fault];
+  const { rules } = faults[fault];
   return {
     name: `${backend.name}, broken on purpose`,
     describe: () => backend.describe(),
