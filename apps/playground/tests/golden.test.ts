@@ -146,3 +146,22 @@ test.runIf(isUpdate).each(["light", "dark"] as const)("the picture of a comparis
     .webp({ quality: 86 })
     .toFile(`${docs}playground-compare-${theme}.webp`);
 });
+
+test.runIf(isUpdate).each(["light", "dark"] as const)("the picture of a number is made: %s", async (theme) => {
+  const page = await site.open({ theme, at: "#inside", context: { deviceScaleFactor: 2 } });
+  await page.getByRole("button", { name: /: layer1\.1\.conv1, / }).click();
+  await page.getByText("All of them sum to").waitFor();
+  await atRest(page);
+  const [first, last] = [page.locator(".inside-detail .card").nth(1), page.locator(".inside-detail .card").last()];
+  const [above, below] = [await first.boundingBox(), await last.boundingBox()];
+  const clip = {
+    x: above!.x - 16,
+    y: above!.y - 16,
+    width: above!.width + 32,
+    height: below!.y + below!.height - above!.y + 32,
+  };
+  await sharp(await page.screenshot({ animations: "disabled", fullPage: true, clip }))
+    .resize({ width: 1280 })
+    .webp({ quality: 86 })
+    .toFile(`${docs}playground-inside-${theme}.webp`);
+});
