@@ -56,26 +56,17 @@ export class JpegBits {
     return found & 0xff;
   }
 
-  /** Passes `length` bits, at most 16, and copies them if `isKept`. */
-  pass(length: number, isKept: boolean): void {
+  /** The next `length` bits, at most 16. They are copied if `isKept`. */
+  pass(length: number, isKept: boolean): number {
     this.#fill();
-    if (isKept) this.#write((this.#held >>> (this.#count - length)) & ((1 << length) - 1), length);
+    const bits = (this.#held >>> (this.#count - length)) & ((1 << length) - 1);
+    if (isKept) this.#write(bits, length);
     this.#skip(length);
+    return bits;
   }
 
   writeZeros(length: number): void {
     for (let left = length; left > 0; left -= 8) this.#write(0, Math.min(8, left));
-  }
-
-  /** Passes and copies a scan as it stands, up to the next marker that is not a restart. */
-  copyScan(): void {
-    const begin = this.#at;
-    do this.#at = this.toMarker() + 2;
-    while (isRestart(this.#bytes[this.#at - 1]));
-    this.#at -= 2;
-    const scan = this.#bytes.subarray(begin, this.#at);
-    this.#copy.set(scan);
-    this.#written = scan.length;
   }
 
   /** Ends a run of bits, as before a marker: the rest of its last byte becomes ones. */
@@ -135,9 +126,4 @@ export class JpegBits {
       if (byte === 0xff) this.#copy[this.#written++] = 0;
     }
   }
-}
-
-/** RST0 to RST7. */
-function isRestart(marker: number | undefined): boolean {
-  return marker !== undefined && marker >= 0xd0 && marker <= 0xd7;
 }

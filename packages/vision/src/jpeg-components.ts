@@ -1,6 +1,8 @@
 import { FormatError } from "@residual/core";
 import { ByteReader } from "./byte-reader.ts";
-import { huffmanTable, JpegBits, mostCopied } from "./jpeg-bits.ts";
+import { type HuffmanTable, huffmanTable, JpegBits, mostCopied } from "./jpeg-bits.ts";
+import { type BlockCopier, progressiveBlocks, sequentialBlocks } from "./jpeg-blocks.ts";
+import { standardTables } from "./jpeg-tables.ts";
 
 /** A component without detail, which stands where a decoder expects one. */
 interface BlankComponent {
@@ -29,6 +31,9 @@ interface Frame {
   readonly components: readonly Component[];
 }
 
+/** By component, and block by block: whether a scan gave a coefficient a value. */
+type Nonzero = Map<number, Uint8Array>;
+
 /** Huffman tables as they stand in the file, by class and place: 0x00 to 0x03 of DC, 0x10 to 0x13 of AC. */
 type Tables = Map<number, Uint8Array>;
 
@@ -41,19 +46,22 @@ interface ScanComponent extends BlankComponent {
   readonly ac: number;
 }
 
+/** Some cameras write others in a sequential frame, of which decoders take no notice. */
+const WHOLE_BLOCKS = Uint8Array.of(0, 63, 0);
+
 interface Scan {
   readonly components: readonly ScanComponent[];
-  /** Whether it adds a bit to numbers that an earlier scan began. */
-  readonly isRefined: boolean;
-  /** The last bytes of its header. */
+  /** The last bytes of its header: the first coefficient, the last one, and bits of approximation. */
   readonly rest: Uint8Array;
 }
 
-const [SOI, EOI, SOS, DHT, DRI, COM, APP0, APP14, APP15] = [0xd8, 0xd9, 0xda, 0xc4, 0xdd, 0xfe, 0xe0, 0xee, 0xef];
+const [SOI, EOI, SOS, DHT, DRI, COM] = [0xd8, 0xd9, 0xda, 0xc4, 0xdd, 0xfe];
+const [APP0, APP2, APP14, APP15] = [0xe0, 0xe2, 0xee, 0xef];
 
 /**
- * A copy of a JPEG with some of its components, and without stray bytes behind coded pixels. No pixel is decoded: the
- * codes of a block are copied bit by bit, so the copy's pixels are those of the file. Of Huffman codes only.
+ * A copy of a JPEG with some of its components, of which libjpeg warns only where pixels were lost: stray bytes, wrong
+ * numbers in headers that decoders pass over, and colour profiles are left out. No pixel is decoded: the codes of a
+ * block are copied bit by bit, so the copy's pixels are those of the file. Of Huffman codes only.
  *
  * Undefined where the blocks of a component would need another order. Throws FormatError for a damaged file.
  * Source: ITU T.81, annexes B, F and G.
@@ -63,6 +71,11 @@ export function copyJpeg(file: Uint8Array, options: CopyOptions): Uint8Array | u
   const copy: Uint8Array[] = [Uint8Array.of(0xff, SOI)];
   if (options.transform !== undefined) copy.push(adobeSegment(options.transform));
   const tables: Tables = new Map();
+  readTables(
+    Uint8Array.from(atob(standardTables), (char) => char.charCodeAt(0)),
+    tables,
+  );
+  const nonzero: Nonzero = new Map();
   const scratch = new Uint8Array(mostCopied(file));
   let frame: Frame | undefined;
   let interval = 0;
@@ -75,30 +88,48 @@ export function copyJpeg(file: Uint8Array, options: CopyOptions): Uint8Array | u
       const scan = readScan(data, frame, options);
       if (needsOtherOrder(scan, options)) return undefined;
       const coded = new JpegBits(file, reader.at, scratch);
-      copy.push(...copyScan(coded, scan, { frame, tables, interval, options }));
+      copy.push(...copyScan(coded, scan, { frame, tables, nonzero, interval, options }));
       reader.at = coded.toMarker();
     } else if (isFrame(marker)) {
       frame = readFrame(marker, data);
       copy.push(frameSegment(marker, data, frame, options));
-    } else if (options.transform === undefined || !isDescription(marker)) {
-      copy.push(file.subarray(reader.at - data.length - 4, reader.at));
+    } else if (options.transform === undefined ? marker !== APP2 : !isDescription(marker)) {
+      copy.push(segment(marker, corrected(marker, data, options.components.length)));
     }
   }
   copy.push(Uint8Array.of(0xff, EOI));
   return joined(copy);
 }
 
-/** The next marker that has a segment, or EOI. */
+/** A copy of all components. Throws FormatError for a damaged file. */
+export function tidyCopy(file: Uint8Array, components: number): Uint8Array {
+  return copyJpeg(file, { components: [...Array(components).keys()] }) ?? file;
+}
+
+/** The next marker, past stray and fill bytes. */
 function markerAt(reader: ByteReader): number {
-  if (reader.u8() !== 0xff) throw new FormatError("found no marker behind a segment; the file is damaged");
-  const marker = reader.u8();
-  if (marker !== 0xff) return marker;
-  reader.at--; // a fill byte
-  return markerAt(reader);
+  while (reader.u8() !== 0xff);
+  let marker = reader.u8();
+  while (marker === 0xff) marker = reader.u8();
+  return marker === 0 ? markerAt(reader) : marker;
 }
 
 /** SOF0, SOF1, SOF2: the frames that have Huffman codes, and are neither lossless nor hierarchical. */
 const isFrame = (marker: number): boolean => marker >= 0xc0 && marker <= 0xc2;
+
+/**
+ * A segment's data, without what libjpeg warns of though it reads it: an unknown revision of JFIF, and an unknown
+ * colour transform, which it takes for YCbCr, or YCCK of four components. Source: libjpeg-turbo, src/jdmarker.c and
+ * src/jdapimin.c.
+ */
+function corrected(marker: number, data: Uint8Array, components: number): Uint8Array {
+  const reader = new ByteReader(data);
+  const changed = (at: number, value: number) => data.map((byte, i) => (i === at ? value : byte));
+  if (marker === APP0 && data.length >= 14 && reader.startsWith("JFIF\0")) return changed(5, 1);
+  if (!isAdobe(marker, data)) return data;
+  const known = components === 4 ? [0, 2] : [0, 1];
+  return known.includes(data[11]!) ? data : changed(11, known[1]!);
+}
 
 const isDescription = (marker: number): boolean => marker === COM || (marker >= APP0 && marker <= APP15);
 
@@ -107,10 +138,13 @@ export function adobeTransform(
   segments: Iterable<{ readonly marker: number; readonly data: Uint8Array }>,
 ): number | undefined {
   for (const { marker, data } of segments) {
-    if (marker === APP14 && data.length >= 12 && new ByteReader(data).startsWith("Adobe")) return data[11];
+    if (isAdobe(marker, data)) return data[11];
   }
   return undefined;
 }
+
+const isAdobe = (marker: number, data: Uint8Array): boolean =>
+  marker === APP14 && data.length >= 12 && new ByteReader(data).startsWith("Adobe");
 
 function adobeSegment(transform: number): Uint8Array {
   return segment(APP14, [...new TextEncoder().encode("Adobe"), 0, 100, 0, 0, 0, 0, transform]);
@@ -168,7 +202,7 @@ function readScan(data: Uint8Array, frame: Frame, { components: kept }: CopyOpti
     return { index, isKept: kept.includes(index), raw, across, down, dc: raw[1]! >> 4, ac: 16 + (raw[1]! & 15) };
   });
   const rest = reader.take(3);
-  return { components, isRefined: rest[2]! >> 4 > 0, rest };
+  return { components, rest: frame.isProgressive ? rest : WHOLE_BLOCKS };
 }
 
 /** Blocks of several rows are coded unit by unit among other components, and row by row alone. */
@@ -182,6 +216,7 @@ function needsOtherOrder({ components }: Scan, options: CopyOptions): boolean {
 interface Around {
   readonly frame: Frame;
   readonly tables: Tables;
+  readonly nonzero: Nonzero;
   readonly interval: number;
   readonly options: CopyOptions;
 }
@@ -192,8 +227,7 @@ function copyScan(bits: JpegBits, scan: Scan, around: Around): readonly Uint8Arr
   const kept = scan.components.filter(({ isKept }) => isKept);
   const isAlone = scan.components.length === 1;
   const blanks = isAlone || kept.length === 0 ? [] : options.components.filter((each) => typeof each === "object");
-  if (isAlone && frame.isProgressive) bits.copyScan();
-  else copyUnits(bits, scan, blanks, around);
+  copyUnits(bits, scan, blanks, around);
   if (kept.length === 0) return [];
   const names = blanks.length > 0 ? blankTables(kept[0]!) : [];
   const headers = options.components.flatMap((each, at) => {
@@ -217,23 +251,26 @@ function copyUnits(bits: JpegBits, scan: Scan, blanks: readonly BlankComponent[]
   const { frame, interval, options } = around;
   const isAlone = scan.components.length === 1;
   const blocks = scan.components.flatMap((component) => {
-    const copyBlock = blockCopier(bits, component, scan, around);
-    return Array.from({ length: isAlone ? 1 : component.across * component.down }, () => copyBlock);
+    const copier = blockCopier(bits, component, scan, around);
+    return Array.from({ length: isAlone ? 1 : component.across * component.down }, () => copier);
   });
   const isBefore = typeof options.components[0] === "object";
   const zeros = blanks.reduce((sum, { across, down }) => sum + across * down, 0) * (frame.isProgressive ? 1 : 2);
   const units = unitsOf(scan, frame);
   for (let unit = 0; unit < units; unit++) {
-    if (interval > 0 && unit > 0 && unit % interval === 0) bits.restart(unit / interval - 1);
+    if (interval > 0 && unit > 0 && unit % interval === 0) {
+      bits.restart(unit / interval - 1);
+      for (const copier of blocks) copier.restart();
+    }
     if (isBefore) bits.writeZeros(zeros);
-    for (const copyBlock of blocks) copyBlock();
+    for (const copier of blocks) copier.copy();
     if (!isBefore) bits.writeZeros(zeros);
   }
   bits.end();
 }
 
 /** Blocks of a component that is coded alone, else units of several components' blocks. Source: ITU T.81, A.2. */
-function unitsOf({ components }: Scan, { width, height, components: all }: Frame): number {
+function unitsOf({ components }: Pick<Scan, "components">, { width, height, components: all }: Frame): number {
   const across = Math.max(...all.map((each) => each.across));
   const down = Math.max(...all.map((each) => each.down));
   const [alone] = components;
@@ -243,32 +280,25 @@ function unitsOf({ components }: Scan, { width, height, components: all }: Frame
   return Math.ceil(columns / 8) * Math.ceil(rows / 8);
 }
 
-/** A function that passes the codes of a component's next block, and copies them if the component is kept. */
+/** Copies the codes of a component's blocks if the component is kept, and else passes them. */
 function blockCopier(
   bits: JpegBits,
-  { dc: dcName, ac: acName, isKept }: ScanComponent,
-  { isRefined }: Scan,
-  { frame: { isProgressive }, tables }: Around,
-): () => void {
-  if (isProgressive && isRefined) return () => bits.pass(1, isKept);
-  const [dc, ac] = [dcName, acName].map((name) => {
-    const table = tables.get(name);
-    return table && huffmanTable(table.subarray(1, 17), table.subarray(17));
-  });
-  if (!dc || !(ac || isProgressive))
-    throw new FormatError("found a scan without its Huffman tables; the file is damaged");
-  const copyFirst = () => bits.pass(bits.symbol(dc, isKept) & 15, isKept);
-  if (isProgressive) return copyFirst;
-  return () => {
-    copyFirst();
-    for (let k = 1; k < 64; k++) {
-      const symbol = bits.symbol(ac!, isKept);
-      const [zeros, size] = [symbol >> 4, symbol & 15];
-      if (size === 0 && zeros < 15) return; // the rest of the block is zero
-      bits.pass(size, isKept);
-      k += zeros;
-    }
+  { index, isKept, dc, ac }: ScanComponent,
+  { components, rest: [from, to, approximation] }: Scan,
+  { frame, tables, nonzero }: Around,
+): BlockCopier {
+  const table = (name: number): HuffmanTable | undefined => {
+    const raw = tables.get(name);
+    return raw && huffmanTable(raw.subarray(1, 17), raw.subarray(17));
   };
+  const component = { isKept, dc: table(dc), ac: table(ac) };
+  if (!frame.isProgressive) return sequentialBlocks(bits, component);
+  if (to! > 63 || (from! > 0 && components.length > 1)) {
+    throw new FormatError(`found a scan of coefficients ${from} to ${to}; the file is damaged`);
+  }
+  if (from! > 0 && !nonzero.has(index)) nonzero.set(index, new Uint8Array(64 * unitsOf({ components }, frame)));
+  const spectrum = { from: from!, to: to!, isRefined: approximation! >> 4 > 0 };
+  return progressiveBlocks(bits, component, spectrum, nonzero.get(index) ?? new Uint8Array(0));
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {

@@ -46,11 +46,25 @@ export function readJpegHeader(bytes: Uint8Array): PictureHeader {
     if (isExif) orientation = exifOrientation(data.subarray(6));
     pixels = end;
   }
-  let end = bytes.length - 2; // bytes after the end of the image do no harm
-  while (end >= pixels && !(bytes[end] === 0xff && bytes[end + 1] === 0xd9)) end--;
-  if (end < pixels) throw new FormatError("found a JPEG without its end; the file is cut");
+  scansOf(bytes, pixels);
   const frame = new ByteReader(frameSegment(bytes).data, { at: 1, littleEndian: false });
   return { height: frame.u16(), width: frame.u16(), orientation };
+}
+
+/**
+ * How many scans there are, and where the image ends. `pixels` is where the first scan's coded pixels begin. Phones
+ * write a film or other pictures behind the image. Throws FormatError for a file that is cut.
+ */
+export function scansOf(bytes: Uint8Array, pixels: number): { readonly scans: number; readonly end: number } {
+  let scans = 1;
+  for (let at = bytes.indexOf(0xff, pixels); at >= 0; at = bytes.indexOf(0xff, at)) {
+    const marker = bytes[++at]!;
+    if (marker === 0xd9) return { scans, end: at + 1 };
+    if (marker === 0xff || isWithoutSegment(marker)) continue;
+    if (marker === 0xda) scans++;
+    at += 1 + new ByteReader(bytes, { at: at + 1, littleEndian: false }).u16(); // coded pixels hold no such marker
+  }
+  throw new FormatError("found a JPEG without its end; the file is cut");
 }
 
 /** TEM, RST0 to RST7, and a zero byte, which is not a marker. Decoders skip them between segments. */

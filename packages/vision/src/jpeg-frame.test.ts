@@ -44,12 +44,17 @@ it("counts a scan whose marker follows fill bytes", () => {
   }
 });
 
-it("leaves out stray bytes between headers, and those alone", () => {
+it("leaves out stray bytes between headers and behind the image, and those alone", () => {
   const whole = bytesOf("jpeg-2x2");
   const [app0, end] = [whole.subarray(2, 20), whole.subarray(20)];
   const stray = Uint8Array.of(1, 0, 3);
   const file = Buffer.concat([whole.subarray(0, 2), stray, app0, stray, end, stray]);
-  expect(Buffer.from(jpegFrame(file).file).equals(Buffer.concat([whole, stray]))).toBe(true);
+  expect(Buffer.from(jpegFrame(file).file).equals(whole)).toBe(true);
+});
+
+it("counts no scan behind the image", () => {
+  const film = Buffer.alloc(4 * 600, Buffer.of(0xff, 0xda, 0, 2));
+  expect(jpegFrame(Buffer.concat([bytesOf("jpeg-2x2-progressive"), film])).scans).toBe(10);
 });
 
 it("without a frame is a FormatError", () => {

@@ -1,5 +1,5 @@
 import { ByteReader } from "./byte-reader.ts";
-import { frameSegment, jpegSegments } from "./jpeg-file.ts";
+import { frameSegment, jpegSegments, scansOf } from "./jpeg-file.ts";
 
 /** How a JPEG's pixels are coded, by its headers. */
 export interface JpegFrame {
@@ -10,7 +10,10 @@ export interface JpegFrame {
   /** Sampling factors of each component, horizontal x vertical: `2x2`, `1x1`, `1x1` for 4:2:0. */
   readonly sampling: readonly string[];
   readonly scans: number;
-  /** A copy of the file without stray bytes between its headers: libjpeg warns of them, though they do no harm. */
+  /**
+   * A copy of the file without stray bytes between its headers, of which libjpeg warns though they do no harm, and
+   * without what lies behind the image.
+   */
   readonly file: Uint8Array;
 }
 
@@ -24,11 +27,11 @@ export function jpegFrame(bytes: Uint8Array): JpegFrame {
     const factors = reader.take(3)[1]!;
     return `${factors >> 4}x${factors & 15}`;
   });
-  return { process: marker - 0xc0, precision, sampling, ...scansOf(bytes) };
+  return { process: marker - 0xc0, precision, sampling, ...withoutStray(bytes) };
 }
 
 /** Segments are moved together in one copy of the file, since a file may have millions. */
-function scansOf(bytes: Uint8Array): Pick<JpegFrame, "scans" | "file"> {
+function withoutStray(bytes: Uint8Array): Pick<JpegFrame, "scans" | "file"> {
   const file = bytes.slice();
   let [length, pixels] = [2, 2];
   for (const { begin, end } of jpegSegments(bytes)) {
@@ -36,15 +39,7 @@ function scansOf(bytes: Uint8Array): Pick<JpegFrame, "scans" | "file"> {
     length += end - begin;
     pixels = end;
   }
-  file.copyWithin(length, pixels);
-  return { scans: 1 + startsOfScans(bytes, pixels), file: file.subarray(0, bytes.length - pixels + length) };
-}
-
-/** Coded pixels hold no marker, so each SOS begins a scan. */
-function startsOfScans(bytes: Uint8Array, from: number): number {
-  let count = 0;
-  for (let at = bytes.indexOf(0xff, from); at >= 0; at = bytes.indexOf(0xff, at + 1)) {
-    if (bytes[at + 1] === 0xda) count++;
-  }
-  return count;
+  const { scans, end } = scansOf(bytes, pixels);
+  file.copyWithin(length, pixels, end);
+  return { scans, file: file.subarray(0, length + end - pixels) };
 }

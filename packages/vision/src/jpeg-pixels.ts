@@ -1,5 +1,5 @@
 import { FormatError } from "@residual/core";
-import { copyJpeg } from "./jpeg-components.ts";
+import { tidyCopy } from "./jpeg-components.ts";
 import { keepCodec, takeCodec } from "./libjpeg-turbo.ts";
 import type { Pixels } from "./pixels.ts";
 
@@ -35,13 +35,11 @@ export async function decodeWhole(file: Uint8Array, codecAdvice: string): Promis
 }
 
 /**
- * The pixels of a sequential JPEG in Huffman codes. libjpeg-turbo warns of stray bytes behind coded pixels, which some
- * cameras write and which do no harm; its interface does not say what a warning was. So a refused file is decoded again
- * without them.
+ * The pixels of a JPEG in Huffman codes. libjpeg-turbo warns of much that does no harm, as stray bytes behind coded
+ * pixels, which some cameras write; its interface does not say what a warning was. So a refused file is decoded again
+ * from a copy of which it warns only where pixels were lost.
  */
 export async function decodeTidied(file: Uint8Array, components: number, codecAdvice: string): Promise<Pixels> {
   const pixels = await pixelsOf(file, codecAdvice);
-  if (pixels) return pixels;
-  const tidied = copyJpeg(file, { components: [...Array(components).keys()] });
-  return decodeWhole(tidied ?? file, codecAdvice);
+  return pixels ?? decodeWhole(tidyCopy(file, components), codecAdvice);
 }

@@ -30,7 +30,7 @@ export async function decodeJpeg(bytes: Uint8Array, options: PortableOptions): P
 
 async function decodeFrame(frame: JpegFrame, { codecAdvice, refusal }: PortablePlatform): Promise<Pixels> {
   const { file, process, sampling } = frame;
-  if (sampling.length < 4 && process <= 1) return decodeTidied(file, sampling.length, codecAdvice);
+  if (sampling.length < 4 && process <= 2) return decodeTidied(file, sampling.length, codecAdvice);
   if (sampling.length < 4) return decodeWhole(file, codecAdvice);
   const pixels = await decodeInks(file, blackCopy(sampling)!, codecAdvice);
   if (pixels) return pixels;

@@ -1,9 +1,12 @@
-import { BackendUnavailableError, FormatError, UnsupportedError } from "@residual/core";
+import { BackendUnavailableError, FormatError, ResidualError, UnsupportedError } from "@residual/core";
 import { shown } from "@residual/kit/bytes";
 import type { Metadata, Sharp, SharpOptions } from "sharp";
 import { rgbOfCmyk } from "./cmyk.ts";
 import type { FileOptions } from "./decode.ts";
 import type { ImageFormat } from "./image-format.ts";
+import { tidyCopy } from "./jpeg-components.ts";
+import { readJpegHeader } from "./jpeg-file.ts";
+import { jpegFrame } from "./jpeg-frame.ts";
 import { checkRgba, type EncodedFormat, type Pixels, type RgbaImage } from "./pixels.ts";
 import { rgbOfPremultiplied } from "./premultiplied.ts";
 import { checkSize } from "./size-limit.ts";
@@ -31,13 +34,17 @@ export async function decodeWithSharp(
   const page = format === "TIFF" ? tiffPage(bytes) : undefined;
   // `maxPixels` stands in for sharp's own limit
   const settings: SharpOptions = { ignoreIcc: true, autoOrient: options.upright, limitInputPixels: false };
-  const open = (failOn: FailOn) => sharp(page?.file ?? bytes, { ...settings, failOn }); // it holds state: used once
-  try {
-    const header = await unlessBenign((failOn) => open(failOn).metadata());
+  const work = async (file: Uint8Array, failOn: FailOn) => {
+    const open = () => sharp(file, { ...settings, failOn }); // it holds state: used once
+    const header = await open().metadata();
     checkHeader(header, options.maxPixels);
     const isPremultiplied = page?.isPremultiplied && header.channels === 4 && header.space !== "cmyk";
-    const work = isPremultiplied ? decodePremultiplied : decode;
-    const pixels = await unlessBenign((failOn) => work(open(failOn), header));
+    return isPremultiplied ? decodePremultiplied(open(), header) : decode(open(), header);
+  };
+  try {
+    const again = () =>
+      format === "JPEG" ? work(tidied(bytes, options.maxPixels), "warning") : work(page?.file ?? bytes, "error");
+    const pixels = await unlessBenign(() => work(page?.file ?? bytes, "warning"), again);
     return page ? page.finish(pixels) : pixels;
   } catch (cause) {
     if (!(cause instanceof Error && UNSUPPORTED.test(cause.message))) throw cause;
@@ -49,16 +56,27 @@ export async function decodeWithSharp(
 }
 
 /**
- * Warnings stop the work, and where they tell of no loss it is done again without them: a JPEG with stray bytes before
- * a marker is as whole as it was, and Pillow takes it. Errors (a PNG's wrong checksum, a cut file) stop it both times.
+ * Warnings stop the work, and where they tell of no loss it is done `again`: a JPEG with stray bytes before a marker is
+ * as whole as it was, and Pillow takes it.
  */
-async function unlessBenign<T>(work: (failOn: FailOn) => Promise<T>): Promise<T> {
+async function unlessBenign<T>(work: () => Promise<T>, again: () => Promise<T>): Promise<T> {
   try {
-    return await work("warning");
+    return await work();
   } catch (cause) {
-    if (LOSS.test(String(cause))) throw cause;
-    return work("error");
+    if (cause instanceof ResidualError || LOSS.test(String(cause))) throw cause;
+    return again();
   }
+}
+
+/**
+ * A copy of a JPEG of which libjpeg warns only where pixels were lost. Only the first warning is seen, and it may hide
+ * another. A JPEG in arithmetic codes is left as it is behind its headers.
+ */
+function tidied(bytes: Uint8Array, maxPixels: number): Uint8Array {
+  const { width, height } = readJpegHeader(bytes);
+  checkSize(width, height, maxPixels);
+  const { file, process, sampling } = jpegFrame(bytes);
+  return process <= 2 ? tidyCopy(file, sampling.length) : file;
 }
 
 function checkHeader({ width, height, depth }: Metadata, maxPixels: number): void {
