@@ -1,3 +1,4 @@
+import { readdir, stat } from "node:fs/promises";
 import { AxeBuilder } from "@axe-core/playwright";
 import { bisect, conform, type Report } from "@residual/conformance";
 import { load } from "@residual/pipeline";
@@ -5,6 +6,7 @@ import { decodeImage, preprocess } from "@residual/vision";
 import { wasm } from "@residual/wasm";
 import type { Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { engines } from "../src/compare/engines.ts";
 import { isReady, photos, type Site, startSite } from "./site.ts";
 
 let site: Site;
@@ -169,6 +171,17 @@ it("all backends agree, with the answers and shares that Node has", async () => 
     { onNode: ({ name, share }) => expected.push([name, share!]) },
   );
   expect(await sharesIn(page)).toEqual(expected);
+});
+
+it.each([
+  ["onnx", /^(ort-wasm-simd-threaded-|onnx-worker-wasm)/],
+  ["onnx-webgpu", /^(ort-wasm-simd-threaded\.asyncify|onnx-worker-webgpu)/],
+])("%s is as large as the room says", async (name, files) => {
+  const folder = new URL("../dist/assets/", import.meta.url);
+  const fetched = (await readdir(folder)).filter((file) => files.test(file));
+  const sizes = await Promise.all(fetched.map(async (file) => (await stat(new URL(file, folder))).size));
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  expect(engines.find((engine) => engine.name === name)!.megabytes).toBe(Math.round(bytes / 1e6));
 });
 
 /** Code that runs in each worker of the room before its own. */

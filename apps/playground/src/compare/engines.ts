@@ -6,7 +6,7 @@ export interface Engine {
   readonly backend: BackendName;
   readonly about: string;
   readonly runsOn: "CPU" | "GPU";
-  /** Megabytes of the code that it fetches, uncompressed; the test of this room compares. */
+  /** Megabytes of the code that it fetches, before compression. */
   readonly megabytes: number;
 }
 
@@ -23,7 +23,7 @@ export type EngineName =
 /** In the order of the table. */
 export const engines: readonly Engine[] = [
   { name: "wasm", backend: "wasm", about: "Residual's own WebAssembly", runsOn: "CPU", megabytes: 0.1 },
-  { name: "webgpu", backend: "webgpu", about: "Residual's own WebGPU", runsOn: "GPU", megabytes: 0.2 },
+  { name: "webgpu", backend: "webgpu", about: "Residual's own WebGPU", runsOn: "GPU", megabytes: 0.1 },
   { name: "onnx", backend: "onnx", about: "ONNX Runtime, WebAssembly", runsOn: "CPU", megabytes: 14 },
   { name: "onnx-webgpu", backend: "onnx-webgpu", about: "ONNX Runtime, WebGPU", runsOn: "GPU", megabytes: 27 },
   { name: "tfjs-wasm", backend: "tfjs-wasm", about: "TensorFlow.js, WebAssembly", runsOn: "CPU", megabytes: 1 },
