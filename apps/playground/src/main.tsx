@@ -1,7 +1,7 @@
 import { render } from "preact";
 import { App } from "./app/app.tsx";
 import { keepOffline } from "./app/offline.ts";
-import { fail, loadNetwork, request } from "./app/state.ts";
+import { loadNetwork, request } from "./app/state.ts";
 import "./app/ready.ts";
 import { openOnSample } from "./classify/samples.tsx";
 import "./design/index.css";
@@ -12,4 +12,4 @@ import "./network/network.css";
 void loadNetwork(request.value);
 void openOnSample();
 render(<App />, document.getElementById("app")!);
-keepOffline().catch(fail);
+keepOffline().catch(() => {}); // where service workers are forbidden, the page needs a network

@@ -141,14 +141,16 @@ describe("the room", () => {
     ["half a photo", made("half.png", chelsea.subarray(0, 100_000)), /half\.png: found 100000 bytes.*the file is cut/s],
   ];
 
-  test.each(wrong)("%s is a sentence, and the next picture is classified", async (_, file, sentence) => {
+  test("a bad file is a sentence, and the next picture is classified", async () => {
     const page = await site.open();
     await isReady(page);
-    await givePicture(page, file);
-    expect(await page.getByRole("alert").textContent()).toMatch(sentence);
-    await givePicture(page, `${photos}rocket.jpg`);
-    await page.locator(".best", { hasText: "ship" }).waitFor();
-    expect(await page.getByRole("alert").count()).toBe(0);
+    for (const [kind, file, sentence] of wrong) {
+      await givePicture(page, file);
+      expect(await page.getByRole("alert").textContent(), kind).toMatch(sentence);
+      await givePicture(page, `${photos}rocket.jpg`);
+      await page.locator(".best", { hasText: "ship" }).waitFor();
+      await page.getByRole("alert").waitFor({ state: "detached" });
+    }
   });
 });
 

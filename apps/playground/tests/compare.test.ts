@@ -187,7 +187,6 @@ it.each([
 /** Code that runs in each worker of the room before its own. */
 function workersBeginWith(code: string): NonNullable<Parameters<Site["open"]>[0]> {
   return {
-    context: { serviceWorkers: "block" },
     prepare: (page) =>
       page.route(/compare-worker/, async (route) => {
         const response = await route.fetch();

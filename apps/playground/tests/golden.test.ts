@@ -36,11 +36,11 @@ const looks = (["light", "dark"] as const).flatMap((theme) =>
 /** What changes from run to run. */
 const volatile =
   ".times, .steps b { display: none } .compare-figures > :last-child, " +
-  ":is([data-column=Load], [data-column='First run'], [data-column^=Median]) > div, " +
+  ":is([data-column=Load], [data-column='First run'], [data-column^=Median]) > div { display: none } " +
   ".inside-check { visibility: hidden }";
 
 test.each(looks)("classify and the network's dialog look as they did: $theme, $screen", async (look) => {
-  const page = await site.open(look);
+  const page = await site.open({ ...look, isKept: true });
   await givePicture(page, { name: "disc.png", mimeType: "image/png", buffer: gradient });
   await page.getByAltText("disc.png").waitFor();
   await atRest(page);
@@ -55,7 +55,7 @@ test.each([
   { theme: "light", screen: "desktop" },
   { theme: "dark", screen: "phone" },
 ] as const)("a comparison with a fault looks as it did: $theme, $screen", async (look) => {
-  const page = await site.open({ ...look, at: "#compare" });
+  const page = await site.open({ ...look, at: "#compare", isKept: true });
   await compareOn(page, ["wasm", "Break one on purpose"]);
   await atRest(page);
   await compare(page, `compare-${look.theme}-${look.screen}`, true);
@@ -65,7 +65,7 @@ test.each([
   { theme: "light", screen: "desktop" },
   { theme: "dark", screen: "phone" },
 ] as const)("the products of a number look as they did: $theme, $screen", async (look) => {
-  const page = await site.open(look);
+  const page = await site.open({ ...look, isKept: true });
   await givePicture(page, { name: "disc.png", mimeType: "image/png", buffer: gradient });
   await page.getByAltText("disc.png").waitFor();
   await isReady(page);
@@ -122,7 +122,7 @@ test.runIf(isUpdate).each([
   { name: "dark", theme: "dark", screen: "desktop" },
   { name: "phone", theme: "light", screen: "phone" },
 ] as const)("the README's picture is made: $name", async ({ name, ...look }) => {
-  const page = await site.open({ ...look, context: { deviceScaleFactor: 2 } });
+  const page = await site.open({ ...look, isKept: true, context: { deviceScaleFactor: 2 } });
   await page.locator(".best", { hasText: "cat" }).waitFor();
   await atRest(page);
   await sharp(await page.screenshot({ animations: "disabled" }))
@@ -132,7 +132,7 @@ test.runIf(isUpdate).each([
 });
 
 test.runIf(isUpdate).each(["light", "dark"] as const)("the picture of a comparison is made: %s", async (theme) => {
-  const page = await site.open({ theme, at: "#compare", context: { deviceScaleFactor: 2 } });
+  const page = await site.open({ theme, at: "#compare", isKept: true, context: { deviceScaleFactor: 2 } });
   const backends = ["wasm", "webgpu", "onnx", "tfjs-wasm", "tfjs-webgl", "Break one on purpose"];
   await compareOn(page, backends);
   await atRest(page);
@@ -148,7 +148,7 @@ test.runIf(isUpdate).each(["light", "dark"] as const)("the picture of a comparis
 });
 
 test.runIf(isUpdate).each(["light", "dark"] as const)("the picture of a number is made: %s", async (theme) => {
-  const page = await site.open({ theme, at: "#inside", context: { deviceScaleFactor: 2 } });
+  const page = await site.open({ theme, at: "#inside", isKept: true, context: { deviceScaleFactor: 2 } });
   await page.getByRole("button", { name: /: layer1\.1\.conv1, / }).click();
   await page.getByText("All of them sum to").waitFor();
   await atRest(page);

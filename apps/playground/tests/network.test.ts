@@ -47,7 +47,7 @@ const load = (page: Page) => page.getByRole("button", { name: "Load", exact: tru
 const quick = offeredBackends.filter(({ name }) => name !== "onnx-webgpu" && name !== "tfjs-webgpu");
 
 test("a backend is fetched when it is chosen, is as large as it says, and sees the cat", async () => {
-  const page = await site.open({ context: { serviceWorkers: "block" } });
+  const page = await site.open();
   const fetched = new Set<string>();
   page.on("response", (response) => fetched.add(new URL(response.url()).pathname));
   await isReady(page);
@@ -108,22 +108,26 @@ test("a network of 1,000 classes is loaded from a file without metadata", async 
   await page.getByText("pixels (bicubic), cut 224 × 224 from the middle").waitFor();
 });
 
-const folders = [
+const published = [
   ["cifar-resnet/resnet32-d509ac18.th", "cifar_resnet32"],
   ["cifar-resnet/resnet44-014dd654.safetensors", "cifar_resnet44"],
   ["mlperf-tiny-resnet8/pretrainedResnet.h5", "mlperf_tiny_resnet8"],
 ] as const;
 
-test.each(folders)("published weights, %s, are recognized and see the cat", async (file, model) => {
-  if (!existsSync(real + file)) return console.warn(`SKIPPED: ${real}${file} is not on this machine`);
+test("published weights of three formats are recognized, and see the cat", async () => {
   const page = await site.open();
   await isReady(page);
-  await open(page, "From a file");
-  await page.getByLabel("File of weights").setInputFiles(real + file);
-  await load(page);
-  await page.locator(".network dd", { hasText: new RegExp(`^${model}$`) }).waitFor();
-  await isReady(page);
-  expect(await page.locator(".best").textContent()).toContain("cat");
+  for (const [file, model] of published) {
+    if (!existsSync(real + file)) console.warn(`SKIPPED: ${real}${file} is not on this machine`);
+    else {
+      await open(page, "From a file");
+      await page.getByLabel("File of weights").setInputFiles(real + file);
+      await load(page);
+      await page.locator(".network dd", { hasText: new RegExp(`^${model}$`) }).waitFor();
+      await isReady(page);
+      expect(await page.locator(".best").textContent(), file).toContain("cat");
+    }
+  }
 });
 
 describe("weights with a name", () => {
@@ -151,7 +155,7 @@ describe("weights with a name", () => {
   });
 
   test("that are not kept are refused at once offline, in a sentence", async () => {
-    const page = await site.open();
+    const page = await site.open({ isKept: true });
     await isReady(page);
     await page.getByText("Kept for use offline").waitFor();
     await page.context().setOffline(true);
@@ -164,7 +168,6 @@ describe("what is lost is there again", () => {
   test("a GPU's device: the network is loaded again, and the picture classified", async () => {
     const page = await site.open({
       prepare: (page) => before(page, keepDevices),
-      context: { serviceWorkers: "block" },
     });
     await isReady(page);
     const [worker] = page.workers();
@@ -200,7 +203,6 @@ describe("a page that cannot do everything", () => {
   test("without WebGPU says so where it is chosen, and auto takes wasm", async () => {
     const page = await site.open({
       prepare: (page) => before(page, () => Object.defineProperty(navigator, "gpu", { value: undefined })),
-      context: { serviceWorkers: "block" },
     });
     await isReady(page);
     await page.getByRole("button", { name: "Change" }).click();
@@ -214,7 +216,7 @@ describe("a page that cannot do everything", () => {
     const readme = await readFile(new URL("../README.md", import.meta.url), "utf8");
     const policy = /^default-src .*$/m.exec(readme)![0];
     await using strict = await startSite({ isIsolated: true, headers: { "Content-Security-Policy": policy } });
-    const page = await strict.open(); // which fails on the first thing that the policy blocks
+    const page = await strict.open({ isKept: true }); // which fails on the first thing that the policy blocks
     await page.locator(".best", { hasText: "cat" }).waitFor();
     await page.getByText("Kept for use offline").waitFor();
     for (const name of ["onnx", "tfjs-wasm", "webgpu"]) {

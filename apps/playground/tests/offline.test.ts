@@ -8,7 +8,7 @@ beforeAll(async () => {
 afterAll(() => site[Symbol.asyncDispose]());
 
 test("after the first visit the page opens and classifies without a network, with a backend that was used", async () => {
-  const page = await site.open();
+  const page = await site.open({ isKept: true });
   await page.getByText("Kept for use offline").waitFor();
   await isReady(page);
   await page.getByRole("button", { name: "Change" }).click();
@@ -39,7 +39,7 @@ test("after the first visit the page opens and classifies without a network, wit
 });
 
 test("a backend that was never fetched is a sentence without a network", async () => {
-  const page = await site.open({ expected: /ERR_INTERNET_DISCONNECTED|Failed to/ });
+  const page = await site.open({ isKept: true, expected: /ERR_INTERNET_DISCONNECTED|Failed to/ });
   await page.getByText("Kept for use offline").waitFor();
   await isReady(page);
   await page.context().setOffline(true);
@@ -53,7 +53,6 @@ test("a backend that was never fetched is a sentence without a network", async (
 test("a page whose worker is not fetched says so", async () => {
   const page = await site.open({
     prepare: (page) => page.context().route(/worker-[^/]*\.js/, (route) => route.abort()),
-    context: { serviceWorkers: "block" },
     expected: /ERR_FAILED/,
   });
   expect(await page.getByRole("alert").textContent()).toContain("The network is not reached");

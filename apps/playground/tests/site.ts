@@ -27,6 +27,8 @@ interface OpenOptions {
   readonly at?: string;
   /** Messages on the console that the test expects. Any other error there fails the test. */
   readonly expected?: RegExp;
+  /** Whether the page's service worker keeps it for use offline. Default: not, which is quicker. */
+  readonly isKept?: boolean;
   readonly context?: BrowserContextOptions;
   /** Called before the page is fetched, such as to route its requests. */
   readonly prepare?: (page: Page) => Promise<unknown>;
@@ -65,12 +67,13 @@ export async function startSite({ isIsolated = false, headers = {} }: SiteOption
 }
 
 async function openPage(browser: Browser, url: string, options: OpenOptions): Promise<Page> {
-  const { screen = "desktop", theme = "light", at = "", expected, context: more, prepare } = options;
+  const { screen = "desktop", theme = "light", at = "", expected, isKept, context: more, prepare } = options;
   const context = await browser.newContext({
     ...screens[screen],
     colorScheme: theme,
     reducedMotion: "reduce",
     locale: "en-GB",
+    serviceWorkers: isKept ? "allow" : "block",
     ...more,
   });
   const page = await context.newPage();
