@@ -32,7 +32,11 @@ const server = Deno.serve(
   answer,
 );
 
+let isStopping = false;
+
 async function stop(): Promise<void> {
+  if (isStopping) Deno.exit(130); // a second Ctrl-C waits for nothing
+  isStopping = true;
   await server.shutdown(); // after the requests under way
   await classifier.dispose();
   Deno.exit();

@@ -58,8 +58,10 @@ async function fromKeptWeights(): Promise<Classifier> {
 async function fromNetworkOrKept(request: Request): Promise<Response> {
   const cache = await kept();
   try {
-    const response = await fetch(request);
-    if (await cache.match(request)) await cache.put(request, response.clone());
+    const [response, held] = [await fetch(request), await cache.match(request)];
+    if (!held) return response;
+    if (!response.ok) return held; // a server that fails is no new version
+    await cache.put(request, response.clone());
     return response;
   } catch {
     return (await cache.match(request)) ?? Response.error();

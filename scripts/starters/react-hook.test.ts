@@ -35,6 +35,16 @@ async function openPage(address: string, where = "worker"): Promise<{ page: Page
 const choose = (page: Page, file: typeof cat) => page.getByLabel("Picture").setInputFiles(file);
 const classOf = (page: Page) => page.getByRole("listitem").first().textContent();
 
+/** Counts the pictures that are posted to workers, in the global `pictures`. */
+const countPosts = `
+  globalThis.pictures = 0;
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function (message, ...rest) {
+    if ("picture" in message) pictures++;
+    return post.call(this, message, ...rest);
+  };
+`;
+
 describe.each([
   ["worker", 1],
   ["page", 0],
@@ -96,6 +106,34 @@ describe.each([
     await (await held.promise).continue();
     expect(await classOf(page)).toBe("cat 98.2 %");
     expect(await page.getByRole("progressbar").count()).toBe(0);
+  });
+
+  it("of the pictures that wait for the model only the last is classified", async () => {
+    const held = Promise.withResolvers<Route>();
+    const context = await browser.newContext();
+    onTestFinished(() => context.close());
+    await context.route(weights, held.resolve);
+    const page = await context.newPage();
+    await page.addInitScript(countPosts);
+    await page.goto(url);
+    await page.getByRole("button", { name: where }).click();
+    const route = await held.promise;
+    for (let i = 0; i < 20; i++) await choose(page, cat);
+    await choose(page, ship);
+    await route.continue();
+    expect(await classOf(page)).toMatch(/^ship /);
+    expect(await page.evaluate("pictures")).toBe(workers);
+  });
+
+  it("opening ends with an AbortError when it is aborted", async () => {
+    const { page } = await openPage(url, "nowhere");
+    const name = await page.evaluate(`import("/src/open.ts").then(({ open }) => {
+      const aborting = new AbortController();
+      const opening = open["${where}"]({}, { signal: aborting.signal });
+      aborting.abort();
+      return opening.then(String, ({ name }) => name);
+    })`);
+    expect(name).toBe("AbortError");
   });
 
   it("tells what is wrong with the weights", async () => {

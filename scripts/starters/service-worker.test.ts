@@ -1,6 +1,9 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import type { Browser, Page } from "playwright";
 import { preview } from "vite";
 import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
@@ -20,6 +23,14 @@ async function served(): Promise<{ url: string; program: Program }> {
   const program = new Program("service-worker", "start");
   onTestFinished(async () => void (await program.stop()));
   return { url: await program.url(), program };
+}
+
+/** A folder of the built files. */
+async function built(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), "residual-service-worker-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  expect(await new Program("service-worker", "build", [`--outdir=${folder}`]).ended()).toBe(0);
+  return folder;
 }
 
 async function openPage(url: string): Promise<Page> {
@@ -70,6 +81,27 @@ it("classifies offline, in a worker that the browser has ended meanwhile", async
   expect(await answer(page, cat)).toMatch(/^cat 98.2 %, /);
 });
 
+it("keeps working while its server fails", async () => {
+  const folder = await built();
+  let isFailing = false;
+  const server = createServer(({ url }, response) => {
+    const path = join(folder, url === "/" ? "index.html" : url!);
+    if (isFailing || !existsSync(path)) return response.writeHead(502).end("Bad Gateway");
+    const type = { ".html": "text/html", ".js": "text/javascript" }[extname(path)] ?? "application/octet-stream";
+    return response.writeHead(200, { "content-type": type }).end(readFileSync(path));
+  });
+  onTestFinished(() => void server.close());
+  server.listen(0);
+  await once(server, "listening");
+  const page = await openPage(`http://localhost:${(server.address() as AddressInfo).port}/`);
+  await page.locator("input:enabled").waitFor();
+  isFailing = true;
+  for (let visit = 0; visit < 2; visit++) {
+    await page.reload();
+    expect(await answer(page, cat)).toMatch(/^cat 98.2 %, /);
+  }
+});
+
 it("classifies on a page that was reloaded past its worker", async () => {
   const { url } = await served();
   const page = await openPage(url);
@@ -83,9 +115,7 @@ it("classifies on a page that was reloaded past its worker", async () => {
 });
 
 it("says so where a file is missing at the first visit", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "residual-service-worker-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  expect(await new Program("service-worker", "build", [`--outdir=${folder}`]).ended()).toBe(0);
+  const folder = await built();
   rmSync(join(folder, "resnet20-cifar10.safetensors"));
   const options = { root: folder, appType: "mpa", build: { outDir: "." }, logLevel: "error" } as const;
   const server = await preview({ ...options, preview: { port: 0 } });

@@ -37,11 +37,16 @@ const onPage: Open = async (source, options) => {
 export const open: { readonly worker: Open; readonly page: Open } = { worker: inWorker, page: onPage };
 
 /** A request to the worker, and the worker's answer. The error has the name and message that it had there. */
-function call(worker: Worker, request: Request, { signal, onProgress }: CallOptions): Promise<Predictions> {
+async function call(worker: Worker, request: Request, { signal, onProgress }: CallOptions): Promise<Predictions> {
+  signal.throwIfAborted(); // a picture that another one replaced while the model was loading
   const { port1: port, port2 } = new MessageChannel();
   const { promise, resolve, reject } = Promise.withResolvers<Predictions>();
   const ended = new AbortController();
-  signal.addEventListener("abort", () => port.postMessage("abort"), { signal: ended.signal });
+  const abort = () => {
+    port.postMessage("abort");
+    reject(signal.reason); // a worker that is terminated answers nothing
+  };
+  signal.addEventListener("abort", abort, { signal: ended.signal });
   worker.addEventListener("error", ({ message }) => reject(new Error(message)), { signal: ended.signal });
   port.onmessage = ({ data }: MessageEvent<Reply>) => {
     if ("progress" in data) onProgress?.(data.progress);
