@@ -37,7 +37,7 @@ test.each(["desktop", "phone"] as const)("axe finds nothing in any room, and not
   await isSound(page, "an error, and no picture");
   for (const room of ["Compare", "Look inside"]) {
     await page.getByRole("link", { name: room }).click();
-    await page.locator(".waiting").waitFor({ state: "detached" });
+    await page.locator(".room-loading").waitFor({ state: "detached" });
     await isReady(page);
     await isSound(page, room);
   }

@@ -106,6 +106,15 @@ describe("the room", () => {
     expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([]);
   });
 
+  it("keeps a row that waits as low as one that is done", async () => {
+    const page = await roomWith(["wasm", "webgpu", "tfjs-wasm"]);
+    await page.getByRole("button", { name: /^Compare/ }).click();
+    await rowOf(page, "webgpu").getByText("loads").waitFor();
+    await rowOf(page, "tfjs-wasm").getByText("waits").waitFor();
+    const heightOf = async (name: string) => (await rowOf(page, name).boundingBox())!.height;
+    expect(await heightOf("tfjs-wasm")).toBeLessThanOrEqual(await heightOf("wasm"));
+  });
+
   it("stops at once, and leaves no worker behind but the one that keeps the right answers", async () => {
     const page = await roomWith(["wasm", "webgpu"]);
     await page.getByRole("button", { name: /^Compare/ }).click();

@@ -35,7 +35,7 @@ export function Suspense({ of }: { readonly of: Lazy }) {
   const Component = of.component.value;
   if (Component) return <Component />;
   return (
-    <div class="waiting" role="status">
+    <div class="room-loading" role="status">
       <Mark size={48} isBusy />
       <span class="aloud">One moment</span>
     </div>

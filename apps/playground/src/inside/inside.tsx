@@ -38,7 +38,7 @@ function Detail() {
 function Waiting() {
   if (!picture.value) return <p class="quiet">Drop a picture anywhere, or choose a sample.</p>;
   return (
-    <div class="waiting" role="status">
+    <div class="room-loading" role="status">
       <Mark size={48} isBusy />
       <span class="aloud">One moment</span>
     </div>
