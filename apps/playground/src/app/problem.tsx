@@ -10,7 +10,7 @@ const titles: { readonly [code: string]: string } = {
   CameraError: "The camera does not start",
   DeviceLostError: "The GPU's device was lost",
   FormatError: "This file cannot be read",
-  NetworkError: "The network is not reached",
+  NetworkError: "The server is not reached",
   OptionError: "This cannot be done",
   OutOfMemoryError: "There is not enough memory",
   ShapeError: "Sizes do not fit",

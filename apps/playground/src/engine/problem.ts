@@ -12,10 +12,12 @@ const NOT_FETCHED = /dynamically imported module|failed to fetch|networkerror|lo
 export function problemOf(error: unknown): Problem {
   if (!(error instanceof Error)) return { code: "InternalError", message: String(error) };
   const { message } = error;
-  if (error instanceof ResidualError || error instanceof RemoteError) return { code: error.code, message };
-  if (!NOT_FETCHED.test(message)) return { code: "InternalError", message };
-  const wayOut = "connect to the network, and try again";
-  return { code: "NetworkError", message: `a part of this page could not be fetched (${message}); ${wayOut}` };
+  const code = error instanceof ResidualError || error instanceof RemoteError ? error.code : "InternalError";
+  const canBeFetched = code === "InternalError" || code === "BackendUnavailableError";
+  if (!canBeFetched || !NOT_FETCHED.test(message)) return { code, message };
+  const found = message.replace(/; if it is missing, run `npm.*/, ""); // in a page nobody installs packages
+  const wayOut = "go online, and try again";
+  return { code: "NetworkError", message: `a part of this page could not be fetched (${found}); ${wayOut}` };
 }
 
 /** The error of a call, with the code that it had in the worker. */
