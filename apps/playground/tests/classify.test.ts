@@ -85,12 +85,25 @@ describe("the room", () => {
     await expect.poll(() => map.evaluate((canvas) => getComputedStyle(canvas).opacity)).toBe("0.55");
     const ofCat = await map.screenshot();
     await page.getByRole("button", { name: /^dog/ }).click();
-    await page.getByText("Where dog is seen").waitFor();
+    await page.getByText("Where the network sees dog").waitFor();
     await expect.poll(async () => (await map.screenshot()).equals(ofCat)).toBe(false);
     await page.getByRole("slider", { name: "Opacity of the map" }).fill("80");
     expect(await map.evaluate((canvas) => getComputedStyle(canvas).opacity)).toBe("0.8");
     await page.getByRole("checkbox", { name: "Activation map" }).uncheck();
     expect(await map.evaluate((canvas) => getComputedStyle(canvas).opacity)).toBe("0");
+  });
+
+  test("a photo that is stored on its side is shown as the network sees it, below its map, and a note says so", async () => {
+    const page = await site.open();
+    await isReady(page);
+    await givePicture(page, pictures.find(([kind]) => kind.includes("EXIF"))![1]);
+    await page.getByAltText("turned.jpg").waitFor();
+    await page.getByText("leaves it as it is stored").waitFor();
+    const frame = (await page.locator(".picture").boundingBox())!;
+    const { width = 0, height = 0 } = await sharp(rocket).metadata();
+    expect(frame.width / frame.height).toBeCloseTo(width / height, 2);
+    await givePicture(page, `${photos}rocket.jpg`);
+    await page.getByText("leaves it as it is stored").waitFor({ state: "detached" });
   });
 
   test("the map is overlayCam's", async () => {

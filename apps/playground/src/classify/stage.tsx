@@ -1,8 +1,8 @@
-import { effect, signal } from "@preact/signals";
+import { effect } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { network, picture } from "../app/state.ts";
 import { type Camera, camera } from "./camera.ts";
-import { heat, isMapShown, opacity } from "./state.ts";
+import { heat, isMapShown, opacity, ratio, ratioOfBrowser } from "./state.ts";
 
 /** The picture, or the camera, with the class activation map over it. */
 export function Stage() {
@@ -21,9 +21,6 @@ export function Stage() {
     );
   return null;
 }
-
-/** Width over height of what is shown. */
-const ratio = signal(1.5);
 
 function Framed({ children }: { readonly children: preact.ComponentChildren }) {
   return (
@@ -45,7 +42,7 @@ function Live({ camera }: { readonly camera: Camera }) {
       muted
       playsInline
       aria-label="The camera"
-      onResize={({ currentTarget: { videoWidth, videoHeight } }) => (ratio.value = videoWidth / videoHeight)}
+      onResize={({ currentTarget: { videoWidth, videoHeight } }) => (ratioOfBrowser.value = videoWidth / videoHeight)}
     />
   );
 }
@@ -61,7 +58,9 @@ function Picture({ file, name }: { readonly file: Blob; readonly name: string })
       alt={name}
       decoding="async"
       style={{ imageOrientation: isTurned ? "from-image" : "none" }}
-      onLoad={({ currentTarget: { naturalWidth, naturalHeight } }) => (ratio.value = naturalWidth / naturalHeight)}
+      onLoad={({ currentTarget: { naturalWidth, naturalHeight } }) =>
+        (ratioOfBrowser.value = naturalWidth / naturalHeight)
+      }
     />
   );
 }

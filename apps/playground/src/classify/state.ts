@@ -4,8 +4,9 @@ import type { Heat } from "../engine/class-maps.ts";
 import { problemOf } from "../engine/problem.ts";
 import type { Seen } from "../engine/session.ts";
 
-/** The answer to the picture; or to the last frame of the camera. */
-export const seen = signal<(Partial<Pick<Seen, "times">> & Pick<Seen, "predictions">) | undefined>(undefined);
+/** The answer to a picture, with the file; or to the last frame of the camera. */
+type Answer = (Seen & { readonly file: Blob }) | (Pick<Seen, "predictions"> & { readonly file?: never });
+export const seen = signal<Answer | undefined>(undefined);
 export const heat = signal<Heat | undefined>(undefined);
 /** Why there is no map: the network does not end in global average pooling and one linear layer. */
 export const noMap = signal<string | undefined>(undefined);
@@ -19,6 +20,17 @@ export const MAP_SIDE = 512;
 export const TOP = 5;
 
 export const mapClass = computed(() => chosenClass.value ?? seen.value?.predictions[0]?.index);
+
+/** Width over height of the picture or the camera's frames, as browsers tell it: always turned as EXIF data says. */
+export const ratioOfBrowser = signal(1.5);
+const ratioOfAnswer = computed(() => {
+  const answer = seen.value;
+  return answer?.file && answer.file === picture.value?.file ? answer.width / answer.height : undefined;
+});
+/** Width over height of the picture as it is shown: as the network sees it. */
+export const ratio = computed(() => ratioOfAnswer.value ?? ratioOfBrowser.value);
+/** Whether the network sees a photo on its side, which EXIF data says to turn. */
+export const isOnItsSide = computed(() => ratio.value > 1 !== ratioOfBrowser.value > 1);
 
 let lastId = 0;
 let stop: AbortController | undefined;
@@ -43,7 +55,7 @@ async function classify(file: Blob): Promise<void> {
     return;
   }
   batch(() => {
-    seen.value = found;
+    seen.value = { ...found, file };
     heat.value = undefined;
     noMap.value = undefined;
     chosenClass.value = undefined;

@@ -47,6 +47,9 @@ export interface Times {
 export interface Seen {
   readonly predictions: readonly Prediction[];
   readonly times: Times;
+  /** Of the picture as it was decoded: turned as its EXIF data says only where the preprocessing turns photos. */
+  readonly width: number;
+  readonly height: number;
 }
 
 export interface MapRequest {
@@ -123,7 +126,8 @@ export const session = {
     const end = performance.now();
     checkFinite(logits, { model, weights });
     const predictions = topK(logits, top, labels)[0]!;
-    return { predictions, times: { decode: decoded - start, preprocess: prepared - decoded, run: end - prepared } };
+    const times = { decode: decoded - start, preprocess: prepared - decoded, run: end - prepared };
+    return { predictions, times, width: pixels.width, height: pixels.height };
   },
 
   /** The class activation map of one class. Throws ShapeError for a network that has none. */
