@@ -76,7 +76,7 @@ test("the keyboard alone changes the picture, the map, the theme and the backend
   await isReady(page);
   await tabTo("airplane");
   await press("Enter");
-  await page.getByText("Where airplane is seen").waitFor();
+  await page.getByText("Where the network sees airplane").waitFor();
 });
 
 /** The name, or its first words, of the element that has the focus; every such element shows that it has. */

@@ -66,7 +66,7 @@ function Intake() {
           Camera
         </Button>
       )}
-      <span class="small quiet">or drop one anywhere</span>
+      <span class="small quiet">or drop or paste one</span>
     </div>
   );
 }

@@ -18,9 +18,10 @@ export function MapControls() {
           <span>Activation map</span>
         </label>
         <label class="opacity">
-          <span class="aloud">Opacity of the map</span>
+          <span class="quiet small">Opacity</span>
           <input
             class="range"
+            aria-label="Opacity of the map"
             type="range"
             min="0"
             max="100"
@@ -32,8 +33,8 @@ export function MapControls() {
       </div>
       <Caption>
         {mapped
-          ? `Where ${mapped.label} is seen: violet adds the least to the class, yellow the most.`
-          : "Where the class is seen."}
+          ? `Where the network sees ${mapped.label}: violet adds the least to the class, yellow the most.`
+          : "Where the network sees the class."}
       </Caption>
     </>
   );

@@ -5,7 +5,9 @@ import { problemOf } from "../engine/problem.ts";
 import type { Seen } from "../engine/session.ts";
 
 /** The answer to a picture, with the file; or to the last frame of the camera. */
-type Answer = (Seen & { readonly file: Blob }) | (Pick<Seen, "predictions"> & { readonly file?: never });
+type Answer =
+  | (Seen & { readonly file: Blob })
+  | (Pick<Seen, "predictions"> & { readonly times?: never; readonly file?: never });
 export const seen = signal<Answer | undefined>(undefined);
 export const heat = signal<Heat | undefined>(undefined);
 /** Why there is no map: the network does not end in global average pooling and one linear layer. */

@@ -57,8 +57,8 @@ function Form({ chosen }: { readonly chosen: Draft }) {
         <Segmented label="Weights" choices={kinds} value={chosen.kind} onChange={(kind) => changeDraft({ kind })} />
         {chosen.kind === "embedded" && (
           <p class="quiet">
-            CIFAR-10's ResNet-20, trained for this project: 10 classes, 89.6 % of the test images right, 1.1 MB. It is
-            here at once.
+            CIFAR-10's ResNet-20, trained for this project: 10 classes, 89.6 % of the test images right, 1.1 MB. Nothing
+            is fetched.
           </p>
         )}
         {chosen.kind === "known" && <KnownList chosen={chosen.known} />}
