@@ -13,7 +13,9 @@ import { givePicture, isReady, photos, type Site, startSite } from "./site.ts";
 
 let site: Site;
 beforeAll(async () => {
-  site = await startSite();
+  const readme = await readFile(new URL("../README.md", import.meta.url), "utf8");
+  const policy = /^default-src .*$/m.exec(readme)![0];
+  site = await startSite({ headers: { "Content-Security-Policy": policy } }); // a page that it blocks fails the test
 });
 afterAll(() => site[Symbol.asyncDispose]());
 
@@ -212,20 +214,10 @@ describe("a page that cannot do everything", () => {
     await backendShown(page, "wasm, chosen by auto");
   });
 
-  test("under the README's policy can do all", async () => {
-    const readme = await readFile(new URL("../README.md", import.meta.url), "utf8");
-    const policy = /^default-src .*$/m.exec(readme)![0];
-    await using strict = await startSite({ isIsolated: true, headers: { "Content-Security-Policy": policy } });
-    const page = await strict.open({ isKept: true }); // which fails on the first thing that the policy blocks
+  test("opens each room under the policy that the README gives", async () => {
+    const page = await site.open({ isKept: true });
     await page.locator(".best", { hasText: "cat" }).waitFor();
     await page.getByText("Kept for use offline").waitFor();
-    for (const name of ["onnx", "tfjs-wasm", "webgpu"]) {
-      await page.getByRole("button", { name: "Change" }).click();
-      await page.getByRole("radio", { name: new RegExp(`^${name} `) }).check();
-      await load(page);
-      await backendShown(page, name);
-      await isReady(page);
-    }
     await page.getByRole("link", { name: "Compare" }).click();
     await page.getByRole("button", { name: /^Compare \d backends/ }).waitFor();
     await page.getByRole("link", { name: "Look inside" }).click();
