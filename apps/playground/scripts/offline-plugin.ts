@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { type Plugin, type Rollup, transformWithOxc } from "vite";
 
 /**
- * Code of backends: kept when it is first used, and not before. wasm comes with the page. An address of a file (`?url`)
- * is no code.
+ * Code of backends: kept when it is first used, and not before. wasm and webgpu, which `auto` chooses between, come with
+ * the page. An address of a file (`?url`) is no code.
  */
-const BACKENDS = /(onnxruntime-web|@tensorflow|packages\/(onnx|tfjs|webgpu)|conformance)\/.*(?<!\?url)$/;
+const BACKENDS = /(onnxruntime-web|@tensorflow|packages\/(onnx|tfjs)|conformance)\/.*(?<!\?url)$/;
 /** Assets that the page opens with. */
 const OPENS_WITH = /^assets\/.*\.(css|woff2|safetensors)$|^photos\//;
 

@@ -1,4 +1,5 @@
-import { readdir, stat } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
+import { gzipSync } from "node:zlib";
 import { AxeBuilder } from "@axe-core/playwright";
 import { bisect, conform, type Report } from "@residual/conformance";
 import { load } from "@residual/pipeline";
@@ -6,7 +7,7 @@ import { decodeImage, preprocess } from "@residual/vision";
 import { wasm } from "@residual/wasm";
 import type { Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { engines } from "../src/compare/engines.ts";
+import { comparedBackends } from "../src/network/backends.ts";
 import { isReady, photos, type Site, startSite } from "./site.ts";
 
 let site: Site;
@@ -188,9 +189,11 @@ it.each([
 ])("%s is as large as the room says", async (name, files) => {
   const folder = new URL("../dist/assets/", import.meta.url);
   const fetched = (await readdir(folder)).filter((file) => files.test(file));
-  const sizes = await Promise.all(fetched.map(async (file) => (await stat(new URL(file, folder))).size));
-  const bytes = sizes.reduce((sum, size) => sum + size, 0);
-  expect(engines.find((engine) => engine.name === name)!.megabytes).toBe(Math.round(bytes / 1e6));
+  const sizes = await Promise.all(fetched.map(async (file) => gzipSync(await readFile(new URL(file, folder))).length));
+  const size = sizes.reduce((sum, each) => sum + each, 0);
+  const said = comparedBackends.find((backend) => backend.name === name)!.bytes;
+  expect(size).toBeGreaterThan(0.95 * said);
+  expect(size).toBeLessThan(1.05 * said);
 });
 
 /** Code that runs in each worker of the room before its own. */

@@ -7,7 +7,7 @@ beforeAll(async () => {
 });
 afterAll(() => site[Symbol.asyncDispose]());
 
-test("after the first visit the page opens and classifies without a network, with a backend that was used", async () => {
+test("after the first visit the page opens and classifies without a network, with webgpu and a backend that was used", async () => {
   const page = await site.open({ isKept: true });
   await page.getByText("Kept for use offline").waitFor();
   await isReady(page);
@@ -32,10 +32,12 @@ test("after the first visit the page opens and classifies without a network, wit
       .waitFor();
   }
   await page.getByRole("link", { name: "Classify" }).click();
-  await page.getByRole("button", { name: "Change" }).click();
-  await page.getByRole("radio", { name: /^tfjs-wasm / }).check();
-  await page.getByRole("button", { name: "Load", exact: true }).click();
-  await page.locator(".network dd", { hasText: "tfjs-wasm" }).waitFor();
+  for (const backend of ["tfjs-wasm", "webgpu"]) {
+    await page.getByRole("button", { name: "Change" }).click();
+    await page.getByRole("radio", { name: new RegExp(`^${backend} `) }).check();
+    await page.getByRole("button", { name: "Load", exact: true }).click();
+    await page.locator(".network dd", { hasText: backend }).waitFor();
+  }
 });
 
 test("a backend that was never fetched is a sentence without a network", async () => {

@@ -3,7 +3,7 @@ import { milliseconds } from "../app/format.ts";
 import { network } from "../app/state.ts";
 import type { Loaded, Times } from "../engine/session.ts";
 import { framesPerSecond } from "./camera.ts";
-import { isOnItsSide, seen } from "./state.ts";
+import { seen } from "./state.ts";
 
 /** How the answer came about: the time of each step, the backend and why it was chosen, the preprocessing in words. */
 export function Facts() {
@@ -20,12 +20,6 @@ export function Facts() {
       )}
       <Fact name="Backend">{backendWords(loaded)}</Fact>
       <Fact name="Input">{inputWords(loaded.preprocessing)}</Fact>
-      {isOnItsSide.value && (
-        <Fact name="Note">
-          The photo's EXIF data says to turn it. This network's preprocessing leaves it as it is stored, like
-          torchvision.
-        </Fact>
-      )}
       {loaded.notes.map((note) => (
         <Fact key={note} name="Note">
           {note}

@@ -1,6 +1,6 @@
 import { effect } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import { network, picture } from "../app/state.ts";
+import { picture } from "../app/state.ts";
 import { type Camera, camera } from "./camera.ts";
 import { heat, isMapShown, opacity, ratio, ratioOfBrowser } from "./state.ts";
 
@@ -47,17 +47,14 @@ function Live({ camera }: { readonly camera: Camera }) {
   );
 }
 
-/** As the network sees it: turned as the EXIF data says only where its preprocessing turns photos. */
 function Picture({ file, name }: { readonly file: Blob; readonly name: string }) {
   const url = useMemo(() => URL.createObjectURL(file), [file]);
   useEffect(() => () => URL.revokeObjectURL(url), [url]);
-  const isTurned = network.value?.preprocessing.upright === true;
   return (
     <img
       src={url}
       alt={name}
       decoding="async"
-      style={{ imageOrientation: isTurned ? "from-image" : "none" }}
       onLoad={({ currentTarget: { naturalWidth, naturalHeight } }) =>
         (ratioOfBrowser.value = naturalWidth / naturalHeight)
       }

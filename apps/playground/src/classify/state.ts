@@ -31,8 +31,6 @@ const ratioOfAnswer = computed(() => {
 });
 /** Width over height of the picture as it is shown: as the network sees it. */
 export const ratio = computed(() => ratioOfAnswer.value ?? ratioOfBrowser.value);
-/** Whether the network sees a photo on its side, which EXIF data says to turn. */
-export const isOnItsSide = computed(() => ratio.value > 1 !== ratioOfBrowser.value > 1);
 
 let lastId = 0;
 let stop: AbortController | undefined;

@@ -1,26 +1,14 @@
 import type { NodeAnswer } from "@residual/conformance";
-import {
-  drawGraph,
-  type Graph,
-  type ModelName,
-  optimize,
-  type Tensor,
-  tensorOf,
-  type WorkOptions,
-} from "@residual/core";
-import { type LoadOptions, load } from "@residual/pipeline";
+import { drawGraph, type Graph, optimize, type Tensor, tensorOf, type WorkOptions } from "@residual/core";
+import { load } from "@residual/pipeline";
 import { decodeImage, type Prediction, preprocess, topK } from "@residual/vision";
+import { type NetworkChoice, optionsOf } from "../engine/network-choice.ts";
 import { MAX_PIXELS } from "../engine/site.ts";
 
 /** The work of the worker that computes what is right, once for all backends. */
 
 /** The right answer of each node, in float64, with the bound of each element. */
 export type Answers = readonly NodeAnswer[];
-
-export interface NetworkChoice {
-  readonly weights?: Blob | string | undefined;
-  readonly model?: string | undefined;
-}
 
 export interface AnswersRequest {
   readonly network: NetworkChoice;
@@ -72,9 +60,4 @@ function logitsOf({ outputs }: Graph<"image", "logits">, answers: Answers): Tens
   const { name, shape } = outputs.logits;
   const { value } = answers.find((answer) => answer.name === name)!;
   return tensorOf("float64", [1, Number(shape[1])], value);
-}
-
-/** The options of `load` that choose a network. */
-export function optionsOf({ weights, model }: NetworkChoice): Pick<LoadOptions, "weights" | "model"> {
-  return { ...(weights && { weights }), ...(model && { model: model as ModelName }) };
 }

@@ -2,8 +2,9 @@ import type { Bisection, Check, Level } from "@residual/conformance";
 import { type Backend, modelNames, type Tensor, type WorkOptions } from "@residual/core";
 import { type BackendName, backendNamed, type Classifier, load } from "@residual/pipeline";
 import { type Prediction, topK } from "@residual/vision";
+import { type NetworkChoice, optionsOf } from "../engine/network-choice.ts";
 import { page, wasmPaths } from "../engine/site.ts";
-import { type Answers, type NetworkChoice, optionsOf } from "./answers.ts";
+import type { Answers } from "./answers.ts";
 import { type FaultName, withFault } from "./faults.ts";
 import { type Held, watchMemory } from "./memory.ts";
 

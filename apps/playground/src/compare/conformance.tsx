@@ -48,7 +48,7 @@ async function run(): Promise<void> {
 /** `residual conform`, on this page. */
 export function Conformance() {
   return (
-    <Card level={2} title="Hold one to the whole suite">
+    <Card level={2} title="Run the whole suite on one backend">
       <p class="quiet">
         The comparison above is one picture. <code>residual conform</code> checks a backend against PyTorch's own
         answers: every op with its special values, each layer alone, whole networks, and behaviour. It runs here too,
@@ -65,9 +65,9 @@ export function Conformance() {
               chosenEngine.value = currentTarget.value as EngineName;
             }}
           >
-            {[...engines, broken].map(({ name, about }) => (
+            {[...engines, broken].map(({ name, words }) => (
               <option key={name} value={name}>
-                {name} · {about}
+                {name} · {words}
               </option>
             ))}
           </select>
@@ -125,7 +125,7 @@ function Result({ report: found }: { readonly report: Conformed & { readonly nam
           Open the report
         </File>
         <File text={html} type="text/html" name="conformance.html">
-          Page
+          HTML
         </File>
         <File text={json} type="application/json" name="conformance.json">
           JSON

@@ -100,7 +100,7 @@ function BackendRow({ row }: { readonly row: Row }) {
       <th scope="row">
         <span class="engine-name">{engine.name}</span>
         <span class="quiet small engine-device" title={measured?.device}>
-          {measured ? `${measured.library}, ${measured.device}` : engine.about}
+          {measured ? `${measured.library}, ${measured.device}` : engine.words}
         </span>
       </th>
       {measured ? <Figures row={row} measured={measured} /> : <Without row={row} />}

@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import { bytes } from "../app/format.ts";
 import { network, picture, task } from "../app/state.ts";
 import { Button, Card, Segmented } from "../design/components.tsx";
 import { broken, type Engine, engines } from "./engines.ts";
@@ -14,7 +15,7 @@ export function Setup() {
         <p>
           <b>{network.value?.model ?? "The network"}</b> on <b>{picture.value?.name ?? "a sample photo"}</b>
           <br />
-          <span class="quiet small">Both are those in use: choose others above, or in Classify.</span>
+          <span class="quiet small">Change the network above, the picture in Classify.</span>
         </p>
       </div>
       <fieldset class="engines" disabled={isRunning.value}>
@@ -64,14 +65,14 @@ function Thumbnail() {
 }
 
 function EngineChoice({ engine }: { readonly engine: Engine }) {
-  const { name, about, runsOn, megabytes } = engine;
+  const { name, words, runsOn, bytes: size } = engine;
   return (
     <label class={`engine of-${name}`}>
       <input type="checkbox" checked={chosen.value.has(name)} onChange={() => toggle(name)} />
       <span class="engine-name">{name}</span>
-      <span class="engine-about">{about}</span>
+      <span class="engine-about">{words}</span>
       <span class="engine-facts figures">
-        {runsOn} · {megabytes < 1 ? megabytes : Math.round(megabytes)} MB
+        {runsOn} · {bytes(size)}
       </span>
     </label>
   );

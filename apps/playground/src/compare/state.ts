@@ -1,8 +1,9 @@
 import { computed, signal } from "@preact/signals";
 import { during, type GivenPicture, picture, request } from "../app/state.ts";
+import type { NetworkChoice } from "../engine/network-choice.ts";
 import { type Problem, problemOf } from "../engine/problem.ts";
 import { type CallOptions, Remote } from "../engine/rpc.ts";
-import type { NetworkChoice, RightAnswers } from "./answers.ts";
+import type { RightAnswers } from "./answers.ts";
 import type { Measured, Verdict } from "./bench.ts";
 import { browserMemory } from "./browser-memory.ts";
 import type { CompareMethods } from "./compare-worker.ts";

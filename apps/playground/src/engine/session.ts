@@ -3,13 +3,11 @@ import { type BackendName, type Classifier, checkFinite, load } from "@residual/
 import { decodeImage, type Picture, type Pixels, type Prediction, preprocess, topK } from "@residual/vision";
 import { knownWeights } from "@residual/weights";
 import { type ClassMaps, type Heat, heatOf, mapsOf } from "./class-maps.ts";
+import { type NetworkChoice, optionsOf } from "./network-choice.ts";
 import { Moved } from "./rpc.ts";
 import { MAX_PIXELS, wasmPaths } from "./site.ts";
 
-export interface LoadRequest {
-  /** A file of weights, a known name, or nothing for the weights that ship inside. */
-  readonly weights?: Blob | string;
-  readonly model?: string;
+export interface LoadRequest extends NetworkChoice {
   readonly backend: BackendName | "auto";
   /** Forbids downloads: a name whose weights are not kept yet is refused at once. */
   readonly offline?: boolean;
@@ -47,7 +45,7 @@ export interface Times {
 export interface Seen {
   readonly predictions: readonly Prediction[];
   readonly times: Times;
-  /** Of the picture as it was decoded: turned as its EXIF data says only where the preprocessing turns photos. */
+  /** Of the picture as it was decoded: turned as its EXIF data says. */
   readonly width: number;
   readonly height: number;
 }
@@ -97,12 +95,11 @@ export function classifier(): Classifier {
 }
 
 export const session = {
-  async load({ backend, model, weights, offline }: LoadRequest, work: WorkOptions): Promise<Loaded> {
+  async load({ backend, offline, ...network }: LoadRequest, work: WorkOptions): Promise<Loaded> {
     const start = performance.now();
     const next = await load({
       backend,
-      ...(weights && { weights }),
-      ...(model && { model: model as never }),
+      ...optionsOf(network),
       ...(offline && { offline }),
       maxPixels: MAX_PIXELS,
       wasmPaths,
