@@ -34,15 +34,26 @@ function Classifier({ where }: { readonly where: "worker" | "page" }) {
   );
 }
 
+/** "nowhere" unmounts the component, which frees the model. */
+const places = { worker: "in a worker", page: "on the page", nowhere: "nowhere" };
+
 function Page() {
-  const [where, setWhere] = useState<"worker" | "page" | "nowhere">("worker");
+  const [where, setWhere] = useState<keyof typeof places>("worker");
   return (
     <>
-      {(["worker", "page", "nowhere"] as const).map((place) => (
-        <button key={place} type="button" aria-pressed={where === place} onClick={() => setWhere(place)}>
-          {place}
-        </button>
-      ))}
+      <p>
+        The model runs{" "}
+        {Object.entries(places).map(([place, words]) => (
+          <button
+            key={place}
+            type="button"
+            aria-pressed={where === place}
+            onClick={() => setWhere(place as keyof typeof places)}
+          >
+            {words}
+          </button>
+        ))}
+      </p>
       {where !== "nowhere" && <Classifier where={where} />}
     </>
   );

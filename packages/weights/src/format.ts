@@ -164,5 +164,5 @@ function formatOfJson(text: string): Format {
     return "TensorFlow.js";
   if (/"(model_type|architectures|architecture)"\s*:/.test(text))
     return other("a model's configuration (JSON)", "give the .safetensors file that lies beside it");
-  return other(`JSON that begins ${startOf(text, 40)}`, "give the weights themselves");
+  return other(`JSON that begins ${startOf(text, 40)}`, "give a file of weights");
 }

@@ -33,7 +33,7 @@ export function Histogram({ statistics, label }: { readonly statistics: Statisti
         </svg>
         <figcaption class="figures">
           <span>{numberWords(min)}</span>
-          <span>{zeros > 0 ? "without zeros, root scale" : "root scale"}</span>
+          <span>{zeros > 0 ? "without zeros, square-root scale" : "square-root scale"}</span>
           <span>{numberWords(max)}</span>
         </figcaption>
       </figure>
