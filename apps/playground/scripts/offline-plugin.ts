@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { type Plugin, type Rollup, transformWithOxc } from "vite";
 
 /**
- * Code of backends: kept when it is first used, and not before. wasm and webgpu, which `auto` chooses between, come with
- * the page. An address of a file (`?url`) is no code.
+ * Code of backends: kept when it is first used, and not before. wasm and webgpu, which `auto` chooses between, come
+ * with the page. An address of a file (`?url`) is no code.
  */
 const BACKENDS = /(onnxruntime-web|@tensorflow|packages\/(onnx|tfjs)|conformance)\/.*(?<!\?url)$/;
 /** Assets that the page opens with. */

@@ -116,52 +116,54 @@ async function pixelsOf(png: Buffer): Promise<{ data: Buffer; size: { width: num
   return { data, size: { width: info.width, height: info.height } };
 }
 
-/** The pictures of the README: a photo, with the times of this machine. */
-test.runIf(isUpdate).each([
-  { name: "light", theme: "light", screen: "desktop" },
-  { name: "dark", theme: "dark", screen: "desktop" },
-  { name: "phone", theme: "light", screen: "phone" },
-] as const)("the README's picture is made: $name", async ({ name, ...look }) => {
-  const page = await site.open({ ...look, isKept: true, context: { deviceScaleFactor: 2 } });
-  await page.locator(".best", { hasText: "cat" }).waitFor();
-  await atRest(page);
-  await sharp(await page.screenshot({ animations: "disabled" }))
-    .resize({ width: look.screen === "phone" ? 585 : 1600 })
-    .webp({ quality: 86 })
-    .toFile(`${docs}playground-${name}.webp`);
-});
+/** The pictures of the READMEs: a photo, with the times of this machine. */
+if (isUpdate) {
+  test.each([
+    { name: "light", theme: "light", screen: "desktop" },
+    { name: "dark", theme: "dark", screen: "desktop" },
+    { name: "phone", theme: "light", screen: "phone" },
+  ] as const)("the README's picture is made: $name", async ({ name, ...look }) => {
+    const page = await site.open({ ...look, isKept: true, context: { deviceScaleFactor: 2 } });
+    await page.locator(".best", { hasText: "cat" }).waitFor();
+    await atRest(page);
+    await sharp(await page.screenshot({ animations: "disabled" }))
+      .resize({ width: look.screen === "phone" ? 585 : 1600 })
+      .webp({ quality: 86 })
+      .toFile(`${docs}playground-${name}.webp`);
+  });
 
-test.runIf(isUpdate).each(["light", "dark"] as const)("the picture of a comparison is made: %s", async (theme) => {
-  const page = await site.open({ theme, at: "#compare", isKept: true, context: { deviceScaleFactor: 2 } });
-  const backends = ["wasm", "webgpu", "onnx", "tfjs-wasm", "tfjs-webgl", "Break one on purpose"];
-  await compareOn(page, backends);
-  await atRest(page);
-  const [above, below] = [
-    await page.locator(".card", { has: page.locator(".results") }).boundingBox(),
-    await page.locator(".compare-figures").boundingBox(),
-  ];
-  const clip = { x: 0, y: above!.y - 24, width: 1280, height: below!.y + below!.height - above!.y + 48 };
-  await sharp(await page.screenshot({ animations: "disabled", fullPage: true, clip }))
-    .resize({ width: 1600 })
-    .webp({ quality: 86 })
-    .toFile(`${docs}playground-compare-${theme}.webp`);
-});
+  test.each(["light", "dark"] as const)("the picture of a comparison is made: %s", async (theme) => {
+    const page = await site.open({ theme, at: "#compare", isKept: true, context: { deviceScaleFactor: 2 } });
+    const backends = ["wasm", "webgpu", "onnx", "tfjs-wasm", "tfjs-webgl", "Break one on purpose"];
+    await compareOn(page, backends);
+    await atRest(page);
+    const [above, below] = [
+      await page.locator(".card", { has: page.locator(".results") }).boundingBox(),
+      await page.locator(".compare-figures").boundingBox(),
+    ];
+    const clip = { x: 0, y: above!.y - 24, width: 1280, height: below!.y + below!.height - above!.y + 48 };
+    await sharp(await page.screenshot({ animations: "disabled", fullPage: true, clip }))
+      .resize({ width: 1600 })
+      .webp({ quality: 86 })
+      .toFile(`${docs}playground-compare-${theme}.webp`);
+  });
 
-test.runIf(isUpdate).each(["light", "dark"] as const)("the picture of a number is made: %s", async (theme) => {
-  const page = await site.open({ theme, at: "#inside", isKept: true, context: { deviceScaleFactor: 2 } });
-  await page.getByRole("button", { name: /: layer1\.1\.conv1, / }).click();
-  await page.getByText("All of them sum to").waitFor();
-  await atRest(page);
-  const [first, last] = [page.locator(".inside-detail .card").nth(1), page.locator(".inside-detail .card").last()];
-  const [above, below] = [await first.boundingBox(), await last.boundingBox()];
-  const clip = {
-    x: above!.x - 16,
-    y: above!.y - 16,
-    width: above!.width + 32,
-    height: below!.y + below!.height - above!.y + 32,
-  };
-  await sharp(await page.screenshot({ animations: "disabled", fullPage: true, clip }))
-    .resize({ width: 1280 })
-    .webp({ quality: 86 })
-    .toFile(`${docs}playground-inside-${theme}.webp`);
-});
+  test.each(["light", "dark"] as const)("the picture of a number is made: %s", async (theme) => {
+    const page = await site.open({ theme, at: "#inside", isKept: true, context: { deviceScaleFactor: 2 } });
+    await page.getByRole("button", { name: /: layer1\.1\.conv1, / }).click();
+    await page.getByText("All of them sum to").waitFor();
+    await atRest(page);
+    const [first, last] = [page.locator(".inside-detail .card").nth(1), page.locator(".inside-detail .card").last()];
+    const [above, below] = [await first.boundingBox(), await last.boundingBox()];
+    const clip = {
+      x: above!.x - 16,
+      y: above!.y - 16,
+      width: above!.width + 32,
+      height: below!.y + below!.height - above!.y + 32,
+    };
+    await sharp(await page.screenshot({ animations: "disabled", fullPage: true, clip }))
+      .resize({ width: 1280 })
+      .webp({ quality: 86 })
+      .toFile(`${docs}playground-inside-${theme}.webp`);
+  });
+}

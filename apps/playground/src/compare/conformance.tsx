@@ -65,9 +65,9 @@ export function Conformance() {
               chosenEngine.value = currentTarget.value as EngineName;
             }}
           >
-            {[...engines, broken].map(({ name, words }) => (
+            {[...engines, broken].map(({ name }) => (
               <option key={name} value={name}>
-                {name} · {words}
+                {name}
               </option>
             ))}
           </select>
