@@ -1,3 +1,7 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { givePicture, isReady, photos, type Site, startSite } from "./site.ts";
 
@@ -60,4 +64,30 @@ test("a page whose worker is not fetched says so", async () => {
     expected: /ERR_FAILED/,
   });
   expect(await page.getByRole("alert").textContent()).toContain("The server is not reached");
+});
+
+test("a newer version of the page is announced, and takes over when it is asked to", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "playground-"));
+  try {
+    await cp(fileURLToPath(new URL("../dist/", import.meta.url)), folder, { recursive: true });
+    const change = async (name: string, from: RegExp, to: string) => {
+      const text = await readFile(join(folder, name), "utf8");
+      expect(text).toMatch(from);
+      await writeFile(join(folder, name), text.replace(from, to));
+    };
+    await using changing = await startSite({ folder });
+    const page = await changing.open({ isKept: true });
+    await page.getByText("Kept for use offline").waitFor();
+    await change("index.html", /<title>[^<]*/, "<title>Newer");
+    await change("service-worker.js", /VERSION = "[^"]*"/, 'VERSION = "newer"');
+    await page.evaluate(async () => (await navigator.serviceWorker.getRegistration())!.update());
+    await page.getByText("A newer version of this page is ready").waitFor();
+    await page.reload();
+    expect(await page.title()).not.toBe("Newer");
+    await page.getByRole("button", { name: "Reload" }).click();
+    await expect.poll(() => page.title()).toBe("Newer");
+    await page.locator(".best", { hasText: "cat" }).waitFor();
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

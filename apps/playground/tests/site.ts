@@ -13,6 +13,8 @@ export interface SiteOptions {
   /** Whether the page is cross-origin isolated, as threads of WebAssembly need it. Default: not. */
   readonly isIsolated?: boolean;
   readonly headers?: { readonly [name: string]: string };
+  /** The folder that is served. Default: what the build wrote. */
+  readonly folder?: string;
 }
 
 const screens = {
@@ -47,9 +49,10 @@ const isolation = {
 };
 
 /** Serves what the build wrote. One for a file of tests: a browser takes a second to start. */
-export async function startSite({ isIsolated = false, headers = {} }: SiteOptions = {}): Promise<Site> {
+export async function startSite({ isIsolated = false, headers = {}, folder }: SiteOptions = {}): Promise<Site> {
   const server = await preview({
     root,
+    ...(folder !== undefined && { build: { outDir: folder } }),
     preview: { port: 0, headers: { ...(isIsolated && isolation), ...headers } },
     logLevel: "error",
   });
