@@ -5,6 +5,7 @@ import { load } from "residual";
 const statuses = new Map([
   ["FormatError", 415],
   ["UnsupportedError", 422],
+  ["BackendUnavailableError", 422], // its decoder is not installed here
 ]);
 
 const classifier = await load(); // one for all requests

@@ -12,6 +12,7 @@ const MAX_PIXELS = 16e6; // a worker has 128 MB of memory
 const statuses = new Map([
   ["FormatError", 415],
   ["UnsupportedError", 422],
+  ["BackendUnavailableError", 422], // its decoder is not compiled in
 ]);
 
 setCodec("JPEG", jpeg); // a worker compiles no WebAssembly: it is compiled when the worker is deployed
@@ -24,9 +25,9 @@ async function answer(request: Request): Promise<Response> {
   if (request.method !== "POST") return refuse(405, "MethodNotAllowed", "POST a picture, as the request's body");
   const bytes = Number(request.headers.get("content-length") ?? Number.POSITIVE_INFINITY);
   if (bytes > MAX_BYTES) return refuse(413, "ContentTooLarge", `send at most ${MAX_BYTES} bytes, and Content-Length`);
+  loading ??= load({ weights, backend: wasm({ module: kernels }), maxPixels: MAX_PIXELS });
+  const classifier = await loading;
   try {
-    loading ??= load({ weights, backend: wasm({ module: kernels }), maxPixels: MAX_PIXELS });
-    const classifier = await loading;
     return Response.json({ predictions: await classifier.classify(await request.arrayBuffer()) });
   } catch (error) {
     const { name, message } = error instanceof Error ? error : new Error(String(error));

@@ -6,6 +6,7 @@ const MAX_BYTES = 20e6;
 const statuses = new Map([
   ["FormatError", 415],
   ["UnsupportedError", 422],
+  ["BackendUnavailableError", 422], // its decoder is not installed here
 ]);
 
 const classifier = await load(); // one for all requests

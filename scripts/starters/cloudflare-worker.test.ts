@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Readable } from "node:stream";
@@ -78,6 +78,9 @@ it("refuses what it does not decode, and what is too large for its memory", asyn
   const tiff = await post("II*\0\b\0\0\0\0\0");
   expect(tiff.status).toBe(422);
   expect(await tiff.json()).toMatchObject({ code: "UnsupportedError" });
+  const webp = await fetch(url, { method: "POST", body: readFileSync("docs/pictures/playground-phone.webp") });
+  expect(webp.status).toBe(422);
+  expect(await webp.json()).toMatchObject({ code: "BackendUnavailableError" });
   const large = await post("P6 5000 5000 255\n");
   expect(large.status).toBe(415);
   const message = expect.stringContaining("expected at most 16000000") as string;

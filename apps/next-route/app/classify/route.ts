@@ -8,6 +8,7 @@ const MAX_BYTES = 20e6;
 const statuses = new Map([
   ["FormatError", 415],
   ["UnsupportedError", 422],
+  ["BackendUnavailableError", 422], // its decoder is not installed here
 ]);
 
 /** Loaded by the first request, not while the app is built; and kept when `next dev` loads this file again. */
@@ -21,9 +22,9 @@ const refuse = (status: number, code: string, message: string): Response =>
 export async function POST(request: Request): Promise<Response> {
   const bytes = Number(request.headers.get("content-length") ?? Number.POSITIVE_INFINITY);
   if (bytes > MAX_BYTES) return refuse(413, "ContentTooLarge", `send at most ${MAX_BYTES} bytes, and Content-Length`);
+  globalThis.classifier ??= load();
+  const classifier = await globalThis.classifier;
   try {
-    globalThis.classifier ??= load();
-    const classifier = await globalThis.classifier;
     const picture = await request.blob();
     return Response.json({ predictions: await classifier.classify(picture, { signal: request.signal }) });
   } catch (error) {
