@@ -54,11 +54,8 @@ function observe(): void {
 
 async function load(page: Page, url: string): Promise<Load> {
   await page.goto(url);
-  await page.waitForFunction(() => (globalThis as unknown as { found: Load }).found.picture > 0);
+  await page.waitForFunction("found.picture > 0");
   await page.waitForTimeout(500); // what comes after, such as the map
-  return page.evaluate(() => {
-    const { found } = globalThis as unknown as { found: Load };
-    const [paint] = performance.getEntriesByName("first-contentful-paint");
-    return { ...found, paint: paint?.startTime ?? 0 };
-  });
+  const paint = 'performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0';
+  return page.evaluate<Load>(`({ ...found, paint: ${paint} })`);
 }

@@ -11,7 +11,7 @@ export interface Held {
 /** After garbage is collected: more than once, since buffers go when those that hold them have gone. */
 export async function heldBy(page: Page): Promise<Held> {
   for (let i = 0; i < 4; i++) {
-    await Promise.all([page, ...page.workers()].map((scope: Pick<Page, "evaluate">) => scope.evaluate(collect)));
+    await Promise.all([page, ...page.workers()].map((scope: Pick<Page, "evaluate">) => scope.evaluate("gc()")));
     await page.waitForTimeout(50);
   }
   const session = await page.context().newCDPSession(page);
@@ -19,10 +19,6 @@ export async function heldBy(page: Page): Promise<Held> {
   await session.detach();
   const bytes = [ofPage, ...ofWorkers].reduce((sum, heap) => sum + heap.usedSize + heap.backingStorageSize, 0);
   return { bytes, workers: page.workers().length, elements: await page.locator("*").count() };
-}
-
-function collect(): void {
-  (globalThis as unknown as { gc(): void }).gc();
 }
 
 interface Heap {

@@ -13,6 +13,7 @@ import {
   mapValues,
   nodesOf,
   type OpName,
+  opOf,
   ops,
   resnet,
   sizeOf,
@@ -241,7 +242,7 @@ describe("explain", () => {
   };
 
   it.each(Object.entries(cases))("%s comes to the op's own answer, at each place", (op, [inputs, options]) => {
-    const attributes = ops[op as OpName].attributes(options as never);
+    const attributes = opOf(op).attributes(options);
     const { shape, value } = answerOf(op, inputs, attributes);
     for (const place of placesOf(shape)) {
       const found = explain({ op, attributes }, inputs, place, 2);
@@ -252,7 +253,7 @@ describe("explain", () => {
 
   it.each([...inPlace])("%s has the same bound for one number alone as for all", (op) => {
     const [inputs, options] = cases[op as OpName];
-    const attributes = ops[op as OpName].attributes(options as never);
+    const attributes = opOf(op).attributes(options);
     for (const [at, place] of placesOf(answerOf(op, inputs, attributes).shape).entries())
       if (at % 7 === 0)
         expect(elementBound({ op, attributes }, inputsAlone(inputs, place), 0)).toEqual(

@@ -178,9 +178,7 @@ describe("what is lost is there again", () => {
     await load(page);
     await backendShown(page, "webgpu");
     await isReady(page);
-    await worker!.evaluate(() => {
-      for (const device of (self as unknown as WithDevices).devices) device.destroy();
-    });
+    await worker!.evaluate("devices.forEach((device) => device.destroy())");
     await givePicture(page, `${photos}rocket.jpg`);
     await page.getByText("The GPU's device was lost. The network was loaded again").waitFor();
     await page.locator(".best", { hasText: "ship" }).waitFor();
@@ -204,7 +202,7 @@ describe("what is lost is there again", () => {
 describe("a page that cannot do everything", () => {
   test("without WebGPU says so where it is chosen, and auto takes wasm", async () => {
     const page = await site.open({
-      prepare: (page) => before(page, () => Object.defineProperty(navigator, "gpu", { value: undefined })),
+      prepare: (page) => before(page, 'Object.defineProperty(navigator, "gpu", { value: undefined })'),
     });
     await isReady(page);
     await page.getByRole("button", { name: "Change" }).click();
@@ -239,31 +237,21 @@ describe("a page that cannot do everything", () => {
   });
 });
 
-type OpenDevice = (...options: unknown[]) => Promise<{ destroy(): void }>;
-
-interface WithDevices {
-  devices: { destroy(): void }[];
-}
-
 /** In the worker: remembers the GPU's devices that are opened from now on. */
-function keepDevices(): void {
-  const scope = self as unknown as WithDevices & {
-    GPUAdapter: { prototype: { requestDevice: OpenDevice } };
-  };
-  scope.devices = [];
-  const { prototype } = scope.GPUAdapter;
-  const open = Object.getOwnPropertyDescriptor(prototype, "requestDevice")!.value as OpenDevice;
-  prototype.requestDevice = async function (...options) {
+const keepDevices = `
+  self.devices = [];
+  const open = GPUAdapter.prototype.requestDevice;
+  GPUAdapter.prototype.requestDevice = async function (...options) {
     const device = await open.apply(this, options);
-    scope.devices.push(device);
+    devices.push(device);
     return device;
   };
-}
+`;
 
-/** Runs a function in the worker before its script. */
-async function before(page: Page, change: () => void): Promise<void> {
+/** Runs code in the worker before its script. */
+async function before(page: Page, code: string): Promise<void> {
   await page.context().route(/worker-[^/]*\.js/, async (route) => {
     const response = await route.fetch();
-    await route.fulfill({ response, body: `(${change.toString()})();${await response.text()}` });
+    await route.fulfill({ response, body: `{${code}}\n${await response.text()}` });
   });
 }

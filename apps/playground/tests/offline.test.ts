@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => site[Symbol.asyncDispose]());
 
-test("after the first visit the page opens and classifies without a network, with webgpu and a backend that was used", async () => {
+test("after the first visit the page classifies offline, with webgpu and with a backend that was used", async () => {
   const page = await site.open({ isKept: true });
   await page.getByText("Kept for use offline").waitFor();
   await isReady(page);
@@ -85,7 +85,7 @@ test("a newer version of the page is announced, and takes over when it is asked 
     await page.reload();
     expect(await page.title()).not.toBe("Newer");
     await page.getByRole("button", { name: "Reload" }).click();
-    await expect.poll(() => page.title()).toBe("Newer");
+    await page.waitForFunction('document.title === "Newer"');
     await page.locator(".best", { hasText: "cat" }).waitFor();
   } finally {
     await rm(folder, { recursive: true });

@@ -39,7 +39,7 @@ interface OpenOptions {
 export interface Site extends AsyncDisposable {
   readonly url: string;
   readonly browser: Browser;
-  /** A page in a context of its own, closed after the test, which fails if the console has an error. */
+  /** A page in a new context. It is closed after the test. The test fails if the console has an error. */
   open(options?: OpenOptions): Promise<Page>;
 }
 

@@ -91,7 +91,8 @@ function withAnswer(trial: Trial, given: NodeAnswer | undefined): Trial & Requir
     const found = given ? `${given.name} with ${given.value.length} numbers` : "nothing";
     throw new ShapeError(
       "bisect.A1",
-      `the answers have ${found} for the node ${trial.name} ${formatShape(shape)}; take nodeAnswers of the same graph and inputs`,
+      `the answers have ${found} for the node ${trial.name} ${formatShape(shape)}; take nodeAnswers of the same ` +
+        "graph and inputs",
     );
   }
   return { ...trial, answer: tensorOf("float64", shape, given.value), bound: given.bound };

@@ -42,7 +42,7 @@ export const engine = new LastingEngine((text) => {
   note.value = text;
 });
 
-/** Shows an error; an AbortError, which somebody asked for, is not shown. */
+/** Shows an error, unless it is an AbortError: the person has cancelled. */
 export function fail(error: unknown): void {
   const found = problemOf(error);
   if (found.code !== "AbortError") problem.value = found;

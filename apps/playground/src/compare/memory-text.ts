@@ -19,7 +19,8 @@ export function memoryText({ name }: Engine, { held, browserBytes }: Measured): 
     const about = ["JavaScript and WebAssembly, as the browser counts", gpu].filter(Boolean).join("; and ");
     return { figure: bytes(browserBytes), about };
   }
-  if (name.startsWith("onnx")) return { about: `not measurable here: it runs in a worker of its own, ${isolation}` };
+  if (name.startsWith("onnx"))
+    return { about: `not measurable here: onnxruntime runs in a second worker, ${isolation}` };
   if (name === "tfjs-webgl") return { about: "not measurable here: WebGL does not tell what its textures take" };
   if (held.gpu > 0) return { figure: bytes(held.gpu), about: "GPU buffers" };
   if (held.wasm > 0) return { figure: bytes(held.wasm), about: "WebAssembly's memory" };

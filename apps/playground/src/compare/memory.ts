@@ -8,7 +8,7 @@ export interface Held {
 
 /**
  * Counts from this call on, so it comes before any backend is loaded. Nothing in a worker tells these sizes, so the
- * functions that make memories and buffers are watched: in a worker of its own, which ends with the measurement.
+ * functions that make memories and buffers are watched. The worker serves one measurement, and ends after it.
  */
 export function watchMemory(): () => Held {
   const [wasm, gpu] = [watchWasm(), watchGpu()];

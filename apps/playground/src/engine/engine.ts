@@ -3,7 +3,7 @@ import type { EngineMethods } from "./worker.ts";
 
 export type Engine = Remote<EngineMethods>;
 
-/** A worker with a network of its own. `end` frees it all. */
+/** Starts a worker, which holds one network. `end` frees both. */
 export function startEngine(): Engine {
   return new Remote<EngineMethods>(
     new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "engine" }),

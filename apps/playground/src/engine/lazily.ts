@@ -6,7 +6,7 @@ export function lazily<Of extends Methods>(
   load: () => Promise<Of>,
   names: { readonly [Name in keyof Of & string]: true },
 ): Of {
-  const calling = (name: string) => async (argument: never, work: WorkOptions) => {
+  const calling = (name: string) => async (argument: unknown, work: WorkOptions) => {
     const methods: Methods = await load();
     return methods[name]!(argument, work);
   };

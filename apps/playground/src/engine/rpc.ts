@@ -5,9 +5,12 @@ import { type Problem, problemOf, RemoteError } from "./problem.ts";
  * Calls from a page into a worker, with what `WorkOptions` has: a signal, progress, and errors that keep their code.
  * A library for calls into workers would give the calls, and none of these three.
  */
-export type Methods = {
-  readonly [name: string]: (argument: never, work: WorkOptions) => Promise<unknown>;
-};
+export type Methods = { readonly [name: string]: AnyMethod["call"] };
+
+/** Written as a method, so that its argument may be of any one type: what arrives is checked by the caller's types. */
+interface AnyMethod {
+  call(argument: unknown, work: WorkOptions): Promise<unknown>;
+}
 
 interface Call {
   readonly kind: "call";
@@ -50,7 +53,7 @@ export function serve(methods: Methods, scope: Scope): void {
         signal: controller.signal,
         onProgress: (progress) => scope.postMessage({ kind: "progress", id, progress }),
       };
-      const found = await methods[method]!(argument as never, work);
+      const found = await methods[method]!(argument, work);
       const { value, transfer } = found instanceof Moved ? (found as Moved<unknown>) : new Moved(found, []);
       scope.postMessage({ kind: "done", id, value }, { transfer: [...transfer] });
     } catch (error) {
@@ -78,7 +81,7 @@ export interface CallOptions extends WorkOptions {
 }
 
 interface Waiting {
-  readonly resolve: (value: never) => void;
+  readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
   readonly settled: () => void;
   readonly onProgress: WorkOptions["onProgress"];
@@ -120,7 +123,12 @@ export class Remote<Of extends Methods> {
       if (signal?.aborted) return abort();
       signal?.addEventListener("abort", abort);
       const settled = () => signal?.removeEventListener("abort", abort);
-      this.#waiting.set(id, { resolve, reject, settled, onProgress });
+      this.#waiting.set(id, {
+        resolve: (value) => resolve(value as Answered<Of[Name]>),
+        reject,
+        settled,
+        onProgress,
+      });
       this.#worker.postMessage({ kind: "call", id, method, argument } satisfies ToWorker, [...transfer]);
     });
   }
@@ -140,7 +148,7 @@ export class Remote<Of extends Methods> {
     }
     this.#waiting.delete(message.id);
     waiting.settled();
-    if (message.kind === "done") waiting.resolve(message.value as never);
+    if (message.kind === "done") waiting.resolve(message.value);
     else waiting.reject(new RemoteError(message.error));
   }
 

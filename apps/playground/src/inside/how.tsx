@@ -1,4 +1,4 @@
-import type { Explanation } from "./explanation.ts";
+import type { Explanation, Place } from "./explanation.ts";
 import { Heat, magnitudeOf } from "./heat.tsx";
 import { Products } from "./products-figure.tsx";
 import { type ExplainedNumber, facts, selectNumber } from "./state.ts";
@@ -31,13 +31,7 @@ export function How({ value }: HowProps) {
         </Formula>
       );
     case "copy":
-      return (
-        <p>
-          {explanation.from
-            ? `The same number as row ${explanation.from.row}, column ${explanation.from.column} of map ${explanation.from.channel} before.`
-            : "A zero that this layer adds."}
-        </p>
-      );
+      return <p>{explanation.from ? `The same number as ${placeWords(explanation.from)} before.` : ADDED_ZERO}</p>;
   }
 }
 
@@ -48,6 +42,10 @@ function Formula({ children }: { readonly children: preact.ComponentChildren }) 
 }
 
 const Note = ({ children }: { readonly children: preact.ComponentChildren }) => <p class="quiet small">{children}</p>;
+
+const ADDED_ZERO = "A zero that this layer adds.";
+
+const placeWords = ({ row, column, channel }: Place): string => `row ${row}, column ${column} of map ${channel}`;
 
 /** (x − mean) × gain + shift */
 function Norm({ of, result }: { readonly of: Of<"norm">; readonly result: number }) {
