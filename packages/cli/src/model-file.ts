@@ -78,9 +78,7 @@ function fileWriter(to: string, ending: string, option: string, external: boolea
     return {
       writeBare: undefined,
       async write(prepared, work) {
-        const { spec } = modelMetadata(prepared); // the file's graph defines the rest
-        const metadata = { ...(spec !== undefined && { spec }), ...metadataOf(prepared) };
-        await writeOnnx(prepared.graph, to, { ...work, external, metadata });
+        await writeOnnxModel(prepared, to, { ...work, external });
         return undefined;
       },
     };
@@ -95,6 +93,17 @@ function fileWriter(to: string, ending: string, option: string, external: boolea
       return undefined;
     },
   };
+}
+
+/** Writes an .onnx file with the metadata that its readers need. Throws errors of `writeOnnx`. */
+export async function writeOnnxModel(
+  prepared: Prepared,
+  path: string,
+  options: WorkOptions & { readonly external?: boolean },
+): Promise<void> {
+  const { spec } = modelMetadata(prepared); // the file's graph defines the rest
+  const metadata = { ...(spec !== undefined && { spec }), ...metadataOf(prepared) };
+  await writeOnnx(prepared.graph, path, { ...options, metadata });
 }
 
 const dtypes: readonly QuantizationName[] = ["uint8", "float16"];

@@ -1,10 +1,13 @@
 import { prepare } from "@residual/pipeline";
 import type { Command } from "commander";
 import { type Context, command, prefixOption } from "../command.ts";
-import { modelWriter, reportWords } from "../model-file.ts";
-import { specNamed } from "../names.ts";
+import { UsageError } from "../errors.ts";
+import { type ModelWriter, modelWriter, reportWords } from "../model-file.ts";
+import { modelCalled, specNamed } from "../names.ts";
+import { checkNamed } from "../out-path.ts";
 import { parseInputShape } from "../shape.ts";
 import { type Output, progressBar, say } from "../terminal.ts";
+import { checkTritonPlace, writeTritonModel } from "../triton.ts";
 
 interface Options extends Output {
   readonly weights: string;
@@ -14,6 +17,7 @@ interface Options extends Output {
   readonly external?: true;
   readonly quantize?: string;
   readonly engine?: string;
+  readonly triton?: true;
 }
 
 /** Writes a model with its weights as one file, or as a folder. */
@@ -33,9 +37,10 @@ export function exportCommand({ signal }: Context): Command {
     .option("--external", "an .onnx with its weights in a .bin file beside it")
     .option("--quantize <dtype>", "store a graph model's kernels as uint8 or float16, and report how much they change")
     .option("--engine <name>", "the engine that a graph model is optimized for; wasm where not given")
+    .option("--triton", "a folder for NVIDIA Triton: a model repository, to which the model is added")
     .action(async (model: string, options: Options) => {
       const spec = specNamed(model);
-      const { write } = await modelWriter(options.to, "--to", options);
+      const write = await writeOf(model, options);
       const bar = progressBar();
       try {
         const work = { signal, onProgress: bar.onProgress };
@@ -51,4 +56,18 @@ export function exportCommand({ signal }: Context): Command {
         bar.end();
       }
     });
+}
+
+/** Checks the options before work is done. */
+async function writeOf(model: string, options: Options): Promise<ModelWriter["write"]> {
+  const { to, triton, external, quantize, engine } = options;
+  if (!triton) return (await modelWriter(to, "--to", options)).write;
+  checkNamed(to, "--to");
+  if (external || quantize !== undefined || engine !== undefined)
+    throw new UsageError("--triton writes one .onnx file; leave out --external, --quantize and --engine");
+  await checkTritonPlace(to, modelCalled(model));
+  return async (prepared, work) => {
+    await writeTritonModel(prepared, to, work);
+    return undefined;
+  };
 }
