@@ -1,6 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { describe, expect, it } from "vitest";
+import { published } from "./published.ts";
 
 const REPOSITORY = "https://github.com/residual-js/residual";
 
@@ -21,7 +23,7 @@ it("every package that ours bring has a licence", () => {
   expect(licences).not.toContain("Unknown");
 });
 
-describe.each(globSync(["packages/*", "conformance"]).toSorted())("%s/package.json", (folder) => {
+describe.each(published)("%s/package.json", (folder) => {
   const manifest = JSON.parse(readFileSync(`${folder}/package.json`, "utf8")) as {
     readonly [field: string]: unknown;
     readonly dependencies?: { readonly [name: string]: string };
@@ -48,13 +50,17 @@ describe.each(globSync(["packages/*", "conformance"]).toSorted())("%s/package.js
   });
 });
 
-it.each(globSync("apps/*/package.json").toSorted())("%s is private, and names exact versions", (path) => {
-  const manifest = JSON.parse(readFileSync(path, "utf8")) as {
-    readonly private?: boolean;
-    readonly dependencies?: { readonly [name: string]: string };
-    readonly devDependencies?: { readonly [name: string]: string };
-  };
-  expect(manifest.private).toBe(true);
-  for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies }))
-    expect(version, name).toMatch(/^(residual|@residual\/)/.test(name) ? /^workspace:\*$/ : /^\d+\.\d+\.\d+$/);
-});
+it.each(globSync("apps/*/package.json").toSorted())(
+  "%s is private or among those published, and names exact versions",
+  (path) => {
+    const manifest = JSON.parse(readFileSync(path, "utf8")) as {
+      readonly private?: boolean;
+      readonly dependencies?: { readonly [name: string]: string };
+      readonly devDependencies?: { readonly [name: string]: string };
+    };
+    const isMeantForNpm = ["apps/bulk", "apps/server"].includes(dirname(path));
+    expect(manifest.private).toBe(isMeantForNpm ? undefined : true);
+    for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies }))
+      expect(version, name).toMatch(/^(residual|@residual\/)/.test(name) ? /^workspace:\*$/ : /^\d+\.\d+\.\d+$/);
+  },
+);

@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
-import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
+import { published } from "./published.ts";
 
 /** The code that the README of a package shows. */
 function exampleOf(folder: string): string {
@@ -45,7 +46,7 @@ async function run(folder: string, code: string): Promise<string> {
   }
 }
 
-it.each(globSync(["packages/*", "conformance"]).toSorted())("the README of %s runs as it says", async (folder) => {
+it.each(published)("the README of %s runs as it says", async (folder) => {
   const code = exampleOf(folder);
   expect((await run(folder, code)).split("\n").slice(0, -1)).toEqual(promised(code));
 });

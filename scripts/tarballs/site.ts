@@ -2,6 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { published } from "../published.ts";
 
 /** One thing that has to work with what would be published. */
 export interface Row {
@@ -94,7 +95,8 @@ async function install(cwd: string, options: readonly string[] = []): Promise<vo
 /** Packs every package as it would be published: from their names to the paths of their tarballs. */
 function packAll(folder: string): ReadonlyMap<string, string> {
   mkdirSync(folder, { recursive: true });
-  const words = ["--silent", "-r", "--filter", "./packages/*", "--filter", "./conformance", "pack", "--json"];
+  const filters = published.flatMap((each) => ["--filter", `./${each}`]);
+  const words = ["--silent", "-r", ...filters, "pack", "--json"];
   const { stdout, stderr, status } = spawnSync("pnpm", [...words, "--pack-destination", folder], { encoding: "utf8" });
   if (status !== 0) throw new Error(`pnpm pack: ${stdout}${stderr}`);
   const packed = JSON.parse(stdout) as readonly { readonly name: string; readonly filename: string }[];

@@ -8,6 +8,7 @@ module.exports = [
   "@residual/kit/gpu",
   "@residual/onnx",
   "@residual/pipeline",
+  "@residual/server",
   "@residual/tfjs",
   "@residual/tfjs/node",
   "@residual/vision",

@@ -5,6 +5,7 @@ import * as files from "@residual/kit/files";
 import * as gpu from "@residual/kit/gpu";
 import * as onnx from "@residual/onnx";
 import * as pipeline from "@residual/pipeline";
+import * as server from "@residual/server";
 import * as tfjs from "@residual/tfjs";
 import * as tfjsNode from "@residual/tfjs/node";
 import * as vision from "@residual/vision";
@@ -25,6 +26,7 @@ export const entries = [
   onnx,
   pipeline,
   residual,
+  server,
   softwareGpu,
   tfjs,
   tfjsNode,
