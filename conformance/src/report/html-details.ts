@@ -1,3 +1,4 @@
+import { type Html, type HtmlPart, html } from "@residual/kit/html";
 import { type Column, tableOf } from "./html-table.ts";
 import {
   firstWrong,
@@ -9,7 +10,6 @@ import {
   sectionsOf,
   sumOf,
 } from "./summary.ts";
-import { type Html, type HtmlPart, html } from "./template.ts";
 import type { Check, Report, Section } from "./types.ts";
 
 /** The number of worst elements in a table: the failed ones, or without failures the nearest to their bounds. */

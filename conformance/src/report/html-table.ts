@@ -1,4 +1,4 @@
-import { type Html, type HtmlPart, html } from "./template.ts";
+import { type Html, type HtmlPart, html } from "@residual/kit/html";
 
 export interface Column {
   readonly name: string;

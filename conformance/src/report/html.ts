@@ -1,7 +1,7 @@
+import { Html, html } from "@residual/kit/html";
 import { detailsOf } from "./html-details.ts";
 import { script, style } from "./style.ts";
 import { firstWrong, formatShare, modelsOf, ofModels, type Sum, sectionsOf, sumOf, verdictOf } from "./summary.ts";
-import { Html, html } from "./template.ts";
 import type { Report } from "./types.ts";
 
 const intro =

@@ -9,7 +9,7 @@ export class Html {
 
 export type HtmlPart = Html | string | number | undefined | readonly HtmlPart[];
 
-/** HTML with all inserted text escaped: third parties choose the names of their backends. */
+/** HTML with all inserted text escaped: names of backends and files are foreign. */
 export function html(texts: TemplateStringsArray, ...parts: readonly HtmlPart[]): Html {
   return new Html(texts.map((text, i) => text + (i < parts.length ? textOf(parts[i]) : "")).join(""));
 }
