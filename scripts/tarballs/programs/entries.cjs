@@ -1,6 +1,7 @@
 /** Every entry of every package, but for the one that needs Vitest around it. */
 module.exports = [
   "residual",
+  "@residual/bulk",
   "@residual/conformance",
   "@residual/conformance/node",
   "@residual/core",

@@ -1,3 +1,4 @@
+import * as bulk from "@residual/bulk";
 import * as conformance from "@residual/conformance";
 import * as conformanceNode from "@residual/conformance/node";
 import * as core from "@residual/core";
@@ -17,6 +18,7 @@ import * as weights from "@residual/weights";
 import * as residual from "residual";
 
 export const entries = [
+  bulk,
   conformance,
   conformanceNode,
   core,

@@ -1,0 +1,29 @@
+import type { Prediction } from "@residual/vision";
+
+/** The line of a picture in a shard. A picture that failed has an error, and null in the fields that it has no answer for. */
+export interface Row {
+  /** The picture's path or URL, as the input names it. */
+  readonly image: string;
+  /** The code of the picture's error: `FormatError`, `FetchError`, `ChangedError`, … Null for a picture with an answer. */
+  readonly error: string | null;
+  readonly message: string | null;
+  /** Pixels of the decoded picture. */
+  readonly width: number | null;
+  readonly height: number | null;
+  /** The likeliest class. Only with the output `predictions`, as the next three. */
+  readonly label?: string | null;
+  readonly index?: number | null;
+  readonly probability?: number | null;
+  /** The likeliest classes, likeliest first. */
+  readonly top?: readonly Prediction[] | null;
+  /** The pooled features, float32. Only with the output `embedding`. */
+  readonly embedding?: readonly number[] | null;
+}
+
+/** What a row holds besides the picture and its error. */
+export const outputs = ["predictions", "embedding"] as const;
+export type Output = (typeof outputs)[number];
+
+export const formats = ["parquet", "jsonl"] as const;
+/** The format of shard files. */
+export type Format = (typeof formats)[number];
