@@ -1,5 +1,4 @@
 import {
-  type Answer,
   abortError,
   type BackendDescription,
   type Executable,
@@ -8,65 +7,35 @@ import {
   type Preprocessing,
   ResidualError,
   type Shape,
-  ShapeError,
   select,
   sizeOf,
   type Tensor,
-  tensorOf,
   throwIfAborted,
   UnsupportedError,
   type WorkOptions,
 } from "@residual/core";
-import { unknownName } from "@residual/kit/names";
-import {
-  type Area,
-  type CamPicture,
-  cropArea,
-  decodeImage,
-  type Picture,
-  type Prediction,
-  preprocess,
-  stack,
-} from "@residual/vision";
+import { type Picture, type Prediction, stack } from "@residual/vision";
 import { checkOptions, checks } from "./check-options.ts";
+import {
+  activationOf,
+  type CamOptions,
+  type ClassActivation,
+  type ClassifyOptions,
+  checkCam,
+  checkTop,
+} from "./class-activation.ts";
 import { outcomesOf, unlessAborted } from "./classify-all.ts";
-import { kindOf } from "./kind-of.ts";
 import { OptionError } from "./option-error.ts";
-import { atATime, imageOf } from "./pictures.ts";
+import { atATime, imageOf, readPicture } from "./pictures.ts";
 import { predictionsOf, rowsOf } from "./predictions.ts";
 import type { Prepared } from "./prepare.ts";
-
-export interface ClassifyOptions {
-  /** Aborts the work, which then rejects with AbortError. */
-  readonly signal?: WorkOptions["signal"];
-  /** Number of classes per picture. Default 5 */
-  readonly top?: number | undefined;
-}
+import { flattened, inFloat32, joined } from "./tensors.ts";
 
 export interface ClassifyAllOptions extends ClassifyOptions {
   /** The most pictures of one run. Default: 32 for a small network, fewer for large images. */
   readonly batch?: number | undefined;
   /** Counts pictures. `total` is the number of pictures if it is known, as for an array; else it equals `done`. */
   readonly onProgress?: WorkOptions["onProgress"];
-}
-
-export interface CamOptions extends ClassifyOptions {
-  /** The class of the map, by index or label. Default: the likeliest class. */
-  readonly class?: number | string | undefined;
-}
-
-/** A class activation map, with the data that `overlayCam` needs to draw it over its picture. */
-export interface ClassActivation extends CamPicture {
-  /** The class of the map. */
-  readonly prediction: Prediction;
-  /** The result of `classify`. */
-  readonly predictions: readonly Prediction[];
-  /** The picture, decoded. */
-  readonly pixels: CamPicture["pixels"];
-  /** The contribution of each position to the class's logit, [H, W]. The mean plus the class's bias is the logit. */
-  readonly map: Tensor<"float32">;
-  /** The part of the picture that the model sees, and that the map covers. */
-  readonly area: Area;
 }
 
 /** A picture with its likeliest classes, or with its error. */
@@ -252,27 +221,14 @@ export class ModelClassifier implements Classifier {
   }
 
   async cam(picture: Picture, options: CamOptions = {}): Promise<ClassActivation> {
-    const { signal, class: of, top = 5 } = options;
-    checkOptions("cam", options, { signal: checks.signal, top: checks.anything, class: checks.anything });
-    checkTop(top);
+    const wanted = checkCam(options, Number(this.graph.outputs.logits.shape[1]), this);
     if (Array.isArray(picture)) throw new OptionError("cam takes one picture; call it for each");
-    const wanted = of === undefined ? undefined : classIndex(of, this);
+    const { signal, top = 5 } = options;
     return this.#during(async () => {
-      const { preprocessing, maxPixels } = this.#parts;
-      const pixels = await decodeImage(picture, { signal, upright: preprocessing.upright, maxPixels });
+      const { pixels, image } = await readPicture(picture, this.#parts, signal);
       const executable = await this.#compiledFor(["logits", "cam"], signal);
-      const { logits, cam } = await executable.run({ image: preprocess(pixels, preprocessing) }, { signal });
-      const predictions = predictionsOf(rowsOf(logits!)[0]!, top, this);
-      if (predictions instanceof ResidualError) throw predictions;
-      const index = wanted ?? predictions[0]!.index;
-      const all = predictionsOf(rowsOf(logits!)[0]!, logits!.shape[1]!, this) as readonly Prediction[];
-      return {
-        prediction: all.find((each) => each.index === index)!,
-        predictions,
-        pixels,
-        map: mapOf(cam!, index),
-        area: cropArea(pixels, preprocessing),
-      };
+      const { logits, cam } = await executable.run({ image }, { signal });
+      return activationOf({ logits: logits!, cam: cam! }, pixels, wanted, top, this);
     });
   }
 
@@ -379,34 +335,6 @@ const allChecks = {
   onProgress: checks.callback,
 };
 
-/** Throws ShapeError as `topK` does, with the option's name in the message. */
-function checkTop(top: number | undefined): void {
-  const holds = top === undefined || (Number.isInteger(top) && top >= 1);
-  if (!holds) throw new ShapeError("topK.K2", `\`top\` is ${kindOf(top)}, expected a whole number from 1`);
-}
-
-/** Throws OptionError for an index out of range, and for a label of no class or of several. */
-function classIndex(given: unknown, { labels, graph, model }: Classifier): number {
-  const classes = Number(graph.outputs.logits.shape[1]);
-  if (typeof given === "number") {
-    if (Number.isInteger(given) && given >= 0 && given < classes) return given;
-    throw new OptionError(`there is no class ${given}; the classes of ${model} are 0 to ${classes - 1}`);
-  }
-  if (typeof given !== "string") throw new OptionError(`the class is ${kindOf(given)}, expected an index or a label`);
-  if (!labels) throw new OptionError(`the classes of ${model} have no names; give the class as an index`);
-  const found = labels.flatMap((label, index) => (label === given ? [index] : []));
-  if (found.length === 1) return found[0]!;
-  if (found.length === 0) throw new OptionError(unknownName(given, labels, "class", "the labels of the model"));
-  throw new OptionError(`the classes ${found.join(" and ")} are both called ${given}; give the class as an index`);
-}
-
-/** The map [H, W] of one class, from the maps [1, classes, H, W] of a picture. */
-function mapOf({ shape, data }: Answer, index: number): Tensor<"float32"> {
-  const [height = 0, width = 0] = shape.slice(2);
-  const size = height * width;
-  return tensorOf("float32", [height, width], Float32Array.from(data.subarray(index * size, (index + 1) * size)));
-}
-
 function checkNames(names: unknown): asserts names is readonly string[] {
   if (Array.isArray(names) && names.length > 0 && names.every((name) => typeof name === "string")) return;
   throw new OptionError('features takes a name such as "avgpool", or a list of names, before the pictures');
@@ -420,29 +348,4 @@ function countOf(pictures: unknown): number | undefined {
   } catch {
     return undefined; // a getter may throw; the pictures can be read nevertheless
   }
-}
-
-function inFloat32({ dtype, shape, data }: Answer): Tensor<"float32"> {
-  return tensorOf("float32", shape, dtype === "float32" ? data : Float32Array.from(data));
-}
-
-/** Batches of a value, concatenated. */
-function joined(parts: readonly Tensor<"float32">[]): Tensor<"float32"> {
-  const [first] = parts;
-  if (first && parts.length === 1) return first;
-  const rest = first!.shape.slice(1);
-  const images = parts.reduce((sum, { shape }) => sum + shape[0]!, 0);
-  const data = new Float32Array(images * sizeOf(rest));
-  let offset = 0;
-  for (const part of parts) {
-    data.set(part.data, offset);
-    offset += part.data.length;
-  }
-  return tensorOf("float32", [images, ...rest], data);
-}
-
-/** [N, C, 1, 1] of the pooled features as [N, C], the shape used for comparisons. */
-function flattened(name: string, { shape, data }: Tensor<"float32">): Tensor<"float32"> {
-  const [images = 0, ...rest] = shape;
-  return tensorOf("float32", name === "avgpool" ? [images, sizeOf(rest)] : shape, data);
 }

@@ -7,15 +7,8 @@ export type { ChosenBackend, CompiledGraph } from "./backends/compiler.ts";
 export type { BackendOptions } from "./backends/options.ts";
 export { type Facts, type Ranked, rankBackends } from "./backends/rank.ts";
 export { type BackendName, backendNames, installCommand } from "./backends/table.ts";
-export type {
-  CamOptions,
-  ClassActivation,
-  Classified,
-  Classifier,
-  ClassifyAllOptions,
-  ClassifyOptions,
-  UsedBackend,
-} from "./classifier.ts";
+export type { CamOptions, ClassActivation, ClassifyOptions } from "./class-activation.ts";
+export type { Classified, Classifier, ClassifyAllOptions, UsedBackend } from "./classifier.ts";
 export type { Difference, Recognition } from "./fitting.ts";
 export {
   type GivenWeights,

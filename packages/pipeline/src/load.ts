@@ -1,4 +1,5 @@
 import {
+  type Graph,
   type ModelAlias,
   type ModelName,
   type Preprocessing,
@@ -16,7 +17,7 @@ import { type Classifier, ModelClassifier } from "./classifier.ts";
 import { prepareWith } from "./compile.ts";
 import type { PrepareOptions } from "./identify.ts";
 import type { Platform } from "./platform/platform.ts";
-import { checkClasses, checkLogits, knownPreprocessing } from "./prepare.ts";
+import { checkClasses, checkLogits, knownPreprocessing, type Prepared } from "./prepare.ts";
 
 /** A model's name, or a row of your own. */
 type Model = ModelName | ModelAlias | ResNetSpec;
@@ -103,23 +104,26 @@ export async function loadOn(platform: Platform, options: LoadOptions = {}): Pro
   const isolation = options.isolation ?? ((await needsProcess(source, platform)) ? "process" : "none");
   const compiler =
     isolation === "process" ? await platform.inChildProcess(source, options) : new Chooser(source, options, platform);
-  const { prepared, executable, backend, description, reason } = await prepareWith(compiler, options, (found) => {
-    const { graph } = found;
-    checkLogits(graph);
-    checkClasses(found);
-    knownPreprocessing(found);
-    return select(graph, ["logits"]);
-  });
-  const { graph } = prepared;
-  checkLogits(graph);
+  const { prepared, executable, backend, description, reason } = await prepareWith(compiler, options, (found) =>
+    select(graphForPictures(found), ["logits"]),
+  );
   return new ModelClassifier({
-    prepared: { ...prepared, graph },
+    prepared: { ...prepared, graph: graphForPictures(prepared) },
     preprocessing: knownPreprocessing(prepared),
     backend: { name: backend.name, reason, ...description },
     executable,
     maxPixels,
     compile: (graph, work) => backend.compile(graph, work),
   });
+}
+
+/** The graph of a model that classifies pictures. Throws OptionError or WeightsError for any other model. */
+export function graphForPictures(prepared: Prepared): Graph<"image", "logits"> {
+  const { graph } = prepared;
+  checkLogits(graph);
+  checkClasses(prepared);
+  knownPreprocessing(prepared);
+  return graph;
 }
 
 async function needsProcess(source: BackendSource, platform: Platform): Promise<boolean> {

@@ -1,19 +1,29 @@
 import { type Preprocessing, ResidualError, type Signal, type Tensor } from "@residual/core";
-import { decodeImage, type Picture, preprocess } from "@residual/vision";
+import { decodeImage, type Picture, type Pixels, preprocess } from "@residual/vision";
 
 export interface ReadOptions {
   readonly preprocessing: Preprocessing;
   readonly maxPixels: number | undefined;
 }
 
-/** A picture as the model's input, [1, 3, H, W]. Throws errors of `decodeImage`. */
-export async function imageOf(
+/** A picture's pixels, and the model's input, [1, 3, H, W]. Throws errors of `decodeImage`. */
+export async function readPicture(
   picture: Picture,
   { preprocessing, maxPixels }: ReadOptions,
   signal: Signal | undefined,
-): Promise<Tensor<"float32">> {
+): Promise<{ readonly pixels: Pixels; readonly image: Tensor<"float32"> }> {
   const { upright } = preprocessing;
-  return preprocess(await decodeImage(picture, { signal, upright, maxPixels }), preprocessing);
+  const pixels = await decodeImage(picture, { signal, upright, maxPixels });
+  return { pixels, image: preprocess(pixels, preprocessing) };
+}
+
+/** A picture as the model's input, [1, 3, H, W]. Throws errors of `decodeImage`. */
+export async function imageOf(
+  picture: Picture,
+  options: ReadOptions,
+  signal: Signal | undefined,
+): Promise<Tensor<"float32">> {
+  return (await readPicture(picture, options, signal)).image;
 }
 
 /** Pictures decoded at a time: decoding a large photo takes hundreds of megabytes. */

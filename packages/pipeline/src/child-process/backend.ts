@@ -1,12 +1,9 @@
 import { type ChildProcess, fork, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { isMainThread } from "node:worker_threads";
 import {
   abortError,
   type Backend,
-  BackendUnavailableError,
   checkInputs,
   constantsOf,
   DeviceLostError,
@@ -25,6 +22,7 @@ import { writeSafetensors } from "@residual/weights";
 import type { CompiledGraph, Compiler } from "../backends/compiler.ts";
 import type { BackendOptions } from "../backends/options.ts";
 import { OptionError } from "../option-error.ts";
+import { type Program, programBeside } from "../program.ts";
 import { referenceOf } from "../weights-references.ts";
 import { type Answers, errorOf, type FromChild, type Job, type ToChild, type WeightsReference } from "./protocol.ts";
 
@@ -39,14 +37,17 @@ const IDLE = 1000;
 export class ChildCompiler implements Compiler {
   readonly #name: string;
   readonly #options: BackendOptions;
+  readonly #onLost: (() => void) | undefined;
   #child: Child | undefined;
   #executables = 0;
 
-  constructor(name: unknown, options: BackendOptions) {
+  /** `onLost` is called when a child ends that is in use, before its jobs are rejected. */
+  constructor(name: unknown, options: BackendOptions, onLost?: () => void) {
     if (typeof name !== "string")
       throw new OptionError("`isolation` is for backends that have a name; name one with `backend`");
     this.#name = name;
     this.#options = options;
+    this.#onLost = onLost;
   }
 
   get backend(): Backend {
@@ -90,7 +91,7 @@ export class ChildCompiler implements Compiler {
   }
 
   #started(): Child {
-    if (!this.#child || this.#child.isLost) this.#child = new Child(this.#name, this.#options);
+    if (!this.#child || this.#child.isLost) this.#child = new Child(this.#name, this.#options, this.#onLost);
     return this.#child;
   }
 }
@@ -185,16 +186,18 @@ class Child {
   readonly #process: ChildProcess;
   readonly #name: string;
   readonly #onWarning: BackendOptions["onWarning"];
+  readonly #onLost: (() => void) | undefined;
   readonly #open = new Map<number, Reply>();
   #jobs = 0;
   #users = 0;
   #idle: NodeJS.Timeout | undefined;
   #lost: DeviceLostError | undefined;
 
-  constructor(backend: string, { threads, wasmPaths, onWarning }: BackendOptions) {
+  constructor(backend: string, { threads, wasmPaths, onWarning }: BackendOptions, onLost: (() => void) | undefined) {
     this.#name = backend;
     this.#onWarning = onWarning;
-    this.#process = start(programPath());
+    this.#onLost = onLost;
+    this.#process = start(programBeside(url, "child"));
     this.#process.on("message", (message: FromChild) => this.#receive(message));
     this.#process.on("error", (error) => this.#lose(error.message));
     if (isOrphaned) this.#process.on("disconnect", () => this.#lose("it has closed its channel"));
@@ -281,12 +284,14 @@ class Child {
   }
 
   #lose(why: string): void {
-    this.#lost ??= new DeviceLostError(
+    if (this.#lost) return;
+    this.#lost = new DeviceLostError(
       `${this.#name}: the child process that runs the model has ended (${why}); compile the graph again`,
     );
+    clearTimeout(this.#idle);
+    if (this.#users > 0) this.#onLost?.();
     for (const { reject } of this.#open.values()) reject(this.#lost);
     this.#open.clear();
-    clearTimeout(this.#idle);
   }
 
   /** Lets the child end unless it is used soon. */
@@ -315,26 +320,17 @@ class Child {
  */
 const isOrphaned = !isMainThread && process.platform !== "win32";
 
-function start(program: string): ChildProcess {
-  const execArgv = import.meta.url.endsWith(".ts") ? ["--conditions=@residual/source"] : [];
+function start({ path, execArgv }: Program): ChildProcess {
   const options = {
     serialization: "advanced", // keeps typed arrays
     stdio: ["ignore", 2, 2, "ipc"], // stdout belongs to the parent
   } as const;
-  if (!isOrphaned) return fork(program, { ...options, stdio: [...options.stdio], execArgv });
-  const command = ["sh", process.execPath, ...execArgv, program];
+  if (!isOrphaned) return fork(path, { ...options, stdio: [...options.stdio], execArgv: [...execArgv] });
+  const command = ["sh", process.execPath, ...execArgv, path];
   return spawn("/bin/sh", ["-c", '"$@" &', ...command], { ...options, stdio: [...options.stdio] });
 }
 
-const isAbort = (error: Error): boolean => (error as { code?: unknown }).code === "AbortError";
+/** Undefined in a bundle in CommonJS. */
+const { url } = import.meta as { readonly url?: string };
 
-/** Throws BackendUnavailableError if the child's code is missing. */
-function programPath(): string {
-  const { url } = import.meta as { readonly url?: string };
-  const path = url && fileURLToPath(new URL(url.endsWith(".ts") ? "./child.ts" : "./child.js", url));
-  if (path && existsSync(path)) return path;
-  throw new BackendUnavailableError(
-    `child process: ${path ?? "child.js"} is missing, the code of the process that runs models; a bundler has to leave ` +
-      "@residual/pipeline out (external)",
-  );
-}
+const isAbort = (error: Error): boolean => (error as { code?: unknown }).code === "AbortError";

@@ -1,0 +1,104 @@
+import { once } from "node:events";
+import { setTimeout } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
+import { DeviceLostError, OutOfMemoryError, type Tensor, UnsupportedError } from "@residual/core";
+import type { Pixels } from "@residual/vision";
+import { errorOf, type SentError } from "../child-process/protocol.ts";
+import type { ReadOptions } from "../pictures.ts";
+import { programBeside } from "../program.ts";
+
+export interface DecodeRequest extends ReadOptions {
+  /** An image file. */
+  readonly picture: Uint8Array;
+  /** Whether the reply includes the pixels. */
+  readonly keepsPixels: boolean;
+}
+
+/** A picture as the model's input, [1, 3, H, W]. */
+export interface Decoded {
+  readonly image: Tensor<"float32">;
+  readonly pixels?: Pixels;
+}
+
+export type DecodeReply = (Decoded & { readonly error?: never }) | { readonly error: SentError };
+
+/** A thread that decodes one picture at a time. A thread that ends is replaced by the next call. */
+export class DecodingThread {
+  /** The longest time for a picture, in ms. */
+  readonly #timeout: number;
+  #worker: Worker | undefined;
+
+  constructor(timeout: number) {
+    this.#timeout = timeout;
+  }
+
+  /**
+   * Throws errors of `decodeImage`, OutOfMemoryError or DeviceLostError if the thread ends, UnsupportedError if the
+   * picture takes longer than the timeout; the thread is then terminated.
+   */
+  async decode(request: DecodeRequest): Promise<Decoded> {
+    const worker = this.#started();
+    worker.ref();
+    const settled = new AbortController();
+    try {
+      worker.postMessage(request);
+      const reply = await Promise.race([
+        replyOf(worker, settled.signal),
+        endOf(worker, settled.signal),
+        timeoutAfter(this.#timeout, settled.signal),
+      ]);
+      if (reply.error) throw errorOf(reply.error);
+      return reply;
+    } catch (error) {
+      if (error instanceof Stuck) await worker.terminate();
+      throw error;
+    } finally {
+      settled.abort();
+      worker.unref();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
+  #started(): Worker {
+    if (this.#worker) return this.#worker;
+    const { path, execArgv } = programBeside(url, "decode-thread");
+    const worker = new Worker(path, { execArgv: [...execArgv], name: "residual-decode" });
+    worker.on("error", () => {}); // `endOf` reports it
+    worker.once("exit", () => {
+      if (this.#worker === worker) this.#worker = undefined;
+    });
+    this.#worker = worker;
+    return worker;
+  }
+}
+
+/** Undefined in a bundle in CommonJS. */
+const { url } = import.meta as { readonly url?: string };
+
+class Stuck extends UnsupportedError {}
+
+async function replyOf(worker: Worker, signal: AbortSignal): Promise<DecodeReply> {
+  const [reply] = (await once(worker, "message", { signal })) as [DecodeReply];
+  return reply;
+}
+
+/** Throws if the thread ends by itself. */
+async function endOf(worker: Worker, signal: AbortSignal): Promise<never> {
+  try {
+    const [code] = (await once(worker, "exit", { signal })) as [number]; // throws what the thread throws
+    throw new DeviceLostError(`the thread that decodes the picture has ended (exit code ${code})`);
+  } catch (cause) {
+    if (cause instanceof DeviceLostError) throw cause;
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === "ERR_WORKER_OUT_OF_MEMORY") throw new OutOfMemoryError(`no memory to decode the picture (${message})`);
+    throw new DeviceLostError(`the thread that decodes the picture has failed (${message})`, { cause });
+  }
+}
+
+async function timeoutAfter(ms: number, signal: AbortSignal): Promise<never> {
+  await setTimeout(ms, undefined, { signal });
+  throw new Stuck(`the picture took longer than ${ms / 1000} s to decode; send a smaller one`);
+}

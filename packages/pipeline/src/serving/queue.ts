@@ -1,0 +1,327 @@
+import { abortError, ResidualError, type Signal, throwIfAborted, UnsupportedError } from "@residual/core";
+import { ArrivalRate } from "./arrival-rate.ts";
+import { BatchCost, type Cost } from "./batch-cost.ts";
+import type { Clock } from "./clock.ts";
+import { DeadlineError, OverloadedError } from "./errors.ts";
+
+export interface QueueOptions<Item, Answer> {
+  readonly name: string;
+  /** The most items of a batch. */
+  readonly maxBatch: number;
+  /** The most items that wait. Default 16 · maxBatch */
+  readonly maxWaiting?: number | undefined;
+  /** Runs a batch: an answer for each item, in order. An error among the answers concerns its item alone. */
+  run(items: readonly Item[], worker: number): Promise<readonly (Answer | ResidualError)[]>;
+}
+
+export interface SubmitOptions {
+  /** Aborts the work, which then rejects with AbortError. Waiting items leave the queue at once. */
+  readonly signal?: Signal | undefined;
+  /** Milliseconds from now. */
+  readonly deadline?: number | undefined;
+}
+
+export interface Queue<Item, Answer> {
+  /**
+   * The answers for items, in order. Items are combined with those of other calls, and spread over several batches if
+   * there are more than `maxBatch`.
+   *
+   * Throws OverloadedError if the queue is full or the predicted latency exceeds the deadline, DeadlineError if the
+   * deadline passes before all items have started, UnsupportedError for more items than the queue holds and after
+   * `close` or `drain`, AbortError, the error of an item, and errors of `run`.
+   */
+  submit(items: readonly Item[], options?: SubmitOptions): Promise<readonly Answer[]>;
+  /** Throws as `submit` would for this number of items, and changes nothing. */
+  check(items: number, options?: SubmitOptions): void;
+  /** Items that have not started. */
+  readonly waiting: number;
+  /** Milliseconds of a batch, fitted to the batches so far. */
+  readonly cost: Cost;
+  /** Predicted milliseconds until further items would be answered. 0 before the first batch. */
+  predictedWait(items: number): number;
+  /** Refuses new items, and resolves when all others are answered. */
+  drain(): Promise<void>;
+  /** Refuses new items, rejects waiting ones with UnsupportedError, and resolves when no batch runs. */
+  close(): Promise<void>;
+}
+
+/** A finished batch. */
+export interface BatchReport {
+  readonly model: string;
+  readonly worker: number;
+  readonly images: number;
+  /** Milliseconds in the queue, for each image. */
+  readonly waited: readonly number[];
+  /** Milliseconds of the run. */
+  readonly ms: number;
+  /** Why the whole batch failed. */
+  readonly error?: unknown;
+}
+
+/** The services that a queue needs of its scheduler. */
+export interface QueueContext {
+  readonly clock: Clock;
+  readonly onBatch: ((batch: BatchReport) => void) | undefined;
+  /** Starts batches that can start. */
+  dispatch(): void;
+  /** Predicted milliseconds until the waiting items, and `own` milliseconds of further ones, have run. */
+  delay(own: number): number;
+  /** The first item has come to an empty queue. */
+  activate(): void;
+  /** The queue is closed and empty. */
+  closed(): void;
+}
+
+/** Items of one call of `submit`. */
+interface Job<Item, Answer> {
+  readonly items: readonly Item[];
+  readonly answers: Answer[];
+  readonly arrived: number;
+  /** Items that have been taken into a batch. */
+  started: number;
+  answered: number;
+  isSettled: boolean;
+  settle(error?: unknown): void;
+}
+
+interface Part<Item, Answer> {
+  readonly job: Job<Item, Answer>;
+  readonly index: number;
+}
+
+/** First in, first out. */
+export class BatchQueue<Item, Answer> implements Queue<Item, Answer> {
+  waiting = 0;
+  /** Milliseconds of work received, on the scale that the scheduler's queues share. */
+  service = 0;
+  readonly #options: QueueOptions<Item, Answer>;
+  readonly #maxWaiting: number;
+  readonly #context: QueueContext;
+  readonly #jobs: Job<Item, Answer>[] = [];
+  readonly #cost = new BatchCost();
+  readonly #arrivals = new ArrivalRate();
+  readonly #running = new Set<Promise<void>>();
+  #hold: { readonly stop: () => void; readonly waiting: number; isOver: boolean } | undefined;
+  #isClosed = false;
+  #whenEmpty: (() => void) | undefined;
+
+  constructor(options: QueueOptions<Item, Answer>, context: QueueContext) {
+    this.#options = options;
+    this.#maxWaiting = options.maxWaiting ?? 16 * options.maxBatch;
+    this.#context = context;
+  }
+
+  get cost(): Cost {
+    return this.#cost.fitted;
+  }
+
+  /** Predicted milliseconds of the waiting items. */
+  get backlog(): number {
+    return this.#work(this.waiting);
+  }
+
+  predictedWait(items: number): number {
+    return this.#context.delay(this.#work(this.waiting + items) - this.backlog);
+  }
+
+  check(items: number, { signal, deadline = Number.POSITIVE_INFINITY }: SubmitOptions = {}): void {
+    const { name } = this.#options;
+    if (this.#isClosed) throw new UnsupportedError(`${name} takes no more requests: it is being unloaded`);
+    throwIfAborted(signal);
+    if (items > this.#maxWaiting)
+      throw new UnsupportedError(
+        `${name}: a request of ${items} images, and the queue holds ${this.#maxWaiting}; send fewer at a time`,
+      );
+    if (deadline <= 0) throw new DeadlineError(`${name}: the deadline had passed when the request arrived`);
+    const latency = this.predictedWait(items);
+    const excess = this.waiting + items - this.#maxWaiting;
+    if (excess > 0)
+      throw new OverloadedError(
+        `${name}: ${this.waiting} images wait, and the queue holds ${this.#maxWaiting}`,
+        (latency * excess) / this.waiting,
+      );
+    if (latency > deadline)
+      throw new OverloadedError(
+        `${name}: an answer would take ${Math.ceil(latency)} ms, and the deadline is in ${Math.floor(deadline)} ms`,
+        latency - deadline,
+      );
+  }
+
+  async submit(items: readonly Item[], options: SubmitOptions = {}): Promise<readonly Answer[]> {
+    this.check(items.length, options);
+    if (items.length === 0) return [];
+    return new Promise((resolve, reject) => this.#enqueue([...items], options, resolve, reject));
+  }
+
+  drain(): Promise<void> {
+    this.#isClosed = true;
+    const empty = new Promise<void>((resolve) => {
+      if (this.waiting === 0) resolve();
+      else this.#whenEmpty = resolve;
+    });
+    return empty.then(() => this.close());
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    while (this.#jobs[0])
+      this.#jobs[0].settle(new UnsupportedError(`${this.#options.name} was closed while the request waited`));
+    while (this.#running.size > 0) await Promise.all(this.#running);
+    this.#context.closed();
+  }
+
+  /**
+   * Whether waiting for the next item lowers the total latency.
+   *
+   * There are n waiting items, a worker is idle, the next item is expected after g = 1/λ, another worker is expected to
+   * be idle after f, and a batch of n takes a·n + b. If the batch starts now, the next item waits until
+   * r = min(f, a·n + b) and then takes a + b alone:
+   *
+   *   now   n·(a·n + b)             +  max(0, r − g) + a + b
+   *   wait  n·(g + a·(n + 1) + b)   +  a·(n + 1) + b
+   *
+   * So waiting pays only if r − g > n·g + 2·n·a. With one worker this is b > (n + 1)·g + n·a. Arrivals that the worker
+   * can keep up with have g ≥ a: then b > 3·a is necessary, which no CPU reaches.
+   */
+  waits(othersIdleIn: number): boolean {
+    const gap = this.#arrivals.gap(this.#context.clock.now());
+    const busy = Math.min(othersIdleIn, this.#cost.of(this.waiting));
+    const pays = busy - gap > this.waiting * (gap + 2 * this.cost.perItem);
+    const canGrow = this.waiting < this.#options.maxBatch && !this.#isClosed;
+    if (!pays || !canGrow) return false;
+    if (this.#hold?.waiting !== this.waiting) this.#holdFor(gap);
+    return !this.#hold!.isOver;
+  }
+
+  start(worker: number): Promise<void> {
+    this.#release();
+    const running = this.#run(this.#take(), worker).finally(() => this.#running.delete(running));
+    this.#running.add(running);
+    return running;
+  }
+
+  /** Waits for the next item, but not longer than it is expected to take. */
+  #holdFor(ms: number): void {
+    this.#release();
+    const hold = {
+      waiting: this.waiting,
+      isOver: false,
+      stop: this.#context.clock.after(ms, () => {
+        hold.isOver = true;
+        this.#context.dispatch();
+      }),
+    };
+    this.#hold = hold;
+  }
+
+  #release(): void {
+    this.#hold?.stop();
+    this.#hold = undefined;
+  }
+
+  /** Predicted milliseconds of items in as few batches as possible. */
+  #work(items: number): number {
+    const { perItem, perBatch } = this.cost;
+    return perItem * items + perBatch * Math.ceil(items / this.#options.maxBatch);
+  }
+
+  #enqueue(
+    items: readonly Item[],
+    { signal, deadline }: SubmitOptions,
+    resolve: (answers: readonly Answer[]) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    const { clock } = this.#context;
+    const arrived = clock.now();
+    const abort = () => job.settle(abortError(signal!));
+    const late = () =>
+      job.settle(new DeadlineError(`${this.#options.name}: the deadline passed before the work started`));
+    const stopTimer = deadline === undefined ? undefined : clock.after(deadline, late);
+    const job: Job<Item, Answer> = {
+      items,
+      answers: [],
+      arrived,
+      started: 0,
+      answered: 0,
+      isSettled: false,
+      settle: (error) => {
+        if (job.isSettled) return;
+        job.isSettled = true;
+        signal?.removeEventListener("abort", abort);
+        stopTimer?.();
+        this.#remove(job);
+        if (error === undefined) resolve(job.answers);
+        else reject(error);
+      },
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    if (this.waiting === 0) this.#context.activate();
+    this.#jobs.push(job);
+    this.waiting += items.length;
+    this.#arrivals.add(items.length, arrived);
+    this.#context.dispatch();
+  }
+
+  #remove(job: Job<Item, Answer>): void {
+    const place = this.#jobs.indexOf(job);
+    if (place < 0) return;
+    this.#jobs.splice(place, 1);
+    this.waiting -= job.items.length - job.started;
+    this.#tellEmpty();
+  }
+
+  #tellEmpty(): void {
+    if (this.waiting === 0) this.#whenEmpty?.();
+  }
+
+  #take(): readonly Part<Item, Answer>[] {
+    const parts: Part<Item, Answer>[] = [];
+    for (let [job] = this.#jobs; job && parts.length < this.#options.maxBatch; [job] = this.#jobs) {
+      parts.push({ job, index: job.started++ });
+      if (job.started === job.items.length) this.#jobs.shift();
+    }
+    this.waiting -= parts.length;
+    this.#tellEmpty();
+    return parts;
+  }
+
+  async #run(parts: readonly Part<Item, Answer>[], worker: number): Promise<void> {
+    const { clock, onBatch } = this.#context;
+    const begun = clock.now();
+    const predicted = this.#cost.of(parts.length);
+    this.service += predicted;
+    const items = parts.map(({ job, index }) => job.items[index]!);
+    const outcome = await this.#outcome(items, worker);
+    const ms = clock.now() - begun;
+    this.service += ms - predicted;
+    if ("answers" in outcome) this.#cost.add(parts.length, ms);
+    for (const [place, { job, index }] of parts.entries()) {
+      if ("answers" in outcome) answer(job, index, outcome.answers[place]!);
+      else job.settle(outcome.error);
+    }
+    const waited = parts.map(({ job }) => begun - job.arrived);
+    const failed = "error" in outcome ? { error: outcome.error } : {};
+    onBatch?.({ model: this.#options.name, worker, images: parts.length, waited, ms, ...failed });
+  }
+
+  async #outcome(
+    items: readonly Item[],
+    worker: number,
+  ): Promise<{ readonly answers: readonly (Answer | ResidualError)[] } | { readonly error: unknown }> {
+    try {
+      return { answers: await this.#options.run(items, worker) };
+    } catch (error) {
+      return { error };
+    }
+  }
+}
+
+function answer<Answer>(job: Job<unknown, Answer>, index: number, found: Answer | ResidualError): void {
+  if (found instanceof ResidualError) {
+    job.settle(found);
+    return;
+  }
+  job.answers[index] = found;
+  job.answered++;
+  if (job.answered === job.items.length) job.settle();
+}
