@@ -1,1 +1,3 @@
-export { type RunningServer, type ServeOptions, serve } from "./serve.ts";
+export { readModels } from "./models-file.ts";
+export type { ModelEntry, RunningServer, ServeOptions } from "./options.ts";
+export { serve } from "./serve.ts";

@@ -1,31 +1,126 @@
-import { createServer } from "node:http";
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { Hono } from "hono";
+import { OptionError } from "@residual/pipeline";
+import { openServing, type Serving } from "@residual/pipeline/serving";
+import { pino } from "pino";
+import { checkAccess, keyCheck } from "./access.ts";
+import { createApp } from "./http/app.ts";
+import { Metrics } from "./metrics.ts";
+import type { ModelEntry, RunningServer, ServeOptions } from "./options.ts";
+import type { Service } from "./service.ts";
 
-export interface ServeOptions {
-  /** TCP port; 0 takes a free one. Default 8000 */
-  readonly port?: number | undefined;
-  /** Address to listen on. Default 127.0.0.1 */
-  readonly host?: string | undefined;
+/** The weights that ship with Residual, under the name of their model. */
+const EMBEDDED: ModelEntry = { name: "cifar_resnet20" };
+
+/**
+ * Answers the Open Inference Protocol v2 and picture files over HTTP. Resolves when all models are ready; from the
+ * beginning on the server answers probes.
+ *
+ * Throws OptionError for a `host` that others reach without keys and for a port that is in use, and as `load` does.
+ * After an error nothing is left open.
+ */
+export async function serve(options: ServeOptions = {}): Promise<RunningServer> {
+  const { host = "127.0.0.1", port = 8000, apiKeys = [], noAuth = false, models = [EMBEDDED] } = options;
+  checkAccess(host, apiKeys, noAuth);
+  const metrics = new Metrics();
+  const serving = await openServing({ ...servingOptions(options), onBatch: (batch) => metrics.countBatch(batch) });
+  metrics.watch(serving);
+  const service = serviceOf(options, serving, metrics, models);
+  const http = httpServer(service, options);
+  const pending = pendingRequests(http);
+  let closed: Promise<void> | undefined;
+  const close = () => {
+    closed ??= stop(service, http, pending);
+    return closed;
+  };
+  try {
+    await listen(http, port, host);
+    for (const { name, ...model } of models) await serving.load(name, model, options);
+    service.phase = "ready";
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const address = http.address() as AddressInfo;
+  const shownHost = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  const names = models.map(({ name }) => name);
+  return { url: `http://${shownHost}:${address.port}`, models: names, close, [Symbol.asyncDispose]: close };
 }
 
-/** A server that answers. `close` waits for pending requests. */
-export interface RunningServer extends AsyncDisposable {
-  /** `http://127.0.0.1:8000` */
-  readonly url: string;
-  close(): Promise<void>;
+function servingOptions(options: ServeOptions): NonNullable<Parameters<typeof openServing>[0]> {
+  const { workers, threads, backend, maxBatch, maxWaiting, maxPixels, onWarning, signal } = options;
+  return { workers, threads, backend, maxBatch, maxWaiting, maxPixels, onWarning, signal };
 }
 
-/** Answers the Open Inference Protocol v2 over HTTP. */
-export async function serve({ port = 8000, host = "127.0.0.1" }: ServeOptions = {}): Promise<RunningServer> {
-  const app = new Hono().get("/v2/health/live", (c) => c.json({ live: true }));
-  const listener = getRequestListener(app.fetch);
-  const server = createServer((request, response) => void listener(request, response));
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject).listen(port, host, resolve);
+function serviceOf(options: ServeOptions, serving: Serving, metrics: Metrics, entries: readonly ModelEntry[]): Service {
+  return {
+    serving,
+    entries,
+    metrics,
+    isAllowed: keyCheck(options.apiKeys ?? []),
+    log: options.log ? pino({}, options.log) : pino({ enabled: false }),
+    maxBytes: options.maxBytes ?? 2 ** 25,
+    maxImages: options.maxImages ?? 128,
+    timeout: options.timeout ?? 30_000,
+    modelControl: options.modelControl ?? false,
+    phase: "starting",
+  };
+}
+
+function httpServer(
+  service: Service,
+  { requestTimeout = 30_000, maxConnections = 1000, cors = [] }: ServeOptions,
+): Server {
+  const listener = getRequestListener(createApp(service, cors).fetch, { overrideGlobalObjects: false });
+  const limits = {
+    headersTimeout: requestTimeout,
+    requestTimeout,
+    connectionsCheckingInterval: Math.ceil(requestTimeout / 4),
+  };
+  const http = createServer(limits, (request, response) => void listener(request, response));
+  http.maxConnections = maxConnections;
+  http.timeout = requestTimeout + service.timeout; // a client that does not read its answer
+  return http;
+}
+
+async function listen(http: Server, port: number, host: string): Promise<void> {
+  try {
+    http.listen(port, host);
+    await once(http, "listening");
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const found = code === "EADDRINUSE" ? "is in use" : `cannot be used (${code})`;
+    throw new OptionError(`\`port\` ${port} of ${host} ${found}; give another one`);
+  }
+}
+
+/** Counts requests whose answers are not sent; `empty` resolves when there are none. */
+function pendingRequests(http: Server): { empty(): Promise<void> } {
+  let count = 0;
+  http.on("request", (_, response) => {
+    count++;
+    response.once("close", () => {
+      count--;
+      if (count === 0) http.emit("residual-empty");
+    });
   });
-  const close = () => new Promise<void>((resolve) => server.close(() => resolve()));
-  const { port: bound } = server.address() as AddressInfo;
-  return { url: `http://${host}:${bound}`, close, [Symbol.asyncDispose]: close };
+  return {
+    async empty() {
+      if (count > 0) await once(http, "residual-empty");
+    },
+  };
+}
+
+/** Refuses new work, answers what is under way, then frees everything. */
+async function stop(service: Service, http: Server, pending: { empty(): Promise<void> }): Promise<void> {
+  service.phase = "stopping";
+  await pending.empty();
+  if (http.listening) {
+    http.close();
+    http.closeAllConnections();
+    await once(http, "close");
+  }
+  await service.serving.dispose();
 }
