@@ -1,5 +1,6 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
+import type { Result } from "../bench/scenarios/result.ts";
 import { temporaryFolder } from "../testing/folder.ts";
 import { document, residual, succeed } from "../testing/residual.ts";
 
@@ -125,7 +126,46 @@ describe("layers", () => {
   });
 });
 
+interface ScenarioReport {
+  readonly maxBatch: number;
+  readonly result: Result;
+  readonly server: { readonly trials: readonly Result[]; readonly share: number };
+}
+
+describe("a scenario of MLPerf", () => {
+  const words = ["bench", "mlperf_tiny_resnet8", "--duration", "1", "--scenario"];
+
+  it("measures each kind of load through the server's scheduler", async () => {
+    const load = ["--qps", "300", "--latency", "60000", "--batch", "8"];
+    const [server] = await document<readonly [ScenarioReport]>([...words, "server", ...load]);
+    expect(server).toMatchObject({ model: "mlperf_tiny_resnet8", workers: 1, maxBatch: 8, backend: { name: "onnx" } });
+    expect(server.result).toMatchObject({ scenario: "server", valid: true, bound: 60_000, overBound: 0, refused: 0 });
+    expect(server.result.queries).toBeGreaterThanOrEqual(459);
+    expect(server.server).toMatchObject({ trials: [server.result], batchTime: { images: 8 } });
+    const [single] = await document<readonly [ScenarioReport]>([...words, "single", "--queries", "64"]);
+    expect(single.result).toMatchObject({ scenario: "single", valid: true, percentile: 0.9, minQueries: 64 });
+  });
+
+  it("says in words what was measured, and how it differs from MLPerf's rules", async () => {
+    const { stdout } = await succeed([...words, "offline"]);
+    expect(stdout).toMatch(
+      /^mlperf_tiny_resnet8, MLPerf's Offline scenario\nonnx \(onnxruntime-node [\d.]+, cpu\), 1 worker, batches of up to 32\n\nOffline +[\d.]+ samples\/s\nresult +VALID: \d+ queries in \d+\.\d s\n/,
+    );
+    expect(stdout).toMatch(/MLPerf's rules: --duration 600 --queries 24576\.\n$/);
+    for (const line of stdout.split("\n")) expect(line.length, line).toBeLessThanOrEqual(80);
+  });
+});
+
 it.each([
+  [["--scenario", "sever"], 2, /^UsageError: .*there is no scenario sever; did you mean server\?/],
+  [["--scenario", "server", "--backends", "onnx,wasm"], 2, /^UsageError: --scenario runs on one backend, .*onnx,wasm/],
+  [["--scenario", "server", "--layers"], 2, /^UsageError: option '--scenario <name>' cannot be used with .*'--layers'/],
+  [
+    ["--scenario", "server", "--qps", "0"],
+    2,
+    /^UsageError: option '--qps <n>' argument '0': expected a number above 0/,
+  ],
+  [["nope", "--scenario", "single"], 2, /^UsageError: there is no model nope/],
   [["nope"], 2, /^UsageError: there is no model nope/],
   [["pytorch_unit"], 2, /^UsageError: pytorch_unit has no logits/],
   [["resnet18", "--backends", "onnx,onx"], 2, /^UsageError: there is no backend onx; did you mean onnx\?\n$/],

@@ -4,11 +4,13 @@ import { temporaryFolder } from "@residual/kit/files";
 import { writeOnnx } from "@residual/onnx";
 import { checkBackend, checkLogits, chooseBackend } from "@residual/pipeline";
 import { writeSafetensors } from "@residual/weights";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { type LayerCost, timeLayers } from "../bench/layers.ts";
 import { type Measurement, measure } from "../bench/measure.ts";
 import { peers, peersOf } from "../bench/peers/index.ts";
 import type { Task } from "../bench/protocol.ts";
+import { benchScenario, type ScenarioOptions } from "../bench/scenarios/command.ts";
+import type { Scenario } from "../bench/scenarios/result.ts";
 import { type Context, command, positive, threadsOption } from "../command.ts";
 import { checkMemory } from "../memory.ts";
 import { modelNamed, oneOf, specNamed } from "../names.ts";
@@ -17,7 +19,7 @@ import { bold, type Output, paragraphs, progressBar, remarkInLines, say, table }
 
 interface Options extends Output {
   readonly backends: string;
-  readonly batch: number;
+  readonly batch?: number;
   readonly size?: number;
   readonly rounds: number;
   readonly times: number;
@@ -25,6 +27,7 @@ interface Options extends Output {
   readonly threads?: number;
   readonly peers?: true | string;
   readonly layers?: true;
+  readonly scenario?: Scenario;
 }
 
 /** Measures backends in turn with each other and with other libraries on the same network. */
@@ -32,10 +35,11 @@ export function benchCommand({ signal }: Context): Command {
   return command("bench", "measure backends in turn: load, first run, latency, memory", [
     "bench resnet50 --peers",
     "bench resnet18 --backends onnx,webgpu --batch 8",
+    "bench resnet18 --scenario server --duration 60",
   ])
     .argument("[model...]", "resnet18, resnet50 and resnext50_32x4d where none is given")
     .option("--backends <names>", "as onnx,reference,./mine.ts", "onnx")
-    .option("--batch <n>", "images of one run", positive, 1)
+    .option("--batch <n>", "images of one run, 1 where not given; with --scenario the most of a batch", positive)
     .option("--size <pixels>", "side of the images; the model's own where not given", positive)
     .option("--rounds <n>", "rounds of each candidate", positive, 11)
     .option("--times <n>", "runs per round", positive, 3)
@@ -43,7 +47,16 @@ export function benchCommand({ signal }: Context): Command {
     .option("--peers [names]", "measure other libraries on the same network too: all, or those named")
     .option("--layers", "time each layer alone")
     .addOption(threadsOption())
-    .action(async (models: string[], options: Options) => {
+    .optionsGroup("MLPerf Inference's scenarios, through the server's scheduler:")
+    .addOption(scenarioOption())
+    .option("--duration <s>", "least seconds of a run; MLPerf's rules ask for 600", positive, 20)
+    .option("--queries <n>", "least queries of a run; MLPerf's own where not given", positive)
+    .option("--workers <n>", "processes that run the model", positive, 1)
+    .option("--qps <n>", "server: queries a second; the most that keep the bound where not given", aboveZero)
+    .option("--latency <ms>", "server: bound of the 99th percentile; 3 batch times where not given", aboveZero)
+    .action(async (models: string[], options: Options & Omit<ScenarioOptions, "scenario">) => {
+      const { scenario } = options;
+      if (scenario) return benchScenario(models, { ...options, scenario }, signal);
       if (options.layers) return benchLayers(models, options, signal);
       const candidates = options.backends.split(",");
       for (const name of candidates) await checkBackend(name);
@@ -66,6 +79,20 @@ export function benchCommand({ signal }: Context): Command {
     });
 }
 
+function scenarioOption(): Option {
+  const scenarios = ["server", "offline", "single", "multi"] as const;
+  return new Option("--scenario <name>", scenarios.join(", "))
+    .argParser((name) => oneOf(name, scenarios, "scenario"))
+    .conflicts(["peers", "layers", "size"]);
+}
+
+/** A number above 0. */
+function aboveZero(text: string): number {
+  const value = Number(text);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError("expected a number above 0");
+}
+
 /** Each model's layers on each backend, slowest first in the table. */
 async function benchLayers(models: readonly string[], options: Options, signal: Context["signal"]): Promise<void> {
   const bar = progressBar();
@@ -74,14 +101,15 @@ async function benchLayers(models: readonly string[], options: Options, signal: 
     for (const model of models.length > 0 ? models : ["resnet50"]) {
       const { size: own = 224, inputChannels = 3 } = specNamed(model);
       const size = options.size ?? own;
-      const open = modelNamed(model, [options.batch, inputChannels, size, size]);
+      const { batch = 1 } = options;
+      const open = modelNamed(model, [batch, inputChannels, size, size]);
       checkMemory(open, "give a smaller --batch or --size");
       for (const name of options.backends.split(",")) {
         await checkBackend(name);
         const { backend } = await chooseBackend(name, { ...options, onWarning: remarkInLines });
         const onLayer = (done: number, total: number) => bar.onProgress({ stage: `${model} on ${name}`, done, total });
         const layers = await timeLayers(backend, open, { times: 3 * options.times, signal, onLayer });
-        measured.push({ model, backend: name, batch: options.batch, layers });
+        measured.push({ model, backend: name, batch, layers });
       }
     }
   } finally {
@@ -119,7 +147,7 @@ function layerWords({
 async function measureModel(
   model: string,
   candidates: readonly string[],
-  { batch, size: asked, rounds, times, loads, threads }: Options,
+  { batch = 1, size: asked, rounds, times, loads, threads }: Options,
   signal: Context["signal"],
 ): Promise<Measurement[]> {
   await using folder = await temporaryFolder("bench");
