@@ -1,4 +1,7 @@
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { FormatError } from "@residual/core";
+import { JobError } from "./errors.ts";
 import type { Manifest } from "./manifest.ts";
 
 /** A job in its folder. */
@@ -12,8 +15,9 @@ export interface Job {
 export interface Item {
   /** A path or URL. */
   readonly image: string;
-  /** Size of the file, and its time of modification in milliseconds, when the list was made. Only for files that existed. */
+  /** Size of the file in bytes when the list was made. Absent for URLs, and for files that were missing. */
   readonly bytes?: number;
+  /** When the file was last modified: milliseconds since 1970. Present with `bytes`. */
   readonly modified?: number;
 }
 
@@ -28,10 +32,45 @@ export interface ShardResult {
   readonly ms: number;
 }
 
-const number = (shard: number): string => String(shard).padStart(5, "0");
+const numbered = (shard: number): string => String(shard).padStart(5, "0");
+
+export const manifestPath = (out: string): string => join(out, "manifest.json");
 
 export const inputsPath = ({ out }: Pick<Job, "out">, shard: number): string =>
-  join(out, "inputs", `${number(shard)}.jsonl`);
+  join(out, "inputs", `${numbered(shard)}.jsonl`);
 
 export const shardPath = ({ out, manifest }: Job, shard: number): string =>
-  join(out, `shard-${number(shard)}.${manifest.format}`);
+  join(out, `shard-${numbered(shard)}.${manifest.format}`);
+
+/** The job in a folder; undefined if there is none. Throws FormatError for a damaged manifest. */
+export async function findJob(out: string): Promise<Job | undefined> {
+  const path = manifestPath(resolve(out));
+  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+    throw error;
+  });
+  if (text === undefined) return undefined;
+  return { out: resolve(out), manifest: parsed<Manifest>(text, path, ({ version }) => version === 1) };
+}
+
+/** The job in a folder. Throws JobError if there is none, FormatError for a damaged manifest. */
+export async function openJob(out: string): Promise<Job> {
+  const job = await findJob(out);
+  if (job) return job;
+  throw new JobError(`${out}: there is no manifest.json; name the folder of a job, or start one with \`bulk run\``);
+}
+
+/** The frozen list of a shard's pictures. Throws FormatError for a damaged list. */
+export async function itemsOf(job: Job, shard: number): Promise<readonly Item[]> {
+  const path = inputsPath(job, shard);
+  const lines = (await readFile(path, "utf8")).split("\n").slice(0, -1);
+  return lines.map((line) => parsed<Item>(line, path, ({ image }) => typeof image === "string"));
+}
+
+function parsed<T extends object>(text: string, path: string, fits: (value: T) => boolean): T {
+  try {
+    const value = JSON.parse(text) as T;
+    if (fits(value)) return value;
+  } catch {} // reported below
+  throw new FormatError(`${path}: it is damaged, or of another version; run the job again with another \`out\``);
+}

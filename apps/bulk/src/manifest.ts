@@ -10,6 +10,8 @@ export interface Manifest {
   readonly model: string;
   /** A path, URL or name that the workers can read. */
   readonly weights: string;
+  /** Only tensors whose names begin with it are taken. */
+  readonly prefix: string | null;
   /** A name, never `auto`: backends round differently. */
   readonly backend: string;
   /** Threads of each worker's runs. */

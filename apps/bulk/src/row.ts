@@ -1,10 +1,10 @@
 import type { Prediction } from "@residual/vision";
 
-/** The line of a picture in a shard. A picture that failed has an error, and null in the fields that it has no answer for. */
+/** The line of a picture in a shard. A picture that failed has an error, and null in place of the answers. */
 export interface Row {
   /** The picture's path or URL, as the input names it. */
   readonly image: string;
-  /** The code of the picture's error: `FormatError`, `FetchError`, `ChangedError`, … Null for a picture with an answer. */
+  /** The code of the picture's error: `FormatError`, `FetchError`, `ChangedError`, … Null if there is none. */
   readonly error: string | null;
   readonly message: string | null;
   /** Pixels of the decoded picture. */
@@ -20,8 +20,8 @@ export interface Row {
   readonly embedding?: readonly number[] | null;
 }
 
-/** What a row holds besides the picture and its error. */
 export const outputs = ["predictions", "embedding"] as const;
+/** The answers in a row. */
 export type Output = (typeof outputs)[number];
 
 export const formats = ["parquet", "jsonl"] as const;

@@ -11,5 +11,6 @@ export { writeFolderAtomic } from "./atomic-folder.ts";
 export { cacheFolder } from "./cache-folder.ts";
 export { delay, type ExclusiveOptions, exclusively } from "./exclusive.ts";
 export { makeFolder } from "./make-folder.ts";
+export { isPassedOver, isPictureName, isUnreadPictureName } from "./picture-names.ts";
 export { pieceOf } from "./source-piece.ts";
 export { type TemporaryFolder, temporaryFolder } from "./temporary-folder.ts";

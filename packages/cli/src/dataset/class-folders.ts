@@ -1,8 +1,9 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError } from "@residual/core";
+import { isPassedOver } from "@residual/kit/files";
 import { decodeImage, preprocess } from "@residual/vision";
-import { compare, isPassedOver, picturesIn } from "../pictures/walk.ts";
+import { compare, picturesIn } from "../pictures/walk.ts";
 import { type Classes, classesOfFolders } from "./classes.ts";
 import type { Dataset } from "./dataset.ts";
 

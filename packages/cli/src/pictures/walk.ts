@@ -1,17 +1,6 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-
-/** File extensions that decodeImage reads; a file given by name may have any. */
-const PICTURE = /\.(jpe?g|jfif|png|webp|gif|tiff?|bmp|pnm|pbm|pgm|ppm)$/i;
-
-/** File extensions of pictures that it does not read. */
-const UNREAD = /\.(avif|hei[cf]|jxl|jp2|svg|ico|psd)$/i;
-
-/** Folders that systems and programs create next to pictures: thumbnails, metadata, deleted files. */
-const JUNK = new Set(["__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information"]);
-
-/** Whether a folder or file is skipped: it is hidden, such as `.ipynb_checkpoints`, or belongs to the system. */
-export const isPassedOver = (name: string): boolean => name.startsWith(".") || JUNK.has(name);
+import { isPassedOver, isPictureName, isUnreadPictureName } from "@residual/kit/files";
 
 export interface Found {
   /** Paths of pictures, in the order of torchvision's ImageFolder: by folder, then by name. */
@@ -46,10 +35,10 @@ async function walk(
   if (above.has(real)) return;
   for (const { name } of await readdir(folder, { withFileTypes: true })) {
     if (isPassedOver(name)) continue;
-    if (UNREAD.test(name)) into.unread.push(join(folder, name));
+    if (isUnreadPictureName(name)) into.unread.push(join(folder, name));
     const path = join(folder, name);
     const found = await stat(path).catch(() => undefined);
-    const isCalledPicture = PICTURE.test(name);
+    const isCalledPicture = isPictureName(name);
     if (found?.isDirectory()) {
       if (isCalledPicture) into.notes.push(`${path} is a folder, not a picture`);
       await walk(path, new Set([...above, real]), into);

@@ -1,0 +1,107 @@
+import { type Executable, type Graph, select, sizeOf, type Tensor, tensorOf, WeightsError } from "@residual/core";
+import { type BackendName, checkClasses, checkFinite, knownPreprocessing, prepareOn } from "@residual/pipeline";
+import { topK } from "@residual/vision";
+import { digestsOf } from "../digests.ts";
+import type { Manifest } from "../manifest.ts";
+import type { Output, Row } from "../row.ts";
+
+/** The value of the graph for each output. */
+const graphValue: { readonly [O in Output]: string } = { predictions: "logits", embedding: "avgpool" };
+
+/** The graph for a job's outputs. Throws OptionError for a model without classes or preprocessing, ShapeError. */
+export function graphFor(
+  prepared: Parameters<typeof checkClasses>[0] & Parameters<typeof knownPreprocessing>[0],
+  outputs: readonly Output[],
+): Graph<"image"> {
+  if (outputs.includes("predictions")) checkClasses(prepared);
+  knownPreprocessing(prepared);
+  return select(
+    prepared.graph,
+    outputs.map((output) => graphValue[output]),
+  );
+}
+
+/** The answers of a row. */
+type Answer = Omit<Row, "image" | "error" | "message" | "width" | "height">;
+
+/** A job's model, in a worker. */
+export interface ShardModel extends AsyncDisposable {
+  /** Answers for at most `batch` images, in one run of exactly `batch`. An answer may be the error of its image. */
+  answer(images: readonly Tensor<"float32">[]): Promise<readonly (Answer | WeightsError)[]>;
+  /** The answer in the row of a picture that failed. */
+  readonly noAnswer: Answer;
+}
+
+/** Throws WeightsError if the weights are no longer those of the job, and errors of `prepareOn`. */
+export async function openModel(manifest: Manifest): Promise<ShardModel> {
+  const { model, weights, prefix, preprocessing, labels, outputs, threads, backend } = manifest;
+  const options = { model, weights, preprocessing, threads, prefix: prefix ?? undefined, labels: labels ?? undefined };
+  const { prepared, executable } = await prepareOn(backend as BackendName, options, (found) =>
+    graphFor(found, outputs),
+  );
+  const digests = await digestsOf(prepared.graph);
+  if (digests.model === manifest.digests.model && digests.weights === manifest.digests.weights)
+    return {
+      answer: answering(executable, manifest),
+      noAnswer: joined(outputs, (output) => nothing[output]),
+      [Symbol.asyncDispose]: () => executable.dispose(),
+    };
+  await executable.dispose();
+  throw new WeightsError(
+    `${weights}: these are not the weights that the job was prepared with; put them back, or give another out`,
+  );
+}
+
+function answering(executable: Executable<"image">, manifest: Manifest): ShardModel["answer"] {
+  const { batch, outputs, preprocessing } = manifest;
+  const shape = [batch, 3, preprocessing.crop, preprocessing.crop];
+  const data = new Float32Array(sizeOf(shape)); // for every run, since a run is awaited before the next
+  return async (images) => {
+    const size = data.length / batch;
+    for (const [at, image] of images.entries()) data.set(image.data, at * size);
+    data.fill(0, images.length * size);
+    const values = await executable.run({ image: tensorOf("float32", shape, data) });
+    return images.map((_, at) => {
+      try {
+        return joined(outputs, (output) => answerOf[output](rowOf(values[graphValue[output]]!, at), manifest));
+      } catch (error) {
+        if (error instanceof WeightsError) return error;
+        throw error;
+      }
+    });
+  };
+}
+
+/** Row `at` of a value, [1, C]. */
+function rowOf(
+  { shape, data }: { readonly shape: readonly number[]; readonly data: Float32Array | Float64Array },
+  at: number,
+): Tensor<"float32"> {
+  const size = data.length / shape[0]!;
+  return tensorOf("float32", [1, size], Float32Array.from(data.subarray(at * size, (at + 1) * size)));
+}
+
+const answerOf: { readonly [O in Output]: (row: Tensor<"float32">, manifest: Manifest) => Answer } = {
+  predictions(row, manifest) {
+    checkFinite(row, manifest);
+    const top = topK(row, manifest.top, manifest.labels ?? undefined)[0]!;
+    const { label, index, probability } = top[0]!;
+    return { label, index, probability, top };
+  },
+  embedding(row, manifest) {
+    checkFinite(row, manifest);
+    return { embedding: Array.from(row.data) };
+  },
+};
+
+const nothing: { readonly [O in Output]: Answer } = {
+  predictions: { label: null, index: null, probability: null, top: null },
+  embedding: { embedding: null },
+};
+
+/** The fields of all outputs. */
+function joined(outputs: readonly Output[], fieldsOf: (output: Output) => Answer): Answer {
+  let answer: Answer = {};
+  for (const output of outputs) answer = { ...answer, ...fieldsOf(output) };
+  return answer;
+}

@@ -1,0 +1,41 @@
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { throwIfAborted } from "@residual/core";
+import { readBytes } from "@residual/kit/bytes";
+import { ChangedError } from "../errors.ts";
+import type { Item } from "../job.ts";
+import type { Manifest } from "../manifest.ts";
+import { fetchPicture, isUrl } from "./fetch-picture.ts";
+
+/** The most bytes of a picture's file. */
+const MOST_BYTES = 256 << 20;
+
+/**
+ * The bytes of a picture. Throws ChangedError for a file that is not the one of the frozen list, FetchError and errors
+ * of `readBytes`.
+ */
+export async function readPicture(
+  item: Item,
+  { folder, endpoint }: Pick<Manifest, "folder" | "endpoint">,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const limits = { maxBytes: MOST_BYTES, expected: "an image file", name: item.image };
+  if (isUrl(item.image)) return fetchPicture(item.image, { ...limits, endpoint, signal });
+  const path = resolve(folder, item.image);
+  const bytes = await readBytes(path, { ...limits, signal });
+  throwIfAborted(signal);
+  const found = await stat(path); // after reading: a write during it shows too
+  if (found.size !== item.bytes || found.mtimeMs !== item.modified) throw changed(item, found);
+  return bytes;
+}
+
+function changed(
+  { image, bytes, modified }: Item,
+  found: { readonly size: number; readonly mtime: Date },
+): ChangedError {
+  const then = bytes === undefined ? "was missing" : `had ${bytes} bytes of ${new Date(modified!).toISOString()}`;
+  return new ChangedError(
+    `${image}: it ${then} when the job was prepared, and has ${found.size} bytes of ${found.mtime.toISOString()}; ` +
+      "run the job again with another out for the new file",
+  );
+}

@@ -1,0 +1,104 @@
+import { Readable } from "node:stream";
+import { AbortError, type Progress, ResidualError, type Tensor, throwIfAborted } from "@residual/core";
+import { writeAtomic } from "@residual/kit/files";
+import { decodeImage, preprocess } from "@residual/vision";
+import { sha256 } from "../digests.ts";
+import { type Item, itemsOf, type Job, type ShardResult, shardPath } from "../job.ts";
+import type { Manifest } from "../manifest.ts";
+import type { Row } from "../row.ts";
+import type { ShardModel } from "./model.ts";
+import { readPicture } from "./read-picture.ts";
+import { encodeRows } from "./rows.ts";
+
+/** Pictures read and decoded at a time: decoding a large photo takes hundreds of megabytes. */
+const DECODED_AT_A_TIME = 4;
+
+export interface ShardOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Counts the shard's pictures. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/**
+ * Answers for the pictures of a shard, written as one file that appears whole or not at all. While the model runs, the
+ * next pictures are read and decoded, up to two batches of them.
+ *
+ * The file's bytes depend on the manifest and on the pictures alone: batches are filled in the order of the list, never
+ * by what is decoded first. Throws FormatError if the file cannot be written, AbortError, and errors of the model.
+ */
+export async function runShard(
+  job: Job,
+  shard: number,
+  model: ShardModel,
+  { signal, onProgress }: ShardOptions = {},
+): Promise<ShardResult> {
+  const start = performance.now();
+  const items = await itemsOf(job, shard);
+  const rows: Row[] = [];
+  for await (const pictures of batchesOf(decodedOf(items, job.manifest, signal), job.manifest.batch)) {
+    throwIfAborted(signal);
+    rows.push(...(await rowsOf(pictures, model)));
+    onProgress?.({ stage: "bulk", done: rows.length, total: items.length });
+  }
+  const bytes = encodeRows(rows, job.manifest);
+  await writeAtomic([{ path: shardPath(job, shard), pieces: [bytes] }], { signal });
+  const errors = rows.filter(({ error }) => error !== null).length;
+  return { shard, rows: rows.length, errors, sha256: sha256(bytes), ms: Math.round(performance.now() - start) };
+}
+
+interface Decoded {
+  readonly item: Item;
+  readonly found:
+    | { readonly image: Tensor<"float32">; readonly width: number; readonly height: number }
+    | ResidualError;
+}
+
+/** Pictures in the order of the list. */
+function decodedOf(
+  items: readonly Item[],
+  manifest: Manifest,
+  signal: AbortSignal | undefined,
+): AsyncIterable<Decoded> {
+  const { preprocessing, maxPixels, batch } = manifest;
+  const decode = async (item: Item): Promise<Decoded> => {
+    try {
+      const bytes = await readPicture(item, manifest, signal);
+      const options = { signal, upright: preprocessing.upright, maxPixels: maxPixels ?? undefined };
+      const pixels = await decodeImage(bytes, options);
+      const { width, height } = pixels;
+      return { item, found: { image: preprocess(pixels, preprocessing), width, height } };
+    } catch (error) {
+      if (error instanceof ResidualError && !(error instanceof AbortError)) return { item, found: error };
+      throw error;
+    }
+  };
+  const ahead = { concurrency: DECODED_AT_A_TIME, highWaterMark: 2 * batch };
+  return Readable.from(items).map(decode, ahead);
+}
+
+/** Groups with `batch` images each, besides pictures without one. */
+async function* batchesOf(pictures: AsyncIterable<Decoded>, batch: number): AsyncGenerator<readonly Decoded[]> {
+  let group: Decoded[] = [];
+  let images = 0;
+  for await (const picture of pictures) {
+    group.push(picture);
+    if ("image" in picture.found) images++;
+    if (images < batch) continue;
+    yield group;
+    group = [];
+    images = 0;
+  }
+  if (group.length > 0) yield group;
+}
+
+async function rowsOf(pictures: readonly Decoded[], model: ShardModel): Promise<readonly Row[]> {
+  const images = pictures.flatMap(({ found }) => ("image" in found ? found.image : []));
+  const answers = (images.length > 0 ? await model.answer(images) : []).values();
+  return pictures.map(({ item: { image }, found }) => {
+    const answer = found instanceof ResidualError ? found : answers.next().value!;
+    if (!(answer instanceof ResidualError) && "image" in found)
+      return { image, error: null, message: null, width: found.width, height: found.height, ...answer };
+    const { code, message } = answer as ResidualError;
+    return { image, error: code, message, width: null, height: null, ...model.noAnswer };
+  });
+}
