@@ -17,6 +17,7 @@ import { inspectCommand } from "./commands/inspect.ts";
 import { modelsCommand } from "./commands/models.ts";
 import { preprocessCommand } from "./commands/preprocess.ts";
 import { runCommand } from "./commands/run.ts";
+import { serveCommand } from "./commands/serve.ts";
 import { summaryCommand } from "./commands/summary.ts";
 import { tuneCommand } from "./commands/tune.ts";
 import { weightsCommand } from "./commands/weights.ts";
@@ -67,6 +68,7 @@ function program(signal: AbortSignal): Command {
     benchCommand(context),
     tuneCommand(context),
     weightsCommand(context),
+    serveCommand(context),
     conformCommand(context),
     doctorCommand(context),
   ];
@@ -101,7 +103,12 @@ function report(error: unknown, root: Command): number {
     if (error.code === "commander.help") return 2; // no command at all: the help was shown
     return fail("UsageError", wordsOf(error, root), 2);
   }
-  if (error instanceof OptionError) return fail("UsageError", error.message.replaceAll(/`(\w+)`/g, "--$1"), 2);
+  if (error instanceof OptionError)
+    return fail(
+      "UsageError",
+      error.message.replaceAll(/`(\w+)`/g, (_, name: string) => flagOf(name)),
+      2,
+    );
   const typed = typedOf(error);
   if (typed) return fail(typed.code, typed.message, typed instanceof UsageError ? 2 : 1);
   if (isSystemError(error)) return fail("FormatError", error.message, 1);
@@ -109,6 +116,9 @@ function report(error: unknown, root: Command): number {
   const words = error instanceof Error ? error.message : String(error);
   return fail("InternalError", `${words} (please report it; RESIDUAL_DEBUG=1 shows where it was thrown)`, 1);
 }
+
+/** `--max-pixels` of the option `maxPixels`. */
+const flagOf = (name: string): string => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 /** Commander's message on one line, with a way out: the nearest name, else the help command. */
 function wordsOf({ message }: CommanderError, root: Command): string {

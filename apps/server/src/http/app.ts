@@ -68,7 +68,8 @@ function crossOrigin(origins: readonly string[]): MiddlewareHandler {
 }
 
 /** Logs and counts each request, and passes its trace on. Probes are logged for level debug only. */
-function observed({ log, metrics }: Service, routes: readonly Route[]): MiddlewareHandler {
+function observed(service: Service, routes: readonly Route[]): MiddlewareHandler {
+  const { log, metrics } = service;
   const quiet = new Set(routes.filter(({ isOpen }) => isOpen).map(({ path }) => path)).add("/metrics");
   return async (c, next) => {
     const start = performance.now();
@@ -78,6 +79,7 @@ function observed({ log, metrics }: Service, routes: readonly Route[]): Middlewa
     const route = (c.get("route") as string | undefined) ?? "none";
     const trace = c.req.header("traceparent") ?? "";
     const traceId = TRACEPARENT.exec(trace)?.[1];
+    if (service.phase === "stopping") c.header("Connection", "close");
     if (traceId !== undefined) c.header("traceparent", trace);
     metrics.countRequest(route, status, ms);
     const line = {
