@@ -1,0 +1,64 @@
+import type { Queue } from "bullmq";
+import {
+  type AttemptOptions,
+  openQueue,
+  type QueuedJob,
+  type QueueOptions,
+  type ShardTask,
+  taskId,
+  taskOptions,
+} from "./queue.ts";
+
+/** Shards sent to Redis at once: one transaction of about half a megabyte. */
+const CHUNK = 1000;
+
+export interface Enqueued {
+  /** Shards that were added to the queue. */
+  readonly added: number;
+  /** Shards that the queue held already; those set aside too. */
+  readonly queued: number;
+  /** Shards with a result. */
+  readonly done: number;
+}
+
+/**
+ * Adds the shards without a result to the queue. A second call adds only the shards that the queue has lost.
+ *
+ * @param done the shards that have a result
+ */
+export async function enqueueShards(
+  job: QueuedJob,
+  done: ReadonlySet<number>,
+  options: QueueOptions & AttemptOptions,
+): Promise<Enqueued> {
+  await using queue = await openQueue(options);
+  await forgetDone(queue, job, done);
+  const shards = Array.from({ length: job.shards }, (_, shard) => shard).filter((shard) => !done.has(shard));
+  let added = 0;
+  for (let start = 0; start < shards.length; start += CHUNK) {
+    const tasks = shards.slice(start, start + CHUNK).map((shard) => ({ out: job.out, job: job.digest, shard }));
+    added += await add(queue, tasks, options);
+  }
+  return { added, queued: shards.length - added, done: done.size };
+}
+
+/** Adds tasks; returns the number of tasks that were new. */
+async function add(queue: Queue<ShardTask>, tasks: readonly ShardTask[], options: AttemptOptions): Promise<number> {
+  const isNew = await absent(queue, tasks.map(taskId));
+  const fresh = tasks.filter((_, index) => isNew[index]);
+  await queue.addBulk(
+    fresh.map((data) => ({ name: "shard", data, opts: { ...taskOptions(options), jobId: taskId(data) } })),
+  );
+  return fresh.length;
+}
+
+async function absent(queue: Queue<ShardTask>, ids: readonly string[]): Promise<readonly boolean[]> {
+  const found = await Promise.all(ids.map((id) => queue.getJobState(id)));
+  return found.map((state) => state === "unknown");
+}
+
+/** Removes completed tasks whose result file has been deleted since: their ids would keep the shards out. */
+async function forgetDone(queue: Queue<ShardTask>, { digest }: QueuedJob, done: ReadonlySet<number>): Promise<void> {
+  for (const task of await queue.getCompleted())
+    if (task.data.job === digest && !done.has(task.data.shard)) await task.remove();
+}

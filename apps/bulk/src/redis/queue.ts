@@ -1,0 +1,87 @@
+import type { ConnectionOptions, Job, JobsOptions, Queue } from "bullmq";
+import { importBullmq } from "./peers.ts";
+import { checkRedis } from "./server.ts";
+
+export interface QueueOptions {
+  /** `redis://[user:password@]host:port[/database]`, or `rediss://` for TLS. */
+  readonly redis: string;
+  /** Name of the queue in Redis: "residual-bulk" where not given. Any number of bulk jobs share a queue. */
+  readonly queue?: string | undefined;
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
+/** What Redis holds of a shard. The frozen list of its pictures, and its result, lie in the output folder. */
+export interface ShardTask {
+  /** The output folder's path on the machine that enqueued the shard. */
+  readonly out: string;
+  /** Digest of the bulk job's manifest. */
+  readonly job: string;
+  readonly shard: number;
+}
+
+export type Task = Job<ShardTask>;
+
+/** A bulk job as the queue sees it. */
+export interface QueuedJob {
+  readonly out: string;
+  readonly digest: string;
+  /** Number of shards. */
+  readonly shards: number;
+}
+
+/** How often a shard is tried. */
+export interface AttemptOptions {
+  /** Attempts of a shard: 4. */
+  readonly attempts?: number | undefined;
+  /** Milliseconds before the second attempt, give or take half; they double with each attempt. 2,000. */
+  readonly backoff?: number | undefined;
+}
+
+/**
+ * Attempts about 2, 4 and 8 s apart are enough for a network or disk to return, and few enough for a shard that always
+ * fails. The last thousand completed shards stay for Bull Board; the result files say which shards are done.
+ */
+export function taskOptions({ attempts = 4, backoff = 2000 }: AttemptOptions): JobsOptions {
+  return {
+    attempts,
+    backoff: { type: "exponential", delay: backoff, jitter: 0.5 },
+    removeOnComplete: { count: 1000 },
+    removeOnFail: false,
+  };
+}
+
+/** The same shard of the same bulk job has the same id, so that Redis holds it at most once. */
+export function taskId({ job, shard }: Pick<ShardTask, "job" | "shard">): string {
+  return `${job.slice(0, 16)}-${shard}`;
+}
+
+/** Opens the queue after a check of the server. Throws RedisError, or BackendUnavailableError without the packages. */
+export async function openQueue(options: QueueOptions): Promise<Queue<ShardTask> & AsyncDisposable> {
+  const { Queue } = await importBullmq();
+  for (const warning of await checkRedis(options.redis)) options.onWarning?.(warning);
+  const queue = new Queue<ShardTask>(options.queue ?? "residual-bulk", { connection: connectionTo(options.redis) });
+  queue.on("error", warnOnce(options.onWarning));
+  return Object.assign(queue, { [Symbol.asyncDispose]: () => queue.close() });
+}
+
+/** BullMQ's own connections to the server. They reconnect for as long as it takes, after at most two seconds each. */
+export function connectionTo(url: string): ConnectionOptions {
+  return { url, maxRetriesPerRequest: null, retryStrategy: (times: number) => Math.min(times * 200, 2000) };
+}
+
+/** A lost server gives an error for each attempt to reconnect: passes on a message only if it differs from the last. */
+export function warnOnce(onWarning: QueueOptions["onWarning"]): (error: Error) => void {
+  let last: string | undefined;
+  return (error) => {
+    const message = messageOf(error);
+    if (message !== last) onWarning?.(`Redis: ${message}`);
+    last = message;
+  };
+}
+
+/** Node's error for a host with several addresses has no message of its own. */
+function messageOf(error: unknown): string {
+  const reasons: readonly unknown[] = error instanceof AggregateError ? error.errors : [];
+  if (reasons.length > 0) return messageOf(reasons[0]);
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,78 @@
+import type { Queue } from "bullmq";
+import { openQueue, type QueueOptions, type ShardTask, type Task, taskId } from "./queue.ts";
+
+/** Failed tasks read at once. */
+const PAGE = 500;
+
+/** Shards of all bulk jobs in the queue. */
+export interface QueueCounts {
+  readonly waiting: number;
+  readonly active: number;
+  /** Waiting for their next attempt. */
+  readonly delayed: number;
+  /** Set aside after their last attempt. */
+  readonly failed: number;
+}
+
+export interface FailedShard {
+  readonly out: string;
+  readonly shard: number;
+  /** `code: message` of the last attempt. */
+  readonly reason: string;
+  readonly attempts: number;
+}
+
+export interface QueueStatus {
+  readonly counts: QueueCounts;
+  /** The shards set aside: of the bulk job with `digest`, or of all where it is not given. */
+  readonly failed: readonly FailedShard[];
+}
+
+export async function queueStatus(
+  options: QueueOptions & { readonly digest?: string | undefined },
+): Promise<QueueStatus> {
+  await using queue = await openQueue(options);
+  const failed = [];
+  for await (const task of failedTasks(queue, options.digest)) failed.push(failedShard(task));
+  return { counts: await countsOf(queue), failed };
+}
+
+export async function countsOf(queue: Pick<Queue, "getJobCounts">): Promise<QueueCounts> {
+  const counts = await queue.getJobCounts("wait", "prioritized", "active", "delayed", "failed");
+  const of = (...states: readonly string[]) => states.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
+  return {
+    waiting: of("wait", "prioritized"),
+    active: of("active"),
+    delayed: of("delayed"),
+    failed: of("failed"),
+  };
+}
+
+function failedShard({ data, failedReason, attemptsMade }: Task): FailedShard {
+  return { out: data.out, shard: data.shard, reason: failedReason, attempts: attemptsMade };
+}
+
+async function* failedTasks(queue: Queue<ShardTask>, digest?: string): AsyncGenerator<Task> {
+  for (let start = 0; ; start += PAGE) {
+    const page = await queue.getFailed(start, start + PAGE - 1);
+    yield* page.filter(({ data }) => digest === undefined || data.job === digest);
+    if (page.length < PAGE) return;
+  }
+}
+
+/**
+ * Puts the shards set aside into the queue again, with all their attempts. Returns the shards.
+ * A crash in the middle may lose a shard; `bulk enqueue` adds it.
+ */
+export async function retryFailed(
+  options: QueueOptions & { readonly digest?: string | undefined },
+): Promise<readonly FailedShard[]> {
+  await using queue = await openQueue(options);
+  const tasks: Task[] = [];
+  for await (const task of failedTasks(queue, options.digest)) tasks.push(task);
+  for (const task of tasks) {
+    await task.remove(); // a retry in place would keep the count of lost workers
+    await queue.add("shard", task.data, { ...task.opts, jobId: taskId(task.data) });
+  }
+  return tasks.map(failedShard);
+}
