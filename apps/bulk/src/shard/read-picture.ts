@@ -10,21 +10,28 @@ import { fetchPicture, isUrl } from "./fetch-picture.ts";
 /** The most bytes of a picture's file. */
 const MOST_BYTES = 256 << 20;
 
-/**
- * The bytes of a picture. Throws ChangedError for a file that is not the one of the frozen list, FetchError and errors
- * of `readBytes`.
- */
-export async function readPicture(
-  item: Item,
-  { folder, endpoint }: Pick<Manifest, "folder" | "endpoint">,
+/** Tells where pictures are. */
+type Place = Pick<Manifest, "folder" | "endpoint">;
+
+/** The bytes of a picture by its name. Throws FetchError and errors of `readBytes`. */
+export function bytesOf(
+  image: string,
+  { folder, endpoint }: Place,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
-  const limits = { maxBytes: MOST_BYTES, expected: "an image file", name: item.image };
-  if (isUrl(item.image)) return fetchPicture(item.image, { ...limits, endpoint, signal });
-  const path = resolve(folder, item.image);
-  const bytes = await readBytes(path, { ...limits, signal });
+  const limits = { maxBytes: MOST_BYTES, expected: "an image file", name: image, signal };
+  return isUrl(image) ? fetchPicture(image, { ...limits, endpoint }) : readBytes(resolve(folder, image), limits);
+}
+
+/**
+ * The bytes of a picture of a frozen list. Throws ChangedError for a file that is not the one of the list, and as
+ * `bytesOf` does.
+ */
+export async function readPicture(item: Item, place: Place, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  const bytes = await bytesOf(item.image, place, signal);
+  if (isUrl(item.image)) return bytes;
   throwIfAborted(signal);
-  const found = await stat(path); // after reading: a write during it shows too
+  const found = await stat(resolve(place.folder, item.image)); // after reading: a write during it shows too
   if (found.size !== item.bytes || found.mtimeMs !== item.modified) throw changed(item, found);
   return bytes;
 }

@@ -1,0 +1,91 @@
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { FormatError, UnsupportedError, type WorkOptions } from "@residual/core";
+import { sha256 } from "../digests.ts";
+import { type Job, manifestPath, shardPath } from "../job.ts";
+import { readShard } from "../shard/rows.ts";
+import { files, IndexFile, type IndexHeader, readHeader } from "./index-file.ts";
+import { writeIndex } from "./write-index.ts";
+
+const indexFolder = ({ out }: Job): string => join(out, "index");
+
+/**
+ * Makes the index of a job's embeddings, `out/index`, in place of an older one. Pictures of unfinished shards have no
+ * embedding yet. Memory: a shard. Progress counts pictures.
+ *
+ * Throws UnsupportedError for a job without embeddings, FormatError for a damaged shard and for a folder that cannot be
+ * written, AbortError.
+ */
+export async function makeIndex(job: Job, { signal, onProgress }: WorkOptions = {}): Promise<IndexHeader> {
+  checkEmbeddings(job);
+  const source = await sourceOf(job); // before reading: a shard that is finished meanwhile makes the index stale
+  const onDone = (done: number) => onProgress?.({ stage: "index", done, total: job.manifest.images });
+  return writeIndex(indexFolder(job), source, embeddingsOf(job, onDone), { signal });
+}
+
+/** Throws UnsupportedError for a job without embeddings. */
+export function checkEmbeddings({ out, manifest: { outputs } }: Job): void {
+  if (outputs.includes("embedding")) return;
+  throw new UnsupportedError(
+    `${out}: the job wrote ${outputs.join(", ")}, and a search needs embeddings; run a job with --outputs embedding`,
+  );
+}
+
+/** Opens the index of a job. Makes it first if it is missing or stale. Throws as `makeIndex` does. */
+export async function openIndex(
+  job: Job,
+  work: WorkOptions & { readonly onWarning?: ((message: string) => void) | undefined } = {},
+): Promise<IndexFile> {
+  const folder = indexFolder(job);
+  const isThere = await exists(join(folder, files.header));
+  const isStale = isThere && (await readHeader(folder)).source !== (await sourceOf(job));
+  if (isStale) work.onWarning?.(`${folder} is stale, since the job went on after it; it is made again`);
+  if (!isThere || isStale) await makeIndex(job, work);
+  return IndexFile.open(folder);
+}
+
+/** Changes with the job's manifest, and with every shard that is finished. */
+async function sourceOf(job: Job): Promise<string> {
+  const sizes: number[] = [];
+  for (let shard = 0; shard < job.manifest.shards; shard++)
+    sizes.push(
+      await stat(shardPath(job, shard)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    );
+  return sha256(`${await readFile(manifestPath(job.out), "utf8")}${sizes.join(",")}`);
+}
+
+/** The embeddings of a job's pictures, in order; undefined for a picture with an error or of an unfinished shard. */
+async function* embeddingsOf(
+  job: Job,
+  onDone: (pictures: number) => void,
+): AsyncGenerator<readonly number[] | undefined, void, undefined> {
+  const { shards, shardSize, images } = job.manifest;
+  for (let shard = 0; shard < shards; shard++) {
+    const end = Math.min(images, (shard + 1) * shardSize);
+    for (const row of await rowsOf(job, shard, end - shard * shardSize)) yield row?.embedding ?? undefined;
+    onDone(end);
+  }
+}
+
+async function rowsOf(job: Job, shard: number, expected: number) {
+  const path = shardPath(job, shard);
+  if (!(await exists(path))) return Array.from<undefined>({ length: expected });
+  const rows = await readShard(job, shard).catch((cause: unknown) => {
+    throw damaged(path, "it cannot be read", cause);
+  });
+  if (rows.length !== expected) throw damaged(path, `it has ${rows.length} rows, expected ${expected}`);
+  return rows;
+}
+
+function damaged(path: string, what: string, cause?: unknown): FormatError {
+  return new FormatError(`${path}: ${what}; remove it, and run the job again`, { cause });
+}
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
