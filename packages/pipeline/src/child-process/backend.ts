@@ -11,6 +11,7 @@ import {
   type Graph,
   type NamedSource,
   type Progress,
+  type Tensor,
   throwIfAborted,
   toJson,
   UnsupportedError,
@@ -25,6 +26,7 @@ import { OptionError } from "../option-error.ts";
 import { type Program, programBeside } from "../program.ts";
 import { referenceOf } from "../weights-references.ts";
 import { type Answers, errorOf, type FromChild, type Job, type ToChild, type WeightsReference } from "./protocol.ts";
+import { SharedMemory } from "./shared-memory.ts";
 
 /** Milliseconds that a child without executables waits for the next compile. */
 const IDLE = 1000;
@@ -162,8 +164,7 @@ function executableIn<In extends string, Out extends string>(
     async run(inputs, options = {}) {
       checkOpen(options.signal);
       checkInputs(graph, inputs);
-      const { signal } = options;
-      const answers = await awaited(child.request({ kind: "run", executable, inputs }, { signal }, hasState));
+      const answers = await awaited(child.run(executable, inputs, options, hasState));
       return answers as { [K in Out]: Answers["run"][string] };
     },
     async read(names, options = {}) {
@@ -179,11 +180,13 @@ interface Reply {
   readonly resolve: (answer: never) => void;
   readonly reject: (error: Error) => void;
   readonly onProgress: ((progress: Progress) => void) | undefined;
+  readonly onReply: (() => void) | undefined;
 }
 
 /** A running child process. */
 class Child {
   readonly #process: ChildProcess;
+  readonly #memory = SharedMemory.open();
   readonly #name: string;
   readonly #onWarning: BackendOptions["onWarning"];
   readonly #onLost: (() => void) | undefined;
@@ -197,7 +200,7 @@ class Child {
     this.#name = backend;
     this.#onWarning = onWarning;
     this.#onLost = onLost;
-    this.#process = start(programBeside(url, "child"));
+    this.#process = start(programBeside(url, "child"), this.#memory?.fd);
     this.#process.on("message", (message: FromChild) => this.#receive(message));
     this.#process.on("error", (error) => this.#lose(error.message));
     if (isOrphaned) this.#process.on("disconnect", () => this.#lose("it has closed its channel"));
@@ -227,12 +230,13 @@ class Child {
 
   /**
    * Sends a job at once, with a copy of its inputs. An aborted signal rejects at once; but if the job may change state,
-   * the child decides whether the job was done or aborted.
+   * the child decides whether the job was done or aborted. `onReply` is called with the child's reply in either case.
    */
   request<Kind extends Job["kind"]>(
     job: Job & { readonly kind: Kind },
     { signal, onProgress }: WorkOptions = {},
     hasState = false,
+    onReply?: () => void,
   ): Promise<Answers[Kind]> {
     if (this.#lost) return Promise.reject(this.#lost);
     const id = this.#jobs++;
@@ -257,10 +261,22 @@ class Child {
           reject(signal?.aborted && isAbort(error) ? abortError(signal) : error);
         },
         onProgress,
+        onReply,
       });
       this.#hold();
       this.#send({ ...job, id });
     });
+  }
+
+  /** Requests a run, with a copy of its inputs as they are now. */
+  run(
+    executable: number,
+    inputs: { readonly [name: string]: Tensor<"float32"> },
+    { signal }: WorkOptions,
+    hasState: boolean,
+  ): Promise<Answers["run"]> {
+    const { sent, free } = this.#memory?.place(inputs) ?? { sent: inputs, free: () => {} };
+    return this.request({ kind: "run", executable, inputs: sent }, { signal }, hasState, free);
   }
 
   #send(message: ToChild): void {
@@ -277,6 +293,7 @@ class Child {
       reply?.onProgress?.(message.progress);
       return;
     }
+    reply?.onReply?.(); // not when the job is aborted: the child may not have read the inputs
     this.#open.delete(message.id);
     if (this.#open.size === 0) this.#letGo();
     if (message.kind === "done") reply?.resolve(message.answer as never);
@@ -289,6 +306,7 @@ class Child {
       `${this.#name}: the child process that runs the model has ended (${why}); compile the graph again`,
     );
     clearTimeout(this.#idle);
+    this.#memory?.close();
     if (this.#users > 0) this.#onLost?.();
     for (const { reject } of this.#open.values()) reject(this.#lost);
     this.#open.clear();
@@ -320,10 +338,10 @@ class Child {
  */
 const isOrphaned = !isMainThread && process.platform !== "win32";
 
-function start({ path, execArgv }: Program): ChildProcess {
+function start({ path, execArgv }: Program, memory: number | undefined): ChildProcess {
   const options = {
     serialization: "advanced", // keeps typed arrays
-    stdio: ["ignore", 2, 2, "ipc"], // stdout belongs to the parent
+    stdio: ["ignore", 2, 2, "ipc", memory ?? "ignore"], // stdout belongs to the parent
   } as const;
   if (!isOrphaned) return fork(path, { ...options, stdio: [...options.stdio], execArgv: [...execArgv] });
   const command = ["sh", process.execPath, ...execArgv, path];

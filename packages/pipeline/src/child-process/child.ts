@@ -6,6 +6,7 @@ import { readWeights, type Weights } from "@residual/weights";
 import { Chooser } from "../backends/choose.ts";
 import { node } from "../platform/node.ts";
 import { type Answers, type FromChild, type Job, sentError, type ToChild } from "./protocol.ts";
+import { readTensors } from "./shared-memory.ts";
 
 /** Milliseconds that an orphan has to finish its jobs. */
 const GRACE = 2000;
@@ -52,7 +53,7 @@ async function carryOut(job: Job, id: number, signal: AbortSignal): Promise<Answ
     return { name: backend.name, description, reason };
   }
   const executable = executables.get(job.executable)!;
-  if (kind === "run") return executable.run(job.inputs, { signal });
+  if (kind === "run") return executable.run(readTensors(job.inputs), { signal });
   if (kind === "read") return executable.read(job.names, { signal });
   executables.delete(job.executable);
   await executable.dispose();

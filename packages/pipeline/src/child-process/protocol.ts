@@ -10,12 +10,12 @@ import {
   type RealTensor,
   ResidualError,
   ShapeError,
-  type Tensor,
   UnsupportedError,
   WeightsError,
 } from "@residual/core";
 import type { BackendOptions } from "../backends/options.ts";
 import { OptionError } from "../option-error.ts";
+import type { SentTensors } from "./shared-memory.ts";
 
 // Messages between a process and its child.
 
@@ -50,7 +50,7 @@ export type Job =
   | {
       readonly kind: "run";
       readonly executable: number;
-      readonly inputs: { readonly [name: string]: Tensor<"float32"> };
+      readonly inputs: SentTensors;
     }
   | { readonly kind: "read"; readonly executable: number; readonly names: readonly string[] }
   | { readonly kind: "dispose"; readonly executable: number };

@@ -31,8 +31,10 @@ export interface Queue<Item, Answer> {
    * `close` or `drain`, AbortError, the error of an item, and errors of `run`.
    */
   submit(items: readonly Item[], options?: SubmitOptions): Promise<readonly Answer[]>;
-  /** Throws as `submit` would for this number of items, and changes nothing. */
-  check(items: number, options?: SubmitOptions): void;
+  /** Throws as `submit` would for items that come after `ahead` others, and changes nothing. */
+  check(items: number, options?: SubmitOptions, ahead?: number): void;
+  /** Takes a run outside of the queue into account for the cost of a batch. */
+  learn(items: number, ms: number): void;
   /** Items that have not started. */
   readonly waiting: number;
   /** Milliseconds of a batch, fitted to the batches so far. */
@@ -66,6 +68,8 @@ export interface QueueContext {
   dispatch(): void;
   /** Predicted milliseconds until the waiting items, and `own` milliseconds of further ones, have run. */
   delay(own: number): number;
+  /** Whether a worker is idle and nothing waits. */
+  isIdle(): boolean;
   /** The first item has come to an empty queue. */
   activate(): void;
   /** The queue is closed and empty. */
@@ -124,7 +128,11 @@ export class BatchQueue<Item, Answer> implements Queue<Item, Answer> {
     return this.#context.delay(this.#work(this.waiting + items) - this.backlog);
   }
 
-  check(items: number, { signal, deadline = Number.POSITIVE_INFINITY }: SubmitOptions = {}): void {
+  learn(items: number, ms: number): void {
+    this.#cost.add(items, ms);
+  }
+
+  check(items: number, { signal, deadline = Number.POSITIVE_INFINITY }: SubmitOptions = {}, ahead = 0): void {
     const { name } = this.#options;
     if (this.#isClosed) throw new UnsupportedError(`${name} takes no more requests: it is being unloaded`);
     throwIfAborted(signal);
@@ -133,14 +141,16 @@ export class BatchQueue<Item, Answer> implements Queue<Item, Answer> {
         `${name}: a request of ${items} images, and the queue holds ${this.#maxWaiting}; send fewer at a time`,
       );
     if (deadline <= 0) throw new DeadlineError(`${name}: the deadline had passed when the request arrived`);
-    const latency = this.predictedWait(items);
-    const excess = this.waiting + items - this.#maxWaiting;
+    const before = this.waiting + ahead;
+    const latency = this.predictedWait(ahead + items);
+    const excess = before + items - this.#maxWaiting;
     if (excess > 0)
       throw new OverloadedError(
-        `${name}: ${this.waiting} images wait, and the queue holds ${this.#maxWaiting}`,
-        (latency * excess) / this.waiting,
+        `${name}: ${before} images wait, and the queue holds ${this.#maxWaiting}`,
+        (latency * excess) / before,
       );
-    if (latency > deadline)
+    // an idle worker takes any request: only a run corrects a cost that is too high
+    if (latency > deadline && !this.#context.isIdle())
       throw new OverloadedError(
         `${name}: an answer would take ${Math.ceil(latency)} ms, and the deadline is in ${Math.floor(deadline)} ms`,
         latency - deadline,

@@ -53,6 +53,7 @@ export class Scheduler {
       onBatch: this.#onBatch,
       dispatch: () => this.#dispatch(),
       delay: (own) => this.#delay(queue, own),
+      isIdle: () => this.#idle() >= 0 && [...this.#queues].every(({ waiting }) => waiting === 0),
       activate: () => this.#activate(queue),
       closed: () => this.#queues.delete(queue),
     });
@@ -73,11 +74,16 @@ export class Scheduler {
   /** Starts batches while there are an idle worker and a queue that does not wait for more items. */
   #dispatch(): void {
     for (;;) {
-      const idle = this.#workers.findIndex(({ isSuspended, until }) => !isSuspended && until === undefined);
+      const idle = this.#idle();
       const next = idle < 0 ? undefined : this.#next(this.#othersIdleIn(idle));
       if (!next) return;
       this.#start(next, idle);
     }
+  }
+
+  /** The first idle worker, or -1. */
+  #idle(): number {
+    return this.#workers.findIndex(({ isSuspended, until }) => !isSuspended && until === undefined);
   }
 
   /** The queue with work that has received the least service. */

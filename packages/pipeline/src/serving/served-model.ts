@@ -1,14 +1,18 @@
 import {
   type Answer,
   checkInputs,
+  concrete,
+  DeviceLostError,
   type Graph,
   type Preprocessing,
   ResidualError,
   type Shape,
   select,
+  sizeOf,
   softmaxRow,
   type Tensor,
   tensorOf,
+  throwIfAborted,
 } from "@residual/core";
 import { type Prediction, stack } from "@residual/vision";
 import { activationOf, type CamOptions, type ClassActivation, checkCam, checkTop } from "../class-activation.ts";
@@ -126,6 +130,8 @@ export class PooledModel implements ServedModel {
   readonly #parts: PooledModelParts;
   readonly #classes: number;
   #maps: Promise<RowQueue> | undefined;
+  /** Pictures that are decoded for the queue. */
+  #decoding = 0;
 
   constructor(parts: PooledModelParts) {
     const { prepared } = parts;
@@ -149,6 +155,24 @@ export class PooledModel implements ServedModel {
     ];
   }
 
+  /**
+   * Runs the smallest and the largest batch in every worker: once to allocate memory, and once to measure, so that the
+   * first requests are neither slow nor admitted without a prediction.
+   */
+  async warmUp(signal: SubmitOptions["signal"]): Promise<void> {
+    const { pool, key, maxBatch, prepared } = this.#parts;
+    for (let worker = 0; worker < pool.size; worker++)
+      for (const batch of [1, maxBatch]) {
+        throwIfAborted(signal);
+        const shape = concrete(prepared.graph.inputs.image.shape, batch);
+        const image = tensorOf("float32", shape, new Float32Array(sizeOf(shape)));
+        await pool.run(worker, key, image);
+        const start = performance.now();
+        await pool.run(worker, key, image);
+        this.queue.learn(batch, performance.now() - start);
+      }
+  }
+
   get state(): WorkerState {
     return this.#parts.pool.state;
   }
@@ -157,6 +181,7 @@ export class PooledModel implements ServedModel {
     image: Tensor<"float32">,
     { outputs = ["logits"], ...options }: InferOptions = {},
   ): Promise<{ readonly [name in ServedOutput]?: Tensor<"float32"> }> {
+    this.#checkState();
     const images = checkInputs(this.#parts.prepared.graph, { image });
     for (const name of outputs) this.#checkOutput(name);
     const size = image.data.length / images;
@@ -192,6 +217,7 @@ export class PooledModel implements ServedModel {
   async cam(picture: Uint8Array, { signal, deadline, ...options }: ServedCamOptions = {}): Promise<ClassActivation> {
     const wanted = checkCam(options, this.#classes, this);
     const left = countdown({ signal, deadline });
+    this.#checkState();
     const maps = await this.#mapsQueue();
     maps.check(1, left());
     const { image, pixels } = await this.#decoded(picture, true, left());
@@ -218,10 +244,17 @@ export class PooledModel implements ServedModel {
 
   async #row(picture: Uint8Array, options: SubmitOptions): Promise<Row> {
     const left = countdown(options);
-    this.queue.check(1, options); // a refused picture is not decoded
-    const { image } = await this.#decoded(picture, false, left());
+    this.#checkState();
+    this.queue.check(1, options, this.#decoding); // a picture that would be refused is not decoded
+    this.#decoding++;
+    const { image } = await this.#decoded(picture, false, left()).finally(() => this.#decoding--);
     const [row] = await this.queue.submit([image], left());
     return row!;
+  }
+
+  #checkState(): void {
+    if (this.state === "failed")
+      throw new DeviceLostError(`${this.name}: its workers have ended, and could not be replaced yet; try again later`);
   }
 
   async #decoded(picture: Uint8Array, keepsPixels: boolean, options: SubmitOptions): Promise<Decoded> {

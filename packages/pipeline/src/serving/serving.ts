@@ -15,15 +15,15 @@ import { PooledModel, type ServedModel } from "./served-model.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
 export interface ServingOptions {
-  /** Processes that run models. Default 1 */
+  /** Processes that run models. Default: one for every 4 cores */
   readonly workers?: number | undefined;
-  /** Threads of a run. Default: the cores divided by the workers. */
+  /** Threads of a run. Default: the cores divided by the workers */
   readonly threads?: number | undefined;
   /** Threads that decode pictures. Default: half of the cores, at least 1 */
   readonly decoders?: number | undefined;
   /** A backend's name, the path of a module that exports one, or `auto`. Default `auto` */
   readonly backend?: string | undefined;
-  /** The most images of a batch. Default: 32 for a small network, fewer for large images. */
+  /** The most images of a batch. Default: 32 for a small network, 8 for large images */
   readonly maxBatch?: number | undefined;
   /** The most images that wait for a model. Default 16 · maxBatch */
   readonly maxWaiting?: number | undefined;
@@ -79,6 +79,9 @@ const modelChecks = {
 /** The values that every model computes; probabilities follow from the logits. */
 const servedOutputs = ["logits", "avgpool"] as const;
 const MAX_PIXELS = 2 ** 26;
+const MOST_THREADS = 4;
+/** resnet18 takes 8.2 n + 1.3 ms for n images, so that larger batches save less than 2 % of the time. */
+const LEAST_BATCH = 8;
 /** Image files that wait for a decoding thread. */
 const MAX_DECODING = 64;
 /** Milliseconds after which a decoding thread counts as stuck. The largest picture takes a tenth of it. */
@@ -104,6 +107,17 @@ export async function openServing(options: ServingOptions = {}): Promise<Serving
   }
 }
 
+/**
+ * The workers and threads for this machine. On two cores, resnet18 on onnx answers an image alone in 9.7 ms with one
+ * worker of two threads, and in 18 ms with two workers of one thread; batches of 8 take 8.3 and 9.1 ms an image, and
+ * the second worker holds the weights again. So cores become threads first. Beyond 4 threads the last layers are too
+ * small to share, and cores become workers, which also keep answering while another worker is replaced.
+ */
+function workersFor(cores: number, { workers, threads }: ServingOptions): { workers: number; threads: number } {
+  const count = workers ?? Math.max(1, Math.floor(cores / (threads ?? MOST_THREADS)));
+  return { workers: count, threads: threads ?? Math.max(1, Math.floor(cores / count)) };
+}
+
 class PooledServing implements Serving {
   readonly models = new Map<string, PooledModel>();
   readonly #options: ServingOptions;
@@ -115,9 +129,8 @@ class PooledServing implements Serving {
   #isClosed = false;
 
   constructor(options: ServingOptions) {
-    const cores = availableParallelism();
-    const { workers = 1, threads = Math.max(1, Math.floor(cores / workers)), onWarning = node.warn } = options;
-    const { decoders = Math.max(1, cores >> 1) } = options;
+    const { workers, threads } = workersFor(availableParallelism(), options);
+    const { onWarning = node.warn, decoders = Math.max(1, availableParallelism() >> 1) } = options;
     this.#options = { ...options, onWarning };
     this.#scheduler = new Scheduler({ workers, onBatch: options.onBatch });
     this.#pool = new WorkerPool({
@@ -157,11 +170,20 @@ class PooledServing implements Serving {
       pool: this.#pool,
       scheduler: this.#scheduler,
       decoding: this.#decoding,
-      maxBatch: this.#options.maxBatch ?? batchFor(graph.inputs.image.shape),
+      maxBatch: this.#options.maxBatch ?? Math.max(LEAST_BATCH, batchFor(graph.inputs.image.shape)),
       maxWaiting,
       maxPixels,
     });
-    await this.#replace(name, model);
+    try {
+      await model.warmUp(work.signal);
+      this.#checkOpen();
+    } catch (error) {
+      await model.close();
+      throw error;
+    }
+    const former = this.models.get(name);
+    this.models.set(name, model);
+    await former?.drain();
     return model;
   }
 
@@ -188,16 +210,6 @@ class PooledServing implements Serving {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
-  }
-
-  async #replace(name: string, model: PooledModel): Promise<void> {
-    if (this.#isClosed) {
-      await model.close();
-      this.#checkOpen();
-    }
-    const former = this.models.get(name);
-    this.models.set(name, model);
-    await former?.drain();
   }
 
   #checkOpen(): void {

@@ -10,6 +10,7 @@ import {
 import type { BackendOptions } from "../backends/options.ts";
 import { ChildCompiler } from "../child-process/backend.ts";
 import type { UsedBackend } from "../classifier.ts";
+import { unlessAborted } from "../classify-all.ts";
 
 export interface WorkerPoolOptions extends BackendOptions {
   readonly workers: number;
@@ -37,6 +38,10 @@ export class WorkerPool {
   get state(): WorkerState {
     const states = this.#slots.map(({ state }) => state);
     return (["ready", "loading"] as const).find((each) => states.includes(each)) ?? "failed";
+  }
+
+  get size(): number {
+    return this.#slots.length;
   }
 
   /** Loads the backend's runtime in each worker. Throws as the backend's `describe` does. */
@@ -108,7 +113,7 @@ class Slot {
   }
 
   async add(key: string, graph: Graph<"image">, work: WorkOptions): Promise<UsedBackend> {
-    await this.#replacing;
+    if (this.#replacing) await unlessAborted(this.#replacing, work.signal);
     const { executable, backend, description, reason } = await this.#compiler.compile(graph, work);
     this.#entries.set(key, { graph, executable });
     return { name: backend.name, reason, ...description };
