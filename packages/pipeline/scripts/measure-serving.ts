@@ -10,7 +10,16 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bind, fixtureInput, fixtureWeights, modelNameOf, resnet, select, variants } from "@residual/core";
+import {
+  bind,
+  type Executable,
+  fixtureInput,
+  fixtureWeights,
+  modelNameOf,
+  resnet,
+  select,
+  variants,
+} from "@residual/core";
 import { onnx } from "@residual/onnx";
 import { writeSafetensors } from "@residual/weights";
 import { inChildProcess } from "../src/index.ts";
@@ -34,7 +43,7 @@ async function ipc(): Promise<void> {
   await using there = await inChildProcess("onnx").compile(graph);
   for (const batch of [1, 8]) {
     const image = fixtureInput("v1", [batch, 3, 224, 224]);
-    const block = async (executable: typeof here) => {
+    const block = async (executable: Executable<"image">) => {
       const times: number[] = [];
       for (let run = 0; run < 12; run++) times.push(await timed(() => executable.run({ image })));
       return median(times.slice(2));
