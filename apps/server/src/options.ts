@@ -19,6 +19,8 @@ export interface ServeOptions extends WorkOptions {
   readonly models?: readonly ModelEntry[] | undefined;
   /** TCP port; 0 takes a free one. Default 8000 */
   readonly port?: number | undefined;
+  /** TCP port for gRPC; 0 takes a free one, `false` none. Default: the one after `port`, or a free one if that is 0 */
+  readonly grpcPort?: number | false | undefined;
   /** Address to listen on. Default 127.0.0.1 */
   readonly host?: string | undefined;
   /** Processes that run models. Default: as `openServing` */
@@ -61,6 +63,8 @@ export interface ServeOptions extends WorkOptions {
 export interface RunningServer extends AsyncDisposable {
   /** `http://127.0.0.1:8000` */
   readonly url: string;
+  /** `127.0.0.1:8001`. Undefined without gRPC */
+  readonly grpc: string | undefined;
   /** Names of the models, in the order of the options. */
   readonly models: readonly string[];
   /** Answers pending requests, refuses others with 503, then closes. A repeated call waits for the same. */

@@ -6,6 +6,7 @@ import { OptionError } from "@residual/pipeline";
 import { openServing, type Serving } from "@residual/pipeline/serving";
 import { pino } from "pino";
 import { checkAccess, keyCheck } from "./access.ts";
+import { type GrpcServer, startGrpc } from "./grpc/server.ts";
 import { createApp } from "./http/app.ts";
 import { Metrics } from "./metrics.ts";
 import type { ModelEntry, RunningServer, ServeOptions } from "./options.ts";
@@ -23,6 +24,7 @@ const EMBEDDED: ModelEntry = { name: "cifar_resnet20" };
  */
 export async function serve(options: ServeOptions = {}): Promise<RunningServer> {
   const { host = "127.0.0.1", port = 8000, apiKeys = [], noAuth = false, models = [EMBEDDED] } = options;
+  const { grpcPort = port === 0 ? 0 : port + 1 } = options;
   checkAccess(host, apiKeys, noAuth);
   const metrics = new Metrics();
   const serving = await openServing({ ...servingOptions(options), onBatch: (batch) => metrics.countBatch(batch) });
@@ -30,13 +32,15 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
   const service = serviceOf(options, serving, metrics, models);
   const http = httpServer(service, options);
   const pending = pendingRequests(http);
+  let grpc: GrpcServer | undefined;
   let closed: Promise<void> | undefined;
   const close = () => {
-    closed ??= stop(service, http, pending);
+    closed ??= stop(service, http, Promise.all([pending.empty(), grpc?.close()]));
     return closed;
   };
   try {
     await listen(http, port, host);
+    if (grpcPort !== false) grpc = await startGrpc(service, host, grpcPort);
     for (const { name, ...model } of models) await serving.load(name, model, options);
     service.phase = "ready";
   } catch (error) {
@@ -46,7 +50,13 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
   const address = http.address() as AddressInfo;
   const shownHost = address.family === "IPv6" ? `[${address.address}]` : address.address;
   const names = models.map(({ name }) => name);
-  return { url: `http://${shownHost}:${address.port}`, models: names, close, [Symbol.asyncDispose]: close };
+  return {
+    url: `http://${shownHost}:${address.port}`,
+    grpc: grpc && `${shownHost}:${grpc.port}`,
+    models: names,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
 }
 
 function servingOptions(options: ServeOptions): NonNullable<Parameters<typeof openServing>[0]> {
@@ -114,9 +124,9 @@ function pendingRequests(http: Server): { empty(): Promise<void> } {
 }
 
 /** Refuses new work, answers what is under way, then frees everything. */
-async function stop(service: Service, http: Server, pending: { empty(): Promise<void> }): Promise<void> {
+async function stop(service: Service, http: Server, answered: Promise<unknown>): Promise<void> {
   service.phase = "stopping";
-  await pending.empty();
+  await answered;
   if (http.listening) {
     http.close();
     http.closeAllConnections();

@@ -6,13 +6,11 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { RequestError, shownError, statusOf } from "../errors.ts";
 import { HEADER_LENGTH } from "../inference/binary.ts";
 import type { Service } from "../service.ts";
+import { traceIdOf } from "../trace.ts";
 import { documentRoutes } from "./documents.ts";
 import { pictureRoutes } from "./pictures.ts";
 import { protocolRoutes } from "./protocol.ts";
 import type { Route } from "./route.ts";
-
-/** A version, a trace id, a parent id and flags: https://www.w3.org/TR/trace-context/#traceparent-header */
-const TRACEPARENT = /^[\da-f]{2}-([\da-f]{32})-[\da-f]{16}-[\da-f]{2}$/;
 
 /** Everything that is answered over HTTP. */
 export function createApp(service: Service, origins: readonly string[]): Hono {
@@ -77,8 +75,8 @@ function observed(service: Service, routes: readonly Route[]): MiddlewareHandler
     const ms = performance.now() - start;
     const { status } = c.res;
     const route = (c.get("route") as string | undefined) ?? "none";
-    const trace = c.req.header("traceparent") ?? "";
-    const traceId = TRACEPARENT.exec(trace)?.[1];
+    const trace = c.req.header("traceparent");
+    const traceId = traceIdOf(trace);
     if (service.phase === "stopping") c.header("Connection", "close");
     if (traceId !== undefined) c.header("traceparent", trace);
     metrics.countRequest(route, status, ms);

@@ -1,22 +1,18 @@
-import { version } from "@residual/core";
 import type { ServedModel } from "@residual/pipeline/serving";
 import type { Context } from "hono";
 import type { z } from "zod";
 import { binaryOf, binaryParts, HEADER_LENGTH, splitBody } from "../inference/binary.ts";
 import { infer, type OutputTensor } from "../inference/infer.ts";
-import { controlledEntry, isReady, modelNamed, type Service, VERSION } from "../service.ts";
+import { indexOf, loadModel, metadataOf, serverMetadata, unloadModel } from "../protocol.ts";
+import { isReady, modelNamed, type Service, VERSION } from "../service.ts";
 import { bodyOf, get, json, parsed, post, type Route, workOf } from "./route.ts";
 import * as schemas from "./schemas.ts";
-
-const extensions = ["binary_tensor_data", "classification", "model_repository"];
 
 const tensors = (schema: z.ZodType) => ({ "application/json": schema, "application/octet-stream": schema });
 
 /** The Open Inference Protocol, version 2, with Triton's extensions. */
 export const protocolRoutes: readonly Route[] = [
-  get("/v2", "The server's name, version and extensions", json(schemas.serverMetadata), (c) =>
-    c.json({ name: "residual", version, extensions }),
-  ),
+  get("/v2", "The server's name, version and extensions", json(schemas.serverMetadata), (c) => c.json(serverMetadata)),
   get("/v2/health/live", "Whether the process answers", json(schemas.live), (c) => c.json({ live: true }), "open"),
   get("/v2/health/ready", "Whether every model is ready; else 503", json(schemas.ready), answerReady, "open"),
   ...versioned(get("/v2/models/{name}", "A model's inputs and outputs", json(schemas.modelMetadata), answerMetadata)),
@@ -40,13 +36,11 @@ export const protocolRoutes: readonly Route[] = [
     answerIndex,
   ),
   post("/v2/repository/models/{name}/load", "Loads a listed model, or loads it anew", {}, {}, async (c, service) => {
-    const { name, ...options } = controlledEntry(service, c.req.param("name")!);
-    await service.serving.load(name, options);
+    await loadModel(service, c.req.param("name")!);
     return c.body(null, 200);
   }),
   post("/v2/repository/models/{name}/unload", "Unloads a model after its requests", {}, {}, async (c, service) => {
-    const { name } = controlledEntry(service, c.req.param("name")!);
-    await service.serving.unload(modelNamed(service, name).name);
+    await unloadModel(service, c.req.param("name")!);
     return c.body(null, 200);
   }),
 ];
@@ -78,22 +72,7 @@ function answerMetadata(c: Context, service: Service): Response {
 async function answerIndex(c: Context, service: Service): Promise<Response> {
   const body = await bodyOf(c, service);
   const { ready = false } = body.length === 0 ? {} : parsed(schemas.indexRequest, splitBody(body, undefined).json);
-  const states = service.entries.map(({ name }) => {
-    const state = service.serving.models.get(name)?.state === "ready" ? "READY" : "UNAVAILABLE";
-    return { name, version: VERSION, state, reason: "" };
-  });
-  return c.json(states.filter(({ state }) => !ready || state === "READY"));
-}
-
-/** Open axes are -1 in the protocol. */
-function metadataOf({ name, inputs, outputs }: ServedModel): z.infer<typeof schemas.modelMetadata> {
-  const tensors = (list: ServedModel["inputs"]) =>
-    list.map((each) => ({
-      name: each.name,
-      datatype: "FP32",
-      shape: each.shape.map((size) => (size === "N" ? -1 : size)),
-    }));
-  return { name, versions: [VERSION], platform: "residual", inputs: tensors(inputs), outputs: tensors(outputs) };
+  return c.json(indexOf(service, ready));
 }
 
 async function answerInference(c: Context, service: Service): Promise<Response> {

@@ -1,0 +1,261 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { status } from "@grpc/grpc-js";
+import { fixtureInput } from "@residual/core";
+import { afterAll, describe, expect, it } from "vitest";
+import { GrpcClient } from "../testing/grpc-client.ts";
+import { ask, running } from "../testing/running.ts";
+
+function clientOf({ grpc }: { readonly grpc: string | undefined }): GrpcClient {
+  const client = new GrpcClient(grpc!);
+  afterAll(() => client[Symbol.dispose]());
+  return client;
+}
+
+const name = "cifar_resnet20";
+const server = await running({ models: [{ name, model: name, weights: "fixture:v1" }], maxBytes: 2 ** 20 });
+const client = clientOf(server);
+
+const shape = [4, 3, 32, 32];
+const { data } = fixtureInput("v1", shape);
+const raw = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+
+/** PyTorch's float64 logits: conformance/golden/README.md */
+const golden = JSON.parse(
+  readFileSync(new URL("../../../../conformance/golden/infer/cifar_resnet20_4x3x32x32.json", import.meta.url), "utf8"),
+) as {
+  readonly logits: { readonly values: readonly number[] };
+  readonly fp32: { readonly logits: { readonly relToMax: number } };
+};
+
+function expectGolden(found: readonly number[]): void {
+  const expected = golden.logits.values;
+  const bound = 10 * golden.fp32.logits.relToMax * Math.max(...expected.map(Math.abs));
+  expect(found).toHaveLength(expected.length);
+  for (const [i, value] of expected.entries()) expect(Math.abs(found[i]! - value)).toBeLessThanOrEqual(bound);
+}
+
+const tensor = (change: object = {}) => ({ name: "image", datatype: "FP32", shape, ...change });
+const contents = { fp32_contents: [...data] };
+
+interface Answer {
+  readonly outputs: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly contents: { readonly fp32_contents: readonly number[]; readonly bytes_contents: readonly Buffer[] } | null;
+  }[];
+  readonly raw_output_contents: readonly Buffer[];
+}
+
+const infer = async (message: object, options: Parameters<GrpcClient["call"]>[2] = {}) =>
+  (await client.call("ModelInfer", { model_name: name, ...message }, options)) as Answer;
+
+it("the proto file is the official one, byte for byte", () => {
+  const bytes = readFileSync(new URL("../../proto/open_inference_grpc.proto", import.meta.url));
+  // kserve/open-inference-protocol at d49cc23f
+  expect(createHash("sha256").update(bytes).digest("hex")).toBe(
+    "0f715460d60b014a23e06ac8e768cfa3d8336221cdb66bd7aeeab6dc27620b0f",
+  );
+});
+
+describe("what the server says of itself", () => {
+  it.each([
+    ["ServerLive", {}, { live: true }],
+    ["ServerReady", {}, { ready: true }],
+    ["ServerMetadata", {}, { name: "residual", extensions: expect.arrayContaining(["classification"]) as string[] }],
+    ["ModelReady", { name }, { ready: true }],
+    ["ModelReady", { name, version: "1" }, { ready: true }],
+    ["RepositoryIndex", {}, { models: [{ name, version: "1", state: "READY", reason: "" }] }],
+  ])("%s %j", async (call, message, expected) => {
+    expect(await client.call(call, message)).toMatchObject(expected);
+  });
+
+  it("the model's inputs and outputs, with -1 for the open batch", async () => {
+    expect(await client.call("ModelMetadata", { name })).toEqual({
+      name,
+      versions: ["1"],
+      platform: "residual",
+      inputs: [{ name: "image", datatype: "FP32", shape: [-1, 3, 32, 32] }],
+      outputs: [
+        { name: "logits", datatype: "FP32", shape: [-1, 10] },
+        { name: "probabilities", datatype: "FP32", shape: [-1, 10] },
+        { name: "embedding", datatype: "FP32", shape: [-1, 64] },
+      ],
+      properties: {},
+    });
+  });
+});
+
+describe("ModelInfer", () => {
+  const outputs = [{ name: "logits" }];
+
+  it("gives PyTorch's logits as contents for contents", async () => {
+    const answer = await infer({ id: "7", inputs: [tensor({ contents })], outputs });
+    expect(answer).toMatchObject({ model_name: name, model_version: "1", id: "7", raw_output_contents: [] });
+    expect(answer.outputs).toMatchObject([{ name: "logits", datatype: "FP32", shape: [4, 10] }]);
+    expectGolden(answer.outputs[0]!.contents!.fp32_contents);
+  });
+
+  it("gives PyTorch's logits as raw contents for raw contents", async () => {
+    const answer = await infer({ inputs: [tensor()], outputs, raw_input_contents: [raw] });
+    expect(answer.outputs[0]).toMatchObject({ name: "logits", shape: [4, 10], contents: null });
+    const [bytes] = answer.raw_output_contents;
+    expectGolden(Array.from({ length: 40 }, (_, i) => bytes!.readFloatLE(4 * i)));
+  });
+
+  it("gives all outputs where none is named, in the model's order", async () => {
+    const { outputs: found } = await infer({ inputs: [tensor({ contents })] });
+    expect(found.map((each) => each.name)).toEqual(["logits", "probabilities", "embedding"]);
+  });
+
+  it("gives classes as Triton's classification extension", async () => {
+    const classes = [{ name: "logits", parameters: { classification: { int64_param: 2 } } }];
+    const { outputs: found } = await infer({ inputs: [tensor({ contents })], outputs: classes });
+    expect(found[0]).toMatchObject({ datatype: "BYTES", shape: [4, 2] });
+    const rows = golden.logits.values;
+    const best = rows.indexOf(Math.max(...rows.slice(0, 10)));
+    expect(found[0]!.contents!.bytes_contents[0]!.toString()).toMatch(new RegExp(`^-?\\d+\\.\\d{6}:${best}:`));
+    const [bytes] = (await infer({ inputs: [tensor()], outputs: classes, raw_input_contents: [raw] }))
+      .raw_output_contents; // a text's length in four bytes before it
+    expect(bytes!.subarray(4, 4 + bytes!.readUInt32LE())).toEqual(found[0]!.contents!.bytes_contents[0]);
+  });
+
+  it.each([
+    ["an unknown model", { model_name: "resnet5" }, "NOT_FOUND", /no model resnet5; ready: cifar_resnet20/],
+    ["an unknown version", { model_version: "2" }, "NOT_FOUND", /no version 2, expected 1/],
+    ["another shape", { inputs: [tensor({ shape: [1, 3, 9, 9], contents })] }, "INVALID_ARGUMENT", /\[1, 3, 9, 9\]/],
+    ["too few elements", { inputs: [tensor({ contents: { fp32_contents: [1] } })] }, "INVALID_ARGUMENT", /array of 1,/],
+    ["no contents", { inputs: [tensor()] }, "INVALID_ARGUMENT", /no `data`/],
+    [
+      "NaN",
+      { inputs: [tensor({ contents: { fp32_contents: Array.from(data, () => NaN) } })] },
+      "INVALID_ARGUMENT",
+      /NaN/,
+    ],
+    ["another datatype", { inputs: [tensor({ datatype: "INT8", contents })] }, "INVALID_ARGUMENT", /INT8 is not/],
+    ["a datatype of Object", { inputs: [tensor({ datatype: "toString", contents })] }, "INVALID_ARGUMENT", /toString/],
+    ["two inputs", { inputs: [tensor({ contents }), tensor({ contents })] }, "INVALID_ARGUMENT", /one input/],
+    ["short raw contents", { inputs: [tensor()], raw_input_contents: [raw.subarray(1)] }, "INVALID_ARGUMENT", /bytes/],
+    ["two raw contents", { inputs: [tensor()], raw_input_contents: [raw, raw] }, "INVALID_ARGUMENT", /either/],
+    [
+      "raw contents and contents",
+      { inputs: [tensor({ contents })], raw_input_contents: [raw] },
+      "INVALID_ARGUMENT",
+      /either/,
+    ],
+    [
+      "a classification of 0",
+      { inputs: [tensor({ contents })], outputs: [{ name: "logits", parameters: { classification: {} } }] },
+      "INVALID_ARGUMENT",
+      /classification: expected/,
+    ],
+    [
+      "an unknown output",
+      { inputs: [tensor({ contents })], outputs: [{ name: "x" }] },
+      "INVALID_ARGUMENT",
+      /no output x/,
+    ],
+  ] as const)("refuses %s", async (_, message, code, details) => {
+    await expect(infer(message)).rejects.toMatchObject({
+      code: status[code],
+      details: expect.stringMatching(details) as string,
+    });
+  });
+
+  it("refuses a message that is too large", async () => {
+    const inputs = [tensor({ shape: [100, 3, 32, 32] })];
+    await expect(infer({ inputs, raw_input_contents: [Buffer.alloc(1_228_800)] })).rejects.toMatchObject({
+      code: status.RESOURCE_EXHAUSTED,
+    });
+  });
+
+  it("refuses at once what cannot be answered in time, and says when to try again", async () => {
+    await infer({ inputs: [tensor({ contents })] }); // from now on the cost of a batch is known
+    const parameters = { timeout: { int64_param: 1 } }; // 1 µs
+    await expect(infer({ inputs: [tensor({ contents })], parameters })).rejects.toMatchObject({
+      code: status.UNAVAILABLE,
+      details: expect.stringMatching(/the deadline is in 0 ms/) as string,
+      metadata: expect.toSatisfy((found: { get(key: string): unknown[] }) => {
+        return Number(found.get("grpc-retry-pushback-ms")[0]) >= 1000;
+      }) as object,
+    });
+  });
+});
+
+it("answers UNAVAILABLE for what the queue does not hold, and all of the rest", async () => {
+  const small = clientOf(await running({ maxBatch: 1, maxWaiting: 2 }));
+  const message = { inputs: [tensor({ shape: [1, 3, 32, 32] })], raw_input_contents: [raw.subarray(0, 12288)] };
+  const calls = Array.from({ length: 64 }, () => small.call("ModelInfer", { model_name: name, ...message }));
+  const results = await Promise.allSettled(calls);
+  const refused = results.filter((result) => result.status === "rejected").map((result) => result.reason as object);
+  expect(refused.length).toBeGreaterThan(0);
+  expect(refused.length).toBeLessThan(64);
+  for (const error of refused) expect(error).toMatchObject({ code: status.UNAVAILABLE });
+});
+
+describe("metadata", async () => {
+  const closed = await running({ apiKeys: ["secret"] });
+  const keyed = clientOf(closed);
+
+  it("refuses calls without a valid API key, except those of probes", async () => {
+    for (const metadata of [{}, { "x-api-key": "wrong" }, { authorization: "Bearer wrong" }])
+      await expect(keyed.call("ModelMetadata", { name }, { metadata })).rejects.toMatchObject({
+        code: status.UNAUTHENTICATED,
+      });
+    for (const metadata of [{ "x-api-key": "secret" }, { authorization: "Bearer secret" }])
+      expect(await keyed.call("ModelMetadata", { name }, { metadata })).toMatchObject({ name });
+    expect(await keyed.call("ServerReady")).toEqual({ ready: true });
+  });
+
+  it("passes request ids and W3C's trace context back", async () => {
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    await client.call("ServerMetadata", {}, { metadata: { traceparent, "x-request-id": "abc" } });
+    expect(client.metadata.getMap()).toMatchObject({ traceparent, "x-request-id": "abc" });
+    await client.call("ServerMetadata", {}, { metadata: { traceparent: "x", "x-request-id": "no spaces" } });
+    expect(client.metadata.getMap().traceparent).toBeUndefined();
+    expect(client.metadata.getMap()["x-request-id"]).toMatch(/^[\da-f-]{36}$/);
+  });
+
+  it("counts calls by their status", async () => {
+    const { body } = await ask(`${server.url}/metrics`);
+    const route = "/inference.GRPCInferenceService/ModelInfer";
+    const counted = (body as string).split("\n").filter((line) => line.includes(`_total{route="${route}"`));
+    expect(counted.map((line) => line.match(/status="(\w+)"/)![1])).toEqual(
+      expect.arrayContaining(["OK", "NOT_FOUND", "INVALID_ARGUMENT"]),
+    );
+  });
+});
+
+describe("load and unload", () => {
+  it("are refused unless the server lets clients", async () => {
+    for (const call of ["RepositoryModelLoad", "RepositoryModelUnload"])
+      await expect(client.call(call, { model_name: name })).rejects.toMatchObject({ code: status.PERMISSION_DENIED });
+  });
+
+  it("take listed models", async () => {
+    const controlled = clientOf(await running({ modelControl: true }));
+    await controlled.call("RepositoryModelUnload", { model_name: name });
+    expect(await controlled.call("ModelReady", { name })).toEqual({ ready: false });
+    expect(await controlled.call("RepositoryIndex", { ready: true })).toEqual({ models: [] });
+    await controlled.call("RepositoryModelLoad", { model_name: name });
+    expect(await controlled.call("ModelReady", { name })).toEqual({ ready: true });
+    await expect(controlled.call("RepositoryModelLoad", { model_name: "x" })).rejects.toMatchObject({
+      code: status.NOT_FOUND,
+    });
+  });
+});
+
+it("answers pending calls while it stops, and refuses others", async () => {
+  const stopping = await running();
+  const caller = clientOf(stopping);
+  await caller.call("ServerReady");
+  const message = { model_name: name, inputs: [tensor()], raw_input_contents: [raw] };
+  const pending = caller.call("ModelInfer", message);
+  await new Promise((resolve) => setTimeout(resolve, 20)); // until the call has arrived
+  const closed = stopping.close();
+  expect(await pending).toMatchObject({ model_name: name });
+  await closed;
+  await expect(caller.call("ModelInfer", message, { deadline: 2000 })).rejects.toMatchObject({
+    code: status.UNAVAILABLE,
+  });
+});
