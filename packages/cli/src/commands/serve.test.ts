@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { type ClientRequest, request } from "node:http";
 import { json } from "node:stream/consumers";
+import type { RunningServer } from "@residual/server";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
 import { bin, ended, photo, residual, start, without } from "../testing/residual.ts";
@@ -21,7 +22,7 @@ async function serving(...words: readonly string[]) {
     text += String(part);
     if (text.endsWith("}\n")) break;
   }
-  return { server, end, ...(JSON.parse(text) as { readonly url: string; readonly models: readonly string[] }) };
+  return { server, end, ...(JSON.parse(text) as Pick<RunningServer, "url" | "grpc" | "models">) };
 }
 
 /** A request whose header has reached the server, which waits for its body. */
@@ -43,8 +44,8 @@ const stop = (server: ChildProcess): boolean => server.kill("SIGTERM");
 
 describe("residual serve", () => {
   it("answers every request that had reached it when SIGTERM came, refuses others, and exits with 0", async () => {
-    const { server, end, url, models } = await serving("--no-log");
-    expect(models).toEqual(["cifar_resnet20"]);
+    const { server, end, url, grpc, models } = await serving("--no-log");
+    expect([models, grpc]).toEqual([["cifar_resnet20"], expect.stringMatching(/^127\.0\.0\.1:\d+$/)]);
     const sent = await Promise.all(Array.from({ length: 8 }, () => begun(url)));
     stop(server);
     let ready: Response;
@@ -63,7 +64,8 @@ describe("residual serve", () => {
   });
 
   it("ends at once at the second signal", async () => {
-    const { server, end, url } = await serving("--no-log");
+    const { server, end, url, grpc } = await serving("--no-log", "--no-grpc");
+    expect(grpc).toBeUndefined();
     const sent = await begun(url);
     sent.on("error", () => {});
     stop(server);

@@ -36,12 +36,14 @@ interface Options
     > {
   readonly apiKeyFile?: string;
   readonly auth: boolean;
+  readonly grpc: boolean;
+  readonly grpcPort?: number;
   readonly log: boolean;
 }
 
 /** Serves models until Ctrl-C or SIGTERM, then answers what is under way. */
 export function serveCommand({ signal }: Context): Command {
-  return command("serve", "answer over HTTP: a page, pictures, and the Open Inference Protocol of KServe and Triton", [
+  return command("serve", "answer over HTTP and gRPC: a page, pictures, the Open Inference Protocol v2", [
     "serve --model resnet50 --weights resnet50",
     "serve --models models.json --host 0.0.0.0 --api-key-file keys.txt",
   ])
@@ -49,6 +51,8 @@ export function serveCommand({ signal }: Context): Command {
     .option("--weights <w>", "a file, known weights or fixture:SALT")
     .option("--models <file>", 'several: {"models": [{"name": "a", "model": "resnet50", "weights": "a.safetensors"}]}')
     .option("--port <n>", "TCP port; 0 takes a free one", port, 8000)
+    .option("--grpc-port <n>", "TCP port for gRPC; the one after --port where not given", port)
+    .option("--no-grpc", "answer over HTTP alone")
     .option("--host <address>", "address to listen on; 0.0.0.0 for other machines", "127.0.0.1")
     .option("--api-key-file <file>", "accepted API keys, one a line; else RESIDUAL_API_KEY")
     .option("--no-auth", "answer without a key on any --host: something in front of the server checks who may call it")
@@ -70,8 +74,11 @@ export function serveCommand({ signal }: Context): Command {
       try {
         await using server = await serve({ ...(await serveOptions(options)), signal, onProgress: bar.onProgress });
         bar.end();
-        const { url, models } = server;
-        say(options, { url, models }, () => [`${url}  ${models.join(", ")}`]);
+        const { url, grpc, models } = server;
+        say(options, { url, grpc, models }, () => [
+          `${url}  ${models.join(", ")}`,
+          ...(grpc === undefined ? [] : [`${grpc}  gRPC`]),
+        ]);
         await new Promise<void>((resolve) => {
           if (signal.aborted) resolve();
           signal.addEventListener("abort", resolve, { once: true });
@@ -96,9 +103,10 @@ async function serverPackage(): Promise<typeof import("@residual/server")> {
 }
 
 async function serveOptions(options: Options): Promise<ServeOptions> {
-  const { model, weights, models, apiKeyFile, auth, log, json: _, ...rest } = options;
+  const { model, weights, models, apiKeyFile, auth, log, grpc, grpcPort, json: _, ...rest } = options;
   return {
     ...rest,
+    grpcPort: grpc ? grpcPort : false,
     models: await entriesOf({ model, weights, models }),
     apiKeys: await keysOf(apiKeyFile, auth),
     noAuth: !auth,
