@@ -3,11 +3,18 @@ export { type Item, inputsPath, itemsOf, type Job, openJob, type ShardResult, sh
 export type { Digests, Manifest } from "./manifest.ts";
 export { type JobOptions, prepareJob } from "./prepare-job.ts";
 export { openBoard } from "./redis/board.ts";
-export { type Enqueued, enqueueShards } from "./redis/enqueue.ts";
-export type { AttemptOptions, QueuedJob, QueueOptions, ShardTask } from "./redis/queue.ts";
+export type { Enqueued } from "./redis/enqueue.ts";
+export {
+  enqueueJob,
+  jobQueueStatus,
+  retryJob,
+  type WorkOptions,
+  workOnJobs,
+} from "./redis/job-queue.ts";
+export type { AttemptOptions, QueueOptions } from "./redis/queue.ts";
 export { RedisError } from "./redis/server.ts";
-export { type FailedShard, type QueueCounts, type QueueStatus, queueStatus, retryFailed } from "./redis/status.ts";
-export { type Worked, type WorkQueueOptions, workQueue } from "./redis/work.ts";
+export type { FailedTask, QueueCounts, QueueStatus } from "./redis/status.ts";
+export type { Worked } from "./redis/work.ts";
 export { type Format, formats, type Output, outputs, type Row } from "./row.ts";
 export { type SheetGroup, type SheetOptions, writeContactSheet } from "./search/contact-sheet.ts";
 export type { IndexHeader } from "./search/index-file.ts";

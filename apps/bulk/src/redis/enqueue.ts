@@ -58,7 +58,9 @@ async function absent(queue: Queue<ShardTask>, ids: readonly string[]): Promise<
 }
 
 /** Removes completed tasks whose result file has been deleted since: their ids would keep the shards out. */
-async function forgetDone(queue: Queue<ShardTask>, { digest }: QueuedJob, done: ReadonlySet<number>): Promise<void> {
-  for (const task of await queue.getCompleted())
-    if (task.data.job === digest && !done.has(task.data.shard)) await task.remove();
+async function forgetDone(queue: Queue<ShardTask>, job: QueuedJob, done: ReadonlySet<number>): Promise<void> {
+  for (const task of await queue.getCompleted()) {
+    const { out, job: digest, shard } = task.data;
+    if (digest === job.digest && out === job.out && !done.has(shard)) await task.remove();
+  }
 }

@@ -1,4 +1,5 @@
 import type { ConnectionOptions, Job, JobsOptions, Queue } from "bullmq";
+import { sha256 } from "../digests.ts";
 import { importBullmq } from "./peers.ts";
 import { checkRedis } from "./server.ts";
 
@@ -50,9 +51,9 @@ export function taskOptions({ attempts = 4, backoff = 2000 }: AttemptOptions): J
   };
 }
 
-/** The same shard of the same bulk job has the same id, so that Redis holds it at most once. */
-export function taskId({ job, shard }: Pick<ShardTask, "job" | "shard">): string {
-  return `${job.slice(0, 16)}-${shard}`;
+/** The same shard of the same job in the same folder has the same id, so that Redis holds it at most once. */
+export function taskId({ out, job, shard }: ShardTask): string {
+  return `${sha256(`${job} ${out}`).slice(0, 16)}-${shard}`;
 }
 
 /** Opens the queue after a check of the server. Throws RedisError, or BackendUnavailableError without the packages. */

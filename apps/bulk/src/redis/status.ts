@@ -14,7 +14,7 @@ export interface QueueCounts {
   readonly failed: number;
 }
 
-export interface FailedShard {
+export interface FailedTask {
   readonly out: string;
   readonly shard: number;
   /** `code: message` of the last attempt. */
@@ -25,7 +25,7 @@ export interface FailedShard {
 export interface QueueStatus {
   readonly counts: QueueCounts;
   /** The shards set aside: of the bulk job with `digest`, or of all where it is not given. */
-  readonly failed: readonly FailedShard[];
+  readonly failed: readonly FailedTask[];
 }
 
 export async function queueStatus(
@@ -33,7 +33,7 @@ export async function queueStatus(
 ): Promise<QueueStatus> {
   await using queue = await openQueue(options);
   const failed = [];
-  for await (const task of failedTasks(queue, options.digest)) failed.push(failedShard(task));
+  for await (const task of failedTasks(queue, options.digest)) failed.push(failedTask(task));
   return { counts: await countsOf(queue), failed };
 }
 
@@ -48,7 +48,7 @@ export async function countsOf(queue: Pick<Queue, "getJobCounts">): Promise<Queu
   };
 }
 
-function failedShard({ data, failedReason, attemptsMade }: Task): FailedShard {
+function failedTask({ data, failedReason, attemptsMade }: Task): FailedTask {
   return { out: data.out, shard: data.shard, reason: failedReason, attempts: attemptsMade };
 }
 
@@ -66,7 +66,7 @@ async function* failedTasks(queue: Queue<ShardTask>, digest?: string): AsyncGene
  */
 export async function retryFailed(
   options: QueueOptions & { readonly digest?: string | undefined },
-): Promise<readonly FailedShard[]> {
+): Promise<readonly FailedTask[]> {
   await using queue = await openQueue(options);
   const tasks: Task[] = [];
   for await (const task of failedTasks(queue, options.digest)) tasks.push(task);
@@ -74,5 +74,5 @@ export async function retryFailed(
     await task.remove(); // a retry in place would keep the count of lost workers
     await queue.add("shard", task.data, { ...task.opts, jobId: taskId(task.data) });
   }
-  return tasks.map(failedShard);
+  return tasks.map(failedTask);
 }
