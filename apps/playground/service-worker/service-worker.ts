@@ -13,33 +13,47 @@ const current = `playground-${VERSION}`;
 
 self.addEventListener("install", (event) => event.waitUntil(install()));
 self.addEventListener("activate", (event) => event.waitUntil(activate()));
-self.addEventListener("message", ({ data }) => {
-  if (data === "take over") void self.skipWaiting();
-});
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   const isOurs = /^(GET|HEAD)$/.test(request.method) && request.url.startsWith(self.registration.scope);
   if (isOurs) event.respondWith(answer(request));
 });
 
+/**
+ * A new version takes over as soon as the browser lets it. The browser holds it back while the former one is at work,
+ * for up to five minutes, so that no page may wait for that moment.
+ */
 async function install(): Promise<void> {
   const cache = await caches.open(current);
   await cache.addAll(KEPT_FILES.map((file) => new Request(file, { cache: "no-cache" })));
+  void self.skipWaiting();
 }
 
-/** The first version serves the page that has installed it; former versions are dropped. */
+/** Serves the pages that are open: of the version before too, whose files stay. Older versions are dropped. */
 async function activate(): Promise<void> {
-  for (const name of await caches.keys())
-    if (name.startsWith("playground-") && name !== current) await caches.delete(name);
+  for (const name of (await formerVersions()).slice(0, -1)) await caches.delete(name);
   await self.clients.claim();
 }
 
+/** The caches of other versions, oldest first. */
+async function formerVersions(): Promise<string[]> {
+  return (await caches.keys()).filter((name) => name.startsWith("playground-") && name !== current);
+}
+
 async function answer(request: Request): Promise<Response> {
-  const cache = await caches.open(current);
-  const kept = await cache.match(request.url.replace(/\/index\.html$/, "/"), { ignoreSearch: true, ignoreVary: true });
+  const kept = await find(request.url.replace(/\/index\.html$/, "/"));
   if (kept) return kept;
   const response = await fetch(request);
   const isWhole = request.method === "GET" && response.status === 200;
+  const cache = await caches.open(current);
   if (isWhole) await cache.put(request, response.clone()).catch(() => {}); // the storage is full: used, not kept
   return response;
+}
+
+async function find(url: string): Promise<Response | undefined> {
+  for (const cacheName of [current, ...(await formerVersions())]) {
+    const kept = await caches.match(url, { cacheName, ignoreSearch: true, ignoreVary: true });
+    if (kept) return kept;
+  }
+  return undefined;
 }
