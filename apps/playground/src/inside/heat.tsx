@@ -34,11 +34,11 @@ export function Heat(props: HeatProps) {
     >
       {numbers.map((each, at) =>
         each === null ? (
-          <span key={at} class="padding" title="padding: 0" />
+          <span key={at} class="inside-heat-cell padding" title="padding: 0" />
         ) : (
           <span
             key={at}
-            class={marked === at ? "marked" : undefined}
+            class={`inside-heat-cell ${marked === at ? "marked" : ""}`}
             title={numberWords(each, 5)}
             style={{ background: cssColour(each, largest, theme), color: inkOn(each, largest, theme) }}
           >

@@ -114,8 +114,14 @@ function Parts({ sum: { sums, channels }, thing }: { readonly sum: Sum; readonly
   const scale = 100 / (top - bottom || 1);
   const step = 100 / shown.length;
   return (
-    <figure class="inside-parts">
-      <svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="The parts of the sum">
+    <figure>
+      <svg
+        class="inside-parts-plot"
+        viewBox="0 0 100 100"
+        preserveAspectRatio="none"
+        role="img"
+        aria-label="The parts of the sum"
+      >
         {shown.map((part, at) => (
           <rect
             key={channels[at]}
