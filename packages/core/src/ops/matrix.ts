@@ -28,10 +28,9 @@ export function multiplyTransposed(
     for (let row = 0; row < evenRows; row += 4) tile4x2(y, a, b, row, column, columns, inner);
   }
   for (let row = 0; row < rows; row++) {
-    const from = row < evenRows ? evenColumns : 0;
-    for (let column = from; column < columns; column++) {
-      y[row * columns + column] = dot(a, b, row * inner, column * inner, inner);
-    }
+    let column = row < evenRows ? evenColumns : 0;
+    for (; column + 4 <= columns; column += 4) tile1x4(y, a, b, row, column, columns, inner);
+    for (; column < columns; column++) y[row * columns + column] = dot(a, b, row * inner, column * inner, inner);
   }
 }
 
@@ -83,6 +82,39 @@ function tile4x2(
   y[at + 2 * columns + 1] = s21;
   y[at + 3 * columns] = s30;
   y[at + 3 * columns + 1] = s31;
+}
+
+/** Four sums at a time, since one alone waits for each of its additions. */
+function tile1x4(
+  y: Float64Array,
+  a: Float64Array,
+  b: Float64Array,
+  row: number,
+  column: number,
+  columns: number,
+  inner: number,
+): void {
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
+  const a0 = row * inner;
+  const b0 = column * inner;
+  const b1 = b0 + inner;
+  const b2 = b1 + inner;
+  const b3 = b2 + inner;
+  for (let k = 0; k < inner; k++) {
+    const w = a[a0 + k]!;
+    s0 += w * b[b0 + k]!;
+    s1 += w * b[b1 + k]!;
+    s2 += w * b[b2 + k]!;
+    s3 += w * b[b3 + k]!;
+  }
+  const at = row * columns + column;
+  y[at] = s0;
+  y[at + 1] = s1;
+  y[at + 2] = s2;
+  y[at + 3] = s3;
 }
 
 function dot(a: Float64Array, b: Float64Array, a0: number, b0: number, inner: number): number {
