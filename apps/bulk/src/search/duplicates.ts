@@ -4,8 +4,8 @@ import { OptionError } from "@residual/pipeline";
 import { type Block, type IndexFile, rowsIn } from "./index-file.ts";
 import { byCosine, type NameOf, type Neighbour } from "./nearest.ts";
 import { Sets } from "./sets.ts";
-import { compareSketches, type Sketches, sketcher } from "./sketch.ts";
-import { cosineOf, MILLIONTH } from "./vectors.ts";
+import { sketcher } from "./sketch.ts";
+import { cosineOf, dot, dots, type Matrix, MILLIONTH } from "./vectors.ts";
 
 export interface DuplicatesOptions extends WorkOptions {
   /** The least cosine of near duplicates: more than 0, at most 1. */
@@ -60,11 +60,11 @@ async function connect(
   for (let first = 0; first < rows; first += size) {
     const left = await index.read(first, Math.min(size, rows - first));
     sketchesOf ??= sketcher(left, dimensions);
-    const a = { ...left, sketches: sketchesOf(left) };
+    const a = { ...left, length: dimensions, sketches: sketchesOf(left) };
     for await (const right of index.blocks(block, { first, signal })) {
-      const b = { ...right, sketches: sketchesOf(right) };
+      const b = { ...right, length: dimensions, sketches: sketchesOf(right) };
       for (let at = 0; at < right.count; at += STRIPE) {
-        done += joinStripe(a, b, at, { sets, threshold, dimensions });
+        done += joinStripe(a, b, at, threshold, sets);
         onProgress?.({ stage: "compare", done, total: (rows * (rows - 1)) / 2 });
         await nextTurn();
         throwIfAborted(signal);
@@ -74,27 +74,21 @@ async function connect(
   return sets;
 }
 
-type Sketched = Block & { readonly sketches: Sketches };
+type Rows = Block & Matrix & { readonly sketches: Matrix };
 
-interface Joining {
-  readonly sets: Sets;
-  readonly threshold: number;
-  readonly dimensions: number;
-}
-
-/** Compares rows of `b` from `first` on with the rows of `a` before them. Returns the number of pairs. */
-function joinStripe(a: Sketched, b: Sketched, first: number, { sets, threshold, dimensions }: Joining): number {
-  const end = Math.min(first + STRIPE, b.count);
+/** Compares rows of `b`, from `begin` on, with the rows of `a` before them. Returns the number of pairs. */
+function joinStripe(a: Rows, b: Rows, begin: number, threshold: number, sets: Sets): number {
+  const end = Math.min(begin + STRIPE, b.count);
+  const products = new Float64Array(STRIPE);
   let pairs = 0;
-  for (let i = 0; i < a.count && a.first + i < b.first + end - 1; i++) {
-    const begin = Math.max(first, a.first + i + 1 - b.first);
-    pairs += end - begin;
-    // a multiple of 4 before `begin`, as sketches are compared by fours
-    compareSketches(a.sketches, i, b.sketches, { first: begin - (begin % 4), end }, threshold - MILLIONTH, (j) => {
-      if (j < begin || j >= end || sets.first(a.first + i) === sets.first(b.first + j)) return;
-      const cosine = cosineOf(a.data, i * dimensions, b.data, j * dimensions, dimensions);
-      if (cosine >= threshold) sets.join(a.first + i, b.first + j);
-    });
+  for (let i = 0, row = a.first; i < a.count && row + 1 < b.first + end; i++, row++) {
+    const first = Math.max(begin, row + 1 - b.first);
+    dots(a.sketches, i, b.sketches, first, end, products);
+    pairs += end - first;
+    for (let j = first; j < end; j++) {
+      if (!(products[j - first]! >= threshold - MILLIONTH) || sets.first(row) === sets.first(b.first + j)) continue;
+      if (cosineOf(dot(a, i, b, j)) >= threshold) sets.join(row, b.first + j);
+    }
   }
   return pairs;
 }
@@ -106,12 +100,12 @@ async function described(
   names: ReadonlyMap<number, string>,
 ): Promise<readonly Neighbour[]> {
   const order = group.toSorted((a, b) => (names.get(a)! < names.get(b)! ? -1 : 1));
-  const [head] = order;
-  const { data: first } = await index.read(head!, 1);
+  const length = index.header.dimensions;
+  const { data: head } = await index.read(order[0]!, 1);
   const pictures: Neighbour[] = [];
   for (const row of order) {
     const { data } = await index.read(row, 1);
-    pictures.push({ image: names.get(row)!, cosine: cosineOf(first, 0, data, 0, first.length) });
+    pictures.push({ image: names.get(row)!, cosine: cosineOf(dot({ data: head, length }, 0, { data, length }, 0)) });
   }
   return pictures.sort(byCosine);
 }

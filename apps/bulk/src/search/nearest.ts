@@ -1,6 +1,6 @@
 import { check, type WorkOptions } from "@residual/core";
 import type { IndexFile } from "./index-file.ts";
-import { cosineOf } from "./vectors.ts";
+import { cosineOf, dots } from "./vectors.ts";
 
 /** A picture of the index, and its cosine with another: in millionths, since the index holds float32. */
 export interface Neighbour {
@@ -36,7 +36,8 @@ export async function nearest(
   let best: readonly Neighbour[] = [];
   for await (const { first, count, data } of index.blocks(block, { signal })) {
     const cosines = new Float64Array(count);
-    for (let i = 0; i < count; i++) cosines[i] = cosineOf(query, 0, data, i * dimensions, dimensions);
+    dots({ data: query, length: dimensions }, 0, { data, length: dimensions }, 0, count, cosines);
+    for (let i = 0; i < count; i++) cosines[i] = cosineOf(cosines[i]!);
     const found: Neighbour[] = [];
     for (const i of largest(cosines, top, best[top - 1]?.cosine))
       found.push({ image: await nameOf(first + i), cosine: cosines[i]! });
