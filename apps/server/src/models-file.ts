@@ -37,7 +37,9 @@ const modelsFile = z.strictObject({
 
 /** The models to serve, from `{ "models": [{ "name": … }] }`. Throws FormatError that names the wrong field. */
 export async function readModels(path: string): Promise<readonly ModelEntry[]> {
-  const text = await readFile(path, "utf8");
+  const text = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException): never => {
+    throw new FormatError(`${path}: it cannot be read (${cause.code}); check the path`, { cause });
+  });
   let value: unknown;
   try {
     value = JSON.parse(text);
