@@ -1,5 +1,6 @@
 export { ChangedError, FetchError, JobError, WorkerError } from "./errors.ts";
-export { type Item, inputsPath, itemsOf, type Job, openJob, type ShardResult, shardPath } from "./job.ts";
+export { type Item, inputsPath, isFinished, itemsOf, type Job, openJob, type ShardResult, shardPath } from "./job.ts";
+export { type JobStatus, jobStatus } from "./job-status.ts";
 export type { Digests, Manifest } from "./manifest.ts";
 export { type JobOptions, prepareJob } from "./prepare-job.ts";
 export { openBoard } from "./redis/board.ts";
@@ -21,6 +22,7 @@ export type { IndexHeader } from "./search/index-file.ts";
 export { makeIndex } from "./search/make-index.ts";
 export type { Neighbour } from "./search/nearest.ts";
 export { type Found, findDuplicates, type SearchOptions, type SearchWork, search } from "./search/search.ts";
+export { type RunOptions, runJob, type Share } from "./run-job.ts";
 export { readShard } from "./shard/rows.ts";
 export type { ShardOptions } from "./shard/run-shard.ts";
 export { ShardWorkers } from "./shard/workers.ts";

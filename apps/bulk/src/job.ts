@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { FormatError } from "@residual/core";
+import { readBytes } from "@residual/kit/bytes";
 import { JobError } from "./errors.ts";
 import type { Manifest } from "./manifest.ts";
 
@@ -42,6 +44,13 @@ export const inputsPath = ({ out }: Pick<Job, "out">, shard: number): string =>
 export const shardPath = ({ out, manifest }: Job, shard: number): string =>
   join(out, `shard-${numbered(shard)}.${manifest.format}`);
 
+/** Whether a shard is finished: its file appears whole or not at all. */
+export const isFinished = (job: Job, shard: number): boolean => existsSync(shardPath(job, shard));
+
+/** Number of a shard's pictures. */
+export const imagesOf = ({ manifest: { images, shardSize } }: Job, shard: number): number =>
+  Math.min(shardSize, images - shard * shardSize);
+
 /** The job in a folder; undefined if there is none. Throws FormatError for a damaged manifest. */
 export async function findJob(out: string): Promise<Job | undefined> {
   const path = manifestPath(resolve(out));
@@ -60,10 +69,11 @@ export async function openJob(out: string): Promise<Job> {
   throw new JobError(`${out}: there is no manifest.json; name the folder of a job, or start one with \`bulk run\``);
 }
 
-/** The frozen list of a shard's pictures. Throws FormatError for a damaged list. */
+/** The frozen list of a shard's pictures. Throws FormatError for one that is damaged or missing. */
 export async function itemsOf(job: Job, shard: number): Promise<readonly Item[]> {
   const path = inputsPath(job, shard);
-  const lines = (await readFile(path, "utf8")).split("\n").slice(0, -1);
+  const bytes = await readBytes(path, { expected: "the list of a shard's pictures" });
+  const lines = Buffer.from(bytes).toString().split("\n").slice(0, -1);
   return lines.map((line) => parsed<Item>(line, path, ({ image }) => typeof image === "string"));
 }
 

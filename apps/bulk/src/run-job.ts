@@ -1,0 +1,128 @@
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { DeviceLostError, type Progress, type WorkOptions } from "@residual/core";
+import { exclusively } from "@residual/kit/files";
+import { OptionError } from "@residual/pipeline";
+import { JobError } from "./errors.ts";
+import { imagesOf, isFinished, type Job } from "./job.ts";
+import { type Entry, openJournal, readJournal } from "./journal.ts";
+import { readShard } from "./shard/rows.ts";
+import { ShardWorkers } from "./shard/workers.ts";
+
+/** The part of a job for one of several machines: every `count`-th shard, from `index` on. */
+export interface Share {
+  /** From 0. */
+  readonly index: number;
+  readonly count: number;
+}
+
+export interface RunOptions {
+  /** Worker processes. Default: as many as the cores have room for. */
+  readonly workers?: number | undefined;
+  /** Default: the whole job. */
+  readonly share?: Share | undefined;
+  /** Runs shards again that were set aside, and those with pictures that could not be fetched. Default false */
+  readonly retry?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Counts pictures. */
+  readonly onProgress?: WorkOptions["onProgress"];
+  /** Called for each attempt at a shard that failed. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
+/** Attempts at a shard whose worker process ends: after that, the shard is likely to be the reason. */
+const ATTEMPTS = 3;
+
+/** Waits for another process, of about 200 ms each, before it counts as running. Two that start at once both wait. */
+const WAITS = 5;
+
+/**
+ * Runs the shards of a job, or of a share of it, that are not finished. A line for each goes to a journal in the job's
+ * folder. A later call goes on where this one ended, however it ended.
+ *
+ * A shard whose worker process ends three times is set aside, and the others go on. Throws JobError while another
+ * process runs the same share, AbortError, and any other error of a shard, such as a full disk: all would meet it.
+ */
+export async function runJob(job: Job, options: RunOptions = {}): Promise<void> {
+  const path = journalPath(job, options.share);
+  let waits = 0;
+  const onWait = () => {
+    if (++waits > WAITS) throw new JobError(`${job.out}: another process runs this job; wait for it, or stop it`);
+  };
+  await exclusively(path, () => runShards(job, path, options), { signal: options.signal, onWait });
+}
+
+async function runShards(job: Job, path: string, options: RunOptions): Promise<void> {
+  const { workers: count = workersFor(job), share = WHOLE, retry = false, signal } = options;
+  const entries = await readJournal(path);
+  const advance = progressOf(job, share, options.onProgress);
+  await using journal = await openJournal(path);
+  await using workers = new ShardWorkers(job, count);
+  const stop = new AbortController();
+  const inner = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const shards = shardsOf(job, share);
+  const lane = async () => {
+    for (const shard of shards) {
+      const work = { signal: inner, onProgress: ({ done }: Progress) => advance(shard, done) };
+      if (await isDue(job, shard, entries.get(shard), retry))
+        await journal.append(await tried(shard, () => workers.run(shard, work), options));
+      advance(shard, imagesOf(job, shard));
+    }
+  };
+  const lanes = Array.from({ length: count }, lane); // all take from the same shards
+  try {
+    await Promise.all(lanes);
+  } catch (error) {
+    stop.abort();
+    await Promise.allSettled(lanes);
+    throw error;
+  }
+}
+
+/** Whether a shard has to run. One that is set aside, or whose pictures could not be fetched, runs on `retry` only. */
+async function isDue(job: Job, shard: number, entry: Entry | undefined, retry: boolean): Promise<boolean> {
+  if (!isFinished(job, shard)) return retry || !(entry && "code" in entry);
+  return retry && (await readShard(job, shard)).some(({ error }) => error === "FetchError");
+}
+
+/** The result of a shard, or its reason for being set aside. */
+async function tried(shard: number, run: () => Promise<Entry>, { onWarning }: RunOptions): Promise<Entry> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!(error instanceof DeviceLostError)) throw error;
+      const { code, message } = error;
+      const isLast = attempt === ATTEMPTS;
+      onWarning?.(`${message}; ${isLast ? "it is set aside, and bulk retry runs it again" : "it is run again"}`);
+      if (isLast) return { shard, code, message };
+    }
+  }
+}
+
+/** Counts the pictures of a share, from the pictures done of each shard. */
+function progressOf(job: Job, share: Share, onProgress: RunOptions["onProgress"]) {
+  const total = [...shardsOf(job, share)].reduce((sum, shard) => sum + imagesOf(job, shard), 0);
+  const counts = new Map<number, number>();
+  let done = 0;
+  return (shard: number, images: number) => {
+    done += images - (counts.get(shard) ?? 0);
+    counts.set(shard, images);
+    onProgress?.({ stage: "bulk", done, total });
+  };
+}
+
+const WHOLE: Share = { index: 0, count: 1 };
+
+function* shardsOf({ manifest: { shards } }: Job, { index, count }: Share): Generator<number> {
+  for (let shard = index; shard < shards; shard += count) yield shard;
+}
+
+const workersFor = ({ manifest: { threads } }: Job) => Math.max(1, Math.floor(availableParallelism() / threads));
+
+/** Throws OptionError for a share that does not exist. */
+function journalPath({ out }: Job, { index, count }: Share = WHOLE): string {
+  if (!(Number.isInteger(index) && Number.isInteger(count) && 0 <= index && index < count))
+    throw new OptionError(`share ${index}/${count}: expected i/n with i from 0 to n − 1`);
+  return join(out, count === 1 ? "journal.jsonl" : `journal-${index}-of-${count}.jsonl`);
+}
