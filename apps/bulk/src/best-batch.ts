@@ -1,4 +1,4 @@
-import { type Executable, sizeOf, type Tensor, tensorOf, throwIfAborted } from "@residual/core";
+import { type Executable, sizeOf, type Tensor, tensorOf, throwIfAborted, type WorkOptions } from "@residual/core";
 
 /** The most images of a run: memory grows with them, and on no backend measured here more were faster. */
 const LARGEST = 32;
@@ -7,7 +7,11 @@ const LARGEST = 32;
 const WORTH = 0.05;
 
 /** Doubles the batch for as long as an image takes less time. The shape of an image is [3, crop, crop]. */
-export async function bestBatch(executable: Executable<"image">, crop: number, signal?: AbortSignal): Promise<number> {
+export async function bestBatch(
+  executable: Executable<"image">,
+  crop: number,
+  signal: WorkOptions["signal"],
+): Promise<number> {
   let best = { batch: 1, ms: await msPerImage(executable, [1, 3, crop, crop]) };
   for (let batch = 2; batch <= LARGEST; batch *= 2) {
     throwIfAborted(signal);

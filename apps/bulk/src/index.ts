@@ -24,5 +24,4 @@ export type { Neighbour } from "./search/nearest.ts";
 export { type Found, findDuplicates, type SearchOptions, type SearchWork, search } from "./search/search.ts";
 export { type RunOptions, runJob, type Share } from "./run-job.ts";
 export { readShard } from "./shard/rows.ts";
-export type { ShardOptions } from "./shard/run-shard.ts";
 export { ShardWorkers } from "./shard/workers.ts";

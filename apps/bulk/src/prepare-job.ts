@@ -52,7 +52,7 @@ export interface JobOptions {
   readonly maxPixels?: number | undefined;
   /** Address of an S3-compatible service, for `s3://` URLs. Default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or AWS. */
   readonly endpoint?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: WorkOptions["signal"];
   readonly onProgress?: WorkOptions["onProgress"];
   readonly onWarning?: ((message: string) => void) | undefined;
 }

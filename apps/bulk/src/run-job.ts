@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { DeviceLostError, type Progress, type WorkOptions } from "@residual/core";
+import { DeviceLostError, type Progress, throwIfAborted, type WorkOptions } from "@residual/core";
 import { exclusively } from "@residual/kit/files";
 import { OptionError } from "@residual/pipeline";
 import { JobError } from "./errors.ts";
@@ -23,7 +23,7 @@ export interface RunOptions {
   readonly share?: Share | undefined;
   /** Runs shards again that were set aside, and those with pictures that could not be fetched. Default false */
   readonly retry?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: WorkOptions["signal"];
   /** Counts pictures. */
   readonly onProgress?: WorkOptions["onProgress"];
   /** Called for each attempt at a shard that failed. */
@@ -59,11 +59,12 @@ async function runShards(job: Job, path: string, options: RunOptions): Promise<v
   await using journal = await openJournal(path);
   await using workers = new ShardWorkers(job, count);
   const stop = new AbortController();
-  const inner = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const abort = () => stop.abort();
+  signal?.addEventListener("abort", abort);
   const shards = shardsOf(job, share);
   const lane = async () => {
     for (const shard of shards) {
-      const work = { signal: inner, onProgress: ({ done }: Progress) => advance(shard, done) };
+      const work = { signal: stop.signal, onProgress: ({ done }: Progress) => advance(shard, done) };
       if (await isDue(job, shard, entries.get(shard), retry))
         await journal.append(await tried(shard, () => workers.run(shard, work), options));
       advance(shard, imagesOf(job, shard));
@@ -75,7 +76,10 @@ async function runShards(job: Job, path: string, options: RunOptions): Promise<v
   } catch (error) {
     stop.abort();
     await Promise.allSettled(lanes);
+    throwIfAborted(signal);
     throw error;
+  } finally {
+    signal?.removeEventListener("abort", abort);
   }
 }
 

@@ -5,6 +5,7 @@ import { OptionError } from "@residual/pipeline";
 import { Command, CommanderError } from "commander";
 import { help, noColorOption, withExamples } from "./command.ts";
 import { benchCommand } from "./commands/bench.ts";
+import { bulkCommand } from "./commands/bulk.ts";
 import { classifyCommand } from "./commands/classify.ts";
 import { conformCommand } from "./commands/conform.ts";
 import { convertCommand } from "./commands/convert.ts";
@@ -61,6 +62,7 @@ function program(signal: AbortSignal): Command {
     preprocessCommand(context),
     runCommand(context),
     evalCommand(context),
+    bulkCommand(context),
     exportCommand(context),
     convertCommand(context),
     inspectCommand(context),

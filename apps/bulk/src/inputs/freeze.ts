@@ -42,7 +42,7 @@ export async function freeze(
 export interface FreezeOptions {
   readonly input: readonly string[];
   readonly shardSize: number;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: WorkOptions["signal"];
   readonly onProgress?: WorkOptions["onProgress"];
 }
 

@@ -62,7 +62,7 @@ async function thumbnail(
   signal: SheetOptions["signal"],
 ): Promise<Html> {
   try {
-    const bytes = await thumbnailOf(await bytesOf(image, manifest, signal), signal);
+    const bytes = await thumbnailOf(await bytesOf(image, manifest), signal);
     return html`<img alt="${image}" src="data:image/webp;base64,${Buffer.from(bytes).toString("base64")}">`;
   } catch (error) {
     const isOfPicture = error instanceof ResidualError && !(error instanceof BackendUnavailableError);

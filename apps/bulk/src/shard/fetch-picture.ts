@@ -1,4 +1,4 @@
-import { ResidualError, throwIfAborted } from "@residual/core";
+import { ResidualError } from "@residual/core";
 import { type ReadOptions, readBytes } from "@residual/kit/bytes";
 import { delay } from "@residual/kit/files";
 import { AwsClient } from "aws4fetch";
@@ -16,7 +16,6 @@ export const isUrl = (image: string): boolean => /^(https?|s3):\/\//i.test(image
 
 interface FetchOptions extends Pick<ReadOptions, "maxBytes" | "expected" | "name"> {
   readonly endpoint: string | null;
-  readonly signal: AbortSignal | undefined;
 }
 
 /**
@@ -26,12 +25,11 @@ interface FetchOptions extends Pick<ReadOptions, "maxBytes" | "expected" | "name
 export async function fetchPicture(image: string, options: FetchOptions): Promise<Uint8Array> {
   for (let attempt = 1; ; attempt++) {
     const { value, why, after } = await attemptOf(image, options);
-    throwIfAborted(options.signal);
     if (value) return value;
     if (attempt === ATTEMPTS)
       throw new FetchError(`${image}: ${why}, ${ATTEMPTS} times; run bulk retry when the server is back`);
     const pause = BACKOFF.first * 2 ** (attempt - 1) * (0.5 + Math.random());
-    await delay(Math.min(Math.max(pause, after ?? 0), BACKOFF.longest), options.signal);
+    await delay(Math.min(Math.max(pause, after ?? 0), BACKOFF.longest));
   }
 }
 
@@ -43,17 +41,16 @@ interface Attempt {
   readonly after?: number;
 }
 
-async function attemptOf(image: string, { endpoint, signal, ...limits }: FetchOptions): Promise<Attempt> {
-  const timeout = AbortSignal.timeout(TIMEOUT);
-  const stop = signal ? AbortSignal.any([signal, timeout]) : timeout;
+async function attemptOf(image: string, { endpoint, ...limits }: FetchOptions): Promise<Attempt> {
+  const signal = AbortSignal.timeout(TIMEOUT);
   try {
-    const response = await fetch(await requestFor(image, endpoint), { signal: stop });
-    if (!TEMPORARY.has(response.status)) return { value: await readBytes(response, { ...limits, signal: stop }) };
+    const response = await fetch(await requestFor(image, endpoint), { signal });
+    if (!TEMPORARY.has(response.status)) return { value: await readBytes(response, { ...limits, signal }) };
     await response.body?.cancel();
     const after = Number(response.headers.get("retry-after")) * 1000;
     return { why: `the server answers ${response.status}`, ...(after > 0 && { after }) };
   } catch (error) {
-    if (timeout.aborted) return { why: `no answer within ${TIMEOUT / 1000} s` };
+    if (signal.aborted) return { why: `no answer within ${TIMEOUT / 1000} s` };
     if (error instanceof ResidualError && error.cause === undefined) throw error; // of the answer, not of the network
     const { message, cause } = error as Error;
     return { why: `it cannot be fetched (${cause instanceof Error ? cause.message : message})` };

@@ -1,6 +1,5 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { throwIfAborted } from "@residual/core";
 import { readBytes } from "@residual/kit/bytes";
 import { ChangedError } from "../errors.ts";
 import type { Item } from "../job.ts";
@@ -14,12 +13,8 @@ const MOST_BYTES = 256 << 20;
 type Place = Pick<Manifest, "folder" | "endpoint">;
 
 /** The bytes of a picture by its name. Throws FetchError and errors of `readBytes`. */
-export function bytesOf(
-  image: string,
-  { folder, endpoint }: Place,
-  signal: AbortSignal | undefined,
-): Promise<Uint8Array> {
-  const limits = { maxBytes: MOST_BYTES, expected: "an image file", name: image, signal };
+export function bytesOf(image: string, { folder, endpoint }: Place): Promise<Uint8Array> {
+  const limits = { maxBytes: MOST_BYTES, expected: "an image file", name: image };
   return isUrl(image) ? fetchPicture(image, { ...limits, endpoint }) : readBytes(resolve(folder, image), limits);
 }
 
@@ -27,10 +22,9 @@ export function bytesOf(
  * The bytes of a picture of a frozen list. Throws ChangedError for a file that is not the one of the list, and as
  * `bytesOf` does.
  */
-export async function readPicture(item: Item, place: Place, signal: AbortSignal | undefined): Promise<Uint8Array> {
-  const bytes = await bytesOf(item.image, place, signal);
+export async function readPicture(item: Item, place: Place): Promise<Uint8Array> {
+  const bytes = await bytesOf(item.image, place);
   if (isUrl(item.image)) return bytes;
-  throwIfAborted(signal);
   const found = await stat(resolve(place.folder, item.image)); // after reading: a write during it shows too
   if (found.size !== item.bytes || found.mtimeMs !== item.modified) throw changed(item, found);
   return bytes;

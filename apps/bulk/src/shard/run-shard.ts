@@ -1,5 +1,5 @@
 import { Readable } from "node:stream";
-import { AbortError, type Progress, ResidualError, type Tensor, throwIfAborted } from "@residual/core";
+import { type Progress, ResidualError, type Tensor } from "@residual/core";
 import { writeAtomic } from "@residual/kit/files";
 import { decodeImage, preprocess } from "@residual/vision";
 import { sha256 } from "../digests.ts";
@@ -13,35 +13,28 @@ import { encodeRows } from "./rows.ts";
 /** Pictures read and decoded at a time: decoding a large photo takes hundreds of megabytes. */
 const DECODED_AT_A_TIME = 4;
 
-export interface ShardOptions {
-  readonly signal?: AbortSignal | undefined;
-  /** Counts the shard's pictures. */
-  readonly onProgress?: ((progress: Progress) => void) | undefined;
-}
-
 /**
  * Answers for the pictures of a shard, written as one file that appears whole or not at all. While the model runs, the
  * next pictures are read and decoded, up to two batches of them.
  *
  * The file's bytes depend on the manifest and on the pictures alone: batches are filled in the order of the list, never
- * by what is decoded first. Throws FormatError if the file cannot be written, AbortError, and errors of the model.
+ * by what is decoded first. Throws FormatError if the file cannot be written, and errors of the model.
  */
 export async function runShard(
   job: Job,
   shard: number,
   model: ShardModel,
-  { signal, onProgress }: ShardOptions = {},
+  onProgress?: (progress: Progress) => void,
 ): Promise<ShardResult> {
   const start = performance.now();
   const items = await itemsOf(job, shard);
   const rows: Row[] = [];
-  for await (const pictures of batchesOf(decodedOf(items, job.manifest, signal), job.manifest.batch)) {
-    throwIfAborted(signal);
+  for await (const pictures of batchesOf(decodedOf(items, job.manifest), job.manifest.batch)) {
     rows.push(...(await rowsOf(pictures, model)));
     onProgress?.({ stage: "bulk", done: rows.length, total: items.length });
   }
   const bytes = encodeRows(rows, job.manifest);
-  await writeAtomic([{ path: shardPath(job, shard), pieces: [bytes] }], { signal });
+  await writeAtomic([{ path: shardPath(job, shard), pieces: [bytes] }]);
   const errors = rows.filter(({ error }) => error !== null).length;
   return { shard, rows: rows.length, errors, sha256: sha256(bytes), ms: Math.round(performance.now() - start) };
 }
@@ -54,21 +47,17 @@ interface Decoded {
 }
 
 /** Pictures in the order of the list. */
-function decodedOf(
-  items: readonly Item[],
-  manifest: Manifest,
-  signal: AbortSignal | undefined,
-): AsyncIterable<Decoded> {
+function decodedOf(items: readonly Item[], manifest: Manifest): AsyncIterable<Decoded> {
   const { preprocessing, maxPixels, batch } = manifest;
   const decode = async (item: Item): Promise<Decoded> => {
     try {
-      const bytes = await readPicture(item, manifest, signal);
-      const options = { signal, upright: preprocessing.upright, maxPixels: maxPixels ?? undefined };
+      const bytes = await readPicture(item, manifest);
+      const options = { upright: preprocessing.upright, maxPixels: maxPixels ?? undefined };
       const pixels = await decodeImage(bytes, options);
       const { width, height } = pixels;
       return { item, found: { image: preprocess(pixels, preprocessing), width, height } };
     } catch (error) {
-      if (error instanceof ResidualError && !(error instanceof AbortError)) return { item, found: error };
+      if (error instanceof ResidualError) return { item, found: error };
       throw error;
     }
   };

@@ -19,7 +19,7 @@ process.on("message", ({ shard }: ToWorker) => void work(shard));
 async function work(shard: number): Promise<void> {
   try {
     const onProgress = (progress: Progress) => send({ kind: "progress", progress });
-    send({ kind: "done", result: await runShard(job, shard, await model, { onProgress }) });
+    send({ kind: "done", result: await runShard(job, shard, await model, onProgress) });
   } catch (error) {
     const { message, stack } = error as Error;
     const code = error instanceof ResidualError ? error.code : "InternalError";

@@ -1,11 +1,10 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { abortError, DeviceLostError, throwIfAborted } from "@residual/core";
+import { abortError, DeviceLostError, throwIfAborted, type WorkOptions } from "@residual/core";
 import { WorkerError } from "../errors.ts";
 import type { Job, ShardResult } from "../job.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
-import type { ShardOptions } from "./run-shard.ts";
 
 /**
  * Child processes that run shards of a job, one shard each at a time. Each loads the model once. Inference is off this
@@ -28,7 +27,7 @@ export class ShardWorkers implements AsyncDisposable {
    * Runs a shard, as soon as a worker is free. Throws DeviceLostError if the worker ends before the shard does: the
    * shard may be run again. Throws AbortError, and errors of `runShard` as WorkerError.
    */
-  async run(shard: number, { signal, onProgress }: ShardOptions = {}): Promise<ShardResult> {
+  async run(shard: number, { signal, onProgress }: WorkOptions = {}): Promise<ShardResult> {
     throwIfAborted(signal);
     const child = await this.#take();
     try {
@@ -80,7 +79,7 @@ function leave(child: ChildProcess): void {
   if (child.connected) child.disconnect();
 }
 
-function answerOf(child: ChildProcess, shard: number, { signal, onProgress }: ShardOptions): Promise<ShardResult> {
+function answerOf(child: ChildProcess, shard: number, { signal, onProgress }: WorkOptions): Promise<ShardResult> {
   let settle = () => {};
   const answer = new Promise<ShardResult>((resolve, reject) => {
     const receive = (message: FromWorker) => {
