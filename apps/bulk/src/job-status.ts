@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { imagesOf, isFinished, type Job } from "./job.ts";
-import { type ShardFailure, readJournal } from "./journal.ts";
+import { readJournal, type ShardFailure } from "./journal.ts";
 
 export interface JobStatus {
   readonly images: number;

@@ -18,29 +18,25 @@ it("a job runs, tells how far it is, and goes on with the same options only", as
   const { stdout } = await succeed(["bulk", "retry", folder.in("out")]);
   expect(stdout).toBe(`${folder.in("out")}  3 of 3 pictures, 1 with an error, in 2 of 2 shards\n`);
   const other = await residual([...run, "--top", "3"]);
-  expect(other).toMatchObject({
-    code: 1,
-    stdout: "",
-    stderr: expect.stringMatching(/^JobError: .* with another top;/),
-  });
+  expect([other.code, other.stderr]).toEqual([1, expect.stringMatching(/^JobError: .* with another top;/)]);
 });
 
 it("the cluster's index chooses the share; without one it is told", async () => {
   const words = ["bulk", "run", "--input", join(root, "photos"), "--shard-size", "2", "--shard", "auto/2", ...fixture];
   const run = (env: { readonly [name: string]: string }) =>
     residual([...words, "--out", folder.in("auto"), "--json"], { env });
-  expect(await run({})).toMatchObject({ code: 2, stderr: expect.stringContaining("neither JOB_COMPLETION_INDEX nor") });
+  const without = await run({});
+  expect([without.code, without.stderr]).toEqual([2, expect.stringContaining("neither JOB_COMPLETION_INDEX nor")]);
   const { stdout } = await run({ JOB_COMPLETION_INDEX: "1" });
   expect(JSON.parse(stdout)).toMatchObject({ done: { images: 1 } });
   expect(await run({ SLURM_ARRAY_TASK_ID: "2" })).toMatchObject({ code: 2 });
 });
 
 it("a folder without a job, and a list without a picture, are told", async () => {
-  expect(await residual(["bulk", "status", folder.path])).toMatchObject({
-    code: 1,
-    stderr: expect.stringMatching(/^JobError: .* there is no manifest\.json/),
-  });
+  const status = await residual(["bulk", "status", folder.path]);
+  expect([status.code, status.stderr]).toEqual([1, expect.stringMatching(/^JobError: .* there is no manifest\.json/)]);
   await writeFile(folder.in("empty.csv"), "image\n");
   const run = ["bulk", "run", "--input", folder.in("empty.csv"), "--out", folder.in("none"), ...fixture];
-  expect(await residual(run)).toMatchObject({ code: 1, stderr: expect.stringContaining("found no picture") });
+  const { code, stderr } = await residual(run);
+  expect([code, stderr]).toEqual([1, expect.stringContaining("found no picture")]);
 });
