@@ -36,7 +36,7 @@ describe.skipIf(!hasRedis("bulk jobs on the queue"))("a job on the queue", () =>
     await using workers = new ShardWorkers(undisturbed, 2);
     const shards = Array.from({ length: undisturbed.manifest.shards }, (_, shard) => workers.run(shard));
     await Promise.all(shards);
-  });
+  }, 300_000); // as testTimeout: ends only what hangs
   afterAll(() => server[Symbol.asyncDispose]());
 
   it("gives the bytes of an undisturbed run although workers are killed and Redis restarts", async () => {
@@ -44,7 +44,7 @@ describe.skipIf(!hasRedis("bulk jobs on the queue"))("a job on the queue", () =>
     const options = { redis: server.url, queue: "disturbed" };
     expect(await enqueueJob(job, options)).toEqual({ added: 30, queued: 0, done: 0 });
     const moments = { kills: [6, 12], restart: 9 };
-    await workDisturbed(job, { server, queue: "disturbed", workers: 2, concurrency: 1, lock: 600, ...moments });
+    await workDisturbed(job, { server, queue: "disturbed", workers: 2, concurrency: 1, lock: 2000, ...moments });
     expect(await shardBytes(job)).toEqual(await shardBytes(undisturbed));
     const rows = await Promise.all(Array.from({ length: 30 }, (_, shard) => readShard(job, shard)));
     expect(new Set(rows.flat().map(({ image }) => image)).size).toBe(IMAGES);

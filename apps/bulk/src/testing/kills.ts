@@ -57,13 +57,13 @@ function startWorker({ server, queue, concurrency, lock }: Disturbances): ChildP
 }
 
 /** Kills a process with SIGKILL, and waits for its end. */
-async function killed(child: ChildProcess): Promise<void> {
+export async function killed(child: ChildProcess): Promise<void> {
   const ended = once(child, "exit");
   if (!child.kill("SIGKILL")) throw new Error("the process to be killed has ended already");
   await ended;
 }
 
-function finishedShards(job: Job): number {
+export function finishedShards(job: Job): number {
   return shardNumbers(job).filter((shard) => existsSync(shardPath(job, shard))).length;
 }
 

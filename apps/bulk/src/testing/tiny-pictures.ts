@@ -13,7 +13,7 @@ export async function writeTinyPictures(folder: string, count: number): Promise<
 }
 
 /** Whole numbers below 2³², by the generator mulberry32. */
-function seeded(seed: number): () => number {
+export function seeded(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
