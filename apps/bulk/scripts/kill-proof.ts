@@ -72,10 +72,13 @@ async function compare(job: Job, undisturbed: Job): Promise<void> {
   const different = found.filter((bytes, shard) => !bytes.equals(expected[shard]!)).length;
   const rows = (await Promise.all(found.map((_, shard) => readShard(job, shard)))).flat();
   const pictures = new Set(rows.map(({ image }) => image)).size;
-  const strays = (await readdir(job.out)).filter((name) => !/^(shard-\d+\.parquet|inputs|manifest.json|journal)/.test(name));
+  const strays = (await readdir(job.out)).filter(
+    (name) => !/^(shard-\d+\.parquet|inputs|manifest.json|journal)/.test(name),
+  );
   console.log(`  ${rows.length} rows of ${pictures} pictures; ${different} of ${found.length} shards differ`);
   if (strays.length > 0) console.log(`  other files: ${strays.join(", ")}`);
-  if (different > 0 || rows.length !== images || pictures !== images) throw new Error("it differs from the undisturbed run");
+  if (different > 0 || rows.length !== images || pictures !== images)
+    throw new Error("it differs from the undisturbed run");
 }
 
 async function timed(name: string, work: () => Promise<void>): Promise<void> {

@@ -53,7 +53,7 @@ const [query] = embeddings();
 const name = async (row: number) => String(row);
 for (let run = 0; run < 3; run++) {
   console.log(`reading alone ${rate(await seconds(readAlone))}`);
-  console.log(`search, top 20 ${rate(await seconds(() => nearest(index, name, unitOf(query)!, { top: 20 })))}`);
+  console.log(`search, top 20 ${rate(await seconds(() => nearest(index, name, unitOf(query!)!, { top: 20 })))}`);
 }
 
 const stop = new AbortController();

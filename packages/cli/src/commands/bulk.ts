@@ -1,46 +1,29 @@
-import type { Job, JobOptions, Output as JobOutput, JobStatus, Share } from "@residual/bulk";
-import { BackendUnavailableError } from "@residual/core";
-import { Command, InvalidArgumentError, Option } from "commander";
-import {
-  backendOption,
-  type Context,
-  command,
-  type PreprocessingOptions,
-  positive,
-  prefixOption,
-  preprocessingChanges,
-  withExamples,
-  withPreprocessing,
-} from "../command.ts";
-import { UsageError } from "../errors.ts";
-import { labelsIn } from "../labels-file.ts";
-import { modelCalled, oneOf } from "../names.ts";
+import type { Job, JobStatus, Share } from "@residual/bulk";
+import { Command, InvalidArgumentError } from "commander";
+import { type Bulk, bulkPackage, type JobFlags, jobOf, withJobFlags } from "../bulk-job.ts";
+import { type Context, command, positive, withExamples } from "../command.ts";
 import { type Bar, bold, complain, type Output, progressBar, remark, remarkInLines, say } from "../terminal.ts";
+import {
+  boardCommand,
+  enqueueCommand,
+  type QueueFlags,
+  queueOption,
+  queueStatusOf,
+  redisOption,
+  retryOnQueue,
+  workCommand,
+} from "./bulk-queue.ts";
 
-interface RunOptions extends Output, PreprocessingOptions {
-  readonly input: readonly string[];
-  readonly out?: string;
-  readonly output?: string;
-  readonly model?: string;
-  readonly weights?: string;
-  readonly prefix?: string;
-  readonly labels?: string;
-  readonly backend: string;
-  readonly threads?: number;
+interface RunOptions extends JobFlags {
   readonly workers?: number;
-  readonly outputs: readonly JobOutput[];
-  readonly top: number;
-  readonly format: JobOptions["format"];
-  readonly shardSize: number;
-  readonly batch?: number;
-  readonly endpoint?: string;
   readonly shard?: Share;
 }
 
 /** Predictions or embeddings of many pictures. */
 export function bulkCommand(context: Context): Command {
   const group = new Command("bulk").description("predictions or embeddings of many pictures, as Parquet");
-  for (const each of [runCommand(context), statusCommand(), retryCommand(context)]) group.addCommand(each);
+  const queue = [enqueueCommand(context), workCommand(context), boardCommand(context)];
+  for (const each of [runCommand(context), statusCommand(), retryCommand(context), ...queue]) group.addCommand(each);
   return withExamples(group, ["bulk run --input photos/ --out out/", "bulk status out/"]);
 }
 
@@ -49,50 +32,25 @@ function runCommand({ signal }: Context): Command {
     "bulk run --input 'photos/**/*.jpg' --model resnet50 --weights resnet50 --out out/",
     "bulk run --input s3-urls.txt --outputs predictions,embedding --out out/ --shard 3/8",
   ])
-    .requiredOption("--input <inputs...>", "folders, patterns, URLs, lists (.txt, .jsonl, .csv, .parquet), - for stdin")
-    .option("--out <folder>", "the job's folder (required)")
-    .addOption(new Option("--output <folder>", "--out").hideHelp())
-    .option("--model <name>", "see residual models")
-    .option("--weights <w>", "a file, known weights or fixture:SALT")
-    .addOption(prefixOption())
-    .option("--labels <file>", "names of the classes: one a line, or JSON")
-    .option("--outputs <names>", "predictions, embedding, or both: predictions,embedding", outputsOf, ["predictions"])
-    .option("--top <k>", "classes per picture", positive, 5)
-    .addOption(new Option("--format <name>", "of the shards' files").choices(["parquet", "jsonl"]).default("parquet"))
-    .option("--shard-size <n>", "pictures per file", positive, 512)
-    .option("--batch <n>", "images of one run; measured where not given", positive)
-    .addOption(backendOption())
     .option("--workers <n>", "processes that run the model; one per core where not given", positive)
-    .option("--threads <n>", "threads of each worker; 1 where not given", positive)
-    .option("--endpoint <url>", "an S3-compatible service for s3:// URLs; AWS_ENDPOINT_URL, or AWS, where not given")
     .option("--shard <i/n>", "run every n-th shard from i on, from 0; auto/n takes i of the cluster's job", shareOf);
-  return withPreprocessing(run).action(async (options: RunOptions) => {
-    const { model, labels } = options;
-    const out = options.out ?? options.output;
-    if (out === undefined) throw new UsageError("--out is missing; give the folder of the job");
-    await runJobOf({ ...options, signal }, async ({ prepareJob }, onProgress) =>
-      prepareJob({
-        ...options,
-        out,
-        model: model === undefined ? undefined : modelCalled(model),
-        labels: labels === undefined ? undefined : await labelsIn(labels),
-        preprocessing: preprocessingChanges(options),
-        signal,
-        onProgress,
-        onWarning: remarkInLines,
-      }),
-    );
-  });
+  return withJobFlags(run).action((options: RunOptions) =>
+    runJobOf({ ...options, signal }, (bulk, onProgress) => jobOf(bulk, { ...options, signal, onProgress })),
+  );
 }
 
 function statusCommand(): Command {
   return command("status", "how far a job is, read from its folder", ["bulk status out/"])
     .argument("<out>", "the job's folder")
-    .action(async (out: string, options: Output) => {
-      const { jobStatus, openJob } = await bulkPackage();
-      const job = await openJob(out);
-      const status = await jobStatus(job);
-      say(options, { out: job.out, ...status }, () => [summary(out, status), ...status.failed.map(reason)]);
+    .addOption(redisOption())
+    .addOption(queueOption())
+    .action(async (out: string, options: Output & Partial<QueueFlags>) => {
+      const bulk = await bulkPackage();
+      const job = await bulk.openJob(out);
+      const status = await bulk.jobStatus(job);
+      const queue = await queueStatusOf(bulk, job, status, options);
+      const lines = () => [summary(out, status), ...status.failed.map(reason), ...queue.lines];
+      say(options, { out: job.out, ...status, ...queue.report }, lines);
     });
 }
 
@@ -102,8 +60,12 @@ function retryCommand({ signal }: Context): Command {
   ])
     .argument("<out>", "the job's folder")
     .option("--workers <n>", "processes that run the model; one per core where not given", positive)
-    .action((out: string, options: Work) =>
-      runJobOf({ ...options, signal, retry: true }, ({ openJob }) => openJob(out)),
+    .addOption(redisOption("with --redis, the shards set aside go back to the queue"))
+    .addOption(queueOption())
+    .action((out: string, { redis, queue, ...options }: Work & Partial<QueueFlags>) =>
+      redis === undefined
+        ? runJobOf({ ...options, signal, retry: true }, ({ openJob }) => openJob(out))
+        : retryOnQueue(out, { ...options, redis, queue }),
     );
 }
 
@@ -116,12 +78,12 @@ interface Work extends Output {
 /** Runs a job to its end, and says how it ended. Shards that are set aside are named on stderr, with exit code 1. */
 async function runJobOf(
   { workers, shard, retry, signal, ...output }: Work & Context,
-  jobOf: (bulk: Bulk, onProgress: Bar["onProgress"]) => Promise<Job>,
+  makeJob: (bulk: Bulk, onProgress: Bar["onProgress"]) => Promise<Job>,
 ): Promise<void> {
   const bulk = await bulkPackage();
   const bar = progressBar();
   try {
-    const job = await jobOf(bulk, bar.onProgress);
+    const job = await makeJob(bulk, bar.onProgress);
     const onProgress = withRate(bar.onProgress);
     await bulk.runJob(job, { workers, share: shard, retry, signal, onProgress, onWarning: remarkInLines });
     bar.end();
@@ -154,23 +116,6 @@ function summary(out: string, { images, done, shards, errors, failed }: JobStatu
 }
 
 const reason = ({ shard, code, message }: JobStatus["failed"][number]) => `  shard ${shard}  ${code}: ${message}`;
-
-type Bulk = typeof import("@residual/bulk");
-
-async function bulkPackage(): Promise<Bulk> {
-  try {
-    return await import("@residual/bulk");
-  } catch (cause) {
-    const [why] = String(cause).split("\n");
-    throw new BackendUnavailableError(`@residual/bulk could not be loaded (${why}); npm install @residual/bulk`, {
-      cause,
-    });
-  }
-}
-
-function outputsOf(text: string): readonly JobOutput[] {
-  return text.split(",").map((name) => oneOf(name, ["predictions", "embedding"] as const, "output"));
-}
 
 /** `3/8`; of `auto/8` the index comes from the environment that Kubernetes or Slurm sets. */
 function shareOf(text: string): Share {
