@@ -57,7 +57,7 @@ const names = ["chelsea.png", "coffee.png", "rocket.jpg"];
 
 async function measure(model: string): Promise<Measured> {
   const images = Number(values.images);
-  const shardSize = images / 16;
+  const shardSize = images / 32;
   const list = join(folder, "list.txt");
   await writeFile(list, Array.from({ length: images }, (_, at) => join(photos, names[at % names.length]!)).join("\n"));
   const work = { model, weights: "fixture:v1", backend: values.backend, batch: 8, shardSize };
@@ -75,7 +75,12 @@ async function measure(model: string): Promise<Measured> {
   const { gaps, startup } = gapsOf(ended);
   const inShards = sum(ended.map(({ seconds }) => seconds));
   return {
-    ...{ model, backend: values.backend, images, shardSize, workers: WORKERS, startup },
+    model,
+    backend: values.backend,
+    images,
+    shardSize,
+    workers: WORKERS,
+    startup,
     seconds: Math.max(...ended.map(({ at }) => at)) - startup,
     shards: ended.map(({ seconds }) => seconds),
     gap: sum(gaps) / gaps.length,
