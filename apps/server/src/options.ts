@@ -29,11 +29,11 @@ export interface ServeOptions extends WorkOptions {
   readonly threads?: number | undefined;
   /** A backend's name. Default `auto` */
   readonly backend?: string | undefined;
-  /** The most images of one run. */
+  /** The most images of one run. Default: as `openServing` */
   readonly maxBatch?: number | undefined;
   /** The most images that wait for one model. */
   readonly maxWaiting?: number | undefined;
-  /** The most pixels, width × height, of a picture. Default 178,956,970, as in Pillow */
+  /** The most pixels, width × height, of a picture. Default: as `openServing` */
   readonly maxPixels?: number | undefined;
   /** The most bytes of a request's body. Default 32 MiB */
   readonly maxBytes?: number | undefined;

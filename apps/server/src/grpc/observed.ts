@@ -27,7 +27,7 @@ export function observed(service: Service): ServerInterceptor {
       const line = { requestId, traceId: traceIdOf(traceparent), path, status: name, ms };
       const isFault = code === status.INTERNAL || code === status.UNAVAILABLE;
       service.log[isFault ? "error" : isProbe ? "debug" : "info"](
-        { ...line, ...(details && { error: details }) },
+        { ...line, ...(code !== status.OK && { error: details }) },
         "call",
       );
     };
