@@ -18,6 +18,7 @@ import { inspectCommand } from "./commands/inspect.ts";
 import { modelsCommand } from "./commands/models.ts";
 import { preprocessCommand } from "./commands/preprocess.ts";
 import { runCommand } from "./commands/run.ts";
+import { searchCommand } from "./commands/search.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { summaryCommand } from "./commands/summary.ts";
 import { tuneCommand } from "./commands/tune.ts";
@@ -63,6 +64,7 @@ function program(signal: AbortSignal): Command {
     runCommand(context),
     evalCommand(context),
     bulkCommand(context),
+    searchCommand(context),
     exportCommand(context),
     convertCommand(context),
     inspectCommand(context),

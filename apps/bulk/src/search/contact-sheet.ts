@@ -18,7 +18,6 @@ export interface SheetOptions extends WorkOptions {
   readonly title: string;
   /** Tells where the pictures are. */
   readonly manifest: Pick<Manifest, "folder" | "endpoint">;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** The most pictures of a sheet: a page of more is slow to open. */

@@ -14,7 +14,7 @@ export type NameOf = (row: number) => Promise<string>;
 export interface NearestOptions extends WorkOptions {
   /** Number of neighbours. */
   readonly top: number;
-  /** Bytes of a block of rows; two are in memory. Default 4 MiB: enough for a disk, and less than a processor's cache. */
+  /** Bytes of a block of rows; two are in memory. Default 4 MiB, which fits in a processor's cache. */
   readonly block?: number;
 }
 

@@ -22,7 +22,7 @@ export function cosine(a: Vector, b: Vector): number {
 /** Whether a row has no direction. */
 export const isEmpty = (row: Vector | undefined): boolean => row === undefined || row.every((value) => value === 0);
 
-/** Small whole numbers, so that equal rows and equal cosines are frequent. Some rows are zero, some have no embedding. */
+/** Small whole numbers, so that equal rows and cosines are frequent. Some rows are zero, some have no embedding. */
 export const tables: fc.Arbitrary<{ readonly rows: Rows; readonly query: Vector }> = fc
   .integer({ min: 1, max: 40 })
   .chain((dimensions) => {

@@ -13,6 +13,7 @@ import {
   retryOnQueue,
   workCommand,
 } from "./bulk-queue.ts";
+import { indexCommand } from "./search.ts";
 
 interface RunOptions extends JobFlags {
   readonly workers?: number;
@@ -23,7 +24,8 @@ interface RunOptions extends JobFlags {
 export function bulkCommand(context: Context): Command {
   const group = new Command("bulk").description("predictions or embeddings of many pictures, as Parquet");
   const queue = [enqueueCommand(context), workCommand(context), boardCommand(context)];
-  for (const each of [runCommand(context), statusCommand(), retryCommand(context), ...queue]) group.addCommand(each);
+  const own = [runCommand(context), statusCommand(), retryCommand(context), indexCommand(context)];
+  for (const each of [...own, ...queue]) group.addCommand(each);
   return withExamples(group, ["bulk run --input photos/ --out out/", "bulk status out/"]);
 }
 
