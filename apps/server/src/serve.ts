@@ -35,7 +35,7 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
   let grpc: GrpcServer | undefined;
   let closed: Promise<void> | undefined;
   const close = () => {
-    closed ??= stop(service, http, Promise.all([pending.empty(), grpc?.close()]));
+    closed ??= stop(service, http, pending, grpc);
     return closed;
   };
   try {
@@ -106,8 +106,12 @@ async function listen(http: Server, port: number, host: string): Promise<void> {
   }
 }
 
-/** Counts requests whose answers are not sent; `empty` resolves when there are none. */
-function pendingRequests(http: Server): { empty(): Promise<void> } {
+/** Requests whose answers are not sent; `empty` resolves when there are none. */
+interface Pending {
+  empty(): Promise<void>;
+}
+
+function pendingRequests(http: Server): Pending {
   let count = 0;
   http.on("request", (_, response) => {
     count++;
@@ -124,13 +128,15 @@ function pendingRequests(http: Server): { empty(): Promise<void> } {
 }
 
 /** Refuses new work, answers what is under way, then frees everything. */
-async function stop(service: Service, http: Server, answered: Promise<unknown>): Promise<void> {
+async function stop(service: Service, http: Server, pending: Pending, grpc: GrpcServer | undefined): Promise<void> {
   service.phase = "stopping";
-  await answered;
+  await Promise.all([pending.empty(), grpc?.close()]);
   if (http.listening) {
+    const closed = once(http, "close");
     http.close();
+    await pending.empty(); // refusals of requests that came meanwhile
     http.closeAllConnections();
-    await once(http, "close");
+    await closed;
   }
   await service.serving.dispose();
 }
