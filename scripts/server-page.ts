@@ -17,7 +17,7 @@ try {
     await page.setInputFiles("#file", "photos/chelsea.png");
     await page.locator("#classes li").nth(4).waitFor();
     await page.locator("#status").evaluate((status) => {
-      status.textContent = status.textContent!.replace(/, .*/, ""); // the time would change the picture
+      status.textContent = status.textContent.replace(/, .*/, ""); // the time would change the picture
     });
     await sharp(await page.screenshot())
       .png({ palette: true })

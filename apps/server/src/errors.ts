@@ -14,7 +14,7 @@ export class RequestError extends ResidualError {
 /** HTTP's status for each code. 499 is nginx's, for a client that has gone. */
 const statuses: { readonly [code: string]: number } = {
   AbortError: 499,
-  BackendUnavailableError: 501, // the decoder of a picture is not installed here
+  BackendUnavailableError: 422, // the decoder of a picture is not installed here
   DeadlineError: 504,
   DeviceLostError: 503,
   FormatError: 415,

@@ -41,7 +41,6 @@ const codes: { readonly [http: number]: status } = {
   403: status.PERMISSION_DENIED,
   404: status.NOT_FOUND,
   499: status.CANCELLED,
-  501: status.UNIMPLEMENTED,
   503: status.UNAVAILABLE,
   504: status.DEADLINE_EXCEEDED,
 };

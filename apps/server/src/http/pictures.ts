@@ -84,7 +84,7 @@ async function answerEach<Query extends typeof schemas.pictureQuery, Result exte
   }
 }
 
-const isOfPicture = (error: unknown): error is ResidualError => [413, 415, 422, 501].includes(statusOf(error));
+const isOfPicture = (error: unknown): error is ResidualError => [413, 415, 422].includes(statusOf(error));
 
 /** The body itself, or the files of a form. Throws RequestError for none, and for more than `maxImages`. */
 async function picturesOf(c: Context, service: Service): Promise<{ isForm: boolean; sent: readonly Sent[] }> {
