@@ -27,8 +27,8 @@ const MOST = 1000;
  * Writes a page of thumbnails that needs no other file. A thumbnail opens its picture, at its URL or at a path relative
  * to the page. A picture that cannot be read has its error instead. Progress counts pictures.
  *
- * Throws BackendUnavailableError without sharp, which encodes the thumbnails, FormatError if the page cannot be written,
- * AbortError.
+ * Throws BackendUnavailableError without sharp, which encodes the thumbnails; FormatError if the page cannot be
+ * written; AbortError.
  */
 export async function writeContactSheet(
   path: string,

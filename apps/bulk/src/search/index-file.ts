@@ -32,8 +32,8 @@ export interface BlockOptions {
 }
 
 /**
- * Unit vectors in a file, float32 [rows, dimensions] in the machine's byte order, read in blocks: a search's memory does
- * not depend on their number. Rows without an embedding are NaN, and so less like any other row than every threshold.
+ * Unit vectors in a file, float32 [rows, dimensions] in the machine's byte order, read in blocks: the memory of a
+ * search does not depend on their number. Rows without an embedding are NaN, which reaches no threshold.
  */
 export class IndexFile implements AsyncDisposable {
   readonly header: IndexHeader;
