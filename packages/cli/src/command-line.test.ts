@@ -20,7 +20,7 @@ describe("help", () => {
     for (const name of commands) expect(stdout).toMatch(new RegExp(`^ {2}${name} `, "m"));
   });
 
-  it.each([...commands, "tune", "conform"])(
+  it.each([...commands, "tune", "conform", "serve"])(
     "%s --help tells its options, with examples, in 80 columns",
     async (name) => {
       const { stdout, stderr } = await succeed([name, "--help"]);

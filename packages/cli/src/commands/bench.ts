@@ -34,7 +34,6 @@ interface Options extends Output {
 export function benchCommand({ signal }: Context): Command {
   return command("bench", "measure backends in turn: load, first run, latency, memory", [
     "bench resnet50 --peers",
-    "bench resnet18 --backends onnx,webgpu --batch 8",
     "bench resnet18 --scenario server --duration 60",
   ])
     .argument("[model...]", "resnet18, resnet50 and resnext50_32x4d where none is given")
