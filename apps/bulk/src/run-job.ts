@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { DeviceLostError, type Progress, throwIfAborted, type WorkOptions } from "@residual/core";
-import { exclusively } from "@residual/kit/files";
+import { exclusively, refusedAs } from "@residual/kit/files";
 import { OptionError } from "@residual/pipeline";
 import { JobError } from "./errors.ts";
 import { imagesOf, isFinished, type Job } from "./job.ts";
@@ -49,7 +49,8 @@ export async function runJob(job: Job, options: RunOptions = {}): Promise<void> 
   const onWait = () => {
     if (++waits > WAITS) throw new JobError(`${job.out}: another process runs this job; wait for it, or stop it`);
   };
-  await exclusively(path, () => runShards(job, path, options), { signal: options.signal, onWait });
+  const running = exclusively(path, () => runShards(job, path, options), { signal: options.signal, onWait });
+  await refusedAs(job.out, running);
 }
 
 async function runShards(job: Job, path: string, options: RunOptions): Promise<void> {

@@ -1,8 +1,10 @@
-import { writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
-import { document, photo, residual, root, succeed } from "../testing/residual.ts";
+import { bin, document, ended, photo, residual, root, start, succeed } from "../testing/residual.ts";
 
 const folder = temporaryFolder();
 const fixture = ["--weights", "fixture:v1", "--model", "cifar_resnet20", "--backend", "wasm", "--batch", "1"];
@@ -39,4 +41,18 @@ it("a folder without a job, and a list without a picture, are told", async () =>
   const run = ["bulk", "run", "--input", folder.in("empty.csv"), "--out", folder.in("none"), ...fixture];
   const { code, stderr } = await residual(run);
   expect([code, stderr]).toEqual([1, expect.stringContaining("found no picture")]);
+});
+
+it("Ctrl-C ends a job with exit code 130; the same command goes on", async () => {
+  const list = folder.in("many.txt");
+  await writeFile(list, Array.from({ length: 60 }, () => photo("chelsea.png")).join("\n"));
+  const run = ["bulk", "run", "--input", list, "--out", folder.in("stopped"), "--shard-size", "2", ...fixture];
+  const child = start(process.execPath, [bin, ...run]);
+  const result = ended(child);
+  while (!existsSync(folder.in("stopped/shard-00001.parquet"))) await pause(10);
+  child.kill("SIGINT");
+  expect(await result).toMatchObject({ code: 130, stdout: "" });
+  const names = await readdir(folder.in("stopped"));
+  expect(names.filter((name) => name.includes("residual-"))).toEqual([]);
+  expect(await document(run)).toMatchObject({ done: { images: 60 }, errors: 0 });
 });

@@ -1,0 +1,115 @@
+/**
+ * Pictures a second of warm workers, from JPEG files on disk to a written shard, against the backend alone on tensors in
+ * memory: interleaved, on the same cores, with the same batch.
+ *
+ *   node --conditions=@residual/source scripts/throughput.ts [MODEL [BACKEND [WIDTHxHEIGHT [PICTURES [ROUNDS]]]]]
+ *
+ * `alone` is the faster of one process with a thread per core and one process per core with one thread.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { availableParallelism, cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { decodeImage, encodeImage, preprocess, resample } from "@residual/vision";
+import { type Job, prepareJob, ShardWorkers } from "../src/index.ts";
+
+const [model = "resnet18", backend = "auto", size = "500x375", pictures = "256", rounds = "7"] = process.argv.slice(2);
+const [width, height] = size.split("x").map(Number) as [number, number];
+const count = Number(pictures);
+const cores = availableParallelism();
+const folder = await mkdtemp(join(tmpdir(), "residual-throughput-"));
+
+/** JPEG files of a part of a photo each, so that no two are alike. */
+async function makePictures(): Promise<void> {
+  await mkdir(join(folder, "photos"));
+  const photo = await decodeImage(fileURLToPath(new URL("../../../photos/coffee.png", import.meta.url)));
+  const whole = { width: width + 256, height: height + 256 };
+  for (let at = 0; at < count; at++) {
+    const window = { left: at % 256, top: (at * 7) % 256, width, height };
+    const { data } = resample(photo, whole, "bicubic", window);
+    const rgba = new Uint8Array(width * height * 4).fill(255);
+    for (let i = 0; i < width * height; i++) rgba.set(data.subarray(3 * i, 3 * i + 3), 4 * i);
+    await writeFile(join(folder, "photos", `${at}.jpg`), await encodeImage({ width, height, data: rgba }, "jpeg"));
+  }
+}
+
+/** Milliseconds of a picture without the model: reading, decoding, preprocessing, one at a time. */
+async function pictureMs({
+  manifest: { preprocessing },
+}: Job): Promise<{ readonly decode: number; readonly crop: number }> {
+  let [decode, crop] = [0, 0];
+  for (let at = 0; at < count; at++) {
+    const start = performance.now();
+    const pixels = await decodeImage(await readFile(join(folder, "photos", `${at}.jpg`)));
+    const middle = performance.now();
+    preprocess(pixels, preprocessing);
+    decode += middle - start;
+    crop += performance.now() - middle;
+  }
+  return { decode: decode / count, crop: crop / count };
+}
+
+/** Pictures a second of `processes` that run the model alone. */
+async function openAlone(job: Job, processes: number, threads: number) {
+  const program = fileURLToPath(new URL("backend-alone.ts", import.meta.url));
+  const start = () => fork(program, [job.out, String(threads)], { execArgv: ["--conditions=@residual/source"] });
+  const children = Array.from({ length: processes }, start);
+  await Promise.all(children.map((child) => once(child, "message")));
+  const runs = Math.ceil(count / processes / job.manifest.batch);
+  const rate = () => ratePerSecond(processes * runs * job.manifest.batch, () => Promise.all(children.map(tell(runs))));
+  return { rate, close: () => children.map((child) => child.disconnect()) };
+}
+
+const tell = (runs: number) => async (child: ChildProcess) => {
+  const done = once(child, "message");
+  child.send(runs);
+  await done;
+};
+
+async function ratePerSecond(images: number, work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return (images * 1000) / (performance.now() - start);
+}
+
+/** Pictures a second of warm workers that share a job's shards. */
+async function openBulk(job: Job, processes: number) {
+  const workers = new ShardWorkers(job, processes);
+  const all = Array.from({ length: job.manifest.shards }, (_, shard) => shard);
+  const run = () => Promise.all(all.map((shard) => workers.run(shard)));
+  await run();
+  return { rate: () => ratePerSecond(job.manifest.images, run), close: () => workers[Symbol.asyncDispose]() };
+}
+
+const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
+
+try {
+  await makePictures();
+  const weights = model === "cifar_resnet20" ? undefined : "fixture:v1";
+  const options = { model, weights, backend, shardSize: Math.ceil(count / (2 * cores)), batch: undefined };
+  const job = await prepareJob({ ...options, input: [join(folder, "photos")], out: join(folder, "out") });
+  const { decode, crop } = await pictureMs(job);
+  const runners = {
+    threads: await openAlone(job, 1, cores),
+    processes: await openAlone(job, cores, 1),
+    one: await openBulk(job, 1),
+    all: await openBulk(job, cores),
+  };
+  const rates: { [name in keyof typeof runners]: number[] } = { threads: [], processes: [], one: [], all: [] };
+  const names = Object.keys(runners) as (keyof typeof runners)[];
+  for (let round = 0; round < Number(rounds); round++)
+    for (const name of names) rates[name].push(await runners[name].rate());
+  for (const name of names) await runners[name].close();
+  const share = median(rates.all.map((rate, at) => rate / Math.max(rates.threads[at]!, rates.processes[at]!)));
+  const scaling = median(rates.all.map((rate, at) => rate / rates.one[at]!));
+  console.log(
+    `${model} on ${job.manifest.backend}, batches of ${job.manifest.batch}, ${count} JPEGs of ${size}; ${cores} × ${cpus()[0]?.model}`,
+  );
+  console.log(`a picture: ${decode.toFixed(2)} ms to read and decode, ${crop.toFixed(2)} ms to resize and normalize`);
+  for (const name of names) console.log(`${name.padEnd(9)} ${median(rates[name]).toFixed(1)} images/s`);
+  console.log(`bulk against the backend alone: ${share.toFixed(3)}; ${cores} workers against 1: ${scaling.toFixed(2)}`);
+} finally {
+  await rm(folder, { recursive: true });
+}
