@@ -23,8 +23,8 @@ interface Region {
 
 /**
  * Memory that a process shares with its child, for large tensors. A message through the child's channel takes twice as
- * long, since it passes the buffer of a socket in parts. The memory is a file of Linux's tmpfs without a name, and so is
- * freed with the last of the two processes.
+ * long, since it passes the buffer of a socket in parts. The memory is a file of Linux's tmpfs without a name, which
+ * the system frees with the last of the two processes.
  */
 export class SharedMemory {
   readonly fd: number;
