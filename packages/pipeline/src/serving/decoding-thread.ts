@@ -1,11 +1,11 @@
 import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
-import { DeviceLostError, OutOfMemoryError, type Tensor, UnsupportedError } from "@residual/core";
+import { DeviceLostError, OutOfMemoryError, ResidualError, type Tensor, UnsupportedError } from "@residual/core";
 import type { Pixels } from "@residual/vision";
 import { errorOf, type SentError } from "../child-process/protocol.ts";
 import type { ReadOptions } from "../pictures.ts";
-import { programBeside } from "../program.ts";
+import { type Program, programBeside } from "../program.ts";
 
 export interface DecodeRequest extends ReadOptions {
   /** An image file. */
@@ -22,14 +22,22 @@ export interface Decoded {
 
 export type DecodeReply = (Decoded & { readonly error?: never }) | { readonly error: SentError };
 
+/** Undefined in a bundle in CommonJS. */
+const { url } = import.meta as { readonly url?: string };
+
+/** MB of a thread's objects. Pixels are not among them. */
+const HEAP = 256;
+
 /** A thread that decodes one picture at a time. A thread that ends is replaced by the next call. */
 export class DecodingThread {
   /** The longest time for a picture, in ms. */
   readonly #timeout: number;
+  readonly #program: Program;
   #worker: Worker | undefined;
 
-  constructor(timeout: number) {
+  constructor(timeout: number, program: Program = programBeside(url, "decode-thread")) {
     this.#timeout = timeout;
+    this.#program = program;
   }
 
   /**
@@ -51,7 +59,7 @@ export class DecodingThread {
       return reply;
     } catch (error) {
       if (error instanceof Stuck) await worker.terminate();
-      throw error;
+      throw error instanceof ResidualError ? error : lossOf(error);
     } finally {
       settled.abort();
       worker.unref();
@@ -64,19 +72,21 @@ export class DecodingThread {
 
   #started(): Worker {
     if (this.#worker) return this.#worker;
-    const { path, execArgv } = programBeside(url, "decode-thread");
-    const worker = new Worker(path, { execArgv: [...execArgv], name: "residual-decode" });
-    worker.on("error", () => {}); // `endOf` reports it
-    worker.once("exit", () => {
-      if (this.#worker === worker) this.#worker = undefined;
+    const { path, execArgv } = this.#program;
+    const worker = new Worker(path, {
+      execArgv: [...execArgv],
+      name: "residual-decode",
+      resourceLimits: { maxOldGenerationSizeMb: HEAP },
     });
+    const forget = () => {
+      if (this.#worker === worker) this.#worker = undefined;
+    };
+    worker.on("error", forget); // comes before the exit
+    worker.once("exit", forget);
     this.#worker = worker;
     return worker;
   }
 }
-
-/** Undefined in a bundle in CommonJS. */
-const { url } = import.meta as { readonly url?: string };
 
 class Stuck extends UnsupportedError {}
 
@@ -85,17 +95,16 @@ async function replyOf(worker: Worker, signal: AbortSignal): Promise<DecodeReply
   return reply;
 }
 
-/** Throws if the thread ends by itself. */
+/** Throws if the thread ends by itself; `once` throws the error that ends it. */
 async function endOf(worker: Worker, signal: AbortSignal): Promise<never> {
-  try {
-    const [code] = (await once(worker, "exit", { signal })) as [number]; // throws what the thread throws
-    throw new DeviceLostError(`the thread that decodes the picture has ended (exit code ${code})`);
-  } catch (cause) {
-    if (cause instanceof DeviceLostError) throw cause;
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === "ERR_WORKER_OUT_OF_MEMORY") throw new OutOfMemoryError(`no memory to decode the picture (${message})`);
-    throw new DeviceLostError(`the thread that decodes the picture has failed (${message})`, { cause });
-  }
+  const [code] = (await once(worker, "exit", { signal })) as [number];
+  throw new DeviceLostError(`the thread that decodes the picture has ended (exit code ${code})`);
+}
+
+function lossOf(cause: unknown): ResidualError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  if (code === "ERR_WORKER_OUT_OF_MEMORY") return new OutOfMemoryError(`no memory to decode the picture (${message})`);
+  return new DeviceLostError(`the thread that decodes the picture has failed (${message})`, { cause });
 }
 
 async function timeoutAfter(ms: number, signal: AbortSignal): Promise<never> {

@@ -1,5 +1,4 @@
 import { abortError, ResidualError, type Signal, throwIfAborted, UnsupportedError } from "@residual/core";
-import { ArrivalRate } from "./arrival-rate.ts";
 import { BatchCost, type Cost } from "./batch-cost.ts";
 import type { Clock } from "./clock.ts";
 import { DeadlineError, OverloadedError } from "./errors.ts";
@@ -103,9 +102,7 @@ export class BatchQueue<Item, Answer> implements Queue<Item, Answer> {
   readonly #context: QueueContext;
   readonly #jobs: Job<Item, Answer>[] = [];
   readonly #cost = new BatchCost();
-  readonly #arrivals = new ArrivalRate();
   readonly #running = new Set<Promise<void>>();
-  #hold: { readonly stop: () => void; readonly waiting: number; isOver: boolean } | undefined;
   #isClosed = false;
   #whenEmpty: (() => void) | undefined;
 
@@ -180,53 +177,10 @@ export class BatchQueue<Item, Answer> implements Queue<Item, Answer> {
     this.#context.closed();
   }
 
-  /**
-   * Whether waiting for the next item lowers the total latency.
-   *
-   * There are n waiting items, a worker is idle, the next item is expected after g = 1/λ, another worker is expected to
-   * be idle after f, and a batch of n takes a·n + b. If the batch starts now, the next item waits until
-   * r = min(f, a·n + b) and then takes a + b alone:
-   *
-   *   now   n·(a·n + b)             +  max(0, r − g) + a + b
-   *   wait  n·(g + a·(n + 1) + b)   +  a·(n + 1) + b
-   *
-   * So waiting pays only if r − g > n·g + 2·n·a. With one worker this is b > (n + 1)·g + n·a. Arrivals that the worker
-   * can keep up with have g ≥ a: then b > 3·a is necessary, which no CPU reaches.
-   */
-  waits(othersIdleIn: number): boolean {
-    const gap = this.#arrivals.gap(this.#context.clock.now());
-    const busy = Math.min(othersIdleIn, this.#cost.of(this.waiting));
-    const pays = busy - gap > this.waiting * (gap + 2 * this.cost.perItem);
-    const canGrow = this.waiting < this.#options.maxBatch && !this.#isClosed;
-    if (!pays || !canGrow) return false;
-    if (this.#hold?.waiting !== this.waiting) this.#holdFor(gap);
-    return !this.#hold!.isOver;
-  }
-
   start(worker: number): Promise<void> {
-    this.#release();
     const running = this.#run(this.#take(), worker).finally(() => this.#running.delete(running));
     this.#running.add(running);
     return running;
-  }
-
-  /** Waits for the next item, but not longer than it is expected to take. */
-  #holdFor(ms: number): void {
-    this.#release();
-    const hold = {
-      waiting: this.waiting,
-      isOver: false,
-      stop: this.#context.clock.after(ms, () => {
-        hold.isOver = true;
-        this.#context.dispatch();
-      }),
-    };
-    this.#hold = hold;
-  }
-
-  #release(): void {
-    this.#hold?.stop();
-    this.#hold = undefined;
   }
 
   /** Predicted milliseconds of items in as few batches as possible. */
@@ -268,7 +222,6 @@ export class BatchQueue<Item, Answer> implements Queue<Item, Answer> {
     if (this.waiting === 0) this.#context.activate();
     this.#jobs.push(job);
     this.waiting += items.length;
-    this.#arrivals.add(items.length, arrived);
     this.#context.dispatch();
   }
 

@@ -15,8 +15,6 @@ interface Dispatchable {
   service: number;
   /** Predicted milliseconds of the waiting items. */
   readonly backlog: number;
-  /** Whether it is better to wait for more items than to start a batch. `othersIdleIn`: ms until another worker is. */
-  waits(othersIdleIn: number): boolean;
   /** Takes items off the queue and runs them. Settles when the worker is idle. */
   start(worker: number): Promise<void>;
 }
@@ -28,10 +26,21 @@ interface Worker {
 }
 
 /**
- * Takes batches from several queues to a few workers. It starts a batch as soon as a worker is idle, unless waiting for
- * more items would lower the total latency. Among several queues, the one that has received the least service goes
- * first (start-time fair queueing, Goyal et al. 1996): the service that two busy queues have received differs by at
- * most one batch of each.
+ * Takes batches from several queues to a few workers.
+ *
+ * It starts a batch as soon as a worker is idle, and never waits for more items, since waiting cannot lower the total
+ * latency. There are n items, the next one is expected after g ms, and a batch of n takes r = a·n + b. If the batch
+ * starts now, m = r / g items come until it ends, and share the next batch. If it starts with the next item,
+ *
+ *   the n items take   n·(g + a) more,
+ *   the next item      a·(n + 1) + b   instead of   (r − g) + a·m + b,
+ *   the m − 1 others   (m − 1)·(g + a) more: their batch starts later, and is no smaller, since more items come.
+ *
+ * The sum is n·(g + 2·a) > 0 more. If the next item comes later than r, waiting delays all items and saves nothing.
+ * docs/decisions/2026-11-30-scheduler.md has the simulation.
+ *
+ * Among several queues, the one that has received the least service goes first (start-time fair queueing, Goyal et al.
+ * 1996): the service that two busy queues have received differs by at most one batch of each.
  */
 export class Scheduler {
   readonly #workers: readonly Worker[];
@@ -71,11 +80,11 @@ export class Scheduler {
     this.#dispatch();
   }
 
-  /** Starts batches while there are an idle worker and a queue that does not wait for more items. */
+  /** Starts batches while there are an idle worker and a queue with work. */
   #dispatch(): void {
     for (;;) {
       const idle = this.#idle();
-      const next = idle < 0 ? undefined : this.#next(this.#othersIdleIn(idle));
+      const next = idle < 0 ? undefined : this.#next();
       if (!next) return;
       this.#start(next, idle);
     }
@@ -87,19 +96,12 @@ export class Scheduler {
   }
 
   /** The queue with work that has received the least service. */
-  #next(othersIdleIn: number): Dispatchable | undefined {
+  #next(): Dispatchable | undefined {
     let next: Dispatchable | undefined;
-    for (const queue of this.#queues)
-      if (queue.waiting > 0 && !(next && next.service <= queue.service) && !queue.waits(othersIdleIn)) next = queue;
+    for (const queue of this.#queues) if (queue.waiting > 0 && !(next && next.service <= queue.service)) next = queue;
     return next;
   }
 
-  /** Predicted milliseconds until another worker is idle; infinite without another. */
-  #othersIdleIn(worker: number): number {
-    const now = this.#clock.now();
-    const others = this.#workers.filter((each, index) => index !== worker && !each.isSuspended);
-    return Math.min(...others.map(({ until = now }) => Math.max(0, until - now)));
-  }
   #start(queue: Dispatchable, index: number): void {
     const worker = this.#workers[index]!;
     this.#virtualTime = queue.service;
