@@ -90,6 +90,8 @@ function httpServer(
     connectionsCheckingInterval: Math.ceil(requestTimeout / 4),
   };
   const http = createServer(limits, (request, response) => void listener(request, response));
+  // Node closes the connection of a CONNECT without an answer where nothing listens
+  http.on("connect", (_, socket) => socket.end("HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n"));
   http.maxConnections = maxConnections;
   http.timeout = requestTimeout + service.timeout; // a client that does not read its answer
   return http;
