@@ -1,4 +1,4 @@
-import type { BatchReport, Serving } from "@residual/pipeline/serving";
+import type { BatchReport, ServedModel, Serving } from "@residual/pipeline/serving";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 
 /** Seconds, from a small model's run to a full queue. */
@@ -14,20 +14,10 @@ export class Metrics {
     labelNames: ["route", "status"],
     registers: [this.registry],
   });
-  readonly #latency = this.#seconds(
-    "residual_request_seconds",
-    "From a request's header to the end of its answer",
-    "route",
-  );
-  readonly #queued = this.#seconds("residual_queue_seconds", "Wait of an image until its batch starts", "model");
-  readonly #runs = this.#seconds("residual_batch_seconds", "Run of a batch", "model");
-  readonly #images = new Histogram({
-    name: "residual_batch_images",
-    help: "Images of a batch",
-    labelNames: ["model"],
-    buckets: IMAGES,
-    registers: [this.registry],
-  });
+  readonly #latency = this.#histogram("residual_request_seconds", "From a request's header to its answer", "route");
+  readonly #queued = this.#histogram("residual_queue_seconds", "Wait of an image until its batch starts", "model");
+  readonly #runs = this.#histogram("residual_batch_seconds", "Run of a batch", "model");
+  readonly #images = this.#histogram("residual_batch_images", "Images of a batch", "model", IMAGES);
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
@@ -35,7 +25,7 @@ export class Metrics {
 
   /** Reads the state of the models when Prometheus asks. */
   watch(serving: Serving): void {
-    const gauge = (name: string, help: string, value: (name: string) => number) =>
+    const gauge = (name: string, help: string, value: (model: ServedModel) => number) =>
       new Gauge({
         name,
         help,
@@ -43,13 +33,11 @@ export class Metrics {
         registers: [this.registry],
         collect() {
           this.reset(); // an unloaded model has no numbers
-          for (const model of serving.models.keys()) this.set({ model }, value(model));
+          for (const [name, model] of serving.models) this.set({ model: name }, value(model));
         },
       });
-    gauge("residual_model_ready", "1 if the model is ready", (name) =>
-      Number(serving.models.get(name)!.state === "ready"),
-    );
-    gauge("residual_queue_images", "Images that wait", (name) => serving.models.get(name)!.queue.waiting);
+    gauge("residual_model_ready", "1 if the model is ready", ({ state }) => Number(state === "ready"));
+    gauge("residual_queue_images", "Images that wait", ({ queue }) => queue.waiting);
   }
 
   countRequest(route: string, status: number | string, ms: number): void {
@@ -63,7 +51,7 @@ export class Metrics {
     for (const each of waited) this.#queued.observe({ model }, each / 1000);
   }
 
-  #seconds(name: string, help: string, label: "route" | "model"): Histogram<"route" | "model"> {
-    return new Histogram({ name, help, labelNames: [label], buckets: SECONDS, registers: [this.registry] });
+  #histogram(name: string, help: string, label: "route" | "model", buckets = SECONDS): Histogram<"route" | "model"> {
+    return new Histogram({ name, help, labelNames: [label], buckets, registers: [this.registry] });
   }
 }

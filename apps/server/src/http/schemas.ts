@@ -1,5 +1,7 @@
 import { z } from "zod";
 
+const text = z.string();
+
 /** Parameters of requests, their inputs and outputs. Triton ignores unknown ones too. */
 const parameters = z.looseObject({
   binary_data_size: z.int().min(0).optional(),
@@ -12,70 +14,64 @@ const parameters = z.looseObject({
 const values = z.unknown().meta({ type: "array", description: "row-major, flat or nested as the shape" });
 const shape = z.array(z.int().min(0)).max(8);
 
-export const inferRequest = z.object({
-  id: z.string().optional(),
+const tensor = z.object({
+  name: text,
+  shape,
+  datatype: text,
   parameters: parameters.optional(),
-  inputs: z
-    .array(
-      z.object({
-        name: z.string(),
-        shape,
-        datatype: z.string(),
-        parameters: parameters.optional(),
-        data: values.optional(),
-      }),
-    )
-    .min(1)
-    .max(16),
-  outputs: z
-    .array(z.object({ name: z.string(), parameters: parameters.optional() }))
-    .max(16)
-    .optional(),
+  data: values.optional(),
+});
+const requested = z.object({ name: text, parameters: parameters.optional() });
+
+export const inferRequest = z.object({
+  id: text.optional(),
+  parameters: parameters.optional(),
+  inputs: z.array(tensor).min(1).max(16),
+  outputs: z.array(requested).max(16).optional(),
 });
 
 export const inferResponse = z.object({
-  model_name: z.string(),
-  model_version: z.string(),
-  id: z.string().optional(),
-  outputs: z.array(z.object({ name: z.string(), shape, datatype: z.string(), data: values.optional() })),
+  model_name: text,
+  model_version: text,
+  id: text.optional(),
+  outputs: z.array(tensor),
 });
 
-const tensorMetadata = z.object({ name: z.string(), datatype: z.string(), shape: z.array(z.int()) });
+const tensorMetadata = z.object({ name: text, datatype: text, shape: z.array(z.int()) });
 
 export const modelMetadata = z.object({
-  name: z.string(),
-  versions: z.array(z.string()),
-  platform: z.string(),
+  name: text,
+  versions: z.array(text),
+  platform: text,
   inputs: z.array(tensorMetadata),
   outputs: z.array(tensorMetadata),
 });
 
-export const serverMetadata = z.object({ name: z.string(), version: z.string(), extensions: z.array(z.string()) });
+export const serverMetadata = z.object({ name: text, version: text, extensions: z.array(text) });
 export const live = z.object({ live: z.boolean() });
 export const ready = z.object({ ready: z.boolean() });
-export const modelReady = z.object({ name: z.string(), ready: z.boolean() });
+export const modelReady = z.object({ name: text, ready: z.boolean() });
 export const indexRequest = z.object({ ready: z.boolean().optional() });
-export const index = z.array(
-  z.object({ name: z.string(), version: z.string(), state: z.enum(["READY", "UNAVAILABLE"]), reason: z.string() }),
-);
+const state = z.enum(["READY", "UNAVAILABLE"]);
+export const index = z.array(z.object({ name: text, version: text, state, reason: text }));
 
-export const failure = z.object({ error: z.string(), code: z.string() });
+export const failure = z.object({ error: text, code: text });
 
-const prediction = z.object({ label: z.string(), index: z.int(), probability: z.number() });
-const failed = z.object({ image: z.string(), error: z.object({ code: z.string(), message: z.string() }) });
+const prediction = z.object({ label: text, index: z.int(), probability: z.number() });
+const failed = z.object({ image: text, error: z.object({ code: text, message: text }) });
 const embedding = z.array(z.number());
 
 /** The answer to one picture as the body, and to a form with pictures. */
 const oneOrMany = <Shape extends z.ZodRawShape>(result: Shape) =>
   z.union([
-    z.object({ model: z.string(), ...result }),
-    z.object({ model: z.string(), results: z.array(z.union([z.object({ image: z.string(), ...result }), failed])) }),
+    z.object({ model: text, ...result }),
+    z.object({ model: text, results: z.array(z.union([z.object({ image: text, ...result }), failed])) }),
   ]);
 export const classified = oneOrMany({ predictions: z.array(prediction) });
 export const embedded = oneOrMany({ embedding });
 
 export const cam = z.object({
-  model: z.string(),
+  model: text,
   prediction,
   predictions: z.array(prediction),
   map: z.object({ shape: z.array(z.int()), data: z.array(z.number()) }),
@@ -84,13 +80,13 @@ export const cam = z.object({
 
 const whole = z.coerce.number().int().min(1);
 export const pictureQuery = z.object({
-  model: z.string().optional(),
+  model: text.optional(),
   timeout: whole.optional().describe("milliseconds; the request is given up if it has not started by then"),
 });
 export const classifyQuery = pictureQuery.extend({ top: whole.max(10_000).default(5) });
-export const camQuery = classifyQuery.extend({ class: z.string().optional().describe("index or label") });
+export const camQuery = classifyQuery.extend({ class: text.optional().describe("index or label") });
 
 /** The bytes of a picture, or a form whose files are pictures. */
-export const bytes = z.string().meta({ format: "binary" });
+export const bytes = text.meta({ format: "binary" });
 export const picture = { "image/*": bytes, "application/octet-stream": bytes };
 export const pictures = { ...picture, "multipart/form-data": z.object({ image: z.array(bytes) }) };
