@@ -1,8 +1,9 @@
+import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { FormatError, UnsupportedError, type WorkOptions } from "@residual/core";
+import { UnsupportedError, type WorkOptions } from "@residual/core";
 import { sha256 } from "../digests.ts";
-import { type Job, manifestPath, shardPath } from "../job.ts";
+import { imagesOf, isFinished, type Job, manifestPath, shardPath } from "../job.ts";
 import { readShard } from "../shard/rows.ts";
 import { files, IndexFile, type IndexHeader, readHeader } from "./index-file.ts";
 import { writeIndex } from "./write-index.ts";
@@ -37,7 +38,7 @@ export async function openIndex(
   work: WorkOptions & { readonly onWarning?: ((message: string) => void) | undefined } = {},
 ): Promise<IndexFile> {
   const folder = indexFolder(job);
-  const isThere = await exists(join(folder, files.header));
+  const isThere = existsSync(join(folder, files.header));
   const isStale = isThere && (await readHeader(folder)).source !== (await sourceOf(job));
   if (isStale) work.onWarning?.(`${folder} is stale, since the job went on after it; it is made again`);
   if (!isThere || isStale) await makeIndex(job, work);
@@ -62,30 +63,12 @@ async function* embeddingsOf(
   job: Job,
   onDone: (pictures: number) => void,
 ): AsyncGenerator<readonly number[] | undefined, void, undefined> {
-  const { shards, shardSize, images } = job.manifest;
-  for (let shard = 0; shard < shards; shard++) {
-    const end = Math.min(images, (shard + 1) * shardSize);
-    for (const row of await rowsOf(job, shard, end - shard * shardSize)) yield row?.embedding ?? undefined;
-    onDone(end);
+  let done = 0;
+  for (let shard = 0; shard < job.manifest.shards; shard++) {
+    const length = imagesOf(job, shard);
+    const rows = isFinished(job, shard) ? await readShard(job, shard) : Array.from<undefined>({ length });
+    for (const row of rows) yield row?.embedding ?? undefined;
+    done += length;
+    onDone(done);
   }
 }
-
-async function rowsOf(job: Job, shard: number, expected: number) {
-  const path = shardPath(job, shard);
-  if (!(await exists(path))) return Array.from<undefined>({ length: expected });
-  const rows = await readShard(job, shard).catch((cause: unknown) => {
-    throw damaged(path, "it cannot be read", cause);
-  });
-  if (rows.length !== expected) throw damaged(path, `it has ${rows.length} rows, expected ${expected}`);
-  return rows;
-}
-
-function damaged(path: string, what: string, cause?: unknown): FormatError {
-  return new FormatError(`${path}: ${what}; remove it, and run the job again`, { cause });
-}
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );

@@ -4,7 +4,7 @@ import { load } from "@residual/pipeline";
 import { beforeAll, expect, it } from "vitest";
 import { findDuplicates, type Job, makeIndex, openJob, search, shardPath } from "../index.ts";
 import { photos, temporaryFolder } from "../testing/folder.ts";
-import { oddName, runJob, writePictures } from "../testing/searched-job.ts";
+import { finishedJob, oddName, writePictures } from "../testing/searched-job.ts";
 import { cosine } from "../testing/vectors.ts";
 
 const folder = temporaryFolder();
@@ -14,7 +14,7 @@ const [chelsea, small] = ["chelsea.png", "chelsea-small.jpg"];
 let job: Job;
 beforeAll(async () => {
   await writePictures(folder.in("pictures"));
-  job = await runJob({ input: [folder.in("pictures")], out: folder.in("out") });
+  job = await finishedJob({ input: [folder.in("pictures")], out: folder.in("out") });
 });
 
 it("finds a picture itself, then its smaller copy, with the cosines of the classifier's features", async () => {
@@ -40,7 +40,7 @@ it("finds the copies of pictures as near duplicates, and no others", async () =>
 
 it("the formats of shards give the same index", async () => {
   const options = { input: [folder.in("pictures")], out: folder.in("jsonl"), format: "jsonl" } as const;
-  const lines = await runJob(options);
+  const lines = await finishedJob(options);
   expect(await makeIndex(lines)).toMatchObject({ rows: 6, filled: 5, dimensions: 64 });
   const bytes = (out: string) => readFile(join(out, "index", "embeddings.f32"));
   await makeIndex(job);
@@ -49,7 +49,7 @@ it("the formats of shards give the same index", async () => {
 
 it("an index is made again once a further shard is finished", async () => {
   const options = { input: [folder.in("pictures")], out: folder.in("going-on") };
-  const going = await runJob(options);
+  const going = await finishedJob(options);
   const path = shardPath(going, 1);
   await rename(path, `${path}.later`);
   expect((await search(going, picture(chelsea))).pictures).toBe(3);
@@ -62,20 +62,20 @@ it("an index is made again once a further shard is finished", async () => {
 });
 
 it("a job of one picture has itself as neighbour, and no duplicates", async () => {
-  const one = await runJob({ input: [picture(chelsea)], out: folder.in("one") });
+  const one = await finishedJob({ input: [picture(chelsea)], out: folder.in("one") });
   expect((await search(one, picture(small))).nearest.map(({ image }) => image)).toEqual([picture(chelsea)]);
   expect(await findDuplicates(one, { threshold: 0.98 })).toEqual([]);
 });
 
 it("a job without any picture that can be read has no neighbours", async () => {
-  const none = await runJob({ input: [picture("broken.png")], out: folder.in("none") });
+  const none = await finishedJob({ input: [picture("broken.png")], out: folder.in("none") });
   expect(await search(none, picture(chelsea))).toMatchObject({ nearest: [], pictures: 0 });
   expect(await findDuplicates(none, { threshold: 0.98 })).toEqual([]);
 });
 
 it("refuses a job without embeddings, and says how to get them", async () => {
   const out = folder.in("labels");
-  const labels = await runJob({ input: [picture(chelsea)], out, outputs: ["predictions"] });
+  const labels = await finishedJob({ input: [picture(chelsea)], out, outputs: ["predictions"] });
   const message = `${out}: the job wrote predictions, and a search needs embeddings; run a job with --outputs embedding`;
   await expect(search(labels, picture(chelsea))).rejects.toMatchObject({ code: "UnsupportedError", message });
   await expect(findDuplicates(labels, { threshold: 0.9 })).rejects.toMatchObject({ code: "UnsupportedError" });
@@ -88,7 +88,7 @@ it("refuses weights that are not those of the job", async () => {
 });
 
 it("refuses a damaged shard and a query that is no picture, and leaves no index", async () => {
-  const damaged = await runJob({ input: [folder.in("pictures")], out: folder.in("damaged") });
+  const damaged = await finishedJob({ input: [folder.in("pictures")], out: folder.in("damaged") });
   await expect(search(damaged, picture("broken.png"))).rejects.toMatchObject({ code: "FormatError" });
   const path = shardPath(damaged, 1);
   await truncate(path, 100);

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
+import { FormatError } from "@residual/core";
 import { asyncBufferFromFile, parquetReadObjects, type SchemaElement } from "hyparquet";
 import { parquetWriteBuffer } from "hyparquet-writer";
-import { type Job, shardPath } from "../job.ts";
+import { imagesOf, type Job, shardPath } from "../job.ts";
 import type { Manifest } from "../manifest.ts";
 import type { Output, Row } from "../row.ts";
 
@@ -51,10 +52,21 @@ export function encodeRows(
 
 type Columns = (typeof columns)["always"];
 
-/** The rows of a finished shard, in order. Throws the file system's error if the shard is not finished. */
+/** The rows of a finished shard, in order. Throws FormatError for a file that is missing or damaged. */
 export async function readShard(job: Job, shard: number): Promise<readonly Row[]> {
   const path = shardPath(job, shard);
-  if (job.manifest.format === "parquet") {
+  const damaged = (what: string, cause?: unknown) =>
+    new FormatError(`${path}: ${what}; remove it, and run the job again`, { cause });
+  const rows = await decodeRows(path, job.manifest).catch((cause: unknown) => {
+    throw damaged("it cannot be read", cause);
+  });
+  const expected = imagesOf(job, shard);
+  if (rows.length !== expected) throw damaged(`it has ${rows.length} rows, expected ${expected}`);
+  return rows;
+}
+
+async function decodeRows(path: string, { format }: Pick<Manifest, "format">): Promise<readonly Row[]> {
+  if (format === "parquet") {
     const rows = await parquetReadObjects({ file: await asyncBufferFromFile(path) });
     return rows.map((row) => Object.fromEntries(Object.entries(row).map(([k, value]) => [k, value ?? null])) as Row);
   }

@@ -31,7 +31,7 @@ async function writeSmaller(name: string, path: string): Promise<void> {
 }
 
 /** A finished job, in this process. */
-export async function runJob(options: JobOptions): Promise<Job> {
+export async function finishedJob(options: JobOptions): Promise<Job> {
   const job = await prepareJob({ backend: "wasm", batch: 2, shardSize: 4, outputs: ["embedding"], ...options });
   await using model = await openModel(job.manifest);
   for (let shard = 0; shard < job.manifest.shards; shard++) await runShard(job, shard, model);

@@ -93,7 +93,10 @@ export function boardCommand({ signal }: Context): Command {
       const { openBoard } = await bulkPackage();
       await using page = await openBoard({ redis, queue, port, onWarning: remarkInLines });
       say(output, { url: page.url }, () => [`Bull Board: ${page.url}`]);
-      await new Promise<void>((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+      await new Promise<void>((resolve) => {
+        if (signal.aborted) resolve(); // by Ctrl-C while the page was opened
+        signal.addEventListener("abort", resolve, { once: true });
+      });
     });
 }
 
