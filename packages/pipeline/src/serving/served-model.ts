@@ -13,6 +13,7 @@ import {
   type Tensor,
   tensorOf,
   throwIfAborted,
+  UnsupportedError,
 } from "@residual/core";
 import { type Prediction, stack } from "@residual/vision";
 import { activationOf, type CamOptions, type ClassActivation, checkCam, checkTop } from "../class-activation.ts";
@@ -132,6 +133,9 @@ export class PooledModel implements ServedModel {
   #maps: Promise<RowQueue> | undefined;
   /** Pictures that are decoded for the queue. */
   #decoding = 0;
+  /** Calls that decode a picture first. */
+  readonly #pictures = new Set<Promise<unknown>>();
+  #isEnding = false;
 
   constructor(parts: PooledModelParts) {
     const { prepared } = parts;
@@ -162,7 +166,7 @@ export class PooledModel implements ServedModel {
   async warmUp(signal: SubmitOptions["signal"]): Promise<void> {
     const { pool, key, maxBatch, prepared } = this.#parts;
     for (let worker = 0; worker < pool.size; worker++)
-      for (const batch of [1, maxBatch]) {
+      for (const batch of new Set([1, maxBatch])) {
         throwIfAborted(signal);
         const shape = concrete(prepared.graph.inputs.image.shape, batch);
         const image = tensorOf("float32", shape, new Float32Array(sizeOf(shape)));
@@ -216,22 +220,26 @@ export class PooledModel implements ServedModel {
 
   async cam(picture: Uint8Array, { signal, deadline, ...options }: ServedCamOptions = {}): Promise<ClassActivation> {
     const wanted = checkCam(options, this.#classes, this);
-    const left = countdown({ signal, deadline });
-    this.#checkState();
-    const maps = await this.#mapsQueue();
-    maps.check(1, left());
-    const { image, pixels } = await this.#decoded(picture, true, left());
-    const [row] = await maps.submit([image], left());
-    return activationOf({ logits: row!.logits!, cam: row!.cam! }, pixels!, wanted, options.top ?? 5, this);
+    return this.#during(async () => {
+      const left = countdown({ signal, deadline });
+      const maps = await this.#mapsQueue();
+      maps.check(1, left());
+      const { image, pixels } = await this.#decoded(picture, true, left());
+      const [row] = await maps.submit([image], left());
+      return activationOf({ logits: row!.logits!, cam: row!.cam! }, pixels!, wanted, options.top ?? 5, this);
+    });
   }
 
   /** Refuses new requests, answers all others, and frees the model. */
   async drain(): Promise<void> {
+    this.#isEnding = true;
+    await Promise.allSettled(this.#pictures); // those that are being decoded have not reached the queue
     await this.#end((queue) => queue.drain());
   }
 
   /** Rejects waiting requests, and frees the model. */
   async close(): Promise<void> {
+    this.#isEnding = true;
     await this.#end((queue) => queue.close());
   }
 
@@ -242,9 +250,20 @@ export class PooledModel implements ServedModel {
     await Promise.all([pool.remove(key), pool.remove(`${key}/cam`)]);
   }
 
-  async #row(picture: Uint8Array, options: SubmitOptions): Promise<Row> {
-    const left = countdown(options);
+  #row(picture: Uint8Array, options: SubmitOptions): Promise<Row> {
+    return this.#during(async () => this.#rowOf(picture, options));
+  }
+
+  /** Work that `drain` waits for. */
+  async #during<T>(work: () => Promise<T>): Promise<T> {
     this.#checkState();
+    const mine = work();
+    this.#pictures.add(mine);
+    return mine.finally(() => this.#pictures.delete(mine));
+  }
+
+  async #rowOf(picture: Uint8Array, options: SubmitOptions): Promise<Row> {
+    const left = countdown(options);
     this.queue.check(1, options, this.#decoding); // a picture that would be refused is not decoded
     this.#decoding++;
     const { image } = await this.#decoded(picture, false, left()).finally(() => this.#decoding--);
@@ -253,6 +272,7 @@ export class PooledModel implements ServedModel {
   }
 
   #checkState(): void {
+    if (this.#isEnding) throw new UnsupportedError(`${this.name} takes no more requests: it is being unloaded`);
     if (this.state === "failed")
       throw new DeviceLostError(`${this.name}: its workers have ended, and could not be replaced yet; try again later`);
   }

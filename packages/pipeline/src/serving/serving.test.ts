@@ -22,7 +22,7 @@ async function eventually(holds: () => boolean): Promise<void> {
   expect(holds()).toBe(true);
 }
 
-/** A backend whose runs take half a second, and whose process ends where an image starts with 666. */
+/** A backend whose runs take 200 ms, and whose process ends where an image starts with 666. */
 async function slowBackend(): Promise<string> {
   const core = import.meta.resolve("@residual/core");
   writeFileSync(
@@ -32,7 +32,7 @@ async function slowBackend(): Promise<string> {
        ...executable,
        async run(inputs, options) {
          if (inputs.image.data[0] === 666) process.exit(3);
-         await new Promise((resolve) => setTimeout(resolve, 500));
+         await new Promise((resolve) => setTimeout(resolve, 200));
          const [n] = inputs.image.shape;
          const numbers = (size) => ({ dtype: "float32", shape: [n, size], data: new Float32Array(n * size) });
          return { logits: numbers(10), avgpool: numbers(64) };
@@ -127,9 +127,11 @@ describe("loading", () => {
     for (const request of requests) expect((await request).logits!.shape).toEqual([2, 10]);
     expect(serving.models.get("m")).toBe(model);
     const last = model.infer(fixtureInput("v1", [3, 3, 32, 32]));
+    const picture = model.embed(cat);
     const unloading = serving.unload("m");
     await expect(model.infer(fixtureInput("v1", [1, 3, 32, 32]))).rejects.toMatchObject({ code: "UnsupportedError" });
     expect((await last).logits!.shape).toEqual([3, 10]);
+    expect(await picture).toHaveLength(64);
     await unloading;
     expect(serving.models.size).toBe(0);
   });

@@ -196,8 +196,8 @@ class PooledServing implements Serving {
 
   async drain(): Promise<void> {
     this.#isClosed = true;
-    await this.#decoding.drain();
     await Promise.all([...this.models.values()].map((model) => model.drain()));
+    await this.#decoding.drain();
   }
 
   async dispose(): Promise<void> {
