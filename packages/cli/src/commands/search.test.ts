@@ -53,6 +53,7 @@ it.each([
   [["out", "--duplicates", "98"], "expected a cosine above 0, up to 1", 2],
   [["out", "missing.png"], "FormatError: missing.png: not found", 1],
   [["nowhere", "cat.png"], "JobError: nowhere: there is no manifest.json; name the folder of a job", 1],
+  [["out", "cat.png", "--html", "cat.png"], "UsageError: --html cat.png: expected a name that ends in .html\n", 2],
   [["out", "cat.png", "--html", "none/sheet.html"], "FormatError: none/sheet.html: there is no folder none", 1],
 ])("search %j is refused", async (words, message, code) => {
   expect(await residual(["search", ...words], where())).toMatchObject({

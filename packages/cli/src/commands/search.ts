@@ -28,7 +28,7 @@ export function searchCommand({ signal }: Context): Command {
       const { duplicates, html } = options;
       if ((image === undefined) === (duplicates === undefined))
         throw new UsageError("give a picture to search for, or --duplicates 0.98 to compare the job's own");
-      if (html !== undefined) await checkPlace(html);
+      if (html !== undefined) await checkSheet(html);
       const bar = progressBar();
       try {
         const job = await (await bulkPackage()).openJob(folder);
@@ -39,6 +39,12 @@ export function searchCommand({ signal }: Context): Command {
         bar.end();
       }
     });
+}
+
+/** Throws UsageError for another ending, since the page could replace a picture. */
+async function checkSheet(path: string): Promise<void> {
+  if (!/[^/\\]\.html?$/i.test(path)) throw new UsageError(`--html ${path}: expected a name that ends in .html`);
+  await checkPlace(path);
 }
 
 /** Makes the index that searches read. `search` makes it too if it is missing. */
