@@ -1,12 +1,13 @@
 /**
- * Pictures a second of warm workers, from JPEG files on disk to a written shard, against the backend alone on tensors in
- * memory: interleaved, on the same cores, with the same batch.
+ * Pictures a second of warm workers, from JPEG files on disk to a written shard, against the backend alone on tensors
+ * in memory: interleaved, on the same cores, with the same batch.
  *
  *   node --conditions=@residual/source scripts/throughput.ts [MODEL [BACKEND [WIDTHxHEIGHT [PICTURES [ROUNDS]]]]]
  *
- * `alone` is the faster of one process with a thread per core and one process per core with one thread.
+ * The backend alone is the faster of one process with a thread per core and one process per core with one thread. One
+ * worker has one core.
  */
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus, tmpdir } from "node:os";
@@ -80,7 +81,15 @@ async function openBulk(job: Job, processes: number) {
   const all = Array.from({ length: job.manifest.shards }, (_, shard) => shard);
   const run = () => Promise.all(all.map((shard) => workers.run(shard)));
   await run();
+  if (processes === 1) pinWorkers(job);
   return { rate: () => ratePerSecond(job.manifest.images, run), close: () => workers[Symbol.asyncDispose]() };
+}
+
+/** Gives the workers that run now one core, which has to decode as well (Linux). */
+function pinWorkers({ out }: Job): void {
+  const lines = execFileSync("ps", ["-A", "-o", "pid=,args="], { encoding: "utf8" }).split("\n");
+  const workers = lines.filter((line) => line.includes("worker.ts") && line.includes(out));
+  for (const line of workers) execFileSync("taskset", ["-acp", "0", line.trim().split(" ")[0]!]);
 }
 
 const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
@@ -88,7 +97,7 @@ const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[v
 try {
   await makePictures();
   const weights = model === "cifar_resnet20" ? undefined : "fixture:v1";
-  const options = { model, weights, backend, shardSize: Math.ceil(count / (2 * cores)), batch: undefined };
+  const options = { model, weights, backend, shardSize: Math.ceil(count / cores) };
   const job = await prepareJob({ ...options, input: [join(folder, "photos")], out: join(folder, "out") });
   const { decode, crop } = await pictureMs(job);
   const runners = {
