@@ -39,12 +39,12 @@ const IDLE = 1000;
 export class ChildCompiler implements Compiler {
   readonly #name: string;
   readonly #options: BackendOptions;
-  readonly #onLost: (() => void) | undefined;
+  readonly #onLost: ((why: string) => void) | undefined;
   #child: Child | undefined;
   #executables = 0;
 
-  /** `onLost` is called when a child ends that is in use, before its jobs are rejected. */
-  constructor(name: unknown, options: BackendOptions, onLost?: () => void) {
+  /** `onLost` is called with the reason when a child ends that is in use, before its jobs are rejected. */
+  constructor(name: unknown, options: BackendOptions, onLost?: (why: string) => void) {
     if (typeof name !== "string")
       throw new OptionError("`isolation` is for backends that have a name; name one with `backend`");
     this.#name = name;
@@ -189,14 +189,18 @@ class Child {
   readonly #memory = SharedMemory.open();
   readonly #name: string;
   readonly #onWarning: BackendOptions["onWarning"];
-  readonly #onLost: (() => void) | undefined;
+  readonly #onLost: ((why: string) => void) | undefined;
   readonly #open = new Map<number, Reply>();
   #jobs = 0;
   #users = 0;
   #idle: NodeJS.Timeout | undefined;
   #lost: DeviceLostError | undefined;
 
-  constructor(backend: string, { threads, wasmPaths, onWarning }: BackendOptions, onLost: (() => void) | undefined) {
+  constructor(
+    backend: string,
+    { threads, wasmPaths, onWarning }: BackendOptions,
+    onLost: ((why: string) => void) | undefined,
+  ) {
     this.#name = backend;
     this.#onWarning = onWarning;
     this.#onLost = onLost;
@@ -307,7 +311,7 @@ class Child {
     );
     clearTimeout(this.#idle);
     this.#memory?.close();
-    if (this.#users > 0) this.#onLost?.();
+    if (this.#users > 0) this.#onLost?.(why);
     for (const { reject } of this.#open.values()) reject(this.#lost);
     this.#open.clear();
   }

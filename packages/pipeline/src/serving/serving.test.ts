@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { DeviceLostError, fixtureInput, fixtureWeights, resnet, ShapeError, tensor, variants } from "@residual/core";
 import { writeSafetensors } from "@residual/weights";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { load } from "../index.ts";
 import { temporaryFolder } from "../testing/folder.ts";
 import { photo } from "../testing/photo.ts";
@@ -9,6 +9,7 @@ import { type BatchReport, openServing } from "./index.ts";
 
 const cat = readFileSync(photo("chelsea.png"));
 const folder = temporaryFolder();
+afterEach(() => vi.unstubAllEnvs());
 
 /** The processes whose parent this process is. */
 function children(): readonly number[] {
@@ -158,6 +159,23 @@ describe("the end of a worker", () => {
     await Promise.all(Array.from({ length: 4 }, () => model.infer(good)));
     await serving.dispose();
     await eventually(() => children().every((pid) => before.includes(pid)));
+  });
+
+  it("is reported, and leaves no files that were written for it", async () => {
+    const before = children();
+    const warnings: string[] = [];
+    vi.stubEnv("TMPDIR", folder.path);
+    const files = () => readdirSync(folder.path).filter((name) => name.startsWith("residual-child-"));
+    await using serving = await openServing({ backend: "wasm", workers: 1, onWarning: (text) => warnings.push(text) });
+    const model = await serving.load("m", { model: "cifar_resnet20", weights: "fixture:v1" });
+    const [written] = files();
+    const worker = children().find((pid) => !before.includes(pid))!;
+    const answer = model.infer(fixtureInput("v1", [128, 3, 32, 32]));
+    process.kill(worker, "SIGKILL");
+    await expect(answer).rejects.toThrow("the worker that ran the model has ended, and is being replaced; try again");
+    await eventually(() => model.state === "ready");
+    expect(warnings).toEqual(["a worker has ended (SIGKILL), and is being replaced"]);
+    expect(files()).toEqual([expect.not.stringMatching(written!)]);
   });
 
   it("that cannot be replaced is tried again, and the model is then failed", async () => {

@@ -101,7 +101,7 @@ class Slot {
   #replacing: Promise<void> | undefined;
 
   constructor(backend: string, options: BackendOptions, hooks: SlotHooks) {
-    this.#compiler = new ChildCompiler(backend, options, () => this.#lose());
+    this.#compiler = new ChildCompiler(backend, options, (why) => this.#lose(why));
     this.#hooks = hooks;
     this.#onWarning = options.onWarning;
   }
@@ -128,7 +128,9 @@ class Slot {
   async run(key: string, image: Tensor<"float32">): Promise<{ readonly [name: string]: Answer }> {
     const entry = this.#entries.get(key);
     if (!entry) throw new DeviceLostError("the model is not in this worker; try again");
-    return entry.executable.run({ image });
+    return entry.executable.run({ image }).catch((cause: unknown): never => {
+      throw cause instanceof DeviceLostError ? new DeviceLostError(LOST, { cause }) : cause;
+    });
   }
 
   async close(): Promise<void> {
@@ -138,8 +140,9 @@ class Slot {
     await this.#keep?.[Symbol.asyncDispose]();
   }
 
-  #lose(): void {
+  #lose(why: string): void {
     if (this.#replacing || this.#closing.signal.aborted) return;
+    this.#onWarning?.(`a worker has ended (${why}), and is being replaced`);
     this.state = "loading";
     this.#hooks.onLost();
     this.#replacing = this.#replace().finally(() => {
@@ -170,11 +173,16 @@ class Slot {
     await this.#compiler.backend.describe();
     for (const [key, entry] of this.#entries) {
       const { executable } = await this.#compiler.compile(entry.graph, { signal });
-      if (this.#entries.get(key) === entry) entry.executable = executable;
-      else await executable.dispose(); // removed meanwhile
+      const isKept = this.#entries.get(key) === entry; // else it was removed meanwhile
+      const unused = isKept ? entry.executable : executable;
+      if (isKept) entry.executable = executable;
+      await unused.dispose(); // removes the files that were written for it
     }
   }
 }
+
+/** For the clients of a server, who cannot compile anything. */
+const LOST = "the worker that ran the model has ended, and is being replaced; try again";
 
 /** Milliseconds between attempts to replace a worker. */
 const FIRST_PAUSE = 250;
