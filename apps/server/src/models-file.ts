@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { FormatError, interpolations } from "@residual/core";
+import { problemsOf } from "@residual/open-inference";
 import { z } from "zod";
 import type { ModelEntry } from "./options.ts";
-import { problemsOf } from "./problems.ts";
 
 const rgb = z.array(z.number()).length(3);
 

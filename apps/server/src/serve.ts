@@ -2,6 +2,8 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
+import { version } from "@residual/core";
+import type { ModelControl } from "@residual/open-inference";
 import { OptionError } from "@residual/pipeline";
 import { openServing, type Serving } from "@residual/pipeline/serving";
 import { pino } from "pino";
@@ -49,11 +51,10 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
   }
   const address = http.address() as AddressInfo;
   const shownHost = address.family === "IPv6" ? `[${address.address}]` : address.address;
-  const names = models.map(({ name }) => name);
   return {
     url: `http://${shownHost}:${address.port}`,
     grpc: grpc && `${shownHost}:${grpc.port}`,
-    models: names,
+    models: service.listed,
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -66,16 +67,26 @@ function servingOptions(options: ServeOptions): NonNullable<Parameters<typeof op
 
 function serviceOf(options: ServeOptions, serving: Serving, metrics: Metrics, entries: readonly ModelEntry[]): Service {
   return {
+    about: { name: "residual", version },
     serving,
-    entries,
+    models: serving.models,
+    listed: entries.map(({ name }) => name),
     metrics,
     isAllowed: keyCheck(options.apiKeys ?? []),
     log: options.log ? pino({}, options.log) : pino({ enabled: false }),
     maxBytes: options.maxBytes ?? 2 ** 25,
     maxImages: options.maxImages ?? 128,
     timeout: options.timeout ?? 30_000,
-    modelControl: options.modelControl ?? false,
+    control: options.modelControl ? controlOf(serving, entries) : undefined,
     phase: "starting",
+  };
+}
+
+function controlOf(serving: Serving, entries: readonly ModelEntry[]): ModelControl {
+  const options = new Map(entries.map(({ name, ...rest }) => [name, rest]));
+  return {
+    load: (name) => serving.load(name, options.get(name)),
+    unload: (name) => serving.unload(name),
   };
 }
 

@@ -5,6 +5,9 @@ import * as core from "@residual/core";
 import * as files from "@residual/kit/files";
 import * as gpu from "@residual/kit/gpu";
 import * as onnx from "@residual/onnx";
+import * as openInference from "@residual/open-inference";
+import * as openInferenceGrpc from "@residual/open-inference/grpc";
+import * as openInferenceHttp from "@residual/open-inference/http";
 import * as pipeline from "@residual/pipeline";
 import * as server from "@residual/server";
 import * as tfjs from "@residual/tfjs";
@@ -26,6 +29,9 @@ export const entries = [
   gpu,
   imagenetLabels,
   onnx,
+  openInference,
+  openInferenceGrpc,
+  openInferenceHttp,
   pipeline,
   residual,
   server,

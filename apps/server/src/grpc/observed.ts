@@ -1,8 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
+import {
+  type Metadata,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  type StatusObject,
+  status,
+} from "@grpc/grpc-js";
 import type { Service } from "../service.ts";
 import { traceIdOf } from "../trace.ts";
-import type { CallStatus } from "./unary.ts";
+
+/** How a call ends. */
+type CallStatus = Pick<StatusObject, "code" | "details">;
 
 /** Calls of probes: they need no API key, are answered while the server stops, and are logged for level debug only. */
 const PROBES = /\/Server(Live|Ready)$/;

@@ -1,10 +1,7 @@
-import { fileURLToPath } from "node:url";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { loadSync, type ServiceDefinition } from "@grpc/proto-loader";
-import { FormatError } from "@residual/core";
+import { addInferenceServices } from "@residual/open-inference/grpc";
 import { OptionError } from "@residual/pipeline";
 import type { Service } from "../service.ts";
-import { inferenceCalls, repositoryCalls } from "./calls.ts";
 import { observed } from "./observed.ts";
 
 /** A gRPC server that answers. */
@@ -25,8 +22,7 @@ export async function startGrpc(service: Service, host: string, port: number): P
     "grpc.max_concurrent_streams": 128,
     "grpc.keepalive_time_ms": 60_000, // finds half-open connections
   });
-  server.addService(serviceIn("open_inference_grpc.proto"), inferenceCalls(service));
-  server.addService(serviceIn("model_repository.proto"), repositoryCalls(service));
+  addInferenceServices(server, service, (err) => service.log.error({ err }, "call failed"));
   const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   const bound = await new Promise<number>((resolve, reject) =>
     server.bindAsync(address, ServerCredentials.createInsecure(), (cause, found) => {
@@ -42,13 +38,4 @@ async function closed(server: Server, ms: number): Promise<void> {
   const timer = setTimeout(() => server.forceShutdown(), ms);
   await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   clearTimeout(timer);
-}
-
-/** The service that a file of ../../proto declares. */
-function serviceIn(file: string): ServiceDefinition {
-  const path = fileURLToPath(new URL(`../../proto/${file}`, import.meta.url));
-  const options = { keepCase: true, longs: Number, arrays: true, objects: true, defaults: true, oneofs: true } as const;
-  const found = loadSync(path, options)["inference.GRPCInferenceService"];
-  if (!found || "format" in found) throw new FormatError(`${file} declares no GRPCInferenceService`);
-  return found;
 }

@@ -1,16 +1,17 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { version } from "@residual/core";
+import { get, json, openApi, type Route } from "@residual/open-inference/http";
 import type { Context } from "hono";
 import { z } from "zod";
-import { openApi } from "./openapi.ts";
-import { get, json, type Route } from "./route.ts";
+import type { Service } from "../service.ts";
 
 const html = { "text/html": z.string() };
 
 /** The OpenAPI document, pages for people, and the metrics. */
-export function documentRoutes(described: readonly Route[]): readonly Route[] {
+export function documentRoutes(described: readonly Route<Service>[]): readonly Route<Service>[] {
   const [index, docs] = [page("index.html"), page("docs.html")];
-  const routes: readonly Route[] = [
+  const routes: readonly Route<Service>[] = [
     get("/metrics", "Metrics for Prometheus", { "text/plain": z.string() }, async (c, { metrics: { registry } }) =>
       c.body(await registry.metrics(), 200, { "Content-Type": registry.contentType }),
     ),
@@ -18,7 +19,7 @@ export function documentRoutes(described: readonly Route[]): readonly Route[] {
     get("/docs", "These routes as a page", html, docs, "open"),
     get("/", "A page that classifies a picture", html, index, "open"),
   ];
-  const document = openApi([...described, ...routes]);
+  const document = openApi([...described, ...routes], { title: "Residual", version });
   return routes;
 }
 

@@ -1,15 +1,15 @@
 import type { ResidualError } from "@residual/core";
+import { modelNamed, RequestError, statusOf } from "@residual/open-inference";
+import { bodyOf, json, parsed, post, type Route, workOf } from "@residual/open-inference/http";
 import type { ServedModel } from "@residual/pipeline/serving";
 import { encodeImage, overlayCam } from "@residual/vision";
 import type { Context } from "hono";
 import type { z } from "zod";
-import { RequestError, statusOf } from "../errors.ts";
-import { modelNamed, type Service } from "../service.ts";
-import { bodyOf, json, parsed, post, type Route, workOf } from "./route.ts";
+import type { Service } from "../service.ts";
 import * as schemas from "./schemas.ts";
 
 /** Image files instead of tensors: the server decodes, preprocesses and names the classes. */
-export const pictureRoutes: readonly Route[] = [
+export const pictureRoutes: readonly Route<Service>[] = [
   post(
     "/v1/classify",
     "The likeliest classes of pictures: one as the body, or many as a form",

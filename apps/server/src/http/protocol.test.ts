@@ -1,6 +1,6 @@
 import { cifar10, decodeImage, preprocess } from "@residual/vision";
 import { describe, expect, it } from "vitest";
-import { ask, inferBody, photo, post, running } from "../testing/running.ts";
+import { ask, photo, post, running } from "../testing/running.ts";
 
 const server = await running();
 const model = `${server.url}/v2/models/cifar_resnet20`;
@@ -35,11 +35,6 @@ function binaryRequest(bytes: Uint8Array, input: object = {}, rest: object = {})
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
   new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
-
-async function inferBinary(bytes: Uint8Array, input: object = {}, rest: object = {}) {
-  const { body, headers } = binaryRequest(bytes, input, rest);
-  return post(`${model}/infer`, body, headers);
-}
 
 /** The class with the largest of ten numbers. */
 const largest = (data: readonly (number | string)[] = []) => data.indexOf(Math.max(...data.map(Number)));
@@ -78,15 +73,9 @@ describe("what the server says of itself", () => {
 
   it.each([
     ["/v2/models/resnet50", "there is no model resnet50; ready: cifar_resnet20"],
-    ["/v2/models/cifar_resnet20/versions/7", "cifar_resnet20 has no version 7, expected 1"],
     ["/v2/nothing", "there is no /v2/nothing; /docs lists the routes"],
   ])("404 for %s", async (path, error) => {
     expect(await ask(server.url + path)).toMatchObject({ status: 404, body: { error, code: "RequestError" } });
-  });
-
-  it("405 for another method, with those that it takes", async () => {
-    const { status, headers } = await ask(`${model}/infer`);
-    expect([status, headers.get("Allow")]).toEqual([405, "POST"]);
   });
 });
 
@@ -107,17 +96,6 @@ describe("infer", () => {
     ]);
     expect(largest(outputs[0]!.data)).toBe(3);
     expect(outputs[1]!.data![3]).toBeCloseTo(0.982, 3);
-  });
-
-  it("answers the requested outputs in their order", async () => {
-    const { body } = await json({}, { outputs: [{ name: "probabilities" }, { name: "logits" }] });
-    expect((body as Inference).outputs.map(({ name }) => name)).toEqual(["probabilities", "logits"]);
-  });
-
-  it("takes nested arrays", async () => {
-    const planes = [0, 1, 2].map((plane) => Array.from(cat.data.subarray(plane * 1024, (plane + 1) * 1024)));
-    const rows = planes.map((plane) => Array.from({ length: 32 }, (_, row) => plane.slice(row * 32, (row + 1) * 32)));
-    expect((await json({ data: [rows] })).body).toEqual((await json()).body);
   });
 
   it("answers each image of a batch as if it were alone", async () => {
@@ -159,112 +137,9 @@ describe("infer", () => {
     expect(bytes.length).toBe(length + 40);
   });
 
-  it("gives texts as binary data, each behind its length", async () => {
-    const outputs = [{ name: "logits", parameters: { classification: 1 } }];
-    const rest = { outputs, parameters: { binary_data_output: true } };
-    const { body, headers } = binaryRequest(bytesOf(cat.data), {}, rest);
-    const response = await fetch(`${model}/infer`, { method: "POST", body, headers });
-    const bytes = Buffer.from(await response.arrayBuffer()).subarray(Number(response.headers.get(header)));
-    expect(bytes.readUInt32LE(0)).toBe(bytes.length - 4);
-    expect(bytes.subarray(4).toString()).toMatch(/^\d+\.\d{6}:3:cat$/);
-  });
-
-  it.each([
-    ["FP64", () => Float64Array.from(cat.data)],
-    ["UINT8", () => Uint8Array.from(cat.data, () => 1)],
-    ["FP16", () => Uint16Array.from(cat.data, () => 0x3c00)], // 1, IEEE 754-2008
-  ] as const)("takes %s where each value is a float32", async (datatype, data) => {
-    const same = datatype === "FP64" ? cat.data : cat.data.map(() => 1);
-    const { body } = await inferBinary(bytesOf(data()), { datatype });
-    expect(body).toEqual((await json({ data: [...same] })).body);
-  });
-
-  const numbers = (first: unknown) => [first, ...cat.data.slice(1)];
-  it.each([
-    [
-      "a datatype",
-      { datatype: "INT64" },
-      "input image: datatype INT64 is not supported, expected FP32, FP64, FP16, UINT8; send FP32",
-    ],
-    [
-      "an inherited name as datatype",
-      { datatype: "constructor" },
-      "input image: datatype constructor is not supported",
-    ],
-    ["FP16 as JSON", { datatype: "FP16" }, "input image: FP16 has no JSON form; send it as binary data"],
-    [
-      "an FP64 that is no float32",
-      { datatype: "FP64", data: numbers(0.1) },
-      "element 0 is 0.1, expected a float32; send FP32",
-    ],
-    [
-      "a UINT8 out of range",
-      { datatype: "UINT8", data: numbers(256) },
-      "element 0 is 256, expected a whole number from 0 to 255",
-    ],
-    ["a number beyond float32", { data: numbers(1e39) }, "element 0 is Infinity, expected a finite float32"],
-    ["a text among the numbers", { data: numbers("1") }, "element 0 is a string, expected a number"],
-    ["null among the numbers", { data: numbers(null) }, "element 0 is a object, expected a number"],
-    ["too few numbers", { data: [1] }, "found an array of 1, expected 3072 for its shape"],
-    ["a nesting that is not the shape", { data: [[1, 2]] }, "found an array of 2, expected 3072 for its shape"],
-    ["no data", { data: undefined }, "found no `data`, expected an array of numbers"],
-    ["another size", { shape: [1, 3, 16, 16] }, "input image: found shape [1, 3, 16, 16], expected [N, 3, 32, 32]"],
-    ["an empty batch", { shape: [0, 3, 32, 32], data: [] }, "found shape [0, 3, 32, 32], expected [N, 3, 32, 32]"],
-    ["another rank", { shape: [3072] }, "found shape [3072], expected [N, 3, 32, 32]"],
-    ["another name", { name: "input" }, "found the inputs input, expected one input image"],
-    [
-      "a fraction in the shape",
-      { shape: [1.5, 3, 32, 32] },
-      "inputs[0].shape[0]: Invalid input: expected int, received number",
-    ],
-    ["no shape", { shape: undefined }, "inputs[0].shape: Invalid input: expected array, received undefined"],
-  ])("400 for %s", async (_, change, error) => {
-    const { status, body } = await json(change);
-    expect([status, body]).toEqual([400, { error: expect.stringContaining(error) as string, code: "RequestError" }]);
-  });
-
-  it("413 for more images than a request may hold, before memory is taken", async () => {
-    const { status, body } = await json({ shape: [1e12, 3, 32, 32] });
-    expect([status, body]).toMatchObject([
-      413,
-      { error: expect.stringContaining("expected at most 128 in a request") as string },
-    ]);
-  });
-
   it("422 for numbers that overflow in the model", async () => {
     const { status } = await json({ data: Array.from(cat.data, () => 3e38) });
     expect(status).toBe(422);
-  });
-
-  it("400 for an unknown output", async () => {
-    const { status, body } = await json({}, { outputs: [{ name: "layer9" }] });
-    const error = "cifar_resnet20 has no output layer9, expected logits, probabilities, embedding";
-    expect([status, body]).toMatchObject([400, { error }]);
-  });
-
-  it.each([
-    ["text", "cat", {}, "the body is not JSON in UTF-8; binary data needs the header Inference-Header-Content-Length"],
-    ["nothing", "", {}, "the body is not JSON in UTF-8"],
-    ["no object", "[]", {}, "Invalid input: expected object, received array"],
-    ["a length that is no number", "{}", { [header]: "-1" }, `${header} is -1, expected a length within 2 bytes`],
-    ["a length beyond the body", "{}", { [header]: "3" }, `${header} is 3, expected a length within 2 bytes`],
-    [
-      "bytes without a size",
-      `${inferBody()}1234`,
-      { [header]: String(inferBody().length) },
-      "found 4 bytes of binary data, expected 0",
-    ],
-  ])("400 for a body of %s", async (_, text, headers, error) => {
-    const { status, body } = await post(`${model}/infer`, text, headers);
-    expect([status, body]).toMatchObject([400, { error: expect.stringContaining(error) as string }]);
-  });
-
-  it("400 for a tensor that is shorter than its shape", async () => {
-    const { status, body } = await inferBinary(new Uint8Array(8));
-    expect([status, body]).toMatchObject([
-      400,
-      { error: "input image: found 8 bytes, expected 12288 for the shape [1, 3, 32, 32]" },
-    ]);
   });
 });
 

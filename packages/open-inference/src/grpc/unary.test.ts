@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import { Server, ServerCredentials, status } from "@grpc/grpc-js";
-import { pino } from "pino";
 import { afterAll, expect, it } from "vitest";
 import { GrpcClient, methods } from "../testing/grpc-client.ts";
 import { type CallWork, unaryWith } from "./unary.ts";
@@ -9,7 +8,7 @@ const started = new EventTarget();
 let work: CallWork | undefined;
 
 /** Works until the call ends. */
-const wait = unaryWith(pino({ enabled: false }))(async (_, own) => {
+const wait = unaryWith(() => {})(async (_, own) => {
   work = own;
   started.dispatchEvent(new Event("started"));
   await once(own.signal, "abort");

@@ -1,15 +1,6 @@
-import { fileURLToPath } from "node:url";
 import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
-import { loadSync, type ServiceDefinition } from "@grpc/proto-loader";
-
-const options = { keepCase: true, longs: Number, arrays: true, defaults: true, oneofs: true } as const;
-
-function serviceIn(file: string): ServiceDefinition {
-  const path = fileURLToPath(new URL(`../../proto/${file}`, import.meta.url));
-  const found = loadSync(path, options)["inference.GRPCInferenceService"];
-  if (!found || "format" in found) throw new Error(`${file} has no service`);
-  return found;
-}
+import type { ServiceDefinition } from "@grpc/proto-loader";
+import { serviceIn } from "../grpc/services.ts";
 
 export const methods: ServiceDefinition = {
   ...serviceIn("open_inference_grpc.proto"),

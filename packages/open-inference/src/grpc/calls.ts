@@ -1,9 +1,9 @@
 import type { UntypedServiceImplementation } from "@grpc/grpc-js";
 import { infer } from "../inference/infer.ts";
-import { indexOf, loadModel, metadataOf, serverMetadata, unloadModel } from "../protocol.ts";
-import { isReady, modelNamed, type Service, VERSION } from "../service.ts";
-import { type InferMessage, requestOf, responseOf, whole } from "./inference.ts";
-import { type CallWork, unaryWith } from "./unary.ts";
+import { indexOf, modelMetadata, serverMetadata } from "../metadata.ts";
+import { type InferenceService, isReady, loadModel, modelNamed, unloadModel, VERSION } from "../service.ts";
+import { type InferMessage, requestOf, responseOf, whole } from "./messages.ts";
+import { type CallWork, type OnFault, unaryWith } from "./unary.ts";
 
 interface ModelMessage {
   readonly name: string;
@@ -15,8 +15,8 @@ interface RepositoryMessage {
 }
 
 /** The calls of open_inference_grpc.proto. */
-export function inferenceCalls(service: Service): UntypedServiceImplementation {
-  const unary = unaryWith(service.log);
+export function inferenceCalls(service: InferenceService, onFault: OnFault): UntypedServiceImplementation {
+  const unary = unaryWith(onFault);
   const model = ({ name, version }: ModelMessage) => modelNamed(service, name, version || VERSION);
   return {
     ServerLive: unary(() => ({ live: true })),
@@ -24,15 +24,15 @@ export function inferenceCalls(service: Service): UntypedServiceImplementation {
     ModelReady: unary((message: ModelMessage) => ({
       ready: isUnloaded(service, message) ? false : model(message).state === "ready",
     })),
-    ServerMetadata: unary(() => serverMetadata),
-    ModelMetadata: unary((message: ModelMessage) => metadataOf(model(message))),
+    ServerMetadata: unary(() => serverMetadata(service)),
+    ModelMetadata: unary((message: ModelMessage) => modelMetadata(service, model(message))),
     ModelInfer: unary((message: InferMessage, work) => answerInference(service, message, work)),
   };
 }
 
 /** The calls of model_repository.proto. */
-export function repositoryCalls(service: Service): UntypedServiceImplementation {
-  const unary = unaryWith(service.log);
+export function repositoryCalls(service: InferenceService, onFault: OnFault): UntypedServiceImplementation {
+  const unary = unaryWith(onFault);
   return {
     RepositoryIndex: unary(({ ready }: { readonly ready: boolean }) => ({ models: indexOf(service, ready) })),
     RepositoryModelLoad: unary(async (message: RepositoryMessage) => {
@@ -47,10 +47,10 @@ export function repositoryCalls(service: Service): UntypedServiceImplementation 
 }
 
 /** A model that is listed and not loaded is not ready, as in Triton; any other name is an error. */
-const isUnloaded = ({ entries, serving }: Service, { name }: ModelMessage): boolean =>
-  !serving.models.has(name) && entries.some((entry) => entry.name === name);
+const isUnloaded = ({ listed, models }: InferenceService, { name }: ModelMessage): boolean =>
+  !models.has(name) && listed.includes(name);
 
-async function answerInference(service: Service, message: InferMessage, work: CallWork): Promise<object> {
+async function answerInference(service: InferenceService, message: InferMessage, work: CallWork): Promise<object> {
   const model = modelNamed(service, message.model_name, message.model_version || VERSION);
   const microseconds = whole(message.parameters, "timeout") ?? Number.POSITIVE_INFINITY;
   const deadline = Math.min(work.deadline, microseconds / 1000, service.timeout);

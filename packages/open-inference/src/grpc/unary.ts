@@ -1,10 +1,5 @@
 import { type handleUnaryCall, Metadata, type StatusObject, status } from "@grpc/grpc-js";
-import { OverloadedError } from "@residual/pipeline/serving";
-import type { Logger } from "pino";
-import { shownError, statusOf } from "../errors.ts";
-
-/** How a call ends. */
-export type CallStatus = Pick<StatusObject, "code" | "details">;
+import { retryAfterOf, shownError, statusOf } from "../errors.ts";
 
 /** Options of a call's work. */
 export interface CallWork {
@@ -14,8 +9,11 @@ export interface CallWork {
   readonly deadline: number;
 }
 
+/** Called with an error that is a fault of the server: the client learns no more than that. */
+export type OnFault = (error: unknown) => void;
+
 /** Makes handlers that answer a call with one message, or an error with its status. */
-export function unaryWith(log: Logger) {
+export function unaryWith(onFault: OnFault) {
   return <Message>(
     answer: (message: Message, work: CallWork) => object | Promise<object>,
   ): handleUnaryCall<Message, object> =>
@@ -28,7 +26,7 @@ export function unaryWith(log: Logger) {
         (message) => callback(null, message),
         (error: unknown) => {
           const found = callStatus(error);
-          if (found.code === status.INTERNAL) log.error({ err: error }, "call failed");
+          if (found.code === status.INTERNAL) onFault(error);
           callback(found);
         },
       );
@@ -50,6 +48,7 @@ function callStatus(error: unknown): StatusObject {
   const http = statusOf(error);
   const code = codes[http] ?? (http < 500 ? status.INVALID_ARGUMENT : status.INTERNAL);
   const metadata = new Metadata();
-  if (error instanceof OverloadedError) metadata.set("grpc-retry-pushback-ms", String(1000 * error.retryAfter));
+  const retryAfter = retryAfterOf(error);
+  if (retryAfter !== undefined) metadata.set("grpc-retry-pushback-ms", String(1000 * retryAfter));
   return { code, details: shownError(error).error, metadata };
 }

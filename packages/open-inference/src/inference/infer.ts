@@ -1,7 +1,6 @@
-import { type Tensor, tensorOf, WeightsError } from "@residual/core";
-import type { ServedModel, ServedOutput } from "@residual/pipeline/serving";
-import { topK } from "@residual/vision";
+import { type Signal, type Tensor, tensorOf, WeightsError } from "@residual/core";
 import { RequestError } from "../errors.ts";
+import type { Model } from "../service.ts";
 import { float32Of, type RequestTensor } from "./datatypes.ts";
 
 /** A request of the Open Inference Protocol, the same for JSON, binary data and gRPC. */
@@ -11,7 +10,7 @@ export interface InferenceRequest {
   readonly outputs?: readonly RequestedOutput[] | undefined;
 }
 
-interface RequestedOutput {
+export interface RequestedOutput {
   readonly name: string;
   /** The number of classes of Triton's classification extension, instead of the tensor. */
   readonly classification?: number | undefined;
@@ -24,7 +23,7 @@ export type OutputTensor = { readonly name: string; readonly shape: readonly num
 );
 
 export interface InferenceWork {
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Signal | undefined;
   /** Milliseconds from now. */
   readonly deadline?: number | undefined;
   /** The most images of a request. */
@@ -33,10 +32,10 @@ export interface InferenceWork {
 
 /**
  * Runs a model on the request's tensor. Throws RequestError (400) for an unknown name, datatype or output and for a
- * shape that the model does not have, and what `ServedModel.infer` throws.
+ * shape that the model does not have, and what `Model.infer` throws.
  */
 export async function infer(
-  model: ServedModel,
+  model: Model,
   { inputs, outputs = model.outputs }: InferenceRequest,
   { maxImages, ...work }: InferenceWork,
 ): Promise<readonly OutputTensor[]> {
@@ -56,14 +55,13 @@ function explain(error: unknown): never {
   throw error instanceof WeightsError ? new RequestError(422, error.message) : error;
 }
 
-/** The model's names of its outputs, which are the names that it takes. */
-function outputNamed(model: ServedModel, name: string): ServedOutput {
+function outputNamed(model: Model, name: string): string {
   const known: readonly string[] = model.outputs.map((output) => output.name);
-  if (known.includes(name)) return name as ServedOutput;
+  if (known.includes(name)) return name;
   throw new RequestError(400, `${model.name} has no output ${name}, expected ${known.join(", ")}`);
 }
 
-function imageOf(model: ServedModel, inputs: readonly RequestTensor[], maxImages: number): Tensor<"float32"> {
+function imageOf(model: Model, inputs: readonly RequestTensor[], maxImages: number): Tensor<"float32"> {
   const { name, shape } = model.inputs[0]!;
   const [input] = inputs;
   if (inputs.length !== 1 || input?.name !== name) {
@@ -86,15 +84,19 @@ function imageOf(model: ServedModel, inputs: readonly RequestTensor[], maxImages
 }
 
 /** Triton's classification extension: `value:index:label` of the `top` largest elements of each row. */
-function classified(model: ServedModel, name: string, tensor: Tensor<"float32">, top: number): OutputTensor {
+function classified(model: Model, name: string, tensor: Tensor<"float32">, top: number): OutputTensor {
   if (tensor.shape.length !== 2) {
     throw new RequestError(400, `output ${name} has rank ${tensor.shape.length}; classification is for [N, C]`);
   }
   const [images = 0, classes = 0] = tensor.shape;
-  const rows = topK(tensor, top, undefined, { probabilities: true });
   const labels = name === "embedding" ? undefined : model.labels;
-  const data = rows.flatMap((row) =>
-    row.map(({ index, probability }) => [probability.toFixed(6), index, ...(labels ? [labels[index]] : [])].join(":")),
-  );
+  const data = Array.from({ length: images }, (_, image) => {
+    const row = tensor.data.subarray(image * classes, (image + 1) * classes);
+    const best = [...row.keys()].toSorted((a, b) => rank(row[b]!) - rank(row[a]!)).slice(0, top);
+    return best.map((index) => [row[index]!.toFixed(6), index, ...(labels ? [labels[index]] : [])].join(":"));
+  }).flat();
   return { name, datatype: "BYTES", shape: [images, Math.min(top, classes)], data };
 }
+
+/** NaN counts as largest, as in PyTorch, so that it shows. */
+const rank = (value: number): number => (Number.isNaN(value) ? Number.POSITIVE_INFINITY : value);

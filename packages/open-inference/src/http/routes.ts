@@ -1,10 +1,9 @@
-import type { ServedModel } from "@residual/pipeline/serving";
 import type { Context } from "hono";
 import type { z } from "zod";
 import { binaryOf, binaryParts, HEADER_LENGTH, splitBody } from "../inference/binary.ts";
 import { infer, type OutputTensor } from "../inference/infer.ts";
-import { indexOf, loadModel, metadataOf, serverMetadata, unloadModel } from "../protocol.ts";
-import { isReady, modelNamed, type Service, VERSION } from "../service.ts";
+import { indexOf, modelMetadata, serverMetadata } from "../metadata.ts";
+import { type InferenceService, isReady, loadModel, type Model, modelNamed, unloadModel, VERSION } from "../service.ts";
 import { bodyOf, get, json, parsed, post, type Route, workOf } from "./route.ts";
 import * as schemas from "./schemas.ts";
 
@@ -12,7 +11,9 @@ const tensors = (schema: z.ZodType) => ({ "application/json": schema, "applicati
 
 /** The Open Inference Protocol, version 2, with Triton's extensions. */
 export const protocolRoutes: readonly Route[] = [
-  get("/v2", "The server's name, version and extensions", json(schemas.serverMetadata), (c) => c.json(serverMetadata)),
+  get("/v2", "The server's name, version and extensions", json(schemas.serverMetadata), (c, service) =>
+    c.json(serverMetadata(service)),
+  ),
   get("/v2/health/live", "Whether the process answers", json(schemas.live), (c) => c.json({ live: true }), "open"),
   get("/v2/health/ready", "Whether every model is ready; else 503", json(schemas.ready), answerReady, "open"),
   ...versioned(get("/v2/models/{name}", "A model's inputs and outputs", json(schemas.modelMetadata), answerMetadata)),
@@ -51,31 +52,31 @@ function versioned(route: Route): readonly Route[] {
   return [route, { ...route, path, summary: `${route.summary}, by version` }];
 }
 
-const calledModel = (c: Context, service: Service): ServedModel =>
+const calledModel = (c: Context, service: InferenceService): Model =>
   modelNamed(service, c.req.param("name"), c.req.param("version"));
 
-function answerReady(c: Context, service: Service): Response {
+function answerReady(c: Context, service: InferenceService): Response {
   const ready = isReady(service);
   return c.json({ ready }, ready ? 200 : 503);
 }
 
-function answerModelReady(c: Context, service: Service): Response {
+function answerModelReady(c: Context, service: InferenceService): Response {
   const { name, state } = calledModel(c, service);
   const ready = state === "ready" && service.phase !== "stopping";
   return c.json({ name, ready }, ready ? 200 : 503);
 }
 
-function answerMetadata(c: Context, service: Service): Response {
-  return c.json(metadataOf(calledModel(c, service)));
+function answerMetadata(c: Context, service: InferenceService): Response {
+  return c.json(modelMetadata(service, calledModel(c, service)));
 }
 
-async function answerIndex(c: Context, service: Service): Promise<Response> {
+async function answerIndex(c: Context, service: InferenceService): Promise<Response> {
   const body = await bodyOf(c, service);
   const { ready = false } = body.length === 0 ? {} : parsed(schemas.indexRequest, splitBody(body, undefined).json);
   return c.json(indexOf(service, ready));
 }
 
-async function answerInference(c: Context, service: Service): Promise<Response> {
+async function answerInference(c: Context, service: InferenceService): Promise<Response> {
   const model = calledModel(c, service);
   const body = await bodyOf(c, service);
   const { json, binary } = splitBody(body, c.req.header(HEADER_LENGTH));

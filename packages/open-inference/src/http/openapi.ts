@@ -1,20 +1,19 @@
-import { version } from "@residual/core";
 import { z } from "zod";
-import type { Contents, Route } from "./route.ts";
+import type { Contents, RouteDescription } from "./route.ts";
 import { failure } from "./schemas.ts";
 
 /** The OpenAPI document of the routes: https://spec.openapis.org/oas/v3.1.1.html */
-export function openApi(routes: readonly Route[]): object {
+export function openApi(routes: readonly RouteDescription[], info: { title: string; version: string }): object {
   const paths: { [path: string]: { [method: string]: object } } = {};
   for (const route of routes) paths[route.path] = { ...paths[route.path], [route.method]: operation(route) };
   const securitySchemes = {
     bearer: { type: "http", scheme: "bearer" },
     key: { type: "apiKey", in: "header", name: "X-API-Key" },
   };
-  return { openapi: "3.1.1", info: { title: "Residual", version }, paths, components: { securitySchemes } };
+  return { openapi: "3.1.1", info, paths, components: { securitySchemes } };
 }
 
-function operation({ path, summary, query, body, answer, isOpen }: Route): object {
+function operation({ path, summary, query, body, answer, isOpen }: RouteDescription): object {
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => parameter(name!, "path", true, { type: "string" }));
   const { properties = {}, required = [] } = query ? schemaOf(query) : {};
   const inQuery = Object.entries(properties).map(([name, schema]) =>

@@ -2,15 +2,15 @@ import type { Context } from "hono";
 import type { z } from "zod";
 import { RequestError } from "../errors.ts";
 import { problemsOf } from "../problems.ts";
-import type { Service } from "../service.ts";
+import type { InferenceService } from "../service.ts";
 
 /** Schemas by content type. */
 export type Contents = Readonly<Record<string, z.ZodType>>;
 
-export type Handler = (c: Context, service: Service) => Response | Promise<Response>;
+export type Handler<Service> = (c: Context, service: Service) => Response | Promise<Response>;
 
-/** A route: the server answers it, and the OpenAPI document describes it, from the same row. */
-export interface Route {
+/** A route as the OpenAPI document has it. */
+export interface RouteDescription {
   readonly method: "get" | "post";
   /** With parameters as in OpenAPI: `/v2/models/{name}`. */
   readonly path: string;
@@ -20,16 +20,32 @@ export interface Route {
   readonly answer: Contents;
   /** Whether it is answered without an API key: probes, and pages that hold no data. */
   readonly isOpen: boolean;
-  readonly handle: Handler;
 }
 
-export function get(path: string, summary: string, answer: Contents, handle: Handler, access?: "open"): Route {
+/** A route: the server answers it, and the OpenAPI document describes it, from the same row. */
+export interface Route<Service = InferenceService> extends RouteDescription {
+  readonly handle: Handler<Service>;
+}
+
+export function get<Service>(
+  path: string,
+  summary: string,
+  answer: Contents,
+  handle: Handler<Service>,
+  access?: "open",
+): Route<Service> {
   return { method: "get", path, summary, answer, handle, isOpen: access === "open" };
 }
 
-type Sent = Pick<Route, "query" | "body">;
+type Sent = Pick<RouteDescription, "query" | "body">;
 
-export function post(path: string, summary: string, sent: Sent, answer: Contents, handle: Handler): Route {
+export function post<Service>(
+  path: string,
+  summary: string,
+  sent: Sent,
+  answer: Contents,
+  handle: Handler<Service>,
+): Route<Service> {
   return { method: "post", path, summary, ...sent, answer, handle, isOpen: false };
 }
 
@@ -41,7 +57,10 @@ export function parsed<Schema extends z.ZodType>(schema: Schema, value: unknown)
 }
 
 /** The body. Throws RequestError (413) as soon as it is too large, whatever its header says. */
-export async function bodyOf({ req }: Context, { maxBytes }: Service): Promise<Uint8Array<ArrayBuffer>> {
+export async function bodyOf(
+  { req }: Context,
+  { maxBytes }: Pick<InferenceService, "maxBytes">,
+): Promise<Uint8Array<ArrayBuffer>> {
   const check = (bytes: number) => {
     if (bytes > maxBytes) throw new RequestError(413, `the body is too large, expected at most ${maxBytes} bytes`);
   };
@@ -59,7 +78,11 @@ export async function bodyOf({ req }: Context, { maxBytes }: Service): Promise<U
 }
 
 /** The options of work for a request: it ends with the client's connection. */
-export function workOf(c: Context, { timeout }: Service, own = timeout): { signal: AbortSignal; deadline: number } {
+export function workOf(
+  c: Context,
+  { timeout }: Pick<InferenceService, "timeout">,
+  own: number = timeout,
+): { signal: AbortSignal; deadline: number } {
   return { signal: c.req.raw.signal, deadline: Math.min(own, timeout) };
 }
 

@@ -11,7 +11,7 @@ export class RequestError extends ResidualError {
   }
 }
 
-/** HTTP's status for each code. 499 is nginx's, for a client that has gone. */
+/** HTTP's status for each code of core's errors, and of a scheduler's. 499 is nginx's, for a client that has gone. */
 const statuses: { readonly [code: string]: number } = {
   AbortError: 499,
   BackendUnavailableError: 422, // the decoder of a picture is not installed here
@@ -21,6 +21,7 @@ const statuses: { readonly [code: string]: number } = {
   OutOfMemoryError: 503,
   OverloadedError: 503,
   ShapeError: 400,
+  UnavailableError: 503,
   UnsupportedError: 422,
 };
 
@@ -28,6 +29,11 @@ const statuses: { readonly [code: string]: number } = {
 export function statusOf(error: unknown): number {
   if (error instanceof RequestError) return error.status;
   return error instanceof ResidualError ? (statuses[error.code] ?? 500) : 500;
+}
+
+/** Whole seconds after which a client may try again, of an error that says so. */
+export function retryAfterOf(error: unknown): number | undefined {
+  return error instanceof ResidualError && "retryAfter" in error ? Number(error.retryAfter) : undefined;
 }
 
 /** The error's code and message for the client, which learns nothing about the inside of the server. */

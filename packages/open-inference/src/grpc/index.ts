@@ -1,0 +1,2 @@
+export { addInferenceServices } from "./services.ts";
+export type { OnFault } from "./unary.ts";
