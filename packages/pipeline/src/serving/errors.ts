@@ -13,6 +13,11 @@ export class OverloadedError extends ResidualError {
   }
 }
 
+/** The model or the serving takes no more work: it is being unloaded, or was closed. HTTP's 503. */
+export class UnavailableError extends ResidualError {
+  readonly code = "UnavailableError";
+}
+
 /** The deadline passed before the work started. HTTP's 504. */
 export class DeadlineError extends ResidualError {
   readonly code = "DeadlineError";

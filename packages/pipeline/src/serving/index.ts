@@ -1,6 +1,6 @@
 export type { Cost } from "./batch-cost.ts";
 export { type Clock, systemClock } from "./clock.ts";
-export { DeadlineError, OverloadedError } from "./errors.ts";
+export { DeadlineError, OverloadedError, UnavailableError } from "./errors.ts";
 export type { BatchReport, Queue, QueueOptions, SubmitOptions } from "./queue.ts";
 export { Scheduler, type SchedulerOptions } from "./scheduler.ts";
 export type {

@@ -1,7 +1,7 @@
 import { abortError, ResidualError, type Signal, throwIfAborted, UnsupportedError } from "@residual/core";
 import { BatchCost, type Cost } from "./batch-cost.ts";
 import type { Clock } from "./clock.ts";
-import { DeadlineError, OverloadedError } from "./errors.ts";
+import { DeadlineError, OverloadedError, UnavailableError } from "./errors.ts";
 
 export interface QueueOptions<Item, Answer> {
   readonly name: string;
@@ -26,8 +26,8 @@ export interface Queue<Item, Answer> {
    * there are more than `maxBatch`.
    *
    * Throws OverloadedError if the queue is full or the predicted latency exceeds the deadline, DeadlineError if the
-   * deadline passes before all items have started, UnsupportedError for more items than the queue holds and after
-   * `close` or `drain`, AbortError, the error of an item, and errors of `run`.
+   * deadline passes before all items have started, UnsupportedError for more items than the queue holds,
+   * UnavailableError after `close` or `drain`, AbortError, the error of an item, and errors of `run`.
    */
   submit(items: readonly Item[], options?: SubmitOptions): Promise<readonly Answer[]>;
   /** Throws as `submit` would for items that come after `ahead` others, and changes nothing. */
@@ -42,7 +42,7 @@ export interface Queue<Item, Answer> {
   predictedWait(items: number): number;
   /** Refuses new items, and resolves when all others are answered. */
   drain(): Promise<void>;
-  /** Refuses new items, rejects waiting ones with UnsupportedError, and resolves when no batch runs. */
+  /** Refuses new items, rejects waiting ones with UnavailableError, and resolves when no batch runs. */
   close(): Promise<void>;
 }
 
@@ -131,7 +131,7 @@ export class BatchQueue<Item, Answer> implements Queue<Item, Answer> {
 
   check(items: number, { signal, deadline = Number.POSITIVE_INFINITY }: SubmitOptions = {}, ahead = 0): void {
     const { name } = this.#options;
-    if (this.#isClosed) throw new UnsupportedError(`${name} takes no more requests: it is being unloaded`);
+    if (this.#isClosed) throw new UnavailableError(`${name} takes no more requests: it is being unloaded`);
     throwIfAborted(signal);
     if (items > this.#maxWaiting)
       throw new UnsupportedError(
@@ -172,7 +172,7 @@ export class BatchQueue<Item, Answer> implements Queue<Item, Answer> {
   async close(): Promise<void> {
     this.#isClosed = true;
     while (this.#jobs[0])
-      this.#jobs[0].settle(new UnsupportedError(`${this.#options.name} was closed while the request waited`));
+      this.#jobs[0].settle(new UnavailableError(`${this.#options.name} was closed while the request waited`));
     while (this.#running.size > 0) await Promise.all(this.#running);
     this.#context.closed();
   }

@@ -77,8 +77,8 @@ it("rejects what waits when it is closed", async () => {
   const running = queue.submit([1]);
   const waiting = queue.submit([2]);
   const closing = queue.close();
-  await expect(waiting).rejects.toMatchObject({ code: "UnsupportedError" });
-  await expect(queue.submit([3])).rejects.toMatchObject({ code: "UnsupportedError" });
+  await expect(waiting).rejects.toMatchObject({ code: "UnavailableError" });
+  await expect(queue.submit([3])).rejects.toMatchObject({ code: "UnavailableError" });
   batches[0]!.finish();
   expect(await running).toEqual([10]);
   await closing;

@@ -13,7 +13,6 @@ import {
   type Tensor,
   tensorOf,
   throwIfAborted,
-  UnsupportedError,
 } from "@residual/core";
 import { type Prediction, stack } from "@residual/vision";
 import { activationOf, type CamOptions, type ClassActivation, checkCam, checkTop } from "../class-activation.ts";
@@ -23,6 +22,7 @@ import { OptionError } from "../option-error.ts";
 import { checkFinite, predictionsOf } from "../predictions.ts";
 import { flattened, inFloat32 } from "../tensors.ts";
 import type { Decoded, DecodeRequest } from "./decoding-thread.ts";
+import { UnavailableError } from "./errors.ts";
 import type { Queue, SubmitOptions } from "./queue.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { WorkerPool, WorkerState } from "./worker-pool.ts";
@@ -272,7 +272,7 @@ export class PooledModel implements ServedModel {
   }
 
   #checkState(): void {
-    if (this.#isEnding) throw new UnsupportedError(`${this.name} takes no more requests: it is being unloaded`);
+    if (this.#isEnding) throw new UnavailableError(`${this.name} takes no more requests: it is being unloaded`);
     if (this.state === "failed")
       throw new DeviceLostError(`${this.name}: its workers have ended, and could not be replaced yet; try again later`);
   }

@@ -130,7 +130,7 @@ describe("loading", () => {
     const last = model.infer(fixtureInput("v1", [3, 3, 32, 32]));
     const picture = model.embed(cat);
     const unloading = serving.unload("m");
-    await expect(model.infer(fixtureInput("v1", [1, 3, 32, 32]))).rejects.toMatchObject({ code: "UnsupportedError" });
+    await expect(model.infer(fixtureInput("v1", [1, 3, 32, 32]))).rejects.toMatchObject({ code: "UnavailableError" });
     expect((await last).logits!.shape).toEqual([3, 10]);
     expect(await picture).toHaveLength(64);
     await unloading;
@@ -209,8 +209,8 @@ describe("the end of a serving", () => {
     const waiting = model.infer(fixtureInput("v1", [4, 3, 32, 32]));
     const picture = model.embed(cat);
     const draining = serving.drain();
-    await expect(model.classify(cat)).rejects.toMatchObject({ code: "UnsupportedError" });
-    await expect(serving.load("other")).rejects.toMatchObject({ code: "UnsupportedError" });
+    await expect(model.classify(cat)).rejects.toMatchObject({ code: "UnavailableError" });
+    await expect(serving.load("other")).rejects.toMatchObject({ code: "UnavailableError" });
     await draining;
     expect((await waiting).logits!.shape).toEqual([4, 10]);
     expect(await picture).toHaveLength(64);

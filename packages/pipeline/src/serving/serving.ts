@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { type Signal, select, throwIfAborted, UnsupportedError, type WorkOptions } from "@residual/core";
+import { type Signal, select, throwIfAborted, type WorkOptions } from "@residual/core";
 import { unknownName } from "@residual/kit/names";
 import { checkOptions, checks } from "../check-options.ts";
 import { batchFor } from "../classifier.ts";
@@ -9,6 +9,7 @@ import { OptionError } from "../option-error.ts";
 import { node } from "../platform/node.ts";
 import { knownPreprocessing, prepare } from "../prepare.ts";
 import { type Decoded, type DecodeRequest, DecodingThread } from "./decoding-thread.ts";
+import { UnavailableError } from "./errors.ts";
 import type { BatchReport, Queue } from "./queue.ts";
 import { Scheduler } from "./scheduler.ts";
 import { PooledModel, type ServedModel } from "./served-model.ts";
@@ -52,7 +53,7 @@ export interface Serving extends AsyncDisposable {
   unload(name: string): Promise<void>;
   /** Refuses new requests, and resolves when all others are answered. */
   drain(): Promise<void>;
-  /** Rejects waiting requests with UnsupportedError, waits for running batches, and ends all processes and threads. */
+  /** Rejects waiting requests with UnavailableError, waits for running batches, and ends all processes and threads. */
   dispose(): Promise<void>;
 }
 
@@ -213,6 +214,6 @@ class PooledServing implements Serving {
   }
 
   #checkOpen(): void {
-    if (this.#isClosed) throw new UnsupportedError("this serving is closed; open another");
+    if (this.#isClosed) throw new UnavailableError("this serving is closed; open another");
   }
 }
