@@ -52,3 +52,17 @@ it("close() answers what is under way, and may be called again", async () => {
   expect([first.status, status]).toEqual([200, 200]);
   await expect(fetch(server.url)).rejects.toThrow("fetch failed");
 });
+
+it("a probe that is answered 503 while the server starts is no error in the log", async () => {
+  const former = await serve({ port: 0 });
+  await former.close();
+  const port = Number(new URL(former.url).port);
+  const log: string[] = [];
+  const starting = serve({ port, log: { write: (line) => log.push(line) } });
+  let found: Response | undefined;
+  while (!found) found = await fetch(`${former.url}/v2/health/ready`).catch(() => undefined); // until the port is open
+  await using server = await starting;
+  expect([found.status, (await fetch(`${server.url}/v2/nothing`)).status]).toEqual([503, 404]);
+  const paths = log.map((line) => (JSON.parse(line) as { readonly path: string }).path);
+  expect(paths).toEqual(["/v2/nothing"]);
+});
