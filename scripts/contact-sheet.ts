@@ -1,6 +1,6 @@
 /**
- * The pictures of apps/bulk/README.md: crops of the photos, searched for the cat's face, and their near duplicates, as
- * contact sheets: `pnpm exec node scripts/contact-sheet.ts`.
+ * The pictures of packages/search/README.md: crops of the photos, searched for the cat's face, and their near
+ * duplicates, as contact sheets: `pnpm exec node scripts/contact-sheet.ts`.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";

@@ -58,7 +58,7 @@ const full = {
 
 /** What `npm install residual` brings where optional packages are left out, so that sharp is not there either. */
 const alone = async (site: Site) => {
-  const others = ["bulk", "conformance", "open-inference", "server", "webgpu-software"];
+  const others = ["bulk", "conformance", "open-inference", "search", "server", "shards", "webgpu-software"];
   const ours = site.packages.filter((name) => !others.includes(name.replace("@residual/", "")));
   return site.project({ name: "alone", ours, withoutOptional: true });
 };

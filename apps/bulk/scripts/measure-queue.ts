@@ -11,10 +11,11 @@ import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { photos } from "@residual/kit/testing/folder";
+import type { ShardResult } from "@residual/shards";
 import { Redis } from "ioredis";
-import { enqueueJob, prepareJob, type ShardResult, workOnJobs } from "../src/index.ts";
+import { enqueueJob, prepareJob, workOnJobs } from "../src/index.ts";
 import { enqueueShards } from "../src/redis/enqueue.ts";
-import { photos } from "../src/testing/folder.ts";
 import { RedisServer } from "../src/testing/redis-server.ts";
 
 const { values } = parseArgs({

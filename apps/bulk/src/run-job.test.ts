@@ -6,9 +6,10 @@ import { text } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { photos, temporaryFolder } from "@residual/kit/testing/folder";
+import { shardPath } from "@residual/shards";
 import { expect, it } from "vitest";
-import { type Job, jobStatus, prepareJob, runJob, shardPath } from "./index.ts";
-import { photos, temporaryFolder } from "./testing/folder.ts";
+import { type Job, jobStatus, prepareJob, runJob } from "./index.ts";
 
 const folder = temporaryFolder();
 const shared = { backend: "wasm", batch: 4, shardSize: 4, weights: "fixture:v1", model: "cifar_resnet20" } as const;

@@ -3,11 +3,17 @@ import { join } from "node:path";
 import { DeviceLostError, type Progress, throwIfAborted, type WorkOptions } from "@residual/core";
 import { exclusively, refusedAs } from "@residual/kit/files";
 import { OptionError } from "@residual/pipeline";
-import { JobError } from "./errors.ts";
-import { imagesOf, isFinished, type Job } from "./job.ts";
-import { type Entry, openJournal, readJournal } from "./journal.ts";
-import { readShard } from "./shard/rows.ts";
-import { ShardWorkers } from "./shard/workers.ts";
+import {
+  type Entry,
+  imagesOf,
+  isFinished,
+  type Job,
+  JobError,
+  openJournal,
+  readJournal,
+  readShard,
+  ShardWorkers,
+} from "@residual/shards";
 
 /** The part of a job for one of several machines: every `count`-th shard, from `index` on. */
 export interface Share {

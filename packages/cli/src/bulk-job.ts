@@ -74,14 +74,17 @@ export async function jobOf(
 
 export type Bulk = typeof import("@residual/bulk");
 
-export async function bulkPackage(): Promise<Bulk> {
+export const bulkPackage = (): Promise<Bulk> => optional("@residual/bulk", () => import("@residual/bulk"));
+
+export const searchPackage = (): Promise<typeof import("@residual/search")> =>
+  optional("@residual/search", () => import("@residual/search"));
+
+async function optional<Module>(name: string, load: () => Promise<Module>): Promise<Module> {
   try {
-    return await import("@residual/bulk");
+    return await load();
   } catch (cause) {
     const [why] = String(cause).split("\n");
-    throw new BackendUnavailableError(`@residual/bulk could not be loaded (${why}); npm install @residual/bulk`, {
-      cause,
-    });
+    throw new BackendUnavailableError(`${name} could not be loaded (${why}); npm install ${name}`, { cause });
   }
 }
 

@@ -9,7 +9,9 @@ import * as openInference from "@residual/open-inference";
 import * as openInferenceGrpc from "@residual/open-inference/grpc";
 import * as openInferenceHttp from "@residual/open-inference/http";
 import * as pipeline from "@residual/pipeline";
+import * as search from "@residual/search";
 import * as server from "@residual/server";
+import * as shards from "@residual/shards";
 import * as tfjs from "@residual/tfjs";
 import * as tfjsNode from "@residual/tfjs/node";
 import * as vision from "@residual/vision";
@@ -34,7 +36,9 @@ export const entries = [
   openInferenceHttp,
   pipeline,
   residual,
+  search,
   server,
+  shards,
   softwareGpu,
   tfjs,
   tfjsNode,

@@ -1,10 +1,7 @@
 import { readdir } from "node:fs/promises";
+import { temporaryFolder } from "@residual/kit/testing/folder";
+import { type Job, openJob, prepareJob, readShard, ShardWorkers } from "@residual/shards";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Job, openJob } from "../job.ts";
-import { prepareJob } from "../prepare-job.ts";
-import { readShard } from "../shard/rows.ts";
-import { ShardWorkers } from "../shard/workers.ts";
-import { temporaryFolder } from "../testing/folder.ts";
 import { shardBytes, workDisturbed } from "../testing/kills.ts";
 import { hasRedis, RedisServer } from "../testing/redis-server.ts";
 import { writeTinyPictures } from "../testing/tiny-pictures.ts";

@@ -1,9 +1,5 @@
-import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { sha256 } from "../digests.ts";
-import { JobError } from "../errors.ts";
-import { type Job, openJob, type ShardResult, shardPath } from "../job.ts";
-import { ShardWorkers } from "../shard/workers.ts";
+import { digestOf, isFinished, type Job, JobError, openJob, type ShardResult, ShardWorkers } from "@residual/shards";
 import { type Enqueued, enqueueShards } from "./enqueue.ts";
 import type { AttemptOptions, QueueOptions, ShardTask } from "./queue.ts";
 import { type FailedTask, type QueueStatus, queueStatus, retryFailed } from "./status.ts";
@@ -12,7 +8,7 @@ import { type Worked, type WorkQueueOptions, workQueue } from "./work.ts";
 /** Adds the shards of a job that have no file to the queue. Workers need the job's folder, at this or another path. */
 export async function enqueueJob(job: Job, options: QueueOptions & AttemptOptions): Promise<Enqueued> {
   const { shards } = job.manifest;
-  const done = Array.from({ length: shards }, (_, shard) => shard).filter((shard) => isDone(job, shard));
+  const done = Array.from({ length: shards }, (_, shard) => shard).filter((shard) => isFinished(job, shard));
   return enqueueShards({ out: job.out, digest: digestOf(job), shards }, new Set(done), options);
 }
 
@@ -57,7 +53,7 @@ class OpenJobs implements AsyncDisposable {
 
   async run(task: ShardTask, work: { readonly signal: AbortSignal }): Promise<ShardResult | undefined> {
     const open = await this.#jobOf(task);
-    if (isDone(open.job, task.shard)) return undefined;
+    if (isFinished(open.job, task.shard)) return undefined;
     open.underWay++;
     try {
       return await open.workers.run(task.shard, work);
@@ -95,8 +91,3 @@ class OpenJobs implements AsyncDisposable {
     }
   }
 }
-
-const isDone = (job: Job, shard: number): boolean => existsSync(shardPath(job, shard));
-
-/** The manifest has no times and no path of the job's folder, so that two runs of the same command have one digest. */
-const digestOf = ({ manifest }: Job): string => sha256(JSON.stringify(manifest));

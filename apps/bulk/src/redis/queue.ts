@@ -1,5 +1,5 @@
+import { hash } from "node:crypto";
 import type { ConnectionOptions, Job, JobsOptions, Queue } from "bullmq";
-import { sha256 } from "../digests.ts";
 import { importBullmq } from "./peers.ts";
 import { checkRedis } from "./server.ts";
 
@@ -53,7 +53,7 @@ export function taskOptions({ attempts = 4, backoff = 2000 }: AttemptOptions): J
 
 /** The same shard of the same job in the same folder has the same id, so that Redis holds it at most once. */
 export function taskId({ out, job, shard }: ShardTask): string {
-  return `${sha256(`${job} ${out}`).slice(0, 16)}-${shard}`;
+  return `${hash("sha256", `${job} ${out}`).slice(0, 16)}-${shard}`;
 }
 
 /** Opens the queue after a check of the server. Throws RedisError, or BackendUnavailableError without the packages. */

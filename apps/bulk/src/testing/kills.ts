@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { type Job, shardPath } from "../job.ts";
+import { type Job, shardPath } from "@residual/shards";
 import type { RedisServer } from "./redis-server.ts";
 
 export interface Disturbances {

@@ -1,7 +1,8 @@
-import type { Job, Neighbour, SheetGroup } from "@residual/bulk";
+import type { Job } from "@residual/bulk";
 import { checkPlace } from "@residual/kit/files";
+import type { Neighbour, SheetGroup } from "@residual/search";
 import { type Command, InvalidArgumentError } from "commander";
-import { bulkPackage } from "../bulk-job.ts";
+import { bulkPackage, searchPackage } from "../bulk-job.ts";
 import { type Context, command, positive } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { pictureNamed } from "../pictures/stdin.ts";
@@ -54,7 +55,7 @@ export function indexCommand({ signal }: Context): Command {
   ])
     .argument("<out>", "the job's folder")
     .action(async (out: string, options: Output) => {
-      const { makeIndex, openJob } = await bulkPackage();
+      const [{ openJob }, { makeIndex }] = await Promise.all([bulkPackage(), searchPackage()]);
       const bar = progressBar();
       try {
         const job = await openJob(out);
@@ -77,7 +78,7 @@ interface Work extends Context {
 }
 
 async function showNearest(job: Job, image: string, options: Options, work: Work): Promise<void> {
-  const { search } = await bulkPackage();
+  const { search } = await searchPackage();
   const { nearest, pictures, bytes, ms } = await search(job, pictureNamed(image), { ...work, top: options.top });
   work.bar.clear();
   say(options, { image, pictures, nearest }, () => nearest.map(line));
@@ -89,7 +90,7 @@ async function showNearest(job: Job, image: string, options: Options, work: Work
 }
 
 async function showDuplicates(job: Job, threshold: number, options: Options, work: Work): Promise<void> {
-  const { findDuplicates } = await bulkPackage();
+  const { findDuplicates } = await searchPackage();
   const groups = await findDuplicates(job, { ...work, threshold, onProgress: withEstimate(work.bar) });
   work.bar.clear();
   say(options, { threshold, groups }, () => paragraphs(groups.map((group) => group.map(line))));
@@ -106,7 +107,8 @@ async function writeSheet(
   { signal, bar, onProgress }: Work,
 ): Promise<void> {
   if (html === undefined) return;
-  await (await bulkPackage()).writeContactSheet(html, groups, { title, manifest, signal, onProgress });
+  const { writeContactSheet } = await searchPackage();
+  await writeContactSheet(html, groups, { title, manifest, signal, onProgress });
   bar.clear();
   remark(`wrote ${html}`);
 }

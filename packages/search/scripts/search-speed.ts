@@ -5,11 +5,11 @@
 import { open, stat } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { duplicates } from "../src/search/duplicates.ts";
-import { files, IndexFile } from "../src/search/index-file.ts";
-import { nearest } from "../src/search/nearest.ts";
-import { unitOf } from "../src/search/vectors.ts";
-import { writeIndex } from "../src/search/write-index.ts";
+import { duplicates } from "../src/duplicates.ts";
+import { files, IndexFile } from "../src/index-file.ts";
+import { nearest } from "../src/nearest.ts";
+import { unitOf } from "../src/vectors.ts";
+import { writeIndex } from "../src/write-index.ts";
 
 const [rows = 1_000_000, dimensions = 512] = process.argv.slice(2, 4).map(Number);
 const folder = process.argv[4] ?? join(tmpdir(), `residual-index-${rows}-${dimensions}`);

@@ -11,7 +11,7 @@ export const photos: string = fileURLToPath(new URL("../../../../photos", import
 export function temporaryFolder(): { in(...names: readonly string[]): string } {
   let path = "";
   beforeAll(async () => {
-    path = await mkdtemp(join(tmpdir(), "residual-bulk-"));
+    path = await mkdtemp(join(tmpdir(), "residual-test-"));
   });
   afterAll(() => rm(path, { recursive: true }));
   return { in: (...names) => join(path, ...names) };

@@ -1,11 +1,12 @@
 import { readFile, rename, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { photos, temporaryFolder } from "@residual/kit/testing/folder";
 import { load } from "@residual/pipeline";
+import { type Job, openJob, shardPath } from "@residual/shards";
 import { beforeAll, expect, it } from "vitest";
-import { findDuplicates, type Job, makeIndex, openJob, search, shardPath } from "../index.ts";
-import { photos, temporaryFolder } from "../testing/folder.ts";
-import { finishedJob, oddName, writePictures } from "../testing/searched-job.ts";
-import { cosine } from "../testing/vectors.ts";
+import { findDuplicates, makeIndex, search } from "./index.ts";
+import { finishedJob, oddName, writePictures } from "./testing/searched-job.ts";
+import { cosine } from "./testing/vectors.ts";
 
 const folder = temporaryFolder();
 const picture = (name: string) => folder.in("pictures", name);

@@ -1,9 +1,9 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { photos, temporaryFolder } from "@residual/kit/testing/folder";
 import { load } from "@residual/pipeline";
 import { describe, expect, it } from "vitest";
 import { formats, type Job, JobError, prepareJob, type Row, readShard, ShardWorkers, shardPath } from "../index.ts";
-import { photos, temporaryFolder } from "../testing/folder.ts";
 
 const folder = temporaryFolder();
 const pictures = ["chelsea.png", "coffee.png", "rocket.jpg"].map((name) => join(photos, name));

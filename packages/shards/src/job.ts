@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -43,6 +44,9 @@ export const inputsPath = ({ out }: Pick<Job, "out">, shard: number): string =>
 
 export const shardPath = ({ out, manifest }: Job, shard: number): string =>
   join(out, `shard-${numbered(shard)}.${manifest.format}`);
+
+/** The manifest's SHA-256, in hexadecimal. Two runs of the same command have one digest, whatever their folders. */
+export const digestOf = ({ manifest }: Job): string => hash("sha256", JSON.stringify(manifest));
 
 /** Whether a shard is finished: its file appears whole or not at all. */
 export const isFinished = (job: Job, shard: number): boolean => existsSync(shardPath(job, shard));

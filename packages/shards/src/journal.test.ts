@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
+import { temporaryFolder } from "@residual/kit/testing/folder";
 import { expect, it } from "vitest";
 import { readJournal } from "./journal.ts";
-import { temporaryFolder } from "./testing/folder.ts";
 
 const folder = temporaryFolder();
 const entry = { shard: 1, rows: 4, errors: 0, sha256: "0", ms: 5 };

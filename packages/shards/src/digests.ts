@@ -1,11 +1,6 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { constantsOf, type Graph, readTensor, toJson } from "@residual/core";
 import type { Digests } from "./manifest.ts";
-
-/** SHA-256, in hexadecimal. */
-export function sha256(data: string | Uint8Array): string {
-  return createHash("sha256").update(data).digest("hex");
-}
 
 /** The digests of a model, which do not depend on the format or the name of its file. Reads the weights once. */
 export async function digestsOf(graph: Graph): Promise<Pick<Digests, "model" | "weights">> {
@@ -14,5 +9,8 @@ export async function digestsOf(graph: Graph): Promise<Pick<Digests, "model" | "
     const { data } = await readTensor(source);
     weights.update(`${name}\n`).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
-  return { model: sha256(JSON.stringify(await toJson(graph, { isHollow: true }))), weights: weights.digest("hex") };
+  return {
+    model: hash("sha256", JSON.stringify(await toJson(graph, { isHollow: true }))),
+    weights: weights.digest("hex"),
+  };
 }

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Preprocessing, WorkOptions } from "@residual/core";
@@ -11,7 +12,7 @@ import {
   prepareOn,
 } from "@residual/pipeline";
 import { bestBatch } from "./best-batch.ts";
-import { digestsOf, sha256 } from "./digests.ts";
+import { digestsOf } from "./digests.ts";
 import { JobError } from "./errors.ts";
 import { freeze } from "./inputs/freeze.ts";
 import { findJob, type Job, manifestPath } from "./job.ts";
@@ -140,8 +141,11 @@ async function makeJob(out: string, asked: Asked, options: JobOptions): Promise<
     shards: list.shards,
     digests: {
       ...asked.digests,
-      preprocessing: sha256(JSON.stringify(preprocessing)),
-      options: sha256(JSON.stringify([outputs, asked.top, asked.format, shardSize, labels, asked.maxPixels, prefix])),
+      preprocessing: hash("sha256", JSON.stringify(preprocessing)),
+      options: hash(
+        "sha256",
+        JSON.stringify([outputs, asked.top, asked.format, shardSize, labels, asked.maxPixels, prefix]),
+      ),
       inputs: list.digest,
     },
   };

@@ -1,10 +1,8 @@
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { photos } from "@residual/kit/testing/folder";
+import { type Job, type JobOptions, openModel, prepareJob, runShard } from "@residual/shards";
 import { decodeImage, encodeImage, resample } from "@residual/vision";
-import { type Job, type JobOptions, prepareJob } from "../index.ts";
-import { openModel } from "../shard/model.ts";
-import { runShard } from "../shard/run-shard.ts";
-import { photos } from "./folder.ts";
 
 /** A name that is HTML, and characters that a URL escapes. */
 export const oddName = `<b onclick="alert('1')">&amp; 100%#?.jpg`;

@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { temporaryFolder } from "@residual/kit/testing/folder";
 import { beforeAll, expect, it } from "vitest";
-import { temporaryFolder } from "../testing/folder.ts";
-import { oddName, writePictures } from "../testing/searched-job.ts";
 import { writeContactSheet } from "./contact-sheet.ts";
+import { oddName, writePictures } from "./testing/searched-job.ts";
 
 const folder = temporaryFolder();
 beforeAll(() => writePictures(folder.in("pictures")));

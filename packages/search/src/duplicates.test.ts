@@ -1,8 +1,8 @@
+import { temporaryFolder } from "@residual/kit/testing/folder";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { temporaryFolder } from "../testing/folder.ts";
-import { blockBytes, cosine, indexOf, isEmpty, type Rows, tables } from "../testing/vectors.ts";
 import { duplicates } from "./duplicates.ts";
+import { blockBytes, cosine, indexOf, isEmpty, type Rows, tables } from "./testing/vectors.ts";
 
 const folder = temporaryFolder();
 const name = async (row: number) => String(row);

@@ -1,10 +1,10 @@
 import { appendFile, mkdir, symlink, writeFile } from "node:fs/promises";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
+import { temporaryFolder } from "@residual/kit/testing/folder";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { beforeAll, describe, expect, it } from "vitest";
 import { fetchPicture } from "../shard/fetch-picture.ts";
-import { temporaryFolder } from "../testing/folder.ts";
 import { freeze } from "./freeze.ts";
 import { imagesOf } from "./images.ts";
 

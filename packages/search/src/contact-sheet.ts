@@ -3,9 +3,7 @@ import { pathToFileURL } from "node:url";
 import { BackendUnavailableError, ResidualError, throwIfAborted, type WorkOptions } from "@residual/core";
 import { writeAtomic } from "@residual/kit/files";
 import { Html, html } from "@residual/kit/html";
-import type { Manifest } from "../manifest.ts";
-import { isUrl } from "../shard/fetch-picture.ts";
-import { bytesOf } from "../shard/read-picture.ts";
+import { bytesOf, isUrl, type Manifest } from "@residual/shards";
 import type { Neighbour } from "./nearest.ts";
 import { thumbnailOf } from "./thumbnail.ts";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
-import { IndexFile } from "../search/index-file.ts";
-import { writeIndex } from "../search/write-index.ts";
+import { IndexFile } from "../index-file.ts";
+import { writeIndex } from "../write-index.ts";
 
 export type Vector = readonly number[];
 

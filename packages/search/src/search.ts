@@ -1,7 +1,6 @@
 import { FormatError, type WorkOptions } from "@residual/core";
+import { itemsOf, type Job, openModel } from "@residual/shards";
 import { decodeImage, type Picture, preprocess } from "@residual/vision";
-import { itemsOf, type Job } from "../job.ts";
-import { openModel } from "../shard/model.ts";
 import { duplicates } from "./duplicates.ts";
 import { checkEmbeddings, openIndex } from "./make-index.ts";
 import { type NameOf, type Neighbour, nearest } from "./nearest.ts";

@@ -1,8 +1,8 @@
+import { temporaryFolder } from "@residual/kit/testing/folder";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { temporaryFolder } from "../testing/folder.ts";
-import { blockBytes, cosine, indexOf, isEmpty, tables } from "../testing/vectors.ts";
 import { nearest } from "./nearest.ts";
+import { blockBytes, cosine, indexOf, isEmpty, tables } from "./testing/vectors.ts";
 import { unitOf } from "./vectors.ts";
 
 const folder = temporaryFolder();

@@ -1,10 +1,9 @@
+import { hash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { UnsupportedError, type WorkOptions } from "@residual/core";
-import { sha256 } from "../digests.ts";
-import { imagesOf, isFinished, type Job, manifestPath, shardPath } from "../job.ts";
-import { readShard } from "../shard/rows.ts";
+import { digestOf, imagesOf, isFinished, type Job, readShard, shardPath } from "@residual/shards";
 import { files, IndexFile, type IndexHeader, readHeader } from "./index-file.ts";
 import { writeIndex } from "./write-index.ts";
 
@@ -55,7 +54,7 @@ async function sourceOf(job: Job): Promise<string> {
         () => 0,
       ),
     );
-  return sha256(`${await readFile(manifestPath(job.out), "utf8")}${sizes.join(",")}`);
+  return hash("sha256", `${digestOf(job)} ${sizes.join(",")}`);
 }
 
 /** The embeddings of a job's pictures, in order; undefined for a picture with an error or of an unfinished shard. */

@@ -1,8 +1,8 @@
+import { hash } from "node:crypto";
 import { Readable } from "node:stream";
 import { type Progress, ResidualError, type Tensor } from "@residual/core";
 import { writeAtomic } from "@residual/kit/files";
 import { decodeImage, preprocess } from "@residual/vision";
-import { sha256 } from "../digests.ts";
 import { type Item, itemsOf, type Job, type ShardResult, shardPath } from "../job.ts";
 import type { Manifest } from "../manifest.ts";
 import type { Row } from "../row.ts";
@@ -36,7 +36,7 @@ export async function runShard(
   const bytes = encodeRows(rows, job.manifest);
   await writeAtomic([{ path: shardPath(job, shard), pieces: [bytes] }]);
   const errors = rows.filter(({ error }) => error !== null).length;
-  return { shard, rows: rows.length, errors, sha256: sha256(bytes), ms: Math.round(performance.now() - start) };
+  return { shard, rows: rows.length, errors, sha256: hash("sha256", bytes), ms: Math.round(performance.now() - start) };
 }
 
 interface Decoded {

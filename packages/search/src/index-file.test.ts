@@ -1,8 +1,8 @@
 import { readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { temporaryFolder } from "@residual/kit/testing/folder";
 import { expect, it } from "vitest";
-import { temporaryFolder } from "../testing/folder.ts";
-import { indexOf } from "../testing/vectors.ts";
 import { IndexFile } from "./index-file.ts";
+import { indexOf } from "./testing/vectors.ts";
 
 const folder = temporaryFolder();
 const again = "make the index again with residual bulk index";
