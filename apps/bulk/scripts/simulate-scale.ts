@@ -4,7 +4,8 @@
  * compares the simulation with the measured run, and draws docs/scale.svg.
  *
  *   pnpm exec node --conditions=@residual/source scripts/simulate-scale.ts [--model resnet50] [--images 10000000]
- *     [--shard-size 512] [--failures 24] [--stragglers 0.05] [--bandwidth 10] [--image-bytes 110000] [--rate 25] [--seed 1]
+ *     [--shard-size 512] [--failures 24] [--stragglers 0.05] [--bandwidth 10] [--image-bytes 110000] [--rate 25]
+ *     [--seed 1]
  *
  * `failures`: hours between two failures of a worker. `stragglers`: share of the workers that take three times as long.
  * `bandwidth`: gigabits a second of the store of pictures, shared by all workers. `rate`: images a second of a core;

@@ -44,17 +44,12 @@ export async function enqueueShards(
 
 /** Adds tasks; returns the number of tasks that were new. */
 async function add(queue: Queue<ShardTask>, tasks: readonly ShardTask[], options: AttemptOptions): Promise<number> {
-  const isNew = await absent(queue, tasks.map(taskId));
-  const fresh = tasks.filter((_, index) => isNew[index]);
+  const states = await Promise.all(tasks.map((task) => queue.getJobState(taskId(task))));
+  const fresh = tasks.filter((_, index) => states[index] === "unknown");
   await queue.addBulk(
     fresh.map((data) => ({ name: "shard", data, opts: { ...taskOptions(options), jobId: taskId(data) } })),
   );
   return fresh.length;
-}
-
-async function absent(queue: Queue<ShardTask>, ids: readonly string[]): Promise<readonly boolean[]> {
-  const found = await Promise.all(ids.map((id) => queue.getJobState(id)));
-  return found.map((state) => state === "unknown");
 }
 
 /** Removes completed tasks whose result file has been deleted since: their ids would keep the shards out. */

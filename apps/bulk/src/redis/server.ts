@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { ResidualError } from "@residual/core";
 import type { Redis } from "ioredis";
 import { importIoredis } from "./peers.ts";
@@ -84,9 +85,8 @@ function wordsOf(error: unknown, url: string): string {
 }
 
 async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`none within ${ms / 1000} s`)), ms);
+  const late = pause(ms, undefined, { ref: false }).then(() => {
+    throw new Error(`none within ${ms / 1000} s`);
   });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+  return Promise.race([work, late]);
 }

@@ -38,14 +38,9 @@ export async function queueStatus(
 }
 
 export async function countsOf(queue: Pick<Queue, "getJobCounts">): Promise<QueueCounts> {
-  const counts = await queue.getJobCounts("wait", "prioritized", "active", "delayed", "failed");
-  const of = (...states: readonly string[]) => states.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
-  return {
-    waiting: of("wait", "prioritized"),
-    active: of("active"),
-    delayed: of("delayed"),
-    failed: of("failed"),
-  };
+  const states = ["wait", "prioritized", "active", "delayed", "failed"] as const;
+  const { wait = 0, prioritized = 0, active = 0, delayed = 0, failed = 0 } = await queue.getJobCounts(...states);
+  return { waiting: wait + prioritized, active, delayed, failed };
 }
 
 function failedTask({ data, failedReason, attemptsMade }: Task): FailedTask {

@@ -1,4 +1,5 @@
 import { ResidualError, type Signal } from "@residual/core";
+import { delay } from "@residual/kit/files";
 import type { Queue, WaitingError, Worker } from "bullmq";
 import { importBullmq } from "./peers.ts";
 import { connectionTo, openQueue, type QueueOptions, type ShardTask, type Task, warnOnce } from "./queue.ts";
@@ -141,22 +142,9 @@ async function ended<Result>(
   { signal, untilEmpty }: WorkQueueOptions<Result>,
 ): Promise<void> {
   while (!signal?.aborted) {
-    await abortedWithin(POLL, signal);
+    await delay(POLL, signal).catch(() => {}); // an abort ends the loop
     if (!untilEmpty || attempts.underWay > 0) continue;
     const { waiting, active, delayed } = await countsOf(queue);
     if (waiting + active + delayed === 0) return;
   }
-}
-
-/** Waits for the abort, but not longer than `ms`. */
-function abortedWithin(ms: number, signal: Signal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal?.addEventListener("abort", end, { once: true });
-  });
 }
