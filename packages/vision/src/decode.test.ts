@@ -227,6 +227,23 @@ describe("abort", () => {
 });
 
 describe("sharp", () => {
+  it.each([
+    [512, 512, 0],
+    [513, 512, 1],
+  ])("is loaded for a JPEG of %i x %i: %i", async (width, height, times) => {
+    const file = await sharp(randomBytes(width * height * 3, 1), { raw: { width, height, channels: 3 } })
+      .jpeg()
+      .toBuffer();
+    const expected = await decodeImage(file);
+    vi.resetModules();
+    const load = vi.fn(() => ({ default: sharp }));
+    vi.doMock("sharp", load);
+    const { decodeImage: decodeAnew } = await import("./decode-node.ts");
+    expect(await decodeAnew(file)).toEqual(expected);
+    expect(load).toHaveBeenCalledTimes(times);
+    vi.doUnmock("sharp");
+  });
+
   it("whose binary is missing is told in its own words, on one line; one that is absent otherwise", () => {
     const words =
       'Could not load the "sharp" module using the linux-x64 runtime\nPossible solutions:\n' +
@@ -293,7 +310,7 @@ describe("sharp that does not load", () => {
       await expect(decoded).rejects.toHaveProperty("code", "BackendUnavailableError");
       await expect(decoded).rejects.toThrow(/does not load \(.*no WebAssembly here\); sharp is installed but does/);
     }
-    expect(compile).toHaveBeenCalledTimes(2);
+    expect(compile).toHaveBeenCalledTimes(3); // for a small JPEG before sharp is looked for, too
   });
 
   it("is described as portable, with the formats that are left, and the command", async () => {

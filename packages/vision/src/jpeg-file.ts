@@ -38,6 +38,16 @@ export function frameSegment(bytes: Uint8Array): Segment {
   return frame;
 }
 
+/** Pixels by the header alone; undefined for a file without a frame. Source: ITU T.81, B.2.2. */
+export function jpegSize(bytes: Uint8Array): { readonly width: number; readonly height: number } | undefined {
+  try {
+    const frame = new ByteReader(frameSegment(bytes).data, { at: 1, littleEndian: false });
+    return { height: frame.u16(), width: frame.u16() };
+  } catch {
+    return undefined;
+  }
+}
+
 /** Throws FormatError for a file without a frame, and for one that is cut. Source: EXIF 2.3, 4.7.2. */
 export function readJpegHeader(bytes: Uint8Array): PictureHeader {
   let [pixels, orientation] = [0, 1];

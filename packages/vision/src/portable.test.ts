@@ -5,9 +5,10 @@ import fc from "fast-check";
 import sharp from "sharp";
 import { assert, describe, expect, it, vi } from "vitest";
 import { imageDecoder } from "./decode.ts";
-import { decodeImage, withoutSharp } from "./decode-node.ts";
+import { withoutSharp } from "./decode-node.ts";
 import type { Pixels } from "./pixels.ts";
 import { decodePortably } from "./portable.ts";
+import { decodeWithSharp } from "./sharp.ts";
 import {
   codedForSharp,
   codedPictures,
@@ -30,23 +31,31 @@ const decodeWithout = imageDecoder({
   decodeFile: (bytes, format, options) => decodePortably(bytes, format, { ...options, platform }),
 });
 
+/** decodeImage by sharp alone. */
+const decodeWith = imageDecoder({
+  readBytes,
+  decodeFile: (bytes, format, options) => decodeWithSharp(sharp, bytes, format, options),
+});
+
 describe("Pillow's own pixels, without sharp and with it", () => {
   it.each(codedPictures)("$name", async ({ bytes, size: [width, height], sha256: digest }) => {
-    for (const decode of [decodeWithout, decodeImage]) {
+    for (const decode of [decodeWithout, decodeWith]) {
       const pixels = await decode(bytes);
       expect([pixels.width, pixels.height, sha256(pixels.data)]).toEqual([width, height, digest]);
     }
   });
 
   it.each(goldenCases)("$image, $variant", async ({ image, variant, decodedRgbSha256 }) => {
-    const { data } = await decodeWithout(goldenBytes(image), { upright: variant === "upright" });
-    expect(sha256(data)).toBe(decodedRgbSha256);
+    for (const decode of [decodeWithout, decodeWith]) {
+      const { data } = await decode(goldenBytes(image), { upright: variant === "upright" });
+      expect(sha256(data)).toBe(decodedRgbSha256);
+    }
   });
 
   const others = goldenPictures.filter(({ name }) => !name.startsWith("tiff-"));
   it.each(others)("$name", async ({ bytes }) => {
     for (const upright of [false, true]) {
-      expect(await decodeWithout(bytes, { upright })).toEqual(await decodeImage(bytes, { upright }));
+      expect(await decodeWithout(bytes, { upright })).toEqual(await decodeWith(bytes, { upright }));
     }
   });
 });
@@ -60,7 +69,7 @@ describe("what sharp alone decodes is refused, with the way out", () => {
   });
 
   it.each(codedForSharp)("$name: sharp gives Pillow's pixels", async ({ bytes, sha256: digest }) => {
-    expect(sha256((await decodeImage(bytes)).data)).toBe(digest);
+    expect(sha256((await decodeWith(bytes)).data)).toBe(digest);
   });
 
   it("four inks in arithmetic codes are called so", async () => {
@@ -116,7 +125,7 @@ it("random pictures that sharp writes decode to the pixels that sharp reads", as
         const raw = sharp(samples, { raw: { width, height, channels: size.channels } });
         const image = isCmyk && options.format === "jpeg" ? raw.removeAlpha().toColourspace("cmyk") : raw;
         const file = new Uint8Array(await image.toFormat(options.format, options).toBuffer());
-        expect(await decodeWithout(file)).toEqual(await decodeImage(file));
+        expect(await decodeWithout(file)).toEqual(await decodeWith(file));
       },
     ),
   );
@@ -165,7 +174,7 @@ describe("oddities of a whole JPEG", () => {
   const kinds = ["jpeg-2x2", "jpeg-2x2-progressive", "jpeg-2x1-progressive", "jpeg-grey-progressive", "jpeg-restart"];
   const cases = Object.keys(odd).flatMap((oddity) => kinds.map((kind) => [oddity, kind] as const));
   const expectWhole = async (file: Uint8Array, kind: string) => {
-    for (const decode of [decodeWithout, decodeImage]) {
+    for (const decode of [decodeWithout, decodeWith]) {
       expect(sha256((await decode(file)).data)).toBe(codedPictures.find(({ name }) => name === kind)!.sha256);
     }
   };
@@ -194,7 +203,7 @@ describe("oddities of a whole JPEG", () => {
   it.each(Object.keys(odd))("%s does not hide that pixels were lost", async (oddity) => {
     const file = coded("jpeg-2x2");
     const cut = Buffer.concat([file.subarray(0, file.length * 0.7), Buffer.of(0xff, 0xd9)]);
-    for (const decode of [decodeWithout, decodeImage]) {
+    for (const decode of [decodeWithout, decodeWith]) {
       await expect(decode(odd[oddity]!(cut))).rejects.toThrow(FormatError);
     }
   });
@@ -203,7 +212,7 @@ describe("oddities of a whole JPEG", () => {
     const file = Buffer.from(coded("jpeg-restart"));
     const at = file.indexOf(Buffer.of(0xff, 0xd0));
     const lost = Buffer.concat([file.subarray(0, at), file.subarray(at + 2)]);
-    for (const decode of [decodeWithout, decodeImage]) await expect(decode(lost)).rejects.toThrow(FormatError);
+    for (const decode of [decodeWithout, decodeWith]) await expect(decode(lost)).rejects.toThrow(FormatError);
   });
 });
 
@@ -219,15 +228,15 @@ describe("damaged files", () => {
 
   it("a JPEG with stray bytes between its headers, and after it, is whole", async () => {
     const extra = Buffer.concat([jpeg.subarray(0, 20), Buffer.from([1, 2, 3]), jpeg.subarray(20), Buffer.from("end")]);
-    expect(await decodeWithout(extra)).toEqual(await decodeImage(jpeg));
+    expect(await decodeWithout(extra)).toEqual(await decodeWith(jpeg));
   });
 
   it.each([0x00, 0x01, 0xd0, 0xd7])(
     "a JPEG with the marker %i, which has no segment, before its headers",
     async (marker) => {
       const extra = Buffer.concat([jpeg.subarray(0, 2), Buffer.of(0xff, marker), jpeg.subarray(2)]);
-      expect(await decodeImage(extra)).toEqual(await decodeImage(jpeg));
-      expect(await decodeWithout(extra)).toEqual(await decodeImage(jpeg));
+      expect(await decodeWith(extra)).toEqual(await decodeWith(jpeg));
+      expect(await decodeWithout(extra)).toEqual(await decodeWith(jpeg));
     },
   );
 
@@ -235,7 +244,7 @@ describe("damaged files", () => {
     const damaged = jpeg.slice();
     damaged.set([0xff, 0xd9], jpeg.length >> 1);
     await refusal(damaged);
-    expect(await decodeWithout(jpeg)).toEqual(await decodeImage(jpeg));
+    expect(await decodeWithout(jpeg)).toEqual(await decodeWith(jpeg));
   });
 
   it.each([1, 2, 20, 1000, jpeg.length >> 1])("a JPEG that lacks its last %i bytes", async (cut) => {
@@ -270,7 +279,7 @@ describe("damaged files", () => {
         for (let changes = 1 + random(3); changes > 0; changes--) mutated[random(bytes.length)] = random(256);
         if (i % 2 === 0) mendChecksums(mutated); // else a PNG's give each change away
         const [found, known] = await Promise.all(
-          [decodeWithout, decodeImage].map((decode) => outcomeOf(decode(mutated))),
+          [decodeWithout, decodeWith].map((decode) => outcomeOf(decode(mutated))),
         );
         expect(found).toMatch(/^(decoded|FormatError|BackendUnavailableError)$/);
         if (known !== "decoded") expect(found).not.toBe("decoded");
@@ -402,7 +411,7 @@ describe("bounds, before any allocation", () => {
     const before = process.memoryUsage.rss();
     const { data } = await decodeWithout(many);
     expect(process.memoryUsage.rss() - before).toBeLessThan(80e6); // a list of them takes twice as much
-    expect(data).toEqual((await decodeImage(file)).data);
+    expect(data).toEqual((await decodeWith(file)).data);
   });
 
   it("more scans than any picture has", async () => {

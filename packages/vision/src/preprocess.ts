@@ -92,14 +92,31 @@ export function normalize(
   check(lengths.join() === "3,3", "normalize.N1", `mean and std of ${lengths.join(" and ")} numbers, expected 3 each`);
   checkPreprocessing({ ...preprocessing, ...anySize });
   const { width, height, data } = pixels;
-  const plane = width * height;
-  const image = new Float32Array(3 * plane);
-  for (let channel = 0; channel < 3; channel++) {
-    const values = valuesOfBytes(preprocessing, channel);
-    const to = preprocessing.channels === "bgr" ? 2 - channel : channel;
-    for (let i = 0; i < plane; i++) image[to * plane + i] = values[data[i * 3 + channel]!]!;
-  }
+  const image = new Float32Array(data.length);
+  const order = preprocessing.channels === "bgr" ? [2, 1, 0] : [0, 1, 2];
+  fillPlanes(
+    image,
+    data,
+    order,
+    [0, 1, 2].map((channel) => valuesOfBytes(preprocessing, channel)),
+  );
   return tensorOf("float32", [1, 3, height, width], image);
+}
+
+/** Channel `c` of the interleaved `data` to plane `order[c]`, each byte as its value in the table of its channel. */
+function fillPlanes(
+  image: Float32Array,
+  data: Uint8Array,
+  order: readonly number[],
+  [reds, greens, blues]: readonly Float32Array[],
+): void {
+  const plane = image.length / 3;
+  const [red, green, blue] = order.map((at) => at * plane);
+  for (let i = 0, at = 0; i < plane; i++, at += 3) {
+    image[red! + i] = reds![data[at]!]!;
+    image[green! + i] = greens![data[at + 1]!]!;
+    image[blue! + i] = blues![data[at + 2]!]!;
+  }
 }
 
 /** The value of each of the 256 bytes in one channel. */
@@ -110,7 +127,9 @@ function valuesOfBytes(
   // + − × ÷ of two float32s in float64, rounded once more, is the float32 answer (Figueroa 1995)
   const round = Math.fround;
   const [divisor, middle, spread] = [round(scale), round(mean[channel]!), round(std[channel]!)];
-  return Float32Array.from({ length: 256 }, (_, byte) => round(round(round(byte / divisor) - middle) / spread));
+  const values = new Float32Array(256);
+  for (let byte = 0; byte < 256; byte++) values[byte] = round(round(byte / divisor) - middle) / spread;
+  return values;
 }
 
 /**

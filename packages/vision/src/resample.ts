@@ -40,11 +40,7 @@ export function resample(
   const rows = tapsOf(pixels.height, size.height, { from: window.top, count: window.height }, interpolation);
   const used = rowsUsed(rows);
   const narrow = alongRows(pixels, columns, used);
-  return {
-    width: window.width,
-    height: window.height,
-    data: alongColumns(narrow, window.width * CHANNELS, rows, used.from),
-  };
+  return { width: window.width, height: window.height, data: alongColumns(narrow, window.width, rows, used.from) };
 }
 
 function whole({ width, height }: Size): Window {
@@ -78,15 +74,22 @@ function rowsUsed({ start, length }: Taps): { from: number; end: number } {
 }
 
 /** Source rows `from` to `end`, each made as wide as there are taps: `[end − from, taps, 3]`. */
-function alongRows(
-  { width, data }: Pixels,
-  taps: Taps,
-  { from, end }: { from: number; end: number },
-): Uint8ClampedArray {
+function alongRows({ width, data }: Pixels, taps: Taps, { from, end }: { from: number; end: number }): Uint8Array {
+  const source = width * CHANNELS;
   const target = taps.start.length * CHANNELS;
   const narrow = new Uint8ClampedArray((end - from) * target);
-  for (let y = from; y < end; y++) resampleRow(data, y * width * CHANNELS, taps, narrow, (y - from) * target);
-  return narrow;
+  for (let y = from; y < end; y++) {
+    if (isCopy(taps)) {
+      const start = y * source + taps.start[0]! * CHANNELS;
+      narrow.set(data.subarray(start, start + target), (y - from) * target);
+    } else resampleRow(data, y * source, taps, narrow, (y - from) * target);
+  }
+  return new Uint8Array(narrow.buffer);
+}
+
+/** Whether the target pixels are neighbours in the source, unchanged: single taps that move on by one. */
+function isCopy({ start, stride }: Taps): boolean {
+  return stride === 1 && start.at(-1)! - start[0]! === start.length - 1;
 }
 
 /**
@@ -108,9 +111,9 @@ function resampleRow(
     const end = i * stride + length[i]!;
     for (let tap = i * stride, at = rowStart + start[i]! * CHANNELS; tap < end; tap++, at += CHANNELS) {
       const share = weight[tap]!;
-      red += Math.imul(data[at]!, share);
-      green += Math.imul(data[at + 1]!, share);
-      blue += Math.imul(data[at + 2]!, share);
+      red = (red + Math.imul(data[at]!, share)) | 0;
+      green = (green + Math.imul(data[at + 1]!, share)) | 0;
+      blue = (blue + Math.imul(data[at + 2]!, share)) | 0;
     }
     target[to] = red >> PRECISION;
     target[to + 1] = green >> PRECISION;
@@ -118,22 +121,39 @@ function resampleRow(
   }
 }
 
-/**
- * `[rows, rowBytes]` from source row `from` on -> `[taps, rowBytes]`. Whole rows are summed, to read memory in order.
- */
-function alongColumns(data: Uint8ClampedArray, rowBytes: number, taps: Taps, from: number): Uint8Array {
+/** `[rows, width, 3]` from source row `from` on -> `[taps, width, 3]`. */
+function alongColumns(data: Uint8Array, width: number, taps: Taps, from: number): Uint8Array {
+  if (isCopy(taps)) return data;
+  const rowBytes = width * CHANNELS;
   const target = new Uint8ClampedArray(taps.start.length * rowBytes);
-  const sums = new Int32Array(rowBytes);
   for (let i = 0; i < taps.start.length; i++) {
-    sums.fill(HALF);
-    for (let tap = 0; tap < taps.length[i]!; tap++) {
-      addRow(sums, data, (taps.start[i]! + tap - from) * rowBytes, taps.weight[i * taps.stride + tap]!);
-    }
-    for (let at = 0; at < rowBytes; at++) target[i * rowBytes + at] = sums[at]! >> PRECISION;
+    const weights = taps.weight.subarray(i * taps.stride, i * taps.stride + taps.length[i]!);
+    resampleColumns(data, (taps.start[i]! - from) * rowBytes, rowBytes, weights, target, i * rowBytes);
   }
   return new Uint8Array(target.buffer);
 }
 
-function addRow(sums: Int32Array, data: Uint8ClampedArray, rowStart: number, share: number): void {
-  for (let at = 0; at < sums.length; at++) sums[at] = (sums[at]! + Math.imul(data[rowStart + at]!, share)) | 0;
+/** A row of the target, pixel by pixel, of as many rows of the source as there are weights. */
+function resampleColumns(
+  data: Uint8Array,
+  rowStart: number,
+  rowBytes: number,
+  weights: Int32Array,
+  target: Uint8ClampedArray,
+  targetStart: number,
+): void {
+  for (let x = 0; x < rowBytes; x += CHANNELS) {
+    let red = HALF;
+    let green = HALF;
+    let blue = HALF;
+    for (let tap = 0, at = rowStart + x; tap < weights.length; tap++, at += rowBytes) {
+      const share = weights[tap]!;
+      red = (red + Math.imul(data[at]!, share)) | 0;
+      green = (green + Math.imul(data[at + 1]!, share)) | 0;
+      blue = (blue + Math.imul(data[at + 2]!, share)) | 0;
+    }
+    target[targetStart + x] = red >> PRECISION;
+    target[targetStart + x + 1] = green >> PRECISION;
+    target[targetStart + x + 2] = blue >> PRECISION;
+  }
 }

@@ -70,22 +70,20 @@ function filterTaps(source: number, target: number, { from, count }: Span, filte
     const end = Math.min(Math.trunc(center + support + 0.5), source);
     taps.start[i] = first;
     taps.length[i] = end - first;
-    taps.weight.set(fixedWeights(filter, first - center + 0.5, end - first, 1 / Math.max(scale, 1)), i * stride);
+    const weights = taps.weight.subarray(i * stride, i * stride + end - first);
+    setWeights(weights, filter, first - center + 0.5, 1 / Math.max(scale, 1));
   }
   return taps;
 }
 
-/**
- * `count` weights at `offset`, `offset + 1`, … times `shrink`: divided by their sum in float64, then made fixed point.
- */
-function fixedWeights(filter: Filter, offset: number, count: number, shrink: number): Int32Array {
-  const weights = new Float64Array(count);
+/** Weights at `offset`, `offset + 1`, … times `shrink`: divided by their sum in float64, then made fixed point. */
+function setWeights(weights: Int32Array, filter: Filter, offset: number, shrink: number): void {
   let sum = 0;
-  for (let i = 0; i < count; i++) {
-    weights[i] = filter.weight((i + offset) * shrink);
-    sum += weights[i]!;
+  for (let i = 0; i < weights.length; i++) sum += filter.weight((i + offset) * shrink);
+  for (let i = 0; i < weights.length; i++) {
+    const weight = filter.weight((i + offset) * shrink);
+    weights[i] = fixedPoint(sum === 0 ? weight : weight / sum);
   }
-  return Int32Array.from(weights, (weight) => fixedPoint(sum === 0 ? weight : weight / sum));
 }
 
 /** Rounded half away from zero, as C's cast to int does after ±0.5. */
