@@ -2,7 +2,6 @@ import type { ResidualError } from "@residual/core";
 import { modelNamed, RequestError, statusOf } from "@residual/open-inference";
 import { bodyOf, json, parsed, post, type Route, workOf } from "@residual/open-inference/http";
 import type { ServedModel } from "@residual/pipeline/serving";
-import { encodeImage, overlayCam } from "@residual/vision";
 import type { Context } from "hono";
 import type { z } from "zod";
 import type { Service } from "../service.ts";
@@ -116,10 +115,12 @@ async function answerCam(c: Context, service: Service): Promise<Response> {
   const { model: name, top, timeout, class: of } = parsed(schemas.camQuery, c.req.query());
   const model = modelNamed(service, name);
   const wanted = of !== undefined && /^\d+$/.test(of) && !model.labels?.includes(of) ? Number(of) : of;
-  const cam = await model.cam(await pictureOf(c, service), { ...workOf(c, service, timeout), top, class: wanted });
+  const picture = await pictureOf(c, service);
+  const options = { ...workOf(c, service, timeout), top, class: wanted };
   if (!/application\/json/i.test(c.req.header("Accept") ?? "")) {
-    return c.body(await encodeImage(overlayCam(cam)), 200, { "Content-Type": "image/png" });
+    return c.body(await model.drawCam(picture, options), 200, { "Content-Type": "image/png" });
   }
+  const cam = await model.cam(picture, options);
   const { prediction, predictions, area } = cam;
   const map = { shape: cam.map.shape, data: [...cam.map.data] };
   return c.json({ model: model.name, prediction, predictions, map, area });

@@ -1,26 +1,34 @@
-// The program of a thread that decodes pictures: see decoding-thread.ts.
+// The program of a thread that decodes and draws pictures: see decoding-thread.ts.
 import { parentPort } from "node:worker_threads";
+import { encodeImage, overlayCam } from "@residual/vision";
 import { sentError } from "../child-process/protocol.ts";
 import { readPicture } from "../pictures.ts";
-import type { DecodeReply, DecodeRequest } from "./decoding-thread.ts";
+import { buffersOf, type DecodeReply, type DecodeRequest, type DrawRequest } from "./decoding-thread.ts";
 
-parentPort!.on("message", (request: DecodeRequest) => void answer(request));
+parentPort!.on("message", (request: DecodeRequest | DrawRequest) => void answer(request));
 
-async function answer({ picture, keepsPixels, ...options }: DecodeRequest): Promise<void> {
+async function answer(request: DecodeRequest | DrawRequest): Promise<void> {
   try {
-    const { image, pixels } = await readPicture(picture, options, undefined);
-    if (!keepsPixels) return reply({ image }, image.data);
-    const data = Uint8Array.from(pixels.data); // a decoder's own memory cannot be transferred
-    reply({ image, pixels: { ...pixels, data } }, image.data, data);
+    if ("cam" in request) await draw(request);
+    else await decode(request);
   } catch (error) {
     reply({ error: sentError(error) });
   }
 }
 
+async function draw({ cam }: DrawRequest): Promise<void> {
+  const file = Uint8Array.from(await encodeImage(overlayCam(cam)));
+  reply({ file }, file);
+}
+
+async function decode({ picture, keepsPixels, ...options }: DecodeRequest): Promise<void> {
+  const { image, pixels } = await readPicture(picture, options, undefined);
+  if (!keepsPixels) return reply({ image }, image.data);
+  const data = Uint8Array.from(pixels.data); // a decoder's own memory cannot be transferred
+  reply({ image, pixels: { ...pixels, data } }, image.data, data);
+}
+
 /** The arrays are moved, not copied. */
 function reply(message: DecodeReply, ...moved: readonly ArrayBufferView<ArrayBufferLike>[]): void {
-  parentPort!.postMessage(
-    message,
-    moved.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? buffer : [])),
-  );
+  parentPort!.postMessage(message, buffersOf(moved));
 }

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { variants } from "@residual/core";
+import { tensor, variants } from "@residual/core";
+import { decodeImage, encodeImage, overlayCam } from "@residual/vision";
 import { describe, expect, it } from "vitest";
 import { imageOf } from "../pictures.ts";
 import { temporaryFolder } from "../testing/folder.ts";
@@ -33,6 +34,16 @@ describe("a decoding thread", () => {
     expect((await thread.decode(request)).image).toEqual(await imageOf(picture, options, undefined));
     expect(new Uint8Array(picture)).toEqual(before);
     await expect(thread.decode({ ...request, maxPixels: 100 })).rejects.toMatchObject({ code: "FormatError" });
+    await thread.close();
+  });
+
+  it("draws a map over pixels that are moved to it", async () => {
+    const thread = new DecodingThread(60_000);
+    const cam = { pixels: await decodeImage(picture), map: tensor([2, 2], [1, 2, 3, 4]) };
+    const pixels = { ...cam.pixels, data: Uint8Array.from(cam.pixels.data) };
+    const { file } = await thread.draw({ cam: { ...cam, pixels } });
+    expect(file).toEqual(new Uint8Array(await encodeImage(overlayCam(cam))));
+    expect(pixels.data).toHaveLength(0);
     await thread.close();
   });
 

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { DeviceLostError, OutOfMemoryError, ResidualError, type Tensor, UnsupportedError } from "@residual/core";
-import type { Pixels } from "@residual/vision";
+import type { CamPicture, Pixels } from "@residual/vision";
 import { errorOf, type SentError } from "../child-process/protocol.ts";
 import type { ReadOptions } from "../pictures.ts";
 import { type Program, programBeside } from "../program.ts";
@@ -20,7 +20,17 @@ export interface Decoded {
   readonly pixels?: Pixels;
 }
 
-export type DecodeReply = (Decoded & { readonly error?: never }) | { readonly error: SentError };
+/** A map to be drawn over its picture. */
+export interface DrawRequest {
+  readonly cam: CamPicture;
+}
+
+export interface Drawn {
+  /** A PNG. */
+  readonly file: Uint8Array<ArrayBuffer>;
+}
+
+export type DecodeReply = ((Decoded | Drawn) & { readonly error?: never }) | { readonly error: SentError };
 
 /** Undefined in a bundle in CommonJS. */
 const { url } = import.meta as { readonly url?: string };
@@ -28,7 +38,7 @@ const { url } = import.meta as { readonly url?: string };
 /** MB of a thread's objects. Pixels are not among them. */
 const HEAP = 256;
 
-/** A thread that decodes one picture at a time. A thread that ends is replaced by the next call. */
+/** A thread that decodes or draws one picture at a time. A thread that ends is replaced by the next call. */
 export class DecodingThread {
   /** The longest time for a picture, in ms. */
   readonly #timeout: number;
@@ -45,11 +55,20 @@ export class DecodingThread {
    * picture takes longer than the timeout; the thread is then terminated.
    */
   async decode(request: DecodeRequest): Promise<Decoded> {
+    return (await this.#answer(request)) as Decoded;
+  }
+
+  /** Draws a map over its picture, whose pixels are moved to the thread. Throws as `decode`. */
+  async draw(request: DrawRequest): Promise<Drawn> {
+    return (await this.#answer(request, request.cam.pixels.data)) as Drawn;
+  }
+
+  async #answer(request: DecodeRequest | DrawRequest, ...moved: readonly Uint8Array[]): Promise<Decoded | Drawn> {
     const worker = this.#started();
     worker.ref();
     const settled = new AbortController();
     try {
-      worker.postMessage(request);
+      worker.postMessage(request, buffersOf(moved));
       const reply = await Promise.race([
         replyOf(worker, settled.signal),
         endOf(worker, settled.signal),
@@ -88,6 +107,11 @@ export class DecodingThread {
   }
 }
 
+/** The memory of arrays as a message moves it to another thread. */
+export function buffersOf(arrays: readonly ArrayBufferView<ArrayBufferLike>[]): readonly ArrayBuffer[] {
+  return arrays.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? buffer : []));
+}
+
 class Stuck extends UnsupportedError {}
 
 async function replyOf(worker: Worker, signal: AbortSignal): Promise<DecodeReply> {
@@ -109,5 +133,5 @@ function lossOf(cause: unknown): ResidualError {
 
 async function timeoutAfter(ms: number, signal: AbortSignal): Promise<never> {
   await setTimeout(ms, undefined, { signal });
-  throw new Stuck(`the picture took longer than ${ms / 1000} s to decode; send a smaller one`);
+  throw new Stuck(`the picture took longer than ${ms / 1000} s; send a smaller one`);
 }

@@ -21,7 +21,7 @@ import type { Identified } from "../identify.ts";
 import { OptionError } from "../option-error.ts";
 import { checkFinite, predictionsOf } from "../predictions.ts";
 import { flattened, inFloat32 } from "../tensors.ts";
-import type { Decoded, DecodeRequest } from "./decoding-thread.ts";
+import type { Decoded, DecodeRequest, Drawn, DrawRequest } from "./decoding-thread.ts";
 import { UnavailableError } from "./errors.ts";
 import type { Queue, SubmitOptions } from "./queue.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -81,6 +81,8 @@ export interface ServedModel {
   embed(picture: Uint8Array, options?: SubmitOptions): Promise<Float32Array>;
   /** The class activation map of an image file, as `Classifier.cam`. The first call compiles another graph. */
   cam(picture: Uint8Array, options?: ServedCamOptions): Promise<ClassActivation>;
+  /** The map of `cam` over its picture, as a PNG of the picture's size, drawn in another thread. */
+  drawCam(picture: Uint8Array, options?: ServedCamOptions): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** The result for an image, each tensor with a batch of 1. */
@@ -99,6 +101,7 @@ export interface PooledModelParts {
   readonly pool: WorkerPool;
   readonly scheduler: Scheduler;
   readonly decoding: Queue<DecodeRequest, Decoded>;
+  readonly drawing: Queue<DrawRequest, Drawn>;
   readonly maxBatch: number;
   readonly maxWaiting: number | undefined;
   readonly maxPixels: number;
@@ -227,6 +230,15 @@ export class PooledModel implements ServedModel {
       const { image, pixels } = await this.#decoded(picture, true, left());
       const [row] = await maps.submit([image], left());
       return activationOf({ logits: row!.logits!, cam: row!.cam! }, pixels!, wanted, options.top ?? 5, this);
+    });
+  }
+
+  async drawCam(picture: Uint8Array, options: ServedCamOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+    const left = countdown(options);
+    return this.#during(async () => {
+      const { pixels, map, area } = await this.cam(picture, options);
+      const [drawn] = await this.#parts.drawing.submit([{ cam: { pixels, map, area } }], left());
+      return drawn!.file;
     });
   }
 

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { DeviceLostError, fixtureInput, fixtureWeights, resnet, ShapeError, tensor, variants } from "@residual/core";
+import { encodeImage, overlayCam } from "@residual/vision";
 import { writeSafetensors } from "@residual/weights";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { load } from "../index.ts";
@@ -136,6 +137,13 @@ describe("loading", () => {
     await unloading;
     expect(serving.models.size).toBe(0);
   });
+});
+
+it("draws the map of a picture over it", async () => {
+  await using serving = await openServing({ backend: "wasm", workers: 1 });
+  const model = await serving.load("m");
+  const expected = await encodeImage(overlayCam(await model.cam(cat, { class: "dog" })));
+  expect(await model.drawCam(cat, { class: "dog" })).toEqual(new Uint8Array(expected));
 });
 
 describe("the end of a worker", () => {

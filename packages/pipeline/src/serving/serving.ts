@@ -8,7 +8,7 @@ import { graphForPictures } from "../load.ts";
 import { OptionError } from "../option-error.ts";
 import { node } from "../platform/node.ts";
 import { knownPreprocessing, prepare } from "../prepare.ts";
-import { type Decoded, type DecodeRequest, DecodingThread } from "./decoding-thread.ts";
+import { type Decoded, type DecodeRequest, DecodingThread, type Drawn, type DrawRequest } from "./decoding-thread.ts";
 import { UnavailableError } from "./errors.ts";
 import type { BatchReport, Queue } from "./queue.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -20,7 +20,7 @@ export interface ServingOptions {
   readonly workers?: number | undefined;
   /** Threads of a run. Default: the cores divided by the workers */
   readonly threads?: number | undefined;
-  /** Threads that decode pictures. Default: half of the cores, at least 1 */
+  /** Threads that decode pictures, and draw maps. Default: half of the cores, at least 1 */
   readonly decoders?: number | undefined;
   /** A backend's name, the path of a module that exports one, or `auto`. Default `auto` */
   readonly backend?: string | undefined;
@@ -83,7 +83,7 @@ const MAX_PIXELS = 2 ** 26;
 const MOST_THREADS = 4;
 /** resnet18 takes 8.2 n + 1.3 ms for n images, so that larger batches save less than 2 % of the time. */
 const LEAST_BATCH = 8;
-/** Image files that wait for a decoding thread. */
+/** Image files, and maps, that wait for a decoding thread. */
 const MAX_DECODING = 64;
 /** Milliseconds after which a decoding thread counts as stuck. The largest picture takes a tenth of it. */
 const DECODING_TIMEOUT = 30_000;
@@ -126,6 +126,7 @@ class PooledServing implements Serving {
   readonly #scheduler: Scheduler;
   readonly #threads: readonly DecodingThread[];
   readonly #decoding: Queue<DecodeRequest, Decoded>;
+  readonly #drawing: Queue<DrawRequest, Drawn>;
   #loads = 0;
   #isClosed = false;
 
@@ -143,11 +144,17 @@ class PooledServing implements Serving {
       onReady: (worker) => this.#scheduler.resume(worker),
     });
     this.#threads = Array.from({ length: decoders }, () => new DecodingThread(DECODING_TIMEOUT));
-    this.#decoding = new Scheduler({ workers: decoders }).queue({
+    const scheduler = new Scheduler({ workers: decoders });
+    const limits = { maxBatch: 1, maxWaiting: MAX_DECODING };
+    this.#decoding = scheduler.queue({
+      ...limits,
       name: "decoding",
-      maxBatch: 1,
-      maxWaiting: MAX_DECODING,
       run: async ([request], thread) => [await this.#threads[thread]!.decode(request!)],
+    });
+    this.#drawing = scheduler.queue({
+      ...limits,
+      name: "drawing",
+      run: async ([request], thread) => [await this.#threads[thread]!.draw(request!)],
     });
   }
 
@@ -171,6 +178,7 @@ class PooledServing implements Serving {
       pool: this.#pool,
       scheduler: this.#scheduler,
       decoding: this.#decoding,
+      drawing: this.#drawing,
       maxBatch: this.#options.maxBatch ?? Math.max(LEAST_BATCH, batchFor(graph.inputs.image.shape)),
       maxWaiting,
       maxPixels,
@@ -198,14 +206,14 @@ class PooledServing implements Serving {
   async drain(): Promise<void> {
     this.#isClosed = true;
     await Promise.all([...this.models.values()].map((model) => model.drain()));
-    await this.#decoding.drain();
+    await Promise.all([this.#decoding.drain(), this.#drawing.drain()]);
   }
 
   async dispose(): Promise<void> {
     this.#isClosed = true;
     const models = [...this.models.values()];
     this.models.clear();
-    await Promise.all([this.#decoding.close(), ...models.map((model) => model.close())]);
+    await Promise.all([this.#decoding.close(), this.#drawing.close(), ...models.map((model) => model.close())]);
     await Promise.all([this.#pool.close(), ...this.#threads.map((thread) => thread.close())]);
   }
 
