@@ -7,6 +7,10 @@ const { url } = await running({
   models: [{ name: "first" }, { name: "second", labels: Array.from("abcdefghij") }],
 });
 
+const many = await running({ maxImages: 100, maxBatch: 4, maxWaiting: 8 });
+
+/** A picture of one pixel. */
+const dot = new TextEncoder().encode("P3 1 1 255 1 2 3");
 const cat = { label: "cat", index: 3, probability: expect.closeTo(0.982, 3) as number };
 const text = new TextEncoder().encode("not a picture");
 
@@ -51,6 +55,19 @@ describe("/v1/classify", () => {
         ],
       },
     ]);
+  });
+
+  it("answers a form of more pictures than wait at a time", async () => {
+    const names = Array.from({ length: 100 }, (_, index) => `${index}.png`);
+    const { status, body } = await post(
+      `${many.url}/v1/classify?top=1`,
+      form(...names.map((name) => [name, dot] as const)),
+    );
+    const { results } = body as {
+      readonly results: readonly { readonly image: string; readonly predictions: unknown }[];
+    };
+    expect([status, results.map(({ image }) => image)]).toEqual([200, names]);
+    expect(results.every(({ predictions }) => predictions !== undefined)).toBe(true);
   });
 
   it.each([
@@ -107,6 +124,13 @@ describe("/v1/cam", () => {
     };
     expect(prediction).toMatchObject({ label: "dog", index: 5 });
     expect(map.data.length).toBe(map.shape[0]! * map.shape[1]!);
+  });
+
+  it("refuses a form, and says how to send the picture", async () => {
+    expect(await post(`${url}/v1/cam`, form(["cat.png", photo("chelsea.png")]))).toMatchObject({
+      status: 415,
+      body: { error: "found a form, expected one picture as the body: --data-binary @cat.png" },
+    });
   });
 
   it("refuses an unknown class", async () => {

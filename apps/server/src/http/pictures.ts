@@ -74,7 +74,7 @@ async function answerEach<Query extends typeof schemas.pictureQuery, Result exte
     }
   };
   try {
-    const results = await Promise.all(sent.map(result));
+    const results = await mapAFew(sent, Math.min(model.maxBatch, MOST_AT_A_TIME), result);
     if (isForm) return c.json({ model: model.name, results });
     const { image: _, ...only } = results[0]!;
     return c.json({ model: model.name, ...only });
@@ -83,11 +83,31 @@ async function answerEach<Query extends typeof schemas.pictureQuery, Result exte
   }
 }
 
+/** Half of the image files that may wait for a decoding thread: a form alone never fills that queue. */
+const MOST_AT_A_TIME = 32;
+
+/** The results in order, with at most `limit` of them pending. Rejects with the first error. */
+async function mapAFew<Item, Result>(
+  items: readonly Item[],
+  limit: number,
+  run: (item: Item) => Promise<Result>,
+): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  const rest = items.entries();
+  const work = async () => {
+    for (const [index, item] of rest) results[index] = await run(item);
+  };
+  await Promise.all(Array.from({ length: limit }, work));
+  return results;
+}
+
 const isOfPicture = (error: unknown): error is ResidualError => [413, 415, 422].includes(statusOf(error));
+
+const sendsForm = (c: Context): boolean => /^multipart\/form-data/i.test(c.req.header("Content-Type") ?? "");
 
 /** The body itself, or the files of a form. Throws RequestError for none, and for more than `maxImages`. */
 async function picturesOf(c: Context, service: Service): Promise<{ isForm: boolean; sent: readonly Sent[] }> {
-  if (!/^multipart\/form-data/i.test(c.req.header("Content-Type") ?? "")) {
+  if (!sendsForm(c)) {
     return { isForm: false, sent: [{ image: "", bytes: await pictureOf(c, service) }] };
   }
   const body = await bodyOf(c, service);
@@ -114,6 +134,7 @@ async function pictureOf(c: Context, service: Service): Promise<Uint8Array> {
 async function answerCam(c: Context, service: Service): Promise<Response> {
   const { model: name, top, timeout, class: of } = parsed(schemas.camQuery, c.req.query());
   const model = modelNamed(service, name);
+  if (sendsForm(c)) throw new RequestError(415, "found a form, expected one picture as the body: --data-binary @cat.png");
   const wanted = of !== undefined && /^\d+$/.test(of) && !model.labels?.includes(of) ? Number(of) : of;
   const picture = await pictureOf(c, service);
   const options = { ...workOf(c, service, timeout), top, class: wanted };
