@@ -1,7 +1,7 @@
 /**
  * 100,000 seeded requests against `residual serve` over sockets: infer and picture routes, damaged bodies, hostile
- * heads, wrong lengths, slow and half-open clients. Prints how many were answered with which status, and the seed of each
- * answer that is neither 2xx nor 4xx. The process's memory and open files are read before and after.
+ * heads, wrong lengths, slow and half-open clients. Prints how many were answered with which status, and the seed of
+ * each answer that is neither 2xx nor 4xx. The process's memory and open files are read before and after.
  *
  *   node --conditions=@residual/source scripts/fuzz.ts [COUNT] [FIRST SEED]
  */

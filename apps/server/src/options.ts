@@ -1,4 +1,5 @@
 import type { Preprocessing, WorkOptions } from "@residual/core";
+import type { ServingOptions } from "@residual/pipeline/serving";
 
 /** A model to serve. */
 export interface ModelEntry {
@@ -14,7 +15,10 @@ export interface ModelEntry {
   readonly preprocessing?: Partial<Preprocessing>;
 }
 
-export interface ServeOptions extends WorkOptions {
+/** What `openServing` takes, too. */
+type Shared = Pick<ServingOptions, "workers" | "threads" | "backend" | "maxBatch" | "maxWaiting" | "maxPixels">;
+
+export interface ServeOptions extends WorkOptions, Shared {
   /** The first one answers requests that name no model. Default: the small model that ships with Residual */
   readonly models?: readonly ModelEntry[] | undefined;
   /** TCP port; 0 takes a free one. Default 8000 */
@@ -23,18 +27,6 @@ export interface ServeOptions extends WorkOptions {
   readonly grpcPort?: number | false | undefined;
   /** Address to listen on. Default 127.0.0.1 */
   readonly host?: string | undefined;
-  /** Processes that run models. Default: as `openServing` */
-  readonly workers?: number | undefined;
-  /** Threads of one run. Default: the cores, divided among the workers */
-  readonly threads?: number | undefined;
-  /** A backend's name. Default `auto` */
-  readonly backend?: string | undefined;
-  /** The most images of one run. Default: as `openServing` */
-  readonly maxBatch?: number | undefined;
-  /** The most images that wait for one model. */
-  readonly maxWaiting?: number | undefined;
-  /** The most pixels, width × height, of a picture. Default: as `openServing` */
-  readonly maxPixels?: number | undefined;
   /** The most bytes of a request's body. Default 32 MiB */
   readonly maxBytes?: number | undefined;
   /** The most images of a request. Default 128 */
