@@ -58,11 +58,16 @@ it("a probe that is answered 503 while the server starts is no error in the log"
   await former.close();
   const port = Number(new URL(former.url).port);
   const log: string[] = [];
-  const starting = serve({ port, log: { write: (line) => log.push(line) } });
+  const starting = serve({ port, grpcPort: false, log: { write: (line) => log.push(line) } });
+  let isOver = false;
+  const over = () => {
+    isOver = true;
+  };
+  void starting.then(over, over);
   let found: Response | undefined;
-  while (!found) found = await fetch(`${former.url}/v2/health/ready`).catch(() => undefined); // until the port is open
+  while (!found && !isOver) found = await fetch(`${former.url}/v2/health/ready`).catch(() => undefined);
   await using server = await starting;
-  expect([found.status, (await fetch(`${server.url}/v2/nothing`)).status]).toEqual([503, 404]);
+  expect([found?.status, (await fetch(`${server.url}/v2/nothing`)).status]).toEqual([503, 404]);
   const paths = log.map((line) => (JSON.parse(line) as { readonly path: string }).path);
   expect(paths).toEqual(["/v2/nothing"]);
 });
