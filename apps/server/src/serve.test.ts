@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { serve } from "./index.ts";
 import { photo, running } from "./testing/running.ts";
 
@@ -28,6 +28,19 @@ describe("a start that fails", () => {
     const { url } = await running();
     const port = Number(new URL(url).port);
     await expect(serve({ port })).rejects.toThrow(`\`port\` ${port} of 127.0.0.1 is in use`);
+  });
+
+  it("names a port for gRPC that is in use, and prints nothing", async () => {
+    const { grpc } = await running();
+    const grpcPort = Number(grpc!.split(":").at(-1));
+    const printed = vi.spyOn(console, "error");
+    await expect(serve({ port: 0, grpcPort })).rejects.toThrow(`\`grpcPort\` ${grpcPort} of 127.0.0.1 is in use`);
+    expect(printed).not.toHaveBeenCalled();
+  });
+
+  it("names an address of another machine", async () => {
+    const starting = serve({ host: "192.0.2.1", noAuth: true, port: 0 });
+    await expect(starting).rejects.toThrow("`host` 192.0.2.1 cannot be listened on (EADDRNOTAVAIL)");
   });
 
   it("throws a model's error, and frees the port", async () => {

@@ -114,8 +114,9 @@ async function listen(http: Server, port: number, host: string): Promise<void> {
     await once(http, "listening");
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    const found = code === "EADDRINUSE" ? "is in use" : `cannot be used (${code})`;
-    throw new OptionError(`\`port\` ${port} of ${host} ${found}; give another one`);
+    if (code === "EADDRINUSE") throw new OptionError(`\`port\` ${port} of ${host} is in use; give another one`);
+    if (code === "EACCES") throw new OptionError(`\`port\` ${port} needs privileges; give one from 1024 on`);
+    throw new OptionError(`\`host\` ${host} cannot be listened on (${code}); give an address of this machine`);
   }
 }
 

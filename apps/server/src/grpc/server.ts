@@ -1,4 +1,5 @@
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { env } from "node:process";
+import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
 import { addInferenceServices } from "@residual/open-inference/grpc";
 import { OptionError } from "@residual/pipeline";
 import type { Service } from "../service.ts";
@@ -16,6 +17,7 @@ export interface GrpcServer {
  * no TLS: a proxy in front of the server adds it. Throws OptionError for a port that cannot be used.
  */
 export async function startGrpc(service: Service, host: string, port: number): Promise<GrpcServer> {
+  if (env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE); // its errors are thrown, too
   const server = new Server({
     interceptors: [observed(service)],
     "grpc.max_receive_message_length": service.maxBytes,
@@ -27,11 +29,13 @@ export async function startGrpc(service: Service, host: string, port: number): P
   const bound = await new Promise<number>((resolve, reject) =>
     server.bindAsync(address, ServerCredentials.createInsecure(), (cause, found) => {
       if (!cause) resolve(found);
-      else reject(new OptionError(`\`grpcPort\` ${port} of ${host} cannot be used; give another one`, { cause }));
+      else reject(new OptionError(`\`grpcPort\` ${port} of ${host} ${reasonOf(cause)}; give another one`, { cause }));
     }),
   );
   return { port: bound, close: () => closed(server, service.timeout) };
 }
+
+const reasonOf = ({ message }: Error): string => (message.includes("EADDRINUSE") ? "is in use" : "cannot be used");
 
 /** Resolves when all calls are answered. After `ms` milliseconds the rest is cut off. */
 async function closed(server: Server, ms: number): Promise<void> {

@@ -134,7 +134,8 @@ async function pictureOf(c: Context, service: Service): Promise<Uint8Array> {
 async function answerCam(c: Context, service: Service): Promise<Response> {
   const { model: name, top, timeout, class: of } = parsed(schemas.camQuery, c.req.query());
   const model = modelNamed(service, name);
-  if (sendsForm(c)) throw new RequestError(415, "found a form, expected one picture as the body: --data-binary @cat.png");
+  if (sendsForm(c))
+    throw new RequestError(415, "found a form, expected one picture as the body: --data-binary @cat.png");
   const wanted = of !== undefined && /^\d+$/.test(of) && !model.labels?.includes(of) ? Number(of) : of;
   const picture = await pictureOf(c, service);
   const options = { ...workOf(c, service, timeout), top, class: wanted };
