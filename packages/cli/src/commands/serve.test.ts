@@ -76,7 +76,7 @@ describe("residual serve", () => {
 
   it("serves the models of a file with the keys of another, and logs requests as JSON", async () => {
     await writeFile(folder.in("models.json"), '{"models": [{"name": "a"}, {"name": "b", "model": "cifar_resnet20"}]}');
-    await writeFile(folder.in("keys.txt"), "one\n\ntwo\n");
+    await writeFile(folder.in("keys.txt"), "\ufeffone \r\n\ntwo\n");
     const words = ["--models", folder.in("models.json"), "--host", "0.0.0.0", "--api-key-file", folder.in("keys.txt")];
     const { server, end, url, models } = await serving(...words);
     expect([url, models]).toEqual([expect.stringMatching(/^http:\/\/0\.0\.0\.0:\d+$/), ["a", "b"]]);
@@ -100,6 +100,7 @@ describe("residual serve", () => {
     [["--host", "0.0.0.0"], "UsageError: --host 0.0.0.0 is reachable from other machines, and there are no API keys"],
     [["--models", "m.json", "--model", "resnet50"], "UsageError: --models names models and weights itself"],
     [["--port", "70000"], "UsageError: option '--port <n>' argument '70000': expected a whole number from 0 to 65535"],
+    [["--api-key-file", "no.txt"], "UsageError: --api-key-file no.txt cannot be read (ENOENT); check the path"],
     [["--model", "resnet5"], "UsageError: there is no model resnet5; did you mean resnet50?"],
   ])("refuses %j", async (words, message) => {
     const { code, stderr } = await residual(["serve", ...words]);

@@ -131,11 +131,19 @@ async function entriesOf({ model, weights, models }: Models): Promise<readonly M
 const nameOf = (weights: string): string => basename(weights, extname(weights)).replaceAll(/[^\w.-]/g, "_");
 
 async function keysOf(file: string | undefined, auth: boolean): Promise<readonly string[]> {
-  const text = file === undefined ? process.env.RESIDUAL_API_KEY : await readFile(file, "utf8");
-  const keys = (text ?? "").split(/\r?\n/).filter((line) => line.trim() !== "");
+  const text = file === undefined ? process.env.RESIDUAL_API_KEY : await readFile(file, "utf8").catch(unreadable(file));
+  // HTTP removes spaces around the value of a header
+  const keys = (text ?? "")
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
   if (file !== undefined && keys.length === 0) throw new UsageError(`--api-key-file ${file} has no keys, one a line`);
   return auth || file !== undefined ? keys : [];
 }
+
+const unreadable = (file: string) => (cause: NodeJS.ErrnoException) => {
+  throw new UsageError(`--api-key-file ${file} cannot be read (${cause.code}); check the path`, { cause });
+};
 
 function port(text: string): number {
   if (/^\d{1,5}$/.test(text) && Number(text) < 65536) return Number(text);
