@@ -135,14 +135,14 @@ it("an output folder that cannot be made is a typed error", async () => {
   await expect(made).rejects.toMatchObject({ code: "FormatError" });
 });
 
-/** Kills the worker processes of a job, once for each process, until there were `count`. */
-async function killWorkers(job: Job, count: number): Promise<void> {
+/** Sends a signal to the worker processes of a job, once to each process, until there were `count`. */
+async function killWorkers(job: Job, count: number, signal: "SIGKILL" | "SIGTERM" = "SIGKILL"): Promise<void> {
   const killed = new Set<string>();
   while (killed.size < count) {
     const { stdout } = await promisify(execFile)("ps", ["-A", "-o", "pid=,args="]);
     const workers = stdout.split("\n").filter((line) => line.includes("worker.ts") && line.includes(job.out));
     for (const pid of workers.map((line) => line.trim().split(" ")[0]!)) {
-      if (!killed.has(pid)) process.kill(Number(pid), "SIGKILL");
+      if (!killed.has(pid)) process.kill(Number(pid), signal);
       killed.add(pid);
     }
     await pause(20);
@@ -160,4 +160,14 @@ it("a shard whose worker process ends three times is set aside until it is retri
   expect(await jobStatus(job)).toMatchObject({ done: { shards: 2 }, failed: [{ shard: 0, code: "DeviceLostError" }] });
   await runJob(job, { workers: 1, retry: true });
   expect(await jobStatus(job)).toMatchObject({ done: { shards: 3 }, failed: [] });
+});
+
+it("the SIGTERM of a service that is stopped, which reaches the workers too, costs no shard an attempt", async () => {
+  const job = await prepareJob({ ...shared, input: [await listOf(240)], out: folder.in("stopped") });
+  const warnings: string[] = [];
+  const running = runJob(job, { workers: 1, onWarning: (message) => warnings.push(message) });
+  await finished(job, 1);
+  await Promise.all([running, killWorkers(job, 1, "SIGTERM")]);
+  expect(warnings).toEqual([]);
+  expect((await jobStatus(job)).done.images).toBe(240);
 });

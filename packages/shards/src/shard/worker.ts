@@ -7,7 +7,8 @@ import { runShard } from "./run-shard.ts";
 
 const send = (message: FromWorker) => process.send?.(message, () => {}); // a parent that has ended needs no reply
 
-process.on("SIGINT", () => {}); // Ctrl-C reaches the parent too, which decides
+// Ctrl-C, and the SIGTERM of a service that is stopped, reach the parent too, which decides.
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => {});
 process.on("disconnect", () => process.exit());
 
 const job = await openJob(process.argv[2]!);
