@@ -1,6 +1,7 @@
+import { once } from "node:events";
 import { appendFile, mkdir, symlink, writeFile } from "node:fs/promises";
 import { createServer, type RequestListener } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as socketServer } from "node:net";
 import { temporaryFolder } from "@residual/kit/testing/folder";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -56,6 +57,31 @@ describe("pictures", () => {
     await writeFile(folder.in("bad.jsonl"), '{"image":"a.png"}\n{"label":"cat"}\n');
     await expect(all(folder.in("bad.jsonl"))).rejects.toThrow(/bad\.jsonl, line 2: found no picture, expected a text/);
     await expect(all(folder.in("nowhere"))).rejects.toThrow(/nowhere: not found/);
+  });
+
+  it.each([
+    ["quote.csv", 'image\n"a.png\n'],
+    ["ragged.csv", "image,label\na.png\n"],
+    ["text.parquet", "no parquet file"],
+    ["empty.parquet", ""],
+  ])("of the damaged list %s are a typed error", async (name, contents) => {
+    await writeFile(folder.in(name), contents);
+    await expect(all(folder.in(name))).rejects.toMatchObject({ code: "FormatError", message: /it cannot be read \(/ });
+  });
+
+  it.each([".txt", ".jsonl", ".csv", ".parquet"])("of a %s that cannot be opened are one too", async (ending) => {
+    const path = folder.in(`socket${ending}`); // whoever opens a socket is refused, the superuser too
+    const socket = socketServer().listen(path);
+    await once(socket, "listening");
+    await expect(all(path)).rejects.toMatchObject({ code: "FormatError", message: /socket.*: it cannot be read \(/ });
+    socket.close();
+  });
+
+  it("of a pattern in a folder that does not exist are one too", async () => {
+    await expect(all(folder.in("none/*.png"))).rejects.toMatchObject({
+      code: "FormatError",
+      message: /cannot be read/,
+    });
   });
 
   it("of a list that changes while it is read are refused: it would be half of each", async () => {

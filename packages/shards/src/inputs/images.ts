@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { extname, normalize, sep } from "node:path";
-import { FormatError } from "@residual/core";
+import { FormatError, ResidualError } from "@residual/core";
 import { pathOf } from "@residual/kit/bytes";
 import { isPictureName, isUnreadPictureName } from "@residual/kit/files";
 import picomatch from "picomatch";
@@ -13,7 +13,19 @@ import { walk } from "./walk.ts";
  * Throws FormatError for an input that does not exist or cannot be read.
  */
 export async function* imagesOf(input: readonly string[]): AsyncGenerator<string, void, undefined> {
-  for (const word of input) yield* imagesOfWord(word);
+  for (const word of input) yield* readable(word, imagesOfWord(word));
+}
+
+/** Errors of the system, and of the readers of lists, as FormatError. */
+async function* readable(word: string, images: AsyncIterable<string>): AsyncGenerator<string, void, undefined> {
+  try {
+    yield* images;
+  } catch (cause) {
+    if (!(cause instanceof Error) || cause instanceof ResidualError) throw cause;
+    throw new FormatError(`${word}: it cannot be read (${cause.message}); check the file and its permissions`, {
+      cause,
+    });
+  }
 }
 
 async function* imagesOfWord(word: string): AsyncGenerator<string, void, undefined> {

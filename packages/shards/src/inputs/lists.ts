@@ -1,4 +1,5 @@
-import { createReadStream } from "node:fs";
+import type { ReadStream } from "node:fs";
+import { open } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { FormatError } from "@residual/core";
 import { parse } from "csv-parse";
@@ -14,12 +15,19 @@ const FIELDS = ["image", "path", "url", "file"];
  * paths are relative to the current folder.
  */
 export const lists: { readonly [extension: string]: (path: string) => Images } = {
-  ".txt": (path) => linesOf(createReadStream(path)),
+  ".txt": text,
   ".jsonl": jsonLines,
   ".ndjson": jsonLines,
   ".csv": csv,
   ".parquet": parquet,
 };
+
+/** A stream that is opened fails here, where the error can be caught, and not at the first byte. */
+const opened = async (path: string): Promise<ReadStream> => (await open(path)).createReadStream();
+
+async function* text(path: string): Images {
+  yield* linesOf(await opened(path));
+}
 
 /** One path or URL a line; empty lines are skipped. */
 export async function* linesOf(input: NodeJS.ReadableStream): Images {
@@ -32,7 +40,7 @@ export async function* linesOf(input: NodeJS.ReadableStream): Images {
 /** A text or an object a line. */
 async function* jsonLines(path: string): Images {
   let line = 0;
-  for await (const text of linesOf(createReadStream(path))) {
+  for await (const text of linesOf(await opened(path))) {
     line++;
     yield imageIn(parsed(text), `${path}, line ${line}`);
   }
@@ -40,7 +48,7 @@ async function* jsonLines(path: string): Images {
 
 async function* csv(path: string): Images {
   let line = 0;
-  const rows = createReadStream(path).pipe(parse({ columns: true, bom: true, skip_empty_lines: true }));
+  const rows = (await opened(path)).pipe(parse({ columns: true, bom: true, skip_empty_lines: true }));
   for await (const row of rows) yield imageIn(row, `${path}, row ${++line}`);
 }
 
