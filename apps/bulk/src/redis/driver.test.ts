@@ -2,7 +2,7 @@ import { FormatError } from "@residual/core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { hasRedis, RedisServer } from "../testing/redis-server.ts";
 import { enqueueShards } from "./enqueue.ts";
-import { openQueue, type QueuedJob, type ShardTask } from "./queue.ts";
+import { openQueue, type QueuedJob, type ShardTask, taskId } from "./queue.ts";
 import { queueStatus, retryFailed } from "./status.ts";
 import { type WorkQueueOptions, workQueue } from "./work.ts";
 
@@ -88,6 +88,32 @@ describe.skipIf(!hasRedis("the queue of bulk jobs"))("the queue", () => {
     expect(await retryFailed({ ...redis, digest: "another" })).toEqual([]);
     expect((await retryFailed(redis)).map(({ shard }) => shard).toSorted((a, b) => a - b)).toEqual([1, 2]);
     expect(await work({ run })).toEqual({ done: 2, failed: 0, returned: 0 });
+  });
+
+  it("a retry loses no shard, although Redis has no memory left", async () => {
+    await enqueueShards(job, none, { ...redis, attempts: 1 });
+    await work({ run: () => Promise.reject(new Error("boom")) });
+    await using queue = await openQueue(redis);
+    const client = await queue.getBackend().client;
+    await client.hset(queue.toKey(taskId({ out: job.out, job: job.digest, shard: 3 })), { stc: 6 }); // lost workers
+    await server.configure("maxmemory", "1");
+    await retryFailed(redis).catch(() => {}); // a second retry goes on where this one ended
+    await server.configure("maxmemory", "0");
+    await retryFailed(redis);
+    expect((await queueStatus(redis)).counts).toEqual({ waiting: 5, active: 0, delayed: 0, failed: 0 });
+    for (const task of await queue.getWaiting()) expect([task.attemptsMade, task.stalledCounter]).toEqual([0, 0]);
+    expect(await work({ run: async () => 0 })).toEqual({ done: 5, failed: 0, returned: 0 });
+  });
+
+  it("a server without memory is a RedisError", async () => {
+    await server.configure("maxmemory", "1");
+    const enqueued = enqueueShards(job, none, redis);
+    await expect(enqueued).rejects.toMatchObject({
+      code: "RedisError",
+      message: /its memory is full; raise maxmemory/,
+    });
+    await server.configure("maxmemory", "0");
+    expect(await enqueueShards(job, none, redis)).toMatchObject({ added: 5 });
   });
 
   it("lets shards under way finish when it is stopped, and leaves the others", async () => {

@@ -1,12 +1,12 @@
 import type { Queue } from "bullmq";
 import {
   type AttemptOptions,
-  openQueue,
   type QueuedJob,
   type QueueOptions,
   type ShardTask,
   taskId,
   taskOptions,
+  withQueue,
 } from "./queue.ts";
 
 /** Shards sent to Redis at once: one transaction of about half a megabyte. */
@@ -31,14 +31,16 @@ export async function enqueueShards(
   done: ReadonlySet<number>,
   options: QueueOptions & AttemptOptions,
 ): Promise<Enqueued> {
-  await using queue = await openQueue(options);
-  await forgetDone(queue, job, done);
   const shards = Array.from({ length: job.shards }, (_, shard) => shard).filter((shard) => !done.has(shard));
-  let added = 0;
-  for (let start = 0; start < shards.length; start += CHUNK) {
-    const tasks = shards.slice(start, start + CHUNK).map((shard) => ({ out: job.out, job: job.digest, shard }));
-    added += await add(queue, tasks, options);
-  }
+  const added = await withQueue(options, async (queue) => {
+    await forgetDone(queue, job, done);
+    let sum = 0;
+    for (let start = 0; start < shards.length; start += CHUNK) {
+      const tasks = shards.slice(start, start + CHUNK).map((shard) => ({ out: job.out, job: job.digest, shard }));
+      sum += await add(queue, tasks, options);
+    }
+    return sum;
+  });
   return { added, queued: shards.length - added, done: done.size };
 }
 

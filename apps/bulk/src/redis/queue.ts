@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { ConnectionOptions, Job, JobsOptions, Queue } from "bullmq";
 import { importBullmq } from "./peers.ts";
-import { checkRedis } from "./server.ts";
+import { checkRedis, refusal, refusedByRedis } from "./server.ts";
 
 export interface QueueOptions {
   /** `redis://[user:password@]host:port[/database]`, or `rediss://` for TLS. */
@@ -65,6 +65,12 @@ export async function openQueue(options: QueueOptions): Promise<Queue<ShardTask>
   return Object.assign(queue, { [Symbol.asyncDispose]: () => queue.close() });
 }
 
+/** Works on the queue, and closes it. Throws as `openQueue`, and RedisError for a command that Redis refuses. */
+export async function withQueue<T>(options: QueueOptions, work: (queue: Queue<ShardTask>) => Promise<T>): Promise<T> {
+  await using queue = await openQueue(options);
+  return await refusedByRedis(options.redis, work(queue));
+}
+
 /** BullMQ's own connections to the server. They reconnect for as long as it takes, after at most two seconds each. */
 export function connectionTo(url: string): ConnectionOptions {
   return { url, maxRetriesPerRequest: null, retryStrategy: (times: number) => Math.min(times * 200, 2000) };
@@ -74,7 +80,7 @@ export function connectionTo(url: string): ConnectionOptions {
 export function warnOnce(onWarning: QueueOptions["onWarning"]): (error: Error) => void {
   let last: string | undefined;
   return (error) => {
-    const message = messageOf(error);
+    const message = refusal(error) ?? messageOf(error);
     if (message !== last) onWarning?.(`Redis: ${message}`);
     last = message;
   };

@@ -72,6 +72,21 @@ function shownUrl(url: string): string {
   return url.replace(/:[^:@/]*@/, ":…@");
 }
 
+/** Throws RedisError where Redis refuses a command of `work`. */
+export function refusedByRedis<T>(url: string, work: Promise<T>): Promise<T> {
+  return work.catch((cause: unknown) => {
+    const words = refusal(cause);
+    throw words === undefined ? cause : new RedisError(`${shownUrl(url)}: ${words}`, { cause });
+  });
+}
+
+/** The words for an error that Redis answers to a command; undefined for any other error. */
+export function refusal(error: unknown): string | undefined {
+  if (!(error instanceof Error && error.name === "ReplyError")) return undefined;
+  if (error.message.startsWith("OOM")) return "its memory is full; raise maxmemory, or let workers empty the queue";
+  return `it refuses a command (${error.message})`;
+}
+
 function wordsOf(error: unknown, url: string): string {
   const { message } = error instanceof Error ? error : new Error(String(error));
   if (/WRONGPASS|invalid username-password|invalid password/.test(message))

@@ -1,5 +1,5 @@
 import type { Queue } from "bullmq";
-import { openQueue, type QueueOptions, type ShardTask, type Task, taskId } from "./queue.ts";
+import { type QueueOptions, type ShardTask, type Task, withQueue } from "./queue.ts";
 
 /** Failed tasks read at once. */
 const PAGE = 500;
@@ -31,10 +31,11 @@ export interface QueueStatus {
 export async function queueStatus(
   options: QueueOptions & { readonly digest?: string | undefined },
 ): Promise<QueueStatus> {
-  await using queue = await openQueue(options);
-  const failed = [];
-  for await (const task of failedTasks(queue, options.digest)) failed.push(failedTask(task));
-  return { counts: await countsOf(queue), failed };
+  return withQueue(options, async (queue) => {
+    const failed = [];
+    for await (const task of failedTasks(queue, options.digest)) failed.push(failedTask(task));
+    return { counts: await countsOf(queue), failed };
+  });
 }
 
 export async function countsOf(queue: Pick<Queue, "getJobCounts">): Promise<QueueCounts> {
@@ -55,19 +56,24 @@ async function* failedTasks(queue: Queue<ShardTask>, digest?: string): AsyncGene
   }
 }
 
-/**
- * Puts the shards set aside into the queue again, with all their attempts. Returns the shards.
- * A crash in the middle may lose a shard; `bulk enqueue` adds it.
- */
+/** Puts the shards set aside into the queue again, with all their attempts. Returns the shards. */
 export async function retryFailed(
   options: QueueOptions & { readonly digest?: string | undefined },
 ): Promise<readonly FailedTask[]> {
-  await using queue = await openQueue(options);
-  const tasks: Task[] = [];
-  for await (const task of failedTasks(queue, options.digest)) tasks.push(task);
-  for (const task of tasks) {
-    await task.remove(); // a retry in place would keep the count of lost workers
-    await queue.add("shard", task.data, { ...task.opts, jobId: taskId(task.data) });
-  }
-  return tasks.map(failedTask);
+  return withQueue(options, async (queue) => {
+    const tasks: Task[] = [];
+    for await (const task of failedTasks(queue, options.digest)) tasks.push(task);
+    const failed = tasks.map(failedTask); // before a retry resets them
+    for (const task of tasks) {
+      await forgetLostWorkers(queue, task.id!);
+      await task.retry("failed", { resetAttemptsMade: true, resetAttemptsStarted: true });
+    }
+    return failed;
+  });
+}
+
+/** BullMQ's own retry keeps the count of lost workers: a shard set aside for it would have a single attempt. */
+async function forgetLostWorkers(queue: Queue<ShardTask>, id: string): Promise<void> {
+  const redis = await queue.getBackend().client;
+  await redis.hdel(queue.toKey(id), "stc");
 }

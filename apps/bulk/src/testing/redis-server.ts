@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
 
 /** Whether this machine has redis-server. If not, warns that the tests of `what` are skipped. */
 export function hasRedis(what: string): boolean {
@@ -52,6 +53,11 @@ export class RedisServer implements AsyncDisposable {
     const ended = once(this.#process!, "exit");
     this.#process!.kill(signal);
     await ended;
+  }
+
+  /** Sets one of the server's options. */
+  async configure(option: string, value: string): Promise<void> {
+    await promisify(execFile)("redis-cli", ["-p", `${this.port}`, "CONFIG", "SET", option, value]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
