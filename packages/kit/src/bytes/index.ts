@@ -63,11 +63,13 @@ async function readAll(
   let done = 0;
   for (;;) {
     throwIfAborted(signal);
-    const { bytesRead } = await file.read(bytes, done, Math.min(CHUNK, bytes.length - done));
+    const asked = Math.min(CHUNK, bytes.length - done);
+    const { bytesRead } = await file.read(bytes, done, asked);
     done += bytesRead;
     checkLength(done, reading, () => {});
     onProgress?.({ stage, done, total: Math.max(done, size) });
-    if (bytesRead === 0) return bytes.subarray(0, done);
+    const isWhole = size > 0 && done === size && bytesRead < asked;
+    if (bytesRead === 0 || isWhole) return bytes.subarray(0, done);
     if (done < bytes.length) continue;
     const larger = allocate(2 * bytes.length, name);
     larger.set(bytes);
