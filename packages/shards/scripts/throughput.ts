@@ -6,13 +6,17 @@
  *
  * The backend alone is the faster of one process with a thread per core and one process per core with one thread. One
  * worker has one core.
+ *
+ * Processor time by stage: reading, decoding, resizing and normalizing in this process, one picture at a time; the run
+ * of the model as the backend alone has it; the rest is what is left of the workers' time.
  */
 import { type ChildProcess, execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readBytes } from "@residual/kit/bytes";
 import { decodeImage, encodeImage, preprocess, resample } from "@residual/vision";
 import { type Job, prepareJob, ShardWorkers } from "../src/index.ts";
 
@@ -36,20 +40,23 @@ async function makePictures(): Promise<void> {
   }
 }
 
-/** Milliseconds of a picture without the model: reading, decoding, preprocessing, one at a time. */
-async function pictureMs({
-  manifest: { preprocessing },
-}: Job): Promise<{ readonly decode: number; readonly crop: number }> {
-  let [decode, crop] = [0, 0];
-  for (let at = 0; at < count; at++) {
-    const start = performance.now();
-    const pixels = await decodeImage(await readFile(join(folder, "photos", `${at}.jpg`)));
-    const middle = performance.now();
-    preprocess(pixels, preprocessing);
-    decode += middle - start;
-    crop += performance.now() - middle;
-  }
-  return { decode: decode / count, crop: crop / count };
+/** Milliseconds of processor time that a picture takes in one stage, after a round to warm up. */
+async function stageMs<In, Out>(inputs: readonly In[], work: (input: In) => Out | Promise<Out>) {
+  for (const input of inputs) await work(input);
+  const outputs: Out[] = [];
+  const before = process.cpuUsage();
+  for (const input of inputs) outputs.push(await work(input));
+  const { user, system } = process.cpuUsage(before);
+  return { ms: (user + system) / 1000 / inputs.length, outputs };
+}
+
+/** The stages of a picture without the model, one at a time. */
+async function pictureMs({ manifest: { preprocessing } }: Job) {
+  const names = Array.from({ length: count }, (_, at) => join(folder, "photos", `${at}.jpg`));
+  const read = await stageMs(names, (name) => readBytes(name));
+  const decode = await stageMs(read.outputs, (bytes) => decodeImage(bytes));
+  const crop = await stageMs(decode.outputs, (pixels) => preprocess(pixels, preprocessing).shape);
+  return { read: read.ms, decode: decode.ms, crop: crop.ms };
 }
 
 /** Pictures a second of `processes` that run the model alone. */
@@ -99,7 +106,7 @@ try {
   const weights = model === "cifar_resnet20" ? undefined : "fixture:v1";
   const options = { model, weights, backend, shardSize: Math.ceil(count / cores) };
   const job = await prepareJob({ ...options, input: [join(folder, "photos")], out: join(folder, "out") });
-  const { decode, crop } = await pictureMs(job);
+  const { read, decode, crop } = await pictureMs(job);
   const runners = {
     threads: await openAlone(job, 1, cores),
     processes: await openAlone(job, cores, 1),
@@ -116,8 +123,12 @@ try {
   console.log(
     `${model} on ${job.manifest.backend}, batches of ${job.manifest.batch}, ${count} JPEGs of ${size}; ${cores} × ${cpus()[0]?.model}`,
   );
-  console.log(`a picture: ${decode.toFixed(2)} ms to read and decode, ${crop.toFixed(2)} ms to resize and normalize`);
   for (const name of names) console.log(`${name.padEnd(9)} ${median(rates[name]).toFixed(1)} images/s`);
+  const run = (cores * 1000) / Math.max(median(rates.threads), median(rates.processes));
+  const rest = (cores * 1000) / median(rates.all) - run - read - decode - crop;
+  const stages = Object.entries({ read, decode, "resize and normalize": crop, run, rest });
+  console.log(`ms a picture and core: ${stages.map(([stage, ms]) => `${stage} ${ms.toFixed(3)}`).join(", ")}`);
+  console.log(`limit of the share, without the rest: ${(run / (run + read + decode + crop)).toFixed(3)}`);
   console.log(`bulk against the backend alone: ${share.toFixed(3)}; ${cores} workers against 1: ${scaling.toFixed(2)}`);
 } finally {
   await rm(folder, { recursive: true });
