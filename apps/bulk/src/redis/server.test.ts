@@ -29,7 +29,7 @@ describe.skipIf(!real)("checkRedis on a server", { concurrent: true }, () => {
   it("says that a server without TLS does not take rediss://", async () => {
     await using server = await RedisServer.start();
     const address = server.url.replace("redis:", "rediss:");
-    await expect(checkRedis(address)).rejects.toThrow(/ETIMEDOUT|none within.* speaks TLS/);
+    await expect(checkRedis(address, 500)).rejects.toThrow(/ETIMEDOUT|none within.* speaks TLS/);
   });
 });
 
@@ -47,7 +47,7 @@ describe("checkRedis without a server", { concurrent: true }, () => {
     await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
     const address = silent.address();
     const port = typeof address === "object" && address ? address.port : 0;
-    await expect(checkRedis(`redis://127.0.0.1:${port}`)).rejects.toThrow(/none within 4 s/);
+    await expect(checkRedis(`redis://127.0.0.1:${port}`, 500)).rejects.toThrow(/none within 0.5 s/);
   });
 
   it.each(["localhost:6379", "http://localhost", ""])("refuses %j as an address", async (address) => {

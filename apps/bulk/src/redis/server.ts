@@ -19,15 +19,16 @@ const OLDEST = [6, 2] as const;
  * a few seconds if the server does not answer, refuses the password, is too old, a replica or a cluster.
  *
  * @param url `redis://[user:password@]host:port[/database]`, or `rediss://` for TLS
+ * @param patience milliseconds for the first answer
  */
-export async function checkRedis(url: string): Promise<readonly string[]> {
+export async function checkRedis(url: string, patience = PATIENCE): Promise<readonly string[]> {
   checkUrl(url);
   const { Redis } = await importIoredis();
-  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: PATIENCE });
+  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: patience });
   const faults: Error[] = [];
   redis.on("error", (error) => faults.push(error)); // `connect` itself rejects without the cause
   try {
-    return judge(await within(PATIENCE, infoOf(redis)), url);
+    return judge(await within(patience, infoOf(redis)), url);
   } catch (error) {
     if (error instanceof RedisError) throw error;
     const fault = faults[0] ?? error;
