@@ -5,7 +5,7 @@ import { exclusively, refusedAs } from "@residual/kit/files";
 import { OptionError } from "@residual/pipeline";
 import {
   type Entry,
-  imagesOf,
+  imageCount,
   isFinished,
   type Job,
   JobError,
@@ -74,7 +74,7 @@ async function runShards(job: Job, path: string, options: RunOptions): Promise<v
       const work = { signal: stop.signal, onProgress: ({ done }: Progress) => advance(shard, done) };
       if (await isDue(job, shard, entries.get(shard), retry))
         await journal.append(await tried(shard, () => workers.run(shard, work), options));
-      advance(shard, imagesOf(job, shard));
+      advance(shard, imageCount(job, shard));
     }
   };
   const lanes = Array.from({ length: count }, lane); // all take from the same shards
@@ -113,7 +113,7 @@ async function tried(shard: number, run: () => Promise<Entry>, { onWarning }: Ru
 
 /** Counts the pictures of a share, from the pictures done of each shard. */
 function progressOf(job: Job, share: Share, onProgress: RunOptions["onProgress"]) {
-  const total = [...shardsOf(job, share)].reduce((sum, shard) => sum + imagesOf(job, shard), 0);
+  const total = [...shardsOf(job, share)].reduce((sum, shard) => sum + imageCount(job, shard), 0);
   const counts = new Map<number, number>();
   let done = 0;
   return (shard: number, images: number) => {

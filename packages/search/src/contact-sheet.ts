@@ -3,7 +3,7 @@ import { pathToFileURL } from "node:url";
 import { BackendUnavailableError, ResidualError, throwIfAborted, type WorkOptions } from "@residual/core";
 import { writeAtomic } from "@residual/kit/files";
 import { Html, html } from "@residual/kit/html";
-import { bytesOf, isUrl, type Manifest } from "@residual/shards";
+import { isUrl, type Manifest, pictureBytes } from "@residual/shards";
 import type { Neighbour } from "./nearest.ts";
 import { thumbnailOf } from "./thumbnail.ts";
 
@@ -59,7 +59,7 @@ async function thumbnail(
   signal: SheetOptions["signal"],
 ): Promise<Html> {
   try {
-    const bytes = await thumbnailOf(await bytesOf(image, manifest), signal);
+    const bytes = await thumbnailOf(await pictureBytes(image, manifest), signal);
     return html`<img alt="${image}" src="data:image/webp;base64,${Buffer.from(bytes).toString("base64")}">`;
   } catch (error) {
     const isOfPicture = error instanceof ResidualError && !(error instanceof BackendUnavailableError);

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { UnsupportedError, type WorkOptions } from "@residual/core";
-import { digestOf, imagesOf, isFinished, type Job, readShard, shardPath } from "@residual/shards";
+import { digestOf, imageCount, isFinished, type Job, readShard, shardPath } from "@residual/shards";
 import { files, IndexFile, type IndexHeader, readHeader } from "./index-file.ts";
 import { writeIndex } from "./write-index.ts";
 
@@ -64,7 +64,7 @@ async function* embeddingsOf(
 ): AsyncGenerator<readonly number[] | undefined, void, undefined> {
   let done = 0;
   for (let shard = 0; shard < job.manifest.shards; shard++) {
-    const length = imagesOf(job, shard);
+    const length = imageCount(job, shard);
     const rows = isFinished(job, shard) ? await readShard(job, shard) : Array.from<undefined>({ length });
     for (const row of rows) yield row?.embedding ?? undefined;
     done += length;

@@ -2,7 +2,7 @@ export { ChangedError, FetchError, JobError, WorkerError } from "./errors.ts";
 export {
   digestOf,
   type Item,
-  imagesOf,
+  imageCount,
   inputsPath,
   isFinished,
   itemsOf,
@@ -18,7 +18,7 @@ export { type JobOptions, prepareJob } from "./prepare-job.ts";
 export { type Format, formats, type Output, outputs, type Row } from "./row.ts";
 export { isUrl } from "./shard/fetch-picture.ts";
 export { openModel, type ShardModel } from "./shard/model.ts";
-export { bytesOf } from "./shard/read-picture.ts";
+export { pictureBytes } from "./shard/read-picture.ts";
 export { readShard } from "./shard/rows.ts";
 export { runShard } from "./shard/run-shard.ts";
 export { ShardWorkers } from "./shard/workers.ts";

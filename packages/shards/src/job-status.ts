@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { imagesOf, isFinished, type Job } from "./job.ts";
+import { imageCount, isFinished, type Job } from "./job.ts";
 import { readJournal, type ShardFailure } from "./journal.ts";
 
 export interface JobStatus {
@@ -24,7 +24,7 @@ export async function jobStatus(job: Job): Promise<JobStatus> {
   return {
     images,
     shards,
-    done: { images: finished.reduce((sum, shard) => sum + imagesOf(job, shard), 0), shards: finished.length },
+    done: { images: finished.reduce((sum, shard) => sum + imageCount(job, shard), 0), shards: finished.length },
     errors: finished.reduce((sum, shard) => sum + errorsOf(entries.get(shard)), 0),
     failed: [...entries.values()].flatMap((entry) => ("code" in entry && !isFinished(job, entry.shard) ? [entry] : [])),
   };

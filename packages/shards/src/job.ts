@@ -52,7 +52,7 @@ export const digestOf = ({ manifest }: Job): string => hash("sha256", JSON.strin
 export const isFinished = (job: Job, shard: number): boolean => existsSync(shardPath(job, shard));
 
 /** Number of a shard's pictures. */
-export const imagesOf = ({ manifest: { images, shardSize } }: Job, shard: number): number =>
+export const imageCount = ({ manifest: { images, shardSize } }: Job, shard: number): number =>
   Math.min(shardSize, images - shard * shardSize);
 
 /** The job in a folder; undefined if there is none. Throws FormatError for a damaged manifest. */

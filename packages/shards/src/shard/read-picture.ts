@@ -13,17 +13,17 @@ const MOST_BYTES = 256 << 20;
 type Place = Pick<Manifest, "folder" | "endpoint">;
 
 /** The bytes of a picture by its name. Throws FetchError and errors of `readBytes`. */
-export function bytesOf(image: string, { folder, endpoint }: Place): Promise<Uint8Array> {
+export function pictureBytes(image: string, { folder, endpoint }: Place): Promise<Uint8Array> {
   const limits = { maxBytes: MOST_BYTES, expected: "an image file", name: image };
   return isUrl(image) ? fetchPicture(image, { ...limits, endpoint }) : readBytes(resolve(folder, image), limits);
 }
 
 /**
  * The bytes of a picture of a frozen list. Throws ChangedError for a file that is not the one of the list, and as
- * `bytesOf` does.
+ * `pictureBytes` does.
  */
 export async function readPicture(item: Item, place: Place): Promise<Uint8Array> {
-  const bytes = await bytesOf(item.image, place);
+  const bytes = await pictureBytes(item.image, place);
   if (isUrl(item.image)) return bytes;
   const found = await stat(resolve(place.folder, item.image)); // after reading: a write during it shows too
   if (found.size !== item.bytes || found.mtimeMs !== item.modified) throw changed(item, found);

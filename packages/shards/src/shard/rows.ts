@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { FormatError } from "@residual/core";
 import { asyncBufferFromFile, parquetReadObjects, type SchemaElement } from "hyparquet";
 import { parquetWriteBuffer } from "hyparquet-writer";
-import { imagesOf, type Job, shardPath } from "../job.ts";
+import { imageCount, type Job, shardPath } from "../job.ts";
 import type { Manifest } from "../manifest.ts";
 import type { Output, Row } from "../row.ts";
 
@@ -60,7 +60,7 @@ export async function readShard(job: Job, shard: number): Promise<readonly Row[]
   const rows = await decodeRows(path, job.manifest).catch((cause: unknown) => {
     throw damaged("it cannot be read", cause);
   });
-  const expected = imagesOf(job, shard);
+  const expected = imageCount(job, shard);
   if (rows.length !== expected) throw damaged(`it has ${rows.length} rows, expected ${expected}`);
   return rows;
 }
