@@ -64,14 +64,9 @@ export function observed(service: Service): ServerInterceptor {
   };
 }
 
-interface CallHeaders {
-  readonly requestId: string;
-  readonly traceparent: string | undefined;
-  readonly authorization: string | undefined;
-  readonly apiKey: string | undefined;
-}
+type CallHeaders = ReturnType<typeof headersOf>;
 
-function headersOf(metadata: Metadata): CallHeaders {
+function headersOf(metadata: Metadata) {
   const first = (name: string) => metadata.get(name)[0]?.toString();
   const id = first("x-request-id");
   return {

@@ -1,7 +1,7 @@
 import type { ResidualError } from "@residual/core";
 import { modelNamed, RequestError, statusOf } from "@residual/open-inference";
-import { bodyOf, json, parsed, post, type Route, workOf } from "@residual/open-inference/http";
-import type { ServedModel } from "@residual/pipeline/serving";
+import { bodyOf, formOf, json, parsed, post, type Route, workOf } from "@residual/open-inference/http";
+import type { ServedModel, SubmitOptions } from "@residual/pipeline/serving";
 import type { Context } from "hono";
 import type { z } from "zod";
 import type { Service } from "../service.ts";
@@ -15,7 +15,7 @@ export const pictureRoutes: readonly Route<Service>[] = [
     { query: schemas.classifyQuery, body: schemas.pictures },
     json(schemas.classified),
     (c, service) =>
-      answerEach(c, service, schemas.classifyQuery, async (model, picture, { work, query: { top } }) => ({
+      answerEach(c, service, schemas.classifyQuery, async (model, picture, { top }, work) => ({
         predictions: await model.classify(picture, { ...work, top }),
       })),
   ),
@@ -25,7 +25,7 @@ export const pictureRoutes: readonly Route<Service>[] = [
     { query: schemas.pictureQuery, body: schemas.pictures },
     json(schemas.embedded),
     (c, service) =>
-      answerEach(c, service, schemas.pictureQuery, async (model, picture, { work }) => ({
+      answerEach(c, service, schemas.pictureQuery, async (model, picture, _, work) => ({
         embedding: [...(await model.embed(picture, work))],
       })),
   ),
@@ -44,11 +44,6 @@ interface Sent {
   readonly bytes: Uint8Array;
 }
 
-interface Call<Query> {
-  readonly work: ReturnType<typeof workOf>;
-  readonly query: Query;
-}
-
 /**
  * Runs each picture. One that cannot be read is an entry with its error among many, and the request's error when alone.
  * Any other error ends the whole request, and the rest leaves the queue.
@@ -57,7 +52,7 @@ async function answerEach<Query extends typeof schemas.pictureQuery, Result exte
   c: Context,
   service: Service,
   schema: Query,
-  run: (model: ServedModel, picture: Uint8Array, call: Call<z.infer<Query>>) => Promise<Result>,
+  run: (model: ServedModel, picture: Uint8Array, query: z.infer<Query>, work: SubmitOptions) => Promise<Result>,
 ): Promise<Response> {
   const query = parsed(schema, c.req.query());
   const model = modelNamed(service, query.model);
@@ -67,7 +62,7 @@ async function answerEach<Query extends typeof schemas.pictureQuery, Result exte
   const work = { signal: AbortSignal.any([signal, ended.signal]), deadline };
   const result = async ({ image, bytes }: Sent) => {
     try {
-      return { image, ...(await run(model, bytes, { work, query })) };
+      return { image, ...(await run(model, bytes, query, work)) };
     } catch (error) {
       if (sent.length === 1 || !isOfPicture(error)) throw error;
       return { image, error: { code: error.code, message: error.message } };
@@ -107,15 +102,8 @@ const sendsForm = (c: Context): boolean => /^multipart\/form-data/i.test(c.req.h
 
 /** The body itself, or the files of a form. Throws RequestError for none, and for more than `maxImages`. */
 async function picturesOf(c: Context, service: Service): Promise<{ isForm: boolean; sent: readonly Sent[] }> {
-  if (!sendsForm(c)) {
-    return { isForm: false, sent: [{ image: "", bytes: await pictureOf(c, service) }] };
-  }
-  const body = await bodyOf(c, service);
-  const form = await new Response(body, { headers: { "Content-Type": c.req.header("Content-Type")! } })
-    .formData()
-    .catch((): never => {
-      throw new RequestError(400, "the body is not a form of multipart/form-data with its boundary");
-    });
+  if (!sendsForm(c)) return { isForm: false, sent: [{ image: "", bytes: await pictureOf(c, service) }] };
+  const form = await formOf(c, service);
   const files = [...form.values()].filter((value) => typeof value !== "string");
   if (files.length === 0) throw new RequestError(400, "the form has no files, expected pictures: -F image=@cat.png");
   if (files.length > service.maxImages) {
@@ -142,8 +130,7 @@ async function answerCam(c: Context, service: Service): Promise<Response> {
   if (!/application\/json/i.test(c.req.header("Accept") ?? "")) {
     return c.body(await model.drawCam(picture, options), 200, { "Content-Type": "image/png" });
   }
-  const cam = await model.cam(picture, options);
-  const { prediction, predictions, area } = cam;
-  const map = { shape: cam.map.shape, data: [...cam.map.data] };
-  return c.json({ model: model.name, prediction, predictions, map, area });
+  const { prediction, predictions, area, map } = await model.cam(picture, options);
+  const numbers = { shape: map.shape, data: [...map.data] };
+  return c.json({ model: model.name, prediction, predictions, map: numbers, area });
 }

@@ -4,6 +4,7 @@ export { openApi } from "./openapi.ts";
 export {
   bodyOf,
   type Contents,
+  formOf,
   get,
   type Handler,
   json,

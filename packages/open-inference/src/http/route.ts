@@ -77,6 +77,15 @@ export async function bodyOf(
   return new Uint8Array(Buffer.concat(parts));
 }
 
+/** The body as a form. Throws RequestError: 400 for another body, and as `bodyOf` does. */
+export async function formOf(c: Context, service: Pick<InferenceService, "maxBytes">): Promise<FormData> {
+  const body = await bodyOf(c, service);
+  const headers = { "Content-Type": c.req.header("Content-Type") ?? "" };
+  return new Response(body, { headers }).formData().catch((): never => {
+    throw new RequestError(400, "the body is not a form of multipart/form-data with its boundary");
+  });
+}
+
 /** The options of work for a request: it ends with the client's connection. */
 export function workOf(
   c: Context,
