@@ -186,6 +186,20 @@ describe("the end of a worker", () => {
     expect(files()).toEqual([expect.not.stringMatching(written!)]);
   });
 
+  it("while it loads a model fails the load, and says what to do", async () => {
+    const core = import.meta.resolve("@residual/core");
+    writeFileSync(
+      folder.in("ending.mjs"),
+      `import { reference } from ${JSON.stringify(core)};
+       export default () => ({ ...reference, name: "ending", compile: () => process.exit(3) });`,
+    );
+    await using serving = await openServing({ backend: folder.in("ending.mjs"), workers: 1, onWarning: () => {} });
+    const error = new DeviceLostError(
+      "the worker has ended while it loaded the model, and is being replaced; try again",
+    );
+    await expect(serving.load("m")).rejects.toThrow(error);
+  });
+
   it("that cannot be replaced is tried again, and the model is then failed", async () => {
     const path = folder.in("moving.safetensors");
     const open = resnet(variants.cifar_resnet20, { name: "cifar_resnet20" });

@@ -114,7 +114,9 @@ class Slot {
 
   async add(key: string, graph: Graph<"image">, work: WorkOptions): Promise<UsedBackend> {
     if (this.#replacing) await unlessAborted(this.#replacing, work.signal);
-    const { executable, backend, description, reason } = await this.#compiler.compile(graph, work);
+    const { executable, backend, description, reason } = await this.#compiler
+      .compile(graph, work)
+      .catch(lost("the worker has ended while it loaded the model"));
     this.#entries.set(key, { graph, executable });
     return { name: backend.name, reason, ...description };
   }
@@ -128,9 +130,7 @@ class Slot {
   async run(key: string, image: Tensor<"float32">): Promise<{ readonly [name: string]: Answer }> {
     const entry = this.#entries.get(key);
     if (!entry) throw new DeviceLostError("the model is not in this worker; try again");
-    return entry.executable.run({ image }).catch((cause: unknown): never => {
-      throw cause instanceof DeviceLostError ? new DeviceLostError(LOST, { cause }) : cause;
-    });
+    return entry.executable.run({ image }).catch(lost("the worker that ran the model has ended"));
   }
 
   async close(): Promise<void> {
@@ -181,8 +181,11 @@ class Slot {
   }
 }
 
-/** For the clients of a server, who cannot compile anything. */
-const LOST = "the worker that ran the model has ended, and is being replaced; try again";
+/** Says what the clients of a server can do, who cannot compile anything. */
+const lost = (found: string) => (cause: unknown) => {
+  if (!(cause instanceof DeviceLostError)) throw cause;
+  throw new DeviceLostError(`${found}, and is being replaced; try again`, { cause });
+};
 
 /** Milliseconds between attempts to replace a worker. */
 const FIRST_PAUSE = 250;
