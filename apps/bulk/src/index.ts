@@ -8,6 +8,7 @@ export {
   prepareJob,
   type Row,
   readShard,
+  type Share,
 } from "@residual/shards";
 export { openBoard } from "./redis/board.ts";
 export type { Enqueued } from "./redis/enqueue.ts";
@@ -16,4 +17,4 @@ export type { AttemptOptions, QueueOptions } from "./redis/queue.ts";
 export { RedisError } from "./redis/server.ts";
 export type { FailedTask, QueueCounts, QueueStatus } from "./redis/status.ts";
 export type { Worked } from "./redis/work.ts";
-export { type RunOptions, runJob, type Share } from "./run-job.ts";
+export { type RunOptions, runJob } from "./run-job.ts";

@@ -1,26 +1,21 @@
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import { DeviceLostError, type Progress, throwIfAborted, type WorkOptions } from "@residual/core";
 import { exclusively, refusedAs } from "@residual/kit/files";
-import { OptionError } from "@residual/pipeline";
 import {
   type Entry,
   imageCount,
   isFinished,
   type Job,
   JobError,
+  journalPath,
   openJournal,
   readJournal,
   readShard,
   ShardWorkers,
+  type Share,
+  shardsOf,
+  wholeJob,
 } from "@residual/shards";
-
-/** The part of a job for one of several machines: every `count`-th shard, from `index` on. */
-export interface Share {
-  /** From 0. */
-  readonly index: number;
-  readonly count: number;
-}
 
 export interface RunOptions {
   /** Worker processes. Default: as many as the cores have room for. */
@@ -60,7 +55,7 @@ export async function runJob(job: Job, options: RunOptions = {}): Promise<void> 
 }
 
 async function runShards(job: Job, path: string, options: RunOptions): Promise<void> {
-  const { workers: count = workersFor(job), share = WHOLE, retry = false, signal } = options;
+  const { workers: count = workersFor(job), share = wholeJob, retry = false, signal } = options;
   const entries = await readJournal(path);
   const advance = progressOf(job, share, options.onProgress);
   await using journal = await openJournal(path);
@@ -123,17 +118,4 @@ function progressOf(job: Job, share: Share, onProgress: RunOptions["onProgress"]
   };
 }
 
-const WHOLE: Share = { index: 0, count: 1 };
-
-function* shardsOf({ manifest: { shards } }: Job, { index, count }: Share): Generator<number> {
-  for (let shard = index; shard < shards; shard += count) yield shard;
-}
-
 const workersFor = ({ manifest: { threads } }: Job) => Math.max(1, Math.floor(availableParallelism() / threads));
-
-/** Throws OptionError for a share that does not exist. */
-function journalPath({ out }: Job, { index, count }: Share = WHOLE): string {
-  if (!(Number.isInteger(index) && Number.isInteger(count) && 0 <= index && index < count))
-    throw new OptionError(`share ${index}/${count}: expected i/n with i from 0 to n − 1`);
-  return join(out, count === 1 ? "journal.jsonl" : `journal-${index}-of-${count}.jsonl`);
-}

@@ -22,3 +22,4 @@ export { pictureBytes } from "./shard/read-picture.ts";
 export { readShard } from "./shard/rows.ts";
 export { runShard } from "./shard/run-shard.ts";
 export { ShardWorkers } from "./shard/workers.ts";
+export { journalPath, type Share, shardsOf, wholeJob } from "./share.ts";

@@ -68,7 +68,7 @@ export async function workQueue<Result>(options: WorkQueueOptions<Result>): Prom
     maxStalledCount: MAX_LOST,
   });
   worker.on("error", warnOnce(options.onWarning));
-  worker.on("stalled", (id) => options.onWarning?.(`shard ${shardOf(id)}: its worker is lost; it is queued again`));
+  worker.on("stalled", (id) => options.onWarning?.(`shard ${id.split("-").at(-1)}: its worker is lost; it is queued again`));
   await ended(queue, attempts, options);
   await attempts.drain(worker, options.grace ?? GRACE);
   return attempts.counts;
@@ -129,10 +129,6 @@ class Attempts<Result> {
 function reasonOf(error: unknown): string {
   if (error instanceof ResidualError) return `${error.code}: ${error.message}`;
   return error instanceof Error ? error.message : String(error);
-}
-
-function shardOf(id: string): string {
-  return id.slice(id.lastIndexOf("-") + 1);
 }
 
 /** Resolves at the abort, or once no worker holds or awaits a shard. */
