@@ -68,7 +68,9 @@ export async function workQueue<Result>(options: WorkQueueOptions<Result>): Prom
     maxStalledCount: MAX_LOST,
   });
   worker.on("error", warnOnce(options.onWarning));
-  worker.on("stalled", (id) => options.onWarning?.(`shard ${id.split("-").at(-1)}: its worker is lost; it is queued again`));
+  worker.on("stalled", (id) =>
+    options.onWarning?.(`shard ${id.split("-").at(-1)}: its worker is lost; it is queued again`),
+  );
   await ended(queue, attempts, options);
   await attempts.drain(worker, options.grace ?? GRACE);
   return attempts.counts;
