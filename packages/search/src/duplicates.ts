@@ -105,7 +105,10 @@ async function described(
   const pictures: Neighbour[] = [];
   for (const row of order) {
     const { data } = await index.read(row, 1);
-    pictures.push({ image: names.get(row)!, cosine: cosineOf(dot({ data: head, length }, 0, { data, length }, 0)) });
+    pictures.push({
+      image: names.get(row)!,
+      cosine: index.cosineOf(dot({ data: head, length }, 0, { data, length }, 0)),
+    });
   }
   return pictures.sort(byCosine);
 }

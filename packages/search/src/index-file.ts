@@ -1,6 +1,7 @@
 import { type FileHandle, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError, type Signal, throwIfAborted } from "@residual/core";
+import { cosineOf } from "./vectors.ts";
 
 /** The files of an index folder. */
 export const files = { header: "index.json", rows: "embeddings.f32" } as const;
@@ -99,6 +100,13 @@ export class IndexFile implements AsyncDisposable {
       done += bytesRead;
     }
     return { first, count, data };
+  }
+
+  /** A cosine in millionths, from the product of two vectors; NaN of a row without one. Throws FormatError beyond 1. */
+  cosineOf(product: number): number {
+    const cosine = cosineOf(product);
+    if (Math.abs(cosine) > 1) throw damaged(this.#path, `a cosine of ${cosine}, so its rows are not unit vectors`);
+    return cosine;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,8 @@
+import { writeFile } from "node:fs/promises";
 import { temporaryFolder } from "@residual/kit/testing/folder";
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { IndexFile } from "./index-file.ts";
 import { nearest } from "./nearest.ts";
 import { blockBytes, cosine, indexOf, isEmpty, tables } from "./testing/vectors.ts";
 import { unitOf } from "./vectors.ts";
@@ -24,6 +26,19 @@ it("refuses a query of another length", async () => {
   await using index = await indexOf(folder.in("index"), [[1, 2, 3]]);
   const found = nearest(index, async () => "", new Float32Array([1]), { top: 1 });
   await expect(found).rejects.toMatchObject({ code: "ShapeError", label: "search.S1" });
+});
+
+it("refuses an index with other numbers than unit vectors", async () => {
+  await (
+    await indexOf(folder.in("index"), [
+      [1, 2],
+      [3, 4],
+    ])
+  )[Symbol.asyncDispose]();
+  await writeFile(folder.in("index", "embeddings.f32"), new Float32Array([1, 0, 0, -1.5]));
+  await using index = await IndexFile.open(folder.in("index"));
+  const found = nearest(index, async () => "", new Float32Array([0, 1]), { top: 1 });
+  await expect(found).rejects.toThrow(/embeddings\.f32: a cosine of -1\.5, so its rows are not unit vectors; make the/);
 });
 
 it("stops when its signal is aborted", async () => {

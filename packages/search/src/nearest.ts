@@ -1,6 +1,6 @@
 import { check, type WorkOptions } from "@residual/core";
 import type { IndexFile } from "./index-file.ts";
-import { cosineOf, dots } from "./vectors.ts";
+import { dots } from "./vectors.ts";
 
 /** A picture of the index, and its cosine with another: in millionths, since the index holds float32. */
 export interface Neighbour {
@@ -37,7 +37,7 @@ export async function nearest(
   for await (const { first, count, data } of index.blocks(block, { signal })) {
     const cosines = new Float64Array(count);
     dots({ data: query, length: dimensions }, 0, { data, length: dimensions }, 0, count, cosines);
-    for (let i = 0; i < count; i++) cosines[i] = cosineOf(cosines[i]!);
+    for (let i = 0; i < count; i++) cosines[i] = index.cosineOf(cosines[i]!);
     const found: Neighbour[] = [];
     for (const i of largest(cosines, top, best[top - 1]?.cosine))
       found.push({ image: await nameOf(first + i), cosine: cosines[i]! });
