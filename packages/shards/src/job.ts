@@ -63,7 +63,14 @@ export async function findJob(out: string): Promise<Job | undefined> {
     throw error;
   });
   if (text === undefined) return undefined;
-  return { out: resolve(out), manifest: parsed<Manifest>(text, path, ({ version }) => version === 1) };
+  return { out: resolve(out), manifest: parsed<Manifest>(text, path, isWhole) };
+}
+
+/** Whether a manifest has the fields without which the job's shards cannot be told. */
+function isWhole({ version, outputs, digests, ...fields }: Manifest): boolean {
+  const { images, shards, shardSize, batch } = fields;
+  const counts = [images, shards, shardSize, batch].every((count) => Number.isSafeInteger(count) && count > 0);
+  return version === 1 && counts && Array.isArray(outputs) && typeof digests === "object";
 }
 
 /** The job in a folder. Throws JobError if there is none, FormatError for a damaged manifest. */
