@@ -1,4 +1,4 @@
-import { FormatError } from "@residual/core";
+import { DeviceLostError, FormatError } from "@residual/core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { hasRedis, RedisServer } from "../testing/redis-server.ts";
 import { enqueueShards } from "./enqueue.ts";
@@ -140,6 +140,17 @@ describe.skipIf(!hasRedis("the queue of bulk jobs"))("the queue", () => {
     expect(worked).toEqual({ done: 0, failed: 0, returned: 1 });
     expect((await queueStatus(redis)).counts).toEqual({ waiting: 5, active: 0, delayed: 0, failed: 0 });
     expect(await work({ run: async () => 0 })).toEqual({ done: 5, failed: 0, returned: 0 });
+  });
+
+  it("gives a shard back whose process the stop of the worker has ended too", async () => {
+    await enqueueShards(job, none, { ...redis, attempts: 1 });
+    const stop = new AbortController();
+    const run = async () => {
+      stop.abort();
+      throw new DeviceLostError("SIGTERM");
+    };
+    expect(await work({ run, signal: stop.signal, concurrency: 1 })).toEqual({ done: 0, failed: 0, returned: 1 });
+    expect((await queueStatus(redis)).counts).toEqual({ waiting: 5, active: 0, delayed: 0, failed: 0 });
   });
 
   it("goes on after a restart of Redis, which keeps the queue", async () => {

@@ -1,4 +1,4 @@
-import { ResidualError, type Signal } from "@residual/core";
+import { DeviceLostError, ResidualError, type Signal } from "@residual/core";
 import { delay } from "@residual/kit/files";
 import type { Queue, WaitingError, Worker } from "bullmq";
 import { importBullmq } from "./peers.ts";
@@ -99,7 +99,7 @@ class Attempts<Result> {
       this.#options.onShard?.(task.data, result);
       return result;
     } catch (error) {
-      throw this.#giveBack.signal.aborted ? await this.#returned(task, token) : this.#failure(task, error);
+      throw this.#isCutOff(error) ? await this.#returned(task, token) : this.#failure(task, error);
     } finally {
       this.underWay--;
     }
@@ -110,6 +110,12 @@ class Attempts<Result> {
     const timer = setTimeout(() => this.#giveBack.abort(), grace);
     await worker.close();
     clearTimeout(timer);
+  }
+
+  /** Whether the stop of this worker is the reason, and not the shard: SIGTERM may reach its child processes too. */
+  #isCutOff(error: unknown): boolean {
+    const isLost = error instanceof DeviceLostError && this.#options.signal?.aborted === true;
+    return isLost || this.#giveBack.signal.aborted;
   }
 
   async #returned(task: Task, token: string | undefined): Promise<Error> {
