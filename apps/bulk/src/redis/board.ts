@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { importBoard } from "./peers.ts";
-import { openQueue, type QueueOptions } from "./queue.ts";
+import { openQueue } from "./queue.ts";
+import type { QueueOptions } from "./types.ts";
 
 /**
  * Serves Bull Board: a page of the queue's shards, with the reasons of those set aside, that can retry and remove them.

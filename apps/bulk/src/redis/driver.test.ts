@@ -2,8 +2,9 @@ import { DeviceLostError, FormatError } from "@residual/core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { hasRedis, RedisServer } from "../testing/redis-server.ts";
 import { enqueueShards } from "./enqueue.ts";
-import { openQueue, type QueuedJob, type ShardTask, taskId } from "./queue.ts";
+import { openQueue, taskId } from "./queue.ts";
 import { queueStatus, retryFailed } from "./status.ts";
+import type { QueuedJob, ShardTask } from "./types.ts";
 import { type WorkQueueOptions, workQueue } from "./work.ts";
 
 const none: ReadonlySet<number> = new Set();

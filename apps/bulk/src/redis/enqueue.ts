@@ -1,13 +1,6 @@
 import type { Queue } from "bullmq";
-import {
-  type AttemptOptions,
-  type QueuedJob,
-  type QueueOptions,
-  type ShardTask,
-  taskId,
-  taskOptions,
-  withQueue,
-} from "./queue.ts";
+import { taskId, taskOptions, withQueue } from "./queue.ts";
+import type { AttemptOptions, QueuedJob, QueueOptions, ShardTask } from "./types.ts";
 
 /** Shards sent to Redis at once: one transaction of about half a megabyte. */
 const CHUNK = 1000;

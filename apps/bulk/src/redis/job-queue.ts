@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import { digestOf, isFinished, type Job, JobError, openJob, type ShardResult, ShardWorkers } from "@residual/shards";
 import { type Enqueued, enqueueShards } from "./enqueue.ts";
-import type { AttemptOptions, QueueOptions, ShardTask } from "./queue.ts";
-import { type FailedTask, type QueueStatus, queueStatus, retryFailed } from "./status.ts";
+import { queueStatus, retryFailed } from "./status.ts";
+import type { AttemptOptions, FailedTask, QueueOptions, QueueStatus, ShardTask } from "./types.ts";
 import { type Worked, type WorkQueueOptions, workQueue } from "./work.ts";
 
 /** Adds the shards of a job that have no file to the queue. Workers need the job's folder, at this or another path. */

@@ -2,41 +2,9 @@ import { hash } from "node:crypto";
 import type { ConnectionOptions, Job, JobsOptions, Queue } from "bullmq";
 import { importBullmq } from "./peers.ts";
 import { checkRedis, refusal, refusedByRedis } from "./server.ts";
-
-export interface QueueOptions {
-  /** `redis://[user:password@]host:port[/database]`, or `rediss://` for TLS. */
-  readonly redis: string;
-  /** Name of the queue in Redis: "residual-bulk" where not given. Any number of bulk jobs share a queue. */
-  readonly queue?: string | undefined;
-  readonly onWarning?: ((message: string) => void) | undefined;
-}
-
-/** What Redis holds of a shard. The frozen list of its pictures, and its result, lie in the output folder. */
-export interface ShardTask {
-  /** The output folder's path on the machine that enqueued the shard. */
-  readonly out: string;
-  /** Digest of the bulk job's manifest. */
-  readonly job: string;
-  readonly shard: number;
-}
+import type { AttemptOptions, QueueOptions, ShardTask } from "./types.ts";
 
 export type Task = Job<ShardTask>;
-
-/** A bulk job as the queue sees it. */
-export interface QueuedJob {
-  readonly out: string;
-  readonly digest: string;
-  /** Number of shards. */
-  readonly shards: number;
-}
-
-/** How often a shard is tried. */
-export interface AttemptOptions {
-  /** Attempts of a shard: 4. */
-  readonly attempts?: number | undefined;
-  /** Milliseconds before the second attempt, give or take half; they double with each attempt. 2,000. */
-  readonly backoff?: number | undefined;
-}
 
 /**
  * Attempts about 2, 4 and 8 s apart are enough for a network or disk to return, and few enough for a shard that always
@@ -88,7 +56,6 @@ export function warnOnce(onWarning: QueueOptions["onWarning"]): (error: Error) =
 
 /** Node's error for a host with several addresses has no message of its own. */
 function messageOf(error: unknown): string {
-  const reasons: readonly unknown[] = error instanceof AggregateError ? error.errors : [];
-  if (reasons.length > 0) return messageOf(reasons[0]);
+  if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0]);
   return error instanceof Error ? error.message : String(error);
 }

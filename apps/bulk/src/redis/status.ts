@@ -1,40 +1,16 @@
 import type { Queue } from "bullmq";
-import { type QueueOptions, type ShardTask, type Task, withQueue } from "./queue.ts";
+import { type Task, withQueue } from "./queue.ts";
+import type { FailedTask, QueueCounts, QueueOptions, QueueStatus, ShardTask } from "./types.ts";
 
 /** Failed tasks read at once. */
 const PAGE = 500;
-
-/** Shards of all bulk jobs in the queue. */
-export interface QueueCounts {
-  readonly waiting: number;
-  readonly active: number;
-  /** Waiting for their next attempt. */
-  readonly delayed: number;
-  /** Set aside after their last attempt. */
-  readonly failed: number;
-}
-
-export interface FailedTask {
-  readonly out: string;
-  readonly shard: number;
-  /** `code: message` of the last attempt. */
-  readonly reason: string;
-  readonly attempts: number;
-}
-
-export interface QueueStatus {
-  readonly counts: QueueCounts;
-  /** The shards set aside: of the bulk job with `digest`, or of all where it is not given. */
-  readonly failed: readonly FailedTask[];
-}
 
 export async function queueStatus(
   options: QueueOptions & { readonly digest?: string | undefined },
 ): Promise<QueueStatus> {
   return withQueue(options, async (queue) => {
-    const failed = [];
-    for await (const task of failedTasks(queue, options.digest)) failed.push(failedTask(task));
-    return { counts: await countsOf(queue), failed };
+    const failed = await failedTasks(queue, options.digest);
+    return { counts: await countsOf(queue), failed: failed.map(failedTask) };
   });
 }
 
@@ -48,11 +24,12 @@ function failedTask({ data, failedReason, attemptsMade }: Task): FailedTask {
   return { out: data.out, shard: data.shard, reason: failedReason, attempts: attemptsMade };
 }
 
-async function* failedTasks(queue: Queue<ShardTask>, digest?: string): AsyncGenerator<Task> {
+async function failedTasks(queue: Queue<ShardTask>, digest?: string): Promise<readonly Task[]> {
+  const found: Task[] = [];
   for (let start = 0; ; start += PAGE) {
     const page = await queue.getFailed(start, start + PAGE - 1);
-    yield* page.filter(({ data }) => digest === undefined || data.job === digest);
-    if (page.length < PAGE) return;
+    found.push(...page.filter(({ data }) => digest === undefined || data.job === digest));
+    if (page.length < PAGE) return found;
   }
 }
 
@@ -61,8 +38,7 @@ export async function retryFailed(
   options: QueueOptions & { readonly digest?: string | undefined },
 ): Promise<readonly FailedTask[]> {
   return withQueue(options, async (queue) => {
-    const tasks: Task[] = [];
-    for await (const task of failedTasks(queue, options.digest)) tasks.push(task);
+    const tasks = await failedTasks(queue, options.digest);
     const failed = tasks.map(failedTask); // before a retry resets them
     for (const task of tasks) {
       await forgetLostWorkers(queue, task.id!);

@@ -2,8 +2,9 @@ import { DeviceLostError, ResidualError, type Signal } from "@residual/core";
 import { delay } from "@residual/kit/files";
 import type { Queue, WaitingError, Worker } from "bullmq";
 import { importBullmq } from "./peers.ts";
-import { connectionTo, openQueue, type QueueOptions, type ShardTask, type Task, warnOnce } from "./queue.ts";
+import { connectionTo, openQueue, type Task, warnOnce } from "./queue.ts";
 import { countsOf } from "./status.ts";
+import type { QueueOptions, ShardTask } from "./types.ts";
 
 /**
  * A worker holds a lock on each of its shards for 30 s and renews it every 15 s. So a machine that pauses, or a Redis
