@@ -33,7 +33,7 @@ function start(job: Job): ChildProcess {
   return spawn(process.execPath, ["--conditions=@residual/source", program, job.out], { stdio: "ignore" });
 }
 
-/** Waits until so many shards of a job are finished. */
+/** Waits until the given number of shards is finished. */
 async function finished(job: Job, count: number): Promise<void> {
   while ((await jobStatus(job)).done.shards < count) await pause(5);
 }
@@ -115,7 +115,7 @@ it("an aborted run leaves no half of a shard, and a list that is gone is a typed
   await expect(runJob(job)).rejects.toMatchObject({ code: "FormatError" });
 });
 
-it("a file that cannot be written is a typed error; nothing half written stays, and the job goes on later", async () => {
+it("a file that cannot be written is a typed error; no partial file stays, and the job resumes", async () => {
   const options = { ...shared, format: "jsonl", outputs: ["embedding"], input: [await listOf(12)] } as const;
   const job = await prepareJob({ ...options, out: folder.in("full") });
   const limited = 'ulimit -f 4; exec "$@"'; // the most blocks of a file: writes fail as on a full disk

@@ -66,7 +66,7 @@ it("close() answers what is under way, and may be called again", async () => {
   await expect(fetch(server.url)).rejects.toThrow("fetch failed");
 });
 
-it("a probe that is answered 503 while the server starts is no error in the log", async () => {
+it("logs no error for a probe during the start, which is answered 503", async () => {
   const former = await serve({ port: 0 });
   await former.close();
   const port = Number(new URL(former.url).port);

@@ -105,7 +105,7 @@ function httpServer(
   http.on("connect", (_, socket) => socket.end("HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n"));
   http.maxConnections = maxConnections;
   http.timeout = requestTimeout + service.timeout; // a client that does not read its answer
-  http.keepAliveTimeout = 75_000; // longer than a proxy's 60 s: whoever closes first may lose a request under way
+  http.keepAliveTimeout = 75_000; // a proxy keeps them for 60 s, and has to be the first to close
   return http;
 }
 

@@ -82,7 +82,7 @@ export function modelNamed<Found extends Model>(
   const model = models.get(wanted);
   if (!model) {
     const names = [...models.keys()].join(", ") || "none";
-    throw new RequestError(404, `there is no model ${wanted}; ready: ${names}`);
+    throw new RequestError(404, `there is no model ${wanted}; the ready models: ${names}`);
   }
   if (version !== VERSION) throw new RequestError(404, `${wanted} has no version ${version}, expected ${VERSION}`);
   return model;
@@ -103,5 +103,5 @@ function controlOf({ control, listed }: InferenceService, name: string): ModelCo
   if (!control)
     throw new RequestError(403, "clients may not load and unload models; whoever runs the server may allow it");
   if (listed.includes(name)) return control;
-  throw new RequestError(404, `there is no model ${name}; listed: ${listed.join(", ")}`);
+  throw new RequestError(404, `there is no model ${name}; the listed models: ${listed.join(", ")}`);
 }

@@ -3,14 +3,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Preprocessing, WorkOptions } from "@residual/core";
 import { exclusively, makeFolder, refusedAs, writeAtomic } from "@residual/kit/files";
-import {
-  type BackendName,
-  knownPreprocessing,
-  OptionError,
-  type Prepared,
-  prepare,
-  prepareOn,
-} from "@residual/pipeline";
+import { knownPreprocessing, OptionError, type Prepared, prepare, prepareOn } from "@residual/pipeline";
 import { bestBatch } from "./best-batch.ts";
 import { digestsOf } from "./digests.ts";
 import { JobError } from "./errors.ts";
@@ -161,7 +154,7 @@ async function chooseRun(
 ): Promise<Pick<Manifest, "backend" | "threads" | "batch">> {
   const { backend: given = "auto", threads = 1, batch } = options;
   const work = { ...prepareOptions(options), threads, onWarning: undefined };
-  const { executable, backend } = await prepareOn(given as BackendName, work, (found) => graphFor(found, outputs));
+  const { executable, backend } = await prepareOn(given, work, (found) => graphFor(found, outputs));
   await using _ = executable;
   return {
     backend: /[./\\]/.test(given) ? resolve(given) : backend.name,

@@ -17,7 +17,7 @@ describe.skipIf(!hasRedis("the queue of bulk jobs"))("the queue", () => {
   });
   afterAll(() => server[Symbol.asyncDispose]());
 
-  /** Each test has a queue of its own. */
+  /** A new queue for each test. */
   let redis = { redis: "", queue: "" };
   let tests = 0;
   beforeEach(() => {

@@ -54,7 +54,7 @@ export function warnOnce(onWarning: QueueOptions["onWarning"]): (error: Error) =
   };
 }
 
-/** Node's error for a host with several addresses has no message of its own. */
+/** Node's error for a host with several addresses has no message; its first reason has one. */
 function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0]);
   return error instanceof Error ? error.message : String(error);

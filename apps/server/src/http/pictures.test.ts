@@ -86,7 +86,7 @@ describe("/v1/classify", () => {
     ["top=0", 400, "top: Too small"],
     ["top=many", 400, "top: Invalid input: expected number, received NaN"],
     ["timeout=-1", 400, "timeout: Too small"],
-    ["model=third", 404, "there is no model third; ready: first, second"],
+    ["model=third", 404, "there is no model third; the ready models: first, second"],
   ])("refuses ?%s", async (query, status, error) => {
     const answer = await post(`${url}/v1/classify?${query}`, photo("chelsea.png"));
     expect([answer.status, answer.body]).toMatchObject([status, { error: expect.stringContaining(error) as string }]);

@@ -72,7 +72,7 @@ describe("what the server says of itself", () => {
   });
 
   it.each([
-    ["/v2/models/resnet50", "there is no model resnet50; ready: cifar_resnet20"],
+    ["/v2/models/resnet50", "there is no model resnet50; the ready models: cifar_resnet20"],
     ["/v2/nothing", "there is no /v2/nothing; /docs lists the routes"],
   ])("404 for %s", async (path, error) => {
     expect(await ask(server.url + path)).toMatchObject({ status: 404, body: { error, code: "RequestError" } });
@@ -167,7 +167,7 @@ describe("load and unload", () => {
     expect(await ask(`${url}/v2/models/b/ready`)).toMatchObject({ status: 200 });
     expect(await control("c", "load")).toMatchObject({
       status: 404,
-      body: { error: "there is no model c; listed: a, b" },
+      body: { error: "there is no model c; the listed models: a, b" },
     });
   });
 });

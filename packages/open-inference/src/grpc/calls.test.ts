@@ -80,7 +80,7 @@ describe("ModelInfer", () => {
   const nan = { fp32_contents: image.map(() => Number.NaN) };
   const classification = [{ name: "sums", parameters: { classification: {} } }];
   it.each([
-    ["an unknown model", { model_name: "sum" }, "NOT_FOUND", /no model sum; ready: sums/],
+    ["an unknown model", { model_name: "sum" }, "NOT_FOUND", /no model sum; the ready models: sums/],
     ["an unknown version", { model_version: "2" }, "NOT_FOUND", /no version 2, expected 1/],
     ["another shape", { inputs: [tensor({ shape: [1, 3, 9, 9], contents })] }, "INVALID_ARGUMENT", /\[1, 3, 9, 9\]/],
     ["too few elements", { inputs: [tensor({ contents: { fp32_contents: [1] } })] }, "INVALID_ARGUMENT", /array of 1,/],

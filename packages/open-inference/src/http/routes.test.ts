@@ -73,7 +73,7 @@ describe("what the server says of itself", () => {
   });
 
   it.each([
-    ["/v2/models/other", "there is no model other; ready: sums"],
+    ["/v2/models/other", "there is no model other; the ready models: sums"],
     ["/v2/models/sums/versions/7", "sums has no version 7, expected 1"],
   ])("404 for %s", async (path, error) => {
     expect(await ask(path)).toMatchObject({ status: 404, body: { error, code: "RequestError" } });

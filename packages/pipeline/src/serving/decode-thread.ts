@@ -3,7 +3,14 @@ import { parentPort } from "node:worker_threads";
 import { encodeImage, overlayCam } from "@residual/vision";
 import { sentError } from "../child-process/protocol.ts";
 import { readPicture } from "../pictures.ts";
-import { buffersOf, type DecodeReply, type DecodeRequest, type DrawRequest } from "./decoding-thread.ts";
+import {
+  buffersOf,
+  type Decoded,
+  type DecodeReply,
+  type DecodeRequest,
+  type Drawn,
+  type DrawRequest,
+} from "./decoding-thread.ts";
 
 parentPort!.on("message", (request: DecodeRequest | DrawRequest) => void answer(request));
 
@@ -29,6 +36,6 @@ async function decode({ picture, keepsPixels, ...options }: DecodeRequest): Prom
 }
 
 /** The arrays are moved, not copied. */
-function reply(message: DecodeReply, ...moved: readonly ArrayBufferView<ArrayBufferLike>[]): void {
+function reply(message: DecodeReply<Decoded | Drawn>, ...moved: readonly ArrayBufferView<ArrayBufferLike>[]): void {
   parentPort!.postMessage(message, buffersOf(moved));
 }

@@ -30,7 +30,7 @@ export interface Drawn {
   readonly file: Uint8Array<ArrayBuffer>;
 }
 
-export type DecodeReply = ((Decoded | Drawn) & { readonly error?: never }) | { readonly error: SentError };
+export type DecodeReply<Answer> = (Answer & { readonly error?: never }) | { readonly error: SentError };
 
 /** Undefined in a bundle in CommonJS. */
 const { url } = import.meta as { readonly url?: string };
@@ -55,22 +55,25 @@ export class DecodingThread {
    * picture takes longer than the timeout; the thread is then terminated.
    */
   async decode(request: DecodeRequest): Promise<Decoded> {
-    return (await this.#answer(request)) as Decoded;
+    return this.#answer<Decoded>(request);
   }
 
   /** Draws a map over its picture, whose pixels are moved to the thread. Throws as `decode`. */
   async draw(request: DrawRequest): Promise<Drawn> {
-    return (await this.#answer(request, request.cam.pixels.data)) as Drawn;
+    return this.#answer<Drawn>(request, request.cam.pixels.data);
   }
 
-  async #answer(request: DecodeRequest | DrawRequest, ...moved: readonly Uint8Array[]): Promise<Decoded | Drawn> {
+  async #answer<Answer extends Decoded | Drawn>(
+    request: DecodeRequest | DrawRequest,
+    ...moved: readonly Uint8Array[]
+  ): Promise<Answer> {
     const worker = this.#started();
     worker.ref();
     const settled = new AbortController();
     try {
       worker.postMessage(request, buffersOf(moved));
       const reply = await Promise.race([
-        replyOf(worker, settled.signal),
+        replyOf<Answer>(worker, settled.signal),
         endOf(worker, settled.signal),
         timeoutAfter(this.#timeout, settled.signal),
       ]);
@@ -114,8 +117,8 @@ export function buffersOf(arrays: readonly ArrayBufferView<ArrayBufferLike>[]): 
 
 class Stuck extends UnsupportedError {}
 
-async function replyOf(worker: Worker, signal: AbortSignal): Promise<DecodeReply> {
-  const [reply] = (await once(worker, "message", { signal })) as [DecodeReply];
+async function replyOf<Answer>(worker: Worker, signal: AbortSignal): Promise<DecodeReply<Answer>> {
+  const [reply] = (await once(worker, "message", { signal })) as [DecodeReply<Answer>];
   return reply;
 }
 

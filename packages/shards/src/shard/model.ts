@@ -1,5 +1,5 @@
 import { type Executable, type Graph, select, sizeOf, type Tensor, tensorOf, WeightsError } from "@residual/core";
-import { type BackendName, checkClasses, checkFinite, knownPreprocessing, prepareOn } from "@residual/pipeline";
+import { checkClasses, checkFinite, knownPreprocessing, prepareOn } from "@residual/pipeline";
 import { topK } from "@residual/vision";
 import { digestsOf } from "../digests.ts";
 import type { Manifest } from "../manifest.ts";
@@ -36,9 +36,7 @@ export interface ShardModel extends AsyncDisposable {
 export async function openModel(manifest: Manifest): Promise<ShardModel> {
   const { model, weights, prefix, preprocessing, labels, outputs, threads, backend } = manifest;
   const options = { model, weights, preprocessing, threads, prefix: prefix ?? undefined, labels: labels ?? undefined };
-  const { prepared, executable } = await prepareOn(backend as BackendName, options, (found) =>
-    graphFor(found, outputs),
-  );
+  const { prepared, executable } = await prepareOn(backend, options, (found) => graphFor(found, outputs));
   const digests = await digestsOf(prepared.graph);
   if (digests.model === manifest.digests.model && digests.weights === manifest.digests.weights)
     return {

@@ -84,10 +84,17 @@ async function rowsOf(pictures: readonly Decoded[], model: ShardModel): Promise<
   const images = pictures.flatMap(({ found }) => ("image" in found ? found.image : []));
   const answers = (images.length > 0 ? await model.answer(images) : []).values();
   return pictures.map(({ item: { image }, found }) => {
-    const answer = found instanceof ResidualError ? found : answers.next().value!;
-    if (!(answer instanceof ResidualError) && "image" in found)
-      return { image, error: null, message: null, width: found.width, height: found.height, ...answer };
-    const { code, message } = answer as ResidualError;
-    return { image, error: code, message, width: null, height: null, ...model.noAnswer };
+    const failed = ({ code, message }: ResidualError): Row => ({
+      image,
+      error: code,
+      message,
+      width: null,
+      height: null,
+      ...model.noAnswer,
+    });
+    if (found instanceof ResidualError) return failed(found);
+    const answer = answers.next().value!;
+    if (answer instanceof ResidualError) return failed(answer);
+    return { image, error: null, message: null, width: found.width, height: found.height, ...answer };
   });
 }

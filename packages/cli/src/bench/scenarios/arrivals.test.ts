@@ -22,7 +22,7 @@ describe("Poisson arrivals", () => {
   });
 
   // Gaps are exponential: mean and deviation 1/qps. Counts in equal intervals are Poisson: variance and mean are equal.
-  // With n values, the standard errors are 1/√n of the mean, √(8/n)/2 of the deviation, √(2/n) of the ratio; held to 4.
+  // Standard errors with n values: 1/√n of the mean, √(8/n)/2 of the deviation, √(2/n) of the ratio. 4 are allowed.
   it.each([1n, 2n, 3n, 16159082839903944936n])(
     "have the mean and the variance of a Poisson process, seed %s",
     (seed) => {
