@@ -57,8 +57,9 @@ async function give(kind: "paste" | "drop"): Promise<void> {
 }
 
 it("classifies a picture that is picked, with the keyboard alone", async () => {
-  await page.getByLabel("Drop, paste or pick a picture").focus();
+  // Before the focus: the renderer hears of the wait and of a key in no order, and must answer between the two.
   const choosing = page.waitForEvent("filechooser");
+  await page.getByLabel("Drop, paste or pick a picture").focus();
   await page.keyboard.press("Enter");
   await (await choosing).setFiles(file);
   await expectCat();
