@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeImage } from "./decode-node.ts";
 import type { Pixels } from "./pixels.ts";
-import { crop, cropOffset, normalize, preprocess, resizedSize, stack } from "./preprocess.ts";
+import { crop, cropOffset, normalize, preprocess, preprocessInto, resizedSize, stack } from "./preprocess.ts";
 import { cifar10, imagenet, raw32 } from "./preprocessing.ts";
 import { resample } from "./resample.ts";
 import { golden, goldenBytes, goldenCases, goldenPath, sha256 } from "./testing/golden.ts";
@@ -139,6 +139,12 @@ describe("normalize", () => {
         expect(() => act({ ...raw32, [field]: wrong })).toThrow(`preprocessing.${field}: found `);
       }
     }
+  });
+
+  it("I1: refuses room for another number of values", () => {
+    const act = () => preprocessInto(bytes, { ...raw32, crop: 2 }, new Float32Array(13));
+    expect(act).toThrow(ShapeError);
+    expect(act).toThrow(/^image of 13 numbers, expected 12 \(preprocessInto\.I1\)$/);
   });
 
   it("N1: refuses a mean of another length", () => {

@@ -1,6 +1,7 @@
 import { check, checkPreprocessing, type Preprocessing, sizeOf, type Tensor, tensorOf } from "@residual/core";
 import { checkPixels, type Pixels } from "./pixels.ts";
-import { resample, type Size } from "./resample.ts";
+import { type Resize, resample, resampleNormalized, type Size } from "./resample.ts";
+import { type Normalization, normalizeBySimd } from "./simd/resample.ts";
 
 /**
  * Image -> `[1, 3, crop, crop]`: `crop`, then `normalize`. Throws FormatError that names the field of `preprocessing`
@@ -8,7 +9,28 @@ import { resample, type Size } from "./resample.ts";
  */
 export function preprocess(pixels: Pixels, preprocessing: Preprocessing): Tensor<"float32"> {
   checkPreprocessing(preprocessing);
-  return normalize(crop(pixels, preprocessing), preprocessing);
+  const side = preprocessing.crop;
+  const image = new Float32Array(3 * side * side);
+  preprocessInto(pixels, preprocessing, image);
+  return tensorOf("float32", [1, 3, side, side], image);
+}
+
+/**
+ * What `preprocess` gives, written to `image`, `[3, crop, crop]`, which may be a part of a batch. Throws FormatError as
+ * `preprocess` does, and ShapeError:
+ *
+ * I1  `image` has 3 · crop² numbers.
+ */
+export function preprocessInto(pixels: Pixels, preprocessing: Preprocessing, image: Float32Array): void {
+  checkPreprocessing(preprocessing);
+  checkPixels(pixels);
+  const side = preprocessing.crop;
+  const size = 3 * side * side;
+  check(image.length === size, "preprocessInto.I1", `image of ${image.length} numbers, expected ${size}`);
+  const { resize } = centerCrop(pixels, preprocessing);
+  const isPadded = resize.window.width < side || resize.window.height < side;
+  if (isPadded || !resampleNormalized(pixels, resize, preprocessing, image))
+    normalizeInto(crop(pixels, preprocessing).data, preprocessing, image);
 }
 
 /**
@@ -19,8 +41,17 @@ export function preprocess(pixels: Pixels, preprocessing: Preprocessing): Tensor
 export function crop(pixels: Pixels, preprocessing: Pick<Preprocessing, "resize" | "crop" | "interpolation">): Pixels {
   checkPixels(pixels);
   checkPreprocessing({ ...preprocessing, ...anyScale });
-  const side = preprocessing.crop;
-  const size = resizedSize(pixels, preprocessing.resize);
+  const { resize, left, top } = centerCrop(pixels, preprocessing);
+  const shown = resample(pixels, resize.size, resize.interpolation, resize.window);
+  return padded(shown, preprocessing.crop, Math.max(-left, 0), Math.max(-top, 0));
+}
+
+/** The part of the resized image that the square shows. `left` and `top` are where the square starts in the image. */
+function centerCrop(
+  pixels: Pixels,
+  { resize, crop: side, interpolation }: Pick<Preprocessing, "resize" | "crop" | "interpolation">,
+): { readonly resize: Resize; readonly left: number; readonly top: number } {
+  const size = resizedSize(pixels, resize);
   const [left, top] = [cropOffset(size.width, side), cropOffset(size.height, side)];
   const window = {
     left: Math.max(left, 0),
@@ -28,12 +59,7 @@ export function crop(pixels: Pixels, preprocessing: Pick<Preprocessing, "resize"
     width: Math.min(size.width, side),
     height: Math.min(size.height, side),
   };
-  return padded(
-    resample(pixels, size, preprocessing.interpolation, window),
-    side,
-    Math.max(-left, 0),
-    Math.max(-top, 0),
-  );
+  return { resize: { size, interpolation, window }, left, top };
 }
 
 /** For the checks of the other fields: `crop` needs no scale, `normalize` no size. */
@@ -93,14 +119,23 @@ export function normalize(
   checkPreprocessing({ ...preprocessing, ...anySize });
   const { width, height, data } = pixels;
   const image = new Float32Array(data.length);
-  const order = preprocessing.channels === "bgr" ? [2, 1, 0] : [0, 1, 2];
+  normalizeInto(data, preprocessing, image);
+  return tensorOf("float32", [1, 3, height, width], image);
+}
+
+function normalizeInto(data: Uint8Array, normalization: Normalization, image: Float32Array): void {
+  if (!normalizeBySimd(data, normalization, image)) normalizePlainly(data, normalization, image);
+}
+
+/** `[n, 3]` bytes normalized to `image`, `[3, n]`: the arithmetic that simd/kernels.wat has to equal. */
+export function normalizePlainly(data: Uint8Array, normalization: Normalization, image: Float32Array): void {
+  const order = normalization.channels === "bgr" ? [2, 1, 0] : [0, 1, 2];
   fillPlanes(
     image,
     data,
     order,
-    [0, 1, 2].map((channel) => valuesOfBytes(preprocessing, channel)),
+    [0, 1, 2].map((channel) => valuesOfBytes(normalization, channel)),
   );
-  return tensorOf("float32", [1, 3, height, width], image);
 }
 
 /** Channel `c` of the interleaved `data` to plane `order[c]`, each byte as its value in the table of its channel. */

@@ -16,14 +16,53 @@ export interface Taps {
   readonly stride: number;
 }
 
+/** Those of both axes of a picture. */
+export interface BothTaps {
+  readonly columns: Taps;
+  readonly rows: Taps;
+}
+
+/** Pixels `from` to before `end` of one axis. */
+export interface Range {
+  readonly from: number;
+  readonly end: number;
+}
+
+/** The source pixels that a range of target pixels reads. Both ends of the taps only ever grow. */
+export function usedBy({ start, length }: Taps, { from, end }: Range): Range {
+  return { from: start[from]!, end: start[end - 1]! + length[end - 1]! };
+}
+
+/** Whether the target pixels are neighbours in the source, unchanged: single taps that move on by one. */
+export function isCopy({ start, stride }: Taps): boolean {
+  return stride === 1 && start.at(-1)! - start[0]! === start.length - 1;
+}
+
 /** Target pixels `from` to `from + count` of one axis. */
 export interface Span {
   readonly from: number;
   readonly count: number;
 }
 
+/** Taps of the last axes, by what made them: most pictures of a folder are of a few sizes. */
+const recent = new Map<string, Taps>();
+const RECENT = 16;
+
+/** The most weights of taps that are kept. */
+const MOST_KEPT = 1 << 16;
+
 /** The taps for `span` of an axis that goes from `source` pixels to `target`. An axis that keeps its size copies. */
 export function tapsOf(source: number, target: number, span: Span, interpolation: Interpolation): Taps {
+  const key = `${source} ${target} ${span.from} ${span.count} ${interpolation}`;
+  const taps = recent.get(key) ?? makeTaps(source, target, span, interpolation);
+  if (taps.weight.length > MOST_KEPT) return taps;
+  recent.delete(key);
+  recent.set(key, taps); // the last in order is the last that was used
+  if (recent.size > RECENT) recent.delete(recent.keys().next().value!);
+  return taps;
+}
+
+function makeTaps(source: number, target: number, span: Span, interpolation: Interpolation): Taps {
   if (source === target) return copies(span, (index) => index);
   if (interpolation === "nearest") return nearestTaps(source, target, span);
   return filterTaps(source, target, span, filters[interpolation]);
