@@ -30,6 +30,8 @@ export const codecs: { readonly [name: string]: Codec } = {
     edits: [
       [/var ENVIRONMENT_IS_WEB=[^;]*;var ENVIRONMENT_IS_WORKER=[^;]*;var ENVIRONMENT_IS_NODE=[^;]*;/, ""],
       [/\nif \(typeof exports === 'object'.*$/s, "\nexport default libjpegturbowasm_decode;"],
+      // the decoder makes a Uint8ClampedArray of its pixels, a copy; this gives a view of its memory instead
+      [/(?<=var emval_get_global=\(\)=>\{)/, "return{Uint8ClampedArray:function(view){return view}};"],
     ],
   },
   libwebp: {

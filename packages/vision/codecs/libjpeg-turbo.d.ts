@@ -11,8 +11,8 @@ interface JpegDecoder {
   /** Throws a number for a file that libjpeg-turbo refuses or warns of. */
   decode(): void;
   getFrameInfo(): { readonly width: number; readonly height: number; readonly componentCount: number };
-  /** A copy of the pixels: RGB, or grey where there is one component. */
-  getDecodedBuffer(): Uint8ClampedArray<ArrayBuffer>;
+  /** The pixels, in the codec's memory, until `delete`: RGB, or grey where there is one component. */
+  getDecodedBuffer(): Uint8Array;
   delete(): void;
 }
 

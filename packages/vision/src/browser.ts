@@ -1,4 +1,4 @@
 // The package in browsers.
-export { decodeImage, describePictures } from "./decode-browser.ts";
+export { decodeImage, decodeInto, describePictures } from "./decode-browser.ts";
 export { encodeImage } from "./encode-browser.ts";
 export * from "./shared.ts";

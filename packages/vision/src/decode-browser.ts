@@ -1,7 +1,8 @@
 import { describeValue, UnsupportedError } from "@residual/core";
 import { nameOf, readBytes } from "@residual/kit/bytes";
 import { checkCanvasReads } from "./canvas-reads.ts";
-import { type DecodeOptions, type FileOptions, imageDecoder, type Picture } from "./decode.ts";
+import { type DecodeOptions, type DecodeWith, type FileOptions, imageDecoder, type Picture } from "./decode.ts";
+import { type DecodeInto, intoDecoder } from "./decode-into.ts";
 import type { CanvasLike } from "./given-pixels.ts";
 import type { ImageFormat } from "./image-format.ts";
 import type { PictureSupport } from "./picture-support.ts";
@@ -35,8 +36,12 @@ const decodeFile = imageDecoder({ readBytes, decodeFile: decodeInBrowser });
  * OutOfMemoryError, and BackendUnavailableError for a page that forbids WebAssembly.
  */
 export async function decodeImage(source: Picture, options: DecodeOptions = {}): Promise<Pixels> {
-  return decodeFile(drawn(source) ?? source, options);
+  return decode(source, options);
 }
+
+const decode: DecodeWith = async (source, options, allocate) => decodeFile(drawn(source) ?? source, options, allocate);
+
+export const decodeInto: DecodeInto = intoDecoder(decode);
 
 /** The picture decoder, for reports. */
 export async function describePictures(): Promise<PictureSupport> {

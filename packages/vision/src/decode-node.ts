@@ -1,7 +1,9 @@
 import { BackendUnavailableError } from "@residual/core";
 import { readBytes } from "@residual/kit/bytes";
 import { type DecodeOptions, type FileOptions, imageDecoder, type Picture } from "./decode.ts";
+import { type DecodeInto, intoDecoder } from "./decode-into.ts";
 import { type ImageFormat, imageFormats } from "./image-format.ts";
+import { once } from "./load-decoder.ts";
 import type { PictureSupport } from "./picture-support.ts";
 import type { Pixels } from "./pixels.ts";
 import type { PortablePlatform } from "./portable.ts";
@@ -20,19 +22,24 @@ import type { PortablePlatform } from "./portable.ts";
  * pixels that do not fit their size, AbortError, OutOfMemoryError, and BackendUnavailableError where sharp does not
  * load, for TIFF and the JPEGs that sharp alone decodes.
  */
-export const decodeImage: (source: Picture, options?: DecodeOptions) => Promise<Pixels> = imageDecoder({
-  readBytes,
-  decodeFile,
-});
+export const decodeImage = (source: Picture, options?: DecodeOptions): Promise<Pixels> => decode(source, options);
+
+const decode = imageDecoder({ readBytes, decodeFile });
+
+export const decodeInto: DecodeInto = intoDecoder(decode);
+
+const jpegFile = once(() => import("./jpeg-file.ts"));
+const portable = once(() => import("./portable.ts"));
+const withSharp = once(() => import("./sharp.ts"));
 
 /** Small JPEGs without native code, which takes less time for them; others by sharp where it loads. */
 async function decodeFile(bytes: Uint8Array, format: ImageFormat, options: FileOptions): Promise<Pixels> {
   const small = format === "JPEG" ? await decodeSmallJpeg(bytes, options) : undefined;
   if (small) return small;
-  const { decodeWithSharp, findSharp } = await import("./sharp.ts");
+  const { decodeWithSharp, findSharp } = await withSharp();
   const { sharp, why } = await findSharp();
   if (sharp) return decodeWithSharp(sharp, bytes, format, options);
-  const { decodePortably } = await import("./portable.ts");
+  const { decodePortably } = await portable();
   return decodePortably(bytes, format, { ...options, platform: withoutSharp(why) });
 }
 
@@ -44,10 +51,10 @@ const SMALL = 1 << 18;
 
 /** The pixels of a small JPEG; undefined for a file of other pixels, of a rare coding, or with a fault. */
 async function decodeSmallJpeg(bytes: Uint8Array, options: FileOptions): Promise<Pixels | undefined> {
-  const { jpegSize } = await import("./jpeg-file.ts");
+  const { jpegSize } = await jpegFile();
   const size = jpegSize(bytes);
   if (!size || size.width * size.height > Math.min(SMALL, options.maxPixels)) return undefined;
-  const { decodePortably } = await import("./portable.ts");
+  const { decodePortably } = await portable();
   return decodePortably(bytes, "JPEG", { ...options, platform: withoutSharp("") }).catch(() => undefined);
 }
 
@@ -62,10 +69,10 @@ export function withoutSharp(why: string): PortablePlatform {
 
 /** The picture decoder in use, for reports and for `residual doctor`. Never throws. */
 export async function describePictures(): Promise<PictureSupport> {
-  const { findSharp } = await import("./sharp.ts");
+  const { findSharp } = await withSharp();
   const { sharp, why } = await findSharp();
   if (!sharp) {
-    const { portableFormats } = await import("./portable.ts");
+    const { portableFormats } = await portable();
     return { library: "portable", formats: portableFormats, reason: why };
   }
   const { sharp: version, vips } = sharp.versions;

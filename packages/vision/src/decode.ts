@@ -10,7 +10,8 @@ import {
 import { type ByteSource, nameOf, type ReadOptions, shown } from "@residual/kit/bytes";
 import { type CanvasLike, givenPixels } from "./given-pixels.ts";
 import { type ImageFormat, imageFormatOf } from "./image-format.ts";
-import { loadDecoder } from "./load-decoder.ts";
+import { loadDecoder, once } from "./load-decoder.ts";
+import { type Allocate, newMemory } from "./pixel-memory.ts";
 import type { Pixels, RgbaImage } from "./pixels.ts";
 import { MAX_PIXELS } from "./size-limit.ts";
 
@@ -41,6 +42,8 @@ export type Picture = ByteSource | Pixels | RgbaImage | CanvasLike | DrawableLik
 export interface FileOptions {
   readonly upright: boolean;
   readonly maxPixels: number;
+  /** Memory for pixels, where a decoder takes it. */
+  readonly allocate: Allocate;
 }
 
 export interface ImagePlatform {
@@ -56,17 +59,17 @@ type Decode = (bytes: Uint8Array, maxPixels: number) => Pixels;
 
 /** The formats that are decoded here, on every platform alike. Each is imported when there is such a file. */
 export const own: { readonly [format in ImageFormat]?: () => Promise<Decode> } = {
-  GIF: async () => (await import("./gif.ts")).decodeGif,
-  BMP: async () => (await import("./bmp.ts")).decodeBmp,
-  PNM: async () => (await import("./pnm.ts")).decodePnm,
+  GIF: once(async () => (await import("./gif.ts")).decodeGif),
+  BMP: once(async () => (await import("./bmp.ts")).decodeBmp),
+  PNM: once(async () => (await import("./pnm.ts")).decodePnm),
 };
 
+/** `decodeImage`, with memory that pixels may take. */
+export type DecodeWith = (source: Picture, options?: DecodeOptions, allocate?: Allocate) => Promise<Pixels>;
+
 /** `decodeImage` on a platform. */
-export function imageDecoder({
-  readBytes,
-  decodeFile,
-}: ImagePlatform): (source: Picture, options?: DecodeOptions) => Promise<Pixels> {
-  return async (source, options = {}) => {
+export function imageDecoder({ readBytes, decodeFile }: ImagePlatform): DecodeWith {
+  return async (source, options = {}, allocate = newMemory) => {
     const { signal, onProgress, upright = false, maxPixels = MAX_PIXELS } = options;
     throwIfAborted(signal);
     const name = nameOf(source, "image");
@@ -77,7 +80,7 @@ export function imageDecoder({
     const pixels = await orOurError(name, async () => {
       const format = imageFormatOf(bytes);
       const load = own[format];
-      if (!load) return decodeFile(bytes, format, { upright, maxPixels });
+      if (!load) return decodeFile(bytes, format, { upright, maxPixels, allocate });
       return (await loadDecoder(format, load))(bytes, maxPixels);
     });
     throwIfAborted(signal);

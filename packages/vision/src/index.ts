@@ -1,3 +1,3 @@
-export { decodeImage, describePictures } from "./decode-node.ts";
+export { decodeImage, decodeInto, describePictures } from "./decode-node.ts";
 export { encodeImage } from "./encode-node.ts";
 export * from "./shared.ts";

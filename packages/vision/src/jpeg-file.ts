@@ -48,24 +48,37 @@ export function jpegSize(bytes: Uint8Array): { readonly width: number; readonly 
   }
 }
 
+/** Where a JPEG's image lies. */
+export interface CodedImage {
+  /** Where the first scan's coded pixels begin. */
+  readonly pixels: number;
+  readonly scans: number;
+  /** Where the image ends. */
+  readonly end: number;
+}
+
+interface JpegHeader extends PictureHeader {
+  readonly coded: CodedImage;
+}
+
 /** Throws FormatError for a file without a frame, and for one that is cut. Source: EXIF 2.3, 4.7.2. */
-export function readJpegHeader(bytes: Uint8Array): PictureHeader {
+export function readJpegHeader(bytes: Uint8Array): JpegHeader {
   let [pixels, orientation] = [0, 1];
   for (const { marker, data, end } of jpegSegments(bytes)) {
     const isExif = marker === 0xe1 && new ByteReader(data).startsWith("Exif\0\0");
     if (isExif) orientation = exifOrientation(data.subarray(6));
     pixels = end;
   }
-  scansOf(bytes, pixels);
+  const coded = { pixels, ...scansOf(bytes, pixels) };
   const frame = new ByteReader(frameSegment(bytes).data, { at: 1, littleEndian: false });
-  return { height: frame.u16(), width: frame.u16(), orientation };
+  return { height: frame.u16(), width: frame.u16(), orientation, coded };
 }
 
 /**
  * How many scans there are, and where the image ends. `pixels` is where the first scan's coded pixels begin. Phones
  * write a film or other pictures behind the image. Throws FormatError for a file that is cut.
  */
-export function scansOf(bytes: Uint8Array, pixels: number): { readonly scans: number; readonly end: number } {
+function scansOf(bytes: Uint8Array, pixels: number): Omit<CodedImage, "pixels"> {
   let scans = 1;
   for (let at = bytes.indexOf(0xff, pixels); at >= 0; at = bytes.indexOf(0xff, at)) {
     const marker = bytes[++at]!;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { readJpegHeader } from "./jpeg-file.ts";
 import { jpegFrame } from "./jpeg-frame.ts";
 import { codedForSharp, codedPictures } from "./testing/golden.ts";
 
@@ -10,7 +11,7 @@ describe("coding", () => {
   it.each(sampled)("$name: its sampling, process and scans", ({ name, bytes }) => {
     const asked = name.match(/\dx\d/g)!;
     const isProgressive = name.endsWith("-progressive");
-    const { file, ...coding } = jpegFrame(bytes);
+    const { file, ...coding } = frameOfBytes(bytes);
     expect(coding).toEqual({
       process: isProgressive ? 2 : 0,
       precision: 8,
@@ -33,14 +34,15 @@ describe("coding", () => {
 });
 
 const bytesOf = (name: string) => jpegs.find((each) => each.name === name)!.bytes;
-const frameOf = (name: string) => jpegFrame(bytesOf(name));
+const frameOfBytes = (bytes: Uint8Array) => jpegFrame(bytes, readJpegHeader(bytes).coded);
+const frameOf = (name: string) => frameOfBytes(bytesOf(name));
 
 it("counts a scan whose marker follows fill bytes", () => {
   const file = Buffer.from(bytesOf("jpeg-2x2-progressive"));
   const last = file.lastIndexOf(Buffer.of(0xff, 0xda));
   for (const fill of [1, 2]) {
     const filled = Buffer.concat([file.subarray(0, last), Buffer.alloc(fill, 0xff), file.subarray(last)]);
-    expect(jpegFrame(filled).scans).toBe(10);
+    expect(frameOfBytes(filled).scans).toBe(10);
   }
 });
 
@@ -49,15 +51,15 @@ it("leaves out stray bytes between headers and behind the image, and those alone
   const [app0, end] = [whole.subarray(2, 20), whole.subarray(20)];
   const stray = Uint8Array.of(1, 0, 3);
   const file = Buffer.concat([whole.subarray(0, 2), stray, app0, stray, end, stray]);
-  expect(Buffer.from(jpegFrame(file).file).equals(whole)).toBe(true);
+  expect(Buffer.from(frameOfBytes(file).file).equals(whole)).toBe(true);
 });
 
 it("counts no scan behind the image", () => {
   const film = Buffer.alloc(4 * 600, Buffer.of(0xff, 0xda, 0, 2));
-  expect(jpegFrame(Buffer.concat([bytesOf("jpeg-2x2-progressive"), film])).scans).toBe(10);
+  expect(frameOfBytes(Buffer.concat([bytesOf("jpeg-2x2-progressive"), film])).scans).toBe(10);
 });
 
 it("without a frame is a FormatError", () => {
   const scan = Uint8Array.of(0xff, 0xd8, 0xff, 0xda, 0, 2, 0xff, 0xd9);
-  expect(() => jpegFrame(scan)).toThrow("found a JPEG without a frame");
+  expect(() => frameOfBytes(scan)).toThrow("found a JPEG without a frame");
 });

@@ -1,5 +1,5 @@
 import { ByteReader } from "./byte-reader.ts";
-import { frameSegment, jpegSegments, scansOf } from "./jpeg-file.ts";
+import { type CodedImage, frameSegment, jpegSegments } from "./jpeg-file.ts";
 
 /** How a JPEG's pixels are coded, by its headers. */
 export interface JpegFrame {
@@ -11,14 +11,14 @@ export interface JpegFrame {
   readonly sampling: readonly string[];
   readonly scans: number;
   /**
-   * A copy of the file without stray bytes between its headers, of which libjpeg warns though they do no harm, and
-   * without what lies behind the image.
+   * The file without stray bytes between its headers, of which libjpeg warns though they do no harm, and without what
+   * lies behind the image: a part of it, or a copy.
    */
   readonly file: Uint8Array;
 }
 
-/** Throws FormatError for a file without a frame. Source: ITU T.81, B.2.2. */
-export function jpegFrame(bytes: Uint8Array): JpegFrame {
+/** `coded` is of `readJpegHeader`. Throws FormatError as that does. Source: ITU T.81, B.2.2. */
+export function jpegFrame(bytes: Uint8Array, coded: CodedImage): JpegFrame {
   const { marker, data } = frameSegment(bytes);
   const reader = new ByteReader(data, { littleEndian: false });
   const precision = reader.u8();
@@ -27,19 +27,23 @@ export function jpegFrame(bytes: Uint8Array): JpegFrame {
     const factors = reader.take(3)[1]!;
     return `${factors >> 4}x${factors & 15}`;
   });
-  return { process: marker - 0xc0, precision, sampling, ...withoutStray(bytes) };
+  return { process: marker - 0xc0, precision, sampling, scans: coded.scans, file: withoutStray(bytes, coded) };
+}
+
+function withoutStray(bytes: Uint8Array, { pixels, end }: CodedImage): Uint8Array {
+  let length = 2;
+  for (const segment of jpegSegments(bytes)) length += segment.end - segment.begin;
+  return length === pixels ? bytes.subarray(0, end) : movedTogether(bytes, pixels, end);
 }
 
 /** Segments are moved together in one copy of the file, since a file may have millions. */
-function withoutStray(bytes: Uint8Array): Pick<JpegFrame, "scans" | "file"> {
-  const file = bytes.slice();
-  let [length, pixels] = [2, 2];
-  for (const { begin, end } of jpegSegments(bytes)) {
-    file.copyWithin(length, begin, end);
-    length += end - begin;
-    pixels = end;
+function movedTogether(bytes: Uint8Array, pixels: number, end: number): Uint8Array {
+  const file = bytes.slice(0, end);
+  let length = 2;
+  for (const segment of jpegSegments(bytes)) {
+    file.copyWithin(length, segment.begin, segment.end);
+    length += segment.end - segment.begin;
   }
-  const { scans, end } = scansOf(bytes, pixels);
   file.copyWithin(length, pixels, end);
-  return { scans, file: file.subarray(0, length + end - pixels) };
+  return file.subarray(0, length + end - pixels);
 }

@@ -2,6 +2,7 @@ import { rgbOfCmyk } from "./cmyk.ts";
 import { adobeTransform, type CopyOptions, copyJpeg } from "./jpeg-components.ts";
 import { jpegSegments } from "./jpeg-file.ts";
 import { decodeWhole } from "./jpeg-pixels.ts";
+import { newMemory } from "./pixel-memory.ts";
 import type { Pixels } from "./pixels.ts";
 
 /** A copy that has the fourth ink, with blank components that make its sampling one that the codec takes. */
@@ -38,8 +39,9 @@ export async function decodeInks(file: Uint8Array, black: BlackCopy, codecAdvice
   const coloured = copyJpeg(file, { components: [0, 1, 2], transform: isYcck ? 1 : 0 });
   const blackened = copyJpeg(file, { components: black.components, transform: 0 });
   if (!coloured || !blackened) return undefined;
-  const { width, height, data: colours } = await decodeWhole(coloured, codecAdvice);
-  const { data: blacks } = await decodeWhole(blackened, codecAdvice);
+  const options = { codecAdvice, allocate: newMemory }; // both pictures are held at once
+  const { width, height, data: colours } = await decodeWhole(coloured, options);
+  const { data: blacks } = await decodeWhole(blackened, options);
   const flip = isYcck ? 0 : 255;
   const cmyk = new Uint8Array(width * height * 4);
   for (let from = 0, to = 0; from < colours.length; from += 3, to += 4) {

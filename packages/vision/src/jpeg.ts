@@ -15,12 +15,12 @@ import { checkSize } from "./size-limit.ts";
  * does not fit into the codec's memory, and BackendUnavailableError where WebAssembly does not load.
  */
 export async function decodeJpeg(bytes: Uint8Array, options: PortableOptions): Promise<Pixels> {
-  const { width, height, orientation } = readJpegHeader(bytes);
+  const { width, height, orientation, coded } = readJpegHeader(bytes);
   checkSize(width, height, options.maxPixels);
-  const frame = jpegFrame(bytes);
+  const frame = jpegFrame(bytes, coded);
   checkCoding(frame, options.platform);
   checkMemory(width, height, frame, options.platform);
-  const pixels = await decodeFrame(frame, options.platform);
+  const pixels = await decodeFrame(frame, options);
   if (pixels.width !== width || pixels.height !== height) {
     const found = `${pixels.width} x ${pixels.height} pixels`;
     throw new FormatError(`found ${found}, expected ${width} x ${height} by the header; get the file anew`);
@@ -28,10 +28,11 @@ export async function decodeJpeg(bytes: Uint8Array, options: PortableOptions): P
   return options.upright ? turned(pixels, orientation) : pixels;
 }
 
-async function decodeFrame(frame: JpegFrame, { codecAdvice, refusal }: PortablePlatform): Promise<Pixels> {
+async function decodeFrame(frame: JpegFrame, { platform, allocate }: PortableOptions): Promise<Pixels> {
+  const { codecAdvice, refusal } = platform;
   const { file, process, sampling } = frame;
-  if (sampling.length < 4 && process <= 2) return decodeTidied(file, sampling.length, codecAdvice);
-  if (sampling.length < 4) return decodeWhole(file, codecAdvice);
+  if (sampling.length < 4 && process <= 2) return decodeTidied(file, sampling.length, { codecAdvice, allocate });
+  if (sampling.length < 4) return decodeWhole(file, { codecAdvice, allocate });
   const pixels = await decodeInks(file, blackCopy(sampling)!, codecAdvice);
   if (pixels) return pixels;
   throw refusal("a JPEG whose scans mix its inks");

@@ -14,3 +14,12 @@ export async function loadDecoder<Decoder>(format: ImageFormat, load: () => Prom
     );
   }
 }
+
+/** `load`, whose first result is kept: an import takes 30 µs each time. What failed is tried again. */
+export function once<T extends object>(load: () => Promise<T>): () => Promise<T> {
+  let kept: T | undefined;
+  return async () => {
+    kept ??= await load();
+    return kept;
+  };
+}

@@ -1,7 +1,7 @@
 import type { BackendUnavailableError, UnsupportedError } from "@residual/core";
 import { type FileOptions, own } from "./decode.ts";
 import { type ImageFormat, imageFormats } from "./image-format.ts";
-import { loadDecoder } from "./load-decoder.ts";
+import { loadDecoder, once } from "./load-decoder.ts";
 import type { Pixels } from "./pixels.ts";
 
 /** What a platform says of files that are not decoded here. */
@@ -22,9 +22,9 @@ type Decode = (bytes: Uint8Array, options: PortableOptions) => Promise<Pixels>;
 
 /** Decoders without native code. Each is imported when the first such file comes. */
 const decoders: { readonly [format in ImageFormat]?: () => Promise<Decode> } = {
-  JPEG: async () => (await import("./jpeg.ts")).decodeJpeg,
-  PNG: async () => (await import("./png.ts")).decodePng,
-  WebP: async () => (await import("./webp.ts")).decodeWebp,
+  JPEG: once(async () => (await import("./jpeg.ts")).decodeJpeg),
+  PNG: once(async () => (await import("./png.ts")).decodePng),
+  WebP: once(async () => (await import("./webp.ts")).decodeWebp),
 };
 
 /** The formats that are decoded without native code. */

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { UnsupportedError } from "@residual/core";
 import { afterEach, expect, it, vi } from "vitest";
+import { newMemory } from "./pixel-memory.ts";
 
 declare const WebAssembly: { compile(bytes: Uint8Array<ArrayBuffer>): Promise<object> };
 
@@ -13,7 +14,8 @@ async function fresh() {
   vi.resetModules();
   const { decodePortably } = await import("./portable.ts");
   const platform = { refusal: () => new UnsupportedError(""), otherwise: "", codecAdvice: "compile it ahead" };
-  const decode = async () => (await decodePortably(photo, "JPEG", { maxPixels: 1e9, upright: false, platform })).data;
+  const options = { maxPixels: 1e9, upright: false, platform, allocate: newMemory };
+  const decode = async () => (await decodePortably(photo, "JPEG", options)).data;
   return { ...(await import("./set-codec.ts")), decode };
 }
 

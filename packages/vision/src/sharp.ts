@@ -73,9 +73,9 @@ async function unlessBenign<T>(work: () => Promise<T>, again: () => Promise<T>):
  * another. A JPEG in arithmetic codes is left as it is behind its headers.
  */
 function tidied(bytes: Uint8Array, maxPixels: number): Uint8Array {
-  const { width, height } = readJpegHeader(bytes);
+  const { width, height, coded } = readJpegHeader(bytes);
   checkSize(width, height, maxPixels);
-  const { file, process, sampling } = jpegFrame(bytes);
+  const { file, process, sampling } = jpegFrame(bytes, coded);
   return process <= 2 ? tidyCopy(file, sampling.length) : file;
 }
 
