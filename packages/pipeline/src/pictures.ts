@@ -1,5 +1,12 @@
-import { type Preprocessing, ResidualError, type Signal, type Tensor } from "@residual/core";
-import { decodeImage, type Picture, type Pixels, preprocess } from "@residual/vision";
+import {
+  checkPreprocessing,
+  type Preprocessing,
+  ResidualError,
+  type Signal,
+  type Tensor,
+  tensorOf,
+} from "@residual/core";
+import { decodeImage, decodeInto, type Picture, type Pixels, preprocess } from "@residual/vision";
 
 export interface ReadOptions {
   readonly preprocessing: Preprocessing;
@@ -20,10 +27,13 @@ export async function readPicture(
 /** A picture as the model's input, [1, 3, H, W]. Throws errors of `decodeImage`. */
 export async function imageOf(
   picture: Picture,
-  options: ReadOptions,
+  { preprocessing, maxPixels }: ReadOptions,
   signal: Signal | undefined,
 ): Promise<Tensor<"float32">> {
-  return (await readPicture(picture, options, signal)).image;
+  const side = checkPreprocessing(preprocessing).crop;
+  const image = tensorOf("float32", [1, 3, side, side], new Float32Array(3 * side * side));
+  await decodeInto(picture, preprocessing, image.data, { signal, maxPixels });
+  return image;
 }
 
 /** Pictures decoded at a time: decoding a large photo takes hundreds of megabytes. */

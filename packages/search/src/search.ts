@@ -1,6 +1,6 @@
 import { FormatError, type WorkOptions } from "@residual/core";
 import { itemsOf, type Job, openModel } from "@residual/shards";
-import { decodeImage, type Picture, preprocess } from "@residual/vision";
+import { decodeInto, type Picture } from "@residual/vision";
 import { duplicates } from "./duplicates.ts";
 import { checkEmbeddings, openIndex } from "./make-index.ts";
 import { type NameOf, type Neighbour, nearest } from "./nearest.ts";
@@ -58,10 +58,10 @@ export async function findDuplicates(
 
 async function embeddingOf({ manifest }: Job, picture: Picture, { signal }: WorkOptions): Promise<Float32Array> {
   const { preprocessing, maxPixels } = manifest;
-  const { upright } = preprocessing;
-  const pixels = await decodeImage(picture, { signal, upright, maxPixels: maxPixels ?? undefined });
+  const image = new Float32Array(3 * preprocessing.crop ** 2);
+  await decodeInto(picture, preprocessing, image, { signal, maxPixels: maxPixels ?? undefined });
   await using model = await openModel(manifest);
-  const [answer] = await model.answer([preprocess(pixels, preprocessing)]);
+  const [answer] = await model.answer([image]);
   if (answer instanceof Error) throw answer;
   const unit = unitOf(answer!.embedding!);
   if (unit) return unit;

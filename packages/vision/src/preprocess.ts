@@ -168,12 +168,14 @@ function valuesOfBytes(
 }
 
 /**
- * Tensors of `[1, 3, H, W]` as one batch `[N, 3, H, W]`; batches are joined too. Throws ShapeError:
+ * Tensors of `[1, 3, H, W]` as one batch `[N, 3, H, W]`; batches are joined too. A single tensor is given back as it
+ * is. Throws ShapeError:
  * S1  there is at least one tensor;
  * S2  all shapes are alike, save the batch.
  */
 export function stack(tensors: readonly Tensor<"float32">[]): Tensor<"float32"> {
   check(tensors.length > 0, "stack.S1", "no tensor given, expected one or more");
+  if (tensors.length === 1) return tensors[0]!;
   const image = tensors[0]!.shape.slice(1);
   for (const { shape } of tensors) {
     const alike = shape.slice(1).join() === image.join();

@@ -1,8 +1,8 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { FormatError } from "@residual/core";
+import { FormatError, tensorOf } from "@residual/core";
 import { isPassedOver } from "@residual/kit/files";
-import { decodeImage, preprocess } from "@residual/vision";
+import { decodeInto } from "@residual/vision";
 import { compare, picturesIn } from "../pictures/walk.ts";
 import { type Classes, classesOfFolders } from "./classes.ts";
 import type { Dataset } from "./dataset.ts";
@@ -37,8 +37,10 @@ export async function classFolders(path: string, model: Classes): Promise<Datase
     async sample(index, preprocessing, { signal, maxPixels }) {
       const { file, label } = pictures[index]!;
       try {
-        const pixels = await decodeImage(file, { signal, maxPixels, upright: preprocessing.upright });
-        return { label, image: preprocess(pixels, preprocessing) };
+        const side = preprocessing.crop;
+        const image = tensorOf("float32", [1, 3, side, side], new Float32Array(3 * side * side));
+        await decodeInto(file, preprocessing, image.data, { signal, maxPixels });
+        return { label, image };
       } catch (error) {
         if (error instanceof FormatError) return error;
         throw error;

@@ -2,7 +2,7 @@
 import { parentPort } from "node:worker_threads";
 import { encodeImage, overlayCam } from "@residual/vision";
 import { sentError } from "../child-process/protocol.ts";
-import { readPicture } from "../pictures.ts";
+import { imageOf, readPicture } from "../pictures.ts";
 import {
   buffersOf,
   type Decoded,
@@ -29,8 +29,11 @@ async function draw({ cam }: DrawRequest): Promise<void> {
 }
 
 async function decode({ picture, keepsPixels, ...options }: DecodeRequest): Promise<void> {
+  if (!keepsPixels) {
+    const image = await imageOf(picture, options, undefined);
+    return reply({ image }, image.data);
+  }
   const { image, pixels } = await readPicture(picture, options, undefined);
-  if (!keepsPixels) return reply({ image }, image.data);
   const data = Uint8Array.from(pixels.data); // a decoder's own memory cannot be transferred
   reply({ image, pixels: { ...pixels, data } }, image.data, data);
 }

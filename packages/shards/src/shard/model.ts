@@ -26,8 +26,11 @@ type Answer = Omit<Row, "image" | "error" | "message" | "width" | "height">;
 
 /** A job's model, in a worker. */
 export interface ShardModel extends AsyncDisposable {
-  /** Answers for at most `batch` images, in one run of exactly `batch`. An answer may be the error of its image. */
-  answer(images: readonly Tensor<"float32">[]): Promise<readonly (Answer | WeightsError)[]>;
+  /**
+   * Answers for at most `batch` images, [3, crop, crop], in one run of exactly `batch`. An answer may be the error of
+   * its image.
+   */
+  answer(images: readonly Float32Array[]): Promise<readonly (Answer | WeightsError)[]>;
   /** The answer in the row of a picture that failed. */
   readonly noAnswer: Answer;
 }
@@ -56,7 +59,7 @@ function answering(executable: Executable<"image">, manifest: Manifest): ShardMo
   const data = new Float32Array(sizeOf(shape)); // for every run, since a run is awaited before the next
   return async (images) => {
     const size = data.length / batch;
-    for (const [at, image] of images.entries()) data.set(image.data, at * size);
+    for (const [at, image] of images.entries()) data.set(image, at * size);
     data.fill(0, images.length * size);
     const values = await executable.run({ image: tensorOf("float32", shape, data) });
     return images.map((_, at) => {

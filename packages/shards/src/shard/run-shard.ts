@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
 import { Readable } from "node:stream";
-import { type Progress, ResidualError, type Tensor } from "@residual/core";
+import { type Progress, ResidualError } from "@residual/core";
 import { writeAtomic } from "@residual/kit/files";
-import { decodeImage, preprocess } from "@residual/vision";
+import { decodeInto } from "@residual/vision";
 import { type Item, itemsOf, type Job, type ShardResult, shardPath } from "../job.ts";
 import type { Manifest } from "../manifest.ts";
 import type { Row } from "../row.ts";
@@ -29,8 +29,10 @@ export async function runShard(
   const start = performance.now();
   const items = await itemsOf(job, shard);
   const rows: Row[] = [];
-  for await (const pictures of batchesOf(decodedOf(items, job.manifest), job.manifest.batch)) {
+  const spare: Float32Array[] = [];
+  for await (const pictures of batchesOf(decodedOf(items, job.manifest, spare), job.manifest.batch)) {
     rows.push(...(await rowsOf(pictures, model)));
+    for (const { found } of pictures) if ("image" in found) spare.push(found.image);
     onProgress?.({ stage: "bulk", done: rows.length, total: items.length });
   }
   const bytes = encodeRows(rows, job.manifest);
@@ -41,22 +43,21 @@ export async function runShard(
 
 interface Decoded {
   readonly item: Item;
-  readonly found:
-    | { readonly image: Tensor<"float32">; readonly width: number; readonly height: number }
-    | ResidualError;
+  /** `image` is the model's input, [3, crop, crop]. */
+  readonly found: { readonly image: Float32Array; readonly width: number; readonly height: number } | ResidualError;
 }
 
-/** Pictures in the order of the list. */
-function decodedOf(items: readonly Item[], manifest: Manifest): AsyncIterable<Decoded> {
+/** Pictures in the order of the list. Their images are taken from `spare`, while there are any. */
+function decodedOf(items: readonly Item[], manifest: Manifest, spare: Float32Array[]): AsyncIterable<Decoded> {
   const { preprocessing, maxPixels, batch } = manifest;
   const decode = async (item: Item): Promise<Decoded> => {
+    const image = spare.pop() ?? new Float32Array(3 * preprocessing.crop ** 2);
     try {
       const bytes = await readPicture(item, manifest);
-      const options = { upright: preprocessing.upright, maxPixels: maxPixels ?? undefined };
-      const pixels = await decodeImage(bytes, options);
-      const { width, height } = pixels;
-      return { item, found: { image: preprocess(pixels, preprocessing), width, height } };
+      const size = await decodeInto(bytes, preprocessing, image, { maxPixels: maxPixels ?? undefined });
+      return { item, found: { image, ...size } };
     } catch (error) {
+      spare.push(image);
       if (error instanceof ResidualError) return { item, found: error };
       throw error;
     }
