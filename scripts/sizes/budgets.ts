@@ -28,7 +28,7 @@ export const budgets: readonly Budget[] = [
     most: {
       "@residual/core": 23,
       "@residual/kit": 3.5,
-      "@residual/vision": 6.5,
+      "@residual/vision": 9,
       "@residual/webgpu": 34.5,
       "@residual/weights": 14.5,
       "fastest-levenshtein": 1,
@@ -41,7 +41,7 @@ export const budgets: readonly Budget[] = [
       "@residual/core": 24,
       "@residual/kit": 4,
       "@residual/pipeline": 14.5,
-      "@residual/vision": 7,
+      "@residual/vision": 10,
       "@residual/weights": 15.5,
       "fastest-levenshtein": 1,
     },
