@@ -16,9 +16,10 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readBytes } from "@residual/kit/bytes";
 import { decodeImage, encodeImage, preprocess, resample } from "@residual/vision";
 import { type Job, prepareJob, ShardWorkers } from "../src/index.ts";
+import { itemsOf } from "../src/job.ts";
+import { readPicture } from "../src/shard/read-picture.ts";
 
 const [model = "resnet18", backend = "auto", size = "500x375", pictures = "256", rounds = "7"] = process.argv.slice(2);
 const [width, height] = size.split("x").map(Number) as [number, number];
@@ -51,9 +52,9 @@ async function stageMs<In, Out>(inputs: readonly In[], work: (input: In) => Out 
 }
 
 /** The stages of a picture without the model, one at a time. */
-async function pictureMs({ manifest: { preprocessing } }: Job) {
-  const names = Array.from({ length: count }, (_, at) => join(folder, "photos", `${at}.jpg`));
-  const read = await stageMs(names, (name) => readBytes(name));
+async function pictureMs(job: Job) {
+  const { preprocessing } = job.manifest;
+  const read = await stageMs(await itemsOf(job, 0), (item) => readPicture(item, job.manifest));
   const decode = await stageMs(read.outputs, (bytes) => decodeImage(bytes));
   const crop = await stageMs(decode.outputs, (pixels) => preprocess(pixels, preprocessing).shape);
   return { read: read.ms, decode: decode.ms, crop: crop.ms };

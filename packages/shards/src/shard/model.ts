@@ -1,4 +1,4 @@
-import { type Executable, type Graph, select, sizeOf, type Tensor, tensorOf, WeightsError } from "@residual/core";
+import { type Executable, type Graph, select, type Tensor, tensorOf, WeightsError } from "@residual/core";
 import { checkClasses, checkFinite, knownPreprocessing, prepareOn } from "@residual/pipeline";
 import { topK } from "@residual/vision";
 import { digestsOf } from "../digests.ts";
@@ -26,11 +26,8 @@ type Answer = Omit<Row, "image" | "error" | "message" | "width" | "height">;
 
 /** A job's model, in a worker. */
 export interface ShardModel extends AsyncDisposable {
-  /**
-   * Answers for at most `batch` images, [3, crop, crop], in one run of exactly `batch`. An answer may be the error of
-   * its image.
-   */
-  answer(images: readonly Float32Array[]): Promise<readonly (Answer | WeightsError)[]>;
+  /** Answers for the first `images` of a batch, [batch, 3, crop, crop]. An answer may be the error of its image. */
+  answer(data: Float32Array, images: number): Promise<readonly (Answer | WeightsError)[]>;
   /** The answer in the row of a picture that failed. */
   readonly noAnswer: Answer;
 }
@@ -56,13 +53,9 @@ export async function openModel(manifest: Manifest): Promise<ShardModel> {
 function answering(executable: Executable<"image">, manifest: Manifest): ShardModel["answer"] {
   const { batch, outputs, preprocessing } = manifest;
   const shape = [batch, 3, preprocessing.crop, preprocessing.crop];
-  const data = new Float32Array(sizeOf(shape)); // for every run, since a run is awaited before the next
-  return async (images) => {
-    const size = data.length / batch;
-    for (const [at, image] of images.entries()) data.set(image, at * size);
-    data.fill(0, images.length * size);
+  return async (data, images) => {
     const values = await executable.run({ image: tensorOf("float32", shape, data) });
-    return images.map((_, at) => {
+    return Array.from({ length: images }, (_, at) => {
       try {
         return joined(outputs, (output) => answerOf[output](rowOf(values[graphValue[output]]!, at), manifest));
       } catch (error) {
