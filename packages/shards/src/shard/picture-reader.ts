@@ -35,18 +35,19 @@ export class PictureReader implements AsyncDisposable {
     const thread = this.#thread;
     const send = (message: ToThread, moved: readonly ArrayBuffer[] = []) => thread.postMessage(message, moved);
     const messages = on(thread, "message", { close: ["exit"] }) as AsyncIterable<[FromThread]>;
+    let isAtEnd = false;
     try {
       send({ kind: "start", items });
       for await (const [message] of messages) {
+        isAtEnd = message.kind === "end";
         if (message.kind === "end") return;
         yield message.batch;
         const { data } = message.batch;
         send({ kind: "back", data }, [data.buffer]);
       }
       throw new DeviceLostError("the thread that decodes pictures has ended");
-    } catch (error) {
-      await this[Symbol.asyncDispose](); // it may still decode this list
-      throw error;
+    } finally {
+      if (!isAtEnd) await this[Symbol.asyncDispose](); // it may still decode this list
     }
   }
 
