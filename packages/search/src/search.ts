@@ -57,11 +57,12 @@ export async function findDuplicates(
 }
 
 async function embeddingOf({ manifest }: Job, picture: Picture, { signal }: WorkOptions): Promise<Float32Array> {
-  const { preprocessing, maxPixels } = manifest;
-  const image = new Float32Array(3 * preprocessing.crop ** 2);
-  await decodeInto(picture, preprocessing, image, { signal, maxPixels: maxPixels ?? undefined });
+  const { preprocessing, maxPixels, batch } = manifest;
+  const size = 3 * preprocessing.crop ** 2;
+  const data = new Float32Array(batch * size);
+  await decodeInto(picture, preprocessing, data.subarray(0, size), { signal, maxPixels: maxPixels ?? undefined });
   await using model = await openModel(manifest);
-  const [answer] = await model.answer([image]);
+  const [answer] = await model.answer(data, 1);
   if (answer instanceof Error) throw answer;
   const unit = unitOf(answer!.embedding!);
   if (unit) return unit;

@@ -2,8 +2,11 @@ import { type Executable, type Graph, select, type Tensor, tensorOf, WeightsErro
 import { checkClasses, checkFinite, knownPreprocessing, prepareOn } from "@residual/pipeline";
 import { topK } from "@residual/vision";
 import { digestsOf } from "../digests.ts";
+import type { Item } from "../job.ts";
 import type { Manifest } from "../manifest.ts";
 import type { Output, Row } from "../row.ts";
+import type { Batch } from "./picture-batches.ts";
+import { PictureReader } from "./picture-reader.ts";
 
 /** The value of the graph for each output. */
 const graphValue: { readonly [O in Output]: string } = { predictions: "logits", embedding: "avgpool" };
@@ -24,8 +27,10 @@ export function graphFor(
 /** The answers of a row. */
 type Answer = Omit<Row, "image" | "error" | "message" | "width" | "height">;
 
-/** A job's model, in a worker. */
+/** A job's model, in a worker, with the thread that prepares its pictures. */
 export interface ShardModel extends AsyncDisposable {
+  /** Pictures as the model takes them: see PictureReader. */
+  batches(items: readonly Item[]): AsyncGenerator<Batch>;
   /** Answers for the first `images` of a batch, [batch, 3, crop, crop]. An answer may be the error of its image. */
   answer(data: Float32Array, images: number): Promise<readonly (Answer | WeightsError)[]>;
   /** The answer in the row of a picture that failed. */
@@ -38,12 +43,18 @@ export async function openModel(manifest: Manifest): Promise<ShardModel> {
   const options = { model, weights, preprocessing, threads, prefix: prefix ?? undefined, labels: labels ?? undefined };
   const { prepared, executable } = await prepareOn(backend, options, (found) => graphFor(found, outputs));
   const digests = await digestsOf(prepared.graph);
-  if (digests.model === manifest.digests.model && digests.weights === manifest.digests.weights)
+  if (digests.model === manifest.digests.model && digests.weights === manifest.digests.weights) {
+    const reader = new PictureReader(manifest);
     return {
+      batches: (items) => reader.batches(items),
       answer: answering(executable, manifest),
       noAnswer: joined(outputs, (output) => nothing[output]),
-      [Symbol.asyncDispose]: () => executable.dispose(),
+      async [Symbol.asyncDispose]() {
+        await reader[Symbol.asyncDispose]();
+        await executable.dispose();
+      },
     };
+  }
   await executable.dispose();
   throw new WeightsError(
     `${weights}: these are not the weights that the job was prepared with; put them back, or give another out`,

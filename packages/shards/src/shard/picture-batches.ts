@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
-import { ResidualError, sizeOf, type Tensor } from "@residual/core";
-import { decodeImage, preprocess } from "@residual/vision";
+import { ResidualError, sizeOf } from "@residual/core";
+import { decodeInto } from "@residual/vision";
 import type { Item } from "../job.ts";
 import type { Manifest } from "../manifest.ts";
 import { readPicture } from "./read-picture.ts";
@@ -36,14 +36,16 @@ export async function* pictureBatches(
 ): AsyncGenerator<Batch> {
   const { batch, preprocessing } = options;
   const size = sizeOf([3, preprocessing.crop, preprocessing.crop]);
+  const spare: Float32Array[] = []; // memory of images that have been copied
   let pictures: Found[] = [];
   let data: Batch["data"] | undefined;
   let images = 0;
-  for await (const { found, image } of decodedOf(items, options)) {
+  for await (const { found, image } of decodedOf(items, options, () => spare.pop() ?? new Float32Array(size))) {
     pictures.push(found);
     if (!image) continue;
     data ??= await take();
-    data.set(image.data, images++ * size);
+    data.set(image, images++ * size);
+    spare.push(image);
     if (images < batch) continue;
     yield { pictures, data };
     pictures = [];
@@ -57,19 +59,18 @@ export async function* pictureBatches(
 
 interface Decoded {
   readonly found: Found;
-  /** [1, 3, crop, crop]. Absent if the picture has an error. */
-  readonly image?: Tensor<"float32">;
+  /** [3, crop, crop]. Absent if the picture has an error. */
+  readonly image?: Float32Array;
 }
 
-function decodedOf(items: readonly Item[], options: BatchOptions): AsyncIterable<Decoded> {
+function decodedOf(items: readonly Item[], options: BatchOptions, memory: () => Float32Array): AsyncIterable<Decoded> {
   const { preprocessing, maxPixels, batch } = options;
   const decode = async (item: Item): Promise<Decoded> => {
     try {
       const bytes = await readPicture(item, options);
-      const { upright } = preprocessing;
-      const pixels = await decodeImage(bytes, { upright, maxPixels: maxPixels ?? undefined });
-      const { width, height } = pixels;
-      return { found: { image: item.image, width, height }, image: preprocess(pixels, preprocessing) };
+      const image = memory();
+      const size = await decodeInto(bytes, preprocessing, image, { maxPixels: maxPixels ?? undefined });
+      return { found: { image: item.image, ...size }, image };
     } catch (error) {
       if (!(error instanceof ResidualError)) throw error;
       const { code, message } = error;

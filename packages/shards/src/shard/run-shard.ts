@@ -5,7 +5,6 @@ import { imageCount, itemsOf, type Job, type ShardResult, shardPath } from "../j
 import type { Row } from "../row.ts";
 import type { ShardModel } from "./model.ts";
 import type { Batch, Failure } from "./picture-batches.ts";
-import type { PictureReader } from "./picture-reader.ts";
 import { encodeRows } from "./rows.ts";
 
 /**
@@ -19,12 +18,12 @@ import { encodeRows } from "./rows.ts";
 export async function runShard(
   job: Job,
   shard: number,
-  { model, reader }: { readonly model: ShardModel; readonly reader: PictureReader },
+  model: ShardModel,
   onProgress?: (progress: Progress) => void,
 ): Promise<ShardResult> {
   const start = performance.now();
   const rows: Row[] = [];
-  for await (const batch of reader.batches(await itemsOf(job, shard))) {
+  for await (const batch of model.batches(await itemsOf(job, shard))) {
     rows.push(...(await rowsOf(batch, model)));
     onProgress?.({ stage: "bulk", done: rows.length, total: imageCount(job, shard) });
   }

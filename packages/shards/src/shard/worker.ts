@@ -2,7 +2,6 @@
 import { type Progress, ResidualError } from "@residual/core";
 import { openJob } from "../job.ts";
 import { openModel } from "./model.ts";
-import { PictureReader } from "./picture-reader.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
 import { runShard } from "./run-shard.ts";
 
@@ -15,7 +14,6 @@ process.on("disconnect", () => process.exit());
 const job = await openJob(process.argv[2]!);
 const model = openModel(job.manifest);
 model.catch(() => {}); // each shard reports it
-const reader = new PictureReader(job.manifest);
 
 /** Milliseconds between two messages of progress: one takes longer than a run of a small model. */
 const PAUSE = 100;
@@ -30,8 +28,7 @@ async function work(shard: number): Promise<void> {
       next = performance.now() + PAUSE;
       send({ kind: "progress", progress });
     };
-    const parts = { model: await model, reader };
-    send({ kind: "done", result: await runShard(job, shard, parts, onProgress) });
+    send({ kind: "done", result: await runShard(job, shard, await model, onProgress) });
   } catch (error) {
     const { message, stack } = error as Error;
     const code = error instanceof ResidualError ? error.code : "InternalError";
