@@ -14,8 +14,8 @@ export const kernelsPath: string = pathOf("kernels-bytes.ts");
 
 /** The text of the module. */
 export async function kernelsModule(): Promise<string> {
-  const { parseWat } = await wabt();
-  const module = parseWat("kernels.wat", readFileSync(pathOf("kernels.wat"), "utf8"), { simd: true });
+  const assembler = await wabt();
+  const module = assembler.parseWat("kernels.wat", readFileSync(pathOf("kernels.wat"), "utf8"), { simd: true });
   module.validate();
   const base64 = Buffer.from(module.toBinary({}).buffer).toString("base64");
   module.destroy();
