@@ -29,6 +29,8 @@ export interface Model {
   readonly outputs: readonly ModelTensor[];
   /** A name for each class, for the classification extension. An output `embedding` has no classes. */
   readonly labels?: readonly string[] | undefined;
+  /** Throws if a request would be refused now, whatever it holds: called before its body is read. */
+  check?(options: Pick<RunOptions, "deadline">): void;
   /** The asked outputs by name. Errors of core become statuses: see `statusOf`. */
   infer(
     input: Tensor<"float32">,

@@ -56,6 +56,7 @@ async function answerEach<Query extends typeof schemas.pictureQuery, Result exte
 ): Promise<Response> {
   const query = parsed(schema, c.req.query());
   const model = modelNamed(service, query.model);
+  model.check({ deadline: Math.min(query.timeout ?? service.timeout, service.timeout) }); // before the body is read
   const { isForm, sent } = await picturesOf(c, service);
   const ended = new AbortController();
   const { signal, deadline } = workOf(c, service, query.timeout);

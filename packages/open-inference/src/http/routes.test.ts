@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { RequestError } from "../errors.ts";
 import { askerOf, image, inferBody, posted, serviceOf, sums } from "../testing/sums.ts";
 import { HEADER_LENGTH } from "./index.ts";
 
@@ -195,6 +196,23 @@ describe("infer", () => {
 
   it("413 for a body that is too large", async () => {
     expect(await infer(" ".repeat(10_001))).toMatchObject({ status: 413 });
+  });
+
+  it("503 from the model's check, before the body is read", async () => {
+    const check = ({ deadline }: { readonly deadline?: number | undefined }) => {
+      throw new RequestError(503, `no time within ${deadline} ms`);
+    };
+    const busy = askerOf(serviceOf({ models: new Map([["sums", { ...sums, check }]]) }));
+    const unread = new ReadableStream(
+      {
+        pull() {
+          throw new Error("the body is read");
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    const answer = await busy("/v2/models/sums/infer", { method: "POST", body: unread, duplex: "half" });
+    expect(answer).toMatchObject({ status: 503, body: { error: "no time within 1000 ms" } });
   });
 
   it("422 for numbers that overflow in the model", async () => {

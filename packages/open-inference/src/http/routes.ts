@@ -78,6 +78,7 @@ async function answerIndex(c: Context, service: InferenceService): Promise<Respo
 
 async function answerInference(c: Context, service: InferenceService): Promise<Response> {
   const model = calledModel(c, service);
+  model.check?.({ deadline: service.timeout });
   const body = await bodyOf(c, service);
   const { json, binary } = splitBody(body, c.req.header(HEADER_LENGTH));
   const request = parsed(schemas.inferRequest, json);

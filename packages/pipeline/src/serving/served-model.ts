@@ -65,6 +65,8 @@ export interface ServedModel {
   readonly maxBatch: number;
   /** For metrics. */
   readonly queue: Pick<Queue<unknown, unknown>, "waiting" | "cost" | "predictedWait">;
+  /** Throws as a call for one more image would be refused now, and changes nothing: before a body is read, say. */
+  check(options?: SubmitOptions): void;
   /**
    * Outputs for images [N, 3, H, W]. Throws ShapeError for other shapes, OptionError for unknown outputs, WeightsError
    * for logits that are NaN or infinite, DeviceLostError if the worker's process ends.
@@ -182,6 +184,11 @@ export class PooledModel implements ServedModel {
 
   get state(): WorkerState {
     return this.#parts.pool.state;
+  }
+
+  check(options: SubmitOptions = {}): void {
+    this.#checkState();
+    this.queue.check(1, options, this.#decoding);
   }
 
   async infer(
