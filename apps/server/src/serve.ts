@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { version } from "@residual/core";
@@ -10,6 +10,7 @@ import { pino } from "pino";
 import { checkAccess, keyCheck } from "./access.ts";
 import { type GrpcServer, startGrpc } from "./grpc/server.ts";
 import { createApp } from "./http/app.ts";
+import { closeIdle, discardBody } from "./http/connections.ts";
 import { Metrics } from "./metrics.ts";
 import type { ModelEntry, RunningServer, ServeOptions } from "./options.ts";
 import type { Service } from "./service.ts";
@@ -94,7 +95,13 @@ function httpServer(
   service: Service,
   { requestTimeout = 30_000, maxConnections = 1000, cors = [] }: ServeOptions,
 ): Server {
-  const listener = getRequestListener(createApp(service, cors).fetch, { overrideGlobalObjects: false });
+  const app = createApp(service, cors);
+  const fetch = async (request: Request, env: { readonly incoming: IncomingMessage }) => {
+    const response = await app.fetch(request, env);
+    await discardBody(env.incoming, service.maxBytes);
+    return response;
+  };
+  const listener = getRequestListener(fetch, { overrideGlobalObjects: false });
   const limits = {
     headersTimeout: requestTimeout,
     requestTimeout,
@@ -105,6 +112,7 @@ function httpServer(
   http.on("connect", (_, socket) => socket.end("HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n"));
   http.maxConnections = maxConnections;
   http.timeout = requestTimeout + service.timeout; // a client that does not read its answer
+  closeIdle(http);
   http.keepAliveTimeout = 75_000; // a proxy keeps them for 60 s, and has to be the first to close
   return http;
 }
