@@ -1,39 +1,50 @@
 /**
- * Offers `residual serve` a multiple of its capacity over HTTP, and watches answers and memory.
+ * Offers `residual serve` a multiple of its capacity over HTTP, and says whether it answers all and keeps its memory.
  *
  *   node scripts/overload/index.ts                              10 minutes at 4 times capacity
  *   node scripts/overload/index.ts --minutes 2 --times 8 --model resnet50 -- --max-waiting 64
+ *   node scripts/overload/index.ts --snapshots DIR              heap snapshots after the warm-up and at the end
  *
  * Words after `--` go to `residual serve`. Every request has to be answered, with 200 or with 503 and Retry-After.
- * Memory is that of the server and its children: resident, each second; and live, after a garbage collection every
- * ten seconds, by way of --inspect. Slopes begin after `--warm-up` minutes. Exit code 1 if an answer is of another
- * kind or missing. Linux only.
+ *
+ * What a process holds under load depends on the requests and connections of the moment. So the load comes in blocks
+ * of half a minute, and memory is read between them: once all is answered, connections are closed and garbage is
+ * collected, what stays is what would leak. The slope has to be 0 ± 1 MB an hour. `--warm-up` minutes of the same load
+ * come before: V8 compiles more and more of the program, and of rare paths later than of others.
+ *
+ * Prints each block and a verdict; exit code 1 if it does not hold. Linux only.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import sharp from "sharp";
-import { type Answered, capacityOf, close, offer } from "./clients.ts";
-import { Inspector } from "./inspector.ts";
+import { type Answered, Clients, capacityOf, offer } from "./clients.ts";
+import { Inspector, type Live } from "./inspector.ts";
 import { residentOf, treeOf } from "./processes.ts";
-import { type Sample, slopeOf } from "./slope.ts";
+import { type Slope, slopeOf } from "./slope.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     minutes: { type: "string", default: "10" },
-    "warm-up": { type: "string", default: "1" },
+    "warm-up": { type: "string", default: "5" },
     times: { type: "string", default: "4" },
     model: { type: "string", default: "resnet18" },
+    snapshots: { type: "string" },
   },
 });
 
 /** Requests that are open while the capacity is measured. */
 const CLIENTS = 64;
 const CAPACITY_SECONDS = 15;
-/** Seconds of a block of samples, and between garbage collections. */
-const BLOCK = 10;
+/** Seconds of load between two readings of memory. */
+const BLOCK = 30;
+/** MB an hour. */
+const FLAT = 1;
 
 const root = new URL("../../", import.meta.url);
 
@@ -73,49 +84,12 @@ async function textOf(started: ChildProcess): Promise<string> {
   return text;
 }
 
-class Memory {
-  readonly resident: Sample[] = [];
-  readonly heap: Sample[] = [];
-  readonly external: Sample[] = [];
-  readonly #server: Server;
-  readonly #start = performance.now();
-  readonly #timers: NodeJS.Timeout[];
-
-  constructor(server: Server) {
-    this.#server = server;
-    this.#timers = [
-      setInterval(() => this.#sampleResident(), 1000),
-      setInterval(() => void this.#sampleLive(), 1000 * BLOCK),
-    ];
-  }
-
-  stop(): void {
-    for (const timer of this.#timers) clearInterval(timer);
-  }
-
-  #seconds(): number {
-    return (performance.now() - this.#start) / 1000;
-  }
-
-  #sampleResident(): void {
-    const value = treeOf(this.#server.process.pid!).reduce((sum, pid) => sum + residentOf(pid), 0);
-    this.resident.push({ at: this.#seconds(), value });
-  }
-
-  async #sampleLive(): Promise<void> {
-    const all = await Promise.all(this.#server.inspectors.map((each) => each.live()));
-    const at = this.#seconds();
-    this.heap.push({ at, value: all.reduce((sum, { heap }) => sum + heap, 0) });
-    this.external.push({ at, value: all.reduce((sum, { external }) => sum + external, 0) });
-  }
-}
-
 class Tally {
   readonly counts = new Map<string, number>();
   readonly #accepted: number[] = [];
 
-  add({ status, hasRetryAfter, ms }: Answered): void {
-    const kind = status === 503 ? `503 ${hasRetryAfter ? "with" : "without"} Retry-After` : `${status}`;
+  add({ status, hasRetryAfter, ms, failure }: Answered): void {
+    const kind = failure ?? (status === 503 ? `503 ${hasRetryAfter ? "with" : "without"} Retry-After` : `${status}`);
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
     if (status === 200) this.#accepted.push(ms);
   }
@@ -124,8 +98,10 @@ class Tally {
     return this.#accepted.length;
   }
 
-  get isClean(): boolean {
-    return [...this.counts.keys()].every((kind) => kind === "200" || kind === "503 with Retry-After");
+  /** Requests that had another answer than 200, and 503 with Retry-After, or none. */
+  get wrong(): number {
+    const kinds = [...this.counts].filter(([kind]) => kind !== "200" && kind !== "503 with Retry-After");
+    return kinds.reduce((sum, [, count]) => sum + count, 0);
   }
 
   p99(): number {
@@ -134,44 +110,100 @@ class Tally {
   }
 }
 
+/** Of a server at rest, in MB. `resident` is that of all its processes. */
+interface Reading extends Live {
+  readonly at: number;
+  readonly resident: number;
+}
+
+const begun = performance.now();
+
+/** Waits until the server knows that the connections are closed. */
+async function read({ process, inspectors }: Server): Promise<Reading> {
+  await setTimeout(500);
+  const all = await Promise.all(inspectors.map((each) => each.live()));
+  const sumOf = (name: keyof Live) => all.reduce((sum, live) => sum + live[name], 0);
+  const reading = {
+    at: (performance.now() - begun) / 1000,
+    heap: sumOf("heap"),
+    code: sumOf("code"),
+    external: sumOf("external"),
+    resident: treeOf(process.pid!).reduce((sum, pid) => sum + residentOf(pid), 0),
+    sockets: sumOf("sockets"),
+  };
+  console.log(
+    Object.values(reading)
+      .map((value) => value.toFixed(2).padStart(10))
+      .join(""),
+  );
+  return reading;
+}
+
+/** Blocks of load, each with a reading after it; and the milliseconds under load. */
+async function load(minutes: number, perSecond: number, tally: Tally) {
+  const readings: Reading[] = [];
+  let ms = 0;
+  for (let block = 0; block < (60 * minutes) / BLOCK; block++) {
+    const start = performance.now();
+    await offer(clients, { perSecond, seconds: BLOCK, seed: BigInt(block) }, (answer) => tally.add(answer));
+    ms += performance.now() - start;
+    clients.closeIdle();
+    readings.push(await read(server));
+  }
+  return { readings, ms };
+}
+
+async function snapshots(name: string): Promise<void> {
+  if (values.snapshots === undefined) return;
+  mkdirSync(values.snapshots, { recursive: true });
+  for (const [index, each] of server.inspectors.entries())
+    await each.snapshot(join(values.snapshots, `${name}-${index}.heapsnapshot`));
+}
+
+function slope(name: "heap" | "code" | "external" | "resident", readings: readonly Reading[]): Slope {
+  const found = slopeOf(readings.map((reading) => ({ at: reading.at, value: reading[name] })));
+  const [first, last] = [readings[0]![name], readings.at(-1)![name]];
+  const range = `${first.toFixed(2)} to ${last.toFixed(2)} MB`;
+  console.log(`${name.padEnd(11)}${found.perHour.toFixed(2)} ± ${found.within.toFixed(2)} MB an hour (95 %), ${range}`);
+  return found;
+}
+
 const minutes = Number(values.minutes);
-const warmUp = 60 * Number(values["warm-up"]);
 const picture = await sharp(fileURLToPath(new URL("photos/chelsea.png", root)))
   .resize(256)
   .jpeg()
   .toBuffer();
 const server = await startServer();
-const url = `${server.url}/v1/classify`;
+const clients = new Clients(`${server.url}/v1/classify`, picture);
 try {
-  await capacityOf(url, picture, CLIENTS, CAPACITY_SECONDS / 3);
-  const capacity = await capacityOf(url, picture, CLIENTS, CAPACITY_SECONDS);
+  await capacityOf(clients, CLIENTS, CAPACITY_SECONDS / 3);
+  const capacity = await capacityOf(clients, CLIENTS, CAPACITY_SECONDS);
   console.log(`capacity   ${capacity.toFixed(1)} pictures/s, ${CLIENTS} clients, ${CAPACITY_SECONDS} s`);
   const perSecond = Number(values.times) * capacity;
-  const memory = new Memory(server);
+  console.log(["seconds", "heap MB", "code", "external", "resident", "sockets"].map((s) => s.padStart(10)).join(""));
   const tally = new Tally();
-  const start = performance.now();
-  await offer(url, picture, { perSecond, seconds: 60 * minutes }, (answer) => tally.add(answer));
-  const seconds = (performance.now() - start) / 1000;
-  memory.stop();
-  console.log(`offered    ${perSecond.toFixed(1)} pictures/s for ${minutes} min`);
+  await load(Number(values["warm-up"]), perSecond, tally);
+  await snapshots("before");
+  const before = tally.accepted;
+  const { readings, ms } = await load(minutes, perSecond, tally);
+  await snapshots("after");
+  const goodput = (1000 * (tally.accepted - before)) / ms;
+  console.log(`offered    ${perSecond.toFixed(1)} pictures/s for ${minutes} min, after ${values["warm-up"]} min`);
   for (const [kind, count] of tally.counts) console.log(`answers    ${kind}: ${count}`);
-  console.log(`goodput    ${(tally.accepted / seconds).toFixed(1)} pictures/s, p99 ${tally.p99().toFixed(0)} ms`);
-  console.log(`share      ${(tally.accepted / seconds / capacity).toFixed(3)} of capacity`);
-  for (const name of ["resident", "heap", "external"] as const) report(name, memory[name]);
+  console.log(`most open  ${clients.mostOpen} requests`);
+  console.log(`goodput    ${goodput.toFixed(1)} pictures/s, ${(goodput / capacity).toFixed(3)} of capacity`);
+  console.log(`p99        ${tally.p99().toFixed(0)} ms of the answers 200`);
+  for (const name of ["resident", "external", "code"] as const) slope(name, readings);
+  const { perHour, within } = slope("heap", readings);
   for (const each of server.inspectors) each.close(); // a process waits for its debugger
   server.process.kill("SIGTERM");
   const [code] = (await once(server.process, "exit")) as [number | null];
   console.log(`exit code  ${code} after SIGTERM`);
-  process.exitCode = tally.isClean ? 0 : 1;
+  const isFlat = Math.abs(perHour) + within <= FLAT;
+  console.log(`verdict    ${tally.wrong === 0 ? "every request answered" : `${tally.wrong} requests not answered`}`);
+  console.log(`           the heap is ${isFlat ? "flat" : "not shown to be flat"} within ${FLAT} MB an hour`);
+  process.exitCode = tally.wrong === 0 && isFlat ? 0 : 1;
 } finally {
-  close();
+  clients.close();
   server.process.kill();
-}
-
-function report(name: string, samples: readonly Sample[]): void {
-  const later = samples.filter(({ at }) => at >= warmUp);
-  const { perHour, within } = slopeOf(later, BLOCK);
-  const [first, last] = [later[0]?.value ?? Number.NaN, later.at(-1)?.value ?? Number.NaN];
-  const slope = `${perHour.toFixed(1)} ± ${within.toFixed(1)} MB an hour (95 %)`;
-  console.log(`${name.padEnd(11)}${slope}, ${first.toFixed(1)} to ${last.toFixed(1)} MB`);
 }

@@ -1,11 +1,29 @@
 import { on, once } from "node:events";
+import { closeSync, openSync, writeSync } from "node:fs";
 
-/** Memory that is left after a garbage collection, in MB. */
+/** Memory that is left after a garbage collection, in MB, and what holds it. */
 export interface Live {
   /** JavaScript's objects. */
   readonly heap: number;
   /** Memory that these own outside the heap: buffers, sockets. */
   readonly external: number;
+  /** The part of `heap` that is compiled code and its metadata. */
+  readonly code: number;
+  /** Open sockets. */
+  readonly sockets: number;
+}
+
+/** Evaluated in the process. */
+const LIVE = `JSON.stringify({
+  memory: process.memoryUsage(),
+  spaces: process.getBuiltinModule("node:v8").getHeapSpaceStatistics(),
+  resources: process.getActiveResourcesInfo(),
+})`;
+
+interface Found {
+  readonly memory: NodeJS.MemoryUsage;
+  readonly spaces: readonly { readonly space_name: string; readonly space_used_size: number }[];
+  readonly resources: readonly string[];
 }
 
 /** A process that runs with --inspect: collects its garbage, and tells what stays. */
@@ -26,10 +44,31 @@ export class Inspector {
 
   async live(): Promise<Live> {
     await this.#call("HeapProfiler.collectGarbage", {});
-    const expression = "JSON.stringify(process.memoryUsage())";
-    const { result } = await this.#call("Runtime.evaluate", { expression, returnByValue: true });
-    const usage = JSON.parse(result!.value) as NodeJS.MemoryUsage;
-    return { heap: usage.heapUsed / 1e6, external: usage.external / 1e6 };
+    const { result } = await this.#call("Runtime.evaluate", { expression: LIVE, returnByValue: true });
+    const { memory, spaces, resources } = JSON.parse(result!.value) as Found;
+    const code = spaces.filter(({ space_name }) => /code|trusted/.test(space_name));
+    return {
+      heap: memory.heapUsed / 1e6,
+      external: memory.external / 1e6,
+      code: code.reduce((sum, { space_used_size }) => sum + space_used_size, 0) / 1e6,
+      sockets: resources.filter((name) => name === "TCPSocketWrap").length,
+    };
+  }
+
+  /** Writes a snapshot of the heap, which Chrome's developer tools read and compare. The process stands meanwhile. */
+  async snapshot(path: string): Promise<void> {
+    const file = openSync(path, "w");
+    const write = ({ data }: MessageEvent) => {
+      const { method, params } = JSON.parse(String(data)) as { method?: string; params: { chunk: string } };
+      if (method === "HeapProfiler.addHeapSnapshotChunk") writeSync(file, params.chunk);
+    };
+    this.#socket.addEventListener("message", write);
+    try {
+      await this.#call("HeapProfiler.takeHeapSnapshot", {});
+    } finally {
+      this.#socket.removeEventListener("message", write);
+      closeSync(file);
+    }
   }
 
   close(): void {

@@ -11,16 +11,8 @@ export interface Sample {
   readonly value: number;
 }
 
-/**
- * The slope of samples through time. Samples follow one another too closely to be independent, so that means of
- * blocks of `seconds` take their place.
- */
-export function slopeOf(samples: readonly Sample[], seconds: number): Slope {
-  const blocks = Map.groupBy(samples, ({ at }) => Math.floor(at / seconds));
-  const points = [...blocks.values()].map((block) => ({
-    at: meanOf(block.map(({ at }) => at)),
-    value: meanOf(block.map(({ value }) => value)),
-  }));
+/** The slope of samples through time. Their errors have to be independent. */
+export function slopeOf(points: readonly Sample[]): Slope {
   const [at, value] = [meanOf(points.map((point) => point.at)), meanOf(points.map((point) => point.value))];
   const sumOf = (term: (point: Sample) => number) => points.reduce((sum, point) => sum + term(point), 0);
   const spread = sumOf((point) => (point.at - at) ** 2);
