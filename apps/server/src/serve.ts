@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { version } from "@residual/core";
@@ -10,7 +10,7 @@ import { pino } from "pino";
 import { checkAccess, keyCheck } from "./access.ts";
 import { type GrpcServer, startGrpc } from "./grpc/server.ts";
 import { createApp } from "./http/app.ts";
-import { closeIdle, discardBody } from "./http/connections.ts";
+import { closeIdle, discardBody, type Incoming } from "./http/connections.ts";
 import { Metrics } from "./metrics.ts";
 import type { ModelEntry, RunningServer, ServeOptions } from "./options.ts";
 import type { Service } from "./service.ts";
@@ -96,7 +96,7 @@ function httpServer(
   { requestTimeout = 30_000, maxConnections = 1000, cors = [] }: ServeOptions,
 ): Server {
   const app = createApp(service, cors);
-  const fetch = async (request: Request, env: { readonly incoming: IncomingMessage }) => {
+  const fetch = async (request: Request, env: { readonly incoming: Incoming }) => {
     const response = await app.fetch(request, env);
     await discardBody(env.incoming, service.maxBytes);
     return response;

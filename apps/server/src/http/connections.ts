@@ -1,5 +1,6 @@
-import type { IncomingMessage, Server } from "node:http";
+import type { IncomingHttpHeaders, Server } from "node:http";
 import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 
 /**
@@ -15,11 +16,14 @@ export function closeIdle(http: Server): void {
   });
 }
 
+/** A request as it comes in. */
+export type Incoming = Readable & { readonly headers: IncomingHttpHeaders };
+
 /**
  * Reads a request's body, up to `most` bytes, and forgets it. A connection that closes with unread bytes is reset, and
  * the client may lose its answer. A body that someone else has begun to read is left alone.
  */
-export async function discardBody(incoming: IncomingMessage, most: number): Promise<void> {
+export async function discardBody(incoming: Incoming, most: number): Promise<void> {
   if (incoming.readableDidRead || incoming.destroyed || Number(incoming.headers["content-length"] ?? 0) > most) return;
   const enough = new AbortController();
   let bytes = 0;
