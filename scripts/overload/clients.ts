@@ -101,6 +101,12 @@ export async function capacityOf(clients: Clients, count: number, seconds: numbe
   return (1000 * accepted) / (performance.now() - end + 1000 * seconds);
 }
 
+/** Sends a request over as many connections as there may be, at once. */
+export async function burst(clients: Clients, onAnswer: (answer: Answered) => void): Promise<void> {
+  await Promise.all(Array.from({ length: CONNECTIONS }, async () => onAnswer(await clients.post())));
+  clients.closeIdle();
+}
+
 /** Sends requests at the times of a Poisson process, however many are still open. Resolves once all are answered. */
 export async function offer(
   clients: Clients,
