@@ -1,16 +1,15 @@
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { getRequestListener } from "@hono/node-server";
 import { version } from "@residual/core";
 import type { ModelControl } from "@residual/open-inference";
+import { nodeServer } from "@residual/open-inference/node";
 import { OptionError } from "@residual/pipeline";
 import { openServing, type Serving } from "@residual/pipeline/serving";
 import { pino } from "pino";
 import { checkAccess, keyCheck } from "./access.ts";
 import { type GrpcServer, startGrpc } from "./grpc/server.ts";
 import { createApp } from "./http/app.ts";
-import { closeIdle, discardBody, type Incoming } from "./http/connections.ts";
 import { Metrics } from "./metrics.ts";
 import type { ModelEntry, RunningServer, ServeOptions } from "./options.ts";
 import type { Service } from "./service.ts";
@@ -33,7 +32,8 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
   const serving = await openServing({ ...servingOptions(options), onBatch: (batch) => metrics.countBatch(batch) });
   metrics.watch(serving);
   const service = serviceOf(options, serving, metrics, models);
-  const http = httpServer(service, options);
+  const { requestTimeout = 30_000, maxConnections = 1000, cors = [] } = options;
+  const http = nodeServer(createApp(service, cors), { ...service, requestTimeout, maxConnections });
   const pending = pendingRequests(http);
   let grpc: GrpcServer | undefined;
   let closed: Promise<void> | undefined;
@@ -89,32 +89,6 @@ function controlOf(serving: Serving, entries: readonly ModelEntry[]): ModelContr
     load: (name) => serving.load(name, options.get(name)),
     unload: (name) => serving.unload(name),
   };
-}
-
-function httpServer(
-  service: Service,
-  { requestTimeout = 30_000, maxConnections = 1000, cors = [] }: ServeOptions,
-): Server {
-  const app = createApp(service, cors);
-  const fetch = async (request: Request, env: { readonly incoming: Incoming }) => {
-    const response = await app.fetch(request, env);
-    await discardBody(env.incoming, service.maxBytes);
-    return response;
-  };
-  const listener = getRequestListener(fetch, { overrideGlobalObjects: false });
-  const limits = {
-    headersTimeout: requestTimeout,
-    requestTimeout,
-    connectionsCheckingInterval: Math.ceil(requestTimeout / 4),
-  };
-  const http = createServer(limits, (request, response) => void listener(request, response));
-  // Node closes the connection of a CONNECT without an answer where nothing listens
-  http.on("connect", (_, socket) => socket.end("HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n"));
-  http.maxConnections = maxConnections;
-  http.timeout = requestTimeout + service.timeout; // a client that does not read its answer
-  closeIdle(http);
-  http.keepAliveTimeout = 75_000; // a proxy keeps them for 60 s, and has to be the first to close
-  return http;
 }
 
 async function listen(http: Server, port: number, host: string): Promise<void> {

@@ -1,12 +1,10 @@
 import { once } from "node:events";
-import { createServer } from "node:http";
-import { type AddressInfo, connect, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
 import { serve } from "../index.ts";
 import { ask, inferBody, post, running } from "../testing/running.ts";
-import { closeIdle } from "./connections.ts";
 
 /** A connection, and what it receives: answers, or the code of its error. */
 async function connected(url: string): Promise<{ socket: Socket; received: () => string; closed: Promise<unknown> }> {
@@ -29,28 +27,6 @@ const statuses = (text: string) => [...text.matchAll(/HTTP\/1\.1 (\d+)|E(?:CONNR
 const patience = { timeout: 30_000, interval: 2 };
 
 const head = (path: string, bytes: number) => `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: ${bytes}\r\n\r\n`;
-
-it("a request that has come in time is answered, however late the server looks at the connection", async () => {
-  const http = createServer((_, response) => response.end());
-  http.keepAliveTimeout = 100;
-  Object.assign(http, { keepAliveTimeoutBuffer: 0 });
-  closeIdle(http);
-  http.listen(0);
-  await once(http, "listening");
-  const { socket, received, closed } = await connected(`http://a:${(http.address() as AddressInfo).port}`);
-  socket.write(head("/", 0));
-  await expect.poll(() => statuses(received()), patience).toEqual(["200"]);
-  await new Promise<void>((resolve) => {
-    setImmediate(() => {
-      socket.write(head("/", 0));
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300); // timers come next, and sockets after them
-      resolve();
-    });
-  });
-  await closed; // idle connections are closed nevertheless
-  expect(statuses(received())).toEqual(["200", "200"]);
-  http.close();
-});
 
 it("a body may come after its request was refused, and the connection stays", async () => {
   const { url } = await running({ apiKeys: ["key"] });
