@@ -19,16 +19,16 @@ export type InputRecord<Required extends string, Optional extends string, T> = {
 };
 
 /**
- * The role of an input. `data` differs from run to run and has the batch as its first axis. The other roles are
- * parameters: training updates weight, bias, scale and shift by gradients, and collects mean and variance.
+ * The role of an input. `data` differs from run to run; in the ops of models its first axis is the batch. The other
+ * roles are parameters: training updates weight, bias, scale and shift by gradients, and collects mean and variance.
  */
 export type InputRole = "data" | "weight" | "bias" | "scale" | "shift" | "mean" | "variance";
 
 /** The role of each input, in the op's order. */
 export type InputRoles<Names extends string> = { readonly [K in Names]: InputRole };
 
-/** The type of an attribute: a number, [down, right], [top, left, bottom, right], or a boolean. */
-export type AttributeKind = "number" | "pair" | "sides" | "flag";
+/** The type of an attribute: a number, [down, right], [top, left, bottom, right], any list of numbers, or a boolean. */
+export type AttributeKind = "number" | "pair" | "sides" | "list" | "flag";
 
 type KindOf<Value extends Attribute> = Value extends boolean
   ? "flag"
@@ -36,7 +36,9 @@ type KindOf<Value extends Attribute> = Value extends boolean
     ? "number"
     : Value extends Pads
       ? "sides"
-      : "pair";
+      : Value extends readonly [number, number]
+        ? "pair"
+        : "list";
 
 /** The kind of each attribute. */
 type AttributeKinds<Canonical extends Attributes> = { readonly [K in keyof Canonical]: KindOf<Canonical[K]> };
@@ -87,13 +89,20 @@ export interface OpDefinition<
   macs?(inputs: InputRecord<Required, Optional, Shape>, attributes: Canonical, shape: readonly number[]): number;
   /**
    * The gradient of each input as a value of the IR, from the node and the gradient of its output. (Some gradients read
-   * the node's output.)
+   * the node's output.) An input that is left out has the gradient 0. Ops that only gradients consist of have no
+   * gradient: there are no second derivatives.
    */
   gradient?(
-    node: AnyNode & { readonly inputs: InputRecord<Required, Optional, Value>; readonly attributes: Canonical },
+    node: NodeOf<Required, Optional, Canonical>,
     dy: Value,
-  ): { readonly [K in Required | Optional]?: Value };
+  ): { readonly [K in Required | Optional]?: Value | undefined };
 }
+
+/** A node of an op with these inputs and attributes. */
+type NodeOf<Required extends string, Optional extends string, Canonical extends Attributes> = AnyNode & {
+  readonly inputs: InputRecord<Required, Optional, Value>;
+  readonly attributes: Canonical;
+};
 
 /**
  * A composite op: an op expressed by other ops. Its shape, evaluation, cost, error bound and gradient follow from its
@@ -112,6 +121,11 @@ export interface CompositeDefinition<
   macs?(inputs: InputRecord<Required, Optional, Shape>, attributes: Canonical, shape: readonly number[]): number;
   /** The same output, computed by other ops. */
   decompose(inputs: InputRecord<Required, Optional, Value>, attributes: Canonical): AnyNode;
+  /** The gradients of the inputs, as in OpDefinition, if they cost less than those that follow from the parts. */
+  gradient?(
+    node: NodeOf<Required, Optional, Canonical>,
+    dy: Value,
+  ): { readonly [K in Required | Optional]?: Value | undefined };
 }
 
 /** An op as a function that applies it: `conv2d({ x, weight }, { stride: 2 })`. */
@@ -237,6 +251,7 @@ const kinds: {
   number: { expected: "a number", holds: isNumber },
   pair: { expected: "one number or [down, right]", holds: (value) => areNumbers(value, 2) },
   sides: { expected: "one number or [top, left, bottom, right]", holds: (value) => areNumbers(value, 4) },
+  list: { expected: "a list of numbers", holds: (value) => Array.isArray(value) && value.every(isNumber) },
   flag: { expected: "true or false", holds: (value) => typeof value === "boolean" },
 };
 

@@ -1,23 +1,10 @@
-import { checkWhole, defineOp, dims4, type Op, type Pair, pair, rank4 } from "../ir/define-op.ts";
-import { check } from "../ir/errors.ts";
-import { formatShape } from "../ir/value.ts";
-
-export interface AveragePool2dOptions {
-  /** Size in input pixels; one number or [height, width]. */
-  readonly window: Pair;
-  /** Step, in input pixels. Default: the window's size. */
-  readonly stride?: Pair;
-  /**
-   * Whether to keep a last window that extends beyond the bottom or right, averaged over the pixels inside the image.
-   */
-  readonly ceil?: boolean;
-}
-
-export type AveragePool2dAttributes = {
-  readonly window: readonly [number, number];
-  readonly stride: readonly [number, number];
-  readonly ceil: boolean;
-};
+import { defineOp, dims4, type Op } from "../ir/define-op.ts";
+import {
+  type AveragePool2dAttributes,
+  type AveragePool2dOptions,
+  averagePool2dAttributes,
+  averagePool2dShape,
+} from "./shared/pooling.ts";
 
 /**
  * The mean of the pixels under each window; pixels outside the image do not count.
@@ -34,22 +21,8 @@ export const averagePool2d: Op<"averagePool2d", "x", never, AveragePool2dOptions
   name: "averagePool2d",
   inputs: { x: "data" },
   attributeKinds: { window: "pair", stride: "pair", ceil: "flag" },
-  attributes: ({ window, stride = window, ceil = false }: AveragePool2dOptions): AveragePool2dAttributes => ({
-    window: pair(window),
-    stride: pair(stride),
-    ceil,
-  }),
-  shape({ x }, { window, stride, ceil }) {
-    const [n, c, h, w] = rank4(x, "averagePool2d.C1");
-    checkWhole([...window, ...stride], 1, "averagePool2d.C2", "window and stride");
-    const covered = !ceil || (stride[0] <= window[0] && stride[1] <= window[1]);
-    check(covered, "averagePool2d.C3", `stride ${stride} steps over pixels of window ${window} with ceil`);
-    const round = ceil ? Math.ceil : Math.floor;
-    const oh = Math.max(round((h - window[0]) / stride[0]), ceil ? 0 : -1) + 1;
-    const ow = Math.max(round((w - window[1]) / stride[1]), ceil ? 0 : -1) + 1;
-    check(oh > 0 && ow > 0, "averagePool2d.C4", `window ${window} is larger than x ${formatShape(x)}`);
-    return [n, c, oh, ow];
-  },
+  attributes: averagePool2dAttributes,
+  shape: ({ x }, attributes) => averagePool2dShape(x, attributes),
   evaluate({ x }, { window, stride }, shape) {
     const [n, c, oh, ow] = dims4(shape);
     const [, , h, w] = dims4(x.shape);

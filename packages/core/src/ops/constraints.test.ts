@@ -79,7 +79,7 @@ describe.each(Object.entries(broken))("%s", (label, calls) => {
 });
 
 it("every label of a docstring has a call here that breaks it", () => {
-  const files = readdirSync(import.meta.dirname).filter((file) => !/index|nodes|matrix|test/.test(file));
+  const files = readdirSync(import.meta.dirname).filter((file) => /^(?!index|nodes).*(?<!test)\.ts$/.test(file));
   const labels = files.flatMap((file) => {
     const source = readFileSync(`${import.meta.dirname}/${file}`, "utf8");
     const op = /name: "(\w+)"/.exec(source)![1];

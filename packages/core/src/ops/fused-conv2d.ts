@@ -2,8 +2,9 @@ import { type CompositeOp, defineComposite } from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
 import { formatShape } from "../ir/value.ts";
 import { add } from "./add.ts";
-import { type Conv2dAttributes, type Conv2dOptions, conv2d } from "./conv2d.ts";
+import { conv2d } from "./conv2d.ts";
 import { relu } from "./relu.ts";
+import type { Conv2dAttributes, Conv2dOptions } from "./shared/convolution.ts";
 
 export interface FusedConv2dOptions extends Conv2dOptions {
   /** Whether a ReLU follows the sum. */

@@ -2,7 +2,7 @@ import { defineOp, noAttributes, type Op, rank2 } from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
 import { sizeOf } from "../ir/tensor.ts";
 import { formatShape } from "../ir/value.ts";
-import { multiplyTransposed } from "./matrix.ts";
+import { multiplyTransposed } from "./shared/matrix.ts";
 
 /**
  * A fully connected layer: x · weightᵀ + bias.

@@ -1,32 +1,10 @@
+import { defineOp, dims4, type Op } from "../ir/define-op.ts";
 import {
-  checkWhole,
-  defineOp,
-  dims4,
-  type Op,
-  type Padding,
-  type Pair,
-  pair,
-  rank4,
-  sides,
-  windowSteps,
-} from "../ir/define-op.ts";
-import { check } from "../ir/errors.ts";
-import { formatShape, type Pads } from "../ir/value.ts";
-
-export interface MaxPool2dOptions {
-  /** Size in input pixels; one number or [height, width]. */
-  readonly window: Pair;
-  /** Step, in input pixels. Default: the window's size. */
-  readonly stride?: Pair;
-  /** Pixels of −∞ around the input; one number or [top, left, bottom, right]. */
-  readonly padding?: Padding;
-}
-
-export type MaxPool2dAttributes = {
-  readonly window: readonly [number, number];
-  readonly stride: readonly [number, number];
-  readonly padding: Pads;
-};
+  type MaxPool2dAttributes,
+  type MaxPool2dOptions,
+  maxPool2dAttributes,
+  maxPool2dShape,
+} from "./shared/pooling.ts";
 
 /**
  * The largest value under each window.
@@ -43,23 +21,8 @@ export const maxPool2d: Op<"maxPool2d", "x", never, MaxPool2dOptions, MaxPool2dA
   name: "maxPool2d",
   inputs: { x: "data" },
   attributeKinds: { window: "pair", stride: "pair", padding: "sides" },
-  attributes: ({ window, stride = window, padding = 0 }: MaxPool2dOptions): MaxPool2dAttributes => ({
-    window: pair(window),
-    stride: pair(stride),
-    padding: sides(padding),
-  }),
-  shape({ x }, { window, stride, padding }) {
-    const [n, c, h, w] = rank4(x, "maxPool2d.C1");
-    checkWhole([...window, ...stride], 1, "maxPool2d.C2", "window and stride");
-    checkWhole(padding, 0, "maxPool2d.C2", "padding");
-    const [top, left, bottom, right] = padding;
-    const seen = Math.max(top, bottom) <= window[0] / 2 && Math.max(left, right) <= window[1] / 2;
-    check(seen, "maxPool2d.C2", `padding ${padding} is more than half of window ${window}`);
-    const oh = windowSteps(h, top, bottom, window[0], stride[0]);
-    const ow = windowSteps(w, left, right, window[1], stride[1]);
-    check(oh > 0 && ow > 0, "maxPool2d.C3", `window ${window} is larger than the padded x ${formatShape(x)}`);
-    return [n, c, oh, ow];
-  },
+  attributes: maxPool2dAttributes,
+  shape: ({ x }, attributes) => maxPool2dShape(x, attributes),
   evaluate({ x }, { window, stride, padding: [top, left] }, shape) {
     const [n, c, oh, ow] = dims4(shape);
     const [, , h, w] = dims4(x.shape);

@@ -155,7 +155,7 @@ function evaluatePart(part: Exclude<Value, Input>, known: ReadonlyMap<Value, Ten
  * op states them.
  */
 export function macsOf(node: AnyNode, batch: number): number {
-  const shapes = mapValues(node.inputs, ({ shape }) => shape);
+  const shapes = mapValues(node.inputs, ({ shape }) => concrete(shape, batch));
   const own = opOf(node).macs?.(shapes, node.attributes, concrete(node.shape, batch));
   return own ?? partsOf(node).reduce((sum, part) => sum + (part.kind === "node" ? macsOf(part, batch) : 0), 0);
 }

@@ -1,6 +1,6 @@
-import { dims4 } from "../ir/define-op.ts";
-import type { Tensor } from "../ir/tensor.ts";
-import type { Pads } from "../ir/value.ts";
+import { dims4 } from "../../ir/define-op.ts";
+import type { Tensor } from "../../ir/tensor.ts";
+import type { Pads } from "../../ir/value.ts";
 
 /** Geometry of sliding windows. The attributes of a convolution fit. */
 interface Windows {
@@ -151,6 +151,50 @@ export function imageRows(
           for (let q = 0; q < kw; q++) {
             const column = j * right - left + q * stepRight;
             rows[to++] = inside && column >= 0 && column < w ? data[line + column]! : 0;
+          }
+        }
+      }
+    }
+  }
+}
+
+/** Rows of a row-major matrix, transposed: [rows, columns] from row `first` on becomes [columns, rows]. */
+export function transposed(data: Float64Array, first: number, rows: number, columns: number): Float64Array {
+  const turned = new Float64Array(rows * columns);
+  for (let row = 0, from = first * columns; row < rows; row++) {
+    for (let to = row; to < turned.length; to += rows, from++) turned[to] = data[from]!;
+  }
+  return turned;
+}
+
+/**
+ * The transpose of `imageRows`: adds each row to the pixels of the patch under its window. What lies in the padding is
+ * dropped.
+ */
+export function addImageRows(
+  image: Float64Array,
+  rows: Float64Array,
+  { shape, weightShape }: { readonly shape: readonly number[]; readonly weightShape: readonly number[] },
+  { stride, padding: [top, left], dilation, groups }: Windows,
+  index: number,
+  group: number,
+  [oh, ow]: readonly [number, number],
+): void {
+  const [, perGroup, kh, kw] = dims4(weightShape);
+  const [, , h, w] = dims4(shape);
+  const first = (index * groups + group) * perGroup * h * w;
+  const [down, right, stepDown, stepRight] = [stride[0], stride[1], dilation[0], dilation[1]];
+  let from = 0;
+  for (let i = 0; i < oh; i++) {
+    for (let j = 0; j < ow; j++) {
+      for (let c = 0; c < perGroup; c++) {
+        for (let p = 0; p < kh; p++) {
+          const row = i * down - top + p * stepDown;
+          const line = first + (c * h + row) * w;
+          const inside = row >= 0 && row < h;
+          for (let q = 0; q < kw; q++, from++) {
+            const column = j * right - left + q * stepRight;
+            if (inside && column >= 0 && column < w) image[line + column]! += rows[from]!;
           }
         }
       }
