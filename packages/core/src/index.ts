@@ -78,6 +78,7 @@ export {
   rowsIn,
   type Source,
   scaleRows,
+  zeros,
 } from "./ir/source.ts";
 export {
   type DType,
@@ -145,6 +146,8 @@ export { softmaxRow } from "./ops/softmax.ts";
 export { nodesIn, type OutlineGroup, type OutlinePart, outlineOf, runsOf } from "./outline.ts";
 export { bind, type NamedSources } from "./passes/bind.ts";
 export { CAM, classActivationMap } from "./passes/class-activation-map.ts";
+export { closeBatch } from "./passes/close-batch.ts";
+export { type DifferentiateOptions, differentiate, type GradientName } from "./passes/differentiate.ts";
 export { foldBatchNorm } from "./passes/fold-batch-norm.ts";
 export { foldConstants } from "./passes/fold-constants.ts";
 export { fuseEpilogues } from "./passes/fuse-epilogues.ts";
@@ -152,6 +155,7 @@ export { optimize } from "./passes/index.ts";
 export { pruneAliases } from "./passes/prune-aliases.ts";
 export { type Pass, type Rules, rewrite } from "./passes/rewrite.ts";
 export { select } from "./passes/select.ts";
+export { type TrainableOptions, trainable } from "./passes/trainable.ts";
 export { reference } from "./reference.ts";
 export {
   type BackendParts,
@@ -164,5 +168,16 @@ export {
   type RunOptions,
 } from "./shell.ts";
 export { type LayerSummary, type MemorySummary, type Summary, summarize } from "./summary.ts";
+export {
+  type AdamwOptions,
+  adamw,
+  type DecayOptions,
+  type Optimizer,
+  type OptimizerInputs,
+  type SgdOptions,
+  sgd,
+  type Trained,
+} from "./training/optimizers.ts";
+export { type LossName, losses, type StepInput, type TrainingStepOptions, trainingStep } from "./training/training-step.ts";
 export { version } from "./version.ts";
 export { type WinogradPoints, winogradF2, winogradF4 } from "./winograd.ts";

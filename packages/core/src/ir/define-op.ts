@@ -88,21 +88,21 @@ export interface OpDefinition<
   /** Multiply-adds for one output of shape `shape`; 0 if absent. Bias and elementwise arithmetic are not counted. */
   macs?(inputs: InputRecord<Required, Optional, Shape>, attributes: Canonical, shape: readonly number[]): number;
   /**
-   * The gradient of each input as a value of the IR, from the node and the gradient of its output. (Some gradients read
-   * the node's output.) An input that is left out has the gradient 0. Ops that only gradients consist of have no
-   * gradient: there are no second derivatives.
+   * The gradient of each input as a value of the IR, from the node and the gradient of its output. An input that is left
+   * out has the gradient 0. Ops that only gradients consist of have no gradient: there are no second derivatives.
    */
   gradient?(
-    node: NodeOf<Required, Optional, Canonical>,
+    node: Differentiated<Required, Optional, Canonical>,
     dy: Value,
   ): { readonly [K in Required | Optional]?: Value | undefined };
 }
 
-/** A node of an op with these inputs and attributes. */
-type NodeOf<Required extends string, Optional extends string, Canonical extends Attributes> = AnyNode & {
+/** A node whose gradient is asked for, with its output as a value: some gradients read the output instead of an input. */
+interface Differentiated<Required extends string, Optional extends string, Canonical extends Attributes> {
   readonly inputs: InputRecord<Required, Optional, Value>;
   readonly attributes: Canonical;
-};
+  readonly output: Value;
+}
 
 /**
  * A composite op: an op expressed by other ops. Its shape, evaluation, cost, error bound and gradient follow from its
@@ -123,7 +123,7 @@ export interface CompositeDefinition<
   decompose(inputs: InputRecord<Required, Optional, Value>, attributes: Canonical): AnyNode;
   /** The gradients of the inputs, as in OpDefinition, if they cost less than those that follow from the parts. */
   gradient?(
-    node: NodeOf<Required, Optional, Canonical>,
+    node: Differentiated<Required, Optional, Canonical>,
     dy: Value,
   ): { readonly [K in Required | Optional]?: Value | undefined };
 }

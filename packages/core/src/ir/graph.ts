@@ -158,24 +158,35 @@ export function usesOf(graph: Graph): ReadonlyMap<Value, number> {
 }
 
 /**
- * The graph with each value replaced, bottom up. `replace` gets a node whose inputs are already replaced, and returns
- * the new value. Inputs and variables stay. Unchanged nodes, and an unchanged graph, keep their identity.
+ * For each value of a graph its replacement, bottom up. `replaceNode` gets a node whose inputs are already replaced.
+ * Unchanged nodes keep their identity.
+ */
+export function replaceValues(
+  source: Graph,
+  replaceNode: (node: AnyNode, original: AnyNode) => Value,
+  replaceLeaf: (leaf: Leaf) => Value,
+): ReadonlyMap<Value, Value> {
+  const replaced = new Map<Value, Value>();
+  for (const value of valuesOf(source)) {
+    const next = value.kind === "node" ? replaceNode(withInputs(value, replaced), value) : replaceLeaf(value);
+    replaced.set(value, next);
+  }
+  return replaced;
+}
+
+/**
+ * The graph with each value replaced, bottom up, as by `replaceValues`. Inputs and variables stay. An unchanged graph
+ * keeps its identity.
  */
 export function rebuild<In extends string, Out extends string, Names extends string>(
   source: Graph<In, Out, Names>,
   replaceNode: (node: AnyNode, original: AnyNode) => Value,
   replaceLeaf: (leaf: Exclude<Leaf, Input | Variable>) => Value = (leaf) => leaf,
 ): Graph<In, Out, Names> {
-  const replaced = new Map<Value, Value>();
-  let changed = false;
-  for (const value of valuesOf(source)) {
-    let next: Value = value;
-    if (value.kind === "node") next = replaceNode(withInputs(value, replaced), value);
-    else if (value.kind === "parameter" || value.kind === "constant") next = replaceLeaf(value);
-    replaced.set(value, next);
-    changed ||= next !== value;
-  }
-  if (!changed) return source;
+  const replaced = replaceValues(source, replaceNode, (leaf) =>
+    leaf.kind === "parameter" || leaf.kind === "constant" ? replaceLeaf(leaf) : leaf,
+  );
+  if ([...replaced].every(([value, next]) => value === next)) return source;
   const outputs = Object.fromEntries(
     Object.entries<Value>(source.outputs).map(([name, value]) => [name, replaced.get(value)!]),
   ) as { readonly [K in Out]: Value };

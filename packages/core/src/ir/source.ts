@@ -47,6 +47,17 @@ export function isResident(source: Source): boolean {
   return isTensor(source) || source.isResident === true;
 }
 
+/** A source of zeros, which takes no memory until it is read. */
+export function zeros(shape: readonly number[]): LazySource {
+  return {
+    dtype: "float32",
+    shape,
+    firstNonFinite: -1,
+    isResident: true,
+    read: async (into) => void into.fill(0),
+  };
+}
+
 /** Number of rows: the size of the first axis, 1 for a scalar. */
 export function rowsIn({ shape: [count = 1] }: { readonly shape: readonly number[] }): number {
   return count;

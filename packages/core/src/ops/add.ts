@@ -18,4 +18,5 @@ export const add: Op<"add", "a" | "b"> = defineOp({
     return a;
   },
   evaluate: ({ a, b }) => a.data.map((value, i) => value + b.data[i]!),
+  gradient: (_, dy) => ({ a: dy, b: dy }),
 });

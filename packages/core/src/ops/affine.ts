@@ -28,4 +28,5 @@ export const affine: Op<"affine", "x", never, AffineOptions, AffineAttributes> =
     return x;
   },
   evaluate: ({ x }, { factor, offset }) => x.data.map((value) => factor * value + offset),
+  gradient: ({ attributes: { factor } }, dy) => ({ x: affine({ x: dy }, { factor }) }),
 });

@@ -1,4 +1,5 @@
-import { defineOp, dims4, type Op } from "../ir/define-op.ts";
+import { defineOp, dims4, type Op, rank4 } from "../ir/define-op.ts";
+import { averagePool2dGradient } from "./average-pool2d-gradient.ts";
 import {
   type AveragePool2dAttributes,
   type AveragePool2dOptions,
@@ -41,5 +42,9 @@ export const averagePool2d: Op<"averagePool2d", "x", never, AveragePool2dOptions
       }
     }
     return y;
+  },
+  gradient({ inputs: { x }, attributes }, dy) {
+    const [, , ...size] = rank4(x.shape, "averagePool2d.C1");
+    return { x: averagePool2dGradient({ dy }, { ...attributes, size }) };
   },
 });

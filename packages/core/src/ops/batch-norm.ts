@@ -1,6 +1,12 @@
 import { defineOp, dims4, type Op, rank4 } from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
 import { formatShape } from "../ir/value.ts";
+import { affine } from "./affine.ts";
+import { channelSum } from "./channel-sum.ts";
+import { divide } from "./divide.ts";
+import { uniform } from "./shared/per-channel.ts";
+import { sqrt } from "./sqrt.ts";
+import { times } from "./times.ts";
 
 export interface BatchNormOptions {
   /** Added to the variance, inside the root. PyTorch's default is 1e-5, Keras's 1e-3. */
@@ -49,5 +55,23 @@ export const batchNorm: Op<
       for (const end = i + h * w; i < end; i++) y[i] = (x.data[i]! - center) * gain + offset;
     }
     return y;
+  },
+  /** In training, mean and variance are nodes, whose gradients flow on to x. */
+  gradient({ inputs: { x, scale, mean, variance }, attributes }, dy) {
+    const channels = x.shape[1] as number;
+    const [ones, zeros] = [uniform("ones", channels, 1), uniform("zeros", channels, 0)];
+    const normalized = batchNorm({ x, scale: ones, shift: zeros, mean, variance }, attributes);
+    const shiftGradient = channelSum({ x: dy });
+    const scaleGradient = channelSum({ x: times({ a: dy, b: normalized }) });
+    const spread = affine({ x: variance }, { offset: attributes.epsilon });
+    const slope = divide({ a: times({ a: scale, b: scaleGradient }), b: spread });
+    const gain = divide({ a: scale, b: sqrt({ x: spread }) });
+    return {
+      x: batchNorm({ x: dy, scale, shift: zeros, mean: zeros, variance }, attributes),
+      scale: scaleGradient,
+      shift: shiftGradient,
+      mean: affine({ x: times({ a: gain, b: shiftGradient }) }, { factor: -1 }),
+      variance: affine({ x: slope }, { factor: -0.5 }),
+    };
   },
 });

@@ -1,7 +1,10 @@
-import { defineOp, dims4, type InputRecord, type Op } from "../ir/define-op.ts";
+import { defineOp, dims4, type InputRecord, type Op, rank4 } from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
 import { sizeOf, type Tensor } from "../ir/tensor.ts";
 import { formatShape } from "../ir/value.ts";
+import { channelSum } from "./channel-sum.ts";
+import { conv2dInputGradient } from "./conv2d-input-gradient.ts";
+import { conv2dWeightGradient } from "./conv2d-weight-gradient.ts";
 import {
   type Conv2dAttributes,
   type Conv2dOptions,
@@ -42,6 +45,15 @@ export const conv2d: Op<"conv2d", "x" | "weight", "bias", Conv2dOptions, Conv2dA
   macs({ weight }, _, shape) {
     const [, perGroup, kh, kw] = dims4(weight);
     return perGroup * kh * kw * sizeOf(shape);
+  },
+  gradient({ inputs: { x, weight, bias }, attributes }, dy) {
+    const [, , ...size] = rank4(x.shape, "conv2d.C1");
+    const [, , ...kernel] = rank4(weight.shape, "conv2d.C2");
+    return {
+      x: conv2dInputGradient({ dy, weight }, { ...attributes, size }),
+      weight: conv2dWeightGradient({ x, dy }, { ...attributes, kernel }),
+      bias: bias && channelSum({ x: dy }),
+    };
   },
 });
 

@@ -1,5 +1,8 @@
 import { defineOp, noAttributes, type Op } from "../ir/define-op.ts";
-import { broadcastIndices, checkBroadcast } from "./shared/broadcast.ts";
+import { affine } from "./affine.ts";
+import { checkBroadcast, eachBroadcast } from "./shared/broadcast.ts";
+import { sumTo } from "./shared/sum-to.ts";
+import { times } from "./times.ts";
 
 /**
  * The quotient a / b, element by element; b is repeated along axes where its size is 1.
@@ -17,7 +20,14 @@ export const divide: Op<"divide", "a" | "b"> = defineOp({
     return a;
   },
   evaluate({ a, b }, _, shape) {
-    const at = broadcastIndices(b.shape, shape);
-    return a.data.map((value, i) => value / b.data[at(i)]!);
+    const y = new Float64Array(a.data.length);
+    eachBroadcast(b.shape, shape, (i, at) => {
+      y[i] = a.data[i]! / b.data[at]!;
+    });
+    return y;
+  },
+  gradient({ inputs: { b }, output }, dy) {
+    const slope = affine({ x: divide({ a: output, b }) }, { factor: -1 });
+    return { a: divide({ a: dy, b }), b: sumTo(times({ a: dy, b: slope }), b.shape) };
   },
 });

@@ -2,7 +2,7 @@ import { defineOp, type Op } from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
 import { sizeOf } from "../ir/tensor.ts";
 import { formatShape, type Shape } from "../ir/value.ts";
-import { broadcastIndices, checkBroadcast } from "./shared/broadcast.ts";
+import { checkBroadcast, eachBroadcast } from "./shared/broadcast.ts";
 
 export interface ExpandOptions {
   /** The shape of the output. −1 at the first axis keeps the size of x, which may be an open batch. */
@@ -32,8 +32,11 @@ export const expand: Op<"expand", "x", never, ExpandOptions, ExpandAttributes> =
     return full;
   },
   evaluate({ x }, _, shape) {
-    const at = broadcastIndices(x.shape, shape);
-    return Float64Array.from({ length: sizeOf(shape) }, (_, i) => x.data[at(i)]!);
+    const y = new Float64Array(sizeOf(shape));
+    eachBroadcast(x.shape, shape, (i, at) => {
+      y[i] = x.data[at]!;
+    });
+    return y;
   },
 });
 

@@ -1,4 +1,6 @@
 import { defineOp, noAttributes, type Op, rank4 } from "../ir/define-op.ts";
+import { reshape } from "./reshape.ts";
+import { kept } from "./shared/broadcast.ts";
 
 /**
  * Each image's numbers in one row.
@@ -16,4 +18,5 @@ export const flatten: Op<"flatten", "x"> = defineOp({
     return [n, c * h * w];
   },
   evaluate: ({ x }) => x.data.slice(),
+  gradient: ({ inputs: { x } }, dy) => ({ x: reshape({ x: dy }, { shape: kept(x.shape) }) }),
 });

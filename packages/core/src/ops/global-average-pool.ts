@@ -1,4 +1,7 @@
 import { defineOp, dims4, noAttributes, type Op, rank4 } from "../ir/define-op.ts";
+import { affine } from "./affine.ts";
+import { expand } from "./expand.ts";
+import { kept } from "./shared/broadcast.ts";
 
 /**
  * The mean of each channel.
@@ -25,5 +28,9 @@ export const globalAveragePool: Op<"globalAveragePool", "x"> = defineOp({
       y[plane] = sum / pixels;
     }
     return y;
+  },
+  gradient({ inputs: { x } }, dy) {
+    const [, , h, w] = rank4(x.shape, "globalAveragePool.C1");
+    return { x: expand({ x: affine({ x: dy }, { factor: 1 / (h * w) }) }, { shape: kept(x.shape) }) };
   },
 });

@@ -2,6 +2,9 @@ import { defineOp, noAttributes, type Op, rank2 } from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
 import { sizeOf } from "../ir/tensor.ts";
 import { formatShape } from "../ir/value.ts";
+import { channelSum } from "./channel-sum.ts";
+import { linearInputGradient } from "./linear-input-gradient.ts";
+import { linearWeightGradient } from "./linear-weight-gradient.ts";
 import { multiplyTransposed } from "./shared/matrix.ts";
 
 /**
@@ -40,5 +43,12 @@ export const linear: Op<"linear", "x" | "weight", "bias"> = defineOp({
   macs({ weight }, _, shape) {
     const [, features] = rank2(weight, "linear.C2");
     return features * sizeOf(shape);
+  },
+  gradient({ inputs: { x, weight, bias } }, dy) {
+    return {
+      x: linearInputGradient({ dy, weight }),
+      weight: linearWeightGradient({ x, dy }),
+      bias: bias && channelSum({ x: dy }),
+    };
   },
 });

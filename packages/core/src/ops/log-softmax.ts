@@ -1,4 +1,5 @@
 import { defineOp, noAttributes, type Op, rank2 } from "../ir/define-op.ts";
+import { logSoftmaxGradient } from "./log-softmax-gradient.ts";
 import { rowSum } from "./softmax.ts";
 
 /**
@@ -25,4 +26,5 @@ export const logSoftmax: Op<"logSoftmax", "x"> = defineOp({
     }
     return y;
   },
+  gradient: ({ inputs: { x } }, dy) => ({ x: logSoftmaxGradient({ x, dy }) }),
 });

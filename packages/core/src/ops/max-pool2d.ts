@@ -1,4 +1,5 @@
 import { defineOp, dims4, type Op } from "../ir/define-op.ts";
+import { maxPool2dGradient } from "./max-pool2d-gradient.ts";
 import {
   type MaxPool2dAttributes,
   type MaxPool2dOptions,
@@ -43,4 +44,5 @@ export const maxPool2d: Op<"maxPool2d", "x", never, MaxPool2dOptions, MaxPool2dA
     }
     return y;
   },
+  gradient: ({ inputs: { x }, attributes }, dy) => ({ x: maxPool2dGradient({ x, dy }, attributes) }),
 });

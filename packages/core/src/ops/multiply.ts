@@ -1,6 +1,8 @@
 import { defineOp, dims4, noAttributes, type Op, rank4 } from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
 import { formatShape } from "../ir/value.ts";
+import { sumTo } from "./shared/sum-to.ts";
+import { times } from "./times.ts";
 
 /**
  * x times a gate for each channel, or times a gate for each element.
@@ -25,5 +27,8 @@ export const multiply: Op<"multiply", "x" | "gate"> = defineOp({
     const [n, c, h, w] = dims4(shape);
     const pixels = gate.data.length === n * c ? h * w : 1; // pixels that share a gate
     return x.data.map((value, i) => value * gate.data[Math.floor(i / pixels)]!);
+  },
+  gradient({ inputs: { x, gate } }, dy) {
+    return { x: multiply({ x: dy, gate }), gate: sumTo(times({ a: dy, b: x }), gate.shape) };
   },
 });

@@ -69,6 +69,11 @@ export interface PlainOp {
     attributes: AnyNode["attributes"],
     shape: readonly number[],
   ): number;
+  /** The gradients of the inputs, of primitive ops and of some composites. `differentiate` works for all ops. */
+  gradient?(
+    node: Pick<AnyNode, "inputs" | "attributes"> & { readonly output: Value },
+    dy: Value,
+  ): { readonly [input: string]: Value | undefined };
   /** Only composite ops have it. `partsOf` lists the nodes. */
   decompose?(inputs: { readonly [input: string]: Value }, attributes: AnyNode["attributes"]): AnyNode;
 }

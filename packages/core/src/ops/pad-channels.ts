@@ -1,4 +1,5 @@
 import { checkWhole, defineOp, dims4, type Op, rank4 } from "../ir/define-op.ts";
+import { sliceChannels } from "./slice-channels.ts";
 
 export interface PadChannelsOptions {
   /** Channels of zeros in front. */
@@ -37,4 +38,5 @@ export const padChannels: Op<"padChannels", "x", never, PadChannelsOptions, PadC
     }
     return y;
   },
+  gradient: ({ attributes }, dy) => ({ x: sliceChannels({ x: dy }, attributes) }),
 });

@@ -1,4 +1,5 @@
 import { defineOp, noAttributes, type Op } from "../ir/define-op.ts";
+import { reluGradient } from "./relu-gradient.ts";
 
 /**
  * The positive part: max(x, 0). NaN stays NaN.
@@ -12,4 +13,5 @@ export const relu: Op<"relu", "x"> = defineOp({
   ...noAttributes,
   shape: ({ x }) => x,
   evaluate: ({ x }) => x.data.map((value) => Math.max(value, 0)),
+  gradient: ({ output: y }, dy) => ({ x: reluGradient({ y, dy }) }),
 });

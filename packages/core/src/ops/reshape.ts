@@ -2,6 +2,7 @@ import { defineOp, type Op } from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
 import { sizeOf } from "../ir/tensor.ts";
 import { concrete, formatShape } from "../ir/value.ts";
+import { kept } from "./shared/broadcast.ts";
 
 export interface ReshapeOptions {
   /** The shape of the output. −1 at the first axis stands for the size that is left, which may be an open batch. */
@@ -35,4 +36,5 @@ export const reshape: Op<"reshape", "x", never, ReshapeOptions, ReshapeAttribute
     return infers ? [isOpen ? "N" : left, ...sizes] : shape;
   },
   evaluate: ({ x }) => x.data.slice(),
+  gradient: ({ inputs: { x } }, dy) => ({ x: reshape({ x: dy }, { shape: kept(x.shape) }) }),
 });

@@ -1,4 +1,5 @@
 import { defineOp, noAttributes, type Op } from "../ir/define-op.ts";
+import { sigmoidGradient } from "./sigmoid-gradient.ts";
 
 /**
  * The logistic function: 1 / (1 + e^−x).
@@ -12,4 +13,5 @@ export const sigmoid: Op<"sigmoid", "x"> = defineOp({
   ...noAttributes,
   shape: ({ x }) => x,
   evaluate: ({ x }) => x.data.map((value) => 1 / (1 + Math.exp(-value))),
+  gradient: ({ output: y }, dy) => ({ x: sigmoidGradient({ y, dy }) }),
 });

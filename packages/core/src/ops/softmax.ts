@@ -1,4 +1,5 @@
 import { defineOp, noAttributes, type Op, rank2 } from "../ir/define-op.ts";
+import { softmaxGradient } from "./softmax-gradient.ts";
 
 /**
  * Logits to probabilities, per row: e^x / Σ e^x. The row's maximum is subtracted first, so that nothing overflows.
@@ -22,6 +23,7 @@ export const softmax: Op<"softmax", "x"> = defineOp({
       y.set(softmaxRow(x.data.subarray(start, start + classes)), start);
     return y;
   },
+  gradient: ({ output: y }, dy) => ({ x: softmaxGradient({ y, dy }) }),
 });
 
 /**

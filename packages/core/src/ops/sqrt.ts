@@ -1,4 +1,6 @@
 import { defineOp, noAttributes, type Op } from "../ir/define-op.ts";
+import { affine } from "./affine.ts";
+import { divide } from "./divide.ts";
 
 /**
  * The square root. A negative number gives NaN.
@@ -12,4 +14,5 @@ export const sqrt: Op<"sqrt", "x"> = defineOp({
   ...noAttributes,
   shape: ({ x }) => x,
   evaluate: ({ x }) => x.data.map(Math.sqrt),
+  gradient: ({ output }, dy) => ({ x: affine({ x: divide({ a: dy, b: output }) }, { factor: 0.5 }) }),
 });

@@ -1,4 +1,5 @@
 import { checkWhole, defineOp, dims4, type Op, type Pair, pair, rank4 } from "../ir/define-op.ts";
+import { subsampleGradient } from "./subsample-gradient.ts";
 
 export interface SubsampleOptions {
   /** Step between the pixels that are kept, starting with the first; one number or [down, right]. */
@@ -36,5 +37,9 @@ export const subsample: Op<"subsample", "x", never, SubsampleOptions, SubsampleA
       }
     }
     return y;
+  },
+  gradient({ inputs: { x }, attributes: { stride } }, dy) {
+    const [, , ...size] = rank4(x.shape, "subsample.C1");
+    return { x: subsampleGradient({ dy }, { stride, size }) };
   },
 });

@@ -2,7 +2,8 @@ import { defineOp, type Op } from "../ir/define-op.ts";
 import { check } from "../ir/errors.ts";
 import { sizeOf } from "../ir/tensor.ts";
 import { formatShape } from "../ir/value.ts";
-import { broadcastIndices } from "./shared/broadcast.ts";
+import { expand } from "./expand.ts";
+import { eachBroadcast, kept } from "./shared/broadcast.ts";
 
 export interface SumOptions {
   /** The axes to sum over, counted from 0. */
@@ -29,9 +30,11 @@ export const sum: Op<"sum", "x", never, SumOptions, SumAttributes> = defineOp({
     return x.map((size, axis) => (axes.includes(axis) ? 1 : size));
   },
   evaluate({ x }, _, shape) {
-    const at = broadcastIndices(shape, x.shape);
     const y = new Float64Array(sizeOf(shape));
-    for (let i = 0; i < x.data.length; i++) y[at(i)]! += x.data[i]!;
+    eachBroadcast(shape, x.shape, (i, at) => {
+      y[at]! += x.data[i]!;
+    });
     return y;
   },
+  gradient: ({ inputs: { x } }, dy) => ({ x: expand({ x: dy }, { shape: kept(x.shape) }) }),
 });

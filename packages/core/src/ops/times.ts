@@ -1,5 +1,6 @@
 import { defineOp, noAttributes, type Op } from "../ir/define-op.ts";
-import { broadcastIndices, checkBroadcast } from "./shared/broadcast.ts";
+import { checkBroadcast, eachBroadcast } from "./shared/broadcast.ts";
+import { sumTo } from "./shared/sum-to.ts";
 
 /**
  * The product, element by element; b is repeated along axes where its size is 1.
@@ -18,7 +19,11 @@ export const times: Op<"times", "a" | "b"> = defineOp({
     return a;
   },
   evaluate({ a, b }, _, shape) {
-    const at = broadcastIndices(b.shape, shape);
-    return a.data.map((value, i) => value * b.data[at(i)]!);
+    const y = new Float64Array(a.data.length);
+    eachBroadcast(b.shape, shape, (i, at) => {
+      y[i] = a.data[i]! * b.data[at]!;
+    });
+    return y;
   },
+  gradient: ({ inputs: { a, b } }, dy) => ({ a: times({ a: dy, b }), b: sumTo(times({ a: dy, b: a }), b.shape) }),
 });

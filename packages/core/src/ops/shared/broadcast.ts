@@ -1,4 +1,5 @@
 import { check } from "../../ir/errors.ts";
+import { sizeOf } from "../../ir/tensor.ts";
 import { formatShape, type Shape } from "../../ir/value.ts";
 
 /**
@@ -14,25 +15,34 @@ function isIn(size: Shape[number], full: Shape[number] | undefined): boolean {
   return size === 1 || size === full;
 }
 
-/** For each element of `shape`, in order: the index of the element of `small` that broadcasts to it. */
-export function broadcastIndices(small: readonly number[], shape: readonly number[]): (index: number) => number {
-  const size = small.reduce((product, each) => product * each, 1);
-  if (size === 1) return () => 0;
-  if (small.join() === shape.join()) return (index) => index;
-  let step = 1;
-  let stride = 1;
-  const axes = shape
-    .map((full, axis) => [full, small[axis]!] as const)
-    .toReversed()
-    .map(([full, own]) => {
-      const part = { full, step, stride: own === 1 ? 0 : stride };
-      step *= full;
-      stride *= own;
-      return part;
-    });
-  return (index) => {
-    let at = 0;
-    for (const { full, step, stride } of axes) if (stride > 0) at += (Math.floor(index / step) % full) * stride;
-    return at;
-  };
+/**
+ * Visits each element of `shape` in order, with the index of the element of `small` that broadcasts to it. Runs along the
+ * last axis have a loop of their own, since a division for each element would take most of the time.
+ */
+export function eachBroadcast(
+  small: readonly number[],
+  shape: readonly number[],
+  visit: (index: number, at: number) => void,
+): void {
+  const full = [1, ...shape];
+  const own = small.length === 0 ? full.map(() => 1) : [1, ...small];
+  const strides = own.map((size, axis) => (size === 1 ? 0 : sizeOf(own.slice(axis + 1))));
+  const [run, step] = [full.at(-1)!, strides.at(-1)!];
+  const counters = full.map(() => 0);
+  const runs = sizeOf(full) / run;
+  for (let row = 0, index = 0, at = 0; row < runs; row++) {
+    for (const end = index + run, from = at; index < end; index++) visit(index, from + (index - end + run) * step);
+    for (let axis = full.length - 2; axis >= 0; axis--) {
+      at += strides[axis]!;
+      counters[axis]!++;
+      if (counters[axis]! < full[axis]!) break;
+      at -= strides[axis]! * full[axis]!;
+      counters[axis] = 0;
+    }
+  }
+}
+
+/** The shape as an attribute of expand and reshape: −1 stands for an open batch. */
+export function kept(shape: Shape): readonly number[] {
+  return shape.map((size) => (size === "N" ? -1 : size));
 }
