@@ -178,6 +178,12 @@ export {
   sgd,
   type Trained,
 } from "./training/optimizers.ts";
-export { type LossName, losses, type StepInput, type TrainingStepOptions, trainingStep } from "./training/training-step.ts";
+export {
+  type LossName,
+  losses,
+  type StepInput,
+  type TrainingStepOptions,
+  trainingStep,
+} from "./training/training-step.ts";
 export { version } from "./version.ts";
 export { type WinogradPoints, winogradF2, winogradF4 } from "./winograd.ts";
