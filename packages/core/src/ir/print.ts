@@ -20,7 +20,7 @@ function printNode(value: Value): string[] {
   if (value.kind !== "node") return [];
   const inputs = Object.entries(value.inputs).map(([name, input]) => `${name}: ${printOperand(input)}`);
   const attributes = Object.entries(value.attributes).map(
-    ([name, attribute]) => `${name} ${printAttribute(attribute)}`,
+    ([name, attribute]) => `${name} ${printAttribute(name, attribute)}`,
   );
   const suffix = attributes.length > 0 ? ` {${attributes.join(", ")}}` : "";
   return [`  ${value.name} : ${formatShape(value.shape)} = ${value.op}(${inputs.join(", ")})${suffix}`];
@@ -32,8 +32,13 @@ function printOperand(value: Value): string {
   return value.kind === "constant" ? `${value.name} = ${formatShape(value.shape)}` : value.name;
 }
 
-/** A list of equal numbers prints as one number. */
-function printAttribute(attribute: Attribute): string {
+/** Lists whose length says something. */
+const lists = ["axes", "shape"];
+
+/** A pair, or the padding of four sides, prints as one number if its numbers are equal. */
+function printAttribute(name: string, attribute: Attribute): string {
   if (typeof attribute !== "object") return String(attribute);
-  return attribute.every((side) => side === attribute[0]) ? String(attribute[0]) : `[${attribute.join(", ")}]`;
+  return !lists.includes(name) && attribute.every((side) => side === attribute[0])
+    ? String(attribute[0])
+    : `[${attribute.join(", ")}]`;
 }

@@ -1,7 +1,7 @@
 import { check } from "../ir/errors.ts";
 import type { Update } from "../ir/graph.ts";
 import { zeros } from "../ir/source.ts";
-import { named, type Value, type Variable, variable } from "../ir/value.ts";
+import { type AnyNode, named, type Value, type Variable, variable } from "../ir/value.ts";
 import { adamStep, affine, descend, movingAverage, times } from "../ops/index.ts";
 
 /** A parameter that a step updates. */
@@ -75,10 +75,10 @@ export function sgd(options: SgdOptions = {}): Optimizer {
       const buffer = variable(`${parameter.name}.momentum_buffer`, zeros(parameter.shape));
       const add = (average: Value) =>
         movingAverage({ average, ...value }, { keep: momentum, share: 1, decay: inGradient });
-      const next = add(buffer);
+      const next = named(`${buffer.name}.next`, add(buffer));
       const direction = nesterov ? named(`${parameter.name}.direction`, add(next)) : next;
       const step = descend({ parameter, direction, learningRate }, { rate, decay: inStep });
-      return [updateOf(buffer, next), updateOf(parameter, step)];
+      return [{ variable: buffer, value: next }, updateOf(parameter, step)];
     });
 }
 
@@ -130,17 +130,14 @@ export function adamw(options: AdamwOptions = {}): Optimizer {
 }
 
 /** A scalar that starts at 0. */
-function scalar(name: string, next: (value: Variable) => Value): Update {
+function scalar(name: string, next: (value: Variable) => AnyNode): Update {
   const state = variable(name, zeros([]));
   return updateOf(state, next(state));
 }
 
-/** An update whose value is named after the variable. */
-export function updateOf(variable: Variable, value: Value): Update {
-  return {
-    variable,
-    value: value.kind === "node" && value.name === "" ? named(`${variable.name}.next`, value) : value,
-  };
+/** An update by a new node, which is named after the variable. */
+export function updateOf(variable: Variable, node: AnyNode): Update & { readonly value: AnyNode } {
+  return { variable, value: named(`${variable.name}.next`, node) };
 }
 
 /** The weight decay of each parameter: in its gradient, or in the step. */

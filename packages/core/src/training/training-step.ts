@@ -93,8 +93,9 @@ export function trainingStep<
   const gradients = parameters.map((parameter) => {
     return { parameter, gradient: differentiated.outputs[`${parameter.name}.gradient`]! };
   });
-  const sums = apply ? gradients.map((each) => accumulated(each, apply)) : [];
-  const summed = apply ? sums : gradients;
+  const rest = apply && named("unapplied", affine({ x: apply }, { factor: -1, offset: 1 }));
+  const sums = rest ? gradients.map((each) => accumulated(each, rest)) : [];
+  const summed = rest ? sums : gradients;
   const trained = trainedOf(source, summed, options.rates ?? {});
   const factor = factorOf(summed, clip, accumulate);
   const steps = optimizer({ trained, learningRate, ...(factor && { factor }) });
@@ -154,12 +155,11 @@ interface Gradient {
   readonly gradient: Value;
 }
 
-/** The gradient added to those of the batches before, which are dropped once they are applied. */
-function accumulated({ parameter, gradient }: Gradient, apply: Value): Gradient & { readonly update: Update } {
+/** The gradient added to those of the batches before. The sum starts anew where `rest`, which is 1 − apply, is 0. */
+function accumulated({ parameter, gradient }: Gradient, rest: Value): Gradient & { readonly update: Update } {
   const before = variable(`${parameter.name}.gradient_sum`, zeros(parameter.shape));
   const sum = named(`${parameter.name}.gradient_total`, add({ a: before, b: gradient }));
-  const kept = times({ a: sum, b: affine({ x: apply }, { factor: -1, offset: 1 }) });
-  return { parameter, gradient: sum, update: updateOf(before, kept) };
+  return { parameter, gradient: sum, update: updateOf(before, times({ a: sum, b: rest })) };
 }
 
 /** What the optimizer needs to know of each parameter. */
@@ -194,10 +194,12 @@ function factorOf(gradients: readonly Gradient[], clip: number | undefined, batc
   if (clip === undefined)
     return batches === 1 ? undefined : constant("gradient.share", tensorOf("float64", [], Float64Array.of(share)));
   let squares: AnyNode | undefined;
-  for (const { gradient } of gradients) squares = sumOfSquares({ x: gradient, total: squares });
-  const mean = batches === 1 ? squares! : affine({ x: squares! }, { factor: share * share });
-  const factor = named("gradient.clip", clipFactor({ squares: mean }, { limit: clip }));
-  return batches === 1 ? factor : affine({ x: factor }, { factor: share });
+  for (const { parameter, gradient } of gradients)
+    squares = named(`${parameter.name}.gradient.squares`, sumOfSquares({ x: gradient, total: squares }));
+  if (batches === 1) return named("gradient.factor", clipFactor({ squares: squares! }, { limit: clip }));
+  // the norm of the mean is that of the sum divided by the number of batches
+  const factor = named("gradient.clip", clipFactor({ squares: squares! }, { limit: clip * batches }));
+  return named("gradient.factor", affine({ x: factor }, { factor: share }));
 }
 
 /** Moving averages of the network's variables: parameters and running statistics. */
