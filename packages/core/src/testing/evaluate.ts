@@ -11,10 +11,11 @@ export function evaluate(
   inputs: { readonly [name: string]: Tensor<"float64"> },
 ): { [output: string]: Tensor<"float64"> } {
   const known = new Map<Value, Tensor<"float64">>();
+  const [batch = 1] = Object.values(inputs)[0]?.shape ?? [];
   for (const value of valuesOf(graph)) {
     if (value.kind === "node") {
       const operands = mapValues(value.inputs, (each) => known.get(each)!);
-      const shape = concrete(value.shape, Object.values(inputs)[0]!.shape[0] ?? 1);
+      const shape = concrete(value.shape, batch);
       known.set(value, tensorOf("float64", shape, evaluateOp(value, operands, shape)));
     } else if (value.kind === "input") {
       known.set(value, inputs[value.name]!);
