@@ -19,7 +19,7 @@ export interface LayerSummary {
 /** Bytes of a network's numbers in float32; an open batch counts as 1. */
 export interface MemorySummary {
   readonly input: number;
-  /** Trainable numbers and running statistics. */
+  /** Trainable numbers, running statistics, and all other constants and variables. */
   readonly parameters: number;
   /** The outputs of all nodes together: a forward pass that keeps each output, as training does. */
   readonly activations: number;
@@ -78,7 +78,8 @@ function peakOf(graph: Graph, inputs: number): number {
   const isActivation = ({ kind }: Value) => kind === "node" || kind === "input";
   const nodes = nodesOf(graph);
   const steps = nodes.map((node) => ({ reads: inputsOf(node).filter(isActivation), writes: node as Value }));
-  const spent = spentAfter(steps, Object.values<Value>(graph.outputs));
+  const kept = [...Object.values<Value>(graph.outputs), ...graph.updates.map(({ value }) => value)];
+  const spent = spentAfter(steps, kept);
   let [alive, peak] = [inputs, inputs];
   for (const [at, node] of nodes.entries()) {
     alive += float32Bytes(node);
@@ -90,14 +91,17 @@ function peakOf(graph: Graph, inputs: number): number {
 
 const float32Bytes = ({ shape }: Value): number => 4 * sizeOf(concrete(shape, 1));
 
-/** Numbers that training updates by gradients; a batch norm's mean and variance are running statistics. */
+/**
+ * Numbers that training updates by gradients. A batch norm's mean and variance are running statistics; state and
+ * constants that an op reads as data are no parameters.
+ */
 function trainable(node: AnyNode): Value[] {
   const roles = rolesOf(node);
   return Object.entries(node.inputs)
-    .filter(([name, { kind }]) => kind !== "node" && kind !== "input" && !isRunningStatistic(roles[name]!))
+    .filter(([name, { kind }]) => kind !== "node" && kind !== "input" && isTrained(roles[name]!))
     .map(([, value]) => value);
 }
 
-function isRunningStatistic(role: InputRole): boolean {
-  return role === "mean" || role === "variance";
+function isTrained(role: InputRole): boolean {
+  return role !== "mean" && role !== "variance" && role !== "data";
 }

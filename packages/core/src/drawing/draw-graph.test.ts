@@ -8,6 +8,9 @@ import { add, conv2d, relu } from "../ops/index.ts";
 import { bind } from "../passes/bind.ts";
 import { optimize } from "../passes/index.ts";
 import { select } from "../passes/select.ts";
+import { trainable } from "../passes/trainable.ts";
+import { sgd } from "../training/optimizers.ts";
+import { trainingStep } from "../training/training-step.ts";
 import { compared } from "./compared.ts";
 import { type DrawGraphOptions, drawGraph } from "./draw-graph.ts";
 import { type Figure, figureOf } from "./figure.ts";
@@ -30,6 +33,20 @@ function print({ panels }: Figure): readonly string[] {
     }),
   );
 }
+
+describe("a network in training", () => {
+  const open = resnet(variants.cifar_preact20_proj, { input: [2, 3, 32, 32] });
+  const net = trainable(open, { weights: fixtureWeights(open, "v1") });
+
+  it("is drawn as the network", () => {
+    expect(drawGraph(net)).toBe(drawGraph(open));
+    expect(drawGraph(open, { compare: net })).not.toMatch(/\d+ layers/);
+  });
+
+  it("is drawn without its loss and its updates", () => {
+    expect(drawGraph(trainingStep(net, { loss: "crossEntropy", optimizer: sgd() }))).toBe(drawGraph(open));
+  });
+});
 
 describe("figureOf", () => {
   it("has each convolution with its norm and ReLU, and each shortcut", () => {

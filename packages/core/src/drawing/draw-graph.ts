@@ -7,6 +7,7 @@ import { compared } from "./compared.ts";
 import { drawLegend } from "./draw-legend.ts";
 import { drawPanels } from "./draw-panels.ts";
 import { type DrawingDepth, type Figure, figureOf } from "./figure.ts";
+import { forwardOf } from "./forward.ts";
 import { clipped, compact, path, text, textWidth } from "./pen.ts";
 import { element, escaped } from "./svg.ts";
 import { styleOf, type ThemeName } from "./theme.ts";
@@ -30,7 +31,7 @@ const [MARGIN, TITLE, LEAST_LEGEND] = [10, 56, 440];
 /**
  * A network as a picture: a self-contained SVG document. Stages are panels, blocks lie in them, shortcuts are arcs, and
  * the shape of one image's values stands where it changes. A block has the boxes of its longest path; the other paths
- * to a sum are shortcuts. The legend counts the connections and layers that are not drawn. Words are text: they can be
+ * to a sum are shortcuts. Updates of variables are not drawn. The legend counts the connections and layers that are not drawn. Words are text: they can be
  * selected, and screen readers read them.
  *
  * A page can find each part: a box has the names of its nodes in `data-nodes`, separated by spaces (a box that stands
@@ -39,8 +40,10 @@ const [MARGIN, TITLE, LEAST_LEGEND] = [10, 56, 440];
  * Throws ShapeError:
  * D1  a graph has at least one node.
  */
-export function drawGraph(graph: Graph, options: DrawGraphOptions = {}): string {
-  const { depth = 3, open = false, theme = "light", width: most = 900, compare } = options;
+export function drawGraph(source: Graph, options: DrawGraphOptions = {}): string {
+  const { depth = 3, open = false, theme = "light", width: most = 900 } = options;
+  const graph = forwardOf(source);
+  const compare = options.compare && forwardOf(options.compare);
   const row = most - 2 * MARGIN;
   for (const each of [graph, ...(compare ? [compare] : [])])
     check(nodesOf(each).length > 0, "drawGraph.D1", `${each.name} has no layers to draw`);

@@ -17,6 +17,10 @@ export const add: Op<"add", "a" | "b"> = defineOp({
     check(a.join() === b.join(), "add.C1", () => `a is ${formatShape(a)}, b is ${formatShape(b)}`);
     return a;
   },
-  evaluate: ({ a, b }) => a.data.map((value, i) => value + b.data[i]!),
+  evaluate: ({ a, b }) => {
+    const y = new Float64Array(a.data.length);
+    for (let i = 0; i < y.length; i++) y[i] = a.data[i]! + b.data[i]!; // `map` takes several times as long
+    return y;
+  },
   gradient: (_, dy) => ({ a: dy, b: dy }),
 });

@@ -27,6 +27,10 @@ export const affine: Op<"affine", "x", never, AffineOptions, AffineAttributes> =
     check(areFinite, "affine.C1", `factor is ${factor}, offset is ${offset}`);
     return x;
   },
-  evaluate: ({ x }, { factor, offset }) => x.data.map((value) => factor * value + offset),
+  evaluate: ({ x }, { factor, offset }) => {
+    const y = new Float64Array(x.data.length);
+    for (let i = 0; i < y.length; i++) y[i] = factor * x.data[i]! + offset;
+    return y;
+  },
   gradient: ({ attributes: { factor } }, dy) => ({ x: affine({ x: dy }, { factor }) }),
 });
