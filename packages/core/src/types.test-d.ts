@@ -4,6 +4,7 @@ import {
   type BackendParts,
   backendOf,
   bind,
+  differentiate,
   type Executable,
   fixtureWeights,
   type Graph,
@@ -16,7 +17,10 @@ import {
   reference,
   resnet,
   select,
+  sgd,
   tensor,
+  trainable,
+  trainingStep,
   variants,
 } from "./index.ts";
 
@@ -107,6 +111,21 @@ resnet({ ...variants.resnet18, classes: 10 }) satisfies Graph<"image", "logits">
 variants.resnet51;
 // @ts-expect-error: a bottleneck has no such option
 resnet({ block: "bottleneck", depths: [1], cardinality: 32 });
+
+// Gradients are outputs by name, and a step's inputs are known.
+const trained = trainable(bind(resnet(variants.resnet18), fixtureWeights(resnet(variants.resnet18), "v1")));
+const slopes = differentiate(trained, { of: "logits", by: ["layer4", "conv1.weight", "image"], seed: "class" });
+slopes satisfies Graph<"image" | "class", "logits" | "layer4.gradient" | "conv1.weight.gradient" | "image.gradient">;
+// @ts-expect-error: there are four stages
+differentiate(trained, { of: "logits", by: ["layer5"], seed: "class" });
+differentiate(someGraph, { of: "anything", by: ["anything"] });
+const step = trainingStep(trained, { loss: "crossEntropy", optimizer: sgd() });
+step satisfies Graph<"image" | "target" | "learningRate", "loss" | "logits">;
+trainingStep(trained, { loss: "crossEntropy", optimizer: sgd(), accumulate: 2 }).inputs.apply;
+// @ts-expect-error: apply is there for accumulation
+step.inputs.apply;
+// @ts-expect-error: no such loss
+trainingStep(trained, { loss: "hinge", optimizer: sgd() });
 
 const x = resnet(variants.resnet50).inputs.image;
 // @ts-expect-error: a convolution needs its weight

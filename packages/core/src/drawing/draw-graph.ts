@@ -31,8 +31,8 @@ const [MARGIN, TITLE, LEAST_LEGEND] = [10, 56, 440];
 /**
  * A network as a picture: a self-contained SVG document. Stages are panels, blocks lie in them, shortcuts are arcs, and
  * the shape of one image's values stands where it changes. A block has the boxes of its longest path; the other paths
- * to a sum are shortcuts. Updates of variables are not drawn. The legend counts the connections and layers that are not drawn. Words are text: they can be
- * selected, and screen readers read them.
+ * to a sum are shortcuts. Updates of variables are not drawn. The legend counts the connections and layers that are
+ * not drawn. Words are text: they can be selected, and screen readers read them.
  *
  * A page can find each part: a box has the names of its nodes in `data-nodes`, separated by spaces (a box that stands
  * for several equal blocks has all of theirs), and a line has the name of the value that it carries in `data-value`.

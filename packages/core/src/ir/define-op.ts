@@ -88,8 +88,8 @@ export interface OpDefinition<
   /** Multiply-adds for one output of shape `shape`; 0 if absent. Bias and elementwise arithmetic are not counted. */
   macs?(inputs: InputRecord<Required, Optional, Shape>, attributes: Canonical, shape: readonly number[]): number;
   /**
-   * The gradient of each input as a value of the IR, from the node and the gradient of its output. An input that is left
-   * out has the gradient 0. Ops that only gradients consist of have no gradient: there are no second derivatives.
+   * The gradient of each input as a value of the IR, from the node and the gradient of its output. An input that is
+   * left out has the gradient 0. Ops that only gradients consist of have no gradient: there are no second derivatives.
    */
   gradient?(
     node: Differentiated<Required, Optional, Canonical>,
@@ -97,7 +97,9 @@ export interface OpDefinition<
   ): { readonly [K in Required | Optional]?: Value | undefined };
 }
 
-/** A node whose gradient is asked for, with its output as a value: some gradients read the output instead of an input. */
+/**
+ * A node whose gradient is asked for, with its output as a value: some gradients read the output instead of an input.
+ */
 interface Differentiated<Required extends string, Optional extends string, Canonical extends Attributes> {
   readonly inputs: InputRecord<Required, Optional, Value>;
   readonly attributes: Canonical;

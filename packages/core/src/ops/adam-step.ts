@@ -25,8 +25,8 @@ export type AdamStepAttributes = { readonly epsilon: number; readonly rate: numb
  * C1  mean and square have the shape of parameter.
  * C2  meanWeight, squareWeight and learningRate are scalars.
  * C3  epsilon is finite and not negative.
- * The weights are 1 − β^t at step t. As moving averages of 1, they lose no digits in float32; 1 − β^t would. Composite of
- * divide, sqrt, affine and descend. Source: PyTorch AdamW; Loshchilov and Hutter 2019, algorithm 2.
+ * The weights are 1 − β^t at step t, computed as moving averages of 1: no power, and no difference of close numbers.
+ * Composite of divide, sqrt, affine and descend. Source: PyTorch AdamW; Loshchilov and Hutter 2019, algorithm 2.
  */
 export const adamStep: CompositeOp<
   "adamStep",

@@ -12,7 +12,8 @@ import { times } from "./times.ts";
 /**
  * The gradient of a batch norm in training with respect to x, through the batch's mean and variance too:
  *
- *   scale · r · (dy − shiftGradient / M − (x − mean) · r · scaleGradient / M),   r = 1 / √(variance + epsilon),  M = N·H·W
+ *   scale · r · (dy − shiftGradient / M − (x − mean) · r · scaleGradient / M),
+ *   r = 1 / √(variance + epsilon),  M = N·H·W
  *
  *   x, dy [N, C, H, W], scale, mean, variance, scaleGradient, shiftGradient [C]  ->  [N, C, H, W]
  * C1  x has rank 4 and a closed batch.

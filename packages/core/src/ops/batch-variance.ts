@@ -11,8 +11,8 @@ import { times } from "./times.ts";
  *   x [N, C, H, W], mean [C]  ->  [C]
  * C1  x has rank 4 and a closed batch.
  * C2  mean has shape [C].
- * `mean` is the batchMean of x: a second pass over x, since Σx² − (Σx)² cancels. Backends may compute both in one pass if
- * they subtract an estimate of the mean first, or by Welford's method. Composite of affine, expand, add, times and
+ * `mean` is the batchMean of x: a second pass over x, since Σx² − (Σx)² cancels. Backends may compute both in one pass
+ * if they subtract an estimate of the mean first, or by Welford's method. Composite of affine, expand, add, times and
  * channelSum. Source: Ioffe and Szegedy 2015, algorithm 1; PyTorch var(unbiased=False).
  */
 export const batchVariance: CompositeOp<"batchVariance", "x" | "mean"> = defineComposite({

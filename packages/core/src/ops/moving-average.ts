@@ -24,16 +24,16 @@ export type MovingAverageAttributes = {
 };
 
 /**
- * A weighted sum of an average and a new value: keep · average + share · v, with v = factor · value + decay · parameter,
- * or its square.
+ * A weighted sum of an average and a new value: keep · average + share · v, with v = factor · value + decay ·
+ * parameter, or its square.
  *
  *   average, value, parameter of one shape, factor scalar  ->  the same shape
  * C1  average, value and parameter have the same shape.
  * C2  factor, if given, is a scalar.
  * C3  parameter is given if and only if decay is not 0.
- * One op for the state that training keeps for each tensor: the momentum of SGD (share 1), both moments of Adam, running
- * statistics, averaged weights. `factor` is that of gradient clipping. Composite of times, affine and add. Source: PyTorch
- * SGD, AdamW and BatchNorm2d.
+ * One op for the state that training keeps for each tensor: the momentum of SGD (share 1), both moments of Adam,
+ * running statistics, averaged weights. `factor` is that of gradient clipping. Composite of times, affine and add.
+ * Source: PyTorch SGD, AdamW and BatchNorm2d.
  */
 export const movingAverage: CompositeOp<
   "movingAverage",

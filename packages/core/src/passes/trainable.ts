@@ -15,8 +15,8 @@ export interface TrainableOptions {
   /** The batch, if it is open. */
   readonly batch?: number;
   /**
-   * Parameters that training leaves as they are: names of parameters (`conv1.weight`), or of modules, which stand for all
-   * parameters inside (`layer1`, `layer2.0.bn1`). A frozen norm uses its running statistics.
+   * Parameters that training leaves as they are: names of parameters (`conv1.weight`), or of modules, which stand for
+   * all parameters inside (`layer1`, `layer2.0.bn1`). A frozen norm uses its running statistics.
    */
   readonly freeze?: readonly string[];
   /** The share of a batch's statistics in the running statistics. Default 0.1, as in PyTorch. */
@@ -28,14 +28,15 @@ export interface TrainableOptions {
  *
  * - parameters (weight, bias, scale, shift) become variables of the same names and numbers;
  * - a batch norm normalizes by the mean and variance of the batch, which are the nodes `NORM.mean` and `NORM.variance`;
- * - its running statistics become variables, which each run updates: running · (1 − momentum) + batch · momentum, with the
- *   unbiased variance of the batch.
+ * - its running statistics become variables, which each run updates: running · (1 − momentum) + batch · momentum, with
+ *   the unbiased variance of the batch.
  *
  * Frozen parameters stay constants, and so do constants that no op reads as a parameter.
  *
  * T1  the graph is bound, or weights are given.
  * T2  each name in `freeze` is that of a parameter, or of a module with parameters.
- * T3  a norm in training has at least two values in each channel: images times pixels. (The variance of one is unknown.)
+ * T3  a norm in training has at least two values in each channel: images times pixels. (The variance of one is
+ *     unknown.)
  * T4  momentum is from 0 to 1.
  * The batch is closed, or `batch` is given: batchMean's constraint. Throws ShapeError under these labels (T1:
  * UnsupportedError), and as `bind` does. Source: PyTorch BatchNorm2d in training mode.

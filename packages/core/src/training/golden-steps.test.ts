@@ -54,7 +54,9 @@ const others: { readonly [name: string]: ResNetSpec } = {
 };
 const specs: { readonly [name: string]: ResNetSpec } = { ...variants, ...others };
 
-/** Statistics over all elements, in plain loops: `reduce` takes 40 times as long, and networks have 25 million numbers. */
+/**
+ * Statistics over all elements, in plain loops: `reduce` takes 40 times as long, and networks have 25 million numbers.
+ */
 function statisticsOf(data: Float64Array) {
   let [sum, squares, deviation] = [0, 0, 0];
   let [min, max] = [Infinity, -Infinity];
@@ -70,7 +72,9 @@ function statisticsOf(data: Float64Array) {
   return { sum, l2: Math.sqrt(squares), mean, std: Math.sqrt(deviation / data.length), min, max };
 }
 
-/** Compares a tensor to its record, relative to its largest value; norm and sum relative to what they can be at most. */
+/**
+ * Compares a tensor to its record, relative to its largest value; norm and sum relative to what they can be at most.
+ */
 function expectRecorded(name: string, { data }: Tensor<"float64">, recorded: Recorded): void {
   const found = statisticsOf(data);
   const largest = Math.max(Math.abs(found.min), Math.abs(found.max));

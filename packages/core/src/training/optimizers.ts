@@ -91,8 +91,9 @@ export interface AdamwOptions extends DecayOptions {
 
 /**
  * Adam with decoupled weight decay. The moments of `fc.weight` are the variables `fc.weight.exp_avg` and
- * `fc.weight.exp_avg_sq`. Three scalars are common to all parameters: `step` counts the steps, and `adamw.mean_weight` and
- * `adamw.square_weight` are 1 − β^step, as moving averages of 1, which lose no digits in float32.
+ * `fc.weight.exp_avg_sq`. Three scalars are common to all parameters: `step` counts the steps, and `adamw.mean_weight`
+ * and `adamw.square_weight` are 1 − β^step, as moving averages of 1. In float32 1 − 0.999 is off by 10⁻⁵, and their
+ * first values by 10⁻⁷.
  *
  * A1  betas are at least 0 and below 1.
  * A2  weightDecay is finite and not negative.

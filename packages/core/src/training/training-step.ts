@@ -60,12 +60,12 @@ export type StepInput<Options> = "target" | "learningRate" | (Options extends { 
  *   outputs   `loss` (a scalar, from before the step), and those of the network
  *   updates   parameters, the optimizer's state, running statistics, averages
  *
- * The network is in training mode (`trainable`). Its variables that have no update yet, and that the loss depends on, are
- * its parameters. The gradient of `fc.weight` is the node `fc.weight.gradient`, which `select` makes an output.
+ * The network is in training mode (`trainable`). Its variables that have no update yet, and that the loss depends on,
+ * are its parameters. The gradient of `fc.weight` is the node `fc.weight.gradient`, which `select` makes an output.
  *
  * With `accumulate`, gradients are added up in the variables `PARAMETER.gradient_sum`. One graph does both, adding and
- * applying, since variables belong to one executable; while `apply` is 0 the optimizer's updates are computed and dropped,
- * which costs little compared to the gradients. Running statistics are updated by each batch, as in PyTorch.
+ * applying, since variables belong to one executable; while `apply` is 0 the optimizer's updates are computed and
+ * dropped, which costs little compared to the gradients. Running statistics are updated by each batch, as in PyTorch.
  *
  * P1  the network has the output.
  * P2  the network has a variable to train.

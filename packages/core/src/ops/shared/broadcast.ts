@@ -16,8 +16,8 @@ function isIn(size: Shape[number], full: Shape[number] | undefined): boolean {
 }
 
 /**
- * Visits each element of `shape` in order, with the index of the element of `small` that broadcasts to it. Runs along the
- * last axis have a loop of their own, since a division for each element would take most of the time.
+ * Visits each element of `shape` in order, with the index of the element of `small` that broadcasts to it. Runs along
+ * the last axis have a loop of their own, since a division for each element would take most of the time.
  */
 export function eachBroadcast(
   small: readonly number[],
