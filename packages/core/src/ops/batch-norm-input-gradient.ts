@@ -40,7 +40,7 @@ export const batchNormInputGradient: CompositeOp<
     shiftGradient: "data",
   },
   attributeKinds: { epsilon: "number" },
-  attributes: batchNorm.attributes,
+  attributes: (options: BatchNormOptions) => batchNorm.attributes(options),
   check({ x, dy, ...vectors }) {
     channelSize(x, "batchNormInputGradient.C1");
     checkChannels(x, vectors, "batchNormInputGradient.C2");

@@ -25,7 +25,7 @@ export const batchNormScaleGradient: CompositeOp<
   name: "batchNormScaleGradient",
   inputs: { x: "data", dy: "data", mean: "mean", variance: "variance" },
   attributeKinds: { epsilon: "number" },
-  attributes: batchNorm.attributes,
+  attributes: (options: BatchNormOptions) => batchNorm.attributes(options),
   check({ x, dy, ...vectors }) {
     rank4(x, "batchNormScaleGradient.C1");
     checkChannels(x, vectors, "batchNormScaleGradient.C2");

@@ -12,12 +12,21 @@ const closed = image(2, 4, 6, 6);
 const scalar = image();
 
 const adam = {
-  ...{ parameter: four, mean: four, square: four },
-  ...{ meanWeight: scalar, squareWeight: scalar, learningRate: scalar },
+  parameter: four,
+  mean: four,
+  square: four,
+  meanWeight: scalar,
+  squareWeight: scalar,
+  learningRate: scalar,
 };
 const norm = {
-  ...{ x: closed, dy: closed, scale: four, mean: four, variance: four },
-  ...{ scaleGradient: four, shiftGradient: four },
+  x: closed,
+  dy: closed,
+  scale: four,
+  mean: four,
+  variance: four,
+  scaleGradient: four,
+  shiftGradient: four,
 };
 
 /** For each label of each op's docstring, calls that break just that constraint. */

@@ -167,8 +167,12 @@ const convolution = fc
 const drafts: { readonly [Name in OpName]?: fc.Arbitrary<Draft> } = {
   adamStep: any.map((shape) => ({
     inputs: {
-      ...{ parameter: { shape }, mean: { shape }, square: { shape, ...positive } },
-      ...{ meanWeight: { ...scalar, ...positive }, squareWeight: { ...scalar, ...positive }, learningRate: scalar },
+      parameter: { shape },
+      mean: { shape },
+      square: { shape, ...positive },
+      meanWeight: { ...scalar, ...positive },
+      squareWeight: { ...scalar, ...positive },
+      learningRate: scalar,
     },
     options: { epsilon: 0.1, rate: 0.7, decay: 0.3 },
   })),
@@ -211,7 +215,8 @@ const drafts: { readonly [Name in OpName]?: fc.Arbitrary<Draft> } = {
   globalAveragePool: onImage(),
   linear: fc.tuple(batch, size, size, fc.boolean()).map(([n, features, outputs, bias]) => ({
     inputs: {
-      ...{ x: { shape: [n, features] }, weight: { shape: [outputs, features] } },
+      x: { shape: [n, features] },
+      weight: { shape: [outputs, features] },
       ...(bias && { bias: { shape: [outputs] } }),
     },
   })),
@@ -334,7 +339,7 @@ it("ops of gradients have no second derivatives", () => {
   const [y, dy] = [input("y", [2, 3]), input("dy", [2, 3])];
   const once = graph({ name: "g", inputs: { y, dy }, outputs: { dx: ops.reluGradient({ y, dy }) } });
   expect(() => differentiate(once, { of: "dx", by: ["dy"], seed: "seed" })).toThrow(UnsupportedError);
-  for (const name of without) expect(opOf(name).gradient).toBeUndefined();
+  for (const name of without) expect("gradient" in opOf(name)).toBe(false);
 });
 
 it("relu's gradient at 0 is 0, and passes a NaN of y", () => {

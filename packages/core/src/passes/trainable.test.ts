@@ -3,7 +3,7 @@ import { fill, fixtureWeights } from "../fixture.ts";
 import { ShapeError, UnsupportedError } from "../ir/errors.ts";
 import { constantsOf, type Graph, graph, variablesOf } from "../ir/graph.ts";
 import { print } from "../ir/print.ts";
-import { type Tensor, tensor } from "../ir/tensor.ts";
+import { tensor } from "../ir/tensor.ts";
 import { input, named, parameter } from "../ir/value.ts";
 import { resnet } from "../models/resnet.ts";
 import { variants } from "../models/variants.ts";
@@ -55,7 +55,7 @@ it("bound or not, gives the same graph", () => {
 describe("PyTorch's running statistics", () => {
   it.each(opGoldens("batch_norm_train").map((golden) => [golden.id, golden] as const))("%s", async (_, golden) => {
     const tensors = tensorsOf(golden);
-    const { x, gamma, beta, mean, var: variance } = tensors as { readonly [name: string]: Tensor<"float64"> };
+    const { x, gamma, beta, mean, var: variance } = tensors;
     const { epsilon, momentum } = golden.attrs as { readonly [name in "epsilon" | "momentum"]: number };
     const image = input("image", x!.shape);
     const of = (name: string) => parameter(name, gamma!.shape);

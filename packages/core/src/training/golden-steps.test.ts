@@ -11,7 +11,7 @@ import { trainable } from "../passes/trainable.ts";
 import { reference } from "../reference.ts";
 import { readGolden } from "../testing/goldens.ts";
 import { sgd } from "./optimizers.ts";
-import { trainingStep } from "./training-step.ts";
+import { type TrainingStepOptions, trainingStep } from "./training-step.ts";
 
 /** What is recorded of a tensor: statistics over all elements, and the values at some indices. */
 interface Recorded {
@@ -99,11 +99,11 @@ function stepOf(open: Graph, golden: Golden): Graph<string, "loss" | "logits"> {
     weights: fixtureWeights(open, golden.salt),
   });
   const modules = new Set(variablesOf(net).map(({ name }) => name.split(".")[0]!));
-  return trainingStep(net, {
+  return trainingStep<string, "logits", string, TrainingStepOptions>(net, {
     loss: "crossEntropy",
     optimizer: sgd({ momentum, weightDecay, coupled: true, decayAll: true }),
     rates: Object.fromEntries([...modules].map((module) => [module, lr])),
-  }) as Graph<string, "loss" | "logits">;
+  });
 }
 
 async function expectAgreement(golden: Golden): Promise<void> {

@@ -77,7 +77,7 @@ async function statesOf(
     rates: Object.fromEntries(names.map((name) => [name, rate])),
     ...(clip !== undefined && { clip }),
   });
-  const executable = await reference.compile(step as Graph);
+  const executable = await reference.compile(step);
   const states: Tensor<"float64">[][] = [];
   for (const _ of polynomials) {
     await executable.run({ target: tensor([], [0]), learningRate: tensor([], [1]) });

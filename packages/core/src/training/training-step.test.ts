@@ -165,7 +165,7 @@ describe("accumulate", () => {
     const expected = await after(trainingStep(whole, { ...options, ...settings }) as Graph, [batch, batch]);
     const step = trainingStep(half, { ...options, ...settings, accumulate: 2 });
     step.inputs.apply satisfies object;
-    const found = await after(step as Graph, [...parts, ...parts]);
+    const found = await after(step, [...parts, ...parts]);
     // clipping adds 1e-6 to the norm of the sum, not of the mean
     const tolerance = "clip" in settings ? 1e-5 : 1e-12;
     for (const [name, value] of Object.entries(expected.state)) expectClose(found.state[name]!, value, tolerance);

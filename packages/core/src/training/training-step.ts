@@ -89,7 +89,7 @@ export function trainingStep<
   const apply = accumulate > 1 || options.accumulate !== undefined ? input("apply", []) : undefined;
   const { withLoss, parameters } = lossOf(source, options, { learningRate, ...(apply && { apply }) });
   const names = parameters.map(({ name }) => name);
-  const differentiated = differentiate(withLoss as Graph, { of: "loss", by: names });
+  const differentiated = differentiate(withLoss, { of: "loss", by: names });
   const gradients = parameters.map((parameter) => {
     return { parameter, gradient: differentiated.outputs[`${parameter.name}.gradient`]! };
   });
