@@ -25,6 +25,8 @@ def same(found, expected, what):
 
 
 for path in sorted(folder.glob("*.safetensors")):
+    if not path.with_suffix(".npz").exists():
+        continue
     expected = load_file(path)
     for ending in ["npz", "pth"]:
         assert zipfile.ZipFile(path.with_suffix(f".{ending}")).testzip() is None, path
@@ -39,3 +41,39 @@ for path in sorted(folder.glob("*.safetensors")):
             expected,
             f"torch.load, mmap={mmap}, {path.stem}.pth",
         )
+
+# A script of PyTorch goes on from a checkpoint: its network and its optimizer load it strictly, and take a step.
+network, momenta = load_file(folder / "network.safetensors"), load_file(folder / "momenta.safetensors")
+for path in sorted(folder.glob("*.checkpoint")):
+    checkpoint = torch.load(path, weights_only=True)
+    model = checkpoint["model"]
+    assert (checkpoint["epoch"], checkpoint["step"], checkpoint["arch"]) == (3, 7, "cifar_resnet20"), path
+    assert checkpoint["preprocessing"]["crop"] == 32 and checkpoint["preprocessing"]["std"] == [0.247, 0.2435, 0.2616]
+    counters = [name for name in model if name.endswith("num_batches_tracked")]
+    assert len(counters) == 19 and all(
+        model[name].dtype == torch.int64 and model[name].shape == () for name in counters
+    )
+    same({name: model[name].numpy() for name in model if name not in counters}, network, f"model of {path.name}")
+
+    parameters = {name: torch.nn.Parameter(value) for name, value in model.items() if value.is_floating_point()}
+    trained = {name: value for name, value in parameters.items() if "running_" not in name}
+    groups = [{"params": list(trained.values())}]
+    make = torch.optim.SGD
+    if path.name.startswith("adamw"):
+        make = torch.optim.AdamW
+        matrices = [value for value in trained.values() if value.ndim > 1]
+        groups = [{"params": matrices}, {"params": [value for value in trained.values() if value.ndim < 2]}]
+    optimizer = make(groups, lr=1)
+    optimizer.load_state_dict(checkpoint["optimizer"])
+    assert len(optimizer.state) == len(trained)
+    for name, parameter in trained.items():
+        slots = {slot: value.numpy() for slot, value in optimizer.state[parameter].items()}
+        mean = momenta[name]
+        expected = {"step": np.float32(7), "exp_avg": mean, "exp_avg_sq": mean * mean}
+        for slot, value in slots.items():
+            assert np.array_equal(value, {"momentum_buffer": mean, **expected}[slot]), (path, name, slot)
+        parameter.grad = torch.ones_like(parameter)
+    first = optimizer.param_groups[0]
+    assert first["lr"] == (0.1 if make is torch.optim.SGD else 0.001), first
+    optimizer.step()
+    print(f"{make.__name__} goes on from {path.name}: {len(trained)} parameters, {len(groups)} groups")

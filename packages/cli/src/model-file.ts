@@ -12,7 +12,7 @@ import { writeOnnx } from "@residual/onnx";
 import { isGuess, type Prepared } from "@residual/pipeline";
 import { engineNames, type GraphModelReport, type QuantizationName } from "@residual/tfjs";
 import { checkGraphModelFolder, writeGraphModel } from "@residual/tfjs/node";
-import { writeNpz, writePyTorch, writeSafetensors } from "@residual/weights";
+import { withCounters, writeNpz, writePyTorch, writeSafetensors } from "@residual/weights";
 import { UsageError } from "./errors.ts";
 import { oneOf } from "./names.ts";
 import { checkNamed } from "./out-path.ts";
@@ -52,6 +52,9 @@ const tensorWriters: ReadonlyMap<string, WriteTensors> = new Map([
   [".npz", writeNpz],
 ]);
 
+/** Endings of PyTorch's files, which hold a network's whole state_dict, with the counters of norms. */
+const torchEndings: ReadonlySet<string> = new Set([".pth", ".pt"]);
+
 const ENDINGS = [...tensorWriters.keys(), ".onnx"].join(", ");
 
 /** Checked before work is done: the format of `option`'s path, and whether it can be written. */
@@ -89,7 +92,8 @@ function fileWriter(to: string, ending: string, option: string, external: boolea
     writeBare: ({ tensors, metadata }, work) => write(to, tensors, metadata, work),
     async write(prepared, work) {
       const tensors = new Map(constantsOf(prepared.graph).map(({ name, source }) => [name, source]));
-      await write(to, tensors, { format: "pt", ...modelMetadata(prepared), ...metadataOf(prepared) }, work);
+      const state = torchEndings.has(ending) ? withCounters(tensors) : tensors;
+      await write(to, state, { format: "pt", ...modelMetadata(prepared), ...metadataOf(prepared) }, work);
       return undefined;
     },
   };

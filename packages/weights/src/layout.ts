@@ -55,6 +55,8 @@ export interface View {
 export interface ReadingOptions extends WorkOptions {
   /** The prefix of the requested tensors' names. Formats with a single set of tensors ignore it. */
   readonly prefix?: string | undefined;
+  /** The part of a PyTorch checkpoint that is read: its network, or the state of its optimizer. Default "network" */
+  readonly part?: "network" | "optimizer" | undefined;
 }
 
 /**

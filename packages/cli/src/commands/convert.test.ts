@@ -35,6 +35,20 @@ describe("convert", () => {
     },
   );
 
+  it("to .pth writes a whole state_dict of PyTorch, with a counter of int64 for each norm", async () => {
+    await succeed(["convert", shipped, folder.in("state.pth")]);
+    const { tensors } = await readWeights(folder.in("state.pth"));
+    const names = [...tensors.keys()];
+    expect(names.slice(0, 7)).toEqual([
+      "conv1.weight",
+      ...["weight", "bias", "running_mean", "running_var", "num_batches_tracked"].map((field) => `bn1.${field}`),
+      "layer1.0.conv1.weight",
+    ]);
+    const counters = names.filter((name) => name.endsWith(".num_batches_tracked"));
+    expect(counters).toHaveLength(19);
+    for (const name of counters) expect(tensors.get(name)).toMatchObject({ dtype: "int64", shape: [] });
+  });
+
   it.each(["a.safetensors", "a.pth", "a.npz", "a.onnx", "a"])("to %s keeps a guess a guess", async (name) => {
     const [from, there] = [folder.in("mine.safetensors"), folder.in(`guessed ${name}`)];
     const tensors = new Map<string, NamedSource>((await readWeights(shipped)).tensors);

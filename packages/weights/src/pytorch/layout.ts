@@ -4,7 +4,9 @@ import { quote } from "../json-reader.ts";
 import type { FormatReader, ReadingOptions, View, WeightsLayout } from "../layout.ts";
 import type { OpenFile } from "../open-file.ts";
 import type { TensorEntry } from "../tensor-entry.ts";
-import { readLegacy } from "./legacy.ts";
+import { readLegacy, type Saved } from "./legacy.ts";
+import type { TorchTensor } from "./objects.ts";
+import { findOptimizer } from "./optimizer.ts";
 import { checkpointMetadata, type FoundStateDict, findStateDict } from "./state-dict.ts";
 
 /**
@@ -29,46 +31,60 @@ export const legacyLayout: FormatReader = (file, options) => torchLayout(file, r
 async function torchLayout(
   file: OpenFile,
   read: typeof readLegacy,
-  { prefix }: ReadingOptions,
+  { prefix, part }: ReadingOptions,
 ): Promise<WeightsLayout> {
   const { name } = file;
   const refuse = (problem: string): never => {
     throw new FormatError(`${name}: ${problem}; the PyTorch file is damaged: download or save it again`);
   };
   try {
-    const { root, offsets, metadata } = await read(file, refuse);
-    const found = findStateDict(root, prefix);
-    const tensors = [...found.tensors];
-    const offset = Math.min(...offsets.values(), file.size);
-    const views = new Map<string, View>();
-    const entries = tensors.map(([key, tensor]): TensorEntry => {
-      const start = offsets.get(tensor.storage) ?? refuse(`tensor ${JSON.stringify(key)} has no storage`);
-      const begin = start - offset + tensor.offset * byteSizes[tensor.dtype];
-      const length = lengthOf(tensor);
-      const end = begin + length * byteSizes[tensor.dtype];
-      if (offset + end > file.size)
-        refuse(`tensor ${JSON.stringify(key)} ends at byte ${offset + end} of ${file.size}`);
-      if (isInOrder(tensor)) return { name: key, dtype: tensor.dtype, shape: tensor.shape, begin, end };
-      views.set(key, tensor);
-      return { name: key, dtype: tensor.dtype, shape: [length], begin, end };
-    });
-    const sizes = tensors.map(
-      ([, tensor]) => Math.max(lengthOf(tensor), sizeOf(tensor.shape)) * byteSizes[tensor.dtype],
-    );
-    const total = sizes.reduce((sum, size) => sum + size, 0);
-    if (total > MOST_SHARING * file.size)
-      throw new UnsupportedError(
-        `its tensors share storages: they take ${total} bytes, and the file ${file.size}; save copies: ` +
-          "torch.save({k: v.clone() for k, v in model.state_dict().items()}, path)",
-      );
-    const said = { ...checkpointMetadata(root), ...metadata };
-    return { stretches: [{ file, offset, entries }], views, metadata: said, notes: notesOn(found) };
+    const saved = await read(file, refuse);
+    if (part === "optimizer") {
+      const { tensors, optimizer, counts } = findOptimizer(saved.root);
+      return {
+        ...placed(file, saved, tensors, refuse),
+        metadata: { optimizer: JSON.stringify({ ...optimizer, counts }) },
+      };
+    }
+    const found = findStateDict(saved.root, prefix);
+    const metadata = { ...checkpointMetadata(saved.root), ...saved.metadata };
+    return { ...placed(file, saved, found.tensors, refuse), metadata, notes: notesOn(found) };
   } catch (error) {
     // errors of the pickle's reader do not contain the file's name
     if (error instanceof UnsupportedError && !error.message.startsWith(name))
       throw new UnsupportedError(`${name}: ${error.message}`, { cause: error });
     throw error;
   }
+}
+
+/** The positions of tensors in the file. Throws UnsupportedError for tensors that share too much of their storages. */
+function placed(
+  file: OpenFile,
+  { offsets }: Saved,
+  found: ReadonlyMap<string, TorchTensor>,
+  refuse: (problem: string) => never,
+): Pick<WeightsLayout, "stretches" | "views"> {
+  const tensors = [...found];
+  const offset = Math.min(...offsets.values(), file.size);
+  const views = new Map<string, View>();
+  const entries = tensors.map(([key, tensor]): TensorEntry => {
+    const start = offsets.get(tensor.storage) ?? refuse(`tensor ${JSON.stringify(key)} has no storage`);
+    const begin = start - offset + tensor.offset * byteSizes[tensor.dtype];
+    const length = lengthOf(tensor);
+    const end = begin + length * byteSizes[tensor.dtype];
+    if (offset + end > file.size) refuse(`tensor ${JSON.stringify(key)} ends at byte ${offset + end} of ${file.size}`);
+    if (isInOrder(tensor)) return { name: key, dtype: tensor.dtype, shape: tensor.shape, begin, end };
+    views.set(key, tensor);
+    return { name: key, dtype: tensor.dtype, shape: [length], begin, end };
+  });
+  const sizes = tensors.map(([, tensor]) => Math.max(lengthOf(tensor), sizeOf(tensor.shape)) * byteSizes[tensor.dtype]);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  if (total > MOST_SHARING * file.size)
+    throw new UnsupportedError(
+      `its tensors share storages: they take ${total} bytes, and the file ${file.size}; save copies: ` +
+        "torch.save({k: v.clone() for k, v in model.state_dict().items()}, path)",
+    );
+  return { stretches: [{ file, offset, entries }], views };
 }
 
 function notesOn({ others }: FoundStateDict): readonly string[] {

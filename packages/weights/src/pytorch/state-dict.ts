@@ -1,4 +1,4 @@
-import { shortList, UnsupportedError } from "@residual/core";
+import { checkPreprocessing, FormatError, type Preprocessing, shortList, UnsupportedError } from "@residual/core";
 import { quote } from "../json-reader.ts";
 import { TorchTensor } from "./objects.ts";
 import { type Pickled, PickledObject } from "./unpickler.ts";
@@ -78,7 +78,7 @@ function prefixOf({ path }: Found): string {
 /**
  * Facts about the network in a checkpoint, as metadata. `arch` is the model's name in the training script's arguments
  * (`arch`, or `args.arch` and `args.model` in torchvision's references and timm), without timm's tag of the training.
- * `classes` are the names of ImageFolder: `class_to_idx`, otherwise `classes`.
+ * `classes` are the names of ImageFolder: `class_to_idx`, otherwise `classes`. `preprocessing` is Residual's own.
  */
 export function checkpointMetadata(root: Pickled): Readonly<Record<string, string>> {
   if (!(root instanceof Map)) return {};
@@ -87,10 +87,22 @@ export function checkpointMetadata(root: Pickled): Readonly<Record<string, strin
   const args = fieldsOf(given instanceof PickledObject ? given.state : given);
   const arch = [entries.get("arch"), args.get("arch"), args.get("model")].find((name) => typeof name === "string");
   const classes = byIndex(entries.get("class_to_idx")) ?? listOf(entries.get("classes"));
+  const preprocessing = preprocessingIn(entries.get("preprocessing"));
   return {
     ...(typeof arch === "string" && { arch: arch.replace(/\..*$/s, "") }),
     ...(classes && { classes: JSON.stringify(classes) }),
+    ...(preprocessing && { preprocessing: JSON.stringify(preprocessing) }),
   };
+}
+
+/** Undefined for an entry that others wrote under this name. */
+function preprocessingIn(value: Pickled = null): Preprocessing | undefined {
+  try {
+    return checkPreprocessing(Object.fromEntries(fieldsOf(value)));
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
 }
 
 function fieldsOf(value: Pickled): ReadonlyMap<Pickled, Pickled> {

@@ -14,3 +14,6 @@ export const damagePyTorch: Damage = damagesOf(["checkpoint.pth", "views.pth"]);
 
 /** Damages the same files in the format before PyTorch 1.6. */
 export const damageLegacy: Damage = damagesOf(["checkpoint-legacy.pth", "views-legacy.pth"]);
+
+/** Damages checkpoints with the state of an optimizer. */
+export const damageCheckpoint: Damage = damagesOf(["checkpoints/sgd.pth", "checkpoints/adamw-split.pth"]);
