@@ -37,6 +37,10 @@ def main():
         from check_keras import check_keras
 
         return check_keras()
+    if options.check_modules:
+        from check_modules import check_modules
+
+        return check_modules(options.models)
     if options.compare:
         return compare_folders(options.out, options.compare)
     record(options)
@@ -51,11 +55,13 @@ def parsed():
     parser.add_argument("--list", action="store_true", help="print the ids of all models")
     parser.add_argument("--compare", type=Path, metavar="FOLDER", help="say how far the files of two folders differ")
     parser.add_argument("--check-keras", action="store_true", help="compare nets/keras_applications.py with Keras")
+    parser.add_argument("--check-modules", action="store_true", help="run what `residual export --to net.py` writes")
     options = parser.parse_args()
     unknown = [name for name in options.models if catalogue.find(name) is None]
     if unknown:
         parser.error(f"unknown model {unknown[0]!r}{suggestion(unknown[0])}; --list prints the ids of all models")
-    if not (options.models or options.all or options.list or options.compare or options.check_keras):
+    checks = options.compare or options.check_keras or options.check_modules
+    if not (options.models or options.all or options.list or checks):
         parser.error("no model given; name one, or say --all")
     return options
 

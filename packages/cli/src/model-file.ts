@@ -16,6 +16,7 @@ import { withCounters, writeNpz, writePyTorch, writeSafetensors } from "@residua
 import { UsageError } from "./errors.ts";
 import { oneOf } from "./names.ts";
 import { checkNamed } from "./out-path.ts";
+import { checkModulePlace, writeModule } from "./pytorch-module.ts";
 
 /** Options for writing a model. */
 export interface ModelFileOptions {
@@ -55,7 +56,7 @@ const tensorWriters: ReadonlyMap<string, WriteTensors> = new Map([
 /** Endings of PyTorch's files, which hold a network's whole state_dict, with the counters of norms. */
 const torchEndings: ReadonlySet<string> = new Set([".pth", ".pt"]);
 
-const ENDINGS = [...tensorWriters.keys(), ".onnx"].join(", ");
+const ENDINGS = [...tensorWriters.keys(), ".onnx", ".py"].join(", ");
 
 /** Checked before work is done: the format of `option`'s path, and whether it can be written. */
 export async function modelWriter(to: string, option: string, options: ModelFileOptions = {}): Promise<ModelWriter> {
@@ -71,9 +72,24 @@ export async function modelWriter(to: string, option: string, options: ModelFile
     await checkGraphModelFolder(to);
     return writer;
   }
+  if (ending === ".py") {
+    await checkModulePlace(to);
+    return moduleWriter(to);
+  }
   const writer = fileWriter(to, ending, option, external);
   await checkPlace(to);
   return writer;
+}
+
+function moduleWriter(to: string): ModelWriter {
+  return {
+    writeBare: undefined,
+    async write(prepared, work) {
+      const metadata = { format: "pt", ...modelMetadata(prepared), ...metadataOf(prepared) };
+      await writeModule(to, prepared, metadata, work);
+      return undefined;
+    },
+  };
 }
 
 function fileWriter(to: string, ending: string, option: string, external: boolean): ModelWriter {

@@ -8,6 +8,7 @@ export type { KnownWeights } from "./known/known-weights.ts";
 export { bestWeightsFor } from "./known/names.ts";
 export { type Known, knownWeights, shippedWeights } from "./known.ts";
 export type { Metadata, Named } from "./named-tensors.ts";
+export { type PyTorchModuleOptions, pyTorchModule } from "./pytorch-module/index.ts";
 export type { ReadWeights, ReadWeightsOptions, WeightsSource } from "./reader.ts";
 export { type Header, parseHeader } from "./safetensors.ts";
 export { type NamingScheme, namingScheme, toTorchvision } from "./schemes.ts";

@@ -12,4 +12,10 @@ export { readWeights } from "./read-weights.ts";
 export { type NewCheckpoint, withCounters, writePyTorchCheckpoint } from "./write-checkpoint.ts";
 export { writeNpz } from "./write-npz.ts";
 export { writePyTorch } from "./write-pytorch.ts";
+export {
+  type RecordedAnswer,
+  type WritePyTorchModuleOptions,
+  weightsBeside,
+  writePyTorchModule,
+} from "./write-pytorch-module.ts";
 export { writeSafetensors } from "./write-safetensors.ts";

@@ -26,7 +26,7 @@ export function convertCommand({ signal }: Context): Command {
     .argument("<from>", "a file, a folder, known weights or fixture:SALT")
     .argument(
       "<to>",
-      "a path ending in .safetensors, .pth, .npz or .onnx,\n" +
+      "a path ending in .safetensors, .pth, .npz, .onnx or .py (a PyTorch module),\n" +
         "or without ending the folder of a TensorFlow.js graph model",
     )
     .option("--model <name>", "the model that the weights are for; told by the weights where not given")

@@ -22,8 +22,9 @@ interface Options extends Output {
 
 /** Writes a model with its weights as one file, or as a folder. */
 export function exportCommand({ signal }: Context): Command {
-  return command("export", "write a model with its weights as .onnx, weights or a TensorFlow.js graph model", [
+  return command("export", "write a model with its weights as .onnx, weights, PyTorch code or a TensorFlow.js graph model", [
     "export resnet50 --weights r50.safetensors --to r50.onnx",
+    "export resnet50 --weights r50.safetensors --to net.py",
     "export resnet50 --weights r50.safetensors --to r50/",
   ])
     .argument("<model>")
@@ -31,7 +32,8 @@ export function exportCommand({ signal }: Context): Command {
     .addOption(prefixOption())
     .requiredOption(
       "--to <path>",
-      "a path ending in .onnx, .safetensors, .pth or .npz, or without ending the folder of a graph model",
+      "a path ending in .onnx, .safetensors, .pth, .npz or .py (a PyTorch module, its weights beside it),\n" +
+        "or without ending the folder of a graph model",
     )
     .option("--input <shape>", "fix the input's shape, as 1x3x224x224; an open batch where not given")
     .option("--external", "an .onnx with its weights in a .bin file beside it")
