@@ -20,6 +20,8 @@ import { checkModulePlace, writeModule } from "./pytorch-module.ts";
 
 /** Options for writing a model. */
 export interface ModelFileOptions {
+  /** The weights to be read, as given. */
+  readonly from: string;
   readonly external?: true;
   readonly quantize?: string;
   readonly engine?: string;
@@ -59,7 +61,7 @@ const torchEndings: ReadonlySet<string> = new Set([".pth", ".pt"]);
 const ENDINGS = [...tensorWriters.keys(), ".onnx", ".py"].join(", ");
 
 /** Checked before work is done: the format of `option`'s path, and whether it can be written. */
-export async function modelWriter(to: string, option: string, options: ModelFileOptions = {}): Promise<ModelWriter> {
+export async function modelWriter(to: string, option: string, options: ModelFileOptions): Promise<ModelWriter> {
   const { external = false, quantize, engine } = options;
   checkNamed(to, option);
   const ending = extname(to).toLowerCase();
@@ -73,7 +75,7 @@ export async function modelWriter(to: string, option: string, options: ModelFile
     return writer;
   }
   if (ending === ".py") {
-    await checkModulePlace(to);
+    await checkModulePlace(to, options.from);
     return moduleWriter(to);
   }
   const writer = fileWriter(to, ending, option, external);

@@ -1,3 +1,4 @@
+import { existsSync, realpathSync } from "node:fs";
 import { basename, extname } from "node:path";
 import { checkPlace } from "@residual/kit/files";
 import { UsageError } from "./errors.ts";
@@ -25,4 +26,8 @@ export function checkNamed(path: string, option: string): void {
   const name = basename(path);
   if (/^\.[a-z]/i.test(name) && !path.endsWith("/"))
     throw new UsageError(`${option} ${path} is an ending without a name; write model${name}`);
+}
+
+export function isSameFile(from: string, to: string): boolean {
+  return existsSync(from) && existsSync(to) && realpathSync(from) === realpathSync(to);
 }

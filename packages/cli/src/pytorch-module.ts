@@ -1,17 +1,35 @@
-import { fixtureInput, reference, type ResNetSpec, select, type Tensor, UnsupportedError, type WorkOptions } from "@residual/core";
+import {
+  fixtureInput,
+  type ResNetSpec,
+  reference,
+  select,
+  type Tensor,
+  UnsupportedError,
+  type WorkOptions,
+} from "@residual/core";
 import { checkPlace } from "@residual/kit/files";
 import { bindModel, type Prepared } from "@residual/pipeline";
 import { pyTorchModule, type RecordedAnswer, weightsBeside, writePyTorchModule } from "@residual/weights";
+import { UsageError } from "./errors.ts";
+import { isSameFile } from "./out-path.ts";
 
 /** The sides of the image whose answer is recorded: odd and even, no two axes alike, as in PyTorch's recorded answers. */
 const SIDES = [45, 59] as const;
 /** The side for networks that give features, which are many numbers. */
 const SIDE_OF_FEATURES = 16;
 
-/** Checks that both files of a PyTorch module can be written. Throws FormatError. */
-export async function checkModulePlace(path: string): Promise<void> {
+/**
+ * Checks that both files of a PyTorch module can be written. Throws FormatError; UsageError if the weights to be read
+ * would be overwritten.
+ */
+export async function checkModulePlace(path: string, from: string): Promise<void> {
+  const weights = weightsBeside(path);
+  if (isSameFile(from, weights))
+    throw new UsageError(
+      `${weights} is the file to be read, and ${path} would have its weights there; give another path`,
+    );
   await checkPlace(path);
-  await checkPlace(weightsBeside(path));
+  await checkPlace(weights);
 }
 
 /**
@@ -44,7 +62,9 @@ async function answerOf(prepared: Prepared, work: WorkOptions): Promise<Recorded
   );
   const values = Array.from(answers[name]!.data);
   if (values.every(Number.isFinite)) return { shape, output: name, values };
-  throw new UnsupportedError(`${prepared.model} with these weights gives ${name} that are not finite; nothing can be compared`);
+  throw new UnsupportedError(
+    `${prepared.model} with these weights gives ${name} that are not finite; nothing can be compared`,
+  );
 }
 
 /** A small image; smaller still if the network gives features, which are many. */

@@ -1,4 +1,3 @@
-import { existsSync, realpathSync } from "node:fs";
 import type { WorkOptions } from "@residual/core";
 import { prepare, recognize } from "@residual/pipeline";
 import type { GraphModelReport } from "@residual/tfjs";
@@ -8,6 +7,7 @@ import { type Context, command, prefixOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { type ModelWriter, modelWriter, reportWords } from "../model-file.ts";
 import { modelCalled } from "../names.ts";
+import { isSameFile } from "../out-path.ts";
 import { type Output, progressBar, remark, say } from "../terminal.ts";
 
 interface Options extends Output {
@@ -36,7 +36,7 @@ export function convertCommand({ signal }: Context): Command {
     .action(async (from: string, to: string, { model: asked, ...options }: Options) => {
       if (asked !== undefined) modelCalled(asked);
       if (isSameFile(from, to)) throw new UsageError(`${to} is the file to be read; give another path`);
-      const writer = await modelWriter(to, "the second path", options);
+      const writer = await modelWriter(to, "the second path", { ...options, from });
       const bar = progressBar();
       try {
         const { model, report, notes } = await convert(from, asked, writer, {
@@ -55,10 +55,6 @@ export function convertCommand({ signal }: Context): Command {
         bar.end();
       }
     });
-}
-
-function isSameFile(from: string, to: string): boolean {
-  return existsSync(from) && existsSync(to) && realpathSync(from) === realpathSync(to);
 }
 
 interface Converted {

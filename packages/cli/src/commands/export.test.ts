@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fixtureInput, type Tensor, tensorOf } from "@residual/core";
-import { readTensors, readWeights, writeSafetensors } from "@residual/weights";
+import { fixtureInput, resnet, type Tensor, tensorOf, variants } from "@residual/core";
+import { pyTorchModule, readTensors, readWeights, writeSafetensors } from "@residual/weights";
 import { loadGraphModel } from "@tensorflow/tfjs-converter";
 import * as tf from "@tensorflow/tfjs-core";
 import { InferenceSession, Tensor as OnnxTensor } from "onnxruntime-node";
@@ -170,6 +170,44 @@ describe("a folder", () => {
   });
 });
 
+describe(".py", () => {
+  it("is a PyTorch module, with the reference's logits recorded in the weights beside it", async () => {
+    const to = folder.in("net.py");
+    const report = await document(["export", "cifar_resnet20", "--weights", "resnet20-cifar10", "--to", to]);
+    expect(report).toEqual({ model: "cifar_resnet20", weights: "resnet20-cifar10", to });
+    const spec = variants.cifar_resnet20;
+    const graph = resnet(spec, { name: "cifar_resnet20" });
+    expect(await readFile(to, "utf8")).toBe(pyTorchModule(graph, { preprocessing: spec.preprocessing }));
+    const { metadata } = await readWeights(folder.in("net.safetensors"));
+    expect(metadata).toMatchObject({ format: "pt", model: "cifar_resnet20" });
+    expect(JSON.parse(metadata.classes!)).toHaveLength(10);
+    const answer = JSON.parse(metadata.recorded!) as { readonly values: readonly number[] };
+    expect(answer).toMatchObject({ input: "fixture:v1", shape: [1, 3, 32, 32], output: "logits" });
+    const out = folder.in("answer.safetensors");
+    const words = ["--weights", folder.in("net.safetensors"), "--input", "fixture:v1", "--shape", "1x3x32x32"];
+    await succeed(["run", "cifar_resnet20", ...words, "--backend", "reference", "--out", out]);
+    const { data } = (await readTensors(await readWeights(out))).tensors.get("logits")!;
+    expect(answer.values.map(Math.fround)).toEqual(Array.from(data as Float64Array, Math.fround));
+    expect(await document(["classify", photo("chelsea.png"), "--weights", folder.in("net.safetensors")])).toEqual(
+      await document(["classify", photo("chelsea.png")]),
+    );
+  });
+
+  it("of a network that gives features compares those, and takes no pictures", async () => {
+    const to = folder.in("unit.py");
+    await succeed(["export", "paddle_unit_s2", "--weights", "fixture:v1", "--to", to]);
+    expect(await readFile(to, "utf8")).not.toContain("def classify(");
+    const { metadata } = await readWeights(folder.in("unit.safetensors"));
+    const { shape, output, values } = JSON.parse(metadata.recorded!) as { [name: string]: readonly number[] };
+    expect([shape, output, values!.length]).toEqual([[1, 8, 8, 8], "output", 8 * 4 * 4]);
+    const { output: recorded } = golden<{ readonly output: { readonly values: readonly number[] } }>(
+      "infer/seed000_block_s2_2x8x8x8.json",
+    );
+    expect(recorded.values).toHaveLength(2 * values!.length);
+    expectNear(values!, recorded.values.slice(0, values!.length), 1e-12);
+  });
+});
+
 describe("leaves nothing behind", () => {
   beforeAll(async () => {
     const one = tensorOf("float32", [1], Float32Array.of(1));
@@ -192,6 +230,13 @@ describe("leaves nothing behind", () => {
     ["weights that do not fit, a folder", ["--weights", "misfit.safetensors", "--to", "x"], 1, /^WeightsError: /],
     ["no such dtype", ["--weights", "fixture:v1", "--to", "x", "--quantize", "int4"], 2, /^UsageError: .*mean uint8/],
     ["--quantize of a file", ["--weights", "fixture:v1", "--to", "x.onnx", "--quantize", "uint8"], 2, /^UsageError: /],
+    ["weights that do not fit, .py", ["--weights", "misfit.safetensors", "--to", "x.py"], 1, /^WeightsError: /],
+    [
+      "weights that would be overwritten by others",
+      ["--weights", "misfit.safetensors", "--to", "misfit.py"],
+      2,
+      /^UsageError: misfit\.safetensors is the file to be read, .* another path/,
+    ],
     ["another ending", ["--weights", "fixture:v1", "--to", "x.txt"], 2, /^UsageError: --to x\.txt ends in \.txt; exp/],
     [
       "weights beside .safetensors",

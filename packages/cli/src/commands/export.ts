@@ -22,11 +22,15 @@ interface Options extends Output {
 
 /** Writes a model with its weights as one file, or as a folder. */
 export function exportCommand({ signal }: Context): Command {
-  return command("export", "write a model with its weights as .onnx, weights, PyTorch code or a TensorFlow.js graph model", [
-    "export resnet50 --weights r50.safetensors --to r50.onnx",
-    "export resnet50 --weights r50.safetensors --to net.py",
-    "export resnet50 --weights r50.safetensors --to r50/",
-  ])
+  return command(
+    "export",
+    "write a model with its weights as .onnx, weights, PyTorch code or a TensorFlow.js graph model",
+    [
+      "export resnet50 --weights r50.safetensors --to r50.onnx",
+      "export resnet50 --weights r50.safetensors --to net.py",
+      "export resnet50 --weights r50.safetensors --to r50/",
+    ],
+  )
     .argument("<model>")
     .requiredOption("--weights <w>", "a file, known weights or fixture:SALT")
     .addOption(prefixOption())
@@ -62,8 +66,8 @@ export function exportCommand({ signal }: Context): Command {
 
 /** Checks the options before work is done. */
 async function writeOf(model: string, options: Options): Promise<ModelWriter["write"]> {
-  const { to, triton, external, quantize, engine } = options;
-  if (!triton) return (await modelWriter(to, "--to", options)).write;
+  const { to, weights, triton, external, quantize, engine } = options;
+  if (!triton) return (await modelWriter(to, "--to", { ...options, from: weights })).write;
   checkNamed(to, "--to");
   if (external || quantize !== undefined || engine !== undefined)
     throw new UsageError("--triton writes one .onnx file; leave out --external, --quantize and --engine");

@@ -46,7 +46,7 @@ export class Forward {
   constructor(actions: readonly Action[]) {
     for (const { inputs, before } of actions)
       for (const ref of [...inputs, ...refsOf(before)]) this.#left.set(ref, (this.#left.get(ref) ?? 0) + 1);
-    actions.forEach((action, index) => this.#add(action, index));
+    for (const [index, action] of actions.entries()) this.#add(action, index);
     this.lines.push(`return ${this.#take(actions.length - 1)}`);
   }
 
@@ -92,11 +92,12 @@ export class Forward {
     else if (cases.length === 1 && first.isModule)
       this.lines.push(`shortcut = ${other} if ${first.condition} is None else ${only}`);
     else {
-      cases.forEach(({ condition, isModule, texts }, at) => {
+      for (const [at, { condition, isModule, texts }] of cases.entries()) {
         const test = condition === undefined ? "else" : `${at === 0 ? "if" : "elif"} ${condition}`;
         this.lines.push(`${test}${condition !== undefined && isModule ? " is not None" : ""}:`);
-        texts.forEach((text, part) => this.lines.push(`    shortcut = ${text(part === 0 ? inputs[at]! : "shortcut")}`));
-      });
+        for (const [part, text] of texts.entries())
+          this.lines.push(`    shortcut = ${text(part === 0 ? inputs[at]! : "shortcut")}`);
+      }
       if (cases.at(-1)!.condition !== undefined) this.lines.push("else:", `    shortcut = ${other}`);
     }
     return "shortcut";
@@ -125,5 +126,7 @@ export function callText(op: string, numbers: Readonly<Record<string, string>>, 
 export function callField(value: number | readonly number[]): number {
   const [first, second] = typeof value === "number" ? [value, value] : value;
   if (first === second) return first!;
-  throw new UnsupportedError(`a stride of ${first} down and ${second} right has no PyTorch code here; export .onnx instead`);
+  throw new UnsupportedError(
+    `a stride of ${first} down and ${second} right has no PyTorch code here; export .onnx instead`,
+  );
 }

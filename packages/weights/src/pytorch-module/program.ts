@@ -27,7 +27,9 @@ export function headOf({ name, weights, parameters, classes, isSoftmax, preproce
   const size = `${counted(parameters)} parameters${classes === undefined ? "" : `, ${counted(classes)} classes`}`;
   const usage: [string, string][] = [
     [`python ${file}.py`, "compares its answers with recorded ones"],
-    ...(preprocessing ? [[`python ${file}.py cat.png`, "also classifies a picture; needs Pillow"] as [string, string]] : []),
+    ...(preprocessing
+      ? [[`python ${file}.py cat.png`, "also classifies a picture; needs Pillow"] as [string, string]]
+      : []),
   ];
   const inCode: [string, string][] = [
     ["net = load()", "# with the weights, to predict"],
@@ -64,7 +66,7 @@ export function headOf({ name, weights, parameters, classes, isSoftmax, preproce
 
 /** TensorFlow's padding. Source: tensorflow/core/framework/kernel_shape_util.cc, `GetWindowedOutputSizeVerbose`. */
 const SAME = `def pad_same(x, kernel, stride, value=0.0):
-    """Pads as TensorFlow's 'same' does: to ceil(size / stride) windows, an odd pixel behind."""
+    """TensorFlow's 'same': ceil(size / stride) windows; an odd pixel goes behind."""
     pads = []
     for size in (x.shape[3], x.shape[2]):
         total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
@@ -105,16 +107,17 @@ const READ = `def read(path):
     except ImportError:
         return read_without_package(path)
     with safe_open(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        return tensors, file.metadata() or {}
 
 
 def read_without_package(path):
-    """The same by hand: 8 bytes with the length of a header in JSON, the header, the numbers."""
+    """The same by hand: 8 bytes of length, that much JSON, then the numbers."""
     with open(path, "rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         numbers = bytearray(file.read())
     metadata = header.pop("__metadata__", {})
-    dtypes = {"F16": torch.float16, "F32": torch.float32, "F64": torch.float64, "I64": torch.int64}
+    dtypes = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64}
     tensors = {}
     for name, entry in header.items():
         begin, end = entry["data_offsets"]
@@ -124,11 +127,11 @@ def read_without_package(path):
 `;
 
 const CHECK = `def check(path=WEIGHTS):
-    """Whether the network's answers are those that Residual recorded beside the weights.
+    """Whether the network's answers are those that Residual recorded with the weights.
 
-    Residual and PyTorch add numbers in different orders, so in float64 they differ by some
-    roundings of 2 ** -53. The roundings of this network are measured in float32, whose are
-    2 ** -24 each; ten times as many are allowed.
+    PyTorch adds up in another order, so in float64 both differ by some roundings of
+    2 ** -53. What roundings do to this network is measured in float32, where they are
+    2 ** -24. Ten times as much is allowed.
     """
     tensors, metadata = read(path)
     recorded = json.loads(metadata.get("recorded", "null"))
@@ -143,14 +146,15 @@ const CHECK = `def check(path=WEIGHTS):
         with torch.no_grad():
             answers[dtype] = net(x.to(dtype)).double().flatten()
     expected = torch.tensor(recorded["values"], dtype=torch.float64)
+    largest = expected.abs().max().item()
     difference = (answers[torch.float64] - expected).abs().max().item()
     error = (answers[torch.float32] - answers[torch.float64]).abs().max().item()
-    allowed = 10 * max(error, expected.abs().max().item() * 2**-24) * 2**-29
+    allowed = 10 * max(error, largest * 2**-24) * 2**-29
     is_right = difference <= allowed
-    print(f"{recorded['output']}: {len(expected)} numbers, the largest {expected.abs().max():.3g}")
+    print(f"{recorded['output']}: {len(expected)} numbers up to {largest:.3g}")
     print(f"largest difference from the recorded ones, in float64: {difference:.3g}")
     print(f"allowed: {allowed:.3g} (float32's error is {error:.3g})")
-    print("the same" if is_right else "NOT THE SAME: the module or its weights were changed")
+    print("the same" if is_right else "NOT THE SAME: module or weights were changed")
     return is_right
 `;
 
@@ -174,7 +178,9 @@ const FIXTURE = `def fixture(shape):
 
 function preprocessText({ resize, crop, interpolation, scale, mean, std, channels, upright }: Preprocessing): string {
   const offset = (size: string) =>
-    resize >= crop ? `round((${size} - ${crop}) / 2)` : `round((${size} - ${crop}) / 2) if ${size} >= ${crop} else -((${crop} - ${size}) // 2)`;
+    resize >= crop
+      ? `round((${size} - ${crop}) / 2)`
+      : `round((${size} - ${crop}) / 2) if ${size} >= ${crop} else -((${crop} - ${size}) // 2)`;
   const numbers = (values: readonly number[]) => `torch.tensor([${values.join(", ")}]).reshape(3, 1, 1)`;
   const lines = [
     "def preprocess(path):",

@@ -129,7 +129,8 @@ function closed(draft: Draft, context: Context): Closed {
 /** The nodes that a value is computed from, in the order in which they run. */
 function needed(graph: Graph, output: Value): readonly AnyNode[] {
   const known = new Set<Value>([output]);
-  for (const node of nodesOf(graph).toReversed()) if (known.has(node)) for (const value of inputsOf(node)) known.add(value);
+  for (const node of nodesOf(graph).toReversed())
+    if (known.has(node)) for (const value of inputsOf(node)) known.add(value);
   return nodesOf(graph).filter((node) => known.has(node));
 }
 

@@ -86,14 +86,25 @@ export class Symbols {
     const added = this.#outputs.map((count, copy) => count - this.#inputs[copy]!);
     if (values.every((value) => value === undefined || value === 0)) return "0";
     if (agree(values, added)) return `${this.outputs} - ${this.inputs}`;
-    if (agree(values, added.map((count) => count / 2))) return `(${this.outputs} - ${this.inputs}) // 2`;
+    if (
+      agree(
+        values,
+        added.map((count) => count / 2),
+      )
+    )
+      return `(${this.outputs} - ${this.inputs}) // 2`;
     return this.number(values, label);
   }
 
   /** Any other number: a stride, a size. */
   number(values: Values, label: string): string {
     const first = values.find((value) => value !== undefined)!;
-    if (values.some((value) => value !== undefined && value !== 1) && varies(this.#strides) && agree(values, this.#strides)) return "stride";
+    if (
+      values.some((value) => value !== undefined && value !== 1) &&
+      varies(this.#strides) &&
+      agree(values, this.#strides)
+    )
+      return "stride";
     if (values.every((value) => value === undefined || value === first)) return String(first);
     for (const { text, holds } of this.#conditions) {
       const yes = values.find((value, copy) => value !== undefined && holds[copy]);

@@ -90,7 +90,10 @@ export function copyOf({ path, inputs, outputs }: Scope, units: readonly Unit[])
       return { ...unit, inputs: read.map(moved) };
     }),
     sum: places.get(sum)!,
-    shortcut: { units: apart.map((index) => units[index]!), from: moved(from) },
+    shortcut: {
+      units: apart.map((index, at): Unit => ({ ...units[index]!, inputs: [at === 0 ? "x" : at - 1] })),
+      from: moved(from),
+    },
   };
 }
 
