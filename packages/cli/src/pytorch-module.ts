@@ -13,7 +13,7 @@ import { pyTorchModule, type RecordedAnswer, weightsBeside, writePyTorchModule }
 import { UsageError } from "./errors.ts";
 import { isSameFile } from "./out-path.ts";
 
-/** The sides of the image whose answer is recorded: odd and even, no two axes alike, as in PyTorch's recorded answers. */
+/** The sides of the image whose answer is recorded: odd, and no two axes alike, as in PyTorch's recorded answers. */
 const SIDES = [45, 59] as const;
 /** The side for networks that give features, which are many numbers. */
 const SIDE_OF_FEATURES = 16;

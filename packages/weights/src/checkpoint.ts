@@ -9,6 +9,7 @@ export interface SgdGroup {
   readonly momentum: number;
   /** Default 0 */
   readonly dampening?: number;
+  /** Part of the gradient (L2), as always in `torch.optim.SGD`; core's `sgd` has it so with `coupled`. */
   readonly weightDecay: number;
   readonly nesterov: boolean;
 }
@@ -20,6 +21,7 @@ export interface AdamWGroup {
   readonly lr: number;
   readonly betas: readonly [number, number];
   readonly eps: number;
+  /** Apart from the gradient (decoupled). */
   readonly weightDecay: number;
 }
 

@@ -26,8 +26,8 @@ export interface WritePyTorchModuleOptions extends WorkOptions, Pick<PyTorchModu
  * Writes a bound network as a PyTorch module, `pyTorchModule(graph)`, and its weights as a .safetensors file beside it:
  * `net.py` and `net.safetensors`. Both appear whole, or neither.
  *
- * Throws the errors of `pyTorchModule`; FormatError for a path that does not end in .py, and as `writeSafetensors` does;
- * AbortError.
+ * Throws the errors of `pyTorchModule`; FormatError for a path that does not end in .py, and as `writeSafetensors`
+ * does; AbortError.
  */
 export async function writePyTorchModule(
   path: string,

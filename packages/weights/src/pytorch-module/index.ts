@@ -11,8 +11,8 @@ export interface PyTorchModuleOptions {
 }
 
 /**
- * A network as the text of a Python file: modules of `torch.nn`, under the graph's names, so that the file's weights are
- * its state_dict. The module takes images of any size that the network takes, and gives logits, or the only output.
+ * A network as the text of a Python file: modules of `torch.nn`, under the graph's names, so that the graph's weights
+ * are its state_dict. The module takes images of any size that the network takes, and gives logits, or the only output.
  *
  * Run as a program, the file compares its answers with those that `writePyTorchModule` recorded, and classifies
  * pictures if `preprocessing` is given.
