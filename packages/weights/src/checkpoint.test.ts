@@ -143,7 +143,7 @@ describe("what is written", () => {
       data.map((value) => value * by),
     );
   };
-  const sgd: OptimizerState<Tensor> = {
+  const sgd: OptimizerState<Tensor> & { readonly kind: "sgd" } = {
     kind: "sgd",
     groups: [{ names, lr: 0.1, momentum: 0.9, dampening: 0, weightDecay: 5e-4, nesterov: true }],
     momenta: new Map(names.slice(2).map((name) => [name, { momentumBuffer: like(name, 0.5) }])),
@@ -175,7 +175,7 @@ describe("what is written", () => {
     const momenta = new Map([...sgd.momenta].map(([name, moments]) => [`module.${name}`, moments]));
     const groups = sgd.groups.map((group) => ({ ...group, names: group.names.map((name) => `module.${name}`) }));
     const path = join(folder, "wrapped.pth");
-    await writePyTorchCheckpoint(path, { weights: wrapped, optimizer: { ...sgd, groups, momenta } as OptimizerState });
+    await writePyTorchCheckpoint(path, { weights: wrapped, optimizer: { ...sgd, groups, momenta } });
     const read = await readPyTorchCheckpoint(path, { graph: resnet(variants.pytorch_unit_s1_proj) });
     expect([...read.weights.tensors.keys()]).toEqual([...weights.keys()]);
     expect(read.optimizer!.groups).toEqual(sgd.groups);

@@ -97,7 +97,7 @@ async function optimizerOf(found: TorchOptimizer, state: Weights, weights: Weigh
 }
 
 /** What the optimizer keeps of a parameter, by PyTorch's names. */
-export type Slots = ReadonlyMap<string, NamedSource | number>;
+type Slots = ReadonlyMap<string, NamedSource | number>;
 
 /** The slots of each parameter, by its number. */
 function slotsOf({ numbers }: TorchOptimizer, { tensors }: Weights): ReadonlyMap<number, Slots> {

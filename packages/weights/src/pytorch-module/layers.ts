@@ -120,7 +120,7 @@ export function channelsOf({ shape }: { readonly shape: AnyNode["shape"] }): num
 }
 
 /** A number as Python and people write it. */
-export function python(value: number): string {
+function python(value: number): string {
   const text = value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value);
   return text.replace("e+", "e");
 }

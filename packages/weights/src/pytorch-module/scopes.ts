@@ -14,7 +14,7 @@ import { channelsOf, identity, type Layer, layerOf, padsSame } from "./layers.ts
 export type Ref = number | "x";
 
 /** A module of the network. */
-export interface LayerStep {
+interface LayerStep {
   readonly kind: "layer";
   /** The module's name in its parent. */
   readonly name: string;
@@ -23,7 +23,7 @@ export interface LayerStep {
 }
 
 /** An expression of PyTorch without a module. */
-export interface CallStep {
+interface CallStep {
   readonly kind: "call";
   readonly name: string;
   readonly op: string;
@@ -32,14 +32,14 @@ export interface CallStep {
 }
 
 /** A module that has modules of its own. */
-export interface ScopeStep {
+interface ScopeStep {
   readonly kind: "scope";
   readonly name: string;
   readonly scope: Scope;
   readonly inputs: readonly [Ref];
 }
 
-export type Step = LayerStep | CallStep | ScopeStep;
+type Step = LayerStep | CallStep | ScopeStep;
 
 /**
  * The nodes whose names share a beginning, as PyTorch's modules do: `layer1.0`. It reads one value and gives one. A

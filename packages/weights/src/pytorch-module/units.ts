@@ -12,7 +12,7 @@ interface ModuleUnit {
   readonly inputs: readonly Ref[];
 }
 
-export interface SequenceUnit {
+interface SequenceUnit {
   readonly kind: "sequence";
   readonly name: string;
   readonly items: readonly Layer[];
@@ -58,7 +58,7 @@ export interface Copy {
 }
 
 /** What is added to a block's branch: `units` in a row, from a value of `main`. No units: the value itself. */
-export interface Shortcut {
+interface Shortcut {
   readonly units: readonly Unit[];
   readonly from: Ref;
 }
