@@ -12,5 +12,7 @@ export { cacheFolder } from "./cache-folder.ts";
 export { delay, type ExclusiveOptions, exclusively } from "./exclusive.ts";
 export { makeFolder } from "./make-folder.ts";
 export { isPassedOver, isPictureName, isUnreadPictureName } from "./picture-names.ts";
+export { compare, type Found, foldersIn, picturesIn } from "./pictures-in.ts";
+export { type Program, programBeside } from "./program.ts";
 export { pieceOf } from "./source-piece.ts";
 export { type TemporaryFolder, temporaryFolder } from "./temporary-folder.ts";

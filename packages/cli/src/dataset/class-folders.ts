@@ -1,9 +1,7 @@
-import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError, tensorOf } from "@residual/core";
-import { isPassedOver } from "@residual/kit/files";
+import { foldersIn, isPassedOver, picturesIn } from "@residual/kit/files";
 import { decodeInto } from "@residual/vision";
-import { compare, picturesIn } from "../pictures/walk.ts";
 import { type Classes, classesOfFolders } from "./classes.ts";
 import type { Dataset } from "./dataset.ts";
 
@@ -48,11 +46,4 @@ export async function classFolders(path: string, model: Classes): Promise<Datase
     },
     [Symbol.asyncDispose]: async () => {},
   };
-}
-
-/** The names of folders, and of links to some, sorted. */
-async function foldersIn(path: string): Promise<readonly string[]> {
-  const names = await readdir(path);
-  const kinds = await Promise.all(names.map((name) => stat(join(path, name)).catch(() => undefined)));
-  return names.filter((_, at) => kinds[at]?.isDirectory()).sort(compare);
 }

@@ -1,7 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError } from "@residual/core";
-import { compare } from "../pictures/walk.ts";
+import { compare } from "@residual/kit/files";
 import { cifar10Files } from "./cifar10-files.ts";
 import { classFolders } from "./class-folders.ts";
 import type { Classes } from "./classes.ts";

@@ -1,10 +1,10 @@
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
+import { picturesIn } from "@residual/kit/files";
 import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/folder.ts";
 import { picturesOf } from "./sources.ts";
-import { picturesIn } from "./walk.ts";
 
 const folder = temporaryFolder();
 

@@ -2,9 +2,9 @@ import { stat } from "node:fs/promises";
 import { isAbsolute, sep } from "node:path";
 import { FormatError, ResidualError } from "@residual/core";
 import { pathOf } from "@residual/kit/bytes";
+import { compare, picturesIn } from "@residual/kit/files";
 import { glob, isDynamicPattern } from "tinyglobby";
 import { UsageError } from "../errors.ts";
-import { compare, picturesIn } from "./walk.ts";
 
 /** A picture of the command line: its name, or its error. */
 export type Named = { readonly name: string } | { readonly name: string; readonly error: ResidualError };

@@ -18,12 +18,11 @@ import {
   variablesOf,
   type WorkOptions,
 } from "@residual/core";
-import { temporaryFolder } from "@residual/kit/files";
+import { type Program, programBeside, temporaryFolder } from "@residual/kit/files";
 import { writeSafetensors } from "@residual/weights";
 import type { CompiledGraph, Compiler } from "../backends/compiler.ts";
 import type { BackendOptions } from "../backends/options.ts";
 import { OptionError } from "../option-error.ts";
-import { type Program, programBeside } from "../program.ts";
 import { referenceOf } from "../weights-references.ts";
 import { type Answers, errorOf, type FromChild, type Job, type ToChild, type WeightsReference } from "./protocol.ts";
 import { SharedMemory } from "./shared-memory.ts";
@@ -204,7 +203,7 @@ class Child {
     this.#name = backend;
     this.#onWarning = onWarning;
     this.#onLost = onLost;
-    this.#process = start(programBeside(url, "child"), this.#memory?.fd);
+    this.#process = start(programBeside(url, "child", "pipeline"), this.#memory?.fd);
     this.#process.on("message", (message: FromChild) => this.#receive(message));
     this.#process.on("error", (error) => this.#lose(error.message));
     if (isOrphaned) this.#process.on("disconnect", () => this.#lose("it has closed its channel"));

@@ -2,10 +2,10 @@ import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { DeviceLostError, OutOfMemoryError, ResidualError, type Tensor, UnsupportedError } from "@residual/core";
+import { type Program, programBeside } from "@residual/kit/files";
 import type { CamPicture, Pixels } from "@residual/vision";
 import { errorOf, type SentError } from "../child-process/protocol.ts";
 import type { ReadOptions } from "../pictures.ts";
-import { type Program, programBeside } from "../program.ts";
 
 export interface DecodeRequest extends ReadOptions {
   /** An image file. */
@@ -45,7 +45,7 @@ export class DecodingThread {
   readonly #program: Program;
   #worker: Worker | undefined;
 
-  constructor(timeout: number, program: Program = programBeside(url, "decode-thread")) {
+  constructor(timeout: number, program: Program = programBeside(url, "decode-thread", "pipeline")) {
     this.#timeout = timeout;
     this.#program = program;
   }

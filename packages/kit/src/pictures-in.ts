@@ -1,6 +1,6 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { isPassedOver, isPictureName, isUnreadPictureName } from "@residual/kit/files";
+import { isPassedOver, isPictureName, isUnreadPictureName } from "./picture-names.ts";
 
 export interface Found {
   /** Paths of pictures, in the order of torchvision's ImageFolder: by folder, then by name. */
@@ -47,6 +47,13 @@ async function walk(
       else into.notes.push(`${path} was passed over: ${found ? "it is a device or a pipe" : "a link to no file"}`);
     }
   }
+}
+
+/** The names of a folder's folders, and of links to folders, sorted. */
+export async function foldersIn(path: string): Promise<readonly string[]> {
+  const names = await readdir(path);
+  const kinds = await Promise.all(names.map((name) => stat(join(path, name)).catch(() => undefined)));
+  return names.filter((_, at) => kinds[at]?.isDirectory()).sort(compare);
 }
 
 /** By code units, as in Python, independent of the language. */

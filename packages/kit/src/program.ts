@@ -10,15 +10,15 @@ export interface Program {
 }
 
 /**
- * The program `name` beside the module at `url`. A bundler to CommonJS leaves no URL. Throws BackendUnavailableError if
- * the program is missing.
+ * The program `name` beside the module at `url`, of the package @residual/`owner`. A bundler to CommonJS leaves no URL.
+ * Throws BackendUnavailableError if the program is missing.
  */
-export function programBeside(url: string | undefined, name: string): Program {
+export function programBeside(url: string | undefined, name: string, owner: string): Program {
   const isSource = url?.endsWith(".ts") === true;
   const path = url && fileURLToPath(new URL(`./${name}.${isSource ? "ts" : "js"}`, url));
   if (path && existsSync(path)) return { path, execArgv: isSource ? ["--conditions=@residual/source"] : [] };
   throw new BackendUnavailableError(
     `${path ?? `${name}.js`} is missing, the code of another process or thread; a bundler has to leave ` +
-      "@residual/pipeline out (external)",
+      `@residual/${owner} out (external)`,
   );
 }
