@@ -107,20 +107,22 @@ function padded(pixels: Pixels, side: number, left: number, top: number): Pixels
  *
  * N1  mean and std have a number per channel: 3.
  */
-export function normalize(
-  pixels: Pixels,
-  preprocessing: Pick<Preprocessing, "scale" | "mean" | "std" | "channels">,
-): Tensor<"float32"> {
+export function normalize(pixels: Pixels, preprocessing: Normalization): Tensor<"float32"> {
   checkPixels(pixels);
+  const { width, height, data } = pixels;
+  const image = new Float32Array(data.length);
+  normalizer(preprocessing)(data, image);
+  return tensorOf("float32", [1, 3, height, width], image);
+}
+
+/** `normalize` for many images: writes the planes of interleaved bytes into memory of the same length. */
+export function normalizer(preprocessing: Normalization): (bytes: Uint8Array, planes: Float32Array) => void {
   const { mean, std } = preprocessing;
   const areLists = Array.isArray(mean) && Array.isArray(std);
   const lengths = areLists ? [mean.length, std.length] : [3, 3];
   check(lengths.join() === "3,3", "normalize.N1", `mean and std of ${lengths.join(" and ")} numbers, expected 3 each`);
   checkPreprocessing({ ...preprocessing, ...anySize });
-  const { width, height, data } = pixels;
-  const image = new Float32Array(data.length);
-  normalizeInto(data, preprocessing, image);
-  return tensorOf("float32", [1, 3, height, width], image);
+  return (bytes, planes) => normalizeInto(bytes, preprocessing, planes);
 }
 
 function normalizeInto(data: Uint8Array, normalization: Normalization, image: Float32Array): void {

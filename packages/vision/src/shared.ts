@@ -8,7 +8,16 @@ export { type ImageFormat, imageFormats } from "./image-format.ts";
 export { cifar10Labels, labelsOf } from "./labels.ts";
 export type { PictureSupport } from "./picture-support.ts";
 export { checkPixels, type EncodedFormat, type Pixels, pixelsOfRgba, type RgbaImage } from "./pixels.ts";
-export { crop, cropOffset, normalize, preprocess, preprocessInto, resizedSize, stack } from "./preprocess.ts";
+export {
+  crop,
+  cropOffset,
+  normalize,
+  normalizer,
+  preprocess,
+  preprocessInto,
+  resizedSize,
+  stack,
+} from "./preprocess.ts";
 export { cifar10, imagenet, raw32 } from "./preprocessing.ts";
 export { resample, type Size, type Window } from "./resample.ts";
 export { type CodecFormat, codecBytes, setCodec } from "./set-codec.ts";

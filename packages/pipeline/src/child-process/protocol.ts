@@ -1,18 +1,5 @@
-import {
-  AbortError,
-  type BackendDescription,
-  BackendUnavailableError,
-  DeviceLostError,
-  FormatError,
-  type GraphJson,
-  OutOfMemoryError,
-  type Progress,
-  type RealTensor,
-  ResidualError,
-  ShapeError,
-  UnsupportedError,
-  WeightsError,
-} from "@residual/core";
+import type { BackendDescription, GraphJson, Progress, RealTensor } from "@residual/core";
+import { errorOf as coreErrorOf, type SentError, sentError as sentCoreError } from "@residual/kit/sent-error";
 import type { BackendOptions } from "../backends/options.ts";
 import { OptionError } from "../option-error.ts";
 import type { SentTensors } from "./shared-memory.ts";
@@ -72,36 +59,11 @@ export type FromChild =
   | { readonly kind: "progress"; readonly id: number; readonly progress: Progress }
   | { readonly kind: "warning"; readonly message: string };
 
-/** An error in a message: classes do not pass between processes. */
-export interface SentError {
-  readonly kind: string;
-  readonly message: string;
-  readonly label?: string | undefined;
-  readonly stack?: string | undefined;
-}
-
-const kinds = {
-  AbortError,
-  BackendUnavailableError,
-  DeviceLostError,
-  FormatError,
-  OptionError,
-  OutOfMemoryError,
-  UnsupportedError,
-  WeightsError,
-};
-
+/** An error in a message, of the pipeline's classes too. */
 export function sentError(error: unknown): SentError {
-  if (error instanceof OptionError) return { kind: "OptionError", message: error.message };
-  if (error instanceof ShapeError) return { kind: "ShapeError", message: error.message, label: error.label };
-  if (error instanceof ResidualError) return { kind: error.code, message: error.message };
-  const { message, stack } = error instanceof Error ? error : new Error(String(error));
-  return { kind: "Error", message, stack };
+  return error instanceof OptionError ? { kind: "OptionError", message: error.message } : sentCoreError(error);
 }
 
-export function errorOf({ kind, message, label, stack }: SentError): Error {
-  if (kind === "ShapeError" && label !== undefined)
-    return new ShapeError(label, message.slice(0, -` (${label})`.length));
-  if (Object.hasOwn(kinds, kind)) return new kinds[kind as keyof typeof kinds](message);
-  return Object.assign(new Error(message), stack === undefined ? {} : { stack });
+export function errorOf(sent: SentError): Error {
+  return sent.kind === "OptionError" ? new OptionError(sent.message) : coreErrorOf(sent);
 }

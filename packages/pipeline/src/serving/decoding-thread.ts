@@ -3,8 +3,9 @@ import { setTimeout } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { DeviceLostError, OutOfMemoryError, ResidualError, type Tensor, UnsupportedError } from "@residual/core";
 import { type Program, programBeside } from "@residual/kit/files";
+import type { SentError } from "@residual/kit/sent-error";
 import type { CamPicture, Pixels } from "@residual/vision";
-import { errorOf, type SentError } from "../child-process/protocol.ts";
+import { errorOf } from "../child-process/protocol.ts";
 import type { ReadOptions } from "../pictures.ts";
 
 export interface DecodeRequest extends ReadOptions {

@@ -1,0 +1,62 @@
+import type { Preprocessing } from "@residual/core";
+import { crop } from "@residual/vision";
+import type { Random } from "../random.ts";
+import { type ColourJitter, drawJitter, jittered } from "./colour-jitter.ts";
+import { flipped } from "./flip.ts";
+import type { Mixing } from "./mixing.ts";
+import { cropped, drawCrop, type RandomCrop } from "./random-crop.ts";
+import type { RandomErasing } from "./random-erasing.ts";
+import type { Raster } from "./raster.ts";
+import { drawResizedCrop, type ResizedCrop, resizedCrop } from "./resized-crop.ts";
+
+/**
+ * Random changes of pictures, each with torchvision's meaning and defaults, in the order of these fields: mixes of a
+ * whole batch come last. Plain data. Absent fields change nothing.
+ */
+export interface Augmentation extends Mixing {
+  /** A random rectangle of the picture becomes the model's input. Without it the preprocessing resizes and crops. */
+  readonly resizedCrop?: ResizedCrop | undefined;
+  /** A random square of the model's size out of the padded input. */
+  readonly crop?: RandomCrop | undefined;
+  /** Share of the pictures that are mirrored left to right. */
+  readonly flip?: number | undefined;
+  readonly jitter?: ColourJitter | undefined;
+  /** After normalization. */
+  readonly erasing?: RandomErasing | undefined;
+}
+
+/** For small pictures, such as CIFAR-10's. Source: He et al. 2015, section 4.2. */
+export const smallPictures: Augmentation = { crop: { padding: 4 }, flip: 0.5 };
+
+/** For photos. Source: torchvision's references/classification, without its later additions. */
+export const photos: Augmentation = { resizedCrop: {}, flip: 0.5 };
+
+/** A square raster of the preprocessing's size: a random one with an augmentation, else as for inference. */
+export function fitted(
+  raster: Raster,
+  preprocessing: Pick<Preprocessing, "resize" | "crop" | "interpolation">,
+  augmentation: Augmentation,
+  random: Random | undefined,
+): Raster {
+  const side = preprocessing.crop;
+  const { resizedCrop: rectangle } = augmentation;
+  const square =
+    random && rectangle
+      ? resizedCrop(raster, drawResizedCrop(random, raster, rectangle), side, preprocessing.interpolation)
+      : centred(raster, preprocessing);
+  return random ? changed(square, augmentation, random) : square;
+}
+
+/** Pictures that have the model's size already are not resized. */
+function centred(raster: Raster, preprocessing: Pick<Preprocessing, "resize" | "crop" | "interpolation">): Raster {
+  const { width, height, data } = raster;
+  const isSquare = width === preprocessing.crop && height === preprocessing.crop;
+  return isSquare || !(data instanceof Uint8Array) ? raster : crop({ width, height, data }, preprocessing);
+}
+
+function changed(raster: Raster, { crop, flip, jitter }: Augmentation, random: Random): Raster {
+  let next = raster;
+  if (crop) next = cropped(next, drawCrop(random, next, next, crop.padding), crop);
+  if (flip !== undefined && random.next() < flip) next = flipped(next);
+  return jitter ? jittered(next, drawJitter(random, jitter)) : next;
+}
