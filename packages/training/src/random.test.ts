@@ -4,7 +4,10 @@ import { below, beta, normal, permutation, randomOf } from "./random.ts";
 
 const many = 20_000;
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-const variance = (values: readonly number[]) => mean(values.map((value) => (value - mean(values)) ** 2));
+const variance = (values: readonly number[]) => {
+  const middle = mean(values);
+  return mean(values.map((value) => (value - middle) ** 2));
+};
 
 describe("randomOf", () => {
   it("depends on each key, on the purpose, and on the order of keys", () => {
