@@ -47,11 +47,11 @@ export function fitted(
   return random ? changed(square, augmentation, random) : square;
 }
 
-/** Pictures that have the model's size already are not resized. */
+/** As for inference. A picture that this would only copy stays as it is. */
 function centred(raster: Raster, preprocessing: Pick<Preprocessing, "resize" | "crop" | "interpolation">): Raster {
   const { width, height, data } = raster;
-  const isSquare = width === preprocessing.crop && height === preprocessing.crop;
-  return isSquare || !(data instanceof Uint8Array) ? raster : crop({ width, height, data }, preprocessing);
+  const isCopy = [width, height, preprocessing.resize].every((side) => side === preprocessing.crop);
+  return isCopy || !(data instanceof Uint8Array) ? raster : crop({ width, height, data }, preprocessing);
 }
 
 function changed(raster: Raster, { crop, flip, jitter }: Augmentation, random: Random): Raster {

@@ -1,0 +1,60 @@
+import type { EpochRecord } from "./state.ts";
+
+/** What a live view of a run shows. */
+export type TrainingEvent =
+  | {
+      readonly kind: "start";
+      /** Steps that an earlier run has done. */
+      readonly done: number;
+      readonly steps: number;
+      readonly stepsPerEpoch: number;
+      /** Pictures of a step. */
+      readonly batch: number;
+      /** The held-out pictures are not among them. */
+      readonly pictures: number;
+    }
+  | {
+      readonly kind: "step";
+      /** From 1. */
+      readonly step: number;
+      readonly steps: number;
+      readonly epoch: number;
+      readonly learningRate: number;
+      /** Of this batch. */
+      readonly loss: number;
+      /** Of the epoch so far, on augmented pictures. */
+      readonly accuracy: number;
+      readonly picturesPerSecond: number;
+      readonly secondsLeft: number;
+    }
+  | ({ readonly kind: "epoch"; readonly isBest: boolean } & EpochRecord)
+  | { readonly kind: "checkpoint"; readonly step: number };
+
+/** Times of steps and evaluations, for an estimate of the time left. */
+export class Pace {
+  #step: number | undefined;
+  #evaluation = 0;
+  #since = performance.now();
+
+  /** Starts the clock of a step. */
+  begin(): void {
+    this.#since = performance.now();
+  }
+
+  /** Seconds of a step. The last twenty or so count. */
+  endStep(): number {
+    const seconds = (performance.now() - this.#since) / 1000;
+    this.#step = this.#step === undefined ? seconds : 0.95 * this.#step + 0.05 * seconds;
+    this.begin(); // the wait for the next batch counts too
+    return this.#step;
+  }
+
+  endEvaluation(): void {
+    this.#evaluation = (performance.now() - this.#since) / 1000;
+    this.begin();
+  }
+
+  left(steps: number, epochs: number): number {
+    return steps * (this.#step ?? 0) + epochs * this.#evaluation;
+  }
+}
