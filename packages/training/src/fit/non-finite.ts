@@ -3,6 +3,7 @@ import {
   type Backend,
   concrete,
   type Graph,
+  isFiniteInFloat32,
   nodesOf,
   type RealTensor,
   ResidualError,
@@ -93,8 +94,9 @@ function groupsOf(nodes: readonly AnyNode[]): readonly (readonly AnyNode[])[] {
   return groups;
 }
 
+/** The first number that is not finite in float32, in which files hold weights and most backends compute. */
 export function nonFiniteIn({ data }: RealTensor): Pick<NonFiniteValue, "index" | "value"> | undefined {
   for (let index = 0; index < data.length; index++)
-    if (!Number.isFinite(data[index]!)) return { index, value: data[index]! };
+    if (!isFiniteInFloat32(data[index]!)) return { index, value: data[index]! };
   return undefined;
 }

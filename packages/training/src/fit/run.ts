@@ -98,7 +98,7 @@ export class Run implements AsyncDisposable {
     for (const picture of batch.unreadable) this.#warnOf(picture);
     const inputs = this.plan.course.inputsOf(batch, this.#state);
     const { loss, logits } = await this.#executable.run(inputs, { signal });
-    if (!Number.isFinite(loss.data[0]!)) throw await this.#explain();
+    if (nonFiniteIn(loss)) throw await this.#explain();
     const learningRate = this.plan.course.rateAt(this.#state);
     const right = judge(logits, batch.labels, batch.indices).filter(({ rank }) => rank === 0).length;
     const { sums } = this.#state;
