@@ -1,8 +1,10 @@
 // The package in browsers.
 import { UnsupportedError } from "@residual/core";
 import { onThisThread } from "./batches/batch-maker.ts";
+import { type FineTuneOptions, fineTuneOn } from "./fine-tune/fine-tune.ts";
 import { type FitPlatform, type Fitted, fitOn } from "./fit/fit.ts";
 import type { FitOptions } from "./fit/options.ts";
+import { findLearningRateOn, type RateSearch, type RateSearchOptions } from "./rate-finder/find-learning-rate.ts";
 
 export * from "./shared.ts";
 
@@ -20,3 +22,9 @@ const page: FitPlatform = {
  * Throws as in Node.
  */
 export const fit = (options: FitOptions): Promise<Fitted> => fitOn(page, options);
+
+/** As in Node: first a new last layer on features that are computed once, then the whole network. */
+export const fineTune = (options: FineTuneOptions): Promise<Fitted> => fineTuneOn(page, options);
+
+/** As in Node: a learning rate by the losses of a short run with rising rates. */
+export const findLearningRate = (options: RateSearchOptions): Promise<RateSearch> => findLearningRateOn(page, options);

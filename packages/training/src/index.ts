@@ -1,8 +1,10 @@
 import { onThisThread } from "./batches/batch-maker.ts";
 import { BatchThreads } from "./batches/threads.ts";
+import { type FineTuneOptions, fineTuneOn } from "./fine-tune/fine-tune.ts";
 import { type FitPlatform, type Fitted, fitOn } from "./fit/fit.ts";
 import { folderStore } from "./fit/folder-store.ts";
 import type { FitOptions } from "./fit/options.ts";
+import { findLearningRateOn, type RateSearch, type RateSearchOptions } from "./rate-finder/find-learning-rate.ts";
 
 export { BatchThreads } from "./batches/threads.ts";
 export { cifar10 } from "./data/cifar10.ts";
@@ -25,3 +27,20 @@ const node: FitPlatform = {
  * and AbortError, after a checkpoint was written.
  */
 export const fit = (options: FitOptions): Promise<Fitted> => fitOn(node, options);
+
+/**
+ * Trains given weights on other pictures, in two parts. First a new last layer is trained alone: the features that it
+ * reads are computed once. Then, if `epochs` is above 0, the whole network is trained as by `fit`, from there on.
+ *
+ * With `out`, a run that was ended goes on: in the second part at its last checkpoint, in the first at its beginning,
+ * and to the same bits. Throws as `fit` does.
+ */
+export const fineTune = (options: FineTuneOptions): Promise<Fitted> => fineTuneOn(node, options);
+
+/**
+ * Trains a network for some steps, each with a higher learning rate than the one before, and suggests a rate by the
+ * losses. The weights are dropped. Ends when the loss diverges. Source: Smith 2017; fastai, `lr_find`.
+ *
+ * Throws as `fit` does.
+ */
+export const findLearningRate = (options: RateSearchOptions): Promise<RateSearch> => findLearningRateOn(node, options);

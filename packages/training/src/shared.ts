@@ -12,6 +12,7 @@ export type { Dataset, Example, StoredPicture } from "./data/dataset.ts";
 export { dataset, type GivenExample, type GivenOptions } from "./data/given.ts";
 export { classWeights, type Order, orderOf, type Sampling } from "./data/order.ts";
 export { type Split, type SplitOptions, split } from "./data/split.ts";
+export type { FineTuneOptions, HeadOptions } from "./fine-tune/fine-tune.ts";
 export { type Checkpoint, decodeCheckpoint, encodeCheckpoint, type Recipe } from "./fit/checkpoint.ts";
 export { type EvaluateOptions, evaluate } from "./fit/evaluate.ts";
 export type { TrainingEvent } from "./fit/events.ts";
@@ -35,6 +36,14 @@ export {
   scores,
   topAccuracy,
 } from "./metrics/metrics.ts";
+export type { RateSearch, RateSearchOptions } from "./rate-finder/find-learning-rate.ts";
+export {
+  exponentialRates,
+  type SuggestedRate,
+  smoothed,
+  suggestRate,
+  type TriedRate,
+} from "./rate-finder/suggest-rate.ts";
 export {
   type CosineOptions,
   constantSchedule,

@@ -28,7 +28,9 @@ export type TrainingEvent =
       readonly secondsLeft: number;
     }
   | ({ readonly kind: "epoch"; readonly isBest: boolean } & EpochRecord)
-  | { readonly kind: "checkpoint"; readonly step: number };
+  | { readonly kind: "checkpoint"; readonly step: number }
+  /** A part of fine-tuning begins. */
+  | { readonly kind: "part"; readonly name: "features" | "head" | "network" };
 
 /** Times of steps and evaluations, for an estimate of the time left. */
 export class Pace {

@@ -2,7 +2,6 @@ import {
   type FixtureRole,
   fixtureRolesOf,
   type Graph,
-  type NamedSources,
   parametersOf,
   sizeOf,
   type Tensor,
@@ -22,7 +21,7 @@ export function initialWeights(
   graph: Graph,
   seed: number,
   only: (name: string) => boolean = () => true,
-): NamedSources & { readonly tensors: ReadonlyMap<string, Tensor<"float32">> } {
+): { readonly tensors: ReadonlyMap<string, Tensor<"float32">> } {
   const roles = fixtureRolesOf(graph);
   const parameters = parametersOf(graph);
   const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]));
