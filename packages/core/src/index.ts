@@ -156,6 +156,7 @@ export { pruneAliases } from "./passes/prune-aliases.ts";
 export { type Pass, type Rules, rewrite } from "./passes/rewrite.ts";
 export { select } from "./passes/select.ts";
 export { type TrainableOptions, trainable } from "./passes/trainable.ts";
+export { withVariables } from "./passes/with-variables.ts";
 export { reference } from "./reference.ts";
 export {
   type BackendParts,
