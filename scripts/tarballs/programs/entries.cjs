@@ -17,6 +17,7 @@ module.exports = [
   "@residual/shards",
   "@residual/tfjs",
   "@residual/tfjs/node",
+  "@residual/training",
   "@residual/vision",
   "@residual/vision/imagenet-labels",
   "@residual/wasm",

@@ -14,6 +14,7 @@ import * as server from "@residual/server";
 import * as shards from "@residual/shards";
 import * as tfjs from "@residual/tfjs";
 import * as tfjsNode from "@residual/tfjs/node";
+import * as training from "@residual/training";
 import * as vision from "@residual/vision";
 import * as imagenetLabels from "@residual/vision/imagenet-labels";
 import * as wasm from "@residual/wasm";
@@ -42,6 +43,7 @@ export const entries = [
   softwareGpu,
   tfjs,
   tfjsNode,
+  training,
   vision,
   wasm,
   webgpu,

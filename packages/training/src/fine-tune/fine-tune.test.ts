@@ -20,7 +20,8 @@ import { decodeCheckpoint } from "../fit/checkpoint.ts";
 import { initialWeights } from "../fit/initial-weights.ts";
 import { fileNames } from "../fit/store.ts";
 import { fineTune, fit, type TrainingEvent } from "../index.ts";
-import { noise, writePictures } from "../testing/pictures.ts";
+import { noise } from "../testing/noise.ts";
+import { writePictures } from "../testing/pictures.ts";
 import { tinyNet, tinyRun } from "../testing/tiny.ts";
 import { partsOfNetwork, weightsFor } from "./features.ts";
 

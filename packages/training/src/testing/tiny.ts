@@ -2,7 +2,7 @@ import { type Backend, type ResNetSpec, reference } from "@residual/core";
 import type { Dataset } from "../data/dataset.ts";
 import { split } from "../data/split.ts";
 import type { FitOptions } from "../fit/options.ts";
-import { noise } from "./pictures.ts";
+import { noise } from "./noise.ts";
 
 /** A residual network of 500 weights, which the reference trains in a fraction of a second. */
 export const tinyNet: ResNetSpec = { block: "basic", depths: [1], width: 4, stem: "cifar", size: 8 };
