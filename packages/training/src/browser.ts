@@ -16,8 +16,8 @@ const page: FitPlatform = {
 };
 
 /**
- * Trains a network on labelled pictures, and judges it by others after each epoch. With a store as `out`, a run that was
- * ended at any moment goes on where its last checkpoint is, to the same bits. Batches are made in the page.
+ * Trains a network on labelled pictures, and judges it by others after each epoch. With a store as `out`, a run that
+ * was ended at any moment goes on where its last checkpoint is, to the same bits. Batches are made in the page.
  *
  * Throws as in Node.
  */

@@ -6,8 +6,8 @@ import type { Source } from "../ir/source.ts";
 import { formatShape, type Value, type Variable, variable } from "../ir/value.ts";
 
 /**
- * The graph whose variables start as the given numbers: `executable.read` of one run gives the state that another begins
- * with. Variables that are not given keep their sources.
+ * The graph whose variables start as the given numbers: `executable.read` of one run gives the state that another
+ * begins with. Variables that are not given keep their sources.
  *
  * V1  each name is that of a variable.
  * V2  each source has the shape of its variable.

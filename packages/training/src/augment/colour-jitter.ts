@@ -33,7 +33,7 @@ export function drawJitter(random: Random, jitter: ColourJitter): DrawnJitter {
   });
 }
 
-/** The picture with its colours changed. Throws UnsupportedError for numbers other than bytes, or not in three colours. */
+/** The picture with its colours changed. Throws UnsupportedError for numbers other than bytes in RGB. */
 export function jittered(raster: Raster, drawn: DrawnJitter): Raster {
   const { width, height, data } = raster;
   if (!(data instanceof Uint8Array) || data.length !== width * height * 3)
@@ -41,7 +41,7 @@ export function jittered(raster: Raster, drawn: DrawnJitter): Raster {
   return { width, height, data: drawn.reduce((pixels, [change, factor]) => adjust[change](pixels, factor), data) };
 }
 
-/** float32 arithmetic, as in torchvision's functions of the same names on uint8 tensors; results lose their fraction. */
+/** As torchvision's functions of the same names on uint8 tensors: in float32, and results lose their fraction. */
 const adjust: { readonly [C in Change]: (pixels: Uint8Array, factor: number) => Uint8Array } = {
   brightness: (pixels, factor) => blended(pixels, () => 0, factor),
   contrast(pixels, factor) {

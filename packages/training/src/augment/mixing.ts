@@ -51,7 +51,7 @@ export function drawCutMix(random: Random, width: number, height: number, share:
   };
 }
 
-/** The exponents of the beta distributions that shares are drawn from. Both given: each batch is mixed by one of them. */
+/** Exponents of the beta distributions that shares are drawn from. With both, each batch is mixed by one of them. */
 export interface Mixing {
   readonly mixup?: number | undefined;
   readonly cutmix?: number | undefined;

@@ -9,7 +9,7 @@ export interface RandomErasing {
   readonly scale?: readonly [number, number] | undefined;
   /** The least and the most ratio of height to width. Default [0.3, 3.3] */
   readonly ratio?: readonly [number, number] | undefined;
-  /** The number that fills the rectangle, after normalization; "random" fills it with a normal distribution. Default 0 */
+  /** Fills the rectangle, after normalization. "random": numbers of the normal distribution. Default 0 */
   readonly value?: number | "random" | undefined;
 }
 
@@ -33,7 +33,7 @@ export function drawErasing(
 }
 
 /** Fills a rectangle of planes `[channels, height, width]`, in place. */
-export function erase(
+function erase(
   planes: Float32Array,
   size: { readonly width: number; readonly height: number },
   { top, left, height, width }: Box,

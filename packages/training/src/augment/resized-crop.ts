@@ -11,7 +11,7 @@ export interface ResizedCrop {
   readonly ratio?: readonly [number, number] | undefined;
 }
 
-export const resizedCropDefaults = { scale: [0.08, 1], ratio: [3 / 4, 4 / 3] } as const;
+const resizedCropDefaults = { scale: [0.08, 1], ratio: [3 / 4, 4 / 3] } as const;
 
 /**
  * A rectangle of the image, with random area and ratio of sides. If none of ten fits into the image, the largest in its

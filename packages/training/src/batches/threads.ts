@@ -16,7 +16,7 @@ export type BatchReply = { readonly batch: Batch; readonly error?: never } | { r
 const { url } = import.meta as { readonly url?: string };
 
 /** A core is left for the model. */
-export const defaultThreads = (): number => Math.min(Math.max(availableParallelism() - 1, 1), 4);
+const defaultThreads = (): number => Math.min(Math.max(availableParallelism() - 1, 1), 4);
 
 interface Task {
   readonly request: BatchRequest;

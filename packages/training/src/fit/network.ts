@@ -7,7 +7,6 @@ import {
   type ResNetSpec,
   readPreprocessing,
   resnet,
-  type Shape,
   select,
   variants,
 } from "@residual/core";
@@ -150,9 +149,4 @@ function withHead(
   const head = initialWeights(graph, seed, isHead);
   const note = `the last layer begins anew, for ${counted(labels.length, "class", "classes")}`;
   return { weights: { tensors: new Map([...trunk, ...head.tensors]) }, notes: [...given.notes, note] };
-}
-
-/** The shape of a batch of the network's inputs. */
-export function batchShape({ input }: Pick<Network, "input">, batch: number): Shape {
-  return [batch, ...input];
 }
