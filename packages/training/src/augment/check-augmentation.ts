@@ -1,3 +1,4 @@
+import { describeValue } from "@residual/core";
 import { OptionError } from "@residual/pipeline";
 import type { Augmentation } from "./augmentation.ts";
 
@@ -23,7 +24,7 @@ export function checkAugmentation({ resizedCrop, crop, flip, jitter, erasing, mi
   ];
   for (const [name, value, fits, expected] of checks)
     if (value !== undefined && !(typeof value === "number" && fits(value)))
-      throw new OptionError(`augmentation: \`${name}\` is ${String(value)}, expected ${expected}`);
+      throw new OptionError(`augmentation: \`${name}\` is ${describeValue(value)}, expected ${expected}`);
 }
 
 const isWithin = (low: number, high: number) => (value: number) => value >= low && value <= high;

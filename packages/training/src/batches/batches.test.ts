@@ -81,7 +81,7 @@ describe("batches", () => {
     const recipe = { ...plain, labelSmoothing: 0.1, classWeights: [2, 0.5] };
     const [batch] = await all(planOf(noiseDataset([2, 2], 8), { order: [0, 2], size: 2, recipe }), onThisThread());
     const expected = [2 * (0.9 + 0.05), 0.5 * 0.05, 2 * 0.05, 0.5 * (0.9 + 0.05)];
-    expect(Array.from(batch!.target.data)).toEqual(expected.map((value) => expect.closeTo(value, 6)));
+    expect(Array.from(batch!.target.data)).toEqual(expected.map((value) => expect.closeTo(value, 6) as number));
   });
 
   it("are the same on this thread, on one thread and on three, and from any batch on", async () => {

@@ -1,16 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  AbortError,
-  bind,
-  type Graph,
-  graph,
-  input,
-  reference,
-  resnet,
-  select,
-  UnsupportedError,
-} from "@residual/core";
+import { AbortError, bind, graph, input, reference, resnet, select, UnsupportedError } from "@residual/core";
 import { temporaryFolder } from "@residual/kit/testing/folder";
 import { load, OptionError } from "@residual/pipeline";
 import { readTensors, readWeights } from "@residual/weights";
@@ -64,7 +54,7 @@ describe("the parts of a network", () => {
 
   it("need a linear layer at the end", () => {
     const image = input("image", ["N", 2]);
-    const bare = graph({ name: "bare", inputs: { image }, outputs: { logits: image } }) as Graph<"image", "logits">;
+    const bare = graph<"image", "logits">({ name: "bare", inputs: { image }, outputs: { logits: image } });
     expect(() => partsOfNetwork(bare)).toThrow(UnsupportedError);
   });
 });

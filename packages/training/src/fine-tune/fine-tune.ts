@@ -125,7 +125,7 @@ async function kept(
   metadata: Weights["metadata"],
   { best }: Fitted,
 ): Promise<Weights> {
-  const read = await readTensors(new Weights(new Map(tensors) as Weights["tensors"], metadata));
+  const read = await readTensors(new Weights(new Map(tensors), metadata));
   const facts = { epoch: String(best.epoch), accuracy: String(best.accuracy), loss: String(best.loss) };
   const pieces = encodeSafetensors(read.tensors, { ...metadata, ...facts });
   await store.save((["best", "last"] as const).map((name) => ({ name, pieces })));

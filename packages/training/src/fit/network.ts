@@ -60,9 +60,9 @@ export interface Network {
 export async function networkOf(options: NetworkOptions, { labels, examples }: Dataset): Promise<Network> {
   const [example] = examples;
   const numbers = example && "tensor" in example.picture ? example.picture.tensor.shape : undefined;
-  if (typeof options.model === "object" && "inputs" in options.model)
-    return graphNetwork(options.model, options, labels, numbers !== undefined);
-  const asked = options.model as string | ResNetSpec;
+  const { model: asked } = options;
+  if (typeof asked === "object" && "inputs" in asked)
+    return graphNetwork(asked, options, labels, numbers !== undefined);
   const { weights: source, preprocessing: changes } = options;
   const given =
     source === undefined ? undefined : await identify({ model: asked, weights: source, preprocessing: changes });

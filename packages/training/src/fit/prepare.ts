@@ -1,12 +1,4 @@
-import {
-  type Backend,
-  type Graph,
-  sgd,
-  type TrainingStepOptions,
-  trainable,
-  trainingStep,
-  variablesOf,
-} from "@residual/core";
+import { type Backend, type Graph, sgd, trainable, trainingStep, variablesOf } from "@residual/core";
 import { chooseBackend, OptionError } from "@residual/pipeline";
 import { type Augmentation, photos, smallPictures } from "../augment/augmentation.ts";
 import { checkAugmentation } from "../augment/check-augmentation.ts";
@@ -131,10 +123,14 @@ function stepOf(options: FitOptions, { graph, weights }: Network, batch: number)
   const { freeze, clip, average, accumulate, rates } = options;
   const optimizer = options.optimizer ?? sgd({ momentum: 0.9, nesterov: true, weightDecay: 5e-4 });
   const network = trainable(graph, { weights, batch, ...(freeze && { freeze }) });
-  const given = { clip, average, accumulate, rates };
-  const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  const made = trainingStep(network, { loss: "crossEntropy", optimizer, ...set } as TrainingStepOptions);
-  return made as Plan["step"];
+  return trainingStep(network, {
+    loss: "crossEntropy",
+    optimizer,
+    ...(clip !== undefined && { clip }),
+    ...(average !== undefined && { average }),
+    ...(accumulate !== undefined && { accumulate }),
+    ...(rates && { rates }),
+  });
 }
 
 function scheduleOf({ schedule, learningRate, weights }: FitOptions, length: RunLength): Schedule {

@@ -62,7 +62,7 @@ export function topAccuracy(judged: readonly Judged[], k: number): number {
 
 /** Counts of pictures: a row for each label, a column for each predicted class. */
 export function confusionMatrix(judged: readonly Judged[], classes: number): readonly (readonly number[])[] {
-  const counts = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
+  const counts = Array.from({ length: classes }, () => Array.from({ length: classes }, () => 0));
   for (const { label, predicted } of judged) {
     const row = counts[label];
     check(row !== undefined, "confusionMatrix.C1", `found the label ${label}, expected one of ${classes} classes`);

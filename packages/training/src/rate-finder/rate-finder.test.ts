@@ -6,12 +6,16 @@ import { exponentialRates, smoothed, suggestRate } from "./suggest-rate.ts";
 
 describe("by hand", () => {
   it("rates grow by one factor", () => {
-    expect(exponentialRates(5, 1e-4, 1)).toEqual([1e-4, 1e-3, 1e-2, 1e-1, 1].map((rate) => expect.closeTo(rate, 12)));
+    expect(exponentialRates(5, 1e-4, 1)).toEqual(
+      [1e-4, 1e-3, 1e-2, 1e-1, 1].map((rate) => expect.closeTo(rate, 12) as number),
+    );
   });
 
   it("averages begin at the first loss", () => {
-    // (0.5·4 + 0·…)/0.5, then (0.5·2 + 0.5·0.5·4 …): v1 = 2 / 0.5, v2 = (1 + 1) / 0.75, v3 = (1 + 0) / 0.875
-    expect(smoothed([4, 2, 0], 0.5)).toEqual([4, 2 / 0.75, 1 / 0.875].map((value) => expect.closeTo(value, 12)));
+    // averages 2, then 1 + 1, then 1 + 0; divided by 1 − 0.5ⁿ
+    expect(smoothed([4, 2, 0], 0.5)).toEqual(
+      [4, 2 / 0.75, 1 / 0.875].map((value) => expect.closeTo(value, 12) as number),
+    );
   });
 
   it("the steepest fall and the minimum are suggested, without the ends", () => {
