@@ -10,7 +10,8 @@ import {
   type Value,
 } from "@residual/core";
 import { convolution } from "./lower-convolution.ts";
-import { ModelBuilder, type OnnxAttributes, type OnnxDialect } from "./model-builder.ts";
+import { conv2dInputGradient, conv2dWeightGradient, maxPool2dGradient, reluGradient } from "./lower-gradients.ts";
+import { ModelBuilder, type OnnxAttributes, type OnnxDialect, type Step } from "./model-builder.ts";
 import type { Model, OnnxAttribute, ValueInfo } from "./model-proto.ts";
 
 /**
@@ -56,12 +57,26 @@ function checkBound(graph: Graph): void {
 /** The lowering of each op. T is the name of an ONNX value. onnxruntime fuses the parts of composite ops itself. */
 const lowering = (model: ModelBuilder): Lowering<string> => ({
   add: (node, { a, b }) => model.emit("Add", node, [a, b]),
+  affine(node, { x }) {
+    const { factor, offset } = node.attributes;
+    const scaled: Step[] = factor === 1 ? [] : [["Mul", [model.number(node, "factor", factor)]]];
+    const shifted: Step[] = offset === 0 ? [] : [["Add", [model.number(node, "offset", offset)]]];
+    const [first = ["Identity", []], ...more] = [...scaled, ...shifted];
+    return model.chain(node, [[first[0], [x, ...first[1]]], ...more]);
+  },
   averagePool2d: (node, { x }) => model.emit("AveragePool", node, [x], averagePool(node)),
   batchNorm: (node, { x, scale, shift, mean, variance }) =>
     model.emit("BatchNormalization", node, [x, scale, shift, mean, variance], {
       epsilon: { float: node.attributes.epsilon },
     }),
   conv2d: (node, names) => model.chain(node, convolution(model, node, names)),
+  conv2dInputGradient: (node, names) => conv2dInputGradient(model, node, names),
+  conv2dWeightGradient: (node, names) => conv2dWeightGradient(model, node, names),
+  divide: (node, { a, b }) => model.emit("Div", node, [a, b]),
+  expand(node, { x }) {
+    const shape = node.attributes.shape.map((size) => (size === -1 ? 1 : size)); // 1 keeps the size of x
+    return model.emit("Expand", node, [x, model.whole(node, "shape", shape)]);
+  },
   flatten: (node, { x }) => model.emit("Flatten", node, [x], { axis: { int: 1 } }),
   globalAveragePool: (node, { x }) => model.emit("GlobalAveragePool", node, [x]),
   linear: (node, { x, weight, bias }) => model.emit("Gemm", node, [x, weight, bias], { transB: { int: 1 } }),
@@ -78,20 +93,36 @@ const lowering = (model: ModelBuilder): Lowering<string> => ({
   },
   maxPool2d: (node, { x }) =>
     model.emit("MaxPool", node, [x], { ...windowOf(node.attributes), pads: { ints: node.attributes.padding } }),
+  maxPool2dGradient: (node, names) => maxPool2dGradient(model, node, names),
   multiply: (node, { x, gate }) => model.emit("Mul", node, [x, gate]),
   padChannels(node, { x }) {
     const { before, after } = node.attributes;
     return model.emit("Pad", node, [x, model.whole(node, "pads", [0, before, 0, 0, 0, after, 0, 0])]);
   },
   relu: (node, { x }) => model.emit("Relu", node, [x]),
+  reluGradient: (node, names) => reluGradient(model, node, names),
+  reshape: (node, { x }) => model.emit("Reshape", node, [x, model.whole(node, "shape", node.attributes.shape)]),
   sigmoid: (node, { x }) => model.emit("Sigmoid", node, [x]),
+  sliceChannels(node, { x }) {
+    const { before, after } = node.attributes;
+    const range = { starts: [before], ends: [(node.inputs.x.shape[1] as number) - after], axes: [1] };
+    return model.emit("Slice", node, [x, ...Object.entries(range).map(([key, list]) => model.whole(node, key, list))]);
+  },
   softmax: (node, { x }) => model.emit("Softmax", node, [x], { axis: { int: 1 } }),
+  sqrt: (node, { x }) => model.emit("Sqrt", node, [x]),
   subsample(node, { x }) {
     const [, , height, width] = node.inputs.x.shape as readonly number[];
     const parameters = { starts: [0, 0], ends: [height!, width!], axes: [2, 3], steps: node.attributes.stride };
     const names = Object.entries(parameters).map(([key, list]) => model.whole(node, key, list));
     return model.emit("Slice", node, [x, ...names]);
   },
+  sum(node, { x }) {
+    const { axes } = node.attributes;
+    // Without axes, ReduceSum would sum over all.
+    if (axes.length === 0) return model.emit("Identity", node, [x]);
+    return model.emit("ReduceSum", node, [x, model.whole(node, "axes", axes)], { keepdims: { int: 1 } });
+  },
+  times: (node, { a, b }) => model.emit("Mul", node, [a, b]),
   zeroPad2d(node, { x }) {
     const [top, left, bottom, right] = node.attributes.padding;
     const pads = model.whole(node, "pads", [0, 0, top, left, 0, 0, bottom, right]);

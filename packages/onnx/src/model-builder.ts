@@ -61,6 +61,19 @@ export class ModelBuilder {
     return this.#add(operator, this.#free(`${node.name}/${purpose}`), inputs, attributes);
   }
 
+  /** An intermediate operator with several outputs, one for each purpose. */
+  steps(
+    operator: string,
+    node: AnyNode,
+    purposes: readonly string[],
+    inputs: readonly string[],
+    attributes: OnnxAttributes = {},
+  ): readonly string[] {
+    const outputs = purposes.map((purpose) => this.#free(`${node.name}/${purpose}`));
+    this.nodes.push({ operator, name: outputs[0]!, inputs, outputs, attributes });
+    return outputs;
+  }
+
   /** Consecutive operators for one node; the last has the node's name. */
   chain(node: AnyNode, steps: readonly Step[]): string {
     let before: string | undefined;
@@ -99,7 +112,7 @@ export class ModelBuilder {
   variable({ variable }: Update, found: string): ModelVariable {
     const { name, source } = variable;
     // A value that is an output already would be in memory that is given to the caller.
-    const isOwn = this.nodes.some(({ output }) => output === found) && !this.#outputs.has(found);
+    const isOwn = this.nodes.some(({ outputs }) => outputs.includes(found)) && !this.#outputs.has(found);
     const update = isOwn ? found : this.#add("Identity", this.#free(`${name}/next`), [found], {});
     this.#outputs.add(update);
     return { name, source, input: this.#variables.get(variable)!, update };
@@ -115,7 +128,7 @@ export class ModelBuilder {
 
   #add(operator: string, name: string, inputs: readonly (string | undefined)[], attributes: OnnxAttributes): string {
     const given = inputs.filter((input) => input !== undefined);
-    this.nodes.push({ operator, name, inputs: given, output: name, attributes });
+    this.nodes.push({ operator, name, inputs: given, outputs: [name], attributes });
     return name;
   }
 

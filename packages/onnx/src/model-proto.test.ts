@@ -12,7 +12,7 @@ const model: Model = {
       operator: "Conv",
       name: "conv1",
       inputs: ["image", "weight"],
-      output: "y",
+      outputs: ["y"],
       attributes: { pads: { ints: [0, 1, 2, 3] }, group: { int: 4 }, epsilon: { float: 0.1 }, axis: { int: -1 } },
     },
   ],

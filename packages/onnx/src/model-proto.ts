@@ -23,14 +23,15 @@ export interface OnnxNode {
   readonly operator: string;
   readonly name: string;
   readonly inputs: readonly string[];
-  readonly output: string;
+  readonly outputs: readonly string[];
   readonly attributes: { readonly [name: string]: OnnxAttribute };
 }
 
 export type OnnxAttribute =
   | { readonly int: number }
   | { readonly ints: readonly number[] }
-  | { readonly float: number };
+  | { readonly float: number }
+  | { readonly text: string };
 
 /** A float32 value that is an input or output of a model. `"N"` is the open batch. */
 export interface ValueInfo {
@@ -104,14 +105,14 @@ export const dataTypes = { float: 1, int64: 7 } as const;
 /** TensorProto.DataLocation. */
 export const EXTERNAL = 1;
 /** AttributeProto.AttributeType. */
-const attributeTypes = { float: 1, int: 2, ints: 7 } as const;
+const attributeTypes = { float: 1, int: 2, text: 3, ints: 7 } as const;
 
 /** Field numbers, shared by reader and writer. */
 export const fields = {
   model: { irVersion: 1, producerName: 2, producerVersion: 3, graph: 7, opsetImport: 8, metadata: 14 },
   graph: { node: 1, name: 2, initializer: 5, input: 11, output: 12, valueInfo: 13 },
   node: { input: 1, output: 2, name: 3, operator: 4, attribute: 5 },
-  attribute: { name: 1, float: 2, int: 3, ints: 8, type: 20 },
+  attribute: { name: 1, float: 2, int: 3, text: 4, ints: 8, type: 20 },
   tensor: { dims: 1, dataType: 2, name: 8, rawData: 9, externalData: 13, dataLocation: 14 },
   valueInfo: { name: 1, type: 2 },
   type: { tensor: 1 },
@@ -155,12 +156,12 @@ function encodeGraph({ name, nodes, inputs, outputs, values, initializers }: Mod
   );
 }
 
-function encodeNode({ operator, name, inputs, output, attributes }: OnnxNode): Encoded {
+function encodeNode({ operator, name, inputs, outputs, attributes }: OnnxNode): Encoded {
   const field = fields.node;
   return message(
     fields.graph.node,
     ...inputs.map((input) => text(field.input, input)),
-    text(field.output, output),
+    ...outputs.map((output) => text(field.output, output)),
     text(field.name, name),
     text(field.operator, operator),
     ...Object.entries(attributes).map(([key, value]) => encodeAttribute(key, value)),
@@ -173,6 +174,7 @@ function encodeAttribute(name: string, value: OnnxAttribute): Encoded {
     message(fields.node.attribute, text(field.name, name), ...values, int(field.type, type));
   if ("int" in value) return put(attributeTypes.int, int(field.int, value.int));
   if ("float" in value) return put(attributeTypes.float, float(field.float, value.float));
+  if ("text" in value) return put(attributeTypes.text, text(field.text, value.text));
   return put(attributeTypes.ints, ...value.ints.map((each) => int(field.ints, each)));
 }
 

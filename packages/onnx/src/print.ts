@@ -13,9 +13,9 @@ function formatValue({ name, shape }: ValueInfo): string {
   return `${name}: ${formatShape(shape)}`;
 }
 
-function formatNode({ operator, inputs, output, attributes }: OnnxNode): string {
+function formatNode({ operator, inputs, outputs, attributes }: OnnxNode): string {
   const settings = Object.entries(attributes).map(([name, value]) => ` ${name}=${formatAttribute(value)}`);
-  return `${output} = ${operator}(${inputs.join(", ")})${settings.join("")}`;
+  return `${outputs.join(", ")} = ${operator}(${inputs.join(", ")})${settings.join("")}`;
 }
 
 function formatAttribute(attribute: OnnxAttribute): string {

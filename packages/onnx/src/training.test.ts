@@ -1,0 +1,179 @@
+import {
+  type AnyNode,
+  differentiate,
+  fixtureInput,
+  fixtureWeights,
+  type Graph,
+  graph,
+  input,
+  ops,
+  type ResNetSpec,
+  resnet,
+  select,
+  sgd,
+  type Tensor,
+  tensor,
+  tensorOf,
+  trainable,
+  trainingStep,
+  type Value,
+  variablesOf,
+  variants,
+} from "@residual/core";
+import { describe, expect, it } from "vitest";
+import { onnx } from "./index.ts";
+import { type OpGolden, opGoldens, type Recorded, readGolden, type TrainingGolden } from "./testing/goldens.ts";
+
+const backend = onnx({ threads: 1 });
+
+/** The unit roundoff of float32. */
+const ROUNDOFF = 2 ** -24;
+
+describe("gradients of single ops agree with PyTorch's", () => {
+  /** The op of each kind of case; the inputs have PyTorch's names. */
+  const kinds: {
+    readonly [kind: string]: (inputs: { [name: string]: Value }, attributes: OpGolden["attrs"]) => AnyNode;
+  } = {
+    conv2d_grad: ({ x, w, b }, { stride, pads, dilation, groups }) =>
+      ops.conv2d({ x: x!, weight: w!, bias: b }, { stride, padding: pads, dilation, groups }),
+    batch_norm_train({ x, gamma, beta }, { epsilon }) {
+      const mean = ops.batchMean({ x: x! });
+      const variance = ops.batchVariance({ x: x!, mean });
+      return ops.batchNorm({ x: x!, scale: gamma!, shift: beta!, mean, variance }, { epsilon });
+    },
+    max_pool2d_grad: ({ x }, { kernel, stride, pads }) =>
+      ops.maxPool2d({ x: x! }, { window: kernel, stride, padding: pads }),
+    relu_grad: ({ x }) => ops.relu({ x: x! }),
+    global_avg_pool_grad: ({ x }) => ops.globalAveragePool({ x: x! }),
+    linear_grad: ({ x, w, b }) => ops.linear({ x: x!, weight: w!, bias: b }),
+  };
+  /** PyTorch's name for the gradient of each input. */
+  const gradients: { readonly [name: string]: string } = { x: "dx", w: "dw", b: "db", gamma: "dgamma", beta: "dbeta" };
+
+  it.each(opGoldens(...Object.keys(kinds)).map((golden): [string, OpGolden] => [golden.id, golden]))(
+    "%s",
+    async (_, { op, attrs, inputs, outputs }) => {
+      const by = Object.keys(inputs).filter((name) => name in gradients);
+      const values = Object.fromEntries(by.map((name) => [name, input(name, inputs[name]!.shape)]));
+      const forward = graph({ name: op, inputs: values, outputs: { y: kinds[op]!(values, attrs) } });
+      const backward: Graph = differentiate(forward as Graph, { of: "y", by, seed: "dy" });
+      await using executable = await backend.compile(backward);
+      const found = await executable.run(Object.fromEntries([...by, "dy"].map((name) => [name, inputs[name]!])));
+      for (const name of by) {
+        // A sum of n random products is about √n of them, and so is its error in roundoffs of the largest product.
+        const terms = Math.max(...Object.values(inputs).map(({ data }) => data.length));
+        const least = op === "batch_norm_train" ? termsOfNorm(inputs, attrs.epsilon) : 0;
+        expectClose(found[`${name}.gradient`]!, outputs[gradients[name]!]!, terms * ROUNDOFF, least);
+      }
+    },
+  );
+});
+
+function expectClose(found: Tensor, expected: Tensor<"float64">, tolerance: number, least: number): void {
+  expect(found.shape).toEqual(expected.shape);
+  const worst = largestOf(expected.data.map((value, i) => value - Number(found.data[i])));
+  expect(worst / Math.max(largestOf(expected.data), least)).toBeLessThanOrEqual(tolerance);
+}
+
+/**
+ * The size of the terms that cancel in the gradients of a norm: dy · gamma · r, with r = 1 / √(variance + epsilon), times
+ * the condition of x − mean, which is |x| · r. A norm of two values has nearly no gradient.
+ */
+function termsOfNorm({ x, gamma, dy }: OpGolden["inputs"], epsilon: number): number {
+  const [n = 0, channels = 0, ...image] = x!.shape;
+  const pixels = image.reduce((a, b) => a * b, 1);
+  const ofChannel = (c: number) =>
+    Array.from({ length: n }, (_, i) => [...x!.data.subarray((i * channels + c) * pixels).subarray(0, pixels)]).flat();
+  const terms = Array.from({ length: channels }, (_, c) => {
+    const values = ofChannel(c);
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
+    const r = 1 / Math.sqrt(variance + epsilon);
+    return r * (1 + r * Math.max(...values.map(Math.abs)));
+  });
+  return largestOf(dy!.data) * largestOf(gamma!.data) * Math.max(...terms);
+}
+
+function largestOf(numbers: Float32Array | Float64Array): number {
+  let most = 0;
+  for (const value of numbers) most = Math.max(most, Math.abs(value));
+  return most;
+}
+
+describe("three SGD steps agree with PyTorch's", () => {
+  /** Small, for training only. */
+  const others: { readonly [name: string]: ResNetSpec } = {
+    resnext14_32x4d: { block: "bottleneck", depths: [1, 1, 1, 1], groups: 32, widthPerGroup: 4 },
+  };
+  const quick = ["train_cifar_resnet20_8x3x32x32", "train_resnext14_32x4d_8x3x32x32"];
+  const slow = ["train_resnet18_4x3x64x64"];
+  const isAll = process.env.RESIDUAL_GOLDENS === "all";
+
+  it.each(isAll ? [...quick, ...slow] : quick)("%s", async (id) => {
+    const golden = readGolden<TrainingGolden>(`train/${id}.json`);
+    const { input: image, labels, fp32 } = golden;
+    const open: Graph = resnet({ ...others, ...variants }[golden.model.name]!, { input: image.shape });
+    const step = stepOf(open, golden);
+    const names = Object.keys(golden.grads);
+    const outputs = ["loss", "logits", ...names.map((name) => `${name}.gradient`)];
+    await using executable = await backend.compile(select(step, outputs));
+    const classes = step.outputs.logits!.shape[1] as number;
+    const batch = {
+      image: fixtureInput(golden.salt, image.shape, image.name),
+      target: oneHot(labels, classes),
+      learningRate: tensor([], [1]),
+    };
+    for (const [at, { params, buffers }] of golden.steps.entries()) {
+      const answers = await executable.run(batch);
+      const loss = answers.loss!.data[0]!;
+      expect(Math.abs(loss - golden.losses[at]!)).toBeLessThan(10 * fp32.lossAbs[at]! + loss * ROUNDOFF);
+      if (at === 0) {
+        for (const name of names) {
+          expectRecorded(name, answers[`${name}.gradient`]!, golden.grads[name]!, 10 * fp32.gradMaxOverMax.worst);
+        }
+      }
+      const found = await executable.read(Object.keys({ ...params, ...buffers }));
+      for (const [kind, recorded] of [
+        ["paramMaxOverMax", params],
+        ["bufferMaxOverMax", buffers],
+      ] as const) {
+        for (const [name, each] of Object.entries(recorded))
+          expectRecorded(name, found[name]!, each, 10 * fp32[kind][at]!.worst);
+      }
+    }
+  });
+
+  it.skipIf(isAll).each(slow)("%s (skipped: RESIDUAL_GOLDENS=all runs it)", () => {});
+
+  /** The step of PyTorch's run. The rate is a factor of 1, since an input in float32 is not 0.1. */
+  function stepOf(open: Graph, { salt, sgd: { lr, momentum, weight_decay: weightDecay } }: TrainingGolden): Graph {
+    const net: Graph = trainable(open, { weights: fixtureWeights(open, salt) });
+    const modules = new Set(variablesOf(net).map(({ name }) => name.split(".")[0]!));
+    return trainingStep(net, {
+      loss: "crossEntropy",
+      optimizer: sgd({ momentum, weightDecay, coupled: true, decayAll: true }),
+      rates: Object.fromEntries([...modules].map((module) => [module, lr])),
+    });
+  }
+
+  /** PyTorch's own float32 run differs by `tolerance` / 10 of the largest value; another order of sums may differ more. */
+  function expectRecorded(name: string, { data }: Tensor, { l2, samples }: Recorded, tolerance: number): void {
+    const numbers = data as Float32Array;
+    const expectNear = (what: string, found: number, expected: number, scale: number) =>
+      expect(Math.abs(found - expected) / scale, `${name}, ${what}: ${found}, expected ${expected}`).toBeLessThan(
+        tolerance,
+      );
+    const largest = largestOf(numbers);
+    const norm = Math.sqrt(numbers.reduce((sum, value) => sum + value * value, 0));
+    if (l2 !== undefined) expectNear("norm", norm, l2, l2);
+    for (const [k, value] of samples.entries())
+      expectNear(`sample ${k}`, numbers[(k * 1000003) % numbers.length]!, value, largest);
+  }
+});
+
+function oneHot(labels: readonly number[], classes: number): Tensor<"float32"> {
+  const hot = Float32Array.from({ length: labels.length * classes }, (_, i) =>
+    labels[Math.floor(i / classes)] === i % classes ? 1 : 0,
+  );
+  return tensorOf("float32", [labels.length, classes], hot);
+}
