@@ -1,7 +1,8 @@
 import type { AnyNode, AttributesOf, Value } from "@residual/core";
 import type { ModelBuilder } from "./model-builder.ts";
+import { NodeBuilder } from "./node-builder.ts";
 
-type GradientNode<Name extends "maxPool2dGradient" | "conv2dInputGradient" | "conv2dWeightGradient"> = AnyNode & {
+type GradientNode<Name extends "maxPool2dGradient" | "conv2dInputGradient"> = AnyNode & {
   readonly attributes: AttributesOf<Name>;
   readonly inputs: { readonly [input: string]: Value };
 };
@@ -39,14 +40,28 @@ export function maxPool2dGradient(
   return model.emit("Reshape", node, [sums, shape]);
 }
 
-/** The transpose of the convolution. */
+/**
+ * The transpose of the convolution. With stride 1 that is a convolution by the weights with taps in reverse order, which
+ * onnxruntime computes faster: its ConvTranspose writes all products before it adds them up.
+ */
 export function conv2dInputGradient(
   model: ModelBuilder,
   node: GradientNode<"conv2dInputGradient">,
   { dy, weight }: { dy: string; weight: string },
 ): string {
   const { stride, padding, dilation, groups, size } = node.attributes;
-  const [, , ...kernel] = node.inputs.weight!.shape as readonly number[];
+  const [outputs, perGroup, ...kernel] = node.inputs.weight!.shape as readonly [number, number, number, number];
+  const [top, left, bottom, right] = padding.map((each, side) => (kernel[side % 2]! - 1) * dilation[side % 2]! - each);
+  const pads = [top!, left!, bottom!, right!];
+  if (stride.every((step) => step === 1) && pads.every((each) => each >= 0)) {
+    const at = new NodeBuilder(model, node);
+    return at.emit("Conv", [dy, turned(at, weight, [groups, outputs / groups, perGroup, ...kernel])], {
+      kernel_shape: { ints: kernel },
+      pads: { ints: pads },
+      dilations: { ints: dilation },
+      group: { int: groups },
+    });
+  }
   const [, , ...steps] = node.inputs.dy!.shape as readonly number[];
   const rest = [0, 1].map((axis) => {
     const windows = (steps[axis]! - 1) * stride[axis]! + (kernel[axis]! - 1) * dilation[axis]! + 1;
@@ -62,54 +77,16 @@ export function conv2dInputGradient(
   });
 }
 
-/**
- * A convolution whose channels are the images: x with its first two axes swapped, dy as the kernel, stride and dilation
- * swapped. Each group of channels is a group.
- */
-export function conv2dWeightGradient(
-  model: ModelBuilder,
-  node: GradientNode<"conv2dWeightGradient">,
-  { x, dy }: { x: string; dy: string },
+/** The weights [G·O, C, KH, KW] of a convolution as those of its transpose, [G·C, O, KH, KW] with taps in reverse order. */
+function turned(
+  at: NodeBuilder,
+  weight: string,
+  [groups, outputs, channels, kh, kw]: readonly [number, number, number, number, number],
 ): string {
-  const { stride, padding, dilation, groups, kernel } = node.attributes;
-  const [n, channels, height, width] = node.inputs.x!.shape as readonly [number, number, number, number];
-  const [, outputs, rows, columns] = node.inputs.dy!.shape as readonly [number, number, number, number];
-  const perGroup = channels / groups;
-  const image = swapped(model, node, "x", x, groups, [n, perGroup, height, width]);
-  const window = model.step("Transpose", node, "dy", [dy], { perm: { ints: [1, 0, 2, 3] } });
-  const sums = model.step("Conv", node, "sums", [image, window], {
-    kernel_shape: { ints: [rows, columns] },
-    strides: { ints: dilation },
-    pads: { ints: padding },
-    dilations: { ints: stride },
-    group: { int: groups },
-  });
-  const whole = (axis: 0 | 1) => {
-    const [size, steps] = [[height, width][axis]!, [rows, columns][axis]!];
-    const padded = size + padding[axis]! + padding[axis + 2]!;
-    return Math.floor((padded - (steps - 1) * stride[axis]! - 1) / dilation[axis]!) + 1;
-  };
-  const isExact = whole(0) === kernel[0] && whole(1) === kernel[1];
-  const cut = Object.entries({ starts: [0, 0], ends: kernel, axes: [2, 3] });
-  const taps = isExact
-    ? sums
-    : model.step("Slice", node, "taps", [sums, ...cut.map(([key, list]) => model.whole(node, key, list))]);
-  return model.emit("Transpose", node, [taps], { perm: { ints: [1, 0, 2, 3] } });
-}
-
-/** [N, groups · C, H, W] as [C, groups · N, H, W]. */
-function swapped(
-  model: ModelBuilder,
-  node: AnyNode,
-  purpose: string,
-  value: string,
-  groups: number,
-  [n, c, h, w]: readonly [number, number, number, number],
-): string {
-  if (groups === 1) return model.step("Transpose", node, purpose, [value], { perm: { ints: [1, 0, 2, 3] } });
-  const reshape = (name: string, from: string, shape: readonly number[]) =>
-    model.step("Reshape", node, name, [from, model.whole(node, `${name}/shape`, shape)]);
-  const split = reshape(`${purpose}/groups`, value, [n, groups, c, h, w]);
-  const turned = model.step("Transpose", node, `${purpose}/swapped`, [split], { perm: { ints: [2, 1, 0, 3, 4] } });
-  return reshape(purpose, turned, [c, groups * n, h, w]);
+  const split = groups === 1 ? weight : at.reshape("weight/groups", weight, [groups, outputs, channels, kh, kw]);
+  const swapped = at.transpose("weight/swapped", split, groups === 1 ? [1, 0, 2, 3] : [0, 2, 1, 3, 4]);
+  const whole = groups === 1 ? swapped : at.reshape("weight/whole", swapped, [groups * channels, outputs, kh, kw]);
+  if (kh === 1 && kw === 1) return whole;
+  const least = -(2 ** 31);
+  return at.slice("weight", whole, { axes: [2, 3], starts: [-1, -1], ends: [least, least], steps: [-1, -1] });
 }

@@ -10,7 +10,8 @@ import {
   type Value,
 } from "@residual/core";
 import { convolution } from "./lower-convolution.ts";
-import { conv2dInputGradient, conv2dWeightGradient, maxPool2dGradient, reluGradient } from "./lower-gradients.ts";
+import { conv2dInputGradient, maxPool2dGradient, reluGradient } from "./lower-gradients.ts";
+import { conv2dWeightGradient } from "./lower-weight-gradient.ts";
 import { ModelBuilder, type OnnxAttributes, type OnnxDialect, type Step } from "./model-builder.ts";
 import type { Model, OnnxAttribute, ValueInfo } from "./model-proto.ts";
 

@@ -1,0 +1,188 @@
+import type { AnyNode, AttributesOf, Value } from "@residual/core";
+import type { ModelBuilder } from "./model-builder.ts";
+import { NodeBuilder } from "./node-builder.ts";
+
+/** The sizes of a weight's gradient. */
+interface Sizes extends AttributesOf<"conv2dWeightGradient"> {
+  readonly images: number;
+  /** Channels of x in a group. */
+  readonly channels: number;
+  /** Height and width of x. */
+  readonly size: readonly [number, number];
+  /** Channels of dy in a group. */
+  readonly outputs: number;
+  /** Height and width of dy. */
+  readonly steps: readonly [number, number];
+}
+
+interface Names {
+  readonly x: string;
+  readonly dy: string;
+}
+
+/** One way to compute a weight's gradient. All ways multiply the same numbers; they differ in what they move. */
+interface Form {
+  /** Whether this way computes a gradient of these sizes. */
+  fits(sizes: Sizes): boolean;
+  /** The numbers written besides the gradient itself. */
+  moves(sizes: Sizes): number;
+  /** Answers the name of a value of the gradient's elements, row-major. */
+  emit(at: NodeBuilder, sizes: Sizes, names: Names): string;
+}
+
+const isPointwise = ({ kernel, padding }: Sizes) =>
+  kernel[0] === 1 && kernel[1] === 1 && padding.every((each) => each === 0);
+const taps = ({ kernel }: Sizes) => kernel[0] * kernel[1];
+const sizeOfX = ({ images, groups, channels, size }: Sizes) => images * groups * channels * size[0] * size[1];
+const sizeOfDy = ({ images, groups, outputs, steps }: Sizes) => images * groups * outputs * steps[0] * steps[1];
+const sizeOfWeight = (sizes: Sizes) => sizes.groups * sizes.outputs * sizes.channels * taps(sizes);
+/** Pixels of x that a 1×1 kernel sees. */
+const sizeOfSeen = (sizes: Sizes) => (sizeOfDy(sizes) / sizes.outputs) * sizes.channels;
+const strided = (sizes: Sizes) => (sizes.stride.some((step) => step > 1) ? sizeOfSeen(sizes) : 0);
+
+/**
+ * The forms, measured in docs/decisions/2026-11-30-training-on-onnx.md.
+ *
+ * A 1×1 kernel has one product for each image: dy · xᵀ. Any other kernel is a convolution whose *kernel is dy*: of an
+ * image whose rows hold all channels of a pixel side by side (NHWC), dilated by the number of channels. Its output has the
+ * taps as rows, and the channels of each tap side by side: a wide matrix product, in runs of channels · KW numbers. Without
+ * the interleaving, the output is as small as the weight's taps, and onnxruntime's product is three to four times slower.
+ *
+ * Either each image is a group of its own, and the images' gradients are summed; or images are the channels that the
+ * convolution sums over, for which dy is transposed.
+ */
+const forms: { readonly [name: string]: Form } = {
+  "a product for each image": {
+    fits: isPointwise,
+    moves: (sizes) => strided(sizes) + sizes.images * sizeOfWeight(sizes),
+    emit(at, sizes, names) {
+      const { images, groups, outputs, channels } = sizes;
+      const [dy, x] = planes(at, sizes, names);
+      const across = at.transpose("across", x, [0, 2, 1]); // onnxruntime fuses it into the product
+      const products = at.step("MatMul", "products", [dy, across]);
+      const byImage = at.reshape("by image", products, [images, groups * outputs, channels]);
+      return at.step("ReduceSum", "sum", [byImage, at.whole("images", [0])], { keepdims: { int: 0 } });
+    },
+  },
+  "a product over all images": {
+    fits: (sizes) => isPointwise(sizes) && sizes.groups === 1,
+    moves: (sizes) => strided(sizes) + sizeOfSeen(sizes) + sizeOfDy(sizes),
+    emit(at, sizes, names) {
+      const [dy, x] = planes(at, sizes, names).map((plane, i) => {
+        const name = ["dy", "x"][i]!;
+        const swapped = at.transpose(`${name}/swapped`, plane, [1, 0, 2]);
+        return at.reshape(`${name}/rows`, swapped, [[sizes.outputs, sizes.channels][i]!, -1]);
+      });
+      return at.step("Gemm", "product", [dy!, x!], { transB: { int: 1 } });
+    },
+  },
+  "a convolution by dy, a group for each image": {
+    fits: () => true,
+    moves: (sizes) => sizeOfX(sizes) + sizes.images * sizeOfWeight(sizes),
+    emit(at, sizes, { x, dy }) {
+      const { images, groups, channels, size, outputs, steps } = sizes;
+      const planes = at.reshape("x/planes", x, [images * groups, channels, ...size]);
+      const rows = at.transpose("x/interleaved", planes, [0, 2, 3, 1]);
+      const image = at.reshape("x/rows", rows, [1, images * groups, size[0], size[1] * channels]);
+      const kernels = at.reshape("dy/kernels", dy, [images * groups * outputs, 1, ...steps]);
+      const products = convolved(at, sizes, image, kernels, images * groups);
+      const byImage = at.reshape("by image", products, [images, groups * outputs, -1]);
+      const sum = at.step("ReduceSum", "sum", [byImage, at.whole("images", [0])], { keepdims: { int: 0 } });
+      return tapsLast(at, sizes, sum);
+    },
+  },
+  "a convolution by dy, images as channels": {
+    fits: () => true,
+    moves: (sizes) => sizeOfX(sizes) + sizeOfDy(sizes),
+    emit(at, sizes, { x, dy }) {
+      const { images, groups, channels, size } = sizes;
+      const planes = at.reshape("x/planes", x, [images, groups, channels, ...size]);
+      const rows = at.transpose("x/interleaved", planes, [1, 0, 3, 4, 2]);
+      const image = at.reshape("x/rows", rows, [1, groups * images, size[0], size[1] * channels]);
+      const kernels = at.transpose("dy/kernels", dy, [1, 0, 2, 3]);
+      return tapsLast(at, sizes, convolved(at, sizes, image, kernels, groups));
+    },
+  },
+};
+
+/** dy [N·G, O, P] and the pixels of x that the 1×1 kernel sees [N·G, C, P]. */
+function planes(at: NodeBuilder, sizes: Sizes, { x, dy }: Names): readonly [dy: string, x: string] {
+  const { images, groups, channels, outputs, size, stride } = sizes;
+  const isStrided = stride.some((step) => step > 1);
+  const range = { axes: [2, 3], starts: [0, 0], ends: size, steps: stride };
+  const seen = isStrided ? at.slice("x/seen", x, range) : x;
+  return [
+    at.reshape("dy/planes", dy, [images * groups, outputs, -1]),
+    at.reshape("x/planes", seen, [images * groups, channels, -1]),
+  ];
+}
+
+/** The convolution of interleaved rows by dy. Its output has at least KH rows, and at least KW · C columns. */
+function convolved(at: NodeBuilder, sizes: Sizes, image: string, kernels: string, groups: number): string {
+  const { channels, padding, stride, dilation, steps } = sizes;
+  const [top, left, bottom, right] = padding;
+  return at.step("Conv", "products", [image, kernels], {
+    kernel_shape: { ints: steps },
+    pads: { ints: [top, left * channels, bottom, right * channels] },
+    dilations: { ints: [stride[0], stride[1] * channels] },
+    // Columns cannot be strided by taps; they are sliced.
+    strides: { ints: [dilation[0], 1] },
+    group: { int: groups },
+  });
+}
+
+/** [O, rows · columns · C] as [O, C, KH, KW]: without the columns between the taps, and without taps that no kernel has. */
+function tapsLast(at: NodeBuilder, sizes: Sizes, sums: string): string {
+  const { groups, outputs, channels, kernel, dilation } = sizes;
+  const [rows, columns] = [0, 1].map((axis) => reach(sizes, axis as 0 | 1)) as [number, number];
+  const found = [Math.floor((rows - 1) / dilation[0]) + 1, columns];
+  const whole = at.reshape("taps/all", sums, [groups * outputs, ...found, channels]);
+  const ends = kernel.map((size, axis) => (size - 1) * [1, dilation[1]][axis]! + 1);
+  const isExact = found[0] === ends[0] && found[1] === ends[1] && dilation[1] === 1;
+  const range = { axes: [1, 2], starts: [0, 0], ends, steps: [1, dilation[1]] };
+  const taps = isExact ? whole : at.slice("taps", whole, range);
+  return at.emit("Transpose", [taps], { perm: { ints: [0, 3, 1, 2] } });
+}
+
+/** The positions of dy in the padded x, along an axis. */
+function reach({ size, padding, stride, steps }: Sizes, axis: 0 | 1): number {
+  return size[axis] + padding[axis]! + padding[axis + 2]! - (steps[axis] - 1) * stride[axis]!;
+}
+
+/** The gradient of a convolution's weight, by the form that moves the fewest numbers. */
+export function conv2dWeightGradient(
+  model: ModelBuilder,
+  node: AnyNode & {
+    readonly attributes: AttributesOf<"conv2dWeightGradient">;
+    readonly inputs: { readonly x: Value; readonly dy: Value };
+  },
+  names: Names,
+): string {
+  const sizes = sizesOf(node.attributes, node.inputs.x.shape as readonly number[], node.inputs.dy.shape as number[]);
+  const form = cheapestForm(sizes);
+  const at = new NodeBuilder(model, node);
+  const answer = form.emit(at, sizes, names);
+  return isPointwise(sizes) ? at.emit("Reshape", [answer, at.whole("shape", node.shape as number[])]) : answer;
+}
+
+/** [N, C, H, W] and [N, O, OH, OW], with attributes. */
+export function sizesOf(
+  attributes: AttributesOf<"conv2dWeightGradient">,
+  [images = 0, channels = 0, ...size]: readonly number[],
+  [, outputs = 0, ...steps]: readonly number[],
+): Sizes {
+  const { groups } = attributes;
+  return {
+    ...attributes,
+    images,
+    channels: channels / groups,
+    size: size as [number, number],
+    outputs: outputs / groups,
+    steps: steps as [number, number],
+  };
+}
+
+function cheapestForm(sizes: Sizes): Form {
+  const fitting = Object.values(forms).filter((form) => form.fits(sizes));
+  return fitting.reduce((best, form) => (form.moves(sizes) < best.moves(sizes) ? form : best));
+}
