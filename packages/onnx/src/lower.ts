@@ -9,6 +9,7 @@ import {
   UnsupportedError,
   type Value,
 } from "@residual/core";
+import { batchNormRows } from "./lower-batch-norm.ts";
 import { convolution } from "./lower-convolution.ts";
 import { conv2dInputGradient, maxPool2dGradient, reluGradient } from "./lower-gradients.ts";
 import { conv2dWeightGradient } from "./lower-weight-gradient.ts";
@@ -25,7 +26,7 @@ import type { Model, OnnxAttribute, ValueInfo } from "./model-proto.ts";
 export function lowerToOnnx(graph: Graph, dialect: OnnxDialect = "standard"): Model {
   checkBound(graph);
   const builder = new ModelBuilder(graph, dialect);
-  const names = lower(graph, lowering(builder), (leaf) => builder.leaf(leaf));
+  const names = lower(graph, lowering(builder, graph), (leaf) => builder.leaf(leaf));
   for (const [name, value] of Object.entries<Value>(graph.outputs)) builder.output(name, value, names.get(value)!);
   const variables = graph.updates.map((update) => builder.variable(update, names.get(update.value)!));
   const shapes = (values: Graph["outputs"]) => Object.entries(values).map(([name, { shape }]) => ({ name, shape }));
@@ -56,20 +57,21 @@ function checkBound(graph: Graph): void {
 }
 
 /** The lowering of each op. T is the name of an ONNX value. onnxruntime fuses the parts of composite ops itself. */
-const lowering = (model: ModelBuilder): Lowering<string> => ({
+const lowering = (model: ModelBuilder, graph: Graph): Lowering<string> => ({
+  ...batchNormRows(model, graph),
   add: (node, { a, b }) => model.emit("Add", node, [a, b]),
   affine(node, { x }) {
     const { factor, offset } = node.attributes;
     const scaled: Step[] = factor === 1 ? [] : [["Mul", [model.number(node, "factor", factor)]]];
     const shifted: Step[] = offset === 0 ? [] : [["Add", [model.number(node, "offset", offset)]]];
-    const [first = ["Identity", []], ...more] = [...scaled, ...shifted];
-    return model.chain(node, [[first[0], [x, ...first[1]]], ...more]);
+    const [first, ...more] = [...scaled, ...shifted];
+    return first ? model.chain(node, [[first[0], [x, ...first[1]]], ...more]) : x;
   },
   averagePool2d: (node, { x }) => model.emit("AveragePool", node, [x], averagePool(node)),
-  batchNorm: (node, { x, scale, shift, mean, variance }) =>
-    model.emit("BatchNormalization", node, [x, scale, shift, mean, variance], {
-      epsilon: { float: node.attributes.epsilon },
-    }),
+  channelSum(node, { x }) {
+    const axes = node.inputs.x.shape.length === 2 ? [0] : [0, 2, 3];
+    return model.emit("ReduceSum", node, [x, model.whole(node, "axes", axes)], { keepdims: { int: 0 } });
+  },
   conv2d: (node, names) => model.chain(node, convolution(model, node, names)),
   conv2dInputGradient: (node, names) => conv2dInputGradient(model, node, names),
   conv2dWeightGradient: (node, names) => conv2dWeightGradient(model, node, names),
@@ -81,6 +83,8 @@ const lowering = (model: ModelBuilder): Lowering<string> => ({
   flatten: (node, { x }) => model.emit("Flatten", node, [x], { axis: { int: 1 } }),
   globalAveragePool: (node, { x }) => model.emit("GlobalAveragePool", node, [x]),
   linear: (node, { x, weight, bias }) => model.emit("Gemm", node, [x, weight, bias], { transB: { int: 1 } }),
+  linearInputGradient: (node, { dy, weight }) => model.emit("Gemm", node, [dy, weight]),
+  linearWeightGradient: (node, { x, dy }) => model.emit("Gemm", node, [dy, x], { transA: { int: 1 } }),
   logSoftmax(node, { x }) {
     if (model.dialect === "standard") return model.emit("LogSoftmax", node, [x], { axis: { int: 1 } });
     // onnxruntime's WebGPU has no LogSoftmax: (x − max) − log Σ e^(x − max).

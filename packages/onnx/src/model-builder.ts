@@ -29,6 +29,8 @@ export class ModelBuilder {
   readonly #graph: Graph;
   readonly #taken: Set<string>;
   readonly #outputs: Set<string>;
+  /** The names of leaves, constants of one number, and values that several nodes share, by their meaning. */
+  readonly #known = new Map<Value | string, string>();
   /** Names of the inputs for variables with updates. Other variables are constants. */
   readonly #variables: ReadonlyMap<Value, string>;
 
@@ -48,6 +50,25 @@ export class ModelBuilder {
     attributes: OnnxAttributes = {},
   ): string {
     return this.#add(operator, this.#nameOf(node), inputs, attributes);
+  }
+
+  /** One operator that computes several nodes. */
+  emitAll(
+    operator: string,
+    nodes: readonly AnyNode[],
+    inputs: readonly string[],
+    attributes: OnnxAttributes,
+  ): readonly string[] {
+    const outputs = nodes.map((node) => this.#nameOf(node));
+    this.nodes.push({ operator, name: outputs[0]!, inputs, outputs, attributes });
+    return outputs;
+  }
+
+  /** A value that several nodes need, made once. `meaning` says what it is. */
+  once(meaning: string, make: () => string): string {
+    const known = this.#known.get(meaning) ?? make();
+    this.#known.set(meaning, known);
+    return known;
   }
 
   /** An intermediate operator of a node. */
@@ -99,12 +120,22 @@ export class ModelBuilder {
     return name;
   }
 
+  /** A vector of equal numbers. */
+  fill(length: number, value: number): string {
+    return this.once(`${length} times ${value}`, () => {
+      const name = this.#free(`${value === 0 ? "zeros" : "ones"}/${length}`);
+      this.weights.push({ name, source: tensorOf("float32", [length], new Float32Array(length).fill(value)) });
+      return name;
+    });
+  }
+
   leaf(leaf: Leaf): string {
     if (leaf.kind === "input" || leaf.kind === "parameter") return leaf.name;
-    const variable = this.#variables.get(leaf);
-    if (variable !== undefined) return variable;
+    const known = this.#variables.get(leaf) ?? this.#known.get(leaf);
+    if (known !== undefined) return known;
     const name = this.#free(leaf.name);
     this.weights.push({ name, source: leaf.source });
+    this.#known.set(leaf, name);
     return name;
   }
 
