@@ -50,12 +50,32 @@ export class Builder {
     };
   }
 
-  /** A step that writes a value in a layout, with zeros in its border. */
-  emit(node: string, shape: Shape, layout: ImageLayout, kernel: Kernel, reads: readonly number[]): Operand {
+  /**
+   * A step that writes a value in a layout, with zeros in its border. `counted` is what the kernel counts as images, if
+   * not the images of the value.
+   */
+  emit(
+    node: string,
+    shape: Shape,
+    layout: ImageLayout,
+    kernel: Kernel,
+    reads: readonly number[],
+    counted?: Images,
+  ): Operand {
     const images = imagesOfShape(shape);
     const writes = this.place(imageBytes(layout), images, "run");
-    this.#write({ node, kernel, images, reads, writes }, layout);
+    this.#write({ node, kernel, images: counted ?? images, reads, writes }, layout);
     return { shape, layout, images, from: { place: writes } };
+  }
+
+  /** A step that writes a value in the host's order. */
+  emitHost(node: string, shape: Shape, kernel: Kernel, reads: readonly number[], counted?: Images): Operand {
+    return this.emit(node, shape, layoutOf(sizesOf(shape), "host"), kernel, reads, counted);
+  }
+
+  /** The place of an operand in the host's order. */
+  inHostOrder(operand: Operand): number {
+    return this.in(operand, layoutOf(sizesOf(operand.shape), "host"));
   }
 
   #write(step: Step, layout: ImageLayout): void {
@@ -76,7 +96,8 @@ export class Builder {
     return this.#once(`${key} ${formatLayout(layout)}`, () => {
       const kernel = convert(operand.layout, layout);
       const writes = this.place(imageBytes(layout), images, "constant" in from ? "model" : "run");
-      if ("constant" in from) this.loads.push({ constant: from.constant, place: writes, kernel });
+      if ("constant" in from)
+        this.loads.push({ constant: from.constant, place: writes, images: closed(images), kernel });
       else this.#write({ node: "convert", kernel, images, reads: [from.place], writes }, layout);
       return writes;
     });
@@ -91,7 +112,7 @@ export class Builder {
       const { kernel, bytes, block } = packing;
       if ("constant" in from) {
         const place = this.place(bytes, 1, "model");
-        this.loads.push({ constant: from.constant, place, kernel, block });
+        this.loads.push({ constant: from.constant, place, images: 1, kernel, block });
         return place;
       }
       const writes = this.place(bytes, 1, "run");
@@ -110,7 +131,7 @@ export class Builder {
   #load(constant: Constant, key: string, bytes: number, images: Images): number {
     return this.#once(`${key} as it is`, () => {
       const place = this.place(bytes, images, "model");
-      this.loads.push({ constant, place });
+      this.loads.push({ constant, place, images: closed(images) });
       return place;
     });
   }
@@ -120,6 +141,11 @@ export class Builder {
     this.#made.set(key, place);
     return place;
   }
+}
+
+/** The images of a constant, whose shape is closed. */
+function closed(images: Images): number {
+  return images === "N" ? 1 : images;
 }
 
 /** The shape of one image; an open batch counts as 1. */

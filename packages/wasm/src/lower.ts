@@ -1,6 +1,5 @@
 import {
   type AnyNode,
-  type AttributesOf,
   type Graph,
   type InputsOf,
   is,
@@ -13,16 +12,19 @@ import {
   type Value,
   variablesOf,
 } from "@residual/core";
-import { Builder, imagesOfShape, type Operand, sizesOf } from "./builder.ts";
+import { Builder, type Operand, sizesOf } from "./builder.ts";
 import type { ConvolutionLayer } from "./convolution/layer.ts";
 import { choose, type StrategyOptions } from "./convolution/strategies.ts";
-import type { Strategy } from "./convolution/strategy.ts";
 import { flatten, padChannels, subsample, zeroPad2d } from "./kernels/convert.ts";
 import * as elementwise from "./kernels/elementwise.ts";
 import type { Kernel } from "./kernels/kernel.ts";
 import { averagePool2d, globalAveragePool, maxPool2d } from "./kernels/pools.ts";
 import { logSoftmax, softmax } from "./kernels/rows.ts";
 import { type ImageLayout, inOrder, layoutOf, NO_BORDER, widest } from "./layout.ts";
+import { Context } from "./lowering/context.ts";
+import { convolve, layerOf } from "./lowering/convolution.ts";
+import { elementwiseRows } from "./lowering/elementwise.ts";
+import { gradientRows } from "./lowering/gradients.ts";
 import type { Plan, Step } from "./plan.ts";
 
 /** A graph as a plan. Pure: does not depend on the engine. Throws UnsupportedError for a graph with open parameters. */
@@ -33,7 +35,7 @@ export function lowerToPlan(graph: Graph, choice: StrategyOptions): Plan {
     variable,
     operand: builder.given(variable.shape, "model"),
   }));
-  const lowered = lower<Operand>(graph, lowering(builder, choice, bordersOf(graph, choice)), (leaf) => {
+  const lowered = lower<Operand>(graph, lowering(new Context(builder, choice, bordersOf(graph, choice))), (leaf) => {
     switch (leaf.kind) {
       case "parameter":
         throw new UnsupportedError(`wasm: ${leaf.name} is open; bind the graph's parameters first`);
@@ -92,52 +94,16 @@ function bordersOf(graph: Graph, choice: StrategyOptions): ReadonlyMap<Value, Pa
   return borders;
 }
 
-type Convolution = AnyNode & {
-  readonly inputs: InputsOf<"fusedConv2d", Value>;
-  readonly attributes: AttributesOf<"conv2d"> & { readonly relu?: boolean };
-};
-
-/** A layer before the layouts of its values are known. */
-function layerOf(node: Convolution): ConvolutionLayer {
-  const { x, weight, bias, residual } = node.inputs;
-  const [, , kh, kw] = sizesOf(weight.shape);
-  const images = imagesOfShape(node.shape);
-  return {
-    x: layoutOf(sizesOf(x.shape)),
-    y: layoutOf(sizesOf(node.shape)),
-    ...(residual && { residual: layoutOf(sizesOf(residual.shape)) }),
-    ...(images !== "N" && { images }),
-    hasBias: bias !== undefined,
-    kernel: [kh!, kw!],
-    attributes: { relu: false, ...node.attributes },
-  };
-}
-
-function lowering(builder: Builder, choice: StrategyOptions, borders: ReadonlyMap<Value, Pads>): Lowering<Operand> {
-  const quads = (operand: Operand): ImageLayout =>
-    operand.layout.order === "quads" ? operand.layout : layoutOf(sizesOf(operand.shape));
-  const yOf = (node: AnyNode): ImageLayout => ({
-    ...layoutOf(sizesOf(node.shape)),
-    border: borders.get(node) ?? NO_BORDER,
-  });
-  /** A step whose operands are in quads. */
-  const emit = (
-    node: AnyNode,
-    inputs: readonly Operand[],
-    make: (layouts: readonly ImageLayout[], y: ImageLayout) => Kernel,
-  ) => {
-    const layouts = inputs.map(quads);
-    const y = yOf(node);
-    const reads = inputs.map((each, at) => builder.in(each, layouts[at]!));
-    return builder.emit(node.name, node.shape, y, make(layouts, y), reads);
-  };
+function lowering(context: Context): Lowering<Operand> {
   const unary =
     (make: (x: ImageLayout, y: ImageLayout) => Kernel) =>
     (node: AnyNode, { x }: { readonly x: Operand }) =>
-      emit(node, [x], ([from], y) => make(from!, y));
+      context.emit(node, [x], ([from], y) => make(from!, y));
   const convolution = (node: AnyNode, layer: ConvolutionLayer, inputs: InputsOf<"fusedConv2d", Operand>): Operand =>
-    convolve(builder, choose(layer, choice), node, { ...layer, y: yOf(node) }, inputs, quads);
+    convolve(context, choose(layer, context.choice), node, { ...layer, y: context.layoutOf(node) }, inputs);
   return {
+    ...elementwiseRows(context),
+    ...gradientRows(context),
     conv2d: (node, inputs) => convolution(node, layerOf(node), inputs),
     fusedConv2d: (node, inputs) => convolution(node, layerOf(node), inputs),
     linear: (node, inputs) => {
@@ -146,21 +112,22 @@ function lowering(builder: Builder, choice: StrategyOptions, borders: ReadonlyMa
       return convolution(node, { x, y, hasBias: inputs.bias !== undefined, kernel: [1, 1], attributes }, inputs);
     },
     batchNorm: (node, { x, scale, shift, mean, variance }) =>
-      emit(node, [x, scale, shift, mean, variance], ([from, perChannel], y) =>
+      context.emit(node, [x, scale, shift, mean, variance], ([from, perChannel], y) =>
         elementwise.batchNorm(from!, perChannel!, node.attributes.epsilon, y),
       ),
     maxPool2d: (node, { x }) => {
       const { window, stride, padding } = node.attributes;
-      return emit(node, [x], ([from], y) => maxPool2d(from!, y, { window, stride, before: [padding[0], padding[1]] }));
+      return context.emit(node, [x], ([from], y) =>
+        maxPool2d(from!, y, { window, stride, before: [padding[0], padding[1]] }),
+      );
     },
     averagePool2d: (node, { x }) => {
       const { window, stride } = node.attributes;
-      return emit(node, [x], ([from], y) => averagePool2d(from!, y, { window, stride, before: [0, 0] }));
+      return context.emit(node, [x], ([from], y) => averagePool2d(from!, y, { window, stride, before: [0, 0] }));
     },
     globalAveragePool: unary(globalAveragePool),
-    add: (node, { a, b }) => emit(node, [a, b], ([left, right], y) => elementwise.add(left!, right!, y)),
     multiply: (node, { x, gate }) =>
-      emit(node, [x, gate], ([from, factor], y) => elementwise.multiply(from!, factor!, y)),
+      context.emit(node, [x, gate], ([from, factor], y) => elementwise.multiply(from!, factor!, y)),
     relu: unary(elementwise.relu),
     sigmoid: unary(elementwise.sigmoid),
     softmax: unary(softmax),
@@ -171,37 +138,13 @@ function lowering(builder: Builder, choice: StrategyOptions, borders: ReadonlyMa
       if (order === "host") return { ...x, shape: node.shape, layout: inOrder(layout, "host") };
       if (height * width === 1 && x.layout.border.every((pixels) => pixels === 0))
         return { ...x, shape: node.shape, layout };
-      return emit(node, [x], ([from], y) => flatten(from!, y));
+      return context.emit(node, [x], ([from], y) => flatten(from!, y));
     },
-    subsample: (node, { x }) => emit(node, [x], ([from], y) => subsample(from!, y, node.attributes.stride)),
-    padChannels: (node, { x }) => emit(node, [x], ([from], y) => padChannels(from!, y, node.attributes.before)),
+    subsample: (node, { x }) => context.emit(node, [x], ([from], y) => subsample(from!, y, node.attributes.stride)),
+    padChannels: (node, { x }) => context.emit(node, [x], ([from], y) => padChannels(from!, y, node.attributes.before)),
     zeroPad2d: (node, { x }) => {
       const [top, left] = node.attributes.padding;
-      return emit(node, [x], ([from], y) => zeroPad2d(from!, y, [top, left]));
+      return context.emit(node, [x], ([from], y) => zeroPad2d(from!, y, [top, left]));
     },
   };
-}
-
-function convolve(
-  builder: Builder,
-  strategy: Strategy,
-  node: AnyNode,
-  planned: ConvolutionLayer,
-  { x, weight, bias, residual }: InputsOf<"fusedConv2d", Operand>,
-  quads: (operand: Operand) => ImageLayout,
-): Operand {
-  const { order, border } = strategy.wants;
-  const given = order === "quads" ? quads(x) : inOrder(x.layout, order);
-  const layer: ConvolutionLayer = {
-    ...planned,
-    x: { ...given, border: widest(given.border, border) },
-    ...(residual && { residual: quads(residual) }),
-  };
-  const reads = [
-    builder.in(x, layer.x),
-    builder.packed(weight, strategy.packing),
-    ...(bias ? [builder.in(bias, layoutOf(sizesOf(bias.shape)))] : []),
-    ...(residual ? [builder.in(residual, quads(residual))] : []),
-  ];
-  return builder.emit(node.name, node.shape, layer.y, strategy.emit(layer), reads);
 }

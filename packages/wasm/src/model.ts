@@ -16,7 +16,6 @@ import {
   type WorkOptions,
 } from "@residual/core";
 import { type Call, callsOf, warmUpCalls } from "./calls.ts";
-import { imagesOf } from "./layout.ts";
 import { type Addresses, addressesOf, kernelsOf, type Load, type Plan } from "./plan.ts";
 import type { Runner } from "./runner.ts";
 
@@ -74,13 +73,15 @@ export class WasmModel implements LoadedGraph<"float32"> {
   }
 
   /** Reads a constant part by part, and packs each part. */
-  async #bringIn({ constant: { source }, place, kernel, block }: Load, signal: Signal | undefined): Promise<void> {
+  async #bringIn(
+    { constant: { source }, place, images, kernel, block }: Load,
+    signal: Signal | undefined,
+  ): Promise<void> {
     const { of, modelEnd } = this.#addresses;
     const to = of[place]!;
     if (!kernel) return this.#fill(source, to, signal);
     const [row, rows] = [4 * rowSize(source), rowsIn(source)];
     const step = block === undefined ? rows : stagedRows(row, block);
-    const images = imagesOfLoad(block, source);
     for (let first = 0; first < rows; first += step) {
       const end = Math.min(first + step, rows);
       await this.#write(source, modelEnd, { first, end }, signal);
@@ -166,11 +167,6 @@ export class WasmModel implements LoadedGraph<"float32"> {
   dispose(): Promise<void> {
     return this.#runner.close();
   }
-}
-
-/** Images of a constant that is converted; weights are packed as one image. */
-function imagesOfLoad(block: number | undefined, { shape }: Source): number {
-  return block === undefined ? imagesOf(shape) : 1;
 }
 
 /** Rows read at a time: whole blocks. */

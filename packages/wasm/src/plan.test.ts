@@ -173,17 +173,15 @@ it("a plan reads as steps, results and memory", () => {
     "convert: convert host 6×5×5, quads 6×5×5(x) -> @1088
     maxPool2d: maxPool2d 3×3 / 2×2 1+1 quads 6×5×5, quads 6×3×3(@1088) -> @1920
     relu: relu quads 6×3×3, quads 6×3×3(@1920) -> @1088
-    add: add quads 6×3×3, quads 6×3×3, quads 6×3×3(@1920, @1088) -> @1408
+    add: add of a b in rows of 72(@1920, @1088) -> @1408
     globalAveragePool: globalAveragePool quads 6×3×3, quads 6×1×1(@1408) -> @1088
     softmax: softmax quads 6×1×1(@1088) -> @1344
-    convert: convert host 6×1×1, quads 6×1×1(mean) -> @1088
-    add_1: add quads 6×1×1, quads 6×1×1, quads 6×1×1(@1088, @1088) -> @1408
+    add_1: add of a b in rows(mean, mean) -> @1408
     convert: convert quads 6×3×3, host 6×3×3(@1920) -> @1088
     convert: convert quads 6×1×1, host 6×1×1(@1344) -> @1472
-    convert: convert quads 6×1×1, host 6×1×1(@1408) -> @1344
     pooled N×6×3×3 is @1088
     y N×6 is @1472
-    mean becomes @1344
+    mean becomes @1408
     64 bytes of weights, 1,472 of values"
   `);
 });

@@ -28,6 +28,8 @@ export interface Step {
 export interface Load {
   readonly constant: Constant;
   readonly place: number;
+  /** The images that a kernel converts; weights are packed as one image. */
+  readonly images: number;
   /** The kernel; its first operand is in the host's order. */
   readonly kernel?: Kernel;
   /** Rows of the source for one task of the kernel; default: all. */

@@ -169,6 +169,15 @@ export const v128 = {
   div: binary("v128", "v128", ...simd(231)),
   /** NaN if either is NaN. */
   max: binary("v128", "v128", ...simd(233)),
+  sqrt: unary("v128", "v128", ...simd(227)),
+  /** Comparisons give lanes of ones where they hold, and of zeros where they do not. */
+  eq: binary("v128", "v128", ...simd(65)),
+  ne: binary("v128", "v128", ...simd(66)),
+  le: binary("v128", "v128", ...simd(69)),
+  and: binary("v128", "v128", ...simd(78)),
+  /** The bits of `a` that are not in `b`. */
+  andNot: binary("v128", "v128", ...simd(79)),
+  or: binary("v128", "v128", ...simd(80)),
   /** `a < b ? b : a`, one instruction on x64: a NaN in `a` is kept, a NaN in `b` is lost. */
   pmax: binary("v128", "v128", ...simd(235)),
   /** `a · b + c`, rounded once or twice, as the engine chooses. Relaxed SIMD. */

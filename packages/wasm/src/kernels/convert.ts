@@ -115,6 +115,34 @@ export function padChannels(x: ImageLayout, y: ImageLayout, before: number): Ker
     : padByChannels(name, x, y, before);
 }
 
+/** x without its first channels, and without those behind the channels of y. */
+export function sliceChannels(x: ImageLayout, y: ImageLayout, before: number): Kernel {
+  const name = `sliceChannels ${before} ${formatLayout(x)}, ${formatLayout(y)}`;
+  const isWhole = before % 4 === 0;
+  const { channels, height, width } = y;
+  return plainKernel({
+    name,
+    operands: ["x", "y"],
+    tasks: isWhole ? planeTasks(y) : (images) => images * channels,
+    work: channels * height * width,
+    task(body, task, values) {
+      if (!isWhole) {
+        const { image, quad: channel } = planeTask(body, task, channels);
+        const from = channelOf(values.x, x, image, i32.plus(channel, before));
+        copyChannel(body, { at: from, layout: x }, { at: channelOf(values.y, y, image, channel), layout: y });
+        return;
+      }
+      const at = planeTask(body, task, quadsOf(y));
+      const quad = body.let(i32.plus(at.quad, before / 4));
+      const planes = [
+        { at: planeOf(values.x, x, { image: at.image, quad }), layout: x },
+        { at: planeOf(values.y, y, at), layout: y },
+      ];
+      overPixels(body, [height, width], planes, ([from, to]) => storePixel(body, to!, loadPixel(from!)));
+    },
+  });
+}
+
 /** For channels in multiples of four: a task copies or clears four channels. */
 function padQuads(name: string, x: ImageLayout, y: ImageLayout, before: number): Kernel {
   return plainKernel({

@@ -10,57 +10,78 @@ function sizeOfImage({ channels, height, width }: ImageLayout): number {
   return channels * height * width;
 }
 
+/** A function of numbers, four at a time. Equal names mean equal functions. */
+export interface Elementwise {
+  readonly name: string;
+  readonly make: (body: Body, values: readonly V128[]) => V128;
+}
+
+/** An input of an elementwise kernel. */
+export interface PixelInput {
+  readonly operand: string;
+  readonly layout: ImageLayout;
+  /** Whether it has one image, which is used for all images of y. */
+  readonly isShared?: boolean;
+}
+
 /**
- * `y = f(x…)`, four channels of a pixel at a time. Memory limits the speed: each number is read once and written once.
+ * `y = f(x…, scalars…)`, four channels of a pixel at a time. An input of one pixel is used for all pixels. Memory
+ * limits the speed: each number is read once and written once.
  */
-function pixelwise<Operand extends string>(
-  name: string,
-  inputs: readonly (readonly [Operand, ImageLayout])[],
+export function pixelwise(
+  { name, make }: Elementwise,
+  inputs: readonly PixelInput[],
   y: ImageLayout,
-  make: (body: Body, values: readonly V128[]) => V128,
+  scalars: readonly string[] = [],
   unrolled = UNROLLED,
 ): Kernel {
+  const shown = inputs.map(({ layout, isShared }) => formatLayout(layout) + (isShared ? " for all" : ""));
   return plainKernel({
-    name: `${name} ${[...inputs.map(([, layout]) => layout), y].map(formatLayout).join(", ")}`,
-    operands: [...inputs.map(([operand]) => operand), "y"],
+    name: `${name} ${[...shown, ...scalars.map(() => "scalar"), formatLayout(y)].join(", ")}`,
+    operands: [...inputs.map(({ operand }) => operand), ...scalars, "y"],
     tasks: planeTasks(y),
     work: sizeOfImage(y),
     task(body, task, values) {
       const at = planeTask(body, task, quadsOf(y));
-      const planes = inputs.map(([operand, layout]) => {
+      const held = scalars.map((scalar) => body.let(v128.loadSplat(values[scalar]!)));
+      const planes = inputs.map(({ operand, layout, isShared }) => {
         const isPerChannel = layout.height * layout.width === 1;
-        return { at: planeOf(values[operand], layout, at), layout, ...(isPerChannel && { stride: [0, 0] as const }) };
+        const own = isShared ? { ...at, image: body.local("i32") } : at; // image 0
+        const pointer = planeOf(values[operand]!, layout, own);
+        return { at: pointer, layout, ...(isPerChannel && { stride: [0, 0] as const }) };
       });
-      const target = { at: planeOf(values.y, y, at), layout: y };
+      const target = { at: planeOf(values.y!, y, at), layout: y };
       const visit = (pixels: readonly Pixel[]) =>
-        storePixel(body, pixels.at(-1)!, make(body, pixels.slice(0, -1).map(loadPixel)));
+        storePixel(body, pixels.at(-1)!, make(body, [...pixels.slice(0, -1).map(loadPixel), ...held]));
       overPixels(body, [y.height, y.width], [...planes, target], visit, unrolled);
     },
   });
 }
 
+/** The sum of two numbers. */
+export const sum: Elementwise = { name: "add", make: (_, [left, right]) => v128.add(left!, right!) };
+
 export function add(a: ImageLayout, b: ImageLayout, y: ImageLayout): Kernel {
   return pixelwise(
-    "add",
+    sum,
     [
-      ["a", a],
-      ["b", b],
+      { operand: "a", layout: a },
+      { operand: "b", layout: b },
     ],
     y,
-    (_, [left, right]) => v128.add(left!, right!),
   );
 }
 
 /** x times a gate for each channel, or for each element. */
 export function multiply(x: ImageLayout, gate: ImageLayout, y: ImageLayout): Kernel {
+  const make: Elementwise["make"] = (_, [left, right]) => v128.mul(left!, right!);
   return pixelwise(
-    "multiply",
+    { name: "multiply", make },
     [
-      ["x", x],
-      ["gate", gate],
+      { operand: "x", layout: x },
+      { operand: "gate", layout: gate },
     ],
     y,
-    (_, [left, right]) => v128.mul(left!, right!),
   );
 }
 
@@ -70,12 +91,12 @@ export function rectified(x: V128): V128 {
 }
 
 export function relu(x: ImageLayout, y: ImageLayout): Kernel {
-  return pixelwise("relu", [["x", x]], y, (_, [value]) => rectified(value!));
+  return pixelwise({ name: "relu", make: (_, [value]) => rectified(value!) }, [{ operand: "x", layout: x }], y);
 }
 
 /** 1 / (1 + e⁻ˣ), lane by lane in float64, rounded once. */
 export function sigmoid(x: ImageLayout, y: ImageLayout): Kernel {
-  const make = (body: Body, [value]: readonly V128[]) => {
+  const make: Elementwise["make"] = (body, [value]) => {
     const given = body.let(value!);
     const made = body.local("v128");
     for (let lane = 0; lane < 4; lane++) {
@@ -85,7 +106,7 @@ export function sigmoid(x: ImageLayout, y: ImageLayout): Kernel {
     }
     return made;
   };
-  return pixelwise("sigmoid", [["x", x]], y, make, 1);
+  return pixelwise({ name: "sigmoid", make }, [{ operand: "x", layout: x }], y, [], 1);
 }
 
 /** (x − mean) / √(variance + epsilon) · scale + shift. The gain is computed in float64 and rounded once. */

@@ -1,0 +1,38 @@
+import type { AnyNode, Pads, Value } from "@residual/core";
+import { type Builder, type Operand, sizesOf } from "../builder.ts";
+import type { StrategyOptions } from "../convolution/strategies.ts";
+import type { Kernel } from "../kernels/kernel.ts";
+import { type ImageLayout, layoutOf, NO_BORDER } from "../layout.ts";
+
+/** What the rows of the table share while a graph is lowered. */
+export class Context {
+  readonly builder: Builder;
+  readonly choice: StrategyOptions;
+  readonly #borders: ReadonlyMap<Value, Pads>;
+
+  constructor(builder: Builder, choice: StrategyOptions, borders: ReadonlyMap<Value, Pads>) {
+    [this.builder, this.choice, this.#borders] = [builder, choice, borders];
+  }
+
+  /** The layout of an operand in quads: its own, or one without a border. */
+  quads(operand: Operand): ImageLayout {
+    return operand.layout.order === "quads" ? operand.layout : layoutOf(sizesOf(operand.shape));
+  }
+
+  /** The layout of a node's value in quads, with the border that its readers need. */
+  layoutOf(node: AnyNode): ImageLayout {
+    return { ...layoutOf(sizesOf(node.shape)), border: this.#borders.get(node) ?? NO_BORDER };
+  }
+
+  /** A step whose operands are in quads. */
+  emit(
+    node: AnyNode,
+    inputs: readonly Operand[],
+    make: (layouts: readonly ImageLayout[], y: ImageLayout) => Kernel,
+  ): Operand {
+    const layouts = inputs.map((each) => this.quads(each));
+    const y = this.layoutOf(node);
+    const reads = inputs.map((each, at) => this.builder.in(each, layouts[at]!));
+    return this.builder.emit(node.name, node.shape, y, make(layouts, y), reads);
+  }
+}
