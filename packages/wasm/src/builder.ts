@@ -68,6 +68,19 @@ export class Builder {
     return { shape, layout, images, from: { place: writes } };
   }
 
+  /** A step whose kernel writes several values of one layout, one after the other. The first is the result. */
+  emitSeveral(
+    node: string,
+    { shape, layout }: Pick<Operand, "shape" | "layout">,
+    count: number,
+    step: Pick<Step, "kernel" | "reads" | "images">,
+  ): Operand {
+    const images = imagesOfShape(shape);
+    const writes = this.place(count * imageBytes(layout), images, "run");
+    this.steps.push({ node, ...step, writes });
+    return { shape, layout, images, from: { place: writes } };
+  }
+
   /** A step that writes a value in the host's order. */
   emitHost(node: string, shape: Shape, kernel: Kernel, reads: readonly number[], counted?: Images): Operand {
     return this.emit(node, shape, layoutOf(sizesOf(shape), "host"), kernel, reads, counted);

@@ -24,7 +24,10 @@ import { type ImageLayout, inOrder, layoutOf, NO_BORDER, widest } from "./layout
 import { Context } from "./lowering/context.ts";
 import { convolve, layerOf } from "./lowering/convolution.ts";
 import { elementwiseRows } from "./lowering/elementwise.ts";
-import { gradientRows } from "./lowering/gradients.ts";
+import { fusionsOf } from "./lowering/fusions.ts";
+import { gradientRows, transposedLayer } from "./lowering/gradients.ts";
+import { normRows } from "./lowering/norms.ts";
+import { optimizerRows } from "./lowering/optimizers.ts";
 import type { Plan, Step } from "./plan.ts";
 
 /** A graph as a plan. Pure: does not depend on the engine. Throws UnsupportedError for a graph with open parameters. */
@@ -35,21 +38,25 @@ export function lowerToPlan(graph: Graph, choice: StrategyOptions): Plan {
     variable,
     operand: builder.given(variable.shape, "model"),
   }));
-  const lowered = lower<Operand>(graph, lowering(new Context(builder, choice, bordersOf(graph, choice))), (leaf) => {
-    switch (leaf.kind) {
-      case "parameter":
-        throw new UnsupportedError(`wasm: ${leaf.name} is open; bind the graph's parameters first`);
-      case "constant":
-        return builder.constant(leaf);
-      case "variable":
-        return variables.find(({ variable }) => variable === leaf)!.operand;
-      case "input": {
-        const operand = builder.given(leaf.shape, "run");
-        if ("place" in operand.from) inputs[leaf.name] = operand.from.place;
-        return operand;
+  const lowered = lower<Operand>(
+    graph,
+    lowering(new Context(builder, choice, fusionsOf(graph), bordersOf(graph, choice))),
+    (leaf) => {
+      switch (leaf.kind) {
+        case "parameter":
+          throw new UnsupportedError(`wasm: ${leaf.name} is open; bind the graph's parameters first`);
+        case "constant":
+          return builder.constant(leaf);
+        case "variable":
+          return variables.find(({ variable }) => variable === leaf)!.operand;
+        case "input": {
+          const operand = builder.given(leaf.shape, "run");
+          if ("place" in operand.from) inputs[leaf.name] = operand.from.place;
+          return operand;
+        }
       }
-    }
-  });
+    },
+  );
   const inHostOrder = (value: Value) => ({
     place: builder.in(lowered.get(value)!, layoutOf(sizesOf(value.shape), "host")),
     shape: value.shape,
@@ -85,11 +92,17 @@ function liveSteps(steps: readonly Step[], results: readonly number[]): readonly
 /** The border of each value: the widest that one of its readers needs. */
 function bordersOf(graph: Graph, choice: StrategyOptions): ReadonlyMap<Value, Pads> {
   const borders = new Map<Value, Pads>();
+  const widen = (value: Value, border: Pads) => borders.set(value, widest(borders.get(value) ?? NO_BORDER, border));
+  const widenFor = (layer: ConvolutionLayer, x: Value) => {
+    const { wants } = choose(layer, choice);
+    if (wants.order === "quads") widen(x, wants.border);
+  };
   for (const node of nodesOf(graph)) {
-    if (!is(node, "conv2d") && !is(node, "fusedConv2d")) continue;
-    const { x } = node.inputs;
-    const { wants } = choose(layerOf(node), choice);
-    if (wants.order === "quads") borders.set(x, widest(borders.get(x) ?? NO_BORDER, wants.border));
+    if (is(node, "conv2d") || is(node, "fusedConv2d")) widenFor(layerOf(node), node.inputs.x);
+    if (is(node, "conv2dWeightGradient")) widen(node.inputs.x, node.attributes.padding);
+    if (!is(node, "conv2dInputGradient")) continue;
+    const transposed = transposedLayer(node);
+    if (transposed?.stride.every((step) => step === 1)) widenFor(transposed.layer, node.inputs.dy);
   }
   return borders;
 }
@@ -104,6 +117,8 @@ function lowering(context: Context): Lowering<Operand> {
   return {
     ...elementwiseRows(context),
     ...gradientRows(context),
+    ...normRows(context),
+    ...optimizerRows(context),
     conv2d: (node, inputs) => convolution(node, layerOf(node), inputs),
     fusedConv2d: (node, inputs) => convolution(node, layerOf(node), inputs),
     linear: (node, inputs) => {
@@ -111,10 +126,6 @@ function lowering(context: Context): Lowering<Operand> {
       const [x, y] = [layoutOf(sizesOf(node.inputs.x.shape)), layoutOf(sizesOf(node.shape))];
       return convolution(node, { x, y, hasBias: inputs.bias !== undefined, kernel: [1, 1], attributes }, inputs);
     },
-    batchNorm: (node, { x, scale, shift, mean, variance }) =>
-      context.emit(node, [x, scale, shift, mean, variance], ([from, perChannel], y) =>
-        elementwise.batchNorm(from!, perChannel!, node.attributes.epsilon, y),
-      ),
     maxPool2d: (node, { x }) => {
       const { window, stride, padding } = node.attributes;
       return context.emit(node, [x], ([from], y) =>
@@ -128,7 +139,6 @@ function lowering(context: Context): Lowering<Operand> {
     globalAveragePool: unary(globalAveragePool),
     multiply: (node, { x, gate }) =>
       context.emit(node, [x, gate], ([from, factor], y) => elementwise.multiply(from!, factor!, y)),
-    relu: unary(elementwise.relu),
     sigmoid: unary(elementwise.sigmoid),
     softmax: unary(softmax),
     logSoftmax: unary(logSoftmax),

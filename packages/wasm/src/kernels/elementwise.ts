@@ -109,19 +109,37 @@ export function sigmoid(x: ImageLayout, y: ImageLayout): Kernel {
   return pixelwise({ name: "sigmoid", make }, [{ operand: "x", layout: x }], y, [], 1);
 }
 
-/** (x − mean) / √(variance + epsilon) · scale + shift. The gain is computed in float64 and rounded once. */
-export function batchNorm(x: ImageLayout, perChannel: ImageLayout, epsilon: number, y: ImageLayout): Kernel {
-  const operands = ["x", "scale", "shift", "mean", "variance", "y"] as const;
+/** What follows a batch norm in the same kernel. */
+export interface NormEpilogue {
+  /** The layout of the value that is added. */
+  readonly residual?: ImageLayout;
+  readonly relu?: boolean;
+}
+
+/**
+ * (x − mean) / √(variance + epsilon) · scale + shift, then + residual, then ReLU. The gain is computed in float64 and
+ * rounded once.
+ */
+export function batchNorm(
+  x: ImageLayout,
+  perChannel: ImageLayout,
+  epsilon: number,
+  y: ImageLayout,
+  { residual, relu: isRectified = false }: NormEpilogue = {},
+): Kernel {
+  const vectors = ["scale", "shift", "mean", "variance"] as const;
+  const operands = ["x", ...vectors, ...(residual ? (["residual"] as const) : []), "y"] as const;
+  const layouts = [x, perChannel, ...(residual ? [residual] : []), y];
   return plainKernel({
-    name: `batchNorm ${epsilon} ${[x, perChannel, y].map(formatLayout).join(", ")}`,
+    name: `batchNorm${residual ? " add" : ""}${isRectified ? " relu" : ""} ${epsilon} ${layouts.map(formatLayout).join(", ")}`,
     operands,
     tasks: planeTasks(y),
     work: sizeOfImage(y),
-    task(body, task, values) {
+    task(body, task, { x: from, y: to, ...values }) {
       const at = planeTask(body, task, quadsOf(y));
       const channel = { ...at, image: body.local("i32") }; // 0: the same for all images
-      const of = (operand: "scale" | "shift" | "mean" | "variance") =>
-        body.let(v128.load(planeOf(values[operand], perChannel, channel)));
+      const of = (vector: (typeof vectors)[number]) =>
+        body.let(v128.load(planeOf(values[vector], perChannel, channel)));
       const [scale, shift, mean, variance] = [of("scale"), of("shift"), of("mean"), of("variance")];
       const gain = body.local("v128");
       for (let lane = 0; lane < 4; lane++) {
@@ -130,11 +148,14 @@ export function batchNorm(x: ImageLayout, perChannel: ImageLayout, epsilon: numb
         body.set(gain, v128.withLane(gain, lane, value));
       }
       const planes = [
-        { at: planeOf(values.x, x, at), layout: x },
-        { at: planeOf(values.y, y, at), layout: y },
+        { at: planeOf(from, x, at), layout: x },
+        ...(residual && "residual" in values ? [{ at: planeOf(values.residual, residual, at), layout: residual }] : []),
+        { at: planeOf(to, y, at), layout: y },
       ];
-      overPixels(body, [y.height, y.width], planes, ([from, to]) => {
-        storePixel(body, to!, v128.add(v128.mul(v128.sub(loadPixel(from!), mean), gain), shift));
+      overPixels(body, [y.height, y.width], planes, (pixels) => {
+        const norm = v128.add(v128.mul(v128.sub(loadPixel(pixels[0]!), mean), gain), shift);
+        const sum = residual ? v128.add(norm, loadPixel(pixels[1]!)) : norm;
+        storePixel(body, pixels.at(-1)!, isRectified ? rectified(sum) : sum);
       });
     },
   });

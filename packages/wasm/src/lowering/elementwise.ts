@@ -2,7 +2,7 @@ import { type AnyNode, type InputsOf, type Lowering, type Shape, sizeOf } from "
 import { type Builder, imagesOfShape, type Operand, sizesOf } from "../builder.ts";
 import { v128 } from "../encode/expression.ts";
 import { expand, type Shapes, sum } from "../kernels/broadcast.ts";
-import { type Elementwise, type PixelInput, pixelwise, sum as plus } from "../kernels/elementwise.ts";
+import { type Elementwise, type PixelInput, pixelwise } from "../kernels/elementwise.ts";
 import { flat, total } from "../kernels/flat.ts";
 import { reluGradient } from "../kernels/gradients.ts";
 
@@ -109,14 +109,13 @@ function affine(factor: number, offset: number): Elementwise {
 
 type Rows = Pick<
   Lowering<Operand>,
-  "add" | "affine" | "times" | "divide" | "sqrt" | "reluGradient" | "expand" | "sum" | "reshape"
+  "affine" | "times" | "divide" | "sqrt" | "reluGradient" | "expand" | "sum" | "reshape"
 >;
 
 /** The rows of ops that process number by number, and of those that change shapes. */
 export function elementwiseRows(context: Context): Rows {
   const { builder } = context;
   return {
-    add: (node, { a, b }) => elementwise(context, node, plus, [a, b]),
     affine: (node, { x }) => elementwise(context, node, affine(node.attributes.factor, node.attributes.offset), [x]),
     times: (node, inputs) => broadcast(context, node, product, inputs),
     divide: (node, inputs) => broadcast(context, node, quotient, inputs),
@@ -131,21 +130,25 @@ export function elementwiseRows(context: Context): Rows {
     },
     sum(node, { x }) {
       const shapes = shapesOf(node.shape, x.shape);
-      if (sizeOf(shapes.small) === 1) {
-        const { perImage, count } = countOf(x.shape, layoutOf(sizesOf(x.shape), "host"));
-        return builder.emitHost(
-          node.name,
-          node.shape,
-          total(identity, false, perImage),
-          [builder.inHostOrder(x)],
-          count,
-        );
-      }
+      if (sizeOf(shapes.small) === 1) return summed(context, node, identity, x);
       const { kernel, images } = sum(shapes);
       return builder.emitHost(node.name, node.shape, kernel, [builder.inHostOrder(x)], images);
     },
     reshape: (node, { x }) => reshaped(builder, x, node.shape),
   };
+}
+
+/** The sum of f(x) over all numbers of x, plus a total. */
+export function summed(
+  { builder }: Context,
+  node: AnyNode,
+  operation: Elementwise,
+  x: Operand,
+  before?: Operand,
+): Operand {
+  const { perImage, count } = countOf(x.shape, layoutOf(sizesOf(x.shape), "host"));
+  const reads = [x, ...(before ? [before] : [])].map((each) => builder.inHostOrder(each));
+  return builder.emitHost(node.name, node.shape, total(operation, before !== undefined, perImage), reads, count);
 }
 
 /** The same numbers in the host's order, under another shape. */

@@ -6,13 +6,7 @@ import { weightGradient } from "../convolution/gradient/weight.ts";
 import type { ConvolutionLayer } from "../convolution/layer.ts";
 import { choose } from "../convolution/strategies.ts";
 import { sliceChannels } from "../kernels/convert.ts";
-import {
-  averagePool2dGradient,
-  batchNormInputGradient,
-  maxPool2dGradient,
-  subsampleGradient,
-} from "../kernels/gradients.ts";
-import { batchMean, batchNormScaleGradient, batchVariance, channelSum } from "../kernels/sums.ts";
+import { averagePool2dGradient, maxPool2dGradient, subsampleGradient } from "../kernels/gradients.ts";
 import { inOrder, layoutOf, widest } from "../layout.ts";
 import type { Context } from "./context.ts";
 import { convolve } from "./convolution.ts";
@@ -128,12 +122,6 @@ function ofWeight(
   return builder.emitHost(node.name, node.shape, kernel, reads, x.images);
 }
 
-/** Numbers of a channel, in all images. */
-function channelSize({ shape }: { readonly shape: AnyNode["shape"] }): number {
-  const [n, , h, w] = shape as readonly number[];
-  return n! * h! * w!;
-}
-
 type Rows = Pick<
   Lowering<Operand>,
   | "conv2dInputGradient"
@@ -142,31 +130,10 @@ type Rows = Pick<
   | "averagePool2dGradient"
   | "subsampleGradient"
   | "sliceChannels"
-  | "channelSum"
-  | "batchMean"
-  | "batchVariance"
-  | "batchNormScaleGradient"
-  | "batchNormInputGradient"
 >;
 
-/** The rows of ops that only gradients and norms in training consist of. */
+/** The rows of ops that only gradients consist of. */
 export function gradientRows(context: Context): Rows {
-  const { builder } = context;
-  /** A vector of numbers per channel, from the images that it is read from. */
-  const vector = (
-    node: AnyNode,
-    images: readonly Operand[],
-    vectors: readonly Operand[],
-    make: (layouts: readonly ReturnType<Context["quads"]>[]) => Parameters<typeof builder.emit>[3],
-  ): Operand => {
-    const layouts = images.map((each) => context.quads(each));
-    const reads = [
-      ...images.map((each, at) => builder.in(each, layouts[at]!)),
-      ...vectors.map((each) => builder.in(each, layoutOf(sizesOf(each.shape)))),
-    ];
-    const y = layoutOf(sizesOf(node.shape));
-    return builder.emit(node.name, node.shape, y, make(layouts), reads, images[0]!.images);
-  };
   return {
     conv2dInputGradient: (node, inputs) => inputGradient(context, node, inputs),
     conv2dWeightGradient: (node, inputs) => ofWeight(context, node, inputs),
@@ -184,21 +151,5 @@ export function gradientRows(context: Context): Rows {
       context.emit(node, [dy], ([slope], y) => subsampleGradient(slope!, y, node.attributes.stride)),
     sliceChannels: (node, { x }) =>
       context.emit(node, [x], ([from], y) => sliceChannels(from!, y, node.attributes.before)),
-    channelSum: (node, { x }) => vector(node, [x], [], ([layout]) => channelSum(layout!)),
-    batchMean: (node, { x }) => vector(node, [x], [], ([layout]) => batchMean(layout!, channelSize(x))),
-    batchVariance: (node, { x, mean }) =>
-      vector(node, [x], [mean], ([layout]) => batchVariance(layout!, channelSize(x))),
-    batchNormScaleGradient: (node, { x, dy, mean, variance }) =>
-      vector(node, [x, dy], [mean, variance], ([from, slope]) =>
-        batchNormScaleGradient(from!, slope!, node.attributes.epsilon),
-      ),
-    batchNormInputGradient(node, { x, dy, ...vectors }) {
-      const { scale, mean, variance, scaleGradient, shiftGradient } = vectors;
-      const inputs = [x, dy, scale, mean, variance, scaleGradient, shiftGradient];
-      const { epsilon } = node.attributes;
-      return context.emit(node, inputs, ([from, slope], y) =>
-        batchNormInputGradient(from!, slope!, y, { epsilon, count: channelSize(x) }),
-      );
-    },
   };
 }
