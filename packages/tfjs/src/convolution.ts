@@ -14,6 +14,11 @@ export interface ConvolutionParts {
   readonly bias: Operand | undefined;
   readonly residual?: Operand | undefined;
   readonly relu: boolean;
+  /**
+   * For the gradient with respect to the image: the value of the weight [O, I, KH, KW], whose channels are exchanged and
+   * whose kernels are turned in the layouts that operators read.
+   */
+  readonly turned?: Value;
 }
 
 /** Kernels in groups; each group reads `channels` channels. */
@@ -26,11 +31,12 @@ interface Bank {
   readonly groups: number;
   readonly channels: number;
   readonly outputs: number;
+  readonly turned: Value | undefined;
 }
 
 /** relu(conv2d(x, weight, bias) + residual). Engines fuse a bias and a ReLU, but no residual. */
 export function convolution(to: ProgramBuilder, dialect: Dialect, parts: ConvolutionParts): string {
-  const { node, weight, bias, residual, relu } = parts;
+  const { node, weight, bias, residual, relu, turned } = parts;
   const { stride, dilation, padding, groups } = node.attributes;
   const [outputs = 0, channels = 0] = node.inputs.weight.shape as readonly number[];
   const isDepthwise = groups > 1 && dialect.grouped({ channels, stride, dilation }) === "depthwise";
@@ -40,10 +46,19 @@ export function convolution(to: ProgramBuilder, dialect: Dialect, parts: Convolu
   const isBoth = Math.max(...stride) > 1 && Math.max(...dilation) > 1;
   const pads: Pads = dialect.padsConvolutions ? padding : [0, 0, 0, 0];
   const attributes = { strides: isBoth ? ([1, 1] as const) : stride, pads, dilations: dilation, relu: fusesRelu };
-  const bank: Bank = { node, weight, bias: fusesBias ? bias : undefined, attributes, groups, channels, outputs };
+  const bank: Bank = {
+    node,
+    weight,
+    bias: fusesBias ? bias : undefined,
+    attributes,
+    groups,
+    channels,
+    outputs,
+    turned,
+  };
   const [first, ...others] = isDepthwise
     ? depthwise(to, bank)
-    : isProduct(dialect, node)
+    : !turned && isProduct(dialect, node)
       ? product(to, bank)
       : [split(to, bank)];
   const steps: Step[] = [first];
@@ -163,10 +178,11 @@ function everyPixel({ inputs, attributes, shape }: ConvolutionParts["node"], ter
 }
 
 /** Each group as a separate convolution; a single group stays one convolution. */
-function split(to: ProgramBuilder, { node, weight, bias, groups, channels, attributes }: Bank): Step {
+function split(to: ProgramBuilder, { node, weight, bias, groups, channels, attributes, turned }: Bank): Step {
   const { relu, ...plain } = attributes;
   const one = (x: string, name: string, group: number): string => {
-    const filter = to.inLayout(weight, node.inputs.weight, { kind: "kernel", group, groups });
+    const kind = turned ? "turned-kernel" : "kernel";
+    const filter = to.inLayout(weight, turned ?? node.inputs.weight, { kind, group, groups });
     if (bias === undefined) return to.emit("Conv2D", name, [x, filter], plain);
     const vector = to.inLayout(bias, node.inputs.bias!, { kind: "vector", group, groups });
     return to.emit("_FusedConv2D", name, [x, filter, vector], { ...plain, relu });
@@ -190,11 +206,11 @@ function split(to: ProgramBuilder, { node, weight, bias, groups, channels, attri
  * power of two.
  */
 function depthwise(to: ProgramBuilder, bank: Bank): [Step, ...Step[]] {
-  const { node, weight, groups, channels, outputs } = bank;
+  const { node, weight, groups, channels, outputs, turned } = bank;
   const { relu: _, ...attributes } = bank.attributes;
   const isPower = Number.isInteger(Math.log2(channels));
-  const layout = { kind: "depthwise", groups, factor: isPower ? channels : 1 } as const;
-  const filter = to.inLayout(weight, node.inputs.weight, layout);
+  const kind = turned ? "turned-depthwise" : "depthwise";
+  const filter = to.inLayout(weight, turned ?? node.inputs.weight, { kind, groups, factor: isPower ? channels : 1 });
   const alone: Step = ["depthwise", (x, name) => to.emit("DepthwiseConv2dNative", name, [x, filter], attributes)];
   if (channels === 1) return [alone];
   const [, , height = 0, width = 0] = node.shape as readonly number[];
@@ -205,7 +221,7 @@ function depthwise(to: ProgramBuilder, bank: Bank): [Step, ...Step[]] {
     ["products", (x, name) => to.emit("Reshape", name, [x], { shape: apart })],
     isPower
       ? ["sums", (x, name) => to.emit("AvgPool", name, [x], { window, strides: window, padding: "VALID" })]
-      : ["sums", (x, name) => to.emit("Sum", name, [x], { axes: [2] })],
+      : ["sums", (x, name) => to.emit("Sum", name, [x], { axes: [2], keepDims: false })],
     ["image", (x, name) => to.emit("Reshape", name, [x], { shape: [-1, height, width, outputs] })],
   ];
 }

@@ -1,6 +1,12 @@
 /** How a convolution in groups is composed of operators. dialects.ts gives the reason for each engine's form. */
 export type GroupedForm = "depthwise" | "split";
 
+/** TensorFlow's operator for it, or a convolution of the images by dy, with images in place of channels. */
+export type WeightGradientForm = "operator" | "convolution";
+
+/** Loops on the caller's thread, or a comparison of each pixel of the windows with their maximum. */
+export type PoolGradientForm = "loops" | "comparisons";
+
 /** The operators of an engine, and the forms that it runs fastest. */
 export interface Dialect {
   /** Whether convolutions have a padding for each side; if not, the image is padded first. */
@@ -9,6 +15,12 @@ export interface Dialect {
   readonly padsPools: boolean;
   /** The form of a convolution in groups. */
   readonly grouped: (convolution: GroupedSizes) => GroupedForm;
+  /** The form of the gradients of convolutions with respect to their weights. */
+  readonly weightGradients: WeightGradientForm;
+  /** The form of the gradients of max pools. */
+  readonly poolGradients: PoolGradientForm;
+  /** Whether sums over images and pixels are products with ones. */
+  readonly sumsByProducts: boolean;
   /** Whether a convolution is lowered to a matrix product. */
   readonly multiplies: (convolution: ProductSizes) => boolean;
 }

@@ -27,16 +27,29 @@ const onCpu: Dialect = {
   padsConvolutions: true,
   padsPools: true,
   grouped: ({ channels }) => (channels < 64 ? "depthwise" : "split"),
+  weightGradients: "operator",
+  poolGradients: "loops",
+  sumsByProducts: false,
 };
-const onGpu: Dialect = { ...onCpu, grouped: ({ channels }) => (channels === 1 ? "depthwise" : "split") };
+/** Tensors cannot be read at once, and WebGL's own gradient of a max pool gives a tie to the last pixel. */
+const onGpu: Dialect = {
+  ...onCpu,
+  grouped: ({ channels }) => (channels === 1 ? "depthwise" : "split"),
+  poolGradients: "comparisons",
+};
 /**
  * XNNPACK packs the kernels of a convolution into twice their memory, and a matrix into its own size. Up to about 200
  * output pixels both take the same time, with the same bits; above, a convolution takes half the time. Four fifths of
  * ResNet-50's 1×1 kernels have at most 196 output pixels. Cutting windows out of an image first adds a sixth to the
  * time at 7 × 7, where kernels have 9 MiB, and saves as much memory; elsewhere it is slower without saving much.
+ *
+ * The engine has no operator for the gradient of a weight. A sum over images and pixels takes 1 ms as a product, and 8
+ * by tfjs's Sum, for 2²¹ numbers.
  */
 const onXnnpack: Dialect = {
   ...onCpu,
+  weightGradients: "convolution",
+  sumsByProducts: true,
   multiplies: ({ pixels, taps, weights }) => (taps === 1 ? pixels <= 256 : pixels <= 64 && weights >= 2 ** 20),
 };
 /**
@@ -45,6 +58,7 @@ const onXnnpack: Dialect = {
  * depthwise convolutions ResNeXt-50 takes 6 to 24 % less CPU time than with one convolution for each group.
  */
 const inTensorFlow: Dialect = {
+  ...onCpu,
   multiplies: () => false,
   padsConvolutions: false,
   padsPools: false,

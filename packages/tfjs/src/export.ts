@@ -66,7 +66,9 @@ export function graphModelFiles(
   { engine = "wasm", ...options }: GraphModelOptions & WorkOptions = {},
 ): AsyncGenerator<GraphModelFile, GraphModelReport> {
   // tfjs's loader supports no padding per side for pools, but explicit paddings for convolutions, on every engine.
-  const dialect = { ...dialectOf(engine), padsConvolutions: true, padsPools: false };
+  // It has no operators for the gradients of weights and max pools.
+  const gradients = { weightGradients: "convolution", poolGradients: "comparisons" } as const;
+  const dialect = { ...dialectOf(engine), padsConvolutions: true, padsPools: false, ...gradients };
   return programFiles(lowerToProgram(optimize(graph), dialect), options);
 }
 

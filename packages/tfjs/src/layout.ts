@@ -22,6 +22,10 @@ export function shapeIn(layout: OperatorLayout, shape: readonly number[]): reado
       return [height, width, second, first / layout.groups];
     case "depthwise":
       return [height, width, second * layout.groups, first / layout.groups];
+    case "turned-kernel":
+      return [height, width, first / layout.groups, second];
+    case "turned-depthwise":
+      return [height, width, first, second];
     case "columns":
       return [height * width * second, first];
     case "vector":
@@ -89,6 +93,8 @@ interface Steps {
   readonly row: number;
   readonly channel: number;
   readonly tap: number;
+  /** The position of the first number. */
+  readonly start: number;
   readonly group: number;
   readonly rowsPerGroup: number;
   readonly factor: number;
@@ -96,7 +102,11 @@ interface Steps {
 
 function stepsOf(layout: OperatorLayout, [rows = 1, channels = 1, ...rest]: readonly number[]): Steps {
   const taps = sizeOf(rest);
-  const whole = { channels, taps, rowsPerGroup: rows, group: 0, factor: 1 };
+  const whole = { channels, taps, rowsPerGroup: rows, start: 0, group: 0, factor: 1 };
+  const turned = (outputs: number) => {
+    const tap = channels * outputs;
+    return { ...whole, row: channels, channel: 1, tap: -tap, start: (taps - 1) * tap };
+  };
   switch (layout.kind) {
     case "plain":
     case "vector":
@@ -109,6 +119,10 @@ function stepsOf(layout: OperatorLayout, [rows = 1, channels = 1, ...rest]: read
       const outputs = rows / layout.groups;
       return { ...whole, row: 1, channel: outputs, tap: channels * outputs };
     }
+    case "turned-kernel":
+      return turned(rows / layout.groups);
+    case "turned-depthwise":
+      return { ...turned(rows), factor: layout.factor };
     case "depthwise": {
       const outputs = rows / layout.groups;
       const apart = { rowsPerGroup: outputs, group: channels * outputs, factor: layout.factor };
@@ -122,12 +136,13 @@ const ROWS_OF_A_BLOCK = 16;
 
 /** Writes rows to their positions. `data` begins with the first row. */
 function place(target: Float32Array, data: RealArray, { first, end }: RowRange, steps: Steps): void {
-  const { channels, taps, row, channel, tap, group, rowsPerGroup, factor } = steps;
+  const { channels, taps, row, channel, tap, start, group, rowsPerGroup, factor } = steps;
   const size = channels * taps;
   for (let begin = first; begin < end; ) {
     const within = begin % rowsPerGroup;
     const count = Math.min(ROWS_OF_A_BLOCK, end - begin, rowsPerGroup - within);
-    const [read, write] = [(begin - first) * size, Math.floor(begin / rowsPerGroup) * group + within * row];
+    const write = start + Math.floor(begin / rowsPerGroup) * group + within * row;
+    const read = (begin - first) * size;
     for (let i = 0; i < size; i++) {
       let from = read + i;
       let to = write + Math.floor(i / taps) * channel + (i % taps) * tap;

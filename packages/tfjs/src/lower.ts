@@ -11,6 +11,8 @@ import {
 } from "@residual/core";
 import { convolution, matrixProduct, subsample } from "./convolution.ts";
 import type { Dialect } from "./dialect.ts";
+import { elementwiseRows } from "./elementwise.ts";
+import { gradientRows } from "./gradients.ts";
 import type { Program } from "./program.ts";
 import { type Operand, ProgramBuilder } from "./program-builder.ts";
 
@@ -43,7 +45,8 @@ export function lowerToProgram(graph: Graph, dialect: Dialect): Program {
 
 /** The lowering of each op: one operator, or a few. */
 const lowering = (to: ProgramBuilder, dialect: Dialect): Lowering<Operand> => ({
-  add: (node, { a, b }) => to.emit("AddV2", node.name, [to.channelsLast(a), to.channelsLast(b)], {}),
+  ...elementwiseRows(to, dialect),
+  ...gradientRows(to, dialect),
   averagePool2d: (node, { x }) => averagePool(to, node, to.channelsLast(x)),
   batchNorm: (node, { x, scale, shift, mean, variance }) =>
     to.emit(

@@ -1,5 +1,6 @@
-import type { Pads } from "@residual/core";
+import { type Pads, UnsupportedError } from "@residual/core";
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core";
+import { maxPoolGradient } from "./max-pool-gradient.ts";
 import * as def from "./node-def.ts";
 import type { Operation } from "./program.ts";
 import type { TensorFlow } from "./runtime.ts";
@@ -29,7 +30,13 @@ interface ConvolutionAttributes {
   readonly dilations: Pair;
 }
 
-interface PoolAttributes {
+interface FilterAttributes {
+  readonly strides: Pair;
+  /** [KH, KW, I, O] */
+  readonly kernel: readonly [number, number, number, number];
+}
+
+export interface PoolAttributes {
   readonly window: Pair;
   readonly strides: Pair;
 }
@@ -46,6 +53,17 @@ const operators = {
     apply: (tf, [x], { window, strides, padding }) =>
       tf.avgPool(x as Tensor4D, [...window], [...strides], padding === "VALID" ? "valid" : "same"),
     write: ({ padding, ...attributes }) => ({ attr: { ...poolAttr(attributes), padding: def.string(padding) } }),
+  }),
+  Conv2DBackpropFilter: operator<FilterAttributes>({
+    apply: (tf, [x, dy], { strides, kernel }) =>
+      tf
+        .engine()
+        .runKernel(
+          "Conv2DBackpropFilter",
+          { x: x!, dy: dy! },
+          { strides: [...strides], pad: "valid", dataFormat: "NHWC", filterShape: [...kernel] },
+        ),
+    write: notInFiles,
   }),
   ConcatV2: operator<{ readonly axis: number }>({
     apply: (tf, inputs, { axis }) => tf.concat([...inputs], axis),
@@ -91,6 +109,8 @@ const operators = {
       parameters: { axes: def.intVector(axes) },
     }),
   }),
+  /** The gradient of a max pool, computed by Residual's own loops on the caller's thread. */
+  MaxPoolGradient: operator<PoolAttributes & { readonly pads: Pads }>({ apply: maxPoolGradient, write: notInFiles }),
   Mul: operator({ apply: (tf, [a, b]) => tf.mul(a!, b!) }),
   /** `paddings` are before and after each axis. */
   PadV2: operator<{ readonly paddings: readonly (readonly [number, number])[]; readonly value: number }>({
@@ -102,22 +122,34 @@ const operators = {
       parameters: { paddings: def.intPairs(paddings), value: def.floatScalar(value) },
     }),
   }),
+  RealDiv: operator({ apply: (tf, [a, b]) => tf.div(a!, b!) }),
   Relu: operator({ apply: (tf, [x]) => tf.relu(x!) }),
   /** −1 stands for the batch. */
   Reshape: operator<{ readonly shape: readonly number[] }>({
     apply: (tf, [x], { shape }) => tf.reshape(x!, [...shape]),
     write: ({ shape }) => ({ parameters: { shape: def.intVector(shape) } }),
   }),
+  ReverseV2: operator<{ readonly axes: readonly number[] }>({
+    apply: (tf, [x], { axes }) => tf.reverse(x!, [...axes]),
+    write: ({ axes }) => ({ parameters: { axis: def.intVector(axes) } }),
+  }),
   Sigmoid: operator({ apply: (tf, [x]) => tf.sigmoid(x!) }),
+  /** −1, 0 or 1. */
+  Sign: operator({ apply: (tf, [x]) => tf.sign(x!) }),
   /** A size of −1 extends to the end. */
   Slice: operator<{ readonly begin: readonly number[]; readonly size: readonly number[] }>({
     apply: (tf, [x], { begin, size }) => tf.slice(x!, [...begin], [...size]),
     write: ({ begin, size }) => ({ parameters: { begin: def.intVector(begin), size: def.intVector(size) } }),
   }),
   Softmax: operator({ apply: (tf, [x]) => tf.softmax(x!) }),
-  Sum: operator<{ readonly axes: readonly number[] }>({
-    apply: (tf, [x], { axes }) => tf.sum(x!, [...axes]),
-    write: ({ axes }) => ({ attr: { keep_dims: def.boolean(false) }, parameters: { axes: def.intVector(axes) } }),
+  Sqrt: operator({ apply: (tf, [x]) => tf.sqrt(x!) }),
+  Sub: operator({ apply: (tf, [a, b]) => tf.sub(a!, b!) }),
+  Sum: operator<{ readonly axes: readonly number[]; readonly keepDims: boolean }>({
+    apply: (tf, [x], { axes, keepDims }) => tf.sum(x!, [...axes], keepDims),
+    write: ({ axes, keepDims }) => ({
+      attr: { keep_dims: def.boolean(keepDims) },
+      parameters: { axes: def.intVector(axes) },
+    }),
   }),
   Transpose: operator<{ readonly permutation: readonly number[] }>({
     apply: (tf, [x], { permutation }) => tf.transpose(x!, [...permutation]),
@@ -151,6 +183,13 @@ export type OperatorName = keyof typeof operators;
 /** The attributes of an operation with this operator. */
 export type OperatorAttributes<Name extends OperatorName> =
   (typeof operators)[Name] extends Operator<infer Attributes> ? Attributes : never;
+
+/** Programs for files have other operators instead. */
+function notInFiles(): never {
+  throw new UnsupportedError(
+    "tfjs: a graph model has no operator for this gradient (internal error; please report it)",
+  );
+}
 
 /** The definition of an operation's operator, for code that treats all alike. */
 export function operatorOf({ operator }: Operation): Operator {

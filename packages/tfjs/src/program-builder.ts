@@ -16,11 +16,18 @@ import { shapeIn } from "./layout.ts";
 import type { OperatorAttributes, OperatorName } from "./operators.ts";
 import type { Operation, OperatorLayout, Weight } from "./program.ts";
 
+/** A value of four axes that an operation gives in the graph's order, such as the gradient of a weight. */
+export interface PlainValue {
+  readonly kind: "plain";
+  readonly name: string;
+  readonly shape: Shape;
+}
+
 /**
- * A value during lowering: the name of an operation (images in NHWC), or a leaf, which is in the graph's NCHW and gets
- * a layout when an operator reads it.
+ * A value during lowering: the name of an operation (images in NHWC), or a leaf or an operation in the graph's order,
+ * which gets a layout when an operator reads it.
  */
-export type Operand = string | Input | Constant | Variable;
+export type Operand = string | PlainValue | Input | Constant | Variable;
 
 /** An operation on the result of the preceding one. `suffix` ends its name, except for the last of a chain. */
 export type Step = readonly [suffix: string, emit: (x: string, name: string) => string];
@@ -80,7 +87,7 @@ export class ProgramBuilder {
   }
 
   /** In the graph's and the caller's layout: images NCHW. The operation for it is named `name`. */
-  channelsFirst(name: string, { shape }: Value, operand: Operand): string {
+  channelsFirst(name: string, { shape }: Pick<Value, "shape">, operand: Operand): string {
     if (typeof operand !== "string") return this.inLayout(operand, operand, { kind: "plain" });
     if (shape.length !== 4) return operand;
     const [, channels = 0, height = 0, width = 0] = shape as readonly number[];
@@ -97,7 +104,7 @@ export class ProgramBuilder {
    * A value in a layout: a constant is laid out when the program is loaded, other values by operations in each run.
    * `value` is the operand's value in the graph.
    */
-  inLayout(operand: Operand, value: Value, layout: OperatorLayout): string {
+  inLayout(operand: Operand, value: Pick<Value, "shape">, layout: OperatorLayout): string {
     if (typeof operand !== "string" && operand.kind === "constant") return this.#weight(operand, layout);
     if (typeof operand === "string") {
       const plain = this.channelsFirst(`${operand}/channels-first`, value, operand);
@@ -111,6 +118,32 @@ export class ProgramBuilder {
     const none = [0, 0] as const;
     const paddings = [none, [top, bottom], [left, right], none] as const;
     return this.emit("PadV2", this.#free(`${name}/padded`), [x], { paddings, value });
+  }
+
+  /** Pixels to add to each side with zeros; a negative number cuts pixels off. */
+  fitted(name: string, x: string, pads: Pads, [height, width]: readonly [number, number]): string {
+    const [top, left, bottom, right] = pads.map((pixels) => Math.max(-pixels, 0)) as [number, number, number, number];
+    const begin = [0, top, left, 0];
+    const size = [-1, height - top - bottom, width - left - right, -1];
+    const isWhole = top + left + bottom + right === 0;
+    const cut = isWhole ? x : this.emit("Slice", this.#free(`${name}/cut`), [x], { begin, size });
+    const added = pads.map((pixels) => Math.max(pixels, 0)) as [number, number, number, number];
+    return this.padded(name, cut, added, 0);
+  }
+
+  /** In the graph's order. For leaves, and for operands that lie in it. */
+  plain(operand: Operand): string {
+    return typeof operand === "string" ? operand : this.inLayout(operand, operand, { kind: "plain" });
+  }
+
+  /** A row of ones, [1, count]. */
+  ones(count: number): string {
+    return this.#once(`ones ${count}`, (name) => this.numbers(name, [1, count], new Float32Array(count).fill(1)));
+  }
+
+  /** A scalar from an attribute. */
+  scalar(value: number): string {
+    return this.#once(`scalar ${value}`, (name) => this.numbers(name, [], Float32Array.of(value)));
   }
 
   /** Constants from attributes. */
@@ -153,6 +186,10 @@ export class ProgramBuilder {
         return this.#partOf(layout, shape);
       case "kernel":
         return [...this.#partOf(layout, shape), transpose([2, 3, 1, 0])];
+      case "turned-kernel":
+        return [...this.#partOf(layout, shape), transpose([2, 3, 0, 1]), ...this.#turn(shape)];
+      case "turned-depthwise":
+        return [transpose([2, 3, 0, 1]), ...this.#turn(shape), ...this.#times(layout.factor)];
       case "columns": {
         if (shape.length === 2) return [transpose([1, 0])];
         const [outputs, channels, ...window] = shape as readonly [number, number, number, number];
@@ -171,14 +208,20 @@ export class ProgramBuilder {
           transpose([3, 0, 2, 1]),
           reshape("bank", [...window, groups * channels, outputs / groups]),
         ];
-        if (factor === 1) return steps;
-        const times: Step = [
-          "times",
-          (x, name) => this.emit("Mul", name, [x, this.numbers(`${name}/factor`, [], Float32Array.of(factor))], {}),
-        ];
-        return [...steps, times];
+        return [...steps, ...this.#times(factor)];
       }
     }
+  }
+
+  /** Kernels [KH, KW, …] turned by 180°. */
+  #turn([, , height, width]: Shape): Step[] {
+    if (height === 1 && width === 1) return [];
+    return [["turned", (x, name) => this.emit("ReverseV2", name, [x], { axes: [0, 1] })]];
+  }
+
+  #times(factor: number): Step[] {
+    if (factor === 1) return [];
+    return [["times", (x, name) => this.emit("Mul", name, [x, this.scalar(factor)], {})]];
   }
 
   /** One of the equal parts along the first axis. */

@@ -20,6 +20,8 @@ export interface Operation {
  * - kernel: a bank [O, I, KH, KW], or the part of it that one of `groups` groups of outputs reads, as [KH, KW, I, O /
  *   groups];
  * - depthwise: kernels in groups as [KH, KW, groups · I, O / groups], times `factor`, a power of two;
+ * - turned-kernel, turned-depthwise: as kernel and depthwise, for the gradient with respect to the image: kernels
+ *   [KH, KW, O / groups, I] and [KH, KW, O, I], turned by 180°;
  * - columns: [O, I, KH, KW] or [O, I] as [KH · KW · I, O];
  * - vector: the part of a vector [O] for one of `groups` groups, [O / groups].
  */
@@ -28,6 +30,8 @@ export type OperatorLayout =
   | { readonly kind: "channels-last" }
   | { readonly kind: "kernel"; readonly group: number; readonly groups: number }
   | { readonly kind: "depthwise"; readonly groups: number; readonly factor: number }
+  | { readonly kind: "turned-kernel"; readonly group: number; readonly groups: number }
+  | { readonly kind: "turned-depthwise"; readonly groups: number; readonly factor: number }
   | { readonly kind: "columns" }
   | { readonly kind: "vector"; readonly group: number; readonly groups: number };
 
