@@ -90,7 +90,7 @@ export function allocateWeights(gpu: Gpu, { constants, plan }: Lowered, before: 
           memory,
         },
       ]) => {
-        const bytes = Math.max(16, bytesIn(memory, length));
+        const bytes = Math.max(16, bytesIn(memory, 4 * Math.ceil(length / 4)));
         return { storage: { kind: "constant", name } as const, memory, bytes };
       },
     ),

@@ -1,4 +1,4 @@
-import { type KernelIn, plain } from "./kernel.ts";
+import { flat, type KernelIn, plain } from "./kernel.ts";
 
 /** One to three loads and one store per invocation: memory limits the speed of these kernels. */
 export const add: KernelIn = plain({
@@ -13,6 +13,57 @@ export const relu: KernelIn = plain({
   operands: ["x", "y"],
   params: [],
   code: "  put(i, rectified(x(i)));",
+});
+
+export const addRow: KernelIn = flat({
+  name: "add, of rows",
+  operands: ["a", "b", "y"],
+  params: [],
+  code: "  put(i, a(i) + b(i));",
+});
+
+export const times: KernelIn = plain({
+  name: "times",
+  operands: ["a", "b", "y"],
+  params: [],
+  code: "  put(i, a(i) * b(i));",
+});
+
+export const divide: KernelIn = plain({
+  name: "divide",
+  operands: ["a", "b", "y"],
+  params: ["quads", "channels"],
+  code: "  put(i, zeroPadded(a(i) / b(i), plane % p.quads, p.channels));",
+});
+
+export const affine: KernelIn = plain({
+  name: "affine",
+  operands: ["x", "y"],
+  params: ["quads", "channels", "factor", "offset"],
+  code: /* wgsl */ `
+  let whole = bitcast<f32>(p.factor) * x(i) + bitcast<f32>(p.offset);
+  put(i, zeroPadded(whole, plane % p.quads, p.channels));`,
+});
+
+export const affineRow: KernelIn = flat({
+  name: "affine, of rows",
+  operands: ["x", "y"],
+  params: ["factor", "offset"],
+  code: "  put(i, bitcast<f32>(p.factor) * x(i) + bitcast<f32>(p.offset));",
+});
+
+export const sqrt: KernelIn = plain({
+  name: "sqrt",
+  operands: ["x", "y"],
+  params: [],
+  code: "  put(i, sqrt(x(i)));",
+});
+
+export const sqrtRow: KernelIn = flat({
+  name: "sqrt, of rows",
+  operands: ["x", "y"],
+  params: [],
+  code: "  put(i, sqrt(x(i)));",
 });
 
 /** Computed from e^−|x|, which cannot overflow. */

@@ -209,6 +209,10 @@ const toFloat16Wgsl = `fn toFloat16(four: vec4f) -> vec4f {
 const bits = `fn isNan(x: vec4f) -> vec4<bool> { return (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u); }
 // −∞ to before −0
 fn isNegative(x: vec4f) -> vec4<bool> { return bitcast<vec4u>(x) - vec4u(0x80000001u) < vec4u(0x7f800000u); }
+fn isNotPositive(x: vec4f) -> vec4<bool> {
+  let b = bitcast<vec4u>(x);
+  return (b - vec4u(0x80000000u) <= vec4u(0x7f800000u)) | (b == vec4u());
+}
 fn rectified(x: vec4f) -> vec4f { return select(x, vec4f(), isNegative(x)); }
 fn larger(a: vec4f, b: vec4f) -> vec4f { return select(select(max(a, b), b, isNan(b)), a, isNan(a)); }
 // NaN in the place of infinity
@@ -359,6 +363,19 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 ${code}
 }`,
   );
+}
+
+/**
+ * A kernel over tensors in the host's order, seen as one row of numbers. An invocation computes four numbers; the last
+ * may compute fewer, and then writes anything behind them. Runs over `rowOf`.
+ */
+export function flat({ code, ...rest }: Omit<Plain, "host">): KernelIn {
+  return plain({ ...rest, host: rest.operands, code });
+}
+
+/** The layout that a kernel runs over to write `count` numbers in the host's order. */
+export function rowOf(count: number): Layout {
+  return { images: 1, channels: 4, quads: 1, pixels: Math.ceil(count / 4) };
 }
 
 /** A line of text for each index below `count`. */

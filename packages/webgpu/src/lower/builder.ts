@@ -1,5 +1,13 @@
 import { type Source, sizeOf, type Variable } from "@residual/core";
-import { inFloat32, isFloat16, type Kernel, type KernelIn, type Memory, workgroupsFor } from "../kernels/kernel.ts";
+import {
+  inFloat32,
+  isFloat16,
+  type Kernel,
+  type KernelIn,
+  type Memory,
+  rowOf,
+  workgroupsFor,
+} from "../kernels/kernel.ts";
 import { unpack } from "../kernels/order.ts";
 import { isDense, type Layout, layoutOf, lengthOf } from "./layout.ts";
 import { type HostPacking, interleaved, type Packing } from "./packing.ts";
@@ -95,8 +103,8 @@ export function builderOf({ dispatches, repacks, constants, variables, kernels }
       return { storage: { kind: "value", id: output }, shape, order: options.order ?? "device" };
     },
     interleaved(operand) {
-      const { storage, shape, order } = operand;
-      if (storage.kind === "value" || order === "device") return operand;
+      const { shape, order } = operand;
+      if (order === "device") return operand;
       if (memory === "buffers" && isDense(layoutOf(shape))) return { ...operand, order: "device" };
       return builder.packed(operand, interleaved(shape));
     },
@@ -104,8 +112,9 @@ export function builderOf({ dispatches, repacks, constants, variables, kernels }
       const { storage, shape, order } = operand;
       const layout = layoutOf(shape);
       const { images, pixels, channels, quads } = layout;
-      if (order === "host" || (memory === "buffers" && isDense(layout))) return operand;
-      const grid = { images: 1, channels: 4, quads: 1, pixels: Math.ceil((images * channels * pixels) / 4) };
+      if (order === "host") return operand;
+      if (memory === "buffers" && isDense(layout)) return { ...operand, order: "host" };
+      const grid = rowOf(images * channels * pixels);
       const params = { c: channels, xPixels: pixels, xQuads: quads };
       return once(`host ${keyOf(storage)} ${shape.join("×")}`, () =>
         builder.emit("to the host's order", unpack, [operand], shape, { params, grid, order: "host" }),

@@ -18,9 +18,11 @@ import * as kernels from "../kernels/index.ts";
 import type { Kernel, KernelIn } from "../kernels/kernel.ts";
 import { type Builder, builderOf, type Operand, type Uploaded } from "./builder.ts";
 import type { Convolution } from "./convolution.ts";
+import { bitsOf, elementwiseRows } from "./elementwise.ts";
 import { four, layoutOf } from "./layout.ts";
 import { dense } from "./packing.ts";
 import { type Dispatch, keyOf, type Plan, planOf, type Repack, resultsOf } from "./plan.ts";
+import { gradientRows, optimizerRows, sumRows } from "./training.ts";
 
 /** A graph lowered for one batch size: the plan, and the constants, variables and kernels that the plan names. */
 export interface Lowered {
@@ -128,6 +130,10 @@ function lowering(
     return emit(node.name, kernel, [ready(x)], shape, { params: { h, w, oh, ow, ...params } });
   };
   return {
+    ...elementwiseRows(builder, shapeOf),
+    ...sumRows(builder, shapeOf),
+    ...gradientRows(builder, shapeOf),
+    ...optimizerRows(builder),
     conv2d: (node, inputs) =>
       convolve(node, layerOf(inputs, shapeOf(node), { ...node.attributes, relu: false }), inputs),
     fusedConv2d: (node, inputs) => convolve(node, layerOf(inputs, shapeOf(node), node.attributes), inputs),
@@ -162,7 +168,6 @@ function lowering(
       const params = { oh: 1, ow: 1, windowH: h, windowW: w, down: 1, right: 1 };
       return window(kernels.averagePool2d, node, x, params);
     },
-    add: (node, { a, b }) => emit(node.name, kernels.add, [ready(a), ready(b)], a.shape),
     multiply: (node, { x, gate }) => {
       const { pixels: gatePixels } = layoutOf(gate.shape);
       return emit(node.name, kernels.multiply, [ready(x), ready(gate)], x.shape, { params: { gatePixels } });
@@ -204,9 +209,4 @@ interface Windowed {
 
 function windowOf({ window: [windowH, windowW], stride: [down, right] }: Windowed) {
   return { windowH, windowW, down, right };
-}
-
-/** The bits of a number as a float32. */
-function bitsOf(value: number): number {
-  return new Uint32Array(Float32Array.of(value).buffer)[0]!;
 }

@@ -73,9 +73,9 @@ export interface Plan {
   readonly slotOf: readonly number[];
 }
 
-/** Bytes of a float32 tensor in the host's order; at least 16, the smallest buffer that a kernel can bind. */
+/** Bytes of a float32 tensor in the host's order: whole vec4s, as kernels read it. */
 export function bytesOf(shape: readonly number[]): number {
-  return Math.max(16, 4 * sizeOf(shape));
+  return 16 * Math.max(1, Math.ceil(sizeOf(shape) / 4));
 }
 
 /**
