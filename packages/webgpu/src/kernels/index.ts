@@ -26,6 +26,7 @@ export {
   times,
 } from "./elementwise.ts";
 export { maxPool2dGradient, maxPool2dWinners, reluGradient, reluGradientRow, sliceChannels } from "./gradients.ts";
+export { interleave } from "./interleave.ts";
 export { adamStep, choose, descend, movingAverage } from "./optimizers.ts";
 export { flatten, pack, unpack } from "./order.ts";
 export { averagePool2d, maxPool2d } from "./pools.ts";

@@ -69,6 +69,8 @@ interface Plain extends Signature {
    * channels through all images.
    */
   readonly code: string;
+  /** Functions that the body calls. */
+  readonly functions?: string;
 }
 
 /** Invocations of a workgroup: a multiple of every subgroup size. */
@@ -351,11 +353,11 @@ ${each((q, n) => `putInside(at${n} + four${q}, r${q}_${n});`)}`;
  * A kernel with one invocation per four channels of a pixel, in the device's order (layout.ts). Lanes after the last
  * channel must be zero. Its first params are `planes` and the `pixels` of each.
  */
-export function plain({ code, ...rest }: Plain): KernelIn {
+export function plain({ code, functions, ...rest }: Plain): KernelIn {
   const signature = { ...rest, params: ["planes", "pixels", ...rest.params] };
   return kernelIn(
     signature,
-    () => `${code.includes("epilogue(") ? `${epilogueWgsl}\n` : ""}@compute @workgroup_size(${WORKGROUP})
+    () => `${functions ? `${functions}\n` : ""}${code.includes("epilogue(") ? `${epilogueWgsl}\n` : ""}@compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let pixel = id.x; let plane = id.y + id.z * ${MOST_WORKGROUPS}u;
   if (pixel >= p.pixels || plane >= p.planes) { return; }

@@ -7,6 +7,7 @@ import { four, type WeightOrder } from "../lower/layout.ts";
 import { type Packing, repackGrid } from "../lower/packing.ts";
 import { epilogueParams, type KernelIn, lines, OUTSIDE, plain } from "./kernel.ts";
 import { emitProduct, isDispatchable, type Product, productCost } from "./product.ts";
+import { weightParams, weightStart } from "./repack.ts";
 
 /**
  * The kernels of Winograd's algorithm (core/src/winograd.ts). A convolution kernel computes ⊙, as a matrix product for
@@ -209,14 +210,16 @@ function weightTransform(name: string, matrix: readonly (readonly number[])[]): 
     host: ["x"],
     operands: ["x", "y"],
     numbers: ["x"],
-    params: ["outputs", "inputs", "block", "together", "blockFours", "channelFours", "positionFours"],
+    params: ["outputs", "inputs", "block", "together", "blockFours", "channelFours", "positionFours", ...weightParams],
+    functions: weightStart,
     code: /* wgsl */ `
   let firstOutput = pixel * 4u / p.together; let firstInput = plane * p.together;
   var g: array<vec4f, 9>;
   for (var part = 0u; part < 4u; part++) {
     let o = firstOutput + select(part, 0u, p.together == 4u); let c = firstInput + select(0u, part, p.together == 4u);
     if (o < p.outputs && c < p.inputs) {
-      for (var tap = 0u; tap < 9u; tap++) { g[tap][part] = x((o * p.inputs + c) * 9u + tap); }
+      let start = weightStart(o, c);
+      for (var tap = 0u; tap < 9u; tap++) { g[tap][part] = x(start + tap / 3u * p.downStep + tap % 3u * p.rightStep); }
     }
   }
   let start = firstOutput / p.block * p.blockFours + firstOutput % p.block * p.together / 4u + plane * p.channelFours;

@@ -1,4 +1,4 @@
-import { type Source, sizeOf, type Variable } from "@residual/core";
+import { rowsIn, type Source, sizeOf, type Variable } from "@residual/core";
 import {
   inFloat32,
   isFloat16,
@@ -9,9 +9,10 @@ import {
   workgroupsFor,
 } from "../kernels/kernel.ts";
 import { unpack } from "../kernels/order.ts";
-import { isDense, type Layout, layoutOf, lengthOf } from "./layout.ts";
+import { four, isDense, type Layout, layoutOf, lengthOf } from "./layout.ts";
 import { type HostPacking, interleaved, type Packing } from "./packing.ts";
 import { type Dispatch, keyOf, type Launch, type Repack, type Storage } from "./plan.ts";
+import { ownSteps, packingOf, type WeightView } from "./weight-view.ts";
 
 /**
  * The numbers in a storage, seen as a tensor of `shape`. They are in the host's order (row-major), or in an order of
@@ -21,6 +22,8 @@ export interface Operand {
   readonly storage: Storage;
   readonly shape: readonly number[];
   readonly order: "host" | "device";
+  /** Weights that are the storage's numbers in another order. `shape` is theirs. */
+  readonly view?: WeightView;
 }
 
 /** Numbers to upload: their source, their packing, and the memory that they are packed for. */
@@ -121,17 +124,19 @@ export function builderOf({ dispatches, repacks, constants, variables, kernels }
       );
     },
     packed(operand, packing) {
-      const { storage, shape } = operand;
+      const { storage, shape, view } = operand;
       const nameIn = (own: readonly number[]) =>
-        [packing.name, ...(own.join() === shape.join() ? [] : [`as ${shape.join("×")}`])].join(" ");
+        [packing.name, ...(own.join() === shape.join() ? [] : [`as ${shape.join("×")}`]), ...(view ? [view.name] : [])].join(" ");
       if (storage.kind === "constant") {
         const { source } = constants.get(storage.name)!;
         const name = `${storage.name} ${nameIn(source.shape)}`;
-        constants.set(name, { source, packing, memory });
+        const own = view ? packingOf(packing, four(shape), view, rowsIn(source)) : packing;
+        constants.set(name, { source, packing: own, memory });
         return { storage: { kind: "constant", name }, shape, order: "device" };
       }
-      const { kernel, ...onDevice } = packing.onDevice;
-      const options = { ...onDevice, length: packing.length };
+      const { kernel, params, grid } = packing.onDevice;
+      const steps = view?.steps ?? (shape.length === 4 ? ownSteps(four(shape)) : undefined);
+      const options = { params: { ...params, ...steps }, grid, length: packing.length };
       if (storage.kind === "variable") {
         const output = `${storage.name} ${nameIn(variables.get(storage.name)!.shape)}`;
         const launch = launchOf(memory, storage.name, known(kernel), [operand], shape, options);

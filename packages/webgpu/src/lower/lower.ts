@@ -12,13 +12,15 @@ import {
 } from "@residual/core";
 import type { Layer } from "../decide/layer.ts";
 import { type DeviceProfile, plainProfile } from "../decide/profiles.ts";
-import { choose } from "../decide/strategies.ts";
+import { choose, strategiesFor } from "../decide/strategies.ts";
 import type { Strategy } from "../decide/strategy.ts";
+import { plainStrategy } from "../kernels/conv2d.ts";
 import * as kernels from "../kernels/index.ts";
 import type { Kernel, KernelIn } from "../kernels/kernel.ts";
 import { type Builder, builderOf, type Operand, type Uploaded } from "./builder.ts";
 import type { Convolution } from "./convolution.ts";
 import { bitsOf, elementwiseRows } from "./elementwise.ts";
+import type { TryConvolve } from "./input-gradient.ts";
 import { four, layoutOf } from "./layout.ts";
 import { dense } from "./packing.ts";
 import { type Dispatch, keyOf, type Plan, planOf, type Repack, resultsOf } from "./plan.ts";
@@ -35,7 +37,11 @@ export interface Lowered {
   /** By their names in the plan. */
   readonly kernels: ReadonlyMap<string, Kernel>;
   readonly layers: readonly ChosenLayer[];
+  readonly parts: readonly ChosenPart[];
 }
+
+/** A convolution that is a part of a gradient, and its strategy. */
+export type ChosenPart = Pick<ChosenLayer, "layer" | "strategy">;
 
 /** A convolution or linear layer of a graph, and the strategy that computes it. */
 export interface ChosenLayer {
@@ -59,6 +65,7 @@ export function lowerToPlan(graph: Graph, batch: number, profile: DeviceProfile 
   const constants = new Map<string, Uploaded>();
   const kernels = new Map<string, Kernel>();
   const layers: ChosenLayer[] = [];
+  const parts: ChosenPart[] = [];
   const variables = new Map(variablesOf(graph).map((variable) => [variable.name, variable]));
   const builder = builderOf({ dispatches, repacks, constants, variables, kernels }, profile.memory);
   const convolve = (node: AnyNode, layer: Layer, inputs: Convolution["inputs"]) => {
@@ -68,9 +75,17 @@ export function lowerToPlan(graph: Graph, batch: number, profile: DeviceProfile 
     layers.push({ node, layer, strategy, inputs, output, first, end: dispatches.length });
     return output;
   };
+  const tryConvolve: TryConvolve = (node, layer, inputs) => {
+    const fast = { ...profile, strategies: profile.strategies.filter((each) => each !== plainStrategy) };
+    const [strategy] = strategiesFor(fast, layer).length > 0 ? [choose(fast, layer)] : [];
+    if (!strategy) return undefined;
+    const output = strategy.emit(builder, { node: node.name, layer, inputs });
+    parts.push({ layer, strategy });
+    return output;
+  };
   const lowered = lower<Operand>(
     graph,
-    lowering(builder, convolve, (node) => concrete(node.shape, batch)),
+    lowering(builder, convolve, tryConvolve, (node) => concrete(node.shape, batch)),
     (value) => {
       const shape = concrete(value.shape, batch);
       if (value.kind === "parameter")
@@ -95,6 +110,7 @@ export function lowerToPlan(graph: Graph, batch: number, profile: DeviceProfile 
     variables,
     kernels,
     layers,
+    parts,
   };
 }
 
@@ -102,6 +118,7 @@ export function lowerToPlan(graph: Graph, batch: number, profile: DeviceProfile 
 function lowering(
   builder: Builder,
   convolve: (node: AnyNode, layer: Layer, inputs: Convolution["inputs"]) => Operand,
+  tryConvolve: TryConvolve,
   shapeOf: (node: AnyNode) => readonly number[],
 ): Lowering<Operand> {
   const { emit } = builder;
@@ -132,7 +149,7 @@ function lowering(
   return {
     ...elementwiseRows(builder, shapeOf),
     ...sumRows(builder, shapeOf),
-    ...gradientRows(builder, shapeOf),
+    ...gradientRows(builder, tryConvolve, shapeOf),
     ...optimizerRows(builder),
     conv2d: (node, inputs) =>
       convolve(node, layerOf(inputs, shapeOf(node), { ...node.attributes, relu: false }), inputs),

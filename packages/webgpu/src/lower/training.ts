@@ -4,6 +4,7 @@ import { type KernelIn, rowOf } from "../kernels/kernel.ts";
 import { GROUP } from "../kernels/sums.ts";
 import type { Builder, Operand } from "./builder.ts";
 import { bitsOf } from "./elementwise.ts";
+import { emitAsConvolutions, type TryConvolve } from "./input-gradient.ts";
 import { four, layoutOf } from "./layout.ts";
 
 type ShapeOf = (node: AnyNode) => readonly number[];
@@ -83,6 +84,7 @@ function runsOf(
 /** The gradients of pools, slices and convolutions. */
 export function gradientRows(
   builder: Builder,
+  convolve: TryConvolve,
   shapeOf: ShapeOf,
 ): Rows<"sliceChannels" | "maxPool2dGradient" | "conv2dInputGradient" | "conv2dWeightGradient"> {
   const { emit } = builder;
@@ -105,8 +107,11 @@ export function gradientRows(
       return emit(node.name, kernels.maxPool2dGradient, [winners, ready(dy)], x.shape, { params });
     },
     conv2dInputGradient(node, { dy, weight }) {
-      const shape = shapeOf(node);
-      const params = gradientParams(node.attributes, four(shape), four(dy.shape), four(weight.shape));
+      const shape = four(shapeOf(node));
+      const { attributes } = node;
+      const fast = emitAsConvolutions(builder, convolve, node, { dy, weight, shape, attributes });
+      if (fast) return fast;
+      const params = gradientParams(node.attributes, shape, four(dy.shape), four(weight.shape));
       return emit(node.name, kernels.conv2dInputGradient, [ready(dy), ready(weight)], shape, { params });
     },
     conv2dWeightGradient(node, { x, dy }) {
