@@ -1,6 +1,7 @@
-import { webgpu } from "../src/index.ts";
 import { softwareGpu } from "@residual/webgpu-software";
+import { webgpu } from "../src/index.ts";
 import { errorsOfSteps } from "../src/testing/golden-steps.ts";
+
 const kind = process.argv[2];
 const options = JSON.parse(process.argv[4] ?? "{}");
 const backend = webgpu({ ...(kind === "swift" && { gpu: await softwareGpu() }), ...options });

@@ -25,7 +25,9 @@ async function registerGradients(): Promise<void> {
       const { parentURL } = context;
       if (!parentURL?.includes("/tfjs-core/dist/") || !specifier.startsWith(".")) return next(specifier, context);
       const url = new URL(specifier, parentURL).href;
-      const found = [url, `${url}.js`, `${url}/index.js`].find((each) => each.endsWith(".js") && existsSync(new URL(each)));
+      const found = [url, `${url}.js`, `${url}/index.js`].find(
+        (each) => each.endsWith(".js") && existsSync(new URL(each)),
+      );
       return next(found ?? specifier, context);
     },
   });
@@ -85,7 +87,14 @@ export function tfjsStep(spec: Graph, { image, target, learningRate, momentum, w
     const { mean, variance } = tf.moments(y, [0, 1, 2]);
     const [n = 1, h = 1, w = 1] = y.shape;
     batches.push({ name, mean: tf.keep(mean.clone()), variance: tf.keep(variance.clone()), n: n * h * w });
-    return tf.batchNorm4d(y, mean as never, variance as never, of(`${name}.bias`) as never, of(`${name}.weight`) as never, 1e-5);
+    return tf.batchNorm4d(
+      y,
+      mean as never,
+      variance as never,
+      of(`${name}.bias`) as never,
+      of(`${name}.weight`) as never,
+      1e-5,
+    );
   };
   const block = (y: tf.Tensor4D, name: string, stride: number): tf.Tensor4D => {
     const first = tf.relu(norm(conv(y, `${name}.conv1`, stride, 1), `${name}.bn1`));

@@ -6,4 +6,7 @@ const gpu = await softwareGpu();
 
 computesGradients("SwiftShader", webgpu({ gpu }), [/^interleave$/, /lanes$/, /in fours$/]);
 computesGradients("kernels of GPUs", webgpu({ gpu, kernels: "gpu" }), [/^interleave$/, /shared/, /in fours$/]);
-computesGradients("plain kernels", webgpu({ gpu, kernels: "plain" }), [/^conv2dInputGradient$/, /^conv2dWeightGradient$/]);
+computesGradients("plain kernels", webgpu({ gpu, kernels: "plain" }), [
+  /^conv2dInputGradient$/,
+  /^conv2dWeightGradient$/,
+]);

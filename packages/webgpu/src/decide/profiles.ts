@@ -9,9 +9,11 @@ import { inSharedMemory, splitReduction } from "../kernels/shared-conv2d.ts";
 import type { Lanes } from "../kernels/step-weights.ts";
 import { strips } from "../kernels/strip-conv2d.ts";
 import { type Tile, tiled } from "../kernels/tiled-conv2d.ts";
+import { tiledGradient, type WeightTile } from "../kernels/tiled-weight-gradient.ts";
 import { f2, f4, type Winograd, winograd } from "../kernels/winograd.ts";
 import { type Cost, free } from "./cost.ts";
 import type { Strategy } from "./strategy.ts";
+import type { WeightGradientStrategy } from "./weight-gradient.ts";
 
 /** The memory, costs and strategies for a class of devices. */
 export interface DeviceProfile {
@@ -21,6 +23,8 @@ export interface DeviceProfile {
   readonly strategies: readonly Strategy[];
   /** The strategies that compile fastest. */
   readonly cold: readonly Strategy[];
+  /** The strategies for gradients by weights. */
+  readonly weightGradients: readonly WeightGradientStrategy[];
   /** Winograd's algorithms among the strategies. */
   readonly algorithms: readonly ("winograd-f2" | "winograd-f4")[];
   /** The name of the fastest strategy for a layer, by the layer's key. */
@@ -45,16 +49,18 @@ interface Lists {
   /** Winograd transforms. Each is combined with each of `products`. */
   readonly transforms?: readonly Winograd[];
   readonly products?: readonly Product[];
+  readonly weightGradients?: readonly WeightGradientStrategy[];
 }
 
 /** Float16 leaves out Winograd's algorithm: its bounds do not cover transformed tiles that are rounded to float16. */
 function profileOf(name: string, float16: Float16 | undefined, lists: Lists): DeviceProfile {
-  const { memory, cost, cold, others = [], products = [] } = lists;
+  const { cost, cold, others = [], products = [], weightGradients = [] } = lists;
+  const memory: Memory = float16 ? `float16 ${lists.memory}` : lists.memory;
   const transforms = float16 ? [] : (lists.transforms ?? []);
   const transformed = transforms.flatMap((each) => products.map((product) => winograd(each, product)));
   const strategies = [...cold, ...others, ...transformed];
   const algorithms = transforms.map((each) => each.name);
-  return { name, memory: float16 ? `float16 ${memory}` : memory, cost, strategies, cold, algorithms };
+  return { name, memory, cost, strategies, cold, weightGradients, algorithms };
 }
 
 function productsFor(float16: Float16 | undefined): Products {
@@ -92,12 +98,14 @@ interface Software {
   readonly tiles: readonly Omit<Tile, "lanes">[];
   /** The number of tiles, from the first, that compile fastest. */
   readonly coldTiles: number;
+  readonly weightTiles: readonly Omit<WeightTile, "lanes">[];
   /** Output channels of the strips, which have seven rows. */
   readonly strips: readonly number[];
   readonly transforms: readonly Winograd[];
 }
 
 const tile = (channels: number, pixels: number) => ({ channels, pixels });
+const weightTile = (outputs: number, columns: number, pixels: number) => ({ outputs, columns, pixels });
 
 const inBuffers = { ...free, cores: 1, load: 40, store: 40, broadcast: 0.4, fma: 0.25, keep: 0.3, step: 10, byte: 0.4 };
 
@@ -108,6 +116,7 @@ export const lavapipe: Software = {
   cost: { buffers: inBuffers, textures: { ...inBuffers, load: 10, store: 12 } },
   tiles: [tile(32, 7), tile(4, 14)],
   coldTiles: 2,
+  weightTiles: [weightTile(32, 2, 4), weightTile(4, 4, 4)],
   strips: [4, 8],
   transforms: [f4],
 };
@@ -124,12 +133,13 @@ export const swiftShader: Software = {
   cost: { buffers: swiftShaderCost, textures: swiftShaderCost },
   tiles: [tile(16, 7), tile(32, 10), tile(32, 13), tile(32, 4)],
   coldTiles: 1,
+  weightTiles: [weightTile(16, 2, 4), weightTile(4, 4, 4)],
   strips: [],
   transforms: [f2, f4],
 };
 
 export function softwareProfile(
-  { name, cost, tiles, coldTiles, transforms, ...kind }: Software,
+  { name, cost, tiles, coldTiles, weightTiles, transforms, ...kind }: Software,
   memory: Lists["memory"],
   float16?: Float16,
   of: Lanes = { lanes: kind.lanes },
@@ -147,6 +157,7 @@ export function softwareProfile(
     others: [...all.slice(coldTiles), ...inStrips],
     transforms,
     products,
+    weightGradients: weightTiles.map((each) => tiledGradient({ ...of, ...each })),
   });
 }
 
@@ -192,8 +203,11 @@ export function coldProfile(profile: DeviceProfile): DeviceProfile {
 }
 
 /** The WGSL of all kernels that a profile may use. A change of any text invalidates earlier findings about a device. */
-export function kernelTexts({ memory, strategies, instead }: DeviceProfile): readonly string[] {
+export function kernelTexts({ memory, strategies, weightGradients, instead }: DeviceProfile): readonly string[] {
   const convolutions = strategies.flatMap(({ kernels, packing }) => [...kernels, packing]);
-  const own = new Set([...Object.values(plainKernels), ...convolutions].map((kernel) => kernel(memory).program));
+  const gradients = weightGradients.flatMap(({ kernels }) => kernels);
+  const own = new Set(
+    [...Object.values(plainKernels), ...convolutions, ...gradients].map((kernel) => kernel(memory).program),
+  );
   return [...own, ...(instead ? kernelTexts(instead) : [])];
 }

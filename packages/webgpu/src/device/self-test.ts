@@ -43,7 +43,10 @@ export async function checkKernels(gpu: Gpu, lowered: Lowered, work: WorkOptions
 }
 
 /** A test for each strategy of a plan, and another if the strategy's weights are packed on the device. */
-export function selfTestsOf({ layers, parts, kernels }: Lowered, memory: Gpu["profile"]["memory"]): readonly SelfTest[] {
+export function selfTestsOf(
+  { layers, parts, kernels }: Lowered,
+  memory: Gpu["profile"]["memory"],
+): readonly SelfTest[] {
   const nameOf = (kernel: KernelIn) => kernel(memory).name;
   return [...new Set([...layers, ...parts].map(({ strategy }) => strategy))].flatMap((strategy): SelfTest[] => {
     const { trial } = strategy;

@@ -53,7 +53,7 @@ export type KernelIn = (memory: Memory) => Kernel;
 export interface Signature {
   readonly name: string;
   readonly operands: readonly string[];
-  /** Operands accessed as single numbers; the others are accessed as vec4f. */
+  /** Operands accessed as single numbers; the others are accessed as vec4f. The last may be one in the host's order. */
   readonly numbers?: readonly string[];
   /** Operands in the host's order. */
   readonly host?: readonly string[];
@@ -171,6 +171,7 @@ function declared({ operands, numbers = [] }: Signature, name: string, binding: 
   }
   const held = isFloat16(place) ? { f32: "f16", vec4f: "vec4h" }[type]! : type;
   const variable = `${at}<storage, ${isLast ? "read_write" : "read"}> ${name}Numbers: array<${held}>;`;
+  if (isLast && type === "f32") return `${variable} fn put(i: u32, one: f32) { ${name}Numbers[i] = one; }`;
   return isLast
     ? `${variable} fn put(i: u32, four: vec4f) { ${name}Numbers[i] = ${held === "vec4h" ? "vec4h(toFloat16(four))" : "four"}; }`
     : `${variable} fn ${name}(i: u32) -> ${type} { return ${type}(${name}Numbers[i]); }`;

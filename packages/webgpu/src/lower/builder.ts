@@ -126,7 +126,11 @@ export function builderOf({ dispatches, repacks, constants, variables, kernels }
     packed(operand, packing) {
       const { storage, shape, view } = operand;
       const nameIn = (own: readonly number[]) =>
-        [packing.name, ...(own.join() === shape.join() ? [] : [`as ${shape.join("×")}`]), ...(view ? [view.name] : [])].join(" ");
+        [
+          packing.name,
+          ...(own.join() === shape.join() ? [] : [`as ${shape.join("×")}`]),
+          ...(view ? [view.name] : []),
+        ].join(" ");
       if (storage.kind === "constant") {
         const { source } = constants.get(storage.name)!;
         const name = `${storage.name} ${nameIn(source.shape)}`;

@@ -33,7 +33,12 @@ export function emitAsConvolutions(
   if (Math.max(down, right) === 1) return emitPhase(builder, convolve, node, request, [0, 0]);
   if (Math.max(down, right) > 2 || Math.max(...dilation) > 1) return undefined;
   const phases: (Operand | undefined)[] = [];
-  for (const phase of [[0, 0], [0, 1], [1, 0], [1, 1]] as const) {
+  for (const phase of [
+    [0, 0],
+    [0, 1],
+    [1, 0],
+    [1, 1],
+  ] as const) {
     const isEmpty = phase.some((first, axis) => {
       const isBeyond = first >= Math.min(stride[axis]!, request.shape[2 + axis]!);
       return isBeyond || tapsOf(request, axis as Axis, first).count === 0;

@@ -85,7 +85,7 @@ export function lowerToPlan(graph: Graph, batch: number, profile: DeviceProfile 
   };
   const lowered = lower<Operand>(
     graph,
-    lowering(builder, convolve, tryConvolve, (node) => concrete(node.shape, batch)),
+    lowering(builder, profile, convolve, tryConvolve, (node) => concrete(node.shape, batch)),
     (value) => {
       const shape = concrete(value.shape, batch);
       if (value.kind === "parameter")
@@ -117,6 +117,7 @@ export function lowerToPlan(graph: Graph, batch: number, profile: DeviceProfile 
 /** The dispatches of each op. Every number of a kernel's `params` comes from shapes and attributes. */
 function lowering(
   builder: Builder,
+  profile: DeviceProfile,
   convolve: (node: AnyNode, layer: Layer, inputs: Convolution["inputs"]) => Operand,
   tryConvolve: TryConvolve,
   shapeOf: (node: AnyNode) => readonly number[],
@@ -149,7 +150,7 @@ function lowering(
   return {
     ...elementwiseRows(builder, shapeOf),
     ...sumRows(builder, shapeOf),
-    ...gradientRows(builder, tryConvolve, shapeOf),
+    ...gradientRows(builder, profile, tryConvolve, shapeOf),
     ...optimizerRows(builder),
     conv2d: (node, inputs) =>
       convolve(node, layerOf(inputs, shapeOf(node), { ...node.attributes, relu: false }), inputs),

@@ -1,4 +1,6 @@
 import { type AnyNode, type Lowering, sizeOf } from "@residual/core";
+import type { DeviceProfile } from "../decide/profiles.ts";
+import type { WeightGradientStrategy } from "../decide/weight-gradient.ts";
 import * as kernels from "../kernels/index.ts";
 import { type KernelIn, rowOf } from "../kernels/kernel.ts";
 import { GROUP } from "../kernels/sums.ts";
@@ -84,6 +86,7 @@ function runsOf(
 /** The gradients of pools, slices and convolutions. */
 export function gradientRows(
   builder: Builder,
+  { cost, weightGradients }: DeviceProfile,
   convolve: TryConvolve,
   shapeOf: ShapeOf,
 ): Rows<"sliceChannels" | "maxPool2dGradient" | "conv2dInputGradient" | "conv2dWeightGradient"> {
@@ -115,8 +118,17 @@ export function gradientRows(
       return emit(node.name, kernels.conv2dInputGradient, [ready(dy), ready(weight)], shape, { params });
     },
     conv2dWeightGradient(node, { x, dy }) {
-      const shape = shapeOf(node);
-      const params = gradientParams(node.attributes, four(x.shape), four(dy.shape), four(shape));
+      const shape = four(shapeOf(node));
+      const { kernel: _, ...attributes } = node.attributes;
+      const bare = { hasBias: false, hasResidual: false, attributes: { ...attributes, relu: false } };
+      const layer = { x: four(x.shape), weight: shape, y: four(dy.shape), ...bare };
+      const [first, ...others] = weightGradients.filter(({ fits }) => fits(layer));
+      if (first) {
+        const lower = (a: WeightGradientStrategy, b: WeightGradientStrategy) =>
+          b.cost(layer, cost) < a.cost(layer, cost) ? b : a;
+        return others.reduce(lower, first).emit(builder, { node: node.name, layer, x, dy });
+      }
+      const params = gradientParams(node.attributes, four(x.shape), four(dy.shape), shape);
       const images = x.shape[0]!;
       return emit(node.name, kernels.conv2dWeightGradient, [ready(x), ready(dy)], shape, {
         params: { ...params, images },

@@ -80,7 +80,11 @@ export async function errorsOfSteps(backend: Backend, id: string): Promise<StepE
   const step = trainingStep(network, { loss: "crossEntropy", optimizer });
   const names = Object.keys(golden.grads);
   const withGradients = select(step, ["loss", ...names.map((each) => `${each}.gradient`)] as never);
-  const inputs = { image: image(name, shape), target: oneHot(golden), learningRate: tensorOf("float32", [], Float32Array.of(lr)) };
+  const inputs = {
+    image: image(name, shape),
+    target: oneHot(golden),
+    learningRate: tensorOf("float32", [], Float32Array.of(lr)),
+  };
   await using executable = await backend.compile(withGradients);
   const errors = { loss: 0, gradientNorm: 0, gradient: 0, parameter: 0, statistic: 0 };
   const count = (kind: keyof typeof errors, error: number, allowed: number, what = "") => {
@@ -102,7 +106,8 @@ export async function errorsOfSteps(backend: Backend, id: string): Promise<StepE
     const known = variablesOf(step).map(({ name }) => name);
     const read = await executable.read(known.filter((each) => each in params || each in buffers));
     for (const [each, found] of Object.entries(read)) {
-      if (each in params) count("parameter", errorOf(found, params[each]!), fp32.paramMaxOverMax[k]!.worst, `${k} ${each}`);
+      if (each in params)
+        count("parameter", errorOf(found, params[each]!), fp32.paramMaxOverMax[k]!.worst, `${k} ${each}`);
       else count("statistic", errorOf(found, buffers[each]!), fp32.bufferMaxOverMax[k]!.worst, `${k} ${each}`);
     }
   }
@@ -113,7 +118,11 @@ function image(name: string, shape: readonly [number, number, number, number]): 
   const [n, c, h, w] = shape;
   const { data } = fill("v1", name, shape, -1, 1);
   const { data: offsets } = fill("v1", `${name}.offset`, [n, c], -2, 2);
-  return tensorOf("float32", shape, data.map((value, i) => value + offsets[Math.floor(i / (h * w))]!));
+  return tensorOf(
+    "float32",
+    shape,
+    data.map((value, i) => value + offsets[Math.floor(i / (h * w))]!),
+  );
 }
 
 function oneHot({ labels, initialLogits: { shape } }: GoldenSteps): Tensor<"float32"> {

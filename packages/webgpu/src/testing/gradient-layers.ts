@@ -18,7 +18,7 @@ const layers: { readonly [name: string]: Layer } = {
   "1 × 1": { x: [2, 16, 6, 6], weight: [32, 16, 1, 1] },
   "1 × 1 of odd sizes": { x: [3, 6, 5, 5], weight: [7, 6, 1, 1] },
   "1 × 1, two down": { x: [2, 16, 7, 6], weight: [32, 16, 1, 1], stride: 2 },
-  "3 × 3": { x: [2, 36, 24, 20], weight: [68, 36, 3, 3], padding: 1 },
+  "3 × 3": { x: [2, 36, 12, 13], weight: [68, 36, 3, 3], padding: 1 },
   "3 × 3 of one pixel": { x: [3, 36, 1, 1], weight: [32, 36, 3, 3], padding: 1 },
   "3 × 3 without padding": { x: [2, 32, 7, 9], weight: [36, 32, 3, 3] },
   "3 × 3, two down": { x: [2, 32, 16, 16], weight: [36, 32, 3, 3], stride: 2, padding: 1 },
@@ -37,12 +37,20 @@ const layers: { readonly [name: string]: Layer } = {
 };
 
 /** The gradients of a layer by its input and by its weight, which follows an input from run to run. */
-function backward(layer: Layer): { of: ReturnType<typeof graph>; inputs: (run: number) => { [name: string]: Tensor<"float32"> } } {
+function backward(layer: Layer): {
+  of: ReturnType<typeof graph>;
+  inputs: (run: number) => { [name: string]: Tensor<"float32"> };
+} {
   const { x: shape, weight: weights, ...options } = layer;
   const [x, next] = [input("x", shape), input("next", weights)];
   const weight = variable("weight", pattern(weights, 1));
   const y = weights.length === 2 ? ops.linear({ x, weight }) : ops.conv2d({ x, weight }, options);
-  const forward = graph({ name: "layer", inputs: { x, next }, outputs: { y }, updates: [{ variable: weight, value: next }] });
+  const forward = graph({
+    name: "layer",
+    inputs: { x, next },
+    outputs: { y },
+    updates: [{ variable: weight, value: next }],
+  });
   const of = differentiate(forward, { of: "y", by: ["x", "weight"], seed: "dy" });
   const inputs = (run: number) => ({
     x: pattern(shape, 10 * run + 3),
