@@ -1,4 +1,13 @@
 export {
+  batchNormInputGradient,
+  gradientParts,
+  momentParts,
+  moments,
+  normalize,
+  scaleGradientOfParts,
+  squareParts,
+} from "./batch-norm.ts";
+export {
   divideByScalar,
   divideBySmaller,
   divideRow,

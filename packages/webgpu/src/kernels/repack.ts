@@ -1,4 +1,4 @@
-import { type KernelIn, plain } from "./kernel.ts";
+import { type KernelIn, lines, plain } from "./kernel.ts";
 
 /** Params of `weightAt`, beside `x`: the steps from weight to weight (weight-view.ts), which wrap around if negative. */
 export const weightParams = [
@@ -13,7 +13,8 @@ export const weightParams = [
 
 /** The index of the first tap of a weight. */
 export const weightStart = /* wgsl */ `fn weightStart(o: u32, c: u32) -> u32 {
-  return p.first + o / p.groupOutputs * p.groupStep + o % p.groupOutputs * p.outputStep + c * p.inputStep;
+  let group = quotient(o, p.groupOutputs);
+  return p.first + group * p.groupStep + (o - group * p.groupOutputs) * p.outputStep + c * p.inputStep;
 }`;
 
 /**
@@ -31,16 +32,18 @@ export const repack: KernelIn = plain({
   ],
   functions: weightStart,
   code: /* wgsl */ `
-  let tap = plane % (p.kh * p.kw); let four = plane / (p.kh * p.kw);
-  let a = tap / p.kw; let b = tap % p.kw;
-  let firstOutput = pixel * 4u / p.together; let firstInput = four * p.together;
+  let taps = p.kh * p.kw; let four = quotient(plane, taps); let tap = plane - four * taps;
+  let a = quotient(tap, p.kw); let at = a * p.downStep + (tap - a * p.kw) * p.rightStep;
+  let o = pixel * 4u / p.together; let c = four * p.together;
   var whole = vec4f();
-  for (var part = 0u; part < 4u; part++) {
-    let o = firstOutput + select(part, 0u, p.together == 4u); let c = firstInput + select(0u, part, p.together == 4u);
-    if (o < p.outputs && c < p.inputs) {
-      whole[part] = x(weightStart(o, c) + a * p.downStep + b * p.rightStep);
-    }
+  if (p.together == 4u && o < p.outputs) {
+    let source = weightStart(o, c) + at;
+${lines(4, (k) => `    if (c + ${k}u < p.inputs) { whole[${k}] = x(source + ${k}u * p.inputStep); }`)}
   }
-  let start = firstOutput / p.block * p.blockFours + firstOutput % p.block * p.together / 4u;
-  put(start + four * p.channelFours + a * p.downFours + b * p.rightFours, whole);`,
+  if (p.together == 1u && c < p.inputs) {
+${lines(4, (k) => `    if (o + ${k}u < p.outputs) { whole[${k}] = x(weightStart(o + ${k}u, c) + at); }`)}
+  }
+  let block = quotient(o, p.block);
+  let start = block * p.blockFours + (o - block * p.block) * p.together / 4u;
+  put(start + four * p.channelFours + a * p.downFours + (tap - a * p.kw) * p.rightFours, whole);`,
 });

@@ -19,17 +19,17 @@ export const channelSums: KernelIn = plain({
   put(i, sum);`,
 });
 
-/** The last sum over the parts of each channel: a vector in the host's order. */
+/** The last sum over the parts of each channel, times a factor: a vector in the host's order. */
 export const sumOfParts: KernelIn = plain({
   name: "sum of parts",
   operands: ["x", "y"],
   alwaysFloat32: ["x"],
   host: ["y"],
-  params: ["parts"],
+  params: ["parts", "factor"],
   code: /* wgsl */ `
   var sum = vec4f();
   for (var part = 0u; part < p.parts; part++) { sum += x(plane * p.parts + part); }
-  put(plane, sum);`,
+  put(plane, bitcast<f32>(p.factor) * sum);`,
 });
 
 /** Elements of a row that one invocation sums. */

@@ -215,14 +215,18 @@ function weightTransform(name: string, matrix: readonly (readonly number[])[]): 
     code: /* wgsl */ `
   let firstOutput = pixel * 4u / p.together; let firstInput = plane * p.together;
   var g: array<vec4f, 9>;
-  for (var part = 0u; part < 4u; part++) {
-    let o = firstOutput + select(part, 0u, p.together == 4u); let c = firstInput + select(0u, part, p.together == 4u);
+${lines(
+  4,
+  (k) => `  {
+    let o = firstOutput + select(${k}u, 0u, p.together == 4u); let c = firstInput + select(0u, ${k}u, p.together == 4u);
     if (o < p.outputs && c < p.inputs) {
       let start = weightStart(o, c);
-      for (var tap = 0u; tap < 9u; tap++) { g[tap][part] = x(start + tap / 3u * p.downStep + tap % 3u * p.rightStep); }
+${lines(9, (tap) => `      g[${tap}][${k}] = x(start + ${Math.floor(tap / 3)}u * p.downStep + ${tap % 3}u * p.rightStep);`)}
     }
-  }
-  let start = firstOutput / p.block * p.blockFours + firstOutput % p.block * p.together / 4u + plane * p.channelFours;
+  }`,
+)}
+  let block = quotient(firstOutput, p.block);
+  let start = block * p.blockFours + (firstOutput - block * p.block) * p.together / 4u + plane * p.channelFours;
 ${lines(side, (r) => lines(3, (s) => `  let h${r}_${s} = ${sumOf(matrix[r]!, (k) => `g[${3 * k + s}]`)};`))}
 ${lines(side, (r) => lines(side, (s) => `  put(${r * side + s}u * p.positionFours + start, ${sumOf(matrix[s]!, (k) => `h${r}_${k}`)});`))}`,
   });

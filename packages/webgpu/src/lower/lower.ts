@@ -2,9 +2,11 @@ import {
   type AnyNode,
   concrete,
   type Graph,
+  type InputsOf,
   type Lowering,
   lower,
   mapValues,
+  nodesOf,
   UnsupportedError,
   type Value,
   type Variable,
@@ -17,11 +19,13 @@ import type { Strategy } from "../decide/strategy.ts";
 import { plainStrategy } from "../kernels/conv2d.ts";
 import * as kernels from "../kernels/index.ts";
 import type { Kernel, KernelIn } from "../kernels/kernel.ts";
+import { batchNormRows } from "./batch-norm.ts";
 import { type Builder, builderOf, type Operand, type Uploaded } from "./builder.ts";
 import type { Convolution } from "./convolution.ts";
 import { bitsOf, elementwiseRows } from "./elementwise.ts";
 import type { TryConvolve } from "./input-gradient.ts";
 import { four, layoutOf } from "./layout.ts";
+import { normEndsOf } from "./norm-ends.ts";
 import { dense } from "./packing.ts";
 import { type Dispatch, keyOf, type Plan, planOf, type Repack, resultsOf } from "./plan.ts";
 import { gradientRows, optimizerRows, sumRows } from "./training.ts";
@@ -85,7 +89,7 @@ export function lowerToPlan(graph: Graph, batch: number, profile: DeviceProfile 
   };
   const lowered = lower<Operand>(
     graph,
-    lowering(builder, profile, convolve, tryConvolve, (node) => concrete(node.shape, batch)),
+    lowering(builder, graph, profile, convolve, tryConvolve, (node) => concrete(node.shape, batch)),
     (value) => {
       const shape = concrete(value.shape, batch);
       if (value.kind === "parameter")
@@ -117,6 +121,7 @@ export function lowerToPlan(graph: Graph, batch: number, profile: DeviceProfile 
 /** The dispatches of each op. Every number of a kernel's `params` comes from shapes and attributes. */
 function lowering(
   builder: Builder,
+  graph: Graph,
   profile: DeviceProfile,
   convolve: (node: AnyNode, layer: Layer, inputs: Convolution["inputs"]) => Operand,
   tryConvolve: TryConvolve,
@@ -147,9 +152,29 @@ function lowering(
     const [h, w, oh, ow] = [...x.shape.slice(2), ...shape.slice(2)] as [number, number, number, number];
     return emit(node.name, kernel, [ready(x)], shape, { params: { h, w, oh, ow, ...params } });
   };
+  const elementwise = elementwiseRows(builder, shapeOf);
+  const norms = batchNormRows(builder, nodesOf(graph));
+  const ends = normEndsOf(graph);
+  const held = new Map<AnyNode, { readonly [input: string]: Operand }>(); // operands of nodes that a later one computes
+  /** Keeps the operands of a node that a later one computes. Nothing reads the answer. */
+  const hold = (node: AnyNode, inputs: { readonly [input: string]: Operand }): Operand => {
+    held.set(node, inputs);
+    return { storage: { kind: "value", id: -1 }, shape: shapeOf(node), order: "device" };
+  };
+  /** A norm with the add and the ReLU after it, for the last of these nodes. */
+  const normalized = (node: AnyNode, inputs: { readonly [input: string]: Operand }): Operand | undefined => {
+    const end = ends.ends.get(node);
+    if (!end) return undefined;
+    const { norm, sum, residual, relu } = end;
+    const addends = sum === node ? inputs : sum && held.get(sum)!;
+    const own = held.get(norm) as InputsOf<"batchNorm", Operand>;
+    const { epsilon } = norm.attributes;
+    return norms.normalize(node.name, { ...own, residual: residual && addends?.[residual] }, { epsilon, relu });
+  };
   return {
-    ...elementwiseRows(builder, shapeOf),
-    ...sumRows(builder, shapeOf),
+    ...elementwise,
+    ...norms.rows,
+    ...sumRows(builder, shapeOf, norms.sumOfChannels),
     ...gradientRows(builder, profile, tryConvolve, shapeOf),
     ...optimizerRows(builder),
     conv2d: (node, inputs) =>
@@ -161,16 +186,24 @@ function lowering(
       const shape = shapeOf(node);
       return { ...convolve(node, layerOf(inputs, [...shape, 1, 1], pointwise), inputs), shape };
     },
-    batchNorm: (node, { x, scale, shift, mean, variance }) =>
-      emit(
+    add(node, inputs) {
+      if (ends.held.has(node)) return hold(node, inputs);
+      return normalized(node, inputs) ?? elementwise.add!(node, inputs);
+    },
+    batchNorm(node, inputs) {
+      if (ends.held.has(node)) return hold(node, inputs);
+      const { x, scale, shift, mean, variance } = inputs;
+      const { epsilon } = node.attributes;
+      if (mean.storage.kind === "value" || variance.storage.kind === "value")
+        return norms.normalize(node.name, inputs, { epsilon, relu: false });
+      return emit(
         node.name,
         kernels.batchNorm,
         [x, scale, shift, mean, variance].map((each) => ready(each)),
         x.shape,
-        {
-          params: { epsilon: bitsOf(node.attributes.epsilon) },
-        },
-      ),
+        { params: { epsilon: bitsOf(epsilon) } },
+      );
+    },
     maxPool2d: (node, { x }) => {
       const [top, left] = node.attributes.padding;
       return window(kernels.maxPool2d, node, x, {
@@ -190,7 +223,7 @@ function lowering(
       const { pixels: gatePixels } = layoutOf(gate.shape);
       return emit(node.name, kernels.multiply, [ready(x), ready(gate)], x.shape, { params: { gatePixels } });
     },
-    relu: simple(kernels.relu),
+    relu: (node, inputs) => normalized(node, inputs) ?? simple(kernels.relu)(node, inputs),
     sigmoid: simple(kernels.sigmoid),
     softmax: perRow(kernels.softmax),
     logSoftmax: perRow(kernels.logSoftmax),

@@ -12,29 +12,17 @@ import { four, layoutOf } from "./layout.ts";
 type ShapeOf = (node: AnyNode) => readonly number[];
 type Rows<Name extends keyof Lowering<Operand>> = Pick<Lowering<Operand>, Name>;
 
-/** Parts of a channel's sum: one for each invocation of a workgroup. */
-const PARTS = 64;
-
 /** Vec4s that each invocation of a sum of squares takes, at least. */
 const SQUARES = 64;
 
 /** The ops that sum. Sums have a fixed order. */
-export function sumRows(builder: Builder, shapeOf: ShapeOf): Rows<"sum" | "channelSum" | "sumOfSquares"> {
+export function sumRows(
+  builder: Builder,
+  shapeOf: ShapeOf,
+  sumOfChannels: (node: string, x: Operand) => Operand,
+): Rows<"sum" | "sumOfSquares"> {
   const { emit } = builder;
-  const sumOfChannels = (node: string, x: Operand): Operand => {
-    const { images, channels, pixels } = layoutOf(x.shape);
-    const pixelParts = Math.min(pixels, PARTS);
-    const imageParts = Math.min(images, Math.floor(PARTS / pixelParts));
-    const parts = pixelParts * imageParts;
-    const params = { images, xPixels: pixels, pixelParts, imageParts };
-    const ready = builder.interleaved(x);
-    const shape = [1, channels, parts];
-    const sums = emit(`${node}, parts`, kernels.channelSums, [ready], shape, { params, isFloat32: true });
-    const grid = layoutOf([channels]);
-    return emit(node, kernels.sumOfParts, [sums], [channels], { params: { parts }, grid, order: "host" });
-  };
   return {
-    channelSum: (node, { x }) => sumOfChannels(node.name, x),
     sum(node, { x }) {
       const shape = shapeOf(node);
       const { axes } = node.attributes;
