@@ -21,7 +21,10 @@ function loweringTo(steps: Step[]): Lowering<number> {
   const row = (value: AnyNode, reads: Step["reads"]) => steps.push({ value, reads }) - 1;
   const pools = { averagePool2d: row, globalAveragePool: row, maxPool2d: row, subsample: row, padChannels: row };
   const others = { add: row, multiply: row, flatten: row, relu: row, sigmoid: row, softmax: row, logSoftmax: row };
-  return { ...pools, ...others, batchNorm: row, conv2d: row, linear: row };
+  const gradients = { conv2dInputGradient: row, conv2dWeightGradient: row, maxPool2dGradient: row, reluGradient: row };
+  const training = { affine: row, times: row, divide: row, sqrt: row, sum: row, expand: row, reshape: row };
+  const products = { batchNorm: row, conv2d: row, linear: row };
+  return { ...pools, ...others, ...products, ...gradients, ...training, sliceChannels: row };
 }
 
 export const toy = backendOf({

@@ -1,6 +1,6 @@
 import { type Deviation, type OpName, type Trait, traits, UnsupportedError } from "@residual/core";
 import type { Check } from "../report/types.ts";
-import { suites } from "./ops/suites.ts";
+import { type HeldOp, suites } from "./ops/suites.ts";
 
 /**
  * A section's checks after the backend's declared deviations are applied.
@@ -50,8 +50,8 @@ export function checkDeviations(deviations: readonly Deviation[]): void {
 const quote = (text: string): string => JSON.stringify(text);
 const list = (all: readonly string[]): string => all.map(quote).join(", ") || "none";
 
-/** The traits that an op's cases show; none for an unknown op. */
+/** The traits that an op's cases show; none for an op without cases. */
 export function traitsShownBy(op: OpName): readonly Trait[] {
-  const { byHand, special } = suites[op] ?? { byHand: [], special: [] };
+  const { byHand, special } = suites[op as HeldOp] ?? { byHand: [], special: [] };
   return [...new Set([...byHand, ...special].flatMap(({ shows = [] }) => shows))];
 }

@@ -6,7 +6,6 @@ import {
   input,
   mapValues,
   nodesOf,
-  type OpName,
   ops,
   optimize,
   type ResNetSpec,
@@ -19,7 +18,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { float32 } from "../arithmetic.ts";
 import { describeOutcome } from "../check.ts";
-import { opNames, suites } from "../ops/suites.ts";
+import { type HeldOp, opNames, suites } from "../ops/suites.ts";
 import { cutOut, samplesOf } from "../sample.ts";
 import { expectationOf, runTrials, type Trial } from "../trial.ts";
 import { arbitraryTrial, randomTrials, shrink } from "./random.ts";
@@ -115,7 +114,7 @@ describe("samples", () => {
   });
 });
 
-function exactProperty(op: OpName) {
+function exactProperty(op: HeldOp) {
   return fc.property(arbitraryTrial(op), (trial) => {
     const whole = expectationOf(trial);
     const samples = samplesOf(whole.shape, 3);

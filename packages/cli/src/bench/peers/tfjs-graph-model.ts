@@ -57,6 +57,9 @@ async function artifactsOf(graph: Graph): Promise<Tfjs.io.ModelArtifacts> {
     padsPools: false,
     grouped: () => "split",
     multiplies: () => false,
+    weightGradients: "convolution",
+    poolGradients: "comparisons",
+    sumsByProducts: false,
   });
   const files: GraphModelFile[] = [];
   for await (const file of programFiles(program)) files.push(file);
