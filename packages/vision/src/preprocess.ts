@@ -109,20 +109,19 @@ function padded(pixels: Pixels, side: number, left: number, top: number): Pixels
  */
 export function normalize(pixels: Pixels, preprocessing: Normalization): Tensor<"float32"> {
   checkPixels(pixels);
+  checkNormalization(preprocessing);
   const { width, height, data } = pixels;
   const image = new Float32Array(data.length);
-  normalizer(preprocessing)(data, image);
+  normalizeInto(data, preprocessing, image);
   return tensorOf("float32", [1, 3, height, width], image);
 }
 
-/** `normalize` for many images: writes the planes of interleaved bytes into memory of the same length. */
-export function normalizer(preprocessing: Normalization): (bytes: Uint8Array, planes: Float32Array) => void {
+function checkNormalization(preprocessing: Normalization): void {
   const { mean, std } = preprocessing;
   const areLists = Array.isArray(mean) && Array.isArray(std);
   const lengths = areLists ? [mean.length, std.length] : [3, 3];
   check(lengths.join() === "3,3", "normalize.N1", `mean and std of ${lengths.join(" and ")} numbers, expected 3 each`);
   checkPreprocessing({ ...preprocessing, ...anySize });
-  return (bytes, planes) => normalizeInto(bytes, preprocessing, planes);
 }
 
 function normalizeInto(data: Uint8Array, normalization: Normalization, image: Float32Array): void {
@@ -131,29 +130,35 @@ function normalizeInto(data: Uint8Array, normalization: Normalization, image: Fl
 
 /** `[n, 3]` bytes normalized to `image`, `[3, n]`: the arithmetic that simd/kernels.wat has to equal. */
 export function normalizePlainly(data: Uint8Array, normalization: Normalization, image: Float32Array): void {
-  const order = normalization.channels === "bgr" ? [2, 1, 0] : [0, 1, 2];
-  fillPlanes(
-    image,
-    data,
-    order,
-    [0, 1, 2].map((channel) => valuesOfBytes(normalization, channel)),
-  );
+  const plane = data.length / 3;
+  for (const [at, { channel, values }] of tablesOf(normalization).entries())
+    fillPlane(image.subarray(at * plane, (at + 1) * plane), data, channel, values);
 }
 
-/** Channel `c` of the interleaved `data` to plane `order[c]`, each byte as its value in the table of its channel. */
-function fillPlanes(
-  image: Float32Array,
-  data: Uint8Array,
-  order: readonly number[],
-  [reds, greens, blues]: readonly Float32Array[],
-): void {
-  const plane = image.length / 3;
-  const [red, green, blue] = order.map((at) => at * plane);
-  for (let i = 0, at = 0; i < plane; i++, at += 3) {
-    image[red! + i] = reds![data[at]!]!;
-    image[green! + i] = greens![data[at + 1]!]!;
-    image[blue! + i] = blues![data[at + 2]!]!;
-  }
+function fillPlane(plane: Float32Array, data: Uint8Array, channel: number, values: Float32Array): void {
+  for (let i = 0, at = channel; i < plane.length; i++, at += 3) plane[i] = values[data[at]!]!;
+}
+
+/** How a plane of `normalize` is made: the byte of this channel, as its value in a table. */
+export interface PlaneTable {
+  readonly channel: number;
+  /** For each of the 256 bytes. */
+  readonly values: Float32Array;
+}
+
+/** `normalize` for callers that read pixels in another order. Throws as `normalize` does. */
+export function planeTables(preprocessing: Normalization): readonly PlaneTable[] {
+  checkNormalization(preprocessing);
+  return tablesOf(preprocessing);
+}
+
+/** Channel `c` of the picture becomes plane `order[c]`, and mean and std are the channel's. */
+function tablesOf(normalization: Normalization): readonly PlaneTable[] {
+  const order = normalization.channels === "bgr" ? [2, 1, 0] : [0, 1, 2];
+  return [0, 1, 2].map((plane) => {
+    const channel = order.indexOf(plane);
+    return { channel, values: valuesOfBytes(normalization, channel) };
+  });
 }
 
 /** The value of each of the 256 bytes in one channel. */

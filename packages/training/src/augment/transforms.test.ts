@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
-import { hashU32, type Tensor, tensor } from "@residual/core";
+import { hashU32, type Tensor, tensor, variants } from "@residual/core";
+import { normalize, planeTables } from "@residual/vision";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Random } from "../random.ts";
 import { jittered } from "./colour-jitter.ts";
@@ -9,6 +11,7 @@ import { cropped, drawCrop } from "./random-crop.ts";
 import { drawErasing } from "./random-erasing.ts";
 import type { Raster } from "./raster.ts";
 import { drawResizedCrop, resizedCrop } from "./resized-crop.ts";
+import { rasterOf, writeView } from "./view.ts";
 
 interface Recorded {
   readonly image: readonly number[];
@@ -93,6 +96,22 @@ it.each(recorded.resizedCrops)(
     expect(Array.from(resizedCrop(picture, drawn, size, "bilinear").data)).toEqual(out);
   },
 );
+
+it("a view is written as its raster is normalized", () => {
+  const preprocessing = { ...variants.resnet50.preprocessing, channels: "bgr" } as const;
+  const side = fc.integer({ min: 1, max: 20 });
+  const offset = fc.integer({ min: -24, max: 16 });
+  const box = fc.record({ top: offset, left: offset, width: side, height: side });
+  fc.assert(
+    fc.property(box, fc.boolean(), (box, isMirrored) => {
+      const view = { raster: picture, box, isMirrored };
+      const { width, height, data } = rasterOf(view);
+      const planes = new Float32Array(data.length);
+      writeView(view, planeTables(preprocessing), planes);
+      expect(planes).toEqual(normalize({ width, height, data: Uint8Array.from(data) }, preprocessing).data);
+    }),
+  );
+});
 
 it("a flip", () => {
   expect(Array.from(flipped(picture).data)).toEqual(recorded.flipped);

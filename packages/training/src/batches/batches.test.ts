@@ -191,11 +191,14 @@ describe("pictures that cannot be read", () => {
 
 describe("checkAugmentation", () => {
   it.each([
-    [{ flip: 1.5 }, "`flip` is 1.5, expected a number from 0 to 1"],
-    [{ crop: { padding: -1 } }, "`crop.padding` is -1"],
-    [{ jitter: { hue: 0.6 } }, "`jitter.hue` is 0.6"],
-    [{ mixup: 0 }, "`mixup` is 0, expected a number above 0"],
-    [{ resizedCrop: { scale: [0.5, 0.2] } }, "`resizedCrop.scale[1]` is 0.2, expected a number of at least the first"],
+    [{ flip: 1.5 }, "`flip` is the number 1.5, expected a number from 0 to 1"],
+    [{ crop: { padding: -1 } }, "`crop.padding` is the number -1"],
+    [{ jitter: { hue: 0.6 } }, "`jitter.hue` is the number 0.6"],
+    [{ mixup: 0 }, "`mixup` is the number 0, expected a number above 0"],
+    [
+      { resizedCrop: { scale: [0.5, 0.2] } },
+      "`resizedCrop.scale[1]` is the number 0.2, expected a number of at least the first",
+    ],
   ] as const)("refuses %j", (augmentation, words) => {
     expect(() => checkAugmentation(augmentation)).toThrow(words);
   });

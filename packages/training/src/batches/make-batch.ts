@@ -7,11 +7,12 @@ import {
   tensorOf,
   UnsupportedError,
 } from "@residual/core";
-import { decodeImage, normalizer } from "@residual/vision";
+import { decodeImage, planeTables } from "@residual/vision";
 import { type Augmentation, fitted } from "../augment/augmentation.ts";
 import { mixed } from "../augment/mixing.ts";
 import { eraseRandomly } from "../augment/random-erasing.ts";
 import { channelsOf, type Raster } from "../augment/raster.ts";
+import { rasterOf, writeView } from "../augment/view.ts";
 import type { Example, StoredPicture } from "../data/dataset.ts";
 import { type Random, randomOf } from "../random.ts";
 
@@ -114,24 +115,25 @@ async function decoded(picture: StoredPicture, recipe: BatchRecipe): Promise<Ras
 /** Writes the numbers of an image, [C, H, W]. */
 function inputWriter({ augmentation, preprocessing, input }: BatchRecipe) {
   const [channels, height, width] = input;
-  const normalized = preprocessing && normalizer(preprocessing);
+  const tables = preprocessing && planeTables(preprocessing);
   const size = preprocessing ?? { resize: width, crop: width, interpolation: "bilinear" };
   return (raster: Raster, name: string, random: Random | undefined, planes: Float32Array): void => {
-    const square = fitted(raster, size, augmentation, random);
-    const found = [channelsOf(square), square.height, square.width];
+    const view = fitted(raster, size, augmentation, random);
+    const { box } = view;
+    const found = [channelsOf(view.raster), box.height, box.width];
     if (found.join() !== input.join())
       throw new ShapeError(
         "batch.B1",
         `${name} is [${found.join(", ")}], expected [${input.join(", ")}], the model's input`,
       );
-    if (square.data instanceof Float32Array) writePlanes(square.data, channels, planes);
-    else if (normalized) normalized(square.data, planes);
+    if (view.raster.data instanceof Float32Array) writePlanes(rasterOf(view).data, channels, planes);
+    else if (tables) writeView(view, tables, planes);
     else throw new UnsupportedError("pictures need a `preprocessing`, which says how they become the model's input");
     if (random && augmentation.erasing) eraseRandomly(planes, { width, height }, random, augmentation.erasing);
   };
 }
 
-function writePlanes(data: Float32Array, channels: number, planes: Float32Array): void {
+function writePlanes(data: Raster["data"], channels: number, planes: Float32Array): void {
   const plane = data.length / channels;
   for (let i = 0, from = 0; i < plane; i++) for (let c = 0; c < channels; c++) planes[c * plane + i] = data[from++]!;
 }

@@ -255,7 +255,7 @@ describe("bad input", () => {
     [{ heldOut: { ...shades(2), examples: [] } }, "no pictures to train on, or none to judge by"],
     [{ classWeights: [1, 2, 3] }, "3 class weights for 2 classes"],
     [{ labelSmoothing: 1 }, "`labelSmoothing` is 1"],
-    [{ augmentation: { flip: 2 } }, "`flip` is 2"],
+    [{ augmentation: { flip: 2 } }, "`flip` is the number 2"],
     [{ learningRate: -1 }, "`rate` is -1"],
     [{ model: "resnet19" }, "did you mean resnet1"],
   ] as const)("%j is refused", async (changes, words) => {
