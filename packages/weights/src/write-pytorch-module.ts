@@ -3,7 +3,7 @@ import { writeAtomic } from "@residual/kit/files";
 import { placeTensors } from "./encode-safetensors.ts";
 import type { Metadata } from "./named-tensors.ts";
 import { numbersOf } from "./numbers-of.ts";
-import type { PyTorchModuleOptions } from "./pytorch-module/index.ts";
+import { type PyTorchModuleOptions, pyTorchModule } from "./pytorch-module/index.ts";
 
 /** A network's answer, which the written module compares its own with. */
 export interface RecordedAnswer {
@@ -34,7 +34,6 @@ export async function writePyTorchModule(
   graph: Graph,
   { metadata = {}, recorded, preprocessing, signal, onProgress }: WritePyTorchModuleOptions = {},
 ): Promise<void> {
-  const { pyTorchModule } = await import("./pytorch-module/index.ts");
   const weights = weightsBeside(path);
   const [open] = parametersOf(graph);
   if (open) throw new FormatError(`${graph.name} has no numbers for ${open.name}; bind the graph first`);

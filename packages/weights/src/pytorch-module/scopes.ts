@@ -135,14 +135,14 @@ function needed(graph: Graph, output: Value): readonly AnyNode[] {
 }
 
 /** Words that Python, or a module of PyTorch, has a meaning for. */
-const reserved: ReadonlySet<string> = new Set(
-  (
-    "False None True and as assert async await break class continue def del elif else except finally for from global " +
-    "if import in is lambda nonlocal not or pass raise return try while with yield " +
-    "add_module apply buffers call_super_init children compile cpu cuda dump_patches double eval extra_repr float " +
-    "forward half modules parameters register_buffer register_module state_dict to train training type zero_grad"
-  ).split(" "),
-);
+// biome-ignore format: words
+const reserved: ReadonlySet<string> = new Set([
+  "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del",
+  "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal",
+  "not", "or", "pass", "raise", "return", "try", "while", "with", "yield", "add_module", "apply", "buffers",
+  "children", "compile", "cpu", "cuda", "double", "eval", "extra_repr", "float", "forward", "half", "modules",
+  "parameters", "register_buffer", "register_module", "state_dict", "to", "train", "training", "type", "zero_grad",
+]);
 
 /** Throws UnsupportedError for names that cannot be attributes of a module. */
 function checkNames(nodes: readonly AnyNode[]): void {
