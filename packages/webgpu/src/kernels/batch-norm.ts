@@ -15,16 +15,21 @@ const eachOfPart = (code: string) => /* wgsl */ `
     for (var at = pixel % p.pixelParts; at < p.xPixels; at += p.pixelParts) { ${code} }
   }`;
 
-/** The mean of each part of a channel, and its Σ (x − mean)² behind all means, by Welford's method. */
+/**
+ * The mean of each part of a channel, and its Σ (x − mean)² behind all means. Sums are of the distance to the part's
+ * first number, which is near its mean: Σx² − (Σx)² would cancel. (Welford's method divides for each number, and its
+ * means were four times as far off.)
+ */
 export const momentParts: KernelIn = plain({
   name: "moments of parts",
   operands: ["x", "y"],
   alwaysFloat32: ["y"],
   params: partParams,
   code: /* wgsl */ `
-  var mean = vec4f(); var squares = vec4f(); var count = 0.0;
-${eachOfPart("let v = x(start + at); let d = v - mean; count += 1.0; mean += d / count; squares += d * (v - mean);")}
-  put(i, mean); put(p.planes * p.pixels + i, squares);`,
+  let origin = x((pixel / p.pixelParts * p.quads + plane) * p.xPixels + pixel % p.pixelParts);
+  var sum = vec4f(); var squares = vec4f(); var count = 0.0;
+${eachOfPart("let d = x(start + at) - origin; sum += d; squares += d * d; count += 1.0;")}
+  put(i, origin + sum / count); put(p.planes * p.pixels + i, max(vec4f(), squares - sum * sum / count));`,
 });
 
 /** The mean of each channel, or with `isVariance` its biased variance, from those of its parts. */

@@ -278,6 +278,6 @@ export function forWinograd(
     channelFours: order.channels / 4,
     positionFours: length / positions / 4,
   };
-  const onDevice = { kernel: weightTransform, params, grid: repackGrid([o, c, 1, 1], order) };
+  const onDevice = { kernel: weightTransform, params, grid: repackGrid((Math.ceil(c / 4) * 4) / together, o, order) };
   return { name: `${name} ${order.name}`, length, block, planes: positions, write, onDevice };
 }

@@ -1,7 +1,7 @@
 import { sizeOf } from "@residual/core";
 import type { KernelIn } from "../kernels/kernel.ts";
 import { pack } from "../kernels/order.ts";
-import { repack } from "../kernels/repack.ts";
+import { PACKED_TOGETHER, repack } from "../kernels/repack.ts";
 import { type Four, type Layout, layoutOf, lengthOf, type WeightOrder } from "./layout.ts";
 
 /**
@@ -73,18 +73,16 @@ export function inOrder(order: WeightOrder, [o, c, kh, kw]: Four): Packing {
     downFours: order.down / 4,
     rightFours: order.right / 4,
   };
-  const params = { outputs: o, inputs: c, kh, kw, block, together, ...fours };
-  const grid = repackGrid([o, c, kh, kw], order);
+  const planes = (Math.ceil(c / 4) * 4) / together;
+  const params = { outputs: o, inputs: c, kh, kw, block, together, fours: planes, ...fours };
+  const grid = repackGrid(Math.ceil(planes / PACKED_TOGETHER), o, order);
   return { name, length, block, planes: 1, write, onDevice: { kernel: repack, params, grid } };
 }
 
-/**
- * The layout that a kernel runs over to pack weights. It has a plane for each tap of `together` channels. A plane has
- * the outputs, four numbers per invocation.
- */
-export function repackGrid([o, c, kh, kw]: Four, { block, together }: WeightOrder): Layout {
-  const planes = (Math.ceil(c / 4) * 4 * kh * kw) / together;
-  return { images: 1, channels: planes, quads: planes, pixels: (Math.ceil(o / block) * block * together) / 4 };
+/** The layout that a kernel runs over to pack weights: planes of outputs, four numbers per invocation. */
+export function repackGrid(planes: number, outputs: number, { block, together }: WeightOrder): Layout {
+  const pixels = (Math.ceil(outputs / block) * block * together) / 4;
+  return { images: 1, channels: planes, quads: planes, pixels };
 }
 
 /** Copies numbers in the host's order. */
