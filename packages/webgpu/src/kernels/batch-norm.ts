@@ -38,7 +38,7 @@ export const moments: KernelIn = plain({
   operands: ["x", "y"],
   alwaysFloat32: ["x"],
   host: ["y"],
-  params: [...partParams, "isVariance"],
+  params: ["images", "xPixels", "pixelParts", "imageParts", "isVariance"],
   code: /* wgsl */ `
   let parts = p.pixelParts * p.imageParts; let all = f32(p.images * p.xPixels);
   var mean = vec4f();

@@ -24,7 +24,7 @@ export const timesSmaller: KernelIn = plain({
   operands: ["a", "b", "y"],
   params: broadcastParams,
   code: `${smaller}
-  put(i, a(i) * four);`,
+  put(i, zeroPadded(a(i) * four, quad, p.channels)); // 0 times an infinite scalar is no zero`,
 });
 
 export const divideBySmaller: KernelIn = plain({

@@ -108,7 +108,7 @@ describe("a plan", () => {
         "3 buffers, 768 bytes",
       ].join("\n"),
     );
-    expect(plan.outputs).toEqual({ y: { storage: { kind: "value", id: 4 }, shape: [1, 32], order: "device" } });
+    expect(plan.outputs).toEqual({ y: { storage: { kind: "value", id: 4 }, shape: [1, 32], order: "host" } });
   });
 
   it("shares memory among values that do not live at the same time", () => {
@@ -326,7 +326,7 @@ describe("programs", () => {
     const added = planFor(...layer, (a) => ops.add({ a: variable("a", a), b: variable("b", a) }));
     const isPacking = (name: string) => /^repack weights|^winograd-f. weights|^pack\b|^unpack\b/.test(name);
     const others = (names: readonly string[]) => names.filter((name) => !isPacking(name));
-    const adding = `add${layer[2].memory === "textures" ? ", in textures" : ""}`;
+    const adding = `add, of rows${layer[2].memory === "textures" ? ", in textures" : ""}`;
     expect(others(namesOf(added.dispatches)).filter((name) => name !== adding)).toEqual(others(kernelsFor(...layer)));
     expect(overlaps(added)).toEqual([]);
   });
