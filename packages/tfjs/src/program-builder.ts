@@ -138,12 +138,19 @@ export class ProgramBuilder {
 
   /** A row of ones, [1, count]. */
   ones(count: number): string {
-    return this.#once(`ones ${count}`, (name) => this.numbers(name, [1, count], new Float32Array(count).fill(1)));
+    return this.#shared(`ones/${count}`, [1, count], new Float32Array(count).fill(1));
   }
 
   /** A scalar from an attribute. */
   scalar(value: number): string {
-    return this.#once(`scalar ${value}`, (name) => this.numbers(name, [], Float32Array.of(value)));
+    return this.#shared(`scalar/${value}`, [], Float32Array.of(value));
+  }
+
+  /** A constant that several operations read. */
+  #shared(name: string, shape: readonly number[], data: Float32Array): string {
+    const made = this.#made.get(name) ?? this.numbers(name, shape, data);
+    this.#made.set(name, made);
+    return made;
   }
 
   /** Constants from attributes. */
