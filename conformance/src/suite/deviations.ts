@@ -1,6 +1,6 @@
-import { type Deviation, type OpName, type Trait, traits, UnsupportedError } from "@residual/core";
+import { type Deviation, type ModelOpName, type OpName, type Trait, traits, UnsupportedError } from "@residual/core";
 import type { Check } from "../report/types.ts";
-import { type HeldOp, suites } from "./ops/suites.ts";
+import { suites } from "./ops/suites.ts";
 
 /**
  * A section's checks after the backend's declared deviations are applied.
@@ -52,6 +52,6 @@ const list = (all: readonly string[]): string => all.map(quote).join(", ") || "n
 
 /** The traits that an op's cases show; none for an op without cases. */
 export function traitsShownBy(op: OpName): readonly Trait[] {
-  const { byHand, special } = suites[op as HeldOp] ?? { byHand: [], special: [] };
+  const { byHand, special } = suites[op as ModelOpName] ?? { byHand: [], special: [] };
   return [...new Set([...byHand, ...special].flatMap(({ shows = [] }) => shows))];
 }

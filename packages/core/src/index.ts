@@ -133,6 +133,7 @@ export {
   isOpName,
   type Lowering,
   lower,
+  type ModelOpName,
   macsOf,
   type Node,
   type OpName,

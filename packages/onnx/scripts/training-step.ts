@@ -2,9 +2,11 @@
  * Times a training step of CIFAR's ResNet-20 (SGD with momentum and weight decay) on onnx and in PyTorch, in turn, and
  * measures the memory that two steps take in processes of their own. Prints medians, and ratios to PyTorch.
  *
- *   node --conditions=@residual/source scripts/training-step.ts [--batch 128] [--threads 1] [--rounds 9] [--python python3]
+ *   node --conditions=@residual/source scripts/training-step.ts [--batch 128] [--threads 1] [--rounds 9] [--python
+ * python3]
  *
- * in packages/onnx. PyTorch's side is training_step.py. `--growth 2000` makes steps on onnx alone, and prints the memory
+ * in packages/onnx. PyTorch's side is training_step.py. `--growth 2000` makes steps on onnx alone, and prints the
+ * memory
  * of the process as they go on.
  */
 import { type ChildProcess, fork, spawn } from "node:child_process";

@@ -35,7 +35,8 @@ interface NormInTraining {
 }
 
 /**
- * Batch norms in training, by their mean: onnxruntime computes the output, the mean and the variance in one operator. Norms
+ * Batch norms in training, by their mean: onnxruntime computes the output, the mean and the variance in one operator.
+ * Norms
  * whose scale or shift is computed are not listed.
  */
 function normsInTraining(graph: Graph): ReadonlyMap<Value, NormInTraining> {
@@ -68,8 +69,10 @@ function normInTraining(
 }
 
 /**
- * Zeros as running mean and variance, of which momentum 0 keeps nothing. onnxruntime writes mean and variance of the batch
- * over them (batch_norm.cc: `Alias(3, 1)` and `Alias(4, 2)`), even over constants that other nodes read. So each norm has
+ * Zeros as running mean and variance, of which momentum 0 keeps nothing. onnxruntime writes mean and variance of the
+ * batch
+ * over them (batch_norm.cc: `Alias(3, 1)` and `Alias(4, 2)`), even over constants that other nodes read. So each norm
+ * has
  * two vectors in memory of their own, computed from x by different operators, which no pass folds or merges.
  */
 function runningStatistics(model: ModelBuilder, norm: AnyNode, x: string): readonly string[] {

@@ -41,7 +41,8 @@ export function maxPool2dGradient(
 }
 
 /**
- * The transpose of the convolution. With stride 1 that is a convolution by the weights with taps in reverse order, which
+ * The transpose of the convolution. With stride 1 that is a convolution by the weights with taps in reverse order,
+ * which
  * onnxruntime computes faster: its ConvTranspose writes all products before it adds them up.
  */
 export function conv2dInputGradient(
@@ -77,7 +78,9 @@ export function conv2dInputGradient(
   });
 }
 
-/** The weights [G·O, C, KH, KW] of a convolution as those of its transpose, [G·C, O, KH, KW] with taps in reverse order. */
+/**
+ * The weights [G·O, C, KH, KW] of a convolution as those of its transpose, [G·C, O, KH, KW] with taps in reverse order.
+ */
 function turned(
   at: NodeBuilder,
   weight: string,

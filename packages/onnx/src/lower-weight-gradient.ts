@@ -44,9 +44,12 @@ const strided = (sizes: Sizes) => (sizes.stride.some((step) => step > 1) ? sizeO
  * The forms, measured in docs/decisions/2026-11-30-training-on-onnx.md.
  *
  * A 1×1 kernel has one product for each image: dy · xᵀ. Any other kernel is a convolution whose *kernel is dy*: of an
- * image whose rows hold all channels of a pixel side by side (NHWC), dilated by the number of channels. Its output has the
- * taps as rows, and the channels of each tap side by side: a wide matrix product, in runs of channels · KW numbers. Without
- * the interleaving, the output is as small as the weight's taps, and onnxruntime's product is three to four times slower.
+ * image whose rows hold all channels of a pixel side by side (NHWC), dilated by the number of channels. Its output has
+ * the
+ * taps as rows, and the channels of each tap side by side: a wide matrix product, in runs of channels · KW numbers.
+ * Without
+ * the interleaving, the output is as small as the weight's taps, and onnxruntime's product is three to four times
+ * slower.
  *
  * Either each image is a group of its own, and the images' gradients are summed; or images are the channels that the
  * convolution sums over, for which dy is transposed.
@@ -131,7 +134,9 @@ function convolved(at: NodeBuilder, sizes: Sizes, image: string, kernels: string
   });
 }
 
-/** [O, rows · columns · C] as [O, C, KH, KW]: without the columns between the taps, and without taps that no kernel has. */
+/**
+ * [O, rows · columns · C] as [O, C, KH, KW]: without the columns between the taps, and without taps that no kernel has.
+ */
 function tapsLast(at: NodeBuilder, sizes: Sizes, sums: string): string {
   const { groups, outputs, channels, kernel, dilation } = sizes;
   const [rows, columns] = [0, 1].map((axis) => reach(sizes, axis as 0 | 1)) as [number, number];
@@ -166,7 +171,7 @@ export function conv2dWeightGradient(
 }
 
 /** [N, C, H, W] and [N, O, OH, OW], with attributes. */
-export function sizesOf(
+function sizesOf(
   attributes: AttributesOf<"conv2dWeightGradient">,
   [images = 0, channels = 0, ...size]: readonly number[],
   [, outputs = 0, ...steps]: readonly number[],

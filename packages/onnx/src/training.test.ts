@@ -76,7 +76,8 @@ function expectClose(found: Tensor, expected: Tensor<"float64">, tolerance: numb
 }
 
 /**
- * The size of the terms that cancel in the gradients of a norm: dy · gamma · r, with r = 1 / √(variance + epsilon), times
+ * The size of the terms that cancel in the gradients of a norm: dy · gamma · r, with r = 1 / √(variance + epsilon),
+ * times
  * the condition of x − mean, which is |x| · r. A norm of two values has nearly no gradient.
  */
 function termsOfNorm({ x, gamma, dy }: OpGolden["inputs"], epsilon: number): number {
@@ -156,7 +157,9 @@ describe("three SGD steps agree with PyTorch's", () => {
     });
   }
 
-  /** PyTorch's own float32 run differs by `tolerance` / 10 of the largest value; another order of sums may differ more. */
+  /**
+   * PyTorch's own float32 run differs by `tolerance` / 10 of the largest value; another order of sums may differ more.
+   */
   function expectRecorded(name: string, { data }: Tensor, { l2, samples }: Recorded, tolerance: number): void {
     const numbers = data as Float32Array;
     const expectNear = (what: string, found: number, expected: number, scale: number) =>

@@ -15,7 +15,8 @@ export interface ConvolutionParts {
   readonly residual?: Operand | undefined;
   readonly relu: boolean;
   /**
-   * For the gradient with respect to the image: the value of the weight [O, I, KH, KW], whose channels are exchanged and
+   * For the gradient with respect to the image: the value of the weight [O, I, KH, KW], whose channels are exchanged
+   * and
    * whose kernels are turned in the layouts that operators read.
    */
   readonly turned?: Value;

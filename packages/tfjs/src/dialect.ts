@@ -2,10 +2,10 @@
 export type GroupedForm = "depthwise" | "split";
 
 /** TensorFlow's operator for it, or a convolution of the images by dy, with images in place of channels. */
-export type WeightGradientForm = "operator" | "convolution";
+type WeightGradientForm = "operator" | "convolution";
 
 /** Loops on the caller's thread, or a comparison of each pixel of the windows with their maximum. */
-export type PoolGradientForm = "loops" | "comparisons";
+type PoolGradientForm = "loops" | "comparisons";
 
 /** The operators of an engine, and the forms that it runs fastest. */
 export interface Dialect {

@@ -11,7 +11,7 @@ function isPlain(operand: Operand): boolean {
 }
 
 /** An operation that processes number by number. Weights stay in the graph's order; images are NHWC. */
-export function elementwise(
+function elementwise(
   to: ProgramBuilder,
   node: Pick<AnyNode, "name" | "shape">,
   operands: readonly Operand[],
@@ -41,7 +41,7 @@ function operatorShape(shape: readonly number[]): readonly number[] {
 }
 
 /** Σ x per channel, [C], of images or rows. With a fixed batch a product with ones, if the dialect prefers it. */
-export function channelSum(to: ProgramBuilder, dialect: Dialect, name: string, x: string, shape: Shape): string {
+function channelSum(to: ProgramBuilder, dialect: Dialect, name: string, x: string, shape: Shape): string {
   const [n, channels, ...size] = shape as readonly [number | "N", number, ...number[]];
   if (n === "N" || !dialect.sumsByProducts) {
     const axes = size.length === 0 ? [0] : [0, 1, 2];

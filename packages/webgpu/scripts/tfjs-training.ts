@@ -16,7 +16,8 @@ const FEATURES = [
 ] as const;
 
 /**
- * Registers tfjs's gradients. Its bundle for Node leaves them out; the modules beside it have them, and import one another
+ * Registers tfjs's gradients. Its bundle for Node leaves them out; the modules beside it have them, and import one
+ * another
  * without file endings. Both share one global registry.
  */
 async function registerGradients(): Promise<void> {

@@ -4,10 +4,22 @@
  *   VK_ICD_FILENAMES=/usr/share/vulkan/icd.d/lvp_icd.json \
  *     node --conditions=@residual/source scripts/training-step.ts [BATCH [ROUNDS]]     in packages/webgpu; quiet
  *
- * Prints what a step does, and for each peer the least and the median of its steps, which alternate. CPU time is that of
+ * Prints what a step does, and for each peer the least and the median of its steps, which alternate. CPU time is that
+ * of
  * all threads of the process, so that other programs count less.
  */
-import { fill, fixtureWeights, macsOf, nodesOf, resnet, sgd, tensorOf, trainable, trainingStep, variants } from "@residual/core";
+import {
+  fill,
+  fixtureWeights,
+  macsOf,
+  nodesOf,
+  resnet,
+  sgd,
+  tensorOf,
+  trainable,
+  trainingStep,
+  variants,
+} from "@residual/core";
 import { dawnGpu } from "@residual/kit/testing/lavapipe";
 import { webgpu } from "../src/index.ts";
 import { tfjsStep, useTfjs } from "./tfjs-training.ts";
@@ -26,10 +38,16 @@ for (let i = 0; i < batch; i++) target.data[1000 * i + ((37 * i) % 1000)] = 1;
 const macs = nodesOf(step).reduce((sum, node) => sum + macsOf(node, batch), 0);
 const executable = await webgpu().compile(step);
 const plan = executable.plan.split("\n");
-console.log(`${(macs / 1e9).toFixed(1)} billion multiply-adds, ${plan.length - 1} dispatches and updates; ${plan.at(-1)}`);
+console.log(
+  `${(macs / 1e9).toFixed(1)} billion multiply-adds, ${plan.length - 1} dispatches and updates; ${plan.at(-1)}`,
+);
 
 const ours = async (): Promise<number> => {
-  const { loss } = await executable.run({ image, target, learningRate: tensorOf("float32", [], Float32Array.of(learningRate)) });
+  const { loss } = await executable.run({
+    image,
+    target,
+    learningRate: tensorOf("float32", [], Float32Array.of(learningRate)),
+  });
   await executable.read(["fc.bias"]); // waits for the updates of the step
   return loss.data[0]!;
 };
@@ -63,8 +81,12 @@ const least = (times: readonly number[]) => Math.min(...times);
 const median = (times: readonly number[]) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)]!;
 for (const { name, wall, cpu, losses } of peers) {
   const times = [wall, cpu].map((each) => `${least(each).toFixed(0)} (median ${median(each).toFixed(0)})`);
-  console.log(`${name}: wall ${times[0]} ms, CPU ${times[1]} ms; losses ${losses.map((loss) => loss.toFixed(4)).join(", ")}`);
+  console.log(
+    `${name}: wall ${times[0]} ms, CPU ${times[1]} ms; losses ${losses.map((loss) => loss.toFixed(4)).join(", ")}`,
+  );
 }
 const [{ wall, cpu }, other] = peers as [Peer, Peer];
-console.log(`ratio: wall ${(least(other.wall) / least(wall)).toFixed(1)}, CPU ${(least(other.cpu) / least(cpu)).toFixed(1)}`);
+console.log(
+  `ratio: wall ${(least(other.wall) / least(wall)).toFixed(1)}, CPU ${(least(other.cpu) / least(cpu)).toFixed(1)}`,
+);
 process.exit(0); // Dawn keeps the process as long as its GPU is held

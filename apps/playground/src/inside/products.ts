@@ -2,6 +2,7 @@ import {
   type AnyNode,
   type AttributesOf,
   type InputsOf,
+  type ModelOpName,
   mapValues,
   type OpName,
   type RealTensor,
@@ -22,7 +23,7 @@ type Explain<Name extends OpName> = (
   limit: number,
 ) => Explanation;
 
-const explanations: { readonly [Name in OpName]: Explain<Name> } = {
+const explanations: { readonly [Name in ModelOpName]: Explain<Name> } = {
   conv2d: convolution,
   fusedConv2d: (inputs, attributes, at, limit) => ({
     ...convolution(inputs, attributes, at, limit),
@@ -81,7 +82,7 @@ export function explain(
 
 /** A row of the table, for a node whose op is known only at run time. */
 function rowOf(op: string) {
-  return explanations[op as OpName] as (
+  return explanations[op as ModelOpName] as (
     inputs: { readonly [input: string]: Given },
     attributes: AnyNode["attributes"],
     at: Place,

@@ -4,6 +4,7 @@ import {
   fixtureWeights,
   type Graph,
   input,
+  type ModelOpName,
   mapValues,
   nodesOf,
   ops,
@@ -18,7 +19,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { float32 } from "../arithmetic.ts";
 import { describeOutcome } from "../check.ts";
-import { type HeldOp, opNames, suites } from "../ops/suites.ts";
+import { opNames, suites } from "../ops/suites.ts";
 import { cutOut, samplesOf } from "../sample.ts";
 import { expectationOf, runTrials, type Trial } from "../trial.ts";
 import { arbitraryTrial, randomTrials, shrink } from "./random.ts";
@@ -114,7 +115,7 @@ describe("samples", () => {
   });
 });
 
-function exactProperty(op: HeldOp) {
+function exactProperty(op: ModelOpName) {
   return fc.property(arbitraryTrial(op), (trial) => {
     const whole = expectationOf(trial);
     const samples = samplesOf(whole.shape, 3);

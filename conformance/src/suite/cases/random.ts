@@ -1,7 +1,7 @@
-import { type Backend, fill, type OpName, type Tensor, type WorkOptions } from "@residual/core";
+import { type Backend, fill, type ModelOpName, type OpName, type Tensor, type WorkOptions } from "@residual/core";
 import fc, { type Arbitrary } from "fast-check";
 import type { Arithmetic } from "../arithmetic.ts";
-import { type HeldOp, suites } from "../ops/suites.ts";
+import { suites } from "../ops/suites.ts";
 import { type Outcome, runTrials, type Trial } from "../trial.ts";
 import { parametersAmong } from "./written.ts";
 
@@ -9,7 +9,7 @@ import { parametersAmong } from "./written.ts";
  * The numbers of each input. They depend only on the op, the input and its shape, so a printed trial is enough to
  * repeat the trial.
  */
-function numbersOf(op: HeldOp, input: string, shape: readonly number[]): Tensor<"float32"> {
+function numbersOf(op: ModelOpName, input: string, shape: readonly number[]): Tensor<"float32"> {
   const ranges: { readonly [input: string]: readonly [number, number] } = suites[op].ranges ?? {};
   const [from, to] = ranges[input] ?? [-2, 2];
   return fill("random", `${op}/${input}`, shape, from, to);
@@ -28,7 +28,7 @@ const constancies = {
 type Constancy = keyof typeof constancies;
 
 /** Any application of an op, small enough for a reader to check. */
-export function arbitraryTrial(op: HeldOp): Arbitrary<Trial> {
+export function arbitraryTrial(op: ModelOpName): Arbitrary<Trial> {
   const kinds = Object.keys(constancies) as Constancy[];
   return fc.tuple(suites[op].draft, fc.constantFrom(...kinds)).map(([{ shapes, attributes = {} }, constancy]) => {
     const names = Object.keys(shapes);
@@ -43,14 +43,14 @@ export interface RandomOptions {
 }
 
 /** `runs` trials of an op. The same seed gives the same trials. */
-export function randomTrials(op: HeldOp, { seed, runs }: RandomOptions): readonly Trial[] {
+export function randomTrials(op: ModelOpName, { seed, runs }: RandomOptions): readonly Trial[] {
   return fc.sample(arbitraryTrial(op), { seed, numRuns: runs });
 }
 
 /** The smallest trial that still fails when run by itself; undefined if none does. */
 export async function shrink(
   backend: Backend,
-  op: HeldOp,
+  op: ModelOpName,
   { seed, runs }: RandomOptions,
   arithmetic: Arithmetic,
   work: WorkOptions = {},

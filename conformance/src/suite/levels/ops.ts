@@ -1,9 +1,10 @@
+import type { ModelOpName } from "@residual/core";
 import type { Check } from "../../report/types.ts";
 import { randomTrials, shrink } from "../cases/random.ts";
 import { sweepTrials } from "../cases/sweep.ts";
 import { writtenTrials } from "../cases/written.ts";
 import { checkOf, whatOf } from "../check.ts";
-import { type HeldOp, opNames } from "../ops/suites.ts";
+import { opNames } from "../ops/suites.ts";
 import { type BackendUnderTest, counted, type Task } from "../task.ts";
 import { type Outcome, runTrials, type Trial, type Trials } from "../trial.ts";
 import { goldenOpsTask } from "./golden-ops.ts";
@@ -66,7 +67,11 @@ async function* randomOutcomes(held: BackendUnderTest, runs: number): AsyncGener
   for (const op of opNames) yield await randomCheck(held, op, runs);
 }
 
-async function randomCheck({ backend, arithmetic, work }: BackendUnderTest, op: HeldOp, runs: number): Promise<Check> {
+async function randomCheck(
+  { backend, arithmetic, work }: BackendUnderTest,
+  op: ModelOpName,
+  runs: number,
+): Promise<Check> {
   let worst: Outcome | undefined;
   for await (const outcome of runTrials(backend, randomTrials(op, { seed: SEED, runs }), arithmetic, work)) {
     if (!worst || outcome.share > worst.share) worst = outcome;

@@ -13,6 +13,45 @@ export const ops: typeof all = all;
 
 export type OpName = keyof typeof ops;
 
+/** The ops that no model has: gradients, losses and updates, and what those consist of. */
+const trainingOps = [
+  "adamStep",
+  "affine",
+  "averagePool2dGradient",
+  "batchMean",
+  "batchNormInputGradient",
+  "batchNormScaleGradient",
+  "batchVariance",
+  "channelSum",
+  "choose",
+  "clipFactor",
+  "conv2dInputGradient",
+  "conv2dWeightGradient",
+  "crossEntropy",
+  "descend",
+  "divide",
+  "expand",
+  "linearInputGradient",
+  "linearWeightGradient",
+  "logSoftmaxGradient",
+  "maxPool2dGradient",
+  "meanSquaredError",
+  "movingAverage",
+  "reluGradient",
+  "reshape",
+  "sigmoidGradient",
+  "sliceChannels",
+  "softmaxGradient",
+  "sqrt",
+  "subsampleGradient",
+  "sum",
+  "sumOfSquares",
+  "times",
+] as const satisfies readonly OpName[];
+
+/** The ops of models. Training has more. */
+export type ModelOpName = Exclude<OpName, (typeof trainingOps)[number]>;
+
 /** The ops that other ops express. */
 export type CompositeName = {
   [Name in OpName]: (typeof ops)[Name] extends { decompose: unknown } ? Name : never;

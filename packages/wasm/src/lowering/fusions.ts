@@ -3,7 +3,7 @@ import { type AnyNode, type Graph, is, type Node, nodesOf, usesOf, type Value } 
 type Norm = AnyNode & Node<"batchNorm">;
 
 /** A batch norm, and what follows it in the same kernel: the addition of a residual, a ReLU, or both. */
-export interface FusedNorm {
+interface FusedNorm {
   readonly norm: Norm;
   readonly sum?: AnyNode & Node<"add">;
   /** The operand of the sum that is not the norm. */

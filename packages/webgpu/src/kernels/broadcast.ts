@@ -1,16 +1,9 @@
 import { flat, type KernelIn, plain } from "./kernel.ts";
 
-/** Params of a smaller operand in the device's order: the steps to its next image, quad, row and column, 0 to repeat. */
-export const broadcastParams = [
-  "quads",
-  "channels",
-  "ow",
-  "imageStep",
-  "quadStep",
-  "rowStep",
-  "columnStep",
-  "isSingle",
-];
+/**
+ * Params of a smaller operand in the device's order: the steps to its next image, quad, row and column, 0 to repeat.
+ */
+const broadcastParams = ["quads", "channels", "ow", "imageStep", "quadStep", "rowStep", "columnStep", "isSingle"];
 
 /** `four` becomes the vec4 of the smaller operand b. `isSingle` is 1 for one channel, which all lanes get. */
 const smaller = /* wgsl */ `

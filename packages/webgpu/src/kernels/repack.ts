@@ -1,6 +1,8 @@
 import { type KernelIn, lines, plain } from "./kernel.ts";
 
-/** Params of `weightAt`, beside `x`: the steps from weight to weight (weight-view.ts), which wrap around if negative. */
+/**
+ * Params of `weightAt`, beside `x`: the steps from weight to weight (weight-view.ts), which wrap around if negative.
+ */
 export const weightParams = [
   "first",
   "groupOutputs",

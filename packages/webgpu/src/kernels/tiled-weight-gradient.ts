@@ -19,7 +19,8 @@ export interface WeightTile extends Lanes {
 
 /**
  * The gradient of conv2d by its weight for software adapters, as the product dy · xᵀ: rows are outputs, columns are
- * channels at taps, and the sums run over the pixels of all images. Built like tiledConv2d: a workgroup is one subgroup,
+ * channels at taps, and the sums run over the pixels of all images. Built like tiledConv2d: a workgroup is one
+ * subgroup,
  * whose lanes keep outputs × columns sums in registers. In a step each lane loads x at its columns for some pixels, and
  * the subgroup shares dy.
  *
@@ -208,7 +209,7 @@ export function tiledGradient(tile: WeightTile): WeightGradientStrategy {
 }
 
 /** Emits the sum over the parts of a weight's gradient. */
-export function emitSum(builder: Builder, node: string, sums: Operand, layer: Layer, parts: number): Operand {
+function emitSum(builder: Builder, node: string, sums: Operand, layer: Layer, parts: number): Operand {
   const [o, channels] = layer.weight;
   const quads = quadsPerGroup(layer);
   const pixels = tapsOf(layer) * quads;

@@ -9,7 +9,7 @@ import { keyOf } from "./plan.ts";
 const PARTS = 64;
 
 /** The parts of a channel's sum over images of `x`, as params of `channelSums` (sums.ts). */
-export function partsOf({ images, pixels }: Layout): {
+function partsOf({ images, pixels }: Layout): {
   readonly images: number;
   readonly xPixels: number;
   readonly pixelParts: number;

@@ -19,7 +19,8 @@ interface Request {
 
 /**
  * The gradient of a convolution by its input, as convolutions of dy. Outputs and inputs of the weights are exchanged,
- * and their taps reversed. With a stride of 2 each second pixel of the gradient is a convolution of its own, by the taps
+ * and their taps reversed. With a stride of 2 each second pixel of the gradient is a convolution of its own, by the
+ * taps
  * that meet it: together they multiply as much as the forward convolution. Undefined if no fast strategy fits.
  */
 export function emitAsConvolutions(
@@ -51,7 +52,7 @@ export function emitAsConvolutions(
 }
 
 /** An image of zeros, and of the pixels of up to four others at steps of `stride`, which is 1 or 2. */
-export function emitInterleaved(
+function emitInterleaved(
   builder: Builder,
   name: string,
   phases: readonly (Operand | undefined)[],

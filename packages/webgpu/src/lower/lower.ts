@@ -45,7 +45,7 @@ export interface Lowered {
 }
 
 /** A convolution that is a part of a gradient, and its strategy. */
-export type ChosenPart = Pick<ChosenLayer, "layer" | "strategy">;
+type ChosenPart = Pick<ChosenLayer, "layer" | "strategy">;
 
 /** A convolution or linear layer of a graph, and the strategy that computes it. */
 export interface ChosenLayer {

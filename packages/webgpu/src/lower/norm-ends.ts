@@ -17,7 +17,8 @@ export interface NormEnds {
 }
 
 /**
- * The norms whose add or ReLU belongs to them: no other node reads what is between. If both operands of an add are norms,
+ * The norms whose add or ReLU belongs to them: no other node reads what is between. If both operands of an add are
+ * norms,
  * it belongs to the first.
  */
 export function normEndsOf(graph: Graph): NormEnds {

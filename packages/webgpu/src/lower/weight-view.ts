@@ -3,7 +3,8 @@ import type { Four } from "./layout.ts";
 import type { HostPacking } from "./packing.ts";
 
 /**
- * Where the weights [O, C, KH, KW] of a convolution lie in a tensor in the host's order: the index of the first, and the
+ * Where the weights [O, C, KH, KW] of a convolution lie in a tensor in the host's order: the index of the first, and
+ * the
  * steps from one to the next. Outputs are counted in groups of `groupOutputs`. Steps may be negative.
  */
 export interface WeightSteps {
@@ -57,7 +58,7 @@ export function transposedView([o, perGroup, kh, kw]: Four, groups: number, { fi
 }
 
 /** The index of a weight of a view. */
-export function indexIn(steps: WeightSteps, o: number, c: number, a: number, b: number): number {
+function indexIn(steps: WeightSteps, o: number, c: number, a: number, b: number): number {
   const { first, groupOutputs, groupStep, outputStep, inputStep, downStep, rightStep } = steps;
   const ofOutput = Math.floor(o / groupOutputs) * groupStep + (o % groupOutputs) * outputStep;
   return first + ofOutput + c * inputStep + a * downStep + b * rightStep;

@@ -55,7 +55,7 @@ const specs: { readonly [id: string]: ResNetSpec } = {
   },
 };
 
-export function goldenSteps(id: string): GoldenSteps {
+function goldenSteps(id: string): GoldenSteps {
   const path = `../../../../conformance/golden/train/${id}.json`;
   return JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8")) as GoldenSteps;
 }

@@ -16,14 +16,17 @@ function isTiled(layer: ConvolutionLayer): boolean {
 }
 
 /**
- * The gradient of a convolution with respect to its weight, dw[o, c, p, q] = Σ dy[o, i, j] · x[c, i·stride + p, j·stride +
+ * The gradient of a convolution with respect to its weight, dw[o, c, p, q] = Σ dy[o, i, j] · x[c, i·stride + p,
+ * j·stride +
  * q] over images and pixels. `layer` is the convolution; the border of x holds its padding. dw is in the host's order.
  */
 export function weightGradient(layer: ConvolutionLayer, instructions: Instructions): Kernel {
   return isTiled(layer) ? tiledWeightGradient(designOf(layer, instructions)) : plainWeightGradient(layer);
 }
 
-/** Rows of sums: numbers of x for one pixel of dy, by their offsets in bytes. A section is split into register tiles. */
+/**
+ * Rows of sums: numbers of x for one pixel of dy, by their offsets in bytes. A section is split into register tiles.
+ */
 interface Section {
   readonly offsets: readonly number[];
 }
