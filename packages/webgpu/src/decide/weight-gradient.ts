@@ -17,6 +17,8 @@ export interface WeightGradientStrategy {
   /** Unique. */
   readonly name: string;
   readonly kernels: readonly KernelIn[];
+  /** Outputs of a workgroup. The self-test runs a layer with some more. */
+  readonly outputs: number;
   readonly fits: (layer: Layer) => boolean;
   /** Nanoseconds of a run. */
   readonly cost: (layer: Layer, cost: Cost) => number;

@@ -11,7 +11,8 @@ import {
   throwIfAborted,
   type WorkOptions,
 } from "@residual/core";
-import type { Strategy, Trial } from "../decide/strategy.ts";
+import type { DeviceProfile } from "../decide/profiles.ts";
+import type { Trial } from "../decide/strategy.ts";
 import type { KernelIn } from "../kernels/kernel.ts";
 import { type Lowered, lowerToPlan } from "../lower/lower.ts";
 import type { Gpu } from "./gpu.ts";
@@ -19,13 +20,21 @@ import { guarded } from "./guard.ts";
 import { loadPlan } from "./memory.ts";
 import { type Given, readBack, runPlan } from "./run.ts";
 
-/** A small convolution that tests a strategy, and the names of the tested kernels. */
+/** A small graph that tests a strategy, the inputs of its runs, and the names of the tested kernels. */
 export interface SelfTest {
-  readonly strategy: Strategy;
-  readonly trial: Trial;
+  /** The strategy's name. */
+  readonly name: string;
+  readonly trial: TrialGraph;
   readonly kernels: readonly string[];
   /** Whether the test packs its weights on the device. Then they are an input of the test's graph. */
   readonly packs: boolean;
+  /** The profile that has only the strategy. */
+  readonly alone: (profile: DeviceProfile) => DeviceProfile;
+}
+
+interface TrialGraph {
+  readonly of: Graph;
+  readonly inputs: readonly { readonly [name: string]: Tensor<"float32"> }[];
 }
 
 /**
@@ -44,17 +53,30 @@ export async function checkKernels(gpu: Gpu, lowered: Lowered, work: WorkOptions
 
 /** A test for each strategy of a plan, and another if the strategy's weights are packed on the device. */
 export function selfTestsOf(
-  { layers, parts, kernels }: Lowered,
-  memory: Gpu["profile"]["memory"],
+  { layers, parts, weightGradients, kernels }: Lowered,
+  memory: DeviceProfile["memory"],
 ): readonly SelfTest[] {
   const nameOf = (kernel: KernelIn) => kernel(memory).name;
-  return [...new Set([...layers, ...parts].map(({ strategy }) => strategy))].flatMap((strategy): SelfTest[] => {
-    const { trial } = strategy;
+  const ofLayers = [...new Set([...layers, ...parts].map(({ strategy }) => strategy))].flatMap((strategy): SelfTest[] => {
+    const { name, trial } = strategy;
     if (!trial) return [];
-    const own: SelfTest = { strategy, trial, kernels: strategy.kernels.map(nameOf), packs: false };
-    const packing = nameOf(strategy.packing);
-    return kernels.has(packing) ? [own, { ...own, kernels: [packing], packs: true }] : [own];
+    const alone = (profile: DeviceProfile) => ({ ...profile, strategies: [strategy] });
+    const test = (packs: boolean, tested: readonly KernelIn[]): SelfTest => {
+      return { name, trial: graphOf({ trial, packs }), kernels: tested.map(nameOf), packs, alone };
+    };
+    const own = test(false, strategy.kernels);
+    return kernels.has(nameOf(strategy.packing)) ? [own, test(true, [strategy.packing])] : [own];
   });
+  const ofGradients = weightGradients.map(
+    (strategy): SelfTest => ({
+      name: strategy.name,
+      trial: gradientGraphOf(strategy.outputs),
+      kernels: strategy.kernels.map(nameOf),
+      packs: false,
+      alone: (profile) => ({ ...profile, weightGradients: [strategy] }),
+    }),
+  );
+  return [...ofLayers, ...ofGradients];
 }
 
 async function checkAll(gpu: Gpu, tests: readonly SelfTest[], { signal, onProgress }: WorkOptions): Promise<boolean> {
@@ -66,7 +88,7 @@ async function checkAll(gpu: Gpu, tests: readonly SelfTest[], { signal, onProgre
     throwIfAborted(signal);
     if (isOpen(test) && !isWrong(test)) {
       onProgress?.({ stage: "test kernels", done: done++, total });
-      const key = [test.strategy.name, ...test.kernels].join();
+      const key = [test.name, ...test.kernels].join();
       const right = await gpu.shared.checks.get(key, () => isRight(gpu, test));
       for (const name of test.kernels) if (!gpu.checked.has(name)) gpu.checked.set(name, right);
     }
@@ -85,14 +107,14 @@ async function checkAll(gpu: Gpu, tests: readonly SelfTest[], { signal, onProgre
  * round to the right whole numbers.
  */
 async function isRight(gpu: Gpu, test: SelfTest): Promise<boolean> {
-  const { of, inputs } = graphOf(test);
-  const ready = await loadPlan(gpu, lowerToPlan(of, 1, { ...gpu.profile, strategies: [test.strategy] }));
+  const { of, inputs } = test.trial;
+  const ready = await loadPlan(gpu, lowerToPlan(of, 1, test.alone(gpu.profile)));
   try {
     await using executable = await reference.compile(of);
     for (const each of inputs) {
       const { y: expected } = await executable.run(each);
       const given = Object.entries(each).map(([name, { data }]): Given => ({ name, data: Float32Array.from(data) }));
-      const { y: found } = await guarded(gpu.shared, test.strategy.name, async (calls) => {
+      const { y: found } = await guarded(gpu.shared, test.name, async (calls) => {
         await runPlan(gpu, calls, ready, { inputs: given });
         return readBack(calls, ready);
       });
@@ -104,11 +126,8 @@ async function isRight(gpu: Gpu, test: SelfTest): Promise<boolean> {
   }
 }
 
-/** The graph of a test, and the inputs of its runs. */
-export function graphOf({ trial, packs }: Pick<SelfTest, "trial" | "packs">): {
-  readonly of: Graph;
-  readonly inputs: readonly { readonly [name: string]: Tensor<"float32"> }[];
-} {
+/** The graph of a convolution's test, and the inputs of its runs. */
+export function graphOf({ trial, packs }: { readonly trial: Trial; readonly packs: boolean }): TrialGraph {
   const { channels, outputs, stride, size, groups, window } = trial;
   const side = Math.ceil(size / stride);
   const shapes = { x: [2, groups * channels, size, size], residual: [2, outputs, side, side] };
@@ -125,6 +144,17 @@ export function graphOf({ trial, packs }: Pick<SelfTest, "trial" | "packs">): {
       residual: pattern(`residual${run}`, shapes.residual),
       ...(packs && { weight: pattern(`weight${run}`, weights.shape) }),
     })),
+  };
+}
+
+/** The graph of a test of gradients by weights: several parts of pixels, and a block of outputs that is not full. */
+export function gradientGraphOf(outputs: number): TrialGraph {
+  const shapes = { x: [2, 8, 12, 12], dy: [2, outputs + 4, 12, 12] };
+  const [x, dy] = [input("x", shapes.x), input("dy", shapes.dy)];
+  const y = ops.conv2dWeightGradient({ x, dy }, { kernel: 3, padding: 1 });
+  return {
+    of: graph({ name: "self-test", inputs: { x, dy }, outputs: { y } }),
+    inputs: ["", ", again"].map((run) => ({ x: pattern(`x${run}`, shapes.x), dy: pattern(`dy${run}`, shapes.dy) })),
   };
 }
 

@@ -171,6 +171,7 @@ export function tiledGradient(tile: WeightTile): WeightGradientStrategy {
   return {
     name: `weight gradient ${nameOf(tile)}`,
     kernels: [kernel, sumWeightParts],
+    outputs,
     fits: (layer) => hasWholeBlocks(layer, outputs) && Math.max(...workgroupsOf(layer)) <= MOST_WORKGROUPS,
     cost(layer, cost) {
       const { load, broadcast, fma, keep, step, store } = cost;

@@ -14,8 +14,9 @@ import {
 } from "@residual/core";
 import type { Layer } from "../decide/layer.ts";
 import { type DeviceProfile, plainProfile } from "../decide/profiles.ts";
-import { choose, strategiesFor } from "../decide/strategies.ts";
+import { choose, chooseWeightGradient, strategiesFor } from "../decide/strategies.ts";
 import type { Strategy } from "../decide/strategy.ts";
+import type { WeightGradientStrategy } from "../decide/weight-gradient.ts";
 import { plainStrategy } from "../kernels/conv2d.ts";
 import * as kernels from "../kernels/index.ts";
 import type { Kernel, KernelIn } from "../kernels/kernel.ts";
@@ -28,7 +29,7 @@ import { four, layoutOf } from "./layout.ts";
 import { normEndsOf } from "./norm-ends.ts";
 import { dense } from "./packing.ts";
 import { type Dispatch, keyOf, type Plan, planOf, type Repack, resultsOf } from "./plan.ts";
-import { gradientRows, optimizerRows, sumRows } from "./training.ts";
+import { gradientRows, optimizerRows, sumRows, type TryWeightGradient } from "./training.ts";
 
 /** A graph lowered for one batch size: the plan, and the constants, variables and kernels that the plan names. */
 export interface Lowered {
@@ -42,6 +43,8 @@ export interface Lowered {
   readonly kernels: ReadonlyMap<string, Kernel>;
   readonly layers: readonly ChosenLayer[];
   readonly parts: readonly ChosenPart[];
+  /** The strategies of gradients by weights. */
+  readonly weightGradients: readonly WeightGradientStrategy[];
 }
 
 /** A convolution that is a part of a gradient, and its strategy. */
@@ -72,24 +75,40 @@ export function lowerToPlan(graph: Graph, batch: number, profile: DeviceProfile 
   const parts: ChosenPart[] = [];
   const variables = new Map(variablesOf(graph).map((variable) => [variable.name, variable]));
   const builder = builderOf({ dispatches, repacks, constants, variables, kernels }, profile.memory);
+  const weightGradients = new Set<WeightGradientStrategy>();
+  const updated = new Set(graph.updates.map(({ variable }) => variable.name));
+  /**
+   * Winograd's algorithm is not used for weights that a step updates. To transform them takes as long as it saves, and
+   * gradients would be three times as far off (docs/decisions/2026-11-30-training-on-webgpu.md).
+   */
+  const profileFor = ({ weight: { storage } }: Convolution["inputs"]): DeviceProfile => {
+    const changes = storage.kind === "variable" && updated.has(storage.name);
+    return changes ? { ...profile, strategies: profile.strategies.filter((each) => !each.winograd) } : profile;
+  };
   const convolve = (node: AnyNode, layer: Layer, inputs: Convolution["inputs"]) => {
-    const strategy = choose(profile, layer);
+    const strategy = choose(profileFor(inputs), layer);
     const first = dispatches.length;
     const output = strategy.emit(builder, { node: node.name, layer, inputs });
     layers.push({ node, layer, strategy, inputs, output, first, end: dispatches.length });
     return output;
   };
   const tryConvolve: TryConvolve = (node, layer, inputs) => {
-    const fast = { ...profile, strategies: profile.strategies.filter((each) => each !== plainStrategy) };
+    const usable = profileFor(inputs);
+    const fast = { ...usable, strategies: usable.strategies.filter((each) => each !== plainStrategy) };
     const [strategy] = strategiesFor(fast, layer).length > 0 ? [choose(fast, layer)] : [];
     if (!strategy) return undefined;
     const output = strategy.emit(builder, { node: node.name, layer, inputs });
     parts.push({ layer, strategy });
     return output;
   };
+  const tryWeightGradient: TryWeightGradient = (gradient) => {
+    const strategy = chooseWeightGradient(profile, gradient.layer);
+    if (strategy) weightGradients.add(strategy);
+    return strategy?.emit(builder, gradient);
+  };
   const lowered = lower<Operand>(
     graph,
-    lowering(builder, graph, profile, convolve, tryConvolve, (node) => concrete(node.shape, batch)),
+    lowering(builder, graph, { convolve, tryConvolve, tryWeightGradient }, (node) => concrete(node.shape, batch)),
     (value) => {
       const shape = concrete(value.shape, batch);
       if (value.kind === "parameter")
@@ -115,16 +134,22 @@ export function lowerToPlan(graph: Graph, batch: number, profile: DeviceProfile 
     kernels,
     layers,
     parts,
+    weightGradients: [...weightGradients],
   };
+}
+
+/** Emits convolutions and their gradients by strategies. */
+interface Convolve {
+  readonly convolve: (node: AnyNode, layer: Layer, inputs: Convolution["inputs"]) => Operand;
+  readonly tryConvolve: TryConvolve;
+  readonly tryWeightGradient: TryWeightGradient;
 }
 
 /** The dispatches of each op. Every number of a kernel's `params` comes from shapes and attributes. */
 function lowering(
   builder: Builder,
   graph: Graph,
-  profile: DeviceProfile,
-  convolve: (node: AnyNode, layer: Layer, inputs: Convolution["inputs"]) => Operand,
-  tryConvolve: TryConvolve,
+  { convolve, tryConvolve, tryWeightGradient }: Convolve,
   shapeOf: (node: AnyNode) => readonly number[],
 ): Lowering<Operand> {
   const { emit } = builder;
@@ -175,7 +200,7 @@ function lowering(
     ...elementwise,
     ...norms.rows,
     ...sumRows(builder, shapeOf, norms.sumOfChannels),
-    ...gradientRows(builder, profile, tryConvolve, shapeOf),
+    ...gradientRows(builder, tryConvolve, tryWeightGradient, shapeOf),
     ...optimizerRows(builder),
     conv2d: (node, inputs) =>
       convolve(node, layerOf(inputs, shapeOf(node), { ...node.attributes, relu: false }), inputs),

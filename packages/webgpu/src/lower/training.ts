@@ -1,6 +1,5 @@
 import { type AnyNode, type Lowering, sizeOf } from "@residual/core";
-import type { DeviceProfile } from "../decide/profiles.ts";
-import type { WeightGradientStrategy } from "../decide/weight-gradient.ts";
+import type { WeightGradient } from "../decide/weight-gradient.ts";
 import * as kernels from "../kernels/index.ts";
 import { type KernelIn, rowOf } from "../kernels/kernel.ts";
 import { GROUP } from "../kernels/sums.ts";
@@ -71,11 +70,14 @@ function runsOf(
   }));
 }
 
+/** Emits a gradient by a fast strategy, if there is one for the layer. */
+export type TryWeightGradient = (gradient: WeightGradient) => Operand | undefined;
+
 /** The gradients of pools, slices and convolutions. */
 export function gradientRows(
   builder: Builder,
-  { cost, weightGradients }: DeviceProfile,
   convolve: TryConvolve,
+  weightGradient: TryWeightGradient,
   shapeOf: ShapeOf,
 ): Rows<"sliceChannels" | "maxPool2dGradient" | "conv2dInputGradient" | "conv2dWeightGradient"> {
   const { emit } = builder;
@@ -110,12 +112,8 @@ export function gradientRows(
       const { kernel: _, ...attributes } = node.attributes;
       const bare = { hasBias: false, hasResidual: false, attributes: { ...attributes, relu: false } };
       const layer = { x: four(x.shape), weight: shape, y: four(dy.shape), ...bare };
-      const [first, ...others] = weightGradients.filter(({ fits }) => fits(layer));
-      if (first) {
-        const lower = (a: WeightGradientStrategy, b: WeightGradientStrategy) =>
-          b.cost(layer, cost) < a.cost(layer, cost) ? b : a;
-        return others.reduce(lower, first).emit(builder, { node: node.name, layer, x, dy });
-      }
+      const fast = weightGradient({ node: node.name, layer, x, dy });
+      if (fast) return fast;
       const params = gradientParams(node.attributes, four(x.shape), four(dy.shape), shape);
       const images = x.shape[0]!;
       return emit(node.name, kernels.conv2dWeightGradient, [ready(x), ready(dy)], shape, {
