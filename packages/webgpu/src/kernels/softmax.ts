@@ -1,6 +1,10 @@
 import { type KernelIn, plain } from "./kernel.ts";
 
-/** The maximum and Σ e^(x − maximum) of each row: one invocation per row, so that a row is not read once per class. */
+/**
+ * Of each row the maximum, Σ e^(x − maximum), and this sum without the maximum's own term, 1. The sum is near 1 for a
+ * network that is sure of itself, where each of a thousand small terms would be rounded to 2⁻²⁴. One invocation per row,
+ * so that a row is not read once per class.
+ */
 export const rowSums: KernelIn = plain({
   name: "rowSums",
   alwaysFloat32: ["y"],
@@ -9,11 +13,19 @@ export const rowSums: KernelIn = plain({
   params: ["classes", "width"],
   code: /* wgsl */ `
   let start = plane * p.width;
-  var largest = vec4f(x(start));
-  for (var k = 1u; k < p.classes; k++) { largest = larger(largest, vec4f(x(start + k))); }
-  var sum = 0.0;
-  for (var k = 0u; k < p.classes; k++) { sum += exp(x(start + k) - largest.x); }
-  put(i, vec4f(largest.x, sum, 0.0, 0.0));`,
+  var largest = vec4f(x(start)); var winner = 0u;
+  for (var k = 1u; k < p.classes; k++) {
+    let seen = vec4f(x(start + k)); let next = larger(largest, seen);
+    winner = select(winner, k, bitcast<u32>(next.x) != bitcast<u32>(largest.x));
+    largest = next;
+  }
+  var others = 0.0;
+  for (var first = 0u; first < p.classes; first += 32u) {
+    var sum = 0.0;
+    for (var k = first; k < min(first + 32u, p.classes); k++) { sum += select(exp(x(start + k) - largest.x), 0.0, k == winner); }
+    others += sum;
+  }
+  put(i, vec4f(largest.x, exp(x(start + winner) - largest.x) + others, others, 0.0));`,
 });
 
 export const softmax: KernelIn = plain({
@@ -27,18 +39,16 @@ export const softmax: KernelIn = plain({
 });
 
 /**
- * ln x for x ≥ 1, to two roundings. WGSL's own `log` may be off by 2⁻²¹, a thousandth of the loss of a network that is
- * sure of itself. With x = m·2ᵉ and m from √½ to √2, ln m = 2·artanh(s) for s = (m − 1) / (m + 1); the first term left
+ * ln (1 + x) for x ≥ 0, to a few roundings. WGSL's own `log` may be off by 2⁻²¹, more than the loss of a network that is
+ * sure of itself. With 1 + x = m·2ᵉ and m from √½ to √2, ln m = 2·artanh(s) for s = (m − 1) / (m + 1); the first term left
  * out is s¹¹ / 11 < 4e-10.
  */
-const logarithm = /* wgsl */ `fn logarithm(x: f32) -> f32 {
-  let bits = bitcast<u32>(x);
-  let over = bits - 0x3f3504f3u;
+const logarithm = /* wgsl */ `fn logarithmOf1Plus(x: f32) -> f32 {
+  let over = bitcast<u32>(1.0 + x) - 0x3f3504f3u;
   let m = bitcast<f32>((over & 0x007fffffu) + 0x3f3504f3u);
-  let s = (m - 1.0) / (m + 1.0); let z = s * s;
+  let s = select((m - 1.0) / (m + 1.0), x / (2.0 + x), over < 0x00800000u); let z = s * s;
   let series = z * (1.0 / 3.0 + z * (1.0 / 5.0 + z * (1.0 / 7.0 + z / 9.0)));
-  let whole = f32(bitcast<i32>(over) >> 23u) * 0.6931471805599453 + 2.0 * (s + s * series);
-  return select(whole, x, bits >= 0x7f800000u); // NaN and infinity
+  return f32(over >> 23u) * 0.6931471805599453 + 2.0 * (s + s * series);
 }`;
 
 export const logSoftmax: KernelIn = plain({
@@ -48,6 +58,7 @@ export const logSoftmax: KernelIn = plain({
   params: ["quads", "channels"],
   code: /* wgsl */ `
   let row = sums(plane / p.quads);
-  put(i, zeroPadded(x(i) - row.x - logarithm(row.y), plane % p.quads, p.channels));`,
+  let whole = select(x(i) - row.x - logarithmOf1Plus(row.z), vec4f(row.y), isNan(vec4f(row.y)));
+  put(i, zeroPadded(whole, plane % p.quads, p.channels));`,
   functions: logarithm,
 });

@@ -164,7 +164,7 @@ function lowering(
       const x = ready(given);
       const { images, channels: classes, quads } = layoutOf(x.shape);
       const params = { classes, width: 4 * quads };
-      const sums = emit(`${node.name}, sums`, kernels.rowSums, [x], [images, 2], { params, isFloat32: true });
+      const sums = emit(`${node.name}, sums`, kernels.rowSums, [x], [images, 3], { params, isFloat32: true });
       return emit(node.name, kernel, [x, sums], x.shape);
     };
   const window = (
