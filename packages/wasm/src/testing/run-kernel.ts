@@ -31,8 +31,10 @@ export function runKernel(
   y: { readonly layout: ImageLayout; readonly images: number },
 ): Float32Array {
   const nothing: ReadonlySet<number> = new Set();
+  const scratch = new Uint32Array((kernel.scratch?.(y.images) ?? 0) / 4).fill(UNTOUCHED);
   const operands = [
     ...inputs.map((images): Operand => ({ numbers: laidOut(images), mayChange: nothing })),
+    ...(scratch.length > 0 ? [{ numbers: scratch, mayChange: new Set(scratch.keys()) }] : []),
     {
       numbers: new Uint32Array(numbersOf(y.layout, y.images)).fill(UNTOUCHED),
       mayChange: writable(y.layout, y.images),
@@ -66,11 +68,14 @@ function runOnce(kernel: Kernel, operands: readonly Operand[], images: number, {
   for (const [operand, { numbers }] of operands.entries()) all.set(numbers, addresses[operand]);
   const before = all.slice();
   const functions = instance(encodeKernel(kernel, { instructions: "mul and add", isShared: false }), memory);
-  const pointers = addresses.map((address) => 4 * address);
-  for (const { function: name, tasks } of kernel.phases(images)) {
-    const run = (first: number, end: number) => functions[name]!(...pointers, 0, images, first, end);
-    if (isSplit) for (let task = tasks - 1; task >= 0; task--) run(task, task + 1);
-    else run(0, tasks);
+  const places = addresses.map((address) => 4 * address);
+  const hasScratch = (kernel.scratch?.(images) ?? 0) > 0;
+  const scratch = hasScratch ? places.at(-2)! : 0;
+  const pointers = hasScratch ? places.toSpliced(-2, 1) : places;
+  for (const { function: name, first: start = 0, tasks } of kernel.phases(images)) {
+    const run = (first: number, end: number) => functions[name]!(...pointers, scratch, images, first, end);
+    if (isSplit) for (let task = start + tasks - 1; task >= start; task--) run(task, task + 1);
+    else run(start, start + tasks);
   }
   const allowed = new Set(operands.flatMap(({ mayChange }, at) => [...mayChange].map((each) => each + addresses[at]!)));
   for (const [at, bits] of all.entries())
