@@ -4,7 +4,7 @@ import type { Cost } from "./cost.ts";
 import type { Layer } from "./layer.ts";
 
 /** A gradient of a convolution by its weight, to lower. */
-interface WeightGradient {
+export interface WeightGradient {
   readonly node: string;
   /** The convolution, without addends. */
   readonly layer: Layer;

@@ -57,16 +57,18 @@ export function selfTestsOf(
   memory: DeviceProfile["memory"],
 ): readonly SelfTest[] {
   const nameOf = (kernel: KernelIn) => kernel(memory).name;
-  const ofLayers = [...new Set([...layers, ...parts].map(({ strategy }) => strategy))].flatMap((strategy): SelfTest[] => {
-    const { name, trial } = strategy;
-    if (!trial) return [];
-    const alone = (profile: DeviceProfile) => ({ ...profile, strategies: [strategy] });
-    const test = (packs: boolean, tested: readonly KernelIn[]): SelfTest => {
-      return { name, trial: graphOf({ trial, packs }), kernels: tested.map(nameOf), packs, alone };
-    };
-    const own = test(false, strategy.kernels);
-    return kernels.has(nameOf(strategy.packing)) ? [own, test(true, [strategy.packing])] : [own];
-  });
+  const ofLayers = [...new Set([...layers, ...parts].map(({ strategy }) => strategy))].flatMap(
+    (strategy): SelfTest[] => {
+      const { name, trial } = strategy;
+      if (!trial) return [];
+      const alone = (profile: DeviceProfile) => ({ ...profile, strategies: [strategy] });
+      const test = (packs: boolean, tested: readonly KernelIn[]): SelfTest => {
+        return { name, trial: graphOf({ trial, packs }), kernels: tested.map(nameOf), packs, alone };
+      };
+      const own = test(false, strategy.kernels);
+      return kernels.has(nameOf(strategy.packing)) ? [own, test(true, [strategy.packing])] : [own];
+    },
+  );
   const ofGradients = weightGradients.map(
     (strategy): SelfTest => ({
       name: strategy.name,
@@ -148,7 +150,7 @@ export function graphOf({ trial, packs }: { readonly trial: Trial; readonly pack
 }
 
 /** The graph of a test of gradients by weights: several parts of pixels, and a block of outputs that is not full. */
-export function gradientGraphOf(outputs: number): TrialGraph {
+function gradientGraphOf(outputs: number): TrialGraph {
   const shapes = { x: [2, 8, 12, 12], dy: [2, outputs + 4, 12, 12] };
   const [x, dy] = [input("x", shapes.x), input("dy", shapes.dy)];
   const y = ops.conv2dWeightGradient({ x, dy }, { kernel: 3, padding: 1 });

@@ -2,8 +2,8 @@ import { type KernelIn, plain } from "./kernel.ts";
 
 /**
  * Of each row the maximum, Σ e^(x − maximum), and this sum without the maximum's own term, 1. The sum is near 1 for a
- * network that is sure of itself, where each of a thousand small terms would be rounded to 2⁻²⁴. One invocation per row,
- * so that a row is not read once per class.
+ * network that is sure of itself, where each of a thousand small terms would be rounded to 2⁻²⁴. One invocation per
+ * row, so that a row is not read once per class.
  */
 export const rowSums: KernelIn = plain({
   name: "rowSums",
@@ -39,9 +39,9 @@ export const softmax: KernelIn = plain({
 });
 
 /**
- * ln (1 + x) for x ≥ 0, to a few roundings. WGSL's own `log` may be off by 2⁻²¹, more than the loss of a network that is
- * sure of itself. With 1 + x = m·2ᵉ and m from √½ to √2, ln m = 2·artanh(s) for s = (m − 1) / (m + 1); the first term left
- * out is s¹¹ / 11 < 4e-10.
+ * ln (1 + x) for x ≥ 0, to a few roundings. WGSL's own `log` may be off by 2⁻²¹, more than the loss of a network that
+ * is sure of itself. With 1 + x = m·2ᵉ and m from √½ to √2, ln m = 2·artanh(s) for s = (m − 1) / (m + 1); the first
+ * term left out is s¹¹ / 11 < 4e-10.
  */
 const logarithm = /* wgsl */ `fn logarithmOf1Plus(x: f32) -> f32 {
   let over = bitcast<u32>(1.0 + x) - 0x3f3504f3u;
