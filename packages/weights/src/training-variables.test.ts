@@ -1,10 +1,17 @@
 import {
+  bind,
+  adamw as coreAdamw,
+  sgd as coreSgd,
   fixtureWeights,
   type NamedSource,
+  parametersOf,
   readTensor,
   resnet,
   tensor,
+  trainable,
+  trainingStep,
   UnsupportedError,
+  variablesOf,
   variants,
 } from "@residual/core";
 import { describe, expect, it } from "vitest";
@@ -64,6 +71,25 @@ describe.each([
       if (!weights.has(name))
         expect(new Set(Array.from((await readTensor(source)).data as Float32Array)), name).toEqual(new Set([0]));
   });
+});
+
+it.each([
+  ["SGD", sgd, coreSgd({ momentum: 0.9 })],
+  ["AdamW", adamw, coreAdamw()],
+])("the variables for %s are those of core's training step", async (_, settings, optimizer) => {
+  const network = resnet({ block: "basic", depths: [1, 1], width: 4, stem: "cifar", classes: 3, size: 8 });
+  const bound = bind(network, fixtureWeights(network, "v1"));
+  const step = trainingStep(trainable(bound, { batch: 2 }), { loss: "crossEntropy", optimizer });
+  const variables = new Map(variablesOf(step).map(({ name, source }) => [name, source]));
+  const trained = parametersOf(network)
+    .map(({ name }) => name)
+    .filter((name) => !name.includes("running_"));
+  const groups = settings.groups.map((each) => ({ ...each, names: trained }));
+  const state = await checkpointOfVariables(variables, { ...settings, groups } as OptimizerSettings);
+  expect(state.optimizer!.momenta.size).toBe(trained.length);
+  const held = new Weights(state.weights as ReadonlyMap<string, NamedSource>);
+  const back = variablesOfCheckpoint({ weights: held, optimizer: state.optimizer });
+  expect([...back.keys()].toSorted()).toEqual([...variables.keys()].toSorted());
 });
 
 it("a checkpoint without an optimizer has the weights alone", () => {
