@@ -206,7 +206,8 @@ describe("convert", () => {
   });
 
   it.each([
-    [["a.safetensors", "a.bin"], /ends in \.bin; expected \.safetensors, .*\.onnx, or no ending/],
+    [["a.safetensors", "a.bin"], /ends in \.bin; expected \.safetensors, .*\.onnx, \.py, or no ending/],
+    [["a.safetensors", "a.py"], /a\.safetensors is the file to be read, and a\.py would have its weights there/],
     [["a.safetensors", "a.safetensors"], /is the file to be read; give another path/],
     [["a.safetensors", "b.safetensors", "--model", "resnet51"], /resnet50|resnet101/],
     [["a.safetensors", "b.safetensors", "--quantize", "uint8"], /--quantize and --engine go with a folder/],
