@@ -10,11 +10,9 @@ type GradientNode<Name extends "maxPool2dGradient" | "conv2dInputGradient"> = An
 /** The largest float32: its product with any normal positive number but the smallest few is at least 1. */
 const LARGEST = 3.4028234663852886e38;
 
-/** dy where y > 0. HardSigmoid is min(max(alpha · y + beta, 0), 1): 1 where y > 0, in one pass over memory. */
-export function reluGradient(model: ModelBuilder, node: AnyNode, { y, dy }: { y: string; dy: string }): string {
-  const attributes = { alpha: { float: LARGEST }, beta: { float: 0 } };
-  const mask = model.step("HardSigmoid", node, "mask", [y], attributes);
-  return model.emit("Mul", node, [dy, mask]);
+/** 1 where y > 0, else 0. HardSigmoid is min(max(alpha · y + beta, 0), 1), in one pass over memory. */
+export function reluMask(at: NodeBuilder, y: string): string {
+  return at.step("HardSigmoid", "mask", [y], { alpha: { float: LARGEST }, beta: { float: 0 } });
 }
 
 /** MaxPool says which pixel won each window; dy is added there. */

@@ -1,4 +1,4 @@
-import type { AnyNode, AttributesOf, Value } from "@residual/core";
+import type { AnyNode, AttributesOf, Node } from "@residual/core";
 import type { ModelBuilder } from "./model-builder.ts";
 import { NodeBuilder } from "./node-builder.ts";
 
@@ -15,10 +15,8 @@ interface Sizes extends AttributesOf<"conv2dWeightGradient"> {
   readonly steps: readonly [number, number];
 }
 
-interface Names {
-  readonly x: string;
-  readonly dy: string;
-}
+/** x [N, C, H, W], or with the channels of a pixel side by side, [N, H, W, C]; the latter only without groups. */
+type Names = { readonly dy: string } & ({ readonly x: string } | { readonly rows: string });
 
 /** One way to compute a weight's gradient. All ways multiply the same numbers; they differ in what they move. */
 interface Form {
@@ -60,9 +58,11 @@ const forms: { readonly [name: string]: Form } = {
     moves: (sizes) => strided(sizes) + sizes.images * sizeOfWeight(sizes),
     emit(at, sizes, names) {
       const { images, groups, outputs, channels } = sizes;
-      const [dy, x] = planes(at, sizes, names);
-      const across = at.transpose("across", x, [0, 2, 1]); // onnxruntime fuses it into the product
-      const products = at.step("MatMul", "products", [dy, across]);
+      const dy = at.reshape("dy/planes", names.dy, [images * groups, outputs, -1]);
+      const pixels = seenPixels(at, sizes, names);
+      // Without rows, onnxruntime fuses the transposition into the product.
+      const right = "rows" in names ? pixels : at.transpose("x/across", pixels, [0, 2, 1]);
+      const products = at.step("MatMul", "products", [dy, right]);
       const byImage = at.reshape("by image", products, [images, groups * outputs, channels]);
       return at.step("ReduceSum", "sum", [byImage, at.whole("images", [0])], { keepdims: { int: 0 } });
     },
@@ -71,23 +71,27 @@ const forms: { readonly [name: string]: Form } = {
     fits: (sizes) => isPointwise(sizes) && sizes.groups === 1,
     moves: (sizes) => strided(sizes) + sizeOfSeen(sizes) + sizeOfDy(sizes),
     emit(at, sizes, names) {
-      const [dy, x] = planes(at, sizes, names).map((plane, i) => {
-        const name = ["dy", "x"][i]!;
-        const swapped = at.transpose(`${name}/swapped`, plane, [1, 0, 2]);
-        return at.reshape(`${name}/rows`, swapped, [[sizes.outputs, sizes.channels][i]!, -1]);
-      });
-      return at.step("Gemm", "product", [dy!, x!], { transB: { int: 1 } });
+      const { images, outputs, channels } = sizes;
+      const planes = at.reshape("dy/planes", names.dy, [images, outputs, -1]);
+      const dy = at.reshape("dy/rows", at.transpose("dy/swapped", planes, [1, 0, 2]), [outputs, -1]);
+      const pixels = seenPixels(at, sizes, names);
+      if ("rows" in names) return at.step("Gemm", "product", [dy, at.reshape("x/all", pixels, [-1, channels])]);
+      const x = at.reshape("x/all", at.transpose("x/swapped", pixels, [1, 0, 2]), [channels, -1]);
+      return at.step("Gemm", "product", [dy, x], { transB: { int: 1 } });
     },
   },
   "a convolution by dy, a group for each image": {
     fits: () => true,
     moves: (sizes) => sizeOfX(sizes) + sizes.images * sizeOfWeight(sizes),
-    emit(at, sizes, { x, dy }) {
+    emit(at, sizes, names) {
       const { images, groups, channels, size, outputs, steps } = sizes;
-      const planes = at.reshape("x/planes", x, [images * groups, channels, ...size]);
-      const rows = at.transpose("x/interleaved", planes, [0, 2, 3, 1]);
-      const image = at.reshape("x/rows", rows, [1, images * groups, size[0], size[1] * channels]);
-      const kernels = at.reshape("dy/kernels", dy, [images * groups * outputs, 1, ...steps]);
+      const image = at.reshape("x/rows", interleaved(at, sizes, names), [
+        1,
+        images * groups,
+        size[0],
+        size[1] * channels,
+      ]);
+      const kernels = at.reshape("dy/kernels", names.dy, [images * groups * outputs, 1, ...steps]);
       const products = convolved(at, sizes, image, kernels, images * groups);
       const byImage = at.reshape("by image", products, [images, groups * outputs, -1]);
       const sum = at.step("ReduceSum", "sum", [byImage, at.whole("images", [0])], { keepdims: { int: 0 } });
@@ -97,27 +101,31 @@ const forms: { readonly [name: string]: Form } = {
   "a convolution by dy, images as channels": {
     fits: () => true,
     moves: (sizes) => sizeOfX(sizes) + sizeOfDy(sizes),
-    emit(at, sizes, { x, dy }) {
+    emit(at, sizes, names) {
       const { images, groups, channels, size } = sizes;
-      const planes = at.reshape("x/planes", x, [images, groups, channels, ...size]);
-      const rows = at.transpose("x/interleaved", planes, [1, 0, 3, 4, 2]);
-      const image = at.reshape("x/rows", rows, [1, groups * images, size[0], size[1] * channels]);
-      const kernels = at.transpose("dy/kernels", dy, [1, 0, 2, 3]);
+      const ofImages = at.reshape("x/images", interleaved(at, sizes, names), [images, groups, -1]);
+      const ofGroups = groups === 1 ? ofImages : at.transpose("x/groups", ofImages, [1, 0, 2]);
+      const image = at.reshape("x/rows", ofGroups, [1, groups * images, size[0], size[1] * channels]);
+      const kernels = at.transpose("dy/kernels", names.dy, [1, 0, 2, 3]);
       return tapsLast(at, sizes, convolved(at, sizes, image, kernels, groups));
     },
   },
 };
 
-/** dy [N·G, O, P] and the pixels of x that the 1×1 kernel sees [N·G, C, P]. */
-function planes(at: NodeBuilder, sizes: Sizes, { x, dy }: Names): readonly [dy: string, x: string] {
-  const { images, groups, channels, outputs, size, stride } = sizes;
-  const isStrided = stride.some((step) => step > 1);
-  const range = { axes: [2, 3], starts: [0, 0], ends: size, steps: stride };
-  const seen = isStrided ? at.slice("x/seen", x, range) : x;
-  return [
-    at.reshape("dy/planes", dy, [images * groups, outputs, -1]),
-    at.reshape("x/planes", seen, [images * groups, channels, -1]),
-  ];
+/** The pixels of x that a 1×1 kernel sees: [N·G, P, C] of rows, else [N·G, C, P]. */
+function seenPixels(at: NodeBuilder, { images, groups, channels, size, stride }: Sizes, names: Names): string {
+  const isRows = "rows" in names;
+  const range = { axes: isRows ? [1, 2] : [2, 3], starts: [0, 0], ends: size, steps: stride };
+  const x = isRows ? names.rows : names.x;
+  const seen = stride.some((step) => step > 1) ? at.slice("x/seen", x, range) : x;
+  return at.reshape("x/pixels", seen, isRows ? [images, -1, channels] : [images * groups, channels, -1]);
+}
+
+/** x as [N·G, H, W, C]. */
+function interleaved(at: NodeBuilder, { images, groups, channels, size }: Sizes, names: Names): string {
+  if ("rows" in names) return names.rows;
+  const planes = at.reshape("x/planes", names.x, [images * groups, channels, ...size]);
+  return at.transpose("x/interleaved", planes, [0, 2, 3, 1]);
 }
 
 /** The convolution of interleaved rows by dy. Its output has at least KH rows, and at least KW · C columns. */
@@ -155,15 +163,13 @@ function reach({ size, padding, stride, steps }: Sizes, axis: 0 | 1): number {
 }
 
 /** The gradient of a convolution's weight, by the form that moves the fewest numbers. */
-export function conv2dWeightGradient(
+export function weightGradient(
   model: ModelBuilder,
-  node: AnyNode & {
-    readonly attributes: AttributesOf<"conv2dWeightGradient">;
-    readonly inputs: { readonly x: Value; readonly dy: Value };
-  },
+  node: AnyNode & Node<"conv2dWeightGradient">,
   names: Names,
 ): string {
-  const sizes = sizesOf(node.attributes, node.inputs.x.shape as readonly number[], node.inputs.dy.shape as number[]);
+  const { x, dy } = node.inputs;
+  const sizes = sizesOf(node.attributes, x.shape as readonly number[], dy.shape as readonly number[]);
   const form = cheapestForm(sizes);
   const at = new NodeBuilder(model, node);
   const answer = form.emit(at, sizes, names);

@@ -9,33 +9,41 @@ import {
   UnsupportedError,
   type Value,
 } from "@residual/core";
+import { BlockedLayout } from "./blocked-layout.ts";
 import { batchNormRows } from "./lower-batch-norm.ts";
+import { blockedLowering } from "./lower-blocked.ts";
 import { convolution } from "./lower-convolution.ts";
-import { conv2dInputGradient, maxPool2dGradient, reluGradient } from "./lower-gradients.ts";
-import { conv2dWeightGradient } from "./lower-weight-gradient.ts";
+import { conv2dInputGradient, maxPool2dGradient, reluMask } from "./lower-gradients.ts";
+import { weightGradient } from "./lower-weight-gradient.ts";
 import { ModelBuilder, type OnnxAttributes, type OnnxDialect, type Step } from "./model-builder.ts";
 import type { Model, OnnxAttribute, ValueInfo } from "./model-proto.ts";
+import { NodeBuilder } from "./node-builder.ts";
 
 /**
  * A graph as an ONNX model: plain data, not yet encoded. Values keep their names, so that a viewer shows
  * `layer3.5.conv2`, and initializers have the names of their parameters. Both dialects are ONNX of opset 17; "webgpu"
- * avoids operators that onnxruntime's WebGPU lacks or computes wrongly.
+ * avoids operators that onnxruntime's WebGPU lacks or computes wrongly. A `block` above 1 is the size of onnxruntime's
+ * blocked layout on this machine, in which the model then keeps images: such a model is no file for others.
  *
  * Throws UnsupportedError for open parameters, and for an output with the name of an input unless it is that input.
  */
-export function lowerToOnnx(graph: Graph, dialect: OnnxDialect = "standard"): Model {
+export function lowerToOnnx(graph: Graph, dialect: OnnxDialect = "standard", block = 1): Model {
   checkBound(graph);
   const builder = new ModelBuilder(graph, dialect);
-  const names = lower(graph, lowering(builder, graph), (leaf) => builder.leaf(leaf));
-  for (const [name, value] of Object.entries<Value>(graph.outputs)) builder.output(name, value, names.get(value)!);
-  const variables = graph.updates.map((update) => builder.variable(update, names.get(update.value)!));
+  const layout = new BlockedLayout(builder, block);
+  const rows = lowering(builder, graph);
+  const chosen = block > 1 ? blockedLowering(builder, layout, rows) : rows;
+  const names = lower(graph, chosen, (leaf) => builder.leaf(leaf));
+  const found = (value: Value) => layout.plain(names.get(value)!);
+  for (const [name, value] of Object.entries<Value>(graph.outputs)) builder.output(name, value, found(value));
+  const variables = graph.updates.map((update) => builder.variable(update, found(update.value)));
   const shapes = (values: Graph["outputs"]) => Object.entries(values).map(([name, { shape }]) => ({ name, shape }));
   return {
     name: graph.name,
     nodes: builder.nodes,
     inputs: [...shapes(graph.inputs), ...variables.map(({ input, source: { shape } }) => ({ name: input, shape }))],
     outputs: [...shapes(graph.outputs), ...variables.map(({ update, source: { shape } }) => ({ name: update, shape }))],
-    values: innerValues(names, new Set(Object.keys(graph.outputs))),
+    values: innerValues(builder, names, new Set(Object.keys(graph.outputs))),
     initializers: [...builder.weights, ...builder.numbers],
     variables,
     metadata: {},
@@ -43,8 +51,13 @@ export function lowerToOnnx(graph: Graph, dialect: OnnxDialect = "standard"): Mo
 }
 
 /** The computed values that are not outputs, each once. A composite's last part has the composite's name. */
-function innerValues(names: ReadonlyMap<Value, string>, outputs: ReadonlySet<string>): readonly ValueInfo[] {
-  const computed = [...names].filter(([{ kind }, name]) => kind === "node" && !outputs.has(name));
+function innerValues(
+  { nodes }: ModelBuilder,
+  names: ReadonlyMap<Value, string>,
+  outputs: ReadonlySet<string>,
+): readonly ValueInfo[] {
+  const made = new Set(nodes.flatMap((node) => node.outputs));
+  const computed = [...names].filter(([{ kind }, name]) => kind === "node" && made.has(name) && !outputs.has(name));
   return [...new Map(computed.map(([{ shape }, name]) => [name, { name, shape }])).values()];
 }
 
@@ -74,7 +87,7 @@ const lowering = (model: ModelBuilder, graph: Graph): Lowering<string> => ({
   },
   conv2d: (node, names) => model.chain(node, convolution(model, node, names)),
   conv2dInputGradient: (node, names) => conv2dInputGradient(model, node, names),
-  conv2dWeightGradient: (node, names) => conv2dWeightGradient(model, node, names),
+  conv2dWeightGradient: (node, names) => weightGradient(model, node, names),
   divide: (node, { a, b }) => model.emit("Div", node, [a, b]),
   expand(node, { x }) {
     const shape = node.attributes.shape.map((size) => (size === -1 ? 1 : size)); // 1 keeps the size of x
@@ -105,7 +118,7 @@ const lowering = (model: ModelBuilder, graph: Graph): Lowering<string> => ({
     return model.emit("Pad", node, [x, model.whole(node, "pads", [0, before, 0, 0, 0, after, 0, 0])]);
   },
   relu: (node, { x }) => model.emit("Relu", node, [x]),
-  reluGradient: (node, names) => reluGradient(model, node, names),
+  reluGradient: (node, { y, dy }) => model.emit("Mul", node, [dy, reluMask(new NodeBuilder(model, node), y)]),
   reshape: (node, { x }) => model.emit("Reshape", node, [x, model.whole(node, "shape", node.attributes.shape)]),
   sigmoid: (node, { x }) => model.emit("Sigmoid", node, [x]),
   sliceChannels(node, { x }) {

@@ -49,7 +49,7 @@ export class ModelBuilder {
     inputs: readonly (string | undefined)[],
     attributes: OnnxAttributes = {},
   ): string {
-    return this.#add(operator, this.#nameOf(node), inputs, attributes);
+    return this.add(operator, this.#nameOf(node), inputs, attributes);
   }
 
   /** One operator that computes several nodes. */
@@ -71,6 +71,25 @@ export class ModelBuilder {
     return known;
   }
 
+  /** The name of a node's value, or of an intermediate value, for an operator that is added later. */
+  nameFor(node: AnyNode, purpose?: string): string {
+    return purpose === undefined ? this.#nameOf(node) : this.#free(`${node.name}/${purpose}`);
+  }
+
+  /** An operator with one output of this name. */
+  add(
+    operator: string,
+    output: string,
+    inputs: readonly (string | undefined)[],
+    attributes: OnnxAttributes = {},
+    domain?: string,
+  ): string {
+    const given = inputs.filter((input) => input !== undefined);
+    const own = { name: output, inputs: given, outputs: [output], attributes };
+    this.nodes.push({ operator, ...(domain !== undefined && { domain }), ...own });
+    return output;
+  }
+
   /** An intermediate operator of a node. */
   step(
     operator: string,
@@ -78,8 +97,9 @@ export class ModelBuilder {
     purpose: string,
     inputs: readonly string[],
     attributes: OnnxAttributes = {},
+    domain?: string,
   ): string {
-    return this.#add(operator, this.#free(`${node.name}/${purpose}`), inputs, attributes);
+    return this.add(operator, this.nameFor(node, purpose), inputs, attributes, domain);
   }
 
   /** An intermediate operator with several outputs, one for each purpose. */
@@ -101,7 +121,7 @@ export class ModelBuilder {
     for (const [index, [operator, inputs, attributes]] of steps.entries()) {
       const last = index === steps.length - 1;
       const name = last ? this.#nameOf(node) : this.#free(`${node.name}/${operator}`);
-      before = this.#add(operator, name, before === undefined ? inputs : [before, ...inputs], attributes ?? {});
+      before = this.add(operator, name, before === undefined ? inputs : [before, ...inputs], attributes ?? {});
     }
     return before!;
   }
@@ -144,7 +164,7 @@ export class ModelBuilder {
     const { name, source } = variable;
     // A value that is an output already would be in memory that is given to the caller.
     const isOwn = this.nodes.some(({ outputs }) => outputs.includes(found)) && !this.#outputs.has(found);
-    const update = isOwn ? found : this.#add("Identity", this.#free(`${name}/next`), [found], {});
+    const update = isOwn ? found : this.add("Identity", this.#free(`${name}/next`), [found], {});
     this.#outputs.add(update);
     return { name, source, input: this.#variables.get(variable)!, update };
   }
@@ -154,13 +174,7 @@ export class ModelBuilder {
     if (found === name) return;
     const clash = `onnx: output ${name} of ${this.#graph.name} (${value.name}) has the name of an input; rename one`;
     if (Object.hasOwn(this.#graph.inputs, name)) throw new UnsupportedError(clash);
-    this.#add("Identity", name, [found], {});
-  }
-
-  #add(operator: string, name: string, inputs: readonly (string | undefined)[], attributes: OnnxAttributes): string {
-    const given = inputs.filter((input) => input !== undefined);
-    this.nodes.push({ operator, name, inputs: given, outputs: [name], attributes });
-    return name;
+    this.add("Identity", name, [found], {});
   }
 
   /** A value's own name, unless an output of another value has that name. */

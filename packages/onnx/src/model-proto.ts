@@ -21,6 +21,8 @@ export interface Model {
 /** One application of an ONNX operator. Inputs and outputs are names of values. */
 export interface OnnxNode {
   readonly operator: string;
+  /** The set of operators that it belongs to; default: ONNX's own. */
+  readonly domain?: string;
   readonly name: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -111,7 +113,7 @@ const attributeTypes = { float: 1, int: 2, text: 3, ints: 7 } as const;
 export const fields = {
   model: { irVersion: 1, producerName: 2, producerVersion: 3, graph: 7, opsetImport: 8, metadata: 14 },
   graph: { node: 1, name: 2, initializer: 5, input: 11, output: 12, valueInfo: 13 },
-  node: { input: 1, output: 2, name: 3, operator: 4, attribute: 5 },
+  node: { input: 1, output: 2, name: 3, operator: 4, attribute: 5, domain: 7 },
   attribute: { name: 1, float: 2, int: 3, text: 4, ints: 8, type: 20 },
   tensor: { dims: 1, dataType: 2, name: 8, rawData: 9, externalData: 13, dataLocation: 14 },
   valueInfo: { name: 1, type: 2 },
@@ -119,7 +121,7 @@ export const fields = {
   tensorType: { element: 1, shape: 2 },
   shape: { dimension: 1 },
   dimension: { value: 1, parameter: 2 },
-  opset: { version: 2 },
+  opset: { domain: 1, version: 2 },
   entry: { key: 1, value: 2 },
 } as const;
 
@@ -132,8 +134,16 @@ export function encodeModel(model: Model, producerVersion: string): Encoded {
     text(field.producerVersion, producerVersion),
     encodeGraph(model),
     message(field.opsetImport, int(fields.opset.version, OPSET_VERSION)),
+    ...domainsOf(model).map((domain) =>
+      message(field.opsetImport, text(fields.opset.domain, domain), int(fields.opset.version, 1)),
+    ),
     ...Object.entries(model.metadata).map(([key, value]) => encodeMetadata(key, value)),
   );
+}
+
+/** The domains besides ONNX's own. */
+function domainsOf({ nodes }: Model): readonly string[] {
+  return [...new Set(nodes.flatMap(({ domain }) => (domain === undefined ? [] : [domain])))];
 }
 
 /**
@@ -156,7 +166,7 @@ function encodeGraph({ name, nodes, inputs, outputs, values, initializers }: Mod
   );
 }
 
-function encodeNode({ operator, name, inputs, outputs, attributes }: OnnxNode): Encoded {
+function encodeNode({ operator, domain, name, inputs, outputs, attributes }: OnnxNode): Encoded {
   const field = fields.node;
   return message(
     fields.graph.node,
@@ -165,6 +175,7 @@ function encodeNode({ operator, name, inputs, outputs, attributes }: OnnxNode): 
     text(field.name, name),
     text(field.operator, operator),
     ...Object.entries(attributes).map(([key, value]) => encodeAttribute(key, value)),
+    ...(domain === undefined ? [] : [text(field.domain, domain)]),
   );
 }
 

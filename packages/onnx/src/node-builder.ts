@@ -11,8 +11,14 @@ export class NodeBuilder {
     this.#node = node;
   }
 
-  step(operator: string, purpose: string, inputs: readonly string[], attributes: OnnxAttributes = {}): string {
-    return this.#model.step(operator, this.#node, purpose, inputs, attributes);
+  step(
+    operator: string,
+    purpose: string,
+    inputs: readonly string[],
+    attributes: OnnxAttributes = {},
+    domain?: string,
+  ): string {
+    return this.#model.step(operator, this.#node, purpose, inputs, attributes, domain);
   }
 
   emit(operator: string, inputs: readonly string[], attributes: OnnxAttributes = {}): string {

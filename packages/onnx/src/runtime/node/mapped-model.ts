@@ -23,6 +23,7 @@ export async function onDisk(
   graph: Graph,
   dialect: OnnxDialect,
   work: WorkOptions = {},
+  block = 1,
 ): Promise<MappedModel | undefined> {
   // Windows cannot remove a mapped file.
   if (bytesInFiles(graph) < STREAMED_BYTES || platform() === "win32") return undefined;
@@ -30,7 +31,7 @@ export async function onDisk(
   const folder: TemporaryFolder | undefined = await temporaryFolder("onnx").catch(() => undefined);
   if (folder === undefined) return undefined;
   try {
-    const { model, weights } = externalizeWeights(lowerToOnnx(graph, dialect), WEIGHTS);
+    const { model, weights } = externalizeWeights(lowerToOnnx(graph, dialect, block), WEIGHTS);
     await streamWeights(weights, join(folder.path, WEIGHTS), work);
     const source = { model: join(folder.path, "model.onnx"), variables: await initialVariables(model) };
     await writeFile(source.model, encode(model));

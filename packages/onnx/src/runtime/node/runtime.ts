@@ -10,6 +10,7 @@ import type { ModelSource, SessionOptions } from "../inference.ts";
 import { fewAborted, loadSession } from "../load-session.ts";
 import { inMemory, smallestModel } from "../model-source.ts";
 import { type OpenSession, SharedThread } from "../shared-thread.ts";
+import { blockSize, isTraining } from "./block-size.ts";
 import { checkLibrary, deviceOptions, isExclusive, missingDevice } from "./devices.ts";
 import { largestInlineBatch, MOST_INLINE } from "./inline-batch.ts";
 import { openInline, splitByBatch } from "./inline-session.ts";
@@ -23,12 +24,14 @@ interface Internals {
   readonly name?: string;
   /** The most work of a run on the caller's thread, in multiply-adds. */
   readonly mostInline?: number;
+  /** The block of onnxruntime's layout for images; 1 for the plain layout. */
+  readonly block?: number;
 }
 
 /** onnxruntime-node. Throws UnsupportedError if `threads` is out of range. */
 export function nodeRuntime(
   options: OnnxOptions = {},
-  { name = PACKAGE, mostInline = MOST_INLINE }: Internals = {},
+  { name = PACKAGE, mostInline = MOST_INLINE, block: given }: Internals = {},
 ): Runtime {
   const { device = "cpu", map = true, threads, worker } = options;
   if (worker === false && device !== "cpu") {
@@ -53,6 +56,14 @@ export function nodeRuntime(
   const inThread = (model: ModelToLoad, work: WorkOptions) =>
     loadInThread(takeSpare() ?? openThread(settings), model, work);
   const inline = sessionOptions(device, threads, "briefly", foldedAlready);
+  let block: Promise<number> | undefined = given === undefined ? undefined : Promise.resolve(given);
+  const blocks = () => {
+    block ??= loadRuntime(name).then((runtime) => blockSize(runtime, inline));
+    block.catch(() => {
+      block = undefined;
+    });
+    return block;
+  };
   const warmUp = (): AsyncDisposable => {
     spare ??= openThread(settings);
     const opening = spare;
@@ -73,7 +84,8 @@ export function nodeRuntime(
     },
     async load(graph, work) {
       const largest = device === "cpu" ? largestInlineBatch(graph, most) : 0;
-      const model = { graph, dialect: dialectOf(device), map };
+      const block = device === "cpu" && isTraining(graph) ? await blocks() : 1;
+      const model = { graph, dialect: dialectOf(device), block, map };
       if (largest === 0) return inThread(model, work);
       const short = await withSource(model, work, (source) => openInline(name, inline, source));
       return splitByBatch(short, largest, () => inThread(model, {}));
@@ -85,6 +97,8 @@ export function nodeRuntime(
 interface ModelToLoad {
   readonly graph: Graph;
   readonly dialect: OnnxDialect;
+  /** The block of onnxruntime's layout for images; 1 for the plain layout. */
+  readonly block: number;
   readonly map: boolean;
 }
 
@@ -98,12 +112,12 @@ async function loadInThread(opening: Promise<OpenSession>, model: ModelToLoad, w
  * counts.
  */
 async function withSource<T>(
-  { graph, dialect, map }: ModelToLoad,
+  { graph, dialect, block, map }: ModelToLoad,
   work: WorkOptions,
   use: (source: ModelSource) => Promise<T>,
 ): Promise<T> {
   throwIfAborted(work.signal);
-  await using mapped = map ? await onDisk(graph, dialect, work) : undefined;
+  await using mapped = map ? await onDisk(graph, dialect, work, block) : undefined;
   if (mapped) {
     try {
       return await use(mapped.source);
@@ -111,7 +125,7 @@ async function withSource<T>(
       if (!(error instanceof UnsupportedError)) throw error;
     }
   }
-  return await use(await inMemory(lowerToOnnx(graph, dialect)));
+  return await use(await inMemory(lowerToOnnx(graph, dialect, block)));
 }
 
 /**
