@@ -6,11 +6,12 @@ type NormOp = "batchMean" | "batchVariance" | "batchNorm" | "batchNormScaleGradi
 
 /** The rows of batch norms, in training and otherwise. */
 export function batchNormRows(model: ModelBuilder, graph: Graph): Required<Pick<Lowering<string>, NormOp>> {
-  const norms = normsInTraining(graph);
+  // onnxruntime's WebGPU: "BatchNormalization trainingMode is not supported yet."
+  const norms = model.dialect === "webgpu" ? undefined : normsInTraining(graph);
   const computed = new Map<Value, string>();
   return {
     batchMean(node, { x }) {
-      const norm = norms.get(node);
+      const norm = norms?.get(node);
       if (!norm) return model.emit("ReduceMean", node, [x], { axes: { ints: [0, 2, 3] }, keepdims: { int: 0 } });
       for (const [value, name] of normInTraining(model, norm, x)) computed.set(value, name);
       return computed.get(node)!;

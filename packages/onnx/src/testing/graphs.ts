@@ -1,4 +1,22 @@
-import { type AnyNode, constant, type Graph, graph, input, ops, type Source } from "@residual/core";
+import {
+  type AnyNode,
+  constant,
+  fixtureInput,
+  fixtureWeights,
+  type Graph,
+  graph,
+  input,
+  ops,
+  resnet,
+  type Source,
+  sgd,
+  type Tensor,
+  tensor,
+  tensorOf,
+  trainable,
+  trainingStep,
+  variants,
+} from "@residual/core";
 import { fill } from "./values.ts";
 
 /** A convolution, its batch norm, a shortcut and a classifier: the smallest residual network. */
@@ -41,4 +59,23 @@ export function slow(): Graph<"image", "y"> {
   let y: AnyNode | typeof image = image;
   for (let layer = 0; layer < 16; layer++) y = ops.conv2d({ x: y, weight }, { padding: 1 });
   return graph({ name: "slow", inputs: { image }, outputs: { y } });
+}
+
+/** A step of training of a small residual network, with strided and padded shortcuts, on images of 12 × 12 pixels. */
+export function tinyStep(batch = 4): Graph<string, "loss" | "logits"> {
+  const spec = resnet({ ...variants.cifar_resnet20, depths: [1, 1, 1] }, { input: [batch, 3, 12, 12] });
+  return trainingStep(trainable(spec, { weights: fixtureWeights(spec, "v1") }), {
+    loss: "crossEntropy",
+    optimizer: sgd({ weightDecay: 1e-3 }),
+  });
+}
+
+/** A batch for it. The label of each image is its number. */
+export function tinyBatch(batch = 4): { readonly [name: string]: Tensor<"float32"> } {
+  const hot = Float32Array.from({ length: batch * 10 }, (_, i) => Number(Math.floor(i / 10) === i % 10));
+  return {
+    image: fixtureInput("v1", [batch, 3, 12, 12]),
+    target: tensorOf("float32", [batch, 10], hot),
+    learningRate: tensor([], [0.05]),
+  };
 }

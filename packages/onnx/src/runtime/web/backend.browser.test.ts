@@ -11,7 +11,7 @@ import {
 import { formatModel, lowerToOnnx, type OnnxDevice, type OnnxOptions, onnx, toOnnx } from "@residual/onnx";
 import { describe, expect, it } from "vitest";
 import type { WorkerLike } from "../../options.ts";
-import { tiny, wide } from "../../testing/graphs.ts";
+import { tiny, tinyBatch, tinyStep, wide } from "../../testing/graphs.ts";
 import { fill } from "../../testing/values.ts";
 
 declare const Worker: new (url: URL, options: { readonly type: "module" }) => WorkerLike;
@@ -52,6 +52,27 @@ describe("in a browser", () => {
     const scale = Math.max(...Array.from(numbers.data, Math.abs));
     for (const [i, value] of found.data.entries())
       expect(Math.abs(value - numbers.data[i]!)).toBeLessThan(2 * 600 * 2 ** -24 * scale);
+  });
+
+  it.each<[string, OnnxOptions]>([
+    ["cpu", {}],
+    ["webgpu", { device: "webgpu" }],
+  ])("trains as the reference does on %s", async (_, options) => {
+    const [step, batch] = [tinyStep(), tinyBatch()];
+    const names = step.updates.map(({ variable }) => variable.name);
+    await using expected = await reference.compile(step);
+    await using executable = await onnx(options).compile(step);
+    for (let i = 0; i < 2; i++) {
+      const [found, numbers] = [await executable.run(batch), await expected.run(batch)];
+      expect(found.loss.data[0]! / numbers.loss.data[0]!).toBeCloseTo(1, 5);
+    }
+    const [found, numbers] = [await executable.read(names), await expected.read(names)];
+    for (const name of names) {
+      const scale = Math.max(...Array.from(numbers[name]!.data, Math.abs));
+      // Sums of 4 · 12² products, whose errors pass through seven layers.
+      for (const [i, value] of found[name]!.data.entries())
+        expect(Math.abs(value - numbers[name]!.data[i]!), name).toBeLessThan(7 * 576 * 2 ** -24 * scale);
+    }
   });
 
   it("executables share a worker, and do not disturb each other", async () => {
