@@ -24,7 +24,7 @@ interface Form {
   fits(sizes: Sizes): boolean;
   /** The numbers written besides the gradient itself. */
   moves(sizes: Sizes): number;
-  /** Answers the name of a value of the gradient's elements, row-major. */
+  /** Adds the operators of the node. */
   emit(at: NodeBuilder, sizes: Sizes, names: Names): string;
 }
 
@@ -52,7 +52,7 @@ const strided = (sizes: Sizes) => (sizes.stride.some((step) => step > 1) ? sizeO
  * Either each image is a group of its own, and the images' gradients are summed; or images are the channels that the
  * convolution sums over, for which dy is transposed.
  */
-const forms: { readonly [name: string]: Form } = {
+export const forms: { readonly [name: string]: Form } = {
   "a product for each image": {
     fits: isPointwise,
     moves: (sizes) => strided(sizes) + sizes.images * sizeOfWeight(sizes),
@@ -63,8 +63,8 @@ const forms: { readonly [name: string]: Form } = {
       // Without rows, onnxruntime fuses the transposition into the product.
       const right = "rows" in names ? pixels : at.transpose("x/across", pixels, [0, 2, 1]);
       const products = at.step("MatMul", "products", [dy, right]);
-      const byImage = at.reshape("by image", products, [images, groups * outputs, channels]);
-      return at.step("ReduceSum", "sum", [byImage, at.whole("images", [0])], { keepdims: { int: 0 } });
+      const byImage = at.reshape("by image", products, [images, groups * outputs, channels, 1, 1]);
+      return at.emit("ReduceSum", [byImage, at.whole("images", [0])], { keepdims: { int: 0 } });
     },
   },
   "a product over all images": {
@@ -75,9 +75,12 @@ const forms: { readonly [name: string]: Form } = {
       const planes = at.reshape("dy/planes", names.dy, [images, outputs, -1]);
       const dy = at.reshape("dy/rows", at.transpose("dy/swapped", planes, [1, 0, 2]), [outputs, -1]);
       const pixels = seenPixels(at, sizes, names);
-      if ("rows" in names) return at.step("Gemm", "product", [dy, at.reshape("x/all", pixels, [-1, channels])]);
-      const x = at.reshape("x/all", at.transpose("x/swapped", pixels, [1, 0, 2]), [channels, -1]);
-      return at.step("Gemm", "product", [dy, x], { transB: { int: 1 } });
+      const isRows = "rows" in names;
+      const x = isRows
+        ? at.reshape("x/all", pixels, [-1, channels])
+        : at.reshape("x/all", at.transpose("x/swapped", pixels, [1, 0, 2]), [channels, -1]);
+      const product = at.step("Gemm", "product", [dy, x], { transB: { int: isRows ? 0 : 1 } });
+      return at.emit("Reshape", [product, at.whole("shape", [outputs, channels, 1, 1])]);
     },
   },
   "a convolution by dy, a group for each image": {
@@ -162,38 +165,32 @@ function reach({ size, padding, stride, steps }: Sizes, axis: 0 | 1): number {
   return size[axis] + padding[axis]! + padding[axis + 2]! - (steps[axis] - 1) * stride[axis]!;
 }
 
-/** The gradient of a convolution's weight, by the form that moves the fewest numbers. */
+/** The gradient of a convolution's weight; by default by the form that moves the fewest numbers. */
 export function weightGradient(
   model: ModelBuilder,
   node: AnyNode & Node<"conv2dWeightGradient">,
   names: Names,
+  form: Form = forms[cheapestForm(node)]!,
 ): string {
-  const { x, dy } = node.inputs;
-  const sizes = sizesOf(node.attributes, x.shape as readonly number[], dy.shape as readonly number[]);
-  const form = cheapestForm(sizes);
-  const at = new NodeBuilder(model, node);
-  const answer = form.emit(at, sizes, names);
-  return isPointwise(sizes) ? at.emit("Reshape", [answer, at.whole("shape", node.shape as number[])]) : answer;
+  return form.emit(new NodeBuilder(model, node), sizesOf(node), names);
 }
 
-/** [N, C, H, W] and [N, O, OH, OW], with attributes. */
-function sizesOf(
-  attributes: AttributesOf<"conv2dWeightGradient">,
-  [images = 0, channels = 0, ...size]: readonly number[],
-  [, outputs = 0, ...steps]: readonly number[],
-): Sizes {
-  const { groups } = attributes;
+function sizesOf({ attributes, inputs: { x, dy } }: AnyNode & Node<"conv2dWeightGradient">): Sizes {
+  const [images = 0, channels = 0, ...size] = x.shape as readonly number[];
+  const [, outputs = 0, ...steps] = dy.shape as readonly number[];
   return {
     ...attributes,
     images,
-    channels: channels / groups,
+    channels: channels / attributes.groups,
     size: size as [number, number],
-    outputs: outputs / groups,
+    outputs: outputs / attributes.groups,
     steps: steps as [number, number],
   };
 }
 
-function cheapestForm(sizes: Sizes): Form {
-  const fitting = Object.values(forms).filter((form) => form.fits(sizes));
-  return fitting.reduce((best, form) => (form.moves(sizes) < best.moves(sizes) ? form : best));
+/** The name of the form that moves the fewest numbers. */
+export function cheapestForm(node: AnyNode & Node<"conv2dWeightGradient">): string {
+  const sizes = sizesOf(node);
+  const fitting = Object.entries(forms).filter(([, form]) => form.fits(sizes));
+  return fitting.reduce((best, each) => (each[1].moves(sizes) < best[1].moves(sizes) ? each : best))[0];
 }
