@@ -5,9 +5,9 @@ import type { ModelBuilder } from "./model-builder.ts";
 export const BLOCKED_DOMAIN = "com.microsoft.nchwc";
 
 /**
- * Which values are in onnxruntime's blocked layout, [N, C / block, H, W, block], which its fastest convolutions read and
- * write. A value goes by its plain name, also while it exists only in blocks. It is converted once, where a row needs the
- * other layout.
+ * Which values are in onnxruntime's blocked layout, [N, C / block, H, W, block], which its fastest convolutions read
+ * and write. A value goes by its plain name, also while it exists only in blocks. It is converted once, where a row
+ * needs the other layout.
  */
 export class BlockedLayout {
   readonly block: number;

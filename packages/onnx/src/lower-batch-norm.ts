@@ -37,8 +37,7 @@ interface NormInTraining {
 
 /**
  * Batch norms in training, by their mean: onnxruntime computes the output, the mean and the variance in one operator.
- * Norms
- * whose scale or shift is computed are not listed.
+ * Norms whose scale or shift is computed are not listed.
  */
 function normsInTraining(graph: Graph): ReadonlyMap<Value, NormInTraining> {
   const found = new Map<Value, NormInTraining>();
@@ -70,11 +69,9 @@ function normInTraining(
 }
 
 /**
- * Zeros as running mean and variance, of which momentum 0 keeps nothing. onnxruntime writes mean and variance of the
- * batch
- * over them (batch_norm.cc: `Alias(3, 1)` and `Alias(4, 2)`), even over constants that other nodes read. So each norm
- * has
- * two vectors in memory of their own, computed from x by different operators, which no pass folds or merges.
+ * Zeros as running mean and variance, of which momentum 0 keeps nothing. onnxruntime 1.30 writes mean and variance of
+ * the batch over them, even over constants that other nodes read. So each norm has two vectors of its own, computed
+ * from x by different operators, which no pass folds or merges.
  */
 function runningStatistics(model: ModelBuilder, norm: AnyNode, x: string): readonly string[] {
   const at = new NodeBuilder(model, norm);

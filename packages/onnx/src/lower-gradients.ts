@@ -40,8 +40,7 @@ export function maxPool2dGradient(
 
 /**
  * The transpose of the convolution. With stride 1 that is a convolution by the weights with taps in reverse order,
- * which
- * onnxruntime computes faster: its ConvTranspose writes all products before it adds them up.
+ * which onnxruntime computes faster: its ConvTranspose writes all products before it adds them up.
  */
 export function conv2dInputGradient(
   model: ModelBuilder,

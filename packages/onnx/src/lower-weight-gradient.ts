@@ -43,11 +43,8 @@ const strided = (sizes: Sizes) => (sizes.stride.some((step) => step > 1) ? sizeO
  *
  * A 1×1 kernel has one product for each image: dy · xᵀ. Any other kernel is a convolution whose *kernel is dy*: of an
  * image whose rows hold all channels of a pixel side by side (NHWC), dilated by the number of channels. Its output has
- * the
- * taps as rows, and the channels of each tap side by side: a wide matrix product, in runs of channels · KW numbers.
- * Without
- * the interleaving, the output is as small as the weight's taps, and onnxruntime's product is three to four times
- * slower.
+ * the taps as rows, and the channels of each tap side by side: a wide matrix product, in runs of channels · KW numbers.
+ * Without the interleaving, the output is as small as the weight's taps, and the product is two to four times slower.
  *
  * Either each image is a group of its own, and the images' gradients are summed; or images are the channels that the
  * convolution sums over, for which dy is transposed.

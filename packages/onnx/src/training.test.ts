@@ -83,8 +83,8 @@ function expectClose(found: Tensor, expected: Tensor<"float64">, tolerance: numb
 }
 
 /**
- * The size of the terms that cancel in the gradients of a norm: dy · gamma · r, with r = 1 / √(variance + epsilon), times
- * the condition of x − mean, which is |x| · r. A norm of two values has nearly no gradient.
+ * The size of the terms that cancel in the gradients of a norm: dy · gamma · r, with r = 1 / √(variance + epsilon),
+ * times the condition of x − mean, which is |x| · r. A norm of two values has nearly no gradient.
  */
 function termsOfNorm({ x, gamma, dy }: OpGolden["inputs"], epsilon: number): number {
   const [n = 0, channels = 0, ...image] = x!.shape;
@@ -166,8 +166,8 @@ describe.each(Object.entries(layouts))("three SGD steps %s agree with PyTorch's"
   }
 
   /**
-   * PyTorch's own float32 run differs by `tolerance` / 10 of the largest value; another order of sums may differ more. Of
-   * the tensors, a share of `flipped` may differ by more, up to FLIP.
+   * PyTorch's own float32 run differs by `tolerance` / 10 of the largest value; another order of sums may differ more.
+   * Of the tensors, a share of `flipped` may differ by more, up to FLIP.
    */
   function expectRecorded(
     found: (name: string) => Tensor,

@@ -21,9 +21,9 @@ const model: Model = {
 };
 
 /**
- * The number of channels in a block of onnxruntime's blocked layout: 16 with AVX-512, 8 with AVX2, 1 where it has no such
- * layout. The library does not tell, so a model of one operator shows it: the second pixel of the first channel comes
- * after one block.
+ * The number of channels in a block of onnxruntime's blocked layout: 16 with AVX-512, 8 with AVX2, 1 where it has no
+ * such layout. The library does not tell, so a model of one operator shows it: the second pixel of the first channel
+ * comes after one block.
  */
 export async function blockSize(runtime: OnnxRuntime, options: SessionOptions): Promise<number> {
   try {
