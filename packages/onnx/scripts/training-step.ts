@@ -117,7 +117,7 @@ const peak = () => process.resourceUsage().maxRSS * 1024;
 
 /** In a process of its own: the bytes that two steps add to it at their peak. */
 async function answerMemory(): Promise<void> {
-  await (await import("onnxruntime-node")).env;
+  await import("onnxruntime-node"); // as PyTorch, which is imported before
   const before = peak();
   const ours = await openOnnx();
   await ours.step();

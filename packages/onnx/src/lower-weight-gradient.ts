@@ -159,7 +159,7 @@ function tapsLast(at: NodeBuilder, sizes: Sizes, sums: string): string {
 
 /** The positions of dy in the padded x, along an axis. */
 function reach({ size, padding, stride, steps }: Sizes, axis: 0 | 1): number {
-  return size[axis] + padding[axis]! + padding[axis + 2]! - (steps[axis] - 1) * stride[axis]!;
+  return size[axis] + padding[axis] + padding[axis + 2]! - (steps[axis] - 1) * stride[axis];
 }
 
 /** The gradient of a convolution's weight; by default by the form that moves the fewest numbers. */
