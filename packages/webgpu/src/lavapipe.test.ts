@@ -5,6 +5,9 @@ import { watchedGpu } from "@residual/kit/testing/watched-gpu";
 import { describe, expect, it } from "vitest";
 import { webgpu } from "./index.ts";
 import { ageingGpu } from "./testing/ageing-gpu.ts";
+import { agreesWithPytorch } from "./testing/golden-gradients.ts";
+import { errorsOfSteps } from "./testing/golden-steps.ts";
+import { computesGradients } from "./testing/gradient-layers.ts";
 import { followsVariables } from "./testing/variable-layers.ts";
 import { findsWrongKernels } from "./testing/wrong-kernels.ts";
 
@@ -13,8 +16,22 @@ describe.skipIf(missing !== undefined)(`on lavapipe${missing ? ` (${missing})` :
   const dawn = await dawnGpu();
   followsVariables("float32", webgpu(), [/^repack/, /^winograd-f4 weights/, /lanes/, /strips/]);
   followsVariables("float16", webgpu({ float16: "storage" }), [/^repack/, /lanes/, /strips/]);
+  computesGradients("float32", webgpu(), [/^interleave/, /lanes/, /^weight gradient 32/, /^weight gradient 4/]);
+  agreesWithPytorch("lavapipe", webgpu());
+
+  // A correct float32 implementation may be off ten times as far as PyTorch's (conformance/golden/README.md).
+  it.each(["train_cifar_resnet20_8x3x32x32", "train_resnext14_32x4d_8x3x32x32"])(
+    "three steps of %s",
+    { timeout: 600_000 },
+    async (id) => {
+      for (const [kind, error] of Object.entries(await errorsOfSteps(webgpu(), id)))
+        expect(error, kind).toBeLessThan(10);
+    },
+  );
+
   const withoutSubgroups = webgpu({ gpu: gpuWithout(dawn, "subgroups") });
   followsVariables("without subgroups", withoutSubgroups, [/lanes, without/, /strips.* without/]);
+  computesGradients("without subgroups", withoutSubgroups, [/^weight gradient.* without/]);
 
   it("computes in buffers where a driver reads textures wrong", async () => {
     const { gpu } = watchedGpu(dawn, (code) => code.replace("return textureLoad(", "return -textureLoad("));

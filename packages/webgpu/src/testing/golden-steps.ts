@@ -87,9 +87,8 @@ export async function errorsOfSteps(backend: Backend, id: string): Promise<StepE
   };
   await using executable = await backend.compile(withGradients);
   const errors = { loss: 0, gradientNorm: 0, gradient: 0, parameter: 0, statistic: 0 };
-  const count = (kind: keyof typeof errors, error: number, allowed: number, what = "") => {
+  const count = (kind: keyof typeof errors, error: number, allowed: number) => {
     errors[kind] = Math.max(errors[kind], error / allowed);
-    if (process.env.VERBOSE && error / allowed > 3) console.log(kind, what, error, allowed);
   };
   const { fp32 } = golden;
   for (const [k, { params, buffers }] of golden.steps.entries()) {
@@ -99,16 +98,15 @@ export async function errorsOfSteps(backend: Backend, id: string): Promise<StepE
       for (const each of names) {
         const found = results[`${each}.gradient`]!;
         const { l2 } = golden.grads[each]!;
-        count("gradientNorm", Math.abs(normOf(found) - l2) / l2, fp32.gradL2Rel.worst, `${k} ${each}`);
-        count("gradient", errorOf(found, golden.grads[each]!), fp32.gradMaxOverMax.worst, `${k} ${each}`);
+        count("gradientNorm", Math.abs(normOf(found) - l2) / l2, fp32.gradL2Rel.worst);
+        count("gradient", errorOf(found, golden.grads[each]!), fp32.gradMaxOverMax.worst);
       }
     }
     const known = variablesOf(step).map(({ name }) => name);
     const read = await executable.read(known.filter((each) => each in params || each in buffers));
     for (const [each, found] of Object.entries(read)) {
-      if (each in params)
-        count("parameter", errorOf(found, params[each]!), fp32.paramMaxOverMax[k]!.worst, `${k} ${each}`);
-      else count("statistic", errorOf(found, buffers[each]!), fp32.bufferMaxOverMax[k]!.worst, `${k} ${each}`);
+      if (each in params) count("parameter", errorOf(found, params[each]!), fp32.paramMaxOverMax[k]!.worst);
+      else count("statistic", errorOf(found, buffers[each]!), fp32.bufferMaxOverMax[k]!.worst);
     }
   }
   return errors;
