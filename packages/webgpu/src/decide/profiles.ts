@@ -6,6 +6,7 @@ import { onePixel } from "../kernels/one-pixel.ts";
 import { direct, type Product } from "../kernels/product.ts";
 import { quadStrategy } from "../kernels/quad-conv2d.ts";
 import { inSharedMemory, splitReduction } from "../kernels/shared-conv2d.ts";
+import { sharedWeightGradient } from "../kernels/shared-weight-gradient.ts";
 import type { Lanes } from "../kernels/step-weights.ts";
 import { strips } from "../kernels/strip-conv2d.ts";
 import { type Tile, tiled } from "../kernels/tiled-conv2d.ts";
@@ -76,6 +77,9 @@ const last = [onePixel, quadStrategy, plainStrategy];
  */
 const gpuCost = { ...free, lanes: 64, cores: 32, load: 10, store: 10, fma: 0.35, step: 1 };
 
+/** Gradients by weights of narrow groups: each invocation has a column, for four outputs. */
+const ofGroups = { lanes: 32, outputs: 4, columns: 1, pixels: 4, withoutSubgroups: true };
+
 export function gpuProfile(float16?: Float16): DeviceProfile {
   const products = productsFor(float16);
   const shared = inSharedMemory(products);
@@ -87,6 +91,7 @@ export function gpuProfile(float16?: Float16): DeviceProfile {
     cold,
     transforms: [f2, f4],
     products: [shared],
+    weightGradients: [sharedWeightGradient, tiledGradient(ofGroups)],
   });
 }
 

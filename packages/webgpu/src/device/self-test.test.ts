@@ -8,7 +8,7 @@ import {
   swiftShader,
 } from "../decide/profiles.ts";
 import { lowerToPlan } from "../lower/lower.ts";
-import { graphOf, selfTestsOf } from "./self-test.ts";
+import { gradientGraphOf, graphOf, selfTestsOf } from "./self-test.ts";
 
 const profiles: readonly (readonly [string, DeviceProfile])[] = [
   ["lavapipe", softwareProfile(lavapipe, "textures")],
@@ -41,6 +41,18 @@ describe.each(profiles)("the self-test on %s", (_, profile) => {
       if (packs) expect(tests[1]!.kernels).toEqual([strategy.packing(profile.memory).name]);
     }
   });
+
+  it.each(profile.weightGradients.map((strategy) => [strategy.name, strategy] as const))(
+    "runs all kernels of %s, several parts of its sums",
+    (_name, strategy) => {
+      const { of } = gradientGraphOf(strategy.outputs);
+      const lowered = lowerToPlan(of, 1, { ...profile, weightGradients: [strategy] });
+      const names = strategy.kernels.map((kernel) => kernel(profile.memory).name);
+      expect([...lowered.kernels.keys()]).toEqual(expect.arrayContaining(names));
+      expect(lowered.plan.dispatches.find(({ kernel }) => kernel === names[0])!.workgroups[2]).toBeGreaterThan(1);
+      expect(selfTestsOf(lowered, profile.memory).map(({ kernels }) => kernels)).toEqual([names]);
+    },
+  );
 
   it("runs twice, on different inputs", () => {
     for (const { trial } of fast) {

@@ -150,8 +150,8 @@ export function graphOf({ trial, packs }: { readonly trial: Trial; readonly pack
 }
 
 /** The graph of a test of gradients by weights: several parts of pixels, and a block of outputs that is not full. */
-function gradientGraphOf(outputs: number): TrialGraph {
-  const shapes = { x: [2, 8, 12, 12], dy: [2, outputs + 4, 12, 12] };
+export function gradientGraphOf(outputs: number): TrialGraph {
+  const shapes = { x: [2, 8, 18, 18], dy: [2, outputs + 4, 18, 18] };
   const [x, dy] = [input("x", shapes.x), input("dy", shapes.dy)];
   const y = ops.conv2dWeightGradient({ x, dy }, { kernel: 3, padding: 1 });
   return {

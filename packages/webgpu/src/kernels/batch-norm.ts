@@ -32,6 +32,17 @@ ${eachOfPart("let d = x(start + at) - origin; sum += d; squares += d * d; count 
   put(i, origin + sum / count); put(p.planes * p.pixels + i, max(vec4f(), squares - sum * sum / count));`,
 });
 
+/** `code` for each `part` of a channel, which has `count` numbers. */
+const eachPart = (code: string) => /* wgsl */ `
+  for (var a = 0u; a < p.imageParts; a++) {
+    let images = quotient(p.images + p.imageParts - 1u - a, p.imageParts);
+    for (var b = 0u; b < p.pixelParts; b++) {
+      let part = a * p.pixelParts + b;
+      let count = f32(images * quotient(p.xPixels + p.pixelParts - 1u - b, p.pixelParts));
+      ${code}
+    }
+  }`;
+
 /** The mean of each channel, or with `isVariance` its biased variance, from those of its parts. */
 export const moments: KernelIn = plain({
   name: "moments",
@@ -42,21 +53,14 @@ export const moments: KernelIn = plain({
   code: /* wgsl */ `
   let parts = p.pixelParts * p.imageParts; let all = f32(p.images * p.xPixels);
   var mean = vec4f();
-  for (var part = 0u; part < parts; part++) { mean += x(plane * parts + part) * (countOf(part) / all); }
+${eachPart("mean += x(plane * parts + part) * (count / all);")}
   var whole = mean;
   if (p.isVariance == 1u) {
     var squares = vec4f();
-    for (var part = 0u; part < parts; part++) {
-      let d = x(plane * parts + part) - mean;
-      squares += x((p.planes + plane) * parts + part) + countOf(part) * d * d;
-    }
+${eachPart("let d = x(plane * parts + part) - mean; squares += x((p.planes + plane) * parts + part) + count * d * d;")}
     whole = squares / all;
   }
   put(plane, whole);`,
-  functions: /* wgsl */ `fn countOf(part: u32) -> f32 {
-  let images = (p.images + p.imageParts - 1u - part / p.pixelParts) / p.imageParts;
-  return f32(images * ((p.xPixels + p.pixelParts - 1u - part % p.pixelParts) / p.pixelParts));
-}`,
 });
 
 /** Σ (x − mean)² of each part. */

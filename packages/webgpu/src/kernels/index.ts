@@ -42,4 +42,4 @@ export { averagePool2d, maxPool2d } from "./pools.ts";
 export { repack } from "./repack.ts";
 export { logSoftmax, rowSums, softmax } from "./softmax.ts";
 export { channelSums, rowSumGroups, squareSums, sumOfParts, sumToTotal } from "./sums.ts";
-export { sumWeightParts } from "./tiled-weight-gradient.ts";
+export { sumWeightParts } from "./weight-product.ts";

@@ -1,11 +1,7 @@
-import { costOf } from "../decide/cost.ts";
-import { hasWholeBlocks, type Layer, pixelsOf, quadsPerGroup, tapsOf } from "../decide/layer.ts";
 import type { WeightGradientStrategy } from "../decide/weight-gradient.ts";
-import type { Builder, Operand } from "../lower/builder.ts";
-import { windowOf } from "../lower/convolution.ts";
-import { layoutOf } from "../lower/layout.ts";
-import { type KernelIn, kernelIn, lines, MOST_WORKGROUPS, OUTSIDE, plain, windowParams } from "./kernel.ts";
+import { type KernelIn, kernelIn, lines, OUTSIDE } from "./kernel.ts";
 import type { Lanes } from "./step-weights.ts";
+import { signature, weightProduct } from "./weight-product.ts";
 
 /** The part of a weight's gradient that one workgroup computes. */
 export interface WeightTile extends Lanes {
@@ -115,110 +111,22 @@ ${lines(columns, (n) => `  putInside(select(${OUTSIDE}u, place${o} + c${n}, c${n
 const nameOf = ({ lanes, outputs, columns, pixels, withoutSubgroups }: WeightTile) =>
   `${outputs}×${columns} of ${pixels} pixels on ${lanes} lanes${withoutSubgroups ? ", without subgroups" : ""}`;
 
-const signature = {
-  operands: ["x", "dy", "y"],
-  alwaysFloat32: ["y"],
-  params: [
-    ...windowParams,
-    "oh",
-    "ow",
-    "yQuads",
-    "pixels",
-    "part",
-    "outputs",
-    "columns",
-    "perGroup",
-    "outputsPerGroup",
-  ],
-};
-
-/** Adds the parts of a weight's gradient, and writes them in the host's order. */
-export const sumWeightParts: KernelIn = plain({
-  name: "weight gradient, sum of parts",
-  operands: ["x", "y"],
-  alwaysFloat32: ["x"],
-  host: ["y"],
-  numbers: ["y"],
-  params: ["parts", "quads", "channels", "taps"],
-  code: /* wgsl */ `
-  var sum = vec4f();
-  for (var part = 0u; part < p.parts; part++) { sum += x(part * p.planes * p.pixels + i); }
-  let tap = pixel / p.quads; let c = pixel % p.quads * 4u;
-  for (var k = 0u; k < min(4u, p.channels - c); k++) { put((plane * p.channels + c + k) * p.taps + tap, sum[k]); }`,
-});
-
-/** Workgroups that a gradient is divided among, at least, if it has pixels enough. */
-const WORKGROUPS = 32;
-
-/** Pixels of a part, at least. */
-const PART = 64;
-
 export function tiledGradient(tile: WeightTile): WeightGradientStrategy {
-  const kernel = tiledWeightGradient(tile);
-  const { lanes, outputs, columns, pixels } = tile;
-  const columnsOf = (layer: Layer) => tapsOf(layer) * quadsPerGroup(layer);
-  const blocksOf = (layer: Layer) =>
-    [Math.ceil(layer.weight[0] / outputs), Math.ceil(columnsOf(layer) / (lanes * columns))] as const;
-  const partOf = (layer: Layer) => {
-    const [x, y] = blocksOf(layer);
-    const parts = Math.max(1, Math.min(Math.ceil(WORKGROUPS / (x * y)), Math.floor(pixelsOf(layer) / PART)));
-    return Math.ceil(pixelsOf(layer) / parts / pixels) * pixels;
-  };
-  const workgroupsOf = (layer: Layer) => {
-    const [x, y] = blocksOf(layer);
-    return [x, y, Math.ceil(pixelsOf(layer) / partOf(layer))] as const;
-  };
-  return {
+  const { lanes, outputs, columns, pixels, withoutSubgroups } = tile;
+  return weightProduct({
     name: `weight gradient ${nameOf(tile)}`,
-    kernels: [kernel, sumWeightParts],
+    kernel: tiledWeightGradient(tile),
     outputs,
-    fits: (layer) => hasWholeBlocks(layer, outputs) && Math.max(...workgroupsOf(layer)) <= MOST_WORKGROUPS,
-    cost(layer, cost) {
-      const { load, broadcast, fma, keep, step, store } = cost;
+    columns: lanes * columns,
+    pixels,
+    workgroups: 32,
+    leastPixels: 64,
+    stepCost({ load, broadcast, fma, keep, step }) {
       const quads = outputs / 4;
-      const dyLoads = tile.withoutSubgroups ? quads : Math.ceil(quads / lanes);
-      const broadcasts = tile.withoutSubgroups || quads === 1 ? 0 : outputs;
+      const dyLoads = withoutSubgroups ? quads : Math.ceil(quads / lanes);
+      const broadcasts = withoutSubgroups || quads === 1 ? 0 : outputs;
       const ofPixel = (columns + dyLoads) * load + broadcasts * broadcast + 4 * outputs * columns * fma;
-      const each = step + pixels * ofPixel + 4 * outputs * columns * keep;
-      const [x, y, z] = workgroupsOf(layer);
-      const sums = (layer.weight[0] * columnsOf(layer)) / lanes;
-      const end = outputs * columns * store;
-      return costOf(x * y * z, (partOf(layer) / pixels) * each + end, cost) + costOf(sums, z * load + 4 * store, cost);
+      return step + pixels * ofPixel + 4 * outputs * columns * keep;
     },
-    emit(builder, { node, layer, x, dy }) {
-      const [o] = layer.weight;
-      const [workgroups, count] = [workgroupsOf(layer), columnsOf(layer)];
-      const parts = workgroups[2];
-      const params = {
-        ...windowOf(layer),
-        oh: layer.y[2],
-        yQuads: layoutOf(layer.y).quads,
-        pixels: pixelsOf(layer),
-        part: partOf(layer),
-        outputs: o,
-        columns: count,
-        perGroup: quadsPerGroup(layer),
-        outputsPerGroup: o / layer.attributes.groups,
-      };
-      const inputs = [builder.interleaved(x), builder.interleaved(dy)];
-      const shape = [parts * o, 4, count];
-      const options = { params, workgroups, isFloat32: true };
-      const sums = builder.emit(`${node}, parts`, kernel, inputs, shape, options);
-      return emitSum(builder, node, sums, layer, parts);
-    },
-  };
-}
-
-/** Emits the sum over the parts of a weight's gradient. */
-function emitSum(builder: Builder, node: string, sums: Operand, layer: Layer, parts: number): Operand {
-  const [o, channels] = layer.weight;
-  const quads = quadsPerGroup(layer);
-  const pixels = tapsOf(layer) * quads;
-  const params = { parts, quads, channels, taps: tapsOf(layer) };
-  const grid = { images: o, channels: 4, quads: 1, pixels };
-  return builder.emit(node, sumWeightParts, [sums], layer.weight, {
-    params,
-    grid,
-    order: "host",
   });
 }
