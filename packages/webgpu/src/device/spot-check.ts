@@ -102,7 +102,7 @@ function imageSlice({ plan, placeOf }: PreparedPlan, operand: Operand, image: nu
   const { storage, shape, order } = operand;
   const { quads, pixels } = layoutOf(shape);
   const count = order === "host" ? sizeOf(shape.slice(1)) : 4 * quads * pixels;
-  const memory: Memory = storage.kind === "value" ? plan.dispatches[storage.id]!.memory : "buffers";
+  const memory: Memory = storage.kind === "value" ? plan.slots[plan.slotOf[storage.id]!]!.memory : "buffers";
   return { operand, from: placeOf(storage), memory, first: image * count, count };
 }
 

@@ -29,6 +29,7 @@ import { four, layoutOf } from "./layout.ts";
 import { normEndsOf } from "./norm-ends.ts";
 import { dense } from "./packing.ts";
 import { type Dispatch, keyOf, type Plan, planOf, type Repack, resultsOf } from "./plan.ts";
+import { scheduleOf } from "./schedule.ts";
 import { gradientRows, optimizerRows, sumRows, type TryWeightGradient } from "./training.ts";
 
 /** A graph lowered for one batch size: the plan, and the constants, variables and kernels that the plan names. */
@@ -126,13 +127,22 @@ export function lowerToPlan(graph: Graph, batch: number, profile: DeviceProfile 
   };
   const read = new Set([...dispatches.flatMap(({ inputs }) => inputs), ...resultsOf(results)].map(keyOf));
   const isRead = ([name]: readonly [name: string, Uploaded]) => read.has(keyOf({ kind: "constant", name }));
+  const order = scheduleOf(
+    dispatches,
+    Object.values(results.outputs).map(({ storage }) => storage),
+  );
+  const places = new Map(order.map((dispatch, place) => [dispatch, place]));
   return {
-    plan: planOf({ dispatches, ...results, repacks: [...repacks.values()] }),
+    plan: planOf({ dispatches: order.map((i) => dispatches[i]!), ...results, repacks: [...repacks.values()] }),
     inputs: new Map(Object.entries(graph.inputs).map(([name, { shape }]) => [name, concrete(shape, batch)])),
     constants: new Map([...constants].filter(isRead)),
     variables,
     kernels,
-    layers,
+    layers: layers.map((layer) => ({
+      ...layer,
+      first: places.get(layer.first)!,
+      end: places.get(layer.end - 1)! + 1,
+    })),
     parts,
     weightGradients: [...weightGradients],
   };
