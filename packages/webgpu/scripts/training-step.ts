@@ -68,9 +68,10 @@ const peers: readonly Peer[] = [
   { name: "tfjs", step: () => peer.step(), wall: [], cpu: [], losses: [] },
 ];
 for (let round = 0; round <= rounds; round++) {
-  for (const { step, wall, cpu, losses } of peers) {
+  for (const { name, step, wall, cpu, losses } of peers) {
     const [start, before] = [performance.now(), process.cpuUsage()];
     losses.push(await step());
+    console.log(`${name}, step ${round + 1}: ${(performance.now() - start).toFixed(0)} ms`);
     const { user, system } = process.cpuUsage(before);
     if (round === 0) continue; // the adapter compiles its kernels in the first step
     wall.push(performance.now() - start);
