@@ -41,8 +41,8 @@ export async function useTfjs(gpu: GpuSource): Promise<void> {
   Object.defineProperty(globalThis.navigator, "gpu", { value: gpu, configurable: true }); // tfjs looks for it
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   const requiredLimits = Object.fromEntries(FEATURES.map((name) => [name, (adapter!.limits as never)[name] as number]));
-  const device = await adapter!.requestDevice({ requiredLimits } as never);
-  const backend = new WebGPUBackend(device as never, adapter!.info as never);
+  const device = await adapter!.requestDevice({ requiredLimits });
+  const backend = new WebGPUBackend(device, adapter!.info);
   tf.registerBackend("webgpu", () => backend);
   await tf.setBackend("webgpu");
   await tf.ready();
@@ -70,7 +70,7 @@ export function tfjsStep(spec: Graph, { image, target, learningRate, momentum, w
   for (const [name, { shape, data }] of fixtureWeights(spec, "v1").tensors) {
     const isStatistic = /running_(mean|var)$/.test(name);
     const initial = tf.tidy(() => {
-      const given = tf.tensor(data as Float32Array, [...shape]);
+      const given = tf.tensor(data, [...shape]);
       if (shape.length === 4) return tf.transpose(given, [2, 3, 1, 0]);
       return shape.length === 2 ? tf.transpose(given) : given;
     });
@@ -83,10 +83,18 @@ export function tfjsStep(spec: Graph, { image, target, learningRate, momentum, w
   const batches: { readonly name: string; readonly mean: tf.Tensor; readonly variance: tf.Tensor; n: number }[] = [];
 
   const conv = (y: tf.Tensor4D, name: string, stride: number, pad: number) =>
-    tf.conv2d(y, of(`${name}.weight`) as never as tf.Tensor4D, stride, pad, "NHWC", 1, pad === 0 ? undefined : "floor");
+    tf.conv2d(
+      y,
+      of(`${name}.weight`) as tf.Variable<tf.Rank.R4>,
+      stride,
+      pad,
+      "NHWC",
+      1,
+      pad === 0 ? undefined : "floor",
+    );
   const norm = (y: tf.Tensor4D, name: string): tf.Tensor4D => {
     const { mean, variance } = tf.moments(y, [0, 1, 2]);
-    const [n = 1, h = 1, w = 1] = y.shape;
+    const [n, h, w] = y.shape;
     batches.push({ name, mean: tf.keep(mean.clone()), variance: tf.keep(variance.clone()), n: n * h * w });
     return tf.batchNorm4d(
       y,
@@ -111,7 +119,7 @@ export function tfjsStep(spec: Graph, { image, target, learningRate, momentum, w
     for (const stage of [1, 2, 3, 4]) {
       for (const i of [0, 1]) y = block(y, `layer${stage}.${i}`, stage > 1 && i === 0 ? 2 : 1);
     }
-    const pooled = tf.mean(y, [1, 2]) as tf.Tensor2D;
+    const pooled = tf.mean<tf.Tensor2D>(y, [1, 2]);
     return tf.add(tf.matMul(pooled, of("fc.weight") as never as tf.Tensor2D), of("fc.bias"));
   };
   const loss = (): tf.Scalar => tf.neg(tf.mean(tf.sum(tf.mul(labels, tf.logSoftmax(forward())), 1)));

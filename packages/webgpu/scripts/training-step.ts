@@ -52,7 +52,7 @@ const ours = async (): Promise<number> => {
   return loss.data[0]!;
 };
 const gpu = await dawnGpu();
-await useTfjs(gpu as never);
+await useTfjs(gpu);
 const peer = tfjsStep(spec, { image, target, learningRate, momentum, weightDecay });
 
 interface Peer {

@@ -1,5 +1,20 @@
 import { type KernelIn, plain } from "./kernel.ts";
 
+/** Params of both gradients: the size of dy, and the window. */
+const convolutionParams = [
+  "oh",
+  "ow",
+  "yQuads",
+  "kw",
+  "down",
+  "right",
+  "top",
+  "left",
+  "dilationH",
+  "dilationW",
+  "outputsPerGroup",
+];
+
 /**
  * The gradient of conv2d by x, four channels of a pixel per invocation: it gathers dy from the outputs that read the
  * pixel. Supports every layer; two loads for each multiply-add make it slow.
@@ -8,10 +23,7 @@ export const conv2dInputGradient: KernelIn = plain({
   name: "conv2dInputGradient",
   operands: ["dy", "weight", "dx"],
   numbers: ["dy", "weight"],
-  params: [
-    ...["quads", "channels", "w", "oh", "ow", "yQuads", "kh", "kw", "down", "right", "top", "left"],
-    ...["dilationH", "dilationW", "perGroup", "weightQuads", "outputsPerGroup"],
-  ],
+  params: ["quads", "channels", "w", "kh", "perGroup", "weightQuads", ...convolutionParams],
   code: /* wgsl */ `
   let row = quotient(pixel, p.w); let column = pixel - row * p.w; let image = plane / p.quads; let quad = plane % p.quads;
   var sums = vec4f();
@@ -49,10 +61,7 @@ export const conv2dWeightGradient: KernelIn = plain({
   name: "conv2dWeightGradient",
   operands: ["x", "dy", "dw"],
   numbers: ["x", "dy"],
-  params: [
-    ...["quads", "channels", "images", "h", "w", "xQuads", "oh", "ow", "yQuads", "kw", "down", "right", "top", "left"],
-    ...["dilationH", "dilationW", "outputsPerGroup"],
-  ],
+  params: ["quads", "channels", "images", "h", "w", "xQuads", ...convolutionParams],
   code: /* wgsl */ `
   let o = plane / p.quads; let quad = plane % p.quads;
   let a = pixel / p.kw * p.dilationH - p.top; let b = pixel % p.kw * p.dilationW - p.left;

@@ -9,9 +9,9 @@ const SIDE = 16;
 const ROW = SIDE + 1;
 
 /**
- * The gradient of conv2d by its weight for GPUs. A workgroup of 16 × 16 computes 64 outputs at 16 columns. For each slab
- * of 16 pixels an invocation copies a vec4 of x and one of dy to workgroup memory (8.5 KiB), reads 32, and does 256
- * multiply-adds, as conv2d does (shared-conv2d.ts). Neighbouring invocations copy neighbouring pixels.
+ * The gradient of conv2d by its weight for GPUs. A workgroup of 16 × 16 computes 64 outputs at 16 columns. For each
+ * slab of 16 pixels an invocation copies a vec4 of x and one of dy to workgroup memory (8.5 KiB), reads 32, and does
+ * 256 multiply-adds, as conv2d does (shared-conv2d.ts). Neighbouring invocations copy neighbouring pixels.
  */
 const kernel: KernelIn = kernelIn(
   { ...signature, name: "weight gradient in shared memory" },

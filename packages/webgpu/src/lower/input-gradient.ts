@@ -79,7 +79,7 @@ function tapsOf(
   axis: Axis,
   first: number,
 ): { readonly last: number; readonly count: number; readonly padding: number } {
-  const [size, step, before] = [weight.shape[2 + axis]!, stride[axis], padding[axis]!];
+  const [size, step, before] = [weight.shape[2 + axis]!, stride[axis], padding[axis]];
   if (step === 1) return { last: size - 1, count: size, padding: dilation[axis] * (size - 1) - before };
   const tap = (first + before) % step;
   const count = Math.max(0, Math.ceil((size - tap) / step));
@@ -106,12 +106,11 @@ function emitPhase(
   const end = (of: number, seen: number, taps: number, before: number, step: number) =>
     of - 1 + step * (taps - 1) - before - (seen - 1); // rows of padding after dy
   const padding = [
-    ...[rows.padding, columns.padding],
-    ...[
-      end(y[2], x[2], rows.count, rows.padding, dilation[0]),
-      end(y[3], x[3], columns.count, columns.padding, dilation[1]),
-    ],
-  ] as unknown as Layer["attributes"]["padding"];
+    rows.padding,
+    columns.padding,
+    end(y[2], x[2], rows.count, rows.padding, dilation[0]),
+    end(y[3], x[3], columns.count, columns.padding, dilation[1]),
+  ] as const;
   const layer: Layer = {
     x,
     weight: view,

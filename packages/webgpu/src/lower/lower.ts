@@ -223,7 +223,7 @@ function lowering(
     },
     add(node, inputs) {
       if (ends.held.has(node)) return hold(node, inputs);
-      return normalized(node, inputs) ?? elementwise.add!(node, inputs);
+      return normalized(node, inputs) ?? elementwise.add(node, inputs);
     },
     batchNorm(node, inputs) {
       if (ends.held.has(node)) return hold(node, inputs);

@@ -92,7 +92,7 @@ export async function errorsOfSteps(backend: Backend, id: string): Promise<StepE
   };
   const { fp32 } = golden;
   for (const [k, { params, buffers }] of golden.steps.entries()) {
-    const results: { [name: string]: Tensor } = await executable.run(inputs as never);
+    const results: { [name: string]: Tensor } = await executable.run(inputs);
     count("loss", Math.abs(Number(results.loss!.data[0]) - golden.losses[k]!), Math.max(...fp32.lossAbs));
     if (k === 0) {
       for (const each of names) {
